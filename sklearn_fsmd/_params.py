@@ -1,0 +1,59 @@
+"""One list of parameters for a dozen classes: a decorator that makes and documents constructors."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar, dataclass_transform
+
+T = TypeVar("T")
+
+
+@dataclass_transform(kw_only_default=True, eq_default=False)
+def estimator(cls: type[T]) -> type[T]:
+    """Turn the annotated fields of `cls` into keyword-only constructor parameters.
+
+    A subclass inherits its parent's parameters, their constraints and their documentation. One that declares a
+    parameter as a ``ClassVar`` fixes it: it is a constant of the class then, and no parameter.
+    """
+    parent_doc = inspect.getdoc(cls.__mro__[1]) or ""
+    own_doc = inspect.cleandoc(cls.__dict__.get("__doc__") or "")
+    made = dataclass(kw_only=True, eq=False, repr=False)(cls)
+    names = {field.name for field in fields(made)}  # type: ignore[arg-type]
+    constraints: dict[str, Any] = {}
+    for base in reversed(made.__mro__):
+        constraints |= base.__dict__.get("_parameter_constraints", {})
+    made._parameter_constraints = {name: c for name, c in constraints.items() if name in names}  # type: ignore[attr-defined]
+    made.__doc__ = merge_docs(own_doc, parent_doc, names)
+    return made
+
+
+def merge_docs(own: str, parent: str, names: set[str]) -> str:
+    """The docstring `own`, with the sections of `parent` that it lacks; of its parameters only those in `names`."""
+    own_sections, parent_sections = _sections(own), _sections(parent)
+    order = [*parent_sections, *(title for title in own_sections if title not in parent_sections)]
+    parts = [own_sections.get("", "").rstrip()]
+    for title in order:
+        if not title or (title not in own_sections and title in ("Examples", "See Also")):
+            continue
+        body = own_sections.get(title) or parent_sections[title]
+        if title == "Parameters":
+            body = "".join(entry for entry in _entries(body) if _name_of(entry) in names)
+        parts.append(f"{title}\n{'-' * len(title)}\n{body.rstrip()}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _sections(doc: str) -> dict[str, str]:
+    """A numpydoc docstring as {title: body}; the text before the first section has the title ''."""
+    pieces = re.split(r"^(\w[\w ]*)\n-{3,}\n", doc, flags=re.MULTILINE)
+    return {"": pieces[0], **dict(zip(pieces[1::2], pieces[2::2], strict=True))}
+
+
+def _entries(body: str) -> list[str]:
+    """The entries of a section: each a line that is not indented, with the indented lines below it."""
+    return re.findall(r"^\S.*\n(?:(?:[ \t]+.*)?\n|[ \t]+.*$)*", body.rstrip() + "\n\n", flags=re.MULTILINE)
+
+
+def _name_of(entry: str) -> str:
+    return entry.split(":", 1)[0].strip()

@@ -1,0 +1,125 @@
+"""Where data sets lie, and how they get there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+ENVIRONMENT_VARIABLE = "SKLEARN_FSMD_DATA"
+
+
+def data_home(folder: str | os.PathLike[str] | None = None) -> Path:
+    """`folder`, or the one that SKLEARN_FSMD_DATA names, or the platform's cache folder."""
+    chosen = folder or os.environ.get(ENVIRONMENT_VARIABLE)
+    if chosen:
+        return Path(chosen).expanduser()
+    import pooch
+
+    return Path(pooch.os_cache("sklearn_fsmd"))
+
+
+def find(folder: Path, name: str) -> Path | None:
+    """The file `name` in `folder`, compressed with xz or not."""
+    for candidate in (folder / name, folder / f"{name}.xz"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def ensure_files(
+    folder: Path,
+    names: Sequence[str],
+    *,
+    url: str,
+    archive_hash: str | None,
+    members: Callable[[Path], Iterator[tuple[str, IO[bytes]]]],
+    file_hashes: dict[str, str] | None = None,
+    download: bool = True,
+) -> list[Path]:
+    """The files `names` of `folder`; what is not there is taken from the publisher's archive at `url`.
+
+    Each file is written under a temporary name and renamed when it is complete and its checksum is right.
+
+    Raises
+    ------
+    OSError
+        If a file is missing and cannot be downloaded, or may not be.
+    ValueError
+        If a checksum is wrong.
+    """
+    missing = [name for name in names if find(folder, name) is None]
+    if missing:
+        advice = (
+            f"Put {', '.join(missing)} (as they are or compressed with xz) into {folder}; the publisher's archive is "
+            f"{url}. The environment variable {ENVIRONMENT_VARIABLE} names another place for this folder."
+        )
+        if not download:
+            raise OSError(f"Data not found, and download_if_missing=False. {advice}")
+        archive = _download(url, archive_hash, folder, advice)
+        _unpack(members(archive), missing, folder, file_hashes or {}, url)
+        archive.unlink()
+    return [path for name in names if (path := find(folder, name)) is not None]
+
+
+def _download(url: str, archive_hash: str | None, folder: Path, advice: str) -> Path:
+    import pooch
+    import requests
+
+    try:
+        downloader: Any = pooch.HTTPDownloader(progressbar=True)
+        return Path(
+            pooch.retrieve(url, archive_hash, fname=url.rsplit("/", 1)[1], path=folder, downloader=downloader)
+        )
+    except (OSError, requests.RequestException) as error:
+        raise OSError(f"{url} could not be downloaded ({error}). {advice}") from error
+
+
+def _unpack(
+    members: Iterator[tuple[str, IO[bytes]]], names: Sequence[str], folder: Path, hashes: dict[str, str], url: str
+) -> None:
+    left = set(names)
+    for path, stream in members:
+        name = path.rsplit("/", 1)[-1]
+        if name not in left:
+            continue
+        digest = hashlib.sha256()
+        descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
+        try:
+            with os.fdopen(descriptor, "wb") as target:
+                while block := stream.read(1 << 20):
+                    digest.update(block)
+                    target.write(block)
+            if name in hashes and digest.hexdigest() != hashes[name]:
+                raise ValueError(f"{name} in {url} has the SHA-256 {digest.hexdigest()}, expected {hashes[name]}.")
+            os.replace(temporary, folder / name)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        left.remove(name)
+    if left:
+        raise ValueError(f"The archive {url} does not hold {', '.join(sorted(left))}.")
+
+
+def tar_members(archive: Path | IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
+    """Name and content of the files of a compressed tar archive."""
+    opened = tarfile.open(archive) if isinstance(archive, Path) else tarfile.open(fileobj=archive)
+    with opened as tar:
+        for member in tar:
+            stream = tar.extractfile(member)
+            if stream is not None:
+                yield member.name, stream
+
+
+def zipped_tar_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    """The same, of the tar archives inside a zip archive."""
+    with zipfile.ZipFile(archive) as outer:
+        for name in outer.namelist():
+            if name.endswith((".tar.gz", ".tgz", ".tar")):
+                with outer.open(name) as inner:
+                    yield from tar_members(inner)

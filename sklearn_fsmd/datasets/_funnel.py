@@ -1,0 +1,202 @@
+"""A simulated funnel, whose true probabilities are known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import Bunch, check_random_state
+
+from sklearn_fsmd.datasets._result import as_result
+
+DEVICES = ["phone", "tablet", "desktop"]
+N_POSITIONS = 10
+N_DIMENSIONS = 4
+PURE_GAIN = 1.6
+
+
+def make_funnel(
+    n_samples: int = 50_000,
+    *,
+    n_users: int = 2_000,
+    n_items: int = 1_000,
+    click_rate: float = 0.2,
+    conversion_rate: float = 0.3,
+    position_bias: float = 0.0,
+    selection_bias: float = 0.0,
+    conflict: float = 0.3,
+    missing: float = 0.02,
+    random_state: Any = None,
+    return_X_y: bool = False,
+    as_frame: bool = True,
+) -> Bunch | tuple[Any, Any]:
+    """Simulate impressions of items to users, clicks and conversions.
+
+    Users and items have tastes: a click comes from the match of the user's and the item's, from the item's appeal and
+    from the context; a conversion after the click from another match, from the item's quality and its price.
+    Some of what decides is seen in X (attributes of users and items), the rest only through their ids.
+
+    Parameters
+    ----------
+    n_samples : int, default=50_000
+        Number of impressions.
+    n_users, n_items : int
+        How many users and items there are.
+    click_rate : float, default=0.2
+        Mean probability of a click on an item that is looked at.
+    conversion_rate : float, default=0.3
+        Mean probability of a conversion after a click, over all impressions.
+    position_bias : float, default=0.0
+        How much attention falls with the position: an item at position r = 1 … 10 is looked at with the probability
+        r ** -position_bias, and clicked only then.
+    selection_bias : float, default=0.0
+        How strongly the system that made the log preferred, for each user, items of a high click probability, and put
+        them on the upper positions. With 0 items are drawn at random.
+    conflict : float, default=0.3
+        In [−1, 1]: how much what invites clicks speaks against conversions (or, below 0, for them).
+    missing : float, default=0.02
+        Share of the values missing in the columns `age` and `brand`.
+    random_state : int, RandomState instance or None, default=None
+    return_X_y : bool, default=False
+        Whether to return ``(X, Y)`` alone.
+    as_frame : bool, default=True
+        DataFrames, or else arrays.
+
+    Returns
+    -------
+    data : Bunch, or (X, Y)
+        With `data`, `target` (`click`, `conversion`), `feature_names`, `target_names` and, as frames:
+        `probabilities` with the true marginals P(click) and P(conversion) of each impression as it was shown, and
+        `unbiased` with those of the same item at the first position.
+
+    Examples
+    --------
+    >>> from sklearn_fsmd.datasets import make_funnel
+    >>> funnel = make_funnel(1000, random_state=0)
+    >>> funnel.data.shape, list(funnel.target.columns)
+    ((1000, 9), ['click', 'conversion'])
+    """
+    for name, value, low, high in [
+        ("click_rate", click_rate, 0, 1),
+        ("conversion_rate", conversion_rate, 0, 1),
+        ("conflict", conflict, -1, 1),
+        ("missing", missing, 0, 1),
+        ("position_bias", position_bias, 0, np.inf),
+        ("selection_bias", selection_bias, 0, np.inf),
+    ]:
+        if not low <= value <= high:
+            raise ValueError(f"The '{name}' parameter must be in [{low}, {high}]. Got {value!r} instead.")
+    random = check_random_state(random_state)
+    world = _World(random, n_users, n_items, conflict)
+    users = random.randint(n_users, size=n_samples)
+    hours, devices = random.randint(24, size=n_samples), random.randint(len(DEVICES), size=n_samples)
+    items, positions = world.shown_items(users, selection_bias)
+
+    click_logit = world.click_logit(users, items) + world.context_logit(hours, devices)
+    conversion_logit = world.conversion_logit(users, items)
+    p_click = _sigmoid(click_logit + _intercept(click_logit, click_rate))
+    p_given_click = _sigmoid(conversion_logit + _intercept(conversion_logit, conversion_rate))
+    looked = (positions + 1.0) ** -position_bias
+
+    click = random.uniform(size=n_samples) < p_click * looked
+    conversion = click & (random.uniform(size=n_samples) < p_given_click)
+    data = world.describe(users, items)
+    data["hour"], data["device"], data["position"] = hours, np.array(DEVICES, dtype=object)[devices], positions + 1
+    for name in ("age", "brand"):
+        data[name] = data[name].where(random.uniform(size=n_samples) >= missing)
+    data = data.astype({name: "category" for name in ("user_id", "item_id", "segment", "brand", "hour", "device")})
+    target = pd.DataFrame({"click": click.astype("int64"), "conversion": conversion.astype("int64")})
+    return as_result(
+        data,
+        target,
+        return_X_y=return_X_y,
+        as_frame=as_frame,
+        probabilities=_marginals(p_click * looked, p_given_click),
+        unbiased=_marginals(p_click, p_given_click),
+        DESCR=make_funnel.__doc__ or "",
+    )
+
+
+class _World:
+    """Users and items with all that decides about a click and a conversion."""
+
+    def __init__(self, random: np.random.RandomState, n_users: int, n_items: int, conflict: float) -> None:
+        self.random = random
+        self.n_items = n_items
+        self.segment = random.randint(5, size=n_users)
+        self.brand = random.randint(40, size=n_items)
+        self.age = random.randint(14, 80, size=n_users).astype(float)
+        self.price = random.lognormal(3, 1, size=n_items)
+        # Half of a taste comes from what is seen of a user or an item, half is its own.
+        self.user_taste = _mixed(random, self.segment, n_users)
+        self.item_taste = _mixed(random, self.brand, n_items)
+        self.user_need = _mixed(random, self.segment, n_users)
+        self.item_use = _mixed(random, self.brand, n_items)
+        self.appeal = random.normal(size=n_items)
+        independent = random.normal(size=n_items)
+        self.quality = -conflict * self.appeal + np.sqrt(1 - conflict**2) * independent
+        self.conflict = conflict
+
+    def click_logit(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        return 0.8 * self._match(self.user_taste, self.item_taste, users, items) + 0.7 * self.appeal[items]
+
+    def conversion_logit(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        taste = self._match(self.user_taste, self.item_taste, users, items)
+        need = self._match(self.user_need, self.item_use, users, items)
+        match = -self.conflict * taste + np.sqrt(1 - self.conflict**2) * need
+        cheap = -np.log(self.price[items] / 20) * (1.2 - self.age[users] / 80)
+        return 0.8 * match + 0.7 * self.quality[items] + 0.4 * cheap
+
+    def context_logit(self, hours: np.ndarray, devices: np.ndarray) -> np.ndarray:
+        return 0.4 * np.cos((hours - 20) * 2 * np.pi / 24) + np.array([0.3, 0.0, -0.3])[devices]
+
+    def shown_items(self, users: np.ndarray, selection_bias: float) -> tuple[np.ndarray, np.ndarray]:
+        """For each impression one of the ten items of a page, which the logging system chose and sorted."""
+        n = len(users)
+        pages = self.random.randint(self.n_items, size=(n, N_POSITIONS))
+        places = self.random.randint(N_POSITIONS, size=n)
+        if selection_bias:
+            candidates = self.random.randint(self.n_items, size=(n, 3 * N_POSITIONS))
+            score = selection_bias * self.click_logit(users[:, None], candidates)
+            score += self.random.gumbel(size=score.shape)
+            pages = np.take_along_axis(candidates, np.argsort(-score, axis=1)[:, :N_POSITIONS], axis=1)
+        return pages[np.arange(n), places], places
+
+    def describe(self, users: np.ndarray, items: np.ndarray) -> pd.DataFrame:
+        return pd.DataFrame(
+            {
+                "user_id": users,
+                "item_id": items,
+                "segment": np.char.add("s", self.segment[users].astype(str)).astype(object),
+                "age": self.age[users],
+                "brand": np.char.add("b", self.brand[items].astype(str)).astype(object),
+                "price": self.price[items],
+            }
+        )
+
+    @staticmethod
+    def _match(left: np.ndarray, right: np.ndarray, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        return (left[users] * right[items]).sum(axis=-1) / np.sqrt(N_DIMENSIONS) * PURE_GAIN
+
+
+def _mixed(random: np.random.RandomState, groups: np.ndarray, n: int) -> np.ndarray:
+    group_taste = random.normal(size=(groups.max() + 1, N_DIMENSIONS))
+    return np.sqrt(0.5) * (group_taste[groups] + random.normal(size=(n, N_DIMENSIONS)))
+
+
+def _sigmoid(z: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-z))
+
+
+def _intercept(logit: np.ndarray, rate: float) -> float:
+    """The constant that gives `logit` the mean probability `rate`, by bisection."""
+    low, high = -30.0, 30.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _sigmoid(logit + middle).mean() < rate else (low, middle)
+    return middle
+
+
+def _marginals(p_click: np.ndarray, p_given_click: np.ndarray) -> pd.DataFrame:
+    return pd.DataFrame({"click": p_click, "conversion": p_click * p_given_click})

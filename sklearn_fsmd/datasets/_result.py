@@ -1,0 +1,25 @@
+"""What all data sets return."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from typing import Any
+
+import pandas as pd
+from sklearn.utils import Bunch
+
+
+def as_result(
+    data: pd.DataFrame, target: pd.DataFrame, *, return_X_y: bool, as_frame: bool, **more: Any
+) -> Bunch | tuple[Any, Any]:
+    """A Bunch, or ``(X, Y)``, of frames or arrays."""
+    X = data if as_frame else data.to_numpy()
+    Y = target if as_frame else target.to_numpy()
+    if return_X_y:
+        return X, Y
+    return Bunch(data=X, target=Y, feature_names=list(data.columns), target_names=list(target.columns), **more)
+
+
+def check_subset(subset: Any, known: Container[str]) -> None:
+    if not isinstance(subset, str) or subset not in known:
+        raise ValueError(f"The 'subset' parameter must be one of {list(known)}. Got {subset!r} instead.")  # type: ignore[call-overload]

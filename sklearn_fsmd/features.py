@@ -1,0 +1,181 @@
+"""A table becomes codes and scaled numbers, and these become tensors: the only place where that happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from sklearn_fsmd.columns import CategoryColumn, NumericColumn
+
+Selector = str | Sequence[Any] | np.ndarray | Callable[[Any], Any] | None
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """An encoded table.
+
+    Attributes
+    ----------
+    codes : (n, F) int32 or int64, rows of the embedding table, counted through all columns.
+    numbers : (n, N) float32, the scaled numeric columns.
+    """
+
+    codes: np.ndarray
+    numbers: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def tensors(self, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
+        """Codes and numbers as tensors, which share the arrays' memory on a CPU."""
+        return torch.from_numpy(self.codes).to(device), torch.from_numpy(self.numbers).to(device)
+
+    def take(self, rows: np.ndarray) -> Encoded:
+        return Encoded(self.codes[rows], self.numbers[rows])
+
+
+class FeatureEncoder:
+    """Learns how each column is encoded, and encodes.
+
+    Parameters
+    ----------
+    categorical : which columns are categories; see ``categorical_features`` of the estimators.
+    numeric_scaling, numeric_bins : see :class:`~sklearn_fsmd.columns.NumericColumn`.
+    min_frequency : see :class:`~sklearn_fsmd.columns.CategoryColumn`.
+
+    Attributes
+    ----------
+    categories, numeric : the encoded columns and their places in the table.
+    cardinalities : rows of the embedding table for each code column: categories first, then the bins of numbers.
+    offsets : the first row of each, which stands for unknown and missing values.
+    """
+
+    def __init__(
+        self, categorical: Selector, *, numeric_scaling: str | None, numeric_bins: int, min_frequency: int
+    ) -> None:
+        self.categorical = categorical
+        self.numeric_scaling = numeric_scaling
+        self.numeric_bins = numeric_bins
+        self.min_frequency = min_frequency
+
+    def fit_encode(self, X: Any) -> Encoded:
+        """Learn the encoding of `X`, a DataFrame or 2-D array, and return it encoded."""
+        is_category = categorical_mask(self.categorical, X)
+        self.categories: dict[int, CategoryColumn] = {}
+        self.numeric: dict[int, NumericColumn] = {}
+        codes, numbers = [], []
+        for place, (name, column) in enumerate(_columns(X)):
+            if is_category[place]:
+                category = self.categories[place] = CategoryColumn(name, self.min_frequency)
+                codes.append(category.fit_encode(column))
+        bins = []
+        for place, (name, column) in enumerate(_columns(X)):
+            if not is_category[place]:
+                numeric = self.numeric[place] = NumericColumn(name, self.numeric_scaling, self.numeric_bins)
+                scaled, bin_codes = numeric.fit_encode(column)
+                numbers.append(scaled)
+                bins.append(bin_codes)
+        parts = [*self.categories.values(), *self.numeric.values()]
+        self.cardinalities = [part.n_rows for part in parts]
+        self.offsets = np.cumsum([0, *self.cardinalities[:-1]])
+        return self._assemble(len(X), codes + bins, numbers)
+
+    def encode(self, X: Any) -> Encoded:
+        """Encode `X`, which has the columns of fit in their order."""
+        columns = list(_columns(X))
+        codes = [category.encode(columns[place][1]) for place, category in self.categories.items()]
+        pairs = [numeric.encode(columns[place][1]) for place, numeric in self.numeric.items()]
+        return self._assemble(len(X), codes + [bins for _, bins in pairs], [numbers for numbers, _ in pairs])
+
+    def _assemble(self, n: int, codes: list[np.ndarray], numbers: list[np.ndarray]) -> Encoded:
+        dtype = np.int32 if sum(self.cardinalities) < 2**31 else np.int64
+        table = np.empty((n, len(codes)), dtype=dtype)
+        for f, column in enumerate(codes):
+            np.add(column, self.offsets[f], out=table[:, f], casting="same_kind")
+        scaled = np.empty((n, len(numbers)), dtype=np.float32)
+        for j, column in enumerate(numbers):
+            scaled[:, j] = column
+        return Encoded(table, scaled)
+
+
+def _columns(X: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(X, pd.DataFrame):
+        for place, name in enumerate(X.columns):
+            yield str(name), X.iloc[:, place]
+    else:
+        for place in range(X.shape[1]):
+            yield f"x{place}", X[:, place]
+
+
+def categorical_mask(selector: Selector, X: Any) -> np.ndarray:
+    """Which columns of `X` the `categorical_features` parameter names, as a boolean mask ``(n_features,)``."""
+    n = X.shape[1]
+    names = list(X.columns) if isinstance(X, pd.DataFrame) else None
+    if callable(selector):
+        selector = selector(X)
+    if selector is None:
+        return np.zeros(n, dtype=bool)
+    if isinstance(selector, str):
+        if selector == "all":
+            return np.ones(n, dtype=bool)
+        if selector == "from_dtype":
+            return np.array([_is_category(column) for _, column in _columns(X)], dtype=bool)
+        raise ValueError(
+            "The 'categorical_features' parameter must be 'from_dtype', 'all', None, a mask, indices, names or a "
+            f"callable. Got {selector!r} instead; one column is given as a list, [{selector!r}]."
+        )
+    items = np.asarray(selector)
+    if items.size == 0:
+        return np.zeros(n, dtype=bool)
+    if items.dtype.kind not in "biuOUT":
+        raise ValueError(
+            "categorical_features must be an array-like of bool, int or str, "
+            f"got: {items.dtype.name}."
+        )
+    if items.dtype.kind == "b":
+        if items.shape != (n,):
+            raise ValueError(
+                f"categorical_features set as a boolean mask must have shape (n_features,), got: {items.shape}"
+            )
+        return items
+    mask = np.zeros(n, dtype=bool)
+    for item in items.tolist():
+        mask[_place(item, names, n)] = True
+    return mask
+
+
+def _place(item: Any, names: list[Any] | None, n: int) -> int:
+    if isinstance(item, int):
+        if not 0 <= item < n:
+            raise ValueError(
+                f"categorical_features set as integer indices must be in [0, n_features - 1], got index: {item}"
+            )
+        return item
+    if names is None:
+        raise ValueError(
+            f"categorical_features has an item value {item!r}, but X has no column names. "
+            "Pass a DataFrame, a mask or indices."
+        )
+    if item not in names:
+        raise ValueError(
+            f"categorical_features has an item value {item!r} which is not a valid feature name of the training "
+            f"data. Observed feature names: {names}"
+        )
+    return names.index(item)
+
+
+def _is_category(column: Any) -> bool:
+    """Whether a column holds categories by its dtype; a column of an object array is judged by what it holds."""
+    dtype = column.dtype
+    if isinstance(column, np.ndarray) and dtype == object:
+        known = column[~pd.isna(column)]
+        return pd.api.types.infer_dtype(known) not in ("integer", "floating", "mixed-integer-float", "decimal", "empty")
+    if isinstance(dtype, pd.CategoricalDtype) or pd.api.types.is_bool_dtype(dtype):
+        return True
+    return dtype == object or isinstance(dtype, pd.StringDtype) or getattr(dtype, "kind", "") in "US"

@@ -1,0 +1,179 @@
+"""The network of the paper: four parts, assembled. Read this file against sections III-A to III-D.
+
+::
+
+    codes, numbers ── embedding ──┬── low order (FM) ─────────────────────┐
+                                  └── extractor (PLE) ── towers ── + ── logits ── link ── P(click), P(conversion)
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sklearn_fsmd.nn.embedding import Embedding
+from sklearn_fsmd.nn.experts import PLE, MMoE, Separate, SharedBottom
+from sklearn_fsmd.nn.links import TreeLink
+from sklearn_fsmd.nn.low_order import FM, Linear
+from sklearn_fsmd.nn.mlp import StackedLinear, StackedMLP
+
+
+class Towers(nn.Module):
+    """The towers h^k of Eqs. (3), (6) and (9): an MLP and a linear output a task.
+
+    **Shape**: ``(B, K, H)`` → ``(B, K)``.
+    """
+
+    def __init__(
+        self, n_tasks: int, in_features: int, dims: Sequence[int], *, dropout: float, batch_norm: bool
+    ) -> None:
+        super().__init__()
+        self.hidden = StackedMLP(n_tasks, in_features, dims, dropout=dropout, batch_norm=batch_norm)
+        self.output = StackedLinear(n_tasks, self.hidden.out_features, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.output(self.hidden(x)).squeeze(2)
+
+
+class MultiTaskNetwork(nn.Module):
+    """Embedding, low-order part, extractor, towers and link.
+
+    **Shape**: codes ``(B, F)`` and numbers ``(B, N)`` → logits ``(B, K)``; see :class:`TreeLink` for what they mean.
+    """
+
+    def __init__(
+        self, embedding: Embedding, low_order: nn.Module | None, extractor: nn.Module, towers: Towers, link: TreeLink
+    ) -> None:
+        super().__init__()
+        self.embedding = embedding
+        self.low_order = low_order
+        self.extractor = extractor
+        self.towers = towers
+        self.link = link
+
+    def forward(self, codes: Tensor, numbers: Tensor) -> Tensor:
+        x = self.embedding(codes, numbers)
+        logits = self.towers(representations(self.extractor, x.flat()))  # y_deep, Eqs. (3), (6), (9)
+        if self.low_order is not None:
+            logits = logits + self.low_order(x)  # y_FM + y_deep, Eq. (1)
+        return logits
+
+    def marginals(self, codes: Tensor, numbers: Tensor) -> Tensor:
+        """P(y_k = 1 | x), ``(B, K)``."""
+        return self.link.marginals(self(codes, numbers))
+
+    def gate_weights(self, codes: Tensor, numbers: Tensor) -> Tensor:
+        """The experts' weights, ``(B, levels, K, E)``, of an extractor that has gates."""
+        weights = self.extractor.gate_weights(self.embedding(codes, numbers).flat())  # type: ignore[operator]
+        return torch.stack(list(weights), dim=1)
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Parameters for an optimizer: weights decay; biases and the scales of batch norm do not."""
+        groups: list[dict[str, Any]] = [{"params": []}, {"params": [], "weight_decay": 0.0}]
+        for module in self.modules():
+            for name, parameter in module.named_parameters(recurse=False):
+                kept = name == "bias" or isinstance(module, nn.modules.batchnorm._NormBase)
+                groups[kept]["params"].append(parameter)
+        return [group for group in groups if group["params"]]
+
+    @torch.no_grad()
+    def start_at(self, rates: Tensor) -> None:
+        """Let the towers' biases say the base rates `rates` ``(K,)`` of the targets."""
+        self.towers.output.bias.copy_(self.link.prior_logits(rates).unsqueeze(1))
+
+
+def build_network(p: Any, cardinalities: Sequence[int], n_numeric: int, n_tasks: int) -> MultiTaskNetwork:
+    """Assemble the network that the parameters of `p`, a :class:`~sklearn_fsmd.MultiTaskClassifier`, describe."""
+    n_sets = n_tasks if p.extractor == "separate" else 1
+    embedding = Embedding(cardinalities, p.embedding_dim, n_sets=n_sets, std=p.embedding_std)
+    in_features = len(cardinalities) * p.embedding_dim + n_numeric
+    extractor = build_extractor(p, in_features, n_tasks)
+    return MultiTaskNetwork(
+        embedding=embedding,
+        low_order=build_low_order(p, sum(cardinalities), n_numeric, n_tasks, n_sets),
+        extractor=extractor,
+        towers=Towers(
+            n_tasks, width_of(extractor, in_features, n_tasks), p.tower_dims, dropout=p.dropout, batch_norm=p.batch_norm
+        ),
+        link=TreeLink(parents_of(p.link, n_tasks)),
+    )
+
+
+def build_low_order(p: Any, n_rows: int, n_numeric: int, n_tasks: int, n_sets: int) -> nn.Module | None:
+    """The parts that `low_order` names."""
+    match p.low_order:
+        case None:
+            return None
+        case "linear":
+            return Linear(n_rows, n_numeric, n_tasks)
+        case "fm":
+            return FM(n_rows, n_numeric, n_tasks, p.embedding_dim, n_sets=n_sets, sharing=p.fm_sharing)
+    raise ValueError(f"The 'low_order' parameter must be 'fm', 'linear' or None. Got {p.low_order!r} instead.")
+
+
+def build_extractor(p: Any, in_features: int, n_tasks: int) -> nn.Module:
+    """The extractor that `extractor` names, or the user's own."""
+    layers: dict[str, Any] = {"dims": p.expert_dims, "dropout": p.dropout, "batch_norm": p.batch_norm}
+    match p.extractor:
+        case "ple":
+            return PLE(
+                in_features,
+                n_tasks,
+                **layers,
+                n_task_experts=p.n_task_experts,
+                n_shared_experts=p.n_shared_experts,
+                n_levels=p.n_levels,
+                gate_dims=p.gate_dims,
+            )
+        case "mmoe":
+            return MMoE(in_features, n_tasks, **layers, n_experts=p.n_experts, gate_dims=p.gate_dims)
+        case "shared_bottom":
+            return SharedBottom(in_features, n_tasks, **layers)
+        case "separate" | "shared_embedding":
+            return Separate(in_features, n_tasks, **layers)
+        case nn.Module():
+            return copy.deepcopy(p.extractor)  # a parameter is never changed by fit
+    return p.extractor(in_features, n_tasks)
+
+
+def representations(extractor: nn.Module, x: Tensor) -> Tensor:
+    """One representation a task, ``(B, K, H)``; an extractor may also return them as a sequence of ``(B, H)``."""
+    out = extractor(x)
+    return out if isinstance(out, Tensor) else torch.stack(tuple(out), dim=1)
+
+
+@torch.no_grad()
+def width_of(extractor: nn.Module, in_features: int, n_tasks: int) -> int:
+    """The width H of what `extractor` returns, found by a trial; its shape is checked on the way."""
+    was_training = extractor.training
+    out = representations(extractor.eval(), torch.zeros(2, in_features))
+    extractor.train(was_training)
+    if out.dim() != 3 or out.shape[:2] != (2, n_tasks):
+        raise ValueError(
+            f"The 'extractor' must map (2, {in_features}) to one representation a task, (2, {n_tasks}, H). "
+            f"Got the shape {tuple(out.shape)} instead."
+        )
+    return out.shape[2]
+
+
+def parents_of(link: str | Sequence[int | None], n_tasks: int) -> tuple[int | None, ...]:
+    """The parent of each task in the link named, or given, by the parameter `link`."""
+    if link == "chain":
+        return (None, *range(n_tasks - 1))
+    if link == "independent":
+        return (None,) * n_tasks
+    if isinstance(link, str) or not isinstance(link, Sequence):
+        raise ValueError(f"The 'link' parameter must be 'chain', 'independent' or a tuple of parents. Got {link!r}.")
+    if len(link) != n_tasks:
+        raise ValueError(f"The 'link' parameter names the parents of {len(link)} tasks, but Y has {n_tasks}: {link!r}.")
+    for k, parent in enumerate(link):
+        if parent is not None and not (isinstance(parent, int) and 0 <= parent < k):
+            raise ValueError(
+                f"The parent of task {k} in 'link' must be None or a task before it, 0 to {k - 1}. "
+                f"Got {parent!r} in {link!r}."
+            )
+    return tuple(link)

@@ -1,0 +1,194 @@
+"""Extractors: what turns the embedded row into one representation a task.
+
+Each is a module with ``forward(x) → (B, K, H)``. Here `x` is ``(B, I)`` or, where nothing is shared, ``(B, K, I)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from sklearn_fsmd.nn.mlp import StackedLinear, StackedMLP
+
+
+class SharedBottom(nn.Module):
+    """One MLP, whose output every tower reads: the f(x) of Eq. (3)."""
+
+    def __init__(self, in_features: int, n_tasks: int, dims: Sequence[int], *, dropout: float, batch_norm: bool) -> None:
+        super().__init__()
+        self.n_tasks = n_tasks
+        self.bottom = StackedMLP(1, in_features, dims, dropout=dropout, batch_norm=batch_norm)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.bottom(x).expand(-1, self.n_tasks, -1)
+
+
+class Separate(nn.Module):
+    """An MLP a task; with shared embeddings this is ESMM's, with separate ones nothing is shared."""
+
+    def __init__(self, in_features: int, n_tasks: int, dims: Sequence[int], *, dropout: float, batch_norm: bool) -> None:
+        super().__init__()
+        self.bottoms = StackedMLP(n_tasks, in_features, dims, dropout=dropout, batch_norm=batch_norm)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.bottoms(x)
+
+
+class Gates(nn.Module):
+    """Eq. (4): g(x) = softmax(W · MLP(x)), one gate a row of `selection`.
+
+    Nothing stands between a gate's last linear layer and its softmax. `selection` ``(G, E)`` says which experts a
+    gate may mix, the selection matrix S of Eq. (8); the others get the weight 0.
+
+    **Shape**: ``(B, I)``, read by all gates, or ``(B, G, I)`` → ``(B, G, E)``, rows that sum to 1.
+    """
+
+    selection: Tensor
+
+    def __init__(self, in_features: int, selection: Tensor, dims: Sequence[int]) -> None:
+        super().__init__()
+        n_gates, n_experts = selection.shape
+        self.hidden = StackedMLP(n_gates, in_features, dims)
+        self.logits = StackedLinear(n_gates, self.hidden.out_features, n_experts)
+        self.register_buffer("selection", selection, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits = self.logits(self.hidden(x) if self.hidden.layers else x)
+        return logits.masked_fill(~self.selection, -torch.inf).softmax(dim=2)
+
+
+class ExpertLevel(nn.Module):
+    """Experts, and gates that mix them: f^g(x) = Σ_e g(x)_e f_e(x), Eq. (5).
+
+    Parameters
+    ----------
+    reads : for each expert, which of the inputs it reads (all zero where there is a single one).
+    selection : ``(G, E)``, which experts each gate mixes.
+
+    **Shape**: ``(B, I)`` or ``(B, groups, I)`` → ``(B, G, H)``. Gate `g` reads input `g`.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        selection: Tensor,
+        reads: Sequence[int],
+        dims: Sequence[int],
+        *,
+        gate_dims: Sequence[int],
+        dropout: float,
+        batch_norm: bool,
+    ) -> None:
+        super().__init__()
+        self.counts = [list(reads).count(group) for group in sorted(set(reads))]
+        self.experts = StackedMLP(len(reads), in_features, dims, dropout=dropout, batch_norm=batch_norm)
+        self.gates = Gates(in_features, selection, gate_dims)
+
+    @property
+    def out_features(self) -> int:
+        return self.experts.out_features
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.gate_weights(x) @ self.experts(self._spread(x))
+
+    def gate_weights(self, x: Tensor) -> Tensor:
+        """The weights ``(B, G, E)`` with which this level mixes its experts."""
+        n_gates = self.gates.selection.shape[0]
+        return self.gates(x if x.dim() == 2 else x[:, :n_gates])
+
+    def _spread(self, x: Tensor) -> Tensor:
+        """Give each expert the input of its group: ``(B, groups, I)`` → ``(B, E, I)``."""
+        if x.dim() == 2:
+            return x
+        return torch.cat([x[:, g : g + 1].expand(-1, n, -1) for g, n in enumerate(self.counts)], dim=1)
+
+
+class MMoE(nn.Module):
+    """Multi-gate mixture of experts: every task's gate mixes all experts, Eqs. (4) to (6)."""
+
+    def __init__(
+        self,
+        in_features: int,
+        n_tasks: int,
+        dims: Sequence[int],
+        *,
+        n_experts: int,
+        gate_dims: Sequence[int],
+        dropout: float,
+        batch_norm: bool,
+    ) -> None:
+        super().__init__()
+        self.level = ExpertLevel(
+            in_features,
+            torch.ones(n_tasks, n_experts, dtype=torch.bool),
+            [0] * n_experts,
+            dims,
+            gate_dims=gate_dims,
+            dropout=dropout,
+            batch_norm=batch_norm,
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.level(x)
+
+    def gate_weights(self, x: Tensor) -> list[Tensor]:
+        """For each level, the weights ``(B, K, E)`` of the experts in each task."""
+        return [self.level.gate_weights(x)]
+
+
+class PLE(nn.Module):
+    """Progressive layered extraction, Eq. (8): levels of task-specific and shared experts.
+
+    Experts are ordered task by task, the shared ones last. At each level a task's gate mixes its own experts and the
+    shared ones; the shared gate mixes all of them; the next level's experts read the mixture of their group. The
+    last level has no shared gate. With one level this is CGC (customized gate control).
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        n_tasks: int,
+        dims: Sequence[int],
+        *,
+        n_task_experts: int,
+        n_shared_experts: int,
+        n_levels: int,
+        gate_dims: Sequence[int],
+        dropout: float,
+        batch_norm: bool,
+    ) -> None:
+        super().__init__()
+        self.n_tasks = n_tasks
+        groups = [k for k in range(n_tasks) for _ in range(n_task_experts)] + [n_tasks] * n_shared_experts
+        group = torch.tensor(groups)
+        own = group == torch.arange(n_tasks).unsqueeze(1)  # (K, E)
+        selection = own | (group == n_tasks)
+        selection = torch.cat((selection, torch.ones(1, len(groups), dtype=torch.bool)))  # the shared gate's row
+        self.levels = nn.ModuleList()
+        for j in range(n_levels):
+            level = ExpertLevel(
+                in_features,
+                selection if j < n_levels - 1 else selection[:n_tasks],
+                groups,
+                dims,
+                gate_dims=gate_dims,
+                dropout=dropout,
+                batch_norm=batch_norm,
+            )
+            self.levels.append(level)
+            in_features = level.out_features
+
+    def forward(self, x: Tensor) -> Tensor:
+        for level in self.levels:
+            x = level(x)
+        return x
+
+    def gate_weights(self, x: Tensor) -> list[Tensor]:
+        """For each level, the weights ``(B, K, E)`` of the experts in each task (the shared gate left out)."""
+        weights = []
+        for level in self.levels:
+            weights.append(level.gate_weights(x)[:, : self.n_tasks])
+            x = level(x)
+        return weights

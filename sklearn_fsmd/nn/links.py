@@ -1,0 +1,84 @@
+"""Links: how the tasks' logits become probabilities of the targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import logsigmoid
+
+
+class TreeLink(nn.Module):
+    """Each logit is the log-odds of its target *given its parent's*; a target without a parent stands alone.
+
+    P(y_k = 1) = σ(z_k) · P(y_parent = 1), Eq. (10). A chain (click → conversion) is the tree ``(None, 0, 1, …)``;
+    with ``(None, None, …)`` the targets are independent, Eq. (7).
+
+    Parameters
+    ----------
+    parents : for each task, the index of its parent, which stands before it, or None.
+
+    **Shape**: all methods map ``(B, K)`` to ``(B, K)``.
+    """
+
+    def __init__(self, parents: Sequence[int | None]) -> None:
+        super().__init__()
+        self.parents = tuple(parents)
+
+    def log_probs(self, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """log P(y_k = 1) and log P(y_k = 0), both exact at logits of any size.
+
+        The product of Eq. (10) is a sum here, since a product of sigmoids has no gradient left at −60. The
+        complement 1 − p_parent · σ(z) is the sum of its two cases, "no parent" and "a parent, but not this one":
+        nothing is subtracted, so nothing cancels.
+        """
+        log_yes, log_no = logsigmoid(logits).unbind(1), logsigmoid(-logits).unbind(1)
+        yes: list[Tensor] = []
+        no: list[Tensor] = []
+        for k, parent in enumerate(self.parents):
+            if parent is None:
+                yes.append(log_yes[k])
+                no.append(log_no[k])
+            else:
+                yes.append(yes[parent] + log_yes[k])
+                no.append(torch.logaddexp(no[parent], yes[parent] + log_no[k]))
+        return torch.stack(yes, dim=1), torch.stack(no, dim=1)
+
+    def marginals(self, logits: Tensor) -> Tensor:
+        """P(y_k = 1). A child's is its parent's times a factor of at most 1: it never rises along a chain."""
+        probs = list(torch.sigmoid(logits).unbind(1))
+        for k, parent in enumerate(self.parents):
+            if parent is not None:
+                probs[k] = probs[parent] * probs[k]
+        return torch.stack(probs, dim=1)
+
+    def prior_logits(self, rates: Tensor) -> Tensor:
+        """The logits at which the marginals are `rates` ``(K,)``; used to start the towers at the base rates."""
+        given = [rate if p is None else rate / rates[p] for rate, p in zip(rates, self.parents, strict=True)]
+        return torch.logit(torch.stack(given).clamp(1e-4, 1 - 1e-4))
+
+
+class MultiTaskLoss(nn.Module):
+    """Eqs. (7) and (11): Σ_k w_k · mean_i s_ik · BCE(y_ik, P_ik), with P_ik the marginals of the link.
+
+    **Shape**: logits, labels and weights ``(B, K)`` → a scalar. A weight of 0 masks a label.
+    """
+
+    task_weights: Tensor
+
+    def __init__(self, link: TreeLink, task_weights: Tensor) -> None:
+        super().__init__()
+        self.link = link
+        self.register_buffer("task_weights", task_weights)
+
+    def forward(self, logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
+        return self.per_task(logits, labels, weights) @ self.task_weights
+
+    def per_task(self, logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
+        """The mean weighted cross-entropy of each task, ``(K,)``."""
+        log_yes, log_no = self.link.log_probs(logits)
+        losses = -torch.lerp(log_no, log_yes, labels)
+        if weights is not None:
+            losses = losses * weights
+        return losses.mean(dim=0)

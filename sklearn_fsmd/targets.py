@@ -1,0 +1,187 @@
+"""Targets become labels and weights: 0/1 a task, and a weight of 0 where a label was not observed."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.validation import check_array, check_consistent_length
+
+DEFAULT_NAMES = ("click", "conversion")
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Labels (n, K) float32, 0 or 1, and weights (n, K) float32; None stands for weights of 1.
+
+    Weights have a mean of 1 in each task, so that the mean of a weighted loss is Σ w·l / Σ w.
+    """
+
+    labels: np.ndarray
+    weights: np.ndarray | None
+
+    def take(self, rows: np.ndarray) -> Targets:
+        return make_targets(self.labels[rows], None if self.weights is None else self.weights[rows])
+
+    def rates(self) -> np.ndarray:
+        """The weighted mean of each task's labels, ``(K,)``; ½ where there are none."""
+        weights = np.ones_like(self.labels) if self.weights is None else self.weights
+        total = weights.sum(axis=0, dtype=np.float64)
+        positive = (weights * self.labels).sum(axis=0, dtype=np.float64)
+        return np.divide(positive, total, out=np.full_like(total, 0.5), where=total > 0)
+
+
+def make_targets(labels: np.ndarray, weights: np.ndarray | None) -> Targets:
+    """Targets with their weights scaled to a mean of 1 in each task."""
+    if weights is None or (weights == 1).all():
+        return Targets(labels, None)
+    mean = weights.mean(axis=0, dtype=np.float64)
+    return Targets(labels, (weights / np.where(mean > 0, mean, 1)).astype(np.float32))
+
+
+class TargetEncoder:
+    """Learns each task's two classes, and turns Y into labels.
+
+    Attributes
+    ----------
+    classes : list of K arrays of two classes, sorted; the second is the positive one.
+    names : list of K str, the columns of Y.
+    one_dimensional : whether Y was (n,) in fit.
+    """
+
+    def fit(self, Y: Any, classes: Any = None) -> TargetEncoder:
+        """Learn names and classes from `Y`, or take the classes from `classes`."""
+        self.names = _names(Y)
+        columns, self.one_dimensional = _columns(Y)
+        if classes is None:
+            self.classes = [_two_classes(column, name) for column, name in zip(columns, self.names, strict=True)]
+        else:
+            given = list(classes) if np.ndim(classes[0]) == 1 else [classes] * len(columns)
+            if len(given) != len(columns):
+                raise ValueError(f"`classes` has {len(given)} tasks, but Y has {len(columns)}.")
+            self.classes = [_two_classes(np.asarray(c), name) for c, name in zip(given, self.names, strict=True)]
+        return self
+
+    def encode(self, Y: Any, sample_weight: Any = None, parents: Sequence[int | None] = ()) -> Targets:
+        """Labels and weights; `parents` as in the link, to mask what is not known and to warn of contradictions."""
+        columns, _ = _columns(Y)
+        if len(columns) != len(self.classes):
+            raise ValueError(f"Y has {len(columns)} tasks, but {len(self.classes)} were seen in fit.")
+        observed = np.stack([~pd.isna(column) for column in columns], axis=1)
+        labels = np.stack([self._labels(k, column) for k, column in enumerate(columns)], axis=1)
+        _settle_children(labels, observed, parents, self.names)
+        weights = None if observed.all() else observed.astype(np.float32)
+        if sample_weight is not None:
+            given = check_weights(sample_weight, labels.shape)
+            weights = given if weights is None else given * weights
+        if weights is not None and not weights.any():
+            raise ValueError("Y has no observed label with a positive weight.")
+        return make_targets(labels, weights)
+
+    def _labels(self, k: int, column: np.ndarray) -> np.ndarray:
+        known = ~pd.isna(column)
+        low, high = self.classes[k]
+        strange = known & (column != low) & (column != high)
+        if strange.any():
+            raise ValueError(
+                f"Column {self.names[k]!r} of Y has the value {column[strange][0]!r}; its classes are "
+                f"{self.classes[k].tolist()}."
+            )
+        return np.where(known, column == high, False).astype(np.float32)
+
+
+def _settle_children(
+    labels: np.ndarray, observed: np.ndarray, parents: Sequence[int | None], names: Sequence[str]
+) -> None:
+    """Write what follows from the funnel: a step after an observed 0 is an observed 0."""
+    for k, parent in enumerate(parents):
+        if parent is None:
+            continue
+        stopped = observed[:, parent] & (labels[:, parent] == 0)
+        n_odd = int((stopped & observed[:, k] & (labels[:, k] == 1)).sum())
+        if n_odd:
+            warnings.warn(
+                f"{n_odd} rows have {names[k]!r} = 1 though {names[parent]!r}, the step before it, is 0. "
+                "They are kept as they are; the link cannot represent them.",
+                UserWarning,
+                stacklevel=4,
+            )
+        observed[:, k] |= stopped
+
+
+def check_weights(sample_weight: Any, shape: tuple[int, int]) -> np.ndarray:
+    """Weights (n,) or (n, K) as (n, K) float32."""
+    weights = check_array(sample_weight, ensure_2d=False, dtype=np.float32, input_name="sample_weight")
+    if weights.ndim == 0:
+        weights = np.full(shape[0], weights)
+    if weights.ndim > 2 or (weights.ndim == 2 and weights.shape[1] not in (1, shape[1])):
+        raise ValueError(
+            f"Sample weights must be 1D array or scalar, or have one column a task, {shape}. Got {weights.shape} instead."
+        )
+    check_consistent_length(weights, np.empty(shape[0]))
+    if (weights < 0).any():
+        raise ValueError(f"Negative values in data passed to `sample_weight`: {weights.min()}.")
+    return np.broadcast_to(weights if weights.ndim == 2 else weights[:, None], shape).copy()
+
+
+def _names(Y: Any) -> list[str]:
+    if isinstance(Y, pd.DataFrame):
+        return [str(name) for name in Y.columns]
+    if isinstance(Y, pd.Series):
+        return [str(Y.name)] if Y.name is not None else ["y"]
+    n_tasks = 1 if np.ndim(Y) == 1 else np.shape(Y)[1]
+    if n_tasks == 1:
+        return ["y"]
+    return list(DEFAULT_NAMES) if n_tasks == 2 else [f"task{k}" for k in range(n_tasks)]
+
+
+def _columns(Y: Any) -> tuple[list[np.ndarray], bool]:
+    """The columns of Y as arrays, and whether it was one-dimensional."""
+    if isinstance(Y, pd.DataFrame):
+        if Y.shape[1] == 0:
+            raise ValueError("Y has 0 columns; at least one target is needed.")
+        return [_plain(Y.iloc[:, k]) for k in range(Y.shape[1])], False
+    y = _plain(Y) if isinstance(Y, pd.Series) else np.asarray(Y)
+    if y.ndim == 2 and y.shape[1] > 0:
+        return [_plain(pd.Series(column)) for column in y.T], False
+    if y.ndim != 1:
+        raise ValueError(f"Y must have the shape (n_samples,) or (n_samples, n_tasks), got {y.shape}.")
+    if pd.isna(y).any():
+        raise ValueError("Input y contains NaN.")
+    return [y], True
+
+
+def _plain(series: pd.Series) -> np.ndarray:
+    """A column as a plain array; nullable dtypes become floats, NaN where missing, and objects what they hold."""
+    series = series.infer_objects()
+    if pd.api.types.is_extension_array_dtype(series.dtype) and pd.api.types.is_numeric_dtype(series.dtype):
+        return series.to_numpy(dtype=np.float64, na_value=np.nan)
+    return series.to_numpy()
+
+
+def _two_classes(column: np.ndarray, name: str) -> np.ndarray:
+    known = column[~pd.isna(column)]
+    if known.size == 0:
+        return np.array([0, 1])
+    target_type = type_of_target(known, input_name="y")
+    if target_type == "multiclass" and len(np.unique(known)) > 2:
+        raise ValueError(
+            f"Only binary classification is supported. The type of the target is multiclass. Column {name!r} of Y has "
+            f"{len(np.unique(known))} classes."
+        )
+    if target_type not in ("binary", "multiclass"):
+        raise ValueError(
+            f"Unknown label type: {target_type}. Maybe you are trying to fit a classifier, which expects discrete "
+            f"classes on a regression target with continuous values. Column {name!r} of Y has {known[0]!r}."
+        )
+    classes = np.unique(known)
+    if len(classes) == 2:
+        return classes
+    if classes[0] in (0, 1):  # one class only: the other is known all the same
+        return np.array([0, 1], dtype=classes.dtype if classes.dtype.kind != "b" else np.int64)
+    raise ValueError(f"Column {name!r} of Y has only one class, {classes[0]!r}; two are needed, or 0 and 1.")

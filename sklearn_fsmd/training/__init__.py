@@ -1,0 +1,7 @@
+"""Training: batches, the skorch net, the average of the weights, early stopping. Only here is skorch imported."""
+
+from sklearn_fsmd.training.batches import BatchIterator, TensorData
+from sklearn_fsmd.training.callbacks import EarlyStopping, ProgressBar
+from sklearn_fsmd.training.net import Net
+
+__all__ = ["BatchIterator", "EarlyStopping", "Net", "ProgressBar", "TensorData"]

@@ -1,0 +1,71 @@
+"""Rows as tensors, and batches of them: slices, never a collation of single rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sklearn_fsmd.features import Encoded
+from sklearn_fsmd.targets import Targets
+
+
+@dataclass(frozen=True)
+class TensorData:
+    """Rows as tensors on the device of the fit: codes (n, F), numbers (n, N), labels (n, K), weights (n, K) or None."""
+
+    codes: Tensor
+    numbers: Tensor
+    labels: Tensor
+    weights: Tensor | None
+
+    @classmethod
+    def of(cls, rows: Encoded, targets: Targets, device: str) -> TensorData:
+        weights = None if targets.weights is None else torch.from_numpy(targets.weights).to(device)
+        return cls(*rows.tensors(device), torch.from_numpy(targets.labels).to(device), weights)
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def batch(self, rows: Tensor | slice) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        weights = None if self.weights is None else self.weights[rows]
+        return self.codes[rows], self.numbers[rows], self.labels[rows], weights
+
+
+class BatchIterator:
+    """Batches of a :class:`TensorData`, in a new random order at each pass.
+
+    A last batch of a single row joins the batch before it: it has no variance to normalise by. In each batch a share
+    `unknown_rate` of the codes is swapped for the column's unknown row, so that this row learns what to say of a
+    value about which nothing is known.
+    """
+
+    def __init__(
+        self, data: TensorData, batch_size: int, generator: torch.Generator, *, offsets: Tensor, unknown_rate: float
+    ) -> None:
+        self.data = data
+        self.batch_size = batch_size
+        self.generator = generator
+        self.offsets = offsets
+        self.unknown_rate = unknown_rate
+
+    def __len__(self) -> int:
+        full, rest = divmod(len(self.data), self.batch_size)
+        return max(full + (rest > 1), 1)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor | None]]:
+        n, n_batches, device = len(self.data), len(self), self.data.codes.device
+        order = torch.randperm(n, generator=self.generator).to(device)
+        for i in range(n_batches):
+            stop = n if i == n_batches - 1 else (i + 1) * self.batch_size
+            codes, *rest = self.data.batch(order[i * self.batch_size : stop])
+            yield self._hide(codes), *rest
+
+    def _hide(self, codes: Tensor) -> Tensor:
+        n_swapped = round(self.unknown_rate * codes.numel())
+        if n_swapped:
+            cells = torch.randint(codes.numel(), (n_swapped,), generator=self.generator).to(codes.device)
+            codes.view(-1)[cells] = self.offsets[cells % codes.shape[1]]
+        return codes

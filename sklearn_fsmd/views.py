@@ -1,0 +1,69 @@
+"""One output of a multi-task model, as a binary classifier of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+
+
+class OutputView(ClassifierMixin, BaseEstimator):
+    """One target of a fitted :class:`MultiTaskClassifier`, already fitted.
+
+    For whatever takes a single binary target: calibration and thresholds (inside scikit-learn's FrozenEstimator), ROC and
+    calibration displays.
+
+    Parameters
+    ----------
+    estimator : MultiTaskClassifier, fitted.
+    task : int or str
+        The index or the name of the target.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (2,)
+
+    Examples
+    --------
+    >>> from sklearn_fsmd import FSMDClassifier
+    >>> from sklearn_fsmd.datasets import make_funnel
+    >>> X, Y = make_funnel(n_samples=500, random_state=0, return_X_y=True)
+    >>> model = FSMDClassifier(max_epochs=2, random_state=0).fit(X, Y)
+    >>> model.output_view("click").predict_proba(X).shape
+    (500, 2)
+    """
+
+    def __init__(self, estimator: Any, task: int | str) -> None:
+        self.estimator = estimator
+        self.task = task
+
+    def fit(self, X: Any, y: Any = None) -> OutputView:
+        """Nothing is learned: the estimator is fitted already."""
+        check_is_fitted(self.estimator)
+        return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self.estimator, "classes_")
+
+    @property
+    def classes_(self) -> np.ndarray:
+        return self.estimator._targets.classes[self._index()]
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Marginal probabilities of both classes, ``(n_samples, 2)``."""
+        p = self.estimator.predict_marginals(X)[:, self._index()]
+        return np.stack((1 - p, p), axis=1)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The more probable class, ``(n_samples,)``."""
+        return self.classes_[(self.predict_proba(X)[:, 1] > 0.5).astype(int)]
+
+    def _index(self) -> int:
+        names = self.estimator.task_names_
+        if self.task in names:
+            return names.index(self.task)
+        if isinstance(self.task, int) and 0 <= self.task < len(names):
+            return self.task
+        raise ValueError(f"There is no task {self.task!r}; the tasks are {names}, or 0 to {len(names) - 1}.")
