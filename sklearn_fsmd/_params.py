@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from dataclasses import dataclass, fields
+from numbers import Integral
 from typing import Any, TypeVar, dataclass_transform
 
 T = TypeVar("T")
@@ -27,6 +28,17 @@ def estimator(cls: type[T]) -> type[T]:
     made._parameter_constraints = {name: c for name, c in constraints.items() if name in names}  # type: ignore[attr-defined]
     made.__doc__ = merge_docs(own_doc, parent_doc, names)
     return made
+
+
+def check_widths(p: Any, *names: str) -> None:
+    """Raise unless the parameters `names` of `p` are widths of layers; scikit-learn has no constraint for that."""
+    for name in names:
+        widths = getattr(p, name)
+        if not all(isinstance(width, Integral) and int(width) >= 1 for width in widths):
+            raise ValueError(
+                f"The {name!r} parameter of {type(p).__name__} must be a tuple of int in the range [1, inf). "
+                f"Got {widths!r} instead."
+            )
 
 
 def merge_docs(own: str, parent: str, names: set[str]) -> str:

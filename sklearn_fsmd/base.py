@@ -16,9 +16,9 @@ from sklearn.utils.validation import check_array, check_consistent_length, check
 from torch import nn
 
 from sklearn_fsmd import fitting
-from sklearn_fsmd._params import estimator
+from sklearn_fsmd._params import check_widths, estimator
 from sklearn_fsmd.features import Encoded, FeatureEncoder
-from sklearn_fsmd.metrics import task_auc
+from sklearn_fsmd.metrics import task_aucs
 from sklearn_fsmd.network import MultiTaskNetwork, parents_of
 from sklearn_fsmd.targets import TargetEncoder, Targets
 from sklearn_fsmd.views import OutputView
@@ -299,10 +299,10 @@ class MultiTaskClassifier(ClassifierMixin, BaseEstimator):
         data = self._read(X, Y, sample_weight, reset=first, classes=classes)
         return self._train(data, None, epochs=1, anew=first)
 
-    def _read(
-        self, X: Any, Y: Any, sample_weight: Any, *, reset: bool, classes: Any = None
-    ) -> tuple[Encoded, Targets]:
+    def _read(self, X: Any, Y: Any, sample_weight: Any, *, reset: bool, classes: Any = None) -> tuple[Encoded, Targets]:
         """Validate and encode training data; with `reset` learn the encoding from it."""
+        if reset:
+            check_widths(self, "expert_dims", "gate_dims", "tower_dims")
         if Y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         X = self._table(X, reset=reset)
@@ -338,7 +338,7 @@ class MultiTaskClassifier(ClassifierMixin, BaseEstimator):
     ) -> MultiTaskClassifier:
         """Train the net, with `anew` a new one, and set the fitted attributes."""
         if anew:
-            self.net_ = fitting.make_net(self, self._encoder, data[1], self._random)
+            self.net_ = fitting.new_net(self, self._encoder, data[1], self._random)
         fitting.train(
             self,
             self.net_,
@@ -353,14 +353,14 @@ class MultiTaskClassifier(ClassifierMixin, BaseEstimator):
         classes = self._targets.classes
         self.classes_ = classes[0] if self._targets.one_dimensional else classes
         self.device_ = str(self.net_.device)
-        self.history_ = [{k: v for k, v in epoch.items() if k != "batches"} for epoch in self.net_.history]
+        self.history_ = fitting.history_of(self.net_)
         self.n_iter_ = len(self.history_)
         return self
 
     # --------------------------------------------------------------------------------------------------- predicting
 
     def predict_marginals(self, X: Any) -> np.ndarray:
-        """P(Y_k = 1 | x) of each task: for a chain pCTR, pCTCVR, …
+        """P(Y_k = 1 | x) of each task: for a chain pCTR, pCTCVR and so on.
 
         Parameters
         ----------
@@ -490,9 +490,27 @@ class MultiTaskClassifier(ClassifierMixin, BaseEstimator):
         """
         check_consistent_length(X, Y)
         targets = self._targets_of(Y, sample_weight)
-        auc = task_auc(targets.labels, self.predict_marginals(X), targets.weights)
+        auc = task_aucs(targets.labels, self.predict_marginals(X), targets.weights)
         return float(np.mean(auc))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Parameters and fitted state, the net as plain arrays of weights: small, and safe to look at."""
+        state = super().__getstate__()
+        return {**state, "net_": fitting.freeze(self.net_)} if "net_" in state else state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        frozen = state.pop("net_", None)
+        super().__setstate__(state)
+        if frozen is not None:
+            self.net_ = fitting.thaw(self, self._encoder, len(self._targets.classes), frozen)
+            self.device_ = str(self.net_.device)
 
     @property
     def module_(self) -> MultiTaskNetwork:
         return self.net_.module_
+
+
+def _ratio(p: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """The ratio, at most 1; where both vanish, 1 says nothing against the step."""
+    return np.minimum(np.divide(p, given, out=np.ones_like(p), where=given > 0), 1)

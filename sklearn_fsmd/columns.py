@@ -96,10 +96,7 @@ class NumericColumn:
         known = x[~np.isnan(x)]
         if known.size == 0:
             known = np.zeros(1)
-        levels = np.linspace(0, 1, self.n_bins + 1)[1:-1]
-        self.edges = np.unique(np.quantile(known, levels))
-        if self.edges.size and self.edges[0] == known.min():
-            self.edges = self.edges[1:]  # no value lies below it
+        self.edges = _bin_edges(known, self.n_bins)
         if self.scaling == "quantile":
             self._fit_ranks(known)
         elif self.scaling == "standard":
@@ -154,6 +151,26 @@ class NumericColumn:
                 f"Column {self.name!r} has {x[too_large][0]!r} in row {int(np.argmax(too_large))}."
             )
         return x
+
+
+def _bin_edges(known: np.ndarray, n_bins: int) -> np.ndarray:
+    """The lower ends of the bins but the first, for at most about `n_bins` bins.
+
+    A value that fills a bin by itself gets one; the rest is cut into bins of equally many rows. Plain quantiles would
+    leave a column of mostly zeros with hardly any bin for what is not zero.
+    """
+    values, counts = np.unique(known, return_counts=True)
+    heavy = np.zeros(len(values), dtype=bool)
+    while True:
+        share = counts[~heavy].sum() / max(n_bins - heavy.sum(), 1)
+        more = ~heavy & (counts >= max(share, 1))
+        if not more.any():
+            break
+        heavy |= more
+    light_before = np.cumsum(np.where(heavy, 0, counts)) - np.where(heavy, 0, counts)
+    bins = np.stack((np.cumsum(heavy), heavy, np.floor(light_before / max(share, 1))))
+    starts = (np.diff(bins, axis=1) != 0).any(axis=0)
+    return values[1:][starts]
 
 
 def refuse_dtype(dtype: Any, name: str) -> None:

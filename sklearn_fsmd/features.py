@@ -81,7 +81,7 @@ class FeatureEncoder:
                 scaled, bin_codes = numeric.fit_encode(column)
                 numbers.append(scaled)
                 bins.append(bin_codes)
-        parts = [*self.categories.values(), *self.numeric.values()]
+        parts: list[CategoryColumn | NumericColumn] = [*self.categories.values(), *self.numeric.values()]
         self.cardinalities = [part.n_rows for part in parts]
         self.offsets = np.cumsum([0, *self.cardinalities[:-1]])
         return self._assemble(len(X), codes + bins, numbers)
@@ -134,10 +134,7 @@ def categorical_mask(selector: Selector, X: Any) -> np.ndarray:
     if items.size == 0:
         return np.zeros(n, dtype=bool)
     if items.dtype.kind not in "biuOUT":
-        raise ValueError(
-            "categorical_features must be an array-like of bool, int or str, "
-            f"got: {items.dtype.name}."
-        )
+        raise ValueError(f"categorical_features must be an array-like of bool, int or str, got: {items.dtype.name}.")
     if items.dtype.kind == "b":
         if items.shape != (n,):
             raise ValueError(
@@ -173,9 +170,9 @@ def _place(item: Any, names: list[Any] | None, n: int) -> int:
 def _is_category(column: Any) -> bool:
     """Whether a column holds categories by its dtype; a column of an object array is judged by what it holds."""
     dtype = column.dtype
-    if isinstance(column, np.ndarray) and dtype == object:
+    if isinstance(column, np.ndarray) and dtype.kind == "O":
         known = column[~pd.isna(column)]
         return pd.api.types.infer_dtype(known) not in ("integer", "floating", "mixed-integer-float", "decimal", "empty")
     if isinstance(dtype, pd.CategoricalDtype) or pd.api.types.is_bool_dtype(dtype):
         return True
-    return dtype == object or isinstance(dtype, pd.StringDtype) or getattr(dtype, "kind", "") in "US"
+    return isinstance(dtype, pd.StringDtype) or getattr(dtype, "kind", "") in "OUS"

@@ -31,13 +31,18 @@ FEW_ROWS = 1000
 _building = threading.Lock()
 
 
-def make_net(p: Any, encoder: FeatureEncoder, targets: Targets, random: np.random.RandomState) -> Net:
-    """The net for the parameters of `p`, with its initial weights."""
-    n_tasks = targets.labels.shape[1]
-    device = resolve_device(p.device)
-    with seeded(draw_seed(random)):
+def new_net(p: Any, encoder: FeatureEncoder, targets: Targets, random: np.random.RandomState) -> Net:
+    """The net for the parameters of `p`, with its initial weights, on the device that they name."""
+    net = make_net(p, encoder, targets.labels.shape[1], draw_seed(random), resolve_device(p.device))
+    net.module_.start_at(torch.from_numpy(targets.rates()).to(net.device, torch.float32))
+    net.average_.reset()
+    return net
+
+
+def make_net(p: Any, encoder: FeatureEncoder, n_tasks: int, seed: int, device: str) -> Net:
+    """An initialised skorch net around the network that `p` describes."""
+    with seeded(seed):
         network = build_network(p, encoder.cardinalities, len(encoder.numeric), n_tasks)
-    network.start_at(torch.from_numpy(targets.rates()).float())
     net = Net(
         network,
         criterion=MultiTaskLoss(network.link, task_weights_of(p, n_tasks)),
@@ -52,6 +57,33 @@ def make_net(p: Any, encoder: FeatureEncoder, targets: Targets, random: np.rando
         **(p.net_params or {}),
     )
     return net.initialize()
+
+
+def freeze(net: Net) -> dict[str, Any]:
+    """What of a net is worth keeping, as plain arrays: no object of torch or skorch, so that reading it is safe."""
+    weights = {name: tensor.detach().cpu().numpy() for name, tensor in net.module_.state_dict().items()}
+    return {"weights": weights, "history": history_of(net)}
+
+
+def thaw(p: Any, encoder: FeatureEncoder, n_tasks: int, frozen: dict[str, Any]) -> Net:
+    """The net again, on the device of `p` or, where that does not exist, on the CPU. Its optimizer starts anew."""
+    try:
+        device = resolve_device(p.device)
+    except ValueError:
+        device = "cpu"
+    net = make_net(p, encoder, n_tasks, seed=0, device=device)
+    net.module_.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in frozen["weights"].items()})
+    net.average_.reset()
+    for epoch in frozen["history"]:
+        net.history.new_epoch()
+        net.history[-1].update(epoch)
+    net.module_.eval()
+    return net
+
+
+def history_of(net: Net) -> list[dict[str, Any]]:
+    """A plain dictionary an epoch."""
+    return [{key: value for key, value in epoch.items() if key != "batches"} for epoch in net.history]
 
 
 def train(
@@ -104,9 +136,7 @@ def wants_split(p: Any, n_rows: int) -> bool:
     return n_rows >= FEW_ROWS if p.early_stopping == "auto" else bool(p.early_stopping)
 
 
-def split(
-    p: Any, rows: Encoded, targets: Targets, random: np.random.RandomState
-) -> tuple[TrainingRows, TrainingRows]:
+def split(p: Any, rows: Encoded, targets: Targets, random: np.random.RandomState) -> tuple[TrainingRows, TrainingRows]:
     """Set `validation_fraction` of the rows aside, each combination of labels in proportion.
 
     Rows are ordered by their labels, at random within equal ones, and every so-maniest is taken. So the split is

@@ -166,7 +166,7 @@ def parents_of(link: str | Sequence[int | None], n_tasks: int) -> tuple[int | No
         return (None, *range(n_tasks - 1))
     if link == "independent":
         return (None,) * n_tasks
-    if isinstance(link, str) or not isinstance(link, Sequence):
+    if isinstance(link, str):
         raise ValueError(f"The 'link' parameter must be 'chain', 'independent' or a tuple of parents. Got {link!r}.")
     if len(link) != n_tasks:
         raise ValueError(f"The 'link' parameter names the parents of {len(link)} tasks, but Y has {n_tasks}: {link!r}.")

@@ -12,8 +12,8 @@ from sklearn.utils.validation import check_is_fitted
 class OutputView(ClassifierMixin, BaseEstimator):
     """One target of a fitted :class:`MultiTaskClassifier`, already fitted.
 
-    For whatever takes a single binary target: calibration and thresholds (inside scikit-learn's FrozenEstimator), ROC and
-    calibration displays.
+    For whatever takes a single binary target: calibration and thresholds (inside scikit-learn's FrozenEstimator), ROC
+    and calibration displays.
 
     Parameters
     ----------

@@ -73,9 +73,7 @@ def _download(url: str, archive_hash: str | None, folder: Path, advice: str) -> 
 
     try:
         downloader: Any = pooch.HTTPDownloader(progressbar=True)
-        return Path(
-            pooch.retrieve(url, archive_hash, fname=url.rsplit("/", 1)[1], path=folder, downloader=downloader)
-        )
+        return Path(pooch.retrieve(url, archive_hash, fname=url.rsplit("/", 1)[1], path=folder, downloader=downloader))
     except (OSError, requests.RequestException) as error:
         raise OSError(f"{url} could not be downloaded ({error}). {advice}") from error
 
@@ -108,12 +106,12 @@ def _unpack(
 
 def tar_members(archive: Path | IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
     """Name and content of the files of a compressed tar archive."""
-    opened = tarfile.open(archive) if isinstance(archive, Path) else tarfile.open(fileobj=archive)
-    with opened as tar:
+    path, stream = (archive, None) if isinstance(archive, Path) else (None, archive)
+    with tarfile.open(path, fileobj=stream) as tar:
         for member in tar:
-            stream = tar.extractfile(member)
-            if stream is not None:
-                yield member.name, stream
+            content = tar.extractfile(member)
+            if content is not None:
+                yield member.name, content
 
 
 def zipped_tar_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:

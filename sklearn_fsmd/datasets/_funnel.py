@@ -105,7 +105,7 @@ def make_funnel(
     data["hour"], data["device"], data["position"] = hours, np.array(DEVICES, dtype=object)[devices], positions + 1
     for name in ("age", "brand"):
         data[name] = data[name].where(random.uniform(size=n_samples) >= missing)
-    data = data.astype({name: "category" for name in ("user_id", "item_id", "segment", "brand", "hour", "device")})
+    data = data.astype(dict.fromkeys(("user_id", "item_id", "segment", "brand", "hour", "device"), "category"))
     target = pd.DataFrame({"click": click.astype("int64"), "conversion": conversion.astype("int64")})
     return as_result(
         data,

@@ -16,7 +16,9 @@ from sklearn_fsmd.nn.mlp import StackedLinear, StackedMLP
 class SharedBottom(nn.Module):
     """One MLP, whose output every tower reads: the f(x) of Eq. (3)."""
 
-    def __init__(self, in_features: int, n_tasks: int, dims: Sequence[int], *, dropout: float, batch_norm: bool) -> None:
+    def __init__(
+        self, in_features: int, n_tasks: int, dims: Sequence[int], *, dropout: float, batch_norm: bool
+    ) -> None:
         super().__init__()
         self.n_tasks = n_tasks
         self.bottom = StackedMLP(1, in_features, dims, dropout=dropout, batch_norm=batch_norm)
@@ -28,7 +30,9 @@ class SharedBottom(nn.Module):
 class Separate(nn.Module):
     """An MLP a task; with shared embeddings this is ESMM's, with separate ones nothing is shared."""
 
-    def __init__(self, in_features: int, n_tasks: int, dims: Sequence[int], *, dropout: float, batch_norm: bool) -> None:
+    def __init__(
+        self, in_features: int, n_tasks: int, dims: Sequence[int], *, dropout: float, batch_norm: bool
+    ) -> None:
         super().__init__()
         self.bottoms = StackedMLP(n_tasks, in_features, dims, dropout=dropout, batch_norm=batch_norm)
 
@@ -189,6 +193,7 @@ class PLE(nn.Module):
         """For each level, the weights ``(B, K, E)`` of the experts in each task (the shared gate left out)."""
         weights = []
         for level in self.levels:
+            assert isinstance(level, ExpertLevel)
             weights.append(level.gate_weights(x)[:, : self.n_tasks])
             x = level(x)
         return weights

@@ -27,7 +27,7 @@ class TreeLink(nn.Module):
         self.parents = tuple(parents)
 
     def log_probs(self, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """log P(y_k = 1) and log P(y_k = 0), both exact at logits of any size.
+        """Log P(y_k = 1) and log P(y_k = 0), both exact at logits of any size.
 
         The product of Eq. (10) is a sum here, since a product of sigmoids has no gradient left at −60. The
         complement 1 − p_parent · σ(z) is the sum of its two cases, "no parent" and "a parent, but not this one":
@@ -55,7 +55,9 @@ class TreeLink(nn.Module):
 
     def prior_logits(self, rates: Tensor) -> Tensor:
         """The logits at which the marginals are `rates` ``(K,)``; used to start the towers at the base rates."""
-        given = [rate if p is None else rate / rates[p] for rate, p in zip(rates, self.parents, strict=True)]
+        given = [
+            rate if p is None else rate / rates[p].clamp(min=1e-9) for rate, p in zip(rates, self.parents, strict=True)
+        ]
         return torch.logit(torch.stack(given).clamp(1e-4, 1 - 1e-4))
 
 

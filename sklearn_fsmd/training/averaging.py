@@ -7,10 +7,11 @@ from torch import Tensor, nn
 
 
 class WeightAverage:
-    """The average w̄ ← d·w̄ + (1 − d)·w over the steps, with d = min(`decay`, t / (t + 10)) at step t.
+    """The average w̄ ← d·w̄ + (1 − d)·w over the steps, free of the initial weights.
 
-    So the first steps, taken from random weights, are soon forgotten. The running statistics of batch norm are
-    averaged like the weights. With a decay of 0 the average is the module itself.
+    It is the moving average that starts at zero, divided by the sum of its coefficients (as Adam does with its
+    moments), which makes d = `decay` · (1 − decay^(t−1)) / (1 − decay^t) at step t. The running statistics of batch
+    norm are averaged like the weights. With a decay of 0 the average is the module itself.
 
     :meth:`swap_in` puts the average into the module and :meth:`swap_out` the weights that are trained; only
     references are exchanged.
@@ -31,8 +32,8 @@ class WeightAverage:
         """Take one step of training into the average."""
         if self.decay:
             self.step += 1
-            decay = min(self.decay, self.step / (self.step + 10))
-            torch._foreach_lerp_(self.others, [t.detach() for t in self._tensors()], 1 - decay)
+            newest = (1 - self.decay) / (1 - self.decay**self.step)
+            torch._foreach_lerp_(self.others, [t.detach() for t in self._tensors()], newest)
 
     def swap_in(self) -> None:
         """Let the module hold the average."""

@@ -60,8 +60,8 @@ class BatchIterator:
         order = torch.randperm(n, generator=self.generator).to(device)
         for i in range(n_batches):
             stop = n if i == n_batches - 1 else (i + 1) * self.batch_size
-            codes, *rest = self.data.batch(order[i * self.batch_size : stop])
-            yield self._hide(codes), *rest
+            codes, numbers, labels, weights = self.data.batch(order[i * self.batch_size : stop])
+            yield self._hide(codes), numbers, labels, weights
 
     def _hide(self, codes: Tensor) -> Tensor:
         n_swapped = round(self.unknown_rate * codes.numel())

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from skorch.callbacks import Callback
 from torch import Tensor
 from tqdm.auto import tqdm

@@ -12,7 +12,7 @@ from skorch import NeuralNet
 from skorch.callbacks import EpochTimer
 from torch import Tensor
 
-from sklearn_fsmd.metrics import task_auc
+from sklearn_fsmd.metrics import task_aucs
 from sklearn_fsmd.training.averaging import WeightAverage
 from sklearn_fsmd.training.batches import BatchIterator, TensorData
 
@@ -115,12 +115,13 @@ class Net(NeuralNet):
             loss = self.criterion_(logits, valid.labels, valid.weights).item()
             scores = self.module_.link.marginals(logits).cpu().numpy()
         weights = None if valid.weights is None else valid.weights.cpu().numpy()
-        return {"valid_loss": loss, "valid_auc": task_auc(valid.labels.cpu().numpy(), scores, weights)}
+        auc = task_aucs(valid.labels.cpu().numpy(), scores, weights)
+        return {"valid_loss": loss, "valid_auc": tuple(auc.tolist())}
 
     def _check_finite(self, losses: np.ndarray) -> None:
         bad = np.flatnonzero(~np.isfinite(losses))
         if bad.size:
             raise FloatingPointError(
-                f"The loss became {losses[bad[0]]} in batch {bad[0] + 1} of epoch {len(self.history)} with lr={self.lr}. "
-                "Lower `lr`, or clip the gradients with skorch's GradientNormClipping in `callbacks`."
+                f"The loss became {losses[bad[0]]} in batch {bad[0] + 1} of epoch {len(self.history)} with "
+                f"lr={self.lr}. Lower `lr`, or clip the gradients with skorch's GradientNormClipping in `callbacks`."
             )

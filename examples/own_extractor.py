@@ -1,0 +1,48 @@
+"""An architecture of one's own: cross-stitch units between the tasks' layers.
+
+An extractor is a module that is made of the number of inputs and the number of tasks, and maps a row to one
+representation a task. Embeddings, FM, towers, links, training and scikit-learn come from the library. This one is of
+I. Misra et al., "Cross-Stitch Networks for Multi-task Learning", CVPR 2016.
+"""
+
+import functools
+
+import torch
+from torch import Tensor, nn
+
+from sklearn_fsmd import MultiTaskClassifier
+from sklearn_fsmd.datasets import make_funnel
+
+
+class CrossStitch(nn.Module):
+    """A layer a task, whose outputs each task then mixes by weights that are learned: (B, I) → (B, K, H)."""
+
+    def __init__(self, in_features: int, n_tasks: int, dims: tuple[int, ...] = (128, 64)) -> None:
+        super().__init__()
+        sizes = [in_features, *dims]
+        self.layers = nn.ModuleList(
+            nn.ModuleList(nn.Linear(i, o) for _ in range(n_tasks)) for i, o in zip(sizes, dims, strict=False)
+        )
+        mostly_own = 0.9 * torch.eye(n_tasks) + 0.1 / n_tasks
+        self.stitches = nn.ParameterList(nn.Parameter(mostly_own.clone()) for _ in dims)
+
+    def forward(self, x: Tensor) -> Tensor:
+        inputs = [x] * len(self.stitches[0])
+        for layer, stitch in zip(self.layers, self.stitches, strict=True):
+            hidden = torch.stack([linear(x).relu() for linear, x in zip(layer, inputs, strict=True)], dim=1)
+            inputs = (stitch @ hidden).unbind(dim=1)  # (K, K) @ (B, K, H)
+        return torch.stack(inputs, dim=1)
+
+
+def main(n_samples: int = 20_000) -> float:
+    X, Y = make_funnel(n_samples, random_state=0, return_X_y=True)
+    train, test = slice(None, n_samples * 4 // 5), slice(n_samples * 4 // 5, None)
+    extractor = functools.partial(CrossStitch, dims=(64, 32))
+    model = MultiTaskClassifier(extractor=extractor, random_state=0).fit(X[train], Y[train])
+    score = model.score(X[test], Y[test])
+    print(f"mean AUC {score:.4f}; the first task's layer reads {model.module_.extractor.stitches[0][0].tolist()}")
+    return score
+
+
+if __name__ == "__main__":
+    main()

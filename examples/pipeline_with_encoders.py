@@ -1,0 +1,41 @@
+"""In a Pipeline, behind a ColumnTransformer with category_encoders.
+
+The model reads raw frames by itself. Where a pipeline exists already, it takes what the encoders make of the columns:
+the codes −1, −2 and NaN of unknown and missing values all mean "unknown" to it.
+"""
+
+import category_encoders
+from sklearn.compose import ColumnTransformer, make_column_selector
+from sklearn.impute import SimpleImputer
+from sklearn.model_selection import StratifiedKFold, cross_validate
+from sklearn.pipeline import Pipeline
+
+from sklearn_fsmd import FSMDClassifier
+from sklearn_fsmd.datasets import make_funnel
+from sklearn_fsmd.metrics import get_scorer
+
+
+def main(n_samples: int = 20_000) -> dict[str, float]:
+    X, Y = make_funnel(n_samples, random_state=0, return_X_y=True)
+    columns = ColumnTransformer(
+        [
+            ("codes", category_encoders.OrdinalEncoder(), make_column_selector(dtype_include="category")),
+            ("numbers", SimpleImputer(), make_column_selector(dtype_include="number")),
+        ],
+        verbose_feature_names_out=False,
+    ).set_output(transform="pandas")
+    ids = list(X.columns[X.dtypes == "category"])
+    pipeline = Pipeline([("columns", columns), ("model", FSMDClassifier(categorical_features=ids, random_state=0))])
+
+    # An integer cv would not stratify a Y of two columns: name the folds by the sum of the labels.
+    folds = list(StratifiedKFold(3, shuffle=True, random_state=0).split(X, Y.sum(axis=1)))
+    scoring = {name: get_scorer(name) for name in ("click_auc", "conversion_auc", "cvr_auc", "neg_mean_log_loss")}
+    results = cross_validate(pipeline, X, Y, cv=folds, scoring=scoring)
+    means = {name: float(results[f"test_{name}"].mean()) for name in scoring}
+    for name, value in means.items():
+        print(f"{name:20s} {value:8.4f}")
+    return means
+
+
+if __name__ == "__main__":
+    main()

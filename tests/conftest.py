@@ -1,0 +1,75 @@
+"""What all tests share."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _seeds():
+    torch.manual_seed(0)
+    np.random.seed(0)
+
+
+@pytest.fixture
+def rng():
+    return np.random.RandomState(0)
+
+
+SMALL = {
+    "embedding_dim": 4,
+    "expert_dims": (16, 8),
+    "tower_dims": (8,),
+    "n_experts": 3,
+    "n_task_experts": 1,
+    "n_shared_experts": 2,
+    "numeric_bins": 8,
+    "max_epochs": 3,
+    "batch_size": 64,
+    "random_state": 0,
+}
+"""Parameters of a network that trains in a moment."""
+
+
+def make_frame(n=300, seed=0):
+    """A frame of every welcome kind of column, with missing values, and two targets that depend on it."""
+    random = np.random.RandomState(seed)
+    city = random.choice(["Paris", "Rome", "Oslo", None], n, p=[0.4, 0.3, 0.2, 0.1])
+    user = random.randint(10**12, 10**12 + 40, n)
+    price = random.lognormal(size=n)
+    X = pd.DataFrame(
+        {
+            "user": pd.Categorical(user),
+            "city": city,
+            "member": pd.array(random.choice([True, False, None], n), dtype="boolean"),
+            "price": np.where(random.uniform(size=n) < 0.1, np.nan, price),
+            "visits": pd.array(random.choice([1, 2, 3, None], n), dtype="Int64"),
+        }
+    )
+    logit = 2.0 * (city == "Paris") - 1.0 + 0.8 * np.sin(user % 7)
+    click = random.uniform(size=n) < 1 / (1 + np.exp(-logit))
+    conversion = click & (random.uniform(size=n) < 1 / (1 + np.exp(np.log(price))))
+    return X, pd.DataFrame({"click": click.astype(int), "conversion": conversion.astype(int)})
+
+
+@pytest.fixture
+def frame():
+    return make_frame()
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """The folder with the real data sets; tests that need it are left out where it is not there."""
+    folder = os.environ.get("SKLEARN_FSMD_DATA")
+    if not folder or not (Path(folder) / "kuairand-pure").is_dir() or not (Path(folder) / "census-income").is_dir():
+        pytest.skip(
+            "no real data: call fetch_census_income() and fetch_kuairand_pure() once with SKLEARN_FSMD_DATA set to a "
+            "folder, and keep it set"
+        )
+    return Path(folder)

@@ -1,0 +1,130 @@
+"""Fetching: from a publisher that is a local server here, with all that can go wrong on the way."""
+
+import gzip
+import hashlib
+import http.server
+import io
+import lzma
+import tarfile
+import threading
+import zipfile
+
+import pytest
+
+from sklearn_fsmd.datasets import _census, _files, fetch_census_income, fetch_kuairand_pure
+
+CONTENT = {"a.csv": b"x,y\n1,2\n", "b.csv": b"z\n3\n"}
+
+
+def tar_bytes():
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for name, content in CONTENT.items():
+            info = tarfile.TarInfo(f"top/data/{name}")
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def zip_bytes():
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("readme.txt", "hello")
+        archive.writestr("inner.tar.gz", tar_bytes())
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def publisher():
+    files = {"/data.tar.gz": tar_bytes(), "/data.zip": zip_bytes(), "/empty.tar.gz": gzip.compress(b"\0" * 1024)}
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = files.get(self.path)
+            self.send_response(200 if body else 404)
+            self.send_header("Content-Length", str(len(body or b"")))
+            self.end_headers()
+            self.wfile.write(body or b"")
+
+        def log_message(self, *args):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def ensure(folder, url, **changes):
+    arguments = {"archive_hash": None, "members": _files.tar_members, **changes}
+    return _files.ensure_files(folder, list(CONTENT), url=url, **arguments)
+
+
+def test_files_come_out_of_the_archive_and_it_goes(tmp_path, publisher):
+    paths = ensure(tmp_path / "set", f"{publisher}/data.tar.gz")
+    assert {p.name: p.read_bytes() for p in paths} == CONTENT
+    assert sorted(p.name for p in (tmp_path / "set").iterdir()) == sorted(CONTENT)
+    assert ensure(tmp_path / "set", "http://127.0.0.1:9/gone") == paths  # nothing is fetched twice
+
+
+def test_an_archive_in_an_archive(tmp_path, publisher):
+    paths = ensure(tmp_path, f"{publisher}/data.zip", members=_files.zipped_tar_members)
+    assert {p.name: p.read_bytes() for p in paths} == CONTENT
+
+
+def test_files_that_are_there_are_read_compressed_or_not(tmp_path):
+    (tmp_path / "a.csv").write_bytes(CONTENT["a.csv"])
+    (tmp_path / "b.csv.xz").write_bytes(lzma.compress(CONTENT["b.csv"]))
+    paths = ensure(tmp_path, "http://127.0.0.1:9/gone")
+    assert [p.name for p in paths] == ["a.csv", "b.csv.xz"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"archive_hash": "md5:" + "0" * 32},
+        {"file_hashes": {"a.csv": "0" * 64}},
+    ],
+    ids=["archive", "file"],
+)
+def test_a_wrong_checksum_leaves_nothing_behind(tmp_path, publisher, changes):
+    with pytest.raises(ValueError, match="hash|SHA-256"):
+        ensure(tmp_path, f"{publisher}/data.tar.gz", **changes)
+    assert not [p for p in tmp_path.iterdir() if p.suffix == ".csv" or p.name.startswith(".")]
+
+
+def test_the_right_checksums_pass(tmp_path, publisher):
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in CONTENT.items()}
+    ensure(tmp_path, f"{publisher}/data.tar.gz", file_hashes=hashes)
+
+
+def test_an_archive_without_the_files(tmp_path, publisher):
+    with pytest.raises(ValueError, match=r"does not hold a.csv, b.csv"):
+        ensure(tmp_path, f"{publisher}/empty.tar.gz")
+
+
+def test_offline_names_the_folder_to_fill(tmp_path):
+    folder = tmp_path / "set"
+    with pytest.raises(
+        OSError, match=rf"could not be downloaded(.|\n)*Put a.csv, b.csv .* into {folder}.*SKLEARN_FSMD_DATA"
+    ):
+        ensure(folder, "http://127.0.0.1:9/data.tar.gz")
+
+
+@pytest.mark.parametrize("fetch", [fetch_census_income, fetch_kuairand_pure])
+def test_no_download_unless_wanted(tmp_path, fetch):
+    with pytest.raises(OSError, match=f"Data not found, and download_if_missing=False. Put .* into {tmp_path}"):
+        fetch(data_home=tmp_path, download_if_missing=False)
+
+
+def test_where_data_lies(monkeypatch, tmp_path):
+    monkeypatch.setenv("SKLEARN_FSMD_DATA", str(tmp_path / "env"))
+    assert _files.data_home() == tmp_path / "env"
+    assert _files.data_home(tmp_path) == tmp_path
+    monkeypatch.delenv("SKLEARN_FSMD_DATA")
+    assert _files.data_home().name == "sklearn_fsmd"
+
+
+def test_census_columns_are_the_published_42():
+    assert len(_census.COLUMNS) == 42
+    assert set(_census.NUMERIC) < set(_census.COLUMNS)

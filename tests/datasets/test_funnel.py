@@ -1,0 +1,73 @@
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import spearmanr
+
+from sklearn_fsmd.datasets import make_funnel
+from sklearn_fsmd.metrics import expected_calibration_error
+
+
+def test_labels_are_drawn_from_the_true_probabilities():
+    funnel = make_funnel(100_000, position_bias=0.5, random_state=0)
+    for target in ("click", "conversion"):
+        p = funnel.probabilities[target]
+        assert expected_calibration_error(funnel.target[target], p) < 0.005
+    assert (funnel.target["conversion"] <= funnel.target["click"]).all()
+
+
+def test_rates_are_those_asked_for():
+    funnel = make_funnel(50_000, click_rate=0.1, conversion_rate=0.4, random_state=0)
+    p = funnel.probabilities
+    assert p["click"].mean() == pytest.approx(0.1, abs=1e-6)
+    assert (p["conversion"] / p["click"]).mean() == pytest.approx(0.4, abs=1e-6)
+
+
+def test_position_bias_lowers_the_clicks_of_lower_positions():
+    funnel = make_funnel(50_000, position_bias=1.0, random_state=0)
+    ratio = funnel.probabilities["click"] / funnel.unbiased["click"]
+    np.testing.assert_allclose(ratio, 1 / funnel.data["position"])
+    fair = make_funnel(1000, random_state=0)
+    pd.testing.assert_frame_equal(fair.probabilities, fair.unbiased)
+
+
+def test_selection_bias_shows_and_raises_better_items():
+    fair = make_funnel(50_000, random_state=0)
+    biased = make_funnel(50_000, selection_bias=2.0, random_state=0)
+    rank = [spearmanr(f.unbiased["click"], f.data["position"]).statistic for f in (fair, biased)]
+    assert abs(rank[0]) < 0.02
+    assert rank[1] < -0.2
+    assert biased.data["item_id"].value_counts().std() > 2 * fair.data["item_id"].value_counts().std()
+
+
+def test_conflict_sets_the_tasks_against_each_other():
+    correlations = []
+    for conflict in (-0.8, 0.0, 0.8):
+        p = make_funnel(20_000, conflict=conflict, random_state=0).probabilities
+        correlations.append(spearmanr(p["click"], p["conversion"] / p["click"]).statistic)
+    assert correlations[0] > 0.3
+    assert abs(correlations[1]) < 0.15
+    assert correlations[2] < -0.3
+
+
+def test_frames_arrays_and_seeds():
+    X, Y = make_funnel(100, random_state=3, return_X_y=True)
+    again = make_funnel(100, random_state=3)
+    pd.testing.assert_frame_equal(X, again.data)
+    assert again.feature_names == list(X.columns)
+    X_array, Y_array = make_funnel(100, random_state=3, return_X_y=True, as_frame=False)
+    assert X_array.shape == X.shape
+    np.testing.assert_array_equal(Y_array, Y)
+    assert X["brand"].isna().any() or X["age"].isna().any()
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"conflict": 2}, r"The 'conflict' parameter must be in \[-1, 1\]. Got 2 instead."),
+        ({"click_rate": -0.1}, "'click_rate'"),
+        ({"position_bias": -1}, "'position_bias'"),
+    ],
+)
+def test_refuses(params, message):
+    with pytest.raises(ValueError, match=message):
+        make_funnel(10, **params)

@@ -1,0 +1,482 @@
+"""The contract of fit and predict, whatever the network."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import StackingClassifier
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.inspection import permutation_importance
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from skorch.callbacks import Callback, GradientNormClipping
+
+from sklearn_fsmd import (
+    ESMMClassifier,
+    FSClassifier,
+    FSMDClassifier,
+    MMoEClassifier,
+    MultiTaskClassifier,
+    SharedBottomClassifier,
+)
+from tests.conftest import SMALL, make_frame
+
+NAN = float("nan")
+
+
+def small(cls=FSMDClassifier, **changes):
+    return cls(**{**SMALL, **changes})
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    X, Y = make_frame()
+    return small().fit(X, Y), X, Y
+
+
+# ------------------------------------------------------------------------------------------------------------- shapes
+
+
+@pytest.mark.parametrize("n_tasks", [1, 2, 3, 5])
+@pytest.mark.parametrize("link", ["chain", "independent"])
+def test_any_number_of_tasks(frame, n_tasks, link, rng):
+    X, _ = frame
+    Y = np.cumprod(rng.uniform(size=(len(X), n_tasks)) < 0.7, axis=1).astype(int)
+    model = small(MultiTaskClassifier, link=link, max_epochs=1).fit(X, Y)
+    proba = model.predict_proba(X)
+    assert [p.shape for p in proba] == [(len(X), 2)] * n_tasks
+    assert all(p.dtype == np.float32 for p in proba)
+    assert len(model.classes_) == len(model.task_names_) == n_tasks
+    marginals = model.predict_marginals(X)
+    assert marginals.shape == (len(X), n_tasks)
+    np.testing.assert_array_equal(np.stack([p[:, 1] for p in proba], axis=1), marginals)
+    np.testing.assert_allclose([p.sum(axis=1) for p in proba], 1, rtol=1e-6)
+    assert model.predict(X).shape == (len(X), n_tasks)
+    assert model.predict_conditionals(X).shape == (len(X), n_tasks)
+    if link == "chain":
+        assert (np.diff(marginals, axis=1) <= 0).all()
+
+
+def test_one_dimensional_y(frame):
+    X, Y = frame
+    model = small().fit(X, Y["click"])
+    assert model.predict_proba(X).shape == (len(X), 2)
+    assert model.predict(X).shape == (len(X),)
+    assert model.classes_.tolist() == [0, 1]
+    assert model.task_names_ == ["click"]
+
+
+def test_labels_of_any_kind_come_back(frame):
+    X, Y = frame
+    words = Y.replace({0: "no", 1: "yes"})
+    model = small().fit(X, words)
+    assert set(model.predict(X).ravel()) <= {"no", "yes"}
+    np.testing.assert_array_equal(model.predict_marginals(X), small().fit(X, Y).predict_marginals(X))
+
+
+def test_a_tree_of_targets(frame, rng):
+    X, Y = frame
+    share = Y["click"] * (rng.uniform(size=len(X)) < 0.5)
+    comment = Y["conversion"] * (rng.uniform(size=len(X)) < 0.5)
+    model = small(MultiTaskClassifier, link=(None, 0, 0, 1)).fit(X, Y.assign(share=share, comment=comment))
+    p, given = model.predict_marginals(X), model.predict_conditionals(X)
+    for k, parent in enumerate((0, 0, 1), start=1):
+        np.testing.assert_allclose(p[:, k], p[:, parent] * given[:, k], rtol=1e-5)
+
+
+def test_conditionals_of_independent_targets_are_at_most_1(frame):
+    model = small(FSClassifier).fit(*frame)
+    p, given = model.predict_marginals(frame[0]), model.predict_conditionals(frame[0])
+    np.testing.assert_allclose(given[:, 1], np.minimum(p[:, 1] / p[:, 0], 1), rtol=1e-5)
+    np.testing.assert_array_equal(given[:, 0], p[:, 0])
+
+
+def test_rank_score_is_the_weighted_product(fitted):
+    model, X, _ = fitted
+    p = model.predict_marginals(X)
+    np.testing.assert_allclose(model.rank_score(X), p.prod(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(model.rank_score(X, [0.5, 2]), p[:, 0] ** 0.5 * p[:, 1] ** 2, rtol=1e-5)
+    for wrong in ([1], [1, NAN], [1, 2, 3]):
+        with pytest.raises(ValueError, match="must be 2 finite numbers, one a task"):
+            model.rank_score(X, wrong)
+
+
+def test_gate_weights(fitted):
+    model, X, _ = fitted
+    weights = model.gate_weights(X)
+    assert weights.shape == (len(X), 1, 2, 4)  # one level, two tasks, an expert each and two shared
+    np.testing.assert_allclose(weights.sum(axis=3), 1, rtol=1e-5)
+    assert small(MMoEClassifier).fit(*make_frame()).gate_weights(X).shape == (len(X), 1, 2, 3)
+    with pytest.raises(AttributeError, match="has no gates"):
+        small(ESMMClassifier).fit(*make_frame()).gate_weights(X)
+
+
+# ------------------------------------------------------------------------------------------------------------ learning
+
+
+def test_64_rows_are_overfitted():
+    X, Y = make_frame(64)
+    X["row"] = pd.Categorical(range(64))
+    model = small(dropout=0.0, max_epochs=200, lr=0.01, unknown_rate=0.0, weight_decay=0.0).fit(X, Y)
+    assert model.score(X, Y) > 0.999
+    assert (model.predict(X) == Y).all().all()
+
+
+def test_a_signal_is_learned_and_calibrated():
+    X, Y = make_frame(6000)
+    X_new, Y_new = make_frame(3000, seed=1)
+    model = small(max_epochs=15, lr=5e-3, dropout=0.1).fit(X, Y)
+    auc = [roc_auc_score(Y_new.iloc[:, k], model.predict_marginals(X_new)[:, k]) for k in range(2)]
+    assert min(auc) > 0.7
+    np.testing.assert_allclose(model.predict_marginals(X_new).mean(axis=0), Y_new.mean(), atol=0.03)
+    assert model.score(X_new, Y_new) == pytest.approx(np.mean(auc))
+
+
+def test_a_row_s_prediction_depends_on_that_row_alone(fitted):
+    model, X, _ = fitted
+    p = model.predict_marginals(X)
+    order = np.random.RandomState(0).permutation(len(X))
+    np.testing.assert_allclose(model.predict_marginals(X.iloc[order]), p[order], atol=1e-6)
+    np.testing.assert_allclose(model.predict_marginals(X.iloc[[5]]), p[[5]], atol=1e-6)
+    shuffled = X.assign(user=X["user"].cat.reorder_categories(X["user"].cat.categories[::-1]))
+    np.testing.assert_array_equal(model.predict_marginals(shuffled), p)
+
+
+def test_unseen_and_missing_values_score_as_the_unknown_row(fitted):
+    model, X, _ = fitted
+    unseen, missing = X.copy(), X.copy()
+    unseen["city"] = "Atlantis"
+    missing["city"] = None
+    np.testing.assert_array_equal(model.predict_marginals(unseen), model.predict_marginals(missing))
+    assert np.isfinite(model.predict_marginals(missing)).all()
+
+
+def test_the_unknown_row_is_trained_without_any_missing_value(frame):
+    X, Y = frame
+    X = X[["user"]]
+    model = small(unknown_rate=0.1, embedding_std=1e-8).fit(X, Y)
+    table = model.module_.embedding.table.weight.detach().abs().amax(dim=1)
+    assert table[0] > 1e-5
+
+
+def test_masked_labels_change_nothing(frame):
+    X, Y = frame
+    Y = Y.astype(float)
+    Y.loc[:99, "conversion"] = NAN
+    Y.loc[50:149, "click"] = NAN
+    weights = Y.notna().astype(float).to_numpy()
+    masked = small(FSClassifier).fit(X, Y).predict_marginals(X)
+    by_weight = small(FSClassifier).fit(X, Y.fillna(1.0), sample_weight=weights).predict_marginals(X)
+    np.testing.assert_array_equal(masked, by_weight)
+
+
+def test_weights_move_the_base_rate(frame):
+    X, Y = frame
+    weights = np.where(Y["click"] == 1, 10.0, 1.0)
+    plain, weighted = (small(FSClassifier).fit(X, Y, sample_weight=w).predict_marginals(X) for w in (None, weights))
+    assert weighted[:, 0].mean() > plain[:, 0].mean() + 0.2
+    per_task = np.stack([np.ones(len(X)), weights], axis=1)
+    p = small(FSClassifier).fit(X, Y, sample_weight=per_task).predict_marginals(X)
+    assert abs(p[:, 0].mean() - plain[:, 0].mean()) < 0.05
+    assert p[:, 1].mean() > plain[:, 1].mean() + 0.1
+
+
+def test_a_task_of_weight_0_is_not_learned(frame):
+    X, Y = frame
+    short, long = (
+        small(SharedBottomClassifier, task_weights=(1.0, 0.0), weight_decay=0.0, max_epochs=n)
+        .fit(X, Y)
+        .module_.towers.hidden.layers[0]
+        .weight
+        for n in (1, 3)
+    )
+    assert not torch.equal(short[:, 0], long[:, 0])
+    torch.testing.assert_close(short[:, 1], long[:, 1])
+
+
+# ------------------------------------------------------------------------------------------------- validation, history
+
+
+def test_early_stopping_keeps_the_best_weights():
+    X, Y = make_frame(1200)
+    X_val, Y_val = make_frame(800, seed=1)
+    model = small(max_epochs=40, lr=0.02, patience=3).fit(X, Y, X_val=X_val, Y_val=Y_val)
+    assert model.n_iter_ < 40
+    best = max(np.mean(epoch["valid_auc"]) for epoch in model.history_ if epoch["valid_best"])
+    assert model.score(X_val, Y_val) >= best - 1e-9
+    assert not any(epoch["valid_best"] for epoch in model.history_[-3:])
+    assert set(model.history_[0]) >= {"epoch", "train_loss", "valid_loss", "valid_auc", "valid_best", "dur"}
+
+
+def test_the_split_is_joint_over_the_targets():
+    from sklearn_fsmd import fitting
+    from sklearn_fsmd.features import Encoded
+    from sklearn_fsmd.targets import make_targets
+
+    random = np.random.RandomState(0)
+    labels = np.repeat([[0, 0], [1, 0], [1, 1]], [600, 300, 100], axis=0).astype(np.float32)
+    labels = labels[random.permutation(1000)]
+    rows = Encoded(np.arange(1000)[:, None], np.zeros((1000, 0), np.float32))
+    train, valid = fitting.split(small(validation_fraction=0.2), rows, make_targets(labels, None), random)
+    assert len(train[0]) == 800
+    assert len(valid[0]) == 200
+    assert set(train[0].codes[:, 0]) | set(valid[0].codes[:, 0]) == set(range(1000))
+    counts = [(valid[1].labels == pattern).all(axis=1).sum() for pattern in ([0, 0], [1, 0], [1, 1])]
+    np.testing.assert_allclose(counts, [120, 60, 20], atol=1)
+
+
+def test_few_rows_are_all_trained_on_unless_told(frame):
+    assert "valid_auc" not in small().fit(*frame).history_[0]
+    assert "valid_auc" in small(early_stopping=True).fit(*frame).history_[0]
+    with pytest.raises(ValueError, match="'validation_fraction' 0.001 of 300 rows"):
+        small(early_stopping=True, validation_fraction=0.001).fit(*frame)
+
+
+def test_validation_of_one_class_goes_by_the_loss(frame):
+    X, Y = frame
+    model = small(early_stopping=True).fit(X, Y, X_val=X[:20], Y_val=Y[:20] * 0)
+    assert np.isnan(model.history_[0]["valid_auc"]).all()
+    assert np.isfinite(model.history_[0]["valid_loss"])
+    assert model.history_[0]["valid_best"]
+
+
+def test_x_val_and_y_val_go_together(frame):
+    with pytest.raises(ValueError, match="`X_val` and `Y_val` go together"):
+        small().fit(*frame, X_val=frame[0])
+
+
+def test_progress_bar(frame, capsys):
+    small(verbose=1, early_stopping=True).fit(*frame)
+    shown = capsys.readouterr().err
+    for piece in ("rows/s", "loss=", "AUC click=", "AUC conversion="):
+        assert piece in shown
+    small().fit(*frame)
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "")
+
+
+def test_callbacks_are_called(frame):
+    class Counter(Callback):
+        def __init__(self):
+            self.calls = {"batch": 0, "epoch": 0, "grad": 0}
+
+        def on_batch_end(self, net, **kwargs):
+            self.calls["batch"] += 1
+
+        def on_epoch_end(self, net, **kwargs):
+            self.calls["epoch"] += 1
+
+        def on_grad_computed(self, net, named_parameters, **kwargs):
+            self.calls["grad"] += len(list(named_parameters)) > 0
+
+    counter = Counter()
+    small(callbacks=[counter, GradientNormClipping(1.0)]).fit(*frame)
+    assert counter.calls == {"batch": 15, "epoch": 3, "grad": 15}
+
+
+# ----------------------------------------------------------------------------------------- randomness, going on, device
+
+
+def test_same_seed_same_model_and_the_global_generators_are_left_alone(frame):
+    X, Y = frame
+    torch_before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    first, second = (small(dropout=0.3).fit(X, Y).predict_marginals(X) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    assert not np.array_equal(first, small(dropout=0.3, random_state=1).fit(X, Y).predict_marginals(X))
+    assert torch.equal(torch.get_rng_state(), torch_before)
+    assert np.array_equal(np.random.get_state()[1], numpy_before)
+
+
+def test_warm_start_goes_on(frame):
+    X, Y = frame
+    model = small(warm_start=True).fit(X, Y)
+    encoder, first_loss = model._encoder, model.history_[0]["train_loss"]
+    model.fit(X, Y)
+    assert model._encoder is encoder
+    assert model.n_iter_ == 6
+    assert model.history_[-1]["train_loss"] < first_loss
+    assert small().fit(X, Y).fit(X, Y).n_iter_ == 3
+
+
+def test_partial_fit(frame):
+    X, Y = frame
+    model = small()
+    for _ in range(4):
+        model.partial_fit(X[:150], Y[:150])
+        model.partial_fit(X[150:], Y[150:])
+    assert model.n_iter_ == 8
+    assert model.history_[-1]["train_loss"] < model.history_[0]["train_loss"]
+    model.partial_fit(X[:1], Y[:1])  # a batch of one row
+
+
+def test_partial_fit_with_classes(frame):
+    X, Y = frame
+    first = Y["click"].to_numpy() * 0 + 5
+    model = small().partial_fit(X, first, classes=[3, 5])
+    assert model.classes_.tolist() == [3, 5]
+    model.partial_fit(X, np.where(Y["click"], 5, 3))
+    with pytest.raises(ValueError, match="has the value 4"):
+        model.partial_fit(X, first * 0 + 4)
+
+
+def test_devices(frame):
+    assert small(device="cpu").fit(*frame).device_ == "cpu"
+    for device in ("cuda:77", "abacus"):
+        with pytest.raises(ValueError, match=f"The 'device' parameter '{device}' cannot be used here"):
+            small(device=device).fit(*frame)
+
+
+def test_n_threads_is_set_for_the_call(frame):
+    seen = []
+
+    class Watch(Callback):
+        def on_batch_begin(self, net, **kwargs):
+            seen.append(torch.get_num_threads())
+
+    before = torch.get_num_threads()
+    small(n_threads=before + 1, callbacks=[Watch()], max_epochs=1).fit(*frame)
+    assert set(seen) == {before + 1}
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "adam", "adagrad", "sgd", torch.optim.RMSprop])
+def test_optimizers(frame, optimizer):
+    model = small(optimizer=optimizer, lr=0.01).fit(*frame)
+    assert model.history_[-1]["train_loss"] < model.history_[0]["train_loss"]
+
+
+# ----------------------------------------------------------------------------------------------- inside scikit-learn
+
+
+def test_grid_search_over_the_parts(frame):
+    grid = {"extractor": ["shared_bottom", "mmoe", "ple"], "link": ["independent", "chain"]}
+    search = GridSearchCV(small(MultiTaskClassifier, max_epochs=1), grid, cv=2).fit(*frame)
+    assert len(search.cv_results_["params"]) == 6
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+def test_cross_validation_scoring_and_importance(fitted):
+    model, X, Y = fitted
+    assert np.isfinite(cross_val_score(clone(model), X, Y, cv=2, scoring="roc_auc")).all()
+    predictions = cross_val_predict(clone(model), X, Y, cv=2, method="predict_proba")
+    assert [p.shape for p in predictions] == [(len(X), 2)] * 2
+    importance = permutation_importance(model, X, Y, n_repeats=2, scoring="roc_auc", random_state=0)
+    assert importance.importances_mean.shape == (5,)
+
+
+def test_output_view_for_single_output_tools(fitted):
+    model, X, Y = fitted
+    view = model.output_view("conversion")
+    np.testing.assert_array_equal(view.predict_proba(X)[:, 1], model.predict_marginals(X)[:, 1])
+    assert model.output_view(1).predict(X).tolist() == view.predict(X).tolist()
+    calibrated = CalibratedClassifierCV(FrozenEstimator(view)).fit(X, Y["conversion"])
+    assert calibrated.predict_proba(X).shape == (len(X), 2)
+    for wrong in ("share", 2, -1):
+        with pytest.raises(ValueError, match=rf"There is no task {wrong!r}; the tasks are \['click', 'conversion'\]"):
+            model.output_view(wrong)
+
+
+def test_stacking(fitted):
+    _, X, Y = fitted
+    stack = StackingClassifier(
+        [("fsmd", small(max_epochs=1))], LogisticRegression(), cv=2, stack_method="predict_proba"
+    )
+    assert stack.fit(X, Y["click"]).predict(X).shape == (len(X),)
+
+
+def test_metadata_routing_through_a_pipeline(frame):
+    X, Y = frame
+    with config_context(enable_metadata_routing=True):
+        model = small().set_fit_request(sample_weight=True, X_val=True, Y_val=True)
+        pipeline = make_pipeline(FunctionTransformer(lambda X: X.drop(columns="visits")), model)
+        pipeline.set_params(transform_input=["X_val"])
+        pipeline.fit(X, Y, sample_weight=np.ones(len(X)), X_val=X[:100], Y_val=Y[:100])
+    assert "valid_auc" in pipeline[-1].history_[0]
+    assert pipeline.predict_proba(X)[0].shape == (len(X), 2)
+
+
+# ------------------------------------------------------------------------------------------------------------ bad input
+
+
+def test_not_fitted():
+    X, _ = make_frame(10)
+    model = small()
+    for method in (
+        "predict",
+        "predict_proba",
+        "predict_marginals",
+        "predict_conditionals",
+        "rank_score",
+        "gate_weights",
+    ):
+        with pytest.raises(NotFittedError, match="This FSMDClassifier instance is not fitted yet"):
+            getattr(model, method)(X)
+    with pytest.raises(NotFittedError):
+        model.output_view(0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda X: X[["user", "city"]], "The feature names should match those that were passed during fit"),
+        (lambda X: X[X.columns[::-1]], "Feature names must be in the same order as they were in fit"),
+        (lambda X: X.rename(columns={"city": "town"}), "The feature names should match"),
+        (lambda X: X[:0], r"Found array with 0 sample\(s\)"),
+        (lambda X: X.assign(city=3), "Column 'city' held strings in fit and holds numbers now"),
+        (lambda X: X.assign(price="dear"), "Column 'price' is numeric but holds 'dear'"),
+        (lambda X: X.assign(price=np.inf), "Input X contains infinity"),
+        (lambda X: X["user"], "Expected a 2-dimensional container|Expected 2D array"),
+    ],
+)
+def test_wrong_x_at_predict(fitted, change, message):
+    model, X, _ = fitted
+    with pytest.raises(ValueError, match=message):
+        model.predict(change(X))
+
+
+def test_wrong_x_at_fit(frame):
+    X, Y = frame
+    with pytest.raises(ValueError, match="more than one column named 'city'"):
+        small().fit(pd.concat([X, X[["city"]]], axis=1), Y)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples: .300, 299."):
+        small().fit(X, Y[:-1])
+    with pytest.raises(ValueError, match=r"Found array with 0 feature\(s\)"):
+        small().fit(X[[]], Y)
+    with pytest.raises(ValueError, match="requires y to be passed"):
+        small().fit(X, None)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        (
+            {"lr": -3},
+            r"The 'lr' parameter of FSMDClassifier must be a float in the range \(0.0, inf\). Got -3 instead.",
+        ),
+        ({"dropout": 1.0}, "The 'dropout' parameter of FSMDClassifier"),
+        ({"embedding_dim": 0}, "The 'embedding_dim' parameter of FSMDClassifier"),
+        ({"optimizer": "lion"}, "The 'optimizer' parameter of FSMDClassifier"),
+        ({"expert_dims": (16, 0)}, r"The 'expert_dims' parameter of FSMDClassifier .* Got \(16, 0\) instead"),
+        ({"tower_dims": (1.5,)}, r"The 'tower_dims' parameter of FSMDClassifier .* Got \(1.5,\) instead"),
+        ({"task_weights": (1.0,)}, r"'task_weights' parameter must be 2 numbers"),
+        ({"task_weights": (0.0, 0.0)}, "not all zero"),
+        ({"task_weights": (1.0, -1.0)}, r"Got \(1.0, -1.0\) instead"),
+    ],
+)
+def test_wrong_parameters(frame, params, message):
+    with pytest.raises(ValueError, match=message):
+        small(**params).fit(*frame)
+
+
+def test_a_loss_that_is_no_longer_finite_is_named(frame):
+    with pytest.raises(
+        FloatingPointError, match=r"The loss became .* in batch \d+ of epoch \d+ with lr=1e\+30. Lower `lr`"
+    ):
+        small(optimizer="sgd", lr=1e30, batch_norm=False).fit(*frame)

@@ -1,0 +1,228 @@
+import datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sklearn_fsmd.columns import CategoryColumn, NumericColumn
+
+NAN = float("nan")
+
+
+def fitted(values, **params):
+    column = CategoryColumn("c", **params)
+    return column, column.fit_encode(values).tolist()
+
+
+STRINGS = ["b", "a", None, "a"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array(STRINGS, dtype=object),
+        pd.Series(STRINGS, dtype=object),
+        pd.Series(STRINGS, dtype="str"),
+        pd.Series(STRINGS, dtype="string"),
+        pd.Series(STRINGS, dtype="category"),
+        pd.Series(STRINGS, dtype=pd.CategoricalDtype(["z", "b", "a"])),
+        pd.Series(["b", "a", pd.NA, "a"], dtype=object),
+        pd.Series(["b", "a", np.nan, "a"], dtype=object),
+    ],
+    ids=lambda v: str(v.dtype),
+)
+def test_strings_of_any_dtype_have_the_same_codes(values):
+    column, codes = fitted(values)
+    assert codes == [2, 1, 0, 1]
+    assert column.n_rows == 3
+    assert column.encode(pd.Series(["a", "b", "new", None], dtype="category")).tolist() == [1, 2, 0, 0]
+
+
+INTEGERS = [7, 5, None, 5]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.Series(INTEGERS),  # floats with a NaN
+        pd.Series(INTEGERS, dtype="Int64"),
+        pd.Series(INTEGERS, dtype=object),
+        pd.Series(INTEGERS, dtype="category"),
+        np.array([7, 5, -1, 5], dtype=np.int8),
+        np.array([7, 5, -2, 5], dtype=np.float32),
+    ],
+    ids=lambda v: str(v.dtype),
+)
+def test_numbers_of_any_dtype_have_the_same_codes(values):
+    column, codes = fitted(values)
+    assert codes == [2, 1, 0, 1]
+    assert column.encode(np.array([5, 7, 6, -1, -2])).tolist() == [1, 2, 0, 0, 0]
+    assert column.encode(np.array([5.0, 7.5, NAN])).tolist() == [1, 0, 0]
+
+
+def test_booleans_are_zeros_and_ones():
+    column, codes = fitted(pd.array([True, False, None], dtype="boolean"))
+    assert codes == [2, 1, 0]
+    assert column.encode(np.array([False, True])).tolist() == [1, 2]
+    assert column.encode(np.array([True, None], dtype=object)).tolist() == [2, 0]
+
+
+def test_large_ids_are_exact():
+    ids = np.array([2**62, 2**62 + 1, 2**53 + 1, 2**63 - 1])
+    column, codes = fitted(ids)
+    assert codes == [2, 3, 1, 4]
+    assert column.encode(np.array([2**53, 2**62 + 2, 2**62 + 1])).tolist() == [0, 0, 3]
+    assert column.encode(np.array([2**62 + 1, None], dtype=object)).tolist() == [3, 0]
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        (np.array([1, 2**24], dtype=np.float32), "16777216 as float32"),
+        (np.array([1, 2.0**53]), "9007199254740992 as float64"),
+        (np.array([2**63 + 5], dtype=np.uint64), "9223372036854775813"),
+    ],
+)
+def test_ids_that_are_no_longer_exact_are_refused(values, shown):
+    with pytest.raises(ValueError, match=shown):
+        fitted(values)
+
+
+def test_rare_values_share_the_unknown_row():
+    column, codes = fitted(np.array(["a", "a", "b", "c", "c"], dtype=object), min_frequency=2)
+    assert codes == [1, 1, 0, 2, 2]
+    assert column.n_rows == 3
+
+
+def test_unused_levels_of_a_category_get_no_row():
+    column, _ = fitted(pd.Series(["a"], dtype=pd.CategoricalDtype(["a", "b", "c"])))
+    assert column.n_rows == 2
+
+
+def test_mixed_values():
+    column, codes = fitted(np.array(["a", 1, 2.5, None], dtype=object))
+    assert sorted(codes) == [0, 1, 2, 3]
+    assert column.encode(np.array(["a"], dtype=object))[0] == codes[0]
+    assert column.encode(np.array([1]))[0] == codes[1]
+
+
+def test_only_missing_values():
+    column, codes = fitted(np.array([None, NAN], dtype=object))
+    assert codes == [0, 0]
+    assert column.n_rows == 1
+    assert column.encode(np.array(["a"], dtype=object)).tolist() == [0]
+    assert column.encode(np.array([3])).tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("at_fit", "later", "message"),
+    [
+        (np.array([1, 2]), np.array(["1"], dtype=object), "held numbers in fit and holds strings now .found '1'"),
+        (np.array(["1"], dtype=object), np.array([1]), "held strings in fit and holds numbers now .found 1.."),
+    ],
+)
+def test_a_change_of_type_is_refused(at_fit, later, message):
+    column, _ = fitted(at_fit)
+    with pytest.raises(ValueError, match=message):
+        column.encode(later)
+
+
+@pytest.mark.parametrize("column_class", [CategoryColumn, lambda name: NumericColumn(name, "quantile", 8)])
+@pytest.mark.parametrize(
+    ("values", "error", "message"),
+    [
+        (pd.Series(pd.to_datetime(["2022-01-01"])), TypeError, "'when' has dtype datetime64"),
+        (pd.Series(pd.to_datetime(["2022-01-01"])).dt.tz_localize("UTC"), TypeError, "'when' has dtype datetime64"),
+        (pd.Series(pd.to_timedelta([3], unit="s")), TypeError, "'when' has dtype timedelta64"),
+        (pd.Series(pd.period_range("2022", periods=1, freq="D")), TypeError, "'when' has dtype period"),
+        (np.array([1 + 2j]), ValueError, "Complex data not supported"),
+        (pd.Series(pd.arrays.SparseArray([0, 1])), TypeError, "Sparse data was passed: column 'when'"),
+    ],
+    ids=["datetime", "timezone", "timedelta", "period", "complex", "sparse"],
+)
+def test_what_is_neither_number_nor_category_is_refused(column_class, values, error, message):
+    with pytest.raises(error, match=message):
+        column_class("when").fit_encode(values)
+
+
+def test_dates_as_objects_are_refused():
+    with pytest.raises(TypeError, match="neither a number nor a category"):
+        fitted(np.array([datetime.datetime(2022, 1, 1), None], dtype=object))
+
+
+@pytest.mark.parametrize("nested", [[1, 2], {"a": 1}, {3}])
+def test_nested_objects_are_refused(nested):
+    values = np.empty(2, dtype=object)
+    values[0], values[1] = "a", nested
+    with pytest.raises(TypeError, match="argument must be a string or a number: column 'c' holds"):
+        fitted(values)
+
+
+# ------------------------------------------------------------------------------------------------------------ numbers
+
+
+@pytest.mark.parametrize("scaling", ["quantile", "standard"])
+def test_numbers_are_scaled_to_mean_0_and_variance_1(scaling, rng):
+    x = rng.lognormal(sigma=2, size=5000)
+    numbers, _ = NumericColumn("x", scaling, 8).fit_encode(x)
+    assert numbers.dtype == np.float32
+    assert numbers.mean() == pytest.approx(0, abs=1e-3)
+    assert numbers.std() == pytest.approx(1, abs=1e-2)
+    assert (np.diff(numbers[np.argsort(x)]) >= 0).all()
+
+
+def test_ranks_are_not_moved_by_an_outlier():
+    column = NumericColumn("x", "quantile", 8)
+    column.fit_encode(np.append(np.arange(1000.0), 1e30))
+    low, high, beyond = column.encode(np.array([0.0, 999.0, 1e35]))[0]
+    assert low == pytest.approx(-np.sqrt(3), abs=0.02)
+    assert high == pytest.approx(np.sqrt(3), abs=0.02)
+    assert beyond == pytest.approx(np.sqrt(3), abs=0.02)
+
+
+def test_no_scaling_hands_the_numbers_through():
+    numbers, _ = NumericColumn("x", None, 4).fit_encode(np.array([1.5, -3.0]))
+    assert numbers.tolist() == [1.5, -3.0]
+
+
+def test_bins_hold_equally_many_rows(rng):
+    column = NumericColumn("x", "quantile", 10)
+    _, bins = column.fit_encode(rng.normal(size=10_000))
+    assert column.n_rows == 11
+    np.testing.assert_allclose(np.bincount(bins, minlength=11), [0] + [1000] * 10, atol=2)
+
+
+def test_a_frequent_value_has_a_bin_of_its_own():
+    x = np.concatenate([np.zeros(900), np.arange(1, 101)])
+    column = NumericColumn("x", "quantile", 20)
+    _, bins = column.fit_encode(x)
+    assert len(np.unique(bins[:900])) == 1
+    assert bins[0] not in bins[900:]
+
+
+def test_a_missing_number_has_bin_0_and_the_value_0():
+    column = NumericColumn("x", "standard", 4)
+    numbers, bins = column.fit_encode(pd.array([1, 2, None, 4], dtype="Int64"))
+    assert (numbers[2], bins[2]) == (0.0, 0)
+    assert (bins[[0, 1, 3]] > 0).all()
+
+
+@pytest.mark.parametrize("scaling", ["quantile", "standard", None])
+@pytest.mark.parametrize("x", [np.full(5, 3.0), np.full(5, NAN), np.array([2.0])])
+def test_constant_and_empty_columns(scaling, x):
+    column = NumericColumn("x", scaling, 8)
+    numbers, _ = column.fit_encode(x)
+    assert np.isfinite(numbers).all()
+    assert np.isfinite(column.encode(np.array([10.0, NAN]))[0]).all()
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, 1e300])
+def test_infinity_is_refused_with_column_and_row(value):
+    message = r"infinity or a value too large for dtype\('float32'\). Column 'x' has .* in row 1"
+    with pytest.raises(ValueError, match=message):
+        NumericColumn("x", "quantile", 8).fit_encode(np.array([1.0, value]))
+
+
+def test_a_string_in_a_numeric_column_is_refused():
+    with pytest.raises(ValueError, match="Column 'x' is numeric but holds 'oops'"):
+        NumericColumn("x", "quantile", 8).fit_encode(np.array([1.0, "oops"], dtype=object))

@@ -1,0 +1,52 @@
+"""Every example runs, on small data, and its figures make sense."""
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def main_of(name):
+    return runpy.run_path(str(EXAMPLES / f"{name}.py"))["main"]
+
+
+def test_the_list_is_complete():
+    tested = {"quickstart", "pipeline_with_encoders", "ablation_with_grid_search", "own_extractor", "demo"}
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == tested
+
+
+def test_quickstart():
+    assert main_of("quickstart")(3000).between(0.5, 1).all()
+
+
+def test_pipeline_with_encoders():
+    means = main_of("pipeline_with_encoders")(1500)
+    assert 0.5 < means["click_auc"] < 1
+    assert means["neg_mean_log_loss"] < 0
+
+
+def test_ablation_with_grid_search():
+    results = main_of("ablation_with_grid_search")(900)
+    assert len(results) == 12
+    assert results["mean_auc"].is_monotonic_decreasing
+
+
+def test_own_extractor():
+    assert 0.5 < main_of("own_extractor")(3000) < 1
+
+
+def test_demo(tmp_path):
+    table = main_of("demo")(n_samples=3000, folder=tmp_path)
+    assert list(table.index) == ["FSMD", "Shared-Bottom", "Single-Task"]
+    assert table["AUC click"].between(0.5, 1).all()
+    assert table["RMSE to true P(click)"].between(0, 0.5).all()
+    picture = (tmp_path / "demo-funnel.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("data", ["kuairand", "census"])
+def test_demo_on_real_data(data, tmp_path, real_data):
+    table = main_of("demo")(data, n_samples=2000, folder=tmp_path)
+    assert table.filter(like="AUC").to_numpy().min() > 0.5

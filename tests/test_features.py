@@ -1,0 +1,132 @@
+import category_encoders
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.compose import ColumnTransformer
+from sklearn.preprocessing import OrdinalEncoder
+
+from sklearn_fsmd.features import FeatureEncoder, categorical_mask
+
+
+def encoder(categorical="from_dtype", **params):
+    return FeatureEncoder(
+        categorical, **{"numeric_scaling": "quantile", "numeric_bins": 8, "min_frequency": 1, **params}
+    )
+
+
+def test_every_column_has_rows_of_its_own(frame):
+    X, _ = frame
+    made = encoder()
+    codes = made.fit_encode(X).codes
+    bounds = np.cumsum(made.cardinalities)
+    for f, offset in enumerate(made.offsets):
+        assert codes[:, f].min() >= offset
+        assert codes[:, f].max() < bounds[f]
+    assert codes.max() < sum(made.cardinalities)
+
+
+def test_no_value_reaches_the_rows_of_a_neighbour(frame):
+    X, _ = frame
+    made = encoder("all")
+    made.fit_encode(X)
+    strange = X.copy()
+    strange["user"] = [10**6, -7, 2**62, -1, -2] * (len(X) // 5)
+    strange["city"] = "Atlantis"
+    codes = made.encode(strange).codes
+    assert (codes[:, 0] == made.offsets[0]).all()
+    assert (codes[:, 1] == made.offsets[1]).all()
+
+
+def test_encode_repeats_what_fit_gave(frame):
+    X, _ = frame
+    made = encoder()
+    fitted, again = made.fit_encode(X), made.encode(X)
+    np.testing.assert_array_equal(fitted.codes, again.codes)
+    np.testing.assert_array_equal(fitted.numbers, again.numbers)
+
+
+def test_codes_are_small_integers_and_share_memory_with_the_tensors(frame):
+    rows = encoder().fit_encode(frame[0])
+    assert rows.codes.dtype == np.int32
+    codes, numbers = rows.tensors()
+    assert codes.data_ptr() == rows.codes.ctypes.data
+    assert numbers.data_ptr() == rows.numbers.ctypes.data
+    assert codes.dtype == torch.int32
+
+
+def test_frame_and_object_array_agree(frame):
+    X = frame[0].drop(columns="visits").astype({"user": "int64"})
+    from_frame = encoder([0, 1, 2]).fit_encode(X)
+    from_array = encoder([0, 1, 2]).fit_encode(X.to_numpy(dtype=object))
+    np.testing.assert_array_equal(from_frame.codes, from_array.codes)
+    np.testing.assert_array_equal(from_frame.numbers, from_array.numbers)
+
+
+@pytest.mark.parametrize(
+    ("make", "kwargs"),
+    [
+        (category_encoders.OrdinalEncoder, {}),
+        (category_encoders.OrdinalEncoder, {"handle_missing": "return_nan", "handle_unknown": "return_nan"}),
+        (OrdinalEncoder, {"handle_unknown": "use_encoded_value", "unknown_value": -1}),
+        (OrdinalEncoder, {"handle_unknown": "use_encoded_value", "unknown_value": np.nan}),
+        (
+            OrdinalEncoder,
+            {"handle_unknown": "use_encoded_value", "unknown_value": -2, "encoded_missing_value": -1},
+        ),
+    ],
+)
+def test_unknown_codes_of_the_encoders_are_the_unknown_row(make, kwargs):
+    train = pd.DataFrame({"city": ["a", "b", "a", "c"], "price": [1.0, 2.0, 3.0, 4.0]})
+    later = pd.DataFrame({"city": ["b", "new", None], "price": [1.0, 2.0, np.nan]})
+    columns = ColumnTransformer([("ids", make(**kwargs), ["city"])], remainder="passthrough").set_output(
+        transform="pandas"
+    )
+    made = encoder([0])
+    known = made.fit_encode(columns.fit_transform(train)).codes[:, 0]
+    codes = made.encode(columns.transform(later)).codes[:, 0]
+    assert codes.tolist() == [known[1], 0, 0]
+
+
+class TestSelection:
+    X = pd.DataFrame({"a": [1, 2], "b": ["x", "y"], "c": [True, False], "d": pd.Categorical([1, 2]), "e": [0.5, 1.5]})
+
+    @pytest.mark.parametrize(
+        ("selector", "expected"),
+        [
+            ("from_dtype", "bcd"),
+            ("all", "abcde"),
+            (None, ""),
+            ([], ""),
+            (["a", "d"], "ad"),
+            ([0, 4], "ae"),
+            ([True, False, False, False, True], "ae"),
+            (np.array([1]), "b"),
+            (lambda X: [c for c in X.columns if c < "c"], "ab"),
+        ],
+    )
+    def test_selectors(self, selector, expected):
+        assert "".join(self.X.columns[categorical_mask(selector, self.X)]) == expected
+
+    def test_object_arrays_are_judged_by_what_they_hold(self):
+        X = np.array([[1, "x", 2.5, None], [2, "y", None, True]], dtype=object)
+        assert categorical_mask("from_dtype", X).tolist() == [False, True, False, True]
+
+    @pytest.mark.parametrize(
+        ("selector", "message"),
+        [
+            ([True], r"must have shape \(n_features,\), got: \(1,\)"),
+            (["zz"], "item value 'zz' which is not a valid feature name"),
+            ([5], r"must be in \[0, n_features - 1\], got index: 5"),
+            ([-1], "got index: -1"),
+            ("city", r"Got 'city' instead; one column is given as a list, \['city'\]"),
+            ([0.5], "must be an array-like of bool, int or str, got: float64"),
+        ],
+    )
+    def test_wrong_selectors(self, selector, message):
+        with pytest.raises(ValueError, match=message):
+            categorical_mask(selector, self.X)
+
+    def test_names_need_a_frame(self):
+        with pytest.raises(ValueError, match="'a', but X has no column names"):
+            categorical_mask(["a"], self.X.to_numpy())

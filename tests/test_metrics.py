@@ -1,0 +1,162 @@
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.model_selection import GridSearchCV, cross_validate
+
+from sklearn_fsmd import SharedBottomClassifier, metrics
+from tests.conftest import SMALL
+
+NAN = float("nan")
+
+
+@pytest.fixture
+def labelled(rng):
+    P = np.sort(rng.uniform(size=(400, 2)))[:, ::-1].astype(np.float32)
+    click = rng.uniform(size=400) < P[:, 0]
+    Y = np.stack([click, click & (rng.uniform(size=400) < P[:, 1] / P[:, 0])], axis=1).astype(int)
+    return Y, P
+
+
+def test_auc_per_task_and_mean(labelled):
+    Y, P = labelled
+    expected = [roc_auc_score(Y[:, k], P[:, k]) for k in range(2)]
+    np.testing.assert_allclose(metrics.auc_per_task(Y, P), expected)
+    assert metrics.mean_auc(pd.DataFrame(Y), P) == pytest.approx(np.mean(expected))
+
+
+def test_a_list_of_probabilities_is_welcome(labelled):
+    Y, P = labelled
+    as_list = [np.stack((1 - p, p), axis=1) for p in P.T]
+    np.testing.assert_array_equal(metrics.auc_per_task(Y, as_list), metrics.auc_per_task(Y, P))
+    assert metrics.mean_auc(Y[:, 0], as_list[0]) == pytest.approx(roc_auc_score(Y[:, 0], P[:, 0]))
+
+
+def test_missing_labels_are_left_out(labelled):
+    Y, P = labelled
+    masked = Y.astype(float)
+    masked[:100, 1] = NAN
+    auc = metrics.auc_per_task(masked, P)
+    assert auc[1] == pytest.approx(roc_auc_score(Y[100:, 1], P[100:, 1]))
+    weights = np.ones((400, 2))
+    weights[:100, 1] = 0
+    np.testing.assert_allclose(metrics.auc_per_task(Y, P, sample_weight=weights), auc)
+
+
+def test_one_class_has_no_auc(labelled):
+    Y, P = labelled
+    Y = np.stack([Y[:, 0], Y[:, 0] * 0], axis=1)
+    with pytest.warns(UndefinedMetricWarning, match=r"task \[1\]"):
+        auc = metrics.auc_per_task(Y, P)
+    assert np.isnan(auc).tolist() == [False, True]
+    with pytest.warns(UndefinedMetricWarning):
+        assert metrics.mean_auc(Y, P) == pytest.approx(auc[0])
+
+
+def test_cvr_auc_is_of_clicked_rows(labelled):
+    Y, P = labelled
+    clicked = Y[:, 0] == 1
+    expected = roc_auc_score(Y[clicked, 1], P[clicked, 1] / P[clicked, 0])
+    assert metrics.cvr_auc(Y, P) == pytest.approx(expected)
+    with pytest.raises(ValueError, match="two tasks, click and conversion. Got 1"):
+        metrics.cvr_auc(Y[:, 0], P[:, 0])
+
+
+def test_mean_log_loss_is_the_mean_of_the_tasks(labelled):
+    Y, P = labelled
+    expected = np.mean([log_loss(Y[:, k], P[:, k].astype(float)) for k in range(2)])
+    assert metrics.mean_log_loss(Y, P) == pytest.approx(expected)
+    assert metrics.mean_log_loss(Y, np.ones_like(P)) > 5  # where scikit-learn's finds nothing to improve
+    weights = np.arange(400.0)
+    expected = np.mean([log_loss(Y[:, k], P[:, k].astype(float), sample_weight=weights) for k in range(2)])
+    assert metrics.mean_log_loss(Y, P, sample_weight=weights) == pytest.approx(expected)
+
+
+def test_group_auc_weighs_users_by_impressions(rng):
+    groups = rng.randint(30, size=500)
+    y, p = rng.randint(2, size=500), rng.randint(10, size=500) / 10  # with ties
+    y[groups == 3] = 1  # left out
+    total, n = 0.0, 0
+    for g in set(groups) - {3}:
+        mine = groups == g
+        total += roc_auc_score(y[mine], p[mine]) * mine.sum()
+        n += mine.sum()
+    assert metrics.group_auc(y, p, groups) == pytest.approx(total / n)
+
+
+def test_group_auc_without_any_group_is_nan():
+    with pytest.warns(UndefinedMetricWarning):
+        assert np.isnan(metrics.group_auc([0, 1], [0.1, 0.9], [1, 2]))
+
+
+def test_calibration_error(rng):
+    p = rng.uniform(size=200_000)
+    y = rng.uniform(size=200_000) < p
+    assert metrics.expected_calibration_error(y, p) < 0.004
+    assert metrics.expected_calibration_error(y, p / 2) == pytest.approx(0.25, abs=0.005)
+    assert metrics.expected_calibration_error([0, 0, 1, 1], [0.5] * 4, n_bins=1) == 0.0
+    with pytest.raises(ValueError, match="one task at a time. Got 2"):
+        metrics.expected_calibration_error(np.zeros((3, 2)), np.zeros((3, 2)))
+
+
+def test_multi_task_gain():
+    np.testing.assert_allclose(metrics.multi_task_gain([0.8, 0.7], [0.75, 0.72]), [0.05, -0.02])
+    with pytest.raises(ValueError, match="one AUC a task"):
+        metrics.multi_task_gain([0.8], [0.7, 0.6])
+
+
+@pytest.mark.parametrize(
+    ("Y", "P", "message"),
+    [
+        ([[0, 1]], [[0.5, 0.5, 0.5]], "Y has 2 tasks and P has 3"),
+        ([[0, 2]], [[0.5, 0.5]], "must be 0, 1 or NaN. Got 2.0"),
+        ([[0, 1]], [[0.5, 0.5]] * 2, "inconsistent numbers of samples"),
+    ],
+)
+def test_refuses(Y, P, message):
+    with pytest.raises(ValueError, match=message):
+        metrics.auc_per_task(Y, P)
+
+
+class TestScorers:
+    model = SharedBottomClassifier(**SMALL)
+
+    def test_each_name_scores_what_it_says(self, frame):
+        X, Y = frame
+        model = clone(self.model).fit(X, Y)
+        P, labels = model.predict_marginals(X), Y.to_numpy()
+        expected = {
+            "click_auc": roc_auc_score(labels[:, 0], P[:, 0]),
+            "conversion_auc": roc_auc_score(labels[:, 1], P[:, 1]),
+            "mean_auc": metrics.mean_auc(Y, P),
+            "cvr_auc": metrics.cvr_auc(Y, P),
+            "neg_mean_log_loss": -metrics.mean_log_loss(Y, P),
+            "neg_calibration_error": -np.mean(
+                [metrics.expected_calibration_error(labels[:, k], P[:, k]) for k in range(2)]
+            ),
+        }
+        assert sorted(expected) == metrics.get_scorer_names()
+        for name, value in expected.items():
+            assert metrics.get_scorer(name)(model, X, Y) == pytest.approx(value, rel=1e-5), name
+
+    def test_names_of_columns_and_places(self, frame):
+        X, Y = frame
+        Y = Y.rename(columns={"click": "watch"})
+        model = clone(self.model).fit(X, Y)
+        assert metrics.get_scorer("watch_auc")(model, X, Y) == metrics.get_scorer("task0_auc")(model, X, Y.to_numpy())
+        with pytest.raises(ValueError, match="There is no task 'share' to score"):
+            metrics.get_scorer("share_auc")(model, X, Y)
+
+    def test_in_a_grid_search_and_in_cross_validation(self, frame):
+        X, Y = frame
+        search = GridSearchCV(self.model, {"lr": [1e-3, 1e-2]}, scoring=metrics.get_scorer("click_auc"), cv=2).fit(X, Y)
+        assert 0 < search.best_score_ <= 1
+        scoring = {name: metrics.get_scorer(name) for name in metrics.get_scorer_names()}
+        results = cross_validate(self.model, X, Y, scoring=scoring, cv=2)
+        assert all(np.isfinite(results[f"test_{name}"]).all() for name in scoring)
+
+    def test_unknown_names(self):
+        with pytest.raises(ValueError, match="There is no scorer 'f1'. Use one of"):
+            metrics.get_scorer("f1")

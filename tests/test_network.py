@@ -1,0 +1,187 @@
+"""The whole network: against the paper, at its limits, and with sizes that are all different."""
+
+import functools
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from sklearn_fsmd.network import build_network, parents_of
+from sklearn_fsmd.nn.links import MultiTaskLoss
+
+CARDINALITIES, N_NUMERIC = [3, 5, 4], 2
+CODES = torch.tensor([[0, 3, 8], [2, 7, 11], [1, 4, 9], [2, 3, 10]])
+NUMBERS = torch.tensor([[0.5, 1.0], [-1.0, 0.0], [0.3, -0.2], [2.0, 0.7]])
+
+
+def params(**changes):
+    return SimpleNamespace(
+        **{
+            "low_order": "fm",
+            "extractor": "ple",
+            "link": "chain",
+            "fm_sharing": "shared",
+            "embedding_dim": 3,
+            "embedding_std": 1.0,
+            "expert_dims": (6, 4),
+            "n_experts": 3,
+            "n_task_experts": 1,
+            "n_shared_experts": 2,
+            "n_levels": 2,
+            "gate_dims": (5,),
+            "tower_dims": (7,),
+            "dropout": 0.0,
+            "batch_norm": False,
+            **changes,
+        }
+    )
+
+
+def build(n_tasks=2, **changes):
+    return build_network(params(**changes), CARDINALITIES, N_NUMERIC, n_tasks)
+
+
+EXTRACTORS = ["ple", "mmoe", "shared_bottom", "shared_embedding", "separate"]
+
+
+@pytest.mark.parametrize("n_tasks", [1, 2, 3, 5])
+@pytest.mark.parametrize("extractor", EXTRACTORS)
+@pytest.mark.parametrize("low_order", ["fm", "linear", None])
+@pytest.mark.parametrize("link", ["chain", "independent"])
+def test_every_combination_takes_one_row_and_any_number_of_tasks(n_tasks, extractor, low_order, link):
+    network = build(n_tasks, extractor=extractor, low_order=low_order, link=link, batch_norm=True, dropout=0.2)
+    assert network(CODES[:1], NUMBERS[:1]).shape == (1, n_tasks)
+    logits = network.eval()(CODES, NUMBERS)
+    assert logits.shape == (4, n_tasks)
+    rows = torch.cat([network(CODES[i : i + 1], NUMBERS[i : i + 1]) for i in range(4)])
+    torch.testing.assert_close(logits, rows)  # a row's logits do not depend on its batch
+
+
+def test_logits_are_the_sum_of_equation_1():
+    network = build(3, low_order="fm")
+    x = network.embedding(CODES, NUMBERS)
+    deep = network.towers(network.extractor(x.flat()))
+    torch.testing.assert_close(network(CODES, NUMBERS), deep + network.low_order(x))
+    assert network.low_order(x).shape == (4, 1)
+
+
+def test_towers_are_separate():
+    network = build(3, low_order=None, extractor="separate")
+    network(CODES, NUMBERS)[:, 1].sum().backward()
+    weight = network.towers.output.weight.grad  # (I, K, 1)
+    assert (weight[:, [0, 2]] == 0).all()
+    assert weight[:, 1].abs().sum() > 0
+
+
+def test_single_task_networks_share_nothing():
+    network = build(2, low_order="fm", extractor="separate")
+    network(CODES, NUMBERS)[:, 0].sum().backward()
+    table = network.embedding.table.weight.grad.view(-1, 2, 3)  # (rows, K, D)
+    assert table[:, 0].abs().sum() > 0
+    assert (table[:, 1] == 0).all()
+    assert (network.low_order.linear.categories.weight.grad[:, 1] == 0).all()
+
+
+def test_esmm_shares_embeddings_and_nothing_else():
+    network = build(2, low_order=None, extractor="shared_embedding")
+    assert network.embedding.table.weight.shape == (12, 3)
+    network(CODES, NUMBERS)[:, 0].sum().backward()
+    assert (network.extractor.bottoms.layers[0].weight.grad[:, 1] == 0).all()
+
+
+@pytest.mark.parametrize("extractor", EXTRACTORS)
+@pytest.mark.parametrize("link", ["chain", (None, 0, 0), "independent"])
+def test_gradients(extractor, link):
+    network = build(3, extractor=extractor, link=link).double()
+    loss = MultiTaskLoss(network.link, torch.ones(3)).double()
+    labels = torch.tensor([[0, 0, 0], [1, 0, 0], [1, 1, 0], [1, 1, 1]]).double()
+    table = network.embedding.table.weight.detach().clone().requires_grad_()
+
+    def loss_of(table):
+        logits = torch.func.functional_call(network, {"embedding.table.weight": table}, (CODES, NUMBERS.double()))
+        return loss(logits, labels)
+
+    assert torch.autograd.gradcheck(loss_of, (table,))
+
+
+def test_it_starts_at_the_base_rates():
+    network = build(2, embedding_std=0.0, low_order="fm")
+    rates = torch.tensor([0.3, 0.1])
+    network.start_at(rates)
+    for parameter in (
+        network.towers.output.weight,
+        network.low_order.vectors,
+        network.low_order.linear.categories.weight,
+    ):
+        nn.init.zeros_(parameter)
+    torch.testing.assert_close(network.marginals(CODES, NUMBERS), rates.expand(4, 2))
+
+
+def test_biases_and_batch_norm_do_not_decay():
+    network = build(2, batch_norm=True)
+    decayed, kept = network.parameter_groups()
+    assert kept["weight_decay"] == 0.0
+    assert "weight_decay" not in decayed
+    kept = {id(p) for p in kept["params"]}
+    for name, parameter in network.named_parameters():
+        is_norm = name.endswith("weight") and parameter.dim() == 1
+        assert (id(parameter) in kept) == (name.endswith("bias") or is_norm)
+    assert len(decayed["params"]) + len(kept) == len(list(network.parameters()))
+
+
+class Own(nn.Module):
+    """Two layers, of the user's."""
+
+    def __init__(self, in_features, n_tasks, width=6, as_sequence=False):
+        super().__init__()
+        self.maps = nn.ModuleList(nn.Linear(in_features, width) for _ in range(n_tasks))
+        self.as_sequence = as_sequence
+
+    def forward(self, x):
+        out = [linear(x) for linear in self.maps]
+        return out if self.as_sequence else torch.stack(out, dim=1)
+
+
+@pytest.mark.parametrize("as_sequence", [False, True])
+@pytest.mark.parametrize("as_instance", [False, True])
+def test_an_extractor_of_ones_own(as_sequence, as_instance):
+    make = functools.partial(Own, as_sequence=as_sequence)
+    own = make(3 * 3 + 2, 2) if as_instance else make
+    network = build(2, extractor=own)
+    assert network(CODES, NUMBERS).shape == (4, 2)
+    assert network.extractor is not own
+
+
+def test_an_extractor_of_the_wrong_shape_is_refused():
+    with pytest.raises(ValueError, match=r"one representation a task, \(2, 2, H\). Got the shape \(2, 11\)"):
+        build(2, extractor=nn.Identity())
+
+
+@pytest.mark.parametrize(
+    ("link", "n_tasks", "parents"),
+    [
+        ("chain", 3, (None, 0, 1)),
+        ("chain", 1, (None,)),
+        ("independent", 3, (None, None, None)),
+        ((None, 0, 0, 1), 4, (None, 0, 0, 1)),
+        ([None, 0], 2, (None, 0)),
+    ],
+)
+def test_parents(link, n_tasks, parents):
+    assert parents_of(link, n_tasks) == parents
+
+
+@pytest.mark.parametrize(
+    ("link", "message"),
+    [
+        ((None, 0, 0), "parents of 3 tasks, but Y has 2"),
+        ((0, None), "parent of task 0 in 'link' must be None or a task before it"),
+        ((None, 1), "Got 1 in"),
+        ((None, "click"), "Got 'click' in"),
+        ("tree", "must be 'chain', 'independent' or a tuple of parents. Got 'tree'"),
+    ],
+)
+def test_impossible_links(link, message):
+    with pytest.raises(ValueError, match=message):
+        parents_of(link, 2)

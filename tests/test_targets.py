@@ -1,0 +1,135 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from sklearn_fsmd.targets import TargetEncoder, check_weights, make_targets
+
+NAN = float("nan")
+
+
+def encode(Y, weight=None, parents=()):
+    return TargetEncoder().fit(Y).encode(Y, weight, parents)
+
+
+@pytest.mark.parametrize(
+    "Y",
+    [
+        [[0, 0], [1, 0], [1, 1]],
+        np.array([[0, 0], [1, 0], [1, 1]], dtype=bool),
+        pd.DataFrame({"a": [0.0, 1.0, 1.0], "b": [0, 0, 1]}),
+        pd.DataFrame({"a": ["no", "yes", "yes"], "b": pd.Categorical(["n", "n", "y"])}),
+    ],
+)
+def test_labels(Y):
+    targets = encode(Y)
+    assert targets.labels.tolist() == [[0, 0], [1, 0], [1, 1]]
+    assert targets.labels.dtype == np.float32
+    assert targets.weights is None
+
+
+def test_names():
+    assert TargetEncoder().fit([[0, 0], [1, 1]]).names == ["click", "conversion"]
+    assert TargetEncoder().fit([[0, 0, 1], [1, 1, 0]]).names == ["task0", "task1", "task2"]
+    assert TargetEncoder().fit(pd.DataFrame({"watch": [0, 1], 7: [1, 0]})).names == ["watch", "7"]
+    assert TargetEncoder().fit(pd.Series([0, 1], name="bought")).names == ["bought"]
+
+
+@pytest.mark.parametrize(
+    "Y",
+    [
+        [[0, NAN], [1, 1], [NAN, 0]],
+        [[0, None], [1, 1], [None, 0]],
+        pd.DataFrame({"a": pd.array([0, 1, None], dtype="Int64"), "b": pd.array([None, True, False], dtype="boolean")}),
+    ],
+)
+def test_missing_labels_are_masked(Y):
+    targets = encode(Y)
+    assert (targets.weights == 0).tolist() == [[False, True], [False, False], [True, False]]
+    np.testing.assert_allclose(targets.weights.mean(axis=0), 1)
+    assert np.isfinite(targets.labels).all()
+
+
+def test_a_step_after_an_observed_0_is_a_0():
+    targets = encode([[0, NAN], [1, NAN], [1, 1], [0, 0]], parents=(None, 0))
+    assert targets.labels[0, 1] == 0
+    assert targets.weights[0, 1] > 0
+    assert targets.weights[1, 1] == 0
+
+
+def test_conversions_without_click_warn_with_their_count():
+    with pytest.warns(UserWarning, match="2 rows have 'conversion' = 1 though 'click'"):
+        targets = encode([[0, 1], [0, 1], [1, 1], [0, 0]], parents=(None, 0))
+    assert targets.labels[:2, 1].tolist() == [1, 1]
+
+
+def test_one_class_is_enough():
+    encoder = TargetEncoder().fit([[0, 1], [0, 1]])
+    assert [c.tolist() for c in encoder.classes] == [[0, 1], [0, 1]]
+    assert encoder.encode([[0, 1]]).labels.tolist() == [[0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("Y", "message"),
+    [
+        ([0, 1, 2], "Only binary classification is supported. The type of the target is multiclass."),
+        ([[0, 0], [1, 1], [2, 1]], "'click' of Y has 3 classes"),
+        ([0.5, 1.5, 2.5], "Unknown label type: continuous"),
+        ([0, 1, NAN], "Input y contains NaN"),
+        (["a", "a"], "only one class, 'a'"),
+        (np.zeros((2, 2, 2)), r"got \(2, 2, 2\)"),
+        (pd.DataFrame(index=[0, 1]), "Y has 0 columns"),
+        ([[NAN, NAN], [NAN, NAN]], "no observed label"),
+    ],
+)
+def test_refuses(Y, message):
+    with pytest.raises(ValueError, match=message):
+        encode(Y)
+
+
+def test_unseen_classes_and_widths_are_refused():
+    encoder = TargetEncoder().fit([[0, 0], [1, 1]])
+    with pytest.raises(ValueError, match="'conversion' of Y has the value 5"):
+        encoder.encode([[0, 5]])
+    with pytest.raises(ValueError, match="Y has 3 tasks, but 2 were seen in fit"):
+        encoder.encode([[0, 0, 0]])
+
+
+def test_weights_have_a_mean_of_1_in_each_task():
+    targets = encode([[0, 1], [1, NAN], [1, 0]], [1.0, 2.0, 5.0])
+    np.testing.assert_allclose(targets.weights[:, 0], np.array([1, 2, 5]) * 3 / 8)
+    np.testing.assert_allclose(targets.weights[:, 1], np.array([1, 0, 5]) * 3 / 6)
+
+
+def test_equal_weights_are_no_weights():
+    assert encode([[0, 1], [1, 0]], np.full(2, 1.0)).weights is None
+
+
+def test_weights_a_task():
+    weights = check_weights([[1, 2], [3, 4]], (2, 2))
+    assert weights.tolist() == [[1, 2], [3, 4]]
+    assert check_weights([3, 4], (2, 2)).tolist() == [[3, 3], [4, 4]]
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([1, -1], "Negative values in data passed to `sample_weight`"),
+        ([1, NAN], "sample_weight contains NaN"),
+        ([1, 2, 3], "inconsistent numbers of samples"),
+        ([[1, 2, 3], [1, 2, 3]], "Sample weights must be 1D array or scalar"),
+    ],
+)
+def test_wrong_weights(weights, message):
+    with pytest.raises(ValueError, match=message):
+        check_weights(weights, (2, 2))
+
+
+def test_all_zero_weights_are_refused():
+    with pytest.raises(ValueError, match="no observed label with a positive weight"):
+        encode([[0, 1], [1, 0]], [0, 0])
+
+
+def test_rates_are_weighted():
+    targets = encode([[0, 1], [1, NAN], [1, 0]], [1.0, 2.0, 1.0])
+    np.testing.assert_allclose(targets.rates(), [0.75, 0.5])
+    assert make_targets(np.array([[0.0], [1.0], [1.0]]), None).rates() == pytest.approx(2 / 3)

@@ -1,0 +1,72 @@
+import copy
+
+import torch
+from torch import nn
+
+from sklearn_fsmd.training.averaging import WeightAverage
+
+
+def trained_weights(n):
+    return [torch.randn(3, 2) for _ in range(n)]
+
+
+def test_it_is_the_normalised_moving_average_of_the_steps():
+    linear, decay, steps = nn.Linear(2, 3, bias=False), 0.9, trained_weights(25)
+    average = WeightAverage(linear, decay)
+    for weights in steps:
+        linear.weight.data.copy_(weights)
+        average.update()
+    coefficients = torch.tensor([decay ** (len(steps) - 1 - i) for i in range(len(steps))])
+    expected = torch.einsum("t,tij->ij", coefficients / coefficients.sum(), torch.stack(steps))
+    average.swap_in()
+    torch.testing.assert_close(linear.weight.data, expected)
+    average.swap_out()
+    assert torch.equal(linear.weight.data, steps[-1])
+
+
+def test_training_goes_on_from_its_own_weights():
+    linear = nn.Linear(2, 3)
+    average = WeightAverage(linear, 0.5)
+    optimizer = torch.optim.SGD(linear.parameters(), lr=1.0)
+    twin = copy.deepcopy(linear)
+    twin_optimizer = torch.optim.SGD(twin.parameters(), lr=1.0)
+    for _ in range(3):
+        for module, stepper in ((linear, optimizer), (twin, twin_optimizer)):
+            stepper.zero_grad()
+            module(torch.ones(1, 2)).sum().backward()
+            stepper.step()
+        average.update()
+        average.swap_in()
+        average.swap_out()
+    assert torch.equal(linear.weight, twin.weight)
+
+
+def test_running_statistics_are_averaged_too():
+    norm = nn.BatchNorm1d(2)
+    average = WeightAverage(norm, 0.5)
+    norm(torch.randn(8, 2) + 3)
+    average.update()
+    first = norm.running_mean.clone()
+    norm(torch.randn(8, 2) - 3)
+    average.update()
+    second = norm.running_mean.clone()
+    average.swap_in()
+    torch.testing.assert_close(norm.running_mean, (first + 2 * second) / 3)
+
+
+def test_without_decay_the_average_is_the_module():
+    linear = nn.Linear(2, 3)
+    average = WeightAverage(linear, 0.0)
+    before = linear.weight.data_ptr()
+    average.update()
+    average.swap_in()
+    assert linear.weight.data_ptr() == before
+
+
+def test_reset():
+    linear = nn.Linear(2, 3)
+    average = WeightAverage(linear, 0.9)
+    linear.weight.data.fill_(7.0)
+    average.reset()
+    average.swap_in()
+    assert (linear.weight == 7.0).all()
