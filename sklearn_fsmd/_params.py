@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from numbers import Integral
 from typing import Any, TypeVar, dataclass_transform
 
@@ -18,7 +18,8 @@ def estimator(cls: type[T]) -> type[T]:
     A subclass inherits its parent's parameters, their constraints and their documentation. One that declares a
     parameter as a ``ClassVar`` fixes it: it is a constant of the class then, and no parameter.
     """
-    parent_doc = inspect.getdoc(cls.__mro__[1]) or ""
+    parent = cls.__mro__[1]
+    parent_doc = inspect.getdoc(parent) or "" if is_dataclass(parent) else ""
     own_doc = inspect.cleandoc(cls.__dict__.get("__doc__") or "")
     made = dataclass(kw_only=True, eq=False, repr=False)(cls)
     names = {field.name for field in fields(made)}  # type: ignore[arg-type]

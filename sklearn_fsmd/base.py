@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
-from sklearn.utils import check_random_state
+from sklearn.utils import Tags, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, validate_data
@@ -77,8 +77,9 @@ class MultiTaskClassifier(ClassifierMixin, BaseEstimator):
     categorical_features : {"from_dtype", "all"}, None, array-like or callable, default="from_dtype"
         Which columns hold categories: those of category, string, object or bool dtype; all; none; or those of a
         boolean mask, indices, names or a callable that is given X.
-    numeric_scaling : {"quantile", "standard"} or None, default="quantile"
-        How numeric columns are scaled: to ranks among the values of fit, or to mean 0 and variance 1.
+    numeric_scaling : {"standard", "quantile"} or None, default="standard"
+        How numeric columns are scaled: to mean 0 and variance 1, or to ranks among the values of fit. Values outside
+        the range that fit has seen are taken for its ends.
     numeric_bins : int, default=48
         Number of quantile bins into which numeric columns are cut, in addition; the bins have embeddings.
     min_frequency : int, default=1
@@ -105,7 +106,7 @@ class MultiTaskClassifier(ClassifierMixin, BaseEstimator):
         represented in proportion.
     patience : int, default=3
         Epochs without a better validation score before stopping.
-    average_decay : float, default=0.99
+    average_decay : float, default=0.995
         Decay a step of the exponential moving average of the weights, which is evaluated and kept in their place;
         0 keeps the weights themselves.
     callbacks : list of skorch callbacks or None, default=None
@@ -175,7 +176,7 @@ class MultiTaskClassifier(ClassifierMixin, BaseEstimator):
     dropout: float = 0.3
     batch_norm: bool = True
     categorical_features: Any = "from_dtype"
-    numeric_scaling: Literal["quantile", "standard"] | None = "quantile"
+    numeric_scaling: Literal["standard", "quantile"] | None = "standard"
     numeric_bins: int = 48
     min_frequency: int = 1
     unknown_rate: float = 0.01
@@ -188,7 +189,7 @@ class MultiTaskClassifier(ClassifierMixin, BaseEstimator):
     early_stopping: bool | Literal["auto"] = "auto"
     validation_fraction: float = 0.1
     patience: int = 3
-    average_decay: float = 0.99
+    average_decay: float = 0.995
     callbacks: Sequence[Any] | None = None
     net_params: dict[str, Any] | None = None
     device: str = "auto"
@@ -244,7 +245,7 @@ class MultiTaskClassifier(ClassifierMixin, BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
-        self, X: Any, Y: Any, sample_weight: Any = None, *, X_val: Any = None, Y_val: Any = None
+        self, X: Any, Y: Any = None, sample_weight: Any = None, *, X_val: Any = None, Y_val: Any = None, y: Any = None
     ) -> MultiTaskClassifier:
         """Learn the targets `Y` from `X`.
 
@@ -258,6 +259,8 @@ class MultiTaskClassifier(ClassifierMixin, BaseEstimator):
             Weights of the rows, or of each label.
         X_val, Y_val : as X and Y, default=None
             Validation data for early stopping, instead of a part of X and Y.
+        y : default=None
+            Another name of Y, for tools that pass it by this one.
 
         Returns
         -------
@@ -273,21 +276,23 @@ class MultiTaskClassifier(ClassifierMixin, BaseEstimator):
         if (X_val is None) != (Y_val is None):
             raise ValueError("`X_val` and `Y_val` go together; only one of them was given.")
         go_on = self.warm_start and hasattr(self, "net_")
-        data = self._read(X, Y, sample_weight, reset=not go_on)
+        data = self._read(X, y if Y is None else Y, sample_weight, reset=not go_on)
         valid = None if X_val is None else self._read(X_val, Y_val, None, reset=False)
         if valid is None and fitting.wants_split(self, len(data[0])):
             data, valid = fitting.split(self, *data, self._random)
         return self._train(data, valid, epochs=self.max_epochs, anew=not go_on)
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, Y: Any, classes: Any = None, sample_weight: Any = None) -> MultiTaskClassifier:
+    def partial_fit(
+        self, X: Any, Y: Any = None, classes: Any = None, sample_weight: Any = None, *, y: Any = None
+    ) -> MultiTaskClassifier:
         """Train for one pass over a part of the data.
 
         The first call learns the encoding of X: values that come up later are unknown ones.
 
         Parameters
         ----------
-        X, Y, sample_weight : as in :meth:`fit`.
+        X, Y, sample_weight, y : as in :meth:`fit`.
         classes : array of shape (2,), or list of n_tasks arrays, default=None
             The classes of the targets, if the first call may not show both of each.
 
@@ -296,7 +301,7 @@ class MultiTaskClassifier(ClassifierMixin, BaseEstimator):
         self : the fitted estimator.
         """
         first = not hasattr(self, "net_")
-        data = self._read(X, Y, sample_weight, reset=first, classes=classes)
+        data = self._read(X, y if Y is None else Y, sample_weight, reset=first, classes=classes)
         return self._train(data, None, epochs=1, anew=first)
 
     def _read(self, X: Any, Y: Any, sample_weight: Any, *, reset: bool, classes: Any = None) -> tuple[Encoded, Targets]:
@@ -473,9 +478,11 @@ class MultiTaskClassifier(ClassifierMixin, BaseEstimator):
         view : OutputView
         """
         check_is_fitted(self)
-        return OutputView(self, task)
+        view = OutputView(self, task)
+        view.index()
+        return view
 
-    def score(self, X: Any, Y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: Any, Y: Any = None, sample_weight: Any = None, *, y: Any = None) -> float:
         """Mean ROC AUC over the tasks.
 
         Parameters
@@ -483,14 +490,17 @@ class MultiTaskClassifier(ClassifierMixin, BaseEstimator):
         X : DataFrame or array-like of shape (n_samples, n_features)
         Y : array-like of shape (n_samples,) or (n_samples, n_tasks)
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
+        y : default=None
+            Another name of Y.
 
         Returns
         -------
         auc : float
         """
-        check_consistent_length(X, Y)
+        Y, p = y if Y is None else Y, self.predict_marginals(X)
+        check_consistent_length(p, Y)
         targets = self._targets_of(Y, sample_weight)
-        auc = task_aucs(targets.labels, self.predict_marginals(X), targets.weights)
+        auc = task_aucs(targets.labels, p, targets.weights)
         return float(np.mean(auc))
 
     def __getstate__(self) -> dict[str, Any]:
@@ -505,6 +515,16 @@ class MultiTaskClassifier(ClassifierMixin, BaseEstimator):
         if frozen is not None:
             self.net_ = fitting.thaw(self, self._encoder, len(self._targets.classes), frozen)
             self.device_ = str(self.net_.device)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        tags.target_tags.single_output = True
+        tags.classifier_tags.multi_class = False
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        return tags
 
     @property
     def module_(self) -> MultiTaskNetwork:

@@ -60,7 +60,7 @@ class CategoryColumn:
             return codes
         if kind != self.kind and "mixed values" not in (kind, self.kind):
             raise ValueError(
-                f"Column {self.name!r} held {self.kind} in fit and holds {kind} now (found {values[0]!r}). "
+                f"Column {self.name!r} held {self.kind} in fit and holds {kind} now (found {shown(values[0])}). "
                 "Give it the type that it had in fit."
             )
         codes[:-1] = self.values.get_indexer(pd.Index(values)) + 1
@@ -73,8 +73,8 @@ class NumericColumn:
     Parameters
     ----------
     name : str, for messages.
-    scaling : "quantile" (the rank among fit's values, uniform with mean 0 and variance 1, so that no outlier
-        dominates), "standard" (mean 0 and variance 1) or None.
+    scaling : "standard" (mean 0 and variance 1), "quantile" (the rank among fit's values, uniform with mean 0 and
+        variance 1, so that no outlier dominates) or None. Scaled numbers stay within the range of fit's.
     n_bins : the most quantile bins. A missing number has bin 0, and the scaled value 0.
     """
 
@@ -101,6 +101,7 @@ class NumericColumn:
             self._fit_ranks(known)
         elif self.scaling == "standard":
             self.center, self.scale = known.mean(), known.std() or 1.0
+            self.range = known.min(), known.max()
         return self._encode(x)
 
     def encode(self, column: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -122,7 +123,7 @@ class NumericColumn:
         if self.scaling == "quantile":
             numbers = np.interp(x, self.knots, self.ranks)
         elif self.scaling == "standard":
-            numbers = (x - self.center) / self.scale
+            numbers = (np.clip(x, *self.range) - self.center) / self.scale
         else:
             numbers = x
         numbers = numbers.astype(np.float32)
@@ -148,9 +149,14 @@ class NumericColumn:
         if too_large.any():
             raise ValueError(
                 "Input X contains infinity or a value too large for dtype('float32'). "
-                f"Column {self.name!r} has {x[too_large][0]!r} in row {int(np.argmax(too_large))}."
+                f"Column {self.name!r} has {shown(x[too_large][0])} in row {int(np.argmax(too_large))}."
             )
         return x
+
+
+def shown(value: Any) -> str:
+    """A value as a message shows it: 5, not np.int64(5)."""
+    return repr(value.item() if isinstance(value, np.generic) else value)
 
 
 def _bin_edges(known: np.ndarray, n_bins: int) -> np.ndarray:

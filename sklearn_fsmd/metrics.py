@@ -16,6 +16,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import make_scorer, roc_auc_score
 from sklearn.utils.validation import check_consistent_length
 
+from sklearn_fsmd.columns import shown
 from sklearn_fsmd.targets import DEFAULT_NAMES
 
 __all__ = [
@@ -241,7 +242,7 @@ def _pair(Y: Any, P: Any) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(f"Y has {labels.shape[1]} tasks and P has {scores.shape[1]}.")
     strange = ~(np.isnan(labels) | (labels == 0) | (labels == 1))
     if strange.any():
-        raise ValueError(f"The labels in Y must be 0, 1 or NaN. Got {labels[strange][0]!r}.")
+        raise ValueError(f"The labels in Y must be 0, 1 or NaN. Got {shown(labels[strange][0])}.")
     return labels, scores
 
 

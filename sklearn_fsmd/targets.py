@@ -12,6 +12,8 @@ import pandas as pd
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_array, check_consistent_length
 
+from sklearn_fsmd.columns import shown
+
 DEFAULT_NAMES = ("click", "conversion")
 
 
@@ -80,7 +82,7 @@ class TargetEncoder:
             given = check_weights(sample_weight, labels.shape)
             weights = given if weights is None else given * weights
         if weights is not None and not weights.any():
-            raise ValueError("Y has no observed label with a positive weight.")
+            raise ValueError("Y has no observed label whose weight is not zero.")
         return make_targets(labels, weights)
 
     def _labels(self, k: int, column: np.ndarray) -> np.ndarray:
@@ -89,7 +91,7 @@ class TargetEncoder:
         strange = known & (column != low) & (column != high)
         if strange.any():
             raise ValueError(
-                f"Column {self.names[k]!r} of Y has the value {column[strange][0]!r}; its classes are "
+                f"Column {self.names[k]!r} of Y has the value {shown(column[strange][0])}; its classes are "
                 f"{self.classes[k].tolist()}."
             )
         return np.where(known, column == high, False).astype(np.float32)
@@ -135,7 +137,8 @@ def _names(Y: Any) -> list[str]:
         return [str(name) for name in Y.columns]
     if isinstance(Y, pd.Series):
         return [str(Y.name)] if Y.name is not None else ["y"]
-    n_tasks = 1 if np.ndim(Y) == 1 else np.shape(Y)[1]
+    shape = np.asarray(Y).shape
+    n_tasks = shape[1] if len(shape) > 1 else 1
     if n_tasks == 1:
         return ["y"]
     return list(DEFAULT_NAMES) if n_tasks == 2 else [f"task{k}" for k in range(n_tasks)]
@@ -169,6 +172,8 @@ def _two_classes(column: np.ndarray, name: str) -> np.ndarray:
     known = column[~pd.isna(column)]
     if known.size == 0:
         return np.array([0, 1])
+    if known.dtype.kind == "f" and np.isinf(known).any():
+        raise ValueError(f"Input y contains infinity or a value too large for {known.dtype!r}: column {name!r}.")
     target_type = type_of_target(known, input_name="y")
     if target_type == "multiclass" and len(np.unique(known)) > 2:
         raise ValueError(
@@ -178,11 +183,11 @@ def _two_classes(column: np.ndarray, name: str) -> np.ndarray:
     if target_type not in ("binary", "multiclass"):
         raise ValueError(
             f"Unknown label type: {target_type}. Maybe you are trying to fit a classifier, which expects discrete "
-            f"classes on a regression target with continuous values. Column {name!r} of Y has {known[0]!r}."
+            f"classes on a regression target with continuous values. Column {name!r} of Y has {shown(known[0])}."
         )
     classes = np.unique(known)
     if len(classes) == 2:
         return classes
     if classes[0] in (0, 1):  # one class only: the other is known all the same
         return np.array([0, 1], dtype=classes.dtype if classes.dtype.kind != "b" else np.int64)
-    raise ValueError(f"Column {name!r} of Y has only one class, {classes[0]!r}; two are needed, or 0 and 1.")
+    raise ValueError(f"Column {name!r} of Y has only one class, {shown(classes[0])}; two are needed, or 0 and 1.")

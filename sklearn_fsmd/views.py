@@ -49,18 +49,19 @@ class OutputView(ClassifierMixin, BaseEstimator):
 
     @property
     def classes_(self) -> np.ndarray:
-        return self.estimator._targets.classes[self._index()]
+        return self.estimator._targets.classes[self.index()]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Marginal probabilities of both classes, ``(n_samples, 2)``."""
-        p = self.estimator.predict_marginals(X)[:, self._index()]
+        p = self.estimator.predict_marginals(X)[:, self.index()]
         return np.stack((1 - p, p), axis=1)
 
     def predict(self, X: Any) -> np.ndarray:
         """The more probable class, ``(n_samples,)``."""
         return self.classes_[(self.predict_proba(X)[:, 1] > 0.5).astype(int)]
 
-    def _index(self) -> int:
+    def index(self) -> int:
+        """The place of the task among those of the estimator; raises ValueError if it is none of them."""
         names = self.estimator.task_names_
         if self.task in names:
             return names.index(self.task)

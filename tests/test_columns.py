@@ -180,6 +180,12 @@ def test_ranks_are_not_moved_by_an_outlier():
     assert beyond == pytest.approx(np.sqrt(3), abs=0.02)
 
 
+def test_standard_scaling_ends_where_fit_ended():
+    column = NumericColumn("x", "standard", 4)
+    numbers, _ = column.fit_encode(np.array([1.0, 2.0, 6.0]))
+    assert column.encode(np.array([-1e30, 1e30]))[0].tolist() == [numbers.min(), numbers.max()]
+
+
 def test_no_scaling_hands_the_numbers_through():
     numbers, _ = NumericColumn("x", None, 4).fit_encode(np.array([1.5, -3.0]))
     assert numbers.tolist() == [1.5, -3.0]
@@ -190,6 +196,15 @@ def test_bins_hold_equally_many_rows(rng):
     _, bins = column.fit_encode(rng.normal(size=10_000))
     assert column.n_rows == 11
     np.testing.assert_allclose(np.bincount(bins, minlength=11), [0] + [1000] * 10, atol=2)
+
+
+def test_a_column_of_mostly_zeros_has_its_bins_where_it_varies():
+    column = NumericColumn("x", "quantile", 10)
+    _, bins = column.fit_encode(np.concatenate([np.zeros(9000), np.arange(1, 901), -np.arange(1, 101)]))
+    sizes = np.bincount(bins)
+    assert sizes.max() == 9000
+    assert 10 <= np.count_nonzero(sizes) <= 12
+    assert sorted(sizes[sizes > 0])[-2] <= 120
 
 
 def test_a_frequent_value_has_a_bin_of_its_own():

@@ -78,7 +78,7 @@ def test_one_class_is_enough():
         (["a", "a"], "only one class, 'a'"),
         (np.zeros((2, 2, 2)), r"got \(2, 2, 2\)"),
         (pd.DataFrame(index=[0, 1]), "Y has 0 columns"),
-        ([[NAN, NAN], [NAN, NAN]], "no observed label"),
+        ([[NAN, NAN], [NAN, NAN]], "no observed label whose weight is not zero"),
     ],
 )
 def test_refuses(Y, message):
@@ -125,7 +125,7 @@ def test_wrong_weights(weights, message):
 
 
 def test_all_zero_weights_are_refused():
-    with pytest.raises(ValueError, match="no observed label with a positive weight"):
+    with pytest.raises(ValueError, match="no observed label whose weight is not zero"):
         encode([[0, 1], [1, 0]], [0, 0])
 
 

@@ -44,7 +44,7 @@ def fetch_census_income(
     """Load UCI Census-Income (KDD): two targets that are related, but no funnel.
 
     The targets are `income` (over 50,000 dollars) and `never_married`. Marriage is not a step after income, so a
-    chained link is the wrong model here. X has 40 columns: 7 numbers and 33 categories; both label columns and the
+    chained link is the wrong model here. X has 39 columns: 7 numbers and 32 categories; both label columns and the
     survey weight are left out of it. "?" is a missing value.
 
     Parameters

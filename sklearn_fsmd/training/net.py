@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import EpochTimer
+from skorch.utils import TeeGenerator
 from torch import Tensor
 
 from sklearn_fsmd.metrics import task_aucs
@@ -85,7 +86,7 @@ class Net(NeuralNet):
         logits = self.module_(codes, numbers)
         loss = self.criterion_(logits, labels, weights)
         loss.backward()
-        self.notify("on_grad_computed", named_parameters=self.get_all_learnable_params(), batch=batch, training=True)
+        self.notify("on_grad_computed", named_parameters=TeeGenerator(self.get_all_learnable_params()), batch=batch, training=True)
         self.optimizer_.step()
         self.average_.update()
         return {"loss": loss.detach(), "y_pred": logits}

@@ -10,12 +10,12 @@ pytestmark = pytest.mark.usefixtures("real_data")
 
 def test_census_counts():
     train = fetch_census_income()
-    assert train.data.shape == (199_523, 40)
+    assert train.data.shape == (199_523, 39)
     assert train.target.sum().to_dict() == {"income": 12_382, "never_married": 86_485}
     assert not {"income_50k", "marital_stat", "instance_weight"} & set(train.data.columns)
     assert len(train.weight) == 199_523
     kinds = train.data.dtypes.astype(str).value_counts().to_dict()
-    assert kinds == {"category": 33, "int64": 7}
+    assert kinds == {"category": 32, "int64": 7}
     assert "NA" in train.data["hisp_origin"].cat.categories
     assert train.data["mig_chg_msa"].isna().any()
 

@@ -1,0 +1,114 @@
+"""One list of parameters: what the decorator makes of it."""
+
+import inspect
+import pickle
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, clone
+
+from sklearn_fsmd import FGClassifier, FSMDClassifier, MultiTaskClassifier
+from sklearn_fsmd._params import estimator, merge_docs
+from tests.test_estimator_checks import CLASSES
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_signature_constraints_and_documentation_name_the_same_parameters(cls):
+    signature = inspect.signature(cls)
+    names = set(signature.parameters)
+    assert names == set(cls().get_params()) == set(cls._parameter_constraints)
+    documented = cls.__doc__.split("Parameters\n----------\n")[1].split("\n\nAttributes\n")[0]
+    headers = [line.split(" : ") for line in documented.splitlines() if line and not line.startswith(" ")]
+    assert {name for name, _ in headers} == names
+    for name, text in headers:
+        if "default=" in text and cls is MultiTaskClassifier:
+            default = text.split("default=")[1].replace('"', "'")
+            value = signature.parameters[name].default
+            assert default == repr(value) or float(default) == value, name
+    assert all(p.kind is inspect.Parameter.KEYWORD_ONLY for p in signature.parameters.values())
+
+
+def test_a_named_model_fixes_three_parameters():
+    fixed = set(MultiTaskClassifier().get_params()) - set(FSMDClassifier().get_params())
+    assert fixed == {"low_order", "extractor", "link"}
+    assert (FSMDClassifier().low_order, FSMDClassifier().extractor, FSMDClassifier().link) == ("fm", "ple", "chain")
+    with pytest.raises(TypeError, match="unexpected keyword argument 'link'"):
+        FSMDClassifier(link="independent")
+
+
+def test_a_default_of_its_own():
+    assert FGClassifier().gate_dims == (64,)
+    assert inspect.signature(FGClassifier).parameters["gate_dims"].default == (64,)
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_every_named_model_is_the_general_one_with_three_parts(cls, frame):
+    from tests.conftest import SMALL
+
+    X, Y = frame
+    named = cls(**SMALL)
+    parts = {name: getattr(named, name) for name in ("low_order", "extractor", "link")}
+    general = MultiTaskClassifier(**{**named.get_params(), **parts})
+    expected = general.fit(X, Y).predict_marginals(X)
+    np.testing.assert_array_equal(named.fit(X, Y).predict_marginals(X), expected)
+
+
+def test_repr_and_clone():
+    model = FSMDClassifier(lr=0.01, n_levels=2)
+    assert repr(model) == "FSMDClassifier(lr=0.01, n_levels=2)"
+    assert clone(model).get_params() == model.get_params()
+    assert pickle.loads(pickle.dumps(model)).get_params() == model.get_params()
+
+
+def test_documentation_is_merged_by_section():
+    @estimator
+    class Parent(BaseEstimator):
+        """A parent.
+
+        Parameters
+        ----------
+        a : int, default=1
+            The first.
+
+            Still the first.
+        b : int, default=2
+            The second.
+
+        Attributes
+        ----------
+        c_ : int
+
+        Examples
+        --------
+        >>> 1 + 1
+        2
+        """
+
+        a: int = 1
+        b: int = 2
+        _parameter_constraints: ClassVar[dict] = {"a": [int], "b": [int]}
+
+    @estimator
+    class Child(Parent):
+        """A child.
+
+        References
+        ----------
+        Somewhere.
+        """
+
+        a: ClassVar = 7
+
+    assert Child().a == 7
+    assert Child(b=3).get_params() == {"b": 3}
+    assert Child._parameter_constraints == {"b": [int]}
+    assert Child.__doc__ == (
+        "A child.\n\nParameters\n----------\nb : int, default=2\n    The second.\n\n"
+        "Attributes\n----------\nc_ : int\n\nReferences\n----------\nSomewhere.\n"
+    )
+
+
+def test_a_docstring_without_sections_gets_them_all():
+    merged = merge_docs("Short.", "Long.\n\nParameters\n----------\na : int\n    One.\n", {"a"})
+    assert merged == "Short.\n\nParameters\n----------\na : int\n    One.\n"

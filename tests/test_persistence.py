@@ -1,0 +1,56 @@
+"""Pickles hold plain arrays, and read back to the same model."""
+
+import copy
+import pickle
+import pickletools
+
+import joblib
+import numpy as np
+import pytest
+
+from sklearn_fsmd import FSMDClassifier
+from tests.conftest import SMALL, make_frame
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    X, Y = make_frame()
+    return FSMDClassifier(**SMALL).fit(X, Y), X, Y
+
+
+def copies(model, folder):
+    yield pickle.loads(pickle.dumps(model))
+    yield copy.deepcopy(model)
+    joblib.dump(model, folder / "model.joblib")
+    yield joblib.load(folder / "model.joblib")
+
+
+def test_a_copy_predicts_the_same(fitted, tmp_path):
+    model, X, Y = fitted
+    for again in copies(model, tmp_path):
+        np.testing.assert_array_equal(again.predict_marginals(X), model.predict_marginals(X))
+        assert again.history_ == model.history_
+        assert again.device_ == model.device_
+        again.partial_fit(X, Y)
+        assert again.n_iter_ == model.n_iter_ + 1
+
+
+def test_no_object_of_torch_or_skorch_is_inside(fitted):
+    model, _, _ = fitted
+    modules = {
+        str(argument).split(" ")[0].split(".")[0]
+        for code, argument, _ in pickletools.genops(pickle.dumps(model, protocol=2))
+        if code.name == "GLOBAL"
+    }
+    assert "sklearn_fsmd" in modules
+    assert not modules & {"torch", "skorch", "tqdm"}
+
+
+def test_a_device_that_is_not_there_becomes_the_cpu(fitted):
+    model, X, _ = fitted
+    state = model.__getstate__()
+    state["device"] = "cuda:77"
+    again = FSMDClassifier()
+    again.__setstate__(state)
+    assert again.device_ == "cpu"
+    np.testing.assert_array_equal(again.predict_marginals(X), model.predict_marginals(X))
