@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from numbers import Integral, Real
-from typing import Any, ClassVar, Literal
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import Tags, check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, validate_data
-from torch import nn
 
 from sklearn_fsmd import fitting
-from sklearn_fsmd._params import check_widths, estimator
+from sklearn_fsmd._declare import check_widths, estimator
 from sklearn_fsmd.features import Encoded, FeatureEncoder
 from sklearn_fsmd.metrics import task_aucs
 from sklearn_fsmd.network import MultiTaskNetwork, parents_of
+from sklearn_fsmd.parameters import MultiTaskParameters
 from sklearn_fsmd.targets import TargetEncoder, Targets
 from sklearn_fsmd.views import OutputView
 
@@ -31,98 +29,11 @@ def _has_gates(self: MultiTaskClassifier) -> bool:
 
 
 @estimator
-class MultiTaskClassifier(ClassifierMixin, BaseEstimator):
+class MultiTaskClassifier(ClassifierMixin, MultiTaskParameters, BaseEstimator):
     """Learn several binary targets at once: click and conversion, or any chain, tree or set of targets.
 
     The network has four parts, each a parameter: embeddings feed a low-order part and an extractor with a tower a
     task; a link turns the tasks' logits into probabilities [1]_.
-
-    Parameters
-    ----------
-    low_order : {"fm", "linear"} or None, default="fm"
-        Low-order terms added to the tasks' logits: a factorization machine (Eq. 2 of [1]_), its first-order terms
-        alone, or none.
-    extractor : {"ple", "mmoe", "shared_bottom", "shared_embedding", "separate"}, callable or module, default="ple"
-        What turns the embedded row into one representation a task. "shared_embedding" is an MLP a task on embeddings
-        that all share (ESMM); with "separate" the tasks share nothing, embeddings included. A callable, such as a
-        class of your own, is called with the number of inputs and the number of tasks and returns a module that
-        maps (B, n_inputs) to (B, K, H), or to a sequence of K tensors (B, H). A module is copied.
-    link : {"chain", "independent"} or tuple of int or None, default="chain"
-        How the targets depend on each other. "chain": each is a step after the one before it, and its probability
-        the product of the steps' (Eq. 10). A tuple gives the parent of each target for a tree: ``(None, 0, 0, 1)``.
-    fm_sharing : {"shared", "per_task"}, default="shared"
-        Whether all tasks get the same FM logit, as in [1]_, or each weighs the FM's terms by itself.
-    embedding_dim : int, default=16
-        Length of an embedding.
-    embedding_std : float, default=1e-4
-        Standard deviation of the initial embeddings. Larger values let rare ids be memorised.
-    expert_dims : tuple of int, default=(256, 128)
-        Widths of the layers of each expert, or of the bottom.
-    n_experts : int, default=8
-        Number of experts of "mmoe".
-    n_task_experts : int, default=2
-        Number of experts of each task in "ple".
-    n_shared_experts : int, default=2
-        Number of experts that the tasks share in "ple".
-    n_levels : int, default=1
-        Number of extraction levels of "ple"; 1 is CGC.
-    gate_dims : tuple of int, default=()
-        Widths of the hidden layers of the gates (Eq. 4). Without any, a gate is linear.
-    tower_dims : tuple of int, default=(64,)
-        Widths of the hidden layers of the towers.
-    dropout : float, default=0.3
-        Probability, in [0, 1), with which a hidden unit of experts and towers is dropped in training.
-    batch_norm : bool, default=True
-        Whether hidden layers of experts and towers are batch-normalised.
-    categorical_features : {"from_dtype", "all"}, None, array-like or callable, default="from_dtype"
-        Which columns hold categories: those of category, string, object or bool dtype; all; none; or those of a
-        boolean mask, indices, names or a callable that is given X.
-    numeric_scaling : {"standard", "quantile"} or None, default="standard"
-        How numeric columns are scaled: to mean 0 and variance 1, or to ranks among the values of fit. Values outside
-        the range that fit has seen are taken for its ends.
-    numeric_bins : int, default=48
-        Number of quantile bins into which numeric columns are cut, in addition; the bins have embeddings.
-    min_frequency : int, default=1
-        Categories seen less often in fit share the embedding of unknown values.
-    unknown_rate : float, default=0.01
-        Share of the values that are hidden in training, so that the embedding of unknown values is trained.
-    task_weights : array-like of shape (n_tasks,) or None, default=None
-        Weights of the tasks in the loss (Eqs. 7 and 11); None weighs all by 1.
-    optimizer : {"adamw", "adam", "adagrad", "sgd"} or torch.optim.Optimizer class, default="adamw"
-        The optimizer.
-    lr : float, default=1e-3
-        Learning rate.
-    weight_decay : float, default=0.03
-        Weight decay of all weights but biases and the scales of batch norm.
-    batch_size : int or "auto", default="auto"
-        Rows a step; "auto" is 1024, and less for few rows: a hundredth of them, but at least 32.
-    max_epochs : int, default=30
-        Most passes over the data.
-    early_stopping : bool or "auto", default="auto"
-        Whether to stop when the mean validation AUC no longer rises. The best weights are kept. "auto" does it where
-        `X_val` is given or X has at least 1000 rows.
-    validation_fraction : float, default=0.1
-        Share of the rows that early stopping sets aside if `X_val` is not given; each combination of labels is
-        represented in proportion.
-    patience : int, default=3
-        Epochs without a better validation score before stopping.
-    average_decay : float, default=0.995
-        Decay a step of the exponential moving average of the weights, which is evaluated and kept in their place;
-        0 keeps the weights themselves.
-    callbacks : list of skorch callbacks or None, default=None
-        Called during training.
-    net_params : dict or None, default=None
-        Further parameters of the skorch net, e.g. ``{"optimizer__betas": (0.9, 0.98)}``.
-    device : str, default="auto"
-        "cpu", "cuda", "cuda:1", "mps" …; "auto" takes an accelerator where there is one.
-    n_threads : int or None, default=None
-        Threads of torch during fit and predict; None leaves them as they are.
-    random_state : int, RandomState instance or None, default=None
-        Source of the initial weights, the order of the rows, dropout and the validation split.
-    verbose : int, default=0
-        1 shows a progress bar in fit.
-    warm_start : bool, default=False
-        Whether a further call of fit goes on from the fitted weights, with the encoding learned before.
 
     Attributes
     ----------
@@ -159,87 +70,6 @@ class MultiTaskClassifier(ClassifierMixin, BaseEstimator):
     >>> model.predict_marginals(X).shape
     (500, 2)
     """
-
-    low_order: Literal["fm", "linear"] | None = "fm"
-    extractor: str | Callable[[int, int], nn.Module] | nn.Module = "ple"
-    link: str | Sequence[int | None] = "chain"
-    fm_sharing: Literal["shared", "per_task"] = "shared"
-    embedding_dim: int = 16
-    embedding_std: float = 1e-4
-    expert_dims: Sequence[int] = (256, 128)
-    n_experts: int = 8
-    n_task_experts: int = 2
-    n_shared_experts: int = 2
-    n_levels: int = 1
-    gate_dims: Sequence[int] = ()
-    tower_dims: Sequence[int] = (64,)
-    dropout: float = 0.3
-    batch_norm: bool = True
-    categorical_features: Any = "from_dtype"
-    numeric_scaling: Literal["standard", "quantile"] | None = "standard"
-    numeric_bins: int = 48
-    min_frequency: int = 1
-    unknown_rate: float = 0.01
-    task_weights: Sequence[float] | None = None
-    optimizer: Any = "adamw"
-    lr: float = 1e-3
-    weight_decay: float = 0.03
-    batch_size: int | Literal["auto"] = "auto"
-    max_epochs: int = 30
-    early_stopping: bool | Literal["auto"] = "auto"
-    validation_fraction: float = 0.1
-    patience: int = 3
-    average_decay: float = 0.995
-    callbacks: Sequence[Any] | None = None
-    net_params: dict[str, Any] | None = None
-    device: str = "auto"
-    n_threads: int | None = None
-    random_state: Any = None
-    verbose: int = 0
-    warm_start: bool = False
-
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "low_order": [StrOptions({"fm", "linear"}), None],
-        "extractor": [
-            StrOptions({"ple", "mmoe", "shared_bottom", "shared_embedding", "separate"}),
-            callable,
-        ],
-        "link": [StrOptions({"chain", "independent"}), tuple, list],
-        "fm_sharing": [StrOptions({"shared", "per_task"})],
-        "embedding_dim": [Interval(Integral, 1, None, closed="left")],
-        "embedding_std": [Interval(Real, 0, None, closed="left")],
-        "expert_dims": [tuple, list],
-        "n_experts": [Interval(Integral, 1, None, closed="left")],
-        "n_task_experts": [Interval(Integral, 1, None, closed="left")],
-        "n_shared_experts": [Interval(Integral, 1, None, closed="left")],
-        "n_levels": [Interval(Integral, 1, None, closed="left")],
-        "gate_dims": [tuple, list],
-        "tower_dims": [tuple, list],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "batch_norm": ["boolean"],
-        "categorical_features": ["array-like", StrOptions({"from_dtype", "all"}), callable, None],
-        "numeric_scaling": [StrOptions({"quantile", "standard"}), None],
-        "numeric_bins": [Interval(Integral, 1, None, closed="left")],
-        "min_frequency": [Interval(Integral, 1, None, closed="left")],
-        "unknown_rate": [Interval(Real, 0, 1, closed="left")],
-        "task_weights": ["array-like", None],
-        "optimizer": [StrOptions(set(fitting.OPTIMIZERS)), type],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "early_stopping": ["boolean", StrOptions({"auto"})],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "patience": [Interval(Integral, 1, None, closed="left")],
-        "average_decay": [Interval(Real, 0, 1, closed="left")],
-        "callbacks": ["array-like", None],
-        "net_params": [dict, None],
-        "device": [str],
-        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-        "warm_start": ["boolean"],
-    }
 
     # ---------------------------------------------------------------------------------------------------- learning
 

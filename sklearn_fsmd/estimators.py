@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from sklearn_fsmd._params import estimator
+from sklearn_fsmd._declare import estimator
 from sklearn_fsmd.base import MultiTaskClassifier
 
 

@@ -14,15 +14,10 @@ from sklearn_fsmd.features import Encoded, FeatureEncoder
 from sklearn_fsmd.network import build_network
 from sklearn_fsmd.nn.dropout import set_generator
 from sklearn_fsmd.nn.links import MultiTaskLoss
+from sklearn_fsmd.parameters import OPTIMIZERS
 from sklearn_fsmd.targets import Targets
 from sklearn_fsmd.training import BatchIterator, EarlyStopping, Net, ProgressBar, TensorData
 
-OPTIMIZERS = {
-    "adamw": torch.optim.AdamW,
-    "adam": torch.optim.Adam,
-    "adagrad": torch.optim.Adagrad,
-    "sgd": torch.optim.SGD,
-}
 TrainingRows = tuple[Encoded, Targets]
 
 FEW_ROWS = 1000
@@ -108,7 +103,7 @@ def train(
     )
     callbacks = list(p.callbacks or [])
     if valid is not None:
-        callbacks.append(EarlyStopping(p.patience))
+        callbacks.append(EarlyStopping(p.patience, p.tol))
     if p.verbose:
         callbacks.append(ProgressBar(task_names, epochs))
     net.callbacks = callbacks

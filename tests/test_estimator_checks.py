@@ -43,8 +43,8 @@ CONVERGING = {
     "batch_size": 1024,
     "max_epochs": 60,
 }
-"""Full batches, so that a weight of 2 and a row twice can be the same; weights do not enter the scale of the columns, so
-that is left out."""
+"""Full batches, so that a weight of 2 and a row twice can be the same. Weights do not enter the scale of the columns,
+so that is left out."""
 
 EXPECTED_FAILURE = {
     "check_sample_weight_equivalence_on_dense_data": "it asks for seven digits after 60 steps in float32, whose sums "

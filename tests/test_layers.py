@@ -9,8 +9,8 @@ import sklearn_fsmd
 
 ROOT = Path(sklearn_fsmd.__file__).parent
 LAYERS = [
-    ["nn", "columns", "_params"],
-    ["features", "targets", "network"],
+    ["nn", "columns", "_declare"],
+    ["features", "targets", "network", "parameters"],
     ["metrics"],
     ["training"],
     ["fitting", "views"],

@@ -24,15 +24,17 @@ class EarlyStopping(Callback):
     Parameters
     ----------
     patience : stop after this many epochs without a better score.
+    tol : a score counts as better, for that, if it is higher by this much; the best weights are kept anyway.
     looks : how often to look in an epoch.
     """
 
-    def __init__(self, patience: int, looks: int = 2) -> None:
+    def __init__(self, patience: int, tol: float, looks: int = 2) -> None:
         self.patience = patience
+        self.tol = tol
         self.looks = looks
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        self.best_score = -math.inf
+        self.best_score = self.score_to_beat = -math.inf
         self.best_weights: dict[str, Tensor] = {}
         self.waited = 0
         n_batches = len(X)
@@ -65,7 +67,10 @@ class EarlyStopping(Callback):
 
     def on_epoch_end(self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
         net.history.record("valid_best", self.improved)
-        self.waited = 0 if self.improved else self.waited + 1
+        if self.best_score > self.score_to_beat + self.tol:
+            self.score_to_beat, self.waited = self.best_score, 0
+        else:
+            self.waited += 1
         if self.waited >= self.patience:
             net.stop_training_ = True
 

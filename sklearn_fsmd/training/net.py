@@ -86,7 +86,12 @@ class Net(NeuralNet):
         logits = self.module_(codes, numbers)
         loss = self.criterion_(logits, labels, weights)
         loss.backward()
-        self.notify("on_grad_computed", named_parameters=TeeGenerator(self.get_all_learnable_params()), batch=batch, training=True)
+        self.notify(
+            "on_grad_computed",
+            named_parameters=TeeGenerator(self.get_all_learnable_params()),
+            batch=batch,
+            training=True,
+        )
         self.optimizer_.step()
         self.average_.update()
         return {"loss": loss.detach(), "y_pred": logits}

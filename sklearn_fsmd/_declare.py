@@ -18,8 +18,7 @@ def estimator(cls: type[T]) -> type[T]:
     A subclass inherits its parent's parameters, their constraints and their documentation. One that declares a
     parameter as a ``ClassVar`` fixes it: it is a constant of the class then, and no parameter.
     """
-    parent = cls.__mro__[1]
-    parent_doc = inspect.getdoc(parent) or "" if is_dataclass(parent) else ""
+    parent_doc = next((inspect.getdoc(base) or "" for base in cls.__mro__[1:] if is_dataclass(base)), "")
     own_doc = inspect.cleandoc(cls.__dict__.get("__doc__") or "")
     made = dataclass(kw_only=True, eq=False, repr=False)(cls)
     names = {field.name for field in fields(made)}  # type: ignore[arg-type]
