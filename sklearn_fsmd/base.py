@@ -14,11 +14,12 @@ from sklearn.utils.validation import check_array, check_consistent_length, check
 
 from sklearn_fsmd import fitting
 from sklearn_fsmd._declare import check_widths, estimator
-from sklearn_fsmd.features import Encoded, FeatureEncoder
+from sklearn_fsmd.features import FeatureEncoder
 from sklearn_fsmd.metrics import task_aucs
 from sklearn_fsmd.network import MultiTaskNetwork, parents_of
 from sklearn_fsmd.parameters import MultiTaskParameters
 from sklearn_fsmd.targets import TargetEncoder, Targets
+from sklearn_fsmd.training import Net
 from sklearn_fsmd.views import OutputView
 
 
@@ -105,12 +106,9 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskParameters, BaseEstimator):
         """
         if (X_val is None) != (Y_val is None):
             raise ValueError("`X_val` and `Y_val` go together; only one of them was given.")
-        go_on = self.warm_start and hasattr(self, "net_")
-        data = self._read(X, y if Y is None else Y, sample_weight, reset=not go_on)
-        valid = None if X_val is None else self._read(X_val, Y_val, None, reset=False)
-        if valid is None and fitting.wants_split(self, len(data[0])):
-            data, valid = fitting.split(self, *data, self._random)
-        return self._train(data, valid, epochs=self.max_epochs, anew=not go_on)
+        anew = not (self.warm_start and hasattr(self, "net_"))
+        validation = None if X_val is None else (X_val, Y_val)
+        return self._learn(X, y if Y is None else Y, sample_weight, validation, epochs=self.max_epochs, anew=anew)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
@@ -130,32 +128,55 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskParameters, BaseEstimator):
         -------
         self : the fitted estimator.
         """
-        first = not hasattr(self, "net_")
-        data = self._read(X, y if Y is None else Y, sample_weight, reset=first, classes=classes)
-        return self._train(data, None, epochs=1, anew=first)
+        anew = not hasattr(self, "net_")
+        return self._learn(X, y if Y is None else Y, sample_weight, epochs=1, anew=anew, classes=classes, split=False)
 
-    def _read(self, X: Any, Y: Any, sample_weight: Any, *, reset: bool, classes: Any = None) -> tuple[Encoded, Targets]:
-        """Validate and encode training data; with `reset` learn the encoding from it."""
-        if reset:
-            check_widths(self, "expert_dims", "gate_dims", "tower_dims")
+    def _learn(
+        self,
+        X: Any,
+        Y: Any,
+        sample_weight: Any,
+        validation: tuple[Any, Any] | None = None,
+        *,
+        epochs: int,
+        anew: bool,
+        classes: Any = None,
+        split: bool = True,
+    ) -> MultiTaskClassifier:
+        """Read and train; with `anew` a new net, whose state replaces a former one only once it is trained."""
+        check_widths(self, "expert_dims", "gate_dims", "tower_dims")
         if Y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
-        X = self._table(X, reset=reset)
+        X = self._table(X, reset=anew)
         check_consistent_length(X, Y)
-        if reset:
-            self._random = check_random_state(self.random_state)
-            self._targets = TargetEncoder().fit(Y, classes)
-            self._encoder = FeatureEncoder(
-                self.categorical_features,
-                numeric_scaling=self.numeric_scaling,
-                numeric_bins=self.numeric_bins,
-                min_frequency=self.min_frequency,
-            )
-        targets = self._targets_of(Y, sample_weight)
-        return (self._encoder.fit_encode(X) if reset else self._encoder.encode(X)), targets
+        random = check_random_state(self.random_state) if anew else self._random
+        targets = TargetEncoder().fit(Y, classes) if anew else self._targets
+        labels = self._labels(targets, Y, sample_weight)
+        encoder = FeatureEncoder.of(self) if anew else self._encoder
+        data = (encoder.fit_encode(X) if anew else encoder.encode(X)), labels
+        valid = None
+        if validation is not None:
+            X_val, Y_val = self._table(validation[0], reset=False), validation[1]
+            check_consistent_length(X_val, Y_val)
+            valid = encoder.encode(X_val), self._labels(targets, Y_val)
+        elif split and fitting.wants_split(self, len(data[0])):
+            data, valid = fitting.split(self, *data, random)
 
-    def _targets_of(self, Y: Any, sample_weight: Any) -> Targets:
-        return self._targets.encode(Y, sample_weight, parents_of(self.link, len(self._targets.classes)))
+        net = fitting.new_net(self, encoder, data[1], random) if anew else self.net_
+        fitting.train(self, net, data, valid, epochs=epochs, encoder=encoder, task_names=targets.names, random=random)
+        self.net_: Net = net
+        self._encoder: FeatureEncoder = encoder
+        self._targets: TargetEncoder = targets
+        self._random: np.random.RandomState = random
+        self.task_names_ = targets.names
+        self.classes_ = targets.classes[0] if targets.one_dimensional else targets.classes
+        self.device_ = str(net.device)
+        self.history_ = fitting.history_of(net)
+        self.n_iter_ = len(self.history_)
+        return self
+
+    def _labels(self, targets: TargetEncoder, Y: Any, sample_weight: Any = None) -> Targets:
+        return targets.encode(Y, sample_weight, parents_of(self.link, len(targets.classes)))
 
     def _table(self, X: Any, *, reset: bool) -> Any:
         """X checked, as a DataFrame or a 2-D array."""
@@ -167,30 +188,6 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskParameters, BaseEstimator):
         check_array(np.empty(X.shape, dtype=bool), estimator=self)  # the wording for no rows or no columns
         validate_data(self, X, reset=reset, skip_check_array=True)
         return X
-
-    def _train(
-        self, data: tuple[Encoded, Targets], valid: tuple[Encoded, Targets] | None, *, epochs: int, anew: bool
-    ) -> MultiTaskClassifier:
-        """Train the net, with `anew` a new one, and set the fitted attributes."""
-        if anew:
-            self.net_ = fitting.new_net(self, self._encoder, data[1], self._random)
-        fitting.train(
-            self,
-            self.net_,
-            data,
-            valid,
-            epochs=epochs,
-            encoder=self._encoder,
-            task_names=self._targets.names,
-            random=self._random,
-        )
-        self.task_names_ = self._targets.names
-        classes = self._targets.classes
-        self.classes_ = classes[0] if self._targets.one_dimensional else classes
-        self.device_ = str(self.net_.device)
-        self.history_ = fitting.history_of(self.net_)
-        self.n_iter_ = len(self.history_)
-        return self
 
     # --------------------------------------------------------------------------------------------------- predicting
 
@@ -329,7 +326,7 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskParameters, BaseEstimator):
         """
         Y, p = y if Y is None else Y, self.predict_marginals(X)
         check_consistent_length(p, Y)
-        targets = self._targets_of(Y, sample_weight)
+        targets = self._labels(self._targets, Y, sample_weight)
         auc = task_aucs(targets.labels, p, targets.weights)
         return float(np.mean(auc))
 

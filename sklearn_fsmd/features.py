@@ -64,6 +64,16 @@ class FeatureEncoder:
         self.numeric_bins = numeric_bins
         self.min_frequency = min_frequency
 
+    @classmethod
+    def of(cls, p: Any) -> FeatureEncoder:
+        """An encoder with the parameters of `p`, an estimator."""
+        return cls(
+            p.categorical_features,
+            numeric_scaling=p.numeric_scaling,
+            numeric_bins=p.numeric_bins,
+            min_frequency=p.min_frequency,
+        )
+
     def fit_encode(self, X: Any) -> Encoded:
         """Learn the encoding of `X`, a DataFrame or 2-D array, and return it encoded."""
         is_category = categorical_mask(self.categorical, X)

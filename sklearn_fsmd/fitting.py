@@ -103,7 +103,7 @@ def train(
     )
     callbacks = list(p.callbacks or [])
     if valid is not None:
-        callbacks.append(EarlyStopping(p.patience, p.tol))
+        callbacks.append(EarlyStopping(p.patience if p.early_stopping else epochs, p.tol))
     if p.verbose:
         callbacks.append(ProgressBar(task_names, epochs))
     net.callbacks = callbacks

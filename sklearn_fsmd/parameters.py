@@ -69,7 +69,7 @@ class MultiTaskParameters:
         the range that fit has seen are taken for its ends.
     numeric_bins : int, default=48
         Number of quantile bins into which numeric columns are cut, in addition; the bins have embeddings.
-    min_frequency : int, default=1
+    min_frequency : int, default=2
         Categories seen less often in fit share the embedding of unknown values.
     unknown_rate : float, default=0.01
         Share of the values that are hidden in training, so that the embedding of unknown values is trained.
@@ -77,7 +77,7 @@ class MultiTaskParameters:
         Weights of the tasks in the loss (Eqs. 7 and 11); None weighs all by 1.
     optimizer : {"adamw", "adam", "adagrad", "sgd"} or torch.optim.Optimizer class, default="adamw"
         The optimizer.
-    lr : float, default=1e-3
+    lr : float, default=2e-3
         Learning rate.
     weight_decay : float, default=0.03
         Weight decay of all weights but biases and the scales of batch norm.
@@ -86,8 +86,8 @@ class MultiTaskParameters:
     max_epochs : int, default=30
         Most passes over the data.
     early_stopping : bool or "auto", default="auto"
-        Whether to stop when the mean validation AUC no longer rises. The best weights are kept. "auto" does it where
-        `X_val` is given or X has at least 1000 rows.
+        Whether to stop when the mean validation AUC no longer rises. "auto" does it where `X_val` is given or X has at
+        least 1000 rows. Where there is validation data, the best weights are kept, also if False.
     validation_fraction : float, default=0.1
         Share of the rows that early stopping sets aside if `X_val` is not given; each combination of labels is
         represented in proportion.
@@ -132,11 +132,11 @@ class MultiTaskParameters:
     categorical_features: Any = "from_dtype"
     numeric_scaling: Literal["standard", "quantile"] | None = "standard"
     numeric_bins: int = 48
-    min_frequency: int = 1
+    min_frequency: int = 2
     unknown_rate: float = 0.01
     task_weights: Sequence[float] | None = None
     optimizer: Any = "adamw"
-    lr: float = 1e-3
+    lr: float = 2e-3
     weight_decay: float = 0.03
     batch_size: int | Literal["auto"] = "auto"
     max_epochs: int = 30

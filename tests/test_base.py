@@ -125,7 +125,7 @@ def test_gate_weights(fitted):
 def test_64_rows_are_overfitted():
     X, Y = make_frame(64)
     X["row"] = pd.Categorical(range(64))
-    model = small(dropout=0.0, max_epochs=200, lr=0.01, unknown_rate=0.0, weight_decay=0.0).fit(X, Y)
+    model = small(dropout=0.0, max_epochs=200, lr=0.01, unknown_rate=0.0, min_frequency=1).fit(X, Y)
     assert model.score(X, Y) > 0.999
     assert (model.predict(X) == Y).all().all()
 
@@ -294,6 +294,33 @@ def test_same_seed_same_model_and_the_global_generators_are_left_alone(frame):
     assert not np.array_equal(first, small(dropout=0.3, random_state=1).fit(X, Y).predict_marginals(X))
     assert torch.equal(torch.get_rng_state(), torch_before)
     assert np.array_equal(np.random.get_state()[1], numpy_before)
+
+
+def test_a_fit_that_fails_leaves_the_former_one(frame):
+    X, Y = frame
+    model = small().fit(X, Y)
+    before = model.predict_marginals(X)
+
+    class Break(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            raise RuntimeError("stop here")
+
+    model.set_params(callbacks=[Break()])
+    with pytest.raises(RuntimeError, match="stop here"):
+        model.fit(X, Y.rename(columns={"click": "other"}))
+    with pytest.raises(ValueError, match="multiclass"):
+        model.fit(X, np.arange(len(X)) % 3)
+    np.testing.assert_array_equal(model.predict_marginals(X), before)
+    assert model.task_names_ == ["click", "conversion"]
+    with pytest.raises(RuntimeError, match="stop here"):
+        small(callbacks=[Break()]).fit(X, Y)
+
+
+def test_without_early_stopping_validation_data_still_choose_the_weights(frame):
+    X, Y = frame
+    model = small(early_stopping=False, max_epochs=12, lr=0.05, patience=1).fit(X, Y, X_val=X[:50], Y_val=Y[:50])
+    assert model.n_iter_ == 12
+    assert sum(epoch["valid_best"] for epoch in model.history_) < 12
 
 
 def test_warm_start_goes_on(frame):

@@ -13,15 +13,14 @@ from sklearn_fsmd.datasets._result import as_result
 DEVICES = ["phone", "tablet", "desktop"]
 N_POSITIONS = 10
 N_DIMENSIONS = 4
-PURE_GAIN = 1.6
 
 
 def make_funnel(
     n_samples: int = 50_000,
     *,
-    n_users: int = 2_000,
-    n_items: int = 1_000,
-    click_rate: float = 0.2,
+    n_users: int = 1_000,
+    n_items: int = 300,
+    click_rate: float = 0.3,
     conversion_rate: float = 0.3,
     position_bias: float = 0.0,
     selection_bias: float = 0.0,
@@ -33,17 +32,17 @@ def make_funnel(
 ) -> Bunch | tuple[Any, Any]:
     """Simulate impressions of items to users, clicks and conversions.
 
-    Users and items have tastes: a click comes from the match of the user's and the item's, from the item's appeal and
-    from the context; a conversion after the click from another match, from the item's quality and its price.
-    Some of what decides is seen in X (attributes of users and items), the rest only through their ids.
+    Users and items have tastes: a click comes from the match of the user's and the item's, from the user's eagerness, the
+    item's appeal and the context; a conversion after the click from another match, from the item's quality and its price.
+    Half of it is seen in X (it belongs to the user's segment or the item's brand), the rest only through the ids.
 
     Parameters
     ----------
     n_samples : int, default=50_000
         Number of impressions.
-    n_users, n_items : int
+    n_users, n_items : int, default=1_000 and 300
         How many users and items there are.
-    click_rate : float, default=0.2
+    click_rate : float, default=0.3
         Mean probability of a click on an item that is looked at.
     conversion_rate : float, default=0.3
         Mean probability of a conversion after a click, over all impressions.
@@ -128,25 +127,26 @@ class _World:
         self.brand = random.randint(40, size=n_items)
         self.age = random.randint(14, 80, size=n_users).astype(float)
         self.price = random.lognormal(3, 1, size=n_items)
-        # Half of a taste comes from what is seen of a user or an item, half is its own.
-        self.user_taste = _mixed(random, self.segment, n_users)
-        self.item_taste = _mixed(random, self.brand, n_items)
-        self.user_need = _mixed(random, self.segment, n_users)
-        self.item_use = _mixed(random, self.brand, n_items)
-        self.appeal = random.normal(size=n_items)
-        independent = random.normal(size=n_items)
+        self.user_taste = _half_of_group(random, self.segment, N_DIMENSIONS)
+        self.item_taste = _half_of_group(random, self.brand, N_DIMENSIONS)
+        self.user_need = _half_of_group(random, self.segment, N_DIMENSIONS)
+        self.item_use = _half_of_group(random, self.brand, N_DIMENSIONS)
+        self.eagerness = _half_of_group(random, self.segment, 1)[:, 0]
+        self.appeal = _half_of_group(random, self.brand, 1)[:, 0]
+        independent = _half_of_group(random, self.brand, 1)[:, 0]
         self.quality = -conflict * self.appeal + np.sqrt(1 - conflict**2) * independent
         self.conflict = conflict
 
     def click_logit(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-        return 0.8 * self._match(self.user_taste, self.item_taste, users, items) + 0.7 * self.appeal[items]
+        match = self._match(self.user_taste, self.item_taste, users, items)
+        return 0.8 * match + 0.6 * self.eagerness[users] + 0.9 * self.appeal[items]
 
     def conversion_logit(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         taste = self._match(self.user_taste, self.item_taste, users, items)
         need = self._match(self.user_need, self.item_use, users, items)
         match = -self.conflict * taste + np.sqrt(1 - self.conflict**2) * need
         cheap = -np.log(self.price[items] / 20) * (1.2 - self.age[users] / 80)
-        return 0.8 * match + 0.7 * self.quality[items] + 0.4 * cheap
+        return 0.8 * match + 0.9 * self.quality[items] + 0.5 * cheap
 
     def context_logit(self, hours: np.ndarray, devices: np.ndarray) -> np.ndarray:
         return 0.4 * np.cos((hours - 20) * 2 * np.pi / 24) + np.array([0.3, 0.0, -0.3])[devices]
@@ -177,12 +177,13 @@ class _World:
 
     @staticmethod
     def _match(left: np.ndarray, right: np.ndarray, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-        return (left[users] * right[items]).sum(axis=-1) / np.sqrt(N_DIMENSIONS) * PURE_GAIN
+        return (left[users] * right[items]).sum(axis=-1) / np.sqrt(N_DIMENSIONS)
 
 
-def _mixed(random: np.random.RandomState, groups: np.ndarray, n: int) -> np.ndarray:
-    group_taste = random.normal(size=(groups.max() + 1, N_DIMENSIONS))
-    return np.sqrt(0.5) * (group_taste[groups] + random.normal(size=(n, N_DIMENSIONS)))
+def _half_of_group(random: np.random.RandomState, groups: np.ndarray, n_dimensions: int) -> np.ndarray:
+    """Standard normal traits of each member, half of whose variance is its group's."""
+    of_group = random.normal(size=(groups.max() + 1, n_dimensions))
+    return np.sqrt(0.5) * (of_group[groups] + random.normal(size=(len(groups), n_dimensions)))
 
 
 def _sigmoid(z: np.ndarray) -> np.ndarray:
