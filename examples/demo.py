@@ -34,21 +34,22 @@ class Task(NamedTuple):
     models: dict[str, type]
 
 
-def funnel(n_samples: int) -> Task:
+def funnel(n_samples: int | None) -> Task:
+    n_samples = n_samples or 60_000
     data = make_funnel(n_samples, conflict=0.5, random_state=0)
     ends = [int(n_samples * share) for share in (0.7, 0.8, 1.0)]
     cuts = [slice(0, ends[0]), slice(ends[0], ends[1]), slice(ends[1], ends[2])]
     return Task(*(Split(data.data[cut], data.target[cut]) for cut in cuts), data.probabilities[cuts[2]], MODELS)
 
 
-def kuairand(n_samples: int) -> Task:
+def kuairand(n_samples: int | None) -> Task:
     """By time: what is to come is not learned from."""
     days = [("2022-04-25", "2022-05-03"), ("2022-05-04", "2022-05-04"), ("2022-05-05", "2022-05-06")]
     parts = [fetch_kuairand_pure(start=start, end=end, return_X_y=True) for start, end in days]
     return Task(*(Split(X[:n_samples], Y[:n_samples]) for X, Y in parts), None, MODELS)
 
 
-def census(n_samples: int) -> Task:
+def census(n_samples: int | None) -> Task:
     """Marriage is no step after income: the link is "independent", so FS takes the place of FSMD."""
     parts = [fetch_census_income(subset=subset, return_X_y=True) for subset in ("train", "validation", "test")]
     return Task(*(Split(X[:n_samples], Y[:n_samples]) for X, Y in parts), None, {"FS": FSClassifier, **BASELINES})
@@ -114,8 +115,8 @@ def draw(task: Task, table: pd.DataFrame, predictions: dict[str, np.ndarray], pa
     figure.savefig(path, dpi=120)
 
 
-def main(data: str = "funnel", n_samples: int = 60_000, folder: Path | str = ".") -> pd.DataFrame:
-    task = LOADERS[data](n_samples if data == "funnel" else 10**9 if n_samples == 60_000 else n_samples)
+def main(data: str = "funnel", n_samples: int | None = None, folder: Path | str = ".") -> pd.DataFrame:
+    task = LOADERS[data](n_samples)
     table, predictions = evaluate(task)
     print(table.round(4).T.to_string())
     path = Path(folder) / f"demo-{data}.png"

@@ -1,7 +1,9 @@
 """In a Pipeline, behind a ColumnTransformer with category_encoders.
 
 The model reads raw frames by itself. Where a pipeline exists already, it takes what the encoders make of the columns:
-the codes −1, −2 and NaN of unknown and missing values all mean "unknown" to it.
+the codes −1, −2 and NaN of unknown and missing values all mean "unknown" to it. A Pipeline hands its Y to every step,
+and the encoders of category_encoders refuse one of two columns: `ForTask` keeps it from them, or gives them the one
+column that a target encoder needs.
 """
 
 import category_encoders
@@ -11,6 +13,7 @@ from sklearn.model_selection import StratifiedKFold, cross_validate
 from sklearn.pipeline import Pipeline
 
 from sklearn_fsmd import FSMDClassifier
+from sklearn_fsmd.compose import ForTask
 from sklearn_fsmd.datasets import make_funnel
 from sklearn_fsmd.metrics import get_scorer
 
@@ -19,7 +22,7 @@ def main(n_samples: int = 20_000) -> dict[str, float]:
     X, Y = make_funnel(n_samples, random_state=0, return_X_y=True)
     columns = ColumnTransformer(
         [
-            ("codes", category_encoders.OrdinalEncoder(), make_column_selector(dtype_include="category")),
+            ("codes", ForTask(category_encoders.OrdinalEncoder()), make_column_selector(dtype_include="category")),
             ("numbers", SimpleImputer(), make_column_selector(dtype_include="number")),
         ],
         verbose_feature_names_out=False,

@@ -75,7 +75,7 @@ class NumericColumn:
     name : str, for messages.
     scaling : "standard" (mean 0 and variance 1), "quantile" (the rank among fit's values, uniform with mean 0 and
         variance 1, so that no outlier dominates) or None. Scaled numbers stay within the range of fit's.
-    n_bins : the most quantile bins. A missing number has bin 0, and the scaled value 0.
+    n_bins : about how many bins. A missing number has bin 0, and the scaled value 0. With 0 there are no bins.
     """
 
     N_KNOTS = 257
@@ -88,7 +88,7 @@ class NumericColumn:
     @property
     def n_rows(self) -> int:
         """Rows of the table that the bins need, the one for missing numbers included."""
-        return len(self.edges) + 2
+        return len(self.edges) + 2 if self.n_bins else 0
 
     def fit_encode(self, column: Any) -> tuple[np.ndarray, np.ndarray]:
         """Learn the scale and the bins, and return numbers and bins."""
@@ -96,7 +96,7 @@ class NumericColumn:
         known = x[~np.isnan(x)]
         if known.size == 0:
             known = np.zeros(1)
-        self.edges = _bin_edges(known, self.n_bins)
+        self.edges = _bin_edges(known, self.n_bins) if self.n_bins else np.empty(0)
         if self.scaling == "quantile":
             self._fit_ranks(known)
         elif self.scaling == "standard":

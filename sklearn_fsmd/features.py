@@ -91,8 +91,9 @@ class FeatureEncoder:
                 scaled, bin_codes = numeric.fit_encode(column)
                 numbers.append(scaled)
                 bins.append(bin_codes)
-        parts: list[CategoryColumn | NumericColumn] = [*self.categories.values(), *self.numeric.values()]
-        self.cardinalities = [part.n_rows for part in parts]
+        self.cardinalities = [category.n_rows for category in self.categories.values()]
+        if self.numeric_bins:
+            self.cardinalities += [numeric.n_rows for numeric in self.numeric.values()]
         self.offsets = np.cumsum([0, *self.cardinalities[:-1]])
         return self._assemble(len(X), codes + bins, numbers)
 
@@ -104,6 +105,8 @@ class FeatureEncoder:
         return self._assemble(len(X), codes + [bins for _, bins in pairs], [numbers for numbers, _ in pairs])
 
     def _assemble(self, n: int, codes: list[np.ndarray], numbers: list[np.ndarray]) -> Encoded:
+        if not self.numeric_bins:
+            codes = codes[: len(self.categories)]
         dtype = np.int32 if sum(self.cardinalities) < 2**31 else np.int64
         table = np.empty((n, len(codes)), dtype=dtype)
         for f, column in enumerate(codes):

@@ -68,7 +68,8 @@ class MultiTaskParameters:
         How numeric columns are scaled: to mean 0 and variance 1, or to ranks among the values of fit. Values outside
         the range that fit has seen are taken for its ends.
     numeric_bins : int, default=48
-        Number of quantile bins into which numeric columns are cut, in addition; the bins have embeddings.
+        Number of bins into which numeric columns are cut, in addition; the bins have embeddings. A missing number has
+        a bin of its own. With 0 there are none, and a missing number counts as the mean.
     min_frequency : int, default=2
         Categories seen less often in fit share the embedding of unknown values.
     unknown_rate : float, default=0.01
@@ -174,7 +175,7 @@ class MultiTaskParameters:
         "batch_norm": ["boolean"],
         "categorical_features": ["array-like", StrOptions({"from_dtype", "all"}), callable, None],
         "numeric_scaling": [StrOptions({"quantile", "standard"}), None],
-        "numeric_bins": [Interval(Integral, 1, None, closed="left")],
+        "numeric_bins": [Interval(Integral, 0, None, closed="left")],
         "min_frequency": [Interval(Integral, 1, None, closed="left")],
         "unknown_rate": [Interval(Real, 0, 1, closed="left")],
         "task_weights": ["array-like", None],

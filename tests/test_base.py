@@ -81,6 +81,17 @@ def test_labels_of_any_kind_come_back(frame):
     np.testing.assert_array_equal(model.predict_marginals(X), small().fit(X, Y).predict_marginals(X))
 
 
+@pytest.mark.parametrize("low_order", ["fm", "linear", None])
+@pytest.mark.parametrize(
+    "columns", [["price", "visits"], ["user", "city"], ["price"]], ids=["only numbers", "only categories", "one"]
+)
+@pytest.mark.parametrize("bins", [0, 8])
+def test_any_kind_of_columns_alone(frame, low_order, columns, bins):
+    X, Y = frame
+    model = small(MultiTaskClassifier, low_order=low_order, numeric_bins=bins, max_epochs=1).fit(X[columns], Y)
+    assert np.isfinite(model.predict_marginals(X[columns])).all()
+
+
 def test_a_tree_of_targets(frame, rng):
     X, Y = frame
     share = Y["click"] * (rng.uniform(size=len(X)) < 0.5)

@@ -63,6 +63,12 @@ def test_frame_and_object_array_agree(frame):
     np.testing.assert_array_equal(from_frame.numbers, from_array.numbers)
 
 
+def test_without_bins_numbers_have_no_codes(frame):
+    rows = encoder(numeric_bins=0).fit_encode(frame[0])
+    assert rows.codes.shape == (300, 3)
+    assert rows.numbers.shape == (300, 2)
+
+
 @pytest.mark.parametrize(
     ("make", "kwargs"),
     [

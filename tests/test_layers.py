@@ -13,7 +13,7 @@ LAYERS = [
     ["features", "targets", "network", "parameters"],
     ["metrics"],
     ["training"],
-    ["fitting", "views"],
+    ["fitting", "views", "compose"],
     ["base"],
     ["estimators"],
 ]

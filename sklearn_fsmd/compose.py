@@ -1,0 +1,101 @@
+"""Transformers in a Pipeline whose Y has several columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.utils import Tags, get_tags
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_fsmd.targets import DEFAULT_NAMES
+
+
+class ForTask(TransformerMixin, BaseEstimator):
+    """Let a transformer see one of several targets, or none.
+
+    A Pipeline hands its Y to every step. Some transformers refuse one of several columns, though they look at it hardly
+    or not at all: the encoders of category_encoders do. This one passes them a single column, or nothing.
+
+    Parameters
+    ----------
+    transformer : transformer
+        A copy of it is fitted.
+    task : int, str or None, default=None
+        The index or the name of the target that it is to see, for instance for a target encoder; None for none.
+
+    Attributes
+    ----------
+    transformer_ : the fitted copy.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from category_encoders import OrdinalEncoder
+    >>> from sklearn_fsmd.compose import ForTask
+    >>> X, Y = pd.DataFrame({"city": ["a", "b"]}), [[0, 0], [1, 1]]
+    >>> ForTask(OrdinalEncoder()).fit(X, Y).transform(X)["city"].tolist()
+    [1, 2]
+    """
+
+    def __init__(self, transformer: Any, task: int | str | None = None) -> None:
+        self.transformer = transformer
+        self.task = task
+
+    def fit(self, X: Any, y: Any = None) -> ForTask:
+        """Fit a copy of the transformer on X and the chosen column of y.
+
+        Parameters
+        ----------
+        X : as the transformer takes it.
+        y : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
+
+        Returns
+        -------
+        self : the fitted transformer.
+
+        Raises
+        ------
+        ValueError
+            If y does not have the task.
+        """
+        self.transformer_ = clone(self.transformer).fit(X, self._one(y))
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """What the fitted transformer makes of X."""
+        check_is_fitted(self)
+        return self.transformer_.transform(X)
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the columns, as the fitted transformer gives them."""
+        check_is_fitted(self)
+        return np.asarray(self.transformer_.get_feature_names_out(input_features), dtype=object)
+
+    @property
+    def n_features_in_(self) -> int:
+        return self.transformer_.n_features_in_
+
+    @property
+    def feature_names_in_(self) -> np.ndarray:
+        return self.transformer_.feature_names_in_
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        inner = get_tags(self.transformer)
+        tags.input_tags = inner.input_tags
+        tags.transformer_tags = inner.transformer_tags
+        tags.target_tags.required = inner.target_tags.required
+        tags.no_validation = inner.no_validation
+        return tags
+
+    def _one(self, y: Any) -> Any:
+        if self.task is None or y is None or np.ndim(y) == 1:
+            return None if self.task is None else y
+        names = list(y.columns) if isinstance(y, pd.DataFrame) else list(DEFAULT_NAMES) if np.shape(y)[1] == 2 else []
+        place = names.index(self.task) if self.task in names else self.task
+        if not isinstance(place, int) or not 0 <= place < np.shape(y)[1]:
+            raise ValueError(f"y has no task {self.task!r}; it has {names or np.shape(y)[1]}.")
+        return y.iloc[:, place] if isinstance(y, pd.DataFrame) else np.asarray(y)[:, place]

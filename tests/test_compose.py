@@ -1,0 +1,55 @@
+import category_encoders
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sklearn_fsmd import FSMDClassifier
+from sklearn_fsmd.compose import ForTask
+from tests.conftest import SMALL
+
+
+@parametrize_with_checks([ForTask(StandardScaler())])
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("as_frame", [True, False])
+@pytest.mark.parametrize("task", ["conversion", 1])
+def test_a_target_encoder_sees_its_task(frame, as_frame, task):
+    X, Y = frame
+    X = X[["city"]].fillna("?")
+    expected = category_encoders.TargetEncoder().fit(X, Y["conversion"]).transform(X)
+    made = ForTask(category_encoders.TargetEncoder(), task=task).fit(X, Y if as_frame else Y.to_numpy()).transform(X)
+    pd.testing.assert_frame_equal(made, expected)
+
+
+def test_without_a_task_it_sees_none():
+    class Watch(StandardScaler):
+        def fit(self, X, y=None):
+            self.seen_ = y
+            return super().fit(X)
+
+    X = np.arange(6.0).reshape(3, 2)
+    assert ForTask(Watch()).fit(X, np.ones((3, 2))).transformer_.seen_ is None
+    assert ForTask(Watch(), task=0).fit(X, np.ones(3)).transformer_.seen_.tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("task", ["share", 2, -1])
+def test_a_task_that_is_not_there_is_refused(frame, task):
+    with pytest.raises(ValueError, match=f"y has no task {task!r}; it has .'click', 'conversion'."):
+        ForTask(StandardScaler(), task=task).fit(frame[0][["price"]], frame[1])
+
+
+def test_in_a_pipeline_with_two_targets(frame):
+    X, Y = frame
+    codes = ForTask(category_encoders.OrdinalEncoder())
+    columns = ColumnTransformer([("codes", codes, ["user", "city"])], remainder="drop", verbose_feature_names_out=False)
+    columns.set_output(transform="pandas")
+    pipeline = make_pipeline(columns, FSMDClassifier(categorical_features=["user", "city"], **SMALL)).fit(X, Y)
+    assert pipeline[-1].feature_names_in_.tolist() == ["user", "city"]
+    strange = X.assign(city="Atlantis")
+    assert np.isfinite(pipeline.predict_proba(strange)[1]).all()
