@@ -32,10 +32,10 @@ def make_funnel(
 ) -> Bunch | tuple[Any, Any]:
     """Simulate impressions of items to users, clicks and conversions.
 
-    Users and items have tastes: a click comes from the match of the user's and the item's, from the user's eagerness, the
-    item's appeal and the context; a conversion after the click from another match, from the item's quality and its
-    price. Half of it is seen in X (it belongs to the user's segment or the item's brand), the rest only through the
-    ids.
+    Users and items have tastes: a click comes from the match of the user's and the item's, from the user's eagerness,
+    the item's appeal and the context; a conversion after the click from another match, from the item's quality and
+    its price. Half of it is seen in X (it belongs to the user's segment or the item's brand), the rest only through
+    the ids.
 
     Parameters
     ----------
