@@ -329,9 +329,13 @@ def test_a_fit_that_fails_leaves_the_former_one(frame):
 
 def test_without_early_stopping_validation_data_still_choose_the_weights(frame):
     X, Y = frame
-    model = small(early_stopping=False, max_epochs=12, lr=0.05, patience=1).fit(X, Y, X_val=X[:50], Y_val=Y[:50])
-    assert model.n_iter_ == 12
-    assert sum(epoch["valid_best"] for epoch in model.history_) < 12
+    X_val, Y_val = make_frame(seed=1)
+    params = {"max_epochs": 15, "lr": 0.05, "patience": 1}
+    stopped = small(**params).fit(X, Y, X_val=X_val, Y_val=Y_val)
+    model = small(early_stopping=False, **params).fit(X, Y, X_val=X_val, Y_val=Y_val)
+    assert stopped.n_iter_ < model.n_iter_ == 15
+    assert not model.history_[-1]["valid_best"]
+    assert model.score(X_val, Y_val) > np.mean(model.history_[-1]["valid_auc"])
 
 
 def test_warm_start_goes_on(frame):
