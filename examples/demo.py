@@ -94,7 +94,7 @@ def draw(task: Task, table: pd.DataFrame, predictions: dict[str, np.ndarray], pa
         left.annotate(name, gain[:2], xytext=(7, 5), textcoords="offset points")
     left.axhline(0, color="grey", linewidth=0.8)
     left.axvline(0, color="grey", linewidth=0.8)
-    left.margins(0.25)
+    left.margins(x=0.45, y=0.25)  # room for the names
     left.set(
         xlabel=f"gain in AUC, {targets[0]}", ylabel=f"gain in AUC, {targets[1]}", title="Gain over single-task models"
     )

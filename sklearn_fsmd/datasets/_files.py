@@ -57,7 +57,8 @@ def ensure_files(
     if missing:
         advice = (
             f"Put {', '.join(missing)} (as they are or compressed with xz) into {folder}; the publisher's archive is "
-            f"{url}. The environment variable {ENVIRONMENT_VARIABLE} names another place for this folder."
+            f"{url}. Or let the environment variable {ENVIRONMENT_VARIABLE} name the folder that holds "
+            f"{folder.name!r}."
         )
         if not download:
             raise OSError(f"Data not found, and download_if_missing=False. {advice}")
@@ -75,7 +76,7 @@ def _download(url: str, archive_hash: str | None, folder: Path, advice: str) -> 
         downloader: Any = pooch.HTTPDownloader(progressbar=True)
         return Path(pooch.retrieve(url, archive_hash, fname=url.rsplit("/", 1)[1], path=folder, downloader=downloader))
     except (OSError, requests.RequestException) as error:
-        raise OSError(f"{url} could not be downloaded ({error}). {advice}") from error
+        raise OSError(f"{url} could not be downloaded ({error}). {advice}") from None
 
 
 def _unpack(
