@@ -27,6 +27,9 @@ def estimator(cls: type[T]) -> type[T]:
         constraints |= base.__dict__.get("_parameter_constraints", {})
     made._parameter_constraints = {name: c for name, c in constraints.items() if name in names}  # type: ignore[attr-defined]
     made.__doc__ = merge_docs(own_doc, parent_doc, names)
+    for name in set(cls.__annotations__) & names if parent_doc else ():
+        default = f"\\g<1>default={getattr(made, name)!r}"
+        made.__doc__ = re.sub(rf"^({name} : .*)default=.*$", default, made.__doc__, flags=re.MULTILINE)
     return made
 
 
@@ -34,7 +37,7 @@ def check_widths(p: Any, *names: str) -> None:
     """Raise unless the parameters `names` of `p` are widths of layers; scikit-learn has no constraint for that."""
     for name in names:
         widths = getattr(p, name)
-        if not all(isinstance(width, Integral) and int(width) >= 1 for width in widths):
+        if not all(isinstance(width, Integral) and not isinstance(width, bool) and int(width) >= 1 for width in widths):
             raise ValueError(
                 f"The {name!r} parameter of {type(p).__name__} must be a tuple of int in the range [1, inf). "
                 f"Got {widths!r} instead."
@@ -42,7 +45,10 @@ def check_widths(p: Any, *names: str) -> None:
 
 
 def merge_docs(own: str, parent: str, names: set[str]) -> str:
-    """The docstring `own`, with the sections of `parent` that it lacks; of its parameters only those in `names`."""
+    """The docstring `own`, with the sections of `parent` that it lacks; of its parameters only those in `names`.
+
+    References are those of both.
+    """
     own_sections, parent_sections = _sections(own), _sections(parent)
     order = [*parent_sections, *(title for title in own_sections if title not in parent_sections)]
     parts = [own_sections.get("", "").rstrip()]
@@ -50,6 +56,8 @@ def merge_docs(own: str, parent: str, names: set[str]) -> str:
         if not title or (title not in own_sections and title in ("Examples", "See Also")):
             continue
         body = own_sections.get(title) or parent_sections[title]
+        if title == "References" and title in own_sections and title in parent_sections:
+            body = parent_sections[title].rstrip() + "\n" + own_sections[title]
         if title == "Parameters":
             body = "".join(entry for entry in _entries(body) if _name_of(entry) in names)
         parts.append(f"{title}\n{'-' * len(title)}\n{body.rstrip()}")

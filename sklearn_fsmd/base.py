@@ -15,16 +15,17 @@ from sklearn.utils.validation import check_array, check_consistent_length, check
 from sklearn_fsmd import fitting
 from sklearn_fsmd._declare import check_widths, estimator
 from sklearn_fsmd.features import FeatureEncoder
-from sklearn_fsmd.metrics import task_aucs
+from sklearn_fsmd.metrics import mean_auc
 from sklearn_fsmd.network import MultiTaskNetwork, parents_of
 from sklearn_fsmd.parameters import MultiTaskParameters
-from sklearn_fsmd.targets import TargetEncoder, Targets
+from sklearn_fsmd.targets import TargetEncoder
 from sklearn_fsmd.training import Net
 from sklearn_fsmd.views import OutputView
 
 
 def _has_gates(self: MultiTaskClassifier) -> bool:
-    if hasattr(self, "net_") and not hasattr(self.module_.extractor, "gate_weights"):
+    known = hasattr(self.module_.extractor, "gate_weights") if hasattr(self, "net_") else None
+    if known is False or (known is None and self.extractor in ("shared_bottom", "shared_embedding", "separate")):
         raise AttributeError(f"extractor={self.extractor!r} has no gates, so there are no gate weights.")
     return True
 
@@ -34,7 +35,7 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskParameters, BaseEstimator):
     """Learn several binary targets at once: click and conversion, or any chain, tree or set of targets.
 
     The network has four parts, each a parameter: embeddings feed a low-order part and an extractor with a tower a
-    task; a link turns the tasks' logits into probabilities [1]_.
+    task; a link turns the tasks' logits into probabilities [FSMD]_.
 
     Attributes
     ----------
@@ -59,7 +60,7 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskParameters, BaseEstimator):
 
     References
     ----------
-    .. [1] Z. Yang, P. Liu, P. Lu, "Personalized Recommendation Multi-Objective Optimization Model Based on Deep
+    .. [FSMD] Z. Yang, P. Liu, P. Lu, "Personalized Recommendation Multi-Objective Optimization Model Based on Deep
        Learning".
 
     Examples
@@ -131,7 +132,17 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskParameters, BaseEstimator):
         anew = not hasattr(self, "net_")
         return self._learn(X, y if Y is None else Y, sample_weight, epochs=1, anew=anew, classes=classes, split=False)
 
-    def _learn(
+    def _learn(self, *args: Any, **kwargs: Any) -> MultiTaskClassifier:
+        """Read and train; if that fails, all attributes are those of the former fit."""
+        before = dict(self.__dict__)
+        try:
+            return self._read_and_train(*args, **kwargs)
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+
+    def _read_and_train(
         self,
         X: Any,
         Y: Any,
@@ -143,7 +154,7 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskParameters, BaseEstimator):
         classes: Any = None,
         split: bool = True,
     ) -> MultiTaskClassifier:
-        """Read and train; with `anew` a new net, whose state replaces a former one only once it is trained."""
+        """With `anew` learn the encoding and make a net, otherwise go on with those of the former fit."""
         check_widths(self, "expert_dims", "gate_dims", "tower_dims")
         if Y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
@@ -151,18 +162,23 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskParameters, BaseEstimator):
         check_consistent_length(X, Y)
         random = check_random_state(self.random_state) if anew else self._random
         targets = TargetEncoder().fit(Y, classes) if anew else self._targets
-        labels = self._labels(targets, Y, sample_weight)
+        parents = parents_of(self.link, len(targets.classes))
+        net = None if anew else fitting.go_on_with(self, self.net_, len(targets.classes))
+        labels = targets.encode(Y, sample_weight, parents, scale=split)
         encoder = FeatureEncoder.of(self) if anew else self._encoder
         data = (encoder.fit_encode(X) if anew else encoder.encode(X)), labels
         valid = None
         if validation is not None:
             X_val, Y_val = self._table(validation[0], reset=False), validation[1]
             check_consistent_length(X_val, Y_val)
-            valid = encoder.encode(X_val), self._labels(targets, Y_val)
+            valid = encoder.encode(X_val), targets.encode(Y_val, None, parents)
         elif split and fitting.wants_split(self, len(data[0])):
-            data, valid = fitting.split(self, *data, random)
+            if anew:
+                self._split_seed = fitting.draw_seed(random)  # the same rows validate when training goes on
+            data, valid = fitting.split(self, *data, np.random.RandomState(self._split_seed))
 
-        net = fitting.new_net(self, encoder, data[1], random) if anew else self.net_
+        if net is None:
+            net = fitting.new_net(self, encoder, data[1], random)
         fitting.train(self, net, data, valid, epochs=epochs, encoder=encoder, task_names=targets.names, random=random)
         self.net_: Net = net
         self._encoder: FeatureEncoder = encoder
@@ -175,11 +191,10 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskParameters, BaseEstimator):
         self.n_iter_ = len(self.history_)
         return self
 
-    def _labels(self, targets: TargetEncoder, Y: Any, sample_weight: Any = None) -> Targets:
-        return targets.encode(Y, sample_weight, parents_of(self.link, len(targets.classes)))
-
     def _table(self, X: Any, *, reset: bool) -> Any:
         """X checked, as a DataFrame or a 2-D array."""
+        if isinstance(X, (list, tuple)) and np.asarray(X).dtype.kind in "US":
+            X = np.array(X, dtype=object)  # numbers among strings stay numbers
         if not isinstance(X, pd.DataFrame):
             return validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
         twice = X.columns[X.columns.duplicated()]
@@ -326,9 +341,8 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskParameters, BaseEstimator):
         """
         Y, p = y if Y is None else Y, self.predict_marginals(X)
         check_consistent_length(p, Y)
-        targets = self._labels(self._targets, Y, sample_weight)
-        auc = task_aucs(targets.labels, p, targets.weights)
-        return float(np.mean(auc))
+        targets = self._targets.encode(Y, sample_weight, self.module_.link.parents)
+        return mean_auc(targets.labels, p, sample_weight=targets.weights)
 
     def __getstate__(self) -> dict[str, Any]:
         """Parameters and fitted state, the net as plain arrays of weights: small, and safe to look at."""
@@ -340,7 +354,7 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskParameters, BaseEstimator):
         frozen = state.pop("net_", None)
         super().__setstate__(state)
         if frozen is not None:
-            self.net_ = fitting.thaw(self, self._encoder, len(self._targets.classes), frozen)
+            self.net_ = fitting.thaw(self._encoder, len(self._targets.classes), frozen)
             self.device_ = str(self.net_.device)
 
     def __sklearn_tags__(self) -> Tags:

@@ -6,6 +6,7 @@ with which the usual encoders mark such values. Integers stay integers: no id pa
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any, Literal
 
 import numpy as np
@@ -182,7 +183,7 @@ def _bin_edges(known: np.ndarray, n_bins: int) -> np.ndarray:
 def refuse_dtype(dtype: Any, name: str) -> None:
     """Raise for what is neither a category nor a number."""
     kind = getattr(dtype, "kind", "")
-    if kind in "mM" or isinstance(dtype, (pd.PeriodDtype, pd.IntervalDtype, pd.DatetimeTZDtype)):
+    if kind in "mM" or isinstance(dtype, (pd.PeriodDtype, pd.DatetimeTZDtype)):
         raise TypeError(
             f"Column {name!r} has dtype {dtype}, which is neither a number nor a category. "
             "Turn it into what matters of it, e.g. the hour, the day of the week or an age in days."
@@ -219,7 +220,7 @@ def _factorize(column: Any, name: str) -> tuple[np.ndarray, np.ndarray, Kind | N
     if kind == "numbers":
         missing = np.isin(values, MISSING_CODES)
     elif values.dtype == object:
-        missing = pd.isna(values)
+        missing = pd.isna(values) | np.array([isinstance(v, Integral) and v in MISSING_CODES for v in values], bool)
     if missing.any():
         renumber = np.where(missing, -1, np.cumsum(~missing) - 1)
         positions, values = np.append(renumber, -1)[positions], values[~missing]
@@ -236,8 +237,10 @@ def _canonical(values: np.ndarray, name: str) -> tuple[np.ndarray, Kind]:
             numbers = pd.Series(values[~pd.isna(values)]).infer_objects().to_numpy()
             if numbers.dtype != object and len(numbers) == len(values):
                 return _canonical(numbers, name)
-        if inferred.startswith(("date", "timedelta", "period", "interval")):
+        if inferred.startswith(("date", "timedelta", "period")):
             refuse_dtype(np.dtype("M8[ns]"), name)
+        if inferred == "interval":  # of pd.cut: known by their text
+            return np.array([v if pd.isna(v) else str(v) for v in values], dtype=object), "strings"
         return values, "mixed values"
     if values.dtype.kind in "US":
         return values.astype(object), "strings"
@@ -260,7 +263,10 @@ def _canonical_floats(values: np.ndarray, name: str) -> tuple[np.ndarray, Kind]:
             "can no longer be told apart. Pass ids as integers or strings."
         )
     whole = values.astype(np.int64)
-    return (whole if (whole == values).all() else values.astype(np.float64)), "numbers"
+    if (whole == values).all():
+        return whole, "numbers"
+    # Through its text, a float32 of 0.1 becomes the float64 of 0.1.
+    return (values if values.dtype == np.float64 else values.astype(str).astype(np.float64)), "numbers"
 
 
 def _sorted(values: np.ndarray) -> pd.Index:

@@ -64,6 +64,11 @@ class ForTask(TransformerMixin, BaseEstimator):
         self.transformer_ = clone(self.transformer).fit(X, self._one(y))
         return self
 
+    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
+        """As the transformer itself does it: encoders of a target treat the rows that they are fitted on apart."""
+        self.transformer_ = clone(self.transformer)
+        return self.transformer_.fit_transform(X, self._one(y), **fit_params)
+
     def transform(self, X: Any) -> Any:
         """What the fitted transformer makes of X."""
         check_is_fitted(self)

@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
 
 from sklearn_fsmd.features import Encoded, FeatureEncoder
-from sklearn_fsmd.network import build_network
+from sklearn_fsmd.network import MultiTaskNetwork, build_network
 from sklearn_fsmd.nn.dropout import set_generator
 from sklearn_fsmd.nn.links import MultiTaskLoss
 from sklearn_fsmd.parameters import OPTIMIZERS
 from sklearn_fsmd.targets import Targets
 from sklearn_fsmd.training import BatchIterator, EarlyStopping, Net, ProgressBar, TensorData
 
+ARCHITECTURE = (
+    *("low_order", "extractor", "link", "fm_sharing", "embedding_dim", "expert_dims", "n_experts", "n_task_experts"),
+    *("n_shared_experts", "n_levels", "gate_dims", "tower_dims", "dropout", "batch_norm"),
+)
+"""The parameters that a network is made of; training that goes on cannot change them."""
+
 TrainingRows = tuple[Encoded, Targets]
 
 FEW_ROWS = 1000
 """Below this, early_stopping="auto" does not set rows aside."""
+
+NOT_NET_PARAMS = {
+    *("module", "criterion", "optimizer", "lr", "max_epochs", "batch_size", "device", "callbacks", "verbose"),
+    *("train_split", "iterator_train", "iterator_valid", "dataset", "average_decay", "predict_nonlinearity"),
+}
 
 _building = threading.Lock()
 
@@ -30,7 +43,6 @@ def new_net(p: Any, encoder: FeatureEncoder, targets: Targets, random: np.random
     """The net for the parameters of `p`, with its initial weights, on the device that they name."""
     net = make_net(p, encoder, targets.labels.shape[1], draw_seed(random), resolve_device(p.device))
     net.module_.start_at(torch.from_numpy(targets.rates()).to(net.device, torch.float32))
-    net.average_.reset()
     return net
 
 
@@ -38,37 +50,74 @@ def make_net(p: Any, encoder: FeatureEncoder, n_tasks: int, seed: int, device: s
     """An initialised skorch net around the network that `p` describes."""
     with seeded(seed):
         network = build_network(p, encoder.cardinalities, len(encoder.numeric), n_tasks)
+    return wrap(p, network, n_tasks, device)
+
+
+def wrap(p: Any, network: MultiTaskNetwork, n_tasks: int, device: str) -> Net:
+    """An initialised skorch net around `network`, whose weights stay as they are."""
     net = Net(
         network,
         criterion=MultiTaskLoss(network.link, task_weights_of(p, n_tasks)),
-        optimizer=OPTIMIZERS.get(p.optimizer, p.optimizer),
         lr=p.lr,
         average_decay=p.average_decay,
         train_split=None,
         verbose=0,
         device=device,
         callbacks=None,
-        **optimizer_options(p, device),
-        **(p.net_params or {}),
+        **net_options(p, device),
     )
+    net.spec_ = spec_of(p)
     return net.initialize()
+
+
+def spec_of(p: Any) -> dict[str, Any]:
+    """The parameters of `p` that a net is made of."""
+    names = (*ARCHITECTURE, "embedding_std", "task_weights", "optimizer", "lr", "weight_decay", "average_decay")
+    return {name: getattr(p, name) for name in (*names, "net_params", "device")}
+
+
+def go_on_with(p: Any, net: Net, n_tasks: int) -> Net:
+    """The net for training that goes on under the parameters of `p`, which may have changed.
+
+    Raises
+    ------
+    ValueError
+        If a parameter of the architecture has changed.
+    """
+    old, new = net.spec_, spec_of(p)
+    for name in ARCHITECTURE:
+        if _differs(old[name], new[name]):
+            raise ValueError(
+                f"The {name!r} parameter was {old[name]!r} in the fit that this one goes on from and is {new[name]!r} "
+                "now. Set it back, or fit anew with warm_start=False."
+            )
+    if any(_differs(old[name], new[name]) for name in set(new) - {"device", "embedding_std"}):
+        again = wrap(p, net.module_, n_tasks, str(net.device))
+        again.history = net.history
+        return again
+    return net
+
+
+def _differs(old: Any, new: Any) -> bool:
+    return old is not new and not np.array_equal(np.asarray(old, dtype=object), np.asarray(new, dtype=object))
 
 
 def freeze(net: Net) -> dict[str, Any]:
     """What of a net is worth keeping, as plain arrays: no object of torch or skorch, so that reading it is safe."""
     weights = {name: tensor.detach().cpu().numpy() for name, tensor in net.module_.state_dict().items()}
-    return {"weights": weights, "history": history_of(net)}
+    return {"weights": weights, "history": history_of(net), "spec": net.spec_}
 
 
-def thaw(p: Any, encoder: FeatureEncoder, n_tasks: int, frozen: dict[str, Any]) -> Net:
-    """The net again, on the device of `p` or, where that does not exist, on the CPU. Its optimizer starts anew."""
+def thaw(encoder: FeatureEncoder, n_tasks: int, frozen: dict[str, Any]) -> Net:
+    """The net again, on its device or, where that does not exist, on the CPU. Its optimizer starts anew."""
+    p = SimpleNamespace(**frozen["spec"])
     try:
         device = resolve_device(p.device)
     except ValueError:
         device = "cpu"
     net = make_net(p, encoder, n_tasks, seed=0, device=device)
     net.module_.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in frozen["weights"].items()})
-    net.average_.reset()
+    net.average_.level()
     for epoch in frozen["history"]:
         net.history.new_epoch()
         net.history[-1].update(epoch)
@@ -99,6 +148,7 @@ def train(
         batch_size_of(p, len(data[0])),
         torch.Generator().manual_seed(draw_seed(random)),
         offsets=torch.from_numpy(encoder.offsets).to(net.device, torch.from_numpy(data[0].codes[:0]).dtype),
+        n_categories=len(encoder.categories),
         unknown_rate=p.unknown_rate,
     )
     callbacks = list(p.callbacks or [])
@@ -168,14 +218,26 @@ def task_weights_of(p: Any, n_tasks: int) -> torch.Tensor:
     return torch.from_numpy(weights)
 
 
-def optimizer_options(p: Any, device: str) -> dict[str, Any]:
-    """What the named optimizers are given; a class of the user's gets `lr`, and the rest through `net_params`."""
-    if p.optimizer not in OPTIMIZERS:
-        return {}
-    options = {"optimizer__weight_decay": p.weight_decay}
-    if p.optimizer != "adagrad" and not device.startswith("mps"):
+def net_options(p: Any, device: str) -> dict[str, Any]:
+    """What the skorch net is given of the optimizer's parameters, and the user's `net_params`, which come last.
+
+    Raises
+    ------
+    ValueError
+        If `net_params` sets what the estimator has a parameter for, or what its training does not use.
+    """
+    taken = sorted(set(p.net_params or {}) & NOT_NET_PARAMS)
+    if taken:
+        raise ValueError(f"The 'net_params' parameter cannot set {taken[0]!r}; use the parameters of the estimator.")
+    optimizer = OPTIMIZERS.get(p.optimizer, p.optimizer)
+    if not issubclass(optimizer, torch.optim.Optimizer):
+        raise ValueError(f"The 'optimizer' parameter must be a subclass of torch.optim.Optimizer. Got {optimizer!r}.")
+    options: dict[str, Any] = {"optimizer": optimizer}
+    if "weight_decay" in inspect.signature(optimizer).parameters:
+        options["optimizer__weight_decay"] = p.weight_decay
+    if p.optimizer in ("adamw", "adam", "sgd") and not device.startswith("mps"):
         options["optimizer__fused"] = True
-    return options
+    return options | (p.net_params or {})
 
 
 def resolve_device(device: str) -> str:
@@ -197,7 +259,7 @@ def draw_seed(random: np.random.RandomState) -> int:
 def seeded(seed: int) -> Iterator[None]:
     """Seed torch for what draws from its global generator, and restore that generator afterwards."""
     with _building, torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # of the CPU alone: networks are built there
         yield
 
 

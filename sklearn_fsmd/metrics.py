@@ -46,7 +46,7 @@ def auc_per_task(Y: Any, P: Any, *, sample_weight: Any = None) -> np.ndarray:
     auc : ndarray of shape (K,); NaN, with a warning, for a task whose labels are of one class.
     """
     labels, scores = _pair(Y, P)
-    auc = task_aucs(labels, scores, None if sample_weight is None else np.asarray(sample_weight, dtype=float))
+    auc = task_aucs(labels, scores, sample_weight)
     if np.isnan(auc).any():
         places = np.flatnonzero(np.isnan(auc)).tolist()
         warnings.warn(f"Only one class in Y for task {places}: its AUC is not defined.", UndefinedMetricWarning, 2)
@@ -55,9 +55,7 @@ def auc_per_task(Y: Any, P: Any, *, sample_weight: Any = None) -> np.ndarray:
 
 def task_aucs(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
     """ROC AUC of each column of (n, K) arrays, without checks and without warnings: NaN where there is none."""
-    if weights is None:
-        weights = np.ones(len(labels))
-    weights = np.broadcast_to(weights if weights.ndim == 2 else weights[:, None], labels.shape)
+    weights = _weights(weights, labels.shape)
     return np.array([_auc(y, p, w) for y, p, w in zip(labels.T, scores.T, weights.T, strict=True)])
 
 
@@ -97,7 +95,7 @@ def mean_log_loss(Y: Any, P: Any, *, sample_weight: Any = None) -> float:
     Parameters
     ----------
     Y, P : labels and marginals, see the module.
-    sample_weight : array-like of shape (n,), default=None
+    sample_weight : array-like of shape (n,) or (n, K), default=None
 
     Returns
     -------
@@ -106,8 +104,7 @@ def mean_log_loss(Y: Any, P: Any, *, sample_weight: Any = None) -> float:
     labels, p = _pair(Y, P)
     p = np.clip(p, np.finfo(np.float32).tiny, 1 - np.finfo(np.float32).epsneg)
     losses = -np.where(labels == 1, np.log(p), np.log1p(-p))
-    weights = np.ones(len(labels)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
-    weights = np.where(np.isnan(labels), 0.0, weights[:, None])
+    weights = np.where(np.isnan(labels), 0.0, _weights(sample_weight, labels.shape))
     return float(np.mean((losses * weights).sum(axis=0) / weights.sum(axis=0)))
 
 
@@ -125,6 +122,8 @@ def group_auc(y: Any, p: Any, groups: Any) -> float:
     auc : float; NaN, with a warning, if no group has both classes.
     """
     check_consistent_length(y, p, groups)
+    if pd.isna(np.asarray(groups)).any():
+        raise ValueError("`groups` has missing values; every row must belong to a group.")
     frame = pd.DataFrame({"y": np.asarray(y, dtype=float), "p": np.asarray(p), "group": np.asarray(groups)})
     frame = frame.dropna(subset="y")
     by_group = frame.groupby("group", sort=False)
@@ -203,10 +202,10 @@ def get_scorer_names() -> list[str]:
 
 
 def _one_auc(Y: Any, P: Any, task: str) -> float:
-    names = list(Y.columns) if isinstance(Y, pd.DataFrame) else []
+    names = list(Y.columns) if isinstance(Y, pd.DataFrame) else [Y.name] if isinstance(Y, pd.Series) else []
     labels, scores = _pair(Y, P)
     places = {f"task{k}": k for k in range(labels.shape[1])}
-    if labels.shape[1] == 2:
+    if labels.shape[1] == 2 and not names:
         places |= {default: k for k, default in enumerate(DEFAULT_NAMES)}
     places |= {str(column): k for k, column in enumerate(names)}
     if task not in places:
@@ -244,6 +243,12 @@ def _pair(Y: Any, P: Any) -> tuple[np.ndarray, np.ndarray]:
     if strange.any():
         raise ValueError(f"The labels in Y must be 0, 1 or NaN. Got {shown(labels[strange][0])}.")
     return labels, scores
+
+
+def _weights(weights: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Weights None, (n,) or (n, K) as (n, K)."""
+    array = np.ones(shape[0]) if weights is None else np.asarray(weights, dtype=float)
+    return np.broadcast_to(array if array.ndim == 2 else array[:, None], shape)
 
 
 def _auc(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -61,10 +62,6 @@ class MultiTaskNetwork(nn.Module):
         if self.low_order is not None:
             logits = logits + self.low_order(x)  # y_FM + y_deep, Eq. (1)
         return logits
-
-    def marginals(self, codes: Tensor, numbers: Tensor) -> Tensor:
-        """P(y_k = 1 | x), ``(B, K)``."""
-        return self.link.marginals(self(codes, numbers))
 
     def gate_weights(self, codes: Tensor, numbers: Tensor) -> Tensor:
         """The experts' weights, ``(B, levels, K, E)``, of an extractor that has gates."""
@@ -171,7 +168,7 @@ def parents_of(link: str | Sequence[int | None], n_tasks: int) -> tuple[int | No
     if len(link) != n_tasks:
         raise ValueError(f"The 'link' parameter names the parents of {len(link)} tasks, but Y has {n_tasks}: {link!r}.")
     for k, parent in enumerate(link):
-        if parent is not None and not (isinstance(parent, int) and 0 <= parent < k):
+        if parent is not None and not (isinstance(parent, Integral) and 0 <= parent < k):
             raise ValueError(
                 f"The parent of task {k} in 'link' must be None or a task before it, 0 to {k - 1}. "
                 f"Got {parent!r} in {link!r}."

@@ -27,7 +27,7 @@ class MultiTaskParameters:
     Parameters
     ----------
     low_order : {"fm", "linear"} or None, default="fm"
-        Low-order terms added to the tasks' logits: a factorization machine (Eq. 2 of [1]_), its first-order terms
+        Low-order terms added to the tasks' logits: a factorization machine (Eq. 2 of [FSMD]_), its first-order terms
         alone, or none.
     extractor : {"ple", "mmoe", "shared_bottom", "shared_embedding", "separate"}, callable or module, default="ple"
         What turns the embedded row into one representation a task. "shared_embedding" is an MLP a task on embeddings
@@ -38,7 +38,7 @@ class MultiTaskParameters:
         How the targets depend on each other. "chain": each is a step after the one before it, and its probability
         the product of the steps' (Eq. 10). A tuple gives the parent of each target for a tree: ``(None, 0, 0, 1)``.
     fm_sharing : {"shared", "per_task"}, default="shared"
-        Whether all tasks get the same FM logit, as in [1]_, or each weighs the FM's terms by itself.
+        Whether all tasks get the same FM logit, as in [FSMD]_, or each weighs the FM's terms by itself.
     embedding_dim : int, default=16
         Length of an embedding.
     embedding_std : float, default=1e-4

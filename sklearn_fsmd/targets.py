@@ -21,7 +21,8 @@ DEFAULT_NAMES = ("click", "conversion")
 class Targets:
     """Labels (n, K) float32, 0 or 1, and weights (n, K) float32; None stands for weights of 1.
 
-    Weights have a mean of 1 in each task, so that the mean of a weighted loss is Σ w·l / Σ w.
+    Where all rows are at hand, weights have a mean of 1 in each task, so that the mean of a weighted loss is
+    Σ w·l / Σ w.
     """
 
     labels: np.ndarray
@@ -59,6 +60,10 @@ class TargetEncoder:
     def fit(self, Y: Any, classes: Any = None) -> TargetEncoder:
         """Learn names and classes from `Y`, or take the classes from `classes`."""
         self.names = _names(Y)
+        self.named = isinstance(Y, pd.DataFrame)
+        twice = [name for name in self.names if self.names.count(name) > 1]
+        if twice:
+            raise ValueError(f"Y has more than one column named {twice[0]!r}.")
         columns, self.one_dimensional = _columns(Y)
         if classes is None:
             self.classes = [_two_classes(column, name) for column, name in zip(columns, self.names, strict=True)]
@@ -69,11 +74,22 @@ class TargetEncoder:
             self.classes = [_two_classes(np.asarray(c), name) for c, name in zip(given, self.names, strict=True)]
         return self
 
-    def encode(self, Y: Any, sample_weight: Any = None, parents: Sequence[int | None] = ()) -> Targets:
-        """Labels and weights; `parents` as in the link, to mask what is not known and to warn of contradictions."""
+    def encode(
+        self, Y: Any, sample_weight: Any = None, parents: Sequence[int | None] = (), *, scale: bool = True
+    ) -> Targets:
+        """Labels and weights.
+
+        Parameters
+        ----------
+        Y, sample_weight : as in fit.
+        parents : as in the link, to write what follows from it and to warn of contradictions.
+        scale : whether weights are scaled to a mean of 1 in each task. A chunk of the data is no measure for that.
+        """
         columns, _ = _columns(Y)
         if len(columns) != len(self.classes):
             raise ValueError(f"Y has {len(columns)} tasks, but {len(self.classes)} were seen in fit.")
+        if self.named and isinstance(Y, pd.DataFrame) and _names(Y) != self.names:
+            raise ValueError(f"The columns of Y must be those of fit, in their order, {self.names}. Got {_names(Y)}.")
         observed = np.stack([~pd.isna(column) for column in columns], axis=1)
         labels = np.stack([self._labels(k, column) for k, column in enumerate(columns)], axis=1)
         _settle_children(labels, observed, parents, self.names)
@@ -83,7 +99,7 @@ class TargetEncoder:
             weights = given if weights is None else given * weights
         if weights is not None and not weights.any():
             raise ValueError("Y has no observed label whose weight is not zero.")
-        return make_targets(labels, weights)
+        return make_targets(labels, weights) if scale else Targets(labels, weights)
 
     def _labels(self, k: int, column: np.ndarray) -> np.ndarray:
         known = ~pd.isna(column)

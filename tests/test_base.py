@@ -16,7 +16,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
-from skorch.callbacks import Callback, GradientNormClipping
+from skorch.callbacks import Callback, GradientNormClipping, LRScheduler
+from skorch.callbacks import EarlyStopping as SkorchEarlyStopping
 
 from sklearn_fsmd import (
     ESMMClassifier,
@@ -320,7 +321,7 @@ def test_a_fit_that_fails_leaves_the_former_one(frame):
     with pytest.raises(RuntimeError, match="stop here"):
         model.fit(X, Y.rename(columns={"click": "other"}))
     with pytest.raises(ValueError, match="multiclass"):
-        model.fit(X, np.arange(len(X)) % 3)
+        model.fit(X[["price"]], np.arange(len(X)) % 3)
     np.testing.assert_array_equal(model.predict_marginals(X), before)
     assert model.task_names_ == ["click", "conversion"]
     with pytest.raises(RuntimeError, match="stop here"):
@@ -336,6 +337,67 @@ def test_without_early_stopping_validation_data_still_choose_the_weights(frame):
     assert stopped.n_iter_ < model.n_iter_ == 15
     assert not model.history_[-1]["valid_best"]
     assert model.score(X_val, Y_val) > np.mean(model.history_[-1]["valid_auc"])
+
+
+def test_training_that_goes_on_and_fails_leaves_the_former_weights(frame):
+    X, Y = frame
+
+    class Break(Callback):
+        def on_batch_end(self, net, **kwargs):
+            raise KeyboardInterrupt
+
+    model = small(dropout=0.5).fit(X, Y)
+    before = model.predict_marginals(X)
+    model.set_params(callbacks=[Break()])
+    with pytest.raises(KeyboardInterrupt):
+        model.partial_fit(X, Y)
+    np.testing.assert_array_equal(model.predict_marginals(X), before)
+    assert len(model.net_.history) == model.n_iter_ == 3
+    model.set_params(callbacks=None).partial_fit(X, Y)
+    assert model.n_iter_ == 4
+
+
+def test_skorch_callbacks_that_stop_and_that_schedule(frame):
+    X, Y = frame
+    stopping = SkorchEarlyStopping(monitor="train_loss", patience=2, threshold=10.0, sink=lambda *_: None)
+    assert small(max_epochs=20, callbacks=[stopping]).fit(X, Y).n_iter_ < 5
+    rates = []
+
+    class Watch(Callback):
+        def on_batch_begin(self, net, **kwargs):
+            rates.append(net.optimizer_.param_groups[0]["lr"])
+
+    schedule = LRScheduler("StepLR", step_size=1, gamma=0.5, step_every="batch")
+    small(callbacks=[schedule, Watch()], max_epochs=1).fit(X, Y)
+    np.testing.assert_allclose(rates, 2e-3 * 0.5 ** np.arange(len(rates)))
+
+
+def test_warm_start_takes_up_what_training_is_given_and_refuses_another_network(frame):
+    X, Y = frame
+    model = small(warm_start=True, batch_norm=False).fit(X, Y)
+    before = model.predict_marginals(X)
+    model.set_params(lr=1e-12, average_decay=0.0).fit(X, Y)
+    weights = model.module_.towers.output.weight
+    assert model.net_.optimizer_.param_groups[0]["lr"] == 1e-12
+    assert model.n_iter_ == 6
+    np.testing.assert_allclose(model.predict_marginals(X), before, atol=1e-5)
+    model.set_params(embedding_dim=9)
+    with pytest.raises(ValueError, match="The 'embedding_dim' parameter was 4 in the fit that this one goes on from"):
+        model.fit(X, Y)
+    assert model.module_.towers.output.weight is weights
+
+
+def test_a_validation_set_stays_when_training_goes_on(frame):
+    X, Y = make_frame(1200)
+    seen = []
+
+    class Watch(Callback):
+        def on_epoch_begin(self, net, dataset_train, dataset_valid, **kwargs):
+            seen.append(dataset_valid.codes.clone())
+
+    model = small(warm_start=True, max_epochs=1, callbacks=[Watch()]).fit(X, Y).fit(X, Y)
+    assert model.n_iter_ == 2
+    assert torch.equal(*seen)
 
 
 def test_warm_start_goes_on(frame):
@@ -388,6 +450,19 @@ def test_n_threads_is_set_for_the_call(frame):
     small(n_threads=before + 1, callbacks=[Watch()], max_epochs=1).fit(*frame)
     assert set(seen) == {before + 1}
     assert torch.get_num_threads() == before
+
+
+def test_net_params_come_last(frame):
+    net = small(net_params={"optimizer__weight_decay": 0.5, "optimizer__betas": (0.5, 0.9)}).fit(*frame).net_
+    assert net.optimizer_.defaults["weight_decay"] == 0.5
+    assert net.optimizer_.defaults["betas"] == (0.5, 0.9)
+
+
+def test_a_task_without_weight_does_not_stop_the_training():
+    X, Y = make_frame(1200)
+    model = small(task_weights=(1.0, 0.0), early_stopping=True, max_epochs=8, lr=0.02).fit(X, Y)
+    best = [epoch["valid_auc"][0] for epoch in model.history_ if epoch["valid_best"]]
+    assert best == sorted(best)
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "adam", "adagrad", "sgd", torch.optim.RMSprop])
@@ -484,6 +559,21 @@ def test_wrong_x_at_predict(fitted, change, message):
         model.predict(change(X))
 
 
+def test_wrong_y(fitted):
+    model, X, Y = fitted
+    with pytest.raises(ValueError, match="columns of Y must be those of fit, in their order"):
+        model.score(X, Y[["conversion", "click"]])
+    with pytest.raises(ValueError, match="Y has more than one column named 'click'"):
+        small().fit(X, Y[["click", "click"]])
+
+
+def test_lists_of_strings_and_numbers():
+    rows = [["a", 1.5], ["b", NAN], ["a", 2.5], ["b", 0.5]] * 10
+    model = small(max_epochs=1).fit(rows, [[0, 0], [1, 1], [1, 0], [0, 0]] * 10)
+    assert list(model._encoder.categories) == [0]
+    assert list(model._encoder.numeric) == [1]
+
+
 def test_wrong_x_at_fit(frame):
     X, Y = frame
     with pytest.raises(ValueError, match="more than one column named 'city'"):
@@ -510,6 +600,9 @@ def test_wrong_x_at_fit(frame):
         ({"optimizer": "lion"}, "The 'optimizer' parameter of FSMDClassifier"),
         ({"expert_dims": (16, 0)}, r"The 'expert_dims' parameter of FSMDClassifier .* Got \(16, 0\) instead"),
         ({"tower_dims": (1.5,)}, r"The 'tower_dims' parameter of FSMDClassifier .* Got \(1.5,\) instead"),
+        ({"tower_dims": (True,)}, "The 'tower_dims' parameter"),
+        ({"optimizer": int}, "must be a subclass of torch.optim.Optimizer"),
+        ({"net_params": {"lr": 1.0}}, "The 'net_params' parameter cannot set 'lr'"),
         ({"task_weights": (1.0,)}, r"'task_weights' parameter must be 2 numbers"),
         ({"task_weights": (0.0, 0.0)}, "not all zero"),
         ({"task_weights": (1.0, -1.0)}, r"Got \(1.0, -1.0\) instead"),
@@ -520,8 +613,9 @@ def test_wrong_parameters(frame, params, message):
         small(**params).fit(*frame)
 
 
-def test_a_loss_that_is_no_longer_finite_is_named(frame):
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_a_loss_that_is_no_longer_finite_is_named(frame, early_stopping):
     with pytest.raises(
         FloatingPointError, match=r"The loss became .* in batch \d+ of epoch \d+ with lr=1e\+30. Lower `lr`"
     ):
-        small(optimizer="sgd", lr=1e30, batch_norm=False).fit(*frame)
+        small(optimizer="sgd", lr=1e30, batch_norm=False, early_stopping=early_stopping).fit(*frame)

@@ -106,6 +106,23 @@ def test_mixed_values():
     assert column.encode(np.array([1]))[0] == codes[1]
 
 
+def test_unknown_codes_among_mixed_values():
+    column, codes = fitted(np.array(["a", -1, 3, -2], dtype=object))
+    assert codes[1] == codes[3] == 0
+    assert column.encode(np.array([-1])).tolist() == [0]
+
+
+def test_fractions_are_the_same_in_single_and_double_precision():
+    column, codes = fitted(np.array([0.1, 0.25, 0.1]))
+    assert column.encode(np.array([0.1, 0.25, 0.1], dtype=np.float32)).tolist() == codes
+
+
+def test_intervals_are_known_by_their_text():
+    ages = pd.cut(pd.Series([3, 30, 60]), [0, 18, 45, 99])
+    column, codes = fitted(ages)
+    assert codes == column.encode(ages.astype(str)).tolist() == [1, 2, 3]
+
+
 def test_only_missing_values():
     column, codes = fitted(np.array([None, NAN], dtype=object))
     assert codes == [0, 0]

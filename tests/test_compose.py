@@ -27,6 +27,15 @@ def test_a_target_encoder_sees_its_task(frame, as_frame, task):
     pd.testing.assert_frame_equal(made, expected)
 
 
+def test_the_rows_of_fit_are_treated_apart(rng):
+    X = pd.DataFrame({"id": rng.randint(100, size=300).astype(str)})
+    Y = rng.randint(2, size=(300, 2))
+    encoder = category_encoders.LeaveOneOutEncoder()
+    expected = encoder.fit_transform(X, Y[:, 1])
+    np.testing.assert_array_equal(ForTask(encoder, task=1).fit_transform(X, Y), expected)
+    assert not np.array_equal(ForTask(encoder, task=1).fit(X, Y).transform(X), expected)
+
+
 def test_without_a_task_it_sees_none():
     class Watch(StandardScaler):
         def fit(self, X, y=None):

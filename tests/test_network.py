@@ -115,7 +115,7 @@ def test_it_starts_at_the_base_rates():
         network.low_order.linear.categories.weight,
     ):
         nn.init.zeros_(parameter)
-    torch.testing.assert_close(network.marginals(CODES, NUMBERS), rates.expand(4, 2))
+    torch.testing.assert_close(network.link.marginals(network(CODES, NUMBERS)), rates.expand(4, 2))
 
 
 def test_biases_and_batch_norm_do_not_decay():

@@ -22,7 +22,7 @@ def test_signature_constraints_and_documentation_name_the_same_parameters(cls):
     headers = [line.split(" : ") for line in documented.splitlines() if line and not line.startswith(" ")]
     assert {name for name, _ in headers} == names
     for name, text in headers:
-        if "default=" in text and cls is MultiTaskClassifier:
+        if "default=" in text:
             default = text.split("default=")[1].replace('"', "'")
             value = signature.parameters[name].default
             assert default == repr(value) or float(default) == value, name

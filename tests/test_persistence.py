@@ -35,6 +35,15 @@ def test_a_copy_predicts_the_same(fitted, tmp_path):
         assert again.n_iter_ == model.n_iter_ + 1
 
 
+def test_parameters_set_after_fit_do_not_change_what_was_fitted(fitted):
+    model, X, Y = fitted
+    changed = copy.deepcopy(model).set_params(embedding_dim=9, n_levels=3)
+    again = pickle.loads(pickle.dumps(changed))
+    np.testing.assert_array_equal(again.predict_marginals(X), model.predict_marginals(X))
+    assert again.embedding_dim == 9
+    assert again.score(X, Y) == model.score(X, Y)
+
+
 def test_no_object_of_torch_or_skorch_is_inside(fitted):
     model, _, _ = fitted
     modules = {
@@ -49,7 +58,7 @@ def test_no_object_of_torch_or_skorch_is_inside(fitted):
 def test_a_device_that_is_not_there_becomes_the_cpu(fitted):
     model, X, _ = fitted
     state = model.__getstate__()
-    state["device"] = "cuda:77"
+    state["net_"]["spec"]["device"] = "cuda:77"
     again = FSMDClassifier()
     again.__setstate__(state)
     assert again.device_ == "cpu"

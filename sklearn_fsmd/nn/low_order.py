@@ -34,7 +34,7 @@ class FM(nn.Module):
     A category's `V_i` is its row of the embedding table and its `x_i` is 1; a numeric column has a vector of its own
     and its `x_i` is the scaled number. With ``sharing="shared"`` every task gets the same logit, as in Eq. (1);
     with "per_task" each task weighs the terms anew: first-order weights of its own, and its own weight on each of
-    the `D` dimensions in which the pairwise products are summed.
+    the `D` dimensions in which the pairwise products are summed. Where embeddings come in sets, there is an FM a set.
 
     **Shape**: :class:`Embedded` → ``(B, 1)`` or ``(B, K)``, to be added to the tasks' logits.
     """
@@ -43,8 +43,8 @@ class FM(nn.Module):
         self, n_rows: int, n_numeric: int, n_tasks: int, dim: int, *, n_sets: int = 1, sharing: FMSharing = "shared"
     ) -> None:
         super().__init__()
-        per_task = sharing == "per_task" or n_sets > 1
-        self.linear = Linear(n_rows, n_numeric, n_tasks if per_task else 1)
+        per_task = sharing == "per_task"
+        self.linear = Linear(n_rows, n_numeric, n_tasks if per_task or n_sets > 1 else 1)
         self.vectors = nn.Parameter(torch.empty(n_numeric, n_sets, dim))  # the V_j of the numeric columns
         self.weights = nn.Parameter(torch.ones(n_tasks, dim)) if per_task else None
         nn.init.normal_(self.vectors, std=1e-4)

@@ -51,7 +51,7 @@ class WeightAverage:
             tensor.data, self.others[i] = self.others[i], tensor.data
 
     @torch.no_grad()
-    def reset(self) -> None:
-        """Begin anew from what the module holds: average and trained weights become equal."""
+    def level(self) -> None:
+        """Let average and trained weights both be what the module holds."""
         for tensor, other in zip(self._tensors(), self.others, strict=False):
             other.copy_(tensor)

@@ -29,7 +29,7 @@ class TensorData:
     def __len__(self) -> int:
         return len(self.codes)
 
-    def batch(self, rows: Tensor | slice) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    def batch(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         weights = None if self.weights is None else self.weights[rows]
         return self.codes[rows], self.numbers[rows], self.labels[rows], weights
 
@@ -38,17 +38,30 @@ class BatchIterator:
     """Batches of a :class:`TensorData`, in a new random order at each pass.
 
     A last batch of a single row joins the batch before it: it has no variance to normalise by. In each batch a share
-    `unknown_rate` of the codes is swapped for the column's unknown row, so that this row learns what to say of a
-    value about which nothing is known.
+    `unknown_rate` of the values is hidden: a code is swapped for the column's unknown row, so that this row learns
+    what to say of a value about which nothing is known. With the bin of a number the number itself is hidden.
+
+    Parameters
+    ----------
+    offsets : (F,), the unknown row of each code column.
+    n_categories : how many of the code columns are categories; the others are the bins of the numbers, in their order.
     """
 
     def __init__(
-        self, data: TensorData, batch_size: int, generator: torch.Generator, *, offsets: Tensor, unknown_rate: float
+        self,
+        data: TensorData,
+        batch_size: int,
+        generator: torch.Generator,
+        *,
+        offsets: Tensor,
+        n_categories: int,
+        unknown_rate: float,
     ) -> None:
         self.data = data
         self.batch_size = batch_size
         self.generator = generator
         self.offsets = offsets
+        self.n_categories = n_categories
         self.unknown_rate = unknown_rate
 
     def __len__(self) -> int:
@@ -61,11 +74,16 @@ class BatchIterator:
         for i in range(n_batches):
             stop = n if i == n_batches - 1 else (i + 1) * self.batch_size
             codes, numbers, labels, weights = self.data.batch(order[i * self.batch_size : stop])
-            yield self._hide(codes), numbers, labels, weights
+            self._hide(codes, numbers)
+            yield codes, numbers, labels, weights
 
-    def _hide(self, codes: Tensor) -> Tensor:
-        n_swapped = round(self.unknown_rate * codes.numel())
-        if n_swapped:
-            cells = torch.randint(codes.numel(), (n_swapped,), generator=self.generator).to(codes.device)
-            codes.view(-1)[cells] = self.offsets[cells % codes.shape[1]]
-        return codes
+    def _hide(self, codes: Tensor, numbers: Tensor) -> None:
+        """Hide values of a batch in place; its tensors are copies of the rows."""
+        chance = torch.rand((), generator=self.generator).item()
+        n_hidden = int(self.unknown_rate * codes.numel() + chance)  # rounded up or down, right in the mean
+        if n_hidden:
+            cells = torch.randint(codes.numel(), (n_hidden,), generator=self.generator).to(codes.device)
+            rows, columns = cells // codes.shape[1], cells % codes.shape[1]
+            codes[rows, columns] = self.offsets[columns]
+            is_bin = columns >= self.n_categories
+            numbers[rows[is_bin], columns[is_bin] - self.n_categories] = 0.0

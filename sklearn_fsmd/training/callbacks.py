@@ -46,6 +46,9 @@ class EarlyStopping(Callback):
         self.valid = dataset_valid
         self.batch = 0
         self.improved = False
+        if self.best_score == -math.inf and len(net.history) > 1:
+            self._look(net)  # training goes on: what is there already has to be beaten
+            self.score_to_beat = self.best_score
 
     def on_batch_end(self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
         self.batch += 1
@@ -54,9 +57,9 @@ class EarlyStopping(Callback):
 
     def _look(self, net: Any) -> None:
         measured = net.evaluate(self.valid)
-        score = float(np.mean(measured["valid_auc"]))
-        if math.isnan(score):
-            score = -measured["valid_loss"]
+        counted = net.criterion_.task_weights.cpu().numpy() > 0
+        auc = np.array(measured["valid_auc"])[counted]
+        score = -measured["valid_loss"] if np.isnan(auc).all() else float(np.nanmean(auc))
         for name, value in measured.items():
             net.history.record(name, value)
         if score > self.best_score:
@@ -76,7 +79,7 @@ class EarlyStopping(Callback):
 
     def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         net.module_.load_state_dict(self.best_weights)
-        net.average_.reset()
+        net.average_.level()
         self.best_weights = {}
 
 

@@ -38,17 +38,33 @@ class Net(NeuralNet):
         return [("epoch_timer", EpochTimer())]
 
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> Net:
+        """Make the optimizer and the average; the module is on its device by now."""
         kwargs = self.get_params_for("optimizer")
         self.optimizer_ = self.optimizer(self.module_.parameter_groups(), lr=self.lr, **kwargs)
-        return self
-
-    def initialize_module(self) -> Net:
-        super().initialize_module()
         self.average_ = WeightAverage(self.module_, self.average_decay)
         return self
 
     def run(self, batches: BatchIterator, valid: TensorData | None, epochs: int) -> Net:
-        """Train for `epochs` passes over `batches`, or until a callback sets ``stop_training_``."""
+        """Train for `epochs` passes over `batches`, or until a callback sets ``stop_training_``.
+
+        If that fails in a net that was trained before, it is left with the weights that it had.
+        """
+        n_before = len(self.history)
+        before = {name: t.clone() for name, t in self.module_.state_dict().items()} if n_before else None
+        try:
+            self._run(batches, valid, epochs)
+        except BaseException:
+            self.average_.swap_in()
+            if before is not None:
+                self.module_.load_state_dict(before)
+                self.average_.level()
+                del self.history[n_before:]
+            raise
+        finally:
+            self.module_.eval()
+        return self
+
+    def _run(self, batches: BatchIterator, valid: TensorData | None, epochs: int) -> None:
         self.stop_training_ = False
         data = {"dataset_train": batches.data, "dataset_valid": valid}
         self.average_.swap_out()
@@ -56,13 +72,16 @@ class Net(NeuralNet):
         for _ in range(epochs):
             self.notify("on_epoch_begin", **data)
             self.run_single_epoch(batches, training=True, prefix="train", step_fn=self.train_step)
-            self.notify("on_epoch_end", **data)
+            try:
+                self.notify("on_epoch_end", **data)
+            except KeyboardInterrupt as interrupt:
+                if not _is_of_skorch(interrupt):
+                    raise
+                self.stop_training_ = True
             if self.stop_training_:
                 break
         self.average_.swap_in()
         self.notify("on_train_end", X=batches, y=None)
-        self.module_.eval()
-        return self
 
     def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> None:
         losses, sizes = [], []
@@ -72,13 +91,17 @@ class Net(NeuralNet):
             step = step_fn(batch, **fit_params)
             losses.append(step["loss"])
             sizes.append(len(batch[0]))
+            self.n_batches_ = len(losses)
             self.notify("on_batch_end", batch=batch, training=training, **step)
         loss = torch.stack(losses).cpu().double().numpy()
-        self._check_finite(loss)
+        bad = np.flatnonzero(~np.isfinite(loss))
+        if bad.size:
+            raise self._diverged(loss[bad[0]], int(bad[0]) + 1)
         self.history.record(f"{prefix}_loss", float(np.average(loss, weights=sizes)))
 
     def on_batch_begin(self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
-        """Leave out skorch's history of single batches."""
+        """Keep the history of one batch, for callbacks that write into it, and not of all."""
+        self.history[-1]["batches"] = [{}]
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
         codes, numbers, labels, weights = batch
@@ -119,15 +142,23 @@ class Net(NeuralNet):
         with self.averaged(), torch.inference_mode():
             logits = self.logits(valid.codes, valid.numbers)
             loss = self.criterion_(logits, valid.labels, valid.weights).item()
+            if not np.isfinite(loss):
+                raise self._diverged(loss, self.n_batches_)
             scores = self.module_.link.marginals(logits).cpu().numpy()
         weights = None if valid.weights is None else valid.weights.cpu().numpy()
         auc = task_aucs(valid.labels.cpu().numpy(), scores, weights)
         return {"valid_loss": loss, "valid_auc": tuple(auc.tolist())}
 
-    def _check_finite(self, losses: np.ndarray) -> None:
-        bad = np.flatnonzero(~np.isfinite(losses))
-        if bad.size:
-            raise FloatingPointError(
-                f"The loss became {losses[bad[0]]} in batch {bad[0] + 1} of epoch {len(self.history)} with "
-                f"lr={self.lr}. Lower `lr`, or clip the gradients with skorch's GradientNormClipping in `callbacks`."
-            )
+    def _diverged(self, loss: float, batch: int) -> FloatingPointError:
+        return FloatingPointError(
+            f"The loss became {loss} in batch {batch} of epoch {len(self.history)} with lr={self.lr}. "
+            "Lower `lr`, or clip the gradients with skorch's GradientNormClipping in `callbacks`."
+        )
+
+
+def _is_of_skorch(interrupt: KeyboardInterrupt) -> bool:
+    """Whether a callback of skorch raised it, which is how these stop a training, and not the user's keyboard."""
+    trace = interrupt.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("skorch.callbacks")

@@ -3,7 +3,11 @@ import copy
 import torch
 from torch import nn
 
+from sklearn_fsmd.network import build_network
+from sklearn_fsmd.nn.links import MultiTaskLoss
+from sklearn_fsmd.training import Net
 from sklearn_fsmd.training.averaging import WeightAverage
+from tests.test_network import params
 
 
 def trained_weights(n):
@@ -54,6 +58,13 @@ def test_running_statistics_are_averaged_too():
     torch.testing.assert_close(norm.running_mean, (first + 2 * second) / 3)
 
 
+def test_the_average_lies_where_the_module_lies():
+    network = build_network(params(), [3, 4], 1, 2)
+    loss = MultiTaskLoss(network.link, torch.ones(2))
+    net = Net(network, criterion=loss, optimizer=torch.optim.SGD, lr=0.1, average_decay=0.9, device="meta").initialize()
+    assert {t.device.type for t in net.average_.others} == {"meta"}
+
+
 def test_without_decay_the_average_is_the_module():
     linear = nn.Linear(2, 3)
     average = WeightAverage(linear, 0.0)
@@ -63,10 +74,10 @@ def test_without_decay_the_average_is_the_module():
     assert linear.weight.data_ptr() == before
 
 
-def test_reset():
+def test_level():
     linear = nn.Linear(2, 3)
     average = WeightAverage(linear, 0.9)
     linear.weight.data.fill_(7.0)
-    average.reset()
+    average.level()
     average.swap_in()
     assert (linear.weight == 7.0).all()

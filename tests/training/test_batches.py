@@ -8,15 +8,17 @@ def data(n, with_weights=True):
     rows = torch.arange(n)
     return TensorData(
         codes=torch.stack((rows * 0 + 1, rows * 0 + 11, rows * 0 + 21), dim=1),
-        numbers=rows[:, None].float(),
-        labels=rows[:, None].float() * 2,
-        weights=rows[:, None].float() * 3 if with_weights else None,
+        numbers=rows[:, None].float() + 1,
+        labels=(rows[:, None].float() + 1) * 2,
+        weights=(rows[:, None].float() + 1) * 3 if with_weights else None,
     )
 
 
 def batches(n, size, *, seed=0, rate=0.0, **kwargs):
     generator = torch.Generator().manual_seed(seed)
-    return BatchIterator(data(n, **kwargs), size, generator, offsets=torch.tensor([0, 10, 20]), unknown_rate=rate)
+    return BatchIterator(
+        data(n, **kwargs), size, generator, offsets=torch.tensor([0, 10, 20]), n_categories=2, unknown_rate=rate
+    )
 
 
 @pytest.mark.parametrize(
@@ -28,7 +30,7 @@ def test_every_row_comes_once_and_no_last_row_comes_alone(n, size, sizes):
     seen = [numbers[:, 0] for _, numbers, _, _ in made]
     assert [len(rows) for rows in seen] == sizes
     assert len(made) == len(sizes)
-    assert sorted(torch.cat(seen).tolist()) == list(range(n))
+    assert sorted(torch.cat(seen).tolist()) == list(range(1, n + 1))
 
 
 def test_the_parts_of_a_row_stay_together_in_random_order():
@@ -39,7 +41,7 @@ def test_the_parts_of_a_row_stay_together_in_random_order():
         assert torch.equal(parts[1], parts[0] * 2)
         assert torch.equal(parts[2], parts[0] * 3)
         orders.append(parts[0][:, 0].tolist())
-    assert orders[0] != orders[1] != list(range(100))
+    assert orders[0] != orders[1] != list(range(1, 101))
 
 
 def test_same_seed_same_order():
@@ -55,3 +57,14 @@ def test_a_share_of_the_codes_becomes_the_column_s_unknown_row():
     assert hidden.float().mean(dim=0).tolist() == pytest.approx([0.1] * 3, abs=0.03)
     assert torch.equal(codes // 10, torch.tensor([0, 1, 2]).expand(1000, 3))
     assert (made.data.codes % 10 == 1).all()  # the data itself is left alone
+
+
+def test_with_the_bin_of_a_number_the_number_is_hidden():
+    ((codes, numbers, _, _),) = list(batches(1000, 1000, rate=0.1))
+    assert torch.equal(codes[:, 2] == 20, numbers[:, 0] == 0)
+
+
+def test_small_batches_hide_their_share_in_the_mean():
+    made = batches(200, 2, rate=0.01)
+    n_hidden = sum((codes % 10 == 0).sum().item() for _ in range(20) for codes, _, _, _ in made)
+    assert n_hidden == pytest.approx(20 * 200 * 3 * 0.01, rel=0.3)
