@@ -21,6 +21,7 @@ from sklearn_fsmd.nn.experts import PLE, MMoE, Separate, SharedBottom
 from sklearn_fsmd.nn.links import TreeLink
 from sklearn_fsmd.nn.low_order import FM, Linear
 from sklearn_fsmd.nn.mlp import StackedLinear, StackedMLP
+from sklearn_fsmd.nn.units import HiddenUnits
 
 
 class Towers(nn.Module):
@@ -37,7 +38,7 @@ class Towers(nn.Module):
         self.output = StackedLinear(n_tasks, self.hidden.out_features, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.output(self.hidden(x)).squeeze(2)
+        return self.output(self.hidden(x.transpose(0, 1))).squeeze(2).t()
 
 
 class MultiTaskNetwork(nn.Module):
@@ -73,7 +74,7 @@ class MultiTaskNetwork(nn.Module):
         groups: list[dict[str, Any]] = [{"params": []}, {"params": [], "weight_decay": 0.0}]
         for module in self.modules():
             for name, parameter in module.named_parameters(recurse=False):
-                kept = name == "bias" or isinstance(module, nn.modules.batchnorm._NormBase)
+                kept = name == "bias" or isinstance(module, HiddenUnits)
                 groups[kept]["params"].append(parameter)
         return [group for group in groups if group["params"]]
 

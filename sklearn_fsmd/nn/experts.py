@@ -24,7 +24,7 @@ class SharedBottom(nn.Module):
         self.bottom = StackedMLP(1, in_features, dims, dropout=dropout, batch_norm=batch_norm)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.bottom(x).expand(-1, self.n_tasks, -1)
+        return self.bottom(x).transpose(0, 1).expand(-1, self.n_tasks, -1)
 
 
 class Separate(nn.Module):
@@ -37,7 +37,7 @@ class Separate(nn.Module):
         self.bottoms = StackedMLP(n_tasks, in_features, dims, dropout=dropout, batch_norm=batch_norm)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.bottoms(x)
+        return self.bottoms(x if x.dim() == 2 else x.transpose(0, 1)).transpose(0, 1)
 
 
 class Gates(nn.Module):
@@ -59,7 +59,8 @@ class Gates(nn.Module):
         self.register_buffer("selection", selection, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        logits = self.logits(self.hidden(x) if self.hidden.layers else x)
+        x = x if x.dim() == 2 else x.transpose(0, 1)
+        logits = self.logits(self.hidden(x) if self.hidden.layers else x).transpose(0, 1)  # (B, G, E)
         return logits.masked_fill(~self.selection, -torch.inf).softmax(dim=2)
 
 
@@ -95,7 +96,8 @@ class ExpertLevel(nn.Module):
         return self.experts.out_features
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.gate_weights(x) @ self.experts(self._spread(x))
+        experts = self.experts(self._spread(x)).transpose(0, 1)  # (B, E, H)
+        return self.gate_weights(x) @ experts
 
     def gate_weights(self, x: Tensor) -> Tensor:
         """The weights ``(B, G, E)`` with which this level mixes its experts."""
@@ -103,10 +105,11 @@ class ExpertLevel(nn.Module):
         return self.gates(x if x.dim() == 2 else x[:, :n_gates])
 
     def _spread(self, x: Tensor) -> Tensor:
-        """Give each expert the input of its group: ``(B, groups, I)`` → ``(B, E, I)``."""
+        """Give each expert the input of its group: ``(B, groups, I)`` → ``(E, B, I)``."""
         if x.dim() == 2:
             return x
-        return torch.cat([x[:, g : g + 1].expand(-1, n, -1) for g, n in enumerate(self.counts)], dim=1)
+        groups = x.transpose(0, 1)  # (groups, B, I)
+        return torch.cat([groups[g].expand(n, -1, -1) for g, n in enumerate(self.counts)])
 
 
 class MMoE(nn.Module):
