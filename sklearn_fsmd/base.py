@@ -286,7 +286,10 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskParameters, BaseEstimator):
         score : ndarray of shape (n_samples,), float32
         """
         p = self.predict_marginals(X)
-        exponents = np.ones(p.shape[1]) if weights is None else np.asarray(weights, dtype=float)
+        try:
+            exponents = np.ones(p.shape[1]) if weights is None else np.asarray(weights, dtype=float)
+        except (TypeError, ValueError):
+            exponents = np.empty(0)
         if exponents.shape != (p.shape[1],) or not np.isfinite(exponents).all():
             raise ValueError(f"`weights` must be {p.shape[1]} finite numbers, one a task. Got {weights!r} instead.")
         return (p**exponents).prod(axis=1, dtype=np.float32)
@@ -341,7 +344,7 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskParameters, BaseEstimator):
         """
         Y, p = y if Y is None else Y, self.predict_marginals(X)
         check_consistent_length(p, Y)
-        targets = self._targets.encode(Y, sample_weight, self.module_.link.parents)
+        targets = self._targets.encode(Y, sample_weight, self.module_.link.parents, warn=False)
         return mean_auc(targets.labels, p, sample_weight=targets.weights)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -135,6 +135,8 @@ class NumericColumn:
         dtype = getattr(column, "dtype", None)
         refuse_dtype(dtype, self.name)
         try:
+            if getattr(dtype, "kind", "") == "O":
+                column = pd.Series(column)  # which knows pd.NA
             if isinstance(column, pd.Series):
                 x = column.to_numpy(dtype=np.float64, na_value=np.nan)
             else:
@@ -143,7 +145,7 @@ class NumericColumn:
             kind = ValueError if isinstance(error, ValueError) else TypeError
             raise kind(
                 f"Column {self.name!r} is numeric but holds {_first_not_a_number(column)!r}: {error}. "
-                "Convert it, or name it in `categorical_features`."
+                "Convert it, or list it among all categories in `categorical_features`."
             ) from error
         with np.errstate(over="ignore"):
             too_large = np.isinf(x.astype(np.float32))

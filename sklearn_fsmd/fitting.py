@@ -209,7 +209,10 @@ def batch_size_of(p: Any, n_rows: int) -> int:
 def task_weights_of(p: Any, n_tasks: int) -> torch.Tensor:
     if p.task_weights is None:
         return torch.ones(n_tasks)
-    weights = np.asarray(p.task_weights, dtype=np.float32)
+    try:
+        weights = np.asarray(p.task_weights, dtype=np.float32)
+    except (TypeError, ValueError):
+        weights = np.empty(0, dtype=np.float32)
     if weights.shape != (n_tasks,) or not (np.isfinite(weights) & (weights >= 0)).all() or not weights.any():
         raise ValueError(
             f"The 'task_weights' parameter must be {n_tasks} numbers, one a task, not negative and not all zero. "

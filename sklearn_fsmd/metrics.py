@@ -65,12 +65,13 @@ def mean_auc(Y: Any, P: Any, *, sample_weight: Any = None) -> float:
     return float(np.nanmean(auc)) if not np.isnan(auc).all() else float("nan")
 
 
-def cvr_auc(Y: Any, P: Any) -> float:
+def cvr_auc(Y: Any, P: Any, *, sample_weight: Any = None) -> float:
     """ROC AUC of the conversion rate: of pCTCVR / pCTR against the conversions, on clicked rows alone.
 
     Parameters
     ----------
     Y, P : labels and marginals of (at least) two tasks, click and then conversion.
+    sample_weight : array-like of shape (n,), default=None
 
     Returns
     -------
@@ -83,7 +84,10 @@ def cvr_auc(Y: Any, P: Any) -> float:
         )
     clicked = labels[:, 0] == 1
     pcvr = scores[clicked, 1] / np.maximum(scores[clicked, 0], np.finfo(np.float32).tiny)
-    return _defined(_auc(labels[clicked, 1], pcvr, np.ones(len(pcvr))), "the conversions of clicked rows")
+    return _defined(
+        _auc(labels[clicked, 1], pcvr, _weights(sample_weight, labels.shape)[clicked, 1]),
+        "the conversions of clicked rows",
+    )
 
 
 def mean_log_loss(Y: Any, P: Any, *, sample_weight: Any = None) -> float:
@@ -102,6 +106,7 @@ def mean_log_loss(Y: Any, P: Any, *, sample_weight: Any = None) -> float:
     loss : float
     """
     labels, p = _pair(Y, P)
+    _check_probabilities(p)
     p = np.clip(p, np.finfo(np.float32).tiny, 1 - np.finfo(np.float32).epsneg)
     losses = -np.where(labels == 1, np.log(p), np.log1p(-p))
     weights = np.where(np.isnan(labels), 0.0, _weights(sample_weight, labels.shape))
@@ -153,6 +158,7 @@ def expected_calibration_error(y: Any, p: Any, *, n_bins: int = 20) -> float:
     labels, scores = _pair(y, p)
     if labels.shape[1] != 1:
         raise ValueError(f"The calibration error takes one task at a time. Got {labels.shape[1]}.")
+    _check_probabilities(scores)
     known = ~np.isnan(labels[:, 0])
     order = np.argsort(scores[known, 0], kind="stable")
     distance = (scores[known, 0] - labels[known, 0])[order]
@@ -201,7 +207,7 @@ def get_scorer_names() -> list[str]:
     return sorted([*_SCORERS, *(f"{task}_auc" for task in DEFAULT_NAMES)])
 
 
-def _one_auc(Y: Any, P: Any, task: str) -> float:
+def _one_auc(Y: Any, P: Any, task: str, *, sample_weight: Any = None) -> float:
     names = list(Y.columns) if isinstance(Y, pd.DataFrame) else [Y.name] if isinstance(Y, pd.Series) else []
     labels, scores = _pair(Y, P)
     places = {f"task{k}": k for k in range(labels.shape[1])}
@@ -211,7 +217,7 @@ def _one_auc(Y: Any, P: Any, task: str) -> float:
     if task not in places:
         raise ValueError(f"There is no task {task!r} to score; the tasks are {list(places)}.")
     k = places[task]
-    return _defined(_auc(labels[:, k], scores[:, k], np.ones(len(labels))), f"task {task!r}")
+    return _defined(_auc(labels[:, k], scores[:, k], _weights(sample_weight, labels.shape)[:, k]), f"task {task!r}")
 
 
 def _mean_calibration_error(Y: Any, P: Any) -> float:
@@ -231,7 +237,7 @@ def _pair(Y: Any, P: Any) -> tuple[np.ndarray, np.ndarray]:
     """Labels and scores as two (n, K) arrays of floats."""
     if isinstance(P, (list, tuple)) and np.ndim(P[0]) == 2:
         P = np.stack([np.asarray(p)[:, 1] for p in P], axis=1)
-    labels, scores = np.asarray(Y, dtype=float), np.asarray(P, dtype=float)
+    labels, scores = _zeros_and_ones(Y), np.asarray(P, dtype=float)
     if labels.ndim == 1 and scores.ndim == 2 and scores.shape[1] == 2:
         scores = scores[:, 1]
     labels = labels if labels.ndim == 2 else labels[:, None]
@@ -239,10 +245,31 @@ def _pair(Y: Any, P: Any) -> tuple[np.ndarray, np.ndarray]:
     check_consistent_length(labels, scores)
     if labels.shape != scores.shape:
         raise ValueError(f"Y has {labels.shape[1]} tasks and P has {scores.shape[1]}.")
-    strange = ~(np.isnan(labels) | (labels == 0) | (labels == 1))
-    if strange.any():
-        raise ValueError(f"The labels in Y must be 0, 1 or NaN. Got {shown(labels[strange][0])}.")
     return labels, scores
+
+
+def _zeros_and_ones(Y: Any) -> np.ndarray:
+    """Labels as floats; of two other classes, such as "no" and "yes", the greater one is 1."""
+    if isinstance(Y, pd.DataFrame):
+        return np.stack([_zeros_and_ones(Y.iloc[:, k]) for k in range(Y.shape[1])], axis=1)
+    array = np.asarray(Y)
+    if array.ndim == 2:
+        return np.stack([_zeros_and_ones(column) for column in array.T], axis=1)
+    known = ~pd.isna(array)
+    classes = np.unique(array[known])
+    labels = np.full(array.shape, np.nan)
+    if np.isin(classes, (0, 1)).all():
+        labels[known] = array[known]
+    elif len(classes) == 2:
+        labels[known] = array[known] == classes[1]
+    else:
+        raise ValueError(f"The labels in Y must be 0, 1 or NaN, or of two classes. Got {shown(classes[-1])}.")
+    return labels
+
+
+def _check_probabilities(p: np.ndarray) -> None:
+    if p.size and not (p.min() >= 0 and p.max() <= 1):
+        raise ValueError(f"P must hold probabilities in [0, 1]. Got {shown(p.min())} to {shown(p.max())}.")
 
 
 def _weights(weights: Any, shape: tuple[int, ...]) -> np.ndarray:

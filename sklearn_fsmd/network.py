@@ -148,11 +148,12 @@ def representations(extractor: nn.Module, x: Tensor) -> Tensor:
 def width_of(extractor: nn.Module, in_features: int, n_tasks: int) -> int:
     """The width H of what `extractor` returns, found by a trial; its shape is checked on the way."""
     was_training = extractor.training
-    out = representations(extractor.eval(), torch.zeros(2, in_features))
+    n = n_tasks + 1  # a number of rows that cannot be taken for the number of tasks
+    out = representations(extractor.eval(), torch.zeros(n, in_features))
     extractor.train(was_training)
-    if out.dim() != 3 or out.shape[:2] != (2, n_tasks):
+    if out.dim() != 3 or out.shape[:2] != (n, n_tasks):
         raise ValueError(
-            f"The 'extractor' must map (2, {in_features}) to one representation a task, (2, {n_tasks}, H). "
+            f"The 'extractor' must map ({n}, {in_features}) to one representation a task, ({n}, {n_tasks}, H). "
             f"Got the shape {tuple(out.shape)} instead."
         )
     return out.shape[2]
@@ -171,7 +172,7 @@ def parents_of(link: str | Sequence[int | None], n_tasks: int) -> tuple[int | No
     for k, parent in enumerate(link):
         if parent is not None and not (isinstance(parent, Integral) and 0 <= parent < k):
             raise ValueError(
-                f"The parent of task {k} in 'link' must be None or a task before it, 0 to {k - 1}. "
+                f"The parent of task {k} in 'link' must be None{f' or a task before it, 0 to {k - 1}' if k else ''}. "
                 f"Got {parent!r} in {link!r}."
             )
     return tuple(link)

@@ -75,14 +75,21 @@ class TargetEncoder:
         return self
 
     def encode(
-        self, Y: Any, sample_weight: Any = None, parents: Sequence[int | None] = (), *, scale: bool = True
+        self,
+        Y: Any,
+        sample_weight: Any = None,
+        parents: Sequence[int | None] = (),
+        *,
+        scale: bool = True,
+        warn: bool = True,
     ) -> Targets:
         """Labels and weights.
 
         Parameters
         ----------
         Y, sample_weight : as in fit.
-        parents : as in the link, to write what follows from it and to warn of contradictions.
+        parents : as in the link, to write what follows from it.
+        warn : whether to warn of contradictions.
         scale : whether weights are scaled to a mean of 1 in each task. A chunk of the data is no measure for that.
         """
         columns, _ = _columns(Y)
@@ -92,7 +99,14 @@ class TargetEncoder:
             raise ValueError(f"The columns of Y must be those of fit, in their order, {self.names}. Got {_names(Y)}.")
         observed = np.stack([~pd.isna(column) for column in columns], axis=1)
         labels = np.stack([self._labels(k, column) for k, column in enumerate(columns)], axis=1)
-        _settle_children(labels, observed, parents, self.names)
+        n_odd = _settle_children(labels, observed, parents)
+        for k, n in n_odd.items() if warn else ():
+            warnings.warn(
+                f"{n} row{'s have' if n > 1 else ' has'} {self.names[k]!r} = 1 though {self.names[parents[k] or 0]!r}, "
+                "the step before it, is 0. The link cannot represent that.",
+                UserWarning,
+                stacklevel=6,
+            )
         weights = None if observed.all() else observed.astype(np.float32)
         if sample_weight is not None:
             given = check_weights(sample_weight, labels.shape)
@@ -113,30 +127,28 @@ class TargetEncoder:
         return np.where(known, column == high, False).astype(np.float32)
 
 
-def _settle_children(
-    labels: np.ndarray, observed: np.ndarray, parents: Sequence[int | None], names: Sequence[str]
-) -> None:
-    """Write what follows from the funnel: a step after an observed 0 is an observed 0."""
+def _settle_children(labels: np.ndarray, observed: np.ndarray, parents: Sequence[int | None]) -> dict[int, int]:
+    """Write what follows from the funnel: a step after an observed 0 is an observed 0.
+
+    Returns for each task how many rows contradict that, where there are any.
+    """
+    n_odd = {}
     for k, parent in enumerate(parents):
         if parent is None:
             continue
         stopped = observed[:, parent] & (labels[:, parent] == 0)
-        n_odd = int((stopped & observed[:, k] & (labels[:, k] == 1)).sum())
-        if n_odd:
-            warnings.warn(
-                f"{n_odd} rows have {names[k]!r} = 1 though {names[parent]!r}, the step before it, is 0. "
-                "They are kept as they are; the link cannot represent them.",
-                UserWarning,
-                stacklevel=4,
-            )
+        n = int((stopped & observed[:, k] & (labels[:, k] == 1)).sum())
+        if n:
+            n_odd[k] = n
         observed[:, k] |= stopped
+    return n_odd
 
 
 def check_weights(sample_weight: Any, shape: tuple[int, int]) -> np.ndarray:
     """Weights (n,) or (n, K) as (n, K) float32."""
-    weights = check_array(sample_weight, ensure_2d=False, dtype=np.float32, input_name="sample_weight")
-    if weights.ndim == 0:
-        weights = np.full(shape[0], weights)
+    if np.ndim(sample_weight) == 0:
+        sample_weight = np.full(shape[0], sample_weight)
+    weights = check_array(sample_weight, ensure_2d=False, dtype=np.float32, input_name="sample_weight", allow_nd=True)
     if weights.ndim > 2 or (weights.ndim == 2 and weights.shape[1] not in (1, shape[1])):
         raise ValueError(
             f"Sample weights must be 1D array or scalar, or have one column a task, {shape}. Got {weights.shape} "
@@ -172,7 +184,7 @@ def _columns(Y: Any) -> tuple[list[np.ndarray], bool]:
     if y.ndim != 1:
         raise ValueError(f"Y must have the shape (n_samples,) or (n_samples, n_tasks), got {y.shape}.")
     if pd.isna(y).any():
-        raise ValueError("Input y contains NaN.")
+        raise ValueError("Input y contains NaN. In a two-dimensional Y, NaN leaves a label out.")
     return [y], True
 
 
@@ -187,7 +199,7 @@ def _plain(series: pd.Series) -> np.ndarray:
 def _two_classes(column: np.ndarray, name: str) -> np.ndarray:
     known = column[~pd.isna(column)]
     if known.size == 0:
-        return np.array([0, 1])
+        raise ValueError(f"Column {name!r} of Y has no observed label, so there is nothing to learn.")
     if known.dtype.kind == "f" and np.isinf(known).any():
         raise ValueError(f"Input y contains infinity or a value too large for {known.dtype!r}: column {name!r}.")
     target_type = type_of_target(known, input_name="y")
@@ -205,5 +217,6 @@ def _two_classes(column: np.ndarray, name: str) -> np.ndarray:
     if len(classes) == 2:
         return classes
     if classes[0] in (0, 1):  # one class only: the other is known all the same
+        warnings.warn(f"Column {name!r} of Y has only one class, {shown(classes[0])}.", UserWarning, stacklevel=7)
         return np.array([0, 1], dtype=classes.dtype if classes.dtype.kind != "b" else np.int64)
     raise ValueError(f"Column {name!r} of Y has only one class, {shown(classes[0])}; two are needed, or 0 and 1.")

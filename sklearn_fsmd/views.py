@@ -51,6 +51,14 @@ class OutputView(ClassifierMixin, BaseEstimator):
     def classes_(self) -> np.ndarray:
         return self.estimator._targets.classes[self.index()]
 
+    @property
+    def n_features_in_(self) -> int:
+        return self.estimator.n_features_in_
+
+    @property
+    def feature_names_in_(self) -> np.ndarray:
+        return self.estimator.feature_names_in_
+
     def predict_proba(self, X: Any) -> np.ndarray:
         """Marginal probabilities of both classes, ``(n_samples, 2)``."""
         p = self.estimator.predict_marginals(X)[:, self.index()]
@@ -62,6 +70,7 @@ class OutputView(ClassifierMixin, BaseEstimator):
 
     def index(self) -> int:
         """The place of the task among those of the estimator; raises ValueError if it is none of them."""
+        check_is_fitted(self.estimator)
         names = self.estimator.task_names_
         if self.task in names:
             return names.index(self.task)

@@ -27,6 +27,7 @@ from sklearn_fsmd import (
     MultiTaskClassifier,
     SharedBottomClassifier,
 )
+from sklearn_fsmd.views import OutputView
 from tests.conftest import SMALL, make_frame
 
 NAN = float("nan")
@@ -565,6 +566,21 @@ def test_wrong_y(fitted):
         model.score(X, Y[["conversion", "click"]])
     with pytest.raises(ValueError, match="Y has more than one column named 'click'"):
         small().fit(X, Y[["click", "click"]])
+
+
+def test_a_view_of_an_unfitted_model_says_so():
+    view = clone(OutputView(small(), 0))
+    for method in (view.predict, view.predict_proba):
+        with pytest.raises(NotFittedError):
+            method(make_frame(5)[0])
+
+
+def test_missing_values_of_object_arrays(frame):
+    X, Y = frame
+    model = small(categorical_features=[0, 1, 2], max_epochs=1)
+    arrays = [X.astype(object).where(X.notna(), missing).to_numpy() for missing in (None, pd.NA)]
+    by_none, by_na = (clone(model).fit(array, Y).predict_marginals(array) for array in arrays)
+    np.testing.assert_array_equal(by_none, by_na)
 
 
 def test_lists_of_strings_and_numbers():

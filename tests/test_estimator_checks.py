@@ -60,6 +60,7 @@ def test_the_list_is_complete():
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @pytest.mark.filterwarnings("ignore:.*the step before it, is 0")  # random labels are no funnel
+@pytest.mark.filterwarnings("ignore:.*has only one class")
 @parametrize_with_checks(
     [cls(**CONVERGING) for cls in CLASSES], expected_failed_checks=lambda _: EXPECTED_FAILURE, xfail_strict=False
 )

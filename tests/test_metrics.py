@@ -110,11 +110,30 @@ def test_multi_task_gain():
         metrics.multi_task_gain([0.8], [0.7, 0.6])
 
 
+def test_two_other_classes_are_zeros_and_ones(labelled):
+    Y, P = labelled
+    words = pd.DataFrame(Y).replace({0: "no", 1: "yes"})
+    np.testing.assert_array_equal(metrics.auc_per_task(words, P), metrics.auc_per_task(Y, P))
+    assert metrics.mean_log_loss(Y + 1, P) == metrics.mean_log_loss(Y, P)
+
+
+@pytest.mark.parametrize("metric", [metrics.mean_log_loss, metrics.expected_calibration_error])
+def test_what_is_no_probability_is_refused(metric):
+    with pytest.raises(ValueError, match=r"P must hold probabilities in \[0, 1\]. Got 0.5 to 2.5"):
+        metric([0, 1], [0.5, 2.5])
+
+
+def test_scorers_take_weights(labelled):
+    Y, P = labelled
+    weights = np.arange(400.0)
+    assert metrics.cvr_auc(Y, P, sample_weight=weights) != metrics.cvr_auc(Y, P)
+
+
 @pytest.mark.parametrize(
     ("Y", "P", "message"),
     [
         ([[0, 1]], [[0.5, 0.5, 0.5]], "Y has 2 tasks and P has 3"),
-        ([[0, 2]], [[0.5, 0.5]], "must be 0, 1 or NaN. Got 2.0"),
+        ([[0, 2]], [[0.5, 0.5]], "must be 0, 1 or NaN, or of two classes. Got 2"),
         ([[0, 1]], [[0.5, 0.5]] * 2, "inconsistent numbers of samples"),
     ],
 )

@@ -59,12 +59,17 @@ def test_a_step_after_an_observed_0_is_a_0():
 def test_conversions_without_click_warn_with_their_count():
     with pytest.warns(UserWarning, match="2 rows have 'conversion' = 1 though 'click'"):
         targets = encode([[0, 1], [0, 1], [1, 1], [0, 0]], parents=(None, 0))
+    with pytest.warns(UserWarning, match="1 row has"):
+        encode([[0, 1], [1, 1], [0, 0]], parents=(None, 0))
     assert targets.labels[:2, 1].tolist() == [1, 1]
 
 
 def test_one_class_is_enough():
-    encoder = TargetEncoder().fit([[0, 1], [0, 1]])
+    with pytest.warns(UserWarning, match="Column 'click' of Y has only one class, 0"):
+        encoder = TargetEncoder().fit([[0, 1], [0, 0]])
     assert [c.tolist() for c in encoder.classes] == [[0, 1], [0, 1]]
+    with pytest.warns(UserWarning, match="Column 'click' of Y has only one class, 1"):
+        TargetEncoder().fit([[1, 1], [1, 0]])
     assert encoder.encode([[0, 1]]).labels.tolist() == [[0, 1]]
 
 
@@ -78,7 +83,7 @@ def test_one_class_is_enough():
         (["a", "a"], "only one class, 'a'"),
         (np.zeros((2, 2, 2)), r"got \(2, 2, 2\)"),
         (pd.DataFrame(index=[0, 1]), "Y has 0 columns"),
-        ([[NAN, NAN], [NAN, NAN]], "no observed label whose weight is not zero"),
+        ([[0, NAN], [1, NAN]], "Column 'conversion' of Y has no observed label"),
     ],
 )
 def test_refuses(Y, message):
@@ -108,6 +113,7 @@ def test_weights_a_task():
     weights = check_weights([[1, 2], [3, 4]], (2, 2))
     assert weights.tolist() == [[1, 2], [3, 4]]
     assert check_weights([3, 4], (2, 2)).tolist() == [[3, 3], [4, 4]]
+    assert check_weights(2.0, (2, 2)).tolist() == [[2, 2], [2, 2]]
 
 
 @pytest.mark.parametrize(
