@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -146,7 +147,7 @@ def _settle_children(labels: np.ndarray, observed: np.ndarray, parents: Sequence
 
 def check_weights(sample_weight: Any, shape: tuple[int, int]) -> np.ndarray:
     """Weights (n,) or (n, K) as (n, K) float32."""
-    if np.ndim(sample_weight) == 0:
+    if isinstance(sample_weight, Real):
         sample_weight = np.full(shape[0], sample_weight)
     weights = check_array(sample_weight, ensure_2d=False, dtype=np.float32, input_name="sample_weight", allow_nd=True)
     if weights.ndim > 2 or (weights.ndim == 2 and weights.shape[1] not in (1, shape[1])):

@@ -49,7 +49,8 @@ class OutputView(ClassifierMixin, BaseEstimator):
 
     @property
     def classes_(self) -> np.ndarray:
-        return self.estimator._targets.classes[self.index()]
+        place = self.index()
+        return self.estimator._targets.classes[place]
 
     @property
     def n_features_in_(self) -> int:
@@ -61,12 +62,14 @@ class OutputView(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Marginal probabilities of both classes, ``(n_samples, 2)``."""
-        p = self.estimator.predict_marginals(X)[:, self.index()]
+        place = self.index()
+        p = self.estimator.predict_marginals(X)[:, place]
         return np.stack((1 - p, p), axis=1)
 
     def predict(self, X: Any) -> np.ndarray:
         """The more probable class, ``(n_samples,)``."""
-        return self.classes_[(self.predict_proba(X)[:, 1] > 0.5).astype(int)]
+        positive = self.predict_proba(X)[:, 1] > 0.5
+        return self.classes_[positive.astype(int)]
 
     def index(self) -> int:
         """The place of the task among those of the estimator; raises ValueError if it is none of them."""

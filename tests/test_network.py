@@ -176,7 +176,7 @@ def test_parents(link, n_tasks, parents):
     ("link", "message"),
     [
         ((None, 0, 0), "parents of 3 tasks, but Y has 2"),
-        ((0, None), "parent of task 0 in 'link' must be None or a task before it"),
+        ((0, None), "parent of task 0 in 'link' must be None. Got 0 in"),
         ((None, 1), "Got 1 in"),
         ((None, "click"), "Got 'click' in"),
         ("tree", "must be 'chain', 'independent' or a tuple of parents. Got 'tree'"),
