@@ -1,11 +1,12 @@
 # Every target makes the environment it needs: git, make and Python 3.11 to 3.13 with venv are enough.
 PYTHON ?= python3
 VENV ?= .venv
+BENCH_VENV ?= .venv-bench
 DATA ?= funnel
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test quality lint format clean
+.PHONY: demo test quality bench lint format clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -22,6 +23,15 @@ test: $(VENV)/.installed  ## run the whole suite
 quality: $(VENV)/.installed  ## what the defaults reach on the two public data sets, three seeds each (half an hour)
 	$(BIN)/python benchmarks/quality.py
 
+$(BENCH_VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/python -m pip install --quiet --upgrade pip
+	$(BENCH_VENV)/bin/python -m pip install --quiet --editable . deepctr-torch==0.3.0 torch-rechub==0.9.0
+	touch $@
+
+bench: $(BENCH_VENV)/.installed  ## speed against two peers, a bare loop and the matrix products, in an environment of its own
+	$(BENCH_VENV)/bin/python -m benchmarks.speed.run
+
 lint: $(VENV)/.installed  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -32,4 +42,4 @@ format: $(VENV)/.installed
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) $(BENCH_VENV) build dist .pytest_cache .ruff_cache .mypy_cache
