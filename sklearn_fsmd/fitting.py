@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,9 +12,12 @@ import torch
 
 from sklearn_fsmd.features import Encoded, FeatureEncoder
 from sklearn_fsmd.network import MultiTaskNetwork, build_network
-from sklearn_fsmd.nn.dropout import set_generator
+from sklearn_fsmd.nn.dropout import seed_dropout
 from sklearn_fsmd.nn.links import MultiTaskLoss
+from sklearn_fsmd.nn.mlp import set_training
+from sklearn_fsmd.nn.workspace import Workspace
 from sklearn_fsmd.parameters import OPTIMIZERS
+from sklearn_fsmd.runtime import resolve_device, resolve_precision, seeded, threads
 from sklearn_fsmd.targets import Targets
 from sklearn_fsmd.training import BatchIterator, EarlyStopping, Net, ProgressBar, TensorData
 
@@ -35,8 +36,6 @@ NOT_NET_PARAMS = {
     *("module", "criterion", "optimizer", "lr", "max_epochs", "batch_size", "device", "callbacks", "verbose"),
     *("train_split", "iterator_train", "iterator_valid", "dataset", "average_decay", "predict_nonlinearity"),
 }
-
-_building = threading.Lock()
 
 
 def new_net(p: Any, encoder: FeatureEncoder, targets: Targets, random: np.random.RandomState) -> Net:
@@ -142,7 +141,7 @@ def train(
     random: np.random.RandomState,
 ) -> None:
     """Train `net` for up to `epochs` passes, and stop early where there is validation data."""
-    set_generator(net.module_, torch.Generator(net.device).manual_seed(draw_seed(random)))
+    seed_dropout(net.module_, draw_seed(random), net.device)
     batches = BatchIterator(
         TensorData.of(*data, net.device),
         batch_size_of(p, len(data[0])),
@@ -158,8 +157,12 @@ def train(
         callbacks.append(ProgressBar(task_names, epochs))
     net.callbacks = callbacks
     net.initialize_callbacks()
-    with threads(p.n_threads):
-        net.run(batches, None if valid is None else TensorData.of(*valid, net.device), epochs)
+    set_training(net.module_, workspace=Workspace(), precision=resolve_precision(p.precision, net.device))
+    try:
+        with threads(p.n_threads):
+            net.run(batches, None if valid is None else TensorData.of(*valid, net.device), epochs)
+    finally:
+        set_training(net.module_, workspace=None, precision=None)
 
 
 def marginals(p: Any, net: Net, rows: Encoded) -> np.ndarray:
@@ -243,38 +246,5 @@ def net_options(p: Any, device: str) -> dict[str, Any]:
     return options | (p.net_params or {})
 
 
-def resolve_device(device: str) -> str:
-    """The device that `device` names, if it can be used."""
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"The 'device' parameter {device!r} cannot be used here: {error}") from error
-    return device
-
-
 def draw_seed(random: np.random.RandomState) -> int:
     return int(random.randint(2**31 - 1))
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Seed torch for what draws from its global generator, and restore that generator afterwards."""
-    with _building, torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # of the CPU alone: networks are built there
-        yield
-
-
-@contextmanager
-def threads(n: int | None) -> Iterator[None]:
-    """Let torch use `n` threads for a while."""
-    before = torch.get_num_threads()
-    if n is None or n == before:
-        yield
-        return
-    torch.set_num_threads(n)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -20,8 +20,7 @@ from sklearn_fsmd.nn.embedding import Embedding
 from sklearn_fsmd.nn.experts import PLE, MMoE, Separate, SharedBottom
 from sklearn_fsmd.nn.links import TreeLink
 from sklearn_fsmd.nn.low_order import FM, Linear
-from sklearn_fsmd.nn.mlp import StackedLinear, StackedMLP
-from sklearn_fsmd.nn.units import HiddenUnits
+from sklearn_fsmd.nn.mlp import HiddenLayer, StackedLinear, StackedMLP
 
 
 class Towers(nn.Module):
@@ -74,7 +73,7 @@ class MultiTaskNetwork(nn.Module):
         groups: list[dict[str, Any]] = [{"params": []}, {"params": [], "weight_decay": 0.0}]
         for module in self.modules():
             for name, parameter in module.named_parameters(recurse=False):
-                kept = name == "bias" or isinstance(module, HiddenUnits)
+                kept = name == "bias" or (name == "scale" and isinstance(module, HiddenLayer))
                 groups[kept]["params"].append(parameter)
         return [group for group in groups if group["params"]]
 

@@ -105,6 +105,10 @@ class MultiTaskParameters:
         Further parameters of the skorch net, e.g. ``{"optimizer__betas": (0.9, 0.98)}``.
     device : str, default="auto"
         "cpu", "cuda", "cuda:1", "mps" …; "auto" takes an accelerator where there is one.
+    precision : {"float32", "bf16"}, default="float32"
+        Number format of the matrix products in training. "bf16" makes them about twice as fast where the processor has
+        instructions for it (avx512_bf16, amx, CUDA from Ampere on); elsewhere it warns and takes float32. All else,
+        and every prediction, is computed in float32.
     n_threads : int or None, default=None
         Threads of torch during fit and predict; None leaves them as they are.
     random_state : int, RandomState instance or None, default=None
@@ -149,6 +153,7 @@ class MultiTaskParameters:
     callbacks: Sequence[Any] | None = None
     net_params: dict[str, Any] | None = None
     device: str = "auto"
+    precision: Literal["float32", "bf16"] = "float32"
     n_threads: int | None = None
     random_state: Any = None
     verbose: int = 0
@@ -192,6 +197,7 @@ class MultiTaskParameters:
         "callbacks": ["array-like", None],
         "net_params": [dict, None],
         "device": [str],
+        "precision": [StrOptions({"float32", "bf16"})],
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],

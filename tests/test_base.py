@@ -1,5 +1,7 @@
 """The contract of fit and predict, whatever the network."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -26,7 +28,9 @@ from sklearn_fsmd import (
     MMoEClassifier,
     MultiTaskClassifier,
     SharedBottomClassifier,
+    fitting,
 )
+from sklearn_fsmd.training import EarlyStopping
 from sklearn_fsmd.views import OutputView
 from tests.conftest import SMALL, make_frame
 
@@ -459,7 +463,8 @@ def test_net_params_come_last(frame):
     assert net.optimizer_.defaults["betas"] == (0.5, 0.9)
 
 
-def test_a_task_without_weight_does_not_stop_the_training():
+def test_a_task_without_weight_does_not_stop_the_training(monkeypatch):
+    monkeypatch.setattr(fitting, "EarlyStopping", partial(EarlyStopping, looks=1))  # so the history shows each look
     X, Y = make_frame(1200)
     model = small(task_weights=(1.0, 0.0), early_stopping=True, max_epochs=8, lr=0.02).fit(X, Y)
     best = [epoch["valid_auc"][0] for epoch in model.history_ if epoch["valid_best"]]

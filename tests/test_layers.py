@@ -9,7 +9,7 @@ import sklearn_fsmd
 
 ROOT = Path(sklearn_fsmd.__file__).parent
 LAYERS = [
-    ["nn", "columns", "_declare"],
+    ["nn", "columns", "runtime", "_declare"],
     ["features", "targets", "network", "parameters"],
     ["metrics"],
     ["training"],

@@ -1,4 +1,4 @@
-"""Dropout that is cheap on a CPU and draws from a generator of its own."""
+"""Dropout that is cheap on a CPU and draws from a source of its own."""
 
 from __future__ import annotations
 
@@ -6,49 +6,62 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sklearn_fsmd.nn.workspace import Loan
+
 
 class Dropout(nn.Module):
     """Zero each element with probability `p` in training and scale the rest, so that the mean stays.
 
-    Two things differ from :class:`torch.nn.Dropout`. The mask comes from bytes, eight of which are cut from one
-    64-bit draw: on a CPU the Bernoulli draws of torch are serial and can take half of a training step. So `p` is
-    rounded to a multiple of 1/256 (and the scale is that of the rounded value). And the draws come from `generator`
-    where one is set, so that concurrent fits do not disturb each other and the global generator is left alone.
+    Two things differ from :class:`torch.nn.Dropout`. An element is kept or dropped by a random byte: on a CPU the
+    Bernoulli draws of torch are serial and can take half of a training step. So `p` is rounded to a multiple of 1/256
+    (and the scale is that of the rounded value). And the bytes come from `source` where there is one, so that
+    concurrent fits do not disturb each other and the global generator is left alone; see :func:`seed_dropout`.
 
     **Shape**: any, kept.
     """
 
-    generator: torch.Generator | None = None
+    source: np.random.SFC64 | torch.Generator | None = None
 
     def __init__(self, p: float) -> None:
         super().__init__()
         if not 0.0 <= p < 1.0:
             raise ValueError(f"the dropout probability must be in [0, 1), got {p=}")
         self.threshold = min(round(p * 256), 255)
-        self.scale = 256.0 / (256 - self.threshold)
+        self.scale = 256.0 / (256 - self.threshold) if self.threshold else 1.0
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or not self.threshold:
             return x
-        return x * self.mask(x.shape, x.device).to(x.dtype).mul_(self.scale)
+        return x * self.mask(x, Loan(None, x.device)).mul_(self.scale)
 
-    def mask(self, shape: torch.Size, device: torch.device) -> Tensor:
-        """A fresh mask: uint8, 1 where an element is kept."""
-        n = shape.numel()
-        draws = torch.empty((n + 7) // 8, dtype=torch.int64, device=device)
-        # The default upper end of random_ for int64 leaves the sign bit out; this range fills all eight bytes.
-        draws.random_(-(2**63), None, generator=self.generator)
-        bytes_ = draws.view(torch.uint8)[:n].view(shape)
-        if device.type == "cpu":  # where numpy compares bytes ten times as fast as torch
-            return torch.from_numpy(np.greater_equal(bytes_.numpy(), self.threshold).view(np.uint8))
-        return (bytes_ >= self.threshold).view(torch.uint8)
+    def mask(self, x: Tensor, loan: Loan) -> Tensor:
+        """A fresh mask of the shape and type of `x`, 1 where an element is kept."""
+        n = x.numel()
+        kept = loan.scratch("mask", x.shape, x.dtype)
+        if isinstance(self.source, np.random.SFC64):
+            drawn = self.source.random_raw((n + 7) // 8)
+        else:
+            words = loan.scratch("draws", ((n + 7) // 8,), torch.int64)
+            # The default upper end of random_ for int64 leaves the sign bit out; this range fills all eight bytes.
+            words.random_(-(2**63), None, generator=self.source)
+            if x.device.type != "cpu":
+                return kept.copy_(words.view(torch.uint8)[:n].view(x.shape) >= self.threshold)
+            drawn = words.numpy()
+        bytes_ = drawn.view(np.uint8)[:n]
+        np.greater_equal(bytes_, self.threshold, out=bytes_.view(bool))  # ten times as fast as torch's
+        return kept.copy_(torch.from_numpy(bytes_).view(x.shape))
 
     def extra_repr(self) -> str:
         return f"p={self.threshold / 256:.4g}"
 
 
-def set_generator(module: nn.Module, generator: torch.Generator | None) -> None:
-    """Let every :class:`Dropout` inside `module` draw from `generator`."""
+def seed_dropout(module: nn.Module, seed: int, device: torch.device | str = "cpu") -> None:
+    """Let every :class:`Dropout` inside `module` draw from one source, seeded with `seed`.
+
+    On a CPU that is a bit generator of numpy, which fills memory twice as fast as torch's.
+    """
+    on_cpu = torch.device(device).type == "cpu"
+    source = np.random.SFC64(seed) if on_cpu else torch.Generator(device).manual_seed(seed)
     for part in module.modules():
         if isinstance(part, Dropout):
-            part.generator = generator
+            part.source = source

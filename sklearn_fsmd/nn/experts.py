@@ -87,8 +87,7 @@ class ExpertLevel(nn.Module):
         batch_norm: bool,
     ) -> None:
         super().__init__()
-        self.counts = [list(reads).count(group) for group in sorted(set(reads))]
-        self.experts = StackedMLP(len(reads), in_features, dims, dropout=dropout, batch_norm=batch_norm)
+        self.experts = StackedMLP(len(reads), in_features, dims, dropout=dropout, batch_norm=batch_norm, reads=reads)
         self.gates = Gates(in_features, selection, gate_dims)
 
     @property
@@ -96,20 +95,13 @@ class ExpertLevel(nn.Module):
         return self.experts.out_features
 
     def forward(self, x: Tensor) -> Tensor:
-        experts = self.experts(self._spread(x)).transpose(0, 1)  # (B, E, H)
+        experts = self.experts(x if x.dim() == 2 else x.transpose(0, 1)).transpose(0, 1)  # (B, E, H)
         return self.gate_weights(x) @ experts
 
     def gate_weights(self, x: Tensor) -> Tensor:
         """The weights ``(B, G, E)`` with which this level mixes its experts."""
         n_gates = self.gates.selection.shape[0]
         return self.gates(x if x.dim() == 2 else x[:, :n_gates])
-
-    def _spread(self, x: Tensor) -> Tensor:
-        """Give each expert the input of its group: ``(B, groups, I)`` → ``(E, B, I)``."""
-        if x.dim() == 2:
-            return x
-        groups = x.transpose(0, 1)  # (groups, B, I)
-        return torch.cat([groups[g].expand(n, -1, -1) for g, n in enumerate(self.counts)])
 
 
 class MMoE(nn.Module):

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from sklearn_fsmd.nn.units import HiddenUnits
+from sklearn_fsmd.nn.dropout import Dropout
+from sklearn_fsmd.nn.hidden import TrainHidden
+from sklearn_fsmd.nn.workspace import Workspace
 
 
 class StackedLinear(nn.Module):
@@ -45,12 +47,51 @@ class StackedLinear(nn.Module):
         return torch.baddbmm(self.bias.unsqueeze(1), x, self.weight)
 
 
+class HiddenLayer(StackedLinear):
+    """`n` hidden layers: linear, batch norm (optional), ReLU and dropout, each of the ``n * O`` units on its own.
+
+    Batch norm takes away the mean, and with it whatever a bias of the linear map would add; so there is one bias,
+    which is added last. A batch of one row has no variance; it is normalised with the running statistics.
+
+    **Shape**: ``(B, I)`` or ``(n, B, I)`` → ``(n, B, O)``.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+    EPS, MOMENTUM = 1e-5, 0.1
+
+    def __init__(
+        self, n: int, in_features: int, out_features: int, *, dropout: float = 0.0, batch_norm: bool = False
+    ) -> None:
+        super().__init__(n, in_features, out_features)
+        self.dropout = Dropout(dropout)
+        self.batch_norm = batch_norm
+        if batch_norm:
+            self.scale = nn.Parameter(torch.ones(n, out_features))
+            self.register_buffer("running_mean", torch.zeros(n, out_features))
+            self.register_buffer("running_var", torch.ones(n, out_features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The layer as a formula, with the running statistics; a training batch goes through :class:`TrainHidden`."""
+        if not self.batch_norm:
+            return self.dropout(super().forward(x).relu_())
+        if x.dim() == 2:
+            x = x.expand(len(self.weight), -1, -1)
+        slope = self.scale * torch.rsqrt(self.running_var + self.EPS)
+        shift = torch.addcmul(self.bias, self.running_mean, slope, value=-1.0)
+        return self.dropout(torch.addcmul(shift.unsqueeze(1), x @ self.weight, slope.unsqueeze(1)).relu_())
+
+
 class StackedMLP(nn.Module):
     """`n` independent MLPs of equal layers: linear, batch norm, ReLU, dropout.
 
+    Parameters
+    ----------
+    reads : for each MLP the index of the input that it reads; None where there is a single one, or one each.
+
     **Shape**
 
-    - Input: ``(B, I)``, read by all, or ``(n, B, I)``.
+    - Input: ``(B, I)``, read by all, or ``(G, B, I)``, with ``G = n`` unless `reads` says otherwise.
     - Output: ``(n, B, H)`` with ``H = dims[-1]``; with no layers, the input, given to each.
 
     Examples
@@ -61,20 +102,42 @@ class StackedMLP(nn.Module):
     (torch.Size([3, 7, 4]), 4)
     """
 
+    workspace: Workspace | None = None
+    """Where training takes its memory from; see :func:`set_training`."""
+    precision: torch.dtype | None = None
+    """In what number format training computes its matrix products; None: in that of the parameters."""
+
     def __init__(
-        self, n: int, in_features: int, dims: Sequence[int], *, dropout: float = 0.0, batch_norm: bool = False
+        self,
+        n: int,
+        in_features: int,
+        dims: Sequence[int],
+        *,
+        dropout: float = 0.0,
+        batch_norm: bool = False,
+        reads: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         self.n = n
+        self.reads = tuple(reads) if reads is not None else tuple(range(n))
         self.out_features = dims[-1] if dims else in_features
-        layers: list[nn.Module] = []
-        for width in dims:
-            layers.append(StackedLinear(n, in_features, width))
-            layers.append(HiddenUnits(n, width, dropout=dropout, batch_norm=batch_norm))
-            in_features = width
-        self.layers = nn.Sequential(*layers)
+        widths = zip((in_features, *dims), dims, strict=False)
+        self.layers = nn.ModuleList(HiddenLayer(n, i, o, dropout=dropout, batch_norm=batch_norm) for i, o in widths)
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.layers and x.dim() == 2:
-            return x.expand(self.n, -1, -1)
-        return self.layers(x)
+        if self.layers and self.training and x.shape[-2] > 1:
+            return TrainHidden.apply(self, x, *self.layers.parameters())
+        if x.dim() == 3 and self.reads != tuple(range(len(x))):
+            x = x[list(self.reads)]
+        elif x.dim() == 2 and not self.layers:
+            x = x.expand(self.n, -1, -1)
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+def set_training(module: nn.Module, *, workspace: Workspace | None, precision: torch.dtype | None) -> None:
+    """Say to every :class:`StackedMLP` inside `module` how it is to be trained."""
+    for part in module.modules():
+        if isinstance(part, StackedMLP):
+            part.workspace, part.precision = workspace, precision

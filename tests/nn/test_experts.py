@@ -18,8 +18,7 @@ def numpy_of(parameter):
 
 def mlp_of(stack, e, x):
     for layer in stack.layers:
-        is_linear = hasattr(layer, "weight")
-        x = x @ numpy_of(layer.weight)[e] + numpy_of(layer.bias)[e] if is_linear else np.maximum(x, 0)
+        x = np.maximum(x @ numpy_of(layer.weight)[e] + numpy_of(layer.bias)[e], 0)
     return x
 
 
@@ -126,7 +125,7 @@ def test_separate_shares_nothing(x):
 def test_nothing_stands_between_a_gate_and_its_softmax():
     gates = Gates(N_IN, torch.ones(2, 3, dtype=torch.bool), (4,))
     kinds = {type(module).__name__ for module in gates.modules()}
-    assert kinds == {"Gates", "StackedMLP", "Sequential", "StackedLinear", "HiddenUnits", "Dropout"}
+    assert kinds == {"Gates", "StackedMLP", "ModuleList", "StackedLinear", "HiddenLayer", "Dropout"}
     assert not any(
         getattr(module, "batch_norm", False) or getattr(module, "threshold", 0) for module in gates.modules()
     )

@@ -24,7 +24,7 @@ def test_equal_inputs_give_the_same_either_way():
 def test_stacked_mlp_against_numpy():
     mlp = StackedMLP(2, 3, (5, 4)).double()
     x = np.random.RandomState(0).normal(size=(6, 3))
-    first, second = mlp.layers[0], mlp.layers[2]
+    first, second = mlp.layers[0], mlp.layers[1]
     for e in range(2):
         hidden = np.maximum(x @ first.weight[e].detach().numpy(), 0)
         expected = np.maximum(hidden @ second.weight[e].detach().numpy(), 0)

@@ -1,0 +1,204 @@
+"""The hidden layers of a stack of MLPs in training, as one step with a gradient of its own.
+
+Forward is what :class:`~sklearn_fsmd.nn.mlp.HiddenLayer` says, with the statistics of the batch. Torch's operations
+one after the other take twice as long on a CPU, where the products leave room for little else: a large batch is bound
+by memory, a small one by the number of calls. So
+
+- a few members at a time go through *all* layers, and what one pass writes the next one finds in the cache;
+- the large tensors come from a workspace, see there;
+- batch norm is written out: its gradient is two passes, where torch's takes four times as long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from sklearn_fsmd.nn.workspace import Loan
+
+if TYPE_CHECKING:
+    from sklearn_fsmd.nn.mlp import StackedMLP
+
+BLOCK_BYTES = 2**22
+"""How large the widest output of a block of members may be on a CPU: what a pass reads and writes fits the cache."""
+
+
+class TrainHidden(torch.autograd.Function):
+    """All layers of a :class:`~sklearn_fsmd.nn.mlp.StackedMLP`, whose parameters follow layer by layer.
+
+    **Shape**: ``(B, I)`` or ``(G, B, I)`` → ``(n, B, H)``.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, mlp: StackedMLP, x: Tensor, *parameters: Tensor) -> Tensor:
+        loan = Loan(mlp.workspace, x.device)
+        products = Products(mlp.precision, loan)
+        reads, inputs = _inputs(mlp, x)
+        own = _by_layer(mlp, parameters)
+        shapes = [(mlp.n, inputs.shape[1], weight.shape[2]) for weight, *_ in own]
+        # The last output leaves this step and may outlive it, so it is no part of the loan.
+        outputs = [*(loan.empty(shape, x.dtype) for shape in shapes[:-1]), x.new_empty(shapes[-1])]
+        steps = [LayerStep(layer, output, loan) for layer, output in zip(mlp.layers, outputs, strict=True)]
+        for s in _blocks(outputs):
+            h = _pick(inputs, reads[s])
+            for step, output, tensors in zip(steps, outputs, own, strict=True):
+                h = step.forward(s, h, output[s], [t[s] for t in tensors], products)
+        for step in steps:
+            step.update_running_statistics()
+        ctx.mlp, ctx.steps, ctx.hidden = mlp, steps, outputs[:-1]
+        ctx.loan = loan  # which lives as long as the graph that needs its tensors
+        ctx.save_for_backward(x, outputs[-1], *parameters)
+        return outputs[-1]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, output, *parameters = ctx.saved_tensors
+        mlp, outputs = ctx.mlp, [*ctx.hidden, output]
+        loan = Loan(mlp.workspace, x.device)
+        products = Products(mlp.precision, loan)
+        reads, inputs = _inputs(mlp, x)
+        own = _by_layer(mlp, parameters)
+        grads = _by_layer(mlp, [torch.empty_like(p) for p in parameters])
+        grad_x = x.new_empty(inputs.shape)
+        for s in _blocks(outputs):
+            g = grad[s]
+            for i in reversed(range(len(own))):
+                h = outputs[i - 1][s] if i else _pick(inputs, reads[s])
+                tensors, into = [t[s] for t in own[i]], [t[s] for t in grads[i]]
+                d = products.low("d", ctx.steps[i].backward(s, g, outputs[i][s], tensors, into, loan))
+                products(h, d, out=into[0], transpose_a=True)
+                if i:
+                    g = products(d, tensors[0], out=loan.scratch("g", h.shape, h.dtype), transpose_b=True)
+            _add_to_inputs(products, d, tensors[0], reads, s, grad_x)
+        return None, grad_x.view(x.shape), *(t for group in grads for t in group)
+
+
+class LayerStep:
+    """One layer in one step of training, block by block of members, and what forward leaves for backward."""
+
+    def __init__(self, layer: Any, output: Tensor, loan: Loan) -> None:
+        self.layer, self.loan = layer, loan
+        self.drops = layer.dropout.threshold > 0
+        self.stretch = layer.dropout.scale
+        if layer.batch_norm:
+            n, self.n_rows, width = output.shape
+            self.centred = loan.empty(output.shape, output.dtype)
+            self.mean, self.var, self.inverse_std = (output.new_empty((n, 1, width)) for _ in range(3))
+
+    def forward(self, s: slice, x: Tensor, out: Tensor, tensors: Sequence[Tensor], products: Products) -> Tensor:
+        weight, bias = tensors[0], tensors[1].unsqueeze(1)
+        if self.layer.batch_norm:
+            z = products(x, weight, out=self.centred[s])
+            z.sub_(torch.mean(z, 1, keepdim=True, out=self.mean[s]))
+            var = torch.mean(torch.mul(z, z, out=out), 1, keepdim=True, out=self.var[s])
+            inverse_std = torch.rsqrt(var + self.layer.EPS, out=self.inverse_std[s])
+            # ReLU(a·y) = a·ReLU(y): the scale of dropout goes into that of batch norm and costs nothing.
+            slope = tensors[2].unsqueeze(1) * inverse_std * self.stretch
+            torch.addcmul(bias * self.stretch, z, slope, out=out).relu_()
+        else:
+            products(x, weight, out=out).add_(bias).relu_()
+            if self.drops:
+                out.mul_(self.stretch)
+        if self.drops:
+            out.mul_(self.layer.dropout.mask(out, self.loan))
+        return out
+
+    def update_running_statistics(self) -> None:
+        if self.layer.batch_norm:
+            unbiased = self.var.squeeze(1) * (self.n_rows / (self.n_rows - 1))
+            self.layer.running_mean.lerp_(self.mean.squeeze(1), self.layer.MOMENTUM)
+            self.layer.running_var.lerp_(unbiased, self.layer.MOMENTUM)
+
+    def backward(
+        self, s: slice, grad: Tensor, out: Tensor, tensors: Sequence[Tensor], into: Sequence[Tensor], loan: Loan
+    ) -> Tensor:
+        """The gradient of the linear map's output; those of bias and scale are written."""
+        # Dropped and negative units are both zero in the output.
+        g = loan.scratch("masked", out.shape, out.dtype)
+        torch.ops.aten.threshold_backward.grad_input(grad, out, 0.0, grad_input=g)
+        sums = g.sum(1, keepdim=True)
+        torch.mul(sums.squeeze(1), self.stretch, out=into[1])
+        if not self.layer.batch_norm:
+            return g.mul_(self.stretch) if self.drops else g
+        # dz = slope · (g − mean(g) − ẑ · mean(g·ẑ)), with ẑ = (z − mean)/σ and slope = scale/σ
+        z, inverse_std = self.centred[s], self.inverse_std[s]
+        d = torch.mul(g, z, out=loan.scratch("dz", out.shape, out.dtype))
+        projections = d.sum(1, keepdim=True).mul_(inverse_std)
+        torch.mul(projections.squeeze(1), self.stretch, out=into[2])
+        slope = tensors[2].unsqueeze(1) * inverse_std * self.stretch
+        per_row = slope / -self.n_rows
+        return torch.addcmul(sums * per_row, z, projections * inverse_std * per_row, out=d).addcmul_(g, slope)
+
+
+class Products:
+    """Matrix products of stacks, in a lower precision where one is asked for; what surrounds them stays as it is."""
+
+    def __init__(self, precision: torch.dtype | None, loan: Loan) -> None:
+        self.precision, self.loan = precision, loan
+
+    def __call__(
+        self, a: Tensor, b: Tensor, out: Tensor, *, transpose_a: bool = False, transpose_b: bool = False
+    ) -> Tensor:
+        a, b = self.low("a", a), self.low("b", b)
+        a, b = a.transpose(-2, -1) if transpose_a else a, b.transpose(-2, -1) if transpose_b else b
+        if self.precision is None:
+            return torch.matmul(a, b, out=out)
+        return out.copy_(torch.matmul(a, b, out=self.loan.scratch("product", out.shape, self.precision)))
+
+    def low(self, name: str, x: Tensor) -> Tensor:
+        """`x` in the precision of the products."""
+        if self.precision in (None, x.dtype):
+            return x
+        return self.loan.scratch(name, x.shape, self.precision).copy_(x)
+
+
+def _add_to_inputs(
+    products: Products, d: Tensor, weight: Tensor, reads: tuple[int, ...], s: slice, grad_x: Tensor
+) -> None:
+    """Add what the members `s` say of their inputs; `grad_x` need not be zero where nobody has written yet."""
+    if len(set(reads)) == len(reads):
+        products(d, weight, out=grad_x[s], transpose_b=True)
+        return
+    for i, e in enumerate(range(s.start, s.stop)):
+        into = grad_x[reads[e]]
+        if reads[e] not in reads[:e]:
+            products(d[i], weight[i], out=into, transpose_b=True)
+        elif products.precision is None:
+            into.addmm_(d[i], weight[i].t())
+        else:
+            term = products.loan.scratch("term", into.shape, into.dtype)
+            into.add_(products(d[i], weight[i], out=term, transpose_b=True))
+
+
+def _inputs(mlp: StackedMLP, x: Tensor) -> tuple[tuple[int, ...], Tensor]:
+    """Which input each member reads, and the inputs, ``(G, B, I)``."""
+    return (mlp.reads, x) if x.dim() == 3 else ((0,) * mlp.n, x.unsqueeze(0))
+
+
+def _pick(inputs: Tensor, reads: tuple[int, ...]) -> Tensor:
+    """The inputs of some members, ``(m, B, I)``, without a copy if possible."""
+    first, n = reads[0], len(reads)
+    if reads == (first,) * n:
+        return inputs[first].expand(n, -1, -1)
+    if reads == tuple(range(first, first + n)):
+        return inputs[first : first + n]
+    return inputs[list(reads)]
+
+
+def _by_layer(mlp: StackedMLP, tensors: Any) -> list[Any]:
+    n_each = len(tensors) // len(mlp.layers)
+    return [tensors[i : i + n_each] for i in range(0, len(tensors), n_each)]
+
+
+def _blocks(outputs: Sequence[Tensor]) -> Iterator[slice]:
+    """Ranges of members to be worked on together: what fits the cache, or all where memory is fast."""
+    size = n = len(outputs[0])
+    if outputs[0].device.type == "cpu":
+        size = max(BLOCK_BYTES // max(output[0].nbytes for output in outputs), 1)
+    for start in range(0, n, size):
+        yield slice(start, min(start + size, n))

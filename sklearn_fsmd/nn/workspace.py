@@ -1,0 +1,60 @@
+"""Memory that one training step lends to the next.
+
+The activations of a step are megabytes each and die together. Left to the allocator of a CPU, their pages go back to
+the system and are fetched, and cleared, again a moment later; that can take a quarter of a step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+
+import torch
+from torch import Tensor
+
+
+class Workspace:
+    """Buffers that are free at the moment. What is drawn from a :class:`Loan` comes back when the loan dies."""
+
+    def __init__(self) -> None:
+        self.free: list[Tensor] = []
+
+    def take(self, n_bytes: int) -> Tensor:
+        """A buffer of at least `n_bytes`: the smallest free one that fits, or a new one."""
+        fitting = [i for i, buffer in enumerate(self.free) if len(buffer) >= n_bytes]
+        if not fitting:
+            return torch.empty(n_bytes, dtype=torch.uint8)
+        return self.free.pop(min(fitting, key=lambda i: len(self.free[i])))
+
+
+class Loan:
+    """Tensors for one computation: from a workspace, or fresh ones where there is none.
+
+    Whoever holds the loan may use the tensors; they must not outlive it.
+    """
+
+    def __init__(self, workspace: Workspace | None, device: torch.device) -> None:
+        self.workspace = workspace if device.type == "cpu" else None  # elsewhere torch itself keeps freed memory
+        self.device = device
+        self.buffers: list[Tensor] = []
+        self.named: dict[Hashable, Tensor] = {}
+
+    def empty(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+        """A tensor of its own."""
+        if self.workspace is None:
+            return torch.empty(shape, dtype=dtype, device=self.device)
+        n_bytes = math.prod(shape) * dtype.itemsize
+        buffer = self.workspace.take(n_bytes)
+        self.buffers.append(buffer)
+        return buffer[:n_bytes].view(dtype).view(shape)
+
+    def scratch(self, name: Hashable, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+        """A tensor that whoever asks by the same name and shape is given again."""
+        key = (name, tuple(shape), dtype)
+        if key not in self.named:
+            self.named[key] = self.empty(shape, dtype)
+        return self.named[key]
+
+    def __del__(self) -> None:
+        if self.workspace is not None:
+            self.workspace.free.extend(self.buffers)

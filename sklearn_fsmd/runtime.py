@@ -1,0 +1,71 @@
+"""What is asked of the machine: device, precision, threads, and random numbers."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+_building = threading.Lock()
+
+
+def resolve_device(device: str) -> str:
+    """The device that `device` names, if it can be used."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"The 'device' parameter {device!r} cannot be used here: {error}") from error
+    return device
+
+
+def resolve_precision(precision: str, device: str) -> torch.dtype | None:
+    """The number format of the matrix products in training; None for that of the parameters.
+
+    Where bf16 has no instructions of its own it is slower than float32, so there a warning says that it is not used.
+    """
+    if precision == "float32":
+        return None
+    if not has_bf16(device):
+        warnings.warn(
+            f"precision='bf16' needs a device that computes in bfloat16, and {device!r} does not here. "
+            "float32 is used, which is faster on it.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return None
+    return torch.bfloat16
+
+
+def has_bf16(device: str) -> bool:
+    """Whether `device` multiplies matrices of bfloat16 by instructions made for it."""
+    kind = torch.device(device).type
+    if kind == "cpu":
+        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return kind == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed torch for what draws from its global generator, and restore that generator afterwards."""
+    with _building, torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # of the CPU alone: networks are built there
+        yield
+
+
+@contextmanager
+def threads(n: int | None) -> Iterator[None]:
+    """Let torch use `n` threads for a while."""
+    before = torch.get_num_threads()
+    if n is None or n == before:
+        yield
+        return
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
