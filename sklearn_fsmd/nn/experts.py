@@ -50,6 +50,7 @@ class Gates(nn.Module):
     """
 
     selection: Tensor
+    excluded: Tensor  # 0 where an expert may be mixed, else as good as −∞; added to the logits
 
     def __init__(self, in_features: int, selection: Tensor, dims: Sequence[int]) -> None:
         super().__init__()
@@ -57,11 +58,13 @@ class Gates(nn.Module):
         self.hidden = StackedMLP(n_gates, in_features, dims)
         self.logits = StackedLinear(n_gates, self.hidden.out_features, n_experts)
         self.register_buffer("selection", selection, persistent=False)
+        excluded = torch.zeros(n_gates, n_experts).masked_fill_(~selection, -1e30)  # finite: buffers are averaged
+        self.register_buffer("excluded", excluded, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x if x.dim() == 2 else x.transpose(0, 1)
-        logits = self.logits(self.hidden(x) if self.hidden.layers else x).transpose(0, 1)  # (B, G, E)
-        return logits.masked_fill(~self.selection, -torch.inf).softmax(dim=2)
+        x = self.hidden(x) if self.hidden.layers else x
+        return self.logits(x, self.excluded).softmax(dim=2).transpose(0, 1)
 
 
 class ExpertLevel(nn.Module):
@@ -95,8 +98,7 @@ class ExpertLevel(nn.Module):
         return self.experts.out_features
 
     def forward(self, x: Tensor) -> Tensor:
-        experts = self.experts(x if x.dim() == 2 else x.transpose(0, 1)).transpose(0, 1)  # (B, E, H)
-        return self.gate_weights(x) @ experts
+        return self.experts(x if x.dim() == 2 else x.transpose(0, 1), weights=self.gate_weights(x))
 
     def gate_weights(self, x: Tensor) -> Tensor:
         """The weights ``(B, G, E)`` with which this level mixes its experts."""

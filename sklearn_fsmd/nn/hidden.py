@@ -28,20 +28,23 @@ BLOCK_BYTES = 2**22
 
 
 class TrainHidden(torch.autograd.Function):
-    """All layers of a :class:`~sklearn_fsmd.nn.mlp.StackedMLP`, whose parameters follow layer by layer.
+    """All layers of a :class:`~sklearn_fsmd.nn.mlp.StackedMLP`, and the mixtures of its outputs if weights are given.
 
-    **Shape**: ``(B, I)`` or ``(G, B, I)`` → ``(n, B, H)``.
+    The parameters follow layer by layer.
+
+    **Shape**: ``(B, I)`` or ``(G, B, I)`` → ``(n, B, H)``, or with weights ``(B, M, n)`` → ``(B, M, H)``.
     """
 
     @staticmethod
-    def forward(ctx: Any, mlp: StackedMLP, x: Tensor, *parameters: Tensor) -> Tensor:
+    def forward(ctx: Any, mlp: StackedMLP, x: Tensor, weights: Tensor | None, *parameters: Tensor) -> Tensor:
         loan = Loan(mlp.workspace, x.device)
         products = Products(mlp.precision, loan)
         reads, inputs = _inputs(mlp, x)
         own = _by_layer(mlp, parameters)
         shapes = [(mlp.n, inputs.shape[1], weight.shape[2]) for weight, *_ in own]
-        # The last output leaves this step and may outlive it, so it is no part of the loan.
-        outputs = [*(loan.empty(shape, x.dtype) for shape in shapes[:-1]), x.new_empty(shapes[-1])]
+        outputs = [loan.empty(shape, x.dtype) for shape in shapes]
+        if weights is None:
+            outputs[-1] = x.new_empty(shapes[-1])  # it is returned and may outlive the step: no part of the loan
         steps = [LayerStep(layer, output, loan) for layer, output in zip(mlp.layers, outputs, strict=True)]
         for s in _blocks(outputs):
             h = _pick(inputs, reads[s])
@@ -49,24 +52,26 @@ class TrainHidden(torch.autograd.Function):
                 h = step.forward(s, h, output[s], [t[s] for t in tensors], products)
         for step in steps:
             step.update_running_statistics()
-        ctx.mlp, ctx.steps, ctx.hidden = mlp, steps, outputs[:-1]
+        ctx.mlp, ctx.steps = mlp, steps
         ctx.loan = loan  # which lives as long as the graph that needs its tensors
-        ctx.save_for_backward(x, outputs[-1], *parameters)
-        return outputs[-1]
+        ctx.hidden = outputs if weights is not None else outputs[:-1]
+        ctx.save_for_backward(x, weights, None if weights is not None else outputs[-1], *parameters)
+        return outputs[-1] if weights is None else weights @ outputs[-1].transpose(0, 1)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, output, *parameters = ctx.saved_tensors
-        mlp, outputs = ctx.mlp, [*ctx.hidden, output]
+        x, weights, output, *parameters = ctx.saved_tensors
+        mlp, outputs = ctx.mlp, ctx.hidden if output is None else [*ctx.hidden, output]
         loan = Loan(mlp.workspace, x.device)
         products = Products(mlp.precision, loan)
         reads, inputs = _inputs(mlp, x)
         own = _by_layer(mlp, parameters)
         grads = _by_layer(mlp, [torch.empty_like(p) for p in parameters])
         grad_x = x.new_empty(inputs.shape)
+        grad_weights = None if weights is None else grad @ outputs[-1].permute(1, 2, 0)
         for s in _blocks(outputs):
-            g = grad[s]
+            g = grad[s] if weights is None else (weights[:, :, s].transpose(1, 2) @ grad).transpose(0, 1)
             for i in reversed(range(len(own))):
                 h = outputs[i - 1][s] if i else _pick(inputs, reads[s])
                 tensors, into = [t[s] for t in own[i]], [t[s] for t in grads[i]]
@@ -75,7 +80,7 @@ class TrainHidden(torch.autograd.Function):
                 if i:
                     g = products(d, tensors[0], out=loan.scratch("g", h.shape, h.dtype), transpose_b=True)
             _add_to_inputs(products, d, tensors[0], reads, s, grad_x)
-        return None, grad_x.view(x.shape), *(t for group in grads for t in group)
+        return None, grad_x.view(x.shape), grad_weights, *(t for group in grads for t in group)
 
 
 class LayerStep:

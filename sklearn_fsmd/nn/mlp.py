@@ -19,7 +19,7 @@ class StackedLinear(nn.Module):
     **Shape**
 
     - Input: ``(B, I)``, read by all maps, or ``(n, B, I)``, one input a map.
-    - Output: ``(n, B, O)``.
+    - Output: ``(n, B, O)``. An `offset` ``(n, O)`` is added to the bias.
 
     Examples
     --------
@@ -41,10 +41,11 @@ class StackedLinear(nn.Module):
         nn.init.uniform_(self.weight, -bound, bound)
         nn.init.zeros_(self.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, offset: Tensor | None = None) -> Tensor:
         if x.dim() == 2:
             x = x.expand(len(self.weight), -1, -1)
-        return torch.baddbmm(self.bias.unsqueeze(1), x, self.weight)
+        bias = self.bias if offset is None else self.bias + offset
+        return torch.baddbmm(bias.unsqueeze(1), x, self.weight)
 
 
 class HiddenLayer(StackedLinear):
@@ -92,7 +93,8 @@ class StackedMLP(nn.Module):
     **Shape**
 
     - Input: ``(B, I)``, read by all, or ``(G, B, I)``, with ``G = n`` unless `reads` says otherwise.
-    - Output: ``(n, B, H)`` with ``H = dims[-1]``; with no layers, the input, given to each.
+    - Output: ``(n, B, H)`` with ``H = dims[-1]``; with no layers, the input, given to each. If `weights` ``(B, M, n)``
+      are given, the `M` mixtures of these by them, ``(B, M, H)``.
 
     Examples
     --------
@@ -124,16 +126,16 @@ class StackedMLP(nn.Module):
         widths = zip((in_features, *dims), dims, strict=False)
         self.layers = nn.ModuleList(HiddenLayer(n, i, o, dropout=dropout, batch_norm=batch_norm) for i, o in widths)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, weights: Tensor | None = None) -> Tensor:
         if self.layers and self.training and x.shape[-2] > 1:
-            return TrainHidden.apply(self, x, *self.layers.parameters())
+            return TrainHidden.apply(self, x, weights, *self.layers.parameters())
         if x.dim() == 3 and self.reads != tuple(range(len(x))):
             x = x[list(self.reads)]
         elif x.dim() == 2 and not self.layers:
             x = x.expand(self.n, -1, -1)
         for layer in self.layers:
             x = layer(x)
-        return x
+        return x if weights is None else weights @ x.transpose(0, 1)
 
 
 def set_training(module: nn.Module, *, workspace: Workspace | None, precision: torch.dtype | None) -> None:
