@@ -233,8 +233,8 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskParameters, BaseEstimator):
             Columns in the order of `classes_`.
         """
         p = self.predict_marginals(X)
-        both = [np.stack((1 - p[:, k], p[:, k]), axis=1) for k in range(p.shape[1])]
-        return both[0] if self._targets.one_dimensional else both
+        both = np.stack((1 - p, p), axis=2)
+        return both[:, 0] if self._targets.one_dimensional else [both[:, k] for k in range(p.shape[1])]
 
     def predict(self, X: Any) -> np.ndarray:
         """The more probable class of each task.

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from sklearn_fsmd.columns import CategoryColumn, NumericColumn
+from sklearn_fsmd.values import FEW_ROWS, NotPlain, code_of, number_of
 
 Selector = str | Sequence[Any] | np.ndarray | Callable[[Any], Any] | None
 
@@ -99,22 +100,50 @@ class FeatureEncoder:
 
     def encode(self, X: Any) -> Encoded:
         """Encode `X`, which has the columns of fit in their order."""
+        if 0 < len(X) <= FEW_ROWS:
+            try:
+                return self._encode_few(_rows(X))
+            except NotPlain:
+                pass
         columns = list(_columns(X))
         codes = [category.encode(columns[place][1]) for place, category in self.categories.items()]
         pairs = [numeric.encode(columns[place][1]) for place, numeric in self.numeric.items()]
         return self._assemble(len(X), codes + [bins for _, bins in pairs], [numbers for numbers, _ in pairs])
 
+    def _encode_few(self, rows: list[list[Any]]) -> Encoded:
+        codes, numbers = [], []
+        for row in rows:
+            categories = [code_of(column, row[place]) for place, column in self.categories.items()]
+            pairs = [number_of(column, row[place]) for place, column in self.numeric.items()]
+            codes.append(categories + [bin_ for _, bin_ in pairs] if self.numeric_bins else categories)
+            numbers.append([number for number, _ in pairs])
+        table = np.array(codes, dtype=np.int64).reshape(len(rows), -1) + self.offsets
+        scaled = np.array(numbers, dtype=np.float32).reshape(len(rows), -1)
+        return Encoded(table.astype(self._code_dtype), scaled)
+
+    @property
+    def _code_dtype(self) -> type[np.integer[Any]]:
+        return np.int32 if sum(self.cardinalities) < 2**31 else np.int64
+
     def _assemble(self, n: int, codes: list[np.ndarray], numbers: list[np.ndarray]) -> Encoded:
         if not self.numeric_bins:
             codes = codes[: len(self.categories)]
-        dtype = np.int32 if sum(self.cardinalities) < 2**31 else np.int64
-        table = np.empty((n, len(codes)), dtype=dtype)
+        table = np.empty((n, len(codes)), dtype=self._code_dtype)
         for f, column in enumerate(codes):
             np.add(column, self.offsets[f], out=table[:, f], casting="same_kind")
         scaled = np.empty((n, len(numbers)), dtype=np.float32)
         for j, column in enumerate(numbers):
             scaled[:, j] = column
         return Encoded(table, scaled)
+
+
+def _rows(X: Any) -> list[list[Any]]:
+    """The values of a table as they are: no integer passes through a float."""
+    if isinstance(X, pd.DataFrame):
+        if any(isinstance(dtype, pd.SparseDtype) for dtype in X.dtypes):
+            raise NotPlain  # what the columns refuse
+        X = X.astype(object).to_numpy()
+    return X.tolist()
 
 
 def _columns(X: Any) -> Iterator[tuple[str, Any]]:

@@ -165,6 +165,7 @@ def train(
         set_training(net.module_, workspace=None, precision=None)
 
 
+@torch.inference_mode()
 def marginals(p: Any, net: Net, rows: Encoded) -> np.ndarray:
     """P(Y_k = 1) of each row and task."""
     with threads(p.n_threads):

@@ -10,6 +10,7 @@ import sklearn_fsmd
 ROOT = Path(sklearn_fsmd.__file__).parent
 LAYERS = [
     ["nn", "columns", "runtime", "_declare"],
+    ["values"],
     ["features", "targets", "network", "parameters"],
     ["metrics"],
     ["training"],

@@ -74,13 +74,16 @@ class HiddenLayer(StackedLinear):
 
     def forward(self, x: Tensor) -> Tensor:
         """The layer as a formula, with the running statistics; a training batch goes through :class:`TrainHidden`."""
-        if not self.batch_norm:
-            return self.dropout(super().forward(x).relu_())
-        if x.dim() == 2:
-            x = x.expand(len(self.weight), -1, -1)
-        slope = self.scale * torch.rsqrt(self.running_var + self.EPS)
-        shift = torch.addcmul(self.bias, self.running_mean, slope, value=-1.0)
-        return self.dropout(torch.addcmul(shift.unsqueeze(1), x @ self.weight, slope.unsqueeze(1)).relu_())
+        if self.batch_norm:
+            weight = self.weight
+            z = torch.bmm(x if x.dim() == 3 else x.expand(len(weight), -1, -1), weight)
+            slope = self.scale * torch.rsqrt(self.running_var + self.EPS)
+            shift = torch.addcmul(self.bias, self.running_mean, slope, value=-1.0)
+            into = z if torch.is_inference_mode_enabled() else None  # a gradient needs z as it was
+            y = torch.addcmul(shift.unsqueeze(1), z, slope.unsqueeze(1), out=into).relu_()
+        else:
+            y = super().forward(x).relu_()
+        return self.dropout(y) if self.training else y
 
 
 class StackedMLP(nn.Module):
@@ -104,6 +107,7 @@ class StackedMLP(nn.Module):
     (torch.Size([3, 7, 4]), 4)
     """
 
+    index: Tensor  # `reads`, where the module is
     workspace: Workspace | None = None
     """Where training takes its memory from; see :func:`set_training`."""
     precision: torch.dtype | None = None
@@ -122,6 +126,8 @@ class StackedMLP(nn.Module):
         super().__init__()
         self.n = n
         self.reads = tuple(reads) if reads is not None else tuple(range(n))
+        self.in_order = self.reads == tuple(range(n))
+        self.register_buffer("index", torch.tensor(self.reads), persistent=False)
         self.out_features = dims[-1] if dims else in_features
         widths = zip((in_features, *dims), dims, strict=False)
         self.layers = nn.ModuleList(HiddenLayer(n, i, o, dropout=dropout, batch_norm=batch_norm) for i, o in widths)
@@ -129,8 +135,8 @@ class StackedMLP(nn.Module):
     def forward(self, x: Tensor, weights: Tensor | None = None) -> Tensor:
         if self.layers and self.training and x.shape[-2] > 1:
             return TrainHidden.apply(self, x, weights, *self.layers.parameters())
-        if x.dim() == 3 and self.reads != tuple(range(len(x))):
-            x = x[list(self.reads)]
+        if x.dim() == 3 and not self.in_order:
+            x = x.index_select(0, self.index)
         elif x.dim() == 2 and not self.layers:
             x = x.expand(self.n, -1, -1)
         for layer in self.layers:

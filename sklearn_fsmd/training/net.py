@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,7 +18,7 @@ from sklearn_fsmd.metrics import task_aucs
 from sklearn_fsmd.training.averaging import WeightAverage
 from sklearn_fsmd.training.batches import BatchIterator, TensorData
 
-CPU_CHUNK = 1024  # rows whose activations stay in the cache: twice as fast as ten thousand
+CPU_CHUNK = 512
 GPU_CHUNK = 65_536
 
 
@@ -132,10 +133,28 @@ class Net(NeuralNet):
 
     @torch.inference_mode()
     def logits(self, codes: Tensor, numbers: Tensor) -> Tensor:
-        """Logits of any number of rows, ``(n, K)``, computed in chunks that stay in the cache."""
-        size = CPU_CHUNK if codes.device.type == "cpu" else GPU_CHUNK
+        """Logits of any number of rows, ``(n, K)``.
+
+        On a CPU the rows go in chunks through as many threads as torch may use, each of which computes alone: none
+        waits for the other at every operation, and the activations of a chunk stay in the cache.
+        """
+        on_cpu = codes.device.type == "cpu"
+        size = CPU_CHUNK if on_cpu else GPU_CHUNK
+        if len(codes) <= size:
+            return self.module_(codes, numbers)
         chunks = zip(codes.split(size), numbers.split(size), strict=True)
-        return torch.cat([self.module_(c, x) for c, x in chunks])
+        n_threads = torch.get_num_threads()
+        if not on_cpu or n_threads == 1:
+            return torch.cat([self.module_(c, x) for c, x in chunks])
+        try:
+            with ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+                return torch.cat(list(pool.map(self._chunk_of_logits, chunks)))
+        finally:
+            torch.set_num_threads(n_threads)
+
+    @torch.inference_mode()
+    def _chunk_of_logits(self, chunk: tuple[Tensor, Tensor]) -> Tensor:
+        return self.module_(*chunk)
 
     def evaluate(self, valid: TensorData) -> dict[str, Any]:
         """Loss and AUC of each task on validation data, under the averaged weights."""

@@ -1,0 +1,106 @@
+"""A few rows go another way than many; both must say the same."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sklearn_fsmd import MultiTaskClassifier
+from sklearn_fsmd.features import FeatureEncoder
+from sklearn_fsmd.values import FEW_ROWS
+
+
+def encoder(**params):
+    return FeatureEncoder.of(MultiTaskClassifier(**params))
+
+
+FIT = pd.DataFrame(
+    {
+        "text": ["a", "b", "c", None] * 10,
+        "id": np.array([2**60, 2**60 + 1, 5, 7] * 10),
+        "float id": [1.0, 2.0, np.nan, 4.0] * 10,
+        "flag": [True, False] * 20,
+        "half": [0.5, 1.5, 2.0, 0.5] * 10,
+        "level": pd.Categorical(["x", "y", "x", "z"] * 10),
+        "binned": pd.cut(np.arange(40), 4),
+        "nullable": pd.array([1, 2, None, 3] * 10, dtype="Int64"),
+        "empty": pd.Series([None] * 40, dtype=object),
+        "mixed": ["a", 1, "b", 2] * 10,
+        "number": np.linspace(-3, 3, 40),
+        "whole": np.arange(40),
+        "gaps": [1.0, np.nan, 3.0, 4.0] * 10,
+    }
+)
+CATEGORIES = list(FIT.columns[:10])
+CASES = {
+    "known": {},
+    "unseen": {"text": "zz", "id": 11, "float id": 9.0, "half": 2.25, "number": 99.0, "whole": -50},
+    "an id beside a known one": {"id": 2**60 + 2},
+    "missing": {"text": None, "float id": np.nan, "half": np.nan, "number": np.nan, "gaps": None},
+    "marked as unknown": {"id": -1, "float id": -2.0},
+}
+
+
+@pytest.mark.parametrize("scaling", ["standard", "quantile", None])
+@pytest.mark.parametrize("bins", [0, 5])
+@pytest.mark.parametrize("case", CASES)
+def test_as_the_arrays_say(case, bins, scaling):
+    made = encoder(categorical_features=CATEGORIES, numeric_bins=bins, numeric_scaling=scaling)
+    made.fit_encode(FIT)
+    row = FIT.iloc[[1]].copy()
+    for name, value in CASES[case].items():
+        row[name] = pd.Series([value], index=row.index, dtype=FIT[name].dtype if name == "text" else None)
+    many = made.encode(pd.concat([row] * (FEW_ROWS + 1)))
+    for n in (1, 3):
+        few = made.encode(pd.concat([row] * n))
+        np.testing.assert_array_equal(few.codes, many.codes[:n])
+        np.testing.assert_array_equal(few.numbers, many.numbers[:n])
+        assert few.codes.dtype == many.codes.dtype
+        assert few.numbers.dtype == many.numbers.dtype
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, object])
+def test_arrays(dtype):
+    X = np.random.default_rng(0).integers(0, 9, (50, 4)).astype(dtype)
+    made = encoder(categorical_features=[0, 1])
+    made.fit_encode(X)
+    X[3, 1] = 77
+    many = made.encode(X)
+    few = [made.encode(X[i : i + 2]) for i in range(0, 50, 2)]
+    np.testing.assert_array_equal(np.concatenate([part.codes for part in few]), many.codes)
+    np.testing.assert_array_equal(np.concatenate([part.numbers for part in few]), many.numbers)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("text", 3),
+        ("id", "5"),
+        ("id", 2.0**60),
+        ("id", np.inf),
+        ("id", 2**63),
+        ("half", 1 + 2j),
+        ("number", "three"),
+        ("number", np.inf),
+        ("number", 1e300),
+        ("whole", pd.Timestamp("2024-01-01")),
+        ("text", ["a list"]),
+    ],
+)
+def test_one_row_is_refused_as_many_are(name, value):
+    made = encoder(categorical_features=CATEGORIES)
+    made.fit_encode(FIT)
+    row = FIT.iloc[[1]].copy()
+    row[name] = pd.Series([value], index=row.index)
+    with pytest.raises((ValueError, TypeError)) as many:
+        made.encode(pd.concat([row] * (FEW_ROWS + 1)))
+    with pytest.raises(type(many.value)) as one:
+        made.encode(row)
+    assert str(one.value) == str(many.value)
+
+
+def test_a_sparse_column_is_refused():
+    made = encoder(categorical_features=CATEGORIES)
+    made.fit_encode(FIT)
+    row = FIT.iloc[[1]].astype({"number": pd.SparseDtype("float64")})
+    with pytest.raises(TypeError, match="Sparse data was passed: column 'number'"):
+        made.encode(row)
