@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,31 +14,40 @@ from torch import Tensor
 from sklearn_fsmd.columns import CategoryColumn, NumericColumn
 from sklearn_fsmd.values import FEW_ROWS, NotPlain, code_of, number_of
 
+INT32 = np.iinfo(np.int32).max
+
 Selector = str | Sequence[Any] | np.ndarray | Callable[[Any], Any] | None
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """An encoded table.
+    """An encoded table, or a selection of its rows.
 
     Attributes
     ----------
     codes : (n, F) int32 or int64, rows of the embedding table, counted through all columns.
     numbers : (n, N) float32, the scaled numeric columns.
+    rows : which rows are meant; None for all.
     """
 
     codes: np.ndarray
     numbers: np.ndarray
+    rows: np.ndarray | None = None
 
     def __len__(self) -> int:
-        return len(self.codes)
+        return len(self.codes) if self.rows is None else len(self.rows)
 
     def tensors(self, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
         """Codes and numbers as tensors, which share the arrays' memory on a CPU."""
         return torch.from_numpy(self.codes).to(device), torch.from_numpy(self.numbers).to(device)
 
     def take(self, rows: np.ndarray) -> Encoded:
+        """A copy of some rows."""
         return Encoded(self.codes[rows], self.numbers[rows])
+
+    def select(self, rows: np.ndarray) -> Encoded:
+        """Some rows, without a copy."""
+        return Encoded(self.codes, self.numbers, rows)
 
 
 class FeatureEncoder:
@@ -77,26 +86,19 @@ class FeatureEncoder:
 
     def fit_encode(self, X: Any) -> Encoded:
         """Learn the encoding of `X`, a DataFrame or 2-D array, and return it encoded."""
-        is_category = categorical_mask(self.categorical, X)
         self.categories: dict[int, CategoryColumn] = {}
         self.numeric: dict[int, NumericColumn] = {}
-        codes, numbers = [], []
-        for place, (name, column) in enumerate(_columns(X)):
+        is_category = categorical_mask(self.categorical, X)
+        for place, name in enumerate(_names(X)):
             if is_category[place]:
-                category = self.categories[place] = CategoryColumn(name, self.min_frequency)
-                codes.append(category.fit_encode(column))
-        bins = []
-        for place, (name, column) in enumerate(_columns(X)):
-            if not is_category[place]:
-                numeric = self.numeric[place] = NumericColumn(name, self.numeric_scaling, self.numeric_bins)
-                scaled, bin_codes = numeric.fit_encode(column)
-                numbers.append(scaled)
-                bins.append(bin_codes)
-        self.cardinalities = [category.n_rows for category in self.categories.values()]
-        if self.numeric_bins:
-            self.cardinalities += [numeric.n_rows for numeric in self.numeric.values()]
+                self.categories[place] = CategoryColumn(name, self.min_frequency)
+            else:
+                self.numeric[place] = NumericColumn(name, self.numeric_scaling, self.numeric_bins)
+        encoded = self._encode(X, "fit_encode")
+        coded = (*self.categories.values(), *(self.numeric.values() if self.numeric_bins else ()))
+        self.cardinalities = [column.n_rows for column in coded]
         self.offsets = np.cumsum([0, *self.cardinalities[:-1]])
-        return self._assemble(len(X), codes + bins, numbers)
+        return encoded
 
     def encode(self, X: Any) -> Encoded:
         """Encode `X`, which has the columns of fit in their order."""
@@ -105,10 +107,24 @@ class FeatureEncoder:
                 return self._encode_few(_rows(X))
             except NotPlain:
                 pass
-        columns = list(_columns(X))
-        codes = [category.encode(columns[place][1]) for place, category in self.categories.items()]
-        pairs = [numeric.encode(columns[place][1]) for place, numeric in self.numeric.items()]
-        return self._assemble(len(X), codes + [bins for _, bins in pairs], [numbers for numbers, _ in pairs])
+        return self._encode(X, "encode")
+
+    def _encode(self, X: Any, method: str) -> Encoded:
+        """Let `method` of each column encode it, into the place that it has in the result: one column at a time."""
+        n, n_categories = len(X), len(self.categories)
+        codes = np.empty((n, n_categories + (len(self.numeric) if self.numeric_bins else 0)), dtype=np.int32)
+        numbers = np.empty((n, len(self.numeric)), dtype=np.float32)
+        offset = 0
+        for f, (place, category) in enumerate(self.categories.items()):
+            column = getattr(category, method)(_column(X, place))
+            codes = _put(codes, f, column, offset)
+            offset += category.n_rows
+        for j, (place, numeric) in enumerate(self.numeric.items()):
+            numbers[:, j], bins = getattr(numeric, method)(_column(X, place))
+            if self.numeric_bins:
+                codes = _put(codes, n_categories + j, bins, offset)
+                offset += numeric.n_rows
+        return Encoded(codes, numbers)
 
     def _encode_few(self, rows: list[list[Any]]) -> Encoded:
         codes, numbers = [], []
@@ -119,22 +135,15 @@ class FeatureEncoder:
             numbers.append([number for number, _ in pairs])
         table = np.array(codes, dtype=np.int64).reshape(len(rows), -1) + self.offsets
         scaled = np.array(numbers, dtype=np.float32).reshape(len(rows), -1)
-        return Encoded(table.astype(self._code_dtype), scaled)
+        return Encoded(table if table.max(initial=0) > INT32 else table.astype(np.int32), scaled)
 
-    @property
-    def _code_dtype(self) -> type[np.integer[Any]]:
-        return np.int32 if sum(self.cardinalities) < 2**31 else np.int64
 
-    def _assemble(self, n: int, codes: list[np.ndarray], numbers: list[np.ndarray]) -> Encoded:
-        if not self.numeric_bins:
-            codes = codes[: len(self.categories)]
-        table = np.empty((n, len(codes)), dtype=self._code_dtype)
-        for f, column in enumerate(codes):
-            np.add(column, self.offsets[f], out=table[:, f], casting="same_kind")
-        scaled = np.empty((n, len(numbers)), dtype=np.float32)
-        for j, column in enumerate(numbers):
-            scaled[:, j] = column
-        return Encoded(table, scaled)
+def _put(codes: np.ndarray, f: int, column: np.ndarray, offset: int) -> np.ndarray:
+    """Write a column counted from `offset`, and make room for large numbers where they come up."""
+    if codes.dtype == np.int32 and offset + column.max(initial=0) > INT32:
+        codes = codes.astype(np.int64)
+    np.add(column, offset, out=codes[:, f], casting="same_kind")
+    return codes
 
 
 def _rows(X: Any) -> list[list[Any]]:
@@ -146,13 +155,12 @@ def _rows(X: Any) -> list[list[Any]]:
     return X.tolist()
 
 
-def _columns(X: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(X, pd.DataFrame):
-        for place, name in enumerate(X.columns):
-            yield str(name), X.iloc[:, place]
-    else:
-        for place in range(X.shape[1]):
-            yield f"x{place}", X[:, place]
+def _names(X: Any) -> list[str]:
+    return [str(name) for name in X.columns] if isinstance(X, pd.DataFrame) else [f"x{i}" for i in range(X.shape[1])]
+
+
+def _column(X: Any, place: int) -> Any:
+    return X.iloc[:, place] if isinstance(X, pd.DataFrame) else X[:, place]
 
 
 def categorical_mask(selector: Selector, X: Any) -> np.ndarray:
@@ -167,7 +175,7 @@ def categorical_mask(selector: Selector, X: Any) -> np.ndarray:
         if selector == "all":
             return np.ones(n, dtype=bool)
         if selector == "from_dtype":
-            return np.array([_is_category(column) for _, column in _columns(X)], dtype=bool)
+            return np.array([_is_category(_column(X, place)) for place in range(n)], dtype=bool)
         raise ValueError(
             "The 'categorical_features' parameter must be 'from_dtype', 'all', None, a mask, indices, names or a "
             f"callable. Got {selector!r} instead; one column is given as a list, [{selector!r}]."

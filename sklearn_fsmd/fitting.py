@@ -203,7 +203,7 @@ def split(p: Any, rows: Encoded, targets: Targets, random: np.random.RandomState
     is_valid = np.zeros(n, dtype=bool)
     is_valid[order[np.floor((np.arange(n_valid) + random.uniform()) * n / n_valid).astype(int)]] = True
     train, valid = np.flatnonzero(~is_valid), np.flatnonzero(is_valid)
-    return (rows.take(train), targets.take(train)), (rows.take(valid), targets.take(valid))
+    return (rows.select(train), targets.take(train)), (rows.take(valid), targets.take(valid))
 
 
 def batch_size_of(p: Any, n_rows: int) -> int:

@@ -246,7 +246,8 @@ def test_the_split_is_joint_over_the_targets():
     train, valid = fitting.split(small(validation_fraction=0.2), rows, make_targets(labels, None), random)
     assert len(train[0]) == 800
     assert len(valid[0]) == 200
-    assert set(train[0].codes[:, 0]) | set(valid[0].codes[:, 0]) == set(range(1000))
+    assert train[0].codes is rows.codes  # selected, not copied
+    assert set(train[0].rows) | set(valid[0].codes[:, 0]) == set(range(1000))
     counts = [(valid[1].labels == pattern).all(axis=1).sum() for pattern in ([0, 0], [1, 0], [1, 1])]
     np.testing.assert_allclose(counts, [120, 60, 20], atol=1)
 

@@ -64,7 +64,8 @@ class Gates(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = x if x.dim() == 2 else x.transpose(0, 1)
         x = self.hidden(x) if self.hidden.layers else x
-        return self.logits(x, self.excluded).softmax(dim=2).transpose(0, 1)
+        logits = self.logits(x) + self.excluded.unsqueeze(1)
+        return logits.softmax(dim=2).transpose(0, 1)
 
 
 class ExpertLevel(nn.Module):

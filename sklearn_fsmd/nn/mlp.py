@@ -19,7 +19,7 @@ class StackedLinear(nn.Module):
     **Shape**
 
     - Input: ``(B, I)``, read by all maps, or ``(n, B, I)``, one input a map.
-    - Output: ``(n, B, O)``. An `offset` ``(n, O)`` is added to the bias.
+    - Output: ``(n, B, O)``.
 
     Examples
     --------
@@ -41,11 +41,10 @@ class StackedLinear(nn.Module):
         nn.init.uniform_(self.weight, -bound, bound)
         nn.init.zeros_(self.bias)
 
-    def forward(self, x: Tensor, offset: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         if x.dim() == 2:
             x = x.expand(len(self.weight), -1, -1)
-        bias = self.bias if offset is None else self.bias + offset
-        return torch.baddbmm(bias.unsqueeze(1), x, self.weight)
+        return torch.baddbmm(self.bias.unsqueeze(1), x, self.weight)
 
 
 class HiddenLayer(StackedLinear):

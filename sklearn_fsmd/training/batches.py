@@ -14,24 +14,34 @@ from sklearn_fsmd.targets import Targets
 
 @dataclass(frozen=True)
 class TensorData:
-    """Rows as tensors on the device of the fit: codes (n, F), numbers (n, N), labels (n, K), weights (n, K) or None."""
+    """Rows as tensors on the device of the fit.
+
+    Attributes
+    ----------
+    codes, numbers : (m, F) and (m, N), an encoded table.
+    labels, weights : (n, K) of the rows that are meant; weights may be None.
+    rows : (n,), where these are in the encoded table; None if they are all of it, in order.
+    """
 
     codes: Tensor
     numbers: Tensor
     labels: Tensor
     weights: Tensor | None
+    rows: Tensor | None = None
 
     @classmethod
     def of(cls, rows: Encoded, targets: Targets, device: str) -> TensorData:
         weights = None if targets.weights is None else torch.from_numpy(targets.weights).to(device)
-        return cls(*rows.tensors(device), torch.from_numpy(targets.labels).to(device), weights)
+        where = None if rows.rows is None else torch.from_numpy(rows.rows).to(device)
+        return cls(*rows.tensors(device), torch.from_numpy(targets.labels).to(device), weights, where)
 
     def __len__(self) -> int:
-        return len(self.codes)
+        return len(self.labels)
 
-    def batch(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-        weights = None if self.weights is None else self.weights[rows]
-        return self.codes[rows], self.numbers[rows], self.labels[rows], weights
+    def batch(self, which: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        weights = None if self.weights is None else self.weights[which]
+        rows = which if self.rows is None else self.rows[which]
+        return self.codes[rows], self.numbers[rows], self.labels[which], weights
 
 
 class BatchIterator:
