@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from sklearn_fsmd.columns import CategoryColumn, NumericColumn
-from sklearn_fsmd.values import FEW_ROWS, NotPlain, code_of, number_of
+from sklearn_fsmd.values import FEW_ROWS, NotPlainError, code_of, number_of
 
 INT32 = np.iinfo(np.int32).max
 
@@ -105,7 +105,7 @@ class FeatureEncoder:
         if 0 < len(X) <= FEW_ROWS:
             try:
                 return self._encode_few(_rows(X))
-            except NotPlain:
+            except NotPlainError:
                 pass
         return self._encode(X, "encode")
 
@@ -150,7 +150,7 @@ def _rows(X: Any) -> list[list[Any]]:
     """The values of a table as they are: no integer passes through a float."""
     if isinstance(X, pd.DataFrame):
         if any(isinstance(dtype, pd.SparseDtype) for dtype in X.dtypes):
-            raise NotPlain  # what the columns refuse
+            raise NotPlainError  # what the columns refuse
         X = X.astype(object).to_numpy()
     return X.tolist()
 

@@ -18,6 +18,7 @@ from sklearn_fsmd.nn.mlp import set_training
 from sklearn_fsmd.nn.workspace import Workspace
 from sklearn_fsmd.parameters import OPTIMIZERS
 from sklearn_fsmd.runtime import resolve_device, resolve_precision, seeded, threads
+from sklearn_fsmd.tables import ROW_WISE, check_table_size, trains_rows
 from sklearn_fsmd.targets import Targets
 from sklearn_fsmd.training import BatchIterator, EarlyStopping, Net, ProgressBar, TensorData
 
@@ -40,7 +41,9 @@ NOT_NET_PARAMS = {
 
 def new_net(p: Any, encoder: FeatureEncoder, targets: Targets, random: np.random.RandomState) -> Net:
     """The net for the parameters of `p`, with its initial weights, on the device that they name."""
-    net = make_net(p, encoder, targets.labels.shape[1], draw_seed(random), resolve_device(p.device))
+    device = resolve_device(p.device)
+    check_table_size(p, encoder, targets.labels.shape[1], device)
+    net = make_net(p, encoder, targets.labels.shape[1], draw_seed(random), device)
     net.module_.start_at(torch.from_numpy(targets.rates()).to(net.device, torch.float32))
     return net
 
@@ -54,6 +57,7 @@ def make_net(p: Any, encoder: FeatureEncoder, n_tasks: int, seed: int, device: s
 
 def wrap(p: Any, network: MultiTaskNetwork, n_tasks: int, device: str) -> Net:
     """An initialised skorch net around `network`, whose weights stay as they are."""
+    network.use_sparse_gradients(trains_rows(p, network))
     net = Net(
         network,
         criterion=MultiTaskLoss(network.link, task_weights_of(p, n_tasks)),
@@ -71,8 +75,8 @@ def wrap(p: Any, network: MultiTaskNetwork, n_tasks: int, device: str) -> Net:
 
 def spec_of(p: Any) -> dict[str, Any]:
     """The parameters of `p` that a net is made of."""
-    names = (*ARCHITECTURE, "embedding_std", "task_weights", "optimizer", "lr", "weight_decay", "average_decay")
-    return {name: getattr(p, name) for name in (*names, "net_params", "device")}
+    names = (*ARCHITECTURE, "embedding_std", "task_weights", "optimizer", "embedding_optimizer", "lr", "weight_decay")
+    return {name: getattr(p, name) for name in (*names, "average_decay", "net_params", "device")}
 
 
 def go_on_with(p: Any, net: Net, n_tasks: int) -> Net:
@@ -236,7 +240,7 @@ def net_options(p: Any, device: str) -> dict[str, Any]:
     taken = sorted(set(p.net_params or {}) & NOT_NET_PARAMS)
     if taken:
         raise ValueError(f"The 'net_params' parameter cannot set {taken[0]!r}; use the parameters of the estimator.")
-    optimizer = OPTIMIZERS.get(p.optimizer, p.optimizer)
+    optimizer = ROW_WISE.get(p.optimizer) or OPTIMIZERS.get(p.optimizer, p.optimizer)
     if not issubclass(optimizer, torch.optim.Optimizer):
         raise ValueError(f"The 'optimizer' parameter must be a subclass of torch.optim.Optimizer. Got {optimizer!r}.")
     options: dict[str, Any] = {"optimizer": optimizer}

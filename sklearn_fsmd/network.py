@@ -77,6 +77,12 @@ class MultiTaskNetwork(nn.Module):
                 groups[kept]["params"].append(parameter)
         return [group for group in groups if group["params"]]
 
+    def use_sparse_gradients(self, on: bool) -> None:
+        """Whether the gradients of tables name only the rows that a batch has read."""
+        for module in self.modules():
+            if isinstance(module, nn.Embedding):
+                module.sparse = on
+
     @torch.no_grad()
     def start_at(self, rates: Tensor) -> None:
         """Let the towers' biases say the base rates `rates` ``(K,)`` of the targets."""

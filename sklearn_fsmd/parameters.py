@@ -78,6 +78,11 @@ class MultiTaskParameters:
         Weights of the tasks in the loss (Eqs. 7 and 11); None weighs all by 1.
     optimizer : {"adamw", "adam", "adagrad", "sgd"} or torch.optim.Optimizer class, default="adamw"
         The optimizer.
+    embedding_optimizer : {"auto", "dense", "sparse"}, default="auto"
+        How the tables of embeddings are trained. A "dense" step goes through all rows. A "sparse" one touches only
+        those that the batch has read, the others neither move nor decay until they are read again: for tables of
+        millions of rows. It exists for "adam" and "adamw"; "auto" takes it for these where a table has 2**25 weights
+        or more.
     lr : float, default=2e-3
         Learning rate.
     weight_decay : float, default=0.03
@@ -141,6 +146,7 @@ class MultiTaskParameters:
     unknown_rate: float = 0.01
     task_weights: Sequence[float] | None = None
     optimizer: Any = "adamw"
+    embedding_optimizer: Literal["auto", "dense", "sparse"] = "auto"
     lr: float = 2e-3
     weight_decay: float = 0.03
     batch_size: int | Literal["auto"] = "auto"
@@ -185,6 +191,7 @@ class MultiTaskParameters:
         "unknown_rate": [Interval(Real, 0, 1, closed="left")],
         "task_weights": ["array-like", None],
         "optimizer": [StrOptions(set(OPTIMIZERS)), type],
+        "embedding_optimizer": [StrOptions({"auto", "dense", "sparse"})],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],

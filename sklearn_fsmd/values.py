@@ -20,7 +20,7 @@ EXACT = 2.0**53
 LARGEST = float(np.finfo(np.float32).max)
 
 
-class NotPlain(Exception):
+class NotPlainError(Exception):
     """The value has to go through the arrays."""
 
 
@@ -33,20 +33,20 @@ def code_of(column: CategoryColumn, value: Any) -> int:
         if value != value:
             return UNKNOWN
         if not (value.is_integer() and abs(value) < EXACT):
-            raise NotPlain
+            raise NotPlainError
         value = int(value)
     elif kind is bool:
         value = int(value)
     elif kind is not int and kind is not str:
-        raise NotPlain
+        raise NotPlainError
     if column.kind != ("strings" if kind is str else "numbers"):
-        raise NotPlain
+        raise NotPlainError
     try:
         return column.values.get_loc(value) + 1
     except KeyError:
         return UNKNOWN
     except OverflowError:  # of an integer beyond 64 bits
-        raise NotPlain from None
+        raise NotPlainError from None
 
 
 def number_of(column: NumericColumn, value: Any) -> tuple[float, int]:
@@ -54,11 +54,11 @@ def number_of(column: NumericColumn, value: Any) -> tuple[float, int]:
     if value is None:
         return 0.0, UNKNOWN
     if type(value) not in (float, int, bool):
-        raise NotPlain
+        raise NotPlainError
     if value != value:
         return 0.0, UNKNOWN
     if not -LARGEST <= value <= LARGEST:
-        raise NotPlain
+        raise NotPlainError
     bin_ = bisect_right(column.edges, value) + 1 if column.n_bins else UNKNOWN
     if column.scaling == "quantile":
         return float(np.interp(value, column.knots, column.ranks)), bin_

@@ -29,6 +29,8 @@ from sklearn_fsmd import (
     MultiTaskClassifier,
     SharedBottomClassifier,
     fitting,
+    runtime,
+    tables,
 )
 from sklearn_fsmd.training import EarlyStopping
 from sklearn_fsmd.views import OutputView
@@ -641,3 +643,40 @@ def test_a_loss_that_is_no_longer_finite_is_named(frame, early_stopping):
         FloatingPointError, match=r"The loss became .* in batch \d+ of epoch \d+ with lr=1e\+30. Lower `lr`"
     ):
         small(optimizer="sgd", lr=1e30, batch_norm=False, early_stopping=early_stopping).fit(*frame)
+
+
+def test_a_table_that_cannot_fit_is_refused_before_it_is_made(frame, monkeypatch):
+    X, Y = frame
+    monkeypatch.setattr(tables, "memory_of", lambda device: 2**30)
+    encode = fitting.FeatureEncoder.fit_encode
+
+    def with_many_rows(self, X):
+        encoded = encode(self, X)
+        self.cardinalities[1] = 50_000_000
+        return encoded
+
+    monkeypatch.setattr(fitting.FeatureEncoder, "fit_encode", with_many_rows)
+    second = [name for name in X.columns if X[name].dtype.kind not in "fi"][1]
+    message = (
+        rf"50,000,\d+ rows of 4 numbers needs 3.0 GiB .* has 1.0 GiB. Column '{second}' has 50,000,000 of the rows"
+    )
+    with pytest.raises(ValueError, match=message):
+        small().fit(X, Y)
+
+
+def test_bf16_trains_where_there_is_none_in_float32_with_a_warning(frame, monkeypatch):
+    monkeypatch.setattr(runtime, "has_bf16", lambda device: False)
+    plain = small(random_state=0).fit(*frame)
+    with pytest.warns(RuntimeWarning, match="precision='bf16' needs a device that computes in bfloat16") as warned:
+        model = small(random_state=0, precision="bf16").fit(*frame)
+    assert len([w for w in warned if w.category is RuntimeWarning]) == 1
+    np.testing.assert_array_equal(model.predict_marginals(frame[0]), plain.predict_marginals(frame[0]))
+
+
+def test_bf16_learns_as_well(frame, monkeypatch):
+    monkeypatch.setattr(runtime, "has_bf16", lambda device: True)  # it can be computed everywhere
+    plain, low = small(random_state=0).fit(*frame), small(random_state=0, precision="bf16").fit(*frame)
+    p, q = plain.predict_marginals(frame[0]), low.predict_marginals(frame[0])
+    assert not np.array_equal(p, q)
+    np.testing.assert_allclose(p, q, atol=0.1)
+    assert all(parameter.dtype == torch.float32 for parameter in low.module_.parameters())

@@ -14,6 +14,7 @@ LAYERS = [
     ["features", "targets", "network", "parameters"],
     ["metrics"],
     ["training"],
+    ["tables"],
     ["fitting", "views", "compose"],
     ["base"],
     ["estimators"],

@@ -3,5 +3,6 @@
 from sklearn_fsmd.training.batches import BatchIterator, TensorData
 from sklearn_fsmd.training.callbacks import EarlyStopping, ProgressBar
 from sklearn_fsmd.training.net import Net
+from sklearn_fsmd.training.rowwise import RowWiseAdam, RowWiseAdamW
 
-__all__ = ["BatchIterator", "EarlyStopping", "Net", "ProgressBar", "TensorData"]
+__all__ = ["BatchIterator", "EarlyStopping", "Net", "ProgressBar", "RowWiseAdam", "RowWiseAdamW", "TensorData"]

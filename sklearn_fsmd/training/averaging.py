@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+CHUNK = 1_000_000  # rows of a large table that are worked on at a time
+
 
 class WeightAverage:
     """The average w̄ ← d·w̄ + (1 − d)·w over the steps, free of the initial weights.
@@ -12,6 +14,9 @@ class WeightAverage:
     It is the moving average that starts at zero, divided by the sum of its coefficients (as Adam does with its
     moments), which makes d = `decay` · (1 − decay^(t−1)) / (1 − decay^t) at step t. The running statistics of batch
     norm are averaged like the weights. With a decay of 0 the average is the module itself.
+
+    A table with sparse gradients changes in few rows at a step. The others are left alone and caught up when they are
+    wanted: where w has been the same from step s to t, w̄ − w has shrunk by decay^(t−s) · (1 − decay^s) / (1 − decay^t).
 
     :meth:`swap_in` puts the average into the module and :meth:`swap_out` the weights that are trained; only
     references are exchanged.
@@ -23,21 +28,57 @@ class WeightAverage:
         self.step = 0
         self.is_in = False
         self.others = [t.detach().clone() for t in self._tensors()] if decay else []
+        self.last: dict[int, Tensor] = {}
+        """For each row of a sparsely trained tensor the step up to which its average is right."""
+        self.changing: dict[int, Tensor] = {}
+        """The rows that the step at hand changes."""
 
     def _tensors(self) -> list[Tensor]:
         return [t for t in (*self.module.parameters(), *self.module.buffers()) if t.is_floating_point()]
 
     @torch.no_grad()
+    def before_step(self) -> None:
+        """See which rows of tables the step will change, while they still have their old values."""
+        self.changing = {}
+        for i, tensor in enumerate(self._tensors() if self.decay else []):
+            if tensor.grad is not None and tensor.grad.is_sparse:
+                tensor.grad = tensor.grad.coalesce()
+                self.changing[i] = rows = tensor.grad.indices()[0]
+                if i not in self.last:
+                    self.last[i] = torch.full((len(tensor),), self.step, dtype=torch.int32, device=tensor.device)
+                self._catch_up(i, tensor, rows)
+
+    @torch.no_grad()
     def update(self) -> None:
         """Take one step of training into the average."""
-        if self.decay:
-            self.step += 1
-            newest = (1 - self.decay) / (1 - self.decay**self.step)
-            torch._foreach_lerp_(self.others, [t.detach() for t in self._tensors()], newest)
+        if not self.decay:
+            return
+        self.step += 1
+        newest = (1 - self.decay) / (1 - self.decay**self.step)
+        tensors = self._tensors()
+        dense = [i for i in range(len(tensors)) if i not in self.last]
+        if dense:
+            torch._foreach_lerp_([self.others[i] for i in dense], [tensors[i].detach() for i in dense], newest)
+        for i, rows in self.changing.items():
+            self.others[i].index_copy_(0, rows, self.others[i][rows].lerp_(tensors[i][rows], newest))
+            self.last[i][rows] = self.step
+
+    def _catch_up(self, i: int, tensor: Tensor, rows: Tensor | slice) -> None:
+        """Bring the average of some rows, which have not changed for a while, up to the present step."""
+        s = self.last[i][rows].double()
+        if self.step:
+            left = self.decay ** (self.step - s) * (1 - self.decay**s) / (1 - self.decay**self.step)
+            here = tensor.detach()[rows]
+            self.others[i][rows] = torch.lerp(here, self.others[i][rows], left.to(here.dtype).unsqueeze(1))
+        self.last[i][rows] = self.step
 
     def swap_in(self) -> None:
         """Let the module hold the average."""
         if not self.is_in:
+            tensors = self._tensors()
+            for i in self.last:
+                for start in range(0, len(tensors[i]), CHUNK):
+                    self._catch_up(i, tensors[i], slice(start, start + CHUNK))
             self._swap()
 
     def swap_out(self) -> None:

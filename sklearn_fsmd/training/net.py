@@ -116,9 +116,10 @@ class Net(NeuralNet):
             batch=batch,
             training=True,
         )
+        self.average_.before_step()
         self.optimizer_.step()
         self.average_.update()
-        return {"loss": loss.detach(), "y_pred": logits}
+        return {"loss": loss.detach(), "y_pred": logits.detach()}
 
     @contextmanager
     def averaged(self) -> Iterator[None]:

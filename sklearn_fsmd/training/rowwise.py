@@ -1,0 +1,63 @@
+"""Adam that touches only the rows of a large table that a batch has read.
+
+A dense step goes through the whole table, its gradient and two moments: a second for ten million rows of sixteen. Here
+a row that is not read stays as it is, with its moments, until it is read again; the weight decay that it has missed is
+made up for then. So a rare row moves only when there is news of it, where dense Adam lets it coast on its momentum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class _RowWise:
+    """Handles parameters with sparse gradients; all others go on to the optimizer that it is mixed with."""
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        for group in self.param_groups:  # type: ignore[attr-defined]
+            for parameter in group["params"]:
+                if parameter.grad is not None and parameter.grad.is_sparse:
+                    gradient, parameter.grad = parameter.grad.coalesce(), None  # the dense step leaves it out
+                    self._step_rows(parameter, gradient.indices()[0], gradient.values(), group)
+        return super().step(closure)  # type: ignore[misc]
+
+    def _step_rows(self, parameter: Tensor, rows: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+        state = self.state[parameter]  # type: ignore[attr-defined]
+        if not state:
+            state["step"] = torch.zeros((), dtype=torch.float32)
+            state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
+            # For each row the last step that read it, to make up for decay.
+            state["last"] = torch.zeros(len(parameter), dtype=torch.int32, device=parameter.device)
+        state["step"] += 1
+        t, (beta1, beta2) = int(state["step"]), group["betas"]
+        w, m, v = parameter[rows], state["exp_avg"][rows], state["exp_avg_sq"][rows]
+        if group["weight_decay"]:
+            missed = (t - state["last"][rows]).to(w.dtype).unsqueeze(1)
+            if self.decoupled:  # type: ignore[attr-defined]
+                w *= (1 - group["lr"] * group["weight_decay"]) ** missed
+            else:
+                gradient = gradient.add(w, alpha=group["weight_decay"])
+            state["last"][rows] = t
+        m.lerp_(gradient, 1 - beta1)
+        v.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+        scale = v.sqrt().div_((1 - beta2**t) ** 0.5).add_(group["eps"])
+        w.addcdiv_(m, scale, value=-group["lr"] / (1 - beta1**t))
+        for tensor, values in ((parameter, w), (state["exp_avg"], m), (state["exp_avg_sq"], v)):
+            tensor.index_copy_(0, rows, values)
+
+
+class RowWiseAdam(_RowWise, torch.optim.Adam):
+    """:class:`torch.optim.Adam` with row-wise steps for sparse gradients."""
+
+    decoupled = False
+
+
+class RowWiseAdamW(_RowWise, torch.optim.AdamW):
+    """:class:`torch.optim.AdamW` with row-wise steps for sparse gradients."""
+
+    decoupled = True

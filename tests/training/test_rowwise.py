@@ -1,0 +1,105 @@
+"""Sparse steps for large tables, against dense ones."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sklearn_fsmd import PLEClassifier, tables
+from sklearn_fsmd.training import RowWiseAdam, RowWiseAdamW
+from sklearn_fsmd.training.averaging import WeightAverage
+from tests.conftest import SMALL, make_frame
+
+OPTIMIZERS = {RowWiseAdam: torch.optim.Adam, RowWiseAdamW: torch.optim.AdamW}
+
+
+def table(sparse):
+    torch.manual_seed(0)
+    return nn.Embedding(6, 3, sparse=sparse).double()
+
+
+def train(module, optimizer, batches, average=None):
+    for rows in batches:
+        optimizer.zero_grad()
+        (module(torch.tensor(rows)) * torch.arange(1.0, 4.0, dtype=torch.float64)).square().sum().backward()
+        if average is not None:
+            average.before_step()
+        optimizer.step()
+        if average is not None:
+            average.update()
+
+
+@pytest.mark.parametrize("rowwise", OPTIMIZERS)
+def test_with_all_rows_in_each_batch_it_is_the_dense_optimizer(rowwise):
+    batches = [[0, 1, 2, 3, 4, 5, 0], [5, 4, 3, 2, 1, 0], [0, 1, 2, 3, 4, 5]] * 5
+    ours, theirs = table(True), table(False)
+    options = {"lr": 0.01, "weight_decay": 0.1}
+    train(ours, rowwise(ours.parameters(), **options), batches)
+    train(theirs, OPTIMIZERS[rowwise](theirs.parameters(), **options), batches)
+    torch.testing.assert_close(ours.weight, theirs.weight)
+
+
+def test_rows_that_are_not_read_stay_and_make_up_for_their_decay():
+    module = table(True)
+    before = module.weight.detach().clone()
+    optimizer = RowWiseAdamW(module.parameters(), lr=1e-9, weight_decay=1e8)  # a tenth a step, and hardly a step
+    train(module, optimizer, [[0], [0], [0]])
+    assert torch.equal(module.weight[1:], before[1:])
+    train(module, optimizer, [[1]])
+    torch.testing.assert_close(module.weight[1], before[1] * 0.9**4, rtol=1e-5, atol=1e-7)
+    assert torch.equal(module.weight[2:], before[2:])
+
+
+def test_other_parameters_take_dense_steps():
+    module = nn.ModuleDict({"table": table(True), "linear": nn.Linear(3, 1).double()})
+    twin = nn.Linear(3, 1).double()
+    twin.load_state_dict(module["linear"].state_dict())
+    optimizer, other = RowWiseAdamW(module.parameters(), lr=0.01), torch.optim.AdamW(twin.parameters(), lr=0.01)
+    x = module["table"](torch.tensor([1, 2]))
+    module["linear"](x).sum().backward()
+    twin(x.detach()).sum().backward()
+    optimizer.step(), other.step()
+    torch.testing.assert_close(module["linear"].weight, twin.weight)
+
+
+def test_the_average_is_that_of_all_steps():
+    batches = [[0, 1], [0], [2], [0, 2, 2], [3], [1]] * 4
+    module = table(True)
+    average, whole = WeightAverage(module, 0.8), WeightAverage(module, 0.8)
+    optimizer = RowWiseAdamW(module.parameters(), lr=0.05)
+    for i, batch in enumerate(batches):
+        train(module, optimizer, [batch], average)
+        whole.update()  # which knows nothing of rows
+        if i in (2, 9):  # in between, the averages are looked at
+            average.swap_in(), average.swap_out()
+    average.swap_in()
+    torch.testing.assert_close(module.weight.data, whole.others[0], rtol=1e-6, atol=1e-9)
+
+
+def test_a_model_learns_as_well_with_sparse_steps():
+    X, Y = make_frame(1500)
+    fits = {kind: PLEClassifier(**SMALL, embedding_optimizer=kind).fit(X, Y) for kind in ("dense", "sparse")}
+    assert fits["sparse"].module_.embedding.table.sparse
+    assert not fits["dense"].module_.embedding.table.sparse
+    dense, sparse = (fits[kind].predict_marginals(X) for kind in ("dense", "sparse"))
+    assert not np.array_equal(dense, sparse)
+    assert np.corrcoef(dense[:, 0], sparse[:, 0])[0, 1] > 0.95
+    assert fits["sparse"].score(X, Y) > fits["dense"].score(X, Y) - 0.02
+
+
+def test_auto_goes_by_the_size_and_the_optimizer(monkeypatch):
+    X, Y = make_frame(300)
+    monkeypatch.setattr(tables, "LARGE_TABLE", 1)
+    small = {**SMALL, "max_epochs": 1}
+    assert PLEClassifier(**small).fit(X, Y).module_.embedding.table.sparse
+    assert not PLEClassifier(**small, optimizer="sgd").fit(X, Y).module_.embedding.table.sparse
+    monkeypatch.setattr(tables, "LARGE_TABLE", 2**25)
+    assert not PLEClassifier(**small).fit(X, Y).module_.embedding.table.sparse
+
+
+def test_sparse_steps_are_refused_where_there_are_none():
+    X, Y = make_frame(300)
+    with pytest.raises(
+        ValueError, match="embedding_optimizer='sparse' needs the optimizer 'adam' or 'adamw'. Got .*sgd"
+    ):
+        PLEClassifier(**SMALL, embedding_optimizer="sparse", optimizer="sgd").fit(X, Y)
