@@ -74,12 +74,12 @@ class TrainHidden(torch.autograd.Function):
             g = grad[s] if weights is None else (weights[:, :, s].transpose(1, 2) @ grad).transpose(0, 1)
             for i in reversed(range(len(own))):
                 h = outputs[i - 1][s] if i else _pick(inputs, reads[s])
-                tensors, into = [t[s] for t in own[i]], [t[s] for t in grads[i]]
-                d = products.low("d", ctx.steps[i].backward(s, g, outputs[i][s], tensors, into, loan))
+                weight, into = own[i][0][s], [t[s] for t in grads[i]]
+                d = products.low("d", ctx.steps[i].backward(s, g, outputs[i][s], into, loan))
                 products(h, d, out=into[0], transpose_a=True)
                 if i:
-                    g = products(d, tensors[0], out=loan.scratch("g", h.shape, h.dtype), transpose_b=True)
-            _add_to_inputs(products, d, tensors[0], reads, s, grad_x)
+                    g = products(d, weight, out=loan.scratch("g", h.shape, h.dtype), transpose_b=True)
+            _add_to_inputs(products, d, weight, reads, s, grad_x)
         return None, grad_x.view(x.shape), grad_weights, *(t for group in grads for t in group)
 
 
@@ -93,7 +93,7 @@ class LayerStep:
         if layer.batch_norm:
             n, self.n_rows, width = output.shape
             self.centred = loan.empty(output.shape, output.dtype)
-            self.mean, self.var, self.inverse_std = (output.new_empty((n, 1, width)) for _ in range(3))
+            self.mean, self.var, self.inverse_std, self.slope = (output.new_empty((n, 1, width)) for _ in range(4))
 
     def forward(self, s: slice, x: Tensor, out: Tensor, tensors: Sequence[Tensor], products: Products) -> Tensor:
         weight, bias = tensors[0], tensors[1].unsqueeze(1)
@@ -103,8 +103,8 @@ class LayerStep:
             var = torch.mean(torch.mul(z, z, out=out), 1, keepdim=True, out=self.var[s])
             inverse_std = torch.rsqrt(var + self.layer.EPS, out=self.inverse_std[s])
             # ReLU(a·y) = a·ReLU(y): the scale of dropout goes into that of batch norm and costs nothing.
-            slope = tensors[2].unsqueeze(1) * inverse_std * self.stretch
-            torch.addcmul(bias * self.stretch, z, slope, out=out).relu_()
+            slope = torch.mul(self._stretched(tensors[2].unsqueeze(1)), inverse_std, out=self.slope[s])
+            torch.addcmul(self._stretched(bias), z, slope, out=out).relu_()
         else:
             products(x, weight, out=out).add_(bias).relu_()
             if self.drops:
@@ -113,31 +113,32 @@ class LayerStep:
             out.mul_(self.layer.dropout.mask(out, self.loan))
         return out
 
+    def _stretched(self, x: Tensor) -> Tensor:
+        return x * self.stretch if self.drops else x
+
     def update_running_statistics(self) -> None:
         if self.layer.batch_norm:
             unbiased = self.var.squeeze(1) * (self.n_rows / (self.n_rows - 1))
             self.layer.running_mean.lerp_(self.mean.squeeze(1), self.layer.MOMENTUM)
             self.layer.running_var.lerp_(unbiased, self.layer.MOMENTUM)
 
-    def backward(
-        self, s: slice, grad: Tensor, out: Tensor, tensors: Sequence[Tensor], into: Sequence[Tensor], loan: Loan
-    ) -> Tensor:
+    def backward(self, s: slice, grad: Tensor, out: Tensor, into: Sequence[Tensor], loan: Loan) -> Tensor:
         """The gradient of the linear map's output; those of bias and scale are written."""
         # Dropped and negative units are both zero in the output.
         g = loan.scratch("masked", out.shape, out.dtype)
         torch.ops.aten.threshold_backward.grad_input(grad, out, 0.0, grad_input=g)
         sums = g.sum(1, keepdim=True)
-        torch.mul(sums.squeeze(1), self.stretch, out=into[1])
+        into[1].copy_(self._stretched(sums.squeeze(1)))
         if not self.layer.batch_norm:
             return g.mul_(self.stretch) if self.drops else g
         # dz = slope · (g − mean(g) − ẑ · mean(g·ẑ)), with ẑ = (z − mean)/σ and slope = scale/σ
         z, inverse_std = self.centred[s], self.inverse_std[s]
         d = torch.mul(g, z, out=loan.scratch("dz", out.shape, out.dtype))
         projections = d.sum(1, keepdim=True).mul_(inverse_std)
-        torch.mul(projections.squeeze(1), self.stretch, out=into[2])
-        slope = tensors[2].unsqueeze(1) * inverse_std * self.stretch
-        per_row = slope / -self.n_rows
-        return torch.addcmul(sums * per_row, z, projections * inverse_std * per_row, out=d).addcmul_(g, slope)
+        into[2].copy_(self._stretched(projections.squeeze(1)))
+        per_row = self.slope[s] / -self.n_rows
+        factor = projections.mul_(inverse_std).mul_(per_row)
+        return torch.addcmul(sums.mul_(per_row), z, factor, out=d).addcmul_(g, self.slope[s])
 
 
 class Products:
@@ -151,9 +152,10 @@ class Products:
     ) -> Tensor:
         a, b = self.low("a", a), self.low("b", b)
         a, b = a.transpose(-2, -1) if transpose_a else a, b.transpose(-2, -1) if transpose_b else b
+        multiply = torch.bmm if a.dim() == 3 else torch.mm  # matmul goes a long way to these
         if self.precision is None:
-            return torch.matmul(a, b, out=out)
-        return out.copy_(torch.matmul(a, b, out=self.loan.scratch("product", out.shape, self.precision)))
+            return multiply(a, b, out=out)
+        return out.copy_(multiply(a, b, out=self.loan.scratch("product", out.shape, self.precision)))
 
     def low(self, name: str, x: Tensor) -> Tensor:
         """`x` in the precision of the products."""

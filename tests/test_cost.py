@@ -1,0 +1,117 @@
+"""What a step of training and a prediction cost, counted and not timed."""
+
+import numpy as np
+import pytest
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from sklearn_fsmd import PLEClassifier, fitting
+from sklearn_fsmd.features import FeatureEncoder
+from sklearn_fsmd.training import BatchIterator, Net, TensorData
+
+BATCH = 64
+NETWORK = {"expert_dims": (16, 8), "tower_dims": (8,), "n_levels": 2, "embedding_dim": 4, "dropout": 0.5}
+
+
+def rows(n):
+    random = np.random.default_rng(0)
+    X = np.column_stack((random.integers(0, 9, (n, 6)), random.standard_normal((n, 3))))
+    return X, np.cumprod(random.random((n, 2)) < 0.5, axis=1).astype(float)
+
+
+def model(**params):
+    fixed = {"batch_size": BATCH, "max_epochs": 1, "early_stopping": False, "random_state": 0}
+    return PLEClassifier(**NETWORK, **fixed, categorical_features=range(6), **params)
+
+
+def operators(function, *arguments):
+    """How many operators of torch `function` calls, those within others included."""
+    with profile(activities=[ProfilerActivity.CPU]) as record:
+        function(*arguments)
+    return sum(event.count for event in record.key_averages() if event.key.startswith("aten::"))
+
+
+def operators_a_step(**params):
+    X, Y = rows(30 * BATCH)
+    few, many = (operators(model(**params).fit, X[: n * BATCH], Y[: n * BATCH]) for n in (10, 30))
+    return (many - few) / 20
+
+
+def test_operators_of_a_training_step():
+    assert operators_a_step() < 1850
+
+
+def test_more_experts_and_tasks_cost_no_more_operators_but_those_of_their_inputs_gradients():
+    more = operators_a_step(n_task_experts=6, n_shared_experts=6)  # a dozen experts more, at two levels
+    assert more < operators_a_step() + 12 * 2 * 13
+
+
+def test_operators_of_a_prediction():
+    X, Y = rows(200)
+    fitted = model().fit(X, Y)
+    assert operators(fitted.predict_proba, X[:1]) < 230
+    assert operators(fitted.predict_proba, X) < 230
+
+
+def test_the_encoded_data_is_not_copied(monkeypatch):
+    """Not by the split, not by the tensors and not by the batches: one table is all there is."""
+    encoded, trained = [], []
+    encode, run = FeatureEncoder.fit_encode, Net.run
+
+    def watch_encode(self, X):
+        encoded.append(encode(self, X))
+        return encoded[-1]
+
+    def watch_run(self, batches, valid, epochs):
+        trained.append((batches, valid))
+        return run(self, batches, valid, epochs)
+
+    monkeypatch.setattr(FeatureEncoder, "fit_encode", watch_encode)
+    monkeypatch.setattr(Net, "run", watch_run)
+    X, Y = rows(1500)
+    model().set_params(early_stopping=True, device="cpu").fit(X, Y)
+    (table,), ((batches, valid),) = encoded, trained
+    assert np.shares_memory(table.codes, batches.data.codes.numpy())
+    assert np.shares_memory(table.numbers, batches.data.numbers.numpy())
+    assert len(batches.data) == 1350
+    assert len(valid) == len(valid.codes) == 150
+    alone = np.unique(np.concatenate((batches.data.rows, fitting_rows(valid, table))))
+    assert len(alone) == 1500
+
+
+def fitting_rows(valid, table):
+    """Where the rows of the validation data, which are few and copied, are in the table."""
+    where = {row.tobytes(): i for i, row in enumerate(np.ascontiguousarray(table.numbers))}
+    return [where[row.tobytes()] for row in valid.numbers.numpy()]
+
+
+def test_rows_are_never_collated_one_by_one(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError("rows went through a DataLoader")
+
+    monkeypatch.setattr(torch.utils.data.DataLoader, "__init__", refuse)
+    monkeypatch.setattr(fitting.TensorData, "__getitem__", refuse, raising=False)
+    X, Y = rows(300)
+    model().fit(X, Y).predict_proba(X)
+
+
+def test_a_batch_is_one_slice_of_each_tensor():
+    X, Y = rows(512)
+    encoded = FeatureEncoder.of(model()).fit_encode(X)
+    data = TensorData(*encoded.tensors(), torch.from_numpy(Y.astype(np.float32)), None)
+    batches = BatchIterator(
+        data, BATCH, torch.Generator(), offsets=torch.zeros(9, dtype=torch.int32), n_categories=6, unknown_rate=0.0
+    )
+    with profile(activities=[ProfilerActivity.CPU]) as record:
+        assert len(list(batches)) == 8
+    counts = {event.key: event.count for event in record.key_averages()}
+    assert counts["aten::index"] == 3 * 8
+
+
+@pytest.mark.parametrize("module", ["matplotlib", "pooch", "lightgbm", "torchvision", "pyarrow.dataset"])
+def test_importing_the_package_does_not_import(module):
+    import subprocess
+    import sys
+
+    code = f"import sys, sklearn_fsmd; sys.exit({module!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
