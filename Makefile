@@ -26,7 +26,7 @@ quality: $(VENV)/.installed  ## what the defaults reach on the two public data s
 $(BENCH_VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(BENCH_VENV)
 	$(BENCH_VENV)/bin/python -m pip install --quiet --upgrade pip
-	$(BENCH_VENV)/bin/python -m pip install --quiet --editable . deepctr-torch==0.3.0 torch-rechub==0.9.0
+	$(BENCH_VENV)/bin/python -m pip install --quiet --editable . deepctr-torch==0.3.0 torch-rechub==0.9.0 lightgbm matplotlib
 	touch $@
 
 bench: $(BENCH_VENV)/.installed  ## speed against two peers, a bare loop and the matrix products, in an environment of its own

@@ -32,9 +32,9 @@ def operators(function, *arguments):
 
 
 def operators_a_step(**params):
-    X, Y = rows(30 * BATCH)
-    few, many = (operators(model(**params).fit, X[: n * BATCH], Y[: n * BATCH]) for n in (10, 30))
-    return (many - few) / 20
+    X, Y = rows(10 * BATCH)
+    few, many = (operators(model(**params).fit, X[: n * BATCH], Y[: n * BATCH]) for n in (4, 10))
+    return (many - few) / 6
 
 
 def test_operators_of_a_training_step():

@@ -1,7 +1,8 @@
-"""Speed against two peers, a bare loop and the matrix products: ``make bench``.
+"""Speed and memory against two peers, a bare loop and the matrix products: ``make bench``.
 
-All contenders run in one process, in turn, round after round; a figure is the median over the rounds, and a ratio the
-median of the ratios within the rounds, since the speed of a machine drifts. Absolute figures say little elsewhere.
+Each contender lives in a process of its own, and they run in turn, one at a time, round after round. A figure is the
+median over the rounds, and a ratio the median of the ratios within the rounds, since the speed of a machine drifts.
+Absolute figures say little elsewhere.
 """
 
 import argparse
@@ -9,7 +10,8 @@ import json
 import os
 import platform
 import statistics
-import time
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -17,67 +19,83 @@ import numpy as np
 import pandas as pd
 import torch
 
-from benchmarks.speed import data
+from benchmarks.speed import data, growth
 from benchmarks.speed.contenders import CONTENDERS, Ours
+from benchmarks.speed.isolation import Isolated, seconds
 
 RESULTS = Path(__file__).parent.parent / "results.json"
+OURS = "sklearn-fsmd"
+EPOCHS = 2
 
 
-def seconds(function, *arguments):
-    start = time.perf_counter()
-    function(*arguments)
-    return time.perf_counter() - start
+def build(name, batch_size, n, options):
+    """A contender, and the table that it works on."""
+    contender = CONTENDERS[name](batch_size, **options)
+    return contender, data.make(n)
 
 
-def in_turn(makers, measure, rounds):
-    """Rows a second (or whatever `measure` returns) of each contender in each round, the first round left out."""
-    contenders = {name: make() for name, make in makers.items()}
-    figures = {name: [] for name in contenders}
-    for i in range(rounds + 1):
-        for name, contender in contenders.items():
-            value = measure(contender)
-            if i:
-                figures[name].append(value)
-            print(f"    round {i}  {name:14s} {value:12.1f}", flush=True)
+def train_rate(built):
+    contender, table = built
+    return len(table[0]) * EPOCHS / seconds(contender.fit, *table, EPOCHS)
+
+
+def prepare(built, n=20_000):
+    contender, table = built
+    if hasattr(contender, "model"):
+        contender.fit(*(part[:n] for part in table), 1)
+
+
+def score_rate(built):
+    contender, (codes, numbers, _) = built
+    return len(codes) / seconds(contender.predict, codes, numbers)
+
+
+def in_turn(processes, measure, rounds):
+    """What `measure` returns for each contender in each round."""
+    figures = {name: [] for name in processes}
+    for i in range(rounds):
+        for name, process in processes.items():
+            figures[name].append(process.call(measure))
+            print(f"    round {i}  {name:18s} {figures[name][-1]:12.1f}", flush=True)
     return figures
 
 
-def summary(figures, ours="sklearn-fsmd"):
-    """For each contender the median, and how many times as fast ours is."""
+def summary(figures):
+    """For each contender the median, and how many times as fast ours is; for a variant of ours, how it does itself."""
     table = {}
     for name, values in figures.items():
-        ratios = [a / b for a, b in zip(figures[ours], values, strict=True)]
+        ratios = [a / b for a, b in zip(figures[OURS], values, strict=True)]
         table[name] = {"median": statistics.median(values), "ours_over": statistics.median(ratios)}
     return table
 
 
-def train(n, batch_size, rounds, epochs=2):
-    codes, numbers, labels = data.make(n)
-    makers = {name: (lambda cls=cls: cls(batch_size)) for name, cls in CONTENDERS.items()}
-    return summary(in_turn(makers, lambda c: n * epochs / seconds(c.fit, codes, numbers, labels, epochs), rounds))
+def compare(batch_size, n, rounds, measure, *, variants=(), warm_up=None):
+    builds = {name: (name, batch_size, n, {}) for name in CONTENDERS}
+    builds |= {f"{OURS} {variant}": (OURS, batch_size, n, {"precision": variant}) for variant in variants}
+    processes = {name: Isolated(build, *arguments) for name, arguments in builds.items()}
+    try:
+        for process in processes.values():
+            process.call(warm_up or measure)
+        figures = in_turn(processes, measure, rounds)
+    finally:
+        for process in processes.values():
+            process.close()
+    table = summary(figures)
+    for variant in variants:
+        own = figures[f"{OURS} {variant}"]
+        table[f"{OURS} {variant}"]["over"] = {
+            name: statistics.median(a / b for a, b in zip(own, values, strict=True)) for name, values in figures.items()
+        }
+    return table
 
 
-def predict(n, rounds):
-    codes, numbers, labels = data.make(n)
-    small = slice(0, 20_000)
-
-    def fitted(cls):
-        contender = cls(2048)
-        if hasattr(contender, "model"):
-            contender.fit(codes[small], numbers[small], labels[small], 1)
-        return contender
-
-    makers = {name: (lambda cls=cls: fitted(cls)) for name, cls in CONTENDERS.items()}
-    return summary(in_turn(makers, lambda c: n / seconds(c.predict, codes, numbers), rounds))
-
-
-def latency(rounds=300):
+def latency(rounds=500):
     """Milliseconds for one row, as an array and as a DataFrame."""
     codes, numbers, labels = data.make(5000)
     array = data.as_array(codes, numbers)
     frame = pd.DataFrame(array, columns=[f"x{i}" for i in range(array.shape[1])])
-    frame = frame.astype({f"x{i}": "int64" for i in range(data.N_CATEGORICAL)})
     names = list(frame.columns[: data.N_CATEGORICAL])
+    frame = frame.astype(dict.fromkeys(names, "int64"))
     result = {}
     for kind, X in (("array", array), ("DataFrame", frame)):
         model = Ours(2048, max_epochs=1, **({"categorical_features": names} if kind == "DataFrame" else {})).model
@@ -88,7 +106,7 @@ def latency(rounds=300):
     return result
 
 
-def encode(n=200_000, rounds=3):
+def encode(n=200_000, rounds=5):
     """Seconds to encode a frame of 30 string and 10 numeric columns."""
     from sklearn_fsmd import PLEClassifier
     from sklearn_fsmd.features import FeatureEncoder
@@ -100,6 +118,18 @@ def encode(n=200_000, rounds=3):
     fit = [seconds(encoder.fit_encode, frame) for _ in range(rounds)]
     transform = [seconds(encoder.encode, frame) for _ in range(rounds)]
     return {"fit_transform_s": statistics.median(fit), "transform_s": statistics.median(transform)}
+
+
+def importing(rounds=7):
+    """Seconds to import this package, over those for torch and scikit-learn alone; in turn, in new processes."""
+    code = "import time; start = time.perf_counter(); import {}; print(time.perf_counter() - start)"
+
+    def measured(names):
+        run = subprocess.run([sys.executable, "-c", code.format(names)], capture_output=True, text=True, check=True)
+        return float(run.stdout)
+
+    pairs = [(measured("sklearn_fsmd"), measured("torch, sklearn")) for _ in range(rounds)]
+    return {"seconds": statistics.median(a for a, _ in pairs), "ratio": statistics.median(a / b for a, b in pairs)}
 
 
 def machine():
@@ -117,29 +147,47 @@ def write(results):
     os.replace(temporary, RESULTS)
 
 
+def show(result):
+    """A table where there is one, and single figures below it."""
+    table = result.get("points", result)
+    if all(isinstance(row, dict) for row in table.values()):
+        print(pd.DataFrame(table).T.drop(columns="over", errors="ignore").astype(float).round(3).to_string())
+    for name, value in result.items():
+        if not isinstance(value, dict):
+            print(f"{name}: {value:.3f}")
+
+
 def main():
     warnings.filterwarnings("ignore")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--rows", type=int, default=60_000, help="rows to train on (default: 60000)")
+    parser.add_argument("--score-rows", type=int, default=1_000_000, help="rows to score (default: 1000000)")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--parts", nargs="*", help="run only these, and keep the other results")
     options = parser.parse_args()
     parts = {
-        "train, batch 2048": lambda: train(options.rows, 2048, options.rounds),
-        "train, batch 256": lambda: train(options.rows, 256, options.rounds),
-        "score": lambda: predict(options.rows, options.rounds),
+        "train, batch 2048": lambda: compare(2048, options.rows, options.rounds, train_rate, variants=("bf16",)),
+        "train, batch 256": lambda: compare(256, options.rows, options.rounds, train_rate),
+        "score": lambda: compare(2048, options.score_rows, options.rounds, score_rate, warm_up=prepare),
         "one row": latency,
         "encode 200 k x 40": encode,
+        "import": importing,
+        "growth, rows": growth.rows,
+        "growth, experts": growth.experts,
+        "growth, vocabulary": growth.vocabulary,
+        "growth, tasks": growth.tasks,
     }
-    results = {"machine": machine(), "rows": options.rows}
-    for name, part in parts.items():
+    results = json.loads(RESULTS.read_text()) if options.parts and RESULTS.exists() else {}
+    results |= {"machine": machine(), "rows": options.rows, "score_rows": options.score_rows}
+    for name in options.parts or parts:
         print(name, flush=True)
-        results[name] = part()
-        print(
-            pd.DataFrame(results[name]).T.round(3)
-            if name in ("one row",) or "ours" in str(results[name])
-            else results[name]
-        )
+        results[name] = parts[name]()
+        show(results[name])
         write(results)
+    if all(name in results for name in parts):
+        from benchmarks.speed.plot import draw
+
+        draw(results, RESULTS.with_suffix(".png"))
 
 
 if __name__ == "__main__":
