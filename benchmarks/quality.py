@@ -18,7 +18,10 @@ from sklearn_fsmd import FSClassifier, FSMDClassifier
 from sklearn_fsmd.datasets import fetch_census_income, fetch_kuairand_pure
 from sklearn_fsmd.metrics import auc_per_task, expected_calibration_error
 
-RESULTS = Path(__file__).parent / "quality.json"
+RESULTS = {
+    "float32": Path(__file__).parent / "quality.json",
+    "bf16": Path(__file__).parent / "quality-bf16.json",
+}
 
 
 def census():
@@ -32,12 +35,12 @@ def kuairand():
     return FSMDClassifier, train, last, last
 
 
-def measure(name, load, seeds):
+def measure(name, load, seeds, precision):
     cls, (X, Y), (X_val, Y_val), (X_test, Y_test) = load()
     rows = []
     for seed in seeds:
         start = time.perf_counter()
-        model = cls(random_state=seed).fit(X, Y, X_val=X_val, Y_val=Y_val)
+        model = cls(random_state=seed, precision=precision).fit(X, Y, X_val=X_val, Y_val=Y_val)
         row = {"data": name, "model": cls.__name__, "seed": seed, "fit_seconds": round(time.perf_counter() - start, 1)}
         row["epochs"] = model.n_iter_
         p = model.predict_marginals(X_test)
@@ -49,22 +52,23 @@ def measure(name, load, seeds):
     return rows
 
 
-def write(rows):
+def write(rows, path):
     """Under a temporary name first, so that a run that is cut off leaves the former results whole."""
-    temporary = RESULTS.with_suffix(".tmp")
+    temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(rows, indent=1) + "\n")
-    os.replace(temporary, RESULTS)
+    os.replace(temporary, path)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--data", choices=["census", "kuairand"], nargs="*", default=["census", "kuairand"])
+    parser.add_argument("--precision", choices=list(RESULTS), default="float32")
     options = parser.parse_args()
     rows = []
     for name in options.data:
-        rows += measure(name, {"census": census, "kuairand": kuairand}[name], range(options.seeds))
-    write(rows)
+        rows += measure(name, {"census": census, "kuairand": kuairand}[name], range(options.seeds), options.precision)
+    write(rows, RESULTS[options.precision])
     table = pd.DataFrame(rows).groupby(["data", "model"]).agg(["mean", np.std]).drop(columns="seed")
     print(table.round(4).T.to_string())
 

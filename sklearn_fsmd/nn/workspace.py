@@ -20,11 +20,11 @@ class Workspace:
         self.free: list[Tensor] = []
 
     def take(self, n_bytes: int) -> Tensor:
-        """A buffer of at least `n_bytes`: the smallest free one that fits, or a new one."""
+        """A buffer of at least `n_bytes`: the smallest free one that fits, and the last used of these, or a new one."""
         fitting = [i for i, buffer in enumerate(self.free) if len(buffer) >= n_bytes]
         if not fitting:
             return torch.empty(n_bytes, dtype=torch.uint8)
-        return self.free.pop(min(fitting, key=lambda i: len(self.free[i])))
+        return self.free.pop(min(fitting, key=lambda i: (len(self.free[i]), -i)))
 
 
 class Loan:
