@@ -200,7 +200,8 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskParameters, BaseEstimator):
         twice = X.columns[X.columns.duplicated()]
         if len(twice):
             raise ValueError(f"X has more than one column named {twice[0]!r}.")
-        check_array(np.empty(X.shape, dtype=bool), estimator=self)  # the wording for no rows or no columns
+        if 0 in X.shape:
+            check_array(np.empty(X.shape, dtype=bool), estimator=self)  # scikit-learn's wording
         validate_data(self, X, reset=reset, skip_check_array=True)
         return X
 

@@ -126,7 +126,7 @@ class FeatureEncoder:
                 offset += numeric.n_rows
         return Encoded(codes, numbers)
 
-    def _encode_few(self, rows: list[list[Any]]) -> Encoded:
+    def _encode_few(self, rows: Sequence[Sequence[Any]]) -> Encoded:
         codes, numbers = [], []
         for row in rows:
             categories = [code_of(column, row[place]) for place, column in self.categories.items()]
@@ -146,13 +146,13 @@ def _put(codes: np.ndarray, f: int, column: np.ndarray, offset: int) -> np.ndarr
     return codes
 
 
-def _rows(X: Any) -> list[list[Any]]:
+def _rows(X: Any) -> list[Sequence[Any]]:
     """The values of a table as they are: no integer passes through a float."""
-    if isinstance(X, pd.DataFrame):
-        if any(isinstance(dtype, pd.SparseDtype) for dtype in X.dtypes):
-            raise NotPlainError  # what the columns refuse
-        X = X.astype(object).to_numpy()
-    return X.tolist()
+    if not isinstance(X, pd.DataFrame):
+        return X.tolist()
+    if any(isinstance(dtype, pd.SparseDtype) for dtype in X.dtypes):
+        raise NotPlainError  # what the columns refuse
+    return list(zip(*(column.tolist() for _, column in X.items()), strict=True))
 
 
 def _names(X: Any) -> list[str]:
