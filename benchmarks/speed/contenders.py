@@ -177,7 +177,7 @@ class Rechub:
         from torch_rechub.trainers import MTLTrainer
 
         types = ["classification"] * data.N_TASKS
-        return MTLTrainer(self.model, types, {"lr": 1e-3} and torch.optim.Adam, n_epoch=epochs, model_path=folder)
+        return MTLTrainer(self.model, types, torch.optim.Adam, n_epoch=epochs, model_path=folder)
 
     def fit(self, codes, numbers, labels, epochs):
         from torch_rechub.utils.data import DataGenerator

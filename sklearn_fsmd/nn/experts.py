@@ -49,16 +49,14 @@ class Gates(nn.Module):
     **Shape**: ``(B, I)``, read by all gates, or ``(B, G, I)`` → ``(B, G, E)``, rows that sum to 1.
     """
 
-    selection: Tensor
-    excluded: Tensor  # 0 where an expert may be mixed, else as good as −∞; added to the logits
+    excluded: Tensor  # 0 where an expert may be mixed, else −∞; added to the logits
 
     def __init__(self, in_features: int, selection: Tensor, dims: Sequence[int]) -> None:
         super().__init__()
         n_gates, n_experts = selection.shape
         self.hidden = StackedMLP(n_gates, in_features, dims)
         self.logits = StackedLinear(n_gates, self.hidden.out_features, n_experts)
-        self.register_buffer("selection", selection, persistent=False)
-        excluded = torch.zeros(n_gates, n_experts).masked_fill_(~selection, -1e30)  # finite: buffers are averaged
+        excluded = torch.zeros(n_gates, n_experts).masked_fill_(~selection, -torch.inf)
         self.register_buffer("excluded", excluded, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -103,7 +101,7 @@ class ExpertLevel(nn.Module):
 
     def gate_weights(self, x: Tensor) -> Tensor:
         """The weights ``(B, G, E)`` with which this level mixes its experts."""
-        n_gates = self.gates.selection.shape[0]
+        n_gates = len(self.gates.excluded)
         return self.gates(x if x.dim() == 2 else x[:, :n_gates])
 
 

@@ -23,24 +23,23 @@ class WeightAverage:
     """
 
     def __init__(self, module: nn.Module, decay: float) -> None:
-        self.module = module
         self.decay = decay
         self.step = 0
         self.is_in = False
-        self.others = [t.detach().clone() for t in self._tensors()] if decay else []
+        # What is kept of a module: buffers outside its state are constants. Found once, since a search takes as long
+        # as the average itself.
+        self.tensors = [t for t in module.state_dict(keep_vars=True).values() if t.is_floating_point()]
+        self.others = [t.detach().clone() for t in self.tensors] if decay else []
         self.last: dict[int, Tensor] = {}
         """For each row of a sparsely trained tensor the step up to which its average is right."""
         self.changing: dict[int, Tensor] = {}
         """The rows that the step at hand changes."""
 
-    def _tensors(self) -> list[Tensor]:
-        return [t for t in (*self.module.parameters(), *self.module.buffers()) if t.is_floating_point()]
-
     @torch.no_grad()
     def before_step(self) -> None:
         """See which rows of tables the step will change, while they still have their old values."""
         self.changing = {}
-        for i, tensor in enumerate(self._tensors() if self.decay else []):
+        for i, tensor in enumerate(self.tensors if self.decay else []):
             if tensor.grad is not None and tensor.grad.is_sparse:
                 tensor.grad = tensor.grad.coalesce()
                 self.changing[i] = rows = tensor.grad.indices()[0]
@@ -55,7 +54,7 @@ class WeightAverage:
             return
         self.step += 1
         newest = (1 - self.decay) / (1 - self.decay**self.step)
-        tensors = self._tensors()
+        tensors = self.tensors
         dense = [i for i in range(len(tensors)) if i not in self.last]
         if dense:
             torch._foreach_lerp_([self.others[i] for i in dense], [tensors[i].detach() for i in dense], newest)
@@ -75,10 +74,9 @@ class WeightAverage:
     def swap_in(self) -> None:
         """Let the module hold the average."""
         if not self.is_in:
-            tensors = self._tensors()
             for i in self.last:
-                for start in range(0, len(tensors[i]), CHUNK):
-                    self._catch_up(i, tensors[i], slice(start, start + CHUNK))
+                for start in range(0, len(self.tensors[i]), CHUNK):
+                    self._catch_up(i, self.tensors[i], slice(start, start + CHUNK))
             self._swap()
 
     def swap_out(self) -> None:
@@ -88,11 +86,11 @@ class WeightAverage:
 
     def _swap(self) -> None:
         self.is_in = not self.is_in
-        for i, tensor in enumerate(self._tensors() if self.decay else []):
+        for i, tensor in enumerate(self.tensors if self.decay else []):
             tensor.data, self.others[i] = self.others[i], tensor.data
 
     @torch.no_grad()
     def level(self) -> None:
         """Let average and trained weights both be what the module holds."""
-        for tensor, other in zip(self._tensors(), self.others, strict=False):
+        for tensor, other in zip(self.tensors, self.others, strict=False):
             other.copy_(tensor)

@@ -132,7 +132,6 @@ class Net(NeuralNet):
             self.average_.swap_out()
             self.module_.train()
 
-    @torch.inference_mode()
     def logits(self, codes: Tensor, numbers: Tensor) -> Tensor:
         """Logits of any number of rows, ``(n, K)``.
 

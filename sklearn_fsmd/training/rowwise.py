@@ -14,20 +14,20 @@ import torch
 from torch import Tensor
 
 
-class _RowWise:
-    """Handles parameters with sparse gradients; all others go on to the optimizer that it is mixed with."""
+class RowWiseAdam(torch.optim.Adam):
+    """:class:`torch.optim.Adam` that takes row-wise steps where a gradient is sparse."""
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        for group in self.param_groups:  # type: ignore[attr-defined]
+        for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None and parameter.grad.is_sparse:
                     gradient, parameter.grad = parameter.grad.coalesce(), None  # the dense step leaves it out
                     self._step_rows(parameter, gradient.indices()[0], gradient.values(), group)
-        return super().step(closure)  # type: ignore[misc]
+        return super().step(closure)
 
     def _step_rows(self, parameter: Tensor, rows: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
-        state = self.state[parameter]  # type: ignore[attr-defined]
+        state = self.state[parameter]
         if not state:
             state["step"] = torch.zeros((), dtype=torch.float32)
             state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
@@ -38,7 +38,7 @@ class _RowWise:
         w, m, v = parameter[rows], state["exp_avg"][rows], state["exp_avg_sq"][rows]
         if group["weight_decay"]:
             missed = (t - state["last"][rows]).to(w.dtype).unsqueeze(1)
-            if self.decoupled:  # type: ignore[attr-defined]
+            if group["decoupled_weight_decay"]:
                 w *= (1 - group["lr"] * group["weight_decay"]) ** missed
             else:
                 gradient = gradient.add(w, alpha=group["weight_decay"])
@@ -51,13 +51,8 @@ class _RowWise:
             tensor.index_copy_(0, rows, values)
 
 
-class RowWiseAdam(_RowWise, torch.optim.Adam):
-    """:class:`torch.optim.Adam` with row-wise steps for sparse gradients."""
+class RowWiseAdamW(RowWiseAdam):
+    """The same with the decoupled weight decay of :class:`torch.optim.AdamW`."""
 
-    decoupled = False
-
-
-class RowWiseAdamW(_RowWise, torch.optim.AdamW):
-    """:class:`torch.optim.AdamW` with row-wise steps for sparse gradients."""
-
-    decoupled = True
+    def __init__(self, params: Any, *, weight_decay: float = 1e-2, **options: Any) -> None:
+        super().__init__(params, weight_decay=weight_decay, decoupled_weight_decay=True, **options)

@@ -25,7 +25,7 @@ def mlp_of(stack, e, x):
 def gate_of(gates, g, x):
     hidden = mlp_of(gates.hidden, g, x)
     z = hidden @ numpy_of(gates.logits.weight)[g] + numpy_of(gates.logits.bias)[g]
-    z = np.where(gates.selection[g].numpy(), np.exp(z - z.max()), 0)
+    z = np.where(gates.excluded[g].numpy() == 0, np.exp(z - z.max()), 0)
     return z / z.sum(axis=1, keepdims=True)
 
 
