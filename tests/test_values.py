@@ -40,22 +40,44 @@ CASES = {
 }
 
 
+LEFT_TO_THE_ARRAYS = {"half", "binned", "nullable", "mixed", "empty"}
+"""Columns that hold what is not plain in some case."""
+
+
+def through_arrays(made, rows):
+    return made.encode(pd.concat([rows] * (FEW_ROWS + 1)))
+
+
 @pytest.mark.parametrize("scaling", ["standard", "quantile", None])
 @pytest.mark.parametrize("bins", [0, 5])
 @pytest.mark.parametrize("case", CASES)
-def test_as_the_arrays_say(case, bins, scaling):
-    made = encoder(categorical_features=CATEGORIES, numeric_bins=bins, numeric_scaling=scaling)
-    made.fit_encode(FIT)
-    row = FIT.iloc[[1]].copy()
-    for name, value in CASES[case].items():
-        row[name] = pd.Series([value], index=row.index, dtype=FIT[name].dtype if name == "text" else None)
-    many = made.encode(pd.concat([row] * (FEW_ROWS + 1)))
+@pytest.mark.parametrize("name", FIT.columns)
+def test_as_the_arrays_say(name, case, bins, scaling, monkeypatch):
+    categories = [name] if name in CATEGORIES else []
+    made = encoder(categorical_features=categories, numeric_bins=bins, numeric_scaling=scaling)
+    made.fit_encode(FIT[[name]])
+    row = FIT.iloc[[1]][[name]].copy()
+    if name in CASES[case]:
+        kept = FIT[name].dtype if name == "text" else None
+        row[name] = pd.Series([CASES[case][name]], index=row.index, dtype=kept)
+    many = through_arrays(made, row)
+    if name not in LEFT_TO_THE_ARRAYS:
+        monkeypatch.setattr(FeatureEncoder, "_encode", None)  # the arrays' way is closed
     for n in (1, 3):
         few = made.encode(pd.concat([row] * n))
         np.testing.assert_array_equal(few.codes, many.codes[:n])
         np.testing.assert_array_equal(few.numbers, many.numbers[:n])
         assert few.codes.dtype == many.codes.dtype
         assert few.numbers.dtype == many.numbers.dtype
+
+
+def test_one_column_that_is_not_plain_takes_the_row_to_the_arrays():
+    made = encoder(categorical_features=CATEGORIES)
+    made.fit_encode(FIT)
+    row = FIT.iloc[[1]]
+    few, many = made.encode(row), through_arrays(made, row)
+    np.testing.assert_array_equal(few.codes, many.codes[:1])
+    np.testing.assert_array_equal(few.numbers, many.numbers[:1])
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, object])
@@ -87,12 +109,11 @@ def test_arrays(dtype):
     ],
 )
 def test_one_row_is_refused_as_many_are(name, value):
-    made = encoder(categorical_features=CATEGORIES)
-    made.fit_encode(FIT)
-    row = FIT.iloc[[1]].copy()
-    row[name] = pd.Series([value], index=row.index)
+    made = encoder(categorical_features=[name] if name in CATEGORIES else [])
+    made.fit_encode(FIT[[name]])
+    row = pd.DataFrame({name: pd.Series([value])})
     with pytest.raises((ValueError, TypeError)) as many:
-        made.encode(pd.concat([row] * (FEW_ROWS + 1)))
+        through_arrays(made, row)
     with pytest.raises(type(many.value)) as one:
         made.encode(row)
     assert str(one.value) == str(many.value)

@@ -91,8 +91,8 @@ def test_a_task_never_selects_the_experts_of_another(x):
             others = [e for e in range(6) if e // 2 != k]
             assert (weights[:, k, others] == 0).all()
             assert (weights[:, k, [2 * k, 2 * k + 1, 6, 7, 8]] > 0).all()
-    assert ple.levels[0].gates.selection[K].all()  # the shared gate mixes all of them
-    assert ple.levels[1].gates.selection.shape[0] == K  # and the last level has none
+    assert (ple.levels[0].gates.excluded[K] == 0).all()  # the shared gate mixes all of them
+    assert ple.levels[1].gates.excluded.shape[0] == K  # and the last level has none
 
 
 def test_mmoe_with_one_expert_is_shared_bottom(x):
