@@ -1,6 +1,7 @@
 """One value at a time: what the columns do to arrays, for the few rows of an online request.
 
-A pass through arrays has a price a column, whatever their length. Here a plain value is looked up at once. Whatever is not plain is left to the arrays' way, which alone knows all types and all errors.
+A pass through arrays has a price a column, whatever their length. Here a plain value is looked up at once. Whatever is
+not plain is left to the arrays' way, which alone knows all types and all errors.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Memory that one training step lends to the next.
 
 The activations of a step are megabytes each and die together. Left to the allocator of a CPU, their pages go back to
-the system and are fetched, and cleared, again a moment later; that can take a quarter of a step.
+the system and are fetched, and cleared, again a moment later.
 """
 
 from __future__ import annotations
