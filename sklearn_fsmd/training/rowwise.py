@@ -1,8 +1,9 @@
 """Adam that touches only the rows of a large table that a batch has read.
 
 A dense step goes through the whole table, its gradient and two moments, which for millions of rows takes longer than
-the network. Here a row that is not read stays as it is, with its moments, until it is read again; the weight decay that it has missed is
-made up for then. So a rare row moves only when there is news of it, where dense Adam lets it coast on its momentum.
+the network. Here a row that is not read stays as it is, with its moments, until it is read again; the weight decay
+that it has missed is made up for then. So a rare row moves only when there is news of it, where dense Adam lets it
+coast on its momentum.
 """
 
 from __future__ import annotations
