@@ -195,6 +195,8 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskParameters, BaseEstimator):
         """X checked, as a DataFrame or a 2-D array."""
         if isinstance(X, (list, tuple)) and np.asarray(X).dtype.kind in "US":
             X = np.array(X, dtype=object)  # numbers among strings stay numbers
+        if not reset and type(X) is np.ndarray and self._is_as_in_fit(X):
+            return X  # for a single row, the checks that it passes would take a tenth of the whole prediction
         if not isinstance(X, pd.DataFrame):
             return validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
         twice = X.columns[X.columns.duplicated()]
@@ -204,6 +206,12 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskParameters, BaseEstimator):
             check_array(np.empty(X.shape, dtype=bool), estimator=self)  # scikit-learn's wording
         validate_data(self, X, reset=reset, skip_check_array=True)
         return X
+
+    def _is_as_in_fit(self, X: np.ndarray) -> bool:
+        """Whether scikit-learn's checks would pass `X` through as it is."""
+        n, width = X.shape if X.ndim == 2 else (0, 0)
+        fits = n > 0 and width == self.n_features_in_ and X.dtype.kind in "biuf"
+        return fits and not hasattr(self, "feature_names_in_")
 
     # --------------------------------------------------------------------------------------------------- predicting
 

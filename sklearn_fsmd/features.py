@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,8 @@ from sklearn_fsmd.columns import CategoryColumn, NumericColumn
 from sklearn_fsmd.values import FEW_ROWS, NotPlainError, code_of, number_of
 
 INT32 = np.iinfo(np.int32).max
+N_THREADS = 2
+"""Numeric columns that are encoded at a time; each takes memory for some copies of itself."""
 
 Selector = str | Sequence[Any] | np.ndarray | Callable[[Any], Any] | None
 
@@ -94,11 +97,11 @@ class FeatureEncoder:
                 self.categories[place] = CategoryColumn(name, self.min_frequency)
             else:
                 self.numeric[place] = NumericColumn(name, self.numeric_scaling, self.numeric_bins)
-        encoded = self._encode(X, "fit_encode")
+        codes, numbers = self._encode(X, "fit_encode")
         coded = (*self.categories.values(), *(self.numeric.values() if self.numeric_bins else ()))
         self.cardinalities = [column.n_rows for column in coded]
         self.offsets = np.cumsum([0, *self.cardinalities[:-1]])
-        return encoded
+        return Encoded(self._through_all_columns(codes), numbers)
 
     def encode(self, X: Any) -> Encoded:
         """Encode `X`, which has the columns of fit in their order."""
@@ -107,24 +110,34 @@ class FeatureEncoder:
                 return self._encode_few(_rows(X))
             except NotPlainError:
                 pass
-        return self._encode(X, "encode")
+        codes, numbers = self._encode(X, "encode")
+        return Encoded(self._through_all_columns(codes), numbers)
 
-    def _encode(self, X: Any, method: str) -> Encoded:
-        """Let `method` of each column encode it, into the place that it has in the result: one column at a time."""
+    def _encode(self, X: Any, method: str) -> tuple[np.ndarray, np.ndarray]:
+        """Codes, counted in each column by itself, and numbers: what `method` of each column makes of it.
+
+        A column is written into the place that it has in the result as soon as it is there, which takes least memory.
+        """
         n, n_categories = len(X), len(self.categories)
         codes = np.empty((n, n_categories + (len(self.numeric) if self.numeric_bins else 0)), dtype=np.int32)
         numbers = np.empty((n, len(self.numeric)), dtype=np.float32)
-        offset = 0
         for f, (place, category) in enumerate(self.categories.items()):
-            column = getattr(category, method)(_column(X, place))
-            codes = _put(codes, f, column, offset)
-            offset += category.n_rows
-        for j, (place, numeric) in enumerate(self.numeric.items()):
-            numbers[:, j], bins = getattr(numeric, method)(_column(X, place))
+            codes[:, f] = getattr(category, method)(_column(X, place))
+
+        def encode_numeric(j: int, place: int, column: NumericColumn) -> None:
+            numbers[:, j], bins = getattr(column, method)(_column(X, place))
             if self.numeric_bins:
-                codes = _put(codes, n_categories + j, bins, offset)
-                offset += numeric.n_rows
-        return Encoded(codes, numbers)
+                codes[:, n_categories + j] = bins
+
+        with ThreadPoolExecutor(N_THREADS) as pool:  # numpy sorts and searches without the interpreter's lock
+            list(pool.map(encode_numeric, range(len(self.numeric)), self.numeric, self.numeric.values()))
+        return codes, numbers
+
+    def _through_all_columns(self, codes: np.ndarray) -> np.ndarray:
+        """Codes counted through all columns, in place unless these have more rows than an int32 can count."""
+        if sum(self.cardinalities) > INT32:
+            codes = codes.astype(np.int64)
+        return np.add(codes, self.offsets, out=codes, casting="same_kind")
 
     def _encode_few(self, rows: Sequence[Sequence[Any]]) -> Encoded:
         codes, numbers = [], []
@@ -133,17 +146,9 @@ class FeatureEncoder:
             pairs = [number_of(column, row[place]) for place, column in self.numeric.items()]
             codes.append(categories + [bin_ for _, bin_ in pairs] if self.numeric_bins else categories)
             numbers.append([number for number, _ in pairs])
-        table = np.array(codes, dtype=np.int64).reshape(len(rows), -1) + self.offsets
+        table = np.array(codes, dtype=np.int32).reshape(len(rows), -1)
         scaled = np.array(numbers, dtype=np.float32).reshape(len(rows), -1)
-        return Encoded(table if table.max(initial=0) > INT32 else table.astype(np.int32), scaled)
-
-
-def _put(codes: np.ndarray, f: int, column: np.ndarray, offset: int) -> np.ndarray:
-    """Write a column counted from `offset`, and make room for large numbers where they come up."""
-    if codes.dtype == np.int32 and offset + column.max(initial=0) > INT32:
-        codes = codes.astype(np.int64)
-    np.add(column, offset, out=codes[:, f], casting="same_kind")
-    return codes
+        return Encoded(self._through_all_columns(table), scaled)
 
 
 def _rows(X: Any) -> list[Sequence[Any]]:
