@@ -6,7 +6,7 @@ DATA ?= funnel
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test quality bench lint format clean
+.PHONY: demo test quality bench paper lint format clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -31,6 +31,9 @@ $(BENCH_VENV)/.installed: pyproject.toml
 
 bench: $(BENCH_VENV)/.installed  ## speed against two peers, a bare loop and the matrix products, in an environment of its own
 	$(BENCH_VENV)/bin/python -m benchmarks.speed.run
+
+paper: $(VENV)/.installed  ## the paper's tables and figures, rerun: make paper, make paper PART=table2, make paper QUICK=1
+	$(BIN)/python -m benchmarks.paper.run $(if $(PART),--part $(PART)) $(if $(QUICK),--quick)
 
 lint: $(VENV)/.installed  ## style and types
 	$(BIN)/ruff check .

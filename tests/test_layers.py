@@ -13,6 +13,7 @@ LAYERS = [
     ["values"],
     ["features", "targets", "network", "parameters"],
     ["metrics"],
+    ["plotting"],
     ["training"],
     ["tables"],
     ["fitting", "views", "compose"],

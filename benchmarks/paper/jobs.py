@@ -1,0 +1,104 @@
+"""The pieces of work that the parts consist of; each is done in one go and gives rows of a csv file."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import GridSearchCV
+
+from benchmarks.paper import data
+from benchmarks.paper.settings import ABLATIONS, COMMON, CONFLICTS, MODELS, SKELETON, TABLE_1, TABLE_2, TABLE_3, TABLE_4
+from sklearn_fsmd import FSMDClassifier
+from sklearn_fsmd.metrics import auc_per_task, cvr_auc, get_scorer
+
+SCORES = ("click_auc", "conversion_auc", "mean_auc", "cvr_auc")
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One model with one seed, and what its test rows say."""
+
+    data: str
+    model: str
+    params: tuple
+    seed: int
+    conflict: float | None = None
+
+    def key(self):
+        return {"model": self.model, "seed": self.seed} | ({} if self.conflict is None else {"conflict": self.conflict})
+
+    def run(self, quick):
+        (train, valid, test), truth = data.load(self.data, self.conflict, quick)
+        start = time.perf_counter()
+        model = MODELS[self.model](**_limits(quick), **dict(self.params), random_state=self.seed, n_threads=1)
+        model.fit(*train, X_val=valid[0], Y_val=valid[1])
+        row = {**self.key(), "seconds": round(time.perf_counter() - start, 1), "epochs": model.n_iter_}
+        P = model.predict_marginals(test[0])
+        for k, auc in enumerate(auc_per_task(test[1], P)):
+            row[f"auc_{k + 1}"] = auc
+        row["mean_auc"] = np.mean([row["auc_1"], row["auc_2"]])
+        if self.data != "census":  # whose tasks are no funnel
+            row["cvr_auc"] = cvr_auc(test[1], P)
+        if truth is not None:
+            for k, error in enumerate(np.sqrt(((P - truth) ** 2).mean(axis=0))):
+                row[f"rmse_{k + 1}"] = error
+        return [row]
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """The grid search of a figure, with one seed."""
+
+    figure: str
+    seed: int
+
+    def key(self):
+        return {"param_random_state": self.seed}
+
+    def run(self, quick):
+        parts, _ = data.load("kuairand", quick=quick)
+        X, Y, folds = data.joined(parts)
+        grid = [{**points, "random_state": [self.seed]} for points in ABLATIONS[self.figure]]
+        search = GridSearchCV(
+            FSMDClassifier(**SKELETON, **_limits(quick), n_threads=1),
+            grid,
+            scoring={name: get_scorer(name) for name in SCORES},
+            cv=folds,
+            refit=False,
+            error_score="raise",
+        ).fit(X, Y, X_val=parts[1][0], Y_val=parts[1][1])
+        results = pd.DataFrame(search.cv_results_)
+        wanted = [c for c in results if c.startswith("param_") or c in {f"mean_test_{name}" for name in SCORES}]
+        return results[[*wanted, "mean_fit_time"]].to_dict("records")
+
+
+def _limits(quick):
+    return {**COMMON, "max_epochs": 1} if quick else COMMON
+
+
+def jobs_of(part, n_seeds):
+    """All jobs of a part, seed by seed, so that what is there after a kill is balanced."""
+    seeds = range(n_seeds)
+    if part in ABLATIONS:
+        return [Ablation(part, seed) for seed in seeds]
+    if part == "funnel":
+        settings = tuple(TABLE_3.items())
+        return [Fit("funnel", name, settings, seed, c) for seed in seeds for c in CONFLICTS for name in TABLE_4]
+    table, _, variant = part.partition("-")
+    source, names, settings = {"table2": ("census", TABLE_2, TABLE_1), "table4": ("kuairand", TABLE_4, TABLE_3)}[table]
+    params = () if variant == "defaults" else tuple(settings.items())
+    return [Fit(source, name, params, seed) for seed in seeds for name in names]
+
+
+PARTS = {
+    "table4": 5,
+    "table2": 5,
+    "figure11": 3,
+    "figure12": 3,
+    "figure13": 3,
+    "funnel": 5,
+    "table4-defaults": 5,
+    "table2-defaults": 5,
+}
+"""The parts, and with how many seeds each is run. Figure 10 is drawn from table4."""

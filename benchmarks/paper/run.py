@@ -1,0 +1,47 @@
+"""The paper's tables and figures, rerun: ``make paper``, ``make paper PART=table2``, ``make paper QUICK=1``.
+
+What has been measured is kept and not measured again: a run that was killed goes on where it was.
+"""
+
+import argparse
+import warnings
+from pathlib import Path
+
+from joblib import Parallel, delayed
+from tqdm.auto import tqdm
+
+from benchmarks.paper.jobs import PARTS, jobs_of
+from benchmarks.paper.report import write_report
+from benchmarks.paper.store import HERE, Store
+
+N_PROCESSES = 2
+"""Fits at a time, each with one thread: two cores do more in this way than with two threads for one fit."""
+
+
+def run_part(part, n_seeds, folder, quick):
+    store = Store(part, folder)
+    jobs = [job for job in jobs_of(part, n_seeds) if not store.has(job.key())]
+    parallel = Parallel(n_jobs=N_PROCESSES, return_as="generator_unordered")
+    for rows in tqdm(parallel(delayed(_run)(job, quick) for job in jobs), total=len(jobs), desc=part, unit=" jobs"):
+        store.add(rows)
+
+
+def _run(job, quick):
+    warnings.filterwarnings("ignore")
+    return job.run(quick)
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--part", choices=list(PARTS), nargs="*", default=list(PARTS))
+    parser.add_argument("--quick", action="store_true", help="a few rows, one epoch and one seed, to see that all runs")
+    parser.add_argument("--folder", type=Path, default=None, help="where the results are kept")
+    options = parser.parse_args(arguments)
+    folder = options.folder or (Path("build/paper-quick") if options.quick else HERE)
+    for part in options.part:
+        run_part(part, 1 if options.quick else PARTS[part], folder, options.quick)
+    write_report(folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""Displays show what was measured, and refuse what does not fit together."""
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.model_selection import GridSearchCV
+
+from sklearn_fsmd import FSMDClassifier, SharedBottomClassifier
+from sklearn_fsmd.datasets import make_funnel
+from sklearn_fsmd.metrics import auc_per_task, get_scorer
+from sklearn_fsmd.plotting import AblationDisplay, GateWeightsDisplay, HistoryDisplay, SeesawDisplay
+
+matplotlib.use("Agg")
+SMALL = {"expert_dims": (8,), "tower_dims": (4,), "embedding_dim": 2, "max_epochs": 2, "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def funnel():
+    return make_funnel(1200, random_state=0, return_X_y=True)
+
+
+@pytest.fixture(scope="module")
+def fsmd(funnel):
+    return FSMDClassifier(n_levels=2, **SMALL).fit(*funnel)
+
+
+@pytest.fixture(autouse=True)
+def _close():
+    import matplotlib.pyplot as plt
+
+    yield
+    plt.close("all")
+
+
+def points_of(ax):
+    return {
+        text.get_text(): container[0].get_xydata()[0] for text, container in zip(ax.texts, ax.containers, strict=True)
+    }
+
+
+def test_seesaw_draws_mean_gains_over_the_baseline():
+    scores = {"Base": [[0.7, 0.6], [0.72, 0.62]], "FSMD": [[0.71, 0.58], [0.74, 0.61]]}
+    display = SeesawDisplay.from_scores(scores, baseline="Base", task_names=["click", "view"])
+    points = points_of(display.ax_)
+    np.testing.assert_allclose(points["Base"], [0, 0])
+    np.testing.assert_allclose(points["FSMD"], [0.015, -0.015])
+    assert display.ax_.get_ylabel() == "view: gain in AUC over Base"
+
+
+def test_seesaw_from_estimators(funnel, fsmd):
+    X, Y = funnel
+    models = {"FSMD": fsmd, "Bottom": SharedBottomClassifier(**SMALL).fit(X, Y)}
+    display = SeesawDisplay.from_estimators(models, X, Y, baseline="Bottom")
+    gain = auc_per_task(Y, fsmd.predict_marginals(X)) - auc_per_task(Y, models["Bottom"].predict_marginals(X))
+    np.testing.assert_allclose(points_of(display.ax_)["FSMD"], gain)
+
+
+def test_seesaw_draws_into_given_axes():
+    import matplotlib.pyplot as plt
+
+    _, ax = plt.subplots()
+    assert SeesawDisplay.from_scores({"a": [0.5, 0.5]}, baseline="a", ax=ax).ax_ is ax
+
+
+@pytest.mark.parametrize(
+    ("scores", "message"),
+    [
+        ({"a": [0.5, 0.5]}, "baseline 'b' is none of the models: \\['a'\\]"),
+        ({"b": [0.5, 0.5], "c": [0.5]}, "'c' has the shape \\(1, 1\\)"),
+        ({"b": [[0.5, 0.5], [0.6, 0.6]], "c": [0.5, 0.5]}, "as many seeds as the baseline \\(2\\)"),
+    ],
+)
+def test_seesaw_refuses(scores, message):
+    with pytest.raises(ValueError, match=message):
+        SeesawDisplay.from_scores(scores, baseline="b")
+
+
+def test_ablation_from_a_grid_search(funnel):
+    X, Y = funnel
+    search = GridSearchCV(
+        FSMDClassifier(**SMALL | {"max_epochs": 1}),
+        {"tower_dims": [(4,), (8, 4)], "random_state": [0, 1]},
+        scoring={name: get_scorer(name) for name in ("click_auc", "mean_auc")},
+        cv=[(np.arange(900), np.arange(900, 1200))],
+        refit=False,
+    ).fit(X, Y)
+    display = AblationDisplay.from_cv_results(search.cv_results_, "tower_dims", labels=["flat", "deep"])
+    assert [ax.get_title() for ax in display.axes_] == ["click_auc", "mean_auc"]
+    drawn = display.axes_[1].containers[0][0].get_ydata()
+    results = pd.DataFrame(search.cv_results_)
+    for mean, dims in zip(drawn, ["(4,)", "(8, 4)"], strict=True):
+        runs = results.loc[results["param_tower_dims"].astype(str) == dims, "mean_test_mean_auc"]
+        assert len(runs) == 2
+        assert mean == pytest.approx(runs.mean())
+    assert [tick.get_text() for tick in display.axes_[0].get_xticklabels()] == ["flat", "deep"]
+
+
+CV_RESULTS = {"param_a": [1, 2, 2], "param_b": [0, 0, 1], "mean_test_auc": [0.5, 0.6, 0.7]}
+
+
+@pytest.mark.parametrize(
+    ("parameter", "options", "message"),
+    [
+        ("c", {}, "did not vary 'c'; it has \\['a', 'b'\\]"),
+        ("a", {"scores": ["loss"]}, "no score 'loss' in the results; there are \\['auc'\\]"),
+        ("a", {"labels": ["one"]}, "2 values of 'a', \\['1', '2'\\], and 1 labels"),
+        ("a", {}, "equally many runs. Got \\[1, 2\\]"),
+    ],
+)
+def test_ablation_refuses(parameter, options, message):
+    with pytest.raises(ValueError, match=message):
+        AblationDisplay.from_cv_results(CV_RESULTS, parameter, **options)
+
+
+def test_ablation_refuses_too_few_axes():
+    import matplotlib.pyplot as plt
+
+    _, ax = plt.subplots()
+    with pytest.raises(ValueError, match="2 scores to draw, and 1 axes"):
+        AblationDisplay([1], {"a": np.ones((1, 1)), "b": np.ones((1, 1))}, parameter="p").plot(ax)
+
+
+def test_gate_weights(funnel, fsmd):
+    X, _ = funnel
+    display = GateWeightsDisplay.from_estimator(fsmd, X)
+    assert len(display.axes_) == 2
+    shown = np.array([float(text.get_text()) for text in display.axes_[0].texts]).reshape(2, 6)
+    np.testing.assert_allclose(shown, fsmd.gate_weights(X).mean(axis=0)[0], atol=0.006)
+    assert [tick.get_text() for tick in display.axes_[0].get_yticklabels()] == ["click", "conversion"]
+
+
+def test_history(fsmd):
+    display = HistoryDisplay.from_estimator(fsmd)
+    for k, line in enumerate(display.ax_.lines):
+        np.testing.assert_array_equal(line.get_ydata(), [epoch["valid_auc"][k] for epoch in fsmd.history_])
+
+
+def test_history_needs_validation_data(funnel):
+    X, Y = funnel
+    model = FSMDClassifier(**SMALL, early_stopping=False).fit(X, Y)
+    with pytest.raises(ValueError, match="no validation data"):
+        HistoryDisplay.from_estimator(model)
