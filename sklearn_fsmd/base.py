@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import Tags, check_random_state
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, validate_data
 
 from sklearn_fsmd import fitting
 from sklearn_fsmd._declare import check_widths, estimator
-from sklearn_fsmd.features import FeatureEncoder
-from sklearn_fsmd.metrics import mean_auc
-from sklearn_fsmd.network import MultiTaskNetwork, parents_of
+from sklearn_fsmd.features import Encoded
+from sklearn_fsmd.inputs import InputEncoder
+from sklearn_fsmd.network import parents_of
 from sklearn_fsmd.parameters import MultiTaskParameters
+from sklearn_fsmd.predicting import Predictions
 from sklearn_fsmd.targets import TargetEncoder
 from sklearn_fsmd.training import Net
-from sklearn_fsmd.views import OutputView
-
-
-def _has_gates(self: MultiTaskClassifier) -> bool:
-    known = hasattr(self.module_.extractor, "gate_weights") if hasattr(self, "net_") else None
-    if known is False or (known is None and self.extractor in ("shared_bottom", "shared_embedding", "separate")):
-        raise AttributeError(f"extractor={self.extractor!r} has no gates, so there are no gate weights.")
-    return True
 
 
 @estimator
-class MultiTaskClassifier(ClassifierMixin, MultiTaskParameters, BaseEstimator):
+class MultiTaskClassifier(Predictions, ClassifierMixin, MultiTaskParameters, BaseEstimator):
     """Learn several binary targets at once: click and conversion, or any chain, tree or set of targets.
 
     The network has four parts, each a parameter: embeddings feed a low-order part and an extractor with a tower a
@@ -77,7 +68,15 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskParameters, BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
-        self, X: Any, Y: Any = None, sample_weight: Any = None, *, X_val: Any = None, Y_val: Any = None, y: Any = None
+        self,
+        X: Any,
+        Y: Any = None,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        Y_val: Any = None,
+        X_unlabeled: Any = None,
+        y: Any = None,
     ) -> MultiTaskClassifier:
         """Learn the targets `Y` from `X`.
 
@@ -91,6 +90,9 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskParameters, BaseEstimator):
             Weights of the rows, or of each label.
         X_val, Y_val : as X and Y, default=None
             Validation data for early stopping, instead of a part of X and Y.
+        X_unlabeled : as X, default=None
+            Further rows without targets, from which categories, bins and, by pretraining, embeddings are learned. With
+            `pretrain_epochs`.
         y : default=None
             Another name of Y, for tools that pass it by this one.
 
@@ -108,8 +110,12 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskParameters, BaseEstimator):
         if (X_val is None) != (Y_val is None):
             raise ValueError("`X_val` and `Y_val` go together; only one of them was given.")
         anew = not (self.warm_start and hasattr(self, "net_"))
+        if X_unlabeled is not None and not (self.pretrain_epochs and anew):
+            why = "it goes on from a former fit" if self.pretrain_epochs else "pretrain_epochs is 0"
+            raise ValueError(f"`X_unlabeled` is for pretraining, which this fit has none of: {why}.")
         validation = None if X_val is None else (X_val, Y_val)
-        return self._learn(X, y if Y is None else Y, sample_weight, validation, epochs=self.max_epochs, anew=anew)
+        options = {"epochs": self.max_epochs, "anew": anew, "X_unlabeled": X_unlabeled}
+        return self._learn(X, y if Y is None else Y, sample_weight, validation, **options)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
@@ -153,9 +159,10 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskParameters, BaseEstimator):
         anew: bool,
         classes: Any = None,
         split: bool = True,
+        X_unlabeled: Any = None,
     ) -> MultiTaskClassifier:
         """With `anew` learn the encoding and make a net, otherwise go on with those of the former fit."""
-        check_widths(self, "expert_dims", "gate_dims", "tower_dims")
+        check_widths(self, "expert_dims", "gate_dims", "tower_dims", "bias_tower_dims")
         if Y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         X = self._table(X, reset=anew)
@@ -165,8 +172,9 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskParameters, BaseEstimator):
         parents = parents_of(self.link, len(targets.classes))
         net = None if anew else fitting.go_on_with(self, self.net_, len(targets.classes))
         labels = targets.encode(Y, sample_weight, parents, scale=split)
-        encoder = FeatureEncoder.of(self) if anew else self._encoder
-        data = (encoder.fit_encode(X) if anew else encoder.encode(X)), labels
+        encoder = InputEncoder(self) if anew else self._encoder
+        rows = encoder.fit_encode(self._with_unlabeled(X, X_unlabeled)) if anew else encoder.encode(X)
+        data = (rows if X_unlabeled is None else rows.select(np.arange(len(X)))), labels
         valid = None
         if validation is not None:
             X_val, Y_val = self._table(validation[0], reset=False), validation[1]
@@ -178,10 +186,10 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskParameters, BaseEstimator):
             data, valid = fitting.split(self, *data, np.random.RandomState(self._split_seed))
 
         if net is None:
-            net = fitting.new_net(self, encoder, data[1], random)
+            net = fitting.new_net(self, encoder, data[1], random, rows)
         fitting.train(self, net, data, valid, epochs=epochs, encoder=encoder, task_names=targets.names, random=random)
         self.net_: Net = net
-        self._encoder: FeatureEncoder = encoder
+        self._encoder: InputEncoder = encoder
         self._targets: TargetEncoder = targets
         self._random: np.random.RandomState = random
         self.task_names_ = targets.names
@@ -207,154 +215,30 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskParameters, BaseEstimator):
         validate_data(self, X, reset=reset, skip_check_array=True)
         return X
 
+    def _with_unlabeled(self, X: Any, X_unlabeled: Any) -> Any:
+        """The rows of both tables, whose columns are the same."""
+        if X_unlabeled is None:
+            return X
+        if isinstance(X, pd.DataFrame) and isinstance(X_unlabeled, pd.DataFrame):
+            if list(X.columns) != list(X_unlabeled.columns):
+                raise ValueError(
+                    "The columns of `X_unlabeled` must be those of X, in their order. "
+                    f"X has {list(X.columns)}, `X_unlabeled` has {list(X_unlabeled.columns)}."
+                )
+            return pd.concat([X, X_unlabeled], ignore_index=True)
+        if isinstance(X, pd.DataFrame) or isinstance(X_unlabeled, pd.DataFrame):
+            raise TypeError(f"X and `X_unlabeled` must be of one kind. Got {type(X)} and {type(X_unlabeled)}.")
+        return np.concatenate([X, self._table(X_unlabeled, reset=False)])
+
+    def _rows(self, X: Any) -> Encoded:
+        check_is_fitted(self)
+        return self._encoder.encode_main(self._table(self._encoder.filled(X), reset=False))
+
     def _is_as_in_fit(self, X: np.ndarray) -> bool:
         """Whether scikit-learn's checks would pass `X` through as it is."""
         n, width = X.shape if X.ndim == 2 else (0, 0)
         fits = n > 0 and width == self.n_features_in_ and X.dtype.kind in "biuf"
         return fits and not hasattr(self, "feature_names_in_")
-
-    # --------------------------------------------------------------------------------------------------- predicting
-
-    def predict_marginals(self, X: Any) -> np.ndarray:
-        """P(Y_k = 1 | x) of each task: for a chain pCTR, pCTCVR and so on.
-
-        Parameters
-        ----------
-        X : DataFrame or array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        p : ndarray of shape (n_samples, n_tasks), float32
-        """
-        check_is_fitted(self)
-        return fitting.marginals(self, self.net_, self._encoder.encode(self._table(X, reset=False)))
-
-    def predict_proba(self, X: Any) -> list[np.ndarray] | np.ndarray:
-        """Marginal probabilities of both classes of each task.
-
-        Parameters
-        ----------
-        X : DataFrame or array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        p : list of n_tasks arrays of shape (n_samples, 2), float32; one such array where Y was one-dimensional
-            Columns in the order of `classes_`.
-        """
-        p = self.predict_marginals(X)
-        both = np.stack((1 - p, p), axis=2)
-        return both[:, 0] if self._targets.one_dimensional else [both[:, k] for k in range(p.shape[1])]
-
-    def predict(self, X: Any) -> np.ndarray:
-        """The more probable class of each task.
-
-        Parameters
-        ----------
-        X : DataFrame or array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples, n_tasks), or (n_samples,) where Y was one-dimensional
-        """
-        positive = (self.predict_marginals(X) > 0.5).astype(int)
-        labels = [classes[positive[:, k]] for k, classes in enumerate(self._targets.classes)]
-        return labels[0] if self._targets.one_dimensional else np.stack(labels, axis=1)
-
-    def predict_conditionals(self, X: Any) -> np.ndarray:
-        """P(step k | step k − 1) of each task: the first is its marginal, the second pCVR.
-
-        In a tree, the step before is the parent. Where the link says nothing of dependence, the targets are read as
-        a chain, and the ratio of the marginals is cut off at 1.
-
-        Parameters
-        ----------
-        X : DataFrame or array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        p : ndarray of shape (n_samples, n_tasks), float32
-        """
-        p = self.predict_marginals(X)
-        parents = self.module_.link.parents
-        if all(parent is None for parent in parents):
-            parents = parents_of("chain", len(parents))
-        given = [p[:, k] if parent is None else _ratio(p[:, k], p[:, parent]) for k, parent in enumerate(parents)]
-        return np.stack(given, axis=1)
-
-    def rank_score(self, X: Any, weights: Sequence[float] | None = None) -> np.ndarray:
-        """One score to sort by: the weighted product Π_k P(Y_k = 1)^{α_k}.
-
-        Parameters
-        ----------
-        X : DataFrame or array-like of shape (n_samples, n_features)
-        weights : array-like of shape (n_tasks,), default=None
-            The exponents α; None takes 1 for all.
-
-        Returns
-        -------
-        score : ndarray of shape (n_samples,), float32
-        """
-        p = self.predict_marginals(X)
-        try:
-            exponents = np.ones(p.shape[1]) if weights is None else np.asarray(weights, dtype=float)
-        except (TypeError, ValueError):
-            exponents = np.empty(0)
-        if exponents.shape != (p.shape[1],) or not np.isfinite(exponents).all():
-            raise ValueError(f"`weights` must be {p.shape[1]} finite numbers, one a task. Got {weights!r} instead.")
-        return (p**exponents).prod(axis=1, dtype=np.float32)
-
-    @available_if(_has_gates)
-    def gate_weights(self, X: Any) -> np.ndarray:
-        """How much each task's gate gives to each expert, level by level.
-
-        Parameters
-        ----------
-        X : DataFrame or array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        weights : ndarray of shape (n_samples, n_levels, n_tasks, n_all_experts), float32
-            They sum to 1 over the experts. In "ple" the experts stand task by task, then the shared ones; those of
-            other tasks have the weight 0.
-        """
-        check_is_fitted(self)
-        return fitting.gate_weights(self, self.net_, self._encoder.encode(self._table(X, reset=False)))
-
-    def output_view(self, task: int | str) -> OutputView:
-        """One target as a fitted binary classifier, for what takes a single output: calibration, thresholds, displays.
-
-        Parameters
-        ----------
-        task : int or str, the index or the name of the target.
-
-        Returns
-        -------
-        view : OutputView
-        """
-        check_is_fitted(self)
-        view = OutputView(self, task)
-        view.index()
-        return view
-
-    def score(self, X: Any, Y: Any = None, sample_weight: Any = None, *, y: Any = None) -> float:
-        """Mean ROC AUC over the tasks.
-
-        Parameters
-        ----------
-        X : DataFrame or array-like of shape (n_samples, n_features)
-        Y : array-like of shape (n_samples,) or (n_samples, n_tasks)
-        sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
-        y : default=None
-            Another name of Y.
-
-        Returns
-        -------
-        auc : float
-        """
-        Y, p = y if Y is None else Y, self.predict_marginals(X)
-        check_consistent_length(p, Y)
-        targets = self._targets.encode(Y, sample_weight, self.module_.link.parents, warn=False)
-        return mean_auc(targets.labels, p, sample_weight=targets.weights)
 
     def __getstate__(self) -> dict[str, Any]:
         """Parameters and fitted state, the net as plain arrays of weights: small, and safe to look at."""
@@ -378,12 +262,3 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskParameters, BaseEstimator):
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         return tags
-
-    @property
-    def module_(self) -> MultiTaskNetwork:
-        return self.net_.module_
-
-
-def _ratio(p: np.ndarray, given: np.ndarray) -> np.ndarray:
-    """The ratio, at most 1; where both vanish, 1 says nothing against the step."""
-    return np.minimum(np.divide(p, given, out=np.ones_like(p), where=given > 0), 1)

@@ -177,8 +177,8 @@ def _bin_edges(known: np.ndarray, n_bins: int) -> np.ndarray:
             break
         heavy |= more
     light_before = np.cumsum(np.where(heavy, 0, counts)) - np.where(heavy, 0, counts)
-    bins = np.stack((np.cumsum(heavy), heavy, np.floor(light_before / max(share, 1))))
-    starts = (np.diff(bins, axis=1) != 0).any(axis=0)
+    bins = np.floor_divide(light_before, max(share, 1))
+    starts = heavy[1:] | heavy[:-1] | (bins[1:] != bins[:-1])
     return values[1:][starts]
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,12 @@ import torch
 from torch import Tensor
 
 from sklearn_fsmd.columns import CategoryColumn, NumericColumn
+from sklearn_fsmd.selection import Selector, categorical_mask
 from sklearn_fsmd.values import FEW_ROWS, NotPlainError, code_of, number_of
 
 INT32 = np.iinfo(np.int32).max
 N_THREADS = 2
 """Numeric columns that are encoded at a time; each takes memory for some copies of itself."""
-
-Selector = str | Sequence[Any] | np.ndarray | Callable[[Any], Any] | None
 
 
 @dataclass(frozen=True)
@@ -31,26 +30,29 @@ class Encoded:
     codes : (n, F) int32 or int64, rows of the embedding table, counted through all columns.
     numbers : (n, N) float32, the scaled numeric columns.
     rows : which rows are meant; None for all.
+    bias : the bias features of the same rows, if there are any.
     """
 
     codes: np.ndarray
     numbers: np.ndarray
     rows: np.ndarray | None = None
+    bias: Encoded | None = None
 
     def __len__(self) -> int:
         return len(self.codes) if self.rows is None else len(self.rows)
 
-    def tensors(self, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
-        """Codes and numbers as tensors, which share the arrays' memory on a CPU."""
-        return torch.from_numpy(self.codes).to(device), torch.from_numpy(self.numbers).to(device)
+    def tensors(self, device: torch.device | str = "cpu") -> tuple[Tensor, ...]:
+        """Codes and numbers as tensors, then those of the bias features; on a CPU they share the arrays' memory."""
+        own = torch.from_numpy(self.codes).to(device), torch.from_numpy(self.numbers).to(device)
+        return own if self.bias is None else (*own, *self.bias.tensors(device))
 
     def take(self, rows: np.ndarray) -> Encoded:
         """A copy of some rows."""
-        return Encoded(self.codes[rows], self.numbers[rows])
+        return Encoded(self.codes[rows], self.numbers[rows], bias=self.bias and self.bias.take(rows))
 
     def select(self, rows: np.ndarray) -> Encoded:
         """Some rows, without a copy."""
-        return Encoded(self.codes, self.numbers, rows)
+        return replace(self, rows=rows)
 
 
 class FeatureEncoder:
@@ -166,68 +168,3 @@ def _names(X: Any) -> list[str]:
 
 def _column(X: Any, place: int) -> Any:
     return X.iloc[:, place] if isinstance(X, pd.DataFrame) else X[:, place]
-
-
-def categorical_mask(selector: Selector, X: Any) -> np.ndarray:
-    """Which columns of `X` the `categorical_features` parameter names, as a boolean mask ``(n_features,)``."""
-    n = X.shape[1]
-    names = list(X.columns) if isinstance(X, pd.DataFrame) else None
-    if callable(selector):
-        selector = selector(X)
-    if selector is None:
-        return np.zeros(n, dtype=bool)
-    if isinstance(selector, str):
-        if selector == "all":
-            return np.ones(n, dtype=bool)
-        if selector == "from_dtype":
-            return np.array([_is_category(_column(X, place)) for place in range(n)], dtype=bool)
-        raise ValueError(
-            "The 'categorical_features' parameter must be 'from_dtype', 'all', None, a mask, indices, names or a "
-            f"callable. Got {selector!r} instead; one column is given as a list, [{selector!r}]."
-        )
-    items = np.asarray(selector)
-    if items.size == 0:
-        return np.zeros(n, dtype=bool)
-    if items.dtype.kind not in "biuOUT":
-        raise ValueError(f"categorical_features must be an array-like of bool, int or str, got: {items.dtype.name}.")
-    if items.dtype.kind == "b":
-        if items.shape != (n,):
-            raise ValueError(
-                f"categorical_features set as a boolean mask must have shape (n_features,), got: {items.shape}"
-            )
-        return items
-    mask = np.zeros(n, dtype=bool)
-    for item in items.tolist():
-        mask[_place(item, names, n)] = True
-    return mask
-
-
-def _place(item: Any, names: list[Any] | None, n: int) -> int:
-    if isinstance(item, int):
-        if not 0 <= item < n:
-            raise ValueError(
-                f"categorical_features set as integer indices must be in [0, n_features - 1], got index: {item}"
-            )
-        return item
-    if names is None:
-        raise ValueError(
-            f"categorical_features has an item value {item!r}, but X has no column names. "
-            "Pass a DataFrame, a mask or indices."
-        )
-    if item not in names:
-        raise ValueError(
-            f"categorical_features has an item value {item!r} which is not a valid feature name of the training "
-            f"data. Observed feature names: {names}"
-        )
-    return names.index(item)
-
-
-def _is_category(column: Any) -> bool:
-    """Whether a column holds categories by its dtype; a column of an object array is judged by what it holds."""
-    dtype = column.dtype
-    if isinstance(column, np.ndarray) and dtype.kind == "O":
-        known = column[~pd.isna(column)]
-        return pd.api.types.infer_dtype(known) not in ("integer", "floating", "mixed-integer-float", "decimal", "empty")
-    if isinstance(dtype, pd.CategoricalDtype) or pd.api.types.is_bool_dtype(dtype):
-        return True
-    return isinstance(dtype, pd.StringDtype) or getattr(dtype, "kind", "") in "OUS"

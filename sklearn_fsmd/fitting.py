@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from sklearn_fsmd.features import Encoded, FeatureEncoder
-from sklearn_fsmd.network import MultiTaskNetwork, build_network
+from sklearn_fsmd.inputs import InputEncoder
+from sklearn_fsmd.network import Columns, MultiTaskNetwork, build_network
 from sklearn_fsmd.nn.dropout import seed_dropout
 from sklearn_fsmd.nn.links import MultiTaskLoss
 from sklearn_fsmd.nn.mlp import set_training
@@ -20,11 +21,13 @@ from sklearn_fsmd.parameters import OPTIMIZERS
 from sklearn_fsmd.runtime import resolve_device, resolve_precision, seeded, threads
 from sklearn_fsmd.tables import ROW_WISE, check_table_size, trains_rows
 from sklearn_fsmd.targets import Targets
-from sklearn_fsmd.training import BatchIterator, EarlyStopping, Net, ProgressBar, TensorData
+from sklearn_fsmd.training import RULES, BatchIterator, EarlyStopping, Net, ProgressBar, TensorData
+from sklearn_fsmd.training.pretraining import pretrain
 
 ARCHITECTURE = (
     *("low_order", "extractor", "link", "fm_sharing", "embedding_dim", "expert_dims", "n_experts", "n_task_experts"),
-    *("n_shared_experts", "n_levels", "gate_dims", "tower_dims", "dropout", "batch_norm"),
+    *("n_shared_experts", "n_levels", "gate_dims", "tower_dims", "dropout", "batch_norm", "bias_features"),
+    "bias_tower_dims",
 )
 """The parameters that a network is made of; training that goes on cannot change them."""
 
@@ -35,24 +38,46 @@ FEW_ROWS = 1000
 
 NOT_NET_PARAMS = {
     *("module", "criterion", "optimizer", "lr", "max_epochs", "batch_size", "device", "callbacks", "verbose"),
-    *("train_split", "iterator_train", "iterator_valid", "dataset", "average_decay", "predict_nonlinearity"),
+    *("train_split", "iterator_train", "iterator_valid", "dataset", "average_decay", "balance", "predict_nonlinearity"),
 }
 
 
-def new_net(p: Any, encoder: FeatureEncoder, targets: Targets, random: np.random.RandomState) -> Net:
-    """The net for the parameters of `p`, with its initial weights, on the device that they name."""
+def new_net(p: Any, encoder: InputEncoder, targets: Targets, random: np.random.RandomState, unlabeled: Encoded) -> Net:
+    """The net for the parameters of `p`, with its initial weights, on the device that they name.
+
+    `unlabeled` are the rows to pretrain on, where `p` asks for that.
+    """
     device = resolve_device(p.device)
-    check_table_size(p, encoder, targets.labels.shape[1], device)
+    check_table_size(p, encoder.main, targets.labels.shape[1], device)
     net = make_net(p, encoder, targets.labels.shape[1], draw_seed(random), device)
     net.module_.start_at(torch.from_numpy(targets.rates()).to(net.device, torch.float32))
+    if p.pretrain_epochs:
+        with threads(p.n_threads):
+            table = pretrain(
+                encoder.main,
+                unlabeled,
+                encoder.pretrained,
+                dim=p.embedding_dim,
+                epochs=p.pretrain_epochs,
+                noise=p.pretrain_noise,
+                device=device,
+                seed=draw_seed(random),
+                verbose=p.verbose,
+            )
+        net.module_.embedding.start_from(table)
     return net
 
 
-def make_net(p: Any, encoder: FeatureEncoder, n_tasks: int, seed: int, device: str) -> Net:
+def make_net(p: Any, encoder: InputEncoder, n_tasks: int, seed: int, device: str) -> Net:
     """An initialised skorch net around the network that `p` describes."""
     with seeded(seed):
-        network = build_network(p, encoder.cardinalities, len(encoder.numeric), n_tasks)
+        bias = None if encoder.bias is None else columns_of(encoder.bias)
+        network = build_network(p, columns_of(encoder.main), n_tasks, bias)
     return wrap(p, network, n_tasks, device)
+
+
+def columns_of(encoder: FeatureEncoder) -> Columns:
+    return Columns(encoder.cardinalities, len(encoder.numeric))
 
 
 def wrap(p: Any, network: MultiTaskNetwork, n_tasks: int, device: str) -> Net:
@@ -63,6 +88,7 @@ def wrap(p: Any, network: MultiTaskNetwork, n_tasks: int, device: str) -> Net:
         criterion=MultiTaskLoss(network.link, task_weights_of(p, n_tasks)),
         lr=p.lr,
         average_decay=p.average_decay,
+        balance=RULES[p.task_weighting](n_tasks),
         train_split=None,
         verbose=0,
         device=device,
@@ -75,7 +101,16 @@ def wrap(p: Any, network: MultiTaskNetwork, n_tasks: int, device: str) -> Net:
 
 def spec_of(p: Any) -> dict[str, Any]:
     """The parameters of `p` that a net is made of."""
-    names = (*ARCHITECTURE, "embedding_std", "task_weights", "optimizer", "embedding_optimizer", "lr", "weight_decay")
+    names = (
+        *ARCHITECTURE,
+        "embedding_std",
+        "task_weights",
+        "task_weighting",
+        "optimizer",
+        "embedding_optimizer",
+        "lr",
+        "weight_decay",
+    )
     return {name: getattr(p, name) for name in (*names, "average_decay", "net_params", "device")}
 
 
@@ -111,7 +146,7 @@ def freeze(net: Net) -> dict[str, Any]:
     return {"weights": weights, "history": history_of(net), "spec": net.spec_}
 
 
-def thaw(encoder: FeatureEncoder, n_tasks: int, frozen: dict[str, Any]) -> Net:
+def thaw(encoder: InputEncoder, n_tasks: int, frozen: dict[str, Any]) -> Net:
     """The net again, on its device or, where that does not exist, on the CPU. Its optimizer starts anew."""
     p = SimpleNamespace(**frozen["spec"])
     try:
@@ -140,7 +175,7 @@ def train(
     valid: TrainingRows | None,
     *,
     epochs: int,
-    encoder: FeatureEncoder,
+    encoder: InputEncoder,
     task_names: Sequence[str],
     random: np.random.RandomState,
 ) -> None:
@@ -150,9 +185,11 @@ def train(
         TensorData.of(*data, net.device),
         batch_size_of(p, len(data[0])),
         torch.Generator().manual_seed(draw_seed(random)),
-        offsets=torch.from_numpy(encoder.offsets).to(net.device, torch.from_numpy(data[0].codes[:0]).dtype),
-        n_categories=len(encoder.categories),
+        offsets=_offsets(encoder.main, data[0], net.device),
+        n_categories=len(encoder.main.categories),
         unknown_rate=p.unknown_rate,
+        bias_offsets=None if encoder.bias is None else _offsets(encoder.bias, data[0].bias, net.device),
+        bias_dropout=p.bias_dropout,
     )
     callbacks = list(p.callbacks or [])
     if valid is not None:
@@ -165,8 +202,22 @@ def train(
     try:
         with threads(p.n_threads):
             net.run(batches, None if valid is None else TensorData.of(*valid, net.device), epochs)
+            if encoder.bias is not None:
+                _set_neutral(net, batches.data)
     finally:
         set_training(net.module_, workspace=None, precision=None)
+
+
+def _offsets(encoder: FeatureEncoder, rows: Any, device: str) -> torch.Tensor:
+    """The unknown row of each code column, in the type of the codes."""
+    return torch.from_numpy(encoder.offsets.astype(rows.codes.dtype)).to(device)
+
+
+@torch.inference_mode()
+def _set_neutral(net: Net, data: TensorData) -> None:
+    """Tell the bias tower what it says of the training rows, from which it takes its neutral level."""
+    bias = data.inputs[2:] if data.rows is None else [x[data.rows] for x in data.inputs[2:]]
+    net.module_.bias_tower.set_neutral(net.in_chunks(net.module_.bias_tower, *bias))
 
 
 @torch.inference_mode()

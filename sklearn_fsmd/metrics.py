@@ -29,6 +29,7 @@ __all__ = [
     "mean_auc",
     "mean_log_loss",
     "multi_task_gain",
+    "ndcg_at_k",
 ]
 
 
@@ -140,6 +141,47 @@ def group_auc(y: Any, p: Any, groups: Any) -> float:
     n, n_positive, rank_sum = n[both], n_positive[both], rank_sum[both]
     auc = (rank_sum - n_positive * (n_positive + 1) / 2) / (n_positive * (n - n_positive))
     return _defined(float(np.average(auc, weights=n)) if len(auc) else float("nan"), "the groups")
+
+
+def ndcg_at_k(gain: Any, score: Any, groups: Any, *, k: int = 10) -> float:
+    """Mean over the groups (users) of the NDCG of the first `k` places.
+
+    Parameters
+    ----------
+    gain : array-like of shape (n,)
+        What each row is worth, not negative: a label, or a sum such as click + 5 · conversion.
+    score : array-like of shape (n,)
+        Rows of a group are ranked by it; ties share the places that they take.
+    groups : array-like of shape (n,)
+        A group in which nothing has a gain has no NDCG and is left out.
+    k : int, default=10
+
+    Returns
+    -------
+    ndcg : float in [0, 1]; NaN, with a warning, if no group has a gain.
+    """
+    check_consistent_length(gain, score, groups)
+    if k < 1:
+        raise ValueError(f"`k` must be at least 1. Got {k!r}.")
+    frame = pd.DataFrame(
+        {"gain": np.asarray(gain, dtype=float), "score": np.asarray(score), "group": np.asarray(groups)}
+    )
+    if frame.isna().to_numpy().any():
+        raise ValueError("`gain`, `score` and `groups` must have no missing values.")
+    if (frame["gain"] < 0).any():
+        raise ValueError(f"`gain` must not be negative. Got {shown(frame['gain'].min())}.")
+    # Within ties the mean gain stands for each: the expectation over their orders.
+    frame["expected"] = frame.groupby(["group", "score"], sort=False)["gain"].transform("mean")
+    dcg, ideal = _dcg(frame, "expected", "score", k), _dcg(frame, "gain", "gain", k)
+    some = ideal > 0
+    return _defined(float((dcg[some] / ideal[some]).mean()) if some.any() else float("nan"), "the groups")
+
+
+def _dcg(frame: pd.DataFrame, gain: str, by: str, k: int) -> pd.Series:
+    """The discounted gain of each group, whose rows are ranked by a column."""
+    place = frame.groupby("group", sort=False)[by].rank(method="first", ascending=False)
+    discounted = (frame[gain] / np.log2(place + 1)).where(place <= k, 0.0)
+    return discounted.groupby(frame["group"], sort=False).sum()
 
 
 def expected_calibration_error(y: Any, p: Any, *, n_bins: int = 20) -> float:
@@ -288,5 +330,5 @@ def _auc(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> float:
 
 def _defined(value: float, what: str) -> float:
     if np.isnan(value):
-        warnings.warn(f"Only one class in {what}: the AUC is not defined.", UndefinedMetricWarning, stacklevel=3)
+        warnings.warn(f"Only one class in {what}: the score is not defined.", UndefinedMetricWarning, stacklevel=3)
     return value

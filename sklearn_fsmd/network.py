@@ -2,8 +2,9 @@
 
 ::
 
-    codes, numbers ── embedding ──┬── low order (FM) ─────────────────────┐
+    codes, numbers ── embedding ──┬── low order (FM) ────────────┐
                                   └── extractor (PLE) ── towers ── + ── logits ── link ── P(click), P(conversion)
+    position, … (training only) ── bias tower ───────────────────┘
 """
 
 from __future__ import annotations
@@ -11,16 +12,24 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from numbers import Integral
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from sklearn_fsmd.nn.bias import BiasTower
 from sklearn_fsmd.nn.embedding import Embedding
 from sklearn_fsmd.nn.experts import PLE, MMoE, Separate, SharedBottom
 from sklearn_fsmd.nn.links import TreeLink
 from sklearn_fsmd.nn.low_order import FM, Linear
 from sklearn_fsmd.nn.mlp import HiddenLayer, StackedLinear, StackedMLP
+
+
+class Columns(NamedTuple):
+    """The rows of the embedding table that each code column has, and the number of numeric columns."""
+
+    cardinalities: Sequence[int]
+    n_numeric: int
 
 
 class Towers(nn.Module):
@@ -41,13 +50,20 @@ class Towers(nn.Module):
 
 
 class MultiTaskNetwork(nn.Module):
-    """Embedding, low-order part, extractor, towers and link.
+    """Embedding, low-order part, extractor, towers, link and, where there are bias features, their tower.
 
     **Shape**: codes ``(B, F)`` and numbers ``(B, N)`` → logits ``(B, K)``; see :class:`TreeLink` for what they mean.
+    The codes and numbers of the bias features follow in training; without them their tower is neutral.
     """
 
     def __init__(
-        self, embedding: Embedding, low_order: nn.Module | None, extractor: nn.Module, towers: Towers, link: TreeLink
+        self,
+        embedding: Embedding,
+        low_order: nn.Module | None,
+        extractor: nn.Module,
+        towers: Towers,
+        link: TreeLink,
+        bias_tower: BiasTower | None = None,
     ) -> None:
         super().__init__()
         self.embedding = embedding
@@ -55,12 +71,16 @@ class MultiTaskNetwork(nn.Module):
         self.extractor = extractor
         self.towers = towers
         self.link = link
+        self.bias_tower = bias_tower
 
-    def forward(self, codes: Tensor, numbers: Tensor) -> Tensor:
+    def forward(self, codes: Tensor, numbers: Tensor, *bias: Tensor) -> Tensor:
         x = self.embedding(codes, numbers)
         logits = self.towers(representations(self.extractor, x.flat()))  # y_deep, Eqs. (3), (6), (9)
         if self.low_order is not None:
             logits = logits + self.low_order(x)  # y_FM + y_deep, Eq. (1)
+        if self.bias_tower is not None:
+            level = self.bias_tower(*bias) if bias else self.bias_tower.neutral.expand(len(logits))
+            logits = torch.cat((logits[:, :1] + level.unsqueeze(1), logits[:, 1:]), dim=1)
         return logits
 
     def gate_weights(self, codes: Tensor, numbers: Tensor) -> Tensor:
@@ -89,8 +109,12 @@ class MultiTaskNetwork(nn.Module):
         self.towers.output.bias.copy_(self.link.prior_logits(rates).unsqueeze(1))
 
 
-def build_network(p: Any, cardinalities: Sequence[int], n_numeric: int, n_tasks: int) -> MultiTaskNetwork:
-    """Assemble the network that the parameters of `p`, a :class:`~sklearn_fsmd.MultiTaskClassifier`, describe."""
+def build_network(p: Any, columns: Columns, n_tasks: int, bias: Columns | None = None) -> MultiTaskNetwork:
+    """Assemble the network that the parameters of `p`, a :class:`~sklearn_fsmd.MultiTaskClassifier`, describe.
+
+    `columns` and `bias` are the encoded columns of the network and those of the bias tower.
+    """
+    cardinalities, n_numeric = columns
     n_sets = n_tasks if p.extractor == "separate" else 1
     embedding = Embedding(cardinalities, p.embedding_dim, n_sets=n_sets, std=p.embedding_std)
     in_features = len(cardinalities) * p.embedding_dim + n_numeric
@@ -103,6 +127,7 @@ def build_network(p: Any, cardinalities: Sequence[int], n_numeric: int, n_tasks:
             n_tasks, width_of(extractor, in_features, n_tasks), p.tower_dims, dropout=p.dropout, batch_norm=p.batch_norm
         ),
         link=TreeLink(parents_of(p.link, n_tasks)),
+        bias_tower=None if bias is None else BiasTower(*bias, p.embedding_dim, p.bias_tower_dims),
     )
 
 

@@ -74,8 +74,30 @@ class MultiTaskParameters:
         Categories seen less often in fit share the embedding of unknown values.
     unknown_rate : float, default=0.01
         Share of the values that are hidden in training, so that the embedding of unknown values is trained.
+    bias_features : array-like, callable or None, default=None
+        Columns that say how an impression was shown (position, tab, …), by a boolean mask, indices, names or a
+        callable. They leave the network; a small tower on them adds to the first task's logit in training, and takes
+        upon itself what the place does to clicks. Predictions are those of an item that its place does not hold
+        back; they need no such columns.
+    bias_tower_dims : tuple of int, default=(16,)
+        Widths of the hidden layers of the bias tower.
+    bias_dropout : float, default=0.1
+        Share of the rows whose bias features are hidden in training.
+    pretrain_epochs : int, default=0
+        Passes of a denoising autoencoder over the rows, those of `X_unlabeled` included, before training. The
+        network starts from its embeddings.
+    pretrain_features : array-like, callable or None, default=None
+        Columns that it reads and reconstructs, by a boolean mask, indices, names or a callable; None for all.
+    pretrain_noise : float, default=0.2
+        Share of the values that are swapped for those of other rows, and the standard deviation of the noise that is
+        added to scaled numbers.
     task_weights : array-like of shape (n_tasks,) or None, default=None
         Weights of the tasks in the loss (Eqs. 7 and 11); None weighs all by 1.
+    task_weighting : {"fixed", "uncertainty", "pcgrad", "gradnorm"}, default="fixed"
+        How the tasks' losses, weighted by `task_weights`, become one step. "fixed" adds them up. "uncertainty" trains
+        a weight a task along with the network. "pcgrad" takes out of each task's gradient what conflicts with
+        another's. "gradnorm" finds weights with which the tasks train at a like pace. What they found is in
+        `history_`.
     optimizer : {"adamw", "adam", "adagrad", "sgd"} or torch.optim.Optimizer class, default="adamw"
         The optimizer.
     embedding_optimizer : {"auto", "dense", "sparse"}, default="auto"
@@ -144,7 +166,14 @@ class MultiTaskParameters:
     numeric_bins: int = 48
     min_frequency: int = 2
     unknown_rate: float = 0.01
+    bias_features: Any = None
+    bias_tower_dims: Sequence[int] = (16,)
+    bias_dropout: float = 0.1
+    pretrain_epochs: int = 0
+    pretrain_features: Any = None
+    pretrain_noise: float = 0.2
     task_weights: Sequence[float] | None = None
+    task_weighting: Literal["fixed", "uncertainty", "pcgrad", "gradnorm"] = "fixed"
     optimizer: Any = "adamw"
     embedding_optimizer: Literal["auto", "dense", "sparse"] = "auto"
     lr: float = 2e-3
@@ -189,7 +218,14 @@ class MultiTaskParameters:
         "numeric_bins": [Interval(Integral, 0, None, closed="left")],
         "min_frequency": [Interval(Integral, 1, None, closed="left")],
         "unknown_rate": [Interval(Real, 0, 1, closed="left")],
+        "bias_features": ["array-like", callable, None],
+        "bias_tower_dims": [tuple, list],
+        "bias_dropout": [Interval(Real, 0, 1, closed="left")],
+        "pretrain_epochs": [Interval(Integral, 0, None, closed="left")],
+        "pretrain_features": ["array-like", callable, None],
+        "pretrain_noise": [Interval(Real, 0, 1, closed="neither")],
         "task_weights": ["array-like", None],
+        "task_weighting": [StrOptions({"fixed", "uncertainty", "pcgrad", "gradnorm"})],
         "optimizer": [StrOptions(set(OPTIMIZERS)), type],
         "embedding_optimizer": [StrOptions({"auto", "dense", "sparse"})],
         "lr": [Interval(Real, 0, None, closed="neither")],

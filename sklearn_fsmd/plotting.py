@@ -83,6 +83,7 @@ class SeesawDisplay:
             dx, dy = _deviation(gains)
             point = self.ax_.errorbar(x, y, xerr=dx, yerr=dy, fmt="o", color=color, capsize=2, elinewidth=0.8)
             self.ax_.annotate(name, (x, y), textcoords="offset points", xytext=(6, 4), color=point[0].get_color())
+        self.ax_.margins(0.15)  # room for the names
         self.ax_.set_xlabel(f"{self.task_names[0]}: gain in AUC over {self.baseline}")
         self.ax_.set_ylabel(f"{self.task_names[1]}: gain in AUC over {self.baseline}")
         return self

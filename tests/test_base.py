@@ -401,7 +401,7 @@ def test_a_validation_set_stays_when_training_goes_on(frame):
 
     class Watch(Callback):
         def on_epoch_begin(self, net, dataset_train, dataset_valid, **kwargs):
-            seen.append(dataset_valid.codes.clone())
+            seen.append(dataset_valid.inputs[0].clone())
 
     model = small(warm_start=True, max_epochs=1, callbacks=[Watch()]).fit(X, Y).fit(X, Y)
     assert model.n_iter_ == 2
@@ -594,8 +594,8 @@ def test_missing_values_of_object_arrays(frame):
 def test_lists_of_strings_and_numbers():
     rows = [["a", 1.5], ["b", NAN], ["a", 2.5], ["b", 0.5]] * 10
     model = small(max_epochs=1).fit(rows, [[0, 0], [1, 1], [1, 0], [0, 0]] * 10)
-    assert list(model._encoder.categories) == [0]
-    assert list(model._encoder.numeric) == [1]
+    assert list(model._encoder.main.categories) == [0]
+    assert list(model._encoder.main.numeric) == [1]
 
 
 def test_wrong_x_at_fit(frame):

@@ -71,10 +71,10 @@ def test_the_encoded_data_is_not_copied(monkeypatch):
     X, Y = rows(1500)
     model().set_params(early_stopping=True, device="cpu").fit(X, Y)
     (table,), ((batches, valid),) = encoded, trained
-    assert np.shares_memory(table.codes, batches.data.codes.numpy())
-    assert np.shares_memory(table.numbers, batches.data.numbers.numpy())
+    assert np.shares_memory(table.codes, batches.data.inputs[0].numpy())
+    assert np.shares_memory(table.numbers, batches.data.inputs[1].numpy())
     assert len(batches.data) == 1350
-    assert len(valid) == len(valid.codes) == 150
+    assert len(valid) == len(valid.inputs[0]) == 150
 
 
 def test_rows_are_never_collated_one_by_one(monkeypatch):
@@ -90,7 +90,7 @@ def test_rows_are_never_collated_one_by_one(monkeypatch):
 def test_a_batch_is_one_slice_of_each_tensor():
     X, Y = rows(512)
     encoded = FeatureEncoder.of(model()).fit_encode(X)
-    data = TensorData(*encoded.tensors(), torch.from_numpy(Y.astype(np.float32)), None)
+    data = TensorData(encoded.tensors(), torch.from_numpy(Y.astype(np.float32)), None)
     batches = BatchIterator(
         data, BATCH, torch.Generator(), offsets=torch.zeros(9, dtype=torch.int32), n_categories=6, unknown_rate=0.0
     )

@@ -9,14 +9,15 @@ import sklearn_fsmd
 
 ROOT = Path(sklearn_fsmd.__file__).parent
 LAYERS = [
-    ["nn", "columns", "runtime", "_declare"],
+    ["nn", "columns", "runtime", "_declare", "selection", "ranking"],
     ["values"],
     ["features", "targets", "network", "parameters"],
-    ["metrics"],
+    ["metrics", "inputs"],
     ["plotting"],
     ["training"],
     ["tables"],
     ["fitting", "views", "compose"],
+    ["predicting"],
     ["base"],
     ["estimators"],
 ]

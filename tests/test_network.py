@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from sklearn_fsmd.network import build_network, parents_of
+from sklearn_fsmd.network import Columns, build_network, parents_of
 from sklearn_fsmd.nn.links import MultiTaskLoss
 
 CARDINALITIES, N_NUMERIC = [3, 5, 4], 2
@@ -39,7 +39,7 @@ def params(**changes):
 
 
 def build(n_tasks=2, **changes):
-    return build_network(params(**changes), CARDINALITIES, N_NUMERIC, n_tasks)
+    return build_network(params(**changes), Columns(CARDINALITIES, N_NUMERIC), n_tasks)
 
 
 EXTRACTORS = ["ple", "mmoe", "shared_bottom", "shared_embedding", "separate"]

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import ttest_rel
 
-from benchmarks.paper.settings import PAPER
+from benchmarks.paper.settings import MODELS, PAPER
 from sklearn_fsmd.plotting import AblationDisplay, SeesawDisplay
 
 TABLES = {
@@ -59,7 +59,12 @@ def write_report(folder):
 
 def _read(folder, part):
     path = folder / f"{part}.csv"
-    return pd.read_csv(path) if path.exists() else None
+    if not path.exists():
+        return None
+    rows = pd.read_csv(path)
+    if "model" in rows:  # fits end in any order
+        rows = rows.sort_values(["seed", "model"], key=lambda c: c.map(list(MODELS).index) if c.name == "model" else c)
+    return rows
 
 
 def _origin(rows):

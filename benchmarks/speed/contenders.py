@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.speed import data
 from sklearn_fsmd import PLEClassifier
-from sklearn_fsmd.network import build_network
+from sklearn_fsmd.network import Columns, build_network
 from sklearn_fsmd.nn.links import MultiTaskLoss
 
 PLE = {
@@ -48,7 +48,8 @@ class Bare:
         self.batch_size = batch_size
         p = PLEClassifier(**PLE)
         torch.manual_seed(0)
-        self.net = build_network(p, [data.CARDINALITY + 1] * data.N_CATEGORICAL, data.N_NUMERIC, data.N_TASKS)
+        columns = Columns([data.CARDINALITY + 1] * data.N_CATEGORICAL, data.N_NUMERIC)
+        self.net = build_network(p, columns, data.N_TASKS)
         self.loss = MultiTaskLoss(self.net.link, torch.ones(data.N_TASKS))
         self.optimizer = torch.optim.AdamW(self.net.parameters(), lr=1e-3, fused=True)
         self.offsets = torch.arange(data.N_CATEGORICAL, dtype=torch.int32) * (data.CARDINALITY + 1)

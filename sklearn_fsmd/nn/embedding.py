@@ -58,3 +58,9 @@ class Embedding(nn.Module):
     def forward(self, codes: Tensor, numbers: Tensor) -> Embedded:
         fields = self.table(codes).unflatten(2, (self.n_sets, -1))
         return Embedded(codes, numbers, fields)
+
+    @torch.no_grad()
+    def start_from(self, vectors: Tensor) -> None:
+        """Take `vectors` ``(rows, D)`` for the initial values, in every set, and leave the rows out that are NaN."""
+        vectors = vectors.to(self.table.weight.device).repeat(1, self.n_sets)
+        self.table.weight.copy_(torch.where(vectors.isnan(), self.table.weight, vectors))

@@ -1,8 +1,12 @@
-"""Training: batches, the skorch net, the average of the weights, early stopping. Only here is skorch imported."""
+"""Training: batches, balance of the tasks, the skorch net, average of the weights, early stopping.
 
+Only here is skorch imported.
+"""
+
+from sklearn_fsmd.training.balancing import RULES
 from sklearn_fsmd.training.batches import BatchIterator, TensorData
 from sklearn_fsmd.training.callbacks import EarlyStopping, ProgressBar
 from sklearn_fsmd.training.net import Net
 from sklearn_fsmd.training.rowwise import RowWiseAdam, RowWiseAdamW
 
-__all__ = ["BatchIterator", "EarlyStopping", "Net", "ProgressBar", "RowWiseAdam", "RowWiseAdamW", "TensorData"]
+__all__ = ["RULES", "BatchIterator", "EarlyStopping", "Net", "ProgressBar", "RowWiseAdam", "RowWiseAdamW", "TensorData"]

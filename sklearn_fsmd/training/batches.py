@@ -11,6 +11,9 @@ from torch import Tensor
 from sklearn_fsmd.features import Encoded
 from sklearn_fsmd.targets import Targets
 
+Batch = tuple[tuple[Tensor, ...], Tensor, Tensor | None]
+"""Inputs, labels and weights."""
+
 
 @dataclass(frozen=True)
 class TensorData:
@@ -18,13 +21,12 @@ class TensorData:
 
     Attributes
     ----------
-    codes, numbers : (m, F) and (m, N), an encoded table.
+    inputs : codes (m, F) and numbers (m, N) of an encoded table, then those of its bias features if there are any.
     labels, weights : (n, K) of the rows that are meant; weights may be None.
     rows : (n,), where these are in the encoded table; None if they are all of it, in order.
     """
 
-    codes: Tensor
-    numbers: Tensor
+    inputs: tuple[Tensor, ...]
     labels: Tensor
     weights: Tensor | None
     rows: Tensor | None = None
@@ -33,15 +35,15 @@ class TensorData:
     def of(cls, rows: Encoded, targets: Targets, device: str) -> TensorData:
         weights = None if targets.weights is None else torch.from_numpy(targets.weights).to(device)
         where = None if rows.rows is None else torch.from_numpy(rows.rows).to(device)
-        return cls(*rows.tensors(device), torch.from_numpy(targets.labels).to(device), weights, where)
+        return cls(rows.tensors(device), torch.from_numpy(targets.labels).to(device), weights, where)
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def batch(self, which: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    def batch(self, which: Tensor) -> Batch:
         weights = None if self.weights is None else self.weights[which]
         rows = which if self.rows is None else self.rows[which]
-        return self.codes[rows], self.numbers[rows], self.labels[which], weights
+        return tuple(x[rows] for x in self.inputs), self.labels[which], weights
 
 
 class BatchIterator:
@@ -55,6 +57,7 @@ class BatchIterator:
     ----------
     offsets : (F,), the unknown row of each code column.
     n_categories : how many of the code columns are categories; the others are the bins of the numbers, in their order.
+    bias_offsets : as `offsets`, of the bias features; in a share `bias_dropout` of the rows all of these are hidden.
     """
 
     def __init__(
@@ -66,6 +69,8 @@ class BatchIterator:
         offsets: Tensor,
         n_categories: int,
         unknown_rate: float,
+        bias_offsets: Tensor | None = None,
+        bias_dropout: float = 0.0,
     ) -> None:
         self.data = data
         self.batch_size = batch_size
@@ -73,19 +78,24 @@ class BatchIterator:
         self.offsets = offsets
         self.n_categories = n_categories
         self.unknown_rate = unknown_rate
+        self.bias_offsets = bias_offsets
+        self.bias_dropout = bias_dropout
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.data), self.batch_size)
         return max(full + (rest > 1), 1)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor | None]]:
-        n, n_batches, device = len(self.data), len(self), self.data.codes.device
+    def __iter__(self) -> Iterator[Batch]:
+        n, n_batches, device = len(self.data), len(self), self.data.labels.device
         order = torch.randperm(n, generator=self.generator).to(device)
         for i in range(n_batches):
             stop = n if i == n_batches - 1 else (i + 1) * self.batch_size
-            codes, numbers, labels, weights = self.data.batch(order[i * self.batch_size : stop])
+            batch = self.data.batch(order[i * self.batch_size : stop])
+            codes, numbers, *bias = batch[0]
             self._hide(codes, numbers)
-            yield codes, numbers, labels, weights
+            if self.bias_offsets is not None:
+                self._hide_bias(*bias, offsets=self.bias_offsets)
+            yield batch
 
     def _hide(self, codes: Tensor, numbers: Tensor) -> None:
         """Hide values of a batch in place; its tensors are copies of the rows."""
@@ -97,3 +107,9 @@ class BatchIterator:
             codes[rows, columns] = self.offsets[columns]
             is_bin = columns >= self.n_categories
             numbers[rows[is_bin], columns[is_bin] - self.n_categories] = 0.0
+
+    def _hide_bias(self, codes: Tensor, numbers: Tensor, *, offsets: Tensor) -> None:
+        """Hide all bias features of some rows, so that the network learns to explain clicks without them."""
+        hidden = (torch.rand(len(codes), generator=self.generator) < self.bias_dropout).to(codes.device)
+        codes[hidden] = offsets
+        numbers[hidden] = 0.0

@@ -12,10 +12,11 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import EpochTimer
 from skorch.utils import TeeGenerator
-from torch import Tensor
+from torch import Tensor, nn
 
 from sklearn_fsmd.metrics import task_aucs
 from sklearn_fsmd.training.averaging import WeightAverage
+from sklearn_fsmd.training.balancing import Fixed
 from sklearn_fsmd.training.batches import BatchIterator, TensorData
 
 CPU_CHUNK = 512
@@ -30,9 +31,10 @@ class Net(NeuralNet):
     Callbacks are notified as in skorch. The weights that are evaluated and kept are the average over the steps.
     """
 
-    def __init__(self, *args: Any, average_decay: float = 0.0, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, average_decay: float = 0.0, balance: Any = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.average_decay = average_decay
+        self.balance = balance or Fixed()
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:
@@ -41,7 +43,10 @@ class Net(NeuralNet):
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> Net:
         """Make the optimizer and the average; the module is on its device by now."""
         kwargs = self.get_params_for("optimizer")
-        self.optimizer_ = self.optimizer(self.module_.parameter_groups(), lr=self.lr, **kwargs)
+        groups = self.module_.parameter_groups()
+        if of_balance := self.balance.to(self.device).parameters():
+            groups.append({"params": of_balance, "weight_decay": 0.0})
+        self.optimizer_ = self.optimizer(groups, lr=self.lr, **kwargs)
         self.average_ = WeightAverage(self.module_, self.average_decay)
         return self
 
@@ -53,7 +58,8 @@ class Net(NeuralNet):
         n_before = len(self.history)
         before = {name: t.clone() for name, t in self.module_.state_dict().items()} if n_before else None
         try:
-            self._run(batches, valid, epochs)
+            with self.balance.watching(self.module_):
+                self._run(batches, valid, epochs)
         except BaseException:
             self.average_.swap_in()
             if before is not None:
@@ -73,6 +79,8 @@ class Net(NeuralNet):
         for _ in range(epochs):
             self.notify("on_epoch_begin", **data)
             self.run_single_epoch(batches, training=True, prefix="train", step_fn=self.train_step)
+            for name, value in self.balance.summary().items():
+                self.history.record(name, value)
             try:
                 self.notify("on_epoch_end", **data)
             except KeyboardInterrupt as interrupt:
@@ -91,7 +99,7 @@ class Net(NeuralNet):
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
             losses.append(step["loss"])
-            sizes.append(len(batch[0]))
+            sizes.append(len(batch[1]))
             self.n_batches_ = len(losses)
             self.notify("on_batch_end", batch=batch, training=training, **step)
         loss = torch.stack(losses).cpu().double().numpy()
@@ -105,11 +113,11 @@ class Net(NeuralNet):
         self.history[-1]["batches"] = [{}]
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
-        codes, numbers, labels, weights = batch
+        inputs, labels, weights = batch
         self.optimizer_.zero_grad()
-        logits = self.module_(codes, numbers)
-        loss = self.criterion_(logits, labels, weights)
-        loss.backward()
+        logits = self.module_(*inputs)
+        losses = self.criterion_.weighted(logits, labels, weights)
+        self.balance.backward(self.module_, losses, None if weights is None else weights.mean(dim=0))
         self.notify(
             "on_grad_computed",
             named_parameters=TeeGenerator(self.get_all_learnable_params()),
@@ -119,7 +127,7 @@ class Net(NeuralNet):
         self.average_.before_step()
         self.optimizer_.step()
         self.average_.update()
-        return {"loss": loss.detach(), "y_pred": logits.detach()}
+        return {"loss": losses.detach().sum(), "y_pred": logits.detach()}
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -132,34 +140,39 @@ class Net(NeuralNet):
             self.average_.swap_out()
             self.module_.train()
 
-    def logits(self, codes: Tensor, numbers: Tensor) -> Tensor:
-        """Logits of any number of rows, ``(n, K)``.
+    def logits(self, *inputs: Tensor) -> Tensor:
+        """Logits of any number of rows, ``(n, K)``."""
+        return self.in_chunks(self.module_, *inputs)
+
+    def in_chunks(self, module: nn.Module, *inputs: Tensor) -> Tensor:
+        """What `module` makes of any number of rows.
 
         On a CPU the rows go in chunks through as many threads as torch may use, each of which computes alone: none
         waits for the other at every operation, and the activations of a chunk stay in the cache.
         """
-        on_cpu = codes.device.type == "cpu"
+        on_cpu = inputs[0].device.type == "cpu"
         size = CPU_CHUNK if on_cpu else GPU_CHUNK
-        if len(codes) <= size:
-            return self.module_(codes, numbers)
-        chunks = zip(codes.split(size), numbers.split(size), strict=True)
+        if len(inputs[0]) <= size:
+            return module(*inputs)
+        chunks = zip(*(x.split(size) for x in inputs), strict=True)
         n_threads = torch.get_num_threads()
         if not on_cpu or n_threads == 1:
-            return torch.cat([self.module_(c, x) for c, x in chunks])
+            return torch.cat([module(*chunk) for chunk in chunks])
+
+        def alone(chunk: tuple[Tensor, ...]) -> Tensor:
+            with torch.inference_mode():
+                return module(*chunk)
+
         try:
             with ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-                return torch.cat(list(pool.map(self._chunk_of_logits, chunks)))
+                return torch.cat(list(pool.map(alone, chunks)))
         finally:
             torch.set_num_threads(n_threads)
-
-    @torch.inference_mode()
-    def _chunk_of_logits(self, chunk: tuple[Tensor, Tensor]) -> Tensor:
-        return self.module_(*chunk)
 
     def evaluate(self, valid: TensorData) -> dict[str, Any]:
         """Loss and AUC of each task on validation data, under the averaged weights."""
         with self.averaged(), torch.inference_mode():
-            logits = self.logits(valid.codes, valid.numbers)
+            logits = self.logits(*valid.inputs)
             loss = self.criterion_(logits, valid.labels, valid.weights).item()
             if not np.isfinite(loss):
                 raise self._diverged(loss, self.n_batches_)

@@ -3,7 +3,7 @@ import copy
 import torch
 from torch import nn
 
-from sklearn_fsmd.network import build_network
+from sklearn_fsmd.network import Columns, build_network
 from sklearn_fsmd.nn.links import MultiTaskLoss
 from sklearn_fsmd.training import Net
 from sklearn_fsmd.training.averaging import WeightAverage
@@ -59,7 +59,7 @@ def test_running_statistics_are_averaged_too():
 
 
 def test_the_average_lies_where_the_module_lies():
-    network = build_network(params(), [3, 4], 1, 2)
+    network = build_network(params(), Columns([3, 4], 1), 2)
     loss = MultiTaskLoss(network.link, torch.ones(2))
     net = Net(network, criterion=loss, optimizer=torch.optim.SGD, lr=0.1, average_decay=0.9, device="meta").initialize()
     assert {t.device.type for t in net.average_.others} == {"meta"}

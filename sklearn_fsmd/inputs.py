@@ -1,0 +1,96 @@
+"""The columns of X in two groups: those that the network reads, and those that the bias tower alone may see."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sklearn_fsmd.features import Encoded, FeatureEncoder
+from sklearn_fsmd.selection import categorical_mask, column_mask
+
+
+class InputEncoder:
+    """Encodes the columns of both groups.
+
+    Parameters
+    ----------
+    p : an estimator with the parameters of the encoding, and with `bias_features` and `pretrain_features`.
+
+    Attributes
+    ----------
+    main : FeatureEncoder of the network's columns.
+    bias : FeatureEncoder of the bias features; None if there are none.
+    is_bias : (n_features,) bool.
+    pretrained : (n_main_features,) bool, which of the network's columns pretraining reads.
+    """
+
+    def __init__(self, p: Any) -> None:
+        self.main = FeatureEncoder.of(p)
+        self.bias = None if p.bias_features is None else FeatureEncoder.of(p)
+        self.bias_features, self.pretrain_features = p.bias_features, p.pretrain_features
+
+    def fit_encode(self, X: Any) -> Encoded:
+        """Learn the encoding of a DataFrame or 2-D array, and return it encoded."""
+        pretrained = self._pretrained(X)
+        if self.bias is None:
+            self.pretrained = pretrained
+            return self.main.fit_encode(X)
+        self.is_bias = column_mask("bias_features", self.bias_features, X)
+        both = np.flatnonzero(self.is_bias & pretrained)
+        if both.size and self.pretrain_features is not None:
+            name = X.columns[both[0]] if isinstance(X, pd.DataFrame) else f"x{both[0]}"
+            raise ValueError(
+                f"Column {name!r} is one of the 'bias_features', which do not enter the network, and cannot be one of "
+                "the 'pretrain_features'."
+            )
+        self.pretrained = pretrained[~self.is_bias]
+        if not self.is_bias.any():
+            raise ValueError(f"The 'bias_features' parameter {self.bias_features!r} names no column.")
+        if self.is_bias.all():
+            raise ValueError("All columns of X are 'bias_features', which leaves none for the network.")
+        self.names = list(X.columns) if isinstance(X, pd.DataFrame) else []
+        is_category = categorical_mask(self.main.categorical, X)
+        self.main.categorical, self.bias.categorical = is_category[~self.is_bias], is_category[self.is_bias]
+        encoded = self.main.fit_encode(self.main_part(X))
+        return replace(encoded, bias=self.bias.fit_encode(_columns(X, self.is_bias)))
+
+    def _pretrained(self, X: Any) -> np.ndarray:
+        if self.pretrain_features is None:
+            return np.ones(X.shape[1], dtype=bool)
+        return column_mask("pretrain_features", self.pretrain_features, X)
+
+    def encode(self, X: Any) -> Encoded:
+        """Encode a table that has the columns of fit, for training that goes on or for validation."""
+        encoded = self.main.encode(self.main_part(X))
+        return encoded if self.bias is None else replace(encoded, bias=self.bias.encode(_columns(X, self.is_bias)))
+
+    def encode_main(self, X: Any) -> Encoded:
+        """Encode what a prediction needs."""
+        return self.main.encode(self.main_part(X))
+
+    def main_part(self, X: Any) -> Any:
+        """The columns of the network, of a table with all columns."""
+        return X if self.bias is None else _columns(X, ~self.is_bias)
+
+    def filled(self, X: Any) -> Any:
+        """`X` with columns in the place of the bias features where these were left out, as a prediction may do."""
+        if self.bias is None:
+            return X
+        places = np.flatnonzero(self.is_bias)
+        if isinstance(X, pd.DataFrame):
+            X = X.copy(deep=False)
+            for place, name in enumerate(self.names):
+                if self.is_bias[place] and name not in X.columns and place <= X.shape[1]:
+                    X.insert(place, name, np.nan)
+            return X
+        array = np.asarray(X)
+        if array.ndim == 2 and array.shape[1] == (~self.is_bias).sum():
+            return np.insert(array, places - np.arange(len(places)), 0, axis=1)
+        return X
+
+
+def _columns(X: Any, mask: np.ndarray) -> Any:
+    return X.loc[:, mask] if isinstance(X, pd.DataFrame) else X[:, mask]

@@ -1,0 +1,85 @@
+"""Which columns a parameter means, by mask, indices, names or a callable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+Selector = str | Sequence[Any] | np.ndarray | Callable[[Any], Any] | None
+
+
+def categorical_mask(selector: Selector, X: Any) -> np.ndarray:
+    """Which columns of `X` the `categorical_features` parameter means, ``(n_features,)`` bool."""
+    if callable(selector):
+        selector = selector(X)
+    if not isinstance(selector, str):
+        return column_mask("categorical_features", selector, X)
+    if selector == "all":
+        return np.ones(X.shape[1], dtype=bool)
+    if selector == "from_dtype":
+        columns = (column for _, column in X.items()) if isinstance(X, pd.DataFrame) else X.T
+        return np.array([_is_category(column) for column in columns], dtype=bool)
+    raise ValueError(
+        "The 'categorical_features' parameter must be 'from_dtype', 'all', None, a mask, indices, names or a "
+        f"callable. Got {selector!r} instead; one column is given as a list, [{selector!r}]."
+    )
+
+
+def column_mask(parameter: str, selector: Selector, X: Any) -> np.ndarray:
+    """Which columns of `X` the value `selector` of `parameter` means, ``(n_features,)`` bool.
+
+    Raises
+    ------
+    ValueError
+        In scikit-learn's wording, if a mask has the wrong length, or there is no such index or name.
+    """
+    if callable(selector):
+        selector = selector(X)
+    n = X.shape[1]
+    if selector is None:
+        return np.zeros(n, dtype=bool)
+    items = np.asarray(selector)
+    if items.size == 0:
+        return np.zeros(n, dtype=bool)
+    if items.ndim != 1 or items.dtype.kind not in "biuOUT":
+        raise ValueError(f"{parameter} must be an array-like of bool, int or str, got: {items.dtype.name}.")
+    if items.dtype.kind == "b":
+        if items.shape != (n,):
+            raise ValueError(f"{parameter} set as a boolean mask must have shape (n_features,), got: {items.shape}")
+        return items
+    names = list(X.columns) if isinstance(X, pd.DataFrame) else None
+    mask = np.zeros(n, dtype=bool)
+    for item in items.tolist():
+        mask[_place(parameter, item, names, n)] = True
+    return mask
+
+
+def _place(parameter: str, item: Any, names: list[Any] | None, n: int) -> int:
+    if isinstance(item, int):
+        if not 0 <= item < n:
+            raise ValueError(f"{parameter} set as integer indices must be in [0, n_features - 1], got index: {item}")
+        return item
+    if names is None:
+        raise ValueError(
+            f"{parameter} has an item value {item!r}, but X has no column names. Pass a DataFrame, a mask or indices."
+        )
+    if item not in names:
+        raise ValueError(
+            f"{parameter} has an item value {item!r} which is not a valid feature name of the training data. "
+            f"Observed feature names: {names}"
+        )
+    return names.index(item)
+
+
+def _is_category(column: Any) -> bool:
+    """Whether a column holds categories by its dtype; a column of an object array is judged by what it holds."""
+    dtype = column.dtype
+    if isinstance(column, np.ndarray) and dtype.kind == "O":
+        known = column[~pd.isna(column)]
+        return pd.api.types.infer_dtype(known) not in ("integer", "floating", "mixed-integer-float", "decimal", "empty")
+    if isinstance(dtype, pd.CategoricalDtype) or pd.api.types.is_bool_dtype(dtype):
+        return True
+    return isinstance(dtype, pd.StringDtype) or getattr(dtype, "kind", "") in "OUS"

@@ -1,0 +1,218 @@
+"""How the tasks' losses become one step: by fixed weights, or by weights that the training finds itself.
+
+Conflicting gradients, the "seesaw", are the paper's own subject; it leaves the weights w_k of Eqs. (7) and (11) open.
+Each rule here is given the losses of a batch, already multiplied by the user's `task_weights`, and calls backward.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+
+class Fixed:
+    """The sum of the losses."""
+
+    def __init__(self, n_tasks: int = 1) -> None:
+        self.n_tasks = n_tasks
+
+    def to(self, device: str) -> Fixed:
+        return self
+
+    def parameters(self) -> list[nn.Parameter]:
+        """What the optimizer is to train beside the network."""
+        return []
+
+    @contextmanager
+    def watching(self, network: nn.Module) -> Iterator[None]:
+        """See what the rule needs to see of `network` while it is trained."""
+        yield
+
+    def backward(self, network: nn.Module, losses: Tensor, observed: Tensor | None) -> None:
+        """Write the gradients of a batch.
+
+        Parameters
+        ----------
+        network : the module that is trained.
+        losses : (K,)
+        observed : (K,), the mean weight of each task's labels in the batch; None for 1.
+        """
+        losses.sum().backward()
+
+    def summary(self) -> dict[str, Any]:
+        """What an epoch's row of the history is told."""
+        return {}
+
+
+class Uncertainty(Fixed):
+    """Σ_k exp(−s_k) L_k + s_k / 2 with trained s_k, the log-variances of the tasks [1]_.
+
+    In a batch where a share of a task's labels is observed, its s_k / 2 counts by that share: as the loss does.
+
+    References
+    ----------
+    .. [1] A. Kendall, Y. Gal, R. Cipolla, "Multi-Task Learning Using Uncertainty to Weigh Losses for Scene Geometry
+       and Semantics", CVPR 2018, Eq. (10).
+    """
+
+    def __init__(self, n_tasks: int) -> None:
+        super().__init__(n_tasks)
+        self.log_variances = nn.Parameter(torch.zeros(n_tasks))
+
+    def to(self, device: str) -> Uncertainty:
+        self.log_variances = nn.Parameter(self.log_variances.detach().to(device))
+        return self
+
+    def parameters(self) -> list[nn.Parameter]:
+        return [self.log_variances]
+
+    def backward(self, network: nn.Module, losses: Tensor, observed: Tensor | None) -> None:
+        s = self.log_variances
+        half = 0.5 * s if observed is None else 0.5 * s * observed
+        (torch.exp(-s) * losses + half).sum().backward()
+
+    def summary(self) -> dict[str, Any]:
+        return {"task_weights": tuple(torch.exp(-self.log_variances.detach()).tolist())}
+
+
+class PCGrad(Fixed):
+    """Gradient surgery: each task's gradient loses its part against that of another which it conflicts with [1]_.
+
+    Gradients are those of all parameters together. Only their inner products are needed for the projections: each
+    projected gradient is a combination of the original ones, whose coefficients :func:`surgery` finds.
+
+    References
+    ----------
+    .. [1] T. Yu et al., "Gradient Surgery for Multi-Task Learning", NeurIPS 2020, Alg. 1.
+    """
+
+    def __init__(self, n_tasks: int) -> None:
+        super().__init__(n_tasks)
+        self.random = np.random.RandomState(0)  # of the order of projections, which needs no seed of its own
+        self.n_steps = self.n_conflicts = 0
+
+    def backward(self, network: nn.Module, losses: Tensor, observed: Tensor | None) -> None:
+        parameters = [p for p in network.parameters() if p.requires_grad]
+        gradients = [
+            torch.autograd.grad(loss, parameters, retain_graph=k < self.n_tasks - 1, allow_unused=True)
+            for k, loss in enumerate(losses)
+        ]
+        columns = [_same_rows(column) for column in zip(*gradients, strict=True)]
+        gram = sum((_inner_products(column) for column in columns), start=np.zeros((self.n_tasks, self.n_tasks)))
+        coefficients = surgery(gram, self.random.permutation)
+        self.n_steps += 1
+        self.n_conflicts += int((gram[np.triu_indices(self.n_tasks, 1)] < 0).any())
+        for parameter, column in zip(parameters, columns, strict=True):
+            parameter.grad = _combine(column, coefficients)
+
+    def summary(self) -> dict[str, Any]:
+        share, self.n_steps, self.n_conflicts = self.n_conflicts / max(self.n_steps, 1), 0, 0
+        return {"conflicting_steps": share}
+
+
+def surgery(gram: np.ndarray, order_of: Callable[[int], Any]) -> np.ndarray:
+    """Coefficients ``(K,)`` of the tasks' gradients in the sum of the projected ones.
+
+    Parameters
+    ----------
+    gram : (K, K), the inner products of the gradients.
+    order_of : gives the order in which K tasks are projected on, anew for each task.
+    """
+    n_tasks = len(gram)
+    total = np.zeros(n_tasks)
+    for i in range(n_tasks):
+        projected = np.eye(n_tasks)[i]
+        for j in order_of(n_tasks):
+            inner = projected @ gram[j]
+            if j != i and inner < 0:
+                projected[j] -= inner / gram[j, j]
+        total += projected
+    return total
+
+
+def _same_rows(column: Sequence[Tensor | None]) -> list[Tensor | None]:
+    """One parameter's gradients; sparse ones, which stem from the same lookups, by the rows in order."""
+    return [g.coalesce() if g is not None and g.is_sparse else g for g in column]
+
+
+def _values(gradient: Tensor) -> Tensor:
+    return gradient.values() if gradient.is_sparse else gradient
+
+
+def _inner_products(column: Sequence[Tensor | None]) -> np.ndarray:
+    """What one parameter adds to the inner products, ``(K, K)``."""
+    flat = [None if g is None else _values(g).flatten() for g in column]
+    gram = np.zeros((len(flat), len(flat)))
+    for i, j in zip(*np.triu_indices(len(flat)), strict=True):
+        if (left := flat[i]) is not None and (right := flat[j]) is not None:
+            gram[i, j] = gram[j, i] = torch.dot(left, right).item()
+    return gram
+
+
+def _combine(column: Sequence[Tensor | None], coefficients: np.ndarray) -> Tensor | None:
+    terms = [g * c for g, c in zip(column, coefficients.tolist(), strict=True) if g is not None]
+    return sum(terms[1:], start=terms[0]) if terms else None
+
+
+class GradNorm(Fixed):
+    """Σ_k w_k L_k with weights that let the tasks train at a like pace, by the norms of their gradients [1]_.
+
+    NOTE[DIFF] the norm of a task's gradient is taken at the representations that the towers read, not at the weights
+    of the last shared layer: these exist in every extractor, and cost no more than the towers. And the logarithms of
+    the weights move by how far the norms are from where they should be, relative to their mean: not by steps of one
+    size, which would depend on the scale of the losses and swing around the aim.
+
+    References
+    ----------
+    .. [1] Z. Chen et al., "GradNorm: Gradient Normalization for Adaptive Loss Balancing in Deep Multitask Networks",
+       ICML 2018, Alg. 1.
+    """
+
+    ALPHA, LR = 1.5, 0.025
+
+    def __init__(self, n_tasks: int) -> None:
+        super().__init__(n_tasks)
+        self.weights = np.ones(n_tasks)
+        self.first_losses = np.full(n_tasks, math.nan)
+
+    @contextmanager
+    def watching(self, network: nn.Module) -> Iterator[None]:
+        def keep(towers: nn.Module, inputs: tuple[Tensor]) -> None:
+            self.shared = inputs[0]
+
+        hook = network.get_submodule("towers").register_forward_pre_hook(keep)
+        try:
+            yield
+        finally:
+            hook.remove()
+            self.__dict__.pop("shared", None)
+
+    def backward(self, network: nn.Module, losses: Tensor, observed: Tensor | None) -> None:
+        norms = [torch.autograd.grad(loss, self.shared, retain_graph=True)[0].norm() for loss in losses]
+        self._update(*torch.stack((losses.detach(), torch.stack(norms))).cpu().double().numpy())
+        (losses @ losses.new_tensor(self.weights)).backward()
+
+    def _update(self, losses: np.ndarray, norms: np.ndarray) -> None:
+        """One step of the weights; a task without an observed label in the batch has no part in it."""
+        active = norms > 0
+        if not active.any():
+            return
+        fresh = active & np.isnan(self.first_losses)
+        self.first_losses[fresh] = losses[fresh]
+        pace = losses[active] / self.first_losses[active]
+        weighted = self.weights[active] * norms[active]
+        target = weighted.mean() * (pace / pace.mean()) ** self.ALPHA
+        self.weights[active] *= np.exp(-self.LR * (weighted - target) / weighted.mean())
+        self.weights *= self.n_tasks / self.weights.sum()
+
+    def summary(self) -> dict[str, Any]:
+        return {"task_weights": tuple(self.weights.tolist())}
+
+
+RULES: dict[str, type[Fixed]] = {"fixed": Fixed, "uncertainty": Uncertainty, "pcgrad": PCGrad, "gradnorm": GradNorm}

@@ -1,0 +1,244 @@
+"""The rules that balance tasks, against gradients computed by hand."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sklearn_fsmd import FSClassifier, MultiTaskClassifier
+from sklearn_fsmd.network import MultiTaskNetwork, Towers
+from sklearn_fsmd.nn.embedding import Embedding
+from sklearn_fsmd.nn.experts import MMoE
+from sklearn_fsmd.nn.links import MultiTaskLoss, TreeLink
+from sklearn_fsmd.training.balancing import RULES, Fixed, GradNorm, PCGrad, Uncertainty, surgery
+from tests.conftest import SMALL, make_frame
+
+
+def project_by_hand(gradients, orders):
+    """Algorithm 1 of the PCGrad paper, with vectors."""
+    total = np.zeros_like(gradients[0])
+    for i, order in enumerate(orders):
+        g = gradients[i].copy()
+        for j in order:
+            if j != i and g @ gradients[j] < 0:
+                g -= (g @ gradients[j]) / (gradients[j] @ gradients[j]) * gradients[j]
+        total += g
+    return total
+
+
+def test_surgery_of_two_vectors():
+    gradients = np.array([[1.0, 0.0], [-1.0, 1.0]])
+    coefficients = surgery(gradients @ gradients.T, range)
+    np.testing.assert_allclose(coefficients @ gradients, [0.5, 1.5])
+
+
+def test_surgery_leaves_agreeing_gradients_alone():
+    gradients = np.array([[1.0, 0.0], [1.0, 1.0]])
+    np.testing.assert_array_equal(surgery(gradients @ gradients.T, range), [1, 1])
+
+
+def test_surgery_of_several_tasks(rng):
+    for _ in range(20):
+        gradients = rng.normal(size=(4, 5))
+        orders = [rng.permutation(4) for _ in range(4)]
+        left = iter(orders)
+        coefficients = surgery(gradients @ gradients.T, lambda n, left=left: next(left))
+        np.testing.assert_allclose(coefficients @ gradients, project_by_hand(gradients, orders))
+
+
+def test_surgery_passes_over_a_task_without_a_gradient():
+    gradients = np.array([[1.0, 0.0], [0.0, 0.0]])
+    np.testing.assert_array_equal(surgery(gradients @ gradients.T, range) @ gradients, [1, 0])
+
+
+def network(n_tasks, sparse=False):
+    torch.manual_seed(1)
+    embedding = Embedding([5, 7], dim=3, std=1.0)
+    extractor = MMoE(7, n_tasks, (6,), n_experts=2, gate_dims=(), dropout=0.0, batch_norm=False)
+    towers = Towers(n_tasks, 6, (4,), dropout=0.0, batch_norm=False)
+    made = MultiTaskNetwork(embedding, None, extractor, towers, TreeLink((None, *range(n_tasks - 1))))
+    made.use_sparse_gradients(sparse)
+    return made
+
+
+def batch(n_tasks, n=40, seed=0):
+    random = np.random.RandomState(seed)
+    codes = np.stack((random.randint(5, size=n), 5 + random.randint(7, size=n)), axis=1)
+    labels = np.cumprod(random.randint(2, size=(n, n_tasks)), axis=1)
+    weights = random.randint(3, size=(n, n_tasks))
+    return [torch.from_numpy(a) for a in (codes, random.normal(size=(n, 1)).astype(np.float32))], (
+        torch.tensor(labels, dtype=torch.float32),
+        torch.tensor(weights, dtype=torch.float32),
+    )
+
+
+def losses_of(net, inputs, targets, n_tasks):
+    return MultiTaskLoss(net.link, torch.ones(n_tasks)).weighted(net(*inputs), *targets)
+
+
+def flat_gradients(net, losses):
+    parameters = list(net.parameters())
+    rows = []
+    for loss in losses:
+        found = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+        rows.append(
+            torch.cat(
+                [
+                    (torch.zeros_like(p) if g is None else g.to_dense()).flatten()
+                    for p, g in zip(parameters, found, strict=True)
+                ]
+            )
+        )
+    return torch.stack(rows).double().numpy()
+
+
+def flat_result(net):
+    return torch.cat(
+        [(torch.zeros_like(p) if p.grad is None else p.grad.to_dense()).flatten() for p in net.parameters()]
+    )
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("n_tasks", [1, 2, 3])
+def test_pcgrad_writes_the_projected_gradients(n_tasks, sparse):
+    inputs, targets = batch(n_tasks)
+    net = network(n_tasks, sparse)
+    by_task = flat_gradients(net, losses_of(net, inputs, targets, n_tasks))
+    random = np.random.RandomState(0)
+    expected = project_by_hand(by_task, [random.permutation(n_tasks) for _ in range(n_tasks)])
+    rule = PCGrad(n_tasks)
+    rule.backward(net, losses_of(net, inputs, targets, n_tasks), None)
+    np.testing.assert_allclose(flat_result(net), expected, atol=1e-6)
+
+
+def test_pcgrad_hurts_neither_of_two_tasks():
+    """The step has no part against either task's gradient, where the plain sum has."""
+    net, (inputs, (labels, weights)) = network(2), batch(2)
+    opposed = (torch.stack((labels[:, 0], 1 - labels[:, 0]), dim=1), weights)
+    net.link = TreeLink((None, None))
+    with torch.no_grad():  # towers and gates alike, so that what differs is the aim
+        for name, parameter in net.named_parameters():
+            if name.startswith("towers") or ".gates." in name:
+                parameter[1] = parameter[0]
+    unequal = torch.tensor([1.0, 3.0])
+    by_task = flat_gradients(net, losses_of(net, inputs, opposed, 2) * unequal)
+    rule = PCGrad(2)
+    rule.backward(net, losses_of(net, inputs, opposed, 2) * unequal, None)
+    assert (by_task @ by_task.sum(axis=0)).min() < 0
+    assert (by_task @ flat_result(net).double().numpy()).min() > -1e-6
+    assert rule.summary() == {"conflicting_steps": 1.0}
+
+
+def test_uncertainty_by_hand():
+    net, (inputs, targets) = network(2), batch(2)
+    losses = losses_of(net, inputs, targets, 2)
+    by_task = flat_gradients(net, losses)
+    rule = Uncertainty(2)
+    with torch.no_grad():
+        rule.log_variances.copy_(torch.tensor([0.5, -1.0]))
+    rule.backward(net, losses, torch.tensor([0.25, 1.0]))
+    weights = np.exp([-0.5, 1.0])
+    np.testing.assert_allclose(flat_result(net), weights @ by_task, atol=1e-6)
+    by_hand = -weights * losses.detach().numpy() + 0.5 * np.array([0.25, 1.0])
+    np.testing.assert_allclose(rule.log_variances.grad, by_hand, rtol=1e-5)
+    assert rule.summary()["task_weights"] == pytest.approx(weights)
+
+
+def test_gradnorm_by_hand():
+    net, (inputs, targets) = network(2), batch(2)
+    rule = GradNorm(2)
+    rule.first_losses = np.array([2.0, 0.5])
+    with rule.watching(net):
+        losses = losses_of(net, inputs, targets, 2)
+        norms = np.array([torch.autograd.grad(loss, rule.shared, retain_graph=True)[0].norm() for loss in losses])
+        by_task = flat_gradients(net, losses)
+        rule.backward(net, losses, None)
+    pace = losses.detach().numpy() / [2.0, 0.5]
+    target = norms.mean() * (pace / pace.mean()) ** 1.5
+    weights = np.exp(-0.025 * (norms - target) / norms.mean())
+    weights *= 2 / weights.sum()
+    np.testing.assert_allclose(rule.weights, weights, rtol=1e-6)
+    np.testing.assert_allclose(flat_result(net), weights @ by_task, atol=1e-6)
+
+
+def test_gradnorm_evens_out_gradients():
+    """Of two equal tasks one counts tenfold; at equal pace their weights have to make up for that."""
+    rule = GradNorm(2)
+    for _ in range(2000):
+        rule._update(np.array([10.0, 1.0]), np.array([10.0, 1.0]))
+    np.testing.assert_allclose(rule.weights, [2 / 11, 20 / 11], rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", [name for name in RULES if name != "fixed"])
+def test_a_task_without_labels_in_the_batch_has_no_part(name):
+    net, (inputs, (labels, weights)) = network(2), batch(2)
+    net.link = TreeLink((None, None))
+    weights = weights * torch.tensor([1.0, 0.0])
+    rule = RULES[name](2)
+    with rule.watching(net):
+        losses = losses_of(net, inputs, (labels, weights), 2)
+        alone = flat_gradients(net, losses)[0]
+        rule.backward(net, losses, weights.mean(dim=0))
+    np.testing.assert_allclose(flat_result(net), alone, atol=1e-6)
+    if name == "uncertainty":
+        assert rule.log_variances.grad[1] == 0
+    if name == "gradnorm":
+        assert np.isnan(rule.first_losses[1])
+
+
+def test_gradnorm_keeps_nothing_of_the_graph():
+    net, rule = network(2), GradNorm(2)
+    with rule.watching(net):
+        rule.backward(net, losses_of(net, *batch(2), 2), None)
+    assert not hasattr(rule, "shared")
+    assert not net.towers._forward_pre_hooks
+
+
+def test_fixed_is_the_plain_sum():
+    net, (inputs, targets) = network(2), batch(2)
+    losses = losses_of(net, inputs, targets, 2)
+    by_task = flat_gradients(net, losses)
+    Fixed(2).backward(net, losses, None)
+    np.testing.assert_allclose(flat_result(net), by_task.sum(axis=0), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("uncertainty", "task_weights"), ("gradnorm", "task_weights"), ("pcgrad", "conflicting_steps")]
+)
+def test_in_an_estimator(name, told):
+    X, Y = make_frame(400)
+    Y["conversion"] = 1 - Y["click"]
+    fixed = FSClassifier(**SMALL).fit(X, Y)
+    model = FSClassifier(**SMALL, task_weighting=name).fit(X, Y)
+    assert all(told in epoch for epoch in model.history_)
+    assert told not in fixed.history_[0]
+    assert not np.allclose(model.predict_marginals(X), fixed.predict_marginals(X), atol=1e-6)
+    again = FSClassifier(**SMALL, task_weighting=name).fit(X, Y)
+    np.testing.assert_array_equal(again.predict_marginals(X), model.predict_marginals(X))
+
+
+def test_uncertainty_trusts_the_task_with_less_noise():
+    """At its optimum each task's weight is 1 / (2 L_k)."""
+    random = np.random.RandomState(0)
+    X = random.normal(size=(2000, 3))
+    sure = (X[:, 0] > 0).astype(int)
+    noise = random.randint(2, size=2000)
+    model = MultiTaskClassifier(
+        **{**SMALL, "max_epochs": 20}, link="independent", task_weighting="uncertainty", early_stopping=False, lr=0.01
+    ).fit(X, np.stack((sure, noise), axis=1))
+    first, last = model.history_[0]["task_weights"], model.history_[-1]["task_weights"]
+    assert last[0] > 2 > last[1] > 0.5
+    assert last[0] > first[0]
+
+
+@pytest.mark.parametrize("name", ["uncertainty", "pcgrad", "gradnorm"])
+def test_five_tasks_with_masked_labels_and_large_tables(name):
+    X, _ = make_frame(300)
+    random = np.random.RandomState(0)
+    Y = random.randint(2, size=(300, 5)).astype(float)
+    Y[random.uniform(size=Y.shape) < 0.3] = np.nan
+    model = MultiTaskClassifier(
+        **SMALL, link="independent", task_weighting=name, embedding_optimizer="sparse", optimizer="adam"
+    ).fit(X, Y)
+    assert np.isfinite(model.predict_marginals(X)).all()
+    assert isinstance(model.module_, nn.Module)
