@@ -1,6 +1,7 @@
 """Multi-objective ranking models with the interface of scikit-learn."""
 
 from sklearn_fsmd.base import MultiTaskClassifier
+from sklearn_fsmd.embedder import DenoisingEmbedder
 from sklearn_fsmd.estimators import (
     BaseMTL,
     DeepFMClassifier,
@@ -20,6 +21,7 @@ __version__ = "0.1.0"
 __all__ = [
     "BaseMTL",
     "DeepFMClassifier",
+    "DenoisingEmbedder",
     "ESMMClassifier",
     "FGClassifier",
     "FSClassifier",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from numbers import Integral
 from typing import Any, TypeVar, dataclass_transform
@@ -21,13 +22,13 @@ def estimator(cls: type[T]) -> type[T]:
     parent_doc = next((inspect.getdoc(base) or "" for base in cls.__mro__[1:] if is_dataclass(base)), "")
     own_doc = inspect.cleandoc(cls.__dict__.get("__doc__") or "")
     made = dataclass(kw_only=True, eq=False, repr=False)(cls)
-    names = {field.name for field in fields(made)}  # type: ignore[arg-type]
+    names = [field.name for field in fields(made)]  # type: ignore[arg-type]
     constraints: dict[str, Any] = {}
     for base in reversed(made.__mro__):
         constraints |= base.__dict__.get("_parameter_constraints", {})
     made._parameter_constraints = {name: c for name, c in constraints.items() if name in names}  # type: ignore[attr-defined]
     made.__doc__ = merge_docs(own_doc, parent_doc, names)
-    for name in set(cls.__annotations__) & names if parent_doc else ():
+    for name in cls.__annotations__.keys() & set(names) if parent_doc else ():
         default = f"\\g<1>default={getattr(made, name)!r}"
         made.__doc__ = re.sub(rf"^({name} : .*)default=.*$", default, made.__doc__, flags=re.MULTILINE)
     return made
@@ -44,10 +45,10 @@ def check_widths(p: Any, *names: str) -> None:
             )
 
 
-def merge_docs(own: str, parent: str, names: set[str]) -> str:
-    """The docstring `own`, with the sections of `parent` that it lacks; of its parameters only those in `names`.
+def merge_docs(own: str, parent: str, names: Sequence[str]) -> str:
+    """The docstring `own`, with the sections of `parent` that it lacks.
 
-    References are those of both.
+    Parameters and references are those of both; of the parameters only those in `names`, in that order.
     """
     own_sections, parent_sections = _sections(own), _sections(parent)
     order = [*parent_sections, *(title for title in own_sections if title not in parent_sections)]
@@ -59,7 +60,9 @@ def merge_docs(own: str, parent: str, names: set[str]) -> str:
         if title == "References" and title in own_sections and title in parent_sections:
             body = parent_sections[title].rstrip() + "\n" + own_sections[title]
         if title == "Parameters":
-            body = "".join(entry for entry in _entries(body) if _name_of(entry) in names)
+            entries = _entries(own_sections.get(title, "")) + _entries(parent_sections.get(title, ""))
+            by_name = {_name_of(entry): entry for entry in reversed(entries)}
+            body = "".join(by_name[name] for name in sorted(by_name.keys() & names, key=list(names).index))
         parts.append(f"{title}\n{'-' * len(title)}\n{body.rstrip()}")
     return "\n\n".join(parts) + "\n"
 

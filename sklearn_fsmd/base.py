@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import Tags, check_random_state
-from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, validate_data
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklearn_fsmd import fitting
 from sklearn_fsmd._declare import check_widths, estimator
@@ -17,6 +17,7 @@ from sklearn_fsmd.inputs import InputEncoder
 from sklearn_fsmd.network import parents_of
 from sklearn_fsmd.parameters import MultiTaskParameters
 from sklearn_fsmd.predicting import Predictions
+from sklearn_fsmd.reading import read_table
 from sklearn_fsmd.targets import TargetEncoder
 from sklearn_fsmd.training import Net
 
@@ -165,7 +166,7 @@ class MultiTaskClassifier(Predictions, ClassifierMixin, MultiTaskParameters, Bas
         check_widths(self, "expert_dims", "gate_dims", "tower_dims", "bias_tower_dims")
         if Y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
-        X = self._table(X, reset=anew)
+        X = read_table(self, X, reset=anew)
         check_consistent_length(X, Y)
         random = check_random_state(self.random_state) if anew else self._random
         targets = TargetEncoder().fit(Y, classes) if anew else self._targets
@@ -177,7 +178,7 @@ class MultiTaskClassifier(Predictions, ClassifierMixin, MultiTaskParameters, Bas
         data = (rows if X_unlabeled is None else rows.select(np.arange(len(X)))), labels
         valid = None
         if validation is not None:
-            X_val, Y_val = self._table(validation[0], reset=False), validation[1]
+            X_val, Y_val = read_table(self, validation[0], reset=False), validation[1]
             check_consistent_length(X_val, Y_val)
             valid = encoder.encode(X_val), targets.encode(Y_val, None, parents)
         elif split and fitting.wants_split(self, len(data[0])):
@@ -199,22 +200,6 @@ class MultiTaskClassifier(Predictions, ClassifierMixin, MultiTaskParameters, Bas
         self.n_iter_ = len(self.history_)
         return self
 
-    def _table(self, X: Any, *, reset: bool) -> Any:
-        """X checked, as a DataFrame or a 2-D array."""
-        if isinstance(X, (list, tuple)) and np.asarray(X).dtype.kind in "US":
-            X = np.array(X, dtype=object)  # numbers among strings stay numbers
-        if not reset and type(X) is np.ndarray and self._is_as_in_fit(X):
-            return X  # for a single row, the checks that it passes would take a tenth of the whole prediction
-        if not isinstance(X, pd.DataFrame):
-            return validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
-        twice = X.columns[X.columns.duplicated()]
-        if len(twice):
-            raise ValueError(f"X has more than one column named {twice[0]!r}.")
-        if 0 in X.shape:
-            check_array(np.empty(X.shape, dtype=bool), estimator=self)  # scikit-learn's wording
-        validate_data(self, X, reset=reset, skip_check_array=True)
-        return X
-
     def _with_unlabeled(self, X: Any, X_unlabeled: Any) -> Any:
         """The rows of both tables, whose columns are the same."""
         if X_unlabeled is None:
@@ -228,17 +213,11 @@ class MultiTaskClassifier(Predictions, ClassifierMixin, MultiTaskParameters, Bas
             return pd.concat([X, X_unlabeled], ignore_index=True)
         if isinstance(X, pd.DataFrame) or isinstance(X_unlabeled, pd.DataFrame):
             raise TypeError(f"X and `X_unlabeled` must be of one kind. Got {type(X)} and {type(X_unlabeled)}.")
-        return np.concatenate([X, self._table(X_unlabeled, reset=False)])
+        return np.concatenate([X, read_table(self, X_unlabeled, reset=False)])
 
     def _rows(self, X: Any) -> Encoded:
         check_is_fitted(self)
-        return self._encoder.encode_main(self._table(self._encoder.filled(X), reset=False))
-
-    def _is_as_in_fit(self, X: np.ndarray) -> bool:
-        """Whether scikit-learn's checks would pass `X` through as it is."""
-        n, width = X.shape if X.ndim == 2 else (0, 0)
-        fits = n > 0 and width == self.n_features_in_ and X.dtype.kind in "biuf"
-        return fits and not hasattr(self, "feature_names_in_")
+        return self._encoder.encode_main(read_table(self, self._encoder.filled(X), reset=False))
 
     def __getstate__(self) -> dict[str, Any]:
         """Parameters and fitted state, the net as plain arrays of weights: small, and safe to look at."""

@@ -203,7 +203,7 @@ def train(
         with threads(p.n_threads):
             net.run(batches, None if valid is None else TensorData.of(*valid, net.device), epochs)
             if encoder.bias is not None:
-                _set_neutral(net, batches.data)
+                net.set_neutral(*batches.data.bias())
     finally:
         set_training(net.module_, workspace=None, precision=None)
 
@@ -211,13 +211,6 @@ def train(
 def _offsets(encoder: FeatureEncoder, rows: Any, device: str) -> torch.Tensor:
     """The unknown row of each code column, in the type of the codes."""
     return torch.from_numpy(encoder.offsets.astype(rows.codes.dtype)).to(device)
-
-
-@torch.inference_mode()
-def _set_neutral(net: Net, data: TensorData) -> None:
-    """Tell the bias tower what it says of the training rows, from which it takes its neutral level."""
-    bias = data.inputs[2:] if data.rows is None else [x[data.rows] for x in data.inputs[2:]]
-    net.module_.bias_tower.set_neutral(net.in_chunks(net.module_.bias_tower, *bias))
 
 
 @torch.inference_mode()

@@ -60,7 +60,10 @@ class InputEncoder:
     def _pretrained(self, X: Any) -> np.ndarray:
         if self.pretrain_features is None:
             return np.ones(X.shape[1], dtype=bool)
-        return column_mask("pretrain_features", self.pretrain_features, X)
+        mask = column_mask("pretrain_features", self.pretrain_features, X)
+        if not mask.any():
+            raise ValueError(f"The 'pretrain_features' parameter {self.pretrain_features!r} names no column.")
+        return mask
 
     def encode(self, X: Any) -> Encoded:
         """Encode a table that has the columns of fit, for training that goes on or for validation."""

@@ -1,4 +1,4 @@
-"""The one list of parameters: declared, documented and constrained here, and nowhere else."""
+"""The parameters: declared, documented and constrained here, and nowhere else."""
 
 from __future__ import annotations
 
@@ -21,7 +21,59 @@ OPTIMIZERS = {
 
 
 @estimator
-class MultiTaskParameters:
+class TableParameters:
+    """What can be chosen of how a table is encoded and embedded, and where that is computed.
+
+    Parameters
+    ----------
+    embedding_dim : int, default=16
+        Length of an embedding.
+    categorical_features : {"from_dtype", "all"}, None, array-like or callable, default="from_dtype"
+        Which columns hold categories: those of category, string, object or bool dtype; all; none; or those of a
+        boolean mask, indices, names or a callable that is given X.
+    numeric_scaling : {"standard", "quantile"} or None, default="standard"
+        How numeric columns are scaled: to mean 0 and variance 1, or to ranks among the values of fit. Values outside
+        the range that fit has seen are taken for its ends.
+    numeric_bins : int, default=48
+        Number of bins into which numeric columns are cut, in addition; the bins have embeddings. A missing number has
+        a bin of its own. With 0 there are none, and a missing number counts as the mean.
+    min_frequency : int, default=2
+        Categories seen less often in fit share the embedding of unknown values.
+    device : str, default="auto"
+        "cpu", "cuda", "cuda:1", "mps" …; "auto" takes an accelerator where there is one.
+    n_threads : int or None, default=None
+        Threads of torch during fit and predict; None leaves them as they are.
+    random_state : int, RandomState instance or None, default=None
+        Source of the initial weights, the order of the rows, dropout and the validation split.
+    verbose : int, default=0
+        1 shows a progress bar in fit.
+    """
+
+    embedding_dim: int = 16
+    categorical_features: Any = "from_dtype"
+    numeric_scaling: Literal["standard", "quantile"] | None = "standard"
+    numeric_bins: int = 48
+    min_frequency: int = 2
+    device: str = "auto"
+    n_threads: int | None = None
+    random_state: Any = None
+    verbose: int = 0
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "embedding_dim": [Interval(Integral, 1, None, closed="left")],
+        "categorical_features": ["array-like", StrOptions({"from_dtype", "all"}), callable, None],
+        "numeric_scaling": [StrOptions({"quantile", "standard"}), None],
+        "numeric_bins": [Interval(Integral, 0, None, closed="left")],
+        "min_frequency": [Interval(Integral, 1, None, closed="left")],
+        "device": [str],
+        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+
+@estimator
+class MultiTaskParameters(TableParameters):
     """What can be chosen of a :class:`~sklearn_fsmd.MultiTaskClassifier`.
 
     Parameters
@@ -39,8 +91,6 @@ class MultiTaskParameters:
         the product of the steps' (Eq. 10). A tuple gives the parent of each target for a tree: ``(None, 0, 0, 1)``.
     fm_sharing : {"shared", "per_task"}, default="shared"
         Whether all tasks get the same FM logit, as in [FSMD]_, or each weighs the FM's terms by itself.
-    embedding_dim : int, default=16
-        Length of an embedding.
     embedding_std : float, default=1e-4
         Standard deviation of the initial embeddings. Larger values let rare ids be memorised.
     expert_dims : tuple of int, default=(256, 128)
@@ -61,17 +111,6 @@ class MultiTaskParameters:
         Probability, in [0, 1), with which a hidden unit of experts and towers is dropped in training.
     batch_norm : bool, default=True
         Whether hidden layers of experts and towers are batch-normalised.
-    categorical_features : {"from_dtype", "all"}, None, array-like or callable, default="from_dtype"
-        Which columns hold categories: those of category, string, object or bool dtype; all; none; or those of a
-        boolean mask, indices, names or a callable that is given X.
-    numeric_scaling : {"standard", "quantile"} or None, default="standard"
-        How numeric columns are scaled: to mean 0 and variance 1, or to ranks among the values of fit. Values outside
-        the range that fit has seen are taken for its ends.
-    numeric_bins : int, default=48
-        Number of bins into which numeric columns are cut, in addition; the bins have embeddings. A missing number has
-        a bin of its own. With 0 there are none, and a missing number counts as the mean.
-    min_frequency : int, default=2
-        Categories seen less often in fit share the embedding of unknown values.
     unknown_rate : float, default=0.01
         Share of the values that are hidden in training, so that the embedding of unknown values is trained.
     bias_features : array-like, callable or None, default=None
@@ -130,18 +169,10 @@ class MultiTaskParameters:
         Called during training.
     net_params : dict or None, default=None
         Further parameters of the skorch net, e.g. ``{"optimizer__betas": (0.9, 0.98)}``.
-    device : str, default="auto"
-        "cpu", "cuda", "cuda:1", "mps" …; "auto" takes an accelerator where there is one.
     precision : {"float32", "bf16"}, default="float32"
         Number format of the matrix products in training. "bf16" makes them about twice as fast where the processor has
         instructions for it (avx512_bf16, amx, CUDA from Ampere on); elsewhere it warns and takes float32. All else,
         and every prediction, is computed in float32.
-    n_threads : int or None, default=None
-        Threads of torch during fit and predict; None leaves them as they are.
-    random_state : int, RandomState instance or None, default=None
-        Source of the initial weights, the order of the rows, dropout and the validation split.
-    verbose : int, default=0
-        1 shows a progress bar in fit.
     warm_start : bool, default=False
         Whether a further call of fit goes on from the fitted weights, with the encoding learned before.
     """
@@ -150,7 +181,6 @@ class MultiTaskParameters:
     extractor: str | Callable[[int, int], nn.Module] | nn.Module = "ple"
     link: str | Sequence[int | None] = "chain"
     fm_sharing: Literal["shared", "per_task"] = "shared"
-    embedding_dim: int = 16
     embedding_std: float = 1e-4
     expert_dims: Sequence[int] = (256, 128)
     n_experts: int = 8
@@ -161,10 +191,6 @@ class MultiTaskParameters:
     tower_dims: Sequence[int] = (64,)
     dropout: float = 0.3
     batch_norm: bool = True
-    categorical_features: Any = "from_dtype"
-    numeric_scaling: Literal["standard", "quantile"] | None = "standard"
-    numeric_bins: int = 48
-    min_frequency: int = 2
     unknown_rate: float = 0.01
     bias_features: Any = None
     bias_tower_dims: Sequence[int] = (16,)
@@ -187,11 +213,7 @@ class MultiTaskParameters:
     average_decay: float = 0.995
     callbacks: Sequence[Any] | None = None
     net_params: dict[str, Any] | None = None
-    device: str = "auto"
     precision: Literal["float32", "bf16"] = "float32"
-    n_threads: int | None = None
-    random_state: Any = None
-    verbose: int = 0
     warm_start: bool = False
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -202,7 +224,6 @@ class MultiTaskParameters:
         ],
         "link": [StrOptions({"chain", "independent"}), tuple, list],
         "fm_sharing": [StrOptions({"shared", "per_task"})],
-        "embedding_dim": [Interval(Integral, 1, None, closed="left")],
         "embedding_std": [Interval(Real, 0, None, closed="left")],
         "expert_dims": [tuple, list],
         "n_experts": [Interval(Integral, 1, None, closed="left")],
@@ -213,10 +234,6 @@ class MultiTaskParameters:
         "tower_dims": [tuple, list],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "batch_norm": ["boolean"],
-        "categorical_features": ["array-like", StrOptions({"from_dtype", "all"}), callable, None],
-        "numeric_scaling": [StrOptions({"quantile", "standard"}), None],
-        "numeric_bins": [Interval(Integral, 0, None, closed="left")],
-        "min_frequency": [Interval(Integral, 1, None, closed="left")],
         "unknown_rate": [Interval(Real, 0, 1, closed="left")],
         "bias_features": ["array-like", callable, None],
         "bias_tower_dims": [tuple, list],
@@ -239,10 +256,6 @@ class MultiTaskParameters:
         "average_decay": [Interval(Real, 0, 1, closed="left")],
         "callbacks": ["array-like", None],
         "net_params": [dict, None],
-        "device": [str],
         "precision": [StrOptions({"float32", "bf16"})],
-        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
         "warm_start": ["boolean"],
     }

@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import sklearn_fsmd
+from sklearn_fsmd import DenoisingEmbedder
 
 CLASSES = [
     sklearn_fsmd.MultiTaskClassifier,
@@ -55,14 +56,16 @@ EXPECTED_FAILURE = {
 def test_the_list_is_complete():
     public = [getattr(sklearn_fsmd, name) for name in sklearn_fsmd.__all__]
     estimators = {cls for cls in public if inspect.isclass(cls) and issubclass(cls, BaseEstimator)}
-    assert estimators == set(CLASSES)
+    assert estimators == {*CLASSES, DenoisingEmbedder}
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @pytest.mark.filterwarnings("ignore:.*the step before it, is 0")  # random labels are no funnel
 @pytest.mark.filterwarnings("ignore:.*has only one class")
 @parametrize_with_checks(
-    [cls(**CONVERGING) for cls in CLASSES], expected_failed_checks=lambda _: EXPECTED_FAILURE, xfail_strict=False
+    [*(cls(**CONVERGING) for cls in CLASSES), DenoisingEmbedder(embedding_dim=2, n_epochs=1)],
+    expected_failed_checks=lambda _: EXPECTED_FAILURE,
+    xfail_strict=False,
 )
 def test_scikit_learn_checks(estimator, check):
     check(estimator)

@@ -17,8 +17,8 @@ LAYERS = [
     ["training"],
     ["tables"],
     ["fitting", "views", "compose"],
-    ["predicting"],
-    ["base"],
+    ["predicting", "reading"],
+    ["base", "embedder"],
     ["estimators"],
 ]
 """From the bottom to the top; a module may import from the layers below its own, and inside a package."""

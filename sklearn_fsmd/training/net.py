@@ -169,6 +169,11 @@ class Net(NeuralNet):
         finally:
             torch.set_num_threads(n_threads)
 
+    @torch.inference_mode()
+    def set_neutral(self, *bias: Tensor) -> None:
+        """Let the bias tower take its neutral level from what it says of the bias features of some rows."""
+        self.module_.bias_tower.set_neutral(self.in_chunks(self.module_.bias_tower, *bias))
+
     def evaluate(self, valid: TensorData) -> dict[str, Any]:
         """Loss and AUC of each task on validation data, under the averaged weights."""
         with self.averaged(), torch.inference_mode():
@@ -176,6 +181,9 @@ class Net(NeuralNet):
             loss = self.criterion_(logits, valid.labels, valid.weights).item()
             if not np.isfinite(loss):
                 raise self._diverged(loss, self.n_batches_)
+            if bias := valid.inputs[2:]:  # the ranking does without it, so it is judged without it
+                self.set_neutral(*bias)
+                logits = self.logits(*valid.inputs[:2])
             scores = self.module_.link.marginals(logits).cpu().numpy()
         weights = None if valid.weights is None else valid.weights.cpu().numpy()
         auc = task_aucs(valid.labels.cpu().numpy(), scores, weights)

@@ -11,7 +11,6 @@ from sklearn_fsmd.features import Encoded, FeatureEncoder
 from sklearn_fsmd.nn.denoising import DenoisingAutoencoder
 from sklearn_fsmd.runtime import seeded
 
-BATCH_SIZE = 512
 LR = 2e-3
 
 
@@ -43,7 +42,7 @@ def pretrain(
     optimizer = torch.optim.Adam(model.parameters(), lr=LR)
     codes, numbers, *_ = rows.tensors(device)
     shift = torch.from_numpy(part.shift).to(device)
-    n_batches = max(len(codes) // BATCH_SIZE, 1)  # a short last batch joins the one before it
+    n_batches = max(len(codes) // min(max(len(codes) // 100, 32), 512), 1)  # a short last batch joins the one before
     model.train()
     for _ in tqdm(range(epochs), desc="pretraining", unit=" epochs", disable=not verbose):
         order = torch.randperm(len(codes), generator=generator).to(device)

@@ -120,7 +120,7 @@ def test_pcgrad_hurts_neither_of_two_tasks():
         for name, parameter in net.named_parameters():
             if name.startswith("towers") or ".gates." in name:
                 parameter[1] = parameter[0]
-    unequal = torch.tensor([1.0, 3.0])
+    unequal = torch.tensor([1.0, 100.0])
     by_task = flat_gradients(net, losses_of(net, inputs, opposed, 2) * unequal)
     rule = PCGrad(2)
     rule.backward(net, losses_of(net, inputs, opposed, 2) * unequal, None)

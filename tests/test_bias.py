@@ -1,0 +1,166 @@
+"""The bias tower: what the position does to clicks does not enter what is predicted."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+
+from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
+from sklearn_fsmd.datasets import make_funnel
+from sklearn_fsmd.metrics import auc_per_task
+from tests.conftest import SMALL, make_frame
+
+
+def with_position(n=400):
+    X, Y = make_frame(n)
+    X.insert(2, "position", np.random.RandomState(1).randint(1, 6, size=n))
+    return X, Y
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    X, Y = with_position()
+    return X, Y, FSMDClassifier(**SMALL, bias_features=["position"]).fit(X, Y)
+
+
+def test_it_takes_a_strong_position_bias_upon_itself():
+    """Error against the true click probabilities without position bias, and AUC on impressions that have none."""
+    n = 20_000
+    world = make_funnel(n + 5000, n_users=40, n_items=30, position_bias=2.0, random_state=0)
+    X, Y, true = world.data, world.target, world.unbiased["click"].to_numpy()[n:]
+    clicks = np.random.RandomState(1).uniform(size=len(true)) < true
+    model = FSMDClassifier(random_state=0, max_epochs=12, expert_dims=(32,), tower_dims=(16,))
+    no_position = X.drop(columns="position")
+    cases = {
+        "tower": (clone(model).set_params(bias_features=["position"]), X, no_position),
+        "input": (clone(model), X, X),
+        "left out": (clone(model), no_position, no_position),
+    }
+    error, auc = {}, {}
+    for name, (estimator, train, test) in cases.items():
+        p = estimator.fit(train[:n], Y[:n]).predict_marginals(test[n:])[:, 0]
+        error[name] = np.sqrt(((p - true) ** 2).mean())
+        auc[name] = auc_per_task(clicks, p)[0]
+    assert error["tower"] < 0.5 * min(error["input"], error["left out"])
+    assert auc["tower"] > max(auc["input"], auc["left out"])
+
+
+def test_the_position_of_a_row_has_no_part_in_its_prediction(fitted):
+    X, _, model = fitted
+    p = model.predict_marginals(X)
+    np.testing.assert_array_equal(model.predict_marginals(X.assign(position=5)), p)
+    np.testing.assert_array_equal(model.predict_marginals(X.drop(columns="position")), p)
+    np.testing.assert_array_equal(
+        model.predict_marginals(X[:3].drop(columns="position")), model.predict_marginals(X[:3])
+    )
+
+
+def test_it_is_moved_and_not_duplicated(fitted):
+    X, Y, model = fitted
+    names = [column.name for column in model._encoder.main.numeric.values()]
+    assert names == ["price", "visits"]
+    assert [column.name for column in model._encoder.bias.numeric.values()] == ["position"]
+    listed = FSMDClassifier(
+        **SMALL, bias_features=["position"], categorical_features=["user", "city", "member", "position"]
+    )
+    listed.fit(X, Y)
+    assert [column.name for column in listed._encoder.main.categories.values()] == ["user", "city", "member"]
+    assert [column.name for column in listed._encoder.bias.categories.values()] == ["position"]
+
+
+def test_only_the_first_task_s_logit_is_touched(fitted):
+    X, _, model = fitted
+    rows = model._encoder.encode(X)
+    inputs = rows.tensors()
+    with_bias, without = model.module_(*inputs), model.module_(*inputs[:2])
+    assert (with_bias[:, 0] != without[:, 0]).any()
+    np.testing.assert_array_equal(with_bias[:, 1].detach(), without[:, 1].detach())
+
+
+def test_the_neutral_level_is_that_of_the_best_place(fitted):
+    X, _, model = fitted
+    rows = model._encoder.encode(X)
+    levels = model.module_.bias_tower(*rows.tensors()[2:]).detach()
+    assert levels.quantile(0.9) <= model.module_.bias_tower.neutral <= levels.max()
+
+
+@pytest.mark.parametrize("selector", [[2], [False, False, True, False, False, False], lambda X: [2]])
+def test_selectors(selector):
+    X, Y = with_position()
+    model = FSMDClassifier(**SMALL, bias_features=selector).fit(X, Y)
+    by_name = FSMDClassifier(**SMALL, bias_features=["position"]).fit(X, Y)
+    np.testing.assert_array_equal(model.predict_marginals(X), by_name.predict_marginals(X))
+
+
+def test_arrays_with_and_without_the_bias_columns():
+    random = np.random.RandomState(0)
+    X = random.randint(2**60, 2**60 + 5, size=(300, 3))  # ids that a float would blur
+    Y = np.stack((X[:, 0] % 2, (X[:, 0] % 2) & (X[:, 2] % 2)), axis=1)
+    model = MultiTaskClassifier(**SMALL, categorical_features="all", bias_features=[1]).fit(X, Y)
+    np.testing.assert_array_equal(model.predict_marginals(X[:, [0, 2]]), model.predict_marginals(X))
+    with pytest.raises(ValueError, match="X has 1 features, but MultiTaskClassifier is expecting 3 features"):
+        model.predict(X[:, :1])
+
+
+def test_pickles_and_further_training(fitted):
+    X, Y, model = fitted
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict_marginals(X), model.predict_marginals(X))
+    before = again.predict_marginals(X)
+    again.partial_fit(X, Y)
+    assert not np.array_equal(again.predict_marginals(X), before)
+
+
+def test_in_a_grid_search():
+    X, Y = with_position()
+    grid = {"bias_features": [None, ["position"]], "bias_dropout": [0.0, 0.3]}
+    search = GridSearchCV(FSMDClassifier(**SMALL), grid, cv=2).fit(X, Y)
+    scores = search.cv_results_["mean_test_score"]
+    assert len(set(scores)) == 3  # the dropout has nothing to drop without bias features
+
+
+def test_a_wrong_name_in_prediction_is_refused_in_scikit_learn_s_words(fitted):
+    X, _, model = fitted
+    with pytest.raises(ValueError, match="The feature names should match those that were passed during fit"):
+        model.predict(X.drop(columns="position").rename(columns={"city": "town"}))
+
+
+def test_training_needs_the_bias_features(fitted):
+    X, Y, model = fitted
+    with pytest.raises(ValueError, match="The feature names should match"):
+        pickle.loads(pickle.dumps(model)).partial_fit(X.drop(columns="position"), Y)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (["place"], "bias_features has an item value 'place' which is not a valid feature name"),
+        ([9], "bias_features set as integer indices must be in"),
+        ([True], "bias_features set as a boolean mask must have shape"),
+        ([], "'bias_features' parameter \\[\\] names no column"),
+        (range(6), "leaves none for the network"),
+    ],
+)
+def test_bad_selections(value, message):
+    X, Y = with_position(60)
+    with pytest.raises(ValueError, match=message):
+        FSMDClassifier(**SMALL, bias_features=list(value)).fit(X, Y)
+
+
+def test_a_bias_feature_cannot_be_pretrained():
+    X, Y = with_position(60)
+    model = FSMDClassifier(**SMALL, bias_features=["position"], pretrain_epochs=1, pretrain_features=["position"])
+    with pytest.raises(ValueError, match="Column 'position' is one of the 'bias_features'"):
+        model.fit(X, Y)
+
+
+def test_a_part_of_several_bias_columns_may_be_left_out():
+    X, Y = with_position()
+    X["tab"] = pd.Categorical(np.random.RandomState(2).randint(3, size=len(X)))
+    model = FSMDClassifier(**SMALL, bias_features=["position", "tab"]).fit(X, Y)
+    p = model.predict_marginals(X)
+    for columns in (["tab"], ["position"], ["position", "tab"]):
+        np.testing.assert_array_equal(model.predict_marginals(X.drop(columns=columns)), p)

@@ -1,0 +1,177 @@
+"""Pretraining without targets: embeddings learn from rows that have none."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+
+from sklearn_fsmd import DenoisingEmbedder, FSMDClassifier, MultiTaskClassifier, SingleTaskClassifier
+from sklearn_fsmd.features import FeatureEncoder
+from sklearn_fsmd.metrics import mean_auc
+from sklearn_fsmd.training.pretraining import pretrain
+from tests.conftest import SMALL
+
+
+def shops(n, seed, n_items=60):
+    """Items of two kinds. What kind an item is shows in its colour and price, and decides about clicks."""
+    random = np.random.RandomState(seed)
+    item = random.randint(n_items, size=n)
+    kind = item % 2
+    colour = np.where(random.uniform(size=n) < 0.9, kind, 1 - kind)
+    X = pd.DataFrame(
+        {
+            "item": pd.Categorical([f"item {i}" for i in item], categories=[f"item {i}" for i in range(n_items)]),
+            "colour": pd.Categorical(np.array(["red", "blue"])[colour]),
+            "price": kind * 2.0 + random.normal(size=n),
+        }
+    )
+    click = random.uniform(size=n) < np.where(kind == 1, 0.8, 0.2)
+    conversion = click & (random.uniform(size=n) < np.where(kind == 1, 0.7, 0.3))
+    return X, pd.DataFrame({"click": click.astype(int), "conversion": conversion.astype(int)})
+
+
+def only_item(X):
+    """Rows of which nothing but the item is known."""
+    return X.assign(colour=pd.Categorical([None] * len(X), categories=["red", "blue"]), price=np.nan)
+
+
+def test_rows_without_targets_make_predictions_better():
+    (X, Y), (more, _), (X_test, Y_test) = shops(120, 0), shops(4000, 1), shops(4000, 2)
+    X, X_test = only_item(X), only_item(X_test)
+    gains = []
+    for seed in range(3):
+        model = FSMDClassifier(**{**SMALL, "max_epochs": 15, "random_state": seed})
+        plain = mean_auc(Y_test, model.fit(X, Y).predict_marginals(X_test))
+        model.set_params(pretrain_epochs=15).fit(X, Y, X_unlabeled=more)
+        gains.append(mean_auc(Y_test, model.predict_marginals(X_test)) - plain)
+    assert min(gains) > 0.02
+
+
+def test_the_network_starts_from_the_embeddings(frame):
+    X, Y = frame
+    fixed = {**SMALL, "lr": 1e-12, "max_epochs": 1, "weight_decay": 0.0, "average_decay": 0.0, "early_stopping": False}
+    plain = FSMDClassifier(**fixed).fit(X, Y).module_.embedding.table.weight
+    trained = FSMDClassifier(**fixed, pretrain_epochs=3).fit(X, Y).module_.embedding.table.weight
+    assert plain.abs().max() < 0.01 < 0.1 < trained.abs().mean()
+
+
+@pytest.mark.parametrize("features", [["city", "price"], [1, 3], [False, True, False, True, False]])
+def test_only_the_chosen_features_are_pretrained(frame, features):
+    X, Y = frame
+    fixed = {**SMALL, "lr": 1e-12, "max_epochs": 1, "weight_decay": 0.0, "average_decay": 0.0, "early_stopping": False}
+    model = FSMDClassifier(**fixed, pretrain_epochs=2, pretrain_features=features).fit(X, Y)
+    encoder, table = model._encoder.main, model.module_.embedding.table.weight.detach().abs()
+    names = [c.name for c in (*encoder.categories.values(), *encoder.numeric.values())]
+    for name, offset, n in zip(names, encoder.offsets, encoder.cardinalities, strict=True):
+        assert (table[offset : offset + n].max() > 0.05) == (name in ("city", "price"))
+
+
+def test_where_nothing_is_shared_each_task_starts_from_them(frame):
+    X, Y = frame
+    fixed = {**SMALL, "lr": 1e-12, "max_epochs": 1, "weight_decay": 0.0, "average_decay": 0.0, "early_stopping": False}
+    table = SingleTaskClassifier(**fixed, pretrain_epochs=2).fit(X, Y).module_.embedding.table.weight.detach()
+    torch.testing.assert_close(table[:, :4], table[:, 4:], atol=1e-6, rtol=0)
+
+
+def test_the_loss_falls_and_the_seed_decides(frame):
+    X, _ = frame
+    encoder = FeatureEncoder.of(MultiTaskClassifier(**SMALL))
+    rows = encoder.fit_encode(X)
+    options = {"dim": 4, "epochs": 2, "noise": 0.2, "device": "cpu"}
+    tables = [pretrain(encoder, rows, np.ones(5, bool), seed=seed, **options) for seed in (0, 0, 1)]
+    assert torch.equal(tables[0], tables[1])
+    assert not torch.equal(tables[0], tables[2])
+
+
+def test_values_that_are_seen_without_targets_alone_are_known():
+    (X, Y), (more, _) = shops(100, 0), shops(500, 1, n_items=90)
+    model = FSMDClassifier(**SMALL, pretrain_epochs=1).fit(X, Y, X_unlabeled=more)
+    assert "item 89" in model._encoder.main.categories[0].values  # noqa: PD011
+    assert len(model.predict_marginals(more)) == 500
+
+
+def test_arrays(rng):
+    X, more = rng.randint(5, size=(100, 2)), rng.randint(5, size=(300, 2))
+    Y = np.stack((X[:, 0] > 2, (X > 2).all(axis=1)), axis=1)
+    model = FSMDClassifier(**SMALL, categorical_features="all", pretrain_epochs=2)
+    assert np.isfinite(model.fit(X, Y, X_unlabeled=more).predict_marginals(X)).all()
+
+
+def test_in_a_grid_search(frame):
+    X, Y = frame
+    grid = {"pretrain_epochs": [0, 2], "pretrain_noise": [0.1, 0.4], "pretrain_features": [None, ["city"]]}
+    search = GridSearchCV(FSMDClassifier(**SMALL), grid, cv=2).fit(X, Y)
+    assert len(set(search.cv_results_["mean_test_score"])) == 5  # without epochs the others have no effect
+
+
+class TestRefusals:
+    def test_other_columns(self, frame):
+        X, Y = frame
+        model = FSMDClassifier(**SMALL, pretrain_epochs=1)
+        with pytest.raises(ValueError, match=r"X has \['user', 'city'.*`X_unlabeled` has \['town'"):
+            model.fit(X, Y, X_unlabeled=X[["city"]].rename(columns={"city": "town"}))
+
+    def test_other_width(self, rng):
+        X = rng.normal(size=(50, 3))
+        with pytest.raises(ValueError, match="X has 2 features, but FSMDClassifier is expecting 3"):
+            FSMDClassifier(**SMALL, pretrain_epochs=1).fit(X, np.sort(X[:, :2] > 0)[:, ::-1], X_unlabeled=X[:, :2])
+
+    def test_another_kind(self, frame):
+        X, Y = frame
+        with pytest.raises(TypeError, match="must be of one kind"):
+            FSMDClassifier(**SMALL, pretrain_epochs=1).fit(X, Y, X_unlabeled=X.to_numpy(object))
+
+    def test_without_pretraining(self, frame):
+        X, Y = frame
+        with pytest.raises(ValueError, match="pretrain_epochs is 0"):
+            FSMDClassifier(**SMALL).fit(X, Y, X_unlabeled=X)
+
+    def test_going_on(self, frame):
+        X, Y = frame
+        model = FSMDClassifier(**SMALL, pretrain_epochs=1, warm_start=True).fit(X, Y)
+        with pytest.raises(ValueError, match="goes on from a former fit"):
+            model.fit(X, Y, X_unlabeled=X)
+
+    def test_unknown_features(self, frame):
+        X, Y = frame
+        with pytest.raises(ValueError, match="pretrain_features has an item value 'town' which is not a valid"):
+            FSMDClassifier(**SMALL, pretrain_epochs=1, pretrain_features=["town"]).fit(X, Y)
+
+    def test_no_features(self, frame):
+        X, Y = frame
+        with pytest.raises(ValueError, match="'pretrain_features' parameter \\[\\] names no column"):
+            FSMDClassifier(**SMALL, pretrain_epochs=1, pretrain_features=[]).fit(X, Y)
+
+
+class TestEmbedder:
+    def test_like_values_get_like_embeddings(self):
+        X, _ = shops(4000, 0)
+        embedder = DenoisingEmbedder(embedding_dim=4, n_epochs=15, random_state=0).fit(X)
+        items = embedder.embeddings_[1:61]  # the first row is for unknown items
+        kind = np.array([int(v.split()[1]) % 2 for v in embedder._encoder.categories[0].values.tolist()])
+        unit = items / np.linalg.norm(items, axis=1, keepdims=True)
+        likeness = unit @ unit.T
+        same = kind[:, None] == kind
+        assert likeness[same].mean() > likeness[~same].mean() + 0.5
+
+    def test_a_linear_model_on_top(self):
+        (X, Y), (X_test, Y_test) = shops(2000, 0), shops(2000, 1)
+        pipeline = make_pipeline(DenoisingEmbedder(embedding_dim=4, n_epochs=5, random_state=0), LogisticRegression())
+        assert pipeline.fit(X, Y["click"]).score(X_test, Y_test["click"]) > 0.75
+
+    def test_names_and_set_output(self, frame):
+        X, _ = frame
+        embedder = DenoisingEmbedder(embedding_dim=2, n_epochs=1, numeric_bins=4).set_output(transform="pandas")
+        out = embedder.fit_transform(X)
+        assert list(out.columns[:2]) == ["user_0", "user_1"]
+        assert list(out.columns[-4:]) == ["visits_bin_0", "visits_bin_1", "price", "visits"]
+        assert out.dtypes.eq(np.float32).all()
+
+    def test_unknown_values_get_the_unknown_row(self, frame):
+        X, _ = frame
+        embedder = DenoisingEmbedder(embedding_dim=2, n_epochs=1).fit(X)
+        row = embedder.transform(X[:1].assign(city="Atlantis"))
+        np.testing.assert_array_equal(row[0, 2:4], embedder.embeddings_[embedder._encoder.offsets[1]])

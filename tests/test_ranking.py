@@ -1,0 +1,93 @@
+"""One score out of several, and its exponents."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import ndcg_score
+
+from sklearn_fsmd.metrics import ndcg_at_k
+from sklearn_fsmd.ranking import tune_rank_weights, weighted_product
+
+
+class Known:
+    """An estimator whose marginals are known."""
+
+    def __init__(self, P):
+        self.P = P
+
+    def predict_marginals(self, X):
+        return self.P
+
+
+def test_weighted_product():
+    p = np.array([[0.5, 0.25], [0.2, 0.1]])
+    np.testing.assert_allclose(weighted_product(p), [0.125, 0.02])
+    np.testing.assert_allclose(weighted_product(p, [2, 0.5]), [0.125, 0.04 * np.sqrt(0.1)], rtol=1e-6)
+
+
+@pytest.mark.parametrize("weights", [[0, 0], [1, -1]])
+def test_weights_that_sum_to_zero_are_refused(weights):
+    with pytest.raises(ValueError, match="must not sum to zero"):
+        weighted_product(np.full((2, 2), 0.5), weights)
+
+
+@pytest.mark.parametrize("weights", [[1], [1, 2, 3], [1, np.nan], "ab", 1.0])
+def test_other_weights_are_refused(weights):
+    with pytest.raises(ValueError, match="must be 2 finite numbers, one a task"):
+        weighted_product(np.full((2, 2), 0.5), weights)
+
+
+@pytest.mark.parametrize("aim", [(0.7, 0.3), (0.05, 0.95), (0.0, 1.0), (0.2, 0.5, 0.3), (0.1, 0.2, 0.3, 0.4)])
+def test_it_finds_the_weights_of_an_objective(aim, rng):
+    P = rng.uniform(0.01, 1, size=(500, len(aim)))
+    wanted = np.log(P) @ np.array(aim)
+    weights = tune_rank_weights(Known(P), P, P, lambda Y, score: np.corrcoef(wanted, score)[0, 1])
+    assert weights.sum() == pytest.approx(1)
+    np.testing.assert_allclose(weights, aim, atol=0.02)
+
+
+def test_no_worse_than_equal_weights_or_one_task(rng):
+    P = rng.uniform(0.01, 1, size=(300, 2))
+    Y = pd.DataFrame({"click": rng.uniform(size=300) < P[:, 0], "conversion": rng.uniform(size=300) < P[:, 1]})
+    users = rng.randint(30, size=300)
+
+    def utility(Y, score):
+        return ndcg_at_k(Y["click"] + 3 * Y["conversion"], score, users, k=3)
+
+    best = utility(Y, weighted_product(P, tune_rank_weights(Known(P), P, Y, utility)))
+    for weights in ([1, 1], [1, 0], [0, 1]):
+        assert best >= utility(Y, weighted_product(P, weights))
+
+
+def test_a_utility_must_be_a_number(rng):
+    P = rng.uniform(size=(10, 2))
+    with pytest.raises(ValueError, match="utility must be a finite number. Got nan for the weights \\[0.5, 0.5\\]"):
+        tune_rank_weights(Known(P), P, P, lambda Y, score: np.nan)
+
+
+def test_ndcg_is_scikit_learn_s_a_group(rng):
+    gain, score, users = rng.randint(3, size=200).astype(float), rng.normal(size=200), rng.randint(20, size=200)
+    by_hand = []
+    for user in np.unique(users):
+        rows = users == user
+        if gain[rows].any():
+            by_hand.append(ndcg_score(gain[rows][None], score[rows][None], k=4))
+    assert ndcg_at_k(gain, score, users, k=4) == pytest.approx(np.mean(by_hand))
+
+
+def test_ndcg_with_ties_is_scikit_learn_s():
+    gain, score = np.array([3.0, 1.0, 0.0, 2.0]), np.array([0.5, 0.5, 0.5, 0.1])
+    assert ndcg_at_k(gain, score, np.zeros(4), k=4) == pytest.approx(ndcg_score(gain[None], score[None], k=4))
+
+
+@pytest.mark.parametrize(
+    ("gain", "groups", "k", "message"),
+    [
+        ([1, -1], [0, 0], 5, "`gain` must not be negative. Got -1.0"),
+        ([1, 1], [0, None], 5, "no missing values"),
+        ([1, 1], [0, 0], 0, "`k` must be at least 1. Got 0"),
+    ],
+)
+def test_ndcg_refuses(gain, groups, k, message):
+    with pytest.raises(ValueError, match=message):
+        ndcg_at_k(gain, [0.1, 0.2], groups, k=k)
