@@ -174,7 +174,7 @@ class MultiTaskClassifier(Predictions, ClassifierMixin, MultiTaskParameters, Bas
         net = None if anew else fitting.go_on_with(self, self.net_, len(targets.classes))
         labels = targets.encode(Y, sample_weight, parents, scale=split)
         encoder = InputEncoder(self) if anew else self._encoder
-        rows = encoder.fit_encode(self._with_unlabeled(X, X_unlabeled)) if anew else encoder.encode(X)
+        rows = encoder.fit_encode(X, self._like(X, X_unlabeled)) if anew else encoder.encode(X)
         data = (rows if X_unlabeled is None else rows.select(np.arange(len(X)))), labels
         valid = None
         if validation is not None:
@@ -200,20 +200,18 @@ class MultiTaskClassifier(Predictions, ClassifierMixin, MultiTaskParameters, Bas
         self.n_iter_ = len(self.history_)
         return self
 
-    def _with_unlabeled(self, X: Any, X_unlabeled: Any) -> Any:
-        """The rows of both tables, whose columns are the same."""
+    def _like(self, X: Any, X_unlabeled: Any) -> Any:
+        """X_unlabeled checked: it has the columns of X."""
         if X_unlabeled is None:
-            return X
-        if isinstance(X, pd.DataFrame) and isinstance(X_unlabeled, pd.DataFrame):
-            if list(X.columns) != list(X_unlabeled.columns):
-                raise ValueError(
-                    "The columns of `X_unlabeled` must be those of X, in their order. "
-                    f"X has {list(X.columns)}, `X_unlabeled` has {list(X_unlabeled.columns)}."
-                )
-            return pd.concat([X, X_unlabeled], ignore_index=True)
-        if isinstance(X, pd.DataFrame) or isinstance(X_unlabeled, pd.DataFrame):
+            return None
+        if isinstance(X, pd.DataFrame) != isinstance(X_unlabeled, pd.DataFrame):
             raise TypeError(f"X and `X_unlabeled` must be of one kind. Got {type(X)} and {type(X_unlabeled)}.")
-        return np.concatenate([X, read_table(self, X_unlabeled, reset=False)])
+        if isinstance(X, pd.DataFrame) and list(X.columns) != list(X_unlabeled.columns):
+            raise ValueError(
+                "The columns of `X_unlabeled` must be those of X, in their order. "
+                f"X has {list(X.columns)}, `X_unlabeled` has {list(X_unlabeled.columns)}."
+            )
+        return read_table(self, X_unlabeled, reset=False)
 
     def _rows(self, X: Any) -> Encoded:
         check_is_fitted(self)

@@ -32,16 +32,22 @@ class InputEncoder:
         self.bias = None if p.bias_features is None else FeatureEncoder.of(p)
         self.bias_features, self.pretrain_features = p.bias_features, p.pretrain_features
 
-    def fit_encode(self, X: Any) -> Encoded:
-        """Learn the encoding of a DataFrame or 2-D array, and return it encoded."""
+    def fit_encode(self, X: Any, more: Any = None) -> Encoded:
+        """Learn the encoding of a DataFrame or 2-D array and return it encoded, followed by the rows of `more`.
+
+        What the columns are is decided by `X`: together, two columns of category dtype can be one of numbers.
+        """
         pretrained = self._pretrained(X)
+        is_category = categorical_mask(self.main.categorical, X)
+        both = X if more is None else _stack(X, more)
         if self.bias is None:
             self.pretrained = pretrained
-            return self.main.fit_encode(X)
+            self.main.categorical = is_category
+            return self.main.fit_encode(both)
         self.is_bias = column_mask("bias_features", self.bias_features, X)
-        both = np.flatnonzero(self.is_bias & pretrained)
-        if both.size and self.pretrain_features is not None:
-            name = X.columns[both[0]] if isinstance(X, pd.DataFrame) else f"x{both[0]}"
+        twice = np.flatnonzero(self.is_bias & pretrained)
+        if twice.size and self.pretrain_features is not None:
+            name = X.columns[twice[0]] if isinstance(X, pd.DataFrame) else f"x{twice[0]}"
             raise ValueError(
                 f"Column {name!r} is one of the 'bias_features', which do not enter the network, and cannot be one of "
                 "the 'pretrain_features'."
@@ -52,10 +58,9 @@ class InputEncoder:
         if self.is_bias.all():
             raise ValueError("All columns of X are 'bias_features', which leaves none for the network.")
         self.names = list(X.columns) if isinstance(X, pd.DataFrame) else []
-        is_category = categorical_mask(self.main.categorical, X)
         self.main.categorical, self.bias.categorical = is_category[~self.is_bias], is_category[self.is_bias]
-        encoded = self.main.fit_encode(self.main_part(X))
-        return replace(encoded, bias=self.bias.fit_encode(_columns(X, self.is_bias)))
+        encoded = self.main.fit_encode(self.main_part(both))
+        return replace(encoded, bias=self.bias.fit_encode(_columns(both, self.is_bias)))
 
     def _pretrained(self, X: Any) -> np.ndarray:
         if self.pretrain_features is None:
@@ -97,3 +102,10 @@ class InputEncoder:
 
 def _columns(X: Any, mask: np.ndarray) -> Any:
     return X.loc[:, mask] if isinstance(X, pd.DataFrame) else X[:, mask]
+
+
+def _stack(X: Any, more: Any) -> Any:
+    """The rows of two tables of equal columns."""
+    if isinstance(X, pd.DataFrame):
+        return pd.concat([X, more], ignore_index=True)
+    return np.concatenate([X, more])

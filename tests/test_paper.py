@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from benchmarks.paper import run
+from benchmarks.paper import jobs, run
 from benchmarks.paper.jobs import PARTS, jobs_of
 from benchmarks.paper.settings import ABLATIONS, PAPER, TABLE_2, TABLE_4
 
@@ -16,6 +16,7 @@ def quick(folder, *parts):
 @pytest.fixture(autouse=True)
 def _one_process(monkeypatch):
     monkeypatch.setattr(run, "N_PROCESSES", 1)
+    monkeypatch.setattr(jobs, "N_PROCESSES", 1)
 
 
 def test_all_rows_of_the_paper_are_there():

@@ -43,5 +43,6 @@ def joined(parts):
     """Training and test rows in one table, and the one fold that tells them apart, for GridSearchCV."""
     (X, Y), _, (X_test, Y_test) = parts
     n, n_test = len(X), len(X_test)
+    X_test = X_test.astype(X.dtypes)  # two sets of categories would no longer be categories; a new id is unknown anyway
     fold = (np.arange(n), np.arange(n, n + n_test))
     return pd.concat([X, X_test], ignore_index=True), pd.concat([Y, Y_test], ignore_index=True), [fold]

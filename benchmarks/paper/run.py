@@ -10,18 +10,17 @@ from pathlib import Path
 from joblib import Parallel, delayed
 from tqdm.auto import tqdm
 
-from benchmarks.paper.jobs import PARTS, jobs_of
+from benchmarks.paper.jobs import N_PROCESSES, PARTS, jobs_of
 from benchmarks.paper.report import write_report
+from benchmarks.paper.settings import ABLATIONS
 from benchmarks.paper.store import HERE, Store
-
-N_PROCESSES = 2
-"""Fits at a time, each with one thread: two cores do more in this way than with two threads for one fit."""
 
 
 def run_part(part, n_seeds, folder, quick):
     store = Store(part, folder)
     jobs = [job for job in jobs_of(part, n_seeds) if not store.has(job.key())]
-    parallel = Parallel(n_jobs=N_PROCESSES, return_as="generator_unordered")
+    # A grid search has its own fits run in parallel.
+    parallel = Parallel(n_jobs=1 if part in ABLATIONS else N_PROCESSES, return_as="generator_unordered")
     for rows in tqdm(parallel(delayed(_run)(job, quick) for job in jobs), total=len(jobs), desc=part, unit=" jobs"):
         store.add(rows)
 
