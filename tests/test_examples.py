@@ -14,6 +14,7 @@ def main_of(name):
 
 def test_the_list_is_complete():
     tested = {"quickstart", "pipeline_with_encoders", "ablation_with_grid_search", "own_extractor", "demo"}
+    tested |= {"rank_by_two_objectives"}
     assert {path.stem for path in EXAMPLES.glob("*.py")} == tested
 
 
@@ -35,6 +36,12 @@ def test_ablation_with_grid_search():
 
 def test_own_extractor():
     assert 0.5 < main_of("own_extractor")(3000) < 1
+
+
+def test_rank_by_two_objectives():
+    table = main_of("rank_by_two_objectives")(4000)
+    assert table["NDCG@5"].between(0.3, 1).all()
+    assert table.loc["click alone", "weights"] == "1.00 : 0.00"
 
 
 def test_demo(tmp_path):

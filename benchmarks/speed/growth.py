@@ -116,6 +116,19 @@ def vocabulary(sizes=(100_000, 1_000_000, 10_000_000)):
     return {"points": points, "large_over_small": points[sizes[-1]]["step_ms"] / points[sizes[0]]["step_ms"]}
 
 
+def weighting(rules=("fixed", "uncertainty", "pcgrad", "gradnorm")):
+    """Milliseconds a step of two tasks under each rule that balances them; "fixed" is measured before and after."""
+    points = {}
+    for name in (*rules, rules[0]):
+        point = alone(STEPS * BATCH, {"task_weighting": name}, Case.steps)
+        if name in points:
+            point["step_ms"] = (point["step_ms"] + points[name]["step_ms"]) / 2
+        points[name] = point
+    return {"points": points} | {
+        f"{n}_over_fixed": points[n]["step_ms"] / points["fixed"]["step_ms"] for n in rules[1:]
+    }
+
+
 def tasks(counts=(1, 2, 4, 8)):
     """Milliseconds a step with so many tasks."""
     return {"points": {n: alone(STEPS * BATCH, {"n_tasks": n}, Case.steps) for n in counts}}

@@ -176,6 +176,7 @@ def main():
         "growth, experts": growth.experts,
         "growth, vocabulary": growth.vocabulary,
         "growth, tasks": growth.tasks,
+        "task weighting": growth.weighting,
     }
     results = json.loads(RESULTS.read_text()) if options.parts and RESULTS.exists() else {}
     results |= {"machine": machine(), "rows": options.rows, "score_rows": options.score_rows}

@@ -8,6 +8,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+STARTING_RMS = 0.02
+"""Root mean square of embeddings that were learned beforehand."""
+
 
 class Embedded(NamedTuple):
     """What the low-order part and the extractor read of a batch.
@@ -61,6 +64,10 @@ class Embedding(nn.Module):
 
     @torch.no_grad()
     def start_from(self, vectors: Tensor) -> None:
-        """Take `vectors` ``(rows, D)`` for the initial values, in every set, and leave the rows out that are NaN."""
+        """Take `vectors` ``(rows, D)`` for the initial values, in every set, and leave the rows out that are NaN.
+
+        They are scaled to a common size: the FM adds products of all pairs of them to every logit.
+        """
+        vectors = vectors * (STARTING_RMS / vectors[~vectors.isnan()].square().mean().sqrt().clamp(min=1e-9))
         vectors = vectors.to(self.table.weight.device).repeat(1, self.n_sets)
         self.table.weight.copy_(torch.where(vectors.isnan(), self.table.weight, vectors))
