@@ -37,37 +37,38 @@ class InputEncoder:
 
         What the columns are is decided by `X`: together, two columns of category dtype can be one of numbers.
         """
-        pretrained = self._pretrained(X)
-        is_category = categorical_mask(self.main.categorical, X)
-        both = X if more is None else _stack(X, more)
-        if self.bias is None:
-            self.pretrained = pretrained
-            self.main.categorical = is_category
-            return self.main.fit_encode(both)
-        self.is_bias = column_mask("bias_features", self.bias_features, X)
-        twice = np.flatnonzero(self.is_bias & pretrained)
-        if twice.size and self.pretrain_features is not None:
-            name = X.columns[twice[0]] if isinstance(X, pd.DataFrame) else f"x{twice[0]}"
-            raise ValueError(
-                f"Column {name!r} is one of the 'bias_features', which do not enter the network, and cannot be one of "
-                "the 'pretrain_features'."
-            )
-        self.pretrained = pretrained[~self.is_bias]
-        if not self.is_bias.any():
-            raise ValueError(f"The 'bias_features' parameter {self.bias_features!r} names no column.")
-        if self.is_bias.all():
-            raise ValueError("All columns of X are 'bias_features', which leaves none for the network.")
         self.names = list(X.columns) if isinstance(X, pd.DataFrame) else []
-        self.main.categorical, self.bias.categorical = is_category[~self.is_bias], is_category[self.is_bias]
-        encoded = self.main.fit_encode(self.main_part(both))
-        return replace(encoded, bias=self.bias.fit_encode(_columns(both, self.is_bias)))
+        self.is_bias = self._bias_mask(X)
+        self.pretrained = self._pretrained_mask(X)[~self.is_bias]
+        is_category = categorical_mask(self.main.categorical, X)
+        self.main.categorical = is_category[~self.is_bias]
+        table = X if more is None else _stack(X, more)
+        encoded = self.main.fit_encode(self.main_part(table))
+        if self.bias is None:
+            return encoded
+        self.bias.categorical = is_category[self.is_bias]
+        return replace(encoded, bias=self.bias.fit_encode(_columns(table, self.is_bias)))
 
-    def _pretrained(self, X: Any) -> np.ndarray:
+    def _bias_mask(self, X: Any) -> np.ndarray:
+        mask = column_mask("bias_features", self.bias_features, X)
+        if self.bias is not None and not mask.any():
+            raise ValueError(f"The 'bias_features' parameter {self.bias_features!r} names no column.")
+        if mask.all():
+            raise ValueError("All columns of X are 'bias_features', which leaves none for the network.")
+        return mask
+
+    def _pretrained_mask(self, X: Any) -> np.ndarray:
         if self.pretrain_features is None:
             return np.ones(X.shape[1], dtype=bool)
         mask = column_mask("pretrain_features", self.pretrain_features, X)
         if not mask.any():
             raise ValueError(f"The 'pretrain_features' parameter {self.pretrain_features!r} names no column.")
+        if (twice := np.flatnonzero(mask & self.is_bias)).size:
+            name = self.names[twice[0]] if self.names else f"x{twice[0]}"
+            raise ValueError(
+                f"Column {name!r} is one of the 'bias_features', which do not enter the network, and cannot be one of "
+                "the 'pretrain_features'."
+            )
         return mask
 
     def encode(self, X: Any) -> Encoded:
