@@ -6,7 +6,7 @@ DATA ?= funnel
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test quality bench paper lint format clean
+.PHONY: demo test quality bench paper pretraining lint format clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -34,6 +34,9 @@ bench: $(BENCH_VENV)/.installed  ## speed against two peers, a bare loop and the
 
 paper: $(VENV)/.installed  ## the paper's tables and figures, rerun: make paper, make paper PART=table2, make paper QUICK=1
 	$(BIN)/python -m benchmarks.paper.run $(if $(PART),--part $(PART)) $(if $(QUICK),--quick)
+
+pretraining: $(VENV)/.installed  ## does pretraining on rows without targets help? (a quarter of an hour)
+	$(BIN)/python -m benchmarks.pretraining
 
 lint: $(VENV)/.installed  ## style and types
 	$(BIN)/ruff check .

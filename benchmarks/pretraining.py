@@ -1,7 +1,7 @@
 """Does pretraining on rows without targets help? ``make pretraining``: Census, 2,000 rows with labels, 150,000 without.
 
-Five seeds, each with its own labelled rows; with and without pretraining in pairs. Both stop on a fifth of the labelled
-rows, and are read on the test half of the published test file.
+Five seeds, each with its own labelled rows; with and without the other rows in pairs (these also widen vocabularies and
+bins). Both stop on a fifth of the labelled rows, and are read on the test half of the published test file.
 """
 
 import argparse

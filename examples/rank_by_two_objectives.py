@@ -1,7 +1,7 @@
 """One list out of two objectives: which weights of click and conversion serve the users' lists best?
 
-The log has a position bias, which a bias tower takes upon itself. The weights are chosen on validation users, and the
-lists are read on other impressions, user by user.
+The log has a position bias, which a bias tower takes upon itself. The weights are chosen on validation impressions, and
+the lists are read on others, user by user.
 """
 
 import pandas as pd

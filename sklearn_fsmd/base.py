@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import Tags, check_random_state
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_consistent_length
 
 from sklearn_fsmd import fitting
 from sklearn_fsmd._declare import check_widths, estimator
@@ -214,7 +214,6 @@ class MultiTaskClassifier(Predictions, ClassifierMixin, MultiTaskParameters, Bas
         return read_table(self, X_unlabeled, reset=False)
 
     def _rows(self, X: Any) -> Encoded:
-        check_is_fitted(self)
         return self._encoder.encode_main(read_table(self, self._encoder.filled(X), reset=False))
 
     def __getstate__(self) -> dict[str, Any]:

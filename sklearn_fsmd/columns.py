@@ -176,8 +176,10 @@ def _bin_edges(known: np.ndarray, n_bins: int) -> np.ndarray:
         if not more.any():
             break
         heavy |= more
-    light_before = np.cumsum(np.where(heavy, 0, counts)) - np.where(heavy, 0, counts)
-    bins = np.floor_divide(light_before, max(share, 1))
+    counts[heavy] = 0  # in place, here and below: a column of millions of numbers is encoded beside others
+    before = np.cumsum(counts)
+    before -= counts
+    bins = (before / max(share, 1)).astype(np.int32)
     starts = heavy[1:] | heavy[:-1] | (bins[1:] != bins[:-1])
     return values[1:][starts]
 

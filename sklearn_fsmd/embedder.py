@@ -121,14 +121,11 @@ class DenoisingEmbedder(TransformerMixin, TableParameters, BaseEstimator):
         input_features : ignored
         """
         check_is_fitted(self)
+        dim = self.embeddings_.shape[1]
         numbers = [column.name for column in self._encoder.numeric.values()]
         coded = [column.name for column in self._encoder.categories.values()]
         coded += [f"{name}_bin" for name in numbers] if self._encoder.numeric_bins else []
-        return np.array([f"{name}_{d}" for name in coded for d in range(self.embedding_dim)] + numbers, dtype=object)
-
-    @property
-    def _n_features_out(self) -> int:
-        return len(self.get_feature_names_out())
+        return np.array([f"{name}_{d}" for name in coded for d in range(dim)] + numbers, dtype=object)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

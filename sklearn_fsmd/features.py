@@ -17,8 +17,6 @@ from sklearn_fsmd.selection import Selector, categorical_mask
 from sklearn_fsmd.values import FEW_ROWS, NotPlainError, code_of, number_of
 
 INT32 = np.iinfo(np.int32).max
-N_THREADS = 2
-"""Numeric columns that are encoded at a time; each takes memory for some copies of itself."""
 
 
 @dataclass(frozen=True)
@@ -126,13 +124,17 @@ class FeatureEncoder:
         for f, (place, category) in enumerate(self.categories.items()):
             codes[:, f] = getattr(category, method)(_column(X, place))
 
-        def encode_numeric(j: int, place: int, column: NumericColumn) -> None:
-            numbers[:, j], bins = getattr(column, method)(_column(X, place))
-            if self.numeric_bins:
-                codes[:, n_categories + j] = bins
+        def encode_numeric(first: int) -> None:
+            for j, (place, column) in list(enumerate(self.numeric.items()))[first::2]:
+                numbers[:, j], bins = getattr(column, method)(_column(X, place))
+                if self.numeric_bins:
+                    codes[:, n_categories + j] = bins
 
-        with ThreadPoolExecutor(N_THREADS) as pool:  # numpy sorts and searches without the interpreter's lock
-            list(pool.map(encode_numeric, range(len(self.numeric)), self.numeric, self.numeric.values()))
+        # Numpy sorts and searches without the interpreter's lock. More threads would keep more memory to themselves.
+        with ThreadPoolExecutor(1) as pool:
+            other_half = pool.submit(encode_numeric, 1)
+            encode_numeric(0)
+            other_half.result()
         return codes, numbers
 
     def _through_all_columns(self, codes: np.ndarray) -> np.ndarray:

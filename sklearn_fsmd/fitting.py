@@ -83,12 +83,13 @@ def columns_of(encoder: FeatureEncoder) -> Columns:
 def wrap(p: Any, network: MultiTaskNetwork, n_tasks: int, device: str) -> Net:
     """An initialised skorch net around `network`, whose weights stay as they are."""
     network.use_sparse_gradients(trains_rows(p, network))
+    task_weights = task_weights_of(p, n_tasks)
     net = Net(
         network,
-        criterion=MultiTaskLoss(network.link, task_weights_of(p, n_tasks)),
+        criterion=MultiTaskLoss(network.link, task_weights),
         lr=p.lr,
         average_decay=p.average_decay,
-        balance=RULES[p.task_weighting](n_tasks),
+        balance=RULES[p.task_weighting](task_weights),
         train_split=None,
         verbose=0,
         device=device,
@@ -132,6 +133,8 @@ def go_on_with(p: Any, net: Net, n_tasks: int) -> Net:
     if any(_differs(old[name], new[name]) for name in set(new) - {"device", "embedding_std"}):
         again = wrap(p, net.module_, n_tasks, str(net.device))
         again.history = net.history
+        if old["task_weighting"] == new["task_weighting"]:
+            again.balance.go_on_from(net.balance)
         return again
     return net
 
@@ -196,14 +199,16 @@ def train(
         callbacks.append(EarlyStopping(p.patience if p.early_stopping else epochs, p.tol))
     if p.verbose:
         callbacks.append(ProgressBar(task_names, epochs))
+    if encoder.bias is not None:
+        net.bias_reference = encoder.reference.tensors(net.device)
     net.callbacks = callbacks
     net.initialize_callbacks()
     set_training(net.module_, workspace=Workspace(), precision=resolve_precision(p.precision, net.device))
     try:
         with threads(p.n_threads):
             net.run(batches, None if valid is None else TensorData.of(*valid, net.device), epochs)
-            if encoder.bias is not None:
-                net.set_neutral(*batches.data.bias())
+            if net.bias_reference:
+                net.set_neutral()
     finally:
         set_training(net.module_, workspace=None, precision=None)
 

@@ -11,6 +11,8 @@ import pandas as pd
 from sklearn_fsmd.features import Encoded, FeatureEncoder
 from sklearn_fsmd.selection import categorical_mask, column_mask
 
+N_REFERENCE = 10_000
+
 
 class InputEncoder:
     """Encodes the columns of both groups.
@@ -24,6 +26,7 @@ class InputEncoder:
     main : FeatureEncoder of the network's columns.
     bias : FeatureEncoder of the bias features; None if there are none.
     is_bias : (n_features,) bool.
+    reference : Encoded, the bias features of some rows of fit, from which their neutral level is taken.
     pretrained : (n_main_features,) bool, which of the network's columns pretraining reads.
     """
 
@@ -47,7 +50,9 @@ class InputEncoder:
         if self.bias is None:
             return encoded
         self.bias.categorical = is_category[self.is_bias]
-        return replace(encoded, bias=self.bias.fit_encode(_columns(table, self.is_bias)))
+        bias = self.bias.fit_encode(_columns(table, self.is_bias))
+        self.reference = bias.take(np.unique(np.linspace(0, len(bias) - 1, N_REFERENCE).astype(int)))
+        return replace(encoded, bias=bias)
 
     def _bias_mask(self, X: Any) -> np.ndarray:
         mask = column_mask("bias_features", self.bias_features, X)
@@ -95,7 +100,7 @@ class InputEncoder:
                 if self.is_bias[place] and name not in X.columns and place <= X.shape[1]:
                     X.insert(place, name, np.nan)
             return X
-        array = np.asarray(X)
+        array = np.array(X, dtype=object) if isinstance(X, (list, tuple)) else np.asarray(X)
         if array.ndim == 2 and array.shape[1] == (~self.is_bias).sum():
             return np.insert(array, places - np.arange(len(places)), 0, axis=1)
         return X

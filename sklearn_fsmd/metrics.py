@@ -174,7 +174,10 @@ def ndcg_at_k(gain: Any, score: Any, groups: Any, *, k: int = 10) -> float:
     frame["expected"] = frame.groupby(["group", "score"], sort=False)["gain"].transform("mean")
     dcg, ideal = _dcg(frame, "expected", "score", k), _dcg(frame, "gain", "gain", k)
     some = ideal > 0
-    return _defined(float((dcg[some] / ideal[some]).mean()) if some.any() else float("nan"), "the groups")
+    if not some.any():
+        warnings.warn("No group has a gain: the NDCG is not defined.", UndefinedMetricWarning, stacklevel=2)
+        return float("nan")
+    return float((dcg[some] / ideal[some]).mean())
 
 
 def _dcg(frame: pd.DataFrame, gain: str, by: str, k: int) -> pd.Series:
@@ -330,5 +333,5 @@ def _auc(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> float:
 
 def _defined(value: float, what: str) -> float:
     if np.isnan(value):
-        warnings.warn(f"Only one class in {what}: the score is not defined.", UndefinedMetricWarning, stacklevel=3)
+        warnings.warn(f"Only one class in {what}: the AUC is not defined.", UndefinedMetricWarning, stacklevel=3)
     return value

@@ -30,7 +30,7 @@ class TableParameters:
         Length of an embedding.
     categorical_features : {"from_dtype", "all"}, None, array-like or callable, default="from_dtype"
         Which columns hold categories: those of category, string, object or bool dtype; all; none; or those of a
-        boolean mask, indices, names or a callable that is given X.
+        boolean mask, indices, names or a callable that is given X. Integers are places, whatever the names.
     numeric_scaling : {"standard", "quantile"} or None, default="standard"
         How numeric columns are scaled: to mean 0 and variance 1, or to ranks among the values of fit. Values outside
         the range that fit has seen are taken for its ends.
@@ -42,9 +42,9 @@ class TableParameters:
     device : str, default="auto"
         "cpu", "cuda", "cuda:1", "mps" …; "auto" takes an accelerator where there is one.
     n_threads : int or None, default=None
-        Threads of torch during fit and predict; None leaves them as they are.
+        Threads of torch; None leaves them as they are.
     random_state : int, RandomState instance or None, default=None
-        Source of the initial weights, the order of the rows, dropout and the validation split.
+        Source of all that is random: initial weights, the order of the rows, what is dropped or set aside.
     verbose : int, default=0
         1 shows a progress bar in fit.
     """
@@ -116,8 +116,8 @@ class MultiTaskParameters(TableParameters):
     bias_features : array-like, callable or None, default=None
         Columns that say how an impression was shown (position, tab, …), by a boolean mask, indices, names or a
         callable. They leave the network; a small tower on them adds to the first task's logit in training, and takes
-        upon itself what the place does to clicks. Predictions are those of an item that its place does not hold
-        back; they need no such columns.
+        upon itself what the place does to clicks. Predictions of that task, and of those that follow from it in the
+        link, are those of an item that its place does not hold back; they need no such columns.
     bias_tower_dims : tuple of int, default=(16,)
         Widths of the hidden layers of the bias tower.
     bias_dropout : float, default=0.1
@@ -133,10 +133,10 @@ class MultiTaskParameters(TableParameters):
     task_weights : array-like of shape (n_tasks,) or None, default=None
         Weights of the tasks in the loss (Eqs. 7 and 11); None weighs all by 1.
     task_weighting : {"fixed", "uncertainty", "pcgrad", "gradnorm"}, default="fixed"
-        How the tasks' losses, weighted by `task_weights`, become one step. "fixed" adds them up. "uncertainty" trains
+        How the tasks' losses become one step. "fixed" adds them up. "uncertainty" trains
         a weight a task along with the network. "pcgrad" takes out of each task's gradient what conflicts with
-        another's. "gradnorm" finds weights with which the tasks train at a like pace. What they found is in
-        `history_`.
+        another's. "gradnorm" finds weights with which the tasks train at a like pace. What they found, before it is
+        multiplied by `task_weights`, is in `history_`.
     optimizer : {"adamw", "adam", "adagrad", "sgd"} or torch.optim.Optimizer class, default="adamw"
         The optimizer.
     embedding_optimizer : {"auto", "dense", "sparse"}, default="auto"

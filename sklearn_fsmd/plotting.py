@@ -19,7 +19,8 @@ __all__ = ["AblationDisplay", "GateWeightsDisplay", "HistoryDisplay", "SeesawDis
 class SeesawDisplay:
     """Each model's gain on one task against its gain on another, over a baseline (the paper's Fig. 10).
 
-    Upper right of the lines a model is better in both; in the other quarters it pays for one task with the other.
+    Upper right of the lines a model is better in both, lower left worse; in the other quarters it pays for one task
+    with the other.
 
     Parameters
     ----------
@@ -219,6 +220,7 @@ class HistoryDisplay:
 
     Parameters
     ----------
+    epochs : the numbers of the epochs.
     auc : ndarray of shape (n_epochs, n_tasks)
     task_names : sequence of str
 
@@ -227,23 +229,24 @@ class HistoryDisplay:
     ax_, figure_ : the axes and the figure, after `plot`.
     """
 
-    def __init__(self, auc: np.ndarray, *, task_names: Sequence[str]) -> None:
+    def __init__(self, epochs: Sequence[int], auc: np.ndarray, *, task_names: Sequence[str]) -> None:
+        self.epochs = list(epochs)
         self.auc = auc
         self.task_names = list(task_names)
 
     @classmethod
     def from_estimator(cls, estimator: Any, **kw: Any) -> HistoryDisplay:
         """From a fitted estimator that had validation data; `kw` is passed to `plot`."""
-        rows = [epoch["valid_auc"] for epoch in estimator.history_ if "valid_auc" in epoch]
+        rows = {epoch["epoch"]: epoch["valid_auc"] for epoch in estimator.history_ if "valid_auc" in epoch}
         if not rows:
             raise ValueError("The fit had no validation data, so there is no AUC to draw; see `early_stopping`.")
-        return cls(np.array(rows), task_names=estimator.task_names_).plot(**kw)
+        return cls(list(rows), np.array(list(rows.values())), task_names=estimator.task_names_).plot(**kw)
 
     def plot(self, ax: Any = None) -> HistoryDisplay:
         """Draw a curve a task."""
         self.ax_, self.figure_ = _axes(self, ax)
         for name, auc in zip(self.task_names, self.auc.T, strict=True):
-            self.ax_.plot(np.arange(1, len(auc) + 1), auc, "o-", label=name)
+            self.ax_.plot(self.epochs, auc, "o-", label=name)
         self.ax_.set(xlabel="epoch", ylabel="validation AUC")
         self.ax_.legend()
         return self

@@ -117,7 +117,7 @@ class Predictions:
 
         Returns
         -------
-        score : ndarray of shape (n_samples,), float32
+        score : ndarray of shape (n_samples,), float64
 
         Raises
         ------

@@ -25,7 +25,7 @@ def weighted_product(p: Any, weights: Sequence[float] | None = None) -> np.ndarr
 
     Returns
     -------
-    score : ndarray of shape (n,), float32
+    score : ndarray of shape (n,), float64
 
     Raises
     ------
@@ -41,7 +41,8 @@ def weighted_product(p: Any, weights: Sequence[float] | None = None) -> np.ndarr
         raise ValueError(f"`weights` must be {p.shape[1]} finite numbers, one a task. Got {weights!r} instead.")
     if exponents.sum() == 0:
         raise ValueError(f"`weights` must not sum to zero: nothing would be ranked by. Got {weights!r}.")
-    return (p**exponents).prod(axis=1, dtype=np.float32)
+    logs = np.log(np.maximum(p, np.finfo(np.float32).tiny), dtype=np.float64)
+    return np.exp(logs @ exponents)
 
 
 def tune_rank_weights(estimator: Any, X: Any, Y: Any, utility: Callable[[Any, np.ndarray], float]) -> np.ndarray:

@@ -17,6 +17,9 @@ LARGE_TABLE = 2**25
 TABLE_COPIES = 4
 """The weights, two moments and the average: what training holds of a table at the least."""
 
+PRETRAINING_COPIES = 8
+"""Two tables, what is embedded and what is guessed, with a gradient and two moments each."""
+
 ROW_WISE = {"adam": RowWiseAdam, "adamw": RowWiseAdamW}
 
 
@@ -30,7 +33,8 @@ def check_table_size(p: Any, encoder: FeatureEncoder, n_tasks: int, device: str)
     """
     n_rows = sum(encoder.cardinalities)
     dim = p.embedding_dim * (n_tasks if p.extractor == "separate" else 1)
-    needed, there = n_rows * dim * 4 * TABLE_COPIES, memory_of(device)
+    pretraining = PRETRAINING_COPIES * p.embedding_dim if p.pretrain_epochs else 0
+    needed, there = n_rows * 4 * (TABLE_COPIES * dim + pretraining), memory_of(device)
     if needed > there:
         names = [column.name for column in encoder.categories.values()]
         names += [column.name for column in encoder.numeric.values()]

@@ -164,3 +164,24 @@ def test_a_part_of_several_bias_columns_may_be_left_out():
     p = model.predict_marginals(X)
     for columns in (["tab"], ["position"], ["position", "tab"]):
         np.testing.assert_array_equal(model.predict_marginals(X.drop(columns=columns)), p)
+
+
+def test_the_level_stays_when_training_goes_on_with_other_places(fitted):
+    X, Y, model = fitted
+    again = pickle.loads(pickle.dumps(model)).set_params(lr=1e-9)
+    low = X["position"] >= 4
+    again.partial_fit(X[low], Y[low])
+    levels = [m.module_.bias_tower.neutral.item() for m in (model, again)]
+    assert levels[1] == pytest.approx(levels[0], abs=1e-3)
+    np.testing.assert_allclose(again.predict_marginals(X), model.predict_marginals(X), atol=0.02)
+
+
+def test_lists_of_rows_with_and_without_the_bias_columns():
+    random = np.random.RandomState(0)
+    rows = [
+        [str(c), int(p), int(i)] for c, p, i in zip("ab" * 50, random.randint(5, size=100), range(100), strict=True)
+    ]
+    Y = random.randint(2, size=(100, 2)).cumprod(axis=1)
+    model = MultiTaskClassifier(**SMALL, categorical_features=[0, 2], bias_features=[1]).fit(rows, Y)
+    short = [[c, i] for c, _, i in rows]
+    np.testing.assert_array_equal(model.predict_marginals(short), model.predict_marginals(rows))

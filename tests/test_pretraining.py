@@ -154,6 +154,11 @@ class TestRefusals:
         with pytest.raises(ValueError, match="'pretrain_features' parameter \\[\\] names no column"):
             FSMDClassifier(**SMALL, pretrain_epochs=1, pretrain_features=[]).fit(X, Y)
 
+    def test_nothing_to_embed(self, rng):
+        X = rng.normal(size=(50, 2))
+        with pytest.raises(ValueError, match="Pretraining has no column with embeddings"):
+            FSMDClassifier(**{**SMALL, "numeric_bins": 0}, pretrain_epochs=1).fit(X, np.sort(X > 0)[:, ::-1])
+
 
 class TestEmbedder:
     def test_like_values_get_like_embeddings(self):

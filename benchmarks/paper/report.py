@@ -12,6 +12,7 @@ import pandas as pd
 from scipy.stats import ttest_rel
 
 from benchmarks.paper.settings import MODELS, PAPER
+from benchmarks.paper.store import TYPES
 from sklearn_fsmd.plotting import AblationDisplay, SeesawDisplay
 
 TABLES = {
@@ -61,7 +62,7 @@ def _read(folder, part):
     path = folder / f"{part}.csv"
     if not path.exists():
         return None
-    rows = pd.read_csv(path)
+    rows = pd.read_csv(path, dtype=TYPES)
     if "model" in rows:  # fits end in any order
         rows = rows.sort_values(["seed", "model"], key=lambda c: c.map(list(MODELS).index) if c.name == "model" else c)
     return rows

@@ -4,6 +4,7 @@ What has been measured is kept and not measured again: a run that was killed goe
 """
 
 import argparse
+import shutil
 import warnings
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from benchmarks.paper.jobs import N_PROCESSES, PARTS, jobs_of
 from benchmarks.paper.report import write_report
 from benchmarks.paper.settings import ABLATIONS
 from benchmarks.paper.store import HERE, Store
+
+QUICK_FOLDER = Path("build/paper-quick")
 
 
 def run_part(part, n_seeds, folder, quick):
@@ -36,7 +39,9 @@ def main(arguments=None):
     parser.add_argument("--quick", action="store_true", help="a few rows, one epoch and one seed, to see that all runs")
     parser.add_argument("--folder", type=Path, default=None, help="where the results are kept")
     options = parser.parse_args(arguments)
-    folder = options.folder or (Path("build/paper-quick") if options.quick else HERE)
+    folder = options.folder or (QUICK_FOLDER if options.quick else HERE)
+    if folder == QUICK_FOLDER:
+        shutil.rmtree(folder, ignore_errors=True)  # it is to show that all runs, not that it has run before
     for part in options.part:
         run_part(part, 1 if options.quick else PARTS[part], folder, options.quick)
     write_report(folder)

@@ -9,6 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 HERE = Path(__file__).parent
+TYPES = {"commit": str}
+"""A commit may look like a number."""
 
 
 class Store:
@@ -16,7 +18,7 @@ class Store:
 
     def __init__(self, part, folder):
         self.path = Path(folder) / f"{part}.csv"
-        self.rows = pd.read_csv(self.path).to_dict("records") if self.path.exists() else []
+        self.rows = pd.read_csv(self.path, dtype=TYPES).to_dict("records") if self.path.exists() else []
 
     def has(self, key):
         return any(all(row.get(name) == value for name, value in key.items()) for row in self.rows)

@@ -47,6 +47,6 @@ class BiasTower(nn.Module):
 
     @torch.no_grad()
     def set_neutral(self, levels: Tensor) -> None:
-        """Take the neutral level from the tower's outputs ``(n,)`` on the training rows."""
+        """Take the neutral level from the tower's outputs ``(n,)`` on rows of reference."""
         k = max(int(NEUTRAL_QUANTILE * len(levels)), 1)
         self.neutral.copy_(levels.kthvalue(k).values)

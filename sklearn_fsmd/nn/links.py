@@ -75,11 +75,7 @@ class MultiTaskLoss(nn.Module):
         self.register_buffer("task_weights", task_weights)
 
     def forward(self, logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
-        return self.weighted(logits, labels, weights).sum()
-
-    def weighted(self, logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
-        """The terms of the sum, ``(K,)``."""
-        return self.per_task(logits, labels, weights) * self.task_weights
+        return self.per_task(logits, labels, weights) @ self.task_weights
 
     def per_task(self, logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
         """The mean weighted cross-entropy of each task, ``(K,)``."""

@@ -1,7 +1,8 @@
 """How the tasks' losses become one step: by fixed weights, or by weights that the training finds itself.
 
 Conflicting gradients, the "seesaw", are the paper's own subject; it leaves the weights w_k of Eqs. (7) and (11) open.
-Each rule here is given the losses of a batch, already multiplied by the user's `task_weights`, and calls backward.
+Each rule here is given the losses of a batch and calls backward. The user's `task_weights` multiply what a rule finds:
+one that saw them in the losses would balance them away.
 """
 
 from __future__ import annotations
@@ -19,11 +20,16 @@ from torch import Tensor, nn
 class Fixed:
     """The sum of the losses."""
 
-    def __init__(self, n_tasks: int = 1) -> None:
-        self.n_tasks = n_tasks
+    def __init__(self, task_weights: Tensor) -> None:
+        self.task_weights = task_weights
+        self.n_tasks = len(task_weights)
 
     def to(self, device: str) -> Fixed:
+        self.task_weights = self.task_weights.to(device)
         return self
+
+    def go_on_from(self, former: Fixed) -> None:
+        """Take over what another rule of the same kind has found."""
 
     def parameters(self) -> list[nn.Parameter]:
         """What the optimizer is to train beside the network."""
@@ -43,7 +49,7 @@ class Fixed:
         losses : (K,)
         observed : (K,), the mean weight of each task's labels in the batch; None for 1.
         """
-        losses.sum().backward()
+        (losses @ self.task_weights).backward()
 
     def summary(self) -> dict[str, Any]:
         """What an epoch's row of the history is told."""
@@ -51,7 +57,7 @@ class Fixed:
 
 
 class Uncertainty(Fixed):
-    """Σ_k exp(−s_k) L_k + s_k / 2 with trained s_k, the log-variances of the tasks [1]_.
+    """Σ_k w_k (exp(−s_k) L_k + s_k / 2) with trained s_k, the log-variances of the tasks [1]_.
 
     In a batch where a share of a task's labels is observed, its s_k / 2 counts by that share: as the loss does.
 
@@ -61,13 +67,18 @@ class Uncertainty(Fixed):
        and Semantics", CVPR 2018, Eq. (10).
     """
 
-    def __init__(self, n_tasks: int) -> None:
-        super().__init__(n_tasks)
-        self.log_variances = nn.Parameter(torch.zeros(n_tasks))
+    def __init__(self, task_weights: Tensor) -> None:
+        super().__init__(task_weights)
+        self.log_variances = nn.Parameter(torch.zeros(self.n_tasks))
 
     def to(self, device: str) -> Uncertainty:
+        super().to(device)
         self.log_variances = nn.Parameter(self.log_variances.detach().to(device))
         return self
+
+    @torch.no_grad()
+    def go_on_from(self, former: Any) -> None:
+        self.log_variances.copy_(former.log_variances)
 
     def parameters(self) -> list[nn.Parameter]:
         return [self.log_variances]
@@ -75,7 +86,7 @@ class Uncertainty(Fixed):
     def backward(self, network: nn.Module, losses: Tensor, observed: Tensor | None) -> None:
         s = self.log_variances
         half = 0.5 * s if observed is None else 0.5 * s * observed
-        (torch.exp(-s) * losses + half).sum().backward()
+        ((torch.exp(-s) * losses + half) @ self.task_weights).backward()
 
     def summary(self) -> dict[str, Any]:
         return {"task_weights": tuple(torch.exp(-self.log_variances.detach()).tolist())}
@@ -92,8 +103,8 @@ class PCGrad(Fixed):
     .. [1] T. Yu et al., "Gradient Surgery for Multi-Task Learning", NeurIPS 2020, Alg. 1.
     """
 
-    def __init__(self, n_tasks: int) -> None:
-        super().__init__(n_tasks)
+    def __init__(self, task_weights: Tensor) -> None:
+        super().__init__(task_weights)
         self.random = np.random.RandomState(0)  # of the order of projections, which needs no seed of its own
         self.n_steps = self.n_conflicts = 0
 
@@ -101,7 +112,7 @@ class PCGrad(Fixed):
         parameters = [p for p in network.parameters() if p.requires_grad]
         gradients = [
             torch.autograd.grad(loss, parameters, retain_graph=k < self.n_tasks - 1, allow_unused=True)
-            for k, loss in enumerate(losses)
+            for k, loss in enumerate(losses * self.task_weights)
         ]
         columns = [_same_rows(column) for column in zip(*gradients, strict=True)]
         gram = sum((_inner_products(column) for column in columns), start=np.zeros((self.n_tasks, self.n_tasks)))
@@ -176,10 +187,13 @@ class GradNorm(Fixed):
 
     ALPHA, LR = 1.5, 0.025
 
-    def __init__(self, n_tasks: int) -> None:
-        super().__init__(n_tasks)
-        self.weights = np.ones(n_tasks)
-        self.first_losses = np.full(n_tasks, math.nan)
+    def __init__(self, task_weights: Tensor) -> None:
+        super().__init__(task_weights)
+        self.weights = np.ones(self.n_tasks)
+        self.first_losses = np.full(self.n_tasks, math.nan)
+
+    def go_on_from(self, former: Any) -> None:
+        self.weights, self.first_losses = former.weights.copy(), former.first_losses.copy()
 
     @contextmanager
     def watching(self, network: nn.Module) -> Iterator[None]:
@@ -195,12 +209,16 @@ class GradNorm(Fixed):
 
     def backward(self, network: nn.Module, losses: Tensor, observed: Tensor | None) -> None:
         norms = [torch.autograd.grad(loss, self.shared, retain_graph=True)[0].norm() for loss in losses]
-        self._update(*torch.stack((losses.detach(), torch.stack(norms))).cpu().double().numpy())
-        (losses @ losses.new_tensor(self.weights)).backward()
+        share = torch.ones_like(losses) if observed is None else observed.clamp(min=1e-9)
+        self._update(*torch.stack((losses.detach() / share, torch.stack(norms))).cpu().double().numpy())
+        (losses @ (self.task_weights * losses.new_tensor(self.weights))).backward()
 
     def _update(self, losses: np.ndarray, norms: np.ndarray) -> None:
-        """One step of the weights; a task without an observed label in the batch has no part in it."""
-        active = norms > 0
+        """One step of the weights, from the mean loss of the observed labels and the norms of the gradients.
+
+        A task without an observed label in the batch has no part in it, nor has one whose weight is 0.
+        """
+        active = (norms > 0) & (self.task_weights.cpu().numpy() > 0)
         if not active.any():
             return
         fresh = active & np.isnan(self.first_losses)

@@ -45,10 +45,6 @@ class TensorData:
         rows = which if self.rows is None else self.rows[which]
         return tuple(x[rows] for x in self.inputs), self.labels[which], weights
 
-    def bias(self) -> tuple[Tensor, ...]:
-        """Codes and numbers of the bias features of all rows that are meant."""
-        return tuple(x if self.rows is None else x[self.rows] for x in self.inputs[2:])
-
 
 class BatchIterator:
     """Batches of a :class:`TensorData`, in a new random order at each pass.

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from sklearn_fsmd.metrics import task_aucs
 from sklearn_fsmd.training.averaging import WeightAverage
-from sklearn_fsmd.training.balancing import Fixed
 from sklearn_fsmd.training.batches import BatchIterator, TensorData
 
 CPU_CHUNK = 512
@@ -31,10 +30,13 @@ class Net(NeuralNet):
     Callbacks are notified as in skorch. The weights that are evaluated and kept are the average over the steps.
     """
 
+    bias_reference: tuple[Tensor, ...] = ()
+    """Bias features of rows of the first fit: training that goes on with other rows measures by the same level."""
+
     def __init__(self, *args: Any, average_decay: float = 0.0, balance: Any = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.average_decay = average_decay
-        self.balance = balance or Fixed()
+        self.balance = balance
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:
@@ -116,7 +118,7 @@ class Net(NeuralNet):
         inputs, labels, weights = batch
         self.optimizer_.zero_grad()
         logits = self.module_(*inputs)
-        losses = self.criterion_.weighted(logits, labels, weights)
+        losses = self.criterion_.per_task(logits, labels, weights)
         self.balance.backward(self.module_, losses, None if weights is None else weights.mean(dim=0))
         self.notify(
             "on_grad_computed",
@@ -127,7 +129,7 @@ class Net(NeuralNet):
         self.average_.before_step()
         self.optimizer_.step()
         self.average_.update()
-        return {"loss": losses.detach().sum(), "y_pred": logits.detach()}
+        return {"loss": losses.detach() @ self.criterion_.task_weights, "y_pred": logits.detach()}
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -170,9 +172,9 @@ class Net(NeuralNet):
             torch.set_num_threads(n_threads)
 
     @torch.inference_mode()
-    def set_neutral(self, *bias: Tensor) -> None:
-        """Let the bias tower take its neutral level from what it says of the bias features of some rows."""
-        self.module_.bias_tower.set_neutral(self.in_chunks(self.module_.bias_tower, *bias))
+    def set_neutral(self) -> None:
+        """Let the bias tower take its neutral level from what it says of the rows of reference."""
+        self.module_.bias_tower.set_neutral(self.in_chunks(self.module_.bias_tower, *self.bias_reference))
 
     def evaluate(self, valid: TensorData) -> dict[str, Any]:
         """Loss and AUC of each task on validation data, under the averaged weights."""
@@ -181,8 +183,8 @@ class Net(NeuralNet):
             loss = self.criterion_(logits, valid.labels, valid.weights).item()
             if not np.isfinite(loss):
                 raise self._diverged(loss, self.n_batches_)
-            if bias := valid.inputs[2:]:  # the ranking does without it, so it is judged without it
-                self.set_neutral(*bias)
+            if self.bias_reference:  # the ranking does without the tower, so it is judged without it
+                self.set_neutral()
                 logits = self.logits(*valid.inputs[:2])
             scores = self.module_.link.marginals(logits).cpu().numpy()
         weights = None if valid.weights is None else valid.weights.cpu().numpy()

@@ -36,6 +36,8 @@ def pretrain(
     epochs, noise : passes over the rows, and the share of values that is corrupted.
     """
     part = _Part(encoder, columns)
+    if not part.codes:
+        raise ValueError("Pretraining has no column with embeddings: numbers have them with `numeric_bins` above 0.")
     with seeded(seed):
         model = DenoisingAutoencoder(part.cardinalities, len(part.numbers), dim, part.numeric_of).to(device)
     generator = torch.Generator().manual_seed(seed)

@@ -7,6 +7,7 @@ from sklearn_fsmd.network import Columns, build_network
 from sklearn_fsmd.nn.links import MultiTaskLoss
 from sklearn_fsmd.training import Net
 from sklearn_fsmd.training.averaging import WeightAverage
+from sklearn_fsmd.training.balancing import Fixed
 from tests.test_network import params
 
 
@@ -61,7 +62,15 @@ def test_running_statistics_are_averaged_too():
 def test_the_average_lies_where_the_module_lies():
     network = build_network(params(), Columns([3, 4], 1), 2)
     loss = MultiTaskLoss(network.link, torch.ones(2))
-    net = Net(network, criterion=loss, optimizer=torch.optim.SGD, lr=0.1, average_decay=0.9, device="meta").initialize()
+    net = Net(
+        network,
+        criterion=loss,
+        optimizer=torch.optim.SGD,
+        lr=0.1,
+        average_decay=0.9,
+        balance=Fixed(torch.ones(2)),
+        device="meta",
+    ).initialize()
     assert {t.device.type for t in net.average_.others} == {"meta"}
 
 

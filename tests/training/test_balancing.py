@@ -73,7 +73,7 @@ def batch(n_tasks, n=40, seed=0):
 
 
 def losses_of(net, inputs, targets, n_tasks):
-    return MultiTaskLoss(net.link, torch.ones(n_tasks)).weighted(net(*inputs), *targets)
+    return MultiTaskLoss(net.link, torch.ones(n_tasks)).per_task(net(*inputs), *targets)
 
 
 def flat_gradients(net, losses):
@@ -106,7 +106,7 @@ def test_pcgrad_writes_the_projected_gradients(n_tasks, sparse):
     by_task = flat_gradients(net, losses_of(net, inputs, targets, n_tasks))
     random = np.random.RandomState(0)
     expected = project_by_hand(by_task, [random.permutation(n_tasks) for _ in range(n_tasks)])
-    rule = PCGrad(n_tasks)
+    rule = PCGrad(torch.ones(n_tasks))
     rule.backward(net, losses_of(net, inputs, targets, n_tasks), None)
     np.testing.assert_allclose(flat_result(net), expected, atol=1e-6)
 
@@ -122,7 +122,7 @@ def test_pcgrad_hurts_neither_of_two_tasks():
                 parameter[1] = parameter[0]
     unequal = torch.tensor([1.0, 100.0])
     by_task = flat_gradients(net, losses_of(net, inputs, opposed, 2) * unequal)
-    rule = PCGrad(2)
+    rule = PCGrad(torch.ones(2))
     rule.backward(net, losses_of(net, inputs, opposed, 2) * unequal, None)
     assert (by_task @ by_task.sum(axis=0)).min() < 0
     assert (by_task @ flat_result(net).double().numpy()).min() > -1e-6
@@ -133,7 +133,7 @@ def test_uncertainty_by_hand():
     net, (inputs, targets) = network(2), batch(2)
     losses = losses_of(net, inputs, targets, 2)
     by_task = flat_gradients(net, losses)
-    rule = Uncertainty(2)
+    rule = Uncertainty(torch.ones(2))
     with torch.no_grad():
         rule.log_variances.copy_(torch.tensor([0.5, -1.0]))
     rule.backward(net, losses, torch.tensor([0.25, 1.0]))
@@ -146,7 +146,7 @@ def test_uncertainty_by_hand():
 
 def test_gradnorm_by_hand():
     net, (inputs, targets) = network(2), batch(2)
-    rule = GradNorm(2)
+    rule = GradNorm(torch.ones(2))
     rule.first_losses = np.array([2.0, 0.5])
     with rule.watching(net):
         losses = losses_of(net, inputs, targets, 2)
@@ -163,7 +163,7 @@ def test_gradnorm_by_hand():
 
 def test_gradnorm_evens_out_gradients():
     """Of two equal tasks one counts tenfold; at equal pace their weights have to make up for that."""
-    rule = GradNorm(2)
+    rule = GradNorm(torch.ones(2))
     for _ in range(2000):
         rule._update(np.array([10.0, 1.0]), np.array([10.0, 1.0]))
     np.testing.assert_allclose(rule.weights, [2 / 11, 20 / 11], rtol=1e-3)
@@ -174,7 +174,7 @@ def test_a_task_without_labels_in_the_batch_has_no_part(name):
     net, (inputs, (labels, weights)) = network(2), batch(2)
     net.link = TreeLink((None, None))
     weights = weights * torch.tensor([1.0, 0.0])
-    rule = RULES[name](2)
+    rule = RULES[name](torch.ones(2))
     with rule.watching(net):
         losses = losses_of(net, inputs, (labels, weights), 2)
         alone = flat_gradients(net, losses)[0]
@@ -187,7 +187,7 @@ def test_a_task_without_labels_in_the_batch_has_no_part(name):
 
 
 def test_gradnorm_keeps_nothing_of_the_graph():
-    net, rule = network(2), GradNorm(2)
+    net, rule = network(2), GradNorm(torch.ones(2))
     with rule.watching(net):
         rule.backward(net, losses_of(net, *batch(2), 2), None)
     assert not hasattr(rule, "shared")
@@ -198,7 +198,7 @@ def test_fixed_is_the_plain_sum():
     net, (inputs, targets) = network(2), batch(2)
     losses = losses_of(net, inputs, targets, 2)
     by_task = flat_gradients(net, losses)
-    Fixed(2).backward(net, losses, None)
+    Fixed(torch.ones(2)).backward(net, losses, None)
     np.testing.assert_allclose(flat_result(net), by_task.sum(axis=0), atol=1e-6)
 
 
@@ -242,3 +242,50 @@ def test_five_tasks_with_masked_labels_and_large_tables(name):
     ).fit(X, Y)
     assert np.isfinite(model.predict_marginals(X)).all()
     assert isinstance(model.module_, nn.Module)
+
+
+@pytest.mark.parametrize("name", list(RULES))
+def test_the_user_s_weights_are_not_balanced_away(name):
+    net, (inputs, targets) = network(2), batch(2)
+    gradients = {}
+    for weights in ([1.0, 1.0], [5.0, 1.0], [1.0, 0.0]):
+        rule = RULES[name](torch.tensor(weights))
+        for _ in range(50):
+            net.zero_grad()
+            with rule.watching(net):
+                losses = losses_of(net, inputs, targets, 2)
+                by_task = flat_gradients(net, losses)
+                rule.backward(net, losses, None)
+        shares, *_ = np.linalg.lstsq(by_task.T, flat_result(net).double().numpy(), rcond=None)
+        gradients[tuple(weights)] = shares
+    ratio = {weights: shares[0] / max(abs(shares[1]), 1e-6) for weights, shares in gradients.items()}
+    assert ratio[5.0, 1.0] == pytest.approx(5 * ratio[1.0, 1.0], rel=0.01)
+    assert ratio[1.0, 0.0] > 1e4
+
+
+def test_the_pace_is_that_of_the_labels_which_are_observed():
+    """Two tasks with equal losses a label, one with few labels: their losses differ, their paces do not."""
+    net, (inputs, (labels, _)) = network(2), batch(2)
+    net.link = TreeLink((None, None))
+    same = torch.stack((labels[:, 0], labels[:, 0]), dim=1)
+    rule = GradNorm(torch.ones(2))
+    for share in (0.2, 0.5):
+        weights = torch.ones(40, 2)
+        weights[int(40 * share) :, 1] = 0.0
+        with rule.watching(net):
+            rule.backward(net, losses_of(net, inputs, (same, weights), 2), weights.mean(dim=0))
+        by_label = MultiTaskLoss(net.link, torch.ones(2)).per_task(
+            net(*inputs)[: int(40 * share)], same[: int(40 * share)]
+        )
+        if share == 0.2:
+            assert rule.first_losses[1] == pytest.approx(by_label[1].item(), rel=1e-4)
+
+
+@pytest.mark.parametrize(("name", "found"), [("uncertainty", "log_variances"), ("gradnorm", "first_losses")])
+def test_what_was_found_is_kept_when_training_goes_on(name, found):
+    X, Y = make_frame(300)
+    model = FSClassifier(**SMALL, task_weighting=name, warm_start=True).fit(X, Y)
+    before = torch.as_tensor(getattr(model.net_.balance, found)).detach().clone()
+    model.set_params(lr=1e-9, max_epochs=1).fit(X, Y)
+    assert (before != 0).all()
+    torch.testing.assert_close(torch.as_tensor(getattr(model.net_.balance, found)).detach(), before, atol=1e-5, rtol=0)
