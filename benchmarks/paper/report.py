@@ -63,7 +63,9 @@ def _read(folder, part):
     if not path.exists():
         return None
     rows = pd.read_csv(path, dtype=TYPES)
-    if "model" in rows:  # fits end in any order
+    if "model" in rows:  # fits end in any order, and a seed counts when all its models are there
+        size = rows.groupby("seed")["model"].transform("size")
+        rows = rows[size == size.max()]
         rows = rows.sort_values(["seed", "model"], key=lambda c: c.map(list(MODELS).index) if c.name == "model" else c)
     return rows
 
@@ -71,7 +73,7 @@ def _read(folder, part):
 def _origin(rows):
     commits, versions = (", ".join(sorted(rows[c].astype(str).unique())) for c in ("commit", "versions"))
     seeds = rows["seed" if "seed" in rows else "param_random_state"].nunique()
-    return f"{seeds} seeds; commit {commits}; {versions}."
+    return f"{seeds} seed{'s' * (seeds > 1)}; commit {commits}; {versions}."
 
 
 def _table(rows, tasks, paper):
@@ -119,9 +121,7 @@ def _curve(folder, figure, rows, parameter, labels, label):
 
 
 def _seesaw(folder, rows):
-    seeds = [set(group["seed"]) for _, group in rows.groupby("model")]
-    complete = rows[rows["seed"].isin(set.intersection(*seeds))].sort_values("seed")
-    scores = {name: np.array(g[["auc_1", "auc_2"]]) for name, g in complete.groupby("model", sort=False)}
+    scores = {name: np.array(g[["auc_1", "auc_2"]]) for name, g in rows.groupby("model", sort=False)}
     display = SeesawDisplay.from_scores(scores, baseline="Base")
     display.figure_.set_size_inches(7, 5)
     display.figure_.savefig(folder / "figure10.png", dpi=100)
