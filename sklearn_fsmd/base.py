@@ -12,7 +12,6 @@ from sklearn.utils.validation import check_consistent_length
 
 from sklearn_fsmd import fitting
 from sklearn_fsmd._declare import check_widths, estimator
-from sklearn_fsmd.features import Encoded
 from sklearn_fsmd.inputs import InputEncoder
 from sklearn_fsmd.network import parents_of
 from sklearn_fsmd.parameters import MultiTaskParameters
@@ -212,9 +211,6 @@ class MultiTaskClassifier(Predictions, ClassifierMixin, MultiTaskParameters, Bas
                 f"X has {list(X.columns)}, `X_unlabeled` has {list(X_unlabeled.columns)}."
             )
         return read_table(self, X_unlabeled, reset=False)
-
-    def _rows(self, X: Any) -> Encoded:
-        return self._encoder.encode_main(read_table(self, self._encoder.filled(X), reset=False))
 
     def __getstate__(self) -> dict[str, Any]:
         """Parameters and fitted state, the net as plain arrays of weights: small, and safe to look at."""

@@ -11,9 +11,12 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklearn_fsmd import fitting
 from sklearn_fsmd.features import Encoded
+from sklearn_fsmd.inputs import InputEncoder
 from sklearn_fsmd.metrics import mean_auc
 from sklearn_fsmd.network import MultiTaskNetwork, parents_of
 from sklearn_fsmd.ranking import weighted_product
+from sklearn_fsmd.reading import read_table
+from sklearn_fsmd.targets import TargetEncoder
 from sklearn_fsmd.training import Net
 from sklearn_fsmd.views import OutputView
 
@@ -30,7 +33,8 @@ class Predictions:
 
     extractor: Any
     net_: Net
-    _targets: Any
+    _encoder: InputEncoder
+    _targets: TargetEncoder
 
     @property
     def module_(self) -> MultiTaskNetwork:
@@ -38,7 +42,7 @@ class Predictions:
 
     def _rows(self, X: Any) -> Encoded:
         """The rows to predict for, checked and encoded."""
-        raise NotImplementedError
+        return self._encoder.encode_main(read_table(self, self._encoder.filled(X), reset=False))
 
     def predict_marginals(self, X: Any) -> np.ndarray:
         """P(Y_k = 1 | x) of each task: for a chain pCTR, pCTCVR and so on.

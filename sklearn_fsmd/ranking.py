@@ -14,7 +14,7 @@ STEPS = (0.2, 0.1, 0.05, 0.02, 0.01)
 """How much weight is moved from one task to another, from the coarse search to the fine."""
 
 
-def weighted_product(p: Any, weights: Sequence[float] | None = None) -> np.ndarray:
+def weighted_product(p: Any, weights: Sequence[float] | np.ndarray | None = None) -> np.ndarray:
     """Π_k p_k^{α_k}, the fusion of Sec. II-A.
 
     Parameters
@@ -84,13 +84,12 @@ def tune_rank_weights(estimator: Any, X: Any, Y: Any, utility: Callable[[Any, np
     >>> float(weights.sum().round(6))
     1.0
     """
-    P = np.asarray(estimator.predict_marginals(X), dtype=float)
+    P = estimator.predict_marginals(X)
     check_consistent_length(P, Y)
     n_tasks = P.shape[1]
-    logs = np.log(np.maximum(P, np.finfo(np.float32).tiny))  # the order of the product is that of its logarithm
 
     def worth(weights: np.ndarray) -> float:
-        value = float(utility(Y, logs @ weights))
+        value = float(utility(Y, weighted_product(P, weights)))
         if not np.isfinite(value):
             raise ValueError(f"The utility must be a finite number. Got {value} for the weights {weights.tolist()}.")
         return value

@@ -9,7 +9,7 @@ import sklearn_fsmd
 
 ROOT = Path(sklearn_fsmd.__file__).parent
 LAYERS = [
-    ["nn", "columns", "runtime", "_declare", "selection", "ranking"],
+    ["nn", "columns", "runtime", "_declare", "selection", "ranking", "reading"],
     ["values"],
     ["features", "targets", "network", "parameters"],
     ["metrics", "inputs"],
@@ -17,7 +17,7 @@ LAYERS = [
     ["training"],
     ["tables"],
     ["fitting", "views", "compose"],
-    ["predicting", "reading"],
+    ["predicting"],
     ["base", "embedder"],
     ["estimators"],
 ]

@@ -15,7 +15,6 @@ HIDDEN_DIMS = (256,)
 N_CANDIDATES = 128
 """Columns of more rows than that are reconstructed among so many of them, drawn anew for each batch."""
 
-
 EMBEDDING_STD = 0.01
 """Small, so that what an embedding ends with is what it has learned; the batch norm after it evens out the scale."""
 

@@ -115,7 +115,8 @@ class PCGrad(Fixed):
             for k, loss in enumerate(losses * self.task_weights)
         ]
         columns = [_same_rows(column) for column in zip(*gradients, strict=True)]
-        gram = sum((_inner_products(column) for column in columns), start=np.zeros((self.n_tasks, self.n_tasks)))
+        products = [_inner_products(column) for column in columns if any(g is not None for g in column)]
+        gram = torch.stack(products).sum(dim=0).cpu().double().numpy()  # the device is waited for once a step
         coefficients = surgery(gram, self.random.permutation)
         self.n_steps += 1
         self.n_conflicts += int((gram[np.triu_indices(self.n_tasks, 1)] < 0).any())
@@ -156,13 +157,13 @@ def _values(gradient: Tensor) -> Tensor:
     return gradient.values() if gradient.is_sparse else gradient
 
 
-def _inner_products(column: Sequence[Tensor | None]) -> np.ndarray:
-    """What one parameter adds to the inner products, ``(K, K)``."""
+def _inner_products(column: Sequence[Tensor | None]) -> Tensor:
+    """What one parameter that has a gradient adds to the inner products, ``(K, K)``."""
     flat = [None if g is None else _values(g).flatten() for g in column]
-    gram = np.zeros((len(flat), len(flat)))
+    gram = next(g for g in flat if g is not None).new_zeros((len(flat), len(flat)))
     for i, j in zip(*np.triu_indices(len(flat)), strict=True):
         if (left := flat[i]) is not None and (right := flat[j]) is not None:
-            gram[i, j] = gram[j, i] = torch.dot(left, right).item()
+            gram[i, j] = gram[j, i] = torch.dot(left, right)
     return gram
 
 
@@ -191,6 +192,7 @@ class GradNorm(Fixed):
         super().__init__(task_weights)
         self.weights = np.ones(self.n_tasks)
         self.first_losses = np.full(self.n_tasks, math.nan)
+        self.counts = task_weights.cpu().numpy() > 0
 
     def go_on_from(self, former: Any) -> None:
         self.weights, self.first_losses = former.weights.copy(), former.first_losses.copy()
@@ -218,7 +220,7 @@ class GradNorm(Fixed):
 
         A task without an observed label in the batch has no part in it, nor has one whose weight is 0.
         """
-        active = (norms > 0) & (self.task_weights.cpu().numpy() > 0)
+        active = (norms > 0) & self.counts
         if not active.any():
             return
         fresh = active & np.isnan(self.first_losses)
