@@ -12,17 +12,22 @@ from sklearn.utils.validation import check_consistent_length
 
 from sklearn_fsmd import fitting
 from sklearn_fsmd._declare import check_widths, estimator
+from sklearn_fsmd.freezing import freeze, thaw
 from sklearn_fsmd.inputs import InputEncoder
 from sklearn_fsmd.network import parents_of
 from sklearn_fsmd.parameters import MultiTaskParameters
 from sklearn_fsmd.predicting import Predictions
 from sklearn_fsmd.reading import read_table
+from sklearn_fsmd.saving import Saving
 from sklearn_fsmd.targets import TargetEncoder
-from sklearn_fsmd.training import Net
+from sklearn_fsmd.training import Checkpoint, Net
+
+WITHOUT_EFFECT = {"checkpoint", "verbose", "n_threads", "device", "warm_start"}
+"""Parameters that may differ where a fit is resumed."""
 
 
 @estimator
-class MultiTaskClassifier(Predictions, ClassifierMixin, MultiTaskParameters, BaseEstimator):
+class MultiTaskClassifier(Predictions, Saving, ClassifierMixin, MultiTaskParameters, BaseEstimator):
     """Learn several binary targets at once: click and conversion, or any chain, tree or set of targets.
 
     The network has four parts, each a parameter: embeddings feed a low-order part and an extractor with a tower a
@@ -76,6 +81,7 @@ class MultiTaskClassifier(Predictions, ClassifierMixin, MultiTaskParameters, Bas
         X_val: Any = None,
         Y_val: Any = None,
         X_unlabeled: Any = None,
+        resume: bool = False,
         y: Any = None,
     ) -> MultiTaskClassifier:
         """Learn the targets `Y` from `X`.
@@ -93,6 +99,10 @@ class MultiTaskClassifier(Predictions, ClassifierMixin, MultiTaskParameters, Bas
         X_unlabeled : as X, default=None
             Further rows without targets, from which categories, bins and, by pretraining, embeddings are learned. With
             `pretrain_epochs`.
+        resume : bool, default=False
+            Go on from the file that the parameter `checkpoint` names, which a fit with the same data and parameters
+            left behind when it was interrupted: the outcome is the same to the last bit. Without such a file the fit
+            starts from the beginning.
         y : default=None
             Another name of Y, for tools that pass it by this one.
 
@@ -114,7 +124,8 @@ class MultiTaskClassifier(Predictions, ClassifierMixin, MultiTaskParameters, Bas
             why = "it goes on from a former fit" if self.pretrain_epochs else "pretrain_epochs is 0"
             raise ValueError(f"`X_unlabeled` is for pretraining, which this fit has none of: {why}.")
         validation = None if X_val is None else (X_val, Y_val)
-        options = {"epochs": self.max_epochs, "anew": anew, "X_unlabeled": X_unlabeled}
+        checkpoint = self._checkpoint(anew, resume)
+        options = {"epochs": self.max_epochs, "anew": anew, "X_unlabeled": X_unlabeled, "checkpoint": checkpoint}
         return self._learn(X, y if Y is None else Y, sample_weight, validation, **options)
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -160,6 +171,7 @@ class MultiTaskClassifier(Predictions, ClassifierMixin, MultiTaskParameters, Bas
         classes: Any = None,
         split: bool = True,
         X_unlabeled: Any = None,
+        checkpoint: Checkpoint | None = None,
     ) -> MultiTaskClassifier:
         """With `anew` learn the encoding and make a net, otherwise go on with those of the former fit."""
         check_widths(self, "expert_dims", "gate_dims", "tower_dims", "bias_tower_dims")
@@ -167,7 +179,7 @@ class MultiTaskClassifier(Predictions, ClassifierMixin, MultiTaskParameters, Bas
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         X = read_table(self, X, reset=anew)
         check_consistent_length(X, Y)
-        random = check_random_state(self.random_state) if anew else self._random
+        random = checkpoint.random if checkpoint else check_random_state(self.random_state) if anew else self._random
         targets = TargetEncoder().fit(Y, classes) if anew else self._targets
         parents = parents_of(self.link, len(targets.classes))
         net = None if anew else fitting.go_on_with(self, self.net_, len(targets.classes))
@@ -186,18 +198,45 @@ class MultiTaskClassifier(Predictions, ClassifierMixin, MultiTaskParameters, Bas
             data, valid = fitting.split(self, *data, np.random.RandomState(self._split_seed))
 
         if net is None:
-            net = fitting.new_net(self, encoder, data[1], random, rows)
-        fitting.train(self, net, data, valid, epochs=epochs, encoder=encoder, task_names=targets.names, random=random)
+            resumes = checkpoint is not None and checkpoint.resumes
+            net = fitting.new_net(self, encoder, data[1], random, None if resumes else rows)
+        names = targets.names
+        fitting.train(
+            self,
+            net,
+            data,
+            valid,
+            epochs=epochs,
+            encoder=encoder,
+            task_names=names,
+            random=random,
+            checkpoint=checkpoint,
+        )
         self.net_: Net = net
         self._encoder: InputEncoder = encoder
         self._targets: TargetEncoder = targets
         self._random: np.random.RandomState = random
-        self.task_names_ = targets.names
+        self.task_names_ = names
         self.classes_ = targets.classes[0] if targets.one_dimensional else targets.classes
         self.device_ = str(net.device)
-        self.history_ = fitting.history_of(net)
+        self.history_ = net.epochs()
         self.n_iter_ = len(self.history_)
         return self
+
+    def _checkpoint(self, anew: bool, resume: bool) -> Checkpoint | None:
+        """What writes the file named `checkpoint`, and reads it first to `resume`."""
+        if self.checkpoint is None:
+            if resume:
+                raise ValueError("resume=True goes on from a file, which the 'checkpoint' parameter has to name.")
+            return None
+        if self.callbacks:
+            raise ValueError(
+                "`checkpoint` and `callbacks` do not go together: the file cannot hold what callbacks remember."
+            )
+        if not anew:
+            raise ValueError("`checkpoint` is for a fit from the start; with warm_start this one goes on from another.")
+        parameters = {name: value for name, value in self.get_params(deep=False).items() if name not in WITHOUT_EFFECT}
+        return Checkpoint(self.checkpoint, parameters, check_random_state(self.random_state), resume=resume)
 
     def _like(self, X: Any, X_unlabeled: Any) -> Any:
         """X_unlabeled checked: it has the columns of X."""
@@ -215,14 +254,14 @@ class MultiTaskClassifier(Predictions, ClassifierMixin, MultiTaskParameters, Bas
     def __getstate__(self) -> dict[str, Any]:
         """Parameters and fitted state, the net as plain arrays of weights: small, and safe to look at."""
         state = super().__getstate__()
-        return {**state, "net_": fitting.freeze(self.net_)} if "net_" in state else state
+        return {**state, "net_": freeze(self.net_)} if "net_" in state else state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
         frozen = state.pop("net_", None)
         super().__setstate__(state)
         if frozen is not None:
-            self.net_ = fitting.thaw(self._encoder, len(self._targets.classes), frozen)
+            self.net_ = thaw(self._encoder, len(self._targets.classes), frozen)
             self.device_ = str(self.net_.device)
 
     def __sklearn_tags__(self) -> Tags:

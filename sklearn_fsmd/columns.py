@@ -54,6 +54,14 @@ class CategoryColumn:
         positions, values, kind = _factorize(column, self.name)
         return self._codes_of(values, kind)[positions]
 
+    def __getstate__(self) -> dict[str, Any]:
+        """The values as a plain array: no object of another library is in a pickle."""
+        return {**self.__dict__, "values": self.values.to_numpy()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        mixed = object if state["kind"] == "mixed values" else None
+        self.__dict__.update(state, values=pd.Index(state["values"], dtype=mixed))
+
     def _codes_of(self, values: np.ndarray, kind: Kind | None) -> np.ndarray:
         """Codes of distinct `values`, and last a 0 which the position −1 of a missing value picks."""
         codes = np.zeros(len(values) + 1, dtype=np.int64)
@@ -101,8 +109,8 @@ class NumericColumn:
         if self.scaling == "quantile":
             self._fit_ranks(known)
         elif self.scaling == "standard":
-            self.center, self.scale = known.mean(), known.std() or 1.0
-            self.range = known.min(), known.max()
+            self.center, self.scale = float(known.mean()), float(known.std()) or 1.0
+            self.range = float(known.min()), float(known.max())
         return self._encode(x)
 
     def encode(self, column: Any) -> tuple[np.ndarray, np.ndarray]:

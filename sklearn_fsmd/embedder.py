@@ -17,11 +17,12 @@ from sklearn_fsmd.fitting import draw_seed
 from sklearn_fsmd.parameters import TableParameters
 from sklearn_fsmd.reading import read_table
 from sklearn_fsmd.runtime import resolve_device, threads
+from sklearn_fsmd.saving import Saving
 from sklearn_fsmd.training.pretraining import pretrain
 
 
 @estimator
-class DenoisingEmbedder(TransformerMixin, TableParameters, BaseEstimator):
+class DenoisingEmbedder(Saving, TransformerMixin, TableParameters, BaseEstimator):
     """Turn a table of any kind of columns into numbers, learned without a target.
 
     A denoising autoencoder reads rows in which some values were swapped for those of other rows, and is trained to

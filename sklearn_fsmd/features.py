@@ -91,7 +91,7 @@ class FeatureEncoder:
         """Learn the encoding of `X`, a DataFrame or 2-D array, and return it encoded."""
         self.categories: dict[int, CategoryColumn] = {}
         self.numeric: dict[int, NumericColumn] = {}
-        is_category = categorical_mask(self.categorical, X)
+        is_category = self.categorical = categorical_mask(self.categorical, X)
         for place, name in enumerate(_names(X)):
             if is_category[place]:
                 self.categories[place] = CategoryColumn(name, self.min_frequency)

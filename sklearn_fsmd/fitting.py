@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from sklearn_fsmd.parameters import OPTIMIZERS
 from sklearn_fsmd.runtime import resolve_device, resolve_precision, seeded, threads
 from sklearn_fsmd.tables import ROW_WISE, check_table_size, trains_rows
 from sklearn_fsmd.targets import Targets
-from sklearn_fsmd.training import RULES, BatchIterator, EarlyStopping, Net, ProgressBar, TensorData
+from sklearn_fsmd.training import RULES, BatchIterator, Checkpoint, EarlyStopping, Net, ProgressBar, TensorData
 from sklearn_fsmd.training.pretraining import pretrain
 
 ARCHITECTURE = (
@@ -42,16 +41,19 @@ NOT_NET_PARAMS = {
 }
 
 
-def new_net(p: Any, encoder: InputEncoder, targets: Targets, random: np.random.RandomState, unlabeled: Encoded) -> Net:
+def new_net(
+    p: Any, encoder: InputEncoder, targets: Targets, random: np.random.RandomState, unlabeled: Encoded | None
+) -> Net:
     """The net for the parameters of `p`, with its initial weights, on the device that they name.
 
-    `unlabeled` are the rows to pretrain on, where `p` asks for that.
+    `unlabeled` are the rows to pretrain on, where `p` asks for that; None if the outcome is known already.
     """
     device = resolve_device(p.device)
     check_table_size(p, encoder.main, targets.labels.shape[1], device)
     net = make_net(p, encoder, targets.labels.shape[1], draw_seed(random), device)
     net.module_.start_at(torch.from_numpy(targets.rates()).to(net.device, torch.float32))
-    if p.pretrain_epochs:
+    pretraining_seed = draw_seed(random) if p.pretrain_epochs else 0
+    if p.pretrain_epochs and unlabeled is not None:
         with threads(p.n_threads):
             table = pretrain(
                 encoder.main,
@@ -61,7 +63,7 @@ def new_net(p: Any, encoder: InputEncoder, targets: Targets, random: np.random.R
                 epochs=p.pretrain_epochs,
                 noise=p.pretrain_noise,
                 device=device,
-                seed=draw_seed(random),
+                seed=pretraining_seed,
                 verbose=p.verbose,
             )
         net.module_.embedding.start_from(table)
@@ -71,9 +73,14 @@ def new_net(p: Any, encoder: InputEncoder, targets: Targets, random: np.random.R
 def make_net(p: Any, encoder: InputEncoder, n_tasks: int, seed: int, device: str) -> Net:
     """An initialised skorch net around the network that `p` describes."""
     with seeded(seed):
-        bias = None if encoder.bias is None else columns_of(encoder.bias)
-        network = build_network(p, columns_of(encoder.main), n_tasks, bias)
+        network = build(p, encoder, n_tasks)
     return wrap(p, network, n_tasks, device)
+
+
+def build(p: Any, encoder: InputEncoder, n_tasks: int) -> MultiTaskNetwork:
+    """The network that `p` describes, for the columns of `encoder`."""
+    bias = None if encoder.bias is None else columns_of(encoder.bias)
+    return build_network(p, columns_of(encoder.main), n_tasks, bias)
 
 
 def columns_of(encoder: FeatureEncoder) -> Columns:
@@ -134,41 +141,13 @@ def go_on_with(p: Any, net: Net, n_tasks: int) -> Net:
         again = wrap(p, net.module_, n_tasks, str(net.device))
         again.history = net.history
         if old["task_weighting"] == new["task_weighting"]:
-            again.balance.go_on_from(net.balance)
+            again.balance.load_state_dict(net.balance.state_dict())
         return again
     return net
 
 
 def _differs(old: Any, new: Any) -> bool:
     return old is not new and not np.array_equal(np.asarray(old, dtype=object), np.asarray(new, dtype=object))
-
-
-def freeze(net: Net) -> dict[str, Any]:
-    """What of a net is worth keeping, as plain arrays: no object of torch or skorch, so that reading it is safe."""
-    weights = {name: tensor.detach().cpu().numpy() for name, tensor in net.module_.state_dict().items()}
-    return {"weights": weights, "history": history_of(net), "spec": net.spec_}
-
-
-def thaw(encoder: InputEncoder, n_tasks: int, frozen: dict[str, Any]) -> Net:
-    """The net again, on its device or, where that does not exist, on the CPU. Its optimizer starts anew."""
-    p = SimpleNamespace(**frozen["spec"])
-    try:
-        device = resolve_device(p.device)
-    except ValueError:
-        device = "cpu"
-    net = make_net(p, encoder, n_tasks, seed=0, device=device)
-    net.module_.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in frozen["weights"].items()})
-    net.average_.level()
-    for epoch in frozen["history"]:
-        net.history.new_epoch()
-        net.history[-1].update(epoch)
-    net.module_.eval()
-    return net
-
-
-def history_of(net: Net) -> list[dict[str, Any]]:
-    """A plain dictionary an epoch."""
-    return [{key: value for key, value in epoch.items() if key != "batches"} for epoch in net.history]
 
 
 def train(
@@ -181,6 +160,7 @@ def train(
     encoder: InputEncoder,
     task_names: Sequence[str],
     random: np.random.RandomState,
+    checkpoint: Checkpoint | None = None,
 ) -> None:
     """Train `net` for up to `epochs` passes, and stop early where there is validation data."""
     seed_dropout(net.module_, draw_seed(random), net.device)
@@ -195,10 +175,14 @@ def train(
         bias_dropout=p.bias_dropout,
     )
     callbacks = list(p.callbacks or [])
-    if valid is not None:
-        callbacks.append(EarlyStopping(p.patience if p.early_stopping else epochs, p.tol))
+    stopping = None if valid is None else EarlyStopping(p.patience if p.early_stopping else epochs, p.tol)
+    if stopping is not None:
+        callbacks.append(stopping)
     if p.verbose:
         callbacks.append(ProgressBar(task_names, epochs))
+    if checkpoint is not None:
+        checkpoint.watch(stopping, *arrays_of(*data), *(arrays_of(*valid) if valid else ()))
+        callbacks.append(checkpoint)  # last, when all that the epoch says is known
     if encoder.bias is not None:
         net.bias_reference = encoder.reference.tensors(net.device)
     net.callbacks = callbacks
@@ -211,6 +195,12 @@ def train(
                 net.set_neutral()
     finally:
         set_training(net.module_, workspace=None, precision=None)
+
+
+def arrays_of(rows: Encoded, targets: Targets) -> tuple[np.ndarray | None, ...]:
+    """All that training sees of some rows."""
+    own = rows.codes, rows.numbers, rows.rows, targets.labels, targets.weights
+    return own if rows.bias is None else (*own, rows.bias.codes, rows.bias.numbers)
 
 
 def _offsets(encoder: FeatureEncoder, rows: Any, device: str) -> torch.Tensor:

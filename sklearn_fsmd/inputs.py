@@ -36,13 +36,14 @@ class InputEncoder:
         self.bias_features, self.pretrain_features = p.bias_features, p.pretrain_features
 
     def fit_encode(self, X: Any, more: Any = None) -> Encoded:
-        """Learn the encoding of a DataFrame or 2-D array and return it encoded, followed by the rows of `more`.
+        """Learn, once, the encoding of a DataFrame or 2-D array and return it encoded, followed by the rows of `more`.
 
         What the columns are is decided by `X`: together, two columns of category dtype can be one of numbers.
         """
         self.names = list(X.columns) if isinstance(X, pd.DataFrame) else []
         self.is_bias = self._bias_mask(X)
         self.pretrained = self._pretrained_mask(X)[~self.is_bias]
+        del self.bias_features, self.pretrain_features  # from here on the masks say it; these may be code
         is_category = categorical_mask(self.main.categorical, X)
         self.main.categorical = is_category[~self.is_bias]
         table = X if more is None else _stack(X, more)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
@@ -173,6 +174,9 @@ class MultiTaskParameters(TableParameters):
         Number format of the matrix products in training. "bf16" makes them about twice as fast where the processor has
         instructions for it (avx512_bf16, amx, CUDA from Ampere on); elsewhere it warns and takes float32. All else,
         and every prediction, is computed in float32.
+    checkpoint : str, path or None, default=None
+        A file that fit writes after each epoch, so that ``fit(…, resume=True)`` can go on where a fit was killed.
+        It is replaced when the next one is complete, and left there in the end.
     warm_start : bool, default=False
         Whether a further call of fit goes on from the fitted weights, with the encoding learned before.
     """
@@ -214,6 +218,7 @@ class MultiTaskParameters(TableParameters):
     callbacks: Sequence[Any] | None = None
     net_params: dict[str, Any] | None = None
     precision: Literal["float32", "bf16"] = "float32"
+    checkpoint: str | os.PathLike[str] | None = None
     warm_start: bool = False
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -257,5 +262,6 @@ class MultiTaskParameters(TableParameters):
         "callbacks": ["array-like", None],
         "net_params": [dict, None],
         "precision": [StrOptions({"float32", "bf16"})],
+        "checkpoint": [str, os.PathLike, None],
         "warm_start": ["boolean"],
     }

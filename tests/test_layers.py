@@ -9,15 +9,15 @@ import sklearn_fsmd
 
 ROOT = Path(sklearn_fsmd.__file__).parent
 LAYERS = [
-    ["nn", "columns", "runtime", "_declare", "selection", "ranking", "reading"],
+    ["nn", "columns", "runtime", "_declare", "selection", "ranking", "reading", "plain", "storage"],
     ["values"],
     ["features", "targets", "network", "parameters"],
     ["metrics", "inputs"],
     ["plotting"],
     ["training"],
     ["tables"],
-    ["fitting", "views", "compose"],
-    ["predicting"],
+    ["fitting", "views", "compose", "saving"],
+    ["predicting", "freezing"],
     ["base", "embedder"],
     ["estimators"],
 ]

@@ -7,6 +7,7 @@ import pickletools
 import joblib
 import numpy as np
 import pytest
+import skops.io
 
 from sklearn_fsmd import FSMDClassifier
 from tests.conftest import SMALL, make_frame
@@ -53,6 +54,15 @@ def test_no_object_of_torch_or_skorch_is_inside(fitted):
     }
     assert "sklearn_fsmd" in modules
     assert not modules & {"torch", "skorch", "tqdm"}
+
+
+def test_skops_lists_classes_of_this_library_only(fitted):
+    model, X, _ = fitted
+    content = skops.io.dumps(model)
+    untrusted = skops.io.get_untrusted_types(data=content)
+    assert {name.split(".")[0] for name in untrusted} == {"sklearn_fsmd"}
+    again = skops.io.loads(content, trusted=untrusted)
+    np.testing.assert_array_equal(again.predict_marginals(X), model.predict_marginals(X))
 
 
 def test_a_device_that_is_not_there_becomes_the_cpu(fitted):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -53,6 +55,23 @@ class Dropout(nn.Module):
 
     def extra_repr(self) -> str:
         return f"p={self.threshold / 256:.4g}"
+
+
+def dropout_state(module: nn.Module) -> Any:
+    """The state of the source that :func:`seed_dropout` gave to `module`; None where nothing is ever dropped."""
+    source = next((part.source for part in module.modules() if isinstance(part, Dropout)), None)
+    if source is None:
+        return None
+    return source.get_state() if isinstance(source, torch.Generator) else source.state
+
+
+def set_dropout_state(module: nn.Module, state: Any) -> None:
+    """Let the source go on from a state that :func:`dropout_state` has given."""
+    source = next((part.source for part in module.modules() if isinstance(part, Dropout)), None)
+    if isinstance(source, torch.Generator):
+        source.set_state(state)
+    elif source is not None:
+        source.state = state
 
 
 def seed_dropout(module: nn.Module, seed: int, device: torch.device | str = "cpu") -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -88,6 +90,17 @@ class WeightAverage:
         self.is_in = not self.is_in
         for i, tensor in enumerate(self.tensors if self.decay else []):
             tensor.data, self.others[i] = self.others[i], tensor.data
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the average has come to, while the module holds the weights that are trained."""
+        return {"step": self.step, "others": self.others, "last": self.last}
+
+    @torch.no_grad()
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.step = state["step"]
+        for other, saved in zip(self.others, state["others"], strict=True):
+            other.copy_(saved)
+        self.last = {i: last.to(self.tensors[i].device) for i, last in state["last"].items()}
 
     @torch.no_grad()
     def level(self) -> None:

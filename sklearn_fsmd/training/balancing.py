@@ -28,8 +28,12 @@ class Fixed:
         self.task_weights = self.task_weights.to(device)
         return self
 
-    def go_on_from(self, former: Fixed) -> None:
-        """Take over what another rule of the same kind has found."""
+    def state_dict(self) -> dict[str, Any]:
+        """What the rule has found so far."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what a rule of the same kind has found."""
 
     def parameters(self) -> list[nn.Parameter]:
         """What the optimizer is to train beside the network."""
@@ -76,9 +80,12 @@ class Uncertainty(Fixed):
         self.log_variances = nn.Parameter(self.log_variances.detach().to(device))
         return self
 
+    def state_dict(self) -> dict[str, Any]:
+        return {"log_variances": self.log_variances.detach()}
+
     @torch.no_grad()
-    def go_on_from(self, former: Any) -> None:
-        self.log_variances.copy_(former.log_variances)
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.log_variances.copy_(state["log_variances"])
 
     def parameters(self) -> list[nn.Parameter]:
         return [self.log_variances]
@@ -107,6 +114,12 @@ class PCGrad(Fixed):
         super().__init__(task_weights)
         self.random = np.random.RandomState(0)  # of the order of projections, which needs no seed of its own
         self.n_steps = self.n_conflicts = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"random": self.random}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.random = state["random"]
 
     def backward(self, network: nn.Module, losses: Tensor, observed: Tensor | None) -> None:
         parameters = [p for p in network.parameters() if p.requires_grad]
@@ -194,8 +207,11 @@ class GradNorm(Fixed):
         self.first_losses = np.full(self.n_tasks, math.nan)
         self.counts = task_weights.cpu().numpy() > 0
 
-    def go_on_from(self, former: Any) -> None:
-        self.weights, self.first_losses = former.weights.copy(), former.first_losses.copy()
+    def state_dict(self) -> dict[str, Any]:
+        return {"weights": self.weights, "first_losses": self.first_losses}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.weights, self.first_losses = state["weights"].copy(), state["first_losses"].copy()
 
     @contextmanager
     def watching(self, network: nn.Module) -> Iterator[None]:

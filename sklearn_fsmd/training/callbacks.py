@@ -77,6 +77,13 @@ class EarlyStopping(Callback):
         if self.waited >= self.patience:
             net.stop_training_ = True
 
+    def state_dict(self) -> dict[str, Any]:
+        """What is remembered from one epoch to the next."""
+        return {name: getattr(self, name) for name in ("best_score", "score_to_beat", "best_weights", "waited")}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
     def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         net.module_.load_state_dict(self.best_weights)
         net.average_.level()

@@ -77,8 +77,11 @@ class Net(NeuralNet):
         self.stop_training_ = False
         data = {"dataset_train": batches.data, "dataset_valid": valid}
         self.average_.swap_out()
+        n_before = len(self.history)
         self.notify("on_train_begin", X=batches, y=None)
-        for _ in range(epochs):
+        for _ in range(epochs - (len(self.history) - n_before)):  # a checkpoint may have brought some
+            if self.stop_training_:
+                break
             self.notify("on_epoch_begin", **data)
             self.run_single_epoch(batches, training=True, prefix="train", step_fn=self.train_step)
             for name, value in self.balance.summary().items():
@@ -89,8 +92,6 @@ class Net(NeuralNet):
                 if not _is_of_skorch(interrupt):
                     raise
                 self.stop_training_ = True
-            if self.stop_training_:
-                break
         self.average_.swap_in()
         self.notify("on_train_end", X=batches, y=None)
 
@@ -109,6 +110,16 @@ class Net(NeuralNet):
         if bad.size:
             raise self._diverged(loss[bad[0]], int(bad[0]) + 1)
         self.history.record(f"{prefix}_loss", float(np.average(loss, weights=sizes)))
+
+    def epochs(self) -> list[dict[str, Any]]:
+        """The history: a plain dictionary an epoch."""
+        return [{key: value for key, value in epoch.items() if key != "batches"} for epoch in self.history]
+
+    def take_history(self, epochs: list[dict[str, Any]]) -> None:
+        """Take over the history of a net of before."""
+        for epoch in epochs:
+            self.history.new_epoch()
+            self.history[-1].update(epoch)
 
     def on_batch_begin(self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
         """Keep the history of one batch, for callbacks that write into it, and not of all."""

@@ -1,0 +1,48 @@
+"""A net as plain arrays, and back: what pickles and files hold of it."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+
+from sklearn_fsmd import fitting
+from sklearn_fsmd.inputs import InputEncoder
+from sklearn_fsmd.runtime import resolve_device
+from sklearn_fsmd.training import Net
+
+
+def freeze(net: Net) -> dict[str, Any]:
+    """What of a net is worth keeping, as plain arrays: no object of torch or skorch, so that reading it is safe."""
+    weights = {name: tensor.detach().cpu().numpy() for name, tensor in net.module_.state_dict().items()}
+    return {"weights": weights, "history": net.epochs(), "spec": net.spec_}
+
+
+def thaw(encoder: InputEncoder, n_tasks: int, frozen: dict[str, Any]) -> Net:
+    """The net again, on its device or, where that does not exist, on the CPU. Its optimizer starts anew."""
+    p = SimpleNamespace(**frozen["spec"])
+    try:
+        device = resolve_device(p.device)
+    except ValueError:
+        device = "cpu"
+    _check_shapes(p, encoder, n_tasks, frozen["weights"])
+    net = fitting.make_net(p, encoder, n_tasks, seed=0, device=device)
+    net.module_.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in frozen["weights"].items()})
+    net.average_.level()
+    net.take_history(frozen["history"])
+    net.module_.eval()
+    return net
+
+
+def _check_shapes(p: Any, encoder: InputEncoder, n_tasks: int, weights: dict[str, np.ndarray]) -> None:
+    """Refuse weights of another network than `p` describes, before that takes whatever memory it asks for."""
+    if not isinstance(p.extractor, str):
+        return  # the user's own, which may not be made without memory
+    with torch.device("meta"):
+        wanted = {name: tuple(tensor.shape) for name, tensor in fitting.build(p, encoder, n_tasks).state_dict().items()}
+    found = {name: array.shape for name, array in weights.items()}
+    if wanted != found:
+        name = next(name for name in (*wanted, *found) if wanted.get(name) != found.get(name))
+        raise ValueError(f"the weights {name!r} have the shape {found.get(name)}, expected {wanted.get(name)}")

@@ -1,0 +1,150 @@
+"""Objects as JSON and arrays: what a file can hold that runs no code when it is read.
+
+What JSON has stands for itself; everything else is a dictionary that names its kind, and the numbers are in arrays
+beside it. Objects are those of the classes that reader and writer name, and of no others.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+
+class NotPlainError(TypeError):
+    """A value that cannot be written without code."""
+
+
+def described(value: Any) -> str:
+    """What a value that is code is called: the name of the function or class, or that of an object's class."""
+    kind = value if hasattr(value, "__qualname__") else type(value)
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+class Packer:
+    """Turns values into JSON and `arrays`.
+
+    Parameters
+    ----------
+    classes : the classes of objects that may be written.
+    """
+
+    def __init__(self, *classes: type) -> None:
+        self.classes = classes
+        self.arrays: dict[str, np.ndarray] = {}
+
+    def pack(self, value: Any, path: str) -> Any:
+        """`value` as JSON; its arrays have names that start with `path`.
+
+        Raises
+        ------
+        NotPlainError
+            If there is a part that has no plain form.
+        """
+        match value:
+            case None | bool() | int() | str():
+                return value
+            case float():
+                return float(value)
+            case np.generic():
+                return self.pack(value.item(), path)
+            case os.PathLike():
+                return os.fspath(value)
+            case list():
+                return self._pack_all(value, path)
+            case tuple():
+                return {"tuple": self._pack_all(value, path)}
+            case dict():
+                items = [[self.pack(key, path), self.pack(item, f"{path}/{key}")] for key, item in value.items()]
+                return {"dict": items}
+            case np.ndarray():
+                return self._pack_array(value, path)
+            case torch.Tensor():
+                return {"tensor": self._keep(value.detach().cpu().numpy(), path)}
+            case np.random.RandomState():
+                return {"random": self.pack(value.get_state(legacy=True), path)}
+        if type(value) in self.classes:
+            state = value.__getstate__()
+            return {"object": type(value).__name__, "state": self.pack(state, path)}
+        raise NotPlainError(f"{path}: a file without code cannot hold {value!r}, a {type(value).__name__}.")
+
+    def _pack_all(self, values: Any, path: str) -> list[Any]:
+        return [self.pack(value, f"{path}/{i}") for i, value in enumerate(values)]
+
+    def _pack_array(self, array: np.ndarray, path: str) -> dict[str, Any]:
+        if array.dtype.kind in "biuf":
+            return {"array": self._keep(array, path)}
+        if array.dtype.kind not in "OU" or array.ndim != 1:
+            raise NotPlainError(f"{path}: a file cannot hold an array of {array.dtype} with {array.ndim} dimensions.")
+        values, fixed = array.tolist(), array.dtype.kind == "U"
+        if not all(isinstance(value, str) for value in values):
+            return {"objects": self._pack_all(values, path)}
+        texts = [value.encode("utf-8", "surrogatepass") for value in values]
+        self._keep(np.frombuffer(b"".join(texts), dtype=np.uint8), f"{path}/text")
+        self._keep(np.array([len(text) for text in texts], dtype=np.uint32), f"{path}/lengths")
+        return {"strings": path, "fixed": fixed}
+
+    def _keep(self, array: np.ndarray, name: str) -> str:
+        self.arrays[name] = np.asarray(array, order="C")
+        return name
+
+
+class Unpacker:
+    """The way back.
+
+    Parameters
+    ----------
+    arrays : what the packer has put aside.
+    classes : the classes of objects that may come up.
+    """
+
+    def __init__(self, arrays: Mapping[str, np.ndarray], *classes: type) -> None:
+        self.arrays = arrays
+        self.classes = {cls.__name__: cls for cls in classes}
+
+    def unpack(self, value: Any) -> Any:
+        match value:
+            case None | bool() | int() | float() | str():
+                return value
+            case list():
+                return [self.unpack(item) for item in value]
+            case {"tuple": list(items)}:
+                return tuple(self.unpack(item) for item in items)
+            case {"dict": list(items)}:
+                return {self.unpack(key): self.unpack(item) for key, item in items}
+            case {"array": str(name)}:
+                return self.arrays[name]
+            case {"tensor": str(name)}:
+                return torch.from_numpy(self.arrays[name])
+            case {"objects": list(items)}:
+                array = np.empty(len(items), dtype=object)
+                array[:] = [self.unpack(item) for item in items]
+                return array
+            case {"strings": str(name), "fixed": bool(fixed)}:
+                return self._strings(name, fixed)
+            case {"random": state}:
+                random = np.random.RandomState()
+                random.set_state(self.unpack(state))
+                return random
+            case {"object": str(name), "state": state}:
+                return self._object(self.classes[name], self.unpack(state))
+        raise ValueError(f"{value!r} stands for nothing")
+
+    def _strings(self, name: str, fixed: bool) -> np.ndarray:
+        text, lengths = self.arrays[f"{name}/text"].tobytes(), self.arrays[f"{name}/lengths"]
+        ends = np.cumsum(lengths, dtype=np.int64).tolist()
+        starts = [0, *ends][: len(ends)]
+        strings = [text[a:b].decode("utf-8", "surrogatepass") for a, b in zip(starts, ends, strict=True)]
+        return np.array(strings, dtype=str if fixed else object)
+
+    @staticmethod
+    def _object(cls: type, state: dict[str, Any]) -> Any:
+        made: Any = object.__new__(cls)
+        if hasattr(made, "__setstate__"):
+            made.__setstate__(state)
+        else:
+            made.__dict__.update(state)
+        return made

@@ -1,0 +1,183 @@
+"""A fit that was killed goes on to the same bits, and a fit that is interrupted leaves nothing half done."""
+
+import signal
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from skorch.callbacks import LRScheduler
+
+from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier, storage
+from sklearn_fsmd.training import Net
+from tests.conftest import SMALL, make_frame
+
+STOPPED_IN = 4
+PARAMS = SMALL | {"max_epochs": 6, "early_stopping": True, "patience": 6}
+
+
+@pytest.fixture(scope="module")
+def data():
+    return make_frame(600)
+
+
+@pytest.fixture
+def interrupt(monkeypatch):
+    """Fit a model, and press Ctrl+C in epoch `STOPPED_IN`."""
+
+    def fit_and_interrupt(model, *args, **kwargs):
+        run = Net.run_single_epoch
+
+        def run_or_stop(net, *args, **kwargs):
+            if len(net.history) == STOPPED_IN:
+                raise KeyboardInterrupt
+            return run(net, *args, **kwargs)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Net, "run_single_epoch", run_or_stop)
+            with pytest.raises(KeyboardInterrupt):
+                model.fit(*args, **kwargs)
+        return model
+
+    return fit_and_interrupt
+
+
+def assert_same_fit(a, b):
+    states = [m.module_.state_dict() for m in (a, b)]
+    assert list(states[0]) == list(states[1])
+    for name, tensor in states[0].items():
+        assert torch.equal(tensor, states[1][name]), name
+    timeless = [[{k: v for k, v in epoch.items() if k != "dur"} for epoch in m.history_] for m in (a, b)]
+    assert timeless[0] == timeless[1]
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"embedding_optimizer": "sparse"},
+        {"task_weighting": "uncertainty"},
+        {"task_weighting": "gradnorm"},
+        {"task_weighting": "pcgrad"},
+        {"bias_features": ["visits"], "pretrain_epochs": 1},
+        {"early_stopping": False, "optimizer": "sgd", "lr": 0.1, "batch_norm": False, "average_decay": 0.0},
+        {"optimizer": torch.optim.RMSprop, "extractor": "mmoe", "unknown_rate": 0.2},
+        {"random_state": np.random.RandomState(3)},
+    ],
+    ids=str,
+)
+def test_a_resumed_fit_is_the_uninterrupted_one(params, data, tmp_path, interrupt):
+    whole = clone(MultiTaskClassifier(**PARAMS | params)).fit(*data)
+    model = interrupt(clone(MultiTaskClassifier(**PARAMS | params, checkpoint=tmp_path / "c")), *data)
+    assert not hasattr(model, "net_")
+    model.fit(*data, resume=True)
+    assert_same_fit(model, whole)
+    for m in (model, whole):  # and so is what comes after
+        m.set_params(checkpoint=None).partial_fit(*data)
+    assert_same_fit(model, whole)
+
+
+def test_a_killed_process(data, tmp_path):
+    path = tmp_path / "c"
+    script = f"""
+        import os, signal, torch
+        torch.set_num_threads(1)
+        from sklearn_fsmd import FSMDClassifier
+        from sklearn_fsmd.training import Net
+        from tests.conftest import make_frame
+        step = Net.train_step
+        def die(net, *args, **kwargs):
+            if len(net.history) == {STOPPED_IN} and net.n_batches_ > 3:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return step(net, *args, **kwargs)
+        Net.train_step = die
+        FSMDClassifier(**{PARAMS!r}, checkpoint={str(path)!r}).fit(*make_frame(600), resume=True)
+    """
+    killed = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    model = FSMDClassifier(**PARAMS, checkpoint=path).fit(*data, resume=True)
+    assert_same_fit(model, FSMDClassifier(**PARAMS).fit(*data))
+
+
+def test_without_a_seed_the_first_fit_s_draws_are_repeated(data, tmp_path, interrupt):
+    params = PARAMS | {"random_state": None, "checkpoint": tmp_path / "c"}
+    model = interrupt(FSMDClassifier(**params), *data)
+    one, two = (clone(model) for _ in range(2))
+    kept = (tmp_path / "c").read_bytes()
+    one.fit(*data, resume=True)
+    (tmp_path / "c").write_bytes(kept)
+    assert_same_fit(one, two.fit(*data, resume=True))
+
+
+def test_a_fit_that_was_complete_is_what_it_was(data, tmp_path):
+    params = PARAMS | {"patience": 1, "checkpoint": tmp_path / "c", "max_epochs": 30}
+    model = FSMDClassifier(**params).fit(*data)
+    assert model.n_iter_ < 30  # it stopped early, and has to remember that
+    assert_same_fit(model, FSMDClassifier(**params).fit(*data, resume=True))
+
+
+def test_validation_data_and_weights_are_part_of_the_data(data, tmp_path, interrupt):
+    X, Y = data
+    weights = np.linspace(0.5, 1.5, len(X))
+    model = interrupt(FSMDClassifier(**PARAMS, checkpoint=tmp_path / "c"), X, Y, weights, X_val=X[:100], Y_val=Y[:100])
+    for other in ((X, Y), (X, Y, weights)):
+        with pytest.raises(ValueError, match="The data are not those of the fit that wrote .*c. Fit with the same X"):
+            model.fit(*other, resume=True)
+    model.fit(X, Y, weights, X_val=X[:100], Y_val=Y[:100], resume=True)
+    assert model.n_iter_ == 6
+
+
+def test_what_does_not_go_together_is_refused(data, tmp_path, interrupt):
+    path = tmp_path / "c"
+    model = interrupt(FSMDClassifier(**PARAMS, checkpoint=path), *data)
+    with pytest.raises(ValueError, match=r"'lr' parameter was 0.002 in the fit that wrote .*c and is 0.1 now"):
+        clone(model).set_params(lr=0.1).fit(*data, resume=True)
+    with pytest.raises(ValueError, match="'max_epochs' parameter was 6"):
+        clone(model).set_params(max_epochs=3).fit(*data, resume=True)
+    with pytest.raises(ValueError, match="'checkpoint' parameter has to name"):
+        FSMDClassifier(**PARAMS).fit(*data, resume=True)
+    with pytest.raises(ValueError, match="`checkpoint` and `callbacks` do not go together"):
+        FSMDClassifier(**PARAMS, checkpoint=path, callbacks=[LRScheduler("StepLR", step_size=1)]).fit(*data)
+    warm = FSMDClassifier(**PARAMS, warm_start=True).fit(*data).set_params(checkpoint=path)
+    with pytest.raises(ValueError, match="`checkpoint` is for a fit from the start"):
+        warm.fit(*data)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match="c is damaged or was changed"):
+        model.fit(*data, resume=True)
+    FSMDClassifier(**PARAMS).fit(*data).save(path)
+    with pytest.raises(ValueError, match="it holds a model, not a checkpoint"):
+        model.fit(*data, resume=True)
+    path.unlink()
+    assert model.fit(*data, resume=True).n_iter_ == 6  # there is nothing to go on from, so it starts
+
+
+def test_a_checkpoint_is_replaced_when_the_next_one_is_complete(data, tmp_path, monkeypatch):
+    write, seen = storage.write, []
+
+    def fail_later(path, *args):
+        if len(seen) == 2:
+            monkeypatch.setattr(storage, "save_file", lambda *args, **kwargs: 1 / 0)
+        write(path, *args)
+        seen.append(path.read_bytes())
+
+    monkeypatch.setattr(storage, "write", fail_later)
+    model = FSMDClassifier(**PARAMS, checkpoint=tmp_path / "c")
+    with pytest.raises(ZeroDivisionError):
+        model.fit(*data)
+    assert (tmp_path / "c").read_bytes() == seen[1]
+    assert list(tmp_path.iterdir()) == [tmp_path / "c"]
+
+
+def test_an_interrupted_fit_leaves_the_former_one(data, interrupt):
+    X, Y = data
+    model = FSMDClassifier(**PARAMS).fit(X, Y)
+    before = model.predict_marginals(X)
+    interrupt(model.set_params(lr=0.1), X, Y)
+    np.testing.assert_array_equal(model.predict_marginals(X), before)
+    assert model.n_iter_ == 6
+    model.fit(X, Y)  # and it can be fitted again
+    assert np.abs(model.predict_marginals(X) - before).max() > 1e-3

@@ -1,0 +1,357 @@
+"""Saved files hold no code, read back to the same model, and are refused when anything about them is wrong."""
+
+import contextlib
+import json
+import pickle
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn import config_context
+from sklearn.exceptions import NotFittedError
+
+from sklearn_fsmd import (
+    DenoisingEmbedder,
+    FSClassifier,
+    FSMDClassifier,
+    MMoEClassifier,
+    MultiTaskClassifier,
+    SharedBottomClassifier,
+    storage,
+)
+from sklearn_fsmd.nn.experts import SharedBottom
+from tests.conftest import SMALL, make_frame
+
+FIXTURE = Path(__file__).parent / "data" / "format-1.safetensors"
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    X, Y = make_frame()
+    return FSMDClassifier(**SMALL).fit(X, Y), X, Y
+
+
+@pytest.fixture(scope="module")
+def saved(fitted, tmp_path_factory):
+    path = tmp_path_factory.mktemp("saved") / "model.safetensors"
+    fitted[0].save(path)
+    return path
+
+
+def assert_same_state(a, b):
+    """Equal to the last bit, all the way down."""
+    assert type(a) is type(b)
+    if isinstance(a, dict):
+        assert list(a) == list(b)
+        for key in a:
+            assert_same_state(a[key], b[key])
+    elif isinstance(a, (list, tuple)):
+        assert len(a) == len(b)
+        for one, other in zip(a, b, strict=True):
+            assert_same_state(one, other)
+    elif isinstance(a, np.ndarray):
+        assert a.dtype == b.dtype
+        np.testing.assert_array_equal(a, b)
+    elif isinstance(a, np.random.RandomState):
+        assert_same_state(a.get_state(), b.get_state())
+    elif hasattr(a, "__dict__"):
+        assert_same_state(a.__getstate__(), b.__getstate__())
+    else:
+        assert a == b or (a != a and b != b)
+
+
+MODELS = {
+    "FSMD": FSMDClassifier(**SMALL),
+    "a tree": MultiTaskClassifier(**SMALL, link=(None, 0)),
+    "masks": FSMDClassifier(**SMALL, bias_features=["visits"], categorical_features=[True, True, True, False, True]),
+    "ranks": FSClassifier(**SMALL, numeric_scaling="quantile", pretrain_epochs=1, task_weighting="gradnorm"),
+    "no early stopping": MMoEClassifier(**SMALL, early_stopping=False, task_weights=[1, 2], validation_fraction=0.2),
+    "no numbers": SharedBottomClassifier(**SMALL | {"numeric_bins": 0}, net_params={"optimizer__betas": (0.8, 0.99)}),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_everything_comes_back(name, tmp_path):
+    X, Y = make_frame()
+    model = MODELS[name].fit(X, Y)
+    model.save(tmp_path / "m")
+    again = type(model).load(tmp_path / "m", device="cpu")
+    assert again.get_params() == model.get_params() | {"device": "cpu"}
+    np.testing.assert_array_equal(again.predict_marginals(X), model.predict_marginals(X))
+    here, there = (vars(m) | {"net_": None, "device": None} for m in (model, again))
+    assert_same_state({name: here[name] for name in sorted(here)}, {name: there[name] for name in sorted(there)})
+    for m in (model, again):
+        m.partial_fit(X, Y)
+    assert again.n_iter_ == model.n_iter_
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        ["a", "b", "ä\udc80", None] * 75,
+        [1, "1", 2.5, None] * 75,
+        [2**62, 2**62 + 1, -7] * 100,
+        [0.5, 0.25, np.nan] * 100,
+        [True, False, None] * 100,
+        pd.Categorical(["x", "y", ""] * 100),
+    ],
+)
+def test_any_vocabulary(column, tmp_path):
+    _, Y = make_frame()
+    X = pd.DataFrame({"id": pd.Series(column), "number": np.arange(300.0)})
+    model = FSMDClassifier(**SMALL, categorical_features=["id"]).fit(X, Y)
+    model.save(tmp_path / "m")
+    again = FSMDClassifier.load(tmp_path / "m")
+    np.testing.assert_array_equal(again.predict_marginals(X), model.predict_marginals(X))
+    first, second = (m._encoder.main.categories[0] for m in (model, again))
+    assert first.__getstate__()["values"].tolist() == second.__getstate__()["values"].tolist()
+
+
+@pytest.mark.parametrize("labels", [["no", "yes"], [False, True], [0.0, 1.0], np.array(["n", "y"])])
+def test_any_labels(labels, tmp_path):
+    X, Y = make_frame()
+    model = FSMDClassifier(**SMALL).fit(X, np.asarray(labels)[Y["click"]])
+    model.save(tmp_path / "m")
+    again = FSMDClassifier.load(tmp_path / "m")
+    assert again.predict(X).dtype == model.predict(X).dtype
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+
+
+def test_the_embedder(tmp_path):
+    X, _ = make_frame()
+    embedder = DenoisingEmbedder(
+        embedding_dim=3, n_epochs=1, categorical_features=lambda X: ["user", "city", "member"]
+    ).fit(X)
+    embedder.set_output(transform="pandas").save(tmp_path / "e")
+    again = DenoisingEmbedder.load(tmp_path / "e", parameters={"categorical_features": None})
+    pd.testing.assert_frame_equal(again.transform(X), embedder.transform(X))
+
+
+def test_routing_comes_back(fitted, tmp_path):
+    with config_context(enable_metadata_routing=True):
+        model = pickle.loads(pickle.dumps(fitted[0])).set_fit_request(sample_weight=True, X_val=False)
+    model.save(tmp_path / "m")
+    again = FSMDClassifier.load(tmp_path / "m")
+    assert again.get_metadata_routing().fit.requests == model.get_metadata_routing().fit.requests
+
+
+def test_size_is_that_of_weights_and_vocabulary(tmp_path):
+    n = 20_000
+    X = pd.DataFrame({"user": [f"user-{i}" for i in range(n)], "item": np.arange(n) + 10**12})
+    Y = np.random.RandomState(0).randint(2, size=(n, 2)) * [[1, 0]]
+    params = SMALL | {"max_epochs": 1, "batch_size": 1024}
+    with pytest.warns(UserWarning, match="only one class"):
+        model = FSMDClassifier(**params, min_frequency=1, categorical_features="all").fit(X, Y)
+    model.save(tmp_path / "m")
+    weights = sum(t.nbytes for t in model.module_.state_dict().values())
+    vocabulary = sum(len(user) for user in X["user"]) + 8 * n
+    assert (tmp_path / "m").stat().st_size <= 1.2 * (weights + vocabulary)
+
+
+def test_load_of_the_general_class_finds_the_right_one(fitted, saved):
+    model, X, _ = fitted
+    again = MultiTaskClassifier.load(saved)
+    assert type(again) is FSMDClassifier
+    np.testing.assert_array_equal(again.predict_marginals(X), model.predict_marginals(X))
+
+
+class OwnExtractor(SharedBottom):
+    """Code of a user's, which no file holds."""
+
+    def __init__(self, in_features, n_tasks):
+        super().__init__(in_features, n_tasks, (5,), dropout=0.0, batch_norm=True)
+
+
+def test_code_is_named_and_handed_in_again(tmp_path):
+    X, Y = make_frame()
+    code = {"extractor": OwnExtractor, "optimizer": torch.optim.RMSprop}
+    model = MultiTaskClassifier(**SMALL, **code).fit(X, Y)
+    model.save(tmp_path / "m")
+    with pytest.raises(ValueError, match=r"no code.*'extractor': … \(it was tests.test_saving.OwnExtractor\)"):
+        MultiTaskClassifier.load(tmp_path / "m")
+    with pytest.raises(ValueError, match="'lr'.*which the file holds"):
+        MultiTaskClassifier.load(tmp_path / "m", parameters=code | {"lr": 1})
+    again = MultiTaskClassifier.load(tmp_path / "m", parameters=code)
+    np.testing.assert_array_equal(again.predict_marginals(X), model.predict_marginals(X))
+    assert again.extractor is OwnExtractor
+
+
+def test_a_model_of_another_device_is_put_where_it_is_told(fitted, tmp_path):
+    model = pickle.loads(pickle.dumps(fitted[0]))
+    model.device = model.net_.spec_["device"] = "cuda:77"  # where it was trained
+    model.save(tmp_path / "m")
+    again = FSMDClassifier.load(tmp_path / "m", device="cpu")
+    assert again.device_ == again.device == "cpu"
+    np.testing.assert_array_equal(again.predict_marginals(fitted[1]), fitted[0].predict_marginals(fitted[1]))
+    with pytest.raises(ValueError, match="'device' parameter 'cuda:77' cannot be used here"):
+        FSMDClassifier.load(tmp_path / "m", device="cuda:77")
+
+
+def test_the_first_format_is_read():
+    """The file was written by the version that introduced the format; its predictions stand beside it."""
+    X, _ = make_frame(20)
+    model = FSMDClassifier.load(FIXTURE)
+    expected = np.load(FIXTURE.with_suffix(".npy"))
+    np.testing.assert_allclose(model.predict_marginals(X), expected, atol=1e-6)
+    assert model.get_params()["bias_features"] == ["visits"]
+
+
+# ------------------------------------------------------------------------------------------------------ refusals
+
+
+def test_what_is_no_such_file(fitted, saved, tmp_path):
+    with pytest.raises(FileNotFoundError):
+        FSMDClassifier.load(tmp_path / "nothing")
+    for content in (b"", b"hello", pickle.dumps(fitted[0]), bytes(100), b"\xff" * 100):
+        (tmp_path / "other").write_bytes(content)
+        with pytest.raises(ValueError, match="is not a file of sklearn-fsmd"):
+            FSMDClassifier.load(tmp_path / "other")
+    with pytest.raises(ValueError, match="it holds a FSMDClassifier, not a MMoEClassifier; use FSMDClassifier.load"):
+        MMoEClassifier.load(saved)
+    with pytest.raises(ValueError, match="it holds a FSMDClassifier, not a DenoisingEmbedder"):
+        DenoisingEmbedder.load(saved)
+    with pytest.raises(NotFittedError):
+        FSMDClassifier().save(tmp_path / "unfitted")
+    with pytest.raises(OSError, match="could not be written"):
+        fitted[0].save(tmp_path / "no folder" / "m")
+
+
+def test_a_newer_format_is_refused(saved, tmp_path, monkeypatch):
+    content, arrays = storage.read(saved, "model")
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "VERSION", 2)
+        storage.write(tmp_path / "m", "model", content, arrays)
+    with pytest.raises(ValueError, match="in format 2; this version reads formats up to 1. Update sklearn-fsmd"):
+        FSMDClassifier.load(tmp_path / "m")
+
+
+def test_a_file_of_another_kind_is_refused(saved, tmp_path):
+    storage.write(tmp_path / "m", "checkpoint", *storage.read(saved, "model"))
+    with pytest.raises(ValueError, match="it holds a checkpoint, not a model"):
+        FSMDClassifier.load(tmp_path / "m")
+
+
+def refused(content, path):
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="is damaged or was changed|is not a file of sklearn-fsmd"):
+        FSMDClassifier.load(path)
+
+
+@pytest.mark.parametrize("percent", range(100))
+def test_a_truncated_file_is_refused(saved, tmp_path, percent):
+    content = saved.read_bytes()
+    refused(content[: len(content) * percent // 100], tmp_path / "m")
+
+
+def test_flipped_bits_are_refused(saved, tmp_path, rng):
+    content = saved.read_bytes()
+    header = 8 + int.from_bytes(content[:8], "little")
+    places = [*range(64), *rng.randint(header, size=200), *rng.randint(header, len(content), size=200)]
+    for place in places:
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << rng.randint(8)
+        refused(bytes(flipped), tmp_path / "m")
+    refused(content + b"\0", tmp_path / "m")
+
+
+def places_in(content, path=()):
+    """The path of every value inside some JSON."""
+    yield path
+    if isinstance(content, (dict, list)):
+        for key in content if isinstance(content, dict) else range(len(content)):
+            yield from places_in(content[key], (*path, key))
+
+
+@pytest.mark.filterwarnings("ignore")  # what a strange value makes numpy or torch say
+def test_content_made_up_by_somebody_is_refused_or_harmless(saved, tmp_path, rng):
+    """The checksum is right here: whoever makes up a file can compute it. No such file may do more than fail."""
+    content, arrays = storage.read(saved, "model")
+    places = [place for place in places_in(content) if place]
+    strange = [None, -1, 10**30, 1e308, "../../etc/passwd", [], {}, {"object": "system", "state": None}, [[[]]]]
+    strange += [{"array": "no such"}, {"object": "Popen", "state": {"dict": []}}, {"tuple": [{"strings": "x"}]}]
+    n_loaded = 0
+    for place in [places[i] for i in rng.choice(len(places), size=300, replace=False)]:
+        changed = json.loads(json.dumps(content))
+        inside = changed
+        for key in place[:-1]:
+            inside = inside[key]
+        inside[place[-1]] = strange[rng.randint(len(strange))]
+        storage.write(tmp_path / "m", "model", changed, arrays)
+        with contextlib.suppress(ValueError):  # any other error comes out
+            FSMDClassifier.load(tmp_path / "m")
+            n_loaded += 1
+    assert n_loaded < 200
+
+
+def test_weights_of_another_network_are_refused_before_memory_is_taken(saved, tmp_path):
+    content, arrays = storage.read(saved, "model")
+    content["spec"]["expert_dims"] = {"tuple": [2**20, 2**20]}  # 4 TiB
+    storage.write(tmp_path / "m", "model", content, arrays)
+    with pytest.raises(ValueError, match=r"the weights '.*' have the shape .*, expected"):
+        FSMDClassifier.load(tmp_path / "m")
+
+
+def test_deeply_nested_content_is_refused(tmp_path):
+    nested = "[" * 100_000 + "]" * 100_000
+
+    class Raw:
+        @staticmethod
+        def dumps(content):
+            return nested if content == "nested" else json.dumps(content)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(storage, "json", Raw)
+        storage.write(tmp_path / "m", "model", "nested", {})
+    with pytest.raises(ValueError, match="cannot be read as a model"):
+        FSMDClassifier.load(tmp_path / "m")
+
+
+def test_reading_imports_and_calls_nothing(saved):
+    """Neither pickle nor anything that could run a command is reached while a file is read."""
+    script = f"""
+        import sys
+        import numpy, torch, sklearn_fsmd
+        def watch(event, arguments):
+            if event in ("pickle.find_class", "exec", "subprocess.Popen", "os.system", "socket.connect"):
+                raise SystemExit(f"{{event}} {{arguments}}")
+        model = sklearn_fsmd.FSMDClassifier.load({str(saved)!r})  # lazy imports of libraries happen here
+        sys.addaudithook(watch)
+        model = sklearn_fsmd.FSMDClassifier.load({str(saved)!r})
+        print(model.n_features_in_)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True)
+    assert done.stdout.strip() == "5", done.stderr
+
+
+def test_a_full_disk_leaves_the_former_file_whole(saved, tmp_path):
+    path = tmp_path / "m"
+    path.write_bytes(saved.read_bytes())
+    script = f"""
+        import resource, sklearn_fsmd
+        model = sklearn_fsmd.FSMDClassifier.load({str(path)!r})
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))  # no file may grow beyond that
+        try:
+            model.save({str(path)!r})
+        except OSError as error:
+            print(error)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True)
+    assert "could not be written" in done.stdout, done.stderr
+    assert "unchanged" in done.stdout
+    assert path.read_bytes() == saved.read_bytes()
+    assert list(tmp_path.iterdir()) == [path]  # no rest of the attempt
+
+
+def test_values_that_are_neither_text_nor_number_are_refused(tmp_path):
+    _, Y = make_frame()
+    X = pd.DataFrame({"pair": pd.Series([("a", 1), ("b", 2), "c"] * 100)})
+    model = FSMDClassifier(**SMALL).fit(X, Y)
+    model.save(tmp_path / "m")  # tuples of them are plain
+    X = pd.DataFrame({"odd": pd.Series([frozenset("a"), "b", "c"] * 100)})
+    with pytest.raises(TypeError, match="a file without code cannot hold frozenset"):
+        FSMDClassifier(**SMALL).fit(X, Y).save(tmp_path / "m")
