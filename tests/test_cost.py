@@ -50,7 +50,7 @@ def test_operators_of_a_prediction():
     X, Y = rows(200)
     fitted = model().fit(X, Y)
     assert operators(fitted.predict_proba, X[:1]) < 230
-    assert operators(fitted.predict_proba, X) < 230
+    assert operators(fitted.predict_proba, X) < 245  # the gates turn their logits around, which pays
 
 
 def test_the_encoded_data_is_not_copied(monkeypatch):
