@@ -2,11 +2,14 @@
 PYTHON ?= python3
 VENV ?= .venv
 BENCH_VENV ?= .venv-bench
+OLDEST_VENV ?= .venv-oldest
+OLDEST := scikit-learn==1.7.0 skorch==1.2.0 numpy==2.0.0 pandas==2.2.2 category-encoders==2.11.0 safetensors==0.5.0 \
+	pooch==1.8.0 tqdm==4.60.0
 DATA ?= funnel
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test quality bench paper pretraining lint format clean
+.PHONY: demo test test-oldest test-all soak quality bench paper pretraining lint format clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -19,6 +22,20 @@ demo: $(VENV)/.installed  ## train three models and compare them: make demo, mak
 
 test: $(VENV)/.installed  ## run the whole suite
 	$(BIN)/python -m pytest
+
+$(OLDEST_VENV)/.installed: pyproject.toml Makefile
+	$(PYTHON) -m venv $(OLDEST_VENV)
+	$(OLDEST_VENV)/bin/python -m pip install --quiet --upgrade pip
+	$(OLDEST_VENV)/bin/python -m pip install --quiet --editable ".[dev]" $(OLDEST)
+	touch $@
+
+test-oldest: $(OLDEST_VENV)/.installed  ## the suite with the oldest versions that pyproject.toml admits (Python 3.11)
+	$(OLDEST_VENV)/bin/python -m pytest -o xfail_strict=false
+
+test-all: test test-oldest  ## the suite with the newest and with the oldest supported versions
+
+soak: $(VENV)/.installed  ## 200 fits and 20,000 predictions in one process: memory, threads and files stay flat
+	$(BIN)/python -m benchmarks.soak
 
 quality: $(VENV)/.installed  ## what the defaults reach on the two public data sets, three seeds each (half an hour)
 	$(BIN)/python benchmarks/quality.py
@@ -48,4 +65,4 @@ format: $(VENV)/.installed
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) $(BENCH_VENV) build dist .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) $(BENCH_VENV) $(OLDEST_VENV) build dist .pytest_cache .ruff_cache .mypy_cache

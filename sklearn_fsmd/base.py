@@ -126,7 +126,7 @@ class MultiTaskClassifier(Predictions, Saving, ClassifierMixin, MultiTaskParamet
         validation = None if X_val is None else (X_val, Y_val)
         checkpoint = self._checkpoint(anew, resume)
         options = {"epochs": self.max_epochs, "anew": anew, "X_unlabeled": X_unlabeled, "checkpoint": checkpoint}
-        return self._learn(X, y if Y is None else Y, sample_weight, validation, **options)
+        return self._learn(X, _one_of(Y, y), sample_weight, validation, **options)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
@@ -147,7 +147,7 @@ class MultiTaskClassifier(Predictions, Saving, ClassifierMixin, MultiTaskParamet
         self : the fitted estimator.
         """
         anew = not hasattr(self, "net_")
-        return self._learn(X, y if Y is None else Y, sample_weight, epochs=1, anew=anew, classes=classes, split=False)
+        return self._learn(X, _one_of(Y, y), sample_weight, epochs=1, anew=anew, classes=classes, split=False)
 
     def _learn(self, *args: Any, **kwargs: Any) -> MultiTaskClassifier:
         """Read and train; if that fails, all attributes are those of the former fit."""
@@ -180,7 +180,7 @@ class MultiTaskClassifier(Predictions, Saving, ClassifierMixin, MultiTaskParamet
         X = read_table(self, X, reset=anew)
         check_consistent_length(X, Y)
         random = checkpoint.random if checkpoint else check_random_state(self.random_state) if anew else self._random
-        targets = TargetEncoder().fit(Y, classes) if anew else self._targets
+        targets = TargetEncoder().fit(Y, classes) if anew else self._targets.check_classes(classes)
         parents = parents_of(self.link, len(targets.classes))
         net = None if anew else fitting.go_on_with(self, self.net_, len(targets.classes))
         labels = targets.encode(Y, sample_weight, parents, scale=split)
@@ -193,7 +193,7 @@ class MultiTaskClassifier(Predictions, Saving, ClassifierMixin, MultiTaskParamet
             check_consistent_length(X_val, Y_val)
             valid = encoder.encode(X_val), targets.encode(Y_val, None, parents)
         elif split and fitting.wants_split(self, len(data[0])):
-            if anew:
+            if anew or not hasattr(self, "_split_seed"):
                 self._split_seed = fitting.draw_seed(random)  # the same rows validate when training goes on
             data, valid = fitting.split(self, *data, np.random.RandomState(self._split_seed))
 
@@ -273,3 +273,10 @@ class MultiTaskClassifier(Predictions, Saving, ClassifierMixin, MultiTaskParamet
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         return tags
+
+
+def _one_of(Y: Any, y: Any) -> Any:
+    """Y, by whichever of its two names it was given."""
+    if Y is not None and y is not None:
+        raise TypeError("`Y` and `y` are two names of one argument; both were given.")
+    return y if Y is None else Y

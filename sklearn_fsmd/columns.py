@@ -6,17 +6,20 @@ with which the usual encoders mark such values. Integers stay integers: no id pa
 
 from __future__ import annotations
 
-from numbers import Integral
-from typing import Any, Literal
+from numbers import Number
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-UNKNOWN = 0
-MISSING_CODES = (-1, -2)
-"""The codes by which category_encoders, scikit-learn and pandas mark unknown and missing values."""
+from sklearn_fsmd.canonical import Kind, factorize, refuse_dtype, shown
+from sklearn_fsmd.lookup import look_up
 
-Kind = Literal["numbers", "strings", "mixed values"]
+UNKNOWN = 0
+TYPES: dict[str, Any] = {"numbers": (Number, np.bool_), "strings": str, "bytes": bytes}
+
+ALL_NUMBERS = ("floating", "integer", "mixed-integer-float", "boolean", "decimal", "empty")
+"""What pandas calls objects of which each is a number or missing."""
 
 
 class CategoryColumn:
@@ -44,14 +47,16 @@ class CategoryColumn:
 
     def fit_encode(self, column: Any) -> np.ndarray:
         """Learn the values and return their codes, ``(n,)`` int64."""
-        positions, values, self.kind = _factorize(column, self.name)
+        positions, values, self.kind = factorize(column, self.name)
         counts = np.bincount(positions + 1, minlength=len(values) + 1)[1:]
         self.values = _sorted(values[counts >= self.min_frequency])
         return self._codes_of(values, self.kind)[positions]
 
     def encode(self, column: Any) -> np.ndarray:
-        """The codes of the values, ``(n,)`` int64, 0 where they are unknown."""
-        positions, values, kind = _factorize(column, self.name)
+        """The codes of the values, ``(n,)`` integers, 0 where they are unknown."""
+        if self.kind == "numbers" and (codes := look_up(self.values, column)) is not None:
+            return codes
+        positions, values, kind = factorize(column, self.name)
         return self._codes_of(values, kind)[positions]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -67,11 +72,13 @@ class CategoryColumn:
         codes = np.zeros(len(values) + 1, dtype=np.int64)
         if kind is None or self.kind is None:
             return codes
-        if kind != self.kind and "mixed values" not in (kind, self.kind):
-            raise ValueError(
-                f"Column {self.name!r} held {self.kind} in fit and holds {kind} now (found {shown(values[0])}). "
-                "Give it the type that it had in fit."
-            )
+        if kind != self.kind != "mixed values":
+            strange = [value for value in values if not isinstance(value, TYPES[self.kind])]
+            if strange:
+                raise ValueError(
+                    f"Column {self.name!r} held {self.kind} in fit and holds {kind} now (found {shown(strange[0])}). "
+                    "Give it the type that it had in fit."
+                )
         codes[:-1] = self.values.get_indexer(pd.Index(values)) + 1
         return codes
 
@@ -142,19 +149,25 @@ class NumericColumn:
     def _floats(self, column: Any) -> np.ndarray:
         dtype = getattr(column, "dtype", None)
         refuse_dtype(dtype, self.name)
+        if (
+            not pd.api.types.is_numeric_dtype(dtype)
+            and pd.api.types.infer_dtype(column, skipna=True) not in ALL_NUMBERS
+        ):
+            strange = _first_not_a_number(column)
+            if strange is not None:
+                raise (ValueError if isinstance(strange, (str, bytes)) else TypeError)(
+                    f"Column {self.name!r} is numeric but holds {shown(strange)}. "
+                    "Convert it, or list it among all categories in `categorical_features`."
+                )
+        if getattr(dtype, "kind", "") == "O":
+            column = pd.Series(column)  # which knows pd.NA
         try:
-            if getattr(dtype, "kind", "") == "O":
-                column = pd.Series(column)  # which knows pd.NA
             if isinstance(column, pd.Series):
                 x = column.to_numpy(dtype=np.float64, na_value=np.nan)
             else:
                 x = np.asarray(column, dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            kind = ValueError if isinstance(error, ValueError) else TypeError
-            raise kind(
-                f"Column {self.name!r} is numeric but holds {_first_not_a_number(column)!r}: {error}. "
-                "Convert it, or list it among all categories in `categorical_features`."
-            ) from error
+        except OverflowError as error:  # an integer of hundreds of digits
+            raise ValueError(f"Input X contains a value too large: column {self.name!r}.") from error
         with np.errstate(over="ignore"):
             too_large = np.isinf(x.astype(np.float32))
         if too_large.any():
@@ -163,11 +176,6 @@ class NumericColumn:
                 f"Column {self.name!r} has {shown(x[too_large][0])} in row {int(np.argmax(too_large))}."
             )
         return x
-
-
-def shown(value: Any) -> str:
-    """A value as a message shows it: 5, not np.int64(5)."""
-    return repr(value.item() if isinstance(value, np.generic) else value)
 
 
 def _bin_edges(known: np.ndarray, n_bins: int) -> np.ndarray:
@@ -192,95 +200,6 @@ def _bin_edges(known: np.ndarray, n_bins: int) -> np.ndarray:
     return values[1:][starts]
 
 
-def refuse_dtype(dtype: Any, name: str) -> None:
-    """Raise for what is neither a category nor a number."""
-    kind = getattr(dtype, "kind", "")
-    if kind in "mM" or isinstance(dtype, (pd.PeriodDtype, pd.DatetimeTZDtype)):
-        raise TypeError(
-            f"Column {name!r} has dtype {dtype}, which is neither a number nor a category. "
-            "Turn it into what matters of it, e.g. the hour, the day of the week or an age in days."
-        )
-    if kind == "c":
-        raise ValueError(f"Complex data not supported: column {name!r} has dtype {dtype}.")
-    if isinstance(dtype, pd.SparseDtype):
-        raise TypeError(f"Sparse data was passed: column {name!r} has dtype {dtype}. Use .sparse.to_dense().")
-
-
-def _factorize(column: Any, name: str) -> tuple[np.ndarray, np.ndarray, Kind | None]:
-    """Positions into the distinct values (−1 where missing), these values, and what they are."""
-    dtype = getattr(column, "dtype", None)
-    refuse_dtype(dtype, name)
-    if isinstance(dtype, pd.CategoricalDtype):
-        category = column.cat if isinstance(column, pd.Series) else column
-        positions, distinct = np.asarray(category.codes, dtype=np.int64), category.categories.to_numpy()
-        refuse_dtype(category.categories.dtype, name)
-        used = np.zeros(len(distinct) + 1, dtype=bool)
-        used[positions] = True  # levels without a row are no values of the column
-        renumber = np.where(used[:-1], np.cumsum(used[:-1]) - 1, -1)
-        positions, distinct = np.append(renumber, -1)[positions], distinct[used[:-1]]
-    else:
-        try:
-            positions, distinct = pd.factorize(column)
-        except TypeError as error:
-            bad = next(v for v in column if isinstance(v, (list, dict, set, np.ndarray)))
-            raise TypeError(
-                f"argument must be a string or a number: column {name!r} holds {bad!r} ({error})."
-            ) from error
-        positions = positions.astype(np.int64, copy=False)
-    values, kind = _canonical(np.asarray(distinct), name)
-    missing = np.zeros(len(values), dtype=bool)
-    if kind == "numbers":
-        missing = np.isin(values, MISSING_CODES)
-    elif values.dtype == object:
-        missing = pd.isna(values) | np.array([isinstance(v, Integral) and v in MISSING_CODES for v in values], bool)
-    if missing.any():
-        renumber = np.where(missing, -1, np.cumsum(~missing) - 1)
-        positions, values = np.append(renumber, -1)[positions], values[~missing]
-    return positions, values, kind if len(values) else None
-
-
-def _canonical(values: np.ndarray, name: str) -> tuple[np.ndarray, Kind]:
-    """One form for equal values: 3, 3.0 and True-as-1 are int64 wherever that loses nothing."""
-    if values.dtype == object:
-        inferred = pd.api.types.infer_dtype(values, skipna=True)
-        if inferred in ("string", "empty"):
-            return values, "strings"
-        if inferred in ("integer", "boolean", "floating", "mixed-integer-float"):
-            numbers = pd.Series(values[~pd.isna(values)]).infer_objects().to_numpy()
-            if numbers.dtype != object and len(numbers) == len(values):
-                return _canonical(numbers, name)
-        if inferred.startswith(("date", "timedelta", "period")):
-            refuse_dtype(np.dtype("M8[ns]"), name)
-        if inferred == "interval":  # of pd.cut: known by their text
-            return np.array([v if pd.isna(v) else str(v) for v in values], dtype=object), "strings"
-        return values, "mixed values"
-    if values.dtype.kind in "US":
-        return values.astype(object), "strings"
-    if values.dtype.kind == "b":
-        return values.astype(np.int64), "numbers"
-    if values.dtype.kind == "u" and len(values) and values.max() > np.iinfo(np.int64).max:
-        raise ValueError(f"Column {name!r} holds {values.max()}: ids above 2**63 - 1 are not supported.")
-    if values.dtype.kind in "iu":
-        return values.astype(np.int64, copy=False), "numbers"
-    return _canonical_floats(values, name)
-
-
-def _canonical_floats(values: np.ndarray, name: str) -> tuple[np.ndarray, Kind]:
-    if np.isinf(values).any():
-        raise ValueError(f"Input X contains infinity: column {name!r}.")
-    exact = 2.0 ** (np.finfo(values.dtype).nmant + 1)
-    if len(values) and np.abs(values).max() >= exact:
-        raise ValueError(
-            f"Column {name!r} holds {values[np.abs(values).argmax()]:.0f} as {values.dtype}, where neighbouring ids "
-            "can no longer be told apart. Pass ids as integers or strings."
-        )
-    whole = values.astype(np.int64)
-    if (whole == values).all():
-        return whole, "numbers"
-    # Through its text, a float32 of 0.1 becomes the float64 of 0.1.
-    return (values if values.dtype == np.float64 else values.astype(str).astype(np.float64)), "numbers"
-
-
 def _sorted(values: np.ndarray) -> pd.Index:
     if values.dtype == object and pd.api.types.infer_dtype(values, skipna=False) != "string":
         order = sorted(range(len(values)), key=lambda i: (type(values[i]).__name__, str(values[i])))
@@ -289,10 +208,15 @@ def _sorted(values: np.ndarray) -> pd.Index:
 
 
 def _first_not_a_number(column: Any) -> Any:
+    """The first value that is no number, None if all are; "3.5" is a text."""
     for value in column:
+        if isinstance(value, (str, bytes, np.datetime64, np.timedelta64)):
+            return value
         try:
             float(value)
         except (TypeError, ValueError):
             if value is not pd.NA and value is not None:
                 return value
+        except OverflowError:
+            pass  # a number nevertheless
     return None

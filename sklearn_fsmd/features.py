@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,8 @@ from sklearn_fsmd.selection import Selector, categorical_mask
 from sklearn_fsmd.values import FEW_ROWS, NotPlainError, code_of, number_of
 
 INT32 = np.iinfo(np.int32).max
+BLOCK = 16_384
+"""Rows of an array that are encoded together."""
 
 
 @dataclass(frozen=True)
@@ -97,11 +99,22 @@ class FeatureEncoder:
                 self.categories[place] = CategoryColumn(name, self.min_frequency)
             else:
                 self.numeric[place] = NumericColumn(name, self.numeric_scaling, self.numeric_bins)
-        codes, numbers = self._encode(X, "fit_encode")
+        codes, numbers = self._encode(X, "fit_encode", self._empty(len(X)))
         coded = (*self.categories.values(), *(self.numeric.values() if self.numeric_bins else ()))
         self.cardinalities = [column.n_rows for column in coded]
         self.offsets = np.cumsum([0, *self.cardinalities[:-1]])
         return Encoded(self._through_all_columns(codes), numbers)
+
+    def check_alike(self, X: Any, more: Any) -> None:
+        """Raise if a column, fitted on `X` and `more`, has strings in the one and numbers in the other."""
+        for place, column in self.categories.items():
+            if column.kind == "mixed values":
+                alone = CategoryColumn(column.name)
+                alone.fit_encode(_column(X, place))
+                try:
+                    alone.encode(_column(more, place))
+                except ValueError as error:
+                    raise ValueError(f"In `X_unlabeled`: {error}") from error
 
     def encode(self, X: Any) -> Encoded:
         """Encode `X`, which has the columns of fit in their order."""
@@ -110,17 +123,27 @@ class FeatureEncoder:
                 return self._encode_few(_rows(X))
             except NotPlainError:
                 pass
-        codes, numbers = self._encode(X, "encode")
+        if not isinstance(X, np.ndarray):
+            codes, numbers = self._encode(X, "encode", self._empty(len(X)))
+        else:  # the values of a column lie far apart: block by block they are brought together in the cache
+            codes, numbers = self._empty(len(X))
+            for start in range(0, len(X), BLOCK):
+                s = slice(start, start + BLOCK)
+                block = np.asfortranarray(X[s])
+                codes[s], numbers[s] = self._encode(block, "encode", self._empty(len(block), order="F"))
         return Encoded(self._through_all_columns(codes), numbers)
 
-    def _encode(self, X: Any, method: str) -> tuple[np.ndarray, np.ndarray]:
+    def _empty(self, n: int, order: Literal["C", "F"] = "C") -> tuple[np.ndarray, np.ndarray]:
+        """Room for the codes and numbers of `n` rows."""
+        width = len(self.categories) + (len(self.numeric) if self.numeric_bins else 0)
+        return np.empty((n, width), np.int32, order), np.empty((n, len(self.numeric)), np.float32, order)
+
+    def _encode(self, X: Any, method: str, into: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Codes, counted in each column by itself, and numbers: what `method` of each column makes of it.
 
         A column is written into the place that it has in the result as soon as it is there, which takes least memory.
         """
-        n, n_categories = len(X), len(self.categories)
-        codes = np.empty((n, n_categories + (len(self.numeric) if self.numeric_bins else 0)), dtype=np.int32)
-        numbers = np.empty((n, len(self.numeric)), dtype=np.float32)
+        (codes, numbers), n_categories = into, len(self.categories)
         for f, (place, category) in enumerate(self.categories.items()):
             codes[:, f] = getattr(category, method)(_column(X, place))
 

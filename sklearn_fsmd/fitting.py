@@ -175,6 +175,10 @@ def train(
         bias_dropout=p.bias_dropout,
     )
     callbacks = list(p.callbacks or [])
+    for callback in callbacks:
+        own = callback[1] if isinstance(callback, tuple) and len(callback) == 2 else callback
+        if not hasattr(own, "on_batch_end") and callback is not None:
+            raise TypeError(f"The 'callbacks' parameter must be a list of skorch callbacks. Got {callback!r} in it.")
     stopping = None if valid is None else EarlyStopping(p.patience if p.early_stopping else epochs, p.tol)
     if stopping is not None:
         callbacks.append(stopping)
@@ -257,9 +261,11 @@ def task_weights_of(p: Any, n_tasks: int) -> torch.Tensor:
     if p.task_weights is None:
         return torch.ones(n_tasks)
     try:
-        weights = np.asarray(p.task_weights, dtype=np.float32)
-    except (TypeError, ValueError):
-        weights = np.empty(0, dtype=np.float32)
+        weights = np.asarray(p.task_weights)
+    except ValueError:  # lists of several lengths
+        weights = np.empty(0)
+    with np.errstate(over="ignore"):
+        weights = weights.astype(np.float32) if weights.dtype.kind in "iuf" else np.empty(0, dtype=np.float32)
     if weights.shape != (n_tasks,) or not (np.isfinite(weights) & (weights >= 0)).all() or not weights.any():
         raise ValueError(
             f"The 'task_weights' parameter must be {n_tasks} numbers, one a task, not negative and not all zero. "
@@ -276,7 +282,13 @@ def net_options(p: Any, device: str) -> dict[str, Any]:
     ValueError
         If `net_params` sets what the estimator has a parameter for, or what its training does not use.
     """
-    taken = sorted(set(p.net_params or {}) & NOT_NET_PARAMS)
+    taken = [
+        name
+        for name in p.net_params or {}
+        if not isinstance(name, str)
+        or name == "optimizer__lr"
+        or (name.split("__")[0] in NOT_NET_PARAMS and not name.startswith("optimizer__"))
+    ]
     if taken:
         raise ValueError(f"The 'net_params' parameter cannot set {taken[0]!r}; use the parameters of the estimator.")
     optimizer = ROW_WISE.get(p.optimizer) or OPTIMIZERS.get(p.optimizer, p.optimizer)

@@ -48,6 +48,8 @@ class InputEncoder:
         self.main.categorical = is_category[~self.is_bias]
         table = X if more is None else _stack(X, more)
         encoded = self.main.fit_encode(self.main_part(table))
+        if more is not None:
+            self.main.check_alike(self.main_part(X), self.main_part(more))
         if self.bias is None:
             return encoded
         self.bias.categorical = is_category[self.is_bias]

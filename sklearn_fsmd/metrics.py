@@ -16,7 +16,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import make_scorer, roc_auc_score
 from sklearn.utils.validation import check_consistent_length
 
-from sklearn_fsmd.columns import shown
+from sklearn_fsmd.canonical import shown
 from sklearn_fsmd.targets import DEFAULT_NAMES
 
 __all__ = [

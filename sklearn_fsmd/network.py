@@ -165,7 +165,13 @@ def build_extractor(p: Any, in_features: int, n_tasks: int) -> nn.Module:
             return Separate(in_features, n_tasks, **layers)
         case nn.Module():
             return copy.deepcopy(p.extractor)  # a parameter is never changed by fit
-    return p.extractor(in_features, n_tasks)
+    made = p.extractor(in_features, n_tasks)
+    if not isinstance(made, nn.Module):
+        raise TypeError(
+            "The 'extractor', called with the numbers of inputs and of tasks, must return a torch module. "
+            f"Got {made!r} instead."
+        )
+    return made
 
 
 def representations(extractor: nn.Module, x: Tensor) -> Tensor:
@@ -179,14 +185,24 @@ def width_of(extractor: nn.Module, in_features: int, n_tasks: int) -> int:
     """The width H of what `extractor` returns, found by a trial; its shape is checked on the way."""
     was_training = extractor.training
     n = n_tasks + 1  # a number of rows that cannot be taken for the number of tasks
-    out = representations(extractor.eval(), torch.zeros(n, in_features))
+    shape = _shape_of(extractor.eval()(torch.zeros(n, in_features)))
     extractor.train(was_training)
-    if out.dim() != 3 or out.shape[:2] != (n, n_tasks):
+    if not (isinstance(shape, tuple) and len(shape) == 3 and shape[:2] == (n, n_tasks) and shape[2] > 0):
         raise ValueError(
             f"The 'extractor' must map ({n}, {in_features}) to one representation a task, ({n}, {n_tasks}, H). "
-            f"Got the shape {tuple(out.shape)} instead."
+            f"Got the shape {shape} instead."
         )
-    return out.shape[2]
+    return shape[2]
+
+
+def _shape_of(out: Any) -> Any:
+    """The shape of what an extractor returns; where it has none, what else can be said of it."""
+    if isinstance(out, Tensor):
+        return tuple(out.shape)
+    if not isinstance(out, Sequence) or not all(isinstance(part, Tensor) for part in out):
+        return f"of a {type(out).__name__}"
+    shapes = [tuple(part.shape) for part in out]
+    return (shapes[0][0], len(shapes), *shapes[0][1:]) if len(set(shapes)) == 1 else shapes
 
 
 def parents_of(link: str | Sequence[int | None], n_tasks: int) -> tuple[int | None, ...]:
@@ -200,7 +216,8 @@ def parents_of(link: str | Sequence[int | None], n_tasks: int) -> tuple[int | No
     if len(link) != n_tasks:
         raise ValueError(f"The 'link' parameter names the parents of {len(link)} tasks, but Y has {n_tasks}: {link!r}.")
     for k, parent in enumerate(link):
-        if parent is not None and not (isinstance(parent, Integral) and 0 <= parent < k):
+        is_place = isinstance(parent, Integral) and not isinstance(parent, bool)
+        if parent is not None and not (is_place and 0 <= parent < k):
             raise ValueError(
                 f"The parent of task {k} in 'link' must be None{f' or a task before it, 0 to {k - 1}' if k else ''}. "
                 f"Got {parent!r} in {link!r}."

@@ -16,6 +16,7 @@ def read_table(estimator: Any, X: Any, *, reset: bool) -> Any:
     ----------
     estimator : is told the names and the number of the columns with `reset`, and holds them otherwise.
     """
+    refuse_masked(X, "X")
     if isinstance(X, (list, tuple)) and np.asarray(X).dtype.kind in "US":
         X = np.array(X, dtype=object)  # numbers among strings stay numbers
     if not reset and type(X) is np.ndarray and _is_as_in_fit(estimator, X):
@@ -29,6 +30,12 @@ def read_table(estimator: Any, X: Any, *, reset: bool) -> Any:
         check_array(np.empty(X.shape, dtype=bool), estimator=estimator)  # scikit-learn's wording
     validate_data(estimator, X, reset=reset, skip_check_array=True)
     return X
+
+
+def refuse_masked(array: Any, name: str) -> None:
+    """Raise for masked values, which numpy hands on as if they were not."""
+    if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
+        raise TypeError(f"{name} has masked values, which would count. Pass {name}.astype(float).filled(np.nan).")
 
 
 def _is_as_in_fit(estimator: Any, X: np.ndarray) -> bool:

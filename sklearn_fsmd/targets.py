@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Number, Real
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,8 @@ import pandas as pd
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_array, check_consistent_length
 
-from sklearn_fsmd.columns import shown
+from sklearn_fsmd.canonical import shown
+from sklearn_fsmd.reading import refuse_masked
 
 DEFAULT_NAMES = ("click", "conversion")
 
@@ -69,10 +70,17 @@ class TargetEncoder:
         if classes is None:
             self.classes = [_two_classes(column, name) for column, name in zip(columns, self.names, strict=True)]
         else:
-            given = list(classes) if np.ndim(classes[0]) == 1 else [classes] * len(columns)
-            if len(given) != len(columns):
-                raise ValueError(f"`classes` has {len(given)} tasks, but Y has {len(columns)}.")
-            self.classes = [_two_classes(np.asarray(c), name) for c, name in zip(given, self.names, strict=True)]
+            self.classes = _given_classes(classes, self.names)
+        return self
+
+    def check_classes(self, classes: Any) -> TargetEncoder:
+        """Raise if `classes`, given to training that goes on, are not those of the first call."""
+        if classes is not None:
+            given = _given_classes(classes, self.names)
+            if any(set(two) != set(known) for two, known in zip(given, self.classes, strict=True)):
+                raise ValueError(
+                    f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {self.classes!r}"
+                )
         return self
 
     def encode(
@@ -96,7 +104,7 @@ class TargetEncoder:
         columns, _ = _columns(Y)
         if len(columns) != len(self.classes):
             raise ValueError(f"Y has {len(columns)} tasks, but {len(self.classes)} were seen in fit.")
-        if self.named and isinstance(Y, pd.DataFrame) and _names(Y) != self.names:
+        if isinstance(Y, pd.DataFrame) and _names(Y) != self.names and (self.named or _moved(_names(Y), self.names)):
             raise ValueError(f"The columns of Y must be those of fit, in their order, {self.names}. Got {_names(Y)}.")
         observed = np.stack([~pd.isna(column) for column in columns], axis=1)
         labels = np.stack([self._labels(k, column) for k, column in enumerate(columns)], axis=1)
@@ -110,8 +118,15 @@ class TargetEncoder:
             )
         weights = None if observed.all() else observed.astype(np.float32)
         if sample_weight is not None:
+            if isinstance(sample_weight, pd.DataFrame) and _moved(_names(sample_weight), self.names):
+                raise ValueError(
+                    f"The columns of `sample_weight` must have the order of those of Y, {self.names}. "
+                    f"Got {_names(sample_weight)}."
+                )
             given = check_weights(sample_weight, labels.shape)
             weights = given if weights is None else given * weights
+        if weights is not None and not scale:
+            weights = weights.astype(np.float32)
         if weights is not None and not weights.any():
             raise ValueError("Y has no observed label whose weight is not zero.")
         return make_targets(labels, weights) if scale else Targets(labels, weights)
@@ -146,10 +161,20 @@ def _settle_children(labels: np.ndarray, observed: np.ndarray, parents: Sequence
 
 
 def check_weights(sample_weight: Any, shape: tuple[int, int]) -> np.ndarray:
-    """Weights (n,) or (n, K) as (n, K) float32."""
+    """Weights (n,) or (n, K) as (n, K) float64: what is too small for a float32 may not be when it is scaled."""
     if isinstance(sample_weight, Real):
         sample_weight = np.full(shape[0], sample_weight)
-    weights = check_array(sample_weight, ensure_2d=False, dtype=np.float32, input_name="sample_weight", allow_nd=True)
+    refuse_masked(sample_weight, "sample_weight")
+    options = {"ensure_2d": False, "allow_nd": True, "ensure_min_samples": 0, "input_name": "sample_weight"}
+    given = check_array(sample_weight, dtype=None, ensure_all_finite=False, **options)
+    strange = [] if given.dtype.kind in "biuf" else list(given.flat)
+    if given.dtype.kind == "O":
+        strange = [value for value in strange if not isinstance(value, Number)]
+    if strange:
+        raise ValueError(f"`sample_weight` must hold numbers. Got {shown(strange[0])}.")
+    weights = given.astype(np.float64)
+    with np.errstate(over="ignore"):
+        check_array(weights, dtype=np.float32, **options)
     if weights.ndim > 2 or (weights.ndim == 2 and weights.shape[1] not in (1, shape[1])):
         raise ValueError(
             f"Sample weights must be 1D array or scalar, or have one column a task, {shape}. Got {weights.shape} "
@@ -173,13 +198,25 @@ def _names(Y: Any) -> list[str]:
     return list(DEFAULT_NAMES) if n_tasks == 2 else [f"task{k}" for k in range(n_tasks)]
 
 
+def _moved(names: list[str], order: list[str]) -> bool:
+    """Whether `names` are those of `order` in another order."""
+    return names != order and sorted(names) == sorted(order)
+
+
 def _columns(Y: Any) -> tuple[list[np.ndarray], bool]:
     """The columns of Y as arrays, and whether it was one-dimensional."""
     if isinstance(Y, pd.DataFrame):
         if Y.shape[1] == 0:
             raise ValueError("Y has 0 columns; at least one target is needed.")
         return [_plain(Y.iloc[:, k]) for k in range(Y.shape[1])], False
+    if hasattr(Y, "toarray"):
+        raise TypeError("Sparse data was passed for Y, but dense data is required. Use '.toarray()' to convert it.")
+    if Y is None:
+        raise ValueError("This estimator requires y to be passed, but the target y is None.")
+    refuse_masked(Y, "Y")
     y = _plain(Y) if isinstance(Y, pd.Series) else np.asarray(Y)
+    if isinstance(Y, (list, tuple)) and y.dtype.kind in "US":
+        y = np.array(Y, dtype=object)  # a NaN among strings stays one
     if y.ndim == 2 and y.shape[1] > 0:
         return [_plain(pd.Series(column)) for column in y.T], False
     if y.ndim != 1:
@@ -192,9 +229,25 @@ def _columns(Y: Any) -> tuple[list[np.ndarray], bool]:
 def _plain(series: pd.Series) -> np.ndarray:
     """A column as a plain array; nullable dtypes become floats, NaN where missing, and objects what they hold."""
     series = series.infer_objects()
+    if series.dtype == object and pd.api.types.infer_dtype(series, skipna=True) == "boolean":
+        series = series.astype("boolean")
     if pd.api.types.is_extension_array_dtype(series.dtype) and pd.api.types.is_numeric_dtype(series.dtype):
         return series.to_numpy(dtype=np.float64, na_value=np.nan)
     return series.to_numpy()
+
+
+def _given_classes(classes: Any, names: list[str]) -> list[np.ndarray]:
+    """The classes of each task from the argument `classes`: two for all, or two each."""
+    if not hasattr(classes, "__len__") or isinstance(classes, (str, set, dict)):
+        raise ValueError(f"`classes` must be a list of two classes, or one such list a task. Got {classes!r}.")
+    each = [np.ndim(c) == 1 for c in classes]
+    given = list(classes) if each and all(each) else [classes] * len(names)
+    if len(given) != len(names):
+        raise ValueError(f"`classes` has {len(given)} tasks, but Y has {len(names)}.")
+    for name, two in zip(names, given, strict=True):
+        if len(two) != 2 or len(set(two)) != 2 or pd.isna(list(two)).any() or len({type(c) for c in two}) > 1:
+            raise ValueError(f"`classes` must give two classes for {name!r}. Got {list(two)}.")
+    return [_two_classes(np.asarray(two), name) for name, two in zip(names, given, strict=True)]
 
 
 def _two_classes(column: np.ndarray, name: str) -> np.ndarray:

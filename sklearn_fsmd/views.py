@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,6 @@ class OutputView(ClassifierMixin, BaseEstimator):
         names = self.estimator.task_names_
         if self.task in names:
             return names.index(self.task)
-        if isinstance(self.task, int) and 0 <= self.task < len(names):
-            return self.task
+        if isinstance(self.task, Integral) and 0 <= self.task < len(names):
+            return int(self.task)
         raise ValueError(f"There is no task {self.task!r}; the tasks are {names}, or 0 to {len(names) - 1}.")

@@ -53,6 +53,10 @@ EXPECTED_FAILURE = {
 }
 
 
+NOT_STRICT = {"xfail_strict": False} if "xfail_strict" in inspect.signature(parametrize_with_checks).parameters else {}
+"""By which sums it is decided differs from machine to machine. Scikit-learn 1.7 has no such parameter."""
+
+
 def test_the_list_is_complete():
     public = [getattr(sklearn_fsmd, name) for name in sklearn_fsmd.__all__]
     estimators = {cls for cls in public if inspect.isclass(cls) and issubclass(cls, BaseEstimator)}
@@ -65,7 +69,7 @@ def test_the_list_is_complete():
 @parametrize_with_checks(
     [*(cls(**CONVERGING) for cls in CLASSES), DenoisingEmbedder(embedding_dim=2, n_epochs=1)],
     expected_failed_checks=lambda _: EXPECTED_FAILURE,
-    xfail_strict=False,
+    **NOT_STRICT,
 )
 def test_scikit_learn_checks(estimator, check):
     check(estimator)

@@ -94,6 +94,15 @@ class Net(NeuralNet):
                 self.stop_training_ = True
         self.average_.swap_in()
         self.notify("on_train_end", X=batches, y=None)
+        self._check_last_step(batches.data)
+
+    @torch.inference_mode()
+    def _check_last_step(self, data: TensorData) -> None:
+        """Raise if the last step has led to what is not finite, which the loss of no batch has shown."""
+        inputs, *_ = data.batch(torch.arange(min(len(data), CPU_CHUNK), device=data.labels.device))
+        logits = self.module_.eval()(*inputs)
+        if not torch.isfinite(logits).all():
+            raise self._diverged(float("nan"), self.n_batches_)
 
     def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> None:
         losses, sizes = [], []

@@ -1,0 +1,251 @@
+"""Bad X, a case each: an error, or a warning, that names the column, the value found and what to do.
+
+Bad targets are in test_bad_targets.py, bad parameters in test_bad_parameters.py.
+"""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from sklearn_fsmd.features import FeatureEncoder
+from tests.cases import (
+    DAY,
+    INF,
+    N,
+    cases,
+    cell,
+    changed,
+    check,
+    fit,
+    make_given,
+    no_feature,
+    no_match,
+    no_number,
+    put,
+    too_large,
+)
+
+
+@pytest.fixture(scope="module")
+def given():
+    return make_given()
+
+
+def category(value):
+    return pd.Categorical([value] * N)
+
+
+def number(value):
+    """Puts `value` into the second column of the first row of an array."""
+
+    def change(array):
+        changed = array.astype(object if isinstance(value, int) else float)
+        changed[0, 1] = value
+        return changed
+
+    return change
+
+
+DAY_UTC = pd.Timestamp(DAY, tz="UTC")
+SPARSE = pd.arrays.SparseArray([0.0] * N)
+WAYS = pytest.mark.parametrize("way", ["fit", "predict", "predict one row"])
+
+# --------------------------------------------------------------------------- X that is refused at fit and at predict
+
+
+def blurred(value):
+    text = f"Column 'user' holds {value}, where neighbouring ids can no longer be told apart. Pass ids as integers or"
+    return ValueError, text
+
+
+def beyond(value):
+    text = f"Column 'user' holds {value}: ids above 2**63 - 1 are not supported. Pass them as strings."
+    return ValueError, text
+
+
+def not_simple(name, value):
+    return TypeError, f"argument must be a string or a number: column {name!r} holds {value}"
+
+
+@WAYS
+@cases(
+    ("inf", put(price=INF), *too_large("price", "inf")),
+    ("-inf", put(price=-INF), *too_large("price", "-inf")),
+    ("1e300", put(price=1e300), *too_large("price", "1e+300")),
+    ("id inf", put(user=category(INF)), ValueError, "Input X contains infinity: column 'user'."),
+    ("id 1e300", put(user=category(1e300)), *blurred("1.0000000000000001e+300 as float64")),
+    ("id float32", put(user=category(np.float32(2**24))), *blurred("16777216 as float32")),
+    ("id 2**63", put(user=category(np.uint64(2**63))), *beyond("9223372036854775808")),
+    ("id 2**64", put(user=cell(2**64, 2**64)), *beyond("18446744073709551616")),
+    ("complex", put(price=1j), ValueError, "Complex data not supported: column 'price' has dtype complex128."),
+    ("complex cell", put(city=cell(1j)), ValueError, "Complex data not supported: column 'city' holds 1j."),
+    ("datetime", put(price=DAY), *no_feature("price", "datetime64[…]")),
+    ("time zone", put(city=DAY_UTC), *no_feature("city", "datetime64[…UTC]")),
+    ("timedelta", put(visits=pd.Timedelta("1D")), *no_feature("visits", "timedelta64[…]")),
+    ("period", put(price=pd.Period("2022", "D")), *no_feature("price", "period[D]")),
+    ("date levels", put(city=category(DAY)), *no_feature("city", "datetime64[…]")),
+    ("date objects", put(city=cell(DAY, DAY)), *no_feature("city", "datetime64[…]")),
+    ("sparse column", put(price=SPARSE), TypeError, "Sparse data was passed: column 'price' …. Use .sparse.to_dense"),
+    ("list", put(city=cell([1, 2])), *not_simple("city", "[1, 2]")),
+    ("dict", put(city=cell({"a": 1})), *not_simple("city", "{'a': 1}")),
+    ("set", put(user=cell({3}, 5)), *not_simple("user", "{3}")),
+    ("Series", put(city=cell(pd.Series([7]))), *not_simple("city", "0    7")),
+    ("object", put(city=cell(object())), *not_simple("city", "<object object")),
+    ("name twice", lambda X: X[[*X, "city"]], ValueError, "X has more than one column named 'city'."),
+    ("mixed names", lambda X: X.set_axis([*"abcd", 5], axis=1), TypeError, "Feature names are only supported if all"),
+    ("no rows", lambda X: X[:0], ValueError, "Found array with 0 sample(s) (shape=(0, 5)) while a minimum of 1"),
+    ("no columns", lambda X: X[[]], ValueError, "Found array with 0 feature(s) (shape=(…, 0)) while a minimum of 1"),
+)
+def test_frames(case, way, given):
+    X = case.action(given.X)
+    if way == "fit":
+        check(case, lambda: fit(X, given.Y[: len(X)]))
+    else:
+        check(case, lambda: given.model.predict(X[:1] if way == "predict one row" else X))
+
+
+@WAYS
+@cases(
+    ("inf", number(INF), *too_large("x1", "inf")),
+    ("-inf", number(-INF), *too_large("x1", "-inf")),
+    ("1e300", number(1e300), *too_large("x1", "1e+300")),
+    ("10**400", number(10**400), ValueError, "Input X contains a value too large: column 'x1'."),
+    ("complex", lambda A: A + 1j, ValueError, "Complex data not supported"),
+    ("dates", lambda A: A.astype(int).astype("M8[D]"), *no_feature("x0", "datetime64[D]")),
+    ("sparse", sparse.csr_matrix, TypeError, "Sparse data was passed for X, but dense data is required. Use '.toarray"),
+    ("masked", lambda A: np.ma.masked_less(A, 9), TypeError, "X has masked values, which would count. Pass X.astype"),
+    ("1-D", lambda A: A[:, 0], ValueError, "Expected 2D array, got 1D array instead"),
+    ("3-D", lambda A: A[:, :, None], ValueError, "Found array with dim 3, while dim <= 2 is required by FSMD"),
+    ("a Series", lambda A: pd.Series(A[:, 0]), ValueError, "Expected a 2-dimensional container but got <class 'pandas"),
+    ("None", lambda A: None, ValueError, "Expected 2D array, got scalar array instead:\narray=None."),
+    ("a string", lambda A: "a.csv", ValueError, "Expected 2D array, got scalar array instead:\narray=a.csv."),
+    ("ragged", lambda A: [[1, 2], [3]], ValueError, "The requested array has an inhomogeneous shape"),
+    ("no rows", lambda A: A[:0], ValueError, "Found array with 0 sample(s) (shape=(0, 3)) while a minimum of 1"),
+    ("no columns", lambda A: A[:, :0], ValueError, "Found array with 0 feature(s) (shape=(…, 0)) while a minimum of 1"),
+)
+def test_arrays(case, way, given):
+    X = case.action(given.array)
+    if way == "fit":
+        check(case, lambda: fit(X, given.Y))
+    else:
+        one = way == "predict one row" and isinstance(X, np.ndarray)
+        check(case, lambda: given.array_model.predict(X[:1] if one else X))
+
+
+@cases(
+    ("date among strings", put(city=cell(DAY)), TypeError, "Column 'city' holds datetime.…, which is neither a number"),
+    ("digits as numbers", put(city="3"), ValueError, "Column 'city' is numeric but holds '3'. Convert it, or list it"),
+)
+def test_frames_at_fit_alone(case, given):
+    names = None if case.id == "digits as numbers" else "from_dtype"
+    check(case, lambda: fit(case.action(given.X)[["city"]], given.Y, categorical_features=names))
+
+
+# ------------------------------------------------------------------------------------------ X at predict, unlike fit
+
+
+@pytest.mark.parametrize("n", [1, N], ids=["one row", "many"])
+@cases(
+    ("a column less", lambda X: X.drop(columns="city"), *no_match("Feature names seen at fit time, yet now…\n- city")),
+    ("a column more", put(town=1), *no_match("Feature names unseen at fit time:\n- town")),
+    ("renamed", lambda X: X.rename(columns={"city": "town"}), *no_match("unseen at fit time:\n- town…missing:\n- cit")),
+    ("other order", lambda X: X[X.columns[::-1]], *no_match("Feature names must be in the same order")),
+    ("no names", lambda X: X.to_numpy(object), UserWarning, "X does not have valid feature names, but FSMDClassifier"),
+    ("numbers for strings", put(city=3), *changed("city", "strings", "numbers", 3)),
+    ("number among strings", put(city=cell(3)), *changed("city", "strings", "…", 3)),
+    ("bytes for strings", put(city=cell(b"a", b"a")), *changed("city", "strings", "bytes", b"a")),
+    ("tuple among strings", put(city=cell((1, 2))), *changed("city", "strings", "mixed values", (1, 2))),
+    ("strings for ids", put(user="7"), *changed("user", "numbers", "strings", "7")),
+    ("string among ids", put(user=cell("7", 7)), *changed("user", "numbers", "…", "7")),
+    ("levels for ids", put(user=category("7")), *changed("user", "numbers", "strings", "7")),
+    ("strings for flags", put(member="yes"), *changed("member", "numbers", "strings", "yes")),
+    ("words for numbers", put(price="dear"), *no_number("price", "'dear'")),
+    ("word among numbers", put(price=cell("dear", 2.0)), *no_number("price", "'dear'")),
+    ("digits for numbers", put(price="3.5"), *no_number("price", "'3.5'")),
+    ("levels for numbers", put(price=category("3.5")), *no_number("price", "'3.5'")),
+    ("list among numbers", put(price=cell([1], 2.0)), *no_number("price", "[1]", TypeError)),
+    ("date among numbers", put(price=cell(DAY, 2.0)), *no_number("price", "datetime.…", TypeError)),
+    ("timedelta among numbers", put(price=cell(np.timedelta64(3), 2.0)), *no_number("price", "3", TypeError)),
+    ("complex among numbers", put(price=cell(1j, 2.0)), *no_number("price", "1j", TypeError)),
+)
+def test_frames_unlike_those_of_fit(case, n, given):
+    X = case.action(given.X)
+    check(case, lambda: given.model.predict(X[:n]))
+
+
+@cases(
+    ("a column less", lambda A: A[:, :2], ValueError, "X has 2 features, but FSMDClassifier is expecting 3 features"),
+    ("a column more", lambda A: A[:, [0, 1, 2, 2]], ValueError, "X has 4 features, but FSMDClassifier is expecting 3"),
+    ("strings", lambda A: A.astype(str), *no_number("x0", "'1.764…'")),
+    ("lists", lambda A: [["a", 1.0, 2.0]], *no_number("x0", "'a'")),
+    ("names", lambda A: pd.DataFrame(A, columns=[*"abc"]), UserWarning, "X has feature names, but FSMDClassifier was"),
+)
+def test_arrays_unlike_that_of_fit(case, given):
+    check(case, lambda: given.array_model.predict(case.action(given.array)))
+
+
+@cases(
+    ("other names", lambda X: X.rename(columns={"city": "town"}), ValueError, "`X_unlabeled` has ['user', 'town'"),
+    ("other order", lambda X: X[X.columns[::-1]], ValueError, "`X_unlabeled` must be those of X, in their order"),
+    ("an array", lambda X: X.to_numpy(object), TypeError, "X and `X_unlabeled` must be of one kind. Got <class"),
+    ("numbers for strings", put(city=3), *changed("city", "strings", "numbers", 3)),
+    ("strings for ids", put(user="7"), ValueError, "In `X_unlabeled`: Column 'user' held numbers in fit and…'7'"),
+    ("words for numbers", put(price="dear"), *no_number("price", "'dear'")),
+    ("no rows", lambda X: X[:0], ValueError, "Found array with 0 sample(s)"),
+)
+def test_unlabeled(case, given):
+    check(case, lambda: fit(given.X, given.Y, X_unlabeled=case.action(given.X), pretrain_epochs=1))
+
+
+# ------------------------------------------------------------------------------------------------------ ids, as numbers
+
+IDS = np.array([5, 2**24, 2**24 + 1, 2**53, 2**53 + 1, 2**62, 2**62 + 1])
+
+
+@pytest.fixture(scope="module")
+def id_model():
+    ids = np.tile(IDS, 40)
+    Y = np.stack([ids % 2, ids % 2], axis=1)
+    return fit(pd.DataFrame({"id": ids}), Y, categorical_features="all", max_epochs=5)
+
+
+def of_ids(model, ids, n):
+    p = np.stack([model.predict_marginals(pd.DataFrame({"id": [i] * n}))[-1] for i in ids])
+    assert p.shape == (len(ids), 2)
+    return p
+
+
+@pytest.mark.parametrize("n", [1, 50], ids=["one row", "many"])
+def test_neighbouring_ids_are_told_apart(id_model, n):
+    p = of_ids(id_model, IDS.tolist(), n)
+    assert len(np.unique(p[:, 0])) == len(IDS)
+
+
+@pytest.mark.parametrize("n", [1, 50], ids=["one row", "many"])
+@pytest.mark.parametrize("code", [-1, -2, -3, 6, 10**6, 2**24 + 2, 2**53 + 2, 2**62 + 2, 2**63 - 1])
+def test_unseen_ids_are_as_missing_ones(id_model, code, n):
+    np.testing.assert_array_equal(of_ids(id_model, [code], n), of_ids(id_model, [None], n))
+    assert (of_ids(id_model, [code], n) != of_ids(id_model, IDS.tolist(), n)).all()
+
+
+@pytest.mark.parametrize("n", [1, 50], ids=["one row", "many"])
+def test_an_id_of_64_bits_is_refused(id_model, n):
+    with pytest.raises(ValueError, match=r"Column 'id' holds 9223372036854775808: ids above 2\*\*63 - 1"):
+        of_ids(id_model, [2**63], n)
+
+
+def test_a_column_of_one_value(given):
+    model = fit(pd.DataFrame({"a": ["x"] * N}), given.Y)
+    p = model.predict_marginals(pd.DataFrame({"a": ["x", "y"]}))
+    assert np.isfinite(p).all()
+    assert (p[0] != p[1]).all()
+
+
+def test_a_column_of_a_million_values():
+    ids = np.random.RandomState(0).permutation(10**6) * 3 + 2**40
+    encoder = FeatureEncoder("all", numeric_scaling=None, numeric_bins=0, min_frequency=1)
+    codes = encoder.fit_encode(ids[:, None]).codes[:, 0]
+    assert encoder.cardinalities == [10**6 + 1]
+    np.testing.assert_array_equal(codes, (ids - 2**40) // 3 + 1)
+    np.testing.assert_array_equal(encoder.encode(np.repeat(ids[:20, None] + 1, 2, axis=0)).codes, 0)

@@ -1,0 +1,248 @@
+"""Bad parameters, a case each: an error that names the parameter, the value found and what is wanted."""
+
+import re
+from numbers import Integral
+
+import pytest
+import torch
+from sklearn.utils._param_validation import Interval, StrOptions, make_constraint
+from skorch.callbacks import Callback
+from torch import nn
+
+from sklearn_fsmd import DenoisingEmbedder, FSMDClassifier, MultiTaskClassifier
+from tests.cases import INF, NAN, cases, check, make_given, small
+
+
+@pytest.fixture(scope="module")
+def given():
+    return make_given()
+
+
+# ------------------------------------------------------------------------------------ whatever the constraints refuse
+
+
+def refused(constraints):
+    """Values that none of the constraints allows: one of a wrong type, and all that are just out of range."""
+    candidates = [object(), "no such thing"]
+    for constraint in constraints:
+        if isinstance(constraint, Interval):
+            step = 1 if constraint.type is Integral else 1e-9
+            candidates += [] if constraint.left is None else [constraint.left, constraint.left - step, NAN]
+            candidates += [] if constraint.right is None else [constraint.right, constraint.right + step]
+            candidates += [constraint.left + 0.5] if constraint.type is Integral else [INF]
+        elif isinstance(constraint, StrOptions):
+            candidates += [min(constraint.options).upper(), ""]
+    allowed = [make_constraint(constraint) for constraint in constraints]
+    return [value for value in candidates if not any(c.is_satisfied_by(value) for c in allowed)]
+
+
+PARAMETERS = [
+    (cls, name, value)
+    for cls in (FSMDClassifier, MultiTaskClassifier, DenoisingEmbedder)
+    for name, constraints in cls._parameter_constraints.items()
+    if cls is FSMDClassifier or name not in FSMDClassifier._parameter_constraints
+    for value in refused(constraints)
+]
+
+
+def test_every_parameter_refuses_something():
+    names = {*MultiTaskClassifier().get_params(), *DenoisingEmbedder().get_params()}
+    assert {name for _, name, _ in PARAMETERS} == names
+
+
+@pytest.mark.parametrize(("cls", "name", "value"), PARAMETERS, ids=lambda v: v if isinstance(v, str) else None)
+def test_constraints(cls, name, value, given):
+    with pytest.raises(ValueError, match=f"The '{name}' parameter of {cls.__name__} must be .* Got ") as error:
+        cls(**{name: value}).fit(given.X, given.Y)
+    assert str(error.value).endswith(f"Got {value!r} instead.")
+
+
+def test_partial_fit_checks_them_too(given):
+    with pytest.raises(ValueError, match="The 'lr' parameter of FSMDClassifier must be a float in the range"):
+        small(lr=-3).partial_fit(given.X, given.Y)
+
+
+@pytest.mark.parametrize("name", ["expert_dims", "tower_dims", "gate_dims", "bias_tower_dims"])
+@pytest.mark.parametrize(
+    "widths", [(16, 0), (-1,), (1.5,), (16.0,), ("16",), ((3,),), (True,), (None,), [NAN]], ids=str
+)
+def test_widths(name, widths, given):
+    must = f"The {name!r} parameter of FSMDClassifier must be a tuple of int in the range [1, inf)."
+    with pytest.raises(ValueError, match=re.escape(f"{must} Got {widths!r} instead.")):
+        small(**{name: widths}).fit(given.X, given.Y)
+
+
+# ----------------------------------------------------------------------------------------- what data and others decide
+
+
+def wrong(text, **params):
+    return params, ValueError, text
+
+
+def task_weights(value):
+    text = "The 'task_weights' parameter must be 2 numbers, one a task, not negative and not all zero. Got"
+    return wrong(f"{text} {value!r} instead.", task_weights=value)
+
+
+def device(name):
+    return wrong(f"The 'device' parameter {name!r} cannot be used here: …", device=name)
+
+
+def taken(name):
+    return wrong(f"'net_params' parameter cannot set {name!r}; use the parameters of the est", net_params={name: None})
+
+
+SELECTIONS = ("categorical_features", "bias_features", "pretrain_features")
+
+
+def selections(id_, value, text):
+    return [
+        (f"{name}, {id_}", {name: value, "pretrain_epochs": 1}, ValueError, f"{name} {text}") for name in SELECTIONS
+    ]
+
+
+NO_NAME = (
+    "has an item value 'town' which is not a valid feature name of the training data. Observed feature names: ['user'"
+)
+NO_PLACE = "set as integer indices must be in [0, n_features - 1], got index:"
+NO_TYPE = "must be an array-like of bool, int or str, got:"
+ABSENT = "mps" if torch.cuda.is_available() else "cuda"  # no machine has both
+ALL, PRICE = ["user", "city", "member", "price", "visits"], ["price"]
+
+
+@cases(
+    ("one weight", *task_weights((1.0,))),
+    ("three weights", *task_weights((1, 2, 3))),
+    ("a negative weight", *task_weights((1, -1))),
+    ("NaN as a weight", *task_weights((NAN, 1))),
+    ("inf as a weight", *task_weights((INF, 1))),
+    ("no weight", *task_weights((0, 0))),
+    ("words as weights", *task_weights(("a", "b"))),
+    ("digits as weights", *task_weights(("1", "2"))),
+    ("nested weights", *task_weights([[1, 2]])),
+    ("weights by name", *task_weights({"click": 1})),
+    *selections("name", ["town"], NO_NAME),
+    *selections("place", [9], f"{NO_PLACE} 9"),
+    *selections("place from the end", [-1], f"{NO_PLACE} -1"),
+    *selections("short mask", [True], "set as a boolean mask must have shape (n_features,), got: (1,)"),
+    *selections("floats", [1.0], f"{NO_TYPE} float64."),
+    *selections("nested", [[0, 1]], f"{NO_TYPE} int64."),
+    *selections("set", {"city"}, f"{NO_TYPE} object."),
+    *selections("callable", lambda X: ["town"], NO_NAME),
+    ("wrong word", *wrong("must be 'from_dtype', 'all'…Got 'most' instead", categorical_features=lambda X: "most")),
+    ("all biased", *wrong("All columns of X are 'bias_features', which leaves none for the net", bias_features=ALL)),
+    ("none biased", *wrong("The 'bias_features' parameter [] names no column.", bias_features=[])),
+    ("none pretrained", *wrong("The 'pretrain_features' parameter [] names no column.", pretrain_features=[])),
+    ("both", *wrong("'price' is one of the 'bias_features', which", bias_features=PRICE, pretrain_features=PRICE)),
+    ("nonsense device", *device("abacus")),
+    ("no such GPU", *device("cuda:77")),
+    ("absent", *device(ABSENT)),
+    ("a device that computes nothing", *device("meta")),
+    ("no device", *device("")),
+    ("not an optimizer", *wrong("must be a subclass of torch.optim.Optimizer. Got <class 'int'>", optimizer=int)),
+    ("rows by sgd", *wrong("needs the optimizer 'adam' or 'adamw'", embedding_optimizer="sparse", optimizer="sgd")),
+    ("lr is taken", *taken("lr")),
+    ("device is taken", *taken("device")),
+    ("the optimizer's lr is taken", *taken("optimizer__lr")),
+    ("the module's are taken", *taken("module__link")),
+    ("the iterator's are taken", *taken("iterator_train__shuffle")),
+    (
+        "no callback",
+        {"callbacks": [3]},
+        TypeError,
+        "'callbacks' parameter must be a list of skorch callbacks. Got 3 in",
+    ),
+    ("no net parameter", *wrong("got unexpected argument(s) nope", net_params={"nope": 1})),
+    ("few rows", *wrong("'validation_fraction' 0.001 of 120 rows", early_stopping=True, validation_fraction=1e-3)),
+)
+def test_parameters(case, given):
+    check(case, lambda: small(**case.action).fit(given.X, given.Y))
+
+
+# --------------------------------------------------------------------------------------------------- link and extractor
+
+
+def link(value, text):
+    return wrong(f"{text} {value!r}", link=value)
+
+
+class Made(nn.Module):
+    """An extractor that returns what `out` makes of one representation, (B, 4)."""
+
+    def __init__(self, n_inputs, out):
+        super().__init__()
+        self.layer = nn.Linear(n_inputs, 4)
+        self.out = out
+
+    def forward(self, x):
+        return self.out(self.layer(x))
+
+
+def extractor(out, got):
+    text = f"The 'extractor' must map (3, …) to one representation a task, (3, 2, H). Got the shape {got} instead."
+    return wrong(text, extractor=lambda n_inputs, n_tasks: Made(n_inputs, out))
+
+
+NO_LINK = "The 'link' parameter of MultiTaskClassifier must be a str among {…}, an instance of 'tuple' or …Got 'tree'"
+NO_PARENT = "The parent of task 1 in 'link' must be None or a task before it, 0 to 0. Got"
+NO_EXTRACTOR = "The 'extractor' parameter of MultiTaskClassifier must be a str among {…} or a callable. Got"
+NO_MODULE = (
+    "The 'extractor', called with the numbers of inputs and of tasks, must return a torch module. Got 2 instead."
+)
+
+
+@cases(
+    ("unknown", *wrong(NO_LINK, link="tree")),
+    ("too short", *link((None,), "The 'link' parameter names the parents of 1 tasks, but Y has 2:")),
+    ("too long", *link((None, 0, 1), "The 'link' parameter names the parents of 3 tasks, but Y has 2:")),
+    ("forward", *link((None, 2), f"{NO_PARENT} 2 in")),
+    ("itself", *link((None, 1), f"{NO_PARENT} 1 in")),
+    ("from the end", *link((None, -1), f"{NO_PARENT} -1 in")),
+    ("the first has one", *link((0, None), "The parent of task 0 in 'link' must be None. Got 0 in")),
+    ("a name", *link((None, "click"), f"{NO_PARENT} 'click' in")),
+    ("a float", *link((None, 0.0), f"{NO_PARENT} 0.0 in")),
+    ("a bool", *link((None, False), f"{NO_PARENT} False in")),
+    ("extractor unknown", *wrong(f"{NO_EXTRACTOR} 'transformer' instead.", extractor="transformer")),
+    ("extractor a number", *wrong(f"{NO_EXTRACTOR} 3 instead.", extractor=3)),
+    ("no module", {"extractor": lambda n_inputs, n_tasks: n_tasks}, TypeError, NO_MODULE),
+    ("one for all", *extractor(lambda h: h, "(3, 4)")),
+    ("three tasks", *extractor(lambda h: torch.stack([h] * 3, dim=1), "(3, 3, 4)")),
+    ("three of a list", *extractor(lambda h: [h] * 3, "(3, 3, 4)")),
+    ("two widths", *extractor(lambda h: [h, h[:, :2]], "[(3, 4), (3, 2)]")),
+    ("no width", *extractor(lambda h: torch.stack([h, h], dim=1)[:, :, :0], "(3, 2, 0)")),
+    ("nothing", *extractor(lambda h: None, "of a NoneType")),
+    ("words", *extractor(lambda h: ["a", "b"], "of a list")),
+)
+def test_link_and_extractor(case, given):
+    check(case, lambda: small(MultiTaskClassifier, **case.action).fit(given.X, given.Y))
+
+
+# --------------------------------------------------------------------------------------------------------- divergence
+
+
+class Spoil(Callback):
+    """Makes the weights infinite before a batch."""
+
+    def on_batch_begin(self, net, **kwargs):
+        with torch.no_grad():
+            net.module_.towers.output.weight.fill_(INF)
+
+
+def diverged(batch=1, lr=0.002, **params):
+    text = f"The loss became nan in batch {batch} of epoch 1 with lr={lr}. Lower `lr`, or clip the gradients"
+    return params, FloatingPointError, text
+
+
+@cases(
+    ("sgd", {"optimizer": "sgd", "lr": 1e30}, *diverged(batch=2, lr="1e+30")[1:]),
+    ("adamw", {"lr": 1e30}, *diverged(batch=2, lr="1e+30")[1:]),
+    ("last step", {"lr": 1e30, "batch_size": 120, "batch_norm": False}, *diverged(lr="1e+30")[1:]),
+    ("embeddings", *diverged(embedding_std=1e30)),
+    ("weights", *diverged(callbacks=[Spoil()])),
+    ("with validation", *diverged(callbacks=[Spoil()], early_stopping=True)),
+    ("uncertainty", *diverged(callbacks=[Spoil()], task_weighting="uncertainty")),
+    ("pcgrad", *diverged(callbacks=[Spoil()], task_weighting="pcgrad")),
+    ("gradnorm", *diverged(callbacks=[Spoil()], task_weighting="gradnorm")),
+)
+def test_a_loss_that_is_no_longer_finite_is_named(case, given):
+    check(case, lambda: small(**case.action).fit(given.X, given.Y))

@@ -1,0 +1,285 @@
+"""Bad targets and weights, and what is wrong to ask of a model, a case each; see test_bad_input.py."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from sklearn_fsmd import FSMDClassifier
+from sklearn_fsmd.views import OutputView
+from tests.cases import (
+    DAY,
+    INF,
+    NAN,
+    N,
+    again,
+    cases,
+    cell,
+    changed,
+    check,
+    fit,
+    make_given,
+    no_feature,
+    no_match,
+    no_number,
+    put,
+    small,
+    too_large,
+)
+
+
+@pytest.fixture(scope="module")
+def given():
+    return make_given()
+
+
+# ------------------------------------------------------------------------------------------------------------- Y
+
+ONE_OF_TWO = np.arange(N) % 2
+THREE = np.arange(N) % 3
+NO_SHAPE = "Y must have the shape (n_samples,) or (n_samples, n_tasks), got"
+CONTINUOUS = "Unknown label type: continuous. Maybe you are trying to fit a classifier, which expects discrete classes"
+MULTICLASS = "Only binary classification is supported. The type of the target is multiclass. Column"
+LENGTHS = "Found input variables with inconsistent numbers of samples"
+
+
+def contrary(Y):
+    """Two conversions without a click."""
+    return Y.mask((Y["click"] == 0) & ((Y["click"] == 0).cumsum() <= 2), [0, 1], axis=0)
+
+
+@cases(
+    ("None", lambda Y: None, ValueError, "FSMDClassifier requires y to be passed, but the target y is None"),
+    ("a string", lambda Y: "abc", ValueError, f"{LENGTHS}: [120, 3]"),
+    ("a number", lambda Y: 1, TypeError, "Expected sequence or array-like, got <class 'int'>"),
+    ("too short", lambda Y: Y[:-1], ValueError, f"{LENGTHS}: [120, 119]"),
+    ("no rows", lambda Y: Y[:0], ValueError, f"{LENGTHS}: [120, 0]"),
+    ("no columns", lambda Y: Y[[]], ValueError, "Y has 0 columns; at least one target is needed."),
+    ("an array of no columns", lambda Y: Y.to_numpy()[:, :0], ValueError, f"{NO_SHAPE} (120, 0)."),
+    ("3-D", lambda Y: Y.to_numpy()[:, :, None], ValueError, f"{NO_SHAPE} (120, 2, 1)."),
+    ("ragged", lambda Y: [[0], [0, 1]] * 60, ValueError, "The requested array has an inhomogeneous shape"),
+    ("sparse", sparse.csr_matrix, TypeError, "Sparse data was passed for Y, but dense data is required. Use '.toarr"),
+    ("masked", lambda Y: np.ma.masked_equal(Y, 1), TypeError, "Y has masked values, which would count. Pass Y.astype"),
+    ("name twice", lambda Y: Y[["click", "click"]], ValueError, "Y has more than one column named 'click'."),
+    ("three classes", lambda Y: THREE, ValueError, f"{MULTICLASS} 'y' of Y has 3 classes."),
+    ("three in a column", put(click=THREE), ValueError, f"{MULTICLASS} 'click' of Y has 3 classes."),
+    ("three strings", put(click=[*"abc"] * 40), ValueError, f"{MULTICLASS} 'click' of Y has 3 classes."),
+    ("continuous", lambda Y: np.linspace(0, 1, N), ValueError, f"{CONTINUOUS}…Column 'y' of Y has 0.0."),
+    ("fractions", put(click=np.linspace(0.5, 1, N)), ValueError, f"{CONTINUOUS}…Column 'click' of Y has 0.5."),
+    ("halves", put(click=ONE_OF_TWO / 2), ValueError, f"{CONTINUOUS}…Column 'click' of Y has"),
+    ("a string and a number", put(click=[0, "a"] * 60), ValueError, "Unknown label type: unknown…Column 'click'"),
+    ("lists", lambda Y: pd.Series([[0], [1]] * 60), ValueError, "You appear to be using a legacy multi-label data"),
+    ("bytes", lambda Y: np.array([b"a", b"b"] * 60), TypeError, "Support for labels represented as bytes is not"),
+    ("complex", lambda Y: ONE_OF_TWO * 1j, ValueError, "Complex data not supported"),
+    ("inf", lambda Y: np.where(ONE_OF_TWO, INF, 0), ValueError, "Input y contains infinity or a value too large…'y'."),
+    ("-inf", put(click=np.where(ONE_OF_TWO, -INF, 0)), ValueError, "Input y contains infinity…: column 'click'."),
+    ("NaN", lambda Y: np.where(ONE_OF_TWO, NAN, 0), ValueError, "Input y contains NaN. In a two-dimensional Y"),
+    ("NaN among strings", lambda Y: ["a", "b", NAN] * 40, ValueError, "Input y contains NaN. In a two-dimensional Y"),
+    ("pd.NA", lambda Y: pd.Series([0, 1, pd.NA] * 40), ValueError, "Input y contains NaN. In a two-dimensional Y"),
+    ("only 5", lambda Y: np.full(N, 5), ValueError, "Column 'y' of Y has only one class, 5; two are needed"),
+    ("only 'a'", put(click="a"), ValueError, "Column 'click' of Y has only one class, 'a'; two are needed"),
+    ("only 0", lambda Y: Y["click"] * 0, UserWarning, "Column 'click' of Y has only one class, 0."),
+    ("only 1", put(click=1), UserWarning, "Column 'click' of Y has only one class, 1."),
+    ("no label", put(conversion=NAN), ValueError, "Column 'conversion' of Y has no observed label, so there"),
+    ("no click", contrary, UserWarning, "2 rows have 'conversion' = 1 though 'click', the step before it, is 0."),
+)
+def test_targets(case, given):
+    check(case, lambda: fit(given.X, case.action(given.Y)))
+
+
+ORDER = "must be those of fit, in their order, ['click', 'conversion']. Got"
+
+
+@pytest.mark.parametrize("way", ["Y_val", "partial_fit", "score"])
+@cases(
+    ("too short", lambda Y: Y[:-1], ValueError, f"{LENGTHS}: [120, 119]"),
+    ("other names", lambda Y: Y.rename(columns={"click": "buy"}), ValueError, f"Y {ORDER} ['buy', 'conversion']."),
+    ("other order", lambda Y: Y[["conversion", "click"]], ValueError, f"Y {ORDER} ['conversion', 'click']."),
+    ("a task less", lambda Y: Y["click"], ValueError, "Y has 1 tasks, but 2 were seen in fit."),
+    ("a task more", put(share=0), ValueError, "Y has 3 tasks, but 2 were seen in fit."),
+    ("a new class", lambda Y: Y * 2, ValueError, "Column 'click' of Y has the value 2; its classes are [0, 1]."),
+    ("strings", lambda Y: Y.astype(str), ValueError, "Column 'click' of Y has the value '0'; its classes are [0, 1]."),
+    ("no label", lambda Y: Y * NAN, ValueError, "Y has no observed label whose weight is not zero."),
+    ("sparse", sparse.csr_matrix, TypeError, "Sparse data was passed for Y, but dense data is required"),
+)
+def test_targets_unlike_those_of_fit(case, way, given):
+    Y = case.action(given.Y)
+    if way == "Y_val":
+        check(case, lambda: fit(given.X, given.Y, X_val=given.X, Y_val=Y))
+    else:
+        check(case, lambda: getattr(again(given.model), way)(given.X, Y))
+
+
+@cases(
+    ("alone", lambda X, Y: {"X_val": X}, ValueError, "`X_val` and `Y_val` go together; only one of them was given."),
+    ("Y alone", lambda X, Y: {"Y_val": Y}, ValueError, "`X_val` and `Y_val` go together; only one of them was given."),
+    ("renamed", lambda X, Y: {"X_val": X.rename(columns={"city": "town"}), "Y_val": Y}, *no_match("…- town")),
+    ("other types", lambda X, Y: {"X_val": X.assign(city=3), "Y_val": Y}, *changed("city", "strings", "numbers", 3)),
+    ("inf", lambda X, Y: {"X_val": X.assign(price=INF), "Y_val": Y}, *too_large("price", "inf")),
+    ("no rows", lambda X, Y: {"X_val": X[:0], "Y_val": Y[:0]}, ValueError, "Found array with 0 sample(s)"),
+)
+def test_validation_data(case, given):
+    check(case, lambda: fit(given.X, given.Y, **case.action(given.X, given.Y)))
+
+
+def test_validation_targets_in_another_order_than_an_array_s_default_names(given):
+    with pytest.raises(ValueError, match=r"in their order, \['click', 'conversion'\]. Got \['conversion', 'click'\]"):
+        fit(given.X, given.Y.to_numpy(), X_val=given.X, Y_val=given.Y[["conversion", "click"]])
+
+
+@cases(
+    ("one", [0], ValueError, "`classes` must give two classes for 'click'. Got [0]."),
+    ("none", [], ValueError, "`classes` must give two classes for 'click'. Got []."),
+    ("three", [0, 1, 2], ValueError, "`classes` must give two classes for 'click'. Got [0, 1, 2]."),
+    ("one for a task", [[0, 1], [0]], ValueError, "`classes` must give two classes for 'conversion'. Got [0]."),
+    ("equal", [1, 1], ValueError, "`classes` must give two classes for 'click'. Got [1, 1]."),
+    ("NaN", [0, NAN], ValueError, "`classes` must give two classes for 'click'. Got [0, nan]."),
+    ("two types", [0, "a"], ValueError, "`classes` must give two classes for 'click'. Got [0, 'a']."),
+    ("a task less", [[0, 1]], ValueError, "`classes` has 1 tasks, but Y has 2."),
+    ("not those of Y", [3, 4], ValueError, "Column 'click' of Y has the value 0; its classes are [3, 4]."),
+    ("a number", 5, ValueError, "`classes` must be a list of two classes, or one such list a task. Got 5."),
+    ("a string", "01", ValueError, "`classes` must be a list of two classes, or one such list a task. Got '01'."),
+)
+def test_classes(case, given):
+    check(case, lambda: small().partial_fit(given.X, given.Y, classes=case.action))
+
+
+# ------------------------------------------------------------------------------------------------------------ weights
+
+ONES = np.ones(N)
+ONE_OTHER = np.arange(N) == 3
+NO_WEIGHTS = "Sample weights must be 1D array or scalar, or have one column a task, (120, 2). Got"
+
+
+@pytest.mark.parametrize("way", ["fit", "partial_fit", "score"])
+@cases(
+    ("negative", np.where(ONE_OTHER, -1, 1), ValueError, "Negative values in data passed to `sample_weight`: -1.0."),
+    ("NaN", np.where(ONE_OTHER, NAN, 1), ValueError, "Input sample_weight contains NaN."),
+    ("inf", np.where(ONE_OTHER, INF, 1), ValueError, "Input sample_weight contains infinity or a value too large"),
+    ("1e300", np.where(ONE_OTHER, 1e300, 1), ValueError, "Input sample_weight contains infinity or a value too large"),
+    ("all zero", ONES * 0, ValueError, "Y has no observed label whose weight is not zero."),
+    ("a negative number", -1, ValueError, "Negative values in data passed to `sample_weight`: -1.0."),
+    ("too short", ONES[:-1], ValueError, f"{LENGTHS}: [119, 120]"),
+    ("none", [], ValueError, f"{LENGTHS}: [0, 120]"),
+    ("too wide", np.ones((N, 3)), ValueError, f"{NO_WEIGHTS} (120, 3) instead."),
+    ("transposed", np.ones((2, N)), ValueError, f"{NO_WEIGHTS} (2, 120) instead."),
+    ("3-D", np.ones((N, 2, 1)), ValueError, f"{NO_WEIGHTS} (120, 2, 1) instead."),
+    ("words", np.where(ONE_OTHER, "a", "b"), ValueError, "`sample_weight` must hold numbers. Got 'b'."),
+    ("digits", ONES.astype(str), ValueError, "`sample_weight` must hold numbers. Got '1.0'."),
+    ("a word among numbers", cell("a", 1.0), ValueError, "`sample_weight` must hold numbers. Got 'a'."),
+    ("missing", cell(None, 1.0), ValueError, "`sample_weight` must hold numbers. Got None."),
+    ("dates", np.full(N, np.datetime64("2022-01-01")), ValueError, "`sample_weight` must hold numbers. Got datetime"),
+    ("a string", "balanced", ValueError, "`sample_weight` must hold numbers. Got 'balanced'."),
+    ("a dict", {0: 1, 1: 9}, ValueError, "`sample_weight` must hold numbers. Got {0: 1, 1: 9}."),
+    ("complex", ONES * 1j, ValueError, "Complex data not supported"),
+    ("masked", np.ma.array(ONES, mask=ONE_OTHER), TypeError, "sample_weight has masked values, which would count."),
+    ("sparse", sparse.eye(N, 2), TypeError, "Sparse data was passed for sample_weight, but dense data is required"),
+    ("other order", pd.DataFrame({"conversion": ONES, "click": ONES}), ValueError, "order of those of Y, ['click',"),
+)
+def test_weights(case, way, given):
+    if way == "fit":
+        check(case, lambda: fit(given.X, given.Y, case.action))
+    else:
+        check(case, lambda: getattr(again(given.model), way)(given.X, given.Y, sample_weight=case.action))
+
+
+def test_weights_that_are_too_small_for_a_float32_are_scaled(given):
+    small = fit(given.X, given.Y, np.where(ONE_OTHER, 3e-60, 1e-60)).predict_marginals(given.X)
+    np.testing.assert_array_equal(small, fit(given.X, given.Y, np.where(ONE_OTHER, 3, 1)).predict_marginals(given.X))
+
+
+# ------------------------------------------------------------------------------------------- models fitted, or not yet
+
+
+DIVERGED = FloatingPointError, "The loss became nan in batch 2 of epoch … with lr=1e+30. Lower `lr`, or clip"
+
+
+def was(name, before, now):
+    return (
+        ValueError,
+        f"The {name!r} parameter was {before} in the fit that this one goes on from and is {now} now. Set",
+    )
+
+
+def warm(model, **params):
+    return model.set_params(warm_start=True, **params)
+
+
+@cases(
+    ("fit on dates", lambda m, X, Y: m.fit(X.assign(price=DAY), Y), *no_feature("price", "datetime64[…]")),
+    ("fit on no labels", lambda m, X, Y: m.fit(X, Y * NAN), ValueError, "Column 'click' of Y has no observed label"),
+    ("fit on bad weights", lambda m, X, Y: m.fit(X, Y, -ONES), ValueError, "Negative values in data passed to"),
+    ("fit on one column", lambda m, X, Y: m.fit(X[["city"]], Y.assign(click=THREE)), ValueError, MULTICLASS),
+    ("fit with bad lr", lambda m, X, Y: m.set_params(lr=-1).fit(X, Y), ValueError, "The 'lr' parameter of FSMD"),
+    ("fit diverges", lambda m, X, Y: m.set_params(lr=1e30, max_epochs=3).fit(X, Y), *DIVERGED),
+    ("step diverges", lambda m, X, Y: m.set_params(lr=1e30, batch_size=9).partial_fit(X, Y), *DIVERGED),
+    ("step, renamed", lambda m, X, Y: m.partial_fit(X.rename(columns={"city": "town"}), Y), *no_match("…town")),
+    ("step, other order", lambda m, X, Y: m.partial_fit(X[X.columns[::-1]], Y), *no_match("…same order")),
+    ("step, other types", lambda m, X, Y: m.partial_fit(X.assign(price="3"), Y), *no_number("price", "'3'")),
+    ("two names", lambda m, X, Y: m.fit(X, Y, y=Y), TypeError, "`Y` and `y` are two names of one argument; both were"),
+    (
+        "step, classes",
+        lambda m, X, Y: m.partial_fit(X, Y, [5, 6]),
+        ValueError,
+        "`classes=[5, 6]` is not the same as on",
+    ),
+    ("step, a class", lambda m, X, Y: m.partial_fit(X, Y + 1), ValueError, "value 2; its classes are [0, 1]."),
+    ("warm, other order", lambda m, X, Y: warm(m).fit(X, Y[["conversion", "click"]]), ValueError, ORDER),
+    ("warm, other types", lambda m, X, Y: warm(m).fit(X.assign(city=3), Y), *changed("city", "strings", "numbers", 3)),
+    ("warm, width", lambda m, X, Y: warm(m, tower_dims=(9,)).fit(X, Y), *was("tower_dims", "(8,)", "(9,)")),
+    ("warm, experts", lambda m, X, Y: warm(m, n_task_experts=2).fit(X, Y), *was("n_task_experts", 1, 2)),
+    ("warm, bias", lambda m, X, Y: warm(m, bias_features=[3]).fit(X, Y), *was("bias_features", None, [3])),
+    ("warm, unlabeled", lambda m, X, Y: warm(m, pretrain_epochs=1).fit(X, Y, X_unlabeled=X), ValueError, "it goes on"),
+)
+def test_a_failing_fit_leaves_the_model_as_it_was(case, given):
+    model, before = again(given.model), given.model.predict_marginals(given.X)
+    check(case, lambda: case.action(model, given.X, given.Y))
+    np.testing.assert_array_equal(model.predict_marginals(given.X), before)
+    assert model.task_names_ == ["click", "conversion"]
+
+
+def test_early_stopping_may_begin_when_training_goes_on(given):
+    model = warm(again(given.model), early_stopping=True).fit(given.X, given.Y)
+    assert "valid_auc" in model.history_[-1]
+
+
+METHODS = ("predict", "predict_proba", "predict_marginals", "predict_conditionals", "rank_score", "gate_weights")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_not_fitted(method, given):
+    with pytest.raises(NotFittedError, match="This FSMDClassifier instance is not fitted yet. Call 'fit' with"):
+        getattr(FSMDClassifier(), method)(given.X)
+
+
+@cases(
+    ("score", lambda m, X, Y: m.score(X, Y), NotFittedError, "This FSMDClassifier instance is not fitted yet."),
+    ("view", lambda m, X, Y: m.output_view(0), NotFittedError, "This FSMDClassifier instance is not fitted yet."),
+    ("view predicts", lambda m, X, Y: clone(OutputView(m, 0)).predict(X), NotFittedError, "is not fitted yet."),
+    ("view's proba", lambda m, X, Y: clone(OutputView(m, 0)).predict_proba(X), NotFittedError, "is not fitted yet."),
+    ("save", lambda m, X, Y: m.save("no file"), NotFittedError, "is not fitted yet."),
+)
+def test_not_fitted_either(case, given):
+    check(case, lambda: case.action(FSMDClassifier(), given.X, given.Y))
+
+
+NO_TASK = "the tasks are ['click', 'conversion'], or 0 to 1."
+TWO_NUMBERS = "`weights` must be 2 finite numbers, one a task. Got"
+
+
+@cases(
+    ("one weight", lambda m, X: m.rank_score(X, [1]), ValueError, f"{TWO_NUMBERS} [1] instead."),
+    ("three weights", lambda m, X: m.rank_score(X, [1, 2, 3]), ValueError, f"{TWO_NUMBERS} [1, 2, 3] instead."),
+    ("NaN as a weight", lambda m, X: m.rank_score(X, [1, NAN]), ValueError, f"{TWO_NUMBERS} [1, nan] instead."),
+    ("words as weights", lambda m, X: m.rank_score(X, ["a", "b"]), ValueError, f"{TWO_NUMBERS} ['a', 'b'] instead."),
+    ("weights by name", lambda m, X: m.rank_score(X, {"click": 1}), ValueError, f"{TWO_NUMBERS} {{'click': 1}}"),
+    ("zero weights", lambda m, X: m.rank_score(X, [0, 0]), ValueError, "`weights` must not sum to zero: nothing would"),
+    ("unknown task", lambda m, X: m.output_view("share"), ValueError, f"There is no task 'share'; {NO_TASK}"),
+    ("task 2", lambda m, X: m.output_view(2), ValueError, f"There is no task 2; {NO_TASK}"),
+    ("task -1", lambda m, X: m.output_view(-1), ValueError, f"There is no task -1; {NO_TASK}"),
+    ("score without Y", lambda m, X: m.score(X), ValueError, "requires y to be passed, but the target y is None"),
+)
+def test_wrong_questions(case, given):
+    check(case, lambda: case.action(given.model, given.X))
