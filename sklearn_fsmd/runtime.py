@@ -13,6 +13,9 @@ from pathlib import Path
 import torch
 
 _building = threading.Lock()
+_counting = threading.Lock()
+_inside: dict[int, int] = {}
+"""For each thread inside :func:`threads`, how many threads of torch it goes back to."""
 
 
 def resolve_device(device: str) -> str:
@@ -20,7 +23,7 @@ def resolve_device(device: str) -> str:
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
-        torch.empty(0, device=device)
+        torch.zeros(1, device=device).item()  # the device "meta" can make a tensor, but not tell what is in it
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"The 'device' parameter {device!r} cannot be used here: {error}") from error
     return device
@@ -75,13 +78,26 @@ def seeded(seed: int) -> Iterator[None]:
 
 @contextmanager
 def threads(n: int | None) -> Iterator[None]:
-    """Let torch use `n` threads for a while."""
-    before = torch.get_num_threads()
-    if n is None or n == before:
+    """Let torch use `n` threads for a while, in the thread that calls.
+
+    Torch keeps a number for each thread, but setting it also sets the one that later threads begin with. A thread that
+    begins while another is in here has the other's number and must not go back to that: all go back to what the first
+    one found.
+    """
+    if n is None:
         yield
         return
-    torch.set_num_threads(n)
+    here = threading.get_ident()
+    with _counting:
+        before = torch.get_num_threads()
+        is_outermost = here not in _inside
+        if is_outermost:
+            before = _inside[here] = next(iter(_inside.values()), before)
+        torch.set_num_threads(n)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        with _counting:
+            if is_outermost:
+                del _inside[here]
+            torch.set_num_threads(before)

@@ -509,9 +509,12 @@ def test_metadata_routing_through_a_pipeline(frame):
         model = small().set_fit_request(sample_weight=True, X_val=True, Y_val=True)
         pipeline = make_pipeline(FunctionTransformer(lambda X: X.drop(columns="visits")), model)
         pipeline.set_params(transform_input=["X_val"])
-        pipeline.fit(X, Y, sample_weight=np.ones(len(X)), X_val=X[:100], Y_val=Y[:100])
-    assert "valid_auc" in pipeline[-1].history_[0]
-    assert pipeline.predict_proba(X)[0].shape == (len(X), 2)
+        weights = np.linspace(0, 2, len(X))
+        pipeline.fit(X, Y, sample_weight=weights, X_val=X[:100], Y_val=Y[:100])
+    less = X.drop(columns="visits")
+    direct = small().fit(less, Y, weights, X_val=less[:100], Y_val=Y[:100])
+    assert [epoch["valid_auc"] for epoch in pipeline[-1].history_] == [epoch["valid_auc"] for epoch in direct.history_]
+    np.testing.assert_array_equal(pipeline.predict_proba(X), direct.predict_proba(less))
 
 
 # ----------------------------------------------------------------------------------------- odd input, and the machine

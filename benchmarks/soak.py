@@ -1,0 +1,162 @@
+"""Does a process that fits and predicts all day grow? ``make soak``: 200 small fits and 20,000 predictions.
+
+After a warm-up of a tenth of both nothing may be left behind, no thread, file, tensor or buffer, and memory may grow by
+2 %. The result is in soak.json.
+"""
+
+import argparse
+import gc
+import itertools
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm.auto import tqdm
+
+from benchmarks.paper.store import provenance
+from sklearn_fsmd import (
+    FSClassifier,
+    FSMDClassifier,
+    MMoEClassifier,
+    SharedBottomClassifier,
+    SingleTaskClassifier,
+)
+from sklearn_fsmd.datasets import make_funnel
+from sklearn_fsmd.nn.workspace import Loan, Workspace
+
+RESULTS = Path(__file__).parent / "soak.json"
+ALLOWED = 0.02
+"""Share by which memory may grow after the warm-up; of all else nothing may be left."""
+
+N_FIT = 1200
+SMALL = {"embedding_dim": 8, "expert_dims": (32, 16), "tower_dims": (16,), "max_epochs": 2, "batch_size": 128}
+MODELS = [
+    FSMDClassifier(**SMALL, n_threads=2),
+    MMoEClassifier(**SMALL, task_weighting="gradnorm"),
+    SharedBottomClassifier(**SMALL, task_weighting="pcgrad", embedding_optimizer="sparse"),
+    SingleTaskClassifier(**SMALL, pretrain_epochs=1),
+    FSClassifier(**SMALL, task_weighting="uncertainty", early_stopping=False),
+]
+SIZES = [1, 1, 1, 1, 1, 1, 1, 16, 200, 1500]
+"""Rows of a prediction: on their own, a few, a batch, and several chunks."""
+
+
+def tables():
+    """The same rows as a DataFrame and as an array, and which of its columns are categories."""
+    X, Y = make_funnel(N_FIT + max(SIZES), random_state=0, return_X_y=True)
+    is_category = (X.dtypes == "category").to_numpy()
+    codes = X.apply(lambda column: column.cat.codes if column.dtype == "category" else column)
+    return {"DataFrame": (X, "from_dtype"), "array": (codes.to_numpy(np.float64), is_category)}, Y
+
+
+def work(n_fits, n_predictions):
+    """Fit and predict, in turn; after each call, what has been done."""
+    kinds, Y = tables()
+    jobs = itertools.cycle(itertools.product(MODELS, kinds.values()))
+    sizes, random = itertools.cycle(SIZES), np.random.RandomState(0)
+    for i, (model, (X, categories)) in zip(range(n_fits), jobs, strict=False):
+        model.set_params(categorical_features=categories, random_state=i).fit(X[:N_FIT], Y[:N_FIT])
+        yield "fits"
+        for _ in range(n_predictions * i // n_fits, n_predictions * (i + 1) // n_fits):
+            size = next(sizes)
+            start = random.randint(len(X) - size + 1)
+            model.predict_marginals(X[start : start + size])
+            yield "predictions"
+
+
+def memory():
+    """Resident bytes of this process and where the figure is from; the peak where only that is to be had."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        return int(lines["VmRSS"].split()[0]) * 1024, "/proc/self/status"
+    try:
+        import resource
+    except ImportError:
+        return None, "nowhere: this platform has neither /proc nor the module resource"
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak * (1 if sys.platform == "darwin" else 1024), "getrusage: the peak, since this platform has no /proc"
+
+
+def entries(folder):
+    return len(os.listdir(folder)) if os.path.isdir(folder) else None
+
+
+def figures():
+    gc.collect()
+    counts = dict.fromkeys((torch.Tensor, Workspace, Loan), 0)
+    for found in map(type, gc.get_objects()):
+        for kind in counts:
+            counts[kind] += issubclass(found, kind)
+    return {
+        "memory, bytes": memory()[0],
+        "threads of Python": threading.active_count(),
+        "threads of the system": entries("/proc/self/task"),
+        "open files": entries("/proc/self/fd"),
+        "tensors": counts[torch.Tensor],
+        "workspaces": counts[Workspace],
+        "loans": counts[Loan],
+    }
+
+
+def failures(before, after):
+    """What has grown by more than it may; what the platform does not tell is left out."""
+    known = [name for name in after if after[name] is not None]
+    return [n for n in known if after[n] > before[n] * (1 + ALLOWED * n.startswith("memory"))]
+
+
+def write(result):
+    """Under a temporary name first: a run that is cut off leaves the former result whole."""
+    temporary = RESULTS.with_suffix(".tmp")
+    temporary.write_text(json.dumps(result, indent=1) + "\n")
+    os.replace(temporary, RESULTS)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--fits", type=int, default=200)
+    parser.add_argument("--predictions", type=int, default=20_000)
+    parser.add_argument("--minutes", type=float, default=10.0, help="give up after so long (default: 10)")
+    options = parser.parse_args()
+    turn = 10 * len(MODELS) * 2
+    if options.fits < turn or options.fits % turn:
+        parser.error(f"--fits must be a multiple of {turn}, so that a tenth fits each model; got {options.fits}")
+    wanted = {"fits": options.fits, "predictions": options.predictions}
+    print(f"memory is read from {memory()[1]}")
+    begin, done, before = time.monotonic(), dict.fromkeys(wanted, 0), None
+    with tqdm(total=sum(wanted.values()), unit=" calls", mininterval=1.0) as bar:
+        for kind in work(**{f"n_{name}": n for name, n in wanted.items()}):
+            done[kind] += 1
+            bar.update()
+            if before is None and all(done[name] * 10 >= n for name, n in wanted.items()):
+                before = figures()
+            if time.monotonic() - begin > options.minutes * 60:
+                break
+    after = figures()
+    print(", ".join(f"{done[name]} of {n} {name}" for name, n in wanted.items()))
+    if before is None:
+        print(f"Stopped after {options.minutes:g} minutes, within the warm-up.")
+        sys.exit(1)
+    table = pd.DataFrame({"after a tenth": before, "after all": after}, dtype=object)
+    table["growth"] = [f"{b / a - 1:+.2%}" if a else "" for a, b in zip(before.values(), after.values(), strict=True)]
+    print(table.to_string())
+    if done != wanted:
+        print(f"Stopped after {options.minutes:g} minutes; nothing is written.")
+        sys.exit(1)
+    seconds = round(time.monotonic() - begin, 1)
+    source = {"memory_from": memory()[1], "torch_threads": torch.get_num_threads(), "seconds": seconds}
+    write({**wanted, "before": before, "after": after, **source, **provenance()})
+    grown = failures(before, after)
+    if grown:
+        print(f"Grown by more than it may: {', '.join(grown)}.")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

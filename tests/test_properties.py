@@ -1,0 +1,315 @@
+"""What holds for every table, tried on many: columns of all dtypes, any values, anything missing."""
+
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
+from sklearn_fsmd.canonical import MISSING_CODES
+from sklearn_fsmd.features import FeatureEncoder
+from sklearn_fsmd.network import parents_of
+from sklearn_fsmd.nn.embedding import Embedding
+from sklearn_fsmd.nn.links import TreeLink
+from sklearn_fsmd.training.net import CPU_CHUNK
+from sklearn_fsmd.values import FEW_ROWS
+from tests.conftest import SMALL
+
+TINY = {**SMALL, "embedding_dim": 2, "expert_dims": (4,), "tower_dims": (4,), "max_epochs": 1, "min_frequency": 1}
+FITS = settings(max_examples=30, deadline=None, derandomize=True)
+ENCODINGS = settings(max_examples=100, deadline=None, derandomize=True)
+
+# ------------------------------------------------------------------------------------------------------------- tables
+
+EXACT = 2.0**24
+"""Below this a float32 holds every whole number; floats above it are refused as categories, since ids could collide."""
+INTEGERS = ("int8", "int16", "int32", "int64", "uint8")
+TEXT, HUGE = st.text(max_size=3), st.integers(2**62 - 3, 2**62 + 3)
+
+
+def numbers_of(dtype):
+    if np.dtype(dtype).kind in "iu":
+        return st.integers(int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
+    return st.floats(-EXACT, EXACT, exclude_min=True, exclude_max=True, width=np.finfo(dtype).bits)
+
+
+KINDS = {
+    "text": (object, TEXT),
+    "string": ("string", TEXT),
+    "text as pandas reads it": (None, TEXT),
+    "category of text": ("category", TEXT),
+    "category of ints": ("category", numbers_of("int64")),
+    "category of huge ids": ("category", HUGE),
+    "huge ids": ("int64", HUGE),
+    "nullable huge ids": ("Int64", HUGE),
+    "large numbers": ("float64", st.floats(-3e38, 3e38)),
+    "bool": ("bool", st.booleans()),
+    "boolean": ("boolean", st.booleans()),
+    **{dtype: (dtype, numbers_of(dtype)) for dtype in (*INTEGERS, "float32", "float64")},
+    **{dtype: (dtype, numbers_of(dtype.lower())) for dtype in ("Int64", "Float64")},
+}
+"""For each kind of column its dtype, and what its values are drawn from."""
+
+NEVER_MISSING = {"bool", "huge ids", *INTEGERS}
+CATEGORIES = [kind for kind in KINDS if "text" in kind or "category" in kind or kind == "string"]
+"""Kinds that are categories by their dtype, and of which there is always one more value."""
+
+
+def column(kind, values):
+    """A column of `values`, of which None are missing."""
+    dtype, _ = KINDS[kind]
+    if dtype != "category":
+        return pd.Series(values, dtype=dtype)
+    levels = list(dict.fromkeys(value for value in values if value is not None))
+    codes = [-1 if value is None else levels.index(value) for value in values]
+    index = pd.Index(levels, dtype=object if kind.endswith("text") else np.int64)
+    return pd.Series(pd.Categorical.from_codes(codes, index))
+
+
+@st.composite
+def columns(draw, kind, n):
+    """Any column of `n` rows: of one value or of several, and some of them missing, none or all."""
+    known = draw(st.lists(KINDS[kind][1], min_size=1, max_size=5, unique=True))
+    choices = [known] if kind in NEVER_MISSING else [known, [*known, None], [None]]
+    values = st.sampled_from(draw(st.sampled_from(choices)))
+    return column(kind, draw(st.lists(values, min_size=n, max_size=n)))
+
+
+ANY_KIND = st.sampled_from(list(KINDS))
+
+
+def one_and_others(kind):
+    """The kinds of one to four columns, the first of which is drawn from `kind`."""
+    return st.builds(lambda first, others: [first, *others], kind, st.lists(ANY_KIND, max_size=3))
+
+
+ANY_KINDS = one_and_others(ANY_KIND)
+
+
+@st.composite
+def tables(draw, kinds=ANY_KINDS):
+    n, kinds = draw(st.integers(2, 2 * FEW_ROWS)), draw(kinds)
+    return pd.DataFrame({f"{i}, {kind}": draw(columns(kind, n)) for i, kind in enumerate(kinds)})
+
+
+def not_too_large(X):
+    """All columns but those whose floats are too large for categories."""
+    return [not name.endswith("large numbers") for name in X.columns]
+
+
+ENCODERS = st.fixed_dictionaries(
+    {
+        "categorical_features": st.sampled_from(["from_dtype", not_too_large]),
+        "numeric_scaling": st.sampled_from(["standard", "quantile"]),
+        "numeric_bins": st.sampled_from([0, 1, 8]),
+        "min_frequency": st.integers(1, 2),
+    }
+)
+
+
+def encoder(**params):
+    return FeatureEncoder.of(MultiTaskClassifier(**{**TINY, **params}))
+
+
+def fit(X, cls=FSMDClassifier, n_tasks=2, **params):
+    """A model of targets that are 1 in every second, fourth, eighth … row."""
+    Y = np.stack([np.arange(len(X)) % 2 ** (k + 1) == 0 for k in range(n_tasks)], axis=1)
+    return cls(**{**TINY, **params}).fit(X, Y.astype(int))
+
+
+def one_by_one(X):
+    return [X.iloc[[i]] for i in range(len(X))]
+
+
+def many_times(X, n):
+    """`X` so often that it has more than `n` rows."""
+    return pd.concat([X] * (n // len(X) + 1), ignore_index=True)
+
+
+# -------------------------------------------------------------------------------------------------------- predictions
+
+
+@FITS
+@given(X=tables(), params=ENCODERS)
+def test_any_table_is_fitted_and_scored(X, params):
+    p = fit(X, **params).predict_marginals(X)
+    assert p.shape == (len(X), 2)
+    assert np.isfinite(p).all()
+    assert ((p >= 0) & (p <= 1)).all()
+
+
+@FITS
+@given(X=tables(), params=ENCODERS, data=st.data())
+def test_a_row_s_prediction_depends_on_that_row_alone(X, params, data):
+    model = fit(X, **params)
+    p = model.predict_marginals(X)
+    order = data.draw(st.permutations(range(len(X))))
+    at = data.draw(st.integers(1, len(X) - 1))
+    many = many_times(X, CPU_CHUNK)
+    for parts, expected in (
+        ([X.iloc[order]], p[order]),
+        (one_by_one(X), p),
+        ([X[:at], X[at:]], p),
+        ([many], np.tile(p, (len(many) // len(X), 1))),
+    ):
+        got = np.concatenate([model.predict_marginals(part) for part in parts])
+        np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6)
+
+
+@FITS
+@given(X=tables(one_and_others(st.sampled_from(["category of text", "category of ints"]))), data=st.data())
+def test_the_order_of_a_category_s_levels_says_nothing(X, data):
+    turned = X.copy()
+    for name in X.columns[X.dtypes == "category"]:
+        turned[name] = X[name].cat.reorder_categories(data.draw(st.permutations(list(X[name].cat.categories))))
+    model = fit(X)
+    p = model.predict_marginals(X)
+    np.testing.assert_array_equal(model.predict_marginals(turned), p)
+    np.testing.assert_array_equal(fit(turned).predict_marginals(X), p)
+
+
+@FITS
+@given(kind=st.sampled_from(CATEGORIES), data=st.data())
+def test_an_unseen_value_scores_as_a_missing_one(kind, data):
+    X = data.draw(tables(one_and_others(st.just(kind))))
+    model = fit(X)
+    new = "not seen" if KINDS[kind][1] is TEXT else 2**61
+    unseen, missing = (X.assign(**{X.columns[0]: column(kind, [value] * len(X))}) for value in (new, None))
+    for parts in ([0, len(X)], range(len(X) + 1)):
+        p, q = ([model.predict_marginals(part[i:j]) for i, j in pairwise(parts)] for part in (unseen, missing))
+        np.testing.assert_array_equal(np.concatenate(p), np.concatenate(q))
+
+
+@st.composite
+def neighbours(draw):
+    """A kind of category, and columns `a` and `b` of it that share no value, in a table with others."""
+    kind = draw(st.sampled_from(CATEGORIES))
+    X = draw(tables())
+    known = draw(st.lists(KINDS[kind][1], min_size=2, max_size=6, unique=True))
+    at = draw(st.integers(1, len(known) - 1))
+    a, b = (
+        draw(st.lists(st.sampled_from(part), min_size=len(X), max_size=len(X))) for part in (known[:at], known[at:])
+    )
+    return kind, X.assign(a=column(kind, a), b=column(kind, b))
+
+
+@FITS
+@given(neighbours())
+def test_a_value_that_only_another_column_knows_is_unknown(drawn):
+    kind, X = drawn
+    model = fit(X)
+    missing = column(kind, [None] * len(X))
+    for foreign, unknown in (
+        (X.assign(a=X["b"]), X.assign(a=missing)),
+        (X.assign(a=X["b"], b=X["a"]), X.assign(a=missing, b=missing)),
+    ):
+        np.testing.assert_array_equal(model.predict_marginals(foreign), model.predict_marginals(unknown))
+
+
+@st.composite
+def trees(draw):
+    """The parents of up to five targets, any but the last of which can have several children."""
+    n = draw(st.integers(1, 5))
+    return tuple(draw(st.none() | st.integers(0, k - 1)) if k else None for k in range(n))
+
+
+CHAINS = st.integers(1, 5).map(lambda n_tasks: parents_of("chain", n_tasks))
+
+
+def assert_never_rises(p, parents):
+    for k, parent in enumerate(parents):
+        assert (p[:, k] <= (1 if parent is None else p[:, parent])).all()
+
+
+@FITS
+@given(X=tables(), parents=CHAINS | trees(), params=ENCODERS)
+def test_marginals_never_rise_along_a_path(X, parents, params):
+    model = fit(X, MultiTaskClassifier, n_tasks=len(parents), link=parents, lr=0.5, **params)
+    assert_never_rises(model.predict_marginals(X), parents)
+
+
+@ENCODINGS
+@given(parents=CHAINS | trees(), data=st.data())
+def test_marginals_of_any_logits_never_rise_along_a_path(parents, data):
+    row = st.lists(st.floats(width=32, allow_nan=False), min_size=len(parents), max_size=len(parents))
+    p = TreeLink(parents).marginals(torch.tensor(data.draw(st.lists(row, min_size=1, max_size=20))))
+    assert_never_rises(p, parents)
+    assert ((p >= 0) & (p <= 1)).all()
+
+
+# ---------------------------------------------------------------------------------------------------------- encodings
+
+
+@st.composite
+def pairs_of_tables(draw):
+    """Two tables that have the kinds of their columns in common and nothing else."""
+    kinds = draw(ANY_KINDS)
+    return [draw(tables(st.just(kinds))) for _ in range(2)]
+
+
+@ENCODINGS
+@given(pair=pairs_of_tables(), params=ENCODERS)
+def test_the_codes_of_a_column_stay_in_its_range(pair, params):
+    first, second = pair
+    made = encoder(**params)
+    learned = made.fit_encode(first).codes
+    ends = np.cumsum(made.cardinalities)
+    np.testing.assert_array_equal(made.offsets[1:], ends[:-1])
+    for codes in (learned, made.encode(second).codes, made.encode(many_times(second, FEW_ROWS)).codes):
+        assert ((codes >= made.offsets) & (codes < ends)).all()
+
+
+@ENCODINGS
+@given(X=tables(), params=ENCODERS)
+def test_a_few_rows_are_encoded_as_many_are(X, params):
+    made = encoder(**params)
+    made.fit_encode(X)
+    many = made.encode(many_times(X, FEW_ROWS))
+    few = [made.encode(row) for row in one_by_one(X)]
+    np.testing.assert_array_equal(np.concatenate([row.codes for row in few]), many.codes[: len(X)])
+    np.testing.assert_array_equal(np.concatenate([row.numbers for row in few]), many.numbers[: len(X)])
+
+
+@ENCODINGS
+@given(X=tables(), params=ENCODERS, data=st.data())
+def test_the_order_of_the_rows_says_nothing(X, params, data):
+    order = data.draw(st.permutations(range(len(X))))
+    one, other = encoder(**params).fit_encode(X), encoder(**params).fit_encode(X.iloc[order])
+    np.testing.assert_array_equal(other.codes, one.codes[order])
+    np.testing.assert_allclose(other.numbers, one.numbers[order], rtol=1e-5, atol=1e-5)
+
+
+@ENCODINGS
+@given(X=tables())
+def test_categories_have_equal_codes_if_and_only_if_they_are_equal(X):
+    made = encoder(categorical_features=not_too_large, numeric_bins=0)
+    codes = made.fit_encode(X).codes
+    for f, place in enumerate(made.categories):
+        values = X.iloc[:, place].tolist()
+        unknown = np.array([bool(pd.isna(value)) or value in MISSING_CODES for value in values])
+        np.testing.assert_array_equal(codes[:, f] == made.offsets[f], unknown)
+        known = [value for value in values if not (pd.isna(value) or value in MISSING_CODES)]
+        pairs = set(zip(known, codes[~unknown, f].tolist(), strict=True))
+        assert len(pairs) == len(set(known)) == len({code for _, code in pairs})
+
+
+@ENCODINGS
+@given(kind=ANY_KIND, data=st.data())
+def test_columns_of_equal_values_have_embeddings_of_their_own(kind, data):
+    values = data.draw(columns(kind, data.draw(st.integers(2, 2 * FEW_ROWS))))
+    X = pd.DataFrame({"a": values, "b": values})
+    made = encoder()
+    encoded = made.fit_encode(X)
+    a, b = (encoded.codes - made.offsets).T
+    np.testing.assert_array_equal(a, b)
+    assert not set(encoded.codes[:, 0]) & set(encoded.codes[:, 1])
+    embedding = Embedding(made.cardinalities, 2)
+    before = embedding(*encoded.tensors()).fields
+    with torch.no_grad():
+        embedding.table.weight[: made.cardinalities[0]] += 1
+    after = embedding(*encoded.tensors()).fields
+    assert torch.equal(after[:, 1], before[:, 1])
+    assert (after[:, 0] != before[:, 0]).all()
