@@ -236,7 +236,8 @@ class MultiTaskClassifier(Predictions, Saving, ClassifierMixin, MultiTaskParamet
         if not anew:
             raise ValueError("`checkpoint` is for a fit from the start; with warm_start this one goes on from another.")
         parameters = {name: value for name, value in self.get_params(deep=False).items() if name not in WITHOUT_EFFECT}
-        return Checkpoint(self.checkpoint, parameters, check_random_state(self.random_state), resume=resume)
+        random = check_random_state(self.random_state)
+        return Checkpoint(self.checkpoint, type(self).__name__, parameters, random, resume=resume)
 
     def _like(self, X: Any, X_unlabeled: Any) -> Any:
         """X_unlabeled checked: it has the columns of X."""

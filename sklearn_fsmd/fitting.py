@@ -185,7 +185,9 @@ def train(
     if p.verbose:
         callbacks.append(ProgressBar(task_names, epochs))
     if checkpoint is not None:
-        checkpoint.watch(stopping, *arrays_of(*data), *(arrays_of(*valid) if valid else ()))
+        checkpoint.watch(
+            stopping, [*task_names, *map(str, encoder.names)], *arrays_of(*data), *(arrays_of(*valid) if valid else ())
+        )
         callbacks.append(checkpoint)  # last, when all that the epoch says is known
     if encoder.bias is not None:
         net.bias_reference = encoder.reference.tensors(net.device)

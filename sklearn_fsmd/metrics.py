@@ -260,7 +260,8 @@ def _one_auc(Y: Any, P: Any, task: str, *, sample_weight: Any = None) -> float:
         places |= {default: k for k, default in enumerate(DEFAULT_NAMES)}
     places |= {str(column): k for k, column in enumerate(names)}
     if task not in places:
-        raise ValueError(f"There is no task {task!r} to score; the tasks are {list(places)}.")
+        known = names or [name for name in places if name in DEFAULT_NAMES] or list(places)
+        raise ValueError(f"There is no task {task!r} to score; the tasks are {known}.")
     k = places[task]
     return _defined(_auc(labels[:, k], scores[:, k], _weights(sample_weight, labels.shape)[:, k]), f"task {task!r}")
 

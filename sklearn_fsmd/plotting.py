@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils._optional_dependencies import check_matplotlib_support
+from sklearn.utils.validation import check_is_fitted
 
 from sklearn_fsmd.metrics import auc_per_task, multi_task_gain
 
@@ -237,6 +238,7 @@ class HistoryDisplay:
     @classmethod
     def from_estimator(cls, estimator: Any, **kw: Any) -> HistoryDisplay:
         """From a fitted estimator that had validation data; `kw` is passed to `plot`."""
+        check_is_fitted(estimator)
         rows = {epoch["epoch"]: epoch["valid_auc"] for epoch in estimator.history_ if "valid_auc" in epoch}
         if not rows:
             raise ValueError("The fit had no validation data, so there is no AUC to draw; see `early_stopping`.")

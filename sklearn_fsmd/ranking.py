@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -89,7 +90,9 @@ def tune_rank_weights(estimator: Any, X: Any, Y: Any, utility: Callable[[Any, np
     n_tasks = P.shape[1]
 
     def worth(weights: np.ndarray) -> float:
-        value = float(utility(Y, weighted_product(P, weights)))
+        value = utility(Y, weighted_product(P, weights))
+        if not isinstance(value, Real):
+            raise TypeError(f"The 'utility' must return a number. Got {value!r} instead.")
         if not np.isfinite(value):
             raise ValueError(f"The utility must be a finite number. Got {value} for the weights {weights.tolist()}.")
         return value

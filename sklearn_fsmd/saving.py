@@ -104,7 +104,7 @@ class Saving:
             name, state, spec = content["class"], content["state"], content.get("spec", {})
             known = {kind.__name__: kind for kind in (cls, *_subclasses(cls))}
             if name not in known:
-                raise ValueError(f"it holds a {name}, not a {cls.__name__}; use {name}.load")
+                raise ValueError(f"it holds {name}, not {cls.__name__}; use {name}.load")
             given = _handed_in([*state.values(), *spec.values()], parameters or {})
             unpacker = Unpacker(arrays, *CLASSES)
 

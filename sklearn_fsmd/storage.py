@@ -36,6 +36,8 @@ def write(path: str | os.PathLike[str], kind: str, content: Any, arrays: Mapping
         If the file cannot be written.
     """
     path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path} cannot be written: there is no folder {str(path.parent)!r}.")
     versions = {name: version(name) for name in PACKAGES}
     metadata = {"kind": kind, "version": str(VERSION), "content": json.dumps(content), "sha256": "0" * 64}
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
@@ -103,7 +105,8 @@ def _checksum(file: IO[bytes]) -> tuple[int, bytes]:
     """Where the checksum stands in a file, and what it should be."""
     size = int.from_bytes(file.read(8), "little")
     if not 0 < size <= LARGEST_HEADER:
-        raise ValueError("it does not begin with the size of a header")
+        hint = " and is perhaps a pickle; see SECURITY.md" if size & 0xFF == 0x80 else ""
+        raise ValueError(f"it does not begin with the size of a header{hint}")
     header = file.read(size)
     if len(header) < size:
         raise ValueError("its header is cut off")

@@ -11,7 +11,7 @@ import torch
 from sklearn.base import clone
 from skorch.callbacks import LRScheduler
 
-from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier, storage
+from sklearn_fsmd import FSClassifier, FSMDClassifier, MultiTaskClassifier, storage
 from sklearn_fsmd.training import Net
 from tests.conftest import SMALL, make_frame
 
@@ -137,6 +137,10 @@ def test_what_does_not_go_together_is_refused(data, tmp_path, interrupt):
         clone(model).set_params(lr=0.1).fit(*data, resume=True)
     with pytest.raises(ValueError, match="'max_epochs' parameter was 6"):
         clone(model).set_params(max_epochs=3).fit(*data, resume=True)
+    with pytest.raises(ValueError, match="c was written by the fit of FSMDClassifier, and this is FSClassifier"):
+        FSClassifier(**PARAMS, checkpoint=path).fit(*data, resume=True)
+    with pytest.raises(ValueError, match="The data are not those"):
+        model.fit(data[0], data[1].set_axis(["click", "share"], axis=1), resume=True)
     with pytest.raises(ValueError, match="'checkpoint' parameter has to name"):
         FSMDClassifier(**PARAMS).fit(*data, resume=True)
     with pytest.raises(ValueError, match="`checkpoint` and `callbacks` do not go together"):
@@ -149,8 +153,9 @@ def test_what_does_not_go_together_is_refused(data, tmp_path, interrupt):
     with pytest.raises(ValueError, match="c is damaged or was changed"):
         model.fit(*data, resume=True)
     FSMDClassifier(**PARAMS).fit(*data).save(path)
-    with pytest.raises(ValueError, match="it holds a model, not a checkpoint"):
-        model.fit(*data, resume=True)
+    for resume in (True, False):  # and a model is not replaced
+        with pytest.raises(ValueError, match="it holds a model, not a checkpoint"):
+            model.fit(*data, resume=resume)
     path.unlink()
     assert model.fit(*data, resume=True).n_iter_ == 6  # there is nothing to go on from, so it starts
 

@@ -211,14 +211,17 @@ def test_what_is_no_such_file(fitted, saved, tmp_path):
         (tmp_path / "other").write_bytes(content)
         with pytest.raises(ValueError, match="is not a file of sklearn-fsmd"):
             FSMDClassifier.load(tmp_path / "other")
-    with pytest.raises(ValueError, match="it holds a FSMDClassifier, not a MMoEClassifier; use FSMDClassifier.load"):
+    with pytest.raises(ValueError, match="it holds FSMDClassifier, not MMoEClassifier; use FSMDClassifier.load"):
         MMoEClassifier.load(saved)
-    with pytest.raises(ValueError, match="it holds a FSMDClassifier, not a DenoisingEmbedder"):
+    with pytest.raises(ValueError, match="it holds FSMDClassifier, not DenoisingEmbedder"):
         DenoisingEmbedder.load(saved)
     with pytest.raises(NotFittedError):
         FSMDClassifier().save(tmp_path / "unfitted")
-    with pytest.raises(OSError, match="could not be written"):
+    with pytest.raises(FileNotFoundError, match="m cannot be written: there is no folder .*no folder"):
         fitted[0].save(tmp_path / "no folder" / "m")
+    (tmp_path / "pickle").write_bytes(pickle.dumps(fitted[0]))
+    with pytest.raises(ValueError, match="is perhaps a pickle; see SECURITY.md"):
+        FSMDClassifier.load(tmp_path / "pickle")
 
 
 def test_a_newer_format_is_refused(saved, tmp_path, monkeypatch):

@@ -76,7 +76,7 @@ class TrainHidden(torch.autograd.Function):
                 h = outputs[i - 1][s] if i else _pick(inputs, reads[s])
                 weight, into = own[i][0][s], [t[s] for t in grads[i]]
                 d = products.low("d", ctx.steps[i].backward(s, g, outputs[i][s], into, loan))
-                products(h, d, out=into[0], transpose_a=True)
+                products.weight_gradient(h, d, out=into[0])
                 if i:
                     g = products(d, weight, out=loan.scratch("g", h.shape, h.dtype), transpose_b=True)
             _add_to_inputs(products, d, weight, reads, s, grad_x)
@@ -156,6 +156,20 @@ class Products:
         if self.precision is None:
             return multiply(a, b, out=out)
         return out.copy_(multiply(a, b, out=self.loan.scratch("product", out.shape, self.precision)))
+
+    def weight_gradient(self, h: Tensor, d: Tensor, out: Tensor) -> None:
+        """Hᵀ·D of each member. That of a member by itself goes in halves, as if there were two.
+
+        The sum over the rows of a single product is cut by as many threads as there are, which gives other bits; two
+        products are a thread each.
+        """
+        if len(h) > 1 or d.shape[2] % 2:
+            self(h, d, out=out, transpose_a=True)
+            return
+        halves = d[0].unflatten(1, (2, -1)).transpose(0, 1)  # (2, B, O / 2)
+        gradients = self.loan.scratch("halves", (2, h.shape[2], halves.shape[2]), out.dtype)
+        self(h.expand(2, -1, -1), halves, out=gradients, transpose_a=True)
+        out[0].unflatten(1, (2, -1)).copy_(gradients.transpose(0, 1))
 
     def low(self, name: str, x: Tensor) -> Tensor:
         """`x` in the precision of the products."""

@@ -25,7 +25,9 @@ class Linear(nn.Module):
         nn.init.normal_(self.categories.weight, std=std)
 
     def forward(self, x: Embedded) -> Tensor:
-        return self.categories(x.codes).sum(dim=1) + x.numbers @ self.numbers
+        # A product with a single column is summed by as many parts as there are threads, and so are other bits.
+        numbers = (x.numbers.unsqueeze(2) * self.numbers).sum(dim=1)  # (B, N, n_outputs), summed over N
+        return self.categories(x.codes).sum(dim=1) + numbers
 
 
 class FM(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,8 @@ class Checkpoint(Callback):
 
     Parameters
     ----------
-    path : where the file is.
+    path : where the file is. A file of another kind, such as a saved model, is not replaced.
+    model : the name of the estimator's class.
     parameters : those of the estimator on which the outcome depends.
     random : the random state that the fit begins with.
     resume : whether to go on from the file, if it is there.
@@ -42,18 +43,21 @@ class Checkpoint(Callback):
     def __init__(
         self,
         path: str | os.PathLike[str],
+        model: str,
         parameters: Mapping[str, Any],
         random: np.random.RandomState,
         *,
         resume: bool,
     ) -> None:
         self.path = path
+        self.model = model
         self.parameters = {name: _text(value) for name, value in parameters.items()}
         self.found: dict[str, Any] | None = None
-        if resume and Path(path).exists():
-            content, arrays = storage.read(path, KIND)
+        there = storage.read(path, KIND) if Path(path).exists() else None  # refuses to replace a file of another kind
+        if resume and there is not None:
+            content, arrays = there
             self.found = Unpacker(arrays).unpack(content)
-            self._check(self.found["parameters"])
+            self._check(self.found["model"], self.found["parameters"])
             random = self.found["random"]
         self.begun_with = np.random.RandomState()
         self.begun_with.set_state(random.get_state())
@@ -63,7 +67,9 @@ class Checkpoint(Callback):
     def resumes(self) -> bool:
         return self.found is not None
 
-    def _check(self, former: Mapping[str, str]) -> None:
+    def _check(self, model: str, former: Mapping[str, str]) -> None:
+        if model != self.model:
+            raise ValueError(f"{self.path} was written by the fit of {model}, and this is {self.model}.")
         for name, value in self.parameters.items():
             if former.get(name) != value:
                 raise ValueError(
@@ -71,17 +77,17 @@ class Checkpoint(Callback):
                     "now. Set it back, or fit anew with resume=False."
                 )
 
-    def watch(self, stopping: EarlyStopping | None, *arrays: np.ndarray | None) -> None:
+    def watch(self, stopping: EarlyStopping | None, names: Sequence[str], *arrays: np.ndarray | None) -> None:
         """Be told the early stopping of the fit, and the data; these must be those of the fit that is resumed."""
         self.stopping = stopping
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(json.dumps(list(names)).encode())
         for array in arrays:
             digest.update(b"-" if array is None else np.ascontiguousarray(array).data)
         self.data = digest.hexdigest()
         if self.found is not None and self.found["data"] != self.data:
             raise ValueError(
                 f"The data are not those of the fit that wrote {self.path}. Fit with the same X, Y, weights and "
-                "validation data, or anew with resume=False."
+                "validation data, names included, or anew with resume=False."
             )
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
@@ -112,7 +118,13 @@ class Checkpoint(Callback):
             "stopping": None if self.stopping is None else self.stopping.state_dict(),
             "stopped": net.stop_training_,
         }
-        file = {"parameters": self.parameters, "data": self.data, "random": self.begun_with, "state": state}
+        file = {
+            "model": self.model,
+            "parameters": self.parameters,
+            "data": self.data,
+            "random": self.begun_with,
+            "state": state,
+        }
         packer = Packer()
         storage.write(self.path, KIND, packer.pack(file, ""), packer.arrays)
 

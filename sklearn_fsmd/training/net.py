@@ -15,6 +15,7 @@ from skorch.utils import TeeGenerator
 from torch import Tensor, nn
 
 from sklearn_fsmd.metrics import task_aucs
+from sklearn_fsmd.runtime import threads
 from sklearn_fsmd.training.averaging import WeightAverage
 from sklearn_fsmd.training.batches import BatchIterator, TensorData
 
@@ -182,14 +183,11 @@ class Net(NeuralNet):
             return torch.cat([module(*chunk) for chunk in chunks])
 
         def alone(chunk: tuple[Tensor, ...]) -> Tensor:
-            with torch.inference_mode():
+            with threads(1), torch.inference_mode():
                 return module(*chunk)
 
-        try:
-            with ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-                return torch.cat(list(pool.map(alone, chunks)))
-        finally:
-            torch.set_num_threads(n_threads)
+        with ThreadPoolExecutor(n_threads) as pool:
+            return torch.cat(list(pool.map(alone, chunks)))
 
     @torch.inference_mode()
     def set_neutral(self) -> None:

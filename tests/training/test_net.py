@@ -1,12 +1,15 @@
 """Scoring many rows in threads."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from sklearn_fsmd import FSMDClassifier
+from sklearn_fsmd.runtime import threads
 from sklearn_fsmd.training import net
 from tests.conftest import SMALL, make_frame
 
@@ -52,3 +55,35 @@ def test_an_error_in_a_thread_comes_out(fitted, monkeypatch):
     with pytest.raises(RuntimeError, match="out of order"):
         model.set_params(n_threads=2).predict_marginals(X)
     assert torch.get_num_threads() == before
+
+
+def test_chunks_leave_no_number_of_threads_behind():
+    """A thread that begins while another predicts in chunks, and ends after it."""
+    trained = FSMDClassifier(**{**SMALL, "max_epochs": 1}).fit(*make_frame(100)).net_
+    in_chunk, other_is_inside, chunks_done = (threading.Event() for _ in range(3))
+
+    class Chunk(nn.Module):
+        def forward(self, x):
+            in_chunk.set()
+            assert other_is_inside.wait(timeout=60)
+            return x
+
+    def other():
+        assert in_chunk.wait(timeout=60)
+        with threads(3):
+            other_is_inside.set()
+            assert chunks_done.wait(timeout=60)
+        return torch.get_num_threads()
+
+    torch.set_num_threads(2)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            result = pool.submit(other)
+            trained.in_chunks(Chunk(), torch.zeros(3 * net.CPU_CHUNK))
+            chunks_done.set()
+            assert result.result() == 2
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(torch.get_num_threads).result() == 2
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
