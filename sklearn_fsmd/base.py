@@ -22,7 +22,7 @@ from sklearn_fsmd.saving import Saving
 from sklearn_fsmd.targets import TargetEncoder
 from sklearn_fsmd.training import Checkpoint, Net
 
-WITHOUT_EFFECT = {"checkpoint", "verbose", "n_threads", "device", "warm_start"}
+WITHOUT_EFFECT = {"checkpoint", "verbose", "warm_start"}
 """Parameters that may differ where a fit is resumed."""
 
 

@@ -38,8 +38,12 @@ def thaw(encoder: InputEncoder, n_tasks: int, frozen: dict[str, Any]) -> Net:
 
 def _check_shapes(p: Any, encoder: InputEncoder, n_tasks: int, weights: dict[str, np.ndarray]) -> None:
     """Refuse weights of another network than `p` describes, before that takes whatever memory it asks for."""
-    if not isinstance(p.extractor, str):
+    if callable(p.extractor):
         return  # the user's own, which may not be made without memory
+    n_weights = sum(array.size for array in weights.values())
+    for name in ("n_experts", "n_task_experts", "n_shared_experts", "n_levels"):
+        if getattr(p, name) > max(n_weights, 100):
+            raise ValueError(f"{name} is {getattr(p, name)}, and there are {n_weights} weights")
     with torch.device("meta"):
         wanted = {name: tuple(tensor.shape) for name, tensor in fitting.build(p, encoder, n_tasks).state_dict().items()}
     found = {name: array.shape for name, array in weights.items()}

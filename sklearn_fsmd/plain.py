@@ -11,7 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
+
+FIXED_WASTE = 1000
+"""How many times the characters of its strings an array of fixed width may hold."""
 
 
 class NotPlainError(TypeError):
@@ -53,6 +57,8 @@ class Packer:
                 return self.pack(value.item(), path)
             case os.PathLike():
                 return os.fspath(value)
+            case pd.Series() | pd.Index():
+                return self.pack(value.to_numpy(), path)
             case list():
                 return self._pack_all(value, path)
             case tuple():
@@ -79,15 +85,17 @@ class Packer:
             return {"array": self._keep(array, path)}
         if array.dtype.kind not in "OU" or array.ndim != 1:
             raise NotPlainError(f"{path}: a file cannot hold an array of {array.dtype} with {array.ndim} dimensions.")
-        values, fixed = array.tolist(), array.dtype.kind == "U"
+        values = array.tolist()
         if not all(isinstance(value, str) for value in values):
             return {"objects": self._pack_all(values, path)}
         texts = [value.encode("utf-8", "surrogatepass") for value in values]
-        self._keep(np.frombuffer(b"".join(texts), dtype=np.uint8), f"{path}/text")
-        self._keep(np.array([len(text) for text in texts], dtype=np.uint32), f"{path}/lengths")
-        return {"strings": path, "fixed": fixed}
+        text = self._keep(np.frombuffer(b"".join(texts), dtype=np.uint8), f"{path}/text")
+        lengths = self._keep(np.array([len(text) for text in texts], dtype=np.uint32), f"{path}/lengths")
+        return {"strings": text, "lengths": lengths, "fixed": array.dtype.kind == "U"}
 
     def _keep(self, array: np.ndarray, name: str) -> str:
+        if name in self.arrays:  # of a dictionary that has the keys 1 and "1"
+            name = f"{name}#{len(self.arrays)}"
         self.arrays[name] = np.asarray(array, order="C")
         return name
 
@@ -97,12 +105,12 @@ class Unpacker:
 
     Parameters
     ----------
-    arrays : what the packer has put aside.
+    arrays : what the packer has put aside. Each is used once, so that what is unpacked is no larger than the file.
     classes : the classes of objects that may come up.
     """
 
     def __init__(self, arrays: Mapping[str, np.ndarray], *classes: type) -> None:
-        self.arrays = arrays
+        self.arrays = dict(arrays)
         self.classes = {cls.__name__: cls for cls in classes}
 
     def unpack(self, value: Any) -> Any:
@@ -116,28 +124,32 @@ class Unpacker:
             case {"dict": list(items)}:
                 return {self.unpack(key): self.unpack(item) for key, item in items}
             case {"array": str(name)}:
-                return self.arrays[name]
+                return self.arrays.pop(name)
             case {"tensor": str(name)}:
-                return torch.from_numpy(self.arrays[name])
+                return torch.from_numpy(self.arrays.pop(name))
             case {"objects": list(items)}:
                 array = np.empty(len(items), dtype=object)
                 array[:] = [self.unpack(item) for item in items]
                 return array
-            case {"strings": str(name), "fixed": bool(fixed)}:
-                return self._strings(name, fixed)
+            case {"strings": str(text), "lengths": str(lengths), "fixed": bool(fixed)}:
+                return self._strings(self.arrays.pop(text).tobytes(), self.arrays.pop(lengths), fixed)
             case {"random": state}:
-                random = np.random.RandomState()
-                random.set_state(self.unpack(state))
+                random, (_, _, place, *_) = np.random.RandomState(), (state := self.unpack(state))
+                if not 0 <= place <= 624:  # numpy does not look, and would read beyond its array
+                    raise ValueError(f"a random state has no place {place}")
+                random.set_state(state)
                 return random
             case {"object": str(name), "state": state}:
                 return self._object(self.classes[name], self.unpack(state))
         raise ValueError(f"{value!r} stands for nothing")
 
-    def _strings(self, name: str, fixed: bool) -> np.ndarray:
-        text, lengths = self.arrays[f"{name}/text"].tobytes(), self.arrays[f"{name}/lengths"]
+    @staticmethod
+    def _strings(text: bytes, lengths: np.ndarray, fixed: bool) -> np.ndarray:
         ends = np.cumsum(lengths, dtype=np.int64).tolist()
         starts = [0, *ends][: len(ends)]
         strings = [text[a:b].decode("utf-8", "surrogatepass") for a, b in zip(starts, ends, strict=True)]
+        if fixed and len(strings) * max(map(len, strings), default=0) > FIXED_WASTE * (len(text) + 1):
+            raise ValueError("strings of very different lengths in an array of fixed width")
         return np.array(strings, dtype=str if fixed else object)
 
     @staticmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
@@ -81,7 +82,8 @@ class Saving:
         ----------
         path : str or path
         device : str, default="auto"
-            Where the network is put; it becomes the parameter `device` of the estimator.
+            Where the network is put; it becomes the parameter `device` of the estimator. The parameter `checkpoint`
+            becomes None.
         parameters : dict or None, default=None
             The parameters that the file cannot hold: an extractor of one's own, callbacks, a callable. The error
             that asks for them names them.
@@ -102,7 +104,7 @@ class Saving:
         content, arrays = storage.read(path, "model")
         try:
             name, state, spec = content["class"], content["state"], content.get("spec", {})
-            known = {kind.__name__: kind for kind in (cls, *_subclasses(cls))}
+            known = {kind.__name__: kind for kind in (*_subclasses(cls), cls)}
             if name not in known:
                 raise ValueError(f"it holds {name}, not {cls.__name__}; use {name}.load")
             given = _handed_in([*state.values(), *spec.values()], parameters or {})
@@ -113,6 +115,8 @@ class Saving:
 
             made: Any = object.__new__(known[name])
             full = {**unpack(state), "device": device}
+            if "checkpoint" in full:
+                full["checkpoint"] = None  # a file does not choose where a fit of this process writes
             if spec:
                 full[NET] = {**unpack(content["net"]), "spec": {**unpack(spec), "device": device}}
             made.__setstate__(full)
@@ -138,6 +142,9 @@ def _handed_in(packed: list[Any], parameters: Mapping[str, Any]) -> Mapping[str,
         raise ValueError(f"the file holds no code, so load(…, parameters={{{listed}}}) has to bring these parameters")
     if strange := parameters.keys() - wanted.keys():
         raise ValueError(f"`parameters` names {sorted(strange)}, which the file holds; use set_params")
+    for name, was in wanted.items():
+        if described(parameters[name]) != was:
+            warnings.warn(f"{name!r} was {was} when the model was saved; {parameters[name]!r} is used.", stacklevel=3)
     return parameters
 
 

@@ -35,7 +35,7 @@ def write(path: str | os.PathLike[str], kind: str, content: Any, arrays: Mapping
     OSError
         If the file cannot be written.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))  # a link stays one
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path} cannot be written: there is no folder {str(path.parent)!r}.")
     versions = {name: version(name) for name in PACKAGES}
@@ -43,7 +43,7 @@ def write(path: str | os.PathLike[str], kind: str, content: Any, arrays: Mapping
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         temporary.touch(exist_ok=False)
-        mode = temporary.stat().st_mode  # the user's; safetensors gives its own
+        mode = (path if path.exists() else temporary).stat().st_mode  # safetensors gives its own
         save_file(dict(arrays), temporary, metadata={**metadata, "versions": json.dumps(versions)})
         with temporary.open("r+b") as file:
             place, digest = _checksum(file)
@@ -93,8 +93,27 @@ def read(path: str | os.PathLike[str], kind: str) -> tuple[Any, dict[str, np.nda
             f"{path} was written by sklearn-fsmd {error.args[0]} in format {error.args[1]}; this version reads formats "
             f"up to {VERSION}. Update sklearn-fsmd."
         ) from None
-    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path} cannot be read as a {kind} of sklearn-fsmd: {error}") from error
+
+
+def kind_of(path: str | os.PathLike[str]) -> str:
+    """The kind of a file, sound or not, by its header alone.
+
+    Raises
+    ------
+    ValueError
+        If it is no file of :func:`write`.
+    """
+    with Path(path).open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = file.read(size) if 0 < size <= LARGEST_HEADER else b""
+    try:
+        return json.loads(header)["__metadata__"]["kind"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise ValueError(
+            f"{path} is not a file of sklearn-fsmd, and is not replaced. Remove it, or name another."
+        ) from None
 
 
 class NewerError(Exception):

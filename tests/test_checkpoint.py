@@ -1,5 +1,6 @@
 """A fit that was killed goes on to the same bits, and a fit that is interrupted leaves nothing half done."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from skorch.callbacks import LRScheduler
 from sklearn_fsmd import FSClassifier, FSMDClassifier, MultiTaskClassifier, storage
 from sklearn_fsmd.training import Net
 from tests.conftest import SMALL, make_frame
+from tests.test_saving import places_in
 
 STOPPED_IN = 4
 PARAMS = SMALL | {"max_epochs": 6, "early_stopping": True, "patience": 6}
@@ -130,6 +132,63 @@ def test_validation_data_and_weights_are_part_of_the_data(data, tmp_path, interr
     assert model.n_iter_ == 6
 
 
+@pytest.mark.filterwarnings("ignore")  # what a strange value makes numpy or torch say
+def test_a_checkpoint_made_up_by_somebody_is_refused_or_harmless(data, tmp_path, interrupt, rng):
+    """The checksum is right: no such file may do more than fail, in Python's own way."""
+    path = tmp_path / "c"
+    model = interrupt(FSMDClassifier(**PARAMS, checkpoint=path), *data)
+    content, arrays = storage.read(path, "checkpoint")
+    places, n_refused = [place for place in places_in(content) if place], 0
+    for i in range(60):
+        changed, strange = json.loads(json.dumps(content)), [None, -1, 10**30, "x", [], {"tuple": []}]
+        inside, place = changed, places[rng.randint(len(places))]
+        for key in place[:-1]:
+            inside = inside[key]
+        inside[place[-1]] = strange[rng.randint(len(strange))]
+        others = dict(arrays)
+        if i % 2:  # an array of another shape, and the content as it was
+            changed, name = content, list(arrays)[rng.randint(len(arrays))]
+            others[name] = arrays[name].ravel()[:1]
+        storage.write(path, "checkpoint", changed, others)
+        try:
+            clone(model).fit(*data, resume=True)
+        except Exception as error:
+            n_refused += isinstance(error, ValueError)
+    assert n_refused > 30
+
+
+@pytest.mark.parametrize("place", [-1, 625, 2**29])
+def test_a_random_state_that_reads_beyond_its_array_is_refused(data, tmp_path, interrupt, place):
+    path = tmp_path / "c"
+    model = interrupt(FSMDClassifier(**PARAMS, checkpoint=path), *data)
+    content, arrays = storage.read(path, "checkpoint")
+    random = next(value for key, value in content["dict"] if key == "random")
+    random["random"]["tuple"][2] = place
+    storage.write(path, "checkpoint", content, arrays)
+    with pytest.raises(ValueError, match=f"cannot be resumed: .*no place {place}"):
+        model.fit(*data, resume=True)
+
+
+def test_an_extractor_that_begins_with_other_weights_is_not_resumed(data, tmp_path, interrupt):
+    def made(seed):
+        torch.manual_seed(seed)
+        module = torch.nn.Sequential(torch.nn.Linear(22, 8), torch.nn.Unflatten(1, (2, 4)))
+        return MultiTaskClassifier(**PARAMS, extractor=module, checkpoint=tmp_path / "c")
+
+    interrupt(made(0), *data)
+    with pytest.raises(ValueError, match="does not begin as that of the fit"):
+        made(1).fit(*data, resume=True)
+    assert made(0).fit(*data, resume=True).n_iter_ == 6
+
+
+def test_a_file_that_is_none_of_ours_is_not_replaced(data, tmp_path):
+    (tmp_path / "notes.txt").write_text("notes")
+    with pytest.raises(ValueError, match="notes.txt is not a file of sklearn-fsmd, and is not replaced"):
+        FSMDClassifier(**PARAMS, checkpoint=tmp_path / "notes.txt").fit(*data)
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        FSMDClassifier(**PARAMS, checkpoint=tmp_path / "none" / "c").fit(*data)
+
+
 def test_what_does_not_go_together_is_refused(data, tmp_path, interrupt):
     path = tmp_path / "c"
     model = interrupt(FSMDClassifier(**PARAMS, checkpoint=path), *data)
@@ -149,12 +208,12 @@ def test_what_does_not_go_together_is_refused(data, tmp_path, interrupt):
     with pytest.raises(ValueError, match="`checkpoint` is for a fit from the start"):
         warm.fit(*data)
     whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
+    path.write_bytes(whole[:-100])
     with pytest.raises(ValueError, match="c is damaged or was changed"):
         model.fit(*data, resume=True)
     FSMDClassifier(**PARAMS).fit(*data).save(path)
     for resume in (True, False):  # and a model is not replaced
-        with pytest.raises(ValueError, match="it holds a model, not a checkpoint"):
+        with pytest.raises(ValueError, match="c holds a model, not a checkpoint, and is not replaced"):
             model.fit(*data, resume=resume)
     path.unlink()
     assert model.fit(*data, resume=True).n_iter_ == 6  # there is nothing to go on from, so it starts

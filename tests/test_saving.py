@@ -25,6 +25,7 @@ from sklearn_fsmd import (
     storage,
 )
 from sklearn_fsmd.nn.experts import SharedBottom
+from sklearn_fsmd.plain import Packer, Unpacker
 from tests.conftest import SMALL, make_frame
 
 FIXTURE = Path(__file__).parent / "data" / "format-1.safetensors"
@@ -128,7 +129,8 @@ def test_the_embedder(tmp_path):
         embedding_dim=3, n_epochs=1, categorical_features=lambda X: ["user", "city", "member"]
     ).fit(X)
     embedder.set_output(transform="pandas").save(tmp_path / "e")
-    again = DenoisingEmbedder.load(tmp_path / "e", parameters={"categorical_features": None})
+    code = {"categorical_features": embedder.categorical_features}
+    again = DenoisingEmbedder.load(tmp_path / "e", parameters=code)
     pd.testing.assert_frame_equal(again.transform(X), embedder.transform(X))
 
 
@@ -176,6 +178,8 @@ def test_code_is_named_and_handed_in_again(tmp_path):
         MultiTaskClassifier.load(tmp_path / "m")
     with pytest.raises(ValueError, match="'lr'.*which the file holds"):
         MultiTaskClassifier.load(tmp_path / "m", parameters=code | {"lr": 1})
+    with pytest.warns(UserWarning, match="'extractor' was tests.test_saving.OwnExtractor when the model was saved"):
+        MultiTaskClassifier.load(tmp_path / "m", parameters=code | {"extractor": lambda *sizes: OwnExtractor(*sizes)})
     again = MultiTaskClassifier.load(tmp_path / "m", parameters=code)
     np.testing.assert_array_equal(again.predict_marginals(X), model.predict_marginals(X))
     assert again.extractor is OwnExtractor
@@ -297,6 +301,49 @@ def test_weights_of_another_network_are_refused_before_memory_is_taken(saved, tm
     storage.write(tmp_path / "m", "model", content, arrays)
     with pytest.raises(ValueError, match=r"the weights '.*' have the shape .*, expected"):
         FSMDClassifier.load(tmp_path / "m")
+
+
+@pytest.mark.parametrize("change", [{"extractor": None}, {"n_shared_experts": 10**8}, {"n_levels": 10**6}], ids=str)
+def test_a_network_beyond_the_file_is_refused(saved, tmp_path, change):
+    content, arrays = storage.read(saved, "model")
+    content["spec"] |= change | {"embedding_dim": 10**9}
+    storage.write(tmp_path / "m", "model", content, arrays)
+    with pytest.raises(ValueError, match="cannot be loaded"):
+        FSMDClassifier.load(tmp_path / "m")
+
+
+def test_what_is_unpacked_is_no_larger_than_the_file():
+    packer = Packer()
+    packed = packer.pack([np.zeros(3), np.array(["a", "bb"])], "x")
+    again = Unpacker(packer.arrays).unpack(packed)
+    assert again[1].dtype == "U2"
+    with pytest.raises(KeyError):
+        Unpacker(packer.arrays).unpack([packed[0]] * 2)
+    long = packer.pack(np.array(["b" * 5000, *["a"] * 5000], dtype=object), "y") | {"fixed": True}
+    with pytest.raises(ValueError, match="very different lengths"):
+        Unpacker(packer.arrays).unpack(long)
+
+
+def test_names_of_arrays_do_not_collide():
+    packer = Packer()
+    packed = packer.pack({1: np.zeros(2), "1": np.ones(2), "1/text": np.array(["t"], dtype=object)}, "x")
+    again = Unpacker(packer.arrays).unpack(packed)
+    assert again[1].tolist() == [0, 0]
+    assert again["1"].tolist() == [1, 1]
+
+
+def test_a_file_does_not_choose_where_fit_writes(fitted, tmp_path):
+    model = pickle.loads(pickle.dumps(fitted[0])).set_params(checkpoint=str(tmp_path / "victim"))
+    model.save(tmp_path / "m")
+    assert FSMDClassifier.load(tmp_path / "m").checkpoint is None
+
+
+def test_the_mode_and_the_link_of_a_file_stay(fitted, tmp_path):
+    (tmp_path / "real").touch(mode=0o600)
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    fitted[0].save(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").stat().st_mode & 0o777 == 0o600
 
 
 def test_deeply_nested_content_is_refused(tmp_path):

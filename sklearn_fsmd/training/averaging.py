@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 CHUNK = 1_000_000  # rows of a large table that are worked on at a time
+
+
+def check_same_shapes(expected: Mapping[Any, Tensor], found: Mapping[Any, Tensor]) -> None:
+    """Raise ValueError unless both have tensors of the same names and shapes."""
+    if {name: t.shape for name, t in expected.items()} != {name: t.shape for name, t in found.items()}:
+        raise ValueError("the saved tensors are not of the shapes of this network")
 
 
 class WeightAverage:
@@ -97,7 +104,9 @@ class WeightAverage:
 
     @torch.no_grad()
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.step = state["step"]
+        self.step = int(state["step"])
+        check_same_shapes(dict(enumerate(self.others)), dict(enumerate(state["others"])))
+        check_same_shapes({i: self.tensors[i][:, 0] for i in state["last"]}, state["last"])
         for other, saved in zip(self.others, state["others"], strict=True):
             other.copy_(saved)
         self.last = {i: last.to(self.tensors[i].device) for i, last in state["last"].items()}

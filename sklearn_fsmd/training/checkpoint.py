@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from skorch.callbacks import Callback
 
 from sklearn_fsmd import storage
 from sklearn_fsmd.nn.dropout import dropout_state, set_dropout_state
 from sklearn_fsmd.plain import Packer, Unpacker, described
+from sklearn_fsmd.training.averaging import check_same_shapes
 from sklearn_fsmd.training.callbacks import EarlyStopping
 
 KIND = "checkpoint"
@@ -53,15 +56,28 @@ class Checkpoint(Callback):
         self.model = model
         self.parameters = {name: _text(value) for name, value in parameters.items()}
         self.found: dict[str, Any] | None = None
-        there = storage.read(path, KIND) if Path(path).exists() else None  # refuses to replace a file of another kind
-        if resume and there is not None:
-            content, arrays = there
-            self.found = Unpacker(arrays).unpack(content)
-            self._check(self.found["model"], self.found["parameters"])
-            random = self.found["random"]
+        exists = Path(path).exists()
+        if exists and (kind := storage.kind_of(path)) != KIND:
+            raise ValueError(f"{path} holds a {kind}, not a {KIND}, and is not replaced. Name another file.")
+        if not exists and not Path(path).absolute().parent.is_dir():
+            raise FileNotFoundError(f"The 'checkpoint' {path} cannot be written: there is no such folder.")
+        if resume and exists:
+            content, arrays = storage.read(path, KIND)
+            with self._made_up():
+                self.found = Unpacker(arrays).unpack(content)
+                random, model, parameters = (self.found[name] for name in ("random", "model", "parameters"))
+            self._check(model, parameters)
         self.begun_with = np.random.RandomState()
         self.begun_with.set_state(random.get_state())
         self.random = random
+
+    @contextmanager
+    def _made_up(self) -> Iterator[None]:
+        """Where reading fails though the checksum was right, somebody wrote what no version of this library writes."""
+        try:
+            yield
+        except Exception as error:
+            raise ValueError(f"{self.path} cannot be resumed: {type(error).__name__}, {error}") from error
 
     @property
     def resumes(self) -> bool:
@@ -92,9 +108,19 @@ class Checkpoint(Callback):
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         self.batches = X
+        self.initial = _initial(net.module_)
         if self.found is None:
+            Path(self.path).unlink(missing_ok=True)  # or a kill in the first epoch would leave that of another fit
             return
-        state, self.found = self.found["state"], None
+        found, self.found = self.found, None
+        if found.get("initial") != self.initial:
+            raise ValueError(
+                f"The network does not begin as that of the fit that wrote {self.path}: the code is another."
+            )
+        with self._made_up():
+            self._restore(net, found["state"])
+
+    def _restore(self, net: Any, state: dict[str, Any]) -> None:
         net.module_.load_state_dict(state["module"])
         net.average_.load_state_dict(state["average"])
         _load_optimizer(net.optimizer_, state["optimizer"])
@@ -104,7 +130,8 @@ class Checkpoint(Callback):
         net.take_history(state["history"])
         if self.stopping is not None:
             self.stopping.load_state_dict(state["stopping"])
-        net.stop_training_ = state["stopped"]
+            check_same_shapes(net.module_.state_dict(), self.stopping.best_weights)
+        net.stop_training_ = bool(state["stopped"])
 
     def on_epoch_end(self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
         state = {
@@ -122,6 +149,7 @@ class Checkpoint(Callback):
             "model": self.model,
             "parameters": self.parameters,
             "data": self.data,
+            "initial": self.initial,
             "random": self.begun_with,
             "state": state,
         }
@@ -130,13 +158,35 @@ class Checkpoint(Callback):
 
 
 def _load_optimizer(optimizer: Any, state: dict[str, Any]) -> None:
-    """Torch's own way, but that it would turn integers, such as the last step of a row, into floats."""
-    optimizer.load_state_dict(state)
+    """Torch's own way, but that it would turn integers, such as the last step of a row, into floats.
+
+    What is of another shape than the parameter is refused: the fused steps do not look, and would run beyond it.
+    """
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    for saved, group in zip(state["param_groups"], optimizer.state_dict()["param_groups"], strict=True):
+        if {name: type(value) for name, value in saved.items()} != {name: type(value) for name, value in group.items()}:
+            raise ValueError("the optimizer's options are not those of this optimizer")
+    is_fused = any(group.get("fused") for group in optimizer.param_groups)
+    for i, values in state["state"].items() if is_fused else ():
+        shape = parameters[i].shape
+        for name, value in values.items():
+            expected = {"step": torch.Size(), "last": shape[:1]}.get(name, shape)
+            if value is not None and value.shape != expected:
+                raise ValueError(f"the optimizer's {name!r} has the shape {tuple(value.shape)}, not {tuple(expected)}")
+    optimizer.load_state_dict(state)
     for i, values in state["state"].items():
         for name, value in values.items():
-            if hasattr(value, "is_floating_point") and not value.is_floating_point():
+            if isinstance(value, torch.Tensor) and value.dtype == torch.int32:
                 optimizer.state[parameters[i]][name] = value.to(parameters[i].device)
+
+
+def _initial(module: torch.nn.Module) -> str:
+    """What the weights begin as; embeddings, which pretraining may have changed, left out."""
+    digest = hashlib.sha256()
+    for name, tensor in module.state_dict().items():
+        if not name.startswith("embedding."):
+            digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _text(value: Any) -> str:
@@ -145,4 +195,4 @@ def _text(value: Any) -> str:
     def plain(value: Any) -> Any:
         return value.tolist() if hasattr(value, "tolist") else described(value)
 
-    return json.dumps(value, default=plain)
+    return json.dumps(value, default=plain, sort_keys=True)
