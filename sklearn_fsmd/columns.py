@@ -65,7 +65,7 @@ class CategoryColumn:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         mixed = object if state["kind"] == "mixed values" else None
-        self.__dict__.update(state, values=pd.Index(state["values"], dtype=mixed))
+        self.__dict__.update(state, values=_index(state["values"], mixed))
 
     def _codes_of(self, values: np.ndarray, kind: Kind | None) -> np.ndarray:
         """Codes of distinct `values`, and last a 0 which the position −1 of a missing value picks."""
@@ -159,9 +159,9 @@ class NumericColumn:
                     f"Column {self.name!r} is numeric but holds {shown(strange)}. "
                     "Convert it, or list it among all categories in `categorical_features`."
                 )
-        if getattr(dtype, "kind", "") == "O":
-            column = pd.Series(column)  # which knows pd.NA
         try:
+            if getattr(dtype, "kind", "") == "O":
+                column = pd.Series(column)  # which knows pd.NA
             if isinstance(column, pd.Series):
                 x = column.to_numpy(dtype=np.float64, na_value=np.nan)
             else:
@@ -203,8 +203,15 @@ def _bin_edges(known: np.ndarray, n_bins: int) -> np.ndarray:
 def _sorted(values: np.ndarray) -> pd.Index:
     if values.dtype == object and pd.api.types.infer_dtype(values, skipna=False) != "string":
         order = sorted(range(len(values)), key=lambda i: (type(values[i]).__name__, str(values[i])))
-        return pd.Index(values[order], dtype=object)
-    return pd.Index(np.sort(values))
+        return _index(values[order], object)
+    return _index(np.sort(values))
+
+
+def _index(values: np.ndarray, dtype: Any = None) -> pd.Index:
+    """An index whose table is built: pandas builds it at the first look, of which several threads make a mess."""
+    index = pd.Index(values, dtype=dtype)
+    index.get_indexer(index[:1])
+    return index
 
 
 def _first_not_a_number(column: Any) -> Any:

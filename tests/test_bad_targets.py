@@ -61,7 +61,12 @@ def contrary(Y):
     ("3-D", lambda Y: Y.to_numpy()[:, :, None], ValueError, f"{NO_SHAPE} (120, 2, 1)."),
     ("ragged", lambda Y: [[0], [0, 1]] * 60, ValueError, "The requested array has an inhomogeneous shape"),
     ("sparse", sparse.csr_matrix, TypeError, "Sparse data was passed for Y, but dense data is required. Use '.toarr"),
-    ("masked", lambda Y: np.ma.masked_equal(Y, 1), TypeError, "Y has masked values, which would count. Pass Y.astype"),
+    (
+        "masked",
+        lambda Y: np.ma.masked_equal(Y.to_numpy(), 1),
+        TypeError,
+        "Y has masked values, which would count. Pass Y.astype",
+    ),
     ("name twice", lambda Y: Y[["click", "click"]], ValueError, "Y has more than one column named 'click'."),
     ("three classes", lambda Y: THREE, ValueError, f"{MULTICLASS} 'y' of Y has 3 classes."),
     ("three in a column", put(click=THREE), ValueError, f"{MULTICLASS} 'click' of Y has 3 classes."),

@@ -63,7 +63,10 @@ class Gates(nn.Module):
         x = x if x.dim() == 2 else x.transpose(0, 1)
         x = self.hidden(x) if self.hidden.layers else x
         logits = self.logits(x) + self.excluded.unsqueeze(1)  # (G, B, E)
-        # Over a handful of neighbouring numbers a softmax takes ten times as long as over rows of numbers.
+        if self.training:
+            return logits.softmax(dim=2).transpose(0, 1)
+        # Over a handful of neighbouring numbers a softmax takes ten times as long as over rows of numbers; but how it
+        # ends a row depends on the number of threads, by a bit, so training does without.
         return logits.transpose(1, 2).softmax(dim=1).permute(2, 0, 1).contiguous()
 
 

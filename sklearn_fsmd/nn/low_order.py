@@ -25,8 +25,11 @@ class Linear(nn.Module):
         nn.init.normal_(self.categories.weight, std=std)
 
     def forward(self, x: Embedded) -> Tensor:
-        # A product with a single column is summed by as many parts as there are threads, and so are other bits.
-        numbers = (x.numbers.unsqueeze(2) * self.numbers).sum(dim=1)  # (B, N, n_outputs), summed over N
+        if self.training and self.numbers.shape[1] == 1:
+            # The gradient of a product with one column is summed in as many parts as there are threads: other bits.
+            numbers = (x.numbers * self.numbers.t()).sum(dim=1, keepdim=True)
+        else:
+            numbers = x.numbers @ self.numbers
         return self.categories(x.codes).sum(dim=1) + numbers
 
 

@@ -42,9 +42,15 @@ class StackedLinear(nn.Module):
         nn.init.zeros_(self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
+        bias: Tensor = self.bias
+        weight: Tensor = self.weight
+        n = len(weight)
         if x.dim() == 2:
-            x = x.expand(len(self.weight), -1, -1)
-        return torch.baddbmm(self.bias.unsqueeze(1), x, self.weight)
+            x = x.expand(n, -1, -1)
+        if self.training and n % 2:  # two threads take a map each; the odd one they would share, with other bits
+            x, bias, weight = (torch.cat((t, t[:1])) for t in (x, bias, weight))
+        y = torch.baddbmm(bias.unsqueeze(1), x, weight)
+        return y if len(y) == n else y[:n]
 
 
 class HiddenLayer(StackedLinear):
