@@ -1,4 +1,4 @@
-"""Integers that lie close together are looked up in a table: five times as fast as by hashing."""
+"""Integers that lie close together are looked up in a table, which is faster than hashing."""
 
 from __future__ import annotations
 

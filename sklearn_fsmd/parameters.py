@@ -176,8 +176,8 @@ class MultiTaskParameters(TableParameters):
         and every prediction, is computed in float32.
     checkpoint : str, path or None, default=None
         A file that fit writes after each epoch, so that ``fit(…, resume=True)`` can go on where a fit was killed.
-        It is replaced when the next one is complete, and left there in the end. Not for the candidates of a search,
-        which would all write the same file.
+        It is replaced when the next one is complete, and left there in the end; a fit from the start
+        removes it first. Not for the candidates of a search, which would all write the same file.
     warm_start : bool, default=False
         Whether a further call of fit goes on from the fitted weights, with the encoding learned before.
     """

@@ -45,10 +45,11 @@ class StackedLinear(nn.Module):
         bias: Tensor = self.bias
         weight: Tensor = self.weight
         n = len(weight)
-        if x.dim() == 2:
-            x = x.expand(n, -1, -1)
         if self.training and n % 2:  # two threads take a map each; the odd one they would share, with other bits
-            x, bias, weight = (torch.cat((t, t[:1])) for t in (x, bias, weight))
+            bias, weight = (torch.cat((t, t[:1])) for t in (bias, weight))
+            x = x if x.dim() == 2 else torch.cat((x, x[:1]))
+        if x.dim() == 2:
+            x = x.expand(len(weight), -1, -1)
         y = torch.baddbmm(bias.unsqueeze(1), x, weight)
         return y if len(y) == n else y[:n]
 

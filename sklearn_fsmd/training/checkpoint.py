@@ -65,7 +65,11 @@ class Checkpoint(Callback):
             content, arrays = storage.read(path, KIND)
             with self._made_up():
                 self.found = Unpacker(arrays).unpack(content)
-                random, model, parameters = (self.found[name] for name in ("random", "model", "parameters"))
+                random, model, parameters, *_ = (
+                    self.found[name] for name in ("random", "model", "parameters", "data", "initial", "state")
+                )
+                parameters = dict(parameters)
+                random.get_state()  # a file made up by somebody may hold anything
             self._check(model, parameters)
         self.begun_with = np.random.RandomState()
         self.begun_with.set_state(random.get_state())
@@ -113,7 +117,7 @@ class Checkpoint(Callback):
             Path(self.path).unlink(missing_ok=True)  # or a kill in the first epoch would leave that of another fit
             return
         found, self.found = self.found, None
-        if found.get("initial") != self.initial:
+        if found["initial"] != self.initial:
             raise ValueError(
                 f"The network does not begin as that of the fit that wrote {self.path}: the code is another."
             )
