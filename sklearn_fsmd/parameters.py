@@ -154,7 +154,8 @@ class MultiTaskParameters(TableParameters):
     max_epochs : int, default=30
         Most passes over the data.
     early_stopping : bool or "auto", default="auto"
-        Whether to stop when the mean validation AUC no longer rises. "auto" does it where `X_val` is given or X has at
+        Whether to stop when the mean validation AUC no longer rises; with `bias_features`, when the validation loss no
+        longer falls. "auto" does it where `X_val` is given or X has at
         least 1000 rows. Where there is validation data, the best weights are kept, also if False.
     validation_fraction : float, default=0.1
         Share of the rows that early stopping sets aside if `X_val` is not given; each combination of labels is

@@ -19,7 +19,8 @@ class EarlyStopping(Callback):
     """Watch the validation data, keep the best weights, and stop when they no longer change.
 
     It looks twice in each epoch: where ids are memorised, a model can be past its best after the first. The score is
-    the mean AUC of the tasks; where that does not exist (validation labels of a single class) the negative loss.
+    the mean AUC of the tasks; where that does not exist (validation labels of a single class), or where there is a
+    bias tower, the negative loss.
 
     Parameters
     ----------
@@ -59,7 +60,9 @@ class EarlyStopping(Callback):
         measured = net.evaluate(self.valid)
         counted = net.criterion_.task_weights.cpu().numpy() > 0
         auc = np.array(measured["valid_auc"])[counted]
-        score = -measured["valid_loss"] if np.isnan(auc).all() else float(np.nanmean(auc))
+        # A bias tower has to find its level, of which an order knows nothing.
+        by_loss = bool(net.bias_reference) or np.isnan(auc).all()
+        score = -measured["valid_loss"] if by_loss else float(np.nanmean(auc))
         for name, value in measured.items():
             net.history.record(name, value)
         if score > self.best_score:
