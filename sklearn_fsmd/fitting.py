@@ -12,6 +12,8 @@ import torch
 from sklearn_fsmd.features import Encoded, FeatureEncoder
 from sklearn_fsmd.inputs import InputEncoder
 from sklearn_fsmd.network import Columns, MultiTaskNetwork, build_network
+from sklearn_fsmd.nn import loops
+from sklearn_fsmd.nn.crew import Crew
 from sklearn_fsmd.nn.dropout import seed_dropout
 from sklearn_fsmd.nn.links import MultiTaskLoss
 from sklearn_fsmd.nn.mlp import set_training
@@ -193,14 +195,19 @@ def train(
         net.bias_reference = encoder.reference.tensors(net.device)
     net.callbacks = callbacks
     net.initialize_callbacks()
-    set_training(net.module_, workspace=Workspace(), precision=resolve_precision(p.precision, net.device))
+    precision = resolve_precision(p.precision, net.device)
     try:
         with threads(p.n_threads):
+            net.crew = Crew(torch.get_num_threads()) if net.device == "cpu" and loops.available() else None
+            set_training(net.module_, workspace=Workspace(), precision=precision, crew=net.crew)
             net.run(batches, None if valid is None else TensorData.of(*valid, net.device), epochs)
             if net.bias_reference:
                 net.set_neutral()
     finally:
         set_training(net.module_, workspace=None, precision=None)
+        if net.crew is not None:
+            net.crew.close()
+            net.crew = None
 
 
 def arrays_of(rows: Encoded, targets: Targets) -> tuple[np.ndarray | None, ...]:

@@ -100,7 +100,7 @@ def test_a_batch_is_one_slice_of_each_tensor():
     assert counts["aten::index"] == 3 * 8
 
 
-@pytest.mark.parametrize("module", ["matplotlib", "pooch"])
+@pytest.mark.parametrize("module", ["matplotlib", "numba", "pooch"])
 def test_importing_the_package_does_not_import(module):
     import subprocess
     import sys

@@ -9,8 +9,8 @@ import sklearn_fsmd
 
 ROOT = Path(sklearn_fsmd.__file__).parent
 LAYERS = [
-    ["lookup", "canonical"],
-    ["nn", "columns", "runtime", "_declare", "selection", "ranking", "reading", "plain", "storage"],
+    ["lookup", "canonical", "runtime"],
+    ["nn", "columns", "_declare", "selection", "ranking", "reading", "plain", "storage"],
     ["values"],
     ["features", "targets", "network", "parameters"],
     ["metrics", "inputs"],

@@ -10,6 +10,14 @@ from torch import Tensor, nn
 
 from sklearn_fsmd.nn.workspace import Loan
 
+N_PARTS = 4
+
+
+def parts_of(width: int) -> list[slice]:
+    """The columns of an output, cut in up to four parts, which draw on their own."""
+    size = max(-(-width // (N_PARTS * 16)) * 16, 32)
+    return [slice(i, min(i + size, width)) for i in range(0, width, size)]
+
 
 class Dropout(nn.Module):
     """Zero each element with probability `p` in training and scale the rest, so that the mean stays.
@@ -52,6 +60,17 @@ class Dropout(nn.Module):
         bytes_ = drawn.view(np.uint8)[:n]
         np.greater_equal(bytes_, self.threshold, out=bytes_.view(bool))  # ten times as fast as torch's
         return kept.copy_(torch.from_numpy(bytes_).view(x.shape))
+
+    def keys(self, n: int, n_parts: int) -> np.ndarray:
+        """For each of `n` members and each part of its columns, the three words with which SFC64 is to begin there."""
+        if not self.threshold:
+            return np.empty((0, 0, 3), np.uint64)
+        if isinstance(self.source, np.random.SFC64):
+            words = self.source.random_raw(3 * n * n_parts)
+        else:
+            drawn = torch.empty(3 * n * n_parts, dtype=torch.int64).random_(-(2**63), None, generator=self.source)
+            words = drawn.numpy().view(np.uint64)
+        return words.reshape(n, n_parts, 3)
 
     def extra_repr(self) -> str:
         return f"p={self.threshold / 256:.4g}"

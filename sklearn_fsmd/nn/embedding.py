@@ -8,6 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from sklearn_fsmd.nn.crew import Crew
+
 STARTING_RMS = 0.02
 """Root mean square of embeddings that were learned beforehand."""
 
@@ -30,6 +32,23 @@ class Embedded(NamedTuple):
             return torch.cat((self.fields.flatten(1), self.numbers), dim=1)
         vectors = self.fields.transpose(1, 2).flatten(2)  # (B, S, F * D)
         return torch.cat((vectors, self.numbers.unsqueeze(1).expand(-1, n_sets, -1)), dim=2)
+
+
+class Table(nn.Embedding):
+    """An embedding table; where there is a crew, its dense gradient is added up by a compiled loop.
+
+    **Shape**: ``(B, F)`` codes → ``(B, F, D)``.
+    """
+
+    crew: Crew | None = None
+    """As that of a :class:`~sklearn_fsmd.nn.mlp.StackedMLP`."""
+
+    def forward(self, codes: Tensor) -> Tensor:
+        if self.crew is None or not self.training or self.sparse or self.weight.dtype != torch.float32:
+            return super().forward(codes)
+        from sklearn_fsmd.nn.fast_gates import FastLookup  # needs numba, which takes its time
+
+        return FastLookup.apply(self.weight, codes)
 
 
 class Embedding(nn.Module):
@@ -55,7 +74,7 @@ class Embedding(nn.Module):
     def __init__(self, cardinalities: Sequence[int], dim: int, *, n_sets: int = 1, std: float = 1e-4) -> None:
         super().__init__()
         self.n_sets = n_sets
-        self.table = nn.Embedding(sum(cardinalities), n_sets * dim)
+        self.table = Table(sum(cardinalities), n_sets * dim)
         nn.init.normal_(self.table.weight, std=std)
 
     def forward(self, codes: Tensor, numbers: Tensor) -> Embedded:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from sklearn_fsmd.nn.crew import Crew
 from sklearn_fsmd.nn.mlp import StackedLinear, StackedMLP
 
 
@@ -46,9 +47,12 @@ class Gates(nn.Module):
     Nothing stands between a gate's last linear layer and its softmax. `selection` ``(G, E)`` says which experts a
     gate may mix, the selection matrix S of Eq. (8); the others get the weight 0.
 
-    **Shape**: ``(B, I)``, read by all gates, or ``(B, G, I)`` → ``(B, G, E)``, rows that sum to 1.
+    **Shape**: ``(B, I)``, read by all gates, or ``(B, G or more, I)``, of which each reads one → ``(B, G, E)``, rows
+    that sum to 1.
     """
 
+    crew: Crew | None = None
+    """As that of a :class:`~sklearn_fsmd.nn.mlp.StackedMLP`."""
     excluded: Tensor  # 0 where an expert may be mixed, else −∞; added to the logits
 
     def __init__(self, in_features: int, selection: Tensor, dims: Sequence[int]) -> None:
@@ -60,12 +64,17 @@ class Gates(nn.Module):
         self.register_buffer("excluded", excluded, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x if x.dim() == 2 else x.transpose(0, 1)
-        x = self.hidden(x) if self.hidden.layers else x
+        if self.hidden.layers:
+            x = self.hidden(x if x.dim() == 2 else x[:, : self.hidden.n].transpose(0, 1)).transpose(0, 1)
+        if self.training and self.crew is not None and x.dtype == torch.float32:
+            from sklearn_fsmd.nn.fast_gates import FastGates  # needs numba, which takes its time
+
+            return FastGates.apply(self.crew, x, self.logits.weight, self.logits.bias, self.excluded)
+        x = x if x.dim() == 2 else x[:, : self.hidden.n].transpose(0, 1)
         logits = self.logits(x) + self.excluded.unsqueeze(1)  # (G, B, E)
         if self.training:
             return logits.softmax(dim=2).transpose(0, 1)
-        # Over a handful of neighbouring numbers a softmax takes ten times as long as over rows of numbers; but how it
+        # Over a handful of neighbouring numbers a softmax takes far longer than over rows of numbers; but how it
         # ends a row depends on the number of threads, by a bit, so training does without.
         return logits.transpose(1, 2).softmax(dim=1).permute(2, 0, 1).contiguous()
 
@@ -105,8 +114,7 @@ class ExpertLevel(nn.Module):
 
     def gate_weights(self, x: Tensor) -> Tensor:
         """The weights ``(B, G, E)`` with which this level mixes its experts."""
-        n_gates = len(self.gates.excluded)
-        return self.gates(x if x.dim() == 2 else x[:, :n_gates])
+        return self.gates(x)
 
 
 class MMoE(nn.Module):

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from sklearn_fsmd.nn.embedding import Embedded
+from sklearn_fsmd.nn.embedding import Embedded, Table
 
 FMSharing = Literal["shared", "per_task"]
 
@@ -20,7 +20,7 @@ class Linear(nn.Module):
 
     def __init__(self, n_rows: int, n_numeric: int, n_outputs: int, std: float = 1e-4) -> None:
         super().__init__()
-        self.categories = nn.Embedding(n_rows, n_outputs)
+        self.categories = Table(n_rows, n_outputs)
         self.numbers = nn.Parameter(torch.zeros(n_numeric, n_outputs))
         nn.init.normal_(self.categories.weight, std=std)
 

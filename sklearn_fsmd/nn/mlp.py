@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from sklearn_fsmd.nn.crew import Crew
 from sklearn_fsmd.nn.dropout import Dropout
 from sklearn_fsmd.nn.hidden import TrainHidden
 from sklearn_fsmd.nn.workspace import Workspace
@@ -116,6 +117,8 @@ class StackedMLP(nn.Module):
     index: Tensor  # `reads`, where the module is
     workspace: Workspace | None = None
     """Where training takes its memory from; see :func:`set_training`."""
+    crew: Crew | None = None
+    """The threads that run compiled loops in training; None: train by torch's operations."""
     precision: torch.dtype | None = None
     """In what number format training computes its matrix products; None: in that of the parameters."""
 
@@ -140,7 +143,7 @@ class StackedMLP(nn.Module):
 
     def forward(self, x: Tensor, weights: Tensor | None = None) -> Tensor:
         if self.layers and self.training and x.shape[-2] > 1:
-            return TrainHidden.apply(self, x, weights, *self.layers.parameters())
+            return self._way_to_train(x).apply(self, x, weights, *self.layers.parameters())
         if x.dim() == 3 and not self.in_order:
             x = x.index_select(0, self.index)
         elif x.dim() == 2 and not self.layers:
@@ -149,9 +152,20 @@ class StackedMLP(nn.Module):
             x = layer(x)
         return x if weights is None else weights @ x.transpose(0, 1)
 
+    def _way_to_train(self, x: Tensor) -> type[torch.autograd.Function]:
+        if self.crew is None or x.dtype != torch.float32:
+            return TrainHidden
+        from sklearn_fsmd.nn.fast_hidden import FastHidden  # needs numba, which takes its time
 
-def set_training(module: nn.Module, *, workspace: Workspace | None, precision: torch.dtype | None) -> None:
-    """Say to every :class:`StackedMLP` inside `module` how it is to be trained."""
+        return FastHidden
+
+
+def set_training(
+    module: nn.Module, *, workspace: Workspace | None, precision: torch.dtype | None, crew: Crew | None = None
+) -> None:
+    """Say to every part of `module` how it is to be trained, if it has more ways than one."""
     for part in module.modules():
         if isinstance(part, StackedMLP):
             part.workspace, part.precision = workspace, precision
+        if hasattr(type(part), "crew"):
+            part.crew = crew  # type: ignore[assignment]

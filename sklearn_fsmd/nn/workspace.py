@@ -7,7 +7,8 @@ the system and are fetched, and cleared, again a moment later.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Hashable, Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -17,14 +18,24 @@ class Workspace:
     """Buffers that are free at the moment. What is drawn from a :class:`Loan` comes back when the loan dies."""
 
     def __init__(self) -> None:
+        self.sizes: list[int] = []
+        """The bytes of the free buffers, in order."""
         self.free: list[Tensor] = []
 
     def take(self, n_bytes: int) -> Tensor:
         """A buffer of at least `n_bytes`: the smallest free one that fits, and the last used of these, or a new one."""
-        fitting = [i for i, buffer in enumerate(self.free) if len(buffer) >= n_bytes]
-        if not fitting:
+        i = bisect_left(self.sizes, n_bytes)
+        if i == len(self.sizes):
             return torch.empty(n_bytes, dtype=torch.uint8)
-        return self.free.pop(min(fitting, key=lambda i: (len(self.free[i]), -i)))
+        i = bisect_right(self.sizes, self.sizes[i]) - 1
+        self.sizes.pop(i)
+        return self.free.pop(i)
+
+    def give_back(self, buffers: Iterable[Tensor]) -> None:
+        for buffer in buffers:
+            i = bisect_right(self.sizes, buffer.nbytes)
+            self.sizes.insert(i, buffer.nbytes)
+            self.free.insert(i, buffer)
 
 
 class Loan:
@@ -57,4 +68,4 @@ class Loan:
 
     def __del__(self) -> None:
         if self.workspace is not None:
-            self.workspace.free.extend(self.buffers)
+            self.workspace.give_back(self.buffers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
@@ -56,15 +56,19 @@ class WeightAverage:
                     self.last[i] = torch.full((len(tensor),), self.step, dtype=torch.int32, device=tensor.device)
                 self._catch_up(i, tensor, rows)
 
+    def next_weight(self) -> float:
+        """The 1 − d of the next step."""
+        return (1 - self.decay) / (1 - self.decay ** (self.step + 1))
+
     @torch.no_grad()
-    def update(self) -> None:
-        """Take one step of training into the average."""
+    def update(self, without: Collection[int] = ()) -> None:
+        """Take one step of training into the average, but not those tensors into which somebody else has taken it."""
         if not self.decay:
             return
+        newest = self.next_weight()
         self.step += 1
-        newest = (1 - self.decay) / (1 - self.decay**self.step)
         tensors = self.tensors
-        dense = [i for i in range(len(tensors)) if i not in self.last]
+        dense = [i for i in range(len(tensors)) if i not in self.last and i not in without]
         if dense:
             torch._foreach_lerp_([self.others[i] for i in dense], [tensors[i].detach() for i in dense], newest)
         for i, rows in self.changing.items():

@@ -19,6 +19,7 @@ from sklearn_fsmd.nn.dropout import dropout_state, set_dropout_state
 from sklearn_fsmd.plain import Packer, Unpacker, described
 from sklearn_fsmd.training.averaging import check_same_shapes
 from sklearn_fsmd.training.callbacks import EarlyStopping
+from sklearn_fsmd.training.rowwise import RowWiseAdam
 
 KIND = "checkpoint"
 
@@ -121,8 +122,18 @@ class Checkpoint(Callback):
             raise ValueError(
                 f"The network does not begin as that of the fit that wrote {self.path}: the code is another."
             )
+        if bool(found.get("loops")) != self._has_loops(net):
+            before, remedy = ("with", "Install numba") if found.get("loops") else ("without", "Set NUMBA_DISABLE_JIT=1")
+            raise ValueError(
+                f"{self.path} was written by a fit {before} compiled loops, whose last bits are others. {remedy}, or "
+                "fit anew with resume=False."
+            )
         with self._made_up():
             self._restore(net, found["state"])
+
+    @staticmethod
+    def _has_loops(net: Any) -> bool:
+        return net.crew is not None
 
     def _restore(self, net: Any, state: dict[str, Any]) -> None:
         net.module_.load_state_dict(state["module"])
@@ -154,6 +165,7 @@ class Checkpoint(Callback):
             "parameters": self.parameters,
             "data": self.data,
             "initial": self.initial,
+            "loops": self._has_loops(net),
             "random": self.begun_with,
             "state": state,
         }
@@ -164,13 +176,13 @@ class Checkpoint(Callback):
 def _load_optimizer(optimizer: Any, state: dict[str, Any]) -> None:
     """Torch's own way, but that it would turn integers, such as the last step of a row, into floats.
 
-    What is of another shape than the parameter is refused: the fused steps do not look, and would run beyond it.
+    What is of another shape than the parameter is refused: steps that are fused do not look, and would run beyond it.
     """
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for saved, group in zip(state["param_groups"], optimizer.state_dict()["param_groups"], strict=True):
         if {name: type(value) for name, value in saved.items()} != {name: type(value) for name, value in group.items()}:
             raise ValueError("the optimizer's options are not those of this optimizer")
-    is_fused = any(group.get("fused") for group in optimizer.param_groups)
+    is_fused = isinstance(optimizer, RowWiseAdam) or any(group.get("fused") for group in optimizer.param_groups)
     for i, values in state["state"].items() if is_fused else ():
         shape = parameters[i].shape
         for name, value in values.items():

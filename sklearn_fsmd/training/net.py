@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,11 @@ from skorch.utils import TeeGenerator
 from torch import Tensor, nn
 
 from sklearn_fsmd.metrics import task_aucs
+from sklearn_fsmd.nn.crew import Crew
 from sklearn_fsmd.runtime import threads
 from sklearn_fsmd.training.averaging import WeightAverage
 from sklearn_fsmd.training.batches import BatchIterator, TensorData
+from sklearn_fsmd.training.rowwise import RowWiseAdam
 
 CPU_CHUNK = 512
 GPU_CHUNK = 65_536
@@ -31,6 +33,8 @@ class Net(NeuralNet):
     Callbacks are notified as in skorch. The weights that are evaluated and kept are the average over the steps.
     """
 
+    crew: Crew | None = None
+    """The threads that run compiled loops, while training."""
     bias_reference: tuple[Tensor, ...] = ()
     """Bias features of rows of the first fit: training that goes on with other rows measures by the same level."""
 
@@ -78,6 +82,11 @@ class Net(NeuralNet):
         self.stop_training_ = False
         data = {"dataset_train": batches.data, "dataset_valid": valid}
         self.average_.swap_out()
+        self.step_ = self._plain_step
+        if self.crew is not None and isinstance(self.optimizer_, RowWiseAdam):
+            from sklearn_fsmd.training.fused_step import FusedStep  # needs numba, which takes its time
+
+            self.step_ = FusedStep(self.optimizer_, self.average_, self.crew)
         n_before = len(self.history)
         self.notify("on_train_begin", X=batches, y=None)
         for _ in range(epochs - (len(self.history) - n_before)):  # a checkpoint may have brought some
@@ -108,9 +117,10 @@ class Net(NeuralNet):
     def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> None:
         losses, sizes = [], []
         self.module_.train(training)
-        for batch in iterator:
+        for batch in self._batches_of(iterator):
             self.notify("on_batch_begin", batch=batch, training=training)
-            step = step_fn(batch, **fit_params)
+            with self._own_threads():
+                step = step_fn(batch, **fit_params)
             losses.append(step["loss"])
             sizes.append(len(batch[1]))
             self.n_batches_ = len(losses)
@@ -120,6 +130,19 @@ class Net(NeuralNet):
         if bad.size:
             raise self._diverged(loss[bad[0]], int(bad[0]) + 1)
         self.history.record(f"{prefix}_loss", float(np.average(loss, weights=sizes)))
+
+    def _batches_of(self, iterator: Any) -> Iterator[Any]:
+        batches = iter(iterator)
+        while True:
+            with self._own_threads():
+                batch = next(batches, None)
+            if batch is None:
+                return
+            yield batch
+
+    def _own_threads(self) -> AbstractContextManager[None]:
+        """Let torch use one thread where a crew has the others: torch's would wait for work there, and not idly."""
+        return threads(None if self.crew is None else 1)
 
     def epochs(self) -> list[dict[str, Any]]:
         """The history: a plain dictionary an epoch."""
@@ -148,9 +171,12 @@ class Net(NeuralNet):
             training=True,
         )
         self.average_.before_step()
+        self.step_()
+        return {"loss": losses.detach() @ self.criterion_.task_weights, "y_pred": logits.detach()}
+
+    def _plain_step(self) -> None:
         self.optimizer_.step()
         self.average_.update()
-        return {"loss": losses.detach() @ self.criterion_.task_weights, "y_pred": logits.detach()}
 
     @contextmanager
     def averaged(self) -> Iterator[None]:

@@ -1,0 +1,63 @@
+"""Threads that share the work of a training step.
+
+Torch's own threads take an operation in parts and wait for each other after every one of them. Here each thread takes
+its piece through many operations, computes alone, and finds in its cache what it has just written. How the work is cut
+depends on its shape and never on the number of threads, so the bits of a result do not either.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import torch
+
+from sklearn_fsmd.runtime import threads
+
+FEW = 2**16
+"""With fewer numbers than this, handing them to another thread takes longer than computing them."""
+
+
+def ranges_of(rows: int, width: int) -> list[tuple[int, int]]:
+    """Cut ``(rows, width)`` by rows."""
+    size = max(FEW // width, 64)
+    return [(i, min(i + size, rows)) for i in range(0, rows, size)]
+
+
+class Crew:
+    """So many threads, the caller's included."""
+
+    def __init__(self, n: int = 1) -> None:
+        self.n = n
+        self.pool = ThreadPoolExecutor(n - 1) if n > 1 else None
+
+    def each(self, work: Callable[[Any, int], None], pieces: Sequence[Any], numbers: int) -> None:
+        """Call ``work(piece, worker)`` for all pieces, which have so many numbers together."""
+        if self.pool is None or len(pieces) == 1 or numbers < FEW:
+            for piece in pieces:
+                work(piece, 0)
+            return
+        waiting = deque(pieces)
+
+        def take_part(worker: int) -> None:
+            with threads(1), torch.no_grad():
+                while True:
+                    try:
+                        piece = waiting.popleft()
+                    except IndexError:
+                        return
+                    work(piece, worker)
+
+        others = [self.pool.submit(take_part, i) for i in range(1, min(self.n, len(pieces)))]
+        try:
+            take_part(0)
+        finally:
+            for other in others:
+                other.result()
+
+    def close(self) -> None:
+        if self.pool is not None:
+            self.pool.shutdown()
+            self.pool = None

@@ -1,0 +1,267 @@
+"""The compiled loops of training, against the ways that they replace."""
+
+import copy
+import threading
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import embedding
+
+from sklearn_fsmd.nn import loops
+from sklearn_fsmd.nn.crew import Crew, ranges_of
+from sklearn_fsmd.nn.dropout import Dropout, parts_of, seed_dropout
+from sklearn_fsmd.nn.embedding import Table
+from sklearn_fsmd.nn.experts import PLE, Gates
+from sklearn_fsmd.nn.mlp import StackedMLP, set_training
+from sklearn_fsmd.nn.workspace import Workspace
+
+pytestmark = pytest.mark.skipif(not loops.available(), reason="numba is not there, or may not compile")
+
+DIMS = (70, 40)
+"""Their parts are unequal, and end within eight bytes of a draw."""
+
+
+def stack(n, *, batch_norm=True, dropout=0.0, reads=None):
+    made = StackedMLP(n, 9, DIMS, dropout=dropout, batch_norm=batch_norm, reads=reads)
+    for parameter in made.parameters():
+        torch.nn.init.normal_(parameter, std=0.4)
+    return made
+
+
+def trained(made, x, weights, *, crew=None, precision=None, seed=0):
+    """The output of a step of training, and all gradients, by loops where there is a crew."""
+    made = copy.deepcopy(made)
+    seed_dropout(made, seed)
+    set_training(made, workspace=Workspace(), precision=precision, crew=crew)
+    x = x.clone().requires_grad_()
+    weights = None if weights is None else weights.clone().requires_grad_()
+    out = made(x) if weights is None else made(x, weights)
+    (out * torch.linspace(-1, 1, out.shape[-1])).square().sum().backward()
+    leaves = [x, *([] if weights is None else [weights]), *made.parameters()]
+    return [out.detach(), *(leaf.grad for leaf in leaves), *(b for b in made.buffers() if b.is_floating_point())]
+
+
+@pytest.fixture(params=[1, 2, 3])
+def crew(request):
+    crew = Crew(request.param)
+    yield crew
+    crew.close()
+
+
+@pytest.mark.parametrize("mixed", [True, False])
+@pytest.mark.parametrize("batch_norm", [True, False])
+@pytest.mark.parametrize(
+    ("n", "rows", "reads"), [(4, 50, None), (3, 700, None), (1, 1500, None), (6, 600, (0, 0, 1, 1, 2, 2))]
+)
+def test_says_what_torch_says(n, rows, reads, batch_norm, mixed, crew):
+    made = stack(n, batch_norm=batch_norm, reads=reads)
+    for x in (torch.randn(rows, 9) + 3, torch.randn(max(reads or [n - 1]) + 1, rows, 9)):
+        weights = torch.rand(rows, 2, n) if mixed else None
+        for ours, expected in zip(trained(made, x, weights, crew=crew), trained(made, x, weights), strict=True):
+            torch.testing.assert_close(ours, expected, rtol=2e-4, atol=2e-5 * float(expected.abs().max()) + 1e-6)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_bits_do_not_depend_on_the_number_of_threads(n):
+    made, x = stack(n, dropout=0.3), torch.randn(900, 9)
+    one, two = Crew(1), Crew(2)
+    for a, b in zip(trained(made, x, None, crew=one), trained(made, x, None, crew=two), strict=True):
+        assert torch.equal(a, b)
+    two.close()
+
+
+def test_inputs_may_lie_in_memory_group_by_group_or_row_by_row(crew):
+    made, x = stack(3), torch.randn(400, 3, 9)
+    by_row, by_group = x.transpose(0, 1), x.transpose(0, 1).contiguous()
+    odd = torch.randn(400, 3, 11)[:, :, 1:10].copy_(x).transpose(0, 1)
+    expected = trained(made, by_group, None)
+    for given in (by_row, by_group, odd):
+        for ours, theirs in zip(trained(made, given, None, crew=crew), expected, strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=2e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("batch_norm", [True, False])
+def test_dropout_zeroes_and_scales(batch_norm, crew):
+    made, x = stack(3, batch_norm=batch_norm, dropout=0.25), torch.randn(2000, 9)
+    made.layers = made.layers[:1]
+    plain = copy.deepcopy(made)
+    plain.layers[0].dropout = Dropout(0.0)
+    with_dropout, without = (trained(m, x, None, crew=crew)[0] for m in (made, plain))
+    dropped = (with_dropout == 0) & (without > 0)
+    for columns in parts_of(DIMS[0]):  # each draws on its own
+        share = dropped[..., columns].sum() / (without[..., columns] > 0).sum()
+        assert share.item() == pytest.approx(0.25, abs=0.01)
+    kept = with_dropout > 0
+    torch.testing.assert_close(with_dropout[kept], without[kept] / 0.75)
+    again, other = (trained(made, x, None, crew=crew, seed=seed)[0] for seed in (0, 1))
+    assert torch.equal(again, with_dropout)
+    assert not torch.equal(other, with_dropout)
+
+
+def test_gradients_with_dropout_are_those_of_the_units_that_were_kept(crew):
+    """Of the same masks: the slope along a direction is the difference of two steps."""
+    made = stack(2, dropout=0.5)
+    x, direction = torch.randn(300, 9), torch.randn(300, 9)
+
+    def loss(at):
+        out = trained(made, at, None, crew=crew)[0].double()
+        return (out * torch.linspace(-1, 1, out.shape[-1], dtype=torch.float64)).square().sum()
+
+    step = 1e-3
+    slope = (loss(x + step * direction) - loss(x - step * direction)) / (2 * step)
+    gradient = trained(made, x, None, crew=crew)[1]
+    assert (gradient * direction).sum().item() == pytest.approx(slope.item(), rel=0.02)
+
+
+def test_the_generator_in_the_loops_is_numpys():
+    from sklearn_fsmd.nn.loops import layers
+
+    class Words(np.random.bit_generator.ISeedSequence):
+        def generate_state(self, n_words, dtype=np.uint32):
+            return key
+
+    key = np.array([7, 2**63 + 5, 11], dtype=np.uint64)
+    state, words = np.empty(4, np.uint64), np.empty(1000, np.uint64)
+    layers.seed(state, key)
+    layers.draw(state, words, len(words))
+    np.testing.assert_array_equal(words, np.random.SFC64(Words()).random_raw(1000))
+
+
+def test_what_is_not_a_number_stays_so(crew):
+    made, x = stack(2), torch.randn(300, 9)
+    x[5, 2] = torch.nan
+    for precision in (None, torch.bfloat16):
+        assert trained(made, x, None, crew=crew, precision=precision)[0].isnan().any()
+
+
+def test_statistics_are_right_far_from_zero(crew):
+    """A mean a thousand times the deviation: the difference of two sums of squares would be noise."""
+    made, x = stack(2), torch.randn(3000, 9) * 1e-2 + 10
+    mean, variance = trained(made, x, None, crew=crew)[-4:-2]
+    z = x.double() @ made.layers[0].weight.double()
+    torch.testing.assert_close(mean.double(), 0.1 * z.mean(1), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close((variance.double() - 0.9) * 10, z.var(1), rtol=5e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("mixed", [True, False])
+def test_bf16_is_near_and_gradients_are_float32(mixed, crew):
+    made, x = stack(3), torch.randn(500, 9)
+    weights = torch.rand(500, 2, 3) if mixed else None
+    low = trained(made, x, weights, crew=crew, precision=torch.bfloat16)
+    exact = trained(made, x, weights)
+    assert not torch.equal(low[0], exact[0])
+    for ours, expected in zip(low, exact, strict=True):
+        assert ours.dtype == torch.float32
+        assert torch.cosine_similarity(ours.flatten(), expected.flatten(), dim=0) > 0.99
+
+
+def test_rounding_to_bf16_is_torchs():
+    from sklearn_fsmd.nn.loops.blas import round_to_bf16
+
+    x = torch.cat(
+        (torch.randn(1000) * 10 ** torch.randn(1000), torch.tensor([0.0, -0.0, torch.inf, -torch.inf, 1.00390625]))
+    )
+    out = np.empty(len(x), np.int16)
+    round_to_bf16(x.numpy(), out)
+    assert torch.equal(torch.from_numpy(out).view(torch.bfloat16), x.to(torch.bfloat16))
+    round_to_bf16(np.array([np.nan], np.float32), out)
+    assert torch.from_numpy(out[:1]).view(torch.bfloat16).isnan()
+
+
+def test_memory_is_used_again_and_graphs_do_not_share_it(crew):
+    made, workspace = stack(3, dropout=0.3), Workspace()
+    set_training(made, workspace=workspace, precision=None, crew=crew)
+    x = torch.randn(400, 9, requires_grad=True)
+    expected = torch.autograd.grad(trained_out(made, x), x)[0]
+    a, b = trained_out(made, x), trained_out(made, 2 * x)
+    b.backward(retain_graph=True)
+    for _ in range(2):
+        torch.testing.assert_close(torch.autograd.grad(a, x, retain_graph=True)[0], expected)
+    del a, b
+    held = {buffer.data_ptr() for buffer in workspace.free}
+    for _ in range(3):
+        trained_out(made, x).backward()
+    assert {buffer.data_ptr() for buffer in workspace.free} == held
+
+
+def trained_out(made, x):
+    seed_dropout(made, 4)
+    return made(x).square().sum()
+
+
+@pytest.mark.parametrize("groups", [None, 2, 3])
+def test_gates(groups, crew):
+    selection = torch.tensor([[True, True, False, True], [True, False, True, True]])
+    made = Gates(9, selection, ())
+    torch.nn.init.normal_(made.logits.bias)
+    x = torch.randn(700, 9) if groups is None else torch.randn(700, groups, 9)
+    results = []
+    for which in (None, crew):
+        set_training(made, workspace=None, precision=None, crew=which)
+        own = x.clone().requires_grad_()
+        made.zero_grad()
+        out = made(own)
+        (out * torch.arange(4.0)).square().sum().backward()
+        results.append([out.detach(), own.grad, made.logits.weight.grad, made.logits.bias.grad])
+    for expected, ours in zip(*results, strict=True):
+        torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-4)
+    assert (results[1][0][:, 0, 2] == 0).all()
+
+
+@pytest.mark.parametrize("gate_dims", [(), (6,)])
+def test_ple(gate_dims, crew):
+    made = PLE(
+        9, 2, DIMS, n_task_experts=2, n_shared_experts=1, n_levels=2, gate_dims=gate_dims, dropout=0.0, batch_norm=True
+    )
+    x, results = torch.randn(600, 9), []
+    for which in (None, crew):
+        set_training(made, workspace=Workspace(), precision=None, crew=which)
+        own = x.clone().requires_grad_()
+        made.zero_grad()
+        made(own).square().sum().backward()
+        results.append([own.grad, *(p.grad.clone() for p in made.parameters())])
+    for expected, ours in zip(*results, strict=True):
+        torch.testing.assert_close(ours, expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max()) + 1e-6)
+
+
+def test_table(crew):
+    table, codes = Table(30, 5), torch.randint(30, (200, 4), dtype=torch.int32)
+    table.crew = crew
+    out = table(codes)
+    (out * torch.arange(5.0)).square().sum().backward()
+    weight = table.weight.detach().clone().requires_grad_()
+    (embedding(codes, weight) * torch.arange(5.0)).square().sum().backward()
+    torch.testing.assert_close(table.weight.grad, weight.grad)
+
+
+# ------------------------------------------------------------------------------------------------------------- the crew
+
+
+def test_a_crew_does_each_piece_once_and_by_itself():
+    crew, seen = Crew(3), []
+    before = torch.get_num_threads()
+    crew.each(lambda piece, worker: seen.append((piece, worker, torch.get_num_threads())), range(40), 10**6)
+    assert sorted(piece for piece, *_ in seen) == list(range(40))
+    assert {worker for _, worker, _ in seen} <= {0, 1, 2}
+    assert {n for *_, n in seen} == {1}
+    assert torch.get_num_threads() == before
+    crew.close()
+    assert threading.active_count() == 1 or not any("ThreadPool" in t.name for t in threading.enumerate())
+
+
+def test_an_error_in_a_piece_is_raised():
+    crew = Crew(2)
+
+    def work(piece, worker):
+        raise IndexError(f"piece {piece}")
+
+    with pytest.raises(IndexError, match="piece"):
+        crew.each(work, range(8), 10**6)
+    crew.close()
+
+
+@pytest.mark.parametrize(("rows", "width"), [(1, 3), (64, 10**6), (5000, 7), (2048, 130)])
+def test_ranges_cover_all_rows(rows, width):
+    ranges = ranges_of(rows, width)
+    assert [i for start, stop in ranges for i in range(start, stop)] == list(range(rows))

@@ -1,0 +1,72 @@
+"""Fits with compiled loops, and without them."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from sklearn_fsmd import ESMMClassifier, FSMDClassifier, MMoEClassifier, SharedBottomClassifier, SingleTaskClassifier
+from sklearn_fsmd.nn import loops
+from tests.conftest import SMALL
+
+needs_loops = pytest.mark.skipif(not loops.available(), reason="numba is not there, or may not compile")
+WAYS = {
+    "fsmd": (FSMDClassifier, {"gate_dims": (6,), "n_levels": 2}),
+    "mmoe": (MMoEClassifier, {"expert_dims": (40, 24)}),
+    "shared bottom": (SharedBottomClassifier, {"batch_norm": False}),
+    "esmm": (ESMMClassifier, {"task_weighting": "pcgrad"}),
+    "nothing shared": (SingleTaskClassifier, {"optimizer": "sgd"}),
+    "by rows": (FSMDClassifier, {"embedding_optimizer": "sparse"}),
+}
+
+
+def without_loops(patch):
+    patch.setattr(loops, "available", lambda: False)
+
+
+@needs_loops
+@pytest.mark.parametrize("way", WAYS)
+def test_they_train_as_torch_does(way, frame, monkeypatch):
+    cls, params = WAYS[way]
+    model = cls(**{**SMALL, "dropout": 0.0, **params})
+    by_loops = model.fit(*frame).predict_marginals(frame[0])
+    losses = [epoch["train_loss"] for epoch in model.history_]
+    without_loops(monkeypatch)
+    np.testing.assert_allclose(model.fit(*frame).predict_marginals(frame[0]), by_loops, atol=2e-3)
+    np.testing.assert_allclose([epoch["train_loss"] for epoch in model.history_], losses, rtol=1e-3)
+
+
+@needs_loops
+def test_a_fit_is_resumed_in_the_way_in_which_it_began(frame, tmp_path, monkeypatch):
+    model = FSMDClassifier(**SMALL, checkpoint=tmp_path / "fit.safetensors").fit(*frame)
+    without_loops(monkeypatch)
+    with pytest.raises(ValueError, match="with compiled loops, whose last bits are others. Install numba"):
+        model.fit(*frame, resume=True)
+
+
+@needs_loops
+def test_threads_end_with_the_fit(frame):
+    import threading
+
+    before = threading.active_count()
+    FSMDClassifier(**SMALL, n_threads=3).fit(*frame)
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("disabled", ["0", "1"])
+def test_numba_may_be_told_not_to_compile(disabled):
+    code = "from sklearn_fsmd.nn import loops; print(loops.available())"
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "NUMBA_DISABLE_JIT": disabled},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    if disabled == "1":
+        assert run.stdout.strip() == "False"
+    else:
+        pytest.importorskip("numba")
+        assert run.stdout.strip() in ("True", "False")

@@ -1,0 +1,81 @@
+"""Adam and the average of the weights in one pass, against both one after the other."""
+
+import copy
+
+import pytest
+import torch
+
+from sklearn_fsmd.nn import loops
+from sklearn_fsmd.nn.crew import Crew
+from sklearn_fsmd.training.averaging import WeightAverage
+from sklearn_fsmd.training.rowwise import RowWiseAdam, RowWiseAdamW
+
+pytestmark = pytest.mark.skipif(not loops.available(), reason="numba is not there, or may not compile")
+
+
+def network():
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Linear(400, 300), torch.nn.ReLU(), torch.nn.Linear(300, 1))
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("decay", [0.0, 0.9])
+@pytest.mark.parametrize("kind", [RowWiseAdam, RowWiseAdamW])
+def test_steps(kind, decay, n_threads):
+    from sklearn_fsmd.training.fused_step import FusedStep
+
+    plain = network()
+    fused = copy.deepcopy(plain)
+    x, crew = torch.randn(60, 400), Crew(n_threads)
+    optimizers = [kind(net.parameters(), lr=0.01, weight_decay=0.1, fused=True) for net in (plain, fused)]
+    averages = [WeightAverage(net, decay) for net in (plain, fused)]
+    step = FusedStep(optimizers[1], averages[1], crew)
+    for i in range(7):
+        for net, optimizer in zip((plain, fused), optimizers, strict=True):
+            optimizer.param_groups[0]["lr"] = 0.01 / (i + 1)  # as a schedule does
+            optimizer.zero_grad()
+            (net(x).sum() + net(x).square().mean()).backward()
+        averages[0].before_step(), averages[1].before_step()
+        optimizers[0].step()
+        averages[0].update()
+        step()
+    crew.close()
+    for a, b in zip(plain.parameters(), fused.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+        for name in ("step", "exp_avg", "exp_avg_sq"):
+            torch.testing.assert_close(optimizers[0].state[a][name], optimizers[1].state[b][name], rtol=1e-4, atol=1e-6)
+    assert averages[0].step == averages[1].step
+    for a, b in zip(averages[0].others, averages[1].others, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_what_a_step_leaves_out_stays_as_it_is():
+    """A parameter without a gradient, and one with a sparse one, are torch's and the row-wise step's business."""
+    from sklearn_fsmd.training.fused_step import FusedStep
+
+    nets = [
+        torch.nn.ModuleDict(
+            {
+                "table": torch.nn.Embedding(50, 3, sparse=True),
+                "out": torch.nn.Linear(3, 1),
+                "idle": torch.nn.Linear(2, 2),
+            }
+        )
+        for _ in range(2)
+    ]
+    nets[1].load_state_dict(nets[0].state_dict())
+    optimizers = [RowWiseAdamW(net.parameters(), lr=0.01, fused=True) for net in nets]
+    averages = [WeightAverage(net, 0.9) for net in nets]
+    step = FusedStep(optimizers[1], averages[1], Crew(1))
+    for i in range(5):
+        for net, optimizer, average in zip(nets, optimizers, averages, strict=True):
+            optimizer.zero_grad()
+            net["out"](net["table"](torch.arange(i, i + 4))).square().sum().backward()
+            average.before_step()
+        optimizers[0].step()
+        averages[0].update()
+        step()
+    for average in averages:
+        average.swap_in()
+    for a, b in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
