@@ -115,7 +115,7 @@ def test_without_a_seed_the_first_fit_s_draws_are_repeated(data, tmp_path, inter
 
 
 def test_a_fit_that_was_complete_is_what_it_was(data, tmp_path):
-    params = PARAMS | {"patience": 1, "checkpoint": tmp_path / "c", "max_epochs": 30}
+    params = PARAMS | {"patience": 1, "checkpoint": tmp_path / "c", "max_epochs": 30, "lr": 0.1}
     model = FSMDClassifier(**params).fit(*data)
     assert model.n_iter_ < 30  # it stopped early, and has to remember that
     assert_same_fit(model, FSMDClassifier(**params).fit(*data, resume=True))

@@ -70,3 +70,30 @@ def test_numba_may_be_told_not_to_compile(disabled):
     else:
         pytest.importorskip("numba")
         assert run.stdout.strip() in ("True", "False")
+
+
+@needs_loops
+def test_what_was_compiled_from_other_sources_is_forgotten(tmp_path):
+    kept = tmp_path / "kept"
+    loops._forget_old_code(kept)
+    (mark,) = kept.iterdir()
+    (kept / "layers.forward.nbi").touch()
+    loops._forget_old_code(kept)
+    assert len(list(kept.iterdir())) == 2
+    mark.rename(kept / "0123456789abcdef.sources")
+    (kept / "layers.cpython-311.pyc").touch()
+    loops._forget_old_code(kept)
+    assert {path.name for path in kept.iterdir()} == {mark.name, "layers.cpython-311.pyc"}
+
+
+@needs_loops
+def test_without_a_folder_for_compiled_code_torch_trains():
+    """As in a container that may write nowhere."""
+    code = """
+import numba.core.caching as caching
+caching.CacheImpl._locator_classes = []
+from sklearn_fsmd.nn import loops
+print(loops.available())
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "False"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -61,16 +62,21 @@ class Dropout(nn.Module):
         np.greater_equal(bytes_, self.threshold, out=bytes_.view(bool))  # ten times as fast as torch's
         return kept.copy_(torch.from_numpy(bytes_).view(x.shape))
 
-    def keys(self, n: int, n_parts: int) -> np.ndarray:
-        """For each of `n` members and each part of its columns, the three words with which SFC64 is to begin there."""
+    def keys(self, n: int, n_parts: int, n_each: int) -> np.ndarray:
+        """The words with which SFC64 is to begin, three for each of `n_each`, for each of `n` members and its parts.
+
+        A part is one of :func:`parts_of`. **Shape**: ``(n, n_parts, 3, n_each)``.
+        """
+        shape = (n, n_parts, 3, n_each)
         if not self.threshold:
-            return np.empty((0, 0, 3), np.uint64)
+            return np.empty((0, *shape[1:]), np.uint64)
+        size = math.prod(shape)
         if isinstance(self.source, np.random.SFC64):
-            words = self.source.random_raw(3 * n * n_parts)
+            words = self.source.random_raw(size)
         else:
-            drawn = torch.empty(3 * n * n_parts, dtype=torch.int64).random_(-(2**63), None, generator=self.source)
+            drawn = torch.empty(size, dtype=torch.int64).random_(-(2**63), None, generator=self.source)
             words = drawn.numpy().view(np.uint64)
-        return words.reshape(n, n_parts, 3)
+        return words.reshape(shape)
 
     def extra_repr(self) -> str:
         return f"p={self.threshold / 256:.4g}"

@@ -18,14 +18,14 @@ from torch.autograd.function import once_differentiable
 from sklearn_fsmd.nn.crew import FEW, ranges_of
 from sklearn_fsmd.nn.dropout import parts_of
 from sklearn_fsmd.nn.fast_gates import with_dense_rows
-from sklearn_fsmd.nn.loops import gates, layers
+from sklearn_fsmd.nn.loops import gates, layers, random
 from sklearn_fsmd.nn.workspace import Loan
 
 if TYPE_CHECKING:
     from sklearn_fsmd.nn.mlp import StackedMLP
 
 NONE = np.empty((0, 0), np.float32)
-NONE_LOW = np.empty((0, 0, 0), np.int16)
+NO_STACK, NO_LOW_STACK = np.empty((0, 0, 0), np.float32), np.empty((0, 0, 0), np.int16)
 
 
 class Group(NamedTuple):
@@ -98,12 +98,11 @@ class Step:
         for module, tensors in zip(mlp.layers, self.by_layer(parameters), strict=True):
             is_last = len(self.layers) == self.n_layers - 1
             shape = (self.n, x.shape[-2], tensors[0].shape[2])
+            dtype = torch.bfloat16 if self.low and not is_last else torch.float32
             # What is returned may outlive the step: no part of the loan.
-            out = torch.empty(shape) if is_last and is_returned else self.loan.empty(shape, torch.float32)
-            low = self.loan.empty(shape, torch.bfloat16) if self.low and not is_last else None
-            self.layers.append(Layer(module, tensors, at, row, out, low, self.loan, is_low=self.low))
-            h = out if low is None else low
-            at, row = _places(h, np.arange(self.n)), shape[2]
+            out = torch.empty(shape) if is_last and is_returned else self.loan.empty(shape, dtype)
+            self.layers.append(Layer(module, tensors, at, row, out, self.loan, is_low=self.low))
+            at, row = _places(out, np.arange(self.n)), shape[2]
         self.groups = groups_of(self.n, max(layer.rows * layer.width for layer in self.layers))
         self.numbers = sum(layer.rows * layer.width for layer in self.layers) * self.n
 
@@ -131,7 +130,7 @@ class Step:
         """The gradient of the inputs; those of the parameters are written `into` arrays."""
         loan = Loan(self.workspace, x.device)
         own, last = self.layers, self.n_layers - 1
-        own[last].give_out(out)
+        own[last].out = torch.from_numpy(out)
         slots = [Slot(own, self.groups[0].stop, loan, low=self.low) for _ in range(min(self.crew.n, len(self.groups)))]
         grad_x = torch.empty_like(x)
         is_shared = len(set(self.reads.tolist())) < self.n  # several members' gradients are one input's
@@ -184,7 +183,6 @@ class Layer:
         inputs: np.ndarray,
         row: int,
         out: Tensor,
-        low: Tensor | None,
         loan: Loan,
         *,
         is_low: bool,
@@ -194,24 +192,27 @@ class Layer:
         self.weight, self.bias = _array(weight.to(torch.bfloat16) if is_low else weight), bias.numpy()
         self.is_low, self.inputs, self.row = is_low, inputs, row
         self.out: Tensor | None = out
-        self.out_low = NONE_LOW if low is None else _array(low)
-        self.scale, self.z, self.statistics, self.running = NONE, out.numpy(), [NONE] * 3, [NONE] * 2
+        self.scale, self.statistics, self.running = NONE, [NONE] * 3, [NONE] * 2
+        keeps = module.batch_norm or out.dtype != torch.float32  # else the outputs take the place of the linear map's
+        self.z = loan.empty(out.shape, torch.float32).numpy() if keeps else NO_STACK
         if module.batch_norm:
-            self.scale, self.z = scale[0].numpy(), loan.empty(out.shape, out.dtype).numpy()
+            self.scale = scale[0].numpy()
             self.statistics = [np.empty((n, self.width), np.float32) for _ in range(3)]
             self.running = [module.running_mean.numpy(), module.running_var.numpy()]
         self.eps, self.momentum = module.EPS, module.MOMENTUM
         self.threshold, self.stretch = module.dropout.threshold, module.dropout.scale
         self.bounds = np.array([0, *(c.stop for c in parts_of(self.width))])
         self.n_parts = len(self.bounds) - 1
-        self.keys = module.dropout.keys(n, self.n_parts)
+        self.keys = module.dropout.keys(n, self.n_parts, random.LANES)
 
     def forward(self, group: Group, first: int, last: int) -> None:
         """Of some members, the parts of the columns from `first` to before `last`."""
         assert self.out is not None
+        out = _array(self.out)
+        outs = (out, NO_LOW_STACK) if out.dtype == np.float32 else (NO_STACK, out)
         layers.forward(
-            *(self.is_low, self.inputs, self.row, self.weight, self.bias, self.scale, self.z),
-            *(self.out.numpy(), self.out_low, group.start, group.stop, self.bounds, first, last),
+            *(self.is_low, self.inputs, self.row, self.weight, self.bias, self.scale, self._z(), *outs),
+            *(group.start, group.stop, self.bounds, first, last),
             *(self.keys, self.threshold, self.stretch, *self.statistics, self.eps, *self.running, self.momentum),
         )
 
@@ -219,22 +220,19 @@ class Layer:
         assert self.out is not None
         scale = into[2] if len(into) > 2 else NONE
         layers.backward(
-            *(self.is_low, self.inputs, self.row, self.out.numpy(), self.z, g, d, into[0], into[1], scale),
+            *(self.is_low, self.inputs, self.row, _array(self.out), self._z(), g, d, into[0], into[1], scale),
             *(group.start, group.stop, c0, c1, *self.statistics, self.stretch, self.eps),
         )
+
+    def _z(self) -> np.ndarray:
+        assert self.out is not None
+        return self.z if len(self.z) else self.out.numpy()
 
     def take_out(self) -> Tensor:
         """The output; a step that kept the tensor that it returns would keep itself alive."""
         out, self.out = self.out, None
         assert out is not None
-        if not len(self.scale):
-            self.z = NONE
         return out
-
-    def give_out(self, out: np.ndarray) -> None:
-        self.out = torch.from_numpy(out)
-        if not len(self.scale):
-            self.z = out
 
 
 class Slot:

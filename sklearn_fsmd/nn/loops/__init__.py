@@ -8,16 +8,40 @@ fit each other: that is the business of those who call.
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
+from pathlib import Path
 
 
 @cache
 def available() -> bool:
-    """Whether loops can be compiled: numba is there, ``NUMBA_DISABLE_JIT`` is not, and torch has the BLAS they need."""
-    try:
-        import numba
+    """Whether there are compiled loops: numba, somewhere to keep its code, and the BLAS that they need.
 
-        from sklearn_fsmd.nn.loops import blas  # noqa: F401 (it looks for the routines)
-    except ImportError:
+    ``NUMBA_DISABLE_JIT=1`` says no.
+    """
+    try:
+        from numba import config
+
+        if config.DISABLE_JIT:
+            return False
+        from sklearn_fsmd.nn.loops import layers
+    except (ImportError, RuntimeError):  # the latter where numba finds no folder that it may write to
         return False
-    return not getattr(numba.config, "DISABLE_JIT", False)
+    _forget_old_code(Path(layers.forward.stats.cache_path))
+    return True
+
+
+def _forget_old_code(kept: Path) -> None:
+    """Remove what was compiled from other sources.
+
+    Numba looks whether the file of a function has changed, but not those of the functions that it calls.
+    """
+    sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    mark = kept / f"{hashlib.sha256(sources).hexdigest()[:16]}.sources"
+    if mark.exists():
+        return
+    for pattern in ("*.nbi", "*.nbc", "*.sources"):
+        for path in kept.glob(pattern):
+            path.unlink(missing_ok=True)
+    kept.mkdir(parents=True, exist_ok=True)
+    mark.touch()

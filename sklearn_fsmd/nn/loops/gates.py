@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sklearn_fsmd.nn.loops.blas import compile_, compile_sums, multiply
+from sklearn_fsmd.nn.loops.blas import compile_, compile_sums
+from sklearn_fsmd.nn.loops.products import multiply
 
 F = np.float32
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from sklearn_fsmd.nn.loops.blas import compile_, multiply, round_to_bf16
+from sklearn_fsmd.nn.loops.blas import compile_, round_to_bf16
+from sklearn_fsmd.nn.loops.products import multiply
+from sklearn_fsmd.nn.loops.random import LANES, N_BYTES, draw, seed
 
-F, U = np.float32, np.uint64
+F = np.float32
 BLOCK = 32
 
 
@@ -25,16 +27,17 @@ def forward(
     Parameters
     ----------
     inputs, row : the address of each member's input, and the numbers from a row of it to the next.
-    zs : what the linear map gives; without batch norm (and `scales`), `outs`.
-    outs_low : the outputs as bfloat16, if they are wanted.
+    zs : what the linear map gives; without batch norm (and `scales`), it may be `outs`.
+    outs, outs_low : where the outputs are wanted: the one as float32, the other as bfloat16. One of them is empty.
     bounds : where the parts begin, and where the last one ends. Each draws on its own, see `keys`.
     means, variances, slopes : ``(n, O)``, of batch norm, for backward.
     """
-    rows, c0, c1 = outs.shape[1], bounds[first], bounds[last]
-    width = c1 - c0
+    rows, c0, c1 = zs.shape[1], bounds[first], bounds[last]
+    width, is_low = c1 - c0, len(outs_low) > 0
+    block = np.empty((BLOCK if is_low else 0, width), np.float32)
     slope, shift = np.empty(width, np.float32), np.empty(width, np.float32)
-    states = np.empty((last - first, 4), np.uint64)
-    words = np.empty((width + 7) // 8 + 1, np.uint64)
+    states = np.empty((last - first, 4, LANES), np.uint64)
+    drawn = np.empty(width + N_BYTES, np.uint8)
     for e in range(e0, e1):
         linear(low, inputs[e], row, ws, zs, e, c0, c1)
         if len(scales):
@@ -53,15 +56,26 @@ def forward(
         for p in range(first, last if threshold else first):
             seed(states[p - first], keys[e, p])
         for b in range(rows):
-            z, out = zs[e, b, c0:c1], outs[e, b, c0:c1]
-            for j in range(width):
-                y = z[j] * slope[j] + shift[j]
-                out[j] = F(0) if y <= F(0) else y  # what is not a number stays so
+            z, out = zs[e, b, c0:c1], block[b % BLOCK] if is_low else outs[e, b, c0:c1]
             if threshold:
-                for p in range(first, last):
-                    drop(states[p - first], out[bounds[p] - c0 : bounds[p + 1] - c0], words, np.uint8(threshold))
-            if len(outs_low):
-                round_to_bf16(out, outs_low[e, b, c0:c1])
+                for p in range(first, last):  # what is drawn beyond a part's end is overwritten by the next part
+                    draw(states[p - first].ctypes.data, drawn.ctypes.data + bounds[p] - c0, bounds[p + 1] - bounds[p])
+                rectify_and_drop(z, slope, shift, out, drawn, np.uint8(threshold))
+            else:
+                rectify(z, slope, shift, out)
+            if is_low and (b % BLOCK == BLOCK - 1 or b == rows - 1):
+                round_rows(block, outs_low[e], b - b % BLOCK, b + 1, c0, c1)
+
+
+@compile_
+def round_rows(block, out, start, stop, c0, c1):
+    """Some rows of a result, and of these the columns from `c0` to before `c1`, as bfloat16."""
+    bits = block.view(np.uint32)
+    if c1 - c0 == out.shape[1]:  # they follow each other
+        round_to_bf16(bits[: stop - start].reshape(-1), out[start:stop].reshape(-1))
+    else:
+        for b in range(start, stop):
+            round_to_bf16(bits[b - start], out[b, c0:c1])
 
 
 @compile_
@@ -98,33 +112,19 @@ def moments(z, c0, c1, mean, variance):
 
 
 @compile_
-def seed(state, key):
-    """Let the generator SFC64 begin as numpy's does with the three words of `key`."""
-    state[0], state[1], state[2], state[3] = key[0], key[1], key[2], U(1)
-    discarded = np.empty(12, np.uint64)
-    draw(state, discarded, len(discarded))
-
-
-@compile_
-def draw(state, words, n):
-    a, b, c, counter = state[0], state[1], state[2], state[3]
-    for k in range(n):
-        x = a + b + counter
-        counter += U(1)
-        a = b ^ (b >> U(11))
-        b = c + (c << U(3))
-        c = ((c << U(24)) | (c >> U(40))) + x
-        words[k] = x
-    state[0], state[1], state[2], state[3] = a, b, c, counter
-
-
-@compile_
-def drop(state, out, words, threshold):
-    """Zero those of `out` for which the next byte of the generator is below the threshold."""
-    draw(state, words, (len(out) + 7) // 8)
-    drawn = words.view(np.uint8)
+def rectify(z, slope, shift, out):
+    """ReLU of a linear map of what a row's columns hold."""
     for j in range(len(out)):
-        out[j] = out[j] if drawn[j] >= threshold else F(0)
+        y = z[j] * slope[j] + shift[j]
+        out[j] = F(0) if y <= F(0) else y  # what is not a number stays so
+
+
+@compile_
+def rectify_and_drop(z, slope, shift, out, drawn, threshold):
+    """The same, and 0 where a random byte is below the threshold."""
+    for j in range(len(out)):
+        y = z[j] * slope[j] + shift[j]
+        out[j] = F(0) if y <= F(0) or drawn[j] < threshold else y
 
 
 @compile_
@@ -134,12 +134,15 @@ def backward(
 ):  # fmt: skip
     """From the gradient of the outputs, in `gs` (m, B, O), to those of the layer's parameters and of its linear map.
 
-    The latter takes the place of the former, and is in `ds` as bfloat16 if the products are.
+    The latter is put into `ds`: as bfloat16 if the products are, and else in the place of the former. `outs` may be
+    bfloat16: all that counts is which are greater than zero.
     """
-    rows, n_in, n_out, width = outs.shape[1], grad_ws.shape[1], outs.shape[2], c1 - c0
+    rows, n_in, n_out, width = zs.shape[1], grad_ws.shape[1], zs.shape[2], c1 - c0
     mean, slope = np.zeros(width, np.float32), np.empty(width, np.float32)
     part1, part2 = np.empty(width, np.float32), np.empty(width, np.float32)
     sums, projections = np.empty(width, np.float64), np.empty(width, np.float64)
+    block = np.empty((BLOCK if low else 0, width), np.float32)
+    zero = outs.dtype.type(0)
     for e in range(e0, e1):
         k = e - e0
         sums[:] = 0.0
@@ -152,7 +155,7 @@ def backward(
             for b in range(start, min(start + BLOCK, rows)):
                 g, out, z = gs[k, b, c0:c1], outs[e, b, c0:c1], zs[e, b, c0:c1]
                 for j in range(width):
-                    x = F(0) if out[j] <= F(0) else g[j]  # dropped and negative units are both zero in the output
+                    x = F(0) if out[j] <= zero else g[j]  # dropped and negative units are both zero in the output
                     part1[j] += x
                     part2[j] += x * (z[j] - mean[j])
             for j in range(width):
@@ -171,11 +174,17 @@ def backward(
                 part1[j] = -F(sums[j] / rows) * slope[j] - part2[j] * mean[j]
         for b in range(rows):
             g, out, z = gs[k, b, c0:c1], outs[e, b, c0:c1], zs[e, b, c0:c1]
+            if not low:
+                for j in range(width):
+                    x = F(0) if out[j] <= zero else g[j]
+                    g[j] = slope[j] * x + (part1[j] + part2[j] * z[j])
+                continue
+            d = block[b % BLOCK]
             for j in range(width):
-                x = F(0) if out[j] <= F(0) else g[j]
-                g[j] = slope[j] * x + (part1[j] + part2[j] * z[j])
-            if low:
-                round_to_bf16(g, ds[k, b, c0:c1])
+                x = F(0) if out[j] <= zero else g[j]
+                d[j] = slope[j] * x + (part1[j] + part2[j] * z[j])
+            if b % BLOCK == BLOCK - 1 or b == rows - 1:
+                round_rows(block, ds[k], b - b % BLOCK, b + 1, c0, c1)
         d = ds.ctypes.data + (k * rows * n_out + c0) * ds.itemsize
         into = grad_ws.ctypes.data + (e * n_in * n_out + c0) * 4
         multiply(low, inputs[e], row, True, d, n_out, False, into, n_out, n_in, width, rows)
