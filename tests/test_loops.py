@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -39,6 +40,17 @@ def test_they_train_as_torch_does(way, frame, monkeypatch):
 
 
 @needs_loops
+def test_they_predict_as_torch_does(frame, monkeypatch):
+    model = FSMDClassifier(**SMALL).fit(*frame)
+    rows = np.tile(np.arange(len(frame[0])), 2**16 // len(frame[0]) + 1)
+    by_loops = model.predict_marginals(frame[0].iloc[rows])
+    without_loops(monkeypatch)
+    by_torch = model.predict_marginals(frame[0].iloc[rows])
+    assert not np.array_equal(by_loops, by_torch)
+    np.testing.assert_allclose(by_loops, by_torch, atol=1e-6)
+
+
+@needs_loops
 def test_a_fit_is_resumed_in_the_way_in_which_it_began(frame, tmp_path, monkeypatch):
     model = FSMDClassifier(**SMALL, checkpoint=tmp_path / "fit.safetensors").fit(*frame)
     without_loops(monkeypatch)
@@ -48,8 +60,6 @@ def test_a_fit_is_resumed_in_the_way_in_which_it_began(frame, tmp_path, monkeypa
 
 @needs_loops
 def test_threads_end_with_the_fit(frame):
-    import threading
-
     before = threading.active_count()
     FSMDClassifier(**SMALL, n_threads=3).fit(*frame)
     assert threading.active_count() == before

@@ -93,7 +93,7 @@ class Step:
         self.n_layers = len(mlp.layers)
         self.reads = np.array(mlp.reads if x.dim() == 3 else [0] * mlp.n)
         self.inputs = self.loan.empty(x.shape, torch.bfloat16).copy_(x) if self.low else x
-        at, row = _places(self.inputs, self.reads), self.inputs.stride(-2)
+        at, row = places_of(self.inputs, self.reads), self.inputs.stride(-2)
         self.layers: list[Layer] = []
         for module, tensors in zip(mlp.layers, self.by_layer(parameters), strict=True):
             is_last = len(self.layers) == self.n_layers - 1
@@ -102,7 +102,7 @@ class Step:
             # What is returned may outlive the step: no part of the loan.
             out = torch.empty(shape) if is_last and is_returned else self.loan.empty(shape, dtype)
             self.layers.append(Layer(module, tensors, at, row, out, self.loan, is_low=self.low))
-            at, row = _places(out, np.arange(self.n)), shape[2]
+            at, row = places_of(out, np.arange(self.n)), shape[2]
         self.groups = groups_of(self.n, max(layer.rows * layer.width for layer in self.layers))
         self.numbers = sum(layer.rows * layer.width for layer in self.layers) * self.n
 
@@ -135,7 +135,7 @@ class Step:
         grad_x = torch.empty_like(x)
         is_shared = len(set(self.reads.tolist())) < self.n  # several members' gradients are one input's
         terms = loan.empty((self.n, *x.shape[-2:]), torch.float32) if is_shared else grad_x
-        at = _places(terms, np.arange(self.n) if is_shared else self.reads)
+        at = places_of(terms, np.arange(self.n) if is_shared else self.reads)
 
         def columns(group: Group, i: int, slot: Slot, c0: int, c1: int) -> None:
             """Of the gradients of layer i, or with i = −1 of the inputs."""
@@ -257,6 +257,6 @@ def _array(x: Tensor) -> np.ndarray:
     return x.view(torch.int16).numpy() if x.dtype == torch.bfloat16 else x.numpy()
 
 
-def _places(x: Tensor, which: np.ndarray) -> np.ndarray:
+def places_of(x: Tensor, which: np.ndarray) -> np.ndarray:
     """The addresses of matrices of ``(G, B, I)``, or of the only one of ``(B, I)``."""
     return x.data_ptr() + which * (x.stride(0) * x.element_size() if x.dim() == 3 else 0)

@@ -8,10 +8,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from sklearn_fsmd.nn import loops
 from sklearn_fsmd.nn.crew import Crew
 from sklearn_fsmd.nn.dropout import Dropout
 from sklearn_fsmd.nn.hidden import TrainHidden
 from sklearn_fsmd.nn.workspace import Workspace
+
+MANY = 1024
+"""From this many rows on compiled loops predict."""
 
 
 class StackedLinear(nn.Module):
@@ -84,13 +88,19 @@ class HiddenLayer(StackedLinear):
         if self.batch_norm:
             weight = self.weight
             z = torch.bmm(x if x.dim() == 3 else x.expand(len(weight), -1, -1), weight)
-            slope = self.scale * torch.rsqrt(self.running_var + self.EPS)
-            shift = torch.addcmul(self.bias, self.running_mean, slope, value=-1.0)
+            slope, shift = self.affine()
             into = z if torch.is_inference_mode_enabled() else None  # a gradient needs z as it was
             y = torch.addcmul(shift.unsqueeze(1), z, slope.unsqueeze(1), out=into).relu_()
         else:
             y = super().forward(x).relu_()
         return self.dropout(y) if self.training else y
+
+    def affine(self) -> tuple[Tensor, Tensor]:
+        """What the running statistics, the scale and the bias make of a linear map: its slope and shift, ``(n, O)``."""
+        if not self.batch_norm:
+            return torch.ones_like(self.bias), self.bias
+        slope = self.scale * torch.rsqrt(self.running_var + self.EPS)
+        return slope, torch.addcmul(self.bias, self.running_mean, slope, value=-1.0)
 
 
 class StackedMLP(nn.Module):
@@ -144,6 +154,10 @@ class StackedMLP(nn.Module):
     def forward(self, x: Tensor, weights: Tensor | None = None) -> Tensor:
         if self.layers and self.training and x.shape[-2] > 1:
             return self._way_to_train(x).apply(self, x, weights, *self.layers.parameters())
+        if self.layers and not self.training and self._are_many(x):
+            from sklearn_fsmd.nn.fast_evaluation import evaluate  # needs numba, which takes its time
+
+            return evaluate(self, x, weights)
         if x.dim() == 3 and not self.in_order:
             x = x.index_select(0, self.index)
         elif x.dim() == 2 and not self.layers:
@@ -151,6 +165,11 @@ class StackedMLP(nn.Module):
         for layer in self.layers:
             x = layer(x)
         return x if weights is None else weights @ x.transpose(0, 1)
+
+    def _are_many(self, x: Tensor) -> bool:
+        """Whether `x` has so many rows that compiled loops predict, where there are any."""
+        usual = x.shape[-2] >= MANY and x.dtype == torch.float32 and x.device.type == "cpu"
+        return usual and torch.is_inference_mode_enabled() and loops.available()
 
     def _way_to_train(self, x: Tensor) -> type[torch.autograd.Function]:
         if self.crew is None or x.dtype != torch.float32:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from sklearn_fsmd.metrics import task_aucs
 from sklearn_fsmd.nn.crew import Crew
+from sklearn_fsmd.nn.mlp import MANY
 from sklearn_fsmd.runtime import threads
 from sklearn_fsmd.training.averaging import WeightAverage
 from sklearn_fsmd.training.batches import BatchIterator, TensorData
@@ -23,6 +24,8 @@ from sklearn_fsmd.training.rowwise import RowWiseAdam
 
 CPU_CHUNK = 512
 GPU_CHUNK = 65_536
+MANY_CHUNKS = 64
+"""With so many, it is worth while to import numba for a prediction."""
 
 
 class Net(NeuralNet):
@@ -199,9 +202,9 @@ class Net(NeuralNet):
         On a CPU the rows go in chunks through as many threads as torch may use, each of which computes alone: none
         waits for the other at every operation, and the activations of a chunk stay in the cache.
         """
-        on_cpu = inputs[0].device.type == "cpu"
-        size = CPU_CHUNK if on_cpu else GPU_CHUNK
-        if len(inputs[0]) <= size:
+        on_cpu, n = inputs[0].device.type == "cpu", len(inputs[0])
+        size = GPU_CHUNK if not on_cpu else CPU_CHUNK if n < MANY_CHUNKS * MANY and self.crew is None else MANY
+        if n <= size:
             return module(*inputs)
         chunks = zip(*(x.split(size) for x in inputs), strict=True)
         n_threads = torch.get_num_threads()

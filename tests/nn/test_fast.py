@@ -13,7 +13,7 @@ from sklearn_fsmd.nn.crew import Crew, ranges_of
 from sklearn_fsmd.nn.dropout import Dropout, parts_of, seed_dropout
 from sklearn_fsmd.nn.embedding import Table
 from sklearn_fsmd.nn.experts import PLE, Gates
-from sklearn_fsmd.nn.mlp import StackedMLP, set_training
+from sklearn_fsmd.nn.mlp import MANY, StackedMLP, set_training
 from sklearn_fsmd.nn.workspace import Workspace
 
 pytestmark = pytest.mark.skipif(not loops.available(), reason="numba is not there, or may not compile")
@@ -173,6 +173,31 @@ def test_rounding_to_bf16_is_torchs():
     assert torch.equal(torch.from_numpy(out).view(torch.bfloat16), x.to(torch.bfloat16))
     round_to_bf16(np.array([np.nan], np.float32).view(np.uint32), out)
     assert torch.from_numpy(out[:1]).view(torch.bfloat16).isnan()
+
+
+@pytest.mark.parametrize("batch_norm", [True, False])
+@pytest.mark.parametrize(("reads", "mixed"), [(None, False), (None, True), ([0, 1, 1, 0], True), ([1, 0, 1, 0], False)])
+def test_many_rows_are_predicted_by_loops(batch_norm, reads, mixed, monkeypatch):
+    from sklearn_fsmd.nn import fast_evaluation
+
+    made = stack(4, batch_norm=batch_norm, reads=reads).eval()
+    if batch_norm:
+        for layer in made.layers:
+            layer.running_mean.normal_(), layer.running_var.uniform_(0.5, 2.0)
+    x = torch.randn(MANY, 9) if reads is None else torch.randn(MANY, 2, 9).transpose(0, 1)
+    x[..., 5, 2] = torch.nan
+    weights = torch.rand(MANY, 3, 4) if mixed else None
+    evaluate, seen = fast_evaluation.evaluate, []
+    monkeypatch.setattr(fast_evaluation, "evaluate", lambda *given: seen.append(given) or evaluate(*given))
+    with torch.inference_mode():
+        out = made(x, weights)
+        assert len(seen) == 1
+        made(x[..., 1:, :], None if weights is None else weights[1:])
+        monkeypatch.setattr(loops, "available", lambda: False)
+        expected = made(x, weights)
+    assert len(seen) == 1
+    torch.testing.assert_close(out, expected, equal_nan=True)
+    assert out.isnan().any()
 
 
 def test_memory_is_used_again_and_graphs_do_not_share_it(crew):

@@ -68,6 +68,18 @@ def forward(
 
 
 @compile_
+def evaluate(inputs, row, ws, slopes, shifts, outs):
+    """The layer for all members in prediction; batch norm is in the slopes and shifts of the columns."""
+    for e in range(len(outs)):
+        linear(False, inputs[e], row, ws, outs, e, 0, outs.shape[2])
+        for b in range(outs.shape[1]):
+            out = outs[e, b]
+            for j in range(len(out)):
+                y = out[j] * slopes[e, j] + shifts[e, j]
+                out[j] = F(0) if y <= F(0) else y
+
+
+@compile_
 def round_rows(block, out, start, stop, c0, c1):
     """Some rows of a result, and of these the columns from `c0` to before `c1`, as bfloat16."""
     bits = block.view(np.uint32)
