@@ -233,7 +233,7 @@ def marginals(p: Any, net: Net, rows: Encoded) -> np.ndarray:
 def gate_weights(p: Any, net: Net, rows: Encoded) -> np.ndarray:
     """The weights of the experts, ``(n, levels, K, E)``."""
     with threads(p.n_threads):
-        return net.module_.gate_weights(*rows.tensors(net.device)).cpu().numpy()
+        return net.in_chunks(net.module_.gate_weights, *rows.tensors(net.device)).cpu().numpy()
 
 
 def wants_split(p: Any, n_rows: int) -> bool:

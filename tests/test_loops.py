@@ -54,7 +54,7 @@ def test_they_predict_as_torch_does(frame, monkeypatch):
 def test_a_fit_is_resumed_in_the_way_in_which_it_began(frame, tmp_path, monkeypatch):
     model = FSMDClassifier(**SMALL, checkpoint=tmp_path / "fit.safetensors").fit(*frame)
     without_loops(monkeypatch)
-    with pytest.raises(ValueError, match="with compiled loops, whose last bits are others. Install numba"):
+    with pytest.raises(ValueError, match="with compiled loops, whose last bits are others. Let numba compile"):
         model.fit(*frame, resume=True)
 
 
@@ -94,6 +94,21 @@ def test_what_was_compiled_from_other_sources_is_forgotten(tmp_path):
     (kept / "layers.cpython-311.pyc").touch()
     loops._forget_old_code(kept)
     assert {path.name for path in kept.iterdir()} == {mark.name, "layers.cpython-311.pyc"}
+
+
+def test_a_library_that_cannot_be_loaded_is_no_reason_to_fail():
+    code = """
+import ctypes
+def CDLL(*given, load=ctypes.CDLL, **more):
+    if "torch_cpu" in str(given[0]):
+        raise OSError("not a library")
+    return load(*given, **more)
+ctypes.CDLL = CDLL
+from sklearn_fsmd.nn import loops
+print(loops.available())
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "False"
 
 
 @needs_loops

@@ -22,6 +22,7 @@ import torch
 from benchmarks.speed import data, growth
 from benchmarks.speed.contenders import CONTENDERS, Ours
 from benchmarks.speed.isolation import Isolated, seconds
+from sklearn_fsmd.nn import loops
 
 RESULTS = Path(__file__).parent.parent / "results.json"
 OURS = "sklearn-fsmd"
@@ -133,8 +134,12 @@ def importing(rounds=7):
 
 
 def machine():
+    info = Path("/proc/cpuinfo")  # of Linux; elsewhere Python knows it
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
     return {
-        "processor": platform.processor() or platform.machine(),
+        "processor": names[0] if names else platform.processor() or platform.machine(),
+        "compiled_loops": loops.available(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "python": platform.python_version(),

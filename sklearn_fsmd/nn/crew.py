@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 import torch
@@ -35,7 +35,7 @@ class Crew:
 
     def each(self, work: Callable[[Any, int], None], pieces: Sequence[Any], numbers: int) -> None:
         """Call ``work(piece, worker)`` for all pieces, which have so many numbers together."""
-        if self.pool is None or len(pieces) == 1 or numbers < FEW:
+        if self.pool is None or len(pieces) < 2 or numbers < FEW:
             for piece in pieces:
                 work(piece, 0)
             return
@@ -50,12 +50,20 @@ class Crew:
                         return
                     work(piece, worker)
 
-        others = [self.pool.submit(take_part, i) for i in range(1, min(self.n, len(pieces)))]
+        others: list[Future[None]] = []
         try:
+            for i in range(1, min(self.n, len(pieces))):
+                others.append(self.pool.submit(take_part, i))
             take_part(0)
         finally:
-            for other in others:
-                other.result()
+            waiting.clear()  # where something failed, the others end with the piece that they have
+            wait(others)
+        for other in others:
+            other.result()
+
+    def __reduce__(self) -> tuple[type[Crew], tuple[()]]:
+        """A copy of a network that is being trained computes alone."""
+        return Crew, ()
 
     def close(self) -> None:
         if self.pool is not None:

@@ -17,16 +17,20 @@ if TYPE_CHECKING:
 
 def evaluate(mlp: StackedMLP, x: Tensor, weights: Tensor | None) -> Tensor:
     """What :class:`~sklearn_fsmd.nn.mlp.StackedMLP` says of `x` and `weights`."""
-    h = with_dense_rows(x)
-    at = places_of(h, np.array(mlp.reads if x.dim() == 3 else [0] * mlp.n))
-    for layer in cast("list[HiddenLayer]", mlp.layers):
-        weight = layer.weight.detach()
-        out = h.new_empty(mlp.n, h.shape[-2], weight.shape[2])
-        arrays = (t.detach().numpy() for t in (weight, *layer.affine(), out))
-        layers.evaluate(at, h.stride(-2), *arrays)
-        h, at = out, places_of(out, np.arange(mlp.n))
+    x = with_dense_rows(x)
+    inputs, row = places_of(x, np.array(mlp.reads if x.dim() == 3 else [0] * mlp.n)), x.stride(-2)
+    hidden = cast("list[HiddenLayer]", list(mlp.layers))
+    tensors = [(layer.weight, *layer.affine()) for layer in hidden]
+    arrays = [tuple(t.detach().numpy() for t in group) for group in tensors]
+    *between, last = (np.empty((x.shape[-2], weight.shape[2]), np.float32) for weight, *_ in arrays)
+    out = x.new_empty(mlp.n, *last.shape)
+    for e in range(mlp.n):  # one member after the other, so that what is between the layers stays in the cache
+        at, step = inputs[e], row
+        for group, h in zip(arrays, [*between, out[e].numpy()], strict=True):
+            layers.evaluate(at, step, *group, e, h)
+            at, step = h.ctypes.data, h.shape[1]
     if weights is None:
-        return h
-    mixed = h.new_empty(h.shape[1], weights.shape[1], h.shape[2])
-    gates.mix(weights.contiguous().numpy(), h.numpy(), mixed.numpy(), 0, len(mixed))
+        return out
+    mixed = out.new_empty(out.shape[1], weights.shape[1], out.shape[2])
+    gates.mix(weights.contiguous().numpy(), out.numpy(), mixed.numpy(), 0, len(mixed))
     return mixed

@@ -33,14 +33,14 @@ class Group(NamedTuple):
 
     start: int
     stop: int
-    is_shared: bool
 
 
-def groups_of(n: int, numbers: int) -> list[Group]:
-    """Cut `n` members, whose widest outputs have so many numbers each."""
+def groups_of(n: int, numbers: int) -> tuple[list[Group], list[Group]]:
+    """Cut `n` members, whose widest outputs have so many numbers each: groups for one thread, and those for all."""
     if n * numbers < FEW:
-        return [Group(0, n, False)]
-    return [Group(e, e + 1, n % 2 == 1 and e == n - 1) for e in range(n)]
+        return [Group(0, n)], []
+    single = [Group(e, e + 1) for e in range(n)]
+    return single[: n - n % 2], single[n - n % 2 :]
 
 
 class FastHidden(torch.autograd.Function):
@@ -76,7 +76,7 @@ class FastHidden(torch.autograd.Function):
         given = grad.contiguous().numpy()
         if weights is not None:
             mixed_by = weights.detach().contiguous().numpy()
-            grad_weights = torch.empty(weights.shape)
+            grad_weights = torch.empty_like(weights, memory_format=torch.contiguous_format)
             arrays = given, out, grad_weights.numpy()
             crew.each(lambda r, _: gates.mix_to_weights(*arrays, *r), ranges_of(len(given), out.shape[2]), out.size)
         grad_x = step.backward(x, out, given, mixed_by, [[t.numpy() for t in group] for group in grads])
@@ -100,10 +100,10 @@ class Step:
             shape = (self.n, x.shape[-2], tensors[0].shape[2])
             dtype = torch.bfloat16 if self.low and not is_last else torch.float32
             # What is returned may outlive the step: no part of the loan.
-            out = torch.empty(shape) if is_last and is_returned else self.loan.empty(shape, dtype)
+            out = x.new_empty(shape) if is_last and is_returned else self.loan.empty(shape, dtype)
             self.layers.append(Layer(module, tensors, at, row, out, self.loan, is_low=self.low))
             at, row = places_of(out, np.arange(self.n)), shape[2]
-        self.groups = groups_of(self.n, max(layer.rows * layer.width for layer in self.layers))
+        self.groups, self.shared = groups_of(self.n, max(layer.rows * layer.width for layer in self.layers))
         self.numbers = sum(layer.rows * layer.width for layer in self.layers) * self.n
 
     def by_layer(self, tensors: Sequence[Tensor]) -> list[Sequence[Tensor]]:
@@ -115,8 +115,8 @@ class Step:
             for layer in self.layers:
                 layer.forward(group, 0, layer.n_parts)
 
-        self.crew.each(chain, [group for group in self.groups if not group.is_shared], self.numbers)
-        for group in self.groups[-1:] if self.groups[-1].is_shared else ():
+        self.crew.each(chain, self.groups, self.numbers)
+        for group in self.shared:
             for layer in self.layers:
 
                 def part(i: int, _: int, layer: Layer = layer, group: Group = group) -> None:
@@ -131,7 +131,9 @@ class Step:
         loan = Loan(self.workspace, x.device)
         own, last = self.layers, self.n_layers - 1
         own[last].out = torch.from_numpy(out)
-        slots = [Slot(own, self.groups[0].stop, loan, low=self.low) for _ in range(min(self.crew.n, len(self.groups)))]
+        together = max(group.stop - group.start for group in (*self.groups, *self.shared))
+        n_slots = max(min(self.crew.n, len(self.groups)), 1)
+        slots = [Slot(own, together, loan, low=self.low) for _ in range(n_slots)]
         grad_x = torch.empty_like(x)
         is_shared = len(set(self.reads.tolist())) < self.n  # several members' gradients are one input's
         terms = loan.empty((self.n, *x.shape[-2:]), torch.float32) if is_shared else grad_x
@@ -139,7 +141,7 @@ class Step:
 
         def columns(group: Group, i: int, slot: Slot, c0: int, c1: int) -> None:
             """Of the gradients of layer i, or with i = −1 of the inputs."""
-            e0, e1, _ = group
+            e0, e1 = group
             if i == last and mixed_by is None:
                 slot.g[i][: e1 - e0, :, c0:c1] = given[e0:e1, :, c0:c1]
             elif i == last:
@@ -157,8 +159,8 @@ class Step:
             for i in downwards:
                 columns(group, i, slots[worker], 0, widths[i])
 
-        self.crew.each(chain, [group for group in self.groups if not group.is_shared], self.numbers)
-        for group in self.groups[-1:] if self.groups[-1].is_shared else ():
+        self.crew.each(chain, self.groups, self.numbers)
+        for group in self.shared:
             for i in downwards:
 
                 def part(c: slice, _: int, i: int = i, group: Group = group) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -84,7 +85,7 @@ class HiddenLayer(StackedLinear):
             self.register_buffer("running_var", torch.ones(n, out_features))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The layer as a formula, with the running statistics; a training batch goes through :class:`TrainHidden`."""
+        """The layer as a formula, with the running statistics; a stack trains its layers together."""
         if self.batch_norm:
             weight = self.weight
             z = torch.bmm(x if x.dim() == 3 else x.expand(len(weight), -1, -1), weight)
@@ -153,10 +154,11 @@ class StackedMLP(nn.Module):
 
     def forward(self, x: Tensor, weights: Tensor | None = None) -> Tensor:
         if self.layers and self.training and x.shape[-2] > 1:
-            return self._way_to_train(x).apply(self, x, weights, *self.layers.parameters())
+            return self._way_to_train(x, weights).apply(self, x, weights, *self.layers.parameters())
         if self.layers and not self.training and self._are_many(x):
             from sklearn_fsmd.nn.fast_evaluation import evaluate  # needs numba, which takes its time
 
+            self._check(x, weights)
             return evaluate(self, x, weights)
         if x.dim() == 3 and not self.in_order:
             x = x.index_select(0, self.index)
@@ -171,12 +173,21 @@ class StackedMLP(nn.Module):
         usual = x.shape[-2] >= MANY and x.dtype == torch.float32 and x.device.type == "cpu"
         return usual and torch.is_inference_mode_enabled() and loops.available()
 
-    def _way_to_train(self, x: Tensor) -> type[torch.autograd.Function]:
+    def _way_to_train(self, x: Tensor, weights: Tensor | None) -> type[torch.autograd.Function]:
         if self.crew is None or x.dtype != torch.float32:
             return TrainHidden
         from sklearn_fsmd.nn.fast_hidden import FastHidden  # needs numba, which takes its time
 
+        self._check(x, weights)
         return FastHidden
+
+    def _check(self, x: Tensor, weights: Tensor | None) -> None:
+        """Compiled loops do not look whether they read beyond an array."""
+        n_inputs, n_in = max(self.reads) + 1, cast("HiddenLayer", self.layers[0]).weight.shape[1]
+        if x.shape[-1] != n_in or (x.dim() == 3 and len(x) < n_inputs):
+            raise ValueError(f"x has the shape {tuple(x.shape)}; it is to be (B, {n_in}) or ({n_inputs}, B, {n_in}).")
+        if weights is not None and (len(weights), weights.shape[2]) != (x.shape[-2], self.n):
+            raise ValueError(f"weights has the shape {tuple(weights.shape)}; it is to be ({x.shape[-2]}, M, {self.n}).")
 
 
 def set_training(

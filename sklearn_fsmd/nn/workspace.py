@@ -7,7 +7,7 @@ the system and are fetched, and cleared, again a moment later.
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort_right
 from collections.abc import Hashable, Iterable, Sequence
 
 import torch
@@ -18,24 +18,27 @@ class Workspace:
     """Buffers that are free at the moment. What is drawn from a :class:`Loan` comes back when the loan dies."""
 
     def __init__(self) -> None:
-        self.sizes: list[int] = []
-        """The bytes of the free buffers, in order."""
         self.free: list[Tensor] = []
+        """By size, but where two threads came at once."""
 
     def take(self, n_bytes: int) -> Tensor:
         """A buffer of at least `n_bytes`: the smallest free one that fits, and the last used of these, or a new one."""
-        i = bisect_left(self.sizes, n_bytes)
-        if i == len(self.sizes):
-            return torch.empty(n_bytes, dtype=torch.uint8)
-        i = bisect_right(self.sizes, self.sizes[i]) - 1
-        self.sizes.pop(i)
-        return self.free.pop(i)
+        i = bisect_left(self.free, n_bytes, key=_size)
+        if i < len(self.free):
+            i = bisect_right(self.free, self.free[i].nbytes, key=_size) - 1
+            buffer = self.free.pop(i)
+            if buffer.nbytes >= n_bytes:
+                return buffer
+            self.give_back([buffer])
+        return torch.empty(n_bytes, dtype=torch.uint8, device="cpu")
 
     def give_back(self, buffers: Iterable[Tensor]) -> None:
         for buffer in buffers:
-            i = bisect_right(self.sizes, buffer.nbytes)
-            self.sizes.insert(i, buffer.nbytes)
-            self.free.insert(i, buffer)
+            insort_right(self.free, buffer, key=_size)
+
+
+def _size(buffer: Tensor) -> int:
+    return buffer.nbytes
 
 
 class Loan:

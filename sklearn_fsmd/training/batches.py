@@ -87,10 +87,10 @@ class BatchIterator:
 
     def __iter__(self) -> Iterator[Batch]:
         n, n_batches, device = len(self.data), len(self), self.data.labels.device
-        order = torch.randperm(n, generator=self.generator).to(device)
+        order = torch.randperm(n, generator=self.generator, dtype=torch.int32 if n < 2**31 else torch.int64).to(device)
         for i in range(n_batches):
             stop = n if i == n_batches - 1 else (i + 1) * self.batch_size
-            batch = self.data.batch(order[i * self.batch_size : stop])
+            batch = self.data.batch(order[i * self.batch_size : stop].long())
             codes, numbers, *bias = batch[0]
             self._hide(codes, numbers)
             if self.bias_offsets is not None:

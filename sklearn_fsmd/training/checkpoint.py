@@ -123,9 +123,10 @@ class Checkpoint(Callback):
                 f"The network does not begin as that of the fit that wrote {self.path}: the code is another."
             )
         if bool(found.get("loops")) != self._has_loops(net):
-            before, remedy = ("with", "Install numba") if found.get("loops") else ("without", "Set NUMBA_DISABLE_JIT=1")
+            way = "without" if self._has_loops(net) else "with"
+            remedy = "Set NUMBA_DISABLE_JIT=1" if self._has_loops(net) else "Let numba compile as it did there"
             raise ValueError(
-                f"{self.path} was written by a fit {before} compiled loops, whose last bits are others. {remedy}, or "
+                f"{self.path} was written by a fit {way} compiled loops, whose last bits are others. {remedy}, or "
                 "fit anew with resume=False."
             )
         with self._made_up():

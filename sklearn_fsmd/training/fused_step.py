@@ -1,4 +1,4 @@
-"""Adam's step and the average of the weights in one pass through memory, shared by the threads of a crew."""
+"""Adam's step and the average of the weights piece by piece, shared by the threads of a crew."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ UNUSUAL = ("amsgrad", "maximize", "capturable", "differentiable")
 
 
 class FusedStep:
-    """What optimizer and average do at a step, for those parameters for which it can be done in one pass.
+    """What optimizer and average do at a step, for those parameters for which a loop can do it.
 
     The optimizer keeps its state where torch has it; a parameter's first step is torch's, which makes that state.
     """

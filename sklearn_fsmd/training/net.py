@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -12,7 +12,7 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import EpochTimer
 from skorch.utils import TeeGenerator
-from torch import Tensor, nn
+from torch import Tensor
 
 from sklearn_fsmd.metrics import task_aucs
 from sklearn_fsmd.nn.crew import Crew
@@ -67,10 +67,13 @@ class Net(NeuralNet):
         """
         n_before = len(self.history)
         before = {name: t.clone() for name, t in self.module_.state_dict().items()} if n_before else None
+        self.step_ = self._plain_step
         try:
             with self.balance.watching(self.module_):
                 self._run(batches, valid, epochs)
         except BaseException:
+            if self.crew is not None:
+                self.crew.close()  # no thread may still write where the weights are put back
             self.average_.swap_in()
             if before is not None:
                 self.module_.load_state_dict(before)
@@ -78,6 +81,7 @@ class Net(NeuralNet):
                 del self.history[n_before:]
             raise
         finally:
+            self.step_ = self._plain_step  # the other one holds the crew
             self.module_.eval()
         return self
 
@@ -85,7 +89,6 @@ class Net(NeuralNet):
         self.stop_training_ = False
         data = {"dataset_train": batches.data, "dataset_valid": valid}
         self.average_.swap_out()
-        self.step_ = self._plain_step
         if self.crew is not None and isinstance(self.optimizer_, RowWiseAdam):
             from sklearn_fsmd.training.fused_step import FusedStep  # needs numba, which takes its time
 
@@ -196,7 +199,7 @@ class Net(NeuralNet):
         """Logits of any number of rows, ``(n, K)``."""
         return self.in_chunks(self.module_, *inputs)
 
-    def in_chunks(self, module: nn.Module, *inputs: Tensor) -> Tensor:
+    def in_chunks(self, module: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
         """What `module` makes of any number of rows.
 
         On a CPU the rows go in chunks through as many threads as torch may use, each of which computes alone: none

@@ -200,6 +200,40 @@ def test_many_rows_are_predicted_by_loops(batch_norm, reads, mixed, monkeypatch)
     assert out.isnan().any()
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_what_does_not_fit_is_refused(training):
+    made = stack(3, reads=[0, 1, 1]).train(training)
+    set_training(made, workspace=None, precision=None, crew=Crew(1))
+    with torch.inference_mode(not training):
+        with pytest.raises(ValueError, match=r"x has the shape \(1024, 8\); it is to be \(B, 9\) or \(2, B, 9\)"):
+            made(torch.zeros(MANY, 8))
+        with pytest.raises(ValueError, match=r"x has the shape \(1, 1024, 9\)"):
+            made(torch.zeros(1, MANY, 9))
+        with pytest.raises(ValueError, match=r"weights has the shape \(1024, 2, 4\); it is to be \(1024, M, 3\)"):
+            made(torch.zeros(2, MANY, 9), torch.zeros(MANY, 2, 4))
+
+
+@pytest.mark.parametrize("mixed", [True, False])
+def test_other_defaults_of_torch_do_not_matter(mixed):
+    made, x = stack(3, dropout=0.3), torch.randn(300, 9)
+    weights = torch.rand(300, 2, 3) if mixed else None
+    expected = trained(made, x, weights, crew=Crew(1))
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = trained(made, x, weights, crew=Crew(1))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(found[0], expected[0])
+    for ours, theirs in zip(found, expected, strict=True):  # `trained` has a loss in float64 then
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3 * float(theirs.abs().max()))
+
+
+def test_a_network_is_copied_while_it_is_trained():
+    made = stack(2)
+    set_training(made, workspace=Workspace(), precision=None, crew=Crew(2))
+    assert copy.deepcopy(made).crew.n == 1
+
+
 def test_memory_is_used_again_and_graphs_do_not_share_it(crew):
     made, workspace = stack(3, dropout=0.3), Workspace()
     set_training(made, workspace=workspace, precision=None, crew=crew)
@@ -289,6 +323,22 @@ def test_an_error_in_a_piece_is_raised():
 
     with pytest.raises(IndexError, match="piece"):
         crew.each(work, range(8), 10**6)
+    crew.close()
+
+
+def test_nobody_works_on_when_one_has_failed():
+    crew, ended, failed = Crew(2), [], threading.Event()
+
+    def work(piece, worker):
+        if worker == 0:
+            failed.set()
+            raise KeyboardInterrupt
+        failed.wait()
+        ended.append(piece)
+
+    with pytest.raises(KeyboardInterrupt):
+        crew.each(work, range(8), 10**6)
+    assert len(ended) <= 1  # that which was under way, and it is done
     crew.close()
 
 

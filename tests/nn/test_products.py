@@ -71,8 +71,10 @@ def test_products(name, low, ta, tb, beyond, shape):
 
 @pytest.mark.parametrize("low", [False, True])
 def test_numbers_do_not_depend_on_how_the_columns_are_cut(low):
-    from sklearn_fsmd.nn.loops.products import multiply
+    from sklearn_fsmd.nn.loops.products import TILES, TILES_LOW, multiply
 
+    if not (TILES_LOW if low else TILES):
+        pytest.skip("MKL multiplies here, and does not promise it")
     whole, _ = multiplied(multiply, (100, 90, 300), low=low, ta=False, tb=False, beyond=0)
     for columns in (slice(0, 16), slice(16, 64), slice(64, 90)):
         part, _ = multiplied(multiply, (100, 90, 300), low=low, ta=False, tb=False, beyond=0, columns=columns)

@@ -1,9 +1,10 @@
-"""Training's inner loops, compiled by numba: what torch does in a dozen passes through memory, in two or three.
+"""Inner loops, compiled by numba: what torch does in a dozen passes through memory, in two or three.
 
-Nothing here is imported before a fit asks :func:`available`, since numba takes its time. All arrays are C-contiguous
-float32 unless a name says `low`: that is bfloat16, which numpy does not know and which goes as int16. Stacks are
-``(n, B, O)``; `e0` to `e1` are the members meant, and `c0` to `c1` the columns. No loop looks whether its arguments
-fit each other: that is the business of those who call.
+Nothing here is imported before somebody asks :func:`available`, since numba takes its time: a fit, or a prediction for
+many rows. Arrays are C-contiguous. Numbers are float32, or bfloat16, which numpy does not know and which go as int16:
+the operands of products where a loop is called with `low`. Stacks are ``(n, B, O)``; `e0` to `e1` are the members
+meant, and `c0` to `c1` the columns. No loop looks whether its arguments fit each other: that is the business of those
+who call.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ def available() -> bool:
         if config.DISABLE_JIT:
             return False
         from sklearn_fsmd.nn.loops import layers
-    except (ImportError, RuntimeError):  # the latter where numba finds no folder that it may write to
+
+        _forget_old_code(Path(layers.forward.stats.cache_path))
+    except (ImportError, RuntimeError, OSError):  # RuntimeError where numba finds no folder that it may write to
         return False
-    _forget_old_code(Path(layers.forward.stats.cache_path))
     return True
 
 
@@ -38,10 +40,11 @@ def _forget_old_code(kept: Path) -> None:
     """
     sources = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
     mark = kept / f"{hashlib.sha256(sources).hexdigest()[:16]}.sources"
-    if mark.exists():
+    kept.mkdir(parents=True, exist_ok=True)
+    try:
+        mark.touch(exist_ok=False)  # of processes that begin together, one removes
+    except FileExistsError:
         return
     for pattern in ("*.nbi", "*.nbc", "*.sources"):
-        for path in kept.glob(pattern):
+        for path in set(kept.glob(pattern)) - {mark}:
             path.unlink(missing_ok=True)
-    kept.mkdir(parents=True, exist_ok=True)
-    mark.touch()

@@ -28,6 +28,8 @@ def _library() -> ctypes.CDLL:
         If this build of torch does not show its routines.
     """
     for path in (Path(torch.__file__).parent / "lib").glob("*torch_cpu.*"):
+        if path.suffix not in (".so", ".dylib", ".dll"):
+            continue
         library = ctypes.CDLL(str(path))
         if all(hasattr(library, name) for name in ROUTINES.values()):
             return library

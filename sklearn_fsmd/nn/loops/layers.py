@@ -68,15 +68,17 @@ def forward(
 
 
 @compile_
-def evaluate(inputs, row, ws, slopes, shifts, outs):
-    """The layer for all members in prediction; batch norm is in the slopes and shifts of the columns."""
-    for e in range(len(outs)):
-        linear(False, inputs[e], row, ws, outs, e, 0, outs.shape[2])
-        for b in range(outs.shape[1]):
-            out = outs[e, b]
-            for j in range(len(out)):
-                y = out[j] * slopes[e, j] + shifts[e, j]
-                out[j] = F(0) if y <= F(0) else y
+def evaluate(x, row, ws, slopes, shifts, e, out):
+    """The layer for one member in prediction; batch norm is in the slopes and shifts of the columns."""
+    _, n_in, n_out = ws.shape
+    w = ws.ctypes.data + e * n_in * n_out * 4
+    multiply(False, x, row, False, w, n_out, False, out.ctypes.data, n_out, len(out), n_out, n_in)
+    slope, shift = slopes[e], shifts[e]
+    for b in range(len(out)):
+        o = out[b]
+        for j in range(n_out):  # in its place; see `backward`
+            y = o[j] * slope[j] + shift[j]
+            o[j] = F(0) if y <= F(0) else y
 
 
 @compile_

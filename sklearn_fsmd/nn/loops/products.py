@@ -27,10 +27,10 @@ _one, _two, _one_low, _two_low = _tiles[1, False], _tiles[2, False], _tiles[1, T
 def multiply(low, a, lda, ta, b, ldb, tb, c, ldc, m, n, k):
     """C (m, n) = A·B of row-major matrices at these addresses; A and B are kept transposed if `ta`, `tb`.
 
-    `lda` and so on are the numbers from a row to the next. With `low`, A and B are bfloat16, and C is float32. Each
-    number of C is added up in the same order whatever the rows and columns beside it.
+    `lda` and so on are the numbers from a row to the next. With `low`, A and B are bfloat16, and C is float32. By
+    tiles each number of C is added up in the same order whatever the rows and columns beside it.
     """
-    if m < ROWS or not (TILES_LOW if low else TILES):
+    if m < ROWS or k == 0 or not (TILES_LOW if low else TILES):
         call_mkl(low, a, lda, ta, b, ldb, tb, c, ldc, m, n, k)
     elif low:
         multiply_low(a, lda, ta, b, ldb, tb, c, ldc, m, n, k)
@@ -132,6 +132,7 @@ def pack_turned(b, ldb, panels, n, depth):
 
 @compile_
 def pack_pairs(b, ldb, panels, n, depth):
+    """As :func:`pack`, of numbers that each are a row's bfloat16 (in the lower half) and the next row's."""
     half = (depth + 1) // 2
     numbers = panels.view(np.uint32)
     for j in range(0, n, PANEL):
@@ -144,6 +145,7 @@ def pack_pairs(b, ldb, panels, n, depth):
 
 @compile_
 def pack_pairs_turned(b, ldb, panels, n, depth):
+    """The same, of a B that is kept transposed, where the two lie side by side."""
     half = (depth + 1) // 2
     numbers = panels.view(np.uint32)
     for j in range(0, n, PANEL):
@@ -170,6 +172,7 @@ def zip_rows(a, lda, pairs, m, depth):
 
 @compile_
 def zip_two(x, start, ld, has_next, out, n):
+    """Some bfloat16 of a row in the lower halves of `out`, and those of the next row, or zeros, in the upper ones."""
     first = x[start : start + n]
     if has_next:
         second = x[start + ld : start + ld + n]

@@ -24,7 +24,8 @@ def seed(state, key):
     state[:3] = key
     state[3] = np.uint64(1)
     discarded = np.empty(12 * N_BYTES, np.uint8)
-    draw(state.ctypes.data, discarded.ctypes.data, len(discarded))
+    draw(state.ctypes.data, discarded.ctypes.data, 12 * N_BYTES)
+    return discarded[0]  # it has to live as long as the call
 
 
 @compile_

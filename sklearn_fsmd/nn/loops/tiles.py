@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba.core import cgutils, config, types
+from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic
 
 LANES = 16
@@ -19,8 +20,9 @@ FLOATS, PAIRS = ir.VectorType(FLOAT, LANES), ir.VectorType(INT, LANES)
 
 def supported(*, low: bool) -> bool:
     """Whether the processor has the instructions; not if numba is told to compile for another one."""
-    is_for_another = config.CPU_NAME is not None or config.CPU_FEATURES is not None
-    return not is_for_another and bool(binding.get_host_cpu_features().get("avx512bf16" if low else "avx512f"))
+    if config.CPU_NAME is not None or config.CPU_FEATURES is not None:
+        return False
+    return ("+avx512bf16" if low else "+avx512f") in get_host_cpu_features().split(",")
 
 
 def make_tile(n_registers: int, *, low: bool) -> Any:
