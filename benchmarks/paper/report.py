@@ -34,7 +34,8 @@ def write_report(folder):
     """Write ``results.md`` and the figures for all parts whose csv is in `folder`."""
     folder = Path(folder)
     text = ["# The paper's tables and figures, rerun", "", "Made by `make paper`; what it means is in `docs/paper.md`."]
-    text += ["AUC on test rows, mean ± standard deviation over the seeds; seconds, their median. p: paired t-test over the seeds, mean AUC."]
+    text += ["AUC on test rows, mean ± standard deviation over the seeds; of the seconds, the median."]
+    text += ["p: paired t-test over the seeds, mean AUC."]
     for part, (title, tasks) in TABLES.items():
         rows = _read(folder, part)
         if rows is None:
