@@ -1,9 +1,11 @@
 """Fits with compiled loops, and without them."""
 
+import gc
 import os
 import subprocess
 import sys
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -122,3 +124,16 @@ print(loops.available())
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"
+
+
+def test_a_former_net_is_freed_at_once(frame):
+    """A net that refers to itself waits for the garbage collector, and a process that fits all day grows."""
+    model = FSMDClassifier(**SMALL).fit(*frame)
+    gc.collect()
+    gc.disable()
+    try:
+        former = weakref.ref(model.net_), weakref.ref(model.module_)
+        model.fit(*frame)
+        assert [reference() for reference in former] == [None, None]
+    finally:
+        gc.enable()

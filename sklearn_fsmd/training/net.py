@@ -67,7 +67,7 @@ class Net(NeuralNet):
         """
         n_before = len(self.history)
         before = {name: t.clone() for name, t in self.module_.state_dict().items()} if n_before else None
-        self.step_ = self._plain_step
+        self.fused_step_ = self._fused_step()
         try:
             with self.balance.watching(self.module_):
                 self._run(batches, valid, epochs)
@@ -81,7 +81,7 @@ class Net(NeuralNet):
                 del self.history[n_before:]
             raise
         finally:
-            self.step_ = self._plain_step  # the other one holds the crew
+            self.fused_step_ = None  # it holds the crew
             self.module_.eval()
         return self
 
@@ -89,10 +89,6 @@ class Net(NeuralNet):
         self.stop_training_ = False
         data = {"dataset_train": batches.data, "dataset_valid": valid}
         self.average_.swap_out()
-        if self.crew is not None and isinstance(self.optimizer_, RowWiseAdam):
-            from sklearn_fsmd.training.fused_step import FusedStep  # needs numba, which takes its time
-
-            self.step_ = FusedStep(self.optimizer_, self.average_, self.crew)
         n_before = len(self.history)
         self.notify("on_train_begin", X=batches, y=None)
         for _ in range(epochs - (len(self.history) - n_before)):  # a checkpoint may have brought some
@@ -177,12 +173,20 @@ class Net(NeuralNet):
             training=True,
         )
         self.average_.before_step()
-        self.step_()
+        if self.fused_step_ is not None:
+            self.fused_step_()
+        else:
+            self.optimizer_.step()
+            self.average_.update()
         return {"loss": losses.detach() @ self.criterion_.task_weights, "y_pred": logits.detach()}
 
-    def _plain_step(self) -> None:
-        self.optimizer_.step()
-        self.average_.update()
+    def _fused_step(self) -> Callable[[], None] | None:
+        """Optimizer and average in compiled loops, where there are any for this optimizer."""
+        if self.crew is None or not isinstance(self.optimizer_, RowWiseAdam):
+            return None
+        from sklearn_fsmd.training.fused_step import FusedStep  # needs numba, which takes its time
+
+        return FusedStep(self.optimizer_, self.average_, self.crew)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
