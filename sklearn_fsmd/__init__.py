@@ -1,5 +1,8 @@
 """Multi-objective ranking models with the interface of scikit-learn."""
 
+import sklearn  # noqa: F401
+import torch  # noqa: F401 (these two first: after what else is imported below, both take longer)
+
 from sklearn_fsmd.base import MultiTaskClassifier
 from sklearn_fsmd.embedder import DenoisingEmbedder
 from sklearn_fsmd.estimators import (
