@@ -37,8 +37,8 @@ test-all: test test-oldest  ## the suite with the newest and with the oldest sup
 soak: $(VENV)/.installed  ## 200 fits and 20,000 predictions in one process: memory, threads and files stay flat
 	$(BIN)/python -m benchmarks.soak
 
-quality: $(VENV)/.installed  ## what the defaults reach on the two public data sets, three seeds each (half an hour)
-	$(BIN)/python benchmarks/quality.py
+quality: $(VENV)/.installed  ## what the defaults reach on the two public data sets, three seeds each (make quality PRECISION=bf16; a quarter of an hour)
+	$(BIN)/python benchmarks/quality.py $(if $(PRECISION),--precision $(PRECISION))
 
 $(BENCH_VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(BENCH_VENV)

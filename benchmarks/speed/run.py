@@ -22,15 +22,20 @@ import torch
 from benchmarks.speed import data, growth
 from benchmarks.speed.contenders import CONTENDERS, Ours
 from benchmarks.speed.isolation import Isolated, seconds
+from benchmarks.speed.loops import first_fit, products
 from sklearn_fsmd.nn import loops
 
 RESULTS = Path(__file__).parent.parent / "results.json"
 OURS = "sklearn-fsmd"
+BF16, PLAIN = {"bf16": {"precision": "bf16"}}, {"without fast": {"loops": False}}
+"""Variants of ours."""
 EPOCHS = 2
 
 
 def build(name, batch_size, n, options):
     """A contender, and the table that it works on."""
+    if not options.pop("loops", True):
+        os.environ["NUMBA_DISABLE_JIT"] = "1"  # in this process, which has not imported numba yet
     contender = CONTENDERS[name](batch_size, **options)
     return contender, data.make(n)
 
@@ -70,9 +75,10 @@ def summary(figures):
     return table
 
 
-def compare(batch_size, n, rounds, measure, *, variants=(), warm_up=None):
+def compare(batch_size, n, rounds, measure, *, variants=None, warm_up=None):
+    variants = variants or {}
     builds = {name: (name, batch_size, n, {}) for name in CONTENDERS}
-    builds |= {f"{OURS} {variant}": (OURS, batch_size, n, {"precision": variant}) for variant in variants}
+    builds |= {f"{OURS} {variant}": (OURS, batch_size, n, options) for variant, options in variants.items()}
     processes = {name: Isolated(build, *arguments) for name, arguments in builds.items()}
     try:
         for process in processes.values():
@@ -171,12 +177,14 @@ def main():
     parser.add_argument("--parts", nargs="*", help="run only these, and keep the other results")
     options = parser.parse_args()
     parts = {
-        "train, batch 2048": lambda: compare(2048, options.rows, options.rounds, train_rate, variants=("bf16",)),
-        "train, batch 256": lambda: compare(256, options.rows, options.rounds, train_rate),
-        "score": lambda: compare(2048, options.score_rows, options.rounds, score_rate, warm_up=prepare),
+        "train, batch 2048": lambda: compare(2048, options.rows, options.rounds, train_rate, variants=BF16 | PLAIN),
+        "train, batch 256": lambda: compare(256, options.rows, options.rounds, train_rate, variants=PLAIN),
+        "score": lambda: compare(2048, options.score_rows, options.rounds, score_rate, variants=PLAIN, warm_up=prepare),
         "one row": latency,
         "encode 200 k x 40": encode,
         "import": importing,
+        "first fit": first_fit,
+        "products of matrices": products,
         "growth, rows": growth.rows,
         "growth, experts": growth.experts,
         "growth, vocabulary": growth.vocabulary,

@@ -49,16 +49,10 @@ class Dropout(nn.Module):
         """A fresh mask of the shape and type of `x`, 1 where an element is kept."""
         n = x.numel()
         kept = loan.scratch("mask", x.shape, x.dtype)
-        if isinstance(self.source, np.random.SFC64):
-            drawn = self.source.random_raw((n + 7) // 8)
-        else:
-            words = loan.scratch("draws", ((n + 7) // 8,), torch.int64)
-            # The default upper end of random_ for int64 leaves the sign bit out; this range fills all eight bytes.
-            words.random_(-(2**63), None, generator=self.source)
-            if x.device.type != "cpu":
-                return kept.copy_(words.view(torch.uint8)[:n].view(x.shape) >= self.threshold)
-            drawn = words.numpy()
-        bytes_ = drawn.view(np.uint8)[:n]
+        words = self._words((n + 7) // 8, loan)
+        if x.device.type != "cpu":
+            return kept.copy_(words.view(torch.uint8)[:n].view(x.shape) >= self.threshold)
+        bytes_ = words.numpy().view(np.uint8)[:n]
         np.greater_equal(bytes_, self.threshold, out=bytes_.view(bool))  # ten times as fast as torch's
         return kept.copy_(torch.from_numpy(bytes_).view(x.shape))
 
@@ -70,13 +64,15 @@ class Dropout(nn.Module):
         shape = (n, n_parts, 3, n_each)
         if not self.threshold:
             return np.empty((0, *shape[1:]), np.uint64)
-        size = math.prod(shape)
+        words = self._words(math.prod(shape), Loan(None, torch.device("cpu")))
+        return words.numpy().view(np.uint64).reshape(shape)
+
+    def _words(self, n: int, loan: Loan) -> Tensor:
+        """`n` random words, each of eight random bytes."""
         if isinstance(self.source, np.random.SFC64):
-            words = self.source.random_raw(size)
-        else:
-            drawn = torch.empty(size, dtype=torch.int64).random_(-(2**63), None, generator=self.source)
-            words = drawn.numpy().view(np.uint64)
-        return words.reshape(shape)
+            return torch.from_numpy(self.source.random_raw(n).view(np.int64))
+        # The default upper end of random_ for int64 leaves the sign bit out; this range fills all eight bytes.
+        return loan.scratch("draws", (n,), torch.int64).random_(-(2**63), None, generator=self.source)
 
     def extra_repr(self) -> str:
         return f"p={self.threshold / 256:.4g}"

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_fsmd.nn.crew import Crew
-from sklearn_fsmd.nn.mlp import StackedLinear, StackedMLP
+from sklearn_fsmd.nn.mlp import StackedLinear, StackedMLP, check_shape
 
 
 class SharedBottom(nn.Module):
@@ -69,6 +69,7 @@ class Gates(nn.Module):
         if self.training and self.crew is not None and x.dtype == torch.float32:
             from sklearn_fsmd.nn.fast_gates import FastGates  # needs numba, which takes its time
 
+            check_shape(x, self.logits.weight.shape[1], len(self.excluded), dim=1)
             return FastGates.apply(self.crew, x, self.logits.weight, self.logits.bias, self.excluded)
         x = x if x.dim() == 2 else x[:, : self.hidden.n].transpose(0, 1)
         logits = self.logits(x) + self.excluded.unsqueeze(1)  # (G, B, E)

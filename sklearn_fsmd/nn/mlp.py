@@ -182,12 +182,25 @@ class StackedMLP(nn.Module):
         return FastHidden
 
     def _check(self, x: Tensor, weights: Tensor | None) -> None:
-        """Compiled loops do not look whether they read beyond an array."""
-        n_inputs, n_in = max(self.reads) + 1, cast("HiddenLayer", self.layers[0]).weight.shape[1]
-        if x.shape[-1] != n_in or (x.dim() == 3 and len(x) < n_inputs):
-            raise ValueError(f"x has the shape {tuple(x.shape)}; it is to be (B, {n_in}) or ({n_inputs}, B, {n_in}).")
+        check_shape(x, cast("HiddenLayer", self.layers[0]).weight.shape[1], max(self.reads) + 1, dim=0)
         if weights is not None and (len(weights), weights.shape[2]) != (x.shape[-2], self.n):
             raise ValueError(f"weights has the shape {tuple(weights.shape)}; it is to be ({x.shape[-2]}, M, {self.n}).")
+
+
+def check_shape(x: Tensor, in_features: int, n_inputs: int, *, dim: int) -> None:
+    """Compiled loops do not look whether they read beyond `x`, which may have several inputs along `dim`.
+
+    Raises
+    ------
+    ValueError
+        If these are fewer than `n_inputs`, or have not `in_features`.
+    """
+    if x.shape[-1] != in_features or (x.dim() == 3 and x.shape[dim] < n_inputs):
+        several = ["B", in_features]
+        several.insert(dim, n_inputs)
+        raise ValueError(
+            f"x has the shape {tuple(x.shape)}; it is to be (B, {in_features}) or ({', '.join(map(str, several))})."
+        )
 
 
 def set_training(

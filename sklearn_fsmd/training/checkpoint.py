@@ -122,19 +122,15 @@ class Checkpoint(Callback):
             raise ValueError(
                 f"The network does not begin as that of the fit that wrote {self.path}: the code is another."
             )
-        if bool(found.get("loops")) != self._has_loops(net):
-            way = "without" if self._has_loops(net) else "with"
-            remedy = "Set NUMBA_DISABLE_JIT=1" if self._has_loops(net) else "Let numba compile as it did there"
+        has_loops = net.crew is not None
+        if bool(found.get("loops")) != has_loops:
+            way, remedy = ("without", "Set NUMBA_DISABLE_JIT=1") if has_loops else ("with", "Let numba compile")
             raise ValueError(
                 f"{self.path} was written by a fit {way} compiled loops, whose last bits are others. {remedy}, or "
                 "fit anew with resume=False."
             )
         with self._made_up():
             self._restore(net, found["state"])
-
-    @staticmethod
-    def _has_loops(net: Any) -> bool:
-        return net.crew is not None
 
     def _restore(self, net: Any, state: dict[str, Any]) -> None:
         net.module_.load_state_dict(state["module"])
@@ -166,7 +162,7 @@ class Checkpoint(Callback):
             "parameters": self.parameters,
             "data": self.data,
             "initial": self.initial,
-            "loops": self._has_loops(net),
+            "loops": net.crew is not None,
             "random": self.begun_with,
             "state": state,
         }

@@ -210,7 +210,9 @@ class Net(NeuralNet):
         waits for the other at every operation, and the activations of a chunk stay in the cache.
         """
         on_cpu, n = inputs[0].device.type == "cpu", len(inputs[0])
-        size = GPU_CHUNK if not on_cpu else CPU_CHUNK if n < MANY_CHUNKS * MANY and self.crew is None else MANY
+        size = CPU_CHUNK if on_cpu else GPU_CHUNK
+        if on_cpu and (self.crew is not None or n >= MANY_CHUNKS * MANY):
+            size = MANY  # by compiled loops, where there are any
         if n <= size:
             return module(*inputs)
         chunks = zip(*(x.split(size) for x in inputs), strict=True)

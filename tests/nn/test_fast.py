@@ -213,6 +213,14 @@ def test_what_does_not_fit_is_refused(training):
             made(torch.zeros(2, MANY, 9), torch.zeros(MANY, 2, 4))
 
 
+def test_what_does_not_fit_a_gate_is_refused():
+    made = Gates(9, torch.ones(3, 2, dtype=torch.bool), ())
+    set_training(made, workspace=None, precision=None, crew=Crew(1))
+    for shape in ((50, 8), (50, 3, 8), (50, 2, 9)):
+        with pytest.raises(ValueError, match=r"it is to be \(B, 9\) or \(B, 3, 9\)"):
+            made(torch.zeros(shape))
+
+
 @pytest.mark.parametrize("mixed", [True, False])
 def test_other_defaults_of_torch_do_not_matter(mixed):
     made, x = stack(3, dropout=0.3), torch.randn(300, 9)

@@ -16,7 +16,7 @@ from sklearn_fsmd.nn.loops.tiles import LANES, ROWS, make_tile, pointer, support
 DEPTH = 256
 """How many numbers of a row of A and a column of B are multiplied before the next are taken up."""
 PANEL = 2 * LANES
-F, U16, U32 = np.float32, np.uint16, np.uint32
+U16, U32 = np.uint16, np.uint32
 TILES, TILES_LOW = (is_slow_here() and supported(low=low) for low in (False, True))
 
 _tiles = {(n, low): make_tile(n, low=low) for n in (1, 2) for low in (False, True)}
@@ -56,26 +56,30 @@ def multiply_float(a, lda, ta, b, ldb, tb, c, ldc, m, n, k):
 
 @compile_
 def multiply_low(a, lda, ta, b, ldb, tb, c, ldc, m, n, k):
-    """As :func:`multiply_float`, with two neighbours along k in each number."""
-    panels, edge = aligned(min(k + 1, DEPTH) // 2 * rounded_up(n)), aligned(ROWS * PANEL)
-    pairs = np.empty(min(k + 1, DEPTH) // 2 * (m if ta else ROWS), np.uint32)
+    """As :func:`multiply_float`, of numbers that each are two in bfloat16, neighbours along k."""
+    most = min(k + 1, DEPTH) // 2
+    panels, edge = aligned(most * rounded_up(n)), aligned(ROWS * PANEL)
+    pairs, a_pairs = np.empty(most * n, np.uint32), np.empty(most * (m if ta else ROWS), np.uint32)
+    numbers = panels.view(np.uint32)
     for start in range(0, k, DEPTH):
         depth = min(DEPTH, k - start)
         half = (depth + 1) // 2
         if tb:
-            pack_pairs_turned(lows(b + start * 2, (n - 1) * ldb + depth), ldb, panels, n, depth)
+            pair_neighbours(lows(b + start * 2, (n - 1) * ldb + depth), ldb, pairs, n, depth)
+            pack_turned(pairs, half, numbers, n, half)
         else:
-            pack_pairs(lows(b + start * ldb * 2, (depth - 1) * ldb + n), ldb, panels, n, depth)
+            pair_rows(lows(b + start * ldb * 2, (depth - 1) * ldb + n), ldb, pairs, n, depth)
+            pack(pairs, n, numbers, n, half)
         if ta:
-            zip_rows(lows(a + start * lda * 2, (depth - 1) * lda + m), lda, pairs, m, depth)
+            pair_rows(lows(a + start * lda * 2, (depth - 1) * lda + m), lda, a_pairs, m, depth)
         for block in range(0, m, ROWS):
             i = min(block, m - ROWS)
-            at, row, step = pairs.ctypes.data + i * 4, 4, m * 4
+            at, row, step = a_pairs.ctypes.data + i * 4, 4, m * 4
             if not ta:
                 at, row, step = a + (i * lda + start) * 2, lda * 2, 4
                 if depth % 2:  # what follows a row may be anything, and no number times it is 0
-                    copy_rows(lows(at, (ROWS - 1) * lda + depth), lda, pairs, depth)
-                    at, row = pairs.ctypes.data, half * 4
+                    pair_neighbours(lows(at, (ROWS - 1) * lda + depth), lda, a_pairs, ROWS, depth)
+                    at, row = a_pairs.ctypes.data, half * 4
             strip(True, at, row, step, panels, c + i * ldc * 4, ldc, n, half, start > 0, block - i, edge)
 
 
@@ -105,11 +109,12 @@ def strip(low, a, row, step, panels, c, ldc, n, depth, add, skip, edge):
 @compile_
 def pack(b, ldb, panels, n, depth):
     """Columns of B in panels, whose rows lie one after the other; the last one is filled with zeros."""
+    zero = panels.dtype.type(0)
     for j in range(0, n, PANEL):
         width, into = min(PANEL, n - j), rounded_up(min(PANEL, n - j))
         for p in range(depth):
             out, x = panels[j * depth + p * into : j * depth + (p + 1) * into], b[p * ldb + j : p * ldb + j + width]
-            out[width:] = F(0)
+            out[width:] = zero
             for i in range(width):
                 out[i] = x[i]
 
@@ -117,13 +122,14 @@ def pack(b, ldb, panels, n, depth):
 @compile_
 def pack_turned(b, ldb, panels, n, depth):
     """The same, of a B that is kept transposed."""
+    zero = panels.dtype.type(0)
     for j in range(0, n, PANEL):
         width, into = min(PANEL, n - j), rounded_up(min(PANEL, n - j))
         panel = panels[j * depth : j * depth + depth * into]
         for i in range(into):
             if i >= width:
                 for p in range(depth):
-                    panel[p * into + i] = F(0)
+                    panel[p * into + i] = zero
             else:
                 x = b[(j + i) * ldb : (j + i) * ldb + depth]
                 for p in range(depth):
@@ -131,68 +137,29 @@ def pack_turned(b, ldb, panels, n, depth):
 
 
 @compile_
-def pack_pairs(b, ldb, panels, n, depth):
-    """As :func:`pack`, of numbers that each are a row's bfloat16 (in the lower half) and the next row's."""
-    half = (depth + 1) // 2
-    numbers = panels.view(np.uint32)
-    for j in range(0, n, PANEL):
-        width, into = min(PANEL, n - j), rounded_up(min(PANEL, n - j))
-        for p in range(half):
-            out = numbers[j * half + p * into : j * half + (p + 1) * into]
-            out[width:] = U32(0)
-            zip_two(b, 2 * p * ldb + j, ldb, 2 * p + 1 < depth, out, width)
-
-
-@compile_
-def pack_pairs_turned(b, ldb, panels, n, depth):
-    """The same, of a B that is kept transposed, where the two lie side by side."""
-    half = (depth + 1) // 2
-    numbers = panels.view(np.uint32)
-    for j in range(0, n, PANEL):
-        width, into = min(PANEL, n - j), rounded_up(min(PANEL, n - j))
-        panel = numbers[j * half : j * half + half * into]
-        for i in range(into):
-            if i >= width:
-                for p in range(half):
-                    panel[p * into + i] = U32(0)
-            else:
-                x = b[(j + i) * ldb : (j + i) * ldb + depth]
-                for p in range(depth // 2):
-                    panel[p * into + i] = U32(x[2 * p]) | U32(x[2 * p + 1]) << U32(16)
-                if depth % 2:
-                    panel[(half - 1) * into + i] = U32(x[depth - 1])
-
-
-@compile_
-def zip_rows(a, lda, pairs, m, depth):
-    """Each row of A and the next one, number by number."""
+def pair_rows(x, ld, pairs, n, depth):
+    """Each row of `n` bfloat16 in the lower halves of numbers and the next one, or zeros, in the upper halves."""
     for p in range((depth + 1) // 2):
-        zip_two(a, 2 * p * lda, lda, 2 * p + 1 < depth, pairs[p * m : (p + 1) * m], m)
+        out, first = pairs[p * n : (p + 1) * n], x[2 * p * ld : 2 * p * ld + n]
+        if 2 * p + 1 < depth:
+            second = x[(2 * p + 1) * ld : (2 * p + 1) * ld + n]
+            for i in range(n):
+                out[i] = U32(first[i]) | U32(second[i]) << U32(16)
+        else:
+            for i in range(n):
+                out[i] = U32(first[i])
 
 
 @compile_
-def zip_two(x, start, ld, has_next, out, n):
-    """Some bfloat16 of a row in the lower halves of `out`, and those of the next row, or zeros, in the upper ones."""
-    first = x[start : start + n]
-    if has_next:
-        second = x[start + ld : start + ld + n]
-        for i in range(n):
-            out[i] = U32(first[i]) | U32(second[i]) << U32(16)
-    else:
-        for i in range(n):
-            out[i] = U32(first[i])
-
-
-@compile_
-def copy_rows(a, lda, pairs, depth):
-    """ROWS rows of odd length, with a zero at each one's end."""
-    length = depth + 1
-    out = pairs.view(np.uint16)
-    for i in range(ROWS):
-        o, x = out[i * length : (i + 1) * length], a[i * lda : i * lda + depth]
-        o[depth] = U16(0)
+def pair_neighbours(x, ld, pairs, n, depth):
+    """Each two neighbours of a row in a number, for `n` rows; at the end of an odd row with a zero."""
+    length = (depth + 1) // 2 * 2
+    halves = pairs.view(np.uint16)
+    for i in range(n):
+        out, row = halves[i * length : (i + 1) * length], x[i * ld : i * ld + depth]
+        out[length - 1] = U16(0)
         for p in range(depth):
-            o[p] = x[p]
+            out[p] = row[p]
 
 
 @compile_
