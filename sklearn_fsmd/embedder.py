@@ -83,7 +83,7 @@ class DenoisingEmbedder(Saving, TransformerMixin, TableParameters, BaseEstimator
         encoder = FeatureEncoder.of(self)
         rows = encoder.fit_encode(X)
         with threads(self.n_threads):
-            table = pretrain(
+            learned = pretrain(
                 encoder,
                 rows,
                 np.ones(X.shape[1], dtype=bool),
@@ -94,7 +94,7 @@ class DenoisingEmbedder(Saving, TransformerMixin, TableParameters, BaseEstimator
                 seed=draw_seed(check_random_state(self.random_state)),
                 verbose=self.verbose,
             )
-        self.embeddings_ = table.numpy()
+        self.embeddings_ = learned.vectors.numpy()
         self._encoder: FeatureEncoder = encoder
         return self
 

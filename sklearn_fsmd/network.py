@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_fsmd.nn.bias import BiasTower
+from sklearn_fsmd.nn.denoising import Learned
 from sklearn_fsmd.nn.embedding import Embedding
 from sklearn_fsmd.nn.experts import PLE, MMoE, Separate, SharedBottom
 from sklearn_fsmd.nn.links import TreeLink
@@ -107,6 +108,23 @@ class MultiTaskNetwork(nn.Module):
     def start_at(self, rates: Tensor) -> None:
         """Let the towers' biases say the base rates `rates` ``(K,)`` of the targets."""
         self.towers.output.bias.copy_(self.link.prior_logits(rates).unsqueeze(1))
+
+    @property
+    def first_layer(self) -> HiddenLayer | None:
+        """The layer of all experts, or bottoms, that reads the embedded row; None in an extractor without such."""
+        readers = getattr(self.extractor, "readers", None)
+        return readers.first if isinstance(readers, StackedMLP) and readers.layers else None
+
+    def start_from(self, learned: Learned) -> None:
+        """Begin with what an autoencoder has learned: the embeddings, and the layer that reads them in each expert.
+
+        What the layer makes of a row stays the same, in whatever size the embeddings are taken.
+        """
+        factor = self.embedding.start_from(learned.vectors)
+        if self.first_layer is not None:
+            factors = torch.ones(len(learned.places))
+            factors[: learned.n_embedded] /= factor
+            self.first_layer.start_from(learned.layer, learned.places, factors)
 
 
 def build_network(p: Any, columns: Columns, n_tasks: int, bias: Columns | None = None) -> MultiTaskNetwork:

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from sklearn_fsmd.nn.embedding import Embedding
-from sklearn_fsmd.nn.mlp import StackedLinear, StackedMLP
+from sklearn_fsmd.nn.mlp import HiddenLayer, StackedLinear, StackedMLP
 
-HIDDEN_DIMS = (256,)
 N_CANDIDATES = 128
 """Columns of more rows than that are reconstructed among so many of them, drawn anew for each batch."""
 
 EMBEDDING_STD = 0.01
 """Small, so that what an embedding ends with is what it has learned; the batch norm after it evens out the scale."""
+
+
+class Learned(NamedTuple):
+    """What an autoencoder has learned of some of the columns, in the places that it has in a network of all of them.
+
+    `vectors` ``(rows, D)`` are the embeddings, NaN in the rows of other columns. `layer` is the hidden layer that read
+    them: its inputs, of which the first `n_embedded` are of embeddings, are the network's inputs `places`.
+    """
+
+    vectors: Tensor
+    layer: HiddenLayer
+    places: Tensor
+    n_embedded: int
 
 
 class DenoisingAutoencoder(nn.Module):
@@ -28,6 +41,8 @@ class DenoisingAutoencoder(nn.Module):
     numeric_of : for each code column the numeric column whose bins it holds, or None.
     n_numeric : how many numeric columns there are.
     dim : length of an embedding.
+    width : width of the hidden layer.
+    batch_norm : whether the hidden layer is batch-normalised.
 
     References
     ----------
@@ -38,14 +53,21 @@ class DenoisingAutoencoder(nn.Module):
     offsets: Tensor
 
     def __init__(
-        self, cardinalities: Sequence[int], n_numeric: int, dim: int, numeric_of: Sequence[int | None] = ()
+        self,
+        cardinalities: Sequence[int],
+        n_numeric: int,
+        dim: int,
+        numeric_of: Sequence[int | None] = (),
+        *,
+        width: int = 256,
+        batch_norm: bool = True,
     ) -> None:
         super().__init__()
         self.cardinalities = list(cardinalities)
         self.numeric_of = list(numeric_of) or [None] * len(self.cardinalities)
         n_rows, n_columns = sum(self.cardinalities), len(self.cardinalities)
         self.embedding = Embedding(cardinalities, dim, std=EMBEDDING_STD)
-        self.hidden = StackedMLP(1, n_columns * dim + n_numeric, HIDDEN_DIMS, batch_norm=True)
+        self.hidden = StackedMLP(1, n_columns * dim + n_numeric, (width,), batch_norm=batch_norm)
         self.to_codes = StackedLinear(1, self.hidden.out_features, n_columns * dim)
         self.to_numbers = StackedLinear(1, self.hidden.out_features, n_numeric) if n_numeric else None
         self.values = nn.Embedding(n_rows, dim)  # what the guesses are compared with

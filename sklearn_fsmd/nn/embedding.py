@@ -82,11 +82,13 @@ class Embedding(nn.Module):
         return Embedded(codes, numbers, fields)
 
     @torch.no_grad()
-    def start_from(self, vectors: Tensor) -> None:
+    def start_from(self, vectors: Tensor) -> float:
         """Take `vectors` ``(rows, D)`` for the initial values, in every set, and leave the rows out that are NaN.
 
-        They are scaled to a common size: the FM adds products of all pairs of them to every logit.
+        They are scaled to a common size, by the factor that is returned: the FM adds products of all pairs of them to
+        every logit.
         """
-        vectors = vectors * (STARTING_RMS / vectors[~vectors.isnan()].square().mean().sqrt().clamp(min=1e-9))
-        vectors = vectors.to(self.table.weight.device).repeat(1, self.n_sets)
+        factor = STARTING_RMS / vectors[~vectors.isnan()].square().mean().sqrt().clamp(min=1e-9).item()
+        vectors = (vectors * factor).to(self.table.weight.device).repeat(1, self.n_sets)
         self.table.weight.copy_(torch.where(vectors.isnan(), self.table.weight, vectors))
+        return factor

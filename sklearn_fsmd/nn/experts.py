@@ -6,6 +6,7 @@ Each is a module with ``forward(x) → (B, K, H)``. Here `x` is ``(B, I)`` or, w
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,11 @@ class SharedBottom(nn.Module):
         self.n_tasks = n_tasks
         self.bottom = StackedMLP(1, in_features, dims, dropout=dropout, batch_norm=batch_norm)
 
+    @property
+    def readers(self) -> StackedMLP:
+        """What reads the embedded row."""
+        return self.bottom
+
     def forward(self, x: Tensor) -> Tensor:
         return self.bottom(x).transpose(0, 1).expand(-1, self.n_tasks, -1)
 
@@ -36,6 +42,11 @@ class Separate(nn.Module):
     ) -> None:
         super().__init__()
         self.bottoms = StackedMLP(n_tasks, in_features, dims, dropout=dropout, batch_norm=batch_norm)
+
+    @property
+    def readers(self) -> StackedMLP:
+        """What reads the embedded row."""
+        return self.bottoms
 
     def forward(self, x: Tensor) -> Tensor:
         return self.bottoms(x if x.dim() == 2 else x.transpose(0, 1)).transpose(0, 1)
@@ -143,6 +154,11 @@ class MMoE(nn.Module):
             batch_norm=batch_norm,
         )
 
+    @property
+    def readers(self) -> StackedMLP:
+        """What reads the embedded row."""
+        return self.level.experts
+
     def forward(self, x: Tensor) -> Tensor:
         return self.level(x)
 
@@ -192,6 +208,11 @@ class PLE(nn.Module):
             )
             self.levels.append(level)
             in_features = level.out_features
+
+    @property
+    def readers(self) -> StackedMLP:
+        """What reads the embedded row."""
+        return cast("ExpertLevel", self.levels[0]).experts
 
     def forward(self, x: Tensor) -> Tensor:
         for level in self.levels:

@@ -96,6 +96,18 @@ class HiddenLayer(StackedLinear):
             y = super().forward(x).relu_()
         return self.dropout(y) if self.training else y
 
+    @torch.no_grad()
+    def start_from(self, other: HiddenLayer, places: Tensor, factors: Tensor) -> None:
+        """Let each of the layers begin as the single layer `other`, which reads the inputs `places` of this one.
+
+        Its weights are multiplied by `factors`, one an input; those of the inputs that it does not read stay.
+        """
+        device = self.weight.device
+        self.weight[:, places.to(device)] = (other.weight * factors.unsqueeze(1)).to(device)
+        self.bias.copy_(other.bias.expand_as(self.bias))
+        if self.batch_norm:
+            self.scale.copy_(other.scale.expand_as(self.scale))
+
     def affine(self) -> tuple[Tensor, Tensor]:
         """What the running statistics, the scale and the bias make of a linear map: its slope and shift, ``(n, O)``."""
         if not self.batch_norm:
@@ -152,6 +164,10 @@ class StackedMLP(nn.Module):
         widths = zip((in_features, *dims), dims, strict=False)
         self.layers = nn.ModuleList(HiddenLayer(n, i, o, dropout=dropout, batch_norm=batch_norm) for i, o in widths)
 
+    @property
+    def first(self) -> HiddenLayer:
+        return cast("HiddenLayer", self.layers[0])
+
     def forward(self, x: Tensor, weights: Tensor | None = None) -> Tensor:
         if self.layers and self.training and x.shape[-2] > 1:
             return self._way_to_train(x, weights).apply(self, x, weights, *self.layers.parameters())
@@ -182,7 +198,7 @@ class StackedMLP(nn.Module):
         return FastHidden
 
     def _check(self, x: Tensor, weights: Tensor | None) -> None:
-        check_shape(x, cast("HiddenLayer", self.layers[0]).weight.shape[1], max(self.reads) + 1, dim=0)
+        check_shape(x, self.first.weight.shape[1], max(self.reads) + 1, dim=0)
         if weights is not None and (len(weights), weights.shape[2]) != (x.shape[-2], self.n):
             raise ValueError(f"weights has the shape {tuple(weights.shape)}; it is to be ({x.shape[-2]}, M, {self.n}).")
 

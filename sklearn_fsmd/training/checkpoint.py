@@ -194,10 +194,12 @@ def _load_optimizer(optimizer: Any, state: dict[str, Any]) -> None:
 
 
 def _initial(module: torch.nn.Module) -> str:
-    """What the weights begin as; embeddings, which pretraining may have changed, left out."""
+    """What the weights begin as; those that pretraining may have changed left out."""
     digest = hashlib.sha256()
+    started = module.embedding, module.first_layer
+    left_out = tuple(f"{name}." for name, part in module.named_modules() if part in started)
     for name, tensor in module.state_dict().items():
-        if not name.startswith("embedding."):
+        if not name.startswith(left_out):
             digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 

@@ -1,17 +1,19 @@
-"""Training without targets: a denoising autoencoder whose embeddings the network starts from."""
+"""Training without targets: a denoising autoencoder that the network starts from."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
-from torch import Tensor
 from tqdm.auto import tqdm
 
 from sklearn_fsmd.features import Encoded, FeatureEncoder
-from sklearn_fsmd.nn.denoising import DenoisingAutoencoder
+from sklearn_fsmd.nn.denoising import DenoisingAutoencoder, Learned
 from sklearn_fsmd.runtime import seeded
 
 LR = 2e-3
+"""At the beginning; it falls to zero along a line."""
 
 
 def pretrain(
@@ -25,8 +27,9 @@ def pretrain(
     device: str,
     seed: int,
     verbose: int = 0,
-) -> Tensor:
-    """Embeddings of all rows of the table, ``(n_rows, dim)``; those of columns that take no part are NaN.
+    **layer: Any,
+) -> Learned:
+    """What an autoencoder of `columns` learns from `rows`.
 
     Parameters
     ----------
@@ -34,17 +37,19 @@ def pretrain(
     columns : (n_features,) bool, which columns of the encoder's table take part.
     dim : length of an embedding.
     epochs, noise : passes over the rows, and the share of values that is corrupted.
+    layer : `width` and `batch_norm` of the :class:`DenoisingAutoencoder`.
     """
     part = _Part(encoder, columns)
     if not part.codes:
         raise ValueError("Pretraining has no column with embeddings: numbers have them with `numeric_bins` above 0.")
     with seeded(seed):
-        model = DenoisingAutoencoder(part.cardinalities, len(part.numbers), dim, part.numeric_of).to(device)
+        model = DenoisingAutoencoder(part.cardinalities, len(part.numbers), dim, part.numeric_of, **layer).to(device)
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(model.parameters(), lr=LR)
     codes, numbers, *_ = rows.tensors(device)
     shift = torch.from_numpy(part.shift).to(device)
     n_batches = max(len(codes) // min(max(len(codes) // 100, 32), 512), 1)  # a short last batch joins the one before
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=epochs * n_batches)
     model.train()
     for _ in tqdm(range(epochs), desc="pretraining", unit=" epochs", disable=not verbose):
         order = torch.randperm(len(codes), generator=generator).to(device)
@@ -53,9 +58,10 @@ def pretrain(
             optimizer.zero_grad()
             model(model.corrupt(*clean, noise, generator), *clean, generator).backward()
             optimizer.step()
+            schedule.step()
     table = torch.full((sum(encoder.cardinalities), dim), torch.nan)
     table[torch.from_numpy(part.table_rows)] = model.embedding.table.weight.detach().cpu()
-    return table
+    return Learned(table, model.hidden.first.cpu(), torch.from_numpy(part.inputs(dim)), len(part.codes) * dim)
 
 
 class _Part:
@@ -79,3 +85,9 @@ class _Part:
         self.shift = offsets - np.cumsum([0, *self.cardinalities[:-1]])[: len(self.codes)]
         spans = [np.arange(o, o + n) for o, n in zip(offsets, self.cardinalities, strict=True)]
         self.table_rows = np.concatenate(spans) if spans else np.empty(0, dtype=np.int64)
+        self.n_codes = len(encoder.cardinalities)
+
+    def inputs(self, dim: int) -> np.ndarray:
+        """Places of the embedded codes and of the numbers among all inputs of a network."""
+        embedded = np.add.outer(np.multiply(self.codes, dim), np.arange(dim)).ravel()
+        return np.concatenate([embedded, np.add(self.numbers, self.n_codes * dim)]).astype(np.int64)
