@@ -8,7 +8,9 @@ import torch
 from torch import nn
 
 from sklearn_fsmd.network import Columns, build_network, parents_of
+from sklearn_fsmd.nn.denoising import Learned
 from sklearn_fsmd.nn.links import MultiTaskLoss
+from sklearn_fsmd.nn.mlp import HiddenLayer
 
 CARDINALITIES, N_NUMERIC = [3, 5, 4], 2
 CODES = torch.tensor([[0, 3, 8], [2, 7, 11], [1, 4, 9], [2, 3, 10]])
@@ -185,3 +187,51 @@ def test_parents(link, n_tasks, parents):
 def test_impossible_links(link, message):
     with pytest.raises(ValueError, match=message):
         parents_of(link, 2)
+
+
+def learned(inputs, n_embedded, width=6, batch_norm=False):
+    """Something that an autoencoder may have learned, of the columns that have the network's `inputs`."""
+    vectors = torch.randn(sum(CARDINALITIES), 3)
+    layer = HiddenLayer(1, len(inputs), width, batch_norm=batch_norm)
+    nn.init.normal_(layer.bias)
+    return Learned(vectors, layer, torch.tensor(inputs), n_embedded)
+
+
+ALL_INPUTS = list(range(len(CARDINALITIES) * 3 + N_NUMERIC))
+
+
+@pytest.mark.parametrize("batch_norm", [True, False])
+@pytest.mark.parametrize("extractor", EXTRACTORS)
+def test_each_first_layer_begins_by_reading_a_row_as_the_autoencoder_did(extractor, batch_norm):
+    network = build(extractor=extractor, batch_norm=batch_norm).eval()
+    found = learned(ALL_INPUTS, 9, batch_norm=batch_norm)
+    network.start_from(found)
+    row = torch.cat((found.vectors[CODES].flatten(1), NUMBERS), dim=1)
+    read = network.first_layer(network.embedding(CODES, NUMBERS).flat().transpose(0, -2))
+    assert len(network.embedding.table.weight) == len(found.vectors)
+    assert network.embedding.table.weight.square().mean().sqrt().item() == pytest.approx(0.02, rel=1e-4)
+    for own in read:
+        torch.testing.assert_close(own, found.layer(row)[0], atol=1e-5, rtol=1e-5)
+
+
+def test_columns_of_which_nothing_was_learned_begin_as_ever():
+    network, plain = build(), build()
+    plain.load_state_dict(network.state_dict())
+    found = learned([3, 4, 5, 10], 3)  # the second code column and the second number
+    found.vectors[:3] = found.vectors[8:] = torch.nan
+    network.start_from(found)
+    (before, after), others = (n.first_layer.weight for n in (plain, network)), [0, 1, 2, 6, 7, 8, 9]
+    assert torch.equal(before[:, others], after[:, others])
+    assert torch.equal(after[:, 10], found.layer.weight[:, 3].expand_as(after[:, 10]))
+    assert (before != after).all(dim=(0, 2)).tolist() == [i not in others for i in range(11)]
+    assert torch.equal(network.embedding.table.weight[8:], plain.embedding.table.weight[8:])
+
+
+@pytest.mark.parametrize("extractor", ["shared_bottom", functools.partial(Own, as_sequence=False)])
+def test_without_such_a_layer_the_embeddings_begin_alone(extractor):
+    network = build(extractor=extractor, expert_dims=())
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    assert network.first_layer is None
+    network.start_from(learned(ALL_INPUTS, 9))
+    changed = [name for name, tensor in network.state_dict().items() if not torch.equal(before[name], tensor)]
+    assert changed == ["embedding.table.weight"]
