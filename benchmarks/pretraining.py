@@ -1,6 +1,6 @@
 """Does pretraining on rows without targets help? ``make pretraining``: Census, 2,000 rows with labels, 150,000 without.
 
-Five seeds, each with its own labelled rows; with and without the other rows in pairs (these also widen vocabularies and
+Ten seeds, each with its own labelled rows; with and without the other rows in pairs (these also widen vocabularies and
 bins). Both stop on a fifth of the labelled rows, and are read on the test half of the published test file.
 """
 
@@ -18,7 +18,7 @@ from sklearn_fsmd.datasets import fetch_census_income
 from sklearn_fsmd.metrics import auc_per_task
 
 N_LABELED, N_UNLABELED = 2_000, 150_000
-PRETRAIN = {"pretrain_epochs": 5}
+PRETRAIN = {"pretrain_epochs": 10}
 
 
 def pair(seed):
@@ -41,7 +41,7 @@ def pair(seed):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--folder", type=Path, default=Path(__file__).parent)
     options = parser.parse_args()
     store = Store("pretraining", options.folder)
