@@ -56,8 +56,6 @@ def new_net(
     net.module_.start_at(torch.from_numpy(targets.rates()).to(net.device, torch.float32))
     pretraining_seed = draw_seed(random) if p.pretrain_epochs else 0
     if p.pretrain_epochs and unlabeled is not None:
-        first = net.module_.first_layer
-        layer = {} if first is None else {"width": first.weight.shape[2], "batch_norm": first.batch_norm}
         with threads(p.n_threads):
             learned = pretrain(
                 encoder.main,
@@ -69,7 +67,7 @@ def new_net(
                 device=device,
                 seed=pretraining_seed,
                 verbose=p.verbose,
-                **layer,
+                like=net.module_.first_layer,
             )
         net.module_.start_from(learned)
     return net

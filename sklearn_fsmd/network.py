@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from numbers import Integral
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -111,9 +111,11 @@ class MultiTaskNetwork(nn.Module):
 
     @property
     def first_layer(self) -> HiddenLayer | None:
-        """The layer of all experts, or bottoms, that reads the embedded row; None in an extractor without such."""
-        readers = getattr(self.extractor, "readers", None)
-        return readers.first if isinstance(readers, StackedMLP) and readers.layers else None
+        """The layer of all experts, or bottoms, that reads the embedded row; None if they have none or are a user's."""
+        if type(self.extractor) not in (PLE, MMoE, SharedBottom, Separate):
+            return None  # one that is derived from these may read something else
+        readers = cast("StackedMLP", self.extractor.readers)
+        return readers.first if readers.layers else None
 
     def start_from(self, learned: Learned) -> None:
         """Begin with what an autoencoder has learned: the embeddings, and the layer that reads them in each expert.

@@ -125,7 +125,8 @@ class MultiTaskParameters(TableParameters):
         Share of the rows whose bias features are hidden in training.
     pretrain_epochs : int, default=0
         Passes of a denoising autoencoder over the rows, those of `X_unlabeled` included, before training. The
-        network starts from its embeddings.
+        network starts from its embeddings, and the first layer of each expert or bottom, if it is one of the
+        library's, from the layer that read them.
     pretrain_features : array-like, callable or None, default=None
         Columns that it reads and reconstructs, by a boolean mask, indices, names or a callable; None for all.
     pretrain_noise : float, default=0.2

@@ -9,6 +9,7 @@ from torch import nn
 
 from sklearn_fsmd.network import Columns, build_network, parents_of
 from sklearn_fsmd.nn.denoising import Learned
+from sklearn_fsmd.nn.experts import SharedBottom
 from sklearn_fsmd.nn.links import MultiTaskLoss
 from sklearn_fsmd.nn.mlp import HiddenLayer
 
@@ -227,7 +228,18 @@ def test_columns_of_which_nothing_was_learned_begin_as_ever():
     assert torch.equal(network.embedding.table.weight[8:], plain.embedding.table.weight[8:])
 
 
-@pytest.mark.parametrize("extractor", ["shared_bottom", functools.partial(Own, as_sequence=False)])
+class Derived(SharedBottom):
+    """Reads something else than the embedded row."""
+
+    def __init__(self, in_features, n_tasks):
+        super().__init__(4, n_tasks, (6,), dropout=0.0, batch_norm=False)
+        self.project = nn.Linear(in_features, 4)
+
+    def forward(self, x):
+        return super().forward(self.project(x))
+
+
+@pytest.mark.parametrize("extractor", ["shared_bottom", Own, Derived])
 def test_without_such_a_layer_the_embeddings_begin_alone(extractor):
     network = build(extractor=extractor, expert_dims=())
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}

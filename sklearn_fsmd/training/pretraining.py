@@ -10,6 +10,7 @@ from tqdm.auto import tqdm
 
 from sklearn_fsmd.features import Encoded, FeatureEncoder
 from sklearn_fsmd.nn.denoising import DenoisingAutoencoder, Learned
+from sklearn_fsmd.nn.mlp import HiddenLayer
 from sklearn_fsmd.runtime import seeded
 
 LR = 2e-3
@@ -27,7 +28,7 @@ def pretrain(
     device: str,
     seed: int,
     verbose: int = 0,
-    **layer: Any,
+    like: HiddenLayer | None = None,
 ) -> Learned:
     """What an autoencoder of `columns` learns from `rows`.
 
@@ -37,11 +38,12 @@ def pretrain(
     columns : (n_features,) bool, which columns of the encoder's table take part.
     dim : length of an embedding.
     epochs, noise : passes over the rows, and the share of values that is corrupted.
-    layer : `width` and `batch_norm` of the :class:`DenoisingAutoencoder`.
+    like : the layer that is to start from the autoencoder's, which gets its width.
     """
     part = _Part(encoder, columns)
     if not part.codes:
         raise ValueError("Pretraining has no column with embeddings: numbers have them with `numeric_bins` above 0.")
+    layer: dict[str, Any] = {} if like is None else {"width": like.weight.shape[2], "batch_norm": like.batch_norm}
     with seeded(seed):
         model = DenoisingAutoencoder(part.cardinalities, len(part.numbers), dim, part.numeric_of, **layer).to(device)
     generator = torch.Generator().manual_seed(seed)
