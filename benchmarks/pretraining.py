@@ -1,7 +1,10 @@
 """Does pretraining on rows without targets help? ``make pretraining``: Census, 2,000 rows with labels, 150,000 without.
 
 Ten seeds, each with its own labelled rows; with and without the other rows in pairs (these also widen vocabularies and
-bins). Both stop on a fifth of the labelled rows, and are read on the test half of the published test file.
+bins), read on the test half of the published test file. All train a fixed number of passes: to stop on a fifth of the
+labelled rows is to stop on 25 incomes above the threshold, and the noise of that is larger than any gain. The number
+is that at which the mean AUC is best *without* pretraining, on rows of the training file that take no other part,
+with seeds below 30.
 """
 
 import argparse
@@ -18,7 +21,9 @@ from sklearn_fsmd.datasets import fetch_census_income
 from sklearn_fsmd.metrics import auc_per_task
 
 N_LABELED, N_UNLABELED = 2_000, 150_000
+SETTINGS = {"max_epochs": 4, "early_stopping": False, "n_threads": 1}
 PRETRAIN = {"pretrain_epochs": 10}
+FIRST_SEED = 30
 
 
 def pair(seed):
@@ -29,9 +34,7 @@ def pair(seed):
     labeled, unlabeled = order[:N_LABELED], order[N_LABELED : N_LABELED + N_UNLABELED]
     rows = []
     for pretrained in (False, True):
-        model = FSClassifier(
-            random_state=seed, n_threads=1, validation_fraction=0.2, **(PRETRAIN if pretrained else {})
-        )
+        model = FSClassifier(random_state=seed, **SETTINGS, **(PRETRAIN if pretrained else {}))
         options = {"X_unlabeled": X.iloc[unlabeled]} if pretrained else {}
         model.fit(X.iloc[labeled], Y.iloc[labeled], **options)
         auc = auc_per_task(Y_test, model.predict_marginals(X_test))
@@ -45,7 +48,8 @@ def main():
     parser.add_argument("--folder", type=Path, default=Path(__file__).parent)
     options = parser.parse_args()
     store = Store("pretraining", options.folder)
-    for seed in tqdm([seed for seed in range(options.seeds) if not store.has({"seed": seed})]):
+    seeds = range(FIRST_SEED, FIRST_SEED + options.seeds)
+    for seed in tqdm([seed for seed in seeds if not store.has({"seed": seed})]):
         store.add(pair(seed))
     rows = pd.DataFrame(store.rows).sort_values(["pretrained", "seed"])
     for task in ("auc_1", "auc_2"):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sklearn_fsmd.nn.crew import Crew
 
-STARTING_RMS = 0.02
+STARTING_RMS = 0.03
 """Root mean square of embeddings that were learned beforehand."""
 
 
