@@ -9,6 +9,7 @@ from torch import nn
 
 from sklearn_fsmd.network import Columns, build_network, parents_of
 from sklearn_fsmd.nn.denoising import Learned
+from sklearn_fsmd.nn.embedding import STARTING_RMS
 from sklearn_fsmd.nn.experts import SharedBottom
 from sklearn_fsmd.nn.links import MultiTaskLoss
 from sklearn_fsmd.nn.mlp import HiddenLayer
@@ -210,7 +211,7 @@ def test_each_first_layer_begins_by_reading_a_row_as_the_autoencoder_did(extract
     row = torch.cat((found.vectors[CODES].flatten(1), NUMBERS), dim=1)
     read = network.first_layer(network.embedding(CODES, NUMBERS).flat().transpose(0, -2))
     assert len(network.embedding.table.weight) == len(found.vectors)
-    assert network.embedding.table.weight.square().mean().sqrt().item() == pytest.approx(0.02, rel=1e-4)
+    assert network.embedding.table.weight.square().mean().sqrt().item() == pytest.approx(STARTING_RMS, rel=1e-4)
     for own in read:
         torch.testing.assert_close(own, found.layer(row)[0], atol=1e-5, rtol=1e-5)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import torch
@@ -50,8 +51,6 @@ class DenoisingAutoencoder(nn.Module):
        gives no formula.
     """
 
-    offsets: Tensor
-
     def __init__(
         self,
         cardinalities: Sequence[int],
@@ -64,6 +63,7 @@ class DenoisingAutoencoder(nn.Module):
     ) -> None:
         super().__init__()
         self.cardinalities = list(cardinalities)
+        self.starts = list(accumulate(self.cardinalities[:-1], initial=0))
         self.numeric_of = list(numeric_of) or [None] * len(self.cardinalities)
         n_rows, n_columns = sum(self.cardinalities), len(self.cardinalities)
         self.embedding = Embedding(cardinalities, dim, std=EMBEDDING_STD)
@@ -74,8 +74,6 @@ class DenoisingAutoencoder(nn.Module):
         self.value_bias = nn.Embedding(n_rows, 1)
         nn.init.normal_(self.values.weight, std=dim**-0.5)
         nn.init.zeros_(self.value_bias.weight)
-        offsets = torch.tensor([0, *self.cardinalities[:-1]]).cumsum(0) if n_columns else torch.empty(0).long()
-        self.register_buffer("offsets", offsets)
 
     def corrupt(
         self, codes: Tensor, numbers: Tensor, noise: float, generator: torch.Generator
@@ -106,35 +104,43 @@ class DenoisingAutoencoder(nn.Module):
         losses = []
         if self.cardinalities:
             guesses = self.to_codes(hidden).squeeze(0).unflatten(1, (len(self.cardinalities), -1))
-            entropies = self.cross_entropy(guesses, codes, self.candidates(generator))
-            changed = noisy[0] != codes
-            losses.append((entropies * changed).sum(dim=0) / changed.sum(dim=0).clamp(min=1))
+            losses.append(self.cross_entropy(guesses, codes, noisy[0] != codes, generator))
         if self.to_numbers is not None:
             losses.append((self.to_numbers(hidden).squeeze(0) - numbers).square().mean(dim=0))
         return torch.cat(losses).mean()
 
-    def candidates(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """For each column the rows that compete with the right one, and what to add to their logits, ``(F, S)``.
+    def cross_entropy(self, guesses: Tensor, codes: Tensor, counted: Tensor, generator: torch.Generator) -> Tensor:
+        """For each column the mean −log P(code) of the rows that are `counted`, ``(F,)``; 0 where none is.
+
+        Column by column, since they have as different numbers of rows as of candidates.
+        """
+        column, row = counted.t().nonzero(as_tuple=True)  # column after column
+        counts = counted.sum(dim=0).tolist()
+        guesses, codes = guesses[row, column], codes[row, column]
+        right = (guesses * self.values(codes)).sum(dim=1) + self.value_bias(codes).squeeze(1)
+        parts = zip(*(t.split(counts) for t in (guesses, codes, right)), *self.candidates(generator), strict=True)
+        return torch.stack([self._entropy(*part) / max(len(part[0]), 1) for part in parts])
+
+    @staticmethod
+    def _entropy(guesses: Tensor, codes: Tensor, right: Tensor, rows: Tensor, values: Tensor, bias: Tensor) -> Tensor:
+        """The sum over a column of −log P(code), with the softmax over the code and the candidates."""
+        others = torch.addmm(bias, guesses, values.t()).masked_fill(rows == codes.unsqueeze(1), -math.inf)
+        return (torch.cat((right.unsqueeze(1), others), dim=1).logsumexp(dim=1) - right).sum()
+
+    def candidates(self, generator: torch.Generator) -> tuple[Sequence[Tensor], Sequence[Tensor], Sequence[Tensor]]:
+        """For each column the rows that compete with the right one, ``(S,)``, their values and their biases.
 
         All rows of a small column; of a large one a uniform sample, each of which stands for as many as were left out.
         """
-        size = min(N_CANDIDATES, max(self.cardinalities))
-        rows = torch.empty(len(self.cardinalities), size, dtype=torch.long)
-        weights = torch.zeros(len(self.cardinalities), size)
-        for f, cardinality in enumerate(self.cardinalities):
-            if cardinality > size:
-                rows[f] = torch.randint(cardinality, (size,), generator=generator)
-                weights[f] = math.log(cardinality / size)
-            else:
-                rows[f] = torch.arange(size).clamp(max=cardinality - 1)
-                weights[f, cardinality:] = -math.inf
-        return rows.to(self.offsets.device) + self.offsets.unsqueeze(1), weights.to(self.offsets.device)
-
-    def cross_entropy(self, guesses: Tensor, codes: Tensor, candidates: tuple[Tensor, Tensor]) -> Tensor:
-        """−log P(code) of each value, ``(B, F)``, with the softmax over the code and the candidates."""
-        rows, weights = candidates
-        right = (guesses * self.values(codes)).sum(dim=2) + self.value_bias(codes).squeeze(2)  # (B, F)
-        others = torch.einsum("bfd,fsd->bfs", guesses, self.values(rows)) + self.value_bias(rows).squeeze(2) + weights
-        others = others.masked_fill(rows == codes.unsqueeze(2), -math.inf)
-        total = torch.logsumexp(torch.cat((right.unsqueeze(2), others), dim=2), dim=2)
-        return total - right
+        rows, weights = [], []
+        for start, cardinality in zip(self.starts, self.cardinalities, strict=True):
+            size = min(cardinality, N_CANDIDATES)
+            whole = size == cardinality
+            drawn = torch.arange(size) if whole else torch.randint(cardinality, (size,), generator=generator)
+            rows.append(start + drawn)
+            weights.append(torch.full((size,), math.log(cardinality / size)))
+        sizes = [len(drawn) for drawn in rows]
+        device = self.values.weight.device
+        everywhere = torch.cat(rows).to(device)
+        bias = self.value_bias(everywhere).squeeze(1) + torch.cat(weights).to(device)
+        return everywhere.split(sizes), self.values(everywhere).split(sizes), bias.split(sizes)
