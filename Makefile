@@ -52,7 +52,7 @@ bench: $(BENCH_VENV)/.installed  ## speed against two peers, a bare loop and the
 paper: $(VENV)/.installed  ## the paper's tables and figures, rerun: make paper, make paper PART=table2, make paper QUICK=1
 	$(BIN)/python -m benchmarks.paper.run $(if $(PART),--part $(PART)) $(if $(QUICK),--quick)
 
-pretraining: $(VENV)/.installed  ## does pretraining on rows without targets help? (a quarter of an hour)
+pretraining: $(VENV)/.installed  ## does pretraining on rows without targets help? (an hour)
 	$(BIN)/python -m benchmarks.pretraining
 
 lint: $(VENV)/.installed  ## style and types
