@@ -54,7 +54,8 @@ class InputEncoder:
             return encoded
         self.bias.categorical = is_category[self.is_bias]
         bias = self.bias.fit_encode(_columns(table, self.is_bias))
-        self.reference = bias.take(np.unique(np.linspace(0, len(bias) - 1, N_REFERENCE).astype(int)))
+        shown = np.linspace(0, len(X) - 1, N_REFERENCE)  # what has not been shown has no place
+        self.reference = bias.take(np.unique(shown.astype(int)))
         return replace(encoded, bias=bias)
 
     def _bias_mask(self, X: Any) -> np.ndarray:

@@ -54,7 +54,8 @@ class MultiTaskNetwork(nn.Module):
     """Embedding, low-order part, extractor, towers, link and, where there are bias features, their tower.
 
     **Shape**: codes ``(B, F)`` and numbers ``(B, N)`` → logits ``(B, K)``; see :class:`TreeLink` for what they mean.
-    The codes and numbers of the bias features follow in training; without them their tower is neutral.
+    The codes and numbers of the bias features follow in training; without them their tower is neutral. An extractor
+    of the user's own, `own_extractor`, is taken as it is.
     """
 
     def __init__(
@@ -65,8 +66,11 @@ class MultiTaskNetwork(nn.Module):
         towers: Towers,
         link: TreeLink,
         bias_tower: BiasTower | None = None,
+        *,
+        own_extractor: bool = False,
     ) -> None:
         super().__init__()
+        self.own_extractor = own_extractor
         self.embedding = embedding
         self.low_order = low_order
         self.extractor = extractor
@@ -112,8 +116,8 @@ class MultiTaskNetwork(nn.Module):
     @property
     def first_layer(self) -> HiddenLayer | None:
         """The layer of all experts, or bottoms, that reads the embedded row; None if they have none or are a user's."""
-        if type(self.extractor) not in (PLE, MMoE, SharedBottom, Separate):
-            return None  # one that is derived from these may read something else
+        if self.own_extractor:
+            return None  # though it be one of these classes, its weights may mean something
         readers = cast("StackedMLP", self.extractor.readers)
         return readers.first if readers.layers else None
 
@@ -148,6 +152,7 @@ def build_network(p: Any, columns: Columns, n_tasks: int, bias: Columns | None =
         ),
         link=TreeLink(parents_of(p.link, n_tasks)),
         bias_tower=None if bias is None else BiasTower(*bias, p.embedding_dim, p.bias_tower_dims),
+        own_extractor=not isinstance(p.extractor, str),
     )
 
 

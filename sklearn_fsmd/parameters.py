@@ -125,13 +125,13 @@ class MultiTaskParameters(TableParameters):
         Share of the rows whose bias features are hidden in training.
     pretrain_epochs : int, default=0
         Passes of a denoising autoencoder over the rows, those of `X_unlabeled` included, before training. The
-        network starts from its embeddings, and the first layer of each expert or bottom, if it is one of the
-        library's, from the layer that read them.
+        network starts from its embeddings, and the first layer of each expert or bottom, if `extractor` is a
+        name, from the layer that read them.
     pretrain_features : array-like, callable or None, default=None
         Columns that it reads and reconstructs, by a boolean mask, indices, names or a callable; None for all.
     pretrain_noise : float, default=0.2
-        Share of the values that are swapped for those of other rows, and the standard deviation of the noise that is
-        added to scaled numbers.
+        Share of the values that are swapped for those of other rows, and the size of the Gaussian noise that is
+        added to numbers, in standard deviations of these.
     task_weights : array-like of shape (n_tasks,) or None, default=None
         Weights of the tasks in the loss (Eqs. 7 and 11); None weighs all by 1.
     task_weighting : {"fixed", "uncertainty", "pcgrad", "gradnorm"}, default="fixed"

@@ -48,6 +48,18 @@ def test_it_takes_a_strong_position_bias_upon_itself():
     assert auc["tower"] > max(auc["input"], auc["left out"])
 
 
+def test_rows_that_were_not_shown_do_not_say_what_a_good_place_is():
+    X, Y = with_position()
+    more = pd.concat([X.drop(columns="position")] * 20, ignore_index=True).assign(position=np.nan)
+    model = FSMDClassifier(**SMALL, bias_features=["position"], pretrain_epochs=1).fit(
+        X, Y, X_unlabeled=more[X.columns]
+    )
+    reference = model._encoder.reference
+    assert not np.isnan(reference.numbers).any()
+    assert set(reference.numbers[:, 0]) <= set(model._encoder.bias.encode(X[["position"]]).numbers[:, 0])
+    assert len(reference) <= len(X)
+
+
 def test_the_position_of_a_row_has_no_part_in_its_prediction(fitted):
     X, _, model = fitted
     p = model.predict_marginals(X)

@@ -196,6 +196,9 @@ def learned(inputs, n_embedded, width=6, batch_norm=False):
     vectors = torch.randn(sum(CARDINALITIES), 3)
     layer = HiddenLayer(1, len(inputs), width, batch_norm=batch_norm)
     nn.init.normal_(layer.bias)
+    if batch_norm:
+        nn.init.normal_(layer.running_mean)
+        nn.init.uniform_(layer.running_var, 0.5, 2.0)
     return Learned(vectors, layer, torch.tensor(inputs), n_embedded)
 
 
@@ -240,7 +243,10 @@ class Derived(SharedBottom):
         return super().forward(self.project(x))
 
 
-@pytest.mark.parametrize("extractor", ["shared_bottom", Own, Derived])
+OF_A_USER = SharedBottom(len(ALL_INPUTS), 2, (6,), dropout=0.0, batch_norm=False)
+
+
+@pytest.mark.parametrize("extractor", ["shared_bottom", Own, Derived, OF_A_USER])
 def test_without_such_a_layer_the_embeddings_begin_alone(extractor):
     network = build(extractor=extractor, expert_dims=())
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}

@@ -103,6 +103,41 @@ def test_the_seed_decides(frame):
         assert not torch.equal(one, other)
 
 
+def test_some_columns_are_learned_as_if_there_were_no_others(frame):
+    X, _ = frame
+    names, options = ["member", "visits"], {"dim": 4, "epochs": 2, "noise": 0.2, "device": "cpu", "seed": 0}
+    found = []
+    for table in (X, X[[name for name in X if name in names]]):
+        encoder = FeatureEncoder.of(MultiTaskClassifier(**SMALL))
+        rows = encoder.fit_encode(table)
+        found.append((encoder, pretrain(encoder, rows, np.array([name in names for name in table]), **options)))
+    (encoder, part), (_, whole) = found
+    assert torch.equal(part.vectors[~part.vectors.isnan().any(dim=1)], whole.vectors)
+    assert torch.equal(part.layer.weight, whole.layer.weight)
+    starts = dict(zip(["user", "city", "member", "price", "visits"], range(0, 20, 4), strict=True))
+    expected = [starts[name] + d for name in names for d in range(4)] + [21]
+    assert (part.places.tolist(), part.n_embedded) == (expected, 8)
+    assert whole.places.tolist() == list(range(9))
+
+
+def test_the_scale_of_numbers_does_not_drown_categories():
+    """Without scaling a number may be in the tens of thousands."""
+    X, _ = shops(4000, 0)
+    X["price"] = 5e4 + 1e4 * X["price"]
+    options = {"embedding_dim": 4, "n_epochs": 15, "random_state": 0, "numeric_bins": 0, "numeric_scaling": None}
+    vectors = DenoisingEmbedder(**options).fit(X).embeddings_[1:61]
+    kind = np.array([int(name.split()[1]) % 2 for name in sorted(X["item"].unique())])
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    same = kind[:, None] == kind
+    assert (unit @ unit.T)[same].mean() > (unit @ unit.T)[~same].mean() + 0.5
+
+
+def test_numbers_beyond_all_bounds_are_refused(frame):
+    X, _ = frame
+    with pytest.raises(FloatingPointError, match="Pretraining has led to what is not finite. Scale"):
+        DenoisingEmbedder(n_epochs=1, numeric_scaling=None).fit(X.assign(price=X["price"] * 1e36))
+
+
 def test_values_that_are_seen_without_targets_alone_are_known():
     (X, Y), (more, _) = shops(100, 0), shops(500, 1, n_items=90)
     model = FSMDClassifier(**SMALL, pretrain_epochs=1).fit(X, Y, X_unlabeled=more)

@@ -17,7 +17,7 @@ N_CANDIDATES = 128
 """Columns of more rows than that are reconstructed among so many of them, drawn anew for each batch."""
 
 EMBEDDING_STD = 0.01
-"""Small, so that what an embedding ends with is what it has learned; the batch norm after it evens out the scale."""
+"""Small, so that what an embedding ends with is what it has learned."""
 
 
 class Learned(NamedTuple):
@@ -45,11 +45,16 @@ class DenoisingAutoencoder(nn.Module):
     width : width of the hidden layer.
     batch_norm : whether the hidden layer is batch-normalised.
 
+    The noise that numbers get, and the loss of a guess at them, are relative to their spread; see :meth:`measure`.
+
     References
     ----------
     .. [1] P. Vincent et al., "Stacked Denoising Autoencoders", JMLR 11, 2010. The paper names the idea (Sec. II-C) and
        gives no formula.
     """
+
+    means: Tensor
+    spreads: Tensor
 
     def __init__(
         self,
@@ -74,11 +79,19 @@ class DenoisingAutoencoder(nn.Module):
         self.value_bias = nn.Embedding(n_rows, 1)
         nn.init.normal_(self.values.weight, std=dim**-0.5)
         nn.init.zeros_(self.value_bias.weight)
+        self.register_buffer("means", torch.zeros(n_numeric))
+        self.register_buffer("spreads", torch.ones(n_numeric))
+
+    def measure(self, numbers: Tensor) -> None:
+        """Take the means and the standard deviations of the columns of `numbers`; a constant has the deviation 1."""
+        for j, column in enumerate(numbers.unbind(1)):
+            spread, self.means[j] = torch.std_mean(column.double(), correction=0)
+            self.spreads[j] = spread or 1.0
 
     def corrupt(
         self, codes: Tensor, numbers: Tensor, noise: float, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Swap a share `noise` of the codes for those of other rows, and add Gaussian noise of that size to numbers.
+        """Swap a share `noise` of the codes for those of other rows, and add Gaussian noise to numbers.
 
         With the bin of a number the number itself is swapped: it would give the bin away.
         """
@@ -86,7 +99,8 @@ class DenoisingAutoencoder(nn.Module):
         swapped = (torch.rand(codes.shape, generator=generator) < noise).to(codes.device)
         others = torch.randint(n, codes.shape, generator=generator).to(codes.device)
         noisy = torch.where(swapped, codes.gather(0, others), codes)
-        scattered = numbers + noise * torch.randn(numbers.shape, generator=generator).to(numbers.device)
+        scatter = torch.randn(numbers.shape, generator=generator).to(numbers.device)
+        scattered = numbers + noise * self.spreads * scatter
         for f, j in enumerate(self.numeric_of):
             if j is not None:
                 scattered[:, j] = torch.where(swapped[:, f], scattered[others[:, f], j], scattered[:, j])
@@ -106,7 +120,8 @@ class DenoisingAutoencoder(nn.Module):
             guesses = self.to_codes(hidden).squeeze(0).unflatten(1, (len(self.cardinalities), -1))
             losses.append(self.cross_entropy(guesses, codes, noisy[0] != codes, generator))
         if self.to_numbers is not None:
-            losses.append((self.to_numbers(hidden).squeeze(0) - numbers).square().mean(dim=0))
+            standard = (numbers - self.means) / self.spreads
+            losses.append((self.to_numbers(hidden).squeeze(0) - standard).square().mean(dim=0))
         return torch.cat(losses).mean()
 
     def cross_entropy(self, guesses: Tensor, codes: Tensor, counted: Tensor, generator: torch.Generator) -> Tensor:

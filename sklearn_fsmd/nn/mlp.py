@@ -107,6 +107,8 @@ class HiddenLayer(StackedLinear):
         self.bias.copy_(other.bias.expand_as(self.bias))
         if self.batch_norm:
             self.scale.copy_(other.scale.expand_as(self.scale))
+            self.running_mean.copy_(other.running_mean.expand_as(self.running_mean))
+            self.running_var.copy_(other.running_var.expand_as(self.running_var))
 
     def affine(self) -> tuple[Tensor, Tensor]:
         """What the running statistics, the scale and the bias make of a linear map: its slope and shift, ``(n, O)``."""

@@ -113,7 +113,7 @@ class Checkpoint(Callback):
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         self.batches = X
-        self.initial = _initial(net.module_)
+        self.initial = _initial(net.module_, pretrained=self.parameters.get("pretrain_epochs", "0") != "0")
         if self.found is None:
             Path(self.path).unlink(missing_ok=True)  # or a kill in the first epoch would leave that of another fit
             return
@@ -193,10 +193,10 @@ def _load_optimizer(optimizer: Any, state: dict[str, Any]) -> None:
                 optimizer.state[parameters[i]][name] = value.to(parameters[i].device)
 
 
-def _initial(module: torch.nn.Module) -> str:
-    """What the weights begin as; those that pretraining may have changed left out."""
+def _initial(module: torch.nn.Module, *, pretrained: bool) -> str:
+    """What the weights begin as; those that pretraining has changed left out."""
     digest = hashlib.sha256()
-    started = module.embedding, module.first_layer
+    started = (module.embedding, module.first_layer) if pretrained else ()
     left_out = tuple(f"{name}." for name, part in module.named_modules() if part in started)
     for name, tensor in module.state_dict().items():
         if not name.startswith(left_out):

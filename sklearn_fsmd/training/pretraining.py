@@ -39,6 +39,13 @@ def pretrain(
     dim : length of an embedding.
     epochs, noise : passes over the rows, and the share of values that is corrupted.
     like : the layer that is to start from the autoencoder's, which gets its width.
+
+    Raises
+    ------
+    ValueError
+        If none of `columns` has embeddings.
+    FloatingPointError
+        If a weight, or a statistic of batch norm, has become infinite or NaN.
     """
     part = _Part(encoder, columns)
     if not part.codes:
@@ -52,6 +59,7 @@ def pretrain(
     shift = torch.from_numpy(part.shift).to(device)
     n_batches = max(len(codes) // min(max(len(codes) // 100, 32), 512), 1)  # a short last batch joins the one before
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=epochs * n_batches)
+    model.measure(numbers[:, part.numbers])
     model.train()
     for _ in tqdm(range(epochs), desc="pretraining", unit=" epochs", disable=not verbose):
         order = torch.randperm(len(codes), generator=generator).to(device)
@@ -61,6 +69,10 @@ def pretrain(
             model(model.corrupt(*clean, noise, generator), *clean, generator).backward()
             optimizer.step()
             schedule.step()
+    if not all(tensor.isfinite().all() for tensor in model.state_dict().values()):
+        raise FloatingPointError(
+            "Pretraining has led to what is not finite. Scale the numbers, with `numeric_scaling` or beforehand."
+        )
     table = torch.full((sum(encoder.cardinalities), dim), torch.nan)
     table[torch.from_numpy(part.table_rows)] = model.embedding.table.weight.detach().cpu()
     return Learned(table, model.hidden.first.cpu(), torch.from_numpy(part.inputs(dim)), len(part.codes) * dim)
