@@ -27,12 +27,12 @@ SETTINGS = {"max_epochs": 4, "early_stopping": False, "n_threads": 1}
 PRETRAIN = {"pretrain_epochs": 10}
 
 
-def pair(seed, fit):
+def pair(seed, fit, n_labeled):
     """The rows of one fit: without and with pretraining."""
     X, Y = fetch_census_income(subset="train", return_X_y=True)
     X_test, Y_test = fetch_census_income(subset="test", return_X_y=True)
     order = np.random.RandomState(seed).permutation(len(X))
-    labeled, unlabeled = order[:N_LABELED], order[N_LABELED : N_LABELED + N_UNLABELED]
+    labeled, unlabeled = order[:n_labeled], order[n_labeled : n_labeled + N_UNLABELED]
     rows = []
     for pretrained in (False, True):
         model = FSClassifier(random_state=1000 * fit + seed, **SETTINGS, **(PRETRAIN if pretrained else {}))
@@ -47,12 +47,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED)
+    parser.add_argument("--fits", type=int, default=N_FITS)
+    parser.add_argument("--labeled", type=int, default=N_LABELED)
     parser.add_argument("--folder", type=Path, default=Path(__file__).parent)
     options = parser.parse_args()
-    store = Store("pretraining", options.folder)
-    jobs = product(range(options.first_seed, options.first_seed + options.seeds), range(N_FITS))
+    store = Store("pretraining" if options.labeled == N_LABELED else f"pretraining-{options.labeled}", options.folder)
+    jobs = product(range(options.first_seed, options.first_seed + options.seeds), range(options.fits))
     for seed, fit in tqdm([job for job in jobs if not store.has(dict(zip(("seed", "fit"), job, strict=True)))]):
-        store.add(pair(seed, fit))
+        store.add(pair(seed, fit, options.labeled))
     means = pd.DataFrame(store.rows).pivot_table(index="seed", columns="pretrained", values=["auc_1", "auc_2"])
     for task in ("auc_1", "auc_2"):
         before, after = means[task, False], means[task, True]
