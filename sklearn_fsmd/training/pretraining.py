@@ -59,7 +59,7 @@ def pretrain(
     shift = torch.from_numpy(part.shift).to(device)
     n_batches = max(len(codes) // min(max(len(codes) // 100, 32), 512), 1)  # a short last batch joins the one before
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=epochs * n_batches)
-    model.measure(numbers[:, part.numbers])
+    model.measure(torch.from_numpy(rows.numbers[:, part.numbers]))  # where float64 is: not every device has it
     model.train()
     for _ in tqdm(range(epochs), desc="pretraining", unit=" epochs", disable=not verbose):
         order = torch.randperm(len(codes), generator=generator).to(device)
