@@ -150,14 +150,22 @@ class MultiTaskClassifier(Predictions, Saving, ClassifierMixin, MultiTaskParamet
         return self._learn(X, _one_of(Y, y), sample_weight, epochs=1, anew=anew, classes=classes, split=False)
 
     def _learn(self, *args: Any, **kwargs: Any) -> MultiTaskClassifier:
-        """Read and train; if that fails, all attributes are those of the former fit."""
-        before = dict(self.__dict__)
+        """Read and train beside this estimator, and take over what came of it at once; or nothing, if that fails.
+
+        So a prediction of another thread comes from the former fit until the new one is complete.
+        """
+        beside = self._as_it_is()
+        sources: list[Any] = [self.random_state, getattr(self, "_random", None)]
+        sources = [source for source in sources if isinstance(source, np.random.RandomState)]
+        states = [source.get_state() for source in sources]
         try:
-            return self._read_and_train(*args, **kwargs)
+            beside._read_and_train(*args, **kwargs)
         except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(before)
+            for source, state in zip(sources, states, strict=True):
+                source.set_state(state)
             raise
+        self.__dict__ = beside.__dict__
+        return self
 
     def _read_and_train(
         self,
@@ -172,7 +180,7 @@ class MultiTaskClassifier(Predictions, Saving, ClassifierMixin, MultiTaskParamet
         split: bool = True,
         X_unlabeled: Any = None,
         checkpoint: Checkpoint | None = None,
-    ) -> MultiTaskClassifier:
+    ) -> None:
         """With `anew` learn the encoding and make a net, otherwise go on with those of the former fit."""
         check_widths(self, "expert_dims", "gate_dims", "tower_dims", "bias_tower_dims")
         if Y is None:
@@ -200,7 +208,6 @@ class MultiTaskClassifier(Predictions, Saving, ClassifierMixin, MultiTaskParamet
         if net is None:
             resumes = checkpoint is not None and checkpoint.resumes
             net = fitting.new_net(self, encoder, data[1], random, None if resumes else rows)
-        names = targets.names
         fitting.train(
             self,
             net,
@@ -208,7 +215,7 @@ class MultiTaskClassifier(Predictions, Saving, ClassifierMixin, MultiTaskParamet
             valid,
             epochs=epochs,
             encoder=encoder,
-            task_names=names,
+            targets=targets,
             random=random,
             checkpoint=checkpoint,
         )
@@ -216,12 +223,11 @@ class MultiTaskClassifier(Predictions, Saving, ClassifierMixin, MultiTaskParamet
         self._encoder: InputEncoder = encoder
         self._targets: TargetEncoder = targets
         self._random: np.random.RandomState = random
-        self.task_names_ = names
+        self.task_names_ = targets.names
         self.classes_ = targets.classes[0] if targets.one_dimensional else targets.classes
         self.device_ = str(net.device)
         self.history_ = net.epochs()
         self.n_iter_ = len(self.history_)
-        return self
 
     def _checkpoint(self, anew: bool, resume: bool) -> Checkpoint | None:
         """What writes the file named `checkpoint`, and reads it first to `resume`."""

@@ -1,13 +1,28 @@
-"""One form for equal values: what the values of a column are, whatever type they come in.
+"""When two values of a category are equal, which are missing, what kind they are, and what is refused.
 
-3, 3.0 and True-as-1 are one integer wherever that loses nothing. What is neither a number nor a category is refused
-here, with the column and the value.
+:func:`canonical` decides that for one value. :func:`factorize` decides it for a column: it finds the distinct values
+first, and takes shortcuts where all of them have one type. Nothing depends on what else is in the column, so a row
+means the same alone and in a table.
+
+=============================================================  ===============================================
+value                                                          canonical form
+=============================================================  ===============================================
+None, NaN, NaT, pd.NA; the numbers −1 and −2                   None: missing
+True, 1, 1.0, Decimal("1.00")                                  the int 1
+0.5, Decimal("0.5"), np.float32(0.1)                           the float with the same digits: 0.5, 0.5, 0.1
+a string, an interval of pd.cut, a datetime.time               a str: themselves, "(0, 18]", "12:30:00"
+bytes                                                          bytes
+another hashable object, such as a tuple                       itself
+a date or duration, a complex number, a list, infinity, a      refused
+float so large that whole numbers beside it are lost
+=============================================================  ===============================================
 """
 
 from __future__ import annotations
 
 import datetime
-from numbers import Integral
+from decimal import Decimal
+from numbers import Rational
 from typing import Any, Literal
 
 import numpy as np
@@ -19,94 +34,206 @@ MISSING_CODES = (-1, -2)
 Kind = Literal["numbers", "strings", "bytes", "mixed values"]
 
 INSTEAD = "Turn it into what matters of it, e.g. the hour, the day of the week or an age in days."
+INT64 = np.iinfo(np.int64)
+EXACT = 2.0**53
+"""Below it a float64 holds every whole number."""
+_DATES = (datetime.date, datetime.timedelta, np.datetime64, np.timedelta64, pd.Period)
+_KINDS: dict[type, Kind] = {int: "numbers", float: "numbers", str: "strings", bytes: "bytes"}
+
+
+# ------------------------------------------------------------------------------------------------------------ a value
+
+
+def canonical(value: Any, name: str) -> Any:
+    """The form of one value under which equal values are the same; None if it is missing.
+
+    Parameters
+    ----------
+    value : any Python or numpy scalar.
+    name : of the column, for messages.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the value is neither a number nor a category, or is a number that is not exact.
+    """
+    if type(value) is str:
+        return value
+    if value is None or value is pd.NA or value is pd.NaT:
+        return None
+    if isinstance(value, (int, np.integer, np.bool_)):
+        return _whole(int(value), name)
+    if isinstance(value, (float, np.floating)):
+        return _float(value, name)
+    if isinstance(value, (Decimal, Rational)):
+        return _fraction(value, name)
+    if isinstance(value, (str, bytes)):
+        return str.__str__(value) if isinstance(value, str) else bytes(value)
+    if isinstance(value, datetime.time):
+        return value.isoformat()
+    if isinstance(value, pd.Interval):
+        return str(value)
+    _refuse(value, name)
+    return value
+
+
+def kind_of(form: Any) -> Kind:
+    """The kind of a canonical form."""
+    return _KINDS.get(type(form), "mixed values")
+
+
+def _whole(value: int, name: str) -> int | None:
+    if value in MISSING_CODES:
+        return None
+    if not INT64.min <= value <= INT64.max:
+        raise ValueError(f"Column {name!r} holds {value}: ids above 2**63 - 1 are not supported. Pass them as strings.")
+    return value
+
+
+def _float(value: Any, name: str) -> int | float | None:
+    if np.isnan(value):
+        return None
+    if np.isinf(value):
+        raise ValueError(f"Input X contains infinity: column {name!r}.")
+    dtype = np.float64 if isinstance(value, float) else value.dtype
+    if abs(value) >= 2.0 ** (np.finfo(dtype).nmant + 1):
+        raise ValueError(
+            f"Column {name!r} holds {value:.17g} as {np.dtype(dtype)}, where neighbouring ids can no longer be told "
+            "apart. Pass ids as integers or strings."
+        )
+    if value == (whole := int(value)):
+        return _whole(whole, name)
+    return float(value) if dtype == np.float64 else float(str(value))  # a float32 of 0.1 becomes the float64 of 0.1
+
+
+def _fraction(value: Any, name: str) -> Any:
+    if isinstance(value, Decimal):
+        if value.is_nan():
+            return None
+        if value.is_infinite():
+            raise ValueError(f"Input X contains infinity: column {name!r}.")
+    if value == (whole := int(value)):
+        return _whole(whole, name)
+    near = float(value)
+    if not isinstance(value, Decimal):
+        return near if near == value else value
+    if abs(near) >= EXACT or Decimal(repr(near)) != value:
+        raise ValueError(f"Column {name!r} holds {value}, which has more digits than a float64. Pass it as a string.")
+    return near
+
+
+def _refuse(value: Any, name: str) -> None:
+    """Raise for what is neither a number nor a category."""
+    if isinstance(value, _DATES):
+        raise TypeError(f"Column {name!r} holds {value!r}, which is neither a number nor a category. {INSTEAD}")
+    if isinstance(value, (complex, np.complexfloating)):
+        raise ValueError(f"Complex data not supported: column {name!r} holds {value}.")
+    try:
+        hash(value)
+        is_value = type(value).__hash__ is not object.__hash__  # type: ignore[comparison-overlap]
+    except TypeError:
+        is_value = False
+    if not is_value:  # no other is equal to it
+        raise _nested(f"{value!r}, a {type(value).__name__}", name)
+
+
+def _nested(what: str, name: str) -> TypeError:
+    return TypeError(
+        f"argument must be a string or a number: column {name!r} holds {what}. Give each row one value, such as the "
+        "last or the most frequent one."
+    )
+
+
+# ----------------------------------------------------------------------------------------------------------- a column
 
 
 def factorize(column: Any, name: str) -> tuple[np.ndarray, np.ndarray, Kind | None]:
-    """Positions into the distinct values (−1 where missing), these values, and what they are."""
+    """Positions into the distinct canonical forms (−1 where missing), these forms, and their kind.
+
+    The forms are int64 or float64 where this loses nothing, and else objects. The kind is None if all are missing.
+    """
     dtype = getattr(column, "dtype", None)
     refuse_dtype(dtype, name)
     if isinstance(dtype, pd.CategoricalDtype):
         category = column.cat if isinstance(column, pd.Series) else column
+        refuse_dtype(dtype.categories.dtype, name)
         positions, distinct = np.asarray(category.codes, dtype=np.int64), category.categories.to_numpy()
-        refuse_dtype(category.categories.dtype, name)
         used = np.zeros(len(distinct) + 1, dtype=bool)
         used[positions] = True  # levels without a row are no values of the column
-        renumber = np.where(used[:-1], np.cumsum(used[:-1]) - 1, -1)
-        positions, distinct = np.append(renumber, -1)[positions], distinct[used[:-1]]
+        positions, distinct = _without(~used[:-1], positions, distinct)
     else:
         try:
             positions, distinct = pd.factorize(column)
-        except TypeError as error:
-            bad = next((v for v in column if not pd.api.types.is_hashable(v)), None)
-            raise TypeError(
-                f"argument must be a string or a number: column {name!r} holds {bad!r} ({error})."
-            ) from error
-        positions = positions.astype(np.int64, copy=False)
-    values, kind = _canonical(np.asarray(distinct), name)
-    missing = np.zeros(len(values), dtype=bool)
-    if kind == "numbers":
-        missing = np.isin(values, MISSING_CODES)
-    elif values.dtype == object:
-        missing = pd.isna(values) | np.array([isinstance(v, Integral) and v in MISSING_CODES for v in values], bool)
+        except TypeError:
+            for value in column:
+                canonical(value, name)  # says which value has no hash
+            raise
+        positions, distinct = positions.astype(np.int64, copy=False), np.asarray(distinct)
+    forms, missing, kind = _canonical_array(distinct, name)
     if missing.any():
-        renumber = np.where(missing, -1, np.cumsum(~missing) - 1)
-        positions, values = np.append(renumber, -1)[positions], values[~missing]
-    return positions, values, kind if len(values) else None
+        positions, forms = _without(missing, positions, forms)
+    if forms.dtype.kind in "fO" and pd.Index(forms).has_duplicates:  # 0.0 and −0.0, a time and its text
+        again, forms = pd.factorize(forms)
+        positions = np.append(again, -1)[positions]
+    return positions, forms, kind if len(forms) else None
 
 
-def _canonical(values: np.ndarray, name: str) -> tuple[np.ndarray, Kind]:
-    """One form for equal values: 3, 3.0 and True-as-1 are int64 wherever that loses nothing."""
-    if values.dtype == object:
-        inferred = pd.api.types.infer_dtype(values, skipna=True)
-        if inferred in ("string", "empty"):
-            return values, "strings"
-        if all(isinstance(value, bytes) for value in values):
-            return values, "bytes"
-        if inferred in ("integer", "boolean", "floating", "mixed-integer-float"):
-            numbers = pd.Series(values[~pd.isna(values)]).infer_objects().to_numpy()
-            if numbers.dtype != object and len(numbers) == len(values):
-                return _canonical(numbers, name)
-        if inferred == "integer":
-            raise _beyond_int64(max(values, key=abs), name)
-        if inferred.startswith(("date", "timedelta", "period")):
-            refuse_dtype(np.dtype("M8[ns]"), name)
-        if inferred == "interval":  # of pd.cut: known by their text
-            return np.array([v if pd.isna(v) else str(v) for v in values], dtype=object), "strings"
-        _refuse_objects(values, name)
-        return values, "mixed values"
-    if values.dtype.kind in "US":
-        return values.astype(object), "strings" if values.dtype.kind == "U" else "bytes"
-    if values.dtype.kind == "b":
-        return values.astype(np.int64), "numbers"
-    if values.dtype.kind == "u" and len(values) and values.max() > np.iinfo(np.int64).max:
-        raise _beyond_int64(values.max(), name)
-    if values.dtype.kind in "iu":
-        return values.astype(np.int64, copy=False), "numbers"
-    return _canonical_floats(values, name)
+def _without(dropped: np.ndarray, positions: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The positions into what is left of `values`; −1 for those that are dropped."""
+    renumber = np.where(dropped, -1, np.cumsum(~dropped) - 1)
+    return np.append(renumber, -1)[positions], values[~dropped]
 
 
-def _canonical_floats(values: np.ndarray, name: str) -> tuple[np.ndarray, Kind]:
-    if np.isinf(values).any():
-        raise ValueError(f"Input X contains infinity: column {name!r}.")
-    exact = 2.0 ** (np.finfo(values.dtype).nmant + 1)
-    if len(values) and np.abs(values).max() >= exact:
-        raise ValueError(
-            f"Column {name!r} holds {values[np.abs(values).argmax()]:.17g} as {values.dtype}, where neighbouring ids "
-            "can no longer be told apart. Pass ids as integers or strings."
-        )
-    whole = values.astype(np.int64)
-    if (whole == values).all():
-        return whole, "numbers"
-    # Through its text, a float32 of 0.1 becomes the float64 of 0.1.
-    return (values if values.dtype == np.float64 else values.astype(str).astype(np.float64)), "numbers"
+def _canonical_array(values: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray, Kind]:
+    """What :func:`canonical` makes of distinct values, which of them are missing, and the kind of the others."""
+    match values.dtype.kind:
+        case "b" | "i":
+            whole = values.astype(np.int64, copy=False)
+            return whole, np.isin(whole, MISSING_CODES), "numbers"
+        case "u":
+            if len(values) and values.max() > INT64.max:
+                canonical(values.max(), name)
+            return values.astype(np.int64), np.zeros(len(values), dtype=bool), "numbers"
+        case "f" if values.dtype.itemsize <= 8:
+            return _canonical_floats(values, name)
+        case "U" | "S":
+            kind: Kind = "strings" if values.dtype.kind == "U" else "bytes"
+            return values.astype(object), np.zeros(len(values), dtype=bool), kind
+    if set(map(type, values)) == {str}:
+        return values, np.zeros(len(values), dtype=bool), "strings"
+    forms = [canonical(value, name) for value in values]
+    kinds = {kind_of(form) for form in forms if form is not None}
+    kind = kinds.pop() if len(kinds) == 1 else "mixed values"
+    missing = np.array([form is None for form in forms], dtype=bool)
+    return _as_array(forms, kind), missing, kind
 
 
-def _beyond_int64(value: Any, name: str) -> ValueError:
-    return ValueError(f"Column {name!r} holds {value}: ids above 2**63 - 1 are not supported. Pass them as strings.")
+def _canonical_floats(values: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray, Kind]:
+    missing = np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        odd = ~missing & ~(np.abs(values) < 2.0 ** (np.finfo(values.dtype).nmant + 1))
+    if odd.any():
+        canonical(values[odd][0], name)
+    whole = np.where(missing, 0, values).astype(np.int64)
+    missing |= np.isin(values, MISSING_CODES)
+    if (missing | (whole == values)).all():
+        return whole, missing, "numbers"
+    return (values if values.dtype == np.float64 else values.astype(str).astype(np.float64)), missing, "numbers"
+
+
+def _as_array(forms: list[Any], kind: Kind) -> np.ndarray:
+    """Canonical forms as an array, the missing ones included."""
+    if kind == "numbers":
+        known = [form for form in forms if form is not None]
+        if all(type(form) is int for form in known):
+            return np.array([0 if form is None else form for form in forms], dtype=np.int64)
+        if all(abs(form) < EXACT for form in known):
+            return np.array([0 if form is None else form for form in forms], dtype=np.float64)
+    return np.fromiter(forms, dtype=object, count=len(forms))
 
 
 def refuse_dtype(dtype: Any, name: str) -> None:
-    """Raise for what is neither a category nor a number."""
+    """Raise for what is neither a category nor a number by its type."""
     kind = getattr(dtype, "kind", "")
     if kind in "mM" or isinstance(dtype, (pd.PeriodDtype, pd.DatetimeTZDtype)):
         raise TypeError(f"Column {name!r} has dtype {dtype}, which is neither a number nor a category. {INSTEAD}")
@@ -114,17 +241,14 @@ def refuse_dtype(dtype: Any, name: str) -> None:
         raise ValueError(f"Complex data not supported: column {name!r} has dtype {dtype}.")
     if isinstance(dtype, pd.SparseDtype):
         raise TypeError(f"Sparse data was passed: column {name!r} has dtype {dtype}. Use .sparse.to_dense().")
+    if kind == "V" or (isinstance(dtype, pd.ArrowDtype) and _is_nested(dtype)):
+        raise _nested(f"values of the type {dtype}", name)
 
 
-def _refuse_objects(values: np.ndarray, name: str) -> None:
-    """Raise for what among mixed values is neither a number nor a category."""
-    for value in values:
-        if isinstance(value, (datetime.date, datetime.timedelta, np.datetime64, np.timedelta64, pd.Period)):
-            raise TypeError(f"Column {name!r} holds {value!r}, which is neither a number nor a category. {INSTEAD}")
-        if isinstance(value, (complex, np.complexfloating)):
-            raise ValueError(f"Complex data not supported: column {name!r} holds {value}.")
-        if type(value).__hash__ is object.__hash__:  # type: ignore[comparison-overlap] # no other is equal to it
-            raise TypeError(f"argument must be a string or a number: column {name!r} holds {value!r}.")
+def _is_nested(dtype: pd.ArrowDtype) -> bool:
+    import pyarrow.types  # which is there where such a dtype is
+
+    return pyarrow.types.is_nested(dtype.pyarrow_dtype)
 
 
 def shown(value: Any) -> str:

@@ -6,18 +6,15 @@ with which the usual encoders mark such values. Integers stay integers: no id pa
 
 from __future__ import annotations
 
-from numbers import Number
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.canonical import Kind, factorize, refuse_dtype, shown
+from sklearn_fsmd.canonical import Kind, canonical, factorize, kind_of, refuse_dtype, shown
 from sklearn_fsmd.lookup import look_up
 
 UNKNOWN = 0
-TYPES: dict[str, Any] = {"numbers": (Number, np.bool_), "strings": str, "bytes": bytes}
-
 ALL_NUMBERS = ("floating", "integer", "mixed-integer-float", "boolean", "decimal", "empty")
 """What pandas calls objects of which each is a number or missing."""
 
@@ -64,8 +61,10 @@ class CategoryColumn:
         return {**self.__dict__, "values": self.values.to_numpy()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        mixed = object if state["kind"] == "mixed values" else None
-        self.__dict__.update(state, values=_index(state["values"], mixed))
+        values = state["values"]
+        if values.dtype == object:  # older versions kept the True and False of mixed values as they were
+            values = np.fromiter((canonical(v, state["name"]) for v in values), dtype=object, count=len(values))
+        self.__dict__.update(state, values=_index(values))
 
     def _codes_of(self, values: np.ndarray, kind: Kind | None) -> np.ndarray:
         """Codes of distinct `values`, and last a 0 which the position −1 of a missing value picks."""
@@ -73,14 +72,23 @@ class CategoryColumn:
         if kind is None or self.kind is None:
             return codes
         if kind != self.kind != "mixed values":
-            strange = [value for value in values if not isinstance(value, TYPES[self.kind])]
-            if strange:
-                raise ValueError(
-                    f"Column {self.name!r} held {self.kind} in fit and holds {kind} now (found {shown(strange[0])}). "
-                    "Give it the type that it had in fit."
-                )
-        codes[:-1] = self.values.get_indexer(pd.Index(values)) + 1
+            strange = [value for value in values.tolist() if kind_of(value) != self.kind]
+            raise ValueError(
+                f"Column {self.name!r} held {self.kind} in fit and holds {kind} now (found {shown(strange[0])}). "
+                "Give it the type that it had in fit."
+            )
+        codes[:-1] = self._find(values) + 1
         return codes
+
+    def _find(self, values: np.ndarray) -> np.ndarray:
+        """The positions of `values` among the known ones, −1 where they are not known."""
+        if self.values.dtype == np.int64 and values.dtype == np.float64:  # no id passes through a float
+            positions = np.full(len(values), -1)
+            whole = values == np.floor(values)
+            positions[whole] = self.values.get_indexer(pd.Index(values[whole].astype(np.int64)))
+            return positions
+        alike = values.dtype.kind != "O" and self.values.dtype.kind != "O"
+        return self.values.get_indexer(pd.Index(values, dtype=None if alike else object))
 
 
 class NumericColumn:
@@ -201,15 +209,15 @@ def _bin_edges(known: np.ndarray, n_bins: int) -> np.ndarray:
 
 
 def _sorted(values: np.ndarray) -> pd.Index:
-    if values.dtype == object and pd.api.types.infer_dtype(values, skipna=False) != "string":
+    if values.dtype == object and set(map(type, values)) != {str}:
         order = sorted(range(len(values)), key=lambda i: (type(values[i]).__name__, str(values[i])))
-        return _index(values[order], object)
+        return _index(values[order])
     return _index(np.sort(values))
 
 
-def _index(values: np.ndarray, dtype: Any = None) -> pd.Index:
+def _index(values: np.ndarray) -> pd.Index:
     """An index whose table is built: pandas builds it at the first look, of which several threads make a mess."""
-    index = pd.Index(values, dtype=dtype)
+    index = pd.Index(values, dtype=object if values.dtype.kind in "OU" else values.dtype)
     index.get_indexer(index[:1])
     return index
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sklearn_fsmd.columns import CategoryColumn, NumericColumn
 from sklearn_fsmd.selection import Selector, categorical_mask
-from sklearn_fsmd.values import FEW_ROWS, NotPlainError, code_of, number_of
+from sklearn_fsmd.values import FEW_ROWS, NotPlainError, code_of, keeps_values, number_of
 
 INT32 = np.iinfo(np.int32).max
 BLOCK = 16_384
@@ -120,7 +120,7 @@ class FeatureEncoder:
         """Encode `X`, which has the columns of fit in their order."""
         if 0 < len(X) <= FEW_ROWS:
             try:
-                return self._encode_few(_rows(X))
+                return self._encode_few(self._plain_rows(X))
             except NotPlainError:
                 pass
         if not isinstance(X, np.ndarray):
@@ -166,6 +166,17 @@ class FeatureEncoder:
             codes = codes.astype(np.int64)
         return np.add(codes, self.offsets, out=codes, casting="same_kind")
 
+    def _plain_rows(self, X: Any) -> list[Sequence[Any]]:
+        """The values of a table as Python has them, where this loses nothing that the columns would look at."""
+        columns = [column for _, column in X.items()] if isinstance(X, pd.DataFrame) else list(X.T)
+        for position, column in enumerate(columns):
+            refused = isinstance(column.dtype, pd.SparseDtype) or column.dtype.kind in "mMc"
+            if refused or (position in self.categories and not keeps_values(column.dtype)):
+                raise NotPlainError
+        if not isinstance(X, pd.DataFrame):
+            return X.tolist()
+        return list(zip(*(column.tolist() for column in columns), strict=True))
+
     def _encode_few(self, rows: Sequence[Sequence[Any]]) -> Encoded:
         codes, numbers = [], []
         for row in rows:
@@ -176,15 +187,6 @@ class FeatureEncoder:
         table = np.array(codes, dtype=np.int32).reshape(len(rows), -1)
         scaled = np.array(numbers, dtype=np.float32).reshape(len(rows), -1)
         return Encoded(self._through_all_columns(table), scaled)
-
-
-def _rows(X: Any) -> list[Sequence[Any]]:
-    """The values of a table as they are: no integer passes through a float."""
-    if not isinstance(X, pd.DataFrame):
-        return X.tolist()
-    if any(isinstance(dtype, pd.SparseDtype) for dtype in X.dtypes):
-        raise NotPlainError  # what the columns refuse
-    return list(zip(*(column.tolist() for _, column in X.items()), strict=True))
 
 
 def _names(X: Any) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from sklearn_fsmd.nn.workspace import Workspace
 from sklearn_fsmd.parameters import OPTIMIZERS
 from sklearn_fsmd.runtime import resolve_device, resolve_precision, seeded, threads
 from sklearn_fsmd.tables import ROW_WISE, check_table_size, trains_rows
-from sklearn_fsmd.targets import Targets
+from sklearn_fsmd.targets import TargetEncoder, Targets
 from sklearn_fsmd.training import RULES, BatchIterator, Checkpoint, EarlyStopping, Net, ProgressBar, TensorData
 from sklearn_fsmd.training.pretraining import pretrain
 
@@ -126,7 +125,7 @@ def spec_of(p: Any) -> dict[str, Any]:
 
 
 def go_on_with(p: Any, net: Net, n_tasks: int) -> Net:
-    """The net for training that goes on under the parameters of `p`, which may have changed.
+    """A copy of `net` for training that goes on under the parameters of `p`, which may have changed.
 
     Raises
     ------
@@ -140,13 +139,14 @@ def go_on_with(p: Any, net: Net, n_tasks: int) -> Net:
                 f"The {name!r} parameter was {old[name]!r} in the fit that this one goes on from and is {new[name]!r} "
                 "now. Set it back, or fit anew with warm_start=False."
             )
-    if any(_differs(old[name], new[name]) for name in set(new) - {"device", "embedding_std"}):
-        again = wrap(p, net.module_, n_tasks, str(net.device))
-        again.history = net.history
-        if old["task_weighting"] == new["task_weighting"]:
-            again.balance.load_state_dict(net.balance.state_dict())
-        return again
-    return net
+    copied = net.copy()
+    if not any(_differs(old[name], new[name]) for name in set(new) - {"device", "embedding_std"}):
+        return copied
+    again = wrap(p, copied.module_, n_tasks, str(net.device))
+    again.history = copied.history
+    if old["task_weighting"] == new["task_weighting"]:
+        again.balance.load_state_dict(copied.balance.state_dict())
+    return again
 
 
 def _differs(old: Any, new: Any) -> bool:
@@ -161,7 +161,7 @@ def train(
     *,
     epochs: int,
     encoder: InputEncoder,
-    task_names: Sequence[str],
+    targets: TargetEncoder,
     random: np.random.RandomState,
     checkpoint: Checkpoint | None = None,
 ) -> None:
@@ -186,11 +186,10 @@ def train(
     if stopping is not None:
         callbacks.append(stopping)
     if p.verbose:
-        callbacks.append(ProgressBar(task_names, epochs))
+        callbacks.append(ProgressBar(targets.names, epochs))
     if checkpoint is not None:
-        checkpoint.watch(
-            stopping, [*task_names, *map(str, encoder.names)], *arrays_of(*data), *(arrays_of(*valid) if valid else ())
-        )
+        rows = (*arrays_of(*data), *(arrays_of(*valid) if valid else ()))
+        checkpoint.watch(stopping, rows, (encoder, targets))
         callbacks.append(checkpoint)  # last, when all that the epoch says is known
     if encoder.bias is not None:
         net.bias_reference = encoder.reference.tensors(net.device)

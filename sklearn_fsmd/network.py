@@ -94,12 +94,18 @@ class MultiTaskNetwork(nn.Module):
         return torch.stack(list(weights), dim=1)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Parameters for an optimizer: weights decay; biases and the scales of batch norm do not."""
+        """Parameters for an optimizer: weights decay; biases and the scales of batch norm do not.
+
+        Tied weights are one parameter, and what the first of their names says is done.
+        """
         groups: list[dict[str, Any]] = [{"params": []}, {"params": [], "weight_decay": 0.0}]
+        seen: set[int] = set()
         for module in self.modules():
             for name, parameter in module.named_parameters(recurse=False):
                 kept = name == "bias" or (name == "scale" and isinstance(module, HiddenLayer))
-                groups[kept]["params"].append(parameter)
+                if id(parameter) not in seen:
+                    groups[kept]["params"].append(parameter)
+                seen.add(id(parameter))
         return [group for group in groups if group["params"]]
 
     def use_sparse_gradients(self, on: bool) -> None:

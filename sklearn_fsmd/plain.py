@@ -6,6 +6,7 @@ beside it. Objects are those of the classes that reader and writer name, and of 
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -26,6 +27,36 @@ def described(value: Any) -> str:
     """What a value that is code is called: the name of the function or class, or that of an object's class."""
     kind = value if hasattr(value, "__qualname__") else type(value)
     return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def digest_of(*values: Any) -> str:
+    """The SHA-256 of plain values, arrays and objects made of them: the same for equal ones, in every process."""
+    digest = hashlib.sha256()
+
+    def add(value: Any) -> None:
+        match value:
+            case np.ndarray() if value.dtype != object:
+                digest.update(f"{value.dtype}{value.shape}".encode())
+                digest.update(np.ascontiguousarray(value).data)
+            case str():
+                text = value.encode("utf-8", "surrogatepass")
+                digest.update(f"str{len(text)}:".encode() + text)
+            case dict():
+                add([pair for item in value.items() for pair in item])
+            case list() | tuple() | np.ndarray():
+                digest.update(f"{len(value)} values".encode())
+                for item in value:
+                    add(item)
+            case pd.Index():
+                add(value.to_numpy())
+            case _ if type(value).__module__.startswith("sklearn_fsmd"):
+                add([type(value).__name__, value.__getstate__()])
+            case _:
+                digest.update(f"{type(value).__qualname__}{value!r};".encode())
+
+    for value in values:
+        add(value)
+    return digest.hexdigest()
 
 
 class Packer:
@@ -128,9 +159,7 @@ class Unpacker:
             case {"tensor": str(name)}:
                 return torch.from_numpy(self.arrays.pop(name))
             case {"objects": list(items)}:
-                array = np.empty(len(items), dtype=object)
-                array[:] = [self.unpack(item) for item in items]
-                return array
+                return np.fromiter((self.unpack(item) for item in items), dtype=object, count=len(items))
             case {"strings": str(text), "lengths": str(lengths), "fixed": bool(fixed)}:
                 return self._strings(self.arrays.pop(text).tobytes(), self.arrays.pop(lengths), fixed)
             case {"random": state}:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.utils.metaestimators import available_if
@@ -15,7 +15,7 @@ from sklearn_fsmd.inputs import InputEncoder
 from sklearn_fsmd.metrics import mean_auc
 from sklearn_fsmd.network import MultiTaskNetwork, parents_of
 from sklearn_fsmd.ranking import weighted_product
-from sklearn_fsmd.reading import read_table
+from sklearn_fsmd.reading import as_pandas, read_table
 from sklearn_fsmd.targets import TargetEncoder
 from sklearn_fsmd.training import Net
 from sklearn_fsmd.views import OutputView
@@ -40,9 +40,15 @@ class Predictions:
     def module_(self) -> MultiTaskNetwork:
         return self.net_.module_
 
+    def _as_it_is(self) -> Self:
+        """A shallow copy: what is learned and exchanged in the meantime does not show in it."""
+        same = object.__new__(type(self))
+        same.__dict__ = dict(self.__dict__)
+        return same
+
     def _rows(self, X: Any) -> Encoded:
         """The rows to predict for, checked and encoded."""
-        return self._encoder.encode_main(read_table(self, self._encoder.filled(X), reset=False))
+        return self._encoder.encode_main(read_table(self, self._encoder.filled(as_pandas(X)), reset=False))
 
     def predict_marginals(self, X: Any) -> np.ndarray:
         """P(Y_k = 1 | x) of each task: for a chain pCTR, pCTCVR and so on.

@@ -1,4 +1,4 @@
-"""X as it comes from the user becomes a checked table: a DataFrame or a 2-D array."""
+"""X as it comes from the user becomes a checked table: a pandas DataFrame or a 2-D array."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ def read_table(estimator: Any, X: Any, *, reset: bool) -> Any:
     ----------
     estimator : is told the names and the number of the columns with `reset`, and holds them otherwise.
     """
+    X = as_pandas(X)
     refuse_masked(X, "X")
     if isinstance(X, (list, tuple)) and np.asarray(X).dtype.kind in "US":
         X = np.array(X, dtype=object)  # numbers among strings stay numbers
     if not reset and type(X) is np.ndarray and _is_as_in_fit(estimator, X):
         return X  # for a single row, the checks that it passes would take a tenth of the whole prediction
     if not isinstance(X, pd.DataFrame):
+        if reset:
+            estimator._column_names = None
         return validate_data(estimator, X, reset=reset, dtype=None, ensure_all_finite=False)
     twice = X.columns[X.columns.duplicated()]
     if len(twice):
@@ -29,7 +32,55 @@ def read_table(estimator: Any, X: Any, *, reset: bool) -> Any:
     if 0 in X.shape:
         check_array(np.empty(X.shape, dtype=bool), estimator=estimator)  # scikit-learn's wording
     validate_data(estimator, X, reset=reset, skip_check_array=True)
+    _check_names(estimator, X, reset=reset)
     return X
+
+
+def _check_names(estimator: Any, X: pd.DataFrame, *, reset: bool) -> None:
+    """Raise if columns are not those of fit, where their names are not all strings.
+
+    Scikit-learn compares names that are strings, and no others.
+    """
+    names, are_strings = list(X.columns), all(isinstance(name, str) for name in X.columns)
+    if reset:
+        estimator._column_names = None if are_strings else names
+        return
+    expected = getattr(estimator, "_column_names", None)
+    if expected is not None and not are_strings and names != expected:  # of strings scikit-learn warns
+        raise ValueError(
+            "The feature names should match those that were passed during fit.\n"
+            f"They were {expected}, and are {names} now."
+        )
+
+
+def as_pandas(data: Any) -> Any:
+    """A table or column of polars, pyarrow or whatever hands out Arrow data, as one of pandas; all else as it is.
+
+    Raises
+    ------
+    ImportError
+        If that needs pyarrow, and it is not installed.
+    """
+    if isinstance(data, (np.ndarray, pd.DataFrame, pd.Series)):
+        return data
+    if not hasattr(data, "__arrow_c_stream__") and not hasattr(data, "__arrow_c_array__"):
+        return data
+    try:
+        import pyarrow as pa
+    except ImportError as error:
+        kind = f"{type(data).__module__.split('.')[0]}.{type(data).__qualname__}"
+        raise ImportError(
+            f"A {kind} is read by way of pyarrow, which is not installed: pip install pyarrow."
+        ) from error
+    name = getattr(data, "name", None) or None
+    data = data.to_arrow() if hasattr(data, "to_arrow") else data  # polars: in types that are older than views
+    if not hasattr(data, "columns"):
+        column = data if isinstance(data, (pa.Array, pa.ChunkedArray)) else pa.chunked_array(data)
+        return as_pandas(pa.table({"": column})).iloc[:, 0].rename(name)
+    table = pa.table(data)
+    in_full = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}  # pandas knows no views
+    fields = [field.with_type(in_full.get(field.type, field.type)) for field in table.schema]
+    return table.cast(pa.schema(fields)).to_pandas(types_mapper=pd.ArrowDtype)
 
 
 def refuse_masked(array: Any, name: str) -> None:

@@ -82,4 +82,4 @@ def _is_category(column: Any) -> bool:
         return pd.api.types.infer_dtype(known) not in ("integer", "floating", "mixed-integer-float", "decimal", "empty")
     if isinstance(dtype, pd.CategoricalDtype) or pd.api.types.is_bool_dtype(dtype):
         return True
-    return isinstance(dtype, pd.StringDtype) or getattr(dtype, "kind", "") in "OUS"
+    return not pd.api.types.is_numeric_dtype(dtype) and getattr(dtype, "kind", "") in "OUS"

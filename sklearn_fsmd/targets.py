@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from numbers import Number, Real
 from typing import Any
@@ -14,9 +15,18 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from sklearn_fsmd.canonical import shown
-from sklearn_fsmd.reading import refuse_masked
+from sklearn_fsmd.reading import as_pandas, refuse_masked
 
 DEFAULT_NAMES = ("click", "conversion")
+
+_NULLABLE = {
+    "boolean": "boolean",
+    "integer": "Int64",
+    "floating": "Float64",
+    "mixed-integer-float": "Float64",
+    "decimal": "Float64",
+}
+"""What pandas infers of objects, and the dtype that holds them with missing ones."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +71,7 @@ class TargetEncoder:
 
     def fit(self, Y: Any, classes: Any = None) -> TargetEncoder:
         """Learn names and classes from `Y`, or take the classes from `classes`."""
+        Y = as_pandas(Y)
         self.names = _names(Y)
         self.named = isinstance(Y, pd.DataFrame)
         twice = [name for name in self.names if self.names.count(name) > 1]
@@ -101,6 +112,7 @@ class TargetEncoder:
         warn : whether to warn of contradictions.
         scale : whether weights are scaled to a mean of 1 in each task. A chunk of the data is no measure for that.
         """
+        Y, sample_weight = as_pandas(Y), as_pandas(sample_weight)
         columns, _ = _columns(Y)
         if len(columns) != len(self.classes):
             raise ValueError(f"Y has {len(columns)} tasks, but {len(self.classes)} were seen in fit.")
@@ -227,13 +239,21 @@ def _columns(Y: Any) -> tuple[list[np.ndarray], bool]:
 
 
 def _plain(series: pd.Series) -> np.ndarray:
-    """A column as a plain array; nullable dtypes become floats, NaN where missing, and objects what they hold."""
+    """A column as a plain array: NaN where missing, and numbers and truth values as such, whatever holds them."""
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        series = series.astype(object)
     series = series.infer_objects()
-    if series.dtype == object and pd.api.types.infer_dtype(series, skipna=True) == "boolean":
-        series = series.astype("boolean")
-    if pd.api.types.is_extension_array_dtype(series.dtype) and pd.api.types.is_numeric_dtype(series.dtype):
-        return series.to_numpy(dtype=np.float64, na_value=np.nan)
-    return series.to_numpy()
+    if isinstance(series.dtype, pd.ArrowDtype) and series.dtype.kind == "O":
+        series = series.astype(object)
+    if series.dtype == object:
+        with suppress(OverflowError):
+            series = series.astype(_NULLABLE.get(pd.api.types.infer_dtype(series, skipna=True), object))
+    if not pd.api.types.is_extension_array_dtype(series.dtype):
+        return series.to_numpy()
+    is_number = pd.api.types.is_numeric_dtype(series.dtype) or pd.api.types.is_bool_dtype(series.dtype)
+    if not series.isna().any():
+        return series.to_numpy() if is_number else series.to_numpy(dtype=object)
+    return series.to_numpy(dtype=np.float64 if is_number else object, na_value=np.nan)
 
 
 def _given_classes(classes: Any, names: list[str]) -> list[np.ndarray]:

@@ -1,7 +1,8 @@
-"""One value at a time: what the columns do to arrays, for the few rows of an online request.
+"""One value at a time, for the few rows of an online request.
 
-A pass through arrays has a price a column, whatever their length. Here a plain value is looked up at once. Whatever is
-not plain is left to the arrays' way, which alone knows all types and all errors.
+A pass through arrays has a price per column, whatever their length. Here a plain Python value is looked up at once.
+What it is equal to, and whether it is missing, :mod:`sklearn_fsmd.canonical` says, as it does for arrays. Whatever is
+not plain, or would be refused, is left to the arrays' way.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ from bisect import bisect_right
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from sklearn_fsmd.canonical import canonical, kind_of
 from sklearn_fsmd.columns import UNKNOWN, CategoryColumn, NumericColumn
 
 FEW_ROWS = 16
 """Up to so many rows this is the faster way."""
 
-EXACT = 2.0**53
+PLAIN = {type(None), bool, int, float, str}
 LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -24,25 +27,31 @@ class NotPlainError(Exception):
     """The value has to go through the arrays."""
 
 
+def keeps_values(dtype: Any) -> bool:
+    """Whether ``tolist()`` of a column of this type gives its values and all that they say.
+
+    It does not for a float32, whose exactness would be taken for that of a float64, nor for a date, which may become
+    an integer.
+    """
+    if isinstance(dtype, pd.CategoricalDtype):
+        dtype = dtype.categories.dtype
+    return dtype.kind in "biuOU" or (dtype.kind == "f" and dtype.itemsize == 8)
+
+
 def code_of(column: CategoryColumn, value: Any) -> int:
     """What :meth:`CategoryColumn.encode` makes of `value`."""
-    kind = type(value)
-    if value is None:
-        return UNKNOWN
-    if kind is float:
-        if value != value:
-            return UNKNOWN
-        if not (value.is_integer() and abs(value) < EXACT):
-            raise NotPlainError
-        value = int(value)
-    elif kind is bool:
-        value = int(value)
-    elif not (kind is str or (kind is int and -(2**63) <= value < 2**63)):
-        raise NotPlainError
-    if column.kind != ("strings" if kind is str else "numbers"):
+    if type(value) not in PLAIN:
         raise NotPlainError
     try:
-        return column.values.get_loc(value) + 1
+        form = canonical(value, column.name)
+    except (TypeError, ValueError):
+        raise NotPlainError from None
+    if form is None:
+        return UNKNOWN
+    if column.kind != kind_of(form):
+        raise NotPlainError
+    try:
+        return column.values.get_loc(form) + 1  # noqa: PD011 (an attribute of ours)
     except KeyError:
         return UNKNOWN
 

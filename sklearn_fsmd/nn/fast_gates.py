@@ -54,7 +54,7 @@ class FastGates(torch.autograd.Function):
         crew.each(one, range(len(ws)), x.numel())
         bias, weight = torch.from_numpy(grad_logits.sum(axis=0)), torch.from_numpy(grad_ws)
         if x.dim() == 2:
-            weight = weight.view(-1, *bias.shape).transpose(0, 1)
+            weight = weight.view(-1, *bias.shape).transpose(0, 1).contiguous()  # as the parameter lies in memory
         return None, grad_x, weight, bias, None
 
 

@@ -37,7 +37,8 @@ class WeightAverage:
         self.is_in = False
         # What is kept of a module: buffers outside its state are constants. Found once, since a search takes as long
         # as the average itself.
-        self.tensors = [t for t in module.state_dict(keep_vars=True).values() if t.is_floating_point()]
+        state = module.state_dict(keep_vars=True).values()
+        self.tensors = [t for t in {id(t): t for t in state}.values() if t.is_floating_point()]  # tied weights once
         self.others = [t.detach().clone() for t in self.tensors] if decay else []
         self.last: dict[int, Tensor] = {}
         """For each row of a sparsely trained tensor the step up to which its average is right."""

@@ -125,16 +125,18 @@ class PCGrad(Fixed):
         parameters = [p for p in network.parameters() if p.requires_grad]
         gradients = [
             torch.autograd.grad(loss, parameters, retain_graph=k < self.n_tasks - 1, allow_unused=True)
-            for k, loss in enumerate(losses * self.task_weights)
+            for k, loss in enumerate(losses)
         ]
         columns = [_same_rows(column) for column in zip(*gradients, strict=True)]
         products = [_inner_products(column) for column in columns if any(g is not None for g in column)]
-        gram = torch.stack(products).sum(dim=0).cpu().double().numpy()  # the device is waited for once a step
-        coefficients = surgery(gram, self.random.permutation)
+        gram = torch.stack(products).sum(dim=0).cpu().double().numpy()  # the device is waited for once per step
+        weights = self.task_weights.cpu().double().numpy()  # in float64: the square of a small weight is not 0 there
+        gram *= np.outer(weights, weights)
+        coefficients = weights * surgery(gram, self.random.permutation)
         self.n_steps += 1
         self.n_conflicts += int((gram[np.triu_indices(self.n_tasks, 1)] < 0).any())
         for parameter, column in zip(parameters, columns, strict=True):
-            parameter.grad = _combine(column, coefficients)
+            parameter.grad = _as_it_lies(_combine(column, coefficients), parameter)
 
     def summary(self) -> dict[str, Any]:
         share, self.n_steps, self.n_conflicts = self.n_conflicts / max(self.n_steps, 1), 0, 0
@@ -155,7 +157,7 @@ def surgery(gram: np.ndarray, order_of: Callable[[int], Any]) -> np.ndarray:
         projected = np.eye(n_tasks)[i]
         for j in order_of(n_tasks):
             inner = projected @ gram[j]
-            if j != i and inner < 0:
+            if j != i and inner < 0 < gram[j, j]:
                 projected[j] -= inner / gram[j, j]
         total += projected
     return total
@@ -183,6 +185,16 @@ def _inner_products(column: Sequence[Tensor | None]) -> Tensor:
 def _combine(column: Sequence[Tensor | None], coefficients: np.ndarray) -> Tensor | None:
     terms = [g * c for g, c in zip(column, coefficients.tolist(), strict=True) if g is not None]
     return sum(terms[1:], start=terms[0]) if terms else None
+
+
+def _as_it_lies(gradient: Tensor | None, parameter: Tensor) -> Tensor | None:
+    """A gradient laid out in memory as its parameter is, which torch's fused optimizers take for granted.
+
+    ``backward`` sees to that; ``torch.autograd.grad`` hands on what a function has returned, a transposed view too.
+    """
+    if gradient is None or gradient.is_sparse or gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)
 
 
 class GradNorm(Fixed):

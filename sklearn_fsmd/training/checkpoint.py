@@ -16,7 +16,7 @@ from skorch.callbacks import Callback
 
 from sklearn_fsmd import storage
 from sklearn_fsmd.nn.dropout import dropout_state, set_dropout_state
-from sklearn_fsmd.plain import Packer, Unpacker, described
+from sklearn_fsmd.plain import Packer, Unpacker, described, digest_of
 from sklearn_fsmd.training.averaging import check_same_shapes
 from sklearn_fsmd.training.callbacks import EarlyStopping
 from sklearn_fsmd.training.rowwise import RowWiseAdam
@@ -98,18 +98,31 @@ class Checkpoint(Callback):
                     "now. Set it back, or fit anew with resume=False."
                 )
 
-    def watch(self, stopping: EarlyStopping | None, names: Sequence[str], *arrays: np.ndarray | None) -> None:
-        """Be told the early stopping of the fit, and the data; these must be those of the fit that is resumed."""
+    def watch(self, stopping: EarlyStopping | None, rows: Sequence[np.ndarray | None], encoding: Sequence[Any]) -> None:
+        """Be told the early stopping of the fit, its encoded rows, and how they were encoded.
+
+        Codes alone do not tell data apart: other ids, prices times two or other classes can have the same.
+
+        Raises
+        ------
+        ValueError
+            If a fit is resumed whose rows or encoding were others.
+        """
         self.stopping = stopping
-        digest = hashlib.sha256(json.dumps(list(names)).encode())
-        for array in arrays:
-            digest.update(b"-" if array is None else np.ascontiguousarray(array).data)
-        self.data = digest.hexdigest()
-        if self.found is not None and self.found["data"] != self.data:
+        self.data, self.encoding = digest_of(*rows), digest_of(*encoding)
+        if self.found is None:
+            return
+        if "encoding" not in self.found:
             raise ValueError(
-                f"The data are not those of the fit that wrote {self.path}. Fit with the same X, Y, weights and "
-                "validation data, names included, or anew with resume=False."
+                f"{self.path} does not say which categories, scales and classes it was made with: an older version "
+                "wrote it. Fit anew with resume=False."
             )
+        for part, what in (("data", "rows"), ("encoding", "names, categories, scales or classes")):
+            if self.found[part] != getattr(self, part):
+                raise ValueError(
+                    f"The data are not those of the fit that wrote {self.path}. Fit with the same X, Y, weights and "
+                    f"validation data, names included, or anew with resume=False. The {what} differ."
+                )
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         self.batches = X
@@ -161,6 +174,7 @@ class Checkpoint(Callback):
             "model": self.model,
             "parameters": self.parameters,
             "data": self.data,
+            "encoding": self.encoding,
             "initial": self.initial,
             "loops": net.crew is not None,
             "random": self.begun_with,

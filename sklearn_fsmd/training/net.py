@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -60,26 +61,30 @@ class Net(NeuralNet):
         self.average_ = WeightAverage(self.module_, self.average_decay)
         return self
 
+    def copy(self) -> Net:
+        """A net that can be trained without a trace in this one, whatever becomes of that.
+
+        Everything that training touches is an attribute: the network, the optimizer, the average, the balance of the
+        tasks, the history. All are copied together, so that the optimizer's parameters are those of the network. Left
+        out are callbacks, which are the user's.
+        """
+        known: dict[int, Any] = {}
+        made = object.__new__(type(self))
+        made.__dict__ = {
+            name: value if name in ("callbacks", "callbacks_") else deepcopy(value, known)
+            for name, value in self.__dict__.items()
+        }
+        return made
+
     def run(self, batches: BatchIterator, valid: TensorData | None, epochs: int) -> Net:
         """Train for `epochs` passes over `batches`, or until a callback sets ``stop_training_``.
 
-        If that fails in a net that was trained before, it is left with the weights that it had.
+        If that fails, the net is in no state to be used.
         """
-        n_before = len(self.history)
-        before = {name: t.clone() for name, t in self.module_.state_dict().items()} if n_before else None
         self.fused_step_ = self._fused_step()
         try:
             with self.balance.watching(self.module_):
                 self._run(batches, valid, epochs)
-        except BaseException:
-            if self.crew is not None:
-                self.crew.close()  # no thread may still write where the weights are put back
-            self.average_.swap_in()
-            if before is not None:
-                self.module_.load_state_dict(before)
-                self.average_.level()
-                del self.history[n_before:]
-            raise
         finally:
             self.fused_step_ = None  # it holds the crew
             self.module_.eval()
@@ -168,7 +173,7 @@ class Net(NeuralNet):
         self.balance.backward(self.module_, losses, None if weights is None else weights.mean(dim=0))
         self.notify(
             "on_grad_computed",
-            named_parameters=TeeGenerator(self.get_all_learnable_params()),
+            named_parameters=TeeGenerator(self._named_gradients()),
             batch=batch,
             training=True,
         )
@@ -179,6 +184,21 @@ class Net(NeuralNet):
             self.optimizer_.step()
             self.average_.update()
         return {"loss": losses.detach() @ self.criterion_.task_weights, "y_pred": logits.detach()}
+
+    def _named_gradients(self) -> Iterator[tuple[str, Tensor]]:
+        """The parameters for callbacks that look at gradients, or clip them.
+
+        In the place of a table with a sparse gradient stand the rows that have one, since torch cannot clip the other.
+        """
+        for name, parameter in self.get_all_learnable_params():
+            if parameter.grad is None or not parameter.grad.is_sparse:
+                yield name, parameter
+                continue
+            parameter.grad = parameter.grad.coalesce()
+            rows = parameter.grad.values()  # shares its memory with the gradient
+            stand_in = torch.nn.Parameter(rows.detach())
+            stand_in.grad = rows
+            yield name, stand_in
 
     def _fused_step(self) -> Callable[[], None] | None:
         """Optimizer and average in compiled loops, where there are any for this optimizer."""

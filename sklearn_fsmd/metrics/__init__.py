@@ -1,0 +1,32 @@
+"""Metrics of multi-task ranking, and scorers for cross-validation and grid search.
+
+`Y` is (n, K) or (n,), 0 and 1, NaN where a label was not observed; `P` is (n, K) or (n,), the marginal P(Y_k = 1), or
+what ``predict_proba`` returns. Rows whose label is missing are left out, task by task. No result depends on the order
+of the rows.
+"""
+
+from sklearn_fsmd.metrics._grouped import group_auc, ndcg_at_k
+from sklearn_fsmd.metrics._per_task import (
+    auc_per_task,
+    cvr_auc,
+    expected_calibration_error,
+    mean_auc,
+    mean_log_loss,
+    multi_task_gain,
+    task_aucs,
+)
+from sklearn_fsmd.metrics._scorers import get_scorer, get_scorer_names
+
+__all__ = [
+    "auc_per_task",
+    "cvr_auc",
+    "expected_calibration_error",
+    "get_scorer",
+    "get_scorer_names",
+    "group_auc",
+    "mean_auc",
+    "mean_log_loss",
+    "multi_task_gain",
+    "ndcg_at_k",
+    "task_aucs",
+]

@@ -1,0 +1,87 @@
+"""Metrics within groups of rows, such as the list of each user."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import check_consistent_length
+
+from sklearn_fsmd.canonical import shown
+from sklearn_fsmd.metrics._inputs import column_of, groups_of, undefined
+
+
+def group_auc(y: Any, p: Any, groups: Any) -> float:
+    """AUC within groups (users), weighted by impressions: how well each user's own list is sorted.
+
+    Parameters
+    ----------
+    y, p : array-like of shape (n,), labels and scores of one task.
+    groups : array-like of shape (n,)
+        A group whose labels are of one class has no AUC and is left out.
+
+    Returns
+    -------
+    auc : float; NaN, with a warning, if no group has both classes.
+
+    Raises
+    ------
+    ValueError
+        If a label is not 0, 1 or NaN, a score is not finite, or a row has no group.
+    """
+    check_consistent_length(y, p, groups)
+    columns = {"y": column_of(y, "y", kind="labels"), "p": column_of(p, "p"), "group": groups_of(groups)}
+    frame = pd.DataFrame(columns).dropna(subset="y")
+    by_group = frame.groupby("group", sort=False)
+    n = by_group["y"].size()
+    n_positive = by_group["y"].sum()
+    ranks = by_group["p"].rank()  # ties share their mean rank, and so count one half
+    rank_sum = (ranks * frame["y"]).groupby(frame["group"], sort=False).sum()
+    both = (n_positive > 0) & (n_positive < n)
+    n, n_positive, rank_sum = n[both], n_positive[both], rank_sum[both]
+    auc = (rank_sum - n_positive * (n_positive + 1) / 2) / (n_positive * (n - n_positive))
+    if not len(auc):
+        return undefined("Only one class in each of the groups: the AUC is not defined.")
+    return float(np.average(auc, weights=n))
+
+
+def ndcg_at_k(gain: Any, score: Any, groups: Any, *, k: int = 10) -> float:
+    """Mean over the groups (users) of the NDCG of the first `k` places.
+
+    Parameters
+    ----------
+    gain : array-like of shape (n,)
+        What each row is worth, not negative: a label, or a sum such as click + 5 · conversion.
+    score : array-like of shape (n,)
+        Rows of a group are ranked by it; ties share the places that they take.
+    groups : array-like of shape (n,)
+        A group in which nothing has a gain has no NDCG and is left out.
+    k : int, default=10
+
+    Returns
+    -------
+    ndcg : float in [0, 1]; NaN, with a warning, if no group has a gain.
+    """
+    check_consistent_length(gain, score, groups)
+    if k < 1:
+        raise ValueError(f"`k` must be at least 1. Got {k!r}.")
+    frame = pd.DataFrame(
+        {"gain": column_of(gain, "gain"), "score": column_of(score, "score"), "group": groups_of(groups)}
+    )
+    if (frame["gain"] < 0).any():
+        raise ValueError(f"`gain` must not be negative. Got {shown(frame['gain'].min())}.")
+    # Within ties the mean gain stands for each: the expectation over their orders.
+    frame["expected"] = frame.groupby(["group", "score"], sort=False)["gain"].transform("mean")
+    dcg, ideal = _dcg(frame, "expected", "score", k), _dcg(frame, "gain", "gain", k)
+    some = ideal > 0
+    if not some.any():
+        return undefined("No group has a gain: the NDCG is not defined.")
+    return float((dcg[some] / ideal[some]).mean())
+
+
+def _dcg(frame: pd.DataFrame, gain: str, by: str, k: int) -> pd.Series:
+    """The discounted gain of each group, whose rows are ranked by a column."""
+    place = frame.groupby("group", sort=False)[by].rank(method="first", ascending=False)
+    discounted = (frame[gain] / np.log2(place + 1)).where(place <= k, 0.0)
+    return discounted.groupby(frame["group"], sort=False).sum()

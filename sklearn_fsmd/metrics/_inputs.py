@@ -1,0 +1,122 @@
+"""What metrics are given becomes arrays, and is checked: labels, scores, probabilities, weights and groups."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.utils.validation import check_consistent_length, column_or_1d
+
+from sklearn_fsmd.canonical import shown
+from sklearn_fsmd.reading import as_pandas
+from sklearn_fsmd.targets import check_weights
+
+
+def labels_and_scores(
+    Y: Any, P: Any, sample_weight: Any = None, *, are_probabilities: bool = False
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Labels, scores and weights as three (n, K) arrays of floats; a label that is missing is NaN.
+
+    Raises
+    ------
+    ValueError
+        If labels are not of two classes, scores or weights are not finite, or the shapes do not fit.
+    """
+    if isinstance(P, (list, tuple)) and len(P) and np.ndim(P[0]) == 2:
+        P = np.stack([_positive(p) for p in P], axis=1)
+    labels, scores = zeros_and_ones(Y), finite(P, "P")
+    if labels.ndim == 1 and scores.ndim == 2 and scores.shape[1] == 2:
+        scores = scores[:, 1]
+    labels = labels if labels.ndim == 2 else labels[:, None]
+    scores = scores if scores.ndim == 2 else scores[:, None]
+    check_consistent_length(labels, scores)
+    if labels.shape != scores.shape:
+        raise ValueError(f"Y has {labels.shape[1]} tasks and P has {scores.shape[1]}.")
+    if are_probabilities and scores.size and not (scores.min() >= 0 and scores.max() <= 1):
+        raise ValueError(f"P must hold probabilities in [0, 1]. Got {shown(scores.min())} to {shown(scores.max())}.")
+    weights = np.ones(labels.shape) if sample_weight is None else check_weights(as_pandas(sample_weight), labels.shape)
+    return labels, scores, weights
+
+
+def column_of(values: Any, name: str, *, kind: str = "numbers") -> np.ndarray:
+    """One number per row, ``(n,)``: finite "numbers", or "labels" 0, 1 and NaN."""
+    column = column_or_1d(as_pandas(values), warn=False)
+    if kind == "numbers":
+        return finite(column, name)
+    known = ~pd.isna(column)
+    strange = known & ~np.isin(column, (0, 1))
+    if strange.any():
+        raise ValueError(f"`{name}` must hold the labels 0, 1 and NaN. Got {shown(column[strange][0])}.")
+    labels = np.full(column.shape, np.nan)
+    labels[known] = column[known].astype(float)
+    return labels
+
+
+def groups_of(groups: Any) -> np.ndarray:
+    """For each row the number of its group, ``(n,)``."""
+    numbers, _ = pd.factorize(column_or_1d(as_pandas(groups), warn=False))
+    if (numbers < 0).any():
+        raise ValueError("`groups` must have no missing values: every row belongs to a group.")
+    return numbers
+
+
+def finite(values: Any, name: str) -> np.ndarray:
+    array = np.asarray(as_pandas(values), dtype=float)
+    if np.isnan(array).any():
+        raise ValueError(f"Input {name} contains NaN.")
+    if np.isinf(array).any():
+        raise ValueError(f"Input {name} contains infinity.")
+    return array
+
+
+def zeros_and_ones(Y: Any, classes: Sequence[Any] | None = None) -> np.ndarray:
+    """Labels as floats; of two other classes, such as "no" and "yes", the greater one is 1.
+
+    Parameters
+    ----------
+    Y : (n,) or (n, K).
+    classes : for each task its two classes, where they are known; a part of the data may show one of them only.
+    """
+    Y = as_pandas(Y)
+    if isinstance(Y, pd.DataFrame):
+        columns = [Y.iloc[:, k].to_numpy() for k in range(Y.shape[1])]
+    else:
+        array = np.asarray(Y)
+        if array.ndim != 2:
+            return _of_two_classes(array, None if classes is None else classes[0])
+        columns = list(array.T)
+    if classes is None:
+        classes = [None] * len(columns)
+    return np.stack([_of_two_classes(column, two) for column, two in zip(columns, classes, strict=True)], axis=1)
+
+
+def _of_two_classes(column: np.ndarray, two: Any) -> np.ndarray:
+    known = ~pd.isna(column)
+    try:
+        found = np.unique(column[known])
+    except TypeError as error:
+        raise ValueError(f"The labels in Y must be of one type ({error}).") from None
+    if two is None:
+        two = (0, 1) if np.isin(found, (0, 1)).all() else found
+    if len(two) != 2 or not np.isin(found, two).all():
+        raise ValueError(f"The labels in Y must be 0, 1 or NaN, or of two classes. Got {shown(found[-1])}.")
+    labels = np.full(column.shape, np.nan)
+    labels[known] = column[known] == two[1]
+    return labels
+
+
+def _positive(p: Any) -> np.ndarray:
+    p = np.asarray(p)
+    if p.shape[1] != 2:
+        raise ValueError(f"P must have the probabilities of two classes for each task. Got the shape {p.shape}.")
+    return p[:, 1]
+
+
+def undefined(what: str, stacklevel: int = 3) -> float:
+    """NaN, with a warning that says why."""
+    warnings.warn(what, UndefinedMetricWarning, stacklevel=stacklevel)
+    return float("nan")

@@ -1,0 +1,150 @@
+"""Metrics of each task, and their means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+
+from sklearn_fsmd.metrics._inputs import labels_and_scores, undefined
+
+
+def auc_per_task(Y: Any, P: Any, *, sample_weight: Any = None) -> np.ndarray:
+    """ROC AUC of each task.
+
+    Parameters
+    ----------
+    Y, P : labels and marginals, see the module.
+    sample_weight : array-like of shape (n,) or (n, K), default=None
+        Rows of weight 0 do not count.
+
+    Returns
+    -------
+    auc : ndarray of shape (K,); NaN, with a warning, for a task whose labels are of one class.
+    """
+    auc = task_aucs(*labels_and_scores(Y, P, sample_weight))
+    if np.isnan(auc).any():
+        undefined(f"Only one class in Y for task {np.flatnonzero(np.isnan(auc)).tolist()}: its AUC is not defined.")
+    return auc
+
+
+def task_aucs(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    """ROC AUC of each column of (n, K) arrays, without checks and without warnings: NaN where there is none."""
+    weights = np.ones(labels.shape) if weights is None else weights
+    return np.array([auc_of(y, p, w) for y, p, w in zip(labels.T, scores.T, weights.T, strict=True)])
+
+
+def auc_of(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> float:
+    """ROC AUC of one task; NaN if the rows that count are of one class."""
+    counted = ~np.isnan(y) & (weights > 0)
+    y, p, weights = y[counted], p[counted], weights[counted]
+    if y.size == 0 or y.min() == y.max():
+        return float("nan")
+    return float(roc_auc_score(y, p, sample_weight=weights))
+
+
+def mean_auc(Y: Any, P: Any, *, sample_weight: Any = None) -> float:
+    """Mean ROC AUC of the tasks for which it is defined; parameters as in :func:`auc_per_task`."""
+    auc = auc_per_task(Y, P, sample_weight=sample_weight)
+    return float(np.nanmean(auc)) if not np.isnan(auc).all() else float("nan")
+
+
+def cvr_auc(Y: Any, P: Any, *, sample_weight: Any = None) -> float:
+    """ROC AUC of the conversion rate: of pCTCVR / pCTR against the conversions, on clicked rows alone.
+
+    Parameters
+    ----------
+    Y, P : labels and marginals of (at least) two tasks, click and then conversion.
+    sample_weight : array-like of shape (n,), default=None
+
+    Returns
+    -------
+    auc : float
+    """
+    labels, scores, weights = labels_and_scores(Y, P, sample_weight)
+    if labels.shape[1] < 2:
+        raise ValueError(
+            f"The AUC of the conversion rate takes two tasks, click and conversion. Got {labels.shape[1]}."
+        )
+    clicked = labels[:, 0] == 1
+    pcvr = scores[clicked, 1] / np.maximum(scores[clicked, 0], np.finfo(np.float32).tiny)
+    auc = auc_of(labels[clicked, 1], pcvr, weights[clicked, 1])
+    return (
+        undefined("Only one class in the conversions of clicked rows: the AUC is not defined.")
+        if np.isnan(auc)
+        else auc
+    )
+
+
+def mean_log_loss(Y: Any, P: Any, *, sample_weight: Any = None) -> float:
+    """Mean over the tasks of the binary cross-entropy.
+
+    Scikit-learn's ``log_loss`` takes the columns of a two-column Y for two classes of one target, and finds a model
+    perfect that predicts 1 everywhere; this takes them for two targets.
+
+    Parameters
+    ----------
+    Y, P : labels and marginals, see the module.
+    sample_weight : array-like of shape (n,) or (n, K), default=None
+
+    Returns
+    -------
+    loss : float
+    """
+    labels, p, weights = labels_and_scores(Y, P, sample_weight, are_probabilities=True)
+    p = np.clip(p, np.finfo(np.float32).tiny, 1 - np.finfo(np.float32).epsneg)
+    losses = -np.where(labels == 1, np.log(p), np.log1p(-p))
+    weights = np.where(np.isnan(labels), 0.0, weights)
+    total = weights.sum(axis=0)
+    if not total.all():
+        undefined(
+            f"No observed label in Y for task {np.flatnonzero(total == 0).tolist()}: its log loss is not defined."
+        )
+    some = total > 0
+    return float(np.mean((losses * weights).sum(axis=0)[some] / total[some])) if some.any() else float("nan")
+
+
+def expected_calibration_error(y: Any, p: Any, *, n_bins: int = 20) -> float:
+    """Mean distance between predicted and observed rates, over bins of equally many rows.
+
+    Parameters
+    ----------
+    y, p : array-like of shape (n,), labels and probabilities of one task.
+    n_bins : int, default=20
+        Quantile bins, since the rates of clicks and conversions crowd near 0. Rows of equal predictions share their
+        mean label.
+
+    Returns
+    -------
+    error : float, in [0, 1].
+    """
+    labels, scores, _ = labels_and_scores(y, p, are_probabilities=True)
+    if labels.shape[1] != 1:
+        raise ValueError(f"The calibration error takes one task at a time. Got {labels.shape[1]}.")
+    if n_bins < 1:
+        raise ValueError(f"`n_bins` must be at least 1. Got {n_bins!r}.")
+    frame = pd.DataFrame({"p": scores[:, 0], "y": labels[:, 0]}).dropna().sort_values("p", ignore_index=True)
+    if not len(frame):
+        return undefined("No observed label in y: the calibration error is not defined.")
+    # Rows of equal predictions can fall into two bins. Each counts with their mean label, whichever it is.
+    distance = frame["p"] - frame.groupby("p")["y"].transform("mean")
+    bins = np.array_split(distance.to_numpy(), min(n_bins, len(frame)))
+    return float(sum(abs(part.sum()) for part in bins) / len(frame))
+
+
+def multi_task_gain(auc: Sequence[float], single_task_auc: Sequence[float]) -> np.ndarray:
+    """How much each task gains over a model of its own: the difference of the AUCs.
+
+    Where one is positive and another negative, that is the seesaw.
+
+    Returns
+    -------
+    gain : ndarray of shape (K,)
+    """
+    together, alone = np.asarray(auc, dtype=float), np.asarray(single_task_auc, dtype=float)
+    if together.shape != alone.shape:
+        raise ValueError(f"There must be one AUC a task on both sides. Got {together.shape} and {alone.shape}.")
+    return together - alone

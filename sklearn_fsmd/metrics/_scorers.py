@@ -1,0 +1,89 @@
+"""Scorers by name, for ``scoring=`` of scikit-learn's tools."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics._scorer import _Scorer
+
+from sklearn_fsmd.metrics._inputs import labels_and_scores, undefined, zeros_and_ones
+from sklearn_fsmd.metrics._per_task import auc_of, cvr_auc, expected_calibration_error, mean_auc, mean_log_loss
+from sklearn_fsmd.reading import as_pandas
+from sklearn_fsmd.targets import DEFAULT_NAMES
+
+
+def get_scorer(name: str) -> Any:
+    """A scorer by name, for ``scoring=`` of scikit-learn's tools.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`get_scorer_names`, or "<task>_auc" with the name of a column of Y, or "task2_auc" with a place.
+
+    Returns
+    -------
+    scorer : callable ``scorer(estimator, X, Y)``
+    """
+    if name in _SCORERS:
+        sign = -1 if name.startswith("neg_") else 1
+        return TaskScorer(_SCORERS[name], sign, {}, response_method="predict_proba")
+    if isinstance(name, str) and name.endswith("_auc"):
+        task = name.removesuffix("_auc")
+        return TaskScorer(_one_auc, 1, {"task": task}, response_method="predict_proba")
+    raise ValueError(f"There is no scorer {name!r}. Use one of {get_scorer_names()}, or '<task>_auc'.")
+
+
+def get_scorer_names() -> list[str]:
+    """The names that :func:`get_scorer` knows of itself."""
+    return sorted([*_SCORERS, *(f"{task}_auc" for task in DEFAULT_NAMES)])
+
+
+class TaskScorer(_Scorer):
+    """A scorer of scikit-learn that knows which class of each target is the positive one: the estimator says it.
+
+    A fold whose labels are all "no", or all 1 where the classes are 1 and 2, does not.
+    """
+
+    def _score(self, method_caller: Any, estimator: Any, X: Any, y_true: Any, **kwargs: Any) -> float:
+        return super()._score(method_caller, estimator, X, _by_classes(y_true, estimator), **kwargs)
+
+
+def _by_classes(Y: Any, estimator: Any) -> Any:
+    """`Y` as zeros and ones, with its names."""
+    Y, classes = as_pandas(Y), getattr(estimator, "classes_", None)
+    if classes is None:
+        return Y
+    labels = zeros_and_ones(Y, classes if isinstance(classes, (list, tuple)) else [classes])
+    if isinstance(Y, pd.DataFrame):
+        return pd.DataFrame(labels, columns=Y.columns)
+    return pd.Series(labels, name=Y.name) if isinstance(Y, pd.Series) else labels
+
+
+def _one_auc(Y: Any, P: Any, task: str, *, sample_weight: Any = None) -> float:
+    names = list(Y.columns) if isinstance(Y, pd.DataFrame) else [Y.name] if isinstance(Y, pd.Series) else []
+    labels, scores, weights = labels_and_scores(Y, P, sample_weight)
+    positions = {f"task{k}": k for k in range(labels.shape[1])}
+    if labels.shape[1] == 2 and not names:
+        positions |= {default: k for k, default in enumerate(DEFAULT_NAMES)}
+    positions |= {str(column): k for k, column in enumerate(names)}
+    if task not in positions:
+        known = names or [name for name in positions if name in DEFAULT_NAMES] or list(positions)
+        raise ValueError(f"There is no task {task!r} to score; the tasks are {known}.")
+    k = positions[task]
+    auc = auc_of(labels[:, k], scores[:, k], weights[:, k])
+    return undefined(f"Only one class in task {task!r}: the AUC is not defined.") if np.isnan(auc) else auc
+
+
+def _mean_calibration_error(Y: Any, P: Any) -> float:
+    labels, scores, _ = labels_and_scores(Y, P)
+    return float(np.mean([expected_calibration_error(y, p) for y, p in zip(labels.T, scores.T, strict=True)]))
+
+
+_SCORERS = {
+    "mean_auc": mean_auc,
+    "cvr_auc": cvr_auc,
+    "neg_mean_log_loss": mean_log_loss,
+    "neg_calibration_error": _mean_calibration_error,
+}
