@@ -162,6 +162,8 @@ def factorize(column: Any, name: str) -> tuple[np.ndarray, np.ndarray, Kind | No
         used[positions] = True  # levels without a row are no values of the column
         positions, distinct = _without(~used[:-1], positions, distinct)
     else:
+        if isinstance(dtype, np.dtype):
+            column = np.asarray(column)  # of a Series pandas would make distinct strings Arrow's, which not all can be
         try:
             positions, distinct = pd.factorize(column)
         except TypeError:
@@ -172,7 +174,7 @@ def factorize(column: Any, name: str) -> tuple[np.ndarray, np.ndarray, Kind | No
     forms, missing, kind = _canonical_array(distinct, name)
     if missing.any():
         positions, forms = _without(missing, positions, forms)
-    if forms.dtype.kind in "fO" and pd.Index(forms).has_duplicates:  # 0.0 and −0.0, a time and its text
+    if distinct.dtype.kind in "fO" and forms is not distinct:  # 0.0 and −0.0, or a time and its text, are one by now
         again, forms = pd.factorize(forms)
         positions = np.append(again, -1)[positions]
     return positions, forms, kind if len(forms) else None
@@ -218,7 +220,8 @@ def _canonical_floats(values: np.ndarray, name: str) -> tuple[np.ndarray, np.nda
     missing |= np.isin(values, MISSING_CODES)
     if (missing | (whole == values)).all():
         return whole, missing, "numbers"
-    return (values if values.dtype == np.float64 else values.astype(str).astype(np.float64)), missing, "numbers"
+    exact = values if values.dtype == np.float64 else values.astype(str)  # see _float
+    return exact.astype(np.float64), missing, "numbers"
 
 
 def _as_array(forms: list[Any], kind: Kind) -> np.ndarray:

@@ -169,7 +169,7 @@ class NumericColumn:
                 )
         try:
             if getattr(dtype, "kind", "") == "O":
-                column = pd.Series(column)  # which knows pd.NA
+                column = pd.Series(column, dtype=object)  # which knows pd.NA
             if isinstance(column, pd.Series):
                 x = column.to_numpy(dtype=np.float64, na_value=np.nan)
             else:

@@ -230,7 +230,7 @@ def _columns(Y: Any) -> tuple[list[np.ndarray], bool]:
     if isinstance(Y, (list, tuple)) and y.dtype.kind in "US":
         y = np.array(Y, dtype=object)  # a NaN among strings stays one
     if y.ndim == 2 and y.shape[1] > 0:
-        return [_plain(pd.Series(column)) for column in y.T], False
+        return [_plain(pd.Series(column, dtype=y.dtype)) for column in y.T], False
     if y.ndim != 1:
         raise ValueError(f"Y must have the shape (n_samples,) or (n_samples, n_tasks), got {y.shape}.")
     if pd.isna(y).any():
@@ -242,7 +242,6 @@ def _plain(series: pd.Series) -> np.ndarray:
     """A column as a plain array: NaN where missing, and numbers and truth values as such, whatever holds them."""
     if isinstance(series.dtype, pd.CategoricalDtype):
         series = series.astype(object)
-    series = series.infer_objects()
     if isinstance(series.dtype, pd.ArrowDtype) and series.dtype.kind == "O":
         series = series.astype(object)
     if series.dtype == object:

@@ -104,7 +104,7 @@ def test_everything_comes_back(name, tmp_path):
 )
 def test_any_vocabulary(column, tmp_path):
     _, Y = make_frame()
-    X = pd.DataFrame({"id": pd.Series(column), "number": np.arange(300.0)})
+    X = pd.DataFrame({"id": pd.Series(column, dtype=object), "number": np.arange(300.0)})
     model = FSMDClassifier(**SMALL, categorical_features=["id"]).fit(X, Y)
     model.save(tmp_path / "m")
     again = FSMDClassifier.load(tmp_path / "m")

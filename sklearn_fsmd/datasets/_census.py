@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from sklearn.utils import Bunch
 
-from sklearn_fsmd.datasets._files import data_home, ensure_files, zipped_tar_members
+from sklearn_fsmd.datasets._files import data_home, ensure_files, read_whole, zipped_tar_members
 from sklearn_fsmd.datasets._result import as_result, check_subset
 
 URL = "https://archive.ics.uci.edu/static/public/117/census+income+kdd.zip"
@@ -70,6 +70,8 @@ def fetch_census_income(
     ------
     OSError
         If the files are not there and cannot be downloaded.
+    ValueError
+        If a file is damaged or is not the publisher's.
 
     References
     ----------
@@ -113,7 +115,7 @@ def _folder(home: str | os.PathLike[str] | None) -> Path:
 
 def _read(path: Path) -> pd.DataFrame:
     frame = pd.read_csv(
-        path,
+        read_whole(path, SHA256[path.name.removesuffix(".xz")]),
         header=None,
         names=COLUMNS,
         sep=",",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import lzma
 import os
 import tarfile
 import tempfile
@@ -44,7 +46,8 @@ def ensure_files(
 ) -> list[Path]:
     """The files `names` of `folder`; what is not there is taken from the publisher's archive at `url`.
 
-    Each file is written under a temporary name and renamed when it is complete and its checksum is right.
+    Each file is written under a temporary name and renamed when it is complete and its checksum is right. Files that
+    are there, an archive too, are neither replaced nor removed.
 
     Raises
     ------
@@ -62,10 +65,57 @@ def ensure_files(
         )
         if not download:
             raise OSError(f"Data not found, and download_if_missing=False. {advice}")
-        archive = _download(url, archive_hash, folder, advice)
+        archive = folder / url.rsplit("/", 1)[1]
+        is_users = archive.is_file()
+        if is_users:
+            _check_archive(archive, archive_hash)
+        else:
+            archive = _download(url, archive_hash, folder, advice)
         _unpack(members(archive), missing, folder, file_hashes or {}, url)
-        archive.unlink()
+        if not is_users:
+            archive.unlink()
     return [path for name in names if (path := find(folder, name)) is not None]
+
+
+def read_whole(path: Path, sha256: str | None = None) -> io.BytesIO:
+    """The content of a text file, decompressed and checked to be all of it.
+
+    Parameters
+    ----------
+    path : of the file, compressed if its name ends in ".xz".
+    sha256 : of the content; where it is not known, only a cut in the middle of a line is seen.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, cut off, or another one.
+    """
+    try:
+        content = lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
+    except (lzma.LZMAError, EOFError) as error:
+        raise _damaged(path, str(error)) from error
+    if sha256 is not None and (found := hashlib.sha256(content).hexdigest()) != sha256:
+        raise _damaged(path, f"its content has the SHA-256 {found}, expected {sha256}")
+    if not content.endswith(b"\n"):
+        raise _damaged(path, "its last line has no end")
+    return io.BytesIO(content)
+
+
+def _damaged(path: Path, why: str) -> ValueError:
+    return ValueError(
+        f"{path} is damaged or is not the publisher's file ({why}). It is not replaced: remove it, or put the "
+        "publisher's in its place."
+    )
+
+
+def _check_archive(path: Path, expected: str | None) -> None:
+    """Raise if an archive that is there has not the hash ``algorithm:digest``."""
+    import pooch
+
+    if expected is not None:
+        algorithm, digest = expected.split(":")
+        if (found := pooch.file_hash(str(path), alg=algorithm)) != digest:
+            raise _damaged(path, f"it has the {algorithm} {found}, expected {digest}")
 
 
 def _download(url: str, archive_hash: str | None, folder: Path, advice: str) -> Path:

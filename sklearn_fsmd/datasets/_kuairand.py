@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from sklearn.utils import Bunch
 
-from sklearn_fsmd.datasets._files import data_home, ensure_files, tar_members
+from sklearn_fsmd.datasets._files import data_home, ensure_files, read_whole, tar_members
 from sklearn_fsmd.datasets._result import as_result
 
 URL = "https://zenodo.org/records/10439422/files/KuaiRand-Pure.tar.gz"
@@ -71,7 +71,7 @@ def fetch_kuairand_pure(
     OSError
         If the files are not there and cannot be downloaded.
     ValueError
-        If there are no impressions from `start` to `end`.
+        If there are no impressions from `start` to `end`, or a file is damaged.
 
     References
     ----------
@@ -86,9 +86,9 @@ def fetch_kuairand_pure(
         members=tar_members,
         download=download_if_missing,
     )
-    log = _between(pd.read_csv(log_path, usecols=LOG_COLUMNS), start, end)
-    frame = log.merge(pd.read_csv(users_path), on="user_id", how="left", validate="many_to_one")
-    frame = frame.merge(pd.read_csv(videos_path), on="video_id", how="left", validate="many_to_one")
+    log = _between(pd.read_csv(read_whole(log_path), usecols=LOG_COLUMNS), start, end)
+    frame = log.merge(pd.read_csv(read_whole(users_path)), on="user_id", how="left", validate="many_to_one")
+    frame = frame.merge(pd.read_csv(read_whole(videos_path)), on="video_id", how="left", validate="many_to_one")
     return as_result(
         _features(frame),
         pd.DataFrame({"click": frame["is_click"], "conversion": frame["is_click"] & frame["long_view"]}),

@@ -128,3 +128,45 @@ def test_where_data_lies(monkeypatch, tmp_path):
 def test_census_columns_are_the_published_42():
     assert len(_census.COLUMNS) == 42
     assert set(_census.NUMERIC) < set(_census.COLUMNS)
+
+
+def test_a_file_that_is_cut_off_is_refused_by_its_name(tmp_path):
+    whole = b"x,y\n" + b"1,2\n" * 1000
+    right = hashlib.sha256(whole).hexdigest()
+    for name, content, why in [
+        ("a.csv", whole[:-4], "SHA-256"),
+        ("b.csv", whole + b"1,2\n", "SHA-256"),
+        ("a.csv.xz", lzma.compress(whole)[:-20], "end-of-stream"),
+        ("b.csv.xz", b"no xz at all", "format not supported"),
+    ]:
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ValueError, match=f"{name} is damaged or is not .*{why}.* It is not replaced"):
+            _files.read_whole(tmp_path / name, right)
+        assert (tmp_path / name).read_bytes() == content
+    (tmp_path / "c.csv").write_bytes(whole[:-2])
+    with pytest.raises(ValueError, match=r"c.csv is damaged .*its last line has no end"):
+        _files.read_whole(tmp_path / "c.csv")
+    (tmp_path / "d.csv.xz").write_bytes(lzma.compress(whole))
+    assert _files.read_whole(tmp_path / "d.csv.xz", right).read() == whole
+
+
+@pytest.mark.parametrize("suffix", ["", ".xz"])
+def test_a_census_file_that_is_cut_off_is_refused(tmp_path, suffix):
+    folder = tmp_path / "census-income"
+    folder.mkdir()
+    for name in _census.SHA256:
+        content = b"73, Not in universe\n" * 10
+        (folder / f"{name}{suffix}").write_bytes(lzma.compress(content)[:-9] if suffix else content)
+    with pytest.raises(ValueError, match=f"census-income.test{suffix} is damaged"):
+        fetch_census_income(subset="test", data_home=tmp_path)
+
+
+def test_an_archive_that_the_user_put_there_stays(tmp_path):
+    archive, content = tmp_path / "data.tar.gz", tar_bytes()
+    archive.write_bytes(content)
+    digest = hashlib.md5(content).hexdigest()
+    with pytest.raises(ValueError, match=r"data.tar.gz is damaged .*expected 0000.*It is not replaced"):
+        ensure(tmp_path, "http://127.0.0.1:9/data.tar.gz", archive_hash="md5:" + "0" * 32)
+    paths = ensure(tmp_path, "http://127.0.0.1:9/data.tar.gz", archive_hash=f"md5:{digest}")
+    assert {p.name: p.read_bytes() for p in paths} == CONTENT
+    assert archive.read_bytes() == content
