@@ -95,6 +95,8 @@ def _float(value: Any, name: str) -> int | float | None:
         return None
     if np.isinf(value):
         raise ValueError(f"Input X contains infinity: column {name!r}.")
+    if isinstance(value, np.longdouble):  # which pandas makes a float64 too
+        value = float(value)
     dtype = np.float64 if isinstance(value, float) else value.dtype
     if abs(value) >= 2.0 ** (np.finfo(dtype).nmant + 1):
         raise ValueError(
@@ -134,10 +136,11 @@ def _refuse(value: Any, name: str) -> None:
     except TypeError:
         is_value = False
     if not is_value:  # no other is equal to it
-        raise _nested(f"{value!r}, a {type(value).__name__}", name)
+        raise nested(f"{value!r}, a {type(value).__name__}", name)
 
 
-def _nested(what: str, name: str) -> TypeError:
+def nested(what: str, name: str) -> TypeError:
+    """What to raise where the values of a column are lists or the like."""
     return TypeError(
         f"argument must be a string or a number: column {name!r} holds {what}. Give each row one value, such as the "
         "last or the most frequent one."
@@ -163,7 +166,8 @@ def factorize(column: Any, name: str) -> tuple[np.ndarray, np.ndarray, Kind | No
         positions, distinct = _without(~used[:-1], positions, distinct)
     else:
         if isinstance(dtype, np.dtype):
-            column = np.asarray(column)  # of a Series pandas would make distinct strings Arrow's, which not all can be
+            # Of a Series pandas would make distinct strings Arrow's, which not all can be; it has no long doubles.
+            column = np.asarray(column, dtype=np.float64 if dtype == np.longdouble else dtype)
         try:
             positions, distinct = pd.factorize(column)
         except TypeError:
@@ -196,7 +200,7 @@ def _canonical_array(values: np.ndarray, name: str) -> tuple[np.ndarray, np.ndar
             if len(values) and values.max() > INT64.max:
                 canonical(values.max(), name)
             return values.astype(np.int64), np.zeros(len(values), dtype=bool), "numbers"
-        case "f" if values.dtype.itemsize <= 8:
+        case "f":
             return _canonical_floats(values, name)
         case "U" | "S":
             kind: Kind = "strings" if values.dtype.kind == "U" else "bytes"
@@ -245,7 +249,7 @@ def refuse_dtype(dtype: Any, name: str) -> None:
     if isinstance(dtype, pd.SparseDtype):
         raise TypeError(f"Sparse data was passed: column {name!r} has dtype {dtype}. Use .sparse.to_dense().")
     if kind == "V" or (isinstance(dtype, pd.ArrowDtype) and _is_nested(dtype)):
-        raise _nested(f"values of the type {dtype}", name)
+        raise nested(f"values of the type {dtype}", name)
 
 
 def _is_nested(dtype: pd.ArrowDtype) -> bool:

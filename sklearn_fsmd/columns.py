@@ -230,7 +230,7 @@ def _first_not_a_number(column: Any) -> Any:
         try:
             float(value)
         except (TypeError, ValueError):
-            if value is not pd.NA and value is not None:
+            if value is not pd.NA and value is not pd.NaT and value is not None:
                 return value
         except OverflowError:
             pass  # a number nevertheless

@@ -17,7 +17,9 @@ def look_up(known: pd.Index, column: Any) -> np.ndarray | None:
     column : what hashing has to look at (other types, infinity, ids that are not exact) gets None.
     """
     x = column.to_numpy() if isinstance(column, pd.Series) and isinstance(column.dtype, np.dtype) else column
-    if not isinstance(x, np.ndarray) or x.dtype.kind not in "iuf" or not len(known) or known.dtype != np.int64:
+    if not isinstance(x, np.ndarray) or x.dtype.kind not in "iuf" or x.dtype.itemsize > 8:
+        return None
+    if not len(known) or known.dtype != np.int64:
         return None
     low, span = int(known[0]), int(known[-1]) - int(known[0]) + 1
     if span > 4 * len(x) or not _is_exact(x):

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_array, validate_data
 
+from sklearn_fsmd.canonical import nested
+
 
 def read_table(estimator: Any, X: Any, *, reset: bool) -> Any:
     """X checked, as a DataFrame or a 2-D array.
@@ -60,6 +62,8 @@ def as_pandas(data: Any) -> Any:
     ------
     ImportError
         If that needs pyarrow, and it is not installed.
+    TypeError
+        If a column holds lists as categories.
     """
     if isinstance(data, (np.ndarray, pd.DataFrame, pd.Series)):
         return data
@@ -79,8 +83,19 @@ def as_pandas(data: Any) -> Any:
         return as_pandas(pa.table({"": column})).iloc[:, 0].rename(name)
     table = pa.table(data)
     in_full = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}  # pandas knows no views
+    for field in table.schema:
+        if pa.types.is_dictionary(field.type) and pa.types.is_nested(field.type.value_type):
+            raise nested(f"values of the type {field.type}", field.name)
     fields = [field.with_type(in_full.get(field.type, field.type)) for field in table.schema]
-    return table.cast(pa.schema(fields)).to_pandas(types_mapper=pd.ArrowDtype)
+    return table.cast(pa.schema(fields)).to_pandas(types_mapper=_arrow_dtype)
+
+
+def _arrow_dtype(kind: Any) -> pd.ArrowDtype | None:
+    """Arrow's type for all but categories and what pandas has put into Arrow, which come back as they were."""
+    import pyarrow as pa
+
+    is_pandas = pa.types.is_dictionary(kind) or isinstance(kind, pa.BaseExtensionType)
+    return None if is_pandas else pd.ArrowDtype(kind)
 
 
 def refuse_masked(array: Any, name: str) -> None:

@@ -247,6 +247,8 @@ def _plain(series: pd.Series) -> np.ndarray:
     if series.dtype == object:
         with suppress(OverflowError):
             series = series.astype(_NULLABLE.get(pd.api.types.infer_dtype(series, skipna=True), object))
+    if series.dtype == object:
+        series = series.where(series.notna(), np.nan)
     if not pd.api.types.is_extension_array_dtype(series.dtype):
         return series.to_numpy()
     is_number = pd.api.types.is_numeric_dtype(series.dtype) or pd.api.types.is_bool_dtype(series.dtype)

@@ -1,0 +1,172 @@
+"""Attacks: each takes a generator of random numbers, and fails with what it found."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+
+from sklearn_fsmd import MultiTaskClassifier, metrics
+from sklearn_fsmd.features import FeatureEncoder
+from sklearn_fsmd.reading import as_pandas
+from sklearn_fsmd.targets import TargetEncoder
+from tests.fuzz.columns import CONTAINERS, column_of, series_of, table_of
+from tests.fuzz.oracle import Category, Number, RefusedError
+
+ROWS = [1, 3, 17, 100]
+
+
+def one_of(random, choices):
+    return choices[random.randint(len(choices))]
+
+
+def ask(action):
+    """What it returns, or that it was refused by a message that names the column: any other error is a finding."""
+    try:
+        return action()
+    except (TypeError, ValueError) as error:
+        if "'c0'" in str(error) or "'x0'" in str(error):
+            raise RefusedError(str(error)) from error
+        raise AssertionError(f"a message without the column: {error}") from error
+
+
+def outcome(action):
+    try:
+        return action()
+    except RefusedError:
+        return None
+
+
+def seen_as(table):
+    """The single column of a table as the library sees it."""
+    table = ask(lambda: as_pandas(table))
+    return table.iloc[:, 0] if isinstance(table, pd.DataFrame) else table[:, 0]
+
+
+def part(table, start, stop):
+    return table.slice(start, stop - start) if isinstance(table, pa.Table) else table[start:stop]
+
+
+def encoding(random):
+    """A column is learned, and others are encoded: as the oracle says, in tables of any length, type and container."""
+    is_category = random.uniform() < 0.7
+    min_frequency = random.randint(1, 3)
+    learned = column_of(random, one_of(random, ROWS))
+    table = table_of([learned], one_of(random, CONTAINERS))
+    if table is None:
+        return
+    made = FeatureEncoder.of(
+        MultiTaskClassifier(
+            categorical_features=[is_category], min_frequency=min_frequency, numeric_bins=0, random_state=0
+        )
+    )
+    wanted = outcome(lambda: Category(seen_as(table), min_frequency) if is_category else Number(seen_as(table)))
+    got = outcome(lambda: ask(lambda: made.fit_encode(as_pandas(table))))
+    assert (wanted is None) == (got is None), f"refused: {wanted is None}, not {got is None}: {learned!r}"
+    if got is None:
+        return
+    compare(got, wanted.encode(seen_as(table)), is_category, learned)
+    if random.uniform() < 0.1:
+        made = pickle.loads(pickle.dumps(made))
+    for _ in range(4):
+        dtype = learned.dtype.name if random.uniform() < 0.3 else None
+        other = learned if random.uniform() < 0.3 else column_of(random, one_of(random, ROWS), dtype)
+        if random.uniform() < 0.3:  # the same values in another type
+            other = series_of(learned.tolist(), one_of(random, ["object", "category", "float64", "Int64", "str"]))
+        table = None if other is None else table_of([other], one_of(random, CONTAINERS))
+        if table is None:
+            continue
+        for size in ROWS:
+            size = min(size, len(table))
+            start = random.randint(len(table) - size + 1)
+            piece = part(table, start, start + size)
+            wanted_codes = outcome(lambda piece=piece: wanted.encode(seen_as(piece)))
+            got = outcome(lambda piece=piece: ask(lambda: made.encode(as_pandas(piece))))
+            assert (wanted_codes is None) == (got is None), (
+                f"refused: {wanted_codes is None}, not {got is None}: {seen_as(piece)!r} after {learned!r}"
+            )
+            if got is not None:
+                compare(got, wanted_codes, is_category, (learned, other))
+
+
+def compare(got, wanted, is_category, shown):
+    found = got.codes[:, 0] if is_category else got.numbers[:, 0]
+    if is_category:
+        np.testing.assert_array_equal(found, wanted, err_msg=repr(shown))
+    else:
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5, err_msg=repr(shown))
+
+
+CLASSES = [(0, 1), (False, True), (0.0, 1.0), ("no", "yes"), (1, 2), (-1, 1), ("a", "\udc80")]
+TARGET_DTYPES = [
+    *("object", "str", "string[python]", "string[pyarrow]", "category", "bool", "boolean", "int64", "Int64", "float32"),
+    *("Float64", "bool[pyarrow]", "int64[pyarrow]", "double[pyarrow]", "decimal", "dictionary", "large string"),
+]
+
+
+def targets(random):
+    """Two classes come out as 0 and 1, and a missing label as none, whatever holds them."""
+    low, high = one_of(random, CLASSES)
+    n, n_tasks = one_of(random, [3, 17]), random.randint(1, 4)
+    truth = random.randint(2, size=(n, n_tasks)).astype(float)
+    truth[:2] = [[0.0], [1.0]]
+    if random.uniform() < 0.5:
+        truth[2:][random.uniform(size=(n - 2, n_tasks)) < 0.3] = np.nan
+    missing = one_of(random, [None, float("nan"), pd.NA])
+    columns = []
+    for k in range(n_tasks):
+        column = [missing if np.isnan(t) else high if t else low for t in truth[:, k]]
+        columns.append(series_of(column, one_of(random, TARGET_DTYPES)))
+    if any(
+        c is None or c.nunique() != 2 or (c.isna() != np.isnan(t)).any() for c, t in zip(columns, truth.T, strict=True)
+    ):
+        return  # the type cannot hold them, or takes both classes for True
+    Y = table_of(columns, one_of(random, CONTAINERS))
+    if Y is None or (isinstance(Y, pl.DataFrame) and pl.Object in Y.dtypes):
+        return
+    made = TargetEncoder().fit(Y)
+    encoded = made.encode(Y, scale=False)
+    observed = ~np.isnan(truth)
+    np.testing.assert_array_equal(encoded.labels, np.nan_to_num(truth), err_msg=repr(Y))
+    weights = np.ones_like(truth) if encoded.weights is None else encoded.weights
+    np.testing.assert_array_equal(weights > 0, observed)
+    if n_tasks > 1 and not isinstance(Y, np.ndarray):
+        assert made.names == [f"c{k}" for k in range(n_tasks)]
+        turned = Y.select(made.names[::-1]) if not isinstance(Y, pd.DataFrame) else Y[made.names[::-1]]
+        assert outcome(lambda: ask_targets(lambda: made.encode(turned))) is None, "columns in another order"
+
+
+def ask_targets(action):
+    try:
+        return action()
+    except (TypeError, ValueError) as error:
+        raise RefusedError(str(error)) from error
+
+
+def order_of_rows(random):
+    """No metric depends on the order of the rows; few distinct scores make ties."""
+    n = one_of(random, [2, 5, 30, 200])
+    p = random.randint(1, one_of(random, [2, 5, 1000]) + 1, size=(n, 2)) / 1001
+    y = random.randint(2, size=(n, 2)).astype(float)
+    if random.uniform() < 0.3:
+        y[random.uniform(size=y.shape) < 0.2] = np.nan
+    weights, groups = random.randint(3, size=n) + 0.5, random.randint(4, size=n)
+    gain, at = random.randint(4, size=n), random.permutation(n)
+    n_bins, k = random.randint(1, 25), random.randint(1, 6)
+    cases = {
+        "auc_per_task": lambda i: metrics.auc_per_task(y[i], p[i], sample_weight=weights[i]),
+        "cvr_auc": lambda i: metrics.cvr_auc(y[i], p[i]),
+        "mean_log_loss": lambda i: metrics.mean_log_loss(y[i], p[i], sample_weight=weights[i]),
+        "expected_calibration_error": lambda i: metrics.expected_calibration_error(y[i, 0], p[i, 0], n_bins=n_bins),
+        "group_auc": lambda i: metrics.group_auc(y[i, 0], p[i, 0], groups[i]),
+        "ndcg_at_k": lambda i: metrics.ndcg_at_k(gain[i], p[i, 0], groups[i], k=k),
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, metric in cases.items():
+            np.testing.assert_allclose(metric(at), metric(np.arange(n)), rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+ATTACKS = {"encoding": encoding, "targets": targets, "order_of_rows": order_of_rows}

@@ -1,0 +1,82 @@
+"""What an encoding has to say of a table, found slowly: value by value, with Python's own dictionaries."""
+
+import numpy as np
+import pandas as pd
+
+from sklearn_fsmd.canonical import canonical, kind_of, refuse_dtype
+from tests.fuzz.columns import scalars
+
+
+class RefusedError(Exception):
+    """The value, or the column, has to be refused."""
+
+
+def forms_of(column):
+    """The canonical form of each value."""
+    try:
+        dtype = column.dtype
+        refuse_dtype(dtype, "c")
+        if isinstance(dtype, pd.CategoricalDtype):
+            refuse_dtype(dtype.categories.dtype, "c")
+        return [canonical(value, "c") for value in scalars(column)]
+    except (TypeError, ValueError) as error:
+        raise RefusedError(str(error)) from error
+
+
+class Category:
+    def __init__(self, column, min_frequency):
+        forms = [form for form in forms_of(column) if form is not None]
+        kinds = {kind_of(form) for form in forms}
+        self.kind = None if not kinds else kinds.pop() if len(kinds) == 1 else "mixed values"
+        known = [form for form in dict.fromkeys(forms) if forms.count(form) >= min_frequency]
+        if self.kind in ("mixed values", "bytes"):
+            known.sort(key=lambda form: (type(form).__name__, str(form)))
+        else:
+            known.sort()
+        self.codes = {form: i + 1 for i, form in enumerate(known)}
+
+    def encode(self, column):
+        forms = forms_of(column)
+        if self.kind not in (None, "mixed values") and any(f is not None and kind_of(f) != self.kind for f in forms):
+            raise RefusedError("another type than in fit")
+        return np.array([0 if form is None else self.codes.get(form, 0) for form in forms])
+
+
+def number(value):
+    """A value as a float, NaN where missing."""
+    if value is None or value is pd.NA or value is pd.NaT:
+        return np.nan
+    if isinstance(value, (str, bytes, complex, np.complexfloating, np.datetime64, np.timedelta64)):
+        raise RefusedError("no number")
+    try:
+        x = float(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise RefusedError("no number") from error
+    with np.errstate(over="ignore"):
+        if np.isinf(np.float32(x)):
+            raise RefusedError("infinity")
+    return x
+
+
+def numbers_of(column):
+    try:
+        refuse_dtype(column.dtype, "c")
+    except (TypeError, ValueError) as error:
+        raise RefusedError(str(error)) from error
+    return np.array([number(value) for value in scalars(column)])
+
+
+class Number:
+    """Scaled by mean and standard deviation, without bins."""
+
+    def __init__(self, column):
+        x = numbers_of(column)
+        known = x[~np.isnan(x)]
+        self.center, self.scale, self.low, self.high = 0.0, 1.0, 0.0, 0.0
+        if len(known):
+            self.center, self.scale = known.mean(), known.std() or 1.0
+            self.low, self.high = known.min(), known.max()
+
+    def encode(self, column):
+        x = numbers_of(column)
+        return np.nan_to_num((np.clip(x, self.low, self.high) - self.center) / self.scale).astype(np.float32)

@@ -1,0 +1,90 @@
+"""Whole networks after three steps: by compiled loops and without, by fused optimizers and without."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sklearn_fsmd import MultiTaskClassifier, fitting
+from sklearn_fsmd.nn import loops
+from tests.conftest import SMALL, make_frame
+
+STEPS = SMALL | {"max_epochs": 3, "batch_size": 300, "early_stopping": False, "dropout": 0.0, "link": "independent"}
+OPTIMIZERS = {"adamw": 0.1, "adam": 0.1, "adagrad": 0.1, "sgd": None}
+"""With the size of `eps`: at its default a step goes by the sign of gradients that are nothing but rounding."""
+
+
+class TurnedAround(torch.autograd.Function):
+    """x·W, whose gradient of W lies in memory as its transpose."""
+
+    @staticmethod
+    def forward(ctx, x, weight):
+        ctx.save_for_backward(x, weight)
+        return x @ weight
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, weight = ctx.saved_tensors
+        return grad @ weight.t(), (grad.t() @ x).t()
+
+
+class OddExtractor(nn.Module):
+    """An extractor of somebody's own, with a gradient that is not contiguous and one that is expanded."""
+
+    def __init__(self, n_inputs, n_tasks):
+        super().__init__()
+        self.weight = nn.Parameter(torch.linspace(-0.5, 0.5, n_inputs * 6).view(n_inputs, 6))
+        self.shift = nn.Parameter(torch.zeros(n_tasks, 6))
+
+    def forward(self, x):
+        y = TurnedAround.apply(x, self.weight)
+        return torch.stack([(y + shift).tanh() for shift in self.shift.expand(len(self.shift), 6)], dim=1)
+
+
+EXTRACTORS = {
+    "ple": {"extractor": "ple", "n_levels": 2},
+    "mmoe": {"extractor": "mmoe"},
+    "mmoe with MLP gates": {"extractor": "mmoe", "gate_dims": (5,)},
+    "own": {"extractor": OddExtractor},
+}
+
+
+@pytest.fixture(scope="module")
+def data():
+    X, Y = make_frame(300)
+    return X, np.column_stack([Y, Y["click"] == Y["conversion"]]).astype(int)
+
+
+def weights_after_three_steps(data, optimizer, **params):
+    eps = OPTIMIZERS[optimizer]
+    options = {} if eps is None else {"optimizer__eps": eps}
+    options |= params.pop("net_params", {})
+    model = MultiTaskClassifier(**STEPS | {"optimizer": optimizer, "lr": 0.02, "net_params": options} | params)
+    return model.fit(*data).module_.state_dict()
+
+
+def assert_same_weights(found, expected, tolerance):
+    for name, tensor in expected.items():
+        torch.testing.assert_close(found[name], tensor, rtol=0, atol=tolerance, msg=lambda m, name=name: f"{name}: {m}")
+
+
+@pytest.mark.skipif(not loops.available(), reason="numba is not there, or may not compile")
+@pytest.mark.parametrize("extractor", EXTRACTORS)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("weighting", ["fixed", "uncertainty", "pcgrad", "gradnorm"])
+def test_loops_change_nothing(weighting, optimizer, extractor, data, monkeypatch):
+    params = {"task_weighting": weighting, **EXTRACTORS[extractor]}
+    by_loops = weights_after_three_steps(data, optimizer, **params)
+    monkeypatch.setattr(fitting.loops, "available", lambda: False)
+    assert_same_weights(by_loops, weights_after_three_steps(data, optimizer, **params), 3e-5)
+
+
+@pytest.mark.parametrize("extractor", EXTRACTORS)
+@pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd"])
+@pytest.mark.parametrize("weighting", ["fixed", "pcgrad"])
+def test_fused_optimizers_change_nothing(weighting, optimizer, extractor, data, monkeypatch):
+    monkeypatch.setattr(fitting.loops, "available", lambda: False)
+    params = {"task_weighting": weighting, **EXTRACTORS[extractor]}
+    fused = weights_after_three_steps(data, optimizer, **params)
+    plain = weights_after_three_steps(data, optimizer, **params, net_params={"optimizer__fused": False})
+    assert_same_weights(fused, plain, 1e-5)
