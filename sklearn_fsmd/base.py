@@ -17,7 +17,7 @@ from sklearn_fsmd.inputs import InputEncoder
 from sklearn_fsmd.network import parents_of
 from sklearn_fsmd.parameters import MultiTaskParameters
 from sklearn_fsmd.predicting import Predictions
-from sklearn_fsmd.reading import read_table
+from sklearn_fsmd.reading import as_pandas, read_table
 from sklearn_fsmd.saving import Saving
 from sklearn_fsmd.targets import TargetEncoder
 from sklearn_fsmd.training import Checkpoint, Net
@@ -249,6 +249,7 @@ class MultiTaskClassifier(Predictions, Saving, ClassifierMixin, MultiTaskParamet
         """X_unlabeled checked: it has the columns of X."""
         if X_unlabeled is None:
             return None
+        X_unlabeled = as_pandas(X_unlabeled)
         if isinstance(X, pd.DataFrame) != isinstance(X_unlabeled, pd.DataFrame):
             raise TypeError(f"X and `X_unlabeled` must be of one kind. Got {type(X)} and {type(X_unlabeled)}.")
         if isinstance(X, pd.DataFrame) and list(X.columns) != list(X_unlabeled.columns):

@@ -293,6 +293,32 @@ def test_callbacks_are_called(frame):
     assert counter.calls == {"batch": 15, "epoch": 3, "grad": 15}
 
 
+@pytest.mark.parametrize("task_weighting", ["fixed", "pcgrad"])
+def test_gradients_are_clipped_with_dense_and_with_sparse_tables(frame, task_weighting):
+    class Norm(Callback):
+        def on_grad_computed(self, net, named_parameters, **kwargs):
+            grads = [p.grad.coalesce().values() if p.grad.is_sparse else p.grad for p in net.module_.parameters()]
+            self.norm = torch.cat([grad.flatten() for grad in grads]).norm().item()
+
+    norms = {}
+    for kind in ("dense", "sparse"):
+        for limit in (1e9, 0.01):
+            norm = Norm()
+            small(
+                callbacks=[GradientNormClipping(limit), norm],
+                embedding_optimizer=kind,
+                task_weighting=task_weighting,
+                early_stopping=False,
+                max_epochs=1,
+                batch_size=300,
+            ).fit(*frame)
+            norms[kind, limit] = norm.norm
+    assert norms["sparse", 0.01] == pytest.approx(0.01, rel=1e-3)
+    assert norms["dense", 0.01] == pytest.approx(0.01, rel=1e-3)
+    assert norms["sparse", 1e9] == pytest.approx(norms["dense", 1e9], rel=1e-4)
+    assert norms["sparse", 1e9] > 0.02
+
+
 # ----------------------------------------------------------------------------------------- randomness, going on, device
 
 

@@ -132,6 +132,37 @@ def test_validation_data_and_weights_are_part_of_the_data(data, tmp_path, interr
     assert model.n_iter_ == 6
 
 
+OTHER_DATA = {
+    "other ids": lambda X, Y: (X.assign(user=(X["user"].astype("int64") + 1).astype("category")), Y),
+    "renamed categories": lambda X, Y: (X.assign(city=X["city"].map({"Oslo": "A", "Paris": "B", "Rome": "C"})), Y),
+    "prices times two": lambda X, Y: (X.assign(price=X["price"] * 2), Y),
+    "shifted numbers": lambda X, Y: (X.assign(visits=X["visits"] + 1), Y),
+    "other classes": lambda X, Y: (X, Y + 1),
+    "renamed columns": lambda X, Y: (X.rename(columns={"price": "cost"}), Y),
+}
+
+
+@pytest.mark.parametrize("other", OTHER_DATA)
+def test_data_of_equal_codes_are_told_apart(other, data, tmp_path, interrupt):
+    model = interrupt(FSMDClassifier(**PARAMS, checkpoint=tmp_path / "c"), *data)
+    with pytest.raises(
+        ValueError, match=r"not those of the fit that .*The names, categories, scales or classes differ"
+    ):
+        clone(model).fit(*OTHER_DATA[other](*data), resume=True)
+    assert model.fit(*data, resume=True).n_iter_ == 6
+
+
+def test_a_checkpoint_that_does_not_know_its_categories_is_refused(data, tmp_path, interrupt):
+    """As the first version wrote them."""
+    path = tmp_path / "c"
+    model = interrupt(FSMDClassifier(**PARAMS, checkpoint=path), *data)
+    content, arrays = storage.read(path, "checkpoint")
+    content["dict"] = [[key, value] for key, value in content["dict"] if key != "encoding"]
+    storage.write(path, "checkpoint", content, arrays)
+    with pytest.raises(ValueError, match="does not say which categories, scales and classes it was made with"):
+        model.fit(*data, resume=True)
+
+
 @pytest.mark.filterwarnings("ignore")  # what a strange value makes numpy or torch say
 def test_a_checkpoint_made_up_by_somebody_is_refused_or_harmless(data, tmp_path, interrupt, rng):
     """The checksum is right: no such file may do more than fail, in Python's own way."""

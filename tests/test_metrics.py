@@ -1,13 +1,17 @@
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
-from sklearn.base import clone
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import GridSearchCV, cross_validate
 
 from sklearn_fsmd import SharedBottomClassifier, metrics
 from tests.conftest import SMALL
+from tests.fuzz.attacks import order_of_rows
 
 NAN = float("nan")
 
@@ -183,3 +187,109 @@ class TestScorers:
     def test_unknown_names(self):
         with pytest.raises(ValueError, match="There is no scorer 'f1'. Use one of"):
             metrics.get_scorer("f1")
+
+
+# -------------------------------------------------------------------------------------------------- what is refused
+
+PAIR = [[0, 1], [1, 0], [1, 1]]
+ONE = [0.5, 0.2, 0.9]
+
+
+@pytest.mark.parametrize(
+    ("metric", "arguments", "message"),
+    [
+        (metrics.group_auc, ([1, -1, 1], ONE, [0, 0, 0]), "`y` must hold the labels 0, 1 and NaN. Got -1"),
+        (metrics.group_auc, (["no", "yes", "no"], ONE, [0, 0, 0]), "`y` must hold the labels 0, 1 and NaN. Got 'no'"),
+        (metrics.group_auc, ([0, 1, 1], [0.5, NAN, 0.9], [0, 0, 0]), "Input p contains NaN"),
+        (metrics.group_auc, ([0, 1, 1], ONE, [0, None, 0]), "`groups` must have no missing values"),
+        (metrics.group_auc, ([0, 1], ONE, [0, 0, 0]), "inconsistent numbers of samples"),
+        (metrics.ndcg_at_k, ([0, 1, NAN], ONE, [0, 0, 0]), "Input gain contains NaN"),
+        (metrics.ndcg_at_k, ([0, 1, 1], [0.5, np.inf, 0.9], [0, 0, 0]), "Input score contains infinity"),
+        (metrics.auc_per_task, (PAIR, [[0.5, NAN]] * 3), "Input P contains NaN"),
+        (metrics.cvr_auc, (PAIR, [[0.5, NAN]] * 3), "Input P contains NaN"),
+        (metrics.mean_log_loss, (PAIR, [[0.5, NAN]] * 3), "Input P contains NaN"),
+        (metrics.expected_calibration_error, ([0, 1, 1], [0.5, NAN, 0.1]), "Input P contains NaN"),
+        (metrics.expected_calibration_error, ([0, 1, 2], ONE), "of two classes. Got 2"),
+        (metrics.auc_per_task, (PAIR, [np.ones((3, 1)), np.ones((3, 1))]), "two classes for each task. Got the shape"),
+        (metrics.auc_per_task, (np.array([[1, "a"]] * 3, dtype=object).T, np.ones((2, 3))), "must be of one type|two"),
+    ],
+)
+def test_what_has_no_score_is_refused(metric, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        metric(*arguments)
+
+
+@pytest.mark.parametrize("metric", [metrics.auc_per_task, metrics.cvr_auc, metrics.mean_log_loss, metrics.mean_auc])
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([1.0, NAN, 1.0], "Input sample_weight contains NaN"),
+        ([1.0, -1.0, 1.0], "Negative values in data passed to `sample_weight`"),
+        ([1.0, 1.0], "inconsistent numbers of samples"),
+        (np.ones((3, 3)), "Sample weights must be 1D array or scalar"),
+    ],
+)
+def test_weights_are_checked_in_every_metric(metric, weights, message):
+    with pytest.raises(ValueError, match=message):
+        metric(PAIR, [[0.5, 0.4], [0.2, 0.1], [0.9, 0.3]], sample_weight=weights)
+
+
+def test_a_task_without_labels_has_no_loss():
+    with pytest.warns(UndefinedMetricWarning, match=r"No observed label in Y for task \[1\]"):
+        loss = metrics.mean_log_loss([[0, NAN], [1, NAN]], [[0.2, 0.1], [0.6, 0.1]])
+    assert loss == pytest.approx(log_loss([0, 1], [0.2, 0.6]))
+    with pytest.warns(UndefinedMetricWarning, match="No observed label in y"):
+        assert np.isnan(metrics.expected_calibration_error([NAN], [0.5]))
+
+
+def test_the_calibration_error_of_ties_is_that_of_their_mean():
+    y, p = np.array([1, 0, 0, 0, 1, 1]), np.array([0.5, 0.5, 0.5, 0.5, 0.9, 0.9])
+    expected = (4 * abs(0.5 - 0.25) + 2 * abs(0.9 - 1)) / 6
+    for order in ([0, 1, 2, 3, 4, 5], [3, 2, 1, 0, 5, 4], [5, 1, 4, 0, 2, 3]):
+        assert metrics.expected_calibration_error(y[order], p[order], n_bins=3) == pytest.approx(expected)
+
+
+class Constant(ClassifierMixin, BaseEstimator):
+    """Says the same of every row, and knows its classes."""
+
+    def fit(self, X, Y):
+        self.classes_ = [np.unique(column) for column in np.asarray(Y).T]
+        return self
+
+    def predict_proba(self, X):
+        return [np.tile([0.8, 0.2], (len(X), 1)) for _ in self.classes_]
+
+
+@pytest.mark.parametrize("classes", [(1, 2), (-1, 1), ("no", "yes"), (0, 1), (0, 5), (1, 0.5)])
+@pytest.mark.parametrize("name", ["neg_mean_log_loss", "neg_calibration_error"])
+def test_a_fold_of_one_class_is_not_turned_around(name, classes):
+    low, high = sorted(classes)
+    model = Constant().fit(None, [[low, high], [high, low]])
+    scorer, X = metrics.get_scorer(name), np.zeros((4, 1))
+    for label, truth in ((low, 0), (high, 1)):
+        Y, zeros_and_ones = np.full((4, 2), label), np.full((4, 2), truth)
+        P = np.full((4, 2), 0.2)
+        expected = {
+            "neg_mean_log_loss": -metrics.mean_log_loss(zeros_and_ones, P),
+            "neg_calibration_error": -abs(truth - 0.2),
+        }
+        assert scorer(model, X, Y) == pytest.approx(expected[name])
+
+
+def test_a_label_that_the_model_does_not_know_is_refused():
+    model = Constant().fit(None, [[1, 2], [2, 1]])
+    with pytest.raises(ValueError, match="two classes. Got 3"):
+        metrics.get_scorer("neg_mean_log_loss")(model, np.zeros((2, 1)), np.array([[1, 3], [1, 1]]))
+
+
+def test_frames_of_polars(labelled):
+    Y, P = labelled
+    frame = pl.DataFrame({"click": Y[:, 0], "conversion": Y[:, 1]})
+    assert metrics.mean_auc(frame, P) == metrics.mean_auc(Y, P)
+    assert metrics.group_auc(frame["click"], P[:, 0], pl.Series([f"u{i % 7}" for i in range(len(Y))])) > 0.5
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_the_order_of_the_rows_says_nothing(data):
+    order_of_rows(np.random.RandomState(data.draw(st.integers(0, 2**32 - 1))))

@@ -1,13 +1,18 @@
 import copy
+import functools
 
+import numpy as np
+import pytest
 import torch
 from torch import nn
 
+from sklearn_fsmd import MultiTaskClassifier
 from sklearn_fsmd.network import Columns, build_network
 from sklearn_fsmd.nn.links import MultiTaskLoss
 from sklearn_fsmd.training import Net
 from sklearn_fsmd.training.averaging import WeightAverage
 from sklearn_fsmd.training.balancing import Fixed
+from tests.conftest import SMALL, make_frame
 from tests.test_network import params
 
 
@@ -90,3 +95,37 @@ def test_level():
     average.level()
     average.swap_in()
     assert (linear.weight == 7.0).all()
+
+
+class Tied(nn.Module):
+    """An extractor of two layers with the same weights, by whichever way of tying them."""
+
+    def __init__(self, n_inputs, n_tasks, tie):
+        super().__init__()
+        self.n_tasks = n_tasks
+        torch.manual_seed(0)
+        self.first, self.a = nn.Linear(n_inputs, 6), nn.Linear(6, 6)
+        with torch.random.fork_rng():  # the weights that are drawn after it are the same in all
+            self.b = None if tie is None else self.a if tie == "module" else nn.Linear(6, 6)
+        if tie == "parameters":
+            self.b.weight, self.b.bias = self.a.weight, self.a.bias
+
+    def forward(self, x):
+        second = self.a if self.b is None else self.b
+        y = second(self.a(self.first(x)).tanh())
+        return y.unsqueeze(1).expand(-1, self.n_tasks, -1)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.parametrize("tie", ["module", "parameters"])
+def test_tied_weights_are_one(tie, optimizer):
+    X, Y = make_frame(200)
+    p = SMALL | {"optimizer": optimizer, "early_stopping": False}
+    models = [MultiTaskClassifier(**p, extractor=functools.partial(Tied, tie=kind)).fit(X, Y) for kind in (None, tie)]
+    once, twice = (model.predict_marginals(X) for model in models)
+    np.testing.assert_allclose(twice, once, rtol=0, atol=1e-6)
+    net = models[1].net_
+    in_groups = [id(parameter) for group in net.optimizer_.param_groups for parameter in group["params"]]
+    assert len(in_groups) == len(set(in_groups)) == len(list(net.module_.parameters()))
+    assert len(net.average_.others) == len({id(tensor) for tensor in net.average_.tensors})
+    assert models[1].module_.extractor.b.weight is models[1].module_.extractor.a.weight

@@ -289,3 +289,15 @@ def test_what_was_found_is_kept_when_training_goes_on(name, found):
     model.set_params(lr=1e-9, max_epochs=1).fit(X, Y)
     assert (before != 0).all()
     torch.testing.assert_close(torch.as_tensor(getattr(model.net_.balance, found)).detach(), before, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("weights", [(1, 1e-24), (1e-24, 1), (1e15, 1e-15), (1, 1e-45)])
+def test_surgery_of_tasks_with_tiny_weights(weights):
+    """The square of such a weight is 0 in float32, and the projection divides by it."""
+    net, (inputs, targets) = network(2), batch(2)
+    rule = PCGrad(torch.tensor(weights))
+    losses = losses_of(net, inputs, targets, 2)
+    by_task = flat_gradients(net, losses).astype(np.float64) * np.float32(weights).astype(np.float64)[:, None]
+    rule.backward(net, losses, None)
+    orders = [[0, 1], [0, 1]]
+    np.testing.assert_allclose(flat_result(net), project_by_hand(by_task, orders), rtol=1e-3, atol=1e-6 * max(weights))

@@ -1,0 +1,204 @@
+"""Tables of other libraries, names that are no strings, and a row that means the same alone and in a table."""
+
+import datetime
+import subprocess
+import sys
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from sklearn_fsmd import FSMDClassifier
+from sklearn_fsmd.reading import as_pandas
+from tests.conftest import SMALL, make_frame
+
+
+@pytest.fixture(scope="module")
+def data():
+    X, Y = make_frame(200)
+    X["user"] = X["user"].astype(str).astype("category")
+    return X, Y
+
+
+def fit(X, Y, **params):
+    return FSMDClassifier(**SMALL | {"max_epochs": 1} | params).fit(X, Y)
+
+
+OTHERS = {
+    "polars": lambda frame: pl.from_pandas(frame),
+    "pyarrow": lambda frame: pa.Table.from_pandas(frame, preserve_index=False),
+    "record batch": lambda frame: pa.RecordBatch.from_pandas(frame, preserve_index=False),
+    "arrow dtypes": lambda frame: pa.Table.from_pandas(frame).to_pandas(types_mapper=pd.ArrowDtype),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_tables_of_other_libraries_are_those_of_pandas(kind, data):
+    X, Y = data
+    other = OTHERS[kind]
+    model, expected = fit(other(X), other(Y)), fit(X, Y)
+    assert model.task_names_ == ["click", "conversion"]
+    assert model.feature_names_in_.tolist() == list(X.columns)
+    np.testing.assert_array_equal(model.predict_marginals(X), expected.predict_marginals(X))
+    for n in (1, 5, 50):
+        rows = other(X[:n])
+        np.testing.assert_array_equal(expected.predict_marginals(rows), expected.predict_marginals(X[:n]))
+    assert model.score(other(X), other(Y)) == expected.score(X, Y)
+
+
+def test_the_names_of_any_y_count(data):
+    X, Y = data
+    model = fit(X, pl.from_pandas(Y))
+    with pytest.raises(ValueError, match=r"The columns of Y must be those of fit, in their order, \['click', 'conv"):
+        model.partial_fit(X, pl.from_pandas(Y[["conversion", "click"]]))
+    weights = pl.DataFrame({"conversion": np.ones(200), "click": np.ones(200)})
+    with pytest.raises(ValueError, match="columns of `sample_weight` must have the order of those of Y"):
+        FSMDClassifier(**SMALL).fit(X, Y, weights)
+    one = fit(X, pl.Series("watched", Y["click"].to_numpy()))
+    assert one.task_names_ == ["watched"]
+
+
+def test_unlabeled_rows_of_polars(data):
+    X, Y = data
+    params = SMALL | {"max_epochs": 1, "pretrain_epochs": 1}
+    models = [FSMDClassifier(**params).fit(X, Y, X_unlabeled=more) for more in (X, pl.from_pandas(X))]
+    np.testing.assert_array_equal(*(model.predict_marginals(X) for model in models))
+
+
+def test_views_of_strings_are_strings():
+    table = pa.table({"a": pa.array(["x", None], pa.string_view()), "b": pa.array([b"x", None], pa.binary_view())})
+    assert as_pandas(table)["a"].tolist() == ["x", pd.NA]
+
+
+def test_without_pyarrow_the_message_says_what_to_install():
+    script = """
+        import sys
+        sys.modules["pyarrow"] = None
+        import numpy as np, polars as pl
+        from sklearn_fsmd import FSMDClassifier
+        try:
+            FSMDClassifier().fit(pl.DataFrame({"a": [1.0, 2.0]}), np.eye(2))
+        except ImportError as error:
+            print(error)
+    """
+    command = [sys.executable, "-W", "ignore", "-c", "\n".join(line[8:] for line in script.split("\n"))]
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert out == "A polars.DataFrame is read by way of pyarrow, which is not installed: pip install pyarrow.\n"
+
+
+# --------------------------------------------------------------------------------------------------------------- names
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [10, 20, 30],
+        pd.MultiIndex.from_tuples([("a", 1), ("a", 2), ("b", 1)]),
+        [1.5, 2.5, 3.5],
+        [("x",), ("y",), ("z",)],
+    ],
+    ids=str,
+)
+def test_columns_in_another_order_are_refused_whatever_their_names(names, rng):
+    X = pd.DataFrame(rng.normal(size=(60, 3)), columns=names)
+    Y = (X.to_numpy()[:, :2] > 0).astype(int)
+    Y[:, 1] &= Y[:, 0]
+    model = fit(X, Y)
+    turned = X.iloc[:, [2, 0, 1]]
+    for rows in (turned, turned[:1]):
+        with pytest.raises(ValueError, match="The feature names should match those that were passed during fit"):
+            model.predict(rows)
+    with pytest.raises(ValueError, match="The feature names should match"):
+        model.partial_fit(turned, Y)
+    np.testing.assert_array_equal(model.predict(X), model.predict(X.to_numpy()))
+    assert model.fit(turned, Y).predict(turned).shape == (60, 2)
+
+
+# -------------------------------------------------------------------------------------------------- one row, many rows
+
+
+@pytest.mark.parametrize("later", ["object", "bool", "boolean", "with -1", "category", "bool[pyarrow]"])
+@pytest.mark.parametrize("at_fit", ["with -1", "bool", "with an odd value"])
+def test_flags_are_known_whatever_holds_them(at_fit, later):
+    flags = np.array([True, False] * 100, dtype=object)
+    fitted = {"with -1": np.where(np.arange(200) == 7, -1, flags), "bool": flags.astype(bool)}
+    fitted["with an odd value"] = np.where(np.arange(200) == 7, "odd", flags)
+    Y = np.stack([flags, flags], axis=1).astype(int)
+    X = pd.DataFrame({"flag": fitted[at_fit], "n": np.linspace(0, 1, 200)})
+    model = fit(X, Y, max_epochs=20, lr=0.05)
+    new = pd.DataFrame({"flag": flags[:40], "n": 0.5})
+    if later == "with -1":
+        new.loc[3, "flag"] = -1
+    elif later != "object":
+        new["flag"] = new["flag"].astype(bool).astype(later)
+    p = model.predict_marginals(new)[:, 0]
+    one_by_one = np.concatenate([model.predict_marginals(new[i : i + 1])[:, 0] for i in range(40)])
+    np.testing.assert_allclose(one_by_one, p, atol=1e-6)
+    known = np.arange(40) != 3
+    assert (p[known & flags[:40].astype(bool)] > 0.7).all()
+    assert (p[known & ~flags[:40].astype(bool)] < 0.3).all()
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.full((1, 2), 2.0**24, dtype=np.float32), "16777216 as float32"),
+        (np.array([["2024-01-01", "2024-01-02"]], dtype="M8[ns]"), "dtype datetime64"),
+    ],
+)
+def test_one_row_of_an_array_is_refused_as_many_are(array, message):
+    X = np.arange(400).reshape(200, 2) % 9
+    model = fit(X, np.stack([X[:, 0] > 4, X[:, 0] > 7], axis=1).astype(int), categorical_features=[0, 1])
+    for n in (1, 50):
+        with pytest.raises((TypeError, ValueError), match=message):
+            model.predict(np.repeat(array, n, axis=0))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [datetime.time(8, 0), datetime.time(20, 30)],
+        [b"x", b"y"],
+        ["a\udc80", "\ud800"],
+    ],
+    ids=["times", "bytes", "strings that are no text"],
+)
+def test_unusual_categories(values, tmp_path):
+    column = np.empty(100, dtype=object)
+    column[:] = values * 50
+    Y = np.stack([np.arange(100) % 2, np.arange(100) % 2], axis=1)
+    X = pd.DataFrame({"c": pd.Series(column, dtype=object)})
+    model = fit(X, Y, max_epochs=20, lr=0.05)
+    p = model.predict_marginals(X)
+    assert abs(p[0] - p[1]).min() > 0.3
+    np.testing.assert_allclose(model.predict_marginals(X[:1]), p[:1], atol=1e-6)
+    if not isinstance(values[0], bytes):
+        model.save(tmp_path / "m")
+        np.testing.assert_array_equal(FSMDClassifier.load(tmp_path / "m").predict_marginals(X), p)
+
+
+def test_decimals_are_numbers():
+    prices = pd.Series(pd.arrays.ArrowExtensionArray(pa.array(map(Decimal, range(100)), pa.decimal128(12, 2))))
+    X = pd.DataFrame({"price": prices, "zero": pd.Series([0.0, -0.0] * 50, dtype="double[pyarrow]")})
+    Y = np.stack([np.arange(100) > 50, np.arange(100) > 70], axis=1).astype(int)
+    model = fit(X, Y)
+    assert [column.name for column in model._encoder.main.numeric.values()] == ["price", "zero"]
+    expected = fit(X.astype({"price": float, "zero": float}), Y).predict_marginals(X)
+    np.testing.assert_array_equal(model.predict_marginals(X), expected)
+    assert fit(X, Y, categorical_features="all", min_frequency=1)._encoder.main.cardinalities == [101, 2]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [pa.array([[1, 2], [3]] * 50), pa.array([{"a": 1}] * 100), pa.DictionaryArray.from_arrays([0] * 100, [["a"]])],
+    ids=["lists", "structs", "categories that are lists"],
+)
+@pytest.mark.parametrize("selector", ["from_dtype", "all", None])
+def test_lists_are_refused_in_one_sentence(values, selector):
+    Y = np.stack([np.arange(100) % 2, np.arange(100) % 2], axis=1)
+    message = "argument must be a string or a number: column 'tags' holds values of the type .* Give each row one value"
+    with pytest.raises(TypeError, match=message):
+        fit(pa.table({"tags": values}), Y, categorical_features=selector)
