@@ -9,7 +9,7 @@ DATA ?= funnel
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test test-oldest test-all soak quality bench paper pretraining lint format clean
+.PHONY: demo test test-oldest test-all fuzz soak quality bench paper pretraining lint format clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -20,8 +20,8 @@ $(VENV)/.installed: pyproject.toml
 demo: $(VENV)/.installed  ## train three models and compare them: make demo, make demo DATA=kuairand, make demo DATA=census
 	$(BIN)/python examples/demo.py --data $(DATA)
 
-test: $(VENV)/.installed  ## run the whole suite
-	$(BIN)/python -m pytest
+test: $(VENV)/.installed  ## run the whole suite, in two processes of one thread each
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 $(OLDEST_VENV)/.installed: pyproject.toml Makefile
 	$(PYTHON) -m venv $(OLDEST_VENV)
@@ -30,9 +30,12 @@ $(OLDEST_VENV)/.installed: pyproject.toml Makefile
 	touch $@
 
 test-oldest: $(OLDEST_VENV)/.installed  ## the suite with the oldest versions that pyproject.toml admits (Python 3.11), without numba
-	NUMBA_DISABLE_JIT=1 $(OLDEST_VENV)/bin/python -m pytest -o xfail_strict=false
+	NUMBA_DISABLE_JIT=1 OMP_NUM_THREADS=1 $(OLDEST_VENV)/bin/python -m pytest -n 2 --dist worksteal -o xfail_strict=false
 
 test-all: test test-oldest  ## the suite with the newest and with the oldest supported versions
+
+fuzz: $(VENV)/.installed  ## random tables, targets and scores against slow oracles, until it is stopped (make fuzz MINUTES=10)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz $(if $(MINUTES),--minutes $(MINUTES))
 
 soak: $(VENV)/.installed  ## 200 fits and 20,000 predictions in one process: memory, threads and files stay flat
 	$(BIN)/python -m benchmarks.soak

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_consistent_length
@@ -18,6 +19,7 @@ from sklearn_fsmd.network import parents_of
 from sklearn_fsmd.parameters import MultiTaskParameters
 from sklearn_fsmd.predicting import Predictions
 from sklearn_fsmd.reading import as_pandas, read_table
+from sklearn_fsmd.runtime import restore_threads
 from sklearn_fsmd.saving import Saving
 from sklearn_fsmd.targets import TargetEncoder
 from sklearn_fsmd.training import Checkpoint, Net
@@ -157,12 +159,13 @@ class MultiTaskClassifier(Predictions, Saving, ClassifierMixin, MultiTaskParamet
         beside = self._as_it_is()
         sources: list[Any] = [self.random_state, getattr(self, "_random", None)]
         sources = [source for source in sources if isinstance(source, np.random.RandomState)]
-        states = [source.get_state() for source in sources]
+        states, n_threads = [source.get_state() for source in sources], torch.get_num_threads()
         try:
             beside._read_and_train(*args, **kwargs)
         except BaseException:
             for source, state in zip(sources, states, strict=True):
                 source.set_state(state)
+            restore_threads(n_threads)
             raise
         self.__dict__ = beside.__dict__
         return self

@@ -76,6 +76,13 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
+def restore_threads(n: int) -> None:
+    """Go back to `n` threads in the thread that calls, however :func:`threads` was left: also in the middle of it."""
+    with _counting:
+        _inside.pop(threading.get_ident(), None)
+        torch.set_num_threads(n)
+
+
 @contextmanager
 def threads(n: int | None) -> Iterator[None]:
     """Let torch use `n` threads for a while, in the thread that calls.

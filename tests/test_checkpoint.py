@@ -69,7 +69,7 @@ def assert_same_fit(a, b):
         {"optimizer": torch.optim.RMSprop, "extractor": "mmoe", "unknown_rate": 0.2},
         {"random_state": np.random.RandomState(3)},
     ],
-    ids=str,
+    ids=lambda params: ", ".join(params) or "default",
 )
 def test_a_resumed_fit_is_the_uninterrupted_one(params, data, tmp_path, interrupt):
     whole = clone(MultiTaskClassifier(**PARAMS | params)).fit(*data)

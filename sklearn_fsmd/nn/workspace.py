@@ -47,11 +47,14 @@ class Loan:
     Whoever holds the loan may use the tensors; they must not outlive it.
     """
 
+    workspace: Workspace | None = None
+
     def __init__(self, workspace: Workspace | None, device: torch.device) -> None:
-        self.workspace = workspace if device.type == "cpu" else None  # elsewhere torch itself keeps freed memory
         self.device = device
         self.buffers: list[Tensor] = []
         self.named: dict[Hashable, Tensor] = {}
+        if device.type == "cpu":  # elsewhere torch itself keeps freed memory
+            self.workspace = workspace  # last, for __del__, which comes too where Ctrl+C has come before
 
     def empty(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
         """A tensor of its own."""

@@ -12,8 +12,10 @@ from sklearn_fsmd import MultiTaskClassifier, metrics
 from sklearn_fsmd.features import FeatureEncoder
 from sklearn_fsmd.reading import as_pandas
 from sklearn_fsmd.targets import TargetEncoder
+from tests.conftest import make_frame
 from tests.fuzz.columns import CONTAINERS, column_of, series_of, table_of
 from tests.fuzz.oracle import Category, Number, RefusedError
+from tests.test_all_or_nothing import VARIANTS, assert_same, run_traced, twins
 
 ROWS = [1, 3, 17, 100]
 
@@ -169,4 +171,22 @@ def order_of_rows(random):
             np.testing.assert_allclose(metric(at), metric(np.arange(n)), rtol=1e-9, atol=1e-12, err_msg=name)
 
 
-ATTACKS = {"encoding": encoding, "targets": targets, "order_of_rows": order_of_rows}
+def interruption(random):
+    """A model of any kind is interrupted at any line of its training: it stays as it was."""
+    variant = one_of(random, list(VARIANTS))
+    data = make_frame(120), make_frame(70, seed=1)
+    one, other, third = twins(data, 3, **VARIANTS[variant])
+    n_lines = run_traced(lambda: third.partial_fit(*data[1]))
+    before = one.predict_marginals(data[0][0])
+    for line in random.randint(1, n_lines, size=5):
+        try:
+            run_traced(lambda: one.partial_fit(*data[1]), line)
+            raise AssertionError(f"{variant}: line {line} of {n_lines} did not interrupt")
+        except KeyboardInterrupt:
+            np.testing.assert_array_equal(one.predict_marginals(data[0][0]), before, err_msg=f"{variant}, line {line}")
+    for model in (one, other):
+        model.partial_fit(*data[1])
+    assert_same(one, other)
+
+
+ATTACKS = {"encoding": encoding, "targets": targets, "order_of_rows": order_of_rows, "interruption": interruption}
