@@ -91,21 +91,20 @@ def _whole(value: int, name: str) -> int | None:
 
 
 def _float(value: Any, name: str) -> int | float | None:
-    if np.isnan(value):
+    if value != value:
         return None
-    if np.isinf(value):
-        raise ValueError(f"Input X contains infinity: column {name!r}.")
-    if isinstance(value, np.longdouble):  # which pandas makes a float64 too
-        value = float(value)
-    dtype = np.float64 if isinstance(value, float) else value.dtype
-    if abs(value) >= 2.0 ** (np.finfo(dtype).nmant + 1):
+    is_double = isinstance(value, (float, np.longdouble))  # pandas too makes a long double a float64
+    exact = EXACT if is_double else 2.0 ** (np.finfo(value.dtype).nmant + 1)
+    if not -exact < value < exact:
+        if np.isinf(value):
+            raise ValueError(f"Input X contains infinity: column {name!r}.")
         raise ValueError(
-            f"Column {name!r} holds {value:.17g} as {np.dtype(dtype)}, where neighbouring ids can no longer be told "
-            "apart. Pass ids as integers or strings."
+            f"Column {name!r} holds {value:.17g} as {'float64' if is_double else value.dtype}, where neighbouring ids "
+            "can no longer be told apart. Pass ids as integers or strings."
         )
     if value == (whole := int(value)):
         return _whole(whole, name)
-    return float(value) if dtype == np.float64 else float(str(value))  # a float32 of 0.1 becomes the float64 of 0.1
+    return float(value) if is_double else float(str(value))  # a float32 of 0.1 becomes the float64 of 0.1
 
 
 def _fraction(value: Any, name: str) -> Any:

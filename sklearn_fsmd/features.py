@@ -168,14 +168,19 @@ class FeatureEncoder:
 
     def _plain_rows(self, X: Any) -> list[Sequence[Any]]:
         """The values of a table as Python has them, where this loses nothing that the columns would look at."""
-        columns = [column for _, column in X.items()] if isinstance(X, pd.DataFrame) else list(X.T)
-        for position, column in enumerate(columns):
-            refused = isinstance(column.dtype, pd.SparseDtype) or column.dtype.kind in "mMc"
-            if refused or (position in self.categories and not keeps_values(column.dtype)):
+        if isinstance(X, np.ndarray):
+            if X.dtype.kind in "mMc" or (self.categories and not keeps_values(X.dtype)):
                 raise NotPlainError
-        if not isinstance(X, pd.DataFrame):
             return X.tolist()
-        return list(zip(*(column.tolist() for column in columns), strict=True))
+        values = []
+        for position, (_, column) in enumerate(X.items()):
+            dtype = column.dtype
+            if dtype.kind in "mMc" or isinstance(dtype, pd.SparseDtype):
+                raise NotPlainError
+            if position in self.categories and not keeps_values(dtype):
+                raise NotPlainError
+            values.append(column.tolist())
+        return list(zip(*values, strict=True))
 
     def _encode_few(self, rows: Sequence[Sequence[Any]]) -> Encoded:
         codes, numbers = [], []

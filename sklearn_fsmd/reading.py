@@ -43,16 +43,22 @@ def _check_names(estimator: Any, X: pd.DataFrame, *, reset: bool) -> None:
 
     Scikit-learn compares names that are strings, and no others.
     """
-    names, are_strings = list(X.columns), all(isinstance(name, str) for name in X.columns)
     if reset:
-        estimator._column_names = None if are_strings else names
+        estimator._column_names = None if _are_strings(X.columns) else list(X.columns)
         return
     expected = getattr(estimator, "_column_names", None)
-    if expected is not None and not are_strings and names != expected:  # of strings scikit-learn warns
+    if expected is None or _are_strings(X.columns):  # which scikit-learn compares, or warns of
+        return
+    names = list(X.columns)
+    if names != expected:
         raise ValueError(
             "The feature names should match those that were passed during fit.\n"
             f"They were {expected}, and are {names} now."
         )
+
+
+def _are_strings(names: pd.Index) -> bool:
+    return all(isinstance(name, str) for name in names)
 
 
 def as_pandas(data: Any) -> Any:
