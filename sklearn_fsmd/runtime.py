@@ -13,7 +13,6 @@ from pathlib import Path
 import torch
 
 _building = threading.Lock()
-_counting = threading.Lock()
 _inside: dict[int, int] = {}
 """For each thread inside :func:`threads`, how many threads of torch it goes back to."""
 
@@ -78,9 +77,8 @@ def seeded(seed: int) -> Iterator[None]:
 
 def restore_threads(n: int) -> None:
     """Go back to `n` threads in the thread that calls, however :func:`threads` was left: also in the middle of it."""
-    with _counting:
-        _inside.pop(threading.get_ident(), None)
-        torch.set_num_threads(n)
+    torch.set_num_threads(n)
+    _inside.pop(threading.get_ident(), None)
 
 
 @contextmanager
@@ -89,22 +87,20 @@ def threads(n: int | None) -> Iterator[None]:
 
     Torch keeps a number for each thread, but setting it also sets the one that later threads begin with. A thread that
     begins while another is in here has the other's number and must not go back to that: all go back to what the first
-    one found.
+    one found. There is no lock: an interruption could leave it locked. Each line changes one thing, in an order that
+    is right at any time.
     """
     if n is None:
         yield
         return
-    here = threading.get_ident()
-    with _counting:
-        before = torch.get_num_threads()
-        is_outermost = here not in _inside
-        if is_outermost:
-            before = _inside[here] = next(iter(_inside.values()), before)
-        torch.set_num_threads(n)
+    here, before = threading.get_ident(), torch.get_num_threads()
+    is_outermost = here not in _inside
+    if is_outermost:
+        before = _inside[here] = next(iter(list(_inside.values())), before)
+    torch.set_num_threads(n)
     try:
         yield
     finally:
-        with _counting:
-            if is_outermost:
-                del _inside[here]
-            torch.set_num_threads(before)
+        torch.set_num_threads(before)
+        if is_outermost:
+            _inside.pop(here, None)
