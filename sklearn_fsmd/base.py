@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_consistent_length
 
 from sklearn_fsmd import fitting
 from sklearn_fsmd._declare import check_widths, estimator
-from sklearn_fsmd.freezing import freeze, thaw
+from sklearn_fsmd.freezing import flat_history, freeze, thaw
 from sklearn_fsmd.inputs import InputEncoder
 from sklearn_fsmd.network import parents_of
 from sklearn_fsmd.parameters import MultiTaskParameters
@@ -270,6 +270,9 @@ class MultiTaskClassifier(Predictions, Saving, ClassifierMixin, MultiTaskParamet
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
         frozen = state.pop("net_", None)
+        if frozen is not None:
+            state["history_"] = flat_history(state["history_"], state["task_names_"])
+            frozen = {**frozen, "history": flat_history(frozen["history"], state["task_names_"])}
         super().__setstate__(state)
         if frozen is not None:
             self.net_ = thaw(self._encoder, len(self._targets.classes), frozen)

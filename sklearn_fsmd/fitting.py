@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -103,6 +104,7 @@ def wrap(p: Any, network: MultiTaskNetwork, n_tasks: int, device: str) -> Net:
         verbose=0,
         device=device,
         callbacks=None,
+        use_caching=False,
         **net_options(p, device),
     )
     net.spec_ = spec_of(p)
@@ -182,9 +184,10 @@ def train(
         own = callback[1] if isinstance(callback, tuple) and len(callback) == 2 else callback
         if not hasattr(own, "on_batch_end") and callback is not None:
             raise TypeError(f"The 'callbacks' parameter must be a list of skorch callbacks. Got {callback!r} in it.")
-    stopping = None if valid is None else EarlyStopping(p.patience if p.early_stopping else epochs, p.tol)
+    net.task_names = targets.names
+    stopping = None if valid is None else _early_stopping(p, epochs, targets.names)
     if stopping is not None:
-        callbacks.append(stopping)
+        callbacks.insert(0, stopping)  # what it records, the user's callbacks may read
     if p.verbose:
         callbacks.append(ProgressBar(targets.names, epochs))
     if checkpoint is not None:
@@ -208,6 +211,14 @@ def train(
         if net.crew is not None:
             net.crew.close()
             net.crew = None
+
+
+def _early_stopping(p: Any, epochs: int, task_names: Sequence[str]) -> EarlyStopping:
+    """What watches the validation data; without early stopping it only keeps the best weights."""
+    metrics = ["auto", "mean_auc", "loss", *(f"{name}_auc" for name in task_names)]
+    if p.validation_metric not in metrics:
+        raise ValueError(f"The 'validation_metric' parameter must be one of {metrics}. Got {p.validation_metric!r}.")
+    return EarlyStopping(p.patience if p.early_stopping else epochs, p.tol, p.validation_metric, task_names)
 
 
 def arrays_of(rows: Encoded, targets: Targets) -> tuple[np.ndarray | None, ...]:
@@ -242,10 +253,10 @@ def wants_split(p: Any, n_rows: int) -> bool:
 
 
 def split(p: Any, rows: Encoded, targets: Targets, random: np.random.RandomState) -> tuple[TrainingRows, TrainingRows]:
-    """Set `validation_fraction` of the rows aside, each combination of labels in proportion.
+    """Set `validation_fraction` of the rows aside: the last ones, or each combination of labels in proportion.
 
-    Rows are ordered by their labels, at random within equal ones, and every so-maniest is taken. So the split is
-    stratified over all targets at once, whatever their number, and no combination is too rare for it.
+    For the latter, rows are ordered by their labels, at random within equal ones, and every n-th is taken. So the
+    split is stratified over all targets at once, whatever their number, and no combination is too rare for it.
     """
     n = len(rows)
     n_valid = round(p.validation_fraction * n)
@@ -254,6 +265,9 @@ def split(p: Any, rows: Encoded, targets: Targets, random: np.random.RandomState
             f"The 'validation_fraction' {p.validation_fraction} of {n} rows leaves {n - n_valid} rows to train on and "
             f"{n_valid} to validate on. Use more rows, give `X_val` and `Y_val`, or set early_stopping=False."
         )
+    if p.validation == "last":
+        train, valid = np.arange(n - n_valid), np.arange(n - n_valid, n)
+        return (rows.select(train), targets.take(train)), (rows.take(valid), targets.take(valid))
     observed = np.ones_like(targets.labels) if targets.weights is None else targets.weights > 0
     order = np.lexsort((random.permutation(n), *targets.labels.T, *observed.T))
     is_valid = np.zeros(n, dtype=bool)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -34,6 +35,23 @@ def thaw(encoder: InputEncoder, n_tasks: int, frozen: dict[str, Any]) -> Net:
     net.take_history(frozen["history"])
     net.module_.eval()
     return net
+
+
+def flat_history(epochs: Sequence[dict[str, Any]], task_names: Sequence[str]) -> list[dict[str, Any]]:
+    """A history of floats; files of the first format hold a tuple where something was of each task."""
+    names, flat = {"valid_auc": "valid_auc", "task_weights": "task_weight"}, []
+    for epoch in epochs:
+        row: dict[str, Any] = {}
+        for key, value in epoch.items():
+            if isinstance(value, tuple):
+                row |= {f"{names[key]}_{task}": float(v) for task, v in zip(task_names, value, strict=True)}
+            if key == "valid_auc" and isinstance(value, tuple):
+                known = [v for v in value if v == v]
+                value = sum(known) / len(known) if known else float("nan")
+            if not isinstance(value, tuple):
+                row[key] = float(value) if isinstance(value, bool) else value
+        flat.append(row)
+    return flat
 
 
 def _check_shapes(p: Any, encoder: InputEncoder, n_tasks: int, weights: dict[str, np.ndarray]) -> None:

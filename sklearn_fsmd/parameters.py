@@ -155,12 +155,16 @@ class MultiTaskParameters(TableParameters):
     max_epochs : int, default=30
         Most passes over the data.
     early_stopping : bool or "auto", default="auto"
-        Whether to stop when the mean validation AUC no longer rises; with `bias_features`, when the validation loss no
-        longer falls. "auto" does it where `X_val` is given or X has at
-        least 1000 rows. Where there is validation data, the best weights are kept, also if False.
+        Whether to stop when `validation_metric` no longer gets better. "auto" does it where `X_val` is given or X has
+        at least 1000 rows. Where there is validation data, the best weights are kept, also if False.
     validation_fraction : float, default=0.1
-        Share of the rows that early stopping sets aside if `X_val` is not given; each combination of labels is
-        represented in proportion.
+        Share of the rows that early stopping sets aside if `X_val` is not given.
+    validation : {"random", "last"}, default="random"
+        Which rows are set aside: random ones, each combination of labels in proportion; or the last ones, for logs
+        that are sorted by time.
+    validation_metric : str, default="auto"
+        What early stopping watches: "mean_auc", the mean AUC of the tasks; "loss"; or "<task>_auc", by the name of a
+        task. "auto" is the mean AUC, but the loss with `bias_features`, or where validation labels are of one class.
     patience : int, default=3
         Epochs without a better validation score before stopping.
     tol : float, default=1e-4
@@ -215,6 +219,8 @@ class MultiTaskParameters(TableParameters):
     max_epochs: int = 30
     early_stopping: bool | Literal["auto"] = "auto"
     validation_fraction: float = 0.1
+    validation: Literal["random", "last"] = "random"
+    validation_metric: str = "auto"
     patience: int = 3
     tol: float = 1e-4
     average_decay: float = 0.995
@@ -259,6 +265,8 @@ class MultiTaskParameters(TableParameters):
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "early_stopping": ["boolean", StrOptions({"auto"})],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "validation": [StrOptions({"random", "last"})],
+        "validation_metric": [str],
         "patience": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "average_decay": [Interval(Real, 0, 1, closed="left")],

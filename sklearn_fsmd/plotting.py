@@ -239,10 +239,11 @@ class HistoryDisplay:
     def from_estimator(cls, estimator: Any, **kw: Any) -> HistoryDisplay:
         """From a fitted estimator that had validation data; `kw` is passed to `plot`."""
         check_is_fitted(estimator)
-        rows = {epoch["epoch"]: epoch["valid_auc"] for epoch in estimator.history_ if "valid_auc" in epoch}
+        rows = [epoch for epoch in estimator.history_ if "valid_auc" in epoch]
         if not rows:
             raise ValueError("The fit had no validation data, so there is no AUC to draw; see `early_stopping`.")
-        return cls(list(rows), np.array(list(rows.values())), task_names=estimator.task_names_).plot(**kw)
+        auc = np.array([[epoch[f"valid_auc_{name}"] for name in estimator.task_names_] for epoch in rows])
+        return cls([epoch["epoch"] for epoch in rows], auc, task_names=estimator.task_names_).plot(**kw)
 
     def plot(self, ax: Any = None) -> HistoryDisplay:
         """Draw a curve a task."""

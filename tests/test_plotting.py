@@ -132,8 +132,8 @@ def test_gate_weights(funnel, fsmd):
 
 def test_history(fsmd):
     display = HistoryDisplay.from_estimator(fsmd)
-    for k, line in enumerate(display.ax_.lines):
-        np.testing.assert_array_equal(line.get_ydata(), [epoch["valid_auc"][k] for epoch in fsmd.history_])
+    for name, line in zip(fsmd.task_names_, display.ax_.lines, strict=True):
+        np.testing.assert_array_equal(line.get_ydata(), [epoch[f"valid_auc_{name}"] for epoch in fsmd.history_])
 
 
 def test_history_needs_validation_data(funnel):

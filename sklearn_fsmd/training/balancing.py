@@ -55,7 +55,7 @@ class Fixed:
         """
         (losses @ self.task_weights).backward()
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self, task_names: Sequence[str]) -> dict[str, float]:
         """What an epoch's row of the history is told."""
         return {}
 
@@ -95,8 +95,8 @@ class Uncertainty(Fixed):
         half = 0.5 * s if observed is None else 0.5 * s * observed
         ((torch.exp(-s) * losses + half) @ self.task_weights).backward()
 
-    def summary(self) -> dict[str, Any]:
-        return {"task_weights": tuple(torch.exp(-self.log_variances.detach()).tolist())}
+    def summary(self, task_names: Sequence[str]) -> dict[str, float]:
+        return _named(task_names, torch.exp(-self.log_variances.detach()).tolist())
 
 
 class PCGrad(Fixed):
@@ -138,7 +138,7 @@ class PCGrad(Fixed):
         for parameter, column in zip(parameters, columns, strict=True):
             parameter.grad = _as_it_lies(_combine(column, coefficients), parameter)
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self, task_names: Sequence[str]) -> dict[str, float]:
         share, self.n_steps, self.n_conflicts = self.n_conflicts / max(self.n_steps, 1), 0, 0
         return {"conflicting_steps": share}
 
@@ -259,8 +259,13 @@ class GradNorm(Fixed):
         self.weights[active] *= np.exp(-self.LR * (weighted - target) / weighted.mean())
         self.weights *= self.n_tasks / self.weights.sum()
 
-    def summary(self) -> dict[str, Any]:
-        return {"task_weights": tuple(self.weights.tolist())}
+    def summary(self, task_names: Sequence[str]) -> dict[str, float]:
+        return _named(task_names, self.weights.tolist())
+
+
+def _named(task_names: Sequence[str], weights: Sequence[float]) -> dict[str, float]:
+    """The weights of the tasks as the history calls them."""
+    return {f"task_weight_{name}": weight for name, weight in zip(task_names, weights, strict=True)}
 
 
 RULES: dict[str, type[Fixed]] = {"fixed": Fixed, "uncertainty": Uncertainty, "pcgrad": PCGrad, "gradnorm": GradNorm}

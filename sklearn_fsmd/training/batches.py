@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from skorch.dataset import Dataset
 from torch import Tensor
 
 from sklearn_fsmd.features import Encoded
@@ -16,8 +18,8 @@ Batch = tuple[tuple[Tensor, ...], Tensor, Tensor | None]
 
 
 @dataclass(frozen=True)
-class TensorData:
-    """Rows as tensors on the device of the fit.
+class TensorData(Dataset):
+    """Rows as tensors on the device of the fit; to callbacks of skorch a data set with its `X` and `y`.
 
     Attributes
     ----------
@@ -39,6 +41,21 @@ class TensorData:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def X(self) -> TensorData:  # noqa: N802 (skorch's name)
+        """What :meth:`Net.predict_proba` takes."""
+        return self
+
+    @property
+    def y(self) -> np.ndarray:
+        """The labels ``(n, K)``; NaN where one is missing."""
+        labels = self.labels.cpu().numpy()
+        return labels if self.weights is None else np.where(self.weights.cpu().numpy() > 0, labels, np.nan)
+
+    def selected(self) -> tuple[Tensor, ...]:
+        """The inputs of the rows that are meant."""
+        return self.inputs if self.rows is None else tuple(x[self.rows] for x in self.inputs)
 
     def batch(self, which: Tensor) -> Batch:
         weights = None if self.weights is None else self.weights[which]

@@ -18,20 +18,27 @@ from sklearn_fsmd.training.batches import TensorData
 class EarlyStopping(Callback):
     """Watch the validation data, keep the best weights, and stop when they no longer change.
 
-    It looks twice in each epoch: where ids are memorised, a model can be past its best after the first. The score is
-    the mean AUC of the tasks; where that does not exist (validation labels of a single class), or where there is a
-    bias tower, the negative loss.
+    It looks twice in each epoch: where ids are memorised, a model can be past its best after the first. The history
+    keeps what the best look of an epoch has seen: `valid_loss`, `valid_auc` (the mean over the tasks that count),
+    `valid_auc_<task>`, and `valid_best`, which is 1 if no look before was better, and else 0.
 
     Parameters
     ----------
     patience : stop after this many epochs without a better score.
     tol : a score counts as better, for that, if it is higher by this much; the best weights are kept anyway.
+    metric : what is watched: "mean_auc", "loss" or "<task>_auc"; "auto" is the mean AUC, or the loss where there is a
+        bias tower, or where no task has validation labels of both classes.
+    task_names : the names of the tasks.
     looks : how often to look in an epoch.
     """
 
-    def __init__(self, patience: int, tol: float, looks: int = 2) -> None:
+    def __init__(
+        self, patience: int, tol: float, metric: str = "auto", task_names: Sequence[str] = (), looks: int = 2
+    ) -> None:
         self.patience = patience
         self.tol = tol
+        self.metric = metric
+        self.task_names = task_names
         self.looks = looks
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
@@ -46,10 +53,12 @@ class EarlyStopping(Callback):
     ) -> None:
         self.valid = dataset_valid
         self.batch = 0
+        self.best_of_epoch = -math.inf
         self.improved = False
         if self.best_score == -math.inf and len(net.history) > 1:
             self._look(net)  # training goes on: what is there already has to be beaten
             self.score_to_beat = self.best_score
+            self.best_of_epoch = -math.inf
 
     def on_batch_end(self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
         self.batch += 1
@@ -57,22 +66,35 @@ class EarlyStopping(Callback):
             self._look(net)
 
     def _look(self, net: Any) -> None:
-        measured = net.evaluate(self.valid)
-        counted = net.criterion_.task_weights.cpu().numpy() > 0
-        auc = np.array(measured["valid_auc"])[counted]
-        # A bias tower has to find its level, of which an order knows nothing.
-        by_loss = bool(net.bias_reference) or np.isnan(auc).all()
-        score = -measured["valid_loss"] if by_loss else float(np.nanmean(auc))
-        for name, value in measured.items():
-            net.history.record(name, value)
+        loss, auc = net.evaluate(self.valid)
+        counted = auc[net.criterion_.task_weights.cpu().numpy() > 0]
+        mean = float(np.nanmean(counted)) if not np.isnan(counted).all() else math.nan
+        score = self._score(loss, mean, dict(zip(self.task_names, auc.tolist(), strict=True)), bool(net.bias_reference))
         if score > self.best_score:
             self.best_score = score
             self.improved = True
             with net.averaged():
                 self.best_weights = {name: t.detach().clone() for name, t in net.module_.state_dict().items()}
+        if score > self.best_of_epoch:
+            self.best_of_epoch = score
+            seen = {"valid_loss": loss, "valid_auc": mean, "valid_best": float(self.improved)}
+            seen |= {f"valid_auc_{name}": value for name, value in zip(self.task_names, auc.tolist(), strict=True)}
+            for name, value in seen.items():
+                net.history.record(name, value)
+
+    def _score(self, loss: float, mean: float, by_task: dict[str, float], has_bias_tower: bool) -> float:
+        """What is to rise."""
+        if self.metric == "loss" or (self.metric == "auto" and (has_bias_tower or math.isnan(mean))):
+            return -loss  # a bias tower has to find its level, of which an order knows nothing
+        score = mean if self.metric in ("auto", "mean_auc") else by_task[self.metric.removesuffix("_auc")]
+        if math.isnan(score):
+            raise ValueError(
+                f"validation_metric={self.metric!r} needs validation labels of both classes, and there are those of "
+                "one. Use 'loss', or other validation data."
+            )
+        return score
 
     def on_epoch_end(self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
-        net.history.record("valid_best", self.improved)
         if self.best_score > self.score_to_beat + self.tol:
             self.score_to_beat, self.waited = self.best_score, 0
         else:
@@ -124,8 +146,9 @@ class ProgressBar(Callback):
         epoch = net.history[-1]
         self.bar.set_description(f"epoch {epoch['epoch']}")
         self.shown["loss"] = f"{epoch['train_loss']:.4f}"
-        for name, auc in zip(self.task_names, epoch.get("valid_auc", ()), strict=False):
-            self.shown[f"AUC {name}"] = f"{auc:.4f}"
+        for name in self.task_names:
+            if (auc := epoch.get(f"valid_auc_{name}")) is not None:
+                self.shown[f"AUC {name}"] = f"{auc:.4f}"
         self.bar.set_postfix(self.shown)
 
     def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from copy import deepcopy
@@ -39,6 +39,8 @@ class Net(NeuralNet):
 
     crew: Crew | None = None
     """The threads that run compiled loops, while training."""
+    task_names: Sequence[str] = ()
+    """What the history calls the tasks."""
     bias_reference: tuple[Tensor, ...] = ()
     """Bias features of rows of the first fit: training that goes on with other rows measures by the same level."""
 
@@ -101,7 +103,7 @@ class Net(NeuralNet):
                 break
             self.notify("on_epoch_begin", **data)
             self.run_single_epoch(batches, training=True, prefix="train", step_fn=self.train_step)
-            for name, value in self.balance.summary().items():
+            for name, value in self.balance.summary(self.task_names).items():
                 self.history.record(name, value)
             try:
                 self.notify("on_epoch_end", **data)
@@ -155,7 +157,7 @@ class Net(NeuralNet):
         """The history: a plain dictionary an epoch."""
         return [{key: value for key, value in epoch.items() if key != "batches"} for epoch in self.history]
 
-    def take_history(self, epochs: list[dict[str, Any]]) -> None:
+    def take_history(self, epochs: Sequence[dict[str, Any]]) -> None:
         """Take over the history of a net of before."""
         for epoch in epochs:
             self.history.new_epoch()
@@ -210,14 +212,26 @@ class Net(NeuralNet):
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """The averaged weights in place, in evaluation mode; afterwards training goes on from its own."""
+        """The averaged weights in place, in evaluation mode; afterwards all is as it was."""
+        was_in, was_training = self.average_.is_in, self.module_.training
         self.average_.swap_in()
         self.module_.eval()
         try:
             yield
         finally:
-            self.average_.swap_out()
-            self.module_.train()
+            if not was_in:
+                self.average_.swap_out()
+            self.module_.train(was_training)
+
+    def predict_proba(self, X: TensorData) -> np.ndarray:
+        """Marginals ``(n, K)`` of encoded rows by the averaged weights, for callbacks that score."""
+        with self.averaged(), torch.inference_mode():
+            codes, numbers, *_ = X.selected()
+            return self.module_.link.marginals(self.logits(codes, numbers)).cpu().numpy()
+
+    def predict(self, X: TensorData) -> np.ndarray:
+        """The more probable label of each task, 0 or 1, ``(n, K)``."""
+        return (self.predict_proba(X) > 0.5).astype(np.int64)
 
     def logits(self, *inputs: Tensor) -> Tensor:
         """Logits of any number of rows, ``(n, K)``."""
@@ -252,8 +266,8 @@ class Net(NeuralNet):
         """Let the bias tower take its neutral level from what it says of the rows of reference."""
         self.module_.bias_tower.set_neutral(self.in_chunks(self.module_.bias_tower, *self.bias_reference))
 
-    def evaluate(self, valid: TensorData) -> dict[str, Any]:
-        """Loss and AUC of each task on validation data, under the averaged weights."""
+    def evaluate(self, valid: TensorData) -> tuple[float, np.ndarray]:
+        """Loss, and the AUC of each task ``(K,)``, on validation data, under the averaged weights."""
         with self.averaged(), torch.inference_mode():
             logits = self.logits(*valid.inputs)
             loss = self.criterion_(logits, valid.labels, valid.weights).item()
@@ -264,8 +278,7 @@ class Net(NeuralNet):
                 logits = self.logits(*valid.inputs[:2])
             scores = self.module_.link.marginals(logits).cpu().numpy()
         weights = None if valid.weights is None else valid.weights.cpu().numpy()
-        auc = task_aucs(valid.labels.cpu().numpy(), scores, weights)
-        return {"valid_loss": loss, "valid_auc": tuple(auc.tolist())}
+        return loss, task_aucs(valid.labels.cpu().numpy(), scores, weights)
 
     def _diverged(self, loss: float, batch: int) -> FloatingPointError:
         return FloatingPointError(

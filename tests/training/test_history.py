@@ -1,0 +1,196 @@
+"""The history is floats that the world can read: skorch's callbacks, TensorBoard, MLflow and Optuna, the real ones."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+from skorch.callbacks import Callback, EpochScoring, MlflowLogger, PrintLog, TensorBoard
+from skorch.callbacks import EarlyStopping as SkorchEarlyStopping
+
+from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
+from sklearn_fsmd.metrics import get_scorer, mean_auc
+from tests.conftest import SMALL, make_frame
+
+
+@pytest.fixture(scope="module")
+def data():
+    X, Y = make_frame(600)
+    X_val, Y_val = make_frame(300, seed=1)
+    return X, Y, X_val, Y_val
+
+
+def fit(data, *callbacks, cls=FSMDClassifier, **params):
+    X, Y, X_val, Y_val = data
+    return cls(**SMALL | {"callbacks": list(callbacks)} | params).fit(X, Y, X_val=X_val, Y_val=Y_val)
+
+
+class Looks(Callback):
+    """What every look at the validation data has seen."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.epochs, evaluate = [], net.evaluate
+
+        def watched(valid):
+            loss, auc = evaluate(valid)
+            self.epochs[-1].append((auc.mean(), loss, *auc))
+            return loss, auc
+
+        net.evaluate = watched
+
+    def on_epoch_begin(self, net, **kwargs):
+        self.epochs.append([])
+
+
+@pytest.mark.parametrize("params", [{}, {"task_weighting": "gradnorm"}, {"task_weighting": "pcgrad"}], ids=str)
+def test_a_row_holds_floats_and_those_of_the_best_look(params, data):
+    looks = Looks()
+    model = fit(data, looks, **params)
+    assert model.history_ == model.net_.epochs()
+    best = -np.inf
+    for number, (row, seen) in enumerate(zip(model.history_, looks.epochs, strict=True), start=1):
+        assert row["epoch"] == number
+        assert {type(value) for name, value in row.items() if name != "epoch"} == {float}
+        assert len(seen) == 2
+        mean, loss, click, conversion = max(seen)
+        found = [row[name] for name in ("valid_auc", "valid_loss", "valid_auc_click", "valid_auc_conversion")]
+        assert found == pytest.approx([mean, loss, click, conversion])
+        assert row["valid_best"] == float(mean > best)
+        best = max(best, mean)
+
+
+def test_skorch_s_early_stopping(data):
+    stopping = SkorchEarlyStopping(monitor="valid_auc", lower_is_better=False, patience=2, sink=lambda text: None)
+    model = fit(data, stopping, max_epochs=30, lr=0.05, early_stopping=False)
+    auc = [row["valid_auc"] for row in model.history_]
+    assert len(auc) < 30
+    assert max(auc[-2:]) <= max(auc[:-2]) + 1e-4
+
+
+@pytest.mark.parametrize("on_train", [False, True])
+def test_skorch_s_scoring(on_train, data):
+    def by_hand(net, X, y):
+        assert y.shape == (len(X), 2)
+        return mean_auc(y, net.predict_proba(X))
+
+    class Same(Callback):
+        def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
+            rows = dataset_train if on_train else dataset_valid
+            self.last = roc_auc_score(rows.y, net.predict_proba(rows))
+
+    same, name = Same(), "train_mean" if on_train else "valid_mean"
+    model = fit(
+        data,
+        EpochScoring(by_hand, lower_is_better=False, on_train=on_train, name=name),
+        EpochScoring(get_scorer("mean_auc"), lower_is_better=False, on_train=on_train, name=f"{name}_scorer"),
+        EpochScoring("roc_auc", lower_is_better=False, on_train=on_train, name=f"{name}_sklearn"),
+        same,
+    )
+    row = model.history_[-1]
+    assert row[name] == row[f"{name}_scorer"] == pytest.approx(row[f"{name}_sklearn"]) == pytest.approx(same.last)
+    if not on_train:  # of the weights at the end of an epoch, of which the history knows the best look
+        assert max(row[name] for row in model.history_) <= max(row["valid_auc"] for row in model.history_) + 1e-9
+    plain = fit(data)  # and looking has changed nothing
+    np.testing.assert_array_equal(model.predict_marginals(data[0]), plain.predict_marginals(data[0]))
+
+
+def test_skorch_s_table(data):
+    lines = []
+    model = fit(data, PrintLog(sink=lines.append))
+    header, _, *rows = "\n".join(lines).split("\n")
+    assert {"valid_auc", "valid_auc_click", "valid_auc_conversion", "train_loss"} <= set(header.split())
+    assert len(rows) == model.n_iter_
+
+
+def test_tensorboard(data, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(tmp_path) as writer:
+        model = fit(data, TensorBoard(writer))
+    events = EventAccumulator(str(tmp_path)).Reload()
+    for name in ("train_loss", "valid_loss", "valid_auc", "valid_auc_conversion"):
+        (tag,) = (tag for tag in events.Tags()["scalars"] if tag.split("/")[-1] == name or tag == name)
+        logged = [event.value for event in events.Scalars(tag)]
+        assert logged == pytest.approx([row[name] for row in model.history_], rel=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore")  # what its own database says of itself
+def test_mlflow(data, tmp_path):
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    run = client.create_run(client.create_experiment("fits", artifact_location=str(tmp_path)))
+    logger = MlflowLogger(run, client, log_on_batch_end=False, log_on_epoch_end=True, create_artifact=False)
+    model = fit(data, logger)
+    for name in ("valid_auc", "valid_auc_click", "train_loss"):
+        logged = client.get_metric_history(run.info.run_id, name)
+        assert [metric.value for metric in logged] == [row[name] for row in model.history_]
+
+
+def test_optuna_prunes(data):
+    import optuna
+    from optuna_integration.skorch import SkorchPruningCallback
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+    def objective(trial):
+        lr = trial.suggest_categorical("lr", [0.02, 1e-7])
+        return fit(data, SkorchPruningCallback(trial, "valid_auc"), lr=lr, max_epochs=4).history_[-1]["valid_auc"]
+
+    sampler = optuna.samplers.GridSampler({"lr": [0.02, 1e-7]}, seed=1)
+    study = optuna.create_study(
+        direction="maximize", sampler=sampler, pruner=optuna.pruners.ThresholdPruner(lower=0.55, n_warmup_steps=1)
+    )
+    study.optimize(objective, n_trials=2)
+    states = {trial.params["lr"]: trial.state.name for trial in study.trials}
+    assert states == {0.02: "COMPLETE", 1e-7: "PRUNED"}
+
+
+# ------------------------------------------------------------------------------------------------- what early stopping
+#                                                                                                         validates on
+
+
+@pytest.mark.parametrize(
+    ("metric", "sign", "name"),
+    [
+        ("auto", 1, "valid_auc"),
+        ("mean_auc", 1, "valid_auc"),
+        ("loss", -1, "valid_loss"),
+        ("conversion_auc", 1, "valid_auc_conversion"),
+    ],
+)
+def test_validation_metric(metric, sign, name, data):
+    model = fit(data, validation_metric=metric, max_epochs=12, lr=0.05, patience=3)
+    watched = [sign * row[name] for row in model.history_]
+    assert [row["valid_best"] for row in model.history_] == [
+        float(value > max(watched[:i], default=-np.inf)) for i, value in enumerate(watched)
+    ]
+    kept = model.net_.evaluate(_encoded(model, data))
+    found = {"valid_loss": kept[0], "valid_auc": kept[1].mean(), "valid_auc_conversion": kept[1][1]}
+    assert sign * found[name] == pytest.approx(max(watched))
+
+
+def _encoded(model, data):
+    from sklearn_fsmd.training import TensorData
+
+    rows, targets = model._encoder.encode(data[2]), model._targets.encode(data[3], None, (None, 0))
+    return TensorData.of(rows, targets, "cpu")
+
+
+def test_a_validation_metric_that_does_not_exist_is_refused(data):
+    message = r"must be one of \['auto', 'mean_auc', 'loss', 'click_auc', 'conversion_auc'\]. Got 'share_auc'"
+    with pytest.raises(ValueError, match=message):
+        fit(data, validation_metric="share_auc")
+    X, Y, X_val, Y_val = data
+    with pytest.raises(ValueError, match="validation_metric='conversion_auc' needs validation labels of both classes"):
+        fit((X, Y, X_val, Y_val.assign(conversion=0)), validation_metric="conversion_auc")
+
+
+def test_validation_on_the_last_rows(data):
+    X, Y, *_ = data
+    last = MultiTaskClassifier(**SMALL, early_stopping=True, validation="last", validation_fraction=0.25).fit(X, Y)
+    given = MultiTaskClassifier(**SMALL, early_stopping=True)
+    given.fit(X[:450], Y[:450], X_val=X[450:], Y_val=Y[450:])
+    assert last.net_.evaluate(_encoded(last, (0, 0, X[450:], Y[450:])))[1].mean() == pytest.approx(
+        max(row["valid_auc"] for row in last.history_)
+    )
+    assert last.history_[0]["valid_auc"] != given.history_[0]["valid_auc"]  # whose encoding knows the first rows alone
