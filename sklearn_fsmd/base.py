@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_consistent_length
 from sklearn_fsmd import fitting
 from sklearn_fsmd._declare import check_widths, estimator
 from sklearn_fsmd.freezing import flat_history, freeze, thaw
+from sklearn_fsmd.ids import warn_of_ids
 from sklearn_fsmd.inputs import InputEncoder
 from sklearn_fsmd.network import parents_of
 from sklearn_fsmd.parameters import MultiTaskParameters
@@ -197,6 +198,8 @@ class MultiTaskClassifier(Predictions, Saving, ClassifierMixin, MultiTaskParamet
         labels = targets.encode(Y, sample_weight, parents, scale=split)
         encoder = InputEncoder(self) if anew else self._encoder
         rows = encoder.fit_encode(X, self._like(X, X_unlabeled)) if anew else encoder.encode(X)
+        if anew and isinstance(self.categorical_features, str) and self.categorical_features == "from_dtype":
+            warn_of_ids(encoder.main, encoder.main_part(X), labels, np.flatnonzero(~encoder.is_bias))
         data = (rows if X_unlabeled is None else rows.select(np.arange(len(X)))), labels
         valid = None
         if validation is not None:

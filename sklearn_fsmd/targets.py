@@ -19,6 +19,9 @@ from sklearn_fsmd.reading import as_pandas, refuse_masked
 
 DEFAULT_NAMES = ("click", "conversion")
 
+_NO = {"no", "n", "false", "f", "0", "neg", "negative", "none", "off"}
+"""Of two words, one of these is the 0."""
+
 _NULLABLE = {
     "boolean": "boolean",
     "integer": "Int64",
@@ -122,11 +125,13 @@ class TargetEncoder:
         labels = np.stack([self._labels(k, column) for k, column in enumerate(columns)], axis=1)
         n_odd = _settle_children(labels, observed, parents)
         for k, n in n_odd.items() if warn else ():
+            share = n / len(labels)
+            doubt = f" Are the columns of Y in the order of the funnel? They are {self.names}." if share > 0.05 else ""
             warnings.warn(
                 f"{n} row{'s have' if n > 1 else ' has'} {self.names[k]!r} = 1 though {self.names[parents[k] or 0]!r}, "
-                "the step before it, is 0. The link cannot represent that.",
+                f"the step before it, is 0. That is {share:.2g} of the rows; the link cannot represent it.{doubt}",
                 UserWarning,
-                stacklevel=6,
+                stacklevel=7,
             )
         weights = None if observed.all() else observed.astype(np.float32)
         if sample_weight is not None:
@@ -290,6 +295,14 @@ def _two_classes(column: np.ndarray, name: str) -> np.ndarray:
         )
     classes = np.unique(known)
     if len(classes) == 2:
+        low, high = classes.tolist()
+        if isinstance(high, str) and low.lower() not in _NO:
+            warnings.warn(
+                f"Column {name!r} of Y has the classes {low!r} and {high!r}: {high!r}, which sorts last, counts as 1. "
+                f"If it should be {low!r}, pass (y == {low!r}).astype(int).",
+                UserWarning,
+                stacklevel=8,
+            )
         return classes
     if classes[0] in (0, 1):  # one class only: the other is known all the same
         warnings.warn(f"Column {name!r} of Y has only one class, {shown(classes[0])}.", UserWarning, stacklevel=7)

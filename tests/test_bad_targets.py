@@ -88,7 +88,24 @@ def contrary(Y):
     ("only 0", lambda Y: Y["click"] * 0, UserWarning, "Column 'click' of Y has only one class, 0."),
     ("only 1", put(click=1), UserWarning, "Column 'click' of Y has only one class, 1."),
     ("no label", put(conversion=NAN), ValueError, "Column 'conversion' of Y has no observed label, so there"),
-    ("no click", contrary, UserWarning, "2 rows have 'conversion' = 1 though 'click', the step before it, is 0."),
+    (
+        "no click",
+        contrary,
+        UserWarning,
+        "2 rows have 'conversion' = 1 though 'click', the step before it, is 0. That is 0",
+    ),
+    (
+        "turned",
+        lambda Y: Y[["conversion", "click"]],
+        UserWarning,
+        "Are the columns of Y in the order of the funnel? They",
+    ),
+    (
+        "words",
+        lambda Y: Y["click"].map({0: "skip", 1: "buy"}),
+        UserWarning,
+        "'skip', which sorts last, counts as 1. If it sh",
+    ),
 )
 def test_targets(case, given):
     check(case, lambda: fit(given.X, case.action(given.Y)))

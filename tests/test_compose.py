@@ -2,13 +2,17 @@ import category_encoders
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn import config_context
 from sklearn.compose import ColumnTransformer
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_fsmd import FSMDClassifier
-from sklearn_fsmd.compose import ForTask
+from sklearn_fsmd.compose import ForTask, ask
 from tests.conftest import SMALL
 
 
@@ -62,3 +66,35 @@ def test_in_a_pipeline_with_two_targets(frame):
     assert pipeline[-1].feature_names_in_.tolist() == ["user", "city"]
     strange = X.assign(city="Atlantis")
     assert np.isfinite(pipeline.predict_proba(strange)[1]).all()
+
+
+def without_visits(X):
+    return X.drop(columns="visits")
+
+
+def test_what_only_the_model_has_is_reached_through_pipelines_and_searches(frame):
+    X, Y = frame
+    pipeline = make_pipeline(FunctionTransformer(without_visits), FSMDClassifier(**SMALL | {"max_epochs": 1}))
+    search = GridSearchCV(pipeline, {"fsmdclassifier__lr": [1e-3, 1e-2]}, cv=2).fit(X, Y)
+    model, less = search.best_estimator_[-1], without_visits(X)
+    for made in (search, search.best_estimator_, FrozenEstimator(search), Pipeline([("all", search.best_estimator_)])):
+        np.testing.assert_array_equal(ask(made, "predict_marginals", X), model.predict_marginals(less))
+        np.testing.assert_array_equal(ask(made, "rank_score", X, weights=[1, 2]), model.rank_score(less, [1, 2]))
+    with pytest.raises(NotFittedError):
+        ask(pipeline, "predict_marginals", X)
+    with pytest.raises(AttributeError, match="no_such"):
+        ask(search, "no_such", X)
+
+
+def test_validation_data_in_a_pipeline(frame):
+    """As the README says it."""
+    X, Y = frame
+    X_val, Y_val = X[:100], Y[:100]
+    with config_context(enable_metadata_routing=True):
+        model = FSMDClassifier(**SMALL).set_fit_request(X_val=True, Y_val=True)
+        pipeline = Pipeline(
+            [("less", FunctionTransformer(without_visits)), ("model", model)], transform_input=["X_val"]
+        )
+        pipeline.fit(X, Y, X_val=X_val, Y_val=Y_val)
+    direct = FSMDClassifier(**SMALL).fit(without_visits(X), Y, X_val=without_visits(X_val), Y_val=Y_val)
+    np.testing.assert_array_equal(ask(pipeline, "predict_marginals", X), direct.predict_marginals(without_visits(X)))

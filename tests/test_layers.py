@@ -13,7 +13,7 @@ LAYERS = [
     ["nn", "columns", "_declare", "selection", "ranking", "reading", "plain", "storage"],
     ["values"],
     ["features", "targets", "network", "parameters"],
-    ["metrics", "inputs"],
+    ["metrics", "inputs", "ids"],
     ["plotting"],
     ["training"],
     ["tables"],

@@ -1,0 +1,83 @@
+"""Ids as integers are the commonest mistake: a warning, once, with the columns and the remedy."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sklearn_fsmd import FSMDClassifier
+from sklearn_fsmd.datasets import fetch_census_income, fetch_kuairand_pure
+from tests.conftest import SMALL
+
+
+def fit(X, Y, **params):
+    return FSMDClassifier(**SMALL | {"max_epochs": 1, "batch_size": 2048} | params).fit(X, Y)
+
+
+def table(n=20_000, seed=0):
+    """Users with tastes of their own, and quantities: with an effect that goes by their size, and without any."""
+    random = np.random.RandomState(seed)
+    user, price, noise = random.randint(1000, size=n), random.randint(1, 3000, size=n), random.randint(2000, size=n)
+    taste = random.normal(size=1000)
+    logit = taste[user] + np.sin(price / 500)
+    click = random.uniform(size=n) < 1 / (1 + np.exp(-logit))
+    Y = np.stack([click, click & (random.uniform(size=n) < 0.5)], axis=1).astype(int)
+    return pd.DataFrame({"who": user, "bid": price, "noise": noise}), Y
+
+
+def warnings_of(X, Y, **params):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        fit(X, Y, **params)
+    return [str(w.message) for w in caught if "look like ids" in str(w.message)]
+
+
+def test_ids_are_seen_by_what_they_say_of_the_targets():
+    X, Y = table()
+    (message,) = warnings_of(X, Y)
+    assert message.startswith("Column 'who' of X: whole numbers that look like ids, and are taken as quantities.")
+    assert "X.astype({'who': 'category'})" in message
+    (message,) = warnings_of(X.to_numpy(), Y)
+    assert "Column 'x0' of X" in message
+    assert "categorical_features=[0]" in message
+    (message,) = warnings_of(X[["noise", "who"]].to_numpy().astype(float), Y, bias_features=[0])
+    assert "categorical_features=[1]" in message
+
+
+@pytest.mark.parametrize("remedy", [{"categorical_features": ["who"]}, {"categorical_features": []}])
+def test_whoever_has_said_it_is_not_warned(remedy):
+    X, Y = table(5000)
+    assert warnings_of(X, Y, **remedy) == []
+    assert warnings_of(X.astype({"who": "category"}), Y) == []
+
+
+@pytest.mark.parametrize("name", ["id", "user_id", "userId", "ID", "itemid", "video ids", "ad.id"])
+def test_ids_are_seen_by_their_names(name):
+    values = np.arange(400) % 40
+    Y = np.stack([values % 2, values % 2], axis=1)
+    (message,) = warnings_of(pd.DataFrame({name: values, "price": values + 1.5}), Y)
+    assert f"Column {name!r} of X" in message
+
+
+@pytest.mark.parametrize("name", ["bid", "paid", "grid", "idle", "identity", "mid", "covid", "width", "pyramid"])
+def test_other_names_are_left_alone(name):
+    values = np.arange(400) % 40
+    Y = np.stack([values % 2, values % 2], axis=1)
+    assert warnings_of(pd.DataFrame({name: values}), Y) == []
+
+
+def test_few_values_and_fractions_are_no_ids():
+    Y = np.stack([np.arange(400) % 2] * 2, axis=1)
+    assert warnings_of(pd.DataFrame({"id": np.arange(400) % 20, "user_id": np.linspace(0, 9, 400)}), Y) == []
+
+
+def test_columns_of_real_data(real_data):
+    X, Y = fetch_kuairand_pure(end="2022-04-28", return_X_y=True)
+    assert warnings_of(X, Y) == []
+    ids = ["user_id", "video_id", "author_id"]
+    numbers = X[ids].astype(float).fillna(-1).set_axis([*"abc"], axis=1).astype(int)
+    (message,) = warnings_of(X.drop(columns=ids).assign(**numbers), Y)
+    assert "Columns 'a', 'b', 'c' of X" in message
+    X, Y = fetch_census_income(subset="validation", return_X_y=True)
+    assert warnings_of(X, Y) == []
