@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_consistent_length
 
 from sklearn_fsmd import fitting
 from sklearn_fsmd._declare import check_widths, estimator
+from sklearn_fsmd.exchange import generator_of, own_generator
 from sklearn_fsmd.freezing import flat_history, freeze, thaw
 from sklearn_fsmd.ids import warn_of_ids
 from sklearn_fsmd.inputs import InputEncoder
@@ -20,7 +20,6 @@ from sklearn_fsmd.network import parents_of
 from sklearn_fsmd.parameters import MultiTaskParameters
 from sklearn_fsmd.predicting import Predictions
 from sklearn_fsmd.reading import as_pandas, read_table
-from sklearn_fsmd.runtime import restore_threads
 from sklearn_fsmd.saving import Saving
 from sklearn_fsmd.targets import TargetEncoder
 from sklearn_fsmd.training import Checkpoint, Net
@@ -153,26 +152,12 @@ class MultiTaskClassifier(Predictions, Saving, ClassifierMixin, MultiTaskParamet
         return self._learn(X, _one_of(Y, y), sample_weight, epochs=1, anew=anew, classes=classes, split=False)
 
     def _learn(self, *args: Any, **kwargs: Any) -> MultiTaskClassifier:
-        """Read and train beside this estimator, and take over what came of it at once; or nothing, if that fails.
-
-        So a prediction of another thread comes from the former fit until the new one is complete.
-        """
-        beside = self._as_it_is()
-        sources: list[Any] = [self.random_state, getattr(self, "_random", None)]
-        sources = [source for source in sources if isinstance(source, np.random.RandomState)]
-        states, n_threads = [source.get_state() for source in sources], torch.get_num_threads()
-        try:
-            beside._read_and_train(*args, **kwargs)
-        except BaseException:
-            for source, state in zip(sources, states, strict=True):
-                source.set_state(state)
-            restore_threads(n_threads)
-            raise
-        self.__dict__ = beside.__dict__
-        return self
+        """Read and train on a copy, and take over what came of it at once; or nothing, if that fails."""
+        return self._exchange(lambda beside, users: beside._read_and_train(users, *args, **kwargs))
 
     def _read_and_train(
         self,
+        users: np.random.RandomState | None,
         X: Any,
         Y: Any,
         sample_weight: Any,
@@ -184,14 +169,21 @@ class MultiTaskClassifier(Predictions, Saving, ClassifierMixin, MultiTaskParamet
         split: bool = True,
         X_unlabeled: Any = None,
         checkpoint: Checkpoint | None = None,
-    ) -> None:
-        """With `anew` learn the encoding and make a net, otherwise go on with those of the former fit."""
+    ) -> np.random.RandomState | None:
+        """With `anew` learn the encoding and make a net, otherwise go on with those of the former fit.
+
+        `users` is a copy of the user's generator; returned is what it has come to, if it was drawn from.
+        """
         check_widths(self, "expert_dims", "gate_dims", "tower_dims", "bias_tower_dims")
         if Y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         X = read_table(self, X, reset=anew)
+        Y, sample_weight = as_pandas(Y), as_pandas(sample_weight)
         check_consistent_length(X, Y)
-        random = checkpoint.random if checkpoint else check_random_state(self.random_state) if anew else self._random
+        if anew:
+            random = checkpoint.random if checkpoint else generator_of(self.random_state, users)
+        else:
+            random = own_generator(self._random)
         targets = TargetEncoder().fit(Y, classes) if anew else self._targets.check_classes(classes)
         parents = parents_of(self.link, len(targets.classes))
         net = None if anew else fitting.go_on_with(self, self.net_, len(targets.classes))
@@ -203,7 +195,7 @@ class MultiTaskClassifier(Predictions, Saving, ClassifierMixin, MultiTaskParamet
         data = (rows if X_unlabeled is None else rows.select(np.arange(len(X)))), labels
         valid = None
         if validation is not None:
-            X_val, Y_val = read_table(self, validation[0], reset=False), validation[1]
+            X_val, Y_val = read_table(self, validation[0], reset=False), as_pandas(validation[1])
             check_consistent_length(X_val, Y_val)
             valid = encoder.encode(X_val), targets.encode(Y_val, None, parents)
         elif split and fitting.wants_split(self, len(data[0])):
@@ -228,12 +220,14 @@ class MultiTaskClassifier(Predictions, Saving, ClassifierMixin, MultiTaskParamet
         self.net_: Net = net
         self._encoder: InputEncoder = encoder
         self._targets: TargetEncoder = targets
-        self._random: np.random.RandomState = random
+        self._random: np.random.RandomState = own_generator(random)
         self.task_names_ = targets.names
         self.classes_ = targets.classes[0] if targets.one_dimensional else targets.classes
         self.device_ = str(net.device)
         self.history_ = net.epochs()
         self.n_iter_ = len(self.history_)
+        resumed = checkpoint is not None and checkpoint.was_resumed
+        return random if anew and users is not None and not resumed else None
 
     def _checkpoint(self, anew: bool, resume: bool) -> Checkpoint | None:
         """What writes the file named `checkpoint`, and reads it first to `resume`."""
@@ -248,7 +242,7 @@ class MultiTaskClassifier(Predictions, Saving, ClassifierMixin, MultiTaskParamet
         if not anew:
             raise ValueError("`checkpoint` is for a fit from the start; with warm_start this one goes on from another.")
         parameters = {name: value for name, value in self.get_params(deep=False).items() if name not in WITHOUT_EFFECT}
-        random = check_random_state(self.random_state)
+        random = own_generator(check_random_state(self.random_state))
         return Checkpoint(self.checkpoint, type(self).__name__, parameters, random, resume=resume)
 
     def _like(self, X: Any, X_unlabeled: Any) -> Any:

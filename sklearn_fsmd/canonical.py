@@ -21,6 +21,7 @@ float so large that whole numbers beside it are lost
 from __future__ import annotations
 
 import datetime
+import math
 from decimal import Decimal
 from numbers import Rational
 from typing import Any, Literal
@@ -86,8 +87,13 @@ def _whole(value: int, name: str) -> int | None:
     if value in MISSING_CODES:
         return None
     if not INT64.min <= value <= INT64.max:
-        raise ValueError(f"Column {name!r} holds {value}: ids above 2**63 - 1 are not supported. Pass them as strings.")
+        raise _beyond(value, name)
     return value
+
+
+def _beyond(value: Any, name: str) -> ValueError:
+    limit = "above 2**63 - 1" if value > 0 else "below -2**63"
+    return ValueError(f"Column {name!r} holds {value}: ids {limit} are not supported. Pass them as strings.")
 
 
 def _float(value: Any, name: str) -> int | float | None:
@@ -108,15 +114,18 @@ def _float(value: Any, name: str) -> int | float | None:
 
 
 def _fraction(value: Any, name: str) -> Any:
-    if isinstance(value, Decimal):
-        if value.is_nan():
-            return None
-        if value.is_infinite():
-            raise ValueError(f"Input X contains infinity: column {name!r}.")
+    is_decimal = isinstance(value, Decimal)
+    if is_decimal and value.is_nan():
+        return None
+    if is_decimal and value.is_infinite():
+        raise ValueError(f"Input X contains infinity: column {name!r}.")
+    # A number of many digits is not made an int first, which takes long.
+    if (value.adjusted() if is_decimal else math.log10(abs(value.numerator) // value.denominator + 1)) > 19:
+        raise _beyond(value, name)
     if value == (whole := int(value)):
         return _whole(whole, name)
     near = float(value)
-    if not isinstance(value, Decimal):
+    if not is_decimal:
         return near if near == value else value
     if abs(near) >= EXACT or Decimal(repr(near)) != value:
         raise ValueError(f"Column {name!r} holds {value}, which has more digits than a float64. Pass it as a string.")
@@ -169,10 +178,10 @@ def factorize(column: Any, name: str) -> tuple[np.ndarray, np.ndarray, Kind | No
             column = np.asarray(column, dtype=np.float64 if dtype == np.longdouble else dtype)
         try:
             positions, distinct = pd.factorize(column)
-        except TypeError:
+        except TypeError as error:
             for value in column:
                 canonical(value, name)  # says which value has no hash
-            raise
+            raise TypeError(f"argument must be a string or a number: column {name!r} ({error}).") from error
         positions, distinct = positions.astype(np.int64, copy=False), np.asarray(distinct)
     forms, missing, kind = _canonical_array(distinct, name)
     if missing.any():

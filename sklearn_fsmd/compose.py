@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_fsmd.reading import as_pandas
 from sklearn_fsmd.targets import DEFAULT_NAMES
 
 
@@ -146,6 +147,7 @@ class ForTask(TransformerMixin, BaseEstimator):
         return tags
 
     def _one(self, y: Any) -> Any:
+        y = as_pandas(y)
         if self.task is None or y is None or np.ndim(y) == 1:
             return None if self.task is None else y
         names = list(y.columns) if isinstance(y, pd.DataFrame) else list(DEFAULT_NAMES) if np.shape(y)[1] == 2 else []

@@ -7,11 +7,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
-from sklearn.utils import Tags, check_random_state
+from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_fsmd._declare import estimator
+from sklearn_fsmd.exchange import Exchanged, at_one_moment, generator_of
 from sklearn_fsmd.features import FeatureEncoder
 from sklearn_fsmd.fitting import draw_seed
 from sklearn_fsmd.parameters import TableParameters
@@ -22,7 +23,7 @@ from sklearn_fsmd.training.pretraining import pretrain
 
 
 @estimator
-class DenoisingEmbedder(Saving, TransformerMixin, TableParameters, BaseEstimator):
+class DenoisingEmbedder(Exchanged, Saving, TransformerMixin, TableParameters, BaseEstimator):
     """Turn a table of any kind of columns into numbers, learned without a target.
 
     A denoising autoencoder reads rows in which some values were swapped for those of other rows, and is trained to
@@ -79,6 +80,9 @@ class DenoisingEmbedder(Saving, TransformerMixin, TableParameters, BaseEstimator
         -------
         self : the fitted transformer.
         """
+        return self._exchange(lambda beside, users: beside._read_and_train(users, X))
+
+    def _read_and_train(self, users: np.random.RandomState | None, X: Any) -> np.random.RandomState | None:
         X = read_table(self, X, reset=True)
         encoder = FeatureEncoder.of(self)
         rows = encoder.fit_encode(X)
@@ -91,13 +95,14 @@ class DenoisingEmbedder(Saving, TransformerMixin, TableParameters, BaseEstimator
                 epochs=self.n_epochs,
                 noise=self.noise,
                 device=resolve_device(self.device),
-                seed=draw_seed(check_random_state(self.random_state)),
+                seed=draw_seed(generator_of(self.random_state, users)),
                 verbose=self.verbose,
             )
         self.embeddings_ = learned.vectors.numpy()
         self._encoder: FeatureEncoder = encoder
-        return self
+        return users
 
+    @at_one_moment
     def transform(self, X: Any) -> np.ndarray:
         """The embedded rows.
 
@@ -114,6 +119,7 @@ class DenoisingEmbedder(Saving, TransformerMixin, TableParameters, BaseEstimator
         vectors = self.embeddings_[rows.codes].reshape(len(rows), -1)
         return np.concatenate([vectors, rows.numbers], axis=1)
 
+    @at_one_moment
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the columns of the result: city_0, city_1, … for a category, price_bin_0, … and price for a number.
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklearn_fsmd import fitting
+from sklearn_fsmd.exchange import Exchanged, at_one_moment
 from sklearn_fsmd.features import Encoded
 from sklearn_fsmd.inputs import InputEncoder
 from sklearn_fsmd.metrics import mean_auc
@@ -28,7 +29,7 @@ def _has_gates(self: Predictions) -> bool:
     return True
 
 
-class Predictions:
+class Predictions(Exchanged):
     """The methods of an estimator that has been fitted by :class:`~sklearn_fsmd.MultiTaskClassifier`."""
 
     extractor: Any
@@ -40,16 +41,11 @@ class Predictions:
     def module_(self) -> MultiTaskNetwork:
         return self.net_.module_
 
-    def _as_it_is(self) -> Self:
-        """A shallow copy: what is learned and exchanged in the meantime does not show in it."""
-        same = object.__new__(type(self))
-        same.__dict__ = dict(self.__dict__)
-        return same
-
     def _rows(self, X: Any) -> Encoded:
         """The rows to predict for, checked and encoded."""
         return self._encoder.encode_main(read_table(self, self._encoder.filled(as_pandas(X)), reset=False))
 
+    @at_one_moment
     def predict_marginals(self, X: Any) -> np.ndarray:
         """P(Y_k = 1 | x) of each task: for a chain pCTR, pCTCVR and so on.
 
@@ -64,6 +60,7 @@ class Predictions:
         check_is_fitted(self)
         return fitting.marginals(self, self.net_, self._rows(X))
 
+    @at_one_moment
     def predict_proba(self, X: Any) -> list[np.ndarray] | np.ndarray:
         """Marginal probabilities of both classes of each task.
 
@@ -80,6 +77,7 @@ class Predictions:
         both = np.stack((1 - p, p), axis=2)
         return both[:, 0] if self._targets.one_dimensional else [both[:, k] for k in range(p.shape[1])]
 
+    @at_one_moment
     def predict(self, X: Any) -> np.ndarray:
         """The more probable class of each task.
 
@@ -95,6 +93,7 @@ class Predictions:
         labels = [classes[positive[:, k]] for k, classes in enumerate(self._targets.classes)]
         return labels[0] if self._targets.one_dimensional else np.stack(labels, axis=1)
 
+    @at_one_moment
     def predict_conditionals(self, X: Any) -> np.ndarray:
         """P(step k | step k − 1) of each task: the first is its marginal, the second pCVR.
 
@@ -116,6 +115,7 @@ class Predictions:
         given = [p[:, k] if parent is None else _ratio(p[:, k], p[:, parent]) for k, parent in enumerate(parents)]
         return np.stack(given, axis=1)
 
+    @at_one_moment
     def rank_score(self, X: Any, weights: Sequence[float] | None = None) -> np.ndarray:
         """One score to sort by: the weighted product Π_k P(Y_k = 1)^{α_k}.
 
@@ -137,6 +137,7 @@ class Predictions:
         return weighted_product(self.predict_marginals(X), weights)
 
     @available_if(_has_gates)
+    @at_one_moment
     def gate_weights(self, X: Any) -> np.ndarray:
         """How much each task's gate gives to each expert, level by level.
 
@@ -169,6 +170,7 @@ class Predictions:
         view.index()
         return view
 
+    @at_one_moment
     def score(self, X: Any, Y: Any = None, sample_weight: Any = None, *, y: Any = None) -> float:
         """Mean ROC AUC over the tasks.
 
@@ -184,7 +186,7 @@ class Predictions:
         -------
         auc : float
         """
-        Y, p = y if Y is None else Y, self.predict_marginals(X)
+        Y, p = as_pandas(y if Y is None else Y), self.predict_marginals(X)
         check_consistent_length(p, Y)
         targets = self._targets.encode(Y, sample_weight, self.module_.link.parents, warn=False)
         return mean_auc(targets.labels, p, sample_weight=targets.weights)

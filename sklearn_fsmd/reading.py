@@ -33,32 +33,28 @@ def read_table(estimator: Any, X: Any, *, reset: bool) -> Any:
         raise ValueError(f"X has more than one column named {twice[0]!r}.")
     if 0 in X.shape:
         check_array(np.empty(X.shape, dtype=bool), estimator=estimator)  # scikit-learn's wording
-    validate_data(estimator, X, reset=reset, skip_check_array=True)
     _check_names(estimator, X, reset=reset)
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
     return X
 
 
 def _check_names(estimator: Any, X: pd.DataFrame, *, reset: bool) -> None:
-    """Raise if columns are not those of fit, where their names are not all strings.
+    """Raise if columns are not those of fit, in their order.
 
-    Scikit-learn compares names that are strings, and no others.
+    Scikit-learn does that for names that are strings; of others it warns, or says nothing.
     """
+    names = list(X.columns)
     if reset:
-        estimator._column_names = None if _are_strings(X.columns) else list(X.columns)
+        estimator._column_names = names
         return
     expected = getattr(estimator, "_column_names", None)
-    if expected is None or _are_strings(X.columns):  # which scikit-learn compares, or warns of
+    if expected is None or names == expected:
         return
-    names = list(X.columns)
-    if names != expected:
+    if not all(isinstance(name, str) for name in (*names, *expected)):
         raise ValueError(
             "The feature names should match those that were passed during fit.\n"
             f"They were {expected}, and are {names} now."
         )
-
-
-def _are_strings(names: pd.Index) -> bool:
-    return all(isinstance(name, str) for name in names)
 
 
 def as_pandas(data: Any) -> Any:
@@ -84,16 +80,18 @@ def as_pandas(data: Any) -> Any:
         ) from error
     name = getattr(data, "name", None) or None
     data = data.to_arrow() if hasattr(data, "to_arrow") else data  # polars: in types that are older than views
-    if not hasattr(data, "columns"):
+    try:
+        table = data.read_all() if isinstance(data, pa.RecordBatchReader) else pa.table(data)
+    except (TypeError, ValueError, pa.ArrowException):  # no table, so a column
         column = data if isinstance(data, (pa.Array, pa.ChunkedArray)) else pa.chunked_array(data)
         return as_pandas(pa.table({"": column})).iloc[:, 0].rename(name)
-    table = pa.table(data)
-    in_full = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}  # pandas knows no views
     for field in table.schema:
         if pa.types.is_dictionary(field.type) and pa.types.is_nested(field.type.value_type):
             raise nested(f"values of the type {field.type}", field.name)
+    in_full = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}  # pandas knows no views
     fields = [field.with_type(in_full.get(field.type, field.type)) for field in table.schema]
-    return table.cast(pa.schema(fields)).to_pandas(types_mapper=_arrow_dtype)
+    # The metadata say which column is the index of a table that was made from one of pandas.
+    return table.cast(pa.schema(fields, table.schema.metadata)).to_pandas(types_mapper=_arrow_dtype)
 
 
 def _arrow_dtype(kind: Any) -> pd.ArrowDtype | None:

@@ -75,10 +75,18 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
-def restore_threads(n: int) -> None:
-    """Go back to `n` threads in the thread that calls, however :func:`threads` was left: also in the middle of it."""
-    torch.set_num_threads(n)
-    _inside.pop(threading.get_ident(), None)
+def threads_now() -> tuple[int, int | None]:
+    """Torch's number of threads in the thread that calls, and what :func:`threads` has noted of it."""
+    return torch.get_num_threads(), _inside.get(threading.get_ident())
+
+
+def restore_threads(state: tuple[int, int | None]) -> None:
+    """Go back to what :func:`threads_now` has said, however :func:`threads` was left: also in the middle of it."""
+    n, noted = state
+    if torch.get_num_threads() != n:
+        torch.set_num_threads(n)
+    if noted is None:
+        _inside.pop(threading.get_ident(), None)
 
 
 @contextmanager
@@ -93,10 +101,11 @@ def threads(n: int | None) -> Iterator[None]:
     if n is None:
         yield
         return
-    here, before = threading.get_ident(), torch.get_num_threads()
+    here, others = threading.get_ident(), list(_inside.values())
     is_outermost = here not in _inside
+    before = others[0] if others and is_outermost else torch.get_num_threads()
     if is_outermost:
-        before = _inside[here] = next(iter(list(_inside.values())), before)
+        _inside[here] = before
     torch.set_num_threads(n)
     try:
         yield

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from numbers import Number, Real
@@ -119,7 +119,7 @@ class TargetEncoder:
         columns, _ = _columns(Y)
         if len(columns) != len(self.classes):
             raise ValueError(f"Y has {len(columns)} tasks, but {len(self.classes)} were seen in fit.")
-        if isinstance(Y, pd.DataFrame) and _names(Y) != self.names and (self.named or _moved(_names(Y), self.names)):
+        if isinstance(Y, pd.DataFrame) and _names(Y) != self.names and (self.named or are_moved(_names(Y), self.names)):
             raise ValueError(f"The columns of Y must be those of fit, in their order, {self.names}. Got {_names(Y)}.")
         observed = np.stack([~pd.isna(column) for column in columns], axis=1)
         labels = np.stack([self._labels(k, column) for k, column in enumerate(columns)], axis=1)
@@ -135,7 +135,7 @@ class TargetEncoder:
             )
         weights = None if observed.all() else observed.astype(np.float32)
         if sample_weight is not None:
-            if isinstance(sample_weight, pd.DataFrame) and _moved(_names(sample_weight), self.names):
+            if isinstance(sample_weight, pd.DataFrame) and are_moved(_names(sample_weight), self.names):
                 raise ValueError(
                     f"The columns of `sample_weight` must have the order of those of Y, {self.names}. "
                     f"Got {_names(sample_weight)}."
@@ -215,9 +215,10 @@ def _names(Y: Any) -> list[str]:
     return list(DEFAULT_NAMES) if n_tasks == 2 else [f"task{k}" for k in range(n_tasks)]
 
 
-def _moved(names: list[str], order: list[str]) -> bool:
+def are_moved(names: Iterable[Any], order: Iterable[Any]) -> bool:
     """Whether `names` are those of `order` in another order."""
-    return names != order and sorted(names) == sorted(order)
+    given, expected = [str(name) for name in names], [str(name) for name in order]
+    return given != expected and sorted(given) == sorted(expected)
 
 
 def _columns(Y: Any) -> tuple[list[np.ndarray], bool]:

@@ -50,8 +50,8 @@ class OutputView(ClassifierMixin, BaseEstimator):
 
     @property
     def classes_(self) -> np.ndarray:
-        place = self.index()
-        return self.estimator._targets.classes[place]
+        fitted = self.estimator.as_it_is()
+        return fitted._targets.classes[OutputView(fitted, self.task).index()]
 
     @property
     def n_features_in_(self) -> int:
@@ -63,17 +63,18 @@ class OutputView(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Marginal probabilities of both classes, ``(n_samples, 2)``."""
-        place = self.index()
-        p = self.estimator.predict_marginals(X)[:, place]
+        fitted = self.estimator.as_it_is()
+        p = fitted.predict_marginals(X)[:, OutputView(fitted, self.task).index()]
         return np.stack((1 - p, p), axis=1)
 
     def predict(self, X: Any) -> np.ndarray:
         """The more probable class, ``(n_samples,)``."""
-        positive = self.predict_proba(X)[:, 1] > 0.5
-        return self.classes_[positive.astype(int)]
+        now = OutputView(self.estimator.as_it_is(), self.task)
+        positive = now.predict_proba(X)[:, 1] > 0.5
+        return now.classes_[positive.astype(int)]
 
     def index(self) -> int:
-        """The place of the task among those of the estimator; raises ValueError if it is none of them."""
+        """The position of the task among those of the estimator; raises ValueError if it is none of them."""
         check_is_fitted(self.estimator)
         names = self.estimator.task_names_
         if self.task in names:

@@ -8,11 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, LRScheduler
 from torch import nn
 
 import sklearn_fsmd
-from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
+from sklearn_fsmd import DenoisingEmbedder, FSMDClassifier, MultiTaskClassifier, fitting
+from sklearn_fsmd import embedder as embedder_module
+from sklearn_fsmd.features import FeatureEncoder
+from sklearn_fsmd.inputs import InputEncoder
 from tests.conftest import SMALL, make_frame
 
 LIBRARY = str(Path(sklearn_fsmd.__file__).parent)
@@ -203,15 +206,55 @@ def test_a_model_that_is_being_trained_answers_from_its_former_state(anew, data)
     assert (model.predict_marginals(X[["price", "city"]] if anew else X)[:5] != before[:5]).any()
 
 
+METHODS = {
+    "predict": lambda model, X: model.predict(X),
+    "predict_proba": lambda model, X: np.stack(model.predict_proba(X)),
+    "predict_marginals": lambda model, X: model.predict_marginals(X),
+    "predict_conditionals": lambda model, X: model.predict_conditionals(X),
+    "rank_score": lambda model, X: model.rank_score(X),
+    "gate_weights": lambda model, X: model.gate_weights(X),
+    "score": lambda model, X: model.score(X, np.tile([[0, 0], [1, 1]], (100, 1))),
+    "view.predict_proba": lambda model, X: model.output_view(1).predict_proba(X),
+    "view.predict": lambda model, X: model.output_view(1).predict(X),
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_prediction_is_of_one_fit_also_where_another_ends_in_the_middle(method, data, monkeypatch):
+    """The other has its columns in another order, other classes, another link and other names."""
+    X, Y = data[0]
+    first = FSMDClassifier(**PARAMS).fit(X, Y)
+    other = MultiTaskClassifier(**PARAMS | {"link": "independent", "random_state": 7})
+    other.fit(X.assign(user=X["user"].cat.codes, city="Rome"), np.where(Y["click"].to_numpy()[:, None] == [1, 0], 5, 3))
+    expected, state, ask = METHODS[method](first, X), first.__dict__, METHODS[method]
+    for place in (fitting, "marginals"), (fitting, "gate_weights"), (InputEncoder, "encode_main"):
+        with monkeypatch.context() as patch:
+            _exchange_in_the_middle(patch, *place, first, other)
+            np.testing.assert_array_equal(ask(first, X), expected)
+        first.__dict__ = state
+
+
+def _exchange_in_the_middle(patch, owner, name, model, other):
+    """Before a function returns, the model has become the other one."""
+    function = getattr(owner, name)
+
+    def exchanging(*args):
+        result = function(*args)
+        model.__dict__ = other.__dict__
+        return result
+
+    patch.setattr(owner, name, exchanging)
+
+
 def test_other_threads_see_one_fit_or_the_other(data):
     X = data[0][0]
-    fits = [data[0], (X.assign(city="Rome"), data[0][1])]
-    expected = [FSMDClassifier(**PARAMS).fit(*fit).predict_marginals(X) for fit in fits]
+    fits = [(X, data[0][1]), (X.assign(city="Rome"), data[0][1] + 1)]
+    expected = [FSMDClassifier(**PARAMS).fit(*fit).predict(X) for fit in fits]
     model, done, answers = FSMDClassifier(**PARAMS).fit(*fits[1]), threading.Event(), []
 
     def ask():
         while not done.is_set():
-            answers.append(model.predict_marginals(X))
+            answers.append(model.predict(X))
 
     threads = [threading.Thread(target=ask) for _ in range(2)]
     for thread in threads:
@@ -222,4 +265,120 @@ def test_other_threads_see_one_fit_or_the_other(data):
     for thread in threads:
         thread.join()
     assert len(answers) > 6
-    assert all(any(np.allclose(answer, e, atol=1e-6) for e in expected) for answer in answers)
+    assert all(any(np.array_equal(answer, e) for e in expected) for answer in answers)
+
+
+# ----------------------------------------------------------------------------------------- what belongs to others
+
+
+def test_what_happens_to_the_estimator_meanwhile_stays(data):
+    class Adjust(Callback):
+        def on_batch_end(self, net, **kwargs):
+            self.model.set_params(lr=0.123)
+            self.model.note = "mine"
+
+    adjust = Adjust()
+    adjust.model = model = FSMDClassifier(**PARAMS, callbacks=[adjust])
+    model.fit(*data[0])
+    assert model.lr == 0.123
+    assert model.note == "mine"
+    model.set_params(callbacks=None).fit(data[0][0].to_numpy(object), data[0][1])
+    assert not hasattr(model, "feature_names_in_")  # which belonged to the former fit
+
+
+def test_the_user_s_generator_moves_as_if_it_had_been_used(data):
+    used, untouched = np.random.RandomState(5), np.random.RandomState(5)
+    model = FSMDClassifier(**PARAMS | {"random_state": used}).fit(*data[0])
+    after = used.get_state()[1].copy()
+    assert (after != untouched.get_state()[1]).any() or used.get_state()[2] != untouched.get_state()[2]
+    again = FSMDClassifier(**PARAMS | {"random_state": untouched}).fit(*data[0])
+    assert used.get_state()[2] == untouched.get_state()[2]
+    assert_same(model, again)
+
+
+def test_a_failure_leaves_numpy_s_own_generator_alone(data):
+    model = FSMDClassifier(**PARAMS | {"random_state": None}).fit(*data[0])
+    np.random.seed(3)
+    expected = np.random.RandomState(3).uniform(size=2)
+    assert np.random.uniform() == expected[0]
+    model.set_params(callbacks=[Interrupt("on_train_begin")])
+    with pytest.raises(KeyboardInterrupt):
+        model.partial_fit(*data[1])
+    assert np.random.uniform() != expected[0]  # it has not gone back
+
+
+class Heavy(torch.optim.SGD):
+    """An optimizer with an attribute of its own, on which its steps depend."""
+
+    def __init__(self, params, **options):
+        super().__init__(params, **options)
+        self.n_steps = 0
+
+    def step(self, closure=None):
+        self.n_steps += 1
+        for group in self.param_groups:
+            group["lr"] = 0.1 / self.n_steps
+        return super().step(closure)
+
+
+def test_an_optimizer_keeps_its_attributes_and_its_hooks(data):
+    class Hooks(Callback):
+        def __init__(self):
+            self.n = 0
+
+        def on_train_begin(self, net, **kwargs):
+            if not self.n:
+                net.optimizer_.register_step_pre_hook(self.count)
+                net.module_.extractor.register_forward_hook(self.count)
+
+        def count(self, *args):
+            self.n += 1
+
+    hooks = Hooks()
+    model = MultiTaskClassifier(**PARAMS | {"optimizer": Heavy, "callbacks": [hooks]}).fit(*data[0])
+    n_steps, n_calls = model.net_.optimizer_.n_steps, hooks.n
+    assert n_steps == 8
+    assert n_calls == 3 * n_steps + 1  # torch tells of a step that calls another twice; the last is looked at again
+    former = model.net_
+    model.partial_fit(*data[0])
+    assert model.net_.optimizer_.n_steps == 12
+    assert former.optimizer_.n_steps == 8
+    assert hooks.n == n_calls + 3 * 4 + 1
+
+
+def test_a_schedule_of_the_former_fit_does_not_step_its_optimizer(data):
+    one, other = (FSMDClassifier(**PARAMS) for _ in range(2))
+    for model in (one, other):
+        model.set_params(callbacks=[LRScheduler("StepLR", step_size=1, gamma=1.0)]).fit(*data[0])
+        model.set_params(callbacks=None)
+    before = one.net_
+    weights = [tensor.clone() for tensor in before.module_.state_dict().values()]
+    one.partial_fit(*data[1])
+    assert all(torch.equal(a, b) for a, b in zip(weights, before.module_.state_dict().values(), strict=True))
+    assert any((a != b).any() for a, b in zip(weights, one.module_.state_dict().values(), strict=True))
+
+
+class Locked(Counting):
+    def __init__(self, n_inputs, n_tasks):
+        super().__init__(n_inputs, n_tasks)
+        self.lock = threading.Lock()
+
+
+def test_what_cannot_be_copied_is_named(data):
+    model = MultiTaskClassifier(**PARAMS | {"extractor": Locked}).fit(*data[0])
+    with pytest.raises(TypeError, match="works on a copy of the net, and its 'module' cannot be copied: .*lock"):
+        model.partial_fit(*data[1])
+
+
+def test_an_embedder_that_fails_is_the_former_one(data, monkeypatch):
+    X = data[0][0]
+    embedder = DenoisingEmbedder(n_epochs=1, random_state=0).fit(X)
+    before = embedder.transform(X)
+    with monkeypatch.context() as patch:
+        patch.setattr(embedder_module, "pretrain", lambda *args, **kwargs: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            embedder.fit(X[["price", "city"]])
+    np.testing.assert_array_equal(embedder.transform(X), before)
+    other = DenoisingEmbedder(n_epochs=1, random_state=1, embedding_dim=3).fit(X[["price", "city"]])
+    _exchange_in_the_middle(monkeypatch, FeatureEncoder, "encode", embedder, other)
+    np.testing.assert_array_equal(embedder.transform(X), before)

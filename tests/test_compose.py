@@ -1,6 +1,8 @@
 import category_encoders
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from sklearn import config_context
 from sklearn.compose import ColumnTransformer
@@ -66,6 +68,15 @@ def test_in_a_pipeline_with_two_targets(frame):
     assert pipeline[-1].feature_names_in_.tolist() == ["user", "city"]
     strange = X.assign(city="Atlantis")
     assert np.isfinite(pipeline.predict_proba(strange)[1]).all()
+
+
+@pytest.mark.parametrize("library", [pl.from_pandas, pa.Table.from_pandas])
+def test_the_task_is_found_by_its_name_in_tables_of_other_libraries(frame, library):
+    X, Y = frame
+    X, turned = X[["city"]].fillna("?"), Y[["conversion", "click"]]
+    expected = category_encoders.TargetEncoder().fit(X, Y["click"]).transform(X)
+    made = ForTask(category_encoders.TargetEncoder(), task="click").fit(X, library(turned)).transform(X)
+    pd.testing.assert_frame_equal(made, expected, check_dtype=False)
 
 
 def without_visits(X):

@@ -10,7 +10,7 @@ import sklearn_fsmd
 ROOT = Path(sklearn_fsmd.__file__).parent
 LAYERS = [
     ["lookup", "canonical", "runtime"],
-    ["nn", "columns", "_declare", "selection", "ranking", "reading", "plain", "storage"],
+    ["nn", "columns", "_declare", "selection", "ranking", "reading", "plain", "storage", "exchange"],
     ["values"],
     ["features", "targets", "network", "parameters"],
     ["metrics", "inputs", "ids"],

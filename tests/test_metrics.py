@@ -8,6 +8,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import GridSearchCV, cross_validate
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_fsmd import SharedBottomClassifier, metrics
 from tests.conftest import SMALL
@@ -293,3 +295,23 @@ def test_frames_of_polars(labelled):
 @given(data=st.data())
 def test_the_order_of_the_rows_says_nothing(data):
     order_of_rows(np.random.RandomState(data.draw(st.integers(0, 2**32 - 1))))
+
+
+@pytest.mark.parametrize("name", ["click_auc", "mean_auc", "neg_mean_log_loss", "cvr_auc"])
+@pytest.mark.parametrize("in_pipeline", [False, True])
+def test_a_y_whose_columns_moved_is_not_scored(name, in_pipeline, frame):
+    X, Y = frame
+    model = SharedBottomClassifier(**SMALL | {"max_epochs": 1})
+    model = (make_pipeline(FunctionTransformer(), model) if in_pipeline else model).fit(X, Y)
+    with pytest.raises(ValueError, match=r"The columns of Y must be those of fit, in their order, \['click'"):
+        metrics.get_scorer(name)(model, X, Y[["conversion", "click"]])
+
+
+def test_scores_and_weights_whose_columns_moved_are_refused(labelled):
+    Y, P = (pd.DataFrame(array, columns=["click", "conversion"]) for array in labelled)
+    for moved in (pd.DataFrame, pl.from_pandas):
+        with pytest.raises(ValueError, match="The columns of `P` must have the order of those of Y"):
+            metrics.auc_per_task(Y, moved(P[["conversion", "click"]]))
+        with pytest.raises(ValueError, match="The columns of `sample_weight` must have the order of those of Y"):
+            metrics.mean_log_loss(Y, P, sample_weight=moved(P[["conversion", "click"]]))
+    assert metrics.mean_auc(Y, P) == metrics.mean_auc(Y.to_numpy(), P.to_numpy())

@@ -23,8 +23,8 @@ def data():
     return X, Y
 
 
-def fit(X, Y, **params):
-    return FSMDClassifier(**SMALL | {"max_epochs": 1} | params).fit(X, Y)
+def fit(X, Y, sample_weight=None, **params):
+    return FSMDClassifier(**SMALL | {"max_epochs": 1} | params).fit(X, Y, sample_weight)
 
 
 OTHERS = {
@@ -66,6 +66,34 @@ def test_unlabeled_rows_of_polars(data):
     params = SMALL | {"max_epochs": 1, "pretrain_epochs": 1}
     models = [FSMDClassifier(**params).fit(X, Y, X_unlabeled=more) for more in (X, pl.from_pandas(X))]
     np.testing.assert_array_equal(*(model.predict_marginals(X) for model in models))
+
+
+class Stream:
+    """What hands out Arrow data and is nothing else."""
+
+    def __init__(self, table):
+        self.table = table
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        return self.table.__arrow_c_stream__(requested_schema)
+
+
+def test_whatever_hands_out_arrow_data_is_read(data):
+    X, Y = data
+    expected = fit(X, Y, sample_weight=np.linspace(0, 1, 200)).predict_marginals(X)
+    weights = pa.table({"click": np.linspace(0, 1, 200), "conversion": np.linspace(0, 1, 200)})
+    model = fit(Stream(pa.Table.from_pandas(X)), Stream(pa.Table.from_pandas(Y)), sample_weight=Stream(weights))
+    np.testing.assert_array_equal(model.predict_marginals(Stream(pa.Table.from_pandas(X))), expected)
+    reader = pa.Table.from_pandas(Y).to_reader()
+    assert fit(pa.Table.from_pandas(X).to_reader(), reader).task_names_ == ["click", "conversion"]
+
+
+def test_the_index_of_a_table_of_pandas_is_no_column(data):
+    X, Y = data
+    shuffled = X.sample(frac=1, random_state=0)
+    model = fit(pa.Table.from_pandas(shuffled), Y.loc[shuffled.index])
+    assert model.n_features_in_ == 5
+    np.testing.assert_array_equal(model.predict_marginals(X), fit(shuffled, Y.loc[shuffled.index]).predict_marginals(X))
 
 
 def test_views_of_strings_are_strings():
@@ -113,6 +141,11 @@ def test_columns_in_another_order_are_refused_whatever_their_names(names, rng):
             model.predict(rows)
     with pytest.raises(ValueError, match="The feature names should match"):
         model.partial_fit(turned, Y)
+    renamed = X.set_axis([str(name) for name in X.columns], axis=1)
+    with pytest.raises(ValueError, match="The feature names should match"):
+        model.predict(renamed)
+    with pytest.raises(ValueError, match="The feature names should match"):
+        fit(renamed, Y).predict(X)
     np.testing.assert_array_equal(model.predict(X), model.predict(X.to_numpy()))
     assert model.fit(turned, Y).predict(turned).shape == (60, 2)
 

@@ -9,6 +9,7 @@ import os
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -71,9 +72,13 @@ def ensure_files(
             _check_archive(archive, archive_hash)
         else:
             archive = _download(url, archive_hash, folder, advice)
-        _unpack(members(archive), missing, folder, file_hashes or {}, url)
-        if not is_users:
-            archive.unlink()
+        try:
+            _unpack(members(archive), missing, folder, file_hashes or {}, url)
+        except (zipfile.BadZipFile, tarfile.ReadError, EOFError, zlib.error) as error:
+            raise _damaged(archive, str(error)) if is_users else OSError(f"{url} came damaged: {error}.") from error
+        finally:
+            if not is_users:
+                archive.unlink(missing_ok=True)
     return [path for name in names if (path := find(folder, name)) is not None]
 
 

@@ -13,7 +13,6 @@ from sklearn_fsmd.metrics._per_task import (
     mean_auc,
     mean_log_loss,
     multi_task_gain,
-    task_aucs,
 )
 from sklearn_fsmd.metrics._scorers import get_scorer, get_scorer_names
 
@@ -28,5 +27,4 @@ __all__ = [
     "mean_log_loss",
     "multi_task_gain",
     "ndcg_at_k",
-    "task_aucs",
 ]

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from sklearn_fsmd.canonical import shown
 from sklearn_fsmd.reading import as_pandas
-from sklearn_fsmd.targets import check_weights
+from sklearn_fsmd.targets import are_moved, check_weights
 
 
 def labels_and_scores(
@@ -24,8 +24,12 @@ def labels_and_scores(
     Raises
     ------
     ValueError
-        If labels are not of two classes, scores or weights are not finite, or the shapes do not fit.
+        If labels are not of two classes, scores or weights are not finite, or shapes or the order of columns do not
+        fit.
     """
+    Y, P, sample_weight = as_pandas(Y), as_pandas(P), as_pandas(sample_weight)
+    refuse_moved(P, Y, "P")
+    refuse_moved(sample_weight, Y, "sample_weight")
     if isinstance(P, (list, tuple)) and len(P) and np.ndim(P[0]) == 2:
         P = np.stack([_positive(p) for p in P], axis=1)
     labels, scores = zeros_and_ones(Y), finite(P, "P")
@@ -38,8 +42,16 @@ def labels_and_scores(
         raise ValueError(f"Y has {labels.shape[1]} tasks and P has {scores.shape[1]}.")
     if are_probabilities and scores.size and not (scores.min() >= 0 and scores.max() <= 1):
         raise ValueError(f"P must hold probabilities in [0, 1]. Got {shown(scores.min())} to {shown(scores.max())}.")
-    weights = np.ones(labels.shape) if sample_weight is None else check_weights(as_pandas(sample_weight), labels.shape)
+    weights = np.ones(labels.shape) if sample_weight is None else check_weights(sample_weight, labels.shape)
     return labels, scores, weights
+
+
+def refuse_moved(table: Any, Y: Any, name: str) -> None:
+    """Raise if the columns of a table are named as those of Y and stand in another order."""
+    if isinstance(table, pd.DataFrame) and isinstance(Y, pd.DataFrame) and are_moved(table.columns, Y.columns):
+        raise ValueError(
+            f"The columns of `{name}` must have the order of those of Y, {list(Y.columns)}. Got {list(table.columns)}."
+        )
 
 
 def column_of(values: Any, name: str, *, kind: str = "numbers") -> np.ndarray:

@@ -11,7 +11,7 @@ from sklearn.metrics._scorer import _Scorer
 from sklearn_fsmd.metrics._inputs import labels_and_scores, undefined, zeros_and_ones
 from sklearn_fsmd.metrics._per_task import auc_of, cvr_auc, expected_calibration_error, mean_auc, mean_log_loss
 from sklearn_fsmd.reading import as_pandas
-from sklearn_fsmd.targets import DEFAULT_NAMES
+from sklearn_fsmd.targets import DEFAULT_NAMES, are_moved
 
 
 def get_scorer(name: str) -> Any:
@@ -53,12 +53,22 @@ class TaskScorer(_Scorer):
 def _by_classes(Y: Any, estimator: Any) -> Any:
     """`Y` as zeros and ones, with its names."""
     Y, classes = as_pandas(Y), getattr(estimator, "classes_", None)
+    names = getattr(_model_of(estimator), "task_names_", None)
+    if names is not None and isinstance(Y, pd.DataFrame) and are_moved(Y.columns, names):
+        raise ValueError(f"The columns of Y must be those of fit, in their order, {names}. Got {list(Y.columns)}.")
     if classes is None:
         return Y
     labels = zeros_and_ones(Y, classes if isinstance(classes, (list, tuple)) else [classes])
     if isinstance(Y, pd.DataFrame):
         return pd.DataFrame(labels, columns=Y.columns)
     return pd.Series(labels, name=Y.name) if isinstance(Y, pd.Series) else labels
+
+
+def _model_of(estimator: Any) -> Any:
+    """The model at the end of searches and Pipelines."""
+    if hasattr(estimator, "best_estimator_"):
+        return _model_of(estimator.best_estimator_)
+    return _model_of(estimator.steps[-1][1]) if hasattr(estimator, "steps") else estimator
 
 
 def _one_auc(Y: Any, P: Any, task: str, *, sample_weight: Any = None) -> float:
@@ -78,7 +88,8 @@ def _one_auc(Y: Any, P: Any, task: str, *, sample_weight: Any = None) -> float:
 
 def _mean_calibration_error(Y: Any, P: Any) -> float:
     labels, scores, _ = labels_and_scores(Y, P)
-    return float(np.mean([expected_calibration_error(y, p) for y, p in zip(labels.T, scores.T, strict=True)]))
+    errors = np.array([expected_calibration_error(y, p) for y, p in zip(labels.T, scores.T, strict=True)])
+    return float(np.nanmean(errors)) if not np.isnan(errors).all() else float("nan")
 
 
 _SCORERS = {

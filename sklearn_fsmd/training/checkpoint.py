@@ -72,6 +72,7 @@ class Checkpoint(Callback):
                 parameters = dict(parameters)
                 random.get_state()  # a file made up by somebody may hold anything
             self._check(model, parameters)
+        self.was_resumed = self.found is not None
         self.begun_with = np.random.RandomState()
         self.begun_with.set_state(random.get_state())
         self.random = random

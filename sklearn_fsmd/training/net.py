@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -15,12 +14,13 @@ from skorch.callbacks import EpochTimer
 from skorch.utils import TeeGenerator
 from torch import Tensor
 
-from sklearn_fsmd.metrics import task_aucs
+from sklearn_fsmd.metrics._per_task import task_aucs
 from sklearn_fsmd.nn.crew import Crew
 from sklearn_fsmd.nn.mlp import MANY
 from sklearn_fsmd.runtime import threads
 from sklearn_fsmd.training.averaging import WeightAverage
 from sklearn_fsmd.training.batches import BatchIterator, TensorData
+from sklearn_fsmd.training.copying import copied
 from sklearn_fsmd.training.rowwise import RowWiseAdam
 
 CPU_CHUNK = 512
@@ -70,12 +70,8 @@ class Net(NeuralNet):
         tasks, the history. All are copied together, so that the optimizer's parameters are those of the network. Left
         out are callbacks, which are the user's.
         """
-        known: dict[int, Any] = {}
         made = object.__new__(type(self))
-        made.__dict__ = {
-            name: value if name in ("callbacks", "callbacks_") else deepcopy(value, known)
-            for name, value in self.__dict__.items()
-        }
+        made.__dict__ = copied(self.__dict__, shared=("callbacks", "callbacks_"))
         return made
 
     def run(self, batches: BatchIterator, valid: TensorData | None, epochs: int) -> Net:

@@ -170,3 +170,21 @@ def test_an_archive_that_the_user_put_there_stays(tmp_path):
     paths = ensure(tmp_path, "http://127.0.0.1:9/data.tar.gz", archive_hash=f"md5:{digest}")
     assert {p.name: p.read_bytes() for p in paths} == CONTENT
     assert archive.read_bytes() == content
+
+
+@pytest.mark.parametrize("suffix", ["tar.gz", "zip"])
+def test_a_damaged_archive_is_refused_by_its_name(tmp_path, publisher, suffix):
+    members = _files.tar_members if suffix == "tar.gz" else _files.zipped_tar_members
+    whole = tar_bytes() if suffix == "tar.gz" else zip_bytes()
+    archive = tmp_path / f"data.{suffix}"
+    archive.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=f"data.{suffix} is damaged or is not the publisher's file"):
+        ensure(tmp_path, f"http://127.0.0.1:9/data.{suffix}", members=members)
+    assert archive.read_bytes() == whole[: len(whole) // 2]
+
+
+def test_what_was_downloaded_and_cannot_be_unpacked_is_removed(tmp_path, publisher):
+    for url, members in [("data.zip", _files.tar_members), ("data.tar.gz", _files.zipped_tar_members)]:
+        with pytest.raises(OSError, match=f"{url} came damaged"):
+            ensure(tmp_path, f"{publisher}/{url}", members=members)
+        assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,79 @@
+"""An estimator that is fitted at one stroke, and asked as it is at one moment."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable
+from typing import Any, Self, TypeVar
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from sklearn_fsmd.runtime import restore_threads, threads_now
+
+F = TypeVar("F", bound=Callable[..., Any])
+GLOBAL = np.random.mtrand._rand
+"""Numpy's own generator, which stands for random_state=None and belongs to the process."""
+
+
+class Exchanged:
+    """What an estimator needs for that.
+
+    Training works on a shallow copy. What it has learned is taken over in one assignment, or not at all. So another
+    thread sees the former fit or the new one, and so does whoever goes on after a failure.
+    """
+
+    random_state: Any
+
+    def as_it_is(self) -> Self:
+        """A shallow copy, in which nothing changes that is exchanged in the meantime."""
+        same = object.__new__(type(self))
+        same.__dict__ = dict(self.__dict__)
+        return same
+
+    def _exchange(self, learn: Callable[[Self, np.random.RandomState | None], np.random.RandomState | None]) -> Self:
+        """Take over what `learn` has put into a copy.
+
+        Parameters
+        ----------
+        learn : is given the copy, and a copy of the user's own generator, if `random_state` is one; returns what that
+            has come to, or None.
+        """
+        before, n_threads = dict(self.__dict__), threads_now()
+        beside, given = self.as_it_is(), self.random_state
+        is_users = isinstance(given, np.random.RandomState) and given is not GLOBAL
+        state = given.get_state() if is_users else None
+        try:
+            drawn = learn(beside, copy.deepcopy(given) if is_users else None)
+            learned = {k: v for k, v in beside.__dict__.items() if k not in before or before[k] is not v}
+            kept = {k: v for k, v in self.__dict__.items() if k in beside.__dict__ or k not in before}
+            if drawn is not None:
+                given.set_state(drawn.get_state())
+            self.__dict__ = {**kept, **learned}
+        except BaseException:
+            if is_users:
+                given.set_state(state)
+            restore_threads(n_threads)
+            raise
+        return self
+
+
+def at_one_moment(method: F) -> F:
+    """Let a method see its estimator as it was when the method was called."""
+
+    @functools.wraps(method)
+    def asked(self: Exchanged, *args: Any, **kwargs: Any) -> Any:
+        return method(self.as_it_is(), *args, **kwargs)
+
+    return asked  # type: ignore[return-value]
+
+
+def own_generator(random: np.random.RandomState) -> np.random.RandomState:
+    """A generator that draws what `random` would draw, and leaves it alone; but numpy's global one is shared."""
+    return random if random is GLOBAL else copy.deepcopy(random)
+
+
+def generator_of(random_state: Any, users: np.random.RandomState | None) -> np.random.RandomState:
+    """The generator that `random_state` means, or the copy of it where it is the user's."""
+    return check_random_state(random_state) if users is None else users
