@@ -11,6 +11,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_consistent_length
 
 from sklearn_fsmd import fitting
+from sklearn_fsmd import validation as validation_rows
 from sklearn_fsmd._declare import check_widths, estimator
 from sklearn_fsmd.exchange import generator_of, own_generator
 from sklearn_fsmd.freezing import flat_history, freeze, thaw
@@ -198,10 +199,10 @@ class MultiTaskClassifier(Predictions, Saving, ClassifierMixin, MultiTaskParamet
             X_val, Y_val = read_table(self, validation[0], reset=False), as_pandas(validation[1])
             check_consistent_length(X_val, Y_val)
             valid = encoder.encode(X_val), targets.encode(Y_val, None, parents)
-        elif split and fitting.wants_split(self, len(data[0])):
+        elif split and validation_rows.wants_split(self, len(data[0])):
             if anew or not hasattr(self, "_split_seed"):
                 self._split_seed = fitting.draw_seed(random)  # the same rows validate when training goes on
-            data, valid = fitting.split(self, *data, np.random.RandomState(self._split_seed))
+            data, valid = validation_rows.split(self, *data, np.random.RandomState(self._split_seed))
 
         if net is None:
             resumes = checkpoint is not None and checkpoint.resumes

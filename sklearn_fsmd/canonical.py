@@ -178,11 +178,13 @@ def factorize(column: Any, name: str) -> tuple[np.ndarray, np.ndarray, Kind | No
             column = np.asarray(column, dtype=np.float64 if dtype == np.longdouble else dtype)
         try:
             positions, distinct = pd.factorize(column)
+            positions, distinct = positions.astype(np.int64, copy=False), np.asarray(distinct)
         except TypeError as error:
             for value in column:
                 canonical(value, name)  # says which value has no hash
             raise TypeError(f"argument must be a string or a number: column {name!r} ({error}).") from error
-        positions, distinct = positions.astype(np.int64, copy=False), np.asarray(distinct)
+        except OverflowError as error:  # Arrow's times after 24 o'clock
+            raise ValueError(f"Column {name!r} cannot be read: {error}.") from error
     forms, missing, kind = _canonical_array(distinct, name)
     if missing.any():
         positions, forms = _without(missing, positions, forms)

@@ -46,7 +46,7 @@ class CategoryColumn:
         """Learn the values and return their codes, ``(n,)`` int64."""
         positions, values, self.kind = factorize(column, self.name)
         counts = np.bincount(positions + 1, minlength=len(values) + 1)[1:]
-        self.values = _sorted(values[counts >= self.min_frequency])
+        self.values = _sorted(values[counts >= self.min_frequency], self.kind)
         return self._codes_of(values, self.kind)[positions]
 
     def encode(self, column: Any) -> np.ndarray:
@@ -208,8 +208,8 @@ def _bin_edges(known: np.ndarray, n_bins: int) -> np.ndarray:
     return values[1:][starts]
 
 
-def _sorted(values: np.ndarray) -> pd.Index:
-    if values.dtype == object and set(map(type, values)) != {str}:
+def _sorted(values: np.ndarray, kind: Kind | None) -> pd.Index:
+    if kind not in ("numbers", "strings"):
         order = sorted(range(len(values)), key=lambda i: (type(values[i]).__name__, str(values[i])))
         return _index(values[order])
     return _index(np.sort(values))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,8 +21,9 @@ from sklearn_fsmd.parameters import OPTIMIZERS
 from sklearn_fsmd.runtime import resolve_device, resolve_precision, seeded, threads
 from sklearn_fsmd.tables import ROW_WISE, check_table_size, trains_rows
 from sklearn_fsmd.targets import TargetEncoder, Targets
-from sklearn_fsmd.training import RULES, BatchIterator, Checkpoint, EarlyStopping, Net, ProgressBar, TensorData
+from sklearn_fsmd.training import RULES, BatchIterator, Checkpoint, Net, ProgressBar, TensorData
 from sklearn_fsmd.training.pretraining import pretrain
+from sklearn_fsmd.validation import TrainingRows, early_stopping_of
 
 ARCHITECTURE = (
     *("low_order", "extractor", "link", "fm_sharing", "embedding_dim", "expert_dims", "n_experts", "n_task_experts"),
@@ -31,11 +31,6 @@ ARCHITECTURE = (
     "bias_tower_dims",
 )
 """The parameters that a network is made of; training that goes on cannot change them."""
-
-TrainingRows = tuple[Encoded, Targets]
-
-FEW_ROWS = 1000
-"""Below this, early_stopping="auto" does not set rows aside."""
 
 NOT_NET_PARAMS = {
     *("module", "criterion", "optimizer", "lr", "max_epochs", "batch_size", "device", "callbacks", "verbose"),
@@ -185,7 +180,7 @@ def train(
         if not hasattr(own, "on_batch_end") and callback is not None:
             raise TypeError(f"The 'callbacks' parameter must be a list of skorch callbacks. Got {callback!r} in it.")
     net.task_names = targets.names
-    stopping = None if valid is None else _early_stopping(p, epochs, targets.names)
+    stopping = None if valid is None else early_stopping_of(p, epochs, targets.names)
     if stopping is not None:
         callbacks.insert(0, stopping)  # what it records, the user's callbacks may read
     if p.verbose:
@@ -213,14 +208,6 @@ def train(
             net.crew = None
 
 
-def _early_stopping(p: Any, epochs: int, task_names: Sequence[str]) -> EarlyStopping:
-    """What watches the validation data; without early stopping it only keeps the best weights."""
-    metrics = ["auto", "mean_auc", "loss", *(f"{name}_auc" for name in task_names)]
-    if p.validation_metric not in metrics:
-        raise ValueError(f"The 'validation_metric' parameter must be one of {metrics}. Got {p.validation_metric!r}.")
-    return EarlyStopping(p.patience if p.early_stopping else epochs, p.tol, p.validation_metric, task_names)
-
-
 def arrays_of(rows: Encoded, targets: Targets) -> tuple[np.ndarray | None, ...]:
     """All that training sees of some rows."""
     own = rows.codes, rows.numbers, rows.rows, targets.labels, targets.weights
@@ -245,35 +232,6 @@ def gate_weights(p: Any, net: Net, rows: Encoded) -> np.ndarray:
     """The weights of the experts, ``(n, levels, K, E)``."""
     with threads(p.n_threads):
         return net.in_chunks(net.module_.gate_weights, *rows.tensors(net.device)).cpu().numpy()
-
-
-def wants_split(p: Any, n_rows: int) -> bool:
-    """Whether early stopping is on and has to take its validation data from the training data."""
-    return n_rows >= FEW_ROWS if p.early_stopping == "auto" else bool(p.early_stopping)
-
-
-def split(p: Any, rows: Encoded, targets: Targets, random: np.random.RandomState) -> tuple[TrainingRows, TrainingRows]:
-    """Set `validation_fraction` of the rows aside: the last ones, or each combination of labels in proportion.
-
-    For the latter, rows are ordered by their labels, at random within equal ones, and every n-th is taken. So the
-    split is stratified over all targets at once, whatever their number, and no combination is too rare for it.
-    """
-    n = len(rows)
-    n_valid = round(p.validation_fraction * n)
-    if not 0 < n_valid < n:
-        raise ValueError(
-            f"The 'validation_fraction' {p.validation_fraction} of {n} rows leaves {n - n_valid} rows to train on and "
-            f"{n_valid} to validate on. Use more rows, give `X_val` and `Y_val`, or set early_stopping=False."
-        )
-    if p.validation == "last":
-        train, valid = np.arange(n - n_valid), np.arange(n - n_valid, n)
-        return (rows.select(train), targets.take(train)), (rows.take(valid), targets.take(valid))
-    observed = np.ones_like(targets.labels) if targets.weights is None else targets.weights > 0
-    order = np.lexsort((random.permutation(n), *targets.labels.T, *observed.T))
-    is_valid = np.zeros(n, dtype=bool)
-    is_valid[order[np.floor((np.arange(n_valid) + random.uniform()) * n / n_valid).astype(int)]] = True
-    train, valid = np.flatnonzero(~is_valid), np.flatnonzero(is_valid)
-    return (rows.select(train), targets.take(train)), (rows.take(valid), targets.take(valid))
 
 
 def batch_size_of(p: Any, n_rows: int) -> int:

@@ -66,6 +66,8 @@ def as_pandas(data: Any) -> Any:
         If that needs pyarrow, and it is not installed.
     TypeError
         If a column holds lists as categories.
+    ValueError
+        If a column holds what its type does not allow.
     """
     if isinstance(data, (np.ndarray, pd.DataFrame, pd.Series)):
         return data
@@ -91,7 +93,16 @@ def as_pandas(data: Any) -> Any:
     in_full = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}  # pandas knows no views
     fields = [field.with_type(in_full.get(field.type, field.type)) for field in table.schema]
     # The metadata say which column is the index of a table that was made from one of pandas.
-    return table.cast(pa.schema(fields, table.schema.metadata)).to_pandas(types_mapper=_arrow_dtype)
+    table = table.cast(pa.schema(fields, table.schema.metadata))
+    try:
+        return table.to_pandas(types_mapper=_arrow_dtype)
+    except Exception:
+        for column in table.column_names:
+            try:
+                table.select([column]).to_pandas(types_mapper=_arrow_dtype)
+            except Exception as error:  # such as times after 24 o'clock, or a category twice
+                raise ValueError(f"Column {column!r} of the Arrow data cannot be read: {error}.") from error
+        raise
 
 
 def _arrow_dtype(kind: Any) -> pd.ArrowDtype | None:

@@ -230,7 +230,7 @@ def test_early_stopping_keeps_the_best_weights():
 
 
 def test_the_split_is_joint_over_the_targets():
-    from sklearn_fsmd import fitting
+    from sklearn_fsmd import validation
     from sklearn_fsmd.features import Encoded
     from sklearn_fsmd.targets import make_targets
 
@@ -238,7 +238,7 @@ def test_the_split_is_joint_over_the_targets():
     labels = np.repeat([[0, 0], [1, 0], [1, 1]], [600, 300, 100], axis=0).astype(np.float32)
     labels = labels[random.permutation(1000)]
     rows = Encoded(np.arange(1000)[:, None], np.zeros((1000, 0), np.float32))
-    train, valid = fitting.split(small(validation_fraction=0.2), rows, make_targets(labels, None), random)
+    train, valid = validation.split(small(validation_fraction=0.2), rows, make_targets(labels, None), random)
     assert len(train[0]) == 800
     assert len(valid[0]) == 200
     assert train[0].codes is rows.codes  # selected, not copied

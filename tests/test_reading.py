@@ -235,3 +235,13 @@ def test_lists_are_refused_in_one_sentence(values, selector):
     message = "argument must be a string or a number: column 'tags' holds values of the type .* Give each row one value"
     with pytest.raises(TypeError, match=message):
         fit(pa.table({"tags": values}), Y, categorical_features=selector)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [pa.array([0, 10**12], pa.time64("us")).dictionary_encode(), pa.DictionaryArray.from_arrays([0, 1], ["a", "a"])],
+    ids=["a time after 24 o'clock", "a category twice"],
+)
+def test_arrow_data_that_cannot_be_read_name_their_column(values):
+    with pytest.raises(ValueError, match="Column 'b' of the Arrow data cannot be read"):
+        as_pandas(pa.table({"a": [1, 2], "b": values}))

@@ -13,7 +13,8 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from sklearn_fsmd.canonical import shown
 from sklearn_fsmd.reading import as_pandas
-from sklearn_fsmd.targets import are_moved, check_weights
+from sklearn_fsmd.targets import are_moved
+from sklearn_fsmd.weights import check_weights
 
 
 def labels_and_scores(

@@ -19,7 +19,7 @@ def forms_of(column):
         if isinstance(dtype, pd.CategoricalDtype):
             refuse_dtype(dtype.categories.dtype, "c")
         return [canonical(value, "c") for value in scalars(column)]
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise RefusedError(str(error)) from error
 
 
@@ -63,7 +63,11 @@ def numbers_of(column):
         refuse_dtype(column.dtype, "c")
     except (TypeError, ValueError) as error:
         raise RefusedError(str(error)) from error
-    return np.array([number(value) for value in scalars(column)])
+    try:
+        values = scalars(column)
+    except OverflowError as error:  # Arrow's times after 24 o'clock
+        raise RefusedError(str(error)) from error
+    return np.array([number(value) for value in values])
 
 
 class Number:
