@@ -157,17 +157,8 @@ class NumericColumn:
     def _floats(self, column: Any) -> np.ndarray:
         dtype = getattr(column, "dtype", None)
         refuse_dtype(dtype, self.name)
-        if (
-            not pd.api.types.is_numeric_dtype(dtype)
-            and pd.api.types.infer_dtype(column, skipna=True) not in ALL_NUMBERS
-        ):
-            strange = _first_not_a_number(column)
-            if strange is not None:
-                raise (ValueError if isinstance(strange, (str, bytes)) else TypeError)(
-                    f"Column {self.name!r} is numeric but holds {shown(strange)}. "
-                    "Convert it, or list it among all categories in `categorical_features`."
-                )
         try:
+            self._refuse_what_is_no_number(column)
             if getattr(dtype, "kind", "") == "O":
                 column = pd.Series(column, dtype=object)  # which knows pd.NA
             if isinstance(column, pd.Series):
@@ -184,6 +175,18 @@ class NumericColumn:
                 f"Column {self.name!r} has {shown(x[too_large][0])} in row {int(np.argmax(too_large))}."
             )
         return x
+
+    def _refuse_what_is_no_number(self, column: Any) -> None:
+        if pd.api.types.is_numeric_dtype(getattr(column, "dtype", None)):
+            return
+        if pd.api.types.infer_dtype(column, skipna=True) in ALL_NUMBERS:
+            return
+        strange = _first_not_a_number(column)
+        if strange is not None:
+            raise (ValueError if isinstance(strange, (str, bytes)) else TypeError)(
+                f"Column {self.name!r} is numeric but holds {shown(strange)}. "
+                "Convert it, or list it among all categories in `categorical_features`."
+            )
 
 
 def _bin_edges(known: np.ndarray, n_bins: int) -> np.ndarray:

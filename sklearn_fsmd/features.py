@@ -179,7 +179,10 @@ class FeatureEncoder:
                 raise NotPlainError
             if position in self.categories and not keeps_values(dtype):
                 raise NotPlainError
-            values.append(column.tolist())
+            try:
+                values.append(column.tolist())
+            except OverflowError:  # Arrow's times after 24 o'clock
+                raise NotPlainError from None
         return list(zip(*values, strict=True))
 
     def _encode_few(self, rows: Sequence[Sequence[Any]]) -> Encoded:
