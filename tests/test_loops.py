@@ -2,6 +2,7 @@
 
 import gc
 import os
+import platform
 import subprocess
 import sys
 import threading
@@ -23,6 +24,14 @@ WAYS = {
     "nothing shared": (SingleTaskClassifier, {"optimizer": "sgd"}),
     "by rows": (FSMDClassifier, {"embedding_optimizer": "sparse"}),
 }
+
+
+def test_they_are_there_where_numba_is():
+    """Else the tests above and below would be left out in silence."""
+    numba = pytest.importorskip("numba")
+    if numba.config.DISABLE_JIT or platform.machine() not in ("x86_64", "AMD64"):
+        pytest.skip("numba is told not to compile, or the processor is another")
+    assert loops.available()
 
 
 def without_loops(patch):

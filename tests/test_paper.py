@@ -6,6 +6,7 @@ import pytest
 from benchmarks.paper import jobs, run
 from benchmarks.paper.jobs import PARTS, jobs_of
 from benchmarks.paper.settings import ABLATIONS, PAPER, TABLE_2, TABLE_4
+from benchmarks.paper.store import Store
 
 
 def quick(folder, *parts):
@@ -43,6 +44,20 @@ def test_funnel(tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(
         again.drop(columns=["seconds", "commit", "versions"]), rows.drop(columns=["seconds", "commit", "versions"])
     )
+
+
+def test_rows_of_another_commit_are_not_gone_on_with(tmp_path):
+    folder = tmp_path / "results"
+    store = Store("table2", folder)
+    for seed in range(2):
+        store.add([{"model": "FS", "seed": seed}])
+    assert Store("table2", folder).has({"model": "FS", "seed": 1})
+    rows = pd.read_csv(folder / "table2.csv").assign(commit="0123abc")
+    rows.to_csv(folder / "table2.csv", index=False)
+    again = Store("table2", folder)
+    assert not again.has({"model": "FS", "seed": 1})
+    again.add([{"model": "FS", "seed": 1}])
+    assert len(pd.read_csv(folder / "table2.csv")) == 1
 
 
 def test_tables_and_figures_on_real_data(tmp_path, real_data):

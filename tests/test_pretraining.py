@@ -62,8 +62,8 @@ def test_they_help_on_real_columns_with_few_labels(real_data):
         model.set_params(pretrain_epochs=4).fit(X.iloc[few], Y.iloc[few], X_unlabeled=X.iloc[more])
         gains.append(auc_per_task(Y.iloc[others], model.predict_marginals(X.iloc[others])) - plain)
     income, never_married = np.mean(gains, axis=0)
-    assert income > 0.004
-    assert never_married > -0.001
+    assert income > 0.01
+    assert never_married > 0.0005
 
 
 def test_the_network_starts_from_the_embeddings(frame):

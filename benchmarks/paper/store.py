@@ -14,11 +14,17 @@ TYPES = {"commit": str}
 
 
 class Store:
-    """The csv file of one part."""
+    """The csv file of one part, as far as the code of today has got.
+
+    Rows of another commit are not gone on with, and leave the file when the first new one comes: figures of unlike code
+    must not be paired.
+    """
 
     def __init__(self, part, folder):
         self.path = Path(folder) / f"{part}.csv"
-        self.rows = pd.read_csv(self.path, dtype=TYPES).to_dict("records") if self.path.exists() else []
+        rows = pd.read_csv(self.path, dtype=TYPES).to_dict("records") if self.path.exists() else []
+        commit = provenance()["commit"]
+        self.rows = [row for row in rows if row["commit"] == commit]
 
     def has(self, key):
         return any(all(row.get(name) == value for name, value in key.items()) for row in self.rows)
