@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from sklearn_fsmd import FSMDClassifier
+from tests.conftest import make_frame
 
 ROOT = Path(__file__).parent.parent
 EQUATIONS = re.findall(r"\| `([\w/.]+):(\d+)` \| `(.+?)` \|", (ROOT / "docs" / "paper.md").read_text())
@@ -26,3 +27,18 @@ def test_the_parameters_exist():
     named = set(re.findall(r"`(\w+)`", table))
     assert named <= set(FSMDClassifier().get_params())
     assert len(named) > 15
+
+
+BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
+def test_the_code_of_the_readme_runs(block, tmp_path, monkeypatch, request):
+    if "fetch_" in block:
+        request.getfixturevalue("real_data")
+    monkeypatch.chdir(tmp_path)
+    given = {}
+    if "model" in block and "model =" not in block.split("model.")[0]:  # it goes on from a model
+        given = {"model": FSMDClassifier(max_epochs=1).fit(*make_frame()), "FSMDClassifier": FSMDClassifier}
+    exec(compile(block, "README.md", "exec"), given)
+    assert len(BLOCKS) == 4
