@@ -14,8 +14,9 @@ from sklearn_fsmd import fitting
 from sklearn_fsmd import validation as validation_rows
 from sklearn_fsmd._declare import check_widths, estimator
 from sklearn_fsmd.exchange import generator_of, own_generator
-from sklearn_fsmd.freezing import flat_history, freeze, thaw
+from sklearn_fsmd.freezing import flat_history, freeze, net_of, thaw
 from sklearn_fsmd.ids import warn_of_ids
+from sklearn_fsmd.inference import Predictor
 from sklearn_fsmd.inputs import InputEncoder
 from sklearn_fsmd.network import parents_of
 from sklearn_fsmd.parameters import MultiTaskParameters
@@ -122,7 +123,7 @@ class MultiTaskClassifier(Predictions, Saving, ClassifierMixin, MultiTaskParamet
         """
         if (X_val is None) != (Y_val is None):
             raise ValueError("`X_val` and `Y_val` go together; only one of them was given.")
-        anew = not (self.warm_start and hasattr(self, "net_"))
+        anew = not (self.warm_start and hasattr(self, "_predictor"))
         if X_unlabeled is not None and not (self.pretrain_epochs and anew):
             why = "it goes on from a former fit" if self.pretrain_epochs else "pretrain_epochs is 0"
             raise ValueError(f"`X_unlabeled` is for pretraining, which this fit has none of: {why}.")
@@ -149,7 +150,7 @@ class MultiTaskClassifier(Predictions, Saving, ClassifierMixin, MultiTaskParamet
         -------
         self : the fitted estimator.
         """
-        anew = not hasattr(self, "net_")
+        anew = not hasattr(self, "_predictor")
         return self._learn(X, _one_of(Y, y), sample_weight, epochs=1, anew=anew, classes=classes, split=False)
 
     def _learn(self, *args: Any, **kwargs: Any) -> MultiTaskClassifier:
@@ -219,6 +220,7 @@ class MultiTaskClassifier(Predictions, Saving, ClassifierMixin, MultiTaskParamet
             checkpoint=checkpoint,
         )
         self.net_: Net = net
+        self._predictor = Predictor(net.module_, str(net.device), net.spec_)
         self._encoder: InputEncoder = encoder
         self._targets: TargetEncoder = targets
         self._random: np.random.RandomState = own_generator(random)
@@ -260,21 +262,28 @@ class MultiTaskClassifier(Predictions, Saving, ClassifierMixin, MultiTaskParamet
             )
         return read_table(self, X_unlabeled, reset=False)
 
+    def __getattr__(self, name: str) -> Any:
+        """`net_` of an estimator that was read from a file: it is made when somebody asks, and scoring does not."""
+        if name != "net_" or "_predictor" not in self.__dict__:
+            return object.__getattribute__(self, name)  # which raises the error of the first look
+        self.net_ = net_of(self._predictor, len(self._targets.classes), self.history_)
+        return self.net_
+
     def __getstate__(self) -> dict[str, Any]:
-        """Parameters and fitted state, the net as plain arrays of weights: small, and safe to look at."""
-        state = super().__getstate__()
-        return {**state, "net_": freeze(self.net_)} if "net_" in state else state
+        """Parameters and fitted state, the network as plain arrays of weights: small, and safe to look at."""
+        state = dict(super().__getstate__())
+        predictor, _ = state.pop("_predictor", None), state.pop("net_", None)
+        return state if predictor is None else {**state, "net_": freeze(predictor, self.history_)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
         frozen = state.pop("net_", None)
         if frozen is not None:
             state["history_"] = flat_history(state["history_"], state["task_names_"])
-            frozen = {**frozen, "history": flat_history(frozen["history"], state["task_names_"])}
         super().__setstate__(state)
         if frozen is not None:
-            self.net_ = thaw(self._encoder, len(self._targets.classes), frozen)
-            self.device_ = str(self.net_.device)
+            self._predictor = thaw(self._encoder, len(self._targets.classes), frozen)
+            self.device_ = self._predictor.device
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -75,14 +75,15 @@ def make_net(p: Any, encoder: InputEncoder, n_tasks: int, seed: int, device: str
     return wrap(p, network, n_tasks, device)
 
 
-def build(p: Any, encoder: InputEncoder, n_tasks: int) -> MultiTaskNetwork:
-    """The network that `p` describes, for the columns of `encoder`."""
-    bias = None if encoder.bias is None else columns_of(encoder.bias)
-    return build_network(p, columns_of(encoder.main), n_tasks, bias)
+def build(p: Any, encoder: InputEncoder, n_tasks: int, *, with_tables: bool = True) -> MultiTaskNetwork:
+    """The network that `p` describes, for the columns of `encoder`; without tables these have a row per column."""
 
+    def columns(part: FeatureEncoder) -> Columns:
+        cardinalities = part.cardinalities if with_tables else [1] * len(part.cardinalities)
+        return Columns(cardinalities, len(part.numeric))
 
-def columns_of(encoder: FeatureEncoder) -> Columns:
-    return Columns(encoder.cardinalities, len(encoder.numeric))
+    bias = None if encoder.bias is None else columns(encoder.bias)
+    return build_network(p, columns(encoder.main), n_tasks, bias)
 
 
 def wrap(p: Any, network: MultiTaskNetwork, n_tasks: int, device: str) -> Net:
@@ -217,21 +218,6 @@ def arrays_of(rows: Encoded, targets: Targets) -> tuple[np.ndarray | None, ...]:
 def _offsets(encoder: FeatureEncoder, rows: Any, device: str) -> torch.Tensor:
     """The unknown row of each code column, in the type of the codes."""
     return torch.from_numpy(encoder.offsets.astype(rows.codes.dtype)).to(device)
-
-
-@torch.inference_mode()
-def marginals(p: Any, net: Net, rows: Encoded) -> np.ndarray:
-    """P(Y_k = 1) of each row and task."""
-    with threads(p.n_threads):
-        logits = net.logits(*rows.tensors(net.device))
-        return net.module_.link.marginals(logits).cpu().numpy()
-
-
-@torch.inference_mode()
-def gate_weights(p: Any, net: Net, rows: Encoded) -> np.ndarray:
-    """The weights of the experts, ``(n, levels, K, E)``."""
-    with threads(p.n_threads):
-        return net.in_chunks(net.module_.gate_weights, *rows.tensors(net.device)).cpu().numpy()
 
 
 def batch_size_of(p: Any, n_rows: int) -> int:

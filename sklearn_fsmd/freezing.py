@@ -10,29 +10,45 @@ import numpy as np
 import torch
 
 from sklearn_fsmd import fitting
+from sklearn_fsmd.inference import Predictor
 from sklearn_fsmd.inputs import InputEncoder
-from sklearn_fsmd.runtime import resolve_device
+from sklearn_fsmd.nn.embedding import Table
+from sklearn_fsmd.runtime import resolve_device, seeded
 from sklearn_fsmd.training import Net
 
 
-def freeze(net: Net) -> dict[str, Any]:
-    """What of a net is worth keeping, as plain arrays: no object of torch or skorch, so that reading it is safe."""
-    weights = {name: tensor.detach().cpu().numpy() for name, tensor in net.module_.state_dict().items()}
-    return {"weights": weights, "history": net.epochs(), "spec": net.spec_}
+def freeze(predictor: Predictor, history: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What of a trained network is worth keeping, as plain arrays: no object of torch or skorch, so reading is safe."""
+    weights = {name: tensor.detach().cpu().numpy() for name, tensor in predictor.network.state_dict().items()}
+    return {"weights": weights, "history": list(history), "spec": predictor.spec}
 
 
-def thaw(encoder: InputEncoder, n_tasks: int, frozen: dict[str, Any]) -> Net:
-    """The net again, on its device or, where that does not exist, on the CPU. Its optimizer starts anew."""
-    p = SimpleNamespace(**frozen["spec"])
+def thaw(encoder: InputEncoder, n_tasks: int, frozen: dict[str, Any]) -> Predictor:
+    """The network again, on its device or, where that does not exist, on the CPU.
+
+    The weights are taken over as they are, without a second copy; what cannot be written to is copied.
+    """
+    p, arrays = SimpleNamespace(**frozen["spec"]), frozen["weights"]
     try:
         device = resolve_device(p.device)
     except ValueError:
         device = "cpu"
-    _check_shapes(p, encoder, n_tasks, frozen["weights"])
-    net = fitting.make_net(p, encoder, n_tasks, seed=0, device=device)
-    net.module_.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in frozen["weights"].items()})
-    net.average_.level()
-    net.take_history(frozen["history"])
+    _check_shapes(p, encoder, n_tasks, arrays)
+    with seeded(0):
+        network = fitting.build(p, encoder, n_tasks, with_tables=False)
+    weights = {name: torch.from_numpy(a if a.flags.writeable else a.copy()) for name, a in arrays.items()}
+    for name, part in network.named_modules():
+        if isinstance(part, Table):
+            part.weight = torch.nn.Parameter(weights[f"{name}.weight"])
+            part.num_embeddings = len(part.weight)
+    network.load_state_dict(weights, assign=True)
+    return Predictor(network.to(device).eval(), device, frozen["spec"])
+
+
+def net_of(predictor: Predictor, n_tasks: int, history: Sequence[dict[str, Any]]) -> Net:
+    """The net around a network that was read; its optimizer starts anew."""
+    net = fitting.wrap(SimpleNamespace(**predictor.spec), predictor.network, n_tasks, predictor.device)
+    net.take_history(history)
     net.module_.eval()
     return net
 

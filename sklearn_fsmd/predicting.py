@@ -9,21 +9,20 @@ import numpy as np
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sklearn_fsmd import fitting
 from sklearn_fsmd.exchange import Exchanged, at_one_moment
 from sklearn_fsmd.features import Encoded
+from sklearn_fsmd.inference import Predictor
 from sklearn_fsmd.inputs import InputEncoder
 from sklearn_fsmd.metrics import mean_auc
 from sklearn_fsmd.network import MultiTaskNetwork, parents_of
 from sklearn_fsmd.ranking import weighted_product
 from sklearn_fsmd.reading import as_pandas, read_table
 from sklearn_fsmd.targets import TargetEncoder
-from sklearn_fsmd.training import Net
 from sklearn_fsmd.views import OutputView
 
 
 def _has_gates(self: Predictions) -> bool:
-    known = hasattr(self.module_.extractor, "gate_weights") if hasattr(self, "net_") else None
+    known = hasattr(self.module_.extractor, "gate_weights") if hasattr(self, "_predictor") else None
     if known is False or (known is None and self.extractor in ("shared_bottom", "shared_embedding", "separate")):
         raise AttributeError(f"extractor={self.extractor!r} has no gates, so there are no gate weights.")
     return True
@@ -33,13 +32,14 @@ class Predictions(Exchanged):
     """The methods of an estimator that has been fitted by :class:`~sklearn_fsmd.MultiTaskClassifier`."""
 
     extractor: Any
-    net_: Net
+    n_threads: int | None
+    _predictor: Predictor
     _encoder: InputEncoder
     _targets: TargetEncoder
 
     @property
     def module_(self) -> MultiTaskNetwork:
-        return self.net_.module_
+        return self._predictor.network
 
     def _rows(self, X: Any) -> Encoded:
         """The rows to predict for, checked and encoded."""
@@ -58,7 +58,7 @@ class Predictions(Exchanged):
         p : ndarray of shape (n_samples, n_tasks), float32
         """
         check_is_fitted(self)
-        return fitting.marginals(self, self.net_, self._rows(X))
+        return self._predictor.marginals(self._rows(X), self.n_threads)
 
     @at_one_moment
     def predict_proba(self, X: Any) -> list[np.ndarray] | np.ndarray:
@@ -152,7 +152,7 @@ class Predictions(Exchanged):
             other tasks have the weight 0.
         """
         check_is_fitted(self)
-        return fitting.gate_weights(self, self.net_, self._rows(X))
+        return self._predictor.gate_weights(self._rows(X), self.n_threads)
 
     def output_view(self, task: int | str) -> OutputView:
         """One target as a fitted binary classifier, for what takes a single output: calibration, thresholds, displays.

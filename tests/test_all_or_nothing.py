@@ -12,9 +12,10 @@ from skorch.callbacks import Callback, LRScheduler
 from torch import nn
 
 import sklearn_fsmd
-from sklearn_fsmd import DenoisingEmbedder, FSMDClassifier, MultiTaskClassifier, fitting
+from sklearn_fsmd import DenoisingEmbedder, FSMDClassifier, MultiTaskClassifier
 from sklearn_fsmd import embedder as embedder_module
 from sklearn_fsmd.features import FeatureEncoder
+from sklearn_fsmd.inference import Predictor
 from sklearn_fsmd.inputs import InputEncoder
 from tests.conftest import SMALL, make_frame
 
@@ -227,7 +228,7 @@ def test_a_prediction_is_of_one_fit_also_where_another_ends_in_the_middle(method
     other = MultiTaskClassifier(**PARAMS | {"link": "independent", "random_state": 7})
     other.fit(X.assign(user=X["user"].cat.codes, city="Rome"), np.where(Y["click"].to_numpy()[:, None] == [1, 0], 5, 3))
     expected, state, ask = METHODS[method](first, X), first.__dict__, METHODS[method]
-    for place in (fitting, "marginals"), (fitting, "gate_weights"), (InputEncoder, "encode_main"):
+    for place in (Predictor, "marginals"), (Predictor, "gate_weights"), (InputEncoder, "encode_main"):
         with monkeypatch.context() as patch:
             _exchange_in_the_middle(patch, *place, first, other)
             np.testing.assert_array_equal(ask(first, X), expected)

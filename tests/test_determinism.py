@@ -16,7 +16,7 @@ from skorch.callbacks import Callback
 
 from sklearn_fsmd import BaseMTL, FSMDClassifier, MMoEClassifier, SingleTaskClassifier
 from sklearn_fsmd.datasets import make_funnel
-from sklearn_fsmd.training.net import CPU_CHUNK
+from sklearn_fsmd.inference import CPU_CHUNK
 from sklearn_fsmd.values import FEW_ROWS
 from tests.conftest import SMALL, make_frame
 

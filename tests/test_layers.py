@@ -13,7 +13,7 @@ LAYERS = [
     ["nn", "columns", "_declare", "selection", "ranking", "reading", "plain", "storage", "exchange"],
     ["values", "weights"],
     ["features", "targets", "network", "parameters"],
-    ["metrics", "inputs", "ids"],
+    ["metrics", "inputs", "ids", "inference"],
     ["plotting"],
     ["training"],
     ["tables", "validation"],

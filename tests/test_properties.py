@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
 from sklearn_fsmd.canonical import MISSING_CODES
 from sklearn_fsmd.features import FeatureEncoder
+from sklearn_fsmd.inference import CPU_CHUNK
 from sklearn_fsmd.network import parents_of
 from sklearn_fsmd.nn.embedding import Embedding
 from sklearn_fsmd.nn.links import TreeLink
-from sklearn_fsmd.training.net import CPU_CHUNK
 from sklearn_fsmd.values import FEW_ROWS
 from tests.conftest import SMALL
 

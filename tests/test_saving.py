@@ -24,6 +24,7 @@ from sklearn_fsmd import (
     SharedBottomClassifier,
     storage,
 )
+from sklearn_fsmd.freezing import flat_history
 from sklearn_fsmd.nn.experts import SharedBottom
 from sklearn_fsmd.plain import Packer, Unpacker
 from tests.conftest import SMALL, make_frame
@@ -84,8 +85,11 @@ def test_everything_comes_back(name, tmp_path):
     again = type(model).load(tmp_path / "m", device="cpu")
     assert again.get_params() == model.get_params() | {"device": "cpu"}
     np.testing.assert_array_equal(again.predict_marginals(X), model.predict_marginals(X))
-    here, there = (vars(m) | {"net_": None, "device": None} for m in (model, again))
+    assert "net_" not in vars(again)  # which scoring does not need
+    here, there = (vars(m) | {"net_": None, "_predictor": None, "device": None} for m in (model, again))
     assert_same_state({name: here[name] for name in sorted(here)}, {name: there[name] for name in sorted(there)})
+    assert again.net_.epochs() == model.net_.epochs() == again.history_
+    assert again.net_.module_ is again.module_
     for m in (model, again):
         m.partial_fit(X, Y)
     assert again.n_iter_ == model.n_iter_
@@ -203,6 +207,26 @@ def test_the_first_format_is_read():
     expected = np.load(FIXTURE.with_suffix(".npy"))
     np.testing.assert_allclose(model.predict_marginals(X), expected, atol=1e-6)
     assert model.get_params()["bias_features"] == ["visits"]
+    assert {type(value) for row in model.history_ for name, value in row.items() if name != "epoch"} == {float}
+
+
+def test_a_history_of_the_first_format_is_read_as_floats():
+    row = {"epoch": 1, "train_loss": 0.5, "valid_auc": (0.6, 0.8), "valid_best": True, "task_weights": (1.5, 0.5)}
+    (read,) = flat_history([row], ["click", "conversion"])
+    assert read == {
+        "epoch": 1,
+        "train_loss": 0.5,
+        "valid_auc": pytest.approx(0.7),
+        "valid_auc_click": 0.6,
+        "valid_auc_conversion": 0.8,
+        "valid_best": 1.0,
+        "task_weight_click": 1.5,
+        "task_weight_conversion": 0.5,
+    }
+    nan = float("nan")
+    (read,) = flat_history([{"epoch": 1, "valid_auc": (nan, nan)}], ["click", "conversion"])
+    assert np.isnan([read["valid_auc"], read["valid_auc_click"]]).all()
+    assert flat_history([read], ["click", "conversion"])[0].keys() == read.keys()
 
 
 # ------------------------------------------------------------------------------------------------------ refusals
@@ -405,3 +429,38 @@ def test_values_that_are_neither_text_nor_number_are_refused(tmp_path):
     X = pd.DataFrame({"odd": pd.Series([frozenset("a"), "b", "c"] * 100)})
     with pytest.raises(TypeError, match="a file without code cannot hold frozenset"):
         FSMDClassifier(**SMALL).fit(X, Y).save(tmp_path / "m")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it asks Linux for the memory of a process")
+def test_a_process_that_loads_and_scores_holds_the_weights_once(tmp_path):
+    """Without an optimizer, an average, or a table that is drawn at random first."""
+    n = 60_000
+    X = pd.DataFrame({"id": np.arange(n) % (n // 2), "x": np.linspace(0, 1, n)})
+    Y = np.stack([np.arange(n) % 2, np.arange(n) % 2], axis=1)
+    params = SMALL | {"embedding_dim": 256, "max_epochs": 1, "batch_size": 8192, "early_stopping": False}
+    FSMDClassifier(**params, categorical_features=["id"]).fit(X, Y).save(tmp_path / "m")
+    code = f"""
+        import sys, numpy as np, pandas as pd, torch
+        torch.set_num_threads(1)
+        from pathlib import Path
+        from sklearn_fsmd import FSMDClassifier, storage
+        def memory():
+            status = Path("/proc/self/status").read_text().splitlines()
+            return 1024 * int(next(line for line in status if line.startswith("RssAnon")).split()[1])
+        X = pd.DataFrame({{"id": [1, 2, 3], "x": [0.1, 0.2, 0.3]}})
+        if sys.argv[1] == "model":
+            FSMDClassifier.load({str(tmp_path / "m")!r}).predict_marginals(X)
+        before = memory()
+        if sys.argv[1] == "model":
+            kept = FSMDClassifier.load({str(tmp_path / "m")!r})
+            kept.predict_marginals(X)
+        else:
+            kept = storage.read({str(tmp_path / "m")!r}, "model")
+        print(memory() - before)
+    """
+    used = {}
+    for what in ("model", "weights"):
+        command = [sys.executable, "-c", textwrap.dedent(code), what]
+        used[what] = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert used["weights"] > 25e6
+    assert used["model"] < 1.2 * used["weights"]

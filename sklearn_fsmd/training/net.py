@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -14,19 +13,14 @@ from skorch.callbacks import EpochTimer
 from skorch.utils import TeeGenerator
 from torch import Tensor
 
+from sklearn_fsmd.inference import CPU_CHUNK, in_chunks
 from sklearn_fsmd.metrics._per_task import task_aucs
 from sklearn_fsmd.nn.crew import Crew
-from sklearn_fsmd.nn.mlp import MANY
 from sklearn_fsmd.runtime import threads
 from sklearn_fsmd.training.averaging import WeightAverage
 from sklearn_fsmd.training.batches import BatchIterator, TensorData
 from sklearn_fsmd.training.copying import copied
 from sklearn_fsmd.training.rowwise import RowWiseAdam
-
-CPU_CHUNK = 512
-GPU_CHUNK = 65_536
-MANY_CHUNKS = 64
-"""With so many, it is worth while to import numba for a prediction."""
 
 
 class Net(NeuralNet):
@@ -234,28 +228,8 @@ class Net(NeuralNet):
         return self.in_chunks(self.module_, *inputs)
 
     def in_chunks(self, module: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
-        """What `module` makes of any number of rows.
-
-        On a CPU the rows go in chunks through as many threads as torch may use, each of which computes alone: none
-        waits for the other at every operation, and the activations of a chunk stay in the cache.
-        """
-        on_cpu, n = inputs[0].device.type == "cpu", len(inputs[0])
-        size = CPU_CHUNK if on_cpu else GPU_CHUNK
-        if on_cpu and (self.crew is not None or n >= MANY_CHUNKS * MANY):
-            size = MANY  # by compiled loops, where there are any
-        if n <= size:
-            return module(*inputs)
-        chunks = zip(*(x.split(size) for x in inputs), strict=True)
-        n_threads = torch.get_num_threads()
-        if not on_cpu or n_threads == 1:
-            return torch.cat([module(*chunk) for chunk in chunks])
-
-        def alone(chunk: tuple[Tensor, ...]) -> Tensor:
-            with threads(1), torch.inference_mode():
-                return module(*chunk)
-
-        with ThreadPoolExecutor(n_threads) as pool:
-            return torch.cat(list(pool.map(alone, chunks)))
+        """What `module` makes of any number of rows."""
+        return in_chunks(module, *inputs, has_loops=self.crew is not None)
 
     @torch.inference_mode()
     def set_neutral(self) -> None:

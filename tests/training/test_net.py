@@ -8,9 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from sklearn_fsmd import FSMDClassifier
+from sklearn_fsmd import FSMDClassifier, inference
 from sklearn_fsmd.runtime import threads
-from sklearn_fsmd.training import net
 from tests.conftest import SMALL, make_frame
 
 
@@ -23,7 +22,7 @@ def fitted():
 def test_threads_share_the_rows_and_change_nothing(fitted, monkeypatch):
     model, X = fitted
     expected = model.set_params(n_threads=1).predict_marginals(X)
-    monkeypatch.setattr(net, "CPU_CHUNK", 30)
+    monkeypatch.setattr(inference, "CPU_CHUNK", 30)
     seen, before = set(), torch.get_num_threads()
     forward = model.module_.forward
 
@@ -45,7 +44,7 @@ def test_threads_share_the_rows_and_change_nothing(fitted, monkeypatch):
 
 def test_an_error_in_a_thread_comes_out(fitted, monkeypatch):
     model, X = fitted
-    monkeypatch.setattr(net, "CPU_CHUNK", 30)
+    monkeypatch.setattr(inference, "CPU_CHUNK", 30)
     before = torch.get_num_threads()
 
     def broken(*arguments):
@@ -79,7 +78,7 @@ def test_chunks_leave_no_number_of_threads_behind():
     try:
         with ThreadPoolExecutor(1) as pool:
             result = pool.submit(other)
-            trained.in_chunks(Chunk(), torch.zeros(3 * net.CPU_CHUNK))
+            trained.in_chunks(Chunk(), torch.zeros(3 * inference.CPU_CHUNK))
             chunks_done.set()
             assert result.result() == 2
         with ThreadPoolExecutor(1) as pool:
