@@ -11,12 +11,9 @@ import torch
 from sklearn_fsmd.features import Encoded, FeatureEncoder
 from sklearn_fsmd.inputs import InputEncoder
 from sklearn_fsmd.network import Columns, MultiTaskNetwork, build_network
-from sklearn_fsmd.nn import loops
-from sklearn_fsmd.nn.crew import Crew
 from sklearn_fsmd.nn.dropout import seed_dropout
 from sklearn_fsmd.nn.links import MultiTaskLoss
-from sklearn_fsmd.nn.mlp import set_training
-from sklearn_fsmd.nn.workspace import Workspace
+from sklearn_fsmd.nn.ways import set_execution, way_to_train
 from sklearn_fsmd.parameters import OPTIMIZERS
 from sklearn_fsmd.runtime import resolve_device, resolve_precision, seeded, threads
 from sklearn_fsmd.tables import ROW_WISE, check_table_size, trains_rows
@@ -197,13 +194,14 @@ def train(
     precision = resolve_precision(p.precision, net.device)
     try:
         with threads(p.n_threads):
-            net.crew = Crew(torch.get_num_threads()) if net.device == "cpu" and loops.available() else None
-            set_training(net.module_, workspace=Workspace(), precision=precision, crew=net.crew)
+            way = way_to_train(net.device, precision)
+            net.crew = way.crew
+            set_execution(net.module_, way)
             net.run(batches, None if valid is None else TensorData.of(*valid, net.device), epochs)
             if net.bias_reference:
                 net.set_neutral()
     finally:
-        set_training(net.module_, workspace=None, precision=None)
+        set_execution(net.module_)
         if net.crew is not None:
             net.crew.close()
             net.crew = None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-import warnings
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
+from sklearn_fsmd._warn import warn
 from sklearn_fsmd.columns import NumericColumn
 from sklearn_fsmd.features import FeatureEncoder
 from sklearn_fsmd.targets import Targets
@@ -54,16 +54,14 @@ def warn_of_ids(encoder: FeatureEncoder, X: Any, targets: Targets, positions: np
         return
     if isinstance(X, pd.DataFrame):
         names = [name for _, name in found]
-        remedy = f"X.astype({dict.fromkeys(names, 'category')})"
+        remedy = f"X.astype({dict.fromkeys(names, 'category')}), or as strings"
     else:
         names = [f"x{position}" for position, _ in found]
         remedy = f"categorical_features={[position for position, _ in found]}"
-    warnings.warn(
+    warn(
         f"{'Columns' if len(names) > 1 else 'Column'} {', '.join(map(repr, names))} of X: whole numbers that look like "
         f"ids, and are taken as quantities. If they are ids, say so: {remedy}. If not, list all categories in "
-        "`categorical_features`, and this warning is gone.",
-        UserWarning,
-        stacklevel=6,
+        "`categorical_features`, and this warning is gone."
     )
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sklearn_fsmd.features import Encoded
 from sklearn_fsmd.network import MultiTaskNetwork
-from sklearn_fsmd.nn.mlp import MANY
+from sklearn_fsmd.nn.ways import MANY, Scoring, set_execution
 from sklearn_fsmd.runtime import threads
 
 CPU_CHUNK = 512
@@ -33,6 +33,7 @@ class Predictor:
 
     def __init__(self, network: MultiTaskNetwork, device: str, spec: dict[str, Any]) -> None:
         self.network, self.device, self.spec = network, device, spec
+        set_execution(network, Scoring())
 
     @torch.inference_mode()
     def marginals(self, rows: Encoded, n_threads: int | None) -> np.ndarray:

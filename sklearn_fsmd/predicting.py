@@ -188,7 +188,7 @@ class Predictions(Exchanged):
         """
         Y, p = as_pandas(y if Y is None else Y), self.predict_marginals(X)
         check_consistent_length(p, Y)
-        targets = self._targets.encode(Y, sample_weight, self.module_.link.parents, warn=False)
+        targets = self._targets.encode(Y, sample_weight, self.module_.link.parents, warns=False)
         return mean_auc(targets.labels, p, sample_weight=targets.weights)
 
 

@@ -65,12 +65,14 @@ def as_pandas(data: Any) -> Any:
     ImportError
         If that needs pyarrow, and it is not installed.
     TypeError
-        If a column holds lists as categories.
+        If a column holds lists as categories, or the table is a lazy one.
     ValueError
         If a column holds what its type does not allow.
     """
     if isinstance(data, (np.ndarray, pd.DataFrame, pd.Series)):
         return data
+    if hasattr(data, "collect") and hasattr(data, "collect_schema"):
+        raise TypeError(f"A {type(data).__name__} holds no data yet: pass {type(data).__name__}.collect().")
     if not hasattr(data, "__arrow_c_stream__") and not hasattr(data, "__arrow_c_array__"):
         return data
     try:

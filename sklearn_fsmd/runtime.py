@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import os
 import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
+
+from sklearn_fsmd._warn import warn
 
 _building = threading.Lock()
 _inside: dict[int, int] = {}
@@ -36,11 +37,10 @@ def resolve_precision(precision: str, device: str) -> torch.dtype | None:
     if precision == "float32":
         return None
     if not has_bf16(device):
-        warnings.warn(
+        warn(
             f"precision='bf16' needs a device that computes in bfloat16, and {device!r} does not here. "
             "float32 is used, which is faster on it.",
             RuntimeWarning,
-            stacklevel=2,
         )
         return None
     return torch.bfloat16

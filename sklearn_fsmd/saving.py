@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
@@ -11,6 +10,7 @@ from sklearn import config_context
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_fsmd import storage
+from sklearn_fsmd._warn import warn
 from sklearn_fsmd.columns import CategoryColumn, NumericColumn
 from sklearn_fsmd.features import Encoded, FeatureEncoder
 from sklearn_fsmd.inputs import InputEncoder
@@ -144,7 +144,7 @@ def _handed_in(packed: list[Any], parameters: Mapping[str, Any]) -> Mapping[str,
         raise ValueError(f"`parameters` names {sorted(strange)}, which the file holds; use set_params")
     for name, was in wanted.items():
         if described(parameters[name]) != was:
-            warnings.warn(f"{name!r} was {was} when the model was saved; {parameters[name]!r} is used.", stacklevel=3)
+            warn(f"{name!r} was {was} when the model was saved; {parameters[name]!r} is used.")
     return parameters
 
 

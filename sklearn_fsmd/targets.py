@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.multiclass import type_of_target
 
+from sklearn_fsmd._warn import warn
 from sklearn_fsmd.canonical import shown
 from sklearn_fsmd.reading import as_pandas, refuse_masked
 from sklearn_fsmd.weights import check_weights
@@ -103,7 +103,7 @@ class TargetEncoder:
         parents: Sequence[int | None] = (),
         *,
         scale: bool = True,
-        warn: bool = True,
+        warns: bool = True,
     ) -> Targets:
         """Labels and weights.
 
@@ -111,7 +111,7 @@ class TargetEncoder:
         ----------
         Y, sample_weight : as in fit.
         parents : as in the link, to write what follows from it.
-        warn : whether to warn of contradictions.
+        warns : whether to warn of contradictions.
         scale : whether weights are scaled to a mean of 1 in each task. A chunk of the data is no measure for that.
         """
         Y, sample_weight = as_pandas(Y), as_pandas(sample_weight)
@@ -123,14 +123,12 @@ class TargetEncoder:
         observed = np.stack([~pd.isna(column) for column in columns], axis=1)
         labels = np.stack([self._labels(k, column) for k, column in enumerate(columns)], axis=1)
         n_odd = _settle_children(labels, observed, parents)
-        for k, n in n_odd.items() if warn else ():
+        for k, n in n_odd.items() if warns else ():
             share = n / len(labels)
             doubt = f" Are the columns of Y in the order of the funnel? They are {self.names}." if share > 0.05 else ""
-            warnings.warn(
+            warn(
                 f"{n} row{'s have' if n > 1 else ' has'} {self.names[k]!r} = 1 though {self.names[parents[k] or 0]!r}, "
-                f"the step before it, is 0. That is {share:.2g} of the rows; the link cannot represent it.{doubt}",
-                UserWarning,
-                stacklevel=7,
+                f"the step before it, is 0. That is {100 * share:.2g} % of the rows, which a chain cannot learn.{doubt}"
             )
         weights = None if observed.all() else observed.astype(np.float32)
         if sample_weight is not None:
@@ -236,6 +234,14 @@ def _plain(series: pd.Series) -> np.ndarray:
     return series.to_numpy(dtype=np.float64 if is_number else object, na_value=np.nan)
 
 
+def _are_numbers_in_order(low: str, high: str) -> bool:
+    """Whether two words are numbers, such as "0.0" and "1.0", and the greater one is the second."""
+    try:
+        return float(low) < float(high)
+    except ValueError:
+        return False
+
+
 def _given_classes(classes: Any, names: list[str]) -> list[np.ndarray]:
     """The classes of each task from the argument `classes`: two for all, or two each."""
     if not hasattr(classes, "__len__") or isinstance(classes, (str, set, dict)):
@@ -270,15 +276,13 @@ def _two_classes(column: np.ndarray, name: str) -> np.ndarray:
     classes = np.unique(known)
     if len(classes) == 2:
         low, high = classes.tolist()
-        if isinstance(high, str) and low.lower() not in _NO:
-            warnings.warn(
+        if isinstance(high, str) and low.lower() not in _NO and not _are_numbers_in_order(low, high):
+            warn(
                 f"Column {name!r} of Y has the classes {low!r} and {high!r}: {high!r}, which sorts last, counts as 1. "
-                f"If it should be {low!r}, pass (y == {low!r}).astype(int).",
-                UserWarning,
-                stacklevel=8,
+                f"If it should be {low!r}, pass (y == {low!r}).astype(int)."
             )
         return classes
     if classes[0] in (0, 1):  # one class only: the other is known all the same
-        warnings.warn(f"Column {name!r} of Y has only one class, {shown(classes[0])}.", UserWarning, stacklevel=7)
+        warn(f"Column {name!r} of Y has only one class, {shown(classes[0])}.")
         return np.array([0, 1], dtype=classes.dtype if classes.dtype.kind != "b" else np.int64)
     raise ValueError(f"Column {name!r} of Y has only one class, {shown(classes[0])}; two are needed, or 0 and 1.")

@@ -92,7 +92,7 @@ def contrary(Y):
         "no click",
         contrary,
         UserWarning,
-        "2 rows have 'conversion' = 1 though 'click', the step before it, is 0. That is 0",
+        "2 rows have 'conversion' = 1 though 'click', the step before it, is 0. That is 1.7 %",
     ),
     (
         "turned",

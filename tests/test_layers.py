@@ -9,6 +9,7 @@ import sklearn_fsmd
 
 ROOT = Path(sklearn_fsmd.__file__).parent
 LAYERS = [
+    ["_warn"],
     ["lookup", "canonical", "runtime"],
     ["nn", "columns", "_declare", "selection", "ranking", "reading", "plain", "storage", "exchange"],
     ["values", "weights"],

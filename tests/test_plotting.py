@@ -5,6 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_fsmd import FSMDClassifier, SharedBottomClassifier
 from sklearn_fsmd.datasets import make_funnel
@@ -132,8 +134,19 @@ def test_gate_weights(funnel, fsmd):
 
 def test_history(fsmd):
     display = HistoryDisplay.from_estimator(fsmd)
-    for name, line in zip(fsmd.task_names_, display.ax_.lines, strict=True):
+    for name, line in zip(fsmd.task_names_, display.ax_.lines, strict=False):
         np.testing.assert_array_equal(line.get_ydata(), [epoch[f"valid_auc_{name}"] for epoch in fsmd.history_])
+
+
+def test_history_of_a_model_in_a_pipeline_and_what_was_kept(funnel):
+    X, Y = funnel
+    pipeline = make_pipeline(FunctionTransformer(), FSMDClassifier(**SMALL, early_stopping=True)).fit(X, Y)
+    display = HistoryDisplay.from_estimator(pipeline)
+    model = pipeline[-1]
+    best = max(model.history_, key=lambda row: row["valid_auc"])["epoch"]
+    assert display.best == best
+    assert display.ax_.lines[-1].get_xdata()[0] == best
+    assert all(tick == round(tick) for tick in display.ax_.get_xticks())
 
 
 def test_history_needs_validation_data(funnel):

@@ -101,6 +101,11 @@ def test_views_of_strings_are_strings():
     assert as_pandas(table)["a"].tolist() == ["x", pd.NA]
 
 
+def test_a_lazy_frame_is_to_be_collected(data):
+    with pytest.raises(TypeError, match=r"A LazyFrame holds no data yet: pass LazyFrame.collect\(\)"):
+        fit(pl.from_pandas(data[0]).lazy(), data[1])
+
+
 def test_without_pyarrow_the_message_says_what_to_install():
     script = """
         import sys

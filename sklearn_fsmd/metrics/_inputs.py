@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ import pandas as pd
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
+from sklearn_fsmd._warn import warn
 from sklearn_fsmd.canonical import shown
 from sklearn_fsmd.reading import as_pandas
 from sklearn_fsmd.targets import are_moved
@@ -129,7 +129,7 @@ def _positive(p: Any) -> np.ndarray:
     return p[:, 1]
 
 
-def undefined(what: str, stacklevel: int = 3) -> float:
+def undefined(what: str) -> float:
     """NaN, with a warning that says why."""
-    warnings.warn(what, UndefinedMetricWarning, stacklevel=stacklevel)
+    warn(what, UndefinedMetricWarning)
     return float("nan")

@@ -53,7 +53,7 @@ class TaskScorer(_Scorer):
 def _by_classes(Y: Any, estimator: Any) -> Any:
     """`Y` as zeros and ones, with its names."""
     Y, classes = as_pandas(Y), getattr(estimator, "classes_", None)
-    names = getattr(_model_of(estimator), "task_names_", None)
+    names = getattr(model_of(estimator), "task_names_", None)
     if names is not None and isinstance(Y, pd.DataFrame) and are_moved(Y.columns, names):
         raise ValueError(f"The columns of Y must be those of fit, in their order, {names}. Got {list(Y.columns)}.")
     if classes is None:
@@ -64,11 +64,11 @@ def _by_classes(Y: Any, estimator: Any) -> Any:
     return pd.Series(labels, name=Y.name) if isinstance(Y, pd.Series) else labels
 
 
-def _model_of(estimator: Any) -> Any:
+def model_of(estimator: Any) -> Any:
     """The model at the end of searches and Pipelines."""
     if hasattr(estimator, "best_estimator_"):
-        return _model_of(estimator.best_estimator_)
-    return _model_of(estimator.steps[-1][1]) if hasattr(estimator, "steps") else estimator
+        return model_of(estimator.best_estimator_)
+    return model_of(estimator.steps[-1][1]) if hasattr(estimator, "steps") else estimator
 
 
 def _one_auc(Y: Any, P: Any, task: str, *, sample_weight: Any = None) -> float:

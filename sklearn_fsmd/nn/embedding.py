@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sklearn_fsmd.nn.crew import Crew
+from sklearn_fsmd.nn.seam import FORMULA, Execution
 
 STARTING_RMS = 0.03
 """Root mean square of embeddings that were learned beforehand."""
@@ -35,20 +35,16 @@ class Embedded(NamedTuple):
 
 
 class Table(nn.Embedding):
-    """An embedding table; where there is a crew, its dense gradient is added up by a compiled loop.
+    """An embedding table.
 
     **Shape**: ``(B, F)`` codes → ``(B, F, D)``.
     """
 
-    crew: Crew | None = None
-    """As that of a :class:`~sklearn_fsmd.nn.mlp.StackedMLP`."""
+    execution: Execution = FORMULA
 
     def forward(self, codes: Tensor) -> Tensor:
-        if self.crew is None or not self.training or self.sparse or self.weight.dtype != torch.float32:
-            return super().forward(codes)
-        from sklearn_fsmd.nn.fast_gates import FastLookup  # needs numba, which takes its time
-
-        return FastLookup.apply(self.weight, codes)
+        computed = self.execution.lookup(self, codes)
+        return super().forward(codes) if computed is None else computed
 
 
 class Embedding(nn.Module):

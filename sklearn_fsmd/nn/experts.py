@@ -11,8 +11,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from sklearn_fsmd.nn.crew import Crew
-from sklearn_fsmd.nn.mlp import StackedLinear, StackedMLP, check_shape
+from sklearn_fsmd.nn.mlp import StackedLinear, StackedMLP
+from sklearn_fsmd.nn.seam import FORMULA, Execution
 
 
 class SharedBottom(nn.Module):
@@ -62,8 +62,7 @@ class Gates(nn.Module):
     that sum to 1.
     """
 
-    crew: Crew | None = None
-    """As that of a :class:`~sklearn_fsmd.nn.mlp.StackedMLP`."""
+    execution: Execution = FORMULA
     excluded: Tensor  # 0 where an expert may be mixed, else −∞; added to the logits
 
     def __init__(self, in_features: int, selection: Tensor, dims: Sequence[int]) -> None:
@@ -77,11 +76,8 @@ class Gates(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.hidden.layers:
             x = self.hidden(x if x.dim() == 2 else x[:, : self.hidden.n].transpose(0, 1)).transpose(0, 1)
-        if self.training and self.crew is not None and x.dtype == torch.float32:
-            from sklearn_fsmd.nn.fast_gates import FastGates  # needs numba, which takes its time
-
-            check_shape(x, self.logits.weight.shape[1], len(self.excluded), dim=1)
-            return FastGates.apply(self.crew, x, self.logits.weight, self.logits.bias, self.excluded)
+        if (computed := self.execution.gates(self, x)) is not None:
+            return computed
         x = x if x.dim() == 2 else x[:, : self.hidden.n].transpose(0, 1)
         logits = self.logits(x) + self.excluded.unsqueeze(1)  # (G, B, E)
         if self.training:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import numpy as np
 from torch import Tensor
@@ -10,9 +10,7 @@ from torch import Tensor
 from sklearn_fsmd.nn.fast_gates import with_dense_rows
 from sklearn_fsmd.nn.fast_hidden import places_of
 from sklearn_fsmd.nn.loops import gates, layers
-
-if TYPE_CHECKING:
-    from sklearn_fsmd.nn.mlp import HiddenLayer, StackedMLP
+from sklearn_fsmd.nn.mlp import HiddenLayer, StackedMLP
 
 
 def evaluate(mlp: StackedMLP, x: Tensor, weights: Tensor | None) -> Tensor:

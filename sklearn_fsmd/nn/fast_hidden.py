@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from sklearn_fsmd.nn.crew import FEW, ranges_of
+from sklearn_fsmd.nn.crew import FEW, Crew, ranges_of
 from sklearn_fsmd.nn.dropout import parts_of
 from sklearn_fsmd.nn.fast_gates import with_dense_rows
+from sklearn_fsmd.nn.hidden import How
 from sklearn_fsmd.nn.loops import gates, layers, random
+from sklearn_fsmd.nn.mlp import StackedMLP
 from sklearn_fsmd.nn.workspace import Loan
-
-if TYPE_CHECKING:
-    from sklearn_fsmd.nn.mlp import StackedMLP
 
 NONE = np.empty((0, 0), np.float32)
 NO_STACK, NO_LOW_STACK = np.empty((0, 0, 0), np.float32), np.empty((0, 0, 0), np.int16)
@@ -50,9 +49,11 @@ class FastHidden(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, mlp: StackedMLP, x: Tensor, weights: Tensor | None, *parameters: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, crew: Crew, how: How, mlp: StackedMLP, x: Tensor, weights: Tensor | None, *parameters: Tensor
+    ) -> Tensor:
         x = with_dense_rows(x)
-        step = ctx.step = Step(mlp, x, parameters, is_returned=weights is None)
+        step = ctx.step = Step(crew, how, mlp, x, parameters, is_returned=weights is None)
         step.forward()
         out = step.layers[-1].take_out()
         if weights is None:
@@ -80,16 +81,24 @@ class FastHidden(torch.autograd.Function):
             arrays = given, out, grad_weights.numpy()
             crew.each(lambda r, _: gates.mix_to_weights(*arrays, *r), ranges_of(len(given), out.shape[2]), out.size)
         grad_x = step.backward(x, out, given, mixed_by, [[t.numpy() for t in group] for group in grads])
-        return None, grad_x, grad_weights, *(t for group in grads for t in group)
+        return None, None, None, grad_x, grad_weights, *(t for group in grads for t in group)
 
 
 class Step:
     """One step of training of a stack: forward, and what that leaves for backward."""
 
-    def __init__(self, mlp: StackedMLP, x: Tensor, parameters: Sequence[Tensor], *, is_returned: bool) -> None:
-        assert mlp.crew is not None
-        self.n, self.crew, self.workspace, self.low = mlp.n, mlp.crew, mlp.workspace, mlp.precision is not None
-        self.loan = Loan(mlp.workspace, x.device)  # it lives as long as the graph that needs its tensors
+    def __init__(
+        self,
+        crew: Crew,
+        how: How,
+        mlp: StackedMLP,
+        x: Tensor,
+        parameters: Sequence[Tensor],
+        *,
+        is_returned: bool,
+    ) -> None:
+        self.n, self.crew, self.workspace, self.low = mlp.n, crew, how.workspace, how.precision is not None
+        self.loan = Loan(how.workspace, x.device)  # it lives as long as the graph that needs its tensors
         self.n_layers = len(mlp.layers)
         self.reads = np.array(mlp.reads if x.dim() == 3 else [0] * mlp.n)
         self.inputs = self.loan.empty(x.shape, torch.bfloat16).copy_(x) if self.low else x

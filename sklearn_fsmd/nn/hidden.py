@@ -12,19 +12,24 @@ by memory, a small one by the number of calls. So
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from sklearn_fsmd.nn.workspace import Loan
-
-if TYPE_CHECKING:
-    from sklearn_fsmd.nn.mlp import StackedMLP
+from sklearn_fsmd.nn.mlp import StackedMLP
+from sklearn_fsmd.nn.workspace import Loan, Workspace
 
 BLOCK_BYTES = 2**22
 """How large the widest output of a block of members may be on a CPU: what a pass reads and writes fits the cache."""
+
+
+class How(NamedTuple):
+    """Where a step takes its memory from (None: fresh memory), and the number format of its products."""
+
+    workspace: Workspace | None
+    precision: torch.dtype | None
 
 
 class TrainHidden(torch.autograd.Function):
@@ -36,9 +41,9 @@ class TrainHidden(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, mlp: StackedMLP, x: Tensor, weights: Tensor | None, *parameters: Tensor) -> Tensor:
-        loan = Loan(mlp.workspace, x.device)
-        products = Products(mlp.precision, loan)
+    def forward(ctx: Any, how: How, mlp: StackedMLP, x: Tensor, weights: Tensor | None, *parameters: Tensor) -> Tensor:
+        loan = Loan(how.workspace, x.device)
+        products = Products(how.precision, loan)
         reads, inputs = _inputs(mlp, x)
         own = _by_layer(mlp, parameters)
         shapes = [(mlp.n, inputs.shape[1], weight.shape[2]) for weight, *_ in own]
@@ -52,7 +57,7 @@ class TrainHidden(torch.autograd.Function):
                 h = step.forward(s, h, output[s], [t[s] for t in tensors], products)
         for step in steps:
             step.update_running_statistics()
-        ctx.mlp, ctx.steps = mlp, steps
+        ctx.how, ctx.mlp, ctx.steps = how, mlp, steps
         ctx.loan = loan  # which lives as long as the graph that needs its tensors
         ctx.hidden = outputs if weights is not None else outputs[:-1]
         ctx.save_for_backward(x, weights, None if weights is not None else outputs[-1], *parameters)
@@ -63,8 +68,8 @@ class TrainHidden(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weights, output, *parameters = ctx.saved_tensors
         mlp, outputs = ctx.mlp, ctx.hidden if output is None else [*ctx.hidden, output]
-        loan = Loan(mlp.workspace, x.device)
-        products = Products(mlp.precision, loan)
+        loan = Loan(ctx.how.workspace, x.device)
+        products = Products(ctx.how.precision, loan)
         reads, inputs = _inputs(mlp, x)
         own = _by_layer(mlp, parameters)
         grads = _by_layer(mlp, [torch.empty_like(p) for p in parameters])
@@ -80,7 +85,7 @@ class TrainHidden(torch.autograd.Function):
                 if i:
                     g = products(d, weight, out=loan.scratch("g", h.shape, h.dtype), transpose_b=True)
             _add_to_inputs(products, d, weight, reads, s, grad_x)
-        return None, grad_x.view(x.shape), grad_weights, *(t for group in grads for t in group)
+        return None, None, grad_x.view(x.shape), grad_weights, *(t for group in grads for t in group)
 
 
 class LayerStep:

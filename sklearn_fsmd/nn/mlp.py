@@ -9,14 +9,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from sklearn_fsmd.nn import loops
-from sklearn_fsmd.nn.crew import Crew
 from sklearn_fsmd.nn.dropout import Dropout
-from sklearn_fsmd.nn.hidden import TrainHidden
-from sklearn_fsmd.nn.workspace import Workspace
-
-MANY = 1024
-"""From this many rows on compiled loops predict."""
+from sklearn_fsmd.nn.seam import FORMULA, Execution
 
 
 class StackedLinear(nn.Module):
@@ -85,16 +79,26 @@ class HiddenLayer(StackedLinear):
             self.register_buffer("running_var", torch.ones(n, out_features))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The layer as a formula, with the running statistics; a stack trains its layers together."""
-        if self.batch_norm:
-            weight = self.weight
-            z = torch.bmm(x if x.dim() == 3 else x.expand(len(weight), -1, -1), weight)
-            slope, shift = self.affine()
-            into = z if torch.is_inference_mode_enabled() else None  # a gradient needs z as it was
-            y = torch.addcmul(shift.unsqueeze(1), z, slope.unsqueeze(1), out=into).relu_()
-        else:
+        if not self.batch_norm:
             y = super().forward(x).relu_()
+            return self.dropout(y) if self.training else y
+        weight = self.weight
+        z = torch.bmm(x if x.dim() == 3 else x.expand(len(weight), -1, -1), weight)
+        if self.training and z.shape[1] > 1:
+            slope, shift = self.affine(*self.statistics(z))
+        else:
+            slope, shift = self.affine(self.running_mean, self.running_var)
+        into = z if torch.is_inference_mode_enabled() else None  # a gradient needs z as it was
+        y = torch.addcmul(shift.unsqueeze(1), z, slope.unsqueeze(1), out=into).relu_()
         return self.dropout(y) if self.training else y
+
+    def statistics(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance of the units over the batch, ``(n, O)``; the running ones move towards them."""
+        var, mean = torch.var_mean(z, dim=1, correction=0)
+        with torch.no_grad():
+            self.running_mean.lerp_(mean, self.MOMENTUM)
+            self.running_var.lerp_(var * (z.shape[1] / (z.shape[1] - 1)), self.MOMENTUM)
+        return mean, var
 
     @torch.no_grad()
     def start_from(self, other: HiddenLayer, places: Tensor, factors: Tensor) -> None:
@@ -110,12 +114,16 @@ class HiddenLayer(StackedLinear):
             self.running_mean.copy_(other.running_mean.expand_as(self.running_mean))
             self.running_var.copy_(other.running_var.expand_as(self.running_var))
 
-    def affine(self) -> tuple[Tensor, Tensor]:
-        """What the running statistics, the scale and the bias make of a linear map: its slope and shift, ``(n, O)``."""
+    def affine(self, mean: Tensor | None = None, var: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """What these statistics, the scale and the bias make of a linear map: its slope and shift, ``(n, O)``.
+
+        By default the statistics are the running ones. Without batch norm the slope is 1.
+        """
         if not self.batch_norm:
             return torch.ones_like(self.bias), self.bias
-        slope = self.scale * torch.rsqrt(self.running_var + self.EPS)
-        return slope, torch.addcmul(self.bias, self.running_mean, slope, value=-1.0)
+        mean, var = self.running_mean if mean is None else mean, self.running_var if var is None else var
+        slope = self.scale * torch.rsqrt(var + self.EPS)
+        return slope, torch.addcmul(self.bias, mean, slope, value=-1.0)
 
 
 class StackedMLP(nn.Module):
@@ -140,12 +148,8 @@ class StackedMLP(nn.Module):
     """
 
     index: Tensor  # `reads`, where the module is
-    workspace: Workspace | None = None
-    """Where training takes its memory from; see :func:`set_training`."""
-    crew: Crew | None = None
-    """The threads that run compiled loops in training; None: train by torch's operations."""
-    precision: torch.dtype | None = None
-    """In what number format training computes its matrix products; None: in that of the parameters."""
+    execution: Execution = FORMULA
+    """Who may compute it in another way."""
 
     def __init__(
         self,
@@ -171,13 +175,8 @@ class StackedMLP(nn.Module):
         return cast("HiddenLayer", self.layers[0])
 
     def forward(self, x: Tensor, weights: Tensor | None = None) -> Tensor:
-        if self.layers and self.training and x.shape[-2] > 1:
-            return self._way_to_train(x, weights).apply(self, x, weights, *self.layers.parameters())
-        if self.layers and not self.training and self._are_many(x):
-            from sklearn_fsmd.nn.fast_evaluation import evaluate  # needs numba, which takes its time
-
-            self._check(x, weights)
-            return evaluate(self, x, weights)
+        if self.layers and (computed := self.execution.hidden(self, x, weights)) is not None:
+            return computed
         if x.dim() == 3 and not self.in_order:
             x = x.index_select(0, self.index)
         elif x.dim() == 2 and not self.layers:
@@ -185,48 +184,3 @@ class StackedMLP(nn.Module):
         for layer in self.layers:
             x = layer(x)
         return x if weights is None else weights @ x.transpose(0, 1)
-
-    def _are_many(self, x: Tensor) -> bool:
-        """Whether `x` has so many rows that compiled loops predict, where there are any."""
-        usual = x.shape[-2] >= MANY and x.dtype == torch.float32 and x.device.type == "cpu"
-        return usual and torch.is_inference_mode_enabled() and loops.available()
-
-    def _way_to_train(self, x: Tensor, weights: Tensor | None) -> type[torch.autograd.Function]:
-        if self.crew is None or x.dtype != torch.float32:
-            return TrainHidden
-        from sklearn_fsmd.nn.fast_hidden import FastHidden  # needs numba, which takes its time
-
-        self._check(x, weights)
-        return FastHidden
-
-    def _check(self, x: Tensor, weights: Tensor | None) -> None:
-        check_shape(x, self.first.weight.shape[1], max(self.reads) + 1, dim=0)
-        if weights is not None and (len(weights), weights.shape[2]) != (x.shape[-2], self.n):
-            raise ValueError(f"weights has the shape {tuple(weights.shape)}; it is to be ({x.shape[-2]}, M, {self.n}).")
-
-
-def check_shape(x: Tensor, in_features: int, n_inputs: int, *, dim: int) -> None:
-    """Compiled loops do not look whether they read beyond `x`, which may have several inputs along `dim`.
-
-    Raises
-    ------
-    ValueError
-        If these are fewer than `n_inputs`, or have not `in_features`.
-    """
-    if x.shape[-1] != in_features or (x.dim() == 3 and x.shape[dim] < n_inputs):
-        several = ["B", in_features]
-        several.insert(dim, n_inputs)
-        raise ValueError(
-            f"x has the shape {tuple(x.shape)}; it is to be (B, {in_features}) or ({', '.join(map(str, several))})."
-        )
-
-
-def set_training(
-    module: nn.Module, *, workspace: Workspace | None, precision: torch.dtype | None, crew: Crew | None = None
-) -> None:
-    """Say to every part of `module` how it is to be trained, if it has more ways than one."""
-    for part in module.modules():
-        if isinstance(part, StackedMLP):
-            part.workspace, part.precision = workspace, precision
-        if hasattr(type(part), "crew"):
-            part.crew = crew  # type: ignore[assignment]

@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 from sklearn_fsmd.features import Encoded, FeatureEncoder
 from sklearn_fsmd.nn.denoising import DenoisingAutoencoder, Learned
 from sklearn_fsmd.nn.mlp import HiddenLayer
+from sklearn_fsmd.nn.ways import ByTorch, set_execution
 from sklearn_fsmd.runtime import seeded
 
 LR = 2e-3
@@ -53,6 +54,7 @@ def pretrain(
     layer: dict[str, Any] = {} if like is None else {"width": like.weight.shape[2], "batch_norm": like.batch_norm}
     with seeded(seed):
         model = DenoisingAutoencoder(part.cardinalities, len(part.numbers), dim, part.numeric_of, **layer).to(device)
+    set_execution(model, ByTorch())
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(model.parameters(), lr=LR)
     codes, numbers, *_ = rows.tensors(device)

@@ -13,13 +13,19 @@ from sklearn_fsmd.nn.crew import Crew, ranges_of
 from sklearn_fsmd.nn.dropout import Dropout, parts_of, seed_dropout
 from sklearn_fsmd.nn.embedding import Table
 from sklearn_fsmd.nn.experts import PLE, Gates
-from sklearn_fsmd.nn.mlp import MANY, StackedMLP, set_training
+from sklearn_fsmd.nn.mlp import StackedMLP
+from sklearn_fsmd.nn.ways import MANY, ByLoops, ByTorch, Scoring, set_execution
 from sklearn_fsmd.nn.workspace import Workspace
 
 pytestmark = pytest.mark.skipif(not loops.available(), reason="numba is not there, or may not compile")
 
 DIMS = (70, 40)
 """Their parts are unequal, and end within eight bytes of a draw."""
+
+
+def by(crew, workspace=None, precision=None):
+    """By loops where there is a crew, else by torch's operations."""
+    return ByTorch(workspace, precision) if crew is None else ByLoops(crew, workspace, precision)
 
 
 def stack(n, *, batch_norm=True, dropout=0.0, reads=None):
@@ -33,7 +39,7 @@ def trained(made, x, weights, *, crew=None, precision=None, seed=0):
     """The output of a step of training, and all gradients, by loops where there is a crew."""
     made = copy.deepcopy(made)
     seed_dropout(made, seed)
-    set_training(made, workspace=Workspace(), precision=precision, crew=crew)
+    set_execution(made, by(crew, Workspace(), precision))
     x = x.clone().requires_grad_()
     weights = None if weights is None else weights.clone().requires_grad_()
     out = made(x) if weights is None else made(x, weights)
@@ -181,6 +187,7 @@ def test_many_rows_are_predicted_by_loops(batch_norm, reads, mixed, monkeypatch)
     from sklearn_fsmd.nn import fast_evaluation
 
     made = stack(4, batch_norm=batch_norm, reads=reads).eval()
+    set_execution(made, Scoring())
     if batch_norm:
         for layer in made.layers:
             layer.running_mean.normal_(), layer.running_var.uniform_(0.5, 2.0)
@@ -203,7 +210,7 @@ def test_many_rows_are_predicted_by_loops(batch_norm, reads, mixed, monkeypatch)
 @pytest.mark.parametrize("training", [True, False])
 def test_what_does_not_fit_is_refused(training):
     made = stack(3, reads=[0, 1, 1]).train(training)
-    set_training(made, workspace=None, precision=None, crew=Crew(1))
+    set_execution(made, ByLoops(Crew(1), None, None))
     with torch.inference_mode(not training):
         with pytest.raises(ValueError, match=r"x has the shape \(1024, 8\); it is to be \(B, 9\) or \(2, B, 9\)"):
             made(torch.zeros(MANY, 8))
@@ -215,7 +222,7 @@ def test_what_does_not_fit_is_refused(training):
 
 def test_what_does_not_fit_a_gate_is_refused():
     made = Gates(9, torch.ones(3, 2, dtype=torch.bool), ())
-    set_training(made, workspace=None, precision=None, crew=Crew(1))
+    set_execution(made, ByLoops(Crew(1), None, None))
     for shape in ((50, 8), (50, 3, 8), (50, 2, 9)):
         with pytest.raises(ValueError, match=r"it is to be \(B, 9\) or \(B, 3, 9\)"):
             made(torch.zeros(shape))
@@ -238,13 +245,13 @@ def test_other_defaults_of_torch_do_not_matter(mixed):
 
 def test_a_network_is_copied_while_it_is_trained():
     made = stack(2)
-    set_training(made, workspace=Workspace(), precision=None, crew=Crew(2))
-    assert copy.deepcopy(made).crew.n == 1
+    set_execution(made, ByLoops(Crew(2), Workspace(), None))
+    assert copy.deepcopy(made).execution.crew.n == 1
 
 
 def test_memory_is_used_again_and_graphs_do_not_share_it(crew):
     made, workspace = stack(3, dropout=0.3), Workspace()
-    set_training(made, workspace=workspace, precision=None, crew=crew)
+    set_execution(made, by(crew, workspace, None))
     x = torch.randn(400, 9, requires_grad=True)
     expected = torch.autograd.grad(trained_out(made, x), x)[0]
     a, b = trained_out(made, x), trained_out(made, 2 * x)
@@ -271,7 +278,7 @@ def test_gates(groups, crew):
     x = torch.randn(700, 9) if groups is None else torch.randn(700, groups, 9)
     results = []
     for which in (None, crew):
-        set_training(made, workspace=None, precision=None, crew=which)
+        set_execution(made, by(which, None, None))
         own = x.clone().requires_grad_()
         made.zero_grad()
         out = made(own)
@@ -289,7 +296,7 @@ def test_ple(gate_dims, crew):
     )
     x, results = torch.randn(600, 9), []
     for which in (None, crew):
-        set_training(made, workspace=Workspace(), precision=None, crew=which)
+        set_execution(made, by(which, Workspace(), None))
         own = x.clone().requires_grad_()
         made.zero_grad()
         made(own).square().sum().backward()
@@ -300,7 +307,7 @@ def test_ple(gate_dims, crew):
 
 def test_table(crew):
     table, codes = Table(30, 5), torch.randint(30, (200, 4), dtype=torch.int32)
-    table.crew = crew
+    table.execution = ByLoops(crew)
     out = table(codes)
     (out * torch.arange(5.0)).square().sum().backward()
     weight = table.weight.detach().clone().requires_grad_()

@@ -8,7 +8,9 @@ from torch import nn
 
 from sklearn_fsmd.nn import hidden
 from sklearn_fsmd.nn.dropout import seed_dropout
-from sklearn_fsmd.nn.mlp import StackedMLP, set_training
+from sklearn_fsmd.nn.mlp import StackedMLP
+from sklearn_fsmd.nn.seam import FORMULA
+from sklearn_fsmd.nn.ways import ByTorch, set_execution
 from sklearn_fsmd.nn.workspace import Workspace
 
 N, B, N_IN, DIMS = 3, 50, 6, (5, 4)
@@ -47,12 +49,13 @@ def torch_layers(made, e):
     return nn.Sequential(*layers).double()
 
 
-@pytest.mark.parametrize("block", [1, 2**30])
+@pytest.mark.parametrize("way", ["the formula", "member by member", "all at once"])
 @pytest.mark.parametrize("batch_norm", [True, False])
 @pytest.mark.parametrize("reads", READS)
-def test_is_what_torch_says(reads, batch_norm, block, monkeypatch):
-    monkeypatch.setattr(hidden, "BLOCK_BYTES", block)
+def test_is_what_torch_says(reads, batch_norm, way, monkeypatch):
+    monkeypatch.setattr(hidden, "BLOCK_BYTES", 1 if way == "member by member" else 2**30)
     made = stack(batch_norm=batch_norm, reads=READS[reads])
+    set_execution(made, FORMULA if way == "the formula" else ByTorch())
     members = [torch_layers(made, e) for e in range(N)]
     x, theirs = inputs_of(reads), inputs_of(reads)
     weights = torch.randn(N, B, DIMS[-1], dtype=torch.float64)
@@ -79,10 +82,12 @@ def test_is_what_torch_says(reads, batch_norm, block, monkeypatch):
     torch.testing.assert_close(made(x), expected)
 
 
+@pytest.mark.parametrize("way", [FORMULA, ByTorch()], ids=["the formula", "torch"])
 @pytest.mark.parametrize("batch_norm", [True, False])
 @pytest.mark.parametrize("reads", READS)
-def test_gradients_with_dropout(reads, batch_norm):
+def test_gradients_with_dropout(reads, batch_norm, way):
     made = stack(dropout=0.5, batch_norm=batch_norm, reads=READS[reads])
+    set_execution(made, way)
     names = [name for name, _ in made.named_parameters()]
 
     def run(x, *parameters):
@@ -131,7 +136,8 @@ def test_a_workspace_changes_nothing_and_is_used_again():
     plain = stack(dropout=0.3, dtype=torch.float32)
     made, workspace = copy.deepcopy(plain), Workspace()
     seed_dropout(plain, 5), seed_dropout(made, 5)
-    set_training(made, workspace=workspace, precision=None)
+    set_execution(plain, ByTorch())
+    set_execution(made, ByTorch(workspace))
     for ours, expected in zip(run_steps(made, 6), run_steps(plain, 6), strict=True):
         torch.testing.assert_close(ours, expected, rtol=0, atol=0)
     buffers = {buffer.data_ptr() for buffer in workspace.free}
@@ -143,7 +149,7 @@ def test_two_graphs_alive_at_once_do_not_share_memory():
     made = stack(dtype=torch.float32)
     first, second = inputs_of("all read one", torch.float32), inputs_of("all read one", torch.float32)
     expected = torch.autograd.grad(made(first).square().sum(), first)[0]
-    set_training(made, workspace=Workspace(), precision=None)
+    set_execution(made, ByTorch(Workspace(), None))
     a = made(first)
     b = made(second * 2)
     b.sum().backward(retain_graph=True)
@@ -155,7 +161,7 @@ def test_two_graphs_alive_at_once_do_not_share_memory():
 def test_bf16_products_are_near_and_parameters_stay_float32(reads):
     exact = stack(reads=READS[reads], dtype=torch.float32)
     low = copy.deepcopy(exact)
-    set_training(low, workspace=Workspace(), precision=torch.bfloat16)
+    set_execution(low, ByTorch(Workspace(), torch.bfloat16))
     x, y = inputs_of(reads, torch.float32), inputs_of(reads, torch.float32)
     weights = torch.randn(N, B, DIMS[-1])
     outputs = [made(given) for made, given in ((exact, x), (low, y))]

@@ -1,4 +1,4 @@
-"""Whole networks after three steps: by compiled loops and without, by fused optimizers and without."""
+"""Whole networks after three steps: by formulas, by torch's operations and by loops; by fused optimizers and others."""
 
 import numpy as np
 import pytest
@@ -7,6 +7,7 @@ from torch import nn
 
 from sklearn_fsmd import MultiTaskClassifier, fitting
 from sklearn_fsmd.nn import loops
+from sklearn_fsmd.nn.ways import ByTorch
 from tests.conftest import SMALL, make_frame
 
 STEPS = SMALL | {"max_epochs": 3, "batch_size": 300, "early_stopping": False, "dropout": 0.0, "link": "independent"}
@@ -75,7 +76,7 @@ def assert_same_weights(found, expected, tolerance):
 def test_loops_change_nothing(weighting, optimizer, extractor, data, monkeypatch):
     params = {"task_weighting": weighting, **EXTRACTORS[extractor]}
     by_loops = weights_after_three_steps(data, optimizer, **params)
-    monkeypatch.setattr(fitting.loops, "available", lambda: False)
+    monkeypatch.setattr(loops, "available", lambda: False)
     assert_same_weights(by_loops, weights_after_three_steps(data, optimizer, **params), 3e-5)
 
 
@@ -83,8 +84,26 @@ def test_loops_change_nothing(weighting, optimizer, extractor, data, monkeypatch
 @pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd"])
 @pytest.mark.parametrize("weighting", ["fixed", "pcgrad"])
 def test_fused_optimizers_change_nothing(weighting, optimizer, extractor, data, monkeypatch):
-    monkeypatch.setattr(fitting.loops, "available", lambda: False)
+    monkeypatch.setattr(loops, "available", lambda: False)
     params = {"task_weighting": weighting, **EXTRACTORS[extractor]}
     fused = weights_after_three_steps(data, optimizer, **params)
     plain = weights_after_three_steps(data, optimizer, **params, net_params={"optimizer__fused": False})
     assert_same_weights(fused, plain, 1e-5)
+
+
+class ByFormula(ByTorch):
+    """The network as it is written down."""
+
+    def hidden(self, mlp, x, weights):
+        return None
+
+
+@pytest.mark.parametrize("extractor", EXTRACTORS)
+@pytest.mark.parametrize("batch_norm", [True, False])
+@pytest.mark.parametrize("weighting", ["fixed", "pcgrad", "gradnorm"])
+def test_the_network_is_what_its_formulas_say(weighting, batch_norm, extractor, data, monkeypatch):
+    monkeypatch.setattr(loops, "available", lambda: False)
+    params = {"task_weighting": weighting, "batch_norm": batch_norm, **EXTRACTORS[extractor]}
+    by_torch = weights_after_three_steps(data, "adamw", **params)
+    monkeypatch.setattr(fitting, "way_to_train", lambda device, precision: ByFormula())
+    assert_same_weights(by_torch, weights_after_three_steps(data, "adamw", **params), 3e-5)

@@ -1,0 +1,37 @@
+"""A warning points at the user's line, however deep it comes from."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from sklearn_fsmd import FSMDClassifier, metrics
+from tests.conftest import SMALL
+
+Y = pd.DataFrame({"click": [0, 1] * 60, "conversion": [1, 0] * 60})
+X = pd.DataFrame({"user_id": np.arange(120) % 60, "price": np.linspace(0, 1, 120)})
+TINY = SMALL | {"max_epochs": 1}
+CALLS = {
+    "fit": lambda: FSMDClassifier(**TINY).fit(X, Y),
+    "a label": lambda: FSMDClassifier(**TINY).fit(X[["price"]], Y["click"].map({0: "skip", 1: "buy"})),
+    "one class": lambda: FSMDClassifier(**TINY).fit(X[["price"]], Y["click"] * 0),
+    "partial_fit": lambda: FSMDClassifier(**TINY).partial_fit(X, Y),
+    "a pipeline": lambda: make_pipeline(FunctionTransformer(), FSMDClassifier(**TINY)).fit(X, Y),
+    "a search": lambda: GridSearchCV(FSMDClassifier(**TINY), {"lr": [0.1]}, cv=2).fit(X, Y),
+    "a metric": lambda: metrics.mean_auc([[0, 0], [0, 1]], [[0.1, 0.2], [0.3, 0.4]]),
+    "a grouped metric": lambda: metrics.group_auc([0, 1], [0.1, 0.9], [1, 2]),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_it_points_here(call):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        CALLS[call]()
+    ours = [w for w in caught if not issubclass(w.category, (FutureWarning, DeprecationWarning))]
+    assert ours
+    assert {w.filename for w in ours} == {__file__}
