@@ -3,6 +3,7 @@
 import sklearn  # noqa: F401
 import torch  # noqa: F401 (these two first: after what else is imported below, both take longer)
 
+from sklearn_fsmd._versions import show_versions
 from sklearn_fsmd.base import MultiTaskClassifier
 from sklearn_fsmd.embedder import DenoisingEmbedder
 from sklearn_fsmd.estimators import (
@@ -35,4 +36,5 @@ __all__ = [
     "SharedBottomClassifier",
     "SingleTaskClassifier",
     "WideDeepClassifier",
+    "show_versions",
 ]

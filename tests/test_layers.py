@@ -20,7 +20,7 @@ LAYERS = [
     ["tables", "validation"],
     ["fitting", "views", "compose", "saving"],
     ["predicting", "freezing"],
-    ["base", "embedder"],
+    ["base", "embedder", "_versions"],
     ["estimators"],
 ]
 """From the bottom to the top; a module may import from the layers below its own, and inside a package."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 from torch import Tensor, nn
 
@@ -14,6 +16,11 @@ from sklearn_fsmd.nn.mlp import StackedMLP
 from sklearn_fsmd.nn.seam import FORMULA, Execution
 from sklearn_fsmd.nn.workspace import Workspace
 
+VARIABLE = "SKLEARN_FSMD_EXECUTION"
+NO_LOOPS = (
+    "no compiled loops: numba is not installed (the extra 'fast'), is told not to compile, or finds no folder to write "
+    "to, or torch has no MKL"
+)
 MANY = 1024
 """From this many rows on compiled loops predict."""
 
@@ -23,7 +30,7 @@ class Scoring(Execution):
 
     def hidden(self, mlp: StackedMLP, x: Tensor, weights: Tensor | None) -> Tensor | None:
         usual = x.shape[-2] >= MANY and x.dtype == torch.float32 and x.device.type == "cpu"
-        if mlp.training or not usual or not torch.is_inference_mode_enabled() or not loops.available():
+        if mlp.training or not usual or not torch.is_inference_mode_enabled() or way_here("cpu")[0] != "fused":
             return None
         from sklearn_fsmd.nn.fast_evaluation import evaluate  # needs numba, which takes its time
 
@@ -84,9 +91,30 @@ class ByLoops(ByTorch):
         return FastLookup.apply(table.weight, codes)
 
 
+def way_here(device: str) -> tuple[str, str]:
+    """How networks are computed on `device`, "fused" or "torch", and why.
+
+    Raises
+    ------
+    ValueError
+        If the environment variable SKLEARN_FSMD_EXECUTION names no way, or one that is not there.
+    """
+    wanted = os.environ.get(VARIABLE, "")
+    if wanted not in ("", "torch", "fused"):
+        raise ValueError(f"The environment variable {VARIABLE} must be 'torch' or 'fused'. Got {wanted!r}.")
+    if wanted == "torch":
+        return "torch", f"{VARIABLE} says so"
+    why_not = "" if loops.available() else NO_LOOPS
+    if device != "cpu":
+        why_not = f"the device is {device!r}"
+    if why_not and wanted == "fused":
+        raise ValueError(f"{VARIABLE}=fused cannot be had: {why_not}.")
+    return ("torch", why_not) if why_not else ("fused", "compiled loops, by numba")
+
+
 def way_to_train(device: str, precision: torch.dtype | None) -> ByTorch:
-    """The way for a fit on `device`: compiled loops where there are any."""
-    if device == "cpu" and loops.available():
+    """The way for a fit on `device`."""
+    if way_here(device)[0] == "fused":
         return ByLoops(Crew(torch.get_num_threads()), Workspace(), precision)
     return ByTorch(Workspace(), precision)
 

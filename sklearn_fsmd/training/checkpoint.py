@@ -138,7 +138,9 @@ class Checkpoint(Callback):
             )
         has_loops = net.crew is not None
         if bool(found.get("loops")) != has_loops:
-            way, remedy = ("without", "Set NUMBA_DISABLE_JIT=1") if has_loops else ("with", "Let numba compile")
+            way, remedy = (
+                ("without", "Set SKLEARN_FSMD_EXECUTION=torch") if has_loops else ("with", "Let numba compile")
+            )
             raise ValueError(
                 f"{self.path} was written by a fit {way} compiled loops, whose last bits are others. {remedy}, or "
                 "fit anew with resume=False."
