@@ -20,15 +20,9 @@ import torch
 from tqdm.auto import tqdm
 
 from benchmarks.paper.store import provenance
-from sklearn_fsmd import (
-    FSClassifier,
-    FSMDClassifier,
-    MMoEClassifier,
-    SharedBottomClassifier,
-    SingleTaskClassifier,
-)
+from sklearn_fsmd import FSClassifier, FSMDClassifier, MMoEClassifier, SharedBottomClassifier, SingleTaskClassifier
 from sklearn_fsmd.datasets import make_funnel
-from sklearn_fsmd.nn.workspace import Loan, Workspace
+from sklearn_fsmd.network.workspace import Loan, Workspace
 
 RESULTS = Path(__file__).parent / "soak.json"
 ALLOWED = 0.02

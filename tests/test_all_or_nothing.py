@@ -13,10 +13,10 @@ from torch import nn
 
 import sklearn_fsmd
 from sklearn_fsmd import DenoisingEmbedder, FSMDClassifier, MultiTaskClassifier
-from sklearn_fsmd import embedder as embedder_module
-from sklearn_fsmd.features import FeatureEncoder
-from sklearn_fsmd.inference import Predictor
-from sklearn_fsmd.inputs import InputEncoder
+from sklearn_fsmd.encoding.input_encoder import InputEncoder
+from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
+from sklearn_fsmd.estimators import embedder as embedder_module
+from sklearn_fsmd.inference.predictor import Predictor
 from tests.conftest import SMALL, make_frame
 
 LIBRARY = str(Path(sklearn_fsmd.__file__).parent)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from sklearn_fsmd.features import FeatureEncoder
+from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from tests.cases import (
     DAY,
     INF,

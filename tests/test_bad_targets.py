@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from sklearn_fsmd import FSMDClassifier
-from sklearn_fsmd.views import OutputView
+from sklearn_fsmd.estimators.task_view import OutputView
 from tests.cases import (
     DAY,
     INF,

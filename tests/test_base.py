@@ -25,10 +25,10 @@ from sklearn_fsmd import (
     MMoEClassifier,
     MultiTaskClassifier,
     SharedBottomClassifier,
-    fitting,
     runtime,
-    tables,
 )
+from sklearn_fsmd.training import large_tables as tables
+from sklearn_fsmd.training import trainer
 from tests.conftest import SMALL, make_frame
 
 NAN = float("nan")
@@ -231,9 +231,9 @@ def test_early_stopping_keeps_the_best_weights():
 
 
 def test_the_split_is_joint_over_the_targets():
-    from sklearn_fsmd import validation
-    from sklearn_fsmd.features import Encoded
-    from sklearn_fsmd.targets import make_targets
+    from sklearn_fsmd.encoding.table_encoder import Encoded
+    from sklearn_fsmd.encoding.targets import make_targets
+    from sklearn_fsmd.training import validation_rows as validation
 
     random = np.random.RandomState(0)
     labels = np.repeat([[0, 0], [1, 0], [1, 1]], [600, 300, 100], axis=0).astype(np.float32)
@@ -574,14 +574,14 @@ def test_lists_of_strings_and_numbers():
 def test_a_table_that_cannot_fit_is_refused_before_it_is_made(frame, monkeypatch):
     X, Y = frame
     monkeypatch.setattr(tables, "memory_of", lambda device: 2**30)
-    encode = fitting.FeatureEncoder.fit_encode
+    encode = trainer.FeatureEncoder.fit_encode
 
     def with_many_rows(self, X):
         encoded = encode(self, X)
         self.cardinalities[1] = 50_000_000
         return encoded
 
-    monkeypatch.setattr(fitting.FeatureEncoder, "fit_encode", with_many_rows)
+    monkeypatch.setattr(trainer.FeatureEncoder, "fit_encode", with_many_rows)
     second = [name for name in X.columns if X[name].dtype.kind not in "fi"][1]
     message = (
         rf"50,000,\d+ rows of 4 numbers needs 3.0 GiB .* has 1.0 GiB. Column '{second}' has 50,000,000 of the rows"

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sklearn_fsmd.canonical import canonical, factorize, kind_of
+from sklearn_fsmd.encoding.canonical import canonical, factorize, kind_of
 
 NAN = float("nan")
 

@@ -12,7 +12,8 @@ import torch
 from sklearn.base import clone
 from skorch.callbacks import LRScheduler
 
-from sklearn_fsmd import FSClassifier, FSMDClassifier, MultiTaskClassifier, storage
+from sklearn_fsmd import FSClassifier, FSMDClassifier, MultiTaskClassifier
+from sklearn_fsmd.persistence import container as storage
 from sklearn_fsmd.training import Net
 from tests.conftest import SMALL, make_frame
 from tests.test_saving import places_in

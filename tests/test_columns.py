@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sklearn_fsmd.columns import CategoryColumn, NumericColumn
+from sklearn_fsmd.encoding.columns import CategoryColumn, NumericColumn
 
 NAN = float("nan")
 

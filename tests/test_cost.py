@@ -6,8 +6,8 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from sklearn_fsmd import PLEClassifier
-from sklearn_fsmd.features import FeatureEncoder
-from sklearn_fsmd.nn import loops
+from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
+from sklearn_fsmd.execution import loops
 from sklearn_fsmd.training import BatchIterator, Net, TensorData
 
 BATCH = 64

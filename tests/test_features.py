@@ -6,8 +6,8 @@ import torch
 from sklearn.compose import ColumnTransformer
 from sklearn.preprocessing import OrdinalEncoder
 
-from sklearn_fsmd.features import FeatureEncoder
-from sklearn_fsmd.selection import categorical_mask
+from sklearn_fsmd.encoding.column_selection import categorical_mask
+from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 
 
 def encoder(categorical="from_dtype", **params):

@@ -1,6 +1,7 @@
-"""Imports go down only."""
+"""Imports go down only: between folders, within them, for types and inside functions too."""
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -10,31 +11,38 @@ import sklearn_fsmd
 ROOT = Path(sklearn_fsmd.__file__).parent
 LAYERS = [
     ["_warn"],
-    ["lookup", "canonical", "runtime"],
-    ["nn", "columns", "_declare", "selection", "ranking", "reading", "plain", "storage", "exchange"],
-    ["values", "weights"],
-    ["features", "targets", "network", "parameters"],
-    ["metrics", "inputs", "ids", "inference"],
-    ["plotting"],
+    ["runtime", "ranking"],
+    ["encoding", "network", "parameters"],
+    ["execution", "metrics", "compose"],
+    ["inference", "plotting", "_versions"],
+    ["persistence"],
     ["training"],
-    ["tables", "validation"],
-    ["fitting", "views", "compose", "saving"],
-    ["predicting", "freezing"],
-    ["base", "embedder", "_versions"],
     ["estimators"],
 ]
-"""From the bottom to the top; a module may import from the layers below its own, and inside a package."""
+"""From the bottom to the top; a part may import from the layers below its own, and inside itself."""
 
-FILES = sorted(p for p in ROOT.rglob("*.py") if p != ROOT / "__init__.py")
+FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
+
+
+def name_of(path):
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {name_of(path): path for path in FILES}
 
 
 def imported(path):
+    """The modules that a file imports, wherever in it."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names if node.module == "sklearn_fsmd")
+            inside = [f"{node.module}.{alias.name}" for alias in node.names]
+            modules = [name for name in inside if name in MODULES]
+            yield from modules
+            if len(modules) < len(inside):
+                yield node.module
 
 
 def part_of(module):
@@ -57,11 +65,26 @@ def test_imports_go_down_only(path):
         assert part is None or part == own or level_of(part) < level_of(own), f"{path.name} imports {module}"
 
 
+def test_there_is_no_circle():
+    graph = {name: {m for m in imported(path) if m in MODULES and m != name} for name, path in MODULES.items()}
+    assert len(list(TopologicalSorter(graph).static_order())) == len(MODULES)  # which raises at a circle
+
+
+def test_the_top_folder_is_small():
+    entries = [path for path in ROOT.iterdir() if path.name != "__pycache__"]
+    assert len(entries) <= 20
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_each_library_has_its_place(path):
     part = path.relative_to(ROOT).parts[0]
     packages = {m.split(".")[0] for m in imported(path)}
-    if part == "nn":
+    if part in ("network", "execution"):
         assert not packages & {"sklearn", "skorch", "pandas"}
     if part != "training":
         assert "skorch" not in packages
+
+
+@pytest.mark.parametrize("path", (ROOT / "network").glob("*.py"), ids=lambda p: p.name)
+def test_the_network_knows_nothing_of_what_is_faster(path):
+    assert not {"numba", "llvmlite", "ctypes", "concurrent"} & {m.split(".")[0] for m in imported(path)}

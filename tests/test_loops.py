@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from sklearn_fsmd import ESMMClassifier, FSMDClassifier, MMoEClassifier, SharedBottomClassifier, SingleTaskClassifier
-from sklearn_fsmd.nn import loops
+from sklearn_fsmd.execution import loops
 from tests.conftest import SMALL
 
 needs_loops = pytest.mark.skipif(not loops.available(), reason="numba is not there, or may not compile")
@@ -78,7 +78,7 @@ def test_threads_end_with_the_fit(frame):
 
 @needs_loops
 def test_numba_may_be_told_not_to_compile():
-    code = "from sklearn_fsmd.nn import loops; print(loops.available())"
+    code = "from sklearn_fsmd.execution import loops; print(loops.available())"
     run = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
@@ -112,7 +112,7 @@ def CDLL(*given, load=ctypes.CDLL, **more):
         raise OSError("not a library")
     return load(*given, **more)
 ctypes.CDLL = CDLL
-from sklearn_fsmd.nn import loops
+from sklearn_fsmd.execution import loops
 print(loops.available())
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -125,7 +125,7 @@ def test_without_a_folder_for_compiled_code_torch_trains():
     code = """
 import numba.core.caching as caching
 caching.CacheImpl._locator_classes = []
-from sklearn_fsmd.nn import loops
+from sklearn_fsmd.execution import loops
 print(loops.available())
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

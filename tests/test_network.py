@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from sklearn_fsmd.network import Columns, build_network, parents_of
-from sklearn_fsmd.nn.denoising import Learned
-from sklearn_fsmd.nn.embedding import STARTING_RMS
-from sklearn_fsmd.nn.experts import SharedBottom
-from sklearn_fsmd.nn.links import MultiTaskLoss
-from sklearn_fsmd.nn.mlp import HiddenLayer
+from sklearn_fsmd.network.denoising_autoencoder import Learned
+from sklearn_fsmd.network.embedding import STARTING_RMS
+from sklearn_fsmd.network.extractors import SharedBottom
+from sklearn_fsmd.network.links import MultiTaskLoss
+from sklearn_fsmd.network.multitask_network import Columns, build_network, parents_of
+from sklearn_fsmd.network.stacked_mlp import HiddenLayer
 
 CARDINALITIES, N_NUMERIC = [3, 5, 4], 2
 CODES = torch.tensor([[0, 3, 8], [2, 7, 11], [1, 4, 9], [2, 3, 10]])

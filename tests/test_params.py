@@ -9,7 +9,7 @@ import pytest
 from sklearn.base import BaseEstimator, clone
 
 from sklearn_fsmd import FGClassifier, FSMDClassifier, MultiTaskClassifier
-from sklearn_fsmd._declare import estimator, merge_docs
+from sklearn_fsmd.parameters.declare import estimator, merge_docs
 from tests.test_estimator_checks import CLASSES
 
 

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
-from sklearn_fsmd.canonical import MISSING_CODES
-from sklearn_fsmd.features import FeatureEncoder
-from sklearn_fsmd.inference import CPU_CHUNK
-from sklearn_fsmd.network import parents_of
-from sklearn_fsmd.nn.embedding import Embedding
-from sklearn_fsmd.nn.links import TreeLink
-from sklearn_fsmd.values import FEW_ROWS
+from sklearn_fsmd.encoding.canonical import MISSING_CODES
+from sklearn_fsmd.encoding.single_rows import FEW_ROWS
+from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
+from sklearn_fsmd.inference.predictor import CPU_CHUNK
+from sklearn_fsmd.network.embedding import Embedding
+from sklearn_fsmd.network.links import TreeLink
+from sklearn_fsmd.network.multitask_network import parents_of
 from tests.conftest import SMALL
 
 TINY = {**SMALL, "embedding_dim": 2, "expert_dims": (4,), "tower_dims": (4,), "max_epochs": 1, "min_frequency": 1}

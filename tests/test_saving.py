@@ -22,11 +22,11 @@ from sklearn_fsmd import (
     MMoEClassifier,
     MultiTaskClassifier,
     SharedBottomClassifier,
-    storage,
 )
-from sklearn_fsmd.freezing import flat_history
-from sklearn_fsmd.nn.experts import SharedBottom
-from sklearn_fsmd.plain import Packer, Unpacker
+from sklearn_fsmd.network.extractors import SharedBottom
+from sklearn_fsmd.persistence import container as storage
+from sklearn_fsmd.persistence.codec import Packer, Unpacker
+from sklearn_fsmd.persistence.network_state import flat_history
 from tests.conftest import SMALL, make_frame
 
 FIXTURE = Path(__file__).parent / "data" / "format-1.safetensors"
@@ -443,7 +443,8 @@ def test_a_process_that_loads_and_scores_holds_the_weights_once(tmp_path):
         import sys, numpy as np, pandas as pd, torch
         torch.set_num_threads(1)
         from pathlib import Path
-        from sklearn_fsmd import FSMDClassifier, storage
+        from sklearn_fsmd import FSMDClassifier
+        from sklearn_fsmd.persistence import container as storage
         def memory():
             status = Path("/proc/self/status").read_text().splitlines()
             return 1024 * int(next(line for line in status if line.startswith("RssAnon")).split()[1])

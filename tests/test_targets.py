@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sklearn_fsmd.targets import TargetEncoder, check_weights, make_targets
+from sklearn_fsmd.encoding.targets import TargetEncoder, check_weights, make_targets
 
 NAN = float("nan")
 

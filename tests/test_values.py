@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from sklearn_fsmd import MultiTaskClassifier
-from sklearn_fsmd.features import FeatureEncoder
-from sklearn_fsmd.values import FEW_ROWS
+from sklearn_fsmd.encoding.single_rows import FEW_ROWS
+from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 
 
 def encoder(**params):

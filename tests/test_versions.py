@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from sklearn_fsmd import FSMDClassifier, show_versions
-from sklearn_fsmd.nn import loops
-from sklearn_fsmd.nn.ways import VARIABLE, ByLoops, ByTorch, way_to_train
+from sklearn_fsmd.execution import loops
+from sklearn_fsmd.execution.ways import VARIABLE, ByLoops, ByTorch, way_to_train
 from tests.conftest import SMALL
 
 

@@ -10,8 +10,8 @@ import torch
 
 from benchmarks.speed import data
 from sklearn_fsmd import PLEClassifier
-from sklearn_fsmd.network import Columns, build_network
-from sklearn_fsmd.nn.links import MultiTaskLoss
+from sklearn_fsmd.network.links import MultiTaskLoss
+from sklearn_fsmd.network.multitask_network import Columns, build_network
 
 PLE = {
     "embedding_dim": data.EMBEDDING_DIM,

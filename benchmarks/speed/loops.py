@@ -39,7 +39,7 @@ def first_fit():
 
 def products(rounds=7, calls=50):
     """Billions of operations a second on one core: MKL's and the library's own, forward and the weights' gradient."""
-    from sklearn_fsmd.nn.loops import products as own
+    from sklearn_fsmd.execution.loops import products as own
 
     table = {}
     for name, (m, n, k) in SHAPES.items():

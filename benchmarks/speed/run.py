@@ -23,7 +23,7 @@ from benchmarks.speed import data, growth
 from benchmarks.speed.contenders import CONTENDERS, Ours
 from benchmarks.speed.isolation import Isolated, seconds
 from benchmarks.speed.loops import first_fit, products
-from sklearn_fsmd.nn import loops
+from sklearn_fsmd.execution import loops
 
 RESULTS = Path(__file__).parent.parent / "results.json"
 OURS = "sklearn-fsmd"
@@ -116,7 +116,7 @@ def latency(rounds=500):
 def encode(n=200_000, rounds=5):
     """Seconds to encode a frame of 30 string and 10 numeric columns."""
     from sklearn_fsmd import PLEClassifier
-    from sklearn_fsmd.features import FeatureEncoder
+    from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 
     codes, numbers, _ = data.make(n)
     frame = pd.DataFrame({f"c{i}": np.char.add("v", codes[:, i].astype(str)) for i in range(data.N_CATEGORICAL)})

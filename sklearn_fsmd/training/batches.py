@@ -10,8 +10,8 @@ import torch
 from skorch.dataset import Dataset
 from torch import Tensor
 
-from sklearn_fsmd.features import Encoded
-from sklearn_fsmd.targets import Targets
+from sklearn_fsmd.encoding.table_encoder import Encoded
+from sklearn_fsmd.encoding.targets import Targets
 
 Batch = tuple[tuple[Tensor, ...], Tensor, Tensor | None]
 """Inputs, labels and weights."""

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from skorch.callbacks import Callback
 
-from sklearn_fsmd import storage
-from sklearn_fsmd.nn.dropout import dropout_state, set_dropout_state
-from sklearn_fsmd.plain import Packer, Unpacker, described, digest_of
+from sklearn_fsmd.network.dropout import dropout_state, set_dropout_state
+from sklearn_fsmd.persistence import container as storage
+from sklearn_fsmd.persistence.codec import Packer, Unpacker, described, digest_of
 from sklearn_fsmd.training.averaging import check_same_shapes
 from sklearn_fsmd.training.callbacks import EarlyStopping
 from sklearn_fsmd.training.rowwise import RowWiseAdam

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from sklearn_fsmd.nn.crew import FEW, Crew
-from sklearn_fsmd.nn.loops import updates
+from sklearn_fsmd.execution.crew import FEW, Crew
+from sklearn_fsmd.execution.loops import updates
 from sklearn_fsmd.training.averaging import WeightAverage
 from sklearn_fsmd.training.rowwise import RowWiseAdam
 

@@ -13,9 +13,9 @@ from skorch.callbacks import EpochTimer
 from skorch.utils import TeeGenerator
 from torch import Tensor
 
-from sklearn_fsmd.inference import CPU_CHUNK, in_chunks
+from sklearn_fsmd.execution.crew import Crew
+from sklearn_fsmd.inference.predictor import CPU_CHUNK, in_chunks
 from sklearn_fsmd.metrics._per_task import task_aucs
-from sklearn_fsmd.nn.crew import Crew
 from sklearn_fsmd.runtime import threads
 from sklearn_fsmd.training.averaging import WeightAverage
 from sklearn_fsmd.training.batches import BatchIterator, TensorData
@@ -24,7 +24,7 @@ from sklearn_fsmd.training.rowwise import RowWiseAdam
 
 
 class Net(NeuralNet):
-    """A skorch net that trains a :class:`~sklearn_fsmd.network.MultiTaskNetwork`.
+    """A skorch net that trains a :class:`~sklearn_fsmd.network.multitask_network.MultiTaskNetwork`.
 
     It departs from skorch where a step would cost more than its matrix products: batches are slices of tensors, the
     loss of a batch stays on its device until the epoch ends, and the history has a row an epoch and none a batch.

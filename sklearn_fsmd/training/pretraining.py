@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from sklearn_fsmd.features import Encoded, FeatureEncoder
-from sklearn_fsmd.nn.denoising import DenoisingAutoencoder, Learned
-from sklearn_fsmd.nn.mlp import HiddenLayer
-from sklearn_fsmd.nn.ways import ByTorch, set_execution
+from sklearn_fsmd.encoding.table_encoder import Encoded, FeatureEncoder
+from sklearn_fsmd.execution.ways import ByTorch, set_execution
+from sklearn_fsmd.network.denoising_autoencoder import DenoisingAutoencoder, Learned
+from sklearn_fsmd.network.stacked_mlp import HiddenLayer
 from sklearn_fsmd.runtime import seeded
 
 LR = 2e-3

@@ -6,10 +6,10 @@ import torch
 from torch import nn
 
 from sklearn_fsmd import FSClassifier, MultiTaskClassifier
-from sklearn_fsmd.network import MultiTaskNetwork, Towers
-from sklearn_fsmd.nn.embedding import Embedding
-from sklearn_fsmd.nn.experts import MMoE
-from sklearn_fsmd.nn.links import MultiTaskLoss, TreeLink
+from sklearn_fsmd.network.embedding import Embedding
+from sklearn_fsmd.network.extractors import MMoE
+from sklearn_fsmd.network.links import MultiTaskLoss, TreeLink
+from sklearn_fsmd.network.multitask_network import MultiTaskNetwork, Towers
 from sklearn_fsmd.training.balancing import RULES, Fixed, GradNorm, PCGrad, Uncertainty, surgery
 from tests.conftest import SMALL, make_frame
 

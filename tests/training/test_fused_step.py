@@ -5,8 +5,8 @@ import copy
 import pytest
 import torch
 
-from sklearn_fsmd.nn import loops
-from sklearn_fsmd.nn.crew import Crew
+from sklearn_fsmd.execution import loops
+from sklearn_fsmd.execution.crew import Crew
 from sklearn_fsmd.training.averaging import WeightAverage
 from sklearn_fsmd.training.rowwise import RowWiseAdam, RowWiseAdamW
 

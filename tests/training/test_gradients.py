@@ -5,9 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-from sklearn_fsmd import MultiTaskClassifier, fitting
-from sklearn_fsmd.nn import loops
-from sklearn_fsmd.nn.ways import ByTorch
+from sklearn_fsmd import MultiTaskClassifier
+from sklearn_fsmd.execution import loops
+from sklearn_fsmd.execution.ways import ByTorch
+from sklearn_fsmd.training import trainer
 from tests.conftest import SMALL, make_frame
 
 STEPS = SMALL | {"max_epochs": 3, "batch_size": 300, "early_stopping": False, "dropout": 0.0, "link": "independent"}
@@ -105,5 +106,5 @@ def test_the_network_is_what_its_formulas_say(weighting, batch_norm, extractor, 
     monkeypatch.setattr(loops, "available", lambda: False)
     params = {"task_weighting": weighting, "batch_norm": batch_norm, **EXTRACTORS[extractor]}
     by_torch = weights_after_three_steps(data, "adamw", **params)
-    monkeypatch.setattr(fitting, "way_to_train", lambda device, precision: ByFormula())
+    monkeypatch.setattr(trainer, "way_to_train", lambda device, precision: ByFormula())
     assert_same_weights(by_torch, weights_after_three_steps(data, "adamw", **params), 3e-5)

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from sklearn_fsmd import FSMDClassifier, inference
+from sklearn_fsmd import FSMDClassifier
+from sklearn_fsmd.inference import predictor as inference
 from sklearn_fsmd.runtime import threads
 from tests.conftest import SMALL, make_frame
 

@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from sklearn_fsmd import PLEClassifier, tables
+from sklearn_fsmd import PLEClassifier
 from sklearn_fsmd.training import RowWiseAdam, RowWiseAdamW
+from sklearn_fsmd.training import large_tables as tables
 from sklearn_fsmd.training.averaging import WeightAverage
 from tests.conftest import SMALL, make_frame
 

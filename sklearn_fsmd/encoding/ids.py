@@ -1,0 +1,113 @@
+"""Integers that look like ids but are taken as quantities: the commonest mistake with a table of ids."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import spearmanr
+
+from sklearn_fsmd._warn import warn
+from sklearn_fsmd.encoding.columns import NumericColumn
+from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
+from sklearn_fsmd.encoding.targets import Targets
+
+FEW_VALUES = 30
+"""A column of fewer values has them in bins of their own."""
+MANY_VALUES = 500
+"""Without a name that says so, a column of fewer values is not taken for ids."""
+N_ROWS = 100_000
+"""That many rows are looked at."""
+NAME = re.compile(
+    r"(^|[^a-zA-Z])[iI][dD]s?$|[a-z]I[dD]s?$|(user|item|video|ad|session|device|product|author|seller|shop|campaign|doc)ids?$"
+)
+"""Names that end in "id" as a word; not "bid", "paid" or "grid"."""
+
+
+def warn_of_ids(encoder: FeatureEncoder, X: Any, targets: Targets, positions: np.ndarray) -> None:
+    """Warn, once for all of them, of numeric columns whose whole numbers look like ids.
+
+    They do by their name; or if they have many values, spread over their range, large ones as often as small ones, and
+    each value has rates of the targets of its own, whatever its neighbours have.
+
+    Parameters
+    ----------
+    encoder : fitted on X.
+    X : DataFrame or 2-D array.
+    targets : of the rows of X.
+    positions : where the columns of X are in the table of the user.
+    """
+    rows = np.unique(np.linspace(0, len(X) - 1, N_ROWS).astype(int)) if len(X) > N_ROWS else slice(None)
+    found = []
+    for position, column in encoder.numeric.items():
+        values = X.iloc[:, position] if isinstance(X, pd.DataFrame) else X[:, position]
+        whole = _whole_numbers(values[rows] if isinstance(values, np.ndarray) else values.iloc[rows])
+        if whole is None:
+            continue
+        by_name = isinstance(X, pd.DataFrame) and NAME.search(column.name) is not None
+        if by_name or _is_without_order(column, whole, targets, rows):
+            found.append((int(positions[position]), column.name))
+    if not found:
+        return
+    if isinstance(X, pd.DataFrame):
+        names = [name for _, name in found]
+        remedy = f"X.astype({dict.fromkeys(names, 'category')}), or as strings"
+    else:
+        names = [f"x{position}" for position, _ in found]
+        remedy = f"categorical_features={[position for position, _ in found]}"
+    warn(
+        f"{'Columns' if len(names) > 1 else 'Column'} {', '.join(map(repr, names))} of X: whole numbers that look like "
+        f"ids, and are taken as quantities. If they are ids, say so: {remedy}. If not, list all categories in "
+        "`categorical_features`, and this warning is gone."
+    )
+
+
+def _whole_numbers(column: Any) -> np.ndarray | None:
+    """A column as floats, NaN where missing; None unless it holds whole numbers, and many different ones."""
+    kind = getattr(column.dtype, "kind", "O")
+    if kind not in "iufO" or pd.api.types.is_bool_dtype(column.dtype):
+        return None
+    x = pd.Series(column).to_numpy(dtype=np.float64, na_value=np.nan)
+    known = x[~np.isnan(x)]
+    if (known != np.floor(known)).any() or len(np.unique(known)) < FEW_VALUES:
+        return None
+    return x
+
+
+def _is_without_order(column: NumericColumn, x: np.ndarray, targets: Targets, rows: Any) -> bool:
+    """Whether neither the frequency of values nor a target goes by their size, but a target by the values."""
+    values, counts = np.unique(x[~np.isnan(x)], return_counts=True)
+    if len(values) < MANY_VALUES or counts.min() == counts.max():
+        return False
+    if np.histogram(values)[0].max() > len(values) / 2 or abs(spearmanr(values, counts).statistic) > 0.1:
+        return False  # quantities crowd somewhere, as a rule near 0
+    weights = np.ones_like(targets.labels) if targets.weights is None else targets.weights
+    known = ~np.isnan(x)
+    return any(
+        _says_more_than_its_size(column, x[counted], targets.labels[rows, k][counted])
+        for k, counted in enumerate((weights[rows] > 0).T & known)
+    )
+
+
+def _says_more_than_its_size(column: NumericColumn, x: np.ndarray, y: np.ndarray) -> bool:
+    """Whether the values explain five times as much of the labels' variance as the bins do in which they lie.
+
+    Both free of what as many random groups would explain; and beyond chance, by an analysis of variance.
+    """
+    values, which, counts = np.unique(x, return_inverse=True, return_counts=True)
+    bins = np.searchsorted(column.edges, values, side="right")
+    in_bin = np.bincount(bins, weights=counts)
+    n_bins, n_values, n = np.count_nonzero(in_bin), len(values), len(x)
+    if n < 2 * n_values or n_values - n_bins < FEW_VALUES:
+        return False  # hardly a value comes twice, or hardly a bin has two values
+    rate = np.bincount(which, weights=y) / counts
+    rate_of_bin = np.bincount(bins, weights=rate * counts) / np.maximum(in_bin, 1)
+    noise = counts @ (rate * (1 - rate)) / (n - n_values)
+    of_bins = in_bin @ (rate_of_bin - y.mean()) ** 2 - (n_bins - 1) * noise
+    of_values = counts @ (rate - rate_of_bin[bins]) ** 2
+    ratio = float(of_values) / (n_values - n_bins) / max(float(noise), 1e-12)
+    is_chance = ratio - 1 < 8 * math.sqrt(2 / (n_values - n_bins) + 2 / (n - n_values))
+    return not is_chance and bool(float(of_values) - (n_values - n_bins) * float(noise) > 5 * max(float(of_bins), 0.0))

@@ -1,0 +1,205 @@
+"""A table becomes codes and scaled numbers, and these become tensors: the only place where that happens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from sklearn_fsmd.encoding.column_selection import Selector, categorical_mask
+from sklearn_fsmd.encoding.columns import CategoryColumn, NumericColumn
+from sklearn_fsmd.encoding.single_rows import FEW_ROWS, NotPlainError, code_of, keeps_values, number_of
+
+INT32 = np.iinfo(np.int32).max
+BLOCK = 16_384
+"""Rows of an array that are encoded together."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """An encoded table, or a selection of its rows.
+
+    Attributes
+    ----------
+    codes : (n, F) int32 or int64, rows of the embedding table, counted through all columns.
+    numbers : (n, N) float32, the scaled numeric columns.
+    rows : which rows are meant; None for all.
+    bias : the bias features of the same rows, if there are any.
+    """
+
+    codes: np.ndarray
+    numbers: np.ndarray
+    rows: np.ndarray | None = None
+    bias: Encoded | None = None
+
+    def __len__(self) -> int:
+        return len(self.codes) if self.rows is None else len(self.rows)
+
+    def tensors(self, device: torch.device | str = "cpu") -> tuple[Tensor, ...]:
+        """Codes and numbers as tensors, then those of the bias features; on a CPU they share the arrays' memory."""
+        own = torch.from_numpy(self.codes).to(device), torch.from_numpy(self.numbers).to(device)
+        return own if self.bias is None else (*own, *self.bias.tensors(device))
+
+    def take(self, rows: np.ndarray) -> Encoded:
+        """A copy of some rows."""
+        return Encoded(self.codes[rows], self.numbers[rows], bias=self.bias and self.bias.take(rows))
+
+    def select(self, rows: np.ndarray) -> Encoded:
+        """Some rows, without a copy."""
+        return replace(self, rows=rows)
+
+
+class FeatureEncoder:
+    """Learns how each column is encoded, and encodes.
+
+    Parameters
+    ----------
+    categorical : which columns are categories; see ``categorical_features`` of the estimators.
+    numeric_scaling, numeric_bins : see :class:`~sklearn_fsmd.encoding.columns.NumericColumn`.
+    min_frequency : see :class:`~sklearn_fsmd.encoding.columns.CategoryColumn`.
+
+    Attributes
+    ----------
+    categories, numeric : the encoded columns and their places in the table.
+    cardinalities : rows of the embedding table for each code column: categories first, then the bins of numbers.
+    offsets : the first row of each, which stands for unknown and missing values.
+    """
+
+    def __init__(
+        self, categorical: Selector, *, numeric_scaling: str | None, numeric_bins: int, min_frequency: int
+    ) -> None:
+        self.categorical = categorical
+        self.numeric_scaling = numeric_scaling
+        self.numeric_bins = numeric_bins
+        self.min_frequency = min_frequency
+
+    @classmethod
+    def of(cls, p: Any) -> FeatureEncoder:
+        """An encoder with the parameters of `p`, an estimator."""
+        return cls(
+            p.categorical_features,
+            numeric_scaling=p.numeric_scaling,
+            numeric_bins=p.numeric_bins,
+            min_frequency=p.min_frequency,
+        )
+
+    def fit_encode(self, X: Any) -> Encoded:
+        """Learn the encoding of `X`, a DataFrame or 2-D array, and return it encoded."""
+        self.categories: dict[int, CategoryColumn] = {}
+        self.numeric: dict[int, NumericColumn] = {}
+        is_category = self.categorical = categorical_mask(self.categorical, X)
+        for place, name in enumerate(_names(X)):
+            if is_category[place]:
+                self.categories[place] = CategoryColumn(name, self.min_frequency)
+            else:
+                self.numeric[place] = NumericColumn(name, self.numeric_scaling, self.numeric_bins)
+        codes, numbers = self._encode(X, "fit_encode", self._empty(len(X)))
+        coded = (*self.categories.values(), *(self.numeric.values() if self.numeric_bins else ()))
+        self.cardinalities = [column.n_rows for column in coded]
+        self.offsets = np.cumsum([0, *self.cardinalities[:-1]])
+        return Encoded(self._through_all_columns(codes), numbers)
+
+    def check_alike(self, X: Any, more: Any) -> None:
+        """Raise if a column, fitted on `X` and `more`, has strings in the one and numbers in the other."""
+        for place, column in self.categories.items():
+            if column.kind == "mixed values":
+                alone = CategoryColumn(column.name)
+                alone.fit_encode(_column(X, place))
+                try:
+                    alone.encode(_column(more, place))
+                except ValueError as error:
+                    raise ValueError(f"In `X_unlabeled`: {error}") from error
+
+    def encode(self, X: Any) -> Encoded:
+        """Encode `X`, which has the columns of fit in their order."""
+        if 0 < len(X) <= FEW_ROWS:
+            try:
+                return self._encode_few(self._plain_rows(X))
+            except NotPlainError:
+                pass
+        if not isinstance(X, np.ndarray):
+            codes, numbers = self._encode(X, "encode", self._empty(len(X)))
+        else:  # the values of a column lie far apart: block by block they are brought together in the cache
+            codes, numbers = self._empty(len(X))
+            for start in range(0, len(X), BLOCK):
+                s = slice(start, start + BLOCK)
+                block = np.asfortranarray(X[s])
+                codes[s], numbers[s] = self._encode(block, "encode", self._empty(len(block), order="F"))
+        return Encoded(self._through_all_columns(codes), numbers)
+
+    def _empty(self, n: int, order: Literal["C", "F"] = "C") -> tuple[np.ndarray, np.ndarray]:
+        """Room for the codes and numbers of `n` rows."""
+        width = len(self.categories) + (len(self.numeric) if self.numeric_bins else 0)
+        return np.empty((n, width), np.int32, order), np.empty((n, len(self.numeric)), np.float32, order)
+
+    def _encode(self, X: Any, method: str, into: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Codes, counted in each column by itself, and numbers: what `method` of each column makes of it.
+
+        A column is written into the place that it has in the result as soon as it is there, which takes least memory.
+        """
+        (codes, numbers), n_categories = into, len(self.categories)
+        for f, (place, category) in enumerate(self.categories.items()):
+            codes[:, f] = getattr(category, method)(_column(X, place))
+
+        def encode_numeric(first: int) -> None:
+            for j, (place, column) in list(enumerate(self.numeric.items()))[first::2]:
+                numbers[:, j], bins = getattr(column, method)(_column(X, place))
+                if self.numeric_bins:
+                    codes[:, n_categories + j] = bins
+
+        # Numpy sorts and searches without the interpreter's lock. More threads would keep more memory to themselves.
+        with ThreadPoolExecutor(1) as pool:
+            other_half = pool.submit(encode_numeric, 1)
+            encode_numeric(0)
+            other_half.result()
+        return codes, numbers
+
+    def _through_all_columns(self, codes: np.ndarray) -> np.ndarray:
+        """Codes counted through all columns, in place unless these have more rows than an int32 can count."""
+        if sum(self.cardinalities) > INT32:
+            codes = codes.astype(np.int64)
+        return np.add(codes, self.offsets, out=codes, casting="same_kind")
+
+    def _plain_rows(self, X: Any) -> list[Sequence[Any]]:
+        """The values of a table as Python has them, where this loses nothing that the columns would look at."""
+        if isinstance(X, np.ndarray):
+            if X.dtype.kind in "mMc" or (self.categories and not keeps_values(X.dtype)):
+                raise NotPlainError
+            return X.tolist()
+        values = []
+        for position, (_, column) in enumerate(X.items()):
+            dtype = column.dtype
+            if dtype.kind in "mMc" or isinstance(dtype, pd.SparseDtype):
+                raise NotPlainError
+            if position in self.categories and not keeps_values(dtype):
+                raise NotPlainError
+            try:
+                values.append(column.tolist())
+            except OverflowError:  # Arrow's times after 24 o'clock
+                raise NotPlainError from None
+        return list(zip(*values, strict=True))
+
+    def _encode_few(self, rows: Sequence[Sequence[Any]]) -> Encoded:
+        codes, numbers = [], []
+        for row in rows:
+            categories = [code_of(column, row[place]) for place, column in self.categories.items()]
+            pairs = [number_of(column, row[place]) for place, column in self.numeric.items()]
+            codes.append(categories + [bin_ for _, bin_ in pairs] if self.numeric_bins else categories)
+            numbers.append([number for number, _ in pairs])
+        table = np.array(codes, dtype=np.int32).reshape(len(rows), -1)
+        scaled = np.array(numbers, dtype=np.float32).reshape(len(rows), -1)
+        return Encoded(self._through_all_columns(table), scaled)
+
+
+def _names(X: Any) -> list[str]:
+    return [str(name) for name in X.columns] if isinstance(X, pd.DataFrame) else [f"x{i}" for i in range(X.shape[1])]
+
+
+def _column(X: Any, place: int) -> Any:
+    return X.iloc[:, place] if isinstance(X, pd.DataFrame) else X[:, place]

@@ -1,0 +1,288 @@
+"""Targets become labels and weights: 0/1 a task, and a weight of 0 where a label was not observed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.multiclass import type_of_target
+
+from sklearn_fsmd._warn import warn
+from sklearn_fsmd.encoding.canonical import shown
+from sklearn_fsmd.encoding.validation import as_pandas, refuse_masked
+from sklearn_fsmd.encoding.weights import check_weights
+
+DEFAULT_NAMES = ("click", "conversion")
+
+_NO = {"no", "n", "false", "f", "0", "neg", "negative", "none", "off"}
+"""Of two words, one of these is the 0."""
+
+_NULLABLE = {
+    "boolean": "boolean",
+    "integer": "Int64",
+    "floating": "Float64",
+    "mixed-integer-float": "Float64",
+    "decimal": "Float64",
+}
+"""What pandas infers of objects, and the dtype that holds them with missing ones."""
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Labels (n, K) float32, 0 or 1, and weights (n, K) float32; None stands for weights of 1.
+
+    Where all rows are at hand, weights have a mean of 1 in each task, so that the mean of a weighted loss is
+    Σ w·l / Σ w.
+    """
+
+    labels: np.ndarray
+    weights: np.ndarray | None
+
+    def take(self, rows: np.ndarray) -> Targets:
+        return make_targets(self.labels[rows], None if self.weights is None else self.weights[rows])
+
+    def rates(self) -> np.ndarray:
+        """The weighted mean of each task's labels, ``(K,)``; ½ where there are none."""
+        weights = np.ones_like(self.labels) if self.weights is None else self.weights
+        total = weights.sum(axis=0, dtype=np.float64)
+        positive = (weights * self.labels).sum(axis=0, dtype=np.float64)
+        return np.divide(positive, total, out=np.full_like(total, 0.5), where=total > 0)
+
+
+def make_targets(labels: np.ndarray, weights: np.ndarray | None) -> Targets:
+    """Targets with their weights scaled to a mean of 1 in each task."""
+    if weights is None or (weights == 1).all():
+        return Targets(labels, None)
+    mean = weights.mean(axis=0, dtype=np.float64)
+    return Targets(labels, (weights / np.where(mean > 0, mean, 1)).astype(np.float32))
+
+
+class TargetEncoder:
+    """Learns each task's two classes, and turns Y into labels.
+
+    Attributes
+    ----------
+    classes : list of K arrays of two classes, sorted; the second is the positive one.
+    names : list of K str, the columns of Y.
+    one_dimensional : whether Y was (n,) in fit.
+    """
+
+    def fit(self, Y: Any, classes: Any = None) -> TargetEncoder:
+        """Learn names and classes from `Y`, or take the classes from `classes`."""
+        Y = as_pandas(Y)
+        self.names = _names(Y)
+        self.named = isinstance(Y, pd.DataFrame)
+        twice = [name for name in self.names if self.names.count(name) > 1]
+        if twice:
+            raise ValueError(f"Y has more than one column named {twice[0]!r}.")
+        columns, self.one_dimensional = _columns(Y)
+        if classes is None:
+            self.classes = [_two_classes(column, name) for column, name in zip(columns, self.names, strict=True)]
+        else:
+            self.classes = _given_classes(classes, self.names)
+        return self
+
+    def check_classes(self, classes: Any) -> TargetEncoder:
+        """Raise if `classes`, given to training that goes on, are not those of the first call."""
+        if classes is not None:
+            given = _given_classes(classes, self.names)
+            if any(set(two) != set(known) for two, known in zip(given, self.classes, strict=True)):
+                raise ValueError(
+                    f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {self.classes!r}"
+                )
+        return self
+
+    def encode(
+        self,
+        Y: Any,
+        sample_weight: Any = None,
+        parents: Sequence[int | None] = (),
+        *,
+        scale: bool = True,
+        warns: bool = True,
+    ) -> Targets:
+        """Labels and weights.
+
+        Parameters
+        ----------
+        Y, sample_weight : as in fit.
+        parents : as in the link, to write what follows from it.
+        warns : whether to warn of contradictions.
+        scale : whether weights are scaled to a mean of 1 in each task. A chunk of the data is no measure for that.
+        """
+        Y, sample_weight = as_pandas(Y), as_pandas(sample_weight)
+        columns, _ = _columns(Y)
+        if len(columns) != len(self.classes):
+            raise ValueError(f"Y has {len(columns)} tasks, but {len(self.classes)} were seen in fit.")
+        if isinstance(Y, pd.DataFrame) and _names(Y) != self.names and (self.named or are_moved(_names(Y), self.names)):
+            raise ValueError(f"The columns of Y must be those of fit, in their order, {self.names}. Got {_names(Y)}.")
+        observed = np.stack([~pd.isna(column) for column in columns], axis=1)
+        labels = np.stack([self._labels(k, column) for k, column in enumerate(columns)], axis=1)
+        n_odd = _settle_children(labels, observed, parents)
+        for k, n in n_odd.items() if warns else ():
+            share = n / len(labels)
+            doubt = f" Are the columns of Y in the order of the funnel? They are {self.names}." if share > 0.05 else ""
+            warn(
+                f"{n} row{'s have' if n > 1 else ' has'} {self.names[k]!r} = 1 though {self.names[parents[k] or 0]!r}, "
+                f"the step before it, is 0. That is {100 * share:.2g} % of the rows, which a chain cannot learn.{doubt}"
+            )
+        weights = None if observed.all() else observed.astype(np.float32)
+        if sample_weight is not None:
+            if isinstance(sample_weight, pd.DataFrame) and are_moved(_names(sample_weight), self.names):
+                raise ValueError(
+                    f"The columns of `sample_weight` must have the order of those of Y, {self.names}. "
+                    f"Got {_names(sample_weight)}."
+                )
+            given = check_weights(sample_weight, labels.shape)
+            weights = given if weights is None else given * weights
+        if weights is not None and not scale:
+            weights = weights.astype(np.float32)
+        if weights is not None and not weights.any():
+            raise ValueError("Y has no observed label whose weight is not zero.")
+        return make_targets(labels, weights) if scale else Targets(labels, weights)
+
+    def _labels(self, k: int, column: np.ndarray) -> np.ndarray:
+        known = ~pd.isna(column)
+        low, high = self.classes[k]
+        strange = known & (column != low) & (column != high)
+        if strange.any():
+            raise ValueError(
+                f"Column {self.names[k]!r} of Y has the value {shown(column[strange][0])}; its classes are "
+                f"{self.classes[k].tolist()}."
+            )
+        return np.where(known, column == high, False).astype(np.float32)
+
+
+def _settle_children(labels: np.ndarray, observed: np.ndarray, parents: Sequence[int | None]) -> dict[int, int]:
+    """Write what follows from the funnel: a step after an observed 0 is an observed 0.
+
+    Returns for each task how many rows contradict that, where there are any.
+    """
+    n_odd = {}
+    for k, parent in enumerate(parents):
+        if parent is None:
+            continue
+        stopped = observed[:, parent] & (labels[:, parent] == 0)
+        n = int((stopped & observed[:, k] & (labels[:, k] == 1)).sum())
+        if n:
+            n_odd[k] = n
+        observed[:, k] |= stopped
+    return n_odd
+
+
+def _names(Y: Any) -> list[str]:
+    if isinstance(Y, pd.DataFrame):
+        return [str(name) for name in Y.columns]
+    if isinstance(Y, pd.Series):
+        return [str(Y.name)] if Y.name is not None else ["y"]
+    shape = np.asarray(Y).shape
+    n_tasks = shape[1] if len(shape) > 1 else 1
+    if n_tasks == 1:
+        return ["y"]
+    return list(DEFAULT_NAMES) if n_tasks == 2 else [f"task{k}" for k in range(n_tasks)]
+
+
+def are_moved(names: Iterable[Any], order: Iterable[Any]) -> bool:
+    """Whether `names` are those of `order` in another order."""
+    given, expected = [str(name) for name in names], [str(name) for name in order]
+    return given != expected and sorted(given) == sorted(expected)
+
+
+def _columns(Y: Any) -> tuple[list[np.ndarray], bool]:
+    """The columns of Y as arrays, and whether it was one-dimensional."""
+    if isinstance(Y, pd.DataFrame):
+        if Y.shape[1] == 0:
+            raise ValueError("Y has 0 columns; at least one target is needed.")
+        return [_plain(Y.iloc[:, k]) for k in range(Y.shape[1])], False
+    if hasattr(Y, "toarray"):
+        raise TypeError("Sparse data was passed for Y, but dense data is required. Use '.toarray()' to convert it.")
+    if Y is None:
+        raise ValueError("This estimator requires y to be passed, but the target y is None.")
+    refuse_masked(Y, "Y")
+    y = _plain(Y) if isinstance(Y, pd.Series) else np.asarray(Y)
+    if isinstance(Y, (list, tuple)) and y.dtype.kind in "US":
+        y = np.array(Y, dtype=object)  # a NaN among strings stays one
+    if y.ndim == 2 and y.shape[1] > 0:
+        return [_plain(pd.Series(column, dtype=y.dtype)) for column in y.T], False
+    if y.ndim != 1:
+        raise ValueError(f"Y must have the shape (n_samples,) or (n_samples, n_tasks), got {y.shape}.")
+    if pd.isna(y).any():
+        raise ValueError("Input y contains NaN. In a two-dimensional Y, NaN leaves a label out.")
+    return [y], True
+
+
+def _plain(series: pd.Series) -> np.ndarray:
+    """A column as a plain array: NaN where missing, and numbers and truth values as such, whatever holds them."""
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        series = series.astype(object)
+    if isinstance(series.dtype, pd.ArrowDtype) and series.dtype.kind == "O":
+        series = series.astype(object)
+    if series.dtype == object:
+        with suppress(OverflowError):
+            series = series.astype(_NULLABLE.get(pd.api.types.infer_dtype(series, skipna=True), object))
+    if series.dtype == object:
+        series = series.where(series.notna(), np.nan)
+    if not pd.api.types.is_extension_array_dtype(series.dtype):
+        return series.to_numpy()
+    is_number = pd.api.types.is_numeric_dtype(series.dtype) or pd.api.types.is_bool_dtype(series.dtype)
+    if not series.isna().any():
+        return series.to_numpy() if is_number else series.to_numpy(dtype=object)
+    return series.to_numpy(dtype=np.float64 if is_number else object, na_value=np.nan)
+
+
+def _are_numbers_in_order(low: str, high: str) -> bool:
+    """Whether two words are numbers, such as "0.0" and "1.0", and the greater one is the second."""
+    try:
+        return float(low) < float(high)
+    except ValueError:
+        return False
+
+
+def _given_classes(classes: Any, names: list[str]) -> list[np.ndarray]:
+    """The classes of each task from the argument `classes`: two for all, or two each."""
+    if not hasattr(classes, "__len__") or isinstance(classes, (str, set, dict)):
+        raise ValueError(f"`classes` must be a list of two classes, or one such list a task. Got {classes!r}.")
+    each = [np.ndim(c) == 1 for c in classes]
+    given = list(classes) if each and all(each) else [classes] * len(names)
+    if len(given) != len(names):
+        raise ValueError(f"`classes` has {len(given)} tasks, but Y has {len(names)}.")
+    for name, two in zip(names, given, strict=True):
+        if len(two) != 2 or len(set(two)) != 2 or pd.isna(list(two)).any() or len({type(c) for c in two}) > 1:
+            raise ValueError(f"`classes` must give two classes for {name!r}. Got {list(two)}.")
+    return [_two_classes(np.asarray(two), name) for name, two in zip(names, given, strict=True)]
+
+
+def _two_classes(column: np.ndarray, name: str) -> np.ndarray:
+    known = column[~pd.isna(column)]
+    if known.size == 0:
+        raise ValueError(f"Column {name!r} of Y has no observed label, so there is nothing to learn.")
+    if known.dtype.kind == "f" and np.isinf(known).any():
+        raise ValueError(f"Input y contains infinity or a value too large for {known.dtype!r}: column {name!r}.")
+    target_type = type_of_target(known, input_name="y")
+    if target_type == "multiclass" and len(np.unique(known)) > 2:
+        raise ValueError(
+            f"Only binary classification is supported. The type of the target is multiclass. Column {name!r} of Y has "
+            f"{len(np.unique(known))} classes."
+        )
+    if target_type not in ("binary", "multiclass"):
+        raise ValueError(
+            f"Unknown label type: {target_type}. Maybe you are trying to fit a classifier, which expects discrete "
+            f"classes on a regression target with continuous values. Column {name!r} of Y has {shown(known[0])}."
+        )
+    classes = np.unique(known)
+    if len(classes) == 2:
+        low, high = classes.tolist()
+        if isinstance(high, str) and low.lower() not in _NO and not _are_numbers_in_order(low, high):
+            warn(
+                f"Column {name!r} of Y has the classes {low!r} and {high!r}: {high!r}, which sorts last, counts as 1. "
+                f"If it should be {low!r}, pass (y == {low!r}).astype(int)."
+            )
+        return classes
+    if classes[0] in (0, 1):  # one class only: the other is known all the same
+        warn(f"Column {name!r} of Y has only one class, {shown(classes[0])}.")
+        return np.array([0, 1], dtype=classes.dtype if classes.dtype.kind != "b" else np.int64)
+    raise ValueError(f"Column {name!r} of Y has only one class, {shown(classes[0])}; two are needed, or 0 and 1.")

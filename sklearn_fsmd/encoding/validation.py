@@ -1,0 +1,128 @@
+"""X as it comes from the user becomes a checked table: a pandas DataFrame or a 2-D array."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import check_array, validate_data
+
+from sklearn_fsmd.encoding.canonical import nested
+
+
+def read_table(estimator: Any, X: Any, *, reset: bool) -> Any:
+    """X checked, as a DataFrame or a 2-D array.
+
+    Parameters
+    ----------
+    estimator : is told the names and the number of the columns with `reset`, and holds them otherwise.
+    """
+    X = as_pandas(X)
+    refuse_masked(X, "X")
+    if isinstance(X, (list, tuple)) and np.asarray(X).dtype.kind in "US":
+        X = np.array(X, dtype=object)  # numbers among strings stay numbers
+    if not reset and type(X) is np.ndarray and _is_as_in_fit(estimator, X):
+        return X  # for a single row, the checks that it passes would take a tenth of the whole prediction
+    if not isinstance(X, pd.DataFrame):
+        if reset:
+            estimator._column_names = None
+        return validate_data(estimator, X, reset=reset, dtype=None, ensure_all_finite=False)
+    twice = X.columns[X.columns.duplicated()]
+    if len(twice):
+        raise ValueError(f"X has more than one column named {twice[0]!r}.")
+    if 0 in X.shape:
+        check_array(np.empty(X.shape, dtype=bool), estimator=estimator)  # scikit-learn's wording
+    _check_names(estimator, X, reset=reset)
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
+    return X
+
+
+def _check_names(estimator: Any, X: pd.DataFrame, *, reset: bool) -> None:
+    """Raise if columns are not those of fit, in their order.
+
+    Scikit-learn does that for names that are strings; of others it warns, or says nothing.
+    """
+    names = list(X.columns)
+    if reset:
+        estimator._column_names = names
+        return
+    expected = getattr(estimator, "_column_names", None)
+    if expected is None or names == expected:
+        return
+    if not all(isinstance(name, str) for name in (*names, *expected)):
+        raise ValueError(
+            "The feature names should match those that were passed during fit.\n"
+            f"They were {expected}, and are {names} now."
+        )
+
+
+def as_pandas(data: Any) -> Any:
+    """A table or column of polars, pyarrow or whatever hands out Arrow data, as one of pandas; all else as it is.
+
+    Raises
+    ------
+    ImportError
+        If that needs pyarrow, and it is not installed.
+    TypeError
+        If a column holds lists as categories, or the table is a lazy one.
+    ValueError
+        If a column holds what its type does not allow.
+    """
+    if isinstance(data, (np.ndarray, pd.DataFrame, pd.Series)):
+        return data
+    if hasattr(data, "collect") and hasattr(data, "collect_schema"):
+        raise TypeError(f"A {type(data).__name__} holds no data yet: pass {type(data).__name__}.collect().")
+    if not hasattr(data, "__arrow_c_stream__") and not hasattr(data, "__arrow_c_array__"):
+        return data
+    try:
+        import pyarrow as pa
+    except ImportError as error:
+        kind = f"{type(data).__module__.split('.')[0]}.{type(data).__qualname__}"
+        raise ImportError(
+            f"A {kind} is read by way of pyarrow, which is not installed: pip install pyarrow."
+        ) from error
+    name = getattr(data, "name", None) or None
+    data = data.to_arrow() if hasattr(data, "to_arrow") else data  # polars: in types that are older than views
+    try:
+        table = data.read_all() if isinstance(data, pa.RecordBatchReader) else pa.table(data)
+    except (TypeError, ValueError, pa.ArrowException):  # no table, so a column
+        column = data if isinstance(data, (pa.Array, pa.ChunkedArray)) else pa.chunked_array(data)
+        return as_pandas(pa.table({"": column})).iloc[:, 0].rename(name)
+    for field in table.schema:
+        if pa.types.is_dictionary(field.type) and pa.types.is_nested(field.type.value_type):
+            raise nested(f"values of the type {field.type}", field.name)
+    in_full = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}  # pandas knows no views
+    fields = [field.with_type(in_full.get(field.type, field.type)) for field in table.schema]
+    # The metadata say which column is the index of a table that was made from one of pandas.
+    table = table.cast(pa.schema(fields, table.schema.metadata))
+    try:
+        return table.to_pandas(types_mapper=_arrow_dtype)
+    except Exception:
+        for column in table.column_names:
+            try:
+                table.select([column]).to_pandas(types_mapper=_arrow_dtype)
+            except Exception as error:  # such as times after 24 o'clock, or a category twice
+                raise ValueError(f"Column {column!r} of the Arrow data cannot be read: {error}.") from error
+        raise
+
+
+def _arrow_dtype(kind: Any) -> pd.ArrowDtype | None:
+    """Arrow's type for all but categories and what pandas has put into Arrow, which come back as they were."""
+    import pyarrow as pa
+
+    is_pandas = pa.types.is_dictionary(kind) or isinstance(kind, pa.BaseExtensionType)
+    return None if is_pandas else pd.ArrowDtype(kind)
+
+
+def refuse_masked(array: Any, name: str) -> None:
+    """Raise for masked values, which numpy hands on as if they were not."""
+    if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
+        raise TypeError(f"{name} has masked values, which would count. Pass {name}.astype(float).filled(np.nan).")
+
+
+def _is_as_in_fit(estimator: Any, X: np.ndarray) -> bool:
+    """Whether scikit-learn's checks would pass `X` through as it is."""
+    n, width = X.shape if X.ndim == 2 else (0, 0)
+    fits = n > 0 and width == estimator.n_features_in_ and X.dtype.kind in "biuf"
+    return fits and not hasattr(estimator, "feature_names_in_")

@@ -1,0 +1,38 @@
+"""Weights of rows and of labels, checked."""
+
+from __future__ import annotations
+
+from numbers import Number, Real
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_array, check_consistent_length
+
+from sklearn_fsmd.encoding.canonical import shown
+from sklearn_fsmd.encoding.validation import refuse_masked
+
+
+def check_weights(sample_weight: Any, shape: tuple[int, int]) -> np.ndarray:
+    """Weights (n,) or (n, K) as (n, K) float64: what is too small for a float32 may not be when it is scaled."""
+    if isinstance(sample_weight, Real):
+        sample_weight = np.full(shape[0], sample_weight)
+    refuse_masked(sample_weight, "sample_weight")
+    options = {"ensure_2d": False, "allow_nd": True, "ensure_min_samples": 0, "input_name": "sample_weight"}
+    given = check_array(sample_weight, dtype=None, ensure_all_finite=False, **options)
+    strange = [] if given.dtype.kind in "biuf" else list(given.flat)
+    if given.dtype.kind == "O":
+        strange = [value for value in strange if not isinstance(value, Number)]
+    if strange:
+        raise ValueError(f"`sample_weight` must hold numbers. Got {shown(strange[0])}.")
+    weights = given.astype(np.float64)
+    with np.errstate(over="ignore"):
+        check_array(weights, dtype=np.float32, **options)
+    if weights.ndim > 2 or (weights.ndim == 2 and weights.shape[1] not in (1, shape[1])):
+        raise ValueError(
+            f"Sample weights must be 1D array or scalar, or have one column a task, {shape}. Got {weights.shape} "
+            "instead."
+        )
+    check_consistent_length(weights, np.empty(shape[0]))
+    if (weights < 0).any():
+        raise ValueError(f"Negative values in data passed to `sample_weight`: {weights.min()}.")
+    return np.broadcast_to(weights if weights.ndim == 2 else weights[:, None], shape).copy()

@@ -1,0 +1,1 @@
+"""Scikit-learn's side: what is fitted, asked, saved and cloned."""

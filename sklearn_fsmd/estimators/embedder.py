@@ -1,0 +1,143 @@
+"""DenoisingEmbedder: the embeddings of a denoising autoencoder as a transformer of its own."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.utils import Tags
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
+from sklearn_fsmd.encoding.validation import read_table
+from sklearn_fsmd.estimators.exchange import Exchanged, at_one_moment, generator_of
+from sklearn_fsmd.parameters.declare import estimator
+from sklearn_fsmd.parameters.groups import TableParameters
+from sklearn_fsmd.persistence.estimator_file import Saving
+from sklearn_fsmd.runtime import resolve_device, threads
+from sklearn_fsmd.training.pretraining import pretrain
+from sklearn_fsmd.training.trainer import draw_seed
+
+
+@estimator
+class DenoisingEmbedder(Exchanged, Saving, TransformerMixin, TableParameters, BaseEstimator):
+    """Turn a table of any kind of columns into numbers, learned without a target.
+
+    A denoising autoencoder reads rows in which some values were swapped for those of other rows, and is trained to
+    tell what they were. Values that go with the same values of other columns get like embeddings. A row becomes the
+    embeddings of its values, side by side, and its scaled numbers.
+
+    Parameters
+    ----------
+    n_epochs : int, default=10
+        Passes over the rows.
+    noise : float, default=0.2
+        Share of the values that are swapped, and the standard deviation of the noise that is added to scaled numbers.
+
+    Attributes
+    ----------
+    embeddings_ : ndarray of shape (n_values, embedding_dim)
+        The table of embeddings, column by column.
+    n_features_in_ : int
+        Number of columns of X in fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns of X, where all are strings.
+
+    See Also
+    --------
+    MultiTaskClassifier : has the same as its parameters `pretrain_epochs`, `pretrain_features` and `pretrain_noise`.
+
+    Examples
+    --------
+    >>> from sklearn_fsmd import DenoisingEmbedder
+    >>> from sklearn_fsmd.datasets import make_funnel
+    >>> X, _ = make_funnel(500, random_state=0, return_X_y=True)
+    >>> DenoisingEmbedder(embedding_dim=4, n_epochs=2, random_state=0).fit_transform(X).shape
+    (500, 39)
+    """
+
+    n_epochs: int = 10
+    noise: float = 0.2
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "n_epochs": [Interval(Integral, 1, None, closed="left")],
+        "noise": [Interval(Real, 0, 1, closed="neither")],
+    }
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None) -> DenoisingEmbedder:
+        """Learn the embeddings.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+        y : ignored
+
+        Returns
+        -------
+        self : the fitted transformer.
+        """
+        return self._exchange(lambda beside, users: beside._read_and_train(users, X))
+
+    def _read_and_train(self, users: np.random.RandomState | None, X: Any) -> np.random.RandomState | None:
+        X = read_table(self, X, reset=True)
+        encoder = FeatureEncoder.of(self)
+        rows = encoder.fit_encode(X)
+        with threads(self.n_threads):
+            learned = pretrain(
+                encoder,
+                rows,
+                np.ones(X.shape[1], dtype=bool),
+                dim=self.embedding_dim,
+                epochs=self.n_epochs,
+                noise=self.noise,
+                device=resolve_device(self.device),
+                seed=draw_seed(generator_of(self.random_state, users)),
+                verbose=self.verbose,
+            )
+        self.embeddings_ = learned.vectors.numpy()
+        self._encoder: FeatureEncoder = encoder
+        return users
+
+    @at_one_moment
+    def transform(self, X: Any) -> np.ndarray:
+        """The embedded rows.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        vectors : ndarray of shape (n_samples, n_features_out), float32
+        """
+        check_is_fitted(self)
+        rows = self._encoder.encode(read_table(self, X, reset=False))
+        vectors = self.embeddings_[rows.codes].reshape(len(rows), -1)
+        return np.concatenate([vectors, rows.numbers], axis=1)
+
+    @at_one_moment
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the columns of the result: city_0, city_1, … for a category, price_bin_0, … and price for a number.
+
+        Parameters
+        ----------
+        input_features : ignored
+        """
+        check_is_fitted(self)
+        dim = self.embeddings_.shape[1]
+        numbers = [column.name for column in self._encoder.numeric.values()]
+        coded = [column.name for column in self._encoder.categories.values()]
+        coded += [f"{name}_bin" for name in numbers] if self._encoder.numeric_bins else []
+        return np.array([f"{name}_{d}" for name in coded for d in range(dim)] + numbers, dtype=object)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags

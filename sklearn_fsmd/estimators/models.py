@@ -1,0 +1,141 @@
+"""The named models: each fixes the three parts that make it what it is."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from sklearn_fsmd.estimators.classifier import MultiTaskClassifier
+from sklearn_fsmd.parameters.declare import estimator
+
+
+@estimator
+class SingleTaskClassifier(MultiTaskClassifier):
+    """A network a task that shares nothing, embeddings included: what multi-task learning has to beat."""
+
+    low_order: ClassVar = None
+    extractor: ClassVar = "separate"
+    link: ClassVar = "independent"
+
+
+@estimator
+class WideDeepClassifier(MultiTaskClassifier):
+    """Wide & Deep, a network a task: first-order terms beside an MLP [1]_.
+
+    References
+    ----------
+    .. [1] H.-T. Cheng et al., "Wide & Deep Learning for Recommender Systems", DLRS 2016.
+    """
+
+    low_order: ClassVar = "linear"
+    extractor: ClassVar = "separate"
+    link: ClassVar = "independent"
+
+
+@estimator
+class DeepFMClassifier(MultiTaskClassifier):
+    """DeepFM, a network a task: a factorization machine and an MLP on the same embeddings [1]_.
+
+    References
+    ----------
+    .. [1] H. Guo et al., "DeepFM: A Factorization-Machine based Neural Network for CTR Prediction", IJCAI 2017.
+    """
+
+    low_order: ClassVar = "fm"
+    extractor: ClassVar = "separate"
+    link: ClassVar = "independent"
+
+
+@estimator
+class SharedBottomClassifier(MultiTaskClassifier):
+    """Shared-Bottom: one MLP that all tasks share, and a tower a task [1]_.
+
+    References
+    ----------
+    .. [1] R. Caruana, "Multitask Learning", in Learning to Learn, Springer 1998.
+    """
+
+    low_order: ClassVar = None
+    extractor: ClassVar = "shared_bottom"
+    link: ClassVar = "independent"
+
+
+@estimator
+class ESMMClassifier(MultiTaskClassifier):
+    """ESMM: an MLP a task on shared embeddings, trained on all impressions through pCTCVR = pCTR · pCVR [1]_.
+
+    References
+    ----------
+    .. [1] X. Ma et al., "Entire Space Multi-Task Model: An Effective Approach for Estimating Post-Click Conversion
+       Rate", SIGIR 2018.
+    """
+
+    low_order: ClassVar = None
+    extractor: ClassVar = "shared_embedding"
+    link: ClassVar = "chain"
+
+
+@estimator
+class MMoEClassifier(MultiTaskClassifier):
+    """MMoE: experts that all tasks share, mixed by a gate a task [1]_.
+
+    References
+    ----------
+    .. [1] J. Ma et al., "Modeling Task Relationships in Multi-task Learning with Multi-gate Mixture-of-Experts",
+       KDD 2018.
+    """
+
+    low_order: ClassVar = None
+    extractor: ClassVar = "mmoe"
+    link: ClassVar = "independent"
+
+
+@estimator
+class PLEClassifier(MultiTaskClassifier):
+    """PLE: levels of shared and task-specific experts [1]_. With one level it is CGC.
+
+    References
+    ----------
+    .. [1] H. Tang et al., "Progressive Layered Extraction (PLE): A Novel Multi-Task Learning (MTL) Model for
+       Personalized Recommendations", RecSys 2020.
+    """
+
+    low_order: ClassVar = None
+    extractor: ClassVar = "ple"
+    link: ClassVar = "independent"
+
+
+@estimator
+class BaseMTL(MultiTaskClassifier):
+    """The paper's base model: a factorization machine and a shared bottom (its Fig. 4)."""
+
+    low_order: ClassVar = "fm"
+    extractor: ClassVar = "shared_bottom"
+    link: ClassVar = "independent"
+
+
+@estimator
+class FGClassifier(MultiTaskClassifier):
+    """FM and gates: a factorization machine and MMoE with MLP gates (the paper's Fig. 7)."""
+
+    low_order: ClassVar = "fm"
+    extractor: ClassVar = "mmoe"
+    link: ClassVar = "independent"
+    gate_dims: tuple[int, ...] = (64,)
+
+
+@estimator
+class FSClassifier(MultiTaskClassifier):
+    """FM and shared experts: a factorization machine and PLE (the paper's Fig. 8)."""
+
+    low_order: ClassVar = "fm"
+    extractor: ClassVar = "ple"
+    link: ClassVar = "independent"
+
+
+@estimator
+class FSMDClassifier(MultiTaskClassifier):
+    """FSMD, the paper's model: a factorization machine, PLE, and the chained loss of ESMM (its Figs. 3 and 9)."""
+
+    low_order: ClassVar = "fm"
+    extractor: ClassVar = "ple"
+    link: ClassVar = "chain"

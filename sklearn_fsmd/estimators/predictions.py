@@ -1,0 +1,197 @@
+"""What a fitted estimator can be asked: probabilities, labels, a score to rank by, the gates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+
+from sklearn_fsmd.encoding.input_encoder import InputEncoder
+from sklearn_fsmd.encoding.table_encoder import Encoded
+from sklearn_fsmd.encoding.targets import TargetEncoder
+from sklearn_fsmd.encoding.validation import as_pandas, read_table
+from sklearn_fsmd.estimators.exchange import Exchanged, at_one_moment
+from sklearn_fsmd.estimators.task_view import OutputView
+from sklearn_fsmd.inference.predictor import Predictor
+from sklearn_fsmd.metrics import mean_auc
+from sklearn_fsmd.network.multitask_network import MultiTaskNetwork, parents_of
+from sklearn_fsmd.ranking import weighted_product
+
+
+def _has_gates(self: Predictions) -> bool:
+    known = hasattr(self.module_.extractor, "gate_weights") if hasattr(self, "_predictor") else None
+    if known is False or (known is None and self.extractor in ("shared_bottom", "shared_embedding", "separate")):
+        raise AttributeError(f"extractor={self.extractor!r} has no gates, so there are no gate weights.")
+    return True
+
+
+class Predictions(Exchanged):
+    """The methods of an estimator that has been fitted by :class:`~sklearn_fsmd.MultiTaskClassifier`."""
+
+    extractor: Any
+    n_threads: int | None
+    _predictor: Predictor
+    _encoder: InputEncoder
+    _targets: TargetEncoder
+
+    @property
+    def module_(self) -> MultiTaskNetwork:
+        return self._predictor.network
+
+    def _rows(self, X: Any) -> Encoded:
+        """The rows to predict for, checked and encoded."""
+        return self._encoder.encode_main(read_table(self, self._encoder.filled(as_pandas(X)), reset=False))
+
+    @at_one_moment
+    def predict_marginals(self, X: Any) -> np.ndarray:
+        """P(Y_k = 1 | x) of each task: for a chain pCTR, pCTCVR and so on.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples, n_tasks), float32
+        """
+        check_is_fitted(self)
+        return self._predictor.marginals(self._rows(X), self.n_threads)
+
+    @at_one_moment
+    def predict_proba(self, X: Any) -> list[np.ndarray] | np.ndarray:
+        """Marginal probabilities of both classes of each task.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        p : list of n_tasks arrays of shape (n_samples, 2), float32; one such array where Y was one-dimensional
+            Columns in the order of `classes_`.
+        """
+        p = self.predict_marginals(X)
+        both = np.stack((1 - p, p), axis=2)
+        return both[:, 0] if self._targets.one_dimensional else [both[:, k] for k in range(p.shape[1])]
+
+    @at_one_moment
+    def predict(self, X: Any) -> np.ndarray:
+        """The more probable class of each task.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples, n_tasks), or (n_samples,) where Y was one-dimensional
+        """
+        positive = (self.predict_marginals(X) > 0.5).astype(int)
+        labels = [classes[positive[:, k]] for k, classes in enumerate(self._targets.classes)]
+        return labels[0] if self._targets.one_dimensional else np.stack(labels, axis=1)
+
+    @at_one_moment
+    def predict_conditionals(self, X: Any) -> np.ndarray:
+        """P(step k | step k − 1) of each task: the first is its marginal, the second pCVR.
+
+        In a tree, the step before is the parent. Where the link says nothing of dependence, the targets are read as
+        a chain, and the ratio of the marginals is cut off at 1.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples, n_tasks), float32
+        """
+        p = self.predict_marginals(X)
+        parents = self.module_.link.parents
+        if all(parent is None for parent in parents):
+            parents = parents_of("chain", len(parents))
+        given = [p[:, k] if parent is None else _ratio(p[:, k], p[:, parent]) for k, parent in enumerate(parents)]
+        return np.stack(given, axis=1)
+
+    @at_one_moment
+    def rank_score(self, X: Any, weights: Sequence[float] | None = None) -> np.ndarray:
+        """One score to sort by: the weighted product Π_k P(Y_k = 1)^{α_k}.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+        weights : array-like of shape (n_tasks,), default=None
+            The exponents α, for instance of :func:`~sklearn_fsmd.ranking.tune_rank_weights`; None takes 1 for all.
+
+        Returns
+        -------
+        score : ndarray of shape (n_samples,), float64
+
+        Raises
+        ------
+        ValueError
+            If the weights are not one finite number a task, or sum to zero.
+        """
+        return weighted_product(self.predict_marginals(X), weights)
+
+    @available_if(_has_gates)
+    @at_one_moment
+    def gate_weights(self, X: Any) -> np.ndarray:
+        """How much each task's gate gives to each expert, level by level.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        weights : ndarray of shape (n_samples, n_levels, n_tasks, n_all_experts), float32
+            They sum to 1 over the experts. In "ple" the experts stand task by task, then the shared ones; those of
+            other tasks have the weight 0.
+        """
+        check_is_fitted(self)
+        return self._predictor.gate_weights(self._rows(X), self.n_threads)
+
+    def output_view(self, task: int | str) -> OutputView:
+        """One target as a fitted binary classifier, for what takes a single output: calibration, thresholds, displays.
+
+        Parameters
+        ----------
+        task : int or str, the index or the name of the target.
+
+        Returns
+        -------
+        view : OutputView
+        """
+        check_is_fitted(self)
+        view = OutputView(self, task)
+        view.index()
+        return view
+
+    @at_one_moment
+    def score(self, X: Any, Y: Any = None, sample_weight: Any = None, *, y: Any = None) -> float:
+        """Mean ROC AUC over the tasks.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+        Y : array-like of shape (n_samples,) or (n_samples, n_tasks)
+        sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
+        y : default=None
+            Another name of Y.
+
+        Returns
+        -------
+        auc : float
+        """
+        Y, p = as_pandas(y if Y is None else Y), self.predict_marginals(X)
+        check_consistent_length(p, Y)
+        targets = self._targets.encode(Y, sample_weight, self.module_.link.parents, warns=False)
+        return mean_auc(targets.labels, p, sample_weight=targets.weights)
+
+
+def _ratio(p: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """The ratio, at most 1; where both vanish, 1 says nothing against the step."""
+    return np.minimum(np.divide(p, given, out=np.ones_like(p), where=given > 0), 1)

@@ -1,0 +1,1 @@
+"""A trained network is asked, without an optimizer and without skorch."""

@@ -1,0 +1,90 @@
+"""A trained network is asked: all that scoring needs, without an optimizer and without skorch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sklearn_fsmd.encoding.input_encoder import InputEncoder
+from sklearn_fsmd.encoding.table_encoder import Encoded, FeatureEncoder
+from sklearn_fsmd.execution.ways import MANY, Scoring, set_execution
+from sklearn_fsmd.network.multitask_network import Columns, MultiTaskNetwork, build_network
+from sklearn_fsmd.runtime import threads
+
+CPU_CHUNK = 512
+GPU_CHUNK = 65_536
+MANY_CHUNKS = 64
+"""With so many, it is worth while to import numba for a prediction."""
+
+
+class Predictor:
+    """A network in evaluation mode, and where it is.
+
+    Parameters
+    ----------
+    network : MultiTaskNetwork, on `device`.
+    device : str
+    spec : the parameters that the network and its training were made of.
+    """
+
+    def __init__(self, network: MultiTaskNetwork, device: str, spec: dict[str, Any]) -> None:
+        self.network, self.device, self.spec = network, device, spec
+        set_execution(network, Scoring())
+
+    @torch.inference_mode()
+    def marginals(self, rows: Encoded, n_threads: int | None) -> np.ndarray:
+        """P(Y_k = 1) of each row and task, ``(n, K)`` float32."""
+        with threads(n_threads):
+            logits = in_chunks(self.network, *rows.tensors(self.device))
+            return self.network.link.marginals(logits).cpu().numpy()
+
+    @torch.inference_mode()
+    def gate_weights(self, rows: Encoded, n_threads: int | None) -> np.ndarray:
+        """The weights of the experts, ``(n, levels, K, E)`` float32."""
+        with threads(n_threads):
+            return in_chunks(self.network.gate_weights, *rows.tensors(self.device)).cpu().numpy()
+
+
+def in_chunks(module: Callable[..., Tensor], *inputs: Tensor, has_loops: bool = False) -> Tensor:
+    """What `module` makes of any number of rows.
+
+    On a CPU the rows go in chunks through as many threads as torch may use, each of which computes alone: none waits
+    for the other at every operation, and the activations of a chunk stay in the cache.
+
+    Parameters
+    ----------
+    has_loops : whether compiled loops are there already, so that they pay for few rows too.
+    """
+    on_cpu, n = inputs[0].device.type == "cpu", len(inputs[0])
+    size = CPU_CHUNK if on_cpu else GPU_CHUNK
+    if on_cpu and (has_loops or n >= MANY_CHUNKS * MANY):
+        size = MANY  # by compiled loops, where there are any
+    if n <= size:
+        return module(*inputs)
+    chunks = zip(*(x.split(size) for x in inputs), strict=True)
+    n_threads = torch.get_num_threads()
+    if not on_cpu or n_threads == 1:
+        return torch.cat([module(*chunk) for chunk in chunks])
+
+    def alone(chunk: tuple[Tensor, ...]) -> Tensor:
+        with threads(1), torch.inference_mode():
+            return module(*chunk)
+
+    with ThreadPoolExecutor(n_threads) as pool:
+        return torch.cat(list(pool.map(alone, chunks)))
+
+
+def build(p: Any, encoder: InputEncoder, n_tasks: int, *, with_tables: bool = True) -> MultiTaskNetwork:
+    """The network that `p` describes, for the columns of `encoder`; without tables these have a row per column."""
+
+    def columns(part: FeatureEncoder) -> Columns:
+        cardinalities = part.cardinalities if with_tables else [1] * len(part.cardinalities)
+        return Columns(cardinalities, len(part.numeric))
+
+    bias = None if encoder.bias is None else columns(encoder.bias)
+    return build_network(p, columns(encoder.main), n_tasks, bias)

@@ -1,0 +1,68 @@
+"""The low-order part: first-order terms (the wide model) and the factorization machine of Eq. (2)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from sklearn_fsmd.network.embedding import Embedded, Table
+
+FMSharing = Literal["shared", "per_task"]
+
+
+class Linear(nn.Module):
+    """First-order terms ⟨w, x⟩: one weight a value of a category, one a numeric column, for each of `n_outputs`.
+
+    **Shape**: :class:`Embedded` → ``(B, n_outputs)``.
+    """
+
+    def __init__(self, n_rows: int, n_numeric: int, n_outputs: int, std: float = 1e-4) -> None:
+        super().__init__()
+        self.categories = Table(n_rows, n_outputs)
+        self.numbers = nn.Parameter(torch.zeros(n_numeric, n_outputs))
+        nn.init.normal_(self.categories.weight, std=std)
+
+    def forward(self, x: Embedded) -> Tensor:
+        if self.training and self.numbers.shape[1] == 1:
+            # The gradient of a product with one column is summed in as many parts as there are threads: other bits.
+            numbers = (x.numbers * self.numbers.t()).sum(dim=1, keepdim=True)
+        else:
+            numbers = x.numbers @ self.numbers
+        return self.categories(x.codes).sum(dim=1) + numbers
+
+
+class FM(nn.Module):
+    """Factorization machine, Eq. (2), over embedded categories and numeric columns alike.
+
+    A category's `V_i` is its row of the embedding table and its `x_i` is 1; a numeric column has a vector of its own
+    and its `x_i` is the scaled number. With ``sharing="shared"`` every task gets the same logit, as in Eq. (1);
+    with "per_task" each task weighs the terms anew: first-order weights of its own, and its own weight on each of
+    the `D` dimensions in which the pairwise products are summed. Where embeddings come in sets, there is an FM a set.
+
+    **Shape**: :class:`Embedded` → ``(B, 1)`` or ``(B, K)``, to be added to the tasks' logits.
+    """
+
+    def __init__(
+        self, n_rows: int, n_numeric: int, n_tasks: int, dim: int, *, n_sets: int = 1, sharing: FMSharing = "shared"
+    ) -> None:
+        super().__init__()
+        per_task = sharing == "per_task"
+        self.linear = Linear(n_rows, n_numeric, n_tasks if per_task or n_sets > 1 else 1)
+        self.vectors = nn.Parameter(torch.empty(n_numeric, n_sets, dim))  # the V_j of the numeric columns
+        self.weights = nn.Parameter(torch.ones(n_tasks, dim)) if per_task else None
+        nn.init.normal_(self.vectors, std=1e-4)
+
+    def forward(self, x: Embedded) -> Tensor:
+        pairs = self.pairwise(x)  # (B, S, D)
+        if self.weights is not None:
+            pairs = pairs * self.weights
+        return self.linear(x) + pairs.sum(dim=2)
+
+    def pairwise(self, x: Embedded) -> Tensor:
+        """Σ_{i<j} V_i ∘ V_j x_i x_j, before the sum over dimensions, by ½[(Σv)² − Σv²]."""
+        vectors = self.vectors.flatten(1)
+        sums = x.fields.sum(dim=1).flatten(1) + x.numbers @ vectors
+        squares = x.fields.square().sum(dim=1).flatten(1) + x.numbers.square() @ vectors.square()
+        return (0.5 * (sums.square() - squares)).unflatten(1, self.vectors.shape[1:])

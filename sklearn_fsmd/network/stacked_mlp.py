@@ -1,0 +1,186 @@
+"""Stacks of equal multilayer perceptrons, computed together: the building block of experts, gates and towers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from sklearn_fsmd.network.dropout import Dropout
+from sklearn_fsmd.network.seam import FORMULA, Execution
+
+
+class StackedLinear(nn.Module):
+    """`n` independent affine maps, computed in one product.
+
+    **Shape**
+
+    - Input: ``(B, I)``, read by all maps, or ``(n, B, I)``, one input a map.
+    - Output: ``(n, B, O)``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> layer = StackedLinear(3, in_features=5, out_features=2)
+    >>> layer(torch.zeros(7, 5)).shape, layer(torch.zeros(3, 7, 5)).shape
+    (torch.Size([3, 7, 2]), torch.Size([3, 7, 2]))
+    """
+
+    def __init__(self, n: int, in_features: int, out_features: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(n, in_features, out_features))
+        self.bias = nn.Parameter(torch.empty(n, out_features))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the weights uniformly with the variance of He initialisation, and the biases as zeros."""
+        bound = math.sqrt(6.0 / self.weight.shape[1])
+        nn.init.uniform_(self.weight, -bound, bound)
+        nn.init.zeros_(self.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        bias: Tensor = self.bias
+        weight: Tensor = self.weight
+        n = len(weight)
+        if self.training and n % 2:  # two threads take a map each; the odd one they would share, with other bits
+            bias, weight = (torch.cat((t, t[:1])) for t in (bias, weight))
+            x = x if x.dim() == 2 else torch.cat((x, x[:1]))
+        if x.dim() == 2:
+            x = x.expand(len(weight), -1, -1)
+        y = torch.baddbmm(bias.unsqueeze(1), x, weight)
+        return y if len(y) == n else y[:n]
+
+
+class HiddenLayer(StackedLinear):
+    """`n` hidden layers: linear, batch norm (optional), ReLU and dropout, each of the ``n * O`` units on its own.
+
+    Batch norm takes away the mean, and with it whatever a bias of the linear map would add; so there is one bias,
+    which is added last. A batch of one row has no variance; it is normalised with the running statistics.
+
+    **Shape**: ``(B, I)`` or ``(n, B, I)`` → ``(n, B, O)``.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+    EPS, MOMENTUM = 1e-5, 0.1
+
+    def __init__(
+        self, n: int, in_features: int, out_features: int, *, dropout: float = 0.0, batch_norm: bool = False
+    ) -> None:
+        super().__init__(n, in_features, out_features)
+        self.dropout = Dropout(dropout)
+        self.batch_norm = batch_norm
+        if batch_norm:
+            self.scale = nn.Parameter(torch.ones(n, out_features))
+            self.register_buffer("running_mean", torch.zeros(n, out_features))
+            self.register_buffer("running_var", torch.ones(n, out_features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.batch_norm:
+            y = super().forward(x).relu_()
+            return self.dropout(y) if self.training else y
+        weight = self.weight
+        z = torch.bmm(x if x.dim() == 3 else x.expand(len(weight), -1, -1), weight)
+        if self.training and z.shape[1] > 1:
+            slope, shift = self.affine(*self.statistics(z))
+        else:
+            slope, shift = self.affine(self.running_mean, self.running_var)
+        into = z if torch.is_inference_mode_enabled() else None  # a gradient needs z as it was
+        y = torch.addcmul(shift.unsqueeze(1), z, slope.unsqueeze(1), out=into).relu_()
+        return self.dropout(y) if self.training else y
+
+    def statistics(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance of the units over the batch, ``(n, O)``; the running ones move towards them."""
+        var, mean = torch.var_mean(z, dim=1, correction=0)
+        with torch.no_grad():
+            self.running_mean.lerp_(mean, self.MOMENTUM)
+            self.running_var.lerp_(var * (z.shape[1] / (z.shape[1] - 1)), self.MOMENTUM)
+        return mean, var
+
+    @torch.no_grad()
+    def start_from(self, other: HiddenLayer, places: Tensor, factors: Tensor) -> None:
+        """Let each of the layers begin as the single layer `other`, which reads the inputs `places` of this one.
+
+        Its weights are multiplied by `factors`, one an input; those of the inputs that it does not read stay.
+        """
+        device = self.weight.device
+        self.weight[:, places.to(device)] = (other.weight * factors.unsqueeze(1)).to(device)
+        self.bias.copy_(other.bias.expand_as(self.bias))
+        if self.batch_norm:
+            self.scale.copy_(other.scale.expand_as(self.scale))
+            self.running_mean.copy_(other.running_mean.expand_as(self.running_mean))
+            self.running_var.copy_(other.running_var.expand_as(self.running_var))
+
+    def affine(self, mean: Tensor | None = None, var: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """What these statistics, the scale and the bias make of a linear map: its slope and shift, ``(n, O)``.
+
+        By default the statistics are the running ones. Without batch norm the slope is 1.
+        """
+        if not self.batch_norm:
+            return torch.ones_like(self.bias), self.bias
+        mean, var = self.running_mean if mean is None else mean, self.running_var if var is None else var
+        slope = self.scale * torch.rsqrt(var + self.EPS)
+        return slope, torch.addcmul(self.bias, mean, slope, value=-1.0)
+
+
+class StackedMLP(nn.Module):
+    """`n` independent MLPs of equal layers: linear, batch norm, ReLU, dropout.
+
+    Parameters
+    ----------
+    reads : for each MLP the index of the input that it reads; None where there is a single one, or one each.
+
+    **Shape**
+
+    - Input: ``(B, I)``, read by all, or ``(G, B, I)``, with ``G = n`` unless `reads` says otherwise.
+    - Output: ``(n, B, H)`` with ``H = dims[-1]``; with no layers, the input, given to each. If `weights` ``(B, M, n)``
+      are given, the `M` mixtures of these by them, ``(B, M, H)``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> mlp = StackedMLP(3, in_features=5, dims=(8, 4), dropout=0.1, batch_norm=True)
+    >>> mlp(torch.randn(7, 5)).shape, mlp.out_features
+    (torch.Size([3, 7, 4]), 4)
+    """
+
+    index: Tensor  # `reads`, where the module is
+    execution: Execution = FORMULA
+    """Who may compute it in another way."""
+
+    def __init__(
+        self,
+        n: int,
+        in_features: int,
+        dims: Sequence[int],
+        *,
+        dropout: float = 0.0,
+        batch_norm: bool = False,
+        reads: Sequence[int] | None = None,
+    ) -> None:
+        super().__init__()
+        self.n = n
+        self.reads = tuple(reads) if reads is not None else tuple(range(n))
+        self.in_order = self.reads == tuple(range(n))
+        self.register_buffer("index", torch.tensor(self.reads), persistent=False)
+        self.out_features = dims[-1] if dims else in_features
+        widths = zip((in_features, *dims), dims, strict=False)
+        self.layers = nn.ModuleList(HiddenLayer(n, i, o, dropout=dropout, batch_norm=batch_norm) for i, o in widths)
+
+    @property
+    def first(self) -> HiddenLayer:
+        return cast("HiddenLayer", self.layers[0])
+
+    def forward(self, x: Tensor, weights: Tensor | None = None) -> Tensor:
+        if self.layers and (computed := self.execution.hidden(self, x, weights)) is not None:
+            return computed
+        if x.dim() == 3 and not self.in_order:
+            x = x.index_select(0, self.index)
+        elif x.dim() == 2 and not self.layers:
+            x = x.expand(self.n, -1, -1)
+        for layer in self.layers:
+            x = layer(x)
+        return x if weights is None else weights @ x.transpose(0, 1)

@@ -1,1 +1,0 @@
-"""The layers, in plain torch."""

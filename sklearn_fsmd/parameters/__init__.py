@@ -1,0 +1,1 @@
+"""The one list of parameters, and the decorator that makes constructors of it."""

@@ -1,0 +1,1 @@
+"""Estimators in files that hold no code."""

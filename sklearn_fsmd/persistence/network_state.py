@@ -1,0 +1,76 @@
+"""A trained network as plain arrays, and back: what pickles and files hold of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+
+from sklearn_fsmd.encoding.input_encoder import InputEncoder
+from sklearn_fsmd.inference.predictor import Predictor, build
+from sklearn_fsmd.network.embedding import Table
+from sklearn_fsmd.runtime import resolve_device, seeded
+
+
+def freeze(predictor: Predictor, history: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What of a trained network is worth keeping, as plain arrays: no object of torch or skorch, so reading is safe."""
+    weights = {name: tensor.detach().cpu().numpy() for name, tensor in predictor.network.state_dict().items()}
+    return {"weights": weights, "history": list(history), "spec": predictor.spec}
+
+
+def thaw(encoder: InputEncoder, n_tasks: int, frozen: dict[str, Any]) -> Predictor:
+    """The network again, on its device or, where that does not exist, on the CPU.
+
+    The weights are taken over as they are, without a second copy; what cannot be written to is copied.
+    """
+    p, arrays = SimpleNamespace(**frozen["spec"]), frozen["weights"]
+    try:
+        device = resolve_device(p.device)
+    except ValueError:
+        device = "cpu"
+    _check_shapes(p, encoder, n_tasks, arrays)
+    with seeded(0):
+        network = build(p, encoder, n_tasks, with_tables=False)
+    weights = {name: torch.from_numpy(a if a.flags.writeable else a.copy()) for name, a in arrays.items()}
+    for name, part in network.named_modules():
+        if isinstance(part, Table):
+            part.weight = torch.nn.Parameter(weights[f"{name}.weight"])
+            part.num_embeddings = len(part.weight)
+    network.load_state_dict(weights, assign=True)
+    return Predictor(network.to(device).eval(), device, frozen["spec"])
+
+
+def flat_history(epochs: Sequence[dict[str, Any]], task_names: Sequence[str]) -> list[dict[str, Any]]:
+    """A history of floats; files of the first format hold a tuple where something was of each task."""
+    names, flat = {"valid_auc": "valid_auc", "task_weights": "task_weight"}, []
+    for epoch in epochs:
+        row: dict[str, Any] = {}
+        for key, value in epoch.items():
+            if isinstance(value, tuple):
+                row |= {f"{names[key]}_{task}": float(v) for task, v in zip(task_names, value, strict=True)}
+            if key == "valid_auc" and isinstance(value, tuple):
+                known = [v for v in value if v == v]
+                value = sum(known) / len(known) if known else float("nan")
+            if not isinstance(value, tuple):
+                row[key] = float(value) if isinstance(value, bool) else value
+        flat.append(row)
+    return flat
+
+
+def _check_shapes(p: Any, encoder: InputEncoder, n_tasks: int, weights: dict[str, np.ndarray]) -> None:
+    """Refuse weights of another network than `p` describes, before that takes whatever memory it asks for."""
+    if callable(p.extractor):
+        return  # the user's own, which may not be made without memory
+    n_weights = sum(array.size for array in weights.values())
+    for name in ("n_experts", "n_task_experts", "n_shared_experts", "n_levels"):
+        if getattr(p, name) > max(n_weights, 100):
+            raise ValueError(f"{name} is {getattr(p, name)}, and there are {n_weights} weights")
+    with torch.device("meta"):
+        wanted = {name: tuple(tensor.shape) for name, tensor in build(p, encoder, n_tasks).state_dict().items()}
+    found = {name: array.shape for name, array in weights.items()}
+    if wanted != found:
+        name = next(name for name in (*wanted, *found) if wanted.get(name) != found.get(name))
+        raise ValueError(f"the weights {name!r} have the shape {found.get(name)}, expected {wanted.get(name)}")

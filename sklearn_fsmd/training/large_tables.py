@@ -1,0 +1,64 @@
+"""Large tables of embeddings: whether they fit, and how they are trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
+from sklearn_fsmd.network.multitask_network import MultiTaskNetwork
+from sklearn_fsmd.runtime import memory_of
+from sklearn_fsmd.training import RowWiseAdam, RowWiseAdamW
+
+LARGE_TABLE = 2**25
+"""Weights of an embedding table from which on embedding_optimizer="auto" trains it by rows."""
+
+TABLE_COPIES = 4
+"""The weights, two moments and the average: what training holds of a table at the least."""
+
+PRETRAINING_COPIES = 8
+"""Two tables, what is embedded and what is guessed, with a gradient and two moments each."""
+
+ROW_WISE = {"adam": RowWiseAdam, "adamw": RowWiseAdamW}
+
+
+def check_table_size(p: Any, encoder: FeatureEncoder, n_tasks: int, device: str) -> None:
+    """Refuse a table of embeddings that cannot be trained in the memory of the device, before it is made.
+
+    Raises
+    ------
+    ValueError
+        With the size, and the column that has most of the rows.
+    """
+    n_rows = sum(encoder.cardinalities)
+    dim = p.embedding_dim * (n_tasks if p.extractor == "separate" else 1)
+    pretraining = PRETRAINING_COPIES * p.embedding_dim if p.pretrain_epochs else 0
+    needed, there = n_rows * 4 * (TABLE_COPIES * dim + pretraining), memory_of(device)
+    if needed > there:
+        names = [column.name for column in encoder.categories.values()]
+        names += [column.name for column in encoder.numeric.values()]
+        largest = names[int(np.argmax(encoder.cardinalities))]
+        raise ValueError(
+            f"The embedding table of {n_rows:,} rows of {dim} numbers needs {needed / 2**30:.1f} GiB in training, its "
+            f"gradients' moments and averages included, and {device!r} has {there / 2**30:.1f} GiB. Column "
+            f"{largest!r} has {max(encoder.cardinalities):,} of the rows. Raise `min_frequency`, lower "
+            "`embedding_dim`, or hash the values of the column."
+        )
+
+
+def trains_rows(p: Any, network: MultiTaskNetwork) -> bool:
+    """Whether the tables are trained by sparse steps.
+
+    Raises
+    ------
+    ValueError
+        If `embedding_optimizer` asks for that and the optimizer has none.
+    """
+    if p.embedding_optimizer == "sparse" and p.optimizer not in ROW_WISE:
+        raise ValueError(
+            f"embedding_optimizer='sparse' needs the optimizer 'adam' or 'adamw'. Got optimizer={p.optimizer!r}."
+        )
+    if p.embedding_optimizer == "auto":
+        return p.optimizer in ROW_WISE and network.embedding.table.weight.numel() >= LARGE_TABLE
+    return p.embedding_optimizer == "sparse"

@@ -1,0 +1,271 @@
+"""How the parameters of an estimator become a net, and how it is trained."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+
+from sklearn_fsmd.encoding.input_encoder import InputEncoder
+from sklearn_fsmd.encoding.table_encoder import Encoded, FeatureEncoder
+from sklearn_fsmd.encoding.targets import TargetEncoder, Targets
+from sklearn_fsmd.execution.ways import set_execution, way_to_train
+from sklearn_fsmd.inference.predictor import Predictor, build
+from sklearn_fsmd.network.dropout import seed_dropout
+from sklearn_fsmd.network.links import MultiTaskLoss
+from sklearn_fsmd.network.multitask_network import MultiTaskNetwork
+from sklearn_fsmd.parameters.groups import OPTIMIZERS
+from sklearn_fsmd.runtime import resolve_device, resolve_precision, seeded, threads
+from sklearn_fsmd.training import RULES, BatchIterator, Checkpoint, Net, ProgressBar, TensorData
+from sklearn_fsmd.training.large_tables import ROW_WISE, check_table_size, trains_rows
+from sklearn_fsmd.training.pretraining import pretrain
+from sklearn_fsmd.training.validation_rows import TrainingRows, early_stopping_of
+
+ARCHITECTURE = (
+    *("low_order", "extractor", "link", "fm_sharing", "embedding_dim", "expert_dims", "n_experts", "n_task_experts"),
+    *("n_shared_experts", "n_levels", "gate_dims", "tower_dims", "dropout", "batch_norm", "bias_features"),
+    "bias_tower_dims",
+)
+"""The parameters that a network is made of; training that goes on cannot change them."""
+
+NOT_NET_PARAMS = {
+    *("module", "criterion", "optimizer", "lr", "max_epochs", "batch_size", "device", "callbacks", "verbose"),
+    *("train_split", "iterator_train", "iterator_valid", "dataset", "average_decay", "balance", "predict_nonlinearity"),
+}
+
+
+def new_net(
+    p: Any, encoder: InputEncoder, targets: Targets, random: np.random.RandomState, unlabeled: Encoded | None
+) -> Net:
+    """The net for the parameters of `p`, with its initial weights, on the device that they name.
+
+    `unlabeled` are the rows to pretrain on, where `p` asks for that; None if the outcome is known already.
+    """
+    device = resolve_device(p.device)
+    check_table_size(p, encoder.main, targets.labels.shape[1], device)
+    net = make_net(p, encoder, targets.labels.shape[1], draw_seed(random), device)
+    net.module_.start_at(torch.from_numpy(targets.rates()).to(net.device, torch.float32))
+    pretraining_seed = draw_seed(random) if p.pretrain_epochs else 0
+    if p.pretrain_epochs and unlabeled is not None:
+        with threads(p.n_threads):
+            learned = pretrain(
+                encoder.main,
+                unlabeled,
+                encoder.pretrained,
+                dim=p.embedding_dim,
+                epochs=p.pretrain_epochs,
+                noise=p.pretrain_noise,
+                device=device,
+                seed=pretraining_seed,
+                verbose=p.verbose,
+                like=net.module_.first_layer,
+            )
+        net.module_.start_from(learned)
+    return net
+
+
+def make_net(p: Any, encoder: InputEncoder, n_tasks: int, seed: int, device: str) -> Net:
+    """An initialised skorch net around the network that `p` describes."""
+    with seeded(seed):
+        network = build(p, encoder, n_tasks)
+    return wrap(p, network, n_tasks, device)
+
+
+def wrap(p: Any, network: MultiTaskNetwork, n_tasks: int, device: str) -> Net:
+    """An initialised skorch net around `network`, whose weights stay as they are."""
+    network.use_sparse_gradients(trains_rows(p, network))
+    task_weights = task_weights_of(p, n_tasks)
+    net = Net(
+        network,
+        criterion=MultiTaskLoss(network.link, task_weights),
+        lr=p.lr,
+        average_decay=p.average_decay,
+        balance=RULES[p.task_weighting](task_weights),
+        train_split=None,
+        verbose=0,
+        device=device,
+        callbacks=None,
+        use_caching=False,
+        **net_options(p, device),
+    )
+    net.spec_ = spec_of(p)
+    return net.initialize()
+
+
+def net_of(predictor: Predictor, n_tasks: int, history: Sequence[dict[str, Any]]) -> Net:
+    """The net around a network that was read; its optimizer starts anew."""
+    net = wrap(SimpleNamespace(**predictor.spec), predictor.network, n_tasks, predictor.device)
+    net.take_history(history)
+    net.module_.eval()
+    return net
+
+
+def spec_of(p: Any) -> dict[str, Any]:
+    """The parameters of `p` that a net is made of."""
+    names = (
+        *ARCHITECTURE,
+        "embedding_std",
+        "task_weights",
+        "task_weighting",
+        "optimizer",
+        "embedding_optimizer",
+        "lr",
+        "weight_decay",
+    )
+    return {name: getattr(p, name) for name in (*names, "average_decay", "net_params", "device")}
+
+
+def go_on_with(p: Any, net: Net, n_tasks: int) -> Net:
+    """A copy of `net` for training that goes on under the parameters of `p`, which may have changed.
+
+    Raises
+    ------
+    ValueError
+        If a parameter of the architecture has changed.
+    """
+    old, new = net.spec_, spec_of(p)
+    for name in ARCHITECTURE:
+        if _differs(old[name], new[name]):
+            raise ValueError(
+                f"The {name!r} parameter was {old[name]!r} in the fit that this one goes on from and is {new[name]!r} "
+                "now. Set it back, or fit anew with warm_start=False."
+            )
+    copied = net.copy()
+    if not any(_differs(old[name], new[name]) for name in set(new) - {"device", "embedding_std"}):
+        return copied
+    again = wrap(p, copied.module_, n_tasks, str(net.device))
+    again.history = copied.history
+    if old["task_weighting"] == new["task_weighting"]:
+        again.balance.load_state_dict(copied.balance.state_dict())
+    return again
+
+
+def _differs(old: Any, new: Any) -> bool:
+    return old is not new and not np.array_equal(np.asarray(old, dtype=object), np.asarray(new, dtype=object))
+
+
+def train(
+    p: Any,
+    net: Net,
+    data: TrainingRows,
+    valid: TrainingRows | None,
+    *,
+    epochs: int,
+    encoder: InputEncoder,
+    targets: TargetEncoder,
+    random: np.random.RandomState,
+    checkpoint: Checkpoint | None = None,
+) -> None:
+    """Train `net` for up to `epochs` passes, and stop early where there is validation data."""
+    seed_dropout(net.module_, draw_seed(random), net.device)
+    batches = BatchIterator(
+        TensorData.of(*data, net.device),
+        batch_size_of(p, len(data[0])),
+        torch.Generator().manual_seed(draw_seed(random)),
+        offsets=_offsets(encoder.main, data[0], net.device),
+        n_categories=len(encoder.main.categories),
+        unknown_rate=p.unknown_rate,
+        bias_offsets=None if encoder.bias is None else _offsets(encoder.bias, data[0].bias, net.device),
+        bias_dropout=p.bias_dropout,
+    )
+    callbacks = list(p.callbacks or [])
+    for callback in callbacks:
+        own = callback[1] if isinstance(callback, tuple) and len(callback) == 2 else callback
+        if not hasattr(own, "on_batch_end") and callback is not None:
+            raise TypeError(f"The 'callbacks' parameter must be a list of skorch callbacks. Got {callback!r} in it.")
+    net.task_names = targets.names
+    stopping = None if valid is None else early_stopping_of(p, epochs, targets.names)
+    if stopping is not None:
+        callbacks.insert(0, stopping)  # what it records, the user's callbacks may read
+    if p.verbose:
+        callbacks.append(ProgressBar(targets.names, epochs))
+    if checkpoint is not None:
+        rows = (*arrays_of(*data), *(arrays_of(*valid) if valid else ()))
+        checkpoint.watch(stopping, rows, (encoder, targets))
+        callbacks.append(checkpoint)  # last, when all that the epoch says is known
+    if encoder.bias is not None:
+        net.bias_reference = encoder.reference.tensors(net.device)
+    net.callbacks = callbacks
+    net.initialize_callbacks()
+    precision = resolve_precision(p.precision, net.device)
+    try:
+        with threads(p.n_threads):
+            way = way_to_train(net.device, precision)
+            net.crew = way.crew
+            set_execution(net.module_, way)
+            net.run(batches, None if valid is None else TensorData.of(*valid, net.device), epochs)
+            if net.bias_reference:
+                net.set_neutral()
+    finally:
+        set_execution(net.module_)
+        if net.crew is not None:
+            net.crew.close()
+            net.crew = None
+
+
+def arrays_of(rows: Encoded, targets: Targets) -> tuple[np.ndarray | None, ...]:
+    """All that training sees of some rows."""
+    own = rows.codes, rows.numbers, rows.rows, targets.labels, targets.weights
+    return own if rows.bias is None else (*own, rows.bias.codes, rows.bias.numbers)
+
+
+def _offsets(encoder: FeatureEncoder, rows: Any, device: str) -> torch.Tensor:
+    """The unknown row of each code column, in the type of the codes."""
+    return torch.from_numpy(encoder.offsets.astype(rows.codes.dtype)).to(device)
+
+
+def batch_size_of(p: Any, n_rows: int) -> int:
+    return min(max(n_rows // 100, 32), 1024) if p.batch_size == "auto" else p.batch_size
+
+
+def task_weights_of(p: Any, n_tasks: int) -> torch.Tensor:
+    if p.task_weights is None:
+        return torch.ones(n_tasks)
+    try:
+        weights = np.asarray(p.task_weights)
+    except ValueError:  # lists of several lengths
+        weights = np.empty(0)
+    with np.errstate(over="ignore"):
+        weights = weights.astype(np.float32) if weights.dtype.kind in "iuf" else np.empty(0, dtype=np.float32)
+    if weights.shape != (n_tasks,) or not (np.isfinite(weights) & (weights >= 0)).all() or not weights.any():
+        raise ValueError(
+            f"The 'task_weights' parameter must be {n_tasks} numbers, one a task, not negative and not all zero. "
+            f"Got {p.task_weights!r} instead."
+        )
+    return torch.from_numpy(weights)
+
+
+def net_options(p: Any, device: str) -> dict[str, Any]:
+    """What the skorch net is given of the optimizer's parameters, and the user's `net_params`, which come last.
+
+    Raises
+    ------
+    ValueError
+        If `net_params` sets what the estimator has a parameter for, or what its training does not use.
+    """
+    taken = [
+        name
+        for name in p.net_params or {}
+        if not isinstance(name, str)
+        or name == "optimizer__lr"
+        or (name.split("__")[0] in NOT_NET_PARAMS and not name.startswith("optimizer__"))
+    ]
+    if taken:
+        raise ValueError(f"The 'net_params' parameter cannot set {taken[0]!r}; use the parameters of the estimator.")
+    optimizer = ROW_WISE.get(p.optimizer) or OPTIMIZERS.get(p.optimizer, p.optimizer)
+    if not issubclass(optimizer, torch.optim.Optimizer):
+        raise ValueError(f"The 'optimizer' parameter must be a subclass of torch.optim.Optimizer. Got {optimizer!r}.")
+    options: dict[str, Any] = {"optimizer": optimizer}
+    if "weight_decay" in inspect.signature(optimizer).parameters:
+        options["optimizer__weight_decay"] = p.weight_decay
+    if p.optimizer in ("adamw", "adam", "sgd") and not device.startswith("mps"):
+        options["optimizer__fused"] = True
+    return options | (p.net_params or {})
+
+
+def draw_seed(random: np.random.RandomState) -> int:
+    return int(random.randint(2**31 - 1))

@@ -1,0 +1,54 @@
+"""Which rows validate, and what early stopping watches on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from sklearn_fsmd.encoding.table_encoder import Encoded
+from sklearn_fsmd.encoding.targets import Targets
+from sklearn_fsmd.training import EarlyStopping
+
+TrainingRows = tuple[Encoded, Targets]
+
+FEW_ROWS = 1000
+"""Below this, early_stopping="auto" does not set rows aside."""
+
+
+def wants_split(p: Any, n_rows: int) -> bool:
+    """Whether early stopping is on and has to take its validation data from the training data."""
+    return n_rows >= FEW_ROWS if p.early_stopping == "auto" else bool(p.early_stopping)
+
+
+def split(p: Any, rows: Encoded, targets: Targets, random: np.random.RandomState) -> tuple[TrainingRows, TrainingRows]:
+    """Set `validation_fraction` of the rows aside: the last ones, or each combination of labels in proportion.
+
+    For the latter, rows are ordered by their labels, at random within equal ones, and every n-th is taken. So the
+    split is stratified over all targets at once, whatever their number, and no combination is too rare for it.
+    """
+    n = len(rows)
+    n_valid = round(p.validation_fraction * n)
+    if not 0 < n_valid < n:
+        raise ValueError(
+            f"The 'validation_fraction' {p.validation_fraction} of {n} rows leaves {n - n_valid} rows to train on and "
+            f"{n_valid} to validate on. Use more rows, give `X_val` and `Y_val`, or set early_stopping=False."
+        )
+    if p.validation == "last":
+        train, valid = np.arange(n - n_valid), np.arange(n - n_valid, n)
+        return (rows.select(train), targets.take(train)), (rows.take(valid), targets.take(valid))
+    observed = np.ones_like(targets.labels) if targets.weights is None else targets.weights > 0
+    order = np.lexsort((random.permutation(n), *targets.labels.T, *observed.T))
+    is_valid = np.zeros(n, dtype=bool)
+    is_valid[order[np.floor((np.arange(n_valid) + random.uniform()) * n / n_valid).astype(int)]] = True
+    train, valid = np.flatnonzero(~is_valid), np.flatnonzero(is_valid)
+    return (rows.select(train), targets.take(train)), (rows.take(valid), targets.take(valid))
+
+
+def early_stopping_of(p: Any, epochs: int, task_names: Sequence[str]) -> EarlyStopping:
+    """What watches the validation data; without early stopping it only keeps the best weights."""
+    metrics = ["auto", "mean_auc", "loss", *(f"{name}_auc" for name in task_names)]
+    if p.validation_metric not in metrics:
+        raise ValueError(f"The 'validation_metric' parameter must be one of {metrics}. Got {p.validation_metric!r}.")
+    return EarlyStopping(p.patience if p.early_stopping else epochs, p.tol, p.validation_metric, task_names)

@@ -1,0 +1,175 @@
+"""The hidden layers in training, against torch's own layers one after the other."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from sklearn_fsmd.execution import torch_hidden as hidden
+from sklearn_fsmd.execution.ways import ByTorch, set_execution
+from sklearn_fsmd.network.dropout import seed_dropout
+from sklearn_fsmd.network.seam import FORMULA
+from sklearn_fsmd.network.stacked_mlp import StackedMLP
+from sklearn_fsmd.network.workspace import Workspace
+
+N, B, N_IN, DIMS = 3, 50, 6, (5, 4)
+READS = {"all read one": None, "one each": None, "groups": (0, 0, 1)}
+
+
+def stack(*, dropout=0.0, batch_norm=True, reads=None, dtype=torch.float64):
+    torch.manual_seed(0)
+    made = StackedMLP(N, N_IN, DIMS, dropout=dropout, batch_norm=batch_norm, reads=reads).to(dtype)
+    for parameter in made.parameters():
+        nn.init.normal_(parameter)
+    seed_dropout(made, 0)
+    return made
+
+
+def inputs_of(reads, dtype=torch.float64):
+    torch.manual_seed(1)
+    shape = {"all read one": (B, N_IN), "one each": (N, B, N_IN), "groups": (2, B, N_IN)}[reads]
+    return (torch.randn(shape, dtype=dtype) * 3 + 1).requires_grad_()
+
+
+def torch_layers(made, e):
+    """Member `e` as layers of torch."""
+    layers = []
+    for layer in made.layers:
+        n_in, width = layer.weight.shape[1:]
+        linear, norm = nn.Linear(n_in, width), nn.BatchNorm1d(width)
+        linear.weight.data, linear.bias.data = layer.weight[e].detach().t().clone(), torch.zeros(width)
+        bias = layer.bias[e].detach().clone()
+        if made.layers[0].batch_norm:
+            norm.weight.data, norm.bias.data = layer.scale[e].detach().clone(), bias
+            layers += [linear, norm, nn.ReLU()]
+        else:
+            linear.bias.data = bias
+            layers += [linear, nn.ReLU()]
+    return nn.Sequential(*layers).double()
+
+
+@pytest.mark.parametrize("way", ["the formula", "member by member", "all at once"])
+@pytest.mark.parametrize("batch_norm", [True, False])
+@pytest.mark.parametrize("reads", READS)
+def test_is_what_torch_says(reads, batch_norm, way, monkeypatch):
+    monkeypatch.setattr(hidden, "BLOCK_BYTES", 1 if way == "member by member" else 2**30)
+    made = stack(batch_norm=batch_norm, reads=READS[reads])
+    set_execution(made, FORMULA if way == "the formula" else ByTorch())
+    members = [torch_layers(made, e) for e in range(N)]
+    x, theirs = inputs_of(reads), inputs_of(reads)
+    weights = torch.randn(N, B, DIMS[-1], dtype=torch.float64)
+    out = made(x)
+    (out * weights).sum().backward()
+    read = {"all read one": lambda e: theirs, "one each": lambda e: theirs[e], "groups": lambda e: theirs[(0, 0, 1)[e]]}
+    expected = torch.stack([member(read[reads](e)) for e, member in enumerate(members)])
+    (expected * weights).sum().backward()
+    torch.testing.assert_close(out, expected)
+    torch.testing.assert_close(x.grad, theirs.grad)
+    for e, member in enumerate(members):
+        linears = [layer for layer in member if isinstance(layer, nn.Linear)]
+        norms = [layer for layer in member if isinstance(layer, nn.BatchNorm1d)]
+        for layer, linear in zip(made.layers, linears, strict=True):
+            torch.testing.assert_close(layer.weight.grad[e], linear.weight.grad.t())
+        for layer, its in zip(made.layers, norms or linears, strict=True):
+            torch.testing.assert_close(layer.bias.grad[e], its.bias.grad)
+        for layer, norm in zip(made.layers, norms, strict=False):
+            torch.testing.assert_close(layer.scale.grad[e], norm.weight.grad)
+            torch.testing.assert_close(layer.running_mean[e], norm.running_mean)
+            torch.testing.assert_close(layer.running_var[e], norm.running_var)
+    made.eval()
+    expected = torch.stack([member.eval()(read[reads](e)) for e, member in enumerate(members)])
+    torch.testing.assert_close(made(x), expected)
+
+
+@pytest.mark.parametrize("way", [FORMULA, ByTorch()], ids=["the formula", "torch"])
+@pytest.mark.parametrize("batch_norm", [True, False])
+@pytest.mark.parametrize("reads", READS)
+def test_gradients_with_dropout(reads, batch_norm, way):
+    made = stack(dropout=0.5, batch_norm=batch_norm, reads=READS[reads])
+    set_execution(made, way)
+    names = [name for name, _ in made.named_parameters()]
+
+    def run(x, *parameters):
+        seed_dropout(made, 3)  # the same mask each time
+        return torch.func.functional_call(made, dict(zip(names, parameters, strict=True)), (x,))
+
+    few = inputs_of(reads)[..., :5, :].detach()
+    inputs = (few, *(p.detach() for p in made.parameters()))
+    assert torch.autograd.gradcheck(run, tuple(t.clone().requires_grad_() for t in inputs))
+
+
+@pytest.mark.parametrize("batch_norm", [True, False])
+def test_dropout_zeroes_and_scales_what_relu_lets_through(batch_norm):
+    made = StackedMLP(N, N_IN, (40,), dropout=0.25, batch_norm=batch_norm).double()
+    plain = StackedMLP(N, N_IN, (40,), batch_norm=batch_norm).double()
+    plain.load_state_dict(made.state_dict())
+    x = inputs_of("all read one")
+    with_dropout, without = made(x), plain(x)
+    dropped = (with_dropout == 0) & (without > 0)
+    assert dropped.sum() / (without > 0).sum() == pytest.approx(0.25, abs=0.05)
+    kept = with_dropout > 0
+    torch.testing.assert_close(with_dropout[kept], without[kept] / 0.75)
+
+
+def test_one_row_uses_the_running_statistics():
+    made = stack()
+    x = inputs_of("all read one").detach()
+    made(x)
+    before = made.layers[0].running_mean.clone()
+    torch.testing.assert_close(made(x[:1]), made.eval()(x[:1]))
+    torch.testing.assert_close(made.layers[0].running_mean, before)
+
+
+def run_steps(made, n, sizes=(50, 20, 33)):
+    results = []
+    for i in range(n):
+        x = inputs_of("all read one", torch.float32).detach()[: sizes[i % 3]].requires_grad_()
+        made.zero_grad()
+        out = made(x)
+        (out.square().sum() * (i + 1)).backward()
+        results += [out.detach().clone(), x.grad, *(p.grad for p in made.parameters())]
+    return results
+
+
+def test_a_workspace_changes_nothing_and_is_used_again():
+    plain = stack(dropout=0.3, dtype=torch.float32)
+    made, workspace = copy.deepcopy(plain), Workspace()
+    seed_dropout(plain, 5), seed_dropout(made, 5)
+    set_execution(plain, ByTorch())
+    set_execution(made, ByTorch(workspace))
+    for ours, expected in zip(run_steps(made, 6), run_steps(plain, 6), strict=True):
+        torch.testing.assert_close(ours, expected, rtol=0, atol=0)
+    buffers = {buffer.data_ptr() for buffer in workspace.free}
+    run_steps(made, 6)
+    assert {buffer.data_ptr() for buffer in workspace.free} == buffers, "a step has allocated memory anew, or kept it"
+
+
+def test_two_graphs_alive_at_once_do_not_share_memory():
+    made = stack(dtype=torch.float32)
+    first, second = inputs_of("all read one", torch.float32), inputs_of("all read one", torch.float32)
+    expected = torch.autograd.grad(made(first).square().sum(), first)[0]
+    set_execution(made, ByTorch(Workspace(), None))
+    a = made(first)
+    b = made(second * 2)
+    b.sum().backward(retain_graph=True)
+    torch.testing.assert_close(torch.autograd.grad(a.square().sum(), first, retain_graph=True)[0], expected)
+    torch.testing.assert_close(torch.autograd.grad(a.square().sum(), first)[0], expected)
+
+
+@pytest.mark.parametrize("reads", READS)
+def test_bf16_products_are_near_and_parameters_stay_float32(reads):
+    exact = stack(reads=READS[reads], dtype=torch.float32)
+    low = copy.deepcopy(exact)
+    set_execution(low, ByTorch(Workspace(), torch.bfloat16))
+    x, y = inputs_of(reads, torch.float32), inputs_of(reads, torch.float32)
+    weights = torch.randn(N, B, DIMS[-1])
+    outputs = [made(given) for made, given in ((exact, x), (low, y))]
+    assert not torch.equal(*outputs)
+    torch.testing.assert_close(outputs[1], outputs[0], rtol=0.05, atol=0.05)
+    for out in outputs:
+        (out * weights).sum().backward()
+    pairs = zip([y, *low.parameters()], [x, *exact.parameters()], strict=True)
+    for ours, expected in ((a.grad.flatten(), b.grad.flatten()) for a, b in pairs):
+        assert ours.dtype == torch.float32
+        assert torch.cosine_similarity(ours, expected, dim=0) > 0.99

@@ -1,0 +1,25 @@
+import torch
+
+from sklearn_fsmd.network.embedding import Embedding
+
+
+def test_flat_sets_vectors_and_numbers_side_by_side():
+    embedding = Embedding([2, 3], dim=4)
+    codes, numbers = torch.tensor([[1, 4], [0, 2]]), torch.tensor([[0.5], [-1.0]])
+    table = embedding.table.weight
+    expected = torch.stack([torch.cat((table[1], table[4], numbers[0])), torch.cat((table[0], table[2], numbers[1]))])
+    torch.testing.assert_close(embedding(codes, numbers).flat(), expected)
+
+
+def test_sets_are_separate():
+    embedding = Embedding([2, 3], dim=4, n_sets=2)
+    codes, numbers = torch.tensor([[1, 4]]), torch.tensor([[0.5]])
+    flat = embedding(codes, numbers).flat()
+    assert flat.shape == (1, 2, 9)
+    table = embedding.table.weight.view(5, 2, 4)
+    for s in range(2):
+        torch.testing.assert_close(flat[0, s], torch.cat((table[1, s], table[4, s], numbers[0])))
+
+
+def test_initial_values_are_as_small_as_asked():
+    assert Embedding([1000], dim=16, std=1e-4).table.weight.std().item() < 1.1e-4

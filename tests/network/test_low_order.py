@@ -1,0 +1,83 @@
+"""Eq. (2), against a plain double loop."""
+
+import numpy as np
+import pytest
+import torch
+
+from sklearn_fsmd.network.embedding import Embedding
+from sklearn_fsmd.network.factorization_machine import FM, Linear
+
+CARDINALITIES = [4, 3, 6]
+CODES = torch.tensor([[0, 5, 9], [3, 4, 12], [1, 6, 7]])  # counted through all columns
+NUMBERS = torch.tensor([[0.5, -1.0], [2.0, 0.0], [-0.3, 1.5]], dtype=torch.float64)
+
+
+def parts(n_tasks, *, sharing="shared", n_sets=1, dim=3):
+    embedding = Embedding(CARDINALITIES, dim, n_sets=n_sets, std=1.0).double()
+    fm = FM(13, 2, n_tasks, dim, n_sets=n_sets, sharing=sharing).double()
+    for parameter in fm.parameters():
+        torch.nn.init.normal_(parameter)
+    return embedding, fm
+
+
+def pairs_by_loop(vectors, x):
+    """Σ_{i<j} V_i ∘ V_j x_i x_j."""
+    total = np.zeros(vectors.shape[1])
+    for i in range(len(vectors)):
+        for j in range(i + 1, len(vectors)):
+            total += vectors[i] * vectors[j] * x[i] * x[j]
+    return total
+
+
+def reference(embedding, fm, row, task, a_set=0):
+    table = embedding.table.weight.detach().numpy().reshape(13, embedding.n_sets, -1)[:, a_set]
+    vectors = np.concatenate([table[CODES[row]], fm.vectors.detach().numpy()[:, a_set]])
+    x = np.concatenate([np.ones(3), NUMBERS[row]])
+    w = np.concatenate(
+        [fm.linear.categories.weight.detach().numpy()[CODES[row], task], fm.linear.numbers.detach().numpy()[:, task]]
+    )
+    weights = np.ones(vectors.shape[1]) if fm.weights is None else fm.weights.detach().numpy()[task]
+    return w @ x + weights @ pairs_by_loop(vectors, x)
+
+
+def test_the_shared_fm_is_equation_2():
+    embedding, fm = parts(n_tasks=2)
+    logits = fm(embedding(CODES, NUMBERS)).detach().numpy()
+    assert logits.shape == (3, 1)  # the same logit for every task, Eq. (1)
+    np.testing.assert_allclose(logits[:, 0], [reference(embedding, fm, row, 0) for row in range(3)])
+
+
+def test_each_task_weighs_the_terms_by_itself():
+    embedding, fm = parts(n_tasks=3, sharing="per_task")
+    logits = fm(embedding(CODES, NUMBERS)).detach().numpy()
+    expected = [[reference(embedding, fm, row, k) for k in range(3)] for row in range(3)]
+    np.testing.assert_allclose(logits, expected)
+
+
+def test_separate_embeddings_give_an_fm_a_task():
+    embedding, fm = parts(n_tasks=2, n_sets=2)
+    logits = fm(embedding(CODES, NUMBERS)).detach().numpy()
+    expected = [[reference(embedding, fm, row, k, a_set=k) for k in range(2)] for row in range(3)]
+    np.testing.assert_allclose(logits, expected)
+
+
+def test_linear_is_the_first_order_part():
+    embedding, fm = parts(n_tasks=1)
+    linear = Linear(13, 2, 1).double()
+    linear.load_state_dict(fm.linear.state_dict())
+    torch.nn.init.zeros_(embedding.table.weight)
+    torch.nn.init.zeros_(fm.vectors)
+    x = embedding(CODES, NUMBERS)
+    torch.testing.assert_close(linear(x), fm(x))
+
+
+@pytest.mark.parametrize("sharing", ["shared", "per_task"])
+def test_gradients(sharing):
+    embedding, fm = parts(n_tasks=2, sharing=sharing)
+
+    def logits(table, numbers):
+        fields = table[CODES].unflatten(2, (1, -1))
+        return fm(embedding(CODES, numbers)._replace(fields=fields))
+
+    table = embedding.table.weight.detach().clone().requires_grad_()
+    assert torch.autograd.gradcheck(logits, (table, NUMBERS.clone().requires_grad_()))
