@@ -75,31 +75,30 @@ def is_in_del(frame):
     return False
 
 
-def interrupt_at_line(n):
-    """A tracer that interrupts before the n-th line of the library that is run; and how many were."""
-    seen = [0]
+def run_traced(model, action, n=None):
+    """Run `action`, interrupt it before its n-th line in the library, and return how many lines there were.
+
+    Only lines before the model takes over what it has learned count: after that the training is complete.
+    """
+    n_lines, former = 0, model.__dict__
 
     def trace(frame, event, arg):
+        nonlocal n_lines
         if not frame.f_code.co_filename.startswith(LIBRARY) or is_in_del(frame):
             return None
-        if event == "line":
-            seen[0] += 1
-            if seen[0] == n:
+        if event == "line" and model.__dict__ is former:
+            n_lines += 1
+            if n_lines == n:
                 raise KeyboardInterrupt
         return trace
 
-    return trace, seen
-
-
-def run_traced(action, n=None):
-    trace, seen = interrupt_at_line(n)
     before = sys.gettrace()
     sys.settrace(trace)
     try:
         action()
     finally:
         sys.settrace(before)
-    return seen[0]
+    return n_lines
 
 
 @pytest.fixture(scope="module")
@@ -147,12 +146,12 @@ def test_interrupted_at_every_callback(variant, how, data):
 def test_interrupted_at_random_lines(variant, data):
     one, other, third = twins(data, 3, **VARIANTS[variant])
     third.partial_fit(*data[1])  # what happens once in a process is behind us
-    n_lines = run_traced(lambda: third.partial_fit(*data[1]))
+    n_lines = run_traced(third, lambda: third.partial_fit(*data[1]))
     n_threads = torch.get_num_threads()
     before = one.predict_marginals(data[0][0])
     for n in np.random.RandomState(0).randint(1, n_lines, size=12):
         with pytest.raises(KeyboardInterrupt):
-            run_traced(lambda: one.partial_fit(*data[1]), n)
+            run_traced(one, lambda: one.partial_fit(*data[1]), n)
         np.testing.assert_array_equal(one.predict_marginals(data[0][0]), before)
     assert torch.get_num_threads() == n_threads
     for model in (one, other):

@@ -2,6 +2,7 @@ import datetime
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from sklearn_fsmd.encoding.columns import CategoryColumn, NumericColumn
@@ -97,6 +98,14 @@ def test_rare_values_share_the_unknown_row():
 def test_unused_levels_of_a_category_get_no_row():
     column, _ = fitted(pd.Series(["a"], dtype=pd.CategoricalDtype(["a", "b", "c"])))
     assert column.n_rows == 2
+
+
+def test_levels_that_a_part_of_an_arrow_column_does_not_use_are_no_values_of_it():
+    column, _ = fitted(np.array([1.0, 2.0]))
+    words = pd.Series(pd.arrays.ArrowExtensionArray(pa.array(["x", None]).dictionary_encode()))
+    assert column.encode(words[1:]).tolist() == [0]
+    with pytest.raises(ValueError, match="held numbers in fit and holds strings now"):
+        column.encode(words)
 
 
 def test_mixed_values():

@@ -169,9 +169,6 @@ def factorize(column: Any, name: str) -> tuple[np.ndarray, np.ndarray, Kind | No
         category = column.cat if isinstance(column, pd.Series) else column
         refuse_dtype(dtype.categories.dtype, name)
         positions, distinct = np.asarray(category.codes, dtype=np.int64), category.categories.to_numpy()
-        used = np.zeros(len(distinct) + 1, dtype=bool)
-        used[positions] = True  # levels without a row are no values of the column
-        positions, distinct = _without(~used[:-1], positions, distinct)
     else:
         if isinstance(dtype, np.dtype):
             # Of a Series pandas would make distinct strings Arrow's, which not all can be; it has no long doubles.
@@ -185,6 +182,10 @@ def factorize(column: Any, name: str) -> tuple[np.ndarray, np.ndarray, Kind | No
             raise TypeError(f"argument must be a string or a number: column {name!r} ({error}).") from error
         except OverflowError as error:  # Arrow's times after 24 o'clock
             raise ValueError(f"Column {name!r} cannot be read: {error}.") from error
+    if isinstance(dtype, (pd.CategoricalDtype, pd.ArrowDtype)):  # levels without a row are no values of the column
+        used = np.zeros(len(distinct) + 1, dtype=bool)
+        used[positions] = True
+        positions, distinct = _without(~used[:-1], positions, distinct)
     forms, missing, kind = _canonical_array(distinct, name)
     if missing.any():
         positions, forms = _without(missing, positions, forms)

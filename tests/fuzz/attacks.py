@@ -176,11 +176,11 @@ def interruption(random):
     variant = one_of(random, list(VARIANTS))
     data = make_frame(120), make_frame(70, seed=1)
     one, other, third = twins(data, 3, **VARIANTS[variant])
-    n_lines = run_traced(lambda: third.partial_fit(*data[1]))
+    n_lines = run_traced(third, lambda: third.partial_fit(*data[1]))
     before = one.predict_marginals(data[0][0])
     for line in random.randint(1, n_lines, size=5):
         try:
-            run_traced(lambda: one.partial_fit(*data[1]), line)
+            run_traced(one, lambda: one.partial_fit(*data[1]), line)
             raise AssertionError(f"{variant}: line {line} of {n_lines} did not interrupt")
         except KeyboardInterrupt:
             np.testing.assert_array_equal(one.predict_marginals(data[0][0]), before, err_msg=f"{variant}, line {line}")
