@@ -264,7 +264,8 @@ def test_validation_of_one_class_goes_by_the_loss(frame):
     assert model.history_[0]["valid_best"]
 
 
-def test_progress_bar(frame, capsys):
+def test_progress_bar(frame, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")  # else it is cut off where a terminal would end
     small(verbose=1, early_stopping=True).fit(*frame)
     shown = capsys.readouterr().err
     for piece in ("rows/s", "loss=", "AUC click=", "AUC conversion="):

@@ -136,6 +136,12 @@ def test_a_value_without_a_hash_names_the_column():
         factorize(column, "c")
 
 
+def test_strings_that_are_no_text_are_told_apart():
+    positions, forms, kind = factorize(np.array(["a\udc80", None, "\ud800", "a\udc80", "a"], dtype=object), "c")
+    assert positions.tolist() == [0, -1, 1, 0, 2]
+    assert (forms.tolist(), kind) == (["a\udc80", "\ud800", "a"], "strings")
+
+
 def test_equal_forms_of_unlike_values_are_one():
     times = np.array([datetime.time(8, 0), "08:00:00", "x"], dtype=object)
     positions, forms, kind = factorize(times, "c")

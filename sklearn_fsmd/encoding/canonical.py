@@ -176,6 +176,8 @@ def factorize(column: Any, name: str) -> tuple[np.ndarray, np.ndarray, Kind | No
         try:
             positions, distinct = pd.factorize(column)
             positions, distinct = positions.astype(np.int64, copy=False), np.asarray(distinct)
+            if not _is_text(distinct):
+                positions, distinct = _factorize_strings(column)
         except TypeError as error:
             for value in column:
                 canonical(value, name)  # says which value has no hash
@@ -193,6 +195,24 @@ def factorize(column: Any, name: str) -> tuple[np.ndarray, np.ndarray, Kind | No
         again, forms = pd.factorize(forms)
         positions = np.append(again, -1)[positions]
     return positions, forms, kind if len(forms) else None
+
+
+def _is_text(values: np.ndarray) -> bool:
+    """Whether values are no strings, or strings that UTF-8 can hold; pandas 2 takes all others for one."""
+    try:
+        "".join(values if values.dtype == object else ()).encode()
+    except UnicodeEncodeError:
+        return False
+    except TypeError:  # no strings, so pandas looks at the objects
+        return True
+    return True
+
+
+def _factorize_strings(column: Any) -> tuple[np.ndarray, np.ndarray]:
+    """What ``pd.factorize`` should say of strings and missing values, slowly."""
+    known: dict[str, int] = {}
+    positions = [known.setdefault(value, len(known)) if isinstance(value, str) else -1 for value in column]
+    return np.array(positions, dtype=np.int64), np.array([*known], dtype=object)
 
 
 def _without(dropped: np.ndarray, positions: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

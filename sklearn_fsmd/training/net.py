@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.base import ClassifierMixin
 from skorch import NeuralNet
 from skorch.callbacks import EpochTimer
 from skorch.utils import TeeGenerator
@@ -23,7 +24,7 @@ from sklearn_fsmd.training.copying import copied
 from sklearn_fsmd.training.rowwise import RowWiseAdam
 
 
-class Net(NeuralNet):
+class Net(ClassifierMixin, NeuralNet):
     """A skorch net that trains a :class:`~sklearn_fsmd.network.multitask_network.MultiTaskNetwork`.
 
     It departs from skorch where a step would cost more than its matrix products: batches are slices of tensors, the
@@ -218,6 +219,11 @@ class Net(NeuralNet):
         with self.averaged(), torch.inference_mode():
             codes, numbers, *_ = X.selected()
             return self.module_.link.marginals(self.logits(codes, numbers)).cpu().numpy()
+
+    @property
+    def classes_(self) -> list[np.ndarray]:
+        """Those of each task, for scorers of scikit-learn."""
+        return [np.array([0, 1])] * self.criterion_.task_weights.numel()
 
     def predict(self, X: TensorData) -> np.ndarray:
         """The more probable label of each task, 0 or 1, ``(n, K)``."""
