@@ -66,7 +66,7 @@ def encoding(random):
     )
     wanted = outcome(lambda: Category(seen_as(table), min_frequency) if is_category else Number(seen_as(table)))
     got = outcome(lambda: ask(lambda: made.fit_encode(as_pandas(table))))
-    assert (wanted is None) == (got is None), f"refused: {wanted is None}, not {got is None}: {learned!r}"
+    assert (wanted is None) == (got is None), f"refused: {wanted is None}, not {got is None}: {said_of(learned)}"
     if got is None:
         return
     compare(got, wanted.encode(seen_as(table)), is_category, learned)
@@ -87,18 +87,25 @@ def encoding(random):
             wanted_codes = outcome(lambda piece=piece: wanted.encode(seen_as(piece)))
             got = outcome(lambda piece=piece: ask(lambda: made.encode(as_pandas(piece))))
             assert (wanted_codes is None) == (got is None), (
-                f"refused: {wanted_codes is None}, not {got is None}: {seen_as(piece)!r} after {learned!r}"
+                f"refused: {wanted_codes is None}, not {got is None}: {said_of(seen_as(piece))} after {said_of(learned)}"
             )
             if got is not None:
-                compare(got, wanted_codes, is_category, (learned, other))
+                compare(got, wanted_codes, is_category, learned, other)
 
 
-def compare(got, wanted, is_category, shown):
+def said_of(column):
+    """A column for a message; pandas 2 cannot show all."""
+    column = pd.Series(column) if isinstance(column, np.ndarray) else column
+    return f"{column.dtype}: {column.tolist()!r}"
+
+
+def compare(got, wanted, is_category, *columns):
+    shown = " then ".join(map(said_of, columns))
     found = got.codes[:, 0] if is_category else got.numbers[:, 0]
     if is_category:
-        np.testing.assert_array_equal(found, wanted, err_msg=repr(shown))
+        np.testing.assert_array_equal(found, wanted, err_msg=shown)
     else:
-        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5, err_msg=repr(shown))
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5, err_msg=shown)
 
 
 CLASSES = [(0, 1), (False, True), (0.0, 1.0), ("no", "yes"), (1, 2), (-1, 1), ("a", "\udc80")]
