@@ -87,7 +87,8 @@ def encoding(random):
             wanted_codes = outcome(lambda piece=piece: wanted.encode(seen_as(piece)))
             got = outcome(lambda piece=piece: ask(lambda: made.encode(as_pandas(piece))))
             assert (wanted_codes is None) == (got is None), (
-                f"refused: {wanted_codes is None}, not {got is None}: {said_of(seen_as(piece))} after {said_of(learned)}"
+                f"refused: {wanted_codes is None}, not {got is None}: "
+                f"{said_of(seen_as(piece))} after {said_of(learned)}"
             )
             if got is not None:
                 compare(got, wanted_codes, is_category, learned, other)
