@@ -206,22 +206,19 @@ class MultiTaskClassifier(Predictions, Saving, ClassifierMixin, MultiTaskParamet
         if net is None:
             resumes = checkpoint is not None and checkpoint.resumes
             net = trainer.new_net(self, encoder, data[1], random, None if resumes else rows)
-        trainer.train(
-            self,
-            net,
-            data,
-            valid,
-            epochs=epochs,
-            encoder=encoder,
-            targets=targets,
-            random=random,
-            checkpoint=checkpoint,
-        )
+        options: dict[str, Any] = {
+            "epochs": epochs,
+            "encoder": encoder,
+            "targets": targets,
+            "random": random,
+            "checkpoint": checkpoint,
+        }
+        trainer.train(self, net, data, valid, **options)
         self.net_: Net = net
         self._predictor = Predictor(net.module_, str(net.device), net.spec_)
         self._encoder: InputEncoder = encoder
         self._targets: TargetEncoder = targets
-        self._random: np.random.RandomState = own_generator(random)
+        self._random: np.random.RandomState = random
         self.task_names_ = targets.names
         self.classes_ = targets.classes[0] if targets.one_dimensional else targets.classes
         self.device_ = str(net.device)
