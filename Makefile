@@ -11,7 +11,7 @@ export OMP_NUM_THREADS ?= 2
 
 .PHONY: demo test test-oldest test-all fuzz soak quality bench paper pretraining lint format clean
 
-$(VENV)/.installed: pyproject.toml
+$(VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/core.c
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
@@ -23,14 +23,14 @@ demo: $(VENV)/.installed  ## train three models and compare them: make demo, mak
 test: $(VENV)/.installed  ## run the whole suite, in two processes of one thread each
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-$(OLDEST_VENV)/.installed: pyproject.toml Makefile
+$(OLDEST_VENV)/.installed: pyproject.toml Makefile CMakeLists.txt sklearn_fsmd/execution/core.c
 	$(PYTHON) -m venv $(OLDEST_VENV)
 	$(OLDEST_VENV)/bin/python -m pip install --quiet --upgrade pip
 	$(OLDEST_VENV)/bin/python -m pip install --quiet --editable ".[dev]" $(OLDEST)
 	touch $@
 
-test-oldest: $(OLDEST_VENV)/.installed  ## the suite with the oldest versions that pyproject.toml admits (Python 3.11), without numba
-	NUMBA_DISABLE_JIT=1 OMP_NUM_THREADS=1 $(OLDEST_VENV)/bin/python -m pytest -n 2 --dist worksteal -o xfail_strict=false
+test-oldest: $(OLDEST_VENV)/.installed  ## the suite with the oldest versions that pyproject.toml admits (Python 3.11), by torch alone
+	SKLEARN_FSMD_EXECUTION=torch OMP_NUM_THREADS=1 $(OLDEST_VENV)/bin/python -m pytest -n 2 --dist worksteal -o xfail_strict=false
 
 test-all: test test-oldest  ## the suite with the newest and with the oldest supported versions
 
@@ -43,10 +43,10 @@ soak: $(VENV)/.installed  ## 200 fits and 20,000 predictions in one process: mem
 quality: $(VENV)/.installed  ## what the defaults reach on the two public data sets, three seeds each (make quality PRECISION=bf16; a quarter of an hour)
 	$(BIN)/python benchmarks/quality.py $(if $(PRECISION),--precision $(PRECISION))
 
-$(BENCH_VENV)/.installed: pyproject.toml
+$(BENCH_VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/core.c
 	$(PYTHON) -m venv $(BENCH_VENV)
 	$(BENCH_VENV)/bin/python -m pip install --quiet --upgrade pip
-	$(BENCH_VENV)/bin/python -m pip install --quiet --editable ".[fast]" deepctr-torch==0.3.0 torch-rechub==0.9.0 lightgbm matplotlib
+	$(BENCH_VENV)/bin/python -m pip install --quiet --editable ".[plot]" deepctr-torch==0.3.0 torch-rechub==0.9.0 lightgbm
 	touch $@
 
 bench: $(BENCH_VENV)/.installed  ## speed against two peers, a bare loop and the matrix products, in an environment of its own

@@ -7,12 +7,12 @@ from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
-from sklearn_fsmd.execution.ways import way_here
+from sklearn_fsmd.execution.choice import way_here
 from sklearn_fsmd.runtime import has_bf16, resolve_device
 
 PACKAGES = (
     *("sklearn-fsmd", "torch", "scikit-learn", "skorch", "numpy", "pandas", "category-encoders", "safetensors"),
-    *("numba", "pyarrow", "polars", "matplotlib"),
+    *("pyarrow", "polars", "matplotlib"),
 )
 
 

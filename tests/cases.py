@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sklearn_fsmd import FSMDClassifier
-from tests.conftest import SMALL, make_frame
+from tests.conftest import SMALL, make_frame, of
 
 N = 120
 NAN, INF = float("nan"), float("inf")
@@ -40,7 +40,7 @@ def check(case, action):
 
 
 def small(cls=FSMDClassifier, **params):
-    return cls(**{**SMALL, "max_epochs": 1, **params})
+    return cls(**{**of(cls, SMALL), "max_epochs": 1, **params})
 
 
 def fit(X, Y, sample_weight=None, X_val=None, Y_val=None, X_unlabeled=None, **params):

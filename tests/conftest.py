@@ -26,7 +26,6 @@ SMALL = {
     "embedding_dim": 4,
     "expert_dims": (16, 8),
     "tower_dims": (8,),
-    "n_experts": 3,
     "n_task_experts": 1,
     "n_shared_experts": 2,
     "numeric_bins": 8,
@@ -35,6 +34,11 @@ SMALL = {
     "random_state": 0,
 }
 """Parameters of a network that trains in a moment."""
+
+
+def of(cls, params):
+    """Those of `params` that are parameters of `cls`."""
+    return {name: value for name, value in params.items() if name in cls().get_params()}
 
 
 def make_frame(n=300, seed=0):

@@ -160,7 +160,7 @@ def test_a_checkpoint_that_does_not_know_its_categories_is_refused(data, tmp_pat
     content, arrays = storage.read(path, "checkpoint")
     content["dict"] = [[key, value] for key, value in content["dict"] if key != "encoding"]
     storage.write(path, "checkpoint", content, arrays)
-    with pytest.raises(ValueError, match="does not say which categories, scales and classes it was made with"):
+    with pytest.raises(ValueError, match="does not say how its rows were encoded or how the network was computed"):
         model.fit(*data, resume=True)
 
 

@@ -5,7 +5,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from sklearn_fsmd import MultiTaskClassifier
 from sklearn_fsmd.encoding.columns import CategoryColumn, NumericColumn
+from sklearn_fsmd.encoding.input_encoder import InputEncoder
+from tests.conftest import make_frame
 
 NAN = float("nan")
 
@@ -267,3 +270,67 @@ def test_infinity_is_refused_with_column_and_row(value):
 def test_a_string_in_a_numeric_column_is_refused():
     with pytest.raises(ValueError, match="Column 'x' is numeric but holds 'oops'"):
         NumericColumn("x", "quantile", 8).fit_encode(np.array([1.0, "oops"], dtype=object))
+
+
+# ------------------------------------------------------------------------------------------------------- block by block
+
+VALUES = {
+    "ids": [10**17 + i for i in (3, 1, 2, 3, 3, 1)],
+    "ids with gaps": [10**15 + 1, None, 10**15 + 1, 5, None, 5],
+    "fractions and whole numbers": [1, 2, 1, 2.5, 2.0, 1.0],
+    "strings": ["a", "b", None, "b", "a", "c"],
+    "mixed values": ["a", 1, "a", 1, 2.5, "b"],
+    "missing first": [None, None, None, "b", "a", "b"],
+    "booleans": [True, False, True, True, False, True],
+}
+
+
+@pytest.mark.parametrize("min_frequency", [1, 2])
+@pytest.mark.parametrize("kind", VALUES)
+def test_categories_of_blocks_are_those_of_the_column(kind, min_frequency):
+    values = pd.Series(VALUES[kind], dtype=object)
+    whole, blocks = CategoryColumn("c", min_frequency), CategoryColumn("c", min_frequency)
+    codes = whole.fit_encode(values)
+    for start in (0, 2, 4):
+        blocks.update(values[start : start + 2].reset_index(drop=True))
+    blocks.finalize()
+    pd.testing.assert_index_equal(blocks.values, whole.values)
+    assert blocks.kind == whole.kind
+    np.testing.assert_array_equal(blocks.encode(values), codes)
+    assert not hasattr(blocks, "seen")
+
+
+def test_a_block_of_another_kind_is_refused():
+    column = CategoryColumn("c")
+    column.update(pd.Series(["a", "b"]))
+    with pytest.raises(ValueError, match="Column 'c' held strings in fit and holds numbers now"):
+        column.update(pd.Series([1, 2]))
+
+
+@pytest.mark.parametrize("scaling", ["standard", "quantile", None])
+def test_numbers_of_blocks_are_those_of_the_column(scaling, rng):
+    values = rng.lognormal(size=1000)
+    values[::7] = np.nan
+    whole, blocks = NumericColumn("x", scaling, 12), NumericColumn("x", scaling, 12)
+    numbers, bins = whole.fit_encode(values)
+    for block in np.array_split(values, 4):
+        blocks.update(block)
+    blocks.finalize()
+    found = blocks.encode(values)
+    np.testing.assert_array_equal(found[0], numbers)
+    np.testing.assert_array_equal(found[1], bins)
+
+
+def test_a_table_can_be_learned_block_by_block():
+    X, _ = make_frame(500)
+    p = MultiTaskClassifier(bias_features=["visits"])
+    whole, blocks = InputEncoder(p), InputEncoder(p)
+    rows = whole.fit_encode(X)
+    for start in range(0, 500, 200):
+        blocks.update(X[start : start + 200])
+    blocks.finalize()
+    found = blocks.encode(X)
+    np.testing.assert_array_equal(found.codes, rows.codes)
+    np.testing.assert_array_equal(found.numbers, rows.numbers)
+    np.testing.assert_array_equal(found.bias.codes, rows.bias.codes)
+    assert blocks.main.cardinalities == whole.main.cardinalities

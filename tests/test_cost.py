@@ -7,7 +7,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from sklearn_fsmd import PLEClassifier
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
-from sklearn_fsmd.execution import loops
+from sklearn_fsmd.execution.choice import VARIABLE
 from sklearn_fsmd.training import BatchIterator, Net, TensorData
 
 BATCH = 64
@@ -42,19 +42,20 @@ MORE = {"n_task_experts": 6, "n_shared_experts": 6}
 """A dozen experts more, at two levels."""
 
 
-@pytest.mark.skipif(not loops.available(), reason="numba is not there, or may not compile")
-def test_operators_of_a_training_step_by_loops():
+def test_operators_of_a_training_step_the_fused_way(monkeypatch):
+    """Each expert more has products of its own, and views of what they read."""
+    monkeypatch.setenv(VARIABLE, "fused")
     few = operators_a_step()
-    assert few <= 1670
-    assert operators_a_step(**MORE) == few
+    assert few <= 1800
+    assert operators_a_step(**MORE) <= few + 12 * 2 * 72
 
 
 def test_operators_of_a_training_step(monkeypatch):
-    """More experts cost no more operators, but for those of their inputs' gradients."""
-    monkeypatch.setattr(loops, "available", lambda: False)
+    """More experts cost no more operators."""
+    monkeypatch.setenv(VARIABLE, "torch")
     few = operators_a_step()
-    assert few <= 1860
-    assert operators_a_step(**MORE) <= few + 12 * 2 * 12
+    assert few <= 1400
+    assert operators_a_step(**MORE) == few
 
 
 def test_operators_of_a_prediction():
@@ -113,7 +114,7 @@ def test_a_batch_is_one_slice_of_each_tensor():
     assert counts["aten::index"] == 3 * 8
 
 
-@pytest.mark.parametrize("module", ["matplotlib", "numba", "pooch"])
+@pytest.mark.parametrize("module", ["matplotlib", "pooch"])
 def test_importing_the_package_does_not_import(module):
     import subprocess
     import sys

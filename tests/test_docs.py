@@ -25,7 +25,7 @@ def test_the_parameters_exist():
     text = (ROOT / "docs" / "paper.md").read_text()
     table = text[text.index("## Parameters") : text.index("## What is damaged")]
     named = set(re.findall(r"`(\w+)`", table))
-    assert named <= set(FSMDClassifier().get_params())
+    assert named <= set(MultiTaskClassifier().get_params())
     assert len(named) > 15
 
 

@@ -11,8 +11,8 @@ import sklearn_fsmd
 ROOT = Path(sklearn_fsmd.__file__).parent
 LAYERS = [
     ["_warn"],
-    ["runtime", "ranking"],
-    ["encoding", "network", "parameters"],
+    ["runtime", "ranking", "parameters"],
+    ["encoding", "network"],
     ["execution", "metrics", "compose"],
     ["inference", "plotting", "_versions"],
     ["persistence"],

@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_fsmd import SharedBottomClassifier, metrics
-from tests.conftest import SMALL
+from tests.conftest import SMALL, of
 from tests.fuzz.attacks import order_of_rows
 
 NAN = float("nan")
@@ -149,7 +149,7 @@ def test_refuses(Y, P, message):
 
 
 class TestScorers:
-    model = SharedBottomClassifier(**SMALL)
+    model = SharedBottomClassifier(**of(SharedBottomClassifier, SMALL))
 
     def test_each_name_scores_what_it_says(self, frame):
         X, Y = frame
@@ -301,7 +301,7 @@ def test_the_order_of_the_rows_says_nothing(data):
 @pytest.mark.parametrize("in_pipeline", [False, True])
 def test_a_y_whose_columns_moved_is_not_scored(name, in_pipeline, frame):
     X, Y = frame
-    model = SharedBottomClassifier(**SMALL | {"max_epochs": 1})
+    model = SharedBottomClassifier(**of(SharedBottomClassifier, SMALL) | {"max_epochs": 1})
     model = (make_pipeline(FunctionTransformer(), model) if in_pipeline else model).fit(X, Y)
     with pytest.raises(ValueError, match=r"The columns of Y must be those of fit, in their order, \['click'"):
         metrics.get_scorer(name)(model, X, Y[["conversion", "click"]])

@@ -1,18 +1,18 @@
 """The whole network: against the paper, at its limits, and with sizes that are all different."""
 
 import functools
-from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
+from sklearn_fsmd.network.builders import Columns, build_network
 from sklearn_fsmd.network.denoising_autoencoder import Learned
 from sklearn_fsmd.network.embedding import STARTING_RMS
 from sklearn_fsmd.network.extractors import SharedBottom
-from sklearn_fsmd.network.links import MultiTaskLoss
-from sklearn_fsmd.network.multitask_network import Columns, build_network, parents_of
+from sklearn_fsmd.network.links import MultiTaskLoss, parents_of
 from sklearn_fsmd.network.stacked_mlp import HiddenLayer
+from sklearn_fsmd.parameters.network import NetworkParameters
 
 CARDINALITIES, N_NUMERIC = [3, 5, 4], 2
 CODES = torch.tensor([[0, 3, 8], [2, 7, 11], [1, 4, 9], [2, 3, 10]])
@@ -20,26 +20,23 @@ NUMBERS = torch.tensor([[0.5, 1.0], [-1.0, 0.0], [0.3, -0.2], [2.0, 0.7]])
 
 
 def params(**changes):
-    return SimpleNamespace(
-        **{
-            "low_order": "fm",
-            "extractor": "ple",
-            "link": "chain",
-            "fm_sharing": "shared",
-            "embedding_dim": 3,
-            "embedding_std": 1.0,
-            "expert_dims": (6, 4),
-            "n_experts": 3,
-            "n_task_experts": 1,
-            "n_shared_experts": 2,
-            "n_levels": 2,
-            "gate_dims": (5,),
-            "tower_dims": (7,),
-            "dropout": 0.0,
-            "batch_norm": False,
-            **changes,
-        }
-    )
+    given = {
+        "low_order": "fm",
+        "extractor": "ple",
+        "link": "chain",
+        "embedding_dim": 3,
+        "embedding_std": 1.0,
+        "expert_dims": (6, 4),
+        "n_experts": 3,
+        "n_task_experts": 1,
+        "n_shared_experts": 2,
+        "n_levels": 2,
+        "gate_dims": (5,),
+        "tower_dims": (7,),
+        "dropout": 0.0,
+        "batch_norm": False,
+    }
+    return NetworkParameters(**{**given, **changes})
 
 
 def build(n_tasks=2, **changes):

@@ -8,7 +8,20 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, clone
 
-from sklearn_fsmd import FGClassifier, FSMDClassifier, MultiTaskClassifier
+from sklearn_fsmd import (
+    BaseMTL,
+    DeepFMClassifier,
+    ESMMClassifier,
+    FGClassifier,
+    FSClassifier,
+    FSMDClassifier,
+    MMoEClassifier,
+    MultiTaskClassifier,
+    PLEClassifier,
+    SharedBottomClassifier,
+    SingleTaskClassifier,
+    WideDeepClassifier,
+)
 from sklearn_fsmd.parameters.declare import estimator, merge_docs
 from tests.test_estimator_checks import CLASSES
 
@@ -31,10 +44,36 @@ def test_signature_constraints_and_documentation_name_the_same_parameters(cls):
 
 def test_a_named_model_fixes_three_parameters():
     fixed = set(MultiTaskClassifier().get_params()) - set(FSMDClassifier().get_params())
-    assert fixed == {"low_order", "extractor", "link"}
+    assert fixed == {"low_order", "extractor", "link", "n_experts"}
     assert (FSMDClassifier().low_order, FSMDClassifier().extractor, FSMDClassifier().link) == ("fm", "ple", "chain")
     with pytest.raises(TypeError, match="unexpected keyword argument 'link'"):
         FSMDClassifier(link="independent")
+
+
+OF_PLE, OF_MMOE = {"n_task_experts", "n_shared_experts", "n_levels"}, {"n_experts"}
+WITHOUT_EFFECT = {
+    BaseMTL: {*OF_PLE, *OF_MMOE, "gate_dims"},
+    DeepFMClassifier: {*OF_PLE, *OF_MMOE, "gate_dims"},
+    ESMMClassifier: {*OF_PLE, *OF_MMOE, "gate_dims", "fm_sharing"},
+    FGClassifier: OF_PLE,
+    FSClassifier: OF_MMOE,
+    FSMDClassifier: OF_MMOE,
+    MMoEClassifier: {*OF_PLE, "fm_sharing"},
+    PLEClassifier: {*OF_MMOE, "fm_sharing"},
+    SharedBottomClassifier: {*OF_PLE, *OF_MMOE, "gate_dims", "fm_sharing"},
+    SingleTaskClassifier: {*OF_PLE, *OF_MMOE, "gate_dims", "fm_sharing"},
+    WideDeepClassifier: {*OF_PLE, *OF_MMOE, "gate_dims", "fm_sharing"},
+}
+
+
+@pytest.mark.parametrize("cls", WITHOUT_EFFECT)
+def test_what_a_class_has_no_use_for_is_none_of_its_parameters(cls):
+    missing = set(MultiTaskClassifier().get_params()) - set(cls().get_params()) - {"low_order", "extractor", "link"}
+    assert missing == WITHOUT_EFFECT[cls]
+    for name in missing:
+        with pytest.raises(TypeError, match=f"unexpected keyword argument '{name}'"):
+            cls(**{name: 2})
+        assert f"\n{name} : " not in cls.__doc__
 
 
 def test_a_default_of_its_own():
@@ -44,10 +83,10 @@ def test_a_default_of_its_own():
 
 @pytest.mark.parametrize("cls", CLASSES)
 def test_every_named_model_is_the_general_one_with_three_parts(cls, frame):
-    from tests.conftest import SMALL
+    from tests.conftest import SMALL, of
 
     X, Y = frame
-    named = cls(**SMALL)
+    named = cls(**of(cls, SMALL))
     parts = {name: getattr(named, name) for name in ("low_order", "extractor", "link")}
     general = MultiTaskClassifier(**{**named.get_params(), **parts})
     expected = general.fit(X, Y).predict_marginals(X)

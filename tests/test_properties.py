@@ -14,8 +14,7 @@ from sklearn_fsmd.encoding.single_rows import FEW_ROWS
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from sklearn_fsmd.inference.predictor import CPU_CHUNK
 from sklearn_fsmd.network.embedding import Embedding
-from sklearn_fsmd.network.links import TreeLink
-from sklearn_fsmd.network.multitask_network import parents_of
+from sklearn_fsmd.network.links import TreeLink, parents_of
 from tests.conftest import SMALL
 
 TINY = {**SMALL, "embedding_dim": 2, "expert_dims": (4,), "tower_dims": (4,), "max_epochs": 1, "min_frequency": 1}

@@ -27,7 +27,7 @@ from sklearn_fsmd.network.extractors import SharedBottom
 from sklearn_fsmd.persistence import container as storage
 from sklearn_fsmd.persistence.codec import Packer, Unpacker
 from sklearn_fsmd.persistence.network_state import flat_history
-from tests.conftest import SMALL, make_frame
+from tests.conftest import SMALL, make_frame, of
 
 FIXTURE = Path(__file__).parent / "data" / "format-1.safetensors"
 
@@ -72,8 +72,12 @@ MODELS = {
     "a tree": MultiTaskClassifier(**SMALL, link=(None, 0)),
     "masks": FSMDClassifier(**SMALL, bias_features=["visits"], categorical_features=[True, True, True, False, True]),
     "ranks": FSClassifier(**SMALL, numeric_scaling="quantile", pretrain_epochs=1, task_weighting="gradnorm"),
-    "no early stopping": MMoEClassifier(**SMALL, early_stopping=False, task_weights=[1, 2], validation_fraction=0.2),
-    "no numbers": SharedBottomClassifier(**SMALL | {"numeric_bins": 0}, net_params={"optimizer__betas": (0.8, 0.99)}),
+    "no early stopping": MMoEClassifier(
+        **of(MMoEClassifier, SMALL), early_stopping=False, task_weights=[1, 2], validation_fraction=0.2
+    ),
+    "no numbers": SharedBottomClassifier(
+        **of(SharedBottomClassifier, SMALL) | {"numeric_bins": 0}, net_params={"optimizer__betas": (0.8, 0.99)}
+    ),
 }
 
 

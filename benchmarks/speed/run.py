@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import sys
 import warnings
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -21,28 +22,30 @@ import torch
 
 from benchmarks.speed import data, growth
 from benchmarks.speed.contenders import CONTENDERS, Ours
+from benchmarks.speed.first_fit import first_fit
 from benchmarks.speed.isolation import Isolated, seconds
-from benchmarks.speed.loops import first_fit, products
-from sklearn_fsmd.execution import loops
+from sklearn_fsmd.execution import way_here
 
 RESULTS = Path(__file__).parent.parent / "results.json"
 OURS = "sklearn-fsmd"
-BF16, PLAIN = {"bf16": {"precision": "bf16"}}, {"without fast": {"loops": False}}
+BF16, PLAIN = {"bf16": {"precision": "bf16"}}, {"by torch alone": {"execution": "torch"}}
 """Variants of ours."""
 EPOCHS = 2
+PEERS = "deepctr-torch", "torch-rechub"
 
 
 def build(name, batch_size, n, options):
     """A contender, and the table that it works on."""
-    if not options.pop("loops", True):
-        os.environ["NUMBA_DISABLE_JIT"] = "1"  # in this process, which has not imported numba yet
+    if execution := options.pop("execution", None):
+        os.environ["SKLEARN_FSMD_EXECUTION"] = execution
     contender = CONTENDERS[name](batch_size, **options)
     return contender, data.make(n)
 
 
 def train_rate(built):
+    """Rows a second, of those that are trained on; what validation costs is part of the time."""
     contender, table = built
-    return len(table[0]) * EPOCHS / seconds(contender.fit, *table, EPOCHS)
+    return len(table[0]) * contender.trained * EPOCHS / seconds(contender.fit, *table, EPOCHS)
 
 
 def prepare(built, n=20_000):
@@ -71,7 +74,7 @@ def summary(figures):
     table = {}
     for name, values in figures.items():
         ratios = [a / b for a, b in zip(figures[OURS], values, strict=True)]
-        table[name] = {"median": statistics.median(values), "ours_over": statistics.median(ratios)}
+        table[name] = {"median": statistics.median(values), "ours_over": statistics.median(ratios), "rounds": values}
     return table
 
 
@@ -145,10 +148,14 @@ def machine():
     names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
     return {
         "processor": names[0] if names else platform.processor() or platform.machine(),
-        "compiled_loops": loops.available(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "execution": ", ".join(way_here("cpu")),
         "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
         "python": platform.python_version(),
+        "versions": {name: version(name) for name in ("torch", "scikit-learn", "skorch", "numpy", *PEERS)},
+        "commit": subprocess.run(
+            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+        ).stdout.strip(),
     }
 
 
@@ -162,7 +169,9 @@ def show(result):
     """A table where there is one, and single figures below it."""
     table = result.get("points", result)
     if all(isinstance(row, dict) for row in table.values()):
-        print(pd.DataFrame(table).T.drop(columns="over", errors="ignore").astype(float).round(3).to_string())
+        print(
+            pd.DataFrame(table).T.drop(columns=["over", "rounds"], errors="ignore").astype(float).round(3).to_string()
+        )
     for name, value in result.items():
         if not isinstance(value, dict):
             print(f"{name}: {value:.3f}")
@@ -173,7 +182,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=60_000, help="rows to train on (default: 60000)")
     parser.add_argument("--score-rows", type=int, default=1_000_000, help="rows to score (default: 1000000)")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--parts", nargs="*", help="run only these, and keep the other results")
     options = parser.parse_args()
     parts = {
@@ -184,7 +193,6 @@ def main():
         "encode 200 k x 40": encode,
         "import": importing,
         "first fit": first_fit,
-        "products of matrices": products,
         "growth, rows": growth.rows,
         "growth, experts": growth.experts,
         "growth, vocabulary": growth.vocabulary,
@@ -192,7 +200,7 @@ def main():
         "task weighting": growth.weighting,
     }
     results = json.loads(RESULTS.read_text()) if options.parts and RESULTS.exists() else {}
-    results |= {"machine": machine(), "rows": options.rows, "score_rows": options.score_rows}
+    results |= {"machine": machine(), "rows": options.rows, "score_rows": options.score_rows, "rounds": options.rounds}
     for name in options.parts or parts:
         print(name, flush=True)
         results[name] = parts[name]()

@@ -197,6 +197,26 @@ def factorize(column: Any, name: str) -> tuple[np.ndarray, np.ndarray, Kind | No
     return positions, forms, kind if len(forms) else None
 
 
+Counted = tuple[np.ndarray, np.ndarray, Kind | None]
+"""Distinct canonical forms, how often each was seen, and their kind."""
+
+
+def add_counts(one: Counted, other: Counted) -> Counted:
+    """What two parts of a column hold together."""
+    (a, a_counts, a_kind), (b, b_counts, b_kind) = one, other
+    kind = a_kind if b_kind in (None, a_kind) else b_kind if a_kind is None else "mixed values"
+    if a.dtype == b.dtype != object:
+        values, inverse = np.unique(np.concatenate((a, b)), return_inverse=True)
+        counts = np.zeros(len(values), dtype=np.int64)
+        np.add.at(counts, inverse, np.concatenate((a_counts, b_counts)))
+        return values, counts, kind
+    together: dict[Any, int] = dict(zip(a.tolist(), a_counts.tolist(), strict=True))
+    for value, count in zip(b.tolist(), b_counts.tolist(), strict=True):
+        together[value] = together.get(value, 0) + count
+    values = _as_array([*together], kind) if kind else a
+    return values, np.fromiter(together.values(), np.int64, len(together)), kind
+
+
 def _is_text(values: np.ndarray) -> bool:
     """Whether values are no strings, or strings that UTF-8 can hold; pandas 2 takes all others for one."""
     try:

@@ -1,5 +1,8 @@
 """One column: its values become row numbers of an embedding table, or scaled numbers and bins.
 
+A column is learned block by block, `update`, until all have been seen, `finalize`; then blocks are encoded, `encode`. A
+table in memory is one block: `fit_encode` does the three and reads the values once.
+
 Categories are mapped *by value* to 1…n. Row 0 is for everything else: missing, unseen, rare, and the codes −1 and −2
 with which the usual encoders mark such values. Integers stay integers: no id passes through a float.
 """
@@ -11,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding.canonical import Kind, canonical, factorize, kind_of, refuse_dtype, shown
+from sklearn_fsmd.encoding.canonical import Kind, add_counts, canonical, factorize, kind_of, refuse_dtype, shown
 from sklearn_fsmd.encoding.lookup import look_up
 
 UNKNOWN = 0
@@ -42,12 +45,34 @@ class CategoryColumn:
         """Rows of the table that the column needs: one a known value, and one for unknown values."""
         return len(self.values) + 1
 
-    def fit_encode(self, column: Any) -> np.ndarray:
-        """Learn the values and return their codes, ``(n,)`` int64."""
-        positions, values, self.kind = factorize(column, self.name)
-        counts = np.bincount(positions + 1, minlength=len(values) + 1)[1:]
+    def update(self, block: Any) -> None:
+        """Learn from some rows.
+
+        Raises
+        ------
+        ValueError
+            If they hold values of another kind than those before.
+        """
+        self._count(*factorize(block, self.name))
+
+    def finalize(self) -> None:
+        """The values that are known from now on."""
+        values, counts, self.kind = self.__dict__.pop("seen", (np.empty(0, np.int64), np.empty(0, np.int64), None))
         self.values = _sorted(values[counts >= self.min_frequency], self.kind)
-        return self._codes_of(values, self.kind)[positions]
+
+    def fit_encode(self, column: Any) -> np.ndarray:
+        """Learn the values of a whole column and return their codes, ``(n,)`` int64."""
+        positions, values, kind = factorize(column, self.name)
+        self._count(positions, values, kind)
+        self.finalize()
+        return self._codes_of(values, kind)[positions]
+
+    def _count(self, positions: np.ndarray, values: np.ndarray, kind: Kind | None) -> None:
+        block = values, np.bincount(positions + 1, minlength=len(values) + 1)[1:], kind
+        before = self.__dict__.get("seen")
+        if before is not None:
+            self._refuse_another_kind(before[2], values, kind)
+        self.seen = block if before is None else add_counts(before, block)
 
     def encode(self, column: Any) -> np.ndarray:
         """The codes of the values, ``(n,)`` integers, 0 where they are unknown."""
@@ -71,14 +96,18 @@ class CategoryColumn:
         codes = np.zeros(len(values) + 1, dtype=np.int64)
         if kind is None or self.kind is None:
             return codes
-        if kind != self.kind != "mixed values":
-            strange = [value for value in values.tolist() if kind_of(value) != self.kind]
-            raise ValueError(
-                f"Column {self.name!r} held {self.kind} in fit and holds {kind} now (found {shown(strange[0])}). "
-                "Give it the type that it had in fit."
-            )
+        self._refuse_another_kind(self.kind, values, kind)
         codes[:-1] = self._find(values) + 1
         return codes
+
+    def _refuse_another_kind(self, before: Kind | None, values: np.ndarray, kind: Kind | None) -> None:
+        if before is None or kind is None or before in (kind, "mixed values"):
+            return
+        strange = [value for value in values.tolist() if kind_of(value) != before]
+        raise ValueError(
+            f"Column {self.name!r} held {before} in fit and holds {kind} now (found {shown(strange[0])}). "
+            "Give it the type that it had in fit."
+        )
 
     def _find(self, values: np.ndarray) -> np.ndarray:
         """The positions of `values` among the known ones, −1 where they are not known."""
@@ -114,19 +143,30 @@ class NumericColumn:
         """Rows of the table that the bins need, the one for missing numbers included."""
         return len(self.edges) + 2 if self.n_bins else 0
 
-    def fit_encode(self, column: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Learn the scale and the bins, and return numbers and bins."""
-        x = self._floats(column)
-        known = x[~np.isnan(x)]
-        if known.size == 0:
-            known = np.zeros(1)
+    def update(self, block: Any) -> None:
+        """Learn from some rows."""
+        self._see(self._floats(block))
+
+    def finalize(self) -> None:
+        """Scale and bins, from all numbers that were seen."""
+        blocks = [known for known in self.__dict__.pop("seen", []) if known.size] or [np.zeros(1)]
+        known = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
         self.edges = _bin_edges(known, self.n_bins) if self.n_bins else np.empty(0)
         if self.scaling == "quantile":
             self._fit_ranks(known)
         elif self.scaling == "standard":
             self.center, self.scale = float(known.mean()), float(known.std()) or 1.0
             self.range = float(known.min()), float(known.max())
+
+    def fit_encode(self, column: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Learn the scale and the bins of a whole column, and return numbers and bins."""
+        x = self._floats(column)
+        self._see(x)
+        self.finalize()
         return self._encode(x)
+
+    def _see(self, x: np.ndarray) -> None:
+        self.__dict__.setdefault("seen", []).append(x[~np.isnan(x)])
 
     def encode(self, column: Any) -> tuple[np.ndarray, np.ndarray]:
         """Scaled numbers ``(n,)`` float32 and bins ``(n,)`` int64."""

@@ -10,6 +10,7 @@ import pandas as pd
 
 from sklearn_fsmd.encoding.column_selection import categorical_mask, column_mask
 from sklearn_fsmd.encoding.table_encoder import Encoded, FeatureEncoder
+from sklearn_fsmd.parameters.encoding import InputParameters
 
 N_REFERENCE = 10_000
 
@@ -19,7 +20,7 @@ class InputEncoder:
 
     Parameters
     ----------
-    p : an estimator with the parameters of the encoding, and with `bias_features` and `pretrain_features`.
+    p : the parameters of the encoding.
 
     Attributes
     ----------
@@ -30,33 +31,62 @@ class InputEncoder:
     pretrained : (n_main_features,) bool, which of the network's columns pretraining reads.
     """
 
-    def __init__(self, p: Any) -> None:
+    def __init__(self, p: InputParameters) -> None:
         self.main = FeatureEncoder.of(p)
         self.bias = None if p.bias_features is None else FeatureEncoder.of(p)
         self.bias_features, self.pretrain_features = p.bias_features, p.pretrain_features
 
+    def update(self, block: Any) -> None:
+        """Learn from some rows, a DataFrame or 2-D array; the first ones say what the columns are."""
+        if not hasattr(self, "is_bias"):
+            self._take_columns(block)
+        self.main.update(self.main_part(block))
+        if self.bias is not None:
+            self.bias.update(_columns(block, self.is_bias))
+
+    def finalize(self) -> None:
+        """All rows have been seen: the encoding is fixed from now on."""
+        self.main.finalize()
+        if self.bias is not None:
+            self.bias.finalize()
+            self._take_reference(self.bias.encode(self.__dict__.pop("shown")))
+
     def fit_encode(self, X: Any, more: Any = None) -> Encoded:
-        """Learn, once, the encoding of a DataFrame or 2-D array and return it encoded, followed by the rows of `more`.
+        """Learn the encoding of a whole table and return it encoded, followed by the rows of `more`.
 
         What the columns are is decided by `X`: together, two columns of category dtype can be one of numbers.
         """
+        if more is not None:
+            self.update(X)
+            try:
+                self.update(more)
+            except ValueError as error:
+                raise ValueError(f"In `X_unlabeled`: {error}") from error
+            self.finalize()
+            return self.encode(X).followed_by(self.encode(more))
+        self._take_columns(X)
+        encoded = self.main.fit_encode(self.main_part(X))
+        if self.bias is None:
+            return encoded
+        bias = self.bias.fit_encode(_columns(X, self.is_bias))
+        del self.shown
+        self._take_reference(bias)
+        return replace(encoded, bias=bias)
+
+    def _take_columns(self, X: Any) -> None:
         self.names = list(X.columns) if isinstance(X, pd.DataFrame) else []
         self.is_bias = self._bias_mask(X)
         self.pretrained = self._pretrained_mask(X)[~self.is_bias]
         del self.bias_features, self.pretrain_features  # from here on the masks say it; these may be code
         is_category = categorical_mask(self.main.categorical, X)
         self.main.categorical = is_category[~self.is_bias]
-        table = X if more is None else _stack(X, more)
-        encoded = self.main.fit_encode(self.main_part(table))
-        if more is not None:
-            self.main.check_alike(self.main_part(X), self.main_part(more))
-        if self.bias is None:
-            return encoded
-        self.bias.categorical = is_category[self.is_bias]
-        bias = self.bias.fit_encode(_columns(table, self.is_bias))
-        shown = np.linspace(0, len(X) - 1, N_REFERENCE)  # what has not been shown has no place
-        self.reference = bias.take(np.unique(shown.astype(int)))
-        return replace(encoded, bias=bias)
+        if self.bias is not None:
+            self.bias.categorical = is_category[self.is_bias]
+            self.shown = _columns(X, self.is_bias)  # what has not been shown has no place
+
+    def _take_reference(self, shown: Encoded) -> None:
+        rows = np.linspace(0, len(shown) - 1, N_REFERENCE)
+        self.reference = shown.take(np.unique(rows.astype(int)))
 
     def _bias_mask(self, X: Any) -> np.ndarray:
         mask = column_mask("bias_features", self.bias_features, X)
@@ -112,10 +142,3 @@ class InputEncoder:
 
 def _columns(X: Any, mask: np.ndarray) -> Any:
     return X.loc[:, mask] if isinstance(X, pd.DataFrame) else X[:, mask]
-
-
-def _stack(X: Any, more: Any) -> Any:
-    """The rows of two tables of equal columns."""
-    if isinstance(X, pd.DataFrame):
-        return pd.concat([X, more], ignore_index=True)
-    return np.concatenate([X, more])

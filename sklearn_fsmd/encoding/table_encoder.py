@@ -15,6 +15,7 @@ from torch import Tensor
 from sklearn_fsmd.encoding.column_selection import Selector, categorical_mask
 from sklearn_fsmd.encoding.columns import CategoryColumn, NumericColumn
 from sklearn_fsmd.encoding.single_rows import FEW_ROWS, NotPlainError, code_of, keeps_values, number_of
+from sklearn_fsmd.parameters.encoding import EncodingParameters
 
 INT32 = np.iinfo(np.int32).max
 BLOCK = 16_384
@@ -50,13 +51,21 @@ class Encoded:
         """A copy of some rows."""
         return Encoded(self.codes[rows], self.numbers[rows], bias=self.bias and self.bias.take(rows))
 
+    def followed_by(self, other: Encoded) -> Encoded:
+        """The rows of both."""
+        bias = None if self.bias is None or other.bias is None else self.bias.followed_by(other.bias)
+        codes, numbers = (np.concatenate(pair) for pair in ((self.codes, other.codes), (self.numbers, other.numbers)))
+        return Encoded(codes, numbers, bias=bias)
+
     def select(self, rows: np.ndarray) -> Encoded:
         """Some rows, without a copy."""
         return replace(self, rows=rows)
 
 
 class FeatureEncoder:
-    """Learns how each column is encoded, and encodes.
+    """Learns how each column is encoded, and encodes: `update` for each block of rows, `finalize`, then `encode`.
+
+    A table in memory is one block: `fit_encode`.
 
     Parameters
     ----------
@@ -80,8 +89,8 @@ class FeatureEncoder:
         self.min_frequency = min_frequency
 
     @classmethod
-    def of(cls, p: Any) -> FeatureEncoder:
-        """An encoder with the parameters of `p`, an estimator."""
+    def of(cls, p: EncodingParameters) -> FeatureEncoder:
+        """An encoder with these parameters."""
         return cls(
             p.categorical_features,
             numeric_scaling=p.numeric_scaling,
@@ -89,8 +98,32 @@ class FeatureEncoder:
             min_frequency=p.min_frequency,
         )
 
+    def update(self, block: Any) -> None:
+        """Learn from some rows, a DataFrame or 2-D array; the first ones say what the columns are."""
+        if not hasattr(self, "categories"):
+            self._take_columns(block)
+        for place, column in self.columns.items():
+            column.update(_column(block, place))
+
+    @property
+    def columns(self) -> dict[int, CategoryColumn | NumericColumn]:
+        """All columns by their positions in the table."""
+        return {**self.categories, **self.numeric}
+
+    def finalize(self) -> None:
+        """All rows have been seen: the encoding is fixed from now on."""
+        for column in self.columns.values():
+            column.finalize()
+        self._number_rows()
+
     def fit_encode(self, X: Any) -> Encoded:
-        """Learn the encoding of `X`, a DataFrame or 2-D array, and return it encoded."""
+        """Learn the encoding of a whole table and return it encoded."""
+        self._take_columns(X)
+        codes, numbers = self._encode(X, "fit_encode", self._empty(len(X)))
+        self._number_rows()
+        return Encoded(self._through_all_columns(codes), numbers)
+
+    def _take_columns(self, X: Any) -> None:
         self.categories: dict[int, CategoryColumn] = {}
         self.numeric: dict[int, NumericColumn] = {}
         is_category = self.categorical = categorical_mask(self.categorical, X)
@@ -99,22 +132,12 @@ class FeatureEncoder:
                 self.categories[place] = CategoryColumn(name, self.min_frequency)
             else:
                 self.numeric[place] = NumericColumn(name, self.numeric_scaling, self.numeric_bins)
-        codes, numbers = self._encode(X, "fit_encode", self._empty(len(X)))
+
+    def _number_rows(self) -> None:
+        """Give each column its rows of the embedding table."""
         coded = (*self.categories.values(), *(self.numeric.values() if self.numeric_bins else ()))
         self.cardinalities = [column.n_rows for column in coded]
         self.offsets = np.cumsum([0, *self.cardinalities[:-1]])
-        return Encoded(self._through_all_columns(codes), numbers)
-
-    def check_alike(self, X: Any, more: Any) -> None:
-        """Raise if a column, fitted on `X` and `more`, has strings in the one and numbers in the other."""
-        for place, column in self.categories.items():
-            if column.kind == "mixed values":
-                alone = CategoryColumn(column.name)
-                alone.fit_encode(_column(X, place))
-                try:
-                    alone.encode(_column(more, place))
-                except ValueError as error:
-                    raise ValueError(f"In `X_unlabeled`: {error}") from error
 
     def encode(self, X: Any) -> Encoded:
         """Encode `X`, which has the columns of fit in their order."""

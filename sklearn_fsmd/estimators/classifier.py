@@ -17,7 +17,7 @@ from sklearn_fsmd.encoding.validation import as_pandas, read_table
 from sklearn_fsmd.estimators.exchange import generator_of, own_generator
 from sklearn_fsmd.estimators.predictions import Predictions
 from sklearn_fsmd.inference.predictor import Predictor
-from sklearn_fsmd.network.multitask_network import parents_of
+from sklearn_fsmd.network.links import parents_of
 from sklearn_fsmd.parameters.declare import check_widths, estimator
 from sklearn_fsmd.parameters.groups import MultiTaskParameters
 from sklearn_fsmd.persistence.estimator_file import Saving

@@ -1,14 +1,30 @@
-"""The named models: each fixes the three parts that make it what it is."""
+"""The named models: each fixes the three parts that make it what it is.
+
+Parameters that only other parts read are none of theirs.
+"""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, TypeVar, dataclass_transform
 
 from sklearn_fsmd.estimators.classifier import MultiTaskClassifier
 from sklearn_fsmd.parameters.declare import estimator
+from sklearn_fsmd.parameters.registry import EXTRACTORS, LOW_ORDER
+
+T = TypeVar("T", bound=MultiTaskClassifier)
 
 
-@estimator
+@dataclass_transform(kw_only_default=True, eq_default=False)
+def model(cls: type[T]) -> type[T]:
+    """An estimator with fixed parts, and without the parameters that these do not read."""
+    for name in EXTRACTORS.unused(cls.extractor) | LOW_ORDER.unused(cls.low_order):
+        if name not in cls.__annotations__:
+            cls.__annotations__[name] = ClassVar  # a constant of the class, and no field
+            setattr(cls, name, getattr(cls, name))
+    return estimator(cls)
+
+
+@model
 class SingleTaskClassifier(MultiTaskClassifier):
     """A network a task that shares nothing, embeddings included: what multi-task learning has to beat."""
 
@@ -17,7 +33,7 @@ class SingleTaskClassifier(MultiTaskClassifier):
     link: ClassVar = "independent"
 
 
-@estimator
+@model
 class WideDeepClassifier(MultiTaskClassifier):
     """Wide & Deep, a network a task: first-order terms beside an MLP [1]_.
 
@@ -31,7 +47,7 @@ class WideDeepClassifier(MultiTaskClassifier):
     link: ClassVar = "independent"
 
 
-@estimator
+@model
 class DeepFMClassifier(MultiTaskClassifier):
     """DeepFM, a network a task: a factorization machine and an MLP on the same embeddings [1]_.
 
@@ -45,7 +61,7 @@ class DeepFMClassifier(MultiTaskClassifier):
     link: ClassVar = "independent"
 
 
-@estimator
+@model
 class SharedBottomClassifier(MultiTaskClassifier):
     """Shared-Bottom: one MLP that all tasks share, and a tower a task [1]_.
 
@@ -59,7 +75,7 @@ class SharedBottomClassifier(MultiTaskClassifier):
     link: ClassVar = "independent"
 
 
-@estimator
+@model
 class ESMMClassifier(MultiTaskClassifier):
     """ESMM: an MLP a task on shared embeddings, trained on all impressions through pCTCVR = pCTR · pCVR [1]_.
 
@@ -74,7 +90,7 @@ class ESMMClassifier(MultiTaskClassifier):
     link: ClassVar = "chain"
 
 
-@estimator
+@model
 class MMoEClassifier(MultiTaskClassifier):
     """MMoE: experts that all tasks share, mixed by a gate a task [1]_.
 
@@ -89,7 +105,7 @@ class MMoEClassifier(MultiTaskClassifier):
     link: ClassVar = "independent"
 
 
-@estimator
+@model
 class PLEClassifier(MultiTaskClassifier):
     """PLE: levels of shared and task-specific experts [1]_. With one level it is CGC.
 
@@ -104,7 +120,7 @@ class PLEClassifier(MultiTaskClassifier):
     link: ClassVar = "independent"
 
 
-@estimator
+@model
 class BaseMTL(MultiTaskClassifier):
     """The paper's base model: a factorization machine and a shared bottom (its Fig. 4)."""
 
@@ -113,7 +129,7 @@ class BaseMTL(MultiTaskClassifier):
     link: ClassVar = "independent"
 
 
-@estimator
+@model
 class FGClassifier(MultiTaskClassifier):
     """FM and gates: a factorization machine and MMoE with MLP gates (the paper's Fig. 7)."""
 
@@ -123,7 +139,7 @@ class FGClassifier(MultiTaskClassifier):
     gate_dims: tuple[int, ...] = (64,)
 
 
-@estimator
+@model
 class FSClassifier(MultiTaskClassifier):
     """FM and shared experts: a factorization machine and PLE (the paper's Fig. 8)."""
 
@@ -132,7 +148,7 @@ class FSClassifier(MultiTaskClassifier):
     link: ClassVar = "independent"
 
 
-@estimator
+@model
 class FSMDClassifier(MultiTaskClassifier):
     """FSMD, the paper's model: a factorization machine, PLE, and the chained loss of ESMM (its Figs. 3 and 9)."""
 

@@ -17,7 +17,8 @@ from sklearn_fsmd.estimators.exchange import Exchanged, at_one_moment
 from sklearn_fsmd.estimators.task_view import OutputView
 from sklearn_fsmd.inference.predictor import Predictor
 from sklearn_fsmd.metrics import mean_auc
-from sklearn_fsmd.network.multitask_network import MultiTaskNetwork, parents_of
+from sklearn_fsmd.network.links import parents_of
+from sklearn_fsmd.network.multitask_network import MultiTaskNetwork
 from sklearn_fsmd.ranking import weighted_product
 
 

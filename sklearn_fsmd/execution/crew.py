@@ -20,10 +20,16 @@ FEW = 2**16
 """With fewer numbers than this, handing them to another thread takes longer than computing them."""
 
 
-def ranges_of(rows: int, width: int) -> list[tuple[int, int]]:
+def ranges_of(rows: int, width: int) -> list[slice]:
     """Cut ``(rows, width)`` by rows."""
     size = max(FEW // width, 64)
-    return [(i, min(i + size, rows)) for i in range(0, rows, size)]
+    return [slice(i, min(i + size, rows)) for i in range(0, rows, size)]
+
+
+def parts_of(n: int) -> list[slice]:
+    """Cut the columns of an output, or the rows of a product, in up to four parts."""
+    size = max(-(-n // 64) * 16, 32)  # a part begins where a register does
+    return [slice(i, min(i + size, n)) for i in range(0, n, size)]
 
 
 class Crew:
@@ -33,28 +39,28 @@ class Crew:
         self.n = n
         self.pool = ThreadPoolExecutor(n - 1) if n > 1 else None
 
-    def each(self, work: Callable[[Any, int], None], pieces: Sequence[Any], numbers: int) -> None:
-        """Call ``work(piece, worker)`` for all pieces, which have so many numbers together."""
+    def each(self, work: Callable[[Any], object], pieces: Sequence[Any], numbers: int) -> None:
+        """Call ``work(piece)`` for all pieces, which have so many numbers together."""
         if self.pool is None or len(pieces) < 2 or numbers < FEW:
             for piece in pieces:
-                work(piece, 0)
+                work(piece)
             return
         waiting = deque(pieces)
 
-        def take_part(worker: int) -> None:
+        def take_part() -> None:
             with threads(1), torch.no_grad():
                 while True:
                     try:
                         piece = waiting.popleft()
                     except IndexError:
                         return
-                    work(piece, worker)
+                    work(piece)
 
         others: list[Future[None]] = []
         try:
-            for i in range(1, min(self.n, len(pieces))):
-                others.append(self.pool.submit(take_part, i))
-            take_part(0)
+            for _ in range(1, min(self.n, len(pieces))):
+                others.append(self.pool.submit(take_part))
+            take_part()
         finally:
             waiting.clear()  # where something failed, the others end with the piece that they have
             wait(others)

@@ -12,14 +12,15 @@ from torch import Tensor
 
 from sklearn_fsmd.encoding.input_encoder import InputEncoder
 from sklearn_fsmd.encoding.table_encoder import Encoded, FeatureEncoder
-from sklearn_fsmd.execution.ways import MANY, Scoring, set_execution
-from sklearn_fsmd.network.multitask_network import Columns, MultiTaskNetwork, build_network
+from sklearn_fsmd.execution.choice import MANY, Scoring
+from sklearn_fsmd.network.builders import Columns, build_network
+from sklearn_fsmd.network.multitask_network import MultiTaskNetwork
+from sklearn_fsmd.network.seam import set_execution
+from sklearn_fsmd.parameters.network import NetworkParameters
 from sklearn_fsmd.runtime import threads
 
 CPU_CHUNK = 512
 GPU_CHUNK = 65_536
-MANY_CHUNKS = 64
-"""With so many, it is worth while to import numba for a prediction."""
 
 
 class Predictor:
@@ -50,20 +51,16 @@ class Predictor:
             return in_chunks(self.network.gate_weights, *rows.tensors(self.device)).cpu().numpy()
 
 
-def in_chunks(module: Callable[..., Tensor], *inputs: Tensor, has_loops: bool = False) -> Tensor:
+def in_chunks(module: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
     """What `module` makes of any number of rows.
 
     On a CPU the rows go in chunks through as many threads as torch may use, each of which computes alone: none waits
     for the other at every operation, and the activations of a chunk stay in the cache.
-
-    Parameters
-    ----------
-    has_loops : whether compiled loops are there already, so that they pay for few rows too.
     """
     on_cpu, n = inputs[0].device.type == "cpu", len(inputs[0])
     size = CPU_CHUNK if on_cpu else GPU_CHUNK
-    if on_cpu and (has_loops or n >= MANY_CHUNKS * MANY):
-        size = MANY  # by compiled loops, where there are any
+    if on_cpu and n >= 2 * MANY:
+        size = MANY  # the fast way, where it is
     if n <= size:
         return module(*inputs)
     chunks = zip(*(x.split(size) for x in inputs), strict=True)
@@ -79,7 +76,7 @@ def in_chunks(module: Callable[..., Tensor], *inputs: Tensor, has_loops: bool = 
         return torch.cat(list(pool.map(alone, chunks)))
 
 
-def build(p: Any, encoder: InputEncoder, n_tasks: int, *, with_tables: bool = True) -> MultiTaskNetwork:
+def build(p: NetworkParameters, encoder: InputEncoder, n_tasks: int, *, with_tables: bool = True) -> MultiTaskNetwork:
     """The network that `p` describes, for the columns of `encoder`; without tables these have a row per column."""
 
     def columns(part: FeatureEncoder) -> Columns:

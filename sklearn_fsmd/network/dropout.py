@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-
-from sklearn_fsmd.network.workspace import Loan
-
-N_PARTS = 4
-
-
-def parts_of(width: int) -> list[slice]:
-    """The columns of an output, cut in up to four parts, which draw on their own."""
-    size = max(-(-width // (N_PARTS * 16)) * 16, 32)
-    return [slice(i, min(i + size, width)) for i in range(0, width, size)]
 
 
 class Dropout(nn.Module):
@@ -43,36 +32,29 @@ class Dropout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or not self.threshold:
             return x
-        return x * self.mask(x, Loan(None, x.device)).mul_(self.scale)
+        return x * self.mask(x).mul_(self.scale)
 
-    def mask(self, x: Tensor, loan: Loan) -> Tensor:
+    def mask(self, x: Tensor) -> Tensor:
         """A fresh mask of the shape and type of `x`, 1 where an element is kept."""
         n = x.numel()
-        kept = loan.scratch("mask", x.shape, x.dtype)
-        words = self._words((n + 7) // 8, loan)
+        words = self._words((n + 7) // 8, x.device)
         if x.device.type != "cpu":
-            return kept.copy_(words.view(torch.uint8)[:n].view(x.shape) >= self.threshold)
+            return (words.view(torch.uint8)[:n].view(x.shape) >= self.threshold).to(x.dtype)
         bytes_ = words.numpy().view(np.uint8)[:n]
         np.greater_equal(bytes_, self.threshold, out=bytes_.view(bool))  # ten times as fast as torch's
-        return kept.copy_(torch.from_numpy(bytes_).view(x.shape))
+        return torch.from_numpy(bytes_).view(x.shape).to(x.dtype)
 
-    def keys(self, n: int, n_parts: int, n_each: int) -> np.ndarray:
-        """The words with which SFC64 is to begin, three for each of `n_each`, for each of `n` members and its parts.
+    def draw_keys(self, n: int) -> Tensor:
+        """Random int32, two for each of `n` members, for whoever draws the bytes in another way, ``(n, 2)``."""
+        return self._words(n, torch.device("cpu")).view(torch.int32).view(n, 2)
 
-        A part is one of :func:`parts_of`. **Shape**: ``(n, n_parts, 3, n_each)``.
-        """
-        shape = (n, n_parts, 3, n_each)
-        if not self.threshold:
-            return np.empty((0, *shape[1:]), np.uint64)
-        words = self._words(math.prod(shape), Loan(None, torch.device("cpu")))
-        return words.numpy().view(np.uint64).reshape(shape)
-
-    def _words(self, n: int, loan: Loan) -> Tensor:
+    def _words(self, n: int, device: torch.device) -> Tensor:
         """`n` random words, each of eight random bytes."""
         if isinstance(self.source, np.random.SFC64):
             return torch.from_numpy(self.source.random_raw(n).view(np.int64))
+        words = torch.empty(n, dtype=torch.int64, device=device)
         # The default upper end of random_ for int64 leaves the sign bit out; this range fills all eight bytes.
-        return loan.scratch("draws", (n,), torch.int64).random_(-(2**63), None, generator=self.source)
+        return words.random_(-(2**63), None, generator=self.source)
 
     def extra_repr(self) -> str:
         return f"p={self.threshold / 256:.4g}"

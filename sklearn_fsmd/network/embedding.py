@@ -43,7 +43,7 @@ class Table(nn.Embedding):
     execution: Execution = FORMULA
 
     def forward(self, codes: Tensor) -> Tensor:
-        computed = self.execution.lookup(self, codes)
+        computed = self.execution.lookup(self.weight, codes) if self.training and not self.sparse else None
         return super().forward(codes) if computed is None else computed
 
 

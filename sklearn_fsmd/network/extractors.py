@@ -1,18 +1,21 @@
-"""Extractors: what turns the embedded row into one representation a task.
+"""Extractors: what turns the embedded row into one representation per task.
 
 Each is a module with ``forward(x) → (B, K, H)``. Here `x` is ``(B, I)`` or, where nothing is shared, ``(B, K, I)``.
+What the parameter `extractor` may name is registered at the end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from sklearn_fsmd.network.seam import FORMULA, Execution
+from sklearn_fsmd.network.seam import FORMULA, Execution, GateSpec
 from sklearn_fsmd.network.stacked_mlp import StackedLinear, StackedMLP
+from sklearn_fsmd.parameters.network import NetworkParameters
+from sklearn_fsmd.parameters.registry import EXTRACTORS
 
 
 class SharedBottom(nn.Module):
@@ -76,8 +79,10 @@ class Gates(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.hidden.layers:
             x = self.hidden(x if x.dim() == 2 else x[:, : self.hidden.n].transpose(0, 1)).transpose(0, 1)
-        if (computed := self.execution.gates(self, x)) is not None:
-            return computed
+        if self.training:
+            gates = GateSpec(self.logits.weight, self.logits.bias, self.excluded)
+            if (computed := self.execution.gates(gates, x)) is not None:
+                return computed
         x = x if x.dim() == 2 else x[:, : self.hidden.n].transpose(0, 1)
         logits = self.logits(x) + self.excluded.unsqueeze(1)  # (G, B, E)
         if self.training:
@@ -223,3 +228,36 @@ class PLE(nn.Module):
             weights.append(level.gate_weights(x)[:, : self.n_tasks])
             x = level(x)
         return weights
+
+
+def _layers(p: NetworkParameters) -> dict[str, Any]:
+    return {"dims": p.expert_dims, "dropout": p.dropout, "batch_norm": p.batch_norm}
+
+
+@EXTRACTORS.register("shared_bottom")
+def _shared_bottom(p: NetworkParameters, in_features: int, n_tasks: int) -> SharedBottom:
+    return SharedBottom(in_features, n_tasks, **_layers(p))
+
+
+@EXTRACTORS.register("shared_embedding")
+@EXTRACTORS.register("separate", own_embeddings=True)
+def _separate(p: NetworkParameters, in_features: int, n_tasks: int) -> Separate:
+    return Separate(in_features, n_tasks, **_layers(p))
+
+
+@EXTRACTORS.register("mmoe", reads=("n_experts", "gate_dims"))
+def _mmoe(p: NetworkParameters, in_features: int, n_tasks: int) -> MMoE:
+    return MMoE(in_features, n_tasks, **_layers(p), n_experts=p.n_experts, gate_dims=p.gate_dims)
+
+
+@EXTRACTORS.register("ple", reads=("n_task_experts", "n_shared_experts", "n_levels", "gate_dims"))
+def _ple(p: NetworkParameters, in_features: int, n_tasks: int) -> PLE:
+    return PLE(
+        in_features,
+        n_tasks,
+        **_layers(p),
+        n_task_experts=p.n_task_experts,
+        n_shared_experts=p.n_shared_experts,
+        n_levels=p.n_levels,
+        gate_dims=p.gate_dims,
+    )

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_fsmd.network.embedding import Embedded, Table
+from sklearn_fsmd.parameters.network import NetworkParameters
+from sklearn_fsmd.parameters.registry import LOW_ORDER
 
 FMSharing = Literal["shared", "per_task"]
 
@@ -66,3 +68,13 @@ class FM(nn.Module):
         sums = x.fields.sum(dim=1).flatten(1) + x.numbers @ vectors
         squares = x.fields.square().sum(dim=1).flatten(1) + x.numbers.square() @ vectors.square()
         return (0.5 * (sums.square() - squares)).unflatten(1, self.vectors.shape[1:])
+
+
+@LOW_ORDER.register("linear")
+def _linear(p: NetworkParameters, n_rows: int, n_numeric: int, n_tasks: int, n_sets: int) -> Linear:
+    return Linear(n_rows, n_numeric, n_tasks)
+
+
+@LOW_ORDER.register("fm", reads=("fm_sharing",))
+def _fm(p: NetworkParameters, n_rows: int, n_numeric: int, n_tasks: int, n_sets: int) -> FM:
+    return FM(n_rows, n_numeric, n_tasks, p.embedding_dim, n_sets=n_sets, sharing=p.fm_sharing)

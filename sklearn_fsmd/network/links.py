@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 
 import torch
 from torch import Tensor, nn
@@ -84,3 +85,23 @@ class MultiTaskLoss(nn.Module):
         if weights is not None:
             losses = losses * weights
         return losses.mean(dim=0)
+
+
+def parents_of(link: str | Sequence[int | None], n_tasks: int) -> tuple[int | None, ...]:
+    """The parent of each task in the link named, or given, by the parameter `link`."""
+    if link == "chain":
+        return (None, *range(n_tasks - 1))
+    if link == "independent":
+        return (None,) * n_tasks
+    if isinstance(link, str):
+        raise ValueError(f"The 'link' parameter must be 'chain', 'independent' or a tuple of parents. Got {link!r}.")
+    if len(link) != n_tasks:
+        raise ValueError(f"The 'link' parameter names the parents of {len(link)} tasks, but Y has {n_tasks}: {link!r}.")
+    for k, parent in enumerate(link):
+        is_place = isinstance(parent, Integral) and not isinstance(parent, bool)
+        if parent is not None and not (is_place and 0 <= parent < k):
+            raise ValueError(
+                f"The parent of task {k} in 'link' must be None{f' or a task before it, 0 to {k - 1}' if k else ''}. "
+                f"Got {parent!r} in {link!r}."
+            )
+    return tuple(link)

@@ -1,31 +1,99 @@
 """The seam between what a network says and how it is computed.
 
-The modules beside this file say it, as formulas in plain torch. What an :class:`Execution` computes in a faster way is
-left to it. Which one does is chosen in one place, once per fit or model; this file knows none of them.
+The modules beside this file say it, as formulas in plain torch. An :class:`Execution` may compute parts of it in a
+faster way. It is given descriptions of these parts, tensors and numbers, and never the modules. Which one is used is
+chosen in one place, once per fit or model; this file knows none of them.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import NamedTuple
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
+
+
+class LayerSpec(NamedTuple):
+    """Hidden layers, one a member: linear, batch norm (where there is a scale), ReLU and dropout."""
+
+    weight: Tensor
+    """``(n, I, O)``"""
+    bias: Tensor
+    """``(n, O)``, as all that follows."""
+    scale: Tensor | None
+    running_mean: Tensor | None
+    running_var: Tensor | None
+    eps: float
+    momentum: float
+    threshold: int
+    """Of 256 outputs so many are dropped."""
+    stretch: float
+    """What the others are multiplied by."""
+    draw_keys: Callable[[int], Tensor]
+    """Two fresh random int32 for each of so many members, to draw what is dropped."""
+
+    def parameters(self) -> tuple[Tensor, ...]:
+        """What is trained."""
+        return (self.weight, self.bias) if self.scale is None else (self.weight, self.bias, self.scale)
+
+    def slope_and_shift(self) -> tuple[Tensor | None, Tensor]:
+        """What batch norm in prediction, by the running statistics, makes of x·W: slope · x·W + shift, ``(n, O)``.
+
+        Without batch norm the slope is None: 1.
+        """
+        if self.scale is None or self.running_mean is None or self.running_var is None:
+            return None, self.bias
+        return slope_and_shift(self.scale, self.bias, self.running_mean, self.running_var, self.eps)
+
+
+def slope_and_shift(scale: Tensor, bias: Tensor, mean: Tensor, var: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    """Batch norm by these statistics as one linear map: scale · (z − mean)/σ + bias = slope · z + shift."""
+    slope = scale * torch.rsqrt(var + eps)
+    return slope, torch.addcmul(bias, mean, slope, value=-1.0)
+
+
+class StackSpec(NamedTuple):
+    """A stack of MLPs: its hidden layers, and which input each member reads where there are several."""
+
+    layers: tuple[LayerSpec, ...]
+    reads: tuple[int, ...]
+    training: bool
+
+
+class GateSpec(NamedTuple):
+    """Gates without hidden layers: weight ``(G, I, E)``, bias and `excluded` ``(G, E)``, which is −∞ or 0."""
+
+    weight: Tensor
+    bias: Tensor
+    excluded: Tensor
 
 
 class Execution:
     """Computes parts of a network, or returns None: then the module goes by its formula. This one always does."""
 
-    def hidden(self, mlp: Any, x: Tensor, weights: Tensor | None) -> Tensor | None:
+    precision: torch.dtype | None = None
+    """The number format in which hidden layers multiply matrices in training; None for that of the parameters."""
+
+    def hidden(self, stack: StackSpec, x: Tensor, weights: Tensor | None) -> Tensor | None:
         """What a :class:`~sklearn_fsmd.network.stacked_mlp.StackedMLP` that has layers says of `x` and `weights`."""
         return None
 
-    def gates(self, gates: Any, x: Tensor) -> Tensor | None:
-        """What :class:`~sklearn_fsmd.network.extractors.Gates` say of what their hidden layers have made."""
+    def gates(self, gates: GateSpec, x: Tensor) -> Tensor | None:
+        """What :class:`~sklearn_fsmd.network.extractors.Gates` say in training of `x`."""
         return None
 
-    def lookup(self, table: Any, codes: Tensor) -> Tensor | None:
-        """The rows of a :class:`~sklearn_fsmd.network.embedding.Table`."""
+    def lookup(self, table: Tensor, codes: Tensor) -> Tensor | None:
+        """The rows of a table in training, whose gradient is dense."""
         return None
 
 
 FORMULA = Execution()
 """By the formulas alone."""
+
+
+def set_execution(module: nn.Module, execution: Execution = FORMULA) -> None:
+    """Let every part of `module` that can be computed in several ways be computed by `execution`."""
+    for part in module.modules():
+        if isinstance(getattr(type(part), "execution", None), Execution):
+            part.execution = execution  # type: ignore[assignment]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_fsmd.network.dropout import Dropout
-from sklearn_fsmd.network.seam import FORMULA, Execution
+from sklearn_fsmd.network.seam import FORMULA, Execution, LayerSpec, StackSpec, slope_and_shift
 
 
 class StackedLinear(nn.Module):
@@ -42,16 +42,23 @@ class StackedLinear(nn.Module):
         nn.init.zeros_(self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        bias: Tensor = self.bias
+        return self.linear(x, self.bias)
+
+    def linear(self, x: Tensor, bias: Tensor | None = None, precision: torch.dtype | None = None) -> Tensor:
+        """The products, computed in `precision`, and `bias`."""
         weight: Tensor = self.weight
         n = len(weight)
-        if self.training and n % 2:  # two threads take a map each; the odd one they would share, with other bits
-            bias, weight = (torch.cat((t, t[:1])) for t in (bias, weight))
+        if precision is not None:
+            x, weight = x.to(precision), weight.to(precision)
+        if is_odd := self.training and n % 2 == 1:
+            # Two threads take a map each; the odd one they would share, with other bits than one thread has.
+            weight = torch.cat((weight, weight[:1]))
+            bias = None if bias is None else torch.cat((bias, bias[:1]))
             x = x if x.dim() == 2 else torch.cat((x, x[:1]))
         if x.dim() == 2:
             x = x.expand(len(weight), -1, -1)
-        y = torch.baddbmm(bias.unsqueeze(1), x, weight)
-        return y if len(y) == n else y[:n]
+        y = torch.bmm(x, weight) if bias is None else torch.baddbmm(bias.unsqueeze(1), x, weight)
+        return y[:n] if is_odd else y
 
 
 class HiddenLayer(StackedLinear):
@@ -78,18 +85,21 @@ class HiddenLayer(StackedLinear):
             self.register_buffer("running_mean", torch.zeros(n, out_features))
             self.register_buffer("running_var", torch.ones(n, out_features))
 
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.batch_norm:
-            y = super().forward(x).relu_()
-            return self.dropout(y) if self.training else y
-        weight = self.weight
-        z = torch.bmm(x if x.dim() == 3 else x.expand(len(weight), -1, -1), weight)
-        if self.training and z.shape[1] > 1:
-            slope, shift = self.affine(*self.statistics(z))
+    def forward(self, x: Tensor, precision: torch.dtype | None = None) -> Tensor:
+        if not self.batch_norm and precision is None:
+            y = self.linear(x, self.bias)
+        elif not self.batch_norm:
+            y = self.linear(x, precision=precision).to(x.dtype) + self.bias.unsqueeze(1)
         else:
-            slope, shift = self.affine(self.running_mean, self.running_var)
-        into = z if torch.is_inference_mode_enabled() else None  # a gradient needs z as it was
-        y = torch.addcmul(shift.unsqueeze(1), z, slope.unsqueeze(1), out=into).relu_()
+            z = self.linear(x, precision=precision)
+            if precision is not None:
+                z = z.to(x.dtype)
+            of_batch = self.training and z.shape[1] > 1
+            mean, var = self.statistics(z) if of_batch else (self.running_mean, self.running_var)
+            slope, shift = slope_and_shift(self.scale, self.bias, mean, var, self.EPS)
+            into = z if torch.is_inference_mode_enabled() else None  # a gradient needs z as it was
+            y = torch.addcmul(shift.unsqueeze(1), z, slope.unsqueeze(1), out=into)
+        y = y.relu_()
         return self.dropout(y) if self.training else y
 
     def statistics(self, z: Tensor) -> tuple[Tensor, Tensor]:
@@ -99,6 +109,21 @@ class HiddenLayer(StackedLinear):
             self.running_mean.lerp_(mean, self.MOMENTUM)
             self.running_var.lerp_(var * (z.shape[1] / (z.shape[1] - 1)), self.MOMENTUM)
         return mean, var
+
+    def spec(self) -> LayerSpec:
+        """The layer as tensors and numbers."""
+        return LayerSpec(
+            self.weight,
+            self.bias,
+            scale=self.scale if self.batch_norm else None,
+            running_mean=self.running_mean if self.batch_norm else None,
+            running_var=self.running_var if self.batch_norm else None,
+            eps=self.EPS,
+            momentum=self.MOMENTUM,
+            threshold=self.dropout.threshold,
+            stretch=self.dropout.scale,
+            draw_keys=self.dropout.draw_keys,
+        )
 
     @torch.no_grad()
     def start_from(self, other: HiddenLayer, places: Tensor, factors: Tensor) -> None:
@@ -113,17 +138,6 @@ class HiddenLayer(StackedLinear):
             self.scale.copy_(other.scale.expand_as(self.scale))
             self.running_mean.copy_(other.running_mean.expand_as(self.running_mean))
             self.running_var.copy_(other.running_var.expand_as(self.running_var))
-
-    def affine(self, mean: Tensor | None = None, var: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """What these statistics, the scale and the bias make of a linear map: its slope and shift, ``(n, O)``.
-
-        By default the statistics are the running ones. Without batch norm the slope is 1.
-        """
-        if not self.batch_norm:
-            return torch.ones_like(self.bias), self.bias
-        mean, var = self.running_mean if mean is None else mean, self.running_var if var is None else var
-        slope = self.scale * torch.rsqrt(var + self.EPS)
-        return slope, torch.addcmul(self.bias, mean, slope, value=-1.0)
 
 
 class StackedMLP(nn.Module):
@@ -175,12 +189,16 @@ class StackedMLP(nn.Module):
         return cast("HiddenLayer", self.layers[0])
 
     def forward(self, x: Tensor, weights: Tensor | None = None) -> Tensor:
-        if self.layers and (computed := self.execution.hidden(self, x, weights)) is not None:
+        if self.layers and (computed := self.execution.hidden(self.spec(), x, weights)) is not None:
             return computed
         if x.dim() == 3 and not self.in_order:
             x = x.index_select(0, self.index)
         elif x.dim() == 2 and not self.layers:
             x = x.expand(self.n, -1, -1)
         for layer in self.layers:
-            x = layer(x)
+            x = layer(x, self.execution.precision if self.training else None)
         return x if weights is None else weights @ x.transpose(0, 1)
+
+    def spec(self) -> StackSpec:
+        """The stack as tensors and numbers."""
+        return StackSpec(tuple(cast("HiddenLayer", layer).spec() for layer in self.layers), self.reads, self.training)

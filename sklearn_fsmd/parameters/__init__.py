@@ -1,1 +1,24 @@
-"""The one list of parameters, and the decorator that makes constructors of it."""
+"""The one list of parameters in groups, the decorator that makes constructors of it, and the registry of parts."""
+
+from sklearn_fsmd.parameters.declare import check_widths, estimator, group_of
+from sklearn_fsmd.parameters.encoding import EncodingParameters, InputParameters
+from sklearn_fsmd.parameters.groups import MultiTaskParameters, TableParameters
+from sklearn_fsmd.parameters.network import NetworkParameters
+from sklearn_fsmd.parameters.registry import EXTRACTORS, LOW_ORDER
+from sklearn_fsmd.parameters.training import OPTIMIZERS, OptimizationParameters, TrainingParameters
+
+__all__ = [
+    "EXTRACTORS",
+    "LOW_ORDER",
+    "OPTIMIZERS",
+    "EncodingParameters",
+    "InputParameters",
+    "MultiTaskParameters",
+    "NetworkParameters",
+    "OptimizationParameters",
+    "TableParameters",
+    "TrainingParameters",
+    "check_widths",
+    "estimator",
+    "group_of",
+]

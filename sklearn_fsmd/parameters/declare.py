@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from functools import reduce
 from numbers import Integral
 from typing import Any, TypeVar, dataclass_transform
 
@@ -19,7 +20,7 @@ def estimator(cls: type[T]) -> type[T]:
     A subclass inherits its parent's parameters, their constraints and their documentation. One that declares a
     parameter as a ``ClassVar`` fixes it: it is a constant of the class then, and no parameter.
     """
-    parent_doc = next((inspect.getdoc(base) or "" for base in cls.__mro__[1:] if is_dataclass(base)), "")
+    parents = [base for base in cls.__bases__ if is_dataclass(base)]
     own_doc = inspect.cleandoc(cls.__dict__.get("__doc__") or "")
     made = dataclass(kw_only=True, eq=False, repr=False)(cls)
     names = [field.name for field in fields(made)]  # type: ignore[arg-type]
@@ -27,14 +28,21 @@ def estimator(cls: type[T]) -> type[T]:
     for base in reversed(made.__mro__):
         constraints |= base.__dict__.get("_parameter_constraints", {})
     made._parameter_constraints = {name: c for name, c in constraints.items() if name in names}  # type: ignore[attr-defined]
-    made.__doc__ = merge_docs(own_doc, parent_doc, names)
-    for name in cls.__annotations__.keys() & set(names) if parent_doc else ():
+    docs = [inspect.getdoc(parent) or "" for parent in parents]
+    made.__doc__ = reduce(lambda doc, parent: merge_docs(doc, parent, names), docs or [""], own_doc)
+    inherited = {field.name for parent in parents for field in fields(parent)}
+    for name in cls.__annotations__.keys() & set(names) & inherited:  # a default of its own
         default = f"\\g<1>default={getattr(made, name)!r}"
         made.__doc__ = re.sub(rf"^({name} : .*)default=.*$", default, made.__doc__, flags=re.MULTILINE)
     return made
 
 
-def check_widths(p: Any, *names: str) -> None:
+def group_of(group: type[T], values: Mapping[str, Any]) -> T:
+    """The parameters of `group` by their values, of which there may be others."""
+    return group(**{field.name: values[field.name] for field in fields(group)})  # type: ignore[arg-type]
+
+
+def check_widths(p: object, *names: str) -> None:
     """Raise unless the parameters `names` of `p` are widths of layers; scikit-learn has no constraint for that."""
     for name in names:
         widths = getattr(p, name)
@@ -61,8 +69,8 @@ def merge_docs(own: str, parent: str, names: Sequence[str]) -> str:
             body = parent_sections[title].rstrip() + "\n" + own_sections[title]
         if title == "Parameters":
             entries = _entries(own_sections.get(title, "")) + _entries(parent_sections.get(title, ""))
-            by_name = {_name_of(entry): entry for entry in reversed(entries)}
-            body = "".join(by_name[name] for name in sorted(by_name.keys() & names, key=list(names).index))
+            by_name = {_name_of(entry): entry.rstrip() for entry in reversed(entries)}
+            body = "\n".join(by_name[name] for name in names if name in by_name)
         parts.append(f"{title}\n{'-' * len(title)}\n{body.rstrip()}")
     return "\n\n".join(parts) + "\n"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,8 @@ import torch
 from sklearn_fsmd.encoding.input_encoder import InputEncoder
 from sklearn_fsmd.inference.predictor import Predictor, build
 from sklearn_fsmd.network.embedding import Table
+from sklearn_fsmd.parameters.declare import group_of
+from sklearn_fsmd.parameters.network import NetworkParameters
 from sklearn_fsmd.runtime import resolve_device, seeded
 
 
@@ -26,9 +27,9 @@ def thaw(encoder: InputEncoder, n_tasks: int, frozen: dict[str, Any]) -> Predict
 
     The weights are taken over as they are, without a second copy; what cannot be written to is copied.
     """
-    p, arrays = SimpleNamespace(**frozen["spec"]), frozen["weights"]
+    p, arrays = group_of(NetworkParameters, frozen["spec"]), frozen["weights"]
     try:
-        device = resolve_device(p.device)
+        device = resolve_device(frozen["spec"]["device"])
     except ValueError:
         device = "cpu"
     _check_shapes(p, encoder, n_tasks, arrays)
@@ -60,14 +61,14 @@ def flat_history(epochs: Sequence[dict[str, Any]], task_names: Sequence[str]) ->
     return flat
 
 
-def _check_shapes(p: Any, encoder: InputEncoder, n_tasks: int, weights: dict[str, np.ndarray]) -> None:
+def _check_shapes(p: NetworkParameters, encoder: InputEncoder, n_tasks: int, weights: dict[str, np.ndarray]) -> None:
     """Refuse weights of another network than `p` describes, before that takes whatever memory it asks for."""
     if callable(p.extractor):
         return  # the user's own, which may not be made without memory
     n_weights = sum(array.size for array in weights.values())
-    for name in ("n_experts", "n_task_experts", "n_shared_experts", "n_levels"):
-        if getattr(p, name) > max(n_weights, 100):
-            raise ValueError(f"{name} is {getattr(p, name)}, and there are {n_weights} weights")
+    for name, value in vars(p).items():
+        if name.startswith("n_") and value > max(n_weights, 100):
+            raise ValueError(f"{name} is {value}, and there are {n_weights} weights")
     with torch.device("meta"):
         wanted = {name: tuple(tensor.shape) for name, tensor in build(p, encoder, n_tasks).state_dict().items()}
     found = {name: array.shape for name, array in weights.items()}

@@ -113,9 +113,9 @@ class Checkpoint(Callback):
         self.data, self.encoding = digest_of(*rows), digest_of(*encoding)
         if self.found is None:
             return
-        if "encoding" not in self.found:
+        if "encoding" not in self.found or "execution" not in self.found:
             raise ValueError(
-                f"{self.path} does not say which categories, scales and classes it was made with: an older version "
+                f"{self.path} does not say how its rows were encoded or how the network was computed: an older version "
                 "wrote it. Fit anew with resume=False."
             )
         for part, what in (("data", "rows"), ("encoding", "names, categories, scales or classes")):
@@ -136,14 +136,11 @@ class Checkpoint(Callback):
             raise ValueError(
                 f"The network does not begin as that of the fit that wrote {self.path}: the code is another."
             )
-        has_loops = net.crew is not None
-        if bool(found.get("loops")) != has_loops:
-            way, remedy = (
-                ("without", "Set SKLEARN_FSMD_EXECUTION=torch") if has_loops else ("with", "Let numba compile")
-            )
+        way = _way_of(net)
+        if found["execution"] != way:
             raise ValueError(
-                f"{self.path} was written by a fit {way} compiled loops, whose last bits are others. {remedy}, or "
-                "fit anew with resume=False."
+                f"{self.path} was written by a fit in the way {found['execution']!r}, whose last bits are others than "
+                f"those of {way!r}. Set SKLEARN_FSMD_EXECUTION={found['execution']}, or fit anew with resume=False."
             )
         with self._made_up():
             self._restore(net, found["state"])
@@ -179,12 +176,16 @@ class Checkpoint(Callback):
             "data": self.data,
             "encoding": self.encoding,
             "initial": self.initial,
-            "loops": net.crew is not None,
+            "execution": _way_of(net),
             "random": self.begun_with,
             "state": state,
         }
         packer = Packer()
         storage.write(self.path, KIND, packer.pack(file, ""), packer.arrays)
+
+
+def _way_of(net: Any) -> str:
+    return "torch" if net.crew is None else "fused"
 
 
 def _load_optimizer(optimizer: Any, state: dict[str, Any]) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 
+from sklearn_fsmd.execution import core
 from sklearn_fsmd.execution.crew import FEW, Crew
-from sklearn_fsmd.execution.loops import updates
 from sklearn_fsmd.training.averaging import WeightAverage
 from sklearn_fsmd.training.rowwise import RowWiseAdam
 
@@ -15,7 +16,7 @@ UNUSUAL = ("amsgrad", "maximize", "capturable", "differentiable")
 
 
 class FusedStep:
-    """What optimizer and average do at a step, for those parameters for which a loop can do it.
+    """What optimizer and average do at a step, for those parameters for which the core can do it.
 
     The optimizer keeps its state where torch has it; a parameter's first step is torch's, which makes that state.
     """
@@ -26,17 +27,27 @@ class FusedStep:
 
     def __call__(self) -> None:
         newest = self.average.next_weight()
-        work, left_out = [], []
+        work: list[Any] = []
+        left_out, kept = [], []
         for group in self.optimizer.param_groups:
             usual = not any(group[name] for name in UNUSUAL) and not isinstance(group["lr"], torch.Tensor)
+            options: dict[float, core.Adam] = {}
+            """By the number of the step, which is the same for most parameters."""
             for p in group["params"]:
                 state = self.optimizer.state.get(p)
                 is_dense = p.grad is not None and not p.grad.is_sparse and p.is_contiguous()
                 if not (is_dense and usual and state and p.dtype == torch.float32):
                     continue
-                work += self._pieces(p, state, group, newest)
+                state["step"] += 1
+                t, i = state["step"].item(), self.place.get(id(p))
+                if t not in options:
+                    options[t] = _options(group, t, newest)
+                tensors = p.detach(), p.grad.contiguous(), state["exp_avg"], state["exp_avg_sq"]
+                kept.append((options[t], tensors))
+                average = None if i is None else self.average.others[i]
+                work += core.adam_pieces(options[t], tensors, average, FEW)
                 left_out.append(p)
-        self.crew.each(lambda piece, _: updates.adam(*piece), work, FEW)
+        self.crew.each(core.adam, work, FEW)
         fused = {self.place[id(p)] for p in left_out if id(p) in self.place}
         grads = [p.grad for p in left_out]
         for p in left_out:
@@ -46,13 +57,17 @@ class FusedStep:
             p.grad = grad
         self.average.update(without=fused)
 
-    def _pieces(self, p: Any, state: dict[str, Any], group: dict[str, Any], newest: float) -> list[tuple[Any, ...]]:
-        state["step"] += 1
-        t, (beta1, beta2) = state["step"].item(), group["betas"]
-        i = self.place.get(id(p))
-        tensors = p.detach(), p.grad, state["exp_avg"], state["exp_avg_sq"]
-        arrays = [x.contiguous().view(-1).numpy() for x in tensors]  # of these only the gradient may be copied
-        average = arrays[0][:0] if i is None else self.average.others[i].view(-1).numpy()
-        options = group["lr"], beta1, beta2, group["eps"], group["weight_decay"], group["decoupled_weight_decay"]
-        rest = (*options, 1 - beta1**t, 1 - beta2**t, newest)
-        return [(*arrays, average, s, min(s + FEW, p.numel()), *rest) for s in range(0, p.numel(), FEW)]
+
+def _options(group: dict[str, Any], t: float, newest: float) -> core.Adam:
+    beta1, beta2 = group["betas"]
+    decoupled, decay, lr = group["decoupled_weight_decay"], group["weight_decay"], group["lr"]
+    return core.Adam(
+        beta1=beta1,
+        beta2=beta2,
+        eps=group["eps"],
+        size=lr / (1 - beta1**t),
+        root=math.sqrt(1 - beta2**t),
+        shrink=1 - lr * decay if decoupled else 1.0,
+        pull=0.0 if decoupled else decay,
+        newest=newest,
+    )

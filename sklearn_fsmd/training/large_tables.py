@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
+from sklearn_fsmd.network.builders import has_own_embeddings
 from sklearn_fsmd.network.multitask_network import MultiTaskNetwork
+from sklearn_fsmd.parameters.groups import MultiTaskParameters
+from sklearn_fsmd.parameters.training import OptimizationParameters
 from sklearn_fsmd.runtime import memory_of
 from sklearn_fsmd.training import RowWiseAdam, RowWiseAdamW
 
@@ -23,7 +24,7 @@ PRETRAINING_COPIES = 8
 ROW_WISE = {"adam": RowWiseAdam, "adamw": RowWiseAdamW}
 
 
-def check_table_size(p: Any, encoder: FeatureEncoder, n_tasks: int, device: str) -> None:
+def check_table_size(p: MultiTaskParameters, encoder: FeatureEncoder, n_tasks: int, device: str) -> None:
     """Refuse a table of embeddings that cannot be trained in the memory of the device, before it is made.
 
     Raises
@@ -32,7 +33,7 @@ def check_table_size(p: Any, encoder: FeatureEncoder, n_tasks: int, device: str)
         With the size, and the column that has most of the rows.
     """
     n_rows = sum(encoder.cardinalities)
-    dim = p.embedding_dim * (n_tasks if p.extractor == "separate" else 1)
+    dim = p.embedding_dim * (n_tasks if has_own_embeddings(p) else 1)
     pretraining = PRETRAINING_COPIES * p.embedding_dim if p.pretrain_epochs else 0
     needed, there = n_rows * 4 * (TABLE_COPIES * dim + pretraining), memory_of(device)
     if needed > there:
@@ -47,7 +48,7 @@ def check_table_size(p: Any, encoder: FeatureEncoder, n_tasks: int, device: str)
         )
 
 
-def trains_rows(p: Any, network: MultiTaskNetwork) -> bool:
+def trains_rows(p: OptimizationParameters, network: MultiTaskNetwork) -> bool:
     """Whether the tables are trained by sparse steps.
 
     Raises

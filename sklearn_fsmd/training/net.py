@@ -21,6 +21,7 @@ from sklearn_fsmd.runtime import threads
 from sklearn_fsmd.training.averaging import WeightAverage
 from sklearn_fsmd.training.batches import BatchIterator, TensorData
 from sklearn_fsmd.training.copying import copied
+from sklearn_fsmd.training.fused_step import FusedStep
 from sklearn_fsmd.training.rowwise import RowWiseAdam
 
 
@@ -33,7 +34,7 @@ class Net(ClassifierMixin, NeuralNet):
     """
 
     crew: Crew | None = None
-    """The threads that run compiled loops, while training."""
+    """The threads that share a step, while training."""
     task_names: Sequence[str] = ()
     """What the history calls the tasks."""
     bias_reference: tuple[Tensor, ...] = ()
@@ -194,11 +195,9 @@ class Net(ClassifierMixin, NeuralNet):
             yield name, stand_in
 
     def _fused_step(self) -> Callable[[], None] | None:
-        """Optimizer and average in compiled loops, where there are any for this optimizer."""
+        """Optimizer and average in one pass, where the core can do it for this optimizer."""
         if self.crew is None or not isinstance(self.optimizer_, RowWiseAdam):
             return None
-        from sklearn_fsmd.training.fused_step import FusedStep  # needs numba, which takes its time
-
         return FusedStep(self.optimizer_, self.average_, self.crew)
 
     @contextmanager
@@ -235,7 +234,7 @@ class Net(ClassifierMixin, NeuralNet):
 
     def in_chunks(self, module: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
         """What `module` makes of any number of rows."""
-        return in_chunks(module, *inputs, has_loops=self.crew is not None)
+        return in_chunks(module, *inputs)
 
     @torch.inference_mode()
     def set_neutral(self) -> None:

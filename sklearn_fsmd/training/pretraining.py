@@ -9,10 +9,11 @@ import torch
 from tqdm.auto import tqdm
 
 from sklearn_fsmd.encoding.table_encoder import Encoded, FeatureEncoder
-from sklearn_fsmd.execution.ways import ByTorch, set_execution
+from sklearn_fsmd.execution.choice import way_to_train
 from sklearn_fsmd.network.denoising_autoencoder import DenoisingAutoencoder, Learned
+from sklearn_fsmd.network.seam import set_execution
 from sklearn_fsmd.network.stacked_mlp import HiddenLayer
-from sklearn_fsmd.runtime import seeded
+from sklearn_fsmd.runtime import seeded, threads
 
 LR = 2e-3
 """At the beginning; it falls to zero along a line."""
@@ -54,7 +55,8 @@ def pretrain(
     layer: dict[str, Any] = {} if like is None else {"width": like.weight.shape[2], "batch_norm": like.batch_norm}
     with seeded(seed):
         model = DenoisingAutoencoder(part.cardinalities, len(part.numbers), dim, part.numeric_of, **layer).to(device)
-    set_execution(model, ByTorch())
+    way = way_to_train(device, None)
+    set_execution(model, way)
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(model.parameters(), lr=LR)
     codes, numbers, *_ = rows.tensors(device)
@@ -63,14 +65,15 @@ def pretrain(
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=epochs * n_batches)
     model.measure(torch.from_numpy(rows.numbers[:, part.numbers]))  # where float64 is: not every device has it
     model.train()
-    for _ in tqdm(range(epochs), desc="pretraining", unit=" epochs", disable=not verbose):
-        order = torch.randperm(len(codes), generator=generator).to(device)
-        for batch in order.tensor_split(n_batches):
-            clean = codes[batch][:, part.codes].long() - shift, numbers[batch][:, part.numbers]
-            optimizer.zero_grad()
-            model(model.corrupt(*clean, noise, generator), *clean, generator).backward()
-            optimizer.step()
-            schedule.step()
+    with way.running(), threads(None if way.crew is None else 1):
+        for _ in tqdm(range(epochs), desc="pretraining", unit=" epochs", disable=not verbose):
+            order = torch.randperm(len(codes), generator=generator).to(device)
+            for batch in order.tensor_split(n_batches):
+                clean = codes[batch][:, part.codes].long() - shift, numbers[batch][:, part.numbers]
+                optimizer.zero_grad()
+                model(model.corrupt(*clean, noise, generator), *clean, generator).backward()
+                optimizer.step()
+                schedule.step()
     if not all(tensor.isfinite().all() for tensor in model.state_dict().values()):
         raise FloatingPointError(
             "Pretraining has led to what is not finite. Scale the numbers, with `numeric_scaling` or beforehand."

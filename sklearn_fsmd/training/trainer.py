@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from types import SimpleNamespace
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -13,23 +13,25 @@ import torch
 from sklearn_fsmd.encoding.input_encoder import InputEncoder
 from sklearn_fsmd.encoding.table_encoder import Encoded, FeatureEncoder
 from sklearn_fsmd.encoding.targets import TargetEncoder, Targets
-from sklearn_fsmd.execution.ways import set_execution, way_to_train
+from sklearn_fsmd.execution.choice import way_to_train
 from sklearn_fsmd.inference.predictor import Predictor, build
 from sklearn_fsmd.network.dropout import seed_dropout
 from sklearn_fsmd.network.links import MultiTaskLoss
 from sklearn_fsmd.network.multitask_network import MultiTaskNetwork
-from sklearn_fsmd.parameters.groups import OPTIMIZERS
+from sklearn_fsmd.network.seam import set_execution
+from sklearn_fsmd.parameters.declare import group_of
+from sklearn_fsmd.parameters.groups import MultiTaskParameters
+from sklearn_fsmd.parameters.network import NetworkParameters
+from sklearn_fsmd.parameters.training import OPTIMIZERS, OptimizationParameters, TrainingParameters
 from sklearn_fsmd.runtime import resolve_device, resolve_precision, seeded, threads
 from sklearn_fsmd.training import RULES, BatchIterator, Checkpoint, Net, ProgressBar, TensorData
 from sklearn_fsmd.training.large_tables import ROW_WISE, check_table_size, trains_rows
 from sklearn_fsmd.training.pretraining import pretrain
 from sklearn_fsmd.training.validation_rows import TrainingRows, early_stopping_of
 
-ARCHITECTURE = (
-    *("low_order", "extractor", "link", "fm_sharing", "embedding_dim", "expert_dims", "n_experts", "n_task_experts"),
-    *("n_shared_experts", "n_levels", "gate_dims", "tower_dims", "dropout", "batch_norm", "bias_features"),
-    "bias_tower_dims",
-)
+NETWORK = tuple(field.name for field in fields(NetworkParameters))
+OPTIMIZATION = tuple(field.name for field in fields(OptimizationParameters))
+ARCHITECTURE = (*(name for name in NETWORK if name != "embedding_std"), "bias_features")
 """The parameters that a network is made of; training that goes on cannot change them."""
 
 NOT_NET_PARAMS = {
@@ -39,7 +41,11 @@ NOT_NET_PARAMS = {
 
 
 def new_net(
-    p: Any, encoder: InputEncoder, targets: Targets, random: np.random.RandomState, unlabeled: Encoded | None
+    p: MultiTaskParameters,
+    encoder: InputEncoder,
+    targets: Targets,
+    random: np.random.RandomState,
+    unlabeled: Encoded | None,
 ) -> Net:
     """The net for the parameters of `p`, with its initial weights, on the device that they name.
 
@@ -68,17 +74,17 @@ def new_net(
     return net
 
 
-def make_net(p: Any, encoder: InputEncoder, n_tasks: int, seed: int, device: str) -> Net:
+def make_net(p: MultiTaskParameters, encoder: InputEncoder, n_tasks: int, seed: int, device: str) -> Net:
     """An initialised skorch net around the network that `p` describes."""
     with seeded(seed):
         network = build(p, encoder, n_tasks)
-    return wrap(p, network, n_tasks, device)
+    return wrap(p, network, n_tasks, spec_of(p, device))
 
 
-def wrap(p: Any, network: MultiTaskNetwork, n_tasks: int, device: str) -> Net:
-    """An initialised skorch net around `network`, whose weights stay as they are."""
+def wrap(p: OptimizationParameters, network: MultiTaskNetwork, n_tasks: int, spec: dict[str, Any]) -> Net:
+    """An initialised skorch net around `network`, whose weights stay as they are; what it was made of is its `spec`."""
     network.use_sparse_gradients(trains_rows(p, network))
-    task_weights = task_weights_of(p, n_tasks)
+    task_weights, device = task_weights_of(p, n_tasks), spec["device"]
     net = Net(
         network,
         criterion=MultiTaskLoss(network.link, task_weights),
@@ -92,34 +98,25 @@ def wrap(p: Any, network: MultiTaskNetwork, n_tasks: int, device: str) -> Net:
         use_caching=False,
         **net_options(p, device),
     )
-    net.spec_ = spec_of(p)
+    net.spec_ = spec
     return net.initialize()
 
 
 def net_of(predictor: Predictor, n_tasks: int, history: Sequence[dict[str, Any]]) -> Net:
     """The net around a network that was read; its optimizer starts anew."""
-    net = wrap(SimpleNamespace(**predictor.spec), predictor.network, n_tasks, predictor.device)
+    spec = predictor.spec | {"device": predictor.device}
+    net = wrap(group_of(OptimizationParameters, spec), predictor.network, n_tasks, spec)
     net.take_history(history)
     net.module_.eval()
     return net
 
 
-def spec_of(p: Any) -> dict[str, Any]:
+def spec_of(p: MultiTaskParameters, device: str) -> dict[str, Any]:
     """The parameters of `p` that a net is made of."""
-    names = (
-        *ARCHITECTURE,
-        "embedding_std",
-        "task_weights",
-        "task_weighting",
-        "optimizer",
-        "embedding_optimizer",
-        "lr",
-        "weight_decay",
-    )
-    return {name: getattr(p, name) for name in (*names, "average_decay", "net_params", "device")}
+    return {name: getattr(p, name) for name in (*NETWORK, *OPTIMIZATION, "bias_features")} | {"device": device}
 
 
-def go_on_with(p: Any, net: Net, n_tasks: int) -> Net:
+def go_on_with(p: MultiTaskParameters, net: Net, n_tasks: int) -> Net:
     """A copy of `net` for training that goes on under the parameters of `p`, which may have changed.
 
     Raises
@@ -127,7 +124,7 @@ def go_on_with(p: Any, net: Net, n_tasks: int) -> Net:
     ValueError
         If a parameter of the architecture has changed.
     """
-    old, new = net.spec_, spec_of(p)
+    old, new = net.spec_, spec_of(p, str(net.device))
     for name in ARCHITECTURE:
         if _differs(old[name], new[name]):
             raise ValueError(
@@ -137,7 +134,7 @@ def go_on_with(p: Any, net: Net, n_tasks: int) -> Net:
     copied = net.copy()
     if not any(_differs(old[name], new[name]) for name in set(new) - {"device", "embedding_std"}):
         return copied
-    again = wrap(p, copied.module_, n_tasks, str(net.device))
+    again = wrap(p, copied.module_, n_tasks, new)
     again.history = copied.history
     if old["task_weighting"] == new["task_weighting"]:
         again.balance.load_state_dict(copied.balance.state_dict())
@@ -149,7 +146,7 @@ def _differs(old: Any, new: Any) -> bool:
 
 
 def train(
-    p: Any,
+    p: MultiTaskParameters,
     net: Net,
     data: TrainingRows,
     valid: TrainingRows | None,
@@ -197,14 +194,13 @@ def train(
             way = way_to_train(net.device, precision)
             net.crew = way.crew
             set_execution(net.module_, way)
-            net.run(batches, None if valid is None else TensorData.of(*valid, net.device), epochs)
+            with way.running():
+                net.run(batches, None if valid is None else TensorData.of(*valid, net.device), epochs)
             if net.bias_reference:
                 net.set_neutral()
     finally:
         set_execution(net.module_)
-        if net.crew is not None:
-            net.crew.close()
-            net.crew = None
+        net.crew = None
 
 
 def arrays_of(rows: Encoded, targets: Targets) -> tuple[np.ndarray | None, ...]:
@@ -218,11 +214,11 @@ def _offsets(encoder: FeatureEncoder, rows: Any, device: str) -> torch.Tensor:
     return torch.from_numpy(encoder.offsets.astype(rows.codes.dtype)).to(device)
 
 
-def batch_size_of(p: Any, n_rows: int) -> int:
+def batch_size_of(p: TrainingParameters, n_rows: int) -> int:
     return min(max(n_rows // 100, 32), 1024) if p.batch_size == "auto" else p.batch_size
 
 
-def task_weights_of(p: Any, n_tasks: int) -> torch.Tensor:
+def task_weights_of(p: OptimizationParameters, n_tasks: int) -> torch.Tensor:
     if p.task_weights is None:
         return torch.ones(n_tasks)
     try:
@@ -239,7 +235,7 @@ def task_weights_of(p: Any, n_tasks: int) -> torch.Tensor:
     return torch.from_numpy(weights)
 
 
-def net_options(p: Any, device: str) -> dict[str, Any]:
+def net_options(p: OptimizationParameters, device: str) -> dict[str, Any]:
     """What the skorch net is given of the optimizer's parameters, and the user's `net_params`, which come last.
 
     Raises

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from sklearn_fsmd.encoding.table_encoder import Encoded
 from sklearn_fsmd.encoding.targets import Targets
+from sklearn_fsmd.parameters.training import TrainingParameters
 from sklearn_fsmd.training import EarlyStopping
 
 TrainingRows = tuple[Encoded, Targets]
@@ -17,12 +17,14 @@ FEW_ROWS = 1000
 """Below this, early_stopping="auto" does not set rows aside."""
 
 
-def wants_split(p: Any, n_rows: int) -> bool:
+def wants_split(p: TrainingParameters, n_rows: int) -> bool:
     """Whether early stopping is on and has to take its validation data from the training data."""
     return n_rows >= FEW_ROWS if p.early_stopping == "auto" else bool(p.early_stopping)
 
 
-def split(p: Any, rows: Encoded, targets: Targets, random: np.random.RandomState) -> tuple[TrainingRows, TrainingRows]:
+def split(
+    p: TrainingParameters, rows: Encoded, targets: Targets, random: np.random.RandomState
+) -> tuple[TrainingRows, TrainingRows]:
     """Set `validation_fraction` of the rows aside: the last ones, or each combination of labels in proportion.
 
     For the latter, rows are ordered by their labels, at random within equal ones, and every n-th is taken. So the
@@ -46,7 +48,7 @@ def split(p: Any, rows: Encoded, targets: Targets, random: np.random.RandomState
     return (rows.select(train), targets.take(train)), (rows.take(valid), targets.take(valid))
 
 
-def early_stopping_of(p: Any, epochs: int, task_names: Sequence[str]) -> EarlyStopping:
+def early_stopping_of(p: TrainingParameters, epochs: int, task_names: Sequence[str]) -> EarlyStopping:
     """What watches the validation data; without early stopping it only keeps the best weights."""
     metrics = ["auto", "mean_auc", "loss", *(f"{name}_auc" for name in task_names)]
     if p.validation_metric not in metrics:

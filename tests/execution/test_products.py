@@ -1,95 +1,79 @@
-"""Products of matrices in compiled loops, against numpy's."""
-
-import os
-import subprocess
-import sys
+"""Products of matrices, against numpy's, however the factors lie in memory."""
 
 import numpy as np
 import pytest
 import torch
 
-from sklearn_fsmd.execution import loops
+from sklearn_fsmd.execution import products
+from sklearn_fsmd.execution.products import SMALL, onednn, product
 
-pytestmark = pytest.mark.skipif(not loops.available(), reason="numba is not there, or may not compile")
-SHAPES = [
-    (1, 1, 1),  # fewer rows than a tile has
-    (11, 40, 9),
-    (12, 16, 1),  # whole tiles
-    (24, 64, 256),
-    (13, 5, 3),  # and parts of them
-    (25, 33, 7),
-    (130, 130, 513),  # more than is multiplied at once
-    (300, 17, 257),
-]
+LARGE = (130, 257, 100)
+"""Of more multiplications than SMALL."""
+LAYOUTS = {
+    "dense": lambda x: x,
+    "transposed": lambda x: x.t().contiguous().t(),
+    "with gaps": lambda x: torch.cat((x, torch.full_like(x, torch.nan)), dim=1)[:, : x.shape[1]],
+    "transposed with gaps": lambda x: torch.cat((x, torch.full_like(x, torch.nan))).t().contiguous().t()[: len(x)],
+}
 
 
-def matrix(rows, columns, beyond, rng):
-    """A matrix, and where it lies: with numbers that nobody may read between its rows."""
-    room = np.full((rows, columns + beyond), np.nan, np.float32)
-    room[:, :columns] = rng.normal(size=(rows, columns))
-    return room[:, :columns], room
+@pytest.fixture(params=["as it is here", "without oneDNN"])
+def way(request, monkeypatch):
+    if request.param == "without oneDNN":
+        monkeypatch.setattr(products, "onednn", lambda: None)
 
 
-def lowered(room):
-    bits = torch.from_numpy(room).to(torch.bfloat16)
-    return bits.view(torch.int16).numpy(), bits.float().numpy()
-
-
-def multiplied(multiply, shape, *, low, ta, tb, beyond, columns=slice(None)):
-    """What `multiply` makes of random matrices, of which `columns` of B, and what it should."""
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("shape", [(3, 4, 5), LARGE])
+@pytest.mark.parametrize("of_b", LAYOUTS)
+@pytest.mark.parametrize("of_a", LAYOUTS)
+def test_products(of_a, of_b, shape):
     m, n, k = shape
-    rng = np.random.default_rng(0)
-    a, a_room = matrix(*((k, m) if ta else (m, k)), beyond, rng)
-    b, b_room = matrix(*((n, k) if tb else (k, n)), beyond, rng)
-    rooms = a_room, b_room
-    if low:
-        (a_room, a), (b_room, b) = lowered(a_room), lowered(b_room)
-        a, b = a[:, : a.shape[1] - beyond], b[:, : b.shape[1] - beyond]
-    b = (b.T if tb else b)[:, columns]
-    first = columns.start or 0
-    b_at = b_room.ctypes.data + first * b_room.itemsize * (b_room.shape[1] if tb else 1)
-    out = np.full((m, b.shape[1] + beyond), 7.0, np.float32)
-    sizes = out.shape[1], m, b.shape[1], k
-    multiply(low, a_room.ctypes.data, a_room.shape[1], ta, b_at, b_room.shape[1], tb, out.ctypes.data, *sizes)
-    del rooms
-    assert (out[:, b.shape[1] :] == 7).all()
-    return out[:, : b.shape[1]], (a.T if ta else a).astype(float) @ b
+    assert (m * n * k >= SMALL) == (shape == LARGE)
+    a, b, shift = torch.randn(m, k), torch.randn(n, k), torch.randn(n)
+    expected = a.double().numpy() @ b.double().numpy().T
+    a, b = LAYOUTS[of_a](a), LAYOUTS[of_b](b)
+    np.testing.assert_allclose(product(a, b), expected, atol=1e-4)
+    np.testing.assert_allclose(product(a, b, shift), expected + shift.double().numpy(), atol=1e-4)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("beyond", [0, 3])
-@pytest.mark.parametrize("tb", [False, True])
-@pytest.mark.parametrize("ta", [False, True])
-@pytest.mark.parametrize("low", [False, True])
-@pytest.mark.parametrize("name", ["multiply", "call_mkl"])
-def test_products(name, low, ta, tb, beyond, shape):
-    from sklearn_fsmd.execution.loops import products
-
-    got, expected = multiplied(getattr(products, name), shape, low=low, ta=ta, tb=tb, beyond=beyond)
-    np.testing.assert_allclose(got, expected, atol=1e-5 * shape[2] ** 0.5, rtol=1e-4)
+def test_bfloat16_stays_so():
+    a, b = torch.randn(200, 90).bfloat16(), torch.randn(70, 90).bfloat16()
+    found = product(a.t().contiguous().t(), b)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), a.float() @ b.float().t(), rtol=0.02, atol=0.1)
 
 
-@pytest.mark.parametrize("low", [False, True])
-def test_numbers_do_not_depend_on_how_the_columns_are_cut(low):
-    from sklearn_fsmd.execution.loops.products import TILES, TILES_LOW, multiply
+def test_no_layout_falls_back_to_slow_code():
+    """OneDNN has code for every layout; for gaps between the rows of B it is a thousand times as slow."""
+    if onednn() is None:
+        pytest.skip("torch has no oneDNN here")
+    import time
 
-    if not (TILES_LOW if low else TILES):
-        pytest.skip("MKL multiplies here, and does not promise it")
-    whole, _ = multiplied(multiply, (100, 90, 300), low=low, ta=False, tb=False, beyond=0)
-    for columns in (slice(0, 16), slice(16, 64), slice(64, 90)):
-        part, _ = multiplied(multiply, (100, 90, 300), low=low, ta=False, tb=False, beyond=0, columns=columns)
-        np.testing.assert_array_equal(part, whole[:, columns])
+    a, b = torch.randn(256, 256), torch.randn(256, 256)
+
+    def seconds(b):
+        product(a, b)
+        times = []
+        for _ in range(5):
+            start = time.perf_counter()
+            product(a, b)
+            times.append(time.perf_counter() - start)
+        return min(times)
+
+    assert seconds(LAYOUTS["transposed with gaps"](b)) < 30 * seconds(b)
 
 
-def test_a_processor_without_the_instructions():
-    """Code for another processor, which numba can be told to compile, has no tiles and is right."""
-    code = """
-import numpy as np
-from sklearn_fsmd.execution.loops import products
-assert not (products.TILES or products.TILES_LOW)
-a, b, c = np.ones((20, 4), np.float32), np.ones((4, 8), np.float32), np.empty((20, 8), np.float32)
-products.multiply(False, a.ctypes.data, 4, False, b.ctypes.data, 8, False, c.ctypes.data, 8, 20, 8, 4)
-assert (c == 4).all()
-"""
-    environment = {**os.environ, "NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+@pytest.mark.parametrize("broken", ["missing", "raises", "wrong"])
+def test_an_operation_that_is_not_what_it_was_is_not_used(broken, monkeypatch):
+    class Operations:
+        @staticmethod
+        def _linear_pointwise(x, w, b, *rest):
+            if broken == "raises":
+                raise RuntimeError("expected 7 arguments")
+            return x @ w.t()  # and no bias
+
+    if broken == "missing":
+        del Operations._linear_pointwise
+    monkeypatch.setattr(torch.ops, "mkldnn", Operations)
+    assert onednn.__wrapped__() is None

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from sklearn_fsmd import MultiTaskClassifier
+from sklearn_fsmd.network.builders import Columns, build_network
 from sklearn_fsmd.network.links import MultiTaskLoss
-from sklearn_fsmd.network.multitask_network import Columns, build_network
 from sklearn_fsmd.training import Net
 from sklearn_fsmd.training.averaging import WeightAverage
 from sklearn_fsmd.training.balancing import Fixed

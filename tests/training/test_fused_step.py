@@ -5,12 +5,10 @@ import copy
 import pytest
 import torch
 
-from sklearn_fsmd.execution import loops
 from sklearn_fsmd.execution.crew import Crew
 from sklearn_fsmd.training.averaging import WeightAverage
+from sklearn_fsmd.training.fused_step import FusedStep
 from sklearn_fsmd.training.rowwise import RowWiseAdam, RowWiseAdamW
-
-pytestmark = pytest.mark.skipif(not loops.available(), reason="numba is not there, or may not compile")
 
 
 def network():
@@ -22,8 +20,6 @@ def network():
 @pytest.mark.parametrize("decay", [0.0, 0.9])
 @pytest.mark.parametrize("kind", [RowWiseAdam, RowWiseAdamW])
 def test_steps(kind, decay, n_threads):
-    from sklearn_fsmd.training.fused_step import FusedStep
-
     plain = network()
     fused = copy.deepcopy(plain)
     x, crew = torch.randn(60, 400), Crew(n_threads)
@@ -51,8 +47,6 @@ def test_steps(kind, decay, n_threads):
 
 def test_what_a_step_leaves_out_stays_as_it_is():
     """A parameter without a gradient, and one with a sparse one, are torch's and the row-wise step's business."""
-    from sklearn_fsmd.training.fused_step import FusedStep
-
     nets = [
         torch.nn.ModuleDict(
             {

@@ -1,4 +1,4 @@
-"""Whole networks after three steps: by formulas, by torch's operations and by loops; by fused optimizers and others."""
+"""Whole networks after three steps: by their formulas and the fused way; by fused optimizers and others."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,7 @@ import torch
 from torch import nn
 
 from sklearn_fsmd import MultiTaskClassifier
-from sklearn_fsmd.execution import loops
-from sklearn_fsmd.execution.ways import ByTorch
-from sklearn_fsmd.training import trainer
+from sklearn_fsmd.execution.choice import VARIABLE
 from tests.conftest import SMALL, make_frame
 
 STEPS = SMALL | {"max_epochs": 3, "batch_size": 300, "early_stopping": False, "dropout": 0.0, "link": "independent"}
@@ -61,7 +59,7 @@ def weights_after_three_steps(data, optimizer, **params):
     eps = OPTIMIZERS[optimizer]
     options = {} if eps is None else {"optimizer__eps": eps}
     options |= params.pop("net_params", {})
-    model = MultiTaskClassifier(**STEPS | {"optimizer": optimizer, "lr": 0.02, "net_params": options} | params)
+    model = MultiTaskClassifier(**STEPS | {"optimizer": optimizer, "lr": 0.021, "net_params": options} | params)
     return model.fit(*data).module_.state_dict()
 
 
@@ -70,41 +68,24 @@ def assert_same_weights(found, expected, tolerance):
         torch.testing.assert_close(found[name], tensor, rtol=0, atol=tolerance, msg=lambda m, name=name: f"{name}: {m}")
 
 
-@pytest.mark.skipif(not loops.available(), reason="numba is not there, or may not compile")
 @pytest.mark.parametrize("extractor", EXTRACTORS)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("batch_norm", [True, False])
 @pytest.mark.parametrize("weighting", ["fixed", "uncertainty", "pcgrad", "gradnorm"])
-def test_loops_change_nothing(weighting, optimizer, extractor, data, monkeypatch):
-    params = {"task_weighting": weighting, **EXTRACTORS[extractor]}
-    by_loops = weights_after_three_steps(data, optimizer, **params)
-    monkeypatch.setattr(loops, "available", lambda: False)
-    assert_same_weights(by_loops, weights_after_three_steps(data, optimizer, **params), 3e-5)
+def test_the_network_is_what_its_formulas_say(weighting, batch_norm, optimizer, extractor, data, monkeypatch):
+    params = {"task_weighting": weighting, "batch_norm": batch_norm, **EXTRACTORS[extractor]}
+    monkeypatch.setenv(VARIABLE, "fused")
+    fused = weights_after_three_steps(data, optimizer, **params)
+    monkeypatch.setenv(VARIABLE, "torch")
+    assert_same_weights(fused, weights_after_three_steps(data, optimizer, **params), 5e-6)
 
 
 @pytest.mark.parametrize("extractor", EXTRACTORS)
 @pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd"])
 @pytest.mark.parametrize("weighting", ["fixed", "pcgrad"])
 def test_fused_optimizers_change_nothing(weighting, optimizer, extractor, data, monkeypatch):
-    monkeypatch.setattr(loops, "available", lambda: False)
+    monkeypatch.setenv(VARIABLE, "torch")
     params = {"task_weighting": weighting, **EXTRACTORS[extractor]}
     fused = weights_after_three_steps(data, optimizer, **params)
     plain = weights_after_three_steps(data, optimizer, **params, net_params={"optimizer__fused": False})
     assert_same_weights(fused, plain, 1e-5)
-
-
-class ByFormula(ByTorch):
-    """The network as it is written down."""
-
-    def hidden(self, mlp, x, weights):
-        return None
-
-
-@pytest.mark.parametrize("extractor", EXTRACTORS)
-@pytest.mark.parametrize("batch_norm", [True, False])
-@pytest.mark.parametrize("weighting", ["fixed", "pcgrad", "gradnorm"])
-def test_the_network_is_what_its_formulas_say(weighting, batch_norm, extractor, data, monkeypatch):
-    monkeypatch.setattr(loops, "available", lambda: False)
-    params = {"task_weighting": weighting, "batch_norm": batch_norm, **EXTRACTORS[extractor]}
-    by_torch = weights_after_three_steps(data, "adamw", **params)
-    monkeypatch.setattr(trainer, "way_to_train", lambda device, precision: ByFormula())
-    assert_same_weights(by_torch, weights_after_three_steps(data, "adamw", **params), 3e-5)

@@ -1,4 +1,4 @@
-"""The hidden layers in training, against torch's own layers one after the other."""
+"""The formula of the hidden layers, against torch's own layers one after the other."""
 
 import copy
 
@@ -6,12 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from sklearn_fsmd.execution import torch_hidden as hidden
-from sklearn_fsmd.execution.ways import ByTorch, set_execution
+from sklearn_fsmd.execution.choice import ByTorch
 from sklearn_fsmd.network.dropout import seed_dropout
-from sklearn_fsmd.network.seam import FORMULA
+from sklearn_fsmd.network.seam import set_execution
 from sklearn_fsmd.network.stacked_mlp import StackedMLP
-from sklearn_fsmd.network.workspace import Workspace
 
 N, B, N_IN, DIMS = 3, 50, 6, (5, 4)
 READS = {"all read one": None, "one each": None, "groups": (0, 0, 1)}
@@ -49,13 +47,10 @@ def torch_layers(made, e):
     return nn.Sequential(*layers).double()
 
 
-@pytest.mark.parametrize("way", ["the formula", "member by member", "all at once"])
 @pytest.mark.parametrize("batch_norm", [True, False])
 @pytest.mark.parametrize("reads", READS)
-def test_is_what_torch_says(reads, batch_norm, way, monkeypatch):
-    monkeypatch.setattr(hidden, "BLOCK_BYTES", 1 if way == "member by member" else 2**30)
+def test_is_what_torch_says(reads, batch_norm):
     made = stack(batch_norm=batch_norm, reads=READS[reads])
-    set_execution(made, FORMULA if way == "the formula" else ByTorch())
     members = [torch_layers(made, e) for e in range(N)]
     x, theirs = inputs_of(reads), inputs_of(reads)
     weights = torch.randn(N, B, DIMS[-1], dtype=torch.float64)
@@ -82,12 +77,10 @@ def test_is_what_torch_says(reads, batch_norm, way, monkeypatch):
     torch.testing.assert_close(made(x), expected)
 
 
-@pytest.mark.parametrize("way", [FORMULA, ByTorch()], ids=["the formula", "torch"])
 @pytest.mark.parametrize("batch_norm", [True, False])
 @pytest.mark.parametrize("reads", READS)
-def test_gradients_with_dropout(reads, batch_norm, way):
+def test_gradients_with_dropout(reads, batch_norm):
     made = stack(dropout=0.5, batch_norm=batch_norm, reads=READS[reads])
-    set_execution(made, way)
     names = [name for name, _ in made.named_parameters()]
 
     def run(x, *parameters):
@@ -121,47 +114,11 @@ def test_one_row_uses_the_running_statistics():
     torch.testing.assert_close(made.layers[0].running_mean, before)
 
 
-def run_steps(made, n, sizes=(50, 20, 33)):
-    results = []
-    for i in range(n):
-        x = inputs_of("all read one", torch.float32).detach()[: sizes[i % 3]].requires_grad_()
-        made.zero_grad()
-        out = made(x)
-        (out.square().sum() * (i + 1)).backward()
-        results += [out.detach().clone(), x.grad, *(p.grad for p in made.parameters())]
-    return results
-
-
-def test_a_workspace_changes_nothing_and_is_used_again():
-    plain = stack(dropout=0.3, dtype=torch.float32)
-    made, workspace = copy.deepcopy(plain), Workspace()
-    seed_dropout(plain, 5), seed_dropout(made, 5)
-    set_execution(plain, ByTorch())
-    set_execution(made, ByTorch(workspace))
-    for ours, expected in zip(run_steps(made, 6), run_steps(plain, 6), strict=True):
-        torch.testing.assert_close(ours, expected, rtol=0, atol=0)
-    buffers = {buffer.data_ptr() for buffer in workspace.free}
-    run_steps(made, 6)
-    assert {buffer.data_ptr() for buffer in workspace.free} == buffers, "a step has allocated memory anew, or kept it"
-
-
-def test_two_graphs_alive_at_once_do_not_share_memory():
-    made = stack(dtype=torch.float32)
-    first, second = inputs_of("all read one", torch.float32), inputs_of("all read one", torch.float32)
-    expected = torch.autograd.grad(made(first).square().sum(), first)[0]
-    set_execution(made, ByTorch(Workspace(), None))
-    a = made(first)
-    b = made(second * 2)
-    b.sum().backward(retain_graph=True)
-    torch.testing.assert_close(torch.autograd.grad(a.square().sum(), first, retain_graph=True)[0], expected)
-    torch.testing.assert_close(torch.autograd.grad(a.square().sum(), first)[0], expected)
-
-
 @pytest.mark.parametrize("reads", READS)
 def test_bf16_products_are_near_and_parameters_stay_float32(reads):
     exact = stack(reads=READS[reads], dtype=torch.float32)
     low = copy.deepcopy(exact)
-    set_execution(low, ByTorch(Workspace(), torch.bfloat16))
+    set_execution(low, ByTorch(torch.bfloat16))
     x, y = inputs_of(reads, torch.float32), inputs_of(reads, torch.float32)
     weights = torch.randn(N, B, DIMS[-1])
     outputs = [made(given) for made, given in ((exact, x), (low, y))]

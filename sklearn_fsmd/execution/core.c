@@ -1,0 +1,313 @@
+/* The passes around the matrix products of a training step: what torch does in a dozen passes through memory, in one
+   or two. Products are torch's. Nothing here knows of threads: the caller cuts the work and shares it out.
+
+   Matrices have their numbers of a row beside each other; a `row` is the numbers from one row to the next. With `low`
+   matrices hold bfloat16, else float32; vectors and sums are always float32. No function looks whether its arguments
+   fit each other: core.py does. The file is compiled once for each level of the processor, see CMakeLists.txt. */
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(_WIN32)
+#define API __declspec(dllexport)
+#define INLINE static __forceinline
+#else
+#define API __attribute__((visibility("default")))
+#define INLINE static inline __attribute__((always_inline))
+#endif
+
+typedef int64_t i64;
+
+enum { TILE = 256 /* columns at a time: what is summed up fits on the stack */, BLOCK = 32 /* rows summed in float32 */ };
+
+INLINE float get(const void *p, i64 i, int low) {
+    if (!low) return ((const float *)p)[i];
+    uint32_t bits = (uint32_t)((const uint16_t *)p)[i] << 16;
+    float x;
+    memcpy(&x, &bits, 4);
+    return x;
+}
+
+/* As bfloat16: the nearest, ties to even; what is not a number stays so. */
+INLINE void set(void *p, i64 i, float x, int low) {
+    if (!low) {
+        ((float *)p)[i] = x;
+        return;
+    }
+    uint32_t bits;
+    memcpy(&bits, &x, 4);
+    uint32_t rounded = (bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16;
+    ((uint16_t *)p)[i] = (uint16_t)((bits & 0x7FFFFFFFu) > 0x7F800000u ? 0x7FC0u : rounded);
+}
+
+INLINE i64 smaller(i64 a, i64 b) { return a < b ? a : b; }
+
+/* A hidden layer of a stack in one step. Vectors are (members, width); `scale` and what belongs to batch norm may be
+   null. Mirrors core.Layer. */
+typedef struct {
+    i64 rows, width, low, threshold;
+    float stretch, eps, momentum, unused;
+    const float *bias, *scale;
+    float *mean, *var, *slope, *running_mean, *running_var, *grad_bias, *grad_scale;
+    const uint32_t *keys; /* two for each member */
+    void *out;            /* (members, rows, width) */
+} Layer;
+
+INLINE void *output(const Layer *l, i64 e, i64 c) {
+    return (char *)l->out + (e * l->rows * l->width + c) * (l->low ? 2 : 4);
+}
+
+/* Four random bytes of a counter. The steps are those of MurmurHash3's finaliser, with a second key in between. */
+INLINE uint32_t drawn(uint32_t counter, uint32_t key, uint32_t second) {
+    uint32_t h = counter + key;
+    h = (h ^ (h >> 16)) * 0x85EBCA6Bu;
+    h = ((h ^ (h >> 13)) + second) * 0xC2B2AE35u;
+    return h ^ (h >> 16);
+}
+
+/* Mean and variance of n columns, by sums of what is left when the first row is taken away: near 0 as a rule. */
+INLINE void moments(const void *z, i64 row, i64 rows, i64 n, float *mean, float *var, int low) {
+    float base[TILE], part[TILE], part2[TILE];
+    double sum[TILE], sum2[TILE];
+    for (i64 j = 0; j < n; j++) base[j] = get(z, j, low), sum[j] = sum2[j] = 0.0;
+    for (i64 start = 0; start < rows; start += BLOCK) {
+        for (i64 j = 0; j < n; j++) part[j] = part2[j] = 0.0f;
+        for (i64 b = start; b < smaller(start + BLOCK, rows); b++)
+            for (i64 j = 0; j < n; j++) {
+                float d = get(z, b * row + j, low) - base[j];
+                part[j] += d, part2[j] += d * d;
+            }
+        for (i64 j = 0; j < n; j++) sum[j] += part[j], sum2[j] += part2[j];
+    }
+    for (i64 j = 0; j < n; j++) {
+        double d = sum[j] / (double)rows, v = sum2[j] / (double)rows - d * d;
+        mean[j] = (float)(base[j] + d), var[j] = (float)(v < 0.0 ? 0.0 : v);
+    }
+}
+
+/* ReLU and dropout of z * slope + shift. An element's byte follows from its place, however the columns are cut. */
+INLINE void rectify(const Layer *l, i64 e, i64 c, i64 n, const void *z, i64 row, const float *slope, const float *shift,
+                    int low) {
+    uint32_t words[TILE / 4], first = l->threshold ? l->keys[2 * e] : 0, second = l->threshold ? l->keys[2 * e + 1] : 0;
+    const uint8_t *bytes = (const uint8_t *)words, threshold = (uint8_t)l->threshold;
+    memset(words, 0xFF, sizeof words); /* no byte is below any threshold */
+    void *out = output(l, e, c);
+    for (i64 b = 0; b < l->rows; b++) {
+        uint32_t counter = (uint32_t)(b * ((l->width + 3) / 4) + c / 4);
+        if (threshold)
+            for (i64 w = 0; w < (n + 3) / 4; w++) words[w] = drawn(counter + (uint32_t)w, first, second);
+        for (i64 j = 0; j < n; j++) {
+            float y = get(z, b * row + j, low) * slope[j] + shift[j];
+            set(out, b * l->width + j, (y <= 0.0f) | (bytes[j] < threshold) ? 0.0f : y, low); /* NaN stays */
+        }
+    }
+}
+
+INLINE void forward(const Layer *l, i64 e, i64 c, i64 n, const void *z, i64 row, int low) {
+    float slope[TILE], shift[TILE];
+    i64 at = e * l->width + c;
+    if (l->scale) {
+        moments(z, row, l->rows, n, l->mean + at, l->var + at, low);
+        float unbiased = (float)((double)l->rows / (double)(l->rows - 1));
+        for (i64 j = 0; j < n; j++) {
+            float mean = l->mean[at + j], var = l->var[at + j];
+            l->slope[at + j] = slope[j] = l->scale[at + j] * l->stretch / sqrtf(var + l->eps);
+            shift[j] = l->bias[at + j] * l->stretch - mean * slope[j];
+            l->running_mean[at + j] += l->momentum * (mean - l->running_mean[at + j]);
+            l->running_var[at + j] += l->momentum * (var * unbiased - l->running_var[at + j]);
+        }
+    } else
+        for (i64 j = 0; j < n; j++) slope[j] = l->stretch, shift[j] = l->bias[at + j] * l->stretch;
+    rectify(l, e, c, n, z, row, slope, shift, low);
+}
+
+/* Dropped and negative units are both zero in the output, and have no gradient. */
+INLINE float passed(const void *out, const void *g, i64 o, i64 i, int low) {
+    float x = get(g, i, low);
+    return get(out, o, low) <= 0.0f ? 0.0f : x;
+}
+
+INLINE void backward(const Layer *l, i64 e, i64 c, i64 n, const void *z, i64 z_row, const void *g, i64 g_row, void *d,
+                     i64 d_row, int low) {
+    const void *out = output(l, e, c);
+    float mean[TILE], slope[TILE], part[TILE], part2[TILE];
+    double sum[TILE], sum2[TILE];
+    i64 at = e * l->width + c;
+    for (i64 j = 0; j < n; j++) sum[j] = sum2[j] = 0.0, mean[j] = l->scale ? l->mean[at + j] : 0.0f;
+    for (i64 start = 0; start < l->rows; start += BLOCK) {
+        for (i64 j = 0; j < n; j++) part[j] = part2[j] = 0.0f;
+        for (i64 b = start; b < smaller(start + BLOCK, l->rows); b++)
+            for (i64 j = 0; j < n; j++) {
+                float x = passed(out, g, b * l->width + j, b * g_row + j, low);
+                part[j] += x, part2[j] += x * (get(z, b * z_row + j, low) - mean[j]);
+            }
+        for (i64 j = 0; j < n; j++) sum[j] += part[j], sum2[j] += part2[j];
+    }
+    /* dz = slope * (g - mean(g) - zhat * mean(g * zhat)), zhat = (z - mean) / std: slope * g + part + part2 * z */
+    for (i64 j = 0; j < n; j++) {
+        l->grad_bias[at + j] = (float)sum[j] * l->stretch;
+        slope[j] = l->stretch, part[j] = part2[j] = 0.0f;
+        if (!l->scale) continue;
+        float inverse_std = 1.0f / sqrtf(l->var[at + j] + l->eps);
+        slope[j] = l->slope[at + j];
+        l->grad_scale[at + j] = (float)sum2[j] * inverse_std * l->stretch;
+        part2[j] = -(float)(sum2[j] / (double)l->rows) * inverse_std * inverse_std * slope[j];
+        part[j] = -(float)(sum[j] / (double)l->rows) * slope[j] - part2[j] * mean[j];
+    }
+    for (i64 b = 0; b < l->rows; b++)
+        for (i64 j = 0; j < n; j++) {
+            float x = passed(out, g, b * l->width + j, b * g_row + j, low);
+            set(d, b * d_row + j, slope[j] * x + (part[j] + part2[j] * get(z, b * z_row + j, low)), low);
+        }
+}
+
+/* Columns c to before `stop` of member e: linear -> batch norm, ReLU, dropout. */
+API void hidden_forward(const Layer *l, i64 e, i64 c, i64 stop, const char *z, i64 row) {
+    for (i64 j = c; j < stop; j += TILE) {
+        i64 n = smaller(TILE, stop - j);
+        if (l->low) forward(l, e, j, n, z + (j - c) * 2, row, 1);
+        else forward(l, e, j, n, z + (j - c) * 4, row, 0);
+    }
+}
+
+/* The same columns back: from the gradient g of the output to d, that of the linear map, and those of the vectors. */
+API void hidden_backward(const Layer *l, i64 e, i64 c, i64 stop, const char *z, i64 z_row, const char *g, i64 g_row,
+                         char *d, i64 d_row) {
+    for (i64 j = c; j < stop; j += TILE) {
+        i64 n = smaller(TILE, stop - j), at = (j - c) * (l->low ? 2 : 4);
+        if (l->low) backward(l, e, j, n, z + at, z_row, g + at, g_row, d + at, d_row, 1);
+        else backward(l, e, j, n, z + at, z_row, g + at, g_row, d + at, d_row, 0);
+    }
+}
+
+/* Eq. (4): softmax(logits + bias) over the experts of each gate, in place. `bias` is (gates, experts). */
+API void softmax(float *logits, const float *bias, i64 rows, i64 gates, i64 experts) {
+    for (i64 b = 0; b < rows; b++)
+        for (i64 g = 0; g < gates; g++) {
+            float *w = logits + (b * gates + g) * experts, top = -INFINITY, total = 0.0f;
+            for (i64 e = 0; e < experts; e++) {
+                w[e] += bias[g * experts + e];
+                top = w[e] > top ? w[e] : top;
+            }
+            for (i64 e = 0; e < experts; e++) total += w[e] = expf(w[e] - top);
+            for (i64 e = 0; e < experts; e++) w[e] /= total;
+        }
+}
+
+/* From the gradient of the weights to that of the logits, d; `n` gates of all rows. */
+API void softmax_backward(const float *weights, const float *grads, float *d, i64 n, i64 experts) {
+    for (i64 i = 0; i < n; i++, weights += experts, grads += experts, d += experts) {
+        float inner = 0.0f;
+        for (i64 e = 0; e < experts; e++) inner += weights[e] * grads[e];
+        for (i64 e = 0; e < experts; e++) d[e] = weights[e] * (grads[e] - inner);
+    }
+}
+
+INLINE void mix_rows(const float *weights, const char *outs, i64 member, float *mixed, i64 start, i64 stop, i64 gates,
+                     i64 experts, i64 width, int low) {
+    for (i64 b = start; b < stop; b++)
+        for (i64 g = 0; g < gates; g++) {
+            float *m = mixed + (b * gates + g) * width;
+            memset(m, 0, (size_t)width * 4);
+            for (i64 e = 0; e < experts; e++) {
+                float w = weights[(b * gates + g) * experts + e];
+                if (w == 0.0f) continue; /* an expert that the gate may not mix */
+                for (i64 j = 0; j < width; j++) m[j] += w * get(outs, e * member + b * width + j, low);
+            }
+        }
+}
+
+/* Eq. (5), mixed[b, g] = sum over e of weights[b, g, e] * outs[e, b]; `member` is the numbers from e to e + 1. */
+API void mix(const float *weights, const char *outs, i64 member, float *mixed, i64 start, i64 stop, i64 gates,
+             i64 experts, i64 width, i64 low) {
+    if (low) mix_rows(weights, outs, member, mixed, start, stop, gates, experts, width, 1);
+    else mix_rows(weights, outs, member, mixed, start, stop, gates, experts, width, 0);
+}
+
+INLINE float inner(const float *x, const char *outs, i64 at, i64 width, int low) {
+    float parts[16] = {0}, total = 0.0f;
+    i64 j = 0;
+    for (; j + 16 <= width; j += 16)
+        for (int k = 0; k < 16; k++) parts[k] += x[j + k] * get(outs, at + j + k, low);
+    for (; j < width; j++) total += x[j] * get(outs, at + j, low);
+    for (int k = 0; k < 16; k++) total += parts[k];
+    return total;
+}
+
+/* The gradient of the weights, grads[b, g] . outs[e, b]. */
+API void mix_to_weights(const float *grads, const char *outs, i64 member, float *grad_weights, i64 start, i64 stop,
+                        i64 gates, i64 experts, i64 width, i64 low) {
+    for (i64 b = start; b < stop; b++)
+        for (i64 g = 0; g < gates; g++)
+            for (i64 e = 0; e < experts; e++) {
+                const float *x = grads + (b * gates + g) * width;
+                i64 at = e * member + b * width;
+                grad_weights[(b * gates + g) * experts + e] = low ? inner(x, outs, at, width, 1) : inner(x, outs, at, width, 0);
+            }
+}
+
+INLINE void spread(const float *weights, const float *grads, char *g_out, i64 e, i64 rows, i64 gates, i64 experts,
+                   i64 width, int low) {
+    for (i64 b = 0; b < rows; b++)
+        for (i64 c = 0; c < width; c += TILE) {
+            float sum[TILE] = {0};
+            i64 n = smaller(TILE, width - c);
+            for (i64 g = 0; g < gates; g++) {
+                float w = weights[(b * gates + g) * experts + e];
+                if (w == 0.0f) continue;
+                for (i64 j = 0; j < n; j++) sum[j] += w * grads[(b * gates + g) * width + c + j];
+            }
+            for (i64 j = 0; j < n; j++) set(g_out, b * width + c + j, sum[j], low);
+        }
+}
+
+/* The gradient of the outputs of member e: sum over g of weights[b, g, e] * grads[b, g]. */
+API void mix_to_outputs(const float *weights, const float *grads, char *g_out, i64 e, i64 rows, i64 gates, i64 experts,
+                        i64 width, i64 low) {
+    if (low) spread(weights, grads, g_out, e, rows, gates, experts, width, 1);
+    else spread(weights, grads, g_out, e, rows, gates, experts, width, 0);
+}
+
+#define SCATTER(NAME, CODE)                                                                                            \
+    /* Add each of n vectors to the row of the table that its code says. */                                            \
+    API void NAME(const CODE *codes, const float *grads, float *table, i64 n, i64 width) {                             \
+        for (i64 i = 0; i < n; i++)                                                                                    \
+            for (i64 j = 0; j < width; j++) table[(i64)codes[i] * width + j] += grads[i * width + j];                  \
+    }
+SCATTER(scatter_add_32, int32_t)
+SCATTER(scatter_add_64, int64_t)
+
+/* The transpose of a float32 matrix, tile by tile. */
+API void transpose(const float *restrict x, i64 row, i64 rows, i64 columns, float *restrict out) {
+    enum { SIDE = 16 };
+    for (i64 c = 0; c < columns; c += SIDE)
+        for (i64 r = 0; r < rows; r += SIDE) {
+            i64 n = smaller(SIDE, rows - r), m = smaller(SIDE, columns - c);
+            if (n == SIDE && m == SIDE) {
+                float tile[SIDE][SIDE];
+                for (int i = 0; i < SIDE; i++) memcpy(tile[i], x + (r + i) * row + c, sizeof tile[i]);
+                for (int j = 0; j < SIDE; j++)
+                    for (int i = 0; i < SIDE; i++) out[(c + j) * rows + r + i] = tile[i][j];
+            } else
+                for (i64 j = c; j < c + m; j++)
+                    for (i64 i = r; i < r + n; i++) out[j * rows + i] = x[i * row + j];
+        }
+}
+
+/* A step of Adam for n numbers, and of the average of the weights, which may be null. Mirrors core.Adam. */
+typedef struct {
+    float beta1, beta2, eps, size, root, shrink, pull, newest;
+} Adam;
+
+API void adam(const Adam *o, float *restrict w, const float *restrict g, float *restrict m, float *restrict v,
+              float *restrict average, i64 n) {
+    for (i64 i = 0; i < n; i++) {
+        float x = g[i] + o->pull * w[i];
+        float first = m[i] + (x - m[i]) * (1.0f - o->beta1), second = v[i] + (x * x - v[i]) * (1.0f - o->beta2);
+        m[i] = first, v[i] = second;
+        w[i] = o->shrink * w[i] - o->size * first / (sqrtf(second) / o->root + o->eps);
+    }
+    if (average)
+        for (i64 i = 0; i < n; i++) average[i] += (w[i] - average[i]) * o->newest;
+}

@@ -1,0 +1,263 @@
+"""The compiled core, core.c, from Python: it is found and loaded here, and its arguments are checked here.
+
+It is compiled when the package is built, once for each level of the processor that torch knows, and the one for torch's
+own level is loaded: what masks torch's (the environment variable ATEN_CPU_CAPABILITY) masks this too.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Sequence
+from ctypes import c_float, c_int64, c_void_p
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sklearn_fsmd.network.seam import GateSpec, LayerSpec
+
+LEVELS = {"AVX512": ("avx512", "avx2", "any"), "AVX2": ("avx2", "any")}
+"""For what torch says of the processor, the builds that run there, the fastest first; elsewhere "any"."""
+
+SIGNATURES = {
+    "hidden_forward": "piiipi",
+    "hidden_backward": "piiipipipi",
+    "softmax": "ppiii",
+    "softmax_backward": "pppii",
+    "mix": "ppipiiiiii",
+    "mix_to_weights": "ppipiiiiii",
+    "mix_to_outputs": "pppiiiiii",
+    "scatter_add_32": "pppii",
+    "scatter_add_64": "pppii",
+    "transpose": "piiip",
+    "adam": "ppppppi",
+}
+
+
+class CoreMissingError(ImportError):
+    """The package was built without a C compiler."""
+
+
+@cache
+def load() -> tuple[ctypes.CDLL, str]:
+    """The library, and the level of the processor that it is for.
+
+    Raises
+    ------
+    CoreMissingError
+        If there is none.
+    """
+    suffix = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
+    for level in LEVELS.get(torch.backends.cpu.get_cpu_capability(), ("any",)):
+        if path := find(f"core_{level}{suffix}"):
+            return declare(ctypes.CDLL(path)), level
+    raise CoreMissingError("the package was built without a C compiler")
+
+
+def find(name: str) -> str | None:
+    """Where a file of this package is: where the package is installed in editable mode, it has two folders."""
+    paths = (Path(folder) / name for folder in sys.modules[__package__].__path__)
+    return next((str(path) for path in paths if path.exists()), None)
+
+
+def declare(library: ctypes.CDLL) -> ctypes.CDLL:
+    """The library with the types of its functions."""
+    for name, letters in SIGNATURES.items():
+        function = getattr(library, name)
+        function.restype, function.argtypes = None, [c_void_p if letter == "p" else c_int64 for letter in letters]
+    return library
+
+
+class _Layer(ctypes.Structure):
+    """Mirrors the Layer of core.c."""
+
+    _fields_ = (
+        *((name, c_int64) for name in ("rows", "width", "low", "threshold")),
+        *((name, c_float) for name in ("stretch", "eps", "momentum", "unused")),
+        *((name, c_void_p) for name in ("bias", "scale", "mean", "var", "slope", "running_mean", "running_var")),
+        *((name, c_void_p) for name in ("grad_bias", "grad_scale", "keys", "out")),
+    )
+
+
+class Layer:
+    """A hidden layer in one step: its vectors, ``(n, O)``, and its outputs, ``(n, rows, O)``."""
+
+    def __init__(self, spec: LayerSpec, rows: int, dtype: torch.dtype) -> None:
+        self.library, _ = load()
+        self.n, _, self.width = spec.weight.shape
+        self.rows, self.dtype, self.normed = rows, dtype, spec.scale is not None
+        self.out = torch.empty((self.n, rows, self.width), dtype=dtype)
+        self.keys = spec.draw_keys(self.n) if spec.threshold else None
+        self.vectors = {"bias": spec.bias}
+        if spec.scale is not None and spec.running_mean is not None and spec.running_var is not None:
+            self.vectors |= {"scale": spec.scale, "running_mean": spec.running_mean, "running_var": spec.running_var}
+            self.vectors |= {name: self._vectors() for name in ("mean", "var", "slope")}
+        self.struct = _Layer(
+            rows=rows,
+            width=self.width,
+            low=dtype == torch.bfloat16,
+            threshold=spec.threshold,
+            stretch=spec.stretch,
+            eps=spec.eps,
+            momentum=spec.momentum,
+            keys=None if self.keys is None else address(self.keys, (self.n, 2), torch.int32),
+            out=self.out.data_ptr(),
+            **{name: address(x, (self.n, self.width)) for name, x in self.vectors.items()},
+        )
+        self.at = ctypes.addressof(self.struct)
+
+    def _vectors(self) -> Tensor:
+        return torch.empty((self.n, self.width), dtype=torch.float32)
+
+    def new_gradients(self) -> list[Tensor]:
+        """Those of bias and, with batch norm, scale, which the next backward fills."""
+        self.gradients = [self._vectors() for _ in range(1 + self.normed)]
+        self.struct.grad_bias = self.gradients[0].data_ptr()
+        self.struct.grad_scale = self.gradients[1].data_ptr() if self.normed else None
+        return self.gradients
+
+    def forward(self, e: int, c: slice, z: Tensor) -> None:
+        """Of member `e` some columns, whose linear map has given `z`."""
+        self._check(e, c)
+        self.library.hidden_forward(self.at, e, c.start, c.stop, *self._matrix(z, c))
+
+    def backward(self, e: int, c: slice, z: Tensor, g: Tensor, d: Tensor) -> None:
+        """From `g`, the gradient of these columns of the output, to `d`, that of the linear map."""
+        self._check(e, c)
+        matrices = *self._matrix(z, c), *self._matrix(g, c), *self._matrix(d, c)
+        self.library.hidden_backward(self.at, e, c.start, c.stop, *matrices)
+
+    def _check(self, e: int, c: slice) -> None:
+        if not (0 <= e < self.n and 0 <= c.start < c.stop <= self.width and c.start % 4 == 0):
+            raise ValueError(f"there are no columns {c.start} to {c.stop} of member {e} in {tuple(self.out.shape)}")
+
+    def _matrix(self, x: Tensor, c: slice) -> tuple[int, int]:
+        return matrix(x, (self.rows, c.stop - c.start), self.dtype)
+
+
+def softmax(logits: Tensor, gates: GateSpec) -> None:
+    """Make the weights of the experts, ``(B, G, E)``, of what the gates' linear maps have given, in its place."""
+    offsets = gates.bias.detach() + gates.excluded
+    shape = logits.shape[0], *offsets.shape
+    load()[0].softmax(address(logits, shape), address(offsets, shape[1:]), *shape)
+
+
+def softmax_backward(weights: Tensor, grads: Tensor) -> Tensor:
+    """From the gradient of the weights ``(B, G, E)`` to that of the logits."""
+    shape, d = weights.shape, torch.empty_like(weights)
+    rows = shape[0] * shape[1]
+    load()[0].softmax_backward(address(weights, shape), address(grads, shape), address(d, shape), rows, shape[2])
+    return d
+
+
+def mix(weights: Tensor, outs: Tensor, mixed: Tensor, rows: slice) -> None:
+    """Some rows of the mixtures ``(B, G, H)`` by weights ``(B, G, E)`` of the outputs ``(E, B, H)`` of experts."""
+    _mixtures("mix", weights, outs, mixed, rows)
+
+
+def mix_to_weights(grads: Tensor, outs: Tensor, grad_weights: Tensor, rows: slice) -> None:
+    """Some rows of the gradient of the weights, from that of the mixtures."""
+    _mixtures("mix_to_weights", grad_weights, outs, grads, rows)
+
+
+def _mixtures(name: str, weights: Tensor, outs: Tensor, mixed: Tensor, rows: slice) -> None:
+    b, g, e, h = _sizes(weights, mixed)
+    if not 0 <= rows.start <= rows.stop <= b:
+        raise ValueError(f"there are no rows {rows.start} to {rows.stop} of {b}")
+    w, m = address(weights, (b, g, e)), address(mixed, (b, g, h))
+    matrices = address(outs, (e, b, h), outs.dtype), b * h
+    first, last = (m, w) if name == "mix_to_weights" else (w, m)
+    getattr(load()[0], name)(first, *matrices, last, rows.start, rows.stop, g, e, h, _is_low(outs))
+
+
+def mix_to_outputs(weights: Tensor, grads: Tensor, e: int, dtype: torch.dtype) -> Tensor:
+    """The gradient of the outputs of expert `e`, ``(B, H)``, from that of the mixtures."""
+    rows, n_gates, n, width = sizes = _sizes(weights, grads)
+    if not 0 <= e < n:
+        raise ValueError(f"there is no expert {e} in {n}")
+    g = torch.empty((rows, width), dtype=dtype)
+    matrices = address(weights, sizes[:3]), address(grads, (rows, n_gates, width)), g.data_ptr()
+    load()[0].mix_to_outputs(*matrices, e, rows, n_gates, n, width, _is_low(g))
+    return g
+
+
+def scatter_add(codes: Tensor, grads: Tensor, table: Tensor) -> None:
+    """Add each vector of `grads` (…, D) to the row of `table` that its code in `codes` (…) says."""
+    if codes.numel() and not (codes.min() >= 0 and codes.max() < len(table)):
+        raise ValueError(f"there are codes outside the {len(table)} rows of the table")
+    width = table.shape[1]
+    name = {torch.int32: "scatter_add_32", torch.int64: "scatter_add_64"}[codes.dtype]
+    vectors = address(codes, codes.shape, codes.dtype), address(grads, (*codes.shape, width))
+    getattr(load()[0], name)(*vectors, address(table, table.shape), codes.numel(), width)
+
+
+def transposed(x: Tensor) -> Tensor:
+    """The transpose of a float32 matrix, without gaps; torch takes twice as long."""
+    rows, columns = shape = x.shape[0], x.shape[1]
+    out = torch.empty((columns, rows), dtype=torch.float32)
+    load()[0].transpose(*matrix(x, shape, torch.float32), rows, columns, out.data_ptr())
+    return out
+
+
+class Adam(ctypes.Structure):
+    """What a step of Adam does to a parameter. Mirrors the Adam of core.c."""
+
+    _fields_ = tuple((name, c_float) for name in ("beta1", "beta2", "eps", "size", "root", "shrink", "pull", "newest"))
+
+
+def adam_pieces(options: Adam, tensors: Sequence[Tensor], average: Tensor | None, size: int) -> list[tuple[Any, ...]]:
+    """The step for a parameter, its gradient, its two moments and its average, in pieces of so many numbers."""
+    shape, n = tensors[0].shape, tensors[0].numel()
+    at = [address(x, shape) for x in tensors]
+    last = None if average is None else address(average, shape)
+    starts = range(0, n, size)
+    ends = ((*(x + 4 * i for x in at), None if last is None else last + 4 * i, min(size, n - i)) for i in starts)
+    return [(ctypes.addressof(options), *end) for end in ends]
+
+
+def adam(piece: tuple[Any, ...]) -> None:
+    """Take one piece of the step; what it was made of has to be kept until then."""
+    load()[0].adam(*piece)
+
+
+def address(x: Tensor, shape: Sequence[int], dtype: torch.dtype = torch.float32) -> int:
+    """Where a contiguous tensor lies in memory.
+
+    Raises
+    ------
+    ValueError
+        If it is another tensor than the core is told.
+    """
+    if x.shape != tuple(shape) or x.dtype != dtype or x.device.type != "cpu" or not x.is_contiguous():
+        raise ValueError(f"expected a contiguous {dtype} tensor {tuple(shape)} on the CPU, got {_describe(x)}")
+    return x.data_ptr()
+
+
+def matrix(x: Tensor, shape: tuple[int, int], dtype: torch.dtype) -> tuple[int, int]:
+    """The address of a matrix, and the numbers from one row to the next; within a row they are neighbours.
+
+    Raises
+    ------
+    ValueError
+        If it is another matrix than the core is told.
+    """
+    is_dense = x.dim() == 2 and (x.stride(1) == 1 or shape[1] == 1) and (x.stride(0) >= shape[1] or shape[0] == 1)
+    if x.shape != shape or x.dtype != dtype or x.device.type != "cpu" or not is_dense:
+        raise ValueError(f"expected a {dtype} matrix {shape} with dense rows on the CPU, got {_describe(x)}")
+    return x.data_ptr(), x.stride(0)
+
+
+def _describe(x: Tensor) -> str:
+    return f"{x.dtype} {tuple(x.shape)} with strides {x.stride()} on {x.device}"
+
+
+def _sizes(weights: Tensor, mixed: Tensor) -> tuple[int, int, int, int]:
+    rows, n_gates, n = weights.shape
+    return rows, n_gates, n, mixed.shape[-1]
+
+
+def _is_low(x: Any) -> bool:
+    return x.dtype == torch.bfloat16

@@ -1,0 +1,76 @@
+"""Gates and tables in training, fast."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from sklearn_fsmd.execution import core
+from sklearn_fsmd.execution.crew import Crew
+from sklearn_fsmd.execution.products import product
+from sklearn_fsmd.network.seam import GateSpec
+
+
+class TrainGates(torch.autograd.Function):
+    """Eq. (4): the softmax of one linear map a gate.
+
+    **Shape**: ``(B, I)``, or ``(B, G or more, I)``, of which the first are read → ``(B, G, E)``.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, crew: Crew, gates: GateSpec, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        n, n_in, n_experts = weight.shape
+        # Where all gates read the same, one product has their logits side by side.
+        ws = weight.detach().transpose(0, 1).reshape(1, n_in, -1) if x.dim() == 2 else weight.detach()
+        ctx.inputs = (x.detach(),) if x.dim() == 2 else x.detach().unbind(1)[:n]
+        out = torch.empty((len(x), n, n_experts), dtype=torch.float32)
+
+        def part(i: int) -> None:
+            logits = out.flatten(1) if x.dim() == 2 else out[:, i]
+            logits.copy_(product(ctx.inputs[i], ws[i].t()))
+
+        crew.each(part, range(len(ws)), out.numel())
+        core.softmax(out, gates)
+        ctx.crew, ctx.ws = crew, ws
+        ctx.save_for_backward(x, out)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, out = ctx.saved_tensors
+        d = core.softmax_backward(out.detach(), grad.contiguous())
+        grad_x, grad_ws = torch.zeros_like(x) if x.dim() == 3 else torch.empty_like(x), torch.empty_like(ctx.ws)
+
+        def part(i: int) -> None:
+            logits, into = (d.flatten(1), grad_x) if x.dim() == 2 else (d[:, i], grad_x[:, i])
+            into.copy_(product(logits, ctx.ws[i]))
+            grad_ws[i] = product(ctx.inputs[i].t(), logits.t())
+
+        ctx.crew.each(part, range(len(ctx.ws)), out.numel())
+        weight = grad_ws.view(x.shape[-1], *out.shape[1:]).transpose(0, 1) if x.dim() == 2 else grad_ws
+        return None, None, grad_x, weight.contiguous(), d.sum(dim=0)
+
+
+class Lookup(torch.autograd.Function):
+    """Rows of a table, whose gradient is added up in one pass.
+
+    **Shape**: ``(rows, D)`` and codes ``(B, F)`` → ``(B, F, D)``.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, codes: Tensor) -> Tensor:
+        ctx.save_for_backward(codes)
+        ctx.shape = table.shape
+        return torch.nn.functional.embedding(codes, table)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (codes,) = ctx.saved_tensors
+        table = torch.zeros(ctx.shape, dtype=torch.float32)
+        core.scatter_add(codes.contiguous(), grad.contiguous(), table)
+        return table, None

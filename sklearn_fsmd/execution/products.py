@@ -1,0 +1,53 @@
+"""Products of matrices, by the fastest that torch has for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sklearn_fsmd.execution import core
+
+SMALL = 2**20
+"""With fewer multiplications than this, ``torch.mm`` is done before oneDNN has begun."""
+
+
+@cache
+def onednn() -> Callable[..., Tensor] | None:
+    """``torch.ops.mkldnn._linear_pointwise``, x·Wᵀ + b by oneDNN; None where torch has it not.
+
+    Torch's own compiler calls it, but it is private. So it is looked for once and one product is compared. On AMD's
+    processors it is up to twice as fast as ``torch.mm``, whose library, MKL, has no kernels for them.
+    """
+    try:
+        operation: Any = torch.ops.mkldnn._linear_pointwise
+        if not torch.backends.mkldnn.is_available():
+            return None
+        x, w = torch.arange(96.0).view(16, 6), torch.arange(30.0).view(6, 5) - 10.0
+        right = torch.equal(operation(x, w.t(), w[0], "none", [], ""), torch.addmm(w[0], x, w))
+    except (AttributeError, RuntimeError):
+        return None
+    return operation if right else None
+
+
+def product(a: Tensor, b: Tensor, shift: Tensor | None = None) -> Tensor:
+    """A·Bᵀ, to whose rows `shift` is added. In bfloat16 ``torch.mm`` goes to oneDNN by itself."""
+    linear = None if a.dtype != torch.float32 or _is_small(a, b) else onednn()
+    if linear is None:
+        return torch.mm(a, b.t()) if shift is None else torch.addmm(shift, a, b.t())
+    if a.stride(1) != 1:  # it would be copied, by slower code
+        a = core.transposed(a.t())
+    return linear(a, _dense(b), shift, "none", [], "")
+
+
+def _is_small(a: Tensor, b: Tensor) -> bool:
+    return a.shape[0] * a.shape[1] * b.shape[0] < SMALL
+
+
+def _dense(b: Tensor) -> Tensor:
+    """`b` without gaps: with gaps between its rows oneDNN falls back to code that is a thousand times as slow."""
+    (row, column), (n, m) = b.stride(), b.shape
+    return b if (row, column) in ((m, 1), (1, n)) else b.contiguous()

@@ -1,0 +1,102 @@
+"""A network from its parameters: each part by the name that chooses it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from sklearn_fsmd.network import extractors, factorization_machine
+from sklearn_fsmd.network.bias_tower import BiasTower
+from sklearn_fsmd.network.embedding import Embedding
+from sklearn_fsmd.network.links import TreeLink, parents_of
+from sklearn_fsmd.network.multitask_network import MultiTaskNetwork, Towers
+from sklearn_fsmd.parameters.network import NetworkParameters
+from sklearn_fsmd.parameters.registry import EXTRACTORS, LOW_ORDER
+
+PARTS = extractors, factorization_machine
+"""Where the parts of this package are registered."""
+
+
+class Columns(NamedTuple):
+    """The rows of the embedding table that each code column has, and the number of numeric columns."""
+
+    cardinalities: Sequence[int]
+    n_numeric: int
+
+
+def build_network(
+    p: NetworkParameters, columns: Columns, n_tasks: int, bias: Columns | None = None
+) -> MultiTaskNetwork:
+    """Assemble the network that `p` describes.
+
+    `columns` and `bias` are the encoded columns of the network and those of the bias tower.
+    """
+    cardinalities, n_numeric = columns
+    n_sets = n_tasks if has_own_embeddings(p) else 1
+    embedding = Embedding(cardinalities, p.embedding_dim, n_sets=n_sets, std=p.embedding_std)
+    in_features = len(cardinalities) * p.embedding_dim + n_numeric
+    extractor = build_extractor(p, in_features, n_tasks)
+    width = width_of(extractor, in_features, n_tasks)
+    return MultiTaskNetwork(
+        embedding=embedding,
+        low_order=build_low_order(p, sum(cardinalities), n_numeric, n_tasks, n_sets),
+        extractor=extractor,
+        towers=Towers(n_tasks, width, p.tower_dims, dropout=p.dropout, batch_norm=p.batch_norm),
+        link=TreeLink(parents_of(p.link, n_tasks)),
+        bias_tower=None if bias is None else BiasTower(*bias, p.embedding_dim, p.bias_tower_dims),
+        own_extractor=not isinstance(p.extractor, str),
+    )
+
+
+def has_own_embeddings(p: NetworkParameters) -> bool:
+    """Whether each task has embeddings of its own."""
+    return isinstance(p.extractor, str) and EXTRACTORS.parts[p.extractor].own_embeddings
+
+
+def build_low_order(p: NetworkParameters, *sizes: int) -> nn.Module | None:
+    """The part that `low_order` names, of these numbers of rows of the table, numeric columns, tasks and sets."""
+    return None if p.low_order is None else LOW_ORDER.parts[p.low_order].build(p, *sizes)
+
+
+def build_extractor(p: NetworkParameters, in_features: int, n_tasks: int) -> nn.Module:
+    """The extractor that `extractor` names, or the user's own."""
+    if isinstance(p.extractor, str):
+        return EXTRACTORS.parts[p.extractor].build(p, in_features, n_tasks)
+    if isinstance(p.extractor, nn.Module):
+        return copy.deepcopy(p.extractor)  # a parameter is never changed by fit
+    made = p.extractor(in_features, n_tasks)
+    if not isinstance(made, nn.Module):
+        raise TypeError(
+            "The 'extractor', called with the numbers of inputs and of tasks, must return a torch module. "
+            f"Got {made!r} instead."
+        )
+    return made
+
+
+@torch.no_grad()
+def width_of(extractor: nn.Module, in_features: int, n_tasks: int) -> int:
+    """The width H of what `extractor` returns, found by a trial; its shape is checked on the way."""
+    was_training = extractor.training
+    n = n_tasks + 1  # a number of rows that cannot be taken for the number of tasks
+    shape = _shape_of(extractor.eval()(torch.zeros(n, in_features)))
+    extractor.train(was_training)
+    if not (isinstance(shape, tuple) and len(shape) == 3 and shape[:2] == (n, n_tasks) and shape[2] > 0):
+        raise ValueError(
+            f"The 'extractor' must map ({n}, {in_features}) to one representation a task, ({n}, {n_tasks}, H). "
+            f"Got the shape {shape} instead."
+        )
+    return shape[2]
+
+
+def _shape_of(out: Any) -> Any:
+    """The shape of what an extractor returns; where it has none, what else can be said of it."""
+    if isinstance(out, Tensor):
+        return tuple(out.shape)
+    if not isinstance(out, Sequence) or not all(isinstance(part, Tensor) for part in out):
+        return f"of a {type(out).__name__}"
+    shapes = [tuple(part.shape) for part in out]
+    return (shapes[0][0], len(shapes), *shapes[0][1:]) if len(set(shapes)) == 1 else shapes

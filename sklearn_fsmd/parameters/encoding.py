@@ -1,0 +1,66 @@
+"""How a table is encoded."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any, ClassVar, Literal
+
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from sklearn_fsmd.parameters.declare import estimator
+
+
+@estimator
+class EncodingParameters:
+    """What can be chosen of how a table is encoded.
+
+    Parameters
+    ----------
+    categorical_features : {"from_dtype", "all"}, None, array-like or callable, default="from_dtype"
+        Which columns hold categories: those of category, string, object or bool dtype; all; none; or those of a
+        boolean mask, indices, names or a callable that is given X. Integers are places, whatever the names.
+    numeric_scaling : {"standard", "quantile"} or None, default="standard"
+        How numeric columns are scaled: to mean 0 and variance 1, or to ranks among the values of fit. Values outside
+        the range that fit has seen are taken for its ends.
+    numeric_bins : int, default=48
+        Number of bins into which numeric columns are cut, in addition; the bins have embeddings. A missing number has
+        a bin of its own. With 0 there are none, and a missing number counts as the mean.
+    min_frequency : int, default=2
+        Categories seen less often in fit share the embedding of unknown values.
+    """
+
+    categorical_features: Any = "from_dtype"
+    numeric_scaling: Literal["standard", "quantile"] | None = "standard"
+    numeric_bins: int = 48
+    min_frequency: int = 2
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "categorical_features": ["array-like", StrOptions({"from_dtype", "all"}), callable, None],
+        "numeric_scaling": [StrOptions({"quantile", "standard"}), None],
+        "numeric_bins": [Interval(Integral, 0, None, closed="left")],
+        "min_frequency": [Interval(Integral, 1, None, closed="left")],
+    }
+
+
+@estimator
+class InputParameters(EncodingParameters):
+    """What can be chosen of how the table of a :class:`~sklearn_fsmd.MultiTaskClassifier` is encoded.
+
+    Parameters
+    ----------
+    bias_features : array-like, callable or None, default=None
+        Columns that say how an impression was shown (position, tab, …), by a boolean mask, indices, names or a
+        callable. They leave the network; a small tower on them adds to the first task's logit in training, and takes
+        upon itself what the place does to clicks. Predictions of that task, and of those that follow from it in the
+        link, are those of an item that its place does not hold back; they need no such columns.
+    pretrain_features : array-like, callable or None, default=None
+        Columns that it reads and reconstructs, by a boolean mask, indices, names or a callable; None for all.
+    """
+
+    bias_features: Any = None
+    pretrain_features: Any = None
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "bias_features": ["array-like", callable, None],
+        "pretrain_features": ["array-like", callable, None],
+    }

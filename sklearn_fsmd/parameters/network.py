@@ -1,0 +1,108 @@
+"""What a network is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from numbers import Integral, Real
+from typing import Any, ClassVar, Literal
+
+from sklearn.utils._param_validation import Interval, StrOptions
+from torch import nn
+
+from sklearn_fsmd.parameters.declare import estimator
+from sklearn_fsmd.parameters.registry import EXTRACTORS, LOW_ORDER
+
+
+@estimator
+class EmbeddingParameters:
+    """What can be chosen of embeddings.
+
+    Parameters
+    ----------
+    embedding_dim : int, default=16
+        Length of an embedding.
+    """
+
+    embedding_dim: int = 16
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "embedding_dim": [Interval(Integral, 1, None, closed="left")],
+    }
+
+
+@estimator
+class NetworkParameters(EmbeddingParameters):
+    """What can be chosen of the network.
+
+    Parameters
+    ----------
+    low_order : {"fm", "linear"} or None, default="fm"
+        Low-order terms added to the tasks' logits: a factorization machine (Eq. 2 of [FSMD]_), its first-order terms
+        alone, or none.
+    extractor : {"ple", "mmoe", "shared_bottom", "shared_embedding", "separate"}, callable or module, default="ple"
+        What turns the embedded row into one representation a task. "shared_embedding" is an MLP a task on embeddings
+        that all share (ESMM); with "separate" the tasks share nothing, embeddings included. A callable, such as a
+        class of your own, is called with the number of inputs and the number of tasks and returns a module that
+        maps (B, n_inputs) to (B, K, H), or to a sequence of K tensors (B, H). A module is copied.
+    link : {"chain", "independent"} or tuple of int or None, default="chain"
+        How the targets depend on each other. "chain": each is a step after the one before it, and its probability
+        the product of the steps' (Eq. 10). A tuple gives the parent of each target for a tree: ``(None, 0, 0, 1)``.
+    fm_sharing : {"shared", "per_task"}, default="shared"
+        Whether all tasks get the same FM logit, as in [FSMD]_, or each weighs the FM's terms by itself.
+    embedding_std : float, default=1e-4
+        Standard deviation of the initial embeddings. Larger values let rare ids be memorised.
+    expert_dims : tuple of int, default=(256, 128)
+        Widths of the layers of each expert, or of the bottom.
+    n_experts : int, default=8
+        Number of experts of "mmoe".
+    n_task_experts : int, default=2
+        Number of experts of each task in "ple".
+    n_shared_experts : int, default=2
+        Number of experts that the tasks share in "ple".
+    n_levels : int, default=1
+        Number of extraction levels of "ple"; 1 is CGC.
+    gate_dims : tuple of int, default=()
+        Widths of the hidden layers of the gates (Eq. 4). Without any, a gate is linear.
+    tower_dims : tuple of int, default=(64,)
+        Widths of the hidden layers of the towers.
+    dropout : float, default=0.3
+        Probability, in [0, 1), with which a hidden unit of experts and towers is dropped in training.
+    batch_norm : bool, default=True
+        Whether hidden layers of experts and towers are batch-normalised.
+    bias_tower_dims : tuple of int, default=(16,)
+        Widths of the hidden layers of the bias tower.
+    """
+
+    low_order: Literal["fm", "linear"] | None = "fm"
+    extractor: str | Callable[[int, int], nn.Module] | nn.Module = "ple"
+    link: str | Sequence[int | None] = "chain"
+    fm_sharing: Literal["shared", "per_task"] = "shared"
+    embedding_std: float = 1e-4
+    expert_dims: Sequence[int] = (256, 128)
+    n_experts: int = 8
+    n_task_experts: int = 2
+    n_shared_experts: int = 2
+    n_levels: int = 1
+    gate_dims: Sequence[int] = ()
+    tower_dims: Sequence[int] = (64,)
+    dropout: float = 0.3
+    batch_norm: bool = True
+    bias_tower_dims: Sequence[int] = (16,)
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "low_order": [StrOptions(LOW_ORDER.names), None],
+        "extractor": [StrOptions(EXTRACTORS.names), callable],
+        "link": [StrOptions({"chain", "independent"}), tuple, list],
+        "fm_sharing": [StrOptions({"shared", "per_task"})],
+        "embedding_std": [Interval(Real, 0, None, closed="left")],
+        "expert_dims": [tuple, list],
+        "n_experts": [Interval(Integral, 1, None, closed="left")],
+        "n_task_experts": [Interval(Integral, 1, None, closed="left")],
+        "n_shared_experts": [Interval(Integral, 1, None, closed="left")],
+        "n_levels": [Interval(Integral, 1, None, closed="left")],
+        "gate_dims": [tuple, list],
+        "tower_dims": [tuple, list],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "batch_norm": ["boolean"],
+        "bias_tower_dims": [tuple, list],
+    }

@@ -1,0 +1,159 @@
+"""How a network is trained."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any, ClassVar, Literal
+
+import torch
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from sklearn_fsmd.parameters.declare import estimator
+
+OPTIMIZERS = {
+    "adamw": torch.optim.AdamW,
+    "adam": torch.optim.Adam,
+    "adagrad": torch.optim.Adagrad,
+    "sgd": torch.optim.SGD,
+}
+
+
+@estimator
+class OptimizationParameters:
+    """What can be chosen of a step of training.
+
+    Parameters
+    ----------
+    task_weights : array-like of shape (n_tasks,) or None, default=None
+        Weights of the tasks in the loss (Eqs. 7 and 11); None weighs all by 1.
+    task_weighting : {"fixed", "uncertainty", "pcgrad", "gradnorm"}, default="fixed"
+        How the tasks' losses become one step. "fixed" adds them up. "uncertainty" trains
+        a weight a task along with the network. "pcgrad" takes out of each task's gradient what conflicts with
+        another's. "gradnorm" finds weights with which the tasks train at a like pace. What they found, before it is
+        multiplied by `task_weights`, is in `history_`.
+    optimizer : {"adamw", "adam", "adagrad", "sgd"} or torch.optim.Optimizer class, default="adamw"
+        The optimizer.
+    embedding_optimizer : {"auto", "dense", "sparse"}, default="auto"
+        How the tables of embeddings are trained. A "dense" step goes through all rows. A "sparse" one touches only
+        those that the batch has read, the others neither move nor decay until they are read again: for tables of
+        millions of rows. It exists for "adam" and "adamw"; "auto" takes it for these where a table has 2**25 weights
+        or more.
+    lr : float, default=2e-3
+        Learning rate.
+    weight_decay : float, default=0.03
+        Weight decay of all weights but biases and the scales of batch norm.
+    average_decay : float, default=0.995
+        Decay a step of the exponential moving average of the weights, which is evaluated and kept in their place;
+        0 keeps the weights themselves.
+    net_params : dict or None, default=None
+        Further parameters of the skorch net, e.g. ``{"optimizer__betas": (0.9, 0.98)}``.
+    """
+
+    task_weights: Sequence[float] | None = None
+    task_weighting: Literal["fixed", "uncertainty", "pcgrad", "gradnorm"] = "fixed"
+    optimizer: Any = "adamw"
+    embedding_optimizer: Literal["auto", "dense", "sparse"] = "auto"
+    lr: float = 2e-3
+    weight_decay: float = 0.03
+    average_decay: float = 0.995
+    net_params: dict[str, Any] | None = None
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "task_weights": ["array-like", None],
+        "task_weighting": [StrOptions({"fixed", "uncertainty", "pcgrad", "gradnorm"})],
+        "optimizer": [StrOptions(set(OPTIMIZERS)), type],
+        "embedding_optimizer": [StrOptions({"auto", "dense", "sparse"})],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "average_decay": [Interval(Real, 0, 1, closed="left")],
+        "net_params": [dict, None],
+    }
+
+
+@estimator
+class TrainingParameters(OptimizationParameters):
+    """What can be chosen of training.
+
+    Parameters
+    ----------
+    unknown_rate : float, default=0.01
+        Share of the values that are hidden in training, so that the embedding of unknown values is trained.
+    bias_dropout : float, default=0.1
+        Share of the rows whose bias features are hidden in training.
+    pretrain_epochs : int, default=0
+        Passes of a denoising autoencoder over the rows, those of `X_unlabeled` included, before training. The
+        network starts from its embeddings, and the first layer of each expert or bottom, if `extractor` is a
+        name, from the layer that read them.
+    pretrain_noise : float, default=0.2
+        Share of the values that are swapped for those of other rows, and the size of the Gaussian noise that is
+        added to numbers, in standard deviations of these.
+    batch_size : int or "auto", default="auto"
+        Rows a step; "auto" is 1024, and less for few rows: a hundredth of them, but at least 32.
+    max_epochs : int, default=30
+        Most passes over the data.
+    early_stopping : bool or "auto", default="auto"
+        Whether to stop when `validation_metric` no longer gets better. "auto" does it where `X_val` is given or X has
+        at least 1000 rows. Where there is validation data, the best weights are kept, also if False.
+    validation_fraction : float, default=0.1
+        Share of the rows that early stopping sets aside if `X_val` is not given.
+    validation : {"random", "last"}, default="random"
+        Which rows are set aside: random ones, each combination of labels in proportion; or the last ones, for logs
+        that are sorted by time.
+    validation_metric : str, default="auto"
+        What early stopping watches: "mean_auc", the mean AUC of the tasks; "loss"; or "<task>_auc", by the name of a
+        task. "auto" is the mean AUC, but the loss with `bias_features`, or where validation labels are of one class.
+    patience : int, default=3
+        Epochs without a better validation score before stopping.
+    tol : float, default=1e-4
+        A validation score counts as better if it is higher by this much. The best weights are kept in any case.
+    callbacks : list of skorch callbacks or None, default=None
+        Called during training.
+    precision : {"float32", "bf16"}, default="float32"
+        Number format of the matrix products in training. "bf16" makes them about twice as fast where the processor has
+        instructions for it (avx512_bf16, amx, CUDA from Ampere on); elsewhere it warns and takes float32. All else,
+        and every prediction, is computed in float32.
+    checkpoint : str, path or None, default=None
+        A file that fit writes after each epoch, so that ``fit(…, resume=True)`` can go on where a fit was killed.
+        It is replaced when the next one is complete, and left there in the end; a fit from the start
+        removes it first. Not for the candidates of a search, which would all write the same file.
+    warm_start : bool, default=False
+        Whether a further call of fit goes on from the fitted weights, with the encoding learned before.
+    """
+
+    unknown_rate: float = 0.01
+    bias_dropout: float = 0.1
+    pretrain_epochs: int = 0
+    pretrain_noise: float = 0.2
+    batch_size: int | Literal["auto"] = "auto"
+    max_epochs: int = 30
+    early_stopping: bool | Literal["auto"] = "auto"
+    validation_fraction: float = 0.1
+    validation: Literal["random", "last"] = "random"
+    validation_metric: str = "auto"
+    patience: int = 3
+    tol: float = 1e-4
+    callbacks: Sequence[Any] | None = None
+    precision: Literal["float32", "bf16"] = "float32"
+    checkpoint: str | os.PathLike[str] | None = None
+    warm_start: bool = False
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "unknown_rate": [Interval(Real, 0, 1, closed="left")],
+        "bias_dropout": [Interval(Real, 0, 1, closed="left")],
+        "pretrain_epochs": [Interval(Integral, 0, None, closed="left")],
+        "pretrain_noise": [Interval(Real, 0, 1, closed="neither")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean", StrOptions({"auto"})],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "validation": [StrOptions({"random", "last"})],
+        "validation_metric": [str],
+        "patience": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "callbacks": ["array-like", None],
+        "precision": [StrOptions({"float32", "bf16"})],
+        "checkpoint": [str, os.PathLike, None],
+        "warm_start": ["boolean"],
+    }

@@ -1,0 +1,206 @@
+"""The compiled core for every level that this processor has, against torch; and what it refuses."""
+
+import ctypes
+import math
+import sys
+from itertools import pairwise
+
+import pytest
+import torch
+
+from sklearn_fsmd.execution import core
+from sklearn_fsmd.network.seam import GateSpec, LayerSpec
+
+
+@pytest.fixture(params=core.LEVELS.get(torch.backends.cpu.get_cpu_capability(), ("any",)), autouse=True)
+def level(request, monkeypatch):
+    """The builds for lesser processors run on this one too."""
+    suffix = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
+    library = ctypes.CDLL(core.find(f"core_{request.param}{suffix}"))
+    monkeypatch.setattr(core, "load", lambda: (core.declare(library), request.param))
+    return request.param
+
+
+def layer(n, rows, width, *, batch_norm=True, threshold=0, dtype=torch.float32, seed=0):
+    keys = torch.Generator().manual_seed(seed)
+    vectors = [torch.randn(n, width) for _ in range(4)]
+    spec = LayerSpec(
+        torch.zeros(n, 1, width),
+        vectors[0],
+        scale=vectors[1] if batch_norm else None,
+        running_mean=vectors[2] if batch_norm else None,
+        running_var=vectors[3].square() if batch_norm else None,
+        eps=1e-5,
+        momentum=0.1,
+        threshold=threshold,
+        stretch=256 / (256 - threshold),
+        draw_keys=lambda n: torch.randint(2**31 - 1, (n, 2), generator=keys, dtype=torch.int32),
+    )
+    return spec, core.Layer(spec, rows, dtype)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("width", [1, 7, 64, 300, 513])
+def test_dropout_keeps_the_right_share_wherever_the_columns_are_cut(width, dtype):
+    """513 columns are three tiles; what is drawn depends on the place alone."""
+    rows, threshold = 400, 77
+    z = torch.ones(rows, width, dtype=dtype)
+    outs = []
+    for cuts in ([0, width], [0, *[c for c in (16, 64) if c < width], width]):
+        spec, made = layer(2, rows, width, batch_norm=False, threshold=threshold, dtype=dtype)
+        spec.bias.fill_(0.5)
+        for e in range(2):
+            for start, stop in pairwise(cuts):
+                made.forward(e, slice(start, stop), z[:, start:stop])
+        outs.append(made.out)
+    assert torch.equal(*outs)
+    kept = outs[0] != 0
+    torch.testing.assert_close(
+        outs[0][kept].float(), torch.full((int(kept.sum()),), 1.5 * spec.stretch), rtol=1e-2, atol=0
+    )
+    n = rows * width
+    for e in range(2):
+        deviation = (kept[e].double().mean() - (1 - threshold / 256)) / math.sqrt(0.21 / n)
+        assert abs(deviation) < 4
+    both = (kept[0] & kept[1]).double().mean().item()
+    assert abs(both - (1 - threshold / 256) ** 2) < 4 * math.sqrt(0.25 / n)
+
+
+def test_what_is_dropped_in_neighbouring_places_is_independent():
+    spec, made = layer(1, 512, 256, batch_norm=False, threshold=128)
+    spec.bias.fill_(1.0)
+    made.forward(0, slice(0, 256), torch.zeros(512, 256))
+    x = (made.out[0] != 0).double() - 0.5
+    for down, right in ((0, 1), (0, 4), (1, 0), (1, 1), (64, 0), (0, 64)):
+        a, b = x[: 512 - down, : 256 - right], x[down:, right:]
+        assert abs((a * b).mean().item()) < 4 * 0.25 / math.sqrt(a.numel())
+    assert (x.mean(0).abs() < 5 * 0.5 / math.sqrt(512)).all()
+    assert (x.mean(1).abs() < 5 * 0.5 / math.sqrt(256)).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("batch_norm", [True, False])
+@pytest.mark.parametrize(("rows", "width"), [(2, 1), (31, 7), (64, 300)])
+def test_a_layer_is_what_torch_says(rows, width, batch_norm, dtype):
+    spec, made = layer(2, rows, width, batch_norm=batch_norm, dtype=dtype)
+    tolerance = {"rtol": 2e-2, "atol": 5e-2} if dtype == torch.bfloat16 else {"rtol": 1e-3, "atol": 1e-4}
+    for e in range(2):
+        z, g = (torch.randn(rows, width + 3)[:, :width].to(dtype) for _ in range(2))
+        d = torch.full((rows, width), torch.nan, dtype=dtype)
+        exact = z.double().requires_grad_()
+        vectors = [None if x is None else x[e].double().requires_grad_() for x in (spec.bias, spec.scale)]
+        if batch_norm:
+            var, mean = torch.var_mean(exact, 0, correction=0)
+            y = (exact - mean) / (var + spec.eps).sqrt() * vectors[1] + vectors[0]
+            expected_mean = spec.running_mean[e] * 0.9 + 0.1 * mean.float()
+            expected_var = spec.running_var[e] * 0.9 + 0.1 * var.float() * rows / (rows - 1)
+        else:
+            y = exact + vectors[0]
+        expected = y.relu()
+        expected.backward(g.double())
+        made.forward(e, slice(0, width), z)
+        torch.testing.assert_close(made.out[e].double(), expected, **tolerance)
+        if batch_norm:
+            torch.testing.assert_close(spec.running_mean[e], expected_mean.detach())
+            torch.testing.assert_close(spec.running_var[e], expected_var.detach())
+        gradients = made.new_gradients()
+        made.backward(e, slice(0, width), z, g, d)
+        if rows > 2:  # of two rows batch norm makes signs, whose gradient is nearly 0 over nearly 0
+            torch.testing.assert_close(d.double(), exact.grad, **tolerance)
+            for found, vector in zip(gradients, vectors, strict=False):
+                torch.testing.assert_close(
+                    found[e].double(), vector.grad, rtol=2e-2, atol=0.3 if dtype == torch.bfloat16 else 1e-3
+                )
+
+
+def test_rounding_to_bfloat16_is_torchs():
+    x = torch.cat(
+        (torch.randn(1000) * 10 ** torch.randn(1000), torch.tensor([0.0, torch.inf, 1.00390625, 3e38, 1e-40]))
+    )
+    x = x.abs().unsqueeze(0)
+    weights = torch.ones(1, 1, 1)
+    found = core.mix_to_outputs(weights, x.unsqueeze(1), 0, torch.bfloat16)
+    assert torch.equal(found, x.to(torch.bfloat16))
+    assert core.mix_to_outputs(weights, torch.full((1, 1, 3), torch.nan), 0, torch.bfloat16).isnan().all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("width", [1, 17, 300])
+def test_mixtures(width, dtype):
+    rows, n_gates, n = 40, 3, 5
+    weights, outs = torch.rand(rows, n_gates, n), torch.randn(n, rows, width).to(dtype)
+    weights[:, 1, 2] = 0.0
+    grads = torch.randn(rows, n_gates, width)
+    mixed, grad_weights = torch.empty(rows, n_gates, width), torch.empty(rows, n_gates, n)
+    for part in (slice(0, 13), slice(13, 40)):
+        core.mix(weights, outs, mixed, part)
+        core.mix_to_weights(grads, outs, grad_weights, part)
+    torch.testing.assert_close(mixed, torch.einsum("bge,ebh->bgh", weights, outs.float()), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(grad_weights, torch.einsum("bgh,ebh->bge", grads, outs.float()), rtol=1e-4, atol=1e-4)
+    for e in range(n):
+        expected = torch.einsum("bg,bgh->bh", weights[:, :, e], grads)
+        torch.testing.assert_close(core.mix_to_outputs(weights, grads, e, torch.float32), expected)
+
+
+def test_softmax():
+    logits = torch.randn(30, 2, 5) * 50
+    excluded = torch.zeros(2, 5)
+    excluded[1, 3] = -torch.inf
+    bias = torch.randn(2, 5)
+    expected = (logits + bias + excluded).requires_grad_(False).softmax(-1)
+    weights = logits.clone()
+    core.softmax(weights, GateSpec(torch.empty(0), bias, excluded))
+    torch.testing.assert_close(weights, expected)
+    grads = torch.randn(30, 2, 5)
+    torch.testing.assert_close(
+        core.softmax_backward(weights, grads), torch._softmax_backward_data(grads, weights, -1, torch.float32)
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int64])
+def test_scatter_add(dtype):
+    codes, grads, table = torch.randint(9, (50, 4), dtype=dtype), torch.randn(50, 4, 3), torch.randn(9, 3)
+    expected = table.index_add(0, codes.flatten(), grads.flatten(0, 1))
+    core.scatter_add(codes, grads, table)
+    torch.testing.assert_close(table, expected)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (16, 32), (33, 50), (100, 16)])
+def test_transpose(rows, columns):
+    x = torch.randn(rows, columns + 2)[:, :columns]
+    assert torch.equal(core.transposed(x), x.t())
+
+
+REFUSED = {
+    "another shape": lambda: core.address(torch.zeros(2, 3), (3, 2)),
+    "another type": lambda: core.address(torch.zeros(2, 3, dtype=torch.float64), (2, 3)),
+    "not contiguous": lambda: core.address(torch.zeros(3, 2).t(), (2, 3)),
+    "rows that are not dense": lambda: core.matrix(torch.zeros(3, 2).t(), (2, 3), torch.float32),
+    "rows that overlap": lambda: core.matrix(torch.zeros(3).expand(2, 3), (2, 3), torch.float32),
+    "no matrix": lambda: core.matrix(torch.zeros(2, 3, 1), (2, 3), torch.float32),
+    "a member beyond the last": lambda: layer(2, 5, 8)[1].forward(2, slice(0, 8), torch.zeros(5, 8)),
+    "columns beyond the last": lambda: layer(2, 5, 8)[1].forward(0, slice(4, 12), torch.zeros(5, 8)),
+    "columns within a word": lambda: layer(2, 5, 8)[1].forward(0, slice(2, 8), torch.zeros(5, 6)),
+    "too few rows": lambda: layer(2, 5, 8)[1].forward(0, slice(0, 8), torch.zeros(4, 8)),
+    "z in another type": lambda: layer(2, 5, 8)[1].forward(0, slice(0, 8), torch.zeros(5, 8).bfloat16()),
+    "rows of a mixture beyond the last": lambda: core.mix(
+        torch.zeros(3, 1, 2), torch.zeros(2, 3, 4), torch.zeros(3, 1, 4), slice(0, 4)
+    ),
+    "an expert beyond the last": lambda: core.mix_to_outputs(
+        torch.zeros(3, 1, 2), torch.zeros(3, 1, 4), 2, torch.float32
+    ),
+    "weights of more experts": lambda: core.mix(
+        torch.zeros(3, 1, 3), torch.zeros(2, 3, 4), torch.zeros(3, 1, 4), slice(0, 3)
+    ),
+    "a code beyond the table": lambda: core.scatter_add(torch.tensor([[9]]), torch.zeros(1, 1, 3), torch.zeros(9, 3)),
+    "a negative code": lambda: core.scatter_add(torch.tensor([[-1]]), torch.zeros(1, 1, 3), torch.zeros(9, 3)),
+    "a moment of another shape": lambda: core.adam_pieces(
+        core.Adam(), [torch.zeros(3), torch.zeros(3), torch.zeros(3), torch.zeros(4)], None, 100
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_does_not_fit_is_refused_before_any_address_is_taken(case):
+    with pytest.raises(ValueError, match=r"expected a|there are no|there is no|there are codes"):
+        REFUSED[case]()

@@ -1,0 +1,162 @@
+"""Fits the fused way and torch's way, and what chooses between them."""
+
+import gc
+import os
+import subprocess
+import sys
+import threading
+import weakref
+
+import numpy as np
+import pytest
+
+from sklearn_fsmd import (
+    ESMMClassifier,
+    FSMDClassifier,
+    MMoEClassifier,
+    SharedBottomClassifier,
+    SingleTaskClassifier,
+    show_versions,
+)
+from sklearn_fsmd.execution import core
+from sklearn_fsmd.execution.choice import VARIABLE, ByCore, ByTorch, way_here, way_to_train
+from tests.conftest import SMALL, of
+
+WAYS = {
+    "fsmd": (FSMDClassifier, {"gate_dims": (6,), "n_levels": 2}),
+    "mmoe": (MMoEClassifier, {"expert_dims": (40, 24)}),
+    "shared bottom": (SharedBottomClassifier, {"batch_norm": False}),
+    "esmm": (ESMMClassifier, {"task_weighting": "pcgrad"}),
+    "nothing shared": (SingleTaskClassifier, {"optimizer": "sgd"}),
+    "by rows": (FSMDClassifier, {"embedding_optimizer": "sparse"}),
+}
+
+
+@pytest.fixture
+def fused(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "fused")
+
+
+def missing():
+    raise core.CoreMissingError("the package was built without a C compiler")
+
+
+def test_the_core_is_there(monkeypatch):
+    """Where the package was built for development there is a compiler; without this test all would pass in silence."""
+    monkeypatch.delenv(VARIABLE, raising=False)
+    way, why = way_here("cpu")
+    assert way == "fused", why
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_they_train_alike(way, frame, monkeypatch):
+    cls, params = WAYS[way]
+    model = cls(**{**of(cls, SMALL), "dropout": 0.0, **params})
+    results = []
+    for name in ("fused", "torch"):
+        monkeypatch.setenv(VARIABLE, name)
+        model.fit(*frame)
+        results.append((model.predict_marginals(frame[0]), [epoch["train_loss"] for epoch in model.history_]))
+    (marginals, losses), (expected, expected_losses) = results
+    np.testing.assert_allclose(marginals, expected, atol=2e-3)
+    np.testing.assert_allclose(losses, expected_losses, rtol=1e-3)
+
+
+def test_they_predict_alike(frame, monkeypatch, fused):
+    model = FSMDClassifier(**SMALL).fit(*frame)
+    rows = np.tile(np.arange(len(frame[0])), 2**13 // len(frame[0]) + 1)
+    by_core = model.predict_marginals(frame[0].iloc[rows])
+    monkeypatch.setenv(VARIABLE, "torch")
+    by_torch = model.predict_marginals(frame[0].iloc[rows])
+    assert not np.array_equal(by_core, by_torch)
+    np.testing.assert_allclose(by_core, by_torch, atol=1e-6)
+
+
+def test_a_fit_is_resumed_in_the_way_in_which_it_began(frame, tmp_path, monkeypatch, fused):
+    model = FSMDClassifier(**SMALL, checkpoint=tmp_path / "fit.safetensors").fit(*frame)
+    monkeypatch.setenv(VARIABLE, "torch")
+    with pytest.raises(ValueError, match="in the way 'fused', whose last bits .* Set SKLEARN_FSMD_EXECUTION=fused"):
+        model.fit(*frame, resume=True)
+
+
+def test_threads_end_with_the_fit(frame, fused):
+    def pools():
+        return [thread.name for thread in threading.enumerate() if "ThreadPool" in thread.name]
+
+    before = pools()
+    FSMDClassifier(**SMALL, n_threads=3, pretrain_epochs=1).fit(*frame)
+    assert pools() == before
+
+
+def said(capsys):
+    show_versions()
+    return dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
+
+
+def test_show_versions_names_versions_device_and_way(capsys, monkeypatch):
+    import torch
+
+    monkeypatch.delenv(VARIABLE, raising=False)
+    lines = said(capsys)
+    assert lines["torch"] == torch.__version__
+    assert lines["device"] == "cpu" or torch.cuda.is_available() or torch.backends.mps.is_available()
+    assert lines["execution"].startswith("fused (compiled core for ")
+    monkeypatch.setenv(VARIABLE, "torch")
+    assert said(capsys)["execution"] == "torch (SKLEARN_FSMD_EXECUTION says so)"
+    monkeypatch.delenv(VARIABLE)
+    monkeypatch.setattr(core, "load", missing)
+    assert said(capsys)["execution"] == "torch (the package was built without a C compiler)"
+
+
+def test_the_environment_chooses(monkeypatch, frame):
+    monkeypatch.setenv(VARIABLE, "torch")
+    assert type(way_to_train("cpu", None)) is ByTorch
+    by_torch = FSMDClassifier(**SMALL).fit(*frame).predict_marginals(frame[0])
+    monkeypatch.setenv(VARIABLE, "fused")
+    way = way_to_train("cpu", None)
+    assert type(way) is ByCore
+    way.crew.close()
+    with pytest.raises(ValueError, match="cannot be had: the device is 'cuda'"):
+        way_to_train("cuda", None)
+    monkeypatch.setattr(core, "load", missing)
+    with pytest.raises(ValueError, match="SKLEARN_FSMD_EXECUTION=fused cannot be had: the package was built without"):
+        FSMDClassifier(**SMALL).fit(*frame)
+    monkeypatch.delenv(VARIABLE)
+    np.testing.assert_array_equal(FSMDClassifier(**SMALL).fit(*frame).predict_marginals(frame[0]), by_torch)
+    monkeypatch.setenv(VARIABLE, "fast")
+    with pytest.raises(ValueError, match="must be 'torch' or 'fused'. Got 'fast'"):
+        FSMDClassifier(**SMALL).fit(*frame)
+
+
+@pytest.mark.parametrize(("capability", "level"), [("avx2", "avx2"), ("default", "any")])
+def test_a_processor_without_avx512_has_its_own_core(capability, level):
+    """Torch's choice is masked, and with it ours; the results are those of this processor but for rounding."""
+    code = """
+import numpy as np
+from sklearn_fsmd import FSMDClassifier, show_versions
+from tests.conftest import SMALL, make_frame
+show_versions()
+X, Y = make_frame()
+print(*FSMDClassifier(**SMALL, dropout=0.0).fit(X, Y).predict_marginals(X)[:, 0].tolist())
+"""
+    results = []
+    for environment in ({}, {"ATEN_CPU_CAPABILITY": capability}):
+        environment = {**os.environ, VARIABLE: "fused", **environment}
+        run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+        *versions, numbers = run.stdout.splitlines()
+        results.append(np.array(numbers.split(), dtype=float))
+    assert f"execution: fused (compiled core for {level}" in "\n".join(versions)
+    np.testing.assert_allclose(*results, atol=2e-3)
+
+
+def test_a_former_net_is_freed_at_once(frame):
+    """A net that refers to itself waits for the garbage collector, and a process that fits all day grows."""
+    model = FSMDClassifier(**SMALL).fit(*frame)
+    gc.collect()
+    gc.disable()
+    try:
+        former = weakref.ref(model.net_), weakref.ref(model.module_)
+        model.fit(*frame)
+        assert [reference() for reference in former] == [None, None]
+    finally:
+        gc.enable()

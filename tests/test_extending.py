@@ -1,0 +1,94 @@
+"""An extractor and a parameter, added from outside: one file, and nothing else has to change."""
+
+import pickle
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from sklearn.utils._param_validation import Interval
+from torch import nn
+
+from sklearn_fsmd import FSMDClassifier, MMoEClassifier, MultiTaskClassifier
+from sklearn_fsmd.parameters import EXTRACTORS, estimator
+from tests.conftest import SMALL
+
+
+class Rotations(nn.Module):
+    """A linear map per task."""
+
+    def __init__(self, in_features, n_tasks, width):
+        super().__init__()
+        self.maps = nn.ModuleList(nn.Linear(in_features, width) for _ in range(n_tasks))
+
+    def forward(self, x):
+        return torch.stack([layer(x).tanh() for layer in self.maps], dim=1)
+
+
+@pytest.fixture
+def rotations():
+    @EXTRACTORS.register("rotations")
+    def build(p, in_features, n_tasks):
+        return Rotations(in_features, n_tasks, p.expert_dims[-1])
+
+    yield
+    del EXTRACTORS.parts["rotations"]
+    EXTRACTORS.names.remove("rotations")
+
+
+@pytest.mark.usefixtures("rotations")
+def test_an_extractor(frame, tmp_path):
+    X, Y = frame
+    model = MultiTaskClassifier(extractor="rotations", **SMALL).fit(X, Y)
+    assert isinstance(model.module_.extractor, Rotations)
+    found = model.predict_marginals(X)
+    model.save(tmp_path / "model.safetensors")
+    for copy in (MultiTaskClassifier.load(tmp_path / "model.safetensors"), pickle.loads(pickle.dumps(model))):
+        np.testing.assert_array_equal(copy.predict_marginals(X), found)
+    search = GridSearchCV(model, {"extractor": ["rotations", "ple"]}, cv=2).fit(X, Y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    with pytest.raises(ValueError, match="there is a part named 'rotations' already"):
+        EXTRACTORS.register("rotations")(lambda *sizes: None)
+
+
+def test_without_it_the_name_is_refused(frame):
+    with pytest.raises(ValueError, match="The 'extractor' parameter of MultiTaskClassifier must be a str among"):
+        MultiTaskClassifier(extractor="rotations").fit(*frame)
+
+
+@estimator
+class Noisy(FSMDClassifier):
+    """FSMD whose predictions are shifted.
+
+    Parameters
+    ----------
+    shift : float, default=0.0
+        Added to every marginal.
+    """
+
+    shift: float = 0.0
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {"shift": [Interval(Real, 0, 1, closed="both")]}
+
+    def predict_marginals(self, X):
+        return super().predict_marginals(X) + np.float32(self.shift)
+
+
+def test_a_parameter(frame, tmp_path):
+    X, Y = frame
+    model = Noisy(**SMALL, shift=0.25)
+    assert clone(model).get_params()["shift"] == 0.25
+    assert "shift : float, default=0.0" in Noisy.__doc__
+    assert "n_levels : int, default=1" in Noisy.__doc__
+    model.fit(X, Y)
+    plain = FSMDClassifier(**SMALL).fit(X, Y).predict_marginals(X)
+    np.testing.assert_allclose(model.predict_marginals(X), plain + 0.25, atol=1e-6)
+    model.save(tmp_path / "model.safetensors")
+    assert FSMDClassifier.load(tmp_path / "model.safetensors").shift == 0.25
+    with pytest.raises(ValueError, match=r"The 'shift' parameter of Noisy must be a float in the range \[0.0, 1.0\]"):
+        Noisy(shift=2.0).fit(X, Y)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'shift'"):
+        MMoEClassifier(shift=0.1)
