@@ -9,7 +9,7 @@ DATA ?= funnel
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test test-oldest test-all fuzz soak quality bench paper pretraining lint format clean
+.PHONY: demo test test-oldest test-all sanitize wheel fuzz soak quality bench paper pretraining lint format clean
 
 $(VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/core.c
 	$(PYTHON) -m venv $(VENV)
@@ -33,6 +33,17 @@ test-oldest: $(OLDEST_VENV)/.installed  ## the suite with the oldest versions th
 	SKLEARN_FSMD_EXECUTION=torch OMP_NUM_THREADS=1 $(OLDEST_VENV)/bin/python -m pytest -n 2 --dist worksteal -o xfail_strict=false
 
 test-all: test test-oldest  ## the suite with the newest and with the oldest supported versions
+
+sanitize: $(VENV)/.installed  ## the compiled core under AddressSanitizer and UndefinedBehaviorSanitizer
+	$(BIN)/python -m pip install --quiet cmake ninja
+	$(BIN)/cmake -S . -B build/sanitize -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
+		-DCMAKE_BUILD_TYPE=RelWithDebInfo -DSANITIZE=address,undefined
+	$(BIN)/cmake --build build/sanitize
+	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 \
+		OMP_NUM_THREADS=1 $(BIN)/python tests/execution/sanitize.py build/sanitize
+
+wheel:  ## a wheel of this platform, in dist
+	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 fuzz: $(VENV)/.installed  ## random tables, targets and scores against slow oracles, until it is stopped (make fuzz MINUTES=10)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz $(if $(MINUTES),--minutes $(MINUTES))

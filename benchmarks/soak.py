@@ -22,7 +22,6 @@ from tqdm.auto import tqdm
 from benchmarks.paper.store import provenance
 from sklearn_fsmd import FSClassifier, FSMDClassifier, MMoEClassifier, SharedBottomClassifier, SingleTaskClassifier
 from sklearn_fsmd.datasets import make_funnel
-from sklearn_fsmd.network.workspace import Loan, Workspace
 
 RESULTS = Path(__file__).parent / "soak.json"
 ALLOWED = 0.02
@@ -84,18 +83,13 @@ def entries(folder):
 
 def figures():
     gc.collect()
-    counts = dict.fromkeys((torch.Tensor, Workspace, Loan), 0)
-    for found in map(type, gc.get_objects()):
-        for kind in counts:
-            counts[kind] += issubclass(found, kind)
+    n_tensors = sum(issubclass(found, torch.Tensor) for found in map(type, gc.get_objects()))
     return {
         "memory, bytes": memory()[0],
         "threads of Python": threading.active_count(),
         "threads of the system": entries("/proc/self/task"),
         "open files": entries("/proc/self/fd"),
-        "tensors": counts[torch.Tensor],
-        "workspaces": counts[Workspace],
-        "loans": counts[Loan],
+        "tensors": n_tensors,
     }
 
 

@@ -4,16 +4,16 @@ import sklearn  # noqa: F401
 import torch  # noqa: F401 (these two first: after what else is imported below, both take longer)
 
 from sklearn_fsmd._versions import show_versions
-from sklearn_fsmd.estimators.classifier import MultiTaskClassifier
-from sklearn_fsmd.estimators.embedder import DenoisingEmbedder
-from sklearn_fsmd.estimators.models import (
+from sklearn_fsmd.estimators import (
     BaseMTL,
     DeepFMClassifier,
+    DenoisingEmbedder,
     ESMMClassifier,
     FGClassifier,
     FSClassifier,
     FSMDClassifier,
     MMoEClassifier,
+    MultiTaskClassifier,
     PLEClassifier,
     SharedBottomClassifier,
     SingleTaskClassifier,

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
-from sklearn_fsmd.execution.choice import way_here
+from sklearn_fsmd.execution import way_here
 from sklearn_fsmd.runtime import has_bf16, resolve_device
 
 PACKAGES = (

@@ -12,8 +12,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_fsmd.encoding.targets import DEFAULT_NAMES
-from sklearn_fsmd.encoding.validation import as_pandas
+from sklearn_fsmd.encoding import DEFAULT_NAMES, as_pandas
 
 
 def ask(estimator: Any, method: str, X: Any, *args: Any, **kwargs: Any) -> Any:

@@ -12,8 +12,7 @@ import numpy as np
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_fsmd.metrics import auc_per_task, multi_task_gain
-from sklearn_fsmd.metrics._scorers import model_of
+from sklearn_fsmd.metrics import auc_per_task, model_of, multi_task_gain
 
 __all__ = ["AblationDisplay", "GateWeightsDisplay", "HistoryDisplay", "SeesawDisplay"]
 

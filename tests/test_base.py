@@ -1,5 +1,7 @@
 """The contract of fit and predict, whatever the network."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -266,6 +268,7 @@ def test_validation_of_one_class_goes_by_the_loss(frame):
 
 def test_progress_bar(frame, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")  # else it is cut off where a terminal would end
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     small(verbose=1, early_stopping=True).fit(*frame)
     shown = capsys.readouterr().err
     for piece in ("rows/s", "loss=", "AUC click=", "AUC conversion="):
@@ -273,6 +276,13 @@ def test_progress_bar(frame, capsys, monkeypatch):
     small().fit(*frame)
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "")
+
+
+def test_in_a_log_file_progress_is_a_line_per_epoch(frame, capsys):
+    model = small(verbose=1, early_stopping=True).fit(*frame)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == model.n_iter_
+    assert re.fullmatch(r"epoch 1 of at most 3: loss \d\.\d{4}, AUC click 0\.\d{4}, AUC conversion 0\.\d{4}", lines[0])
 
 
 def test_callbacks_are_called(frame):

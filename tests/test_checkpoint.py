@@ -14,7 +14,7 @@ from skorch.callbacks import LRScheduler
 
 from sklearn_fsmd import FSClassifier, FSMDClassifier, MultiTaskClassifier
 from sklearn_fsmd.persistence import container as storage
-from sklearn_fsmd.training import Net
+from sklearn_fsmd.training import Net, checkpoint
 from tests.conftest import SMALL, make_frame
 from tests.test_saving import places_in
 
@@ -262,7 +262,7 @@ def test_a_checkpoint_is_replaced_when_the_next_one_is_complete(data, tmp_path, 
         write(path, *args)
         seen.append(path.read_bytes())
 
-    monkeypatch.setattr(storage, "write", fail_later)
+    monkeypatch.setattr(checkpoint, "write", fail_later)
     model = FSMDClassifier(**PARAMS, checkpoint=tmp_path / "c")
     with pytest.raises(ZeroDivisionError):
         model.fit(*data)

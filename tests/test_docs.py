@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sklearn_fsmd import FSMDClassifier
+from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
 from tests.conftest import make_frame
 
 ROOT = Path(__file__).parent.parent

@@ -1,6 +1,7 @@
 """Imports go down only: between folders, within them, for types and inside functions too."""
 
 import ast
+import importlib
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -63,6 +64,19 @@ def test_imports_go_down_only(path):
     for module in imported(path):
         part = part_of(module)
         assert part is None or part == own or level_of(part) < level_of(own), f"{path.name} imports {module}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_nobody_reaches_past_the_face_of_a_folder(path):
+    """What other parts may use of a folder, its `__init__` names."""
+    own = path.relative_to(ROOT).parts[0]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and part_of(node.module) not in (None, own):
+            pieces = node.module.split(".")
+            assert len(pieces) == 2, f"{path.name} imports {node.module}"
+            if (ROOT / pieces[1]).is_dir():
+                face = importlib.import_module(node.module)
+                assert not [alias.name for alias in node.names if not hasattr(face, alias.name)]
 
 
 def test_there_is_no_circle():

@@ -119,7 +119,7 @@ def latency(rounds=500):
 def encode(n=200_000, rounds=5):
     """Seconds to encode a frame of 30 string and 10 numeric columns."""
     from sklearn_fsmd import PLEClassifier
-    from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
+    from sklearn_fsmd.encoding import FeatureEncoder
 
     codes, numbers, _ = data.make(n)
     frame = pd.DataFrame({f"c{i}": np.char.add("v", codes[:, i].astype(str)) for i in range(data.N_CATEGORICAL)})
@@ -153,10 +153,13 @@ def machine():
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "versions": {name: version(name) for name in ("torch", "scikit-learn", "skorch", "numpy", *PEERS)},
-        "commit": subprocess.run(
-            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False
-        ).stdout.strip(),
+        "commit": commit(),
     }
+
+
+def commit():
+    run = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    return run.stdout.strip()
 
 
 def write(results):
@@ -169,9 +172,8 @@ def show(result):
     """A table where there is one, and single figures below it."""
     table = result.get("points", result)
     if all(isinstance(row, dict) for row in table.values()):
-        print(
-            pd.DataFrame(table).T.drop(columns=["over", "rounds"], errors="ignore").astype(float).round(3).to_string()
-        )
+        figures = pd.DataFrame(table).T.drop(columns=["over", "rounds"], errors="ignore")
+        print(figures.astype(float).round(3).to_string())
     for name, value in result.items():
         if not isinstance(value, dict):
             print(f"{name}: {value:.3f}")

@@ -1,1 +1,27 @@
-"""A table becomes codes and scaled numbers, and targets become labels: what a value is, and what is refused."""
+"""A table becomes codes and numbers, targets become labels."""
+
+from sklearn_fsmd.encoding.canonical import shown
+from sklearn_fsmd.encoding.columns import CategoryColumn, NumericColumn
+from sklearn_fsmd.encoding.ids import warn_of_ids
+from sklearn_fsmd.encoding.input_encoder import InputEncoder
+from sklearn_fsmd.encoding.table_encoder import Encoded, FeatureEncoder
+from sklearn_fsmd.encoding.targets import DEFAULT_NAMES, TargetEncoder, Targets, are_moved
+from sklearn_fsmd.encoding.validation import as_pandas, read_table
+from sklearn_fsmd.encoding.weights import check_weights
+
+__all__ = [
+    "DEFAULT_NAMES",
+    "CategoryColumn",
+    "Encoded",
+    "FeatureEncoder",
+    "InputEncoder",
+    "NumericColumn",
+    "TargetEncoder",
+    "Targets",
+    "are_moved",
+    "as_pandas",
+    "check_weights",
+    "read_table",
+    "shown",
+    "warn_of_ids",
+]

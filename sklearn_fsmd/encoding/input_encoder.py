@@ -10,7 +10,7 @@ import pandas as pd
 
 from sklearn_fsmd.encoding.column_selection import categorical_mask, column_mask
 from sklearn_fsmd.encoding.table_encoder import Encoded, FeatureEncoder
-from sklearn_fsmd.parameters.encoding import InputParameters
+from sklearn_fsmd.parameters import InputParameters
 
 N_REFERENCE = 10_000
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from sklearn_fsmd.encoding.column_selection import Selector, categorical_mask
 from sklearn_fsmd.encoding.columns import CategoryColumn, NumericColumn
 from sklearn_fsmd.encoding.single_rows import FEW_ROWS, NotPlainError, code_of, keeps_values, number_of
-from sklearn_fsmd.parameters.encoding import EncodingParameters
+from sklearn_fsmd.parameters import EncodingParameters
 
 INT32 = np.iinfo(np.int32).max
 BLOCK = 16_384

@@ -10,18 +10,13 @@ from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_consistent_length
 
-from sklearn_fsmd.encoding.ids import warn_of_ids
-from sklearn_fsmd.encoding.input_encoder import InputEncoder
-from sklearn_fsmd.encoding.targets import TargetEncoder
-from sklearn_fsmd.encoding.validation import as_pandas, read_table
+from sklearn_fsmd.encoding import InputEncoder, TargetEncoder, as_pandas, read_table, warn_of_ids
 from sklearn_fsmd.estimators.exchange import generator_of, own_generator
 from sklearn_fsmd.estimators.predictions import Predictions
-from sklearn_fsmd.inference.predictor import Predictor
-from sklearn_fsmd.network.links import parents_of
-from sklearn_fsmd.parameters.declare import check_widths, estimator
-from sklearn_fsmd.parameters.groups import MultiTaskParameters
-from sklearn_fsmd.persistence.estimator_file import Saving
-from sklearn_fsmd.persistence.network_state import flat_history, freeze, thaw
+from sklearn_fsmd.inference import Predictor
+from sklearn_fsmd.network import parents_of
+from sklearn_fsmd.parameters import MultiTaskParameters, check_widths, estimator
+from sklearn_fsmd.persistence import Saving, flat_history, freeze, thaw
 from sklearn_fsmd.training import Checkpoint, Net, trainer, validation_rows
 
 WITHOUT_EFFECT = {"checkpoint", "verbose", "warm_start"}

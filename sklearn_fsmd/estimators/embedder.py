@@ -11,15 +11,12 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
-from sklearn_fsmd.encoding.validation import read_table
+from sklearn_fsmd.encoding import FeatureEncoder, read_table
 from sklearn_fsmd.estimators.exchange import Exchanged, at_one_moment, generator_of
-from sklearn_fsmd.parameters.declare import estimator
-from sklearn_fsmd.parameters.groups import TableParameters
-from sklearn_fsmd.persistence.estimator_file import Saving
+from sklearn_fsmd.parameters import TableParameters, estimator
+from sklearn_fsmd.persistence import Saving
 from sklearn_fsmd.runtime import resolve_device, threads
-from sklearn_fsmd.training.pretraining import pretrain
-from sklearn_fsmd.training.trainer import draw_seed
+from sklearn_fsmd.training import draw_seed, pretrain
 
 
 @estimator

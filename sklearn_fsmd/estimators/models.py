@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import ClassVar, TypeVar, dataclass_transform
 
 from sklearn_fsmd.estimators.classifier import MultiTaskClassifier
-from sklearn_fsmd.parameters.declare import estimator
-from sklearn_fsmd.parameters.registry import EXTRACTORS, LOW_ORDER
+from sklearn_fsmd.parameters import EXTRACTORS, LOW_ORDER, estimator
 
 T = TypeVar("T", bound=MultiTaskClassifier)
 

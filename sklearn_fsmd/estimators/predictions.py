@@ -9,16 +9,12 @@ import numpy as np
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sklearn_fsmd.encoding.input_encoder import InputEncoder
-from sklearn_fsmd.encoding.table_encoder import Encoded
-from sklearn_fsmd.encoding.targets import TargetEncoder
-from sklearn_fsmd.encoding.validation import as_pandas, read_table
+from sklearn_fsmd.encoding import Encoded, InputEncoder, TargetEncoder, as_pandas, read_table
 from sklearn_fsmd.estimators.exchange import Exchanged, at_one_moment
 from sklearn_fsmd.estimators.task_view import OutputView
-from sklearn_fsmd.inference.predictor import Predictor
+from sklearn_fsmd.inference import Predictor
 from sklearn_fsmd.metrics import mean_auc
-from sklearn_fsmd.network.links import parents_of
-from sklearn_fsmd.network.multitask_network import MultiTaskNetwork
+from sklearn_fsmd.network import MultiTaskNetwork, parents_of
 from sklearn_fsmd.ranking import weighted_product
 
 

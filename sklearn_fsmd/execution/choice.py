@@ -14,7 +14,7 @@ from sklearn_fsmd.execution.crew import Crew
 from sklearn_fsmd.execution.gates import Lookup, TrainGates
 from sklearn_fsmd.execution.products import onednn
 from sklearn_fsmd.execution.stack import TrainStack, evaluate
-from sklearn_fsmd.network.seam import Execution, GateSpec, StackSpec
+from sklearn_fsmd.network import Execution, GateSpec, StackSpec
 
 VARIABLE = "SKLEARN_FSMD_EXECUTION"
 KEPT = 31 * 2**20

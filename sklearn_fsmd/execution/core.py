@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sklearn_fsmd.network.seam import GateSpec, LayerSpec
+from sklearn_fsmd.network import GateSpec, LayerSpec
 
 LEVELS = {"AVX512": ("avx512", "avx2", "any"), "AVX2": ("avx2", "any")}
 """For what torch says of the processor, the builds that run there, the fastest first; elsewhere "any"."""

@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 from sklearn_fsmd.execution import core
 from sklearn_fsmd.execution.crew import Crew
 from sklearn_fsmd.execution.products import product
-from sklearn_fsmd.network.seam import GateSpec
+from sklearn_fsmd.network import GateSpec
 
 
 class TrainGates(torch.autograd.Function):

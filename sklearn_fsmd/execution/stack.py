@@ -17,7 +17,7 @@ from torch.autograd.function import once_differentiable
 from sklearn_fsmd.execution import core
 from sklearn_fsmd.execution.crew import FEW, Crew, parts_of, ranges_of
 from sklearn_fsmd.execution.products import product
-from sklearn_fsmd.network.seam import StackSpec
+from sklearn_fsmd.network import StackSpec
 
 
 class TrainStack(torch.autograd.Function):

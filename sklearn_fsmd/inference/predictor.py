@@ -10,13 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sklearn_fsmd.encoding.input_encoder import InputEncoder
-from sklearn_fsmd.encoding.table_encoder import Encoded, FeatureEncoder
-from sklearn_fsmd.execution.choice import MANY, Scoring
-from sklearn_fsmd.network.builders import Columns, build_network
-from sklearn_fsmd.network.multitask_network import MultiTaskNetwork
-from sklearn_fsmd.network.seam import set_execution
-from sklearn_fsmd.parameters.network import NetworkParameters
+from sklearn_fsmd.encoding import Encoded, FeatureEncoder, InputEncoder
+from sklearn_fsmd.execution import MANY, Scoring
+from sklearn_fsmd.network import Columns, MultiTaskNetwork, build_network, set_execution
+from sklearn_fsmd.parameters import NetworkParameters
 from sklearn_fsmd.runtime import threads
 
 CPU_CHUNK = 512

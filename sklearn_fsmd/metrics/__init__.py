@@ -14,7 +14,9 @@ from sklearn_fsmd.metrics._per_task import (
     mean_log_loss,
     multi_task_gain,
 )
+from sklearn_fsmd.metrics._per_task import task_aucs as task_aucs  # for other parts of the package, and not public
 from sklearn_fsmd.metrics._scorers import get_scorer, get_scorer_names
+from sklearn_fsmd.metrics._scorers import model_of as model_of
 
 __all__ = [
     "auc_per_task",

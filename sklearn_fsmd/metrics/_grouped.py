@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_consistent_length
 
-from sklearn_fsmd.encoding.canonical import shown
+from sklearn_fsmd.encoding import shown
 from sklearn_fsmd.metrics._inputs import column_of, groups_of, undefined
 
 

@@ -11,10 +11,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from sklearn_fsmd._warn import warn
-from sklearn_fsmd.encoding.canonical import shown
-from sklearn_fsmd.encoding.targets import are_moved
-from sklearn_fsmd.encoding.validation import as_pandas
-from sklearn_fsmd.encoding.weights import check_weights
+from sklearn_fsmd.encoding import are_moved, as_pandas, check_weights, shown
 
 
 def labels_and_scores(

@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics._scorer import _Scorer
 
-from sklearn_fsmd.encoding.targets import DEFAULT_NAMES, are_moved
-from sklearn_fsmd.encoding.validation import as_pandas
+from sklearn_fsmd.encoding import DEFAULT_NAMES, are_moved, as_pandas
 from sklearn_fsmd.metrics._inputs import labels_and_scores, undefined, zeros_and_ones
 from sklearn_fsmd.metrics._per_task import auc_of, cvr_auc, expected_calibration_error, mean_auc, mean_log_loss
 

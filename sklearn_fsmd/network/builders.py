@@ -14,8 +14,7 @@ from sklearn_fsmd.network.bias_tower import BiasTower
 from sklearn_fsmd.network.embedding import Embedding
 from sklearn_fsmd.network.links import TreeLink, parents_of
 from sklearn_fsmd.network.multitask_network import MultiTaskNetwork, Towers
-from sklearn_fsmd.parameters.network import NetworkParameters
-from sklearn_fsmd.parameters.registry import EXTRACTORS, LOW_ORDER
+from sklearn_fsmd.parameters import EXTRACTORS, LOW_ORDER, NetworkParameters
 
 PARTS = extractors, factorization_machine
 """Where the parts of this package are registered."""

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 
 from sklearn_fsmd.network.seam import FORMULA, Execution, GateSpec
 from sklearn_fsmd.network.stacked_mlp import StackedLinear, StackedMLP
-from sklearn_fsmd.parameters.network import NetworkParameters
-from sklearn_fsmd.parameters.registry import EXTRACTORS
+from sklearn_fsmd.parameters import EXTRACTORS, NetworkParameters
 
 
 class SharedBottom(nn.Module):

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_fsmd.network.embedding import Embedded, Table
-from sklearn_fsmd.parameters.network import NetworkParameters
-from sklearn_fsmd.parameters.registry import LOW_ORDER
+from sklearn_fsmd.parameters import LOW_ORDER, NetworkParameters
 
 FMSharing = Literal["shared", "per_task"]
 

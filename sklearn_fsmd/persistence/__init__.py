@@ -1,1 +1,20 @@
-"""Estimators in files that hold no code."""
+"""Estimators as files."""
+
+from sklearn_fsmd.persistence.codec import Packer, Unpacker, described, digest_of
+from sklearn_fsmd.persistence.container import kind_of, read, write
+from sklearn_fsmd.persistence.estimator_file import Saving
+from sklearn_fsmd.persistence.network_state import flat_history, freeze, thaw
+
+__all__ = [
+    "Packer",
+    "Saving",
+    "Unpacker",
+    "described",
+    "digest_of",
+    "flat_history",
+    "freeze",
+    "kind_of",
+    "read",
+    "thaw",
+    "write",
+]

@@ -10,10 +10,7 @@ from sklearn import config_context
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_fsmd._warn import warn
-from sklearn_fsmd.encoding.columns import CategoryColumn, NumericColumn
-from sklearn_fsmd.encoding.input_encoder import InputEncoder
-from sklearn_fsmd.encoding.table_encoder import Encoded, FeatureEncoder
-from sklearn_fsmd.encoding.targets import TargetEncoder
+from sklearn_fsmd.encoding import CategoryColumn, Encoded, FeatureEncoder, InputEncoder, NumericColumn, TargetEncoder
 from sklearn_fsmd.persistence import container as storage
 from sklearn_fsmd.persistence.codec import NotPlainError, Packer, Unpacker, described
 from sklearn_fsmd.runtime import resolve_device

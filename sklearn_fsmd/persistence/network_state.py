@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from sklearn_fsmd.encoding.input_encoder import InputEncoder
-from sklearn_fsmd.inference.predictor import Predictor, build
-from sklearn_fsmd.network.embedding import Table
-from sklearn_fsmd.parameters.declare import group_of
-from sklearn_fsmd.parameters.network import NetworkParameters
+from sklearn_fsmd.encoding import InputEncoder
+from sklearn_fsmd.inference import Predictor, build
+from sklearn_fsmd.network import Table
+from sklearn_fsmd.parameters import NetworkParameters, group_of
 from sklearn_fsmd.runtime import resolve_device, seeded
 
 

@@ -1,23 +1,21 @@
-"""Training: batches, balance of the tasks, the skorch net, average of the weights, early stopping.
+"""The training loop and what belongs to it. Only here is skorch imported."""
 
-Only here is skorch imported.
-"""
-
-from sklearn_fsmd.training.balancing import RULES
+from sklearn_fsmd.training import trainer, validation_rows
 from sklearn_fsmd.training.batches import BatchIterator, TensorData
-from sklearn_fsmd.training.callbacks import EarlyStopping, ProgressBar
 from sklearn_fsmd.training.checkpoint import Checkpoint
+from sklearn_fsmd.training.early_stopping import EarlyStopping
 from sklearn_fsmd.training.net import Net
-from sklearn_fsmd.training.rowwise import RowWiseAdam, RowWiseAdamW
+from sklearn_fsmd.training.pretraining import pretrain
+from sklearn_fsmd.training.trainer import draw_seed
 
 __all__ = [
-    "RULES",
     "BatchIterator",
     "Checkpoint",
     "EarlyStopping",
     "Net",
-    "ProgressBar",
-    "RowWiseAdam",
-    "RowWiseAdamW",
     "TensorData",
+    "draw_seed",
+    "pretrain",
+    "trainer",
+    "validation_rows",
 ]

@@ -10,8 +10,7 @@ import torch
 from skorch.dataset import Dataset
 from torch import Tensor
 
-from sklearn_fsmd.encoding.table_encoder import Encoded
-from sklearn_fsmd.encoding.targets import Targets
+from sklearn_fsmd.encoding import Encoded, Targets
 
 Batch = tuple[tuple[Tensor, ...], Tensor, Tensor | None]
 """Inputs, labels and weights."""

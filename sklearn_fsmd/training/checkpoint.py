@@ -14,12 +14,11 @@ import numpy as np
 import torch
 from skorch.callbacks import Callback
 
-from sklearn_fsmd.network.dropout import dropout_state, set_dropout_state
-from sklearn_fsmd.persistence import container as storage
-from sklearn_fsmd.persistence.codec import Packer, Unpacker, described, digest_of
-from sklearn_fsmd.training.averaging import check_same_shapes
-from sklearn_fsmd.training.callbacks import EarlyStopping
-from sklearn_fsmd.training.rowwise import RowWiseAdam
+from sklearn_fsmd.network import dropout_state, set_dropout_state
+from sklearn_fsmd.persistence import Packer, Unpacker, described, digest_of, kind_of, read, write
+from sklearn_fsmd.training.early_stopping import EarlyStopping
+from sklearn_fsmd.training.rowwise_adam import RowWiseAdam
+from sklearn_fsmd.training.weight_average import check_same_shapes
 
 KIND = "checkpoint"
 
@@ -58,12 +57,12 @@ class Checkpoint(Callback):
         self.parameters = {name: _text(value) for name, value in parameters.items()}
         self.found: dict[str, Any] | None = None
         exists = Path(path).exists()
-        if exists and (kind := storage.kind_of(path)) != KIND:
+        if exists and (kind := kind_of(path)) != KIND:
             raise ValueError(f"{path} holds a {kind}, not a {KIND}, and is not replaced. Name another file.")
         if not exists and not Path(path).absolute().parent.is_dir():
             raise FileNotFoundError(f"The 'checkpoint' {path} cannot be written: there is no such folder.")
         if resume and exists:
-            content, arrays = storage.read(path, KIND)
+            content, arrays = read(path, KIND)
             with self._made_up():
                 self.found = Unpacker(arrays).unpack(content)
                 random, model, parameters, *_ = (
@@ -181,7 +180,7 @@ class Checkpoint(Callback):
             "state": state,
         }
         packer = Packer()
-        storage.write(self.path, KIND, packer.pack(file, ""), packer.arrays)
+        write(self.path, KIND, packer.pack(file, ""), packer.arrays)
 
 
 def _way_of(net: Any) -> str:

@@ -7,10 +7,9 @@ from typing import Any
 
 import torch
 
-from sklearn_fsmd.execution import core
-from sklearn_fsmd.execution.crew import FEW, Crew
-from sklearn_fsmd.training.averaging import WeightAverage
-from sklearn_fsmd.training.rowwise import RowWiseAdam
+from sklearn_fsmd.execution import FEW, Adam, Crew, adam, adam_pieces
+from sklearn_fsmd.training.rowwise_adam import RowWiseAdam
+from sklearn_fsmd.training.weight_average import WeightAverage
 
 UNUSUAL = ("amsgrad", "maximize", "capturable", "differentiable")
 
@@ -31,7 +30,7 @@ class FusedStep:
         left_out, kept = [], []
         for group in self.optimizer.param_groups:
             usual = not any(group[name] for name in UNUSUAL) and not isinstance(group["lr"], torch.Tensor)
-            options: dict[float, core.Adam] = {}
+            options: dict[float, Adam] = {}
             """By the number of the step, which is the same for most parameters."""
             for p in group["params"]:
                 state = self.optimizer.state.get(p)
@@ -45,9 +44,9 @@ class FusedStep:
                 tensors = p.detach(), p.grad.contiguous(), state["exp_avg"], state["exp_avg_sq"]
                 kept.append((options[t], tensors))
                 average = None if i is None else self.average.others[i]
-                work += core.adam_pieces(options[t], tensors, average, FEW)
+                work += adam_pieces(options[t], tensors, average, FEW)
                 left_out.append(p)
-        self.crew.each(core.adam, work, FEW)
+        self.crew.each(adam, work, FEW)
         fused = {self.place[id(p)] for p in left_out if id(p) in self.place}
         grads = [p.grad for p in left_out]
         for p in left_out:
@@ -58,10 +57,10 @@ class FusedStep:
         self.average.update(without=fused)
 
 
-def _options(group: dict[str, Any], t: float, newest: float) -> core.Adam:
+def _options(group: dict[str, Any], t: float, newest: float) -> Adam:
     beta1, beta2 = group["betas"]
     decoupled, decay, lr = group["decoupled_weight_decay"], group["weight_decay"], group["lr"]
-    return core.Adam(
+    return Adam(
         beta1=beta1,
         beta2=beta2,
         eps=group["eps"],

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
-from sklearn_fsmd.network.builders import has_own_embeddings
-from sklearn_fsmd.network.multitask_network import MultiTaskNetwork
-from sklearn_fsmd.parameters.groups import MultiTaskParameters
-from sklearn_fsmd.parameters.training import OptimizationParameters
+from sklearn_fsmd.encoding import FeatureEncoder
+from sklearn_fsmd.network import MultiTaskNetwork, has_own_embeddings
+from sklearn_fsmd.parameters import MultiTaskParameters, OptimizationParameters
 from sklearn_fsmd.runtime import memory_of
-from sklearn_fsmd.training import RowWiseAdam, RowWiseAdamW
+from sklearn_fsmd.training.rowwise_adam import RowWiseAdam, RowWiseAdamW
 
 LARGE_TABLE = 2**25
 """Weights of an embedding table from which on embedding_optimizer="auto" trains it by rows."""

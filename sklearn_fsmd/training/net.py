@@ -14,15 +14,15 @@ from skorch.callbacks import EpochTimer
 from skorch.utils import TeeGenerator
 from torch import Tensor
 
-from sklearn_fsmd.execution.crew import Crew
-from sklearn_fsmd.inference.predictor import CPU_CHUNK, in_chunks
-from sklearn_fsmd.metrics._per_task import task_aucs
+from sklearn_fsmd.execution import Crew
+from sklearn_fsmd.inference import CPU_CHUNK, in_chunks
+from sklearn_fsmd.metrics import task_aucs
 from sklearn_fsmd.runtime import threads
-from sklearn_fsmd.training.averaging import WeightAverage
 from sklearn_fsmd.training.batches import BatchIterator, TensorData
 from sklearn_fsmd.training.copying import copied
 from sklearn_fsmd.training.fused_step import FusedStep
-from sklearn_fsmd.training.rowwise import RowWiseAdam
+from sklearn_fsmd.training.rowwise_adam import RowWiseAdam
+from sklearn_fsmd.training.weight_average import WeightAverage
 
 
 class Net(ClassifierMixin, NeuralNet):

@@ -8,11 +8,9 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from sklearn_fsmd.encoding.table_encoder import Encoded, FeatureEncoder
-from sklearn_fsmd.execution.choice import way_to_train
-from sklearn_fsmd.network.denoising_autoencoder import DenoisingAutoencoder, Learned
-from sklearn_fsmd.network.seam import set_execution
-from sklearn_fsmd.network.stacked_mlp import HiddenLayer
+from sklearn_fsmd.encoding import Encoded, FeatureEncoder
+from sklearn_fsmd.execution import way_to_train
+from sklearn_fsmd.network import DenoisingAutoencoder, HiddenLayer, Learned, set_execution
 from sklearn_fsmd.runtime import seeded, threads
 
 LR = 2e-3

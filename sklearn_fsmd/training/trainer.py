@@ -10,23 +10,26 @@ from typing import Any
 import numpy as np
 import torch
 
-from sklearn_fsmd.encoding.input_encoder import InputEncoder
-from sklearn_fsmd.encoding.table_encoder import Encoded, FeatureEncoder
-from sklearn_fsmd.encoding.targets import TargetEncoder, Targets
-from sklearn_fsmd.execution.choice import way_to_train
-from sklearn_fsmd.inference.predictor import Predictor, build
-from sklearn_fsmd.network.dropout import seed_dropout
-from sklearn_fsmd.network.links import MultiTaskLoss
-from sklearn_fsmd.network.multitask_network import MultiTaskNetwork
-from sklearn_fsmd.network.seam import set_execution
-from sklearn_fsmd.parameters.declare import group_of
-from sklearn_fsmd.parameters.groups import MultiTaskParameters
-from sklearn_fsmd.parameters.network import NetworkParameters
-from sklearn_fsmd.parameters.training import OPTIMIZERS, OptimizationParameters, TrainingParameters
+from sklearn_fsmd.encoding import Encoded, FeatureEncoder, InputEncoder, TargetEncoder, Targets
+from sklearn_fsmd.execution import way_to_train
+from sklearn_fsmd.inference import Predictor, build
+from sklearn_fsmd.network import MultiTaskLoss, MultiTaskNetwork, seed_dropout, set_execution
+from sklearn_fsmd.parameters import (
+    OPTIMIZERS,
+    MultiTaskParameters,
+    NetworkParameters,
+    OptimizationParameters,
+    TrainingParameters,
+    group_of,
+)
 from sklearn_fsmd.runtime import resolve_device, resolve_precision, seeded, threads
-from sklearn_fsmd.training import RULES, BatchIterator, Checkpoint, Net, ProgressBar, TensorData
+from sklearn_fsmd.training.batches import BatchIterator, TensorData
+from sklearn_fsmd.training.checkpoint import Checkpoint
 from sklearn_fsmd.training.large_tables import ROW_WISE, check_table_size, trains_rows
+from sklearn_fsmd.training.net import Net
 from sklearn_fsmd.training.pretraining import pretrain
+from sklearn_fsmd.training.progress import Progress
+from sklearn_fsmd.training.task_balancing import RULES
 from sklearn_fsmd.training.validation_rows import TrainingRows, early_stopping_of
 
 NETWORK = tuple(field.name for field in fields(NetworkParameters))
@@ -179,7 +182,7 @@ def train(
     if stopping is not None:
         callbacks.insert(0, stopping)  # what it records, the user's callbacks may read
     if p.verbose:
-        callbacks.append(ProgressBar(targets.names, epochs))
+        callbacks.append(Progress(targets.names, epochs))
     if checkpoint is not None:
         rows = (*arrays_of(*data), *(arrays_of(*valid) if valid else ()))
         checkpoint.watch(stopping, rows, (encoder, targets))

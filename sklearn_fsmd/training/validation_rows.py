@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sklearn_fsmd.encoding.table_encoder import Encoded
-from sklearn_fsmd.encoding.targets import Targets
-from sklearn_fsmd.parameters.training import TrainingParameters
-from sklearn_fsmd.training import EarlyStopping
+from sklearn_fsmd.encoding import Encoded, Targets
+from sklearn_fsmd.parameters import TrainingParameters
+from sklearn_fsmd.training.early_stopping import EarlyStopping
 
 TrainingRows = tuple[Encoded, Targets]
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from sklearn_fsmd.execution.crew import Crew
-from sklearn_fsmd.training.averaging import WeightAverage
 from sklearn_fsmd.training.fused_step import FusedStep
-from sklearn_fsmd.training.rowwise import RowWiseAdam, RowWiseAdamW
+from sklearn_fsmd.training.rowwise_adam import RowWiseAdam, RowWiseAdamW
+from sklearn_fsmd.training.weight_average import WeightAverage
 
 
 def network():

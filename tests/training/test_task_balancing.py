@@ -10,7 +10,7 @@ from sklearn_fsmd.network.embedding import Embedding
 from sklearn_fsmd.network.extractors import MMoE
 from sklearn_fsmd.network.links import MultiTaskLoss, TreeLink
 from sklearn_fsmd.network.multitask_network import MultiTaskNetwork, Towers
-from sklearn_fsmd.training.balancing import RULES, Fixed, GradNorm, PCGrad, Uncertainty, surgery
+from sklearn_fsmd.training.task_balancing import RULES, Fixed, GradNorm, PCGrad, Uncertainty, surgery
 from tests.conftest import SMALL, make_frame
 
 

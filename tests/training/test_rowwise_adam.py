@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from sklearn_fsmd import PLEClassifier
-from sklearn_fsmd.training import RowWiseAdam, RowWiseAdamW
 from sklearn_fsmd.training import large_tables as tables
-from sklearn_fsmd.training.averaging import WeightAverage
+from sklearn_fsmd.training.rowwise_adam import RowWiseAdam, RowWiseAdamW
+from sklearn_fsmd.training.weight_average import WeightAverage
 from tests.conftest import SMALL, make_frame
 
 OPTIMIZERS = {RowWiseAdam: torch.optim.Adam, RowWiseAdamW: torch.optim.AdamW}

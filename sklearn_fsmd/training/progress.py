@@ -1,0 +1,60 @@
+"""What fit shows while it trains."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from skorch.callbacks import Callback
+from tqdm.auto import tqdm
+
+
+class Progress(Callback):
+    """A bar over the rows of all epochs, with the loss and the validation AUC of each task.
+
+    Where nobody sees a bar move, in a log file, there is a line for each epoch instead.
+
+    Parameters
+    ----------
+    task_names : list of str
+    max_epochs : int, the length of the bar.
+    """
+
+    REFRESH_SECONDS = 0.5
+
+    def __init__(self, task_names: Sequence[str], max_epochs: int) -> None:
+        self.task_names = task_names
+        self.max_epochs = max_epochs
+
+    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        is_notebook = any(kind.__module__ == "tqdm.notebook" for kind in tqdm.__mro__)
+        self.in_log = not (is_notebook or sys.stderr.isatty())
+        self.bar = tqdm(
+            total=len(X.data) * self.max_epochs, unit=" rows", unit_scale=True, mininterval=0.2, disable=self.in_log
+        )
+        self.shown: dict[str, str] = {}
+        self.next_refresh = 0.0
+
+    def on_batch_end(self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
+        self.bar.update(len(batch[1]))
+        if time.monotonic() >= self.next_refresh:  # reading the loss waits for the device, so not for every batch
+            self.next_refresh = time.monotonic() + self.REFRESH_SECONDS
+            self.shown["loss"] = f"{kwargs['loss'].item():.4f}"
+            self.bar.set_postfix(self.shown, refresh=False)
+
+    def on_epoch_end(self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
+        epoch = net.history[-1]
+        self.bar.set_description(f"epoch {epoch['epoch']}")
+        self.shown["loss"] = f"{epoch['train_loss']:.4f}"
+        for name in self.task_names:
+            if (auc := epoch.get(f"valid_auc_{name}")) is not None:
+                self.shown[f"AUC {name}"] = f"{auc:.4f}"
+        self.bar.set_postfix(self.shown)
+        if self.in_log:
+            values = ", ".join(f"{name} {value}" for name, value in self.shown.items())
+            print(f"epoch {epoch['epoch']} of at most {self.max_epochs}: {values}", file=sys.stderr)
+
+    def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        self.bar.close()
