@@ -16,7 +16,8 @@ import pandas as pd
 
 from sklearn_fsmd import FSClassifier, FSMDClassifier, SharedBottomClassifier, SingleTaskClassifier
 from sklearn_fsmd.datasets import fetch_census_income, fetch_kuairand_pure, make_funnel
-from sklearn_fsmd.metrics import auc_per_task, expected_calibration_error, multi_task_gain
+from sklearn_fsmd.metrics import auc_per_task, expected_calibration_error
+from sklearn_fsmd.plotting import SeesawDisplay
 
 
 class Split(NamedTuple):
@@ -86,18 +87,10 @@ def draw(task: Task, table: pd.DataFrame, predictions: dict[str, np.ndarray], pa
     from matplotlib import pyplot as plt
 
     targets = list(task.test.Y.columns)
-    auc = table[[f"AUC {target}" for target in targets]].to_numpy()
+    auc = {name: row.to_numpy() for name, row in table[[f"AUC {target}" for target in targets[:2]]].iterrows()}
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.8), layout="constrained")
-    for name, values in zip(table.index, auc, strict=True):
-        gain = multi_task_gain(values, auc[-1])
-        left.scatter(*gain[:2], s=70, zorder=3)
-        left.annotate(name, gain[:2], xytext=(7, 5), textcoords="offset points")
-    left.axhline(0, color="grey", linewidth=0.8)
-    left.axvline(0, color="grey", linewidth=0.8)
-    left.margins(x=0.45, y=0.25)  # room for the names
-    left.set(
-        xlabel=f"gain in AUC, {targets[0]}", ylabel=f"gain in AUC, {targets[1]}", title="Gain over single-task models"
-    )
+    SeesawDisplay.from_scores(auc, baseline=table.index[-1], task_names=targets[:2], ax=left)
+    left.set_title("Gain over single-task models")
 
     reference = "true probability" if task.truth is not None else "observed rate"
     truth = task.truth if task.truth is not None else task.test.Y

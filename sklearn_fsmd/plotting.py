@@ -1,6 +1,6 @@
 """Displays in scikit-learn's manner: made ``from_…`` what there is, drawn by ``plot``, with the axes kept as `ax_`.
 
-They need matplotlib: ``pip install sklearn-fsmd[plot]``.
+They need matplotlib and adjustText: ``pip install sklearn-fsmd[plot]``.
 """
 
 from __future__ import annotations
@@ -80,14 +80,16 @@ class SeesawDisplay:
         self.ax_, self.figure_ = _axes(self, ax)
         for gain in (self.ax_.axhline, self.ax_.axvline):
             gain(0, color="0.6", linewidth=0.8, zorder=0)
+        labels = []
         for name, gains in self.gains.items():
             x, y = gains.mean(axis=0)
             dx, dy = _deviation(gains)
             point = self.ax_.errorbar(x, y, xerr=dx, yerr=dy, fmt="o", color=color, capsize=2, elinewidth=0.8)
-            self.ax_.annotate(name, (x, y), textcoords="offset points", xytext=(6, 4), color=point[0].get_color())
-        self.ax_.margins(0.15)  # room for the names
+            labels.append(self.ax_.text(x, y, name, color=point[0].get_color()))
+        self.ax_.margins(0.2)  # room for the names
         self.ax_.set_xlabel(f"{self.task_names[0]}: gain in AUC over {self.baseline}")
         self.ax_.set_ylabel(f"{self.task_names[1]}: gain in AUC over {self.baseline}")
+        _keep_apart(labels, self.ax_)
         return self
 
 
@@ -182,20 +184,29 @@ class GateWeightsDisplay:
     ----------
     weights : ndarray of shape (n_levels, n_tasks, n_experts)
     task_names : sequence of str
+    expert_names : sequence of str, default=None
+        By default they are numbered.
 
     Attributes
     ----------
     axes_, figure_ : an axes a level, and the figure, after `plot`.
     """
 
-    def __init__(self, weights: np.ndarray, *, task_names: Sequence[str]) -> None:
+    def __init__(
+        self, weights: np.ndarray, *, task_names: Sequence[str], expert_names: Sequence[str] | None = None
+    ) -> None:
         self.weights = weights
         self.task_names = list(task_names)
+        self.expert_names = list(expert_names or (str(e) for e in range(weights.shape[2])))
 
     @classmethod
     def from_estimator(cls, estimator: Any, X: Any, **kw: Any) -> GateWeightsDisplay:
         """From a fitted estimator with gates, and the rows to average over; `kw` is passed to `plot`."""
-        return cls(estimator.gate_weights(X).mean(axis=0), task_names=estimator.task_names_).plot(**kw)
+        weights, tasks = estimator.gate_weights(X).mean(axis=0), estimator.task_names_
+        owners = [*tasks, "shared"]  # PLE knows whose each expert is
+        names = [owners[group] for group in getattr(estimator.module_.extractor, "groups", [])]
+        numbered = [f"{name} {names[:e].count(name) + 1}" for e, name in enumerate(names)]
+        return cls(weights, task_names=tasks, expert_names=numbered or None).plot(**kw)
 
     def plot(self, *, cmap: str = "Blues") -> GateWeightsDisplay:
         """Draw a map of tasks and experts for each level."""
@@ -203,14 +214,15 @@ class GateWeightsDisplay:
         import matplotlib.pyplot as plt
 
         n_levels, n_tasks, n_experts = self.weights.shape
-        size = (1 + 0.7 * n_experts, (0.8 + 0.5 * n_tasks) * n_levels)
+        longest = max(map(len, self.expert_names))
+        size = (1.2 + max(0.7, 0.1 * longest) * n_experts, (0.8 + 0.5 * n_tasks) * n_levels)
         self.figure_, axes = plt.subplots(n_levels, 1, figsize=size, layout="constrained", squeeze=False)
         self.axes_ = axes[:, 0]
         for j, (ax, level) in enumerate(zip(self.axes_, self.weights, strict=True)):
             ax.imshow(level, cmap=cmap, vmin=0, vmax=1, aspect="auto")
             for (k, e), weight in np.ndenumerate(level):
                 ax.text(e, k, f"{weight:.2f}", ha="center", va="center", color="white" if weight > 0.5 else "black")
-            ax.set_xticks(np.arange(n_experts), [str(e) for e in range(n_experts)])
+            ax.set_xticks(np.arange(n_experts), self.expert_names)
             ax.set_yticks(np.arange(n_tasks), self.task_names)
             ax.set(xlabel="expert", title=f"level {j + 1}")
         return self
@@ -275,6 +287,14 @@ def _axes(display: Any, ax: Any) -> tuple[Any, Any]:
     if ax is None:
         _, ax = plt.subplots(layout="constrained")
     return ax, ax.figure
+
+
+def _keep_apart(labels: list[Any], ax: Any) -> None:
+    """Move labels until they overlap neither each other nor the points, inside the frame."""
+    from adjustText import adjust_text
+
+    points = np.array([label.get_position() for label in labels])
+    adjust_text(labels, *points.T, ax=ax, arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.6})
 
 
 def _deviation(runs: np.ndarray) -> np.ndarray:

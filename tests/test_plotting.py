@@ -36,9 +36,8 @@ def _close():
 
 
 def points_of(ax):
-    return {
-        text.get_text(): container[0].get_xydata()[0] for text, container in zip(ax.texts, ax.containers, strict=True)
-    }
+    names = [text.get_text() for text in ax.texts if text.get_text()]
+    return {name: container[0].get_xydata()[0] for name, container in zip(names, ax.containers, strict=True)}
 
 
 def test_seesaw_draws_mean_gains_over_the_baseline():
@@ -48,6 +47,20 @@ def test_seesaw_draws_mean_gains_over_the_baseline():
     np.testing.assert_allclose(points["Base"], [0, 0])
     np.testing.assert_allclose(points["FSMD"], [0.015, -0.015])
     assert display.ax_.get_ylabel() == "view: gain in AUC over Base"
+
+
+def test_names_neither_overlap_nor_leave_the_frame(rng):
+    names = ["Single-Task", "Shared-Bottom", "ESMM", "MMoE", "PLE", "BaseMTL", "FG", "FS", "FSMD", "DeepFM"]
+    scores = dict(zip(names, rng.normal([0.7, 0.6], 0.001, size=(10, 2)), strict=True))
+    display = SeesawDisplay.from_scores(scores, baseline="Single-Task")
+    display.figure_.canvas.draw()
+    boxes = [text.get_window_extent() for text in display.ax_.texts if text.get_text()]
+    frame = display.ax_.get_window_extent()
+    assert len(boxes) == 10
+    for i, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:i])
+        assert frame.x0 <= box.x0 <= box.x1 <= frame.x1
+        assert frame.y0 <= box.y0 <= box.y1 <= frame.y1
 
 
 def test_seesaw_from_estimators(funnel, fsmd):
@@ -129,6 +142,8 @@ def test_gate_weights(funnel, fsmd):
     assert len(display.axes_) == 2
     shown = np.array([float(text.get_text()) for text in display.axes_[0].texts]).reshape(2, 6)
     np.testing.assert_allclose(shown, fsmd.gate_weights(X).mean(axis=0)[0], atol=0.006)
+    named = [label.get_text() for label in display.axes_[0].get_xticklabels()]
+    assert named == ["click 1", "click 2", "conversion 1", "conversion 2", "shared 1", "shared 2"]
     assert [tick.get_text() for tick in display.axes_[0].get_yticklabels()] == ["click", "conversion"]
 
 

@@ -105,9 +105,17 @@ def way_here(device: str) -> tuple[str, str]:
 
 def way_to_train(device: str, precision: torch.dtype | None) -> ByTorch:
     """The way for a fit on `device`."""
-    if way_here(device)[0] == "fused":
-        # From the first block of that size that is freed, glibc keeps what a step frees for the next one. Else the
-        # pages of its activations would go back to the system after each step, and be fetched and cleared again.
-        del [torch.empty(KEPT, dtype=torch.uint8)][:]
-        return ByCore(Crew(torch.get_num_threads()), precision)
-    return ByTorch(precision)
+    if way_here(device)[0] == "torch":
+        return ByTorch(precision)
+    keep_freed_memory()
+    return ByCore(Crew(torch.get_num_threads()), precision)
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep what a step frees for the next one.
+
+    Else the pages of a step's activations go back to the system at its end, and are fetched and cleared again. How much
+    glibc keeps, it learns from the largest block that was freed.
+    """
+    block = torch.empty(KEPT, dtype=torch.uint8)
+    del block

@@ -190,7 +190,8 @@ class PLE(nn.Module):
     ) -> None:
         super().__init__()
         self.n_tasks = n_tasks
-        groups = [k for k in range(n_tasks) for _ in range(n_task_experts)] + [n_tasks] * n_shared_experts
+        self.groups = groups = [k for k in range(n_tasks) for _ in range(n_task_experts)] + [n_tasks] * n_shared_experts
+        """Whose each expert is: the index of a task, or the number of tasks for a shared one."""
         group = torch.tensor(groups)
         own = group == torch.arange(n_tasks).unsqueeze(1)  # (K, E)
         selection = own | (group == n_tasks)
