@@ -61,7 +61,7 @@ def write(rows, path):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--data", choices=["census", "kuairand"], nargs="*", default=["census", "kuairand"])
     parser.add_argument("--precision", choices=list(RESULTS), default="float32")
     options = parser.parse_args()

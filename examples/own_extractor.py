@@ -1,7 +1,7 @@
 """An architecture of one's own: cross-stitch units between the tasks' layers.
 
 An extractor is a module that is made of the number of inputs and the number of tasks, and maps a row to one
-representation a task. Embeddings, FM, towers, links, training and scikit-learn come from the library. This one is of
+representation per task. Embeddings, FM, towers, links, training and scikit-learn come from the library. This one is of
 I. Misra et al., "Cross-Stitch Networks for Multi-task Learning", CVPR 2016.
 """
 
@@ -15,7 +15,7 @@ from sklearn_fsmd.datasets import make_funnel
 
 
 class CrossStitch(nn.Module):
-    """A layer a task, whose outputs each task then mixes by weights that are learned: (B, I) → (B, K, H)."""
+    """A layer per task, whose outputs each task then mixes by weights that are learned: (B, I) → (B, K, H)."""
 
     def __init__(self, in_features: int, n_tasks: int, dims: tuple[int, ...] = (128, 64)) -> None:
         super().__init__()

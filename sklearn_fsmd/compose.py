@@ -150,7 +150,7 @@ class ForTask(TransformerMixin, BaseEstimator):
         if self.task is None or y is None or np.ndim(y) == 1:
             return None if self.task is None else y
         names = list(y.columns) if isinstance(y, pd.DataFrame) else list(DEFAULT_NAMES) if np.shape(y)[1] == 2 else []
-        place = names.index(self.task) if self.task in names else self.task
-        if not isinstance(place, int) or not 0 <= place < np.shape(y)[1]:
+        position = names.index(self.task) if self.task in names else self.task
+        if not isinstance(position, int) or not 0 <= position < np.shape(y)[1]:
             raise ValueError(f"y has no task {self.task!r}; it has {names or np.shape(y)[1]}.")
-        return y.iloc[:, place] if isinstance(y, pd.DataFrame) else np.asarray(y)[:, place]
+        return y.iloc[:, position] if isinstance(y, pd.DataFrame) else np.asarray(y)[:, position]

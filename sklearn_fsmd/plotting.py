@@ -70,13 +70,13 @@ class SeesawDisplay:
     def from_estimators(
         cls, estimators: Mapping[str, Any], X: Any, Y: Any, *, baseline: str, tasks: tuple[int, int] = (0, 1), **kw: Any
     ) -> SeesawDisplay:
-        """From fitted estimators, whose AUCs are measured on `X` and `Y`; `tasks` are the places of the two targets."""
+        """From fitted estimators, whose AUCs are measured on `X` and `Y`; `tasks` are the indices of two targets."""
         scores = {name: auc_per_task(Y, e.predict_marginals(X))[list(tasks)] for name, e in estimators.items()}
         names = next(iter(estimators.values())).task_names_
         return cls.from_scores(scores, baseline=baseline, task_names=[names[k] for k in tasks], **kw)
 
     def plot(self, ax: Any = None, *, color: Any = None) -> SeesawDisplay:
-        """Draw a point a model, with bars of one standard deviation over the seeds."""
+        """Draw a point per model, with bars of one standard deviation over the seeds."""
         self.ax_, self.figure_ = _axes(self, ax)
         for gain in (self.ax_.axhline, self.ax_.axvline):
             gain(0, color="0.6", linewidth=0.8, zorder=0)
@@ -189,7 +189,7 @@ class GateWeightsDisplay:
 
     Attributes
     ----------
-    axes_, figure_ : an axes a level, and the figure, after `plot`.
+    axes_, figure_ : an axes per level, and the figure, after `plot`.
     """
 
     def __init__(

@@ -80,7 +80,7 @@ def wrong(text, **params):
 
 
 def task_weights(value):
-    text = "The 'task_weights' parameter must be 2 numbers, one a task, not negative and not all zero. Got"
+    text = "The 'task_weights' parameter must be 2 numbers, one per task, not negative and not all zero. Got"
     return wrong(f"{text} {value!r} instead.", task_weights=value)
 
 
@@ -179,7 +179,7 @@ class Made(nn.Module):
 
 
 def extractor(out, got):
-    text = f"The 'extractor' must map (3, …) to one representation a task, (3, 2, H). Got the shape {got} instead."
+    text = f"The 'extractor' must map (3, …) to one representation per task, (3, 2, H). Got the shape {got} instead."
     return wrong(text, extractor=lambda n_inputs, n_tasks: Made(n_inputs, out))
 
 

@@ -172,7 +172,7 @@ def test_classes(case, given):
 
 ONES = np.ones(N)
 ONE_OTHER = np.arange(N) == 3
-NO_WEIGHTS = "Sample weights must be 1D array or scalar, or have one column a task, (120, 2). Got"
+NO_WEIGHTS = "Sample weights must be 1D array or scalar, or have one column per task, (120, 2). Got"
 
 
 @pytest.mark.parametrize("way", ["fit", "partial_fit", "score"])
@@ -288,7 +288,7 @@ def test_not_fitted_either(case, given):
 
 
 NO_TASK = "the tasks are ['click', 'conversion'], or 0 to 1."
-TWO_NUMBERS = "`weights` must be 2 finite numbers, one a task. Got"
+TWO_NUMBERS = "`weights` must be 2 finite numbers, one per task. Got"
 
 
 @cases(

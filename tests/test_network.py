@@ -155,7 +155,7 @@ def test_an_extractor_of_ones_own(as_sequence, as_instance):
 
 
 def test_an_extractor_of_the_wrong_shape_is_refused():
-    with pytest.raises(ValueError, match=r"one representation a task, \(3, 2, H\). Got the shape \(3, 11\)"):
+    with pytest.raises(ValueError, match=r"one representation per task, \(3, 2, H\). Got the shape \(3, 11\)"):
         build(2, extractor=nn.Identity())
 
 

@@ -117,8 +117,8 @@ def test_some_columns_are_learned_as_if_there_were_no_others(frame):
     assert torch.equal(part.layer.weight, whole.layer.weight)
     starts = dict(zip(["user", "city", "member", "price", "visits"], range(0, 20, 4), strict=True))
     expected = [starts[name] + d for name in names for d in range(4)] + [21]
-    assert (part.places.tolist(), part.n_embedded) == (expected, 8)
-    assert whole.places.tolist() == list(range(9))
+    assert (part.positions.tolist(), part.n_embedded) == (expected, 8)
+    assert whole.positions.tolist() == list(range(9))
 
 
 def test_the_scale_of_numbers_does_not_drown_categories():

@@ -33,7 +33,7 @@ def test_weights_that_sum_to_zero_are_refused(weights):
 
 @pytest.mark.parametrize("weights", [[1], [1, 2, 3], [1, np.nan], "ab", 1.0])
 def test_other_weights_are_refused(weights):
-    with pytest.raises(ValueError, match="must be 2 finite numbers, one a task"):
+    with pytest.raises(ValueError, match="must be 2 finite numbers, one per task"):
         weighted_product(np.full((2, 2), 0.5), weights)
 
 

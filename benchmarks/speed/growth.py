@@ -87,7 +87,7 @@ def _case(n, params):
 
 
 def rows(sizes=(50_000, 200_000, 1_000_000, 2_000_000)):
-    """Rows a second of a whole fit of one epoch; the smallest size is measured before and after the others."""
+    """Rows per second of a whole fit of one epoch; the smallest size is measured before and after the others."""
     result = {}
     for n in (*sizes, sizes[0]):
         point = alone(n, {}, Case.fit)

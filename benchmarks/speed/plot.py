@@ -17,11 +17,11 @@ def draw(results, path: Path):
         bars(axis, part, results[part])
     points = results["growth, rows"]["points"]
     rates = {n: point["rows_per_s"] / 1000 for n, point in points.items()}
-    curve(axes[0, 3], "rows", points, rates, "thousand rows a second", base=10)
+    curve(axes[0, 3], "rows", points, rates, "thousand rows per second", base=10)
     curves = (("experts", "experts a level", 2), ("vocabulary", "rows of the table", 10), ("tasks", "tasks", 2))
     for axis, (part, label, base) in zip(axes[1], curves, strict=False):
         points = results[f"growth, {part}"]["points"]
-        curve(axis, label, points, {n: point["step_ms"] for n, point in points.items()}, "ms a step", base=base)
+        curve(axis, label, points, {n: point["step_ms"] for n, point in points.items()}, "ms per step", base=base)
     axes[1, 3].axis("off")
     figure.savefig(path, dpi=110)
     plt.close(figure)
@@ -35,7 +35,7 @@ def bars(axis, title, table):
     axis.margins(x=0.15)
     axis.invert_yaxis()
     axis.set_title(title)
-    axis.set_xlabel("thousand rows a second")
+    axis.set_xlabel("thousand rows per second")
 
 
 def curve(axis, label, points, values, unit, *, base):

@@ -43,7 +43,7 @@ def build(name, batch_size, n, options):
 
 
 def train_rate(built):
-    """Rows a second, of those that are trained on; what validation costs is part of the time."""
+    """Rows per second, of those that are trained on; what validation costs is part of the time."""
     contender, table = built
     return len(table[0]) * contender.trained * EPOCHS / seconds(contender.fit, *table, EPOCHS)
 

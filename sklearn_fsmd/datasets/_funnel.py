@@ -156,13 +156,13 @@ class _World:
         """For each impression one of the ten items of a page, which the logging system chose and sorted."""
         n = len(users)
         pages = self.random.randint(self.n_items, size=(n, N_POSITIONS))
-        places = self.random.randint(N_POSITIONS, size=n)
+        positions = self.random.randint(N_POSITIONS, size=n)
         if selection_bias:
             candidates = self.random.randint(self.n_items, size=(n, 3 * N_POSITIONS))
             score = selection_bias * self.click_logit(users[:, None], candidates)
             score += self.random.gumbel(size=score.shape)
             pages = np.take_along_axis(candidates, np.argsort(-score, axis=1)[:, :N_POSITIONS], axis=1)
-        return pages[np.arange(n), places], places
+        return pages[np.arange(n), positions], positions
 
     def describe(self, users: np.ndarray, items: np.ndarray) -> pd.DataFrame:
         return pd.DataFrame(

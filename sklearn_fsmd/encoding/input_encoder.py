@@ -82,7 +82,7 @@ class InputEncoder:
         self.main.categorical = is_category[~self.is_bias]
         if self.bias is not None:
             self.bias.categorical = is_category[self.is_bias]
-            self.shown = _columns(X, self.is_bias)  # what has not been shown has no place
+            self.shown = _columns(X, self.is_bias)  # what has not been shown has no position
 
     def _take_reference(self, shown: Encoded) -> None:
         rows = np.linspace(0, len(shown) - 1, N_REFERENCE)
@@ -127,16 +127,16 @@ class InputEncoder:
         """`X` with columns in the place of the bias features where these were left out, as a prediction may do."""
         if self.bias is None:
             return X
-        places = np.flatnonzero(self.is_bias)
+        positions = np.flatnonzero(self.is_bias)
         if isinstance(X, pd.DataFrame):
             X = X.copy(deep=False)
-            for place, name in enumerate(self.names):
-                if self.is_bias[place] and name not in X.columns and place <= X.shape[1]:
-                    X.insert(place, name, np.nan)
+            for position, name in enumerate(self.names):
+                if self.is_bias[position] and name not in X.columns and position <= X.shape[1]:
+                    X.insert(position, name, np.nan)
             return X
         array = np.array(X, dtype=object) if isinstance(X, (list, tuple)) else np.asarray(X)
         if array.ndim == 2 and array.shape[1] == (~self.is_bias).sum():
-            return np.insert(array, places - np.arange(len(places)), 0, axis=1)
+            return np.insert(array, positions - np.arange(len(positions)), 0, axis=1)
         return X
 
 

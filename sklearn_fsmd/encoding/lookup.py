@@ -24,14 +24,14 @@ def look_up(known: pd.Index, column: Any) -> np.ndarray | None:
     low, span = int(known[0]), int(known[-1]) - int(known[0]) + 1
     if span > 4 * len(x) or not _is_exact(x):
         return None
-    table = np.zeros(span + 1, dtype=np.int32)  # its last place is for what lies outside
+    table = np.zeros(span + 1, dtype=np.int32)  # its last position is for what lies outside
     table[known.to_numpy() - low] = np.arange(1, len(known) + 1)
     with np.errstate(invalid="ignore"):  # a missing number becomes some integer, which is not equal to it
         whole = x.astype(np.int64)
-    place = (whole - low).view(np.uint64)  # what lies below is far above then
+    position = (whole - low).view(np.uint64)  # what lies below is far above then
     if x.dtype.kind == "f":
-        place[whole != x] = span
-    return table.take(np.minimum(place, np.uint64(span), out=place).view(np.int64))
+        position[whole != x] = span
+    return table.take(np.minimum(position, np.uint64(span), out=position).view(np.int64))
 
 
 def _is_exact(x: np.ndarray) -> bool:

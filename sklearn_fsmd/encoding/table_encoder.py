@@ -75,7 +75,7 @@ class FeatureEncoder:
 
     Attributes
     ----------
-    categories, numeric : the encoded columns and their places in the table.
+    categories, numeric : the encoded columns and their positions in the table.
     cardinalities : rows of the embedding table for each code column: categories first, then the bins of numbers.
     offsets : the first row of each, which stands for unknown and missing values.
     """
@@ -102,8 +102,8 @@ class FeatureEncoder:
         """Learn from some rows, a DataFrame or 2-D array; the first ones say what the columns are."""
         if not hasattr(self, "categories"):
             self._take_columns(block)
-        for place, column in self.columns.items():
-            column.update(_column(block, place))
+        for position, column in self.columns.items():
+            column.update(_column(block, position))
 
     @property
     def columns(self) -> dict[int, CategoryColumn | NumericColumn]:
@@ -127,11 +127,11 @@ class FeatureEncoder:
         self.categories: dict[int, CategoryColumn] = {}
         self.numeric: dict[int, NumericColumn] = {}
         is_category = self.categorical = categorical_mask(self.categorical, X)
-        for place, name in enumerate(_names(X)):
-            if is_category[place]:
-                self.categories[place] = CategoryColumn(name, self.min_frequency)
+        for position, name in enumerate(_names(X)):
+            if is_category[position]:
+                self.categories[position] = CategoryColumn(name, self.min_frequency)
             else:
-                self.numeric[place] = NumericColumn(name, self.numeric_scaling, self.numeric_bins)
+                self.numeric[position] = NumericColumn(name, self.numeric_scaling, self.numeric_bins)
 
     def _number_rows(self) -> None:
         """Give each column its rows of the embedding table."""
@@ -164,15 +164,15 @@ class FeatureEncoder:
     def _encode(self, X: Any, method: str, into: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Codes, counted in each column by itself, and numbers: what `method` of each column makes of it.
 
-        A column is written into the place that it has in the result as soon as it is there, which takes least memory.
+        A column is written to its position in the result as soon as it is there, which takes least memory.
         """
         (codes, numbers), n_categories = into, len(self.categories)
-        for f, (place, category) in enumerate(self.categories.items()):
-            codes[:, f] = getattr(category, method)(_column(X, place))
+        for f, (position, category) in enumerate(self.categories.items()):
+            codes[:, f] = getattr(category, method)(_column(X, position))
 
         def encode_numeric(first: int) -> None:
-            for j, (place, column) in list(enumerate(self.numeric.items()))[first::2]:
-                numbers[:, j], bins = getattr(column, method)(_column(X, place))
+            for j, (position, column) in list(enumerate(self.numeric.items()))[first::2]:
+                numbers[:, j], bins = getattr(column, method)(_column(X, position))
                 if self.numeric_bins:
                     codes[:, n_categories + j] = bins
 
@@ -211,8 +211,8 @@ class FeatureEncoder:
     def _encode_few(self, rows: Sequence[Sequence[Any]]) -> Encoded:
         codes, numbers = [], []
         for row in rows:
-            categories = [code_of(column, row[place]) for place, column in self.categories.items()]
-            pairs = [number_of(column, row[place]) for place, column in self.numeric.items()]
+            categories = [code_of(column, row[position]) for position, column in self.categories.items()]
+            pairs = [number_of(column, row[position]) for position, column in self.numeric.items()]
             codes.append(categories + [bin_ for _, bin_ in pairs] if self.numeric_bins else categories)
             numbers.append([number for number, _ in pairs])
         table = np.array(codes, dtype=np.int32).reshape(len(rows), -1)
@@ -224,5 +224,5 @@ def _names(X: Any) -> list[str]:
     return [str(name) for name in X.columns] if isinstance(X, pd.DataFrame) else [f"x{i}" for i in range(X.shape[1])]
 
 
-def _column(X: Any, place: int) -> Any:
-    return X.iloc[:, place] if isinstance(X, pd.DataFrame) else X[:, place]
+def _column(X: Any, position: int) -> Any:
+    return X.iloc[:, position] if isinstance(X, pd.DataFrame) else X[:, position]

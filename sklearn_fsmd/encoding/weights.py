@@ -29,7 +29,7 @@ def check_weights(sample_weight: Any, shape: tuple[int, int]) -> np.ndarray:
         check_array(weights, dtype=np.float32, **options)
     if weights.ndim > 2 or (weights.ndim == 2 and weights.shape[1] not in (1, shape[1])):
         raise ValueError(
-            f"Sample weights must be 1D array or scalar, or have one column a task, {shape}. Got {weights.shape} "
+            f"Sample weights must be 1D array or scalar, or have one column per task, {shape}. Got {weights.shape} "
             "instead."
         )
     check_consistent_length(weights, np.empty(shape[0]))

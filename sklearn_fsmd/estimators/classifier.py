@@ -88,7 +88,7 @@ class MultiTaskClassifier(Predictions, Saving, ClassifierMixin, MultiTaskParamet
         X : DataFrame or array-like of shape (n_samples, n_features)
             Strings, categories, booleans, numbers and missing values are welcome.
         Y : array-like of shape (n_samples,) or (n_samples, n_tasks)
-            Two classes a task. NaN in a column of a 2-D Y means "not observed". In a chain, a step after a 0 is a 0.
+            Two classes per task. NaN in a column of a 2-D Y means "not observed". In a chain, a step after a 0 is a 0.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
             Weights of the rows, or of each label.
         X_val, Y_val : as X and Y, default=None

@@ -25,7 +25,7 @@ def model(cls: type[T]) -> type[T]:
 
 @model
 class SingleTaskClassifier(MultiTaskClassifier):
-    """A network a task that shares nothing, embeddings included: what multi-task learning has to beat."""
+    """A network per task that shares nothing, embeddings included: what multi-task learning has to beat."""
 
     low_order: ClassVar = None
     extractor: ClassVar = "separate"
@@ -34,7 +34,7 @@ class SingleTaskClassifier(MultiTaskClassifier):
 
 @model
 class WideDeepClassifier(MultiTaskClassifier):
-    """Wide & Deep, a network a task: first-order terms beside an MLP [1]_.
+    """Wide & Deep, a network per task: first-order terms beside an MLP [1]_.
 
     References
     ----------
@@ -48,7 +48,7 @@ class WideDeepClassifier(MultiTaskClassifier):
 
 @model
 class DeepFMClassifier(MultiTaskClassifier):
-    """DeepFM, a network a task: a factorization machine and an MLP on the same embeddings [1]_.
+    """DeepFM, a network per task: a factorization machine and an MLP on the same embeddings [1]_.
 
     References
     ----------
@@ -62,7 +62,7 @@ class DeepFMClassifier(MultiTaskClassifier):
 
 @model
 class SharedBottomClassifier(MultiTaskClassifier):
-    """Shared-Bottom: one MLP that all tasks share, and a tower a task [1]_.
+    """Shared-Bottom: one MLP that all tasks share, and a tower per task [1]_.
 
     References
     ----------
@@ -76,7 +76,7 @@ class SharedBottomClassifier(MultiTaskClassifier):
 
 @model
 class ESMMClassifier(MultiTaskClassifier):
-    """ESMM: an MLP a task on shared embeddings, trained on all impressions through pCTCVR = pCTR · pCVR [1]_.
+    """ESMM: an MLP per task on shared embeddings, trained on all impressions through pCTCVR = pCTR · pCVR [1]_.
 
     References
     ----------
@@ -91,7 +91,7 @@ class ESMMClassifier(MultiTaskClassifier):
 
 @model
 class MMoEClassifier(MultiTaskClassifier):
-    """MMoE: experts that all tasks share, mixed by a gate a task [1]_.
+    """MMoE: experts that all tasks share, mixed by a gate per task [1]_.
 
     References
     ----------

@@ -47,14 +47,14 @@ def group_auc(y: Any, p: Any, groups: Any) -> float:
 
 
 def ndcg_at_k(gain: Any, score: Any, groups: Any, *, k: int = 10) -> float:
-    """Mean over the groups (users) of the NDCG of the first `k` places.
+    """Mean over the groups (users) of the NDCG of the first `k` positions.
 
     Parameters
     ----------
     gain : array-like of shape (n,)
         What each row is worth, not negative: a label, or a sum such as click + 5 · conversion.
     score : array-like of shape (n,)
-        Rows of a group are ranked by it; ties share the places that they take.
+        Rows of a group are ranked by it; ties share the positions that they take.
     groups : array-like of shape (n,)
         A group in which nothing has a gain has no NDCG and is left out.
     k : int, default=10
@@ -82,6 +82,6 @@ def ndcg_at_k(gain: Any, score: Any, groups: Any, *, k: int = 10) -> float:
 
 def _dcg(frame: pd.DataFrame, gain: str, by: str, k: int) -> pd.Series:
     """The discounted gain of each group, whose rows are ranked by a column."""
-    place = frame.groupby("group", sort=False)[by].rank(method="first", ascending=False)
-    discounted = (frame[gain] / np.log2(place + 1)).where(place <= k, 0.0)
+    position = frame.groupby("group", sort=False)[by].rank(method="first", ascending=False)
+    discounted = (frame[gain] / np.log2(position + 1)).where(position <= k, 0.0)
     return discounted.groupby(frame["group"], sort=False).sum()

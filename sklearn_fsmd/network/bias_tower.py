@@ -17,8 +17,8 @@ NEUTRAL_QUANTILE = 0.99
 class BiasTower(nn.Module):
     """A small MLP on the bias features, whose output is added to the first task's logit (Sec. II-C, Fig. 3) [1]_.
 
-    In training it takes upon itself what the place of an impression does to its clicks. Predictions do without it: in
-    its stead they add `neutral`, the level at which an item is not held back by its place.
+    In training it learns what the position of an impression does to its clicks. Predictions do without it: they add
+    `neutral` instead, the level at which an item is not held back by its position.
 
     Parameters
     ----------

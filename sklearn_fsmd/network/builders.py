@@ -85,7 +85,7 @@ def width_of(extractor: nn.Module, in_features: int, n_tasks: int) -> int:
     extractor.train(was_training)
     if not (isinstance(shape, tuple) and len(shape) == 3 and shape[:2] == (n, n_tasks) and shape[2] > 0):
         raise ValueError(
-            f"The 'extractor' must map ({n}, {in_features}) to one representation a task, ({n}, {n_tasks}, H). "
+            f"The 'extractor' must map ({n}, {in_features}) to one representation per task, ({n}, {n_tasks}, H). "
             f"Got the shape {shape} instead."
         )
     return shape[2]

@@ -21,15 +21,15 @@ EMBEDDING_STD = 0.01
 
 
 class Learned(NamedTuple):
-    """What an autoencoder has learned of some of the columns, in the places that it has in a network of all of them.
+    """What an autoencoder has learned of some of the columns, at the positions that it has in a network of all of them.
 
     `vectors` ``(rows, D)`` are the embeddings, NaN in the rows of other columns. `layer` is the hidden layer that read
-    them: its inputs, of which the first `n_embedded` are of embeddings, are the network's inputs `places`.
+    them: its inputs, of which the first `n_embedded` are of embeddings, are the network's inputs `positions`.
     """
 
     vectors: Tensor
     layer: HiddenLayer
-    places: Tensor
+    positions: Tensor
     n_embedded: int
 
 

@@ -18,7 +18,7 @@ class Embedded(NamedTuple):
     """What the low-order part and the extractor read of a batch.
 
     `codes` ``(B, F)`` are the rows of the table; `numbers` ``(B, N)`` the scaled numeric columns; `fields`
-    ``(B, F, S, D)`` the looked-up vectors, in `S` sets (1, or one a task where nothing is shared).
+    ``(B, F, S, D)`` the looked-up vectors, in `S` sets (1, or one per task where nothing is shared).
     """
 
     codes: Tensor

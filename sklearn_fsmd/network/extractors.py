@@ -37,7 +37,7 @@ class SharedBottom(nn.Module):
 
 
 class Separate(nn.Module):
-    """An MLP a task; with shared embeddings this is ESMM's, with separate ones nothing is shared."""
+    """An MLP per task; with shared embeddings this is ESMM's, with separate ones nothing is shared."""
 
     def __init__(
         self, in_features: int, n_tasks: int, dims: Sequence[int], *, dropout: float, batch_norm: bool
@@ -55,7 +55,7 @@ class Separate(nn.Module):
 
 
 class Gates(nn.Module):
-    """Eq. (4): g(x) = softmax(W · MLP(x)), one gate a row of `selection`.
+    """Eq. (4): g(x) = softmax(W · MLP(x)), one gate per row of `selection`.
 
     Nothing stands between a gate's last linear layer and its softmax. `selection` ``(G, E)`` says which experts a
     gate may mix, the selection matrix S of Eq. (8); the others get the weight 0.

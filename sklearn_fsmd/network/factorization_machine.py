@@ -14,7 +14,7 @@ FMSharing = Literal["shared", "per_task"]
 
 
 class Linear(nn.Module):
-    """First-order terms ⟨w, x⟩: one weight a value of a category, one a numeric column, for each of `n_outputs`.
+    """First-order terms ⟨w, x⟩: one weight per value of a category, one per numeric column, for each of `n_outputs`.
 
     **Shape**: :class:`Embedded` → ``(B, n_outputs)``.
     """

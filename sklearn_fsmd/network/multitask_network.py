@@ -23,7 +23,7 @@ from sklearn_fsmd.network.stacked_mlp import HiddenLayer, StackedLinear, Stacked
 
 
 class Towers(nn.Module):
-    """The towers h^k of Eqs. (3), (6) and (9): an MLP and a linear output a task.
+    """The towers h^k of Eqs. (3), (6) and (9): an MLP and a linear output per task.
 
     **Shape**: ``(B, K, H)`` → ``(B, K)``.
     """
@@ -123,12 +123,12 @@ class MultiTaskNetwork(nn.Module):
         """
         factor = self.embedding.start_from(learned.vectors)
         if self.first_layer is not None:
-            factors = torch.ones(len(learned.places))
+            factors = torch.ones(len(learned.positions))
             factors[: learned.n_embedded] /= factor
-            self.first_layer.start_from(learned.layer, learned.places, factors)
+            self.first_layer.start_from(learned.layer, learned.positions, factors)
 
 
 def representations(extractor: nn.Module, x: Tensor) -> Tensor:
-    """One representation a task, ``(B, K, H)``; an extractor may also return them as a sequence of ``(B, H)``."""
+    """One representation per task, ``(B, K, H)``; an extractor may also return them as a sequence of ``(B, H)``."""
     out = extractor(x)
     return out if isinstance(out, Tensor) else torch.stack(tuple(out), dim=1)

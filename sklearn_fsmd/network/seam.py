@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 
 class LayerSpec(NamedTuple):
-    """Hidden layers, one a member: linear, batch norm (where there is a scale), ReLU and dropout."""
+    """Hidden layers, one per member: linear, batch norm (where there is a scale), ReLU and dropout."""
 
     weight: Tensor
     """``(n, I, O)``"""

@@ -18,7 +18,7 @@ class StackedLinear(nn.Module):
 
     **Shape**
 
-    - Input: ``(B, I)``, read by all maps, or ``(n, B, I)``, one input a map.
+    - Input: ``(B, I)``, read by all maps, or ``(n, B, I)``, one input per map.
     - Output: ``(n, B, O)``.
 
     Examples
@@ -126,13 +126,13 @@ class HiddenLayer(StackedLinear):
         )
 
     @torch.no_grad()
-    def start_from(self, other: HiddenLayer, places: Tensor, factors: Tensor) -> None:
-        """Let each of the layers begin as the single layer `other`, which reads the inputs `places` of this one.
+    def start_from(self, other: HiddenLayer, positions: Tensor, factors: Tensor) -> None:
+        """Let each of the layers begin as the single layer `other`, which reads the inputs `positions` of this one.
 
         Its weights are multiplied by `factors`, one an input; those of the inputs that it does not read stay.
         """
         device = self.weight.device
-        self.weight[:, places.to(device)] = (other.weight * factors.unsqueeze(1)).to(device)
+        self.weight[:, positions.to(device)] = (other.weight * factors.unsqueeze(1)).to(device)
         self.bias.copy_(other.bias.expand_as(self.bias))
         if self.batch_norm:
             self.scale.copy_(other.scale.expand_as(self.scale))

@@ -18,7 +18,7 @@ class EncodingParameters:
     ----------
     categorical_features : {"from_dtype", "all"}, None, array-like or callable, default="from_dtype"
         Which columns hold categories: those of category, string, object or bool dtype; all; none; or those of a
-        boolean mask, indices, names or a callable that is given X. Integers are places, whatever the names.
+        boolean mask, indices, names or a callable that is given X. Integers are positions, whatever the names.
     numeric_scaling : {"standard", "quantile"} or None, default="standard"
         How numeric columns are scaled: to mean 0 and variance 1, or to ranks among the values of fit. Values outside
         the range that fit has seen are taken for its ends.
@@ -51,8 +51,8 @@ class InputParameters(EncodingParameters):
     bias_features : array-like, callable or None, default=None
         Columns that say how an impression was shown (position, tab, …), by a boolean mask, indices, names or a
         callable. They leave the network; a small tower on them adds to the first task's logit in training, and takes
-        upon itself what the place does to clicks. Predictions of that task, and of those that follow from it in the
-        link, are those of an item that its place does not hold back; they need no such columns.
+        upon itself what the position does to clicks. Predictions of that task, and of those that follow from it in the
+        link, are those of an item that its position does not hold back; they need no such columns.
     pretrain_features : array-like, callable or None, default=None
         Columns that it reads and reconstructs, by a boolean mask, indices, names or a callable; None for all.
     """

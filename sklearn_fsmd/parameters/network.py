@@ -40,9 +40,9 @@ class NetworkParameters(EmbeddingParameters):
         Low-order terms added to the tasks' logits: a factorization machine (Eq. 2 of [FSMD]_), its first-order terms
         alone, or none.
     extractor : {"ple", "mmoe", "shared_bottom", "shared_embedding", "separate"}, callable or module, default="ple"
-        What turns the embedded row into one representation a task. "shared_embedding" is an MLP a task on embeddings
-        that all share (ESMM); with "separate" the tasks share nothing, embeddings included. A callable, such as a
-        class of your own, is called with the number of inputs and the number of tasks and returns a module that
+        What turns the embedded row into one representation per task. "shared_embedding" is an MLP per task on
+        embeddings that all share (ESMM); with "separate" the tasks share nothing, embeddings included. A callable, such
+        as a class of your own, is called with the number of inputs and the number of tasks and returns a module that
         maps (B, n_inputs) to (B, K, H), or to a sequence of K tensors (B, H). A module is copied.
     link : {"chain", "independent"} or tuple of int or None, default="chain"
         How the targets depend on each other. "chain": each is a step after the one before it, and its probability

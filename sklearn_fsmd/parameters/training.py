@@ -30,7 +30,7 @@ class OptimizationParameters:
         Weights of the tasks in the loss (Eqs. 7 and 11); None weighs all by 1.
     task_weighting : {"fixed", "uncertainty", "pcgrad", "gradnorm"}, default="fixed"
         How the tasks' losses become one step. "fixed" adds them up. "uncertainty" trains
-        a weight a task along with the network. "pcgrad" takes out of each task's gradient what conflicts with
+        a weight per task along with the network. "pcgrad" takes out of each task's gradient what conflicts with
         another's. "gradnorm" finds weights with which the tasks train at a like pace. What they found, before it is
         multiplied by `task_weights`, is in `history_`.
     optimizer : {"adamw", "adam", "adagrad", "sgd"} or torch.optim.Optimizer class, default="adamw"

@@ -163,9 +163,9 @@ class Unpacker:
             case {"strings": str(text), "lengths": str(lengths), "fixed": bool(fixed)}:
                 return self._strings(self.arrays.pop(text).tobytes(), self.arrays.pop(lengths), fixed)
             case {"random": state}:
-                random, (_, _, place, *_) = np.random.RandomState(), (state := self.unpack(state))
-                if not 0 <= place <= 624:  # numpy does not look, and would read beyond its array
-                    raise ValueError(f"a random state has no place {place}")
+                random, (_, _, position, *_) = np.random.RandomState(), (state := self.unpack(state))
+                if not 0 <= position <= 624:  # numpy does not look, and would read beyond its array
+                    raise ValueError(f"a random state has no position {position}")
                 random.set_state(state)
                 return random
             case {"object": str(name), "state": state}:

@@ -46,8 +46,8 @@ def write(path: str | os.PathLike[str], kind: str, content: Any, arrays: Mapping
         mode = (path if path.exists() else temporary).stat().st_mode  # safetensors gives its own
         save_file(dict(arrays), temporary, metadata={**metadata, "versions": json.dumps(versions)})
         with temporary.open("r+b") as file:
-            place, digest = _checksum(file)
-            file.seek(place)
+            position, digest = _checksum(file)
+            file.seek(position)
             file.write(digest)
             file.flush()
             os.fsync(file.fileno())
@@ -71,10 +71,10 @@ def read(path: str | os.PathLike[str], kind: str) -> tuple[Any, dict[str, np.nda
     """
     with Path(path).open("rb") as file:
         try:
-            place, digest = _checksum(file)
+            position, digest = _checksum(file)
         except ValueError as error:
             raise ValueError(f"{path} is not a file of sklearn-fsmd, or its beginning is lost: {error}.") from None
-        file.seek(place)
+        file.seek(position)
         if file.read(len(digest)) != digest:
             raise ValueError(
                 f"{path} is damaged or was changed: its checksum is not that of its content. Save it anew, or take "

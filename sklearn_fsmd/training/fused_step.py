@@ -22,7 +22,7 @@ class FusedStep:
 
     def __init__(self, optimizer: RowWiseAdam, average: WeightAverage, crew: Crew) -> None:
         self.optimizer, self.average, self.crew = optimizer, average, crew
-        self.place = {id(t): i for i, t in enumerate(average.tensors)} if average.decay else {}
+        self.position = {id(t): i for i, t in enumerate(average.tensors)} if average.decay else {}
 
     def __call__(self) -> None:
         newest = self.average.next_weight()
@@ -38,7 +38,7 @@ class FusedStep:
                 if not (is_dense and usual and state and p.dtype == torch.float32):
                     continue
                 state["step"] += 1
-                t, i = state["step"].item(), self.place.get(id(p))
+                t, i = state["step"].item(), self.position.get(id(p))
                 if t not in options:
                     options[t] = _options(group, t, newest)
                 tensors = p.detach(), p.grad.contiguous(), state["exp_avg"], state["exp_avg_sq"]
@@ -47,7 +47,7 @@ class FusedStep:
                 work += adam_pieces(options[t], tensors, average, FEW)
                 left_out.append(p)
         self.crew.each(adam, work, FEW)
-        fused = {self.place[id(p)] for p in left_out if id(p) in self.place}
+        fused = {self.position[id(p)] for p in left_out if id(p) in self.position}
         grads = [p.grad for p in left_out]
         for p in left_out:
             p.grad = None

@@ -29,7 +29,7 @@ class Net(ClassifierMixin, NeuralNet):
     """A skorch net that trains a :class:`~sklearn_fsmd.network.multitask_network.MultiTaskNetwork`.
 
     It departs from skorch where a step would cost more than its matrix products: batches are slices of tensors, the
-    loss of a batch stays on its device until the epoch ends, and the history has a row an epoch and none a batch.
+    loss of a batch stays on its device until the epoch ends, and the history has a row per epoch and none per batch.
     Callbacks are notified as in skorch. The weights that are evaluated and kept are the average over the steps.
     """
 
@@ -182,7 +182,7 @@ class Net(ClassifierMixin, NeuralNet):
     def _named_gradients(self) -> Iterator[tuple[str, Tensor]]:
         """The parameters for callbacks that look at gradients, or clip them.
 
-        In the place of a table with a sparse gradient stand the rows that have one, since torch cannot clip the other.
+        In place of a table with a sparse gradient stand the rows that have one, since torch cannot clip the other.
         """
         for name, parameter in self.get_all_learnable_params():
             if parameter.grad is None or not parameter.grad.is_sparse:

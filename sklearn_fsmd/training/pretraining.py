@@ -82,18 +82,18 @@ def pretrain(
 
 
 class _Part:
-    """Some columns of an encoder: their places among its codes and numbers, and their rows of the table.
+    """Some columns of an encoder: their positions among its codes and numbers, and their rows of the table.
 
     Attributes
     ----------
-    codes, numbers : places of the code columns and of the numeric columns.
-    numeric_of : for each of these code columns the place in `numbers` whose bins it holds, or None.
+    codes, numbers : positions of the code columns and of the numeric columns.
+    numeric_of : for each of these code columns the position in `numbers` whose bins it holds, or None.
     shift : (F,), what to subtract from the codes to count them through these columns alone.
     """
 
     def __init__(self, encoder: FeatureEncoder, columns: np.ndarray) -> None:
-        categories = [f for f, place in enumerate(encoder.categories) if columns[place]]
-        self.numbers = [j for j, place in enumerate(encoder.numeric) if columns[place]]
+        categories = [f for f, position in enumerate(encoder.categories) if columns[position]]
+        self.numbers = [j for j, position in enumerate(encoder.numeric) if columns[position]]
         bins = [len(encoder.categories) + j for j in self.numbers] if encoder.numeric_bins else []
         self.codes = categories + bins
         self.numeric_of = [None] * len(categories) + list(range(len(bins)))

@@ -232,7 +232,7 @@ def task_weights_of(p: OptimizationParameters, n_tasks: int) -> torch.Tensor:
         weights = weights.astype(np.float32) if weights.dtype.kind in "iuf" else np.empty(0, dtype=np.float32)
     if weights.shape != (n_tasks,) or not (np.isfinite(weights) & (weights >= 0)).all() or not weights.any():
         raise ValueError(
-            f"The 'task_weights' parameter must be {n_tasks} numbers, one a task, not negative and not all zero. "
+            f"The 'task_weights' parameter must be {n_tasks} numbers, one per task, not negative and not all zero. "
             f"Got {p.task_weights!r} instead."
         )
     return torch.from_numpy(weights)
