@@ -75,7 +75,7 @@ class ByCore(ByTorch):
 
 
 def _is_usual(x: Tensor) -> bool:
-    return x.dtype == torch.float32 and x.device.type == "cpu"
+    return x.dtype == torch.float32 and x.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
 
 
 def way_here(device: str) -> tuple[str, str]:
@@ -117,5 +117,5 @@ def keep_freed_memory() -> None:
     Else the pages of a step's activations go back to the system at its end, and are fetched and cleared again. How much
     glibc keeps, it learns from the largest block that was freed.
     """
-    block = torch.empty(KEPT, dtype=torch.uint8)
+    block = torch.empty(KEPT, dtype=torch.uint8, device="cpu")
     del block

@@ -11,9 +11,12 @@
 
 #if defined(_WIN32)
 #define API __declspec(dllexport)
-#define INLINE static __forceinline
 #else
 #define API __attribute__((visibility("default")))
+#endif
+#if defined(_MSC_VER)
+#define INLINE static __forceinline
+#else
 #define INLINE static inline __attribute__((always_inline))
 #endif
 
@@ -47,7 +50,7 @@ INLINE i64 smaller(i64 a, i64 b) { return a < b ? a : b; }
    null. Mirrors core.Layer. */
 typedef struct {
     i64 rows, width, low, threshold;
-    float stretch, eps, momentum, unused;
+    float stretch, eps, momentum;
     const float *bias, *scale;
     float *mean, *var, *slope, *running_mean, *running_var, *grad_bias, *grad_scale;
     const uint32_t *keys; /* two for each member */
@@ -99,7 +102,7 @@ INLINE void rectify(const Layer *l, i64 e, i64 c, i64 n, const void *z, i64 row,
             for (i64 w = 0; w < (n + 3) / 4; w++) words[w] = drawn(counter + (uint32_t)w, first, second);
         for (i64 j = 0; j < n; j++) {
             float y = get(z, b * row + j, low) * slope[j] + shift[j];
-            set(out, b * l->width + j, (y <= 0.0f) | (bytes[j] < threshold) ? 0.0f : y, low); /* NaN stays */
+            set(out, b * l->width + j, (y <= 0.0f) | (bytes[j] < threshold) ? 0.0f : y, low); /* a NaN that is kept stays */
         }
     }
 }
@@ -279,7 +282,7 @@ SCATTER(scatter_add_32, int32_t)
 SCATTER(scatter_add_64, int64_t)
 
 /* The transpose of a float32 matrix, tile by tile. */
-API void transpose(const float *restrict x, i64 row, i64 rows, i64 columns, float *restrict out) {
+API void transpose(const float *__restrict x, i64 row, i64 rows, i64 columns, float *__restrict out) {
     enum { SIDE = 16 };
     for (i64 c = 0; c < columns; c += SIDE)
         for (i64 r = 0; r < rows; r += SIDE) {
@@ -297,17 +300,20 @@ API void transpose(const float *restrict x, i64 row, i64 rows, i64 columns, floa
 
 /* A step of Adam for n numbers, and of the average of the weights, which may be null. Mirrors core.Adam. */
 typedef struct {
-    float beta1, beta2, eps, size, root, shrink, pull, newest;
+    float keep1, keep2, eps, size, root, shrink, pull, newest; /* keep is 1 - beta */
 } Adam;
 
-API void adam(const Adam *o, float *restrict w, const float *restrict g, float *restrict m, float *restrict v,
-              float *restrict average, i64 n) {
+API void adam(const Adam *o, float *__restrict w, const float *__restrict g, float *__restrict m, float *__restrict v,
+              float *__restrict average, i64 n) {
     for (i64 i = 0; i < n; i++) {
         float x = g[i] + o->pull * w[i];
-        float first = m[i] + (x - m[i]) * (1.0f - o->beta1), second = v[i] + (x * x - v[i]) * (1.0f - o->beta2);
+        float first = m[i] + (x - m[i]) * o->keep1, second = v[i] + (x * x - v[i]) * o->keep2;
         m[i] = first, v[i] = second;
         w[i] = o->shrink * w[i] - o->size * first / (sqrtf(second) / o->root + o->eps);
     }
     if (average)
         for (i64 i = 0; i < n; i++) average[i] += (w[i] - average[i]) * o->newest;
 }
+
+/* What core.py compares with its own structs: a library of another version must not be used. */
+API i64 layout(void) { return (i64)sizeof(Layer) * 1000 + (i64)sizeof(Adam); }

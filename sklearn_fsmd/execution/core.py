@@ -22,6 +22,9 @@ from sklearn_fsmd.network import GateSpec, LayerSpec
 LEVELS = {"AVX512": ("avx512", "avx2", "any"), "AVX2": ("avx2", "any")}
 """For what torch says of the processor, the builds that run there, the fastest first; elsewhere "any"."""
 
+LOW = {torch.float32: 0, torch.bfloat16: 1}
+"""The types of matrices that the core knows."""
+
 SIGNATURES = {
     "hidden_forward": "piiipi",
     "hidden_backward": "piiipipipi",
@@ -38,7 +41,7 @@ SIGNATURES = {
 
 
 class CoreMissingError(ImportError):
-    """The package was built without a C compiler."""
+    """There is no compiled core that can be used."""
 
 
 @cache
@@ -50,11 +53,15 @@ def load() -> tuple[ctypes.CDLL, str]:
     CoreMissingError
         If there is none.
     """
-    suffix = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
     for level in LEVELS.get(torch.backends.cpu.get_cpu_capability(), ("any",)):
-        if path := find(f"core_{level}{suffix}"):
+        if path := find(file_name(level)):
             return declare(ctypes.CDLL(path)), level
     raise CoreMissingError("the package was built without a C compiler")
+
+
+def file_name(level: str) -> str:
+    """Of the library for a level of the processor."""
+    return f"core_{level}{ {'win32': '.dll', 'darwin': '.dylib'}.get(sys.platform, '.so') }"
 
 
 def find(name: str) -> str | None:
@@ -64,7 +71,16 @@ def find(name: str) -> str | None:
 
 
 def declare(library: ctypes.CDLL) -> ctypes.CDLL:
-    """The library with the types of its functions."""
+    """The library with the types of its functions.
+
+    Raises
+    ------
+    CoreMissingError
+        If it was compiled from other sources, as happens where the package is installed in editable mode.
+    """
+    library.layout.restype = c_int64
+    if library.layout() != ctypes.sizeof(_Layer) * 1000 + ctypes.sizeof(Adam):
+        raise CoreMissingError("the compiled core is of another version: install the package again")
     for name, letters in SIGNATURES.items():
         function = getattr(library, name)
         function.restype, function.argtypes = None, [c_void_p if letter == "p" else c_int64 for letter in letters]
@@ -76,7 +92,7 @@ class _Layer(ctypes.Structure):
 
     _fields_ = (
         *((name, c_int64) for name in ("rows", "width", "low", "threshold")),
-        *((name, c_float) for name in ("stretch", "eps", "momentum", "unused")),
+        *((name, c_float) for name in ("stretch", "eps", "momentum")),
         *((name, c_void_p) for name in ("bias", "scale", "mean", "var", "slope", "running_mean", "running_var")),
         *((name, c_void_p) for name in ("grad_bias", "grad_scale", "keys", "out")),
     )
@@ -89,16 +105,17 @@ class Layer:
         self.library, _ = load()
         self.n, _, self.width = spec.weight.shape
         self.rows, self.dtype, self.normed = rows, dtype, spec.scale is not None
-        self.out = torch.empty((self.n, rows, self.width), dtype=dtype)
+        self.out = room(self.n, rows, self.width, dtype=dtype)
         self.keys = spec.draw_keys(self.n) if spec.threshold else None
-        self.vectors = {"bias": spec.bias}
+        self.vectors = {"bias": spec.bias.detach()}  # which keeps the memory, whatever becomes of the parameter
         if spec.scale is not None and spec.running_mean is not None and spec.running_var is not None:
-            self.vectors |= {"scale": spec.scale, "running_mean": spec.running_mean, "running_var": spec.running_var}
+            self.vectors["scale"] = spec.scale.detach()
+            self.vectors |= {"running_mean": spec.running_mean, "running_var": spec.running_var}
             self.vectors |= {name: self._vectors() for name in ("mean", "var", "slope")}
         self.struct = _Layer(
             rows=rows,
             width=self.width,
-            low=dtype == torch.bfloat16,
+            low=LOW[dtype],
             threshold=spec.threshold,
             stretch=spec.stretch,
             eps=spec.eps,
@@ -110,7 +127,7 @@ class Layer:
         self.at = ctypes.addressof(self.struct)
 
     def _vectors(self) -> Tensor:
-        return torch.empty((self.n, self.width), dtype=torch.float32)
+        return room(self.n, self.width)
 
     def new_gradients(self) -> list[Tensor]:
         """Those of bias and, with batch norm, scale, which the next backward fills."""
@@ -147,7 +164,7 @@ def softmax(logits: Tensor, gates: GateSpec) -> None:
 
 def softmax_backward(weights: Tensor, grads: Tensor) -> Tensor:
     """From the gradient of the weights ``(B, G, E)`` to that of the logits."""
-    shape, d = weights.shape, torch.empty_like(weights)
+    shape, d = weights.shape, room(*weights.shape)
     rows = shape[0] * shape[1]
     load()[0].softmax_backward(address(weights, shape), address(grads, shape), address(d, shape), rows, shape[2])
     return d
@@ -170,7 +187,7 @@ def _mixtures(name: str, weights: Tensor, outs: Tensor, mixed: Tensor, rows: sli
     w, m = address(weights, (b, g, e)), address(mixed, (b, g, h))
     matrices = address(outs, (e, b, h), outs.dtype), b * h
     first, last = (m, w) if name == "mix_to_weights" else (w, m)
-    getattr(load()[0], name)(first, *matrices, last, rows.start, rows.stop, g, e, h, _is_low(outs))
+    getattr(load()[0], name)(first, *matrices, last, rows.start, rows.stop, g, e, h, LOW[outs.dtype])
 
 
 def mix_to_outputs(weights: Tensor, grads: Tensor, e: int, dtype: torch.dtype) -> Tensor:
@@ -178,9 +195,9 @@ def mix_to_outputs(weights: Tensor, grads: Tensor, e: int, dtype: torch.dtype) -
     rows, n_gates, n, width = sizes = _sizes(weights, grads)
     if not 0 <= e < n:
         raise ValueError(f"there is no expert {e} in {n}")
-    g = torch.empty((rows, width), dtype=dtype)
+    g = room(rows, width, dtype=dtype)
     matrices = address(weights, sizes[:3]), address(grads, (rows, n_gates, width)), g.data_ptr()
-    load()[0].mix_to_outputs(*matrices, e, rows, n_gates, n, width, _is_low(g))
+    load()[0].mix_to_outputs(*matrices, e, rows, n_gates, n, width, LOW[dtype])
     return g
 
 
@@ -196,16 +213,23 @@ def scatter_add(codes: Tensor, grads: Tensor, table: Tensor) -> None:
 
 def transposed(x: Tensor) -> Tensor:
     """The transpose of a float32 matrix, without gaps; torch takes twice as long."""
-    rows, columns = shape = x.shape[0], x.shape[1]
-    out = torch.empty((columns, rows), dtype=torch.float32)
-    load()[0].transpose(*matrix(x, shape, torch.float32), rows, columns, out.data_ptr())
+    if not is_dense(x):
+        return x.t().contiguous()
+    rows, columns = x.shape
+    out = room(columns, rows)
+    load()[0].transpose(*matrix(x, (rows, columns), torch.float32), rows, columns, out.data_ptr())
     return out
+
+
+def room(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Fresh memory on the CPU, whatever torch's defaults are."""
+    return torch.empty(shape, dtype=dtype, device="cpu")
 
 
 class Adam(ctypes.Structure):
     """What a step of Adam does to a parameter. Mirrors the Adam of core.c."""
 
-    _fields_ = tuple((name, c_float) for name in ("beta1", "beta2", "eps", "size", "root", "shrink", "pull", "newest"))
+    _fields_ = tuple((name, c_float) for name in ("keep1", "keep2", "eps", "size", "root", "shrink", "pull", "newest"))
 
 
 def adam_pieces(options: Adam, tensors: Sequence[Tensor], average: Tensor | None, size: int) -> list[tuple[Any, ...]]:
@@ -244,10 +268,14 @@ def matrix(x: Tensor, shape: tuple[int, int], dtype: torch.dtype) -> tuple[int, 
     ValueError
         If it is another matrix than the core is told.
     """
-    is_dense = x.dim() == 2 and (x.stride(1) == 1 or shape[1] == 1) and (x.stride(0) >= shape[1] or shape[0] == 1)
-    if x.shape != shape or x.dtype != dtype or x.device.type != "cpu" or not is_dense:
+    if x.shape != shape or x.dtype != dtype or x.device.type != "cpu" or not is_dense(x):
         raise ValueError(f"expected a {dtype} matrix {shape} with dense rows on the CPU, got {_describe(x)}")
     return x.data_ptr(), x.stride(0)
+
+
+def is_dense(x: Tensor) -> bool:
+    """Whether the numbers of a row of a matrix are neighbours, and rows do not overlap."""
+    return x.dim() == 2 and (x.stride(1) == 1 or x.shape[1] == 1) and (x.stride(0) >= x.shape[1] or len(x) == 1)
 
 
 def _describe(x: Tensor) -> str:
@@ -257,7 +285,3 @@ def _describe(x: Tensor) -> str:
 def _sizes(weights: Tensor, mixed: Tensor) -> tuple[int, int, int, int]:
     rows, n_gates, n = weights.shape
     return rows, n_gates, n, mixed.shape[-1]
-
-
-def _is_low(x: Any) -> bool:
-    return x.dtype == torch.bfloat16

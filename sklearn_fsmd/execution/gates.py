@@ -26,7 +26,7 @@ class TrainGates(torch.autograd.Function):
         # Where all gates read the same, one product has their logits side by side.
         ws = weight.detach().transpose(0, 1).reshape(1, n_in, -1) if x.dim() == 2 else weight.detach()
         ctx.inputs = (x.detach(),) if x.dim() == 2 else x.detach().unbind(1)[:n]
-        out = torch.empty((len(x), n, n_experts), dtype=torch.float32)
+        out = core.room(len(x), n, n_experts)
 
         def part(i: int) -> None:
             logits = out.flatten(1) if x.dim() == 2 else out[:, i]
@@ -35,13 +35,13 @@ class TrainGates(torch.autograd.Function):
         crew.each(part, range(len(ws)), out.numel())
         core.softmax(out, gates)
         ctx.crew, ctx.ws = crew, ws
-        ctx.save_for_backward(x, out)
+        ctx.save_for_backward(x, weight, out)
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, out = ctx.saved_tensors
+        x, _, out = ctx.saved_tensors  # which raises where somebody has changed them
         d = core.softmax_backward(out.detach(), grad.contiguous())
         grad_x, grad_ws = torch.zeros_like(x) if x.dim() == 3 else torch.empty_like(x), torch.empty_like(ctx.ws)
 
@@ -71,6 +71,6 @@ class Lookup(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         (codes,) = ctx.saved_tensors
-        table = torch.zeros(ctx.shape, dtype=torch.float32)
+        table = core.room(*ctx.shape).zero_()
         core.scatter_add(codes.contiguous(), grad.contiguous(), table)
         return table, None

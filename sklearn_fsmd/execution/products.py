@@ -26,7 +26,8 @@ def onednn() -> Callable[..., Tensor] | None:
         operation: Any = torch.ops.mkldnn._linear_pointwise
         if not torch.backends.mkldnn.is_available():
             return None
-        x, w = torch.arange(96.0).view(16, 6), torch.arange(30.0).view(6, 5) - 10.0
+        numbers = torch.arange(96, dtype=torch.float32, device="cpu")
+        x, w = numbers.view(16, 6), numbers[:30].view(6, 5) - 10.0
         right = torch.equal(operation(x, w.t(), w[0], "none", [], ""), torch.addmm(w[0], x, w))
     except (AttributeError, RuntimeError):
         return None

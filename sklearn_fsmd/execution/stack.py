@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from threading import Lock
 from typing import Any
 
 import torch
@@ -51,7 +52,8 @@ class TrainStack(torch.autograd.Function):
         _, weights, _, *_ = ctx.saved_tensors  # which raises where somebody has changed them
         step, grad = ctx.step, grad.contiguous()
         grad_weights = None if weights is None else step.mix_to_weights(grad, weights)
-        grads, grad_x = step.backward(grad, weights, to_inputs=ctx.needs_input_grad[3])
+        with step.lock:
+            grads, grad_x = step.backward(grad, weights, to_inputs=ctx.needs_input_grad[3])
         return None, None, None, grad_x, grad_weights, *grads
 
 
@@ -67,7 +69,6 @@ class Step:
         self.dtype = precision or torch.float32
         self.layers = [core.Layer(layer, self.rows, self.dtype) for layer in stack.layers]
         self.last = len(self.layers) - 1
-        self.normed = [layer.scale is not None for layer in stack.layers]
         # Views are made here and not by the threads: each gives up the interpreter's lock and has to wait for it.
         inputs = x.detach().to(self.dtype)
         self.inputs = inputs.unbind(0) if x.dim() == 3 else (inputs,)
@@ -75,6 +76,7 @@ class Step:
         weights = [layer.weight.detach().to(self.dtype) for layer in stack.layers]
         self.ws = [weight.unbind(0) for weight in weights]
         self.wts = [weight.transpose(1, 2).unbind(0) for weight in weights]
+        self.lock = Lock()  # of backward, which two threads may call on one graph
         self.z: dict[tuple[int, int, int], Tensor] = {}
         """What the linear map has given, by layer, member and first column."""
         self.sizes = [self.rows * layer.width for layer in self.layers]
@@ -89,7 +91,7 @@ class Step:
         return slice(0, self.layers[i].width)
 
     def _room(self, width: int) -> Tensor:
-        return torch.empty((self.rows, width), dtype=self.dtype)
+        return core.room(self.rows, width, dtype=self.dtype)
 
     # --------------------------------------------------------------------------------------------------------- forward
 
@@ -108,12 +110,12 @@ class Step:
         x, wt = self.outs[i - 1][e] if i else self.inputs[self.reads[e]], self.wts[i][e]
         z = product(x, wt if c == self.whole(i) else wt[c])
         self.layers[i].forward(e, c, z)
-        if self.normed[i]:
+        if self.layers[i].normed:
             self.z[i, e, c.start] = z
 
     def mix(self, weights: Tensor) -> Tensor:
         """Eq. (5): the outputs mixed by `weights` ``(B, M, n)``."""
-        mixed = torch.empty((*weights.shape[:2], self.out.shape[2]), dtype=torch.float32)
+        mixed = core.room(*weights.shape[:2], self.out.shape[2])
         self._by_rows(partial(core.mix, weights.detach(), self.out, mixed))
         return mixed
 
@@ -121,7 +123,7 @@ class Step:
 
     def mix_to_weights(self, grad: Tensor, weights: Tensor) -> Tensor:
         """The gradient of the weights of the mixtures, from that of the mixtures."""
-        made = torch.empty(weights.shape, dtype=torch.float32)
+        made = core.room(*weights.shape)
         self._by_rows(partial(core.mix_to_weights, grad, self.out, made))
         return made
 
@@ -131,7 +133,7 @@ class Step:
     def backward(self, grad: Tensor, weights: Tensor | None, *, to_inputs: bool) -> tuple[list[Tensor], Tensor | None]:
         """The gradients of the parameters and of the inputs, from that of the outputs or of their mixtures."""
         self.grad, self.mixed_by, self.to_inputs = grad, weights, to_inputs
-        grad_ws = [torch.empty((self.n, *w[0].shape), dtype=torch.float32) for w in self.ws]
+        grad_ws = [core.room(self.n, *w[0].shape) for w in self.ws]
         grads = [layer.new_gradients() for layer in self.layers]  # fresh ones: a graph may be gone back more than once
         self.grad_ws = [grad_w.unbind(0) for grad_w in grad_ws]
         self.inputs_t = [self._transposed(x) for x in self.inputs]
@@ -169,7 +171,8 @@ class Step:
         g, into = self.below[e], self.grad_ws[i][e]
         if c != self.whole(i):
             g, d, into = g[:, c], d[:, c], into[:, c]
-        self.layers[i].backward(e, c, self.z[i, e, c.start] if self.normed[i] else g, g, d)
+        z = self.z[i, e, c.start] if self.layers[i].normed else g  # without batch norm nobody looks at it
+        self.layers[i].backward(e, c, z, g, d)
         xt = self.outs[i - 1][e].t() if i else self.inputs_t[self.reads[e]]
         into.copy_(product(xt, d.t()))
 
@@ -184,7 +187,7 @@ class Step:
 
     def _sums_of_inputs(self) -> Tensor:
         """The gradient of each input: the sum over the members that read it."""
-        made = torch.zeros(self.shape, dtype=torch.float32)
+        made = core.room(*self.shape).zero_()
         inputs = made.unbind(0) if made.dim() == 3 else (made,)
         for e, read in enumerate(self.reads):
             inputs[read].add_(self.below[e])
@@ -196,7 +199,7 @@ def evaluate(stack: StackSpec, x: Tensor, weights: Tensor | None) -> Tensor:
     reads = stack.reads if x.dim() == 3 else (0,) * len(stack.reads)
     inputs = x.unbind(0) if x.dim() == 3 else (x,)
     affine = [layer.slope_and_shift() for layer in stack.layers]
-    out = torch.empty((len(reads), x.shape[-2], stack.layers[-1].weight.shape[2]), dtype=torch.float32)
+    out = core.room(len(reads), x.shape[-2], stack.layers[-1].weight.shape[2])
     for e, read in enumerate(reads):  # one after the other: what is between the layers stays in the cache
         h = inputs[read]
         for layer, (slope, shift) in zip(stack.layers, affine, strict=True):
@@ -205,6 +208,6 @@ def evaluate(stack: StackSpec, x: Tensor, weights: Tensor | None) -> Tensor:
         out[e] = h
     if weights is None:
         return out
-    mixed = torch.empty((*weights.shape[:2], out.shape[2]), dtype=torch.float32)
+    mixed = core.room(*weights.shape[:2], out.shape[2])
     core.mix(weights.contiguous(), out, mixed, slice(0, len(mixed)))
     return mixed

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import torch
+from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
 from sklearn_fsmd.execution import FEW, Adam, Crew, adam, adam_pieces
 from sklearn_fsmd.training.rowwise_adam import RowWiseAdam
@@ -25,9 +26,13 @@ class FusedStep:
         self.position = {id(t): i for i, t in enumerate(average.tensors)} if average.decay else {}
 
     def __call__(self) -> None:
+        if _has_hooks(self.optimizer):  # they are to see all gradients before the step, and all weights after it
+            self.optimizer.step()
+            self.average.update()
+            return
         newest = self.average.next_weight()
         work: list[Any] = []
-        left_out, kept = [], []
+        done, kept = [], []
         for group in self.optimizer.param_groups:
             usual = not any(group[name] for name in UNUSUAL) and not isinstance(group["lr"], torch.Tensor)
             options: dict[float, Adam] = {}
@@ -42,27 +47,34 @@ class FusedStep:
                 if t not in options:
                     options[t] = _options(group, t, newest)
                 tensors = p.detach(), p.grad.contiguous(), state["exp_avg"], state["exp_avg_sq"]
-                kept.append((options[t], tensors))
                 average = None if i is None else self.average.others[i]
+                kept.append((options[t], tensors, average))
                 work += adam_pieces(options[t], tensors, average, FEW)
-                left_out.append(p)
-        self.crew.each(adam, work, FEW)
-        fused = {self.position[id(p)] for p in left_out if id(p) in self.position}
-        grads = [p.grad for p in left_out]
-        for p in left_out:
+                done.append(p)
+        self.crew.each(adam, work, sum(p.numel() for p in done))
+        torch.autograd.graph.increment_version(done)  # a graph that still needs them is to know
+        fused = {self.position[id(p)] for p in done if id(p) in self.position}
+        grads = [p.grad for p in done]
+        for p in done:
             p.grad = None
         self.optimizer.step()
-        for p, grad in zip(left_out, grads, strict=True):
+        for p, grad in zip(done, grads, strict=True):
             p.grad = grad
         self.average.update(without=fused)
+
+
+def _has_hooks(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether anybody wants to be called before or after a step of this optimizer, or of every one."""
+    own = optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks
+    return any((*own, _global_optimizer_pre_hooks, _global_optimizer_post_hooks))
 
 
 def _options(group: dict[str, Any], t: float, newest: float) -> Adam:
     beta1, beta2 = group["betas"]
     decoupled, decay, lr = group["decoupled_weight_decay"], group["weight_decay"], group["lr"]
     return Adam(
-        beta1=beta1,
-        beta2=beta2,
+        keep1=1 - beta1,
+        keep2=1 - beta2,
         eps=group["eps"],
         size=lr / (1 - beta1**t),
         root=math.sqrt(1 - beta2**t),

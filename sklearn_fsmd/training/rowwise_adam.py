@@ -25,7 +25,8 @@ class RowWiseAdam(torch.optim.Adam):
                 if parameter.grad is not None and parameter.grad.is_sparse:
                     gradient, parameter.grad = parameter.grad.coalesce(), None  # the dense step leaves it out
                     self._step_rows(parameter, gradient.indices()[0], gradient.values(), group)
-        return super().step(closure)
+        step = torch.optim.Adam.step  # which torch may have wrapped, as it has this method, to call the hooks
+        return getattr(step, "__wrapped__", step)(self, closure)
 
     def _step_rows(self, parameter: Tensor, rows: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         state = self.state[parameter]

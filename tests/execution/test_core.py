@@ -2,7 +2,6 @@
 
 import ctypes
 import math
-import sys
 from itertools import pairwise
 
 import pytest
@@ -15,8 +14,7 @@ from sklearn_fsmd.network.seam import GateSpec, LayerSpec
 @pytest.fixture(params=core.LEVELS.get(torch.backends.cpu.get_cpu_capability(), ("any",)), autouse=True)
 def level(request, monkeypatch):
     """The builds for lesser processors run on this one too."""
-    suffix = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
-    library = ctypes.CDLL(core.find(f"core_{request.param}{suffix}"))
+    library = ctypes.CDLL(core.find(core.file_name(request.param)))
     monkeypatch.setattr(core, "load", lambda: (core.declare(library), request.param))
     return request.param
 
@@ -171,7 +169,35 @@ def test_transpose(rows, columns):
     assert torch.equal(core.transposed(x), x.t())
 
 
+def test_what_is_not_dense_is_turned_around_too():
+    for x in (torch.randn(6, 8)[:, ::2], torch.randn(4).expand(6, 4), torch.randn(4, 6).t()):
+        assert torch.equal(core.transposed(x), x.t())
+
+
+def test_a_library_of_other_sources_is_refused(monkeypatch):
+    class Older(ctypes.Structure):
+        _fields_ = core._Layer._fields_[:-1]
+
+    monkeypatch.setattr(core, "_Layer", Older)
+    with pytest.raises(core.CoreMissingError, match="of another version: install the package again"):
+        core.declare(core.load()[0])
+
+
+def test_other_defaults_of_torch_do_not_matter():
+    with torch.device("meta"):
+        assert core.room(3).device.type == "cpu"
+        _, made = layer_on_cpu()
+    assert made.out.device.type == "cpu"
+
+
+def layer_on_cpu():
+    with torch.device("cpu"):
+        spec = layer(2, 5, 8)[0]
+    return spec, core.Layer(spec, 5, torch.float32)
+
+
 REFUSED = {
+    "a type that the core does not know": lambda: layer(2, 5, 8, dtype=torch.float16),
     "another shape": lambda: core.address(torch.zeros(2, 3), (3, 2)),
     "another type": lambda: core.address(torch.zeros(2, 3, dtype=torch.float64), (2, 3)),
     "not contiguous": lambda: core.address(torch.zeros(3, 2).t(), (2, 3)),
@@ -202,5 +228,5 @@ REFUSED = {
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_does_not_fit_is_refused_before_any_address_is_taken(case):
-    with pytest.raises(ValueError, match=r"expected a|there are no|there is no|there are codes"):
+    with pytest.raises((ValueError, KeyError), match=r"expected a|there (are|is) no|there are codes|float16"):
         REFUSED[case]()

@@ -85,6 +85,24 @@ def test_inputs_may_lie_in_memory_group_by_group_or_row_by_row(crew):
             torch.testing.assert_close(ours, theirs, rtol=2e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_inputs_may_have_any_strides(training):
+    """As what an extractor of one's own hands to the towers."""
+    made = StackedMLP(2, 64, (256, 40), batch_norm=True).train(training)
+    columns = torch.randn(MANY, 64, 2).permute(2, 0, 1)
+    for x in (columns, columns[0], torch.randn(1, 64).expand(MANY, -1)):
+        results = []
+        for crew in (None, Crew(1)):
+            if training:
+                results.append(trained(made, x, None, crew=crew))
+            else:
+                set_execution(made, by(crew))
+                with torch.inference_mode():
+                    results.append([made(x)])
+        for ours, expected in zip(*results, strict=True):
+            torch.testing.assert_close(ours, expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()) + 1e-5)
+
+
 @pytest.mark.parametrize("batch_norm", [True, False])
 def test_dropout_zeroes_and_scales(batch_norm, crew):
     made, x = mlp(3, batch_norm=batch_norm, dropout=0.25), torch.randn(2000, 9)
@@ -176,7 +194,7 @@ def test_what_does_not_fit_is_refused(training):
     made = mlp(3, reads=[0, 1, 1]).train(training)
     set_execution(made, ByCore(Crew(1)))
     with torch.inference_mode(not training):
-        for x in (torch.zeros(MANY, 8), torch.zeros(1, MANY, 9)):
+        for x in (torch.zeros(MANY, 8), torch.zeros(1, MANY, 9), torch.zeros(4 * MANY, 8)):  # the last one for oneDNN
             with pytest.raises((RuntimeError, IndexError)):
                 made(x)
         with pytest.raises(ValueError, match=r"expected a contiguous torch.float32 tensor \(4, 1024, 40\)"):

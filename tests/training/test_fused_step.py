@@ -73,3 +73,39 @@ def test_what_a_step_leaves_out_stays_as_it_is():
         average.swap_in()
     for a, b in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+
+
+def clip(net):
+    for p in net.parameters():
+        p.grad.clamp_(-0.1, 0.1)
+
+
+def clamp(net):
+    for p in net.parameters():
+        p.data.clamp_(-0.02, 0.02)
+
+
+def test_hooks_see_all_gradients_once_and_what_they_change_counts():
+    """A hook that clips, one that clamps: with the fused step as without it."""
+    torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])  # from here on torch has wrapped Adam's own step too
+    nets = [network() for _ in range(2)]
+    optimizers = [RowWiseAdam(net.parameters(), lr=0.01, fused=True) for net in nets]
+    averages = [WeightAverage(net, 0.9) for net in nets]
+    step, calls = FusedStep(optimizers[1], averages[1], Crew(1)), []
+    for net, optimizer in zip(nets, optimizers, strict=True):
+        optimizer.register_step_pre_hook(lambda *_, net=net: clip(net))
+        optimizer.register_step_post_hook(lambda *_, net=net: calls.append(clamp(net)))
+    x = torch.randn(60, 400)
+    for _ in range(4):
+        for net, optimizer, average in zip(nets, optimizers, averages, strict=True):
+            optimizer.zero_grad()
+            net(x).square().sum().backward()
+            average.before_step()
+        optimizers[0].step()
+        averages[0].update()
+        step()
+    assert len(calls) == 8
+    for a, b in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+    for a, b in zip(averages[0].others, averages[1].others, strict=True):
+        torch.testing.assert_close(a, b)
