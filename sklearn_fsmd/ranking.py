@@ -31,7 +31,7 @@ def weighted_product(p: Any, weights: Sequence[float] | np.ndarray | None = None
     Raises
     ------
     ValueError
-        If the weights are not one finite number per task, or sum to zero.
+        If the weights are not one finite number per task, or all zero.
     """
     p = np.asarray(p)
     try:
@@ -40,8 +40,8 @@ def weighted_product(p: Any, weights: Sequence[float] | np.ndarray | None = None
         exponents = np.empty(0)
     if exponents.shape != (p.shape[1],) or not np.isfinite(exponents).all():
         raise ValueError(f"`weights` must be {p.shape[1]} finite numbers, one per task. Got {weights!r} instead.")
-    if exponents.sum() == 0:
-        raise ValueError(f"`weights` must not sum to zero: nothing would be ranked by. Got {weights!r}.")
+    if not exponents.any():
+        raise ValueError(f"`weights` must not all be zero: nothing would be ranked by. Got {weights!r}.")
     logs = np.log(np.maximum(p, np.finfo(np.float32).tiny), dtype=np.float64)
     return np.exp(logs @ exponents)
 

@@ -297,7 +297,7 @@ TWO_NUMBERS = "`weights` must be 2 finite numbers, one per task. Got"
     ("NaN as a weight", lambda m, X: m.rank_score(X, [1, NAN]), ValueError, f"{TWO_NUMBERS} [1, nan] instead."),
     ("words as weights", lambda m, X: m.rank_score(X, ["a", "b"]), ValueError, f"{TWO_NUMBERS} ['a', 'b'] instead."),
     ("weights by name", lambda m, X: m.rank_score(X, {"click": 1}), ValueError, f"{TWO_NUMBERS} {{'click': 1}}"),
-    ("zero weights", lambda m, X: m.rank_score(X, [0, 0]), ValueError, "`weights` must not sum to zero: nothing would"),
+    ("zero weights", lambda m, X: m.rank_score(X, [0, 0]), ValueError, "`weights` must not all be zero: nothing would"),
     ("unknown task", lambda m, X: m.output_view("share"), ValueError, f"There is no task 'share'; {NO_TASK}"),
     ("task 2", lambda m, X: m.output_view(2), ValueError, f"There is no task 2; {NO_TASK}"),
     ("task -1", lambda m, X: m.output_view(-1), ValueError, f"There is no task -1; {NO_TASK}"),

@@ -81,3 +81,39 @@ def test_columns_of_real_data(real_data):
     assert "Columns 'a', 'b', 'c' of X" in message
     X, Y = fetch_census_income(subset="validation", return_X_y=True)
     assert warnings_of(X, Y) == []
+
+
+# ------------------------------------------------------------------------------------------------- quantities as text
+
+
+def with_prices(frame, **changes):
+    X, Y = frame
+    price = np.random.RandomState(0).lognormal(size=len(X)).round(3).astype(object)
+    for row, value in changes.get("odd", {7: "n/a"}).items():
+        price[row] = value
+    return X.assign(price=changes.get("convert", lambda p: p)(price)), Y
+
+
+@pytest.mark.parametrize("convert", [lambda p: p, lambda p: p.astype(str)], ids=["objects", "strings"])
+def test_one_text_among_prices_is_warned_of(convert, frame):
+    X, Y = with_prices(frame, convert=convert)
+    with pytest.warns(
+        UserWarning, match=r"Column 'price' of X: most values are numbers, but some are text.*to_numeric"
+    ):
+        FSMDClassifier(**SMALL).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda p: pd.Series(p.astype(str), dtype="category"),
+        lambda p: [str(i) for i in range(len(p))],
+        lambda p: [f"v{x}" for x in p],
+        lambda p: [str(x)[:1] + ".5" for x in p],
+    ],
+    ids=["category dtype", "ids as text", "text", "few values"],
+)
+def test_what_is_meant_as_categories_is_not_warned_of(convert, frame):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        FSMDClassifier(**SMALL).fit(*with_prices(frame, convert=convert))

@@ -4,6 +4,7 @@ from sklearn_fsmd.encoding.canonical import shown
 from sklearn_fsmd.encoding.columns import CategoryColumn, NumericColumn
 from sklearn_fsmd.encoding.ids import warn_of_ids
 from sklearn_fsmd.encoding.input_encoder import InputEncoder
+from sklearn_fsmd.encoding.numbers_as_text import warn_of_numbers
 from sklearn_fsmd.encoding.table_encoder import Encoded, FeatureEncoder
 from sklearn_fsmd.encoding.targets import DEFAULT_NAMES, TargetEncoder, Targets, are_moved
 from sklearn_fsmd.encoding.validation import as_pandas, read_table
@@ -24,4 +25,5 @@ __all__ = [
     "read_table",
     "shown",
     "warn_of_ids",
+    "warn_of_numbers",
 ]

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_consistent_length
 
-from sklearn_fsmd.encoding import InputEncoder, TargetEncoder, as_pandas, read_table, warn_of_ids
+from sklearn_fsmd.encoding import InputEncoder, TargetEncoder, as_pandas, read_table, warn_of_ids, warn_of_numbers
 from sklearn_fsmd.estimators.exchange import generator_of, own_generator
 from sklearn_fsmd.estimators.predictions import Predictions
 from sklearn_fsmd.inference import Predictor
@@ -187,6 +187,7 @@ class MultiTaskClassifier(Predictions, Saving, ClassifierMixin, MultiTaskParamet
         rows = encoder.fit_encode(X, self._like(X, X_unlabeled)) if anew else encoder.encode(X)
         if anew and isinstance(self.categorical_features, str) and self.categorical_features == "from_dtype":
             warn_of_ids(encoder.main, encoder.main_part(X), labels, np.flatnonzero(~encoder.is_bias))
+            warn_of_numbers(encoder.main, encoder.main_part(X))
         data = (rows if X_unlabeled is None else rows.select(np.arange(len(X)))), labels
         valid = None
         if validation is not None:

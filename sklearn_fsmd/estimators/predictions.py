@@ -129,7 +129,7 @@ class Predictions(Exchanged):
         Raises
         ------
         ValueError
-            If the weights are not one finite number per task, or sum to zero.
+            If the weights are not one finite number per task, or all zero.
         """
         return weighted_product(self.predict_marginals(X), weights)
 
