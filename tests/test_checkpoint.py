@@ -199,7 +199,7 @@ def test_a_random_state_that_reads_beyond_its_array_is_refused(data, tmp_path, i
     random = next(value for key, value in content["dict"] if key == "random")
     random["random"]["tuple"][2] = place
     storage.write(path, "checkpoint", content, arrays)
-    with pytest.raises(ValueError, match=f"cannot be resumed: .*no place {place}"):
+    with pytest.raises(ValueError, match=f"cannot be resumed: .*no position {place}"):
         model.fit(*data, resume=True)
 
 

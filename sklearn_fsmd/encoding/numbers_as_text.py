@@ -38,7 +38,7 @@ def warn_of_numbers(encoder: FeatureEncoder, X: Any) -> None:
         first, names = repr(found[0]), ", ".join(map(repr, found))
         columns = f"{'Columns' if len(found) > 1 else 'Column'} {names} of X"
         warn(
-            f"{columns}: most values are numbers, but some are text, so each value is a category of its own. If they are "
+            f"{columns}: most values are numbers, but some are text, so each is a category of its own. If they are "
             f"quantities, convert them: X[{first}] = pd.to_numeric(X[{first}], errors='coerce'). If not, "
             f"X.astype({dict.fromkeys(found, 'category')}), and this warning is gone."
         )
