@@ -201,11 +201,12 @@ def main():
         "growth, tasks": growth.tasks,
         "task weighting": growth.weighting,
     }
-    results = json.loads(RESULTS.read_text()) if options.parts and RESULTS.exists() else {}
-    results |= {"machine": machine(), "rows": options.rows, "score_rows": options.score_rows, "rounds": options.rounds}
+    results = json.loads(RESULTS.read_text()) if options.parts and RESULTS.exists() else {"made": {}}
+    made = {"rows": options.rows, "score_rows": options.score_rows, "rounds": options.rounds, **machine()}
     for name in options.parts or parts:
         print(name, flush=True)
         results[name] = parts[name]()
+        results["made"][name] = made  # parts may be of several runs, which are not to be compared then
         show(results[name])
         write(results)
     if all(name in results for name in parts):

@@ -195,18 +195,22 @@ class FeatureEncoder:
             if X.dtype.kind in "mMc" or (self.categories and not keeps_values(X.dtype)):
                 raise NotPlainError
             return X.tolist()
-        values = []
-        for position, (_, column) in enumerate(X.items()):
-            dtype = column.dtype
+        own_types = []
+        for position, dtype in enumerate(X.dtypes):
             if dtype.kind in "mMc" or isinstance(dtype, pd.SparseDtype):
                 raise NotPlainError
             if position in self.categories and not keeps_values(dtype):
                 raise NotPlainError
-            try:
-                values.append(column.tolist())
-            except OverflowError:  # Arrow's times after 24 o'clock
-                raise NotPlainError from None
-        return list(zip(*values, strict=True))
+            if not isinstance(dtype, np.dtype):
+                own_types.append(position)
+        try:
+            rows = X.to_numpy(dtype=object).tolist()  # all columns at once: one by one they take seven times as long
+            for position in own_types:
+                for row, value in zip(rows, X.iloc[:, position].tolist(), strict=True):
+                    row[position] = value
+        except OverflowError:  # Arrow's times after 24 o'clock
+            raise NotPlainError from None
+        return rows
 
     def _encode_few(self, rows: Sequence[Sequence[Any]]) -> Encoded:
         codes, numbers = [], []

@@ -26,11 +26,11 @@ MANY = 1024
 class Scoring(Execution):
     """Predictions: many rows the fast way, where it is."""
 
-    def hidden(self, stack: StackSpec, x: Tensor, weights: Tensor | None) -> Tensor | None:
-        if stack.training or x.shape[-2] < MANY or not torch.is_inference_mode_enabled() or not _is_usual(x):
-            return None
-        if way_here("cpu")[0] == "torch":
-            return None
+    def takes(self, x: Tensor, *, training: bool) -> bool:
+        many = not training and x.shape[-2] >= MANY and torch.is_inference_mode_enabled()
+        return many and _is_usual(x) and way_here("cpu")[0] == "fused"
+
+    def hidden(self, stack: StackSpec, x: Tensor, weights: Tensor | None) -> Tensor:
         return evaluate(stack, x, weights)
 
 
@@ -61,8 +61,11 @@ class ByCore(ByTorch):
         super().__init__(precision)
         self.crew = crew
 
-    def hidden(self, stack: StackSpec, x: Tensor, weights: Tensor | None) -> Tensor | None:
-        if not stack.training or x.shape[-2] < 2 or not _is_usual(x):
+    def takes(self, x: Tensor, *, training: bool) -> bool:
+        return (training and x.shape[-2] > 1 and _is_usual(x)) or super().takes(x, training=training)
+
+    def hidden(self, stack: StackSpec, x: Tensor, weights: Tensor | None) -> Tensor:
+        if not stack.training:
             return super().hidden(stack, x, weights)
         parameters = (tensor for layer in stack.layers for tensor in layer.parameters())
         return TrainStack.apply(self.crew, self.precision, stack, x, weights, *parameters)

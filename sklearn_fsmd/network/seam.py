@@ -75,9 +75,13 @@ class Execution:
     precision: torch.dtype | None = None
     """The number format in which hidden layers multiply matrices in training; None for that of the parameters."""
 
-    def hidden(self, stack: StackSpec, x: Tensor, weights: Tensor | None) -> Tensor | None:
+    def takes(self, x: Tensor, *, training: bool) -> bool:
+        """Whether it computes hidden layers for such an input; only then is it given their description."""
+        return False
+
+    def hidden(self, stack: StackSpec, x: Tensor, weights: Tensor | None) -> Tensor:
         """What a :class:`~sklearn_fsmd.network.stacked_mlp.StackedMLP` that has layers says of `x` and `weights`."""
-        return None
+        raise NotImplementedError
 
     def gates(self, gates: GateSpec, x: Tensor) -> Tensor | None:
         """What :class:`~sklearn_fsmd.network.extractors.Gates` say in training of `x`."""

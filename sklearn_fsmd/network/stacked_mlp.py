@@ -189,8 +189,8 @@ class StackedMLP(nn.Module):
         return cast("HiddenLayer", self.layers[0])
 
     def forward(self, x: Tensor, weights: Tensor | None = None) -> Tensor:
-        if self.layers and (computed := self.execution.hidden(self.spec(), x, weights)) is not None:
-            return computed
+        if self.layers and self.execution.takes(x, training=self.training):
+            return self.execution.hidden(self.spec(), x, weights)
         if x.dim() == 3 and not self.in_order:
             x = x.index_select(0, self.index)
         elif x.dim() == 2 and not self.layers:
