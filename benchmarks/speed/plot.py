@@ -18,7 +18,7 @@ def draw(results, path: Path):
     points = results["growth, rows"]["points"]
     rates = {n: point["rows_per_s"] / 1000 for n, point in points.items()}
     curve(axes[0, 3], "rows", points, rates, "thousand rows per second", base=10)
-    curves = (("experts", "experts a level", 2), ("vocabulary", "rows of the table", 10), ("tasks", "tasks", 2))
+    curves = (("experts", "experts per level", 2), ("vocabulary", "rows of the table", 10), ("tasks", "tasks", 2))
     for axis, (part, label, base) in zip(axes[1], curves, strict=False):
         points = results[f"growth, {part}"]["points"]
         curve(axis, label, points, {n: point["step_ms"] for n, point in points.items()}, "ms per step", base=base)
@@ -32,7 +32,7 @@ def bars(axis, title, table):
     colours = [OURS if name.startswith("sklearn-fsmd") else OTHERS for name in names]
     drawn = axis.barh(names, [table[name]["median"] / 1000 for name in names], color=colours)
     axis.bar_label(drawn, fmt="%.1f", padding=3, fontsize=8)
-    axis.margins(x=0.15)
+    axis.margins(x=0.3)  # room for the figures
     axis.invert_yaxis()
     axis.set_title(title)
     axis.set_xlabel("thousand rows per second")
