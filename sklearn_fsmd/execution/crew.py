@@ -48,7 +48,7 @@ class Crew:
         waiting = deque(pieces)
 
         def take_part() -> None:
-            with threads(1), torch.no_grad():
+            with threads(1):
                 while True:
                     try:
                         piece = waiting.popleft()
@@ -56,10 +56,14 @@ class Crew:
                         return
                     work(piece)
 
+        def help_out() -> None:
+            with torch.no_grad():  # of the caller's thread it is the caller's business
+                take_part()
+
         others: list[Future[None]] = []
         try:
             for _ in range(1, min(self.n, len(pieces))):
-                others.append(self.pool.submit(take_part))
+                others.append(self.pool.submit(help_out))
             take_part()
         finally:
             waiting.clear()  # where something failed, the others end with the piece that they have

@@ -105,9 +105,9 @@ class HiddenLayer(StackedLinear):
     def statistics(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance of the units over the batch, ``(n, O)``; the running ones move towards them."""
         var, mean = torch.var_mean(z, dim=1, correction=0)
-        with torch.no_grad():
-            self.running_mean.lerp_(mean, self.MOMENTUM)
-            self.running_var.lerp_(var * (z.shape[1] / (z.shape[1] - 1)), self.MOMENTUM)
+        # Detached, not under torch.no_grad(): Ctrl+C just before that ends would leave gradients off for good.
+        self.running_mean.lerp_(mean.detach(), self.MOMENTUM)
+        self.running_var.lerp_(var.detach() * (z.shape[1] / (z.shape[1] - 1)), self.MOMENTUM)
         return mean, var
 
     def spec(self) -> LayerSpec:

@@ -190,7 +190,8 @@ def test_many_rows_are_predicted_the_fused_way(batch_norm, reads, mixed, monkeyp
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_what_does_not_fit_is_refused(training):
+def test_what_does_not_fit_is_refused(training, monkeypatch):
+    monkeypatch.setenv(choice.VARIABLE, "fused")
     made = mlp(3, reads=[0, 1, 1]).train(training)
     set_execution(made, ByCore(Crew(1)))
     with torch.inference_mode(not training):
