@@ -469,3 +469,11 @@ def test_a_process_that_loads_and_scores_holds_the_weights_once(tmp_path):
         used[what] = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert used["weights"] > 25e6
     assert used["model"] < 1.2 * used["weights"]
+
+
+def test_a_pickle_keeps_the_device_that_was_asked_for(frame):
+    """With "auto" it takes an accelerator where it is read, though it was trained where there was none."""
+    model = FSMDClassifier(**SMALL | {"max_epochs": 1}).fit(*frame)
+    assert model.device == "auto"
+    for fitted in (model, pickle.loads(pickle.dumps(model)), model.partial_fit(*frame)):
+        assert fitted.net_.spec_["device"] == "auto"

@@ -186,8 +186,9 @@ class MultiTaskClassifier(Predictions, Saving, ClassifierMixin, MultiTaskParamet
         encoder = InputEncoder(self) if anew else self._encoder
         rows = encoder.fit_encode(X, self._like(X, X_unlabeled)) if anew else encoder.encode(X)
         if anew and isinstance(self.categorical_features, str) and self.categorical_features == "from_dtype":
-            warn_of_ids(encoder.main, encoder.main_part(X), labels, np.flatnonzero(~encoder.is_bias))
-            warn_of_numbers(encoder.main, encoder.main_part(X))
+            part = encoder.main_part(X)
+            warn_of_ids(encoder.main, part, labels, np.flatnonzero(~encoder.is_bias))
+            warn_of_numbers(encoder.main, part)
         data = (rows if X_unlabeled is None else rows.select(np.arange(len(X)))), labels
         valid = None
         if validation is not None:

@@ -15,12 +15,14 @@ from sklearn_fsmd.estimators.task_view import OutputView
 from sklearn_fsmd.inference import Predictor
 from sklearn_fsmd.metrics import mean_auc
 from sklearn_fsmd.network import MultiTaskNetwork, parents_of
+from sklearn_fsmd.parameters import EXTRACTORS
 from sklearn_fsmd.ranking import weighted_product
 
 
 def _has_gates(self: Predictions) -> bool:
     known = hasattr(self.module_.extractor, "gate_weights") if hasattr(self, "_predictor") else None
-    if known is False or (known is None and self.extractor in ("shared_bottom", "shared_embedding", "separate")):
+    named = EXTRACTORS.parts.get(self.extractor) if isinstance(self.extractor, str) else None
+    if known is False or (known is None and named is not None and "gate_dims" not in named.reads):
         raise AttributeError(f"extractor={self.extractor!r} has no gates, so there are no gate weights.")
     return True
 

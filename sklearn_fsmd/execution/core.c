@@ -1,7 +1,7 @@
 /* The passes around the matrix products of a training step: what torch does in a dozen passes through memory, in one
    or two. Products are torch's. Nothing here knows of threads: the caller cuts the work and shares it out.
 
-   Matrices have their numbers of a row beside each other; a `row` is the numbers from one row to the next. With `low`
+   Matrices have their numbers of a row beside each other; a `row` is the numbers from one row to the next. With `bf16`
    matrices hold bfloat16, else float32; vectors and sums are always float32. No function looks whether its arguments
    fit each other: core.py does. The file is compiled once for each level of the processor, see CMakeLists.txt. */
 
@@ -24,8 +24,8 @@ typedef int64_t i64;
 
 enum { TILE = 256 /* columns at a time: what is summed up fits on the stack */, BLOCK = 32 /* rows summed in float32 */ };
 
-INLINE float get(const void *p, i64 i, int low) {
-    if (!low) return ((const float *)p)[i];
+INLINE float get(const void *p, i64 i, int bf16) {
+    if (!bf16) return ((const float *)p)[i];
     uint32_t bits = (uint32_t)((const uint16_t *)p)[i] << 16;
     float x;
     memcpy(&x, &bits, 4);
@@ -33,8 +33,8 @@ INLINE float get(const void *p, i64 i, int low) {
 }
 
 /* As bfloat16: the nearest, ties to even; what is not a number stays so. */
-INLINE void set(void *p, i64 i, float x, int low) {
-    if (!low) {
+INLINE void set(void *p, i64 i, float x, int bf16) {
+    if (!bf16) {
         ((float *)p)[i] = x;
         return;
     }
@@ -49,7 +49,7 @@ INLINE i64 smaller(i64 a, i64 b) { return a < b ? a : b; }
 /* A hidden layer of a stack in one step. Vectors are (members, width); `scale` and what belongs to batch norm may be
    null. Mirrors core.Layer. */
 typedef struct {
-    i64 rows, width, low, threshold;
+    i64 rows, width, bf16, threshold;
     float stretch, eps, momentum;
     const float *bias, *scale;
     float *mean, *var, *slope, *running_mean, *running_var, *grad_bias, *grad_scale;
@@ -58,7 +58,7 @@ typedef struct {
 } Layer;
 
 INLINE void *output(const Layer *l, i64 e, i64 c) {
-    return (char *)l->out + (e * l->rows * l->width + c) * (l->low ? 2 : 4);
+    return (char *)l->out + (e * l->rows * l->width + c) * (l->bf16 ? 2 : 4);
 }
 
 /* Four random bytes of a counter. The steps are those of MurmurHash3's finaliser, with a second key in between. */
@@ -70,15 +70,15 @@ INLINE uint32_t drawn(uint32_t counter, uint32_t key, uint32_t second) {
 }
 
 /* Mean and variance of n columns, by sums of what is left when the first row is taken away: near 0 as a rule. */
-INLINE void moments(const void *z, i64 row, i64 rows, i64 n, float *mean, float *var, int low) {
+INLINE void moments(const void *z, i64 row, i64 rows, i64 n, float *mean, float *var, int bf16) {
     float base[TILE], part[TILE], part2[TILE];
     double sum[TILE], sum2[TILE];
-    for (i64 j = 0; j < n; j++) base[j] = get(z, j, low), sum[j] = sum2[j] = 0.0;
+    for (i64 j = 0; j < n; j++) base[j] = get(z, j, bf16), sum[j] = sum2[j] = 0.0;
     for (i64 start = 0; start < rows; start += BLOCK) {
         for (i64 j = 0; j < n; j++) part[j] = part2[j] = 0.0f;
         for (i64 b = start; b < smaller(start + BLOCK, rows); b++)
             for (i64 j = 0; j < n; j++) {
-                float d = get(z, b * row + j, low) - base[j];
+                float d = get(z, b * row + j, bf16) - base[j];
                 part[j] += d, part2[j] += d * d;
             }
         for (i64 j = 0; j < n; j++) sum[j] += part[j], sum2[j] += part2[j];
@@ -91,7 +91,7 @@ INLINE void moments(const void *z, i64 row, i64 rows, i64 n, float *mean, float 
 
 /* ReLU and dropout of z * slope + shift. An element's byte follows from its place, however the columns are cut. */
 INLINE void rectify(const Layer *l, i64 e, i64 c, i64 n, const void *z, i64 row, const float *slope, const float *shift,
-                    int low) {
+                    int bf16) {
     uint32_t words[TILE / 4], first = l->threshold ? l->keys[2 * e] : 0, second = l->threshold ? l->keys[2 * e + 1] : 0;
     const uint8_t *bytes = (const uint8_t *)words, threshold = (uint8_t)l->threshold;
     memset(words, 0xFF, sizeof words); /* no byte is below any threshold */
@@ -101,17 +101,17 @@ INLINE void rectify(const Layer *l, i64 e, i64 c, i64 n, const void *z, i64 row,
         if (threshold)
             for (i64 w = 0; w < (n + 3) / 4; w++) words[w] = drawn(counter + (uint32_t)w, first, second);
         for (i64 j = 0; j < n; j++) {
-            float y = get(z, b * row + j, low) * slope[j] + shift[j];
-            set(out, b * l->width + j, (y <= 0.0f) | (bytes[j] < threshold) ? 0.0f : y, low); /* a NaN that is kept stays */
+            float y = get(z, b * row + j, bf16) * slope[j] + shift[j];
+            set(out, b * l->width + j, (y <= 0.0f) | (bytes[j] < threshold) ? 0.0f : y, bf16); /* a NaN that is kept stays */
         }
     }
 }
 
-INLINE void forward(const Layer *l, i64 e, i64 c, i64 n, const void *z, i64 row, int low) {
+INLINE void forward(const Layer *l, i64 e, i64 c, i64 n, const void *z, i64 row, int bf16) {
     float slope[TILE], shift[TILE];
     i64 at = e * l->width + c;
     if (l->scale) {
-        moments(z, row, l->rows, n, l->mean + at, l->var + at, low);
+        moments(z, row, l->rows, n, l->mean + at, l->var + at, bf16);
         float unbiased = (float)((double)l->rows / (double)(l->rows - 1));
         for (i64 j = 0; j < n; j++) {
             float mean = l->mean[at + j], var = l->var[at + j];
@@ -122,17 +122,17 @@ INLINE void forward(const Layer *l, i64 e, i64 c, i64 n, const void *z, i64 row,
         }
     } else
         for (i64 j = 0; j < n; j++) slope[j] = l->stretch, shift[j] = l->bias[at + j] * l->stretch;
-    rectify(l, e, c, n, z, row, slope, shift, low);
+    rectify(l, e, c, n, z, row, slope, shift, bf16);
 }
 
 /* Dropped and negative units are both zero in the output, and have no gradient. */
-INLINE float passed(const void *out, const void *g, i64 o, i64 i, int low) {
-    float x = get(g, i, low);
-    return get(out, o, low) <= 0.0f ? 0.0f : x;
+INLINE float passed(const void *out, const void *g, i64 o, i64 i, int bf16) {
+    float x = get(g, i, bf16);
+    return get(out, o, bf16) <= 0.0f ? 0.0f : x;
 }
 
 INLINE void backward(const Layer *l, i64 e, i64 c, i64 n, const void *z, i64 z_row, const void *g, i64 g_row, void *d,
-                     i64 d_row, int low) {
+                     i64 d_row, int bf16) {
     const void *out = output(l, e, c);
     float mean[TILE], slope[TILE], part[TILE], part2[TILE];
     double sum[TILE], sum2[TILE];
@@ -142,8 +142,8 @@ INLINE void backward(const Layer *l, i64 e, i64 c, i64 n, const void *z, i64 z_r
         for (i64 j = 0; j < n; j++) part[j] = part2[j] = 0.0f;
         for (i64 b = start; b < smaller(start + BLOCK, l->rows); b++)
             for (i64 j = 0; j < n; j++) {
-                float x = passed(out, g, b * l->width + j, b * g_row + j, low);
-                part[j] += x, part2[j] += x * (get(z, b * z_row + j, low) - mean[j]);
+                float x = passed(out, g, b * l->width + j, b * g_row + j, bf16);
+                part[j] += x, part2[j] += x * (get(z, b * z_row + j, bf16) - mean[j]);
             }
         for (i64 j = 0; j < n; j++) sum[j] += part[j], sum2[j] += part2[j];
     }
@@ -160,8 +160,8 @@ INLINE void backward(const Layer *l, i64 e, i64 c, i64 n, const void *z, i64 z_r
     }
     for (i64 b = 0; b < l->rows; b++)
         for (i64 j = 0; j < n; j++) {
-            float x = passed(out, g, b * l->width + j, b * g_row + j, low);
-            set(d, b * d_row + j, slope[j] * x + (part[j] + part2[j] * get(z, b * z_row + j, low)), low);
+            float x = passed(out, g, b * l->width + j, b * g_row + j, bf16);
+            set(d, b * d_row + j, slope[j] * x + (part[j] + part2[j] * get(z, b * z_row + j, bf16)), bf16);
         }
 }
 
@@ -169,7 +169,7 @@ INLINE void backward(const Layer *l, i64 e, i64 c, i64 n, const void *z, i64 z_r
 API void hidden_forward(const Layer *l, i64 e, i64 c, i64 stop, const char *z, i64 row) {
     for (i64 j = c; j < stop; j += TILE) {
         i64 n = smaller(TILE, stop - j);
-        if (l->low) forward(l, e, j, n, z + (j - c) * 2, row, 1);
+        if (l->bf16) forward(l, e, j, n, z + (j - c) * 2, row, 1);
         else forward(l, e, j, n, z + (j - c) * 4, row, 0);
     }
 }
@@ -178,8 +178,8 @@ API void hidden_forward(const Layer *l, i64 e, i64 c, i64 stop, const char *z, i
 API void hidden_backward(const Layer *l, i64 e, i64 c, i64 stop, const char *z, i64 z_row, const char *g, i64 g_row,
                          char *d, i64 d_row) {
     for (i64 j = c; j < stop; j += TILE) {
-        i64 n = smaller(TILE, stop - j), at = (j - c) * (l->low ? 2 : 4);
-        if (l->low) backward(l, e, j, n, z + at, z_row, g + at, g_row, d + at, d_row, 1);
+        i64 n = smaller(TILE, stop - j), at = (j - c) * (l->bf16 ? 2 : 4);
+        if (l->bf16) backward(l, e, j, n, z + at, z_row, g + at, g_row, d + at, d_row, 1);
         else backward(l, e, j, n, z + at, z_row, g + at, g_row, d + at, d_row, 0);
     }
 }
@@ -208,7 +208,7 @@ API void softmax_backward(const float *weights, const float *grads, float *d, i6
 }
 
 INLINE void mix_rows(const float *weights, const char *outs, i64 member, float *mixed, i64 start, i64 stop, i64 gates,
-                     i64 experts, i64 width, int low) {
+                     i64 experts, i64 width, int bf16) {
     for (i64 b = start; b < stop; b++)
         for (i64 g = 0; g < gates; g++) {
             float *m = mixed + (b * gates + g) * width;
@@ -216,42 +216,42 @@ INLINE void mix_rows(const float *weights, const char *outs, i64 member, float *
             for (i64 e = 0; e < experts; e++) {
                 float w = weights[(b * gates + g) * experts + e];
                 if (w == 0.0f) continue; /* an expert that the gate may not mix */
-                for (i64 j = 0; j < width; j++) m[j] += w * get(outs, e * member + b * width + j, low);
+                for (i64 j = 0; j < width; j++) m[j] += w * get(outs, e * member + b * width + j, bf16);
             }
         }
 }
 
 /* Eq. (5), mixed[b, g] = sum over e of weights[b, g, e] * outs[e, b]; `member` is the numbers from e to e + 1. */
 API void mix(const float *weights, const char *outs, i64 member, float *mixed, i64 start, i64 stop, i64 gates,
-             i64 experts, i64 width, i64 low) {
-    if (low) mix_rows(weights, outs, member, mixed, start, stop, gates, experts, width, 1);
+             i64 experts, i64 width, i64 bf16) {
+    if (bf16) mix_rows(weights, outs, member, mixed, start, stop, gates, experts, width, 1);
     else mix_rows(weights, outs, member, mixed, start, stop, gates, experts, width, 0);
 }
 
-INLINE float inner(const float *x, const char *outs, i64 at, i64 width, int low) {
+INLINE float inner(const float *x, const char *outs, i64 at, i64 width, int bf16) {
     float parts[16] = {0}, total = 0.0f;
     i64 j = 0;
     for (; j + 16 <= width; j += 16)
-        for (int k = 0; k < 16; k++) parts[k] += x[j + k] * get(outs, at + j + k, low);
-    for (; j < width; j++) total += x[j] * get(outs, at + j, low);
+        for (int k = 0; k < 16; k++) parts[k] += x[j + k] * get(outs, at + j + k, bf16);
+    for (; j < width; j++) total += x[j] * get(outs, at + j, bf16);
     for (int k = 0; k < 16; k++) total += parts[k];
     return total;
 }
 
 /* The gradient of the weights, grads[b, g] . outs[e, b]. */
 API void mix_to_weights(const float *grads, const char *outs, i64 member, float *grad_weights, i64 start, i64 stop,
-                        i64 gates, i64 experts, i64 width, i64 low) {
+                        i64 gates, i64 experts, i64 width, i64 bf16) {
     for (i64 b = start; b < stop; b++)
         for (i64 g = 0; g < gates; g++)
             for (i64 e = 0; e < experts; e++) {
                 const float *x = grads + (b * gates + g) * width;
                 i64 at = e * member + b * width;
-                grad_weights[(b * gates + g) * experts + e] = low ? inner(x, outs, at, width, 1) : inner(x, outs, at, width, 0);
+                grad_weights[(b * gates + g) * experts + e] = bf16 ? inner(x, outs, at, width, 1) : inner(x, outs, at, width, 0);
             }
 }
 
 INLINE void spread(const float *weights, const float *grads, char *g_out, i64 e, i64 rows, i64 gates, i64 experts,
-                   i64 width, int low) {
+                   i64 width, int bf16) {
     for (i64 b = 0; b < rows; b++)
         for (i64 c = 0; c < width; c += TILE) {
             float sum[TILE] = {0};
@@ -261,14 +261,14 @@ INLINE void spread(const float *weights, const float *grads, char *g_out, i64 e,
                 if (w == 0.0f) continue;
                 for (i64 j = 0; j < n; j++) sum[j] += w * grads[(b * gates + g) * width + c + j];
             }
-            for (i64 j = 0; j < n; j++) set(g_out, b * width + c + j, sum[j], low);
+            for (i64 j = 0; j < n; j++) set(g_out, b * width + c + j, sum[j], bf16);
         }
 }
 
 /* The gradient of the outputs of member e: sum over g of weights[b, g, e] * grads[b, g]. */
 API void mix_to_outputs(const float *weights, const float *grads, char *g_out, i64 e, i64 rows, i64 gates, i64 experts,
-                        i64 width, i64 low) {
-    if (low) spread(weights, grads, g_out, e, rows, gates, experts, width, 1);
+                        i64 width, i64 bf16) {
+    if (bf16) spread(weights, grads, g_out, e, rows, gates, experts, width, 1);
     else spread(weights, grads, g_out, e, rows, gates, experts, width, 0);
 }
 

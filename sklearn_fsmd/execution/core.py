@@ -22,7 +22,7 @@ from sklearn_fsmd.network import GateSpec, LayerSpec
 LEVELS = {"AVX512": ("avx512", "avx2", "any"), "AVX2": ("avx2", "any")}
 """For what torch says of the processor, the builds that run there, the fastest first; elsewhere "any"."""
 
-LOW = {torch.float32: 0, torch.bfloat16: 1}
+BF16 = {torch.float32: 0, torch.bfloat16: 1}
 """The types of matrices that the core knows."""
 
 SIGNATURES = {
@@ -55,7 +55,10 @@ def load() -> tuple[ctypes.CDLL, str]:
     """
     for level in LEVELS.get(torch.backends.cpu.get_cpu_capability(), ("any",)):
         if path := find(file_name(level)):
-            return declare(ctypes.CDLL(path)), level
+            try:
+                return declare(ctypes.CDLL(path)), level
+            except OSError as error:
+                raise CoreMissingError(f"the compiled core cannot be loaded: {error}") from error
     raise CoreMissingError("the package was built without a C compiler")
 
 
@@ -78,8 +81,8 @@ def declare(library: ctypes.CDLL) -> ctypes.CDLL:
     CoreMissingError
         If it was compiled from other sources, as happens where the package is installed in editable mode.
     """
-    library.layout.restype = c_int64
-    if library.layout() != ctypes.sizeof(_Layer) * 1000 + ctypes.sizeof(Adam):
+    layout = getattr(library, "layout", int)
+    if layout() != ctypes.sizeof(_Layer) * 1000 + ctypes.sizeof(Adam):
         raise CoreMissingError("the compiled core is of another version: install the package again")
     for name, letters in SIGNATURES.items():
         function = getattr(library, name)
@@ -91,7 +94,7 @@ class _Layer(ctypes.Structure):
     """Mirrors the Layer of core.c."""
 
     _fields_ = (
-        *((name, c_int64) for name in ("rows", "width", "low", "threshold")),
+        *((name, c_int64) for name in ("rows", "width", "bf16", "threshold")),
         *((name, c_float) for name in ("stretch", "eps", "momentum")),
         *((name, c_void_p) for name in ("bias", "scale", "mean", "var", "slope", "running_mean", "running_var")),
         *((name, c_void_p) for name in ("grad_bias", "grad_scale", "keys", "out")),
@@ -115,7 +118,7 @@ class Layer:
         self.struct = _Layer(
             rows=rows,
             width=self.width,
-            low=LOW[dtype],
+            bf16=BF16[dtype],
             threshold=spec.threshold,
             stretch=spec.stretch,
             eps=spec.eps,
@@ -187,7 +190,7 @@ def _mixtures(name: str, weights: Tensor, outs: Tensor, mixed: Tensor, rows: sli
     w, m = address(weights, (b, g, e)), address(mixed, (b, g, h))
     matrices = address(outs, (e, b, h), outs.dtype), b * h
     first, last = (m, w) if name == "mix_to_weights" else (w, m)
-    getattr(load()[0], name)(first, *matrices, last, rows.start, rows.stop, g, e, h, LOW[outs.dtype])
+    getattr(load()[0], name)(first, *matrices, last, rows.start, rows.stop, g, e, h, BF16[outs.dtype])
 
 
 def mix_to_outputs(weights: Tensor, grads: Tensor, e: int, dtype: torch.dtype) -> Tensor:
@@ -197,7 +200,7 @@ def mix_to_outputs(weights: Tensor, grads: Tensor, e: int, dtype: torch.dtype) -
         raise ValueError(f"there is no expert {e} in {n}")
     g = room(rows, width, dtype=dtype)
     matrices = address(weights, sizes[:3]), address(grads, (rows, n_gates, width)), g.data_ptr()
-    load()[0].mix_to_outputs(*matrices, e, rows, n_gates, n, width, LOW[dtype])
+    load()[0].mix_to_outputs(*matrices, e, rows, n_gates, n, width, BF16[dtype])
     return g
 
 

@@ -15,7 +15,7 @@ from sklearn_fsmd.network import GateSpec
 
 
 class TrainGates(torch.autograd.Function):
-    """Eq. (4): the softmax of one linear map a gate.
+    """Eq. (4): the softmax of one linear map per gate.
 
     **Shape**: ``(B, I)``, or ``(B, G or more, I)``, of which the first are read → ``(B, G, E)``.
     """

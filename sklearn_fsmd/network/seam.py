@@ -70,7 +70,10 @@ class GateSpec(NamedTuple):
 
 
 class Execution:
-    """Computes parts of a network, or returns None: then the module goes by its formula. This one always does."""
+    """Computes parts of a network that it takes; of others it says no, or None, and the module goes by its formula.
+
+    This one takes none.
+    """
 
     precision: torch.dtype | None = None
     """The number format in which hidden layers multiply matrices in training; None for that of the parameters."""

@@ -230,16 +230,12 @@ class Net(ClassifierMixin, NeuralNet):
 
     def logits(self, *inputs: Tensor) -> Tensor:
         """Logits of any number of rows, ``(n, K)``."""
-        return self.in_chunks(self.module_, *inputs)
-
-    def in_chunks(self, module: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
-        """What `module` makes of any number of rows."""
-        return in_chunks(module, *inputs)
+        return in_chunks(self.module_, *inputs)
 
     @torch.inference_mode()
     def set_neutral(self) -> None:
         """Let the bias tower take its neutral level from what it says of the rows of reference."""
-        self.module_.bias_tower.set_neutral(self.in_chunks(self.module_.bias_tower, *self.bias_reference))
+        self.module_.bias_tower.set_neutral(in_chunks(self.module_.bias_tower, *self.bias_reference))
 
     def evaluate(self, valid: TensorData) -> tuple[float, np.ndarray]:
         """Loss, and the AUC of each task ``(K,)``, on validation data, under the averaged weights."""

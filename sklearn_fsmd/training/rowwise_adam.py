@@ -25,8 +25,10 @@ class RowWiseAdam(torch.optim.Adam):
                 if parameter.grad is not None and parameter.grad.is_sparse:
                     gradient, parameter.grad = parameter.grad.coalesce(), None  # the dense step leaves it out
                     self._step_rows(parameter, gradient.indices()[0], gradient.values(), group)
-        step = torch.optim.Adam.step  # which torch may have wrapped, as it has this method, to call the hooks
-        return getattr(step, "__wrapped__", step)(self, closure)
+        step: Any = torch.optim.Adam.step
+        if getattr(step, "hooked", False):  # torch has wrapped it, and this method too: hooks would be called twice
+            step = step.__wrapped__
+        return step(self, closure)
 
     def _step_rows(self, parameter: Tensor, rows: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         state = self.state[parameter]

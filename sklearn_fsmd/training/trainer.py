@@ -81,13 +81,13 @@ def make_net(p: MultiTaskParameters, encoder: InputEncoder, n_tasks: int, seed: 
     """An initialised skorch net around the network that `p` describes."""
     with seeded(seed):
         network = build(p, encoder, n_tasks)
-    return wrap(p, network, n_tasks, spec_of(p, device))
+    return wrap(p, network, n_tasks, device, spec_of(p))
 
 
-def wrap(p: OptimizationParameters, network: MultiTaskNetwork, n_tasks: int, spec: dict[str, Any]) -> Net:
+def wrap(p: OptimizationParameters, network: MultiTaskNetwork, n_tasks: int, device: str, spec: dict[str, Any]) -> Net:
     """An initialised skorch net around `network`, whose weights stay as they are; what it was made of is its `spec`."""
     network.use_sparse_gradients(trains_rows(p, network))
-    task_weights, device = task_weights_of(p, n_tasks), spec["device"]
+    task_weights = task_weights_of(p, n_tasks)
     net = Net(
         network,
         criterion=MultiTaskLoss(network.link, task_weights),
@@ -107,16 +107,16 @@ def wrap(p: OptimizationParameters, network: MultiTaskNetwork, n_tasks: int, spe
 
 def net_of(predictor: Predictor, n_tasks: int, history: Sequence[dict[str, Any]]) -> Net:
     """The net around a network that was read; its optimizer starts anew."""
-    spec = predictor.spec | {"device": predictor.device}
-    net = wrap(group_of(OptimizationParameters, spec), predictor.network, n_tasks, spec)
+    p = group_of(OptimizationParameters, predictor.spec)
+    net = wrap(p, predictor.network, n_tasks, predictor.device, predictor.spec)
     net.take_history(history)
     net.module_.eval()
     return net
 
 
-def spec_of(p: MultiTaskParameters, device: str) -> dict[str, Any]:
+def spec_of(p: MultiTaskParameters) -> dict[str, Any]:
     """The parameters of `p` that a net is made of."""
-    return {name: getattr(p, name) for name in (*NETWORK, *OPTIMIZATION, "bias_features")} | {"device": device}
+    return {name: getattr(p, name) for name in (*NETWORK, *OPTIMIZATION, "bias_features", "device")}
 
 
 def go_on_with(p: MultiTaskParameters, net: Net, n_tasks: int) -> Net:
@@ -127,7 +127,7 @@ def go_on_with(p: MultiTaskParameters, net: Net, n_tasks: int) -> Net:
     ValueError
         If a parameter of the architecture has changed.
     """
-    old, new = net.spec_, spec_of(p, str(net.device))
+    old, new = net.spec_, spec_of(p)
     for name in ARCHITECTURE:
         if _differs(old[name], new[name]):
             raise ValueError(
@@ -137,7 +137,7 @@ def go_on_with(p: MultiTaskParameters, net: Net, n_tasks: int) -> Net:
     copied = net.copy()
     if not any(_differs(old[name], new[name]) for name in set(new) - {"device", "embedding_std"}):
         return copied
-    again = wrap(p, copied.module_, n_tasks, new)
+    again = wrap(p, copied.module_, n_tasks, str(net.device), new)
     again.history = copied.history
     if old["task_weighting"] == new["task_weighting"]:
         again.balance.load_state_dict(copied.balance.state_dict())

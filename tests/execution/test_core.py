@@ -10,6 +10,9 @@ import torch
 from sklearn_fsmd.execution import core
 from sklearn_fsmd.network.seam import GateSpec, LayerSpec
 
+LOAD = core.load
+"""As it is, whatever a test puts in its place."""
+
 
 @pytest.fixture(params=core.LEVELS.get(torch.backends.cpu.get_cpu_capability(), ("any",)), autouse=True)
 def level(request, monkeypatch):
@@ -181,6 +184,19 @@ def test_a_library_of_other_sources_is_refused(monkeypatch):
     monkeypatch.setattr(core, "_Layer", Older)
     with pytest.raises(core.CoreMissingError, match="of another version: install the package again"):
         core.declare(core.load()[0])
+
+
+@pytest.mark.parametrize("content", [b"", b"not a library"], ids=["empty", "text"])
+def test_a_library_that_cannot_be_loaded_is_no_reason_to_fail(content, tmp_path, monkeypatch):
+    (tmp_path / "core").write_bytes(content)
+    monkeypatch.setattr(core, "find", lambda name: str(tmp_path / "core"))
+    with pytest.raises(core.CoreMissingError, match="the compiled core cannot be loaded"):
+        LOAD.__wrapped__()
+
+
+def test_a_library_without_a_layout_is_refused():
+    with pytest.raises(core.CoreMissingError, match="of another version"):
+        core.declare(object())
 
 
 def test_other_defaults_of_torch_do_not_matter():

@@ -79,7 +79,7 @@ def test_chunks_leave_no_number_of_threads_behind():
     try:
         with ThreadPoolExecutor(1) as pool:
             result = pool.submit(other)
-            trained.in_chunks(Chunk(), torch.zeros(3 * inference.CPU_CHUNK))
+            inference.in_chunks(Chunk(), torch.zeros(3 * inference.CPU_CHUNK))
             chunks_done.set()
             assert result.result() == 2
         with ThreadPoolExecutor(1) as pool:
