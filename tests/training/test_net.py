@@ -59,7 +59,6 @@ def test_an_error_in_a_thread_comes_out(fitted, monkeypatch):
 
 def test_chunks_leave_no_number_of_threads_behind():
     """A thread that begins while another predicts in chunks, and ends after it."""
-    trained = FSMDClassifier(**{**SMALL, "max_epochs": 1}).fit(*make_frame(100)).net_
     in_chunk, other_is_inside, chunks_done = (threading.Event() for _ in range(3))
 
     class Chunk(nn.Module):
