@@ -9,7 +9,7 @@ DATA ?= funnel
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test test-oldest test-all sanitize wheel fuzz soak quality bench peers paper pretraining lint format clean
+.PHONY: demo test test-oldest test-all sanitize wheel fuzz soak quality bench against peers paper pretraining lint format clean
 
 $(VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/core.c
 	$(PYTHON) -m venv $(VENV)
@@ -62,6 +62,9 @@ $(BENCH_VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/c
 
 bench: $(BENCH_VENV)/.installed  ## speed against two peers, a bare loop and the matrix products, in an environment of its own
 	$(BENCH_VENV)/bin/python -m benchmarks.speed.run
+
+against: $(BENCH_VENV)/.installed  ## speed against a former commit, in turn: make against REV=bcba792 EXTRA=fast
+	$(BENCH_VENV)/bin/python -m benchmarks.speed.against $(REV) --extra "$(EXTRA)"
 
 peers: $(BENCH_VENV)/.installed  ## predictions and time against LightGBM and two peers on KuaiRand (half an hour)
 	$(BENCH_VENV)/bin/python -m benchmarks.peers

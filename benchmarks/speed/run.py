@@ -145,9 +145,10 @@ def importing(rounds=7):
 def machine():
     info = Path("/proc/cpuinfo")  # of Linux; elsewhere Python knows it
     lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
+    known = {line.split("\t")[0]: line.partition(": ")[2] for line in lines}  # of the last core, which is as the others
     return {
-        "processor": names[0] if names else platform.processor() or platform.machine(),
+        "processor": known.get("model name") or platform.processor() or platform.machine(),
+        "family and model": f"{known.get('cpu family', '?')}, {known.get('model', '?')}",  # of AMD's: 25, 17 is Zen 4
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "execution": ", ".join(way_here("cpu")),
         "threads": torch.get_num_threads(),

@@ -49,6 +49,6 @@ def _is_small(a: Tensor, b: Tensor) -> bool:
 
 
 def _dense(b: Tensor) -> Tensor:
-    """`b` without gaps: with gaps between its rows oneDNN falls back to code that is a thousand times as slow."""
+    """`b` without gaps: with gaps between its rows oneDNN falls back to code that is slower by orders of magnitude."""
     (row, column), (n, m) = b.stride(), b.shape
     return b if (row, column) in ((m, 1), (1, n)) else b.contiguous()
