@@ -1,6 +1,6 @@
 """This tree against a former commit, in turn on one machine: ``make against REV=bcba792 EXTRA=fast``.
 
-Absolute figures drift with the machine, so the two are asked by turns, each in an interpreter of its own environment. The
+Absolute figures drift with the machine, so the two are asked by turns, each by an interpreter of its own. The
 median of the ratios within the rounds is what counts.
 """
 
