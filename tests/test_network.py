@@ -10,7 +10,8 @@ from sklearn_fsmd.network.builders import Columns, build_network
 from sklearn_fsmd.network.denoising_autoencoder import Learned
 from sklearn_fsmd.network.embedding import STARTING_RMS
 from sklearn_fsmd.network.extractors import SharedBottom
-from sklearn_fsmd.network.links import MultiTaskLoss, parents_of
+from sklearn_fsmd.network.links import parents_of
+from sklearn_fsmd.network.losses import MultiTaskLoss
 from sklearn_fsmd.network.stacked_mlp import HiddenLayer
 from sklearn_fsmd.parameters.network import NetworkParameters
 
@@ -209,7 +210,7 @@ def test_each_first_layer_begins_by_reading_a_row_as_the_autoencoder_did(extract
     found = learned(ALL_INPUTS, 9, batch_norm=batch_norm)
     network.start_from(found)
     row = torch.cat((found.vectors[CODES].flatten(1), NUMBERS), dim=1)
-    read = network.first_layer(network.embedding(CODES, NUMBERS).flat().transpose(0, -2))
+    read = network.first_layers[0](network.embedding(CODES, NUMBERS).flat().transpose(0, -2))
     assert len(network.embedding.table.weight) == len(found.vectors)
     assert network.embedding.table.weight.square().mean().sqrt().item() == pytest.approx(STARTING_RMS, rel=1e-4)
     for own in read:
@@ -222,7 +223,7 @@ def test_columns_of_which_nothing_was_learned_begin_as_ever():
     found = learned([3, 4, 5, 10], 3)  # the second code column and the second number
     found.vectors[:3] = found.vectors[8:] = torch.nan
     network.start_from(found)
-    (before, after), others = (n.first_layer.weight for n in (plain, network)), [0, 1, 2, 6, 7, 8, 9]
+    (before, after), others = (n.first_layers[0].weight for n in (plain, network)), [0, 1, 2, 6, 7, 8, 9]
     assert torch.equal(before[:, others], after[:, others])
     assert torch.equal(after[:, 10], found.layer.weight[:, 3].expand_as(after[:, 10]))
     assert (before != after).all(dim=(0, 2)).tolist() == [i not in others for i in range(11)]
@@ -247,7 +248,7 @@ OF_A_USER = SharedBottom(len(ALL_INPUTS), 2, (6,), dropout=0.0, batch_norm=False
 def test_without_such_a_layer_the_embeddings_begin_alone(extractor):
     network = build(extractor=extractor, expert_dims=())
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    assert network.first_layer is None
+    assert network.first_layers == []
     network.start_from(learned(ALL_INPUTS, 9))
     changed = [name for name, tensor in network.state_dict().items() if not torch.equal(before[name], tensor)]
     assert changed == ["embedding.table.weight"]

@@ -50,19 +50,20 @@ def test_a_named_model_fixes_three_parameters():
         FSMDClassifier(link="independent")
 
 
-OF_PLE, OF_MMOE = {"n_task_experts", "n_shared_experts", "n_levels"}, {"n_experts"}
+OF_PLE, OF_MMOE, OF_STEPS = {"n_task_experts", "n_shared_experts", "n_levels"}, {"n_experts"}, {"chain_loss"}
+OF_FM = {"fm_sharing", "fm_scale"}
 WITHOUT_EFFECT = {
-    BaseMTL: {*OF_PLE, *OF_MMOE, "gate_dims"},
-    DeepFMClassifier: {*OF_PLE, *OF_MMOE, "gate_dims"},
-    ESMMClassifier: {*OF_PLE, *OF_MMOE, "gate_dims", "fm_sharing"},
-    FGClassifier: OF_PLE,
-    FSClassifier: OF_MMOE,
+    BaseMTL: {*OF_PLE, *OF_MMOE, "gate_dims", *OF_STEPS},
+    DeepFMClassifier: {*OF_PLE, *OF_MMOE, "gate_dims", *OF_STEPS},
+    ESMMClassifier: {*OF_PLE, *OF_MMOE, "gate_dims", *OF_FM},
+    FGClassifier: {*OF_PLE, *OF_STEPS},
+    FSClassifier: {*OF_MMOE, *OF_STEPS},
     FSMDClassifier: OF_MMOE,
-    MMoEClassifier: {*OF_PLE, "fm_sharing"},
-    PLEClassifier: {*OF_MMOE, "fm_sharing"},
-    SharedBottomClassifier: {*OF_PLE, *OF_MMOE, "gate_dims", "fm_sharing"},
-    SingleTaskClassifier: {*OF_PLE, *OF_MMOE, "gate_dims", "fm_sharing"},
-    WideDeepClassifier: {*OF_PLE, *OF_MMOE, "gate_dims", "fm_sharing"},
+    MMoEClassifier: {*OF_PLE, *OF_FM, *OF_STEPS},
+    PLEClassifier: {*OF_MMOE, *OF_FM, *OF_STEPS},
+    SharedBottomClassifier: {*OF_PLE, *OF_MMOE, "gate_dims", *OF_FM, *OF_STEPS},
+    SingleTaskClassifier: {*OF_PLE, *OF_MMOE, "gate_dims", *OF_FM, *OF_STEPS},
+    WideDeepClassifier: {*OF_PLE, *OF_MMOE, "gate_dims", *OF_FM, *OF_STEPS},
 }
 
 

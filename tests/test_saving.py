@@ -24,12 +24,13 @@ from sklearn_fsmd import (
     SharedBottomClassifier,
 )
 from sklearn_fsmd.network.extractors import SharedBottom
+from sklearn_fsmd.persistence import BEFORE
 from sklearn_fsmd.persistence import container as storage
 from sklearn_fsmd.persistence.codec import Packer, Unpacker
 from sklearn_fsmd.persistence.network_state import flat_history
 from tests.conftest import SMALL, make_frame, of
 
-FIXTURE = Path(__file__).parent / "data" / "format-1.safetensors"
+DATA = Path(__file__).parent / "data"
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +161,8 @@ def test_size_is_that_of_weights_and_vocabulary(tmp_path):
     model.save(tmp_path / "m")
     weights = sum(t.nbytes for t in model.module_.state_dict().values())
     vocabulary = sum(len(user) for user in X["user"]) + 8 * n
-    assert (tmp_path / "m").stat().st_size <= 1.2 * (weights + vocabulary)
+    statistics = sum(sums.nbytes for sums in model._encoder.statistics.sums)
+    assert (tmp_path / "m").stat().st_size <= 1.2 * (weights + vocabulary + statistics)
 
 
 def test_load_of_the_general_class_finds_the_right_one(fitted, saved):
@@ -204,13 +206,26 @@ def test_a_model_of_another_device_is_put_where_it_is_told(fitted, tmp_path):
         FSMDClassifier.load(tmp_path / "m", device="cuda:77")
 
 
-def test_the_first_format_is_read():
-    """The file was written by the version that introduced the format; its predictions stand beside it."""
+@pytest.mark.parametrize("number", [1, 2])
+def test_former_formats_are_read(number):
+    """Each file was written by the version that introduced the format; its predictions stand beside it."""
     X, _ = make_frame(20)
-    model = FSMDClassifier.load(FIXTURE)
-    expected = np.load(FIXTURE.with_suffix(".npy"))
+    model = FSMDClassifier.load(DATA / f"format-{number}.safetensors")
+    expected = np.load(DATA / f"format-{number}.npy")
     np.testing.assert_allclose(model.predict_marginals(X), expected, atol=1e-6)
-    assert model.get_params()["bias_features"] == ["visits"]
+    pickle.loads(pickle.dumps(model.net_))
+
+
+def test_a_file_of_the_first_format_means_what_it_meant(tmp_path):
+    """Parameters that came later have other defaults than what was done before they came."""
+    model = FSMDClassifier.load(DATA / "format-1.safetensors")
+    found = model.get_params()
+    assert found["bias_features"] == ["visits"]
+    assert {name: found[name] for name in BEFORE} == BEFORE
+    assert model.calibration_ is None
+    assert model.module_.low_order.scale == 1.0
+    model.save(tmp_path / "again")
+    assert FSMDClassifier.load(tmp_path / "again").get_params() == found
     assert {type(value) for row in model.history_ for name, value in row.items() if name != "epoch"} == {float}
 
 
@@ -259,9 +274,9 @@ def test_what_is_no_such_file(fitted, saved, tmp_path):
 def test_a_newer_format_is_refused(saved, tmp_path, monkeypatch):
     content, arrays = storage.read(saved, "model")
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "VERSION", 2)
+        patch.setattr(storage, "VERSION", 3)
         storage.write(tmp_path / "m", "model", content, arrays)
-    with pytest.raises(ValueError, match="in format 2; this version reads formats up to 1. Update sklearn-fsmd"):
+    with pytest.raises(ValueError, match="in format 3; this version reads formats up to 2. Update sklearn-fsmd"):
         FSMDClassifier.load(tmp_path / "m")
 
 

@@ -33,7 +33,9 @@ class Fit:
     def run(self, quick):
         (train, valid, test), truth = data.load(self.data, self.conflict, quick)
         start = time.perf_counter()
-        model = MODELS[self.model](**_limits(quick), **dict(self.params), random_state=self.seed, n_threads=1)
+        cls = MODELS[self.model]
+        params = {name: value for name, value in self.params if name in cls().get_params()}
+        model = cls(**_limits(quick), **params, random_state=self.seed, n_threads=1)
         model.fit(*train, X_val=valid[0], Y_val=valid[1])
         row = {**self.key(), "seconds": round(time.perf_counter() - start, 1), "epochs": model.n_iter_}
         P = model.predict_marginals(test[0])

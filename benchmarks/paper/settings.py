@@ -62,6 +62,9 @@ PLAIN = {
     "numeric_bins": 0,
     "min_frequency": 1,
     "unknown_rate": 0.0,
+    "target_statistics": None,
+    "chain_loss": "entire_space",
+    "fm_scale": 1.0,
 }
 """What both tables say, and none of what this library adds of its own."""
 

@@ -17,14 +17,14 @@ class Store:
     """The csv file of one part, as far as the code of today has got.
 
     Rows of another commit are not gone on with, and leave the file when the first new one comes: figures of unlike code
-    must not be paired.
+    must not be paired. Rows that `stays` says so of do not depend on our code.
     """
 
-    def __init__(self, part, folder):
+    def __init__(self, part, folder, stays=lambda row: False):
         self.path = Path(folder) / f"{part}.csv"
         rows = pd.read_csv(self.path, dtype=TYPES).to_dict("records") if self.path.exists() else []
         commit = provenance()["commit"]
-        self.rows = [row for row in rows if row["commit"] == commit]
+        self.rows = [row for row in rows if row["commit"] == commit or stays(row)]
 
     def has(self, key):
         return any(all(row.get(name) == value for name, value in key.items()) for row in self.rows)

@@ -24,7 +24,9 @@ PLE = {
     "n_shared_experts": data.N_SHARED_EXPERTS,
     "n_levels": data.N_LEVELS,
     "dropout": data.DROPOUT,
+    "batch_norm": True,
     "numeric_bins": 0,  # the peers have none
+    "target_statistics": None,
 }
 
 

@@ -6,6 +6,7 @@ from sklearn_fsmd.encoding.ids import warn_of_ids
 from sklearn_fsmd.encoding.input_encoder import InputEncoder
 from sklearn_fsmd.encoding.numbers_as_text import warn_of_numbers
 from sklearn_fsmd.encoding.table_encoder import Encoded, FeatureEncoder
+from sklearn_fsmd.encoding.target_statistics import TargetStatistics
 from sklearn_fsmd.encoding.targets import DEFAULT_NAMES, TargetEncoder, Targets, are_moved
 from sklearn_fsmd.encoding.validation import as_pandas, read_table
 from sklearn_fsmd.encoding.weights import check_weights
@@ -18,6 +19,7 @@ __all__ = [
     "InputEncoder",
     "NumericColumn",
     "TargetEncoder",
+    "TargetStatistics",
     "Targets",
     "are_moved",
     "as_pandas",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +11,10 @@ import numpy as np
 import pandas as pd
 
 from sklearn_fsmd.encoding.column_selection import categorical_mask, column_mask
+from sklearn_fsmd.encoding.statistics_keys import automatic_keys, named_keys
 from sklearn_fsmd.encoding.table_encoder import Encoded, FeatureEncoder
+from sklearn_fsmd.encoding.target_statistics import TargetStatistics
+from sklearn_fsmd.encoding.targets import Targets
 from sklearn_fsmd.parameters import InputParameters
 
 N_REFERENCE = 10_000
@@ -29,7 +34,10 @@ class InputEncoder:
     is_bias : (n_features,) bool.
     reference : Encoded, the bias features of some rows of fit, from which their neutral level is taken.
     pretrained : (n_main_features,) bool, which of the network's columns pretraining reads.
+    statistics : TargetStatistics of the network's categories; None if there are none.
     """
+
+    statistics: TargetStatistics | None = None
 
     def __init__(self, p: InputParameters) -> None:
         self.main = FeatureEncoder.of(p)
@@ -117,7 +125,38 @@ class InputEncoder:
 
     def encode_main(self, X: Any) -> Encoded:
         """Encode what a prediction needs."""
-        return self.main.encode(self.main_part(X))
+        rows = self.main.encode(self.main_part(X))
+        return rows if self.statistics is None else self.statistics.append(rows)
+
+    def copy(self) -> InputEncoder:
+        """A copy whose statistics can go on learning."""
+        made = copy.copy(self)
+        made.statistics = copy.copy(self.statistics)
+        return made
+
+    def choose_statistics(
+        self,
+        selector: Any,
+        parents: Sequence[int | None],
+        train: tuple[Encoded, Targets],
+        valid: tuple[Encoded, Targets] | None,
+        random: np.random.RandomState,
+    ) -> None:
+        """Decide which columns have statistics of the targets; see `statistics_features` of the estimators."""
+        positions = np.flatnonzero(~self.is_bias)
+        columns = {int(positions[position]): f for f, position in enumerate(self.main.categories)}
+        if isinstance(selector, str):
+            seen = None if valid is None else (valid[0].meant_codes(), valid[1])
+            keys = automatic_keys(self.main, parents, (train[0].meant_codes(), train[1]), seen, random)
+        else:
+            keys = named_keys(selector, columns, self.names)
+        if keys:
+            self.statistics = TargetStatistics(keys, parents)
+
+    @property
+    def n_numbers(self) -> int:
+        """How many numbers the network reads: the numeric columns, and the statistics."""
+        return len(self.main.numeric) + (0 if self.statistics is None else self.statistics.n_columns)
 
     def main_part(self, X: Any) -> Any:
         """The columns of the network, of a table with all columns."""

@@ -57,6 +57,10 @@ class Encoded:
         codes, numbers = (np.concatenate(pair) for pair in ((self.codes, other.codes), (self.numbers, other.numbers)))
         return Encoded(codes, numbers, bias=bias)
 
+    def meant_codes(self) -> np.ndarray:
+        """The codes of the rows that are meant."""
+        return self.codes if self.rows is None else self.codes[self.rows]
+
     def select(self, rows: np.ndarray) -> Encoded:
         """Some rows, without a copy."""
         return replace(self, rows=rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,12 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_consistent_length
 
 from sklearn_fsmd.encoding import InputEncoder, TargetEncoder, as_pandas, read_table, warn_of_ids, warn_of_numbers
+from sklearn_fsmd.estimators.calibration import Calibration, shift_of
 from sklearn_fsmd.estimators.exchange import generator_of, own_generator
-from sklearn_fsmd.estimators.predictions import Predictions
 from sklearn_fsmd.inference import Predictor
 from sklearn_fsmd.network import parents_of
 from sklearn_fsmd.parameters import MultiTaskParameters, check_widths, estimator
-from sklearn_fsmd.persistence import Saving, flat_history, freeze, thaw
+from sklearn_fsmd.persistence import BEFORE, Saving, flat_history, freeze, thaw
 from sklearn_fsmd.training import Checkpoint, Net, trainer, validation_rows
 
 WITHOUT_EFFECT = {"checkpoint", "verbose", "warm_start"}
@@ -24,7 +25,7 @@ WITHOUT_EFFECT = {"checkpoint", "verbose", "warm_start"}
 
 
 @estimator
-class MultiTaskClassifier(Predictions, Saving, ClassifierMixin, MultiTaskParameters, BaseEstimator):
+class MultiTaskClassifier(Calibration, Saving, ClassifierMixin, MultiTaskParameters, BaseEstimator):
     """Learn several binary targets at once: click and conversion, or any chain, tree or set of targets.
 
     The network has four parts, each a parameter: embeddings feed a low-order part and an extractor with a tower a
@@ -48,6 +49,9 @@ class MultiTaskClassifier(Predictions, Saving, ClassifierMixin, MultiTaskParamet
         The fitted net.
     module_ : torch.nn.Module
         The fitted network.
+    calibration_ : ndarray of shape (n_tasks, 2) or None
+        Slope and intercept by which the log-odds of each step are corrected: by :meth:`calibrate`, or for
+        `negative_sampling_rate`. None if they are not.
     device_ : str
         Where it is.
 
@@ -181,9 +185,15 @@ class MultiTaskClassifier(Predictions, Saving, ClassifierMixin, MultiTaskParamet
             random = own_generator(self._random)
         targets = TargetEncoder().fit(Y, classes) if anew else self._targets.check_classes(classes)
         parents = parents_of(self.link, len(targets.classes))
+        if self.chain_loss != type(self).chain_loss and all(parent is None for parent in parents):
+            raise ValueError(
+                f"chain_loss={self.chain_loss!r} is for targets that are steps after others, and here none is: there "
+                f"{'is one target' if len(parents) == 1 else f'are {len(parents)}'}, with link={self.link!r}."
+            )
+        calibration = None if self.negative_sampling_rate == 1 else shift_of(self.negative_sampling_rate, parents)
         net = None if anew else trainer.go_on_with(self, self.net_, len(targets.classes))
         labels = targets.encode(Y, sample_weight, parents, scale=split)
-        encoder = InputEncoder(self) if anew else self._encoder
+        encoder = InputEncoder(self) if anew else self._encoder.copy()
         rows = encoder.fit_encode(X, self._like(X, X_unlabeled)) if anew else encoder.encode(X)
         if anew and isinstance(self.categorical_features, str) and self.categorical_features == "from_dtype":
             part = encoder.main_part(X)
@@ -199,6 +209,13 @@ class MultiTaskClassifier(Predictions, Saving, ClassifierMixin, MultiTaskParamet
             if anew or not hasattr(self, "_split_seed"):
                 self._split_seed = trainer.draw_seed(random)  # the same rows validate when training goes on
             data, valid = validation_rows.split(self, *data, np.random.RandomState(self._split_seed))
+        if anew and self.target_statistics is not None:
+            encoder.choose_statistics(self.statistics_features, parents, data, valid, random)
+        if encoder.statistics is not None:
+            order = random if self.validation == "random" else None
+            learned = encoder.statistics.learn(encoder.main, *data, order, more=not split)
+            data = learned, data[1]
+            valid = None if valid is None else (encoder.statistics.append(valid[0]), valid[1])
 
         if net is None:
             resumes = checkpoint is not None and checkpoint.resumes
@@ -218,6 +235,7 @@ class MultiTaskClassifier(Predictions, Saving, ClassifierMixin, MultiTaskParamet
         self._random: np.random.RandomState = random
         self.task_names_ = targets.names
         self.classes_ = targets.classes[0] if targets.one_dimensional else targets.classes
+        self.calibration_ = calibration
         self.device_ = str(net.device)
         self.history_ = net.epochs()
         self.n_iter_ = len(self.history_)
@@ -268,9 +286,11 @@ class MultiTaskClassifier(Predictions, Saving, ClassifierMixin, MultiTaskParamet
         return state if predictor is None else {**state, "net_": freeze(predictor, self.history_)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        state = dict(state)
+        parameters = {field.name for field in fields(self)}
+        state = {name: value for name, value in BEFORE.items() if name in parameters} | dict(state)
         frozen = state.pop("net_", None)
         if frozen is not None:
+            state.setdefault("calibration_", None)
             state["history_"] = flat_history(state["history_"], state["task_names_"])
         super().__setstate__(state)
         if frozen is not None:

@@ -5,18 +5,22 @@ Parameters that only other parts read are none of theirs.
 
 from __future__ import annotations
 
-from typing import ClassVar, TypeVar, dataclass_transform
+from typing import ClassVar, Literal, TypeVar, dataclass_transform
 
 from sklearn_fsmd.estimators.classifier import MultiTaskClassifier
 from sklearn_fsmd.parameters import EXTRACTORS, LOW_ORDER, estimator
 
 T = TypeVar("T", bound=MultiTaskClassifier)
 
+OF_STEPS = {"chain_loss"}
+"""Parameters that have an effect only where a target is a step after another."""
+
 
 @dataclass_transform(kw_only_default=True, eq_default=False)
 def model(cls: type[T]) -> type[T]:
     """An estimator with fixed parts, and without the parameters that these do not read."""
-    for name in EXTRACTORS.unused(cls.extractor) | LOW_ORDER.unused(cls.low_order):
+    unused = EXTRACTORS.unused(cls.extractor) | LOW_ORDER.unused(cls.low_order)
+    for name in unused | OF_STEPS if cls.link == "independent" else unused:
         if name not in cls.__annotations__:
             cls.__annotations__[name] = ClassVar  # a constant of the class, and no field
             setattr(cls, name, getattr(cls, name))
@@ -87,6 +91,7 @@ class ESMMClassifier(MultiTaskClassifier):
     low_order: ClassVar = None
     extractor: ClassVar = "shared_embedding"
     link: ClassVar = "chain"
+    chain_loss: Literal["entire_space", "likelihood", "both"] = "entire_space"
 
 
 @model
@@ -149,7 +154,11 @@ class FSClassifier(MultiTaskClassifier):
 
 @model
 class FSMDClassifier(MultiTaskClassifier):
-    """FSMD, the paper's model: a factorization machine, PLE, and the chained loss of ESMM (its Figs. 3 and 9)."""
+    """FSMD, the paper's model: a factorization machine, PLE, and the chain of ESMM (its Figs. 3 and 9).
+
+    ``FSMDClassifier(chain_loss="entire_space", fm_scale=1.0, target_statistics=None)`` learns it by the paper's loss,
+    Eq. (11), without what this library adds.
+    """
 
     low_order: ClassVar = "fm"
     extractor: ClassVar = "ple"

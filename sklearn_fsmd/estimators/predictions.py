@@ -35,6 +35,7 @@ class Predictions(Exchanged):
     _predictor: Predictor
     _encoder: InputEncoder
     _targets: TargetEncoder
+    calibration_: np.ndarray | None
 
     @property
     def module_(self) -> MultiTaskNetwork:
@@ -57,7 +58,7 @@ class Predictions(Exchanged):
         p : ndarray of shape (n_samples, n_tasks), float32
         """
         check_is_fitted(self)
-        return self._predictor.marginals(self._rows(X), self.n_threads)
+        return self._predictor.marginals(self._rows(X), self.n_threads, self.calibration_)
 
     @at_one_moment
     def predict_proba(self, X: Any) -> list[np.ndarray] | np.ndarray:

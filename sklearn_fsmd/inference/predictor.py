@@ -35,10 +35,22 @@ class Predictor:
         set_execution(network, Scoring())
 
     @torch.inference_mode()
-    def marginals(self, rows: Encoded, n_threads: int | None) -> np.ndarray:
-        """P(Y_k = 1) of each row and task, ``(n, K)`` float32."""
+    def logits(self, rows: Encoded, n_threads: int | None) -> np.ndarray:
+        """The log-odds of each row's steps, ``(n, K)`` float32."""
+        with threads(n_threads):
+            return in_chunks(self.network, *rows.tensors(self.device)).cpu().numpy()
+
+    @torch.inference_mode()
+    def marginals(self, rows: Encoded, n_threads: int | None, calibration: np.ndarray | None = None) -> np.ndarray:
+        """P(Y_k = 1) of each row and task, ``(n, K)`` float32.
+
+        `calibration` ``(K, 2)`` are slopes and intercepts of the log-odds; None for 1 and 0.
+        """
         with threads(n_threads):
             logits = in_chunks(self.network, *rows.tensors(self.device))
+            if calibration is not None:
+                slopes, intercepts = torch.from_numpy(calibration.T.astype(np.float32)).to(logits.device)
+                logits = logits * slopes + intercepts
             return self.network.link.marginals(logits).cpu().numpy()
 
     @torch.inference_mode()
@@ -76,9 +88,9 @@ def in_chunks(module: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
 def build(p: NetworkParameters, encoder: InputEncoder, n_tasks: int, *, with_tables: bool = True) -> MultiTaskNetwork:
     """The network that `p` describes, for the columns of `encoder`; without tables these have a row per column."""
 
-    def columns(part: FeatureEncoder) -> Columns:
+    def columns(part: FeatureEncoder, n_numbers: int) -> Columns:
         cardinalities = part.cardinalities if with_tables else [1] * len(part.cardinalities)
-        return Columns(cardinalities, len(part.numeric))
+        return Columns(cardinalities, n_numbers)
 
-    bias = None if encoder.bias is None else columns(encoder.bias)
-    return build_network(p, columns(encoder.main), n_tasks, bias)
+    bias = None if encoder.bias is None else columns(encoder.bias, len(encoder.bias.numeric))
+    return build_network(p, columns(encoder.main, encoder.n_numbers), n_tasks, bias)

@@ -4,7 +4,8 @@ from sklearn_fsmd.network.builders import Columns, build_network, has_own_embedd
 from sklearn_fsmd.network.denoising_autoencoder import DenoisingAutoencoder, Learned
 from sklearn_fsmd.network.dropout import dropout_state, seed_dropout, set_dropout_state
 from sklearn_fsmd.network.embedding import Table
-from sklearn_fsmd.network.links import MultiTaskLoss, parents_of
+from sklearn_fsmd.network.links import parents_of
+from sklearn_fsmd.network.losses import MultiTaskLoss
 from sklearn_fsmd.network.multitask_network import MultiTaskNetwork
 from sklearn_fsmd.network.seam import Execution, GateSpec, LayerSpec, StackSpec, set_execution
 from sklearn_fsmd.network.stacked_mlp import HiddenLayer

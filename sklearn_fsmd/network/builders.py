@@ -13,7 +13,7 @@ from sklearn_fsmd.network import extractors, factorization_machine
 from sklearn_fsmd.network.bias_tower import BiasTower
 from sklearn_fsmd.network.embedding import Embedding
 from sklearn_fsmd.network.links import TreeLink, parents_of
-from sklearn_fsmd.network.multitask_network import MultiTaskNetwork, Towers
+from sklearn_fsmd.network.multitask_network import Member, MultiTaskNetwork, Towers
 from sklearn_fsmd.parameters import EXTRACTORS, LOW_ORDER, NetworkParameters
 
 PARTS = extractors, factorization_machine
@@ -35,19 +35,26 @@ def build_network(
     `columns` and `bias` are the encoded columns of the network and those of the bias tower.
     """
     cardinalities, n_numeric = columns
+    link = TreeLink(parents_of(p.link, n_tasks))
     n_sets = n_tasks if has_own_embeddings(p) else 1
     embedding = Embedding(cardinalities, p.embedding_dim, n_sets=n_sets, std=p.embedding_std)
     in_features = len(cardinalities) * p.embedding_dim + n_numeric
     extractor = build_extractor(p, in_features, n_tasks)
     width = width_of(extractor, in_features, n_tasks)
+
+    def towers() -> Towers:
+        return Towers(n_tasks, width, p.tower_dims, dropout=p.dropout, batch_norm=p.batch_norm)
+
     return MultiTaskNetwork(
         embedding=embedding,
         low_order=build_low_order(p, sum(cardinalities), n_numeric, n_tasks, n_sets),
         extractor=extractor,
-        towers=Towers(n_tasks, width, p.tower_dims, dropout=p.dropout, batch_norm=p.batch_norm),
-        link=TreeLink(parents_of(p.link, n_tasks)),
+        towers=towers(),
+        link=link,
         bias_tower=None if bias is None else BiasTower(*bias, p.embedding_dim, p.bias_tower_dims),
+        more_members=[Member(build_extractor(p, in_features, n_tasks), towers()) for _ in range(p.n_members - 1)],
         own_extractor=not isinstance(p.extractor, str),
+        shares_nothing=isinstance(extractor, extractors.Separate) and n_sets > 1 and link.stands_alone,
     )
 
 

@@ -42,13 +42,25 @@ class FM(nn.Module):
     with "per_task" each task weighs the terms anew: first-order weights of its own, and its own weight on each of
     the `D` dimensions in which the pairwise products are summed. Where embeddings come in sets, there is an FM a set.
 
+    The pairwise terms are multiplied by `scale`: the FM reads the embeddings, which the deep part reads as they are, times
+    √scale. At 1 the terms of all pairs together move an embedding at each step more than the deep part does.
+
     **Shape**: :class:`Embedded` → ``(B, 1)`` or ``(B, K)``, to be added to the tasks' logits.
     """
 
     def __init__(
-        self, n_rows: int, n_numeric: int, n_tasks: int, dim: int, *, n_sets: int = 1, sharing: FMSharing = "shared"
+        self,
+        n_rows: int,
+        n_numeric: int,
+        n_tasks: int,
+        dim: int,
+        *,
+        n_sets: int = 1,
+        sharing: FMSharing = "shared",
+        scale: float = 1.0,
     ) -> None:
         super().__init__()
+        self.scale = scale
         per_task = sharing == "per_task"
         self.linear = Linear(n_rows, n_numeric, n_tasks if per_task or n_sets > 1 else 1)
         self.vectors = nn.Parameter(torch.empty(n_numeric, n_sets, dim))  # the V_j of the numeric columns
@@ -62,11 +74,11 @@ class FM(nn.Module):
         return self.linear(x) + pairs.sum(dim=2)
 
     def pairwise(self, x: Embedded) -> Tensor:
-        """Σ_{i<j} V_i ∘ V_j x_i x_j, before the sum over dimensions, by ½[(Σv)² − Σv²]."""
+        """Scale · Σ_{i<j} V_i ∘ V_j x_i x_j, before the sum over dimensions, by ½[(Σv)² − Σv²]."""
         vectors = self.vectors.flatten(1)
         sums = x.fields.sum(dim=1).flatten(1) + x.numbers @ vectors
         squares = x.fields.square().sum(dim=1).flatten(1) + x.numbers.square() @ vectors.square()
-        return (0.5 * (sums.square() - squares)).unflatten(1, self.vectors.shape[1:])
+        return (0.5 * self.scale * (sums.square() - squares)).unflatten(1, self.vectors.shape[1:])
 
 
 @LOW_ORDER.register("linear")
@@ -74,6 +86,6 @@ def _linear(p: NetworkParameters, n_rows: int, n_numeric: int, n_tasks: int, n_s
     return Linear(n_rows, n_numeric, n_tasks)
 
 
-@LOW_ORDER.register("fm", reads=("fm_sharing",))
+@LOW_ORDER.register("fm", reads=("fm_sharing", "fm_scale"))
 def _fm(p: NetworkParameters, n_rows: int, n_numeric: int, n_tasks: int, n_sets: int) -> FM:
-    return FM(n_rows, n_numeric, n_tasks, p.embedding_dim, n_sets=n_sets, sharing=p.fm_sharing)
+    return FM(n_rows, n_numeric, n_tasks, p.embedding_dim, n_sets=n_sets, sharing=p.fm_sharing, scale=p.fm_scale)

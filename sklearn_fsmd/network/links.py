@@ -27,6 +27,11 @@ class TreeLink(nn.Module):
         super().__init__()
         self.parents = tuple(parents)
 
+    @property
+    def stands_alone(self) -> bool:
+        """Whether no target is a step after another."""
+        return all(parent is None for parent in self.parents)
+
     def log_probs(self, logits: Tensor) -> tuple[Tensor, Tensor]:
         """Log P(y_k = 1) and log P(y_k = 0), both exact at logits of any size.
 
@@ -46,6 +51,43 @@ class TreeLink(nn.Module):
                 no.append(torch.logaddexp(no[parent], yes[parent] + log_no[k]))
         return torch.stack(yes, dim=1), torch.stack(no, dim=1)
 
+    def log_probs_given(self, logits: Tensor, labels: Tensor, observed: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """As :meth:`log_probs`, given what was observed before each step, and whether the step took place.
+
+        A step takes place where the nearest observed step before it has happened; where none was observed, the step is
+        taken as if it did, and what is returned is its marginal. So the terms of a chain multiply to the probability
+        of all that was observed.
+
+        Parameters
+        ----------
+        labels : (B, K)
+        observed : (B, K) bool; None if all labels are.
+
+        Returns
+        -------
+        log_yes, log_no : (B, K)
+        takes_place : (B, K), 0 or 1.
+        """
+        log_yes, log_no = logsigmoid(logits).unbind(1), logsigmoid(-logits).unbind(1)
+        yes: list[Tensor] = []
+        no: list[Tensor] = []
+        takes_place: list[Tensor] = []
+        for k, parent in enumerate(self.parents):
+            if parent is None:
+                yes.append(log_yes[k])
+                no.append(log_no[k])
+                takes_place.append(torch.ones_like(labels[:, k]))
+            elif observed is None:
+                yes.append(log_yes[k])
+                no.append(log_no[k])
+                takes_place.append(labels[:, parent])
+            else:
+                known = observed[:, parent]
+                yes.append(torch.where(known, log_yes[k], yes[parent] + log_yes[k]))
+                no.append(torch.where(known, log_no[k], torch.logaddexp(no[parent], yes[parent] + log_no[k])))
+                takes_place.append(torch.where(known, labels[:, parent], takes_place[parent]))
+        return torch.stack(yes, dim=1), torch.stack(no, dim=1), torch.stack(takes_place, dim=1)
+
     def marginals(self, logits: Tensor) -> Tensor:
         """P(y_k = 1). A child's is its parent's times a factor of at most 1: it never rises along a chain."""
         probs = list(torch.sigmoid(logits).unbind(1))
@@ -54,37 +96,26 @@ class TreeLink(nn.Module):
                 probs[k] = probs[parent] * probs[k]
         return torch.stack(probs, dim=1)
 
+    def mean(self, logits: Tensor) -> Tensor:
+        """The logits ``(B, K)`` whose marginals are the means of those of the logits ``(M, B, K)``.
+
+        The odds of a step given its parent are ΣP(parent, step) : ΣP(parent, not the step).
+        """
+        log_yes, log_no = logsigmoid(logits).unbind(2), logsigmoid(-logits).unbind(2)
+        yes: list[Tensor] = []
+        odds: list[Tensor] = []
+        for k, parent in enumerate(self.parents):
+            before = 0.0 if parent is None else yes[parent]
+            yes.append(before + log_yes[k])
+            odds.append(torch.logsumexp(yes[k], dim=0) - torch.logsumexp(before + log_no[k], dim=0))
+        return torch.stack(odds, dim=1)
+
     def prior_logits(self, rates: Tensor) -> Tensor:
         """The logits at which the marginals are `rates` ``(K,)``; used to start the towers at the base rates."""
         given = [
             rate if p is None else rate / rates[p].clamp(min=1e-9) for rate, p in zip(rates, self.parents, strict=True)
         ]
         return torch.logit(torch.stack(given).clamp(1e-4, 1 - 1e-4))
-
-
-class MultiTaskLoss(nn.Module):
-    """Eqs. (7) and (11): Σ_k w_k · mean_i s_ik · BCE(y_ik, P_ik), with P_ik the marginals of the link.
-
-    **Shape**: logits, labels and weights ``(B, K)`` → a scalar. A weight of 0 masks a label.
-    """
-
-    task_weights: Tensor
-
-    def __init__(self, link: TreeLink, task_weights: Tensor) -> None:
-        super().__init__()
-        self.link = link
-        self.register_buffer("task_weights", task_weights)
-
-    def forward(self, logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
-        return self.per_task(logits, labels, weights) @ self.task_weights
-
-    def per_task(self, logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
-        """The mean weighted cross-entropy of each task, ``(K,)``."""
-        log_yes, log_no = self.link.log_probs(logits)
-        losses = -torch.lerp(log_no, log_yes, labels)
-        if weights is not None:
-            losses = losses * weights
-        return losses.mean(dim=0)
 
 
 def parents_of(link: str | Sequence[int | None], n_tasks: int) -> tuple[int | None, ...]:

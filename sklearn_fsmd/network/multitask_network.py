@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -19,6 +20,7 @@ from sklearn_fsmd.network.bias_tower import BiasTower
 from sklearn_fsmd.network.denoising_autoencoder import Learned
 from sklearn_fsmd.network.embedding import Embedding
 from sklearn_fsmd.network.links import TreeLink
+from sklearn_fsmd.network.members import deep_logits
 from sklearn_fsmd.network.stacked_mlp import HiddenLayer, StackedLinear, StackedMLP
 
 
@@ -39,12 +41,23 @@ class Towers(nn.Module):
         return self.output(self.hidden(x.transpose(0, 1))).squeeze(2).t()
 
 
+class Member(nn.Module):
+    """A further extractor and its towers: y_deep of Eqs. (3), (6) and (9) once more."""
+
+    def __init__(self, extractor: nn.Module, towers: Towers) -> None:
+        super().__init__()
+        self.extractor, self.towers = extractor, towers
+
+
 class MultiTaskNetwork(nn.Module):
     """Embedding, low-order part, extractor, towers, link and, where there are bias features, their tower.
 
     **Shape**: codes ``(B, F)`` and numbers ``(B, N)`` → logits ``(B, K)``; see :class:`TreeLink` for what they mean.
-    The codes and numbers of the bias features follow in training; without them their tower is neutral. An extractor
-    of the user's own, `own_extractor`, is taken as it is.
+    In training with members, each that reads a row has logits of its own, ``(R, B, K)``. The codes and numbers of the
+    bias features follow in training; without them their tower is neutral.
+
+    An extractor of the user's own, `own_extractor`, is taken as it is. `shares_nothing` says that each task has a
+    network of its own.
     """
 
     def __init__(
@@ -55,32 +68,45 @@ class MultiTaskNetwork(nn.Module):
         towers: Towers,
         link: TreeLink,
         bias_tower: BiasTower | None = None,
+        more_members: Sequence[Member] = (),
         *,
         own_extractor: bool = False,
+        shares_nothing: bool = False,
     ) -> None:
         super().__init__()
         self.own_extractor = own_extractor
+        self.shares_nothing = shares_nothing
         self.embedding = embedding
         self.low_order = low_order
         self.extractor = extractor
         self.towers = towers
         self.link = link
         self.bias_tower = bias_tower
+        self.more_members = nn.ModuleList(more_members)
 
     def forward(self, codes: Tensor, numbers: Tensor, *bias: Tensor) -> Tensor:
         x = self.embedding(codes, numbers)
-        logits = self.towers(representations(self.extractor, x.flat()))  # y_deep, Eqs. (3), (6), (9)
+        if self.more_members:
+            logits = deep_logits([partial(y_deep, member) for member in self.members], x.flat(), training=self.training)
+        else:
+            logits = y_deep(self, x.flat())
         if self.low_order is not None:
             logits = logits + self.low_order(x)  # y_FM + y_deep, Eq. (1)
         if self.bias_tower is not None:
-            level = self.bias_tower(*bias) if bias else self.bias_tower.neutral.expand(len(logits))
-            logits = torch.cat((logits[:, :1] + level.unsqueeze(1), logits[:, 1:]), dim=1)
-        return logits
+            level = self.bias_tower(*bias) if bias else self.bias_tower.neutral.expand(len(codes))
+            logits = torch.cat((logits[..., :1] + level.unsqueeze(1), logits[..., 1:]), dim=-1)
+        return self.link.mean(logits) if self.more_members and not self.training else logits
 
     def gate_weights(self, codes: Tensor, numbers: Tensor) -> Tensor:
-        """The experts' weights, ``(B, levels, K, E)``, of an extractor that has gates."""
-        weights = self.extractor.gate_weights(self.embedding(codes, numbers).flat())  # type: ignore[operator]
-        return torch.stack(list(weights), dim=1)
+        """The experts' weights, ``(B, levels, K, E)``, of an extractor that has gates; the mean over the members."""
+        x = self.embedding(codes, numbers).flat()
+        of_members = [torch.stack(list(member.extractor.gate_weights(x)), dim=1) for member in self.members]
+        return of_members[0] if len(of_members) == 1 else torch.stack(of_members).mean(dim=0)
+
+    @property
+    def members(self) -> list[Any]:
+        """The extractors and towers: this network's own, and those of further members of an ensemble."""
+        return [self, *self.more_members]
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Parameters for an optimizer: weights decay; biases and the scales of batch norm do not.
@@ -103,18 +129,33 @@ class MultiTaskNetwork(nn.Module):
             if isinstance(module, nn.Embedding):
                 module.sparse = on
 
+    def part_of_task(self, name: str, tensor: Tensor, k: int) -> Tensor | None:
+        """What belongs to task `k` of a tensor of the state, where tasks share nothing; None if it is another task's.
+
+        The bias tower is the first task's.
+        """
+        top = name.partition(".")[0]
+        if top == "bias_tower":
+            return tensor if k == 0 else None
+        axis = 0 if top in ("extractor", "towers", "more_members") or name == "low_order.weights" else 1
+        return tensor.chunk(len(self.link.parents), dim=axis)[k]
+
     @torch.no_grad()
     def start_at(self, rates: Tensor) -> None:
         """Let the towers' biases say the base rates `rates` ``(K,)`` of the targets."""
-        self.towers.output.bias.copy_(self.link.prior_logits(rates).unsqueeze(1))
+        for member in self.members:
+            member.towers.output.bias.copy_(self.link.prior_logits(rates).unsqueeze(1))
 
     @property
-    def first_layer(self) -> HiddenLayer | None:
-        """The layer of all experts, or bottoms, that reads the embedded row; None if they have none or are a user's."""
+    def first_layers(self) -> list[HiddenLayer]:
+        """The layers of all experts, or bottoms, that read the embedded row; none if these have none or are a user's.
+
+        There is one for each member of an ensemble.
+        """
         if self.own_extractor:
-            return None  # though it be one of these classes, its weights may mean something
-        readers = cast("StackedMLP", self.extractor.readers)
-        return readers.first if readers.layers else None
+            return []  # though it be one of these classes, its weights may mean something
+        readers = [cast("StackedMLP", member.extractor.readers) for member in self.members]
+        return [stack.first for stack in readers if stack.layers]
 
     def start_from(self, learned: Learned) -> None:
         """Begin with what an autoencoder has learned: the embeddings, and the layer that reads them in each expert.
@@ -122,10 +163,15 @@ class MultiTaskNetwork(nn.Module):
         What the layer makes of a row stays the same, in whatever size the embeddings are taken.
         """
         factor = self.embedding.start_from(learned.vectors)
-        if self.first_layer is not None:
-            factors = torch.ones(len(learned.positions))
-            factors[: learned.n_embedded] /= factor
-            self.first_layer.start_from(learned.layer, learned.positions, factors)
+        factors = torch.ones(len(learned.positions))
+        factors[: learned.n_embedded] /= factor
+        for layer in self.first_layers:
+            layer.start_from(learned.layer, learned.positions, factors)
+
+
+def y_deep(member: Any, x: Tensor) -> Tensor:
+    """The logits of a member's towers, ``(B, K)``: Eqs. (3), (6), (9)."""
+    return member.towers(representations(member.extractor, x))
 
 
 def representations(extractor: nn.Module, x: Tensor) -> Tensor:

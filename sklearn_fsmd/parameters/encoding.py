@@ -55,12 +55,24 @@ class InputParameters(EncodingParameters):
         link, are those of an item that its position does not hold back; they need no such columns.
     pretrain_features : array-like, callable or None, default=None
         Columns that it reads and reconstructs, by a boolean mask, indices, names or a callable; None for all.
+    target_statistics : {"ordered"} or None, default="ordered"
+        Whether the network also reads, for the categories of `statistics_features`, how often a value was seen and how
+        often each target, and each step after its parent, followed it. For a row of training this is known of the rows
+        before it in a random order (in their own order with ``validation="last"``), so that no row sees its own label;
+        for all others, of all rows of training.
+    statistics_features : "auto" or list, default="auto"
+        The columns, and tuples of columns whose values are taken together, by names or positions. "auto" takes each
+        category with more than 100 known values.
     """
 
     bias_features: Any = None
     pretrain_features: Any = None
+    target_statistics: Literal["ordered"] | None = "ordered"
+    statistics_features: Any = "auto"
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "bias_features": ["array-like", callable, None],
         "pretrain_features": ["array-like", callable, None],
+        "target_statistics": [StrOptions({"ordered"}), None],
+        "statistics_features": [StrOptions({"auto"}), list, tuple],
     }

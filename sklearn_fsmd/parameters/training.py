@@ -33,6 +33,10 @@ class OptimizationParameters:
         a weight per task along with the network. "pcgrad" takes out of each task's gradient what conflicts with
         another's. "gradnorm" finds weights with which the tasks train at a like pace. What they found, before it is
         multiplied by `task_weights`, is in `history_`.
+    chain_loss : {"entire_space", "likelihood", "both"}, default="likelihood"
+        How the steps of a chain or tree are learned. "entire_space" is the paper's Eq. (11): the cross-entropy of each
+        target's marginal probability, over all rows. "likelihood" is that of each step given its parent, over the rows
+        where the parent has happened. "both" is the mean of the two.
     optimizer : {"adamw", "adam", "adagrad", "sgd"} or torch.optim.Optimizer class, default="adamw"
         The optimizer.
     embedding_optimizer : {"auto", "dense", "sparse"}, default="auto"
@@ -53,6 +57,7 @@ class OptimizationParameters:
 
     task_weights: Sequence[float] | None = None
     task_weighting: Literal["fixed", "uncertainty", "pcgrad", "gradnorm"] = "fixed"
+    chain_loss: Literal["entire_space", "likelihood", "both"] = "likelihood"
     optimizer: Any = "adamw"
     embedding_optimizer: Literal["auto", "dense", "sparse"] = "auto"
     lr: float = 2e-3
@@ -63,6 +68,7 @@ class OptimizationParameters:
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "task_weights": ["array-like", None],
         "task_weighting": [StrOptions({"fixed", "uncertainty", "pcgrad", "gradnorm"})],
+        "chain_loss": [StrOptions({"entire_space", "likelihood", "both"})],
         "optimizer": [StrOptions(set(OPTIMIZERS)), type],
         "embedding_optimizer": [StrOptions({"auto", "dense", "sparse"})],
         "lr": [Interval(Real, 0, None, closed="neither")],
@@ -78,6 +84,9 @@ class TrainingParameters(OptimizationParameters):
 
     Parameters
     ----------
+    negative_sampling_rate : float, default=1.0
+        The share of the rows without the first event (the rows without a click) that X still has, where the others were
+        dropped at random to save space. Predictions are corrected for it. With independent targets it must be 1.
     unknown_rate : float, default=0.01
         Share of the values that are hidden in training, so that the embedding of unknown values is trained.
     bias_dropout : float, default=0.1
@@ -122,6 +131,7 @@ class TrainingParameters(OptimizationParameters):
         Whether a further call of fit goes on from the fitted weights, with the encoding learned before.
     """
 
+    negative_sampling_rate: float = 1.0
     unknown_rate: float = 0.01
     bias_dropout: float = 0.1
     pretrain_epochs: int = 0
@@ -140,6 +150,7 @@ class TrainingParameters(OptimizationParameters):
     warm_start: bool = False
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "negative_sampling_rate": [Interval(Real, 0, 1, closed="right")],
         "unknown_rate": [Interval(Real, 0, 1, closed="left")],
         "bias_dropout": [Interval(Real, 0, 1, closed="left")],
         "pretrain_epochs": [Interval(Integral, 0, None, closed="left")],

@@ -3,9 +3,10 @@
 from sklearn_fsmd.persistence.codec import Packer, Unpacker, described, digest_of
 from sklearn_fsmd.persistence.container import kind_of, read, write
 from sklearn_fsmd.persistence.estimator_file import Saving
-from sklearn_fsmd.persistence.network_state import flat_history, freeze, thaw
+from sklearn_fsmd.persistence.network_state import BEFORE, flat_history, freeze, thaw
 
 __all__ = [
+    "BEFORE",
     "Packer",
     "Saving",
     "Unpacker",

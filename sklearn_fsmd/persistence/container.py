@@ -16,7 +16,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-VERSION = 1
+VERSION = 2
 """Of the format. It is raised when a file of before could no longer be read as it stands."""
 
 PACKAGES = ("sklearn-fsmd", "torch", "scikit-learn", "numpy", "pandas")

@@ -10,12 +10,20 @@ from sklearn import config_context
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_fsmd._warn import warn
-from sklearn_fsmd.encoding import CategoryColumn, Encoded, FeatureEncoder, InputEncoder, NumericColumn, TargetEncoder
+from sklearn_fsmd.encoding import (
+    CategoryColumn,
+    Encoded,
+    FeatureEncoder,
+    InputEncoder,
+    NumericColumn,
+    TargetEncoder,
+    TargetStatistics,
+)
 from sklearn_fsmd.persistence import container as storage
 from sklearn_fsmd.persistence.codec import NotPlainError, Packer, Unpacker, described
 from sklearn_fsmd.runtime import resolve_device
 
-CLASSES = (InputEncoder, FeatureEncoder, CategoryColumn, NumericColumn, Encoded, TargetEncoder)
+CLASSES = (InputEncoder, FeatureEncoder, CategoryColumn, NumericColumn, Encoded, TargetEncoder, TargetStatistics)
 """What a fitted estimator consists of, beside plain values and arrays. Their attributes are the format of the file."""
 
 NET = "net_"

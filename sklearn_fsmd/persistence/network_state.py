@@ -14,6 +14,15 @@ from sklearn_fsmd.network import Table
 from sklearn_fsmd.parameters import NetworkParameters, group_of
 from sklearn_fsmd.runtime import resolve_device, seeded
 
+BEFORE = {
+    "chain_loss": "entire_space",
+    "target_statistics": None,
+    "n_members": 1,
+    "fm_scale": 1.0,
+    "negative_sampling_rate": 1.0,
+}
+"""What files of the first format, which do not say it, mean by parameters that came later."""
+
 
 def freeze(predictor: Predictor, history: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """What of a trained network is worth keeping, as plain arrays: no object of torch or skorch, so reading is safe."""
@@ -26,9 +35,10 @@ def thaw(encoder: InputEncoder, n_tasks: int, frozen: dict[str, Any]) -> Predict
 
     The weights are taken over as they are, without a second copy; what cannot be written to is copied.
     """
-    p, arrays = group_of(NetworkParameters, frozen["spec"]), frozen["weights"]
+    spec, arrays = BEFORE | frozen["spec"], frozen["weights"]
+    p = group_of(NetworkParameters, spec)
     try:
-        device = resolve_device(frozen["spec"]["device"])
+        device = resolve_device(spec["device"])
     except ValueError:
         device = "cpu"
     _check_shapes(p, encoder, n_tasks, arrays)
@@ -40,7 +50,7 @@ def thaw(encoder: InputEncoder, n_tasks: int, frozen: dict[str, Any]) -> Predict
             part.weight = torch.nn.Parameter(weights[f"{name}.weight"])
             part.num_embeddings = len(part.weight)
     network.load_state_dict(weights, assign=True)
-    return Predictor(network.to(device).eval(), device, frozen["spec"])
+    return Predictor(network.to(device).eval(), device, spec)
 
 
 def flat_history(epochs: Sequence[dict[str, Any]], task_names: Sequence[str]) -> list[dict[str, Any]]:

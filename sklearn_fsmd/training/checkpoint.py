@@ -210,10 +210,10 @@ def _load_optimizer(optimizer: Any, state: dict[str, Any]) -> None:
                 optimizer.state[parameters[i]][name] = value.to(parameters[i].device)
 
 
-def _initial(module: torch.nn.Module, *, pretrained: bool) -> str:
+def _initial(module: Any, *, pretrained: bool) -> str:
     """What the weights begin as; those that pretraining has changed left out."""
     digest = hashlib.sha256()
-    started = (module.embedding, module.first_layer) if pretrained else ()
+    started = (module.embedding, *module.first_layers) if pretrained else ()
     left_out = tuple(f"{name}." for name, part in module.named_modules() if part in started)
     for name, tensor in module.state_dict().items():
         if not name.startswith(left_out):

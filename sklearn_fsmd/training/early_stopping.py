@@ -20,6 +20,8 @@ class EarlyStopping(Callback):
     keeps what the best look of an epoch has seen: `valid_loss`, `valid_auc` (the mean over the tasks that count),
     `valid_auc_<task>`, and `valid_best`, which is 1 if no look before was better, and else 0.
 
+    Tasks whose networks share nothing each have a best look of their own, unless one of them is to be watched.
+
     Parameters
     ----------
     patience : stop after this many epochs without a better score.
@@ -40,7 +42,11 @@ class EarlyStopping(Callback):
         self.looks = looks
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        self.best_score = self.score_to_beat = -math.inf
+        tasks = list(range(len(self.task_names)))
+        alone = net.module_.shares_nothing and self.metric in ("auto", "mean_auc", "loss")
+        self.groups = [[k] for k in tasks] if alone else [tasks]
+        self.best_scores = [-math.inf] * len(self.groups)
+        self.scores_to_beat = list(self.best_scores)
         self.best_weights: dict[str, Tensor] = {}
         self.waited = 0
         n_batches = len(X)
@@ -51,12 +57,16 @@ class EarlyStopping(Callback):
     ) -> None:
         self.valid = dataset_valid
         self.batch = 0
-        self.best_of_epoch = -math.inf
-        self.improved = False
-        if self.best_score == -math.inf and len(net.history) > 1:
+        self._begin_epoch()
+        if not self.best_weights and len(net.history) > 1:
             self._look(net)  # training goes on: what is there already has to be beaten
-            self.score_to_beat = self.best_score
-            self.best_of_epoch = -math.inf
+            self.scores_to_beat = list(self.best_scores)
+            self._begin_epoch()
+
+    def _begin_epoch(self) -> None:
+        self.best_of_epoch = [-math.inf] * len(self.groups)
+        self.improved = False
+        self.seen_losses, self.seen_auc = np.zeros(len(self.task_names)), np.full(len(self.task_names), math.nan)
 
     def on_batch_end(self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
         self.batch += 1
@@ -64,27 +74,51 @@ class EarlyStopping(Callback):
             self._look(net)
 
     def _look(self, net: Any) -> None:
-        loss, auc = net.evaluate(self.valid)
-        counted = auc[net.criterion_.task_weights.cpu().numpy() > 0]
-        mean = float(np.nanmean(counted)) if not np.isnan(counted).all() else math.nan
-        score = self._score(loss, mean, dict(zip(self.task_names, auc.tolist(), strict=True)), bool(net.bias_reference))
-        if score > self.best_score:
-            self.best_score = score
-            self.improved = True
-            with net.averaged():
-                self.best_weights = {name: t.detach().clone() for name, t in net.module_.state_dict().items()}
-        if score > self.best_of_epoch:
-            self.best_of_epoch = score
-            seen = {"valid_loss": loss, "valid_auc": mean, "valid_best": float(self.improved)}
-            seen |= {f"valid_auc_{name}": value for name, value in zip(self.task_names, auc.tolist(), strict=True)}
-            for name, value in seen.items():
-                net.history.record(name, value)
+        losses, auc = net.evaluate(self.valid)
+        counts = net.criterion_.task_weights.cpu().numpy() > 0
+        best_of_epoch = list(self.best_of_epoch)
+        for g, group in enumerate(self.groups):
+            score = self._score(losses[group], auc[group], counts[group], bool(net.bias_reference))
+            if score > self.best_scores[g]:
+                self.best_scores[g] = score
+                self.improved = True
+                self._keep(net, group)
+            if score > best_of_epoch[g]:
+                best_of_epoch[g] = score
+                self.seen_losses[group], self.seen_auc[group] = losses[group], auc[group]
+        if best_of_epoch != self.best_of_epoch:
+            self.best_of_epoch = best_of_epoch
+            self._record(net, counts)
 
-    def _score(self, loss: float, mean: float, by_task: dict[str, float], has_bias_tower: bool) -> float:
-        """What is to rise."""
+    def _keep(self, net: Any, group: Sequence[int]) -> None:
+        """Keep the averaged weights, or those of some tasks alone."""
+        with net.averaged():
+            state = net.module_.state_dict()
+            if len(self.groups) == 1 or not self.best_weights:
+                self.best_weights = {name: t.detach().clone() for name, t in state.items()}
+                return
+            for name, tensor in state.items():
+                for k in group:
+                    if (kept := net.module_.part_of_task(name, self.best_weights[name], k)) is not None:
+                        kept.copy_(net.module_.part_of_task(name, tensor.detach(), k))
+
+    def _record(self, net: Any, counts: np.ndarray) -> None:
+        by_task = dict(zip(self.task_names, self.seen_auc.tolist(), strict=True))
+        net.history.record("valid_loss", float(self.seen_losses.sum()))
+        net.history.record("valid_auc", _mean(self.seen_auc[counts]))
+        net.history.record("valid_best", float(self.improved))
+        for name, value in by_task.items():
+            net.history.record(f"valid_auc_{name}", value)
+
+    def _score(self, losses: np.ndarray, auc: np.ndarray, counts: np.ndarray, has_bias_tower: bool) -> float:
+        """What is to rise, of some of the tasks."""
+        if not counts.any():
+            return 0.0
+        mean = _mean(auc[counts])
         if self.metric == "loss" or (self.metric == "auto" and (has_bias_tower or math.isnan(mean))):
-            return -loss  # a bias tower has to find its level, of which an order knows nothing
-        score = mean if self.metric in ("auto", "mean_auc") else by_task[self.metric.removesuffix("_auc")]
+            return -float(losses.sum())  # a bias tower has to find its level, of which an order knows nothing
+        watched = self.metric.removesuffix("_auc")
+        score = mean if self.metric in ("auto", "mean_auc") else float(auc[list(self.task_names).index(watched)])
         if math.isnan(score):
             raise ValueError(
                 f"validation_metric={self.metric!r} needs validation labels of both classes, and there are those of "
@@ -93,8 +127,10 @@ class EarlyStopping(Callback):
         return score
 
     def on_epoch_end(self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
-        if self.best_score > self.score_to_beat + self.tol:
-            self.score_to_beat, self.waited = self.best_score, 0
+        pairs = list(zip(self.best_scores, self.scores_to_beat, strict=True))
+        if any(best > to_beat + self.tol for best, to_beat in pairs):
+            self.scores_to_beat = [best if best > to_beat + self.tol else to_beat for best, to_beat in pairs]
+            self.waited = 0
         else:
             self.waited += 1
         if self.waited >= self.patience:
@@ -102,7 +138,7 @@ class EarlyStopping(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """What is remembered from one epoch to the next."""
-        return {name: getattr(self, name) for name in ("best_score", "score_to_beat", "best_weights", "waited")}
+        return {name: getattr(self, name) for name in ("best_scores", "scores_to_beat", "best_weights", "waited")}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -111,3 +147,8 @@ class EarlyStopping(Callback):
         net.module_.load_state_dict(self.best_weights)
         net.average_.level()
         self.best_weights = {}
+
+
+def _mean(auc: np.ndarray) -> float:
+    """The mean of those that are known."""
+    return math.nan if np.isnan(auc).all() else float(np.nanmean(auc))

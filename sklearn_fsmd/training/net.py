@@ -163,8 +163,8 @@ class Net(ClassifierMixin, NeuralNet):
         inputs, labels, weights = batch
         self.optimizer_.zero_grad()
         logits = self.module_(*inputs)
-        losses = self.criterion_.per_task(logits, labels, weights)
-        self.balance.backward(self.module_, losses, None if weights is None else weights.mean(dim=0))
+        losses, counted = self.criterion_.per_task(logits, labels, weights)
+        self.balance.backward(self.module_, losses, counted)
         self.notify(
             "on_grad_computed",
             named_parameters=TeeGenerator(self._named_gradients()),
@@ -237,19 +237,20 @@ class Net(ClassifierMixin, NeuralNet):
         """Let the bias tower take its neutral level from what it says of the rows of reference."""
         self.module_.bias_tower.set_neutral(in_chunks(self.module_.bias_tower, *self.bias_reference))
 
-    def evaluate(self, valid: TensorData) -> tuple[float, np.ndarray]:
-        """Loss, and the AUC of each task ``(K,)``, on validation data, under the averaged weights."""
+    def evaluate(self, valid: TensorData) -> tuple[np.ndarray, np.ndarray]:
+        """Each task's part of the loss, and its AUC, on validation data, under the averaged weights; both ``(K,)``."""
         with self.averaged(), torch.inference_mode():
             logits = self.logits(*valid.inputs)
-            loss = self.criterion_(logits, valid.labels, valid.weights).item()
-            if not np.isfinite(loss):
-                raise self._diverged(loss, self.n_batches_)
+            losses, _ = self.criterion_.per_task(logits, valid.labels, valid.weights)
+            losses = (losses * self.criterion_.task_weights).cpu().double().numpy()
+            if not np.isfinite(losses).all():
+                raise self._diverged(losses.sum(), self.n_batches_)
             if self.bias_reference:  # the ranking does without the tower, so it is judged without it
                 self.set_neutral()
                 logits = self.logits(*valid.inputs[:2])
             scores = self.module_.link.marginals(logits).cpu().numpy()
         weights = None if valid.weights is None else valid.weights.cpu().numpy()
-        return loss, task_aucs(valid.labels.cpu().numpy(), scores, weights)
+        return losses, task_aucs(valid.labels.cpu().numpy(), scores, weights)
 
     def _diverged(self, loss: float, batch: int) -> FloatingPointError:
         return FloatingPointError(

@@ -44,14 +44,14 @@ class Fixed:
         """See what the rule needs to see of `network` while it is trained."""
         yield
 
-    def backward(self, network: nn.Module, losses: Tensor, observed: Tensor | None) -> None:
+    def backward(self, network: nn.Module, losses: Tensor, counted: Tensor) -> None:
         """Write the gradients of a batch.
 
         Parameters
         ----------
         network : the module that is trained.
         losses : (K,)
-        observed : (K,), the mean weight of each task's labels in the batch; None for 1.
+        counted : (K,), the mean of what each task's labels count in the batch.
         """
         (losses @ self.task_weights).backward()
 
@@ -90,10 +90,9 @@ class Uncertainty(Fixed):
     def parameters(self) -> list[nn.Parameter]:
         return [self.log_variances]
 
-    def backward(self, network: nn.Module, losses: Tensor, observed: Tensor | None) -> None:
+    def backward(self, network: nn.Module, losses: Tensor, counted: Tensor) -> None:
         s = self.log_variances
-        half = 0.5 * s if observed is None else 0.5 * s * observed
-        ((torch.exp(-s) * losses + half) @ self.task_weights).backward()
+        ((torch.exp(-s) * losses + 0.5 * s * counted) @ self.task_weights).backward()
 
     def summary(self, task_names: Sequence[str]) -> dict[str, float]:
         return _named(task_names, torch.exp(-self.log_variances.detach()).tolist())
@@ -121,7 +120,7 @@ class PCGrad(Fixed):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.random = state["random"]
 
-    def backward(self, network: nn.Module, losses: Tensor, observed: Tensor | None) -> None:
+    def backward(self, network: nn.Module, losses: Tensor, counted: Tensor) -> None:
         parameters = [p for p in network.parameters() if p.requires_grad]
         gradients = [
             torch.autograd.grad(loss, parameters, retain_graph=k < self.n_tasks - 1, allow_unused=True)
@@ -237,10 +236,11 @@ class GradNorm(Fixed):
             hook.remove()
             self.__dict__.pop("shared", None)
 
-    def backward(self, network: nn.Module, losses: Tensor, observed: Tensor | None) -> None:
+    def backward(self, network: nn.Module, losses: Tensor, counted: Tensor) -> None:
         norms = [torch.autograd.grad(loss, self.shared, retain_graph=True)[0].norm() for loss in losses]
-        share = torch.ones_like(losses) if observed is None else observed.clamp(min=1e-9)
-        self._update(*torch.stack((losses.detach() / share, torch.stack(norms))).cpu().double().numpy())
+        self._update(
+            *torch.stack((losses.detach() / counted.clamp(min=1e-9), torch.stack(norms))).cpu().double().numpy()
+        )
         (losses @ (self.task_weights * losses.new_tensor(self.weights))).backward()
 
     def _update(self, losses: np.ndarray, norms: np.ndarray) -> None:

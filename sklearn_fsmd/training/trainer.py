@@ -71,7 +71,7 @@ def new_net(
                 device=device,
                 seed=pretraining_seed,
                 verbose=p.verbose,
-                like=net.module_.first_layer,
+                like=next(iter(net.module_.first_layers), None),
             )
         net.module_.start_from(learned)
     return net
@@ -90,7 +90,7 @@ def wrap(p: OptimizationParameters, network: MultiTaskNetwork, n_tasks: int, dev
     task_weights = task_weights_of(p, n_tasks)
     net = Net(
         network,
-        criterion=MultiTaskLoss(network.link, task_weights),
+        criterion=MultiTaskLoss(network.link, task_weights, p.chain_loss),
         lr=p.lr,
         average_decay=p.average_decay,
         balance=RULES[p.task_weighting](task_weights),

@@ -47,6 +47,14 @@ def test_the_shared_fm_is_equation_2():
     np.testing.assert_allclose(logits[:, 0], [reference(embedding, fm, row, 0) for row in range(3)])
 
 
+def test_the_scale_is_that_of_the_pairs_alone():
+    embedding, fm = parts(n_tasks=2)
+    x = embedding(CODES, NUMBERS)
+    first_order, whole = fm.linear(x), fm(x)
+    fm.scale = 0.1
+    torch.testing.assert_close(fm(x) - first_order, 0.1 * (whole - first_order))
+
+
 def test_each_task_weighs_the_terms_by_itself():
     embedding, fm = parts(n_tasks=3, sharing="per_task")
     logits = fm(embedding(CODES, NUMBERS)).detach().numpy()

@@ -6,9 +6,15 @@ from sklearn.metrics import roc_auc_score
 from skorch.callbacks import Callback, EpochScoring, MlflowLogger, PrintLog, TensorBoard
 from skorch.callbacks import EarlyStopping as SkorchEarlyStopping
 
-from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
+from sklearn_fsmd import (
+    DeepFMClassifier,
+    FSMDClassifier,
+    MultiTaskClassifier,
+    SingleTaskClassifier,
+    WideDeepClassifier,
+)
 from sklearn_fsmd.metrics import get_scorer, mean_auc
-from tests.conftest import SMALL, make_frame
+from tests.conftest import SMALL, make_frame, of
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +36,9 @@ class Looks(Callback):
         self.epochs, evaluate = [], net.evaluate
 
         def watched(valid):
-            loss, auc = evaluate(valid)
-            self.epochs[-1].append((auc.mean(), loss, *auc))
-            return loss, auc
+            losses, auc = evaluate(valid)
+            self.epochs[-1].append((auc.mean(), losses.sum(), *auc))
+            return losses, auc
 
         net.evaluate = watched
 
@@ -165,7 +171,7 @@ def test_validation_metric(metric, sign, name, data):
         float(value > max(watched[:i], default=-np.inf)) for i, value in enumerate(watched)
     ]
     kept = model.net_.evaluate(_encoded(model, data))
-    found = {"valid_loss": kept[0], "valid_auc": kept[1].mean(), "valid_auc_conversion": kept[1][1]}
+    found = {"valid_loss": kept[0].sum(), "valid_auc": kept[1].mean(), "valid_auc_conversion": kept[1][1]}
     assert sign * found[name] == pytest.approx(max(watched))
 
 
@@ -194,3 +200,34 @@ def test_validation_on_the_last_rows(data):
         max(row["valid_auc"] for row in last.history_)
     )
     assert last.history_[0]["valid_auc"] != given.history_[0]["valid_auc"]  # whose encoding knows the first rows alone
+
+
+@pytest.mark.parametrize("cls", [SingleTaskClassifier, WideDeepClassifier, DeepFMClassifier])
+@pytest.mark.parametrize("metric", ["auto", "loss"])
+def test_tasks_that_share_nothing_have_a_best_moment_each(cls, metric, data):
+    """What is kept of each task are the weights of its own best look, wherever the other's was."""
+    X, Y, X_val, Y_val = data
+    looks = Looks()
+    params = {"max_epochs": 8, "lr": 0.04, "patience": 8, "callbacks": [looks], "validation_metric": metric}
+    model = cls(**of(cls, SMALL) | params).fit(X, Y, X_val=X_val, Y_val=Y_val)
+    seen = [look for epoch in looks.epochs for look in epoch]
+    best = [int(np.argmax([look[2 + k] for look in seen])) for k in range(2)]
+    found = [roc_auc_score(Y_val.iloc[:, k], model.predict_marginals(X_val)[:, k]) for k in range(2)]
+    if metric == "auto":
+        assert best[0] != best[1]  # or this test would show nothing
+        assert found == pytest.approx([seen[best[k]][2 + k] for k in range(2)])
+        for k, name in enumerate(["click", "conversion"]):
+            in_rows = [row[f"valid_auc_{name}"] for row in model.history_]
+            assert in_rows == pytest.approx([max(look[2 + k] for look in epoch) for epoch in looks.epochs])
+    alone = cls(**of(cls, SMALL) | params | {"callbacks": None, "validation_metric": "click_auc"})
+    alone.fit(X, Y, X_val=X_val, Y_val=Y_val)
+    by_click = roc_auc_score(Y_val["click"], alone.predict_marginals(X_val)[:, 0])
+    assert by_click == pytest.approx(max(row["valid_auc_click"] for row in alone.history_))
+
+
+def test_what_is_shared_has_one_best_moment(data):
+    X, Y, X_val, Y_val = data
+    model = MultiTaskClassifier(**SMALL | {"max_epochs": 8, "lr": 0.05}, extractor="separate", link="chain")
+    model.fit(X, Y, X_val=X_val, Y_val=Y_val)
+    means = [row["valid_auc"] for row in model.history_]
+    assert model.score(X_val, Y_val) == pytest.approx(max(means))

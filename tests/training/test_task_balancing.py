@@ -8,7 +8,8 @@ from torch import nn
 from sklearn_fsmd import FSClassifier, MultiTaskClassifier
 from sklearn_fsmd.network.embedding import Embedding
 from sklearn_fsmd.network.extractors import MMoE
-from sklearn_fsmd.network.links import MultiTaskLoss, TreeLink
+from sklearn_fsmd.network.links import TreeLink
+from sklearn_fsmd.network.losses import MultiTaskLoss
 from sklearn_fsmd.network.multitask_network import MultiTaskNetwork, Towers
 from sklearn_fsmd.training.task_balancing import RULES, Fixed, GradNorm, PCGrad, Uncertainty, surgery
 from tests.conftest import SMALL, make_frame
@@ -73,7 +74,7 @@ def batch(n_tasks, n=40, seed=0):
 
 
 def losses_of(net, inputs, targets, n_tasks):
-    return MultiTaskLoss(net.link, torch.ones(n_tasks)).per_task(net(*inputs), *targets)
+    return MultiTaskLoss(net.link, torch.ones(n_tasks)).per_task(net(*inputs), *targets)[0]
 
 
 def flat_gradients(net, losses):
@@ -107,7 +108,7 @@ def test_pcgrad_writes_the_projected_gradients(n_tasks, sparse):
     random = np.random.RandomState(0)
     expected = project_by_hand(by_task, [random.permutation(n_tasks) for _ in range(n_tasks)])
     rule = PCGrad(torch.ones(n_tasks))
-    rule.backward(net, losses_of(net, inputs, targets, n_tasks), None)
+    rule.backward(net, losses_of(net, inputs, targets, n_tasks), torch.ones(n_tasks))
     np.testing.assert_allclose(flat_result(net), expected, atol=1e-6)
 
 
@@ -123,7 +124,7 @@ def test_pcgrad_hurts_neither_of_two_tasks():
     unequal = torch.tensor([1.0, 100.0])
     by_task = flat_gradients(net, losses_of(net, inputs, opposed, 2) * unequal)
     rule = PCGrad(torch.ones(2))
-    rule.backward(net, losses_of(net, inputs, opposed, 2) * unequal, None)
+    rule.backward(net, losses_of(net, inputs, opposed, 2) * unequal, torch.ones(2))
     assert (by_task @ by_task.sum(axis=0)).min() < 0
     assert (by_task @ flat_result(net).double().numpy()).min() > -1e-6
     assert rule.summary(["a", "b"]) == {"conflicting_steps": 1.0}
@@ -152,7 +153,7 @@ def test_gradnorm_by_hand():
         losses = losses_of(net, inputs, targets, 2)
         norms = np.array([torch.autograd.grad(loss, rule.shared, retain_graph=True)[0].norm() for loss in losses])
         by_task = flat_gradients(net, losses)
-        rule.backward(net, losses, None)
+        rule.backward(net, losses, torch.ones(2))
     pace = losses.detach().numpy() / [2.0, 0.5]
     target = norms.mean() * (pace / pace.mean()) ** 1.5
     weights = np.exp(-0.025 * (norms - target) / norms.mean())
@@ -189,7 +190,7 @@ def test_a_task_without_labels_in_the_batch_has_no_part(name):
 def test_gradnorm_keeps_nothing_of_the_graph():
     net, rule = network(2), GradNorm(torch.ones(2))
     with rule.watching(net):
-        rule.backward(net, losses_of(net, *batch(2), 2), None)
+        rule.backward(net, losses_of(net, *batch(2), 2), torch.ones(2))
     assert not hasattr(rule, "shared")
     assert not net.towers._forward_pre_hooks
 
@@ -198,7 +199,7 @@ def test_fixed_is_the_plain_sum():
     net, (inputs, targets) = network(2), batch(2)
     losses = losses_of(net, inputs, targets, 2)
     by_task = flat_gradients(net, losses)
-    Fixed(torch.ones(2)).backward(net, losses, None)
+    Fixed(torch.ones(2)).backward(net, losses, torch.ones(2))
     np.testing.assert_allclose(flat_result(net), by_task.sum(axis=0), atol=1e-6)
 
 
@@ -256,7 +257,7 @@ def test_the_user_s_weights_are_not_balanced_away(name):
             with rule.watching(net):
                 losses = losses_of(net, inputs, targets, 2)
                 by_task = flat_gradients(net, losses)
-                rule.backward(net, losses, None)
+                rule.backward(net, losses, torch.ones(2))
         shares, *_ = np.linalg.lstsq(by_task.T, flat_result(net).double().numpy(), rcond=None)
         gradients[tuple(weights)] = shares
     ratio = {weights: shares[0] / max(abs(shares[1]), 1e-6) for weights, shares in gradients.items()}
@@ -275,7 +276,7 @@ def test_the_pace_is_that_of_the_labels_which_are_observed():
         weights[int(40 * share) :, 1] = 0.0
         with rule.watching(net):
             rule.backward(net, losses_of(net, inputs, (same, weights), 2), weights.mean(dim=0))
-        by_label = MultiTaskLoss(net.link, torch.ones(2)).per_task(
+        by_label, _ = MultiTaskLoss(net.link, torch.ones(2)).per_task(
             net(*inputs)[: int(40 * share)], same[: int(40 * share)]
         )
         if share == 0.2:
@@ -300,6 +301,6 @@ def test_surgery_of_tasks_with_tiny_weights(weights):
     losses = losses_of(net, inputs, targets, 2)
     losses = torch.stack((losses[0], losses[1] - 2 * losses[0]))  # they conflict
     by_task = flat_gradients(net, losses).astype(np.float64) * np.float32(weights).astype(np.float64)[:, None]
-    rule.backward(net, losses, None)
+    rule.backward(net, losses, torch.ones(2))
     orders = [[0, 1], [0, 1]]
     np.testing.assert_allclose(flat_result(net), project_by_hand(by_task, orders), rtol=1e-3, atol=1e-6 * max(weights))

@@ -8,7 +8,7 @@ from torch import nn
 
 from sklearn_fsmd import MultiTaskClassifier
 from sklearn_fsmd.network.builders import Columns, build_network
-from sklearn_fsmd.network.links import MultiTaskLoss
+from sklearn_fsmd.network.losses import MultiTaskLoss
 from sklearn_fsmd.training import Net
 from sklearn_fsmd.training.task_balancing import Fixed
 from sklearn_fsmd.training.weight_average import WeightAverage

@@ -1,0 +1,65 @@
+"""Predictions of this library, of boosted trees and of two peers: ``make quality``.
+
+Each row of ``results.csv`` is one contender with one seed on one data set. Rows of this library at another commit, and
+of others in another version, leave the file; what is there is not run again, so a run that was killed goes on where it
+was.
+"""
+
+import argparse
+import time
+import warnings
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks.paper.store import Store
+from benchmarks.quality import boosted, data, measures, ours, peers, report
+
+HERE = Path(__file__).parent
+CONTENDERS = ours.CONTENDERS | boosted.CONTENDERS | peers.CONTENDERS
+DEFAULT = [*(name for name in ours.CONTENDERS if "bf16" not in name), "LightGBM", "CatBoost", *peers.CONTENDERS]
+PACKAGES = {
+    "LightGBM": "lightgbm",
+    "CatBoost": "catboost",
+    "DeepCTR-Torch": "deepctr-torch",
+    "torch-rechub": "torch-rechub",
+}
+
+
+def version_of(contender):
+    """The version of the library that a contender is of; empty for ours, which the commit names."""
+    return next((version(package) for start, package in PACKAGES.items() if contender.startswith(start)), "")
+
+
+def measure(contender, table, seed):
+    """One row for each part that is read."""
+    start = time.perf_counter()
+    predict = CONTENDERS[contender](table, seed)
+    seconds = time.perf_counter() - start
+    for part, (X, Y) in {"valid": table.valid, **table.tests}.items():
+        yield {"part": part, "seconds": seconds, **measures.of_predictions(Y, *predict(X))}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", choices=["kuairand", "census"], nargs="*", default=["kuairand", "census"])
+    parser.add_argument("--only", nargs="*", choices=CONTENDERS, default=DEFAULT)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--out", default=HERE)
+    options = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    store = Store("results", options.out, stays=lambda row: row["version"] == version_of(row["contender"]) != "")
+    for seed in range(options.seeds):
+        for name in options.data:
+            for contender in options.only:
+                key = {"data": name, "contender": contender, "seed": seed}
+                if store.has(key):
+                    continue
+                key["version"] = version_of(contender)
+                rows = [{**key, **row} for row in measure(contender, data.load(name), seed)]
+                store.add(rows)
+                print({k: round(v, 4) if isinstance(v, float) else v for k, v in rows[-1].items()}, flush=True)
+    print(report.table(store.rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""Calibration: each step's log-odds are moved by a slope and an intercept, and probabilities stay products."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+
+from sklearn_fsmd._warn import warn
+from sklearn_fsmd.encoding import Targets, as_pandas
+from sklearn_fsmd.estimators.predictions import Predictions
+
+
+class Calibration(Predictions):
+    """The methods of an estimator that can be calibrated."""
+
+    def calibrate(self, X: Any, Y: Any, sample_weight: Any = None) -> Self:
+        """Calibrate the fitted estimator on rows that training has not seen.
+
+        For each step a slope and an intercept of its log-odds are fitted (Platt scaling), on the rows where the step
+        takes place: those whose parent has happened. A marginal stays the product of its steps, so P(conversion) stays
+        below P(click). A step without a parent is calibrated on all rows. The order of each step's predictions
+        stays as it is. A further fit takes the calibration back.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+        Y : array-like of shape (n_samples,) or (n_samples, n_tasks)
+        sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
+
+        Returns
+        -------
+        self : the calibrated estimator.
+
+        Raises
+        ------
+        NotFittedError
+            If there is nothing to calibrate.
+        ValueError
+            If a step has labels of one class only.
+        """
+        check_is_fitted(self)
+
+        def learn(beside: Self, users: np.random.RandomState | None) -> None:
+            beside.calibration_ = beside._slopes_and_intercepts(X, Y, sample_weight)
+
+        return self._exchange(learn)
+
+    def _slopes_and_intercepts(self, X: Any, Y: Any, sample_weight: Any) -> np.ndarray:
+        rows, Y = self._rows(X), as_pandas(Y)
+        check_consistent_length(rows.codes, Y)
+        parents = self.module_.link.parents
+        targets = self._targets.encode(Y, sample_weight, parents)
+        logits = self._predictor.logits(rows, self.n_threads).astype(np.float64)
+        fitted = []
+        for k, parent in enumerate(parents):
+            counts = counts_of(targets, k, parent)
+            name = self._targets.names[k]
+            if len(np.unique(targets.labels[counts > 0, k])) < 2:
+                where = "" if parent is None else f" where {self._targets.names[parent]!r} is 1"
+                raise ValueError(f"Calibration needs both classes of {name!r}{where}, and Y has one of them at most.")
+            fitted.append(platt(logits[:, k], targets.labels[:, k], counts, name))
+        return np.array(fitted)
+
+
+def counts_of(targets: Targets, k: int, parent: int | None) -> np.ndarray:
+    """What each row counts for step `k`: 0 where the step does not take place."""
+    weights = np.ones_like(targets.labels) if targets.weights is None else targets.weights
+    if parent is None:
+        return weights[:, k]
+    return weights[:, k] * (weights[:, parent] > 0) * targets.labels[:, parent]
+
+
+def platt(logits: np.ndarray, labels: np.ndarray, counts: np.ndarray, name: str) -> tuple[float, float]:
+    """Slope and intercept of the log-odds that make the labels likeliest; the slope is positive."""
+    used = counts > 0
+    z, y, weights = logits[used], labels[used], counts[used]
+    model = LogisticRegression(C=np.inf).fit(z[:, None], y, weights)
+    slope, intercept = float(model.coef_[0, 0]), float(model.intercept_[0])
+    if slope > 0:
+        return slope, intercept
+    warn(f"The predictions of {name!r} do not rise with its labels in these rows: only their level is calibrated.")
+    return 1.0, level_of(z, y, weights)
+
+
+def level_of(z: np.ndarray, y: np.ndarray, weights: np.ndarray) -> float:
+    """The intercept at which the mean probability is the observed rate, by bisection."""
+    rate = np.average(y, weights=weights)
+    low, high = -100.0 - z.max(), 100.0 - z.min()
+    for _ in range(100):
+        middle = (low + high) / 2
+        too_low = np.average(1 / (1 + np.exp(-(z + middle).clip(-500, 500))), weights=weights) < rate
+        low, high = (middle, high) if too_low else (low, middle)
+    return (low + high) / 2
+
+
+def shift_of(rate: float, parents: Sequence[int | None]) -> np.ndarray:
+    """The calibration of a fit on a log of whose rows without the first event only the share `rate` was kept.
+
+    Dropping negatives multiplies the odds of the first event by 1 / rate, whatever X is. The steps after it are learned
+    from rows that were all kept.
+
+    Raises
+    ------
+    ValueError
+        If more than one task has no parent: then it is not said whose negatives were dropped.
+    """
+    if sum(parent is None for parent in parents) > 1:
+        raise ValueError(
+            "The 'negative_sampling_rate' parameter needs a chain or a tree, whose first task says which rows are "
+            f"negatives. Got link parents {tuple(parents)}."
+        )
+    return np.array([(1.0, math.log(rate) if parent is None else 0.0) for parent in parents])

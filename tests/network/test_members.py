@@ -1,0 +1,122 @@
+"""An ensemble inside one network."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
+from sklearn_fsmd.network.links import TreeLink
+from sklearn_fsmd.network.members import deep_logits
+from tests.conftest import SMALL, make_frame, of
+from tests.test_estimator_checks import CLASSES
+
+
+@pytest.mark.parametrize("parents", [(None, 0, 1), (None, 0, 0, 1), (None, None), (None,)])
+def test_the_mean_of_logits_has_the_mean_of_the_marginals(parents):
+    link = TreeLink(parents)
+    logits = torch.randn(4, 50, len(parents), dtype=torch.float64) * 3
+    expected = torch.stack([link.marginals(z) for z in logits]).mean(dim=0)
+    torch.testing.assert_close(link.marginals(link.mean(logits)), expected)
+
+
+def test_the_mean_is_finite_at_extreme_logits():
+    logits = torch.tensor([[[-200.0, 200.0]], [[200.0, -200.0]]])
+    assert torch.isfinite(TreeLink((None, 0)).mean(logits)).all()
+
+
+@pytest.mark.parametrize(("n", "readers"), [(2, 1), (3, 2), (4, 2), (5, 3), (8, 4)])
+@pytest.mark.parametrize("n_rows", [40, 41, 97])
+def test_in_training_a_row_is_read_by_half_of_the_members(n, readers, n_rows):
+    seen = [[] for _ in range(n)]
+
+    def member(m):
+        def read(x):
+            seen[m] += x[:, 0].tolist()
+            return x + 1000.0 * m
+
+        return read
+
+    x = torch.arange(float(n_rows)).unsqueeze(1)
+    logits = deep_logits([member(m) for m in range(n)], x, training=True)
+    assert logits.shape == (readers, n_rows, 1)
+    assert torch.equal(logits % 1000, x.expand(readers, -1, -1))  # each row's answers stand where the row does
+    who = (logits // 1000).squeeze(2).long()
+    assert all(len(set(column.tolist())) == readers for column in who.T)
+    sizes = [len(rows) for rows in seen]
+    assert sum(sizes) == readers * n_rows
+    assert max(sizes) - min(sizes) <= readers
+
+    everyone = deep_logits([member(m) for m in range(n)], x, training=False)
+    assert everyone.shape == (n, n_rows, 1)
+    few = deep_logits([member(m) for m in range(n)], x[:3], training=True)
+    assert few.shape == (n, 3, 1)
+
+
+def test_a_prediction_is_the_mean_over_the_members():
+    X, Y = make_frame()
+    model = FSMDClassifier(**SMALL, n_members=3).fit(X, Y)
+    network, expected = model.module_, model.predict_marginals(X)
+    state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    alone = []
+    for k in range(3):
+        own = {name: t for name, t in state.items() if name.startswith(("extractor.", "towers."))}
+        if k:
+            own = {name: state[f"more_members.{k - 1}.{name}"] for name in own}
+        others = {f"more_members.{j}.{name}": t for name, t in own.items() for j in range(2)}
+        network.load_state_dict(state | own | others)
+        alone.append(model.predict_marginals(X))
+    np.testing.assert_allclose(np.mean(alone, axis=0), expected, atol=1e-6)
+    assert np.abs(alone[0] - alone[1]).max() > 1e-3
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_every_model_has_members(cls, frame, tmp_path):
+    X, Y = frame
+    model = cls(**of(cls, SMALL), n_members=4).fit(X, Y)
+    p = model.predict_marginals(X)
+    model.save(tmp_path / "model")
+    np.testing.assert_array_equal(cls.load(tmp_path / "model").predict_marginals(X), p)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict_marginals(X), p)
+    again = cls(**of(cls, SMALL), n_members=4).fit(X, Y)
+    np.testing.assert_array_equal(again.predict_marginals(X), p)
+    if hasattr(model, "gate_weights"):
+        np.testing.assert_allclose(model.gate_weights(X).sum(axis=3), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"bias_features": ["visits"]},
+        {"task_weighting": "pcgrad"},
+        {"task_weighting": "gradnorm"},
+        {"task_weighting": "uncertainty"},
+        {"chain_loss": "likelihood"},
+        {"n_levels": 2, "gate_dims": (8,)},
+        {"link": (None, 0), "batch_norm": False},
+        {"pretrain_epochs": 1},
+        {"extractor": lambda n_inputs, n_tasks: _Own(n_inputs, n_tasks)},
+    ],
+    ids=str,
+)
+def test_members_go_with_everything(params, frame):
+    X, Y = frame
+    model = MultiTaskClassifier(**SMALL | {"lr": 0.02}, n_members=4, early_stopping=True, **params).fit(X, Y)
+    assert np.isfinite(model.predict_marginals(X)).all()
+    assert model.history_[-1]["train_loss"] < model.history_[0]["train_loss"]
+
+
+class _Own(torch.nn.Module):
+    def __init__(self, n_inputs, n_tasks):
+        super().__init__()
+        self.layer = torch.nn.Linear(n_inputs, 4 * n_tasks)
+        self.n_tasks = n_tasks
+
+    def forward(self, x):
+        return self.layer(x).unflatten(1, (self.n_tasks, 4))
+
+
+def test_a_number_of_members_that_makes_no_sense(frame):
+    with pytest.raises(ValueError, match="'n_members' parameter of FSMDClassifier must be an int in the range"):
+        FSMDClassifier(n_members=0).fit(*frame)

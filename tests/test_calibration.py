@@ -1,0 +1,141 @@
+"""Calibration of each step, and the correction for a log whose negatives were thinned out."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.exceptions import NotFittedError
+
+from sklearn_fsmd import FSClassifier, FSMDClassifier, MultiTaskClassifier
+from sklearn_fsmd.datasets import make_funnel
+from sklearn_fsmd.estimators.calibration import level_of
+from sklearn_fsmd.metrics import expected_calibration_error
+from tests.conftest import SMALL, make_frame
+
+
+@pytest.fixture(scope="module")
+def data():
+    X, Y = make_funnel(12_000, random_state=0, return_X_y=True)
+    return X, Y
+
+
+@pytest.fixture(scope="module")
+def skewed(data):
+    """A model of labels that are rarer than they are in the rows to calibrate on."""
+    X, Y = data
+    train = X[:4000], Y[:4000]
+    keep = (train[1]["click"] == 0) | (np.arange(4000) % 3 == 0)
+    return FSMDClassifier(**SMALL).fit(train[0][keep], train[1][keep])
+
+
+def test_means_and_order_after_calibration(data, skewed, tmp_path):
+    X, Y = data
+    before = skewed.predict_marginals(X[4000:])
+    model = pickle.loads(pickle.dumps(skewed)).calibrate(X[4000:8000], Y[4000:8000])
+    p, rates = model.predict_marginals(X[8000:]), Y[8000:].mean().to_numpy()
+    assert (before.mean(axis=0) < 0.8 * rates).all()
+    np.testing.assert_allclose(p.mean(axis=0), rates, rtol=0.06)
+    assert expected_calibration_error(Y["click"][8000:], p[:, 0]) < 0.03
+    assert (p[:, 1] <= p[:, 0]).all()
+    clicks = skewed.predict_marginals(X[8000:])[:, 0]
+    np.testing.assert_array_equal(np.argsort(p[:, 0], kind="stable"), np.argsort(clicks, kind="stable"))
+    assert model.calibration_.shape == (2, 2)
+
+    model.save(tmp_path / "model")
+    np.testing.assert_array_equal(FSMDClassifier.load(tmp_path / "model").predict_marginals(X[8000:]), p)
+    model.set_params(warm_start=True, max_epochs=1).fit(X[:4000], Y[:4000])
+    assert model.calibration_ is None
+
+
+def test_a_step_is_calibrated_on_the_rows_where_it_takes_place(data, skewed):
+    """Labels of rows without a click say nothing of the second step, whatever they are."""
+    X, Y = data
+    model = pickle.loads(pickle.dumps(skewed)).calibrate(X[4000:8000], Y[4000:8000])
+    clicked = Y[4000:8000][Y["click"][4000:8000] == 1]
+    other = pickle.loads(pickle.dumps(skewed))
+    weights = np.ones((4000, 2))
+    weights[Y["click"][4000:8000] == 0, 1] = 5.0
+    other.calibrate(X[4000:8000], Y[4000:8000], weights)
+    np.testing.assert_allclose(other.calibration_, model.calibration_, rtol=1e-3)
+    p = model.predict_conditionals(X[4000:8000])[:, 1][Y["click"][4000:8000] == 1]
+    assert p.mean() == pytest.approx(clicked["conversion"].mean(), rel=1e-3)
+
+
+def test_weights_count(data, skewed):
+    X, Y = data
+    twice = pd.concat([X[4000:6000], X[4000:4500]]), pd.concat([Y[4000:6000], Y[4000:4500]])
+    weights = np.where(np.arange(2000) < 500, 2.0, 1.0)
+    a = pickle.loads(pickle.dumps(skewed)).calibrate(*twice)
+    b = pickle.loads(pickle.dumps(skewed)).calibrate(X[4000:6000], Y[4000:6000], weights)
+    np.testing.assert_allclose(a.calibration_, b.calibration_, rtol=1e-3)
+
+
+def test_predictions_that_fall_with_the_labels_keep_their_order(data, skewed):
+    X, Y = data
+    model = pickle.loads(pickle.dumps(skewed))
+    click = 1 - Y["click"][4000:8000]
+    turned = pd.DataFrame({"click": click, "conversion": click * (np.arange(4000) % 2)})
+    with pytest.warns(UserWarning, match="predictions of 'click' do not rise with its labels"):
+        model.calibrate(X[4000:8000], turned)
+    assert model.calibration_[0, 0] == 1
+    assert model.predict_marginals(X[4000:8000])[:, 0].mean() == pytest.approx(click.mean(), rel=1e-3)
+
+
+def test_the_level_is_that_of_the_rate():
+    z, y = np.array([-3.0, 0.0, 2.0]), np.array([0.0, 0.0, 1.0])
+    shift = level_of(z, y, np.ones(3))
+    assert (1 / (1 + np.exp(-(z + shift)))).mean() == pytest.approx(1 / 3)
+
+
+def test_what_cannot_be_calibrated(data, skewed):
+    X, Y = data
+    with pytest.raises(NotFittedError):
+        FSMDClassifier().calibrate(X, Y)
+    before = skewed.predict_marginals(X[:50])
+    with pytest.raises(ValueError, match="needs both classes of 'conversion' where 'click' is 1"):
+        skewed.calibrate(X, Y.assign(conversion=0))
+    with pytest.raises(ValueError, match="needs both classes of 'click'"):
+        skewed.calibrate(X[:50], Y[:50].assign(click=0, conversion=0))
+    with pytest.raises(ValueError, match="feature names should match"):
+        skewed.calibrate(X.rename(columns={X.columns[0]: "other"}), Y)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        skewed.calibrate(X[:50], Y[:49])
+    assert skewed.calibration_ is None
+    np.testing.assert_array_equal(skewed.predict_marginals(X[:50]), before)
+
+
+def test_negatives_that_were_thinned_out(data):
+    X, Y = data
+    kept = (Y["click"] == 1) | (np.random.RandomState(0).uniform(size=len(Y)) < 0.2)
+    params = SMALL | {"max_epochs": 6, "early_stopping": False}
+    model = FSMDClassifier(**params, negative_sampling_rate=0.2).fit(X[kept], Y[kept])
+    plain = FSMDClassifier(**params).fit(X[kept], Y[kept])
+    p, raw = model.predict_marginals(X), plain.predict_marginals(X)
+    odds, raw_odds = p[:, 0] / (1 - p[:, 0]), raw[:, 0] / (1 - raw[:, 0])
+    np.testing.assert_allclose(odds, 0.2 * raw_odds, rtol=1e-3)
+    np.testing.assert_allclose(p.mean(axis=0), Y.mean(), rtol=0.1)
+    assert (raw.mean(axis=0) > 1.5 * Y.mean()).all()
+    np.testing.assert_allclose(p[:, 1] / p[:, 0], raw[:, 1] / raw[:, 0], rtol=1e-3)  # the step after it stays
+    loaded = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(loaded.predict_marginals(X), p)
+
+
+def test_thinned_negatives_of_independent_targets_are_refused(frame):
+    X, Y = frame
+    with pytest.raises(ValueError, match="'negative_sampling_rate' parameter needs a chain or a tree"):
+        FSClassifier(**SMALL, negative_sampling_rate=0.5).fit(X, Y)
+    FSClassifier(**SMALL, negative_sampling_rate=0.5).fit(X, Y["click"])
+    with pytest.raises(ValueError, match="'negative_sampling_rate' parameter of FSMDClassifier must be"):
+        FSMDClassifier(negative_sampling_rate=0.0).fit(X, Y)
+
+
+def test_calibration_of_one_target_and_of_a_tree():
+    X, Y = make_frame(600)
+    one = FSClassifier(**SMALL).fit(X, Y["click"])
+    one.calibrate(X, Y["click"])
+    assert one.predict_proba(X)[:, 1].mean() == pytest.approx(Y["click"].mean(), rel=1e-3)
+    tree = Y.assign(share=Y["click"] * (np.arange(600) % 2))
+    model = MultiTaskClassifier(**SMALL, link=(None, 0, 0)).fit(X, tree)
+    model.calibrate(X, tree)
+    np.testing.assert_allclose(model.predict_marginals(X).mean(axis=0)[0], tree["click"].mean(), rtol=1e-3)

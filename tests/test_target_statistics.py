@@ -1,0 +1,319 @@
+"""Statistics of the targets per category: what a row may see, and what a prediction is told."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from sklearn_fsmd import FSClassifier, FSMDClassifier
+from sklearn_fsmd.encoding import FeatureEncoder, TargetStatistics
+from sklearn_fsmd.encoding.target_statistics import LARGEST_STRENGTH, SMALLEST_STRENGTH
+from sklearn_fsmd.encoding.targets import Targets
+from tests.conftest import SMALL
+
+ALL_ROWS = {"early_stopping": False}
+
+
+def table(n=3000, seed=0, n_users=150, taste=1.5):
+    """Users and items; who clicks depends on the user, who buys on the item."""
+    random = np.random.RandomState(seed)
+    user, item = random.randint(n_users, size=n), random.randint(200, size=n)
+    X = pd.DataFrame({"user": user, "item": item, "tab": random.choice(list("abc"), n)}).astype("category")
+    X["price"] = random.uniform(size=n)
+    click = random.uniform(size=n) < 1 / (1 + np.exp(-taste * np.sin(user)))
+    conversion = click & (random.uniform(size=n) < 1 / (1 + np.exp(1 - taste * np.cos(item))))
+    return X, pd.DataFrame({"click": click.astype(int), "conversion": conversion.astype(int)})
+
+
+def slow_strength(y, n, p):
+    """The rows of the overall rate that a rate is smoothed by: 1 / ρ − 1 by a one-way analysis of variance."""
+    y, n = y[n > 0], n[n > 0]
+    between = sum(n_v * (y_v / n_v - p) ** 2 for y_v, n_v in zip(y, n, strict=True)) / (len(n) - 1)
+    within = sum(y_v * (1 - y_v / n_v) for y_v, n_v in zip(y, n, strict=True)) / (n.sum() - len(n))
+    size = (n.sum() - (n**2).sum() / n.sum()) / (len(n) - 1)
+    rho = max((between - within) / (between + (size - 1) * within), 1e-12)
+    return np.clip(1 / rho - 1, SMALLEST_STRENGTH, LARGEST_STRENGTH)
+
+
+def slow_statistics(values, labels, weights, order, parent_of):
+    """By the definition, row by row: the log count of all rows, and for each event the log-odds of its rate before."""
+    events = [(k, None) for k in range(labels.shape[1])] + [(k, p) for k, p in enumerate(parent_of) if p is not None]
+
+    def counted(i, task, parent):
+        w = weights[i, task]
+        return w if parent is None else w * labels[i, parent] * (weights[i, parent] > 0)
+
+    def sums(rows, task, parent):
+        w = np.array([counted(i, task, parent) for i in rows] or [0.0])
+        y = labels[list(rows), task] if len(rows) else np.zeros(1)
+        return (w * y).sum(), w.sum()
+
+    of = {value: np.flatnonzero(values == value) for value in set(values)}
+    everyone = range(len(values))
+    overall, strength = {}, {}
+    for event in events:
+        positive, total = sums(everyone, *event)
+        overall[event] = positive / total
+        by_value = np.array([sums(rows, *event) for rows in of.values()])
+        strength[event] = slow_strength(by_value[:, 0], by_value[:, 1], overall[event])
+
+    def describe(value, rows):
+        found = [np.log1p(sums(of.get(value, []), *events[0])[1])]
+        for event in events:
+            positive, n = sums(rows, *event)
+            p = (positive + strength[event] * overall[event]) / (n + strength[event])
+            found.append(np.log(p / (1 - p)))
+        return found
+
+    rank = np.argsort(order)
+    before = [describe(values[i], [j for j in of[values[i]] if rank[j] < rank[i]]) for i in everyone]
+    of_value = {value: describe(value, rows) for value, rows in of.items()}
+    return np.array(before), of_value, np.array(describe("unseen", []))
+
+
+@pytest.mark.parametrize("parents", [(None, 0), (None, None), (None,)])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_row_sees_the_rows_before_it(parents, weighted):
+    random = np.random.RandomState(0)
+    n, n_tasks = 120, len(parents)
+    values = random.choice(["a", "b", "c", "d"], n, p=[0.5, 0.3, 0.15, 0.05])
+    labels = np.cumprod(random.randint(2, size=(n, n_tasks)), axis=1).astype(np.float32)
+    weights = random.choice([0.0, 1.0, 2.5], size=(n, n_tasks)) if weighted else np.ones((n, n_tasks))
+    encoder = FeatureEncoder("all", numeric_scaling=None, numeric_bins=0, min_frequency=1)
+    rows = encoder.fit_encode(values.astype(object)[:, None])
+    statistics = TargetStatistics([(0,)], parents)
+    targets = Targets(labels, weights.astype(np.float32) if weighted else None)
+    learned = statistics.learn(encoder, rows, targets, np.random.RandomState(5))
+    order = np.random.RandomState(5).permutation(n)
+    before, of_value, of_none = slow_statistics(values, labels, weights, order, parents)
+    expected = (before - before.mean(axis=0)) / before.std(axis=0)
+    np.testing.assert_allclose(learned.numbers, expected, atol=1e-4)
+
+    new = encoder.encode(np.array([["a"], ["d"], ["unseen"], [None]], dtype=object))
+    wanted = np.array([of_value["a"], of_value["d"], of_none, of_none])
+    wanted = (wanted.clip(before.min(axis=0), before.max(axis=0)) - before.mean(axis=0)) / before.std(axis=0)
+    np.testing.assert_allclose(statistics.append(new).numbers, wanted, atol=1e-4)
+
+
+def test_no_row_sees_its_own_label():
+    """Where nothing can be learned, a table that leaks would predict training rows, and fail on new ones."""
+    random = np.random.RandomState(0)
+    n = 6000
+    X = pd.DataFrame({"user": random.randint(1500, size=n), "item": random.randint(800, size=n)}).astype("category")
+    X["hint"] = random.normal(size=n)
+    click = (random.uniform(size=n) < 1 / (1 + np.exp(-X["hint"]))).astype(int)
+    Y = pd.DataFrame({"click": click, "conversion": click * random.randint(2, size=n)})
+    aucs = {}
+    for kind in ("ordered", None):
+        model = FSMDClassifier(**SMALL | {"max_epochs": 8}, target_statistics=kind, early_stopping=False)
+        model.fit(X[:4000], Y[:4000])
+        assert (model._encoder.statistics is None) == (kind is None)
+        aucs[kind] = roc_auc_score(Y["click"][4000:], model.predict_marginals(X[4000:])[:, 0])
+    assert aucs["ordered"] > aucs[None] - 0.01
+    statistics = model.set_params(target_statistics="ordered").fit(X[:4000], Y[:4000])._encoder
+    learned = statistics.statistics.learn(
+        statistics.main, statistics.encode(X[:4000]), model._targets.encode(Y[:4000]), np.random.RandomState(0)
+    )
+    rate_of_user = learned.numbers[:, len(statistics.main.numeric) + 1]
+    assert abs(np.corrcoef(rate_of_user, click[:4000])[0, 1]) < 0.05
+
+
+def test_they_help_where_users_differ():
+    X, Y = table(6000)
+    X_new, Y_new = table(3000, seed=1)
+    for cls in (FSMDClassifier, FSClassifier):
+        aucs = [
+            cls(**SMALL | {"max_epochs": 2}, target_statistics=kind).fit(X, Y).score(X_new.astype(X.dtypes), Y_new)
+            for kind in ("ordered", None)
+        ]
+        assert aucs[0] > aucs[1] + 0.02
+
+
+def statistics_of(model):
+    return model._encoder.statistics
+
+
+def test_auto_takes_categories_with_many_values():
+    X, Y = table()
+    model = FSMDClassifier(**SMALL, **ALL_ROWS).fit(X, Y)
+    assert statistics_of(model).keys == [(0,), (1,)]
+    assert model._encoder.n_numbers == 1 + 2 * 4
+    assert statistics_of(FSClassifier(**SMALL, **ALL_ROWS).fit(X, Y)).n_columns == 2 * 3  # without steps no third rate
+    assert statistics_of(FSMDClassifier(**SMALL, categorical_features=["tab"]).fit(X, Y)) is None
+    assert statistics_of(FSMDClassifier(**SMALL, **ALL_ROWS, bias_features=["user"]).fit(X, Y)).keys == [(0,)]
+
+
+def taste_for_tabs(n=12_000, seed=0):
+    """Each user clicks in one tab, and more in some hours than in others; the next day it is other hours."""
+    random = np.random.RandomState(seed)
+    user, tab = random.randint(120, size=n), random.randint(4, size=n)
+    hour = random.randint(6, size=n)
+    day = np.repeat([0, 1], [n - n // 4, n // 4])
+    mood = np.random.RandomState(9).uniform(-1.5, 1.5, size=(2, 120, 6))
+    logit = np.where(user % 4 == tab, 1.5, -1.0) + mood[day, user, hour]
+    click = random.uniform(size=n) < 1 / (1 + np.exp(-logit))
+    X = pd.DataFrame({"user": user, "tab": tab, "hour": hour, "plain": random.randint(5, size=n)}).astype("category")
+    return X, pd.DataFrame(
+        {"click": click.astype(int), "conversion": (click & (random.uniform(size=n) < 0.5)).astype(int)}
+    )
+
+
+def test_auto_adds_the_pairs_that_say_something_of_the_validation_rows():
+    X, Y = taste_for_tabs()
+    later = {"X_val": X[9000:], "Y_val": Y[9000:]}
+    assert statistics_of(FSMDClassifier(**SMALL).fit(X[:9000], Y[:9000], **later)).keys == [(0,), (0, 1)]
+    same_day = {"X_val": X[7000:9000], "Y_val": Y[7000:9000]}
+    found = statistics_of(FSMDClassifier(**SMALL).fit(X[:7000], Y[:7000], **same_day)).keys
+    assert set(found) == {(0,), (0, 1), (0, 2)}  # of the same day the hours tell as well
+    assert statistics_of(FSMDClassifier(**SMALL, **ALL_ROWS).fit(X[:9000], Y[:9000])).keys == [(0,)]
+
+
+@pytest.mark.parametrize("keys", [["user", ("user", "tab")], [0, (0, 2)], [("user", "tab"), "user"]])
+def test_columns_and_pairs_by_name_or_position(keys):
+    X, Y = table()
+    model = FSMDClassifier(**SMALL, **ALL_ROWS, statistics_features=keys).fit(X, Y)
+    found = statistics_of(model)
+    assert sorted(found.keys) == [(0,), (0, 2)]
+    pair = found.keys.index((0, 2))
+    n_pairs = X.groupby(["user", "tab"], observed=True).ngroups
+    assert len(found.sums[pair]) == n_pairs + 1
+    assert found.sums[pair][:, 3].sum() == len(X)  # each row was counted
+    index = found._index(pair, model._encoder.encode(X[:1]).codes)
+    same = (X["user"] == X["user"][0]) & (X["tab"] == X["tab"][0])
+    assert found.sums[pair][index[0], 0] == Y["click"][same].sum()
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        (["usr"], r"statistics_features has an item value 'usr' which is not a valid feature name"),
+        (["price"], r"statistics_features has the column 'price', which is not one of the categories"),
+        ([7], r"statistics_features has the column 7, which is not one of the categories"),
+        ([("user", "user")], r"has \('user', 'user'\), which is no combination of columns"),
+        ([()], r"has \(\), which is no combination of columns"),
+        ("user", r"'statistics_features' parameter of FSMDClassifier must be"),
+    ],
+)
+def test_columns_that_cannot_have_statistics(keys, message):
+    X, Y = table(300)
+    with pytest.raises(ValueError, match=message):
+        FSMDClassifier(**SMALL, statistics_features=keys).fit(X, Y)
+
+
+def test_validation_rows_are_not_counted():
+    X, Y = table()
+    model = FSMDClassifier(**SMALL, early_stopping=True, validation="last", validation_fraction=0.2).fit(X, Y)
+    changed = Y.copy()
+    changed.iloc[2400:] = 0
+    other = FSMDClassifier(**SMALL, early_stopping=True, validation="last", validation_fraction=0.2).fit(X, changed)
+    for a, b in zip(statistics_of(model).sums, statistics_of(other).sums, strict=True):
+        np.testing.assert_array_equal(a, b)
+    given = FSMDClassifier(**SMALL).fit(X[:2400], Y[:2400], X_val=X[2400:], Y_val=Y[2400:])
+    assert statistics_of(given).sums[0][:, 3].sum() == 2400
+
+
+def test_with_validation_on_the_last_rows_the_order_is_theirs():
+    X, Y = table(1200)
+    seen = []
+    learn = TargetStatistics.learn
+
+    def watched(self, encoder, rows, targets, random, **options):
+        seen.append((random, learn(self, encoder, rows, targets, random, **options)))
+        return seen[-1][1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TargetStatistics, "learn", watched)
+        FSMDClassifier(**SMALL, validation="last", statistics_features=["user"]).fit(X, Y)
+    (random, rows), n_numeric = seen[0], 1
+    assert random is None
+    rates = rows.numbers[rows.rows][:, n_numeric + 1]
+    first = X["user"][: len(rates)].drop_duplicates().index
+    assert np.ptp(rates[first]) == 0  # of whom nothing is known yet
+    assert len(set(rates.tolist())) > 50
+
+
+def test_everything_is_saved(tmp_path):
+    X, Y = table()
+    model = FSMDClassifier(**SMALL, statistics_features=["user", ("user", "tab")]).fit(X, Y)
+    model.save(tmp_path / "model.safetensors")
+    loaded = FSMDClassifier.load(tmp_path / "model.safetensors")
+    expected = model.predict_marginals(X)
+    np.testing.assert_array_equal(loaded.predict_marginals(X), expected)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict_marginals(X), expected)
+
+
+def test_single_rows_and_unseen_values():
+    X, Y = table()
+    model = FSMDClassifier(**SMALL, statistics_features=["user", ("user", "tab")]).fit(X, Y)
+    np.testing.assert_allclose(model.predict_marginals(X[:5]), model.predict_marginals(X)[:5], atol=1e-6)
+    new = X[:2].astype(object)
+    new["user"] = "nobody"
+    with pytest.raises(ValueError, match="held numbers in fit"):
+        model.predict_marginals(new)
+    new["user"] = [10**6, None]
+    p = model.predict_marginals(new.assign(item=X["item"][0], tab="a", price=0.5))
+    np.testing.assert_array_equal(p[0], p[1])
+
+
+def test_a_fit_that_was_interrupted_resumes_to_the_same_bits(tmp_path):
+    X, Y = table(1500)
+    whole = FSMDClassifier(**SMALL | {"max_epochs": 4}, checkpoint=tmp_path / "whole").fit(X, Y)
+    model = FSMDClassifier(**SMALL | {"max_epochs": 4}, checkpoint=tmp_path / "part")
+    with pytest.MonkeyPatch.context() as patch:
+        from sklearn_fsmd.training import Checkpoint
+
+        write, calls = Checkpoint.on_epoch_end, []
+
+        def stop_after_two(self, *args, **kwargs):
+            write(self, *args, **kwargs)
+            calls.append(1)
+            if len(calls) == 2:
+                raise InterruptedError
+
+        patch.setattr(Checkpoint, "on_epoch_end", stop_after_two)
+        with pytest.raises(InterruptedError):
+            model.fit(X, Y)
+    model.fit(X, Y, resume=True)
+    np.testing.assert_array_equal(model.predict_marginals(X), whole.predict_marginals(X))
+
+
+def test_partial_fit_adds_up_and_rows_shown_twice_do_not_see_themselves():
+    X, Y = table()
+    model = FSMDClassifier(**SMALL).partial_fit(X[:1500], Y[:1500])
+    once = [sums.copy() for sums in statistics_of(model).sums]
+    model.partial_fit(X[1500:], Y[1500:])
+    whole = FSMDClassifier(**SMALL).partial_fit(X[:1500], Y[:1500])._encoder
+    more = TargetStatistics.learn(
+        whole.statistics, whole.main, whole.encode(X[1500:]), model._targets.encode(Y[1500:]), None, more=True
+    )
+    for i, (a, b) in enumerate(zip(statistics_of(model).sums, whole.statistics.sums, strict=True)):
+        np.testing.assert_allclose(a, b)
+        assert (a >= once[i]).all()
+    again = whole.statistics.learn(whole.main, whole.encode(X[1500:]), model._targets.encode(Y[1500:]), None, more=True)
+    rates = [2, 3, 4, 6, 7, 8]  # the counts go on, the rates are those of these rows alone
+    np.testing.assert_array_equal(again.numbers[:, rates], more.numbers[:, rates])
+
+
+def test_warm_start_learns_them_anew():
+    X, Y = table()
+    model = FSMDClassifier(**SMALL, **ALL_ROWS, warm_start=True).fit(X, Y)
+    first = [sums.copy() for sums in statistics_of(model).sums]
+    former, scale = model._encoder, statistics_of(model).center.copy()
+    model.fit(X, Y)
+    for a, b in zip(statistics_of(model).sums, first, strict=True):
+        np.testing.assert_allclose(a, b)
+    np.testing.assert_array_equal(statistics_of(model).center, scale)  # the network has learned to read them so
+    assert model._encoder is not former  # a fit that fails leaves the former model as it was
+
+
+def test_a_masked_label_is_no_label():
+    X, Y = table()
+    masked = Y.astype(float)
+    masked.loc[masked["click"] == 1, "conversion"] = masked["conversion"].where(np.arange(len(Y)) % 2 == 0)
+    model = FSMDClassifier(**SMALL, **ALL_ROWS, statistics_features=["user"]).fit(X, masked)
+    n_known = masked["conversion"].notna()[masked["click"] == 1].sum()
+    sums = statistics_of(model).sums[0]
+    weight = model._targets.encode(masked, None, (None, 0)).weights[:, 1].max()
+    assert sums[:, 5].sum() == pytest.approx(n_known * weight, rel=1e-5)
