@@ -9,7 +9,7 @@ DATA ?= funnel
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test test-oldest test-all sanitize wheel fuzz soak quality bench against peers paper pretraining lint format clean
+.PHONY: demo test test-oldest test-all sanitize wheel fuzz soak quality bench against paper pretraining lint format clean
 
 $(VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/core.c
 	$(PYTHON) -m venv $(VENV)
@@ -51,13 +51,10 @@ fuzz: $(VENV)/.installed  ## random tables, targets and scores against slow orac
 soak: $(VENV)/.installed  ## 200 fits and 20,000 predictions in one process: memory, threads and files stay flat
 	$(BIN)/python -m benchmarks.soak
 
-quality: $(VENV)/.installed  ## what the defaults reach on the two public data sets, five seeds each (make quality PRECISION=bf16; half an hour)
-	$(BIN)/python benchmarks/quality.py $(if $(PRECISION),--precision $(PRECISION))
-
 $(BENCH_VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/core.c
 	$(PYTHON) -m venv $(BENCH_VENV)
 	$(BENCH_VENV)/bin/python -m pip install --quiet --upgrade pip
-	$(BENCH_VENV)/bin/python -m pip install --quiet --editable ".[plot]" deepctr-torch==0.3.0 torch-rechub==0.9.0 lightgbm
+	$(BENCH_VENV)/bin/python -m pip install --quiet --editable ".[plot]" deepctr-torch==0.3.0 torch-rechub==0.9.0 lightgbm catboost
 	touch $@
 
 bench: $(BENCH_VENV)/.installed  ## speed against two peers, a bare loop and the matrix products, in an environment of its own
@@ -66,8 +63,8 @@ bench: $(BENCH_VENV)/.installed  ## speed against two peers, a bare loop and the
 against: $(BENCH_VENV)/.installed  ## speed against a former commit, in turn: make against REV=bcba792 EXTRA=fast
 	$(BENCH_VENV)/bin/python -m benchmarks.speed.against $(REV) --extra "$(EXTRA)"
 
-peers: $(BENCH_VENV)/.installed  ## predictions and time against LightGBM and two peers on KuaiRand (half an hour)
-	$(BENCH_VENV)/bin/python -m benchmarks.peers
+quality: $(BENCH_VENV)/.installed  ## predictions beside LightGBM, CatBoost and two peers, five seeds (make quality SEEDS=1; hours)
+	$(BENCH_VENV)/bin/python -m benchmarks.quality.run $(if $(SEEDS),--seeds $(SEEDS))
 
 paper: $(VENV)/.installed  ## the paper's tables and figures, rerun: make paper, make paper PART=table2, make paper QUICK=1
 	$(BIN)/python -m benchmarks.paper.run $(if $(PART),--part $(PART)) $(if $(QUICK),--quick)

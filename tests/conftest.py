@@ -18,6 +18,14 @@ def _seeds():
 
 
 @pytest.fixture
+def without_level(monkeypatch):
+    """Models as early stopping leaves them: the level of their predictions, which is set at the end, stays as it is."""
+    from sklearn_fsmd.training import Net
+
+    monkeypatch.setattr(Net, "set_level", lambda self, data: None)
+
+
+@pytest.fixture
 def rng():
     return np.random.RandomState(0)
 
@@ -28,6 +36,7 @@ SMALL = {
     "tower_dims": (8,),
     "n_task_experts": 1,
     "n_shared_experts": 2,
+    "batch_norm": True,
     "numeric_bins": 8,
     "max_epochs": 3,
     "batch_size": 64,

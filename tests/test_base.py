@@ -219,6 +219,7 @@ def test_a_task_of_weight_0_is_not_learned(frame):
 # ------------------------------------------------------------------------------------------------- validation, history
 
 
+@pytest.mark.usefixtures("without_level")
 def test_early_stopping_keeps_the_best_weights():
     X, Y = make_frame(1200)
     X_val, Y_val = make_frame(800, seed=1)

@@ -129,7 +129,9 @@ class InputEncoder:
         return rows if self.statistics is None else self.statistics.append(rows)
 
     def copy(self) -> InputEncoder:
-        """A copy whose statistics can go on learning."""
+        """An encoder whose statistics can go on learning without a trace in this one; itself if it has none."""
+        if self.statistics is None:
+            return self
         made = copy.copy(self)
         made.statistics = copy.copy(self.statistics)
         return made

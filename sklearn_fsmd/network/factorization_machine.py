@@ -42,8 +42,9 @@ class FM(nn.Module):
     with "per_task" each task weighs the terms anew: first-order weights of its own, and its own weight on each of
     the `D` dimensions in which the pairwise products are summed. Where embeddings come in sets, there is an FM a set.
 
-    The pairwise terms are multiplied by `scale`: the FM reads the embeddings, which the deep part reads as they are, times
-    √scale. At 1 the terms of all pairs together move an embedding at each step more than the deep part does.
+    The pairwise terms are multiplied by `scale`, as if the FM read the embeddings times √scale. They are quadratic, so
+    the average of the weights over the steps has other pairwise terms than the steps had in the mean: with a scale of
+    1 predictions of clicks came out 4 % too low on KuaiRand, and less well ordered; with 0.1 neither.
 
     **Shape**: :class:`Embedded` → ``(B, 1)`` or ``(B, K)``, to be added to the tasks' logits.
     """

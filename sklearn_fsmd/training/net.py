@@ -25,6 +25,10 @@ from sklearn_fsmd.training.rowwise_adam import RowWiseAdam
 from sklearn_fsmd.training.weight_average import WeightAverage
 
 
+LEVEL_ROWS = 50_000
+"""So many rows of training say what the level of the predictions is to be."""
+
+
 class Net(ClassifierMixin, NeuralNet):
     """A skorch net that trains a :class:`~sklearn_fsmd.network.multitask_network.MultiTaskNetwork`.
 
@@ -236,6 +240,20 @@ class Net(ClassifierMixin, NeuralNet):
     def set_neutral(self) -> None:
         """Let the bias tower take its neutral level from what it says of the rows of reference."""
         self.module_.bias_tower.set_neutral(in_chunks(self.module_.bias_tower, *self.bias_reference))
+
+    @torch.inference_mode()
+    def set_level(self, data: TensorData) -> None:
+        """Let each step's mean probability over rows of training be its rate there.
+
+        The average of the weights does not predict the average of what they predicted, and dropout is off.
+        """
+        rows = torch.linspace(0, len(data) - 1, min(len(data), LEVEL_ROWS), dtype=torch.float64).long()
+        inputs, labels, weights = data.batch(rows.to(data.labels.device))
+        logits = self.logits(*inputs)
+        with threads(1):  # sums over rows have the same bits then, whatever the number of threads
+            shifts = self.module_.link.levels(logits, labels, weights)
+        for member in self.module_.members:
+            member.towers.output.bias.data += shifts.unsqueeze(1)
 
     def evaluate(self, valid: TensorData) -> tuple[np.ndarray, np.ndarray]:
         """Each task's part of the loss, and its AUC, on validation data, under the averaged weights; both ``(K,)``."""

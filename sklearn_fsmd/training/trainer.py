@@ -201,6 +201,8 @@ def train(
                 net.run(batches, None if valid is None else TensorData.of(*valid, net.device), epochs)
             if net.bias_reference:
                 net.set_neutral()
+            else:
+                net.set_level(batches.data)
     finally:
         set_execution(net.module_)
         net.crew = None

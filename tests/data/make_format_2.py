@@ -1,4 +1,4 @@
-"""How the fixture of the second format was made, which knows statistics, members and calibration; it is kept as it is."""
+"""How the fixture of the second format was made: with statistics, members and calibration. It is kept as it is."""
 
 from pathlib import Path
 

@@ -9,7 +9,14 @@ from sklearn_fsmd import MultiTaskClassifier
 from sklearn_fsmd.execution.choice import VARIABLE
 from tests.conftest import SMALL, make_frame
 
-STEPS = SMALL | {"max_epochs": 3, "batch_size": 300, "early_stopping": False, "dropout": 0.0, "link": "independent"}
+STEPS = SMALL | {
+    "max_epochs": 3,
+    "batch_size": 300,
+    "early_stopping": False,
+    "dropout": 0.0,
+    "link": "independent",
+    "fm_scale": 1.0,
+}
 OPTIMIZERS = {"adamw": 0.1, "adam": 0.1, "adagrad": 0.1, "sgd": None}
 """With the size of `eps`: at its default a step goes by the sign of gradients that are nothing but rounding."""
 

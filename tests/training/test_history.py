@@ -164,6 +164,7 @@ def test_optuna_prunes(data):
         ("conversion_auc", 1, "valid_auc_conversion"),
     ],
 )
+@pytest.mark.usefixtures("without_level")
 def test_validation_metric(metric, sign, name, data):
     model = fit(data, validation_metric=metric, max_epochs=12, lr=0.05, patience=3)
     watched = [sign * row[name] for row in model.history_]
@@ -191,6 +192,7 @@ def test_a_validation_metric_that_does_not_exist_is_refused(data):
         fit((X, Y, X_val, Y_val.assign(conversion=0)), validation_metric="conversion_auc")
 
 
+@pytest.mark.usefixtures("without_level")
 def test_validation_on_the_last_rows(data):
     X, Y, *_ = data
     last = MultiTaskClassifier(**SMALL, early_stopping=True, validation="last", validation_fraction=0.25).fit(X, Y)
@@ -225,6 +227,7 @@ def test_tasks_that_share_nothing_have_a_best_moment_each(cls, metric, data):
     assert by_click == pytest.approx(max(row["valid_auc_click"] for row in alone.history_))
 
 
+@pytest.mark.usefixtures("without_level")
 def test_what_is_shared_has_one_best_moment(data):
     X, Y, X_val, Y_val = data
     model = MultiTaskClassifier(**SMALL | {"max_epochs": 8, "lr": 0.05}, extractor="separate", link="chain")
