@@ -9,7 +9,7 @@ DATA ?= funnel
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test test-oldest test-all sanitize wheel fuzz soak quality bench against paper pretraining lint format clean
+.PHONY: demo test test-oldest test-all sanitize wheel fuzz soak quality choices bench against paper pretraining lint format clean
 
 $(VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/core.c
 	$(PYTHON) -m venv $(VENV)
@@ -65,6 +65,9 @@ against: $(BENCH_VENV)/.installed  ## speed against a former commit, in turn: ma
 
 quality: $(BENCH_VENV)/.installed  ## predictions beside LightGBM, CatBoost and two peers, five seeds (make quality SEEDS=1; hours)
 	$(BENCH_VENV)/bin/python -m benchmarks.quality.run $(if $(SEEDS),--seeds $(SEEDS))
+
+choices: $(VENV)/.installed  ## how the defaults were chosen: one option at a time, on validation (make choices SEEDS=1)
+	$(BIN)/python -m benchmarks.quality.choices $(if $(SEEDS),--seeds $(SEEDS))
 
 paper: $(VENV)/.installed  ## the paper's tables and figures, rerun: make paper, make paper PART=table2, make paper QUICK=1
 	$(BIN)/python -m benchmarks.paper.run $(if $(PART),--part $(PART)) $(if $(QUICK),--quick)

@@ -36,7 +36,6 @@ SMALL = {
     "tower_dims": (8,),
     "n_task_experts": 1,
     "n_shared_experts": 2,
-    "batch_norm": True,
     "numeric_bins": 8,
     "max_epochs": 3,
     "batch_size": 64,

@@ -11,6 +11,7 @@ from torch import nn
 
 from sklearn_fsmd import DenoisingEmbedder, FSMDClassifier, MultiTaskClassifier
 from tests.cases import INF, NAN, cases, check, make_given, small
+from tests.conftest import SMALL
 
 
 @pytest.fixture(scope="module")
@@ -246,3 +247,15 @@ def diverged(batch=1, lr=0.002, **params):
 )
 def test_a_loss_that_is_no_longer_finite_is_named(case, given):
     check(case, lambda: small(**case.action).fit(given.X, given.Y))
+
+
+@pytest.mark.parametrize("chain_loss", ["entire_space", "both"])
+def test_a_chain_loss_without_a_chain(chain_loss, frame):
+    X, Y = frame
+    message = f"chain_loss='{chain_loss}' is for targets that are steps after others, and here none is"
+    with pytest.raises(ValueError, match=message + ": there are 2, with link='independent'"):
+        MultiTaskClassifier(**SMALL, link="independent", chain_loss=chain_loss).fit(X, Y)
+    with pytest.raises(ValueError, match=message + ": there is one target, with link='chain'"):
+        FSMDClassifier(**SMALL, chain_loss=chain_loss).fit(X, Y["click"])
+    with pytest.raises(ValueError, match="'chain_loss' parameter of FSMDClassifier must be a str among"):
+        FSMDClassifier(**SMALL, chain_loss="whole").fit(X, Y)

@@ -69,7 +69,7 @@ class NetworkParameters(EmbeddingParameters):
         Widths of the hidden layers of the towers.
     dropout : float, default=0.3
         Probability, in [0, 1), with which a hidden unit of experts and towers is dropped in training.
-    batch_norm : bool, default=False
+    batch_norm : bool, default=True
         Whether hidden layers of experts and towers are batch-normalised.
     n_members : int, default=1
         Number of members of an ensemble inside the network. They share embeddings and low-order terms, and each has
@@ -93,7 +93,7 @@ class NetworkParameters(EmbeddingParameters):
     gate_dims: Sequence[int] = ()
     tower_dims: Sequence[int] = (64,)
     dropout: float = 0.3
-    batch_norm: bool = False
+    batch_norm: bool = True
     n_members: int = 1
     bias_tower_dims: Sequence[int] = (16,)
 

@@ -24,7 +24,6 @@ from sklearn_fsmd.training.fused_step import FusedStep
 from sklearn_fsmd.training.rowwise_adam import RowWiseAdam
 from sklearn_fsmd.training.weight_average import WeightAverage
 
-
 LEVEL_ROWS = 50_000
 """So many rows of training say what the level of the predictions is to be."""
 

@@ -96,7 +96,7 @@ def test_every_model_has_members(cls, frame, tmp_path):
         {"n_levels": 2, "gate_dims": (8,)},
         {"link": (None, 0), "batch_norm": False},
         {"pretrain_epochs": 1},
-        {"extractor": lambda n_inputs, n_tasks: _Own(n_inputs, n_tasks)},
+        pytest.param({"extractor": lambda n_inputs, n_tasks: _Own(n_inputs, n_tasks)}, id="own extractor"),
     ],
     ids=str,
 )
