@@ -93,7 +93,7 @@ def test_labels_of_any_kind_come_back(frame):
 @pytest.mark.parametrize("bins", [0, 8])
 def test_any_kind_of_columns_alone(frame, low_order, columns, bins):
     X, Y = frame
-    params = {"low_order": low_order, "numeric_bins": bins, "max_epochs": 8, "lr": 0.02}
+    params = {"low_order": low_order, "numeric_bins": bins, "max_epochs": 16, "lr": 0.02}
     model = small(MultiTaskClassifier, **params).fit(X[columns], Y)
     assert model.score(X[columns], Y) > 0.55  # each of these says something of a target
 

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from sklearn_fsmd._warn import warn
 from sklearn_fsmd.encoding import Targets, as_pandas
 from sklearn_fsmd.estimators.predictions import Predictions
+from sklearn_fsmd.training import level_of
 
 
 class Calibration(Predictions):
@@ -84,18 +85,7 @@ def platt(logits: np.ndarray, labels: np.ndarray, counts: np.ndarray, name: str)
     if slope > 0:
         return slope, intercept
     warn(f"The predictions of {name!r} do not rise with its labels in these rows: only their level is calibrated.")
-    return 1.0, level_of(z, y, weights)
-
-
-def level_of(z: np.ndarray, y: np.ndarray, weights: np.ndarray) -> float:
-    """The intercept at which the mean probability is the observed rate, by bisection."""
-    rate = np.average(y, weights=weights)
-    low, high = -100.0 - z.max(), 100.0 - z.min()
-    for _ in range(100):
-        middle = (low + high) / 2
-        too_low = np.average(1 / (1 + np.exp(-(z + middle).clip(-500, 500))), weights=weights) < rate
-        low, high = (middle, high) if too_low else (low, middle)
-    return (low + high) / 2
+    return 1.0, level_of(z, weights @ y, weights)
 
 
 def shift_of(rate: float, parents: Sequence[int | None]) -> np.ndarray:

@@ -72,11 +72,12 @@ class TreeLink(nn.Module):
         yes: list[Tensor] = []
         no: list[Tensor] = []
         takes_place: list[Tensor] = []
+        everyone = torch.ones_like(labels[:, 0])
         for k, parent in enumerate(self.parents):
             if parent is None:
                 yes.append(log_yes[k])
                 no.append(log_no[k])
-                takes_place.append(torch.ones_like(labels[:, k]))
+                takes_place.append(everyone)
             elif observed is None:
                 yes.append(log_yes[k])
                 no.append(log_no[k])
@@ -109,27 +110,6 @@ class TreeLink(nn.Module):
             yes.append(before + log_yes[k])
             odds.append(torch.logsumexp(yes[k], dim=0) - torch.logsumexp(before + log_no[k], dim=0))
         return torch.stack(odds, dim=1)
-
-    def levels(self, logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
-        """What to add to the logits, ``(K,)``, for each step's mean probability to be its rate where it takes place.
-
-        A step whose labels are all alike is left as it is.
-
-        **Shape**: logits, labels and weights ``(B, K)``.
-        """
-        z, y = logits.cpu().double(), labels.cpu().double()
-        counts = torch.ones_like(y) if weights is None else weights.cpu().double()
-        observed = counts > 0
-        for k, parent in enumerate(self.parents):
-            if parent is not None:
-                counts[:, k] *= y[:, parent] * observed[:, parent]
-        positive, total = (counts * y).sum(dim=0), counts.sum(dim=0)
-        low, high = torch.full_like(total, -20.0), torch.full_like(total, 20.0)
-        for _ in range(50):
-            middle = (low + high) / 2
-            too_low = (counts * torch.sigmoid(z + middle)).sum(dim=0) < positive
-            low, high = torch.where(too_low, middle, low), torch.where(too_low, high, middle)
-        return torch.where((positive > 0) & (positive < total), middle, 0.0).to(logits)
 
     def prior_logits(self, rates: Tensor) -> Tensor:
         """The logits at which the marginals are `rates` ``(K,)``; used to start the towers at the base rates."""

@@ -71,14 +71,16 @@ class MultiTaskLoss(nn.Module):
             n_readers = len(logits)
             logits, labels = logits.flatten(0, 1), labels.repeat(n_readers, 1)
             weights = None if weights is None else weights.repeat(n_readers, 1)
-        means = [
-            (share * (losses if counts is None else losses * counts).mean(dim=0), share * _mean(counts, losses))
-            for share, terms in self.shares
-            for losses, counts in (terms(self.link, logits, labels, weights),)
-        ]
+        means = [_means(*terms(self.link, logits, labels, weights)) for _, terms in self.shares]
+        if len(means) == 1:
+            return means[0]
         losses, counted = zip(*means, strict=True)
-        return sum(losses[1:], start=losses[0]), sum(counted[1:], start=counted[0])
+        shares = logits.new_tensor([share for share, _ in self.shares])
+        return shares @ torch.stack(losses), shares @ torch.stack(counted)
 
 
-def _mean(counts: Tensor | None, like: Tensor) -> Tensor:
-    return like.new_ones(like.shape[1]) if counts is None else counts.mean(dim=0)
+def _means(losses: Tensor, counts: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The mean of the counted losses of each task, and of the counts, ``(K,)``."""
+    if counts is None:
+        return losses.mean(dim=0), losses.new_ones(losses.shape[1])
+    return (losses * counts).mean(dim=0), counts.mean(dim=0)

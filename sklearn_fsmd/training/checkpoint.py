@@ -194,8 +194,10 @@ def _load_optimizer(optimizer: Any, state: dict[str, Any]) -> None:
     """
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for saved, group in zip(state["param_groups"], optimizer.state_dict()["param_groups"], strict=True):
-        if {name: type(value) for name, value in saved.items()} != {name: type(value) for name, value in group.items()}:
+        if {name: _types_of(value) for name, value in saved.items()} != {n: _types_of(v) for n, v in group.items()}:
             raise ValueError("the optimizer's options are not those of this optimizer")
+    if len({frozenset(values) - {"last"} for values in state["state"].values()}) > 1:
+        raise ValueError("the optimizer remembers other things of one parameter than of another")
     is_fused = isinstance(optimizer, RowWiseAdam) or any(group.get("fused") for group in optimizer.param_groups)
     for i, values in state["state"].items() if is_fused else ():
         shape = parameters[i].shape
@@ -208,6 +210,10 @@ def _load_optimizer(optimizer: Any, state: dict[str, Any]) -> None:
         for name, value in values.items():
             if isinstance(value, torch.Tensor) and value.dtype == torch.int32:
                 optimizer.state[parameters[i]][name] = value.to(parameters[i].device)
+
+
+def _types_of(value: Any) -> Any:
+    return tuple(map(type, value)) if isinstance(value, tuple) else type(value)
 
 
 def _initial(module: Any, *, pretrained: bool) -> str:

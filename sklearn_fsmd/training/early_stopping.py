@@ -141,7 +141,11 @@ class EarlyStopping(Callback):
         return {name: getattr(self, name) for name in ("best_scores", "scores_to_beat", "best_weights", "waited")}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        best, to_beat = ([float(score) for score in state[name]] for name in ("best_scores", "scores_to_beat"))
+        if not len(best) == len(to_beat) == len(self.groups):
+            raise ValueError(f"there are scores of {len(best)} groups of tasks, not of {len(self.groups)}")
+        self.best_scores, self.scores_to_beat, self.waited = best, to_beat, int(state["waited"])
+        self.best_weights = dict(state["best_weights"])
 
     def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         net.module_.load_state_dict(self.best_weights)

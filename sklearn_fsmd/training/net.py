@@ -21,6 +21,7 @@ from sklearn_fsmd.runtime import threads
 from sklearn_fsmd.training.batches import BatchIterator, TensorData
 from sklearn_fsmd.training.copying import copied
 from sklearn_fsmd.training.fused_step import FusedStep
+from sklearn_fsmd.training.level import levels
 from sklearn_fsmd.training.rowwise_adam import RowWiseAdam
 from sklearn_fsmd.training.weight_average import WeightAverage
 
@@ -242,17 +243,17 @@ class Net(ClassifierMixin, NeuralNet):
 
     @torch.inference_mode()
     def set_level(self, data: TensorData) -> None:
-        """Let each step's mean probability over rows of training be its rate there.
+        """Let each target's mean probability over rows of training be its rate there.
 
         The average of the weights does not predict the average of what they predicted, and dropout is off.
         """
         rows = torch.linspace(0, len(data) - 1, min(len(data), LEVEL_ROWS), dtype=torch.float64).long()
         inputs, labels, weights = data.batch(rows.to(data.labels.device))
-        logits = self.logits(*inputs)
-        with threads(1):  # sums over rows have the same bits then, whatever the number of threads
-            shifts = self.module_.link.levels(logits, labels, weights)
+        logits, counts = self.logits(*inputs).cpu().numpy(), None if weights is None else weights.cpu().numpy()
+        shifts = torch.from_numpy(levels(self.module_.link.parents, logits, labels.cpu().numpy(), counts))
         for member in self.module_.members:
-            member.towers.output.bias.data += shifts.unsqueeze(1)
+            bias = member.towers.output.bias.data
+            bias += shifts.unsqueeze(1).to(bias)
 
     def evaluate(self, valid: TensorData) -> tuple[np.ndarray, np.ndarray]:
         """Each task's part of the loss, and its AUC, on validation data, under the averaged weights; both ``(K,)``."""

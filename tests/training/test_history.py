@@ -209,19 +209,22 @@ def test_validation_on_the_last_rows(data):
 def test_tasks_that_share_nothing_have_a_best_moment_each(cls, metric, data):
     """What is kept of each task are the weights of its own best look, wherever the other's was."""
     X, Y, X_val, Y_val = data
-    looks = Looks()
-    params = {"max_epochs": 8, "lr": 0.04, "patience": 8, "callbacks": [looks], "validation_metric": metric}
-    model = cls(**of(cls, SMALL) | params).fit(X, Y, X_val=X_val, Y_val=Y_val)
-    seen = [look for epoch in looks.epochs for look in epoch]
-    best = [int(np.argmax([look[2 + k] for look in seen])) for k in range(2)]
+    for seed in range(10):
+        looks = Looks()
+        params = {"max_epochs": 8, "lr": 0.05, "patience": 8, "validation_metric": metric, "random_state": seed}
+        model = cls(**of(cls, SMALL) | params | {"callbacks": [looks]}).fit(X, Y, X_val=X_val, Y_val=Y_val)
+        seen = [look for epoch in looks.epochs for look in epoch]
+        best = [int(np.argmax([look[2 + k] for look in seen])) for k in range(2)]
+        if best[0] != best[1]:  # else it would show nothing
+            break
     found = [roc_auc_score(Y_val.iloc[:, k], model.predict_marginals(X_val)[:, k]) for k in range(2)]
     if metric == "auto":
-        assert best[0] != best[1]  # or this test would show nothing
+        assert best[0] != best[1]
         assert found == pytest.approx([seen[best[k]][2 + k] for k in range(2)])
         for k, name in enumerate(["click", "conversion"]):
             in_rows = [row[f"valid_auc_{name}"] for row in model.history_]
             assert in_rows == pytest.approx([max(look[2 + k] for look in epoch) for epoch in looks.epochs])
-    alone = cls(**of(cls, SMALL) | params | {"callbacks": None, "validation_metric": "click_auc"})
+    alone = cls(**of(cls, SMALL) | params | {"validation_metric": "click_auc"})
     alone.fit(X, Y, X_val=X_val, Y_val=Y_val)
     by_click = roc_auc_score(Y_val["click"], alone.predict_marginals(X_val)[:, 0])
     assert by_click == pytest.approx(max(row["valid_auc_click"] for row in alone.history_))
