@@ -8,6 +8,7 @@ much of the other rows of that hour, and nothing of the next day.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -83,9 +84,10 @@ def automatic_keys(
     largest = int(np.argmax(sizes))
     singles = [(f,) for f, size in enumerate(sizes) if 3 < size <= MANY_VALUES + 1]
     pairs = [(largest, f) for f, size in enumerate(sizes) if f != largest and size > 3]
-    candidates = [search.column(key) for key in singles]
-    candidates += [search.column(key) for key in pairs if search.is_new(key)]
-    chosen = [search.column(key) for key in keys]
+    with ThreadPoolExecutor(2) as pool:  # numpy sorts without the interpreter's lock
+        new = [key for key, is_new in zip(pairs, pool.map(search.is_new, pairs), strict=True) if is_new]
+        columns = list(pool.map(search.column, keys + singles + new))
+    chosen, candidates = columns[: len(keys)], columns[len(keys) :]
     while candidates and len(chosen) < len(keys) + MOST_ADDED:
         gains = search.gains(chosen, candidates)
         best = int(np.argmax(gains))
