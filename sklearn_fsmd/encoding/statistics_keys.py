@@ -20,6 +20,8 @@ from sklearn_fsmd.encoding.targets import Targets
 
 MANY_VALUES = 100
 """A column of more known values has statistics by itself."""
+FEW_VALUES = 10
+"""One of no more values has none by itself: the network learns its rates anyway."""
 MOST_ADDED = 4
 LEAST_GAIN = 10.0
 """By how much the log-likelihood of the validation rows has to rise, in nats."""
@@ -82,7 +84,7 @@ def automatic_keys(
         return keys
     search = _Search(encoder, parents, train, valid, random.randint(2**31 - 1))
     largest = int(np.argmax(sizes))
-    singles = [(f,) for f, size in enumerate(sizes) if 3 < size <= MANY_VALUES + 1]
+    singles = [(f,) for f, size in enumerate(sizes) if FEW_VALUES + 1 < size <= MANY_VALUES + 1]
     pairs = [(largest, f) for f, size in enumerate(sizes) if f != largest and size > 3]
     with ThreadPoolExecutor(2) as pool:  # numpy sorts without the interpreter's lock
         new = [key for key, is_new in zip(pairs, pool.map(search.is_new, pairs), strict=True) if is_new]

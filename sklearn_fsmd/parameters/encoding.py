@@ -62,7 +62,8 @@ class InputParameters(EncodingParameters):
         for all others, of all rows of training.
     statistics_features : "auto" or list, default="auto"
         The columns, and tuples of columns whose values are taken together, by names or positions. "auto" takes each
-        category with more than 100 known values.
+        category with more than 100 known values; and, where there are some and validation data, up to four of the other
+        columns and of the pairs with the column of most values, those that tell something new of the validation rows.
     """
 
     bias_features: Any = None
