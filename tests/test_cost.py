@@ -98,7 +98,7 @@ def test_rows_are_never_collated_one_by_one(monkeypatch):
     monkeypatch.setattr(TensorData, "batch", lambda self, which: n_batches.append(len(which)) or batch(self, which))
     X, Y = rows(300)
     model().fit(X, Y).predict_proba(X)
-    assert len(n_batches) == 7  # five of the only epoch, one look at the last step, and one for the level
+    assert len(n_batches) == 6  # five of the only epoch, and one look at the last step
 
 
 def test_a_batch_is_one_slice_of_each_tensor():

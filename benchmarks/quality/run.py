@@ -59,6 +59,8 @@ def main():
                 store.add(rows)
                 print({k: round(v, 4) if isinstance(v, float) else v for k, v in rows[-1].items()}, flush=True)
     print(report.table(store.rows))
+    for other in sorted({row["contender"] for row in store.rows} - {report.OURS}):
+        print(f"\n{report.OURS} over {other}\n{report.ahead(store.rows, other).round(5).to_string()}")
 
 
 if __name__ == "__main__":

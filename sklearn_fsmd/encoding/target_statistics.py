@@ -137,14 +137,7 @@ class TargetStatistics:
 
     def counted(self, targets: Targets) -> np.ndarray:
         """What each row adds to the sums, ``(n, 2 · n_events)``."""
-        weights = np.ones_like(targets.labels) if targets.weights is None else targets.weights
-        parts = []
-        for task, parent in self.events:
-            weight = weights[:, task].astype(np.float64)
-            if parent is not None:
-                weight = weight * targets.labels[:, parent] * (weights[:, parent] > 0)
-            parts.append(weight)
-        total = np.stack(parts, axis=1)
+        total = np.stack([targets.counts(*event) for event in self.events], axis=1).astype(np.float64)
         return np.concatenate([total * targets.labels[:, [task for task, _ in self.events]], total], axis=1)
 
     def _combined(self, i: int, codes: np.ndarray) -> np.ndarray:

@@ -45,6 +45,13 @@ class Targets:
     def take(self, rows: np.ndarray) -> Targets:
         return make_targets(self.labels[rows], None if self.weights is None else self.weights[rows])
 
+    def counts(self, task: int, parent: int | None) -> np.ndarray:
+        """What each row counts for a task, given that its parent has happened; ``(n,)``, 0 where it does not count."""
+        weights = np.ones_like(self.labels) if self.weights is None else self.weights
+        if parent is None:
+            return weights[:, task]
+        return weights[:, task] * (weights[:, parent] > 0) * self.labels[:, parent]
+
     def rates(self) -> np.ndarray:
         """The weighted mean of each task's labels, ``(K,)``; ½ where there are none."""
         weights = np.ones_like(self.labels) if self.weights is None else self.weights

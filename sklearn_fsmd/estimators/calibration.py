@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklearn_fsmd._warn import warn
-from sklearn_fsmd.encoding import Targets, as_pandas
+from sklearn_fsmd.encoding import as_pandas
 from sklearn_fsmd.estimators.predictions import Predictions
 from sklearn_fsmd.training import level_of
 
@@ -59,21 +59,13 @@ class Calibration(Predictions):
         logits = self._predictor.logits(rows, self.n_threads).astype(np.float64)
         fitted = []
         for k, parent in enumerate(parents):
-            counts = counts_of(targets, k, parent)
+            counts = targets.counts(k, parent)
             name = self._targets.names[k]
             if len(np.unique(targets.labels[counts > 0, k])) < 2:
                 where = "" if parent is None else f" where {self._targets.names[parent]!r} is 1"
                 raise ValueError(f"Calibration needs both classes of {name!r}{where}, and Y has one of them at most.")
             fitted.append(platt(logits[:, k], targets.labels[:, k], counts, name))
         return np.array(fitted)
-
-
-def counts_of(targets: Targets, k: int, parent: int | None) -> np.ndarray:
-    """What each row counts for step `k`: 0 where the step does not take place."""
-    weights = np.ones_like(targets.labels) if targets.weights is None else targets.weights
-    if parent is None:
-        return weights[:, k]
-    return weights[:, k] * (weights[:, parent] > 0) * targets.labels[:, parent]
 
 
 def platt(logits: np.ndarray, labels: np.ndarray, counts: np.ndarray, name: str) -> tuple[float, float]:

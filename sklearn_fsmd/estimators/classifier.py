@@ -211,10 +211,12 @@ class MultiTaskClassifier(Calibration, Saving, ClassifierMixin, MultiTaskParamet
             data, valid = validation_rows.split(self, *data, np.random.RandomState(self._split_seed))
         if anew and self.target_statistics is not None:
             encoder.choose_statistics(self.statistics_features, parents, data, valid, random)
+        level = validation_rows.sample(*data) if split else None
         if encoder.statistics is not None:
             order = random if self.validation == "random" else None
             learned = encoder.statistics.learn(encoder.main, *data, order, more=not split)
             data = learned, data[1]
+            level = None if level is None else (encoder.statistics.append(level[0]), level[1])
             valid = None if valid is None else (encoder.statistics.append(valid[0]), valid[1])
 
         if net is None:
@@ -226,6 +228,7 @@ class MultiTaskClassifier(Calibration, Saving, ClassifierMixin, MultiTaskParamet
             "targets": targets,
             "random": random,
             "checkpoint": checkpoint,
+            "level": level,
         }
         trainer.train(self, net, data, valid, **options)
         self.net_: Net = net

@@ -25,9 +25,6 @@ from sklearn_fsmd.training.level import levels
 from sklearn_fsmd.training.rowwise_adam import RowWiseAdam
 from sklearn_fsmd.training.weight_average import WeightAverage
 
-LEVEL_ROWS = 50_000
-"""So many rows of training say what the level of the predictions is to be."""
-
 
 class Net(ClassifierMixin, NeuralNet):
     """A skorch net that trains a :class:`~sklearn_fsmd.network.multitask_network.MultiTaskNetwork`.
@@ -242,15 +239,15 @@ class Net(ClassifierMixin, NeuralNet):
         self.module_.bias_tower.set_neutral(in_chunks(self.module_.bias_tower, *self.bias_reference))
 
     @torch.inference_mode()
-    def set_level(self, data: TensorData) -> None:
+    def set_level(self, rows: TensorData) -> None:
         """Let each target's mean probability over rows of training be its rate there.
 
-        The average of the weights does not predict the average of what they predicted, and dropout is off.
+        The average of the weights does not predict the average of what they predicted, dropout is off, and statistics
+        of the targets are those of all rows.
         """
-        rows = torch.linspace(0, len(data) - 1, min(len(data), LEVEL_ROWS), dtype=torch.float64).long()
-        inputs, labels, weights = data.batch(rows.to(data.labels.device))
-        logits, counts = self.logits(*inputs).cpu().numpy(), None if weights is None else weights.cpu().numpy()
-        shifts = torch.from_numpy(levels(self.module_.link.parents, logits, labels.cpu().numpy(), counts))
+        logits, labels = self.logits(*rows.inputs).cpu().numpy(), rows.labels.cpu().numpy()
+        counts = None if rows.weights is None else rows.weights.cpu().numpy()
+        shifts = torch.from_numpy(levels(self.module_.link.parents, logits, labels, counts))
         for member in self.module_.members:
             bias = member.towers.output.bias.data
             bias += shifts.unsqueeze(1).to(bias)

@@ -159,8 +159,13 @@ def train(
     targets: TargetEncoder,
     random: np.random.RandomState,
     checkpoint: Checkpoint | None = None,
+    level: TrainingRows | None = None,
 ) -> None:
-    """Train `net` for up to `epochs` passes, and stop early where there is validation data."""
+    """Train `net` for up to `epochs` passes, and stop early where there is validation data.
+
+    The rows of training `level`, encoded as for a prediction, say what the level of the predictions is to be; None
+    leaves it, since a chunk of the data is no measure.
+    """
     seed_dropout(net.module_, draw_seed(random), net.device)
     batches = BatchIterator(
         TensorData.of(*data, net.device),
@@ -201,8 +206,8 @@ def train(
                 net.run(batches, None if valid is None else TensorData.of(*valid, net.device), epochs)
             if net.bias_reference:
                 net.set_neutral()
-            else:
-                net.set_level(batches.data)
+            elif level is not None:
+                net.set_level(TensorData.of(*level, net.device))
     finally:
         set_execution(net.module_)
         net.crew = None

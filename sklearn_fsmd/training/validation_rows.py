@@ -12,6 +12,7 @@ from sklearn_fsmd.training.early_stopping import EarlyStopping
 
 TrainingRows = tuple[Encoded, Targets]
 
+LEVEL_ROWS = 50_000
 FEW_ROWS = 1000
 """Below this, early_stopping="auto" does not set rows aside."""
 
@@ -45,6 +46,12 @@ def split(
     is_valid[order[np.floor((np.arange(n_valid) + random.uniform()) * n / n_valid).astype(int)]] = True
     train, valid = np.flatnonzero(~is_valid), np.flatnonzero(is_valid)
     return (rows.select(train), targets.take(train)), (rows.take(valid), targets.take(valid))
+
+
+def sample(rows: Encoded, targets: Targets) -> TrainingRows:
+    """Some of the rows, evenly spaced, which say what the level of the predictions is to be."""
+    which = np.unique(np.linspace(0, len(rows) - 1, LEVEL_ROWS).astype(int))
+    return rows.take(which if rows.rows is None else rows.rows[which]), targets.take(which)
 
 
 def early_stopping_of(p: TrainingParameters, epochs: int, task_names: Sequence[str]) -> EarlyStopping:

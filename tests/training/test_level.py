@@ -5,6 +5,7 @@ import pytest
 
 from sklearn_fsmd import FSClassifier, FSMDClassifier, MultiTaskClassifier
 from sklearn_fsmd.datasets import make_funnel
+from sklearn_fsmd.training import Net
 from sklearn_fsmd.training.level import levels
 from tests.conftest import SMALL, make_frame
 
@@ -41,10 +42,23 @@ def test_where_conversions_are_rare(rate):
     assert (np.abs(ratio - 1) < 0.03).all()
 
 
-def test_a_tower_for_the_bias_has_a_level_of_its_own(frame):
+def test_a_tower_for_the_bias_has_a_level_of_its_own(frame, monkeypatch):
+    """Its neutral level is above that of the log, and is not brought down."""
     X, Y = frame
-    model = FSMDClassifier(**SMALL, bias_features=["visits"]).fit(X, Y)
-    assert model.net_.bias_reference  # its neutral level is above that of the log: it is not brought down
+    biased = FSMDClassifier(**SMALL, bias_features=["visits"]).fit(X, Y).predict_marginals(X)
+    monkeypatch.setattr(Net, "set_level", lambda self, data: 1 / 0)
+    again = FSMDClassifier(**SMALL, bias_features=["visits"]).fit(X, Y).predict_marginals(X)
+    np.testing.assert_array_equal(again, biased)
+
+
+def test_a_chunk_is_no_measure_of_the_level():
+    """Ten rows of clicks do not make clicks of all rows."""
+    X, Y = make_frame(600)
+    model = FSClassifier(**SMALL, **ALL_ROWS).fit(X, Y)
+    before = model.predict_marginals(X).mean(axis=0)
+    clicked = np.flatnonzero(Y["click"] == 1)[:9].tolist() + np.flatnonzero(Y["click"] == 0)[:1].tolist()
+    model.partial_fit(X.iloc[clicked], Y.iloc[clicked])
+    assert np.abs(model.predict_marginals(X).mean(axis=0) - before).max() < 0.1
 
 
 def test_levels_of_steps_that_say_nothing_stay():
