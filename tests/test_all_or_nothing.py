@@ -345,7 +345,7 @@ def test_an_optimizer_keeps_its_attributes_and_its_hooks(data):
     model.partial_fit(*data[0])
     assert model.net_.optimizer_.n_steps == 12
     assert former.optimizer_.n_steps == 8
-    assert hooks.n == n_calls + 3 * 4 + 2
+    assert hooks.n == n_calls + 3 * 4 + 1
 
 
 def test_a_schedule_of_the_former_fit_does_not_step_its_optimizer(data):
