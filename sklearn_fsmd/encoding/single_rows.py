@@ -38,6 +38,15 @@ def keeps_values(dtype: Any) -> bool:
     return dtype.kind in "biuOU" or (dtype.kind == "f" and dtype.itemsize == 8)
 
 
+def values_of(column: pd.Series) -> list[Any]:
+    """The values of a column; of a list of categories only those that are there are looked at."""
+    array = column.array
+    if not isinstance(array, pd.Categorical):
+        return column.tolist()
+    values = [None if code < 0 else array.categories[code] for code in array.codes.tolist()]
+    return [value.item() if isinstance(value, np.generic) else value for value in values]
+
+
 def code_of(column: CategoryColumn, value: Any) -> int:
     """What :meth:`CategoryColumn.encode` makes of `value`."""
     if type(value) not in PLAIN:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sklearn_fsmd.encoding.column_selection import Selector, categorical_mask
 from sklearn_fsmd.encoding.columns import CategoryColumn, NumericColumn
-from sklearn_fsmd.encoding.single_rows import FEW_ROWS, NotPlainError, code_of, keeps_values, number_of
+from sklearn_fsmd.encoding.single_rows import FEW_ROWS, NotPlainError, code_of, keeps_values, number_of, values_of
 from sklearn_fsmd.parameters import EncodingParameters
 
 INT32 = np.iinfo(np.int32).max
@@ -199,22 +199,17 @@ class FeatureEncoder:
             if X.dtype.kind in "mMc" or (self.categories and not keeps_values(X.dtype)):
                 raise NotPlainError
             return X.tolist()
-        own_types = []
         for position, dtype in enumerate(X.dtypes):
             if dtype.kind in "mMc" or isinstance(dtype, pd.SparseDtype):
                 raise NotPlainError
             if position in self.categories and not keeps_values(dtype):
                 raise NotPlainError
-            if not isinstance(dtype, np.dtype):
-                own_types.append(position)
+        if all(isinstance(dtype, np.dtype) for dtype in X.dtypes):
+            return X.to_numpy(dtype=object).tolist()  # all columns at once take a seventh of the time
         try:
-            rows = X.to_numpy(dtype=object).tolist()  # all columns at once: one by one they take seven times as long
-            for position in own_types:
-                for row, value in zip(rows, X.iloc[:, position].tolist(), strict=True):
-                    row[position] = value
+            return list(zip(*(values_of(column) for _, column in X.items()), strict=True))
         except OverflowError:  # Arrow's times after 24 o'clock
             raise NotPlainError from None
-        return rows
 
     def _encode_few(self, rows: Sequence[Sequence[Any]]) -> Encoded:
         codes, numbers = [], []
