@@ -25,13 +25,17 @@ class Part(NamedTuple):
 
 
 class Data(NamedTuple):
-    """A data set in parts; `is_funnel` says whether the second target is a step after the first."""
+    """A data set in parts; `is_funnel` says whether the second target is a step after the first.
+
+    `group` is the column whose values are drawn together when rows are resampled; None if each row stands for itself.
+    """
 
     name: str
     is_funnel: bool
     train: Part
     valid: Part
     tests: dict[str, Part]
+    group: str | None
 
 
 @lru_cache(maxsize=1)
@@ -43,7 +47,7 @@ def census():
     train, valid, test = (
         Part(*fetch_census_income(subset=subset, return_X_y=True)) for subset in ("train", "validation", "test")
     )
-    return Data("census", False, train, valid, {"test": test})
+    return Data("census", False, train, valid, {"test": test}, None)
 
 
 def kuairand():
@@ -54,4 +58,4 @@ def kuairand():
         except ValueError:  # the log at hand ends before
             if name != "later":
                 raise
-    return Data("kuairand", True, parts.pop("train"), parts.pop("valid"), parts)
+    return Data("kuairand", True, parts.pop("train"), parts.pop("valid"), parts, "user_id")

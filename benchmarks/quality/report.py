@@ -1,8 +1,15 @@
-"""The results as one table: means over the seeds, and how far this library is ahead, paired by seed."""
+"""The results as one table, means over the seeds; and how far this library is ahead.
+
+Two intervals of 95 % say how sure a difference of AUC is. That over the seeds, paired, by Student's t: would other runs
+say the same? That over the users, resampled: would other users? The p-values of the first are corrected by Holm, for
+all contenders and targets of a data set.
+"""
 
 import numpy as np
 import pandas as pd
 from scipy import stats
+
+from benchmarks.quality import data, resampling
 
 OURS = "sklearn-fsmd"
 
@@ -19,23 +26,69 @@ def table(rows, part="test"):
     )
 
 
-def ahead(rows, contender, part="test", of=OURS):
-    """For each AUC the mean difference to `contender`, its 95 % interval and p, paired by seed."""
-    frame = pd.DataFrame(rows).query("part == @part").set_index(["data", "seed"])
-    ours, other = (frame[frame["contender"] == name] for name in (of, contender))
+def ahead(rows, folder, part="test", of=OURS):
+    """For each contender, data set and target the mean difference of AUC, with what is known of its chance."""
+    frame = pd.DataFrame(rows).query("part == @part")
     lines = []
-    for data in ours.index.get_level_values("data").unique():
-        for measure in [name for name in frame if name.endswith("_auc")]:
-            difference = (ours.loc[data, measure] - other.loc[data, measure]).dropna()
-            if len(difference):
-                lines.append({"data": data, "measure": measure, "seeds": len(difference), **interval(difference)})
+    for name, of_data in frame.groupby("data", sort=False):
+        by_seed = {contender: rows.set_index("seed") for contender, rows in of_data.groupby("contender", sort=False)}
+        ours = by_seed.pop(of, None)
+        if ours is None:
+            continue
+        of_users = OfUsers(name, part, folder)
+        family = []
+        for contender, theirs in by_seed.items():
+            for measure in [column for column in frame if column.endswith("_auc")]:
+                difference = (ours[measure] - theirs[measure]).dropna()
+                if len(difference):
+                    low, high = of_users.interval(measure, of, contender, difference.index)
+                    line = {"data": name, "contender": contender, "measure": measure, "seeds": len(difference)}
+                    family.append(line | interval(difference) | {"users_low": low, "users_high": high})
+        for line, p in zip(family, holm([line["p"] for line in family]), strict=True):
+            lines.append(line | {"p": p})
     return pd.DataFrame(lines)
 
 
+class OfUsers:
+    """The intervals over the users of one part of a data set."""
+
+    def __init__(self, name, part, folder):
+        table = data.load(name)
+        X, Y = table.tests[part]
+        self.key, self.folder, self.columns, self.labels = (name, part), folder, list(Y), Y.to_numpy()
+        self.counts = resampling.counts_of(np.arange(len(X)) if table.group is None else X[table.group])
+
+    def interval(self, measure, ours, theirs, seeds):
+        """That of the difference of an AUC; NaN where predictions have not been kept."""
+        target = measure.removesuffix("_auc")
+        is_after = target.endswith("_after")
+        column = len(self.columns) if is_after else self.columns.index(target)
+        rows = self.labels[:, 0] == 1 if is_after else slice(None)
+        labels = self.labels[rows, self.columns.index(target.removesuffix("_after"))]
+        name, part = self.key
+        try:
+            scores = [
+                [np.load(resampling.path_of(self.folder, (name, who, seed, part)))[rows, column] for seed in seeds]
+                for who in (ours, theirs)
+            ]
+        except FileNotFoundError:
+            return np.nan, np.nan
+        return resampling.interval(labels, *scores, self.counts[:, rows])
+
+
 def interval(differences):
-    """The mean, and the 95 % interval by Student's t."""
+    """The mean, the 95 % interval by Student's t, and p."""
     n, mean = len(differences), float(np.mean(differences))
     if n < 2:
-        return {"mean": mean}
+        return {"mean": mean, "low": np.nan, "high": np.nan, "p": np.nan}
     half = stats.t.ppf(0.975, n - 1) * np.std(differences, ddof=1) / np.sqrt(n)
     return {"mean": mean, "low": mean - half, "high": mean + half, "p": stats.ttest_1samp(differences, 0).pvalue}
+
+
+def holm(p_values):
+    """P-values corrected for their number, by Holm's steps; NaN stay and do not count."""
+    p = np.array(p_values, dtype=np.float64)
+    known = np.flatnonzero(~np.isnan(p))
+    order = known[np.argsort(p[known])]
+    p[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)), 1)
+    return p

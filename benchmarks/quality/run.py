@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.paper.store import Store
-from benchmarks.quality import boosted, data, measures, ours, peers, report
+from benchmarks.quality import boosted, data, measures, ours, peers, report, resampling
 
 HERE = Path(__file__).parent
 CONTENDERS = ours.CONTENDERS | boosted.CONTENDERS | peers.CONTENDERS
@@ -30,13 +30,15 @@ def version_of(contender):
     return next((version(package) for start, package in PACKAGES.items() if contender.startswith(start)), "")
 
 
-def measure(contender, table, seed):
-    """One row for each part that is read."""
+def measure(contender, table, seed, folder):
+    """One row for each part that is read. The predictions are kept beside, to resample users for intervals."""
     start = time.perf_counter()
     predict = CONTENDERS[contender](table, seed)
     seconds = time.perf_counter() - start
     for part, (X, Y) in {"valid": table.valid, **table.tests}.items():
-        yield {"part": part, "seconds": seconds, **measures.of_predictions(Y, *predict(X))}
+        marginals, after = predict(X)
+        resampling.keep(folder, (table.name, contender, seed, part), marginals, after)
+        yield {"part": part, "seconds": seconds, **measures.of_predictions(Y, marginals, after)}
 
 
 def main():
@@ -55,12 +57,11 @@ def main():
                 if store.has(key):
                     continue
                 key["version"] = version_of(contender)
-                rows = [{**key, **row} for row in measure(contender, data.load(name), seed)]
+                rows = [{**key, **row} for row in measure(contender, data.load(name), seed, options.out)]
                 store.add(rows)
                 print({k: round(v, 4) if isinstance(v, float) else v for k, v in rows[-1].items()}, flush=True)
     print(report.table(store.rows))
-    for other in sorted({row["contender"] for row in store.rows} - {report.OURS}):
-        print(f"\n{report.OURS} over {other}\n{report.ahead(store.rows, other).round(5).to_string()}")
+    print(f"\n{report.OURS} over the others\n{report.ahead(store.rows, options.out).round(5).to_string()}")
 
 
 if __name__ == "__main__":

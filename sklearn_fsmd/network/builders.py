@@ -13,7 +13,8 @@ from sklearn_fsmd.network import extractors, factorization_machine
 from sklearn_fsmd.network.bias_tower import BiasTower
 from sklearn_fsmd.network.embedding import Embedding
 from sklearn_fsmd.network.links import TreeLink, parents_of
-from sklearn_fsmd.network.multitask_network import Member, MultiTaskNetwork, Towers
+from sklearn_fsmd.network.member import Member, Towers
+from sklearn_fsmd.network.multitask_network import MultiTaskNetwork
 from sklearn_fsmd.parameters import EXTRACTORS, LOW_ORDER, NetworkParameters
 
 PARTS = extractors, factorization_machine
@@ -34,28 +35,39 @@ def build_network(
 
     `columns` and `bias` are the encoded columns of the network and those of the bias tower.
     """
-    cardinalities, n_numeric = columns
     link = TreeLink(parents_of(p.link, n_tasks))
     n_sets = n_tasks if has_own_embeddings(p) else 1
-    embedding = Embedding(cardinalities, p.embedding_dim, n_sets=n_sets, std=p.embedding_std)
-    in_features = len(cardinalities) * p.embedding_dim + n_numeric
-    extractor = build_extractor(p, in_features, n_tasks)
-    width = width_of(extractor, in_features, n_tasks)
 
-    def towers() -> Towers:
-        return Towers(n_tasks, width, p.tower_dims, dropout=p.dropout, batch_norm=p.batch_norm)
+    def parts() -> dict[str, Any]:
+        return parts_of_member(p, columns, n_tasks, n_sets)
 
+    own = parts()
     return MultiTaskNetwork(
-        embedding=embedding,
-        low_order=build_low_order(p, sum(cardinalities), n_numeric, n_tasks, n_sets),
-        extractor=extractor,
-        towers=towers(),
+        **own,
         link=link,
         bias_tower=None if bias is None else BiasTower(*bias, p.embedding_dim, p.bias_tower_dims),
-        more_members=[Member(build_extractor(p, in_features, n_tasks), towers()) for _ in range(p.n_members - 1)],
-        own_extractor=not isinstance(p.extractor, str),
-        shares_nothing=isinstance(extractor, extractors.Separate) and n_sets > 1 and link.stands_alone,
+        more_members=[Member(**parts()) for _ in range(p.n_members - 1)],
+        shares_nothing=isinstance(own["extractor"], extractors.Separate) and n_sets > 1 and link.stands_alone,
     )
+
+
+def parts_of_member(p: NetworkParameters, columns: Columns, n_tasks: int, n_sets: int) -> dict[str, Any]:
+    """Embedding, low-order part, extractor and towers; a value has `n_sets` embeddings."""
+    cardinalities, n_numeric = columns
+    in_features = len(cardinalities) * p.embedding_dim + n_numeric
+    embedding = Embedding(cardinalities, p.embedding_dim, n_sets=n_sets, std=p.embedding_std)
+    extractor = build_extractor(p, in_features, n_tasks)
+    width = width_of(extractor, in_features, n_tasks)
+    low_order = build_low_order(p, sum(cardinalities), n_numeric, n_tasks, n_sets)
+    towers = Towers(n_tasks, width, p.tower_dims, dropout=p.dropout, batch_norm=p.batch_norm)
+    own = not isinstance(p.extractor, str)
+    return {
+        "embedding": embedding,
+        "low_order": low_order,
+        "extractor": extractor,
+        "towers": towers,
+        "own_extractor": own,
+    }
 
 
 def has_own_embeddings(p: NetworkParameters) -> bool:

@@ -9,9 +9,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,45 +19,22 @@ from torch import Tensor, nn
 from sklearn_fsmd.network.bias_tower import BiasTower
 from sklearn_fsmd.network.denoising_autoencoder import Learned
 from sklearn_fsmd.network.embedding import Embedding
+from sklearn_fsmd.network.ensemble import logits_of_readers
 from sklearn_fsmd.network.links import TreeLink
-from sklearn_fsmd.network.members import deep_logits
-from sklearn_fsmd.network.stacked_mlp import HiddenLayer, StackedLinear, StackedMLP
+from sklearn_fsmd.network.member import Member, Towers
+from sklearn_fsmd.network.stacked_mlp import HiddenLayer
 
 
-class Towers(nn.Module):
-    """The towers h^k of Eqs. (3), (6) and (9): an MLP and a linear output per task.
-
-    **Shape**: ``(B, K, H)`` → ``(B, K)``.
-    """
-
-    def __init__(
-        self, n_tasks: int, in_features: int, dims: Sequence[int], *, dropout: float, batch_norm: bool
-    ) -> None:
-        super().__init__()
-        self.hidden = StackedMLP(n_tasks, in_features, dims, dropout=dropout, batch_norm=batch_norm)
-        self.output = StackedLinear(n_tasks, self.hidden.out_features, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.output(self.hidden(x.transpose(0, 1))).squeeze(2).t()
-
-
-class Member(nn.Module):
-    """A further extractor and its towers: y_deep of Eqs. (3), (6) and (9) once more."""
-
-    def __init__(self, extractor: nn.Module, towers: Towers) -> None:
-        super().__init__()
-        self.extractor, self.towers = extractor, towers
-
-
-class MultiTaskNetwork(nn.Module):
+class MultiTaskNetwork(Member):
     """Embedding, low-order part, extractor, towers, link and, where there are bias features, their tower.
 
     **Shape**: codes ``(B, F)`` and numbers ``(B, N)`` → logits ``(B, K)``; see :class:`TreeLink` for what they mean.
-    In training with members, each that reads a row has logits of its own, ``(R, B, K)``. The codes and numbers of the
-    bias features follow in training; without them their tower is neutral.
+    The codes and numbers of the bias features follow in training; without them their tower is neutral.
 
-    An extractor of the user's own, `own_extractor`, is taken as it is. `shares_nothing` says that each task has a
-    network of its own.
+    In an ensemble the network is the first member, and there are `more_members`. Their probabilities are averaged; in
+    training each that reads a row has logits of its own, ``(R, B, K)``.
+
+    `shares_nothing` says that each task has a network of its own.
     """
 
     def __init__(
@@ -73,39 +50,32 @@ class MultiTaskNetwork(nn.Module):
         own_extractor: bool = False,
         shares_nothing: bool = False,
     ) -> None:
-        super().__init__()
-        self.own_extractor = own_extractor
+        super().__init__(embedding, low_order, extractor, towers, own_extractor=own_extractor)
         self.shares_nothing = shares_nothing
-        self.embedding = embedding
-        self.low_order = low_order
-        self.extractor = extractor
-        self.towers = towers
         self.link = link
         self.bias_tower = bias_tower
         self.more_members = nn.ModuleList(more_members)
 
     def forward(self, codes: Tensor, numbers: Tensor, *bias: Tensor) -> Tensor:
-        x = self.embedding(codes, numbers)
         if self.more_members:
-            logits = deep_logits([partial(y_deep, member) for member in self.members], x.flat(), training=self.training)
+            of_members = [member.logits for member in self.members]
+            logits = logits_of_readers(of_members, codes, numbers, training=self.training)
         else:
-            logits = y_deep(self, x.flat())
-        if self.low_order is not None:
-            logits = logits + self.low_order(x)  # y_FM + y_deep, Eq. (1)
+            logits = self.logits(codes, numbers)
         if self.bias_tower is not None:
             level = self.bias_tower(*bias) if bias else self.bias_tower.neutral.expand(len(codes))
             logits = torch.cat((logits[..., :1] + level.unsqueeze(1), logits[..., 1:]), dim=-1)
         return self.link.mean(logits) if self.more_members and not self.training else logits
 
     def gate_weights(self, codes: Tensor, numbers: Tensor) -> Tensor:
-        """The experts' weights, ``(B, levels, K, E)``, of an extractor that has gates; the mean over the members."""
-        x = self.embedding(codes, numbers).flat()
-        of_members = [torch.stack(list(member.extractor.gate_weights(x)), dim=1) for member in self.members]
-        return of_members[0] if len(of_members) == 1 else torch.stack(of_members).mean(dim=0)
+        """The experts' weights of an extractor that has gates, the mean over the members; see :class:`Member`."""
+        own = super().gate_weights(codes, numbers)
+        more = [member.gate_weights(codes, numbers) for member in self.more_members]  # type: ignore[operator]
+        return torch.stack([own, *more]).mean(dim=0)
 
     @property
-    def members(self) -> list[Any]:
-        """The extractors and towers: this network's own, and those of further members of an ensemble."""
+    def members(self) -> list[Member]:
+        """The network itself, and further members of an ensemble."""
         return [self, *self.more_members]
 
     def parameter_groups(self) -> list[dict[str, Any]]:
@@ -134,10 +104,11 @@ class MultiTaskNetwork(nn.Module):
 
         The bias tower is the first task's.
         """
+        name = re.sub(r"^more_members\.\d+\.", "", name)
         top = name.partition(".")[0]
         if top == "bias_tower":
             return tensor if k == 0 else None
-        axis = 0 if top in ("extractor", "towers", "more_members") or name == "low_order.weights" else 1
+        axis = 0 if top in ("extractor", "towers") or name == "low_order.weights" else 1
         return tensor.chunk(len(self.link.parents), dim=axis)[k]
 
     @torch.no_grad()
@@ -146,35 +117,14 @@ class MultiTaskNetwork(nn.Module):
         for member in self.members:
             member.towers.output.bias.copy_(self.link.prior_logits(rates).unsqueeze(1))
 
-    @property
-    def first_layers(self) -> list[HiddenLayer]:
-        """The layers of all experts, or bottoms, that read the embedded row; none if these have none or are a user's.
-
-        There is one for each member of an ensemble.
-        """
-        if self.own_extractor:
-            return []  # though it be one of these classes, its weights may mean something
-        readers = [cast("StackedMLP", member.extractor.readers) for member in self.members]
-        return [stack.first for stack in readers if stack.layers]
-
     def start_from(self, learned: Learned) -> None:
         """Begin with what an autoencoder has learned: the embeddings, and the layer that reads them in each expert.
 
         What the layer makes of a row stays the same, in whatever size the embeddings are taken.
         """
-        factor = self.embedding.start_from(learned.vectors)
-        factors = torch.ones(len(learned.positions))
-        factors[: learned.n_embedded] /= factor
-        for layer in self.first_layers:
-            layer.start_from(learned.layer, learned.positions, factors)
-
-
-def y_deep(member: Any, x: Tensor) -> Tensor:
-    """The logits of a member's towers, ``(B, K)``: Eqs. (3), (6), (9)."""
-    return member.towers(representations(member.extractor, x))
-
-
-def representations(extractor: nn.Module, x: Tensor) -> Tensor:
-    """One representation per task, ``(B, K, H)``; an extractor may also return them as a sequence of ``(B, H)``."""
-    out = extractor(x)
-    return out if isinstance(out, Tensor) else torch.stack(tuple(out), dim=1)
+        for member in self.members:
+            factor = member.embedding.start_from(learned.vectors)
+            factors = torch.ones(len(learned.positions))
+            factors[: learned.n_embedded] /= factor
+            for layer in member.first_layers:
+                layer.start_from(learned.layer, learned.positions, factors)

@@ -219,7 +219,8 @@ def _types_of(value: Any) -> Any:
 def _initial(module: Any, *, pretrained: bool) -> str:
     """What the weights begin as; those that pretraining has changed left out."""
     digest = hashlib.sha256()
-    started = (module.embedding, *module.first_layers) if pretrained else ()
+    members = module.members if pretrained else []
+    started = [part for member in members for part in (member.embedding, *member.first_layers)]
     left_out = tuple(f"{name}." for name, part in module.named_modules() if part in started)
     for name, tensor in module.state_dict().items():
         if not name.startswith(left_out):

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
+from sklearn_fsmd.network.ensemble import logits_of_readers
 from sklearn_fsmd.network.links import TreeLink
-from sklearn_fsmd.network.members import deep_logits
 from tests.conftest import SMALL, make_frame, of
 from tests.test_estimator_checks import CLASSES
 
@@ -32,14 +32,15 @@ def test_in_training_a_row_is_read_by_half_of_the_members(n, readers, n_rows):
     seen = [[] for _ in range(n)]
 
     def member(m):
-        def read(x):
-            seen[m] += x[:, 0].tolist()
-            return x + 1000.0 * m
+        def read(codes, numbers):
+            assert torch.equal(codes, numbers.long())
+            seen[m] += numbers[:, 0].tolist()
+            return numbers + 1000.0 * m
 
         return read
 
-    x = torch.arange(float(n_rows)).unsqueeze(1)
-    logits = deep_logits([member(m) for m in range(n)], x, training=True)
+    members, x = [member(m) for m in range(n)], torch.arange(float(n_rows)).unsqueeze(1)
+    logits = logits_of_readers(members, x.long(), x, training=True)
     assert logits.shape == (readers, n_rows, 1)
     assert torch.equal(logits % 1000, x.expand(readers, -1, -1))  # each row's answers stand where the row does
     who = (logits // 1000).squeeze(2).long()
@@ -48,9 +49,9 @@ def test_in_training_a_row_is_read_by_half_of_the_members(n, readers, n_rows):
     assert sum(sizes) == readers * n_rows
     assert max(sizes) - min(sizes) <= readers
 
-    everyone = deep_logits([member(m) for m in range(n)], x, training=False)
+    everyone = logits_of_readers(members, x.long(), x, training=False)
     assert everyone.shape == (n, n_rows, 1)
-    few = deep_logits([member(m) for m in range(n)], x[:3], training=True)
+    few = logits_of_readers(members, x[:3].long(), x[:3], training=True)
     assert few.shape == (n, 3, 1)
 
 
@@ -61,7 +62,7 @@ def test_a_prediction_is_the_mean_over_the_members():
     state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     alone = []
     for k in range(3):
-        own = {name: t for name, t in state.items() if name.startswith(("extractor.", "towers."))}
+        own = {name: t for name, t in state.items() if not name.startswith("more_members.")}
         if k:
             own = {name: state[f"more_members.{k - 1}.{name}"] for name in own}
         others = {f"more_members.{j}.{name}": t for name, t in own.items() for j in range(2)}

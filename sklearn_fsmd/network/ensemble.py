@@ -1,0 +1,52 @@
+"""An ensemble in one network: whole members side by side, trained together.
+
+The idea is that of TabM [1]_: one network that trains several predictors, with a loss for each, and averages their
+probabilities. There the members share nearly all weights and differ by scales of the inputs, which needs many passes
+over the data. A recommender is done after a handful, and what differs between its fits are the embeddings; so here the
+members share the rows, the steps and the best moment, and no weights. A row of training is shown to half of them: four
+cost about twice as much as one, and differ by their rows as well.
+
+References
+----------
+.. [1] Y. Gorishniy, A. Kotelnikov, A. Babenko, "TabM: Advancing Tabular Deep Learning with Parameter-Efficient
+   Ensembling", ICLR 2025.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+FEW_ROWS = 4
+"""In a batch of fewer rows per member each of them reads all."""
+
+
+def logits_of_readers(
+    members: Sequence[Callable[[Tensor, Tensor], Tensor]], codes: Tensor, numbers: Tensor, *, training: bool
+) -> Tensor:
+    """The logits of those `R` members that read a row, ``(R, B, K)``.
+
+    In training these are half of the members, rounded up; else all. The rows of a batch come in random order, so they
+    are handed out by their position: cut into as many chunks as there are members, member `m` reads the chunk `m` and
+    those that follow it.
+    """
+    n, n_rows = len(members), len(codes)
+    if not training or n_rows < FEW_ROWS * n:
+        return torch.stack([member(codes, numbers) for member in members])
+    n_readers = (n + 1) // 2
+    sizes = [stop - start for start, stop in pairwise(i * n_rows // n for i in range(n + 1))]
+    said = []
+    for m, member in enumerate(members):
+        first = sum(sizes[:m])
+        own = [sizes[(m + r) % n] for r in range(n_readers)]
+        said.append(member(_around(codes, first, sum(own)), _around(numbers, first, sum(own))).split(own))
+    return torch.stack([torch.cat([said[(c - r) % n][r] for c in range(n)]) for r in range(n_readers)])
+
+
+def _around(x: Tensor, first: int, n: int) -> Tensor:
+    """`n` rows from the row `first` on, and after the last row from the beginning."""
+    beyond = first + n - len(x)
+    return x[first : first + n] if beyond <= 0 else torch.cat((x[first:], x[:beyond]))

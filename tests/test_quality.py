@@ -1,0 +1,58 @@
+"""What the table of predictions rests on: intervals, corrections, and what is measured."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from benchmarks.quality import measures, report, resampling
+
+
+def test_auc_of_resampled_rows():
+    random = np.random.default_rng(0)
+    labels, scores = random.integers(2, size=60), random.integers(9, size=60) / 9  # with ties
+    counts = resampling.counts_of(random.integers(12, size=60))[:20]
+    expected = [roc_auc_score(labels.repeat(count), scores.repeat(count)) for count in counts]
+    np.testing.assert_allclose(resampling.aucs(labels, scores, counts), expected)
+
+
+def test_a_user_is_drawn_with_all_of_its_rows():
+    users = np.array(["a", "b", "a", "c", "b", "a"])
+    counts = resampling.counts_of(users)
+    assert counts.shape == (resampling.N_SAMPLES, 6)
+    assert (counts[:, 0] == counts[:, 2]).all()
+    assert (counts[:, 1] == counts[:, 4]).all()
+    assert (counts[:, [0, 1, 3]].sum(axis=1) == 3).all()
+
+
+def test_predictions_that_are_kept_give_the_interval(tmp_path):
+    random = np.random.default_rng(0)
+    users = random.integers(200, size=2000)
+    labels = random.integers(2, size=(2000, 2))
+    good, bad = labels + random.normal(size=(2, 2000, 2)) * np.array([1, 3])[:, None, None]
+    for seed in (0, 1):
+        resampling.keep(tmp_path, ("kuairand", "sklearn-fsmd", seed, "test"), good, good[:, 1])
+        resampling.keep(tmp_path, ("kuairand", "LightGBM, tuned", seed, "test"), bad, bad[:, 1])
+    of_users = report.OfUsers.__new__(report.OfUsers)
+    of_users.key, of_users.folder, of_users.columns = ("kuairand", "test"), tmp_path, ["click", "conversion"]
+    of_users.labels, of_users.counts = labels, resampling.counts_of(users)
+    for measure, rows, k in [("click_auc", labels[:, 0] >= 0, 0), ("conversion_after_auc", labels[:, 0] == 1, 1)]:
+        low, high = of_users.interval(measure, "sklearn-fsmd", "LightGBM, tuned", [0, 1])
+        there = roc_auc_score(labels[rows, k], good[rows, k]) - roc_auc_score(labels[rows, k], bad[rows, k])
+        assert 0 < low < there < high < low + 0.12
+    assert np.isnan(of_users.interval("click_auc", "sklearn-fsmd", "CatBoost", [0])).all()
+
+
+def test_holm():
+    assert report.holm([0.01, np.nan, 0.04, 0.03]) == pytest.approx([0.03, np.nan, 0.06, 0.06], nan_ok=True)
+    assert report.holm([0.9, 0.8]).tolist() == [1.0, 1.0]
+
+
+def test_the_step_is_measured_on_the_rows_where_it_could_happen():
+    Y = pd.DataFrame({"click": [1, 1, 0, 1, 0, 1], "conversion": [1, 0, 0, 1, 0, 0]})
+    p = np.array([[0.9, 0.8], [0.8, 0.2], [0.3, 0.1], [0.7, 0.6], [0.2, 0.1], [0.6, 0.7]])
+    figures = measures.of_predictions(Y, p, p[:, 1])
+    clicked = Y["click"] == 1
+    assert figures["conversion_after_auc"] == roc_auc_score(Y["conversion"][clicked], p[clicked, 1]) == 0.75
+    assert figures["conversion_after_ratio"] == pytest.approx(2.3 / 2)
+    assert figures["click_ratio"] == pytest.approx(3.5 / 4)
