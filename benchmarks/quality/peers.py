@@ -145,3 +145,5 @@ CONTENDERS = {
     "torch-rechub PLE": rechub("PLE"),
     "torch-rechub AITM": rechub("AITM"),
 }
+FOR_FUNNELS = {"DeepCTR-Torch ESMM"}
+"""Those that take the second target for a step after the first."""

@@ -54,7 +54,7 @@ def main():
         for name in options.data:
             for contender in options.only:
                 key = {"data": name, "contender": contender, "seed": seed}
-                if store.has(key):
+                if store.has(key) or (contender in peers.FOR_FUNNELS and not data.load(name).is_funnel):
                     continue
                 key["version"] = version_of(contender)
                 rows = [{**key, **row} for row in measure(contender, data.load(name), seed, options.out)]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
+from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier, SingleTaskClassifier
 from sklearn_fsmd.network.ensemble import logits_of_readers
 from sklearn_fsmd.network.links import TreeLink
 from tests.conftest import SMALL, make_frame, of
@@ -121,3 +121,23 @@ class _Own(torch.nn.Module):
 def test_a_number_of_members_that_makes_no_sense(frame):
     with pytest.raises(ValueError, match="'n_members' parameter of FSMDClassifier must be an int in the range"):
         FSMDClassifier(n_members=0).fit(*frame)
+
+
+def test_the_parts_of_a_task_are_all_that_it_reads_where_tasks_share_nothing(frame):
+    X, Y = frame
+    model = SingleTaskClassifier(**of(SingleTaskClassifier, SMALL), n_members=2).fit(X, Y)
+    network, before = model.module_, model.predict_marginals(X)
+    for name, tensor in network.state_dict().items():
+        with torch.no_grad():
+            network.part_of_task(name, tensor, 1).add_(torch.rand(1))
+    after = model.predict_marginals(X)
+    np.testing.assert_array_equal(after[:, 0], before[:, 0])
+    assert np.abs(after[:, 1] - before[:, 1]).max() > 1e-3
+
+
+def test_tables_of_all_members_must_find_room(frame, monkeypatch):
+    params = of(FSMDClassifier, SMALL)
+    monkeypatch.setattr("sklearn_fsmd.training.large_tables.memory_of", lambda device: 50_000)
+    FSMDClassifier(**params).fit(*frame)
+    with pytest.raises(ValueError, match="embedding table of .* rows of 80 numbers needs"):
+        FSMDClassifier(**params, n_members=20).fit(*frame)
