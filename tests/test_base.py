@@ -86,7 +86,7 @@ def test_labels_of_any_kind_come_back(frame):
     np.testing.assert_array_equal(model.predict_marginals(X), small().fit(X, Y).predict_marginals(X))
 
 
-@pytest.mark.parametrize("low_order", ["fm", "linear", None])
+@pytest.mark.parametrize("low_order", ["fm", "fwfm", "linear", None])
 @pytest.mark.parametrize(
     "columns", [["price", "visits"], ["user", "city"], ["price"]], ids=["only numbers", "only categories", "one"]
 )

@@ -49,7 +49,7 @@ EXTRACTORS = ["ple", "mmoe", "shared_bottom", "shared_embedding", "separate"]
 
 @pytest.mark.parametrize("n_tasks", [1, 2, 3, 5])
 @pytest.mark.parametrize("extractor", EXTRACTORS)
-@pytest.mark.parametrize("low_order", ["fm", "linear", None])
+@pytest.mark.parametrize("low_order", ["fm", "fwfm", "linear", None])
 @pytest.mark.parametrize("link", ["chain", "independent"])
 def test_every_combination_takes_one_row_and_any_number_of_tasks(n_tasks, extractor, low_order, link):
     network = build(n_tasks, extractor=extractor, low_order=low_order, link=link, batch_norm=True, dropout=0.2)

@@ -1,9 +1,9 @@
 """The paper's network in plain torch, and the seam at which it may be computed faster."""
 
-from sklearn_fsmd.network.builders import Columns, build_network, has_own_embeddings
+from sklearn_fsmd.network.builders import build_network, has_own_embeddings
 from sklearn_fsmd.network.denoising_autoencoder import DenoisingAutoencoder, Learned
 from sklearn_fsmd.network.dropout import dropout_state, seed_dropout, set_dropout_state
-from sklearn_fsmd.network.embedding import Table
+from sklearn_fsmd.network.embedding import Columns, Table
 from sklearn_fsmd.network.links import parents_of
 from sklearn_fsmd.network.losses import MultiTaskLoss
 from sklearn_fsmd.network.multitask_network import MultiTaskNetwork

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from sklearn_fsmd.network import extractors, factorization_machine
 from sklearn_fsmd.network.bias_tower import BiasTower
-from sklearn_fsmd.network.embedding import Embedding
+from sklearn_fsmd.network.embedding import Columns, Embedding
 from sklearn_fsmd.network.links import TreeLink, parents_of
 from sklearn_fsmd.network.member import Member, Towers
 from sklearn_fsmd.network.multitask_network import MultiTaskNetwork
@@ -19,13 +19,6 @@ from sklearn_fsmd.parameters import EXTRACTORS, LOW_ORDER, NetworkParameters
 
 PARTS = extractors, factorization_machine
 """Where the parts of this package are registered."""
-
-
-class Columns(NamedTuple):
-    """The rows of the embedding table that each code column has, and the number of numeric columns."""
-
-    cardinalities: Sequence[int]
-    n_numeric: int
 
 
 def build_network(
@@ -58,7 +51,7 @@ def parts_of_member(p: NetworkParameters, columns: Columns, n_tasks: int, n_sets
     embedding = Embedding(cardinalities, p.embedding_dim, n_sets=n_sets, std=p.embedding_std)
     extractor = build_extractor(p, in_features, n_tasks)
     width = width_of(extractor, in_features, n_tasks)
-    low_order = build_low_order(p, sum(cardinalities), n_numeric, n_tasks, n_sets)
+    low_order = build_low_order(p, columns, n_tasks, n_sets)
     towers = Towers(n_tasks, width, p.tower_dims, dropout=p.dropout, batch_norm=p.batch_norm)
     own = not isinstance(p.extractor, str)
     return {
@@ -75,9 +68,9 @@ def has_own_embeddings(p: NetworkParameters) -> bool:
     return isinstance(p.extractor, str) and EXTRACTORS.parts[p.extractor].own_embeddings
 
 
-def build_low_order(p: NetworkParameters, *sizes: int) -> nn.Module | None:
-    """The part that `low_order` names, of these numbers of rows of the table, numeric columns, tasks and sets."""
-    return None if p.low_order is None else LOW_ORDER.parts[p.low_order].build(p, *sizes)
+def build_low_order(p: NetworkParameters, columns: Columns, n_tasks: int, n_sets: int) -> nn.Module | None:
+    """The part that `low_order` names."""
+    return None if p.low_order is None else LOW_ORDER.parts[p.low_order].build(p, columns, n_tasks, n_sets)
 
 
 def build_extractor(p: NetworkParameters, in_features: int, n_tasks: int) -> nn.Module:

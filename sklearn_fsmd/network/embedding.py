@@ -14,6 +14,17 @@ STARTING_RMS = 0.03
 """Root mean square of embeddings that were learned beforehand."""
 
 
+class Columns(NamedTuple):
+    """The rows of the embedding table that each code column has, and the number of numeric columns."""
+
+    cardinalities: Sequence[int]
+    n_numeric: int
+
+    @property
+    def n_rows(self) -> int:
+        return sum(self.cardinalities)
+
+
 class Embedded(NamedTuple):
     """What the low-order part and the extractor read of a batch.
 

@@ -1,13 +1,19 @@
-"""The low-order part: first-order terms (the wide model) and the factorization machine of Eq. (2)."""
+"""The low-order part: first-order terms (the wide model), the factorization machine of Eq. (2), one of weighed fields.
+
+References
+----------
+.. [FwFM] J. Pan et al., "Field-weighted Factorization Machines for Click-Through Rate Prediction in Display
+   Advertising", WWW 2018.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from sklearn_fsmd.network.embedding import Embedded, Table
+from sklearn_fsmd.network.embedding import Columns, Embedded, Table
 from sklearn_fsmd.parameters import LOW_ORDER, NetworkParameters
 
 FMSharing = Literal["shared", "per_task"]
@@ -51,8 +57,7 @@ class FM(nn.Module):
 
     def __init__(
         self,
-        n_rows: int,
-        n_numeric: int,
+        columns: Columns,
         n_tasks: int,
         dim: int,
         *,
@@ -63,8 +68,8 @@ class FM(nn.Module):
         super().__init__()
         self.scale = scale
         per_task = sharing == "per_task"
-        self.linear = Linear(n_rows, n_numeric, n_tasks if per_task or n_sets > 1 else 1)
-        self.vectors = nn.Parameter(torch.empty(n_numeric, n_sets, dim))  # the V_j of the numeric columns
+        self.linear = Linear(columns.n_rows, columns.n_numeric, n_tasks if per_task or n_sets > 1 else 1)
+        self.vectors = nn.Parameter(torch.empty(columns.n_numeric, n_sets, dim))  # the V_j of the numeric columns
         self.weights = nn.Parameter(torch.ones(n_tasks, dim)) if per_task else None
         nn.init.normal_(self.vectors, std=1e-4)
 
@@ -82,11 +87,43 @@ class FM(nn.Module):
         return (0.5 * self.scale * (sums.square() - squares)).unflatten(1, self.vectors.shape[1:])
 
 
+class FieldWeightedFM(FM):
+    """An FM that weighs each pair of fields, [FwFM]_: Σ_{i<j} r_{ij} ⟨V_i, V_j⟩ x_i x_j.
+
+    What says much together (user and author, say) counts more than what does not. The weights `r` are learned, from 1
+    on, as what they differ from 1 by.
+
+    **Shape**: as :class:`FM`.
+    """
+
+    places: Tensor
+
+    def __init__(self, columns: Columns, n_tasks: int, dim: int, **options: Any) -> None:
+        super().__init__(columns, n_tasks, dim, **options)
+        n, n_sets = len(columns.cardinalities) + columns.n_numeric, self.vectors.shape[1]
+        self.pair_weights = nn.Parameter(torch.zeros(n_sets, n * (n - 1) // 2))
+        self.register_buffer("places", torch.triu_indices(n, n, offset=1), persistent=False)
+
+    def pairwise(self, x: Embedded) -> Tensor:
+        """Scale · Σ_{i<j} r_{ij} V_i ∘ V_j x_i x_j, before the sum over dimensions."""
+        numeric = x.numbers[:, :, None, None] * self.vectors
+        fields = torch.cat((x.fields, numeric), dim=1).transpose(1, 2)  # (B, S, n, D)
+        first, second = self.places
+        r = self.pair_weights.new_zeros(fields.shape[1], fields.shape[2], fields.shape[2])
+        r[:, first, second] = 1 + self.pair_weights
+        return self.scale * (fields * (r @ fields)).sum(dim=2)
+
+
 @LOW_ORDER.register("linear")
-def _linear(p: NetworkParameters, n_rows: int, n_numeric: int, n_tasks: int, n_sets: int) -> Linear:
-    return Linear(n_rows, n_numeric, n_tasks)
+def _linear(p: NetworkParameters, columns: Columns, n_tasks: int, n_sets: int) -> Linear:
+    return Linear(columns.n_rows, columns.n_numeric, n_tasks)
 
 
 @LOW_ORDER.register("fm", reads=("fm_sharing", "fm_scale"))
-def _fm(p: NetworkParameters, n_rows: int, n_numeric: int, n_tasks: int, n_sets: int) -> FM:
-    return FM(n_rows, n_numeric, n_tasks, p.embedding_dim, n_sets=n_sets, sharing=p.fm_sharing, scale=p.fm_scale)
+def _fm(p: NetworkParameters, columns: Columns, n_tasks: int, n_sets: int, cls: type[FM] = FM) -> FM:
+    return cls(columns, n_tasks, p.embedding_dim, n_sets=n_sets, sharing=p.fm_sharing, scale=p.fm_scale)
+
+
+@LOW_ORDER.register("fwfm", reads=("fm_sharing", "fm_scale"))
+def _fwfm(p: NetworkParameters, columns: Columns, n_tasks: int, n_sets: int) -> FM:
+    return _fm(p, columns, n_tasks, n_sets, FieldWeightedFM)

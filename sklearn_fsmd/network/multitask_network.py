@@ -24,6 +24,9 @@ from sklearn_fsmd.network.links import TreeLink
 from sklearn_fsmd.network.member import Member, Towers
 from sklearn_fsmd.network.stacked_mlp import HiddenLayer
 
+PER_TASK = {"low_order.weights", "low_order.pair_weights"}
+"""Weights of the low-order part whose first axis is the tasks, or sets; that of the others is rows or columns."""
+
 
 class MultiTaskNetwork(Member):
     """Embedding, low-order part, extractor, towers, link and, where there are bias features, their tower.
@@ -108,7 +111,7 @@ class MultiTaskNetwork(Member):
         top = name.partition(".")[0]
         if top == "bias_tower":
             return tensor if k == 0 else None
-        axis = 0 if top in ("extractor", "towers") or name == "low_order.weights" else 1
+        axis = 0 if top in ("extractor", "towers") or name in PER_TASK else 1
         return tensor.chunk(len(self.link.parents), dim=axis)[k]
 
     @torch.no_grad()

@@ -36,9 +36,9 @@ class NetworkParameters(EmbeddingParameters):
 
     Parameters
     ----------
-    low_order : {"fm", "linear"} or None, default="fm"
-        Low-order terms added to the tasks' logits: a factorization machine (Eq. 2 of [FSMD]_), its first-order terms
-        alone, or none.
+    low_order : {"fm", "fwfm", "linear"} or None, default="fm"
+        Low-order terms added to the tasks' logits: a factorization machine (Eq. 2 of [FSMD]_), one that learns how much
+        each pair of columns counts, its first-order terms alone, or none.
     extractor : {"ple", "mmoe", "shared_bottom", "shared_embedding", "separate"}, callable or module, default="ple"
         What turns the embedded row into one representation per task. "shared_embedding" is an MLP per task on
         embeddings that all share (ESMM); with "separate" the tasks share nothing, embeddings included. A callable, such
@@ -79,7 +79,7 @@ class NetworkParameters(EmbeddingParameters):
         Widths of the hidden layers of the bias tower.
     """
 
-    low_order: Literal["fm", "linear"] | None = "fm"
+    low_order: Literal["fm", "fwfm", "linear"] | None = "fm"
     extractor: str | Callable[[int, int], nn.Module] | nn.Module = "ple"
     link: str | Sequence[int | None] = "chain"
     fm_sharing: Literal["shared", "per_task"] = "shared"

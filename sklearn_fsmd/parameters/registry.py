@@ -58,4 +58,4 @@ EXTRACTORS = Registry()
 """What turns the embedded row into one representation per task; made of (parameters, n_inputs, n_tasks)."""
 
 LOW_ORDER = Registry()
-"""What is added to the tasks' logits; made of (parameters, n_rows, n_numeric, n_tasks, n_sets)."""
+"""What is added to the tasks' logits; made of (parameters, columns, n_tasks, n_sets)."""

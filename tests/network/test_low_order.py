@@ -4,17 +4,18 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_fsmd.network.embedding import Embedding
-from sklearn_fsmd.network.factorization_machine import FM, Linear
+from sklearn_fsmd.network.embedding import Columns, Embedding
+from sklearn_fsmd.network.factorization_machine import FM, FieldWeightedFM, Linear
 
 CARDINALITIES = [4, 3, 6]
+COLUMNS = Columns(CARDINALITIES, 2)
 CODES = torch.tensor([[0, 5, 9], [3, 4, 12], [1, 6, 7]])  # counted through all columns
 NUMBERS = torch.tensor([[0.5, -1.0], [2.0, 0.0], [-0.3, 1.5]], dtype=torch.float64)
 
 
 def parts(n_tasks, *, sharing="shared", n_sets=1, dim=3):
     embedding = Embedding(CARDINALITIES, dim, n_sets=n_sets, std=1.0).double()
-    fm = FM(13, 2, n_tasks, dim, n_sets=n_sets, sharing=sharing).double()
+    fm = FM(COLUMNS, n_tasks, dim, n_sets=n_sets, sharing=sharing).double()
     for parameter in fm.parameters():
         torch.nn.init.normal_(parameter)
     return embedding, fm
@@ -27,6 +28,12 @@ def pairs_by_loop(vectors, x):
         for j in range(i + 1, len(vectors)):
             total += vectors[i] * vectors[j] * x[i] * x[j]
     return total
+
+
+def weighted_pairs_by_loop(vectors, x, r):
+    """Σ_{i<j} r_ij ⟨V_i, V_j⟩ x_i x_j, the weights row by row of the upper triangle."""
+    terms = [vectors[i] @ vectors[j] * x[i] * x[j] for i in range(len(x)) for j in range(i + 1, len(x))]
+    return np.array(terms) @ r
 
 
 def reference(embedding, fm, row, task, a_set=0):
@@ -69,6 +76,27 @@ def test_separate_embeddings_give_an_fm_a_task():
     np.testing.assert_allclose(logits, expected)
 
 
+@pytest.mark.parametrize("n_sets", [1, 2])
+def test_each_pair_of_fields_has_its_weight(n_sets):
+    embedding = Embedding(CARDINALITIES, 3, n_sets=n_sets, std=1.0).double()
+    plain, weighted = FM(COLUMNS, 2, 3, n_sets=n_sets).double(), FieldWeightedFM(COLUMNS, 2, 3, n_sets=n_sets).double()
+    for parameter in plain.parameters():
+        torch.nn.init.normal_(parameter)
+    weighted.load_state_dict(plain.state_dict(), strict=False)
+    x = embedding(CODES, NUMBERS)
+    torch.testing.assert_close(weighted(x), plain(x))  # it begins as an FM
+
+    torch.nn.init.normal_(weighted.pair_weights)
+    for row in range(3):
+        for k in range(n_sets):
+            table = embedding.table.weight.detach().numpy().reshape(13, n_sets, -1)[:, k]
+            vectors = np.concatenate([table[CODES[row]], weighted.vectors.detach().numpy()[:, k]])
+            r = 1 + weighted.pair_weights.detach().numpy()[k]
+            pairs = weighted_pairs_by_loop(vectors, np.concatenate([np.ones(3), NUMBERS[row]]), r)
+            first_order = weighted.linear(x)[row, k].item()
+            assert weighted(x)[row, k].item() == pytest.approx(first_order + pairs)
+
+
 def test_linear_is_the_first_order_part():
     embedding, fm = parts(n_tasks=1)
     linear = Linear(13, 2, 1).double()
@@ -79,9 +107,12 @@ def test_linear_is_the_first_order_part():
     torch.testing.assert_close(linear(x), fm(x))
 
 
+@pytest.mark.parametrize("cls", [FM, FieldWeightedFM])
 @pytest.mark.parametrize("sharing", ["shared", "per_task"])
-def test_gradients(sharing):
+def test_gradients(sharing, cls):
     embedding, fm = parts(n_tasks=2, sharing=sharing)
+    if cls is FieldWeightedFM:
+        fm = FieldWeightedFM(COLUMNS, 2, 3, sharing=sharing).double()
 
     def logits(table, numbers):
         fields = table[CODES].unflatten(2, (1, -1))
