@@ -22,7 +22,7 @@ def without_level(monkeypatch):
     """Models as early stopping leaves them: the level of their predictions, which is set at the end, stays as it is."""
     from sklearn_fsmd.training import Net
 
-    monkeypatch.setattr(Net, "set_level", lambda self, data: None)
+    monkeypatch.setattr(Net, "set_level", lambda self, *data: None)
 
 
 @pytest.fixture

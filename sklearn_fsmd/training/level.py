@@ -3,8 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
+
+DRIFT = 0.05
+"""How far, in log-odds, the level of later rows is thought to be from that of the rows of training."""
+
+
+class Said(NamedTuple):
+    """What was predicted of some rows, and what happened: all (n, K), weights None for 1."""
+
+    logits: np.ndarray
+    labels: np.ndarray
+    weights: np.ndarray | None
+
+
+def shifts(parents: Sequence[int | None], train: Said, valid: Said | None) -> np.ndarray:
+    """What to add to each step's log-odds, ``(K,)``: the middle between the level of training and of validation rows.
+
+    What has been learned by heart lifts the rows of training alone; rows of validation have not been learned, but may
+    be of other days. So both have a say. Of few events the level is not known, and those of validation count less then.
+    """
+    of_train = levels(parents, *train)
+    if valid is None:
+        return of_train
+    known = np.where(information(parents, train) > 0, information(parents, valid), 0)
+    trust = known / (known + DRIFT**-2)
+    return of_train + trust / 2 * (levels(parents, *valid) - of_train)
+
+
+def information(parents: Sequence[int | None], said: Said) -> np.ndarray:
+    """How much the rows tell about the level of each step, ``(K,)``: the inverse of its variance in log-odds."""
+    counts = np.ones(said.labels.shape) if said.weights is None else said.weights.astype(np.float64)
+    counts = counts * counts.sum(axis=0) / np.square(counts).sum(axis=0).clip(1e-30)  # rows, not weights, tell
+    tries = np.stack([np.ones(len(counts)) if p is None else said.labels[:, p] for p in parents], axis=1)
+    n, positive = (counts * tries).sum(axis=0), (counts * tries * said.labels).sum(axis=0)
+    return positive * (n - positive) / n.clip(1e-30)
 
 
 def levels(

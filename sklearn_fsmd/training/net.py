@@ -21,7 +21,7 @@ from sklearn_fsmd.runtime import threads
 from sklearn_fsmd.training.batches import BatchIterator, TensorData
 from sklearn_fsmd.training.copying import copied
 from sklearn_fsmd.training.fused_step import FusedStep
-from sklearn_fsmd.training.level import levels
+from sklearn_fsmd.training.level import Said, shifts
 from sklearn_fsmd.training.rowwise_adam import RowWiseAdam
 from sklearn_fsmd.training.weight_average import WeightAverage
 
@@ -239,18 +239,20 @@ class Net(ClassifierMixin, NeuralNet):
         self.module_.bias_tower.set_neutral(in_chunks(self.module_.bias_tower, *self.bias_reference))
 
     @torch.inference_mode()
-    def set_level(self, rows: TensorData) -> None:
-        """Let each target's mean probability over rows of training be its rate there.
+    def set_level(self, train: TensorData, valid: TensorData | None) -> None:
+        """Let each target's mean probability be its rate, over rows of training and of validation.
 
         The average of the weights does not predict the average of what they predicted, dropout is off, and statistics
         of the targets are those of all rows.
         """
-        logits, labels = self.logits(*rows.inputs).cpu().numpy(), rows.labels.cpu().numpy()
-        counts = None if rows.weights is None else rows.weights.cpu().numpy()
-        shifts = torch.from_numpy(levels(self.module_.link.parents, logits, labels, counts))
+        found = shifts(self.module_.link.parents, self._said(train), None if valid is None else self._said(valid))
         for member in self.module_.members:
             bias = member.towers.output.bias.data
-            bias += shifts.unsqueeze(1).to(bias)
+            bias += torch.from_numpy(found).unsqueeze(1).to(bias)
+
+    def _said(self, rows: TensorData) -> Said:
+        weights = None if rows.weights is None else rows.weights.cpu().numpy()
+        return Said(self.logits(*rows.inputs).cpu().numpy(), rows.labels.cpu().numpy(), weights)
 
     def evaluate(self, valid: TensorData) -> tuple[np.ndarray, np.ndarray]:
         """Each task's part of the loss, and its AUC, on validation data, under the averaged weights; both ``(K,)``."""

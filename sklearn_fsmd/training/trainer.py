@@ -163,8 +163,8 @@ def train(
 ) -> None:
     """Train `net` for up to `epochs` passes, and stop early where there is validation data.
 
-    The rows of training `level`, encoded as for a prediction, say what the level of the predictions is to be; None
-    leaves it, since a chunk of the data is no measure.
+    The rows of training `level`, encoded as for a prediction, and those of validation say what the level of the
+    predictions is to be; None leaves it, since a chunk of the data is no measure.
     """
     seed_dropout(net.module_, draw_seed(random), net.device)
     batches = BatchIterator(
@@ -202,12 +202,13 @@ def train(
             way = way_to_train(net.device, precision)
             net.crew = way.crew
             set_execution(net.module_, way)
+            held_out = None if valid is None else TensorData.of(*valid, net.device)
             with way.running():
-                net.run(batches, None if valid is None else TensorData.of(*valid, net.device), epochs)
+                net.run(batches, held_out, epochs)
             if net.bias_reference:
                 net.set_neutral()
             elif level is not None:
-                net.set_level(TensorData.of(*level, net.device))
+                net.set_level(TensorData.of(*level, net.device), held_out)
     finally:
         set_execution(net.module_)
         net.crew = None

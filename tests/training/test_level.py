@@ -1,4 +1,4 @@
-"""The level of predictions: their mean over rows of training is the rate there."""
+"""The level of predictions: their mean over rows of training and of validation is the rate there."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from sklearn_fsmd import FSClassifier, FSMDClassifier, MultiTaskClassifier
 from sklearn_fsmd.datasets import make_funnel
 from sklearn_fsmd.training import Net
-from sklearn_fsmd.training.level import levels
+from sklearn_fsmd.training.level import Said, information, levels, shifts
 from tests.conftest import SMALL, make_frame
 
 ALL_ROWS = {"early_stopping": False, "target_statistics": None}
@@ -46,7 +46,7 @@ def test_a_tower_for_the_bias_has_a_level_of_its_own(frame, monkeypatch):
     """Its neutral level is above that of the log, and is not brought down."""
     X, Y = frame
     biased = FSMDClassifier(**SMALL, bias_features=["visits"]).fit(X, Y).predict_marginals(X)
-    monkeypatch.setattr(Net, "set_level", lambda self, data: 1 / 0)
+    monkeypatch.setattr(Net, "set_level", lambda self, *data: 1 / 0)
     again = FSMDClassifier(**SMALL, bias_features=["visits"]).fit(X, Y).predict_marginals(X)
     np.testing.assert_array_equal(again, biased)
 
@@ -76,3 +76,38 @@ def test_members_share_the_level(frame):
     X, Y = frame
     model = MultiTaskClassifier(**SMALL, **ALL_ROWS, n_members=3, link="independent").fit(X, Y)
     np.testing.assert_allclose(model.predict_marginals(X).mean(axis=0), Y.mean(), rtol=0.02)
+
+
+def test_rows_of_validation_have_a_say():
+    """The level is in the middle between two days, if there is enough to tell them apart."""
+    X, Y = make_funnel(12_000, random_state=0, return_X_y=True)
+    clicked = np.flatnonzero(Y["click"] == 1)
+    later = np.delete(np.arange(4000), clicked[clicked < 4000][::4])  # days on which less is clicked
+    parts = X[4000:], Y[4000:], X.iloc[later], Y.iloc[later]
+    model = FSMDClassifier(max_epochs=2, expert_dims=(32,), random_state=0)
+    model.fit(*parts[:2], X_val=parts[2], Y_val=parts[3])
+    ratios = [model.predict_marginals(x).mean(axis=0)[0] / y["click"].mean() for x, y in (parts[:2], parts[2:])]
+    assert 0.9 < ratios[0] < 0.97 < 1.03 < ratios[1]
+    assert np.sqrt(ratios[0] * ratios[1]) == pytest.approx(1, abs=0.06)
+
+
+def test_of_few_events_validation_says_little():
+    random = np.random.RandomState(0)
+
+    def said(n, rates, weights=None):
+        labels = random.uniform(size=(n, 2)) < rates
+        labels[:, 1] &= labels[:, 0]
+        return Said(np.zeros((n, 2), np.float32), labels.astype(np.float32), weights)
+
+    parents, train = (None, 0), said(100_000, (0.3, 0.02))
+    alone = shifts(parents, train, None)
+    np.testing.assert_allclose(alone, np.log([0.3 / 0.7, 0.02 / 0.98]), atol=0.1)
+    many, few = said(100_000, (0.4, 0.04)), said(1000, (0.4, 0.04))
+    np.testing.assert_allclose(shifts(parents, train, many), (alone + levels(parents, *many)) / 2, atol=0.1)
+    assert abs(shifts(parents, train, few)[1] - alone[1]) < 0.02
+    np.testing.assert_allclose(information(parents, many), 100_000 * np.array([0.24, 0.4 * 0.04 * 0.96]), rtol=0.05)
+    doubled = many._replace(weights=np.full((100_000, 2), 2.0))
+    np.testing.assert_allclose(information(parents, doubled), information(parents, many))
+    nothing = many._replace(labels=np.zeros_like(many.labels))
+    np.testing.assert_array_equal(shifts(parents, nothing, many), [0, 0])
+    np.testing.assert_allclose(shifts(parents, train, nothing), alone)
