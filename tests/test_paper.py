@@ -1,12 +1,18 @@
 """The reproduction of the paper runs from data to tables and figures, and goes on where it was stopped."""
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from benchmarks.paper import jobs, run
+from benchmarks.paper.claims import CLAIMS, FUNNEL, measured, verdict
 from benchmarks.paper.jobs import PARTS, jobs_of
 from benchmarks.paper.settings import ABLATIONS, PAPER, TABLE_2, TABLE_4
+from benchmarks.paper.start import equal_starts
 from benchmarks.paper.store import Store
+from sklearn_fsmd import MMoEClassifier, PLEClassifier
+from tests.conftest import SMALL, make_frame, of
 
 
 def quick(folder, *parts):
@@ -23,7 +29,8 @@ def _one_process(monkeypatch):
 def test_all_rows_of_the_paper_are_there():
     assert set(PAPER["table2"]) <= set(TABLE_2)
     assert set(PAPER["table4"]) == set(TABLE_4)
-    assert all(n >= (3 if part in ABLATIONS else 5) for part, n in PARTS.items())
+    assert set(ABLATIONS) < set(PARTS)
+    assert all(n >= 5 for n in PARTS.values())
     assert len({str(job.key()) for job in jobs_of("funnel", 5)}) == 5 * 3 * len(TABLE_4)
 
 
@@ -38,7 +45,7 @@ def test_funnel(tmp_path, monkeypatch):
 
     rows.iloc[:-1].to_csv(tmp_path / "funnel.csv", index=False)  # as if killed before the last fit
     ran = []
-    monkeypatch.setattr(run, "_run", lambda job, quick: ran.append(job) or job.run(quick))
+    monkeypatch.setattr(run, "_run", lambda job, quick, folder: ran.append(job) or job.run(quick, folder))
     again = quick(tmp_path, "funnel")["funnel"]
     assert len(ran) == 1
     pd.testing.assert_frame_equal(
@@ -62,11 +69,67 @@ def test_rows_of_another_commit_are_not_gone_on_with(tmp_path):
 
 def test_tables_and_figures_on_real_data(tmp_path, real_data):
     results = quick(tmp_path, "table2", "table4", "figure11", "figure12", "figure13", "table4-defaults")
-    assert list(results["table2"]["model"]) == list(TABLE_2)
+    assert list(results["table2"]["model"]) == [*TABLE_2, "FS, autoencoder"]
+    assert list(results["table4"]["model"])[len(TABLE_4) :] == ["FSMD, autoencoder", "FSMD, bias tower", "FSMD, both"]
+    assert list(results["table4-defaults"]["model"]) == list(TABLE_4)
     assert "cvr_auc" not in results["table2"]
-    assert list(results["figure13"]["param_n_task_experts"]) == [1, 2, 3, 4, 5, 6]
+    assert list(results["figure13"]["param_n_task_experts"]) == [1, 2, 3, 4, 5, 6] * 2
+    assert list(results["figure13"]["param_n_levels"]) == [1] * 6 + [2] * 6
     report = (tmp_path / "results.md").read_text()
     assert "0.9216 / 0.9756" in report
-    for figure in (10, 11, 12, 13):
+    for claim in CLAIMS:
+        assert any(line.startswith(f"| {claim.text}") for line in report.splitlines()) == (claim not in FUNNEL), claim
+    for figure in ("10", "11-1", "11-2", "12-1", "12-2", "13-1", "13-2"):
         assert f"](figure{figure}.png)" in report
         assert (tmp_path / f"figure{figure}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_equal_starts():
+    X, Y = make_frame()
+    made = []
+    for cls, sizes in [(MMoEClassifier, {"n_experts": 5}), (PLEClassifier, {"n_task_experts": 1})]:
+        with equal_starts(3):
+            model = cls(**of(cls, SMALL) | sizes | {"lr": 1e-30, "weight_decay": 0.0}).fit(X, Y)
+        made.append({name: tensor.clone() for name, tensor in model.module_.state_dict().items()})
+    one, other = made
+    assert torch.equal(one["embedding.table.weight"], other["embedding.table.weight"])
+    experts = [next(t for n, t in state.items() if "experts" in n and t.dim() == 3) for state in made]
+    n = min(len(stack) for stack in experts)
+    assert n >= 3
+    assert torch.equal(experts[0][:n], experts[1][:n])
+    assert not torch.equal(experts[0][0], experts[0][1])
+
+
+def rows_of(part, figures, commit="abc"):
+    """A frame of rows with five seeds; `figures` gives for each row its mean AUC, and how far the seeds are apart."""
+    noise = np.array([-1, 1, 0, 2, -2])
+    frames = [
+        pd.DataFrame({"row": row, "seed": range(5), "mean_auc": mean + spread * np.roll(noise, i), "commit": commit})
+        for i, (row, (mean, spread)) in enumerate(figures.items())
+    ]
+    return {part: pd.concat(frames).assign(auc_1=lambda rows: rows["mean_auc"], auc_2=lambda rows: rows["mean_auc"])}
+
+
+def test_what_a_claim_needs_to_hold():
+    results = rows_of("table4", {"FSMD": (0.73, 1e-5), "MMoE": (0.728, 1e-5), "ESMM": (0.727, 1e-5)})
+    frame = measured(results).set_index("over")
+    above = frame[frame["claim"] == "FSMD is above MMoE and ESMM"]
+    assert verdict(above["shown"]) == "holds"
+    assert above.loc["MMoE", "mean"] == pytest.approx(0.002)
+    assert (frame["adjusted"] >= frame["p"]).all()
+
+    users = pd.DataFrame([["table4", "FSMD", "MMoE", "mean_auc", -0.001, 0.005]])
+    users.columns = ["part", "of", "over", "measure", "users_low", "users_high"]
+    assert measured(results, users).set_index("over").loc["MMoE", "shown"].tolist() == [0, 0]
+
+    noisy = rows_of("table4", {"FSMD": (0.73, 1e-2), "MMoE": (0.728, 1e-2), "ESMM": (0.727, 1e-5)})
+    assert verdict(measured(noisy)["shown"]) == "not shown"
+    against = rows_of("table4", {"FSMD": (0.73, 1e-5), "MMoE": (0.728, 1e-5), "ESMM": (0.735, 1e-5)})
+    frame = measured(against)
+    assert verdict(frame.loc[frame["claim"] == "FSMD is above MMoE and ESMM", "shown"]) == "does not hold"
+
+
+def test_rows_of_different_commits_are_not_paired():
+    results = rows_of("table4", {"FSMD": (0.73, 1e-5), "MMoE": (0.728, 1e-5)})["table4"]
+    mixed = results.assign(commit=np.where(results["row"] == "MMoE", "abc", "def"))
+    assert len(measured({"table4": results})) > len(measured({"table4": mixed})) == 0

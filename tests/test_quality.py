@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from benchmarks.quality import measures, report, resampling
+from benchmarks import resampling
+from benchmarks.quality import measures, report
 
 
 def test_auc_of_resampled_rows():

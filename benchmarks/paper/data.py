@@ -26,8 +26,8 @@ def census():
 
 
 def kuairand():
-    """By time: nine days, the next one, and the two after it."""
-    days = [("2022-04-25", "2022-05-03"), ("2022-05-04", "2022-05-04"), ("2022-05-05", "2022-05-06")]
+    """By time: eight days, the next two, and the two after these."""
+    days = [("2022-04-25", "2022-05-02"), ("2022-05-03", "2022-05-04"), ("2022-05-05", "2022-05-06")]
     return [fetch_kuairand_pure(start=start, end=end, return_X_y=True) for start, end in days], None
 
 

@@ -7,8 +7,22 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import GridSearchCV
 
+from benchmarks import resampling
 from benchmarks.paper import data
-from benchmarks.paper.settings import ABLATIONS, COMMON, CONFLICTS, MODELS, SKELETON, TABLE_1, TABLE_2, TABLE_3, TABLE_4
+from benchmarks.paper.settings import (
+    ABLATIONS,
+    COMMON,
+    CONFLICTS,
+    MODELS,
+    OF_MODEL,
+    SKELETON,
+    TABLE_1,
+    TABLE_2,
+    TABLE_3,
+    TABLE_4,
+    WITH_PARTS,
+)
+from benchmarks.paper.start import equal_starts
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.metrics import auc_per_task, cvr_auc, get_scorer
 
@@ -19,26 +33,32 @@ SCORES = ("click_auc", "conversion_auc", "mean_auc", "cvr_auc")
 
 @dataclass(frozen=True)
 class Fit:
-    """One model with one seed, and what its test rows say."""
+    """One model with one seed, and what its test rows say. `name` is what its rows are called."""
 
+    part: str
     data: str
+    name: str
     model: str
     params: tuple
     seed: int
     conflict: float | None = None
 
     def key(self):
-        return {"model": self.model, "seed": self.seed} | ({} if self.conflict is None else {"conflict": self.conflict})
+        return {"model": self.name, "seed": self.seed} | ({} if self.conflict is None else {"conflict": self.conflict})
 
-    def run(self, quick):
+    def run(self, quick, folder):
         (train, valid, test), truth = data.load(self.data, self.conflict, quick)
         start = time.perf_counter()
         cls = MODELS[self.model]
         params = {name: value for name, value in self.params if name in cls().get_params()}
         model = cls(**_limits(quick), **params, random_state=self.seed, n_threads=1)
-        model.fit(*train, X_val=valid[0], Y_val=valid[1])
+        with equal_starts(self.seed):
+            model.fit(*train, X_val=valid[0], Y_val=valid[1])
         row = {**self.key(), "seconds": round(time.perf_counter() - start, 1), "epochs": model.n_iter_}
+        row["best_epoch"] = max(epoch["epoch"] for epoch in model.history_ if epoch["valid_best"])
         P = model.predict_marginals(test[0])
+        if self.conflict is None:
+            resampling.keep(folder, (self.part, self.name, self.seed), P, None)
         for k, auc in enumerate(auc_per_task(test[1], P)):
             row[f"auc_{k + 1}"] = auc
         row["mean_auc"] = np.mean([row["auc_1"], row["auc_2"]])
@@ -60,7 +80,7 @@ class Ablation:
     def key(self):
         return {"param_random_state": self.seed}
 
-    def run(self, quick):
+    def run(self, quick, folder):
         parts, _ = data.load("kuairand", quick=quick)
         X, Y, folds = data.joined(parts)
         grid = [{**points, "random_state": [self.seed]} for points in ABLATIONS[self.figure]]
@@ -88,19 +108,30 @@ def jobs_of(part, n_seeds):
     if part in ABLATIONS:
         return [Ablation(part, seed) for seed in seeds]
     if part == "funnel":
-        settings = tuple(TABLE_3.items())
-        return [Fit("funnel", name, settings, seed, c) for seed in seeds for c in CONFLICTS for name in TABLE_4]
+        return [
+            Fit(part, "funnel", name, name, _as_in_paper(name, TABLE_3), seed, conflict)
+            for seed in seeds
+            for conflict in CONFLICTS
+            for name in TABLE_4
+        ]
     table, _, variant = part.partition("-")
     source, names, settings = {"table2": ("census", TABLE_2, TABLE_1), "table4": ("kuairand", TABLE_4, TABLE_3)}[table]
-    params = () if variant == "defaults" else tuple(settings.items())
-    return [Fit(source, name, params, seed) for seed in seeds for name in names]
+    if variant == "defaults":
+        return [Fit(part, source, name, name, (), seed) for seed in seeds for name in names]
+    fits = {name: (name, _as_in_paper(name, settings)) for name in names}
+    fits |= {name: (of, _as_in_paper(of, {**settings, **more})) for name, (of, more) in WITH_PARTS[part].items()}
+    return [Fit(part, source, name, of, params, seed) for seed in seeds for name, (of, params) in fits.items()]
+
+
+def _as_in_paper(model, settings):
+    return tuple({**settings, **OF_MODEL.get(model, {})}.items())
 
 
 PARTS = {
     "table4": 5,
-    "figure11": 3,
-    "figure12": 3,
-    "figure13": 3,
+    "figure11": 5,
+    "figure12": 5,
+    "figure13": 5,
     "funnel": 5,
     "table2": 5,
     "table4-defaults": 5,

@@ -9,9 +9,9 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from scipy.stats import ttest_rel
 
-from benchmarks.paper.settings import MODELS, PAPER
+from benchmarks.paper import claims
+from benchmarks.paper.settings import MODELS, PAPER, WITH_PARTS
 from benchmarks.paper.store import TYPES
 from sklearn_fsmd.plotting import AblationDisplay, SeesawDisplay
 
@@ -27,15 +27,19 @@ FIGURES = {
     "figure12": ("gate_dims", ["1", "2", "3", "4"], "layers of a gate"),
     "figure13": ("n_task_experts", ["2", "4", "6", "8", "10", "12"], "experts that a gate mixes"),
 }
-RIVALS = ("MMoE", "ESMM")
+READINGS = {1: "one level", 2: "two levels"}
+ROWS = [*MODELS, *(name for of_table in WITH_PARTS.values() for name in of_table)]
+USERS = "users.csv"
 
 
 def write_report(folder):
     """Write ``results.md`` and the figures for all parts whose csv is in `folder`."""
     folder = Path(folder)
     text = ["# The paper's tables and figures, rerun", "", "Made by `make paper`; what it means is in `docs/paper.md`."]
-    text += ["AUC on test rows, mean ± standard deviation over the seeds; of the seconds, the median."]
-    text += ["p: paired t-test over the seeds, mean AUC."]
+    text += [
+        "AUC on test rows, mean ± standard deviation over the seeds; of the seconds and epochs, the median. The epoch"
+    ]
+    text += ["named is that of the best look at the validation rows."]
     for part, (title, tasks) in TABLES.items():
         rows = _read(folder, part)
         if rows is None:
@@ -50,13 +54,38 @@ def write_report(folder):
         rows = _read(folder, figure)
         if rows is not None:
             text += ["", f"## F{figure[1:6]} {figure[6:]}: {label}", "", _origin(rows), ""]
-            text += _curve(folder, figure, rows, parameter, labels, label)
+            for n_levels, group in rows.groupby("param_n_levels"):
+                text += ["", f"Bottoms of {READINGS[n_levels]}:", ""]
+                text += _curve(folder, f"{figure}-{n_levels}", group, parameter, labels, label)
     if (rows := _read(folder, "table4")) is not None:
         _seesaw(folder, rows)
         text += ["", "## Figure 10: the seesaw", "", "![each model's gains over Base](figure10.png)"]
+    text += ["", "## The claims", "", "By `protocol.md`.", "", *claims.table(measured(folder))]
     temporary = folder / "results.tmp"
     temporary.write_text("\n".join(text) + "\n")
     os.replace(temporary, folder / "results.md")
+
+
+def measured(folder):
+    """The differences of all claims. The intervals over users are kept, since predictions are not in the repository."""
+    folder = Path(folder)
+    results = {part: _named(part, rows) for part in [*TABLES, *FIGURES] if (rows := _read(folder, part)) is not None}
+    if (folder / "predictions").exists():
+        claims.over_users(results, folder).to_csv(folder / USERS, index=False, float_format="%.6g")
+    return claims.measured(results, pd.read_csv(folder / USERS) if (folder / USERS).exists() else None)
+
+
+def _named(part, rows):
+    """The rows by the names that the claims use."""
+    if part not in FIGURES:
+        at = rows["conflict"].map(lambda conflict: f" at {conflict}") if "conflict" in rows else ""
+        return rows.assign(row=rows["model"] + at)
+    labels = FIGURES[part][1]
+    rows = rows.rename(columns={"param_random_state": "seed"})
+    readings = rows["param_n_levels"].map(READINGS)
+    points = rows.groupby(["seed", "param_n_levels"]).cumcount().map(dict(enumerate(labels)))
+    measures = {"mean_test_mean_auc": "mean_auc"}
+    return rows.assign(row=points + ", " + readings).rename(columns=measures)
 
 
 def _read(folder, part):
@@ -64,10 +93,13 @@ def _read(folder, part):
     if not path.exists():
         return None
     rows = pd.read_csv(path, dtype=TYPES)
+    if not {"best_epoch", "param_n_levels"} & set(rows):
+        return None  # from before the protocol
+    rows = rows[rows["commit"] == rows["commit"].iloc[-1]]
     if "model" in rows:  # fits end in any order, and a seed counts when all its models are there
         size = rows.groupby("seed")["model"].transform("size")
         rows = rows[size == size.max()]
-        rows = rows.sort_values(["seed", "model"], key=lambda c: c.map(list(MODELS).index) if c.name == "model" else c)
+        rows = rows.sort_values(["seed", "model"], key=lambda c: c.map(ROWS.index) if c.name == "model" else c)
     return rows
 
 
@@ -81,31 +113,19 @@ def _table(rows, tasks, paper):
     measures = {"auc_1": tasks[0], "auc_2": tasks[1], "mean_auc": "mean", "cvr_auc": "CVR, clicked rows"}
     measures |= {"rmse_1": f"RMSE P({tasks[0]})", "rmse_2": f"RMSE P({tasks[1]})"}
     measures = {name: label for name, label in measures.items() if name in rows}
-    rivals = [rival for rival in RIVALS if rival in set(rows["model"])]
-    header = ["model", *measures.values(), *(f"p against {rival}" for rival in rivals)]
-    header += ["the paper", "seconds"] if paper else ["seconds"]
+    header = ["model", *measures.values(), *(["the paper"] if paper else []), "epoch", "seconds"]
     lines = [f"| {' | '.join(header)} |", "|" + "---|" * len(header)]
     for name, group in rows.groupby("model", sort=False):
         cells = [name, *(_spread(group[measure]) for measure in measures)]
-        cells += [_p_value(rows, name, rival) for rival in rivals]
         if paper:
             cells.append(" / ".join(f"{auc:.4f}" for auc in paper[name]) if name in paper else "–")
-        lines.append(f"| {' | '.join([*cells, f'{group.seconds.median():.0f}'])} |")
+        cells += [f"{group.best_epoch.median():.0f}", f"{group.seconds.median():.0f}"]
+        lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 
 def _spread(values):
     return f"{values.mean():.4f} ± {values.std():.4f}" if len(values) > 1 else f"{values.mean():.4f}"
-
-
-def _p_value(rows, name, rival):
-    """Of the difference in mean AUC, over the seeds that both have; with the sign of the difference."""
-    one, other = (rows[rows["model"] == n].set_index("seed")["mean_auc"] for n in (name, rival))
-    common = one.index.intersection(other.index)
-    if name == rival or len(common) < 2:
-        return "–"
-    difference = (one[common] - other[common]).mean()
-    return f"{'+' if difference > 0 else '−'} {ttest_rel(one[common], other[common]).pvalue:.3f}"
 
 
 def _curve(folder, figure, rows, parameter, labels, label):

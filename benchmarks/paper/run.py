@@ -24,13 +24,15 @@ def run_part(part, n_seeds, folder, quick):
     jobs = [job for job in jobs_of(part, n_seeds) if not store.has(job.key())]
     # A grid search has its own fits run in parallel.
     parallel = Parallel(n_jobs=1 if part in ABLATIONS else N_PROCESSES, return_as="generator_unordered")
-    for rows in tqdm(parallel(delayed(_run)(job, quick) for job in jobs), total=len(jobs), desc=part, unit=" jobs"):
+    for rows in tqdm(
+        parallel(delayed(_run)(job, quick, folder) for job in jobs), total=len(jobs), desc=part, unit=" jobs"
+    ):
         store.add(rows)
 
 
-def _run(job, quick):
+def _run(job, quick, folder):
     warnings.filterwarnings("ignore")
-    return job.run(quick)
+    return job.run(quick, folder)
 
 
 def main(arguments=None):

@@ -28,6 +28,30 @@ MODELS = {
 TABLE_2 = ("Single-Task", "Shared-Bottom", "MMoE", "PLE", "Base", "FG", "FS", "FSMD")
 TABLE_4 = ("Single-Task", "DeepFM", "Shared-Bottom", "ESMM", "MMoE", "Base", "FG", "FS", "FSMD")
 
+MMOE_GATES = {"n_experts": 8}
+PLE_GATES = {"n_task_experts": 4, "n_shared_experts": 4, "n_levels": 2}
+MLP_GATES = {"gate_dims": (64,)}
+OF_MODEL = {
+    "MMoE": MMOE_GATES,
+    "FG": {**MMOE_GATES, **MLP_GATES},
+    "PLE": {**PLE_GATES, "gate_dims": ()},
+    "FS": {**PLE_GATES, **MLP_GATES},
+    "FSMD": {**PLE_GATES, **MLP_GATES},
+}
+"""What the paper says of single models: each gate of a task mixes eight experts."""
+
+AUTOENCODER = {"pretrain_epochs": 5}
+BIAS_TOWER = {"bias_features": ["tab"]}
+WITH_PARTS = {
+    "table2": {"FS, autoencoder": ("FS", AUTOENCODER)},
+    "table4": {
+        "FSMD, autoencoder": ("FSMD", AUTOENCODER),
+        "FSMD, bias tower": ("FSMD", BIAS_TOWER),
+        "FSMD, both": ("FSMD", {**AUTOENCODER, **BIAS_TOWER}),
+    },
+}
+"""The parts that the paper names beside its equations, added one by one."""
+
 PAPER = {
     "table2": {
         "Single-Task": (0.9198, 0.9748),
@@ -74,14 +98,19 @@ TABLE_3 = {**PLAIN, "batch_size": 2048, "expert_dims": (256, 128), "dropout": 0.
 SKELETON = {**TABLE_3, "tower_dims": (256, 128), "gate_dims": (), "n_task_experts": 4, "n_shared_experts": 4}
 """The network that the ablations vary: each task's gate mixes eight experts, four of them its own."""
 
-ABLATIONS = {
+BOTTOMS = [{"n_levels": [1], "expert_dims": [(256, 128)]}, {"n_levels": [2], "expert_dims": [(256,)]}]
+"""The two readings of "Bottom_mlp_dims (256, 128)": widths of an expert, and levels."""
+
+VARIED = {
     "figure11": [
         {"tower_dims": [(128, 128, 128), (64, 128, 256), (256, 128, 64), (64, 128, 64)], "gate_dims": [(64,)]}
     ],
     "figure12": [{"gate_dims": [(64,) * n_hidden for n_hidden in range(4)]}],
     "figure13": [{"n_task_experts": [n // 2], "n_shared_experts": [n // 2]} for n in (2, 4, 6, 8, 10, 12)],
 }
-"""The grids; a gate of n layers has n − 1 hidden ones and the linear map to the experts."""
+"""What each figure varies; a gate of n layers has n − 1 hidden ones and the linear map to the experts."""
+
+ABLATIONS = {figure: [{**points, **bottom} for bottom in BOTTOMS for points in grid] for figure, grid in VARIED.items()}
 
 CONFLICTS = (-0.6, 0.0, 0.6)
 """How much what invites clicks speaks against conversions in the simulated funnel."""

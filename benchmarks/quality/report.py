@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from benchmarks.quality import data, resampling
+from benchmarks import resampling
+from benchmarks.quality import data
 
 OURS = "sklearn-fsmd"
 

@@ -11,8 +11,9 @@ import warnings
 from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks import resampling
 from benchmarks.paper.store import Store
-from benchmarks.quality import boosted, data, measures, ours, peers, report, resampling
+from benchmarks.quality import boosted, data, measures, ours, peers, report
 
 HERE = Path(__file__).parent
 CONTENDERS = ours.CONTENDERS | boosted.CONTENDERS | peers.CONTENDERS

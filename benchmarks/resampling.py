@@ -11,7 +11,7 @@ N_SAMPLES = 200
 def keep(folder, key, marginals, after):
     """Write the predictions of one contender, seed and part, in half the digits."""
     path = path_of(folder, key)
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     columns = marginals if after is None else np.column_stack((marginals, after))
     np.save(path, columns.astype(np.float32))
 
@@ -43,9 +43,12 @@ def counts_of(groups, seed=0):
     ).astype(np.uint8)
 
 
+def differences(labels, ours, theirs, counts):
+    """AUC(ours) − AUC(theirs) in each sample, the mean over the seeds, ``(B,)``."""
+    by_seed = [aucs(labels, a, counts) - aucs(labels, b, counts) for a, b in zip(ours, theirs, strict=True)]
+    return np.mean(by_seed, axis=0)
+
+
 def interval(labels, ours, theirs, counts):
-    """The 95 % interval of the mean over the seeds of AUC(ours) − AUC(theirs), by the samples."""
-    differences = np.mean(
-        [aucs(labels, a, counts) - aucs(labels, b, counts) for a, b in zip(ours, theirs, strict=True)], axis=0
-    )
-    return np.quantile(differences, (0.025, 0.975))
+    """The 95 % interval of the difference, by the samples."""
+    return np.quantile(differences(labels, ours, theirs, counts), (0.025, 0.975))

@@ -1,0 +1,189 @@
+"""The paper's claims as differences, and what the results say of each: see ``protocol.md``."""
+
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from benchmarks import resampling
+from benchmarks.paper import data
+from benchmarks.paper.settings import TABLE_2, TABLE_4
+from benchmarks.quality.report import holm, interval
+
+ALPHA = 0.05
+BOTH = ("auc_1", "auc_2")
+MULTI_TASK = ("Shared-Bottom", "ESMM", "MMoE", "Base", "FG", "FS", "FSMD")
+
+
+class Difference(NamedTuple):
+    """A measure of one row of a part over that of another, paired by seed. A row is a model or a point of a grid."""
+
+    part: str
+    of: str
+    over: str
+    measure: str = "mean_auc"
+
+
+class Claim(NamedTuple):
+    """What the paper says, and the differences that would show it."""
+
+    text: str
+    differences: tuple[Difference, ...]
+
+
+def over(part, of, others, measures=("mean_auc",)):
+    return tuple(Difference(part, of, other, measure) for other, measure in product(others, measures) if other != of)
+
+
+def of_tables(table):
+    """The claims that the paper draws from its two tables, for one setting of the parameters."""
+    if table.startswith("table2"):
+        return (
+            Claim("on Census FS is the best in the mean of both targets", over(table, "FS", TABLE_2[:-1])),
+            Claim("on Census FS is above PLE in income", over(table, "FS", ["PLE"], ["auc_1"])),
+            Claim("on Census FS is above Base in both targets", over(table, "FS", ["Base"], BOTH)),
+            Claim("on Census the FM helps", over(table, "Base", ["Shared-Bottom"])),
+        )
+    return (
+        Claim("FSMD is above MMoE and ESMM", over(table, "FSMD", ["MMoE", "ESMM"])),
+        Claim("FSMD is the best of the nine", over(table, "FSMD", TABLE_4)),
+        Claim("FS is above Base in both targets", over(table, "FS", ["Base"], BOTH)),
+        Claim("FSMD is above Base in both targets (Fig. 10)", over(table, "FSMD", ["Base"], BOTH)),
+        Claim("FG is above Base", over(table, "FG", ["Base"])),
+        Claim(
+            "every multi-task model is above Single-Task in conversion",
+            tuple(Difference(table, model, "Single-Task", "auc_2") for model in MULTI_TASK),
+        ),
+        Claim(
+            "the FM helps: DeepFM over Single-Task, Base over Shared-Bottom",
+            over(table, "DeepFM", ["Single-Task"]) + over(table, "Base", ["Shared-Bottom"]),
+        ),
+    )
+
+
+PARTS_OF_FSMD = (
+    Claim("the autoencoder helps FSMD", over("table4", "FSMD, autoencoder", ["FSMD"])),
+    Claim("the tower for selection bias helps FSMD on the log", over("table4", "FSMD, bias tower", ["FSMD"])),
+    Claim("both help FSMD on the log", over("table4", "FSMD, both", ["FSMD"])),
+    Claim("on Census the autoencoder helps FS", over("table2", "FS, autoencoder", ["FS"])),
+)
+FUNNEL = (
+    Claim(
+        "FSMD is above MMoE on funnels of any conflict",
+        tuple(Difference("funnel", f"FSMD at {c}", f"MMoE at {c}") for c in ("-0.6", "0.0", "0.6")),
+    ),
+)
+
+
+def of_figure(figure, text, best, others):
+    """A claim that one point of a grid is the best, for each reading of "Bottom_mlp_dims"."""
+    return tuple(
+        Claim(f"{text}; {reading}", over(figure, f"{best}, {reading}", [f"{other}, {reading}" for other in others]))
+        for reading in ("one level", "two levels")
+    )
+
+
+FIGURES = (
+    *of_figure("figure11", "a diamond tower is best (Fig. 11)", "diamond", ["constant", "increasing", "decreasing"]),
+    *of_figure("figure12", "three gate layers are best (Fig. 12)", "3", "124"),
+    *of_figure("figure13", "ten experts are best (Fig. 13)", "10", ["2", "4", "6", "8", "12"]),
+)
+CLAIMS = (
+    *of_tables("table4"),
+    *of_tables("table2"),
+    *PARTS_OF_FSMD,
+    *FIGURES,
+    *FUNNEL,
+    *of_tables("table4-defaults"),
+    *of_tables("table2-defaults"),
+)
+
+
+def measured(results, users=None):
+    """Each difference of each claim: mean, interval and p over the seeds, interval over the users, and what is shown.
+
+    Parameters
+    ----------
+    results : dict, for each part a frame with the columns `row`, `seed` and the measures.
+    users : frame with `part`, `of`, `over`, `measure`, `users_low` and `users_high`; None if there is none.
+    """
+    lines = [
+        {"claim": claim.text, **difference._asdict(), **interval(paired)}
+        for claim in CLAIMS
+        for difference in claim.differences
+        if (paired := _paired(results, difference)) is not None
+    ]
+    frame = pd.DataFrame(lines, columns=["claim", *Difference._fields, "mean", "low", "high", "p"])
+    frame["adjusted"] = frame.groupby("part", group_keys=False)["p"].transform(lambda p: holm(p))
+    known = pd.DataFrame(columns=[*Difference._fields, "users_low", "users_high"]) if users is None else users
+    frame = frame.merge(known, on=list(Difference._fields), how="left")
+    crosses = (frame["users_low"] <= 0) & (frame["users_high"] >= 0)
+    frame["shown"] = np.where((frame["adjusted"] < ALPHA) & ~crosses, np.sign(frame["mean"]), 0).astype(int)
+    return frame
+
+
+def verdict(shown):
+    """What the differences of a claim say together, by the protocol."""
+    if (shown == -1).any():
+        return "does not hold"
+    return "holds" if (shown == 1).all() else "not shown"
+
+
+def _paired(results, difference):
+    """The differences by seed; None where one of the two has not been run."""
+    rows = results.get(difference.part)
+    if rows is None:
+        return None
+    one, other = (rows[rows["row"] == name].set_index("seed") for name in (difference.of, difference.over))
+    if one.empty or other.empty:
+        return None
+    if set(one["commit"]) != set(other["commit"]):
+        return None  # figures of unlike code are not paired
+    return (one[difference.measure] - other[difference.measure]).dropna()
+
+
+def over_users(results, folder):
+    """The intervals over the users of KuaiRand, for all differences whose predictions have been kept."""
+    lines, counts = [], None
+    _, _, (X, Y) = data.load("kuairand")[0]
+    for difference in {d for claim in CLAIMS for d in claim.differences if d.part in ("table4", "table4-defaults")}:
+        paired = _paired(results, difference)
+        if paired is None:
+            continue
+        try:
+            scores = [
+                [np.load(resampling.path_of(folder, (difference.part, name, seed))) for seed in paired.index]
+                for name in (difference.of, difference.over)
+            ]
+        except FileNotFoundError:
+            continue
+        counts = resampling.counts_of(X["user_id"]) if counts is None else counts
+        by_task = [resampling.differences(Y.iloc[:, k].to_numpy(), *_column(scores, k), counts) for k in range(2)]
+        samples = {"auc_1": by_task[0], "auc_2": by_task[1], "mean_auc": np.mean(by_task, axis=0)}[difference.measure]
+        low, high = np.quantile(samples, (0.025, 0.975))
+        lines.append({**difference._asdict(), "users_low": low, "users_high": high})
+    return pd.DataFrame(lines)
+
+
+def _column(scores, k):
+    return [[one[:, k] for one in of_model] for of_model in scores]
+
+
+def table(frame):
+    """Markdown: a line per difference, and the verdict of each claim."""
+    lines = [
+        "| claim | verdict | difference | mean | over seeds | over users | adjusted p |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for claim, group in frame.groupby("claim", sort=False):
+        for part, of_part in group.groupby("part", sort=False):
+            where = {"table2-defaults": ", with the defaults", "table4-defaults": ", with the defaults"}.get(part, "")
+            for i, row in enumerate(of_part.itertuples()):
+                first = (f"{claim}{where}", verdict(of_part["shown"])) if i == 0 else ("", "")
+                measure = {"auc_1": "first target", "auc_2": "second target", "mean_auc": "mean"}[row.measure]
+                users = f"{row.users_low:+.4f} to {row.users_high:+.4f}" if row.users_low == row.users_low else "–"
+                cells = [*first, f"{row.of} − {row.over}, {measure}", f"{row.mean:+.4f}"]
+                cells += [f"{row.low:+.4f} to {row.high:+.4f}", users, f"{row.adjusted:.3f}"]
+                lines.append(f"| {' | '.join(cells)} |")
+    return lines
