@@ -17,7 +17,7 @@ LAYERS = [
     ["execution", "metrics", "compose"],
     ["inference", "plotting", "_versions"],
     ["persistence"],
-    ["training"],
+    ["training", "history"],
     ["estimators"],
 ]
 """From the bottom to the top; a part may import from the layers below its own, and inside itself."""

@@ -5,6 +5,7 @@ from sklearn_fsmd.encoding.columns import CategoryColumn, NumericColumn
 from sklearn_fsmd.encoding.ids import warn_of_ids
 from sklearn_fsmd.encoding.input_encoder import InputEncoder
 from sklearn_fsmd.encoding.numbers_as_text import warn_of_numbers
+from sklearn_fsmd.encoding.single_rows import codes_of
 from sklearn_fsmd.encoding.table_encoder import Encoded, FeatureEncoder
 from sklearn_fsmd.encoding.target_statistics import TargetStatistics
 from sklearn_fsmd.encoding.targets import DEFAULT_NAMES, TargetEncoder, Targets, are_moved
@@ -24,6 +25,7 @@ __all__ = [
     "are_moved",
     "as_pandas",
     "check_weights",
+    "codes_of",
     "read_table",
     "shown",
     "warn_of_ids",

@@ -65,6 +65,16 @@ def code_of(column: CategoryColumn, value: Any) -> int:
         return UNKNOWN
 
 
+def codes_of(column: CategoryColumn, values: pd.Series) -> np.ndarray | None:
+    """The codes of a few values of a column; None if they have to go through the arrays."""
+    if len(values) > FEW_ROWS or not keeps_values(values.dtype):
+        return None
+    try:
+        return np.array([code_of(column, value) for value in values_of(values)], dtype=np.int64)
+    except NotPlainError:
+        return None
+
+
 def number_of(column: NumericColumn, value: Any) -> tuple[float, int]:
     """What :meth:`NumericColumn.encode` makes of `value`: the scaled number, and the bin."""
     if value is None:

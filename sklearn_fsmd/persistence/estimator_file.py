@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from sklearn import config_context
 from sklearn.utils.validation import check_is_fitted
@@ -31,7 +31,9 @@ ROUTING = "_metadata_request"
 
 
 class Saving:
-    """The methods of an estimator that can be saved."""
+    """The methods of an estimator that can be saved; `_parts` are classes of its own that it consists of."""
+
+    _parts: ClassVar[tuple[type, ...]] = ()
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted estimator to one file: parameters, encoding, vocabulary and weights.
@@ -54,7 +56,7 @@ class Saving:
         check_is_fitted(self)
         state: Any = self.__getstate__()
         state.pop("_sklearn_version", None)
-        packer = Packer(*CLASSES)
+        packer = Packer(*CLASSES, *self._parts)
         parameters = set(self.get_params(deep=False))  # type: ignore[attr-defined]
 
         def pack(values: Mapping[str, Any], prefix: str) -> dict[str, Any]:
@@ -113,13 +115,15 @@ class Saving:
             if name not in known:
                 raise ValueError(f"it holds {name}, not {cls.__name__}; use {name}.load")
             given = _handed_in([*state.values(), *spec.values()], parameters or {})
-            unpacker = Unpacker(arrays, *CLASSES)
+            unpacker = Unpacker(arrays, *CLASSES, *known[name]._parts)
 
             def unpack(packed: Mapping[str, Any]) -> dict[str, Any]:
                 return {key: given[key] if _is_code(value) else unpacker.unpack(value) for key, value in packed.items()}
 
             made: Any = object.__new__(known[name])
-            full = {**unpack(state), "device": device}
+            full = unpack(state)
+            if "device" in full:
+                full["device"] = device
             if "checkpoint" in full:
                 full["checkpoint"] = None  # a file does not choose where a fit of this process writes
             if spec:

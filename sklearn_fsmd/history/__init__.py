@@ -1,0 +1,5 @@
+"""What was known of a user, an item, a pair at the moment of each row: a log of the past as columns."""
+
+from sklearn_fsmd.history.features import HistoryFeatures
+
+__all__ = ["HistoryFeatures"]

@@ -1,0 +1,58 @@
+"""How events fade: the weight of one is halved with every half-life that has passed since."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+MOST_HALF_LIVES = 1000
+"""On each side of the reference time; the exponent of a float64 ends there."""
+
+
+class Decay(NamedTuple):
+    """A half-life in nanoseconds, None for no fading, and the time as of which weights are summed.
+
+    An event at `t` weighs 2^((t − reference) / half_life) in the sums. What they are worth later is one factor for all.
+    """
+
+    half_life: int | None
+    reference: int
+
+    def weights(self, times: np.ndarray) -> np.ndarray:
+        """What each event weighs in the sums."""
+        if self.half_life is None:
+            return np.ones(len(times))
+        return np.exp2((times - self.reference) / self.half_life)
+
+    def worth(self, times: np.ndarray) -> np.ndarray:
+        """The factor that brings sums to these times."""
+        if self.half_life is None:
+            return np.ones(len(times))
+        return np.exp2(((self.reference - times) / self.half_life).clip(-MOST_HALF_LIVES, MOST_HALF_LIVES))
+
+    def sql(self, time: str) -> str:
+        """The factor of an amount, in the language of DuckDB."""
+        if self.half_life is None:
+            return ""
+        return f" * pow(2.0, ({time} - {self.reference}) / {float(self.half_life)})"
+
+
+def decays_of(half_lives: Sequence[int | None], times: np.ndarray) -> list[Decay]:
+    """Those of each half-life, for events at these times.
+
+    Raises
+    ------
+    ValueError
+        If the log is too long for a half-life.
+    """
+    first, last = (int(times.min()), int(times.max())) if len(times) else (0, 0)
+    middle = first + (last - first) // 2
+    for half_life in half_lives:
+        if half_life is not None and last - first > 2 * MOST_HALF_LIVES * half_life:
+            raise ValueError(
+                f"The log spans {(last - first) / half_life:,.0f} times the half-life of {half_life / 1e9:g} s, and no "
+                f"more than {2 * MOST_HALF_LIVES} can be told apart. Take a longer `half_life`, or less of the log."
+            )
+    return [Decay(half_life, middle) for half_life in half_lives]

@@ -1,0 +1,305 @@
+"""HistoryFeatures: the past of each row as columns, without a look at its present or future."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from numbers import Integral, Real
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.utils import Tags
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+
+from sklearn_fsmd.encoding import TargetEncoder, as_pandas, read_table
+from sklearn_fsmd.history.log import EventLog, Key
+from sklearn_fsmd.history.past import Past, Questions
+from sklearn_fsmd.history.times import UNITS, moments, span
+from sklearn_fsmd.network import parents_of
+from sklearn_fsmd.parameters import estimator
+from sklearn_fsmd.persistence import Saving
+
+SMOOTHING = 10.0
+"""What "auto" is: a rate counts as if ten more events of the overall rate had been seen."""
+
+
+@estimator
+class HistoryFeatures(Saving, TransformerMixin, BaseEstimator):
+    """What a log says of the past of each row: how often, how successfully and how long ago.
+
+    For each key and row, the events of the same key that are at least `delay` older are counted: impressions, the rate
+    of each target, the rate of each step after its parent, and the seconds since the last event. A log that is
+    fitted and transformed at once, as a Pipeline does, is causal row by row: neither a row's own labels nor later
+    ones, nor those of the same moment, enter its columns. `transform` of other rows knows all of the fitted log that
+    is `delay` older than each row.
+
+    Parameters
+    ----------
+    time : str, default="time"
+        The column that says when: datetimes, or numbers with `unit`.
+    keys : sequence of str, or of lists of str
+        Whose past is told: columns such as "user_id", or several taken together, ``["user_id", "tab"]``. Values are
+        categories whatever their type; rows in which one is missing have no past.
+    unit : {"D", "h", "m", "s", "ms", "us", "ns"} or None, default=None
+        In what a time that is a number counts, since 1970.
+    delay : str or timedelta, default="1h"
+        How old an event must be to be known: as long as it takes for its labels to be final and to reach the model.
+    half_life : str, timedelta or None, or list of these, default=None
+        After what time an event counts half; None counts all alike. Each of a list gives columns of its own.
+    smoothing : float or "auto", default="auto"
+        So many events of the overall rate, as it is known at that row, are added to the rate of a key; "auto" is 10.
+    link : {"chain", "independent"} or tuple, default="chain"
+        How the targets depend on each other, as in :class:`~sklearn_fsmd.MultiTaskClassifier`: of what steps there are
+        rates.
+    drop : sequence of str, default=()
+        Columns that are left out of the result, such as the time.
+    strict_order : bool, default=False
+        Whether :meth:`update` refuses events that are older than the latest that is known.
+    n_threads : int or None, default=None
+        Threads for many rows; None takes all.
+
+    Attributes
+    ----------
+    n_events_ : int
+        How many events are known.
+    target_names_ : list of str
+        Names of the columns of Y.
+    n_features_in_ : int
+        Number of columns of X.
+    feature_names_in_ : ndarray of str
+        Names of the columns of X.
+
+    Notes
+    -----
+    Many rows are counted by DuckDB, in parallel, and on disk where memory ends; up to 100 by sorted arrays in memory,
+    which the first such call after a fit or :meth:`load` builds.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sklearn_fsmd.history import HistoryFeatures
+    >>> log = pd.DataFrame({"time": pd.date_range("2026-01-01", periods=3), "user": ["a", "a", "b"]})
+    >>> clicks = pd.DataFrame({"click": [1, 0, 1]})
+    >>> past = HistoryFeatures(keys=["user"], drop=["time"], smoothing=0).fit_transform(log, clicks)
+    >>> past["user_events"].tolist(), past["user_seconds_since"].tolist()
+    ([0.0, 1.0, 0.0], [nan, 86400.0, nan])
+    """
+
+    time: str = "time"
+    keys: Sequence[str | Sequence[str]] = ()
+    unit: Literal["D", "h", "m", "s", "ms", "us", "ns"] | None = None
+    delay: Any = "1h"
+    half_life: Any = None
+    smoothing: float | Literal["auto"] = "auto"
+    link: str | tuple[int | None, ...] = "chain"
+    drop: Sequence[str] = ()
+    strict_order: bool = False
+    n_threads: int | None = None
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "time": [str],
+        "keys": ["array-like"],
+        "unit": [StrOptions(set(UNITS)), None],
+        "delay": [str, timedelta, np.timedelta64],
+        "half_life": [str, timedelta, np.timedelta64, list, tuple, None],
+        "smoothing": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+        "link": [StrOptions({"chain", "independent"}), tuple],
+        "drop": ["array-like"],
+        "strict_order": ["boolean"],
+        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+    }
+    _parts: ClassVar[tuple[type, ...]] = (EventLog,)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, Y: Any = None, *, y: Any = None) -> Self:
+        """Learn a log.
+
+        Parameters
+        ----------
+        X : DataFrame of shape (n_samples, n_features)
+        Y : DataFrame or array-like of shape (n_samples,) or (n_samples, n_tasks)
+            What came of each event; NaN where that is not known.
+        y : the same, by scikit-learn's name.
+
+        Returns
+        -------
+        self : the fitted transformer.
+
+        Raises
+        ------
+        ValueError
+            If a column is not there, a time is missing, or Y is.
+        """
+        self._learn(X, Y if y is None else y)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit_transform(self, X: Any, Y: Any = None, *, y: Any = None) -> pd.DataFrame:
+        """Learn a log, and tell of each of its rows what was known at its time.
+
+        Parameters
+        ----------
+        X, Y, y : as in :meth:`fit`.
+
+        Returns
+        -------
+        X_out : DataFrame of shape (n_samples, n_features_out)
+            X with further columns, float32.
+        """
+        X, times = self._learn(X, Y if y is None else y)
+        return self._tell(X, times, self._past.log.codes)
+
+    def update(self, X: Any, Y: Any = None, *, y: Any = None) -> Self:
+        """Add events to the log; the model behind it need not be trained anew.
+
+        Parameters
+        ----------
+        X, Y, y : as in :meth:`fit`.
+
+        Returns
+        -------
+        self : the transformer.
+
+        Raises
+        ------
+        ValueError
+            If the events are older than what is known, and `strict_order` is set.
+        """
+        check_is_fitted(self)
+        X = self._table(X, reset=False)
+        times, log = self._times(X), self._past.log
+        if self.strict_order and times.size and log.times.size and times.min() < log.times.max():
+            raise ValueError(
+                f"`update` was given events of {pd.Timestamp(times.min())}, older than the latest that is known, of "
+                f"{pd.Timestamp(log.times.max())}, and strict_order is True."
+            )
+        Y, questions = self._outcomes_of(X, Y if y is None else y), self._past.questions
+        log = log.add(X, times, self._targets.encode(Y, parents=questions.parents))
+        self._take(Past(log, questions, self.n_threads))
+        return self
+
+    def transform(self, X: Any) -> pd.DataFrame:
+        """What the fitted log knew at the time of each row.
+
+        Parameters
+        ----------
+        X : DataFrame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        X_out : DataFrame of shape (n_samples, n_features_out)
+            X with further columns, float32.
+        """
+        check_is_fitted(self)
+        X = self._table(X, reset=False)
+        return self._tell(X, self._times(X), self._past.log.encode(X))
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the columns of the result.
+
+        Parameters
+        ----------
+        input_features : ignored
+        """
+        check_is_fitted(self)
+        kept = [name for name in self.feature_names_in_ if name not in set(self.drop)]
+        return np.array(kept + self._names, dtype=object)
+
+    def _learn(self, X: Any, Y: Any) -> tuple[pd.DataFrame, np.ndarray]:
+        """Know a log, and return its table and times."""
+        X = self._table(X, reset=True)
+        times, self._has_zone = moments(X[self.time], self.unit)
+        Y = self._outcomes_of(X, Y)
+        self._targets = TargetEncoder().fit(Y)
+        self.target_names_ = self._targets.names
+        columns = sorted({name for key in self._keys() for name in key})
+        targets = self._targets.encode(Y, parents=parents_of(self.link, len(self.target_names_)))
+        self._know(EventLog(columns).add(X, times, targets))
+        taken = [name for name in self._names if name in X.columns]
+        if taken:
+            raise ValueError(f"X has a column {taken[0]!r}, which is the name of one of the result. Rename it.")
+        return X, times
+
+    def _know(self, log: EventLog) -> None:
+        """Take over a log, and what follows from the parameters."""
+        half_lives = list(self.half_life) if isinstance(self.half_life, (list, tuple)) else [self.half_life]
+        questions = Questions(
+            keys=self._keys(),
+            parents=parents_of(self.link, len(self.target_names_)),
+            delay=max(span(self.delay, "delay"), 1),  # rows of one moment do not see each other
+            half_lives=[None if value is None else max(span(value, "half_life"), 1) for value in half_lives],
+            smoothing=SMOOTHING if self.smoothing == "auto" else float(self.smoothing),
+        )
+        spans = ["" if value is None else f"_{value}" for value in half_lives]
+        self._names = questions.names(self.target_names_, spans)
+        self._take(Past(log, questions, self.n_threads))
+
+    def _take(self, past: Past) -> None:
+        self._past, self.n_events_ = past, len(past.log)
+        self._header = pd.Index(self._names)  # made once: of a single row it would be a tenth of the time
+
+    def _tell(self, X: pd.DataFrame, times: np.ndarray, codes: Sequence[np.ndarray]) -> pd.DataFrame:
+        past = pd.DataFrame(self._past.columns(times, codes), index=X.index, columns=self._header)
+        return pd.concat([X.drop(columns=list(self.drop)) if self.drop else X, past], axis=1)
+
+    def _keys(self) -> list[Key]:
+        return [(key,) if isinstance(key, str) else tuple(key) for key in self.keys]
+
+    def _table(self, X: Any, *, reset: bool) -> pd.DataFrame:
+        """X checked, and the columns that parameters name."""
+        X = as_pandas(X)
+        if not isinstance(X, pd.DataFrame):
+            raise TypeError(f"X must be a DataFrame, whose columns `time` and `keys` name. Got a {type(X).__name__}.")
+        if not self._keys():
+            raise ValueError("The 'keys' parameter must name the columns whose past is told. Got none.")
+        in_keys = [name for key in self._keys() for name in key]
+        for parameter, names in {"time": [self.time], "keys": in_keys, "drop": self.drop}.items():
+            strange = [name for name in names if name not in X.columns]
+            if strange:
+                raise ValueError(
+                    f"Column {strange[0]!r}, which {parameter!r} names, is not in X. There are {list(X.columns)}."
+                )
+        return read_table(self, X, reset=reset)
+
+    def _times(self, X: pd.DataFrame) -> np.ndarray:
+        times, has_zone = moments(X[self.time], self.unit)
+        if has_zone != self._has_zone:
+            raise ValueError(
+                f"Column {self.time!r} had {'a' if self._has_zone else 'no'} time zone in fit, and has "
+                f"{'one' if has_zone else 'none'} now."
+            )
+        return times
+
+    def _outcomes_of(self, X: pd.DataFrame, Y: Any) -> Any:
+        if Y is None:
+            raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
+        Y = as_pandas(Y)
+        check_consistent_length(X, Y)
+        return Y
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The log and the questions, in the place of what is made of them."""
+        state = dict(super().__getstate__())
+        past = state.pop("_past", None)
+        state.pop("_header", None)
+        return state if past is None else {**state, "_log": past.log, "_questions": asdict(past.questions)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        log, questions = state.get("_log"), state.get("_questions")
+        super().__setstate__({k: v for k, v in state.items() if k not in ("_log", "_questions")})
+        if log is not None and questions is not None:
+            self._take(Past(log, Questions(**questions), self.n_threads))
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.target_tags.multi_output = True
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags

@@ -1,0 +1,110 @@
+"""From sums over past events to numbers that a model reads: counts, rates, and how long ago."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sklearn_fsmd.history.decay import decays_of
+from sklearn_fsmd.history.engine import Engine
+from sklearn_fsmd.history.index import Index
+from sklearn_fsmd.history.log import Amounts, EventLog, Key, outcomes
+
+FEW_ROWS = 100
+"""Up to so many rows are looked up in memory; more are a query of the engine."""
+
+NEVER = np.iinfo(np.int64).min
+ALL: Key = ()
+"""The key of all events, which tells the overall rates."""
+
+
+@dataclass(frozen=True)
+class Questions:
+    """What is to be told of each row.
+
+    Parameters
+    ----------
+    keys : whose past.
+    parents : of each target, as in the link.
+    delay : nanoseconds by which an event must be older than the row, at least one.
+    half_lives : nanoseconds, or None for no fading.
+    smoothing : how many events of the overall rate are added.
+    """
+
+    keys: Sequence[Key]
+    parents: Sequence[int | None]
+    delay: int
+    half_lives: Sequence[int | None]
+    smoothing: float
+
+    def names(self, targets: Sequence[str], spans: Sequence[str]) -> list[str]:
+        """Those of the columns; `spans` is what each half-life is called."""
+        names = []
+        for key in self.keys:
+            start = "_x_".join(map(str, key))
+            for span in spans:
+                names.append(f"{start}_events{span}")
+                for k, parent in outcomes(self.parents):
+                    given = "" if parent is None else f"_given_{targets[parent]}"
+                    names.append(f"{start}_{targets[k]}{given}_rate{span}")
+            names.append(f"{start}_seconds_since")
+        return names
+
+
+class Past:
+    """The past by a log, for any rows.
+
+    The overall rates are those of all events known at a row, none of which fades.
+    """
+
+    def __init__(self, log: EventLog, questions: Questions, n_threads: int | None) -> None:
+        self.log, self.questions, self.n_threads = log, questions, n_threads
+        self.amounts = Amounts(log, questions.parents)
+        self.decays = decays_of(questions.half_lives, log.times)
+        self.forever = decays_of([None], log.times)
+
+    def columns(self, times: np.ndarray, codes: Sequence[np.ndarray]) -> np.ndarray:
+        """What was known at each of `times` of the keys of `codes`, ``(n, columns)`` float32.
+
+        A rate of which nothing is known at all, not even overall, is NaN; so are the seconds since no event.
+        """
+        before = times - self.questions.delay
+        rates = self._rates(self._known(ALL, before, codes)[0][:, 0], None)
+        columns = []
+        for key in self.questions.keys:
+            sums, last = self._known(key, before, codes)
+            for d, decay in enumerate(self.decays):
+                own = sums[:, d] * decay.worth(times)[:, None]
+                columns += [own[:, :1], self._rates(own, rates)]
+            since = np.where(last == NEVER, np.nan, (times - last) / 1e9)
+            columns.append(since[:, None])
+        return np.concatenate(columns, axis=1, dtype=np.float32) if columns else np.empty((len(times), 0), np.float32)
+
+    def _rates(self, sums: np.ndarray, overall: np.ndarray | None) -> np.ndarray:
+        """The rate of each outcome, ``(n, outcomes)``, smoothed towards `overall`, if that is given."""
+        positive, tried = sums[:, self.amounts.positive], sums[:, self.amounts.tried]
+        if overall is not None and self.questions.smoothing:
+            positive, tried = positive + self.questions.smoothing * overall, tried + self.questions.smoothing
+        return np.divide(positive, tried, out=np.full(positive.shape, np.nan), where=tried > 0)
+
+    def _known(self, key: Key, before: np.ndarray, codes: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        asked = self._values(key, codes, len(before))
+        decays = self.forever if key == ALL else self.decays
+        if len(before) <= FEW_ROWS:
+            return self._index(key).known(asked, before)
+        if not hasattr(self, "engine"):
+            self.engine = Engine(self.log.times, self.amounts.columns, self.n_threads)
+        return self.engine.known(self._values(key, self.log.codes, len(self.log)), decays, asked, before)
+
+    def _values(self, key: Key, codes: Sequence[np.ndarray], n: int) -> np.ndarray:
+        return np.ones(n, np.int64) if key == ALL else self.log.combined(key, codes)
+
+    def _index(self, key: Key) -> Index:
+        indices: dict[Key, Index] = self.__dict__.setdefault("indices", {})
+        if key not in indices:
+            values = self._values(key, self.log.codes, len(self.log))
+            decays = self.forever if key == ALL else self.decays
+            indices[key] = Index(values, self.log.times, self.amounts.columns, decays)
+        return indices[key]

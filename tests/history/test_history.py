@@ -1,0 +1,259 @@
+"""The past of each row, against a plain loop over the log, and without a look at the present or the future."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+
+from sklearn_fsmd import FSMDClassifier
+from sklearn_fsmd.history import HistoryFeatures, past
+
+KEYS = ["user", "item", ["user", "tab"]]
+START = pd.Timestamp("2026-03-01")
+
+
+def make_log(n=150, seed=0, *, missing_labels=False):
+    """A log in no order, with moments of several events and users that are missing."""
+    random = np.random.default_rng(seed)
+    X = pd.DataFrame(
+        {
+            "user": random.integers(8, size=n).astype(float),
+            "item": random.choice(list("abcdef"), size=n),
+            "tab": random.integers(2, size=n),
+            "when": START + pd.to_timedelta(random.integers(60, size=n), unit="h"),
+            "price": random.normal(size=n),
+        },
+        index=random.permutation(n) + 1000,
+    )
+    X.loc[random.uniform(size=n) < 0.1, "user"] = np.nan
+    click = random.integers(2, size=n)
+    Y = pd.DataFrame({"click": click, "buy": click * random.integers(2, size=n)}, index=X.index).astype(float)
+    if missing_labels:
+        Y.loc[random.uniform(size=n) < 0.2, "buy"] = np.nan
+        Y.loc[random.uniform(size=n) < 0.1, ["click", "buy"]] = np.nan
+    return X, Y
+
+
+def by_loop(log, outcomes, X, *, keys=KEYS, delay="1h", half_life=None, smoothing=10.0, same_moment=False):
+    """What :class:`HistoryFeatures` tells, by the definition, one row and one key at a time."""
+    delay, lines = pd.Timedelta(delay), []
+    labels = outcomes.to_numpy(copy=True)
+    labels[labels[:, 0] == 0, 1] = 0  # known, though it was not looked for
+    for _, row in X.iterrows():
+        ago = row["when"] - log["when"]
+        known = ((ago >= delay) & (ago > pd.Timedelta(0))).to_numpy()
+
+        def rates(known, weights, overall=None):
+            found = []
+            for k, given_click in ((0, False), (1, False), (1, True)):
+                seen = known & ~np.isnan(labels[:, k])
+                if given_click:
+                    seen &= labels[:, 0] == 1
+                tried, positive = weights[seen].sum(), (weights * labels[:, k])[seen].sum()
+                if overall is not None and smoothing:
+                    tried, positive = tried + smoothing, positive + smoothing * overall[len(found)]
+                found.append(positive / tried if tried > 0 else np.nan)
+            return found
+
+        overall, line = rates(known, np.ones(len(log))), []
+        for key in keys:
+            columns = [key] if isinstance(key, str) else key
+            own = known & (log[columns] == row[columns]).all(axis=1).to_numpy()
+            weights = np.ones(len(log)) if half_life is None else 0.5 ** (ago / pd.Timedelta(half_life)).to_numpy()
+            line += [weights[own].sum(), *rates(own, weights, overall)]
+            line.append(ago[own].min().total_seconds() if own.any() else np.nan)
+        lines.append(line)
+    return np.array(lines)
+
+
+def told(out, X):
+    """The columns that have been added."""
+    assert list(out.columns[: X.shape[1]]) == list(X.columns)
+    pd.testing.assert_frame_equal(out[list(X.columns)], X)
+    return out.iloc[:, X.shape[1] :].to_numpy()
+
+
+@pytest.mark.parametrize("few_rows", [0, 10_000], ids=["engine", "memory"])
+@pytest.mark.parametrize("missing_labels", [False, True])
+@pytest.mark.parametrize(
+    "params",
+    [{}, {"delay": "0s"}, {"delay": "5h30m"}, {"half_life": "7h"}, {"smoothing": 0.0}, {"smoothing": 3.5}],
+    ids=str,
+)
+def test_by_the_definition(params, missing_labels, few_rows, monkeypatch):
+    monkeypatch.setattr(past, "FEW_ROWS", few_rows)
+    X, Y = make_log(missing_labels=missing_labels)
+    history = HistoryFeatures(time="when", keys=KEYS, **params)
+    np.testing.assert_allclose(told(history.fit_transform(X, Y), X), by_loop(X, Y, X, **params), rtol=1e-5)
+    later, _ = make_log(60, seed=1)
+    later.loc[later.index[:5], "item"] = "new"
+    np.testing.assert_allclose(told(history.transform(later), later), by_loop(X, Y, later, **params), rtol=1e-5)
+
+
+def test_columns_are_named_by_what_they_tell():
+    X, Y = make_log()
+    history = HistoryFeatures(time="when", keys=["user", ["user", "tab"]], half_life=[None, "7D"], drop=["when"])
+    out = history.fit_transform(X, Y)
+    assert list(out.columns) == list(history.get_feature_names_out())
+    assert list(out.columns[:4]) == ["user", "item", "tab", "price"]
+    assert list(out.columns[4:13]) == [
+        "user_events",
+        "user_click_rate",
+        "user_buy_rate",
+        "user_buy_given_click_rate",
+        "user_events_7D",
+        "user_click_rate_7D",
+        "user_buy_rate_7D",
+        "user_buy_given_click_rate_7D",
+        "user_seconds_since",
+    ]
+    assert out.columns[13] == "user_x_tab_events"
+    assert (out.iloc[:, 4:].dtypes == np.float32).all()
+    assert "user_buy_given_click_rate" not in HistoryFeatures(
+        time="when", keys=["user"], link="independent"
+    ).fit_transform(X, Y)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from(["zeros", "removed", "shuffled"]), st.sampled_from(["0s", "1h", "9h"]))
+def test_the_future_does_not_leak(seed, how, delay):
+    """Whatever becomes of a row and of all that is later, its columns stay what they are."""
+    X, Y = make_log(150, seed)
+    random = np.random.default_rng(seed)
+    cut = X["when"].iloc[random.integers(len(X))]
+    history = HistoryFeatures(time="when", keys=KEYS, delay=delay, half_life=[None, "10h"])
+    before = told(history.fit_transform(X, Y), X)
+    future = (X["when"] > cut - max(pd.Timedelta(delay), pd.Timedelta(1))).to_numpy()
+    if how == "removed":
+        kept = ~future | (X["when"] <= cut).to_numpy()
+        kept &= ~future | (random.uniform(size=len(X)) < 0.5)
+        X_then, Y_then = X[kept], Y[kept]
+    else:
+        kept, X_then, Y_then = np.ones(len(X), bool), X, Y.copy()
+        labels = Y_then.to_numpy()[future]
+        Y_then.iloc[np.flatnonzero(future)] = 0.0 if how == "zeros" else random.permutation(labels)
+    after = told(history.fit_transform(X_then, Y_then), X_then)
+    rows = (X["when"] <= cut).to_numpy()
+    np.testing.assert_array_equal(after[rows[kept]], before[rows & kept])
+
+
+def test_updates_make_one_log():
+    X, Y = make_log(missing_labels=True)
+    later, _ = make_log(120, seed=1)
+    whole = HistoryFeatures(time="when", keys=KEYS).fit(X, Y)
+    history = HistoryFeatures(time="when", keys=KEYS).fit(X[:50], Y[:50])
+    first = history.transform(later)
+    history.update(X[90:], Y[90:]).update(X[50:90], Y[50:90])  # merged by time, in whatever order
+    assert history.n_events_ == len(X)
+    pd.testing.assert_frame_equal(history.transform(later), whole.transform(later))
+    pd.testing.assert_frame_equal(history.transform(later[:7]), whole.transform(later[:7]))
+    assert not first.equals(whole.transform(later))
+    strict = clone(history).set_params(strict_order=True).fit(X, Y)
+    with pytest.raises(ValueError, match="older than the latest that is known, of 2026-03-03.*strict_order is True"):
+        strict.update(X[:3], Y[:3])
+    strict.update(X[:3].assign(when=X["when"].max()), Y[:3])
+    assert strict.n_events_ == len(X) + 3
+
+
+def test_a_file_and_a_pickle_hold_the_log(tmp_path):
+    X, Y = make_log()
+    history = HistoryFeatures(time="when", keys=KEYS, half_life=[None, "1D"], delay=pd.Timedelta("2h")).fit(X, Y)
+    expected = history.transform(X)
+    pd.testing.assert_frame_equal(pickle.loads(pickle.dumps(history)).transform(X), expected)
+    history.set_params(delay="9h").save(tmp_path / "history")  # which is for a fit to come
+    again = HistoryFeatures.load(tmp_path / "history")
+    pd.testing.assert_frame_equal(again.transform(X), expected)
+    pd.testing.assert_frame_equal(again.transform(X[:1]), history.transform(X[:1]))
+    assert again.get_params() == history.get_params()
+    again.update(X, Y)
+    assert again.n_events_ == 2 * history.n_events_
+
+
+def test_times_of_any_kind_are_the_same_moments():
+    X, Y = make_log()
+    expected = told(HistoryFeatures(time="when", keys=KEYS).fit_transform(X, Y), X)
+    for when, unit in [
+        (X["when"].astype("datetime64[s]"), None),
+        (X["when"].dt.tz_localize("UTC").dt.tz_convert("Asia/Tokyo"), None),
+        ((X["when"].astype("datetime64[ms]").astype("int64")), "ms"),
+        ((X["when"].astype("datetime64[s]").astype("int64") / 3600), "h"),
+    ]:
+        other = X.assign(when=when)
+        found = HistoryFeatures(time="when", keys=KEYS, unit=unit).fit_transform(other, Y)
+        np.testing.assert_array_equal(told(found, other), expected)
+
+
+def test_ids_are_exact():
+    ids = [2**53, 2**53 + 1, 2**53]
+    X = pd.DataFrame({"time": pd.date_range("2026-01-01", periods=3), "user": ids})
+    out = HistoryFeatures(keys=["user"]).fit_transform(X, pd.Series([1, 0, 1]))
+    assert out["user_events"].tolist() == [0, 0, 1]
+
+
+def test_in_a_pipeline_and_a_search():
+    X, Y = make_log(400)
+    model = FSMDClassifier(max_epochs=1, expert_dims=(8,), categorical_features=["user", "item", "tab"], random_state=0)
+    pipeline = make_pipeline(HistoryFeatures(time="when", keys=KEYS, drop=["when"]), model)
+    p = pipeline.fit(X, Y).predict_proba(X[:5])
+    assert len(p) == 2
+    search = GridSearchCV(pipeline, {"historyfeatures__delay": ["1h", "1D"]}, cv=2, error_score="raise").fit(X, Y)
+    assert set(search.best_params_) == {"historyfeatures__delay"}
+
+
+def test_a_target_alone():
+    X, Y = make_log()
+    out = HistoryFeatures(time="when", keys=["user"]).fit_transform(X, Y["click"])
+    assert [name for name in out if name.endswith("rate")] == ["user_click_rate"]
+
+
+@pytest.mark.parametrize(
+    ("params", "change", "message"),
+    [
+        ({"time": "wen"}, {}, "Column 'wen', which 'time' names, is not in X"),
+        ({"keys": ["usr"]}, {}, "Column 'usr', which 'keys' names, is not in X"),
+        ({"keys": []}, {}, "The 'keys' parameter must name the columns"),
+        ({"drop": ["whn"]}, {}, "Column 'whn', which 'drop' names, is not in X"),
+        ({"delay": "-1h"}, {}, "The 'delay' parameter must be a span of time such as \"1h\", not negative. Got '-1h'"),
+        ({"delay": "soon"}, {}, "The 'delay' parameter must be a span of time"),
+        ({"half_life": "-1D"}, {}, "The 'half_life' parameter must be a span of time"),
+        ({"half_life": "1s"}, {}, "The log spans 21.,... times the half-life of 1 s"),
+        ({"unit": "weeks"}, {}, "The 'unit' parameter of HistoryFeatures must be"),
+        ({"smoothing": -1.0}, {}, "The 'smoothing' parameter of HistoryFeatures must be"),
+        ({}, {"when": pd.NaT}, "Column 'when' has no time in 150 of 150 rows, the first of them row 0"),
+        ({}, {"when": 3}, "Column 'when' holds numbers: say in what `unit` they count"),
+        ({"unit": "D"}, {"when": 10**9}, "Column 'when' holds 1000000000, which is no time in 'D' since 1970"),
+        ({}, {"when": "monday"}, "Column 'when' must hold datetimes or numbers, to tell the time. Found 'monday'"),
+        ({}, {"user_events": 1}, "X has a column 'user_events', which is the name of one of the result"),
+    ],
+    ids=str,
+)
+def test_bad_input(params, change, message):
+    X, Y = make_log()
+    with pytest.raises(ValueError, match=message):
+        HistoryFeatures(**{"time": "when", "keys": KEYS} | params).fit_transform(X.assign(**change), Y)
+
+
+def test_more_bad_input():
+    X, Y = make_log()
+    history = HistoryFeatures(time="when", keys=KEYS)
+    with pytest.raises(ValueError, match="requires y to be passed, but the target y is None"):
+        history.fit_transform(X)
+    with pytest.raises(TypeError, match="X must be a DataFrame, whose columns `time` and `keys` name"):
+        history.fit(X.to_numpy(), Y)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        history.fit(X, Y[:-1])
+    history.fit(X, Y)
+    with pytest.raises(ValueError, match="Column 'when' had no time zone in fit, and has one now"):
+        history.transform(X.assign(when=X["when"].dt.tz_localize("UTC")))
+    with pytest.raises(ValueError, match="requires y to be passed"):
+        history.update(X)
+    before = history.transform(X)
+    with pytest.raises(ValueError, match="Y has 1 tasks, but 2 were seen in fit"):
+        history.update(X, Y["click"])
+    pd.testing.assert_frame_equal(history.transform(X), before)
