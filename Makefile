@@ -9,7 +9,7 @@ DATA ?= funnel
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test test-oldest test-all sanitize wheel fuzz soak quality choices bench against paper pretraining lint format clean
+.PHONY: demo test test-oldest test-all sanitize wheel fuzz soak quality choices funnels bench against paper pretraining lint format clean
 
 $(VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/core.c
 	$(PYTHON) -m venv $(VENV)
@@ -68,6 +68,9 @@ quality: $(BENCH_VENV)/.installed  ## predictions beside LightGBM, CatBoost and 
 
 choices: $(VENV)/.installed  ## how the defaults were chosen: one option at a time, on validation (make choices SEEDS=1)
 	$(BIN)/python -m benchmarks.quality.choices $(if $(SEEDS),--seeds $(SEEDS))
+
+funnels: $(VENV)/.installed  ## the losses of a chain, and debiasing, where the truth is known (make funnels SEEDS=1)
+	$(BIN)/python -m benchmarks.quality.funnels $(if $(SEEDS),--seeds $(SEEDS))
 
 paper: $(VENV)/.installed  ## the paper's tables and figures, rerun: make paper, make paper PART=table2, make paper QUICK=1
 	$(BIN)/python -m benchmarks.paper.run $(if $(PART),--part $(PART)) $(if $(QUICK),--quick)

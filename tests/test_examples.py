@@ -15,7 +15,7 @@ def main_of(name):
 
 def test_the_list_is_complete():
     tested = {"quickstart", "pipeline_with_encoders", "ablation_with_grid_search", "own_extractor", "demo"}
-    tested |= {"rank_by_two_objectives"}
+    tested |= {"rank_by_two_objectives", "history"}
     assert {path.stem for path in EXAMPLES.glob("*.py")} == tested
 
 
@@ -45,6 +45,12 @@ def test_rank_by_two_objectives():
     table = main_of("rank_by_two_objectives")(4000)
     assert table["NDCG@5"].between(0.3, 1).all()
     assert table.loc["click alone", "weights"] == "1.00 : 0.00"
+
+
+def test_history():
+    table = main_of("history")(8000)
+    assert list(table.index) == [25, 26, 27, 28, 29]
+    assert table["with history"].mean() > table["without"].mean() > 0.5
 
 
 def test_demo(tmp_path):

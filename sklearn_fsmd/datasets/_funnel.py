@@ -13,6 +13,8 @@ from sklearn_fsmd.datasets._result import as_result
 DEVICES = ["phone", "tablet", "desktop"]
 N_POSITIONS = 10
 N_DIMENSIONS = 4
+N_DAYS = 30
+START = pd.Timestamp("2026-01-01")
 
 
 def make_funnel(
@@ -26,6 +28,7 @@ def make_funnel(
     selection_bias: float = 0.0,
     conflict: float = 0.3,
     missing: float = 0.02,
+    history: bool = False,
     random_state: Any = None,
     return_X_y: bool = False,
     as_frame: bool = True,
@@ -57,6 +60,9 @@ def make_funnel(
         In [−1, 1]: how much what invites clicks speaks against conversions (or, below 0, for them).
     missing : float, default=0.02
         Share of the values missing in the columns `age` and `brand`.
+    history : bool, default=False
+        Whether the impressions are a log of 30 days: X has a column `time`, by which it is sorted, and tastes drift, so
+        that what has just happened tells more than what is long ago.
     random_state : int, RandomState instance or None, default=None
     return_X_y : bool, default=False
         Whether to return ``(X, Y)`` alone.
@@ -91,10 +97,14 @@ def make_funnel(
     world = _World(random, n_users, n_items, conflict)
     users = random.randint(n_users, size=n_samples)
     hours, devices = random.randint(24, size=n_samples), random.randint(len(DEVICES), size=n_samples)
-    items, positions = world.shown_items(users, selection_bias)
+    times = np.sort(random.uniform(size=n_samples)) if history else None
+    if times is not None:
+        world.start_drift()
+        hours = (times * N_DAYS * 24 % 24).astype(int)
+    items, positions = world.shown_items(users, selection_bias, times)
 
-    click_logit = world.click_logit(users, items) + world.context_logit(hours, devices)
-    conversion_logit = world.conversion_logit(users, items)
+    click_logit = world.click_logit(users, items, times) + world.context_logit(hours, devices)
+    conversion_logit = world.conversion_logit(users, items, times)
     p_click = _sigmoid(click_logit + _intercept(click_logit, click_rate))
     p_given_click = _sigmoid(conversion_logit + _intercept(conversion_logit, conversion_rate))
     looked = (positions + 1.0) ** -position_bias
@@ -105,6 +115,8 @@ def make_funnel(
     data["hour"], data["device"], data["position"] = hours, np.array(DEVICES, dtype=object)[devices], positions + 1
     for name in ("age", "brand"):
         data[name] = data[name].where(random.uniform(size=n_samples) >= missing)
+    if times is not None:
+        data.insert(0, "time", START + pd.to_timedelta(np.round(times * N_DAYS * 86_400), unit="s"))
     data = data.astype(dict.fromkeys(("user_id", "item_id", "segment", "brand", "hour", "device"), "category"))
     target = pd.DataFrame({"click": click.astype("int64"), "conversion": conversion.astype("int64")})
     return as_result(
@@ -138,12 +150,27 @@ class _World:
         self.quality = -conflict * self.appeal + np.sqrt(1 - conflict**2) * independent
         self.conflict = conflict
 
-    def click_logit(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-        match = self._match(self.user_taste, self.item_taste, users, items)
-        return 0.8 * match + 0.6 * self.eagerness[users] + 0.9 * self.appeal[items]
+    def start_drift(self) -> None:
+        """Draw what tastes, eagerness and appeal turn into by the last day."""
+        self.later_taste = _half_of_group(self.random, self.segment, N_DIMENSIONS)
+        self.later_eagerness = _half_of_group(self.random, self.segment, 1)[:, 0]
+        self.later_appeal = _half_of_group(self.random, self.brand, 1)[:, 0]
 
-    def conversion_logit(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-        taste = self._match(self.user_taste, self.item_taste, users, items)
+    def click_logit(self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
+        eagerness, appeal = self.eagerness[users], self.appeal[items]
+        if times is not None:
+            eagerness = _between(eagerness, self.later_eagerness[users], times)
+            appeal = _between(appeal, self.later_appeal[items], times)
+        return 0.8 * self._taste(users, items, times) + 0.6 * eagerness + 0.9 * appeal
+
+    def _taste(self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None) -> np.ndarray:
+        match = self._match(self.user_taste, self.item_taste, users, items)
+        if times is None:
+            return match
+        return _between(match, self._match(self.later_taste, self.item_taste, users, items), times)
+
+    def conversion_logit(self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
+        taste = self._taste(users, items, times)
         need = self._match(self.user_need, self.item_use, users, items)
         match = -self.conflict * taste + np.sqrt(1 - self.conflict**2) * need
         cheap = -np.log(self.price[items] / 20) * (1.2 - self.age[users] / 80)
@@ -152,14 +179,17 @@ class _World:
     def context_logit(self, hours: np.ndarray, devices: np.ndarray) -> np.ndarray:
         return 0.4 * np.cos((hours - 20) * 2 * np.pi / 24) + np.array([0.3, 0.0, -0.3])[devices]
 
-    def shown_items(self, users: np.ndarray, selection_bias: float) -> tuple[np.ndarray, np.ndarray]:
+    def shown_items(
+        self, users: np.ndarray, selection_bias: float, times: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """For each impression one of the ten items of a page, which the logging system chose and sorted."""
         n = len(users)
         pages = self.random.randint(self.n_items, size=(n, N_POSITIONS))
         positions = self.random.randint(N_POSITIONS, size=n)
         if selection_bias:
             candidates = self.random.randint(self.n_items, size=(n, 3 * N_POSITIONS))
-            score = selection_bias * self.click_logit(users[:, None], candidates)
+            moments = None if times is None else times[:, None]
+            score = selection_bias * self.click_logit(users[:, None], candidates, moments)
             score += self.random.gumbel(size=score.shape)
             pages = np.take_along_axis(candidates, np.argsort(-score, axis=1)[:, :N_POSITIONS], axis=1)
         return pages[np.arange(n), positions], positions
@@ -185,6 +215,12 @@ def _half_of_group(random: np.random.RandomState, groups: np.ndarray, n_dimensio
     """Standard normal traits of each member, half of whose variance is its group's."""
     of_group = random.normal(size=(groups.max() + 1, n_dimensions))
     return np.sqrt(0.5) * (of_group[groups] + random.normal(size=(len(groups), n_dimensions)))
+
+
+def _between(first: np.ndarray, last: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """What turns from `first` at time 0 into `last` at time 1, with the same variance all the way."""
+    angle = times * np.pi / 2
+    return np.cos(angle) * first + np.sin(angle) * last
 
 
 def _sigmoid(z: np.ndarray) -> np.ndarray:

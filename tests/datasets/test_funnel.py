@@ -49,6 +49,21 @@ def test_conflict_sets_the_tasks_against_each_other():
     assert correlations[2] < -0.3
 
 
+def test_a_log_whose_tastes_drift():
+    log = make_funnel(60_000, history=True, selection_bias=0.5, random_state=0)
+    assert list(log.data.columns) == ["time", *make_funnel(10, random_state=0).data.columns]
+    times = log.data["time"]
+    assert times.is_monotonic_increasing
+    assert (times.dt.hour == log.data["hour"].astype(int)).mean() > 0.999
+    assert 29 <= (times.max() - times.min()).days <= 30
+    for target in ("click", "conversion"):
+        assert expected_calibration_error(log.target[target], log.probabilities[target]) < 0.006
+    frame = pd.DataFrame({"item": log.data["item_id"], "third": times.dt.day // 11, "p": log.probabilities["click"]})
+    p = frame.pivot_table("p", "item", "third", observed=True)
+    near, far = p[0].corr(p[1]), p[0].corr(p[2])
+    assert near > far + 0.1  # what is liked turns into something else, bit by bit
+
+
 def test_frames_arrays_and_seeds():
     X, Y = make_funnel(100, random_state=3, return_X_y=True)
     again = make_funnel(100, random_state=3)

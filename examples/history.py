@@ -1,0 +1,37 @@
+"""A log becomes a ranking: what happened before each impression, a model, and a daily update without training anew.
+
+Tastes drift in this log of 30 days, so what has just happened tells more than what is long ago. The model is trained
+on 25 days. On each of the last five its rows are scored, and then added to the history, but not to the training.
+"""
+
+import pandas as pd
+from sklearn.pipeline import make_pipeline
+
+from sklearn_fsmd import FSMDClassifier
+from sklearn_fsmd.compose import ask
+from sklearn_fsmd.datasets import make_funnel
+from sklearn_fsmd.history import HistoryFeatures
+from sklearn_fsmd.metrics import mean_auc
+
+
+def main(n_samples: int = 40_000) -> pd.DataFrame:
+    X, Y = make_funnel(n_samples, history=True, random_state=0, return_X_y=True)
+    day = (X["time"] - X["time"].min().normalize()).dt.days
+    train = day < 25
+    keys = ["user_id", "item_id", ["segment", "brand"]]
+    history = HistoryFeatures(time="time", keys=keys, delay="1h", half_life="5D", drop=["time"])
+    pipeline = make_pipeline(history, FSMDClassifier(random_state=0)).fit(X[train], Y[train])
+    without = FSMDClassifier(random_state=0).fit(X[train].drop(columns="time"), Y[train])
+    rows = {}
+    for today in range(25, 30):
+        now = day == today
+        rows[today] = {
+            "with history": mean_auc(Y[now], ask(pipeline, "predict_marginals", X[now])),
+            "without": mean_auc(Y[now], without.predict_marginals(X[now].drop(columns="time"))),
+        }
+        pipeline[0].update(X[now], Y[now])
+    return pd.DataFrame(rows).T.rename_axis("day")
+
+
+if __name__ == "__main__":
+    print(main().round(4).to_string())
