@@ -12,7 +12,7 @@ import sklearn_fsmd
 ROOT = Path(sklearn_fsmd.__file__).parent
 LAYERS = [
     ["_warn"],
-    ["runtime", "ranking", "parameters"],
+    ["runtime", "ranking", "parameters", "ragged"],
     ["encoding", "network"],
     ["execution", "metrics", "compose"],
     ["inference", "plotting", "_versions"],

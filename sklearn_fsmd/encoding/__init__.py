@@ -4,6 +4,7 @@ from sklearn_fsmd.encoding.canonical import shown
 from sklearn_fsmd.encoding.columns import CategoryColumn, NumericColumn
 from sklearn_fsmd.encoding.ids import warn_of_ids
 from sklearn_fsmd.encoding.input_encoder import InputEncoder
+from sklearn_fsmd.encoding.lists import ListColumn, ListOptions
 from sklearn_fsmd.encoding.numbers_as_text import warn_of_numbers
 from sklearn_fsmd.encoding.single_rows import codes_of
 from sklearn_fsmd.encoding.table_encoder import Encoded, FeatureEncoder
@@ -18,6 +19,8 @@ __all__ = [
     "Encoded",
     "FeatureEncoder",
     "InputEncoder",
+    "ListColumn",
+    "ListOptions",
     "NumericColumn",
     "TargetEncoder",
     "TargetStatistics",

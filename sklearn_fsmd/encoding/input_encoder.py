@@ -42,6 +42,8 @@ class InputEncoder:
     def __init__(self, p: InputParameters) -> None:
         self.main = FeatureEncoder.of(p)
         self.bias = None if p.bias_features is None else FeatureEncoder.of(p)
+        if self.bias is not None:
+            self.bias.list_options = None
         self.bias_features, self.pretrain_features = p.bias_features, p.pretrain_features
 
     def update(self, block: Any) -> None:
@@ -88,6 +90,12 @@ class InputEncoder:
         del self.bias_features, self.pretrain_features  # from here on the masks say it; these may be code
         is_category = categorical_mask(self.main.categorical, X)
         self.main.categorical = is_category[~self.is_bias]
+        if self.main.list_options is not None:
+            is_list = self.main.list_options.mask(X)
+            if (odd := np.flatnonzero(is_list & self.is_bias)).size:
+                name = self.names[odd[0]] if self.names else f"x{odd[0]}"
+                raise ValueError(f"Column {name!r} holds lists, and cannot be one of the 'bias_features'.")
+            self.main.list_options.features = is_list[~self.is_bias]
         if self.bias is not None:
             self.bias.categorical = is_category[self.is_bias]
             self.shown = _columns(X, self.is_bias)  # what has not been shown has no position

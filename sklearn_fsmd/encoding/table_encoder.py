@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 
 from sklearn_fsmd.encoding.column_selection import Selector, categorical_mask
 from sklearn_fsmd.encoding.columns import CategoryColumn, NumericColumn
+from sklearn_fsmd.encoding.lists import ListColumn, ListOptions
 from sklearn_fsmd.encoding.single_rows import FEW_ROWS, NotPlainError, code_of, keeps_values, number_of, values_of
-from sklearn_fsmd.parameters import EncodingParameters
+from sklearn_fsmd.parameters import EncodingParameters, InputParameters
+from sklearn_fsmd.ragged import Lists
 
 INT32 = np.iinfo(np.int32).max
 BLOCK = 16_384
@@ -32,30 +34,39 @@ class Encoded:
     numbers : (n, N) float32, the scaled numeric columns.
     rows : which rows are meant; None for all.
     bias : the bias features of the same rows, if there are any.
+    lists : the columns of lists, whose values are rows of the embedding table too; None if there are none.
     """
 
     codes: np.ndarray
     numbers: np.ndarray
     rows: np.ndarray | None = None
     bias: Encoded | None = None
+    lists: Lists | None = None
 
     def __len__(self) -> int:
         return len(self.codes) if self.rows is None else len(self.rows)
 
-    def tensors(self, device: torch.device | str = "cpu") -> tuple[Tensor, ...]:
-        """Codes and numbers as tensors, then those of the bias features; on a CPU they share the arrays' memory."""
-        own = torch.from_numpy(self.codes).to(device), torch.from_numpy(self.numbers).to(device)
+    def tensors(self, device: torch.device | str = "cpu") -> tuple[Any, ...]:
+        """Codes and numbers as tensors, the lists if there are any, then codes and numbers of the bias features.
+
+        On a CPU they share the arrays' memory.
+        """
+        own: tuple[Any, ...] = torch.from_numpy(self.codes).to(device), torch.from_numpy(self.numbers).to(device)
+        if self.lists is not None:
+            own = *own, self.lists.to(device)
         return own if self.bias is None else (*own, *self.bias.tensors(device))
 
     def take(self, rows: np.ndarray) -> Encoded:
         """A copy of some rows."""
-        return Encoded(self.codes[rows], self.numbers[rows], bias=self.bias and self.bias.take(rows))
+        lists = None if self.lists is None else self.lists[torch.from_numpy(np.arange(len(self.codes))[rows])]
+        return Encoded(self.codes[rows], self.numbers[rows], bias=self.bias and self.bias.take(rows), lists=lists)
 
     def followed_by(self, other: Encoded) -> Encoded:
         """The rows of both."""
         bias = None if self.bias is None or other.bias is None else self.bias.followed_by(other.bias)
         codes, numbers = (np.concatenate(pair) for pair in ((self.codes, other.codes), (self.numbers, other.numbers)))
-        return Encoded(codes, numbers, bias=bias)
+        lists = None if self.lists is None or other.lists is None else self.lists.followed_by(other.lists)
+        return Encoded(codes, numbers, bias=bias, lists=lists)
 
     def meant_codes(self) -> np.ndarray:
         """The codes of the rows that are meant."""
@@ -82,31 +93,46 @@ class FeatureEncoder:
     categories, numeric : the encoded columns and their positions in the table.
     cardinalities : rows of the embedding table for each code column: categories first, then the bins of numbers.
     offsets : the first row of each, which stands for unknown and missing values.
+    lists : the columns of lists and their positions; their values have the rows after those of the code columns,
+        unless they share the rows of a category.
+    list_cardinalities, list_offsets : as for code columns; a shared vocabulary has no rows of its own.
     """
 
+    list_options: ListOptions | None = None
+    lists: Mapping[int, ListColumn] = MappingProxyType({})
+    list_cardinalities: Sequence[int] = ()
+
     def __init__(
-        self, categorical: Selector, *, numeric_scaling: str | None, numeric_bins: int, min_frequency: int
+        self,
+        categorical: Selector,
+        *,
+        numeric_scaling: str | None,
+        numeric_bins: int,
+        min_frequency: int,
+        list_options: ListOptions | None = None,
     ) -> None:
         self.categorical = categorical
         self.numeric_scaling = numeric_scaling
         self.numeric_bins = numeric_bins
         self.min_frequency = min_frequency
+        self.list_options = list_options
 
     @classmethod
     def of(cls, p: EncodingParameters) -> FeatureEncoder:
-        """An encoder with these parameters."""
+        """An encoder with these parameters. Lists are taken where they say how."""
         return cls(
             p.categorical_features,
             numeric_scaling=p.numeric_scaling,
             numeric_bins=p.numeric_bins,
             min_frequency=p.min_frequency,
+            list_options=ListOptions.of(p) if isinstance(p, InputParameters) else None,
         )
 
     def update(self, block: Any) -> None:
         """Learn from some rows, a DataFrame or 2-D array; the first ones say what the columns are."""
         if not hasattr(self, "categories"):
             self._take_columns(block)
-        for position, column in self.columns.items():
+        for position, column in [*self.columns.items(), *self.lists.items()]:
             column.update(_column(block, position))
 
     @property
@@ -118,11 +144,16 @@ class FeatureEncoder:
         """All rows have been seen: the encoding is fixed from now on."""
         for column in self.columns.values():
             column.finalize()
+        self._finish_lists()
         self._number_rows()
 
     def fit_encode(self, X: Any) -> Encoded:
         """Learn the encoding of a whole table and return it encoded."""
         self._take_columns(X)
+        if self.lists:  # a shared vocabulary is known when all columns have been seen
+            self.update(X)
+            self.finalize()
+            return self.encode(X)
         codes, numbers = self._encode(X, "fit_encode", self._empty(len(X)))
         self._number_rows()
         return Encoded(self._through_all_columns(codes), numbers)
@@ -130,22 +161,45 @@ class FeatureEncoder:
     def _take_columns(self, X: Any) -> None:
         self.categories: dict[int, CategoryColumn] = {}
         self.numeric: dict[int, NumericColumn] = {}
+        is_list = np.zeros(X.shape[1], bool) if self.list_options is None else self.list_options.mask(X)
         is_category = self.categorical = categorical_mask(self.categorical, X)
         for position, name in enumerate(_names(X)):
+            if is_list[position]:
+                continue
             if is_category[position]:
                 self.categories[position] = CategoryColumn(name, self.min_frequency)
             else:
                 self.numeric[position] = NumericColumn(name, self.numeric_scaling, self.numeric_bins)
+        if self.list_options is not None and is_list.any():
+            by_name = {column.name: column for column in self.categories.values()}
+            names = {int(position): _names(X)[position] for position in np.flatnonzero(is_list)}
+            self.lists = self.list_options.columns(names, by_name, self.min_frequency)
+
+    def _finish_lists(self) -> None:
+        for column in self.lists.values():
+            if column.shares is None:
+                column.vocabulary.finalize()
 
     def _number_rows(self) -> None:
         """Give each column its rows of the embedding table."""
         coded = (*self.categories.values(), *(self.numeric.values() if self.numeric_bins else ()))
         self.cardinalities = [column.n_rows for column in coded]
         self.offsets = np.cumsum([0, *self.cardinalities[:-1]])
+        self.list_cardinalities = [0 if column.shares else column.n_rows for column in self.lists.values()]
+        first = {column.name: offset for column, offset in zip(coded, self.offsets.tolist(), strict=True)}
+        own = sum(self.cardinalities) + np.cumsum([0, *self.list_cardinalities])
+        self.list_offsets = [
+            first[column.shares] if column.shares else int(own[j]) for j, column in enumerate(self.lists.values())
+        ]
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of the embedding table."""
+        return sum(self.cardinalities) + sum(self.list_cardinalities)
 
     def encode(self, X: Any) -> Encoded:
         """Encode `X`, which has the columns of fit in their order."""
-        if 0 < len(X) <= FEW_ROWS:
+        if 0 < len(X) <= FEW_ROWS and not self.lists:
             try:
                 return self._encode_few(self._plain_rows(X))
             except NotPlainError:
@@ -158,7 +212,13 @@ class FeatureEncoder:
                 s = slice(start, start + BLOCK)
                 block = np.asfortranarray(X[s])
                 codes[s], numbers[s] = self._encode(block, "encode", self._empty(len(block), order="F"))
-        return Encoded(self._through_all_columns(codes), numbers)
+        return Encoded(self._through_all_columns(codes), numbers, lists=self._encode_lists(X))
+
+    def _encode_lists(self, X: Any) -> Lists | None:
+        if not self.lists:
+            return None
+        pairs = zip(self.lists.items(), self.list_offsets, strict=True)
+        return Lists(tuple(column.encode(_column(X, position), offset) for (position, column), offset in pairs))
 
     def _empty(self, n: int, order: Literal["C", "F"] = "C") -> tuple[np.ndarray, np.ndarray]:
         """Room for the codes and numbers of `n` rows."""
@@ -189,7 +249,7 @@ class FeatureEncoder:
 
     def _through_all_columns(self, codes: np.ndarray) -> np.ndarray:
         """Codes counted through all columns, in place unless these have more rows than an int32 can count."""
-        if sum(self.cardinalities) > INT32:
+        if self.n_rows > INT32:
             codes = codes.astype(np.int64)
         return np.add(codes, self.offsets, out=codes, casting="same_kind")
 

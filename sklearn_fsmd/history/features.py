@@ -50,8 +50,15 @@ class HistoryFeatures(Saving, TransformerMixin, BaseEstimator):
         How old an event must be to be known: as long as it takes for its labels to be final and to reach the model.
     half_life : str, timedelta or None, or list of these, default=None
         After what time an event counts half; None counts all alike. Each of a list gives columns of its own.
+    log : bool, default=True
+        Whether numbers of events and seconds are given as log(1 + x), by which a network reads them better.
     smoothing : float or "auto", default="auto"
         So many events of the overall rate, as it is known at that row, are added to the rate of a key; "auto" is 10.
+    last : int, default=0
+        With ``last=20`` there is, for each key, a column of lists of the last items for which the first target came
+        true, the newest last, as a model takes them (see its `list_features`).
+    last_of : str or None, default=None
+        The column that these items are values of, such as "video_id".
     link : {"chain", "independent"} or tuple, default="chain"
         How the targets depend on each other, as in :class:`~sklearn_fsmd.MultiTaskClassifier`: of what steps there are
         rates.
@@ -84,7 +91,7 @@ class HistoryFeatures(Saving, TransformerMixin, BaseEstimator):
     >>> from sklearn_fsmd.history import HistoryFeatures
     >>> log = pd.DataFrame({"time": pd.date_range("2026-01-01", periods=3), "user": ["a", "a", "b"]})
     >>> clicks = pd.DataFrame({"click": [1, 0, 1]})
-    >>> past = HistoryFeatures(keys=["user"], drop=["time"], smoothing=0).fit_transform(log, clicks)
+    >>> past = HistoryFeatures(keys=["user"], drop=["time"], log=False).fit_transform(log, clicks)
     >>> past["user_events"].tolist(), past["user_seconds_since"].tolist()
     ([0.0, 1.0, 0.0], [nan, 86400.0, nan])
     """
@@ -94,7 +101,10 @@ class HistoryFeatures(Saving, TransformerMixin, BaseEstimator):
     unit: Literal["D", "h", "m", "s", "ms", "us", "ns"] | None = None
     delay: Any = "1h"
     half_life: Any = None
+    log: bool = True
     smoothing: float | Literal["auto"] = "auto"
+    last: int = 0
+    last_of: str | None = None
     link: str | tuple[int | None, ...] = "chain"
     drop: Sequence[str] = ()
     strict_order: bool = False
@@ -106,7 +116,10 @@ class HistoryFeatures(Saving, TransformerMixin, BaseEstimator):
         "unit": [StrOptions(set(UNITS)), None],
         "delay": [str, timedelta, np.timedelta64],
         "half_life": [str, timedelta, np.timedelta64, list, tuple, None],
+        "log": ["boolean"],
         "smoothing": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+        "last": [Interval(Integral, 0, None, closed="left")],
+        "last_of": [str, None],
         "link": [StrOptions({"chain", "independent"}), tuple],
         "drop": ["array-like"],
         "strict_order": ["boolean"],
@@ -207,7 +220,7 @@ class HistoryFeatures(Saving, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         kept = [name for name in self.feature_names_in_ if name not in set(self.drop)]
-        return np.array(kept + self._names, dtype=object)
+        return np.array(kept + self._names + self._past.questions.list_names(), dtype=object)
 
     def _learn(self, X: Any, Y: Any) -> tuple[pd.DataFrame, np.ndarray]:
         """Know a log, and return its table and times."""
@@ -216,10 +229,10 @@ class HistoryFeatures(Saving, TransformerMixin, BaseEstimator):
         Y = self._outcomes_of(X, Y)
         self._targets = TargetEncoder().fit(Y)
         self.target_names_ = self._targets.names
-        columns = sorted({name for key in self._keys() for name in key})
+        columns = sorted({name for key in self._keys() for name in key} | ({str(self.last_of)} if self.last else set()))
         targets = self._targets.encode(Y, parents=parents_of(self.link, len(self.target_names_)))
         self._know(EventLog(columns).add(X, times, targets))
-        taken = [name for name in self._names if name in X.columns]
+        taken = [name for name in self._names + self._past.questions.list_names() if name in X.columns]
         if taken:
             raise ValueError(f"X has a column {taken[0]!r}, which is the name of one of the result. Rename it.")
         return X, times
@@ -233,6 +246,9 @@ class HistoryFeatures(Saving, TransformerMixin, BaseEstimator):
             delay=max(span(self.delay, "delay"), 1),  # rows of one moment do not see each other
             half_lives=[None if value is None else max(span(value, "half_life"), 1) for value in half_lives],
             smoothing=SMOOTHING if self.smoothing == "auto" else float(self.smoothing),
+            log=self.log,
+            last=self.last,
+            last_of=self.last_of,
         )
         spans = ["" if value is None else f"_{value}" for value in half_lives]
         self._names = questions.names(self.target_names_, spans)
@@ -244,6 +260,8 @@ class HistoryFeatures(Saving, TransformerMixin, BaseEstimator):
 
     def _tell(self, X: pd.DataFrame, times: np.ndarray, codes: Sequence[np.ndarray]) -> pd.DataFrame:
         past = pd.DataFrame(self._past.columns(times, codes), index=X.index, columns=self._header)
+        for name, column in zip(self._past.questions.list_names(), self._past.lists(times, codes), strict=True):
+            past[name] = column
         return pd.concat([X.drop(columns=list(self.drop)) if self.drop else X, past], axis=1)
 
     def _keys(self) -> list[Key]:
@@ -256,8 +274,12 @@ class HistoryFeatures(Saving, TransformerMixin, BaseEstimator):
             raise TypeError(f"X must be a DataFrame, whose columns `time` and `keys` name. Got a {type(X).__name__}.")
         if not self._keys():
             raise ValueError("The 'keys' parameter must name the columns whose past is told. Got none.")
+        if self.last and self.last_of is None:
+            raise ValueError(f"last={self.last} needs `last_of`, the column that the items are values of.")
         in_keys = [name for key in self._keys() for name in key]
-        for parameter, names in {"time": [self.time], "keys": in_keys, "drop": self.drop}.items():
+        of_items = [self.last_of] if self.last else []
+        named: dict[str, Sequence[Any]] = {"time": [self.time], "keys": in_keys, "last_of": of_items, "drop": self.drop}
+        for parameter, names in named.items():
             strange = [name for name in names if name not in X.columns]
             if strange:
                 raise ValueError(

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn_fsmd.history.decay import decays_of
 from sklearn_fsmd.history.engine import Engine
 from sklearn_fsmd.history.index import Index
+from sklearn_fsmd.history.last import LastItems
 from sklearn_fsmd.history.log import Amounts, EventLog, Key, outcomes
 
 FEW_ROWS = 100
@@ -31,6 +32,8 @@ class Questions:
     delay : nanoseconds by which an event must be older than the row, at least one.
     half_lives : nanoseconds, or None for no fading.
     smoothing : how many events of the overall rate are added.
+    log : whether numbers of events and seconds are given as log(1 + x).
+    last, last_of : how many of the last items are listed, and the column that they are values of; None for none.
     """
 
     keys: Sequence[Key]
@@ -38,6 +41,9 @@ class Questions:
     delay: int
     half_lives: Sequence[int | None]
     smoothing: float
+    log: bool
+    last: int = 0
+    last_of: str | None = None
 
     def names(self, targets: Sequence[str], spans: Sequence[str]) -> list[str]:
         """Those of the columns; `spans` is what each half-life is called."""
@@ -51,6 +57,10 @@ class Questions:
                     names.append(f"{start}_{targets[k]}{given}_rate{span}")
             names.append(f"{start}_seconds_since")
         return names
+
+    def list_names(self) -> list[str]:
+        """Those of the columns of lists."""
+        return [f"{'_x_'.join(map(str, key))}_last_{self.last_of}" for key in self.keys] if self.last else []
 
 
 class Past:
@@ -77,10 +87,34 @@ class Past:
             sums, last = self._known(key, before, codes)
             for d, decay in enumerate(self.decays):
                 own = sums[:, d] * decay.worth(times)[:, None]
-                columns += [own[:, :1], self._rates(own, rates)]
+                columns += [np.log1p(own[:, :1]) if self.questions.log else own[:, :1], self._rates(own, rates)]
             since = np.where(last == NEVER, np.nan, (times - last) / 1e9)
-            columns.append(since[:, None])
+            columns.append(np.log1p(since)[:, None] if self.questions.log else since[:, None])
         return np.concatenate(columns, axis=1, dtype=np.float32) if columns else np.empty((len(times), 0), np.float32)
+
+    def lists(self, times: np.ndarray, codes: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """For each key the last items that came true in the first target, the newest last, ``(n,)`` objects."""
+        if not self.questions.last:
+            return []
+        before, columns = times - self.questions.delay, []
+        for key in self.questions.keys:
+            last = self._last_items(key)
+            start, stop = last.before(self._values(key, codes, len(times)), before, self.questions.last)
+            column = np.empty(len(times), dtype=object)
+            column[:] = [last.items[a:b].tolist() for a, b in zip(start.tolist(), stop.tolist(), strict=True)]
+            columns.append(column)
+        return columns
+
+    def _last_items(self, key: Key) -> LastItems:
+        made: dict[Key, LastItems] = self.__dict__.setdefault("last_items", {})
+        if key not in made:
+            log = self.log
+            place = log.columns.index(str(self.questions.last_of))
+            happened = (log.labels[:, 0] == 1) & log.observed[:, 0] & (log.codes[place] > 0)
+            keys = self._values(key, log.codes, len(log))[happened]
+            values = log.vocabularies[place].values.to_numpy()
+            made[key] = LastItems(keys, log.times[happened], values[log.codes[place][happened] - 1])
+        return made[key]
 
     def _rates(self, sums: np.ndarray, overall: np.ndarray | None) -> np.ndarray:
         """The rate of each outcome, ``(n, outcomes)``, smoothed towards `overall`, if that is given."""

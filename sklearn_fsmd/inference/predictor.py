@@ -60,7 +60,7 @@ class Predictor:
             return in_chunks(self.network.gate_weights, *rows.tensors(self.device)).cpu().numpy()
 
 
-def in_chunks(module: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+def in_chunks(module: Callable[..., Tensor], *inputs: Any) -> Tensor:
     """What `module` makes of any number of rows.
 
     On a CPU the rows go in chunks through as many threads as torch may use, each of which computes alone: none waits
@@ -90,7 +90,8 @@ def build(p: NetworkParameters, encoder: InputEncoder, n_tasks: int, *, with_tab
 
     def columns(part: FeatureEncoder, n_numbers: int) -> Columns:
         cardinalities = part.cardinalities if with_tables else [1] * len(part.cardinalities)
-        return Columns(cardinalities, n_numbers)
+        of_lists = part.list_cardinalities if with_tables else [0] * len(part.list_cardinalities)
+        return Columns(cardinalities, n_numbers, of_lists)
 
     bias = None if encoder.bias is None else columns(encoder.bias, len(encoder.bias.numeric))
     return build_network(p, columns(encoder.main, encoder.n_numbers), n_tasks, bias)

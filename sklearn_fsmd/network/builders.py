@@ -35,10 +35,11 @@ def build_network(
         return parts_of_member(p, columns, n_tasks, n_sets)
 
     own = parts()
+    of_bias = None if bias is None else (bias.cardinalities, bias.n_numeric, p.embedding_dim, p.bias_tower_dims)
     return MultiTaskNetwork(
         **own,
         link=link,
-        bias_tower=None if bias is None else BiasTower(*bias, p.embedding_dim, p.bias_tower_dims),
+        bias_tower=None if of_bias is None else BiasTower(*of_bias),
         more_members=[Member(**parts()) for _ in range(p.n_members - 1)],
         shares_nothing=isinstance(own["extractor"], extractors.Separate) and n_sets > 1 and link.stands_alone,
     )
@@ -46,9 +47,15 @@ def build_network(
 
 def parts_of_member(p: NetworkParameters, columns: Columns, n_tasks: int, n_sets: int) -> dict[str, Any]:
     """Embedding, low-order part, extractor and towers; a value has `n_sets` embeddings."""
-    cardinalities, n_numeric = columns
-    in_features = len(cardinalities) * p.embedding_dim + n_numeric
-    embedding = Embedding(cardinalities, p.embedding_dim, n_sets=n_sets, std=p.embedding_std)
+    in_features = columns.n_fields * p.embedding_dim + columns.n_numeric
+    embedding = Embedding(
+        columns.cardinalities,
+        p.embedding_dim,
+        n_sets=n_sets,
+        std=p.embedding_std,
+        list_cardinalities=columns.list_cardinalities,
+        pooling=p.list_pooling,
+    )
     extractor = build_extractor(p, in_features, n_tasks)
     width = width_of(extractor, in_features, n_tasks)
     low_order = build_low_order(p, columns, n_tasks, n_sets)

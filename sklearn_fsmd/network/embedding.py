@@ -7,34 +7,48 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from sklearn_fsmd.network.seam import FORMULA, Execution
+from sklearn_fsmd.ragged import Lists, Ragged
 
 STARTING_RMS = 0.03
 """Root mean square of embeddings that were learned beforehand."""
 
 
 class Columns(NamedTuple):
-    """The rows of the embedding table that each code column has, and the number of numeric columns."""
+    """The rows of the embedding table that each code column has, the number of numeric columns, and lists.
+
+    `list_cardinalities` are the rows of each column of lists; 0 if it shares those of a code column.
+    """
 
     cardinalities: Sequence[int]
     n_numeric: int
+    list_cardinalities: Sequence[int] = ()
 
     @property
     def n_rows(self) -> int:
-        return sum(self.cardinalities)
+        """Rows of the table."""
+        return sum(self.cardinalities) + sum(self.list_cardinalities)
+
+    @property
+    def n_fields(self) -> int:
+        """How many vectors there are for a row."""
+        return len(self.cardinalities) + len(self.list_cardinalities)
 
 
 class Embedded(NamedTuple):
     """What the low-order part and the extractor read of a batch.
 
     `codes` ``(B, F)`` are the rows of the table; `numbers` ``(B, N)`` the scaled numeric columns; `fields`
-    ``(B, F, S, D)`` the looked-up vectors, in `S` sets (1, or one per task where nothing is shared).
+    ``(B, F + L, S, D)`` the looked-up vectors, in `S` sets (1, or one per task where nothing is shared), those of
+    the `L` `lists` pooled.
     """
 
     codes: Tensor
     numbers: Tensor
     fields: Tensor
+    lists: Lists | None = None
 
     def flat(self) -> Tensor:
         """The input of the deep part: all vectors and numbers side by side, ``(B, I)`` or, in sets, ``(B, S, I)``."""
@@ -53,6 +67,13 @@ class Table(nn.Embedding):
 
     execution: Execution = FORMULA
 
+    def pooled(self, column: Ragged, pooling: str) -> Tensor:
+        """The pooled vectors of a column of lists, ``(B, D)``; zeros for an empty list."""
+        offsets = column.offsets[:-1].to(column.flat.dtype)
+        return functional.embedding_bag(
+            column.flat, self.weight, offsets, mode=pooling, sparse=self.sparse and pooling != "max"
+        )
+
     def forward(self, codes: Tensor) -> Tensor:
         computed = self.execution.lookup(self.weight, codes) if self.training and not self.sparse else None
         return super().forward(codes) if computed is None else computed
@@ -65,10 +86,12 @@ class Embedding(nn.Module):
     ----------
     cardinalities : the number of rows of each column, the row for unknown values included.
     dim : length of a vector, `D`.
+    list_cardinalities : of the columns of lists, whose values have the rows after those of the code columns.
+    pooling : what is made of the vectors of a list: their "mean", "sum" or "max".
     n_sets : how many separate vectors a value has, `S`.
     std : standard deviation of the initial values. Small, so that a rarely seen id starts out as no information.
 
-    **Shape**: ``(B, F)`` codes, counted through all columns, and ``(B, N)`` numbers → :class:`Embedded`.
+    **Shape**: ``(B, F)`` codes, counted through all columns, ``(B, N)`` numbers and lists → :class:`Embedded`.
 
     Examples
     --------
@@ -78,15 +101,29 @@ class Embedding(nn.Module):
     torch.Size([2, 9])
     """
 
-    def __init__(self, cardinalities: Sequence[int], dim: int, *, n_sets: int = 1, std: float = 1e-4) -> None:
+    def __init__(
+        self,
+        cardinalities: Sequence[int],
+        dim: int,
+        *,
+        n_sets: int = 1,
+        std: float = 1e-4,
+        list_cardinalities: Sequence[int] = (),
+        pooling: str = "mean",
+    ) -> None:
         super().__init__()
         self.n_sets = n_sets
-        self.table = Table(sum(cardinalities), n_sets * dim)
+        self.n_lists = len(list_cardinalities)
+        self.pooling = pooling
+        self.table = Table(sum(cardinalities) + sum(list_cardinalities), n_sets * dim)
         nn.init.normal_(self.table.weight, std=std)
 
-    def forward(self, codes: Tensor, numbers: Tensor) -> Embedded:
-        fields = self.table(codes).unflatten(2, (self.n_sets, -1))
-        return Embedded(codes, numbers, fields)
+    def forward(self, codes: Tensor, numbers: Tensor, lists: Lists | None = None) -> Embedded:
+        vectors = self.table(codes)  # (B, F, S · D)
+        if lists is not None:
+            pooled = [self.table.pooled(column, self.pooling) for column in lists]
+            vectors = torch.cat((vectors, torch.stack(pooled, dim=1)), dim=1)
+        return Embedded(codes, numbers, vectors.unflatten(2, (self.n_sets, -1)), lists)
 
     @torch.no_grad()
     def start_from(self, vectors: Tensor) -> float:

@@ -20,14 +20,16 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from sklearn_fsmd.ragged import Lists
+
 FEW_ROWS = 4
 """In a batch of fewer rows per member each of them reads all."""
 
 
 def logits_of_readers(
-    members: Sequence[Callable[[Tensor, Tensor], Tensor]], codes: Tensor, numbers: Tensor, *, training: bool
+    members: Sequence[Callable[..., Tensor]], codes: Tensor, *more: Tensor | Lists, training: bool
 ) -> Tensor:
-    """The logits of those `R` members that read a row, ``(R, B, K)``.
+    """The logits of those `R` members that read a row, ``(R, B, K)``, of its codes, numbers and lists.
 
     In training these are half of the members, rounded up; else all. The rows of a batch come in random order, so they
     are handed out by their position: cut into as many chunks as there are members, member `m` reads the chunk `m` and
@@ -35,18 +37,13 @@ def logits_of_readers(
     """
     n, n_rows = len(members), len(codes)
     if not training or n_rows < FEW_ROWS * n:
-        return torch.stack([member(codes, numbers) for member in members])
+        return torch.stack([member(codes, *more) for member in members])
     n_readers = (n + 1) // 2
     sizes = [stop - start for start, stop in pairwise(i * n_rows // n for i in range(n + 1))]
     said = []
     for m, member in enumerate(members):
         first = sum(sizes[:m])
         own = [sizes[(m + r) % n] for r in range(n_readers)]
-        said.append(member(_around(codes, first, sum(own)), _around(numbers, first, sum(own))).split(own))
+        rows = torch.arange(first, first + sum(own), device=codes.device) % n_rows
+        said.append(member(*(x[rows] for x in (codes, *more))).split(own))
     return torch.stack([torch.cat([said[(c - r) % n][r] for c in range(n)]) for r in range(n_readers)])
-
-
-def _around(x: Tensor, first: int, n: int) -> Tensor:
-    """`n` rows from the row `first` on, and after the last row from the beginning."""
-    beyond = first + n - len(x)
-    return x[first : first + n] if beyond <= 0 else torch.cat((x[first:], x[:beyond]))

@@ -22,11 +22,16 @@ FMSharing = Literal["shared", "per_task"]
 class Linear(nn.Module):
     """First-order terms ⟨w, x⟩: one weight per value of a category, one per numeric column, for each of `n_outputs`.
 
+    The weights of the values of a list are pooled as their embeddings are.
+
     **Shape**: :class:`Embedded` → ``(B, n_outputs)``.
     """
 
-    def __init__(self, n_rows: int, n_numeric: int, n_outputs: int, std: float = 1e-4) -> None:
+    def __init__(
+        self, n_rows: int, n_numeric: int, n_outputs: int, std: float = 1e-4, *, pooling: str = "mean"
+    ) -> None:
         super().__init__()
+        self.pooling = pooling
         self.categories = Table(n_rows, n_outputs)
         self.numbers = nn.Parameter(torch.zeros(n_numeric, n_outputs))
         nn.init.normal_(self.categories.weight, std=std)
@@ -37,7 +42,10 @@ class Linear(nn.Module):
             numbers = (x.numbers * self.numbers.t()).sum(dim=1, keepdim=True)
         else:
             numbers = x.numbers @ self.numbers
-        return self.categories(x.codes).sum(dim=1) + numbers
+        first_order = self.categories(x.codes).sum(dim=1) + numbers
+        for column in x.lists or ():
+            first_order = first_order + self.categories.pooled(column, self.pooling)
+        return first_order
 
 
 class FM(nn.Module):
@@ -64,11 +72,13 @@ class FM(nn.Module):
         n_sets: int = 1,
         sharing: FMSharing = "shared",
         scale: float = 1.0,
+        pooling: str = "mean",
     ) -> None:
         super().__init__()
         self.scale = scale
         per_task = sharing == "per_task"
-        self.linear = Linear(columns.n_rows, columns.n_numeric, n_tasks if per_task or n_sets > 1 else 1)
+        n_outputs = n_tasks if per_task or n_sets > 1 else 1
+        self.linear = Linear(columns.n_rows, columns.n_numeric, n_outputs, pooling=pooling)
         self.vectors = nn.Parameter(torch.empty(columns.n_numeric, n_sets, dim))  # the V_j of the numeric columns
         self.weights = nn.Parameter(torch.ones(n_tasks, dim)) if per_task else None
         nn.init.normal_(self.vectors, std=1e-4)
@@ -100,7 +110,7 @@ class FieldWeightedFM(FM):
 
     def __init__(self, columns: Columns, n_tasks: int, dim: int, **options: Any) -> None:
         super().__init__(columns, n_tasks, dim, **options)
-        n, n_sets = len(columns.cardinalities) + columns.n_numeric, self.vectors.shape[1]
+        n, n_sets = columns.n_fields + columns.n_numeric, self.vectors.shape[1]
         self.pair_weights = nn.Parameter(torch.zeros(n_sets, n * (n - 1) // 2))
         self.register_buffer("places", torch.triu_indices(n, n, offset=1), persistent=False)
 
@@ -116,12 +126,13 @@ class FieldWeightedFM(FM):
 
 @LOW_ORDER.register("linear")
 def _linear(p: NetworkParameters, columns: Columns, n_tasks: int, n_sets: int) -> Linear:
-    return Linear(columns.n_rows, columns.n_numeric, n_tasks)
+    return Linear(columns.n_rows, columns.n_numeric, n_tasks, pooling=p.list_pooling)
 
 
 @LOW_ORDER.register("fm", reads=("fm_sharing", "fm_scale"))
 def _fm(p: NetworkParameters, columns: Columns, n_tasks: int, n_sets: int, cls: type[FM] = FM) -> FM:
-    return cls(columns, n_tasks, p.embedding_dim, n_sets=n_sets, sharing=p.fm_sharing, scale=p.fm_scale)
+    options: dict[str, Any] = {"sharing": p.fm_sharing, "scale": p.fm_scale, "pooling": p.list_pooling}
+    return cls(columns, n_tasks, p.embedding_dim, n_sets=n_sets, **options)
 
 
 @LOW_ORDER.register("fwfm", reads=("fm_sharing", "fm_scale"))

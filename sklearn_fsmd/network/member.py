@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sklearn_fsmd.network.embedding import Embedding
 from sklearn_fsmd.network.stacked_mlp import HiddenLayer, StackedLinear, StackedMLP
+from sklearn_fsmd.ragged import Lists
 
 
 class Towers(nn.Module):
@@ -34,7 +35,7 @@ class Member(nn.Module):
 
     An extractor of the user's own, `own_extractor`, is taken as it is.
 
-    **Shape**: codes ``(B, F)`` and numbers ``(B, N)`` → logits ``(B, K)``.
+    **Shape**: codes ``(B, F)``, numbers ``(B, N)`` and, where there are such columns, lists → logits ``(B, K)``.
     """
 
     def __init__(
@@ -53,15 +54,15 @@ class Member(nn.Module):
         self.extractor = extractor
         self.towers = towers
 
-    def logits(self, codes: Tensor, numbers: Tensor) -> Tensor:
+    def logits(self, codes: Tensor, numbers: Tensor, lists: Lists | None = None) -> Tensor:
         """The sum y_FM + y_deep of Eq. (1), and the sigmoid's argument in Eqs. (3), (6) and (9)."""
-        x = self.embedding(codes, numbers)
+        x = self.embedding(codes, numbers, lists)
         y_deep: Tensor = self.towers(representations(self.extractor, x.flat()))
         return y_deep if self.low_order is None else y_deep + self.low_order(x)
 
-    def gate_weights(self, codes: Tensor, numbers: Tensor) -> Tensor:
+    def gate_weights(self, codes: Tensor, numbers: Tensor, lists: Lists | None = None) -> Tensor:
         """The experts' weights, ``(B, levels, K, E)``, of an extractor that has gates."""
-        x = self.embedding(codes, numbers).flat()
+        x = self.embedding(codes, numbers, lists).flat()
         return torch.stack(list(self.extractor.gate_weights(x)), dim=1)  # type: ignore[operator]
 
     @property

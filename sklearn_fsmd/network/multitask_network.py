@@ -23,6 +23,7 @@ from sklearn_fsmd.network.ensemble import logits_of_readers
 from sklearn_fsmd.network.links import TreeLink
 from sklearn_fsmd.network.member import Member, Towers
 from sklearn_fsmd.network.stacked_mlp import HiddenLayer
+from sklearn_fsmd.ragged import Lists
 
 PER_TASK = {"low_order.weights", "low_order.pair_weights"}
 """Weights of the low-order part whose first axis is the tasks, or sets; that of the others is rows or columns."""
@@ -32,7 +33,8 @@ class MultiTaskNetwork(Member):
     """Embedding, low-order part, extractor, towers, link and, where there are bias features, their tower.
 
     **Shape**: codes ``(B, F)`` and numbers ``(B, N)`` → logits ``(B, K)``; see :class:`TreeLink` for what they mean.
-    The codes and numbers of the bias features follow in training; without them their tower is neutral.
+    Lists follow where there are columns of them, and the codes and numbers of the bias features in training; without
+    these their tower is neutral.
 
     In an ensemble the network is the first member, and there are `more_members`. Their probabilities are averaged; in
     training each that reads a row has logits of its own, ``(R, B, K)``.
@@ -59,21 +61,23 @@ class MultiTaskNetwork(Member):
         self.bias_tower = bias_tower
         self.more_members = nn.ModuleList(more_members)
 
-    def forward(self, codes: Tensor, numbers: Tensor, *bias: Tensor) -> Tensor:
+    def forward(self, codes: Tensor, numbers: Tensor, *more: Any) -> Tensor:
+        n_lists = int(self.embedding.n_lists > 0)
+        lists, bias = more[:n_lists], more[n_lists:]
         if self.more_members:
             of_members = [member.logits for member in self.members]
-            logits = logits_of_readers(of_members, codes, numbers, training=self.training)
+            logits = logits_of_readers(of_members, codes, numbers, *lists, training=self.training)
         else:
-            logits = self.logits(codes, numbers)
+            logits = self.logits(codes, numbers, *lists)
         if self.bias_tower is not None:
             level = self.bias_tower(*bias) if bias else self.bias_tower.neutral.expand(len(codes))
             logits = torch.cat((logits[..., :1] + level.unsqueeze(1), logits[..., 1:]), dim=-1)
         return self.link.mean(logits) if self.more_members and not self.training else logits
 
-    def gate_weights(self, codes: Tensor, numbers: Tensor) -> Tensor:
+    def gate_weights(self, codes: Tensor, numbers: Tensor, lists: Lists | None = None) -> Tensor:
         """The experts' weights of an extractor that has gates, the mean over the members; see :class:`Member`."""
-        own = super().gate_weights(codes, numbers)
-        more = [member.gate_weights(codes, numbers) for member in self.more_members]  # type: ignore[operator]
+        own = super().gate_weights(codes, numbers, lists)
+        more = [member.gate_weights(codes, numbers, lists) for member in self.more_members]  # type: ignore[operator]
         return torch.stack([own, *more]).mean(dim=0)
 
     @property

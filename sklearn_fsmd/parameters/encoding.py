@@ -48,6 +48,17 @@ class InputParameters(EncodingParameters):
 
     Parameters
     ----------
+    list_features : "auto", array-like, callable or None, default="auto"
+        Which columns hold lists of categories, such as tags or the last items of a user: "auto" takes those whose first
+        value is a list, tuple, set or array; or a boolean mask, indices, names or a callable; None takes none. Each
+        value of a list has an embedding, and a row the pooled ones; an empty or missing list has zeros.
+    list_separator : str or None, default=None
+        What separates the values of lists that are written as strings; their columns are named by `list_features`.
+    max_list_length : int, default=1000
+        Of longer lists the last values are taken.
+    shared_embeddings : dict or None, default=None
+        For columns of lists, by name, the category column with which they share vocabulary and embeddings:
+        ``{"last_videos": "video_id"}``.
     bias_features : array-like, callable or None, default=None
         Columns that say how an impression was shown (position, tab, …), by a boolean mask, indices, names or a
         callable. They leave the network; a small tower on them adds to the first task's logit in training, and takes
@@ -66,12 +77,20 @@ class InputParameters(EncodingParameters):
         columns and of the pairs with the column of most values, those that tell something new of the validation rows.
     """
 
+    list_features: Any = "auto"
+    list_separator: str | None = None
+    max_list_length: int = 1000
+    shared_embeddings: dict[str, str] | None = None
     bias_features: Any = None
     pretrain_features: Any = None
     target_statistics: Literal["ordered"] | None = "ordered"
     statistics_features: Any = "auto"
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "list_features": ["array-like", StrOptions({"auto"}), callable, None],
+        "list_separator": [str, None],
+        "max_list_length": [Interval(Integral, 1, None, closed="left")],
+        "shared_embeddings": [dict, None],
         "bias_features": ["array-like", callable, None],
         "pretrain_features": ["array-like", callable, None],
         "target_statistics": [StrOptions({"ordered"}), None],

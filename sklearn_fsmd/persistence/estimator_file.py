@@ -15,6 +15,8 @@ from sklearn_fsmd.encoding import (
     Encoded,
     FeatureEncoder,
     InputEncoder,
+    ListColumn,
+    ListOptions,
     NumericColumn,
     TargetEncoder,
     TargetStatistics,
@@ -23,7 +25,17 @@ from sklearn_fsmd.persistence import container as storage
 from sklearn_fsmd.persistence.codec import NotPlainError, Packer, Unpacker, described
 from sklearn_fsmd.runtime import resolve_device
 
-CLASSES = (InputEncoder, FeatureEncoder, CategoryColumn, NumericColumn, Encoded, TargetEncoder, TargetStatistics)
+CLASSES = (
+    InputEncoder,
+    FeatureEncoder,
+    CategoryColumn,
+    NumericColumn,
+    ListColumn,
+    ListOptions,
+    Encoded,
+    TargetEncoder,
+    TargetStatistics,
+)
 """What a fitted estimator consists of, beside plain values and arrays. Their attributes are the format of the file."""
 
 NET = "net_"

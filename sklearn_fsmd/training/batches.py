@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,8 +13,8 @@ from torch import Tensor
 
 from sklearn_fsmd.encoding import Encoded, Targets
 
-Batch = tuple[tuple[Tensor, ...], Tensor, Tensor | None]
-"""Inputs, labels and weights."""
+Batch = tuple[tuple[Any, ...], Tensor, Tensor | None]
+"""Inputs (tensors, and lists where there are some), labels and weights."""
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,13 @@ class TensorData(Dataset):
 
     Attributes
     ----------
-    inputs : codes (m, F) and numbers (m, N) of an encoded table, then those of its bias features if there are any.
+    inputs : codes (m, F), numbers (m, N) and, if there are any, lists of an encoded table, then codes and numbers of
+        its bias features if there are any.
     labels, weights : (n, K) of the rows that are meant; weights may be None.
     rows : (n,), where these are in the encoded table; None if they are all of it, in order.
     """
 
-    inputs: tuple[Tensor, ...]
+    inputs: tuple[Any, ...]
     labels: Tensor
     weights: Tensor | None
     rows: Tensor | None = None
@@ -52,7 +54,7 @@ class TensorData(Dataset):
         labels = self.labels.cpu().numpy()
         return labels if self.weights is None else np.where(self.weights.cpu().numpy() > 0, labels, np.nan)
 
-    def selected(self) -> tuple[Tensor, ...]:
+    def selected(self) -> tuple[Any, ...]:
         """The inputs of the rows that are meant."""
         return self.inputs if self.rows is None else tuple(x[self.rows] for x in self.inputs)
 
@@ -73,6 +75,7 @@ class BatchIterator:
     ----------
     offsets : (F,), the unknown row of each code column.
     n_categories : how many of the code columns are categories; the others are the bins of the numbers, in their order.
+    list_offsets : the unknown row of each column of lists; None if there are none.
     bias_offsets : as `offsets`, of the bias features; in a share `bias_dropout` of the rows all of these are hidden.
     """
 
@@ -85,6 +88,7 @@ class BatchIterator:
         offsets: Tensor,
         n_categories: int,
         unknown_rate: float,
+        list_offsets: Sequence[int] | None = None,
         bias_offsets: Tensor | None = None,
         bias_dropout: float = 0.0,
     ) -> None:
@@ -94,6 +98,7 @@ class BatchIterator:
         self.offsets = offsets
         self.n_categories = n_categories
         self.unknown_rate = unknown_rate
+        self.list_offsets = None if list_offsets is None else torch.tensor(list_offsets)
         self.bias_offsets = bias_offsets
         self.bias_dropout = bias_dropout
 
@@ -107,8 +112,12 @@ class BatchIterator:
         for i in range(n_batches):
             stop = n if i == n_batches - 1 else (i + 1) * self.batch_size
             batch = self.data.batch(order[i * self.batch_size : stop].long())
-            codes, numbers, *bias = batch[0]
+            codes, numbers, *more = batch[0]
             self._hide(codes, numbers)
+            bias = more if self.list_offsets is None else more[1:]
+            if self.list_offsets is not None and self.unknown_rate:
+                lists = more[0].hidden(self.unknown_rate, self.list_offsets, self.generator)
+                batch = (codes, numbers, lists, *bias), *batch[1:]
             if self.bias_offsets is not None:
                 self._hide_bias(*bias, offsets=self.bias_offsets)
             yield batch

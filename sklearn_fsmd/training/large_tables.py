@@ -30,7 +30,7 @@ def check_table_size(p: MultiTaskParameters, encoder: FeatureEncoder, n_tasks: i
     ValueError
         With the size, and the column that has most of the rows.
     """
-    n_rows = sum(encoder.cardinalities)
+    n_rows = encoder.n_rows
     dim = p.embedding_dim * p.n_members * (n_tasks if has_own_embeddings(p) else 1)
     pretraining = PRETRAINING_COPIES * p.embedding_dim if p.pretrain_epochs else 0
     needed, there = n_rows * 4 * (TABLE_COPIES * dim + pretraining), memory_of(device)

@@ -264,7 +264,7 @@ class Net(ClassifierMixin, NeuralNet):
                 raise self._diverged(losses.sum(), self.n_batches_)
             if self.bias_reference:  # the ranking does without the tower, so it is judged without it
                 self.set_neutral()
-                logits = self.logits(*valid.inputs[:2])
+                logits = self.logits(*valid.inputs[: -len(self.bias_reference)])
             scores = self.module_.link.marginals(logits).cpu().numpy()
         weights = None if valid.weights is None else valid.weights.cpu().numpy()
         return losses, task_aucs(valid.labels.cpu().numpy(), scores, weights)

@@ -76,7 +76,7 @@ def pretrain(
         raise FloatingPointError(
             "Pretraining has led to what is not finite. Scale the numbers, with `numeric_scaling` or beforehand."
         )
-    table = torch.full((sum(encoder.cardinalities), dim), torch.nan)
+    table = torch.full((encoder.n_rows, dim), torch.nan)
     table[torch.from_numpy(part.table_rows)] = model.embedding.table.weight.detach().cpu()
     return Learned(table, model.hidden.first.cpu(), torch.from_numpy(part.inputs(dim)), len(part.codes) * dim)
 
@@ -102,9 +102,9 @@ class _Part:
         self.shift = offsets - np.cumsum([0, *self.cardinalities[:-1]])[: len(self.codes)]
         spans = [np.arange(o, o + n) for o, n in zip(offsets, self.cardinalities, strict=True)]
         self.table_rows = np.concatenate(spans) if spans else np.empty(0, dtype=np.int64)
-        self.n_codes = len(encoder.cardinalities)
+        self.n_fields = len(encoder.cardinalities) + len(encoder.lists)
 
     def inputs(self, dim: int) -> np.ndarray:
         """Places of the embedded codes and of the numbers among all inputs of a network."""
         embedded = np.add.outer(np.multiply(self.codes, dim), np.arange(dim)).ravel()
-        return np.concatenate([embedded, np.add(self.numbers, self.n_codes * dim)]).astype(np.int64)
+        return np.concatenate([embedded, np.add(self.numbers, self.n_fields * dim)]).astype(np.int64)

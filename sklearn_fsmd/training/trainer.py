@@ -173,6 +173,7 @@ def train(
         torch.Generator().manual_seed(draw_seed(random)),
         offsets=_offsets(encoder.main, data[0], net.device),
         n_categories=len(encoder.main.categories),
+        list_offsets=encoder.main.list_offsets if encoder.main.lists else None,
         unknown_rate=p.unknown_rate,
         bias_offsets=None if encoder.bias is None else _offsets(encoder.bias, data[0].bias, net.device),
         bias_dropout=p.bias_dropout,
@@ -216,7 +217,9 @@ def train(
 
 def arrays_of(rows: Encoded, targets: Targets) -> tuple[np.ndarray | None, ...]:
     """All that training sees of some rows."""
-    own = rows.codes, rows.numbers, rows.rows, targets.labels, targets.weights
+    own: tuple[np.ndarray | None, ...] = rows.codes, rows.numbers, rows.rows, targets.labels, targets.weights
+    for column in rows.lists or ():
+        own = *own, column.flat.numpy(), column.offsets.numpy()
     return own if rows.bias is None else (*own, rows.bias.codes, rows.bias.numbers)
 
 

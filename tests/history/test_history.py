@@ -40,13 +40,13 @@ def make_log(n=150, seed=0, *, missing_labels=False):
     return X, Y
 
 
-def by_loop(log, outcomes, X, *, keys=KEYS, delay="1h", half_life=None, smoothing=10.0, same_moment=False):
+def by_loop(events, outcomes, X, *, keys=KEYS, delay="1h", half_life=None, smoothing=10.0, log=True):
     """What :class:`HistoryFeatures` tells, by the definition, one row and one key at a time."""
     delay, lines = pd.Timedelta(delay), []
     labels = outcomes.to_numpy(copy=True)
     labels[labels[:, 0] == 0, 1] = 0  # known, though it was not looked for
     for _, row in X.iterrows():
-        ago = row["when"] - log["when"]
+        ago = row["when"] - events["when"]
         known = ((ago >= delay) & (ago > pd.Timedelta(0))).to_numpy()
 
         def rates(known, weights, overall=None):
@@ -61,13 +61,13 @@ def by_loop(log, outcomes, X, *, keys=KEYS, delay="1h", half_life=None, smoothin
                 found.append(positive / tried if tried > 0 else np.nan)
             return found
 
-        overall, line = rates(known, np.ones(len(log))), []
+        overall, line = rates(known, np.ones(len(events))), []
         for key in keys:
             columns = [key] if isinstance(key, str) else key
-            own = known & (log[columns] == row[columns]).all(axis=1).to_numpy()
-            weights = np.ones(len(log)) if half_life is None else 0.5 ** (ago / pd.Timedelta(half_life)).to_numpy()
-            line += [weights[own].sum(), *rates(own, weights, overall)]
-            line.append(ago[own].min().total_seconds() if own.any() else np.nan)
+            own = known & (events[columns] == row[columns]).all(axis=1).to_numpy()
+            weights = np.ones(len(events)) if half_life is None else 0.5 ** (ago / pd.Timedelta(half_life)).to_numpy()
+            n, since = weights[own].sum(), ago[own].min().total_seconds() if own.any() else np.nan
+            line += [np.log1p(n) if log else n, *rates(own, weights, overall), np.log1p(since) if log else since]
         lines.append(line)
     return np.array(lines)
 
@@ -83,7 +83,15 @@ def told(out, X):
 @pytest.mark.parametrize("missing_labels", [False, True])
 @pytest.mark.parametrize(
     "params",
-    [{}, {"delay": "0s"}, {"delay": "5h30m"}, {"half_life": "7h"}, {"smoothing": 0.0}, {"smoothing": 3.5}],
+    [
+        {},
+        {"delay": "0s"},
+        {"delay": "5h30m"},
+        {"half_life": "7h"},
+        {"smoothing": 0.0},
+        {"smoothing": 3.5},
+        {"log": False},
+    ],
     ids=str,
 )
 def test_by_the_definition(params, missing_labels, few_rows, monkeypatch):
@@ -120,6 +128,7 @@ def test_columns_are_named_by_what_they_tell():
     ).fit_transform(X, Y)
 
 
+@pytest.mark.filterwarnings("ignore:Column .* of Y has only one class")
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from(["zeros", "removed", "shuffled"]), st.sampled_from(["0s", "1h", "9h"]))
 def test_the_future_does_not_leak(seed, how, delay):
@@ -141,6 +150,37 @@ def test_the_future_does_not_leak(seed, how, delay):
     after = told(history.fit_transform(X_then, Y_then), X_then)
     rows = (X["when"] <= cut).to_numpy()
     np.testing.assert_array_equal(after[rows[kept]], before[rows & kept])
+
+
+@pytest.mark.parametrize("few_rows", [True, False])
+def test_the_last_items(few_rows):
+    X, Y = make_log(missing_labels=True)
+    X.loc[X.index[::17], "item"] = None
+    history = HistoryFeatures(time="when", keys=KEYS, delay="2h", last=3, last_of="item")
+    out = history.fit_transform(X, Y)
+    assert list(out.columns[-3:]) == ["user_last_item", "item_last_item", "user_x_tab_last_item"]
+    assert list(out.columns) == list(history.get_feature_names_out())
+    later, _ = make_log(30, seed=1)
+    for rows, found in [(X, out), (later, history.transform(later[:10] if few_rows else later))]:
+        for i in range(len(found)):
+            row = rows.iloc[i]
+            known = (X["when"] <= row["when"] - pd.Timedelta("2h")) & (Y["click"] == 1) & X["item"].notna()
+            for name, columns in [("user_last_item", ["user"]), ("user_x_tab_last_item", ["user", "tab"])]:
+                own = X[known & (X[columns] == row[columns]).all(axis=1)].sort_values("when", kind="stable")
+                assert found[name].iloc[i] == own["item"].tolist()[-3:]
+    with pytest.raises(ValueError, match="last=3 needs `last_of`"):
+        HistoryFeatures(time="when", keys=KEYS, last=3).fit(X, Y)
+    with pytest.raises(ValueError, match="Column 'itm', which 'last_of' names, is not in X"):
+        HistoryFeatures(time="when", keys=KEYS, last=3, last_of="itm").fit(X, Y)
+
+
+def test_the_last_items_are_read_by_a_model():
+    X, Y = make_log(400)
+    history = HistoryFeatures(time="when", keys=["user"], last=5, last_of="item", drop=["when"])
+    model = FSMDClassifier(max_epochs=1, expert_dims=(8,), shared_embeddings={"user_last_item": "item"}, random_state=0)
+    pipeline = make_pipeline(history, model).fit(X.astype({"user": "category"}), Y)
+    assert np.isfinite(pipeline.predict_proba(X[:5])[0]).all()
+    assert list(model._encoder.main.lists) == [X.shape[1] - 1 + 5]
 
 
 def test_updates_make_one_log():
@@ -192,7 +232,7 @@ def test_times_of_any_kind_are_the_same_moments():
 def test_ids_are_exact():
     ids = [2**53, 2**53 + 1, 2**53]
     X = pd.DataFrame({"time": pd.date_range("2026-01-01", periods=3), "user": ids})
-    out = HistoryFeatures(keys=["user"]).fit_transform(X, pd.Series([1, 0, 1]))
+    out = HistoryFeatures(keys=["user"], log=False).fit_transform(X, pd.Series([1, 0, 1]))
     assert out["user_events"].tolist() == [0, 0, 1]
 
 

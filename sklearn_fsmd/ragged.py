@@ -1,0 +1,78 @@
+"""Rows of lists without padding: all values one after the other, and where each row begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """One column of lists.
+
+    Attributes
+    ----------
+    flat : ``(m,)``, the values, those of all rows.
+    offsets : ``(n + 1,)`` int64; row `i` has those at ``offsets[i] … offsets[i + 1] - 1``.
+    """
+
+    flat: Tensor
+    offsets: Tensor
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, rows: Tensor | slice) -> Ragged:
+        if isinstance(rows, slice):
+            start, stop, _ = rows.indices(len(self))
+            offsets = self.offsets[start : max(stop, start) + 1]
+            return Ragged(self.flat[offsets[0] : offsets[-1]], offsets - offsets[0])
+        rows = rows.long()
+        starts = self.offsets[rows]
+        lengths = self.offsets[rows + 1] - starts
+        offsets = torch.cat((lengths.new_zeros(1), lengths.cumsum(0)))
+        within = torch.arange(int(offsets[-1]), device=rows.device) - offsets[:-1].repeat_interleave(lengths)
+        return Ragged(self.flat[starts.repeat_interleave(lengths) + within], offsets)
+
+    def followed_by(self, other: Ragged) -> Ragged:
+        """The rows of both."""
+        offsets = torch.cat((self.offsets, other.offsets[1:] + self.offsets[-1]))
+        return Ragged(torch.cat((self.flat, other.flat)), offsets)
+
+
+@dataclass(frozen=True)
+class Lists:
+    """Several columns of lists, which are taken row by row as one tensor would be."""
+
+    columns: tuple[Ragged, ...]
+
+    def __len__(self) -> int:
+        return len(self.columns[0])
+
+    def __iter__(self) -> Iterator[Ragged]:
+        return iter(self.columns)
+
+    def __getitem__(self, rows: Tensor | slice) -> Lists:
+        return Lists(tuple(column[rows] for column in self.columns))
+
+    def split(self, size: int) -> list[Lists]:
+        """Chunks of `size` rows, as of a tensor."""
+        return [self[start : start + size] for start in range(0, max(len(self), 1), size)]
+
+    def to(self, device: torch.device | str) -> Lists:
+        return Lists(tuple(Ragged(column.flat.to(device), column.offsets.to(device)) for column in self.columns))
+
+    def followed_by(self, other: Lists) -> Lists:
+        """The rows of both."""
+        return Lists(tuple(a.followed_by(b) for a, b in zip(self.columns, other.columns, strict=True)))
+
+    def hidden(self, rate: float, unknown: Tensor, generator: torch.Generator) -> Lists:
+        """A share `rate` of the values swapped for the unknown value of their column, ``unknown[j]``."""
+        columns = []
+        for column, code in zip(self.columns, unknown, strict=True):
+            hide = torch.rand(len(column.flat), generator=generator).to(column.flat.device) < rate
+            columns.append(Ragged(torch.where(hide, code.to(column.flat), column.flat), column.offsets))
+        return Lists(tuple(columns))

@@ -1,0 +1,221 @@
+"""Columns of lists: each value is embedded, and a row is what the pooling makes of them."""
+
+import pickle
+from itertools import chain, pairwise
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+
+from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
+from sklearn_fsmd.ragged import Lists, Ragged
+from tests.conftest import SMALL, of
+from tests.test_estimator_checks import CLASSES
+
+PARAMS = {**SMALL, "min_frequency": 1, "unknown_rate": 0.0}
+
+
+def make_lists(n=400, seed=0, n_tags=12):
+    """Rows whose click depends on how many of their tags are even."""
+    random = np.random.default_rng(seed)
+    tags = [random.integers(n_tags, size=size).tolist() for size in random.integers(0, 6, size=n)]
+    X = pd.DataFrame({"user": random.choice(list("abcdefgh"), size=n), "price": random.normal(size=n)})
+    X["tags"] = pd.Series(tags, dtype=object)
+    even = np.array([np.mean([tag % 2 == 0 for tag in row]) if row else 0.5 for row in tags])
+    click = (random.uniform(size=n) < 0.1 + 0.8 * even).astype(int)
+    return X, pd.DataFrame({"click": click, "buy": click * random.integers(2, size=n)})
+
+
+def fit(X, Y, **params):
+    return FSMDClassifier(**PARAMS | params).fit(X, Y)
+
+
+def rows_as_lists(ragged):
+    ends = ragged.offsets.tolist()
+    return [ragged.flat[start:stop].tolist() for start, stop in pairwise(ends)]
+
+
+def test_rows_of_lists_are_taken_as_those_of_a_tensor():
+    rows = [[3, 1], [], [5], [2, 2, 7], []]
+    ragged = Ragged(torch.tensor(list(chain.from_iterable(rows))), torch.tensor([0, 2, 2, 3, 6, 6]))
+    assert len(ragged) == 5
+    assert rows_as_lists(ragged[torch.tensor([3, 1, 0, 3])]) == [[2, 2, 7], [], [3, 1], [2, 2, 7]]
+    assert rows_as_lists(ragged[1:4]) == rows[1:4]
+    assert rows_as_lists(ragged[4:9]) == [[]]
+    assert rows_as_lists(ragged.followed_by(ragged[2:4])) == rows + rows[2:4]
+    lists = Lists((ragged, ragged[torch.tensor([4, 3, 2, 1, 0])]))
+    assert [len(chunk) for chunk in lists.split(2)] == [2, 2, 1]
+    assert rows_as_lists(lists.split(2)[1].columns[1]) == [[5], []]
+    hidden = lists.hidden(0.5, torch.tensor([0, 9]), torch.Generator().manual_seed(0))
+    swapped = hidden.columns[1].flat != lists.columns[1].flat
+    assert swapped.any()
+    assert (hidden.columns[1].flat[swapped] == 9).all()
+
+
+@pytest.mark.parametrize("pooling", ["mean", "sum", "max"])
+def test_a_field_is_what_the_pooling_makes_of_the_values(pooling):
+    X, Y = make_lists(60)
+    model = fit(X, Y, list_pooling=pooling)
+    network, encoder = model.module_, model._encoder
+    codes, numbers, lists = encoder.encode_main(X).tensors()
+    x = network.embedding(codes, numbers, lists)
+    table, linear = network.embedding.table.weight, network.low_order.linear
+    weights, first_order = linear.categories.weight, linear(x)
+    known = encoder.main.lists[2].vocabulary.values.tolist()  # noqa: PD011 (an attribute of ours)
+    pool = {"mean": lambda v: v.mean(dim=0), "sum": lambda v: v.sum(dim=0), "max": lambda v: v.amax(dim=0)}[pooling]
+    for i, tags in enumerate(X["tags"]):
+        rows = [encoder.main.list_offsets[0] + 1 + known.index(tag) for tag in tags]
+        expected = pool(table[rows]) if rows else torch.zeros(table.shape[1])
+        torch.testing.assert_close(x.fields[i, -1, 0], expected)
+        own = weights[codes[i]].sum() + numbers[i] @ linear.numbers[:, 0] + (pool(weights[rows])[0] if rows else 0)
+        torch.testing.assert_close(first_order[i, 0], own)
+    assert network.embedding.table.weight.shape[0] == sum(encoder.main.cardinalities) + 13
+
+
+def test_what_lists_say_is_learned():
+    X, Y = make_lists(3000)
+    model = FSMDClassifier(**PARAMS | {"max_epochs": 20, "lr": 0.01}).fit(X[:2000], Y[:2000])
+    truth = X["tags"].map(lambda tags: np.mean([tag % 2 == 0 for tag in tags]) if tags else 0.5)
+    auc, best = (roc_auc_score(Y["click"][2000:], p) for p in (model.predict_marginals(X[2000:])[:, 0], truth[2000:]))
+    assert auc > best - 0.03 > 0.7
+
+
+def test_lists_of_any_kind_are_the_same():
+    X, Y = make_lists()
+    expected = fit(X, Y).predict_marginals(X)
+    arrow = pd.Series(pd.arrays.ArrowExtensionArray(pa.array(X["tags"].tolist(), pa.list_(pa.int64()))))
+    written = X["tags"].map(lambda tags: "|".join(map(str, tags)))
+    for tags, params in [
+        (X["tags"].map(tuple), {}),
+        (X["tags"].map(np.array), {}),
+        (X["tags"].map(lambda tags: tags or None), {}),  # a missing list is an empty one
+        (X["tags"].map(lambda tags: [*tags, None, np.nan]), {}),
+        (arrow, {}),
+        (X["tags"].map(lambda tags: [999] * 5 + tags), {"max_list_length": 5, "list_features": ["tags"]}),
+    ]:
+        if params:  # of longer lists the last values count
+            long = pd.Series([row[-5:] for row in tags], dtype=object)
+            found = fit(X.assign(tags=tags), Y, **params).predict_marginals(X.assign(tags=tags))
+            np.testing.assert_array_equal(found, fit(X.assign(tags=long), Y).predict_marginals(X.assign(tags=long)))
+        else:
+            found = fit(X.assign(tags=tags), Y).predict_marginals(X.assign(tags=tags))
+            np.testing.assert_array_equal(found, expected)
+    model = fit(X.assign(tags=written), Y, list_features=["tags"], list_separator="|")
+    assert model._encoder.main.lists[2].n_rows == 13
+    assert np.isfinite(model.predict_marginals(X.assign(tags=written))).all()
+    table = pa.table({"user": X["user"], "price": X["price"], "tags": X["tags"].tolist()})
+    np.testing.assert_array_equal(fit(table, Y).predict_marginals(table), expected)
+
+
+def test_values_that_are_new_are_unknown():
+    X, Y = make_lists()
+    model = FSMDClassifier(**PARAMS | {"unknown_rate": 0.1}).fit(X, Y)
+    new, newer = (X.assign(tags=pd.Series([[tag]] * len(X), dtype=object)) for tag in (1000, 2000))
+    none = X.assign(tags=pd.Series([[]] * len(X), dtype=object))
+    p = model.predict_marginals(new)
+    np.testing.assert_array_equal(p, model.predict_marginals(newer))
+    assert np.abs(p - model.predict_marginals(none)).max() > 1e-6
+    twice = X.assign(tags=X["tags"].map(lambda tags: tags * 2))
+    np.testing.assert_allclose(model.predict_marginals(twice), model.predict_marginals(X), atol=1e-6)
+    long = X[:3].assign(tags=pd.Series([[1] * 10_000] * 3, dtype=object))
+    assert np.isfinite(model.predict_marginals(long)).all()
+
+
+def test_single_rows_are_what_they_are_among_others():
+    X, Y = make_lists()
+    model = fit(X, Y)
+    p = model.predict_marginals(X)
+    alone = np.concatenate([model.predict_marginals(X[i : i + 1]) for i in range(10)])
+    np.testing.assert_allclose(alone, p[:10], atol=1e-6)
+
+
+def test_a_list_may_share_the_embeddings_of_a_category():
+    X, Y = make_lists()
+    X["tag"] = X["tags"].map(lambda tags: tags[-1] if tags else 0).astype("category")
+    model = fit(X, Y, shared_embeddings={"tags": "tag"})
+    main = model._encoder.main
+    assert model.module_.embedding.table.weight.shape[0] == sum(main.cardinalities)
+    codes, _, lists = model._encoder.encode_main(X).tensors()
+    position = list(main.categories).index(list(X.columns).index("tag"))
+    last = [row[-1] if row else None for row in rows_as_lists(lists.columns[0])]
+    assert all(row is None or row == code for row, code in zip(last, codes[:, position].tolist(), strict=True))
+    assert len(main.categories[3].values) == 12  # the values of both
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict_marginals(X), model.predict_marginals(X))
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_every_model_takes_lists(cls, tmp_path):
+    X, Y = make_lists(200)
+    model = cls(**of(cls, SMALL)).fit(X, Y)
+    p = model.predict_marginals(X)
+    model.save(tmp_path / "model")
+    np.testing.assert_array_equal(cls.load(tmp_path / "model").predict_marginals(X), p)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict_marginals(X), p)
+    if hasattr(model, "gate_weights"):
+        np.testing.assert_allclose(model.gate_weights(X).sum(axis=3), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"n_members": 3},
+        {"bias_features": ["price"], "early_stopping": True},
+        {"embedding_optimizer": "sparse"},
+        {"pretrain_epochs": 1},
+        {"task_weighting": "pcgrad"},
+        {"low_order": "fwfm"},
+        {"low_order": "linear", "list_pooling": "sum"},
+        {"low_order": None, "list_pooling": "max", "embedding_optimizer": "sparse"},
+        {"target_statistics": "ordered", "statistics_features": ["user"]},
+    ],
+    ids=str,
+)
+def test_lists_go_with_everything(params):
+    X, Y = make_lists()
+    model = MultiTaskClassifier(**SMALL | {"lr": 0.02} | params).fit(X, Y)
+    assert model.history_[-1]["train_loss"] < model.history_[0]["train_loss"]
+    p = model.predict_marginals(X)
+    again = MultiTaskClassifier(**SMALL | {"lr": 0.02} | params).fit(X, Y)
+    np.testing.assert_array_equal(again.predict_marginals(X), p)
+    model.partial_fit(X[:50], Y[:50])
+    assert np.abs(model.predict_marginals(X) - p).max() > 0
+
+
+def test_a_fit_with_lists_is_resumed(tmp_path):
+    X, Y = make_lists()
+    path = tmp_path / "fit.safetensors"
+    whole = FSMDClassifier(**SMALL, checkpoint=path).fit(X, Y)
+    with pytest.raises(ValueError, match="The data are not those of the fit"):
+        FSMDClassifier(**SMALL, checkpoint=path).fit(X.assign(tags=X["tags"][::-1].to_numpy()), Y, resume=True)
+    again = FSMDClassifier(**SMALL, checkpoint=path).fit(X, Y, resume=True)
+    np.testing.assert_array_equal(again.predict_marginals(X), whole.predict_marginals(X))
+
+
+@pytest.mark.parametrize(
+    ("change", "params", "message"),
+    [
+        ("tags", {}, "Column 'tags' holds lists, and in row 3 'seven'"),
+        (None, {"bias_features": ["tags"]}, "Column 'tags' holds lists, and cannot be one of the 'bias_features'"),
+        (None, {"shared_embeddings": {"tag": "user"}}, "'shared_embeddings' has 'tag', which is no column of lists"),
+        (None, {"shared_embeddings": {"tags": "price"}}, "'shared_embeddings' has 'price' for 'tags', which is no cat"),
+        (None, {"list_features": ["tag"]}, "list_features has an item value 'tag' which is not a valid feature name"),
+        (None, {"max_list_length": 0}, "The 'max_list_length' parameter of FSMDClassifier must be"),
+        ("floats", {}, "Column 'tags' holds lists of fractions, and in row 2 0.5"),
+        ("mixed", {}, "Column 'tags' holds lists, and in row 1 a list in a list"),
+    ],
+)
+def test_bad_lists(change, params, message):
+    X, Y = make_lists()
+    tags = X["tags"].tolist()
+    if change == "tags":
+        tags[3] = "seven"
+    if change == "floats":
+        tags[2] = [0.5, 1.5]
+    if change == "mixed":
+        tags[1] = [[1], 2]
+    with pytest.raises(ValueError, match=message):
+        fit(X.assign(tags=pd.Series(tags, dtype=object)), Y, **params)
