@@ -11,6 +11,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
+from sklearn_fsmd.network.list_attention import ListAttention
 from sklearn_fsmd.ragged import Lists, Ragged
 from tests.conftest import SMALL, of
 from tests.test_estimator_checks import CLASSES
@@ -73,6 +74,51 @@ def test_a_field_is_what_the_pooling_makes_of_the_values(pooling):
         own = weights[codes[i]].sum() + numbers[i] @ linear.numbers[:, 0] + (pool(weights[rows])[0] if rows else 0)
         torch.testing.assert_close(first_order[i, 0], own)
     assert network.embedding.table.weight.shape[0] == sum(encoder.main.cardinalities) + 13
+
+
+def test_attention_is_a_mean_weighted_by_the_candidate():
+    torch.manual_seed(0)
+    unit = ListAttention(2, 3).double()
+    torch.nn.init.normal_(unit.hidden.bias)
+    lengths = torch.tensor([2, 0, 3])
+    vectors, candidates = torch.randn(5, 2, 3).double(), torch.randn(3, 2, 3).double()
+    found = unit(vectors, lengths, candidates)
+    for i, rows in enumerate([[0, 1], [], [2, 3, 4]]):
+        for s in range(2):
+            q, scores = candidates[i, s], []
+            for v in vectors[rows, s]:
+                x = torch.cat((q, v, q - v, q * v))
+                hidden = (x @ unit.hidden.weight[s] + unit.hidden.bias[s]).relu()
+                scores.append(hidden @ unit.output.weight[s, :, 0] + unit.output.bias[s, 0])
+            expected = torch.stack(scores).softmax(dim=0) @ vectors[rows, s] if rows else torch.zeros(3).double()
+            torch.testing.assert_close(found[i, s], expected)
+    assert torch.autograd.gradcheck(
+        lambda v, q: unit(v, lengths, q), (vectors.requires_grad_(), candidates.requires_grad_())
+    )
+
+
+def test_attention_finds_what_matters_for_the_candidate():
+    """A click follows where the item at hand is among the last ones, whatever the others are."""
+    random = np.random.default_rng(0)
+    items = random.integers(30, size=6000)
+    last = [random.choice(30, size=8, replace=False).tolist() for _ in items]
+    inside = np.array([item in row for item, row in zip(items, last, strict=True)])
+    X = pd.DataFrame({"item": items}).astype({"item": "category"})
+    X["last"] = pd.Series(last, dtype=object)
+    Y = pd.DataFrame({"click": random.uniform(size=len(X)) < np.where(inside, 0.8, 0.2)}).astype(int)
+    auc = {}
+    for pooling in ("mean", "attention"):
+        params = PARAMS | {
+            "list_pooling": pooling,
+            "embedding_dim": 8,
+            "embedding_std": 0.3,
+            "lr": 0.01,
+            "max_epochs": 8,
+        }
+        model = MultiTaskClassifier(**params, target_statistics=None, shared_embeddings={"last": "item"})
+        model.fit(X[:5000], Y[:5000])
+        auc[pooling] = roc_auc_score(Y["click"][5000:], model.predict_marginals(X[5000:])[:, 0])
+    assert auc["attention"] > auc["mean"] + 0.02
 
 
 def test_what_lists_say_is_learned():
@@ -170,12 +216,15 @@ def test_every_model_takes_lists(cls, tmp_path):
         {"low_order": "fwfm"},
         {"low_order": "linear", "list_pooling": "sum"},
         {"low_order": None, "list_pooling": "max", "embedding_optimizer": "sparse"},
+        {"list_pooling": "attention", "shared_embeddings": {"tags": "tag"}},
+        {"list_pooling": "attention", "shared_embeddings": {"tags": "tag"}, "extractor": "separate", "n_members": 2},
         {"target_statistics": "ordered", "statistics_features": ["user"]},
     ],
     ids=str,
 )
 def test_lists_go_with_everything(params):
     X, Y = make_lists()
+    X["tag"] = pd.Series(np.arange(len(X)) % 12).astype("category")
     model = MultiTaskClassifier(**SMALL | {"lr": 0.02} | params).fit(X, Y)
     assert model.history_[-1]["train_loss"] < model.history_[0]["train_loss"]
     p = model.predict_marginals(X)
@@ -202,6 +251,7 @@ def test_a_fit_with_lists_is_resumed(tmp_path):
         (None, {"bias_features": ["tags"]}, "Column 'tags' holds lists, and cannot be one of the 'bias_features'"),
         (None, {"shared_embeddings": {"tag": "user"}}, "'shared_embeddings' has 'tag', which is no column of lists"),
         (None, {"shared_embeddings": {"tags": "price"}}, "'shared_embeddings' has 'price' for 'tags', which is no cat"),
+        (None, {"shared_embeddings": {"tags": "user"}}, "Column 'tags' cannot share the embeddings of 'user', whose"),
         (None, {"list_features": ["tag"]}, "list_features has an item value 'tag' which is not a valid feature name"),
         (None, {"max_list_length": 0}, "The 'max_list_length' parameter of FSMDClassifier must be"),
         ("floats", {}, "Column 'tags' holds lists of fractions, and in row 2 0.5"),

@@ -43,7 +43,15 @@ class ListColumn:
     def update(self, block: Any) -> None:
         """Learn from some rows."""
         values, _ = self._flat(block)
-        self.vocabulary.update(values)
+        try:
+            self.vocabulary.update(values)
+        except ValueError as error:
+            if self.shares is None:
+                raise
+            raise ValueError(
+                f"Column {self.name!r} cannot share the embeddings of {self.shares!r}, whose values are of another "
+                "kind."
+            ) from error
 
     def encode(self, column: Any, offset: int) -> Ragged:
         """The rows of the table of the values, from `offset` on, which is an unknown value's.

@@ -96,11 +96,13 @@ class FeatureEncoder:
     lists : the columns of lists and their positions; their values have the rows after those of the code columns,
         unless they share the rows of a category.
     list_cardinalities, list_offsets : as for code columns; a shared vocabulary has no rows of its own.
+    list_partners : for each the number of the code column whose rows it shares, or None.
     """
 
     list_options: ListOptions | None = None
     lists: Mapping[int, ListColumn] = MappingProxyType({})
     list_cardinalities: Sequence[int] = ()
+    list_partners: Sequence[int | None] = ()
 
     def __init__(
         self,
@@ -186,10 +188,11 @@ class FeatureEncoder:
         self.cardinalities = [column.n_rows for column in coded]
         self.offsets = np.cumsum([0, *self.cardinalities[:-1]])
         self.list_cardinalities = [0 if column.shares else column.n_rows for column in self.lists.values()]
-        first = {column.name: offset for column, offset in zip(coded, self.offsets.tolist(), strict=True)}
+        names = [column.name for column in coded]
+        self.list_partners = [names.index(column.shares) if column.shares else None for column in self.lists.values()]
         own = sum(self.cardinalities) + np.cumsum([0, *self.list_cardinalities])
         self.list_offsets = [
-            first[column.shares] if column.shares else int(own[j]) for j, column in enumerate(self.lists.values())
+            int(own[j] if partner is None else self.offsets[partner]) for j, partner in enumerate(self.list_partners)
         ]
 
     @property

@@ -91,7 +91,7 @@ def build(p: NetworkParameters, encoder: InputEncoder, n_tasks: int, *, with_tab
     def columns(part: FeatureEncoder, n_numbers: int) -> Columns:
         cardinalities = part.cardinalities if with_tables else [1] * len(part.cardinalities)
         of_lists = part.list_cardinalities if with_tables else [0] * len(part.list_cardinalities)
-        return Columns(cardinalities, n_numbers, of_lists)
+        return Columns(cardinalities, n_numbers, of_lists, part.list_partners)
 
     bias = None if encoder.bias is None else columns(encoder.bias, len(encoder.bias.numeric))
     return build_network(p, columns(encoder.main, encoder.n_numbers), n_tasks, bias)

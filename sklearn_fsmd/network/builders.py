@@ -54,6 +54,7 @@ def parts_of_member(p: NetworkParameters, columns: Columns, n_tasks: int, n_sets
         n_sets=n_sets,
         std=p.embedding_std,
         list_cardinalities=columns.list_cardinalities,
+        list_partners=columns.list_partners,
         pooling=p.list_pooling,
     )
     extractor = build_extractor(p, in_features, n_tasks)

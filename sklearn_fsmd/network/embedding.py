@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sklearn_fsmd.network.list_attention import ListAttention
 from sklearn_fsmd.network.seam import FORMULA, Execution
 from sklearn_fsmd.ragged import Lists, Ragged
 
@@ -19,12 +20,14 @@ STARTING_RMS = 0.03
 class Columns(NamedTuple):
     """The rows of the embedding table that each code column has, the number of numeric columns, and lists.
 
-    `list_cardinalities` are the rows of each column of lists; 0 if it shares those of a code column.
+    `list_cardinalities` are the rows of each column of lists; 0 if it shares those of a code column, which is named by
+    its number in `list_partners`, else None.
     """
 
     cardinalities: Sequence[int]
     n_numeric: int
     list_cardinalities: Sequence[int] = ()
+    list_partners: Sequence[int | None] = ()
 
     @property
     def n_rows(self) -> int:
@@ -78,6 +81,15 @@ class Table(nn.Embedding):
         computed = self.execution.lookup(self.weight, codes) if self.training and not self.sparse else None
         return super().forward(codes) if computed is None else computed
 
+    def vectors(self, codes: Tensor) -> Tensor:
+        """The rows of any number of codes, ``(m, D)``."""
+        return functional.embedding(codes, self.weight, sparse=self.sparse)
+
+
+def plain(pooling: str) -> str:
+    """How what has no candidate is pooled."""
+    return "mean" if pooling == "attention" else pooling
+
 
 class Embedding(nn.Module):
     """One table for all columns; column `f` owns the rows ``offsets[f] … offsets[f] + cardinalities[f] - 1``.
@@ -87,7 +99,9 @@ class Embedding(nn.Module):
     cardinalities : the number of rows of each column, the row for unknown values included.
     dim : length of a vector, `D`.
     list_cardinalities : of the columns of lists, whose values have the rows after those of the code columns.
-    pooling : what is made of the vectors of a list: their "mean", "sum" or "max".
+    list_partners : of each, the code column that is its candidate, or None.
+    pooling : what is made of the vectors of a list: their "mean", "sum" or "max", or, where there is a candidate, by
+        "attention" a mean that is weighted by it, see :class:`ListAttention`.
     n_sets : how many separate vectors a value has, `S`.
     std : standard deviation of the initial values. Small, so that a rarely seen id starts out as no information.
 
@@ -109,21 +123,35 @@ class Embedding(nn.Module):
         n_sets: int = 1,
         std: float = 1e-4,
         list_cardinalities: Sequence[int] = (),
+        list_partners: Sequence[int | None] = (),
         pooling: str = "mean",
     ) -> None:
         super().__init__()
         self.n_sets = n_sets
         self.n_lists = len(list_cardinalities)
-        self.pooling = pooling
+        self.list_partners = list_partners if pooling == "attention" else [None] * self.n_lists
+        self.pooling = plain(pooling)
         self.table = Table(sum(cardinalities) + sum(list_cardinalities), n_sets * dim)
         nn.init.normal_(self.table.weight, std=std)
+        units = [ListAttention(n_sets, dim) for partner in self.list_partners if partner is not None]
+        self.attention = nn.ModuleList(units)
 
     def forward(self, codes: Tensor, numbers: Tensor, lists: Lists | None = None) -> Embedded:
-        vectors = self.table(codes)  # (B, F, S · D)
+        fields = self.table(codes).unflatten(2, (self.n_sets, -1))  # (B, F, S, D)
         if lists is not None:
-            pooled = [self.table.pooled(column, self.pooling) for column in lists]
-            vectors = torch.cat((vectors, torch.stack(pooled, dim=1)), dim=1)
-        return Embedded(codes, numbers, vectors.unflatten(2, (self.n_sets, -1)), lists)
+            fields = torch.cat((fields, self._pooled(lists, fields)), dim=1)
+        return Embedded(codes, numbers, fields, lists)
+
+    def _pooled(self, lists: Lists, fields: Tensor) -> Tensor:
+        """A vector for each column of lists, ``(B, L, S, D)``."""
+        pooled, units = [], iter(self.attention)
+        for column, partner in zip(lists, self.list_partners, strict=True):
+            if partner is None:
+                pooled.append(self.table.pooled(column, self.pooling).unflatten(1, (self.n_sets, -1)))
+            else:
+                vectors = self.table.vectors(column.flat).unflatten(1, (self.n_sets, -1))
+                pooled.append(next(units)(vectors, column.offsets.diff(), fields[:, partner]))
+        return torch.stack(pooled, dim=1)
 
     @torch.no_grad()
     def start_from(self, vectors: Tensor) -> float:

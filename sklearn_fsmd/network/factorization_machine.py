@@ -13,7 +13,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from sklearn_fsmd.network.embedding import Columns, Embedded, Table
+from sklearn_fsmd.network.embedding import Columns, Embedded, Table, plain
 from sklearn_fsmd.parameters import LOW_ORDER, NetworkParameters
 
 FMSharing = Literal["shared", "per_task"]
@@ -31,7 +31,7 @@ class Linear(nn.Module):
         self, n_rows: int, n_numeric: int, n_outputs: int, std: float = 1e-4, *, pooling: str = "mean"
     ) -> None:
         super().__init__()
-        self.pooling = pooling
+        self.pooling = plain(pooling)
         self.categories = Table(n_rows, n_outputs)
         self.numbers = nn.Parameter(torch.zeros(n_numeric, n_outputs))
         nn.init.normal_(self.categories.weight, std=std)

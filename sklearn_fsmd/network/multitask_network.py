@@ -25,8 +25,8 @@ from sklearn_fsmd.network.member import Member, Towers
 from sklearn_fsmd.network.stacked_mlp import HiddenLayer
 from sklearn_fsmd.ragged import Lists
 
-PER_TASK = {"low_order.weights", "low_order.pair_weights"}
-"""Weights of the low-order part whose first axis is the tasks, or sets; that of the others is rows or columns."""
+PER_TASK = ("low_order.weights", "low_order.pair_weights", "embedding.attention.")
+"""Weights of embeddings and low-order part whose first axis is the tasks; that of the others is rows or columns."""
 
 
 class MultiTaskNetwork(Member):
@@ -115,7 +115,7 @@ class MultiTaskNetwork(Member):
         top = name.partition(".")[0]
         if top == "bias_tower":
             return tensor if k == 0 else None
-        axis = 0 if top in ("extractor", "towers") or name in PER_TASK else 1
+        axis = 0 if top in ("extractor", "towers") or name.startswith(PER_TASK) else 1
         return tensor.chunk(len(self.link.parents), dim=axis)[k]
 
     @torch.no_grad()

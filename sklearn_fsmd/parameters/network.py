@@ -47,8 +47,10 @@ class NetworkParameters(EmbeddingParameters):
     link : {"chain", "independent"} or tuple of int or None, default="chain"
         How the targets depend on each other. "chain": each is a step after the one before it, and its probability
         the product of the steps' (Eq. 10). A tuple gives the parent of each target for a tree: ``(None, 0, 0, 1)``.
-    list_pooling : {"mean", "sum", "max"}, default="mean"
-        What is made of the embeddings of a list's values.
+    list_pooling : {"mean", "sum", "max", "attention"}, default="mean"
+        What is made of the embeddings of a list's values. By "attention" a list is read in the light of the category
+        with which it shares its embeddings (see `shared_embeddings`): the last videos in that of the video at hand, as
+        in DIN. A list that shares none is averaged then.
     fm_sharing : {"shared", "per_task"}, default="shared"
         Whether all tasks get the same FM logit, as in [FSMD]_, or each weighs the FM's terms by itself.
     fm_scale : float, default=0.1
@@ -84,7 +86,7 @@ class NetworkParameters(EmbeddingParameters):
     low_order: Literal["fm", "fwfm", "linear"] | None = "fm"
     extractor: str | Callable[[int, int], nn.Module] | nn.Module = "ple"
     link: str | Sequence[int | None] = "chain"
-    list_pooling: Literal["mean", "sum", "max"] = "mean"
+    list_pooling: Literal["mean", "sum", "max", "attention"] = "mean"
     fm_sharing: Literal["shared", "per_task"] = "shared"
     fm_scale: float = 0.1
     embedding_std: float = 1e-4
@@ -104,7 +106,7 @@ class NetworkParameters(EmbeddingParameters):
         "low_order": [StrOptions(LOW_ORDER.names), None],
         "extractor": [StrOptions(EXTRACTORS.names), callable],
         "link": [StrOptions({"chain", "independent"}), tuple, list],
-        "list_pooling": [StrOptions({"mean", "sum", "max"})],
+        "list_pooling": [StrOptions({"mean", "sum", "max", "attention"})],
         "fm_sharing": [StrOptions({"shared", "per_task"})],
         "fm_scale": [Interval(Real, 0, None, closed="left")],
         "embedding_std": [Interval(Real, 0, None, closed="left")],

@@ -1,0 +1,41 @@
+"""A list, read in the light of the candidate: the activation unit of DIN.
+
+References
+----------
+.. [DIN] G. Zhou et al., "Deep Interest Network for Click-Through Rate Prediction", KDD 2018, Sec. 4.3.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from sklearn_fsmd.network.stacked_mlp import StackedLinear
+
+WIDTH = 32
+
+
+class ListAttention(nn.Module):
+    """The weighted mean of a list's vectors `v`, by how much each matters for the candidate `q` [DIN]_.
+
+    A weight comes of an MLP on q, v, q − v and q ∘ v, by a softmax over the list, where [DIN]_ takes the outputs
+    themselves. Each of `n_sets` sets of embeddings has an MLP of its own.
+
+    **Shape**: vectors of all lists ``(m, S, D)``, how many each row has ``(B,)``, candidates ``(B, S, D)`` →
+    ``(B, S, D)``; zeros for an empty list.
+    """
+
+    def __init__(self, n_sets: int, dim: int) -> None:
+        super().__init__()
+        self.hidden = StackedLinear(n_sets, 4 * dim, WIDTH)
+        self.output = StackedLinear(n_sets, WIDTH, 1)
+
+    def forward(self, vectors: Tensor, lengths: Tensor, candidates: Tensor) -> Tensor:
+        q = candidates.repeat_interleave(lengths, dim=0)
+        pairs = torch.cat((q, vectors, q - vectors, q * vectors), dim=2).transpose(0, 1)  # (S, m, 4D)
+        scores = self.output(self.hidden(pairs).relu()).squeeze(2).t()  # (m, S)
+        largest = torch.segment_reduce(scores.detach(), "max", lengths=lengths, initial=0.0)
+        e = (scores - largest.repeat_interleave(lengths, dim=0)).exp()
+        total = torch.segment_reduce(e, "sum", lengths=lengths, initial=0.0)
+        weighted = torch.segment_reduce(e.unsqueeze(2) * vectors, "sum", lengths=lengths, initial=0.0)
+        return weighted / total.clamp(min=1e-9).unsqueeze(2)
