@@ -443,7 +443,7 @@ def test_a_full_disk_leaves_the_former_file_whole(saved, tmp_path):
 def test_values_that_are_neither_text_nor_number_are_refused(tmp_path):
     _, Y = make_frame()
     X = pd.DataFrame({"pair": pd.Series([("a", 1), ("b", 2), "c"] * 100)})
-    model = FSMDClassifier(**SMALL).fit(X, Y)
+    model = FSMDClassifier(**SMALL, list_features=None).fit(X, Y)
     model.save(tmp_path / "m")  # tuples of them are plain
     X = pd.DataFrame({"odd": pd.Series([frozenset("a"), "b", "c"] * 100)})
     with pytest.raises(TypeError, match="a file without code cannot hold frozenset"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from sklearn_fsmd.encoding.columns import CategoryColumn
 from sklearn_fsmd.parameters import InputParameters
 from sklearn_fsmd.ragged import Ragged
 
+N_LOOKED_AT = 100
 SEQUENCES = (list, tuple, set, frozenset, np.ndarray)
 
 
@@ -80,7 +82,7 @@ class ListColumn:
             kept = [one for one in value if _is_there(one)][-self.max_length :]
             self._check(row, kept)
             return kept
-        if value is None or value is pd.NA or value != value:
+        if not _is_there(value):
             return []
         raise ValueError(
             f"Column {self.name!r} holds lists, and in row {row} {shown(value)}. Make it a list of one value, or name "
@@ -155,7 +157,7 @@ class ListOptions:
 
 
 def holds_lists(column: Any) -> bool:
-    """Whether a column holds lists, by its first value that is not missing."""
+    """Whether a column holds lists: most of its first values that are not missing."""
     dtype = getattr(column, "dtype", None)
     if isinstance(dtype, pd.ArrowDtype):
         import pyarrow.types  # which is there where such a dtype is
@@ -164,8 +166,9 @@ def holds_lists(column: Any) -> bool:
         return types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
     if getattr(dtype, "kind", "") != "O" or isinstance(dtype, pd.CategoricalDtype):
         return False
-    return next((isinstance(value, SEQUENCES) for value in column if _is_there(value)), False)
+    first = [isinstance(value, SEQUENCES) for value in islice(filter(_is_there, column), N_LOOKED_AT)]
+    return sum(first) > len(first) / 2
 
 
 def _is_there(value: Any) -> bool:
-    return isinstance(value, SEQUENCES) or not (value is None or value is pd.NA or value != value)
+    return not (value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value))

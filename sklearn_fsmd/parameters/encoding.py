@@ -49,9 +49,9 @@ class InputParameters(EncodingParameters):
     Parameters
     ----------
     list_features : "auto", array-like, callable or None, default="auto"
-        Which columns hold lists of categories, such as tags or the last items of a user: "auto" takes those whose first
-        value is a list, tuple, set or array; or a boolean mask, indices, names or a callable; None takes none. Each
-        value of a list has an embedding, and a row the pooled ones; an empty or missing list has zeros.
+        Which columns hold lists of categories, such as tags or the last items of a user: "auto" takes those of whose
+        first values most are lists, tuples, sets or arrays; or a boolean mask, indices, names or a callable; None takes
+        none. Each value of a list has an embedding, and a row the pooled ones; an empty or missing list has zeros.
     list_separator : str or None, default=None
         What separates the values of lists that are written as strings; their columns are named by `list_features`.
     max_list_length : int, default=1000

@@ -18,6 +18,7 @@ BEFORE = {
     "chain_loss": "entire_space",
     "target_statistics": None,
     "n_members": 1,
+    "list_pooling": "mean",
     "fm_scale": 1.0,
     "negative_sampling_rate": 1.0,
 }
