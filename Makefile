@@ -9,7 +9,7 @@ DATA ?= funnel
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test test-oldest test-all sanitize wheel fuzz soak quality choices funnels bench against paper pretraining lint format clean
+.PHONY: demo test test-oldest test-all sanitize wheel fuzz soak quality choices funnels history history-speed bench against paper pretraining lint format clean
 
 $(VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/core.c
 	$(PYTHON) -m venv $(VENV)
@@ -71,6 +71,12 @@ choices: $(VENV)/.installed  ## how the defaults were chosen: one option at a ti
 
 funnels: $(VENV)/.installed  ## the losses of a chain, and debiasing, where the truth is known (make funnels SEEDS=1)
 	$(BIN)/python -m benchmarks.quality.funnels $(if $(SEEDS),--seeds $(SEEDS))
+
+history: $(BENCH_VENV)/.installed  ## what the past of a row is worth on KuaiRand, five seeds (make history SEEDS=1)
+	$(BENCH_VENV)/bin/python -m benchmarks.history.quality $(if $(SEEDS),--seeds $(SEEDS))
+
+history-speed: $(VENV)/.installed  ## seconds and memory of the past of ten million rows, and of one
+	$(BIN)/python -m benchmarks.history.speed
 
 paper: $(VENV)/.installed  ## the paper's tables and figures, rerun: make paper, make paper PART=table2, make paper QUICK=1
 	$(BIN)/python -m benchmarks.paper.run $(if $(PART),--part $(PART)) $(if $(QUICK),--quick)

@@ -1,0 +1,78 @@
+"""What the past of a row is worth on KuaiRand: ``make history``.
+
+The log runs on: an event is known to later rows after an hour, those of the days on validation and test included, as
+it is where a service writes its log and a model reads it. The days are those of ``benchmarks/quality``: trained on
+25 April to 2 May 2022, stopped and chosen on 3 and 4 May, read on 5 and 6 May.
+"""
+
+import argparse
+import time
+import warnings
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks.paper.store import Store
+from benchmarks.quality import boosted, measures, ours, report
+from benchmarks.quality.data import DAYS, Data, Part
+from sklearn_fsmd.datasets import fetch_kuairand_pure
+from sklearn_fsmd.history import HistoryFeatures
+
+HERE = Path(__file__).parent
+KEYS = ["user_id", "video_id", "author_id", ["user_id", "tab"], "tab"]
+PLAIN, WITH_HISTORY, WITH_LISTS = "plain", "history", "history and lists"
+ATTENTION = {"list_pooling": "attention", "shared_embeddings": {"user_id_last_video_id": "video_id"}}
+CONTENDERS = {
+    "no history, no statistics": (PLAIN, ours.contender(target_statistics=None)),
+    "no history": (PLAIN, ours.contender()),
+    "history": (WITH_HISTORY, ours.contender(target_statistics=None)),
+    "history, with statistics": (WITH_HISTORY, ours.contender()),
+    "history and the last 20 videos": (WITH_LISTS, ours.contender(target_statistics=None, **ATTENTION)),
+    "LightGBM with history": (WITH_HISTORY, boosted.CONTENDERS["LightGBM"]),
+    "CatBoost with history": (WITH_HISTORY, boosted.CONTENDERS["CatBoost"]),
+}
+
+
+def load(columns):
+    """KuaiRand in parts, with the columns of the past that a contender reads."""
+    days = {name: span for name, span in DAYS.items() if name != "later"}
+    whole = fetch_kuairand_pure(start=days["train"][0], end=days["test"][1])
+    X, Y = whole.data, whole.target
+    if columns != PLAIN:
+        lists = {"last": 20, "last_of": "video_id"} if columns == WITH_LISTS else {}
+        history = HistoryFeatures(time="time", keys=KEYS, delay="1h", drop=["time"], **lists)
+        X = history.fit_transform(X.assign(time=whole.time.to_numpy()), Y)
+        others = [name for name in X if name.endswith("_last_video_id") and not name.startswith("user_id_last")]
+        X = X.drop(columns=others)  # of what an author or a tab has shown last there is nothing to attend to
+    day = (whole.time + pd.Timedelta("8h")).dt.strftime("%Y-%m-%d")  # the log's dates are those of Beijing
+    rows = {name: day.between(*span).to_numpy() for name, span in days.items()}
+    parts = {name: Part(X[kept], Y[kept]) for name, kept in rows.items()}
+    return Data("kuairand", True, parts["train"], parts["valid"], {"test": parts["test"]}, "user_id")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", choices=CONTENDERS, nargs="*", default=list(CONTENDERS))
+    parser.add_argument("--seeds", type=int, default=5)
+    options = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    store = Store("quality", HERE)
+    for name in options.only:
+        columns, fit = CONTENDERS[name]
+        seeds = [seed for seed in range(options.seeds) if not store.has({"contender": name, "seed": seed})]
+        table = load(columns) if seeds else None
+        for seed in seeds:
+            start = time.perf_counter()
+            predict = fit(table, seed)
+            key = {"data": "kuairand", "contender": name, "seed": seed, "seconds": time.perf_counter() - start}
+            parts = {"valid": table.valid, **table.tests}
+            rows = [{**key, "part": part, **measures.of_predictions(Y, *predict(X))} for part, (X, Y) in parts.items()]
+            store.add(rows)
+            print({k: round(v, 4) if isinstance(v, float) else v for k, v in rows[-1].items()}, flush=True)
+    print(report.table(store.rows))
+    frame = pd.DataFrame(store.rows).query("part == 'test'")
+    print(frame.groupby("contender", sort=False)["seconds"].median().round(0).to_string())
+
+
+if __name__ == "__main__":
+    main()
