@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,7 +26,9 @@ class Engine:
     def __init__(self, times: np.ndarray, amounts: Sequence[np.ndarray], n_threads: int | None) -> None:
         import duckdb  # at the first use: it takes a tenth of a second, and scoring a row does without
 
-        self.connection = duckdb.connect()
+        folder = tempfile.mkdtemp(prefix="sklearn-fsmd-")  # what does not fit into memory goes there
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        self.connection = duckdb.connect(config={"temp_directory": folder})
         if n_threads is not None:
             self.connection.execute(f"SET threads = {int(n_threads)}")
         self.log = pd.DataFrame({"t": times} | {f"a{i}": column for i, column in enumerate(amounts)})
@@ -53,9 +58,10 @@ class Engine:
             for d, decay in enumerate(decays)
             for a in range(self.n_amounts)
         ]
-        self.connection.register("log", log)
-        self.connection.register("asked", asked)
-        found: dict[str, Any] = self.connection.execute(
+        connection = self.connection.cursor()  # other threads may ask too
+        connection.register("log", log)
+        connection.register("asked", asked)
+        found: dict[str, Any] = connection.execute(
             f"""
             WITH moments AS (SELECT k, t, {", ".join(amounts)} FROM log WHERE k > 0 GROUP BY k, t),
             upto AS (

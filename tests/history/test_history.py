@@ -1,6 +1,7 @@
 """The past of each row, against a plain loop over the log, and without a look at the present or the future."""
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -227,6 +228,17 @@ def test_times_of_any_kind_are_the_same_moments():
         other = X.assign(when=when)
         found = HistoryFeatures(time="when", keys=KEYS, unit=unit).fit_transform(other, Y)
         np.testing.assert_array_equal(told(found, other), expected)
+
+
+def test_threads_may_ask_at_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    X, Y = make_log(600)
+    history = HistoryFeatures(time="when", keys=KEYS, n_threads=1).fit(X, Y)
+    expected = history.transform(X)
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(history.transform, [X] * 8):
+            pd.testing.assert_frame_equal(found, expected)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_ids_are_exact():
