@@ -3,12 +3,14 @@
 from sklearn_fsmd import FSClassifier, FSMDClassifier
 
 
-def contender(**params):
-    """FSMD where the targets are a funnel, else FS."""
+def contender(*, calibrated=False, **params):
+    """FSMD where the targets are a funnel, else FS; `calibrated` on the rows of validation."""
 
     def fit(data, seed):
         cls = FSMDClassifier if data.is_funnel else FSClassifier
         model = cls(random_state=seed, **params).fit(*data.train, X_val=data.valid.X, Y_val=data.valid.Y)
+        if calibrated:
+            model.calibrate(*data.valid)
 
         def predict(X):
             after = model.predict_conditionals(X)[:, 1] if data.is_funnel else None
@@ -22,5 +24,6 @@ def contender(**params):
 CONTENDERS = {
     "sklearn-fsmd": contender(),
     "sklearn-fsmd, 4 members": contender(n_members=4),
+    "sklearn-fsmd, calibrated": contender(calibrated=True),
     "sklearn-fsmd, bf16": contender(precision="bf16"),
 }
