@@ -92,8 +92,11 @@ class FM(nn.Module):
     def pairwise(self, x: Embedded) -> Tensor:
         """Scale · Σ_{i<j} V_i ∘ V_j x_i x_j, before the sum over dimensions, by ½[(Σv)² − Σv²]."""
         vectors = self.vectors.flatten(1)
-        sums = x.fields.sum(dim=1).flatten(1) + x.numbers @ vectors
-        squares = x.fields.square().sum(dim=1).flatten(1) + x.numbers.square() @ vectors.square()
+        # Side by side, for each of two threads to take one product: one that they share has other bits.
+        left, right = torch.stack((x.numbers, x.numbers.square())), torch.stack((vectors, vectors.square()))
+        of_numbers, of_squares = torch.bmm(left, right)
+        sums = x.fields.sum(dim=1).flatten(1) + of_numbers
+        squares = x.fields.square().sum(dim=1).flatten(1) + of_squares
         return (0.5 * self.scale * (sums.square() - squares)).unflatten(1, self.vectors.shape[1:])
 
 
