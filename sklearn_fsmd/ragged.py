@@ -34,8 +34,9 @@ class Ragged:
         starts = self.offsets[rows]
         lengths = self.offsets[rows + 1] - starts
         offsets = torch.cat((lengths.new_zeros(1), lengths.cumsum(0)))
-        within = torch.arange(int(offsets[-1]), device=rows.device) - offsets[:-1].repeat_interleave(lengths)
-        return Ragged(self.flat[starts.repeat_interleave(lengths) + within], offsets)
+        n = int(offsets[-1])  # the one wait for a device: the result has this size
+        first = (starts - offsets[:-1]).repeat_interleave(lengths, output_size=n)
+        return Ragged(self.flat[first + torch.arange(n, device=rows.device)], offsets)
 
     def followed_by(self, other: Ragged) -> Ragged:
         """The rows of both."""

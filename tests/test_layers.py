@@ -17,8 +17,9 @@ LAYERS = [
     ["execution", "metrics", "compose"],
     ["inference", "plotting", "_versions"],
     ["persistence"],
-    ["training", "history"],
+    ["training"],
     ["estimators"],
+    ["history"],
 ]
 """From the bottom to the top; a part may import from the layers below its own, and inside itself."""
 

@@ -65,7 +65,7 @@ def test_a_field_is_what_the_pooling_makes_of_the_values(pooling):
     x = network.embedding(codes, numbers, lists)
     table, linear = network.embedding.table.weight, network.low_order.linear
     weights, first_order = linear.categories.weight, linear(x)
-    known = encoder.main.lists[2].vocabulary.values.tolist()  # noqa: PD011 (an attribute of ours)
+    known = encoder.main.lists[2].own.values.tolist()  # noqa: PD011 (an attribute of ours)
     pool = {"mean": lambda v: v.mean(dim=0), "sum": lambda v: v.sum(dim=0), "max": lambda v: v.amax(dim=0)}[pooling]
     for i, tags in enumerate(X["tags"]):
         rows = [encoder.main.list_offsets[0] + 1 + known.index(tag) for tag in tags]

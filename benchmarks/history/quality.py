@@ -14,6 +14,7 @@ import pandas as pd
 
 from benchmarks.paper.store import Store
 from benchmarks.quality import boosted, measures, ours, report
+from benchmarks.quality.boosted import categories_of
 from benchmarks.quality.data import DAYS, Data, Part
 from sklearn_fsmd.datasets import fetch_kuairand_pure
 from sklearn_fsmd.history import HistoryFeatures
@@ -36,17 +37,21 @@ CONTENDERS = {
 def load(columns):
     """KuaiRand in parts, with the columns of the past that a contender reads."""
     days = {name: span for name, span in DAYS.items() if name != "later"}
-    whole = fetch_kuairand_pure(start=days["train"][0], end=days["test"][1])
-    X, Y = whole.data, whole.target
+    logs = {name: fetch_kuairand_pure(start=first, end=last) for name, (first, last) in days.items()}
+    X = pd.concat([log.data.astype(dict.fromkeys(categories_of(log.data), object)) for log in logs.values()])
+    X = X.reset_index(drop=True).astype(dict.fromkeys(categories_of(logs["train"].data), "category"))
+    Y = pd.concat([log.target for log in logs.values()], ignore_index=True)
+    times = pd.concat([log.time for log in logs.values()], ignore_index=True)
     if columns != PLAIN:
         lists = {"last": 20, "last_of": "video_id"} if columns == WITH_LISTS else {}
         history = HistoryFeatures(time="time", keys=KEYS, delay="1h", drop=["time"], **lists)
-        X = history.fit_transform(X.assign(time=whole.time.to_numpy()), Y)
+        X = history.fit_transform(X.assign(time=times), Y)
         others = [name for name in X if name.endswith("_last_video_id") and not name.startswith("user_id_last")]
         X = X.drop(columns=others)  # of what an author or a tab has shown last there is nothing to attend to
-    day = (whole.time + pd.Timedelta("8h")).dt.strftime("%Y-%m-%d")  # the log's dates are those of Beijing
-    rows = {name: day.between(*span).to_numpy() for name, span in days.items()}
-    parts = {name: Part(X[kept], Y[kept]) for name, kept in rows.items()}
+    parts, start = {}, 0
+    for name, log in logs.items():
+        rows = slice(start, start := start + len(log.data))
+        parts[name] = Part(X[rows], Y[rows])
     return Data("kuairand", True, parts["train"], parts["valid"], {"test": parts["test"]}, "user_id")
 
 

@@ -4,12 +4,12 @@ from sklearn_fsmd.encoding.canonical import shown
 from sklearn_fsmd.encoding.columns import CategoryColumn, NumericColumn
 from sklearn_fsmd.encoding.ids import warn_of_ids
 from sklearn_fsmd.encoding.input_encoder import InputEncoder
-from sklearn_fsmd.encoding.lists import ListColumn, ListOptions
+from sklearn_fsmd.encoding.lists import ListColumn
 from sklearn_fsmd.encoding.numbers_as_text import warn_of_numbers
 from sklearn_fsmd.encoding.single_rows import codes_of
 from sklearn_fsmd.encoding.table_encoder import Encoded, FeatureEncoder
 from sklearn_fsmd.encoding.target_statistics import TargetStatistics
-from sklearn_fsmd.encoding.targets import DEFAULT_NAMES, TargetEncoder, Targets, are_moved
+from sklearn_fsmd.encoding.targets import DEFAULT_NAMES, TargetEncoder, Targets, are_moved, events_of, one_of
 from sklearn_fsmd.encoding.validation import as_pandas, read_table
 from sklearn_fsmd.encoding.weights import check_weights
 
@@ -20,7 +20,6 @@ __all__ = [
     "FeatureEncoder",
     "InputEncoder",
     "ListColumn",
-    "ListOptions",
     "NumericColumn",
     "TargetEncoder",
     "TargetStatistics",
@@ -29,6 +28,8 @@ __all__ = [
     "as_pandas",
     "check_weights",
     "codes_of",
+    "events_of",
+    "one_of",
     "read_table",
     "shown",
     "warn_of_ids",

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_fsmd.encoding.column_selection import categorical_mask, column_mask
+from sklearn_fsmd.encoding.lists import ListOptions
 from sklearn_fsmd.encoding.statistics_keys import automatic_keys, named_keys
 from sklearn_fsmd.encoding.table_encoder import Encoded, FeatureEncoder
 from sklearn_fsmd.encoding.target_statistics import TargetStatistics
@@ -40,10 +41,8 @@ class InputEncoder:
     statistics: TargetStatistics | None = None
 
     def __init__(self, p: InputParameters) -> None:
-        self.main = FeatureEncoder.of(p)
+        self.main = FeatureEncoder.of(p, ListOptions(p))
         self.bias = None if p.bias_features is None else FeatureEncoder.of(p)
-        if self.bias is not None:
-            self.bias.list_options = None
         self.bias_features, self.pretrain_features = p.bias_features, p.pretrain_features
 
     def update(self, block: Any) -> None:

@@ -1,79 +1,69 @@
-"""A column of lists: each value becomes a row number of an embedding table, as in a category column."""
+"""Columns of lists: which these are, and their values one after the other."""
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from sklearn_fsmd.encoding.canonical import shown
 from sklearn_fsmd.encoding.column_selection import column_mask
 from sklearn_fsmd.encoding.columns import CategoryColumn
 from sklearn_fsmd.parameters import InputParameters
-from sklearn_fsmd.ragged import Ragged
 
-N_LOOKED_AT = 100
 SEQUENCES = (list, tuple, set, frozenset, np.ndarray)
+N_LOOKED_AT = 100
+"""So many of its first values say whether a column holds lists."""
 
 
 class ListColumn:
-    """The known values of a column of lists.
+    """How a column of lists is read.
 
     Parameters
     ----------
     name : str, for messages.
-    vocabulary : of the values; that of a category column, if the two share their embeddings.
+    shares : the category column that has the vocabulary; None if the list has its own.
+    min_frequency : of its own vocabulary.
     max_length : of longer lists the last values are taken.
     separator : what separates the values of a list that is written as a string; None if there are no such.
-    shares : the category column that has the vocabulary; None if it is the list's own.
     """
 
     def __init__(
-        self, name: str, vocabulary: CategoryColumn, max_length: int, separator: str | None, shares: str | None
+        self, name: str, shares: str | None, min_frequency: int, max_length: int, separator: str | None
     ) -> None:
-        self.name, self.vocabulary, self.shares = name, vocabulary, shares
+        self.name, self.shares = name, shares
+        self.own = CategoryColumn(name, min_frequency) if shares is None else None
         self.max_length, self.separator = max_length, separator
 
     @property
     def n_rows(self) -> int:
-        """Rows of the table that the vocabulary needs, the one for unknown values included."""
-        return self.vocabulary.n_rows
+        """Rows of the embedding table that it needs: those of its own vocabulary."""
+        return 0 if self.own is None else self.own.n_rows
 
-    def update(self, block: Any) -> None:
-        """Learn from some rows."""
-        values, _ = self._flat(block)
-        try:
-            self.vocabulary.update(values)
-        except ValueError as error:
-            if self.shares is None:
-                raise
-            raise ValueError(
-                f"Column {self.name!r} cannot share the embeddings of {self.shares!r}, whose values are of another "
-                "kind."
-            ) from error
-
-    def encode(self, column: Any, offset: int) -> Ragged:
-        """The rows of the table of the values, from `offset` on, which is an unknown value's.
+    def read(self, column: Any) -> tuple[pd.Series, np.ndarray]:
+        """All values one after the other, without those that are missing, and where each row begins, ``(n + 1,)``.
 
         A missing list is an empty one.
-        """
-        values, lengths = self._flat(column)
-        codes = self.vocabulary.encode(values).astype(np.int64) + offset
-        return Ragged(torch.from_numpy(codes), torch.from_numpy(np.append(0, np.cumsum(lengths)).astype(np.int64)))
 
-    def _flat(self, column: Any) -> tuple[pd.Series, np.ndarray]:
-        """All values one after the other, and how many each row has."""
-        rows = [self._list_of(i, value) for i, value in enumerate(column.tolist())]
-        lengths = np.fromiter((len(row) for row in rows), dtype=np.int64, count=len(rows))
-        values = [value for row in rows for value in row]
-        is_plain = all(type(value) is int for value in values) or all(type(value) is str for value in values)
-        return pd.Series(values, dtype=None if is_plain and values else object, name=self.name), lengths
+        Raises
+        ------
+        ValueError
+            If a row holds something else, or a value is no category.
+        """
+        rows = column.tolist()
+        if all(type(row) is list for row in rows) and max(map(len, rows), default=0) <= self.max_length:
+            values = list(chain.from_iterable(rows))
+            kind = pd.api.types.infer_dtype(values, skipna=False)
+            if kind in ("integer", "string"):  # of which none is missing
+                return pd.Series(np.array(values) if kind == "integer" else values, name=self.name), _starts(rows)
+        rows = [self._list_of(i, row) for i, row in enumerate(rows)]
+        values = list(chain.from_iterable(rows))
+        return pd.Series(values, dtype=object, name=self.name), _starts(rows)
 
     def _list_of(self, row: int, value: Any) -> list[Any]:
-        """The values of one row, without those that are missing."""
+        """The values of one row."""
         if isinstance(value, str) and self.separator is not None:
             value = [part for part in value.split(self.separator) if part]
         if isinstance(value, np.ndarray):
@@ -100,34 +90,25 @@ class ListColumn:
             if isinstance(value, SEQUENCES):
                 raise ValueError(f"Column {self.name!r} holds lists, and in row {row} a list in a list.")
 
-    def __getstate__(self) -> dict[str, Any]:
-        return dict(self.__dict__)
-
 
 class ListOptions:
     """What the parameters say of lists: which columns hold them, and how they are read."""
 
-    def __init__(self, features: Any, max_length: int, separator: str | None, shared: dict[str, str] | None) -> None:
-        self.features, self.max_length, self.separator, self.shared = features, max_length, separator, shared or {}
-
-    @classmethod
-    def of(cls, p: InputParameters) -> ListOptions:
-        return cls(p.list_features, p.max_list_length, p.list_separator, p.shared_embeddings)
+    def __init__(self, p: InputParameters) -> None:
+        self.features, self.shared = p.list_features, p.shared_embeddings or {}
+        self.min_frequency = p.min_frequency
+        self.max_length, self.separator = p.max_list_length, p.list_separator
 
     def mask(self, X: Any) -> np.ndarray:
         """Which columns of X hold lists, ``(n_features,)`` bool."""
         if not isinstance(self.features, str):
-            mask = column_mask("list_features", self.features, X)
-        elif isinstance(X, pd.DataFrame):
-            mask = np.array([holds_lists(column) for _, column in X.items()], dtype=bool)
-        else:
-            mask = np.zeros(X.shape[1], dtype=bool)
-        return mask
+            return column_mask("list_features", self.features, X)
+        if isinstance(X, pd.DataFrame):
+            return np.array([holds_lists(column) for _, column in X.items()], dtype=bool)
+        return np.zeros(X.shape[1], dtype=bool)
 
-    def columns(
-        self, names: dict[int, str], categories: dict[str, CategoryColumn], min_frequency: int
-    ) -> dict[int, ListColumn]:
-        """The columns of lists, by position.
+    def columns(self, names: dict[int, str], categories: list[str]) -> dict[int, ListColumn]:
+        """The columns of lists, by position, for those of these names.
 
         Raises
         ------
@@ -140,20 +121,15 @@ class ListOptions:
                 f"'shared_embeddings' has {strange[0]!r}, which is no column of lists. These are "
                 f"{list(names.values())}."
             )
-        made = {}
-        for position, name in names.items():
-            shares = self.shared.get(name)
-            if shares is not None and shares not in categories:
+        for name, shares in self.shared.items():
+            if shares not in categories:
                 raise ValueError(
-                    f"'shared_embeddings' has {shares!r} for {name!r}, which is no category. These are "
-                    f"{list(categories)}."
+                    f"'shared_embeddings' has {shares!r} for {name!r}, which is no category. These are {categories}."
                 )
-            vocabulary = CategoryColumn(name, min_frequency) if shares is None else categories[shares]
-            made[position] = ListColumn(name, vocabulary, self.max_length, self.separator, shares)
-        return made
-
-    def __getstate__(self) -> dict[str, Any]:
-        return dict(self.__dict__)
+        return {
+            position: ListColumn(name, self.shared.get(name), self.min_frequency, self.max_length, self.separator)
+            for position, name in names.items()
+        }
 
 
 def holds_lists(column: Any) -> bool:
@@ -168,6 +144,11 @@ def holds_lists(column: Any) -> bool:
         return False
     first = [isinstance(value, SEQUENCES) for value in islice(filter(_is_there, column), N_LOOKED_AT)]
     return sum(first) > len(first) / 2
+
+
+def _starts(rows: list[Any]) -> np.ndarray:
+    lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
+    return np.append(0, np.cumsum(lengths))
 
 
 def _is_there(value: Any) -> bool:

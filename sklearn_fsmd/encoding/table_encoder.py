@@ -16,8 +16,8 @@ from sklearn_fsmd.encoding.column_selection import Selector, categorical_mask
 from sklearn_fsmd.encoding.columns import CategoryColumn, NumericColumn
 from sklearn_fsmd.encoding.lists import ListColumn, ListOptions
 from sklearn_fsmd.encoding.single_rows import FEW_ROWS, NotPlainError, code_of, keeps_values, number_of, values_of
-from sklearn_fsmd.parameters import EncodingParameters, InputParameters
-from sklearn_fsmd.ragged import Lists
+from sklearn_fsmd.parameters import EncodingParameters
+from sklearn_fsmd.ragged import Lists, Ragged
 
 INT32 = np.iinfo(np.int32).max
 BLOCK = 16_384
@@ -99,7 +99,6 @@ class FeatureEncoder:
     list_partners : for each the number of the code column whose rows it shares, or None.
     """
 
-    list_options: ListOptions | None = None
     lists: Mapping[int, ListColumn] = MappingProxyType({})
     list_cardinalities: Sequence[int] = ()
     list_partners: Sequence[int | None] = ()
@@ -120,22 +119,24 @@ class FeatureEncoder:
         self.list_options = list_options
 
     @classmethod
-    def of(cls, p: EncodingParameters) -> FeatureEncoder:
-        """An encoder with these parameters. Lists are taken where they say how."""
+    def of(cls, p: EncodingParameters, list_options: ListOptions | None = None) -> FeatureEncoder:
+        """An encoder with these parameters, which takes lists if it is told how."""
         return cls(
             p.categorical_features,
             numeric_scaling=p.numeric_scaling,
             numeric_bins=p.numeric_bins,
             min_frequency=p.min_frequency,
-            list_options=ListOptions.of(p) if isinstance(p, InputParameters) else None,
+            list_options=list_options,
         )
 
     def update(self, block: Any) -> None:
         """Learn from some rows, a DataFrame or 2-D array; the first ones say what the columns are."""
         if not hasattr(self, "categories"):
             self._take_columns(block)
-        for position, column in [*self.columns.items(), *self.lists.items()]:
+        for position, column in self.columns.items():
             column.update(_column(block, position))
+        for position, of_lists in self.lists.items():
+            self._learn_list(of_lists, of_lists.read(_column(block, position))[0])
 
     @property
     def columns(self) -> dict[int, CategoryColumn | NumericColumn]:
@@ -146,24 +147,53 @@ class FeatureEncoder:
         """All rows have been seen: the encoding is fixed from now on."""
         for column in self.columns.values():
             column.finalize()
-        self._finish_lists()
+        for of_lists in self.lists.values():
+            if of_lists.own is not None:
+                of_lists.own.finalize()
         self._number_rows()
 
     def fit_encode(self, X: Any) -> Encoded:
         """Learn the encoding of a whole table and return it encoded."""
         self._take_columns(X)
-        if self.lists:  # a shared vocabulary is known when all columns have been seen
-            self.update(X)
-            self.finalize()
-            return self.encode(X)
+        read = self._fit_lists(X)
         codes, numbers = self._encode(X, "fit_encode", self._empty(len(X)))
         self._number_rows()
-        return Encoded(self._through_all_columns(codes), numbers)
+        return Encoded(self._through_all_columns(codes), numbers, lists=self._encode_lists(read))
+
+    def _fit_lists(self, X: Any) -> list[tuple[pd.Series, np.ndarray]]:
+        """Learn the vocabularies of lists, those that they share with categories included; return what was read."""
+        read = [column.read(_column(X, position)) for position, column in self.lists.items()]
+        shared = {position: column for position, column in self.categories.items() if self._is_shared(column)}
+        for position, category in shared.items():
+            category.update(_column(X, position))
+        for column, (values, _) in zip(self.lists.values(), read, strict=True):
+            self._learn_list(column, values)
+        for vocabulary in {id(v): v for v in map(self._vocabulary, self.lists.values())}.values():
+            vocabulary.finalize()
+        return read
+
+    def _learn_list(self, column: ListColumn, values: pd.Series) -> None:
+        try:
+            self._vocabulary(column).update(values)
+        except ValueError as error:
+            if column.shares is None:
+                raise
+            raise ValueError(
+                f"Column {column.name!r} cannot share the embeddings of {column.shares!r}, whose values are of another "
+                "kind."
+            ) from error
+
+    def _vocabulary(self, column: ListColumn) -> CategoryColumn:
+        return column.own or next(c for c in self.categories.values() if c.name == column.shares)
+
+    def _is_shared(self, category: CategoryColumn) -> bool:
+        return any(column.shares == category.name for column in self.lists.values())
 
     def _take_columns(self, X: Any) -> None:
         self.categories: dict[int, CategoryColumn] = {}
         self.numeric: dict[int, NumericColumn] = {}
-        is_list = np.zeros(X.shape[1], bool) if self.list_options is None else self.list_options.mask(X)
+        options = self.__dict__.pop("list_options")  # from here on `lists` says it; this may be code
+        is_list = np.zeros(X.shape[1], bool) if options is None else options.mask(X)
         is_category = self.categorical = categorical_mask(self.categorical, X)
         for position, name in enumerate(_names(X)):
             if is_list[position]:
@@ -172,22 +202,16 @@ class FeatureEncoder:
                 self.categories[position] = CategoryColumn(name, self.min_frequency)
             else:
                 self.numeric[position] = NumericColumn(name, self.numeric_scaling, self.numeric_bins)
-        if self.list_options is not None and is_list.any():
-            by_name = {column.name: column for column in self.categories.values()}
+        if options is not None and is_list.any():
             names = {int(position): _names(X)[position] for position in np.flatnonzero(is_list)}
-            self.lists = self.list_options.columns(names, by_name, self.min_frequency)
-
-    def _finish_lists(self) -> None:
-        for column in self.lists.values():
-            if column.shares is None:
-                column.vocabulary.finalize()
+            self.lists = options.columns(names, [column.name for column in self.categories.values()])
 
     def _number_rows(self) -> None:
         """Give each column its rows of the embedding table."""
         coded = (*self.categories.values(), *(self.numeric.values() if self.numeric_bins else ()))
         self.cardinalities = [column.n_rows for column in coded]
         self.offsets = np.cumsum([0, *self.cardinalities[:-1]])
-        self.list_cardinalities = [0 if column.shares else column.n_rows for column in self.lists.values()]
+        self.list_cardinalities = [column.n_rows for column in self.lists.values()]
         names = [column.name for column in coded]
         self.list_partners = [names.index(column.shares) if column.shares else None for column in self.lists.values()]
         own = sum(self.cardinalities) + np.cumsum([0, *self.list_cardinalities])
@@ -215,13 +239,18 @@ class FeatureEncoder:
                 s = slice(start, start + BLOCK)
                 block = np.asfortranarray(X[s])
                 codes[s], numbers[s] = self._encode(block, "encode", self._empty(len(block), order="F"))
-        return Encoded(self._through_all_columns(codes), numbers, lists=self._encode_lists(X))
+        read = [column.read(_column(X, position)) for position, column in self.lists.items()]
+        return Encoded(self._through_all_columns(codes), numbers, lists=self._encode_lists(read))
 
-    def _encode_lists(self, X: Any) -> Lists | None:
+    def _encode_lists(self, read: Sequence[tuple[pd.Series, np.ndarray]]) -> Lists | None:
+        """What has been read of the columns of lists, as rows of the table."""
         if not self.lists:
             return None
-        pairs = zip(self.lists.items(), self.list_offsets, strict=True)
-        return Lists(tuple(column.encode(_column(X, position), offset) for (position, column), offset in pairs))
+        columns = []
+        for column, offset, (values, starts) in zip(self.lists.values(), self.list_offsets, read, strict=True):
+            codes = self._vocabulary(column).encode(values).astype(np.int64) + offset
+            columns.append(Ragged(torch.from_numpy(codes), torch.from_numpy(starts)))
+        return Lists(tuple(columns))
 
     def _empty(self, n: int, order: Literal["C", "F"] = "C") -> tuple[np.ndarray, np.ndarray]:
         """Room for the codes and numbers of `n` rows."""
@@ -235,7 +264,8 @@ class FeatureEncoder:
         """
         (codes, numbers), n_categories = into, len(self.categories)
         for f, (position, category) in enumerate(self.categories.items()):
-            codes[:, f] = getattr(category, method)(_column(X, position))
+            how = "encode" if self._is_shared(category) else method  # it has been learned with the lists
+            codes[:, f] = getattr(category, how)(_column(X, position))
 
         def encode_numeric(first: int) -> None:
             for j, (position, column) in list(enumerate(self.numeric.items()))[first::2]:

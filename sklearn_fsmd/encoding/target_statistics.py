@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_fsmd.encoding.table_encoder import Encoded, FeatureEncoder
-from sklearn_fsmd.encoding.targets import Targets
+from sklearn_fsmd.encoding.targets import Targets, events_of
 
 SMALLEST_STRENGTH, LARGEST_STRENGTH = 1.0, 1000.0
 """A rate is smoothed by so many rows of the overall rate."""
@@ -48,8 +48,7 @@ class TargetStatistics:
 
     def __init__(self, keys: Sequence[Key], parents: Sequence[int | None]) -> None:
         self.keys = [tuple(key) for key in keys]
-        self.events: list[tuple[int, int | None]] = [(k, None) for k in range(len(parents))]
-        self.events += [(k, parent) for k, parent in enumerate(parents) if parent is not None]
+        self.events = events_of(parents)
         self.sums: list[np.ndarray] = []
 
     @property

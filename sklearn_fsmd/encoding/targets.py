@@ -193,6 +193,18 @@ def _names(Y: Any) -> list[str]:
     return list(DEFAULT_NAMES) if n_tasks == 2 else [f"task{k}" for k in range(n_tasks)]
 
 
+def events_of(parents: Sequence[int | None]) -> list[tuple[int, int | None]]:
+    """What can be counted: each target over all rows, and each step over those where its parent has happened."""
+    return [(k, None) for k in range(len(parents))] + [(k, p) for k, p in enumerate(parents) if p is not None]
+
+
+def one_of(Y: Any, y: Any) -> Any:
+    """Y, by whichever of its two names it was given."""
+    if Y is not None and y is not None:
+        raise TypeError("`Y` and `y` are two names of one argument; both were given.")
+    return y if Y is None else Y
+
+
 def are_moved(names: Iterable[Any], order: Iterable[Any]) -> bool:
     """Whether `names` are those of `order` in another order."""
     given, expected = [str(name) for name in names], [str(name) for name in order]

@@ -2,6 +2,7 @@
 
 from sklearn_fsmd.estimators.classifier import MultiTaskClassifier
 from sklearn_fsmd.estimators.embedder import DenoisingEmbedder
+from sklearn_fsmd.estimators.exchange import Exchanged, at_one_moment
 from sklearn_fsmd.estimators.models import (
     BaseMTL,
     DeepFMClassifier,
@@ -15,12 +16,14 @@ from sklearn_fsmd.estimators.models import (
     SingleTaskClassifier,
     WideDeepClassifier,
 )
+from sklearn_fsmd.estimators.tables import TakesTables
 
 __all__ = [
     "BaseMTL",
     "DeepFMClassifier",
     "DenoisingEmbedder",
     "ESMMClassifier",
+    "Exchanged",
     "FGClassifier",
     "FSClassifier",
     "FSMDClassifier",
@@ -29,5 +32,7 @@ __all__ = [
     "PLEClassifier",
     "SharedBottomClassifier",
     "SingleTaskClassifier",
+    "TakesTables",
     "WideDeepClassifier",
+    "at_one_moment",
 ]

@@ -11,9 +11,18 @@ from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_consistent_length
 
-from sklearn_fsmd.encoding import InputEncoder, TargetEncoder, as_pandas, read_table, warn_of_ids, warn_of_numbers
+from sklearn_fsmd.encoding import (
+    InputEncoder,
+    TargetEncoder,
+    as_pandas,
+    one_of,
+    read_table,
+    warn_of_ids,
+    warn_of_numbers,
+)
 from sklearn_fsmd.estimators.calibration import Calibration, shift_of
 from sklearn_fsmd.estimators.exchange import generator_of, own_generator
+from sklearn_fsmd.estimators.tables import TakesTables
 from sklearn_fsmd.inference import Predictor
 from sklearn_fsmd.network import parents_of
 from sklearn_fsmd.parameters import MultiTaskParameters, check_widths, estimator
@@ -25,7 +34,7 @@ WITHOUT_EFFECT = {"checkpoint", "verbose", "warm_start"}
 
 
 @estimator
-class MultiTaskClassifier(Calibration, Saving, ClassifierMixin, MultiTaskParameters, BaseEstimator):
+class MultiTaskClassifier(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParameters, BaseEstimator):
     """Learn several binary targets at once: click and conversion, or any chain, tree or set of targets.
 
     The network has four parts, each a parameter: embeddings feed a low-order part and an extractor with a tower a
@@ -127,7 +136,7 @@ class MultiTaskClassifier(Calibration, Saving, ClassifierMixin, MultiTaskParamet
         validation = None if X_val is None else (X_val, Y_val)
         checkpoint = self._checkpoint(anew, resume)
         options = {"epochs": self.max_epochs, "anew": anew, "X_unlabeled": X_unlabeled, "checkpoint": checkpoint}
-        return self._learn(X, _one_of(Y, y), sample_weight, validation, **options)
+        return self._learn(X, one_of(Y, y), sample_weight, validation, **options)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
@@ -148,7 +157,7 @@ class MultiTaskClassifier(Calibration, Saving, ClassifierMixin, MultiTaskParamet
         self : the fitted estimator.
         """
         anew = not hasattr(self, "_predictor")
-        return self._learn(X, _one_of(Y, y), sample_weight, epochs=1, anew=anew, classes=classes, split=False)
+        return self._learn(X, one_of(Y, y), sample_weight, epochs=1, anew=anew, classes=classes, split=False)
 
     def _learn(self, *args: Any, **kwargs: Any) -> MultiTaskClassifier:
         """Read and train on a copy, and take over what came of it at once; or nothing, if that fails."""
@@ -305,14 +314,4 @@ class MultiTaskClassifier(Calibration, Saving, ClassifierMixin, MultiTaskParamet
         tags.target_tags.multi_output = True
         tags.target_tags.single_output = True
         tags.classifier_tags.multi_class = False
-        tags.input_tags.allow_nan = True
-        tags.input_tags.string = True
-        tags.input_tags.categorical = True
         return tags
-
-
-def _one_of(Y: Any, y: Any) -> Any:
-    """Y, by whichever of its two names it was given."""
-    if Y is not None and y is not None:
-        raise TypeError("`Y` and `y` are two names of one argument; both were given.")
-    return y if Y is None else Y

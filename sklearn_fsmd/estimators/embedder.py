@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
-from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_fsmd.encoding import FeatureEncoder, read_table
 from sklearn_fsmd.estimators.exchange import Exchanged, at_one_moment, generator_of
+from sklearn_fsmd.estimators.tables import TakesTables
 from sklearn_fsmd.parameters import TableParameters, estimator
 from sklearn_fsmd.persistence import Saving
 from sklearn_fsmd.runtime import resolve_device, threads
@@ -20,7 +20,7 @@ from sklearn_fsmd.training import draw_seed, pretrain
 
 
 @estimator
-class DenoisingEmbedder(Exchanged, Saving, TransformerMixin, TableParameters, BaseEstimator):
+class DenoisingEmbedder(Exchanged, Saving, TakesTables, TransformerMixin, TableParameters, BaseEstimator):
     """Turn a table of any kind of columns into numbers, learned without a target.
 
     A denoising autoencoder reads rows in which some values were swapped for those of other rows, and is trained to
@@ -130,11 +130,3 @@ class DenoisingEmbedder(Exchanged, Saving, TransformerMixin, TableParameters, Ba
         coded = [column.name for column in self._encoder.categories.values()]
         coded += [f"{name}_bin" for name in numbers] if self._encoder.numeric_bins else []
         return np.array([f"{name}_{d}" for name in coded for d in range(dim)] + numbers, dtype=object)
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.string = True
-        tags.input_tags.categorical = True
-        tags.transformer_tags.preserves_dtype = []
-        return tags

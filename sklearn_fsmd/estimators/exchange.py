@@ -24,7 +24,7 @@ class Exchanged:
     thread sees the former fit or the new one, and so does whoever goes on after a failure.
     """
 
-    random_state: Any
+    random_state: Any = None
 
     def as_it_is(self) -> Self:
         """A shallow copy, in which nothing changes that is exchanged in the meantime."""

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from sklearn_fsmd.history.decay import Decay
 
@@ -31,7 +30,7 @@ class Engine:
         self.connection = duckdb.connect(config={"temp_directory": folder})
         if n_threads is not None:
             self.connection.execute(f"SET threads = {int(n_threads)}")
-        self.log = pd.DataFrame({"t": times} | {f"a{i}": column for i, column in enumerate(amounts)})
+        self.columns = {"t": times} | {f"a{i}": column for i, column in enumerate(amounts)}
         self.n_amounts = len(amounts)
 
     def known(
@@ -50,8 +49,7 @@ class Engine:
         sums : ``(q, len(decays), m)`` float64, as of the reference time of each decay.
         last : ``(q,)`` int64, the least number where there is no event.
         """
-        asked = pd.DataFrame({"i": np.arange(len(before)), "k": asked_keys, "t": before})
-        log = self.log.assign(k=keys)
+        asked = {"i": np.arange(len(before)), "k": asked_keys, "t": before}
         names = [f"s{d}_{a}" for d in range(len(decays)) for a in range(self.n_amounts)]
         amounts = [
             f"sum(a{a}::DOUBLE{decay.sql('t')}) AS s{d}_{a}"
@@ -59,7 +57,7 @@ class Engine:
             for a in range(self.n_amounts)
         ]
         connection = self.connection.cursor()  # other threads may ask too
-        connection.register("log", log)
+        connection.register("log", {**self.columns, "k": keys})  # arrays, which are read where they are
         connection.register("asked", asked)
         found: dict[str, Any] = connection.execute(
             f"""

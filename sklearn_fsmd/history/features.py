@@ -15,7 +15,8 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sklearn_fsmd.encoding import TargetEncoder, as_pandas, read_table
+from sklearn_fsmd.encoding import TargetEncoder, as_pandas, one_of, read_table
+from sklearn_fsmd.estimators import Exchanged, TakesTables, at_one_moment
 from sklearn_fsmd.history.log import EventLog, Key
 from sklearn_fsmd.history.past import Past, Questions
 from sklearn_fsmd.history.times import UNITS, moments, span
@@ -28,7 +29,7 @@ SMOOTHING = 10.0
 
 
 @estimator
-class HistoryFeatures(Saving, TransformerMixin, BaseEstimator):
+class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEstimator):
     """What a log says of the past of each row: how often, how successfully and how long ago.
 
     For each key and row, the events of the same key that are at least `delay` older are counted: impressions, the rate
@@ -147,8 +148,7 @@ class HistoryFeatures(Saving, TransformerMixin, BaseEstimator):
         ValueError
             If a column is not there, a time is missing, or Y is.
         """
-        self._learn(X, Y if y is None else y)
-        return self
+        return self._exchange(lambda beside, _: beside._learn(X, one_of(Y, y)))
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit_transform(self, X: Any, Y: Any = None, *, y: Any = None) -> pd.DataFrame:
@@ -163,8 +163,9 @@ class HistoryFeatures(Saving, TransformerMixin, BaseEstimator):
         X_out : DataFrame of shape (n_samples, n_features_out)
             X with further columns, float32.
         """
-        X, times = self._learn(X, Y if y is None else y)
-        return self._tell(X, times, self._past.log.codes)
+        self.fit(X, Y, y=y)
+        X = self._table(X, reset=False)
+        return self._tell(X, self._past.log.times, self._past.log.codes)
 
     def update(self, X: Any, Y: Any = None, *, y: Any = None) -> Self:
         """Add events to the log; the model behind it need not be trained anew.
@@ -183,6 +184,10 @@ class HistoryFeatures(Saving, TransformerMixin, BaseEstimator):
             If the events are older than what is known, and `strict_order` is set.
         """
         check_is_fitted(self)
+        return self._exchange(lambda beside, _: beside._add(X, one_of(Y, y)))
+
+    def _add(self, X: Any, Y: Any) -> None:
+        """Know more events."""
         X = self._table(X, reset=False)
         times, log = self._times(X), self._past.log
         if self.strict_order and times.size and log.times.size and times.min() < log.times.max():
@@ -190,11 +195,12 @@ class HistoryFeatures(Saving, TransformerMixin, BaseEstimator):
                 f"`update` was given events of {pd.Timestamp(times.min())}, older than the latest that is known, of "
                 f"{pd.Timestamp(log.times.max())}, and strict_order is True."
             )
-        Y, questions = self._outcomes_of(X, Y if y is None else y), self._past.questions
-        log = log.add(X, times, self._targets.encode(Y, parents=questions.parents))
-        self._take(Past(log, questions, self.n_threads))
-        return self
+        questions = self._past.questions
+        targets = self._targets.encode(Y, parents=questions.parents)
+        check_consistent_length(X, targets.labels)
+        self._take(Past(log.add(X, times, targets), questions, self.n_threads))
 
+    @at_one_moment
     def transform(self, X: Any) -> pd.DataFrame:
         """What the fitted log knew at the time of each row.
 
@@ -211,6 +217,7 @@ class HistoryFeatures(Saving, TransformerMixin, BaseEstimator):
         X = self._table(X, reset=False)
         return self._tell(X, self._times(X), self._past.log.encode(X))
 
+    @at_one_moment
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the columns of the result.
 
@@ -222,20 +229,19 @@ class HistoryFeatures(Saving, TransformerMixin, BaseEstimator):
         kept = [name for name in self.feature_names_in_ if name not in set(self.drop)]
         return np.array(kept + self._names + self._past.questions.list_names(), dtype=object)
 
-    def _learn(self, X: Any, Y: Any) -> tuple[pd.DataFrame, np.ndarray]:
-        """Know a log, and return its table and times."""
+    def _learn(self, X: Any, Y: Any) -> None:
+        """Know a log."""
         X = self._table(X, reset=True)
         times, self._has_zone = moments(X[self.time], self.unit)
-        Y = self._outcomes_of(X, Y)
         self._targets = TargetEncoder().fit(Y)
         self.target_names_ = self._targets.names
         columns = sorted({name for key in self._keys() for name in key} | ({str(self.last_of)} if self.last else set()))
         targets = self._targets.encode(Y, parents=parents_of(self.link, len(self.target_names_)))
+        check_consistent_length(X, targets.labels)
         self._know(EventLog(columns).add(X, times, targets))
         taken = [name for name in self._names + self._past.questions.list_names() if name in X.columns]
         if taken:
             raise ValueError(f"X has a column {taken[0]!r}, which is the name of one of the result. Rename it.")
-        return X, times
 
     def _know(self, log: EventLog) -> None:
         """Take over a log, and what follows from the parameters."""
@@ -296,13 +302,6 @@ class HistoryFeatures(Saving, TransformerMixin, BaseEstimator):
             )
         return times
 
-    def _outcomes_of(self, X: pd.DataFrame, Y: Any) -> Any:
-        if Y is None:
-            raise ValueError(f"This {type(self).__name__} estimator requires y to be passed, but the target y is None.")
-        Y = as_pandas(Y)
-        check_consistent_length(X, Y)
-        return Y
-
     def __getstate__(self) -> dict[str, Any]:
         """The log and the questions, in the place of what is made of them."""
         state = dict(super().__getstate__())
@@ -320,8 +319,4 @@ class HistoryFeatures(Saving, TransformerMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         tags.target_tags.multi_output = True
-        tags.input_tags.allow_nan = True
-        tags.input_tags.string = True
-        tags.input_tags.categorical = True
-        tags.transformer_tags.preserves_dtype = []
         return tags

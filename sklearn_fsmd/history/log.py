@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding import CategoryColumn, Targets, codes_of
+from sklearn_fsmd.encoding import CategoryColumn, Targets, codes_of, events_of
 
 Key = tuple[str, ...]
 """One column, or several whose values are taken together."""
@@ -87,9 +86,6 @@ class EventLog:
             combined = np.where((combined > 0) & (codes[i] > 0), combined * size + codes[i], 0)
         return combined
 
-    def __getstate__(self) -> dict[str, Any]:
-        return dict(self.__dict__)
-
 
 class Amounts:
     """What each event adds to the sums: 1, and for each outcome whether it came true and whether it could be seen.
@@ -103,12 +99,12 @@ class Amounts:
     """
 
     def __init__(self, log: EventLog, parents: Sequence[int | None]) -> None:
-        seen = log.observed.astype(np.float32)
+        targets = Targets(log.labels, log.observed.astype(np.float32))
         self.columns = [np.ones(len(log), np.float32)]
         self.positive: list[int] = []
         self.tried: list[int] = []
-        for k, parent in outcomes(parents):
-            tried = seen[:, k] if parent is None else seen[:, k] * seen[:, parent] * log.labels[:, parent]
+        for k, parent in events_of(parents):
+            tried = targets.counts(k, parent)
             self.tried.append(self._place(tried))
             self.positive.append(self._place(tried * log.labels[:, k]))
 
@@ -118,8 +114,3 @@ class Amounts:
                 return i
         self.columns.append(column)
         return len(self.columns) - 1
-
-
-def outcomes(parents: Sequence[int | None]) -> list[tuple[int, int | None]]:
-    """Each target over all rows, and each step over the rows where its parent has happened."""
-    return [(k, None) for k in range(len(parents))] + [(k, p) for k, p in enumerate(parents) if p is not None]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from sklearn_fsmd.encoding import events_of
 from sklearn_fsmd.history.decay import decays_of
 from sklearn_fsmd.history.engine import Engine
 from sklearn_fsmd.history.index import Index
 from sklearn_fsmd.history.last import LastItems
-from sklearn_fsmd.history.log import Amounts, EventLog, Key, outcomes
+from sklearn_fsmd.history.log import Amounts, EventLog, Key
 
 FEW_ROWS = 100
 """Up to so many rows are looked up in memory; more are a query of the engine."""
@@ -52,7 +54,7 @@ class Questions:
             start = "_x_".join(map(str, key))
             for span in spans:
                 names.append(f"{start}_events{span}")
-                for k, parent in outcomes(self.parents):
+                for k, parent in events_of(self.parents):
                     given = "" if parent is None else f"_given_{targets[parent]}"
                     names.append(f"{start}_{targets[k]}{given}_rate{span}")
             names.append(f"{start}_seconds_since")
@@ -74,6 +76,12 @@ class Past:
         self.amounts = Amounts(log, questions.parents)
         self.decays = decays_of(questions.half_lives, log.times)
         self.forever = decays_of([None], log.times)
+        self.indices: dict[Key, Index] = {}
+        self.last_items: dict[Key, LastItems] = {}
+
+    @cached_property
+    def engine(self) -> Engine:
+        return Engine(self.log.times, self.amounts.columns, self.n_threads)
 
     def columns(self, times: np.ndarray, codes: Sequence[np.ndarray]) -> np.ndarray:
         """What was known at each of `times` of the keys of `codes`, ``(n, columns)`` float32.
@@ -106,15 +114,14 @@ class Past:
         return columns
 
     def _last_items(self, key: Key) -> LastItems:
-        made: dict[Key, LastItems] = self.__dict__.setdefault("last_items", {})
-        if key not in made:
+        if key not in self.last_items:
             log = self.log
             place = log.columns.index(str(self.questions.last_of))
             happened = (log.labels[:, 0] == 1) & log.observed[:, 0] & (log.codes[place] > 0)
             keys = self._values(key, log.codes, len(log))[happened]
             values = log.vocabularies[place].values.to_numpy()
-            made[key] = LastItems(keys, log.times[happened], values[log.codes[place][happened] - 1])
-        return made[key]
+            self.last_items[key] = LastItems(keys, log.times[happened], values[log.codes[place][happened] - 1])
+        return self.last_items[key]
 
     def _rates(self, sums: np.ndarray, overall: np.ndarray | None) -> np.ndarray:
         """The rate of each outcome, ``(n, outcomes)``, smoothed towards `overall`, if that is given."""
@@ -128,17 +135,14 @@ class Past:
         decays = self.forever if key == ALL else self.decays
         if len(before) <= FEW_ROWS:
             return self._index(key).known(asked, before)
-        if not hasattr(self, "engine"):
-            self.engine = Engine(self.log.times, self.amounts.columns, self.n_threads)
         return self.engine.known(self._values(key, self.log.codes, len(self.log)), decays, asked, before)
 
     def _values(self, key: Key, codes: Sequence[np.ndarray], n: int) -> np.ndarray:
         return np.ones(n, np.int64) if key == ALL else self.log.combined(key, codes)
 
     def _index(self, key: Key) -> Index:
-        indices: dict[Key, Index] = self.__dict__.setdefault("indices", {})
-        if key not in indices:
+        if key not in self.indices:
             values = self._values(key, self.log.codes, len(self.log))
             decays = self.forever if key == ALL else self.decays
-            indices[key] = Index(values, self.log.times, self.amounts.columns, decays)
-        return indices[key]
+            self.indices[key] = Index(values, self.log.times, self.amounts.columns, decays)
+        return self.indices[key]

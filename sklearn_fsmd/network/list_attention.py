@@ -31,11 +31,12 @@ class ListAttention(nn.Module):
         self.output = StackedLinear(n_sets, WIDTH, 1)
 
     def forward(self, vectors: Tensor, lengths: Tensor, candidates: Tensor) -> Tensor:
-        q = candidates.repeat_interleave(lengths, dim=0)
+        n = len(vectors)
+        q = candidates.repeat_interleave(lengths, dim=0, output_size=n)
         pairs = torch.cat((q, vectors, q - vectors, q * vectors), dim=2).transpose(0, 1)  # (S, m, 4D)
         scores = self.output(self.hidden(pairs).relu()).squeeze(2).t()  # (m, S)
         largest = torch.segment_reduce(scores.detach(), "max", lengths=lengths, initial=0.0)
-        e = (scores - largest.repeat_interleave(lengths, dim=0)).exp()
+        e = (scores - largest.repeat_interleave(lengths, dim=0, output_size=n)).exp()
         total = torch.segment_reduce(e, "sum", lengths=lengths, initial=0.0)
         weighted = torch.segment_reduce(e.unsqueeze(2) * vectors, "sum", lengths=lengths, initial=0.0)
         return weighted / total.clamp(min=1e-9).unsqueeze(2)

@@ -18,10 +18,9 @@ from torch import Tensor, nn
 
 from sklearn_fsmd.network.bias_tower import BiasTower
 from sklearn_fsmd.network.denoising_autoencoder import Learned
-from sklearn_fsmd.network.embedding import Embedding
 from sklearn_fsmd.network.ensemble import logits_of_readers
 from sklearn_fsmd.network.links import TreeLink
-from sklearn_fsmd.network.member import Member, Towers
+from sklearn_fsmd.network.member import Member
 from sklearn_fsmd.network.stacked_mlp import HiddenLayer
 from sklearn_fsmd.ragged import Lists
 
@@ -36,26 +35,22 @@ class MultiTaskNetwork(Member):
     Lists follow where there are columns of them, and the codes and numbers of the bias features in training; without
     these their tower is neutral.
 
-    In an ensemble the network is the first member, and there are `more_members`. Their probabilities are averaged; in
-    training each that reads a row has logits of its own, ``(R, B, K)``.
+    The network is a :class:`Member`, of the parts `own`. In an ensemble it is the first, and there are `more_members`.
+    Their probabilities are averaged; in training each that reads a row has logits of its own, ``(R, B, K)``.
 
     `shares_nothing` says that each task has a network of its own.
     """
 
     def __init__(
         self,
-        embedding: Embedding,
-        low_order: nn.Module | None,
-        extractor: nn.Module,
-        towers: Towers,
+        *,
         link: TreeLink,
         bias_tower: BiasTower | None = None,
         more_members: Sequence[Member] = (),
-        *,
-        own_extractor: bool = False,
         shares_nothing: bool = False,
+        **own: Any,
     ) -> None:
-        super().__init__(embedding, low_order, extractor, towers, own_extractor=own_extractor)
+        super().__init__(**own)
         self.shares_nothing = shares_nothing
         self.link = link
         self.bias_tower = bias_tower

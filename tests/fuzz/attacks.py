@@ -61,11 +61,7 @@ def encoding(random):
         return
     made = FeatureEncoder.of(
         MultiTaskClassifier(
-            categorical_features=[is_category],
-            list_features=None,
-            min_frequency=min_frequency,
-            numeric_bins=0,
-            random_state=0,
+            categorical_features=[is_category], min_frequency=min_frequency, numeric_bins=0, random_state=0
         )
     )
     wanted = outcome(lambda: Category(seen_as(table), min_frequency) if is_category else Number(seen_as(table)))

@@ -308,4 +308,9 @@ def test_more_bad_input():
     before = history.transform(X)
     with pytest.raises(ValueError, match="Y has 1 tasks, but 2 were seen in fit"):
         history.update(X, Y["click"])
+    with pytest.raises(ValueError, match="X has a column 'item_events'"):
+        history.fit(X.assign(item_events=1), Y["click"])
+    with pytest.raises(TypeError, match="two names of one argument"):
+        history.fit(X, Y, y=Y)
+    assert history.target_names_ == ["click", "buy"]  # a fit that fails leaves all as it was
     pd.testing.assert_frame_equal(history.transform(X), before)

@@ -10,7 +10,8 @@ from sklearn_fsmd.network.embedding import Embedding
 from sklearn_fsmd.network.extractors import MMoE
 from sklearn_fsmd.network.links import TreeLink
 from sklearn_fsmd.network.losses import MultiTaskLoss
-from sklearn_fsmd.network.multitask_network import MultiTaskNetwork, Towers
+from sklearn_fsmd.network.member import Towers
+from sklearn_fsmd.network.multitask_network import MultiTaskNetwork
 from sklearn_fsmd.training.task_balancing import RULES, Fixed, GradNorm, PCGrad, Uncertainty, surgery
 from tests.conftest import SMALL, make_frame
 
@@ -57,7 +58,13 @@ def network(n_tasks, sparse=False):
     embedding = Embedding([5, 7], dim=3, std=1.0)
     extractor = MMoE(7, n_tasks, (6,), n_experts=2, gate_dims=(), dropout=0.0, batch_norm=False)
     towers = Towers(n_tasks, 6, (4,), dropout=0.0, batch_norm=False)
-    made = MultiTaskNetwork(embedding, None, extractor, towers, TreeLink((None, *range(n_tasks - 1))))
+    made = MultiTaskNetwork(
+        embedding=embedding,
+        low_order=None,
+        extractor=extractor,
+        towers=towers,
+        link=TreeLink((None, *range(n_tasks - 1))),
+    )
     made.use_sparse_gradients(sparse)
     return made
 

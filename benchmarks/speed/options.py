@@ -1,0 +1,59 @@
+"""What options cost, against the same fit without, in turn: ``make options``. Ratios are medians over rounds."""
+
+import argparse
+import time
+import warnings
+
+import numpy as np
+import pandas as pd
+
+from sklearn_fsmd import FSMDClassifier
+from sklearn_fsmd.datasets import make_funnel
+from sklearn_fsmd.encoding import ListColumn
+
+N_ROWS, LENGTH, N_LISTS = 60_000, 20, 200_000
+
+
+def seconds(work):
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def fit(X, Y, **params):
+    return lambda: FSMDClassifier(max_epochs=2, random_state=0, **params).fit(X, Y)
+
+
+def lists(n):
+    """Lists of ids, as `HistoryFeatures` or a log has them."""
+    ids = np.random.default_rng(0).integers(300, size=(n, LENGTH))
+    return pd.Series(ids.tolist(), dtype=object, name="last_items")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    rounds = range(parser.parse_args().rounds)
+    warnings.filterwarnings("ignore")
+    X, Y = make_funnel(N_ROWS, random_state=0, return_X_y=True)
+    plain, with_lists = fit(X, Y), X.assign(last_items=lists(N_ROWS))
+    shared = {"shared_embeddings": {"last_items": "item_id"}}
+    plain()
+    for name, other in {
+        "n_members=4": fit(X, Y, n_members=4),
+        f"lists of {LENGTH}, mean": fit(with_lists, Y, **shared),
+        f"lists of {LENGTH}, attention": fit(with_lists, Y, list_pooling="attention", **shared),
+    }.items():
+        ratios = [seconds(other) / seconds(plain) for _ in rounds]
+        print(
+            f"{name}: {np.median(ratios):.2f} times as long (from {min(ratios):.2f} to {max(ratios):.2f})", flush=True
+        )
+    column, values = ListColumn("last_items", None, 1, 1000, None), lists(N_LISTS)
+    column.own.update(column.read(values)[0])
+    column.own.finalize()
+    took = [seconds(lambda: column.own.encode(column.read(values)[0])) for _ in rounds]
+    print(f"{N_LISTS:,} lists of {LENGTH} are encoded in {np.median(took):.2f} s")
+
+
+if __name__ == "__main__":
+    main()
