@@ -63,7 +63,8 @@ def tune_rank_weights(estimator: Any, X: Any, Y: Any, utility: Callable[[Any, np
 
     Returns
     -------
-    weights : ndarray of shape (n_tasks,), not negative, with the sum 1.
+    weights : ndarray of shape (n_tasks,), not negative, with the sum 1. Those of expected values, if the estimator has
+        some, follow those of the probabilities.
 
     Raises
     ------
@@ -86,6 +87,8 @@ def tune_rank_weights(estimator: Any, X: Any, Y: Any, utility: Callable[[Any, np
     1.0
     """
     P = estimator.predict_marginals(X)
+    if getattr(estimator, "value_targets", None):
+        P = np.hstack((P, estimator.predict_values(X).clip(min=0)))
     check_consistent_length(P, Y)
     n_tasks = P.shape[1]
 

@@ -11,6 +11,7 @@ from sklearn_fsmd.encoding.table_encoder import Encoded, FeatureEncoder
 from sklearn_fsmd.encoding.target_statistics import TargetStatistics
 from sklearn_fsmd.encoding.targets import DEFAULT_NAMES, TargetEncoder, Targets, are_moved, events_of, one_of
 from sklearn_fsmd.encoding.validation import as_pandas, read_table
+from sklearn_fsmd.encoding.values import ValueEncoder
 from sklearn_fsmd.encoding.weights import check_weights
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "TargetEncoder",
     "TargetStatistics",
     "Targets",
+    "ValueEncoder",
     "are_moved",
     "as_pandas",
     "check_weights",

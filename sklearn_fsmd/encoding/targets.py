@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.multiclass import type_of_target
 
 from sklearn_fsmd._warn import warn
 from sklearn_fsmd.encoding.canonical import shown
+from sklearn_fsmd.encoding.classes import given_classes, two_classes
 from sklearn_fsmd.encoding.validation import as_pandas, refuse_masked
+from sklearn_fsmd.encoding.values import ValueEncoder, Values, without_values
 from sklearn_fsmd.encoding.weights import check_weights
 
 DEFAULT_NAMES = ("click", "conversion")
-
-_NO = {"no", "n", "false", "f", "0", "neg", "negative", "none", "off"}
-"""Of two words, one of these is the 0."""
 
 _NULLABLE = {
     "boolean": "boolean",
@@ -33,7 +31,7 @@ _NULLABLE = {
 
 @dataclass(frozen=True)
 class Targets:
-    """Labels (n, K) float32, 0 or 1, and weights (n, K) float32; None stands for weights of 1.
+    """Labels (n, K) float32, 0 or 1, weights (n, K) float32, None for 1; and values, if there are some.
 
     Where all rows are at hand, weights have a mean of 1 in each task, so that the mean of a weighted loss is
     Σ w·l / Σ w.
@@ -41,9 +39,11 @@ class Targets:
 
     labels: np.ndarray
     weights: np.ndarray | None
+    values: Values | None = None
 
     def take(self, rows: np.ndarray) -> Targets:
-        return make_targets(self.labels[rows], None if self.weights is None else self.weights[rows])
+        weights = None if self.weights is None else self.weights[rows]
+        return make_targets(self.labels[rows], weights, None if self.values is None else self.values.take(rows))
 
     def counts(self, task: int, parent: int | None) -> np.ndarray:
         """What each row counts for a task, given that its parent has happened; ``(n,)``, 0 where it does not count."""
@@ -60,12 +60,12 @@ class Targets:
         return np.divide(positive, total, out=np.full_like(total, 0.5), where=total > 0)
 
 
-def make_targets(labels: np.ndarray, weights: np.ndarray | None) -> Targets:
+def make_targets(labels: np.ndarray, weights: np.ndarray | None, values: Values | None = None) -> Targets:
     """Targets with their weights scaled to a mean of 1 in each task."""
     if weights is None or (weights == 1).all():
-        return Targets(labels, None)
+        return Targets(labels, None, values)
     mean = weights.mean(axis=0, dtype=np.float64)
-    return Targets(labels, (weights / np.where(mean > 0, mean, 1)).astype(np.float32))
+    return Targets(labels, (weights / np.where(mean > 0, mean, 1)).astype(np.float32), values)
 
 
 class TargetEncoder:
@@ -76,11 +76,26 @@ class TargetEncoder:
     classes : list of K arrays of two classes, sorted; the second is the positive one.
     names : list of K str, the columns of Y.
     one_dimensional : whether Y was (n,) in fit.
+    of_values : what knows the columns of Y that hold values; None if there are none.
     """
 
-    def fit(self, Y: Any, classes: Any = None) -> TargetEncoder:
-        """Learn names and classes from `Y`, or take the classes from `classes`."""
-        Y = as_pandas(Y)
+    of_values: ValueEncoder | None = None
+
+    def fit(
+        self,
+        Y: Any,
+        classes: Any = None,
+        *,
+        value_targets: Sequence[str | int] | None = None,
+        value_parents: Mapping[Any, Any] | None = None,
+        value_loss: str = "squared",
+    ) -> TargetEncoder:
+        """Learn names and classes from `Y`, or take the classes from `classes`; `value_targets` have none."""
+        Y = whole = as_pandas(Y)
+        if value_parents and not value_targets:
+            raise ValueError(f"'value_parents' is for `value_targets`, of which there are none. Got {value_parents!r}.")
+        if value_targets:
+            Y = without_values(whole, value_targets)
         self.names = _names(Y)
         self.named = isinstance(Y, pd.DataFrame)
         twice = [name for name in self.names if self.names.count(name) > 1]
@@ -88,15 +103,21 @@ class TargetEncoder:
             raise ValueError(f"Y has more than one column named {twice[0]!r}.")
         columns, self.one_dimensional = _columns(Y)
         if classes is None:
-            self.classes = [_two_classes(column, name) for column, name in zip(columns, self.names, strict=True)]
+            self.classes = [two_classes(column, name) for column, name in zip(columns, self.names, strict=True)]
         else:
-            self.classes = _given_classes(classes, self.names)
+            self.classes = given_classes(classes, self.names)
+        if value_targets:
+            self.of_values = ValueEncoder().fit(whole, value_targets, value_parents, self.names, value_loss)
         return self
+
+    @property
+    def value_names(self) -> list[str]:
+        return [] if self.of_values is None else self.of_values.names
 
     def check_classes(self, classes: Any) -> TargetEncoder:
         """Raise if `classes`, given to training that goes on, are not those of the first call."""
         if classes is not None:
-            given = _given_classes(classes, self.names)
+            given = given_classes(classes, self.names)
             if any(set(two) != set(known) for two, known in zip(given, self.classes, strict=True)):
                 raise ValueError(
                     f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {self.classes!r}"
@@ -122,6 +143,9 @@ class TargetEncoder:
         scale : whether weights are scaled to a mean of 1 in each task. A chunk of the data is no measure for that.
         """
         Y, sample_weight = as_pandas(Y), as_pandas(sample_weight)
+        whole = Y
+        if self.of_values is not None:
+            Y = without_values(whole, self.of_values.columns)
         columns, _ = _columns(Y)
         if len(columns) != len(self.classes):
             raise ValueError(f"Y has {len(columns)} tasks, but {len(self.classes)} were seen in fit.")
@@ -138,19 +162,40 @@ class TargetEncoder:
                 f"the step before it, is 0. That is {100 * share:.2g} % of the rows, which a chain cannot learn.{doubt}"
             )
         weights = None if observed.all() else observed.astype(np.float32)
+        weights_of_values = None
         if sample_weight is not None:
-            if isinstance(sample_weight, pd.DataFrame) and are_moved(_names(sample_weight), self.names):
-                raise ValueError(
-                    f"The columns of `sample_weight` must have the order of those of Y, {self.names}. "
-                    f"Got {_names(sample_weight)}."
-                )
-            given = check_weights(sample_weight, labels.shape)
+            given = self._given_weights(sample_weight, whole, len(labels))
+            if self.of_values is not None:
+                given, weights_of_values = self.of_values.split_weights(given)
             weights = given if weights is None else given * weights
         if weights is not None and not scale:
             weights = weights.astype(np.float32)
         if weights is not None and not weights.any():
             raise ValueError("Y has no observed label whose weight is not zero.")
-        return make_targets(labels, weights) if scale else Targets(labels, weights)
+        values = None
+        if self.of_values is not None:
+            values = self.of_values.encode(whole, labels, observed, weights_of_values, scale=scale)
+        return make_targets(labels, weights, values) if scale else Targets(labels, weights, values)
+
+    def _given_weights(self, sample_weight: Any, Y: Any, n: int) -> np.ndarray:
+        """The user's weights, a column per column of Y, ``(n, K + V)``."""
+        names = self.names if self.of_values is None else _names(Y)
+        if isinstance(sample_weight, pd.DataFrame) and are_moved(_names(sample_weight), names):
+            raise ValueError(
+                f"The columns of `sample_weight` must have the order of those of Y, {names}. "
+                f"Got {_names(sample_weight)}."
+            )
+        return check_weights(sample_weight, (n, len(names)))
+
+    def over_impressions(self, Y: Any) -> tuple[Any, np.ndarray]:
+        """Y without its values, and these ``(n, V)`` as :meth:`predict_values` speaks of them, for metrics."""
+        Y = as_pandas(Y)
+        if self.of_values is None:
+            return Y, np.empty((len(Y), 0))
+        rest = without_values(Y, self.of_values.columns)
+        labels = np.stack([self._labels(k, column) for k, column in enumerate(_columns(rest)[0])], axis=1)
+        missing = np.stack([pd.isna(column) for column in _columns(rest)[0]], axis=1)
+        return rest, self.of_values.over_impressions(Y, np.where(missing, np.nan, labels))
 
     def _labels(self, k: int, column: np.ndarray) -> np.ndarray:
         known = ~pd.isna(column)
@@ -251,57 +296,3 @@ def _plain(series: pd.Series) -> np.ndarray:
     if not series.isna().any():
         return series.to_numpy() if is_number else series.to_numpy(dtype=object)
     return series.to_numpy(dtype=np.float64 if is_number else object, na_value=np.nan)
-
-
-def _are_numbers_in_order(low: str, high: str) -> bool:
-    """Whether two words are numbers, such as "0.0" and "1.0", and the greater one is the second."""
-    try:
-        return float(low) < float(high)
-    except ValueError:
-        return False
-
-
-def _given_classes(classes: Any, names: list[str]) -> list[np.ndarray]:
-    """The classes of each task from the argument `classes`: two for all, or two each."""
-    if not hasattr(classes, "__len__") or isinstance(classes, (str, set, dict)):
-        raise ValueError(f"`classes` must be a list of two classes, or one such list a task. Got {classes!r}.")
-    each = [np.ndim(c) == 1 for c in classes]
-    given = list(classes) if each and all(each) else [classes] * len(names)
-    if len(given) != len(names):
-        raise ValueError(f"`classes` has {len(given)} tasks, but Y has {len(names)}.")
-    for name, two in zip(names, given, strict=True):
-        if len(two) != 2 or len(set(two)) != 2 or pd.isna(list(two)).any() or len({type(c) for c in two}) > 1:
-            raise ValueError(f"`classes` must give two classes for {name!r}. Got {list(two)}.")
-    return [_two_classes(np.asarray(two), name) for name, two in zip(names, given, strict=True)]
-
-
-def _two_classes(column: np.ndarray, name: str) -> np.ndarray:
-    known = column[~pd.isna(column)]
-    if known.size == 0:
-        raise ValueError(f"Column {name!r} of Y has no observed label, so there is nothing to learn.")
-    if known.dtype.kind == "f" and np.isinf(known).any():
-        raise ValueError(f"Input y contains infinity or a value too large for {known.dtype!r}: column {name!r}.")
-    target_type = type_of_target(known, input_name="y")
-    if target_type == "multiclass" and len(np.unique(known)) > 2:
-        raise ValueError(
-            f"Only binary classification is supported. The type of the target is multiclass. Column {name!r} of Y has "
-            f"{len(np.unique(known))} classes."
-        )
-    if target_type not in ("binary", "multiclass"):
-        raise ValueError(
-            f"Unknown label type: {target_type}. Maybe you are trying to fit a classifier, which expects discrete "
-            f"classes on a regression target with continuous values. Column {name!r} of Y has {shown(known[0])}."
-        )
-    classes = np.unique(known)
-    if len(classes) == 2:
-        low, high = classes.tolist()
-        if isinstance(high, str) and low.lower() not in _NO and not _are_numbers_in_order(low, high):
-            warn(
-                f"Column {name!r} of Y has the classes {low!r} and {high!r}: {high!r}, which sorts last, counts as 1. "
-                f"If it should be {low!r}, pass (y == {low!r}).astype(int)."
-            )
-        return classes
-    if classes[0] in (0, 1):  # one class only: the other is known all the same
-        warn(f"Column {name!r} of Y has only one class, {shown(classes[0])}.")
-        return np.array([0, 1], dtype=classes.dtype if classes.dtype.kind != "b" else np.int64)
-    raise ValueError(f"Column {name!r} of Y has only one class, {shown(classes[0])}; two are needed, or 0 and 1.")

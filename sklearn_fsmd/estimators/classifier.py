@@ -192,7 +192,7 @@ class MultiTaskClassifier(Calibration, Saving, TakesTables, ClassifierMixin, Mul
             random = checkpoint.random if checkpoint else generator_of(self.random_state, users)
         else:
             random = own_generator(self._random)
-        targets = TargetEncoder().fit(Y, classes) if anew else self._targets.check_classes(classes)
+        targets = self._new_targets(Y, classes) if anew else self._targets.check_classes(classes)
         parents = parents_of(self.link, len(targets.classes))
         if self.chain_loss != type(self).chain_loss and all(parent is None for parent in parents):
             raise ValueError(
@@ -200,7 +200,7 @@ class MultiTaskClassifier(Calibration, Saving, TakesTables, ClassifierMixin, Mul
                 f"{'is one target' if len(parents) == 1 else f'are {len(parents)}'}, with link={self.link!r}."
             )
         calibration = None if self.negative_sampling_rate == 1 else shift_of(self.negative_sampling_rate, parents)
-        net = None if anew else trainer.go_on_with(self, self.net_, len(targets.classes))
+        net = None if anew else trainer.go_on_with(self, self.net_)
         labels = targets.encode(Y, sample_weight, parents, scale=split)
         encoder = InputEncoder(self) if anew else self._encoder.copy()
         rows = encoder.fit_encode(X, self._like(X, X_unlabeled)) if anew else encoder.encode(X)
@@ -254,6 +254,15 @@ class MultiTaskClassifier(Calibration, Saving, TakesTables, ClassifierMixin, Mul
         resumed = checkpoint is not None and checkpoint.was_resumed
         return random if anew and users is not None and not resumed else None
 
+    def _new_targets(self, Y: Any, classes: Any) -> TargetEncoder:
+        return TargetEncoder().fit(
+            Y,
+            classes,
+            value_targets=self.value_targets,
+            value_parents=self.value_parents,
+            value_loss=self.value_loss,
+        )
+
     def _checkpoint(self, anew: bool, resume: bool) -> Checkpoint | None:
         """What writes the file named `checkpoint`, and reads it first to `resume`."""
         if self.checkpoint is None:
@@ -288,7 +297,7 @@ class MultiTaskClassifier(Calibration, Saving, TakesTables, ClassifierMixin, Mul
         """`net_` of an estimator that was read from a file: it is made when somebody asks, and scoring does not."""
         if name != "net_" or "_predictor" not in self.__dict__:
             return object.__getattribute__(self, name)  # which raises the error of the first look
-        self.net_ = trainer.net_of(self._predictor, len(self._targets.classes), self.history_)
+        self.net_ = trainer.net_of(self._predictor, self.history_)
         return self.net_
 
     def __getstate__(self) -> dict[str, Any]:

@@ -27,10 +27,17 @@ def _has_gates(self: Predictions) -> bool:
     return True
 
 
+def _has_values(self: Predictions) -> bool:
+    if not self.value_targets:
+        raise AttributeError("There are no values to predict: the 'value_targets' parameter names none.")
+    return True
+
+
 class Predictions(Exchanged):
     """The methods of an estimator that has been fitted by :class:`~sklearn_fsmd.MultiTaskClassifier`."""
 
     extractor: Any
+    value_targets: Sequence[str | int] | None
     n_threads: int | None
     _predictor: Predictor
     _encoder: InputEncoder
@@ -115,15 +122,42 @@ class Predictions(Exchanged):
         given = [p[:, k] if parent is None else _ratio(p[:, k], p[:, parent]) for k, parent in enumerate(parents)]
         return np.stack(given, axis=1)
 
+    @available_if(_has_values)
     @at_one_moment
-    def rank_score(self, X: Any, weights: Sequence[float] | None = None) -> np.ndarray:
-        """One score to sort by: the weighted product Π_k P(Y_k = 1)^{α_k}.
+    def predict_values(self, X: Any, *, conditional: bool = False) -> np.ndarray:
+        """The expected value of each of `value_targets`: P(step) · E[value | step] where it follows a step.
 
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_samples, n_features)
-        weights : array-like of shape (n_tasks,), default=None
+        conditional : bool, default=False
+            Whether to return E[value | step] alone: of a watch time, that of a video if it is clicked.
+
+        Returns
+        -------
+        values : ndarray of shape (n_samples, n_values), float32, in the units of Y
+        """
+        check_is_fitted(self)
+        p, values = self._predictor.marginals_and_values(self._rows(X), self.n_threads, self.calibration_)
+        return values if conditional else self._of_impressions(p, values)
+
+    def _of_impressions(self, p: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Values of impressions, from those given the step before them."""
+        for v, parent in enumerate(self._targets.of_values.parents if self._targets.of_values else ()):
+            if parent is not None:
+                values[:, v] *= p[:, parent]
+        return values
+
+    @at_one_moment
+    def rank_score(self, X: Any, weights: Sequence[float] | None = None) -> np.ndarray:
+        """One score to sort by: the weighted product Π_k P(Y_k = 1)^{α_k}, and of expected values, if there are some.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+        weights : array-like of shape (n_tasks,) or (n_tasks + n_values,), default=None
             The exponents α, for instance of :func:`~sklearn_fsmd.ranking.tune_rank_weights`; None takes 1 for all.
+            Those of :meth:`predict_values` follow those of the probabilities, or are 0. A negative value counts as 0.
 
         Returns
         -------
@@ -134,7 +168,11 @@ class Predictions(Exchanged):
         ValueError
             If the weights are not one finite number per task, or all zero.
         """
-        return weighted_product(self.predict_marginals(X), weights)
+        check_is_fitted(self)
+        p, values = self._predictor.marginals_and_values(self._rows(X), self.n_threads, self.calibration_)
+        if weights is None or np.shape(weights) != (p.shape[1],):
+            p = np.hstack((p, self._of_impressions(p, values).clip(min=0)))
+        return weighted_product(p, weights)
 
     @available_if(_has_gates)
     @at_one_moment
@@ -172,7 +210,7 @@ class Predictions(Exchanged):
 
     @at_one_moment
     def score(self, X: Any, Y: Any = None, sample_weight: Any = None, *, y: Any = None) -> float:
-        """Mean ROC AUC over the tasks.
+        """Mean ROC AUC over the binary targets.
 
         Parameters
         ----------

@@ -63,6 +63,8 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
     link : {"chain", "independent"} or tuple, default="chain"
         How the targets depend on each other, as in :class:`~sklearn_fsmd.MultiTaskClassifier`: of what steps there are
         rates.
+    value_targets : sequence of str or int, or None, default=None
+        Columns of Y that hold values, as in :class:`~sklearn_fsmd.MultiTaskClassifier`; they are left out.
     drop : sequence of str, default=()
         Columns that are left out of the result, such as the time.
     strict_order : bool, default=False
@@ -107,6 +109,7 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
     last: int = 0
     last_of: str | None = None
     link: str | tuple[int | None, ...] = "chain"
+    value_targets: Sequence[str | int] | None = None
     drop: Sequence[str] = ()
     strict_order: bool = False
     n_threads: int | None = None
@@ -122,6 +125,7 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
         "last": [Interval(Integral, 0, None, closed="left")],
         "last_of": [str, None],
         "link": [StrOptions({"chain", "independent"}), tuple],
+        "value_targets": [list, tuple, None],
         "drop": ["array-like"],
         "strict_order": ["boolean"],
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
@@ -233,7 +237,7 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
         """Know a log."""
         X = self._table(X, reset=True)
         times, self._has_zone = moments(X[self.time], self.unit)
-        self._targets = TargetEncoder().fit(Y)
+        self._targets = TargetEncoder().fit(Y, value_targets=self.value_targets)
         self.target_names_ = self._targets.names
         columns = sorted({name for key in self._keys() for name in key} | ({str(self.last_of)} if self.last else set()))
         targets = self._targets.encode(Y, parents=parents_of(self.link, len(self.target_names_)))

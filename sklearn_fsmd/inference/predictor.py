@@ -38,7 +38,8 @@ class Predictor:
     def logits(self, rows: Encoded, n_threads: int | None) -> np.ndarray:
         """The log-odds of each row's steps, ``(n, K)`` float32."""
         with threads(n_threads):
-            return in_chunks(self.network, *rows.tensors(self.device)).cpu().numpy()
+            logits, _ = self.network.split(in_chunks(self.network, *rows.tensors(self.device)))
+            return logits.cpu().numpy()
 
     @torch.inference_mode()
     def marginals(self, rows: Encoded, n_threads: int | None, calibration: np.ndarray | None = None) -> np.ndarray:
@@ -46,12 +47,20 @@ class Predictor:
 
         `calibration` ``(K, 2)`` are slopes and intercepts of the log-odds; None for 1 and 0.
         """
+        return self.marginals_and_values(rows, n_threads, calibration)[0]
+
+    @torch.inference_mode()
+    def marginals_and_values(
+        self, rows: Encoded, n_threads: int | None, calibration: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The marginals, and E[value | parent] of each value, ``(n, V)`` float32."""
         with threads(n_threads):
-            logits = in_chunks(self.network, *rows.tensors(self.device))
+            logits, outputs = self.network.split(in_chunks(self.network, *rows.tensors(self.device)))
             if calibration is not None:
                 slopes, intercepts = torch.from_numpy(calibration.T.astype(np.float32)).to(logits.device)
                 logits = logits * slopes + intercepts
-            return self.network.link.marginals(logits).cpu().numpy()
+            values = outputs[..., 0] if self.network.values is None else self.network.values(outputs)
+            return self.network.link.marginals(logits).cpu().numpy(), values.cpu().numpy()
 
     @torch.inference_mode()
     def gate_weights(self, rows: Encoded, n_threads: int | None) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 `Y` is (n, K) or (n,), 0 and 1, NaN where a label was not observed; `P` is (n, K) or (n,), the marginal P(Y_k = 1), or
 what ``predict_proba`` returns. Rows whose label is missing are left out, task by task. No result depends on the order
-of the rows.
+of the rows. `value_mae` and the like are of targets with values.
 """
 
 from sklearn_fsmd.metrics._grouped import group_auc, ndcg_at_k
@@ -17,10 +17,13 @@ from sklearn_fsmd.metrics._per_task import (
 from sklearn_fsmd.metrics._per_task import task_aucs as task_aucs  # for other parts of the package, and not public
 from sklearn_fsmd.metrics._scorers import get_scorer, get_scorer_names
 from sklearn_fsmd.metrics._scorers import model_of as model_of
+from sklearn_fsmd.metrics._values import concordance, decile_bias, value_mae, value_rmse
 
 __all__ = [
     "auc_per_task",
+    "concordance",
     "cvr_auc",
+    "decile_bias",
     "expected_calibration_error",
     "get_scorer",
     "get_scorer_names",
@@ -29,4 +32,6 @@ __all__ = [
     "mean_log_loss",
     "multi_task_gain",
     "ndcg_at_k",
+    "value_mae",
+    "value_rmse",
 ]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics._scorer import _Scorer
 
+from sklearn_fsmd.compose import ask
 from sklearn_fsmd.encoding import DEFAULT_NAMES, are_moved, as_pandas
 from sklearn_fsmd.metrics._inputs import labels_and_scores, undefined, zeros_and_ones
 from sklearn_fsmd.metrics._per_task import auc_of, cvr_auc, expected_calibration_error, mean_auc, mean_log_loss
+from sklearn_fsmd.metrics._values import concordance, decile_bias, value_mae, value_rmse
 
 
 def get_scorer(name: str) -> Any:
@@ -19,7 +22,9 @@ def get_scorer(name: str) -> Any:
     Parameters
     ----------
     name : str
-        One of :func:`get_scorer_names`, or "<task>_auc" with the name of a column of Y, or "task2_auc" with a place.
+        One of :func:`get_scorer_names`, or "<task>_auc" with the name of a column of Y, or "task2_auc" with a position.
+        Of targets with values "<value>_concordance", "neg_<value>_mae", "neg_<value>_rmse", "neg_<value>_decile_bias":
+        they judge `predict_values`, and count a value as 0 where the step that it follows has not happened.
 
     Returns
     -------
@@ -31,7 +36,15 @@ def get_scorer(name: str) -> Any:
     if isinstance(name, str) and name.endswith("_auc"):
         task = name.removesuffix("_auc")
         return TaskScorer(_one_auc, 1, {"task": task}, response_method="predict_proba")
-    raise ValueError(f"There is no scorer {name!r}. Use one of {get_scorer_names()}, or '<task>_auc'.")
+    for ending, metric in _OF_VALUES.items():
+        if isinstance(name, str) and name.endswith(ending):
+            is_error = metric is not concordance
+            if name.startswith("neg_") == is_error:
+                return ValueScorer(name.removesuffix(ending).removeprefix("neg_" if is_error else ""), metric, is_error)
+    raise ValueError(
+        f"There is no scorer {name!r}. Use one of {get_scorer_names()}, '<task>_auc', '<value>_concordance', or "
+        f"'neg_<value>_mae', '…_rmse' or '…_decile_bias'."
+    )
 
 
 def get_scorer_names() -> list[str]:
@@ -49,9 +62,29 @@ class TaskScorer(_Scorer):
         return super()._score(method_caller, estimator, X, _by_classes(y_true, estimator), **kwargs)
 
 
+class ValueScorer:
+    """A scorer of one target with values."""
+
+    def __init__(self, name: str, metric: Callable[[Any, Any], float], is_error: bool) -> None:
+        self.name, self.metric, self.is_error = name, metric, is_error
+
+    def __call__(self, estimator: Any, X: Any, Y: Any) -> float:
+        model = model_of(estimator)
+        names = model._targets.value_names
+        if self.name not in names:
+            raise ValueError(f"There is no value {self.name!r} to score; the values are {names}.")
+        v = names.index(self.name)
+        _, values = model._targets.over_impressions(Y)
+        score = self.metric(values[:, v], ask(estimator, "predict_values", X)[:, v])
+        return -score if self.is_error else score
+
+
 def _by_classes(Y: Any, estimator: Any) -> Any:
-    """`Y` as zeros and ones, with its names."""
+    """`Y` as zeros and ones, with its names, and without values."""
     Y, classes = as_pandas(Y), getattr(estimator, "classes_", None)
+    targets = getattr(model_of(estimator), "_targets", None)
+    if targets is not None:
+        Y, _ = targets.over_impressions(Y)
     names = getattr(model_of(estimator), "task_names_", None)
     if names is not None and isinstance(Y, pd.DataFrame) and are_moved(Y.columns, names):
         raise ValueError(f"The columns of Y must be those of fit, in their order, {names}. Got {list(Y.columns)}.")
@@ -90,6 +123,13 @@ def _mean_calibration_error(Y: Any, P: Any) -> float:
     errors = np.array([expected_calibration_error(y, p) for y, p in zip(labels.T, scores.T, strict=True)])
     return float(np.nanmean(errors)) if not np.isnan(errors).all() else float("nan")
 
+
+_OF_VALUES = {
+    "_concordance": concordance,
+    "_mae": value_mae,
+    "_rmse": value_rmse,
+    "_decile_bias": decile_bias,
+}
 
 _SCORERS = {
     "mean_auc": mean_auc,

@@ -1,6 +1,6 @@
 """The paper's network in plain torch, and the seam at which it may be computed faster."""
 
-from sklearn_fsmd.network.builders import build_network, has_own_embeddings
+from sklearn_fsmd.network.builders import build_network, has_own_embeddings, n_values_of
 from sklearn_fsmd.network.denoising_autoencoder import DenoisingAutoencoder, Learned
 from sklearn_fsmd.network.dropout import dropout_state, seed_dropout, set_dropout_state
 from sklearn_fsmd.network.embedding import Columns, Table
@@ -25,6 +25,7 @@ __all__ = [
     "build_network",
     "dropout_state",
     "has_own_embeddings",
+    "n_values_of",
     "parents_of",
     "seed_dropout",
     "set_dropout_state",

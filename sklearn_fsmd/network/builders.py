@@ -15,6 +15,7 @@ from sklearn_fsmd.network.embedding import Columns, Embedding
 from sklearn_fsmd.network.links import TreeLink, parents_of
 from sklearn_fsmd.network.member import Member, Towers
 from sklearn_fsmd.network.multitask_network import MultiTaskNetwork
+from sklearn_fsmd.network.values import VALUE_LOSSES, build_values
 from sklearn_fsmd.parameters import EXTRACTORS, LOW_ORDER, NetworkParameters
 
 PARTS = extractors, factorization_machine
@@ -24,21 +25,22 @@ PARTS = extractors, factorization_machine
 def build_network(
     p: NetworkParameters, columns: Columns, n_tasks: int, bias: Columns | None = None
 ) -> MultiTaskNetwork:
-    """Assemble the network that `p` describes.
+    """Assemble the network that `p` describes, for `n_tasks` binary targets.
 
     `columns` and `bias` are the encoded columns of the network and those of the bias tower.
     """
-    link = TreeLink(parents_of(p.link, n_tasks))
-    n_sets = n_tasks if has_own_embeddings(p) else 1
+    link, values = TreeLink(parents_of(p.link, n_tasks)), build_values(p.value_targets, p.value_loss)
+    n_sets = n_tasks + n_values_of(p) if has_own_embeddings(p) else 1
 
     def parts() -> dict[str, Any]:
-        return parts_of_member(p, columns, n_tasks, n_sets)
+        return parts_of_member(p, columns, n_tasks + n_values_of(p), n_sets)
 
     own = parts()
     of_bias = None if bias is None else (bias.cardinalities, bias.n_numeric, p.embedding_dim, p.bias_tower_dims)
     return MultiTaskNetwork(
         **own,
         link=link,
+        values=values,
         bias_tower=None if of_bias is None else BiasTower(*of_bias),
         more_members=[Member(**parts()) for _ in range(p.n_members - 1)],
         shares_nothing=isinstance(own["extractor"], extractors.Separate) and n_sets > 1 and link.stands_alone,
@@ -46,7 +48,10 @@ def build_network(
 
 
 def parts_of_member(p: NetworkParameters, columns: Columns, n_tasks: int, n_sets: int) -> dict[str, Any]:
-    """Embedding, low-order part, extractor and towers; a value has `n_sets` embeddings."""
+    """Embedding, low-order part, extractor and towers; a category has `n_sets` embeddings.
+
+    `n_tasks` are the binary targets and the values.
+    """
     in_features = columns.n_fields * p.embedding_dim + columns.n_numeric
     embedding = Embedding(
         columns.cardinalities,
@@ -60,7 +65,15 @@ def parts_of_member(p: NetworkParameters, columns: Columns, n_tasks: int, n_sets
     extractor = build_extractor(p, in_features, n_tasks)
     width = width_of(extractor, in_features, n_tasks)
     low_order = build_low_order(p, columns, n_tasks, n_sets)
-    towers = Towers(n_tasks, width, p.tower_dims, dropout=p.dropout, batch_norm=p.batch_norm)
+    towers = Towers(
+        n_tasks,
+        width,
+        p.tower_dims,
+        dropout=p.dropout,
+        batch_norm=p.batch_norm,
+        n_values=n_values_of(p),
+        n_outputs=VALUE_LOSSES[p.value_loss].n_outputs if p.value_targets else 1,
+    )
     own = not isinstance(p.extractor, str)
     return {
         "embedding": embedding,
@@ -69,6 +82,11 @@ def parts_of_member(p: NetworkParameters, columns: Columns, n_tasks: int, n_sets
         "towers": towers,
         "own_extractor": own,
     }
+
+
+def n_values_of(p: NetworkParameters) -> int:
+    """How many targets with values there are."""
+    return len(p.value_targets or ())
 
 
 def has_own_embeddings(p: NetworkParameters) -> bool:

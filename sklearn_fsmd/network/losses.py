@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_fsmd.network.links import TreeLink
+from sklearn_fsmd.network.values import Values
 
 Terms = tuple[Tensor, Tensor | None]
 """The cross-entropy of each label, ``(B, K)``, and what it counts, ``(B, K)`` or None for 1."""
@@ -46,16 +47,20 @@ CHAIN_LOSSES: dict[str, tuple[Share, ...]] = {
 class MultiTaskLoss(nn.Module):
     """Σ_k w_k · mean_i c_ik · CE_ik, with the cross-entropies and counts that `chain_loss` names.
 
-    With "entire_space" these are Eqs. (7) and (11).
+    With "entire_space" these are Eqs. (7) and (11). The losses of `values` follow as further tasks.
 
-    **Shape**: logits, labels and weights ``(B, K)`` → a scalar. A weight of 0 masks a label.
+    **Shape**: logits, labels and weights ``(B, K)`` → a scalar. A weight of 0 masks a label. With `V` values of `P`
+    outputs the logits are ``(B, K + V·P)``, labels and weights ``(B, K + V)``.
     """
 
     task_weights: Tensor
 
-    def __init__(self, link: TreeLink, task_weights: Tensor, chain_loss: str = "entire_space") -> None:
+    def __init__(
+        self, link: TreeLink, task_weights: Tensor, chain_loss: str = "entire_space", values: Values | None = None
+    ) -> None:
         super().__init__()
         self.link = link
+        self.values = values
         self.shares = CHAIN_LOSSES["entire_space" if link.stands_alone else chain_loss]  # all are the same there
         self.register_buffer("task_weights", task_weights)
 
@@ -71,6 +76,16 @@ class MultiTaskLoss(nn.Module):
             n_readers = len(logits)
             logits, labels = logits.flatten(0, 1), labels.repeat(n_readers, 1)
             weights = None if weights is None else weights.repeat(n_readers, 1)
+        if self.values is None:
+            return self._of_labels(logits, labels, weights)
+        k, n_outputs = len(self.link.parents), self.values.n_outputs
+        weights = torch.ones_like(labels) if weights is None else weights
+        losses, counted = self._of_labels(logits[:, :k], labels[:, :k], weights[:, :k])
+        of_values = self.values.loss(logits[:, k:].unflatten(1, (-1, n_outputs)), labels[:, k:])
+        more, counted_more = _means(of_values, weights[:, k:])
+        return torch.cat((losses, more)), torch.cat((counted, counted_more))
+
+    def _of_labels(self, logits: Tensor, labels: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
         means = [_means(*terms(self.link, logits, labels, weights)) for _, terms in self.shares]
         if len(means) == 1:
             return means[0]

@@ -16,18 +16,40 @@ from sklearn_fsmd.ragged import Lists
 class Towers(nn.Module):
     """The towers h^k of Eqs. (3), (6) and (9): an MLP and a linear output per task.
 
-    **Shape**: ``(B, K, H)`` → ``(B, K)``.
+    Parameters
+    ----------
+    n_tasks : the binary targets, and after them the values.
+    n_values : how many are values; each has `n_outputs` outputs, a binary target has the first of them.
+
+    **Shape**: ``(B, T, H)`` → ``(B, K + V·P)`` with `T` tasks, `V` of them values of `P` outputs, and ``K = T − V``.
     """
 
     def __init__(
-        self, n_tasks: int, in_features: int, dims: Sequence[int], *, dropout: float, batch_norm: bool
+        self,
+        n_tasks: int,
+        in_features: int,
+        dims: Sequence[int],
+        *,
+        dropout: float,
+        batch_norm: bool,
+        n_values: int = 0,
+        n_outputs: int = 1,
     ) -> None:
         super().__init__()
         self.hidden = StackedMLP(n_tasks, in_features, dims, dropout=dropout, batch_norm=batch_norm)
-        self.output = StackedLinear(n_tasks, self.hidden.out_features, 1)
+        self.output = StackedLinear(n_tasks, self.hidden.out_features, n_outputs)
+        self.n_binary = n_tasks - n_values
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.output(self.hidden(x.transpose(0, 1))).squeeze(2).t()
+    def forward(self, x: Tensor, low_order: Tensor | None = None) -> Tensor:
+        """What the towers say; `low_order` ``(B, T)`` or ``(B, 1)`` adds to the first output of each."""
+        y = self.output(self.hidden(x.transpose(0, 1)))  # (T, B, P)
+        if y.shape[2] == 1:
+            logits = y.squeeze(2).t()
+            return logits if low_order is None else logits + low_order
+        if low_order is not None:
+            y = torch.cat((y[..., :1] + low_order.expand(-1, len(y)).t().unsqueeze(2), y[..., 1:]), dim=2)
+        of_values = y[self.n_binary :].transpose(0, 1).flatten(1)
+        return torch.cat((y[: self.n_binary, :, 0].t(), of_values), dim=1)
 
 
 class Member(nn.Module):
@@ -35,7 +57,8 @@ class Member(nn.Module):
 
     An extractor of the user's own, `own_extractor`, is taken as it is.
 
-    **Shape**: codes ``(B, F)``, numbers ``(B, N)`` and, where there are such columns, lists → logits ``(B, K)``.
+    **Shape**: codes ``(B, F)``, numbers ``(B, N)`` and, where there are such columns, lists → logits ``(B, K)``, after
+    which there are the outputs of values, if the network has some.
     """
 
     def __init__(
@@ -57,8 +80,9 @@ class Member(nn.Module):
     def logits(self, codes: Tensor, numbers: Tensor, lists: Lists | None = None) -> Tensor:
         """The sum y_FM + y_deep of Eq. (1), and the sigmoid's argument in Eqs. (3), (6) and (9)."""
         x = self.embedding(codes, numbers, lists)
-        y_deep: Tensor = self.towers(representations(self.extractor, x.flat()))
-        return y_deep if self.low_order is None else y_deep + self.low_order(x)
+        y_fm = None if self.low_order is None else self.low_order(x)
+        said: Tensor = self.towers(representations(self.extractor, x.flat()), y_fm)
+        return said
 
     def gate_weights(self, codes: Tensor, numbers: Tensor, lists: Lists | None = None) -> Tensor:
         """The experts' weights, ``(B, levels, K, E)``, of an extractor that has gates."""

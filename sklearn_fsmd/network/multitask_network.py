@@ -22,6 +22,7 @@ from sklearn_fsmd.network.ensemble import logits_of_readers
 from sklearn_fsmd.network.links import TreeLink
 from sklearn_fsmd.network.member import Member
 from sklearn_fsmd.network.stacked_mlp import HiddenLayer
+from sklearn_fsmd.network.values import Values
 from sklearn_fsmd.ragged import Lists
 
 PER_TASK = ("low_order.weights", "low_order.pair_weights", "embedding.attention.")
@@ -32,6 +33,7 @@ class MultiTaskNetwork(Member):
     """Embedding, low-order part, extractor, towers, link and, where there are bias features, their tower.
 
     **Shape**: codes ``(B, F)`` and numbers ``(B, N)`` → logits ``(B, K)``; see :class:`TreeLink` for what they mean.
+    With `values` the outputs that say these follow in further columns; :meth:`split` tells them apart.
     Lists follow where there are columns of them, and the codes and numbers of the bias features in training; without
     these their tower is neutral.
 
@@ -45,6 +47,7 @@ class MultiTaskNetwork(Member):
         self,
         *,
         link: TreeLink,
+        values: Values | None = None,
         bias_tower: BiasTower | None = None,
         more_members: Sequence[Member] = (),
         shares_nothing: bool = False,
@@ -53,6 +56,7 @@ class MultiTaskNetwork(Member):
         super().__init__(**own)
         self.shares_nothing = shares_nothing
         self.link = link
+        self.values = values
         self.bias_tower = bias_tower
         self.more_members = nn.ModuleList(more_members)
 
@@ -67,7 +71,19 @@ class MultiTaskNetwork(Member):
         if self.bias_tower is not None:
             level = self.bias_tower(*bias) if bias else self.bias_tower.neutral.expand(len(codes))
             logits = torch.cat((logits[..., :1] + level.unsqueeze(1), logits[..., 1:]), dim=-1)
-        return self.link.mean(logits) if self.more_members and not self.training else logits
+        return self._mean(logits) if self.more_members and not self.training else logits
+
+    def split(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits of the binary targets, ``(…, B, K)``, and the outputs of the values, ``(…, B, V, P)``."""
+        n_tasks, n_outputs = len(self.link.parents), 1 if self.values is None else self.values.n_outputs
+        return outputs[..., :n_tasks], outputs[..., n_tasks:].unflatten(-1, (-1, n_outputs))
+
+    def _mean(self, outputs: Tensor) -> Tensor:
+        """The outputs of an ensemble, whose probabilities and expected values are the means of the members'."""
+        logits, of_values = self.split(outputs)
+        if self.values is None:
+            return self.link.mean(logits)
+        return torch.cat((self.link.mean(logits), self.values.mean(of_values).flatten(1)), dim=1)
 
     def gate_weights(self, codes: Tensor, numbers: Tensor, lists: Lists | None = None) -> Tensor:
         """The experts' weights of an extractor that has gates, the mean over the members; see :class:`Member`."""
@@ -111,13 +127,27 @@ class MultiTaskNetwork(Member):
         if top == "bias_tower":
             return tensor if k == 0 else None
         axis = 0 if top in ("extractor", "towers") or name.startswith(PER_TASK) else 1
-        return tensor.chunk(len(self.link.parents), dim=axis)[k]
+        if top == "values":
+            return None  # they say how values are measured, which training does not change
+        return tensor.chunk(self.n_learned, dim=axis)[k]
+
+    @property
+    def n_learned(self) -> int:
+        """The number of targets: binary ones and values."""
+        return len(self.link.parents) + (0 if self.values is None else self.values.n_values)
 
     @torch.no_grad()
-    def start_at(self, rates: Tensor) -> None:
-        """Let the towers' biases say the base rates `rates` ``(K,)`` of the targets."""
+    def start_at(self, rates: Tensor, values: tuple[Tensor, Tensor] | None = None) -> None:
+        """Let the towers' biases say the base rates `rates` ``(K,)``, and the distribution of all `values`.
+
+        These and their weights are ``(n, V)``.
+        """
+        of_values = None if self.values is None or values is None else self.values.start_at(*values)
         for member in self.members:
-            member.towers.output.bias.copy_(self.link.prior_logits(rates).unsqueeze(1))
+            bias = member.towers.output.bias
+            bias[: len(rates), 0] = self.link.prior_logits(rates)
+            if of_values is not None:
+                bias[len(rates) :] = of_values
 
     def start_from(self, learned: Learned) -> None:
         """Begin with what an autoencoder has learned: the embeddings, and the layer that reads them in each expert.

@@ -11,6 +11,7 @@ from torch import nn
 
 from sklearn_fsmd.parameters.declare import estimator
 from sklearn_fsmd.parameters.registry import EXTRACTORS, LOW_ORDER
+from sklearn_fsmd.parameters.values import ValueParameters
 
 
 @estimator
@@ -31,7 +32,7 @@ class EmbeddingParameters:
 
 
 @estimator
-class NetworkParameters(EmbeddingParameters):
+class NetworkParameters(ValueParameters, EmbeddingParameters):
     """What can be chosen of the network.
 
     Parameters

@@ -19,6 +19,7 @@ from sklearn_fsmd.encoding import (
     NumericColumn,
     TargetEncoder,
     TargetStatistics,
+    ValueEncoder,
 )
 from sklearn_fsmd.persistence import container as storage
 from sklearn_fsmd.persistence.codec import NotPlainError, Packer, Unpacker, described
@@ -32,6 +33,7 @@ CLASSES = (
     ListColumn,
     Encoded,
     TargetEncoder,
+    ValueEncoder,
     TargetStatistics,
 )
 """What a fitted estimator consists of, beside plain values and arrays. Their attributes are the format of the file."""

@@ -21,6 +21,9 @@ BEFORE = {
     "list_pooling": "mean",
     "fm_scale": 1.0,
     "negative_sampling_rate": 1.0,
+    "value_targets": None,
+    "value_parents": None,
+    "value_loss": "lognormal",
 }
 """What files of the first format, which do not say it, mean by parameters that came later."""
 

@@ -25,7 +25,8 @@ class TensorData(Dataset):
     ----------
     inputs : codes (m, F), numbers (m, N) and, if there are any, lists of an encoded table, then codes and numbers of
         its bias features if there are any.
-    labels, weights : (n, K) of the rows that are meant; weights may be None.
+    labels, weights : (n, K) of the rows that are meant; weights may be None. Where there are values, these and what
+        they count are `n_values` further columns.
     rows : (n,), where these are in the encoded table; None if they are all of it, in order.
     """
 
@@ -33,12 +34,23 @@ class TensorData(Dataset):
     labels: Tensor
     weights: Tensor | None
     rows: Tensor | None = None
+    n_values: int = 0
 
     @classmethod
     def of(cls, rows: Encoded, targets: Targets, device: str) -> TensorData:
-        weights = None if targets.weights is None else torch.from_numpy(targets.weights).to(device)
-        where = None if rows.rows is None else torch.from_numpy(rows.rows).to(device)
-        return cls(rows.tensors(device), torch.from_numpy(targets.labels).to(device), weights, where)
+        labels, weights, n_values = targets.labels, targets.weights, 0
+        if targets.values is not None:
+            n_values = targets.values.values.shape[1]
+            weights = np.ones_like(labels) if weights is None else weights
+            labels = np.concatenate((labels, targets.values.values), axis=1)
+            weights = np.concatenate((weights, targets.values.weights), axis=1)
+        return cls(
+            rows.tensors(device),
+            torch.from_numpy(labels).to(device),
+            None if weights is None else torch.from_numpy(weights).to(device),
+            None if rows.rows is None else torch.from_numpy(rows.rows).to(device),
+            n_values,
+        )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -51,8 +63,11 @@ class TensorData(Dataset):
     @property
     def y(self) -> np.ndarray:
         """The labels ``(n, K)``; NaN where one is missing."""
-        labels = self.labels.cpu().numpy()
-        return labels if self.weights is None else np.where(self.weights.cpu().numpy() > 0, labels, np.nan)
+        n_tasks = self.labels.shape[1] - self.n_values
+        labels = self.labels[:, :n_tasks].cpu().numpy()
+        if self.weights is None:
+            return labels
+        return np.where(self.weights[:, :n_tasks].cpu().numpy() > 0, labels, np.nan)
 
     def selected(self) -> tuple[Any, ...]:
         """The inputs of the rows that are meant."""

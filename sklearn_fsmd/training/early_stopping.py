@@ -18,7 +18,7 @@ class EarlyStopping(Callback):
 
     It looks twice in each epoch: where ids are memorised, a model can be past its best after the first. The history
     keeps what the best look of an epoch has seen: `valid_loss`, `valid_auc` (the mean over the tasks that count),
-    `valid_auc_<task>`, and `valid_best`, which is 1 if no look before was better, and else 0.
+    `valid_auc_<task>`, `valid_loss_<value>`, and `valid_best`, which is 1 if no look before was better, and else 0.
 
     Tasks whose networks share nothing each have a best look of their own, unless one of them is to be watched.
 
@@ -28,21 +28,29 @@ class EarlyStopping(Callback):
     tol : a score counts as better, for that, if it is higher by this much; the best weights are kept anyway.
     metric : what is watched: "mean_auc", "loss" or "<task>_auc"; "auto" is the mean AUC, or the loss where there is a
         bias tower, or where no task has validation labels of both classes.
-    task_names : the names of the tasks.
+    task_names : the names of the binary targets.
+    value_names : the names of the targets with values, which have a loss and no AUC.
     looks : how often to look in an epoch.
     """
 
     def __init__(
-        self, patience: int, tol: float, metric: str = "auto", task_names: Sequence[str] = (), looks: int = 2
+        self,
+        patience: int,
+        tol: float,
+        metric: str = "auto",
+        task_names: Sequence[str] = (),
+        value_names: Sequence[str] = (),
+        looks: int = 2,
     ) -> None:
         self.patience = patience
         self.tol = tol
         self.metric = metric
         self.task_names = task_names
+        self.value_names = value_names
         self.looks = looks
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        tasks = list(range(len(self.task_names)))
+        tasks = list(range(len(self.task_names) + len(self.value_names)))
         alone = net.module_.shares_nothing and self.metric in ("auto", "mean_auc", "loss")
         self.groups = [[k] for k in tasks] if alone else [tasks]
         self.best_scores = [-math.inf] * len(self.groups)
@@ -66,7 +74,8 @@ class EarlyStopping(Callback):
     def _begin_epoch(self) -> None:
         self.best_of_epoch = [-math.inf] * len(self.groups)
         self.improved = False
-        self.seen_losses, self.seen_auc = np.zeros(len(self.task_names)), np.full(len(self.task_names), math.nan)
+        n = len(self.task_names) + len(self.value_names)
+        self.seen_losses, self.seen_auc = np.zeros(n), np.full(n, math.nan)
 
     def on_batch_end(self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
         self.batch += 1
@@ -78,7 +87,8 @@ class EarlyStopping(Callback):
         counts = net.criterion_.task_weights.cpu().numpy() > 0
         best_of_epoch = list(self.best_of_epoch)
         for g, group in enumerate(self.groups):
-            score = self._score(losses[group], auc[group], counts[group], bool(net.bias_reference))
+            is_value = group[0] >= len(self.task_names)  # which, on its own, has no AUC
+            score = self._score(losses[group], auc[group], counts[group], bool(net.bias_reference), is_value)
             if score > self.best_scores[g]:
                 self.best_scores[g] = score
                 self.improved = True
@@ -103,19 +113,24 @@ class EarlyStopping(Callback):
                         kept.copy_(net.module_.part_of_task(name, tensor.detach(), k))
 
     def _record(self, net: Any, counts: np.ndarray) -> None:
-        by_task = dict(zip(self.task_names, self.seen_auc.tolist(), strict=True))
+        by_task = dict(zip(self.task_names, self.seen_auc.tolist(), strict=False))
         net.history.record("valid_loss", float(self.seen_losses.sum()))
         net.history.record("valid_auc", _mean(self.seen_auc[counts]))
         net.history.record("valid_best", float(self.improved))
         for name, value in by_task.items():
             net.history.record(f"valid_auc_{name}", value)
+        for name, value in zip(self.value_names, self.seen_losses[len(self.task_names) :].tolist(), strict=True):
+            net.history.record(f"valid_loss_{name}", value)
 
-    def _score(self, losses: np.ndarray, auc: np.ndarray, counts: np.ndarray, has_bias_tower: bool) -> float:
+    def _score(
+        self, losses: np.ndarray, auc: np.ndarray, counts: np.ndarray, has_bias_tower: bool, is_value: bool
+    ) -> float:
         """What is to rise, of some of the tasks."""
         if not counts.any():
             return 0.0
         mean = _mean(auc[counts])
-        if self.metric == "loss" or (self.metric == "auto" and (has_bias_tower or math.isnan(mean))):
+        by_loss = self.metric == "auto" and (has_bias_tower or math.isnan(mean))
+        if self.metric == "loss" or by_loss or is_value:
             return -float(losses.sum())  # a bias tower has to find its level, of which an order knows nothing
         watched = self.metric.removesuffix("_auc")
         score = mean if self.metric in ("auto", "mean_auc") else float(auc[list(self.task_names).index(watched)])

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
+import torch
+from torch import Tensor
+
+from sklearn_fsmd.network import MultiTaskNetwork
 
 DRIFT = 0.05
 """How far, in log-odds, the level of later rows is thought to be from that of the rows of training."""
@@ -19,7 +23,40 @@ class Said(NamedTuple):
     weights: np.ndarray | None
 
 
-def shifts(parents: Sequence[int | None], train: Said, valid: Said | None) -> np.ndarray:
+class Outputs(NamedTuple):
+    """What a network said of some rows, ``(n, K + V·P)``, and their labels and weights, ``(n, K + V)``; None for 1."""
+
+    outputs: Tensor
+    labels: Tensor
+    weights: Tensor | None
+
+
+@torch.inference_mode()
+def set_level(network: MultiTaskNetwork, parts: Sequence[Outputs]) -> None:
+    """Let the mean predictions be the means of what was observed, over rows of training and, second, of validation."""
+    n_tasks = len(network.link.parents)
+    found = shifts(network.link.parents, *[_of_labels(part, n_tasks) for part in parts])
+    for member in network.members:
+        bias = member.towers.output.bias.data
+        bias[: len(found), 0] += torch.from_numpy(found).to(bias)
+    if network.values is None:
+        return
+    expected, observed = [], []
+    for outputs, labels, weights in parts:
+        counted = labels.new_ones(labels.shape) if weights is None else weights
+        shares = counted[:, n_tasks:] / counted[:, n_tasks:].sum(dim=0).clamp(min=1e-30)
+        expected.append((shares * network.values(network.split(outputs)[1])).sum(dim=0))
+        observed.append((shares * labels[:, n_tasks:]).sum(dim=0))
+    network.values.correct(torch.stack(expected).mean(dim=0), torch.stack(observed).mean(dim=0))
+
+
+def _of_labels(part: Outputs, n_tasks: int) -> Said:
+    """The binary targets alone."""
+    logits, labels, weights = (None if x is None else x[:, :n_tasks].cpu().numpy() for x in part)
+    return Said(cast("np.ndarray", logits), cast("np.ndarray", labels), weights)
+
+
+def shifts(parents: Sequence[int | None], train: Said, valid: Said | None = None) -> np.ndarray:
     """What to add to each step's log-odds, ``(K,)``: the middle between the level of training and of validation rows.
 
     What has been learned by heart lifts the rows of training alone; rows of validation have not been learned, but may

@@ -21,7 +21,7 @@ from sklearn_fsmd.runtime import threads
 from sklearn_fsmd.training.batches import BatchIterator, TensorData
 from sklearn_fsmd.training.copying import copied
 from sklearn_fsmd.training.fused_step import FusedStep
-from sklearn_fsmd.training.level import Said, shifts
+from sklearn_fsmd.training.level import Outputs, set_level
 from sklearn_fsmd.training.rowwise_adam import RowWiseAdam
 from sklearn_fsmd.training.weight_average import WeightAverage
 
@@ -217,20 +217,22 @@ class Net(ClassifierMixin, NeuralNet):
     def predict_proba(self, X: TensorData) -> np.ndarray:
         """Marginals ``(n, K)`` of encoded rows by the averaged weights, for callbacks that score."""
         with self.averaged(), torch.inference_mode():
-            codes, numbers, *_ = X.selected()
-            return self.module_.link.marginals(self.logits(codes, numbers)).cpu().numpy()
+            inputs = X.selected()
+            n_bias = len(self.bias_reference)
+            logits, _ = self.module_.split(self.logits(*inputs[: len(inputs) - n_bias]))
+            return self.module_.link.marginals(logits).cpu().numpy()
 
     @property
     def classes_(self) -> list[np.ndarray]:
         """Those of each task, for scorers of scikit-learn."""
-        return [np.array([0, 1])] * self.criterion_.task_weights.numel()
+        return [np.array([0, 1])] * len(self.module_.link.parents)
 
     def predict(self, X: TensorData) -> np.ndarray:
         """The more probable label of each task, 0 or 1, ``(n, K)``."""
         return (self.predict_proba(X) > 0.5).astype(np.int64)
 
     def logits(self, *inputs: Tensor) -> Tensor:
-        """Logits of any number of rows, ``(n, K)``."""
+        """What the network says of any number of rows: logits, ``(n, K)``, and the outputs of values, if any."""
         return in_chunks(self.module_, *inputs)
 
     @torch.inference_mode()
@@ -240,22 +242,19 @@ class Net(ClassifierMixin, NeuralNet):
 
     @torch.inference_mode()
     def set_level(self, train: TensorData, valid: TensorData | None) -> None:
-        """Let each target's mean probability be its rate, over rows of training and of validation.
+        """Let each target's mean prediction be the mean of what was observed, over rows of training and of validation.
 
         The average of the weights does not predict the average of what they predicted, dropout is off, and statistics
         of the targets are those of all rows.
         """
-        found = shifts(self.module_.link.parents, self._said(train), None if valid is None else self._said(valid))
-        for member in self.module_.members:
-            bias = member.towers.output.bias.data
-            bias += torch.from_numpy(found).unsqueeze(1).to(bias)
-
-    def _said(self, rows: TensorData) -> Said:
-        weights = None if rows.weights is None else rows.weights.cpu().numpy()
-        return Said(self.logits(*rows.inputs).cpu().numpy(), rows.labels.cpu().numpy(), weights)
+        parts = [train] if valid is None else [train, valid]
+        set_level(self.module_, [Outputs(self.logits(*rows.inputs), rows.labels, rows.weights) for rows in parts])
 
     def evaluate(self, valid: TensorData) -> tuple[np.ndarray, np.ndarray]:
-        """Each task's part of the loss, and its AUC, on validation data, under the averaged weights; both ``(K,)``."""
+        """Each task's part of the loss, and its AUC, on validation data, under the averaged weights; both ``(T,)``.
+
+        Values have no AUC: it is NaN.
+        """
         with self.averaged(), torch.inference_mode():
             logits = self.logits(*valid.inputs)
             losses, _ = self.criterion_.per_task(logits, valid.labels, valid.weights)
@@ -265,9 +264,11 @@ class Net(ClassifierMixin, NeuralNet):
             if self.bias_reference:  # the ranking does without the tower, so it is judged without it
                 self.set_neutral()
                 logits = self.logits(*valid.inputs[: -len(self.bias_reference)])
-            scores = self.module_.link.marginals(logits).cpu().numpy()
-        weights = None if valid.weights is None else valid.weights.cpu().numpy()
-        return losses, task_aucs(valid.labels.cpu().numpy(), scores, weights)
+            scores = self.module_.link.marginals(self.module_.split(logits)[0]).cpu().numpy()
+        n_tasks = scores.shape[1]
+        weights = None if valid.weights is None else valid.weights[:, :n_tasks].cpu().numpy()
+        auc = task_aucs(valid.labels[:, :n_tasks].cpu().numpy(), scores, weights)
+        return losses, np.append(auc, np.full(valid.n_values, np.nan))
 
     def _diverged(self, loss: float, batch: int) -> FloatingPointError:
         return FloatingPointError(

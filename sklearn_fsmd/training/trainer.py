@@ -57,7 +57,8 @@ def new_net(
     device = resolve_device(p.device)
     check_table_size(p, encoder.main, targets.labels.shape[1], device)
     net = make_net(p, encoder, targets.labels.shape[1], draw_seed(random), device)
-    net.module_.start_at(torch.from_numpy(targets.rates()).to(net.device, torch.float32))
+    rates = torch.from_numpy(targets.rates()).to(net.device, torch.float32)
+    net.module_.start_at(rates, values_of(targets, device))
     pretraining_seed = draw_seed(random) if p.pretrain_epochs else 0
     if p.pretrain_epochs and unlabeled is not None:
         with threads(p.n_threads):
@@ -77,20 +78,38 @@ def new_net(
     return net
 
 
+def values_of(targets: Targets, device: str) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """The values and what they count, ``(n, V)`` each; None if there are none.
+
+    Raises
+    ------
+    ValueError
+        If none of a target counts.
+    """
+    if targets.values is None:
+        return None
+    values, weights = targets.values
+    for v in np.flatnonzero(~(weights > 0).any(axis=0)):
+        raise ValueError(
+            f"Value target {v} has no value to learn from: none is known where the step that it follows has happened."
+        )
+    return torch.from_numpy(values).to(device), torch.from_numpy(weights).to(device)
+
+
 def make_net(p: MultiTaskParameters, encoder: InputEncoder, n_tasks: int, seed: int, device: str) -> Net:
     """An initialised skorch net around the network that `p` describes."""
     with seeded(seed):
         network = build(p, encoder, n_tasks)
-    return wrap(p, network, n_tasks, device, spec_of(p))
+    return wrap(p, network, device, spec_of(p))
 
 
-def wrap(p: OptimizationParameters, network: MultiTaskNetwork, n_tasks: int, device: str, spec: dict[str, Any]) -> Net:
+def wrap(p: OptimizationParameters, network: MultiTaskNetwork, device: str, spec: dict[str, Any]) -> Net:
     """An initialised skorch net around `network`, whose weights stay as they are; what it was made of is its `spec`."""
     network.use_sparse_gradients(trains_rows(p, network))
-    task_weights = task_weights_of(p, n_tasks)
+    task_weights = task_weights_of(p, network.n_learned)
     net = Net(
         network,
-        criterion=MultiTaskLoss(network.link, task_weights, p.chain_loss),
+        criterion=MultiTaskLoss(network.link, task_weights, p.chain_loss, network.values),
         lr=p.lr,
         average_decay=p.average_decay,
         balance=RULES[p.task_weighting](task_weights),
@@ -105,10 +124,10 @@ def wrap(p: OptimizationParameters, network: MultiTaskNetwork, n_tasks: int, dev
     return net.initialize()
 
 
-def net_of(predictor: Predictor, n_tasks: int, history: Sequence[dict[str, Any]]) -> Net:
+def net_of(predictor: Predictor, history: Sequence[dict[str, Any]]) -> Net:
     """The net around a network that was read; its optimizer starts anew."""
     p = group_of(OptimizationParameters, predictor.spec)
-    net = wrap(p, predictor.network, n_tasks, predictor.device, predictor.spec)
+    net = wrap(p, predictor.network, predictor.device, predictor.spec)
     net.take_history(history)
     net.module_.eval()
     return net
@@ -119,7 +138,7 @@ def spec_of(p: MultiTaskParameters) -> dict[str, Any]:
     return {name: getattr(p, name) for name in (*NETWORK, *OPTIMIZATION, "bias_features", "device")}
 
 
-def go_on_with(p: MultiTaskParameters, net: Net, n_tasks: int) -> Net:
+def go_on_with(p: MultiTaskParameters, net: Net) -> Net:
     """A copy of `net` for training that goes on under the parameters of `p`, which may have changed.
 
     Raises
@@ -137,7 +156,7 @@ def go_on_with(p: MultiTaskParameters, net: Net, n_tasks: int) -> Net:
     copied = net.copy()
     if not any(_differs(old[name], new[name]) for name in set(new) - {"device", "embedding_std"}):
         return copied
-    again = wrap(p, copied.module_, n_tasks, str(net.device), new)
+    again = wrap(p, copied.module_, str(net.device), new)
     again.history = copied.history
     if old["task_weighting"] == new["task_weighting"]:
         again.balance.load_state_dict(copied.balance.state_dict())
@@ -183,8 +202,8 @@ def train(
         own = callback[1] if isinstance(callback, tuple) and len(callback) == 2 else callback
         if not hasattr(own, "on_batch_end") and callback is not None:
             raise TypeError(f"The 'callbacks' parameter must be a list of skorch callbacks. Got {callback!r} in it.")
-    net.task_names = targets.names
-    stopping = None if valid is None else early_stopping_of(p, epochs, targets.names)
+    net.task_names = [*targets.names, *targets.value_names]
+    stopping = None if valid is None else early_stopping_of(p, epochs, targets.names, targets.value_names)
     if stopping is not None:
         callbacks.insert(0, stopping)  # what it records, the user's callbacks may read
     if p.verbose:
@@ -218,6 +237,7 @@ def train(
 def arrays_of(rows: Encoded, targets: Targets) -> tuple[np.ndarray | None, ...]:
     """All that training sees of some rows."""
     own: tuple[np.ndarray | None, ...] = rows.codes, rows.numbers, rows.rows, targets.labels, targets.weights
+    own = *own, *(targets.values or ())
     for column in rows.lists or ():
         own = *own, column.flat.numpy(), column.offsets.numpy()
     return own if rows.bias is None else (*own, rows.bias.codes, rows.bias.numbers)

@@ -54,9 +54,13 @@ def sample(rows: Encoded, targets: Targets) -> TrainingRows:
     return rows.take(which if rows.rows is None else rows.rows[which]), targets.take(which)
 
 
-def early_stopping_of(p: TrainingParameters, epochs: int, task_names: Sequence[str]) -> EarlyStopping:
+def early_stopping_of(
+    p: TrainingParameters, epochs: int, task_names: Sequence[str], value_names: Sequence[str]
+) -> EarlyStopping:
     """What watches the validation data; without early stopping it only keeps the best weights."""
     metrics = ["auto", "mean_auc", "loss", *(f"{name}_auc" for name in task_names)]
     if p.validation_metric not in metrics:
         raise ValueError(f"The 'validation_metric' parameter must be one of {metrics}. Got {p.validation_metric!r}.")
-    return EarlyStopping(p.patience if p.early_stopping else epochs, p.tol, p.validation_metric, task_names)
+    return EarlyStopping(
+        p.patience if p.early_stopping else epochs, p.tol, p.validation_metric, task_names, value_names
+    )

@@ -1,0 +1,70 @@
+"""The two classes of a binary target."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.multiclass import type_of_target
+
+from sklearn_fsmd._warn import warn
+from sklearn_fsmd.encoding.canonical import shown
+
+_NO = {"no", "n", "false", "f", "0", "neg", "negative", "none", "off"}
+"""Of two words, one of these is the 0."""
+
+
+def given_classes(classes: Any, names: list[str]) -> list[np.ndarray]:
+    """The classes of each task from the argument `classes`: two for all, or two each."""
+    if not hasattr(classes, "__len__") or isinstance(classes, (str, set, dict)):
+        raise ValueError(f"`classes` must be a list of two classes, or one such list a task. Got {classes!r}.")
+    each = [np.ndim(c) == 1 for c in classes]
+    given = list(classes) if each and all(each) else [classes] * len(names)
+    if len(given) != len(names):
+        raise ValueError(f"`classes` has {len(given)} tasks, but Y has {len(names)}.")
+    for name, two in zip(names, given, strict=True):
+        if len(two) != 2 or len(set(two)) != 2 or pd.isna(list(two)).any() or len({type(c) for c in two}) > 1:
+            raise ValueError(f"`classes` must give two classes for {name!r}. Got {list(two)}.")
+    return [two_classes(np.asarray(two), name) for name, two in zip(names, given, strict=True)]
+
+
+def two_classes(column: np.ndarray, name: str) -> np.ndarray:
+    known = column[~pd.isna(column)]
+    if known.size == 0:
+        raise ValueError(f"Column {name!r} of Y has no observed label, so there is nothing to learn.")
+    if known.dtype.kind == "f" and np.isinf(known).any():
+        raise ValueError(f"Input y contains infinity or a value too large for {known.dtype!r}: column {name!r}.")
+    target_type = type_of_target(known, input_name="y")
+    if target_type == "multiclass" and len(np.unique(known)) > 2:
+        raise ValueError(
+            f"Only binary classification is supported. The type of the target is multiclass. Column {name!r} of Y has "
+            f"{len(np.unique(known))} classes."
+        )
+    if target_type not in ("binary", "multiclass"):
+        raise ValueError(
+            f"Unknown label type: {target_type}. Maybe you are trying to fit a classifier, which expects discrete "
+            f"classes on a regression target with continuous values. Column {name!r} of Y has {shown(known[0])}. If it "
+            "holds values, such as a watch time, name it in `value_targets`."
+        )
+    classes = np.unique(known)
+    if len(classes) == 2:
+        low, high = classes.tolist()
+        if isinstance(high, str) and low.lower() not in _NO and not _are_numbers_in_order(low, high):
+            warn(
+                f"Column {name!r} of Y has the classes {low!r} and {high!r}: {high!r}, which sorts last, counts as 1. "
+                f"If it should be {low!r}, pass (y == {low!r}).astype(int)."
+            )
+        return classes
+    if classes[0] in (0, 1):  # one class only: the other is known all the same
+        warn(f"Column {name!r} of Y has only one class, {shown(classes[0])}.")
+        return np.array([0, 1], dtype=classes.dtype if classes.dtype.kind != "b" else np.int64)
+    raise ValueError(f"Column {name!r} of Y has only one class, {shown(classes[0])}; two are needed, or 0 and 1.")
+
+
+def _are_numbers_in_order(low: str, high: str) -> bool:
+    """Whether two words are numbers, such as "0.0" and "1.0", and the greater one is the second."""
+    try:
+        return float(low) < float(high)
+    except ValueError:
+        return False

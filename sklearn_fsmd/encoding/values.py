@@ -1,0 +1,184 @@
+"""Columns of Y that hold values, such as a watch time, beside those that hold labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from sklearn_fsmd.encoding.canonical import shown
+from sklearn_fsmd.encoding.validation import as_pandas, refuse_masked
+
+NOT_NEGATIVE = ("lognormal", "poisson")
+"""The losses that no negative value goes with."""
+
+
+class Values(NamedTuple):
+    """Values (n, V) float32, 0 where there is none, and what each counts, (n, V) float32."""
+
+    values: np.ndarray
+    weights: np.ndarray
+
+    def take(self, rows: np.ndarray) -> Values:
+        return Values(self.values[rows], self.weights[rows])
+
+
+class ValueEncoder:
+    """Knows which columns of Y hold values, and after which step each of them is observed.
+
+    Attributes
+    ----------
+    columns : list of V names or positions of Y's columns.
+    positions : where they are among the columns of Y.
+    names : list of V str
+    parents : for each value the index of its step among the binary targets; None where it has none.
+    loss : the parameter `value_loss`.
+    """
+
+    def fit(
+        self,
+        Y: Any,
+        columns: Sequence[str | int],
+        parents: Mapping[Any, Any] | None,
+        task_names: Sequence[str],
+        loss: str,
+    ) -> ValueEncoder:
+        """Check the parameters `value_targets` and `value_parents`.
+
+        Raises
+        ------
+        ValueError
+            If `parents` names what is no value or no binary target.
+        """
+        self.columns, self.loss = list(columns), loss
+        named = isinstance(Y, pd.DataFrame)
+        self.positions = [list(Y.columns).index(c) if named else int(c) for c in columns]
+        self.names = [str(c) for c in columns] if named else [f"value{v}" for v in range(len(self.columns))]
+        parents = parents or {}
+        if strange := [name for name in parents if name not in self.columns]:
+            raise ValueError(f"'value_parents' names {strange[0]!r}, which is none of value_targets={self.columns}.")
+        self.parents = [self._parent(name, parents.get(name), task_names) for name in self.columns]
+        return self
+
+    @staticmethod
+    def _parent(name: Any, parent: Any, task_names: Sequence[str]) -> int | None:
+        if parent is None:
+            return None
+        known = dict(zip(task_names, range(len(task_names)), strict=True)) | {k: k for k in range(len(task_names))}
+        if parent not in known:
+            raise ValueError(
+                f"'value_parents' says that {name!r} follows {parent!r}, which is none of the binary targets "
+                f"{list(task_names)}."
+            )
+        return known[parent]
+
+    def split_weights(self, given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Weights of Y's columns, ``(n, K + V)``, as those of the binary targets and those of the values."""
+        return np.delete(given, self.positions, axis=1), given[:, self.positions]
+
+    def encode(
+        self,
+        Y: Any,
+        labels: np.ndarray,
+        observed: np.ndarray,
+        sample_weight: np.ndarray | None = None,
+        *,
+        scale: bool = True,
+    ) -> Values:
+        """Values and what they count: those that were observed, where their parent has happened.
+
+        Parameters
+        ----------
+        Y : as in fit.
+        labels, observed : (n, K), of the binary targets.
+        sample_weight : (n, V), the user's; None for 1.
+        scale : whether weights are scaled to a mean of 1 over the rows whose parent has happened.
+
+        Raises
+        ------
+        ValueError
+            If a value is no finite number, or negative where the loss cannot have that.
+        """
+        values = self._numbers(Y)
+        happened = np.ones(values.shape, dtype=bool)
+        for v, parent in enumerate(self.parents):
+            if parent is not None:
+                happened[:, v] = observed[:, parent] & (labels[:, parent] == 1)
+            self._check(values[:, v], v)
+        counts = happened & ~np.isnan(values)
+        weights = counts.astype(np.float64) if sample_weight is None else counts * sample_weight
+        if scale:
+            weights *= happened.sum(axis=0) / np.maximum(weights.sum(axis=0), 1e-30)
+        return Values(np.where(counts, values, 0).astype(np.float32), weights.astype(np.float32))
+
+    def over_impressions(self, Y: Any, labels: np.ndarray) -> np.ndarray:
+        """The values ``(n, V)`` of all rows: 0 where the parent has not happened, NaN where nothing was observed."""
+        values = self._numbers(Y)
+        for v, parent in enumerate(self.parents):
+            if parent is not None:
+                values[labels[:, parent] == 0, v] = 0
+        return values
+
+    def _numbers(self, Y: Any) -> np.ndarray:
+        """The columns as numbers, ``(n, V)`` float64."""
+        return np.stack(
+            [_numbers(column_of(Y, c), name) for c, name in zip(self.columns, self.names, strict=True)], axis=1
+        )
+
+    def _check(self, values: np.ndarray, v: int) -> None:
+        if np.isinf(values).any() or (np.abs(values[~np.isnan(values)]) > np.finfo(np.float32).max).any():
+            raise ValueError(f"Input y contains infinity or a value too large for float32: column {self.names[v]!r}.")
+        if self.loss in NOT_NEGATIVE and (values < 0).any():
+            raise ValueError(
+                f"Column {self.names[v]!r} of Y has the value {shown(values[values < 0][0])}; value_loss={self.loss!r} "
+                "is for values that are not negative. Use value_loss='squared', or NaN for what was not observed."
+            )
+
+
+def without_values(Y: Any, columns: Sequence[str | int]) -> Any:
+    """Y without the columns that hold values.
+
+    Raises
+    ------
+    ValueError
+        If Y has no such column, or no other.
+    """
+    Y = as_pandas(Y)
+    for column in columns:
+        column_of(Y, column)
+    if len(set(columns)) < len(columns):
+        raise ValueError(f"'value_targets' names a column of Y twice: {list(columns)}.")
+    if isinstance(Y, pd.DataFrame):
+        rest = Y.drop(columns=list(columns))
+    else:
+        array = np.asarray(Y)
+        rest = np.delete(array, [int(c) for c in columns], axis=1)
+    if rest.shape[1] == 0:
+        raise ValueError("Y has values only; at least one binary target is needed beside `value_targets`.")
+    return rest
+
+
+def column_of(Y: Any, column: str | int) -> Any:
+    """A column of Y, by its name in a DataFrame and by its position in an array."""
+    if isinstance(Y, pd.DataFrame):
+        if column not in Y.columns:
+            raise ValueError(f"'value_targets' names {column!r}, and Y has the columns {list(Y.columns)}.")
+        return Y[column]
+    refuse_masked(Y, "Y")
+    array = np.asarray(Y)
+    n_columns = array.shape[1] if array.ndim == 2 else 0
+    if isinstance(column, str) or not 0 <= column < n_columns:
+        raise ValueError(
+            f"'value_targets' names {column!r}; in a Y without column names it takes positions, and Y has the shape "
+            f"{array.shape}."
+        )
+    return array[:, column]
+
+
+def _numbers(column: Any, name: str) -> np.ndarray:
+    try:
+        return pd.to_numeric(pd.Series(column)).to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Column {name!r} of Y is one of `value_targets` and must hold numbers: {error}.") from None

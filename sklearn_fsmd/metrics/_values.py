@@ -1,0 +1,99 @@
+"""Metrics of targets with values, such as a watch time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.stats import kendalltau
+from sklearn.metrics import mean_absolute_error, root_mean_squared_error
+from sklearn.utils.validation import check_consistent_length, column_or_1d
+
+from sklearn_fsmd.encoding import as_pandas
+from sklearn_fsmd.metrics._inputs import finite, undefined
+
+
+def value_mae(y: Any, value: Any) -> float:
+    """Mean absolute error of the values that were observed.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,), the observed values; NaN where there is none.
+    value : array-like of shape (n,), the predicted ones.
+
+    Returns
+    -------
+    error : float, in the units of `y`; NaN, with a warning, if nothing was observed.
+    """
+    y, value = _observed(y, value)
+    return float(mean_absolute_error(y, value)) if len(y) else undefined("No value was observed.")
+
+
+def value_rmse(y: Any, value: Any) -> float:
+    """Root of the mean squared error of the values that were observed; parameters as in :func:`value_mae`."""
+    y, value = _observed(y, value)
+    return float(root_mean_squared_error(y, value)) if len(y) else undefined("No value was observed.")
+
+
+def concordance(y: Any, value: Any) -> float:
+    """Share of the pairs of unlike values that are predicted in their order: the AUC of a value.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,), the observed values; NaN where there is none.
+    value : array-like of shape (n,)
+        Predictions, or any score. A pair of equal ones counts one half.
+
+    Returns
+    -------
+    share : float in [0, 1]; NaN, with a warning, if all values are alike.
+
+    Notes
+    -----
+    It is (D + 1) / 2 with Somers' D, which is Kendall's τ_b times √(pairs of unlike scores / pairs of unlike values).
+    """
+    y, value = _observed(y, value)
+    unlike, unlike_scores = _unlike_pairs(y), _unlike_pairs(value)
+    if not unlike:
+        return undefined("All values are alike: their concordance is not defined.")
+    if not unlike_scores:
+        return 0.5
+    return float((kendalltau(y, value).statistic * np.sqrt(unlike_scores / unlike) + 1) / 2)
+
+
+def decile_bias(y: Any, value: Any, *, n_bins: int = 10) -> float:
+    """How far the mean prediction is from the mean value, over bins of equally many rows by the prediction.
+
+    Parameters
+    ----------
+    y, value : as in :func:`value_mae`.
+    n_bins : int, default=10
+
+    Returns
+    -------
+    bias : float
+        The mean over the bins of ``|mean prediction − mean value|``, in shares of the mean value of all; NaN, with a
+        warning, if that is 0.
+    """
+    y, value = _observed(y, value)
+    mean = abs(y.mean()) if len(y) else 0.0
+    if not mean:
+        return undefined("The mean value is 0: the bias relative to it is not defined.")
+    order = np.argsort(value, kind="stable")
+    bins = [rows for rows in np.array_split(order, n_bins) if len(rows)]
+    return float(np.mean([abs(value[rows].mean() - y[rows].mean()) for rows in bins]) / mean)
+
+
+def _observed(y: Any, value: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Both as float64, where a value was observed."""
+    y, value = column_or_1d(as_pandas(y)), finite(column_or_1d(as_pandas(value)), "value")
+    check_consistent_length(y, value)
+    y = np.asarray(y, dtype=np.float64)
+    known = ~np.isnan(y)
+    return finite(y[known], "y"), value[known]
+
+
+def _unlike_pairs(values: np.ndarray) -> int:
+    n = len(values)
+    ties = np.unique(values, return_counts=True)[1].astype(np.int64)
+    return n * (n - 1) // 2 - int((ties * (ties - 1) // 2).sum())

@@ -1,0 +1,174 @@
+"""Targets with values: how the outputs of a tower say the distribution of a watch time, a price or a count.
+
+All losses are at least 0, and 0 for a perfect prediction, so that every rule that balances tasks can work with them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits, softplus
+
+LEAST_SPREAD = 0.05
+"""The least σ of a lognormal, in standard deviations of the logarithms: without one a density has no bound."""
+START_OF_SPREAD = math.log(math.expm1(1 - LEAST_SPREAD))
+"""The output at which σ is 1."""
+
+
+class Values(nn.Module):
+    """The distribution of each of `V` values, given that its parent has happened, from the `P` outputs of its tower.
+
+    Values are learned in units of their own spread: `center` and `scale` are those of the rows of training. `level`
+    corrects the mean prediction afterwards.
+
+    **Shape**: outputs ``(B, V, P)``, values ``(B, V)``.
+    """
+
+    n_outputs = 1
+    center: Tensor
+    scale: Tensor
+    level: Tensor
+
+    def __init__(self, n_values: int) -> None:
+        super().__init__()
+        self.n_values = n_values
+        self.register_buffer("center", torch.zeros(n_values))
+        self.register_buffer("scale", torch.ones(n_values))
+        self.register_buffer("level", torch.ones(n_values))
+
+    def forward(self, outputs: Tensor) -> Tensor:
+        """E[value | parent] in the units of Y, ``(B, V)``."""
+        raise NotImplementedError
+
+    def loss(self, outputs: Tensor, values: Tensor) -> Tensor:
+        """How far the distribution is from each value, ``(B, V)``."""
+        raise NotImplementedError
+
+    def mean(self, outputs: Tensor) -> Tensor:
+        """The outputs ``(B, V, P)`` whose expectation is the mean of those of the outputs ``(M, B, V, P)``."""
+        raise NotImplementedError
+
+    def start_at(self, values: Tensor, weights: Tensor) -> Tensor:
+        """Take center and scale from ``(n, V)``; returned are the outputs ``(V, P)`` to start at."""
+        raise NotImplementedError
+
+    def correct(self, expected: Tensor, observed: Tensor) -> None:
+        """Let predictions whose mean is `expected` ``(V,)`` have the mean `observed`."""
+        usable = (expected > 0) & (observed > 0)
+        self.level *= torch.where(usable, observed / expected.clamp(min=1e-30), torch.ones_like(expected))
+
+
+class LogNormal(Values):
+    """Zero with the probability 1 − π, else lognormal: for watch times and prices [1]_.
+
+    The outputs are the log-odds of π, the location and the spread of the logarithms. No expectation is above the
+    largest value that training has seen.
+
+    References
+    ----------
+    .. [1] X. Wang, T. Liu, J. Miao, "A Deep Probabilistic Model for Customer Lifetime Value Prediction", 2019, Eq. (4).
+    """
+
+    n_outputs = 3
+    largest: Tensor
+
+    def __init__(self, n_values: int) -> None:
+        super().__init__(n_values)
+        self.register_buffer("largest", torch.ones(n_values))
+
+    def forward(self, outputs: Tensor) -> Tensor:
+        location, spread = self._parts(outputs)
+        log_mean = self.center + self.scale * location + (self.scale * spread).square() / 2
+        return torch.sigmoid(outputs[..., 0]) * log_mean.exp().minimum(self.largest) * self.level
+
+    def loss(self, outputs: Tensor, values: Tensor) -> Tensor:
+        location, spread = self._parts(outputs)
+        is_some = (values > 0).to(values)
+        logs = (values.clamp(min=1e-30).log() - self.center) / self.scale
+        of_size = ((logs - location) / spread).square() / 2 + (spread / LEAST_SPREAD).log()
+        return binary_cross_entropy_with_logits(outputs[..., 0], is_some, reduction="none") + is_some * of_size
+
+    def mean(self, outputs: Tensor) -> Tensor:
+        location, spread = self._parts(outputs)
+        log_mean = self.scale * location + (self.scale * spread).square() / 2
+        chance = torch.sigmoid(outputs[..., 0])
+        together = torch.logsumexp(chance.log() + log_mean, dim=0) - chance.sum(dim=0).log()
+        raw = outputs[..., 2].mean(dim=0)
+        spread = LEAST_SPREAD + softplus(raw)
+        location = (together - (self.scale * spread).square() / 2) / self.scale
+        return torch.stack((torch.logit(chance.mean(dim=0), eps=1e-6), location, raw), dim=-1)
+
+    def start_at(self, values: Tensor, weights: Tensor) -> Tensor:
+        positive = weights * (values > 0)
+        logs = values.clamp(min=1e-30).log()
+        self.center.copy_(_mean(logs, positive))
+        self.scale.copy_(_spread(logs, positive))
+        self.largest.copy_(torch.where(weights > 0, values, 0).amax(dim=0).clamp(min=1e-30))
+        chance = torch.logit(_mean((values > 0).to(values), weights).clamp(1e-3, 1 - 1e-3))
+        return torch.stack((chance, torch.zeros_like(chance), torch.full_like(chance, START_OF_SPREAD)), dim=1)
+
+    @staticmethod
+    def _parts(outputs: Tensor) -> tuple[Tensor, Tensor]:
+        return outputs[..., 1], LEAST_SPREAD + softplus(outputs[..., 2])
+
+
+class Squared(Values):
+    """Half the squared error, in units of the variance."""
+
+    def forward(self, outputs: Tensor) -> Tensor:
+        return self.center + self.scale * outputs.squeeze(-1)
+
+    def loss(self, outputs: Tensor, values: Tensor) -> Tensor:
+        return ((values - self.center) / self.scale - outputs.squeeze(-1)).square() / 2
+
+    def mean(self, outputs: Tensor) -> Tensor:
+        return outputs.mean(dim=0)
+
+    def start_at(self, values: Tensor, weights: Tensor) -> Tensor:
+        self.center.copy_(_mean(values, weights))
+        self.scale.copy_(_spread(values, weights))
+        return self.center.new_zeros(self.n_values, 1)
+
+    def correct(self, expected: Tensor, observed: Tensor) -> None:
+        self.center += observed - expected
+
+
+class Poisson(Values):
+    """Half the deviance of a Poisson distribution, in units of the mean: for counts, and whatever varies as they do."""
+
+    def forward(self, outputs: Tensor) -> Tensor:
+        return self.scale * outputs.squeeze(-1).exp() * self.level
+
+    def loss(self, outputs: Tensor, values: Tensor) -> Tensor:
+        y, log_rate = values / self.scale, outputs.squeeze(-1)
+        return torch.special.xlogy(y, y) - y * log_rate + log_rate.exp() - y
+
+    def mean(self, outputs: Tensor) -> Tensor:
+        return torch.logsumexp(outputs, dim=0) - math.log(len(outputs))
+
+    def start_at(self, values: Tensor, weights: Tensor) -> Tensor:
+        mean = _mean(values, weights)
+        self.scale.copy_(torch.where(mean > 0, mean, torch.ones_like(mean)))
+        return self.center.new_zeros(self.n_values, 1)
+
+
+VALUE_LOSSES: dict[str, type[Values]] = {"lognormal": LogNormal, "squared": Squared, "poisson": Poisson}
+"""What the parameter `value_loss` names."""
+
+
+def build_values(value_targets: Sequence[str | int] | None, value_loss: str) -> Values | None:
+    return VALUE_LOSSES[value_loss](len(value_targets)) if value_targets else None
+
+
+def _mean(values: Tensor, weights: Tensor) -> Tensor:
+    """The weighted mean of each column; 0 where nothing counts."""
+    return torch.where(weights > 0, values * weights, 0).sum(dim=0) / weights.sum(dim=0).clamp(min=1e-30)
+
+
+def _spread(values: Tensor, weights: Tensor) -> Tensor:
+    """The weighted standard deviation of each column; 1 where all are alike."""
+    spread = _mean((values - _mean(values, weights)).square(), weights).sqrt()
+    return torch.where(spread > 0, spread, torch.ones_like(spread))

@@ -1,0 +1,38 @@
+"""Targets with values, beside the binary ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+from sklearn.utils._param_validation import StrOptions
+
+from sklearn_fsmd.parameters.declare import estimator
+
+
+@estimator
+class ValueParameters:
+    """What can be chosen of targets with values.
+
+    Parameters
+    ----------
+    value_targets : list of str or int, or None, default=None
+        Columns of Y that hold values, such as a watch time, by name, or by position where Y is an array. Each has a
+        tower of its own; see `predict_values`. At least one other column, with two classes, is needed.
+    value_parents : dict or None, default=None
+        For columns of `value_targets` the binary target that they follow: ``{"watch_seconds": "click"}``. A value
+        counts where that has happened; elsewhere it is ignored, and may be NaN. Others count wherever they are known.
+    value_loss : {"lognormal", "squared", "poisson"}, default="lognormal"
+        The distribution of values: lognormal with a share of zeros, for watch times and prices; normal, by the squared
+        error; or Poisson, for counts. Values of the first and the last are not negative.
+    """
+
+    value_targets: Sequence[str | int] | None = None
+    value_parents: Mapping[Any, Any] | None = None
+    value_loss: Literal["lognormal", "squared", "poisson"] = "lognormal"
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "value_targets": [list, tuple, None],
+        "value_parents": [dict, None],
+        "value_loss": [StrOptions({"lognormal", "squared", "poisson"})],
+    }

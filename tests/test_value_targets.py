@@ -1,0 +1,408 @@
+"""Targets with values, such as a watch time, beside the binary ones."""
+
+import copy
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+import sklearn_fsmd
+from sklearn_fsmd import FSClassifier, FSMDClassifier, MultiTaskClassifier, SharedBottomClassifier, SingleTaskClassifier
+from sklearn_fsmd.compose import ask
+from sklearn_fsmd.history import HistoryFeatures
+from sklearn_fsmd.metrics import concordance, decile_bias, get_scorer, value_mae, value_rmse
+from sklearn_fsmd.network.values import LEAST_SPREAD, VALUE_LOSSES, LogNormal, Poisson, Squared
+from sklearn_fsmd.ranking import tune_rank_weights
+from tests.conftest import SMALL, make_frame, of
+
+AFTER_CLICK = {"value_targets": ["watch"], "value_parents": {"watch": "click"}}
+ESTIMATORS = [getattr(sklearn_fsmd, name) for name in sklearn_fsmd.__all__ if name.endswith(("Classifier", "MTL"))]
+
+
+def make_log(n=600, seed=0, zeros=0.2):
+    """A frame, its targets with a watch time after clicks, and E[watch | click]."""
+    X, Y = make_frame(n, seed)
+    random = np.random.RandomState(seed + 1)
+    location = np.where(X["city"] == "Paris", 2.0, 0.5)
+    watch = np.exp(location + 0.5 * random.standard_normal(n)) * (random.uniform(size=n) > zeros)
+    truth = (1 - zeros) * np.exp(location + 0.125)
+    return X, Y.assign(watch=np.where(Y["click"] == 1, watch, np.nan)), truth
+
+
+@pytest.fixture(scope="module")
+def log():
+    return make_log()
+
+
+@pytest.fixture(scope="module")
+def fitted(log):
+    X, Y, _ = log
+    return FSMDClassifier(**SMALL, **AFTER_CLICK).fit(X, Y)
+
+
+class TestLosses:
+    """Each is 0 for a perfect prediction, and its expectation is that of the distribution."""
+
+    def test_lognormal_is_its_density(self):
+        part = LogNormal(1)
+        part.center[:], part.scale[:], part.largest[:] = 0.3, 2.0, 1e9
+        raw = 0.7
+        spread = LEAST_SPREAD + np.log1p(np.exp(raw))
+        outputs = torch.tensor([[[0.4, -0.2, raw]]] * 2, dtype=torch.float64)
+        chance = 1 / (1 + np.exp(-0.4))
+        size = (np.log(5.0) - 0.3) / 2.0
+        some = -np.log(chance) + 0.5 * ((size + 0.2) / spread) ** 2 + np.log(spread / LEAST_SPREAD)
+        losses = part.double().loss(outputs, torch.tensor([[5.0], [0.0]], dtype=torch.float64)).flatten()
+        np.testing.assert_allclose(losses.numpy(), [some, -np.log(1 - chance)], rtol=1e-6)
+        expected = chance * np.exp(0.3 + 2.0 * -0.2 + (2.0 * spread) ** 2 / 2)
+        np.testing.assert_allclose(part(outputs)[0, 0].item(), expected, rtol=1e-6)
+
+    def test_no_expectation_is_above_what_training_has_seen(self):
+        part = LogNormal(1)
+        part.start_at(torch.tensor([[1.0], [30.0]]), torch.ones(2, 1))
+        assert part(torch.tensor([[[9.0, 50.0, 9.0]]])).item() <= 30.0
+
+    def test_squared_and_poisson(self):
+        values = torch.tensor([[2.0], [6.0]])
+        squared, poisson = Squared(1), Poisson(1)
+        assert squared.start_at(values, torch.ones(2, 1)).tolist() == [[0.0]]
+        assert (squared.center.item(), squared.scale.item()) == (4.0, 2.0)
+        assert squared.loss(torch.zeros(2, 1, 1), values).flatten().tolist() == [0.5, 0.5]
+        poisson.start_at(values, torch.ones(2, 1))
+        y, z = np.array([0.5, 1.5]), 0.3
+        expected = y * np.log(y) - y * z + np.exp(z) - y
+        np.testing.assert_allclose(poisson.loss(torch.full((2, 1, 1), z), values).flatten(), expected, rtol=1e-5)
+        assert poisson(torch.zeros(1, 1, 1)).item() == 4.0
+
+    @pytest.mark.parametrize("name", VALUE_LOSSES)
+    def test_nothing_is_below_zero_and_perfect_is_zero(self, name):
+        part = VALUE_LOSSES[name](1)
+        values = torch.tensor([[3.0]] * 40)
+        part.start_at(values, torch.ones(40, 1))
+        perfect = torch.tensor([[[40.0, 0.0, -40.0]]]) if name == "lognormal" else torch.zeros(1, 1, 1)
+        assert part.loss(perfect, values[:1]).item() == pytest.approx(0, abs=1e-6)
+        outputs = torch.randn(40, 1, part.n_outputs, generator=torch.Generator().manual_seed(0)) * 3
+        assert (part.loss(outputs, values) >= 0).all()
+
+    @pytest.mark.parametrize("name", VALUE_LOSSES)
+    def test_gradients(self, name):
+        part = VALUE_LOSSES[name](2).double()
+        values = torch.tensor([[0.0, 3.0], [2.0, 1.0], [7.0, 0.0]], dtype=torch.float64)
+        part.start_at(values, torch.ones_like(values))
+        outputs = torch.randn(3, 2, part.n_outputs, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+        assert torch.autograd.gradcheck(lambda o: part.loss(o, values), outputs.requires_grad_())
+
+    @pytest.mark.parametrize("name", VALUE_LOSSES)
+    def test_an_ensemble_expects_the_mean(self, name):
+        part = VALUE_LOSSES[name](2)
+        values = torch.tensor([[1.0, 2.0], [0.0, 3.0], [4.0, 9.0]])
+        part.start_at(values, torch.ones(3, 2))
+        outputs = 0.3 * torch.randn(4, 5, 2, part.n_outputs, generator=torch.Generator().manual_seed(0))
+        if name == "lognormal":
+            part.largest[:] = 1e9
+        expected = part(outputs).mean(dim=0)
+        np.testing.assert_allclose(part(part.mean(outputs)), expected, rtol=1e-4)
+
+    def test_weights_say_which_values_count(self):
+        values, weights = torch.tensor([[1.0], [5.0], [1e6]]), torch.tensor([[1.0], [3.0], [0.0]])
+        part = Squared(1)
+        part.start_at(values, weights)
+        assert part.center.item() == 4.0
+
+
+class TestWhatIsLearned:
+    @pytest.mark.parametrize("loss", VALUE_LOSSES)
+    def test_the_truth_is_found(self, loss):
+        X, Y, truth = make_log(6000)
+        params = SMALL | {"max_epochs": 8, "value_loss": loss, "dropout": 0.0, "lr": 1e-2}
+        model = FSMDClassifier(**params, **AFTER_CLICK, target_statistics=None).fit(X[:4000], Y[:4000])
+        expected = model.predict_values(X[4000:], conditional=True)[:, 0]
+        assert np.corrcoef(expected, truth[4000:])[0, 1] > 0.9
+        clicked = (Y["click"][4000:] == 1).to_numpy()
+        assert expected[clicked].mean() / truth[4000:][clicked].mean() == pytest.approx(1, abs=0.1)
+
+    def test_means_are_those_of_the_rows(self):
+        """The level is set, as it is for probabilities."""
+        X, Y, _ = make_log(1500)
+        for loss in VALUE_LOSSES:
+            model = FSClassifier(
+                **SMALL, **AFTER_CLICK, value_loss=loss, early_stopping=False, target_statistics=None
+            ).fit(X, Y)
+            clicked = Y["click"] == 1
+            expected = model.predict_values(X, conditional=True)[clicked, 0].mean()
+            assert expected == pytest.approx(Y["watch"][clicked].mean(), rel=1e-3)
+
+    def test_of_an_impression_it_is_the_product(self, fitted, log):
+        X = log[0]
+        p = fitted.predict_marginals(X)
+        given = fitted.predict_values(X, conditional=True)
+        np.testing.assert_allclose(fitted.predict_values(X), p[:, :1] * given, rtol=1e-5)
+        assert given.shape == (len(X), 1)
+        assert given.dtype == np.float32
+
+    def test_without_a_parent_it_is_of_all_rows(self, log):
+        X, Y, _ = log
+        Y = Y.assign(price=np.arange(len(Y)) % 7 + 1.0)
+        model = FSMDClassifier(**SMALL, value_targets=["watch", "price"], value_parents={"watch": "click"}).fit(X, Y)
+        values, given = model.predict_values(X), model.predict_values(X, conditional=True)
+        np.testing.assert_array_equal(values[:, 1], given[:, 1])
+        assert (values[:, 0] < given[:, 0]).all()
+        assert values[:, 1].mean() == pytest.approx(4, rel=0.2)
+
+    def test_what_stands_where_there_was_no_click_is_ignored(self, log):
+        X, Y, _ = log
+        other = Y.assign(watch=np.where(Y["click"] == 1, Y["watch"], 777.0))
+        a, b = (FSMDClassifier(**SMALL, **AFTER_CLICK).fit(X, y).predict_values(X) for y in (Y, other))
+        np.testing.assert_array_equal(a, b)
+
+    def test_probabilities_stay_those_of_a_classifier(self, fitted, log):
+        X = log[0]
+        assert [p.shape for p in fitted.predict_proba(X)] == [(len(X), 2)] * 2
+        assert fitted.predict(X).shape == (len(X), 2)
+        assert fitted.task_names_ == ["click", "conversion"]
+        assert len(fitted.classes_) == 2
+        assert fitted.gate_weights(X).shape[2] == 3  # the value listens to experts as well
+
+    def test_history_has_a_loss_of_each_value(self, log):
+        X, Y, _ = log
+        model = FSMDClassifier(**SMALL, **AFTER_CLICK, early_stopping=True).fit(X, Y)
+        assert all(isinstance(v, (int, float)) for epoch in model.history_ for v in epoch.values())
+        assert model.history_[-1]["valid_loss_watch"] > 0
+        assert "valid_auc_watch" not in model.history_[-1]
+
+    def test_weights_of_rows_count(self):
+        X, Y, _ = make_log(1000)
+        heavy = np.where(X["city"] == "Paris", 3.0, 1.0)
+        repeated = np.repeat(np.arange(1000), heavy.astype(int))
+        params = {"early_stopping": False, "target_statistics": None, **AFTER_CLICK}
+        model = FSClassifier(**SMALL, **params).fit(X, Y, heavy)
+        clicked = (Y["click"] == 1).to_numpy()
+        p = model.predict_values(X, conditional=True)[:, 0]
+        expected = Y["watch"].iloc[repeated[clicked[repeated]]].mean()
+        assert np.average(p[clicked], weights=heavy[clicked]) == pytest.approx(expected, rel=1e-3)
+
+    def test_a_column_of_weights_for_each_column_of_y(self, log):
+        X, Y, _ = log
+        moved = Y[["watch", "click", "conversion"]]
+        weights = pd.DataFrame({"watch": 1.0 + np.arange(len(Y)) % 2, "click": 1.0, "conversion": 1.0})
+        a = FSMDClassifier(**SMALL, **AFTER_CLICK).fit(X, moved, weights).predict_values(X)
+        b = FSMDClassifier(**SMALL, **AFTER_CLICK).fit(X, Y, weights[list(Y)]).predict_values(X)
+        np.testing.assert_array_equal(a, b)
+        c = FSMDClassifier(**SMALL, **AFTER_CLICK).fit(X, Y).predict_values(X)
+        assert not np.array_equal(a, c)
+
+
+class TestWithAllElse:
+    @pytest.mark.parametrize("cls", ESTIMATORS, ids=lambda cls: cls.__name__)
+    def test_every_estimator(self, cls, log):
+        X, Y, _ = log
+        model = cls(**of(cls, SMALL | {"max_epochs": 1}), value_targets=["watch"]).fit(X, Y)
+        values = model.predict_values(X)
+        assert np.isfinite(values).all()
+        assert values.std() > 0
+
+    @pytest.mark.parametrize("task_weighting", ["uncertainty", "pcgrad", "gradnorm"])
+    @pytest.mark.parametrize("loss", VALUE_LOSSES)
+    def test_every_balance_of_the_tasks(self, task_weighting, loss, log):
+        X, Y, _ = log
+        model = FSMDClassifier(**SMALL, **AFTER_CLICK, value_loss=loss, task_weighting=task_weighting).fit(X, Y)
+        assert np.isfinite(model.predict_values(X)).all()
+        if task_weighting != "pcgrad":
+            assert model.history_[-1]["task_weight_watch"] > 0
+
+    @pytest.mark.parametrize(
+        "params",
+        [
+            {"n_members": 3},
+            {"bias_features": ["visits"]},
+            {"pretrain_epochs": 1},
+            {"low_order": "fwfm"},
+            {"fm_sharing": "per_task"},
+            {"chain_loss": "both"},
+            {"precision": "bf16"},
+            {"embedding_optimizer": "sparse"},
+            {"link": (None, None)},
+            {"negative_sampling_rate": 0.5},
+        ],
+        ids=lambda params: next(iter(params)),
+    )
+    def test_every_option(self, params, log):
+        X, Y, _ = log
+        model = MultiTaskClassifier(**SMALL, **AFTER_CLICK, **params).fit(X, Y)
+        values = model.predict_values(X)
+        assert np.isfinite(values).all()
+        np.testing.assert_allclose(model.predict_values(X[7:8]), values[7:8], rtol=1e-4)
+
+    def test_where_nothing_is_shared_the_value_has_its_own_best_moment(self, log):
+        X, Y, _ = log
+        model = SingleTaskClassifier(**of(SingleTaskClassifier, SMALL), **AFTER_CLICK, early_stopping=True).fit(X, Y)
+        assert np.isfinite(model.predict_values(X)).all()
+
+    def test_task_weights_name_the_values_last(self, log):
+        X, Y, _ = log
+        losses = []
+        for weight in (0, 1, 5):
+            params = {**SMALL, **AFTER_CLICK, "early_stopping": True, "lr": 1e-2}
+            model = FSMDClassifier(**params, task_weights=[1, 1, weight], validation_metric="loss").fit(X, Y)
+            losses.append(model.history_[-1]["valid_loss_watch"])
+        assert losses[0] == 0  # it is no part of the loss
+        assert losses[2] / 5 < losses[1]
+        with pytest.raises(ValueError, match="must be 3 numbers"):
+            FSMDClassifier(**SMALL, **AFTER_CLICK, task_weights=[1, 1]).fit(X, Y)
+
+    def test_saved_pickled_copied_and_trained_on(self, fitted, log, tmp_path):
+        X, Y, _ = log
+        expected = fitted.predict_values(X)
+        fitted.save(tmp_path / "model.safetensors")
+        loaded = MultiTaskClassifier.load(tmp_path / "model.safetensors")
+        for other in (loaded, pickle.loads(pickle.dumps(fitted)), copy.deepcopy(fitted)):
+            np.testing.assert_array_equal(other.predict_values(X), expected)
+            assert other.value_targets == ["watch"]
+        more = copy.deepcopy(fitted).partial_fit(X, Y)
+        assert not np.array_equal(more.predict_values(X), expected)
+        again = clone(fitted).set_params(warm_start=True).fit(X, Y)
+        assert len(again.fit(X, Y).history_) > len(fitted.history_)
+
+    def test_resumed_to_the_last_bit(self, log, tmp_path):
+        X, Y, _ = log
+        path = tmp_path / "fit.safetensors"
+
+        def model(**more):
+            return FSMDClassifier(**SMALL | {"max_epochs": 3}, **AFTER_CLICK, early_stopping=True, **more)
+
+        whole = model().fit(X, Y)
+        model(checkpoint=path).fit(X, Y)
+        resumed = model(checkpoint=path).fit(X, Y, resume=True)
+        np.testing.assert_array_equal(resumed.predict_values(X), whole.predict_values(X))
+        with pytest.raises(ValueError, match="data"):
+            model(checkpoint=path).fit(X, Y.assign(watch=Y["watch"] + 1), resume=True)
+
+    def test_arrays_and_positions(self, log, fitted):
+        X, Y, _ = log
+        model = FSMDClassifier(**SMALL, value_targets=[2], value_parents={2: 0}).fit(X, Y.to_numpy())
+        np.testing.assert_array_equal(model.predict_values(X), fitted.predict_values(X))
+
+    def test_rank_score(self, fitted, log):
+        X = log[0]
+        p, values = fitted.predict_marginals(X), fitted.predict_values(X)
+        np.testing.assert_allclose(fitted.rank_score(X), p[:, 0] * p[:, 1] * values[:, 0], rtol=1e-5)
+        np.testing.assert_allclose(fitted.rank_score(X, [1, 0]), p[:, 0], rtol=1e-5)
+        np.testing.assert_allclose(fitted.rank_score(X, [0, 0, 1]), values[:, 0], rtol=1e-5)
+
+    def test_rank_weights_of_watch_time(self, fitted, log):
+        X, Y, _ = log
+        watched = Y["watch"].fillna(0)
+        weights = tune_rank_weights(fitted, X, Y, lambda Y, score: concordance(watched, score))
+        assert weights.shape == (3,)
+
+    def test_calibration_of_the_click_moves_the_value(self, log):
+        X, Y, _ = log
+        model = FSMDClassifier(**SMALL, **AFTER_CLICK).fit(X, Y)
+        given, before = model.predict_values(X, conditional=True), model.predict_values(X)
+        model.calibrate(X, Y)
+        np.testing.assert_array_equal(model.predict_values(X, conditional=True), given)
+        assert not np.array_equal(model.predict_values(X), before)
+
+    def test_in_a_pipeline_and_a_search(self, log):
+        X, Y, _ = log
+        pipeline = make_pipeline(FunctionTransformer(), FSMDClassifier(**SMALL, **AFTER_CLICK))
+        grid = {"fsmdclassifier__value_loss": ["lognormal", "squared"]}
+        scoring = {name: get_scorer(name) for name in ("mean_auc", "watch_concordance", "neg_watch_mae")}
+        search = GridSearchCV(pipeline, grid, scoring=scoring, refit="mean_auc", cv=KFold(2)).fit(X, Y)
+        assert (search.cv_results_["mean_test_neg_watch_mae"] < 0).all()
+        assert (search.cv_results_["mean_test_watch_concordance"] > 0.4).all()
+        values = ask(search, "predict_values", X)
+        watched = np.where(Y["click"] == 1, Y["watch"], 0)
+        assert get_scorer("neg_watch_rmse")(search, X, Y) == pytest.approx(-value_rmse(watched, values[:, 0]))
+        assert get_scorer("neg_watch_decile_bias")(search, X, Y) == pytest.approx(-decile_bias(watched, values[:, 0]))
+        assert search.score(X, Y) == pytest.approx(search.best_estimator_.score(X, Y))
+
+    def test_behind_a_history(self):
+        log = pd.DataFrame({"time": pd.date_range("2026-01-01", periods=600, freq="h")})
+        X, Y, _ = make_log()
+        history = HistoryFeatures(keys=["city"], value_targets=["watch"], drop=["time"])
+        pipeline = make_pipeline(history, FSMDClassifier(**SMALL, **AFTER_CLICK)).fit(log.join(X), Y)
+        assert ask(pipeline, "predict_values", log.join(X)).shape == (600, 1)
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        ("params", "change", "message"),
+        [
+            (
+                {},
+                {"watch": -1.0},
+                r"'watch' of Y has the value -1\.0; value_loss='lognormal' is for values that are not",
+            ),
+            ({"value_loss": "poisson"}, {"watch": -2.0}, "not negative"),
+            ({}, {"watch": np.inf}, "infinity or a value too large"),
+            ({}, {"watch": "long"}, "must hold numbers"),
+            ({}, {"watch": np.nan}, "no value to learn from"),
+            ({"value_targets": ["watched"]}, {}, "names 'watched', and Y has the columns"),
+            ({"value_targets": ["watch", "watch"]}, {}, "twice"),
+            ({"value_parents": {"watched": "click"}}, {}, "names 'watched', which is none of value_targets"),
+            ({"value_parents": {"watch": "clicks"}}, {}, "follows 'clicks', which is none of the binary targets"),
+            ({"value_targets": None}, {}, "'value_parents' is for `value_targets`"),
+            ({"value_targets": ["click", "conversion", "watch"], "value_parents": None}, {}, "at least one binary"),
+            ({"value_loss": "gamma"}, {}, "value_loss"),
+        ],
+    )
+    def test_bad_input(self, params, change, message, log):
+        X, Y, _ = log
+        with pytest.raises(ValueError, match=message):
+            FSMDClassifier(**SMALL | AFTER_CLICK | params).fit(X, Y.assign(**change))
+
+    def test_without_values_there_are_none(self, frame):
+        X, Y = frame
+        model = FSMDClassifier(**SMALL).fit(X, Y)
+        assert not hasattr(model, "predict_values")
+        with pytest.raises(ValueError, match="There is no value 'watch' to score"):
+            get_scorer("watch_concordance")(model, X, Y)
+
+    def test_training_that_goes_on_keeps_them(self, log):
+        X, Y, _ = log
+        model = FSMDClassifier(**SMALL, **AFTER_CLICK).fit(X, Y)
+        model.set_params(value_targets=None, value_parents=None, warm_start=True)
+        with pytest.raises(ValueError, match="value_targets"):
+            model.fit(X, Y)
+
+    def test_y_without_the_column(self, fitted, log):
+        X, Y, _ = log
+        with pytest.raises(ValueError, match="names 'watch', and Y has the columns"):
+            fitted.score(X, Y[["click", "conversion"]])
+
+    def test_a_position_in_a_y_of_one_column(self, log):
+        X, Y, _ = log
+        with pytest.raises(ValueError, match="takes positions, and Y has the shape"):
+            SharedBottomClassifier(**of(SharedBottomClassifier, SMALL), value_targets=[1]).fit(X, Y["click"].to_numpy())
+
+
+class TestMetrics:
+    def test_concordance_is_the_share_of_pairs(self, rng):
+        y, s = rng.randint(0, 5, 60).astype(float), rng.randint(0, 8, 60).astype(float)
+        y[::9] = np.nan
+        pairs = [(i, j) for i in range(60) for j in range(i) if y[i] == y[i] and y[j] == y[j] and y[i] != y[j]]
+        right = [1.0 if (y[i] - y[j]) * (s[i] - s[j]) > 0 else 0.5 * (s[i] == s[j]) for i, j in pairs]
+        assert concordance(y, s) == pytest.approx(np.mean(right))
+        assert concordance(y, np.zeros(60)) == 0.5
+        with pytest.warns(match="All values are alike"):
+            assert np.isnan(concordance(np.ones(5), np.arange(5)))
+
+    def test_errors(self):
+        y, value = [1.0, np.nan, 4.0], [2.0, 9.0, 1.0]
+        assert value_mae(y, value) == 2.0
+        assert value_rmse(y, value) == pytest.approx(np.sqrt(5))
+        with pytest.warns(match="No value was observed"):
+            assert np.isnan(value_mae([np.nan], [1.0]))
+
+    def test_decile_bias(self):
+        y = np.repeat([1.0, 3.0], 50)
+        assert decile_bias(y, y) == 0
+        assert decile_bias(y, np.full(100, 2.0), n_bins=2) == pytest.approx(0.5)
+        assert decile_bias(y, y + 1) == pytest.approx(0.5)
