@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch, check_random_state
 
+from sklearn_fsmd.datasets._last_items import as_lists, clicks_in_turn
 from sklearn_fsmd.datasets._result import as_result
+from sklearn_fsmd.datasets._watch import watch_seconds
 from sklearn_fsmd.datasets._world import World, intercept, sigmoid
 
 DEVICES = ["phone", "tablet", "desktop"]
@@ -28,6 +30,8 @@ def make_funnel(
     conflict: float = 0.3,
     missing: float = 0.02,
     history: bool = False,
+    watch_time: bool = False,
+    lists: bool = False,
     random_state: Any = None,
     return_X_y: bool = False,
     as_frame: bool = True,
@@ -62,6 +66,14 @@ def make_funnel(
     history : bool, default=False
         Whether the impressions are a log of 30 days: X has a column `time`, by which it is sorted, and tastes drift, so
         that what has just happened tells more than what is long ago.
+    watch_time : bool, default=False
+        Whether the targets have a third column, `watch_seconds`: for how long a clicked item is watched, in seconds, as
+        float64. It is NaN in rows without a click, and after a click 0 or lognormal (a zero-inflated lognormal
+        distribution), the longer the better the item meets the user's taste.
+    lists : bool, default=False
+        Whether X has a column `last_items`: lists of up to five items, the last ones that the user clicked before the
+        row, the newest last. Clicks then also depend on them: an item that resembles one of the list is clicked more
+        often than others. Needs ``history=True``.
     random_state : int, RandomState instance or None, default=None
     return_X_y : bool, default=False
         Whether to return ``(X, Y)`` alone.
@@ -73,7 +85,13 @@ def make_funnel(
     data : Bunch, or (X, Y)
         With `data`, `target` (`click`, `conversion`), `feature_names`, `target_names` and, as frames:
         `probabilities` with the true marginals P(click) and P(conversion) of each impression as it was shown, and
-        `unbiased` with those of the same item at the first position.
+        `unbiased` with those of the same item at the first position. With `watch_time` also `expected_values`, whose
+        column `watch_seconds` is the true E[seconds | click] of each impression.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range, or `lists` is set without `history`.
 
     Examples
     --------
@@ -92,6 +110,8 @@ def make_funnel(
     ]:
         if not low <= value <= high:
             raise ValueError(f"The '{name}' parameter must be in [{low}, {high}]. Got {value!r} instead.")
+    if lists and not history:
+        raise ValueError("lists=True needs history=True: only a log with times has a past.")
     random = check_random_state(random_state)
     world = World(random, n_users, n_items, conflict)
     users = random.randint(n_users, size=n_samples)
@@ -107,9 +127,8 @@ def make_funnel(
     p_click = sigmoid(click_logit + intercept(click_logit, click_rate))
     p_given_click = sigmoid(conversion_logit + intercept(conversion_logit, conversion_rate))
     looked = (positions + 1.0) ** -position_bias
+    luck, later_luck = random.uniform(size=n_samples), random.uniform(size=n_samples)
 
-    click = random.uniform(size=n_samples) < p_click * looked
-    conversion = click & (random.uniform(size=n_samples) < p_given_click)
     data = world.describe(users, items)
     data["hour"], data["device"], data["position"] = hours, np.array(DEVICES, dtype=object)[devices], positions + 1
     for name in ("age", "brand"):
@@ -117,16 +136,24 @@ def make_funnel(
     if times is not None:
         data.insert(0, "time", START + pd.to_timedelta(np.round(times * N_DAYS * 86_400), unit="s"))
     data = data.astype(dict.fromkeys(("user_id", "item_id", "segment", "brand", "hour", "device"), "category"))
+    if lists:
+        p_click, last = clicks_in_turn(
+            users, items, click_logit, tastes=world.item_taste, rate=click_rate, looked=looked, luck=luck
+        )
+        data["last_items"] = pd.Series(as_lists(last), dtype=object)
+
+    click = luck < p_click * looked
+    conversion = click & (later_luck < p_given_click)
     target = pd.DataFrame({"click": click.astype("int64"), "conversion": conversion.astype("int64")})
-    return as_result(
-        data,
-        target,
-        return_X_y=return_X_y,
-        as_frame=as_frame,
-        probabilities=_marginals(p_click * looked, p_given_click),
-        unbiased=_marginals(p_click, p_given_click),
-        DESCR=make_funnel.__doc__ or "",
-    )
+    truth = {
+        "probabilities": _marginals(p_click * looked, p_given_click),
+        "unbiased": _marginals(p_click, p_given_click),
+    }
+    if watch_time:
+        expected, drawn = watch_seconds(world, users, items, times)
+        target["watch_seconds"] = np.where(click, drawn, np.nan)
+        truth["expected_values"] = pd.DataFrame({"watch_seconds": expected})
+    return as_result(data, target, return_X_y=return_X_y, as_frame=as_frame, **truth, DESCR=make_funnel.__doc__ or "")
 
 
 def _marginals(p_click: np.ndarray, p_given_click: np.ndarray) -> pd.DataFrame:
