@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from sklearn_fsmd.datasets._files import data_home, ensure_files, read_whole, zipped_tar_members
-from sklearn_fsmd.datasets._result import as_result, check_subset
+from sklearn_fsmd.datasets._result import as_result, check_choice
 
 URL = "https://archive.ics.uci.edu/static/public/117/census+income+kdd.zip"
 SHA256 = {
@@ -77,7 +77,7 @@ def fetch_census_income(
     ----------
     Census-Income (KDD), UCI Machine Learning Repository, https://doi.org/10.24432/C5N30T, CC BY 4.0.
     """
-    check_subset(subset, SUBSETS)
+    check_choice("subset", subset, SUBSETS)
     paths = ensure_files(
         _folder(data_home),
         SUBSETS[subset],

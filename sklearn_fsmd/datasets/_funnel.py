@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch, check_random_state
 
+from sklearn_fsmd.datasets._last_items import as_lists, clicks_in_turn
 from sklearn_fsmd.datasets._result import as_result
+from sklearn_fsmd.datasets._watch import watch_seconds
+from sklearn_fsmd.datasets._world import World, intercept, sigmoid
 
 DEVICES = ["phone", "tablet", "desktop"]
-N_POSITIONS = 10
-N_DIMENSIONS = 4
 N_DAYS = 30
 START = pd.Timestamp("2026-01-01")
 
@@ -29,6 +30,8 @@ def make_funnel(
     conflict: float = 0.3,
     missing: float = 0.02,
     history: bool = False,
+    watch_time: bool = False,
+    lists: bool = False,
     random_state: Any = None,
     return_X_y: bool = False,
     as_frame: bool = True,
@@ -63,6 +66,14 @@ def make_funnel(
     history : bool, default=False
         Whether the impressions are a log of 30 days: X has a column `time`, by which it is sorted, and tastes drift, so
         that what has just happened tells more than what is long ago.
+    watch_time : bool, default=False
+        Whether the targets have a third column, `watch_seconds`: for how long a clicked item is watched, in seconds, as
+        float64. It is NaN in rows without a click, and after a click 0 or lognormal (a zero-inflated lognormal
+        distribution), the longer the better the item meets the user's taste.
+    lists : bool, default=False
+        Whether X has a column `last_items`: lists of up to five items, the last ones that the user clicked before the
+        row, the newest last. Clicks then also depend on them: an item that resembles one of the list is clicked more
+        often than others. Needs ``history=True``.
     random_state : int, RandomState instance or None, default=None
     return_X_y : bool, default=False
         Whether to return ``(X, Y)`` alone.
@@ -74,7 +85,13 @@ def make_funnel(
     data : Bunch, or (X, Y)
         With `data`, `target` (`click`, `conversion`), `feature_names`, `target_names` and, as frames:
         `probabilities` with the true marginals P(click) and P(conversion) of each impression as it was shown, and
-        `unbiased` with those of the same item at the first position.
+        `unbiased` with those of the same item at the first position. With `watch_time` also `expected_values`, whose
+        column `watch_seconds` is the true E[seconds | click] of each impression.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range, or `lists` is set without `history`.
 
     Examples
     --------
@@ -93,8 +110,10 @@ def make_funnel(
     ]:
         if not low <= value <= high:
             raise ValueError(f"The '{name}' parameter must be in [{low}, {high}]. Got {value!r} instead.")
+    if lists and not history:
+        raise ValueError("lists=True needs history=True: only a log with times has a past.")
     random = check_random_state(random_state)
-    world = _World(random, n_users, n_items, conflict)
+    world = World(random, n_users, n_items, conflict)
     users = random.randint(n_users, size=n_samples)
     hours, devices = random.randint(24, size=n_samples), random.randint(len(DEVICES), size=n_samples)
     times = np.sort(random.uniform(size=n_samples)) if history else None
@@ -105,12 +124,11 @@ def make_funnel(
 
     click_logit = world.click_logit(users, items, times) + world.context_logit(hours, devices)
     conversion_logit = world.conversion_logit(users, items, times)
-    p_click = _sigmoid(click_logit + _intercept(click_logit, click_rate))
-    p_given_click = _sigmoid(conversion_logit + _intercept(conversion_logit, conversion_rate))
+    p_click = sigmoid(click_logit + intercept(click_logit, click_rate))
+    p_given_click = sigmoid(conversion_logit + intercept(conversion_logit, conversion_rate))
     looked = (positions + 1.0) ** -position_bias
+    luck, later_luck = random.uniform(size=n_samples), random.uniform(size=n_samples)
 
-    click = random.uniform(size=n_samples) < p_click * looked
-    conversion = click & (random.uniform(size=n_samples) < p_given_click)
     data = world.describe(users, items)
     data["hour"], data["device"], data["position"] = hours, np.array(DEVICES, dtype=object)[devices], positions + 1
     for name in ("age", "brand"):
@@ -118,122 +136,24 @@ def make_funnel(
     if times is not None:
         data.insert(0, "time", START + pd.to_timedelta(np.round(times * N_DAYS * 86_400), unit="s"))
     data = data.astype(dict.fromkeys(("user_id", "item_id", "segment", "brand", "hour", "device"), "category"))
-    target = pd.DataFrame({"click": click.astype("int64"), "conversion": conversion.astype("int64")})
-    return as_result(
-        data,
-        target,
-        return_X_y=return_X_y,
-        as_frame=as_frame,
-        probabilities=_marginals(p_click * looked, p_given_click),
-        unbiased=_marginals(p_click, p_given_click),
-        DESCR=make_funnel.__doc__ or "",
-    )
-
-
-class _World:
-    """Users and items with all that decides about a click and a conversion."""
-
-    def __init__(self, random: np.random.RandomState, n_users: int, n_items: int, conflict: float) -> None:
-        self.random = random
-        self.n_items = n_items
-        self.segment = random.randint(5, size=n_users)
-        self.brand = random.randint(40, size=n_items)
-        self.age = random.randint(14, 80, size=n_users).astype(float)
-        self.price = random.lognormal(3, 1, size=n_items)
-        self.user_taste = _half_of_group(random, self.segment, N_DIMENSIONS)
-        self.item_taste = _half_of_group(random, self.brand, N_DIMENSIONS)
-        self.user_need = _half_of_group(random, self.segment, N_DIMENSIONS)
-        self.item_use = _half_of_group(random, self.brand, N_DIMENSIONS)
-        self.eagerness = _half_of_group(random, self.segment, 1)[:, 0]
-        self.appeal = _half_of_group(random, self.brand, 1)[:, 0]
-        independent = _half_of_group(random, self.brand, 1)[:, 0]
-        self.quality = -conflict * self.appeal + np.sqrt(1 - conflict**2) * independent
-        self.conflict = conflict
-
-    def start_drift(self) -> None:
-        """Draw what tastes, eagerness and appeal turn into by the last day."""
-        self.later_taste = _half_of_group(self.random, self.segment, N_DIMENSIONS)
-        self.later_eagerness = _half_of_group(self.random, self.segment, 1)[:, 0]
-        self.later_appeal = _half_of_group(self.random, self.brand, 1)[:, 0]
-
-    def click_logit(self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
-        eagerness, appeal = self.eagerness[users], self.appeal[items]
-        if times is not None:
-            eagerness = _between(eagerness, self.later_eagerness[users], times)
-            appeal = _between(appeal, self.later_appeal[items], times)
-        return 0.8 * self._taste(users, items, times) + 0.6 * eagerness + 0.9 * appeal
-
-    def _taste(self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None) -> np.ndarray:
-        match = self._match(self.user_taste, self.item_taste, users, items)
-        if times is None:
-            return match
-        return _between(match, self._match(self.later_taste, self.item_taste, users, items), times)
-
-    def conversion_logit(self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
-        taste = self._taste(users, items, times)
-        need = self._match(self.user_need, self.item_use, users, items)
-        match = -self.conflict * taste + np.sqrt(1 - self.conflict**2) * need
-        cheap = -np.log(self.price[items] / 20) * (1.2 - self.age[users] / 80)
-        return 0.8 * match + 0.9 * self.quality[items] + 0.5 * cheap
-
-    def context_logit(self, hours: np.ndarray, devices: np.ndarray) -> np.ndarray:
-        return 0.4 * np.cos((hours - 20) * 2 * np.pi / 24) + np.array([0.3, 0.0, -0.3])[devices]
-
-    def shown_items(
-        self, users: np.ndarray, selection_bias: float, times: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """For each impression one of the ten items of a page, which the logging system chose and sorted."""
-        n = len(users)
-        pages = self.random.randint(self.n_items, size=(n, N_POSITIONS))
-        positions = self.random.randint(N_POSITIONS, size=n)
-        if selection_bias:
-            candidates = self.random.randint(self.n_items, size=(n, 3 * N_POSITIONS))
-            moments = None if times is None else times[:, None]
-            score = selection_bias * self.click_logit(users[:, None], candidates, moments)
-            score += self.random.gumbel(size=score.shape)
-            pages = np.take_along_axis(candidates, np.argsort(-score, axis=1)[:, :N_POSITIONS], axis=1)
-        return pages[np.arange(n), positions], positions
-
-    def describe(self, users: np.ndarray, items: np.ndarray) -> pd.DataFrame:
-        return pd.DataFrame(
-            {
-                "user_id": users,
-                "item_id": items,
-                "segment": np.char.add("s", self.segment[users].astype(str)).astype(object),
-                "age": self.age[users],
-                "brand": np.char.add("b", self.brand[items].astype(str)).astype(object),
-                "price": self.price[items],
-            }
+    if lists:
+        p_click, last = clicks_in_turn(
+            users, items, click_logit, tastes=world.item_taste, rate=click_rate, looked=looked, luck=luck
         )
+        data["last_items"] = pd.Series(as_lists(last), dtype=object)
 
-    @staticmethod
-    def _match(left: np.ndarray, right: np.ndarray, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-        return (left[users] * right[items]).sum(axis=-1) / np.sqrt(N_DIMENSIONS)
-
-
-def _half_of_group(random: np.random.RandomState, groups: np.ndarray, n_dimensions: int) -> np.ndarray:
-    """Standard normal traits of each member, half of whose variance is its group's."""
-    of_group = random.normal(size=(groups.max() + 1, n_dimensions))
-    return np.sqrt(0.5) * (of_group[groups] + random.normal(size=(len(groups), n_dimensions)))
-
-
-def _between(first: np.ndarray, last: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """What turns from `first` at time 0 into `last` at time 1, with the same variance all the way."""
-    angle = times * np.pi / 2
-    return np.cos(angle) * first + np.sin(angle) * last
-
-
-def _sigmoid(z: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-z))
-
-
-def _intercept(logit: np.ndarray, rate: float) -> float:
-    """The constant that gives `logit` the mean probability `rate`, by bisection."""
-    low, high = -30.0, 30.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _sigmoid(logit + middle).mean() < rate else (low, middle)
-    return middle
+    click = luck < p_click * looked
+    conversion = click & (later_luck < p_given_click)
+    target = pd.DataFrame({"click": click.astype("int64"), "conversion": conversion.astype("int64")})
+    truth = {
+        "probabilities": _marginals(p_click * looked, p_given_click),
+        "unbiased": _marginals(p_click, p_given_click),
+    }
+    if watch_time:
+        expected, drawn = watch_seconds(world, users, items, times)
+        target["watch_seconds"] = np.where(click, drawn, np.nan)
+        truth["expected_values"] = pd.DataFrame({"watch_seconds": expected})
+    return as_result(data, target, return_X_y=return_X_y, as_frame=as_frame, **truth, DESCR=make_funnel.__doc__ or "")
 
 
 def _marginals(p_click: np.ndarray, p_given_click: np.ndarray) -> pd.DataFrame:

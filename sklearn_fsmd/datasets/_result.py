@@ -20,6 +20,7 @@ def as_result(
     return Bunch(data=X, target=Y, feature_names=list(data.columns), target_names=list(target.columns), **more)
 
 
-def check_subset(subset: Any, known: Container[str]) -> None:
-    if not isinstance(subset, str) or subset not in known:
-        raise ValueError(f"The 'subset' parameter must be one of {list(known)}. Got {subset!r} instead.")  # type: ignore[call-overload]
+def check_choice(parameter: str, value: Any, known: Container[str]) -> None:
+    """Raise if the value of a parameter is none of those known."""
+    if not isinstance(value, str) or value not in known:
+        raise ValueError(f"The {parameter!r} parameter must be one of {list(known)}. Got {value!r} instead.")  # type: ignore[call-overload]

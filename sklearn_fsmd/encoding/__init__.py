@@ -1,6 +1,7 @@
 """A table becomes codes and numbers, targets become labels."""
 
 from sklearn_fsmd.encoding.canonical import shown
+from sklearn_fsmd.encoding.column_selection import column_mask
 from sklearn_fsmd.encoding.columns import CategoryColumn, NumericColumn
 from sklearn_fsmd.encoding.ids import warn_of_ids
 from sklearn_fsmd.encoding.input_encoder import InputEncoder
@@ -30,6 +31,7 @@ __all__ = [
     "as_pandas",
     "check_weights",
     "codes_of",
+    "column_mask",
     "events_of",
     "one_of",
     "read_table",

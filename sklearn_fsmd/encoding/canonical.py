@@ -34,7 +34,11 @@ MISSING_CODES = (-1, -2)
 
 Kind = Literal["numbers", "strings", "bytes", "mixed values"]
 
-INSTEAD = "Turn it into what matters of it, e.g. the hour, the day of the week or an age in days."
+OF_A_TIME = (
+    "Turn it into what matters of it, e.g. the hour and the day of the week, by `sklearn_fsmd.compose.TimeFeatures` "
+    "before the model."
+)
+OF_A_DURATION = "Turn it into what matters of it, e.g. by `.dt.total_seconds()`."
 INT64 = np.iinfo(np.int64)
 EXACT = 2.0**53
 """Below it a float64 holds every whole number."""
@@ -135,7 +139,8 @@ def _fraction(value: Any, name: str) -> Any:
 def _refuse(value: Any, name: str) -> None:
     """Raise for what is neither a number nor a category."""
     if isinstance(value, _DATES):
-        raise TypeError(f"Column {name!r} holds {value!r}, which is neither a number nor a category. {INSTEAD}")
+        remedy = OF_A_DURATION if isinstance(value, (datetime.timedelta, np.timedelta64)) else OF_A_TIME
+        raise TypeError(f"Column {name!r} holds {value!r}, which is neither a number nor a category. {remedy}")
     if isinstance(value, (complex, np.complexfloating)):
         raise ValueError(f"Complex data not supported: column {name!r} holds {value}.")
     try:
@@ -294,7 +299,8 @@ def refuse_dtype(dtype: Any, name: str) -> None:
     """Raise for what is neither a category nor a number by its type."""
     kind = getattr(dtype, "kind", "")
     if kind in "mM" or isinstance(dtype, (pd.PeriodDtype, pd.DatetimeTZDtype)):
-        raise TypeError(f"Column {name!r} has dtype {dtype}, which is neither a number nor a category. {INSTEAD}")
+        remedy = OF_A_DURATION if kind == "m" else OF_A_TIME
+        raise TypeError(f"Column {name!r} has dtype {dtype}, which is neither a number nor a category. {remedy}")
     if kind == "c":
         raise ValueError(f"Complex data not supported: column {name!r} has dtype {dtype}.")
     if isinstance(dtype, pd.SparseDtype):

@@ -50,6 +50,15 @@ def test_kuairand_columns_and_rates():
     assert data.time.between("2022-04-24", "2022-05-07").all()
 
 
+def test_kuairand_watch_time():
+    data = fetch_kuairand_pure(start="2022-04-25", end="2022-05-06", watch_time=True)
+    watched = data.target["watch_seconds"]
+    assert watched.notna().equals(data.target["click"] == 1)
+    assert watched.median() == pytest.approx(25.911)
+    assert watched.mean() == pytest.approx(45.686, abs=1e-3)
+    assert (watched == 0).sum() == 453
+
+
 def test_kuairand_is_cut_by_days():
     days = pd.date_range("2022-04-30", "2022-05-02").strftime("%Y-%m-%d")
     lengths = [len(fetch_kuairand_pure(start=day, end=day).data) for day in days]

@@ -1,4 +1,4 @@
-"""Pipelines and searches whose Y has several columns: what a step sees, and what the model in the end can say."""
+"""A transformer in a Pipeline whose Y has several columns sees one of them, or none."""
 
 from __future__ import annotations
 
@@ -7,59 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_fsmd.encoding import DEFAULT_NAMES, as_pandas
-
-
-def ask(estimator: Any, method: str, X: Any, *args: Any, **kwargs: Any) -> Any:
-    """Call a method of the model at the end of Pipelines and searches, with X as the steps before have made it.
-
-    A Pipeline has `predict_proba` and `predict`; what only the model has, such as `predict_marginals`,
-    `predict_conditionals`, `rank_score` and `gate_weights`, is reached through this.
-
-    Parameters
-    ----------
-    estimator : Pipeline, GridSearchCV or the like, or a model; fitted, and nested in any way.
-    method : str
-        The name of the method.
-    X : as the estimator takes it.
-    *args, **kwargs : passed to the method.
-
-    Returns
-    -------
-    result : what the method returns.
-
-    Raises
-    ------
-    AttributeError
-        If the model has no such method.
-
-    Examples
-    --------
-    >>> from sklearn.pipeline import make_pipeline
-    >>> from sklearn.preprocessing import FunctionTransformer
-    >>> from sklearn_fsmd import FSMDClassifier
-    >>> from sklearn_fsmd.compose import ask
-    >>> from sklearn_fsmd.datasets import make_funnel
-    >>> X, Y = make_funnel(n_samples=500, random_state=0, return_X_y=True)
-    >>> pipeline = make_pipeline(FunctionTransformer(), FSMDClassifier(max_epochs=1, random_state=0)).fit(X, Y)
-    >>> ask(pipeline, "predict_conditionals", X).shape
-    (500, 2)
-    """
-    check_is_fitted(estimator)
-    while True:
-        if isinstance(estimator, Pipeline):
-            X, estimator = estimator[:-1].transform(X) if len(estimator) > 1 else X, estimator[-1]
-        elif hasattr(estimator, "best_estimator_"):
-            estimator = estimator.best_estimator_
-        elif isinstance(estimator, FrozenEstimator):
-            estimator = estimator.estimator
-        else:
-            return getattr(estimator, method)(X, *args, **kwargs)
 
 
 class ForTask(TransformerMixin, BaseEstimator):

@@ -1,0 +1,239 @@
+"""Datetimes become what a model can read, such as the hour and the day of the week."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import tzinfo
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.utils import Tags
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
+
+from sklearn_fsmd.encoding import as_pandas, column_mask, read_table, shown
+
+CATEGORIES: dict[str, tuple[Callable[[pd.DatetimeIndex], Any], range]] = {
+    "hour": (lambda t: t.hour, range(24)),
+    "day_of_week": (lambda t: t.day_of_week, range(7)),
+    "month": (lambda t: t.month, range(1, 13)),
+}
+NUMBERS: dict[str, Callable[[pd.DatetimeIndex], Any]] = {
+    "minute_of_day": lambda t: 60 * t.hour + t.minute,
+    "day_of_month": lambda t: t.day,
+    "day_of_year": lambda t: t.day_of_year,
+    "year": lambda t: t.year,
+    "days_since_1970": lambda t: (t.tz_localize(None) - pd.Timestamp(0)) / pd.Timedelta(days=1),
+}
+
+
+class TimeFeatures(TransformerMixin, BaseEstimator):
+    """Replace columns of datetimes by the hour, the day of the week, and so on; all other columns stay as they are.
+
+    What users do depends on the time of the day and the day of the week. A datetime itself never occurs again, so a
+    model can learn nothing from it. For the age of an item subtract two columns before, for instance
+    ``(X["time"] - X["uploaded"]).dt.days``.
+
+    Parameters
+    ----------
+    columns : list of str or int, mask, callable or None, default=None
+        Which columns to replace, by name, index or mask. None takes all that hold datetimes, be it none.
+    features : sequence of str, default=("hour", "day_of_week")
+        What to replace them by: "hour" (0 to 23), "day_of_week" (0 is Monday), "month" (1 to 12), "minute_of_day" (0 to
+        1439), "day_of_month" (1 to 31), "day_of_year" (1 to 366), "year", "days_since_1970" (with fractions).
+    time_zone : str, tzinfo or None, default=None
+        The time zone in which the clock is read, such as "Asia/Shanghai"; times without a zone then count as UTC. None
+        reads each column in its own zone of fit.
+
+    Attributes
+    ----------
+    columns_ : list of str
+        The columns that are replaced.
+    n_features_in_ : int
+        Number of columns of X.
+    feature_names_in_ : ndarray of str
+        Names of the columns of X, if X has names.
+
+    Notes
+    -----
+    "hour", "day_of_week" and "month" come out as categories: each value gets an embedding of its own. As numbers, hours
+    23 and 0 would be the furthest apart. The others come out as numbers (float64), which have too many values for that
+    or go on beyond those of fit. A missing time is a missing value in all of them.
+
+    With ``set_output(transform="polars")`` the categories become integers, which a model takes for numbers unless
+    `categorical_features` names them.
+
+    A column of the result is named by the column and the feature: ``time_hour``. In a Pipeline with
+    :class:`~sklearn_fsmd.history.HistoryFeatures` put that one first, since it needs the times.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sklearn_fsmd.compose import TimeFeatures
+    >>> X = pd.DataFrame({"time": pd.to_datetime(["2026-01-01 20:15", None]), "price": [3.5, 4.0]})
+    >>> TimeFeatures().fit_transform(X)
+      time_hour time_day_of_week  price
+    0        20                3    3.5
+    1       NaN              NaN    4.0
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "columns": ["array-like", callable, None],
+        "features": ["array-like"],
+        "time_zone": [str, tzinfo, None],
+    }
+
+    def __init__(
+        self,
+        columns: Any = None,
+        *,
+        features: Sequence[str] = ("hour", "day_of_week"),
+        time_zone: str | tzinfo | None = None,
+    ) -> None:
+        self.columns = columns
+        self.features = features
+        self.time_zone = time_zone
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None) -> TimeFeatures:
+        """Find the columns of datetimes, and their time zones.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n_samples, n_features)
+        y : ignored
+
+        Returns
+        -------
+        self : the fitted transformer.
+
+        Raises
+        ------
+        ValueError
+            If `columns` names one that is not there or holds no datetimes, a feature or the time zone is not known, or
+            a name of the result is taken.
+        """
+        self._check_parameters()
+        X = self._table(X, reset=True)
+        mask = X.apply(_holds_times) if self.columns is None else column_mask("columns", self.columns, X)
+        self.columns_ = list(X.columns[np.asarray(mask, dtype=bool)])
+        self._zones = {name: _times(X[name], name).tz for name in self.columns_}
+        made = [f"{name}_{feature}" for name in self.columns_ for feature in self.features]
+        taken = [name for name in made if name in X.columns]
+        if taken:
+            raise ValueError(f"X has a column {taken[0]!r}, which is the name of one of the result. Rename it.")
+        return self
+
+    def transform(self, X: Any) -> pd.DataFrame:
+        """Replace the columns.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n_samples, n_features)
+
+        Returns
+        -------
+        X_out : DataFrame of shape (n_samples, n_features_out)
+            The features of a column stand where it stood.
+
+        Raises
+        ------
+        ValueError
+            If a column holds no datetimes, or has a time zone and had none in fit, or the other way round.
+        """
+        check_is_fitted(self)
+        X = self._table(X, reset=False)
+        parts = [self._features_of(column, name) if name in self._zones else column for name, column in X.items()]
+        return pd.concat(parts, axis=1)
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the columns of the result.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Names of the columns of X, if X has none.
+        """
+        check_is_fitted(self)
+        given = _check_feature_names_in(self, input_features)
+        own = getattr(self, "feature_names_in_", _names(self.n_features_in_))
+        replaced = [name in self._zones for name in own]
+        names = [
+            [f"{name}_{feature}" for feature in self.features] if is_time else [name]
+            for name, is_time in zip(given, replaced, strict=True)
+        ]
+        return np.array([name for of_column in names for name in of_column], dtype=object)
+
+    def _check_parameters(self) -> None:
+        known = [*CATEGORIES, *NUMBERS]
+        for feature in self.features:
+            if feature not in known:
+                raise ValueError(f"The 'features' parameter must name some of {known}. Got {feature!r} instead.")
+        try:
+            if self.time_zone is not None:
+                pd.DatetimeTZDtype(tz=self.time_zone)
+        except (LookupError, TypeError, ValueError):
+            raise ValueError(
+                f"The 'time_zone' parameter must be a time zone such as \"UTC\". Got {self.time_zone!r} instead."
+            ) from None
+
+    def _table(self, X: Any, *, reset: bool) -> pd.DataFrame:
+        """X as a checked DataFrame; columns without names are called as scikit-learn does."""
+        X = read_table(self, as_pandas(X), reset=reset)
+        return X if isinstance(X, pd.DataFrame) else pd.DataFrame(X, columns=_names(X.shape[1])).infer_objects()
+
+    def _features_of(self, column: pd.Series, name: str) -> pd.DataFrame:
+        times = self._local(_times(column, name), name)
+        made = {}
+        for feature in self.features:
+            if feature in CATEGORIES:
+                read, values = CATEGORIES[feature]
+                made[f"{name}_{feature}"] = pd.Categorical(read(times), categories=values)
+            else:
+                made[f"{name}_{feature}"] = np.asarray(NUMBERS[feature](times), dtype=np.float64)
+        return pd.DataFrame(made, index=column.index)
+
+    def _local(self, times: pd.DatetimeIndex, name: str) -> pd.DatetimeIndex:
+        """The times as the clock shows them where they count."""
+        zone = self._zones[name] if self.time_zone is None else self.time_zone
+        if times.tz is None and (self.time_zone is not None or times.isna().all()):
+            times = times.tz_localize("UTC")
+        if (times.tz is None) != (zone is None):
+            before, now = ("no time zone" if tz is None else f"the time zone {tz}" for tz in (zone, times.tz))
+            raise ValueError(f"Column {name!r} had {before} in fit and has {now} now. Set `time_zone`.")
+        return times if zone is None else times.tz_convert(zone)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+
+def _names(n_features: int) -> list[str]:
+    return [f"x{i}" for i in range(n_features)]
+
+
+def _holds_times(column: pd.Series) -> bool:
+    return pd.api.types.infer_dtype(column, skipna=True) in ("datetime64", "datetime", "date")
+
+
+def _times(column: pd.Series, name: str) -> pd.DatetimeIndex:
+    """The datetimes of a column.
+
+    Raises
+    ------
+    ValueError
+        If it holds something else, or times of several zones.
+    """
+    known = column[column.notna()]
+    if len(known) and not _holds_times(column):
+        raise ValueError(
+            f"Column {name!r} must hold datetimes. Found {shown(known.iloc[0])}. Convert it by pandas.to_datetime."
+        )
+    try:
+        return pd.DatetimeIndex(column if len(known) else np.full(len(column), "NaT", dtype="datetime64[ns]"))
+    except ValueError as error:
+        raise ValueError(f"Column {name!r} cannot be read as datetimes of one time zone: {error}.") from error

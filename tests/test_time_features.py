@@ -1,0 +1,158 @@
+import datetime
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sklearn_fsmd import FSMDClassifier
+from sklearn_fsmd.compose import TimeFeatures, ask
+from sklearn_fsmd.datasets import make_funnel
+from sklearn_fsmd.history import HistoryFeatures
+from tests.conftest import SMALL
+
+ALL = ("hour", "day_of_week", "month", "minute_of_day", "day_of_month", "day_of_year", "year", "days_since_1970")
+X = pd.DataFrame(
+    {
+        "user": ["a", "b", "c"],
+        "time": pd.to_datetime(["2026-02-01 23:59:30", None, "2024-12-31 00:00:00"]),
+        "price": [1.0, 2.0, 3.0],
+    },
+    index=[7, 5, 9],
+)
+
+
+@parametrize_with_checks([TimeFeatures()])
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+def test_each_feature():
+    made = TimeFeatures(["time"], features=ALL).fit_transform(X)
+    expected = {
+        "hour": [23, np.nan, 0],
+        "day_of_week": [6, np.nan, 1],  # a Sunday, a Tuesday
+        "month": [2, np.nan, 12],
+        "minute_of_day": [1439, np.nan, 0],
+        "day_of_month": [1, np.nan, 31],
+        "day_of_year": [32, np.nan, 366],
+        "year": [2026, np.nan, 2024],
+        "days_since_1970": [20485 + (86400 - 30) / 86400, np.nan, 20088],
+    }
+    assert list(made.columns) == ["user", *(f"time_{name}" for name in expected), "price"]
+    assert made.index.tolist() == [7, 5, 9]
+    for name, values in expected.items():
+        np.testing.assert_allclose(made[f"time_{name}"].astype(float), values)
+    sizes = [len(made[f"time_{name}"].cat.categories) for name in ALL[:3]]
+    assert sizes == [24, 7, 12]  # whatever was seen in fit
+    assert {str(made[f"time_{name}"].dtype) for name in ALL[3:]} == {"float64"}
+
+
+def test_names_and_columns():
+    transformer = TimeFeatures().fit(X)
+    assert transformer.columns_ == ["time"]
+    assert transformer.get_feature_names_out().tolist() == ["user", "time_hour", "time_day_of_week", "price"]
+    assert list(clone(transformer).set_output(transform="pandas").fit_transform(X)) == list(transformer.transform(X))
+    assert TimeFeatures().fit_transform(X[["user", "price"]]).equals(X[["user", "price"]])
+    assert list(TimeFeatures([1]).fit_transform(X)) == ["user", "time_hour", "time_day_of_week", "price"]
+    with pytest.raises(NotFittedError):
+        TimeFeatures().transform(X)
+
+
+def test_arrays_and_dates_as_objects():
+    array = np.array([[1, datetime.date(2026, 1, 5)], [2, None]], dtype=object)
+    made = TimeFeatures(features=["day_of_week"]).fit_transform(array)
+    assert list(made.columns) == ["x0", "x1_day_of_week"]
+    assert made["x0"].tolist() == [1, 2]
+    assert made["x1_day_of_week"].tolist()[0] == 0
+    assert made["x1_day_of_week"].isna().tolist() == [False, True]
+
+
+@pytest.mark.parametrize("library", [pl.from_pandas, lambda X: X.convert_dtypes(dtype_backend="pyarrow")])
+def test_tables_of_other_libraries(library):
+    made = TimeFeatures(features=ALL, time_zone="Europe/Berlin").fit_transform(library(X.reset_index(drop=True)))
+    expected = TimeFeatures(features=ALL, time_zone="Europe/Berlin").fit_transform(X)
+    for name in ALL:
+        np.testing.assert_array_equal(made[f"time_{name}"].astype(float), expected[f"time_{name}"].astype(float))
+
+
+def hours(transformer, times):
+    return transformer.transform(pd.DataFrame({"t": times}))["t_hour"].tolist()
+
+
+def test_the_clock_is_read_in_the_time_zone():
+    utc = pd.Series(pd.to_datetime(["2026-01-15 23:30", "2026-07-15 23:30"]).tz_localize("UTC"))
+    berlin = utc.dt.tz_convert("Europe/Berlin")
+    own = TimeFeatures().fit(pd.DataFrame({"t": berlin}))
+    assert hours(own, berlin) == [0, 1]
+    assert hours(own, utc) == [0, 1]  # in the zone of fit
+    assert TimeFeatures().fit_transform(pd.DataFrame({"t": utc}))["t_hour"].tolist() == [23, 23]
+    china = TimeFeatures(time_zone="Asia/Shanghai").fit(pd.DataFrame({"t": utc}))
+    assert hours(china, utc) == hours(china, berlin) == hours(china, utc.dt.tz_localize(None)) == [7, 7]
+    assert np.isnan(hours(own, pd.Series([None, None], dtype=object))).all()
+    with pytest.raises(
+        ValueError, match="Column 't' had the time zone Europe/Berlin in fit and has no time zone now. Set `time_zone`."
+    ):
+        hours(own, utc.dt.tz_localize(None))
+
+
+@pytest.mark.parametrize(
+    ("params", "table", "message"),
+    [
+        ({"columns": ["user"]}, X, "Column 'user' must hold datetimes. Found 'a'. Convert it by pandas.to_datetime."),
+        ({"columns": ["price"]}, X, "Column 'price' must hold datetimes. Found 1.0."),
+        ({"columns": ["when"]}, X, "columns has an item value 'when' which is not a valid feature name"),
+        (
+            {"columns": "time"},
+            X,
+            "The 'columns' parameter of TimeFeatures must be an array-like, .*Got 'time' instead.",
+        ),
+        (
+            {"features": ["weekday"]},
+            X,
+            r"The 'features' parameter must name some of \['hour', .*Got 'weekday' instead.",
+        ),
+        (
+            {"time_zone": "Mars"},
+            X,
+            "The 'time_zone' parameter must be a time zone such as \"UTC\". Got 'Mars' instead.",
+        ),
+        ({}, X.assign(time_hour=1), "X has a column 'time_hour', which is the name of one of the result. Rename it."),
+        (
+            {},
+            pd.DataFrame({"t": [pd.Timestamp("2026-01-01", tz="UTC"), pd.Timestamp("2026-01-01")]}, dtype=object),
+            "Column 't' cannot be read as datetimes of one time zone: ",
+        ),
+    ],
+)
+def test_refuses(params, table, message):
+    with pytest.raises(ValueError, match=message):
+        TimeFeatures(**params).fit(table)
+
+
+def test_a_column_that_holds_no_datetimes_any_more_is_named():
+    transformer = TimeFeatures().fit(X)
+    with pytest.raises(ValueError, match="Column 'time' must hold datetimes. Found '2026-02-01'."):
+        transformer.transform(X.assign(time="2026-02-01"))
+
+
+def test_before_a_model_and_behind_the_history():
+    X, Y = make_funnel(400, history=True, random_state=0, return_X_y=True)
+    with pytest.raises(TypeError, match="Column 'time' has dtype datetime64.*`sklearn_fsmd.compose.TimeFeatures`"):
+        FSMDClassifier(**SMALL).fit(X, Y)
+    model = FSMDClassifier(**SMALL)
+    pipeline = make_pipeline(HistoryFeatures(keys=["user_id"]), TimeFeatures(), model).fit(X, Y)
+    assert np.isfinite(ask(pipeline, "predict_marginals", X)).all()
+    names = pipeline[-1].feature_names_in_.tolist()
+    assert names[:2] == ["time_hour", "time_day_of_week"]
+    assert "user_id_events" in names
+
+
+def test_the_remedy_for_a_duration_is_a_number():
+    X, Y = make_funnel(300, random_state=0, return_X_y=True)
+    with pytest.raises(TypeError, match="Column 'price' has dtype timedelta64.*e.g. by `.dt.total_seconds\\(\\)`."):
+        FSMDClassifier(**SMALL).fit(X.assign(price=pd.to_timedelta(X["price"], unit="s")), Y)
