@@ -5,6 +5,7 @@ on 25 days. On each of the last five its rows are scored, and then added to the 
 """
 
 import pandas as pd
+from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
 from sklearn_fsmd import FSMDClassifier
@@ -20,8 +21,9 @@ def main(n_samples: int = 40_000) -> pd.DataFrame:
     train = day < 25
     keys = ["user_id", "item_id", ["segment", "brand"]]
     history = HistoryFeatures(time="time", keys=keys, delay="1h", half_life="5D", drop=["time"])
-    pipeline = make_pipeline(history, FSMDClassifier(random_state=0)).fit(X[train], Y[train])
-    without = FSMDClassifier(random_state=0).fit(X[train].drop(columns="time"), Y[train])
+    model = FSMDClassifier(validation="last", random_state=0)  # the rows are sorted by time
+    pipeline = make_pipeline(history, model).fit(X[train], Y[train])
+    without = clone(model).fit(X[train].drop(columns="time"), Y[train])
     rows = {}
     for today in range(25, 30):
         now = day == today

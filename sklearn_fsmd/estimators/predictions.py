@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from sklearn.utils.metaestimators import available_if
@@ -139,11 +139,13 @@ class Predictions(Exchanged):
         """
         check_is_fitted(self)
         p, values = self._predictor.marginals_and_values(self._rows(X), self.n_threads, self.calibration_)
-        return values if conditional else self._of_impressions(p, values)
+        return cast("np.ndarray", values) if conditional else self._of_impressions(p, values)
 
-    def _of_impressions(self, p: np.ndarray, values: np.ndarray) -> np.ndarray:
+    def _of_impressions(self, p: np.ndarray, values: np.ndarray | None) -> np.ndarray:
         """Values of impressions, from those given the step before them."""
-        for v, parent in enumerate(self._targets.of_values.parents if self._targets.of_values else ()):
+        if values is None or self._targets.of_values is None:
+            return np.empty((len(p), 0), dtype=np.float32)
+        for v, parent in enumerate(self._targets.of_values.parents):
             if parent is not None:
                 values[:, v] *= p[:, parent]
         return values

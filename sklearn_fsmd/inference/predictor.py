@@ -52,15 +52,17 @@ class Predictor:
     @torch.inference_mode()
     def marginals_and_values(
         self, rows: Encoded, n_threads: int | None, calibration: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The marginals, and E[value | parent] of each value, ``(n, V)`` float32."""
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """The marginals, and E[value | parent] of each value, ``(n, V)`` float32; None where there are none."""
         with threads(n_threads):
             logits, outputs = self.network.split(in_chunks(self.network, *rows.tensors(self.device)))
             if calibration is not None:
                 slopes, intercepts = torch.from_numpy(calibration.T.astype(np.float32)).to(logits.device)
                 logits = logits * slopes + intercepts
-            values = outputs[..., 0] if self.network.values is None else self.network.values(outputs)
-            return self.network.link.marginals(logits).cpu().numpy(), values.cpu().numpy()
+            marginals = self.network.link.marginals(logits).cpu().numpy()
+            if self.network.values is None or outputs is None:
+                return marginals, None
+            return marginals, self.network.values(outputs).cpu().numpy()
 
     @torch.inference_mode()
     def gate_weights(self, rows: Encoded, n_threads: int | None) -> np.ndarray:

@@ -73,15 +73,17 @@ class MultiTaskNetwork(Member):
             logits = torch.cat((logits[..., :1] + level.unsqueeze(1), logits[..., 1:]), dim=-1)
         return self._mean(logits) if self.more_members and not self.training else logits
 
-    def split(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
-        """The logits of the binary targets, ``(…, B, K)``, and the outputs of the values, ``(…, B, V, P)``."""
-        n_tasks, n_outputs = len(self.link.parents), 1 if self.values is None else self.values.n_outputs
-        return outputs[..., :n_tasks], outputs[..., n_tasks:].unflatten(-1, (-1, n_outputs))
+    def split(self, outputs: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The logits of the binary targets, ``(…, B, K)``, and the outputs of the values, ``(…, B, V, P)``, or None."""
+        if self.values is None:
+            return outputs, None
+        n_tasks = len(self.link.parents)
+        return outputs[..., :n_tasks], outputs[..., n_tasks:].unflatten(-1, (-1, self.values.n_outputs))
 
     def _mean(self, outputs: Tensor) -> Tensor:
         """The outputs of an ensemble, whose probabilities and expected values are the means of the members'."""
         logits, of_values = self.split(outputs)
-        if self.values is None:
+        if self.values is None or of_values is None:
             return self.link.mean(logits)
         return torch.cat((self.link.mean(logits), self.values.mean(of_values).flatten(1)), dim=1)
 

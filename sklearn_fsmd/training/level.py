@@ -41,13 +41,14 @@ def set_level(network: MultiTaskNetwork, parts: Sequence[Outputs]) -> None:
         bias[: len(found), 0] += torch.from_numpy(found).to(bias)
     if network.values is None:
         return
+    values = network.values
     expected, observed = [], []
     for outputs, labels, weights in parts:
         counted = labels.new_ones(labels.shape) if weights is None else weights
         shares = counted[:, n_tasks:] / counted[:, n_tasks:].sum(dim=0).clamp(min=1e-30)
-        expected.append((shares * network.values(network.split(outputs)[1])).sum(dim=0))
+        expected.append((shares * values(network.split(outputs)[1])).sum(dim=0))
         observed.append((shares * labels[:, n_tasks:]).sum(dim=0))
-    network.values.correct(torch.stack(expected).mean(dim=0), torch.stack(observed).mean(dim=0))
+    values.correct(torch.stack(expected).mean(dim=0), torch.stack(observed).mean(dim=0))
 
 
 def _of_labels(part: Outputs, n_tasks: int) -> Said:
