@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from sklearn_fsmd.encoding.column_selection import categorical_mask, column_mask
+from sklearn_fsmd.encoding.encoded import Encoded
 from sklearn_fsmd.encoding.lists import ListOptions
 from sklearn_fsmd.encoding.statistics_keys import automatic_keys, named_keys
-from sklearn_fsmd.encoding.table_encoder import Encoded, FeatureEncoder
+from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from sklearn_fsmd.encoding.target_statistics import TargetStatistics
 from sklearn_fsmd.encoding.targets import Targets
 from sklearn_fsmd.parameters import InputParameters
