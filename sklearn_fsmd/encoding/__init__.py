@@ -12,6 +12,7 @@ from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from sklearn_fsmd.encoding.target_statistics import TargetStatistics
 from sklearn_fsmd.encoding.targets import DEFAULT_NAMES, TargetEncoder, Targets, are_moved, events_of, one_of
 from sklearn_fsmd.encoding.validation import as_pandas, read_table
+from sklearn_fsmd.encoding.vectors import VectorColumn
 from sklearn_fsmd.encoding.weights import check_weights
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "TargetEncoder",
     "TargetStatistics",
     "Targets",
+    "VectorColumn",
     "are_moved",
     "as_pandas",
     "check_weights",

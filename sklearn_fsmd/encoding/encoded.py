@@ -18,7 +18,8 @@ class Encoded:
     Attributes
     ----------
     codes : (n, F) int32 or int64, rows of the embedding table, counted through all columns.
-    numbers : (n, N) float32, the scaled numeric columns.
+    numbers : (n, N) float32, the scaled numeric columns, then the components of the vectors, column by column, then
+        what is known of the targets.
     rows : which rows are meant; None for all.
     bias : the bias features of the same rows, if there are any.
     lists : the columns of lists, whose values are rows of the embedding table too; None if there are none.

@@ -19,6 +19,7 @@ from sklearn_fsmd.encoding import (
     NumericColumn,
     TargetEncoder,
     TargetStatistics,
+    VectorColumn,
 )
 from sklearn_fsmd.persistence import container as storage
 from sklearn_fsmd.persistence.codec import NotPlainError, Packer, Unpacker, described
@@ -30,6 +31,7 @@ CLASSES = (
     CategoryColumn,
     NumericColumn,
     ListColumn,
+    VectorColumn,
     Encoded,
     TargetEncoder,
     TargetStatistics,
