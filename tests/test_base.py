@@ -234,7 +234,7 @@ def test_early_stopping_keeps_the_best_weights():
 
 
 def test_the_split_is_joint_over_the_targets():
-    from sklearn_fsmd.encoding.table_encoder import Encoded
+    from sklearn_fsmd.encoding import Encoded
     from sklearn_fsmd.encoding.targets import make_targets
     from sklearn_fsmd.training import validation_rows as validation
 

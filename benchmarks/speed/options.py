@@ -9,9 +9,9 @@ import pandas as pd
 
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.datasets import make_funnel
-from sklearn_fsmd.encoding import ListColumn
+from sklearn_fsmd.encoding import InputEncoder, ListColumn
 
-N_ROWS, LENGTH, N_LISTS = 60_000, 20, 200_000
+N_ROWS, LENGTH, WIDTH, N_LISTS = 60_000, 20, 64, 200_000
 
 
 def seconds(work):
@@ -30,6 +30,12 @@ def lists(n):
     return pd.Series(ids.tolist(), dtype=object, name="last_items")
 
 
+def vectors(n):
+    """Vectors such as those of items' pictures."""
+    values = np.random.default_rng(0).normal(size=(n, WIDTH)).astype(np.float32)
+    return pd.Series(list(values), dtype=object, name="picture")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
@@ -43,6 +49,7 @@ def main():
         "n_members=4": fit(X, Y, n_members=4),
         f"lists of {LENGTH}, mean": fit(with_lists, Y, **shared),
         f"lists of {LENGTH}, attention": fit(with_lists, Y, list_pooling="attention", **shared),
+        f"vectors of {WIDTH}": fit(X.assign(picture=vectors(N_ROWS)), Y),
     }.items():
         ratios = [seconds(other) / seconds(plain) for _ in rounds]
         print(
@@ -53,6 +60,10 @@ def main():
     column.own.finalize()
     took = [seconds(lambda: column.own.encode(column.read(values)[0])) for _ in rounds]
     print(f"{N_LISTS:,} lists of {LENGTH} are encoded in {np.median(took):.2f} s")
+    encoder, frame = InputEncoder(FSMDClassifier()), vectors(N_LISTS).to_frame()
+    encoder.fit_encode(frame)
+    took = [seconds(lambda: encoder.encode(frame)) for _ in rounds]
+    print(f"{N_LISTS:,} vectors of {WIDTH} are encoded in {np.median(took):.2f} s")
 
 
 if __name__ == "__main__":

@@ -83,3 +83,8 @@ def _is_category(column: Any) -> bool:
     if isinstance(dtype, pd.CategoricalDtype) or pd.api.types.is_bool_dtype(dtype):
         return True
     return not pd.api.types.is_numeric_dtype(dtype) and getattr(dtype, "kind", "") in "OUS"
+
+
+def column_names(X: Any) -> list[str]:
+    """The names of the columns, for messages: x0, x1, … where there are none."""
+    return [str(name) for name in X.columns] if isinstance(X, pd.DataFrame) else [f"x{i}" for i in range(X.shape[1])]

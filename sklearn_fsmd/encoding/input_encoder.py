@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding.column_selection import categorical_mask, column_mask
-from sklearn_fsmd.encoding.lists import ListOptions
+from sklearn_fsmd.encoding.column_selection import categorical_mask, column_mask, column_names
+from sklearn_fsmd.encoding.encoded import Encoded
+from sklearn_fsmd.encoding.sequences import SequenceOptions
 from sklearn_fsmd.encoding.statistics_keys import automatic_keys, named_keys
-from sklearn_fsmd.encoding.table_encoder import Encoded, FeatureEncoder
+from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from sklearn_fsmd.encoding.target_statistics import TargetStatistics
 from sklearn_fsmd.encoding.targets import Targets
 from sklearn_fsmd.parameters import InputParameters
@@ -41,7 +42,7 @@ class InputEncoder:
     statistics: TargetStatistics | None = None
 
     def __init__(self, p: InputParameters) -> None:
-        self.main = FeatureEncoder.of(p, ListOptions(p))
+        self.main = FeatureEncoder.of(p, SequenceOptions(p))
         self.bias = None if p.bias_features is None else FeatureEncoder.of(p)
         self.bias_features, self.pretrain_features = p.bias_features, p.pretrain_features
 
@@ -89,12 +90,13 @@ class InputEncoder:
         del self.bias_features, self.pretrain_features  # from here on the masks say it; these may be code
         is_category = categorical_mask(self.main.categorical, X)
         self.main.categorical = is_category[~self.is_bias]
-        if self.main.list_options is not None:
-            is_list = self.main.list_options.mask(X)
-            if (odd := np.flatnonzero(is_list & self.is_bias)).size:
-                name = self.names[odd[0]] if self.names else f"x{odd[0]}"
-                raise ValueError(f"Column {name!r} holds lists, and cannot be one of the 'bias_features'.")
-            self.main.list_options.features = is_list[~self.is_bias]
+        if (options := self.main.sequences) is not None:
+            is_list, is_vector = options.masks(X)
+            for what, mask in ("lists", is_list), ("vectors", is_vector):
+                if (odd := np.flatnonzero(mask & self.is_bias)).size:
+                    name = column_names(X)[odd[0]]
+                    raise ValueError(f"Column {name!r} holds {what}, and cannot be one of the 'bias_features'.")
+            options.list_features, options.vector_features = is_list[~self.is_bias], is_vector[~self.is_bias]
         if self.bias is not None:
             self.bias.categorical = is_category[self.is_bias]
             self.shown = _columns(X, self.is_bias)  # what has not been shown has no position
@@ -164,7 +166,7 @@ class InputEncoder:
 
     @property
     def n_numbers(self) -> int:
-        """How many numbers the network reads: the numeric columns, and the statistics."""
+        """How many numbers the network reads beside the vectors: the numeric columns, and the statistics."""
         return len(self.main.numeric) + (0 if self.statistics is None else self.statistics.n_columns)
 
     def main_part(self, X: Any) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -12,69 +11,19 @@ import numpy as np
 import pandas as pd
 import torch
 
-from sklearn_fsmd.encoding.column_selection import Selector, categorical_mask
+from sklearn_fsmd.encoding.column_selection import Selector, categorical_mask, column_names
 from sklearn_fsmd.encoding.columns import CategoryColumn, NumericColumn
-from sklearn_fsmd.encoding.lists import ListColumn, ListOptions
+from sklearn_fsmd.encoding.encoded import Encoded
+from sklearn_fsmd.encoding.lists import ListColumn
+from sklearn_fsmd.encoding.sequences import SequenceOptions
 from sklearn_fsmd.encoding.single_rows import FEW_ROWS, NotPlainError, code_of, keeps_values, number_of, values_of
+from sklearn_fsmd.encoding.vectors import VectorColumn
 from sklearn_fsmd.parameters import EncodingParameters
 from sklearn_fsmd.ragged import Lists, Ragged
 
 INT32 = np.iinfo(np.int32).max
 BLOCK = 16_384
 """Rows of an array that are encoded together."""
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """An encoded table, or a selection of its rows.
-
-    Attributes
-    ----------
-    codes : (n, F) int32 or int64, rows of the embedding table, counted through all columns.
-    numbers : (n, N) float32, the scaled numeric columns.
-    rows : which rows are meant; None for all.
-    bias : the bias features of the same rows, if there are any.
-    lists : the columns of lists, whose values are rows of the embedding table too; None if there are none.
-    """
-
-    codes: np.ndarray
-    numbers: np.ndarray
-    rows: np.ndarray | None = None
-    bias: Encoded | None = None
-    lists: Lists | None = None
-
-    def __len__(self) -> int:
-        return len(self.codes) if self.rows is None else len(self.rows)
-
-    def tensors(self, device: torch.device | str = "cpu") -> tuple[Any, ...]:
-        """Codes and numbers as tensors, the lists if there are any, then codes and numbers of the bias features.
-
-        On a CPU they share the arrays' memory.
-        """
-        own: tuple[Any, ...] = torch.from_numpy(self.codes).to(device), torch.from_numpy(self.numbers).to(device)
-        if self.lists is not None:
-            own = *own, self.lists.to(device)
-        return own if self.bias is None else (*own, *self.bias.tensors(device))
-
-    def take(self, rows: np.ndarray) -> Encoded:
-        """A copy of some rows."""
-        lists = None if self.lists is None else self.lists[torch.from_numpy(np.arange(len(self.codes))[rows])]
-        return Encoded(self.codes[rows], self.numbers[rows], bias=self.bias and self.bias.take(rows), lists=lists)
-
-    def followed_by(self, other: Encoded) -> Encoded:
-        """The rows of both."""
-        bias = None if self.bias is None or other.bias is None else self.bias.followed_by(other.bias)
-        codes, numbers = (np.concatenate(pair) for pair in ((self.codes, other.codes), (self.numbers, other.numbers)))
-        lists = None if self.lists is None or other.lists is None else self.lists.followed_by(other.lists)
-        return Encoded(codes, numbers, bias=bias, lists=lists)
-
-    def meant_codes(self) -> np.ndarray:
-        """The codes of the rows that are meant."""
-        return self.codes if self.rows is None else self.codes[self.rows]
-
-    def select(self, rows: np.ndarray) -> Encoded:
-        """Some rows, without a copy."""
-        return replace(self, rows=rows)
 
 
 class FeatureEncoder:
@@ -97,11 +46,13 @@ class FeatureEncoder:
         unless they share the rows of a category.
     list_cardinalities, list_offsets : as for code columns; a shared vocabulary has no rows of its own.
     list_partners : for each the number of the code column whose rows it shares, or None.
+    vectors : the columns of vectors and their positions; their components stand after the scaled numeric columns.
     """
 
     lists: Mapping[int, ListColumn] = MappingProxyType({})
     list_cardinalities: Sequence[int] = ()
     list_partners: Sequence[int | None] = ()
+    vectors: Mapping[int, VectorColumn] = MappingProxyType({})
 
     def __init__(
         self,
@@ -110,23 +61,23 @@ class FeatureEncoder:
         numeric_scaling: str | None,
         numeric_bins: int,
         min_frequency: int,
-        list_options: ListOptions | None = None,
+        sequences: SequenceOptions | None = None,
     ) -> None:
         self.categorical = categorical
         self.numeric_scaling = numeric_scaling
         self.numeric_bins = numeric_bins
         self.min_frequency = min_frequency
-        self.list_options = list_options
+        self.sequences = sequences
 
     @classmethod
-    def of(cls, p: EncodingParameters, list_options: ListOptions | None = None) -> FeatureEncoder:
-        """An encoder with these parameters, which takes lists if it is told how."""
+    def of(cls, p: EncodingParameters, sequences: SequenceOptions | None = None) -> FeatureEncoder:
+        """An encoder with these parameters, which takes lists and vectors if it is told how."""
         return cls(
             p.categorical_features,
             numeric_scaling=p.numeric_scaling,
             numeric_bins=p.numeric_bins,
             min_frequency=p.min_frequency,
-            list_options=list_options,
+            sequences=sequences,
         )
 
     def update(self, block: Any) -> None:
@@ -137,6 +88,8 @@ class FeatureEncoder:
             column.update(_column(block, position))
         for position, of_lists in self.lists.items():
             self._learn_list(of_lists, of_lists.read(_column(block, position))[0])
+        for of_vectors, x in zip(self.vectors.values(), self._read_vectors(block), strict=True):
+            of_vectors.update(x)
 
     @property
     def columns(self) -> dict[int, CategoryColumn | NumericColumn]:
@@ -150,13 +103,19 @@ class FeatureEncoder:
         for of_lists in self.lists.values():
             if of_lists.own is not None:
                 of_lists.own.finalize()
+        for of_vectors in self.vectors.values():
+            of_vectors.finalize()
         self._number_rows()
 
     def fit_encode(self, X: Any) -> Encoded:
         """Learn the encoding of a whole table and return it encoded."""
         self._take_columns(X)
         read = self._fit_lists(X)
+        vectors = self._read_vectors(X)
+        for column, x in zip(self.vectors.values(), vectors, strict=True):
+            column.fit(x)
         codes, numbers = self._encode(X, "fit_encode", self._empty(len(X)))
+        self._write_vectors(vectors, numbers)
         self._number_rows()
         return Encoded(self._through_all_columns(codes), numbers, lists=self._encode_lists(read))
 
@@ -192,19 +151,20 @@ class FeatureEncoder:
     def _take_columns(self, X: Any) -> None:
         self.categories: dict[int, CategoryColumn] = {}
         self.numeric: dict[int, NumericColumn] = {}
-        options = self.__dict__.pop("list_options")  # from here on `lists` says it; this may be code
-        is_list = np.zeros(X.shape[1], bool) if options is None else options.mask(X)
+        options = self.__dict__.pop("sequences")  # from here on `lists` and `vectors` say it; this may be code
+        is_list, is_vector = np.zeros((2, X.shape[1]), bool) if options is None else options.masks(X)
         is_category = self.categorical = categorical_mask(self.categorical, X)
-        for position, name in enumerate(_names(X)):
-            if is_list[position]:
-                continue
+        names = column_names(X)
+        for position in np.flatnonzero(~(is_list | is_vector)).tolist():
+            name = names[position]
             if is_category[position]:
                 self.categories[position] = CategoryColumn(name, self.min_frequency)
             else:
                 self.numeric[position] = NumericColumn(name, self.numeric_scaling, self.numeric_bins)
-        if options is not None and is_list.any():
-            names = {int(position): _names(X)[position] for position in np.flatnonzero(is_list)}
-            self.lists = options.columns(names, [column.name for column in self.categories.values()])
+        if options is not None:
+            of_lists = {int(position): names[position] for position in np.flatnonzero(is_list)}
+            self.lists = options.list_columns(of_lists, [column.name for column in self.categories.values()])
+        self.vectors = {int(position): VectorColumn(names[position]) for position in np.flatnonzero(is_vector)}
 
     def _number_rows(self) -> None:
         """Give each column its rows of the embedding table."""
@@ -228,7 +188,7 @@ class FeatureEncoder:
         """Encode `X`, which has the columns of fit in their order."""
         if 0 < len(X) <= FEW_ROWS and not self.lists:
             try:
-                return self._encode_few(self._plain_rows(X))
+                return self._encode_few(self._plain_rows(X), self._read_vectors(X))
             except NotPlainError:
                 pass
         if not isinstance(X, np.ndarray):
@@ -239,6 +199,7 @@ class FeatureEncoder:
                 s = slice(start, start + BLOCK)
                 block = np.asfortranarray(X[s])
                 codes[s], numbers[s] = self._encode(block, "encode", self._empty(len(block), order="F"))
+        self._write_vectors(self._read_vectors(X), numbers)
         read = [column.read(_column(X, position)) for position, column in self.lists.items()]
         return Encoded(self._through_all_columns(codes), numbers, lists=self._encode_lists(read))
 
@@ -252,10 +213,27 @@ class FeatureEncoder:
             columns.append(Ragged(torch.from_numpy(codes), torch.from_numpy(starts)))
         return Lists(tuple(columns))
 
+    def _read_vectors(self, X: Any) -> list[np.ndarray]:
+        """The vectors of each column as they are."""
+        return [column.read(_column(X, position)) for position, column in self.vectors.items()]
+
+    def _write_vectors(self, read: Sequence[np.ndarray], numbers: np.ndarray) -> None:
+        """What has been read of the columns of vectors, scaled, to its place in `numbers`."""
+        start = len(self.numeric)
+        for column, width, x in zip(self.vectors.values(), self.vector_widths, read, strict=True):
+            column.write_scaled(x, numbers[:, start : start + width])
+            start += width
+
+    @property
+    def vector_widths(self) -> list[int]:
+        """How many components the vectors of each column have."""
+        return [column.width or 0 for column in self.vectors.values()]
+
     def _empty(self, n: int, order: Literal["C", "F"] = "C") -> tuple[np.ndarray, np.ndarray]:
         """Room for the codes and numbers of `n` rows."""
         width = len(self.categories) + (len(self.numeric) if self.numeric_bins else 0)
-        return np.empty((n, width), np.int32, order), np.empty((n, len(self.numeric)), np.float32, order)
+        n_numbers = len(self.numeric) + sum(self.vector_widths)
+        return np.empty((n, width), np.int32, order), np.empty((n, n_numbers), np.float32, order)
 
     def _encode(self, X: Any, method: str, into: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Codes, counted in each column by itself, and numbers: what `method` of each column makes of it.
@@ -304,20 +282,17 @@ class FeatureEncoder:
         except OverflowError:  # Arrow's times after 24 o'clock
             raise NotPlainError from None
 
-    def _encode_few(self, rows: Sequence[Sequence[Any]]) -> Encoded:
+    def _encode_few(self, rows: Sequence[Sequence[Any]], vectors: Sequence[np.ndarray]) -> Encoded:
         codes, numbers = [], []
         for row in rows:
             categories = [code_of(column, row[position]) for position, column in self.categories.items()]
             pairs = [number_of(column, row[position]) for position, column in self.numeric.items()]
             codes.append(categories + [bin_ for _, bin_ in pairs] if self.numeric_bins else categories)
             numbers.append([number for number, _ in pairs])
-        table = np.array(codes, dtype=np.int32).reshape(len(rows), -1)
-        scaled = np.array(numbers, dtype=np.float32).reshape(len(rows), -1)
+        table, scaled = self._empty(len(rows))
+        table[:], scaled[:, : len(self.numeric)] = codes, numbers
+        self._write_vectors(vectors, scaled)
         return Encoded(self._through_all_columns(table), scaled)
-
-
-def _names(X: Any) -> list[str]:
-    return [str(name) for name in X.columns] if isinstance(X, pd.DataFrame) else [f"x{i}" for i in range(X.shape[1])]
 
 
 def _column(X: Any, position: int) -> Any:

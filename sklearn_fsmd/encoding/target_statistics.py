@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_fsmd.encoding.table_encoder import Encoded, FeatureEncoder
+from sklearn_fsmd.encoding.encoded import Encoded
+from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from sklearn_fsmd.encoding.targets import Targets, events_of
 
 SMALLEST_STRENGTH, LARGEST_STRENGTH = 1.0, 1000.0

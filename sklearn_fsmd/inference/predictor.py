@@ -99,10 +99,12 @@ def in_chunks(module: Callable[..., Tensor], *inputs: Any) -> Tensor:
 def build(p: NetworkParameters, encoder: InputEncoder, n_tasks: int, *, with_tables: bool = True) -> MultiTaskNetwork:
     """The network that `p` describes, for the columns of `encoder`; without tables these have a row per column."""
 
-    def columns(part: FeatureEncoder, n_numbers: int) -> Columns:
+    def columns(part: FeatureEncoder, n_numeric: int) -> Columns:
         cardinalities = part.cardinalities if with_tables else [1] * len(part.cardinalities)
         of_lists = part.list_cardinalities if with_tables else [0] * len(part.list_cardinalities)
-        return Columns(cardinalities, n_numbers, of_lists, part.list_partners)
+        return Columns(
+            cardinalities, n_numeric, of_lists, part.list_partners, part.vector_widths, first_vector=len(part.numeric)
+        )
 
     bias = None if encoder.bias is None else columns(encoder.bias, len(encoder.bias.numeric))
     return build_network(p, columns(encoder.main, encoder.n_numbers), n_tasks, bias)

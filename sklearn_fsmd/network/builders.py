@@ -61,6 +61,8 @@ def parts_of_member(p: NetworkParameters, columns: Columns, n_tasks: int, n_sets
         list_cardinalities=columns.list_cardinalities,
         list_partners=columns.list_partners,
         pooling=p.list_pooling,
+        vector_widths=columns.vector_widths,
+        first_vector=columns.first_vector,
     )
     extractor = build_extractor(p, in_features, n_tasks)
     width = width_of(extractor, in_features, n_tasks)

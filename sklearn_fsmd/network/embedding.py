@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from sklearn_fsmd.network.list_attention import ListAttention
 from sklearn_fsmd.network.seam import FORMULA, Execution
+from sklearn_fsmd.network.vector_fields import VectorFields
 from sklearn_fsmd.ragged import Lists, Ragged
 
 STARTING_RMS = 0.03
@@ -18,16 +19,19 @@ STARTING_RMS = 0.03
 
 
 class Columns(NamedTuple):
-    """The rows of the embedding table that each code column has, the number of numeric columns, and lists.
+    """The rows of the embedding table that each code column has, the number of numeric columns, lists and vectors.
 
     `list_cardinalities` are the rows of each column of lists; 0 if it shares those of a code column, which is named by
-    its number in `list_partners`, else None.
+    its number in `list_partners`, else None. `vector_widths` are the lengths of the vectors of each such column, whose
+    components stand among the numbers from `first_vector` on; `n_numeric` are the other numbers.
     """
 
     cardinalities: Sequence[int]
     n_numeric: int
     list_cardinalities: Sequence[int] = ()
     list_partners: Sequence[int | None] = ()
+    vector_widths: Sequence[int] = ()
+    first_vector: int = 0
 
     @property
     def n_rows(self) -> int:
@@ -37,29 +41,35 @@ class Columns(NamedTuple):
     @property
     def n_fields(self) -> int:
         """How many vectors there are for a row."""
-        return len(self.cardinalities) + len(self.list_cardinalities)
+        return len(self.cardinalities) + len(self.list_cardinalities) + len(self.vector_widths)
+
+    @property
+    def n_numbers(self) -> int:
+        """How many numbers there are for a row, the components of vectors included."""
+        return self.n_numeric + sum(self.vector_widths)
 
 
 class Embedded(NamedTuple):
     """What the low-order part and the extractor read of a batch.
 
-    `codes` ``(B, F)`` are the rows of the table; `numbers` ``(B, N)`` the scaled numeric columns; `fields`
-    ``(B, F + L, S, D)`` the looked-up vectors, in `S` sets (1, or one per task where nothing is shared), those of
-    the `L` `lists` pooled.
+    `codes` ``(B, F)`` are the rows of the table; `numbers` ``(B, N)`` the scaled numeric columns and the components of
+    vectors; `scalars` those numbers that are of no vector; `fields` ``(B, F + L + V, S, D)`` the looked-up vectors, in
+    `S` sets (1, or one per task where nothing is shared), those of the `L` `lists` pooled, and the `V` vectors mapped.
     """
 
     codes: Tensor
     numbers: Tensor
+    scalars: Tensor
     fields: Tensor
     lists: Lists | None = None
 
     def flat(self) -> Tensor:
-        """The input of the deep part: all vectors and numbers side by side, ``(B, I)`` or, in sets, ``(B, S, I)``."""
+        """The input of the deep part: all fields and scalars side by side, ``(B, I)`` or, in sets, ``(B, S, I)``."""
         n_sets = self.fields.shape[2]
         if n_sets == 1:
-            return torch.cat((self.fields.flatten(1), self.numbers), dim=1)
+            return torch.cat((self.fields.flatten(1), self.scalars), dim=1)
         vectors = self.fields.transpose(1, 2).flatten(2)  # (B, S, F * D)
-        return torch.cat((vectors, self.numbers.unsqueeze(1).expand(-1, n_sets, -1)), dim=2)
+        return torch.cat((vectors, self.scalars.unsqueeze(1).expand(-1, n_sets, -1)), dim=2)
 
 
 class Table(nn.Embedding):
@@ -102,6 +112,7 @@ class Embedding(nn.Module):
     list_partners : of each, the code column that is its candidate, or None.
     pooling : what is made of the vectors of a list: their "mean", "sum" or "max", or, where there is a candidate, by
         "attention" a mean that is weighted by it, see :class:`ListAttention`.
+    vector_widths, first_vector : of the columns of vectors, see :class:`Columns`.
     n_sets : how many separate vectors a value has, `S`.
     std : standard deviation of the initial values. Small, so that a rarely seen id starts out as no information.
 
@@ -125,6 +136,8 @@ class Embedding(nn.Module):
         list_cardinalities: Sequence[int] = (),
         list_partners: Sequence[int | None] = (),
         pooling: str = "mean",
+        vector_widths: Sequence[int] = (),
+        first_vector: int = 0,
     ) -> None:
         super().__init__()
         self.n_sets = n_sets
@@ -135,12 +148,17 @@ class Embedding(nn.Module):
         nn.init.normal_(self.table.weight, std=std)
         units = [ListAttention(n_sets, dim) for partner in self.list_partners if partner is not None]
         self.attention = nn.ModuleList(units)
+        self.vectors = VectorFields(vector_widths, first_vector, n_sets, dim) if vector_widths else None
 
     def forward(self, codes: Tensor, numbers: Tensor, lists: Lists | None = None) -> Embedded:
         fields = self.table(codes).unflatten(2, (self.n_sets, -1))  # (B, F, S, D)
         if lists is not None:
             fields = torch.cat((fields, self._pooled(lists, fields)), dim=1)
-        return Embedded(codes, numbers, fields, lists)
+        scalars = numbers
+        if self.vectors is not None:
+            scalars, of_vectors = self.vectors(numbers)
+            fields = torch.cat((fields, of_vectors), dim=1)
+        return Embedded(codes, numbers, scalars, fields, lists)
 
     def _pooled(self, lists: Lists, fields: Tensor) -> Tensor:
         """A vector for each column of lists, ``(B, L, S, D)``."""

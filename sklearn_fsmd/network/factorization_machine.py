@@ -20,20 +20,21 @@ FMSharing = Literal["shared", "per_task"]
 
 
 class Linear(nn.Module):
-    """First-order terms ⟨w, x⟩: one weight per value of a category, one per numeric column, for each of `n_outputs`.
+    """First-order terms ⟨w, x⟩: one weight per value of a category, one per number, for each of `n_outputs`.
 
-    The weights of the values of a list are pooled as their embeddings are.
+    The numbers are those of the numeric columns and the components of vectors. The weights of the values of a list are
+    pooled as their embeddings are.
 
     **Shape**: :class:`Embedded` → ``(B, n_outputs)``.
     """
 
     def __init__(
-        self, n_rows: int, n_numeric: int, n_outputs: int, std: float = 1e-4, *, pooling: str = "mean"
+        self, n_rows: int, n_numbers: int, n_outputs: int, std: float = 1e-4, *, pooling: str = "mean"
     ) -> None:
         super().__init__()
         self.pooling = plain(pooling)
         self.categories = Table(n_rows, n_outputs)
-        self.numbers = nn.Parameter(torch.zeros(n_numeric, n_outputs))
+        self.numbers = nn.Parameter(torch.zeros(n_numbers, n_outputs))
         nn.init.normal_(self.categories.weight, std=std)
 
     def forward(self, x: Embedded) -> Tensor:
@@ -52,9 +53,10 @@ class FM(nn.Module):
     """Factorization machine, Eq. (2), over embedded categories and numeric columns alike.
 
     A category's `V_i` is its row of the embedding table and its `x_i` is 1; a numeric column has a vector of its own
-    and its `x_i` is the scaled number. With ``sharing="shared"`` every task gets the same logit, as in Eq. (1);
-    with "per_task" each task weighs the terms anew: first-order weights of its own, and its own weight on each of
-    the `D` dimensions in which the pairwise products are summed. Where embeddings come in sets, there is an FM a set.
+    and its `x_i` is the scaled number. A column of vectors is as a category, whose `V_i` the vector is mapped to.
+    With ``sharing="shared"`` every task gets the same logit, as in Eq. (1); with "per_task" each task weighs the terms
+    anew: first-order weights of its own, and its own weight on each of the `D` dimensions in which the pairwise
+    products are summed. Where embeddings come in sets, there is an FM a set.
 
     The pairwise terms are multiplied by `scale`, as if the FM read the embeddings times √scale. They are quadratic, so
     the average of the weights over the steps has other pairwise terms than the steps had in the mean, the more so the
@@ -78,7 +80,7 @@ class FM(nn.Module):
         self.scale = scale
         per_task = sharing == "per_task"
         n_outputs = n_tasks if per_task or n_sets > 1 else 1
-        self.linear = Linear(columns.n_rows, columns.n_numeric, n_outputs, pooling=pooling)
+        self.linear = Linear(columns.n_rows, columns.n_numbers, n_outputs, pooling=pooling)
         self.vectors = nn.Parameter(torch.empty(columns.n_numeric, n_sets, dim))  # the V_j of the numeric columns
         self.weights = nn.Parameter(torch.ones(n_tasks, dim)) if per_task else None
         nn.init.normal_(self.vectors, std=1e-4)
@@ -93,7 +95,7 @@ class FM(nn.Module):
         """Scale · Σ_{i<j} V_i ∘ V_j x_i x_j, before the sum over dimensions, by ½[(Σv)² − Σv²]."""
         vectors = self.vectors.flatten(1)
         # Side by side, for each of two threads to take one product: one that they share has other bits.
-        left, right = torch.stack((x.numbers, x.numbers.square())), torch.stack((vectors, vectors.square()))
+        left, right = torch.stack((x.scalars, x.scalars.square())), torch.stack((vectors, vectors.square()))
         of_numbers, of_squares = torch.bmm(left, right)
         sums = x.fields.sum(dim=1).flatten(1) + of_numbers
         squares = x.fields.square().sum(dim=1).flatten(1) + of_squares
@@ -119,7 +121,7 @@ class FieldWeightedFM(FM):
 
     def pairwise(self, x: Embedded) -> Tensor:
         """Scale · Σ_{i<j} r_{ij} V_i ∘ V_j x_i x_j, before the sum over dimensions."""
-        numeric = x.numbers[:, :, None, None] * self.vectors
+        numeric = x.scalars[:, :, None, None] * self.vectors
         fields = torch.cat((x.fields, numeric), dim=1).transpose(1, 2)  # (B, S, n, D)
         first, second = self.places
         r = self.pair_weights.new_zeros(fields.shape[1], fields.shape[2], fields.shape[2])
@@ -129,7 +131,7 @@ class FieldWeightedFM(FM):
 
 @LOW_ORDER.register("linear")
 def _linear(p: NetworkParameters, columns: Columns, n_tasks: int, n_sets: int) -> Linear:
-    return Linear(columns.n_rows, columns.n_numeric, n_tasks, pooling=p.list_pooling)
+    return Linear(columns.n_rows, columns.n_numbers, n_tasks, pooling=p.list_pooling)
 
 
 @LOW_ORDER.register("fm", reads=("fm_sharing", "fm_scale"))

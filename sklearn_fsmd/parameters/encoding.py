@@ -50,8 +50,9 @@ class InputParameters(EncodingParameters):
     ----------
     list_features : "auto", array-like, callable or None, default="auto"
         Which columns hold lists of categories, such as tags or the last items of a user: "auto" takes those of whose
-        first values most are lists, tuples, sets or arrays; or a boolean mask, indices, names or a callable; None takes
-        none. Each value of a list has an embedding, and a row the pooled ones; an empty or missing list has zeros.
+        first values most are lists, tuples, sets or arrays, and no vectors; or a boolean mask, indices, names or a
+        callable; None takes none. Each value of a list has an embedding, and a row the pooled ones; an empty or missing
+        list has zeros.
     list_separator : str or None, default=None
         What separates the values of lists that are written as strings; their columns are named by `list_features`.
     max_list_length : int, default=1000
@@ -59,13 +60,20 @@ class InputParameters(EncodingParameters):
     shared_embeddings : dict or None, default=None
         For columns of lists, by name, the category column with which they share vocabulary and embeddings:
         ``{"last_videos": "video_id"}``.
+    vector_features : "auto", array-like, callable or None, default="auto"
+        Which columns hold vectors, such as an embedding of each item's picture: "auto" takes those of whose first
+        values most are lists, tuples or arrays of floats; or a boolean mask, indices, names or a callable; None takes
+        none. The vectors of a column are of one length. Each component is scaled to mean 0 and variance 1, whatever
+        `numeric_scaling` says. A linear map, which is learned, makes an embedding of a vector. A missing vector counts
+        as the mean.
     bias_features : array-like, callable or None, default=None
         Columns that say how an impression was shown (position, tab, …), by a boolean mask, indices, names or a
         callable. They leave the network; a small tower on them adds to the first task's logit in training, and takes
         upon itself what the position does to clicks. Predictions of that task, and of those that follow from it in the
         link, are those of an item that its position does not hold back; they need no such columns.
     pretrain_features : array-like, callable or None, default=None
-        Columns that it reads and reconstructs, by a boolean mask, indices, names or a callable; None for all.
+        Columns that it reads and reconstructs, by a boolean mask, indices, names or a callable; None for all. Those of
+        lists and vectors are left out.
     target_statistics : {"ordered"} or None, default="ordered"
         Whether the network also reads, for the categories of `statistics_features`, how often a value was seen and how
         often each target, and each step after its parent, followed it. For a row of training this is known of the rows
@@ -78,6 +86,7 @@ class InputParameters(EncodingParameters):
     """
 
     list_features: Any = "auto"
+    vector_features: Any = "auto"
     list_separator: str | None = None
     max_list_length: int = 1000
     shared_embeddings: dict[str, str] | None = None
@@ -88,6 +97,7 @@ class InputParameters(EncodingParameters):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "list_features": ["array-like", StrOptions({"auto"}), callable, None],
+        "vector_features": ["array-like", StrOptions({"auto"}), callable, None],
         "list_separator": [str, None],
         "max_list_length": [Interval(Integral, 1, None, closed="left")],
         "shared_embeddings": [dict, None],

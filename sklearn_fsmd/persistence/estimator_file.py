@@ -20,6 +20,7 @@ from sklearn_fsmd.encoding import (
     TargetEncoder,
     TargetStatistics,
     ValueEncoder,
+    VectorColumn,
 )
 from sklearn_fsmd.persistence import container as storage
 from sklearn_fsmd.persistence.codec import NotPlainError, Packer, Unpacker, described
@@ -31,6 +32,7 @@ CLASSES = (
     CategoryColumn,
     NumericColumn,
     ListColumn,
+    VectorColumn,
     Encoded,
     TargetEncoder,
     ValueEncoder,

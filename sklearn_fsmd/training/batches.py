@@ -85,6 +85,7 @@ class BatchIterator:
     A last batch of a single row joins the batch before it: it has no variance to normalise by. In each batch a share
     `unknown_rate` of the values is hidden: a code is swapped for the column's unknown row, so that this row learns
     what to say of a value about which nothing is known. With the bin of a number the number itself is hidden.
+    The numbers beyond those that have bins are left alone: components of vectors, and statistics.
 
     Parameters
     ----------

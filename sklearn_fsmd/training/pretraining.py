@@ -102,7 +102,7 @@ class _Part:
         self.shift = offsets - np.cumsum([0, *self.cardinalities[:-1]])[: len(self.codes)]
         spans = [np.arange(o, o + n) for o, n in zip(offsets, self.cardinalities, strict=True)]
         self.table_rows = np.concatenate(spans) if spans else np.empty(0, dtype=np.int64)
-        self.n_fields = len(encoder.cardinalities) + len(encoder.lists)
+        self.n_fields = len(encoder.cardinalities) + len(encoder.lists) + len(encoder.vectors)
 
     def inputs(self, dim: int) -> np.ndarray:
         """Places of the embedded codes and of the numbers among all inputs of a network."""

@@ -1,0 +1,65 @@
+"""An encoded table: codes, scaled numbers, lists, and what is known of how rows were shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from sklearn_fsmd.ragged import Lists
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """An encoded table, or a selection of its rows.
+
+    Attributes
+    ----------
+    codes : (n, F) int32 or int64, rows of the embedding table, counted through all columns.
+    numbers : (n, N) float32, the scaled numeric columns, then the components of the vectors, column by column, then
+        what is known of the targets.
+    rows : which rows are meant; None for all.
+    bias : the bias features of the same rows, if there are any.
+    lists : the columns of lists, whose values are rows of the embedding table too; None if there are none.
+    """
+
+    codes: np.ndarray
+    numbers: np.ndarray
+    rows: np.ndarray | None = None
+    bias: Encoded | None = None
+    lists: Lists | None = None
+
+    def __len__(self) -> int:
+        return len(self.codes) if self.rows is None else len(self.rows)
+
+    def tensors(self, device: torch.device | str = "cpu") -> tuple[Any, ...]:
+        """Codes and numbers as tensors, the lists if there are any, then codes and numbers of the bias features.
+
+        On a CPU they share the arrays' memory.
+        """
+        own: tuple[Any, ...] = torch.from_numpy(self.codes).to(device), torch.from_numpy(self.numbers).to(device)
+        if self.lists is not None:
+            own = *own, self.lists.to(device)
+        return own if self.bias is None else (*own, *self.bias.tensors(device))
+
+    def take(self, rows: np.ndarray) -> Encoded:
+        """A copy of some rows."""
+        lists = None if self.lists is None else self.lists[torch.from_numpy(np.arange(len(self.codes))[rows])]
+        return Encoded(self.codes[rows], self.numbers[rows], bias=self.bias and self.bias.take(rows), lists=lists)
+
+    def followed_by(self, other: Encoded) -> Encoded:
+        """The rows of both."""
+        bias = None if self.bias is None or other.bias is None else self.bias.followed_by(other.bias)
+        codes, numbers = (np.concatenate(pair) for pair in ((self.codes, other.codes), (self.numbers, other.numbers)))
+        lists = None if self.lists is None or other.lists is None else self.lists.followed_by(other.lists)
+        return Encoded(codes, numbers, bias=bias, lists=lists)
+
+    def meant_codes(self) -> np.ndarray:
+        """The codes of the rows that are meant."""
+        return self.codes if self.rows is None else self.codes[self.rows]
+
+    def select(self, rows: np.ndarray) -> Encoded:
+        """Some rows, without a copy."""
+        return replace(self, rows=rows)
