@@ -9,7 +9,7 @@ DATA ?= funnel
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test test-oldest test-all sanitize wheel fuzz soak quality choices funnels history history-speed options bench against paper pretraining lint format clean
+.PHONY: demo test test-oldest test-all sanitize wheel fuzz soak quality choices funnels history watch history-speed options bench against paper pretraining lint format clean
 
 $(VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/core.c
 	$(PYTHON) -m venv $(VENV)
@@ -77,6 +77,9 @@ funnels: $(VENV)/.installed  ## the losses of a chain, and debiasing, where the 
 
 history: $(BENCH_VENV)/.installed  ## what the past of a row is worth on KuaiRand, five seeds (make history SEEDS=1)
 	$(BENCH_VENV)/bin/python -m benchmarks.history.quality $(if $(SEEDS),--seeds $(SEEDS))
+
+watch: $(BENCH_VENV)/.installed  ## how well the watch time of clicked videos is predicted, three seeds (make watch SEEDS=1)
+	$(BENCH_VENV)/bin/python -m benchmarks.history.watch $(if $(SEEDS),--seeds $(SEEDS))
 
 history-speed: $(VENV)/.installed  ## seconds and memory of the past of ten million rows, and of one
 	$(BIN)/python -m benchmarks.history.speed

@@ -15,7 +15,7 @@ def main_of(name):
 
 def test_the_list_is_complete():
     tested = {"quickstart", "pipeline_with_encoders", "ablation_with_grid_search", "own_extractor", "demo"}
-    tested |= {"rank_by_two_objectives", "history"}
+    tested |= {"rank_by_two_objectives", "history", "watch_time"}
     assert {path.stem for path in EXAMPLES.glob("*.py")} == tested
 
 
@@ -45,6 +45,16 @@ def test_rank_by_two_objectives():
     table = main_of("rank_by_two_objectives")(4000)
     assert table["NDCG@5"].between(0.3, 1).all()
     assert table.loc["click alone", "weights"] == "1.00 : 0.00"
+
+
+def test_watch_time():
+    ablation, ranking = main_of("watch_time")(5000)
+    assert ablation["mean_auc"].between(0.5, 1).all()
+    assert ablation["watch_seconds_concordance"].between(0.45, 1).all()
+    assert len(ablation) == 4
+    assert ranking["expected_seconds"].is_monotonic_decreasing
+    product = ranking["click"] * ranking["seconds_if_clicked"]
+    np.testing.assert_allclose(product, ranking["expected_seconds"], rtol=1e-4)
 
 
 def test_history():
