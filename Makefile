@@ -9,7 +9,7 @@ DATA ?= funnel
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test test-oldest test-all sanitize wheel fuzz soak quality choices funnels history history-speed options bench against paper pretraining lint format clean
+.PHONY: demo test test-oldest test-all sanitize wheel fuzz soak quality choices funnels history history-speed export-speed options bench against paper pretraining lint format clean
 
 $(VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/core.c
 	$(PYTHON) -m venv $(VENV)
@@ -80,6 +80,9 @@ history: $(BENCH_VENV)/.installed  ## what the past of a row is worth on KuaiRan
 
 history-speed: $(VENV)/.installed  ## seconds and memory of the past of ten million rows, and of one
 	$(BIN)/python -m benchmarks.history.speed
+
+export-speed: $(VENV)/.installed  ## how fast an exported file scores, on one thread (make export-speed DATA="census kuairand")
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.export --data $(DATA)
 
 paper: $(VENV)/.installed  ## the paper's tables and figures, rerun: make paper, make paper PART=table2, make paper QUICK=1
 	$(BIN)/python -m benchmarks.paper.run $(if $(PART),--part $(PART)) $(if $(QUICK),--quick)

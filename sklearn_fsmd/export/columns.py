@@ -109,7 +109,7 @@ def _type_of(column: CategoryColumn, name: str) -> Type:
         return "string"
     if column.kind == "numbers" and values.dtype.kind in "if":
         return "int64" if values.dtype.kind == "i" else "double"
-    examples = {type(value).__name__: value for value in values}
+    examples = {type(value).__name__: value for value in values[::-1]}
     found = " and ".join(shown(value) for value in examples.values()) or "values that are rarer than `min_frequency`"
     raise ValueError(
         f"Column {name!r} held {column.kind} in fit ({found}), and an ONNX input has one type, a string or a number. "

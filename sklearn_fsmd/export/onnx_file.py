@@ -56,7 +56,7 @@ def to_onnx(
     Raises
     ------
     ImportError
-        If onnx is not installed.
+        If onnx, or onnxscript for an extractor of your own, is not installed.
     NotFittedError
         If the model is not fitted.
     OSError
@@ -77,7 +77,9 @@ def to_onnx(
     try:
         from sklearn_fsmd.export.graph import Graph
     except ImportError as error:
-        raise ImportError("to_onnx needs onnx, which is not installed: pip install 'sklearn-fsmd[onnx]'.") from error
+        raise ImportError(
+            f"to_onnx needs onnx, which cannot be imported ({error}): pip install 'sklearn-fsmd[onnx]'."
+        ) from error
     estimator, before = last_step(model)
     if not isinstance(opset, Integral) or opset not in OPSETS:
         raise ValueError(f"`opset` must be an integer from {OPSETS[0]} to {OPSETS[-1]}. Got {opset!r}.")

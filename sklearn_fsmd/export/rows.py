@@ -42,7 +42,8 @@ def encoded(g: Graph, encoder: InputEncoder, columns: Sequence[Column]) -> Rows:
     inputs = {column.name: g.input(column.name, column.type, _size(column)) for column in columns}
     categories = [column for column in columns if isinstance(column.encoder, CategoryColumn)]
     numeric = [column for column in columns if isinstance(column.encoder, NumericColumn)]
-    local = [_upright(g, vocabulary.codes(g, column, inputs[column.name])) for column in categories]
+    known = [vocabulary.codes(g, column, inputs[column.name]) for column in categories]
+    local = [_upright(g, codes) for codes in known]
     scaled = []
     if numeric:
         x = g.concat([_upright(g, inputs[column.name]) for column in numeric])
@@ -50,11 +51,10 @@ def encoded(g: Graph, encoder: InputEncoder, columns: Sequence[Column]) -> Rows:
         number, bins = numbers.scaled_and_bins(g, encoders, x)
         scaled.append(number)
         local += [] if bins is None else [bins]
-    codes = g.concat(local) if local else None
-    if encoder.statistics is not None and codes is not None:
-        scaled.append(statistics.look_up(g, encoder.statistics, codes))
-    if codes is not None:
-        codes = g.op("Add", codes, np.asarray(encoder.main.offsets, dtype=np.int64))
+    if encoder.statistics is not None:
+        scaled.append(statistics.look_up(g, encoder.statistics, known))
+    offsets = np.asarray(encoder.main.offsets, dtype=np.int64)
+    codes = g.op("Add", g.concat(local), offsets) if local else None
     of_lists = (column for column in columns if isinstance(column.encoder, ListColumn))
     read = [
         _list(g, column, inputs[column.name], offset)

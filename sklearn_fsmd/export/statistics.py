@@ -14,11 +14,14 @@ if TYPE_CHECKING:
     from sklearn_fsmd.export.graph import Graph
 
 
-def look_up(g: Graph, statistics: TargetStatistics, codes: Value) -> Value:
-    """What `TargetStatistics.look_up` makes of codes ``(n, F)``, counted within each column: ``(n, n_columns)``."""
+def look_up(g: Graph, statistics: TargetStatistics, codes: list[Value]) -> Value:
+    """What `TargetStatistics.look_up` makes of the codes of each category ``(n,)``: ``(n, n_columns)``.
+
+    Codes are counted within their column.
+    """
     found = []
     for i, (key, table) in enumerate(zip(statistics.keys, statistics.tables, strict=True)):
-        own = [g.op("Gather", codes, np.int64(f), axis=1) for f in key]
+        own = [codes[f] for f in key]
         known = statistics.known[i]
         index = own[0]
         if known is not None:
