@@ -22,7 +22,7 @@ from sklearn_fsmd.export.size import check_size
 from sklearn_fsmd.export.weights import digest_of
 from sklearn_fsmd.persistence import replacing
 
-OPSETS = range(18, 24)
+OPSETS = range(18, 22)
 FORMAT = 1
 """Of inputs, outputs and metadata. It is raised when a program that reads a file of before could no longer do so."""
 PACKAGES = ("sklearn-fsmd", "torch", "onnx")
@@ -48,7 +48,7 @@ def to_onnx(
     path : str or path
         A file of that name is replaced when the new one is complete.
     opset : int, default=18
-        Version of the standard ONNX operators, 18 to 23.
+        Version of the standard ONNX operators, 18 to 21.
     rank_weights : array-like of shape (n_tasks,), default=None
         The exponents of the output `rank_score`, see :meth:`~sklearn_fsmd.MultiTaskClassifier.rank_score`; None takes
         1 for all.

@@ -121,7 +121,7 @@ def test_every_option(params, tmp_path):
     check(model, tmp_path, *tables)
 
 
-@pytest.mark.parametrize("opset", [18, 20, 23])
+@pytest.mark.parametrize("opset", [18, 20, 21])
 def test_every_opset(opset, tmp_path):
     check(fit(FSMDClassifier), tmp_path, opset=opset)
 

@@ -69,7 +69,7 @@ def two_columns():
 
 
 MIXED = ["a", 1] * 60
-RANGE = "`opset` must be an integer from 18 to 23. Got"
+RANGE = "`opset` must be an integer from 18 to 21. Got"
 WEIGHTS = "`rank_weights` must be 2 finite numbers, one per task, which are not all 0. Got"
 
 
