@@ -32,17 +32,17 @@ def last_step(model: Any) -> tuple[MultiTaskClassifier, list[str]]:
             model = model.estimator
         elif hasattr(model, "best_estimator_"):
             model = model.best_estimator_
-        elif hasattr(type(model), "best_estimator_") or hasattr(model, "param_grid"):
-            check_is_fitted(model)
         else:
+            if hasattr(model, "estimator"):  # a search
+                check_is_fitted(model)
             raise TypeError(
-                f"to_onnx takes a MultiTaskClassifier or one of the named models, or a Pipeline or search that ends in "
-                f"one. Got {type(given).__name__}."
+                "to_onnx takes a MultiTaskClassifier or one of the named models, or a Pipeline or a search with "
+                f"refit=True that ends in one. Got {type(given).__name__}."
             )
     check_is_fitted(model)
     if before:
         warn(
-            f"The file holds the last step of the Pipeline. What the steps before it do must be done before its inputs "
+            "The file holds the last step of the Pipeline. What the steps before it do must be done before its inputs "
             f"are filled: {', '.join(before)}."
         )
     return model.as_it_is(), before

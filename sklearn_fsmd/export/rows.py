@@ -77,4 +77,4 @@ def _upright(g: Graph, x: Value) -> Value:
 
 
 def _size(column: Column) -> str:
-    return f"n_{column.name}" if isinstance(column.encoder, ListColumn) else "n"
+    return f"{column.name}_values" if isinstance(column.encoder, ListColumn) else "n"

@@ -64,7 +64,7 @@ def plain(X):
     """A DataFrame with None where a value is missing, and values as Python has them; an array as named columns."""
     if isinstance(X, np.ndarray):
         return {f"x{j}": X[:, j].tolist() for j in range(X.shape[1])}
-    return {name: [None if _is_na(v) else v for v in column.astype(object).tolist()] for name, column in X.items()}
+    return {str(name): [None if _is_na(v) else v for v in column.astype(object).tolist()] for name, column in X.items()}
 
 
 def _is_na(value):

@@ -19,7 +19,7 @@ from sklearn_fsmd.datasets import make_funnel
 from sklearn_fsmd.export import to_onnx
 from sklearn_fsmd.history import HistoryFeatures
 from sklearn_fsmd.network import MultiTaskNetwork
-from tests.cases import cases, check, fit
+from tests.cases import cases, check, fit, small
 from tests.conftest import SMALL, make_frame, of
 from tests.export.files import File, check_same, shaken
 
@@ -96,8 +96,14 @@ WEIGHTS = "`rank_weights` must be 2 finite numbers, one per task, which are not 
         "another estimator",
         lambda p: to_onnx(LogisticRegression(), p),
         TypeError,
-        "to_onnx takes a MultiTaskClassifier or one of the named models, or a Pipeline or search that ends in one. Got "
-        "LogisticRegression.",
+        "to_onnx takes a MultiTaskClassifier or one of the named models, or a Pipeline or a search with refit=True "
+        "that ends in one. Got LogisticRegression.",
+    ),
+    (
+        "a search that keeps no model",
+        lambda p: to_onnx(GridSearchCV(small(), {"lr": [1e-3]}, cv=2, refit=False).fit(X, Y), p),
+        TypeError,
+        "to_onnx takes a MultiTaskClassifier …refit=True that ends in one. Got GridSearchCV.",
     ),
     (
         "an embedder",
