@@ -3,30 +3,50 @@
 from sklearn_fsmd.network.builders import build_network, has_own_embeddings, n_values_of
 from sklearn_fsmd.network.denoising_autoencoder import DenoisingAutoencoder, Learned
 from sklearn_fsmd.network.dropout import dropout_state, seed_dropout, set_dropout_state
-from sklearn_fsmd.network.embedding import Columns, Table
-from sklearn_fsmd.network.links import parents_of
+from sklearn_fsmd.network.embedding import Columns, Embedding, Table
+from sklearn_fsmd.network.extractors import PLE, ExpertLevel, Gates, MMoE, Separate, SharedBottom
+from sklearn_fsmd.network.factorization_machine import FM, FieldWeightedFM, Linear
+from sklearn_fsmd.network.links import TreeLink, parents_of
+from sklearn_fsmd.network.list_attention import ListAttention
 from sklearn_fsmd.network.losses import MultiTaskLoss
+from sklearn_fsmd.network.member import Member, representations
 from sklearn_fsmd.network.multitask_network import MultiTaskNetwork
 from sklearn_fsmd.network.seam import Execution, GateSpec, LayerSpec, StackSpec, set_execution
-from sklearn_fsmd.network.stacked_mlp import HiddenLayer
+from sklearn_fsmd.network.stacked_mlp import HiddenLayer, StackedLinear, StackedMLP
 
 __all__ = [
+    "FM",
+    "PLE",
     "Columns",
     "DenoisingAutoencoder",
+    "Embedding",
     "Execution",
+    "ExpertLevel",
+    "FieldWeightedFM",
     "GateSpec",
+    "Gates",
     "HiddenLayer",
     "LayerSpec",
     "Learned",
+    "Linear",
+    "ListAttention",
+    "MMoE",
+    "Member",
     "MultiTaskLoss",
     "MultiTaskNetwork",
+    "Separate",
+    "SharedBottom",
     "StackSpec",
+    "StackedLinear",
+    "StackedMLP",
     "Table",
+    "TreeLink",
     "build_network",
     "dropout_state",
     "has_own_embeddings",
     "n_values_of",
     "parents_of",
+    "representations",
     "seed_dropout",
     "set_dropout_state",
     "set_execution",

@@ -4,6 +4,7 @@ from sklearn_fsmd.persistence.codec import Packer, Unpacker, described, digest_o
 from sklearn_fsmd.persistence.container import kind_of, read, write
 from sklearn_fsmd.persistence.estimator_file import Saving
 from sklearn_fsmd.persistence.network_state import BEFORE, flat_history, freeze, thaw
+from sklearn_fsmd.persistence.replacing import replacing
 
 __all__ = [
     "BEFORE",
@@ -16,6 +17,7 @@ __all__ = [
     "freeze",
     "kind_of",
     "read",
+    "replacing",
     "thaw",
     "write",
 ]

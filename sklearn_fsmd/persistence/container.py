@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import re
-import secrets
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +14,8 @@ from typing import IO, Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
+
+from sklearn_fsmd.persistence.replacing import replacing
 
 VERSION = 2
 """Of the format. It is raised when a file of before could no longer be read as it stands."""
@@ -35,28 +36,14 @@ def write(path: str | os.PathLike[str], kind: str, content: Any, arrays: Mapping
     OSError
         If the file cannot be written.
     """
-    path = Path(os.path.realpath(path))  # a link stays one
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path} cannot be written: there is no folder {str(path.parent)!r}.")
     versions = {name: version(name) for name in PACKAGES}
     metadata = {"kind": kind, "version": str(VERSION), "content": json.dumps(content), "sha256": "0" * 64}
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        temporary.touch(exist_ok=False)
-        mode = (path if path.exists() else temporary).stat().st_mode  # safetensors gives its own
+    with replacing(path, SafetensorError) as temporary:
         save_file(dict(arrays), temporary, metadata={**metadata, "versions": json.dumps(versions)})
         with temporary.open("r+b") as file:
             position, digest = _checksum(file)
             file.seek(position)
             file.write(digest)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(mode)
-        temporary.replace(path)
-    except (OSError, SafetensorError) as error:
-        raise OSError(f"{path} could not be written ({error}); what was there before is unchanged.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read(path: str | os.PathLike[str], kind: str) -> tuple[Any, dict[str, np.ndarray]]:

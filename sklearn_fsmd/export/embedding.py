@@ -1,0 +1,64 @@
+"""The embedding table inside the graph: codes and lists become vectors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sklearn_fsmd.export import lists
+from sklearn_fsmd.export.lists import ListRows
+from sklearn_fsmd.export.names import Value
+from sklearn_fsmd.export.rows import Rows
+from sklearn_fsmd.export.weights import Weights
+from sklearn_fsmd.network import Embedding, ListAttention
+
+if TYPE_CHECKING:
+    from sklearn_fsmd.export.graph import Graph
+
+
+def fields(g: Graph, w: Weights, embedding: Embedding, rows: Rows) -> list[Value | None]:
+    """The vectors of each set, ``(n, F + L, D)``; None if there is neither a code column nor a list."""
+    tables = np.split(w(embedding.table.weight), embedding.n_sets, axis=1)
+    units = iter(embedding.attention)
+    attention = [None if partner is None else (next(units), partner) for partner in embedding.list_partners]
+    made: list[Value | None] = []
+    for s, table in enumerate(tables):
+        of_codes = None if rows.codes is None else g.op("Gather", np.ascontiguousarray(table), rows.codes)
+        parts = [] if of_codes is None else [of_codes]
+        for j, column in enumerate(rows.lists):
+            vectors = g.op("Gather", np.ascontiguousarray(table), column.codes)
+            attended = attention[j]
+            if attended is None:
+                own = lists.pooled(g, column, vectors, embedding.pooling)
+            else:
+                unit, partner = attended
+                assert of_codes is not None
+                assert isinstance(unit, ListAttention)
+                candidate = g.op("Gather", of_codes, np.int64(partner), axis=1)
+                own = _attended(g, w, unit, s, column, vectors, candidate)
+            parts.append(g.op("Unsqueeze", own, np.array([1])))
+        made.append(g.concat(parts) if parts else None)
+    return made
+
+
+def flat(g: Graph, fields: Value | None, numbers: Value | None) -> Value:
+    """The input of the deep part: all vectors and numbers side by side, ``(n, I)``."""
+    vectors = [] if fields is None else [g.op("Flatten", fields, axis=1)]
+    return g.concat([*vectors, *([] if numbers is None else [numbers])])
+
+
+def _attended(
+    g: Graph, w: Weights, unit: ListAttention, s: int, rows: ListRows, vectors: Value, candidate: Value
+) -> Value:
+    """The mean of a list's vectors ``(m, D)``, weighted in the light of the candidates ``(n, D)``."""
+    row_of = lists.row_of_each(g, rows)
+    q = g.op("Gather", candidate, row_of)
+    pairs = g.concat([q, vectors, g.op("Sub", q, vectors), g.op("Mul", q, vectors)])
+    hidden = g.op("Relu", g.op("Gemm", pairs, *w.linear(unit.hidden, s)))
+    scores = g.op("Gemm", hidden, *w.linear(unit.output, s))  # (m, 1)
+    scores = lists.without_rest(g, rows, row_of, scores, -np.inf)
+    top = lists.largest(g, rows, row_of, scores, 0.0)
+    e = g.op("Exp", g.op("Sub", scores, g.op("Gather", top, row_of)))
+    total = g.op("Max", lists.sums(g, rows, e), np.float32(1e-9))
+    return g.op("Div", lists.sums(g, rows, g.op("Mul", e, vectors)), total)

@@ -1,0 +1,115 @@
+"""An ONNX graph while it is built. Only this file and `onnx_file` know the onnx library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from sklearn_fsmd.export.names import Value
+
+ML = "ai.onnx.ml"
+ML_OPSET = 4
+"""The first in which a LabelEncoder holds its table as tensors."""
+TYPES = {
+    "string": onnx.TensorProto.STRING,
+    "int64": onnx.TensorProto.INT64,
+    "double": onnx.TensorProto.DOUBLE,
+    "float": onnx.TensorProto.FLOAT,
+}
+SMALL = 1024
+"""Constants of fewer bytes that are equal are stored once."""
+
+
+class Graph:
+    """Nodes and constants. Each method adds some and returns the names of what they compute.
+
+    Parameters
+    ----------
+    reserved : names of inputs and outputs, which nothing else may have.
+    opset : version of the standard operators.
+    """
+
+    def __init__(self, reserved: Iterable[str], opset: int) -> None:
+        self.opset = opset
+        self._reserved = set(reserved)
+        self._n_names = 0
+        self._nodes: list[Any] = []
+        self._constants: list[Any] = []
+        self._small: dict[tuple[str, tuple[int, ...], bytes], Value] = {}
+        self._inputs: list[Any] = []
+        self._outputs: list[Any] = []
+
+    def input(self, name: str, kind: str, size: str = "n") -> Value:
+        """Declare an input of rank 1 with `size` elements."""
+        self._inputs.append(helper.make_tensor_value_info(name, TYPES[kind], [size]))
+        return name
+
+    def output(self, name: str, value: Value, kind: str, shape: list[str | int]) -> None:
+        """Declare `value` as an output."""
+        self._nodes.append(helper.make_node("Identity", [value], [name]))
+        self._outputs.append(helper.make_tensor_value_info(name, TYPES[kind], shape))
+
+    def op(self, kind: str, *inputs: Value | np.ndarray | np.generic, domain: str = "", **attributes: Any) -> Value:
+        """Add an operator with one output. Arrays among the inputs become constants."""
+        return self._add(kind, inputs, 1, domain, attributes)[0]
+
+    def columns(self, x: Value, n: int) -> list[Value]:
+        """Cut ``(B, n)`` into `n` columns ``(B, 1)``."""
+        return [x] if n == 1 else self._add("Split", (x, np.ones(n, np.int64)), n, "", {"axis": 1})
+
+    def concat(self, parts: list[Value], axis: int = 1) -> Value:
+        """Put tensors side by side."""
+        return parts[0] if len(parts) == 1 else self.op("Concat", *parts, axis=axis)
+
+    def cast(self, x: Value, kind: str) -> Value:
+        """Convert the type of the elements."""
+        return self.op("Cast", x, to=TYPES[kind])
+
+    def inline(self, model: Any, x: Value) -> Value:
+        """Add all nodes of a model with one input and one output, and let it read `x`."""
+        prefix = f"{self._fresh()}/"
+        graph = onnx.compose.add_prefix_graph(model.graph, prefix)
+        self._nodes.append(helper.make_node("Identity", [x], [graph.input[0].name]))
+        self._nodes.extend(graph.node)
+        self._constants.extend(graph.initializer)
+        return graph.output[0].name
+
+    def model(self, metadata: Mapping[str, str]) -> Any:
+        """Return the finished ``onnx.ModelProto``."""
+        opsets = [helper.make_opsetid("", self.opset), helper.make_opsetid(ML, ML_OPSET)]
+        graph = helper.make_graph(self._nodes, "sklearn_fsmd", self._inputs, self._outputs, self._constants)
+        model = helper.make_model(
+            graph,
+            opset_imports=opsets,
+            ir_version=helper.find_min_ir_version_for(opsets),  # the newest one is unknown to older runtimes
+            producer_name="sklearn-fsmd",
+        )
+        helper.set_model_props(model, dict(metadata))
+        return model
+
+    def _add(self, kind: str, inputs: Iterable[Any], n: int, domain: str, attributes: dict[str, Any]) -> list[Value]:
+        names = [x if isinstance(x, str) else self._constant(np.asarray(x)) for x in inputs]
+        outputs = [self._fresh() for _ in range(n)]
+        made = {k: numpy_helper.from_array(v) if isinstance(v, np.ndarray) else v for k, v in attributes.items()}
+        self._nodes.append(helper.make_node(kind, names, outputs, domain=domain, **made))
+        return outputs
+
+    def _constant(self, array: np.ndarray) -> Value:
+        array = np.ascontiguousarray(array).reshape(array.shape)
+        key = str(array.dtype), array.shape, array.tobytes() if array.nbytes < SMALL else b""
+        if array.nbytes < SMALL and key in self._small:
+            return self._small[key]
+        name = self._small[key] = self._fresh()
+        self._constants.append(numpy_helper.from_array(array, name))
+        return name
+
+    def _fresh(self) -> str:
+        while True:
+            name = f"v{self._n_names}"
+            self._n_names += 1
+            if name not in self._reserved:
+                return name

@@ -1,0 +1,91 @@
+"""The low-order part inside the graph: first-order terms and factorization machines."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch import nn
+
+from sklearn_fsmd.export import lists
+from sklearn_fsmd.export.names import Value
+from sklearn_fsmd.export.rows import Rows
+from sklearn_fsmd.export.weights import Weights
+from sklearn_fsmd.network import FM, FieldWeightedFM, Linear
+
+if TYPE_CHECKING:
+    from sklearn_fsmd.export.graph import Graph
+
+
+def logits(g: Graph, w: Weights, part: nn.Module, rows: Rows, fields: list[Value | None]) -> Value:
+    """What the low-order part adds to the logits, ``(n, 1)`` or ``(n, K)``.
+
+    Raises
+    ------
+    ValueError
+        If it is a part of somebody's own.
+    """
+    if type(part) is Linear:
+        return _linear(g, w, part, rows)
+    if type(part) is FM:
+        pairs = [_pairs(g, w, part, rows, own, s) for s, own in enumerate(fields)]
+    elif type(part) is FieldWeightedFM:
+        pairs = [_weighted_pairs(g, w, part, rows, own, s) for s, own in enumerate(fields)]
+    else:
+        raise ValueError(
+            f"The 'low_order' part is a {type(part).__name__}, and to_onnx knows 'linear', 'fm' and 'fwfm'. "
+            "Fit a model with one of these, or with low_order=None."
+        )
+    return g.op("Add", _linear(g, w, part.linear, rows), _summed(g, w, part, pairs))
+
+
+def _linear(g: Graph, w: Weights, part: Linear, rows: Rows) -> Value:
+    """First-order terms ``(n, outputs)``."""
+    table, terms = w(part.categories.weight), []
+    if rows.codes is not None:
+        terms.append(g.op("ReduceSum", g.op("Gather", table, rows.codes), np.array([1]), keepdims=0))
+    of_numbers = w(part.numbers)
+    if rows.numbers is not None:
+        terms.append(g.op("MatMul", rows.numbers, of_numbers))
+    terms += [lists.pooled(g, column, g.op("Gather", table, column.codes), part.pooling) for column in rows.lists]
+    return terms[0] if len(terms) == 1 else g.op("Sum", *terms)
+
+
+def _pairs(g: Graph, w: Weights, part: FM, rows: Rows, fields: Value | None, s: int) -> Value:
+    """The pairwise products before the sum over dimensions, ``(n, D)``, by ½[(Σv)² − Σv²]."""
+    vectors, sums, squares = w(part.vectors)[:, s], [], []
+    if fields is not None:
+        sums.append(g.op("ReduceSum", fields, np.array([1]), keepdims=0))
+        squares.append(g.op("ReduceSum", g.op("Mul", fields, fields), np.array([1]), keepdims=0))
+    if rows.numbers is not None:
+        sums.append(g.op("MatMul", rows.numbers, vectors))
+        squares.append(g.op("MatMul", g.op("Mul", rows.numbers, rows.numbers), vectors**2))
+    total, of_squares = (x[0] if len(x) == 1 else g.op("Add", *x) for x in (sums, squares))
+    return g.op("Mul", g.op("Sub", g.op("Mul", total, total), of_squares), np.float32(0.5 * part.scale))
+
+
+def _weighted_pairs(g: Graph, w: Weights, part: FieldWeightedFM, rows: Rows, fields: Value | None, s: int) -> Value:
+    """The same with a weight for each pair of fields."""
+    parts = [] if fields is None else [fields]
+    vectors = w(part.vectors)[:, s]
+    if rows.numbers is not None:
+        parts.append(g.op("Mul", g.op("Unsqueeze", rows.numbers, np.array([2])), vectors))
+    of_pairs = w(part.pair_weights)[s]
+    n = math.isqrt(2 * len(of_pairs)) + 1  # n (n − 1) / 2 pairs
+    r = np.zeros((n, n), np.float32)
+    r[np.triu_indices(n, 1)] = 1 + of_pairs
+    v = g.concat(parts)  # (B, n, D)
+    products = g.op("ReduceSum", g.op("Mul", v, g.op("MatMul", r, v)), np.array([1]), keepdims=0)
+    return g.op("Mul", products, np.float32(part.scale))
+
+
+def _summed(g: Graph, w: Weights, part: FM, pairs: list[Value]) -> Value:
+    """The sums over dimensions, with weights for each task where it has its own: ``(n, 1)`` or ``(n, K)``."""
+    weights = None if part.weights is None else w(part.weights)  # (K, D)
+    if weights is None:
+        ones = np.ones((part.vectors.shape[2], 1), np.float32)
+        return g.concat([g.op("MatMul", own, ones) for own in pairs])
+    if len(pairs) == 1:
+        return g.op("MatMul", pairs[0], np.ascontiguousarray(weights.T))
+    return g.concat([g.op("MatMul", own, weights[k][:, None]) for k, own in enumerate(pairs)])

@@ -1,0 +1,88 @@
+"""Numeric columns inside the graph: missing values, scaling and bins, for all columns at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sklearn_fsmd.encoding import NumericColumn
+from sklearn_fsmd.export.names import Value
+
+if TYPE_CHECKING:
+    from sklearn_fsmd.export.graph import Graph
+
+LARGEST = float(np.finfo(np.float32).max)
+"""What is larger Python refuses; the graph takes it for this number."""
+
+
+def scaled_and_bins(g: Graph, columns: Sequence[NumericColumn], x: Value) -> tuple[Value, Value | None]:
+    """What `NumericColumn.encode` makes of the columns ``(n, N)`` double.
+
+    Returns
+    -------
+    numbers : (n, N) float
+    bins : (n, N) int64; None if the columns have no bins.
+    """
+    missing = g.op("IsNaN", x)
+    x = g.op("Where", missing, np.float64(0), x)
+    x = g.op("Clip", x, np.float64(-LARGEST), np.float64(LARGEST))
+    numbers = g.op("Where", missing, np.float32(0), g.cast(_scaled(g, columns, x), "float"))
+    if not columns[0].n_bins:
+        return numbers, None
+    places = count_not_above(g, x, [column.edges for column in columns])
+    return numbers, g.op("Where", missing, np.int64(0), g.op("Add", places, np.int64(1)))
+
+
+def _scaled(g: Graph, columns: Sequence[NumericColumn], x: Value) -> Value:
+    scaling = columns[0].scaling
+    if scaling == "standard":
+        low, high = np.array([column.range for column in columns]).T
+        x = g.op("Sub", g.op("Min", g.op("Max", x, low), high), np.array([column.center for column in columns]))
+        return g.op("Div", x, np.array([column.scale for column in columns]))
+    return _ranks(g, columns, x) if scaling == "quantile" else x
+
+
+def _ranks(g: Graph, columns: Sequence[NumericColumn], x: Value) -> Value:
+    """Interpolation between knots: `np.interp` for each column."""
+    x = g.op("Max", x, np.array([column.knots[0] for column in columns]))
+    x = g.op("Min", x, np.array([column.knots[-1] for column in columns]))
+    place = count_not_above(g, x, [column.knots[1:-1] for column in columns])
+    width = max(len(column.knots) for column in columns)
+    tables = np.zeros((3, len(columns), width))  # of each piece: where it begins, its slope, and its first value
+    for j, column in enumerate(columns):
+        n = max(len(column.knots) - 1, 1)
+        tables[0, j, :n], tables[2, j, :n] = column.knots[:n], column.ranks[:n]
+        tables[1, j, : len(column.knots) - 1] = np.diff(column.ranks) / np.diff(column.knots)
+    index = g.op("Add", place, np.arange(len(columns), dtype=np.int64) * width)
+    start, slope, value = (g.op("Gather", table.ravel(), index) for table in tables)
+    return g.op("Add", g.op("Mul", slope, g.op("Sub", x, start)), value)
+
+
+def count_not_above(g: Graph, x: Value, edges: Sequence[np.ndarray]) -> Value:
+    """How many of a column's sorted `edges` are not above each number: ``(n, N)`` double to ``(n, N)`` int64.
+
+    The edges are cut into blocks. A number is compared with the ends of all blocks and then with the edges of one.
+    """
+    longest = max(len(own) for own in edges)
+    size = max(math.ceil(math.sqrt(longest + 1)), 2)
+    n_blocks = longest // size + 1
+    filled = np.full((len(edges), n_blocks * size), np.inf)  # no number reaches what is filled up
+    for j, own in enumerate(edges):
+        filled[j, : len(own)] = own
+    table = filled.reshape(len(edges), n_blocks, size)
+    x = g.op("Unsqueeze", x, np.array([2]))
+    inside = table.reshape(-1, size)[:, :-1]
+    if n_blocks == 1:
+        return g.cast(_count(g, x, inside[None]), "int64")
+    block = _count(g, x, table[None, :, :-1, -1])
+    first = np.arange(len(edges), dtype=np.int64) * n_blocks
+    of_block = g.op("Gather", inside, g.op("Add", g.cast(block, "int64"), first))
+    return g.cast(g.op("Add", g.op("Mul", block, np.float32(size)), _count(g, x, of_block)), "int64")
+
+
+def _count(g: Graph, x: Value, edges: Value | np.ndarray) -> Value:
+    """How many of the last axis of `edges` are not above `x`; as floats, of which sums are fast."""
+    return g.op("ReduceSum", g.cast(g.op("GreaterOrEqual", x, edges), "float"), np.array([2]), keepdims=0)

@@ -1,0 +1,136 @@
+"""to_onnx: the one function of this folder."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from importlib.metadata import version
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from sklearn_fsmd.estimators import MultiTaskClassifier
+from sklearn_fsmd.export.columns import Column, bias_names, columns_of
+from sklearn_fsmd.export.last_step import last_step
+from sklearn_fsmd.export.names import OUTPUTS
+from sklearn_fsmd.export.network import logits_of_members
+from sklearn_fsmd.export.outputs import conditionals, marginals, rank_score
+from sklearn_fsmd.export.rows import encoded
+from sklearn_fsmd.export.size import check_size
+from sklearn_fsmd.export.weights import digest_of
+from sklearn_fsmd.persistence import replacing
+
+OPSETS = range(18, 22)
+FORMAT = 1
+"""Of inputs, outputs and metadata. It is raised when a program that reads a file of before could no longer do so."""
+PACKAGES = ("sklearn-fsmd", "torch", "onnx")
+
+
+def to_onnx(
+    model: Any,
+    path: str | os.PathLike[str],
+    *,
+    opset: int = 18,
+    rank_weights: Sequence[float] | None = None,
+) -> None:
+    """Write a fitted model as one ONNX file, which takes raw columns.
+
+    Vocabulary, missing values, scaling, bins, target statistics, network, calibration, link and ensemble are all in
+    the file. A program needs an ONNX runtime to score with it, such as onnxruntime, and neither torch nor this
+    library.
+
+    Parameters
+    ----------
+    model : MultiTaskClassifier or one of the named models; or a Pipeline or search that ends in one
+        Of a Pipeline the last step is written. A warning and the metadata name the steps before it.
+    path : str or path
+        A file of that name is replaced when the new one is complete.
+    opset : int, default=18
+        Version of the standard ONNX operators, 18 to 21.
+    rank_weights : array-like of shape (n_tasks,), default=None
+        The exponents of the output `rank_score`, see :meth:`~sklearn_fsmd.MultiTaskClassifier.rank_score`; None takes
+        1 for all.
+
+    Raises
+    ------
+    ImportError
+        If onnx, or onnxscript for an extractor of your own, is not installed.
+    NotFittedError
+        If the model is not fitted.
+    OSError
+        If the file cannot be written; what was there before is unchanged then.
+    TypeError
+        If `model` is no model of this library.
+    ValueError
+        If `opset` or `rank_weights` is out of range, if a column cannot be an input, if the file would be larger than
+        2 GiB, or if the 'extractor' or the 'low_order' part is one that cannot be written.
+
+    Notes
+    -----
+    The file has one input of rank 1 for each column that predictions need, with the name of the column: strings,
+    int64 or double. A column of lists has two, `tags` with all values and `tags_offsets` with the n + 1 places at
+    which the rows begin and end. Outputs are `marginals` and `conditionals`, ``(n, n_tasks)`` float, and
+    `rank_score`, ``(n,)`` double. The metadata entry "columns" has the types, and how a missing value is given.
+    """
+    try:
+        from sklearn_fsmd.export.graph import Graph
+    except ImportError as error:
+        raise ImportError(
+            f"to_onnx needs onnx, which cannot be imported ({error}): pip install 'sklearn-fsmd[onnx]'."
+        ) from error
+    estimator, before = last_step(model)
+    if not isinstance(opset, Integral) or opset not in OPSETS:
+        raise ValueError(f"`opset` must be an integer from {OPSETS[0]} to {OPSETS[-1]}. Got {opset!r}.")
+    network, encoder = estimator.module_, estimator._encoder
+    weights = _exponents(rank_weights, len(estimator.task_names_))
+    columns = columns_of(encoder)
+    check_size(encoder, network, columns)
+
+    g = Graph([*OUTPUTS, *(name for column in columns for name in column.input_names)], int(opset))
+    rows = encoded(g, encoder, columns)
+    parents = network.link.parents
+    p = marginals(g, logits_of_members(g, network, rows), parents, estimator.calibration_)
+    g.output("marginals", p, "float", ["n", len(parents)])
+    g.output("conditionals", conditionals(g, p, parents), "float", ["n", len(parents)])
+    g.output("rank_score", rank_score(g, p, weights), "double", ["n"])
+    content = g.model(_metadata(estimator, columns, weights, before)).SerializeToString()
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def _exponents(rank_weights: Sequence[float] | None, n_tasks: int) -> np.ndarray:
+    try:
+        weights = np.ones(n_tasks) if rank_weights is None else np.asarray(rank_weights, dtype=float)
+    except (TypeError, ValueError):
+        weights = np.empty(0)
+    if weights.shape != (n_tasks,) or not np.isfinite(weights).all() or not weights.any():
+        raise ValueError(
+            f"`rank_weights` must be {n_tasks} finite numbers, one per task, which are not all 0. Got {rank_weights!r}."
+        )
+    return weights
+
+
+def _metadata(
+    estimator: MultiTaskClassifier, columns: Sequence[Column], weights: np.ndarray, before: list[str]
+) -> dict[str, str]:
+    """What a program may want to know; each value but that of the hash is JSON."""
+    calibration = estimator.calibration_
+    content: dict[str, Any] = {
+        "format": FORMAT,
+        "model": type(estimator).__name__,
+        "task_names": [str(name) for name in estimator.task_names_],
+        "parents": list(estimator.module_.link.parents),
+        "classes": [[str(value) for value in classes] for classes in estimator._targets.classes],
+        "columns": [column.described() for column in columns],
+        "not_needed": bias_names(estimator._encoder),
+        "rank_weights": weights.tolist(),
+        "calibration": None if calibration is None else np.asarray(calibration).tolist(),
+        "steps_before": before,
+        "versions": {name: version(name) for name in PACKAGES},
+    }
+    return {
+        **{name: json.dumps(value) for name, value in content.items()},
+        "weights_sha256": digest_of(estimator.module_),
+    }

@@ -1,0 +1,81 @@
+"""From the logits of the members to what a file returns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sklearn_fsmd.export.names import Value
+from sklearn_fsmd.network import parents_of
+
+if TYPE_CHECKING:
+    from sklearn_fsmd.export.graph import Graph
+
+Parents = Sequence[int | None]
+
+
+def marginals(g: Graph, members: list[Value], parents: Parents, calibration: np.ndarray | None) -> Value:
+    """P(Y_k = 1), ``(n, K)``, from the logits of each member.
+
+    Parameters
+    ----------
+    calibration : (K, 2) slopes and intercepts of the log-odds; None for 1 and 0.
+    """
+    logits = members[0] if len(members) == 1 else _mean(g, members, parents)
+    if calibration is not None:
+        slopes, intercepts = calibration.T.astype(np.float32)
+        logits = g.op("Add", g.op("Mul", logits, slopes), intercepts)
+    probabilities = g.op("Sigmoid", logits)
+    if _stand_alone(parents):
+        return probabilities
+    p = g.columns(probabilities, len(parents))
+    for k, parent in enumerate(parents):
+        if parent is not None:
+            p[k] = g.op("Mul", p[parent], p[k])
+    return g.concat(p)
+
+
+def conditionals(g: Graph, marginals: Value, parents: Parents) -> Value:
+    """P(step | the step before), ``(n, K)``; targets that stand alone are read as a chain."""
+    if _stand_alone(parents):
+        parents = parents_of("chain", len(parents))
+    p = g.columns(marginals, len(parents))
+    return g.concat([p[k] if parent is None else _ratio(g, p[k], p[parent]) for k, parent in enumerate(parents)])
+
+
+def rank_score(g: Graph, marginals: Value, weights: np.ndarray) -> Value:
+    """The weighted product of the marginals, ``(n,)`` double."""
+    p = g.cast(g.op("Max", marginals, np.finfo(np.float32).tiny), "double")
+    total = g.op("MatMul", g.op("Log", p), weights[:, None].astype(np.float64))
+    return g.op("Exp", g.op("Squeeze", total, np.array([1])))
+
+
+def _stand_alone(parents: Parents) -> bool:
+    return all(parent is None for parent in parents)
+
+
+def _ratio(g: Graph, p: Value, given: Value) -> Value:
+    """The ratio, at most 1; 1 where `given` is 0."""
+    ratio = g.op("Where", g.op("Greater", given, np.float32(0)), g.op("Div", p, given), np.float32(1))
+    return g.op("Min", ratio, np.float32(1))
+
+
+def _mean(g: Graph, members: list[Value], parents: Parents) -> Value:
+    """The logits whose marginals are the means of those of the members: `TreeLink.mean`."""
+    n_tasks = len(parents)
+    log_yes = [g.columns(g.op("Neg", g.op("Softplus", g.op("Neg", z))), n_tasks) for z in members]
+    log_no = [g.columns(g.op("Neg", g.op("Softplus", z)), n_tasks) for z in members]
+    odds = []
+    for k, parent in enumerate(parents):
+        for yes, no in zip(log_yes, log_no, strict=True):
+            if parent is not None:
+                yes[k], no[k] = g.op("Add", yes[parent], yes[k]), g.op("Add", yes[parent], no[k])
+        odds.append(g.op("Sub", _log_sum(g, [yes[k] for yes in log_yes]), _log_sum(g, [no[k] for no in log_no])))
+    return g.concat(odds)
+
+
+def _log_sum(g: Graph, logs: list[Value]) -> Value:
+    """The logarithm of the sum of what has these logarithms, ``(n, 1)``."""
+    return g.op("ReduceLogSumExp", g.concat(logs), np.array([1]), keepdims=1)

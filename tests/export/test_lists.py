@@ -1,0 +1,80 @@
+"""Columns of lists in exported files: every pooling, odd lists, and many threads."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument
+
+from sklearn_fsmd import MultiTaskClassifier
+from tests.export.files import File
+from tests.export.models import check, fit
+from tests.test_lists import make_lists
+
+
+@pytest.mark.parametrize("pooling", ["mean", "sum", "max", "attention"])
+@pytest.mark.parametrize("extractor", ["ple", "separate"])
+def test_lists(pooling, extractor, tmp_path):
+    X, Y = make_lists(400)
+    X["seen"] = [[user, "a", "zz"][: i % 4] for i, user in enumerate(X["user"])]
+    shared = {"seen": "user"}
+    model = fit(
+        MultiTaskClassifier,
+        X,
+        Y,
+        list_pooling=pooling,
+        extractor=extractor,
+        shared_embeddings=shared,
+        max_list_length=3,
+    )
+    more, _ = make_lists(90, seed=4, n_tags=30)
+    more["tags"] = pd.Series([None, [], [1, 2], [1] * 9, [99, -1, 3, 4, 5]] * 18, dtype=object)
+    more["seen"] = pd.Series(
+        [[], None, ["b"], ["c", None, "d", "unseen"], ["a", "b", "c", "d", "e"]] * 18, dtype=object
+    )
+    file = check(model, tmp_path, X, more, more[::-1], more[1:2])
+    assert file.types == {"user": "string", "price": "double", "tags": "int64", "seen": "string"}
+    nothing = more.assign(tags=[[]] * 90, seen=[[]] * 90)
+    np.testing.assert_allclose(file.run(nothing)["marginals"], model.predict_marginals(nothing), atol=1e-6)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "max"])
+def test_a_table_of_lists_alone(pooling, tmp_path):
+    X, Y = make_lists(400)
+    model = fit(MultiTaskClassifier, X[["tags"]], Y, list_pooling=pooling, numeric_bins=0, low_order="fwfm")
+    check(model, tmp_path, X[["tags"]])
+
+
+def test_written_lists(tmp_path):
+    X, Y = make_lists(400)
+    written = X.assign(tags=["|".join(map(str, tags)) for tags in X["tags"]])
+    model = fit(MultiTaskClassifier, written, Y, list_features=["tags"], list_separator="|")
+    file = File(model, tmp_path)
+    assert file.types["tags"] == "string"
+    found = file.run(X.assign(tags=[[str(tag) for tag in tags] for tags in X["tags"]]))["marginals"]
+    np.testing.assert_allclose(found, model.predict_marginals(written), atol=1e-6)
+
+
+def test_offsets_that_do_not_fit_are_an_error(tmp_path):
+    X, Y = make_lists(400)
+    file = File(fit(MultiTaskClassifier, X, Y), tmp_path)
+    given = {"user": np.array(["a", "b"], object), "price": np.zeros(2), "tags": np.arange(5)}
+    assert file.run_inputs({**given, "tags_offsets": np.array([0, 3, 5])})["marginals"].shape == (2, 2)
+    for offsets, message in (([0, 3, 6], "out of data bounds"), ([0, 5], "concat"), ([0, 1, 2, 5], "concat")):
+        with pytest.raises(Fail if message == "concat" else InvalidArgument, match=message):
+            file.run_inputs({**given, "tags_offsets": np.array(offsets)})
+
+
+def test_many_threads_lose_no_value_of_a_list(tmp_path):
+    """Onnxruntime's ScatterND loses terms where several threads add to one place."""
+    X, Y = make_lists(400)
+    for pooling in ("mean", "attention", "max"):
+        model = fit(MultiTaskClassifier, X, Y, list_pooling=pooling, max_list_length=10**6, shared_embeddings=None)
+        file = File(model, tmp_path, n_threads=4)
+        long = pd.DataFrame({"user": ["a", "b"], "price": [0.5, 1.5]})
+        long["tags"] = pd.Series([np.arange(60_000) % 12, np.arange(30_000) % 5], dtype=object)
+        given = file.inputs(long)
+        found = {file.run_inputs(given)["marginals"].tobytes() for _ in range(10)}
+        assert len(found) == 1
+        np.testing.assert_allclose(
+            np.frombuffer(found.pop(), np.float32).reshape(2, 2), model.predict_marginals(long), atol=1e-5
+        )
