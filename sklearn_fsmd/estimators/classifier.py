@@ -46,6 +46,8 @@ class MultiTaskClassifier(Calibration, Saving, TakesTables, ClassifierMixin, Mul
         The classes of each target; an array where Y was one-dimensional.
     task_names_ : list of str
         The columns of Y, or "click", "conversion" (of two), "task0", … where it has no names.
+    value_names_ : list of str
+        The columns of Y that hold values; "value0", … where it has no names.
     n_features_in_ : int
         Number of columns of X in fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)

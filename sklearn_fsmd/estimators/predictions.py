@@ -48,6 +48,10 @@ class Predictions(Exchanged):
     def module_(self) -> MultiTaskNetwork:
         return self._predictor.network
 
+    @property
+    def value_names_(self) -> list[str]:
+        return self._targets.value_names
+
     def _rows(self, X: Any) -> Encoded:
         """The rows to predict for, checked and encoded."""
         return self._encoder.encode_main(read_table(self, self._encoder.filled(as_pandas(X)), reset=False))

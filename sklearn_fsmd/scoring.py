@@ -1,0 +1,172 @@
+"""Scoring files: Parquet in, Parquet out, in memory that does not grow with the file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_fsmd.compose import ask
+from sklearn_fsmd.encoding import as_pandas
+from sklearn_fsmd.estimators import MultiTaskClassifier
+from sklearn_fsmd.metrics import model_of
+from sklearn_fsmd.persistence import replacing
+from sklearn_fsmd.ranking import weighted_product
+
+__all__ = ["score_file"]
+
+BATCH_ROWS = 65_536
+
+
+def score_file(
+    model: Any,
+    source: str | os.PathLike[str],
+    sink: str | os.PathLike[str],
+    *,
+    keep: Sequence[str] = (),
+    rank_weights: Sequence[float] | None = None,
+    batch_rows: int = BATCH_ROWS,
+    resume: bool = False,
+) -> int:
+    """Score the rows of a Parquet file, and write the scores to another, in the same order.
+
+    The sink is written under a temporary name and renamed when it is complete. So a call that was killed leaves nothing
+    behind that looks like a result, and calling it again gives the same file: many files can be scored by any pool of
+    workers, one call per file.
+
+    Parameters
+    ----------
+    model : a fitted estimator of this library, a Pipeline or a search that ends in one, or the path of a saved one.
+    source : str or path of a Parquet file that has the columns of fit.
+    sink : str or path, the file to write. It has the columns `keep`, then ``p_<task>`` for each binary target, its
+        marginal probability, ``expected_<value>`` for each target with values, and ``rank_score`` with `rank_weights`.
+    keep : sequence of str, default=()
+        Columns of the source to copy, such as the ids of user and item.
+    rank_weights : array-like of shape (n_tasks,) or (n_tasks + n_values,), default=None
+        The exponents of ``rank_score``; None writes none.
+    batch_rows : int, default=65536
+        Rows that are read, scored and written together.
+    resume : bool, default=False
+        Whether to leave a sink that exists as it is, for a job over many files that was interrupted.
+
+    Returns
+    -------
+    n_rows : int, how many rows were written; 0 if the sink was there and `resume` is True.
+
+    Raises
+    ------
+    ImportError
+        If pyarrow is not installed.
+    FileNotFoundError
+        If there is no such source.
+    ValueError
+        If the source is no Parquet file, or a column is missing or cannot be read.
+    OSError
+        If the sink cannot be written; what was there before is unchanged then.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sklearn_fsmd import FSMDClassifier
+    >>> from sklearn_fsmd.datasets import make_funnel
+    >>> from sklearn_fsmd.scoring import score_file
+    >>> X, Y = make_funnel(500, random_state=0, return_X_y=True)
+    >>> model = FSMDClassifier(max_epochs=1, random_state=0).fit(X, Y)
+    >>> folder = tempfile.mkdtemp()
+    >>> X.to_parquet(f"{folder}/in.parquet")
+    >>> score_file(model, f"{folder}/in.parquet", f"{folder}/out.parquet", keep=["user_id"])
+    500
+    """
+    pa, parquet = _arrow()
+    if batch_rows < 1:
+        raise ValueError(f"`batch_rows` must be at least 1. Got {batch_rows!r}.")
+    if resume and Path(sink).exists():
+        return 0
+    if isinstance(model, (str, os.PathLike)):
+        model = MultiTaskClassifier.load(model)
+    check_is_fitted(model)
+    if Path(source).absolute() == Path(sink).absolute():
+        raise ValueError(f"Source and sink are one file, {source}. Name another sink.")
+    with _opened(parquet, source) as file, replacing(sink, pa.ArrowException) as temporary:
+        features = _columns_of_fit(model, file.schema_arrow.names)
+        _refuse_missing(file, [*features, *keep], source)
+        kept = file.schema_arrow.empty_table().select(list(keep)).schema
+        writer, n_rows = None, 0
+        try:
+            for batch in file.iter_batches(batch_rows, columns=list(dict.fromkeys([*features, *keep]))):
+                scored = _scores(model, _frame(pa, batch, features), rank_weights, n_rows, source)
+                columns = [batch.column(name) for name in keep] + [pa.array(column) for column in scored.values()]
+                names = [*keep, *scored]
+                if writer is None:
+                    schema = pa.schema([*kept, *(pa.field(n, pa.array(c).type) for n, c in scored.items())])
+                    writer = parquet.ParquetWriter(temporary, schema.remove_metadata())
+                writer.write_batch(pa.record_batch(columns, names=names))
+                n_rows += batch.num_rows
+        finally:
+            if writer is not None:
+                writer.close()
+        if writer is None:
+            raise ValueError(f"{source} has no rows to score.")
+    return n_rows
+
+
+def _scores(model: Any, X: Any, rank_weights: Any, n_before: int, source: Any) -> dict[str, np.ndarray]:
+    """The columns that are written, of some rows."""
+    own = model_of(model)
+    try:
+        p = ask(model, "predict_marginals", X)
+        values = ask(model, "predict_values", X) if own.value_targets else np.empty((len(p), 0), np.float32)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{source}, rows {n_before} to {n_before + len(X) - 1}: {error}") from error
+    scored = {f"p_{name}": p[:, k] for k, name in enumerate(own.task_names_)}
+    scored |= {f"expected_{name}": values[:, v] for v, name in enumerate(own.value_names_)}
+    if rank_weights is not None:
+        factors = p if len(rank_weights) == p.shape[1] else np.hstack((p, values.clip(min=0)))
+        scored["rank_score"] = weighted_product(factors, rank_weights)
+    return {name: np.ascontiguousarray(column) for name, column in scored.items()}
+
+
+def _frame(pa: Any, batch: Any, features: Sequence[str]) -> Any:
+    """The features of a batch, in the order of fit."""
+    return as_pandas(pa.table({name: batch.column(name) for name in features}))
+
+
+def _columns_of_fit(model: Any, of_file: Sequence[str]) -> list[str]:
+    """The columns that the model reads; all of the file, if the first step of a Pipeline does not know them."""
+    first = model
+    while hasattr(first, "best_estimator_"):
+        first = first.best_estimator_
+    names = getattr(first, "feature_names_in_", None)
+    if names is None and hasattr(first, "steps"):
+        return list(of_file)
+    if names is None:
+        raise ValueError("The model was fitted on an array, without names of columns. Fit it on a DataFrame.")
+    return list(names)
+
+
+def _refuse_missing(file: Any, names: Sequence[str], source: Any) -> None:
+    there = set(file.schema_arrow.names)
+    if missing := [name for name in names if name not in there]:
+        raise ValueError(f"{source} has no column {missing[0]!r}. It has {sorted(there)}.")
+
+
+def _opened(parquet: Any, source: Any) -> Any:
+    if not Path(source).exists():
+        raise FileNotFoundError(f"There is no file {source}.")
+    try:
+        return parquet.ParquetFile(source)
+    except Exception as error:
+        raise ValueError(f"{source} cannot be read as a Parquet file: {error}.") from error
+
+
+def _arrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as parquet
+    except ImportError as error:
+        raise ImportError("score_file reads and writes Parquet by pyarrow: pip install pyarrow.") from error
+    return pa, parquet

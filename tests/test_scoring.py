@@ -1,0 +1,125 @@
+"""Files of rows in, files of scores out."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from sklearn_fsmd import FSMDClassifier
+from sklearn_fsmd.scoring import score_file
+from tests.conftest import SMALL, make_frame
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    X, Y = make_frame(400)
+    Y["watch"] = np.where(Y["click"] == 1, 1.0 + np.arange(400) % 5, np.nan)
+    model = FSMDClassifier(**SMALL, value_targets=["watch"], value_parents={"watch": "click"}).fit(X, Y)
+    return model, X
+
+
+@pytest.fixture
+def source(fitted, tmp_path):
+    path = tmp_path / "in.parquet"
+    fitted[1].assign(shown=np.arange(400)).to_parquet(path)
+    return path
+
+
+def test_scores_are_those_of_the_model(fitted, source, tmp_path):
+    model, X = fitted
+    sink = tmp_path / "out.parquet"
+    assert score_file(model, source, sink, keep=["shown", "user"], rank_weights=[1, 0.5], batch_rows=150) == 400
+    scores = pd.read_parquet(sink)
+    assert list(scores) == ["shown", "user", "p_click", "p_conversion", "expected_watch", "rank_score"]
+    np.testing.assert_allclose(scores[["p_click", "p_conversion"]], model.predict_marginals(X), rtol=1e-6)
+    np.testing.assert_allclose(scores["expected_watch"], model.predict_values(X)[:, 0], rtol=1e-6)
+    np.testing.assert_allclose(scores["rank_score"], model.rank_score(X, [1, 0.5]), rtol=1e-6)
+    assert scores["shown"].tolist() == list(range(400))
+    assert scores["user"].astype("int64").tolist() == X["user"].astype("int64").tolist()
+
+
+def test_the_same_file_again(fitted, source, tmp_path):
+    model, _ = fitted
+    first, second = tmp_path / "a.parquet", tmp_path / "b.parquet"
+    score_file(model, source, first)
+    score_file(model, source, second)
+    assert first.read_bytes() == second.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.parquet", "b.parquet", "in.parquet"]
+
+
+def test_what_is_there_is_left_or_replaced(fitted, source, tmp_path):
+    model, _ = fitted
+    sink = tmp_path / "out.parquet"
+    sink.write_bytes(b"former")
+    assert score_file(model, source, sink, resume=True) == 0
+    assert sink.read_bytes() == b"former"
+    assert score_file(model, source, sink) == 400
+
+
+def test_saved_models_and_pipelines(fitted, source, tmp_path):
+    model, _ = fitted
+    model.save(tmp_path / "model.safetensors")
+    score_file(tmp_path / "model.safetensors", source, tmp_path / "a.parquet")
+    pipeline = make_pipeline(FunctionTransformer(lambda X: X.drop(columns="shown")), model)
+    score_file(pipeline, source, tmp_path / "b.parquet")
+    a, b = (pd.read_parquet(tmp_path / f"{name}.parquet") for name in "ab")
+    pd.testing.assert_frame_equal(a, b)
+
+
+def test_ids_stay_exact_beside_missing_ones(tmp_path):
+    ids = np.array([2**60 + i for i in range(40)])
+    X = pd.DataFrame({"item": pd.array(np.tile(ids, 10), dtype="Int64")})
+    y = (np.tile(np.arange(40), 10) % 2).astype(int)
+    model = FSMDClassifier(**SMALL | {"max_epochs": 5, "lr": 0.03}, categorical_features=["item"]).fit(X, y)
+    X.loc[3, "item"] = pd.NA
+    X.to_parquet(tmp_path / "in.parquet")
+    score_file(model, tmp_path / "in.parquet", tmp_path / "out.parquet")
+    scores = pd.read_parquet(tmp_path / "out.parquet")["p_y"]
+    np.testing.assert_allclose(scores, model.predict_marginals(X)[:, 0], rtol=1e-6)
+    assert scores.nunique() > 30
+
+
+class TestRefused:
+    def test_a_missing_column_leaves_the_former_file(self, fitted, source, tmp_path):
+        model, _ = fitted
+        sink = tmp_path / "out.parquet"
+        sink.write_bytes(b"former")
+        with pytest.raises(ValueError, match="has no column 'nobody'"):
+            score_file(model, source, sink, keep=["nobody"])
+        pd.read_parquet(source).drop(columns="price").to_parquet(source)
+        with pytest.raises(ValueError, match=r"in\.parquet has no column 'price'"):
+            score_file(model, source, sink)
+        assert sink.read_bytes() == b"former"
+        assert len(list(tmp_path.iterdir())) == 2
+
+    def test_values_that_the_model_refuses(self, fitted, source, tmp_path):
+        model, _ = fitted
+        frame = pd.read_parquet(source)
+        frame.loc[200, "price"] = np.inf
+        frame.to_parquet(source)
+        with pytest.raises(ValueError, match=r"in\.parquet, rows 150 to 299: .*infinity"):
+            score_file(model, source, tmp_path / "out.parquet", batch_rows=150)
+        assert not (tmp_path / "out.parquet").exists()
+
+    def test_files(self, fitted, source, tmp_path):
+        model, _ = fitted
+        with pytest.raises(FileNotFoundError, match="There is no file"):
+            score_file(model, tmp_path / "nothing.parquet", tmp_path / "out.parquet")
+        (tmp_path / "text.parquet").write_text("no Parquet")
+        with pytest.raises(ValueError, match="cannot be read as a Parquet file"):
+            score_file(model, tmp_path / "text.parquet", tmp_path / "out.parquet")
+        with pytest.raises(ValueError, match="one file"):
+            score_file(model, source, source)
+        with pytest.raises(OSError, match="there is no folder"):
+            score_file(model, source, tmp_path / "nowhere" / "out.parquet")
+        pd.read_parquet(source).iloc[:0].to_parquet(tmp_path / "empty.parquet")
+        with pytest.raises(ValueError, match="has no rows"):
+            score_file(model, tmp_path / "empty.parquet", tmp_path / "out.parquet")
+        with pytest.raises(ValueError, match="batch_rows"):
+            score_file(model, source, tmp_path / "out.parquet", batch_rows=0)
+
+    def test_a_model_of_an_array(self, source, tmp_path):
+        model = FSMDClassifier(**SMALL).fit(np.random.RandomState(0).normal(size=(100, 2)), np.arange(100) % 2)
+        with pytest.raises(ValueError, match="without names of columns"):
+            score_file(model, source, tmp_path / "out.parquet")
