@@ -19,6 +19,7 @@ from sklearn_fsmd.history import HistoryFeatures
 from sklearn_fsmd.metrics import concordance, decile_bias, get_scorer, value_mae, value_rmse
 from sklearn_fsmd.network.values import LEAST_SPREAD, VALUE_LOSSES, LogNormal, Poisson, Squared
 from sklearn_fsmd.ranking import tune_rank_weights
+from sklearn_fsmd.training.value_level import Expected, correct_values
 from tests.conftest import SMALL, make_frame, of
 
 AFTER_CLICK = {"value_targets": ["watch"], "value_parents": {"watch": "click"}}
@@ -108,6 +109,31 @@ class TestLosses:
             part.largest[:] = 1e9
         expected = part(outputs).mean(dim=0)
         np.testing.assert_allclose(part(part.mean(outputs)), expected, rtol=1e-4)
+
+    @pytest.mark.parametrize("name", ["lognormal", "poisson"])
+    def test_a_wrong_spread_is_corrected(self, name, rng):
+        """Of values whose expectations are wrong by a power, the right ones are found."""
+        part, true = VALUE_LOSSES[name](1), np.exp(rng.normal(size=20_000))
+        expected, observed = (2 * true**1.5)[:, None], rng.poisson(true)[:, None]
+        correct_values(part, [Expected(expected, observed, np.ones((20_000, 1)))])
+        assert part.slope.item() == pytest.approx(1 / 1.5, rel=0.02)
+        np.testing.assert_allclose(part.level.item() * expected**part.slope.item(), true[:, None], rtol=0.05)
+
+    def test_numbers_are_corrected_by_a_line(self, rng):
+        part, true = Squared(1), rng.normal(size=(20_000, 1))
+        observed = true + rng.normal(size=true.shape)
+        correct_values(part, [Expected(3 * true + 1, observed, np.ones_like(true))])
+        assert part.slope.item() == pytest.approx(1 / 3, rel=0.05)
+        assert part.level.item() == pytest.approx(-1 / 3, abs=0.05)
+
+    @pytest.mark.parametrize("name", VALUE_LOSSES)
+    @pytest.mark.parametrize("expected", [[3.0] * 4, [4.0, 3.0, 2.0, 1.0]], ids=["constant", "backwards"])
+    def test_where_there_is_no_slope_the_mean_is_corrected(self, name, expected):
+        part, observed = VALUE_LOSSES[name](1), np.array([[1.0], [2.0], [3.0], [4.0]])
+        correct_values(part, [Expected(np.array(expected)[:, None], observed, np.ones((4, 1)))])
+        assert part.slope.item() == 1
+        of = part.level.item() * np.array(expected) if part.multiplies else part.level.item() + np.array(expected)
+        assert np.mean(of) == pytest.approx(2.5)
 
     def test_weights_say_which_values_count(self):
         values, weights = torch.tensor([[1.0], [5.0], [1e6]]), torch.tensor([[1.0], [3.0], [0.0]])

@@ -13,6 +13,7 @@ from sklearn_fsmd.network.member import Member, representations
 from sklearn_fsmd.network.multitask_network import MultiTaskNetwork
 from sklearn_fsmd.network.seam import Execution, GateSpec, LayerSpec, StackSpec, set_execution
 from sklearn_fsmd.network.stacked_mlp import HiddenLayer, StackedLinear, StackedMLP
+from sklearn_fsmd.network.values import Values
 
 __all__ = [
     "FM",
@@ -41,6 +42,7 @@ __all__ = [
     "StackedMLP",
     "Table",
     "TreeLink",
+    "Values",
     "build_network",
     "dropout_state",
     "has_own_embeddings",

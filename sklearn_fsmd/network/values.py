@@ -21,26 +21,35 @@ START_OF_SPREAD = math.log(math.expm1(1 - LEAST_SPREAD))
 class Values(nn.Module):
     """The distribution of each of `V` values, given that its parent has happened, from the `P` outputs of its tower.
 
-    Values are learned in units of their own spread: `center` and `scale` are those of the rows of training. `level`
-    corrects the mean prediction afterwards.
+    Values are learned in units of their own spread: `center` and `scale` are those of the rows of training. Afterwards
+    `level` and `slope` correct the expectation E to level · E^slope; of :class:`Squared`, to level + slope · E.
 
     **Shape**: outputs ``(B, V, P)``, values ``(B, V)``.
     """
 
     n_outputs = 1
+    multiplies = True
+    """Whether it is corrected on the scale of logarithms."""
     center: Tensor
     scale: Tensor
     level: Tensor
+    slope: Tensor
 
     def __init__(self, n_values: int) -> None:
         super().__init__()
         self.n_values = n_values
         self.register_buffer("center", torch.zeros(n_values))
         self.register_buffer("scale", torch.ones(n_values))
-        self.register_buffer("level", torch.ones(n_values))
+        self.register_buffer("level", torch.full((n_values,), float(self.multiplies)))
+        self.register_buffer("slope", torch.ones(n_values))
 
     def forward(self, outputs: Tensor) -> Tensor:
         """E[value | parent] in the units of Y, ``(B, V)``."""
+        expected = self.expectation(outputs)
+        return self.level * expected**self.slope if self.multiplies else self.level + self.slope * expected
+
+    def expectation(self, outputs: Tensor) -> Tensor:
+        """What the distribution expects, before it is corrected, ``(B, V)``."""
         raise NotImplementedError
 
     def loss(self, outputs: Tensor, values: Tensor) -> Tensor:
@@ -54,11 +63,6 @@ class Values(nn.Module):
     def start_at(self, values: Tensor, weights: Tensor) -> Tensor:
         """Take center and scale from ``(n, V)``; returned are the outputs ``(V, P)`` to start at."""
         raise NotImplementedError
-
-    def correct(self, expected: Tensor, observed: Tensor) -> None:
-        """Let predictions whose mean is `expected` ``(V,)`` have the mean `observed`."""
-        usable = (expected > 0) & (observed > 0)
-        self.level *= torch.where(usable, observed / expected.clamp(min=1e-30), torch.ones_like(expected))
 
 
 class LogNormal(Values):
@@ -79,10 +83,10 @@ class LogNormal(Values):
         super().__init__(n_values)
         self.register_buffer("largest", torch.ones(n_values))
 
-    def forward(self, outputs: Tensor) -> Tensor:
+    def expectation(self, outputs: Tensor) -> Tensor:
         location, spread = self._parts(outputs)
         log_mean = self.center + self.scale * location + (self.scale * spread).square() / 2
-        return torch.sigmoid(outputs[..., 0]) * log_mean.exp().minimum(self.largest) * self.level
+        return torch.sigmoid(outputs[..., 0]) * log_mean.exp().minimum(self.largest)
 
     def loss(self, outputs: Tensor, values: Tensor) -> Tensor:
         location, spread = self._parts(outputs)
@@ -118,7 +122,9 @@ class LogNormal(Values):
 class Squared(Values):
     """Half the squared error, in units of the variance."""
 
-    def forward(self, outputs: Tensor) -> Tensor:
+    multiplies = False
+
+    def expectation(self, outputs: Tensor) -> Tensor:
         return self.center + self.scale * outputs.squeeze(-1)
 
     def loss(self, outputs: Tensor, values: Tensor) -> Tensor:
@@ -132,15 +138,12 @@ class Squared(Values):
         self.scale.copy_(_spread(values, weights))
         return self.center.new_zeros(self.n_values, 1)
 
-    def correct(self, expected: Tensor, observed: Tensor) -> None:
-        self.center += observed - expected
-
 
 class Poisson(Values):
     """Half the deviance of a Poisson distribution, in units of the mean: for counts, and whatever varies as they do."""
 
-    def forward(self, outputs: Tensor) -> Tensor:
-        return self.scale * outputs.squeeze(-1).exp() * self.level
+    def expectation(self, outputs: Tensor) -> Tensor:
+        return self.scale * outputs.squeeze(-1).exp()
 
     def loss(self, outputs: Tensor, values: Tensor) -> Tensor:
         y, log_rate = values / self.scale, outputs.squeeze(-1)

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sklearn_fsmd.network import MultiTaskNetwork
+from sklearn_fsmd.network import MultiTaskNetwork, Values
+from sklearn_fsmd.training.value_level import Expected, correct_values
 
 DRIFT = 0.05
 """How far, in log-odds, the level of later rows is thought to be from that of the rows of training."""
@@ -39,22 +40,22 @@ def set_level(network: MultiTaskNetwork, parts: Sequence[Outputs]) -> None:
     for member in network.members:
         bias = member.towers.output.bias.data
         bias[: len(found), 0] += torch.from_numpy(found).to(bias)
-    if network.values is None:
-        return
-    values = network.values
-    expected, observed = [], []
-    for outputs, labels, weights in parts:
-        counted = labels.new_ones(labels.shape) if weights is None else weights
-        shares = counted[:, n_tasks:] / counted[:, n_tasks:].sum(dim=0).clamp(min=1e-30)
-        expected.append((shares * values(network.split(outputs)[1])).sum(dim=0))
-        observed.append((shares * labels[:, n_tasks:]).sum(dim=0))
-    values.correct(torch.stack(expected).mean(dim=0), torch.stack(observed).mean(dim=0))
+    if network.values is not None:
+        correct_values(network.values, [_of_values(network, part) for part in parts])
 
 
 def _of_labels(part: Outputs, n_tasks: int) -> Said:
     """The binary targets alone."""
     logits, labels, weights = (None if x is None else x[:, :n_tasks].cpu().numpy() for x in part)
     return Said(cast("np.ndarray", logits), cast("np.ndarray", labels), weights)
+
+
+def _of_values(network: MultiTaskNetwork, part: Outputs) -> Expected:
+    """The values alone, which always have weights."""
+    n_tasks, values = len(network.link.parents), cast("Values", network.values)
+    expected = values.expectation(cast("Tensor", network.split(part.outputs)[1]))
+    labels, weights = part.labels[:, n_tasks:], cast("Tensor", part.weights)[:, n_tasks:]
+    return Expected(*(x.cpu().numpy() for x in (expected, labels, weights)))
 
 
 def shifts(parents: Sequence[int | None], train: Said, valid: Said | None = None) -> np.ndarray:
