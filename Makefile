@@ -9,7 +9,7 @@ DATA ?= funnel
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test test-oldest test-all sanitize wheel fuzz soak quality calibration choices funnels history watch history-speed export-speed options bench against paper pretraining lint format clean
+.PHONY: demo test test-oldest test-all sanitize wheel fuzz soak quality calibration choices funnels history watch lists history-speed export-speed options bench against paper pretraining lint format clean
 
 $(VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/core.c
 	$(PYTHON) -m venv $(VENV)
@@ -83,6 +83,9 @@ history: $(BENCH_VENV)/.installed  ## what the past of a row is worth on KuaiRan
 
 watch: $(BENCH_VENV)/.installed  ## how well the watch time of clicked videos is predicted, three seeds (make watch SEEDS=1)
 	$(BENCH_VENV)/bin/python -m benchmarks.history.watch $(if $(SEEDS),--seeds $(SEEDS))
+
+lists: $(VENV)/.installed  ## what a list of the last items tells, in simulated logs, three seeds (make lists SEEDS=1)
+	$(BIN)/python -m benchmarks.history.lists $(if $(SEEDS),--seeds $(SEEDS))
 
 history-speed: $(VENV)/.installed  ## seconds and memory of the past of ten million rows, and of one
 	$(BIN)/python -m benchmarks.history.speed
