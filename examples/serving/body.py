@@ -76,7 +76,7 @@ def parse(body: bytes, fields: tuple[str, ...], max_rows: int) -> dict[str, Any]
     if type(content.get("rows")) is not list:
         raise RefusalError(422, 'The body has no list "rows". Send {"rows": [...]}, with an object per row.')
     if (n := len(content["rows"])) > max_rows:
-        raise RefusalError(413, f"The request has {n:,} rows. Send {max_rows:,} at most.")
+        raise RefusalError(422, f"The request has {n:,} rows. Send {max_rows:,} at most.")
     return content
 
 

@@ -21,9 +21,9 @@ VALUES: dict[str, Schema] = {"string": {"type": "string"}, "int64": WHOLE, "doub
 REFUSALS = {
     "400": "The body is no JSON.",
     "408": "The body did not arrive in time.",
-    "413": "The request has too many rows or bytes.",
+    "413": "The body has too many bytes.",
     "415": "The content type is not application/json.",
-    "422": "A row has a value that its column cannot hold. The answer names row and column.",
+    "422": "There are too many rows, or a value that its column cannot hold. The answer names row and column.",
     "503": "No model is loaded.",
 }
 

@@ -22,7 +22,6 @@ def main(path: Path, n_samples: int = 6000) -> dict[str, object]:
         value_targets=["watch_seconds"],
         value_parents={"watch_seconds": "click"},
         bias_features=["position"],
-        expert_dims=(64, 32),
         max_epochs=2,
         random_state=0,
     ).fit(X, Y)
