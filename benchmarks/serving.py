@@ -90,9 +90,10 @@ def measure(server, path, n_rows, n_connections, n_seconds):
     wall, cpu = time.perf_counter() - start, server.seconds_of_cpu() - cpu
     p50, p99 = 1000 * np.quantile(seconds, [0.5, 0.99])
     n = len(seconds)
+    each = 1000 * cpu / n
     print(
         f"{path}, {n_rows} rows, {n_connections} connections: p50 {p50:.2f} ms, p99 {p99:.2f} ms, "
-        f"{n / wall:,.0f} requests/s, {n * n_rows / wall:,.0f} rows/s; {1000 * cpu / n:.2f} ms of the server's CPU per request"
+        f"{n / wall:,.0f} requests/s, {n * n_rows / wall:,.0f} rows/s; {each:.2f} ms of the server's CPU per request"
     )
 
 

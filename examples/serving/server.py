@@ -31,6 +31,7 @@ class Server(uvicorn.Server):
             host=settings.host,
             port=settings.port,
             limit_concurrency=settings.max_connections,
+            timeout_keep_alive=settings.keep_alive_seconds,
             timeout_graceful_shutdown=settings.stop_seconds,
             log_config=None,
             access_log=False,

@@ -15,6 +15,7 @@ class Settings:
     max_rows: int = 2000
     max_bytes: int = 4 * 2**20
     max_connections: int = 256
+    keep_alive_seconds: int = 75
     body_seconds: float = 10.0
     look_seconds: float = 1.0
     drain_seconds: float = 2.0
@@ -28,6 +29,7 @@ HELP = {
     "max_rows": "rows of a request",
     "max_bytes": "bytes of a request",
     "max_connections": "open connections; further ones get a 503",
+    "keep_alive_seconds": "seconds after which an idle connection is closed; proxies should wait less",
     "body_seconds": "seconds in which the body of a request must arrive",
     "look_seconds": "seconds between two looks at the file",
     "drain_seconds": "seconds after SIGTERM in which new requests are still answered, while /ready says no",
