@@ -4,12 +4,13 @@ VENV ?= .venv
 BENCH_VENV ?= .venv-bench
 OLDEST_VENV ?= .venv-oldest
 OLDEST := scikit-learn==1.7.0 skorch==1.2.0 numpy==2.0.0 pandas==2.2.2 category-encoders==2.11.0 safetensors==0.5.0 \
-	pooch==1.8.0 tqdm==4.60.0 scipy==1.14.0 duckdb==1.2.0 onnx==1.17.0 onnxruntime==1.20.0 onnxscript==0.6.0
+	pooch==1.8.0 tqdm==4.60.0 scipy==1.14.0 duckdb==1.2.0 onnx==1.17.0 onnxruntime==1.20.0 onnxscript==0.6.0 \
+	fastapi==0.115.0 uvicorn==0.34.0 prometheus-client==0.21.0
 DATA ?= funnel
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test test-oldest test-all sanitize wheel fuzz soak quality calibration choices funnels history watch lists history-speed export-speed options bench against paper pretraining lint format clean
+.PHONY: demo test test-oldest test-all sanitize wheel fuzz soak quality calibration choices funnels history watch lists history-speed export-speed serve serving-load options bench against paper pretraining lint format clean
 
 $(VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/core.c
 	$(PYTHON) -m venv $(VENV)
@@ -92,6 +93,13 @@ history-speed: $(VENV)/.installed  ## seconds and memory of the past of ten mill
 
 export-speed: $(VENV)/.installed  ## how fast an exported file scores, on one thread (make export-speed DATA="census kuairand")
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.export --data $(DATA)
+
+serve: $(VENV)/.installed  ## train a small model on a simulated funnel, export it, and serve it on http://127.0.0.1:8000/docs
+	PYTHONPATH=examples $(BIN)/python -m serving.train build/serving/model.onnx
+	PYTHONPATH=examples $(BIN)/python -m serving build/serving/model.onnx
+
+serving-load: $(VENV)/.installed  ## how fast that server answers on the loopback (make serving-load SECONDS=30)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.serving $(if $(SECONDS),--seconds $(SECONDS))
 
 paper: $(VENV)/.installed  ## the paper's tables and figures, rerun: make paper, make paper PART=table2, make paper QUICK=1
 	$(BIN)/python -m benchmarks.paper.run $(if $(PART),--part $(PART)) $(if $(QUICK),--quick)

@@ -117,7 +117,7 @@ class TestLosses:
         expected, observed = (2 * true**1.5)[:, None], rng.poisson(true)[:, None]
         correct_values(part, [Expected(expected, observed, np.ones((20_000, 1)))])
         assert part.slope.item() == pytest.approx(1 / 1.5, rel=0.02)
-        np.testing.assert_allclose(part.level.item() * expected**part.slope.item(), true[:, None], rtol=0.05)
+        np.testing.assert_allclose(part.level.item() * expected ** part.slope.item(), true[:, None], rtol=0.05)
 
     def test_numbers_are_corrected_by_a_line(self, rng):
         part, true = Squared(1), rng.normal(size=(20_000, 1))

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from sklearn_fsmd.encoding import CategoryColumn, InputEncoder, ListColumn, NumericColumn, shown
-from sklearn_fsmd.export.names import check_names, offsets_of
+from sklearn_fsmd.encoding import CategoryColumn, InputEncoder, ListColumn, NumericColumn, VectorColumn, shown
+from sklearn_fsmd.export.names import OUTPUTS, check_names, offsets_of
 
-Type = Literal["string", "int64", "double"]
+Type = Literal["string", "int64", "double", "float"]
 
 MISSING_NUMBER = "NaN"
 MISSING_INTEGER = -1
@@ -26,12 +26,12 @@ class Column:
     name : of the input; that of the column in fit, or ``x0``, ``x1``, … by its position where X was an array.
     type : of the input.
     encoder : how the column is encoded.
-    vocabulary : the category column whose vocabulary it has; None for numbers.
+    vocabulary : the category column whose vocabulary it has; None for numbers and vectors.
     """
 
     name: str
     type: Type
-    encoder: CategoryColumn | NumericColumn | ListColumn
+    encoder: CategoryColumn | NumericColumn | ListColumn | VectorColumn
     vocabulary: CategoryColumn | None = None
 
     @property
@@ -39,10 +39,21 @@ class Column:
         """The inputs that the column takes: one, or two for lists."""
         return [self.name, offsets_of(self.name)] if isinstance(self.encoder, ListColumn) else [self.name]
 
+    @property
+    def shape(self) -> tuple[str | int, ...]:
+        """The shape of the first input."""
+        if isinstance(self.encoder, VectorColumn):
+            assert self.encoder.width is not None
+            return "n", self.encoder.width
+        return (f"{self.name}_values",) if isinstance(self.encoder, ListColumn) else ("n",)
+
     def described(self) -> dict[str, Any]:
         """What the metadata of the file say of the column."""
         if isinstance(self.encoder, ListColumn):
             return {"name": self.name, "holds": "lists", "type": self.type, "offsets": offsets_of(self.name)}
+        if isinstance(self.encoder, VectorColumn):
+            width = self.encoder.width
+            return {"name": self.name, "holds": "vectors", "type": self.type, "width": width, "missing": MISSING_NUMBER}
         holds = "numbers" if self.vocabulary is None else "categories"
         return {"name": self.name, "holds": holds, "type": self.type, "missing": self._missing()}
 
@@ -56,8 +67,12 @@ class Column:
         return word
 
 
-def columns_of(encoder: InputEncoder) -> list[Column]:
+def columns_of(encoder: InputEncoder, outputs: Iterable[str] = OUTPUTS) -> list[Column]:
     """The columns that a prediction needs, in the order of fit. Those of `bias_features` are not among them.
+
+    Parameters
+    ----------
+    outputs : the names of the file's outputs, which no column may have.
 
     Raises
     ------
@@ -65,7 +80,7 @@ def columns_of(encoder: InputEncoder) -> list[Column]:
         If a column cannot be an input of an ONNX file. The message names it.
     """
     columns = list(_columns(encoder))
-    check_names(name for column in columns for name in column.input_names)
+    check_names((name for column in columns for name in column.input_names), outputs)
     return columns
 
 
@@ -88,10 +103,12 @@ def _columns(encoder: InputEncoder) -> Iterator[Column]:
             shared = (c for c in main.categories.values() if c.name == of_lists.shares)
             vocabulary = of_lists.own or next(shared)
             yield Column(name, _type_of(vocabulary, name), of_lists, vocabulary)
+        elif place in main.vectors:
+            yield Column(name, "float", main.vectors[place])
         else:
             raise ValueError(
-                f"Column {name!r} holds neither categories nor numbers nor lists of categories, and to_onnx writes no "
-                "other columns. Fit a model without it."
+                f"Column {name!r} holds neither categories nor numbers, lists of categories or vectors, and to_onnx "
+                "writes no other columns. Fit a model without it."
             )
 
 

@@ -1,4 +1,4 @@
-"""The embedding table inside the graph: codes and lists become vectors."""
+"""The embeddings inside the graph: codes, lists and columns of vectors become fields."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from sklearn_fsmd.export.lists import ListRows
 from sklearn_fsmd.export.names import Value
 from sklearn_fsmd.export.rows import Rows
 from sklearn_fsmd.export.weights import Weights
-from sklearn_fsmd.network import Embedding, ListAttention
+from sklearn_fsmd.network import Embedding, ListAttention, StackedLinear
 
 if TYPE_CHECKING:
     from sklearn_fsmd.export.graph import Graph
 
 
 def fields(g: Graph, w: Weights, embedding: Embedding, rows: Rows) -> list[Value | None]:
-    """The vectors of each set, ``(n, F + L, D)``; None if there is neither a code column nor a list."""
+    """The fields of each set, ``(n, F + L + V, D)``; None if there are numbers only."""
     tables = np.split(w(embedding.table.weight), embedding.n_sets, axis=1)
     units = iter(embedding.attention)
     attention = [None if partner is None else (next(units), partner) for partner in embedding.list_partners]
@@ -38,14 +38,24 @@ def fields(g: Graph, w: Weights, embedding: Embedding, rows: Rows) -> list[Value
                 candidate = g.op("Gather", of_codes, np.int64(partner), axis=1)
                 own = _attended(g, w, unit, s, column, vectors, candidate)
             parts.append(g.op("Unsqueeze", own, np.array([1])))
+        parts += _mapped(g, w, embedding, s, rows)
         made.append(g.concat(parts) if parts else None)
     return made
 
 
-def flat(g: Graph, fields: Value | None, numbers: Value | None) -> Value:
-    """The input of the deep part: all vectors and numbers side by side, ``(n, I)``."""
+def flat(g: Graph, fields: Value | None, scalars: Value | None) -> Value:
+    """The input of the deep part: all fields and scalars side by side, ``(n, I)``."""
     vectors = [] if fields is None else [g.op("Flatten", fields, axis=1)]
-    return g.concat([*vectors, *([] if numbers is None else [numbers])])
+    return g.concat([*vectors, *([] if scalars is None else [scalars])])
+
+
+def _mapped(g: Graph, w: Weights, embedding: Embedding, s: int, rows: Rows) -> list[Value]:
+    """The field of each column of vectors in the set `s`, ``(n, 1, D)``."""
+    made = []
+    for unit, vector in zip(embedding.vectors.maps if embedding.vectors else (), rows.vectors, strict=True):
+        assert isinstance(unit, StackedLinear)
+        made.append(g.op("Unsqueeze", g.op("Gemm", vector, *w.linear(unit, s)), np.array([1])))
+    return made
 
 
 def _attended(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,9 +43,9 @@ class Graph:
         self._inputs: list[Any] = []
         self._outputs: list[Any] = []
 
-    def input(self, name: str, kind: str, size: str = "n") -> Value:
-        """Declare an input of rank 1 with `size` elements."""
-        self._inputs.append(helper.make_tensor_value_info(name, TYPES[kind], [size]))
+    def input(self, name: str, kind: str, shape: Sequence[str | int] = ("n",)) -> Value:
+        """Declare an input. A size that is a name may differ from call to call."""
+        self._inputs.append(helper.make_tensor_value_info(name, TYPES[kind], shape))
         return name
 
     def output(self, name: str, value: Value, kind: str, shape: list[str | int]) -> None:
@@ -59,7 +59,13 @@ class Graph:
 
     def columns(self, x: Value, n: int) -> list[Value]:
         """Cut ``(B, n)`` into `n` columns ``(B, 1)``."""
-        return [x] if n == 1 else self._add("Split", (x, np.ones(n, np.int64)), n, "", {"axis": 1})
+        return self.split(x, [1] * n)
+
+    def split(self, x: Value, sizes: Sequence[int]) -> list[Value]:
+        """Cut ``(B, n)`` into parts of these numbers of columns."""
+        return (
+            [x] if len(sizes) == 1 else self._add("Split", (x, np.array(sizes, np.int64)), len(sizes), "", {"axis": 1})
+        )
 
     def concat(self, parts: list[Value], axis: int = 1) -> Value:
         """Put tensors side by side."""

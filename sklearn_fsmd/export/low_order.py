@@ -58,9 +58,9 @@ def _pairs(g: Graph, w: Weights, part: FM, rows: Rows, fields: Value | None, s: 
     if fields is not None:
         sums.append(g.op("ReduceSum", fields, np.array([1]), keepdims=0))
         squares.append(g.op("ReduceSum", g.op("Mul", fields, fields), np.array([1]), keepdims=0))
-    if rows.numbers is not None:
-        sums.append(g.op("MatMul", rows.numbers, vectors))
-        squares.append(g.op("MatMul", g.op("Mul", rows.numbers, rows.numbers), vectors**2))
+    if rows.scalars is not None:
+        sums.append(g.op("MatMul", rows.scalars, vectors))
+        squares.append(g.op("MatMul", g.op("Mul", rows.scalars, rows.scalars), vectors**2))
     total, of_squares = (x[0] if len(x) == 1 else g.op("Add", *x) for x in (sums, squares))
     return g.op("Mul", g.op("Sub", g.op("Mul", total, total), of_squares), np.float32(0.5 * part.scale))
 
@@ -69,8 +69,8 @@ def _weighted_pairs(g: Graph, w: Weights, part: FieldWeightedFM, rows: Rows, fie
     """The same with a weight for each pair of fields."""
     parts = [] if fields is None else [fields]
     vectors = w(part.vectors)[:, s]
-    if rows.numbers is not None:
-        parts.append(g.op("Mul", g.op("Unsqueeze", rows.numbers, np.array([2])), vectors))
+    if rows.scalars is not None:
+        parts.append(g.op("Mul", g.op("Unsqueeze", rows.scalars, np.array([2])), vectors))
     of_pairs = w(part.pair_weights)[s]
     n = math.isqrt(2 * len(of_pairs)) + 1  # n (n − 1) / 2 pairs
     r = np.zeros((n, n), np.float32)

@@ -8,6 +8,8 @@ Value = str
 """The name of what a node computes."""
 
 OUTPUTS = ("marginals", "conditionals", "rank_score")
+VALUES = "values"
+"""A further output, of models with values."""
 
 
 def offsets_of(name: str) -> str:
@@ -15,7 +17,7 @@ def offsets_of(name: str) -> str:
     return f"{name}_offsets"
 
 
-def check_names(inputs: Iterable[str]) -> None:
+def check_names(inputs: Iterable[str], outputs: Iterable[str]) -> None:
     """Raise if an input has no name, the name of another one, or the name of an output.
 
     Raises
@@ -23,11 +25,12 @@ def check_names(inputs: Iterable[str]) -> None:
     ValueError
         It names the column.
     """
-    seen = set(OUTPUTS)
+    outputs = set(outputs)
+    seen = set(outputs)
     for name in inputs:
         if not name:
             raise ValueError("Column '' of X has an empty name, which ONNX inputs cannot have. Rename it before fit.")
         if name in seen:
-            what = "an output" if name in OUTPUTS else "another input"
+            what = "an output" if name in outputs else "another input"
             raise ValueError(f"Column {name!r} of X would have the name of {what} of the file. Rename it before fit.")
         seen.add(name)

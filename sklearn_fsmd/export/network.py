@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,14 +12,28 @@ from sklearn_fsmd.export.names import Value
 from sklearn_fsmd.export.own_extractor import own_representations
 from sklearn_fsmd.export.rows import Rows
 from sklearn_fsmd.export.weights import Weights
-from sklearn_fsmd.network import Member, MultiTaskNetwork, TreeLink
+from sklearn_fsmd.network import Member, MultiTaskNetwork, Towers, TreeLink
 
 if TYPE_CHECKING:
     from sklearn_fsmd.export.graph import Graph
 
 
-def logits_of_members(g: Graph, network: MultiTaskNetwork, rows: Rows) -> list[Value]:
-    """The logits of each member, ``(n, K)``; the bias tower is at its neutral level.
+@dataclass(frozen=True)
+class Said:
+    """What a member says of the rows.
+
+    Attributes
+    ----------
+    logits : (n, K) float, of the binary targets.
+    values : the `P` parameters of the distributions of the values, each (n, V) float; none if there are no values.
+    """
+
+    logits: Value
+    values: tuple[Value, ...] = ()
+
+
+def said_by_members(g: Graph, network: MultiTaskNetwork, rows: Rows) -> list[Said]:
+    """What each member says; the bias tower is at its neutral level.
 
     Raises
     ------
@@ -28,35 +43,55 @@ def logits_of_members(g: Graph, network: MultiTaskNetwork, rows: Rows) -> list[V
     if type(network) is not MultiTaskNetwork or type(network.link) is not TreeLink:
         parts = f"{type(network).__name__} with the link {type(network.link).__name__}"
         raise ValueError(f"The network is a {parts}, which to_onnx does not know.")
-    w, n_tasks = Weights(), len(network.link.parents)
-    found = [_logits(g, w, member, rows, n_tasks) for member in network.members]
+    w = Weights()
+    found = [_said(g, w, member, rows, network.n_learned) for member in network.members]
+    if network.values is not None:
+        w.all_of(network.values)  # `values.py` writes them
     if network.bias_tower is not None:
-        level = np.zeros(n_tasks, np.float32)
+        level = np.zeros(len(network.link.parents), np.float32)
         level[0] = w(network.bias_tower.neutral)
-        found = [g.op("Add", own, level) for own in found]
+        found = [replace(own, logits=g.op("Add", own.logits, level)) for own in found]
     if unread := w.unread(network):
         raise ValueError(f"The network has weights that to_onnx does not know: {', '.join(unread[:3])}.")
     return found
 
 
-def _logits(g: Graph, w: Weights, member: Member, rows: Rows, n_tasks: int) -> Value:
+def _said(g: Graph, w: Weights, member: Member, rows: Rows, n_tasks: int) -> Said:
+    """`n_tasks` are the binary targets and the values."""
     fields = embedding.fields(g, w, member.embedding, rows)
-    inputs = [embedding.flat(g, own, rows.numbers) for own in fields]
+    inputs = [embedding.flat(g, own, rows.scalars) for own in fields]
     own = None if member.own_extractor else extractors.representations(g, w, member.extractor, inputs, n_tasks)
     if own is None:
         w.all_of(member.extractor)
         own = own_representations(g, member.extractor, inputs, _width(member, rows), n_tasks)
-    y = _towers(g, w, member, own)
-    return y if member.low_order is None else g.op("Add", y, low_order.logits(g, w, member.low_order, rows, fields))
+    y_fm = None if member.low_order is None else low_order.logits(g, w, member.low_order, rows, fields)
+    return _towers(g, w, member.towers, own, y_fm)
 
 
-def _towers(g: Graph, w: Weights, member: Member, representations: list[Value]) -> Value:
-    towers = member.towers
-    hidden = (extractors.mlp(g, w, towers.hidden, k, x) for k, x in enumerate(representations))
-    return g.concat([g.op("Gemm", h, *w.linear(towers.output, k)) for k, h in enumerate(hidden)])
+def _towers(g: Graph, w: Weights, towers: Towers, representations: list[Value], low_order: Value | None) -> Said:
+    """What the towers say; `low_order` ``(n, T)`` or ``(n, 1)`` adds to the first output of each."""
+    hidden = [extractors.mlp(g, w, towers.hidden, k, x) for k, x in enumerate(representations)]
+
+    def outputs(p: int, first_task: int) -> Value:
+        """Output `p` of each tower from this one on, side by side."""
+        made = []
+        for k in range(first_task, len(hidden)):
+            weight, bias = w.linear(towers.output, k)
+            made.append(g.op("Gemm", hidden[k], weight[:, p : p + 1], bias[p : p + 1]))
+        return g.concat(made)
+
+    first = outputs(0, 0)
+    if low_order is not None:
+        first = g.op("Add", first, low_order)
+    n_values = len(hidden) - towers.n_binary
+    if not n_values:
+        return Said(first)
+    logits, of_values = g.split(first, [towers.n_binary, n_values])
+    more = (outputs(p, towers.n_binary) for p in range(1, towers.output.bias.shape[1]))
+    return Said(logits, (of_values, *more))
 
 
 def _width(member: Member, rows: Rows) -> int:
     """How many inputs the extractor reads."""
     dim = member.embedding.table.weight.shape[1] // member.embedding.n_sets
-    return rows.n_fields * dim + rows.n_numbers
+    return rows.n_fields * dim + rows.n_scalars

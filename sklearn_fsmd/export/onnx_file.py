@@ -14,11 +14,12 @@ import numpy as np
 from sklearn_fsmd.estimators import MultiTaskClassifier
 from sklearn_fsmd.export.columns import Column, bias_names, columns_of
 from sklearn_fsmd.export.last_step import last_step
-from sklearn_fsmd.export.names import OUTPUTS
-from sklearn_fsmd.export.network import logits_of_members
+from sklearn_fsmd.export.names import OUTPUTS, VALUES
+from sklearn_fsmd.export.network import said_by_members
 from sklearn_fsmd.export.outputs import conditionals, marginals, rank_score
 from sklearn_fsmd.export.rows import encoded
 from sklearn_fsmd.export.size import check_size
+from sklearn_fsmd.export.values import expected, of_impressions
 from sklearn_fsmd.export.weights import digest_of
 from sklearn_fsmd.persistence import replacing
 
@@ -49,9 +50,9 @@ def to_onnx(
         A file of that name is replaced when the new one is complete.
     opset : int, default=18
         Version of the standard ONNX operators, 18 to 21.
-    rank_weights : array-like of shape (n_tasks,), default=None
+    rank_weights : array-like of shape (n_tasks,) or (n_tasks + n_values,), default=None
         The exponents of the output `rank_score`, see :meth:`~sklearn_fsmd.MultiTaskClassifier.rank_score`; None takes
-        1 for all.
+        1 for all. Those of expected values follow those of the probabilities, or are 0.
 
     Raises
     ------
@@ -65,14 +66,15 @@ def to_onnx(
         If `model` is no model of this library.
     ValueError
         If `opset` or `rank_weights` is out of range, if a column cannot be an input, if the file would be larger than
-        2 GiB, or if the 'extractor' or the 'low_order' part is one that cannot be written.
+        2 GiB, or if the 'extractor', the 'low_order' part or the distribution of values is one that cannot be written.
 
     Notes
     -----
     The file has one input of rank 1 for each column that predictions need, with the name of the column: strings,
     int64 or double. A column of lists has two, `tags` with all values and `tags_offsets` with the n + 1 places at
-    which the rows begin and end. Outputs are `marginals` and `conditionals`, ``(n, n_tasks)`` float, and
-    `rank_score`, ``(n,)`` double. The metadata entry "columns" has the types, and how a missing value is given.
+    which the rows begin and end. A column of vectors has one of rank 2, ``(n, d)`` float. Outputs are `marginals` and
+    `conditionals`, ``(n, n_tasks)`` float, `rank_score`, ``(n,)`` double, and of models with `value_targets` also
+    `values`, ``(n, n_values)`` float. The metadata entry "columns" has the types, and how a missing value is given.
     """
     try:
         from sklearn_fsmd.export.graph import Graph
@@ -83,46 +85,62 @@ def to_onnx(
     estimator, before = last_step(model)
     if not isinstance(opset, Integral) or opset not in OPSETS:
         raise ValueError(f"`opset` must be an integer from {OPSETS[0]} to {OPSETS[-1]}. Got {opset!r}.")
-    network, encoder = estimator.module_, estimator._encoder
-    weights = _exponents(rank_weights, len(estimator.task_names_))
-    columns = columns_of(encoder)
+    network, encoder, of_values = estimator.module_, estimator._encoder, estimator._targets.of_values
+    n_values = 0 if of_values is None else len(of_values.names)
+    weights = _exponents(rank_weights, len(estimator.task_names_), n_values)
+    outputs = [*OUTPUTS, VALUES] if n_values else OUTPUTS
+    columns = columns_of(encoder, outputs)
     check_size(encoder, network, columns)
 
-    g = Graph([*OUTPUTS, *(name for column in columns for name in column.input_names)], int(opset))
-    rows = encoded(g, encoder, columns)
+    g = Graph([*outputs, *(name for column in columns for name in column.input_names)], int(opset))
+    said = said_by_members(g, network, encoded(g, encoder, columns))
     parents = network.link.parents
-    p = marginals(g, logits_of_members(g, network, rows), parents, estimator.calibration_)
+    p = factors = marginals(g, [own.logits for own in said], parents, estimator.calibration_)
+    values = None
+    if of_values is not None and network.values is not None:
+        given = expected(g, network.values, [own.values for own in said])
+        values = of_impressions(g, given, p, len(parents), of_values.parents)
+        factors = g.concat([p, values])
     g.output("marginals", p, "float", ["n", len(parents)])
     g.output("conditionals", conditionals(g, p, parents), "float", ["n", len(parents)])
-    g.output("rank_score", rank_score(g, p, weights), "double", ["n"])
+    g.output("rank_score", rank_score(g, factors, weights), "double", ["n"])
+    if values is not None:
+        g.output(VALUES, values, "float", ["n", n_values])
     content = g.model(_metadata(estimator, columns, weights, before)).SerializeToString()
     with replacing(path) as temporary:
         temporary.write_bytes(content)
 
 
-def _exponents(rank_weights: Sequence[float] | None, n_tasks: int) -> np.ndarray:
+def _exponents(rank_weights: Sequence[float] | None, n_tasks: int, n_values: int) -> np.ndarray:
+    """One exponent per task and value."""
+    sizes = {n_tasks, n_tasks + n_values}
     try:
-        weights = np.ones(n_tasks) if rank_weights is None else np.asarray(rank_weights, dtype=float)
+        weights = np.ones(max(sizes)) if rank_weights is None else np.asarray(rank_weights, dtype=float)
     except (TypeError, ValueError):
         weights = np.empty(0)
-    if weights.shape != (n_tasks,) or not np.isfinite(weights).all() or not weights.any():
+    if weights.ndim != 1 or len(weights) not in sizes or not np.isfinite(weights).all() or not weights.any():
+        more = f" (or {max(sizes)}, with one per value after them)" if n_values else ""
         raise ValueError(
-            f"`rank_weights` must be {n_tasks} finite numbers, one per task, which are not all 0. Got {rank_weights!r}."
+            f"`rank_weights` must be {n_tasks} finite numbers, one per task{more}, which are not all 0. "
+            f"Got {rank_weights!r}."
         )
-    return weights
+    return np.append(weights, np.zeros(max(sizes) - len(weights)))
 
 
 def _metadata(
     estimator: MultiTaskClassifier, columns: Sequence[Column], weights: np.ndarray, before: list[str]
 ) -> dict[str, str]:
     """What a program may want to know; each value but that of the hash is JSON."""
-    calibration = estimator.calibration_
+    calibration, of_values = estimator.calibration_, estimator._targets.of_values
     content: dict[str, Any] = {
         "format": FORMAT,
         "model": type(estimator).__name__,
         "task_names": [str(name) for name in estimator.task_names_],
         "parents": list(estimator.module_.link.parents),
         "classes": [[str(value) for value in classes] for classes in estimator._targets.classes],
+        "value_names": [] if of_values is None else list(of_values.names),
+        "value_parents": [] if of_values is None else list(of_values.parents),
+        "value_loss": None if of_values is None else of_values.loss,
         "columns": [column.described() for column in columns],
         "not_needed": bias_names(estimator._encoder),
         "rank_weights": weights.tolist(),

@@ -45,9 +45,9 @@ def conditionals(g: Graph, marginals: Value, parents: Parents) -> Value:
     return g.concat([p[k] if parent is None else _ratio(g, p[k], p[parent]) for k, parent in enumerate(parents)])
 
 
-def rank_score(g: Graph, marginals: Value, weights: np.ndarray) -> Value:
-    """The weighted product of the marginals, ``(n,)`` double."""
-    p = g.cast(g.op("Max", marginals, np.finfo(np.float32).tiny), "double")
+def rank_score(g: Graph, factors: Value, weights: np.ndarray) -> Value:
+    """The weighted product of marginals and expected values, ``(n,)`` double. What is not above 0 counts as tiny."""
+    p = g.cast(g.op("Max", factors, np.finfo(np.float32).tiny), "double")
     total = g.op("MatMul", g.op("Log", p), weights[:, None].astype(np.float64))
     return g.op("Exp", g.op("Squeeze", total, np.array([1])))
 

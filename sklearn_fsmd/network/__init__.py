@@ -9,14 +9,15 @@ from sklearn_fsmd.network.factorization_machine import FM, FieldWeightedFM, Line
 from sklearn_fsmd.network.links import TreeLink, parents_of
 from sklearn_fsmd.network.list_attention import ListAttention
 from sklearn_fsmd.network.losses import MultiTaskLoss
-from sklearn_fsmd.network.member import Member, representations
+from sklearn_fsmd.network.member import Member, Towers, representations
 from sklearn_fsmd.network.multitask_network import MultiTaskNetwork
 from sklearn_fsmd.network.seam import Execution, GateSpec, LayerSpec, StackSpec, set_execution
 from sklearn_fsmd.network.stacked_mlp import HiddenLayer, StackedLinear, StackedMLP
-from sklearn_fsmd.network.values import Values
+from sklearn_fsmd.network.values import LEAST_SPREAD, LogNormal, Poisson, Squared, Values
 
 __all__ = [
     "FM",
+    "LEAST_SPREAD",
     "PLE",
     "Columns",
     "DenoisingAutoencoder",
@@ -31,16 +32,20 @@ __all__ = [
     "Learned",
     "Linear",
     "ListAttention",
+    "LogNormal",
     "MMoE",
     "Member",
     "MultiTaskLoss",
     "MultiTaskNetwork",
+    "Poisson",
     "Separate",
     "SharedBottom",
+    "Squared",
     "StackSpec",
     "StackedLinear",
     "StackedMLP",
     "Table",
+    "Towers",
     "TreeLink",
     "Values",
     "build_network",

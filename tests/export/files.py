@@ -74,11 +74,15 @@ def _is_na(value):
 
 
 def check_same(model, file, X, atol=1e-6, rank_weights=None):
-    """The file says what the model says; returned is the largest difference."""
+    """The file says what the model says; returned is the largest difference.
+
+    Expected values may be far from 1, so they may differ by three times as much of their size.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of values that fit has not seen
         p = model.predict_marginals(X)
         conditionals, score = model.predict_conditionals(X), model.rank_score(X, rank_weights)
+        values = model.predict_values(X) if model.value_targets else None
     got = file.run(X)
     assert got["marginals"].dtype == np.float32
     assert got["rank_score"].dtype == np.float64
@@ -86,4 +90,9 @@ def check_same(model, file, X, atol=1e-6, rank_weights=None):
     np.testing.assert_allclose(got["marginals"], p, rtol=0, atol=atol)
     np.testing.assert_allclose(got["conditionals"], conditionals, rtol=0, atol=10 * atol)
     np.testing.assert_allclose(got["rank_score"], score, rtol=1e-4, atol=atol)
+    if values is None:
+        assert "values" not in got
+    else:
+        assert got["values"].dtype == np.float32
+        np.testing.assert_allclose(got["values"], values, rtol=3 * atol, atol=3 * atol * np.abs(values).max())
     return np.abs(got["marginals"] - p).max()

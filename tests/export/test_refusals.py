@@ -167,7 +167,7 @@ WEIGHTS = "`rank_weights` must be 2 finite numbers, one per task, which are not 
         "a column of another kind",
         lambda p: to_onnx(with_another_column(), p),
         ValueError,
-        "Column 'price' holds neither categories nor numbers nor lists of categories, and to_onnx writes no other",
+        "Column 'price' holds neither categories nor numbers, lists of categories or vectors, and to_onnx writes no",
     ),
 )
 def test_refusals(case, tmp_path):

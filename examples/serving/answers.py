@@ -1,0 +1,85 @@
+"""What the server answers: the scores of rows, or their order."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from serving.model_file import ModelFile
+from serving.refusal import RefusalError, shown
+from serving.rows import inputs_of_rows
+
+TINY = np.finfo(np.float32).tiny
+"""What a factor of a score is at least, as in Python."""
+LARGEST_WEIGHT = 1000.0
+
+
+def score(model: ModelFile, rows: Sequence[Any]) -> dict[str, Any]:
+    """Named probabilities, conditionals, values and the score of each row."""
+    outputs = _outputs(model, rows)
+    tasks = [
+        (name, [dict(zip(names, row, strict=True)) for row in outputs[output].tolist()])
+        for name, output, names in (
+            ("probabilities", "marginals", model.task_names),
+            ("conditionals", "conditionals", model.task_names),
+            ("values", "values", model.value_names),
+        )
+    ]
+    scores = np.minimum(outputs["rank_score"], np.finfo(np.float64).max).tolist()
+    named = [*tasks, ("rank_score", scores)]
+    keys = [name for name, _ in named]
+    answers = [dict(zip(keys, row, strict=True)) for row in zip(*(column for _, column in named), strict=True)]
+    return {"model": model.version, "rows": answers}
+
+
+def rank(model: ModelFile, rows: Sequence[Any], weights: Any) -> dict[str, Any]:
+    """The order of the rows, the best first, and the score of each row."""
+    exponents = _exponents(model, weights)
+    outputs = _outputs(model, rows)
+    factors = np.hstack((outputs["marginals"], outputs["values"]))
+    logs = np.log(np.maximum(factors, TINY), dtype=np.float64) @ exponents
+    order = np.argsort(-logs, kind="stable")
+    scores = np.exp(np.minimum(logs, np.log(np.finfo(np.float64).max)))
+    return {"model": model.version, "order": order.tolist(), "scores": scores.tolist()}
+
+
+def _outputs(model: ModelFile, rows: Sequence[Any]) -> dict[str, np.ndarray]:
+    """What the file says of the rows, all of it finite; "values" are there in any case."""
+    n_tasks, n_values = len(model.task_names), len(model.value_names)
+    none = np.empty((len(rows), 0), np.float32)
+    if not rows:
+        empty = np.empty((0, n_tasks), np.float32)
+        return {
+            "marginals": empty,
+            "conditionals": empty,
+            "rank_score": np.empty(0),
+            "values": np.empty((0, n_values), np.float32),
+        }
+    outputs = {"values": none, **model.run(inputs_of_rows(rows, model.columns, model.not_needed))}
+    finite = np.isfinite(np.hstack((outputs["marginals"], outputs["conditionals"], outputs["values"]))).all(axis=1)
+    if not finite.all():
+        row = int(np.argmin(finite))
+        raise RefusalError(
+            422, f"Row {row}: the model has no finite answer to it. Check its numbers, which may be too large.", row=row
+        )
+    return outputs
+
+
+def _exponents(model: ModelFile, weights: Any) -> np.ndarray:
+    """The exponents of the score; those of the file unless a request has its own."""
+    if weights is None:
+        return model.rank_weights
+    names = model.factor_names
+    if type(weights) is not dict:
+        raise RefusalError(422, f"`weights` is {shown(weights)}. Send an object such as {{{shown(names[0])}: 1.0}}.")
+    for name, weight in weights.items():
+        if name not in names:
+            raise RefusalError(422, f"`weights` names {shown(name)}. The names are {', '.join(map(shown, names))}.")
+        if type(weight) not in (int, float) or not -LARGEST_WEIGHT <= weight <= LARGEST_WEIGHT:
+            raise RefusalError(
+                422, f"The weight of {shown(name)} is {shown(weight)}. Send a number from −1000 to 1000."
+            )
+    exponents = np.array([weights.get(name, 0.0) for name in names], float)
+    if not exponents.any():
+        raise RefusalError(422, "All `weights` are 0, so there is nothing to rank by. Give one of them another value.")
+    return exponents

@@ -1,0 +1,83 @@
+"""A file of `to_onnx`: opened, checked, and asked."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from serving.columns import inputs_of
+
+FORMAT = 1
+"""Of `to_onnx`, which raises it when inputs, outputs or metadata change their meaning."""
+
+
+class BrokenFileError(Exception):
+    """The file cannot be served; the message says why."""
+
+
+class ModelFile:
+    """An open file. It does not change, and any number of threads may use it.
+
+    Attributes
+    ----------
+    columns : what a row must have, see "Metadata" in docs/serving.md.
+    not_needed : what a row may have beside them.
+    task_names, value_names : what the outputs are of.
+    rank_weights : the exponents of the score, those of the tasks and then those of the values.
+    version : the first digits of the hash of the weights.
+    """
+
+    def __init__(self, path: Path) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1  # requests run side by side instead
+        options.log_severity_level = 4
+        try:
+            self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime has a class for each cause
+            raise BrokenFileError(f"onnxruntime cannot open it: {_first_line(error)}") from error
+        try:
+            self._read_metadata(self._session.get_modelmeta().custom_metadata_map)
+        except (KeyError, TypeError, ValueError) as error:
+            raise BrokenFileError(f"its metadata are not those of to_onnx ({error!r})") from error
+        self._outputs = [output.name for output in self._session.get_outputs()]
+        self._try()
+
+    def _read_metadata(self, metadata: dict[str, str]) -> None:
+        if (found := json.loads(metadata["format"])) != FORMAT:
+            raise ValueError(f"format {found}, and this server reads format {FORMAT}")
+        self.columns: list[dict[str, Any]] = json.loads(metadata["columns"])
+        self.not_needed: list[str] = json.loads(metadata["not_needed"])
+        self.task_names: list[str] = json.loads(metadata["task_names"])
+        self.value_names: list[str] = json.loads(metadata.get("value_names", "[]"))
+        self.rank_weights = np.array(json.loads(metadata["rank_weights"]), float)
+        self.version = metadata["weights_sha256"][:12]
+
+    def _try(self) -> None:
+        """Score a row in which everything is missing."""
+        given: dict[str, np.ndarray] = {}
+        try:
+            for column in self.columns:
+                given |= inputs_of(column, [None])
+            shapes = {name: output.shape for name, output in self.run(given).items()}
+        except Exception as error:
+            raise BrokenFileError(f"it cannot score a row of missing values: {_first_line(error)}") from error
+        n_tasks, n_values = len(self.task_names), len(self.value_names)
+        expected = {"marginals": (1, n_tasks), "conditionals": (1, n_tasks), "rank_score": (1,)}
+        expected |= {"values": (1, n_values)} if n_values else {}
+        if shapes != expected:
+            raise BrokenFileError(f"its outputs are {shapes}, and its metadata announce {expected}")
+
+    def run(self, given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The outputs by name."""
+        return dict(zip(self._outputs, self._session.run(None, given), strict=True))
+
+    @property
+    def factor_names(self) -> list[str]:
+        """What the score multiplies."""
+        return [*self.task_names, *self.value_names]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -1,0 +1,84 @@
+"""The file that is served, and the next one: it is looked at again and again, and opened when it has been replaced."""
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from serving.metrics import Metrics
+from serving.model_file import BrokenFileError, ModelFile
+
+log = logging.getLogger("serving")
+
+
+class Stamp(NamedTuple):
+    """By what a file is told from the one before."""
+
+    inode: int
+    size: int
+    modified: int
+
+
+class ModelStore:
+    """The model in use. It is swapped as a whole, so a request that took it ends with it.
+
+    Attributes
+    ----------
+    model : None before a file could be opened.
+    error : why the file that is there now is not in use; None if it is.
+    """
+
+    def __init__(self, path: Path, metrics: Metrics) -> None:
+        self.path, self._metrics = path, metrics
+        self.model: ModelFile | None = None
+        self.error: str | None = None
+        self._seen: Stamp | str = "nothing"
+
+    def refresh(self) -> None:
+        """Open the file if it is another one than at the last look; keep the former if that fails."""
+        stamp = self._stamp()
+        if stamp == self._seen:
+            return
+        if isinstance(stamp, str):
+            self._keep(stamp)
+        else:
+            try:
+                model = ModelFile(self.path)
+            except BrokenFileError as error:
+                if self._stamp() != stamp:
+                    return  # it is being written; the next look finds what has become of it
+                self._keep(f"{self.path} is not served: {error}")
+            else:
+                if self._stamp() != stamp:
+                    return
+                self._take(model)
+        self._seen = stamp
+
+    async def watch(self, seconds: float) -> None:
+        """Look at the file until the task is cancelled."""
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await asyncio.to_thread(self.refresh)
+            except Exception:  # the watch must go on, whatever a look ends in
+                log.exception("The look at %s failed", self.path)
+
+    def _take(self, model: ModelFile) -> None:
+        self.model, self.error = model, None
+        self._metrics.loaded()
+        log.info("Serving %s, model %s, %d columns", self.path, model.version, len(model.columns))
+
+    def _keep(self, error: str) -> None:
+        self.error = error
+        self._metrics.failed()
+        kept = "no model is served" if self.model is None else f"model {self.model.version} stays in use"
+        log.error("%s; %s", error, kept)
+
+    def _stamp(self) -> Stamp | str:
+        """The stamp of the file, or why it has none."""
+        try:
+            found = os.stat(self.path)
+        except OSError as error:
+            return f"{self.path} cannot be read: {error.strerror}"
+        return Stamp(found.st_ino, found.st_size, found.st_mtime_ns)

@@ -1,0 +1,94 @@
+"""Expected values inside the graph: from the outputs of the towers to what `predict_values` returns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch import Tensor
+
+from sklearn_fsmd.export.names import Value
+from sklearn_fsmd.network import LEAST_SPREAD, LogNormal, Poisson, Squared, Values
+
+if TYPE_CHECKING:
+    from sklearn_fsmd.export.graph import Graph
+
+Parameters = tuple[Value, ...]
+"""The parameters of the distributions, each ``(n, V)``."""
+LEAST_CHANCE = np.float32(1e-6)
+"""The least share of values above 0 in the mean of an ensemble; `LogNormal.mean` has it too."""
+
+
+def expected(g: Graph, values: Values, members: Sequence[Parameters]) -> Value:
+    """E[value | the step before] of each value, ``(n, V)`` float, from what each member says.
+
+    Raises
+    ------
+    ValueError
+        If the distribution is none of the library's own.
+    """
+    if type(values) is LogNormal:
+        found = _lognormal(g, values, members)
+    elif type(values) is Squared:
+        outputs = _mean(g, [z for (z,) in members])
+        found = g.op("Add", g.op("Mul", outputs, _array(values.scale)), _array(values.center))
+    elif type(values) is Poisson:
+        log_rate = _log_mean(g, [z for (z,) in members])
+        found = g.op("Mul", g.op("Exp", log_rate), _array(values.scale))
+    else:
+        raise ValueError(f"The values have the distribution {type(values).__name__}, which to_onnx does not know.")
+    level, slope = _array(values.level), _array(values.slope)
+    if values.multiplies:
+        return g.op("Mul", g.op("Pow", found, slope), level)
+    return g.op("Add", g.op("Mul", found, slope), level)
+
+
+def of_impressions(g: Graph, values: Value, marginals: Value, n_tasks: int, parents: Sequence[int | None]) -> Value:
+    """Expected values of impressions ``(n, V)``, from those given the step before: times its probability."""
+    p, own = g.columns(marginals, n_tasks), g.columns(values, len(parents))
+    return g.concat(
+        [v if parent is None else g.op("Mul", v, p[parent]) for v, parent in zip(own, parents, strict=True)]
+    )
+
+
+def _lognormal(g: Graph, values: LogNormal, members: Sequence[Parameters]) -> Value:
+    """The chance of a value above 0, times the mean of the lognormal; of an ensemble the mean of these products."""
+    chances = [g.op("Sigmoid", z) for z, _, _ in members]
+    log_means = [_log_mean_of(g, values, location, raw) for _, location, raw in members]
+    chance, log_mean = chances[0], log_means[0]
+    if len(members) > 1:
+        logs = [
+            g.op("Sub", m, g.op("Softplus", g.op("Neg", z))) for (z, _, _), m in zip(members, log_means, strict=True)
+        ]
+        log_chance = _log_mean(g, [g.op("Neg", g.op("Softplus", g.op("Neg", z))) for z, _, _ in members])
+        chance = g.op("Clip", _mean(g, chances), LEAST_CHANCE, 1 - LEAST_CHANCE)
+        log_mean = g.op("Sub", _log_mean(g, logs), log_chance)
+    mean = g.op("Min", g.op("Exp", g.op("Add", log_mean, _array(values.center))), _array(values.largest))
+    return g.op("Mul", chance, mean)
+
+
+def _log_mean_of(g: Graph, values: LogNormal, location: Value, raw: Value) -> Value:
+    """The logarithm of a lognormal's mean, above `center`."""
+    scale = _array(values.scale)
+    spread = g.op("Mul", g.op("Add", g.op("Softplus", raw), np.float32(LEAST_SPREAD)), scale)
+    half = g.op("Mul", g.op("Mul", spread, spread), np.float32(0.5))
+    return g.op("Add", g.op("Mul", location, scale), half)
+
+
+def _mean(g: Graph, parts: list[Value]) -> Value:
+    return parts[0] if len(parts) == 1 else g.op("Mean", *parts)
+
+
+def _log_mean(g: Graph, logs: list[Value]) -> Value:
+    """The logarithm of the mean of what has these logarithms."""
+    if len(logs) == 1:
+        return logs[0]
+    stacked = g.concat([g.op("Unsqueeze", own, np.array([2])) for own in logs], axis=2)
+    total = g.op("ReduceLogSumExp", stacked, np.array([2]), keepdims=0)
+    return g.op("Sub", total, np.float32(math.log(len(logs))))
+
+
+def _array(buffer: Tensor) -> np.ndarray:
+    return buffer.detach().cpu().numpy().astype(np.float32)

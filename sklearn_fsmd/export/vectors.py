@@ -1,0 +1,24 @@
+"""Columns of vectors inside the graph: missing rows, the range of fit, scaling."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sklearn_fsmd.encoding import VectorColumn
+from sklearn_fsmd.export.names import Value
+
+if TYPE_CHECKING:
+    from sklearn_fsmd.export.graph import Graph
+
+
+def scaled(g: Graph, column: VectorColumn, x: Value) -> Value:
+    """What `VectorColumn.write_scaled` makes of the vectors ``(n, d)`` float.
+
+    A row that has a NaN anywhere is a missing vector, and counts as the mean, which is 0 everywhere.
+    """
+    missing = g.op("ReduceMax", g.cast(g.op("IsNaN", x), "float"), np.array([1]), keepdims=1)
+    x = g.op("Min", g.op("Max", g.cast(x, "double"), column.low), column.high)
+    x = g.cast(g.op("Div", g.op("Sub", x, column.center), column.scale), "float")
+    return g.op("Where", g.op("Greater", missing, np.float32(0)), np.float32(0), x)

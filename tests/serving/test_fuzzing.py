@@ -1,0 +1,34 @@
+"""Schemathesis reads the OpenAPI page and sends what it allows and what it forbids."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+COMMAND = Path(sys.executable).with_name("schemathesis")
+
+
+def test_the_server_does_what_its_page_says(server, tmp_path):
+    """Answers have the announced status and form, what the page allows is accepted, all else is refused."""
+    run = subprocess.run(
+        [
+            shutil.which(COMMAND) or shutil.which("schemathesis"),
+            "run",
+            f"{server.url}/openapi.json",
+            "--max-examples=30",
+            "--seed=1",
+            "--checks=all",
+            "--max-failures=3",
+            "--no-color",
+        ],
+        cwd=tmp_path,  # it leaves what it has found
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert run.returncode == 0, run.stdout[:3000] + run.stderr[-2000:]
+    assert "5 selected / 5 total" in run.stdout
+    assert server.metric('serving_requests_total{path="/score",status="200"}') > 20
+    assert server.metric('serving_requests_total{path="/rank",status="422"}') > 20
+    assert 'status="500"' not in server.get("/metrics").text
+    assert "Traceback" not in server.log()
