@@ -38,7 +38,8 @@ def test_every_distribution(loss, params, tmp_path):
     X, Y = targets()
     model = fit(MultiTaskClassifier, X, Y, value_loss=loss, **TWO, **params)
     if params.get("low_order") == "linear":
-        model.module_.values.level[:], model.module_.values.slope[:] = torch.tensor([1.5, 0.5]), torch.tensor([0.8, 1.2])
+        values = model.module_.values
+        values.level[:], values.slope[:] = torch.tensor([1.5, 0.5]), torch.tensor([0.8, 1.2])
     file = check(model, tmp_path)
     values = file.run(X)["values"]
     assert values.shape == (len(X), 2)
