@@ -21,21 +21,23 @@ import numpy as np
 
 from sklearn_fsmd.datasets import make_funnel
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+ROOT = Path(__file__).parents[1]
+OPTIONS = {"cwd": ROOT, "env": {**os.environ, "PYTHONPATH": str(ROOT / "examples")}}
 COLUMNS = ["user_id", "item_id", "segment", "age", "brand", "price", "hour", "device"]
 N_BODIES = 200
 
 
 def train(path):
     """The model that `make serve` trains, in a process of its own."""
-    subprocess.run([sys.executable, "-m", "serving.train", path], cwd=EXAMPLES, check=True, stdout=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "serving.train", path]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, **OPTIONS)
 
 
 class Server:
     def __init__(self, path, log_path):
         with open(log_path, "wb") as log:
             command = [sys.executable, "-m", "serving", path, "--port=0"]
-            self.process = subprocess.Popen(command, cwd=EXAMPLES, stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, **OPTIONS)
         while not (found := re.search(r"running on http://127.0.0.1:(\d+)", Path(log_path).read_text())):
             if self.process.poll() is not None:
                 raise RuntimeError(f"The server did not start: {Path(log_path).read_text()}")

@@ -15,7 +15,7 @@ def test_the_server_does_what_its_page_says(server, tmp_path):
             shutil.which(COMMAND) or shutil.which("schemathesis"),
             "run",
             f"{server.url}/openapi.json",
-            "--max-examples=30",
+            "--max-examples=20",
             "--seed=1",
             "--checks=all",
             "--max-failures=3",
