@@ -12,7 +12,8 @@ import numpy as np
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_fsmd.metrics import auc_per_task, model_of, multi_task_gain
+from sklearn_fsmd.compose import ask
+from sklearn_fsmd.metrics import auc_per_task, labels_of, model_of, multi_task_gain
 
 __all__ = ["AblationDisplay", "GateWeightsDisplay", "HistoryDisplay", "SeesawDisplay"]
 
@@ -70,9 +71,15 @@ class SeesawDisplay:
     def from_estimators(
         cls, estimators: Mapping[str, Any], X: Any, Y: Any, *, baseline: str, tasks: tuple[int, int] = (0, 1), **kw: Any
     ) -> SeesawDisplay:
-        """From fitted estimators, whose AUCs are measured on `X` and `Y`; `tasks` are the indices of two targets."""
-        scores = {name: auc_per_task(Y, e.predict_marginals(X))[list(tasks)] for name, e in estimators.items()}
-        names = next(iter(estimators.values())).task_names_
+        """From fitted estimators, or Pipelines of them, whose AUCs are measured on `X` and `Y`.
+
+        `tasks` are the indices of two binary targets.
+        """
+        scores = {
+            name: auc_per_task(labels_of(e, Y), ask(e, "predict_marginals", X))[list(tasks)]
+            for name, e in estimators.items()
+        }
+        names = model_of(next(iter(estimators.values()))).task_names_
         return cls.from_scores(scores, baseline=baseline, task_names=[names[k] for k in tasks], **kw)
 
     def plot(self, ax: Any = None, *, color: Any = None) -> SeesawDisplay:
@@ -201,10 +208,14 @@ class GateWeightsDisplay:
 
     @classmethod
     def from_estimator(cls, estimator: Any, X: Any, **kw: Any) -> GateWeightsDisplay:
-        """From a fitted estimator with gates, and the rows to average over; `kw` is passed to `plot`."""
-        weights, tasks = estimator.gate_weights(X).mean(axis=0), estimator.task_names_
+        """From a fitted estimator with gates, or a Pipeline of one, and the rows to average over.
+
+        `kw` is passed to `plot`.
+        """
+        weights, model = ask(estimator, "gate_weights", X).mean(axis=0), model_of(estimator)
+        tasks = [*model.task_names_, *model.value_names_]
         owners = [*tasks, "shared"]  # PLE knows whose each expert is
-        names = [owners[group] for group in getattr(estimator.module_.extractor, "groups", [])]
+        names = [owners[group] for group in getattr(model.module_.extractor, "groups", [])]
         numbered = [f"{name} {names[:e].count(name) + 1}" for e, name in enumerate(names)]
         return cls(weights, task_names=tasks, expert_names=numbered or None).plot(**kw)
 

@@ -169,3 +169,17 @@ def test_history_needs_validation_data(funnel):
     model = FSMDClassifier(**SMALL, early_stopping=False).fit(X, Y)
     with pytest.raises(ValueError, match="no validation data"):
         HistoryDisplay.from_estimator(model)
+
+
+def test_plots_of_pipelines_and_of_models_with_values():
+    X, Y = make_funnel(400, watch_time=True, random_state=0, return_X_y=True)
+    Y = Y.rename(columns={"watch_seconds": "watch"})
+    params = {**SMALL, "value_targets": ["watch"], "value_parents": {"watch": "click"}}
+    model = make_pipeline(FunctionTransformer(), FSMDClassifier(**params)).fit(X, Y)
+    display = GateWeightsDisplay.from_estimator(model, X)
+    assert display.task_names == ["click", "conversion", "watch"]
+    assert display.weights.shape == (1, 3, 8)
+    assert display.expert_names[4] == "watch 1"
+    other = FSMDClassifier(**params | {"random_state": 1}).fit(X, Y)
+    seesaw = SeesawDisplay.from_estimators({"a": model, "b": other}, X, Y, baseline="a")
+    assert seesaw.task_names == ["click", "conversion"]

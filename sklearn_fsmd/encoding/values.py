@@ -146,6 +146,8 @@ def without_values(Y: Any, columns: Sequence[str | int]) -> Any:
         If Y has no such column, or no other.
     """
     Y = as_pandas(Y)
+    if Y is None:
+        raise ValueError("This estimator requires y to be passed, but the target y is None.")
     for column in columns:
         column_of(Y, column)
     if len(set(columns)) < len(columns):

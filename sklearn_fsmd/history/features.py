@@ -174,6 +174,8 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
     def update(self, X: Any, Y: Any = None, *, y: Any = None) -> Self:
         """Add events to the log; the model behind it need not be trained anew.
 
+        Events that are added twice count twice. With `strict_order` a day that was added already is refused.
+
         Parameters
         ----------
         X, Y, y : as in :meth:`fit`.

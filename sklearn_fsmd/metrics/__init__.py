@@ -16,6 +16,7 @@ from sklearn_fsmd.metrics._per_task import (
 )
 from sklearn_fsmd.metrics._per_task import task_aucs as task_aucs  # for other parts of the package, and not public
 from sklearn_fsmd.metrics._scorers import get_scorer, get_scorer_names
+from sklearn_fsmd.metrics._scorers import labels_of as labels_of
 from sklearn_fsmd.metrics._scorers import model_of as model_of
 from sklearn_fsmd.metrics._values import concordance, decile_bias, value_mae, value_rmse
 

@@ -82,9 +82,7 @@ class ValueScorer:
 def _by_classes(Y: Any, estimator: Any) -> Any:
     """`Y` as zeros and ones, with its names, and without values."""
     Y, classes = as_pandas(Y), getattr(estimator, "classes_", None)
-    targets = getattr(model_of(estimator), "_targets", None)
-    if targets is not None:
-        Y, _ = targets.over_impressions(Y)
+    Y = labels_of(estimator, Y)
     names = getattr(model_of(estimator), "task_names_", None)
     if names is not None and isinstance(Y, pd.DataFrame) and are_moved(Y.columns, names):
         raise ValueError(f"The columns of Y must be those of fit, in their order, {names}. Got {list(Y.columns)}.")
@@ -94,6 +92,12 @@ def _by_classes(Y: Any, estimator: Any) -> Any:
     if isinstance(Y, pd.DataFrame):
         return pd.DataFrame(labels, columns=Y.columns)
     return pd.Series(labels, name=Y.name) if isinstance(Y, pd.Series) else labels
+
+
+def labels_of(estimator: Any, Y: Any) -> Any:
+    """The binary targets of `Y`, without the columns that hold values to the fitted estimator."""
+    targets = getattr(model_of(estimator), "_targets", None)
+    return Y if targets is None else targets.over_impressions(Y)[0]
 
 
 def model_of(estimator: Any) -> Any:
