@@ -19,6 +19,8 @@ from sklearn_fsmd.metrics import auc_per_task
 HERE = Path(__file__).parent
 N_ROWS, N_ITEMS = 60_000, 100
 SHARED = {"shared_embeddings": {"last_items": "item_id"}}
+PATIENCE = {"patience": 10, "max_epochs": 60}
+"""Items have to find their like first: validation stands still for some epochs before attention has something to use."""
 CONTENDERS = {
     "no list": None,
     "mean": {},
@@ -40,7 +42,9 @@ def main():
             if store.has({"contender": name, "seed": seed}):
                 continue
             seen = X.drop(columns="last_items") if params is None else X
-            model = FSMDClassifier(validation="last", random_state=seed, **(params or {})).fit(seen[:n], Y[:n])
+            model = FSMDClassifier(validation="last", random_state=seed, **PATIENCE, **(params or {})).fit(
+                seen[:n], Y[:n]
+            )
             click, conversion = auc_per_task(Y[n:], model.predict_marginals(seen[n:]))
             store.add([{"contender": name, "seed": seed, "click_auc": click, "conversion_auc": conversion}])
             print(store.rows[-1], flush=True)

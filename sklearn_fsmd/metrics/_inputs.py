@@ -114,7 +114,7 @@ def _of_two_classes(column: np.ndarray, two: Any) -> np.ndarray:
         two = (0, 1) if np.isin(found, (0, 1)).all() else found
     if len(two) != 2 or not np.isin(found, two).all():
         raise ValueError(
-            f"The labels in Y must be 0, 1 or NaN, or of two classes. Got {shown(found[-1])}. Leave columns of values out."
+            f"The labels in Y must be 0, 1 or NaN, or of two classes. Got {shown(found[-1])}. Leave values out."
         )
     labels = np.full(column.shape, np.nan)
     labels[known] = column[known] == two[1]
