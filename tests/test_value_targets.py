@@ -17,7 +17,7 @@ from sklearn_fsmd import FSClassifier, FSMDClassifier, MultiTaskClassifier, Shar
 from sklearn_fsmd.compose import ask
 from sklearn_fsmd.history import HistoryFeatures
 from sklearn_fsmd.metrics import concordance, decile_bias, get_scorer, value_mae, value_rmse
-from sklearn_fsmd.network.values import LEAST_SPREAD, VALUE_LOSSES, LogNormal, Poisson, Squared
+from sklearn_fsmd.network.values import VALUE_LOSSES, LogNormal, Poisson, Squared
 from sklearn_fsmd.ranking import tune_rank_weights
 from sklearn_fsmd.training.value_level import Expected, correct_values
 from tests.conftest import SMALL, make_frame, of
@@ -53,21 +53,17 @@ class TestLosses:
     def test_lognormal_is_its_density(self):
         part = LogNormal(1)
         part.center[:], part.scale[:], part.largest[:] = 0.3, 2.0, 1e9
-        raw = 0.7
-        spread = LEAST_SPREAD + np.log1p(np.exp(raw))
-        outputs = torch.tensor([[[0.4, -0.2, raw]]] * 2, dtype=torch.float64)
+        outputs = torch.tensor([[[0.4, -0.2]]] * 2, dtype=torch.float64)
         chance = 1 / (1 + np.exp(-0.4))
-        size = (np.log(5.0) - 0.3) / 2.0
-        some = -np.log(chance) + 0.5 * ((size + 0.2) / spread) ** 2 + np.log(spread / LEAST_SPREAD)
+        some = -np.log(chance) + 0.5 * ((np.log(5.0) - 0.3) / 2.0 + 0.2) ** 2
         losses = part.double().loss(outputs, torch.tensor([[5.0], [0.0]], dtype=torch.float64)).flatten()
         np.testing.assert_allclose(losses.numpy(), [some, -np.log(1 - chance)], rtol=1e-6)
-        expected = chance * np.exp(0.3 + 2.0 * -0.2 + (2.0 * spread) ** 2 / 2)
-        np.testing.assert_allclose(part(outputs)[0, 0].item(), expected, rtol=1e-6)
+        np.testing.assert_allclose(part(outputs)[0, 0].item(), chance * np.exp(0.3 + 2.0 * -0.2), rtol=1e-6)
 
     def test_no_expectation_is_above_what_training_has_seen(self):
         part = LogNormal(1)
         part.start_at(torch.tensor([[1.0], [30.0]]), torch.ones(2, 1))
-        assert part(torch.tensor([[[9.0, 50.0, 9.0]]])).item() <= 30.0
+        assert part(torch.tensor([[[9.0, 50.0]]])).item() <= 30.0
 
     def test_squared_and_poisson(self):
         values = torch.tensor([[2.0], [6.0]])
@@ -86,7 +82,7 @@ class TestLosses:
         part = VALUE_LOSSES[name](1)
         values = torch.tensor([[3.0]] * 40)
         part.start_at(values, torch.ones(40, 1))
-        perfect = torch.tensor([[[40.0, 0.0, -40.0]]]) if name == "lognormal" else torch.zeros(1, 1, 1)
+        perfect = torch.tensor([[[40.0, 0.0]]]) if name == "lognormal" else torch.zeros(1, 1, 1)
         assert part.loss(perfect, values[:1]).item() == pytest.approx(0, abs=1e-6)
         outputs = torch.randn(40, 1, part.n_outputs, generator=torch.Generator().manual_seed(0)) * 3
         assert (part.loss(outputs, values) >= 0).all()

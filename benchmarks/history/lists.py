@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 N_ROWS, N_ITEMS = 60_000, 100
 SHARED = {"shared_embeddings": {"last_items": "item_id"}}
 PATIENCE = {"patience": 10, "max_epochs": 60}
-"""Items have to find their like first: validation stands still for some epochs before attention has something to use."""
+"""Items have to find their like first: for some epochs nothing gets better before attention has something to use."""
 CONTENDERS = {
     "no list": None,
     "mean": {},

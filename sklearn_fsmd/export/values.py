@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from sklearn_fsmd.export.names import Value
-from sklearn_fsmd.network import LEAST_SPREAD, LogNormal, Poisson, Squared, Values
+from sklearn_fsmd.network import LogNormal, Poisson, Squared, Values
 
 if TYPE_CHECKING:
     from sklearn_fsmd.export.graph import Graph
@@ -54,27 +54,17 @@ def of_impressions(g: Graph, values: Value, marginals: Value, n_tasks: int, pare
 
 
 def _lognormal(g: Graph, values: LogNormal, members: Sequence[Parameters]) -> Value:
-    """The chance of a value above 0, times the mean of the lognormal; of an ensemble the mean of these products."""
-    chances = [g.op("Sigmoid", z) for z, _, _ in members]
-    log_means = [_log_mean_of(g, values, location, raw) for _, location, raw in members]
-    chance, log_mean = chances[0], log_means[0]
+    """The chance of a value above 0, times the median of the others; of an ensemble the mean of these products."""
+    chances = [g.op("Sigmoid", z) for z, _ in members]
+    logs = [g.op("Mul", location, _array(values.scale)) for _, location in members]
+    chance, log_median = chances[0], logs[0]
     if len(members) > 1:
-        logs = [
-            g.op("Sub", m, g.op("Softplus", g.op("Neg", z))) for (z, _, _), m in zip(members, log_means, strict=True)
-        ]
-        log_chance = _log_mean(g, [g.op("Neg", g.op("Softplus", g.op("Neg", z))) for z, _, _ in members])
+        log_chances = [g.op("Neg", g.op("Softplus", g.op("Neg", z))) for z, _ in members]
+        products = [g.op("Add", own, log) for own, log in zip(log_chances, logs, strict=True)]
+        log_median = g.op("Sub", _log_mean(g, products), _log_mean(g, log_chances))
         chance = g.op("Clip", _mean(g, chances), LEAST_CHANCE, 1 - LEAST_CHANCE)
-        log_mean = g.op("Sub", _log_mean(g, logs), log_chance)
-    mean = g.op("Min", g.op("Exp", g.op("Add", log_mean, _array(values.center))), _array(values.largest))
-    return g.op("Mul", chance, mean)
-
-
-def _log_mean_of(g: Graph, values: LogNormal, location: Value, raw: Value) -> Value:
-    """The logarithm of a lognormal's mean, above `center`."""
-    scale = _array(values.scale)
-    spread = g.op("Mul", g.op("Add", g.op("Softplus", raw), np.float32(LEAST_SPREAD)), scale)
-    half = g.op("Mul", g.op("Mul", spread, spread), np.float32(0.5))
-    return g.op("Add", g.op("Mul", location, scale), half)
+    median = g.op("Min", g.op("Exp", g.op("Add", log_median, _array(values.center))), _array(values.largest))
+    return g.op("Mul", chance, median)
 
 
 def _mean(g: Graph, parts: list[Value]) -> Value:

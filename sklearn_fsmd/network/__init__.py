@@ -13,11 +13,10 @@ from sklearn_fsmd.network.member import Member, Towers, representations
 from sklearn_fsmd.network.multitask_network import MultiTaskNetwork
 from sklearn_fsmd.network.seam import Execution, GateSpec, LayerSpec, StackSpec, set_execution
 from sklearn_fsmd.network.stacked_mlp import HiddenLayer, StackedLinear, StackedMLP
-from sklearn_fsmd.network.values import LEAST_SPREAD, LogNormal, Poisson, Squared, Values
+from sklearn_fsmd.network.values import LogNormal, Poisson, Squared, Values
 
 __all__ = [
     "FM",
-    "LEAST_SPREAD",
     "PLE",
     "Columns",
     "DenoisingAutoencoder",

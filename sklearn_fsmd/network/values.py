@@ -10,12 +10,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, softplus
-
-LEAST_SPREAD = 0.05
-"""The least σ of a lognormal, in standard deviations of the logarithms: without one a density has no bound."""
-START_OF_SPREAD = math.log(math.expm1(1 - LEAST_SPREAD))
-"""The output at which σ is 1."""
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 
 class Values(nn.Module):
@@ -66,17 +61,20 @@ class Values(nn.Module):
 
 
 class LogNormal(Values):
-    """Zero with the probability 1 − π, else lognormal: for watch times and prices [1]_.
+    """Zero with the probability 1 − π, else lognormal, with a spread that is the same for all rows: for prices.
 
-    The outputs are the log-odds of π, the location and the spread of the logarithms. No expectation is above the
-    largest value that training has seen.
+    The outputs are the log-odds of π and the location of the logarithms, as in [1]_. NOTE[DIFF] there a third output is
+    the spread, and the expectation has exp(σ²/2) of it: whatever is wrong with a row's spread is exponentiated, and
+    rows that were learned by heart have hardly any. Here `level` and `slope` make means of medians.
+
+    No expectation is above the largest value that training has seen, before it is corrected.
 
     References
     ----------
     .. [1] X. Wang, T. Liu, J. Miao, "A Deep Probabilistic Model for Customer Lifetime Value Prediction", 2019, Eq. (4).
     """
 
-    n_outputs = 3
+    n_outputs = 2
     largest: Tensor
 
     def __init__(self, n_values: int) -> None:
@@ -84,26 +82,19 @@ class LogNormal(Values):
         self.register_buffer("largest", torch.ones(n_values))
 
     def expectation(self, outputs: Tensor) -> Tensor:
-        location, spread = self._parts(outputs)
-        log_mean = self.center + self.scale * location + (self.scale * spread).square() / 2
-        return torch.sigmoid(outputs[..., 0]) * log_mean.exp().minimum(self.largest)
+        median = (self.center + self.scale * outputs[..., 1]).exp().minimum(self.largest)
+        return torch.sigmoid(outputs[..., 0]) * median
 
     def loss(self, outputs: Tensor, values: Tensor) -> Tensor:
-        location, spread = self._parts(outputs)
         is_some = (values > 0).to(values)
         logs = (values.clamp(min=1e-30).log() - self.center) / self.scale
-        of_size = ((logs - location) / spread).square() / 2 + (spread / LEAST_SPREAD).log()
-        return binary_cross_entropy_with_logits(outputs[..., 0], is_some, reduction="none") + is_some * of_size
+        of_chance = binary_cross_entropy_with_logits(outputs[..., 0], is_some, reduction="none")
+        return of_chance + is_some * (logs - outputs[..., 1]).square() / 2
 
     def mean(self, outputs: Tensor) -> Tensor:
-        location, spread = self._parts(outputs)
-        log_mean = self.scale * location + (self.scale * spread).square() / 2
         chance = torch.sigmoid(outputs[..., 0])
-        together = torch.logsumexp(chance.log() + log_mean, dim=0) - chance.sum(dim=0).log()
-        raw = outputs[..., 2].mean(dim=0)
-        spread = LEAST_SPREAD + softplus(raw)
-        location = (together - (self.scale * spread).square() / 2) / self.scale
-        return torch.stack((torch.logit(chance.mean(dim=0), eps=1e-6), location, raw), dim=-1)
+        together = torch.logsumexp(chance.log() + self.scale * outputs[..., 1], dim=0) - chance.sum(dim=0).log()
+        return torch.stack((torch.logit(chance.mean(dim=0), eps=1e-6), together / self.scale), dim=-1)
 
     def start_at(self, values: Tensor, weights: Tensor) -> Tensor:
         positive = weights * (values > 0)
@@ -112,11 +103,7 @@ class LogNormal(Values):
         self.scale.copy_(_spread(logs, positive))
         self.largest.copy_(torch.where(weights > 0, values, 0).amax(dim=0).clamp(min=1e-30))
         chance = torch.logit(_mean((values > 0).to(values), weights).clamp(1e-3, 1 - 1e-3))
-        return torch.stack((chance, torch.zeros_like(chance), torch.full_like(chance, START_OF_SPREAD)), dim=1)
-
-    @staticmethod
-    def _parts(outputs: Tensor) -> tuple[Tensor, Tensor]:
-        return outputs[..., 1], LEAST_SPREAD + softplus(outputs[..., 2])
+        return torch.stack((chance, torch.zeros_like(chance)), dim=1)
 
 
 class Squared(Values):

@@ -23,8 +23,8 @@ def correct_values(values: Values, parts: Sequence[Expected]) -> None:
     """Set level and slope of the expectations, by the rows of training and of validation.
 
     A regression of the values on what was expected of them: its mean prediction is the mean value. Rows of training
-    have been learned by heart, rows of validation may be of other days; each part has the same say. A slope corrects a
-    distribution that is not that of the data: a lognormal one expects too much where its spread is wide.
+    have been learned by heart, rows of validation may be of other days; each part has the same say. So medians
+    of a lognormal become means, and a slope corrects a distribution that is not that of the data.
     """
     for v in range(values.n_values):
         columns = [[x[part.weights[:, v] > 0, v].astype(np.float64) for x in part] for part in parts]
