@@ -83,7 +83,7 @@ class FeatureEncoder:
     def update(self, block: Any) -> None:
         """Learn from some rows, a DataFrame or 2-D array; the first ones say what the columns are."""
         if not hasattr(self, "categories"):
-            self._take_columns(block)
+            self.take_columns(block)
         for position, column in self.columns.items():
             column.update(_column(block, position))
         for position, of_lists in self.lists.items():
@@ -95,6 +95,12 @@ class FeatureEncoder:
     def columns(self) -> dict[int, CategoryColumn | NumericColumn]:
         """All columns by their positions in the table."""
         return {**self.categories, **self.numeric}
+
+    @property
+    def vocabularies(self) -> list[CategoryColumn]:
+        """What maps values to codes: the categories, and the lists that do not share one's."""
+        own = [column.own for column in self.lists.values()]
+        return [*self.categories.values(), *(vocabulary for vocabulary in own if vocabulary is not None)]
 
     def finalize(self) -> None:
         """All rows have been seen: the encoding is fixed from now on."""
@@ -109,7 +115,7 @@ class FeatureEncoder:
 
     def fit_encode(self, X: Any) -> Encoded:
         """Learn the encoding of a whole table and return it encoded."""
-        self._take_columns(X)
+        self.take_columns(X)
         read = self._fit_lists(X)
         vectors = self._read_vectors(X)
         for column, x in zip(self.vectors.values(), vectors, strict=True):
@@ -148,7 +154,8 @@ class FeatureEncoder:
     def _is_shared(self, category: CategoryColumn) -> bool:
         return any(column.shares == category.name for column in self.lists.values())
 
-    def _take_columns(self, X: Any) -> None:
+    def take_columns(self, X: Any) -> None:
+        """Say by some rows, a DataFrame or 2-D array, what the columns are."""
         self.categories: dict[int, CategoryColumn] = {}
         self.numeric: dict[int, NumericColumn] = {}
         options = self.__dict__.pop("sequences")  # from here on `lists` and `vectors` say it; this may be code
