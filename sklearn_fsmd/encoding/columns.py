@@ -156,8 +156,8 @@ class NumericColumn:
         if self.scaling == "quantile":
             self._fit_ranks(known)
         elif self.scaling == "standard":
-            self.center, spread, *ends = seen.moments(known)
-            self.scale, self.range = spread or 1.0, (ends[0], ends[1])
+            mean, spread, *ends = seen.moments(known)
+            self.center, self.scale, self.range = mean, spread or 1.0, (ends[0], ends[1])
 
     def fit_encode(self, column: Any) -> tuple[np.ndarray, np.ndarray]:
         """Learn the scale and the bins of a whole column, and return numbers and bins."""
