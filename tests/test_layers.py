@@ -19,6 +19,7 @@ LAYERS = [
     ["inference", "plotting", "_versions"],
     ["persistence"],
     ["training"],
+    ["streaming"],
     ["estimators"],
     ["history"],
 ]

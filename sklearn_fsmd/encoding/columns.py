@@ -38,6 +38,8 @@ class CategoryColumn:
     kind : what the values were in fit; None if all were missing.
     """
 
+    seen: Counts | None = None
+
     def __init__(self, name: str, min_frequency: int = 1) -> None:
         self.name = name
         self.min_frequency = min_frequency
@@ -71,7 +73,7 @@ class CategoryColumn:
         return self._codes_of(values, kind)[positions]
 
     def _count(self, positions: np.ndarray, values: np.ndarray, kind: Kind | None) -> None:
-        seen = self.__dict__.setdefault("seen", Counts())
+        seen = self.seen = self.seen or Counts()
         self._refuse_another_kind(seen.kind, values, kind)
         seen.add((values, np.bincount(positions + 1, minlength=len(values) + 1)[1:], kind))
 
@@ -133,6 +135,7 @@ class NumericColumn:
     """
 
     N_KNOTS = 257
+    seen: Numbers | None = None
 
     def __init__(self, name: str, scaling: str | None, n_bins: int) -> None:
         self.name = name
@@ -167,7 +170,8 @@ class NumericColumn:
         return self._encode(x)
 
     def _see(self, x: np.ndarray) -> None:
-        self.__dict__.setdefault("seen", Numbers()).add(x[~np.isnan(x)])
+        self.seen = self.seen or Numbers()
+        self.seen.add(x[~np.isnan(x)])
 
     def encode(self, column: Any) -> tuple[np.ndarray, np.ndarray]:
         """Scaled numbers ``(n,)`` float32 and bins ``(n,)`` int64."""

@@ -181,6 +181,12 @@ class InputEncoder:
         """How many numbers the network reads beside the vectors: the numeric columns, and the statistics."""
         return len(self.main.numeric) + (0 if self.statistics is None else self.statistics.n_columns)
 
+    def names_of_codes(self, keys: Sequence[Sequence[int]]) -> dict[int, Any]:
+        """For each code column of these keys the column of a DataFrame that it comes from."""
+        names = [name for name, is_bias in zip(self.names, self.is_bias, strict=True) if not is_bias]
+        positions = list(self.main.categories)
+        return {f: names[positions[f]] for f in sorted({f for key in keys for f in key})}
+
     def main_part(self, X: Any) -> Any:
         """The columns of the network, of a table with all columns."""
         return X if self.bias is None else _columns(X, ~self.is_bias)

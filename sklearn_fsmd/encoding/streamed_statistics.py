@@ -127,11 +127,9 @@ def draw_scale(
         positive, total = np.split(np.rint(np.maximum(sums - counted, 0)).astype(np.int64), 2, axis=1)
         positive = np.minimum(positive, total)
         n = np.floor(random.random_sample(total.shape) * (total + 1)).astype(np.int64)
-        few = np.maximum(total, 1) < 10**9  # beyond that the rate is known
-        drawn = np.zeros(total.shape)
-        ok = few & (total > 0)
-        drawn[ok] = random.hypergeometric(positive[ok], (total - positive)[ok], n[ok])
-        drawn[~few] = (positive / np.maximum(total, 1) * n)[~few]
+        drawn = positive / np.maximum(total, 1) * n  # for more rows than numpy draws of
+        few = (n > 0) & (total < 10**9)
+        drawn[few] = random.hypergeometric(positive[few], (total - positive)[few], n[few])
         before.append(np.concatenate([drawn, n], axis=1))
     statistics.take_scale(everything, before)
 

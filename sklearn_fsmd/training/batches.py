@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from skorch.dataset import Dataset
 from torch import Tensor
 
 from sklearn_fsmd.encoding import Encoded, Targets
+from sklearn_fsmd.ragged import Lists
 
 Batch = tuple[tuple[Any, ...], Tensor, Tensor | None]
 """Inputs (tensors, and lists where there are some), labels and weights."""
@@ -72,6 +73,23 @@ class TensorData(Dataset):
     def selected(self) -> tuple[Any, ...]:
         """The inputs of the rows that are meant."""
         return self.inputs if self.rows is None else tuple(x[self.rows] for x in self.inputs)
+
+    def part(self, start: int) -> TensorData:
+        """The rows from `start` on, of data of which all rows are meant."""
+        weights = None if self.weights is None else self.weights[start:]
+        return replace(self, inputs=tuple(x[start:] for x in self.inputs), labels=self.labels[start:], weights=weights)
+
+    def followed_by(self, other: TensorData) -> TensorData:
+        """The rows of both, of which all are meant."""
+        inputs = tuple(
+            a.followed_by(b) if isinstance(a, Lists) else torch.cat((a, b))
+            for a, b in zip(self.inputs, other.inputs, strict=True)
+        )
+        labels = torch.cat((self.labels, other.labels))
+        weights = None
+        if self.weights is not None and other.weights is not None:
+            weights = torch.cat((self.weights, other.weights))
+        return replace(self, inputs=inputs, labels=labels, weights=weights)
 
     def batch(self, which: Tensor) -> Batch:
         weights = None if self.weights is None else self.weights[which]
