@@ -115,9 +115,8 @@ def main():
                 f"fit_dataset of {n_rows:,} rows: at most {found['peak_gib']:.2f} GiB, {found['passes_before']:.0f} s "
                 f"before the first epoch, {found['rows_per_second']:,.0f} rows/s in it"
             )
-        print(
-            f"memory of the larger one over the smaller: {streamed[large]['peak_gib'] / streamed[small]['peak_gib']:.2f}"
-        )
+        ratio = streamed[large]["peak_gib"] / streamed[small]["peak_gib"]
+        print(f"memory of the larger one over the smaller: {ratio:.2f}")
         table = measured("in_memory", sizes[small], small)
         print(
             f"fit of {small:,} rows: at most {table['peak_gib']:.2f} GiB, {table['rows_per_second']:,.0f} rows/s; "

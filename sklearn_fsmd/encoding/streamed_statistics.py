@@ -101,15 +101,15 @@ class RunningStatistics:
     def append(self, rows: Encoded, targets: Targets) -> Encoded:
         """The next rows of the pass, in their order, with what they may see."""
         statistics, counted = self.statistics, self.statistics.counted(targets)
-        everything, before, order = [], [], np.arange(len(rows.codes))
+        numbers, order = [rows.numbers], np.arange(len(rows.codes))
         for i, running in enumerate(self.sums):
             index = statistics.index(i, rows.codes)
-            everything.append(statistics.sums[i][index].astype(np.float64))
-            before.append(running[index] + sums_before(index, counted, order))
+            before = running[index] + sums_before(index, counted, order)
+            numbers.append(statistics.seen(i, statistics.sums[i][index].astype(np.float64), before))
             values, totals = totals_of(index, counted)
             running[values] += totals.astype(np.float32)
             running[0] = 0
-        return replace(rows, numbers=np.concatenate([rows.numbers, statistics.seen(everything, before)], axis=1))
+        return replace(rows, numbers=np.concatenate(numbers, axis=1))
 
 
 def draw_scale(

@@ -96,12 +96,6 @@ class FeatureEncoder:
         """All columns by their positions in the table."""
         return {**self.categories, **self.numeric}
 
-    @property
-    def vocabularies(self) -> list[CategoryColumn]:
-        """What maps values to codes: the categories, and the lists that do not share one's."""
-        own = [column.own for column in self.lists.values()]
-        return [*self.categories.values(), *(vocabulary for vocabulary in own if vocabulary is not None)]
-
     def finalize(self) -> None:
         """All rows have been seen: the encoding is fixed from now on."""
         for column in self.columns.values():

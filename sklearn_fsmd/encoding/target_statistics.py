@@ -159,9 +159,11 @@ class TargetStatistics:
         self._scale_by(self._values(sums, before))
         self._tabulate()
 
-    def seen(self, sums: Sequence[np.ndarray], before: Sequence[np.ndarray]) -> np.ndarray:
-        """The scaled statistics, ``(n, n_columns)``, of rows that see these sums; see :meth:`take_scale`."""
-        return self._scaled(self._values(sums, before))
+    def seen(self, i: int, sums: np.ndarray, before: np.ndarray) -> np.ndarray:
+        """The scaled statistics of key `i`, ``(n, 1 + n_events)``, of rows that see these sums."""
+        width = 1 + len(self.events)
+        values = np.column_stack([_log_count(sums), self._log_odds(before, i)])
+        return self._scaled(values, slice(i * width, (i + 1) * width))
 
     def _values(self, sums: Sequence[np.ndarray], before: Sequence[np.ndarray]) -> np.ndarray:
         of_keys = enumerate(zip(sums, before, strict=True))

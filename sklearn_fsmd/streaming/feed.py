@@ -59,6 +59,7 @@ class StreamFeed:
                 continue
             order = random.permutation(training)
             rows, targets = encoded(blocks, self.dataset, self.encoder, self.targets, self.parents)
+            del blocks  # whoever waits for the next pool need not keep this one
             rows = rows.take(order)
             targets = self.sums.scaled(taken(targets, order))
             if statistics is not None:

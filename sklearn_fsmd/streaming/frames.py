@@ -47,16 +47,20 @@ class Piece(NamedTuple):
 def gathered(pieces: Iterable[Piece], size: int) -> Iterator[Block]:
     """Blocks of at least `size` rows, but for the last: small pieces are read together, of whatever files."""
     waiting: list[Piece] = []
+
+    def together() -> Block:
+        made = _block(waiting)
+        waiting.clear()  # before anybody works with the block, and the memory is there twice
+        return made
+
     for piece in pieces:
         if waiting and piece.batch.schema != waiting[0].batch.schema:
-            yield _block(waiting)
-            waiting = []
+            yield together()
         waiting.append(piece)
         if sum(len(one.batch) for one in waiting) >= size:
-            yield _block(waiting)
-            waiting = []
+            yield together()
     if waiting:
-        yield _block(waiting)
+        yield together()
 
 
 def _block(pieces: Sequence[Piece]) -> Block:

@@ -7,7 +7,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_fsmd.encoding import Encoded, InputEncoder, TargetEncoder, Targets, read_table
+from sklearn_fsmd.encoding import (
+    CategoryColumn,
+    Encoded,
+    FeatureEncoder,
+    InputEncoder,
+    TargetEncoder,
+    Targets,
+    read_table,
+)
 from sklearn_fsmd.streaming.counting import Counter, CountsOnDisk
 from sklearn_fsmd.streaming.dataset import Dataset
 from sklearn_fsmd.streaming.frames import Block
@@ -71,10 +79,16 @@ def first_pass(estimator: Any, dataset: Dataset, seed: int) -> FirstPass:
 def _keep_little(encoder: InputEncoder, counter: Counter, seed: int) -> None:
     """Let no column keep all that it sees."""
     for part in encoder.parts:
-        for vocabulary in part.vocabularies:
+        for vocabulary in vocabularies_of(part):
             vocabulary.seen = CountsOnDisk(counter)
         for position, column in part.numeric.items():
             column.seen = SampledNumbers(seed + position)
+
+
+def vocabularies_of(encoder: FeatureEncoder) -> list[CategoryColumn]:
+    """What maps values to codes: the categories, and the lists that do not share one's."""
+    own = [column.own for column in encoder.lists.values()]
+    return [*encoder.categories.values(), *(vocabulary for vocabulary in own if vocabulary is not None)]
 
 
 def encoded(

@@ -9,6 +9,7 @@ from sklearn_fsmd.datasets import make_funnel
 from sklearn_fsmd.encoding import CategoryColumn, InputEncoder
 from sklearn_fsmd.streaming import Dataset, counting, first_pass, sizes
 from sklearn_fsmd.streaming.counting import Counter, CountsOnDisk
+from sklearn_fsmd.streaming.learning import vocabularies_of
 from sklearn_fsmd.streaming.numbers import SampledNumbers
 from tests.conftest import make_frame
 from tests.streaming.conftest import TARGETS, write
@@ -25,7 +26,7 @@ def streamed_and_in_memory(path, X, Y, **params):
 
 def assert_same_encoding(streamed, whole, X):
     expected = whole.fit_encode(X)
-    for column, other in zip(streamed.main.vocabularies, whole.main.vocabularies, strict=True):
+    for column, other in zip(*(vocabularies_of(encoder.main) for encoder in (streamed, whole)), strict=True):
         assert (column.name, column.kind) == (other.name, other.kind)
         assert column.values.equals(other.values), column.name
     for column, other in zip(streamed.main.numeric.values(), whole.main.numeric.values(), strict=True):
