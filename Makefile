@@ -5,12 +5,12 @@ BENCH_VENV ?= .venv-bench
 OLDEST_VENV ?= .venv-oldest
 OLDEST := scikit-learn==1.7.0 skorch==1.2.0 numpy==2.0.0 pandas==2.2.2 category-encoders==2.11.0 safetensors==0.5.0 \
 	pooch==1.8.0 tqdm==4.60.0 scipy==1.14.0 duckdb==1.2.0 onnx==1.17.0 onnxruntime==1.20.0 onnxscript==0.6.0 \
-	fastapi==0.115.0 uvicorn==0.34.0 prometheus-client==0.21.0
+	fastapi==0.115.0 uvicorn==0.34.0 prometheus-client==0.21.0 pyarrow==17.0.0
 DATA ?= funnel
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test test-oldest test-all sanitize wheel fuzz soak quality calibration choices funnels history watch lists history-speed export-speed serve serving-load options bench against paper pretraining lint format clean
+.PHONY: demo test test-oldest test-all sanitize wheel fuzz soak quality calibration choices funnels history watch lists history-speed export-speed serve serving-load options scale bench against paper pretraining lint format clean
 
 $(VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/core.c
 	$(PYTHON) -m venv $(VENV)
@@ -57,6 +57,9 @@ $(BENCH_VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/c
 	$(BENCH_VENV)/bin/python -m pip install --quiet --upgrade pip
 	$(BENCH_VENV)/bin/python -m pip install --quiet --editable ".[plot]" deepctr-torch==0.3.0 torch-rechub==0.9.0 lightgbm catboost
 	touch $@
+
+scale: $(VENV)/.installed  ## fit_dataset: memory, rows per second, vocabularies (make scale ROWS=2000000)
+	$(BIN)/python -m benchmarks.scale $(if $(ROWS),--rows $(ROWS))
 
 bench: $(BENCH_VENV)/.installed  ## speed against two peers, a bare loop and the matrix products, in an environment of its own
 	$(BENCH_VENV)/bin/python -m benchmarks.speed.run

@@ -105,6 +105,36 @@ def test_a_killed_process(data, tmp_path):
     assert_same_fit(model, FSMDClassifier(**PARAMS).fit(*data))
 
 
+@pytest.mark.parametrize(
+    "params",
+    [{}, {"early_stopping": False}, {"task_weighting": "gradnorm"}, {"bias_features": ["visits"], "batch_size": 40}],
+    ids=lambda params: ", ".join(params) or "default",
+)
+@pytest.mark.parametrize("batch", [2, 7])
+def test_a_fit_goes_on_in_the_middle_of_an_epoch(params, batch, data, tmp_path, monkeypatch):
+    """Before the first look at the validation data, and after it."""
+    params = PARAMS | {"max_epochs": 3} | params
+    whole = MultiTaskClassifier(**params).fit(*data)
+    step = Net.train_step
+    for epoch in (1, 2):  # it is stopped twice, and each time batches of this epoch have been taken
+
+        def stop(net, *args, _epoch=epoch, **kwargs):
+            if len(net.history) == _epoch and len(net.seen[0]) == batch:
+                raise KeyboardInterrupt
+            return step(net, *args, **kwargs)
+
+        model = MultiTaskClassifier(**params, checkpoint=tmp_path / "c", checkpoint_rows=100)
+        with monkeypatch.context() as patch:
+            patch.setattr(Net, "train_step", stop)
+            with pytest.raises(KeyboardInterrupt):
+                model.fit(*data, resume=True)
+    steps = []
+    monkeypatch.setattr(Net, "train_step", lambda net, *args, **kwargs: steps.append(0) or step(net, *args, **kwargs))
+    assert_same_fit(model.fit(*data, resume=True), whole)
+    n_batches = -(-len(data[0]) // params["batch_size"])
+    assert len(steps) <= 2 * n_batches - (batch - 1)  # the batches before were not trained again
+
+
 def test_without_a_seed_the_first_fit_s_draws_are_repeated(data, tmp_path, interrupt):
     params = PARAMS | {"random_state": None, "checkpoint": tmp_path / "c"}
     model = interrupt(FSMDClassifier(**params), *data)

@@ -180,7 +180,7 @@ def test_columns_and_pairs_by_name_or_position(keys):
     n_pairs = X.groupby(["user", "tab"], observed=True).ngroups
     assert len(found.sums[pair]) == n_pairs + 1
     assert found.sums[pair][:, 3].sum() == len(X)  # each row was counted
-    index = found._index(pair, model._encoder.encode(X[:1]).codes)
+    index = found.index(pair, model._encoder.encode(X[:1]).codes)
     same = (X["user"] == X["user"][0]) & (X["tab"] == X["tab"][0])
     assert found.sums[pair][index[0], 0] == Y["click"][same].sum()
 

@@ -4,41 +4,60 @@ from sklearn_fsmd.encoding.canonical import shown
 from sklearn_fsmd.encoding.column_selection import column_mask
 from sklearn_fsmd.encoding.columns import CategoryColumn, NumericColumn
 from sklearn_fsmd.encoding.encoded import Encoded
+from sklearn_fsmd.encoding.funnel import warn_of_contradictions
 from sklearn_fsmd.encoding.ids import warn_of_ids
 from sklearn_fsmd.encoding.input_encoder import InputEncoder
 from sklearn_fsmd.encoding.lists import ListColumn
 from sklearn_fsmd.encoding.numbers_as_text import warn_of_numbers
+from sklearn_fsmd.encoding.seen import Counts, Numbers
 from sklearn_fsmd.encoding.single_rows import codes_of
+from sklearn_fsmd.encoding.streamed_statistics import RunningStatistics, StatisticsSums, draw_scale
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from sklearn_fsmd.encoding.target_statistics import TargetStatistics
-from sklearn_fsmd.encoding.targets import DEFAULT_NAMES, TargetEncoder, Targets, are_moved, events_of, one_of
+from sklearn_fsmd.encoding.targets import (
+    DEFAULT_NAMES,
+    TargetEncoder,
+    Targets,
+    are_moved,
+    events_of,
+    make_targets,
+    one_of,
+)
 from sklearn_fsmd.encoding.validation import as_pandas, read_table
-from sklearn_fsmd.encoding.values import ValueEncoder
+from sklearn_fsmd.encoding.values import ValueEncoder, Values
 from sklearn_fsmd.encoding.vectors import VectorColumn
 from sklearn_fsmd.encoding.weights import check_weights
 
 __all__ = [
     "DEFAULT_NAMES",
     "CategoryColumn",
+    "Counts",
     "Encoded",
     "FeatureEncoder",
     "InputEncoder",
     "ListColumn",
+    "Numbers",
     "NumericColumn",
+    "RunningStatistics",
+    "StatisticsSums",
     "TargetEncoder",
     "TargetStatistics",
     "Targets",
     "ValueEncoder",
+    "Values",
     "VectorColumn",
     "are_moved",
     "as_pandas",
     "check_weights",
     "codes_of",
     "column_mask",
+    "draw_scale",
     "events_of",
+    "make_targets",
     "one_of",
     "read_table",
     "shown",
+    "warn_of_contradictions",
     "warn_of_ids",
     "warn_of_numbers",
 ]

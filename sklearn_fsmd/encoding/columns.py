@@ -1,7 +1,8 @@
 """One column: its values become row numbers of an embedding table, or scaled numbers and bins.
 
 A column is learned block by block, `update`, until all have been seen, `finalize`; then blocks are encoded, `encode`. A
-table in memory is one block: `fit_encode` does the three and reads the values once.
+table in memory is one block: `fit_encode` does the three and reads the values once. What a column has `seen` so far is
+kept by an object that can be exchanged before the first block.
 
 Categories are mapped *by value* to 1…n. Row 0 is for everything else: missing, unseen, rare, and the codes −1 and −2
 with which the usual encoders mark such values. Integers stay integers: no id passes through a float.
@@ -14,8 +15,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding.canonical import Kind, add_counts, canonical, factorize, kind_of, refuse_dtype, shown
+from sklearn_fsmd.encoding.canonical import Kind, canonical, factorize, kind_of, refuse_dtype, shown
 from sklearn_fsmd.encoding.lookup import look_up
+from sklearn_fsmd.encoding.seen import Counts, Numbers
 
 UNKNOWN = 0
 ALL_NUMBERS = ("floating", "integer", "mixed-integer-float", "boolean", "decimal", "empty")
@@ -35,6 +37,8 @@ class CategoryColumn:
     values : pandas.Index of the known values, sorted; value `i` has the code ``i + 1``.
     kind : what the values were in fit; None if all were missing.
     """
+
+    seen: Counts | None = None
 
     def __init__(self, name: str, min_frequency: int = 1) -> None:
         self.name = name
@@ -57,8 +61,9 @@ class CategoryColumn:
 
     def finalize(self) -> None:
         """The values that are known from now on."""
-        values, counts, self.kind = self.__dict__.pop("seen", (np.empty(0, np.int64), np.empty(0, np.int64), None))
-        self.values = _sorted(values[counts >= self.min_frequency], self.kind)
+        seen = self.__dict__.pop("seen", None) or Counts()
+        self.kind: Kind | None = seen.kind
+        self.values = _sorted(seen.frequent(self.min_frequency), self.kind)
 
     def fit_encode(self, column: Any) -> np.ndarray:
         """Learn the values of a whole column and return their codes, ``(n,)`` int64."""
@@ -68,11 +73,9 @@ class CategoryColumn:
         return self._codes_of(values, kind)[positions]
 
     def _count(self, positions: np.ndarray, values: np.ndarray, kind: Kind | None) -> None:
-        block = values, np.bincount(positions + 1, minlength=len(values) + 1)[1:], kind
-        before = self.__dict__.get("seen")
-        if before is not None:
-            self._refuse_another_kind(before[2], values, kind)
-        self.seen = block if before is None else add_counts(before, block)
+        seen = self.seen = self.seen or Counts()
+        self._refuse_another_kind(seen.kind, values, kind)
+        seen.add((values, np.bincount(positions + 1, minlength=len(values) + 1)[1:], kind))
 
     def encode(self, column: Any) -> np.ndarray:
         """The codes of the values, ``(n,)`` integers, 0 where they are unknown."""
@@ -132,6 +135,7 @@ class NumericColumn:
     """
 
     N_KNOTS = 257
+    seen: Numbers | None = None
 
     def __init__(self, name: str, scaling: str | None, n_bins: int) -> None:
         self.name = name
@@ -149,14 +153,14 @@ class NumericColumn:
 
     def finalize(self) -> None:
         """Scale and bins, from all numbers that were seen."""
-        blocks = [known for known in self.__dict__.pop("seen", []) if known.size] or [np.zeros(1)]
-        known = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+        seen = self.__dict__.pop("seen", None) or Numbers()
+        known = seen.sample()
         self.edges = _bin_edges(known, self.n_bins) if self.n_bins else np.empty(0)
         if self.scaling == "quantile":
             self._fit_ranks(known)
         elif self.scaling == "standard":
-            self.center, self.scale = float(known.mean()), float(known.std()) or 1.0
-            self.range = float(known.min()), float(known.max())
+            mean, spread, *ends = seen.moments(known)
+            self.center, self.scale, self.range = mean, spread or 1.0, (ends[0], ends[1])
 
     def fit_encode(self, column: Any) -> tuple[np.ndarray, np.ndarray]:
         """Learn the scale and the bins of a whole column, and return numbers and bins."""
@@ -166,7 +170,8 @@ class NumericColumn:
         return self._encode(x)
 
     def _see(self, x: np.ndarray) -> None:
-        self.__dict__.setdefault("seen", []).append(x[~np.isnan(x)])
+        self.seen = self.seen or Numbers()
+        self.seen.add(x[~np.isnan(x)])
 
     def encode(self, column: Any) -> tuple[np.ndarray, np.ndarray]:
         """Scaled numbers ``(n,)`` float32 and bins ``(n,)`` int64."""

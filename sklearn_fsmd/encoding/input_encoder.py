@@ -49,17 +49,28 @@ class InputEncoder:
     def update(self, block: Any) -> None:
         """Learn from some rows, a DataFrame or 2-D array; the first ones say what the columns are."""
         if not hasattr(self, "is_bias"):
-            self._take_columns(block)
+            self.take_columns(block)
         self.main.update(self.main_part(block))
         if self.bias is not None:
             self.bias.update(_columns(block, self.is_bias))
+
+    def take_columns(self, block: Any) -> None:
+        """Say by the first rows what the columns are."""
+        self._take_columns(block)
+        for part in self.parts:
+            part.take_columns(self.main_part(block) if part is self.main else _columns(block, self.is_bias))
+
+    @property
+    def parts(self) -> list[FeatureEncoder]:
+        """The encoders of both groups."""
+        return [self.main] if self.bias is None else [self.main, self.bias]
 
     def finalize(self) -> None:
         """All rows have been seen: the encoding is fixed from now on."""
         self.main.finalize()
         if self.bias is not None:
             self.bias.finalize()
-            self._take_reference(self.bias.encode(self.__dict__.pop("shown")))
+            self.take_reference(self.bias.encode(self.__dict__.pop("shown")))
 
     def fit_encode(self, X: Any, more: Any = None) -> Encoded:
         """Learn the encoding of a whole table and return it encoded, followed by the rows of `more`.
@@ -80,7 +91,7 @@ class InputEncoder:
             return encoded
         bias = self.bias.fit_encode(_columns(X, self.is_bias))
         del self.shown
-        self._take_reference(bias)
+        self.take_reference(bias)
         return replace(encoded, bias=bias)
 
     def _take_columns(self, X: Any) -> None:
@@ -101,7 +112,8 @@ class InputEncoder:
             self.bias.categorical = is_category[self.is_bias]
             self.shown = _columns(X, self.is_bias)  # what has not been shown has no position
 
-    def _take_reference(self, shown: Encoded) -> None:
+    def take_reference(self, shown: Encoded) -> None:
+        """Take some of these rows of the bias features, evenly spaced, for the reference."""
         rows = np.linspace(0, len(shown) - 1, N_REFERENCE)
         self.reference = shown.take(np.unique(rows.astype(int)))
 
@@ -168,6 +180,12 @@ class InputEncoder:
     def n_numbers(self) -> int:
         """How many numbers the network reads beside the vectors: the numeric columns, and the statistics."""
         return len(self.main.numeric) + (0 if self.statistics is None else self.statistics.n_columns)
+
+    def names_of_codes(self, keys: Sequence[Sequence[int]]) -> dict[int, Any]:
+        """For each code column of these keys the column of a DataFrame that it comes from."""
+        names = [name for name, is_bias in zip(self.names, self.is_bias, strict=True) if not is_bias]
+        positions = list(self.main.categories)
+        return {f: names[positions[f]] for f in sorted({f for key in keys for f in key})}
 
     def main_part(self, X: Any) -> Any:
         """The columns of the network, of a table with all columns."""

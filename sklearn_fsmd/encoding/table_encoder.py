@@ -83,7 +83,7 @@ class FeatureEncoder:
     def update(self, block: Any) -> None:
         """Learn from some rows, a DataFrame or 2-D array; the first ones say what the columns are."""
         if not hasattr(self, "categories"):
-            self._take_columns(block)
+            self.take_columns(block)
         for position, column in self.columns.items():
             column.update(_column(block, position))
         for position, of_lists in self.lists.items():
@@ -109,7 +109,7 @@ class FeatureEncoder:
 
     def fit_encode(self, X: Any) -> Encoded:
         """Learn the encoding of a whole table and return it encoded."""
-        self._take_columns(X)
+        self.take_columns(X)
         read = self._fit_lists(X)
         vectors = self._read_vectors(X)
         for column, x in zip(self.vectors.values(), vectors, strict=True):
@@ -148,7 +148,8 @@ class FeatureEncoder:
     def _is_shared(self, category: CategoryColumn) -> bool:
         return any(column.shares == category.name for column in self.lists.values())
 
-    def _take_columns(self, X: Any) -> None:
+    def take_columns(self, X: Any) -> None:
+        """Say by some rows, a DataFrame or 2-D array, what the columns are."""
         self.categories: dict[int, CategoryColumn] = {}
         self.numeric: dict[int, NumericColumn] = {}
         options = self.__dict__.pop("sequences")  # from here on `lists` and `vectors` say it; this may be code

@@ -95,21 +95,19 @@ class TargetStatistics:
             self._start(encoder, codes, counted)
         raw, sums = [], []
         for i, former in enumerate(self.sums):
-            index = self._index(i, codes)
+            index = self.index(i, codes)
             own = np.stack([np.bincount(index, c, len(former)) for c in counted.T], axis=1)
             own[0] = 0
             sums.append((former + own if more else own).astype(np.float32))
             if len(self.strengths) == i:
                 self.strengths.append(_strengths(own, self.priors))
             raw.append(
-                np.column_stack([_log_count(sums[i])[index], self._log_odds(_sums_before(index, counted, order), i)])
+                np.column_stack([_log_count(sums[i])[index], self._log_odds(sums_before(index, counted, order), i)])
             )
         self.sums = sums  # a new list: a copy of this object may have the other
         values = np.concatenate(raw, axis=1)
         if not hasattr(self, "center"):  # later rows are scaled as the network has learned to read them
-            self.center, self.scale = values.mean(axis=0), values.std(axis=0)
-            self.scale[self.scale == 0] = 1.0
-            self.low, self.high = values.min(axis=0), values.max(axis=0)
+            self._scale_by(values)
         self._tabulate()
         return self._scaled(values)
 
@@ -119,20 +117,65 @@ class TargetStatistics:
 
     def look_up(self, codes: np.ndarray) -> np.ndarray:
         """The statistics of all rows of training for these codes, ``(n, n_columns)``."""
-        return np.concatenate([table[self._index(i, codes)] for i, table in enumerate(self.tables)], axis=1)
+        return np.concatenate([table[self.index(i, codes)] for i, table in enumerate(self.tables)], axis=1)
 
     def _start(self, encoder: FeatureEncoder, codes: np.ndarray, counted: np.ndarray) -> None:
-        self.offsets = [[int(encoder.offsets[f]) for f in key] for key in self.keys]
-        self.sizes = [[int(encoder.cardinalities[f]) for f in key] for key in self.keys]
+        self.take_codes_of(encoder)
         self.known: list[np.ndarray | None] = []
         for i, key in enumerate(self.keys):
-            combined = self._combined(i, codes)
+            combined = self.combined(i, codes)
             self.known.append(None if len(key) == 1 else np.unique(combined[combined > 0]))
             known = self.known[i]
             n_values = self.sizes[i][0] if known is None else len(known) + 1
             self.sums.append(np.zeros((n_values, counted.shape[1])))
         self.strengths: list[np.ndarray] = []
-        positive, total = np.split(counted.sum(axis=0), 2)
+        self._take_priors(counted.sum(axis=0))
+
+    def take_codes_of(self, encoder: FeatureEncoder) -> None:
+        """Be told which codes the columns have."""
+        self.offsets = [[int(encoder.offsets[f]) for f in key] for key in self.keys]
+        self.sizes = [[int(encoder.cardinalities[f]) for f in key] for key in self.keys]
+
+    def take_sums(self, known: Sequence[np.ndarray | None], sums: Sequence[np.ndarray], total: np.ndarray) -> None:
+        """Be told the sums of all rows of training, which somebody else has added up.
+
+        Parameters
+        ----------
+        known, sums : as the attributes.
+        total : ``(2 · n_events,)``, the sum over all rows, those of unknown values included.
+        """
+        self.known, self.sums = list(known), [of_key.astype(np.float32) for of_key in sums]
+        self._take_priors(total)
+        self.strengths = [_strengths(of_key, self.priors) for of_key in sums]
+
+    def take_scale(self, sums: Sequence[np.ndarray], before: Sequence[np.ndarray]) -> None:
+        """Scale the statistics by those of some rows, and make the tables.
+
+        Parameters
+        ----------
+        sums, before : for each key what rows of training see, ``(n, 2 · n_events)``: the sums of all rows of the same
+            value, and those of the rows before them.
+        """
+        self._scale_by(self._values(sums, before))
+        self._tabulate()
+
+    def seen(self, i: int, sums: np.ndarray, before: np.ndarray) -> np.ndarray:
+        """The scaled statistics of key `i`, ``(n, 1 + n_events)``, of rows that see these sums."""
+        width = 1 + len(self.events)
+        values = np.column_stack([_log_count(sums), self._log_odds(before, i)])
+        return self._scaled(values, slice(i * width, (i + 1) * width))
+
+    def _values(self, sums: Sequence[np.ndarray], before: Sequence[np.ndarray]) -> np.ndarray:
+        of_keys = enumerate(zip(sums, before, strict=True))
+        return np.column_stack([x for i, (all_, own) in of_keys for x in (_log_count(all_), self._log_odds(own, i))])
+
+    def _scale_by(self, values: np.ndarray) -> None:
+        self.center, self.scale = values.mean(axis=0), values.std(axis=0)
+        self.scale[self.scale == 0] = 1.0
+        self.low, self.high = values.min(axis=0), values.max(axis=0)
+
+    def _take_priors(self, sums: np.ndarray) -> None:
+        positive, total = np.split(sums, 2)
         self.priors = np.divide(positive, total, out=np.full_like(total, 0.5), where=total > 0).clip(1e-6, 1 - 1e-6)
 
     def counted(self, targets: Targets) -> np.ndarray:
@@ -140,7 +183,7 @@ class TargetStatistics:
         total = np.stack([targets.counts(*event) for event in self.events], axis=1).astype(np.float64)
         return np.concatenate([total * targets.labels[:, [task for task, _ in self.events]], total], axis=1)
 
-    def _combined(self, i: int, codes: np.ndarray) -> np.ndarray:
+    def combined(self, i: int, codes: np.ndarray) -> np.ndarray:
         """One number for the codes of a key, 0 where one of them is unknown."""
         own = [codes[:, f].astype(np.int64) - o for f, o in zip(self.keys[i], self.offsets[i], strict=True)]
         combined = own[0]
@@ -148,9 +191,9 @@ class TargetStatistics:
             combined = np.where((combined > 0) & (column > 0), combined * size + column, 0)
         return combined
 
-    def _index(self, i: int, codes: np.ndarray) -> np.ndarray:
+    def index(self, i: int, codes: np.ndarray) -> np.ndarray:
         """The row of the key's table for each row of `codes`."""
-        combined, known = self._combined(i, codes), self.known[i]
+        combined, known = self.combined(i, codes), self.known[i]
         if known is None:
             return combined
         if not len(known):
@@ -164,17 +207,16 @@ class TargetStatistics:
         rates = (positive + self.strengths[i] * self.priors) / (total + self.strengths[i])
         return np.log(rates) - np.log1p(-rates)
 
-    def _scaled(self, values: np.ndarray) -> np.ndarray:
-        return ((values.clip(self.low, self.high) - self.center) / self.scale).astype(np.float32)
+    def _scaled(self, values: np.ndarray, of: slice = slice(None)) -> np.ndarray:
+        within = values.clip(self.low[of], self.high[of])
+        return ((within - self.center[of]) / self.scale[of]).astype(np.float32)
 
     def _tabulate(self) -> None:
         ends = np.cumsum([0, *[1 + len(self.events)] * len(self.keys)])
-        raw = [np.column_stack([_log_count(sums), self._log_odds(sums, i)]) for i, sums in enumerate(self.sums)]
-        self.tables = []
-        for values, (start, stop) in zip(raw, pairwise(ends), strict=True):
-            wide = np.zeros((len(values), self.n_columns))
-            wide[:, start:stop] = values
-            self.tables.append(self._scaled(wide)[:, start:stop].copy())
+        self.tables = [
+            self._scaled(np.column_stack([_log_count(sums), self._log_odds(sums, i)]), slice(start, stop))
+            for i, (sums, (start, stop)) in enumerate(zip(self.sums, pairwise(ends), strict=True))
+        ]
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the tables, which follow from the sums."""
@@ -213,7 +255,7 @@ def _strengths(sums: np.ndarray, priors: np.ndarray) -> np.ndarray:
     return np.clip(strengths, SMALLEST_STRENGTH, LARGEST_STRENGTH)
 
 
-def _sums_before(index: np.ndarray, counted: np.ndarray, order: np.ndarray) -> np.ndarray:
+def sums_before(index: np.ndarray, counted: np.ndarray, order: np.ndarray) -> np.ndarray:
     """For each row the sums of `counted` over the rows of its index that stand before it in `order`."""
     by_value = order[np.argsort(index[order], kind="stable")]
     sorted_index = index[by_value]

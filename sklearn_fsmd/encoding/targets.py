@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd._warn import warn
 from sklearn_fsmd.encoding.canonical import shown
 from sklearn_fsmd.encoding.classes import given_classes, two_classes
+from sklearn_fsmd.encoding.funnel import settle_children, warn_of_contradictions
 from sklearn_fsmd.encoding.validation import as_pandas, refuse_masked
 from sklearn_fsmd.encoding.values import ValueEncoder, Values, without_values
 from sklearn_fsmd.encoding.weights import check_weights
@@ -142,6 +142,17 @@ class TargetEncoder:
         warns : whether to warn of contradictions.
         scale : whether weights are scaled to a mean of 1 in each task. A chunk of the data is no measure for that.
         """
+        targets, n_odd = self.encode_part(Y, sample_weight, parents, scale=scale)
+        if warns:
+            warn_of_contradictions(n_odd, len(targets.labels), self.names, parents)
+        if targets.weights is not None and not targets.weights.any():
+            raise ValueError("Y has no observed label whose weight is not zero.")
+        return make_targets(targets.labels, targets.weights, targets.values) if scale else targets
+
+    def encode_part(
+        self, Y: Any, sample_weight: Any = None, parents: Sequence[int | None] = (), *, scale: bool = False
+    ) -> tuple[Targets, dict[int, int]]:
+        """Labels of some of the rows with weights as they were given, and how many rows contradict each step."""
         Y, sample_weight = as_pandas(Y), as_pandas(sample_weight)
         whole = Y
         if self.of_values is not None:
@@ -153,14 +164,7 @@ class TargetEncoder:
             raise ValueError(f"The columns of Y must be those of fit, in their order, {self.names}. Got {_names(Y)}.")
         observed = np.stack([~pd.isna(column) for column in columns], axis=1)
         labels = np.stack([self._labels(k, column) for k, column in enumerate(columns)], axis=1)
-        n_odd = _settle_children(labels, observed, parents)
-        for k, n in n_odd.items() if warns else ():
-            share = n / len(labels)
-            doubt = f" Are the columns of Y in the order of the funnel? They are {self.names}." if share > 0.05 else ""
-            warn(
-                f"{n} row{'s have' if n > 1 else ' has'} {self.names[k]!r} = 1 though {self.names[parents[k] or 0]!r}, "
-                f"the step before it, is 0. That is {100 * share:.2g} % of the rows, which a chain cannot learn.{doubt}"
-            )
+        n_odd = settle_children(labels, observed, parents)
         weights = None if observed.all() else observed.astype(np.float32)
         weights_of_values = None
         if sample_weight is not None:
@@ -170,12 +174,10 @@ class TargetEncoder:
             weights = given if weights is None else given * weights
         if weights is not None and not scale:
             weights = weights.astype(np.float32)
-        if weights is not None and not weights.any():
-            raise ValueError("Y has no observed label whose weight is not zero.")
         values = None
         if self.of_values is not None:
             values = self.of_values.encode(whole, labels, observed, weights_of_values, scale=scale)
-        return make_targets(labels, weights, values) if scale else Targets(labels, weights, values)
+        return Targets(labels, weights, values), n_odd
 
     def _given_weights(self, sample_weight: Any, Y: Any, n: int) -> np.ndarray:
         """The user's weights, a column per column of Y, ``(n, K + V)``."""
@@ -207,23 +209,6 @@ class TargetEncoder:
                 f"{self.classes[k].tolist()}."
             )
         return np.where(known, column == high, False).astype(np.float32)
-
-
-def _settle_children(labels: np.ndarray, observed: np.ndarray, parents: Sequence[int | None]) -> dict[int, int]:
-    """Write what follows from the funnel: a step after an observed 0 is an observed 0.
-
-    Returns for each task how many rows contradict that, where there are any.
-    """
-    n_odd = {}
-    for k, parent in enumerate(parents):
-        if parent is None:
-            continue
-        stopped = observed[:, parent] & (labels[:, parent] == 0)
-        n = int((stopped & observed[:, k] & (labels[:, k] == 1)).sum())
-        if n:
-            n_odd[k] = n
-        observed[:, k] |= stopped
-    return n_odd
 
 
 def _names(Y: Any) -> list[str]:

@@ -127,6 +127,9 @@ class TrainingParameters(OptimizationParameters):
         A file that fit writes after each epoch, so that ``fit(…, resume=True)`` can go on where a fit was killed.
         It is replaced when the next one is complete, and left there in the end; a fit from the start
         removes it first. Not for the candidates of a search, which would all write the same file.
+    checkpoint_rows : int or None, default=None
+        After how many rows the `checkpoint` is written within an epoch too, where epochs are long. A fit goes on from
+        there to the same bits.
     warm_start : bool, default=False
         Whether a further call of fit goes on from the fitted weights, with the encoding learned before.
     """
@@ -147,6 +150,7 @@ class TrainingParameters(OptimizationParameters):
     callbacks: Sequence[Any] | None = None
     precision: Literal["float32", "bf16"] = "float32"
     checkpoint: str | os.PathLike[str] | None = None
+    checkpoint_rows: int | None = None
     warm_start: bool = False
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -166,5 +170,6 @@ class TrainingParameters(OptimizationParameters):
         "callbacks": ["array-like", None],
         "precision": [StrOptions({"float32", "bf16"})],
         "checkpoint": [str, os.PathLike, None],
+        "checkpoint_rows": [Interval(Integral, 1, None, closed="left"), None],
         "warm_start": ["boolean"],
     }

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from skorch.dataset import Dataset
 from torch import Tensor
 
 from sklearn_fsmd.encoding import Encoded, Targets
+from sklearn_fsmd.ragged import Lists
 
 Batch = tuple[tuple[Any, ...], Tensor, Tensor | None]
 """Inputs (tensors, and lists where there are some), labels and weights."""
@@ -73,14 +74,31 @@ class TensorData(Dataset):
         """The inputs of the rows that are meant."""
         return self.inputs if self.rows is None else tuple(x[self.rows] for x in self.inputs)
 
+    def part(self, start: int) -> TensorData:
+        """The rows from `start` on, of data of which all rows are meant."""
+        weights = None if self.weights is None else self.weights[start:]
+        return replace(self, inputs=tuple(x[start:] for x in self.inputs), labels=self.labels[start:], weights=weights)
+
+    def followed_by(self, other: TensorData) -> TensorData:
+        """The rows of both, of which all are meant."""
+        inputs = tuple(
+            a.followed_by(b) if isinstance(a, Lists) else torch.cat((a, b))
+            for a, b in zip(self.inputs, other.inputs, strict=True)
+        )
+        labels = torch.cat((self.labels, other.labels))
+        weights = None
+        if self.weights is not None and other.weights is not None:
+            weights = torch.cat((self.weights, other.weights))
+        return replace(self, inputs=inputs, labels=labels, weights=weights)
+
     def batch(self, which: Tensor) -> Batch:
         weights = None if self.weights is None else self.weights[which]
         rows = which if self.rows is None else self.rows[which]
         return tuple(x[rows] for x in self.inputs), self.labels[which], weights
 
 
-class BatchIterator:
-    """Batches of a :class:`TensorData`, in a new random order at each pass.
+class Batches:
+    """Batches of all rows of training, in a new random order at each pass.
 
     A last batch of a single row joins the batch before it: it has no variance to normalise by. In each batch a share
     `unknown_rate` of the values is hidden: a code is swapped for the column's unknown row, so that this row learns
@@ -89,6 +107,7 @@ class BatchIterator:
 
     Parameters
     ----------
+    data : the rows, or those of them that are at hand for whoever wants to look at some.
     offsets : (F,), the unknown row of each code column.
     n_categories : how many of the code columns are categories; the others are the bins of the numbers, in their order.
     list_offsets : the unknown row of each column of lists; None if there are none.
@@ -118,25 +137,67 @@ class BatchIterator:
         self.bias_offsets = bias_offsets
         self.bias_dropout = bias_dropout
 
+        self.begun: dict[str, Any] | None = None
+        """The pass to be gone on with; see :meth:`state_dict`."""
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows a pass has."""
+        return len(self.data)
+
     def __len__(self) -> int:
-        full, rest = divmod(len(self.data), self.batch_size)
+        full, rest = divmod(self.n_rows, self.batch_size)
         return max(full + (rest > 1), 1)
 
     def __iter__(self) -> Iterator[Batch]:
-        n, n_batches, device = len(self.data), len(self), self.data.labels.device
-        order = torch.randperm(n, generator=self.generator, dtype=torch.int32 if n < 2**31 else torch.int64).to(device)
-        for i in range(n_batches):
-            stop = n if i == n_batches - 1 else (i + 1) * self.batch_size
-            batch = self.data.batch(order[i * self.batch_size : stop].long())
-            codes, numbers, *more = batch[0]
-            self._hide(codes, numbers)
-            bias = more if self.list_offsets is None else more[1:]
-            if self.list_offsets is not None and self.unknown_rate:
-                lists = more[0].hidden(self.unknown_rate, self.list_offsets, self.generator)
-                batch = (codes, numbers, lists, *bias), *batch[1:]
-            if self.bias_offsets is not None:
-                self._hide_bias(*bias, offsets=self.bias_offsets)
-            yield batch
+        begun, self.begun = self.begun, None
+        if begun is not None:
+            self.generator.set_state(begun["first"])
+        self.first = self.generator.get_state()
+        order = self.draw_order()
+        self.n_done = 0 if begun is None else int(begun["n_done"])
+        if begun is not None:
+            self.generator.set_state(begun["now"])
+        for batch in self.cut(order, self.n_done):
+            self.n_done += 1
+            yield self._with_hidden_values(batch)
+
+    def draw_order(self) -> Any:
+        """Draw what the order of a pass depends on from the generator."""
+        raise NotImplementedError
+
+    def cut(self, order: Any, first: int) -> Iterator[Batch]:
+        """The batches of a pass, from the batch number `first` on; their tensors are copies."""
+        raise NotImplementedError
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where a pass is, in its middle: what its order depends on, and how many batches have been taken."""
+        return {"first": self.first, "now": self.generator.get_state(), "n_done": self.n_done}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Let the next pass go on where :meth:`state_dict` was asked.
+
+        Raises
+        ------
+        ValueError
+            If there is no such batch.
+        """
+        if not 0 <= int(state["n_done"]) <= len(self):
+            raise ValueError(f"{state['n_done']} batches of a pass of {len(self)} cannot have been taken")
+        for name in ("first", "now"):
+            torch.Generator().set_state(state[name])  # which raises for what is no state
+        self.begun = dict(state)
+
+    def _with_hidden_values(self, batch: Batch) -> Batch:
+        codes, numbers, *more = batch[0]
+        self._hide(codes, numbers)
+        bias = more if self.list_offsets is None else more[1:]
+        if self.list_offsets is not None and self.unknown_rate:
+            lists = more[0].hidden(self.unknown_rate, self.list_offsets, self.generator)
+            batch = (codes, numbers, lists, *bias), *batch[1:]
+        if self.bias_offsets is not None:
+            self._hide_bias(*bias, offsets=self.bias_offsets)
+        return batch
 
     def _hide(self, codes: Tensor, numbers: Tensor) -> None:
         """Hide values of a batch in place; its tensors are copies of the rows."""
@@ -154,3 +215,17 @@ class BatchIterator:
         hidden = (torch.rand(len(codes), generator=self.generator) < self.bias_dropout).to(codes.device)
         codes[hidden] = offsets
         numbers[hidden] = 0.0
+
+
+class BatchIterator(Batches):
+    """Batches of a :class:`TensorData` that holds all rows."""
+
+    def draw_order(self) -> Tensor:
+        n = self.n_rows
+        return torch.randperm(n, generator=self.generator, dtype=torch.int32 if n < 2**31 else torch.int64)
+
+    def cut(self, order: Tensor, first: int) -> Iterator[Batch]:
+        n, n_batches, order = self.n_rows, len(self), order.to(self.data.labels.device)
+        for i in range(first, n_batches):
+            stop = n if i == n_batches - 1 else (i + 1) * self.batch_size
+            yield self.data.batch(order[i * self.batch_size : stop].long())

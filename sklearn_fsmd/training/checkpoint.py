@@ -1,4 +1,4 @@
-"""A file that is written after each epoch, and from which a fit that was killed goes on to the same bits."""
+"""A file that is written while a fit trains, and from which a fit that was killed goes on to the same bits."""
 
 from __future__ import annotations
 
@@ -26,6 +26,9 @@ KIND = "checkpoint"
 class Checkpoint(Callback):
     """Writes the state of the training after each epoch, and puts that of `path` in place if training resumes.
 
+    Within an epoch it is written too, if `every` says so. The order of the pass follows then from the generator as it
+    was at its beginning; the batches that have been taken are passed over.
+
     What comes before the first epoch (encoding, split, initial weights) is not in the file: with the random state that
     the fit began with it comes out the same again.
 
@@ -36,6 +39,7 @@ class Checkpoint(Callback):
     parameters : those of the estimator on which the outcome depends.
     random : the random state that the fit begins with.
     resume : whether to go on from the file, if it is there.
+    every : after how many rows it is written within an epoch; None for never.
 
     Attributes
     ----------
@@ -51,8 +55,11 @@ class Checkpoint(Callback):
         random: np.random.RandomState,
         *,
         resume: bool,
+        every: int | None = None,
     ) -> None:
         self.path = path
+        self.every = every
+        self.within: dict[str, Any] | None = None
         self.model = model
         self.parameters = {name: _text(value) for name, value in parameters.items()}
         self.found: dict[str, Any] | None = None
@@ -98,8 +105,8 @@ class Checkpoint(Callback):
                     "now. Set it back, or fit anew with resume=False."
                 )
 
-    def watch(self, stopping: EarlyStopping | None, rows: Sequence[np.ndarray | None], encoding: Sequence[Any]) -> None:
-        """Be told the early stopping of the fit, its encoded rows, and how they were encoded.
+    def watch(self, stopping: EarlyStopping | None, rows: Sequence[Any], encoding: Sequence[Any]) -> None:
+        """Be told the early stopping of the fit, its encoded rows or what tells them from others, and the encoding.
 
         Codes alone do not tell data apart: other ids, prices times two or other classes can have the same.
 
@@ -154,10 +161,46 @@ class Checkpoint(Callback):
         net.take_history(state["history"])
         if self.stopping is not None:
             self.stopping.load_state_dict(state["stopping"])
-            check_same_shapes(net.module_.state_dict(), self.stopping.best_weights)
+            if self.stopping.best_weights or state.get("within") is None:  # before the first look there are none
+                check_same_shapes(net.module_.state_dict(), self.stopping.best_weights)
         net.stop_training_ = bool(state["stopped"])
+        self.within = state.get("within")
+        if self.within is not None:
+            self.batches.load_state_dict(self.within["batches"])
+
+    def on_epoch_begin(self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
+        self.n_unwritten = 0
+        if self.within is None:
+            return
+        within, self.within = self.within, None
+        with self._made_up():
+            net.history[-1].update(within["epoch"])
+            losses, sizes = within["losses"], within["sizes"]
+            net.begun = list(losses.to(net.device)), [int(size) for size in sizes]
+            if self.stopping is not None:
+                self.stopping.load_epoch_state(within["stopping"])
+
+    def on_batch_end(self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
+        self.n_unwritten += len(batch[1])
+        if self.every is None or self.n_unwritten < self.every or net.n_batches_ == len(self.batches):
+            return
+        self.n_unwritten = 0
+        losses, sizes = net.seen
+        *before, epoch = net.epochs()
+        within = {
+            "batches": self.batches.state_dict(),
+            "epoch": epoch,
+            "losses": torch.stack(losses).cpu(),
+            "sizes": sizes,
+            "stopping": None if self.stopping is None else self.stopping.epoch_state(),
+        }
+        self._write(net, before, within)
 
     def on_epoch_end(self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
+        self._write(net, net.epochs(), None)
+
+    def _write(self, net: Any, epochs: list[dict[str, Any]], within: dict[str, Any] | None) -> None:
+        """Write the state after these epochs and, within one, after the batches that it has taken."""
         state = {
             "module": dict(net.module_.state_dict()),
             "average": net.average_.state_dict(),
@@ -165,9 +208,10 @@ class Checkpoint(Callback):
             "balance": net.balance.state_dict(),
             "order": self.batches.generator.get_state(),
             "dropout": dropout_state(net.module_),
-            "history": net.epochs(),
+            "history": epochs,
             "stopping": None if self.stopping is None else self.stopping.state_dict(),
             "stopped": net.stop_training_,
+            "within": within,
         }
         file = {
             "model": self.model,
@@ -203,6 +247,8 @@ def _load_optimizer(optimizer: Any, state: dict[str, Any]) -> None:
         shape = parameters[i].shape
         for name, value in values.items():
             expected = {"step": torch.Size(), "last": shape[:1]}.get(name, shape)
+            if value is None and name in ("step", "exp_avg", "exp_avg_sq"):
+                raise ValueError(f"the optimizer's {name!r} is missing")
             if value is not None and value.shape != expected:
                 raise ValueError(f"the optimizer's {name!r} has the shape {tuple(value.shape)}, not {tuple(expected)}")
     optimizer.load_state_dict(state)

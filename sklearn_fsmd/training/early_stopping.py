@@ -162,6 +162,17 @@ class EarlyStopping(Callback):
         self.best_scores, self.scores_to_beat, self.waited = best, to_beat, int(state["waited"])
         self.best_weights = dict(state["best_weights"])
 
+    def epoch_state(self) -> dict[str, Any]:
+        """What is remembered from one batch of an epoch to the next, beside :meth:`state_dict`."""
+        names = ("batch", "best_of_epoch", "improved", "seen_losses", "seen_auc")
+        return {name: getattr(self, name) for name in names}
+
+    def load_epoch_state(self, state: dict[str, Any]) -> None:
+        """Go on in the middle of the epoch that has just begun."""
+        self.batch, self.improved = int(state["batch"]), bool(state["improved"])
+        self.best_of_epoch = [float(score) for score in state["best_of_epoch"]]
+        self.seen_losses, self.seen_auc = state["seen_losses"].copy(), state["seen_auc"].copy()
+
     def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         net.module_.load_state_dict(self.best_weights)
         net.average_.level()

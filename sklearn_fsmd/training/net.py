@@ -18,7 +18,7 @@ from sklearn_fsmd.execution import Crew
 from sklearn_fsmd.inference import CPU_CHUNK, in_chunks
 from sklearn_fsmd.metrics import task_aucs
 from sklearn_fsmd.runtime import threads
-from sklearn_fsmd.training.batches import BatchIterator, TensorData
+from sklearn_fsmd.training.batches import Batches, TensorData
 from sklearn_fsmd.training.copying import copied
 from sklearn_fsmd.training.fused_step import FusedStep
 from sklearn_fsmd.training.level import Outputs, set_level
@@ -38,6 +38,10 @@ class Net(ClassifierMixin, NeuralNet):
     """The threads that share a step, while training."""
     task_names: Sequence[str] = ()
     """What the history calls the tasks."""
+    seen: tuple[list[Tensor], list[int]] = ([], [])
+    """The losses of the batches of the epoch so far, and their sizes."""
+    begun: tuple[list[Tensor], list[int]] | None = None
+    """The same of an epoch that a checkpoint has begun."""
     bias_reference: tuple[Tensor, ...] = ()
     """Bias features of rows of the first fit: training that goes on with other rows measures by the same level."""
 
@@ -71,7 +75,7 @@ class Net(ClassifierMixin, NeuralNet):
         made.__dict__ = copied(self.__dict__, shared=("callbacks", "callbacks_"))
         return made
 
-    def run(self, batches: BatchIterator, valid: TensorData | None, epochs: int) -> Net:
+    def run(self, batches: Batches, valid: TensorData | None, epochs: int) -> Net:
         """Train for `epochs` passes over `batches`, or until a callback sets ``stop_training_``.
 
         If that fails, the net is in no state to be used.
@@ -85,7 +89,7 @@ class Net(ClassifierMixin, NeuralNet):
             self.module_.eval()
         return self
 
-    def _run(self, batches: BatchIterator, valid: TensorData | None, epochs: int) -> None:
+    def _run(self, batches: Batches, valid: TensorData | None, epochs: int) -> None:
         self.stop_training_ = False
         data = {"dataset_train": batches.data, "dataset_valid": valid}
         self.average_.swap_out()
@@ -117,7 +121,8 @@ class Net(ClassifierMixin, NeuralNet):
             raise self._diverged(float("nan"), self.n_batches_)
 
     def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> None:
-        losses, sizes = [], []
+        self.seen, self.begun = self.begun or ([], []), None
+        losses, sizes = self.seen
         self.module_.train(training)
         for batch in self._batches_of(iterator):
             self.notify("on_batch_begin", batch=batch, training=training)
@@ -127,6 +132,7 @@ class Net(ClassifierMixin, NeuralNet):
             sizes.append(len(batch[1]))
             self.n_batches_ = len(losses)
             self.notify("on_batch_end", batch=batch, training=training, **step)
+        self.seen = ([], [])
         loss = torch.stack(losses).cpu().double().numpy()
         bad = np.flatnonzero(~np.isfinite(loss))
         if bad.size:

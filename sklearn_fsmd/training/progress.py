@@ -32,7 +32,7 @@ class Progress(Callback):
         is_notebook = any(kind.__module__ == "tqdm.notebook" for kind in tqdm.__mro__)
         self.in_log = not (is_notebook or sys.stderr.isatty())
         self.bar = tqdm(
-            total=len(X.data) * self.max_epochs, unit=" rows", unit_scale=True, mininterval=0.2, disable=self.in_log
+            total=X.n_rows * self.max_epochs, unit=" rows", unit_scale=True, mininterval=0.2, disable=self.in_log
         )
         self.shown: dict[str, str] = {}
         self.next_refresh = 0.0

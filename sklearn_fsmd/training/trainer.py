@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sklearn_fsmd.encoding import Encoded, FeatureEncoder, InputEncoder, TargetEncoder, Targets
+from sklearn_fsmd.encoding import Encoded, InputEncoder, TargetEncoder, Targets
 from sklearn_fsmd.execution import way_to_train
 from sklearn_fsmd.inference import Predictor, build
 from sklearn_fsmd.network import MultiTaskLoss, MultiTaskNetwork, seed_dropout, set_execution
@@ -19,12 +19,12 @@ from sklearn_fsmd.parameters import (
     MultiTaskParameters,
     NetworkParameters,
     OptimizationParameters,
-    TrainingParameters,
     group_of,
 )
 from sklearn_fsmd.runtime import resolve_device, resolve_precision, seeded, threads
-from sklearn_fsmd.training.batches import BatchIterator, TensorData
+from sklearn_fsmd.training.batches import TensorData
 from sklearn_fsmd.training.checkpoint import Checkpoint
+from sklearn_fsmd.training.feed import Feed, arrays_of
 from sklearn_fsmd.training.large_tables import ROW_WISE, check_table_size, trains_rows
 from sklearn_fsmd.training.net import Net
 from sklearn_fsmd.training.pretraining import pretrain
@@ -49,16 +49,18 @@ def new_net(
     targets: Targets,
     random: np.random.RandomState,
     unlabeled: Encoded | None,
+    rates: np.ndarray | None = None,
 ) -> Net:
     """The net for the parameters of `p`, with its initial weights, on the device that they name.
 
-    `unlabeled` are the rows to pretrain on, where `p` asks for that; None if the outcome is known already.
+    `targets` may be those of some of the rows, if `rates` are the rates of all. `unlabeled` are the rows to pretrain
+    on, where `p` asks for that; None if the outcome is known already.
     """
     device = resolve_device(p.device)
     check_table_size(p, encoder.main, targets.labels.shape[1], device)
     net = make_net(p, encoder, targets.labels.shape[1], draw_seed(random), device)
-    rates = torch.from_numpy(targets.rates()).to(net.device, torch.float32)
-    net.module_.start_at(rates, values_of(targets, device))
+    rates = targets.rates() if rates is None else rates
+    net.module_.start_at(torch.from_numpy(rates).to(net.device, torch.float32), values_of(targets, device))
     pretraining_seed = draw_seed(random) if p.pretrain_epochs else 0
     if p.pretrain_epochs and unlabeled is not None:
         with threads(p.n_threads):
@@ -170,7 +172,7 @@ def _differs(old: Any, new: Any) -> bool:
 def train(
     p: MultiTaskParameters,
     net: Net,
-    data: TrainingRows,
+    feed: Feed,
     valid: TrainingRows | None,
     *,
     epochs: int,
@@ -186,17 +188,7 @@ def train(
     predictions is to be; None leaves it, since a chunk of the data is no measure.
     """
     seed_dropout(net.module_, draw_seed(random), net.device)
-    batches = BatchIterator(
-        TensorData.of(*data, net.device),
-        batch_size_of(p, len(data[0])),
-        torch.Generator().manual_seed(draw_seed(random)),
-        offsets=_offsets(encoder.main, data[0], net.device),
-        n_categories=len(encoder.main.categories),
-        list_offsets=encoder.main.list_offsets if encoder.main.lists else None,
-        unknown_rate=p.unknown_rate,
-        bias_offsets=None if encoder.bias is None else _offsets(encoder.bias, data[0].bias, net.device),
-        bias_dropout=p.bias_dropout,
-    )
+    batches = feed.batches(p, encoder, net.device, torch.Generator().manual_seed(draw_seed(random)))
     callbacks = list(p.callbacks or [])
     for callback in callbacks:
         own = callback[1] if isinstance(callback, tuple) and len(callback) == 2 else callback
@@ -209,7 +201,7 @@ def train(
     if p.verbose:
         callbacks.append(Progress(targets.names, epochs))
     if checkpoint is not None:
-        rows = (*arrays_of(*data), *(arrays_of(*valid) if valid else ()))
+        rows = (*feed.identity(), *(arrays_of(*valid) if valid else ()))
         checkpoint.watch(stopping, rows, (encoder, targets))
         callbacks.append(checkpoint)  # last, when all that the epoch says is known
     if encoder.bias is not None:
@@ -232,24 +224,6 @@ def train(
     finally:
         set_execution(net.module_)
         net.crew = None
-
-
-def arrays_of(rows: Encoded, targets: Targets) -> tuple[np.ndarray | None, ...]:
-    """All that training sees of some rows."""
-    own: tuple[np.ndarray | None, ...] = rows.codes, rows.numbers, rows.rows, targets.labels, targets.weights
-    own = *own, *(targets.values or ())
-    for column in rows.lists or ():
-        own = *own, column.flat.numpy(), column.offsets.numpy()
-    return own if rows.bias is None else (*own, rows.bias.codes, rows.bias.numbers)
-
-
-def _offsets(encoder: FeatureEncoder, rows: Any, device: str) -> torch.Tensor:
-    """The unknown row of each code column, in the type of the codes."""
-    return torch.from_numpy(encoder.offsets.astype(rows.codes.dtype)).to(device)
-
-
-def batch_size_of(p: TrainingParameters, n_rows: int) -> int:
-    return min(max(n_rows // 100, 32), 1024) if p.batch_size == "auto" else p.batch_size
 
 
 def task_weights_of(p: OptimizationParameters, n_tasks: int) -> torch.Tensor:

@@ -1,0 +1,133 @@
+"""What fit_dataset costs: memory, rows per second beside fit, and the vocabularies: ``make scale``.
+
+Each figure is of a process of its own. ``make scale ROWS=2000000`` makes all of it ten times smaller.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+ROW_GROUP = 250_000
+N_IDS, N_CODES, N_NUMBERS = 5, 15, 10
+TARGETS = ["click", "conversion"]
+SIZE = {"embedding_dim": 8, "expert_dims": (64, 32), "tower_dims": (32,), "batch_size": 2048, "random_state": 0}
+
+
+def make_block(n, seed):
+    """Rows of 30 columns: ids with long tails, small categories, numbers."""
+    random = np.random.default_rng(seed)
+    ids = {f"id{j}": random.zipf(1.2, n) % (2_000_000 >> j) for j in range(N_IDS)}
+    codes = {f"code{j}": random.integers(4 + 5 * j, size=n).astype(np.int32) for j in range(N_CODES)}
+    numbers = {f"number{j}": random.normal(size=n).astype(np.float32) for j in range(N_NUMBERS)}
+    logit = numbers["number0"] + 0.5 * np.sin(ids["id1"]) - 1
+    click = random.uniform(size=n) < 1 / (1 + np.exp(-logit))
+    conversion = click & (random.uniform(size=n) < 0.2)
+    return pd.DataFrame(
+        ids | codes | numbers | {"click": click.astype(np.int8), "conversion": conversion.astype(np.int8)}
+    )
+
+
+def write(path, n_rows):
+    """A file of so many rows, block by block."""
+    writer = None
+    for seed, start in enumerate(range(0, n_rows, ROW_GROUP)):
+        table = pa.Table.from_pandas(make_block(min(ROW_GROUP, n_rows - start), seed), preserve_index=False)
+        writer = writer or pq.ParquetWriter(path, table.schema)
+        writer.write_table(table)
+    writer.close()
+
+
+def model_of(epochs=1):
+    from sklearn_fsmd import FSMDClassifier
+
+    categories = [f"id{j}" for j in range(N_IDS)] + [f"code{j}" for j in range(N_CODES)]
+    return FSMDClassifier(**SIZE, categorical_features=categories, max_epochs=epochs, early_stopping=False)
+
+
+def seconds_per_epoch(model):
+    """Of the last epoch."""
+    return model.history_[-1]["dur"]
+
+
+def stream(path, n_rows):
+    start = time.perf_counter()
+    model = model_of().fit_dataset(path, TARGETS)
+    whole = time.perf_counter() - start
+    return {"rows_per_second": n_rows / seconds_per_epoch(model), "passes_before": whole - seconds_per_epoch(model)}
+
+
+def in_memory(path, n_rows):
+    frame = pd.read_parquet(path)
+    model = model_of().fit(frame.drop(columns=TARGETS), frame[TARGETS])
+    return {"rows_per_second": n_rows / seconds_per_epoch(model)}
+
+
+def vocabulary(path, n_rows):
+    """The first pass over the columns of ids alone."""
+    from sklearn_fsmd.streaming import Dataset, first_pass
+
+    ids = [f"id{j}" for j in range(N_IDS)]
+    model = model_of().set_params(categorical_features=ids)
+    start = time.perf_counter()
+    encoder = first_pass(model, Dataset.of(path, ids, TARGETS, None), 0).encoder
+    return {"seconds": time.perf_counter() - start, "values": int(sum(encoder.main.cardinalities))}
+
+
+PARTS = {part.__name__: part for part in (stream, in_memory, vocabulary)}
+
+
+def measured(part, path, n_rows):
+    """What a part says of itself in a process of its own, and the most memory that it took, in GiB."""
+    command = [sys.executable, "-m", "benchmarks.scale", "--part", part, "--path", str(path), "--rows", str(n_rows)]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=20_000_000)
+    parser.add_argument("--part", choices=PARTS)
+    parser.add_argument("--path")
+    options = parser.parse_args()
+    if options.part:
+        found = PARTS[options.part](options.path, options.rows)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        print(json.dumps(found | {"peak_gib": peak}))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        sizes = {options.rows: Path(folder) / "large.parquet", options.rows // 10: Path(folder) / "small.parquet"}
+        for n_rows, path in sizes.items():
+            write(path, n_rows)
+            print(f"{n_rows:,} rows of {N_IDS + N_CODES + N_NUMBERS} columns: {path.stat().st_size / 2**30:.2f} GiB")
+        large, small = sizes
+        streamed = {n_rows: measured("stream", path, n_rows) for n_rows, path in sizes.items()}
+        for n_rows, found in streamed.items():
+            print(
+                f"fit_dataset of {n_rows:,} rows: at most {found['peak_gib']:.2f} GiB, {found['passes_before']:.0f} s "
+                f"before the first epoch, {found['rows_per_second']:,.0f} rows/s in it"
+            )
+        ratio = streamed[large]["peak_gib"] / streamed[small]["peak_gib"]
+        print(f"memory of the larger one over the smaller: {ratio:.2f}")
+        table = measured("in_memory", sizes[small], small)
+        print(
+            f"fit of {small:,} rows: at most {table['peak_gib']:.2f} GiB, {table['rows_per_second']:,.0f} rows/s; "
+            f"streamed ones are {streamed[small]['rows_per_second'] / table['rows_per_second']:.2f} times as fast"
+        )
+        words = measured("vocabulary", sizes[large], large)
+        print(
+            f"vocabularies of {N_IDS} columns of ids, {large:,} rows: {words['seconds']:.0f} s, at most "
+            f"{words['peak_gib']:.2f} GiB, {words['values']:,} values"
+        )
+
+
+if __name__ == "__main__":
+    main()

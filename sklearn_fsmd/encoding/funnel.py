@@ -1,0 +1,45 @@
+"""What follows from a funnel: a step after an observed 0 is an observed 0."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from sklearn_fsmd._warn import warn
+
+
+def settle_children(labels: np.ndarray, observed: np.ndarray, parents: Sequence[int | None]) -> dict[int, int]:
+    """Write what follows from the funnel into `observed`, (n, K).
+
+    Returns for each task how many rows contradict that, where there are any.
+    """
+    n_odd = {}
+    for k, parent in enumerate(parents):
+        if parent is None:
+            continue
+        stopped = observed[:, parent] & (labels[:, parent] == 0)
+        n = int((stopped & observed[:, k] & (labels[:, k] == 1)).sum())
+        if n:
+            n_odd[k] = n
+        observed[:, k] |= stopped
+    return n_odd
+
+
+def warn_of_contradictions(
+    n_odd: Mapping[int, int], n_rows: int, names: Sequence[str], parents: Sequence[int | None]
+) -> None:
+    """Warn of rows in which a step has happened after one that has not.
+
+    Parameters
+    ----------
+    n_odd : how many there are of each step, as :func:`settle_children` counts them.
+    n_rows : of how many rows.
+    """
+    for k, n in n_odd.items():
+        share = n / n_rows
+        doubt = f" Are the columns of Y in the order of the funnel? They are {list(names)}." if share > 0.05 else ""
+        warn(
+            f"{n} row{'s have' if n > 1 else ' has'} {names[k]!r} = 1 though {names[parents[k] or 0]!r}, "
+            f"the step before it, is 0. That is {100 * share:.2g} % of the rows, which a chain cannot learn.{doubt}"
+        )

@@ -1,0 +1,54 @@
+"""What a column keeps of the blocks that it has seen while it is learned.
+
+These keep all of it in memory. What is larger than memory is learned with others that have the same methods: see
+``streaming``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sklearn_fsmd.encoding.canonical import Counted, Kind, add_counts
+
+NOTHING: Counted = (np.empty(0, np.int64), np.empty(0, np.int64), None)
+
+
+class Counts:
+    """How often each value of a category was seen."""
+
+    def __init__(self) -> None:
+        self.seen: Counted | None = None
+
+    @property
+    def kind(self) -> Kind | None:
+        """What the values are so far; None if all were missing."""
+        return None if self.seen is None else self.seen[2]
+
+    def add(self, block: Counted) -> None:
+        """Count the values of a block: distinct ones, and how often each is there."""
+        self.seen = block if self.seen is None else add_counts(self.seen, block)
+
+    def frequent(self, min_frequency: int) -> np.ndarray:
+        """The values that were seen at least so often, in any order."""
+        values, counts, _ = self.seen or NOTHING
+        return values[counts >= min_frequency]
+
+
+class Numbers:
+    """The numbers of a column."""
+
+    def __init__(self) -> None:
+        self.blocks: list[np.ndarray] = []
+
+    def add(self, block: np.ndarray) -> None:
+        """Keep the numbers of a block, ``(n,)`` float64, of which none is missing."""
+        if block.size:
+            self.blocks.append(block)
+
+    def sample(self) -> np.ndarray:
+        """The numbers from which bins and ranks are taken: here all, in their order."""
+        return self.blocks[0] if len(self.blocks) == 1 else np.concatenate(self.blocks or [np.zeros(1)])
+
+    def moments(self, sample: np.ndarray) -> tuple[float, float, float, float]:
+        """Mean, standard deviation, least and greatest of all numbers, of which `sample` was taken."""
+        return float(sample.mean()), float(sample.std()), float(sample.min()), float(sample.max())

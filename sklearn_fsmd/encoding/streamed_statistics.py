@@ -1,0 +1,144 @@
+"""Statistics of the targets where the rows come block by block: sums of all rows first, then what each row may see."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from sklearn_fsmd.encoding.encoded import Encoded
+from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
+from sklearn_fsmd.encoding.target_statistics import TargetStatistics, sums_before
+from sklearn_fsmd.encoding.targets import Targets
+
+MANY_PAIRS = 1_000_000
+"""So many combinations of a key wait for being added up."""
+
+
+class StatisticsSums:
+    """Adds up, for each value of a key, what the rows of training count.
+
+    Parameters
+    ----------
+    statistics : is told the sums in the end.
+    encoder : of the codes.
+    """
+
+    def __init__(self, statistics: TargetStatistics, encoder: FeatureEncoder) -> None:
+        self.statistics = statistics
+        statistics.take_codes_of(encoder)
+        width = 2 * len(statistics.events)
+        self.of_keys: list[_Table | _Pairs] = [
+            _Table(sizes[0], width) if len(sizes) == 1 else _Pairs(width) for sizes in statistics.sizes
+        ]
+        self.total = np.zeros(width)
+
+    def add(self, codes: np.ndarray, targets: Targets) -> None:
+        """Take some rows into the sums: their codes ``(n, F)``, and their targets."""
+        counted = self.statistics.counted(targets)
+        self.total += counted.sum(axis=0)
+        for i, of_key in enumerate(self.of_keys):
+            of_key.add(*totals_of(self.statistics.combined(i, codes), counted))
+
+    def finish(self, factors: np.ndarray) -> None:
+        """Tell the statistics, with the weights of each task multiplied by `factors` ``(n_tasks,)``."""
+        of_events = factors[[task for task, _ in self.statistics.events]]
+        by = np.concatenate([of_events, of_events])
+        found = [of_key.result() for of_key in self.of_keys]
+        self.statistics.take_sums([known for known, _ in found], [sums * by for _, sums in found], self.total * by)
+
+
+class _Table:
+    """Sums of the values of one column, whose codes are the rows."""
+
+    def __init__(self, n_values: int, width: int) -> None:
+        self.sums = np.zeros((n_values, width))
+
+    def add(self, values: np.ndarray, totals: np.ndarray) -> None:
+        self.sums[values] += totals
+
+    def result(self) -> tuple[np.ndarray | None, np.ndarray]:
+        self.sums[0] = 0
+        return None, self.sums
+
+
+class _Pairs:
+    """Sums of the combinations of several columns, of which nobody knows beforehand which there are."""
+
+    def __init__(self, width: int) -> None:
+        self.parts = [(np.empty(0, np.int64), np.empty((0, width)))]
+        self.n_waiting = 0
+
+    def add(self, values: np.ndarray, totals: np.ndarray) -> None:
+        self.parts.append((values, totals))
+        self.n_waiting += len(values)
+        if self.n_waiting > max(MANY_PAIRS, len(self.parts[0][0])):
+            self._merge()
+
+    def _merge(self) -> None:
+        values, totals = (np.concatenate(part) for part in zip(*self.parts, strict=True))
+        self.parts, self.n_waiting = [totals_of(values, totals)], 0
+
+    def result(self) -> tuple[np.ndarray | None, np.ndarray]:
+        self._merge()
+        values, totals = self.parts[0]
+        known = values > 0  # 0 is a combination with an unknown value
+        return values[known], np.concatenate([np.zeros((1, totals.shape[1])), totals[known]])
+
+
+class RunningStatistics:
+    """The statistics of the rows of one pass: each sees the rows before it in the order of this pass.
+
+    Parameters
+    ----------
+    statistics : those of all rows, which say how often a value is there, and how rates are smoothed and scaled.
+    """
+
+    def __init__(self, statistics: TargetStatistics) -> None:
+        self.statistics = statistics
+        self.sums = [np.zeros_like(sums) for sums in statistics.sums]
+
+    def append(self, rows: Encoded, targets: Targets) -> Encoded:
+        """The next rows of the pass, in their order, with what they may see."""
+        statistics, counted = self.statistics, self.statistics.counted(targets)
+        numbers, order = [rows.numbers], np.arange(len(rows.codes))
+        for i, running in enumerate(self.sums):
+            index = statistics.index(i, rows.codes)
+            before = running[index] + sums_before(index, counted, order)
+            numbers.append(statistics.seen(i, statistics.sums[i][index].astype(np.float64), before))
+            values, totals = totals_of(index, counted)
+            running[values] += totals.astype(np.float32)
+            running[0] = 0
+        return replace(rows, numbers=np.concatenate(numbers, axis=1))
+
+
+def draw_scale(
+    statistics: TargetStatistics, codes: np.ndarray, targets: Targets, random: np.random.RandomState
+) -> None:
+    """Scale the statistics by what some rows of training would see at a random moment of a pass.
+
+    How many of the other rows of its value come before a row is drawn evenly, and the positive ones among them from
+    the hypergeometric distribution: what a random order of all rows would give, without one.
+    """
+    counted = statistics.counted(targets)
+    everything = [sums[statistics.index(i, codes)].astype(np.float64) for i, sums in enumerate(statistics.sums)]
+    before = []
+    for sums in everything:
+        positive, total = np.split(np.rint(np.maximum(sums - counted, 0)).astype(np.int64), 2, axis=1)
+        positive = np.minimum(positive, total)
+        n = np.floor(random.random_sample(total.shape) * (total + 1)).astype(np.int64)
+        drawn = positive / np.maximum(total, 1) * n  # for more rows than numpy draws of
+        few = (n > 0) & (total < 10**9)
+        drawn[few] = random.hypergeometric(positive[few], (total - positive)[few], n[few])
+        before.append(np.concatenate([drawn, n], axis=1))
+    statistics.take_scale(everything, before)
+
+
+def totals_of(values: np.ndarray, counted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct ones of `values` ``(n,)``, sorted, and the sums of `counted` ``(n, m)`` over the rows of each."""
+    if not len(values):
+        return values, counted
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    return ordered[starts], np.add.reduceat(counted[order], starts, axis=0)

@@ -1,0 +1,161 @@
+"""Learning from data sets that are larger than memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import _fit_context
+
+from sklearn_fsmd.encoding import draw_scale, warn_of_contradictions
+from sklearn_fsmd.estimators.exchange import generator_of
+from sklearn_fsmd.estimators.learning import Learning
+from sklearn_fsmd.parameters import estimator
+from sklearn_fsmd.streaming import (
+    Dataset,
+    HoldOut,
+    StreamFeed,
+    encoded,
+    first_pass,
+    rescaled,
+    scan,
+    validation_blocks,
+)
+from sklearn_fsmd.training import Checkpoint, trainer, validation_rows
+
+
+@estimator
+class Datasets(Learning):
+    """An estimator that learns from data sets as from tables."""
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit_dataset(
+        self,
+        source: Any,
+        targets: Any,
+        *,
+        sample_weight: Any = None,
+        validation: Any = None,
+        columns: Sequence[Any] | None = None,
+        resume: bool = False,
+    ) -> Self:
+        """Learn from a data set that may be larger than memory: what :meth:`fit` does with a table.
+
+        The rows are read several times: once for vocabularies, scales and classes, once for the rates of the targets,
+        and once in each epoch. An epoch takes row groups in random order, several at a time, and shuffles pools of
+        rows.
+
+        Parameters
+        ----------
+        source : str, path, list of these, or callable
+            Parquet files: one, a glob, a folder (its ``*.parquet``, those of its folders too, sorted by name), a URL
+            that fsspec can read, or a list of these. Or a function that returns an iterator of DataFrames, the same
+            ones at each call; their order is that of each epoch, but for shuffled pools.
+        targets : list of str, or str
+            The columns of `source` that are targets, (n_tasks,) binary ones and those that the parameter
+            `value_targets` names. A str stands for one target, as a Y of shape (n_samples,) does.
+        sample_weight : str or list of str, default=None
+            The column that holds the weight of each row; or one for each target.
+        validation : as `source`, default=None
+            Rows for early stopping, with the same columns. None sets `validation_fraction` of the rows aside where
+            `early_stopping` wants that: rows drawn by their positions, or the last ones with ``validation="last"``. Of
+            more than 200,000 such rows an even sample is used, which is kept in memory.
+        columns : list of str, default=None
+            The columns to learn from; None for all but targets and weights.
+        resume : bool, default=False
+            Go on from the file that the parameter `checkpoint` names; see :meth:`fit`. With `checkpoint_rows` a fit
+            goes on in the middle of an epoch.
+
+        Returns
+        -------
+        self : the fitted estimator.
+
+        Raises
+        ------
+        OSError
+            If a file cannot be reached or read.
+        ValueError
+            If a file is damaged, has other columns than the first, or changes meanwhile; if what it holds cannot be
+            learned from, as in :meth:`fit`; if a parameter is out of range.
+        TypeError
+            If `source` is no data set.
+        FloatingPointError
+            If the loss is no longer finite.
+        """
+        if self.pretrain_epochs:
+            raise ValueError(
+                f"pretrain_epochs={self.pretrain_epochs} needs all rows in memory, which `fit_dataset` does without. "
+                "Set it to 0, or use `fit`."
+            )
+        if self.warm_start and hasattr(self, "_predictor"):
+            raise ValueError("`fit_dataset` begins anew: with warm_start=True a fitted model would be lost.")
+        dataset = Dataset.of(source, columns, targets, sample_weight)
+        valid = None if validation is None else Dataset.of(validation, dataset.features, targets, sample_weight)
+        checkpoint = self._checkpoint(True, resume)
+        return self._exchange(lambda beside, users: beside._read_and_stream(users, dataset, valid, checkpoint))
+
+    def _read_and_stream(
+        self,
+        users: np.random.RandomState | None,
+        dataset: Dataset,
+        validation: Dataset | None,
+        checkpoint: Checkpoint | None,
+    ) -> np.random.RandomState | None:
+        """What `_read_and_train` does with a table, in passes over a data set."""
+        self._check_widths()
+        random = checkpoint.random if checkpoint else generator_of(self.random_state, users)
+        seed = trainer.draw_seed(random)
+        n_rows = dataset.source.n_rows
+        dataset = replace(dataset, held=HoldOut(n_rows, seed))
+        if validation is None and validation_rows.wants_split(self, n_rows):
+            dataset = replace(dataset, held=HoldOut.of(self, n_rows, seed))
+        found = first_pass(self, dataset, trainer.draw_seed(random))
+        encoder, targets = found.encoder, self._new_targets(found.labels, None)
+        parents = self._parents(targets)
+        how = dataset, encoder, targets, parents
+        first = encoded([found.first], *how)[1]
+        self._warn_of_columns(encoder, dataset.features_of(found.first.frame), first)
+        sample = _rows(found.sample, how)
+        valid = _rows(found.valid, how) if found.valid else None
+        del found, first
+        if validation is not None:
+            all_rows = replace(validation, held=HoldOut(validation.source.n_rows, seed, fraction=1.0))
+            valid = _rows(validation_blocks(self, all_rows), (all_rows, *how[1:]))
+        if self.target_statistics is not None:
+            encoder.choose_statistics(self.statistics_features, parents, sample, valid, random)
+        sums = scan(*how)
+        warn_of_contradictions(sums.n_odd, sums.n_rows, targets.names, parents)
+        if encoder.bias is not None and sample[0].bias is not None:
+            encoder.take_reference(sample[0].bias)
+        if encoder.statistics is not None:
+            draw_scale(encoder.statistics, sample[0].codes, sample[1], random)
+            sample = encoder.statistics.append(sample[0]), sample[1]
+            valid = None if valid is None else (encoder.statistics.append(valid[0]), valid[1])
+        net = trainer.new_net(self, encoder, sums.with_largest(sample[1]), random, None, sums.rates())
+        level = validation_rows.sample(*sample)
+        del sample
+        feed = StreamFeed(dataset, encoder, targets, parents, sums, level)
+        trainer.train(
+            self,
+            net,
+            feed,
+            valid,
+            epochs=self.max_epochs,
+            encoder=encoder,
+            targets=targets,
+            random=random,
+            checkpoint=checkpoint,
+            level=level,
+        )
+        self._split_seed = seed
+        self._take_over(net, encoder, targets, random)
+        resumed = checkpoint is not None and checkpoint.was_resumed
+        return random if users is not None and not resumed else None
+
+
+def _rows(blocks: Sequence[Any], how: tuple[Any, ...]) -> validation_rows.TrainingRows:
+    """Some rows, encoded, whose weights have a mean of 1."""
+    rows, targets = encoded(blocks, *how)
+    return rows, rescaled(targets)

@@ -1,0 +1,198 @@
+"""How an estimator reads a table, trains a network, and takes over what it has learned."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_consistent_length
+
+from sklearn_fsmd.encoding import (
+    InputEncoder,
+    TargetEncoder,
+    Targets,
+    as_pandas,
+    read_table,
+    warn_of_ids,
+    warn_of_numbers,
+)
+from sklearn_fsmd.estimators.calibration import Calibration, shift_of
+from sklearn_fsmd.estimators.exchange import generator_of, own_generator
+from sklearn_fsmd.estimators.tables import TakesTables
+from sklearn_fsmd.inference import Predictor
+from sklearn_fsmd.network import parents_of
+from sklearn_fsmd.parameters import MultiTaskParameters, check_widths, estimator
+from sklearn_fsmd.persistence import Saving
+from sklearn_fsmd.training import Checkpoint, InMemory, Net, trainer, validation_rows
+
+WITHOUT_EFFECT = {"checkpoint", "checkpoint_rows", "verbose", "warm_start"}
+"""Parameters that may differ where a fit is resumed."""
+
+
+@estimator
+class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParameters, BaseEstimator):
+    """What fit, partial_fit and fit_dataset have in common."""
+
+    def _learn(self, *args: Any, **kwargs: Any) -> Self:
+        """Read and train on a copy, and take over what came of it at once; or nothing, if that fails."""
+        return self._exchange(lambda beside, users: beside._read_and_train(users, *args, **kwargs))
+
+    def _read_and_train(
+        self,
+        users: np.random.RandomState | None,
+        X: Any,
+        Y: Any,
+        sample_weight: Any,
+        validation: tuple[Any, Any] | None = None,
+        *,
+        epochs: int,
+        anew: bool,
+        classes: Any = None,
+        split: bool = True,
+        X_unlabeled: Any = None,
+        checkpoint: Checkpoint | None = None,
+    ) -> np.random.RandomState | None:
+        """With `anew` learn the encoding and make a net, otherwise go on with those of the former fit.
+
+        `users` is a copy of the user's generator; returned is what it has come to, if it was drawn from.
+        """
+        self._check_widths()
+        if Y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        X = read_table(self, X, reset=anew)
+        Y, sample_weight = as_pandas(Y), as_pandas(sample_weight)
+        check_consistent_length(X, Y)
+        if anew:
+            random = checkpoint.random if checkpoint else generator_of(self.random_state, users)
+        else:
+            random = own_generator(self._random)
+        targets = self._new_targets(Y, classes) if anew else self._targets.check_classes(classes)
+        parents = self._parents(targets)
+        net = None if anew else trainer.go_on_with(self, self.net_)
+        labels = targets.encode(Y, sample_weight, parents, scale=split)
+        encoder = InputEncoder(self) if anew else self._encoder.copy()
+        rows = encoder.fit_encode(X, self._like(X, X_unlabeled)) if anew else encoder.encode(X)
+        if anew:
+            self._warn_of_columns(encoder, X, labels)
+        data = (rows if X_unlabeled is None else rows.select(np.arange(len(X)))), labels
+        valid = None
+        if validation is not None:
+            X_val, Y_val = read_table(self, validation[0], reset=False), as_pandas(validation[1])
+            check_consistent_length(X_val, Y_val)
+            valid = encoder.encode(X_val), targets.encode(Y_val, None, parents)
+        elif split and validation_rows.wants_split(self, len(data[0])):
+            if anew or not hasattr(self, "_split_seed"):
+                self._split_seed = trainer.draw_seed(random)  # the same rows validate when training goes on
+            data, valid = validation_rows.split(self, *data, np.random.RandomState(self._split_seed))
+        if anew and self.target_statistics is not None:
+            encoder.choose_statistics(self.statistics_features, parents, data, valid, random)
+        level = validation_rows.sample(*data) if split else None
+        if encoder.statistics is not None:
+            order = random if self.validation == "random" else None
+            learned = encoder.statistics.learn(encoder.main, *data, order, more=not split)
+            data = learned, data[1]
+            level = None if level is None else (encoder.statistics.append(level[0]), level[1])
+            valid = None if valid is None else (encoder.statistics.append(valid[0]), valid[1])
+
+        if net is None:
+            resumes = checkpoint is not None and checkpoint.resumes
+            net = trainer.new_net(self, encoder, data[1], random, None if resumes else rows)
+        options: dict[str, Any] = {
+            "epochs": epochs,
+            "encoder": encoder,
+            "targets": targets,
+            "random": random,
+            "checkpoint": checkpoint,
+            "level": level,
+        }
+        trainer.train(self, net, InMemory(*data), valid, **options)
+        self._take_over(net, encoder, targets, random)
+        resumed = checkpoint is not None and checkpoint.was_resumed
+        return random if anew and users is not None and not resumed else None
+
+    def _check_widths(self) -> None:
+        check_widths(self, "expert_dims", "gate_dims", "tower_dims", "bias_tower_dims")
+
+    def _parents(self, targets: TargetEncoder) -> tuple[int | None, ...]:
+        """Of each target the step before it."""
+        parents = parents_of(self.link, len(targets.classes))
+        if self.chain_loss != type(self).chain_loss and all(parent is None for parent in parents):
+            raise ValueError(
+                f"chain_loss={self.chain_loss!r} is for targets that are steps after others, and here none is: there "
+                f"{'is one target' if len(parents) == 1 else f'are {len(parents)}'}, with link={self.link!r}."
+            )
+        if self.negative_sampling_rate != 1:
+            shift_of(self.negative_sampling_rate, parents)  # which says if that does not go together
+        return parents
+
+    def _warn_of_columns(self, encoder: InputEncoder, X: Any, labels: Targets) -> None:
+        """Warn of columns of X, of these labels, that look like ids or like numbers and are not taken for such."""
+        if isinstance(self.categorical_features, str) and self.categorical_features == "from_dtype":
+            part = encoder.main_part(X)
+            warn_of_ids(encoder.main, part, labels, np.flatnonzero(~encoder.is_bias))
+            warn_of_numbers(encoder.main, part)
+
+    def _take_over(
+        self, net: Net, encoder: InputEncoder, targets: TargetEncoder, random: np.random.RandomState
+    ) -> None:
+        """Be fitted: keep what was learned."""
+        rate = self.negative_sampling_rate
+        self.net_: Net = net
+        self._predictor = Predictor(net.module_, str(net.device), net.spec_)
+        self._encoder: InputEncoder = encoder
+        self._targets: TargetEncoder = targets
+        self._random: np.random.RandomState = random
+        self.task_names_ = targets.names
+        self.classes_ = targets.classes[0] if targets.one_dimensional else targets.classes
+        self.calibration_ = None if rate == 1 else shift_of(rate, self._parents(targets))
+        self.device_ = str(net.device)
+        self.history_ = net.epochs()
+        self.n_iter_ = len(self.history_)
+
+    def _new_targets(self, Y: Any, classes: Any) -> TargetEncoder:
+        return TargetEncoder().fit(
+            Y,
+            classes,
+            value_targets=self.value_targets,
+            value_parents=self.value_parents,
+            value_loss=self.value_loss,
+        )
+
+    def _checkpoint(self, anew: bool, resume: bool) -> Checkpoint | None:
+        """What writes the file named `checkpoint`, and reads it first to `resume`."""
+        if self.checkpoint is None:
+            if self.checkpoint_rows is not None:
+                raise ValueError(
+                    f"checkpoint_rows={self.checkpoint_rows} says when to write a file, which the 'checkpoint' "
+                    "parameter has to name."
+                )
+            if resume:
+                raise ValueError("resume=True goes on from a file, which the 'checkpoint' parameter has to name.")
+            return None
+        if self.callbacks:
+            raise ValueError(
+                "`checkpoint` and `callbacks` do not go together: the file cannot hold what callbacks remember."
+            )
+        if not anew:
+            raise ValueError("`checkpoint` is for a fit from the start; with warm_start this one goes on from another.")
+        parameters = {name: value for name, value in self.get_params(deep=False).items() if name not in WITHOUT_EFFECT}
+        random = own_generator(check_random_state(self.random_state))
+        name, every = type(self).__name__, self.checkpoint_rows
+        return Checkpoint(self.checkpoint, name, parameters, random, resume=resume, every=every)
+
+    def _like(self, X: Any, X_unlabeled: Any) -> Any:
+        """X_unlabeled checked: it has the columns of X."""
+        if X_unlabeled is None:
+            return None
+        X_unlabeled = as_pandas(X_unlabeled)
+        if isinstance(X, pd.DataFrame) != isinstance(X_unlabeled, pd.DataFrame):
+            raise TypeError(f"X and `X_unlabeled` must be of one kind. Got {type(X)} and {type(X_unlabeled)}.")
+        if isinstance(X, pd.DataFrame) and list(X.columns) != list(X_unlabeled.columns):
+            raise ValueError(
+                "The columns of `X_unlabeled` must be those of X, in their order. "
+                f"X has {list(X.columns)}, `X_unlabeled` has {list(X_unlabeled.columns)}."
+            )
+        return read_table(self, X_unlabeled, reset=False)

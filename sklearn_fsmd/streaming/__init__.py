@@ -1,0 +1,10 @@
+"""Data sets larger than memory: passes over files, and batches of rows that are read ahead."""
+
+from sklearn_fsmd.streaming.dataset import Dataset
+from sklearn_fsmd.streaming.feed import StreamFeed
+from sklearn_fsmd.streaming.holdout import HoldOut
+from sklearn_fsmd.streaming.labels import rescaled
+from sklearn_fsmd.streaming.learning import encoded, first_pass, validation_blocks
+from sklearn_fsmd.streaming.scan import scan
+
+__all__ = ["Dataset", "HoldOut", "StreamFeed", "encoded", "first_pass", "rescaled", "scan", "validation_blocks"]

@@ -1,0 +1,58 @@
+"""Work that is done ahead, in a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Iterator
+from queue import Empty, Full, Queue
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+WAIT = 0.1
+"""Seconds after which a thread looks whether anybody still waits for its work."""
+
+
+def read_ahead(items: Iterator[T]) -> Generator[T, None, None]:
+    """The same items, of which one is made while the one before is used.
+
+    What fails there fails here. The thread ends when this iterator is closed.
+    """
+    queue: Queue[tuple[str, Any]] = Queue(maxsize=1)
+    stopped = threading.Event()
+
+    def put(what: str, item: Any = None) -> None:
+        while not stopped.is_set():
+            try:
+                queue.put((what, item), timeout=WAIT)
+                return
+            except Full:
+                pass
+
+    def work() -> None:
+        try:
+            for item in items:
+                put("item", item)
+                if stopped.is_set():
+                    return
+            put("end")
+        except BaseException as error:  # for whoever waits
+            put("error", error)
+
+    thread = threading.Thread(target=work, name="sklearn-fsmd-read-ahead", daemon=True)
+    thread.start()
+    try:
+        while True:
+            what, item = queue.get()
+            if what == "end":
+                return
+            if what == "error":
+                raise item
+            yield item
+            del item  # it may be large
+    finally:
+        stopped.set()
+        while thread.is_alive():
+            try:
+                queue.get_nowait()
+            except Empty:
+                thread.join(WAIT)

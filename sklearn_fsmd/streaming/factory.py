@@ -1,0 +1,89 @@
+"""A data set that a function makes: called once for each pass, it returns an iterator of DataFrames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sklearn_fsmd.encoding import as_pandas
+from sklearn_fsmd.streaming import sizes
+from sklearn_fsmd.streaming.frames import Block
+
+
+class FactorySource:
+    """The rows that a function makes, in the order in which they come, which is the same in each pass.
+
+    Parameters
+    ----------
+    make : returns an iterable of tables.
+
+    Attributes
+    ----------
+    columns : the names of all columns.
+    n_rows : int, found by a first pass.
+
+    Raises
+    ------
+    ValueError
+        If there are no rows, or a table has other columns than the first.
+    """
+
+    name = "the data set"
+    categories: Sequence[Any] = ()
+
+    def __init__(self, make: Callable[[], Iterable[Any]]) -> None:
+        self.make = make
+        self.columns: list[Any] = []
+        self.n_rows = sum(len(frame) for frame in self._frames())
+        if self.n_rows == 0:
+            raise ValueError("The data set has no rows: the function has made no table with any.")
+
+    def _frames(self) -> Iterator[pd.DataFrame]:
+        made = self.make()
+        if isinstance(made, pd.DataFrame) or not isinstance(made, Iterable):
+            raise TypeError(f"The function must return an iterator of DataFrames. It returned {type(made).__name__}.")
+        for i, table in enumerate(made):
+            frame = as_pandas(table)
+            if not isinstance(frame, pd.DataFrame):
+                raise TypeError(f"Table {i} of the data set must be a DataFrame. Got {type(table).__name__}.")
+            self.columns = self.columns or list(frame.columns)
+            if list(frame.columns) != self.columns:
+                raise ValueError(
+                    f"Table {i} of the data set has the columns {list(frame.columns)}, and the first one has "
+                    f"{self.columns}."
+                )
+            if len(frame):
+                yield frame
+
+    def blocks(self, columns: Sequence[Any]) -> Iterator[Block]:
+        """All rows from the first to the last."""
+        first = 0
+        for i, frame in enumerate(self._frames()):
+            wanted = frame[list(columns)]
+            for start in range(0, len(frame), sizes.BLOCK_ROWS):
+                rows = wanted.iloc[start : start + sizes.BLOCK_ROWS]
+                yield Block(rows, np.arange(first, first + len(rows)), f"table {i} of the data set")
+                first += len(rows)
+        if first != self.n_rows:
+            raise ValueError(
+                f"The function made {self.n_rows} rows in the first pass and {first} in a later one. It must make the "
+                "same rows, in the same order, each time."
+            )
+
+    def pools(self, columns: Sequence[Any], seed: int) -> Iterator[list[Block]]:
+        """All rows, pool by pool, in their order: what a function makes cannot be taken in another."""
+        pool: list[Block] = []
+        for block in self.blocks(columns):
+            pool.append(block)
+            if sum(len(one.frame) for one in pool) >= sizes.POOL_ROWS:
+                yield pool
+                pool = []
+        if pool:
+            yield pool
+
+    def identity(self) -> Sequence[Any]:
+        """Plain values that tell these rows from others."""
+        return [self.n_rows]

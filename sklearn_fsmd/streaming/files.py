@@ -1,0 +1,132 @@
+"""Where the files of a data set are: a path, a glob, a folder, a URL, or a list of these."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+BUFFER = 1 << 17
+"""So many bytes of a column are read at a time."""
+
+
+class File(NamedTuple):
+    """One Parquet file.
+
+    Attributes
+    ----------
+    name : what messages call it.
+    path : where it is in its file system.
+    system : the file system of fsspec; None for the local one.
+    """
+
+    name: str
+    path: str
+    system: Any = None
+
+    def open(self) -> Any:
+        """The file as a ``pyarrow.parquet.ParquetFile``.
+
+        Raises
+        ------
+        OSError
+            If it cannot be reached.
+        ValueError
+            If it is no whole Parquet file.
+        """
+        from pyarrow.parquet import ParquetFile
+
+        with self.readable():
+            where = self.path if self.system is None else self.system.open(self.path, "rb")
+            return ParquetFile(where, buffer_size=BUFFER, pre_buffer=False)
+
+    def stamp(self) -> str:
+        """Changes when the content of the file does."""
+        with self.readable():
+            if self.system is None:
+                found = Path(self.path).stat()
+                return f"{found.st_size} {found.st_mtime_ns} {found.st_ino}"
+            return f"{self.system.size(self.path)} {self.system.ukey(self.path)}"
+
+    @contextmanager
+    def readable(self) -> Iterator[None]:
+        """Let errors of reading name the file."""
+        import pyarrow as pa
+
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"{self.name} is not there (any more).") from error
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+            raise ValueError(f"{self.name} cannot be read as a Parquet file: {_first_line(error)}") from error
+        except OSError as error:  # which damaged pages raise too
+            raise OSError(f"{self.name} cannot be read: {_first_line(error)}") from error
+
+
+def find_files(source: Any) -> list[File]:
+    """All files of a data set, in their order: those of a folder or a glob are sorted.
+
+    Raises
+    ------
+    OSError
+        If there are none, or a URL cannot be reached.
+    TypeError
+        If `source` is something else.
+    """
+    if isinstance(source, (list, tuple)):
+        if not source:
+            raise ValueError("The list of files is empty.")
+        return [file for one in source for file in find_files(one)]
+    if not isinstance(source, (str, os.PathLike)):
+        raise TypeError(
+            "A data set is a path, a glob, a folder, a URL, a list of these, or a function that returns an iterator of "
+            f"DataFrames. Got {type(source).__name__}."
+        )
+    where = os.fspath(source)
+    if "://" in where or "::" in where:
+        return _remote(where)
+    if Path(where).is_dir():
+        found = [str(path) for path in sorted(Path(where).rglob("*.parquet")) if _is_data(path, Path(where))]
+        return _some(found, f"The folder {where} holds no file *.parquet.")
+    if Path(where).exists() or not glob.has_magic(where):
+        return [File(where, where)]
+    found = sorted(path for path in glob.glob(where, recursive=True) if Path(path).is_file())
+    return _some(found, f"No file is named like {where}.")
+
+
+def _remote(url: str) -> list[File]:
+    import fsspec
+
+    try:
+        system, path = fsspec.core.url_to_fs(url)
+        if glob.has_magic(path):
+            found = sorted(system.glob(path))
+        elif system.isdir(path):
+            found = sorted(one for one in system.find(path) if one.endswith(".parquet"))
+        else:
+            found = [path] if system.exists(path) else []
+    except ImportError as error:
+        raise ImportError(f"{url} cannot be reached: {error}") from error
+    except Exception as error:  # each file system has its own
+        raise OSError(f"{url} cannot be reached: {type(error).__name__}, {_first_line(error)}") from error
+    if not found:
+        raise FileNotFoundError(f"There is no Parquet file at {url}.")
+    return [File(url if one == path else system.unstrip_protocol(one), one, system) for one in found]
+
+
+def _some(paths: list[str], otherwise: str) -> list[File]:
+    if not paths:
+        raise FileNotFoundError(otherwise)
+    return [File(path, path) for path in paths]
+
+
+def _is_data(path: Path, folder: Path) -> bool:
+    """Whether a file is no left-over of a job that writes: these, and their folders, begin with "_" or "."."""
+    return path.is_file() and not any(part.startswith(("_", ".")) for part in path.relative_to(folder).parts)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

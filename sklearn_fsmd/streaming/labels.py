@@ -1,0 +1,142 @@
+"""What is known of the targets of all rows of training: classes, rates, weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sklearn_fsmd.encoding import Targets, Values, make_targets
+
+MANY = 1000
+"""Of so many different values a target is not binary, and no more are looked at."""
+
+
+class SeenLabels:
+    """The different values of each target, from which its classes are learned.
+
+    Parameters
+    ----------
+    names : a list of columns, or the name of the only one.
+    values : which of them hold values, and have no classes.
+    """
+
+    def __init__(self, names: Any, values: Sequence[Any]) -> None:
+        self.names = names
+        self.values = set(values)
+        self.found: dict[Any, list[Any]] = {}
+
+    def add(self, Y: pd.DataFrame) -> None:
+        """Look at the targets of some rows."""
+        for name in Y.columns:
+            found = self.found.setdefault(name, [])
+            if name in self.values:
+                found[:] = [Y[name].iloc[:1]]
+            elif sum(map(len, found)) < MANY:
+                different = Y[name].drop_duplicates()
+                found[:] = [pd.concat([*found, different], ignore_index=True).drop_duplicates()]
+
+    def table(self) -> Any:
+        """A small Y in which each target has all of its values."""
+        columns = {name: found[0].reset_index(drop=True) for name, found in self.found.items()}
+        n = max(map(len, columns.values()))
+        rows = np.arange(n)
+        again = {name: column.iloc[rows % len(column)].reset_index(drop=True) for name, column in columns.items()}
+        return pd.DataFrame(again)[self.names]
+
+
+@dataclass
+class LabelSums:
+    """Sums over the rows of training: what the rates and the scale of the weights follow from.
+
+    Attributes
+    ----------
+    parents_of_values : for each value the step that it follows.
+    n_rows : int
+    weights, positive : ``(K,)``, of the weights, and of those of positive labels.
+    happened, value_weights, largest : ``(V,)``, how often the step before a value has happened, the sum of its weights,
+        and the largest value that counts.
+    n_odd : how many rows contradict the step before, by task.
+    is_weighted : whether there is a weight that is not 1.
+    """
+
+    parents_of_values: Sequence[int | None] = ()
+    n_rows: int = 0
+    weights: Any = 0.0
+    positive: Any = 0.0
+    happened: Any = 0.0
+    value_weights: Any = 0.0
+    largest: Any = -np.inf
+    n_odd: dict[int, int] = field(default_factory=dict)
+    is_weighted: bool = False
+
+    def add(self, targets: Targets) -> None:
+        """Take some rows into the sums; their weights are as they were given."""
+        labels, n = targets.labels, len(targets.labels)
+        weights = np.ones_like(labels) if targets.weights is None else targets.weights
+        self.n_rows += n
+        self.is_weighted |= bool((weights != 1).any())
+        self.weights = self.weights + weights.sum(axis=0, dtype=np.float64)
+        self.positive = self.positive + (weights * labels).sum(axis=0, dtype=np.float64)
+        if targets.values is not None:
+            values, counts = targets.values
+            of_parents = [n if parent is None else labels[:, parent].sum() for parent in self.parents_of_values]
+            self.happened = self.happened + np.array(of_parents, dtype=np.float64)
+            self.value_weights = self.value_weights + counts.sum(axis=0, dtype=np.float64)
+            self.largest = np.maximum(self.largest, np.where(counts > 0, values, -np.inf).max(axis=0, initial=-np.inf))
+
+    def rates(self) -> np.ndarray:
+        """The weighted mean of each task's labels, ``(K,)``; ½ where there are none."""
+        return np.divide(self.positive, self.weights, out=np.full_like(self.weights, 0.5), where=self.weights > 0)
+
+    @property
+    def factors(self) -> np.ndarray:
+        """What weights are multiplied by, for a mean of 1 in each task, ``(K,)``."""
+        return np.where(self.weights > 0, self.n_rows / np.maximum(self.weights, 1e-300), 1.0)
+
+    def scaled(self, targets: Targets) -> Targets:
+        """Some rows, with weights of a mean of 1 over all."""
+        weights, values = None, targets.values
+        if self.is_weighted:
+            given = np.ones_like(targets.labels) if targets.weights is None else targets.weights
+            weights = (given * self.factors).astype(np.float32)
+        if values is not None:
+            factors = self.happened / np.maximum(self.value_weights, 1e-30)
+            values = Values(values.values, (values.weights * factors).astype(np.float32))
+        return Targets(targets.labels, weights, values)
+
+    def with_largest(self, targets: Targets) -> Targets:
+        """A sample of the rows, and for each value the largest of all rows, which counts next to nothing."""
+        if targets.values is None:
+            return targets
+        n = len(self.largest)
+        values = np.tile(np.where(np.isfinite(self.largest), self.largest, 0), (n, 1)).astype(np.float32)
+        weights = np.where(np.eye(n, dtype=bool) & (self.value_weights > 0), 1e-12, 0).astype(np.float32)
+        more = Targets(np.zeros((n, targets.labels.shape[1]), np.float32), None, Values(values, weights))
+        return joined([targets, more])
+
+
+def joined(parts: Sequence[Targets]) -> Targets:
+    """The rows of all parts."""
+    if len(parts) == 1:
+        return parts[0]
+    labels = np.concatenate([part.labels for part in parts])
+    weights, values = None, None
+    if any(part.weights is not None for part in parts):
+        weights = np.concatenate([np.ones_like(p.labels) if p.weights is None else p.weights for p in parts])
+    if parts[0].values is not None:
+        pairs = zip(*(part.values or () for part in parts), strict=True)
+        values = Values(*(np.concatenate(pair) for pair in pairs))
+    return Targets(labels, weights, values)
+
+
+def rescaled(targets: Targets) -> Targets:
+    """Weights of a mean of 1 over these rows alone."""
+    values = targets.values
+    if values is not None and (total := values.weights.sum(axis=0)).any():
+        counted = (values.weights > 0).sum(axis=0)
+        values = Values(values.values, (values.weights * (counted / np.maximum(total, 1e-30))).astype(np.float32))
+    return make_targets(targets.labels, targets.weights, values)

@@ -1,0 +1,47 @@
+"""The second pass over a data set: sums over the rows of training, of which only few columns are read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from sklearn_fsmd.encoding import InputEncoder, StatisticsSums, TargetEncoder
+from sklearn_fsmd.streaming.dataset import Dataset
+from sklearn_fsmd.streaming.frames import Block
+from sklearn_fsmd.streaming.labels import LabelSums
+
+
+def scan(dataset: Dataset, encoder: InputEncoder, targets: TargetEncoder, parents: Sequence[int | None]) -> LabelSums:
+    """Rates and weights of the targets; the statistics of the encoder, if it has any, are told their sums."""
+    of_values = targets.of_values
+    sums = LabelSums(() if of_values is None else of_values.parents)
+    statistics = None if encoder.statistics is None else StatisticsSums(encoder.statistics, encoder.main)
+    columns = {} if encoder.statistics is None else encoder.names_of_codes(encoder.statistics.keys)
+    for block in dataset.blocks(list(columns.values())):
+        training = ~dataset.held.held_out(block.positions)
+        if not training.any():
+            continue
+        frame = block.frame[training]
+        with block.named():
+            found, n_odd = targets.encode_part(dataset.targets_of(frame), dataset.weights_of(frame), parents)
+            codes = None if statistics is None else _codes(encoder, columns, block, training)
+        sums.add(found)
+        for k, n in n_odd.items():
+            sums.n_odd[k] = sums.n_odd.get(k, 0) + n
+        if statistics is not None and codes is not None:
+            statistics.add(codes, found)
+    if not sums.n_rows or not np.any(sums.weights):
+        raise ValueError("Y has no observed label whose weight is not zero.")
+    if statistics is not None:
+        statistics.finish(sums.factors)
+    return sums
+
+
+def _codes(encoder: InputEncoder, columns: dict[int, object], block: Block, rows: np.ndarray) -> np.ndarray:
+    """The codes of some category columns, ``(n, F)``; those of the others are 0."""
+    categories = list(encoder.main.categories.values())
+    codes = np.zeros((int(rows.sum()), len(categories)), dtype=np.int64)
+    for f, label in columns.items():
+        codes[:, f] = categories[f].encode(block.frame[label][rows]) + encoder.main.offsets[f]
+    return codes

@@ -1,0 +1,75 @@
+"""What the columns of Parquet files are, and whether those of several files agree."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def columns_of(schema: Any, name: str) -> dict[str, Any]:
+    """The types of the columns of a file, without those that hold the index of a pandas DataFrame.
+
+    Raises
+    ------
+    ValueError
+        If two have the same name.
+    """
+    names = schema.names
+    if twice := [column for column in names if names.count(column) > 1]:
+        raise ValueError(f"{name} has more than one column named {twice[0]!r}.")
+    index = {column for column in (schema.pandas_metadata or {}).get("index_columns", []) if isinstance(column, str)}
+    return {field.name: field.type for field in schema if field.name not in index}
+
+
+def categories_of(schema: Any) -> list[str]:
+    """The columns that pandas says were categories: Parquet remembers that of strings alone."""
+    columns = (schema.pandas_metadata or {}).get("columns", [])
+    return [column["name"] for column in columns if column.get("pandas_type") == "categorical" and column.get("name")]
+
+
+def agree(one: Any, other: Any) -> bool:
+    """Whether two files may hold these types in one column: they may differ in size, and all may be missing."""
+    import pyarrow.types as types
+
+    if types.is_null(one) or types.is_null(other):
+        return True
+    if _is_list(one) and _is_list(other):
+        a, b = one.value_type, other.value_type
+        return agree(a, b) and (types.is_null(a) or types.is_null(b) or types.is_floating(a) == types.is_floating(b))
+    return _kind(one) == _kind(other)
+
+
+def fuller(one: Any, other: Any) -> Any:
+    """Of two types that agree the one that says more: not that of missing values."""
+    import pyarrow.types as types
+
+    if types.is_null(one):
+        return other
+    if _is_list(one) and types.is_null(one.value_type) and _is_list(other):
+        return other
+    return one
+
+
+def says_nothing(kind: Any) -> bool:
+    """Whether it is the type of values that are all missing, or of lists that are all empty."""
+    import pyarrow.types as types
+
+    return types.is_null(kind) or (_is_list(kind) and types.is_null(kind.value_type))
+
+
+def _kind(kind: Any) -> str:
+    import pyarrow.types as types
+
+    if types.is_dictionary(kind):
+        inner = _kind(kind.value_type)
+        return f"categories of {inner}" if inner == "numbers" else inner  # which alone would be quantities
+    if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
+        return "numbers"
+    if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
+        return "strings"
+    return str(kind)
+
+
+def _is_list(kind: Any) -> bool:
+    import pyarrow.types as types
+
+    return types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)

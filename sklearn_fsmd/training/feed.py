@@ -1,0 +1,72 @@
+"""Where the batches of a fit come from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+
+from sklearn_fsmd.encoding import Encoded, FeatureEncoder, InputEncoder, Targets
+from sklearn_fsmd.parameters import MultiTaskParameters, TrainingParameters
+from sklearn_fsmd.training.batches import Batches, BatchIterator, TensorData
+
+
+class Feed(Protocol):
+    """The rows of training, wherever they are."""
+
+    def batches(
+        self, p: MultiTaskParameters, encoder: InputEncoder, device: str, generator: torch.Generator
+    ) -> Batches:
+        """Batches of them as `p` wants them, in an order that the generator draws."""
+
+    def identity(self) -> Sequence[Any]:
+        """Arrays and plain values that tell these rows from others, for a checkpoint."""
+
+
+class InMemory(NamedTuple):
+    """Encoded rows and their targets, in memory."""
+
+    rows: Encoded
+    targets: Targets
+
+    def batches(
+        self, p: MultiTaskParameters, encoder: InputEncoder, device: str, generator: torch.Generator
+    ) -> Batches:
+        size = batch_size_of(p, len(self.rows))
+        data = TensorData.of(self.rows, self.targets, device)
+        return BatchIterator(data, size, generator, **hidden_values(p, encoder, self.rows, device))
+
+    def identity(self) -> Sequence[Any]:
+        return arrays_of(self.rows, self.targets)
+
+
+def hidden_values(p: TrainingParameters, encoder: InputEncoder, rows: Encoded, device: str) -> dict[str, Any]:
+    """Which values of a batch are hidden: the keyword arguments of :class:`Batches`, for codes like those of `rows`."""
+    return {
+        "offsets": _offsets(encoder.main, rows, device),
+        "n_categories": len(encoder.main.categories),
+        "list_offsets": encoder.main.list_offsets if encoder.main.lists else None,
+        "unknown_rate": p.unknown_rate,
+        "bias_offsets": None if encoder.bias is None else _offsets(encoder.bias, rows.bias, device),
+        "bias_dropout": p.bias_dropout,
+    }
+
+
+def arrays_of(rows: Encoded, targets: Targets) -> tuple[np.ndarray | None, ...]:
+    """All that training sees of some rows."""
+    own: tuple[np.ndarray | None, ...] = rows.codes, rows.numbers, rows.rows, targets.labels, targets.weights
+    own = *own, *(targets.values or ())
+    for column in rows.lists or ():
+        own = *own, column.flat.numpy(), column.offsets.numpy()
+    return own if rows.bias is None else (*own, rows.bias.codes, rows.bias.numbers)
+
+
+def batch_size_of(p: TrainingParameters, n_rows: int) -> int:
+    return min(max(n_rows // 100, 32), 1024) if p.batch_size == "auto" else p.batch_size
+
+
+def _offsets(encoder: FeatureEncoder, rows: Any, device: str) -> torch.Tensor:
+    """The unknown row of each code column, in the type of the codes."""
+    return torch.from_numpy(encoder.offsets.astype(rows.codes.dtype)).to(device)

@@ -1,0 +1,33 @@
+"""Small files, and small blocks and pools."""
+
+import numpy as np
+import pytest
+
+from sklearn_fsmd.streaming import sizes
+from tests.conftest import SMALL, make_frame
+
+PARAMS = SMALL | {"max_epochs": 2}
+TARGETS = ["click", "conversion"]
+
+
+@pytest.fixture
+def _small_sizes(monkeypatch):
+    """Several blocks, pools and open row groups in a file of a thousand rows."""
+    for name, value in {"BLOCK_ROWS": 150, "POOL_ROWS": 300, "OPEN_GROUPS": 3}.items():
+        monkeypatch.setattr(sizes, name, value)
+
+
+def together(X, Y):
+    """One table of features and targets, with a plain index."""
+    return X.assign(**{name: np.asarray(Y[name]) for name in Y}).reset_index(drop=True)
+
+
+def write(path, X, Y, rows=100):
+    """A Parquet file with row groups of so many rows."""
+    together(X, Y).to_parquet(path, row_group_size=rows, index=False)
+    return path
+
+
+@pytest.fixture
+def data():
+    return make_frame(1200)

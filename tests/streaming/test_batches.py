@@ -1,0 +1,139 @@
+"""Batches across pools, row groups in random order, and the thread that reads ahead."""
+
+import threading
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from sklearn_fsmd.encoding import Encoded, Targets
+from sklearn_fsmd.streaming.ahead import read_ahead
+from sklearn_fsmd.streaming.batches import StreamedBatches
+from sklearn_fsmd.streaming.holdout import HoldOut, chance
+from sklearn_fsmd.streaming.parquet import ParquetSource
+from sklearn_fsmd.training import TensorData
+
+
+def made(pool_sizes, size):
+    def pools(seed):
+        start = 0
+        for n in np.random.default_rng(seed).permutation(pool_sizes):
+            rows = np.arange(start, start + n)
+            numbers = rows[:, None].astype(np.float32)
+            yield Encoded(np.ones((n, 1), np.int32), numbers), Targets(numbers.copy(), None)
+            start += n
+
+    one = next(pools(0))
+    options = {"offsets": torch.zeros(1, dtype=torch.int32), "n_categories": 1, "unknown_rate": 0.0}
+    data = TensorData.of(*one, "cpu")
+    return StreamedBatches(pools, sum(pool_sizes), data, size, torch.Generator().manual_seed(0), **options)
+
+
+@pytest.mark.parametrize(
+    ("pools", "size", "sizes"),
+    [
+        ([5, 5, 5], 4, [4, 4, 4, 3]),
+        ([3, 7, 2, 1], 4, [4, 4, 5]),  # a last row does not come alone
+        ([1, 1, 1, 1], 4, [4]),
+        ([10], 3, [3, 3, 4]),
+        ([2], 8, [2]),
+        ([9, 30, 2], 20, [20, 21]),
+    ],
+)
+def test_batches_have_their_size_and_every_row_comes_once(pools, size, sizes):
+    batches = made(pools, size)
+    for _ in range(2):
+        seen = [numbers[:, 0] for (_, numbers), _, _ in batches]
+        assert [len(rows) for rows in seen] == sizes
+        assert len(batches) == len(sizes)
+        assert sorted(torch.cat(seen).tolist()) == list(range(sum(pools)))
+
+
+def test_a_pass_goes_on_in_its_middle():
+    whole, first, second = (made([7, 20, 3, 9], 4) for _ in range(3))
+    expected = [numbers[:, 0].tolist() for _ in range(2) for (_, numbers), _, _ in whole]
+    seen = []
+    for i, ((_, numbers), _, _) in enumerate(first):
+        seen.append(numbers[:, 0].tolist())
+        if i == 5:
+            second.load_state_dict(first.state_dict())
+            break
+    for _ in range(2):
+        seen += [numbers[:, 0].tolist() for (_, numbers), _, _ in second]
+    assert seen == expected
+    with pytest.raises(ValueError, match="100 batches of a pass of 10 cannot have been taken"):
+        second.load_state_dict(first.state_dict() | {"n_done": 100})
+
+
+def test_rows_that_are_missing_in_a_later_pass_are_noticed():
+    batches = made([5, 5], 4)
+    batches._n_rows = 12
+    with pytest.raises(ValueError, match="had 12 rows to train on, and has 10 now"):
+        list(batches)
+
+
+@pytest.mark.usefixtures("_small_sizes")
+def test_row_groups_come_in_another_order_in_each_pass_and_are_mixed(tmp_path):
+    pd.DataFrame({"x": np.arange(2000)}).to_parquet(tmp_path / "a.parquet", row_group_size=100)
+    source = ParquetSource(tmp_path / "a.parquet")
+    orders = []
+    for seed in (0, 0, 1):
+        pools = [block for pool in source.pools(["x"], seed) for block in pool]
+        for block in pools:
+            np.testing.assert_array_equal(block.frame["x"], block.positions)
+        for block in pools[:-1]:
+            assert len({position // 100 for position in block.positions}) == 3
+        orders.append(np.concatenate([block.positions for block in pools]).tolist())
+        assert sorted(orders[-1]) == list(range(2000))
+    assert orders[0] == orders[1] != orders[2]
+
+
+def test_the_same_rows_are_held_out_in_whatever_order_they_come():
+    held = HoldOut(100_000, 3, 0.1)
+    positions = np.random.RandomState(0).permutation(100_000)
+    drawn = held.held_out(positions)
+    np.testing.assert_array_equal(np.sort(positions[drawn]), np.flatnonzero(held.held_out(np.arange(100_000))))
+    assert held.n_training == 100_000 - drawn.sum()
+    assert drawn.mean() == pytest.approx(0.1, abs=0.005)
+    last = HoldOut(1000, 3, 0.1, last=True)
+    assert np.flatnonzero(last.held_out(np.arange(1000))).tolist() == list(range(900, 1000))
+    for x in (chance(np.arange(100_000), seed) for seed in (0, 1, 2**40)):
+        assert np.histogram(x, 10, (0, 1))[0].std() < 250
+        assert abs(np.corrcoef(x[1:], x[:-1])[0, 1]) < 0.01
+
+
+def test_of_many_held_out_rows_an_even_sample_is_kept(monkeypatch):
+    from sklearn_fsmd.streaming import sizes
+
+    monkeypatch.setattr(sizes, "VALID_ROWS", 500)
+    monkeypatch.setattr(sizes, "SAMPLE_ROWS", 800)
+    held = HoldOut(100_000, 0, 0.2, last=True)
+    positions = np.arange(100_000)
+    kept, sampled = held.kept(positions), held.sampled(positions)
+    assert (positions[kept] >= 80_000).all()
+    assert (positions[sampled] < 80_000).all()
+    assert kept.sum() == pytest.approx(500, abs=70)
+    assert sampled.sum() == pytest.approx(800, abs=90)
+    assert np.histogram(positions[kept], 4)[0].min() > 80
+
+
+def test_the_thread_reads_ahead_hands_on_errors_and_ends():
+    made_items = []
+
+    def items():
+        for i in range(100):
+            made_items.append(i)
+            yield i
+        raise ValueError("the hundredth")
+
+    ahead = read_ahead(items())
+    assert next(ahead) == 0
+    time.sleep(0.3)
+    assert len(made_items) == 3  # one is used, one waits, one is in the making
+    before = threading.active_count()
+    ahead.close()
+    assert threading.active_count() == before - 1
+    with pytest.raises(ValueError, match="the hundredth"):
+        list(read_ahead(items()))

@@ -1,0 +1,134 @@
+"""The first pass: what it learns block by block is what a table in memory says."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sklearn_fsmd import FSMDClassifier
+from sklearn_fsmd.datasets import make_funnel
+from sklearn_fsmd.encoding import CategoryColumn, InputEncoder
+from sklearn_fsmd.streaming import Dataset, counting, first_pass, sizes
+from sklearn_fsmd.streaming.counting import Counter, CountsOnDisk
+from sklearn_fsmd.streaming.learning import vocabularies_of
+from sklearn_fsmd.streaming.numbers import SampledNumbers
+from tests.conftest import make_frame
+from tests.streaming.conftest import TARGETS, write
+
+pytestmark = pytest.mark.usefixtures("_small_sizes")
+
+
+def streamed_and_in_memory(path, X, Y, **params):
+    write(path, X, Y)
+    model = FSMDClassifier(**params)
+    dataset = Dataset.of(path, None, list(Y), None)
+    return first_pass(model, dataset, 0).encoder, InputEncoder(model), X
+
+
+def assert_same_encoding(streamed, whole, X):
+    expected = whole.fit_encode(X)
+    for column, other in zip(*(vocabularies_of(encoder.main) for encoder in (streamed, whole)), strict=True):
+        assert (column.name, column.kind) == (other.name, other.kind)
+        assert column.values.equals(other.values), column.name
+    for column, other in zip(streamed.main.numeric.values(), whole.main.numeric.values(), strict=True):
+        np.testing.assert_array_equal(column.edges, other.edges)
+        for name in ("center", "scale", "range", "knots", "ranks"):
+            np.testing.assert_array_equal(getattr(column, name, 0), getattr(other, name, 0))
+    for column, other in zip(streamed.main.vectors.values(), whole.main.vectors.values(), strict=True):
+        for name in ("center", "scale", "low", "high"):
+            np.testing.assert_allclose(getattr(column, name), getattr(other, name), rtol=1e-12)
+    found = streamed.encode(X)
+    np.testing.assert_array_equal(found.codes, expected.codes)
+    np.testing.assert_allclose(found.numbers, expected.numbers, rtol=1e-6, atol=1e-6)
+    for column, other in zip(found.lists or (), expected.lists or (), strict=True):
+        np.testing.assert_array_equal(column.flat, other.flat)
+
+
+@pytest.mark.parametrize("scaling", ["standard", "quantile", None])
+def test_a_frame_of_every_kind_of_column(scaling, tmp_path, data):
+    assert_same_encoding(*streamed_and_in_memory(tmp_path / "a.parquet", *data, numeric_scaling=scaling))
+
+
+def test_lists_vectors_and_shared_embeddings(tmp_path):
+    X, Y = make_funnel(900, history=True, lists=True, random_state=0, return_X_y=True)
+    X = X.drop(columns="time")
+    lists = [name for name in X if isinstance(X[name].iloc[0], (list, np.ndarray))]
+    assert lists
+    random = np.random.RandomState(0)
+    X["picture"] = pd.Series(list(random.normal(size=(900, 3)).astype(np.float32)), index=X.index)
+    X.loc[X.index[5], "picture"] = None
+    streamed, whole, X = streamed_and_in_memory(
+        tmp_path / "a.parquet", X, Y, shared_embeddings={lists[0]: "item_id"}, min_frequency=3
+    )
+    assert len(streamed.main.lists) == len(streamed.main.vectors) == 1
+    assert_same_encoding(streamed, whole, X)
+
+
+def test_counts_on_disk_are_those_in_memory(monkeypatch):
+    monkeypatch.setattr(counting, "WAITING", 50)
+    random = np.random.RandomState(0)
+    ids, words = random.zipf(1.3, 5000) % 3000, np.array([f"w{i}" for i in range(3000)], dtype=object)
+    odd = pd.Series(["\ud800", "a"] * 20 + ["b"] * 60, dtype=object)  # no Unicode, which DuckDB cannot hold
+    columns = {
+        "ids": pd.Series(np.where(ids < 5, -1, ids)),
+        "words": pd.Series(words[ids]),
+        "halves": pd.Series(ids / 2),  # whole numbers and others
+        "missing": pd.Series([None] * 5000, dtype=object),
+        "odd": pd.concat([odd] * 50, ignore_index=True),
+    }
+    counter = Counter(1)
+    for name, values in columns.items():
+        for min_frequency in (1, 3):
+            whole, on_disk = CategoryColumn(name, min_frequency), CategoryColumn(name, min_frequency)
+            on_disk.seen = CountsOnDisk(counter)
+            whole.fit_encode(values)
+            for start in range(0, len(values), 100):
+                on_disk.update(values[start : start + 100])
+            on_disk.finalize()
+            assert on_disk.kind == whole.kind
+            assert on_disk.values.equals(whole.values), name
+            assert on_disk.values.dtype == whole.values.dtype
+    assert counter.n_tables >= 4
+    counter.close()
+
+
+def test_a_column_of_another_kind_is_refused_on_disk_too(monkeypatch):
+    monkeypatch.setattr(counting, "WAITING", 5)
+    column = CategoryColumn("user")
+    column.seen = CountsOnDisk(Counter(1))
+    column.update(pd.Series(range(100)))
+    with pytest.raises(ValueError, match="Column 'user' held numbers in fit and holds strings now"):
+        column.update(pd.Series(["a"]))
+
+
+def test_of_many_numbers_there_is_an_even_sample_and_exact_moments(monkeypatch):
+    monkeypatch.setattr(sizes, "SAMPLE_NUMBERS", 2000)
+    numbers = np.arange(50_000.0)  # sorted: a sample of the first ones would say little
+    seen = SampledNumbers(0)
+    for start in range(0, len(numbers), 700):
+        seen.add(numbers[start : start + 700])
+    again = SampledNumbers(0)
+    again.add(numbers)
+    sample = seen.sample()
+    assert len(sample) == 2000
+    assert (np.diff(sample) > 0).all()
+    assert np.abs(np.quantile(sample, [0.1, 0.5, 0.9]) - [5000, 25_000, 45_000]).max() < 2000
+    expected = numbers.mean(), numbers.std(), 0.0, 49_999.0
+    np.testing.assert_allclose(seen.moments(sample), expected, rtol=1e-12)
+    np.testing.assert_allclose(again.moments(again.sample()), expected, rtol=1e-12)
+    np.testing.assert_array_equal(again.sample(), sample)  # however the numbers were cut into blocks
+
+
+def test_the_classes_are_those_of_all_rows(tmp_path):
+    """The first blocks have one class only, and a label is missing in the last."""
+    X, Y = make_frame(900)
+    order = np.argsort(Y["click"], kind="stable")
+    X, Y = X.iloc[order], Y.iloc[order].astype({"conversion": float})
+    Y.iloc[-1, 1] = np.nan
+    write(tmp_path / "a.parquet", X, Y)
+    model = FSMDClassifier(max_epochs=1, embedding_dim=2, expert_dims=(4,), random_state=0)
+    model.fit_dataset(tmp_path / "a.parquet", TARGETS)
+    assert [list(two) for two in model.classes_] == [[0, 1], [0, 1]]
+    assert model.classes_[0].dtype.kind == "i"
+    words = Y.assign(click=np.where(Y["click"] == 1, "yes", "no"))
+    write(tmp_path / "b.parquet", X, words)
+    assert list(model.fit_dataset(tmp_path / "b.parquet", TARGETS).classes_[0]) == ["no", "yes"]

@@ -1,0 +1,73 @@
+"""A fit on files that is killed goes on to the same bits, in the middle of an epoch too."""
+
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from sklearn_fsmd import FSMDClassifier
+from sklearn_fsmd.streaming import sizes
+from sklearn_fsmd.training import Net
+from tests.conftest import make_frame
+from tests.streaming.conftest import PARAMS, TARGETS, write
+from tests.test_checkpoint import assert_same_fit
+
+MORE = PARAMS | {"max_epochs": 3, "patience": 3}
+SMALL_SIZES = {"BLOCK_ROWS": 150, "POOL_ROWS": 300, "OPEN_GROUPS": 3}
+
+
+def killed(path, checkpoint, epoch, batch, rows):
+    """A process that fits and is killed before a step; its exit code and how many steps it has taken."""
+    script = f"""
+        import os, signal, torch
+        torch.set_num_threads(1)
+        from sklearn_fsmd import FSMDClassifier
+        from sklearn_fsmd.streaming import sizes
+        from sklearn_fsmd.training import Net
+        vars(sizes).update({SMALL_SIZES!r})
+        step, steps = Net.train_step, []
+        def die(net, *args, **kwargs):
+            if len(net.history) == {epoch} and len(net.seen[0]) == {batch}:
+                print(len(steps), flush=True)
+                os.kill(os.getpid(), signal.SIGKILL)
+            steps.append(0)
+            return step(net, *args, **kwargs)
+        Net.train_step = die
+        model = FSMDClassifier(**{MORE!r}, checkpoint={str(checkpoint)!r}, checkpoint_rows={rows!r})
+        model.fit_dataset({str(path)!r}, {TARGETS!r}, resume=True)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    return int(done.stdout)
+
+
+@pytest.mark.parametrize("rows", [200, None], ids=["within an epoch", "after an epoch"])
+def test_a_process_that_is_killed(rows, tmp_path, monkeypatch):
+    for name, value in SMALL_SIZES.items():
+        monkeypatch.setattr(sizes, name, value)
+    steps, step = [], Net.train_step
+    monkeypatch.setattr(Net, "train_step", lambda net, *args, **kwargs: steps.append(0) or step(net, *args, **kwargs))
+    path = write(tmp_path / "a.parquet", *make_frame(1200))
+    whole = FSMDClassifier(**MORE).fit_dataset(path, TARGETS)
+    n_steps = len(steps)
+    n_before = killed(path, tmp_path / "c", 1, 9, rows) if rows else 0
+    n_before += killed(path, tmp_path / "c", 2, 13, rows)
+    model = FSMDClassifier(**MORE, checkpoint=tmp_path / "c", checkpoint_rows=rows)
+    assert_same_fit(model.fit_dataset(path, TARGETS, resume=True), whole)
+    again = n_before + len(steps) - 2 * n_steps
+    assert again == (1 + 1 if rows else 13)  # with a file after each four batches, one was lost each time
+
+
+def test_other_files_are_refused(tmp_path, monkeypatch):
+    X, Y = make_frame(1200)
+    path = write(tmp_path / "a.parquet", X, Y)
+    model = FSMDClassifier(**MORE, checkpoint=tmp_path / "c").fit_dataset(path, TARGETS)
+    again = FSMDClassifier(**MORE, checkpoint=tmp_path / "c").fit_dataset(path, TARGETS, resume=True)
+    assert_same_fit(model, again)
+    for other in (write(tmp_path / "b.parquet", X, 1 - Y), write(tmp_path / "b.parquet", X, Y, rows=70)):
+        with pytest.raises(ValueError, match="The data are not those of the fit that wrote .*c."):
+            model.fit_dataset(other, TARGETS, resume=True)
+    with pytest.raises(ValueError, match="The data are not those"):
+        model.fit_dataset(path, TARGETS, columns=["price", "user"], resume=True)

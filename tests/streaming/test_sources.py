@@ -1,0 +1,248 @@
+"""Where rows come from, and what is refused, with the name of the file."""
+
+import os
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from sklearn_fsmd import FSMDClassifier
+from sklearn_fsmd.streaming import Dataset, sizes
+from sklearn_fsmd.streaming.factory import FactorySource
+from sklearn_fsmd.streaming.parquet import ParquetSource
+from tests.conftest import make_frame
+from tests.streaming.conftest import PARAMS, TARGETS, together, write
+
+pytestmark = pytest.mark.usefixtures("_small_sizes")
+
+
+def read(source, columns=("x",)):
+    return pd.concat([block.frame for block in ParquetSource(source).blocks(list(columns))], ignore_index=True)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three files, one of them in a folder, beside what is none."""
+    (tmp_path / "b").mkdir()
+    (tmp_path / "_temporary").mkdir()
+    for i, name in enumerate(("a.parquet", "b/c.parquet", "d.parquet")):
+        pd.DataFrame({"x": np.arange(100) + 100 * i, "y": 1}).to_parquet(tmp_path / name, row_group_size=30)
+    (tmp_path / "_temporary" / "e.parquet").write_bytes(b"")
+    (tmp_path / "_SUCCESS").write_text("")
+    return tmp_path
+
+
+def test_folders_globs_lists_and_urls(folder):
+    for source in (
+        folder,
+        str(folder),
+        [folder / "a.parquet", str(folder / "b" / "c.parquet"), folder / "d.parquet"],
+        f"file://{folder}/**/[!e].parquet",
+    ):
+        assert sorted(read(source)["x"]) == list(range(300))
+    assert read(folder)["x"].tolist() == list(range(300))
+    assert read(f"{folder}/*.parquet")["x"].tolist() == [*range(100), *range(200, 300)]
+    assert read([folder / "d.parquet", folder / "a.parquet"])["x"].tolist() == [*range(200, 300), *range(100)]
+
+
+def test_a_file_system_of_fsspec(data):
+    import fsspec
+
+    X, Y = data
+    with fsspec.open("memory://log/a.parquet", "wb") as file:
+        together(X, Y).to_parquet(file, index=False)
+    found = ParquetSource("memory://log").n_rows, ParquetSource("memory://log/*.parquet").n_rows
+    assert found == (len(X), len(X))
+    model = FSMDClassifier(**PARAMS).fit_dataset("memory://log/a.parquet", TARGETS)
+    assert model.predict_marginals(X).shape == (len(X), 2)
+
+
+def test_what_pandas_keeps_its_index_in_is_no_column(tmp_path):
+    frame = pd.DataFrame({"x": [1, 2]}, index=pd.Index([7, 8], name="row"))
+    frame.to_parquet(tmp_path / "a.parquet")
+    assert "row" in pq.read_schema(tmp_path / "a.parquet").names
+    assert ParquetSource(tmp_path / "a.parquet").columns == ["x"]
+
+
+def test_values_and_types_survive(tmp_path):
+    frame = pd.DataFrame(
+        {
+            "id": pd.array([2**60 + 1, None, 2**60 + 3], dtype="Int64"),
+            "number": [0.5, np.nan, 2.0],
+            "word": ["a", None, "b"],
+            "flag": [True, False, True],
+            "tags": [[1, 2], [], None],
+        }
+    )
+    frame.to_parquet(tmp_path / "a.parquet")
+    found = read(tmp_path / "a.parquet", list(frame))
+    assert found["id"].tolist()[::2] == [2**60 + 1, 2**60 + 3]
+    assert found["id"].isna().tolist() == found["number"].isna().tolist() == [False, True, False]
+    assert found["flag"].dtype == bool
+    assert found["number"].dtype == np.float64
+    assert [list(row) for row in found["tags"].iloc[:2]] == [[1, 2], []]
+
+
+def test_thousands_of_tiny_files(tmp_path):
+    table = pa.table({"x": [1.0, 2.0], "click": [0, 1]})
+    for i in range(1200):
+        pq.write_table(table, tmp_path / f"{i:04}.parquet")
+    source = ParquetSource(tmp_path)
+    assert source.n_rows == 2400
+    assert max(len(block.frame) for block in source.blocks(["x"])) == sizes.BLOCK_ROWS
+    assert sum(len(block.frame) for pool in source.pools(["x"], 0) for block in pool) == 2400
+
+
+def test_one_giant_row_group_is_read_in_batches(tmp_path):
+    pd.DataFrame({"x": np.arange(5000)}).to_parquet(tmp_path / "a.parquet", row_group_size=5000)
+    source = ParquetSource(tmp_path / "a.parquet")
+    pools = [block for pool in source.pools(["x"], 0) for block in pool]
+    assert max(len(block.frame) for block in pools) == sizes.POOL_ROWS
+    assert np.concatenate([block.frame["x"] for block in pools]).tolist() == list(range(5000))
+
+
+def test_a_function_that_makes_frames(data):
+    X, Y = data
+    whole = together(X, Y)
+    calls = []
+
+    def make():
+        calls.append(0)
+        return (whole[start : start + 170] for start in range(0, len(whole), 170))
+
+    model = FSMDClassifier(**PARAMS).fit_dataset(make, TARGETS)
+    assert len(calls) == 3 + model.n_iter_  # the rows are counted, learned from, summed up, and trained on
+    assert list(model.feature_names_in_) == list(X)
+    assert model.score(X, Y) > 0.6
+    source = FactorySource(make)
+    assert sum(len(block.frame) for pool in source.pools(["price"], 0) for block in pool) == len(X)
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "message"),
+    [
+        ("nowhere.parquet", FileNotFoundError, "nowhere.parquet is not there"),
+        ("nowhere/*.parquet", FileNotFoundError, "No file is named like nowhere/"),
+        ("nosuch://bucket/a.parquet", OSError, "nosuch://bucket/a.parquet cannot be reached"),
+        ("http://127.0.0.1:9/a.parquet", (OSError, ImportError), "http://127.0.0.1:9/a.parquet cannot be reached"),
+        ([], ValueError, "The list of files is empty"),
+        (7, TypeError, "A data set is a path, a glob, .* Got int"),
+        (pd.DataFrame({"click": [0]}), TypeError, "A DataFrame is for `fit`"),
+        (iter([]), TypeError, "An iterator can be read only once"),
+        (lambda: iter([]), ValueError, "has made no table"),
+        (lambda: 5, TypeError, "must return an iterator of DataFrames. It returned int"),
+        (lambda: [{"a": 1}], TypeError, "Table 0 of the data set must be a DataFrame. Got dict"),
+        (
+            lambda: [pd.DataFrame({"a": [1], "click": [1]}), pd.DataFrame({"click": [1]})],
+            ValueError,
+            "Table 1 of the data set has the columns",
+        ),
+    ],
+)
+def test_sources_that_cannot_be_read(source, error, message):
+    model = FSMDClassifier(**PARAMS)
+    with pytest.raises(error, match=message):
+        model.fit_dataset(source, ["click"])
+    assert not hasattr(model, "net_")
+
+
+def damaged(path, X, Y, how):
+    """The second of two files, with a fault."""
+    frame = together(X, Y)
+    change = {
+        "no target": lambda: frame.drop(columns="click"),
+        "no feature": lambda: frame.drop(columns="price"),
+        "one more": lambda: frame.assign(extra=1),
+        "strings": lambda: frame.assign(visits=frame["visits"].astype(str)),
+        "lists": lambda: frame.assign(city=[["a"]] * len(frame)),
+        "infinity": lambda: frame.assign(price=np.inf),
+        "another class": lambda: frame.assign(click=7),
+    }.get(how)
+    (change() if change else frame).to_parquet(path, index=False)
+    content = path.read_bytes()
+    if how == "truncated":
+        path.write_bytes(content[:-20])
+    if how == "empty":
+        path.write_bytes(b"")
+    if how == "pages":
+        path.write_bytes(content[:4] + b"\xff" * 3000 + content[3004:])
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("truncated", "b.parquet cannot be read"),
+        ("empty", "b.parquet cannot be read as a Parquet file: Parquet file size is 0 bytes"),
+        ("pages", "b.parquet cannot be read"),
+        ("no target", "b.parquet has no column 'click', which .*a.parquet has"),
+        ("no feature", "b.parquet has no column 'price', which .*a.parquet has"),
+        ("one more", "b.parquet has the column 'extra', which .*a.parquet has not"),
+        ("strings", r"Column 'visits' is int64 in .*a.parquet and \w*string in .*b.parquet"),
+        ("lists", r"Column 'city' is \w*string in .*a.parquet and list<.*> in .*b.parquet"),
+        ("infinity", "In .*b.parquet: Input X contains infinity"),
+        ("another class", "Column 'click' of Y has 3 classes"),
+    ],
+)
+def test_files_that_cannot_be_learned_from(how, message, tmp_path):
+    X, Y = make_frame(300)
+    write(tmp_path / "a.parquet", X, Y)
+    damaged(tmp_path / "b.parquet", X, Y, how)
+    model = FSMDClassifier(**PARAMS)
+    with pytest.raises((ValueError, OSError), match=message):
+        model.fit_dataset(tmp_path, TARGETS)
+    assert not hasattr(model, "net_")
+
+
+def test_sizes_may_differ_and_a_file_may_lack_values(tmp_path):
+    """A column that is missing in a whole file has no type there; whole numbers beside missing ones are floats."""
+    X, Y = make_frame(300)
+    write(tmp_path / "b.parquet", X, Y)
+    odd = X.assign(city=None, visits=X["visits"].astype(float), price=X["price"].astype(np.float32))
+    write(tmp_path / "a.parquet", odd, Y)
+    model = FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS)
+    city = next(column for column in model._encoder.main.categories.values() if column.name == "city")
+    assert city.values.tolist() == ["Oslo", "Paris", "Rome"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"targets": ["clik"]}, "`targets` names 'clik', and the columns of .*a.parquet are"),
+        ({"targets": []}, "`targets` names no column"),
+        ({"targets": ["click", "click"]}, "`targets` names 'click' twice"),
+        ({"sample_weight": "w"}, "`sample_weight` names 'w'"),
+        ({"columns": ["price", "x"]}, "`columns` names 'x'"),
+        ({"columns": ["price", "click"]}, "Column 'click' is one of `columns`, and a target"),
+        ({"columns": []}, "has no columns beside"),
+    ],
+)
+def test_columns_that_are_not_there(arguments, message, tmp_path, data):
+    path = write(tmp_path / "a.parquet", *data)
+    with pytest.raises(ValueError, match=message):
+        FSMDClassifier(**PARAMS).fit_dataset(path, **{"targets": TARGETS} | arguments)
+
+
+def test_a_file_that_changes_between_the_passes(tmp_path, data, monkeypatch):
+    X, Y = data
+    path = write(tmp_path / "a.parquet", X, Y)
+    dataset = Dataset.of(path, None, TARGETS, None)
+    assert sum(len(block.frame) for block in dataset.blocks()) == len(X)
+    write(path, X[:-1], Y[:-1])
+    with pytest.raises(ValueError, match="a.parquet has changed while it was being learned from"):
+        next(iter(dataset.pools(0)))
+    os.remove(path)
+    with pytest.raises(FileNotFoundError, match="a.parquet is not there"):
+        next(dataset.blocks())
+
+
+def test_a_function_that_makes_other_rows_in_a_later_pass(data):
+    whole, calls = together(*data), []
+
+    def make():
+        calls.append(0)
+        return iter([whole[len(calls) :]])
+
+    with pytest.raises(ValueError, match="made 1199 rows in the first pass and 1198 in a later one"):
+        FSMDClassifier(**PARAMS).fit_dataset(make, TARGETS)

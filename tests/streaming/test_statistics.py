@@ -1,0 +1,103 @@
+"""Statistics of the targets over a stream: sums of all rows, and what each row may see of those before it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from sklearn_fsmd import FSClassifier, FSMDClassifier
+from sklearn_fsmd.encoding import (
+    Encoded,
+    FeatureEncoder,
+    RunningStatistics,
+    StatisticsSums,
+    Targets,
+    TargetStatistics,
+    draw_scale,
+    streamed_statistics,
+)
+from tests.streaming.conftest import PARAMS, write
+
+KEYS = [(0,), (0, 1)]
+
+
+@pytest.fixture
+def rows():
+    """Codes of two categories, and targets with weights; some labels are missing."""
+    random = np.random.RandomState(0)
+    n = 4000
+    X = pd.DataFrame({"user": random.zipf(1.5, n) % 60, "tab": random.choice(list("abcd"), n)}).astype("category")
+    encoder = FeatureEncoder.of(FSMDClassifier())
+    codes = encoder.fit_encode(X).codes
+    click = (random.uniform(size=n) < 0.2 + 0.6 * (codes[:, 0] % 2)).astype(np.float32)
+    labels = np.column_stack([click, click * (random.uniform(size=n) < 0.4)]).astype(np.float32)
+    weights = random.choice([0, 1, 2], (n, 2), p=[0.1, 0.5, 0.4]).astype(np.float32)
+    return encoder, codes, Targets(labels, weights)
+
+
+def blocks_of(codes, targets, size):
+    for start in range(0, len(codes), size):
+        s = slice(start, start + size)
+        yield (
+            Encoded(codes[s], np.zeros((len(codes[s]), 0), np.float32)),
+            Targets(targets.labels[s], targets.weights[s]),
+        )
+
+
+def test_sums_and_rates_are_those_of_the_table(rows, monkeypatch):
+    monkeypatch.setattr(streamed_statistics, "MANY_PAIRS", 100)
+    encoder, codes, targets = rows
+    whole = TargetStatistics(KEYS, (None, 0))
+    expected = whole.learn_codes(encoder, codes, targets, None)
+    streamed = TargetStatistics(KEYS, (None, 0))
+    sums = StatisticsSums(streamed, encoder)
+    for block, labels in blocks_of(codes, targets, 333):
+        sums.add(block.codes, labels)
+    sums.finish(np.ones(2))
+    np.testing.assert_array_equal(streamed.known[1], whole.known[1])
+    for one, other in zip(streamed.sums, whole.sums, strict=True):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_allclose(streamed.strengths, whole.strengths, rtol=1e-12)
+    np.testing.assert_allclose(streamed.priors, whole.priors, rtol=1e-12)
+    streamed.center, streamed.scale, streamed.low, streamed.high = whole.center, whole.scale, whole.low, whole.high
+    running = RunningStatistics(streamed)
+    seen = np.concatenate([running.append(*block).numbers for block in blocks_of(codes, targets, 250)])
+    np.testing.assert_allclose(seen, expected, atol=1e-5)
+
+
+def test_what_a_row_would_see_at_random_has_the_spread_of_a_random_order(rows):
+    encoder, codes, targets = rows
+    targets = Targets(targets.labels, np.ones_like(targets.labels))
+    orders = [TargetStatistics(KEYS, (None, 0)) for _ in range(10)]
+    for seed, whole in enumerate(orders):
+        whole.learn_codes(encoder, codes, targets, np.random.RandomState(seed))
+    drawn = TargetStatistics(KEYS, (None, 0))
+    sums = StatisticsSums(drawn, encoder)
+    sums.add(codes, targets)
+    sums.finish(np.ones(2))
+    draw_scale(drawn, codes, targets, np.random.RandomState(0))
+    np.testing.assert_allclose(drawn.center, np.mean([whole.center for whole in orders], axis=0), atol=0.02)
+    np.testing.assert_allclose(drawn.scale, np.mean([whole.scale for whole in orders], axis=0), rtol=0.1)
+
+
+def noise(n, seed):
+    """Ids that say nothing, each in a few rows, and one number that says a little."""
+    random = np.random.RandomState(seed)
+    X = pd.DataFrame({"user": random.randint(n // 5, size=n), "price": random.normal(size=n)})
+    y = (random.uniform(size=n) < 1 / (1 + np.exp(-X["price"]))).astype(int)
+    return X.astype({"user": "category"}), pd.DataFrame({"click": y})
+
+
+def test_ids_of_pure_noise_do_not_leak(tmp_path):
+    X, Y = noise(5000, 0)
+    new, y_new = noise(5000, 1)
+    path = write(tmp_path / "a.parquet", X.sort_values("user"), Y.loc[X.sort_values("user").index], rows=500)
+    auc = {}
+    for statistics in ("ordered", None):
+        model = FSClassifier(**PARAMS, target_statistics=statistics, early_stopping=False)
+        model.set_params(max_epochs=3).fit_dataset(path, ["click"])
+        auc[statistics] = roc_auc_score(y_new, model.predict_marginals(new))
+        if statistics:
+            assert model._encoder.statistics.keys == [(0,)]
+    assert auc["ordered"] > auc[None] - 0.01
+    assert auc["ordered"] > 0.70  # the best there is has about 0.74
