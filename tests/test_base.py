@@ -29,8 +29,8 @@ from sklearn_fsmd import (
     SharedBottomClassifier,
     runtime,
 )
+from sklearn_fsmd.encoding import FeatureEncoder
 from sklearn_fsmd.training import large_tables as tables
-from sklearn_fsmd.training import trainer
 from tests.conftest import SMALL, make_frame, of
 
 NAN = float("nan")
@@ -587,14 +587,14 @@ def test_lists_of_strings_and_numbers():
 def test_a_table_that_cannot_fit_is_refused_before_it_is_made(frame, monkeypatch):
     X, Y = frame
     monkeypatch.setattr(tables, "memory_of", lambda device: 2**30)
-    encode = trainer.FeatureEncoder.fit_encode
+    encode = FeatureEncoder.fit_encode
 
     def with_many_rows(self, X):
         encoded = encode(self, X)
         self.cardinalities[1] = 50_000_000
         return encoded
 
-    monkeypatch.setattr(trainer.FeatureEncoder, "fit_encode", with_many_rows)
+    monkeypatch.setattr(FeatureEncoder, "fit_encode", with_many_rows)
     second = [name for name in X.columns if X[name].dtype.kind not in "fi"][1]
     message = (
         rf"50,000,\d+ rows of 4 numbers needs 3.0 GiB .* has 1.0 GiB. Column '{second}' has 50,000,000 of the rows"
