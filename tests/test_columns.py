@@ -297,7 +297,7 @@ def test_categories_of_blocks_are_those_of_the_column(kind, min_frequency):
     pd.testing.assert_index_equal(blocks.values, whole.values)
     assert blocks.kind == whole.kind
     np.testing.assert_array_equal(blocks.encode(values), codes)
-    assert not hasattr(blocks, "seen")
+    assert "seen" not in vars(blocks)
 
 
 def test_a_block_of_another_kind_is_refused():
