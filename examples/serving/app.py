@@ -39,7 +39,7 @@ def create_app(settings: Settings, traffic: Traffic) -> FastAPI:
 
     app = FastAPI(lifespan=lifespan, redoc_url=None)
     app.add_middleware(TrafficMiddleware, traffic=traffic, metrics=metrics)
-    app.openapi = lambda: page_of(store.model, settings)  # of the file that is in use now
+    app.openapi = lambda: page_of(store.state.model, settings)  # of the file that is in use now
 
     @app.exception_handler(RefusalError)
     async def refuse(request: Request, error: RefusalError) -> JSONResponse:
@@ -53,9 +53,9 @@ def create_app(settings: Settings, traffic: Traffic) -> FastAPI:
     async def answer(request: Request, compute: Any) -> JSONResponse:
         """Read the body and compute the answer in a thread, so that other requests are heard meanwhile."""
         body = await read_body(request, settings)
-        model = store.model
+        model, error = store.state
         if model is None:
-            raise RefusalError(503, store.error or "No model is loaded.")
+            raise RefusalError(503, error or "No model is loaded.")
         return await anyio.to_thread.run_sync(partial(compute, model, body, request.url.path), limiter=workers)
 
     def score(model: ModelFile, body: bytes, path: str) -> JSONResponse:
@@ -85,9 +85,10 @@ def create_app(settings: Settings, traffic: Traffic) -> FastAPI:
     @app.get("/ready")
     async def ready() -> JSONResponse:
         """Whether requests should come here; `error` says why the newest file is not in use, if it is not."""
-        is_ready = store.model is not None and not traffic.is_stopping
-        error = "The server is stopping." if traffic.is_stopping else store.error
-        version = None if store.model is None else store.model.version
+        model, error = store.state
+        is_ready = model is not None and not traffic.is_stopping
+        error = "The server is stopping." if traffic.is_stopping else error
+        version = None if model is None else model.version
         return JSONResponse({"ready": is_ready, "model": version, "error": error}, 200 if is_ready else 503)
 
     @app.get("/metrics")

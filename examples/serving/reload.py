@@ -20,19 +20,25 @@ class Stamp(NamedTuple):
     modified: int
 
 
-class ModelStore:
-    """The model in use. It is swapped as a whole, so a request that took it ends with it.
+class State(NamedTuple):
+    """What is served, and why the file that is there now is not, if it is not.
 
-    Attributes
-    ----------
-    model : None before a file could be opened.
-    error : why the file that is there now is not in use; None if it is.
+    `model` is None before a file could be opened.
+    """
+
+    model: ModelFile | None
+    error: str | None
+
+
+class ModelStore:
+    """The model in use. `state` is swapped as a whole, after log and metrics know of it.
+
+    A request that took a model ends with it.
     """
 
     def __init__(self, path: Path, metrics: Metrics) -> None:
         self.path, self._metrics = path, metrics
-        self.model: ModelFile | None = None
-        self.error: str | None = None
+        self.state = State(None, None)
         self._seen: Stamp | str = "nothing"
 
     def refresh(self) -> None:
@@ -65,15 +71,16 @@ class ModelStore:
                 log.exception("The look at %s failed", self.path)
 
     def _take(self, model: ModelFile) -> None:
-        self.model, self.error = model, None
-        self._metrics.loaded()
         log.info("Serving %s, model %s, %d columns", self.path, model.version, len(model.columns))
+        self._metrics.loaded()
+        self.state = State(model, None)
 
     def _keep(self, error: str) -> None:
-        self.error = error
-        self._metrics.failed()
-        kept = "no model is served" if self.model is None else f"model {self.model.version} stays in use"
+        model = self.state.model
+        kept = "no model is served" if model is None else f"model {model.version} stays in use"
         log.error("%s; %s", error, kept)
+        self._metrics.failed()
+        self.state = State(model, error)
 
     def _stamp(self) -> Stamp | str:
         """The stamp of the file, or why it has none."""

@@ -120,9 +120,9 @@ def test_broken_files_leave_the_former_in_use(live, trained, newer, start):
     for n, (name, (broken, text)) in enumerate(BROKEN.items(), start=1):
         replace(live, broken(newer[1]))
         wait_for(lambda n=n: server.metric('serving_model_loads_total{result="failed"}') == n, say=server.log)
+        wait_for(lambda text=text: text in (server.get("/ready").json()["error"] or ""), say=server.log)
         ready = server.get("/ready")
         assert (ready.status_code, ready.json()["ready"], ready.json()["model"]) == (200, True, first), name
-        assert text in ready.json()["error"], name
         assert server.metric("serving_model_is_current") == 0
         assert f"model {first} stays in use" in server.log().splitlines()[-1]
         np.testing.assert_array_equal(clicks(server.post("/score", {"rows": trained.rows})), expected)
