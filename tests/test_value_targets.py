@@ -131,6 +131,12 @@ class TestLosses:
         of = part.level.item() * np.array(expected) if part.multiplies else part.level.item() + np.array(expected)
         assert np.mean(of) == pytest.approx(2.5)
 
+    def test_an_ensemble_of_vanishing_chances_is_finite(self):
+        part = LogNormal(1)
+        mean = part.mean(torch.tensor([[[[-200.0, 0.5]]], [[[-150.0, 0.5]]]]))
+        assert torch.isfinite(mean).all()
+        assert mean[0, 0, 1].item() == pytest.approx(0.5)
+
     def test_weights_say_which_values_count(self):
         values, weights = torch.tensor([[1.0], [5.0], [1e6]]), torch.tensor([[1.0], [3.0], [0.0]])
         part = Squared(1)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
 
 class Values(nn.Module):
@@ -92,9 +92,10 @@ class LogNormal(Values):
         return of_chance + is_some * (logs - outputs[..., 1]).square() / 2
 
     def mean(self, outputs: Tensor) -> Tensor:
-        chance = torch.sigmoid(outputs[..., 0])
-        together = torch.logsumexp(chance.log() + self.scale * outputs[..., 1], dim=0) - chance.sum(dim=0).log()
-        return torch.stack((torch.logit(chance.mean(dim=0), eps=1e-6), together / self.scale), dim=-1)
+        log_chance = logsigmoid(outputs[..., 0])  # finite where the chance itself is too small for a float32
+        together = torch.logsumexp(log_chance + self.scale * outputs[..., 1], dim=0)
+        together = together - torch.logsumexp(log_chance, dim=0)
+        return torch.stack((torch.logit(log_chance.exp().mean(dim=0), eps=1e-6), together / self.scale), dim=-1)
 
     def start_at(self, values: Tensor, weights: Tensor) -> Tensor:
         positive = weights * (values > 0)
