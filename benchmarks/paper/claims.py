@@ -26,10 +26,14 @@ class Difference(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """What the paper says, and the differences that would show it."""
+    """What the paper says, and the differences that would show it.
+
+    They are to be above 0; or, with `within`, no further from 0 than that.
+    """
 
     text: str
     differences: tuple[Difference, ...]
+    within: float | None = None
 
 
 def over(part, of, others, measures=("mean_auc",)):
@@ -51,6 +55,11 @@ def of_tables(table):
         Claim("FS is above Base in both targets", over(table, "FS", ["Base"], BOTH)),
         Claim("FSMD is above Base in both targets (Fig. 10)", over(table, "FSMD", ["Base"], BOTH)),
         Claim("FG is above Base", over(table, "FG", ["Base"])),
+        Claim(
+            "FSMD converges at a similar rate as MMoE and ESMM",
+            over(table, "FSMD", ["MMoE", "ESMM"], ["best_epoch"]),
+            within=1.0,
+        ),
         Claim(
             "every multi-task model is above Single-Task in conversion",
             tuple(Difference(table, model, "Single-Task", "auc_2") for model in MULTI_TASK),
@@ -109,17 +118,23 @@ def measured(results, users=None):
     users : frame with `part`, `of`, `over`, `measure`, `users_low` and `users_high`; None if there is none.
     """
     lines = [
-        {"claim": claim.text, **difference._asdict(), **interval(paired)}
+        {"claim": claim.text, "within": claim.within, **difference._asdict(), **interval(paired)}
         for claim in CLAIMS
         for difference in claim.differences
         if (paired := _paired(results, difference)) is not None
     ]
-    frame = pd.DataFrame(lines, columns=["claim", *Difference._fields, "mean", "low", "high", "p"])
+    frame = pd.DataFrame(lines, columns=["claim", "within", *Difference._fields, "mean", "low", "high", "p"])
+    frame = frame.astype({"within": float})
+    alike = frame["within"].notna()
+    frame.loc[alike, "p"] = np.nan  # it is the p of a difference, which is not what such a claim asks for
     frame["adjusted"] = frame.groupby("part", group_keys=False)["p"].transform(lambda p: holm(p))
     known = pd.DataFrame(columns=[*Difference._fields, "users_low", "users_high"]) if users is None else users
     frame = frame.merge(known, on=list(Difference._fields), how="left")
     crosses = (frame["users_low"] <= 0) & (frame["users_high"] >= 0)
     frame["shown"] = np.where((frame["adjusted"] < ALPHA) & ~crosses, np.sign(frame["mean"]), 0).astype(int)
+    inside = (frame["low"] >= -frame["within"]) & (frame["high"] <= frame["within"])
+    outside = (frame["low"] > frame["within"]) | (frame["high"] < -frame["within"])
+    frame.loc[alike, "shown"] = inside.astype(int) - outside.astype(int)
     return frame
 
 
@@ -149,7 +164,7 @@ def over_users(results, folder):
     _, _, (X, Y) = data.load("kuairand")[0]
     for difference in {d for claim in CLAIMS for d in claim.differences if d.part in ("table4", "table4-defaults")}:
         paired = _paired(results, difference)
-        if paired is None:
+        if paired is None or difference.measure not in (*BOTH, "mean_auc"):
             continue
         try:
             scores = [
@@ -170,20 +185,44 @@ def _column(scores, k):
     return [[one[:, k] for one in of_model] for of_model in scores]
 
 
+DEFAULTS = {"table2-defaults", "table4-defaults"}
+MEASURES = {"auc_1": "first target", "auc_2": "second target", "mean_auc": "mean", "best_epoch": "epochs"}
+
+
 def table(frame):
     """Markdown: a line per difference, and the verdict of each claim."""
     lines = [
         "| claim | verdict | difference | mean | over seeds | over users | adjusted p |",
         "|---|---|---|---|---|---|---|",
     ]
-    for claim, group in frame.groupby("claim", sort=False):
-        for part, of_part in group.groupby("part", sort=False):
-            where = {"table2-defaults": ", with the defaults", "table4-defaults": ", with the defaults"}.get(part, "")
-            for i, row in enumerate(of_part.itertuples()):
-                first = (f"{claim}{where}", verdict(of_part["shown"])) if i == 0 else ("", "")
-                measure = {"auc_1": "first target", "auc_2": "second target", "mean_auc": "mean"}[row.measure]
-                users = f"{row.users_low:+.4f} to {row.users_high:+.4f}" if row.users_low == row.users_low else "–"
-                cells = [*first, f"{row.of} − {row.over}, {measure}", f"{row.mean:+.4f}"]
-                cells += [f"{row.low:+.4f} to {row.high:+.4f}", users, f"{row.adjusted:.3f}"]
-                lines.append(f"| {' | '.join(cells)} |")
+    for (claim, part), group in frame.groupby(["claim", "part"], sort=False):
+        where = ", with the defaults" if part in DEFAULTS else ""
+        for i, row in enumerate(group.itertuples()):
+            first = (f"{claim}{where}", verdict(group["shown"])) if i == 0 else ("", "")
+            lines.append(f"| {' | '.join([*first, *_cells(row)])} |")
     return lines
+
+
+def summary(frame, *, defaults):
+    """Markdown: a line per claim, with the difference that decides on it: the one that speaks least for it."""
+    lines = [
+        "| claim | verdict | the difference that decides | mean | over seeds | over users | adjusted p |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for _, group in frame[frame["part"].isin(DEFAULTS) == defaults].groupby(["claim", "part"], sort=False):
+        support = np.where(group["within"].isna(), group["mean"], -group["mean"].abs())
+        row = next(group.assign(support=support).sort_values(["shown", "support"]).itertuples())
+        more = f" (the least of {len(group)})" if len(group) > 1 else ""
+        difference, *cells = _cells(row)
+        lines.append(f"| {' | '.join([row.claim, verdict(group['shown']), difference + more, *cells])} |")
+    return lines
+
+
+def _cells(row):
+    digits = 1 if row.measure == "best_epoch" else 4
+    users, seeds = (
+        f"{low:+.{digits}f} to {high:+.{digits}f}" if low == low else "–"
+        for low, high in ((row.users_low, row.users_high), (row.low, row.high))
+    )
+    p = f"{row.adjusted:.3f}" if row.adjusted == row.adjusted else "–"
+    return [f"{row.of} − {row.over}, {MEASURES[row.measure]}", f"{row.mean:+.{digits}f}", seeds, users, p]
