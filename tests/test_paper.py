@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy import stats
 
-from benchmarks.paper import jobs, run
-from benchmarks.paper.claims import CLAIMS, FUNNEL, measured, verdict
+from benchmarks.paper import jobs, report, run
+from benchmarks.paper.claims import CLAIMS, FUNNEL, measured, summary, verdict
 from benchmarks.paper.jobs import PARTS, jobs_of
 from benchmarks.paper.settings import ABLATIONS, PAPER, TABLE_2, TABLE_4
 from benchmarks.paper.start import equal_starts
@@ -39,9 +40,9 @@ def test_funnel(tmp_path, monkeypatch):
     assert len(rows) == 3 * len(TABLE_4)
     for measure in ("auc_1", "auc_2", "cvr_auc", "rmse_1", "rmse_2"):
         assert rows[measure].between(0, 1).all()
-    report = (tmp_path / "results.md").read_text()
-    assert "| FSMD |" in report
-    assert rows["commit"].iloc[0] in report
+    text = (tmp_path / "results.md").read_text()
+    assert "| FSMD |" in text
+    assert rows["commit"].iloc[0] in text
 
     rows.iloc[:-1].to_csv(tmp_path / "funnel.csv", index=False)  # as if killed before the last fit
     ran = []
@@ -75,12 +76,12 @@ def test_tables_and_figures_on_real_data(tmp_path, real_data):
     assert "cvr_auc" not in results["table2"]
     assert list(results["figure13"]["param_n_task_experts"]) == [1, 2, 3, 4, 5, 6] * 2
     assert list(results["figure13"]["param_n_levels"]) == [1] * 6 + [2] * 6
-    report = (tmp_path / "results.md").read_text()
-    assert "0.9216 / 0.9756" in report
+    text = (tmp_path / "results.md").read_text()
+    assert "0.9216 / 0.9756" in text
     for claim in CLAIMS:
-        assert any(line.startswith(f"| {claim.text}") for line in report.splitlines()) == (claim not in FUNNEL), claim
+        assert any(line.startswith(f"| {claim.text}") for line in text.splitlines()) == (claim not in FUNNEL), claim
     for figure in ("10", "11-1", "11-2", "12-1", "12-2", "13-1", "13-2"):
-        assert f"](figure{figure}.png)" in report
+        assert f"](figure{figure}.png)" in text
         assert (tmp_path / f"figure{figure}.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -133,3 +134,43 @@ def test_rows_of_different_commits_are_not_paired():
     results = rows_of("table4", {"FSMD": (0.73, 1e-5), "MMoE": (0.728, 1e-5)})["table4"]
     mixed = results.assign(commit=np.where(results["row"] == "MMoE", "abc", "def"))
     assert len(measured({"table4": results})) > len(measured({"table4": mixed})) == 0
+
+
+PAGE = report.PAGE.read_text()
+
+
+def test_the_tables_of_the_page_are_those_of_the_results():
+    assert report.with_verdicts(PAGE, report.measured(report.HERE)) == PAGE
+    assert PAGE.count("<!-- ") == 2 * len(report.SECTIONS)
+
+
+@pytest.mark.parametrize(("file", "target"), [(f, t) for f in ("pretraining", "pretraining-20000") for t in (1, 2)])
+def test_what_the_page_says_of_pretraining(file, target):
+    rows = pd.read_csv(report.HERE.parent / f"{file}.csv")
+    means = rows.pivot_table(index="seed", columns="pretrained", values=f"auc_{target}")
+    gain = means[True] - means[False]
+    wanted = f"{gain.mean():+.4f} ± {gain.std():.4f}"
+    if file == "pretraining":
+        p = stats.ttest_1samp(gain, 0).pvalue
+        wanted = f"{means[False].mean():.4f} to {means[True].mean():.4f}, {wanted} (p = {p:.3f})"
+    assert wanted in " ".join(PAGE.split())
+
+
+def test_models_that_are_to_be_alike():
+    def verdict_of(difference):
+        results = rows_of("table4", {"FSMD": (0.73, 1e-5), "MMoE": (0.728, 1e-5), "ESMM": (0.727, 1e-5)})
+        epochs = np.array([3, 3.5, 3, 3.5, 3])
+        rows = results["table4"] = results["table4"].reset_index(drop=True)
+        rows["best_epoch"] = np.tile(epochs, 3) + np.where(rows["row"] == "FSMD", difference, 0.0)
+        rows.loc[0, "best_epoch"] += 0.1  # FSMD's, so that the interval has a width
+        frame = measured(results)
+        frame = frame[frame["within"].notna()]
+        assert frame["adjusted"].isna().all()
+        (line,) = [line for line in summary(frame, defaults=False) if "similar" in line]
+        assert "(the least of 2)" in line
+        assert verdict(frame["shown"]) in line
+        return verdict(frame["shown"])
+
+    assert verdict_of(0.5) == "holds"
+    assert verdict_of(-1.0) == "not shown"
+    assert verdict_of(3) == verdict_of(-3) == "does not hold"

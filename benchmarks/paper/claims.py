@@ -148,7 +148,7 @@ def verdict(shown):
 def _paired(results, difference):
     """The differences by seed; None where one of the two has not been run."""
     rows = results.get(difference.part)
-    if rows is None:
+    if rows is None or difference.measure not in rows:
         return None
     one, other = (rows[rows["row"] == name].set_index("seed") for name in (difference.of, difference.over))
     if one.empty or other.empty:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from benchmarks.paper import claims
 from benchmarks.paper.settings import MODELS, PAPER, WITH_PARTS
-from benchmarks.paper.store import TYPES
+from benchmarks.paper.store import HERE, TYPES
 from sklearn_fsmd.plotting import AblationDisplay, SeesawDisplay
 
 TABLES = {
@@ -30,6 +30,9 @@ FIGURES = {
 READINGS = {1: "one level", 2: "two levels"}
 ROWS = [*MODELS, *(name for of_table in WITH_PARTS.values() for name in of_table)]
 USERS = "users.csv"
+PAGE = HERE.parents[1] / "docs" / "paper.md"
+SECTIONS = {"settings of the paper": False, "this library's defaults": True}
+"""The tables of the page on the paper, which stand between comments; whether they are about the defaults."""
 
 
 def write_report(folder):
@@ -60,10 +63,27 @@ def write_report(folder):
     if (rows := _read(folder, "table4")) is not None:
         _seesaw(folder, rows)
         text += ["", "## Figure 10: the seesaw", "", "![each model's gains over Base](figure10.png)"]
-    text += ["", "## The claims", "", "By `protocol.md`.", "", *claims.table(measured(folder))]
-    temporary = folder / "results.tmp"
-    temporary.write_text("\n".join(text) + "\n")
-    os.replace(temporary, folder / "results.md")
+    frame = measured(folder)
+    text += ["", "## The claims", "", "By `protocol.md`.", "", *claims.table(frame)]
+    _replace(folder / "results.md", "\n".join(text) + "\n")
+    if folder == HERE:
+        _replace(PAGE, with_verdicts(PAGE.read_text(), frame))
+
+
+def with_verdicts(page, frame):
+    """The page on the paper, whose tables of claims are made anew."""
+    for title, defaults in SECTIONS.items():
+        start, end = f"<!-- {title} -->\n", f"<!-- end of {title} -->"
+        before, _, rest = page.partition(start)
+        _, _, after = rest.partition(end)
+        page = before + start + "\n".join(claims.summary(frame, defaults=defaults)) + "\n" + end + after
+    return page
+
+
+def _replace(path, text):
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(text)
+    os.replace(temporary, path)
 
 
 def measured(folder):

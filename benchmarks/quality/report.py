@@ -82,6 +82,8 @@ def interval(differences):
     n, mean = len(differences), float(np.mean(differences))
     if n < 2:
         return {"mean": mean, "low": np.nan, "high": np.nan, "p": np.nan}
+    if np.ptp(differences) == 0:  # such as epochs: nothing to measure the noise by
+        return {"mean": mean, "low": mean, "high": mean, "p": np.nan}
     half = stats.t.ppf(0.975, n - 1) * np.std(differences, ddof=1) / np.sqrt(n)
     return {"mean": mean, "low": mean - half, "high": mean + half, "p": stats.ttest_1samp(differences, 0).pvalue}
 
