@@ -271,12 +271,13 @@ class FeatureEncoder:
             if X.dtype.kind in "mMc" or (self.categories and not keeps_values(X.dtype)):
                 raise NotPlainError
             return X.tolist()
-        for position, dtype in enumerate(X.dtypes):
+        dtypes = X.dtypes.tolist()
+        for position, dtype in enumerate(dtypes):
             if dtype.kind in "mMc" or isinstance(dtype, pd.SparseDtype):
                 raise NotPlainError
             if position in self.categories and not keeps_values(dtype):
                 raise NotPlainError
-        if all(isinstance(dtype, np.dtype) for dtype in X.dtypes):
+        if all(isinstance(dtype, np.dtype) for dtype in dtypes):
             return X.to_numpy(dtype=object).tolist()  # all columns at once take a seventh of the time
         try:
             return list(zip(*(values_of(column) for _, column in X.items()), strict=True))

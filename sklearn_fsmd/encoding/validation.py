@@ -22,8 +22,8 @@ def read_table(estimator: Any, X: Any, *, reset: bool) -> Any:
     refuse_masked(X, "X")
     if isinstance(X, (list, tuple)) and np.asarray(X).dtype.kind in "US":
         X = np.array(X, dtype=object)  # numbers among strings stay numbers
-    if not reset and type(X) is np.ndarray and _is_as_in_fit(estimator, X):
-        return X  # for a single row, the checks that it passes would take a tenth of the whole prediction
+    if not reset and _is_as_in_fit(estimator, X):
+        return X  # for a single row, the checks that it passes would take a quarter of the whole prediction
     if not isinstance(X, pd.DataFrame):
         if reset:
             estimator._column_names = None
@@ -121,8 +121,11 @@ def refuse_masked(array: Any, name: str) -> None:
         raise TypeError(f"{name} has masked values, which would count. Pass {name}.astype(float).filled(np.nan).")
 
 
-def _is_as_in_fit(estimator: Any, X: np.ndarray) -> bool:
-    """Whether scikit-learn's checks would pass `X` through as it is."""
+def _is_as_in_fit(estimator: Any, X: Any) -> bool:
+    """Whether the checks would pass `X` through as it is."""
+    if type(X) is pd.DataFrame:
+        return len(X) > 0 and X.columns.tolist() == getattr(estimator, "_column_names", None)
+    if type(X) is not np.ndarray or hasattr(estimator, "feature_names_in_"):
+        return False
     n, width = X.shape if X.ndim == 2 else (0, 0)
-    fits = n > 0 and width == estimator.n_features_in_ and X.dtype.kind in "biuf"
-    return fits and not hasattr(estimator, "feature_names_in_")
+    return n > 0 and width == estimator.n_features_in_ and X.dtype.kind in "biuf"
