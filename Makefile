@@ -10,7 +10,7 @@ DATA ?= funnel
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test test-oldest test-all sanitize wheel fuzz soak quality calibration choices funnels history watch lists history-speed export-speed serve serving-load options scale bench against paper pretraining lint format clean
+.PHONY: demo test test-oldest test-all test-gpu sanitize wheel fuzz soak quality calibration choices funnels history watch lists history-speed export-speed serve serving-load options scale gpu bench against paper pretraining lint format clean
 
 $(VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/core.c
 	$(PYTHON) -m venv $(VENV)
@@ -48,6 +48,12 @@ wheel:  ## a wheel of this platform, in dist
 
 fuzz: $(VENV)/.installed  ## random tables, targets and scores against slow oracles, until it is stopped (make fuzz MINUTES=10)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz $(if $(MINUTES),--minutes $(MINUTES))
+
+gpu: $(BENCH_VENV)/.installed  ## speed on a GPU, against a compiled loop and two peers
+	$(BENCH_VENV)/bin/python -m benchmarks.gpu
+
+test-gpu: $(VENV)/.installed  ## the tests that need a GPU
+	$(BIN)/python -m pytest tests/gpu
 
 soak: $(VENV)/.installed  ## 200 fits and 20,000 predictions in one process: memory, threads and files stay flat
 	$(BIN)/python -m benchmarks.soak

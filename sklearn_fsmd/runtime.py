@@ -19,14 +19,17 @@ _inside: dict[int, int] = {}
 
 
 def resolve_device(device: str) -> str:
-    """The device that `device` names, if it can be used."""
+    """The device that `device` names, if it can be used; a GPU of CUDA by its number.
+
+    "cuda" alone is the GPU that is the current one of the thread that asks, and means another one in another thread.
+    """
     if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         torch.zeros(1, device=device).item()  # the device "meta" can make a tensor, but not tell what is in it
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"The 'device' parameter {device!r} cannot be used here: {error}") from error
-    return device
+    return f"cuda:{torch.cuda.current_device()}" if device == "cuda" else device
 
 
 def resolve_precision(precision: str, device: str) -> torch.dtype | None:
@@ -57,7 +60,8 @@ def has_bf16(device: str) -> bool:
 def memory_of(device: str) -> float:
     """The bytes of memory that a process may use on `device`; infinite where nobody says."""
     if torch.device(device).type == "cuda":
-        return torch.cuda.mem_get_info(device)[1]
+        free, _ = torch.cuda.mem_get_info(device)
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     limits = [math.inf]
     with suppress(AttributeError, ValueError, OSError):
         limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))

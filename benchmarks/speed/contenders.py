@@ -205,7 +205,7 @@ class DeepCTR:
 
     trained = 0.9
 
-    def __init__(self, batch_size):
+    def __init__(self, batch_size, device="cpu"):
         from deepctr_torch.inputs import DenseFeat, SparseFeat
         from deepctr_torch.models import PLE
 
@@ -226,7 +226,7 @@ class DeepCTR:
             l2_reg_linear=0.0,
             l2_reg_embedding=0.0,
             l2_reg_dnn=0.0,
-            device="cpu",
+            device=device,
         )
         self.model.compile("adam", loss=["binary_crossentropy"] * 2, metrics=["auc"])
 
@@ -248,11 +248,11 @@ class Rechub:
 
     trained = 0.9
 
-    def __init__(self, batch_size):
+    def __init__(self, batch_size, device="cpu"):
         from torch_rechub.basic.features import DenseFeature, SparseFeature
         from torch_rechub.models.multi_task import PLE
 
-        self.batch_size = batch_size
+        self.batch_size, self.device = batch_size, device
         self.names = [f"c{i}" for i in range(data.N_CATEGORICAL)], [f"x{i}" for i in range(data.N_NUMERIC)]
         features = [SparseFeature(name, data.CARDINALITY, embed_dim=data.EMBEDDING_DIM) for name in self.names[0]]
         features += [DenseFeature(name) for name in self.names[1]]
@@ -274,7 +274,8 @@ class Rechub:
         from torch_rechub.trainers import MTLTrainer
 
         types = ["classification"] * data.N_TASKS
-        return MTLTrainer(self.model, types, torch.optim.Adam, n_epoch=epochs, model_path=folder)
+        options = {"n_epoch": epochs, "device": self.device, "model_path": folder}
+        return MTLTrainer(self.model, types, torch.optim.Adam, **options)
 
     def fit(self, codes, numbers, labels, epochs):
         from torch_rechub.utils.data import DataGenerator

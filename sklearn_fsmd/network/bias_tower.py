@@ -49,4 +49,4 @@ class BiasTower(nn.Module):
     def set_neutral(self, levels: Tensor) -> None:
         """Take the neutral level from the tower's outputs ``(n,)`` on rows of reference."""
         k = max(int(NEUTRAL_QUANTILE * len(levels)), 1)
-        self.neutral.copy_(levels.kthvalue(k).values)
+        self.neutral.copy_(levels.sort().values[k - 1])  # kthvalue has no deterministic way on a GPU

@@ -106,7 +106,7 @@ def build_extractor(p: NetworkParameters, in_features: int, n_tasks: int) -> nn.
     if isinstance(p.extractor, str):
         return EXTRACTORS.parts[p.extractor].build(p, in_features, n_tasks)
     if isinstance(p.extractor, nn.Module):
-        return copy.deepcopy(p.extractor)  # a parameter is never changed by fit
+        return copy.deepcopy(p.extractor).cpu()  # a parameter is never changed by fit; networks are built on the CPU
     made = p.extractor(in_features, n_tasks)
     if not isinstance(made, nn.Module):
         raise TypeError(

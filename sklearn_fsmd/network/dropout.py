@@ -37,22 +37,22 @@ class Dropout(nn.Module):
     def mask(self, x: Tensor) -> Tensor:
         """A fresh mask of the shape and type of `x`, 1 where an element is kept."""
         n = x.numel()
-        words = self._words((n + 7) // 8, x.device)
         if x.device.type != "cpu":
-            return (words.view(torch.uint8)[:n].view(x.shape) >= self.threshold).to(x.dtype)
-        bytes_ = words.numpy().view(np.uint8)[:n]
+            bytes_ = torch.randint(256, x.shape, dtype=torch.uint8, device=x.device, generator=self.source)
+            return (bytes_ >= self.threshold).to(x.dtype)
+        bytes_ = self._words((n + 7) // 8).numpy().view(np.uint8)[:n]
         np.greater_equal(bytes_, self.threshold, out=bytes_.view(bool))  # ten times as fast as torch's
         return torch.from_numpy(bytes_).view(x.shape).to(x.dtype)
 
     def draw_keys(self, n: int) -> Tensor:
         """Random int32, two for each of `n` members, for whoever draws the bytes in another way, ``(n, 2)``."""
-        return self._words(n, torch.device("cpu")).view(torch.int32).view(n, 2)
+        return self._words(n).view(torch.int32).view(n, 2)
 
-    def _words(self, n: int, device: torch.device) -> Tensor:
-        """`n` random words, each of eight random bytes."""
+    def _words(self, n: int) -> Tensor:
+        """`n` random words on the CPU, each of eight random bytes."""
         if isinstance(self.source, np.random.SFC64):
             return torch.from_numpy(self.source.random_raw(n).view(np.int64))
-        words = torch.empty(n, dtype=torch.int64, device=device)
+        words = torch.empty(n, dtype=torch.int64, device="cpu")
         # The default upper end of random_ for int64 leaves the sign bit out; this range fills all eight bytes.
         return words.random_(-(2**63), None, generator=self.source)
 

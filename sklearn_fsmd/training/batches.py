@@ -204,15 +204,18 @@ class Batches:
         chance = torch.rand((), generator=self.generator).item()
         n_hidden = int(self.unknown_rate * codes.numel() + chance)  # rounded up or down, right in the mean
         if n_hidden:
-            cells = torch.randint(codes.numel(), (n_hidden,), generator=self.generator).to(codes.device)
+            cells = torch.randint(codes.numel(), (n_hidden,), generator=self.generator)
             rows, columns = cells // codes.shape[1], cells % codes.shape[1]
+            is_bin = columns >= self.n_categories  # found before these go to a device, which would be waited for
+            of_bins = rows[is_bin].to(codes.device), columns[is_bin].to(codes.device) - self.n_categories
+            rows, columns = rows.to(codes.device), columns.to(codes.device)
             codes[rows, columns] = self.offsets[columns]
-            is_bin = columns >= self.n_categories
-            numbers[rows[is_bin], columns[is_bin] - self.n_categories] = 0.0
+            numbers[of_bins] = 0.0
 
     def _hide_bias(self, codes: Tensor, numbers: Tensor, *, offsets: Tensor) -> None:
         """Hide all bias features of some rows, so that the network learns to explain clicks without them."""
-        hidden = (torch.rand(len(codes), generator=self.generator) < self.bias_dropout).to(codes.device)
+        hidden = torch.rand(len(codes), generator=self.generator) < self.bias_dropout
+        hidden = hidden.nonzero().squeeze(1).to(codes.device)
         codes[hidden] = offsets
         numbers[hidden] = 0.0
 
