@@ -36,10 +36,11 @@ class Dropout(nn.Module):
 
     def mask(self, x: Tensor) -> Tensor:
         """A fresh mask of the shape and type of `x`, 1 where an element is kept."""
-        n = x.numel()
         if x.device.type != "cpu":
-            bytes_ = torch.randint(256, x.shape, dtype=torch.uint8, device=x.device, generator=self.source)
-            return (bytes_ >= self.threshold).to(x.dtype)
+            source = self.source if isinstance(self.source, torch.Generator) else None
+            drawn = torch.randint(256, x.shape, dtype=torch.uint8, device=x.device, generator=source)
+            return (drawn >= self.threshold).to(x.dtype)
+        n = x.numel()
         bytes_ = self._words((n + 7) // 8).numpy().view(np.uint8)[:n]
         np.greater_equal(bytes_, self.threshold, out=bytes_.view(bool))  # ten times as fast as torch's
         return torch.from_numpy(bytes_).view(x.shape).to(x.dtype)
@@ -52,9 +53,8 @@ class Dropout(nn.Module):
         """`n` random words on the CPU, each of eight random bytes."""
         if isinstance(self.source, np.random.SFC64):
             return torch.from_numpy(self.source.random_raw(n).view(np.int64))
-        words = torch.empty(n, dtype=torch.int64, device="cpu")
         # The default upper end of random_ for int64 leaves the sign bit out; this range fills all eight bytes.
-        return words.random_(-(2**63), None, generator=self.source)
+        return torch.empty(n, dtype=torch.int64, device="cpu").random_(-(2**63), None, generator=self.source)
 
     def extra_repr(self) -> str:
         return f"p={self.threshold / 256:.4g}"

@@ -119,8 +119,9 @@ def test_a_fit_that_was_stopped_goes_on_to_the_same_bits(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return run(net, *args, **kwargs)
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(Net, "run_single_epoch", run_or_stop)
-        fitted(checkpoint=tmp_path / "stopped")
+        with pytest.raises(KeyboardInterrupt):
+            fitted(checkpoint=tmp_path / "stopped")
     again, _ = fitted(checkpoint=tmp_path / "stopped")
     np.testing.assert_array_equal(whole.predict_marginals(X), again.predict_marginals(X))

@@ -1,7 +1,7 @@
 """What can be known of a GPU without one: a step on torch's device "meta", whose tensors have a shape and no numbers.
 
-There whatever waits for a number, as Python has to for ``.item()`` or a mask of unknown size, raises; and so does what mixes
-devices. On a GPU it would cost more than the step.
+There whatever waits for a number, as Python has to for ``.item()`` or a mask of unknown size, raises; and so does what
+mixes devices. On a GPU it would cost more than the step.
 """
 
 import numpy as np
