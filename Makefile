@@ -97,8 +97,8 @@ watch: $(BENCH_VENV)/.installed  ## how well the watch time of clicked videos is
 lists: $(VENV)/.installed  ## what a list of the last items tells, in simulated logs, three seeds (make lists SEEDS=1)
 	$(BIN)/python -m benchmarks.history.lists $(if $(SEEDS),--seeds $(SEEDS))
 
-history-speed: $(VENV)/.installed  ## seconds and memory of the past of ten million rows, and of one
-	$(BIN)/python -m benchmarks.history.speed
+history-speed: $(VENV)/.installed  ## seconds and memory of the past of ten million rows, and of one (make history-speed FILES=1)
+	$(BIN)/python -m benchmarks.history.speed $(if $(FILES),--files) $(if $(ROWS),--rows $(ROWS))
 
 export-speed: $(VENV)/.installed  ## how fast an exported file scores, on one thread (make export-speed DATA="census kuairand")
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.export --data $(DATA)

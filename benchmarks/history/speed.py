@@ -1,20 +1,25 @@
-"""How long HistoryFeatures takes for a log of any size, what memory, and for one row: ``make history-speed``."""
+"""How long HistoryFeatures takes for a log of any size, what memory, and for one row: ``make history-speed``.
+
+With ``--files`` the log is in a Parquet file, and its past is written to another: ``make history-speed FILES=1``.
+"""
 
 import argparse
 import resource
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.history import HistoryFeatures
+from sklearn_fsmd.history import HistoryFeatures, write_history
 
 KEYS = ["user_id", "video_id", "author_id", "music_id", ["user_id", "tab"], "tab"]
 
 
-def make_log(n):
+def make_log(n, seed=0):
     """Two weeks of events, with users and videos of which few have many."""
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(seed)
     X = pd.DataFrame(
         {
             "time_ms": 1_650_000_000_000 + random.integers(14 * 86_400_000, size=n),
@@ -29,15 +34,44 @@ def make_log(n):
     return X, pd.DataFrame({"click": click, "conversion": click & (random.uniform(size=n) < 0.5)}).astype(int)
 
 
+def peak():
+    """The most memory that the process has taken so far, in GiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def in_files(history, n_rows, memory, piece=1_000_000):
+    """Write a log piece by piece, so that the process never holds it, and then its past."""
+    with tempfile.TemporaryDirectory() as folder:
+        for start in range(0, n_rows, piece):
+            X, Y = make_log(min(piece, n_rows - start), seed=start)
+            X.join(Y).to_parquet(Path(folder) / f"log-{start:012d}.parquet", index=False)
+        del X, Y
+        before, start = peak(), time.perf_counter()
+        write_history(history, folder, f"{folder}.past", targets=["click", "conversion"], memory=memory)
+        seconds = time.perf_counter() - start
+        size = Path(f"{folder}.past").stat().st_size / 2**30
+        Path(f"{folder}.past").unlink()
+    print(
+        f"write_history of {n_rows:,} rows and {len(KEYS)} keys with memory={memory!r}: {seconds:.0f} s, "
+        f"{peak():.1f} GiB at the most ({before:.1f} before), {size:.1f} GiB written"
+    )
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=10_000_000)
-    X, Y = make_log(parser.parse_args().rows)
+    parser.add_argument("--files", action="store_true", help="a log in files, and its past in another")
+    parser.add_argument("--memory", default="2GB", help="what DuckDB may take for --files")
+    options = parser.parse_args()
     history = HistoryFeatures(time="time_ms", unit="ms", keys=KEYS)
+    if options.files:
+        in_files(history, options.rows, options.memory)
+        return
+    X, Y = make_log(options.rows)
     start = time.perf_counter()
     history.fit_transform(X, Y)
-    seconds, peak = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"fit_transform of {len(X):,} rows and {len(KEYS)} keys: {seconds:.0f} s, {peak:.1f} GiB at the most")
+    seconds = time.perf_counter() - start
+    print(f"fit_transform of {len(X):,} rows and {len(KEYS)} keys: {seconds:.0f} s, {peak():.1f} GiB at the most")
     start = time.perf_counter()
     history.transform(X[:1])
     print(f"the first row, for which the arrays are sorted: {time.perf_counter() - start:.1f} s")

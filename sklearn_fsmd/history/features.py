@@ -251,10 +251,16 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
 
     def _know(self, log: EventLog) -> None:
         """Take over a log, and what follows from the parameters."""
+        questions, spans = self._asked(self.target_names_)
+        self._names = questions.names(self.target_names_, spans)
+        self._take(Past(log, questions, self.n_threads))
+
+    def _asked(self, targets: Sequence[str]) -> tuple[Questions, list[str]]:
+        """What the parameters ask, and what each half-life is called."""
         half_lives = list(self.half_life) if isinstance(self.half_life, (list, tuple)) else [self.half_life]
         questions = Questions(
             keys=self._keys(),
-            parents=parents_of(self.link, len(self.target_names_)),
+            parents=parents_of(self.link, len(targets)),
             delay=max(span(self.delay, "delay"), 1),  # rows of one moment do not see each other
             half_lives=[None if value is None else max(span(value, "half_life"), 1) for value in half_lives],
             smoothing=SMOOTHING if self.smoothing == "auto" else float(self.smoothing),
@@ -262,9 +268,7 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
             last=self.last,
             last_of=self.last_of,
         )
-        spans = ["" if value is None else f"_{value}" for value in half_lives]
-        self._names = questions.names(self.target_names_, spans)
-        self._take(Past(log, questions, self.n_threads))
+        return questions, ["" if value is None else f"_{value}" for value in half_lives]
 
     def _take(self, past: Past) -> None:
         self._past, self.n_events_ = past, len(past.log)

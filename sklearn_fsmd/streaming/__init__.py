@@ -2,9 +2,20 @@
 
 from sklearn_fsmd.streaming.dataset import Dataset
 from sklearn_fsmd.streaming.feed import StreamFeed
+from sklearn_fsmd.streaming.files import find_files
 from sklearn_fsmd.streaming.holdout import HoldOut
 from sklearn_fsmd.streaming.labels import rescaled
 from sklearn_fsmd.streaming.learning import encoded, first_pass, validation_blocks
 from sklearn_fsmd.streaming.scan import scan
 
-__all__ = ["Dataset", "HoldOut", "StreamFeed", "encoded", "first_pass", "rescaled", "scan", "validation_blocks"]
+__all__ = [
+    "Dataset",
+    "HoldOut",
+    "StreamFeed",
+    "encoded",
+    "find_files",
+    "first_pass",
+    "rescaled",
+    "scan",
+    "validation_blocks",
+]
