@@ -51,7 +51,8 @@ class Processes:
         _fits += 1
         self.rank, self.size, self.timeout = dist.get_rank(), dist.get_world_size(), timeout
         # The store in which torch's processes have found each other; there is no public way to it.
-        store = dist.PrefixStore(f"sklearn-fsmd/{_fits}", dist.distributed_c10d._get_default_store())
+        of_all = dist.distributed_c10d._get_default_store()
+        store = dist.PrefixStore(f"sklearn-fsmd/{_fits}", of_all)  # type: ignore[attr-defined]
         self.signs = Signs(store, self.rank, self.size)
         self.signs.start()
         self._call_the_roll()

@@ -30,8 +30,8 @@ class StreamedBatches(Batches):
     """Batches of exactly `batch_size` rows, across pools; the last one has what is left.
 
     Of several processes each has a shard of the pass, and of each batch the part that its shard is of all rows. So all
-    make the same number of steps, whatever shards there are, and each row comes once. A process without a row in a batch
-    computes with two others, so that it takes part in all that the processes do together, and they count nothing.
+    make the same number of steps, whatever shards there are, and each row comes once. A process that has no row in a
+    batch computes with two others, which count nothing, so that it takes part in all that the processes do together.
 
     What is hidden in a batch is drawn from a seed that follows from the pass, the process and the number of the batch.
 
@@ -44,10 +44,6 @@ class StreamedBatches(Batches):
     statistics : makes what the rows of a pass of several shards may know of the targets, if they may.
     processes : those that train together; None for one alone.
     options : those of :class:`~sklearn_fsmd.training.Batches`.
-
-    Attributes
-    ----------
-    n_own, n_all, step_seed : see :class:`~sklearn_fsmd.distributed.Shares`.
     """
 
     def __init__(
@@ -68,7 +64,6 @@ class StreamedBatches(Batches):
         self.rank, self.n_ranks = (0, 1) if processes is None else (processes.rank, processes.size)
         self.n_shards = self.next_shards = self.n_ranks
         self.hiding = torch.Generator()
-        self.n_own = self.n_all = self.step_seed = 0
 
     @property
     def n_rows(self) -> int:

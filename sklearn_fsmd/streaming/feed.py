@@ -81,9 +81,9 @@ class StreamFeed:
 
         Without these where there are several shards, whose rows see those of each other.
         """
-        alone = shard.groups is None
-        random = np.random.default_rng([seed, 1] if alone else [seed, 1, *shard.groups[0]])
-        statistics = RunningStatistics(self.encoder.statistics) if alone and self.encoder.statistics else None
+        random = np.random.default_rng([seed, 1] if shard.groups is None else [seed, 1, *shard.groups[0]])
+        own = self.encoder.statistics if shard.groups is None else None
+        statistics = None if own is None else RunningStatistics(own)
         for blocks in self.dataset.pools(seed, shard.groups):
             positions = np.concatenate([block.positions for block in blocks])
             training = np.flatnonzero(~self.dataset.held.held_out(positions))

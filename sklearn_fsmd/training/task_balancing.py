@@ -249,10 +249,8 @@ class GradNorm(Fixed):
         seen = torch.stack((losses.detach(), counted, torch.stack(norms)))
         if self.mean is not None:
             seen = self.mean(seen)
-        losses_of_all, counted_of_all, norms_of_all = seen
-        self._update(
-            *torch.stack((losses_of_all / counted_of_all.clamp(min=1e-9), norms_of_all)).cpu().double().numpy()
-        )
+        means = seen[0] / seen[1].clamp(min=1e-9)
+        self._update(*torch.stack((means, seen[2])).cpu().double().numpy())
         (losses @ (self.task_weights * losses.new_tensor(self.weights))).backward()
 
     def _update(self, losses: np.ndarray, norms: np.ndarray) -> None:
