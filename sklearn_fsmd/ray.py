@@ -121,8 +121,11 @@ def fit_dataset(
 
 def _work(job: dict[str, Any]) -> None:
     """What each worker does."""
+    import torch
     from torch import distributed as dist
 
+    if torch.cuda.is_available():
+        torch.cuda.set_device(_ray_train().torch.get_device())
     folder, is_first = Path(job["folder"]), dist.get_rank() == 0
     estimator = job["estimator"].set_params(checkpoint=str(folder / CHECKPOINT))
     try:

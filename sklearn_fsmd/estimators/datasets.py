@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import _fit_context
 
+from sklearn_fsmd._warn import warn
 from sklearn_fsmd.distributed import Processes, together
 from sklearn_fsmd.encoding import draw_scale, warn_of_contradictions
 from sklearn_fsmd.estimators.exchange import generator_of
@@ -188,7 +189,12 @@ def _agreed(
     ValueError
         If they have not.
     """
-    dataset.source.in_order(0)  # which says if the rows cannot be dealt
+    groups = dataset.source.in_order(0)  # which says if the rows cannot be dealt
+    if len(groups) < processes.size and processes.rank == 0:
+        warn(
+            f"{processes.size} processes deal {len(groups)} row groups to each other, so some have nothing to do. "
+            "Write the files with smaller row groups, of about 100,000 rows."
+        )
     resumed = checkpoint is not None and checkpoint.resumes
     processes.check_same(digest_of(*dataset.source.identity(), resumed), "data set or checkpoint")
     state = processes.of_first(random.get_state(), "the beginning")

@@ -201,7 +201,7 @@ def train(
     stopping = None if valid is None else early_stopping_of(p, epochs, targets.names, targets.value_names)
     if stopping is not None:
         callbacks.insert(0, stopping)  # what it records, the user's callbacks may read
-    if p.verbose:
+    if p.verbose and (processes is None or processes.rank == 0):
         callbacks.append(Progress(targets.names, epochs))
     if checkpoint is not None:
         rows = (*feed.identity(), *(arrays_of(*valid) if valid else ()))

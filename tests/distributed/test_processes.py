@@ -111,6 +111,8 @@ def test_each_row_comes_once_and_all_make_the_same_number_of_steps(fitted, name)
         assert n_first + n_second == n_all == n_all_too
         assert abs(n_all - 100) <= 2 or n_all == pytest.approx(n_training - (n_steps - 1) * 100, abs=2)
     assert sum(n_all for _, n_all, _ in first) == n_epochs * n_training
+    warned = fitted[0][name]["warned"]
+    assert any("2 processes deal 1 row groups to each other" in text for text in warned) == (name == "one group")
     if name == "one group":  # one of the two has nothing, and computes with two rows that count nothing
         assert {n for n, _, _ in (*first, *second)} >= {0}
         assert {size for n, _, size in (*first, *second) if n == 0} == {2}

@@ -8,6 +8,7 @@ import pickle
 import signal
 import sys
 import time
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -96,8 +97,9 @@ def fits(folder):
         "anything": {"random_state": None, "max_epochs": 1},
     }.items():
         file = "one group" if name == "one group" else "uneven"
-        model = FSMDClassifier(**PARAMS | params).fit_dataset(Path(folder) / f"{file}.parquet", TARGETS)
-        found[name] = described(model, X) | {"steps": list(seen)}
+        with warnings.catch_warnings(record=True) as warned:
+            model = FSMDClassifier(**PARAMS | params).fit_dataset(Path(folder) / f"{file}.parquet", TARGETS)
+        found[name] = described(model, X) | {"steps": list(seen), "warned": [str(one.message) for one in warned]}
         seen.clear()
     return found
 
