@@ -10,7 +10,7 @@ DATA ?= funnel
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test test-oldest test-all test-gpu sanitize wheel fuzz soak quality calibration choices funnels history watch lists history-speed export-speed serve serving-load options scale gpu bench against paper pretraining lint format clean
+.PHONY: demo test test-oldest test-all test-gpu sanitize wheel fuzz soak quality calibration choices funnels history watch lists history-speed export-speed serve serving-load options scale scale-processes gpu bench against paper pretraining lint format clean
 
 $(VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/core.c
 	$(PYTHON) -m venv $(VENV)
@@ -66,6 +66,9 @@ $(BENCH_VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/c
 
 scale: $(VENV)/.installed  ## fit_dataset: memory, rows per second, vocabularies (make scale ROWS=2000000)
 	$(BIN)/python -m benchmarks.scale $(if $(ROWS),--rows $(ROWS))
+
+scale-processes: $(VENV)/.installed  ## two processes of one thread against one: rows per second, AUC (make scale-processes ROWS=500000)
+	$(BIN)/python -m benchmarks.scale_processes $(if $(ROWS),--rows $(ROWS))
 
 bench: $(BENCH_VENV)/.installed  ## speed against two peers, a bare loop and the matrix products, in an environment of its own
 	$(BENCH_VENV)/bin/python -m benchmarks.speed.run

@@ -37,11 +37,11 @@ def make_block(n, seed):
     )
 
 
-def write(path, n_rows):
-    """A file of so many rows, block by block."""
+def write(path, n_rows, group=ROW_GROUP, first_seed=0):
+    """A file of so many rows, row group by row group."""
     writer = None
-    for seed, start in enumerate(range(0, n_rows, ROW_GROUP)):
-        table = pa.Table.from_pandas(make_block(min(ROW_GROUP, n_rows - start), seed), preserve_index=False)
+    for seed, start in enumerate(range(0, n_rows, group), first_seed):
+        table = pa.Table.from_pandas(make_block(min(group, n_rows - start), seed), preserve_index=False)
         writer = writer or pq.ParquetWriter(path, table.schema)
         writer.write_table(table)
     writer.close()

@@ -12,7 +12,7 @@ from sklearn_fsmd.runtime import has_bf16, resolve_device
 
 PACKAGES = (
     *("sklearn-fsmd", "torch", "scikit-learn", "skorch", "numpy", "pandas", "category-encoders", "safetensors"),
-    *("pyarrow", "polars", "matplotlib", "onnx", "onnxruntime"),
+    *("pyarrow", "polars", "matplotlib", "onnx", "onnxruntime", "ray"),
 )
 
 

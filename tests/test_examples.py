@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.conftest import SMALL
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
@@ -15,7 +17,8 @@ def main_of(name):
 
 def test_the_list_is_complete():
     tested = {"quickstart", "pipeline_with_encoders", "ablation_with_grid_search", "own_extractor", "demo"}
-    tested |= {"rank_by_two_objectives", "history", "watch_time"}
+    tested |= {"rank_by_two_objectives", "history", "watch_time", "optuna_over_files"}
+    tested |= {"train_on_ray", "score_a_folder"}  # in tests/cluster
     assert {path.stem for path in EXAMPLES.glob("*.py")} == tested
 
 
@@ -55,6 +58,12 @@ def test_watch_time():
     assert ranking["expected_seconds"].is_monotonic_decreasing
     product = ranking["click"] * ranking["seconds_if_clicked"]
     np.testing.assert_allclose(product, ranking["expected_seconds"], rtol=1e-4)
+
+
+def test_optuna_over_files():
+    study = main_of("optuna_over_files")(4000, n_trials=3, **SMALL | {"max_epochs": 1})
+    assert len({trial.value for trial in study.trials}) == 3
+    assert 0.5 < study.best_value == max(trial.value for trial in study.trials) < 1
 
 
 def test_history():

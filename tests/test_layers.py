@@ -18,6 +18,7 @@ LAYERS = [
     ["metrics"],
     ["inference", "plotting", "_versions"],
     ["persistence"],
+    ["distributed"],
     ["training"],
     ["streaming"],
     ["estimators"],
@@ -90,8 +91,9 @@ def test_there_is_no_circle():
 
 def test_the_top_folder_is_small():
     entries = [path for path in ROOT.iterdir() if path.name != "__pycache__"]
-    public = {"compose", "datasets", "export", "history", "metrics", "plotting.py", "ranking.py", "scoring.py"}
-    assert len([path for path in entries if path.name not in public]) <= 15
+    public = {"compose", "datasets", "export", "history", "metrics", "plotting.py"}
+    public |= {"ranking.py", "ray.py", "scoring.py"}
+    assert len([path for path in entries if path.name not in public]) <= 16
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))

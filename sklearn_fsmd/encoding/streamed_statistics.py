@@ -106,10 +106,13 @@ class RunningStatistics:
             index = statistics.index(i, rows.codes)
             before = running[index] + sums_before(index, counted, order)
             numbers.append(statistics.seen(i, statistics.sums[i][index].astype(np.float64), before))
-            values, totals = totals_of(index, counted)
-            running[values] += totals.astype(np.float32)
-            running[0] = 0
+            self.add(i, *totals_of(index, counted))
         return replace(rows, numbers=np.concatenate(numbers, axis=1))
+
+    def add(self, i: int, values: np.ndarray, totals: np.ndarray) -> None:
+        """Let later rows see sums of some values of the key number `i`."""
+        self.sums[i][values] += totals.astype(np.float32)
+        self.sums[i][0] = 0
 
 
 def draw_scale(

@@ -9,10 +9,13 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import _fit_context
 
+from sklearn_fsmd._warn import warn
+from sklearn_fsmd.distributed import Processes, together
 from sklearn_fsmd.encoding import draw_scale, warn_of_contradictions
 from sklearn_fsmd.estimators.exchange import generator_of
 from sklearn_fsmd.estimators.learning import Learning
 from sklearn_fsmd.parameters import estimator
+from sklearn_fsmd.persistence import digest_of
 from sklearn_fsmd.streaming import (
     Dataset,
     HoldOut,
@@ -23,7 +26,7 @@ from sklearn_fsmd.streaming import (
     scan,
     validation_blocks,
 )
-from sklearn_fsmd.training import Checkpoint, trainer, validation_rows
+from sklearn_fsmd.training import Checkpoint, arrays_of, trainer, validation_rows
 
 
 @estimator
@@ -46,6 +49,9 @@ class Datasets(Learning):
         The rows are read several times: once for vocabularies, scales and classes, once for the rates of the targets,
         and once in each epoch. An epoch takes row groups in random order, several at a time, and shuffles pools of
         rows.
+
+        Called in each of several processes, which torchrun or Ray has started, they train one model together: each
+        reads a part of the row groups in an epoch, and has its part of each batch.
 
         Parameters
         ----------
@@ -83,6 +89,8 @@ class Datasets(Learning):
             If `source` is no data set.
         FloatingPointError
             If the loss is no longer finite.
+        LostProcessError
+            If one of several processes has died, hangs or has failed, with its rank: a RuntimeError.
         """
         if self.pretrain_epochs:
             raise ValueError(
@@ -91,10 +99,13 @@ class Datasets(Learning):
             )
         if self.warm_start and hasattr(self, "_predictor"):
             raise ValueError("`fit_dataset` begins anew: with warm_start=True a fitted model would be lost.")
-        dataset = Dataset.of(source, columns, targets, sample_weight)
-        valid = None if validation is None else Dataset.of(validation, dataset.features, targets, sample_weight)
-        checkpoint = self._checkpoint(True, resume)
-        return self._exchange(lambda beside, users: beside._read_and_stream(users, dataset, valid, checkpoint))
+        with together() as processes:
+            dataset = Dataset.of(source, columns, targets, sample_weight)
+            valid = None if validation is None else Dataset.of(validation, dataset.features, targets, sample_weight)
+            checkpoint = self._checkpoint(True, resume)
+            return self._exchange(
+                lambda beside, users: beside._read_and_stream(users, dataset, valid, checkpoint, processes)
+            )
 
     def _read_and_stream(
         self,
@@ -102,10 +113,13 @@ class Datasets(Learning):
         dataset: Dataset,
         validation: Dataset | None,
         checkpoint: Checkpoint | None,
+        processes: Processes | None,
     ) -> np.random.RandomState | None:
         """What `_read_and_train` does with a table, in passes over a data set."""
         self._check_widths()
         random = checkpoint.random if checkpoint else generator_of(self.random_state, users)
+        if processes is not None:
+            random = _agreed(processes, dataset, checkpoint, random)
         seed = trainer.draw_seed(random)
         n_rows = dataset.source.n_rows
         dataset = replace(dataset, held=HoldOut(n_rows, seed))
@@ -136,7 +150,10 @@ class Datasets(Learning):
         net = trainer.new_net(self, encoder, sums.with_largest(sample[1]), random, None, sums.rates())
         level = validation_rows.sample(*sample)
         del sample
-        feed = StreamFeed(dataset, encoder, targets, parents, sums, level)
+        feed = StreamFeed(dataset, encoder, targets, parents, sums, level, processes)
+        if processes is not None:
+            own = encoder, targets, *feed.identity(), *(arrays_of(*valid) if valid else ())
+            processes.check_same(digest_of(*own), "encoding, or other rows,")
         trainer.train(
             self,
             net,
@@ -148,6 +165,7 @@ class Datasets(Learning):
             random=random,
             checkpoint=checkpoint,
             level=level,
+            processes=processes,
         )
         self._split_seed = seed
         self._take_over(net, encoder, targets, random)
@@ -159,3 +177,28 @@ def _rows(blocks: Sequence[Any], how: tuple[Any, ...]) -> validation_rows.Traini
     """Some rows, encoded, whose weights have a mean of 1."""
     rows, targets = encoded(blocks, *how)
     return rows, rescaled(targets)
+
+
+def _agreed(
+    processes: Processes, dataset: Dataset, checkpoint: Checkpoint | None, random: np.random.RandomState
+) -> np.random.RandomState:
+    """The random state of the first process, for all, if they have the same files before them.
+
+    Raises
+    ------
+    ValueError
+        If they have not.
+    """
+    groups = dataset.source.in_order(0)  # which says if the rows cannot be dealt
+    if len(groups) < processes.size and processes.rank == 0:
+        warn(
+            f"{processes.size} processes deal {len(groups)} row groups to each other, so some have nothing to do. "
+            "Write the files with smaller row groups, of about 100,000 rows."
+        )
+    resumed = checkpoint is not None and checkpoint.resumes
+    processes.check_same(digest_of(*dataset.source.identity(), resumed), "data set or checkpoint")
+    state = processes.of_first(random.get_state(), "the beginning")
+    if processes.rank:
+        random = np.random.RandomState()
+        random.set_state(state)
+    return random

@@ -75,9 +75,9 @@ class Dataset:
         """All rows in their order, with these features or all."""
         return self.source.blocks([*(self.features if features is None else features), *self.labels])
 
-    def pools(self, seed: int) -> Iterator[list[Block]]:
-        """All rows in pools, in an order that the seed draws."""
-        return self.source.pools([*self.features, *self.labels], seed)
+    def pools(self, seed: int, groups: Sequence[tuple[int, int]] | None = None) -> Iterator[list[Block]]:
+        """All rows in pools, in an order that the seed draws; or those of some row groups of files."""
+        return self.source.pools([*self.features, *self.labels], seed, groups)
 
     def features_of(self, frame: pd.DataFrame) -> pd.DataFrame:
         return frame[list(self.features)]

@@ -73,7 +73,18 @@ class FactorySource:
                 "same rows, in the same order, each time."
             )
 
-    def pools(self, columns: Sequence[Any], seed: int) -> Iterator[list[Block]]:
+    def groups(self) -> Iterator[tuple[tuple[int, int], int, int]]:
+        """There are none, which several processes could deal to each other."""
+        raise ValueError(
+            "Several processes deal the row groups of files to each other, and what a function makes has none. Write "
+            "the rows to Parquet files."
+        )
+
+    def in_order(self, seed: int) -> list[tuple[int, int]]:
+        """As :meth:`groups`."""
+        return [group for group, *_ in self.groups()]
+
+    def pools(self, columns: Sequence[Any], seed: int, groups: Any = None) -> Iterator[list[Block]]:
         """All rows, pool by pool, in their order: what a function makes cannot be taken in another."""
         pool: list[Block] = []
         for block in self.blocks(columns):

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 
-from sklearn_fsmd.encoding import Encoded, InputEncoder, RunningStatistics, TargetEncoder, Targets
+from sklearn_fsmd.distributed import Processes
+from sklearn_fsmd.encoding import InputEncoder, RunningStatistics, TargetEncoder
 from sklearn_fsmd.parameters import MultiTaskParameters
-from sklearn_fsmd.streaming.batches import StreamedBatches
+from sklearn_fsmd.streaming.batches import StreamedBatches, taken
 from sklearn_fsmd.streaming.dataset import Dataset
 from sklearn_fsmd.streaming.labels import LabelSums
 from sklearn_fsmd.streaming.learning import Rows, encoded
+from sklearn_fsmd.streaming.shards import Group, Shard, deal, sizes_of
+from sklearn_fsmd.streaming.shared_statistics import SharedStatistics
 from sklearn_fsmd.training import TensorData, arrays_of, batch_size_of, hidden_values
 
 
@@ -26,6 +30,7 @@ class StreamFeed:
     ----------
     sums : of the targets of all of them.
     sample : some of them, encoded as for a prediction.
+    processes : those that train on them together; None for one alone.
     """
 
     dataset: Dataset
@@ -34,40 +39,60 @@ class StreamFeed:
     parents: Sequence[int | None]
     sums: LabelSums
     sample: Rows
+    processes: Processes | None = None
 
     def batches(
         self, p: MultiTaskParameters, encoder: InputEncoder, device: str, generator: torch.Generator
     ) -> StreamedBatches:
         n_rows = self.dataset.held.n_training
         data = TensorData.of(*self.sample, device)
-        options = hidden_values(p, encoder, self.sample[0], device)
-        return StreamedBatches(self.pools, n_rows, data, batch_size_of(p, n_rows), generator, **options)
+        return StreamedBatches(
+            self.pools,
+            n_rows,
+            data,
+            batch_size_of(p, n_rows),
+            generator,
+            shards=self.shards,
+            statistics=self.statistics,
+            processes=self.processes,
+            **hidden_values(p, encoder, self.sample[0], device),
+        )
 
     def identity(self) -> Sequence[Any]:
         """The sample, the sums, and how many rows there are in which file."""
         sums = [self.sums.n_rows, self.sums.weights, self.sums.positive, self.sums.value_weights]
         return [*arrays_of(*self.sample), *sums, *self.dataset.source.identity()]
 
-    def pools(self, seed: int) -> Iterator[tuple[Encoded, Targets]]:
-        """The rows of a pass: each pool shuffled, and each row with the statistics of the rows before it."""
-        random = np.random.default_rng([seed, 1])
-        statistics = None if self.encoder.statistics is None else RunningStatistics(self.encoder.statistics)
-        for blocks in self.dataset.pools(seed):
+    @cached_property
+    def sizes(self) -> list[tuple[Group, int]]:
+        """How many rows of training each row group has."""
+        return sizes_of(self.dataset)
+
+    def shards(self, order: int, n: int) -> list[Shard]:
+        """The rows of a pass, dealt to `n` processes."""
+        return deal(self.dataset, self.sizes if n > 1 else [], order, n)
+
+    def statistics(self) -> SharedStatistics | None:
+        """What the rows of a pass of several shards may know of the targets."""
+        return None if self.encoder.statistics is None else SharedStatistics(self.encoder.statistics, self.processes)
+
+    def pools(self, seed: int, shard: Shard) -> Iterator[Rows]:
+        """The rows of a shard: each pool shuffled, and each row with the statistics of the rows before it.
+
+        Without these where there are several shards, whose rows see those of each other.
+        """
+        random = np.random.default_rng([seed, 1] if shard.groups is None else [seed, 1, *shard.groups[0]])
+        own = self.encoder.statistics if shard.groups is None else None
+        statistics = None if own is None else RunningStatistics(own)
+        for blocks in self.dataset.pools(seed, shard.groups):
             positions = np.concatenate([block.positions for block in blocks])
             training = np.flatnonzero(~self.dataset.held.held_out(positions))
             if not len(training):
                 continue
             order = random.permutation(training)
-            rows, targets = encoded(blocks, self.dataset, self.encoder, self.targets, self.parents)
+            rows, targets = taken(encoded(blocks, self.dataset, self.encoder, self.targets, self.parents), order)
             del blocks  # whoever waits for the next pool need not keep this one
-            rows = rows.take(order)
-            targets = self.sums.scaled(taken(targets, order))
+            targets = self.sums.scaled(targets)
             if statistics is not None:
                 rows = statistics.append(rows, targets)
             yield rows, targets
-
-
-def taken(targets: Targets, rows: np.ndarray) -> Targets:
-    """Some rows, with weights as they were given."""
-    weights = None if targets.weights is None else targets.weights[rows]
-    return Targets(targets.labels[rows], weights, None if targets.values is None else targets.values.take(rows))

@@ -104,13 +104,31 @@ class ParquetSource:
         for footer in self.footers:
             yield from _pieces(footer, _opened(footer), None, columns, sizes.BLOCK_ROWS)
 
-    def pools(self, columns: Sequence[str], seed: int) -> Iterator[list[Block]]:
-        """All rows, pool by pool: row groups in an order that the seed draws, several of them at a time."""
-        pieces = self._mixed({name: self.types[name] for name in columns}, np.random.default_rng(seed))
+    def groups(self) -> Iterator[tuple[tuple[int, int], int, int]]:
+        """The row groups that have rows, by the numbers of file and group; the first row of each, and how many."""
+        for f, footer in enumerate(self.footers):
+            firsts = footer.first + np.cumsum([0, *footer.groups])
+            for g, n in enumerate(footer.groups):
+                if n:
+                    yield (f, g), int(firsts[g]), n
+
+    def in_order(self, seed: int) -> list[tuple[int, int]]:
+        """The row groups in an order that the seed draws."""
+        groups = [group for group, *_ in self.groups()]
+        return [groups[i] for i in np.random.default_rng(seed).permutation(len(groups))]
+
+    def pools(
+        self, columns: Sequence[str], seed: int, groups: Sequence[tuple[int, int]] | None = None
+    ) -> Iterator[list[Block]]:
+        """All rows, pool by pool: row groups in an order that the seed draws, several of them at a time.
+
+        Or those of some row groups, in their order.
+        """
+        groups = self.in_order(seed) if groups is None else groups
+        pieces = self._mixed({name: self.types[name] for name in columns}, groups)
         return ([block] for block in gathered(pieces, sizes.POOL_ROWS))
 
-    def _mixed(self, columns: Mapping[str, Any], random: np.random.Generator) -> Iterator[Piece]:
-        groups = [(f, g) for f, footer in enumerate(self.footers) for g, n in enumerate(footer.groups) if n]
+    def _mixed(self, columns: Mapping[str, Any], groups: Sequence[tuple[int, int]]) -> Iterator[Piece]:
         opened: dict[int, Any] = {}
 
         def reader(f: int, g: int) -> Iterator[Piece]:
@@ -121,7 +139,7 @@ class ParquetSource:
                 opened[f] = _opened(footer)
             return _pieces(footer, opened[f], g, columns, max(sizes.POOL_ROWS // sizes.OPEN_GROUPS, 1))
 
-        waiting = iter([groups[i] for i in random.permutation(len(groups))])
+        waiting = iter(groups)
         readers = deque(reader(*group) for group in islice(waiting, sizes.OPEN_GROUPS))
         while readers:
             current = readers.popleft()

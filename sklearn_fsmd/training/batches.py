@@ -74,10 +74,11 @@ class TensorData(Dataset):
         """The inputs of the rows that are meant."""
         return self.inputs if self.rows is None else tuple(x[self.rows] for x in self.inputs)
 
-    def part(self, start: int) -> TensorData:
-        """The rows from `start` on, of data of which all rows are meant."""
-        weights = None if self.weights is None else self.weights[start:]
-        return replace(self, inputs=tuple(x[start:] for x in self.inputs), labels=self.labels[start:], weights=weights)
+    def part(self, start: int, stop: int) -> TensorData:
+        """The rows from `start` to before `stop`, of data of which all rows are meant; they share its memory."""
+        rows = slice(start, stop)
+        weights = None if self.weights is None else self.weights[rows]
+        return replace(self, inputs=tuple(x[rows] for x in self.inputs), labels=self.labels[rows], weights=weights)
 
     def followed_by(self, other: TensorData) -> TensorData:
         """The rows of both, of which all are meant."""
@@ -112,7 +113,13 @@ class Batches:
     n_categories : how many of the code columns are categories; the others are the bins of the numbers, in their order.
     list_offsets : the unknown row of each column of lists; None if there are none.
     bias_offsets : as `offsets`, of the bias features; in a share `bias_dropout` of the rows all of these are hidden.
+
+    Attributes
+    ----------
+    n_own, n_all, step_seed : where several processes train, see :class:`~sklearn_fsmd.distributed.Shares`.
     """
+
+    n_own = n_all = step_seed = 0
 
     def __init__(
         self,
@@ -130,6 +137,8 @@ class Batches:
         self.data = data
         self.batch_size = batch_size
         self.generator = generator
+        self.hiding = generator
+        """What the hidden values are drawn from."""
         self.offsets = offsets
         self.n_categories = n_categories
         self.unknown_rate = unknown_rate
@@ -193,7 +202,7 @@ class Batches:
         self._hide(codes, numbers)
         bias = more if self.list_offsets is None else more[1:]
         if self.list_offsets is not None and self.unknown_rate:
-            lists = more[0].hidden(self.unknown_rate, self.list_offsets, self.generator)
+            lists = more[0].hidden(self.unknown_rate, self.list_offsets, self.hiding)
             batch = (codes, numbers, lists, *bias), *batch[1:]
         if self.bias_offsets is not None:
             self._hide_bias(*bias, offsets=self.bias_offsets)
@@ -201,10 +210,10 @@ class Batches:
 
     def _hide(self, codes: Tensor, numbers: Tensor) -> None:
         """Hide values of a batch in place; its tensors are copies of the rows."""
-        chance = torch.rand((), generator=self.generator).item()
+        chance = torch.rand((), generator=self.hiding).item()
         n_hidden = int(self.unknown_rate * codes.numel() + chance)  # rounded up or down, right in the mean
         if n_hidden:
-            cells = torch.randint(codes.numel(), (n_hidden,), generator=self.generator)
+            cells = torch.randint(codes.numel(), (n_hidden,), generator=self.hiding)
             rows, columns = cells // codes.shape[1], cells % codes.shape[1]
             is_bin = columns >= self.n_categories  # found before these go to a device, which would be waited for
             of_bins = rows[is_bin].to(codes.device), columns[is_bin].to(codes.device) - self.n_categories
@@ -214,7 +223,7 @@ class Batches:
 
     def _hide_bias(self, codes: Tensor, numbers: Tensor, *, offsets: Tensor) -> None:
         """Hide all bias features of some rows, so that the network learns to explain clicks without them."""
-        hidden = torch.rand(len(codes), generator=self.generator) < self.bias_dropout
+        hidden = torch.rand(len(codes), generator=self.hiding) < self.bias_dropout
         hidden = hidden.nonzero().squeeze(1).to(codes.device)
         codes[hidden] = offsets
         numbers[hidden] = 0.0

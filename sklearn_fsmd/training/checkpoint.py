@@ -45,7 +45,10 @@ class Checkpoint(Callback):
     ----------
     random : RandomState, that of `random` or that of the fit that is resumed.
     resumes : bool
+    writes : bool, whether this process is the one that writes the file.
     """
+
+    writes = True
 
     def __init__(
         self,
@@ -135,7 +138,8 @@ class Checkpoint(Callback):
         self.batches = X
         self.initial = _initial(net.module_, pretrained=self.parameters.get("pretrain_epochs", "0") != "0")
         if self.found is None:
-            Path(self.path).unlink(missing_ok=True)  # or a kill in the first epoch would leave that of another fit
+            if self.writes:
+                Path(self.path).unlink(missing_ok=True)  # or a kill in the first epoch would leave that of another fit
             return
         found, self.found = self.found, None
         if found["initial"] != self.initial:
@@ -181,7 +185,7 @@ class Checkpoint(Callback):
                 self.stopping.load_epoch_state(within["stopping"])
 
     def on_batch_end(self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
-        self.n_unwritten += len(batch[1])
+        self.n_unwritten += net.rows_of(batch)
         if self.every is None or self.n_unwritten < self.every or net.n_batches_ == len(self.batches):
             return
         self.n_unwritten = 0
@@ -201,6 +205,8 @@ class Checkpoint(Callback):
 
     def _write(self, net: Any, epochs: list[dict[str, Any]], within: dict[str, Any] | None) -> None:
         """Write the state after these epochs and, within one, after the batches that it has taken."""
+        if not self.writes:
+            return
         state = {
             "module": dict(net.module_.state_dict()),
             "average": net.average_.state_dict(),

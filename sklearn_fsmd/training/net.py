@@ -14,9 +14,11 @@ from skorch.callbacks import EpochTimer
 from skorch.utils import TeeGenerator
 from torch import Tensor
 
+from sklearn_fsmd.distributed import Exchange
 from sklearn_fsmd.execution import Crew
 from sklearn_fsmd.inference import CPU_CHUNK, in_chunks
 from sklearn_fsmd.metrics import task_aucs
+from sklearn_fsmd.persistence import digest_of
 from sklearn_fsmd.runtime import threads
 from sklearn_fsmd.training.batches import Batches, TensorData
 from sklearn_fsmd.training.copying import copied
@@ -36,6 +38,8 @@ class Net(ClassifierMixin, NeuralNet):
 
     crew: Crew | None = None
     """The threads that share a step, while training."""
+    exchange: Exchange | None = None
+    """What makes one step of those of several processes, while they train."""
     task_names: Sequence[str] = ()
     """What the history calls the tasks."""
     seen: tuple[list[Tensor], list[int]] = ([], [])
@@ -108,6 +112,9 @@ class Net(ClassifierMixin, NeuralNet):
                 if not _is_of_skorch(interrupt):
                     raise
                 self.stop_training_ = True
+            if self.exchange is not None:
+                self.stop_training_ = self.exchange.decided(self.stop_training_)
+                self.exchange.check(self.digest())
         self.average_.swap_in()
         self.notify("on_train_end", X=batches, y=None)
         self._check_last_step(batches.data)
@@ -126,10 +133,12 @@ class Net(ClassifierMixin, NeuralNet):
         self.module_.train(training)
         for batch in self._batches_of(iterator):
             self.notify("on_batch_begin", batch=batch, training=training)
+            if self.exchange is not None:
+                self.exchange.begin_step(str(self.device))
             with self._own_threads():
                 step = step_fn(batch, **fit_params)
             losses.append(step["loss"])
-            sizes.append(len(batch[1]))
+            sizes.append(self.rows_of(batch))
             self.n_batches_ = len(losses)
             self.notify("on_batch_end", batch=batch, training=training, **step)
         self.seen = ([], [])
@@ -172,6 +181,9 @@ class Net(ClassifierMixin, NeuralNet):
         logits = self.module_(*inputs)
         losses, counted = self.criterion_.per_task(logits, labels, weights)
         self.balance.backward(self.module_, losses, counted)
+        loss = losses.detach() @ self.criterion_.task_weights
+        if self.exchange is not None:
+            loss = self.exchange(loss)
         self.notify(
             "on_grad_computed",
             named_parameters=TeeGenerator(self._named_gradients()),
@@ -184,7 +196,16 @@ class Net(ClassifierMixin, NeuralNet):
         else:
             self.optimizer_.step()
             self.average_.update()
-        return {"loss": losses.detach() @ self.criterion_.task_weights, "y_pred": logits.detach()}
+        return {"loss": loss, "y_pred": logits.detach()}
+
+    def rows_of(self, batch: Any) -> int:
+        """How many rows a step has, those of all processes together."""
+        return len(batch[1]) if self.exchange is None else self.exchange.n_rows
+
+    def digest(self) -> str:
+        """Tells the weights, the running statistics and the average from others, bit by bit."""
+        tensors = [*self.module_.state_dict().values(), *self.average_.others]
+        return digest_of(*(tensor.detach().cpu().numpy() for tensor in tensors))
 
     def _named_gradients(self) -> Iterator[tuple[str, Tensor]]:
         """The parameters for callbacks that look at gradients, or clip them.
@@ -274,7 +295,8 @@ class Net(ClassifierMixin, NeuralNet):
         n_tasks = scores.shape[1]
         weights = None if valid.weights is None else valid.weights[:, :n_tasks].cpu().numpy()
         auc = task_aucs(valid.labels[:, :n_tasks].cpu().numpy(), scores, weights)
-        return losses, np.append(auc, np.full(valid.n_values, np.nan))
+        auc = np.append(auc, np.full(valid.n_values, np.nan))
+        return (losses, auc) if self.exchange is None else self.exchange.of_first(losses, auc)
 
     def _diverged(self, loss: float, batch: int) -> FloatingPointError:
         return FloatingPointError(

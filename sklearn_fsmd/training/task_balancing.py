@@ -44,6 +44,9 @@ class Fixed:
         """See what the rule needs to see of `network` while it is trained."""
         yield
 
+    def share(self, mean: Callable[[Tensor], Tensor] | None) -> None:
+        """Be told how to take means over the rows of several processes, of which this one has some; None if alone."""
+
     def backward(self, network: nn.Module, losses: Tensor, counted: Tensor) -> None:
         """Write the gradients of a batch.
 
@@ -211,6 +214,8 @@ class GradNorm(Fixed):
     """
 
     ALPHA, LR = 1.5, 0.025
+    mean: Callable[[Tensor], Tensor] | None = None
+    """Over the rows of several processes."""
 
     def __init__(self, task_weights: Tensor) -> None:
         super().__init__(task_weights)
@@ -236,11 +241,16 @@ class GradNorm(Fixed):
             hook.remove()
             self.__dict__.pop("shared", None)
 
+    def share(self, mean: Callable[[Tensor], Tensor] | None) -> None:
+        self.mean = mean
+
     def backward(self, network: nn.Module, losses: Tensor, counted: Tensor) -> None:
         norms = [torch.autograd.grad(loss, self.shared, retain_graph=True)[0].norm() for loss in losses]
-        self._update(
-            *torch.stack((losses.detach() / counted.clamp(min=1e-9), torch.stack(norms))).cpu().double().numpy()
-        )
+        seen = torch.stack((losses.detach(), counted, torch.stack(norms)))
+        if self.mean is not None:
+            seen = self.mean(seen)
+        means = seen[0] / seen[1].clamp(min=1e-9)
+        self._update(*torch.stack((means, seen[2])).cpu().double().numpy())
         (losses @ (self.task_weights * losses.new_tensor(self.weights))).backward()
 
     def _update(self, losses: np.ndarray, norms: np.ndarray) -> None:

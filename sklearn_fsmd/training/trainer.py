@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from sklearn_fsmd.distributed import Exchange, Processes
 from sklearn_fsmd.encoding import Encoded, InputEncoder, TargetEncoder, Targets
 from sklearn_fsmd.execution import way_to_train
 from sklearn_fsmd.inference import Predictor, build
@@ -181,11 +182,13 @@ def train(
     random: np.random.RandomState,
     checkpoint: Checkpoint | None = None,
     level: TrainingRows | None = None,
+    processes: Processes | None = None,
 ) -> None:
     """Train `net` for up to `epochs` passes, and stop early where there is validation data.
 
     The rows of training `level`, encoded as for a prediction, and those of validation say what the level of the
-    predictions is to be; None leaves it, since a chunk of the data is no measure.
+    predictions is to be; None leaves it, since a chunk of the data is no measure. Each of several `processes` calls
+    this with a feed of its own rows, and the same of all else.
     """
     seed_dropout(net.module_, draw_seed(random), net.device)
     batches = feed.batches(p, encoder, net.device, torch.Generator().manual_seed(draw_seed(random)))
@@ -198,11 +201,12 @@ def train(
     stopping = None if valid is None else early_stopping_of(p, epochs, targets.names, targets.value_names)
     if stopping is not None:
         callbacks.insert(0, stopping)  # what it records, the user's callbacks may read
-    if p.verbose:
+    if p.verbose and (processes is None or processes.rank == 0):
         callbacks.append(Progress(targets.names, epochs))
     if checkpoint is not None:
         rows = (*feed.identity(), *(arrays_of(*valid) if valid else ()))
         checkpoint.watch(stopping, rows, (encoder, targets))
+        checkpoint.writes = processes is None or processes.rank == 0
         callbacks.append(checkpoint)  # last, when all that the epoch says is known
     if encoder.bias is not None:
         net.bias_reference = encoder.reference.tensors(net.device)
@@ -214,6 +218,9 @@ def train(
             way = way_to_train(net.device, precision)
             net.crew = way.crew
             set_execution(net.module_, way)
+            if processes is not None:
+                net.exchange = Exchange(processes, net.module_, net.optimizer_, batches)
+                net.balance.share(net.exchange.mean)
             held_out = None if valid is None else TensorData.of(*valid, net.device)
             with way.running():
                 net.run(batches, held_out, epochs)
@@ -221,9 +228,12 @@ def train(
                 net.set_neutral()
             elif level is not None:
                 net.set_level(TensorData.of(*level, net.device), held_out)
+            if net.exchange is not None:
+                net.exchange.check(net.digest())
     finally:
         set_execution(net.module_)
-        net.crew = None
+        net.balance.share(None)
+        net.crew = net.exchange = None
 
 
 def task_weights_of(p: OptimizationParameters, n_tasks: int) -> torch.Tensor:

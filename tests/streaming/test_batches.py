@@ -17,7 +17,7 @@ from sklearn_fsmd.training import TensorData
 
 
 def made(pool_sizes, size):
-    def pools(seed):
+    def pools(seed, shard=None):
         start = 0
         for n in np.random.default_rng(seed).permutation(pool_sizes):
             rows = np.arange(start, start + n)

@@ -1,0 +1,175 @@
+"""Training on the machines of a cluster, by Ray Train: workers that die are replaced, and training goes on.
+
+Needs the extra ``ray``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sklearn.base import clone
+
+from sklearn_fsmd.persistence import replacing
+
+__all__ = ["fit_dataset"]
+
+E = TypeVar("E")
+REFUSALS: dict[str, type[Exception]] = {
+    kind.__name__: kind for kind in (FloatingPointError, FileNotFoundError, ImportError, TypeError, ValueError)
+}
+"""What another try would not mend."""
+CHECKPOINT, MODEL, REFUSED = "fit.checkpoint", "model.pickle", "refused.json"
+
+
+def fit_dataset(
+    estimator: E,
+    source: Any,
+    targets: Any,
+    *,
+    storage_path: str | os.PathLike[str],
+    num_workers: int | tuple[int, int] = 1,
+    resources_per_worker: Mapping[str, float] | None = None,
+    max_failures: int = 3,
+    resume: bool = False,
+    sample_weight: Any = None,
+    validation: Any = None,
+    columns: Sequence[Any] | None = None,
+    resize_seconds: float = 60.0,
+) -> E:
+    """Fit an estimator on the workers of a Ray cluster: its ``fit_dataset`` in several processes, see there.
+
+    A worker that dies is replaced, and the workers go on from the last checkpoint: the end of an epoch, or within one
+    with the estimator's `checkpoint_rows`. An error that another try would not mend, such as a damaged file, ends the
+    fit at once.
+
+    Parameters
+    ----------
+    estimator : an estimator of this library. Its `checkpoint` must be None.
+    source, targets, sample_weight, validation, columns : those of ``estimator.fit_dataset``: files that all machines
+        see under the same name.
+    storage_path : str or path of a folder that all machines see. The checkpoint and the model are written there.
+    num_workers : int or (int, int), default=1
+        How many processes; or at the least and at the most, and as many of these as the cluster has room for.
+    resources_per_worker : dict, default=None
+        What Ray reserves for each, such as ``{"CPU": 4}`` or ``{"CPU": 4, "GPU": 1}``; None for one CPU.
+    max_failures : int, default=3
+        How often workers are started again, at the most.
+    resume : bool, default=False
+        Go on from the checkpoint in `storage_path`, if there is one.
+    resize_seconds : float, default=60.0
+        How often Ray looks whether there is room for more workers, where their number may change.
+
+    Returns
+    -------
+    estimator : the estimator itself, fitted.
+
+    Raises
+    ------
+    ImportError
+        If Ray is not installed.
+    ValueError
+        If a parameter does not go together with the workers, or the data cannot be learned from.
+    ray.train.TrainingFailedError
+        If workers have failed more often than `max_failures`.
+
+    Notes
+    -----
+    `Ray Train <https://docs.ray.io/en/latest/train/train.html>`_ starts the workers, which then find each other by
+    ``torch.distributed``. Where no cluster is connected Ray starts one on this machine.
+    """
+    if getattr(estimator, "checkpoint", None) is not None:
+        raise ValueError("The 'checkpoint' parameter must be None: the checkpoint is written to `storage_path`.")
+    folder = _folder(storage_path)
+    for name in (MODEL, REFUSED, *(() if resume else (CHECKPOINT,))):
+        (folder / name).unlink(missing_ok=True)
+    resources = dict(resources_per_worker or {"CPU": 1})
+    fit = {"sample_weight": sample_weight, "columns": None if columns is None else list(columns)}
+    fit |= {"source": _from_anywhere(source), "targets": targets, "validation": _from_anywhere(validation)}
+    job = {"estimator": clone(estimator), "fit": fit, "folder": str(folder)}
+    train = _ray_train()
+    trainer = train.torch.TorchTrainer(
+        _work,
+        train_loop_config=job,
+        torch_config=train.torch.TorchConfig(backend="nccl" if resources.get("GPU") else "gloo"),
+        scaling_config=train.ScalingConfig(
+            num_workers=num_workers,
+            resources_per_worker=resources,
+            use_gpu=bool(resources.get("GPU")),
+            elastic_resize_monitor_interval_s=resize_seconds,
+        ),
+        run_config=train.RunConfig(
+            name=f"ray-{uuid.uuid4().hex[:8]}",
+            storage_path=str(folder),
+            failure_config=train.FailureConfig(max_failures=max_failures),
+        ),
+    )
+    trainer.fit()
+    if (folder / REFUSED).exists():
+        refused = json.loads((folder / REFUSED).read_text())
+        raise REFUSALS[refused["kind"]](refused["message"])
+    fitted = vars(pickle.loads((folder / MODEL).read_bytes()))  # as Ray itself brings results from workers
+    parameters = estimator.get_params(deep=False)  # type: ignore[attr-defined]
+    vars(estimator).update({name: value for name, value in fitted.items() if name not in parameters})
+    return estimator
+
+
+def _work(job: dict[str, Any]) -> None:
+    """What each worker does."""
+    import torch
+    from torch import distributed as dist
+
+    if torch.cuda.is_available():
+        torch.cuda.set_device(_ray_train().torch.get_device())
+    folder, is_first = Path(job["folder"]), dist.get_rank() == 0
+    estimator = job["estimator"].set_params(checkpoint=str(folder / CHECKPOINT))
+    try:
+        estimator.fit_dataset(**job["fit"], resume=True)
+    except tuple(REFUSALS.values()) as error:
+        if is_first:
+            _refuse(folder, error)
+        return
+    if is_first:
+        from ray import cloudpickle
+
+        with replacing(folder / MODEL) as temporary:
+            temporary.write_bytes(cloudpickle.dumps(estimator))
+
+
+def _refuse(folder: Path, error: Exception) -> None:
+    kind = next(name for name, known in REFUSALS.items() if isinstance(error, known))
+    with replacing(folder / REFUSED) as temporary:
+        temporary.write_text(json.dumps({"kind": kind, "message": str(error)}))
+
+
+def _folder(storage_path: str | os.PathLike[str]) -> Path:
+    where = os.fspath(storage_path)
+    if "://" in where:
+        raise ValueError(f"`storage_path` must be a folder that all machines have mounted. Got the URL {where!r}.")
+    folder = Path(where).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _from_anywhere(source: Any) -> Any:
+    """Files by names that do not depend on the folder in which a process runs."""
+    if isinstance(source, (list, tuple)):
+        return [_from_anywhere(one) for one in source]
+    if not isinstance(source, (str, os.PathLike)):
+        return source
+    where = os.fspath(source)
+    return where if "://" in where or "::" in where else os.path.abspath(where)
+
+
+def _ray_train() -> Any:
+    try:
+        import ray.train
+        import ray.train.torch
+    except ImportError as error:
+        raise ImportError("Training on a cluster needs Ray: pip install 'sklearn-fsmd[ray]'.") from error
+    return ray.train

@@ -1,0 +1,43 @@
+"""The statistics of the targets where several processes share the rows of a pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from sklearn_fsmd.distributed import Processes
+from sklearn_fsmd.encoding import Encoded, RunningStatistics, Targets, TargetStatistics
+
+Rows = tuple[Encoded, Targets]
+
+
+class SharedStatistics(RunningStatistics):
+    """Each row sees those before it in its own shard, and those of the others up to the last chunk.
+
+    Parameters
+    ----------
+    processes : those that tell each other, after each chunk, of its rows; None for one alone, which has all shards.
+    """
+
+    def __init__(self, statistics: TargetStatistics, processes: Processes | None) -> None:
+        super().__init__(statistics)
+        self.processes = processes
+        self.news: list[list[np.ndarray]] = []
+
+    def append_all(self, chunks: Sequence[Rows]) -> list[Rows]:
+        """The next chunk of each shard that this process has, with what its rows may see."""
+        self.news = [[np.empty((0, 1 + sums.shape[1]))] for sums in self.sums]
+        seen = [(self.append(rows, targets), targets) for rows, targets in chunks]
+        if self.processes is not None:
+            for i, news in enumerate(self.news):
+                told = self.processes.gather(torch.from_numpy(np.concatenate(news)), "the exchange of statistics")
+                for rank, part in enumerate(told):
+                    if rank != self.processes.rank:
+                        super().add(i, part[:, 0].numpy().astype(np.int64), part[:, 1:].numpy())
+        return seen
+
+    def add(self, i: int, values: np.ndarray, totals: np.ndarray) -> None:
+        super().add(i, values, totals)
+        self.news[i].append(np.column_stack([values, totals]))

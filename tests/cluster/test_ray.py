@@ -1,0 +1,53 @@
+"""Ray, on one small local cluster: training in which a worker is killed, a search, and scoring."""
+
+import numpy as np
+import pytest
+
+from sklearn_fsmd import FSMDClassifier
+from sklearn_fsmd.ray import fit_dataset
+from tests.cluster.search import assert_the_same_as_alone
+from tests.conftest import SMALL, make_frame
+from tests.streaming.conftest import TARGETS, write
+from tests.test_examples import main_of
+
+ray = pytest.importorskip("ray")
+pytestmark = pytest.mark.filterwarnings("default")  # Ray's own are not ours
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _cluster():
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 * 2**20)
+    yield
+    ray.shutdown()
+
+
+def test_a_worker_is_killed_and_the_model_is_as_good():
+    table, killed = main_of("train_on_ray")(6000, **SMALL | {"max_epochs": 6, "patience": 6})
+    assert len(killed) == 1
+    assert table.min() > 0.6
+    assert table.max() - table.min() < 0.03
+
+
+def test_what_another_try_would_not_mend_ends_the_fit(tmp_path):
+    path = write(tmp_path / "a.parquet", *make_frame(600))
+    model = FSMDClassifier(**SMALL)
+    with pytest.raises(ValueError, match="`targets` names 'sale', and the columns of .*a.parquet are"):
+        fit_dataset(model, path, "sale", storage_path=tmp_path / "storage")
+    assert not hasattr(model, "net_")
+    with pytest.raises(ValueError, match="The 'checkpoint' parameter must be None"):
+        fit_dataset(FSMDClassifier(checkpoint="c"), path, TARGETS, storage_path=tmp_path)
+    with pytest.raises(ValueError, match="`storage_path` must be a folder that all machines have mounted"):
+        fit_dataset(model, path, TARGETS, storage_path="s3://bucket/fit")
+
+
+def test_a_search_finds_what_it_finds_alone():
+    from ray.util.joblib import register_ray
+
+    register_ray()
+    assert_the_same_as_alone("ray")
+
+
+def test_a_folder_is_scored_file_by_file():
+    first, again, scores, p = main_of("score_a_folder")("ray", 2000)
+    assert (first, again) == ([500] * 4, [0, 500, 0, 0])
+    np.testing.assert_allclose(scores[["p_click", "p_conversion"]], p, atol=1e-6)

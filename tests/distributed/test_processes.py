@@ -1,0 +1,207 @@
+"""Several real processes train one model: the step of one process, the quality of one process, and who is missing."""
+
+import os
+import pickle
+import socket
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from sklearn_fsmd import FSMDClassifier
+from sklearn_fsmd.distributed import together
+from sklearn_fsmd.streaming import sizes
+from tests.conftest import make_frame
+from tests.distributed.workers import PARAMS, SMALL_SIZES, STEPS, TARGETS, steps
+from tests.streaming.conftest import together as table_of
+
+ROOT = Path(__file__).parent.parent.parent
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+NEW, LABELS = make_frame(2000, seed=9)
+
+
+def by_torchrun(name, folder):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m"]
+    command += ["tests.distributed.workers", name, str(folder)]
+    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    return [read(name, folder, rank) for rank in (0, 1)]
+
+
+def by_hand(name, folder, n=2, timeout=300, **environment):
+    """The exit codes and the errors of processes that nobody watches."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    given = ENVIRONMENT | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(n)} | environment
+    command = [sys.executable, "-m", "tests.distributed.workers", name, str(folder)]
+    started = [
+        subprocess.Popen(command, cwd=ROOT, env=given | {"RANK": str(rank)}, stderr=subprocess.PIPE, text=True)
+        for rank in range(n)
+    ]
+    errors = [process.communicate(timeout=timeout)[1] for process in started]
+    return [process.returncode for process in started], errors
+
+
+def read(name, folder, rank):
+    return pickle.loads((folder / f"{name}-{rank}.pickle").read_bytes())
+
+
+def auc(p):
+    return np.array([roc_auc_score(LABELS.iloc[:, k], p[:, k]) for k in range(2)])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Files of 3,000 rows: in row groups of many sizes, and in one."""
+    made = tmp_path_factory.mktemp("files")
+    table = table_of(*make_frame(3000, seed=1))
+    table.to_parquet(made / "one group.parquet", index=False)
+    arrow = pa.Table.from_pandas(table, preserve_index=False)
+    with pq.ParquetWriter(made / "uneven.parquet", arrow.schema) as writer:
+        for start, stop in pairwise([0, 900, 910, 911, 1500, 1700, 1750, 2600, 3000]):
+            writer.write_table(arrow.slice(start, stop - start))
+    return made
+
+
+@pytest.fixture(scope="module")
+def fitted(folder):
+    return by_torchrun("fits", folder)
+
+
+def test_the_step_of_two_processes_is_that_of_one_with_all_rows(tmp_path):
+    codes, errors = by_hand("equal_steps", tmp_path)
+    assert codes == [0, 0], errors
+    first, second = (read("equal_steps", tmp_path, rank) for rank in (0, 1))
+    for name, params in STEPS.items():
+        whole = steps(params, (0, 1))
+        before = steps(params, (0, 0.5))
+        for part in ("some", "none"):
+            for key, tensor in whole.items():
+                np.testing.assert_array_equal(first[name, part][key], second[name, part][key])
+                np.testing.assert_allclose(first[name, part][key], tensor, atol=2e-5, err_msg=f"{name} {key}")
+            assert max(float((whole[key] - before[key]).abs().max()) for key in whole) > 1e-3
+
+
+@pytest.mark.parametrize("name", ["uneven", "one group", "bias", "pcgrad", "anything"])
+def test_all_processes_come_to_the_same_model(fitted, name):
+    first, second = (found[name] for found in fitted)
+    assert first["digest"] == second["digest"]
+    shared = [{k: v for k, v in epoch.items() if k != "conflicting_steps"} for epoch in first["history"]]
+    others = [{k: v for k, v in epoch.items() if k != "conflicting_steps"} for epoch in second["history"]]
+    np.testing.assert_equal(shared, others)  # NaN is NaN
+    np.testing.assert_array_equal(first["p"], second["p"])
+
+
+@pytest.mark.parametrize("name", ["uneven", "one group"])
+def test_each_row_comes_once_and_all_make_the_same_number_of_steps(fitted, name):
+    first, second = (found[name]["steps"] for found in fitted)
+    n_epochs = len(fitted[0][name]["history"])
+    n_training = 3000 - held_out()
+    n_steps = n_training // 100 + (n_training % 100 > 1)
+    assert len(first) == len(second) == n_epochs * n_steps
+    for (n_first, n_all, _), (n_second, n_all_too, _) in zip(first, second, strict=True):
+        assert n_first + n_second == n_all == n_all_too
+        assert abs(n_all - 100) <= 2 or n_all == pytest.approx(n_training - (n_steps - 1) * 100, abs=2)
+    assert sum(n_all for _, n_all, _ in first) == n_epochs * n_training
+    warned = fitted[0][name]["warned"]
+    assert any("2 processes deal 1 row groups to each other" in text for text in warned) == (name == "one group")
+    if name == "one group":  # one of the two has nothing, and computes with two rows that count nothing
+        assert {n for n, _, _ in (*first, *second)} >= {0}
+        assert {size for n, _, size in (*first, *second) if n == 0} == {2}
+
+
+def held_out():
+    from sklearn_fsmd.streaming import HoldOut
+    from sklearn_fsmd.training import draw_seed
+
+    model = FSMDClassifier(**PARAMS)
+    return 3000 - HoldOut.of(model, 3000, draw_seed(np.random.RandomState(0))).n_training
+
+
+@pytest.mark.parametrize("name", ["uneven", "one group"])
+def test_the_quality_is_that_of_one_process_with_the_same_batches(fitted, folder, name, monkeypatch):
+    for size, value in SMALL_SIZES.items():
+        monkeypatch.setattr(sizes, size, value)
+    scores = []
+    for seed in range(3):
+        model = FSMDClassifier(**PARAMS | {"random_state": seed}).fit_dataset(folder / f"{name}.parquet", TARGETS)
+        scores.append(auc(model.predict_marginals(NEW)))
+    np.testing.assert_allclose(auc(fitted[0][name]["p"]), np.mean(scores, axis=0), atol=0.015)
+    assert auc(fitted[0][name]["p"]).min() > 0.7
+
+
+def test_a_fit_that_was_killed_goes_on_to_the_same_bits_and_with_another_number_of_processes(folder):
+    codes, errors = by_hand("checkpoint_at", folder)
+    assert codes == [0, 0], errors
+    whole = read("checkpoint_at", folder, 0)
+    (folder / "checkpoint").unlink()
+    codes, errors = by_hand("checkpoint_at", folder, DIE="40")
+    assert codes[0] < 0 or codes[1] < 0
+    again = (folder / "checkpoint").read_bytes()
+    codes, errors = by_hand("checkpoint_at", folder)
+    assert codes == [0, 0], errors
+    resumed = read("checkpoint_at", folder, 0)
+    assert resumed["digest"] == whole["digest"] == read("checkpoint_at", folder, 1)["digest"]
+    assert 0 < resumed["n_steps"] < whole["n_steps"] - 30
+    (folder / "checkpoint").write_bytes(again)
+    codes, errors = by_hand("checkpoint_at", folder, n=1)
+    assert codes == [0], errors
+    alone = read("checkpoint_at", folder, 0)
+    assert alone["n_steps"] == resumed["n_steps"]
+    assert alone["history"][0]["train_loss"] == whole["history"][0]["train_loss"]
+    np.testing.assert_allclose(auc(alone["p"]), auc(whole["p"]), atol=0.02)
+
+
+def test_who_fails_is_late_or_dies_is_named_within_a_bound(folder):
+    codes, _ = by_hand("lost", folder, SKLEARN_FSMD_TIMEOUT="4")
+    assert codes == [0, -9]
+    told = read("lost", folder, 0)
+    assert told["failing"][0] == "LostProcessError: Rank 1 has failed: OSError: the disk is full"
+    assert told["late"][0].startswith("LostProcessError: Rank 1 did not come to the sum of the gradients within 4 s.")
+    assert told["dead"][0].startswith("LostProcessError: Rank 1 has died: the connection broke at the sum of the gra")
+    assert max(seconds for _, seconds in told.values()) < 60
+
+
+def test_a_process_that_does_not_come_is_named(tmp_path):
+    code = "from sklearn_fsmd import FSMDClassifier; FSMDClassifier().fit_dataset('nothing.parquet', 'y')"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    given = ENVIRONMENT | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
+    joins = "import torch.distributed as d, time; d.init_process_group('gloo'); time.sleep(15)"
+    other = subprocess.Popen([sys.executable, "-c", joins], env=given | {"RANK": "1"})
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=given | {"RANK": "0", "SKLEARN_FSMD_TIMEOUT": "3"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    other.kill()
+    other.wait()
+    assert "LostProcessError: Rank 1 of 2 did not come to `fit_dataset` within 3 s." in done.stderr
+
+
+def test_what_a_function_makes_cannot_be_dealt():
+    from sklearn_fsmd.streaming.factory import FactorySource
+
+    source = FactorySource(lambda: iter([pd.DataFrame({"x": [1]})]))
+    with pytest.raises(ValueError, match="Several processes deal the row groups of files to each other"):
+        source.in_order(0)
+
+
+def test_one_process_is_alone(monkeypatch):
+    with together() as processes:
+        assert processes is None
+    monkeypatch.setenv("SKLEARN_FSMD_TIMEOUT", "soon")
+    with pytest.raises(ValueError, match="SKLEARN_FSMD_TIMEOUT must be a number of seconds. Got 'soon'"), together():
+        pass

@@ -1,0 +1,160 @@
+"""What the processes of the tests do: each writes what it has seen to a file of its rank.
+
+python -m tests.distributed.workers NAME FOLDER
+"""
+
+import os
+import pickle
+import signal
+import sys
+import time
+import warnings
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+
+from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
+from sklearn_fsmd.distributed import Exchange, LostProcessError, together
+from sklearn_fsmd.encoding import InputEncoder, TargetEncoder
+from sklearn_fsmd.streaming import sizes
+from sklearn_fsmd.training import InMemory, Net, trainer
+from tests.conftest import SMALL, make_frame
+
+TARGETS = ["click", "conversion"]
+PARAMS = SMALL | {"max_epochs": 5, "patience": 5, "batch_size": 100}
+SMALL_SIZES = {"BLOCK_ROWS": 150, "POOL_ROWS": 300, "OPEN_GROUPS": 3}
+RANK = int(os.environ.get("RANK", 0))
+
+PLAIN = {"dropout": 0.0, "batch_norm": False, "unknown_rate": 0.0, "target_statistics": None, "random_state": 0}
+STEPS = {
+    "dense": {},
+    "sparse": {"embedding_optimizer": "sparse", "optimizer": "adam"},
+    "uncertainty": {"task_weighting": "uncertainty", "embedding_optimizer": "sparse"},
+    "sgd": {"optimizer": "sgd", "lr": 0.1, "extractor": "mmoe", "link": "independent"},
+}
+"""Ways of training in which a step depends on nothing but its rows."""
+
+
+def steps(params, shares):
+    """The weights after a few steps, of which a process has the rows between two shares of each batch."""
+    X, Y = make_frame(320)
+    model = MultiTaskClassifier(**SMALL | PLAIN | params)
+    encoder, random = InputEncoder(model), np.random.RandomState(0)
+    rows = encoder.fit_encode(X, None)
+    targets = TargetEncoder().fit(Y, None).encode(Y, np.linspace(0.5, 2, 320), (None, 0))
+    net = trainer.new_net(model, encoder, targets, random, None)
+    data = InMemory(rows, targets).batches(model, encoder, "cpu", torch.Generator()).data
+    batches = SimpleNamespace(n_own=0, n_all=64, step_seed=0)
+    with together() as processes:
+        net.exchange = None if processes is None else Exchange(processes, net.module_, net.optimizer_, batches)
+        net.module_.train()
+        net.average_.swap_out()
+        net.notify("on_train_begin", X=None, y=None)
+        net.history.new_epoch()
+        net.fused_step_ = None
+        for i in range(5):
+            first, last = (64 * i + round(64 * share) for share in shares)
+            batches.n_own = last - first
+            if first == last:
+                first, last = 0, 2
+            net.train_step(data.batch(torch.arange(first, last)))
+        net.average_.swap_in()
+    return {name: tensor.clone() for name, tensor in net.module_.state_dict().items()}
+
+
+def equal_steps(folder):
+    """The second process has a quarter of the rows, and then none."""
+    parts = {"some": [(0, 0.75), (0.75, 1)][RANK], "none": [(0, 1), (1, 1)][RANK]}
+    return {(name, part): steps(params, shares) for name, params in STEPS.items() for part, shares in parts.items()}
+
+
+def described(model, X):
+    """What the processes have to agree on, and what the model says."""
+    timeless = [{name: value for name, value in epoch.items() if name != "dur"} for epoch in model.history_]
+    return {"digest": model.net_.digest(), "history": timeless, "p": model.predict_marginals(X)}
+
+
+def fits(folder):
+    """Fits on files of uneven row groups, and on one whose only row group leaves a process without rows."""
+    vars(sizes).update(SMALL_SIZES)
+    seen = []
+    look = Net.train_step
+
+    def watched(net, batch, **options):
+        seen.append((net.exchange.shares.n_own, net.exchange.shares.n_all, len(batch[1])))
+        return look(net, batch, **options)
+
+    Net.train_step = watched
+    X, _ = make_frame(2000, seed=9)
+    found = {}
+    for name, params in {
+        "uneven": {},
+        "one group": {},
+        "bias": {"bias_features": ["visits"], "task_weighting": "gradnorm", "max_epochs": 2},
+        "pcgrad": {"task_weighting": "pcgrad", "embedding_optimizer": "sparse", "max_epochs": 2},
+        "anything": {"random_state": None, "max_epochs": 1},
+    }.items():
+        file = "one group" if name == "one group" else "uneven"
+        with warnings.catch_warnings(record=True) as warned:
+            model = FSMDClassifier(**PARAMS | params).fit_dataset(Path(folder) / f"{file}.parquet", TARGETS)
+        found[name] = described(model, X) | {"steps": list(seen), "warned": [str(one.message) for one in warned]}
+        seen.clear()
+    return found
+
+
+def checkpoint_at(folder):
+    """A fit that writes a checkpoint, and is killed in the first process's step DIE."""
+    vars(sizes).update(SMALL_SIZES)
+    die, steps_taken, step = int(os.environ.get("DIE", 0)), [], Net.train_step
+
+    def watched(net, batch, **options):
+        steps_taken.append(0)
+        if len(steps_taken) == die:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return step(net, batch, **options)
+
+    Net.train_step = watched
+    X, _ = make_frame(2000, seed=9)
+    params = PARAMS | {"max_epochs": 2, "checkpoint": Path(folder) / "checkpoint", "checkpoint_rows": 500}
+    model = FSMDClassifier(**params).fit_dataset(Path(folder) / "uneven.parquet", TARGETS, resume=True)
+    return described(model, X) | {"n_steps": len(steps_taken)}
+
+
+def lost(folder):
+    """Fits in which the second process fails, is late, and dies."""
+    vars(sizes).update(SMALL_SIZES)
+    step, told = Net.train_step, {}
+
+    def failing(net):
+        raise OSError("the disk is full")
+
+    def late(net):
+        time.sleep(8)
+
+    def dead(net):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    for happens in (failing, late, dead):
+
+        def watched(net, batch, happens=happens, **options):
+            if RANK == 1 and len(net.seen[0]) == 3:
+                happens(net)
+            return step(net, batch, **options)
+
+        Net.train_step = watched
+        start = time.monotonic()
+        try:
+            FSMDClassifier(**PARAMS).fit_dataset(Path(folder) / "uneven.parquet", TARGETS)
+        except (LostProcessError, OSError) as error:
+            told[happens.__name__] = f"{type(error).__name__}: {error}", time.monotonic() - start
+        time.sleep(8 if happens is late and RANK == 0 else 0)  # the other one comes back
+    return told
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    name, where = sys.argv[1:]
+    result = globals()[name](where)
+    (Path(where) / f"{name}-{RANK}.pickle").write_bytes(pickle.dumps(result))
