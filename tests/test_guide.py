@@ -113,7 +113,8 @@ def anchors_of(text):
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_the_table_of_contents_is_complete(folder):
-    entries = re.findall(r"^```\{toctree\}\n(.*?)^```$", (DOCS / folder / "index.md").read_text(), re.DOTALL | re.MULTILINE)
+    text = (DOCS / folder / "index.md").read_text()
+    entries = re.findall(r"^```\{toctree\}\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
     named = [line.strip() for entry in entries for line in entry.splitlines() if line.strip() and line[0] != ":"]
     assert len(named) == len(set(named))
     assert {f"{name}.md" for name in named} | {"index.md"} == {page.name for page in (DOCS / folder).glob("*.md")}

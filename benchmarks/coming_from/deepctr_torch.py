@@ -2,10 +2,14 @@
 
 
 def theirs(X, Y, X_new):
+    import pandas as pd
     import torch
     from deepctr_torch.inputs import DenseFeat, SparseFeat
     from deepctr_torch.models import ESMM
-    from sklearn.preprocessing import OrdinalEncoder, StandardScaler
+    from sklearn.preprocessing import (
+        OrdinalEncoder,
+        StandardScaler,
+    )
 
     numbers = ["age", "price", "position"]
     ids = [name for name in X if name not in numbers]
@@ -20,14 +24,15 @@ def theirs(X, Y, X_new):
     def encode(X):
         found = codes.transform(X[ids].astype(str)) + 1
         scaled = scaler.transform(X[numbers].fillna(means))
-        return {
-            **dict(zip(ids, found.T, strict=True)),
-            **dict(zip(numbers, scaled.T, strict=True)),
-        }
+        table = pd.DataFrame(found, columns=ids, dtype="int64")
+        for k, name in enumerate(numbers):
+            table[name] = scaled[:, k].astype("float32")
+        return {name: table[name].to_numpy() for name in table}
 
+    sizes = [len(known) + 1 for known in codes.categories_]
     columns = [
-        SparseFeat(name, len(known) + 1, 16)
-        for name, known in zip(ids, codes.categories_, strict=True)
+        SparseFeat(name, size, 16)
+        for name, size in zip(ids, sizes, strict=True)
     ] + [DenseFeat(name, 1) for name in numbers]
     model = ESMM(
         columns,
@@ -39,9 +44,8 @@ def theirs(X, Y, X_new):
         torch.optim.Adam(model.parameters(), 2e-3),
         loss=["binary_crossentropy"] * 2,
     )
-    model.fit(
-        encode(X), Y.to_numpy("float32"), 256, epochs=3, verbose=0
-    )
+    labels = Y.to_numpy("float32")
+    model.fit(encode(X), labels, 256, epochs=3, verbose=0)
     pCTR, pCTCVR = model.predict(encode(X_new), 4096).T
     return pCTR, pCTCVR
 

@@ -1,4 +1,4 @@
-"""scikit-learn's MultiOutputClassifier, beside one model of both targets."""
+"""scikit-learn's MultiOutputClassifier, beside one model."""
 
 
 def theirs(X, Y, X_new):
@@ -7,7 +7,10 @@ def theirs(X, Y, X_new):
     from sklearn.linear_model import LogisticRegression
     from sklearn.multioutput import MultiOutputClassifier
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+    from sklearn.preprocessing import (
+        OneHotEncoder,
+        StandardScaler,
+    )
 
     numbers = ["age", "price", "position"]
     ids = [name for name in X if name not in numbers]
@@ -25,7 +28,8 @@ def theirs(X, Y, X_new):
         ),
     )
     linear = LogisticRegression(max_iter=500, C=0.1)
-    model = make_pipeline(columns, MultiOutputClassifier(linear))
+    both = MultiOutputClassifier(linear)
+    model = make_pipeline(columns, both)
     model.fit(X, Y)
     p_click, p_conversion = (
         p[:, 1] for p in model.predict_proba(X_new)

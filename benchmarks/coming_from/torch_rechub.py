@@ -5,8 +5,12 @@ def theirs(X, Y, X_new):
     import tempfile
 
     import numpy as np
+    import pandas as pd
     import torch
-    from sklearn.preprocessing import OrdinalEncoder, StandardScaler
+    from sklearn.preprocessing import (
+        OrdinalEncoder,
+        StandardScaler,
+    )
     from torch.utils.data import DataLoader
     from torch_rechub.basic.features import (
         DenseFeature,
@@ -32,14 +36,15 @@ def theirs(X, Y, X_new):
     def encode(X):
         found = codes.transform(X[ids].astype(str)) + 1
         scaled = scaler.transform(X[numbers].fillna(means))
-        return {
-            **dict(zip(ids, found.astype("int64").T, strict=True)),
-            **dict(zip(numbers, scaled.astype("float32").T, strict=True)),
-        }
+        table = pd.DataFrame(found, columns=ids, dtype="int64")
+        for k, name in enumerate(numbers):
+            table[name] = scaled[:, k].astype("float32")
+        return {name: table[name].to_numpy() for name in table}
 
+    sizes = [len(known) + 1 for known in codes.categories_]
     features = [
-        SparseFeature(name, len(known) + 1, 16)
-        for name, known in zip(ids, codes.categories_, strict=True)
+        SparseFeature(name, size, 16)
+        for name, size in zip(ids, sizes, strict=True)
     ] + [DenseFeature(name) for name in numbers]
     layers = {"dropout": 0.3, "activation": "relu"}
     types = ["classification"] * 2
@@ -66,8 +71,8 @@ def theirs(X, Y, X_new):
     for _ in range(3):
         trainer.train_one_epoch(loader)
     new = DataLoader(PredictDataset(encode(X_new)), 4096)
-    p_click, p_conversion = np.array(trainer.predict(model, new)).T
-    return p_click, p_conversion
+    p = np.array(trainer.predict(model, new))
+    return p[:, 0], p[:, 1]
 
 
 def ours(X, Y, X_new):

@@ -25,8 +25,8 @@ PEERS = {
     "torch_rechub": "torch-rechub",
     "multi_output": "scikit-learn",
 }
-"""The modules of this folder, and the package of their other side."""
-FILE = Path(__file__).parent / "results.csv"
+"""The modules of `benchmarks.coming_from`, and the package of their other side."""
+FILE = Path(__file__).parent / "coming_from" / "results.csv"
 
 
 def compared(name, n_samples, sides=("theirs", "ours")):
