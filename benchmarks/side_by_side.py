@@ -26,7 +26,8 @@ PEERS = {
     "multi_output": "scikit-learn",
 }
 """The modules of `benchmarks.coming_from`, and the package of their other side."""
-FILE = Path(__file__).parent / "coming_from" / "results.csv"
+FOLDER = Path(__file__).parent / "coming_from"
+NAMES = {"click_auc": "AUC click", "conversion_auc": "AUC conversion", "share_above": "pCTCVR above pCTR"}
 
 
 def compared(name, n_samples, sides=("theirs", "ours")):
@@ -59,8 +60,19 @@ def main():
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
     versions = ", ".join(f"{package} {version(package)}" for package in ["torch", *PEERS.values()])
     table = pd.DataFrame(rows).assign(rows=n_samples, commit=commit.strip(), versions=versions)
-    table.to_csv(FILE, index=False)
+    table.to_csv(FOLDER / "results.csv", index=False)
+    (FOLDER / "results.md").write_text(as_markdown(table))
     print(table.drop(columns="versions").to_string(index=False))
+
+
+def as_markdown(table):
+    """What the page shows of the results."""
+    package = table["page"].map(PEERS).where(table["side"] == "theirs", "here")
+    shown = table.assign(**{"": package}).rename(columns=NAMES)[["page", "", *NAMES.values(), "seconds"]]
+    rows = [list(shown.columns), ["---"] * len(shown.columns), *shown.astype(str).to_numpy().tolist()]
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    first = table.iloc[0]
+    return "\n".join([*lines, "", f"Commit {first['commit']}; {first['versions']}.", ""])
 
 
 if __name__ == "__main__":
