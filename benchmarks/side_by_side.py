@@ -1,6 +1,6 @@
 """Both sides of each page of "Coming from", on one simulated funnel: ``make coming-from``.
 
-It shows that the code of the pages runs, and how long it takes. It is no comparison of quality: nothing is tuned, and
+It shows that the code of the pages runs. It is no comparison of quality: nothing is tuned, and
 `make quality` is on real data.
 """
 
@@ -9,7 +9,6 @@ import contextlib
 import importlib
 import io
 import subprocess
-import time
 from importlib.metadata import version
 from pathlib import Path
 
@@ -36,10 +35,8 @@ def compared(name, n_samples, sides=("theirs", "ours")):
     train, test = slice(None, n_samples * 4 // 5), slice(n_samples * 4 // 5, None)
     page = importlib.import_module(f"benchmarks.coming_from.{name}")
     for side in sides:
-        start = time.perf_counter()
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             p_click, p_conversion = getattr(page, side)(X[train], Y[train], X[test])
-        seconds = time.perf_counter() - start
         auc = auc_per_task(Y[test], np.column_stack([p_click, p_conversion]))
         above = float(np.mean(np.asarray(p_conversion) > np.asarray(p_click)))
         yield {
@@ -48,7 +45,6 @@ def compared(name, n_samples, sides=("theirs", "ours")):
             "click_auc": round(auc[0], 4),
             "conversion_auc": round(auc[1], 4),
             "share_above": round(above, 4),
-            "seconds": round(seconds, 1),
         }
 
 
@@ -68,7 +64,7 @@ def main():
 def as_markdown(table):
     """What the page shows of the results."""
     package = table["page"].map(PEERS).where(table["side"] == "theirs", "here")
-    shown = table.assign(**{"": package}).rename(columns=NAMES)[["page", "", *NAMES.values(), "seconds"]]
+    shown = table.assign(**{"": package}).rename(columns=NAMES)[["page", "", *NAMES.values()]]
     rows = [list(shown.columns), ["---"] * len(shown.columns), *shown.astype(str).to_numpy().tolist()]
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     first = table.iloc[0]
