@@ -23,7 +23,7 @@ from sklearn_fsmd.parameters import (
 DOCS = Path(__file__).parent.parent / "docs"
 FOLDERS = ("start", "guide", "coming_from", "contributing")
 PAGES = sorted(page for folder in FOLDERS for page in (DOCS / folder).rglob("*.md"))
-PAGES += [DOCS / "faq.md", DOCS / "serving.md", DOCS / "scale.md"]
+PAGES += [DOCS / "faq.md", DOCS / "serving.md"]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
 GUIDE = "\n".join(page.read_text() for page in sorted((DOCS / "guide").glob("*.md")))
 
