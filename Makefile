@@ -113,6 +113,10 @@ serve: $(VENV)/.installed  ## train a small model on a simulated funnel, export 
 serving-load: $(VENV)/.installed  ## how fast that server answers on the loopback (make serving-load SECONDS=30)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.serving $(if $(SECONDS),--seconds $(SECONDS))
 
+.PHONY: coming-from
+coming-from: $(BENCH_VENV)/.installed  ## both sides of the pages "Coming from", on simulated data, some minutes
+	$(BENCH_VENV)/bin/python -m benchmarks.side_by_side
+
 paper: $(VENV)/.installed  ## the paper's tables and figures, rerun: make paper, make paper PART=table2, make paper QUICK=1
 	$(BIN)/python -m benchmarks.paper.run $(if $(PART),--part $(PART)) $(if $(QUICK),--quick)
 

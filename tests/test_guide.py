@@ -1,0 +1,170 @@
+"""The pages of the site say what is true: their code runs in order, prints what they show, and leads where it says."""
+
+import contextlib
+import io
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+import sklearn_fsmd
+from sklearn_fsmd.compose import ForTask, TimeFeatures
+from sklearn_fsmd.history import HistoryFeatures
+from sklearn_fsmd.parameters import (
+    EXTRACTORS,
+    InputParameters,
+    MultiTaskParameters,
+    NetworkParameters,
+    OptimizationParameters,
+    TrainingParameters,
+)
+
+DOCS = Path(__file__).parent.parent / "docs"
+FOLDERS = ("start", "guide", "coming_from", "contributing")
+PAGES = sorted(page for folder in FOLDERS for page in (DOCS / folder).rglob("*.md"))
+PAGES += [DOCS / "faq.md", DOCS / "serving.md"]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
+GUIDE = "\n".join(page.read_text() for page in sorted((DOCS / "guide").glob("*.md")))
+
+
+def name_of(page):
+    return str(page.relative_to(DOCS))
+
+
+def steps_of(text):
+    """The code of a page, block by block, each with the output that is shown below it, or None."""
+    blocks = BLOCK.findall(text)
+    for place, (language, code) in enumerate(blocks):
+        if language == "python":
+            after = blocks[place + 1] if place + 1 < len(blocks) else ("", "")
+            yield code, after[1] if after[0] == "text" else None
+
+
+WITH_CODE = [page for page in PAGES if list(steps_of(page.read_text()))]
+
+
+def as_number(token):
+    try:
+        return float(token.strip("[](){},:%"))
+    except ValueError:
+        return None
+
+
+def is_alike(shown, printed):
+    """Whether a page shows what was printed: words are equal, numbers close; after "…" anything may follow."""
+    shown, printed = shown.split(), printed.split()
+    if "…" in shown:
+        end = shown.index("…")
+        shown, printed = shown[:end], printed[:end]
+    if len(shown) != len(printed):
+        return False
+    for one, other in zip(shown, printed, strict=True):
+        a, b = as_number(one), as_number(other)
+        if one != other and (a is None or b is None or abs(a - b) > 0.03 + 0.05 * abs(a)):
+            return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed", "alike"),
+    [
+        ("AUC 0.71, rows 5", "AUC  0.72,\nrows 5", True),
+        ("AUC 0.71", "AUC 0.81", False),
+        ("ValueError: X …", "ValueError: X contains NaN.", True),
+        ("one", "one two", False),
+        ("click", "conversion", False),
+    ],
+)
+def test_how_outputs_are_compared(shown, printed, alike):
+    assert is_alike(shown, printed) == alike
+
+
+@pytest.fixture
+def _extractors(monkeypatch):
+    """What a page registers is forgotten afterwards."""
+    monkeypatch.setattr(EXTRACTORS, "parts", dict(EXTRACTORS.parts))
+    before = set(EXTRACTORS.names)
+    yield
+    EXTRACTORS.names.intersection_update(before)  # in place: constraints look at it
+
+
+@pytest.mark.usefixtures("_extractors")
+@pytest.mark.parametrize("page", WITH_CODE, ids=name_of)
+def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
+    """Its blocks in order, in one namespace, in an empty folder; what is shown below a block is what it prints."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    given = {"__name__": "__main__"}
+    for code, shown in steps_of(page.read_text()):
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(code, name_of(page), "exec"), given)
+        if shown is not None:
+            assert is_alike(shown, printed.getvalue()), f"the page shows\n{shown}\nand this was printed\n" + (
+                printed.getvalue()
+            )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", BLOCK.sub("", page.read_text())):
+        if not target.startswith(("http", "#", "mailto")):
+            path, _, anchor = target.partition("#")
+            assert (page.parent / path).exists(), target
+            if anchor:
+                assert anchor in anchors_of((page.parent / path).read_text()), target
+
+
+def anchors_of(text):
+    """The anchors that headings have on GitHub and by MyST."""
+    headings = re.findall(r"^#+ (.+)$", BLOCK.sub("", text), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_the_table_of_contents_is_complete(folder):
+    text = (DOCS / folder / "index.md").read_text()
+    entries = re.findall(r"^```\{toctree\}\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+    named = [line.strip() for entry in entries for line in entry.splitlines() if line.strip() and line[0] != ":"]
+    assert len(named) == len(set(named))
+    assert {f"{name}.md" for name in named} | {"index.md"} == {page.name for page in (DOCS / folder).glob("*.md")}
+
+
+def parameters_of(cls):
+    return set(cls._get_param_names())
+
+
+PUBLIC = set().union(
+    *(parameters_of(getattr(sklearn_fsmd, name)) for name in sklearn_fsmd.__all__ if name[0].isupper()),
+    *map(parameters_of, (HistoryFeatures, TimeFeatures, ForTask)),
+)
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC))
+def test_each_parameter_occurs_in_the_guide(name):
+    assert re.search(rf"\b{name}\b", GUIDE)
+
+
+TABLE = {
+    "What the columns are": InputParameters,
+    "The network": NetworkParameters,
+    "A step of training": OptimizationParameters,
+    "The course of training": TrainingParameters,
+    "The machine": MultiTaskParameters,
+}
+"""Sections of the page of parameters, and the group that each tells of, without what the groups before it have."""
+
+
+def test_the_table_of_parameters_is_that_of_the_code():
+    text = (DOCS / "guide" / "parameters.md").read_text()
+    told = set()
+    for title, group in TABLE.items():
+        section = text[text.index(f"## {title}\n") :].split("\n## ")[0]
+        rows = re.findall(r"^\| `(\w+)` \| `(.*?)` \|", section, flags=re.MULTILINE)
+        defaults = {field.name: field.default for field in fields(group)}
+        before = told & set(defaults)
+        assert {name for name, _ in rows} == set(defaults) - before, title
+        assert {name: eval(default) for name, default in rows} == {name: defaults[name] for name, _ in rows}
+        told |= set(defaults)
+    assert told == parameters_of(sklearn_fsmd.MultiTaskClassifier)
