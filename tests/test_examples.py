@@ -15,12 +15,18 @@ def main_of(name):
 
 def test_the_list_is_complete():
     tested = {"quickstart", "pipeline_with_encoders", "ablation_with_grid_search", "own_extractor", "demo"}
-    tested |= {"rank_by_two_objectives", "history", "watch_time"}
+    tested |= {"rank_by_two_objectives", "history", "watch_time", "five_lines"}
     assert {path.stem for path in EXAMPLES.glob("*.py")} == tested
 
 
+def test_five_lines():
+    outcome = runpy.run_path(str(EXAMPLES / "five_lines.py"))
+    assert 0.55 < outcome["auc"] < 1
+    assert outcome["p"].shape == (1000, 2)
+
+
 def test_quickstart():
-    assert main_of("quickstart")(3000).between(0.5, 1).all()
+    assert main_of("quickstart")(3000)[0].between(0.5, 1).all()
 
 
 def test_pipeline_with_encoders():
@@ -38,7 +44,7 @@ def test_ablation_with_grid_search():
 
 
 def test_own_extractor():
-    assert 0.5 < main_of("own_extractor")(3000) < 1
+    assert 0.5 < main_of("own_extractor")(3000)[0] < 1
 
 
 def test_rank_by_two_objectives():

@@ -10,10 +10,11 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_fsmd._docs import Documented
 from sklearn_fsmd.encoding import DEFAULT_NAMES, as_pandas
 
 
-class ForTask(TransformerMixin, BaseEstimator):
+class ForTask(Documented, TransformerMixin, BaseEstimator):
     """Let a transformer see one of several targets, or none.
 
     A Pipeline hands its Y to every step. Some transformers refuse one of several columns, though they look at it hardly
