@@ -126,6 +126,9 @@ $(DOCS_VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/co
 docs: $(DOCS_VENV)/.installed  ## the site, in build/site; small examples run, large ones show what is stored
 	$(DOCS_VENV)/bin/python -m sphinx -W --keep-going -q -b html docs build/site
 
+docs-stored: $(DOCS_VENV)/.installed  ## run examples that take minutes, and store what they show: make docs-stored EXAMPLES=kuairand
+	PYTHONPATH=docs $(DOCS_VENV)/bin/python -m tools.store $(EXAMPLES)
+
 docs-serve: docs  ## the same, on http://127.0.0.1:8090
 	$(DOCS_VENV)/bin/python -m http.server 8090 --bind 127.0.0.1 --directory build/site
 

@@ -5,6 +5,8 @@ The paper's comparison: which part of the network pays? Twelve combinations of l
 trained and compared on the same rows.
 """
 
+# sphinx_gallery_thumbnail_path = 'stored/ablation_with_grid_search_1.png'
+
 import pandas as pd
 from sklearn.model_selection import GridSearchCV, StratifiedShuffleSplit
 

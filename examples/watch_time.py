@@ -8,6 +8,8 @@ user clicked. A grid search compares ways to read that list, and of whom the his
 judged on the last five. The best model then ranks by expected seconds.
 """
 
+# sphinx_gallery_thumbnail_path = 'stored/watch_time_1.png'
+
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import GridSearchCV

@@ -15,7 +15,7 @@ def main_of(name):
 
 def test_the_list_is_complete():
     tested = {"quickstart", "pipeline_with_encoders", "ablation_with_grid_search", "own_extractor", "demo"}
-    tested |= {"rank_by_two_objectives", "history", "watch_time", "five_lines"}
+    tested |= {"rank_by_two_objectives", "history", "watch_time", "five_lines", "kuairand"}
     assert {path.stem for path in EXAMPLES.glob("*.py")} == tested
 
 
@@ -82,3 +82,10 @@ def test_demo(tmp_path):
 def test_demo_on_real_data(data, tmp_path, real_data):
     table = main_of("demo")(data, n_samples=2000, folder=tmp_path)
     assert table.filter(like="AUC").to_numpy().min() > 0.5
+
+
+def test_kuairand(real_data):
+    table, predictions = main_of("kuairand")(6000)
+    assert (table["AUC"] > 0.55).all()
+    assert (predictions["conversion"] <= predictions["click"]).all()
+    assert len(predictions) > 500

@@ -45,9 +45,9 @@ def page() -> str:
 
 INTRODUCTION = """# Parameters
 
-The parameters of all models, in groups. {class}`~sklearn_fsmd.MultiTaskClassifier` has all of them, and its page describes
-them in full. A named model lacks those that have no effect in it. {class}`~sklearn_fsmd.DenoisingEmbedder` has the groups
-Runtime, Encoding and Embedding, and its own page.
+The parameters of all models, in groups. {class}`~sklearn_fsmd.MultiTaskClassifier` has all of them, and its page
+describes them in full. A named model lacks those that have no effect in it. {class}`~sklearn_fsmd.DenoisingEmbedder`
+has the groups Runtime, Encoding and Embedding.
 """
 
 
