@@ -36,7 +36,7 @@ nitpicky = True
 nitpick_ignore_regex = tools.NOT_OURS
 default_role = None
 
-myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "fieldlist"]
+myst_enable_extensions = ["attrs_block", "attrs_inline", "colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 4
 
 # ---------------------------------------------------------------------------------------------------------- the API
@@ -55,6 +55,8 @@ html_theme = "pydata_sphinx_theme"
 html_title = "sklearn-fsmd"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_favicon = "_static/favicon.svg"
+html_context = {"default_mode": "auto"}
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {

@@ -43,7 +43,7 @@ CONFIGURATION = {
     "backreferences_dir": "_generated/uses",
     "remove_config_comments": True,
     "show_signature": False,
-    "plot_gallery": True,
+    "write_computation_times": False,  # a page that loads scripts from afar; each example says its own time
     "abort_on_example_error": False,
     "only_warn_on_example_error": False,
 }

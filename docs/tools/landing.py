@@ -49,9 +49,11 @@ def seesaw() -> bytes:
 
     runs = read("benchmarks/paper/table4-defaults.csv")
     auc = {name: group[["auc_1", "auc_2"]].mean().to_numpy() for name, group in runs.groupby("model", sort=False)}
-    display = SeesawDisplay.from_scores(auc, baseline="Single-Task", task_names=["click", "conversion"])
-    display.figure_.set_size_inches(6, 4.2)
     file = io.BytesIO()
-    display.figure_.savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})
-    plt.close(display.figure_)
+    with plt.rc_context({"svg.hashsalt": "seesaw", "svg.fonttype": "path", "font.size": 11}):
+        figure, ax = plt.subplots(figsize=(6.4, 5), layout="constrained")
+        SeesawDisplay.from_scores(auc, baseline="Single-Task", task_names=["click", "conversion"], ax=ax)
+        ax.locator_params(nbins=5)
+        figure.savefig(file, format="svg", metadata={"Date": None})
+        plt.close(figure)
     return file.getvalue()
