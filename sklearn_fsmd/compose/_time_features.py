@@ -155,6 +155,10 @@ class TimeFeatures(Documented, TransformerMixin, BaseEstimator):
         ----------
         input_features : array-like of str or None, default=None
             Names of the columns of X, if X has none.
+
+        Returns
+        -------
+        names : ndarray of str
         """
         check_is_fitted(self)
         given = _check_feature_names_in(self, input_features)

@@ -132,9 +132,10 @@ class MultiTaskClassifier(Datasets):
 
         Parameters
         ----------
-        X, Y, sample_weight, y : as in :meth:`fit`.
+        X, Y : as in :meth:`fit`.
         classes : array of shape (2,), or list of n_tasks arrays, default=None
             The classes of the targets, if the first call may not show both of each.
+        sample_weight, y : as in :meth:`fit`.
 
         Returns
         -------

@@ -123,6 +123,10 @@ class DenoisingEmbedder(Exchanged, Saving, TakesTables, TransformerMixin, TableP
         Parameters
         ----------
         input_features : ignored
+
+        Returns
+        -------
+        names : ndarray of str
         """
         check_is_fitted(self)
         dim = self.embeddings_.shape[1]
