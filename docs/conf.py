@@ -1,5 +1,6 @@
 """The site: ``make docs``. What is generated, `docs/tools` makes when the build starts."""
 
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -47,6 +48,7 @@ numpydoc_show_class_members = False  # the pages list the methods themselves
 numpydoc_xref_param_type = False
 
 # ------------------------------------------------------------------------------------------------------ the examples
+os.environ["SKLEARN_FSMD_DOCS"] = ".."  # from a page of the gallery to the pages of the classes
 sphinx_gallery_conf = tools.gallery.CONFIGURATION
 warnings.filterwarnings("ignore", message=".*no_silent_downcasting.*")  # category_encoders on pandas 3
 

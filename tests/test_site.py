@@ -5,12 +5,13 @@ import json
 import re
 from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from codespell_lib import main as codespell
 from numpydoc.validate import validate
 from sklearn.preprocessing import StandardScaler
-from tools import api, evidence, gallery, house, landing, links, parameters, public, results
+from tools import api, evidence, gallery, house, landing, links, parameters, play, public, results
 
 import sklearn_fsmd
 from sklearn_fsmd.compose import ForTask, TimeFeatures
@@ -106,7 +107,7 @@ def test_a_subclass_of_a_user_links_nowhere():
 
 def test_parameters_are_shown_in_groups():
     groups = api.groups_of(sklearn_fsmd.FSMDClassifier)
-    assert set(groups) >= {"Network", "Training", "Runtime", "Encoding"}
+    assert set(groups) >= {"The network", "Training", "The machine", "How a table is encoded"}
     shown = [name for names in groups.values() for name in names]
     assert sorted(shown) == sorted(sklearn_fsmd.FSMDClassifier().get_params())
 
@@ -117,8 +118,8 @@ def test_parameters_are_shown_in_groups():
     api.show_groups(None, "class", "", sklearn_fsmd.FSMDClassifier, None, lines)
     titles = [line for line in lines if ".. rubric::" in line]
     assert [title.split(":: ")[1] for title in titles] == list(groups)
-    at = lines.index("    .. rubric:: Runtime")
-    assert lines[at + 2] == f"    **{groups['Runtime'][0]}** : int"
+    at = lines.index("    .. rubric:: The machine")
+    assert lines[at + 2] == f"    **{groups['The machine'][0]}** : int"
 
 
 def test_the_page_of_parameters_has_them_all():
@@ -196,6 +197,20 @@ def test_the_front_page_has_this_library_and_its_peers():
     assert f"| sklearn-fsmd | {ours['click_auc'].mean():.4f} |" in table
     assert all(title in table for title in landing.SHOWN.values())
     assert b"<svg" in landing.seesaw()
+
+
+def test_the_page_in_the_browser_is_part_of_the_site_where_it_was_built(tmp_path, monkeypatch):
+    app = SimpleNamespace(outdir=tmp_path / "site", builder=SimpleNamespace(name="html"))
+    monkeypatch.setattr(play, "BUILT", tmp_path / "web")
+    assert "play/index.html" not in play.write(DOCS)["_generated/play.md"]
+    play.copy(app, None)
+    assert not (tmp_path / "site" / "play").exists()
+
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "index.html").write_text("three weights")
+    play.copy(app, None)
+    assert 'href="play/index.html"' in play.write(DOCS)["_generated/play.md"]
+    assert (tmp_path / "site" / "play" / "index.html").read_text() == "three weights"
 
 
 # ------------------------------------------------------------------------------------------------------- the gallery

@@ -13,10 +13,10 @@ NOT_OURS = [
 
 def write_all(app: Any) -> None:
     """Write every generated page and picture, and remove pages that nothing makes any more."""
-    from tools import api, evidence, house, landing, parameters
+    from tools import api, evidence, house, landing, parameters, play
 
     docs = Path(app.srcdir)
-    pages = api.write(docs) | evidence.write(docs) | house.write(docs) | landing.write(docs)
+    pages = api.write(docs) | evidence.write(docs) | house.write(docs) | landing.write(docs) | play.write(docs)
     pages["api/parameters.md"] = parameters.page()
     for path, content in pages.items():
         _write(docs / path, content)
@@ -34,9 +34,10 @@ def _write(path: Path, content: str | bytes) -> None:
 
 
 def setup(app: Any) -> dict[str, bool]:
-    from tools import api, gallery
+    from tools import api, gallery, play
 
     app.connect("builder-inited", write_all, priority=1)
     app.connect("autodoc-process-docstring", api.show_groups, priority=900)  # after numpydoc
     app.connect("source-read", gallery.show_stored)
+    app.connect("build-finished", play.copy)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -85,11 +85,18 @@ def _title(text: str) -> str:
 
 
 def group_of(cls: type, parameter: str) -> str:
-    """The title of the group that declares a parameter: "Network" of `NetworkParameters`; "" of any other class."""
+    """The title of the group that declares a parameter: "The network" of `NetworkParameters`; "" of any other class."""
     owners = [base for base in cls.__mro__ if parameter in vars(base).get("__annotations__", {})]
     if not owners or not owners[-1].__module__.startswith("sklearn_fsmd.parameters"):
         return ""
-    return owners[-1].__name__.removesuffix("Parameters")
+    return title_of(owners[-1])
+
+
+def title_of(group: type) -> str:
+    """The first line of a group's docstring without what all begin with."""
+    title = public.summary(group).removeprefix("What can be chosen of ").removesuffix(".")
+    title = re.sub(r":\w+:`~[\w.]*?(\w+)`", r"\1", title)
+    return title[0].upper() + title[1:]
 
 
 def groups_of(cls: type) -> dict[str, list[str]]:

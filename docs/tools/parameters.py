@@ -34,7 +34,7 @@ def page() -> str:
             {
                 "parameter": f"`{name}`",
                 "default": f"`{defaults[name]!r}`",
-                "": first_sentence(" ".join(described[name].desc)),
+                "what it is": first_sentence(" ".join(described[name].desc)),
                 "other defaults, and models without it": "; ".join(differences(name, own)) or "–",
             }
             for name in names
@@ -47,7 +47,7 @@ INTRODUCTION = """# Parameters
 
 The parameters of all models, in groups. {class}`~sklearn_fsmd.MultiTaskClassifier` has all of them, and its page
 describes them in full. A named model lacks those that have no effect in it. {class}`~sklearn_fsmd.DenoisingEmbedder`
-has the groups Runtime, Encoding and Embedding.
+has those of embeddings, of how a table is encoded and of the machine.
 """
 
 

@@ -74,10 +74,14 @@ def number(value: float) -> str:
 def as_table(frame: pd.DataFrame) -> str:
     """A Markdown table; numbers are aligned to the right."""
     cells = [[_cell(value) for value in row] for row in frame.itertuples(index=False)]
-    right = [all(cell[:1].isdigit() or cell[:1] in "–-−" for cell in column) for column in zip(*cells, strict=True)]
+    right = [_is_of_numbers(column) for column in zip(*cells, strict=True)]
     lines = ["| " + " | ".join(map(str, frame.columns)) + " |"]
     lines.append("|" + "|".join("--:" if is_right else "---" for is_right in right) + "|")
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in cells)])
+
+
+def _is_of_numbers(cells: Sequence[str]) -> bool:
+    return any(cell[:1].isdigit() for cell in cells) and all(cell[:1].isdigit() or cell[:1] in "–-−" for cell in cells)
 
 
 def _cell(value: Any) -> str:
