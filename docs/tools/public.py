@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import sklearn_fsmd
 
 INTERNAL = {
+    "distributed",
     "encoding",
     "estimators",
     "execution",
