@@ -38,12 +38,16 @@ def main(n_samples: int = 20_000) -> pd.DataFrame:
 
 
 def draw(results: pd.DataFrame) -> None:
-    """A bar per combination, the best at the top."""
-    parts = results[["low_order", "extractor", "link"]].astype(object).fillna("none").agg(", ".join, axis=1)
-    bars = results.set_index(parts)[["click_auc", "conversion_auc"]][::-1]
-    ax = bars.plot.barh(figsize=(7, 6), xlim=(bars.to_numpy().min() - 0.005, None), width=0.7)
-    ax.set(xlabel="AUC", ylabel="", title="What each part of the network is worth")
-    ax.figure.tight_layout()
+    """A line per combination, the best at the top."""
+    from matplotlib import pyplot as plt
+
+    parts = results[["low_order", "extractor", "link"]].astype(object).fillna("none").agg(", ".join, axis=1)[::-1]
+    figure, ax = plt.subplots(figsize=(7, 5), layout="constrained")
+    for name in ("click_auc", "conversion_auc", "mean_auc"):
+        ax.plot(results[name][::-1], parts, "o", label=name)
+    ax.grid(axis="y", linewidth=0.4)
+    ax.set(xlabel="AUC", title="What each part of the network is worth")
+    figure.legend(loc="outside lower center", ncols=3)
 
 
 if __name__ == "__main__":
