@@ -123,6 +123,7 @@ $(DOCS_VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/co
 	$(DOCS_VENV)/bin/python -m pip install --quiet --editable ".[docs]"
 	touch $@
 
+.PHONY: docs docs-stored docs-serve docs-check
 docs: $(DOCS_VENV)/.installed  ## the site, in build/site; small examples run, large ones show what is stored
 	$(DOCS_VENV)/bin/python -m sphinx -W --keep-going -q -b html docs build/site
 
