@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BENCH_VENV ?= .venv-bench
 OLDEST_VENV ?= .venv-oldest
+DOCS_VENV ?= .venv-docs
 OLDEST := scikit-learn==1.7.0 skorch==1.2.0 numpy==2.0.0 pandas==2.2.2 category-encoders==2.11.0 safetensors==0.5.0 \
 	pooch==1.8.0 tqdm==4.60.0 scipy==1.14.0 duckdb==1.2.0 onnx==1.17.0 onnxruntime==1.20.0 onnxscript==0.6.0 \
 	fastapi==0.115.0 uvicorn==0.34.0 prometheus-client==0.21.0 pyarrow==17.0.0
@@ -123,6 +124,26 @@ paper: $(VENV)/.installed  ## the paper's tables and figures, rerun: make paper,
 pretraining: $(VENV)/.installed  ## does pretraining on rows without targets help? (an hour)
 	$(BIN)/python -m benchmarks.pretraining
 
+$(DOCS_VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/core.c
+	$(PYTHON) -m venv $(DOCS_VENV)
+	$(DOCS_VENV)/bin/python -m pip install --quiet --upgrade pip
+	$(DOCS_VENV)/bin/python -m pip install --quiet --editable ".[docs]"
+	touch $@
+
+.PHONY: docs docs-stored docs-serve docs-check
+docs: $(DOCS_VENV)/.installed  ## the site, in build/site; small examples run, large ones show what is stored
+	$(DOCS_VENV)/bin/python -m sphinx -W --keep-going -q -b html docs build/site
+
+docs-stored: $(DOCS_VENV)/.installed  ## run examples that take minutes, and store what they show: make docs-stored EXAMPLES=kuairand
+	PYTHONPATH=docs $(DOCS_VENV)/bin/python -m tools.store $(EXAMPLES)
+
+docs-serve: docs  ## the same, on http://127.0.0.1:8090
+	$(DOCS_VENV)/bin/python -m http.server 8090 --bind 127.0.0.1 --directory build/site
+
+docs-check: docs  ## links, pictures, widths and search of the site, in headless Chromium (chromium, chromedriver)
+	$(DOCS_VENV)/bin/python -m pip install --quiet "selenium>=4.20"
+	PYTHONPATH=docs $(DOCS_VENV)/bin/python -m tools.look build/site build/screenshots
+
 lint: $(VENV)/.installed  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -133,4 +154,4 @@ format: $(VENV)/.installed
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) $(BENCH_VENV) $(OLDEST_VENV) build dist .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) $(BENCH_VENV) $(OLDEST_VENV) $(DOCS_VENV) build dist .pytest_cache .ruff_cache .mypy_cache

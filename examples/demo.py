@@ -1,4 +1,7 @@
-"""Train FSMD, Shared-Bottom and single-task models, compare them, and draw one picture.
+"""Three models, one picture
+=========================
+
+Train FSMD, Shared-Bottom and single-task models, and compare them::
 
     python examples/demo.py [--data funnel|kuairand|census]
 

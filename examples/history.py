@@ -1,4 +1,7 @@
-"""A log becomes a ranking: what happened before each impression, a model, and a daily update without training anew.
+"""A log that goes on
+==================
+
+What happened before each impression, a model, and a daily update without training again.
 
 Tastes drift in this log of 30 days, so what has just happened tells more than what is long ago. The model is trained
 on 25 days. On each of the last five its rows are scored, and then added to the history, but not to the training.
@@ -35,5 +38,12 @@ def main(n_samples: int = 40_000) -> pd.DataFrame:
     return pd.DataFrame(rows).T.rename_axis("day")
 
 
+def draw(table: pd.DataFrame) -> None:
+    ax = table.plot(marker="o", figsize=(6, 4))
+    ax.set(xlabel="day", xticks=table.index, ylabel="mean AUC", title="A model that was trained on days 0 to 24")
+
+
 if __name__ == "__main__":
-    print(main().round(4).to_string())
+    by_day = main()
+    print(by_day.round(4).to_string())
+    draw(by_day)

@@ -1,4 +1,8 @@
-"""Click and conversion probabilities in a few lines."""
+"""Click and conversion probabilities
+==================================
+
+Train on the first rows of a simulated funnel, predict for the last, rank, and look at all predictions at once.
+"""
 
 import pandas as pd
 
@@ -7,7 +11,7 @@ from sklearn_fsmd.datasets import make_funnel
 from sklearn_fsmd.metrics import auc_per_task
 
 
-def main(n_samples: int = 20_000) -> pd.Series:
+def main(n_samples: int = 20_000) -> tuple[pd.Series, pd.DataFrame]:
     X, Y = make_funnel(n_samples, random_state=0, return_X_y=True)
     train, test = slice(None, n_samples * 4 // 5), slice(n_samples * 4 // 5, None)
 
@@ -23,8 +27,14 @@ def main(n_samples: int = 20_000) -> pd.Series:
 
     first = model.rank_score(X[test], weights=[1.0, 0.5]).argmax()
     print(f"ranked first:\n{X[test].iloc[first]}")
-    return auc
+    return auc, pd.DataFrame({"pCTR": p_click, "pCVR": p_conversion_after_click, "pCTCVR": p_conversion})
+
+
+def draw(predictions: pd.DataFrame) -> None:
+    """Each impression by its two steps; pCTCVR, their product, is the colour."""
+    ax = predictions.plot.scatter("pCTR", "pCVR", c="pCTCVR", colormap="viridis", s=6, figsize=(6, 4.5))
+    ax.set_title("pCTCVR = pCTR · pCVR")
 
 
 if __name__ == "__main__":
-    main()
+    draw(main()[1])

@@ -1,4 +1,7 @@
-"""One list out of two objectives: which weights of click and conversion serve the users' lists best?
+"""One list out of two objectives
+==============================
+
+Which weights of click and conversion serve the users' lists best?
 
 The log has a position bias, which a bias tower takes upon itself. The weights are chosen on validation impressions, and
 the lists are read on others, user by user.
@@ -47,5 +50,10 @@ def main(n_samples: int = 40_000) -> pd.DataFrame:
     return table
 
 
+def draw(table: pd.DataFrame) -> None:
+    ax = table["NDCG@5"].plot(style="o", figsize=(6, 4), grid=True, xlim=(-0.5, 3.5))
+    ax.set(ylabel="NDCG@5 of the users' lists", title="What the weights are worth")
+
+
 if __name__ == "__main__":
-    main()
+    draw(main())

@@ -32,6 +32,12 @@ def weighted_product(p: Any, weights: Sequence[float] | np.ndarray | None = None
     ------
     ValueError
         If the weights are not one finite number per task, or all zero.
+
+    Examples
+    --------
+    >>> from sklearn_fsmd.ranking import weighted_product
+    >>> weighted_product([[0.5, 0.2], [0.4, 0.3]], weights=[1, 1]).round(2)
+    array([0.1 , 0.12])
     """
     p = np.asarray(p)
     try:

@@ -17,13 +17,19 @@ def main_of(name):
 
 def test_the_list_is_complete():
     tested = {"quickstart", "pipeline_with_encoders", "ablation_with_grid_search", "own_extractor", "demo"}
-    tested |= {"rank_by_two_objectives", "history", "watch_time", "optuna_over_files"}
+    tested |= {"rank_by_two_objectives", "history", "watch_time", "optuna_over_files", "five_lines", "kuairand"}
     tested |= {"train_on_ray", "score_a_folder"}  # in tests/cluster
     assert {path.stem for path in EXAMPLES.glob("*.py")} == tested
 
 
+def test_five_lines():
+    outcome = runpy.run_path(str(EXAMPLES / "five_lines.py"))
+    assert 0.55 < outcome["auc"] < 1
+    assert outcome["p"].shape == (1000, 2)
+
+
 def test_quickstart():
-    assert main_of("quickstart")(3000).between(0.5, 1).all()
+    assert main_of("quickstart")(3000)[0].between(0.5, 1).all()
 
 
 def test_pipeline_with_encoders():
@@ -41,7 +47,7 @@ def test_ablation_with_grid_search():
 
 
 def test_own_extractor():
-    assert 0.5 < main_of("own_extractor")(3000) < 1
+    assert 0.5 < main_of("own_extractor")(3000)[0] < 1
 
 
 def test_rank_by_two_objectives():
@@ -85,3 +91,10 @@ def test_demo(tmp_path):
 def test_demo_on_real_data(data, tmp_path, real_data):
     table = main_of("demo")(data, n_samples=2000, folder=tmp_path)
     assert table.filter(like="AUC").to_numpy().min() > 0.5
+
+
+def test_kuairand(real_data):
+    table, predictions = main_of("kuairand")(6000)
+    assert (table["AUC"] > 0.55).all()
+    assert (predictions["conversion"] <= predictions["click"]).all()
+    assert len(predictions) > 500

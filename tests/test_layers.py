@@ -11,7 +11,7 @@ import sklearn_fsmd
 
 ROOT = Path(sklearn_fsmd.__file__).parent
 LAYERS = [
-    ["_warn"],
+    ["_docs", "_warn"],
     ["runtime", "ranking", "parameters", "ragged"],
     ["encoding", "network"],
     ["execution", "compose"],

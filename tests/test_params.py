@@ -121,7 +121,7 @@ def test_documentation_is_merged_by_section():
 
         Examples
         --------
-        >>> 1 + 1
+        >>> Parent().b
         2
         """
 
@@ -145,7 +145,8 @@ def test_documentation_is_merged_by_section():
     assert Child._parameter_constraints == {"b": [int]}
     assert Child.__doc__ == (
         "A child.\n\nParameters\n----------\nb : int, default=2\n    The second.\n\n"
-        "Attributes\n----------\nc_ : int\n\nReferences\n----------\nSomewhere.\n"
+        "Attributes\n----------\nc_ : int\n\nExamples\n--------\n>>> Child().b\n2\n\n"
+        "References\n----------\nSomewhere.\n"
     )
 
 

@@ -10,10 +10,11 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_fsmd._docs import Documented
 from sklearn_fsmd.encoding import DEFAULT_NAMES, as_pandas
 
 
-class ForTask(TransformerMixin, BaseEstimator):
+class ForTask(Documented, TransformerMixin, BaseEstimator):
     """Let a transformer see one of several targets, or none.
 
     A Pipeline hands its Y to every step. Some transformers refuse one of several columns, though they look at it hardly
@@ -65,26 +66,58 @@ class ForTask(TransformerMixin, BaseEstimator):
         return self
 
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
-        """As the transformer itself does it: encoders of a target treat the rows that they are fitted on apart."""
+        """As the transformer itself does it: encoders of a target treat the rows that they are fitted on apart.
+
+        Parameters
+        ----------
+        X, y : as in :meth:`fit`.
+        **fit_params : dict
+            Passed to the transformer.
+
+        Returns
+        -------
+        X_out : what the transformer returns.
+        """
         self.transformer_ = clone(self.transformer)
         return self.transformer_.fit_transform(X, self._one(y), **fit_params)
 
     def transform(self, X: Any) -> Any:
-        """What the fitted transformer makes of X."""
+        """What the fitted transformer makes of X.
+
+        Parameters
+        ----------
+        X : table of shape (n_samples, n_features), as the transformer takes it.
+
+        Returns
+        -------
+        X_out : what the transformer returns.
+        """
         check_is_fitted(self)
         return self.transformer_.transform(X)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names of the columns, as the fitted transformer gives them."""
+        """Names of the columns, as the fitted transformer gives them.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Passed to the transformer.
+
+        Returns
+        -------
+        names : ndarray of str
+        """
         check_is_fitted(self)
         return np.asarray(self.transformer_.get_feature_names_out(input_features), dtype=object)
 
     @property
     def n_features_in_(self) -> int:
+        """The number of columns of X in fit, as the transformer has it."""
         return self.transformer_.n_features_in_
 
     @property
     def feature_names_in_(self) -> np.ndarray:
+        """The names of the columns of X in fit, as the transformer has them."""
         return self.transformer_.feature_names_in_
 
     def __sklearn_tags__(self) -> Tags:

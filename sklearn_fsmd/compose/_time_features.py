@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils import Tags
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
+from sklearn_fsmd._docs import Documented
 from sklearn_fsmd.encoding import as_pandas, column_mask, read_table, shown
 
 CATEGORIES: dict[str, tuple[Callable[[pd.DatetimeIndex], Any], range]] = {
@@ -28,7 +29,7 @@ NUMBERS: dict[str, Callable[[pd.DatetimeIndex], Any]] = {
 }
 
 
-class TimeFeatures(TransformerMixin, BaseEstimator):
+class TimeFeatures(Documented, TransformerMixin, BaseEstimator):
     """Replace columns of datetimes by the hour, the day of the week, and so on; all other columns stay as they are.
 
     What users do depends on the time of the day and the day of the week. A datetime itself never occurs again, so a
@@ -154,6 +155,10 @@ class TimeFeatures(TransformerMixin, BaseEstimator):
         ----------
         input_features : array-like of str or None, default=None
             Names of the columns of X, if X has none.
+
+        Returns
+        -------
+        names : ndarray of str
         """
         check_is_fitted(self)
         given = _check_feature_names_in(self, input_features)

@@ -76,6 +76,11 @@ def fetch_census_income(
     References
     ----------
     Census-Income (KDD), UCI Machine Learning Repository, https://doi.org/10.24432/C5N30T, CC BY 4.0.
+
+    Examples
+    --------
+    >>> from sklearn_fsmd.datasets import fetch_census_income
+    >>> X, Y = fetch_census_income(subset="test", return_X_y=True)  # doctest: +SKIP
     """
     check_choice("subset", subset, SUBSETS)
     paths = ensure_files(

@@ -100,6 +100,11 @@ def fetch_kuairand_pure(
     ----------
     C. Gao et al., "KuaiRand: An Unbiased Sequential Recommendation Dataset with Randomly Exposed Videos", CIKM 2022,
     CC BY-SA 4.0.
+
+    Examples
+    --------
+    >>> from sklearn_fsmd.datasets import fetch_kuairand_pure
+    >>> X, Y = fetch_kuairand_pure(end="2022-04-22", return_X_y=True)  # doctest: +SKIP
     """
     check_choice("log", log, LOGS)
     _check_day("start", start)

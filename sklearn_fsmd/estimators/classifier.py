@@ -32,7 +32,7 @@ class MultiTaskClassifier(Datasets):
         The columns of Y that hold values; "value0", … where it has no names.
     n_features_in_ : int
         Number of columns of X in fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns of X, where all are strings.
     n_iter_ : int
         Number of epochs that were run.
@@ -132,9 +132,10 @@ class MultiTaskClassifier(Datasets):
 
         Parameters
         ----------
-        X, Y, sample_weight, y : as in :meth:`fit`.
+        X, Y : as in :meth:`fit`.
         classes : array of shape (2,), or list of n_tasks arrays, default=None
             The classes of the targets, if the first call may not show both of each.
+        sample_weight, y : as in :meth:`fit`.
 
         Returns
         -------

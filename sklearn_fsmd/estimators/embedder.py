@@ -40,7 +40,7 @@ class DenoisingEmbedder(Exchanged, Saving, TakesTables, TransformerMixin, TableP
         The table of embeddings, column by column.
     n_features_in_ : int
         Number of columns of X in fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns of X, where all are strings.
 
     See Also
@@ -123,6 +123,10 @@ class DenoisingEmbedder(Exchanged, Saving, TakesTables, TransformerMixin, TableP
         Parameters
         ----------
         input_features : ignored
+
+        Returns
+        -------
+        names : ndarray of str
         """
         check_is_fitted(self)
         dim = self.embeddings_.shape[1]

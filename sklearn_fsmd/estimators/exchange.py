@@ -27,7 +27,12 @@ class Exchanged:
     random_state: Any = None
 
     def as_it_is(self) -> Self:
-        """A shallow copy, in which nothing changes that is exchanged in the meantime."""
+        """A shallow copy, in which nothing changes that is exchanged in the meantime.
+
+        Returns
+        -------
+        same : an estimator of the same class, which shares what was learned.
+        """
         same = object.__new__(type(self))
         same.__dict__ = dict(self.__dict__)
         return same

@@ -46,10 +46,12 @@ class Predictions(Exchanged):
 
     @property
     def module_(self) -> MultiTaskNetwork:
+        """The fitted network, a torch module."""
         return self._predictor.network
 
     @property
     def value_names_(self) -> list[str]:
+        """The columns of Y that hold values, in the order of :meth:`predict_values`."""
         return self._targets.value_names
 
     def _rows(self, X: Any) -> Encoded:

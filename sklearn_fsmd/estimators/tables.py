@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from sklearn.utils import Tags
 
+from sklearn_fsmd._docs import Documented
 
-class TakesTables:
+
+class TakesTables(Documented):
     """Strings, categories and missing values are taken. It stands before scikit-learn's classes among the parents."""
 
     def __sklearn_tags__(self) -> Tags:

@@ -75,6 +75,20 @@ def to_onnx(
     which the rows begin and end. A column of vectors has one of rank 2, ``(n, d)`` float. Outputs are `marginals` and
     `conditionals`, ``(n, n_tasks)`` float, `rank_score`, ``(n,)`` double, and of models with `value_targets` also
     `values`, ``(n, n_values)`` float. The metadata entry "columns" has the types, and how a missing value is given.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sklearn_fsmd import FSMDClassifier
+    >>> from sklearn_fsmd.datasets import make_funnel
+    >>> from sklearn_fsmd.export import to_onnx
+    >>> X, Y = make_funnel(500, random_state=0, return_X_y=True)
+    >>> model = FSMDClassifier(max_epochs=1, random_state=0).fit(X[["user_id", "price"]], Y)
+    >>> path = tempfile.mkdtemp() + "/model.onnx"
+    >>> to_onnx(model, path)
+    >>> import onnxruntime
+    >>> [column.name for column in onnxruntime.InferenceSession(path).get_inputs()]
+    ['user_id', 'price']
     """
     try:
         from sklearn_fsmd.export.graph import Graph

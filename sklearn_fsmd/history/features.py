@@ -230,6 +230,10 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
         Parameters
         ----------
         input_features : ignored
+
+        Returns
+        -------
+        names : ndarray of str
         """
         check_is_fitted(self)
         kept = [name for name in self.feature_names_in_ if name not in set(self.drop)]

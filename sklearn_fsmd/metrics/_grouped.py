@@ -29,6 +29,12 @@ def group_auc(y: Any, p: Any, groups: Any) -> float:
     ------
     ValueError
         If a label is not 0, 1 or NaN, a score is not finite, or a row has no group.
+
+    Examples
+    --------
+    >>> from sklearn_fsmd.metrics import group_auc
+    >>> group_auc([0, 1, 1, 0], [0.1, 0.2, 0.8, 0.9], groups=["ann", "ann", "bob", "bob"])
+    0.5
     """
     check_consistent_length(y, p, groups)
     columns = {"y": column_of(y, "y", kind="labels"), "p": column_of(p, "p"), "group": groups_of(groups)}
@@ -62,6 +68,18 @@ def ndcg_at_k(gain: Any, score: Any, groups: Any, *, k: int = 10) -> float:
     Returns
     -------
     ndcg : float in [0, 1]; NaN, with a warning, if no group has a gain.
+
+    Raises
+    ------
+    ValueError
+        If `k` is less than 1, a gain is negative, or a score is not finite.
+
+    Examples
+    --------
+    >>> from sklearn_fsmd.metrics import ndcg_at_k
+    >>> users = ["ann", "ann", "bob", "bob"]
+    >>> ndcg_at_k([5, 0, 0, 1], [0.9, 0.1, 0.2, 0.3], users, k=1)
+    1.0
     """
     check_consistent_length(gain, score, groups)
     if k < 1:

@@ -24,6 +24,19 @@ def auc_per_task(Y: Any, P: Any, *, sample_weight: Any = None) -> np.ndarray:
     Returns
     -------
     auc : ndarray of shape (K,); NaN, with a warning, for a task whose labels are of one class.
+
+    Raises
+    ------
+    ValueError
+        If a label is not 0, 1 or NaN, a score is not finite, or the shapes do not go together.
+
+    Examples
+    --------
+    >>> from sklearn_fsmd.metrics import auc_per_task
+    >>> Y = [[0, 0], [1, 0], [1, 1], [0, 0]]
+    >>> P = [[0.2, 0.1], [0.3, 0.2], [0.9, 0.4], [0.4, 0.1]]
+    >>> auc_per_task(Y, P)
+    array([0.75, 1.  ])
     """
     auc = task_aucs(*labels_and_scores(Y, P, sample_weight))
     if np.isnan(auc).any():
@@ -47,7 +60,24 @@ def auc_of(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> float:
 
 
 def mean_auc(Y: Any, P: Any, *, sample_weight: Any = None) -> float:
-    """Mean ROC AUC of the tasks for which it is defined; parameters as in :func:`auc_per_task`."""
+    """Mean ROC AUC of the tasks for which it is defined.
+
+    Parameters
+    ----------
+    Y, P, sample_weight : as in :func:`auc_per_task`.
+
+    Returns
+    -------
+    auc : float; NaN, with a warning, if it is not defined for any task.
+
+    Examples
+    --------
+    >>> from sklearn_fsmd.metrics import mean_auc
+    >>> Y = [[0, 0], [1, 0], [1, 1], [0, 0]]
+    >>> P = [[0.2, 0.1], [0.3, 0.2], [0.9, 0.4], [0.4, 0.1]]
+    >>> mean_auc(Y, P)
+    0.875
+    """
     auc = auc_per_task(Y, P, sample_weight=sample_weight)
     return float(np.nanmean(auc)) if not np.isnan(auc).all() else float("nan")
 
@@ -62,7 +92,20 @@ def cvr_auc(Y: Any, P: Any, *, sample_weight: Any = None) -> float:
 
     Returns
     -------
-    auc : float
+    auc : float; NaN, with a warning, if the clicked rows have one class.
+
+    Raises
+    ------
+    ValueError
+        If there is one task only.
+
+    Examples
+    --------
+    >>> from sklearn_fsmd.metrics import cvr_auc
+    >>> Y = [[0, 0], [1, 0], [1, 1], [1, 0]]
+    >>> P = [[0.2, 0.1], [0.8, 0.4], [0.4, 0.3], [0.5, 0.1]]
+    >>> cvr_auc(Y, P)  # pCVR of the clicked rows: 0.5, 0.75, 0.2
+    1.0
     """
     labels, scores, weights = labels_and_scores(Y, P, sample_weight)
     if labels.shape[1] < 2:
@@ -92,7 +135,18 @@ def mean_log_loss(Y: Any, P: Any, *, sample_weight: Any = None) -> float:
 
     Returns
     -------
-    loss : float
+    loss : float, in nats.
+
+    Raises
+    ------
+    ValueError
+        If `P` holds what is no probability.
+
+    Examples
+    --------
+    >>> from sklearn_fsmd.metrics import mean_log_loss
+    >>> round(mean_log_loss([[1, 0], [0, 0]], [[0.5, 0.5], [0.5, 0.5]]), 4)
+    0.6931
     """
     labels, p, weights = labels_and_scores(Y, P, sample_weight, are_probabilities=True)
     p = np.clip(p, np.finfo(np.float32).tiny, 1 - np.finfo(np.float32).epsneg)
@@ -120,6 +174,17 @@ def expected_calibration_error(y: Any, p: Any, *, n_bins: int = 20) -> float:
     Returns
     -------
     error : float, in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If there are several tasks, or `n_bins` is less than 1.
+
+    Examples
+    --------
+    >>> from sklearn_fsmd.metrics import expected_calibration_error
+    >>> round(expected_calibration_error([0, 1, 1, 1], [0.1, 0.5, 0.5, 0.9], n_bins=2), 4)
+    0.25
     """
     labels, scores, _ = labels_and_scores(y, p, are_probabilities=True)
     if labels.shape[1] != 1:
@@ -140,9 +205,27 @@ def multi_task_gain(auc: Sequence[float], single_task_auc: Sequence[float]) -> n
 
     Where one is positive and another negative, that is the seesaw.
 
+    Parameters
+    ----------
+    auc : array-like of shape (K,)
+        The AUCs of a model of all tasks.
+    single_task_auc : array-like of shape (K,)
+        Those of a model per task.
+
     Returns
     -------
     gain : ndarray of shape (K,)
+
+    Raises
+    ------
+    ValueError
+        If the two have different shapes.
+
+    Examples
+    --------
+    >>> from sklearn_fsmd.metrics import multi_task_gain
+    >>> multi_task_gain([0.74, 0.73], [0.73, 0.74]).round(2)
+    array([ 0.01, -0.01])
     """
     together, alone = np.asarray(auc, dtype=float), np.asarray(single_task_auc, dtype=float)
     if together.shape != alone.shape:

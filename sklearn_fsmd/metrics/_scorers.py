@@ -29,6 +29,21 @@ def get_scorer(name: str) -> Any:
     Returns
     -------
     scorer : callable ``scorer(estimator, X, Y)``
+
+    Raises
+    ------
+    ValueError
+        If there is no scorer of that name.
+
+    Examples
+    --------
+    >>> from sklearn_fsmd import FSMDClassifier
+    >>> from sklearn_fsmd.datasets import make_funnel
+    >>> from sklearn_fsmd.metrics import get_scorer
+    >>> X, Y = make_funnel(500, random_state=0, return_X_y=True)
+    >>> model = FSMDClassifier(max_epochs=1, random_state=0).fit(X, Y)
+    >>> 0.0 <= get_scorer("conversion_auc")(model, X, Y) <= 1.0
+    True
     """
     if name in _SCORERS:
         sign = -1 if name.startswith("neg_") else 1
@@ -48,7 +63,18 @@ def get_scorer(name: str) -> Any:
 
 
 def get_scorer_names() -> list[str]:
-    """The names that :func:`get_scorer` knows of itself."""
+    """The names that :func:`get_scorer` knows of itself.
+
+    Returns
+    -------
+    names : list of str
+
+    Examples
+    --------
+    >>> from sklearn_fsmd.metrics import get_scorer_names
+    >>> get_scorer_names()
+    ['click_auc', 'conversion_auc', 'cvr_auc', 'mean_auc', 'neg_calibration_error', 'neg_mean_log_loss']
+    """
     return sorted([*_SCORERS, *(f"{task}_auc" for task in DEFAULT_NAMES)])
 
 

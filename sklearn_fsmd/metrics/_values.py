@@ -24,13 +24,34 @@ def value_mae(y: Any, value: Any) -> float:
     Returns
     -------
     error : float, in the units of `y`; NaN, with a warning, if nothing was observed.
+
+    Examples
+    --------
+    >>> from sklearn_fsmd.metrics import value_mae
+    >>> value_mae([10.0, None, 30.0], [12.0, 5.0, 26.0])
+    3.0
     """
     y, value = _observed(y, value)
     return float(mean_absolute_error(y, value)) if len(y) else undefined("No value was observed.")
 
 
 def value_rmse(y: Any, value: Any) -> float:
-    """Root of the mean squared error of the values that were observed; parameters as in :func:`value_mae`."""
+    """Root of the mean squared error of the values that were observed.
+
+    Parameters
+    ----------
+    y, value : as in :func:`value_mae`.
+
+    Returns
+    -------
+    error : float, in the units of `y`; NaN, with a warning, if nothing was observed.
+
+    Examples
+    --------
+    >>> from sklearn_fsmd.metrics import value_rmse
+    >>> round(value_rmse([10.0, None, 30.0], [12.0, 5.0, 26.0]), 3)
+    3.162
+    """
     y, value = _observed(y, value)
     return float(root_mean_squared_error(y, value)) if len(y) else undefined("No value was observed.")
 
@@ -51,6 +72,12 @@ def concordance(y: Any, value: Any) -> float:
     Notes
     -----
     It is (D + 1) / 2 with Somers' D, which is Kendall's τ_b times √(pairs of unlike scores / pairs of unlike values).
+
+    Examples
+    --------
+    >>> from sklearn_fsmd.metrics import concordance
+    >>> round(concordance([5.0, 10.0, 60.0], [1.0, 3.0, 2.0]), 4)  # two of three pairs
+    0.6667
     """
     y, value = _observed(y, value)
     unlike, unlike_scores = _unlike_pairs(y), _unlike_pairs(value)
@@ -74,6 +101,12 @@ def decile_bias(y: Any, value: Any, *, n_bins: int = 10) -> float:
     bias : float
         The mean over the bins of ``|mean prediction − mean value|``, in shares of the mean value of all; NaN, with a
         warning, if that is 0.
+
+    Examples
+    --------
+    >>> from sklearn_fsmd.metrics import decile_bias
+    >>> decile_bias([0.0, 20.0, 40.0, 60.0], [10.0, 10.0, 50.0, 50.0], n_bins=4)
+    0.3333333333333333
     """
     y, value = _observed(y, value)
     mean = abs(y.mean()) if len(y) else 0.0

@@ -28,7 +28,7 @@ def estimator(cls: type[T]) -> type[T]:
     for base in reversed(made.__mro__):
         constraints |= base.__dict__.get("_parameter_constraints", {})
     made._parameter_constraints = {name: c for name, c in constraints.items() if name in names}  # type: ignore[attr-defined]
-    docs = [inspect.getdoc(parent) or "" for parent in parents]
+    docs = [_example_of(cls.__name__, parent) for parent in parents]
     made.__doc__ = reduce(lambda doc, parent: merge_docs(doc, parent, names), docs or [""], own_doc)
     inherited = {field.name for parent in parents for field in fields(parent)}
     for name in cls.__annotations__.keys() & set(names) & inherited:  # a default of its own
@@ -62,7 +62,7 @@ def merge_docs(own: str, parent: str, names: Sequence[str]) -> str:
     order = [*parent_sections, *(title for title in own_sections if title not in parent_sections)]
     parts = [own_sections.get("", "").rstrip()]
     for title in order:
-        if not title or (title not in own_sections and title in ("Examples", "See Also")):
+        if not title or (title not in own_sections and title == "See Also"):
             continue
         body = own_sections.get(title) or parent_sections[title]
         if title == "References" and title in own_sections and title in parent_sections:
@@ -73,6 +73,12 @@ def merge_docs(own: str, parent: str, names: Sequence[str]) -> str:
             body = "\n".join(by_name[name] for name in names if name in by_name)
         parts.append(f"{title}\n{'-' * len(title)}\n{body.rstrip()}")
     return "\n\n".join(parts) + "\n"
+
+
+def _example_of(name: str, parent: type) -> str:
+    """The docstring of `parent`, with its example for the class `name`: it runs for both."""
+    before, title, example = (inspect.getdoc(parent) or "").partition("Examples\n--------\n")
+    return before + title + example.replace(parent.__name__, name)
 
 
 def _sections(doc: str) -> dict[str, str]:

@@ -1,0 +1,183 @@
+"""The pages of evidence, which are made of the stored results in `benchmarks`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from tools.results import ROOT, Stored, as_table, number, read, read_json, source_of_json
+
+AUCS = {"click_auc": "AUC click", "conversion_auc": "AUC conversion", "conversion_after_auc": "AUC of the clicked"}
+CALIBRATION = {
+    "click_log_loss": "log loss click",
+    "click_ratio": "predicted / observed",
+    "click_ece": "calibration error",
+}
+PAPER = {"auc_1": "AUC 1", "auc_2": "AUC 2", "mean_auc": "mean", "seconds": "seconds"}
+SEARCH = {"mean_test_click_auc": "AUC click", "mean_test_conversion_auc": "AUC conversion", "mean_fit_time": "seconds"}
+
+QUALITY = "benchmarks/quality/results.csv"
+PAGES: dict[str, tuple[str, str, list[Stored]]] = {
+    "quality": (
+        "Quality",
+        "Predictions beside LightGBM, CatBoost and two libraries of networks. `README.md` says what is compared with "
+        "what; seconds are those of the fit, with early stopping.",
+        [
+            Stored(QUALITY, "make quality", ["contender"], AUCS | {"seconds": "seconds"},
+                   "data == 'kuairand' and part == 'test'", "KuaiRand-Pure",
+                   "Trained on 25 April to 2 May 2022, stopped on 3 and 4 May, read on 5 and 6 May."),
+            Stored(QUALITY, "make quality", ["contender"], CALIBRATION,
+                   "data == 'kuairand' and part == 'test'", "Calibration on KuaiRand-Pure"),
+            Stored(QUALITY, "make quality", ["contender"],
+                   {"income_auc": "AUC income", "never_married_auc": "AUC never married", "seconds": "seconds"},
+                   "data == 'census' and part == 'test'", "Census-Income"),
+            Stored("benchmarks/quality/choices.csv", "make choices", ["variant"], AUCS, "", "How defaults were chosen",
+                   "One option at a time, on the validation days of KuaiRand."),
+            Stored("benchmarks/quality/funnels.csv", "make funnels", ["rate", "conflict", "selection", "variant"], AUCS,
+                   "", "Losses of a chain where the truth is known",
+                   "Simulated funnels: the rate of conversions, how much what invites clicks speaks against "
+                   "conversions, and how strongly the log preferred likely clicks."),
+        ],
+    ),
+    "history": (
+        "History, lists and watch times",
+        "What the past of a row, the last items of a user and a target with values are worth.",
+        [
+            Stored("benchmarks/history/quality.csv", "make history", ["contender"], AUCS | {"seconds": "seconds"},
+                   "part == 'test'", "The past of a row, on KuaiRand-Pure", "Read on 5 and 6 May 2022."),
+            Stored("benchmarks/history/lists.csv", "make lists", ["contender"],
+                   {"click_auc": "AUC click", "conversion_auc": "AUC conversion"}, "", "A list of the last items",
+                   "In simulated logs whose clicks depend on the last five items."),
+            Stored("benchmarks/history/watch.csv", "make watch", ["contender"],
+                   {"concordance": "concordance", "mae": "mean absolute error (s)", "rmse": "root mean square (s)",
+                    "decile_bias": "decile bias", "mean_auc": "mean AUC"}, "", "Seconds watched after a click",
+                   "On KuaiRand-Pure, 5 and 6 May 2022."),
+        ],
+    ),
+    "pretraining": (
+        "Pretraining",
+        "Does a denoising autoencoder on rows without targets help? Census-Income, with few labels.",
+        [
+            Stored("benchmarks/pretraining.csv", "make pretraining", ["pretrained"],
+                   {"auc_1": "AUC income", "auc_2": "AUC never married"}, "", "2,000 labelled rows"),
+            Stored("benchmarks/pretraining-20000.csv", "make pretraining", ["pretrained"],
+                   {"auc_1": "AUC income", "auc_2": "AUC never married"}, "", "20,000 labelled rows"),
+        ],
+    ),
+    "paper_tables": (
+        "The paper's tables, rerun",
+        "{doc}`../paper` says which of its claims hold. Here are the figures; `benchmarks/paper/results.md` sets them "
+        "beside those printed in the paper. AUC 1 and 2 are those of the two targets, in order.",
+        [
+            Stored("benchmarks/paper/table2.csv", "make paper PART=table2", ["model"], PAPER, "",
+                   "Table II: Census-Income, the paper's parameters"),
+            Stored("benchmarks/paper/table2-defaults.csv", "make paper PART=table2-defaults", ["model"], PAPER, "",
+                   "Table II: Census-Income, this library's defaults"),
+            Stored("benchmarks/paper/table4.csv", "make paper PART=table4", ["model"], PAPER, "",
+                   "Table IV: KuaiRand-Pure, the paper's parameters"),
+            Stored("benchmarks/paper/table4-defaults.csv", "make paper PART=table4-defaults", ["model"], PAPER, "",
+                   "Table IV: KuaiRand-Pure, this library's defaults"),
+            Stored("benchmarks/paper/funnel.csv", "make paper PART=funnel", ["model", "conflict"], PAPER, "",
+                   "A simulated funnel, whose tasks conflict more or less"),
+            Stored("benchmarks/paper/figure11.csv", "make paper PART=figure11",
+                   ["param_tower_dims", "param_gate_dims"], SEARCH, "", "Figure 11: widths of the towers"),
+            Stored("benchmarks/paper/figure12.csv", "make paper PART=figure12", ["param_gate_dims"], SEARCH, "",
+                   "Figure 12: hidden layers of the gates"),
+            Stored("benchmarks/paper/figure13.csv", "make paper PART=figure13",
+                   ["param_n_task_experts", "param_n_shared_experts"], SEARCH, "", "Figure 13: numbers of experts"),
+        ],
+    ),
+}  # fmt: skip
+"""{page: (title, text, tables)}."""
+
+RATES = ("train, batch 2048", "train, batch 256", "score")
+SPEED, SOAK = "benchmarks/results.json", "benchmarks/soak.json"
+
+
+def write(docs: Path) -> dict[str, str]:
+    """The pages as {path under `docs`: text}."""
+    pages = {
+        f"evidence/{name}.md": "\n".join([f"# {title}\n", text, "", *(table.markdown() for table in tables)])
+        for name, (title, text, tables) in PAGES.items()
+    }
+    return pages | {f"evidence/{name}.md": page() for name, page in OF_JSON.items()}
+
+
+def speed() -> str:
+    """Rows per second beside others, and how time and memory grow."""
+    stored = read_json(SPEED)
+    made = stored["made"]
+    contenders = dict.fromkeys(name for part in RATES for name in stored[part])
+    table = pd.DataFrame(
+        {"": name} | {part: f"{stored[part][name]['median']:,.0f}" if name in stored[part] else "–" for part in RATES}
+        for name in contenders
+    )
+    sections = [
+        "# Speed\n",
+        "One network, PLE of 30 categorical and 10 numeric columns, in each library; each contender in a process of "
+        "its own, in turn. `products` are the matrix products of that network alone, by the fastest torch has.\n",
+        "## Rows per second\n",
+        f"Medians of {made[RATES[0]]['rounds']} rounds.\n",
+        as_table(table),
+        "",
+        source_of_json(SPEED, "make bench", made[RATES[0]]),
+        "",
+    ]
+    for part, values in stored.items():
+        if isinstance(values.get("points"), dict):
+            sections += [f"## {part[0].upper()}{part[1:]}\n", _growth(part, values["points"]), ""]
+            sections += [source_of_json(SPEED, "make bench", made[part]), ""]
+    one = stored["one row"]
+    latency = pd.DataFrame(
+        {"one row as": kind, "median (ms)": number(t["p50_ms"]), "99 % below (ms)": number(t["p99_ms"])}
+        for kind, t in one.items()
+    )
+    sections += ["## One row\n", as_table(latency), "", source_of_json(SPEED, "make bench", made["one row"]), ""]
+    return "\n".join(sections)
+
+
+def _growth(part: str, points: dict[str, dict[str, float]]) -> str:
+    title = part.split(", ")[-1]
+    lines = []
+    for size, point in points.items():
+        line = {title: f"{int(size):,}" if size.isdigit() else size}
+        for measure, value in point.items():
+            if measure.endswith("_bytes"):
+                line[f"{measure.removesuffix('_bytes').replace('_', ' ')} (MiB)"] = f"{value / 2**20:,.0f}"
+            elif measure != "table_rows":
+                name = {"step_ms": "step (ms)", "seconds": "seconds", "rows_per_s": "rows per second"}[measure]
+                line[name] = number(value)
+        lines.append(line)
+    return as_table(pd.DataFrame(lines))
+
+
+def soak() -> str:
+    """Memory, threads and files after many fits."""
+    stored = read_json(SOAK)
+    table = pd.DataFrame(
+        {"": name, "before": f"{before:,}", "after": f"{stored['after'][name]:,}"}
+        for name, before in stored["before"].items()
+    )
+    text = f"{stored['fits']:,} fits and {stored['predictions']:,} predictions in one process."
+    return "\n".join(["# A long run\n", text, "", as_table(table), "", source_of_json(SOAK, "make soak", stored), ""])
+
+
+OF_JSON: dict[str, Callable[[], str]] = {"speed": speed, "soak": soak}
+
+
+def shown() -> set[str]:
+    """The files of results that a page shows."""
+    return {table.file for _, _, tables in PAGES.values() for table in tables} | {SPEED, SOAK}
+
+
+def stored() -> set[str]:
+    """The files of results that there are."""
+    files = [path for kind in ("csv", "json") for path in (ROOT / "benchmarks").rglob(f"*.{kind}")]
+    return {path.relative_to(ROOT).as_posix() for path in files if "predictions" not in path.parts}
+
+
+def contender(name: str, where: str = "data == 'kuairand' and part == 'test'") -> pd.DataFrame:
+    """The stored rows of one contender."""
+    return read(QUALITY).query(where).query("contender == @name")

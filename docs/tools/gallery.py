@@ -1,0 +1,77 @@
+"""The gallery: which examples run when the site is made, and what is shown of those that take longer."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+STORED = Path(__file__).parents[1] / "stored"
+ORDER = (
+    "five_lines",
+    "quickstart",
+    "pipeline_with_encoders",
+    "own_extractor",
+    "rank_by_two_objectives",
+    "history",
+    "demo",
+    "ablation_with_grid_search",
+    "watch_time",
+    "kuairand",
+)
+"""From the shortest to the longest; others follow, by their names."""
+
+LONG = sorted(path.stem for path in STORED.glob("*.json"))
+"""Examples that take minutes or large data: `make docs-stored EXAMPLES=…` runs them, and the site shows the outcome."""
+
+
+def order_of(file_name: str) -> str:
+    """A key for sorting."""
+    name = file_name.removesuffix(".py")
+    return f"{ORDER.index(name):03}" if name in ORDER else f"999{name}"
+
+
+CONFIGURATION = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": rf"/(?!(?:{'|'.join(LONG) or '$'})\.py)\w+\.py$",
+    "ignore_pattern": r"__init__|[/\\](serving|web)[/\\]",
+    "within_subsection_order": "tools.gallery.order_of",
+    "doc_module": ("sklearn_fsmd",),
+    "reference_url": {"sklearn_fsmd": None},
+    "backreferences_dir": "_generated/uses",
+    "remove_config_comments": True,
+    "show_signature": False,
+    "write_computation_times": False,  # a page that loads scripts from afar; each example says its own time
+    "abort_on_example_error": False,
+    "only_warn_on_example_error": False,
+}
+
+
+def show_stored(app: Any, page: str, source: list[str]) -> None:
+    """Add what a long example printed and drew, and when and how, to the page of an example that was not run."""
+    name = page.removeprefix("gallery/")
+    if page.startswith("gallery/") and name in LONG:
+        parts = re.split(r"^(?=\.\. _sphx_glr_download_gallery_)", source[0], maxsplit=1, flags=re.MULTILINE)
+        source[0] = parts[0] + outcome(name) + "".join(parts[1:])
+
+
+def outcome(name: str) -> str:
+    """What is stored of a run, as reStructuredText."""
+    run = json.loads((STORED / f"{name}.json").read_text())
+    minutes = run["seconds"] / 60
+    lines = [
+        ".. rubric:: Output",
+        "",
+        f"This example was not run for this page. It took {minutes:.1f} minutes with ``{run['command']}``, "
+        f"at commit ``{run['commit']}`` ({run['versions']}), on {run['machine']}.",
+        "",
+        ".. code-block:: none",
+        "",
+        *(f"    {line}" for line in run["printed"].splitlines()),
+        "",
+    ]
+    for picture in run["pictures"]:
+        lines += [f".. image:: /stored/{picture}", f"   :alt: {run['title']}", "   :class: sphx-glr-single-img", ""]
+    return "\n".join([*lines, ""])

@@ -1,0 +1,143 @@
+"""The map of the package, drawn from its imports: a box per part, in layers, and an arrow per import."""
+
+from __future__ import annotations
+
+import ast
+import html
+from collections import defaultdict
+from pathlib import Path
+from typing import NamedTuple
+
+import sklearn_fsmd
+
+ROOT = Path(sklearn_fsmd.__file__).parent
+BOX, GAP, ROW, MARGIN = (132, 46), 18, 92, 20
+
+
+class Part(NamedTuple):
+    """A folder or a file at the top of the package."""
+
+    name: str
+    files: int
+    lines: int
+    doc: str
+    imports: frozenset[str]
+
+
+def parts() -> dict[str, Part]:
+    """The parts of the package, and which of them each imports."""
+    found: dict[str, list[Path]] = defaultdict(list)
+    for path in sorted(ROOT.rglob("*.py")):
+        inside = path.relative_to(ROOT).parts
+        if inside != ("__init__.py",):
+            found[inside[0].removesuffix(".py")].append(path)
+    trees = {name: [ast.parse(path.read_text()) for path in paths] for name, paths in found.items()}
+    return {
+        name: Part(
+            name,
+            len(paths),
+            sum(len(path.read_text().splitlines()) for path in paths),
+            _doc(
+                next((tree for path, tree in zip(paths, trees[name], strict=True) if path.stem in ("__init__", name)))
+            ),
+            frozenset(other for tree in trees[name] for other in _imported(tree) if other in found and other != name),
+        )
+        for name, paths in found.items()
+    }
+
+
+def _doc(tree: ast.Module) -> str:
+    return (ast.get_docstring(tree) or "").split("\n")[0]
+
+
+def _imported(tree: ast.Module) -> set[str]:
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name.split(".")[1] for name in names if name.startswith("sklearn_fsmd.")}
+
+
+def levels(of: dict[str, Part]) -> dict[str, int]:
+    """How far each part is from the ground: one above the highest part that it imports."""
+    found: dict[str, int] = {}
+
+    def level(name: str) -> int:
+        if name not in found:
+            found[name] = 1 + max((level(other) for other in of[name].imports), default=-1)
+        return found[name]
+
+    for name in of:
+        level(name)
+    return found
+
+
+def edges(of: dict[str, Part]) -> list[tuple[str, str]]:
+    """The imports that say something new: those that no chain of others implies."""
+    reach: dict[str, set[str]] = {}
+    for name in sorted(of, key=levels(of).get):  # type: ignore[arg-type]
+        reach[name] = set(of[name].imports).union(*(reach[other] for other in of[name].imports))
+    return [
+        (name, other)
+        for name, part in of.items()
+        for other in sorted(part.imports)
+        if not any(other in reach[between] for between in part.imports if between != other)
+    ]
+
+
+def draw(of: dict[str, Part]) -> str:
+    """The map as SVG, the ground at the bottom."""
+    rows: dict[int, list[str]] = defaultdict(list)
+    for name, level in sorted(levels(of).items(), key=lambda item: (item[1], item[0])):
+        rows[level].append(name)
+    width = max(len(row) for row in rows.values()) * (BOX[0] + GAP) - GAP + 2 * MARGIN
+    height = len(rows) * ROW - (ROW - BOX[1]) + 2 * MARGIN
+    at = {}
+    for level, row in rows.items():
+        left = (width - len(row) * (BOX[0] + GAP) + GAP) / 2
+        for i, name in enumerate(row):
+            at[name] = (left + i * (BOX[0] + GAP), MARGIN + (len(rows) - 1 - level) * ROW)
+    lines = [_arrow(at[upper], at[lower]) for upper, lower in edges(of)]
+    boxes = [_box(of[name], *at[name]) for name in at]
+    return "\n".join([HEAD.format(width=width, height=height), *lines, *boxes, "</svg>", ""])
+
+
+HEAD = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" role="img">
+<title>The parts of sklearn_fsmd and what they import</title>
+<style>
+  rect {{ fill: #eef3fb; stroke: #4a6fa5; }} text {{ fill: #1b2a41; font: 14px sans-serif; text-anchor: middle; }}
+  .small {{ font-size: 11px; fill: #46566e; }} path {{ stroke: #8a99b0; fill: none; marker-end: url(#head); }}
+</style>
+<defs><marker id="head" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="6" markerHeight="6" orient="auto">
+<path d="M0,0 L8,4 L0,8 z" style="fill: #8a99b0; stroke: none; marker-end: none"/></marker></defs>
+<rect width="100%" height="100%" style="fill: #ffffff; stroke: none"/>"""
+
+
+def _box(part: Part, x: float, y: float) -> str:
+    middle = x + BOX[0] / 2
+    size = f"{part.files} files, {part.lines:,} lines" if part.files > 1 else f"{part.lines:,} lines"
+    return (
+        f'<g id="{part.name}"><title>{html.escape(part.doc)}</title>'
+        f'<rect x="{x:.0f}" y="{y:.0f}" width="{BOX[0]}" height="{BOX[1]}" rx="6"/>'
+        f'<text x="{middle:.0f}" y="{y + 20:.0f}">{part.name}</text>'
+        f'<text class="small" x="{middle:.0f}" y="{y + 37:.0f}">{size}</text></g>'
+    )
+
+
+def _arrow(upper: tuple[float, float], lower: tuple[float, float]) -> str:
+    x1, y1, x2, y2 = upper[0] + BOX[0] / 2, upper[1] + BOX[1], lower[0] + BOX[0] / 2, lower[1]
+    bend = (y2 - y1) / 2
+    return f'<path d="M{x1:.0f},{y1:.0f} C{x1:.0f},{y1 + bend:.0f} {x2:.0f},{y2 - bend:.0f} {x2:.0f},{y2:.0f}"/>'
+
+
+def write(docs: Path) -> dict[str, str]:
+    of = parts()
+    order = sorted(of, key=lambda name: (-levels(of)[name], name))
+    rows = [
+        f"| `{name}` | {of[name].doc} | {', '.join(f'`{o}`' for o in sorted(of[name].imports)) or '–'} |"
+        for name in order
+    ]
+    table = "\n".join(["| part | what it is | imports |", "|---|---|---|", *rows, ""])
+    return {"_generated/house.svg": draw(of), "_generated/house.md": table}

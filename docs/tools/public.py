@@ -1,0 +1,90 @@
+"""The public names: those in the `__all__` of every module that is not named here as internal."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import re
+from typing import Any, NamedTuple
+
+import sklearn_fsmd
+
+INTERNAL = {
+    "distributed",
+    "encoding",
+    "estimators",
+    "execution",
+    "inference",
+    "network",
+    "parameters",
+    "persistence",
+    "ragged",
+    "runtime",
+    "streaming",
+    "training",
+}
+"""Modules whose `__all__` speaks to other modules. What is not named here and has no underscore is public."""
+
+
+class Name(NamedTuple):
+    """A public name of a module, and what it names."""
+
+    module: str
+    name: str
+    value: Any
+
+    @property
+    def path(self) -> str:
+        return f"{self.module}.{self.name}"
+
+    @property
+    def kind(self) -> str:
+        if inspect.isclass(self.value):
+            return "class"
+        return "function" if callable(self.value) else "data"
+
+    @property
+    def summary(self) -> str:
+        """The first line of the docstring."""
+        return summary(self.value)
+
+
+def summary(value: Any) -> str:
+    """The first line of a docstring, without marks of references."""
+    return re.sub(r" \[\w+\]_", "", (inspect.getdoc(value) or "").split("\n")[0])
+
+
+def modules() -> list[str]:
+    """The public modules, the package itself first."""
+    found = [info.name for info in pkgutil.iter_modules(sklearn_fsmd.__path__)]
+    own = sorted(name for name in found if not name.startswith("_") and name not in INTERNAL)
+    return ["sklearn_fsmd", *(f"sklearn_fsmd.{name}" for name in own)]
+
+
+def names(module: str) -> list[Name]:
+    """The names in the `__all__` of a module."""
+    imported = importlib.import_module(module)
+    return [Name(module, name, getattr(imported, name)) for name in imported.__all__]
+
+
+def all_names() -> list[Name]:
+    return [name for module in modules() for name in names(module)]
+
+
+def methods(cls: type) -> list[str]:
+    """The public methods and properties that this package gives a class, inherited ones included."""
+    return [
+        name
+        for name in dir(cls)
+        if not name.startswith("_") and _is_ours(cls, name) and _is_method(inspect.getattr_static(cls, name))
+    ]
+
+
+def _is_ours(cls: type, name: str) -> bool:
+    owner = next(base for base in cls.__mro__ if name in vars(base))
+    return owner.__module__.split(".")[0] == "sklearn_fsmd"
+
+
+def _is_method(value: Any) -> bool:
+    return inspect.isfunction(value) or isinstance(value, (classmethod, staticmethod, property))

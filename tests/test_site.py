@@ -1,0 +1,263 @@
+"""The site: every public name has its page, every stored result its figure, and what is drawn is so."""
+
+import inspect
+import json
+import re
+from dataclasses import fields
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from codespell_lib import main as codespell
+from numpydoc.validate import validate
+from sklearn.preprocessing import StandardScaler
+from tools import api, evidence, gallery, house, landing, links, parameters, play, public, results
+
+import sklearn_fsmd
+from sklearn_fsmd.compose import ForTask, TimeFeatures
+from sklearn_fsmd.history import HistoryFeatures
+from tests import test_layers
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+NAMES = public.all_names()
+CHECKS = """
+    GL01 GL02 GL03 GL05 GL06 GL07 GL08 GL09 GL10 PR01 PR02 PR03 PR04 PR06 PR09 PR10 RT01 SA02 SS01 SS02 SS03 SS04 YD01
+""".split()
+"""What numpydoc has to find right: all is documented that there is, in order, and nothing else is."""
+
+NOT_YET = ("sklearn_fsmd.card", "sklearn_fsmd.inspection", "sklearn_fsmd.plotting", "sklearn_fsmd.ray")
+"""Modules that are being written, whose docstrings are not complete."""
+
+
+def documented():
+    """The paths of the public names, and of the methods of classes that no other public class has."""
+    seen = set()
+    for name in [name for name in NAMES if name.module not in NOT_YET]:
+        yield name.path
+        for method in public.methods(name.value) if name.kind == "class" else ():
+            value = inspect.getattr_static(name.value, method)
+            if id(value) not in seen:
+                seen.add(id(value))
+                yield f"{name.path}.{method}"
+
+
+# ------------------------------------------------------------------------------------------------------------- the API
+
+
+def test_the_public_modules_are_found():
+    found = {name.removeprefix("sklearn_fsmd.") for name in public.modules()}
+    assert found >= {"sklearn_fsmd", "compose", "datasets", "export", "history", "metrics", "plotting", "ranking"}
+    assert not found & public.INTERNAL
+
+
+@pytest.mark.parametrize("path", documented())
+def test_numpydoc_finds_it_right(path):
+    found = {code: message for code, message in validate(path)["errors"] if code in CHECKS}
+    assert not found
+
+
+@pytest.mark.parametrize("name", NAMES, ids=lambda name: name.path)
+def test_every_public_name_has_an_example(name):
+    if name.kind != "data" and name.module not in NOT_YET:
+        assert ">>> " in inspect.getdoc(name.value)
+
+
+def test_every_public_name_has_a_page_and_every_method_an_entry():
+    pages = api.write(DOCS)
+    for name in NAMES:
+        page = pages[f"api/generated/{name.path}.rst"]
+        assert f".. auto{name.kind}:: {name.name}" in page
+        for method in public.methods(name.value) if name.kind == "class" else ():
+            assert re.search(rf"(:: |\.){method}(`|$)", page, flags=re.MULTILINE), method
+    assert pages["api/sklearn_fsmd.rst"].count(":doc:") == len(sklearn_fsmd.__all__)
+
+
+def test_methods_that_a_parent_describes_are_linked_and_not_repeated():
+    pages = api.write(DOCS)
+    assert "automethod:: fit\n" in pages["api/generated/sklearn_fsmd.MultiTaskClassifier.rst"]
+    named = pages["api/generated/sklearn_fsmd.FSMDClassifier.rst"]
+    assert ":meth:`~sklearn_fsmd.MultiTaskClassifier.fit`" in named
+    assert "automethod" not in named
+
+
+@pytest.mark.parametrize("url", [None, "https://example.org/docs/"])
+@pytest.mark.parametrize("cls", [*parameters.models(), HistoryFeatures, TimeFeatures, ForTask])
+def test_the_picture_of_an_estimator_links_to_its_page(cls, url, monkeypatch):
+    if url is None:
+        monkeypatch.delenv("SKLEARN_FSMD_DOCS", raising=False)
+    else:
+        monkeypatch.setenv("SKLEARN_FSMD_DOCS", url)
+    estimator = cls(StandardScaler()) if cls is ForTask else cls()
+    base = url or "http://127.0.0.1:8090/"
+    page = estimator._get_doc_link().removeprefix(base).removesuffix(".html")
+    assert f"{page}.rst" in api.write(DOCS)
+    assert f'href="{estimator._get_doc_link()}"' in estimator._repr_html_()
+
+
+def test_a_subclass_of_a_user_links_nowhere():
+    class Mine(sklearn_fsmd.FSMDClassifier):
+        pass
+
+    assert Mine.__module__ == __name__
+    assert Mine()._get_doc_link() == ""
+
+
+def test_parameters_are_shown_in_groups():
+    groups = api.groups_of(sklearn_fsmd.FSMDClassifier)
+    assert set(groups) >= {"The network", "Training", "The machine", "How a table is encoded"}
+    shown = [name for names in groups.values() for name in names]
+    assert sorted(shown) == sorted(sklearn_fsmd.FSMDClassifier().get_params())
+
+    lines = [":Parameters:", ""]
+    for name in shown:
+        lines += [f"    **{name}** : int", "        What it is.", ""]
+    lines += [":Attributes:", "", "    **device** : str"]
+    api.show_groups(None, "class", "", sklearn_fsmd.FSMDClassifier, None, lines)
+    titles = [line for line in lines if ".. rubric::" in line]
+    assert [title.split(":: ")[1] for title in titles] == list(groups)
+    at = lines.index("    .. rubric:: The machine")
+    assert lines[at + 2] == f"    **{groups['The machine'][0]}** : int"
+
+
+def test_the_page_of_parameters_has_them_all():
+    page = parameters.page()
+    for field in fields(sklearn_fsmd.MultiTaskClassifier):
+        assert f"| `{field.name}` |" in page
+    assert "FG `(64,)`" in page.split("| `gate_dims` |")[1].split("\n")[0]  # another default
+    assert "FSMD" in page.split("| `n_experts` |")[1].split("\n")[0]  # not among its parameters
+
+
+# ------------------------------------------------------------------------------------------------------------- the map
+
+
+def test_the_map_has_the_imports_that_the_test_of_layers_reads():
+    expected = {}
+    for path in test_layers.FILES:
+        own = path.relative_to(test_layers.ROOT).parts[0].removesuffix(".py")
+        found = {test_layers.part_of(module) for module in test_layers.imported(path)}
+        expected.setdefault(own, set()).update(found - {None, own, "__version__"})
+    parts = house.parts()
+    assert set(parts) == set(expected)
+    for name, part in parts.items():
+        assert set(part.imports) == expected[name] & set(parts)
+
+
+def test_every_part_is_drawn_and_every_arrow_goes_down():
+    parts = house.parts()
+    drawn = house.draw(parts)
+    assert re.findall(r'<g id="(\w+)">', drawn) == sorted(parts, key=lambda n: (house.levels(parts)[n], n))
+    arrows = re.findall(r'<path d="M[\d-]+,([\d-]+) .* [\d-]+,([\d-]+)"/>', drawn)
+    assert len(arrows) == len(house.edges(parts)) > 20
+    assert all(int(start) < int(end) for start, end in arrows)
+
+
+def test_an_arrow_that_others_imply_is_left_out():
+    parts = {
+        name: house.Part(name, 1, 1, "", frozenset(imports))
+        for name, imports in {"top": {"middle", "ground"}, "middle": {"ground"}, "ground": set()}.items()
+    }
+    assert house.levels(parts) == {"top": 2, "middle": 1, "ground": 0}
+    assert house.edges(parts) == [("top", "middle"), ("middle", "ground")]
+
+
+# ---------------------------------------------------------------------------------------------------- stored results
+
+
+def test_every_stored_result_is_on_a_page():
+    assert evidence.stored() <= evidence.shown()
+
+
+@pytest.mark.parametrize("page", evidence.write(DOCS).items(), ids=lambda page: page[0])
+def test_every_figure_says_where_it_comes_from(page):
+    text = page[1]
+    tables = text.count("|---|")  # the first column holds words
+    made = re.findall(r"Made by `(make [^`]+)`; `([^`]+)`; commit `(\w+)`.*machine: (.+)\.", text)
+    assert len(made) == len(re.findall(r"^\{\.source\}$", text, flags=re.MULTILINE)) >= max(tables, 1)
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    for command, file, _, _ in made:
+        assert command.split()[1] in targets
+        assert (ROOT / file).is_file()
+
+
+def test_means_are_over_the_seeds():
+    import pandas as pd
+
+    frame = pd.DataFrame({"model": ["a", "a", "b"], "seed": [0, 1, 0], "auc": [0.7, 0.8, float("nan")]})
+    table = results.means(frame, ["model"], {"auc": "AUC"})
+    assert table.to_dict("list") == {"model": ["a", "b"], "seeds": [2, 1], "AUC": ["0.7500 ± 0.0707", "–"]}
+    assert results.as_table(table).splitlines()[1] == "|---|--:|--:|"
+
+
+def test_the_front_page_has_this_library_and_its_peers():
+    table = landing.table()
+    ours = results.read(evidence.QUALITY).query("contender == 'sklearn-fsmd' and data == 'kuairand' and part == 'test'")
+    assert f"| sklearn-fsmd | {ours['click_auc'].mean():.4f} |" in table
+    assert all(title in table for title in landing.SHOWN.values())
+    assert b"<svg" in landing.seesaw()
+
+
+def test_the_page_in_the_browser_is_part_of_the_site_where_it_was_built(tmp_path, monkeypatch):
+    app = SimpleNamespace(outdir=tmp_path / "site", builder=SimpleNamespace(name="html"))
+    monkeypatch.setattr(play, "BUILT", tmp_path / "web")
+    assert "play/index.html" not in play.write(DOCS)["_generated/play.md"]
+    play.copy(app, None)
+    assert not (tmp_path / "site" / "play").exists()
+
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "index.html").write_text("three weights")
+    play.copy(app, None)
+    assert 'href="play/index.html"' in play.write(DOCS)["_generated/play.md"]
+    assert (tmp_path / "site" / "play" / "index.html").read_text() == "three weights"
+
+
+# ------------------------------------------------------------------------------------------------------- the gallery
+
+EXAMPLES = sorted(path.stem for path in (ROOT / "examples").glob("*.py"))
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_begins_with_its_title(name):
+    text = (ROOT / "examples" / f"{name}.py").read_text()
+    title, line, empty = text.removeprefix('"""').splitlines()[:3]
+    assert line == "=" * len(title)
+    assert not empty
+    assert name in gallery.ORDER
+
+
+@pytest.mark.parametrize("name", gallery.LONG)
+def test_what_is_stored_of_an_example_is_of_that_example(name):
+    run = json.loads((gallery.STORED / f"{name}.json").read_text())
+    assert run["pictures"]
+    assert all((gallery.STORED / picture).read_bytes().startswith(b"\x89PNG") for picture in run["pictures"])
+    assert f'"""{run["title"]}\n' in (ROOT / "examples" / f"{name}.py").read_text()
+    page = ["Title\n\n.. _sphx_glr_download_gallery_x.py:\n\nthe end"]
+    gallery.show_stored(None, f"gallery/{name}", page)
+    assert run["command"] in page[0]
+    assert page[0].endswith("the end")
+    assert not re.search(gallery.CONFIGURATION["filename_pattern"], f"examples/{name}.py")
+
+
+def test_short_examples_run_when_the_site_is_made():
+    assert re.search(gallery.CONFIGURATION["filename_pattern"], "/examples/five_lines.py")
+
+
+# ------------------------------------------------------------------------------------------------------ links, words
+
+
+def test_links_that_lead_nowhere_are_found(tmp_path):
+    (tmp_path / "there.html").write_text('<p id="here">')
+    (tmp_path / "page.html").write_text(
+        '<a href="there.html#here"></a><a href="there.html#gone"></a><a href="away.html"></a>'
+        '<a href="https://example.org"></a><img src="gone.png"><script src="https://example.org/x.js"></script>'
+    )
+    found = "\n".join(links.faults(tmp_path))
+    assert found.count("page.html") == 4
+    assert all(wrong in found for wrong in ("there.html#gone", "away.html", "gone.png", "example.org/x.js"))
+
+
+def test_spelling():
+    pages = [str(path) for path in DOCS.rglob("*.md") if "_generated" not in path.parts]
+    others = [str(ROOT / name) for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")]
+    code = [str(ROOT / "sklearn_fsmd"), str(ROOT / "examples"), str(DOCS / "tools")]
+    assert codespell("--skip=*.c,*.so,*.pyc", "--ignore-words-list=fo", *pages, *others, *code) == 0
