@@ -189,6 +189,12 @@ class TargetEncoder:
             )
         return check_weights(sample_weight, (n, len(names)))
 
+    def weights_of_values(self, sample_weight: Any, Y: Any) -> np.ndarray:
+        """The user's weights of the columns of Y that hold values, ``(n, V)``; there must be some."""
+        if self.of_values is None:
+            raise ValueError("There are no `value_targets`, whose weights are asked for.")
+        return self.of_values.split_weights(self._given_weights(as_pandas(sample_weight), Y, len(Y)))[1]
+
     def over_impressions(self, Y: Any) -> tuple[Any, np.ndarray]:
         """Y without its values, and these ``(n, V)`` as :meth:`predict_values` speaks of them, for metrics."""
         Y = as_pandas(Y)

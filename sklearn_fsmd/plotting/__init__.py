@@ -1,0 +1,12 @@
+"""Displays in scikit-learn's manner: made ``from_…`` what there is, drawn by ``plot``, with the axes kept as `ax_`.
+
+They need matplotlib and adjustText: ``pip install sklearn-fsmd[plot]``.
+"""
+
+from sklearn_fsmd.plotting._ablation import AblationDisplay
+from sklearn_fsmd.plotting._gate_weights import GateWeightsDisplay
+from sklearn_fsmd.plotting._history import HistoryDisplay
+from sklearn_fsmd.plotting._importances import ImportancesDisplay
+from sklearn_fsmd.plotting._seesaw import SeesawDisplay
+
+__all__ = ["AblationDisplay", "GateWeightsDisplay", "HistoryDisplay", "ImportancesDisplay", "SeesawDisplay"]
