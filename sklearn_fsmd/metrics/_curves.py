@@ -83,7 +83,7 @@ def lift_curve(y: Any, score: Any, *, n_bins: int = 10, sample_weight: Any = Non
     order = np.argsort(-score, kind="stable")
     shared = _means_of_ties(y, score, weights)[order]
     before = np.cumsum(weights[order]) - weights[order]
-    bins = np.minimum((before / weights.sum() * n_bins).astype(int), n_bins - 1)
+    bins = np.minimum((before * n_bins / weights.sum() + 1e-9).astype(int), n_bins - 1)
     curve = _binned(shared, score[order], weights[order], bins, is_rate=_is_rate(y))
     sums = np.bincount(bins, weights[order] * shared, minlength=n_bins)[curve.index]
     curve = curve.assign(lift=curve["observed"] / overall, captured=np.cumsum(sums) / sums.sum())

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklearn_fsmd.compose import ask
-from sklearn_fsmd.encoding import as_pandas
+from sklearn_fsmd.encoding import as_pandas, names_of
+from sklearn_fsmd.metrics._inputs import labels_and_scores
 from sklearn_fsmd.metrics._models import model_of
 
 
@@ -92,3 +94,24 @@ def observations(model: Any, Y: Any, sample_weight: Any = None) -> tuple[np.ndar
     of_values = np.ones_like(values) if sample_weight is None else targets.weights_of_values(sample_weight, Y)
     of_values = np.where(np.isnan(values), 0.0, of_values)
     return np.hstack((labels, np.nan_to_num(values))), np.hstack((weights, of_values))
+
+
+def outcomes_of(Y: Any, P: Any, names: Sequence[str] | None = None, sample_weight: Any = None) -> list[Outcome]:
+    """Each column of the labels `Y` beside its probabilities, of whatever model; see :mod:`sklearn_fsmd.metrics`.
+
+    Parameters
+    ----------
+    Y, P, sample_weight : as in :func:`auc_per_task`.
+    names : of the targets; None takes the columns of Y, or those that fit would give them.
+    """
+    labels, p, weights = labels_and_scores(Y, P, sample_weight, are_probabilities=True)
+    names = names_of(as_pandas(Y)) if names is None else list(names)
+    if len(names) != labels.shape[1]:
+        raise ValueError(f"Y has {labels.shape[1]} tasks, and `task_names` has {len(names)}: {list(names)}.")
+    found = []
+    for k, name in enumerate(names):
+        rows = np.flatnonzero(~np.isnan(labels[:, k]) & (weights[:, k] > 0))
+        if not len(rows):
+            raise ValueError(f"Nothing was observed of the target {name!r} in Y, whose weights are not 0.")
+        found.append(Outcome(name, False, rows, labels[rows, k], p[rows, k], weights[rows, k]))
+    return found

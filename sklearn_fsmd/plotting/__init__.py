@@ -7,6 +7,18 @@ from sklearn_fsmd.plotting._ablation import AblationDisplay
 from sklearn_fsmd.plotting._gate_weights import GateWeightsDisplay
 from sklearn_fsmd.plotting._history import HistoryDisplay
 from sklearn_fsmd.plotting._importances import ImportancesDisplay
+from sklearn_fsmd.plotting._lift import LiftDisplay
+from sklearn_fsmd.plotting._pareto import ParetoDisplay
+from sklearn_fsmd.plotting._reliability import ReliabilityDisplay
 from sklearn_fsmd.plotting._seesaw import SeesawDisplay
 
-__all__ = ["AblationDisplay", "GateWeightsDisplay", "HistoryDisplay", "ImportancesDisplay", "SeesawDisplay"]
+__all__ = [
+    "AblationDisplay",
+    "GateWeightsDisplay",
+    "HistoryDisplay",
+    "ImportancesDisplay",
+    "LiftDisplay",
+    "ParetoDisplay",
+    "ReliabilityDisplay",
+    "SeesawDisplay",
+]
