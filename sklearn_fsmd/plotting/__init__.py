@@ -4,6 +4,7 @@ They need matplotlib and adjustText: ``pip install sklearn-fsmd[plot]``.
 """
 
 from sklearn_fsmd.plotting._ablation import AblationDisplay
+from sklearn_fsmd.plotting._attributions import AttributionsDisplay
 from sklearn_fsmd.plotting._gate_weights import GateWeightsDisplay
 from sklearn_fsmd.plotting._history import HistoryDisplay
 from sklearn_fsmd.plotting._importances import ImportancesDisplay
@@ -14,6 +15,7 @@ from sklearn_fsmd.plotting._seesaw import SeesawDisplay
 
 __all__ = [
     "AblationDisplay",
+    "AttributionsDisplay",
     "GateWeightsDisplay",
     "HistoryDisplay",
     "ImportancesDisplay",
