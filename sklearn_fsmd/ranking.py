@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.utils.validation import check_consistent_length
 
-__all__ = ["tune_rank_weights", "weighted_product"]
+from sklearn_fsmd.metrics import predictions
+
+__all__ = ["pareto_front", "tune_rank_weights", "weighted_product"]
 
 STEPS = (0.2, 0.1, 0.05, 0.02, 0.01)
 """How much weight is moved from one task to another, from the coarse search to the fine."""
@@ -61,7 +64,7 @@ def tune_rank_weights(estimator: Any, X: Any, Y: Any, utility: Callable[[Any, np
 
     Parameters
     ----------
-    estimator : fitted MultiTaskClassifier, or anything with `predict_marginals`.
+    estimator : fitted MultiTaskClassifier, a Pipeline or search that ends in one, or anything with `predict_marginals`.
     X, Y : validation data, that the estimator was not trained on.
     utility : callable ``utility(Y, score) -> float``
         What the ranking by `score`, of shape (n_samples,), is worth; higher is better. For instance
@@ -92,19 +95,12 @@ def tune_rank_weights(estimator: Any, X: Any, Y: Any, utility: Callable[[Any, np
     >>> float(weights.sum().round(6))
     1.0
     """
-    P = estimator.predict_marginals(X)
-    if getattr(estimator, "value_targets", None):
-        P = np.hstack((P, estimator.predict_values(X).clip(min=0)))
+    P = _factors(estimator, X)
     check_consistent_length(P, Y)
     n_tasks = P.shape[1]
 
     def worth(weights: np.ndarray) -> float:
-        value = utility(Y, weighted_product(P, weights))
-        if not isinstance(value, Real):
-            raise TypeError(f"The 'utility' must return a number. Got {value!r} instead.")
-        if not np.isfinite(value):
-            raise ValueError(f"The utility must be a finite number. Got {value} for the weights {weights.tolist()}.")
-        return value
+        return _worth(utility, Y, P, weights)
 
     starts = [np.full(n_tasks, 1 / n_tasks), *np.eye(n_tasks)]
     values = [worth(start) for start in starts]
@@ -118,6 +114,107 @@ def tune_rank_weights(estimator: Any, X: Any, Y: Any, utility: Callable[[Any, np
                     best, value, moved = candidate, found, True
                     break
     return best
+
+
+def pareto_front(
+    estimator: Any,
+    X: Any,
+    Y: Any,
+    utilities: Mapping[str, Callable[[Any, np.ndarray], float]],
+    *,
+    n_steps: int | None = None,
+) -> pd.DataFrame:
+    """What several objectives reach as the exponents of `rank_score` move, and which exponents nothing else beats.
+
+    Only the proportions of the weights decide about an order, so they go over a grid of the simplex: with two
+    probabilities from the first alone, step by step, to the second alone.
+
+    Parameters
+    ----------
+    estimator, X, Y : as in :func:`tune_rank_weights`.
+    utilities : dict of name to callable ``utility(Y, score) -> float``
+        At least two, each as in :func:`tune_rank_weights`; for instance the NDCG of the clicks, and of the conversions.
+    n_steps : int, default=None
+        Into how many steps an edge of the simplex is cut. None takes 20 for two factors, 10 for three and 4 for more.
+
+    Returns
+    -------
+    points : DataFrame with a row per point of the grid
+        ``weight_<i>`` of each factor, a column per utility, and ``efficient``: whether no other point is at least as
+        good in all utilities and better in one. The factors are the probabilities and then the expected values.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two utilities or fewer than two factors, or a utility is not a finite number.
+
+    Examples
+    --------
+    >>> from sklearn_fsmd import FSMDClassifier
+    >>> from sklearn_fsmd.datasets import make_funnel
+    >>> from sklearn_fsmd.metrics import ndcg_at_k
+    >>> from sklearn_fsmd.ranking import pareto_front
+    >>> X, Y = make_funnel(600, random_state=0, return_X_y=True)
+    >>> model = FSMDClassifier(max_epochs=2, random_state=0).fit(X[:400], Y[:400])
+    >>> segments = X["segment"][400:]
+    >>> utilities = {
+    ...     name: lambda Y, score, name=name: ndcg_at_k(Y[name], score, segments) for name in ("click", "conversion")
+    ... }
+    >>> points = pareto_front(model, X[400:], Y[400:], utilities, n_steps=4)
+    >>> len(points), bool(points["efficient"].any())
+    (5, True)
+    """
+    P = _factors(estimator, X)
+    check_consistent_length(P, Y)
+    n_factors = P.shape[1]
+    if n_factors < 2:
+        raise ValueError("One probability alone has no weights to move: a front needs two targets or more.")
+    if len(utilities) < 2:
+        raise ValueError(f"A front needs at least two utilities. Got {list(utilities)}.")
+    if n_steps is None:
+        n_steps = {2: 20, 3: 10}.get(n_factors, 4)
+    if n_steps < 1:
+        raise ValueError(f"`n_steps` must be at least 1. Got {n_steps!r}.")
+    grid = np.array(list(_compositions(n_steps, n_factors)))[::-1] / n_steps
+    reached = np.array([[_worth(utility, Y, P, weights) for utility in utilities.values()] for weights in grid])
+    points = pd.DataFrame(grid, columns=[f"weight_{i}" for i in range(n_factors)])
+    points[list(utilities)] = reached
+    return points.assign(efficient=efficient(reached))
+
+
+def efficient(points: np.ndarray) -> np.ndarray:
+    """Which rows of ``(n, U)`` no other row is at least as good as in all columns, and better than in one, ``(n,)``."""
+    as_good = np.all(points[None] >= points[:, None], axis=2)
+    better = np.any(points[None] > points[:, None], axis=2)
+    return np.logical_not(np.any(as_good & better, axis=1))
+
+
+def _compositions(total: int, n_parts: int) -> Iterator[tuple[int, ...]]:
+    """All ways to write `total` as a sum of `n_parts` whole numbers, in ascending order."""
+    if n_parts == 1:
+        yield (total,)
+        return
+    for first in range(total + 1):
+        yield from ((first, *rest) for rest in _compositions(total - first, n_parts - 1))
+
+
+def _factors(estimator: Any, X: Any) -> np.ndarray:
+    """What is multiplied: the marginals, and expected values, if there are some, of which a negative one is 0."""
+    if not hasattr(estimator, "predict_marginals"):  # a Pipeline, or a search
+        return predictions(estimator, X).clip(min=0)
+    P = estimator.predict_marginals(X)
+    if getattr(estimator, "value_targets", None):
+        return np.hstack((P, estimator.predict_values(X).clip(min=0)))
+    return P
+
+
+def _worth(utility: Callable[[Any, np.ndarray], float], Y: Any, P: np.ndarray, weights: np.ndarray) -> float:
+    value = utility(Y, weighted_product(P, weights))
+    if not isinstance(value, Real):
+        raise TypeError(f"The 'utility' must return a number. Got {value!r} instead.")
+    if not np.isfinite(value):
+        raise ValueError(f"The utility must be a finite number. Got {value} for the weights {weights.tolist()}.")
+    return float(value)
 
 
 def _moves(weights: np.ndarray, step: float) -> list[np.ndarray]:

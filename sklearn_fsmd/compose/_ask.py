@@ -44,6 +44,12 @@ def ask(estimator: Any, method: str, X: Any, *args: Any, **kwargs: Any) -> Any:
     >>> ask(pipeline, "predict_conditionals", X).shape
     (500, 2)
     """
+    X, model = reach(estimator, X)
+    return getattr(model, method)(X, *args, **kwargs)
+
+
+def reach(estimator: Any, X: Any) -> tuple[Any, Any]:
+    """X as the steps before have made it, and the model at the end of Pipelines and searches."""
     check_is_fitted(estimator)
     while True:
         if isinstance(estimator, Pipeline):
@@ -53,4 +59,4 @@ def ask(estimator: Any, method: str, X: Any, *args: Any, **kwargs: Any) -> Any:
         elif isinstance(estimator, FrozenEstimator):
             estimator = estimator.estimator
         else:
-            return getattr(estimator, method)(X, *args, **kwargs)
+            return X, estimator

@@ -21,6 +21,7 @@ from sklearn_fsmd.encoding.targets import (
     are_moved,
     events_of,
     make_targets,
+    names_of,
     one_of,
 )
 from sklearn_fsmd.encoding.validation import as_pandas, read_table
@@ -54,6 +55,7 @@ __all__ = [
     "draw_scale",
     "events_of",
     "make_targets",
+    "names_of",
     "one_of",
     "read_table",
     "shown",

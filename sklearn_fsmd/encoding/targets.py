@@ -96,7 +96,7 @@ class TargetEncoder:
             raise ValueError(f"'value_parents' is for `value_targets`, of which there are none. Got {value_parents!r}.")
         if value_targets:
             Y = without_values(whole, value_targets)
-        self.names = _names(Y)
+        self.names = names_of(Y)
         self.named = isinstance(Y, pd.DataFrame)
         twice = [name for name in self.names if self.names.count(name) > 1]
         if twice:
@@ -160,8 +160,12 @@ class TargetEncoder:
         columns, _ = _columns(Y)
         if len(columns) != len(self.classes):
             raise ValueError(f"Y has {len(columns)} tasks, but {len(self.classes)} were seen in fit.")
-        if isinstance(Y, pd.DataFrame) and _names(Y) != self.names and (self.named or are_moved(_names(Y), self.names)):
-            raise ValueError(f"The columns of Y must be those of fit, in their order, {self.names}. Got {_names(Y)}.")
+        if (
+            isinstance(Y, pd.DataFrame)
+            and names_of(Y) != self.names
+            and (self.named or are_moved(names_of(Y), self.names))
+        ):
+            raise ValueError(f"The columns of Y must be those of fit, in their order, {self.names}. Got {names_of(Y)}.")
         observed = np.stack([~pd.isna(column) for column in columns], axis=1)
         labels = np.stack([self._labels(k, column) for k, column in enumerate(columns)], axis=1)
         n_odd = settle_children(labels, observed, parents)
@@ -181,13 +185,19 @@ class TargetEncoder:
 
     def _given_weights(self, sample_weight: Any, Y: Any, n: int) -> np.ndarray:
         """The user's weights, a column per column of Y, ``(n, K + V)``."""
-        names = self.names if self.of_values is None else _names(Y)
-        if isinstance(sample_weight, pd.DataFrame) and are_moved(_names(sample_weight), names):
+        names = self.names if self.of_values is None else names_of(Y)
+        if isinstance(sample_weight, pd.DataFrame) and are_moved(names_of(sample_weight), names):
             raise ValueError(
                 f"The columns of `sample_weight` must have the order of those of Y, {names}. "
-                f"Got {_names(sample_weight)}."
+                f"Got {names_of(sample_weight)}."
             )
         return check_weights(sample_weight, (n, len(names)))
+
+    def weights_of_values(self, sample_weight: Any, Y: Any) -> np.ndarray:
+        """The user's weights of the columns of Y that hold values, ``(n, V)``; there must be some."""
+        if self.of_values is None:
+            raise ValueError("There are no `value_targets`, whose weights are asked for.")
+        return self.of_values.split_weights(self._given_weights(as_pandas(sample_weight), Y, len(Y)))[1]
 
     def over_impressions(self, Y: Any) -> tuple[Any, np.ndarray]:
         """Y without its values, and these ``(n, V)`` as :meth:`predict_values` speaks of them, for metrics."""
@@ -211,7 +221,8 @@ class TargetEncoder:
         return np.where(known, column == high, False).astype(np.float32)
 
 
-def _names(Y: Any) -> list[str]:
+def names_of(Y: Any) -> list[str]:
+    """The names of the columns of Y, as pandas has them."""
     if isinstance(Y, pd.DataFrame):
         return [str(name) for name in Y.columns]
     if isinstance(Y, pd.Series):

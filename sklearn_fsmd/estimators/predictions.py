@@ -147,6 +147,13 @@ class Predictions(Exchanged):
         p, values = self._predictor.marginals_and_values(self._rows(X), self.n_threads, self.calibration_)
         return cast("np.ndarray", values) if conditional else self._of_impressions(p, values)
 
+    @at_one_moment
+    def _marginals_and_values(self, X: Any) -> np.ndarray:
+        """The marginals, and after them the expected values of impressions, ``(n, K + V)``, by one pass."""
+        check_is_fitted(self)
+        p, values = self._predictor.marginals_and_values(self._rows(X), self.n_threads, self.calibration_)
+        return np.hstack((p, self._of_impressions(p, values)))
+
     def _of_impressions(self, p: np.ndarray, values: np.ndarray | None) -> np.ndarray:
         """Values of impressions, from those given the step before them."""
         if values is None or self._targets.of_values is None:

@@ -5,7 +5,16 @@ what ``predict_proba`` returns. Rows whose label is missing are left out, task b
 of the rows. `value_mae` and the like are of targets with values.
 """
 
+from sklearn_fsmd.metrics._curves import lift_curve, reliability_curve
 from sklearn_fsmd.metrics._grouped import group_auc, ndcg_at_k
+from sklearn_fsmd.metrics._models import labels_of as labels_of
+from sklearn_fsmd.metrics._models import model_of as model_of
+from sklearn_fsmd.metrics._outcomes import Outcome as Outcome
+from sklearn_fsmd.metrics._outcomes import fitted_model as fitted_model
+from sklearn_fsmd.metrics._outcomes import observations as observations
+from sklearn_fsmd.metrics._outcomes import outcomes as outcomes
+from sklearn_fsmd.metrics._outcomes import outcomes_of as outcomes_of
+from sklearn_fsmd.metrics._outcomes import predictions as predictions
 from sklearn_fsmd.metrics._per_task import (
     auc_per_task,
     cvr_auc,
@@ -16,8 +25,6 @@ from sklearn_fsmd.metrics._per_task import (
 )
 from sklearn_fsmd.metrics._per_task import task_aucs as task_aucs  # for other parts of the package, and not public
 from sklearn_fsmd.metrics._scorers import get_scorer, get_scorer_names
-from sklearn_fsmd.metrics._scorers import labels_of as labels_of
-from sklearn_fsmd.metrics._scorers import model_of as model_of
 from sklearn_fsmd.metrics._values import concordance, decile_bias, value_mae, value_rmse
 
 __all__ = [
@@ -29,10 +36,12 @@ __all__ = [
     "get_scorer",
     "get_scorer_names",
     "group_auc",
+    "lift_curve",
     "mean_auc",
     "mean_log_loss",
     "multi_task_gain",
     "ndcg_at_k",
+    "reliability_curve",
     "value_mae",
     "value_rmse",
 ]

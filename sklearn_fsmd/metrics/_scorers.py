@@ -10,8 +10,9 @@ import pandas as pd
 from sklearn.metrics._scorer import _Scorer
 
 from sklearn_fsmd.compose import ask
-from sklearn_fsmd.encoding import DEFAULT_NAMES, are_moved, as_pandas
-from sklearn_fsmd.metrics._inputs import labels_and_scores, undefined, zeros_and_ones
+from sklearn_fsmd.encoding import DEFAULT_NAMES
+from sklearn_fsmd.metrics._inputs import labels_and_scores, undefined
+from sklearn_fsmd.metrics._models import by_classes, model_of
 from sklearn_fsmd.metrics._per_task import auc_of, cvr_auc, expected_calibration_error, mean_auc, mean_log_loss
 from sklearn_fsmd.metrics._values import concordance, decile_bias, value_mae, value_rmse
 
@@ -85,7 +86,7 @@ class TaskScorer(_Scorer):
     """
 
     def _score(self, method_caller: Any, estimator: Any, X: Any, y_true: Any, **kwargs: Any) -> float:
-        return super()._score(method_caller, estimator, X, _by_classes(y_true, estimator), **kwargs)
+        return super()._score(method_caller, estimator, X, by_classes(y_true, estimator), **kwargs)
 
 
 class ValueScorer:
@@ -103,34 +104,6 @@ class ValueScorer:
         _, values = model._targets.over_impressions(Y)
         score = self.metric(values[:, v], ask(estimator, "predict_values", X)[:, v])
         return -score if self.is_error else score
-
-
-def _by_classes(Y: Any, estimator: Any) -> Any:
-    """`Y` as zeros and ones, with its names, and without values."""
-    Y, classes = as_pandas(Y), getattr(estimator, "classes_", None)
-    Y = labels_of(estimator, Y)
-    names = getattr(model_of(estimator), "task_names_", None)
-    if names is not None and isinstance(Y, pd.DataFrame) and are_moved(Y.columns, names):
-        raise ValueError(f"The columns of Y must be those of fit, in their order, {names}. Got {list(Y.columns)}.")
-    if classes is None:
-        return Y
-    labels = zeros_and_ones(Y, classes if isinstance(classes, (list, tuple)) else [classes])
-    if isinstance(Y, pd.DataFrame):
-        return pd.DataFrame(labels, columns=Y.columns)
-    return pd.Series(labels, name=Y.name) if isinstance(Y, pd.Series) else labels
-
-
-def labels_of(estimator: Any, Y: Any) -> Any:
-    """The binary targets of `Y`, without the columns that hold values to the fitted estimator."""
-    targets = getattr(model_of(estimator), "_targets", None)
-    return Y if targets is None else targets.over_impressions(Y)[0]
-
-
-def model_of(estimator: Any) -> Any:
-    """The model at the end of searches and Pipelines."""
-    if hasattr(estimator, "best_estimator_"):
-        return model_of(estimator.best_estimator_)
-    return model_of(estimator.steps[-1][1]) if hasattr(estimator, "steps") else estimator
 
 
 def _one_auc(Y: Any, P: Any, task: str, *, sample_weight: Any = None) -> float:

@@ -3,7 +3,7 @@
 from sklearn_fsmd.network.builders import build_network, has_own_embeddings, n_values_of
 from sklearn_fsmd.network.denoising_autoencoder import DenoisingAutoencoder, Learned
 from sklearn_fsmd.network.dropout import dropout_state, seed_dropout, set_dropout_state
-from sklearn_fsmd.network.embedding import Columns, Embedding, Table
+from sklearn_fsmd.network.embedding import Columns, Embedded, Embedding, Table
 from sklearn_fsmd.network.extractors import PLE, ExpertLevel, Gates, MMoE, Separate, SharedBottom
 from sklearn_fsmd.network.factorization_machine import FM, FieldWeightedFM, Linear
 from sklearn_fsmd.network.links import TreeLink, parents_of
@@ -20,6 +20,7 @@ __all__ = [
     "PLE",
     "Columns",
     "DenoisingAutoencoder",
+    "Embedded",
     "Embedding",
     "Execution",
     "ExpertLevel",

@@ -55,6 +55,7 @@ class Embedded(NamedTuple):
     `codes` ``(B, F)`` are the rows of the table; `numbers` ``(B, N)`` the scaled numeric columns and the components of
     vectors; `scalars` those numbers that are of no vector; `fields` ``(B, F + L + V, S, D)`` the looked-up vectors, in
     `S` sets (1, or one per task where nothing is shared), those of the `L` `lists` pooled, and the `V` vectors mapped.
+    `first_order` ``(B, F + L, O)`` are the first-order terms of codes and lists, where they are not to be looked up.
     """
 
     codes: Tensor
@@ -62,6 +63,7 @@ class Embedded(NamedTuple):
     scalars: Tensor
     fields: Tensor
     lists: Lists | None = None
+    first_order: Tensor | None = None
 
     def flat(self) -> Tensor:
         """The input of the deep part: all fields and scalars side by side, ``(B, I)`` or, in sets, ``(B, S, I)``."""
@@ -151,9 +153,15 @@ class Embedding(nn.Module):
         self.vectors = VectorFields(vector_widths, first_vector, n_sets, dim) if vector_widths else None
 
     def forward(self, codes: Tensor, numbers: Tensor, lists: Lists | None = None) -> Embedded:
+        return self.with_vectors(codes, numbers, self.looked_up(codes, lists), lists)
+
+    def looked_up(self, codes: Tensor, lists: Lists | None = None) -> Tensor:
+        """The fields of codes and of lists, ``(B, F + L, S, D)``."""
         fields = self.table(codes).unflatten(2, (self.n_sets, -1))  # (B, F, S, D)
-        if lists is not None:
-            fields = torch.cat((fields, self._pooled(lists, fields)), dim=1)
+        return fields if lists is None else torch.cat((fields, self._pooled(lists, fields)), dim=1)
+
+    def with_vectors(self, codes: Tensor, numbers: Tensor, fields: Tensor, lists: Lists | None = None) -> Embedded:
+        """The embedded rows whose codes and lists have these fields."""
         scalars = numbers
         if self.vectors is not None:
             scalars, of_vectors = self.vectors(numbers)

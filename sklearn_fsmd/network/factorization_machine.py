@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from sklearn_fsmd.network.embedding import Columns, Embedded, Table, plain
 from sklearn_fsmd.parameters import LOW_ORDER, NetworkParameters
+from sklearn_fsmd.ragged import Lists
 
 FMSharing = Literal["shared", "per_task"]
 
@@ -43,10 +44,17 @@ class Linear(nn.Module):
             numbers = (x.numbers * self.numbers.t()).sum(dim=1, keepdim=True)
         else:
             numbers = x.numbers @ self.numbers
+        if x.first_order is not None:
+            return x.first_order.sum(dim=1) + numbers
         first_order = self.categories(x.codes).sum(dim=1) + numbers
         for column in x.lists or ():
             first_order = first_order + self.categories.pooled(column, self.pooling)
         return first_order
+
+    def terms(self, codes: Tensor, lists: Lists | None = None) -> Tensor:
+        """What each code and each list adds, ``(B, F + L, n_outputs)``."""
+        of_lists = [self.categories.pooled(column, self.pooling).unsqueeze(1) for column in lists or ()]
+        return torch.cat((self.categories(codes), *of_lists), dim=1)
 
 
 class FM(nn.Module):

@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from sklearn_fsmd.network.embedding import Embedding
+from sklearn_fsmd.network.embedding import Embedded, Embedding
 from sklearn_fsmd.network.stacked_mlp import HiddenLayer, StackedLinear, StackedMLP
 from sklearn_fsmd.ragged import Lists
 
@@ -79,7 +79,10 @@ class Member(nn.Module):
 
     def logits(self, codes: Tensor, numbers: Tensor, lists: Lists | None = None) -> Tensor:
         """The sum y_FM + y_deep of Eq. (1), and the sigmoid's argument in Eqs. (3), (6) and (9)."""
-        x = self.embedding(codes, numbers, lists)
+        return self.logits_of(self.embedding(codes, numbers, lists))
+
+    def logits_of(self, x: Embedded) -> Tensor:
+        """The logits of embedded rows."""
         y_fm = None if self.low_order is None else self.low_order(x)
         said: Tensor = self.towers(representations(self.extractor, x.flat()), y_fm)
         return said

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from sklearn_fsmd.network.bias_tower import BiasTower
 from sklearn_fsmd.network.denoising_autoencoder import Learned
+from sklearn_fsmd.network.embedding import Embedded
 from sklearn_fsmd.network.ensemble import logits_of_readers
 from sklearn_fsmd.network.links import TreeLink
 from sklearn_fsmd.network.member import Member
@@ -68,8 +69,17 @@ class MultiTaskNetwork(Member):
             logits = logits_of_readers(of_members, codes, numbers, *lists, training=self.training)
         else:
             logits = self.logits(codes, numbers, *lists)
+        return self._finished(logits, *bias)
+
+    def outputs_of(self, embedded: Sequence[Embedded]) -> Tensor:
+        """What :meth:`forward` predicts of rows that each member has embedded already."""
+        said = [member.logits_of(x) for member, x in zip(self.members, embedded, strict=True)]
+        return self._finished(torch.stack(said) if self.more_members else said[0])
+
+    def _finished(self, logits: Tensor, *bias: Tensor) -> Tensor:
+        """The outputs, of the logits ``(…, B, K)`` of all members and the bias features."""
         if self.bias_tower is not None:
-            level = self.bias_tower(*bias) if bias else self.bias_tower.neutral.expand(len(codes))
+            level = self.bias_tower(*bias) if bias else self.bias_tower.neutral.expand(logits.shape[-2])
             logits = torch.cat((logits[..., :1] + level.unsqueeze(1), logits[..., 1:]), dim=-1)
         return self._mean(logits) if self.more_members and not self.training else logits
 

@@ -1,0 +1,10 @@
+"""What a fitted model has learned, and what its predictions are made of.
+
+:mod:`sklearn_fsmd.plotting` draws it.
+"""
+
+from sklearn_fsmd.inspection._attributions import attributions
+from sklearn_fsmd.inspection._importances import feature_importances
+from sklearn_fsmd.inspection._item_vectors import item_vectors
+
+__all__ = ["attributions", "feature_importances", "item_vectors"]

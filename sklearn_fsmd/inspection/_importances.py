@@ -1,0 +1,235 @@
+"""How much worse each target is predicted if a column tells nothing of its row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.inspection import permutation_importance
+from sklearn.utils import Bunch
+
+from sklearn_fsmd.encoding import as_pandas
+from sklearn_fsmd.metrics import concordance, fitted_model, get_scorer, outcomes, predictions, task_aucs
+
+
+def feature_importances(
+    model: Any,
+    X: Any,
+    Y: Any,
+    *,
+    groups: Mapping[str, Sequence[str | int]] | None = None,
+    scoring: Mapping[str, Any] | Sequence[str] | None = None,
+    sample_weight: Any = None,
+    n_repeats: int = 5,
+    max_samples: int | float = 1.0,
+    random_state: Any = None,
+    n_jobs: int | None = None,
+) -> Bunch:
+    """Permutation importances of the columns, for each target.
+
+    The values of a column are handed out to other rows, and the fall of each score is its importance. The rows should
+    be such as the model was not trained on. It is scikit-learn's
+    :func:`~sklearn.inspection.permutation_importance`, which permutes row numbers here: so columns of any kind, lists
+    and vectors included, and groups of columns are permuted alike, and all targets are scored by one prediction.
+
+    Two columns that tell the same stand in for each other, and both look unimportant: put them in one group.
+
+    Parameters
+    ----------
+    model : fitted MultiTaskClassifier, or a Pipeline or search that ends in one
+        Of a Pipeline the columns are those that its first step reads.
+    X : DataFrame or array-like of shape (n_samples, n_features)
+    Y : array-like of shape (n_samples,) or (n_samples, n_tasks + n_values)
+        NaN was not observed.
+    groups : dict of name to columns, default=None
+        Columns, by name or position, that are permuted together. All others stand alone.
+    scoring : dict of name to scorer, or sequence of names for :func:`~sklearn_fsmd.metrics.get_scorer`, default=None
+        What falls. None takes the AUC of each binary target and the concordance of each with values, by the targets'
+        names.
+    sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks + n_values), default=None
+        Weights of AUCs. There is no concordance, and no `scoring`, with weights.
+    n_repeats : int, default=5
+        How often each column is permuted.
+    max_samples : int or float, default=1.0
+        How many rows, or what share of them, each permutation is scored on; fewer are faster.
+    random_state : int, RandomState instance or None, default=None
+    n_jobs : int or None, default=None
+        Processes of joblib, over the columns.
+
+    Returns
+    -------
+    importances : Bunch
+        ``frame``, a DataFrame with a row per column or group and for each score its ``mean`` and ``std`` over the
+        repeats; ``importances`` (n_columns, n_scores, n_repeats); ``feature_names``; ``score_names``; ``scores``
+        (n_scores,) of the rows as they are.
+
+    Raises
+    ------
+    TypeError
+        If the model is none of this library's classifiers.
+    ValueError
+        If a group names a column that does not exist or is in another group, or a score is not defined, as the AUC of
+        labels of one class.
+
+    Examples
+    --------
+    >>> from sklearn_fsmd import FSMDClassifier
+    >>> from sklearn_fsmd.datasets import make_funnel
+    >>> from sklearn_fsmd.inspection import feature_importances
+    >>> X, Y = make_funnel(600, random_state=0, return_X_y=True)
+    >>> model = FSMDClassifier(max_epochs=2, random_state=0).fit(X[:400], Y[:400])
+    >>> found = feature_importances(model, X[400:], Y[400:], groups={"user": ["user_id", "segment"]}, random_state=0)
+    >>> found.frame.shape, found.feature_names[0]
+    ((8, 4), 'user')
+    """
+    fitted_model(model)
+    X, Y = as_pandas(X), as_pandas(Y)
+    if not isinstance(X, pd.DataFrame):
+        X = _array(X)
+    columns = _grouped(X, groups)
+    score = _of_targets(model, X, Y, sample_weight) if scoring is None else _by(scoring, model, Y, sample_weight)
+    n = len(X)
+    rows = np.repeat(np.arange(n)[:, None], len(columns), axis=1)
+    permuted = _Permuted(X, list(columns.values()), score)
+    found = permutation_importance(
+        model,
+        rows,
+        np.arange(n),
+        scoring=permuted,
+        n_repeats=n_repeats,
+        n_jobs=n_jobs,
+        random_state=random_state,
+        max_samples=max_samples,
+    )
+    names, importances = list(found), np.stack([one.importances for one in found.values()], axis=1)
+    means, spreads = importances.mean(axis=2), importances.std(axis=2)
+    parts = [pd.DataFrame(part, index=list(columns), columns=names) for part in (means, spreads)]
+    frame = pd.concat(dict(zip(("mean", "std"), parts, strict=True)), axis=1).swaplevel(axis=1)
+    frame = frame[[(name, part) for name in names for part in ("mean", "std")]]
+    return Bunch(
+        frame=frame,
+        importances=importances,
+        feature_names=list(columns),
+        score_names=names,
+        scores=np.array(list(permuted(model, rows, np.arange(n)).values())),
+    )
+
+
+class _Permuted:
+    """A scorer of scikit-learn's, whose X says for each group of columns which row's values a row has."""
+
+    def __init__(self, X: Any, groups: Sequence[Sequence[int]], score: Any) -> None:
+        self.X, self.groups, self.score = X, groups, score
+
+    def __call__(self, model: Any, rows: np.ndarray, y: np.ndarray) -> dict[str, float]:
+        X = self.X.iloc[y] if isinstance(self.X, pd.DataFrame) else self.X[y]
+        X = X.copy()
+        for g, positions in enumerate(self.groups):
+            if np.array_equal(rows[:, g], y):
+                continue
+            for position in positions:
+                if isinstance(X, pd.DataFrame):
+                    moved = self.X.iloc[rows[:, g], position]
+                    X.isetitem(position, moved.set_axis(X.index))
+                else:
+                    X[:, position] = self.X[rows[:, g], position]
+        return self.score(model, X, y)
+
+
+class _OfTargets:
+    """The AUC of each binary target, and the concordance of each with values."""
+
+    def __init__(self, names: list[str], observed: np.ndarray, weights: np.ndarray, n_binary: int) -> None:
+        self.names, self.observed, self.weights, self.n_binary = names, observed, weights, n_binary
+
+    def __call__(self, model: Any, X: Any, y: np.ndarray) -> dict[str, float]:
+        P, observed, weights, k = predictions(model, X), self.observed[y], self.weights[y], self.n_binary
+        scores = task_aucs(observed[:, :k], P[:, :k], weights[:, :k]).tolist()
+        for v in range(k, P.shape[1]):
+            scores.append(concordance(np.where(weights[:, v] > 0, observed[:, v], np.nan), P[:, v]))
+        _refuse_undefined(dict(zip(self.names, scores, strict=True)))
+        return dict(zip(self.names, scores, strict=True))
+
+
+class _ByScorers:
+    """What some scorers say."""
+
+    def __init__(self, scorers: Mapping[str, Any], Y: Any) -> None:
+        self.scorers, self.Y = scorers, Y
+
+    def __call__(self, model: Any, X: Any, y: np.ndarray) -> dict[str, float]:
+        Y = self.Y.iloc[y] if hasattr(self.Y, "iloc") else np.asarray(self.Y)[y]
+        scores = {name: float(scorer(model, X, Y)) for name, scorer in self.scorers.items()}
+        _refuse_undefined(scores)
+        return scores
+
+
+def _of_targets(model: Any, X: Any, Y: Any, sample_weight: Any) -> _OfTargets:
+    found = outcomes(model, X, Y, sample_weight)
+    if sample_weight is not None and found[-1].is_value:
+        raise ValueError(
+            f"The concordance of {found[-1].name!r} knows no weights. Leave `sample_weight` out, or the model's "
+            "`value_targets`."
+        )
+    observed, weights = np.zeros((2, len(X), len(found)))
+    for k, one in enumerate(found):
+        observed[one.rows, k], weights[one.rows, k] = one.observed, one.weights
+    return _OfTargets([one.name for one in found], observed, weights, sum(not one.is_value for one in found))
+
+
+def _by(scoring: Mapping[str, Any] | Sequence[str], model: Any, Y: Any, sample_weight: Any) -> _ByScorers:
+    if sample_weight is not None:
+        raise ValueError("`sample_weight` is for the default scores, and `scoring` names others. Leave one out.")
+    if isinstance(scoring, str):
+        scoring = [scoring]
+    named = scoring if isinstance(scoring, Mapping) else {name: name for name in scoring}
+    if not named:
+        raise ValueError("`scoring` names no score.")
+    return _ByScorers({name: get_scorer(one) if isinstance(one, str) else one for name, one in named.items()}, Y)
+
+
+def _refuse_undefined(scores: Mapping[str, float]) -> None:
+    for name, score in scores.items():
+        if not np.isfinite(score):
+            raise ValueError(
+                f"The score of {name!r} is not defined on these rows (one class, or all values alike), so nothing can "
+                "fall. Take more rows, or name other scores in `scoring`."
+            )
+
+
+def _grouped(X: Any, groups: Mapping[str, Sequence[str | int]] | None) -> dict[str, list[int]]:
+    """The positions of the columns of each group; columns that are in none are groups of one."""
+    names = [str(name) for name in X.columns] if isinstance(X, pd.DataFrame) else [f"x{j}" for j in range(X.shape[1])]
+    given: dict[str, list[int]] = {}
+    owner: dict[int, str] = {}
+    for group, columns in (groups or {}).items():
+        if isinstance(columns, (str, int)) or not len(columns):
+            raise ValueError(f"The group {group!r} in `groups` must be a list of columns. Got {columns!r}.")
+        given[str(group)] = [_position(column, names, group) for column in columns]
+        for position in given[str(group)]:
+            if position in owner:
+                raise ValueError(f"Column {names[position]!r} is in two groups, {owner[position]!r} and {group!r}.")
+            owner[position] = str(group)
+    alone = {name: [position] for position, name in enumerate(names) if position not in owner}
+    if twice := set(alone) & set(given):
+        raise ValueError(f"The group {min(twice)!r} has the name of a column that is not in it. Give it another.")
+    return {**given, **alone}
+
+
+def _position(column: str | int, names: list[str], group: str) -> int:
+    if isinstance(column, str) and column in names:
+        return names.index(column)
+    if isinstance(column, (int, np.integer)) and not isinstance(column, bool) and 0 <= column < len(names):
+        return int(column)
+    raise ValueError(f"The group {group!r} has the column {column!r}, which X does not have. It has {names}.")
+
+
+def _array(X: Any) -> np.ndarray:
+    """X as a 2-D array; one of strings can hold what other columns hold."""
+    array = np.asarray(X)
+    array = np.array(X, dtype=object) if array.dtype.kind in "US" else array
+    if array.ndim != 2:
+        raise ValueError(f"Expected 2D array, got {array.ndim}D array instead. X has the shape {array.shape}.")
+    return array

@@ -1,0 +1,96 @@
+"""A network as a function of what its embeddings give, which gradients can follow."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sklearn_fsmd.encoding import Encoded, InputEncoder
+from sklearn_fsmd.network import FM, Linear, Member
+from sklearn_fsmd.ragged import Lists, Ragged
+
+Scale = Literal["log_odds", "probability", "value"]
+
+
+class Path:
+    """From numbers, fields and first-order terms to one prediction per row.
+
+    The fields of vectors are no inputs: they follow from the numbers, and so do the first-order terms of these.
+
+    Parameters
+    ----------
+    model : fitted MultiTaskClassifier.
+    k : int, the position of the target among the binary ones and then the values.
+    target : str, its name.
+    scale : what is predicted of it.
+
+    Attributes
+    ----------
+    start : the inputs of a row of which nothing is known.
+    """
+
+    def __init__(self, model: Any, k: int, target: str, scale: Scale) -> None:
+        self.k, self.target, self.scale = k, target, scale
+        self.predictor, self.calibration = model._predictor, model.calibration_
+        self.network = model.module_
+        of_values = model._targets.of_values
+        self.parents = [] if of_values is None else of_values.parents
+        self.linear = [_linear_of(member) for member in self.network.members]
+        self.start = self.inputs(nothing(model._encoder))
+
+    @torch.no_grad()
+    def inputs(self, rows: Encoded) -> tuple[Tensor, ...]:
+        """Numbers ``(B, N)``, and of each member the fields ``(B, F + L, S, D)`` and any terms ``(B, F + L, O)``."""
+        codes, numbers, *lists = rows.tensors(self.predictor.device)
+        inputs = [numbers]
+        for member, linear in zip(self.network.members, self.linear, strict=True):
+            inputs.append(member.embedding.looked_up(codes, *lists))
+            if linear is not None:
+                inputs.append(linear.terms(codes, *lists))
+        return tuple(one.clone() for one in inputs)
+
+    def __call__(self, numbers: Tensor, *more: Tensor) -> Tensor:
+        """The prediction of each row, ``(B,)``."""
+        given, embedded = iter(more), []
+        for member, linear in zip(self.network.members, self.linear, strict=True):
+            fields = next(given)
+            terms = None if linear is None else next(given)
+            x = member.embedding.with_vectors(fields, numbers, fields)  # the codes are read for the terms alone
+            embedded.append(x._replace(first_order=terms))
+        logits, outputs = self.network.split(self.network.outputs_of(embedded))
+        if self.calibration is not None:
+            slopes, intercepts = torch.from_numpy(self.calibration.T).to(logits)
+            logits = logits * slopes + intercepts
+        n_binary = logits.shape[1]
+        if self.k < n_binary:
+            if self.scale == "probability":
+                return self.network.link.marginals(logits)[:, self.k]
+            log_yes, log_no = self.network.link.log_probs(logits)
+            return (log_yes - log_no)[:, self.k]
+        v = self.k - n_binary
+        expected: Tensor = self.network.values(outputs)[:, v]
+        parent = self.parents[v]
+        return expected if parent is None else expected * self.network.link.marginals(logits)[:, parent]
+
+
+def nothing(encoder: InputEncoder) -> Encoded:
+    """One row of which nothing is known: unknown categories, missing numbers and vectors, empty lists."""
+    main = encoder.main
+    codes = np.asarray(main.offsets, dtype=np.int64)[None]  # the first row of each column
+    numbers = np.zeros((1, len(main.numeric) + sum(main.vector_widths)), dtype=np.float32)
+    empty = Ragged(torch.zeros(0, dtype=torch.int64), torch.zeros(2, dtype=torch.int64))
+    rows = Encoded(codes, numbers, lists=Lists((empty,) * len(main.lists)) if main.lists else None)
+    return rows if encoder.statistics is None else encoder.statistics.append(rows)
+
+
+def _linear_of(member: Member) -> Linear | None:
+    """The first-order terms of a member, if it has some."""
+    part = member.low_order
+    if part is None or isinstance(part, Linear):
+        return part
+    if isinstance(part, FM):
+        return part.linear
+    raise ValueError(f"Attributions know no low-order part of the class {type(part).__name__}, which was added.")

@@ -1,0 +1,146 @@
+"""Curves of one target over bins of rows: how true its predictions are, and what the best of them are worth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import check_consistent_length, column_or_1d
+
+from sklearn_fsmd.encoding import as_pandas, check_weights
+from sklearn_fsmd.metrics._inputs import finite
+
+Z = 1.959964
+"""The normal quantile of an interval of 95 %."""
+
+
+def reliability_curve(y: Any, p: Any, *, n_bins: int = 10, sample_weight: Any = None) -> pd.DataFrame:
+    """Mean prediction and observed mean of one target, over bins of equally many rows by the prediction.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,), labels 0 and 1 or values; NaN where nothing was observed.
+    p : array-like of shape (n,), probabilities or expected values.
+    n_bins : int, default=10
+        Rows of equal predictions are in one bin, so there may be fewer.
+    sample_weight : array-like of shape (n,), default=None
+
+    Returns
+    -------
+    curve : DataFrame with a row per bin
+        ``n`` rows, the mean prediction ``predicted``, the mean ``observed``, and the ends ``low`` and ``high`` of its
+        95 % interval: Wilson's of a rate, that of the normal distribution of a mean of values. Bins are few rows if
+        the interval is wide, not if the model is bad.
+
+    Raises
+    ------
+    ValueError
+        If nothing was observed, or a prediction is not finite.
+
+    Examples
+    --------
+    >>> from sklearn_fsmd.metrics import reliability_curve
+    >>> reliability_curve([0, 0, 1, 1], [0.1, 0.1, 0.5, 0.9], n_bins=2)["observed"].tolist()
+    [0.0, 1.0]
+    """
+    y, p, weights = _observed(y, p, sample_weight, n_bins)
+    return _binned(y, p, weights, _bins(p, n_bins)).sort_values("predicted", ignore_index=True)
+
+
+def lift_curve(y: Any, score: Any, *, n_bins: int = 10, sample_weight: Any = None) -> pd.DataFrame:
+    """How many times the overall mean the rows of each tenth have, the best by `score` first.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,), labels 0 and 1 or values that are not negative; NaN where nothing was observed.
+    score : array-like of shape (n,), by which rows are ranked; ties share what they have.
+    n_bins : int, default=10
+    sample_weight : array-like of shape (n,), default=None
+
+    Returns
+    -------
+    curve : DataFrame with a row per bin
+        ``n`` rows, the mean ``observed``, its ``lift`` over the mean of all, with the ends ``low`` and ``high`` of its
+        95 % interval, and ``captured``, the share of all positives (or of the sum of all values) in this bin and those
+        before it.
+
+    Raises
+    ------
+    ValueError
+        If nothing was observed, a score is not finite, or the overall mean is not above 0.
+
+    Examples
+    --------
+    >>> from sklearn_fsmd.metrics import lift_curve
+    >>> lift_curve([1, 1, 1, 0, 0, 0], [6, 5, 2, 4, 3, 1], n_bins=2)["lift"].round(3).tolist()
+    [1.333, 0.667]
+    """
+    y, score, weights = _observed(y, score, sample_weight, n_bins)
+    overall = float(np.average(y, weights=weights))
+    if not overall > 0:
+        raise ValueError(f"The mean of `y` is {overall:.4g}: there is nothing whose lift could be told.")
+    order = np.argsort(-score, kind="stable")
+    shared = _means_of_ties(y, score, weights)[order]
+    before = np.cumsum(weights[order]) - weights[order]
+    bins = np.minimum((before * n_bins / weights.sum() + 1e-9).astype(int), n_bins - 1)
+    curve = _binned(shared, score[order], weights[order], bins, is_rate=_is_rate(y))
+    sums = np.bincount(bins, weights[order] * shared, minlength=n_bins)[curve.index]
+    curve = curve.assign(lift=curve["observed"] / overall, captured=np.cumsum(sums) / sums.sum())
+    curve[["low", "high"]] /= overall
+    return curve.reset_index(drop=True)[["n", "observed", "lift", "low", "high", "captured"]]
+
+
+def _observed(y: Any, p: Any, sample_weight: Any, n_bins: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    if n_bins < 1:
+        raise ValueError(f"`n_bins` must be at least 1. Got {n_bins!r}.")
+    y = np.asarray(column_or_1d(as_pandas(y)), dtype=np.float64)
+    p = finite(column_or_1d(as_pandas(p)), "p")
+    check_consistent_length(y, p)
+    weights = np.ones(y.shape) if sample_weight is None else check_weights(sample_weight, (len(y), 1))[:, 0]
+    known = ~np.isnan(y) & (weights > 0)
+    if not known.any():
+        raise ValueError("Nothing was observed in `y`, whose weights are not 0.")
+    return finite(y[known], "y"), p[known], weights[known].astype(np.float64)
+
+
+def _is_rate(y: np.ndarray) -> bool:
+    return bool(np.isin(y, (0, 1)).all())
+
+
+def _bins(p: np.ndarray, n_bins: int) -> np.ndarray:
+    """For each row the number of its bin; rows of equal predictions are in one."""
+    bins = pd.qcut(p, n_bins, labels=False, duplicates="drop")
+    return np.nan_to_num(np.asarray(bins, dtype=float)).astype(int)  # NaN where all predictions are equal
+
+
+def _means_of_ties(y: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """For each row the mean of those that have its score."""
+    _, group = np.unique(score, return_inverse=True)
+    return (np.bincount(group, weights * y) / np.bincount(group, weights))[group]
+
+
+def _binned(
+    y: np.ndarray, p: np.ndarray, weights: np.ndarray, bins: np.ndarray, *, is_rate: bool | None = None
+) -> pd.DataFrame:
+    frame = pd.DataFrame({"w": weights, "wp": weights * p, "wy": weights * y, "wyy": weights * y * y, "ww": weights**2})
+    sums = frame.groupby(bins).sum()
+    counts = frame.groupby(bins).size()
+    mean = sums["wy"] / sums["w"]
+    n = sums["w"] ** 2 / sums["ww"]  # as many rows of equal weights would say as much (Kish)
+    if _is_rate(y) if is_rate is None else is_rate:
+        low, high = wilson(mean.to_numpy(), n.to_numpy())
+    else:
+        variance = (sums["wyy"] / sums["w"] - mean**2).clip(lower=0) * n / (n - 1).clip(lower=1)
+        half = Z * np.sqrt(variance / n).to_numpy()
+        low, high = mean.to_numpy() - half, mean.to_numpy() + half
+    return pd.DataFrame(
+        {"n": counts, "predicted": sums["wp"] / sums["w"], "observed": mean, "low": low, "high": high},
+    )
+
+
+def wilson(rate: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The ends of Wilson's 95 % interval of rates that were observed in `n` rows."""
+    middle = (rate + Z**2 / (2 * n)) / (1 + Z**2 / n)
+    half = Z / (1 + Z**2 / n) * np.sqrt(rate * (1 - rate) / n + Z**2 / (4 * n**2))
+    return np.clip(middle - half, 0, 1), np.clip(middle + half, 0, 1)

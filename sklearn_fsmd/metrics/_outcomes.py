@@ -1,0 +1,117 @@
+"""What was observed of each target, beside what a model says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+
+from sklearn_fsmd.compose import ask
+from sklearn_fsmd.encoding import as_pandas, names_of
+from sklearn_fsmd.metrics._inputs import labels_and_scores
+from sklearn_fsmd.metrics._models import model_of
+
+
+class Outcome(NamedTuple):
+    """One target of some rows, those of which nothing was observed left out."""
+
+    name: str
+    is_value: bool
+    rows: np.ndarray
+    """(m,), which rows of X these are."""
+    observed: np.ndarray
+    """(m,), 0 and 1, or values; 0 where the step that a value follows has not happened."""
+    predicted: np.ndarray
+    """(m,), probabilities, or expected values."""
+    weights: np.ndarray
+    """(m,), none of them 0."""
+
+
+def predictions(estimator: Any, X: Any) -> np.ndarray:
+    """The marginals, and after them the expected values, ``(n, K + V)``."""
+    return ask(estimator, "_marginals_and_values", X)
+
+
+def fitted_model(estimator: Any) -> Any:
+    """The fitted model at the end of Pipelines and searches.
+
+    Raises
+    ------
+    NotFittedError
+        If it is not fitted.
+    TypeError
+        If it is no classifier of this library.
+    """
+    check_is_fitted(estimator)
+    model = model_of(estimator)
+    if not hasattr(model, "predict_marginals") or not hasattr(model, "_targets"):
+        raise TypeError(
+            "A fitted MultiTaskClassifier or one of the named models is needed, or a Pipeline or search that ends in "
+            f"one. Got {type(model).__name__}."
+        )
+    return model
+
+
+def outcomes(estimator: Any, X: Any, Y: Any, sample_weight: Any = None) -> list[Outcome]:
+    """Each target of `Y`, the binary ones and then those with values, beside its prediction.
+
+    Parameters
+    ----------
+    estimator : fitted MultiTaskClassifier, or a Pipeline or search that ends in one.
+    X, Y : as its `score` takes them; NaN in Y was not observed.
+    sample_weight : array-like of shape (n,) or (n, K + V), default=None
+
+    Raises
+    ------
+    ValueError
+        If nothing was observed of a target.
+    """
+    model = fitted_model(estimator)
+    P, Y = predictions(estimator, X), as_pandas(Y)
+    check_consistent_length(P, Y)
+    observed, weights = observations(model, Y, sample_weight)
+    found = []
+    for k, name in enumerate([*model.task_names_, *model.value_names_]):
+        rows = np.flatnonzero(weights[:, k] > 0)
+        if not len(rows):
+            raise ValueError(f"Nothing was observed of the target {name!r} in Y, whose weights are not 0.")
+        columns = (observed[rows, k], P[rows, k].astype(np.float64), weights[rows, k])
+        found.append(Outcome(name, k >= len(model.task_names_), rows, *columns))
+    return found
+
+
+def observations(model: Any, Y: Any, sample_weight: Any = None) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and values ``(n, K + V)`` float64, and their weights, 0 where nothing was observed."""
+    targets = model._targets
+    encoded = targets.encode(Y, sample_weight, model.module_.link.parents, scale=False, warns=False)
+    labels = encoded.labels.astype(np.float64)
+    weights = np.ones_like(labels) if encoded.weights is None else encoded.weights.astype(np.float64)
+    if not model.value_names_:
+        return labels, weights
+    _, values = targets.over_impressions(Y)
+    of_values = np.ones_like(values) if sample_weight is None else targets.weights_of_values(sample_weight, Y)
+    of_values = np.where(np.isnan(values), 0.0, of_values)
+    return np.hstack((labels, np.nan_to_num(values))), np.hstack((weights, of_values))
+
+
+def outcomes_of(Y: Any, P: Any, names: Sequence[str] | None = None, sample_weight: Any = None) -> list[Outcome]:
+    """Each column of the labels `Y` beside its probabilities, of whatever model; see :mod:`sklearn_fsmd.metrics`.
+
+    Parameters
+    ----------
+    Y, P, sample_weight : as in :func:`auc_per_task`.
+    names : of the targets; None takes the columns of Y, or those that fit would give them.
+    """
+    labels, p, weights = labels_and_scores(Y, P, sample_weight, are_probabilities=True)
+    names = names_of(as_pandas(Y)) if names is None else list(names)
+    if len(names) != labels.shape[1]:
+        raise ValueError(f"Y has {labels.shape[1]} tasks, and `task_names` has {len(names)}: {list(names)}.")
+    found = []
+    for k, name in enumerate(names):
+        rows = np.flatnonzero(~np.isnan(labels[:, k]) & (weights[:, k] > 0))
+        if not len(rows):
+            raise ValueError(f"Nothing was observed of the target {name!r} in Y, whose weights are not 0.")
+        found.append(Outcome(name, False, rows, labels[rows, k], p[rows, k], weights[rows, k]))
+    return found

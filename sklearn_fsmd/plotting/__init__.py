@@ -1,0 +1,26 @@
+"""Displays in scikit-learn's manner: made ``from_…`` what there is, drawn by ``plot``, with the axes kept as `ax_`.
+
+They need matplotlib and adjustText: ``pip install sklearn-fsmd[plot]``.
+"""
+
+from sklearn_fsmd.plotting._ablation import AblationDisplay
+from sklearn_fsmd.plotting._attributions import AttributionsDisplay
+from sklearn_fsmd.plotting._gate_weights import GateWeightsDisplay
+from sklearn_fsmd.plotting._history import HistoryDisplay
+from sklearn_fsmd.plotting._importances import ImportancesDisplay
+from sklearn_fsmd.plotting._lift import LiftDisplay
+from sklearn_fsmd.plotting._pareto import ParetoDisplay
+from sklearn_fsmd.plotting._reliability import ReliabilityDisplay
+from sklearn_fsmd.plotting._seesaw import SeesawDisplay
+
+__all__ = [
+    "AblationDisplay",
+    "AttributionsDisplay",
+    "GateWeightsDisplay",
+    "HistoryDisplay",
+    "ImportancesDisplay",
+    "LiftDisplay",
+    "ParetoDisplay",
+    "ReliabilityDisplay",
+    "SeesawDisplay",
+]

@@ -1,0 +1,95 @@
+"""Scores against the values of a parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.utils._optional_dependencies import check_matplotlib_support
+
+from sklearn_fsmd.plotting._axes import deviation
+
+
+class AblationDisplay:
+    """Scores against the values of one parameter (the paper's Figs. 11 to 13).
+
+    Parameters
+    ----------
+    values : list of the values of the parameter, in the order in which they are drawn.
+    scores : dict of ndarray of shape (n_values, n_runs), a curve each.
+    parameter : str, the label of the axis.
+
+    Attributes
+    ----------
+    axes_, figure_ : an axes a score, and the figure, after `plot`.
+    """
+
+    def __init__(self, values: Sequence[Any], scores: Mapping[str, np.ndarray], *, parameter: str) -> None:
+        self.values = list(values)
+        self.scores = dict(scores)
+        self.parameter = parameter
+
+    @classmethod
+    def from_cv_results(
+        cls,
+        cv_results: Mapping[str, Any],
+        parameter: str,
+        *,
+        scores: Sequence[str] | None = None,
+        labels: Sequence[str] | None = None,
+        **kw: Any,
+    ) -> AblationDisplay:
+        """From the `cv_results_` of a GridSearchCV.
+
+        Candidates that differ in other parameters, such as `random_state`, are runs of the same value.
+
+        Parameters
+        ----------
+        cv_results : dict or DataFrame
+        parameter : str, the parameter that was varied.
+        scores : sequence of str, default=None
+            Names of the scores; None takes all.
+        labels : sequence of str, default=None
+            What to call the values, in the order of their first appearance.
+        **kw : passed to `plot`.
+        """
+        column = f"param_{parameter}"
+        if column not in cv_results:
+            known = [name.removeprefix("param_") for name in cv_results if name.startswith("param_")]
+            raise ValueError(f"The grid search did not vary {parameter!r}; it has {known}.")
+        found = [name.removeprefix("mean_test_") for name in cv_results if name.startswith("mean_test_")]
+        unknown = [name for name in scores or () if name not in found]
+        if unknown:
+            raise ValueError(f"There is no score {unknown[0]!r} in the results; there are {found}.")
+        given = [str(value) for value in cv_results[column]]
+        values = list(dict.fromkeys(given))
+        if labels is not None and len(labels) != len(values):
+            raise ValueError(f"There are {len(values)} values of {parameter!r}, {values}, and {len(labels)} labels.")
+        rows = [np.flatnonzero(np.array(given) == value) for value in values]
+        if len({len(row) for row in rows}) > 1:
+            raise ValueError(f"The values of {parameter!r} must have equally many runs. Got {[len(r) for r in rows]}.")
+        curves = {}
+        for name in scores or found:
+            column_of_scores = np.asarray(cv_results[f"mean_test_{name}"], dtype=float)
+            curves[name] = np.stack([column_of_scores[row] for row in rows])
+        return cls(labels or values, curves, parameter=parameter).plot(**kw)
+
+    def plot(self, axes: Any = None) -> AblationDisplay:
+        """Draw a curve a score, each in axes of its own: the mean over the runs, with one standard deviation."""
+        check_matplotlib_support("AblationDisplay.plot")
+        import matplotlib.pyplot as plt
+
+        if axes is None:
+            width = 4 * len(self.scores)
+            _, axes = plt.subplots(1, len(self.scores), figsize=(width, 3.2), layout="constrained", squeeze=False)
+        self.axes_ = np.ravel(np.asarray(axes, dtype=object))
+        if len(self.axes_) != len(self.scores):
+            raise ValueError(f"There are {len(self.scores)} scores to draw, and {len(self.axes_)} axes.")
+        self.figure_ = self.axes_[0].figure
+        for ax, (name, runs) in zip(self.axes_, self.scores.items(), strict=True):
+            spread = np.array([deviation(row[:, None])[0] for row in runs])
+            ax.errorbar(np.arange(len(runs)), runs.mean(axis=1), yerr=spread, fmt="o-", capsize=3)
+            ax.set_xticks(np.arange(len(runs)), [str(value) for value in self.values])
+            ax.set(title=name, xlabel=self.parameter)
+        return self

@@ -1,0 +1,121 @@
+"""What a single prediction is made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sklearn_fsmd.encoding import as_pandas
+from sklearn_fsmd.inspection import attributions
+from sklearn_fsmd.plotting._axes import axes_of, shortened
+
+HEIGHT, ROW = 1.3, 0.32
+"""Inches of a new figure: what title and axis need, and each bar."""
+UNITS = {"log_odds": "log-odds", "probability": "probability", "value": "expected value"}
+
+
+class AttributionsDisplay:
+    """What each column adds to the prediction of one row, the largest first.
+
+    The bars add up from the prediction of a row of which nothing is known to that of the row.
+
+    Parameters
+    ----------
+    attributions : Series of the attributions, by column.
+    baseline, prediction : float, where they begin and end.
+    target : str, the target that was predicted.
+    scale : {"log_odds", "probability", "value"}, their unit.
+    values : Series, default=None
+        What the row has in these columns, for the labels.
+    n_features : int, default=10
+        How many columns have bars of their own; one more bar is the sum of the others.
+
+    Attributes
+    ----------
+    ax_, figure_ : the axes and the figure, after `plot`.
+    """
+
+    def __init__(
+        self,
+        attributions: pd.Series,
+        *,
+        baseline: float,
+        prediction: float,
+        target: str,
+        scale: str,
+        values: pd.Series | None = None,
+        n_features: int = 10,
+    ) -> None:
+        self.attributions = attributions
+        self.baseline = baseline
+        self.prediction = prediction
+        self.target = target
+        self.scale = scale
+        self.values = values
+        self.n_features = n_features
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, X: Any, *, n_features: int = 10, ax: Any = None, **options: Any
+    ) -> AttributionsDisplay:
+        """From a fitted estimator, or a Pipeline of one, and a single row.
+
+        `options` are those of :func:`~sklearn_fsmd.inspection.attributions`, such as `target`.
+        """
+        X = as_pandas(X)
+        if len(X) != 1:
+            raise ValueError(f"One row is drawn at a time, X[i : i + 1] for instance. Got {len(X)} rows.")
+        if n_features < 1:
+            raise ValueError(f"`n_features` must be at least 1. Got {n_features!r}.")
+        found = attributions(estimator, X, **options)
+        names = list(found.frame.columns)
+        row = found.data.iloc[0] if isinstance(found.data, pd.DataFrame) else np.asarray(found.data, dtype=object)[0]
+        known = dict(zip(names, row, strict=False)) if len(row) <= len(names) else {}
+        if isinstance(found.data, pd.DataFrame):  # one without the bias features has fewer columns than the model
+            known = {str(name): value for name, value in row.items()}
+        return cls(
+            found.frame.iloc[0],
+            baseline=found.baseline,
+            prediction=float(found.predictions[0]),
+            target=found.target,
+            scale=found.scale,
+            values=pd.Series([known.get(name) for name in names], index=names, dtype=object),
+            n_features=n_features,
+        ).plot(ax)
+
+    def plot(self, ax: Any = None) -> AttributionsDisplay:
+        """Draw a bar per column."""
+        order = self.attributions.abs().sort_values(ascending=False, kind="stable").index
+        # One bar for a single further column would be no shorter than its own.
+        first = order[: self.n_features] if len(order) > self.n_features + 1 else order
+        bars = self.attributions[first]
+        labels = [self._label(name) for name in first]
+        if len(first) < len(order):
+            rest = self.attributions.drop(first)
+            bars = pd.concat([bars, pd.Series({"": rest.sum()})])
+            labels.append(f"{len(rest)} other columns")
+        self.ax_, self.figure_ = axes_of(self, ax, figsize=(6.4, HEIGHT + ROW * len(bars)))
+        places = np.arange(len(bars))
+        colors = ["C0" if share >= 0 else "C3" for share in bars]
+        drawn = self.ax_.barh(places, bars.to_numpy(), color=colors, height=0.7)
+        self.ax_.bar_label(drawn, [f"{share:+.2g}" for share in bars], padding=3, fontsize="small")
+        self.ax_.axvline(0, color="0.4", linewidth=0.8)
+        self.ax_.set_yticks(places, labels)
+        self.ax_.set_ylim(len(bars) - 0.4, -0.6)
+        self.ax_.margins(x=0.18)  # room for the figures
+        unit = UNITS[self.scale]
+        self.ax_.set_xlabel(f"{unit}: from {self.baseline:.3g}, nothing known, to {self.prediction:.3g}")
+        self.ax_.set_title(self.target)
+        return self
+
+    def _label(self, name: str) -> str:
+        value = None if self.values is None else self.values.get(name)
+        if value is None or isinstance(value, (np.ndarray, list, tuple)):
+            length = "" if value is None else f" ({len(value)})"
+            return shortened(f"{name}{length}")
+        if pd.isna(value):
+            return f"{shortened(name, 24)} missing"
+        text = f"{value:.4g}" if isinstance(value, (float, np.floating)) else str(value)
+        return f"{shortened(name, 24)} = {shortened(text, 16)}"

@@ -1,0 +1,44 @@
+"""What displays share: the axes to draw on, labels that keep apart, and spreads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils._optional_dependencies import check_matplotlib_support
+
+
+def axes_of(display: Any, ax: Any, *, figsize: tuple[float, float] | None = None) -> tuple[Any, Any]:
+    """The axes to draw on, new ones if none are given, and their figure."""
+    check_matplotlib_support(f"{type(display).__name__}.plot")
+    import matplotlib.pyplot as plt
+
+    if ax is None:
+        _, ax = plt.subplots(figsize=figsize, layout="constrained")
+    return ax, ax.figure
+
+
+def keep_apart(labels: list[Any], ax: Any, points: np.ndarray | None = None) -> None:
+    """Move labels until they overlap neither each other nor the points ``(n, 2)``, inside the frame."""
+    from adjustText import adjust_text
+
+    if points is None:
+        points = np.array([label.get_position() for label in labels])
+    adjust_text(labels, *points.T, ax=ax, arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.6})
+
+
+def deviation(runs: np.ndarray) -> np.ndarray:
+    """The standard deviation of each column over the runs; 0 where there is one."""
+    return runs.std(axis=0, ddof=1) if len(runs) > 1 else np.zeros(runs.shape[1])
+
+
+def legend_below(ax: Any, title: str | None = None) -> None:
+    """A legend under the axes, where it hides nothing; layouts make room for it."""
+    place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.16)}
+    ax.legend(**place, ncols=2, frameon=False, fontsize="small", title=title, title_fontsize="small")
+
+
+def shortened(text: str, length: int = 32) -> str:
+    """The text, without its middle if it is too long for a label."""
+    head = (length - 1) // 2
+    return text if len(text) <= length else f"{text[:head]}…{text[-(length - 1 - head) :]}"

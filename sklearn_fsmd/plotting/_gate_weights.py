@@ -1,0 +1,67 @@
+"""Which experts each task listens to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.utils._optional_dependencies import check_matplotlib_support
+
+from sklearn_fsmd.compose import ask
+from sklearn_fsmd.metrics import model_of
+
+
+class GateWeightsDisplay:
+    """The weight that each task's gate gives to each expert, on average over rows.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_levels, n_tasks, n_experts)
+    task_names : sequence of str
+    expert_names : sequence of str, default=None
+        By default they are numbered.
+
+    Attributes
+    ----------
+    axes_, figure_ : an axes per level, and the figure, after `plot`.
+    """
+
+    def __init__(
+        self, weights: np.ndarray, *, task_names: Sequence[str], expert_names: Sequence[str] | None = None
+    ) -> None:
+        self.weights = weights
+        self.task_names = list(task_names)
+        self.expert_names = list(expert_names or (str(e) for e in range(weights.shape[2])))
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, X: Any, **kw: Any) -> GateWeightsDisplay:
+        """From a fitted estimator with gates, or a Pipeline of one, and the rows to average over.
+
+        `kw` is passed to `plot`.
+        """
+        weights, model = ask(estimator, "gate_weights", X).mean(axis=0), model_of(estimator)
+        tasks = [*model.task_names_, *model.value_names_]
+        owners = [*tasks, "shared"]  # PLE knows whose each expert is
+        names = [owners[group] for group in getattr(model.module_.extractor, "groups", [])]
+        numbered = [f"{name} {names[:e].count(name) + 1}" for e, name in enumerate(names)]
+        return cls(weights, task_names=tasks, expert_names=numbered or None).plot(**kw)
+
+    def plot(self, *, cmap: str = "Blues") -> GateWeightsDisplay:
+        """Draw a map of tasks and experts for each level."""
+        check_matplotlib_support("GateWeightsDisplay.plot")
+        import matplotlib.pyplot as plt
+
+        n_levels, n_tasks, n_experts = self.weights.shape
+        longest = max(map(len, self.expert_names))
+        size = (1.2 + max(0.7, 0.1 * longest) * n_experts, (0.8 + 0.5 * n_tasks) * n_levels)
+        self.figure_, axes = plt.subplots(n_levels, 1, figsize=size, layout="constrained", squeeze=False)
+        self.axes_ = axes[:, 0]
+        for j, (ax, level) in enumerate(zip(self.axes_, self.weights, strict=True)):
+            ax.imshow(level, cmap=cmap, vmin=0, vmax=1, aspect="auto")
+            for (k, e), weight in np.ndenumerate(level):
+                ax.text(e, k, f"{weight:.2f}", ha="center", va="center", color="white" if weight > 0.5 else "black")
+            ax.set_xticks(np.arange(n_experts), self.expert_names)
+            ax.set_yticks(np.arange(n_tasks), self.task_names)
+            ax.set(xlabel="expert", title=f"level {j + 1}")
+        return self

@@ -1,0 +1,63 @@
+"""What was seen of the validation data during the fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_fsmd.metrics import model_of
+from sklearn_fsmd.plotting._axes import axes_of
+
+
+class HistoryDisplay:
+    """The validation AUC of each task, epoch by epoch.
+
+    Parameters
+    ----------
+    epochs : the numbers of the epochs.
+    auc : ndarray of shape (n_epochs, n_tasks)
+    task_names : sequence of str
+    best : the epoch whose weights were kept; None if it is not known.
+
+    Attributes
+    ----------
+    ax_, figure_ : the axes and the figure, after `plot`.
+    """
+
+    def __init__(
+        self, epochs: Sequence[int], auc: np.ndarray, *, task_names: Sequence[str], best: int | None = None
+    ) -> None:
+        self.epochs = list(epochs)
+        self.auc = auc
+        self.task_names = list(task_names)
+        self.best = best
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, **kw: Any) -> HistoryDisplay:
+        """From a fitted estimator, or a Pipeline or search around one, that had validation data.
+
+        `kw` is passed to `plot`.
+        """
+        check_is_fitted(estimator)
+        estimator = model_of(estimator)
+        rows = [epoch for epoch in estimator.history_ if "valid_auc" in epoch]
+        if not rows:
+            raise ValueError("The fit had no validation data, so there is no AUC to draw; see `early_stopping`.")
+        auc = np.array([[epoch[f"valid_auc_{name}"] for name in estimator.task_names_] for epoch in rows])
+        best = max((epoch["epoch"] for epoch in rows if epoch["valid_best"]), default=None)
+        return cls([epoch["epoch"] for epoch in rows], auc, task_names=estimator.task_names_, best=best).plot(**kw)
+
+    def plot(self, ax: Any = None) -> HistoryDisplay:
+        """Draw a curve per task, and a line at the epoch whose weights were kept."""
+        self.ax_, self.figure_ = axes_of(self, ax)
+        for name, auc in zip(self.task_names, self.auc.T, strict=True):
+            self.ax_.plot(self.epochs, auc, "o-", label=name)
+        if self.best is not None:
+            self.ax_.axvline(self.best, color="grey", linestyle=":", label="kept")
+        self.ax_.set(xlabel="epoch", ylabel="validation AUC")
+        self.ax_.xaxis.get_major_locator().set_params(integer=True)
+        self.ax_.legend()
+        return self

@@ -1,0 +1,115 @@
+"""What the rows that are ranked highest are worth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sklearn_fsmd.compose import ask
+from sklearn_fsmd.metrics import lift_curve, outcomes, outcomes_of
+from sklearn_fsmd.plotting._axes import axes_of, legend_below
+
+
+class LiftDisplay:
+    """The lift of each tenth of the rows, the best ranked first, for each target.
+
+    A lift of 3 in the first decile says: the tenth of the rows that is ranked highest has three times the mean rate. A
+    good ranking falls from left to right. The bars are 95 % intervals; those of rare targets are long, since a decile
+    has few positives.
+
+    Parameters
+    ----------
+    curves : dict of target to DataFrame, as :func:`~sklearn_fsmd.metrics.lift_curve` gives them.
+    ranked_by : str, default="the target's own prediction"
+
+    Attributes
+    ----------
+    ax_, figure_ : the axes and the figure, after `plot`.
+    """
+
+    def __init__(self, curves: Mapping[str, pd.DataFrame], *, ranked_by: str = "the target's own prediction") -> None:
+        self.curves = dict(curves)
+        self.ranked_by = ranked_by
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        Y: Any,
+        *,
+        rank_weights: Sequence[float] | np.ndarray | None = None,
+        n_bins: int = 10,
+        sample_weight: Any = None,
+        **kw: Any,
+    ) -> LiftDisplay:
+        """From a fitted estimator, or a Pipeline of one, and rows that it was not trained on.
+
+        Parameters
+        ----------
+        estimator : MultiTaskClassifier, or a Pipeline or search that ends in one.
+        X, Y : as its `score` takes them.
+        rank_weights : array-like of shape (n_tasks,) or (n_tasks + n_values,), default=None
+            Rank the rows by one score for all targets, `rank_score` with these exponents. None ranks them for each
+            target by its own prediction.
+        n_bins : int, default=10
+        sample_weight : array-like of shape (n,) or (n, n_tasks + n_values), default=None
+        **kw : passed to `plot`.
+        """
+        found = outcomes(estimator, X, Y, sample_weight)
+        scores = None if rank_weights is None else ask(estimator, "rank_score", X, rank_weights)
+        curves = {
+            one.name: lift_curve(
+                one.observed,
+                one.predicted if scores is None else scores[one.rows],
+                n_bins=n_bins,
+                sample_weight=one.weights,
+            )
+            for one in found
+        }
+        if rank_weights is None:
+            return cls(curves).plot(**kw)
+        numbers = " : ".join(f"{weight:g}" for weight in rank_weights)
+        return cls(curves, ranked_by=f"rank_score, weights {numbers}").plot(**kw)
+
+    @classmethod
+    def from_predictions(
+        cls,
+        Y: Any,
+        P: Any,
+        *,
+        task_names: Sequence[str] | None = None,
+        n_bins: int = 10,
+        sample_weight: Any = None,
+        **kw: Any,
+    ) -> LiftDisplay:
+        """From labels and marginals (n, K), as :mod:`sklearn_fsmd.metrics` takes them, of whatever model.
+
+        `task_names` are by default the columns of Y; all else is as in :meth:`from_estimator`.
+        """
+        found = outcomes_of(Y, P, task_names, sample_weight)
+        curves = {
+            one.name: lift_curve(one.observed, one.predicted, n_bins=n_bins, sample_weight=one.weights) for one in found
+        }
+        return cls(curves).plot(**kw)
+
+    def plot(self, ax: Any = None) -> LiftDisplay:
+        """Draw a line per target."""
+        self.ax_, self.figure_ = axes_of(self, ax)
+        n_bins, tops = 1, [1.0]
+        for k, (target, curve) in enumerate(self.curves.items()):
+            places = np.arange(1, len(curve) + 1) + 0.12 * (k - (len(self.curves) - 1) / 2)
+            bars = np.maximum((curve["lift"] - curve["low"], curve["high"] - curve["lift"]), 0)
+            label = f"{target} (first: {curve['captured'].iloc[0]:.0%} of all)"
+            self.ax_.errorbar(places, curve["lift"], yerr=bars, fmt="o-", markersize=4, capsize=2, label=label)
+            n_bins, tops = max(n_bins, len(curve)), [*tops, float(curve["lift"].max())]
+        self.ax_.axhline(1, color="0.6", linewidth=0.8, linestyle="--", zorder=0)
+        self.ax_.set_ylim(0, 1.15 * max(tops))
+        name = "decile" if n_bins == 10 else f"bin of {n_bins}"
+        self.ax_.set(xlabel=f"{name}, the best first, by {self.ranked_by}", ylabel="lift over the mean")
+        self.ax_.set_xticks(np.arange(1, n_bins + 1)) if n_bins <= 20 else None
+        legend_below(self.ax_)
+        return self

@@ -1,0 +1,161 @@
+"""How true the predictions of each target are, segment by segment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sklearn_fsmd.metrics import Outcome, outcomes, outcomes_of, reliability_curve
+from sklearn_fsmd.plotting._axes import legend_below
+from sklearn_fsmd.plotting._segments import grid_of_axes, segments_of
+
+
+class ReliabilityDisplay:
+    """The observed rate against the mean prediction, over bins of equally many rows: an axes per target.
+
+    On the diagonal predictions are true on average. A point above it was predicted too low. The bars are 95 %
+    intervals of what was observed: a point whose bar meets the diagonal is no evidence against the model. Each bin has
+    at least `min_bin_rows` rows, so segments with few rows have fewer points.
+
+    Parameters
+    ----------
+    curves : dict of target to dict of segment to DataFrame
+        As :func:`~sklearn_fsmd.metrics.reliability_curve` gives them.
+    values : sequence of str, default=()
+        The targets that hold values: they are means, not rates.
+
+    Attributes
+    ----------
+    ax_, axes_, figure_ : the first axes, an axes per target, and the figure, after `plot`.
+    """
+
+    def __init__(self, curves: Mapping[str, Mapping[str, pd.DataFrame]], *, values: Sequence[str] = ()) -> None:
+        self.curves = {target: dict(segments) for target, segments in curves.items()}
+        self.values = list(values)
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        Y: Any,
+        *,
+        by: Any = None,
+        targets: Sequence[str] | None = None,
+        n_bins: int | None = None,
+        min_bin_rows: int = 50,
+        max_segments: int = 4,
+        sample_weight: Any = None,
+        **kw: Any,
+    ) -> ReliabilityDisplay:
+        """From a fitted estimator, or a Pipeline of one, and rows that it was not trained on.
+
+        Parameters
+        ----------
+        estimator : MultiTaskClassifier, or a Pipeline or search that ends in one.
+        X, Y : as its `score` takes them.
+        by : array-like of shape (n,), default=None
+            The segment of each row, a column of X for instance. The `max_segments` largest have a curve each, the
+            others, and those with fewer than 100 rows, one together.
+        targets : sequence of str, default=None
+            Names of targets; None takes all, those with values too.
+        n_bins : int, default=None
+            None takes 10 for one curve, and 5 for several.
+        min_bin_rows : int, default=50
+        max_segments : int, default=4
+        sample_weight : array-like of shape (n,) or (n, n_tasks + n_values), default=None
+        **kw : passed to `plot`.
+        """
+        found = _chosen(outcomes(estimator, X, Y, sample_weight), targets)
+        options: dict[str, Any] = {"n_bins": n_bins, "min_bin_rows": min_bin_rows, "max_segments": max_segments}
+        return cls._of(found, by, len(X), **options).plot(**kw)
+
+    @classmethod
+    def from_predictions(
+        cls,
+        Y: Any,
+        P: Any,
+        *,
+        task_names: Sequence[str] | None = None,
+        by: Any = None,
+        n_bins: int | None = None,
+        min_bin_rows: int = 50,
+        max_segments: int = 4,
+        sample_weight: Any = None,
+        **kw: Any,
+    ) -> ReliabilityDisplay:
+        """From labels and marginals (n, K), as :mod:`sklearn_fsmd.metrics` takes them, of whatever model.
+
+        `task_names` are by default the columns of Y; all else is as in :meth:`from_estimator`.
+        """
+        found = outcomes_of(Y, P, task_names, sample_weight)
+        options: dict[str, Any] = {"n_bins": n_bins, "min_bin_rows": min_bin_rows, "max_segments": max_segments}
+        return cls._of(found, by, len(Y), **options).plot(**kw)
+
+    @classmethod
+    def _of(
+        cls, found: Sequence[Outcome], by: Any, n: int, *, n_bins: int | None, min_bin_rows: int, max_segments: int
+    ) -> ReliabilityDisplay:
+        if min_bin_rows < 1:
+            raise ValueError(f"`min_bin_rows` must be at least 1. Got {min_bin_rows!r}.")
+        segments = segments_of(by, n, max_segments)
+        n_bins = (10 if len(segments) == 1 else 5) if n_bins is None else n_bins
+        curves: dict[str, dict[str, pd.DataFrame]] = {}
+        for one in found:
+            curves[one.name] = {}
+            for segment, rows in segments.items():
+                own = np.isin(one.rows, rows)
+                if own.any():
+                    bins = max(1, min(n_bins, int(own.sum()) // min_bin_rows)) if n_bins >= 1 else n_bins
+                    curves[one.name][segment] = reliability_curve(
+                        one.observed[own], one.predicted[own], n_bins=bins, sample_weight=one.weights[own]
+                    )
+        return cls(curves, values=[one.name for one in found if one.is_value])
+
+    def plot(self, ax: Any = None) -> ReliabilityDisplay:
+        """Draw a curve per segment; `ax` is an axes per target, or the only one."""
+        self.figure_, self.axes_ = grid_of_axes(self, len(self.curves), ax)
+        self.ax_ = self.axes_[0]
+        for own, (target, segments) in zip(self.axes_, self.curves.items(), strict=True):
+            top = 0.0
+            for segment, curve in segments.items():
+                bars = (curve["observed"] - curve["low"], curve["high"] - curve["observed"])
+                own.errorbar(
+                    curve["predicted"],
+                    curve["observed"],
+                    yerr=np.maximum(bars, 0),
+                    fmt="o-",
+                    markersize=4,
+                    linewidth=1,
+                    elinewidth=0.8,
+                    capsize=2,
+                    label=f"{segment} ({curve['n'].sum():,} rows)",
+                )
+                top = max(top, curve["predicted"].max(), curve["observed"].max())
+            self._finish(own, target, top)
+        return self
+
+    def _finish(self, ax: Any, target: str, top: float) -> None:
+        """The diagonal, labels, and a square frame; bars that are far longer than the curve are cut off."""
+        of_values = target in self.values
+        lowest = min(0.0, *(curve["observed"].min() for curve in self.curves[target].values()))
+        end = 1.15 * top if of_values else min(1.02, 1.15 * top)
+        end = end if end > 0 else 1.0
+        ax.plot([lowest, end], [lowest, end], color="0.6", linewidth=0.8, linestyle="--", zorder=0)
+        what = ("expected value", "mean value") if of_values else ("predicted probability", "observed rate")
+        ax.set(xlabel=f"{what[0]}, mean of the bin", ylabel=what[1], title=target)
+        ax.set(xlim=(lowest, end), ylim=(lowest, end), aspect="equal")
+        ax.locator_params(nbins=6)
+        legend_below(ax)
+
+
+def _chosen(found: list[Outcome], targets: Sequence[str] | None) -> list[Outcome]:
+    """The outcomes of the named targets."""
+    names = [one.name for one in found]
+    for name in targets or ():
+        if name not in names:
+            raise ValueError(f"There is no target {name!r}; the targets are {names}.")
+    return [one for one in found if targets is None or one.name in targets]

@@ -1,0 +1,94 @@
+"""What several models gain on two tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from sklearn_fsmd.compose import ask
+from sklearn_fsmd.metrics import auc_per_task, labels_of, model_of, multi_task_gain
+from sklearn_fsmd.plotting._axes import axes_of, deviation, keep_apart
+
+
+class SeesawDisplay:
+    """Each model's gain on one task against its gain on another, over a baseline (the paper's Fig. 10).
+
+    Upper right of the lines a model is better in both, lower left worse; in the other quarters it pays for one task
+    with the other.
+
+    Parameters
+    ----------
+    gains : dict of array-like of shape (2,) or (n_seeds, 2)
+        For each model the gains on the two tasks.
+    baseline : str, the model that the gains are over.
+    task_names : sequence of two str
+
+    Attributes
+    ----------
+    ax_, figure_ : the axes and the figure, after `plot`.
+    """
+
+    def __init__(self, gains: Mapping[str, Any], *, baseline: str, task_names: Sequence[str]) -> None:
+        self.gains = {name: np.atleast_2d(np.asarray(gain, dtype=float)) for name, gain in gains.items()}
+        self.baseline = baseline
+        self.task_names = list(task_names)
+
+    @classmethod
+    def from_scores(
+        cls, scores: Mapping[str, Any], *, baseline: str, task_names: Sequence[str] = ("click", "conversion"), **kw: Any
+    ) -> SeesawDisplay:
+        """From the scores of each model.
+
+        Parameters
+        ----------
+        scores : dict of array-like of shape (2,) or (n_seeds, 2)
+            For each model its AUCs of the two tasks, seed by seed in the same order.
+        baseline : str, one of the names.
+        task_names : sequence of two str
+        **kw : passed to `plot`.
+        """
+        if baseline not in scores:
+            raise ValueError(f"The baseline {baseline!r} is none of the models: {list(scores)}.")
+        rows = {name: np.atleast_2d(np.asarray(score, dtype=float)) for name, score in scores.items()}
+        for name, row in rows.items():
+            if row.shape != rows[baseline].shape or row.shape[1] != 2:
+                raise ValueError(
+                    f"Each model needs two scores, for as many seeds as the baseline ({len(rows[baseline])}). "
+                    f"{name!r} has the shape {row.shape}."
+                )
+        gains = {name: multi_task_gain(row, rows[baseline]) for name, row in rows.items()}  # type: ignore[arg-type]
+        return cls(gains, baseline=baseline, task_names=task_names).plot(**kw)
+
+    @classmethod
+    def from_estimators(
+        cls, estimators: Mapping[str, Any], X: Any, Y: Any, *, baseline: str, tasks: tuple[int, int] = (0, 1), **kw: Any
+    ) -> SeesawDisplay:
+        """From fitted estimators, or Pipelines of them, whose AUCs are measured on `X` and `Y`.
+
+        `tasks` are the indices of two binary targets.
+        """
+        scores = {
+            name: auc_per_task(labels_of(e, Y), ask(e, "predict_marginals", X))[list(tasks)]
+            for name, e in estimators.items()
+        }
+        names = model_of(next(iter(estimators.values()))).task_names_
+        return cls.from_scores(scores, baseline=baseline, task_names=[names[k] for k in tasks], **kw)
+
+    def plot(self, ax: Any = None, *, color: Any = None) -> SeesawDisplay:
+        """Draw a point per model, with bars of one standard deviation over the seeds."""
+        self.ax_, self.figure_ = axes_of(self, ax)
+        for gain in (self.ax_.axhline, self.ax_.axvline):
+            gain(0, color="0.6", linewidth=0.8, zorder=0)
+        labels = []
+        for name, gains in self.gains.items():
+            x, y = gains.mean(axis=0)
+            dx, dy = deviation(gains)
+            point = self.ax_.errorbar(x, y, xerr=dx, yerr=dy, fmt="o", color=color, capsize=2, elinewidth=0.8)
+            labels.append(self.ax_.text(x, y, name, color=point[0].get_color()))
+        self.ax_.margins(0.2)  # room for the names
+        self.ax_.set_xlabel(f"{self.task_names[0]}: gain in AUC over {self.baseline}")
+        self.ax_.set_ylabel(f"{self.task_names[1]}: gain in AUC over {self.baseline}")
+        keep_apart(labels, self.ax_)
+        return self

@@ -1,0 +1,62 @@
+"""Rows in segments, for curves that are drawn side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import check_consistent_length, column_or_1d
+
+from sklearn_fsmd.encoding import as_pandas
+
+ALL, MISSING = "all rows", "missing"
+FEWEST = 100
+"""A segment of fewer rows is one of the others: its curve would be chance."""
+
+
+def segments_of(by: Any, n: int, max_segments: int) -> dict[str, np.ndarray]:
+    """The rows of each segment, the largest first; all rows where `by` is None.
+
+    Parameters
+    ----------
+    by : array-like of shape (n,), the segment of each row; None for one segment of all.
+    max_segments : how many are drawn; the rest of them, and those with few rows, are taken together.
+    """
+    if max_segments < 1:
+        raise ValueError(f"`max_segments` must be at least 1. Got {max_segments!r}.")
+    if by is None:
+        return {ALL: np.arange(n)}
+    values = pd.Series(column_or_1d(as_pandas(by), warn=False)).reset_index(drop=True)
+    check_consistent_length(values, np.empty(n))
+    names = values.astype(object).where(values.notna(), MISSING).astype(str)
+    counts = names.value_counts()
+    kept = counts[counts >= FEWEST].index[:max_segments]
+    found = {str(name): np.flatnonzero(names == name) for name in kept}
+    rest = np.flatnonzero(~names.isin(kept))
+    if not len(rest):
+        return found
+    n_rest = len(counts) - len(kept)
+    name = ALL if not found else str(names.iloc[rest[0]]) if n_rest == 1 else f"{n_rest} others"
+    return {**found, name: rest}
+
+
+def grid_of_axes(display: Any, n: int, ax: Any) -> tuple[Any, np.ndarray]:
+    """The figure, and `n` axes side by side: those that are given, or new ones, at most three in a row."""
+    from sklearn.utils._optional_dependencies import check_matplotlib_support
+
+    check_matplotlib_support(f"{type(display).__name__}.plot")
+    import matplotlib.pyplot as plt
+
+    if ax is None:
+        n_columns = min(n, 3)
+        n_rows = -(-n // n_columns)
+        size = (max(4.6, 4.1 * n_columns), 4.8 * n_rows)
+        figure, grid = plt.subplots(n_rows, n_columns, figsize=size, layout="constrained", squeeze=False)
+        for unused in grid.flat[n:]:
+            unused.set_axis_off()
+        return figure, grid.ravel()[:n]
+    axes = np.ravel(np.asarray(ax, dtype=object))
+    if len(axes) != n:
+        raise ValueError(f"There are {n} targets to draw, and {len(axes)} axes.")
+    return axes[0].figure, axes

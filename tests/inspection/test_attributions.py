@@ -1,0 +1,149 @@
+"""Attributions add up, and say which columns did it, whatever the columns and the model are."""
+
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+import sklearn_fsmd
+from sklearn_fsmd import DenoisingEmbedder, FSMDClassifier, MultiTaskClassifier
+from sklearn_fsmd.inspection import attributions
+from tests.conftest import SMALL as SIZES
+from tests.conftest import make_frame, of
+from tests.inspection.conftest import SMALL
+
+CLASSES = [
+    getattr(sklearn_fsmd, name)
+    for name in sklearn_fsmd.__all__
+    if name.endswith(("Classifier", "MTL")) or name == "BaseMTL"
+]
+
+
+def logit(p):
+    p = np.asarray(p, dtype=np.float64)
+    return np.log(p) - np.log1p(-p)
+
+
+def check_sums(found, predictions, baseline, tolerance=0.011):
+    """Attributions add up to the difference of two predictions that the model makes by itself."""
+    sums = found.frame.sum(axis=1).to_numpy()
+    size = found.frame.abs().sum(axis=1).to_numpy()
+    assert (np.abs(sums - (predictions - baseline)) <= tolerance * size + 1e-5).all()
+    np.testing.assert_allclose(found.predictions, predictions, rtol=1e-4, atol=1e-5)
+    assert found.baseline == pytest.approx(baseline, rel=1e-4, abs=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:.*the step before it, is 0")
+@pytest.mark.parametrize("cls", CLASSES)
+def test_they_add_up_for_every_estimator(cls):
+    X, Y = make_frame(300)
+    model = cls(**{**of(cls, SIZES), "batch_norm": True}).fit(X, Y)
+    empty = pd.DataFrame({name: pd.Series([None], dtype=X[name].dtype) for name in X})
+    p, p_of_nothing = model.predict_marginals(X[:3]), model.predict_marginals(empty)[0]
+    found = attributions(model, X[:3], target="click", scale="probability")
+    assert list(found.frame.columns)[:5] == list(X.columns)
+    check_sums(found, p[:, 0], p_of_nothing[0])
+    check_sums(attributions(model, X[:3], target=1), logit(p[:, 1]), logit(p_of_nothing[1]))
+
+
+@pytest.mark.parametrize("options", [{"n_members": 2, "low_order": "fwfm"}, {"extractor": "separate", "link": "chain"}])
+def test_lists_vectors_values_members_bias_calibration_and_statistics(options):
+    random = np.random.RandomState(0)
+    n = 500
+    X = pd.DataFrame({"user": random.randint(120, size=n).astype(str), "hour": random.randint(24, size=n).astype(str)})
+    X["tags"] = [list(random.choice(list("xyz"), random.randint(3))) for _ in range(n)]
+    X["picture"] = list(random.normal(size=(n, 3)))
+    X["position"] = random.randint(1, 4, size=n)
+    X["price"] = random.lognormal(size=n)
+    X["last"] = [list(random.randint(120, size=random.randint(4)).astype(str)) for _ in range(n)]
+    click = random.uniform(size=n) < 0.3 + 0.4 * (X["price"] > 1)
+    buy = click & (random.uniform(size=n) < 0.5)
+    Y = pd.DataFrame(
+        {"click": click * 1.0, "buy": buy * 1.0, "seconds": np.where(click, random.lognormal(size=n), np.nan)}
+    )
+    model = MultiTaskClassifier(
+        **SMALL,
+        **options,
+        bias_features=["position"],
+        shared_embeddings={"last": "user"},
+        list_pooling="attention",
+        statistics_features=["user", ("user", "hour")],
+        value_targets=["seconds"],
+        value_parents={"seconds": "click"},
+        max_epochs=3,
+    ).fit(X, Y)
+    model.calibration_ = np.array([[1.3, 0.2], [0.8, -0.5]])
+    empty = X[:1].assign(user=None, hour=None, tags=None, picture=None, price=np.nan, last=None)
+    p, p_of_nothing = model.predict_marginals(X[:6]), model.predict_marginals(empty)[0]
+    found = attributions(model, X[:6], target="buy")
+    assert list(found.frame.columns) == [*X.columns, "user × hour"]
+    check_sums(found, logit(p[:, 1]), logit(p_of_nothing[1]))
+    assert (found.frame["position"] == 0).all()
+    assert (found.frame.drop(columns="position").abs().max() > 0).all()
+    found = attributions(model, X[:6], target="seconds")
+    check_sums(found, model.predict_values(X[:6])[:, 0], model.predict_values(empty)[0, 0])
+    assert found.scale == "value"
+    with pytest.raises(ValueError, match="'seconds' holds values and has no 'probability'"):
+        attributions(model, X[:1], target="seconds", scale="probability")
+
+
+def test_the_column_that_did_it(known):
+    model, X, _ = known
+    found = attributions(make_pipeline(FunctionTransformer(), model), X, target="click")
+    paris = (X["city"] == "Paris").to_numpy()
+    both = found.frame["city"] + found.frame["copy"]
+    assert both[paris].mean() - both[~paris].mean() > 1
+    assert found.frame["noise"].abs().mean() < 0.2 * both.abs().mean()
+    pd.testing.assert_index_equal(found.frame.index, X.index)
+    assert found.target == "click"
+
+
+def test_arrays_and_few_steps(rng, monkeypatch):
+    X = rng.normal(size=(200, 3))
+    model = FSMDClassifier(**SMALL, max_epochs=5, lr=0.05).fit(X, np.cumprod(X[:, :2] > 0, axis=1))
+    found = attributions(model, X[:40])
+    assert list(found.frame.columns) == ["x0", "x1", "x2"]
+    check_sums(found, logit(model.predict_marginals(X[:40])[:, 0]), found.baseline)
+    np.testing.assert_allclose(attributions(model, X[39:40]).frame, found.frame[39:], atol=1e-5)
+    monkeypatch.setattr(sys.modules[attributions.__module__], "MORE_STEPS", (1,))
+    with pytest.warns(UserWarning, match="do not add up.*Take more than n_steps=1"):
+        attributions(model, X[:40], n_steps=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"target": "sale"}, "no target 'sale'; the targets are \\['click', 'conversion'\\], or 0 to 1"),
+        ({"target": 2}, "no target 2"),
+        ({"scale": "odds"}, "`scale` must be 'log_odds' or 'probability'. Got 'odds'"),
+        ({"n_steps": 0}, "`n_steps` must be at least 1"),
+    ],
+)
+def test_what_is_refused(known, options, message):
+    model, X, _ = known
+    with pytest.raises(ValueError, match=message):
+        attributions(model, X[:1], **options)
+
+
+def test_no_model_and_no_captum(known, monkeypatch):
+    model, X, _ = known
+    with pytest.raises(TypeError, match="Got DenoisingEmbedder"):
+        attributions(DenoisingEmbedder(n_epochs=1).fit(X), X[:1])
+    monkeypatch.setitem(sys.modules, "captum.attr", None)
+    with pytest.raises(ImportError, match="pip install sklearn-fsmd\\[explain\\]"):
+        attributions(model, X[:1])
+
+
+def test_nothing_is_left_behind(known):
+    """No gradient, and the same predictions."""
+    model, X, _ = known
+    before = model.predict_marginals(X)
+    gradients = [None if w.grad is None else w.grad.clone() for w in model.module_.parameters()]
+    attributions(model, X[:2])
+    for weight, gradient in zip(model.module_.parameters(), gradients, strict=True):
+        assert weight.grad is None if gradient is None else torch.equal(weight.grad, gradient)
+    np.testing.assert_array_equal(model.predict_marginals(X), before)

@@ -1,0 +1,169 @@
+"""Reliability and lift, against plain loops, and their pictures."""
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binomtest
+from sklearn.calibration import calibration_curve
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from sklearn_fsmd import SingleTaskClassifier
+from sklearn_fsmd.metrics import lift_curve, reliability_curve
+from sklearn_fsmd.plotting import LiftDisplay, ReliabilityDisplay
+from tests.inspection.conftest import SMALL
+
+matplotlib.use("Agg")
+
+
+@pytest.fixture(autouse=True)
+def _close():
+    import matplotlib.pyplot as plt
+
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def scored(rng):
+    p = rng.uniform(size=700)
+    return (rng.uniform(size=700) < p**2).astype(float), p
+
+
+def test_reliability_is_scikit_learn_s(scored):
+    y, p = scored
+    observed, predicted = calibration_curve(y, p, n_bins=7, strategy="quantile")
+    curve = reliability_curve(y, p, n_bins=7)
+    np.testing.assert_allclose(curve["observed"], observed)
+    np.testing.assert_allclose(curve["predicted"], predicted)
+    for row in curve.itertuples():
+        ends = binomtest(round(row.observed * row.n), row.n).proportion_ci(method="wilson")
+        np.testing.assert_allclose([row.low, row.high], [ends.low, ends.high], atol=1e-9)
+
+
+def test_a_weight_of_2_is_a_row_twice_but_for_the_interval(scored):
+    y, p = np.round(scored, 1)  # many equal predictions: the bins are the same
+    twice = reliability_curve(np.append(y, y), np.append(p, p), n_bins=5)
+    weighted = reliability_curve(y, p, n_bins=5, sample_weight=np.full(700, 2.0))
+    columns = ["predicted", "observed"]
+    np.testing.assert_allclose(weighted[columns], twice[columns])
+    np.testing.assert_allclose(weighted[["low", "high"]], reliability_curve(y, p, n_bins=5)[["low", "high"]])
+    odd = np.where(np.arange(700) % 2, 1.0, 0.0)
+    half = reliability_curve(y[1::2], p[1::2], n_bins=5)
+    pd.testing.assert_frame_equal(reliability_curve(y, p, n_bins=5, sample_weight=odd), half)
+
+
+def test_values_have_intervals_of_means(rng):
+    y, p = rng.exponential(size=200), np.repeat([1.0, 2.0], 100)
+    curve = reliability_curve(y, p, n_bins=2)
+    error = y[:100].std(ddof=1) / 10
+    assert curve.loc[0, "high"] - curve.loc[0, "observed"] == pytest.approx(1.959964 * error)
+    assert len(reliability_curve(y, np.ones(200))) == 1
+
+
+def test_lift_against_a_loop(scored):
+    y, score = scored
+    y[:40] = np.nan
+    curve = lift_curve(y, score, n_bins=6)
+    y, score = y[40:], score[40:]
+    parts = np.array_split(y[np.argsort(-score)], 6)
+    np.testing.assert_allclose(curve["lift"], [part.mean() / y.mean() for part in parts])
+    np.testing.assert_allclose(curve["captured"], np.cumsum([part.sum() for part in parts]) / y.sum())
+    assert (curve["low"] <= curve["lift"] + 1e-12).all()
+
+
+def test_ties_share_what_they_have():
+    y = np.array([1, 0, 1, 0, 0, 0, 0, 0])
+    assert lift_curve(y, [1, 1, 1, 1, 0, 0, 0, 0], n_bins=4)["lift"].tolist() == [2, 2, 0, 0]
+    assert lift_curve(y, np.ones(8), n_bins=2)["lift"].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("curve", "args", "options", "message"),
+    [
+        (reliability_curve, ([np.nan, np.nan], [0.1, 0.2]), {}, "Nothing was observed"),
+        (reliability_curve, ([0, 1], [0.1, np.inf]), {}, "Input p contains infinity"),
+        (reliability_curve, ([0, 1], [0.1, 0.2]), {"n_bins": 0}, "`n_bins` must be at least 1. Got 0"),
+        (lift_curve, ([0, 0], [0.1, 0.2]), {}, "nothing whose lift could be told"),
+    ],
+)
+def test_curves_refuse(curve, args, options, message):
+    with pytest.raises(ValueError, match=message):
+        curve(*args, **options)
+
+
+def test_displays_draw_what_was_predicted(model, funnel):
+    X, Y = (part[2000:] for part in funnel)
+    display = ReliabilityDisplay.from_estimator(model, X, Y, by=X["segment"], max_segments=2)
+    assert list(display.curves) == ["click", "conversion", "watch_seconds"]
+    assert display.ax_ is display.axes_[0]
+    assert display.axes_[2].get_xlabel() == "expected value, mean of the bin"
+    segments = list(display.curves["click"])
+    assert segments[:2] == [str(name) for name in X["segment"].value_counts().index[:2]]
+    assert segments[2] == "3 others"
+    own = (X["segment"].astype(str) == segments[0]).to_numpy()
+    expected = reliability_curve(Y.loc[own, "click"], model.predict_marginals(X)[own, 0], n_bins=own.sum() // 50)
+    np.testing.assert_allclose(np.asarray(display.axes_[0].containers[0][0].get_ydata(), float), expected["observed"])
+    legend = [text.get_text() for text in display.axes_[0].get_legend().get_texts()]
+    assert legend[0] == f"{segments[0]} ({own.sum()} rows)"
+
+    seconds = Y["watch_seconds"].fillna(0)
+    curve = display.curves["watch_seconds"][segments[0]]
+    assert np.average(curve["observed"], weights=curve["n"]) == pytest.approx(seconds[own].mean())
+
+
+def test_rare_segments_and_missing_labels(model, funnel):
+    X, Y = (part[2000:2300] for part in funnel)
+    Y = Y.copy()
+    Y.loc[Y.index[:100], "conversion"] = np.nan
+    by = ["rare"] * 20 + [None] * 150 + ["b"] * 130
+    display = ReliabilityDisplay.from_estimator(model, X, Y, by=by, targets=["conversion"])
+    found = {segment: curve["n"].sum() for segment, curve in display.curves["conversion"].items()}
+    no_click = (Y["click"] == 0).to_numpy()  # after which a conversion is a 0, observed or not
+    assert found == {"missing": 70 + no_click[20:100].sum(), "b": 130, "rare": no_click[:20].sum()}
+    with pytest.raises(ValueError, match="no target 'sale'; the targets are \\['click', 'conversion'"):
+        ReliabilityDisplay.from_estimator(model, X, Y, targets=["sale"])
+    with pytest.raises(ValueError, match="`max_segments` must be at least 1"):
+        ReliabilityDisplay.from_estimator(model, X, Y, by=by, max_segments=0)
+
+
+def test_from_predictions_and_given_axes(scored):
+    import matplotlib.pyplot as plt
+
+    y, p = scored
+    _, axes = plt.subplots(1, 2)
+    Y, P = np.column_stack((y, y)), np.column_stack((p, p**2))
+    display = ReliabilityDisplay.from_predictions(Y, P, ax=axes)
+    assert list(display.curves) == ["click", "conversion"]
+    assert list(display.axes_) == list(axes)
+    with pytest.raises(ValueError, match="2 targets to draw, and 1 axes"):
+        ReliabilityDisplay.from_predictions(Y, P, ax=axes[0])
+    with pytest.raises(ValueError, match="Y has 2 tasks, and `task_names` has 1"):
+        ReliabilityDisplay.from_predictions(Y, P, task_names=["a"])
+    lift = LiftDisplay.from_predictions(Y, P, task_names=["a", "b"], ax=axes[0])
+    np.testing.assert_allclose(lift.curves["a"]["lift"], lift_curve(y, p)["lift"])
+    assert lift.ax_ is axes[0]
+
+
+def test_lift_by_each_target_and_by_one_ranking(model, funnel):
+    X, Y = (part[2000:] for part in funnel)
+    pipeline = make_pipeline(FunctionTransformer(), model)
+    own = LiftDisplay.from_estimator(pipeline, X, Y)
+    assert list(own.curves) == ["click", "conversion", "watch_seconds"]
+    np.testing.assert_allclose(
+        own.curves["conversion"]["lift"], lift_curve(Y["conversion"], model.predict_marginals(X)[:, 1])["lift"]
+    )
+    one = LiftDisplay.from_estimator(pipeline, X, Y, rank_weights=[1, 0.5])
+    expected = lift_curve(Y["click"], model.rank_score(X, [1, 0.5]))
+    np.testing.assert_allclose(one.curves["click"]["lift"], expected["lift"])
+    assert "weights 1 : 0.5" in one.ax_.get_xlabel()
+
+
+def test_classes_that_are_words_and_one_target(rng):
+    X = rng.normal(size=(200, 2))
+    y = np.where(X[:, 0] > 0, "yes", "no")
+    model = SingleTaskClassifier(**SMALL, max_epochs=5).fit(X, y)
+    curve = LiftDisplay.from_estimator(model, X, y).curves["y"]
+    assert curve["lift"].iloc[0] > 1.5
+    assert ReliabilityDisplay.from_estimator(model, X, y).curves["y"]["all rows"]["n"].sum() == 200

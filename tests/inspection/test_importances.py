@@ -1,0 +1,103 @@
+"""Permutation importances: what falls, by which columns, of which targets."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.inspection import permutation_importance
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from sklearn_fsmd import DenoisingEmbedder, FSMDClassifier
+from sklearn_fsmd.inspection import feature_importances
+from sklearn_fsmd.metrics import auc_per_task, concordance, get_scorer
+from tests.inspection.conftest import SMALL
+
+
+def test_each_target_needs_its_columns(known):
+    model, X, Y = known
+    found = feature_importances(model, X, Y, groups={"where": ["city", "copy"]}, random_state=0)
+    means = found.frame.xs("mean", axis=1, level=1)
+    assert found.feature_names == list(means.index) == ["where", "price", "noise"]
+    assert means.loc["where", "click"] > 0.2
+    assert abs(means.loc["price", "click"]) < 0.05 < means.loc["price", "conversion"]
+    assert means.loc["noise"].abs().max() < 0.03
+    np.testing.assert_allclose(found.scores, auc_per_task(Y, model.predict_marginals(X)))
+    np.testing.assert_allclose(found.frame["click", "std"], found.importances[:, 0].std(axis=1))
+
+
+def test_a_group_matters_more_than_columns_that_stand_in_for_each_other(known):
+    model, X, Y = known
+    alone = feature_importances(model, X, Y, random_state=0).frame["click", "mean"]
+    together = feature_importances(model, X, Y, groups={"both": [0, 1]}, random_state=0).frame["click", "mean"]
+    assert together["both"] > max(alone["city"], alone["copy"]) + 0.05
+
+
+def test_they_are_scikit_learn_s(known):
+    """Of columns that scikit-learn can permute, it gives the same with the same draws."""
+    model, X, Y = known
+    ours = feature_importances(model, X, Y, scoring=["click_auc", "mean_auc"], n_repeats=2, random_state=3)
+    theirs = permutation_importance(
+        model, X, Y, scoring={name: get_scorer(name) for name in ours.score_names}, n_repeats=2, random_state=3
+    )
+    for k, name in enumerate(ours.score_names):
+        np.testing.assert_allclose(ours.importances[:, k], theirs[name].importances, atol=1e-12)
+
+
+def test_values_lists_vectors_pipelines_and_missing_labels():
+    random = np.random.RandomState(0)
+    n = 400
+    X = pd.DataFrame({"user": random.choice(list("abcde"), n)})
+    X["tags"] = [list(random.choice(["x", "y", "z"], random.randint(3))) for _ in range(n)]
+    X["picture"] = list(random.normal(size=(n, 3)))
+    click = np.array(["x" in tags for tags in X["tags"]]) ^ (random.uniform(size=n) < 0.1)
+    Y = pd.DataFrame({"click": click.astype(float), "buy": (click & (random.uniform(size=n) < 0.5)).astype(float)})
+    Y["seconds"] = np.where(click, np.exp(X["picture"].map(lambda v: v[0])), np.nan)
+    Y.loc[:30, "buy"] = np.nan
+    params = {"value_targets": ["seconds"], "value_parents": {"seconds": "click"}, "max_epochs": 12, "lr": 0.02}
+    pipeline = make_pipeline(FunctionTransformer(), FSMDClassifier(**SMALL, **params, n_members=2)).fit(X, Y)
+    found = feature_importances(pipeline, X, Y, n_repeats=3, random_state=0)
+    assert found.score_names == ["click", "buy", "seconds"]
+    assert found.frame["click", "mean"].idxmax() == "tags"
+    assert found.importances.shape == (3, 3, 3)
+    seconds = Y["seconds"].where(click, 0)
+    assert found.scores[2] == pytest.approx(concordance(seconds, pipeline[-1].predict_values(X)[:, 0]))
+    few = feature_importances(pipeline, X, Y, n_repeats=1, max_samples=0.5, random_state=0)
+    assert few.importances.shape == (3, 3, 1)
+
+
+def test_arrays_weights_and_one_target(rng):
+    X = rng.normal(size=(300, 3))
+    y = (X[:, 1] > 0).astype(int)
+    model = FSMDClassifier(**SMALL, max_epochs=10, lr=0.05).fit(X, y)
+    weights = rng.uniform(size=300)
+    found = feature_importances(model, X, y, groups={"rest": [0, 2]}, sample_weight=weights, random_state=0)
+    assert found.feature_names == ["rest", "x1"]
+    assert found.frame["y", "mean"].idxmax() == "x1"
+    np.testing.assert_allclose(found.scores, auc_per_task(y, model.predict_marginals(X), sample_weight=weights))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"groups": {"a": ["city", "town"]}}, "group 'a' has the column 'town', which X does not have. It has ['city'"),
+        ({"groups": {"a": ["city"], "b": [0]}}, "Column 'city' is in two groups, 'a' and 'b'"),
+        ({"groups": {"a": "city"}}, "must be a list of columns. Got 'city'"),
+        ({"groups": {"price": ["city"]}}, "group 'price' has the name of a column that is not in it"),
+        ({"scoring": []}, "names no score"),
+        ({"scoring": ["click_auc"], "sample_weight": 1.0}, "Leave one out"),
+    ],
+)
+def test_what_is_refused(known, options, message):
+    model, X, Y = known
+    with pytest.raises(ValueError, match=message.replace("[", "\\[")):
+        feature_importances(model, X, Y, **options)
+
+
+def test_what_has_no_score_and_no_model_is_refused(known, funnel, model):
+    classifier, X, Y = known
+    with pytest.raises(ValueError, match="score of 'conversion' is not defined on these rows"):
+        feature_importances(classifier, X, Y.assign(conversion=0))
+    with pytest.raises(TypeError, match="ends in one. Got DenoisingEmbedder"):
+        feature_importances(DenoisingEmbedder(n_epochs=1).fit(X), X, Y)
+    with pytest.raises(ValueError, match="concordance of 'watch_seconds' knows no weights"):
+        feature_importances(model, *funnel, sample_weight=np.ones(3000))

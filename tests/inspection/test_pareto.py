@@ -1,0 +1,103 @@
+"""The front of two objectives as the exponents move."""
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from sklearn_fsmd.metrics import auc_per_task, ndcg_at_k
+from sklearn_fsmd.plotting import ParetoDisplay
+from sklearn_fsmd.ranking import pareto_front, tune_rank_weights, weighted_product
+from tests.test_ranking import Known
+
+matplotlib.use("Agg")
+
+
+@pytest.fixture(autouse=True)
+def _close():
+    import matplotlib.pyplot as plt
+
+    yield
+    plt.close("all")
+
+
+def test_the_front_against_a_loop(rng):
+    P = rng.uniform(0.01, 1, size=(300, 3))
+
+    def like(k):
+        return lambda Y, score: float(np.corrcoef(score, P[:, k])[0, 1])
+
+    points = pareto_front(Known(P), P, P, {"a": like(0), "b": like(1)}, n_steps=4)
+    assert len(points) == 15
+    np.testing.assert_allclose(points.filter(like="weight_").sum(axis=1), 1)
+    for row in points.itertuples():
+        score = weighted_product(P, [row.weight_0, row.weight_1, row.weight_2])
+        assert row.a == pytest.approx(like(0)(None, score))
+        beaten = [o.a >= row.a and o.b >= row.b and (o.a > row.a or o.b > row.b) for o in points.itertuples()]
+        assert row.efficient == (not any(beaten))
+    assert points.loc[points["a"].idxmax(), "weight_0"] == 1
+
+
+@pytest.mark.parametrize(
+    ("n_factors", "names", "options", "message"),
+    [
+        (1, "ab", {}, "a front needs two targets or more"),
+        (2, "a", {}, "at least two utilities. Got \\['a'\\]"),
+        (2, "ab", {"n_steps": 0}, "`n_steps` must be at least 1. Got 0"),
+    ],
+)
+def test_front_refuses(n_factors, names, options, message):
+    P = np.full((5, n_factors), 0.5)
+    with pytest.raises(ValueError, match=message):
+        pareto_front(Known(P), P, P, {name: lambda Y, score: 1.0 for name in names}, **options)
+
+
+def test_display_of_a_pipeline_with_values(model, funnel):
+    X, Y = (part[2000:] for part in funnel)
+    pipeline = make_pipeline(FunctionTransformer(), model)
+    display = ParetoDisplay.from_estimator(pipeline, X, Y, weights=[1, 0.5], n_steps=3)
+    assert display.objectives == ["click: AUC", "conversion: AUC"]
+    assert display.ax_.get_legend().get_title().get_text() == "weights click : conversion : watch_seconds"
+    score = model.rank_score(X, [1, 0.5])
+    np.testing.assert_allclose(display.current[:2], auc_per_task(Y.iloc[:, :2], np.stack([score] * 2, axis=1)))
+    assert len(display.points) == 10
+
+
+def test_lists_of_users_and_labels_that_are_missing(model, funnel):
+    X, Y = (part[2000:] for part in funnel)
+    Y = Y.astype(float)
+    Y.loc[Y.index[:50], "click"] = np.nan
+    display = ParetoDisplay.from_estimator(model, X, Y, groups=X["user_id"], k=3, n_steps=2)
+    best = display.points.loc[display.points["weight_0"] == 1].iloc[0]
+    p, users = model.predict_marginals(X)[50:, 0], X["user_id"].astype(int)[50:]
+    assert best["click: NDCG@3"] == pytest.approx(ndcg_at_k(Y["click"][50:], p, users, k=3))
+    again = ParetoDisplay.from_points(display.points, objectives=["conversion: NDCG@3", "click: NDCG@3"])
+    assert again.ax_.get_xlabel() == "conversion: NDCG@3"
+    with pytest.raises(ValueError, match="must name two of"):
+        ParetoDisplay.from_points(display.points, objectives=["click: NDCG@3"])
+
+
+def test_weights_of_a_pipeline_are_tuned_too(model, funnel):
+    X, Y = (part[2000:2300] for part in funnel)
+
+    def utility(Y, score):
+        return float(np.corrcoef(score, Y["click"])[0, 1])
+
+    pipeline = make_pipeline(FunctionTransformer(), model)
+    np.testing.assert_allclose(tune_rank_weights(pipeline, X, Y, utility), tune_rank_weights(model, X, Y, utility))
+
+
+def test_labels_stay_inside_and_apart():
+    x = np.linspace(0, 1, 21)
+    points = pd.DataFrame({"weight_0": x, "weight_1": 1 - x, "a": x, "b": np.sqrt(1 - x**2), "efficient": True})
+    display = ParetoDisplay.from_points(points)
+    display.figure_.canvas.draw()
+    boxes = [text.get_window_extent() for text in display.ax_.texts if text.get_text()]
+    frame = display.ax_.get_window_extent()
+    assert len(boxes) == 5
+    for i, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:i])
+        assert frame.x0 <= box.x0 <= box.x1 <= frame.x1
+        assert frame.y0 <= box.y0 <= box.y1 <= frame.y1
