@@ -17,6 +17,7 @@ from sklearn_fsmd.streaming import (
     Dataset,
     HoldOut,
     StreamFeed,
+    Trial,
     encoded,
     first_pass,
     rescaled,
@@ -40,6 +41,7 @@ class Datasets(Learning):
         validation: Any = None,
         columns: Sequence[Any] | None = None,
         resume: bool = False,
+        on_error: str = "raise",
     ) -> Self:
         """Learn from a data set that may be larger than memory: what :meth:`fit` does with a table.
 
@@ -67,6 +69,11 @@ class Datasets(Learning):
         resume : bool, default=False
             Go on from the file that the parameter `checkpoint` names; see :meth:`fit`. With `checkpoint_rows` a fit
             goes on in the middle of an epoch.
+        on_error : {"raise", "skip"}, default="raise"
+            What is done with files that cannot be learned from: damaged ones, those of other columns or types, without
+            a target, with values that are refused. "raise" ends with an error that names the file. "skip" reads each
+            file by itself first, which is one pass more, leaves these out, and names them in one warning. A file that
+            changes during the fit is an error in any case.
 
         Returns
         -------
@@ -92,9 +99,15 @@ class Datasets(Learning):
         anew = not (self.warm_start and hasattr(self, "_predictor"))
         if columns is None and not anew:
             columns = getattr(self, "feature_names_in_", None)
-        dataset = Dataset.of(source, columns, targets, sample_weight)
-        valid = None if validation is None else Dataset.of(validation, dataset.features, targets, sample_weight)
+        dataset = Dataset.of(source, columns, targets, sample_weight, on_error)
+        valid = None
+        if validation is not None:
+            valid = Dataset.of(validation, dataset.features, targets, sample_weight, on_error)
         checkpoint = self._checkpoint(anew, resume)
+        fitted = None if anew else (self._encoder, self._targets)
+        trial = Trial(self.as_it_is(), dataset, fitted)
+        dataset, valid = dataset.leave_out(trial), None if valid is None else valid.leave_out(trial)
+        dataset.warn_of_large_groups()
         return self._exchange(lambda beside, users: beside._read_and_stream(users, dataset, valid, checkpoint, anew))
 
     def _read_and_stream(

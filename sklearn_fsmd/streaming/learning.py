@@ -54,7 +54,7 @@ def first_pass(estimator: Any, dataset: Dataset, seed: int, growth: Growth | Non
     growth : what takes new values into the encoding of before, where training goes on.
     """
     encoder = InputEncoder(estimator)
-    labels = SeenLabels(dataset.targets, estimator.value_targets or ())
+    labels = labels_of(estimator, dataset)
     counter = Counter(estimator.n_threads)
     first: Block | None = None
     sample, valid = [], []
@@ -69,7 +69,7 @@ def first_pass(estimator: Any, dataset: Dataset, seed: int, growth: Growth | Non
                 first = first or block
                 if growth is None:
                     encoder.update(X)
-                    labels.add(block.frame[dataset.labels].loc[:, _names(dataset.targets)])
+                    labels.add(block.frame[names_of(dataset.targets)])
                 else:
                     growth.update(X)
             sample += _some(block, dataset.held.sampled(block.positions))
@@ -82,6 +82,16 @@ def first_pass(estimator: Any, dataset: Dataset, seed: int, growth: Growth | Non
     if growth is not None:
         return FirstPass(growth.finish(), None, first, sample, valid)
     return FirstPass(encoder, labels.table(), first, sample, valid)
+
+
+def labels_of(estimator: Any, dataset: Dataset) -> SeenLabels:
+    """What is going to see the targets of the data set."""
+    values = {
+        "value_targets": estimator.value_targets,
+        "value_parents": estimator.value_parents,
+        "value_loss": estimator.value_loss,
+    }
+    return SeenLabels(dataset.targets, estimator.value_targets or (), lambda Y: TargetEncoder().fit(Y, None, **values))
 
 
 def _keep_little(encoder: InputEncoder, counter: Counter, seed: int) -> None:
@@ -145,5 +155,6 @@ def _some(block: Block, which: np.ndarray) -> list[Block]:
     return [block._replace(frame=block.frame[which], positions=block.positions[which])]
 
 
-def _names(targets: Any) -> list[Any]:
+def names_of(targets: Any) -> list[Any]:
+    """The columns that are targets."""
     return [targets] if isinstance(targets, str) else list(targets)
