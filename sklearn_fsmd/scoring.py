@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_fsmd._warn import warn
 from sklearn_fsmd.compose import ask
 from sklearn_fsmd.encoding import as_pandas
 from sklearn_fsmd.estimators import MultiTaskClassifier
@@ -31,6 +32,7 @@ def score_file(
     rank_weights: Sequence[float] | None = None,
     batch_rows: int = BATCH_ROWS,
     resume: bool = False,
+    on_error: str = "raise",
 ) -> int:
     """Score the rows of a Parquet file, and write the scores to another, in the same order.
 
@@ -52,10 +54,13 @@ def score_file(
         Rows that are read, scored and written together.
     resume : bool, default=False
         Whether to leave a sink that exists as it is, for a job over many files that was interrupted.
+    on_error : {"raise", "skip"}, default="raise"
+        What is done with a source that is damaged, has other columns, or holds what cannot be scored. "raise" ends with
+        an error; "skip" warns and writes nothing, for a job over many files.
 
     Returns
     -------
-    n_rows : int, how many rows were written; 0 if the sink was there and `resume` is True.
+    n_rows : int, how many rows were written; 0 if the sink was there and `resume` is True, or the source was left out.
 
     Raises
     ------
@@ -81,7 +86,8 @@ def score_file(
     >>> score_file(model, f"{folder}/in.parquet", f"{folder}/out.parquet", keep=["user_id"])
     500
     """
-    pa, parquet = _arrow()
+    if on_error not in ("raise", "skip"):
+        raise ValueError(f"`on_error` must be 'raise' or 'skip'. Got {on_error!r}.")
     if batch_rows < 1:
         raise ValueError(f"`batch_rows` must be at least 1. Got {batch_rows!r}.")
     if resume and Path(sink).exists():
@@ -91,13 +97,25 @@ def score_file(
     check_is_fitted(model)
     if Path(source).absolute() == Path(sink).absolute():
         raise ValueError(f"Source and sink are one file, {source}. Name another sink.")
+    try:
+        return _score(model, source, sink, keep, rank_weights, batch_rows)
+    except (TypeError, ValueError) as error:
+        if on_error == "raise":
+            raise
+        warn(f"{source} is left out, and {sink} is not written: {error}")
+        return 0
+
+
+def _score(model: Any, source: Any, sink: Any, keep: Sequence[str], rank_weights: Any, batch_rows: int) -> int:
+    """What :func:`score_file` does with one file, after its parameters are checked."""
+    pa, parquet = _arrow()
     with _opened(parquet, source) as file, replacing(sink, pa.ArrowException) as temporary:
         features = _columns_of_fit(model, file.schema_arrow.names)
         _refuse_missing(file, [*features, *keep], source)
         kept = file.schema_arrow.empty_table().select(list(keep)).schema
         writer, n_rows = None, 0
         try:
-            for batch in file.iter_batches(batch_rows, columns=list(dict.fromkeys([*features, *keep]))):
+            for batch in _batches(file, batch_rows, list(dict.fromkeys([*features, *keep])), source):
                 scored = _scores(model, _frame(pa, batch, features), rank_weights, n_rows, source)
                 columns = [batch.column(name) for name in keep] + [pa.array(column) for column in scored.values()]
                 names = [*keep, *scored]
@@ -112,6 +130,19 @@ def score_file(
         if writer is None:
             raise ValueError(f"{source} has no rows to score.")
     return n_rows
+
+
+def _batches(file: Any, size: int, columns: list[str], source: Any) -> Iterator[Any]:
+    """The rows of the source; what is wrong with these is not for the sink to say."""
+    batches = file.iter_batches(size, columns=columns)
+    while True:
+        try:
+            batch = next(batches, None)
+        except Exception as error:  # damaged pages raise errors of several kinds
+            raise ValueError(f"{source} cannot be read: {error}.") from error
+        if batch is None:
+            return
+        yield batch
 
 
 def _scores(model: Any, X: Any, rank_weights: Any, n_before: int, source: Any) -> dict[str, np.ndarray]:

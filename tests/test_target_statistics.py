@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from sklearn_fsmd import FSClassifier, FSMDClassifier
 from sklearn_fsmd.encoding import FeatureEncoder, TargetStatistics
-from sklearn_fsmd.encoding.target_statistics import LARGEST_STRENGTH, SMALLEST_STRENGTH
+from sklearn_fsmd.encoding.rates import LARGEST_STRENGTH, SMALLEST_STRENGTH
 from sklearn_fsmd.encoding.targets import Targets
 from tests.conftest import SMALL
 

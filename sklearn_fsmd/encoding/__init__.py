@@ -2,13 +2,15 @@
 
 from sklearn_fsmd.encoding.canonical import shown
 from sklearn_fsmd.encoding.column_selection import column_mask
-from sklearn_fsmd.encoding.columns import CategoryColumn, NumericColumn
+from sklearn_fsmd.encoding.columns import CategoryColumn
 from sklearn_fsmd.encoding.encoded import Encoded
 from sklearn_fsmd.encoding.funnel import warn_of_contradictions
+from sklearn_fsmd.encoding.growing import Growth
 from sklearn_fsmd.encoding.ids import warn_of_ids
 from sklearn_fsmd.encoding.input_encoder import InputEncoder
 from sklearn_fsmd.encoding.lists import ListColumn
 from sklearn_fsmd.encoding.numbers_as_text import warn_of_numbers
+from sklearn_fsmd.encoding.numeric import NumericColumn
 from sklearn_fsmd.encoding.seen import Counts, Numbers
 from sklearn_fsmd.encoding.single_rows import codes_of
 from sklearn_fsmd.encoding.streamed_statistics import RunningStatistics, StatisticsSums, draw_scale
@@ -35,6 +37,7 @@ __all__ = [
     "Counts",
     "Encoded",
     "FeatureEncoder",
+    "Growth",
     "InputEncoder",
     "ListColumn",
     "Numbers",

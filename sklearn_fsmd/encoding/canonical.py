@@ -218,7 +218,7 @@ def add_counts(one: Counted, other: Counted) -> Counted:
     together: dict[Any, int] = dict(zip(a.tolist(), a_counts.tolist(), strict=True))
     for value, count in zip(b.tolist(), b_counts.tolist(), strict=True):
         together[value] = together.get(value, 0) + count
-    values = _as_array([*together], kind) if kind else a
+    values = as_array([*together], kind) if kind else a
     return values, np.fromiter(together.values(), np.int64, len(together)), kind
 
 
@@ -267,7 +267,7 @@ def _canonical_array(values: np.ndarray, name: str) -> tuple[np.ndarray, np.ndar
     kinds = {kind_of(form) for form in forms if form is not None}
     kind = kinds.pop() if len(kinds) == 1 else "mixed values"
     missing = np.array([form is None for form in forms], dtype=bool)
-    return _as_array(forms, kind), missing, kind
+    return as_array(forms, kind), missing, kind
 
 
 def _canonical_floats(values: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray, Kind]:
@@ -284,7 +284,7 @@ def _canonical_floats(values: np.ndarray, name: str) -> tuple[np.ndarray, np.nda
     return exact.astype(np.float64), missing, "numbers"
 
 
-def _as_array(forms: list[Any], kind: Kind) -> np.ndarray:
+def as_array(forms: list[Any], kind: Kind) -> np.ndarray:
     """Canonical forms as an array, the missing ones included."""
     if kind == "numbers":
         known = [form for form in forms if form is not None]

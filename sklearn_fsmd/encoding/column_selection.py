@@ -88,3 +88,8 @@ def _is_category(column: Any) -> bool:
 def column_names(X: Any) -> list[str]:
     """The names of the columns, for messages: x0, x1, … where there are none."""
     return [str(name) for name in X.columns] if isinstance(X, pd.DataFrame) else [f"x{i}" for i in range(X.shape[1])]
+
+
+def column_of(X: Any, position: int) -> Any:
+    """One column of a DataFrame or array."""
+    return X.iloc[:, position] if isinstance(X, pd.DataFrame) else X[:, position]

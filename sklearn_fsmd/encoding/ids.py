@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from sklearn_fsmd._warn import warn
-from sklearn_fsmd.encoding.columns import NumericColumn
+from sklearn_fsmd.encoding.numeric import NumericColumn
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from sklearn_fsmd.encoding.targets import Targets
 

@@ -13,7 +13,7 @@ def look_up(known: pd.Index, column: Any) -> np.ndarray | None:
 
     Parameters
     ----------
-    known : the known values, sorted; value `i` has the code ``i + 1``, and what is not known the code 0.
+    known : the known values; value `i` has the code ``i + 1``, and what is not known the code 0.
     column : what hashing has to look at (other types, infinity, ids that are not exact) gets None.
     """
     x = column.to_numpy() if isinstance(column, pd.Series) and isinstance(column.dtype, np.dtype) else column
@@ -21,11 +21,13 @@ def look_up(known: pd.Index, column: Any) -> np.ndarray | None:
         return None
     if not len(known) or known.dtype != np.int64:
         return None
-    low, span = int(known[0]), int(known[-1]) - int(known[0]) + 1
+    values = known.to_numpy()
+    low = int(values.min())
+    span = int(values.max()) - low + 1
     if span > 4 * len(x) or not _is_exact(x):
         return None
     table = np.zeros(span + 1, dtype=np.int32)  # its last position is for what lies outside
-    table[known.to_numpy() - low] = np.arange(1, len(known) + 1)
+    table[values - low] = np.arange(1, len(known) + 1)
     with np.errstate(invalid="ignore"):  # a missing number becomes some integer, which is not equal to it
         whole = x.astype(np.int64)
     position = (whole - low).view(np.uint64)  # what lies below is far above then

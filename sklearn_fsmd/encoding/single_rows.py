@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from sklearn_fsmd.encoding.canonical import canonical, kind_of
-from sklearn_fsmd.encoding.columns import UNKNOWN, CategoryColumn, NumericColumn
+from sklearn_fsmd.encoding.columns import UNKNOWN, CategoryColumn
+from sklearn_fsmd.encoding.numeric import NumericColumn
 
 FEW_ROWS = 16
 """Up to so many rows this is the faster way."""

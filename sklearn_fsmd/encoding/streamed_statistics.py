@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from sklearn_fsmd.encoding.encoded import Encoded
+from sklearn_fsmd.encoding.rates import sums_before
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
-from sklearn_fsmd.encoding.target_statistics import TargetStatistics, sums_before
+from sklearn_fsmd.encoding.target_statistics import TargetStatistics
 from sklearn_fsmd.encoding.targets import Targets
 
 MANY_PAIRS = 1_000_000
@@ -40,12 +41,19 @@ class StatisticsSums:
         for i, of_key in enumerate(self.of_keys):
             of_key.add(*totals_of(self.statistics.combined(i, codes), counted))
 
-    def finish(self, factors: np.ndarray) -> None:
-        """Tell the statistics, with the weights of each task multiplied by `factors` ``(n_tasks,)``."""
+    def finish(self, factors: np.ndarray, *, more: bool | None = None) -> None:
+        """Tell the statistics, with the weights of each task multiplied by `factors` ``(n_tasks,)``.
+
+        `more` says, where training goes on, whether the rows add to those of before; it is None where it begins.
+        """
         of_events = factors[[task for task, _ in self.statistics.events]]
         by = np.concatenate([of_events, of_events])
         found = [of_key.result() for of_key in self.of_keys]
-        self.statistics.take_sums([known for known, _ in found], [sums * by for _, sums in found], self.total * by)
+        known, sums = [known for known, _ in found], [sums * by for _, sums in found]
+        if more is None:
+            self.statistics.take_sums(known, sums, self.total * by)
+        else:
+            self.statistics.add_sums(known, sums, more=more)
 
 
 class _Table:

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from sklearn_fsmd.encoding.column_selection import Selector, categorical_mask, column_names
-from sklearn_fsmd.encoding.columns import CategoryColumn, NumericColumn
+from sklearn_fsmd.encoding.column_selection import Selector, categorical_mask, column_names, column_of
+from sklearn_fsmd.encoding.columns import CategoryColumn
 from sklearn_fsmd.encoding.encoded import Encoded
 from sklearn_fsmd.encoding.lists import ListColumn
+from sklearn_fsmd.encoding.numeric import NumericColumn
 from sklearn_fsmd.encoding.sequences import SequenceOptions
 from sklearn_fsmd.encoding.single_rows import FEW_ROWS, NotPlainError, code_of, keeps_values, number_of, values_of
 from sklearn_fsmd.encoding.vectors import VectorColumn
@@ -34,7 +35,7 @@ class FeatureEncoder:
     Parameters
     ----------
     categorical : which columns are categories; see ``categorical_features`` of the estimators.
-    numeric_scaling, numeric_bins : see :class:`~sklearn_fsmd.encoding.columns.NumericColumn`.
+    numeric_scaling, numeric_bins : see :class:`~sklearn_fsmd.encoding.numeric.NumericColumn`.
     min_frequency : see :class:`~sklearn_fsmd.encoding.columns.CategoryColumn`.
 
     Attributes
@@ -85,9 +86,9 @@ class FeatureEncoder:
         if not hasattr(self, "categories"):
             self.take_columns(block)
         for position, column in self.columns.items():
-            column.update(_column(block, position))
+            column.update(column_of(block, position))
         for position, of_lists in self.lists.items():
-            self._learn_list(of_lists, of_lists.read(_column(block, position))[0])
+            self._learn_list(of_lists, of_lists.read(column_of(block, position))[0])
         for of_vectors, x in zip(self.vectors.values(), self._read_vectors(block), strict=True):
             of_vectors.update(x)
 
@@ -105,7 +106,7 @@ class FeatureEncoder:
                 of_lists.own.finalize()
         for of_vectors in self.vectors.values():
             of_vectors.finalize()
-        self._number_rows()
+        self.number_rows()
 
     def fit_encode(self, X: Any) -> Encoded:
         """Learn the encoding of a whole table and return it encoded."""
@@ -116,24 +117,24 @@ class FeatureEncoder:
             column.fit(x)
         codes, numbers = self._encode(X, "fit_encode", self._empty(len(X)))
         self._write_vectors(vectors, numbers)
-        self._number_rows()
+        self.number_rows()
         return Encoded(self._through_all_columns(codes), numbers, lists=self._encode_lists(read))
 
     def _fit_lists(self, X: Any) -> list[tuple[pd.Series, np.ndarray]]:
         """Learn the vocabularies of lists, those that they share with categories included; return what was read."""
-        read = [column.read(_column(X, position)) for position, column in self.lists.items()]
+        read = [column.read(column_of(X, position)) for position, column in self.lists.items()]
         shared = {position: column for position, column in self.categories.items() if self._is_shared(column)}
         for position, category in shared.items():
-            category.update(_column(X, position))
+            category.update(column_of(X, position))
         for column, (values, _) in zip(self.lists.values(), read, strict=True):
             self._learn_list(column, values)
-        for vocabulary in {id(v): v for v in map(self._vocabulary, self.lists.values())}.values():
+        for vocabulary in {id(v): v for v in map(self.vocabulary_of, self.lists.values())}.values():
             vocabulary.finalize()
         return read
 
     def _learn_list(self, column: ListColumn, values: pd.Series) -> None:
         try:
-            self._vocabulary(column).update(values)
+            self.vocabulary_of(column).update(values)
         except ValueError as error:
             if column.shares is None:
                 raise
@@ -142,7 +143,7 @@ class FeatureEncoder:
                 "kind."
             ) from error
 
-    def _vocabulary(self, column: ListColumn) -> CategoryColumn:
+    def vocabulary_of(self, column: ListColumn) -> CategoryColumn:
         return column.own or next(c for c in self.categories.values() if c.name == column.shares)
 
     def _is_shared(self, category: CategoryColumn) -> bool:
@@ -167,7 +168,7 @@ class FeatureEncoder:
             self.lists = options.list_columns(of_lists, [column.name for column in self.categories.values()])
         self.vectors = {int(position): VectorColumn(names[position]) for position in np.flatnonzero(is_vector)}
 
-    def _number_rows(self) -> None:
+    def number_rows(self) -> None:
         """Give each column its rows of the embedding table."""
         coded = (*self.categories.values(), *(self.numeric.values() if self.numeric_bins else ()))
         self.cardinalities = [column.n_rows for column in coded]
@@ -201,7 +202,7 @@ class FeatureEncoder:
                 block = np.asfortranarray(X[s])
                 codes[s], numbers[s] = self._encode(block, "encode", self._empty(len(block), order="F"))
         self._write_vectors(self._read_vectors(X), numbers)
-        read = [column.read(_column(X, position)) for position, column in self.lists.items()]
+        read = [column.read(column_of(X, position)) for position, column in self.lists.items()]
         return Encoded(self._through_all_columns(codes), numbers, lists=self._encode_lists(read))
 
     def _encode_lists(self, read: Sequence[tuple[pd.Series, np.ndarray]]) -> Lists | None:
@@ -210,13 +211,13 @@ class FeatureEncoder:
             return None
         columns = []
         for column, offset, (values, starts) in zip(self.lists.values(), self.list_offsets, read, strict=True):
-            codes = self._vocabulary(column).encode(values).astype(np.int64) + offset
+            codes = self.vocabulary_of(column).encode(values).astype(np.int64) + offset
             columns.append(Ragged(torch.from_numpy(codes), torch.from_numpy(starts)))
         return Lists(tuple(columns))
 
     def _read_vectors(self, X: Any) -> list[np.ndarray]:
         """The vectors of each column as they are."""
-        return [column.read(_column(X, position)) for position, column in self.vectors.items()]
+        return [column.read(column_of(X, position)) for position, column in self.vectors.items()]
 
     def _write_vectors(self, read: Sequence[np.ndarray], numbers: np.ndarray) -> None:
         """What has been read of the columns of vectors, scaled, to its place in `numbers`."""
@@ -244,11 +245,11 @@ class FeatureEncoder:
         (codes, numbers), n_categories = into, len(self.categories)
         for f, (position, category) in enumerate(self.categories.items()):
             how = "encode" if self._is_shared(category) else method  # it has been learned with the lists
-            codes[:, f] = getattr(category, how)(_column(X, position))
+            codes[:, f] = getattr(category, how)(column_of(X, position))
 
         def encode_numeric(first: int) -> None:
             for j, (position, column) in list(enumerate(self.numeric.items()))[first::2]:
-                numbers[:, j], bins = getattr(column, method)(_column(X, position))
+                numbers[:, j], bins = getattr(column, method)(column_of(X, position))
                 if self.numeric_bins:
                     codes[:, n_categories + j] = bins
 
@@ -295,7 +296,3 @@ class FeatureEncoder:
         table[:], scaled[:, : len(self.numeric)] = codes, numbers
         self._write_vectors(vectors, scaled)
         return Encoded(self._through_all_columns(table), scaled)
-
-
-def _column(X: Any, position: int) -> Any:
-    return X.iloc[:, position] if isinstance(X, pd.DataFrame) else X[:, position]

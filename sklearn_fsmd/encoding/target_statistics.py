@@ -12,6 +12,7 @@ References
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -20,11 +21,9 @@ from typing import Any
 import numpy as np
 
 from sklearn_fsmd.encoding.encoded import Encoded
+from sklearn_fsmd.encoding.rates import log_count, renumbered, strengths_of, sums_before
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from sklearn_fsmd.encoding.targets import Targets, events_of
-
-SMALLEST_STRENGTH, LARGEST_STRENGTH = 1.0, 1000.0
-"""A rate is smoothed by so many rows of the overall rate."""
 
 Key = tuple[int, ...]
 """One code column of the encoder, or several, whose values are taken together."""
@@ -65,6 +64,7 @@ class TargetStatistics:
         random: np.random.RandomState | None,
         *,
         more: bool = False,
+        new_pairs: bool = False,
     ) -> Encoded:
         """Learn from the rows of training, and return them with the statistics that each may see.
 
@@ -75,8 +75,12 @@ class TargetStatistics:
         random : of the order; None takes the rows as they stand, from the first to the last.
         more : whether the rows add to those of former calls. They see each other all the same, and none of these: rows
             that are shown again would see themselves.
+        new_pairs : whether combinations that no call before has seen are known from now on.
         """
         codes = rows.meant_codes()
+        if new_pairs and self.sums:
+            combined = [np.unique(self.combined(i, codes)) for i in range(len(self.keys))]
+            self._know([np.empty(0, np.int64) if k is None else c for k, c in zip(self.known, combined, strict=True)])
         return _with_numbers(rows, self.learn_codes(encoder, codes, targets, random, more=more))
 
     def learn_codes(
@@ -100,9 +104,9 @@ class TargetStatistics:
             own[0] = 0
             sums.append((former + own if more else own).astype(np.float32))
             if len(self.strengths) == i:
-                self.strengths.append(_strengths(own, self.priors))
+                self.strengths.append(strengths_of(own, self.priors))
             raw.append(
-                np.column_stack([_log_count(sums[i])[index], self._log_odds(sums_before(index, counted, order), i)])
+                np.column_stack([log_count(sums[i])[index], self._log_odds(sums_before(index, counted, order), i)])
             )
         self.sums = sums  # a new list: a copy of this object may have the other
         values = np.concatenate(raw, axis=1)
@@ -146,7 +150,54 @@ class TargetStatistics:
         """
         self.known, self.sums = list(known), [of_key.astype(np.float32) for of_key in sums]
         self._take_priors(total)
-        self.strengths = [_strengths(of_key, self.priors) for of_key in sums]
+        self.strengths = [strengths_of(of_key, self.priors) for of_key in sums]
+
+    def add_sums(self, known: Sequence[np.ndarray | None], sums: Sequence[np.ndarray], *, more: bool) -> None:
+        """Be told the sums of further rows, by which rates are smoothed and scaled as before.
+
+        Parameters
+        ----------
+        known, sums : as the attributes.
+        more : whether the rows add to those of before, and their combinations to the known ones.
+        """
+        if more:
+            self._know([np.empty(0, np.int64) if of_key is None else of_key for of_key in known])
+        together = []
+        for own, former, of_key, added in zip(self.known, self.sums, known, sums, strict=True):
+            made = former.copy() if more else np.zeros_like(former)
+            if own is None or of_key is None:
+                made += added.astype(np.float32)
+            else:
+                is_known = np.isin(of_key, own)
+                made[np.searchsorted(own, of_key[is_known]) + 1] += added[1:][is_known].astype(np.float32)
+            together.append(made)
+        self.sums = together
+        self._tabulate()
+
+    def grown(self, encoder: FeatureEncoder) -> TargetStatistics:
+        """A copy for an encoder that knows more values: these have been seen in no row."""
+        made = copy.copy(self)
+        made.take_codes_of(encoder)
+        made.known, made.sums = [], []
+        for known, sums, old, new in zip(self.known, self.sums, self.sizes, made.sizes, strict=True):
+            made.known.append(None if known is None else renumbered(known, old, new))
+            more = new[0] - len(sums) if known is None else 0
+            made.sums.append(np.concatenate([sums, np.zeros((more, sums.shape[1]), sums.dtype)]))
+        made._tabulate()
+        return made
+
+    def _know(self, combinations: Sequence[np.ndarray]) -> None:
+        """Know further combinations of each key, which no row has had."""
+        all_known, all_sums = [], []
+        for known, sums, more in zip(self.known, self.sums, combinations, strict=True):
+            if known is not None:
+                together = np.union1d(known, more[more > 0])
+                wider = np.zeros((len(together) + 1, sums.shape[1]), sums.dtype)
+                wider[np.searchsorted(together, known) + 1] = sums[1:]
+                known, sums = together, wider
+            all_known.append(known)
+            all_sums.append(sums)
+        self.known, self.sums = all_known, all_sums
 
     def take_scale(self, sums: Sequence[np.ndarray], before: Sequence[np.ndarray]) -> None:
         """Scale the statistics by those of some rows, and make the tables.
@@ -162,12 +213,12 @@ class TargetStatistics:
     def seen(self, i: int, sums: np.ndarray, before: np.ndarray) -> np.ndarray:
         """The scaled statistics of key `i`, ``(n, 1 + n_events)``, of rows that see these sums."""
         width = 1 + len(self.events)
-        values = np.column_stack([_log_count(sums), self._log_odds(before, i)])
+        values = np.column_stack([log_count(sums), self._log_odds(before, i)])
         return self._scaled(values, slice(i * width, (i + 1) * width))
 
     def _values(self, sums: Sequence[np.ndarray], before: Sequence[np.ndarray]) -> np.ndarray:
         of_keys = enumerate(zip(sums, before, strict=True))
-        return np.column_stack([x for i, (all_, own) in of_keys for x in (_log_count(all_), self._log_odds(own, i))])
+        return np.column_stack([x for i, (all_, own) in of_keys for x in (log_count(all_), self._log_odds(own, i))])
 
     def _scale_by(self, values: np.ndarray) -> None:
         self.center, self.scale = values.mean(axis=0), values.std(axis=0)
@@ -214,7 +265,7 @@ class TargetStatistics:
     def _tabulate(self) -> None:
         ends = np.cumsum([0, *[1 + len(self.events)] * len(self.keys)])
         self.tables = [
-            self._scaled(np.column_stack([_log_count(sums), self._log_odds(sums, i)]), slice(start, stop))
+            self._scaled(np.column_stack([log_count(sums), self._log_odds(sums, i)]), slice(start, stop))
             for i, (sums, (start, stop)) in enumerate(zip(self.sums, pairwise(ends), strict=True))
         ]
 
@@ -226,47 +277,6 @@ class TargetStatistics:
         self.__dict__.update(state)
         if self.sums:
             self._tabulate()
-
-
-def _log_count(sums: np.ndarray) -> np.ndarray:
-    return np.log1p(sums[:, sums.shape[1] // 2])
-
-
-def _strengths(sums: np.ndarray, priors: np.ndarray) -> np.ndarray:
-    """By how many rows of the overall rate each event's rates are smoothed, as their spread says.
-
-    The rates of the values are taken for draws of a beta distribution around the overall rate, whose intraclass
-    correlation ρ an analysis of variance estimates; such a rate is best smoothed by 1 / ρ − 1 rows.
-    """
-    positive, total = np.split(sums, 2, axis=1)
-    strengths = []
-    for y, n, p in zip(positive.T, total.T, priors, strict=True):
-        y, n = y[n > 0], n[n > 0]
-        n_values, n_rows = len(n), n.sum()
-        if n_values < 2 or n_rows <= n_values:
-            strengths.append(LARGEST_STRENGTH)
-            continue
-        rates = y / n
-        between = (n * (rates - p) ** 2).sum() / (n_values - 1)
-        within = (n * rates * (1 - rates)).sum() / (n_rows - n_values)
-        size = (n_rows - (n**2).sum() / n_rows) / (n_values - 1)
-        rho = (between - within) / max(between + (size - 1) * within, 1e-12)
-        strengths.append(1 / max(rho, 1e-12) - 1)
-    return np.clip(strengths, SMALLEST_STRENGTH, LARGEST_STRENGTH)
-
-
-def sums_before(index: np.ndarray, counted: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """For each row the sums of `counted` over the rows of its index that stand before it in `order`."""
-    by_value = order[np.argsort(index[order], kind="stable")]
-    sorted_index = index[by_value]
-    before = np.cumsum(counted[by_value], axis=0) - counted[by_value]
-    starts = np.flatnonzero(np.diff(sorted_index, prepend=-1))
-    lengths = np.diff(starts, append=len(index))
-    before -= np.repeat(before[starts], lengths, axis=0)
-    before[sorted_index == 0] = 0
-    sums = np.empty_like(before)
-    sums[by_value] = before.clip(min=0)  # differences of large sums may fall below
-    return sums
 
 
 def _with_numbers(rows: Encoded, more: np.ndarray) -> Encoded:

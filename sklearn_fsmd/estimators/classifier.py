@@ -128,7 +128,8 @@ class MultiTaskClassifier(Datasets):
     ) -> MultiTaskClassifier:
         """Train for one pass over a part of the data.
 
-        The first call learns the encoding of X: values that come up later are unknown ones.
+        The first call learns the encoding of X. Values that come up later are unknown ones, or get rows of their own:
+        see the parameter `new_categories`.
 
         Parameters
         ----------

@@ -11,8 +11,8 @@ from sklearn.base import _fit_context
 
 from sklearn_fsmd._warn import warn
 from sklearn_fsmd.distributed import Processes, together
-from sklearn_fsmd.encoding import draw_scale, warn_of_contradictions
-from sklearn_fsmd.estimators.exchange import generator_of
+from sklearn_fsmd.encoding import Growth, draw_scale, warn_of_contradictions
+from sklearn_fsmd.estimators.exchange import generator_of, own_generator
 from sklearn_fsmd.estimators.learning import Learning
 from sklearn_fsmd.parameters import estimator
 from sklearn_fsmd.persistence import digest_of
@@ -20,6 +20,7 @@ from sklearn_fsmd.streaming import (
     Dataset,
     HoldOut,
     StreamFeed,
+    Trial,
     encoded,
     first_pass,
     rescaled,
@@ -43,6 +44,7 @@ class Datasets(Learning):
         validation: Any = None,
         columns: Sequence[Any] | None = None,
         resume: bool = False,
+        on_error: str = "raise",
     ) -> Self:
         """Learn from a data set that may be larger than memory: what :meth:`fit` does with a table.
 
@@ -73,6 +75,11 @@ class Datasets(Learning):
         resume : bool, default=False
             Go on from the file that the parameter `checkpoint` names; see :meth:`fit`. With `checkpoint_rows` a fit
             goes on in the middle of an epoch.
+        on_error : {"raise", "skip"}, default="raise"
+            What is done with files that cannot be learned from: damaged ones, those of other columns or types, without
+            a target, with values that are refused. "raise" ends with an error that names the file. "skip" reads each
+            file by itself first, which is one pass more, leaves these out, and names them in one warning. A file that
+            changes during the fit is an error in any case.
 
         Returns
         -------
@@ -97,14 +104,21 @@ class Datasets(Learning):
                 f"pretrain_epochs={self.pretrain_epochs} needs all rows in memory, which `fit_dataset` does without. "
                 "Set it to 0, or use `fit`."
             )
-        if self.warm_start and hasattr(self, "_predictor"):
-            raise ValueError("`fit_dataset` begins anew: with warm_start=True a fitted model would be lost.")
+        anew = not (self.warm_start and hasattr(self, "_predictor"))
+        if columns is None and not anew:
+            columns = getattr(self, "feature_names_in_", None)
         with together() as processes:
-            dataset = Dataset.of(source, columns, targets, sample_weight)
-            valid = None if validation is None else Dataset.of(validation, dataset.features, targets, sample_weight)
-            checkpoint = self._checkpoint(True, resume)
+            dataset = Dataset.of(source, columns, targets, sample_weight, on_error)
+            valid = None
+            if validation is not None:
+                valid = Dataset.of(validation, dataset.features, targets, sample_weight, on_error)
+            checkpoint = self._checkpoint(anew, resume)
+            fitted = None if anew else (self._encoder, self._targets)
+            trial = Trial(self.as_it_is(), dataset, fitted)
+            dataset, valid = dataset.leave_out(trial), None if valid is None else valid.leave_out(trial)
+            dataset.warn_of_large_groups()
             return self._exchange(
-                lambda beside, users: beside._read_and_stream(users, dataset, valid, checkpoint, processes)
+                lambda beside, users: beside._read_and_stream(users, dataset, valid, checkpoint, anew, processes)
             )
 
     def _read_and_stream(
@@ -113,41 +127,52 @@ class Datasets(Learning):
         dataset: Dataset,
         validation: Dataset | None,
         checkpoint: Checkpoint | None,
+        anew: bool,
         processes: Processes | None,
     ) -> np.random.RandomState | None:
         """What `_read_and_train` does with a table, in passes over a data set."""
         self._check_widths()
-        random = checkpoint.random if checkpoint else generator_of(self.random_state, users)
+        if not anew:
+            random = own_generator(self._random)
+        else:
+            random = checkpoint.random if checkpoint else generator_of(self.random_state, users)
         if processes is not None:
             random = _agreed(processes, dataset, checkpoint, random)
-        seed = trainer.draw_seed(random)
-        n_rows = dataset.source.n_rows
+        if anew or not hasattr(self, "_split_seed"):
+            self._split_seed = trainer.draw_seed(random)  # the same rows validate when training goes on
+        seed, n_rows = self._split_seed, dataset.source.n_rows
         dataset = replace(dataset, held=HoldOut(n_rows, seed))
         if validation is None and validation_rows.wants_split(self, n_rows):
             dataset = replace(dataset, held=HoldOut.of(self, n_rows, seed))
-        found = first_pass(self, dataset, trainer.draw_seed(random))
-        encoder, targets = found.encoder, self._new_targets(found.labels, None)
+        net = None if anew else trainer.go_on_with(self, self.net_)
+        growth = None if anew else Growth(self._encoder, grows=self._grows)
+        found = first_pass(self, dataset, trainer.draw_seed(random), growth)
+        encoder, targets = found.encoder, self._new_targets(found.labels, None) if anew else self._targets
         parents = self._parents(targets)
         how = dataset, encoder, targets, parents
-        first = encoded([found.first], *how)[1]
-        self._warn_of_columns(encoder, dataset.features_of(found.first.frame), first)
+        if anew:
+            self._warn_of_columns(encoder, dataset.features_of(found.first.frame), encoded([found.first], *how)[1])
         sample = _rows(found.sample, how)
         valid = _rows(found.valid, how) if found.valid else None
-        del found, first
+        del found
         if validation is not None:
             all_rows = replace(validation, held=HoldOut(validation.source.n_rows, seed, fraction=1.0))
             valid = _rows(validation_blocks(self, all_rows), (all_rows, *how[1:]))
-        if self.target_statistics is not None:
+        if anew and self.target_statistics is not None:
             encoder.choose_statistics(self.statistics_features, parents, sample, valid, random)
-        sums = scan(*how)
+        sums = scan(*how, more=None if anew else self._grows)
         warn_of_contradictions(sums.n_odd, sums.n_rows, targets.names, parents)
-        if encoder.bias is not None and sample[0].bias is not None:
+        if anew and encoder.bias is not None and sample[0].bias is not None:
             encoder.take_reference(sample[0].bias)
         if encoder.statistics is not None:
-            draw_scale(encoder.statistics, sample[0].codes, sample[1], random)
+            if anew:
+                draw_scale(encoder.statistics, sample[0].codes, sample[1], random)
             sample = encoder.statistics.append(sample[0]), sample[1]
             valid = None if valid is None else (encoder.statistics.append(valid[0]), valid[1])
-        net = trainer.new_net(self, encoder, sums.with_largest(sample[1]), random, None, sums.rates())
+        if net is None:
+            net = trainer.new_net(self, encoder, sums.with_largest(sample[1]), random, None, sums.rates())
+        else:
+            trainer.grow(self, net, self._encoder, encoder)
         level = validation_rows.sample(*sample)
         del sample
         feed = StreamFeed(dataset, encoder, targets, parents, sums, level, processes)
@@ -167,10 +192,9 @@ class Datasets(Learning):
             level=level,
             processes=processes,
         )
-        self._split_seed = seed
         self._take_over(net, encoder, targets, random)
         resumed = checkpoint is not None and checkpoint.was_resumed
-        return random if users is not None and not resumed else None
+        return random if anew and users is not None and not resumed else None
 
 
 def _rows(blocks: Sequence[Any], how: tuple[Any, ...]) -> validation_rows.TrainingRows:

@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length
 
 from sklearn_fsmd.encoding import (
+    Growth,
     InputEncoder,
     TargetEncoder,
     Targets,
@@ -73,7 +74,13 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
         parents = self._parents(targets)
         net = None if anew else trainer.go_on_with(self, self.net_)
         labels = targets.encode(Y, sample_weight, parents, scale=split)
-        encoder = InputEncoder(self) if anew else self._encoder.copy()
+        if net is None:
+            encoder = InputEncoder(self)
+        else:
+            growth = Growth(self._encoder, grows=self._grows)
+            growth.update(X)
+            encoder = growth.finish()
+            trainer.grow(self, net, self._encoder, encoder)
         rows = encoder.fit_encode(X, self._like(X, X_unlabeled)) if anew else encoder.encode(X)
         if anew:
             self._warn_of_columns(encoder, X, labels)
@@ -92,7 +99,8 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
         level = validation_rows.sample(*data) if split else None
         if encoder.statistics is not None:
             order = random if self.validation == "random" else None
-            learned = encoder.statistics.learn(encoder.main, *data, order, more=not split)
+            more = not split or (self._grows and not anew)
+            learned = encoder.statistics.learn(encoder.main, *data, order, more=more, new_pairs=self._grows)
             data = learned, data[1]
             level = None if level is None else (encoder.statistics.append(level[0]), level[1])
             valid = None if valid is None else (encoder.statistics.append(valid[0]), valid[1])
@@ -100,18 +108,26 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
         if net is None:
             resumes = checkpoint is not None and checkpoint.resumes
             net = trainer.new_net(self, encoder, data[1], random, None if resumes else rows)
-        options: dict[str, Any] = {
-            "epochs": epochs,
-            "encoder": encoder,
-            "targets": targets,
-            "random": random,
-            "checkpoint": checkpoint,
-            "level": level,
-        }
-        trainer.train(self, net, InMemory(*data), valid, **options)
+        trainer.train(
+            self,
+            net,
+            InMemory(*data),
+            valid,
+            epochs=epochs,
+            encoder=encoder,
+            targets=targets,
+            random=random,
+            checkpoint=checkpoint,
+            level=level,
+        )
         self._take_over(net, encoder, targets, random)
         resumed = checkpoint is not None and checkpoint.was_resumed
         return random if anew and users is not None and not resumed else None
+
+    @property
+    def _grows(self) -> bool:
+        """Whether training goes on with new rows, whose values get rows of their own."""
+        return self.new_categories == "grow"
 
     def _check_widths(self) -> None:
         check_widths(self, "expert_dims", "gate_dims", "tower_dims", "bias_tower_dims")

@@ -83,6 +83,12 @@ class InputParameters(EncodingParameters):
         The columns, and tuples of columns whose values are taken together, by names or positions. "auto" takes each
         category with more than 100 known values; and, where there are some and validation data, up to four of the other
         columns and of the pairs with the column of most values, those that tell something new of the validation rows.
+    new_categories : {"unknown", "grow"}, default="unknown"
+        What becomes of values that come up when training goes on, in `partial_fit` or with `warm_start`. With "unknown"
+        they count as unknown ones. With "grow" those that have been seen `min_frequency` times since fit get rows of
+        their own in the tables, which begin as the row of unknown values; all others keep theirs. The rows count as new
+        ones then: what they say of the targets adds to the statistics of before, with `warm_start` too. The columns of
+        `bias_features` do not grow.
     """
 
     list_features: Any = "auto"
@@ -94,6 +100,7 @@ class InputParameters(EncodingParameters):
     pretrain_features: Any = None
     target_statistics: Literal["ordered"] | None = "ordered"
     statistics_features: Any = "auto"
+    new_categories: Literal["unknown", "grow"] = "unknown"
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "list_features": ["array-like", StrOptions({"auto"}), callable, None],
@@ -105,4 +112,5 @@ class InputParameters(EncodingParameters):
         "pretrain_features": ["array-like", callable, None],
         "target_statistics": [StrOptions({"ordered"}), None],
         "statistics_features": [StrOptions({"auto"}), list, tuple],
+        "new_categories": [StrOptions({"unknown", "grow"})],
     }

@@ -7,11 +7,13 @@ from sklearn_fsmd.streaming.holdout import HoldOut
 from sklearn_fsmd.streaming.labels import rescaled
 from sklearn_fsmd.streaming.learning import encoded, first_pass, validation_blocks
 from sklearn_fsmd.streaming.scan import scan
+from sklearn_fsmd.streaming.trial import Trial
 
 __all__ = [
     "Dataset",
     "HoldOut",
     "StreamFeed",
+    "Trial",
     "encoded",
     "find_files",
     "first_pass",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,16 +47,36 @@ class Counter:
             self.opened = duckdb.connect(str(Path(self.folder) / "counts.duckdb"), config=config)
         return self.opened
 
+    def execute(self, query: str) -> Any:
+        """Run a query.
+
+        Raises
+        ------
+        OSError
+            If the folder cannot be written, such as on a full disk.
+        """
+        import duckdb
+
+        try:
+            return self.connection.execute(query)
+        except duckdb.Error as error:
+            reason = str(error).splitlines()[0]
+            raise OSError(
+                f"The values of the columns are counted in {self.folder}, and that failed: {reason} Make room on that "
+                "disk, or name a folder with more by the environment variable TMPDIR."
+            ) from error
+
     def table(self, kind: str) -> str:
         """A new table of values, of a type of SQL, and counts."""
         self.n_tables += 1
-        self.connection.execute(f"CREATE TABLE counts_{self.n_tables} (value {kind}, n BIGINT)")
+        self.execute(f"CREATE TABLE counts_{self.n_tables} (value {kind}, n BIGINT)")
         return f"counts_{self.n_tables}"
 
     def close(self) -> None:
         """Close the database and remove it."""
         if self.opened is not None:
-            self.opened.close()
+            with suppress(Exception):  # on a full disk it cannot write its last page, which nobody needs
+                self.opened.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -106,7 +127,7 @@ class CountsOnDisk(Counts):
         self.table = self.table or self.counter.table("BIGINT" if kind == "numbers" else "VARCHAR")
         connection = self.counter.connection
         connection.register("block", block)
-        connection.execute(f"INSERT INTO {self.table} SELECT value, n FROM block")
+        self.counter.execute(f"INSERT INTO {self.table} SELECT value, n FROM block")
         connection.unregister("block")
         self.seen = values[:0], counts[:0], kind
 
@@ -117,10 +138,10 @@ class CountsOnDisk(Counts):
         self._write()
         values, _, kind = self.seen  # type: ignore[misc]
         enough = "" if len(values) else f" HAVING sum(n) >= {int(min_frequency)}"
-        found = self.counter.connection.execute(
+        found = self.counter.execute(
             f"SELECT value, sum(n)::BIGINT AS n FROM {self.table} GROUP BY value{enough}"
         ).fetchnumpy()
-        self.counter.connection.execute(f"DROP TABLE {self.table}")
+        self.counter.execute(f"DROP TABLE {self.table}")
         values = np.asarray(found["value"], dtype=np.int64 if found["value"].dtype.kind == "i" else object)
         super().add((values, np.asarray(found["n"]), kind))
         return super().frequent(min_frequency)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -11,6 +11,7 @@ import pandas as pd
 from sklearn_fsmd.streaming.factory import FactorySource
 from sklearn_fsmd.streaming.frames import Block
 from sklearn_fsmd.streaming.holdout import HoldOut
+from sklearn_fsmd.streaming.left_out import LeftOut
 from sklearn_fsmd.streaming.parquet import ParquetSource
 
 
@@ -33,8 +34,12 @@ class Dataset:
     held: HoldOut
 
     @classmethod
-    def of(cls, source: Any, columns: Sequence[Any] | None, targets: Any, weights: Any) -> Dataset:
+    def of(
+        cls, source: Any, columns: Sequence[Any] | None, targets: Any, weights: Any, on_error: str = "raise"
+    ) -> Dataset:
         """The data set at `source`, of which nothing is held out.
+
+        With ``on_error="skip"`` files whose columns are not as they should be are left out; see :meth:`leave_out`.
 
         Raises
         ------
@@ -49,10 +54,19 @@ class Dataset:
                 "returns one."
             )
         others = [*_listed(targets), *_listed(weights)]
+        left_out = LeftOut(on_error)
         if callable(source):
+            if left_out.skips:
+                raise ValueError(
+                    "on_error='skip' leaves out files, and a function makes the tables. Let it make those that can be "
+                    "learned from."
+                )
             found: ParquetSource | FactorySource = FactorySource(source)
         else:
-            found = ParquetSource(source, None if columns is None else [*columns, *others])
+            wanted = None if columns is None else [*columns, *others]
+            found = ParquetSource(source, wanted, others if columns is None else wanted or (), left_out)
+            if not found.footers:
+                left_out.warn(0)
         for parameter, names in (("targets", _listed(targets)), ("sample_weight", _listed(weights))):
             _check_names(parameter, names, found)
         if not _listed(targets):
@@ -65,6 +79,18 @@ class Dataset:
         if not features:
             raise ValueError(f"{found.name} has no columns beside targets and weights.")
         return cls(found, features, targets, weights, HoldOut(found.n_rows, 0))
+
+    def warn_of_large_groups(self) -> None:
+        """Warn of files that would be badly mixed."""
+        if isinstance(self.source, ParquetSource):
+            self.source.warn_of_large_groups()
+
+    def leave_out(self, look: Callable[[Iterator[Block]], None]) -> Dataset:
+        """The data set without files that cannot be read as `look` reads them, where these may be left out."""
+        if isinstance(self.source, FactorySource) or not self.source.left_out.skips:
+            return self
+        self.source.leave_out([*self.features, *self.labels], look)
+        return replace(self, held=HoldOut(self.source.n_rows, 0))
 
     @property
     def labels(self) -> list[Any]:

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sklearn_fsmd.streaming.left_out import LeftOut
+
 BUFFER = 1 << 17
 """So many bytes of a column are read at a time."""
 
@@ -66,8 +68,10 @@ class File(NamedTuple):
             raise OSError(f"{self.name} cannot be read: {_first_line(error)}") from error
 
 
-def find_files(source: Any) -> list[File]:
+def find_files(source: Any, left_out: LeftOut | None = None) -> list[File]:
     """All files of a data set, in their order: those of a folder or a glob are sorted.
+
+    Of a list what cannot be found may be left out.
 
     Raises
     ------
@@ -79,7 +83,11 @@ def find_files(source: Any) -> list[File]:
     if isinstance(source, (list, tuple)):
         if not source:
             raise ValueError("The list of files is empty.")
-        return [file for one in source for file in find_files(one)]
+        found: list[File] = []
+        for one in source:
+            with (left_out or LeftOut()).trying(str(one)):
+                found += find_files(one)
+        return found
     if not isinstance(source, (str, os.PathLike)):
         raise TypeError(
             "A data set is a path, a glob, a folder, a URL, a list of these, or a function that returns an iterator of "
@@ -89,12 +97,12 @@ def find_files(source: Any) -> list[File]:
     if "://" in where or "::" in where:
         return _remote(where)
     if Path(where).is_dir():
-        found = [str(path) for path in sorted(Path(where).rglob("*.parquet")) if _is_data(path, Path(where))]
-        return _some(found, f"The folder {where} holds no file *.parquet.")
+        inside = [str(path) for path in sorted(Path(where).rglob("*.parquet")) if _is_data(path, Path(where))]
+        return _some(inside, f"The folder {where} holds no file *.parquet.")
     if Path(where).exists() or not glob.has_magic(where):
         return [File(where, where)]
-    found = sorted(path for path in glob.glob(where, recursive=True) if Path(path).is_file())
-    return _some(found, f"No file is named like {where}.")
+    named = sorted(path for path in glob.glob(where, recursive=True) if Path(path).is_file())
+    return _some(named, f"No file is named like {where}.")
 
 
 def _remote(url: str) -> list[File]:

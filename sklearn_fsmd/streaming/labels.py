@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,15 +22,31 @@ class SeenLabels:
     ----------
     names : a list of columns, or the name of the only one.
     values : which of them hold values, and have no classes.
+    check : is given :meth:`table` as soon as a target has more than two values, and raises an error for it.
     """
 
-    def __init__(self, names: Any, values: Sequence[Any]) -> None:
+    def __init__(self, names: Any, values: Sequence[Any], check: Callable[[Any], Any] = lambda Y: None) -> None:
         self.names = names
         self.values = set(values)
+        self.check = check
         self.found: dict[Any, list[Any]] = {}
 
+    def copy(self) -> SeenLabels:
+        """Another that has seen the same."""
+        made = SeenLabels(self.names, list(self.values), self.check)
+        made.found = {name: list(found) for name, found in self.found.items()}
+        return made
+
     def add(self, Y: pd.DataFrame) -> None:
-        """Look at the targets of some rows."""
+        """Look at the targets of some rows.
+
+        Raises
+        ------
+        ValueError
+            If a single target is missing in a row, or `check` says so.
+        """
+        if isinstance(self.names, str) and Y[self.names].isna().any():
+            raise ValueError("Input y contains NaN. In a two-dimensional Y, NaN leaves a label out.")
         for name in Y.columns:
             found = self.found.setdefault(name, [])
             if name in self.values:
@@ -38,6 +54,8 @@ class SeenLabels:
             elif sum(map(len, found)) < MANY:
                 different = Y[name].drop_duplicates()
                 found[:] = [pd.concat([*found, different], ignore_index=True).drop_duplicates()]
+                if found[0].count() > 2:
+                    self.check(self.table())
 
     def table(self) -> Any:
         """A small Y in which each target has all of its values."""

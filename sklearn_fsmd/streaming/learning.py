@@ -11,6 +11,7 @@ from sklearn_fsmd.encoding import (
     CategoryColumn,
     Encoded,
     FeatureEncoder,
+    Growth,
     InputEncoder,
     TargetEncoder,
     Targets,
@@ -31,7 +32,7 @@ class FirstPass(NamedTuple):
     Attributes
     ----------
     encoder : fitted on all rows.
-    labels : a small Y that has all values of each target.
+    labels : a small Y that has all values of each target; None where training goes on.
     first : the first rows.
     sample, valid : blocks of rows of training, and of the rows that are held out.
     """
@@ -43,37 +44,54 @@ class FirstPass(NamedTuple):
     valid: list[Block]
 
 
-def first_pass(estimator: Any, dataset: Dataset, seed: int) -> FirstPass:
+def first_pass(estimator: Any, dataset: Dataset, seed: int, growth: Growth | None = None) -> FirstPass:
     """Read all rows once.
 
     Parameters
     ----------
     estimator : its parameters say how, and it is told the names and the number of the columns.
     seed : of the samples of numbers.
+    growth : what takes new values into the encoding of before, where training goes on.
     """
     encoder = InputEncoder(estimator)
-    labels = SeenLabels(dataset.targets, estimator.value_targets or ())
+    labels = labels_of(estimator, dataset)
     counter = Counter(estimator.n_threads)
     first: Block | None = None
     sample, valid = [], []
     try:
         for block in dataset.blocks():
             with block.named():
-                X = read_table(estimator, dataset.features_of(block.frame), reset=first is None)
-                if first is None:
-                    first = block
+                X = read_table(estimator, dataset.features_of(block.frame), reset=first is None and growth is None)
+                if first is None and growth is None:
                     named = [name for name in dataset.source.categories if name in dataset.features]
                     encoder.take_columns(X.astype(dict.fromkeys(named, "category")))
                     _keep_little(encoder, counter, seed)
-                encoder.update(X)
-                labels.add(block.frame[dataset.labels].loc[:, _names(dataset.targets)])
+                first = first or block
+                if growth is None:
+                    encoder.update(X)
+                    labels.add(block.frame[names_of(dataset.targets)])
+                else:
+                    growth.update(X)
             sample += _some(block, dataset.held.sampled(block.positions))
             valid += _some(block, dataset.held.kept(block.positions))
-        encoder.finalize()
+        if growth is None:
+            encoder.finalize()
     finally:
         counter.close()
     assert first is not None
+    if growth is not None:
+        return FirstPass(growth.finish(), None, first, sample, valid)
     return FirstPass(encoder, labels.table(), first, sample, valid)
+
+
+def labels_of(estimator: Any, dataset: Dataset) -> SeenLabels:
+    """What is going to see the targets of the data set."""
+    values = {
+        "value_targets": estimator.value_targets,
+        "value_parents": estimator.value_parents,
+        "value_loss": estimator.value_loss,
+    }
+    return SeenLabels(dataset.targets, estimator.value_targets or (), lambda Y: TargetEncoder().fit(Y, None, **values))
 
 
 def _keep_little(encoder: InputEncoder, counter: Counter, seed: int) -> None:
@@ -137,5 +155,6 @@ def _some(block: Block, which: np.ndarray) -> list[Block]:
     return [block._replace(frame=block.frame[which], positions=block.positions[which])]
 
 
-def _names(targets: Any) -> list[Any]:
+def names_of(targets: Any) -> list[Any]:
+    """The columns that are targets."""
     return [targets] if isinstance(targets, str) else list(targets)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from sklearn_fsmd._warn import warn
 from sklearn_fsmd.streaming import sizes
 from sklearn_fsmd.streaming.files import File, find_files
 from sklearn_fsmd.streaming.frames import Block, Piece, gathered, selected
+from sklearn_fsmd.streaming.left_out import LeftOut
 from sklearn_fsmd.streaming.schema import agree, categories_of, columns_of, fuller
 
 
@@ -37,6 +39,9 @@ class ParquetSource:
     Parameters
     ----------
     source : see :func:`~sklearn_fsmd.streaming.files.find_files`.
+    columns : those that are read; None for all.
+    needed : those that each file must have, whatever the first one has.
+    left_out : takes files that cannot be read, where these may be left out.
 
     Attributes
     ----------
@@ -52,21 +57,67 @@ class ParquetSource:
         If a file is no whole Parquet file, or its columns are not those of the first.
     """
 
-    def __init__(self, source: Any, columns: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        source: Any,
+        columns: Sequence[str] | None = None,
+        needed: Sequence[str] = (),
+        left_out: LeftOut | None = None,
+    ) -> None:
         self.footers: list[Footer] = []
         self.types: dict[str, Any] = {}
+        self.categories: list[str] = []
         self.n_rows = 0
-        for file in find_files(source):
-            stamp, opened = file.stamp(), file.open()
-            if not self.footers:
-                self.categories = categories_of(opened.schema_arrow)
-            self._take_types(columns_of(opened.schema_arrow, file.name), file.name, columns)
-            groups = [opened.metadata.row_group(g).num_rows for g in range(opened.metadata.num_row_groups)]
-            self.footers.append(Footer(file, stamp, groups, self.n_rows))
-            self.n_rows += sum(groups)
-            opened.close()
+        self.left_out = left_out or LeftOut()
+        for file in find_files(source, self.left_out):
+            with self.left_out.trying(file.name):
+                self._take(file, columns, needed)
+        if not self.left_out.skips:  # or its files are read as a whole, before it is said what is left out
+            self.refuse_no_rows()
+
+    def refuse_no_rows(self) -> None:
+        """Raise ValueError if there are none."""
         if self.n_rows == 0:
             raise ValueError(f"The data set has no rows: {self.name} has none.")
+
+    def warn_of_large_groups(self) -> None:
+        """Warn of a few row groups that are so large that a file that is sorted would not be mixed."""
+        groups = [n for footer in self.footers for n in footer.groups if n]
+        largest = max(groups)
+        if largest > sizes.POOL_ROWS and len(groups) < sizes.FEW_GROUPS:
+            which = next(footer.file.name for footer in self.footers if largest in footer.groups)
+            warn(
+                f"The data set has {len(groups)} row groups, of up to {largest:,} rows ({which}). Rows are shuffled in "
+                f"pools of {sizes.POOL_ROWS:,} from {sizes.OPEN_GROUPS} row groups at a time: if the files are sorted, "
+                "by time, user or label, batches are badly mixed, and AUC suffers. Write them with row groups of about "
+                "100,000 rows (`row_group_size` of pandas and pyarrow), or shuffled."
+            )
+
+    def _take(self, file: File, columns: Sequence[str] | None, needed: Sequence[str]) -> None:
+        stamp, opened = file.stamp(), file.open()
+        types = columns_of(opened.schema_arrow, file.name)
+        if self.left_out.skips and (missing := [name for name in needed if name not in types]):
+            raise ValueError(f"{file.name} has no column {missing[0]!r}.")
+        self.types = self._together(types, file.name, columns)
+        if not self.footers:
+            self.categories = categories_of(opened.schema_arrow)
+        groups = [opened.metadata.row_group(g).num_rows for g in range(opened.metadata.num_row_groups)]
+        self.footers.append(Footer(file, stamp, groups, self.n_rows))
+        self.n_rows += sum(groups)
+        opened.close()
+
+    def leave_out(self, columns: Sequence[str], look: Callable[[Iterator[Block]], None]) -> None:
+        """Read each file by itself, and leave out those that cannot be read, or at which `look` raises an error."""
+        footers, self.footers, self.n_rows = self.footers, [], 0
+        types = {name: self.types[name] for name in columns}
+        for footer in footers:
+            moved = footer._replace(first=self.n_rows)
+            with self.left_out.trying(footer.file.name):
+                look(gathered(_pieces(moved, _opened(moved), None, types, sizes.BLOCK_ROWS), sizes.BLOCK_ROWS))
+                self.footers.append(moved)
+                self.n_rows += sum(moved.groups)
+        self.left_out.warn(len(self.footers))
+        self.refuse_no_rows()
 
     @property
     def name(self) -> str:
@@ -79,12 +130,11 @@ class ParquetSource:
         """The names of the columns, in the order of the first file."""
         return list(self.types)
 
-    def _take_types(self, types: Mapping[str, Any], name: str, columns: Sequence[str] | None) -> None:
-        """Check that a file has the columns of the first, or those of `columns`."""
+    def _together(self, types: Mapping[str, Any], name: str, columns: Sequence[str] | None) -> dict[str, Any]:
+        """The types of all files, after a check that this one has the columns of the first, or those of `columns`."""
         if not self.footers:
-            self.types = dict(types)
-            return
-        first = self.footers[0].file.name
+            return dict(types)
+        together, first = dict(self.types), self.footers[0].file.name
         for column, kind in self.types.items():
             if column not in types:
                 if columns is not None and column not in columns:
@@ -92,9 +142,10 @@ class ParquetSource:
                 raise ValueError(f"{name} has no column {column!r}, which {first} has.")
             if not agree(kind, types[column]):
                 raise ValueError(f"Column {column!r} is {kind} in {first} and {types[column]} in {name}.")
-            self.types[column] = fuller(kind, types[column])
+            together[column] = fuller(kind, types[column])
         if columns is None and (more := [column for column in types if column not in self.types]):
             raise ValueError(f"{name} has the column {more[0]!r}, which {first} has not.")
+        return together
 
     def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
         """All rows from the first to the last."""

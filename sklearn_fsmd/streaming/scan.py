@@ -12,8 +12,18 @@ from sklearn_fsmd.streaming.frames import Block
 from sklearn_fsmd.streaming.labels import LabelSums
 
 
-def scan(dataset: Dataset, encoder: InputEncoder, targets: TargetEncoder, parents: Sequence[int | None]) -> LabelSums:
-    """Rates and weights of the targets; the statistics of the encoder, if it has any, are told their sums."""
+def scan(
+    dataset: Dataset,
+    encoder: InputEncoder,
+    targets: TargetEncoder,
+    parents: Sequence[int | None],
+    *,
+    more: bool | None = None,
+) -> LabelSums:
+    """Rates and weights of the targets; the statistics of the encoder, if it has any, are told their sums.
+
+    `more` says, where training goes on, whether these add to the sums of before.
+    """
     of_values = targets.of_values
     sums = LabelSums(() if of_values is None else of_values.parents)
     statistics = None if encoder.statistics is None else StatisticsSums(encoder.statistics, encoder.main)
@@ -34,7 +44,7 @@ def scan(dataset: Dataset, encoder: InputEncoder, targets: TargetEncoder, parent
     if not sums.n_rows or not np.any(sums.weights):
         raise ValueError("Y has no observed label whose weight is not zero.")
     if statistics is not None:
-        statistics.finish(sums.factors)
+        statistics.finish(sums.factors, more=more)
     return sums
 
 

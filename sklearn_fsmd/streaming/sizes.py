@@ -6,6 +6,8 @@ POOL_ROWS = 131_072
 """So many are shuffled together."""
 OPEN_GROUPS = 8
 """From so many row groups, in equal parts."""
+FEW_GROUPS = 8 * OPEN_GROUPS
+"""Fewer row groups, of which one is larger than a pool, are warned of."""
 SAMPLE_ROWS = 200_000
 """So many rows of training say which statistics there are, how these are scaled, and what the level is."""
 VALID_ROWS = 200_000

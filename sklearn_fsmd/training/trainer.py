@@ -23,6 +23,7 @@ from sklearn_fsmd.parameters import (
     group_of,
 )
 from sklearn_fsmd.runtime import resolve_device, resolve_precision, seeded, threads
+from sklearn_fsmd.training import growing
 from sklearn_fsmd.training.batches import TensorData
 from sklearn_fsmd.training.checkpoint import Checkpoint
 from sklearn_fsmd.training.feed import Feed, arrays_of
@@ -164,6 +165,18 @@ def go_on_with(p: MultiTaskParameters, net: Net) -> Net:
     if old["task_weighting"] == new["task_weighting"]:
         again.balance.load_state_dict(copied.balance.state_dict())
     return again
+
+
+def grow(p: MultiTaskParameters, net: Net, before: InputEncoder, now: InputEncoder) -> None:
+    """Give `net`, which is a copy, rows for the values that `now` knows and `before` did not.
+
+    Raises
+    ------
+    ValueError
+        If the tables would not fit into memory.
+    """
+    check_table_size(p, now.main, net.module_.n_learned, str(net.device))
+    growing.grow(net, before.main, now.main)
 
 
 def _differs(old: Any, new: Any) -> bool:

@@ -182,7 +182,7 @@ def damaged(path, X, Y, how):
         ("strings", r"Column 'visits' is int64 in .*a.parquet and \w*string in .*b.parquet"),
         ("lists", r"Column 'city' is \w*string in .*a.parquet and list<.*> in .*b.parquet"),
         ("infinity", "In .*b.parquet: Input X contains infinity"),
-        ("another class", "Column 'click' of Y has 3 classes"),
+        ("another class", "In .*b.parquet: Only binary .* Column 'click' of Y has 3 classes"),
     ],
 )
 def test_files_that_cannot_be_learned_from(how, message, tmp_path):

@@ -1,0 +1,63 @@
+"""What statistics of the targets are computed by: sums over the rows before a row, counts, and smoothed rates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+SMALLEST_STRENGTH, LARGEST_STRENGTH = 1.0, 1000.0
+"""A rate is smoothed by so many rows of the overall rate."""
+
+
+def log_count(sums: np.ndarray) -> np.ndarray:
+    """The log of the counts, ``(n,)``, of sums ``(n, 2 · n_events)``."""
+    return np.log1p(sums[:, sums.shape[1] // 2])
+
+
+def strengths_of(sums: np.ndarray, priors: np.ndarray) -> np.ndarray:
+    """By how many rows of the overall rate each event's rates are smoothed, as their spread says.
+
+    The rates of the values are taken for draws of a beta distribution around the overall rate, whose intraclass
+    correlation ρ an analysis of variance estimates; such a rate is best smoothed by 1 / ρ − 1 rows.
+    """
+    positive, total = np.split(sums, 2, axis=1)
+    strengths = []
+    for y, n, p in zip(positive.T, total.T, priors, strict=True):
+        y, n = y[n > 0], n[n > 0]
+        n_values, n_rows = len(n), n.sum()
+        if n_values < 2 or n_rows <= n_values:
+            strengths.append(LARGEST_STRENGTH)
+            continue
+        rates = y / n
+        between = (n * (rates - p) ** 2).sum() / (n_values - 1)
+        within = (n * rates * (1 - rates)).sum() / (n_rows - n_values)
+        size = (n_rows - (n**2).sum() / n_rows) / (n_values - 1)
+        rho = (between - within) / max(between + (size - 1) * within, 1e-12)
+        strengths.append(1 / max(rho, 1e-12) - 1)
+    return np.clip(strengths, SMALLEST_STRENGTH, LARGEST_STRENGTH)
+
+
+def renumbered(combined: np.ndarray, old: Sequence[int], new: Sequence[int]) -> np.ndarray:
+    """The numbers of combinations where the columns have other sizes; their order stays."""
+    parts = []
+    for size in reversed(old[1:]):
+        combined, last = np.divmod(combined, size)
+        parts.append(last)
+    for size, last in zip(new[1:], reversed(parts), strict=True):
+        combined = combined * size + last
+    return combined
+
+
+def sums_before(index: np.ndarray, counted: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """For each row the sums of `counted` over the rows of its index that stand before it in `order`."""
+    by_value = order[np.argsort(index[order], kind="stable")]
+    sorted_index = index[by_value]
+    before = np.cumsum(counted[by_value], axis=0) - counted[by_value]
+    starts = np.flatnonzero(np.diff(sorted_index, prepend=-1))
+    lengths = np.diff(starts, append=len(index))
+    before -= np.repeat(before[starts], lengths, axis=0)
+    before[sorted_index == 0] = 0
+    sums = np.empty_like(before)
+    sums[by_value] = before.clip(min=0)  # differences of large sums may fall below
+    return sums

@@ -1,0 +1,191 @@
+"""Files that cannot be learned from: an error with the name of the file, or left out with one warning."""
+
+import resource
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
+from sklearn_fsmd.scoring import score_file
+from sklearn_fsmd.streaming import Dataset, counting, sizes
+from tests.conftest import make_frame
+from tests.streaming.conftest import PARAMS, TARGETS, together, write
+from tests.streaming.test_sources import damaged
+
+FAULTS = ["truncated", "empty", "pages", "no target", "no feature", "one more", "strings", "lists", "infinity"]
+
+
+@pytest.fixture
+def log(tmp_path):
+    """Two good files, and in between one of every fault."""
+    X, Y = make_frame(600)
+    write(tmp_path / "a.parquet", X[:300], Y[:300])
+    for how in [*FAULTS, "another class"]:
+        damaged(tmp_path / f"b_{how.replace(' ', '_')}.parquet", X[:300], Y[:300], how)
+    write(tmp_path / "c.parquet", X[300:], Y[300:])
+    return tmp_path
+
+
+@pytest.mark.usefixtures("_small_sizes")
+def test_files_are_left_out_and_named_once(log):
+    X, _ = make_frame(600)
+    model = FSMDClassifier(**PARAMS)
+    with pytest.warns(UserWarning, match="10 of 12 files are left out") as caught:
+        model.fit_dataset(str(log), TARGETS, on_error="skip")
+    texts = [str(one.message) for one in caught if "left out" in str(one.message)]
+    assert len(texts) == 1
+    for how in [*FAULTS, "another class"]:
+        assert f"b_{how.replace(' ', '_')}.parquet" in texts[0]
+    good = FSMDClassifier(**PARAMS).fit_dataset([log / "a.parquet", log / "c.parquet"], TARGETS)
+    np.testing.assert_array_equal(model.predict_marginals(X), good.predict_marginals(X))  # as if they were not there
+    with pytest.raises((ValueError, OSError), match="b_"):
+        FSMDClassifier(**PARAMS).fit_dataset(log, TARGETS)
+
+
+@pytest.mark.usefixtures("_small_sizes")
+def test_what_is_not_there_the_first_file_and_validation(log):
+    X, Y = make_frame(600)
+    damaged(log / "0.parquet", X, Y, "no target")  # which comes first
+    source = [log / "0.parquet", log / "a.parquet", "nosuch://bucket/x.parquet", log / "nowhere.parquet"]
+    with pytest.warns(UserWarning, match="3 of 4 files are left out") as caught:
+        model = FSMDClassifier(**PARAMS).fit_dataset(source, TARGETS, on_error="skip")
+    assert "nosuch://bucket/x.parquet cannot be reached" in str(caught[0].message)
+    assert "0.parquet has no column 'click'" in str(caught[0].message)
+    with pytest.warns(UserWarning, match="9 of 12 files are left out"):  # further columns do not matter there
+        model.fit_dataset(log / "a.parquet", TARGETS, validation=str(log / "[abc]*"), on_error="skip")
+    with pytest.warns(UserWarning, match="9 of 11 files are left out"):
+        model.set_params(warm_start=True).fit_dataset([log / "a.parquet", *log.glob("b_*")], TARGETS, on_error="skip")
+
+
+def test_none_is_left(tmp_path):
+    X, Y = make_frame(300)
+    for how in ("truncated", "infinity"):
+        damaged(tmp_path / f"{how}.parquet", X, Y, how)
+    with pytest.raises(ValueError, match=r"None of the 2 files can be learned from: .*truncated.*; .*infinity"):
+        FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, on_error="skip")
+    (tmp_path / "infinity.parquet").unlink()
+    with pytest.raises(ValueError, match=r"None of the 1 files can be learned from"):
+        FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, on_error="skip")
+    with pytest.raises(ValueError, match="`on_error` must be 'raise' or 'skip'. Got 'ignore'"):
+        FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, on_error="ignore")
+    with pytest.raises(ValueError, match="on_error='skip' leaves out files, and a function makes the tables"):
+        FSMDClassifier(**PARAMS).fit_dataset(lambda: [together(X, Y)], TARGETS, on_error="skip")
+
+
+@pytest.mark.usefixtures("_small_sizes")
+def test_a_row_group_of_nulls(tmp_path):
+    """Of features and of two targets it is nothing unusual; a single target must be known."""
+    X, Y = make_frame(600)
+    frame = together(X, Y).astype({"click": "Int64", "conversion": "Int64"})
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    nulls = pa.table({f.name: pa.nulls(100, f.type) for f in table.schema}).cast(table.schema)
+    path = tmp_path / "a.parquet"
+    with pq.ParquetWriter(path, table.schema) as writer:
+        for part in (table.slice(0, 300), nulls, table.slice(300)):
+            writer.write_table(part)
+    model = FSMDClassifier(**PARAMS).fit_dataset(path, TARGETS)
+    assert model.score(X, Y) > 0.6
+    with pytest.raises(ValueError, match="In .*a.parquet: Input y contains NaN"):
+        MultiTaskClassifier(**PARAMS).fit_dataset(path, "click")
+    write(tmp_path / "b.parquet", X, Y)
+    with pytest.warns(UserWarning, match="1 of 2 files are left out: In .*a.parquet: Input y contains NaN"):
+        MultiTaskClassifier(**PARAMS).fit_dataset(tmp_path, "click", on_error="skip")
+
+
+@pytest.mark.usefixtures("_small_sizes")
+def test_a_file_that_changes_is_an_error_in_any_case(tmp_path, monkeypatch):
+    X, Y = make_frame(600)
+    path = write(tmp_path / "a.parquet", X, Y)
+    from sklearn_fsmd.estimators import datasets
+
+    scan = datasets.scan
+
+    def change(*args, **kwargs):
+        write(path, X[:-1], Y[:-1])
+        return scan(*args, **kwargs)
+
+    monkeypatch.setattr(datasets, "scan", change)
+    model = FSMDClassifier(**PARAMS)
+    with pytest.raises(ValueError, match="a.parquet has changed while it was being learned from. Fit again"):
+        model.fit_dataset(path, TARGETS, on_error="skip")
+    assert not hasattr(model, "net_")
+
+
+@pytest.mark.usefixtures("_small_sizes")
+def test_thousands_of_tiny_files_are_learned_from(tmp_path):
+    X, Y = make_frame(1500)
+    frame = together(X, Y)
+    for i in range(1500):
+        pq.write_table(pa.Table.from_pandas(frame[i : i + 1], preserve_index=False), tmp_path / f"{i:04}.parquet")
+    model = FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS)
+    assert model.score(X, Y) > 0.6
+
+
+def test_a_full_disk_while_values_are_counted(tmp_path, monkeypatch):
+    """Files of this process may have a few pages: the error names the folder, and nothing is left there."""
+    monkeypatch.setattr(counting, "WAITING", 200)
+    monkeypatch.setattr(counting.tempfile, "tempdir", str(tmp_path / "spill"))
+    (tmp_path / "spill").mkdir()
+    n = 60_000
+    frame = pd.DataFrame({"id": pd.Categorical(np.arange(n)), "x": 1.0, "click": np.arange(n) % 2})
+    frame["id"] = [f"a rather long name of number {i}" for i in range(n)]
+    frame.to_parquet(tmp_path / "a.parquet", index=False)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
+    try:
+        with pytest.raises(OSError, match="are counted in .*spill.*, and that failed: .*TMPDIR"):
+            FSMDClassifier(**PARAMS).fit_dataset(tmp_path / "a.parquet", ["click"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list((tmp_path / "spill").iterdir()) == []
+
+
+# -------------------------------------------------------------------------------------------------------- row groups
+
+
+def test_few_large_row_groups_are_warned_of_once(tmp_path, monkeypatch):
+    X, Y = make_frame(1200)
+    monkeypatch.setattr(sizes, "POOL_ROWS", 300)
+    large, small = write(tmp_path / "large.parquet", X, Y, rows=400), write(tmp_path / "small.parquet", X, Y, rows=100)
+    with pytest.warns(
+        UserWarning, match=r"has 3 row groups, of up to 400 rows \(.*large.parquet\).*row_group_size"
+    ) as caught:
+        FSMDClassifier(**PARAMS).fit_dataset(large, TARGETS, validation=large)
+    assert sum("row groups" in str(one.message) for one in caught) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        FSMDClassifier(**PARAMS).fit_dataset(small, TARGETS)
+        monkeypatch.setattr(sizes, "FEW_GROUPS", 3)
+        FSMDClassifier(**PARAMS).fit_dataset(large, TARGETS)
+
+
+# ----------------------------------------------------------------------------------------------------------- scoring
+
+
+@pytest.mark.parametrize("how", ["truncated", "empty", "pages", "no feature", "infinity"])
+def test_a_source_that_cannot_be_scored(how, tmp_path):
+    X, Y = make_frame(400)
+    model = FSMDClassifier(**PARAMS).fit(X, Y)
+    damaged(tmp_path / "in.parquet", X, Y, how)
+    source, sink = tmp_path / "in.parquet", tmp_path / "out.parquet"
+    with pytest.raises(ValueError, match=str(source)):
+        score_file(model, source, sink)
+    with pytest.warns(UserWarning, match=f"{source} is left out, and {sink} is not written"):
+        assert score_file(model, source, sink, on_error="skip") == 0
+    assert sorted(path.name for path in Path(tmp_path).iterdir()) == ["in.parquet"]
+    with pytest.raises(ValueError, match="`on_error` must be"):
+        score_file(model, source, sink, on_error=None)
+
+
+def test_a_dataset_says_what_it_leaves_out_by_itself(tmp_path):
+    X, Y = make_frame(300)
+    write(tmp_path / "a.parquet", X, Y)
+    damaged(tmp_path / "b.parquet", X, Y, "one more")
+    dataset = Dataset.of(tmp_path, None, TARGETS, None, "skip")
+    assert list(dataset.source.left_out.reasons) == [str(tmp_path / "b.parquet")]
+    assert dataset.source.n_rows == 300
