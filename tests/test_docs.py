@@ -42,3 +42,31 @@ def test_the_code_of_the_readme_runs(block, tmp_path, monkeypatch, request):
         given = {"model": FSMDClassifier(max_epochs=1).fit(*make_frame()), "FSMDClassifier": FSMDClassifier}
     exec(compile(block, "README.md", "exec"), given)
     assert len(BLOCKS) == 7
+
+
+UNDERSTANDING = (ROOT / "docs" / "understanding.md").read_text()
+PICTURES = re.findall(r"!\[.*?\]\((.*?)\)", UNDERSTANDING)
+
+
+def test_the_code_of_understanding_runs(tmp_path, monkeypatch):
+    """Block by block, each after those before it."""
+    import matplotlib
+    from matplotlib import pyplot as plt
+
+    matplotlib.use("Agg")
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", UNDERSTANDING, flags=re.DOTALL)
+    assert len(blocks) == 9
+    given = {}
+    for block in blocks:
+        exec(compile(block, "understanding.md", "exec"), given)
+        plt.close("all")
+    assert (tmp_path / "card.md").exists()
+    lost = (given["found"].frame.sum(axis=1) - (given["found"].predictions - given["found"].baseline)).abs()
+    assert (lost <= 0.01 * given["found"].frame.abs().sum(axis=1) + 1e-6).all()
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+def test_the_pictures_of_understanding_are_there(picture):
+    assert (ROOT / "docs" / picture).read_bytes().startswith(b"\x89PNG")
+    assert len(PICTURES) == 5

@@ -18,6 +18,7 @@ def main_of(name):
 def test_the_list_is_complete():
     tested = {"quickstart", "pipeline_with_encoders", "ablation_with_grid_search", "own_extractor", "demo"}
     tested |= {"rank_by_two_objectives", "history", "watch_time", "optuna_over_files", "five_lines", "kuairand"}
+    tested |= {"understanding", "model_card"}
     tested |= {"train_on_ray", "score_a_folder"}  # in tests/cluster
     assert {path.stem for path in EXAMPLES.glob("*.py")} == tested
 
@@ -76,6 +77,21 @@ def test_history():
     table = main_of("history")(8000)
     assert list(table.index) == [25, 26, 27, 28, 29]
     assert table["with history"].mean() > table["without"].mean() > 0.5
+
+
+def test_understanding(tmp_path):
+    frame = main_of("understanding")(3000, folder=tmp_path)
+    assert frame["click", "mean"].idxmax() in ("item_id", "user")
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {f"{name}.png" for name in ("importances", "attributions", "reliability", "lift", "pareto")}
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in tmp_path.iterdir())
+
+
+def test_model_card(tmp_path):
+    text = main_of("model_card")(3000, path=tmp_path / "card.md", n_bootstrap=10)
+    assert (tmp_path / "card.md").read_text(encoding="utf-8") == text
+    assert "nobody's" in text
+    assert text.count("data:image/png;base64,") == 5
 
 
 def test_demo(tmp_path):

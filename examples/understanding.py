@@ -1,0 +1,62 @@
+"""What a model has learned, in pictures: importances, a single prediction, reliability, lift, and the front of weights.
+
+    python examples/understanding.py [folder]
+
+The pictures of `docs/understanding.md` are made by it.
+"""
+
+import sys
+from pathlib import Path
+
+import matplotlib
+import pandas as pd
+
+from sklearn_fsmd import FSMDClassifier
+from sklearn_fsmd.datasets import make_funnel
+from sklearn_fsmd.inspection import feature_importances, item_vectors
+from sklearn_fsmd.plotting import (
+    AttributionsDisplay,
+    ImportancesDisplay,
+    LiftDisplay,
+    ParetoDisplay,
+    ReliabilityDisplay,
+)
+
+DPI = 80
+
+
+def main(n_samples: int = 30_000, folder: Path | str = ".") -> pd.DataFrame:
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    X, Y = make_funnel(n_samples, conflict=0.8, watch_time=True, random_state=0, return_X_y=True)
+    cut = int(0.8 * n_samples)
+    X_test, Y_test = X[cut:], Y[cut:]
+    model = FSMDClassifier(
+        value_targets=["watch_seconds"], value_parents={"watch_seconds": "click"}, random_state=0
+    ).fit(X[:cut], Y[:cut])
+
+    importances = feature_importances(
+        model, X_test, Y_test, groups={"user": ["user_id", "segment"]}, max_samples=0.5, random_state=0
+    )
+    displays = {
+        "importances": ImportancesDisplay.from_importances(importances),
+        "attributions": AttributionsDisplay.from_estimator(model, X_test[:1], target="conversion"),
+        "reliability": ReliabilityDisplay.from_estimator(model, X_test, Y_test, by=X_test["device"]),
+        "lift": LiftDisplay.from_estimator(model, X_test, Y_test),
+        "pareto": ParetoDisplay.from_estimator(model, X_test, Y_test, groups=X_test["user_id"], k=3, weights=[1, 1, 0]),
+    }
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    for name, display in displays.items():
+        display.figure_.savefig(Path(folder) / f"{name}.png", dpi=DPI)
+        plt.close(display.figure_)
+
+    items = item_vectors(model, "item_id")
+    unit = items.div((items**2).sum(axis=1) ** 0.5, axis=0)
+    like_the_first = (unit @ unit.iloc[0]).sort_values(ascending=False)
+    print("items like the first:", like_the_first.index[1:6].tolist())
+    return importances.frame
+
+
+if __name__ == "__main__":
+    print(main(folder=sys.argv[1] if len(sys.argv) > 1 else ".").round(4).to_string())

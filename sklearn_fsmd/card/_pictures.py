@@ -1,0 +1,45 @@
+"""The pictures of a model card, inside of its Markdown."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping
+from typing import Any
+
+from sklearn_fsmd.plotting import ImportancesDisplay, LiftDisplay, ReliabilityDisplay
+
+DPI = 80
+
+
+def as_markdown(
+    model: Any, X: Any, Y: Any, cuts: Mapping[str, Any], importances: Any, sample_weight: Any
+) -> dict[str, tuple[str, str]]:
+    """For each section its text and its picture."""
+    display = ReliabilityDisplay.from_estimator(model, X, Y, sample_weight=sample_weight)
+    text = "On the dashed line predictions are true on average; the bars are 95 % intervals of what was observed."
+    made = {"Calibration": (text, picture_of(display.figure_, "observed rates against predictions"))}
+    for name, column in cuts.items():
+        display = ReliabilityDisplay.from_estimator(model, X, Y, by=column, sample_weight=sample_weight)
+        alt = f"observed rates against predictions, by {name}"
+        section = name.replace("/", "\\/")
+        made[f"Calibration/By {section}"] = ("The largest segments.", picture_of(display.figure_, alt))
+    lift = LiftDisplay.from_estimator(model, X, Y, sample_weight=sample_weight)
+    text = "How many times the mean the rows of each tenth have, the best ranked first."
+    made["Lift"] = (text, picture_of(lift.figure_, "lift by decile"))
+    if importances is not None:
+        drawn = ImportancesDisplay.from_importances(importances)
+        text = "How far each score falls if a column's values go to other rows; bars are standard deviations."
+        made["Importances"] = (text, picture_of(drawn.figure_, "permutation importances"))
+    return made
+
+
+def picture_of(figure: Any, alt: str) -> str:
+    """A figure as an image inside of Markdown; it is closed."""
+    import matplotlib.pyplot as plt
+
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=DPI, metadata={"Software": None})
+    plt.close(figure)
+    plain = alt.replace("[", "(").replace("]", ")").replace("\n", " ")
+    return f"![{plain}](data:image/png;base64,{base64.b64encode(content.getvalue()).decode('ascii')})"

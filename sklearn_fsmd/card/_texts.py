@@ -1,0 +1,82 @@
+"""The sentences of a model card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+import pandas as pd
+
+PACKAGES = ("sklearn-fsmd", "torch", "scikit-learn")
+FEW = 100
+"""Rows, or positive labels, below which a segment is named."""
+MOST_NAMED = 10
+
+READING = (
+    "In brackets are the ends of 95 % intervals: {what} were drawn with replacement, {n} times. They say what other "
+    "rows of the same kind would change, and not what another seed of the training would. Of binary targets there are "
+    "AUC and log loss. Of values there are the concordance (the share of pairs in the right order) and the root mean "
+    "squared error, in the units of the value; where the step that a value follows has not happened, it counts as 0. "
+    "The last column is 1 if predictions are right on average."
+)
+
+
+def about(model: Any, own: Any, description: str) -> str:
+    """The first paragraph."""
+    tasks = ", ".join([*own.task_names_, *own.value_names_])
+    text = [f"`{type(own).__name__}` predicts {tasks}, from {own.n_features_in_} columns."]
+    if model is not own:
+        text.append(f"It is the model at the end of a {type(model).__name__}, and the columns are those that it reads.")
+    weights = sum(weight.numel() for weight in own.module_.parameters())
+    text.append(f"It has {weights:,} weights and was trained for {own.n_iter_} epochs.")
+    text.append(f"Made with {', '.join(f'{name} {version(name)}' for name in PACKAGES)}.")
+    return "\n\n".join([part for part in (description.strip(), " ".join(text)) if part])
+
+
+def limits_of(own: Any, table: pd.DataFrame, of_cuts: Mapping[str, pd.DataFrame]) -> list[str]:
+    """What the figures say against the model, and what is true of any of this kind."""
+    found = [_of_level(target, "all rows", row) for (target, _), row in table.iterrows()]
+    for name, of_cut in of_cuts.items():
+        segments = list(of_cut.iterrows())
+        found += [_of_level(target, f"{name} = {segment}", row) for (target, segment), row in segments]
+        found.append(_of_few(name, segments, own.value_names_))
+    if own._encoder.bias is not None:
+        found.append(
+            "Predictions are made as if each row had been shown well (`bias_features`); logged labels were not, so "
+            "levels and AUC on logged rows look worse than they are."
+        )
+    found.append(
+        "Values that training has not seen, and missing ones, share one embedding per column: predictions for new "
+        "users and items rest on the other columns."
+    )
+    found.append(
+        "The figures hold for rows like those of the test data. They do not say what showing other items would do."
+    )
+    return [text for text in found if text]
+
+
+def _of_level(target: str, where: str, row: pd.Series) -> str:
+    """That predictions are too low or too high, where chance does not explain it."""
+    if row["level_low"] > 1:
+        return f"{target}, {where}: predictions are too high on average, {_times(row)} of what was observed."
+    if row["level_high"] < 1:
+        return f"{target}, {where}: predictions are too low on average, {_times(row)} of what was observed."
+    return ""
+
+
+def _times(row: pd.Series) -> str:
+    return f"{row['level']:.0%} ({row['level_low']:.0%} to {row['level_high']:.0%})"
+
+
+def _of_few(name: str, segments: list[tuple[Any, pd.Series]], values: list[str]) -> str:
+    """Segments of which the test data hardly say anything."""
+    few = []
+    for (target, segment), row in segments:
+        positive = row["n"] if target in values else row["n"] * row["observed"]
+        if min(row["n"], positive) < FEW:
+            few.append(f"{segment} ({target}: {positive:,.0f})")
+    if not few:
+        return ""
+    shown = ", ".join(few[:MOST_NAMED]) + (f" and {len(few) - MOST_NAMED} more" if len(few) > MOST_NAMED else "")
+    return f"Fewer than {FEW} positive labels, or rows with values, in these segments of {name}: {shown}."

@@ -1,0 +1,170 @@
+"""How good a model is for each target and segment, with what chance alone would change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_consistent_length, column_or_1d
+
+from sklearn_fsmd.encoding import as_pandas
+from sklearn_fsmd.metrics import Outcome, concordance, outcomes
+
+ALL = "all rows"
+LEVEL = 0.95
+FEWEST_GROUPS = 20
+"""Fewer groups say too little of each other for an interval."""
+
+
+def metric_table(
+    model: Any,
+    X: Any,
+    Y: Any,
+    *,
+    by: Any = None,
+    groups: Any = None,
+    sample_weight: Any = None,
+    n_samples: int = 200,
+    random_state: Any = None,
+) -> pd.DataFrame:
+    """Metrics of each target, over all rows and in each segment, with 95 % bootstrap intervals.
+
+    Groups of rows are drawn with replacement, so that the intervals say what other users would change: the rows of one
+    user are not independent. Without `groups` each row is one. What other training seeds would change is not in them.
+
+    Parameters
+    ----------
+    model : fitted MultiTaskClassifier, or a Pipeline or search that ends in one.
+    X, Y : as its `score` takes them, that it was not trained on.
+    by : array-like of shape (n,), or dict of name to array-like, default=None
+        The segment of each row. A dict holds several cuts, whose segments are named "<name> = <value>". None takes all
+        rows alone.
+    groups : array-like of shape (n,), default=None
+        The user of each row, or whatever is drawn.
+    sample_weight : array-like of shape (n,) or (n, n_tasks + n_values), default=None
+    n_samples : int, default=200
+        How many samples are drawn.
+    random_state : int, RandomState instance or None, default=None
+
+    Returns
+    -------
+    table : DataFrame indexed by target and segment
+        ``n`` rows with an observed label and ``observed``, their mean; then for ``ranking`` (the AUC, or the
+        concordance of values), ``error`` (log loss, or root mean squared error) and ``level`` (mean prediction over
+        mean label: 1 is right) each the figure and the ends ``…_low`` and ``…_high`` of its interval. A figure that is
+        not defined is NaN, and so are the ends where there are fewer than 20 groups.
+
+    Raises
+    ------
+    ValueError
+        If nothing was observed of a target, a row has no group, or `n_samples` is not above 0.
+
+    Examples
+    --------
+    >>> from sklearn_fsmd import FSMDClassifier
+    >>> from sklearn_fsmd.datasets import make_funnel
+    >>> from sklearn_fsmd.inspection import metric_table
+    >>> X, Y = make_funnel(600, random_state=0, return_X_y=True)
+    >>> model = FSMDClassifier(max_epochs=1, random_state=0).fit(X[:400], Y[:400])
+    >>> table = metric_table(model, X[400:], Y[400:], groups=X["user_id"][400:], n_samples=20, random_state=0)
+    >>> table.loc[("click", "all rows"), "n"]
+    np.float64(200.0)
+    """
+    if n_samples < 1:
+        raise ValueError(f"`n_samples` must be at least 1. Got {n_samples!r}.")
+    found = outcomes(model, X, Y, sample_weight)
+    n = len(X)
+    group = np.arange(n) if groups is None else _numbers(groups, n)
+    found = [_sorted(one) for one in found]
+    parts = {
+        (one.name, segment): Outcome(one.name, one.is_value, *(values[members[one.rows]] for values in one[2:]))
+        for one in found
+        for segment, members in _segments(by, n).items()
+        if members[one.rows].any()
+    }
+    drawn: dict[tuple[str, str], list[dict[str, float]]] = {key: [] for key in parts}
+    random, n_groups = check_random_state(random_state), int(group.max()) + 1
+    enough = {key: len(np.unique(group[part.rows])) >= FEWEST_GROUPS for key, part in parts.items()}
+    for _ in range(n_samples):
+        times = np.bincount(random.randint(n_groups, size=n_groups), minlength=n_groups)[group]
+        for key, part in parts.items():
+            if enough[key]:
+                drawn[key].append(_figures(part, part.weights * times[part.rows]))
+    rows = {key: _described(part, drawn[key]) for key, part in parts.items()}
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    return table.set_axis(pd.MultiIndex.from_tuples(list(rows), names=["target", "segment"]))
+
+
+def _described(one: Outcome, drawn: list[dict[str, float]]) -> dict[str, float]:
+    """A row of the table; a figure that half of the samples do not have has no interval."""
+    row = {"n": float(len(one.rows)), "observed": float(np.average(one.observed, weights=one.weights))}
+    for name, figure in _figures(one, one.weights).items():
+        values = np.array([sample[name] for sample in drawn])
+        values = values[np.isfinite(values)]
+        known = len(values) > len(drawn) / 2
+        low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if known else (np.nan, np.nan)
+        row |= {name: figure, f"{name}_low": float(low), f"{name}_high": float(high)}
+    return row
+
+
+def _figures(one: Outcome, weights: np.ndarray) -> dict[str, float]:
+    """Ranking, error and level; NaN where they are not defined."""
+    used = weights > 0
+    y, p, w = one.observed[used], one.predicted[used], weights[used]
+    if not len(y):
+        return dict.fromkeys(("ranking", "error", "level"), np.nan)
+    mean = np.average(y, weights=w)
+    level = float(np.average(p, weights=w) / mean) if mean else np.nan
+    if one.is_value:
+        error = float(np.sqrt(np.average((y - p) ** 2, weights=w)))
+        return {"ranking": _concordance(y, p, w), "error": error, "level": level}
+    likely = np.clip(np.where(y == 1, p, 1 - p), np.finfo(np.float32).tiny, None)
+    return {"ranking": _auc(y, p, w), "error": float(np.average(-np.log(likely), weights=w)), "level": level}
+
+
+def _sorted(one: Outcome) -> Outcome:
+    """The rows by their predictions: so they are sorted once, and not in each sample."""
+    order = np.argsort(one.predicted, kind="stable")
+    return Outcome(one.name, one.is_value, *(values[order] for values in one[2:]))
+
+
+def _auc(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> float:
+    """The AUC of sorted predictions `p`; NaN if there is one class."""
+    first = np.flatnonzero(np.diff(p, prepend=-1.0) > 0)  # of the rows of each prediction
+    yes, no = np.add.reduceat(weights * y, first), np.add.reduceat(weights * (1 - y), first)
+    pairs = yes.sum() * no.sum()
+    return float(yes @ (np.cumsum(no) - no / 2) / pairs) if pairs else np.nan
+
+
+def _concordance(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> float:
+    """The concordance of rows that are there as often as they were drawn; with other weights there is none."""
+    if len(np.unique(y)) < 2:
+        return np.nan
+    times = weights.astype(int)
+    if not np.array_equal(times, weights):
+        return np.nan
+    return concordance(np.repeat(y, times), np.repeat(p, times))
+
+
+def _segments(by: Any, n: int) -> dict[str, np.ndarray]:
+    """For each segment which rows it has, ``(n,)`` bool; the first has all."""
+    found = {ALL: np.ones(n, dtype=bool)}
+    cuts = by if isinstance(by, Mapping) else {} if by is None else {"": by}
+    for cut, column in cuts.items():
+        values = pd.Series(column_or_1d(as_pandas(column), warn=False)).reset_index(drop=True)
+        check_consistent_length(values, np.empty(n))
+        names = values.astype(object).where(values.notna(), "missing").astype(str)
+        for name in names.value_counts().index:
+            found[f"{cut} = {name}" if isinstance(by, Mapping) else str(name)] = (names == name).to_numpy()
+    return found
+
+
+def _numbers(groups: Any, n: int) -> np.ndarray:
+    codes, _ = pd.factorize(column_or_1d(as_pandas(groups), warn=False))
+    check_consistent_length(codes, np.empty(n))
+    if (codes < 0).any():
+        raise ValueError("`groups` must have no missing values: every row belongs to a group.")
+    return codes

@@ -1,0 +1,153 @@
+"""The card says what the metrics say, in Markdown that holds together, and is written at once or not at all."""
+
+import base64
+import re
+import sys
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from sklearn_fsmd import DenoisingEmbedder, FSMDClassifier, SingleTaskClassifier
+from sklearn_fsmd.card import model_card
+from sklearn_fsmd.datasets import make_funnel
+from sklearn_fsmd.inspection import feature_importances
+from sklearn_fsmd.metrics import auc_per_task
+from tests.inspection.conftest import SMALL, WATCH
+
+matplotlib.use("Agg")
+
+
+@pytest.fixture(scope="module")
+def data():
+    X, Y = make_funnel(1500, n_users=60, n_items=40, watch_time=True, random_state=0, return_X_y=True)
+    return X[:1000], Y[:1000], X[1000:], Y[1000:]
+
+
+@pytest.fixture(scope="module")
+def model(data):
+    return FSMDClassifier(**SMALL, **WATCH, max_epochs=3, lr=0.01).fit(data[0], data[1])
+
+
+def sections_of(text):
+    return [line for line in text.splitlines() if line.startswith("#")]
+
+
+def test_the_card_of_a_pipeline(model, data, tmp_path):
+    *_, X, Y = data
+    pipeline = make_pipeline(FunctionTransformer(), model)
+    importances = feature_importances(model, X, Y, n_repeats=1, random_state=0)
+    path = tmp_path / "card.md"
+    card = model_card(
+        pipeline,
+        X,
+        Y,
+        path,
+        by=["device"],
+        groups=X["user_id"],
+        description="To rank a **demo** shop.",
+        limits=["Made up."],
+        importances=importances,
+        n_samples=20,
+        random_state=0,
+    )
+    text = path.read_text(encoding="utf-8")
+    assert text == card.render()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["card.md"]
+    assert sections_of(text)[:6] == [
+        "# Model card: FSMDClassifier",
+        "## Data",
+        "### Targets",
+        "### Columns",
+        "## Metrics",
+        "### All rows",
+    ]
+    assert sections_of(text)[6:] == [
+        "### By device",
+        "## Calibration",
+        "### By device",
+        "## Lift",
+        "## Importances",
+        "## Limits",
+        "## Parameters",
+    ]
+    assert "To rank a **demo** shop." in text
+    assert "at the end of a Pipeline" in text
+    assert "- Made up." in text
+    auc = auc_per_task(Y[["click", "conversion"]], model.predict_marginals(X))
+    table = text[text.index("### All rows") : text.index("### By device")]
+    assert f"{auc[0]:.4g} (" in table
+    assert f"{auc[1]:.4g} (" in table
+    pictures = re.findall(r"!\[[^\]]+\]\(data:image/png;base64,([^)]+)\)", text)
+    assert len(pictures) == 4
+    assert all(base64.b64decode(picture).startswith(b"\x89PNG") for picture in pictures)
+    of_brand = np.isin(X["brand"].astype(object), list(model._encoder.main.categories[4].values))
+    assert f"{1 - of_brand.mean():.1%}" in next(line for line in text.splitlines() if line.startswith("|  brand"))
+    assert "'watch_seconds': 'click'" in text
+
+
+def test_what_is_wrong_is_said(data, rng):
+    """A model that is off by half is among the limits, and so is a segment of few rows."""
+    *_, X, Y = data
+    model = FSMDClassifier(**SMALL, max_epochs=2).fit(data[0], data[1][["click", "conversion"]])
+    model.calibration_ = np.array([[1.0, 1.5], [1.0, 0.0]])
+    by = {"shop": ["rare"] * 10 + ["b|c/d"] * 490}
+    text = model_card(
+        model, X, Y[["click", "conversion"]], by=by, pictures=False, n_samples=30, random_state=0
+    ).render()
+    limits = text[text.index("## Limits") : text.index("## Parameters")]
+    assert "click, all rows: predictions are too high on average" in limits
+    assert "rare (click: " in limits
+    assert "base64" not in text
+    rows = [line for line in text.splitlines() if line.startswith("|") and "b\\|c/d" in line]
+    assert len(rows) == 2
+    assert "too few groups" in text
+
+
+def test_other_models_arrays_missing_labels_and_weights(rng):
+    X = rng.normal(size=(300, 3))
+    Y = np.where(rng.uniform(size=(300, 2)) < 0.1, np.nan, (X[:, :2] > 0) * 1.0)
+    model = SingleTaskClassifier(**SMALL, max_epochs=3, n_members=2).fit(X, Y)
+    weights = rng.uniform(size=(300, 2))
+    text = model_card(model, X, Y, sample_weight=weights, n_samples=10, random_state=0).render()
+    auc = auc_per_task(Y, model.predict_marginals(X), sample_weight=weights)
+    assert f"{auc[0]:.4g} (" in text
+    assert re.search(r"\|\s+x2\s+\|\s+number\s+\|", text)
+
+
+def test_a_card_that_cannot_be_written_leaves_the_former_one(model, data, tmp_path, monkeypatch):
+    *_, X, Y = data
+    path = tmp_path / "card.md"
+    path.write_text("former")
+    monkeypatch.setattr("skops.card.Card.render", lambda self: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        model_card(model, X, Y, path, pictures=False, n_samples=1)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["card.md"]
+    assert path.read_text() == "former"
+    with pytest.raises(OSError, match="there is no folder"):
+        model_card(model, X, Y, tmp_path / "no" / "card.md", pictures=False, n_samples=1)
+
+
+def test_what_is_refused(model, data, monkeypatch):
+    *_, X, Y = data
+    with pytest.raises(ValueError, match="`by` names 'town', and X has \\['user_id'"):
+        model_card(model, X, Y, by=["town"])
+    with pytest.raises(ValueError, match="`max_segments` must be at least 1. Got 0"):
+        model_card(model, X, Y, max_segments=0)
+    with pytest.raises(TypeError, match="Got DenoisingEmbedder"):
+        model_card(DenoisingEmbedder(n_epochs=1).fit(X), X, Y)
+    monkeypatch.setitem(sys.modules, "skops.card", None)
+    with pytest.raises(ImportError, match="pip install sklearn-fsmd\\[card\\]"):
+        model_card(model, X, Y)
+
+
+def test_segments_beyond_the_largest_are_one(model, data):
+    *_, X, Y = data
+    text = model_card(model, X, Y, by=["user_id"], max_segments=3, pictures=False, n_samples=2, random_state=0).render()
+    table = text[text.index("### By user_id") : text.index("## Limits")]
+    users = [line.split("|")[2].strip() for line in table.splitlines() if line.startswith("|") and "click" in line]
+    largest = pd.Series(X["user_id"]).astype(str).value_counts()
+    assert users == ["others", *largest.index[:3]]

@@ -1,0 +1,80 @@
+"""Figures against scikit-learn's, and intervals that hold what they promise."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import log_loss, roc_auc_score
+
+from sklearn_fsmd.inspection import metric_table
+from sklearn_fsmd.inspection._metric_table import _auc
+from sklearn_fsmd.metrics import concordance, value_rmse
+
+
+def test_figures_of_targets_and_segments(model, funnel):
+    X, Y = (part[2000:] for part in funnel)
+    table = metric_table(model, X, Y, by=X["device"], groups=X["user_id"], n_samples=30, random_state=0)
+    p, seconds = model.predict_marginals(X), model.predict_values(X)[:, 0]
+    own = (X["device"] == "phone").to_numpy()
+    row = table.loc[("conversion", "phone")]
+    y = Y["conversion"][own]
+    assert row["n"] == own.sum()
+    assert row["ranking"] == pytest.approx(roc_auc_score(y, p[own, 1]))
+    assert row["error"] == pytest.approx(log_loss(y, p[own, 1].astype(float)))
+    assert row["level"] == pytest.approx(p[own, 1].mean() / y.mean())
+    row, watched = table.loc[("watch_seconds", "all rows")], Y["watch_seconds"].fillna(0)
+    assert row["ranking"] == pytest.approx(concordance(watched, seconds))
+    assert row["error"] == pytest.approx(value_rmse(watched, seconds))
+    for name in ("ranking", "error", "level"):
+        assert (table[f"{name}_low"] <= table[f"{name}_high"]).all()
+
+
+def test_two_cuts_share_their_names(model, funnel):
+    X, Y = (part[2000:2400] for part in funnel)
+    table = metric_table(model, X, Y, by={"a": X["device"], "b": np.arange(400) % 2}, n_samples=2, random_state=0)
+    one = metric_table(model, X, Y, by=np.arange(400) % 2, n_samples=2, random_state=0)
+    assert "a = phone" in table.index.get_level_values("segment")
+    np.testing.assert_allclose(table.loc[("click", "b = 1")], one.loc[("click", "1")])
+
+
+def test_the_auc_of_sorted_rows_is_scikit_learn_s(rng):
+    p, y, weights = np.sort(rng.randint(20, size=300) / 20), rng.randint(2, size=300), rng.randint(3, size=300) * 1.0
+    assert _auc(y, p, weights) == pytest.approx(roc_auc_score(y, p, sample_weight=weights))
+    assert np.isnan(_auc(np.ones(3), p[:3], np.ones(3)))
+
+
+def test_users_widen_the_interval_where_their_rows_are_alike(model, funnel):
+    """A user's rows, ten times each: as rows they seem to say more than they do."""
+    X, Y = (part[2000:2100] for part in funnel)
+    X, Y = X.loc[np.repeat(X.index, 10)], Y.loc[np.repeat(Y.index, 10)]
+    groups = np.repeat(np.arange(100), 10)
+    by_rows = metric_table(model, X, Y, n_samples=100, random_state=0).loc[("click", "all rows")]
+    by_groups = metric_table(model, X, Y, groups=groups, n_samples=100, random_state=0).loc[("click", "all rows")]
+    width = by_groups["ranking_high"] - by_groups["ranking_low"]
+    assert width == pytest.approx(np.sqrt(10) * (by_rows["ranking_high"] - by_rows["ranking_low"]), rel=0.4)
+    assert by_groups["ranking"] == pytest.approx(by_rows["ranking"])
+
+
+def test_intervals_cover_the_truth(known):
+    """Of many draws of rows, about nineteen in twenty intervals hold the figure of all rows."""
+    model, X, Y = known
+    whole = metric_table(model, X, Y, n_samples=1).loc[("click", "all rows"), "level"]
+    random = np.random.RandomState(0)
+    held = 0
+    for seed in range(40):
+        rows = random.choice(len(X), 200)
+        found = metric_table(model, X.iloc[rows], Y.iloc[rows], n_samples=60, random_state=seed)
+        row = found.loc[("click", "all rows")]
+        held += row["level_low"] <= whole <= row["level_high"]
+    assert held >= 34
+
+
+def test_what_is_not_there(model, funnel):
+    X, Y = (part[2000:2050] for part in funnel)
+    table = metric_table(model, X, Y, groups=[0] * 25 + [1] * 25, n_samples=5, random_state=0)
+    assert np.isnan(table["level_low"]).all()
+    assert np.isfinite(table["level"]).all()
+    with pytest.raises(ValueError, match="`n_samples` must be at least 1. Got 0"):
+        metric_table(model, X, Y, n_samples=0)
+    with pytest.raises(ValueError, match="every row belongs to a group"):
+        metric_table(model, X, Y, groups=[None] * 50)
+    none = metric_table(model, X, Y.assign(click=0, conversion=0, watch_seconds=np.nan), n_samples=5, random_state=0)
+    assert np.isnan(none.loc[("click", "all rows"), ["ranking", "level", "level_low"]]).all()
