@@ -122,6 +122,6 @@ def main(data: str = "funnel", n_samples: int | None = None, folder: Path | str 
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Train three models, compare them, and draw one picture.")
     parser.add_argument("--data", choices=LOADERS, default="funnel")
     main(parser.parse_args().data)

@@ -1,7 +1,11 @@
-"""Search for parameters with Optuna, on files that are larger than memory: each trial is a ``fit_dataset``.
+"""Optuna over files
+=================
 
-pip install optuna
+A search for parameters on files that are larger than memory: each trial is a ``fit_dataset``. It needs Optuna,
+``pip install optuna``.
 """
+
+# sphinx_gallery_thumbnail_path = 'stored/optuna_over_files_1.png'
 
 import tempfile
 from pathlib import Path
@@ -41,5 +45,17 @@ def main(n_samples=40_000, n_trials=10, **parameters):
     return study
 
 
+def draw(study):
+    """Each trial, and the best up to it."""
+    from matplotlib import pyplot as plt
+
+    values = pd.Series([trial.value for trial in study.trials])
+    _, ax = plt.subplots(figsize=(6, 4), layout="constrained")
+    ax.plot(values, "o", label="trial")
+    ax.step(values.index, values.cummax(), where="post", label="best so far")
+    ax.set(xlabel="trial", ylabel="mean AUC of the validation rows")
+    ax.legend()
+
+
 if __name__ == "__main__":
-    main()
+    draw(main())

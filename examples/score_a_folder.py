@@ -1,7 +1,11 @@
-"""Score a folder of files on many processes or machines, by Ray or by Dask; interrupted, it goes on file by file.
+"""Score a folder of files
+=======================
 
-pip install 'sklearn-fsmd[ray]' 'dask[distributed]'
+On many processes or machines, by Ray or by Dask; interrupted, it goes on file by file. It needs one of the two,
+``pip install 'sklearn-fsmd[ray]' 'dask[distributed]'``.
 """
+
+# sphinx_gallery_thumbnail_path = 'stored/score_a_folder_1.png'
 
 import sys
 import tempfile
@@ -62,5 +66,12 @@ def main(engine="dask", n_samples=20_000, n_files=4):
     return first, again, scores, model.predict_marginals(X[5000 : 5000 + size * n_files])
 
 
+def draw(first, again):
+    """The rows of each file that were scored by the two calls."""
+    calls = pd.DataFrame({"first call": first, "second call": again})
+    ax = calls.plot.bar(figsize=(6, 3.5), rot=0)
+    ax.set(xlabel="file", ylabel="rows scored", title="One file was lost between the calls")
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    draw(*main(*sys.argv[1:])[:2])

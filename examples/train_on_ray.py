@@ -1,7 +1,11 @@
-"""Train on the workers of a Ray cluster, one of which is killed in the middle: the model is as good.
+"""Train on a Ray cluster
+======================
 
-pip install 'sklearn-fsmd[ray]' psutil
+One of its workers is killed in the middle of the training, and the model is as good. It needs Ray,
+``pip install 'sklearn-fsmd[ray]' psutil``.
 """
+
+# sphinx_gallery_thumbnail_path = 'stored/train_on_ray_1.png'
 
 import tempfile
 import threading
@@ -54,5 +58,12 @@ def main(n_samples=40_000, **parameters):
     return table, killed
 
 
+def draw(table):
+    ax = table.plot(
+        style="o", figsize=(6, 3), xlim=(-0.5, 1.5), ylim=(table.min() - 0.02, table.max() + 0.02), grid=True
+    )
+    ax.set(xticks=[0, 1], xticklabels=table.index, ylabel="mean AUC")
+
+
 if __name__ == "__main__":
-    main()
+    draw(main()[0])

@@ -51,8 +51,7 @@ def fit_dataset(
     Parameters
     ----------
     estimator : an estimator of this library. Its `checkpoint` must be None.
-    source, targets, sample_weight, validation, columns : those of ``estimator.fit_dataset``: files that all machines
-        see under the same name.
+    source, targets : those of ``estimator.fit_dataset``: files that all machines see under the same name.
     storage_path : str or path of a folder that all machines see. The checkpoint and the model are written there.
     num_workers : int or (int, int), default=1
         How many processes; or at the least and at the most, and as many of these as the cluster has room for.
@@ -62,6 +61,7 @@ def fit_dataset(
         How often workers are started again, at the most.
     resume : bool, default=False
         Go on from the checkpoint in `storage_path`, if there is one.
+    sample_weight, validation, columns : those of ``estimator.fit_dataset``.
     resize_seconds : float, default=60.0
         How often Ray looks whether there is room for more workers, where their number may change.
 
@@ -82,6 +82,14 @@ def fit_dataset(
     -----
     `Ray Train <https://docs.ray.io/en/latest/train/train.html>`_ starts the workers, which then find each other by
     ``torch.distributed``. Where no cluster is connected Ray starts one on this machine.
+
+    Examples
+    --------
+    >>> from sklearn_fsmd import FSMDClassifier, ray
+    >>> files, targets = "s3://logs/day=*/*.parquet", ["click", "conversion"]
+    >>> model = ray.fit_dataset(
+    ...     FSMDClassifier(), files, targets, storage_path="s3://models/today", num_workers=(2, 8)
+    ... )  # doctest: +SKIP
     """
     if getattr(estimator, "checkpoint", None) is not None:
         raise ValueError("The 'checkpoint' parameter must be None: the checkpoint is written to `storage_path`.")

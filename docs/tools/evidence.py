@@ -56,6 +56,16 @@ PAGES: dict[str, tuple[str, str, list[Stored]]] = {
                    "On KuaiRand-Pure, 5 and 6 May 2022."),
         ],
     ),
+    "coming_from": (
+        "Coming from other libraries",
+        "What the two sides of each page of {doc}`../coming_from/index` predict on 20,000 simulated rows, one seed and "
+        "nothing tuned. `share above`: the share of rows whose conversion is predicted to be more probable than their "
+        "click.",
+        [
+            Stored("benchmarks/coming_from/results.csv", "make coming-from", ["page", "side"],
+                   {"click_auc": "AUC click", "conversion_auc": "AUC conversion", "share_above": "share above"}),
+        ],
+    ),
     "pretraining": (
         "Pretraining",
         "Does a denoising autoencoder on rows without targets help? Census-Income, with few labels.",

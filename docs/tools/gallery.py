@@ -19,6 +19,9 @@ ORDER = (
     "ablation_with_grid_search",
     "watch_time",
     "kuairand",
+    "optuna_over_files",
+    "train_on_ray",
+    "score_a_folder",
 )
 """From the shortest to the longest; others follow, by their names."""
 

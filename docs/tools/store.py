@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import platform
 import runpy
 import subprocess
@@ -27,7 +28,7 @@ def store(name: str) -> None:
     from matplotlib import pyplot as plt
 
     plt.close("all")
-    printed, start = io.StringIO(), time.perf_counter()
+    commit, printed, start = _commit(), io.StringIO(), time.perf_counter()
     sys.argv = [f"{name}.py"]
     with contextlib.redirect_stdout(printed), contextlib.chdir(_scratch()):
         names = runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
@@ -40,15 +41,18 @@ def store(name: str) -> None:
         "title": names["__doc__"].splitlines()[0],
         "command": f"python examples/{name}.py",
         "seconds": round(seconds, 1),
-        "commit": subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True, cwd=EXAMPLES
-        ).stdout.strip(),
+        "commit": commit,
         "versions": ", ".join([f"Python {platform.python_version()}", *(f"{n} {version(n)}" for n in LIBRARIES)]),
         "machine": _machine(),
         "printed": printed.getvalue(),
         "pictures": pictures,
     }
     (STORED / f"{name}.json").write_text(json.dumps(run, indent=1, ensure_ascii=False) + "\n")
+
+
+def _commit() -> str:
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True, check=True, cwd=EXAMPLES).stdout.strip()
 
 
 def _scratch() -> Path:
@@ -66,7 +70,7 @@ def _machine() -> str:
         name = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         name = platform.processor() or platform.machine()
-    return f"{name}, {cores} thread{'s' if cores > 1 else ''}"
+    return f"{name}, {cores} thread{'s' if cores > 1 else ''}, load average {os.getloadavg()[0]:.0f}"
 
 
 if __name__ == "__main__":

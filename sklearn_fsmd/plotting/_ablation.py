@@ -23,6 +23,15 @@ class AblationDisplay:
     Attributes
     ----------
     axes_, figure_ : an axes a score, and the figure, after `plot`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_fsmd.plotting import AblationDisplay
+    >>> scores = {"mean_auc": np.array([[0.71, 0.72], [0.73, 0.74]])}  # of two values of a parameter, two runs each
+    >>> display = AblationDisplay([0.0, 0.3], scores, parameter="dropout").plot()
+    >>> display.axes_[0].get_xlabel()
+    'dropout'
     """
 
     def __init__(self, values: Sequence[Any], scores: Mapping[str, np.ndarray], *, parameter: str) -> None:
@@ -53,6 +62,10 @@ class AblationDisplay:
         labels : sequence of str, default=None
             What to call the values, in the order of their first appearance.
         **kw : passed to `plot`.
+
+        Returns
+        -------
+        display : AblationDisplay
         """
         column = f"param_{parameter}"
         if column not in cv_results:
@@ -76,7 +89,17 @@ class AblationDisplay:
         return cls(labels or values, curves, parameter=parameter).plot(**kw)
 
     def plot(self, axes: Any = None) -> AblationDisplay:
-        """Draw a curve a score, each in axes of its own: the mean over the runs, with one standard deviation."""
+        """Draw a curve a score, each in axes of its own: the mean over the runs, with one standard deviation.
+
+        Parameters
+        ----------
+        axes : array-like of matplotlib Axes, one per score, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        display : AblationDisplay
+        """
         check_matplotlib_support("AblationDisplay.plot")
         import matplotlib.pyplot as plt
 

@@ -35,6 +35,17 @@ class AttributionsDisplay:
     Attributes
     ----------
     ax_, figure_ : the axes and the figure, after `plot`.
+
+    Examples
+    --------
+    >>> from sklearn_fsmd import FSMDClassifier
+    >>> from sklearn_fsmd.datasets import make_funnel
+    >>> from sklearn_fsmd.plotting import AttributionsDisplay
+    >>> X, Y = make_funnel(500, random_state=0, return_X_y=True)
+    >>> model = FSMDClassifier(max_epochs=1, random_state=0).fit(X[:400], Y[:400])
+    >>> display = AttributionsDisplay.from_estimator(model, X[:1], target="click")
+    >>> display.target
+    'click'
     """
 
     def __init__(
@@ -62,7 +73,19 @@ class AttributionsDisplay:
     ) -> AttributionsDisplay:
         """From a fitted estimator, or a Pipeline of one, and a single row.
 
-        `options` are those of :func:`~sklearn_fsmd.inspection.attributions`, such as `target`.
+        Parameters
+        ----------
+        estimator : MultiTaskClassifier, or a Pipeline or search that ends in one.
+        X : table of shape (1, n_features)
+        n_features : int, default=10
+            How many columns have a bar of their own.
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+        **options : those of :func:`~sklearn_fsmd.inspection.attributions`, such as `target`.
+
+        Returns
+        -------
+        display : AttributionsDisplay
         """
         X = as_pandas(X)
         if len(X) != 1:
@@ -86,7 +109,17 @@ class AttributionsDisplay:
         ).plot(ax)
 
     def plot(self, ax: Any = None) -> AttributionsDisplay:
-        """Draw a bar per column."""
+        """Draw a bar per column.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        display : AttributionsDisplay
+        """
         order = self.attributions.abs().sort_values(ascending=False, kind="stable").index
         # One bar for a single further column would be no shorter than its own.
         first = order[: self.n_features] if len(order) > self.n_features + 1 else order

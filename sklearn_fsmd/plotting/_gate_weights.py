@@ -25,6 +25,17 @@ class GateWeightsDisplay:
     Attributes
     ----------
     axes_, figure_ : an axes per level, and the figure, after `plot`.
+
+    Examples
+    --------
+    >>> from sklearn_fsmd import FSMDClassifier
+    >>> from sklearn_fsmd.datasets import make_funnel
+    >>> from sklearn_fsmd.plotting import GateWeightsDisplay
+    >>> X, Y = make_funnel(500, random_state=0, return_X_y=True)
+    >>> model = FSMDClassifier(max_epochs=1, random_state=0).fit(X[:400], Y[:400])
+    >>> display = GateWeightsDisplay.from_estimator(model, X[400:])
+    >>> display.weights.shape  # one level, two tasks, two experts of each and two shared ones
+    (1, 2, 6)
     """
 
     def __init__(
@@ -38,7 +49,15 @@ class GateWeightsDisplay:
     def from_estimator(cls, estimator: Any, X: Any, **kw: Any) -> GateWeightsDisplay:
         """From a fitted estimator with gates, or a Pipeline of one, and the rows to average over.
 
-        `kw` is passed to `plot`.
+        Parameters
+        ----------
+        estimator : MultiTaskClassifier, or a Pipeline or search that ends in one, with gates.
+        X : table of shape (n_samples, n_features), the rows to average over.
+        **kw : passed to `plot`.
+
+        Returns
+        -------
+        display : GateWeightsDisplay
         """
         weights, model = ask(estimator, "gate_weights", X).mean(axis=0), model_of(estimator)
         tasks = [*model.task_names_, *model.value_names_]
@@ -48,7 +67,17 @@ class GateWeightsDisplay:
         return cls(weights, task_names=tasks, expert_names=numbered or None).plot(**kw)
 
     def plot(self, *, cmap: str = "Blues") -> GateWeightsDisplay:
-        """Draw a map of tasks and experts for each level."""
+        """Draw a map of tasks and experts for each level.
+
+        Parameters
+        ----------
+        cmap : str, default="Blues"
+            The colours of matplotlib, from weight 0 to the largest.
+
+        Returns
+        -------
+        display : GateWeightsDisplay
+        """
         check_matplotlib_support("GateWeightsDisplay.plot")
         import matplotlib.pyplot as plt
 

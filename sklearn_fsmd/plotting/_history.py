@@ -25,6 +25,19 @@ class HistoryDisplay:
     Attributes
     ----------
     ax_, figure_ : the axes and the figure, after `plot`.
+
+    Examples
+    --------
+    >>> from sklearn_fsmd import FSMDClassifier
+    >>> from sklearn_fsmd.datasets import make_funnel
+    >>> from sklearn_fsmd.plotting import HistoryDisplay
+    >>> X, Y = make_funnel(500, random_state=0, return_X_y=True)
+    >>> model = FSMDClassifier(max_epochs=2, random_state=0).fit(
+    ...     X[:400], Y[:400], X_val=X[400:], Y_val=Y[400:]
+    ... )
+    >>> display = HistoryDisplay.from_estimator(model)
+    >>> display.auc.shape  # two epochs, two tasks
+    (2, 2)
     """
 
     def __init__(
@@ -39,7 +52,14 @@ class HistoryDisplay:
     def from_estimator(cls, estimator: Any, **kw: Any) -> HistoryDisplay:
         """From a fitted estimator, or a Pipeline or search around one, that had validation data.
 
-        `kw` is passed to `plot`.
+        Parameters
+        ----------
+        estimator : MultiTaskClassifier, or a Pipeline or search that ends in one.
+        **kw : passed to `plot`.
+
+        Returns
+        -------
+        display : HistoryDisplay
         """
         check_is_fitted(estimator)
         estimator = model_of(estimator)
@@ -51,7 +71,17 @@ class HistoryDisplay:
         return cls([epoch["epoch"] for epoch in rows], auc, task_names=estimator.task_names_, best=best).plot(**kw)
 
     def plot(self, ax: Any = None) -> HistoryDisplay:
-        """Draw a curve per task, and a line at the epoch whose weights were kept."""
+        """Draw a curve per task, and a line at the epoch whose weights were kept.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        display : HistoryDisplay
+        """
         self.ax_, self.figure_ = axes_of(self, ax)
         for name, auc in zip(self.task_names, self.auc.T, strict=True):
             self.ax_.plot(self.epochs, auc, "o-", label=name)

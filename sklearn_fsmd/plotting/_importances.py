@@ -31,6 +31,17 @@ class ImportancesDisplay:
     Attributes
     ----------
     ax_, figure_ : the axes and the figure, after `plot`.
+
+    Examples
+    --------
+    >>> from sklearn_fsmd import FSMDClassifier
+    >>> from sklearn_fsmd.datasets import make_funnel
+    >>> from sklearn_fsmd.plotting import ImportancesDisplay
+    >>> X, Y = make_funnel(500, random_state=0, return_X_y=True)
+    >>> model = FSMDClassifier(max_epochs=1, random_state=0).fit(X[:400], Y[:400])
+    >>> display = ImportancesDisplay.from_estimator(model, X[400:], Y[400:], n_repeats=2, random_state=0, n_features=3)
+    >>> display.ax_.get_ylabel()
+    ''
     """
 
     def __init__(
@@ -43,7 +54,19 @@ class ImportancesDisplay:
 
     @classmethod
     def from_importances(cls, importances: Any, *, n_features: int = 15, **kw: Any) -> ImportancesDisplay:
-        """From what :func:`~sklearn_fsmd.inspection.feature_importances` has returned; `kw` is passed to `plot`."""
+        """From what :func:`~sklearn_fsmd.inspection.feature_importances` has returned.
+
+        Parameters
+        ----------
+        importances : what :func:`~sklearn_fsmd.inspection.feature_importances` has returned.
+        n_features : int, default=15
+            How many columns are drawn.
+        **kw : passed to `plot`.
+
+        Returns
+        -------
+        display : ImportancesDisplay
+        """
         if n_features < 1:
             raise ValueError(f"`n_features` must be at least 1. Got {n_features!r}.")
         names = {"feature_names": importances.feature_names, "score_names": importances.score_names}
@@ -55,13 +78,35 @@ class ImportancesDisplay:
     ) -> ImportancesDisplay:
         """From a fitted estimator, or a Pipeline of one, and rows that it was not trained on.
 
-        `options` are those of :func:`~sklearn_fsmd.inspection.feature_importances`, such as `groups`.
+        Parameters
+        ----------
+        estimator : MultiTaskClassifier, or a Pipeline or search that ends in one.
+        X, Y : as its `score` takes them.
+        n_features : int, default=15
+            How many columns are drawn.
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+        **options : those of :func:`~sklearn_fsmd.inspection.feature_importances`, such as `groups`.
+
+        Returns
+        -------
+        display : ImportancesDisplay
         """
         found = feature_importances(estimator, X, Y, **options)
         return cls.from_importances(found, n_features=n_features, ax=ax)
 
     def plot(self, ax: Any = None) -> ImportancesDisplay:
-        """Draw a row per column, with a point per score."""
+        """Draw a row per column, with a point per score.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        display : ImportancesDisplay
+        """
         means, spreads = self.importances.mean(axis=2), self.importances.std(axis=2)
         largest = np.maximum(np.abs(means).max(axis=0), 1e-12)
         shown = np.argsort(-(means / largest).max(axis=1), kind="stable")[: self.n_features]

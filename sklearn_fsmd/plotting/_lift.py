@@ -28,6 +28,16 @@ class LiftDisplay:
     Attributes
     ----------
     ax_, figure_ : the axes and the figure, after `plot`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_fsmd.plotting import LiftDisplay
+    >>> p = np.linspace(0.05, 0.95, 200)
+    >>> y = (np.arange(200) >= 100).astype(int)
+    >>> display = LiftDisplay.from_predictions(y, p, task_names=["click"], n_bins=4)
+    >>> list(display.curves)
+    ['click']
     """
 
     def __init__(self, curves: Mapping[str, pd.DataFrame], *, ranked_by: str = "the target's own prediction") -> None:
@@ -58,6 +68,10 @@ class LiftDisplay:
         n_bins : int, default=10
         sample_weight : array-like of shape (n,) or (n, n_tasks + n_values), default=None
         **kw : passed to `plot`.
+
+        Returns
+        -------
+        display : LiftDisplay
         """
         found = outcomes(estimator, X, Y, sample_weight)
         scores = None if rank_weights is None else ask(estimator, "rank_score", X, rank_weights)
@@ -88,7 +102,18 @@ class LiftDisplay:
     ) -> LiftDisplay:
         """From labels and marginals (n, K), as :mod:`sklearn_fsmd.metrics` takes them, of whatever model.
 
-        `task_names` are by default the columns of Y; all else is as in :meth:`from_estimator`.
+        Parameters
+        ----------
+        Y, P : array-like of shape (n,) or (n, K)
+            Labels, and marginals.
+        task_names : sequence of str, default=None
+            None takes the columns of Y.
+        n_bins, sample_weight : as in :meth:`from_estimator`.
+        **kw : passed to `plot`.
+
+        Returns
+        -------
+        display : LiftDisplay
         """
         found = outcomes_of(Y, P, task_names, sample_weight)
         curves = {
@@ -97,7 +122,17 @@ class LiftDisplay:
         return cls(curves).plot(**kw)
 
     def plot(self, ax: Any = None) -> LiftDisplay:
-        """Draw a line per target."""
+        """Draw a line per target.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        display : LiftDisplay
+        """
         self.ax_, self.figure_ = axes_of(self, ax)
         n_bins, tops = 1, [1.0]
         for k, (target, curve) in enumerate(self.curves.items()):

@@ -35,6 +35,17 @@ class ParetoDisplay:
     Attributes
     ----------
     ax_, figure_ : the axes and the figure, after `plot`.
+
+    Examples
+    --------
+    >>> from sklearn_fsmd import FSMDClassifier
+    >>> from sklearn_fsmd.datasets import make_funnel
+    >>> from sklearn_fsmd.plotting import ParetoDisplay
+    >>> X, Y = make_funnel(500, random_state=0, return_X_y=True)
+    >>> model = FSMDClassifier(max_epochs=1, random_state=0).fit(X[:400], Y[:400])
+    >>> display = ParetoDisplay.from_estimator(model, X[400:], Y[400:], n_steps=4)
+    >>> display.objectives
+    ['click: AUC', 'conversion: AUC']
     """
 
     def __init__(
@@ -60,6 +71,10 @@ class ParetoDisplay:
         objectives : sequence of two str, default=None
             Which objectives are drawn; None takes the first two.
         **kw : passed to `plot`.
+
+        Returns
+        -------
+        display : ParetoDisplay
         """
         known = [name for name in points.columns if name != "efficient" and not str(name).startswith("weight_")]
         chosen = known[:2] if objectives is None else list(objectives)
@@ -99,6 +114,10 @@ class ParetoDisplay:
         n_steps : int, default=None
             As in :func:`~sklearn_fsmd.ranking.pareto_front`.
         **kw : passed to `plot`.
+
+        Returns
+        -------
+        display : ParetoDisplay
         """
         if utilities is None:
             X, Y, utilities = _of_targets(estimator, X, as_pandas(Y), groups, k)
@@ -118,7 +137,17 @@ class ParetoDisplay:
         return cls(points, objectives=list(utilities), factors=factors, current=current).plot(**kw)
 
     def plot(self, ax: Any = None) -> ParetoDisplay:
-        """Draw all points and the front, with the weights of some of its points."""
+        """Draw all points and the front, with the weights of some of its points.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        display : ParetoDisplay
+        """
         self.ax_, self.figure_ = axes_of(self, ax)
         x, y = self.objectives
         both = self.points[[x, y]].to_numpy(dtype=float)

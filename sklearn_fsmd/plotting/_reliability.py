@@ -30,6 +30,16 @@ class ReliabilityDisplay:
     Attributes
     ----------
     ax_, axes_, figure_ : the first axes, an axes per target, and the figure, after `plot`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_fsmd.plotting import ReliabilityDisplay
+    >>> p = np.random.default_rng(0).uniform(size=500)
+    >>> y = (np.random.default_rng(1).uniform(size=500) < p).astype(int)
+    >>> display = ReliabilityDisplay.from_predictions(y, p, task_names=["click"], n_bins=5)
+    >>> list(display.curves)
+    ['click']
     """
 
     def __init__(self, curves: Mapping[str, Mapping[str, pd.DataFrame]], *, values: Sequence[str] = ()) -> None:
@@ -68,6 +78,10 @@ class ReliabilityDisplay:
         max_segments : int, default=4
         sample_weight : array-like of shape (n,) or (n, n_tasks + n_values), default=None
         **kw : passed to `plot`.
+
+        Returns
+        -------
+        display : ReliabilityDisplay
         """
         found = _chosen(outcomes(estimator, X, Y, sample_weight), targets)
         options: dict[str, Any] = {"n_bins": n_bins, "min_bin_rows": min_bin_rows, "max_segments": max_segments}
@@ -89,7 +103,18 @@ class ReliabilityDisplay:
     ) -> ReliabilityDisplay:
         """From labels and marginals (n, K), as :mod:`sklearn_fsmd.metrics` takes them, of whatever model.
 
-        `task_names` are by default the columns of Y; all else is as in :meth:`from_estimator`.
+        Parameters
+        ----------
+        Y, P : array-like of shape (n,) or (n, K)
+            Labels, and marginals.
+        task_names : sequence of str, default=None
+            None takes the columns of Y.
+        by, n_bins, min_bin_rows, max_segments, sample_weight : as in :meth:`from_estimator`.
+        **kw : passed to `plot`.
+
+        Returns
+        -------
+        display : ReliabilityDisplay
         """
         found = outcomes_of(Y, P, task_names, sample_weight)
         options: dict[str, Any] = {"n_bins": n_bins, "min_bin_rows": min_bin_rows, "max_segments": max_segments}
@@ -116,7 +141,17 @@ class ReliabilityDisplay:
         return cls(curves, values=[one.name for one in found if one.is_value])
 
     def plot(self, ax: Any = None) -> ReliabilityDisplay:
-        """Draw a curve per segment; `ax` is an axes per target, or the only one."""
+        """Draw a curve per segment, in an axes per target.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, or an array of one per target, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        display : ReliabilityDisplay
+        """
         self.figure_, self.axes_ = grid_of_axes(self, len(self.curves), ax)
         self.ax_ = self.axes_[0]
         for own, (target, segments) in zip(self.axes_, self.curves.items(), strict=True):

@@ -28,6 +28,14 @@ class SeesawDisplay:
     Attributes
     ----------
     ax_, figure_ : the axes and the figure, after `plot`.
+
+    Examples
+    --------
+    >>> from sklearn_fsmd.plotting import SeesawDisplay
+    >>> auc = {"Single-Task": [0.73, 0.72], "MMoE": [0.74, 0.71], "FSMD": [0.74, 0.73]}
+    >>> display = SeesawDisplay.from_scores(auc, baseline="Single-Task")
+    >>> display.gains["MMoE"].round(2)
+    array([[ 0.01, -0.01]])
     """
 
     def __init__(self, gains: Mapping[str, Any], *, baseline: str, task_names: Sequence[str]) -> None:
@@ -48,6 +56,10 @@ class SeesawDisplay:
         baseline : str, one of the names.
         task_names : sequence of two str
         **kw : passed to `plot`.
+
+        Returns
+        -------
+        display : SeesawDisplay
         """
         if baseline not in scores:
             raise ValueError(f"The baseline {baseline!r} is none of the models: {list(scores)}.")
@@ -67,7 +79,18 @@ class SeesawDisplay:
     ) -> SeesawDisplay:
         """From fitted estimators, or Pipelines of them, whose AUCs are measured on `X` and `Y`.
 
-        `tasks` are the indices of two binary targets.
+        Parameters
+        ----------
+        estimators : dict of str to fitted estimators, or Pipelines of them.
+        X, Y : rows that they were not trained on, and their targets.
+        baseline : str, one of the names.
+        tasks : tuple of two int, default=(0, 1)
+            The indices of two binary targets.
+        **kw : passed to `plot`.
+
+        Returns
+        -------
+        display : SeesawDisplay
         """
         scores = {
             name: auc_per_task(labels_of(e, Y), ask(e, "predict_marginals", X))[list(tasks)]
@@ -77,7 +100,19 @@ class SeesawDisplay:
         return cls.from_scores(scores, baseline=baseline, task_names=[names[k] for k in tasks], **kw)
 
     def plot(self, ax: Any = None, *, color: Any = None) -> SeesawDisplay:
-        """Draw a point per model, with bars of one standard deviation over the seeds."""
+        """Draw a point per model, with bars of one standard deviation over the seeds.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+        color : colour of matplotlib, default=None
+            That of all points; None gives each model its own.
+
+        Returns
+        -------
+        display : SeesawDisplay
+        """
         self.ax_, self.figure_ = axes_of(self, ax)
         for gain in (self.ax_.axhline, self.ax_.axvline):
             gain(0, color="0.6", linewidth=0.8, zorder=0)
