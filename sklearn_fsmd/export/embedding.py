@@ -20,14 +20,22 @@ if TYPE_CHECKING:
 def fields(g: Graph, w: Weights, embedding: Embedding, rows: Rows) -> list[Value | None]:
     """The fields of each set, ``(n, F + L + V, D)``; None if there are numbers only."""
     tables = np.split(w(embedding.table.weight), embedding.n_sets, axis=1)
+    quotients = [] if embedding.quotients is None else np.split(w(embedding.quotients.weight), embedding.n_sets, axis=1)
     units = iter(embedding.attention)
     attention = [None if partner is None else (next(units), partner) for partner in embedding.list_partners]
     made: list[Value | None] = []
     for s, table in enumerate(tables):
-        of_codes = None if rows.codes is None else g.op("Gather", np.ascontiguousarray(table), rows.codes)
+
+        def look_up(codes: Value, of_values: Value | None, s: int = s, table: np.ndarray = table) -> Value:
+            found = g.op("Gather", np.ascontiguousarray(table), codes)
+            if of_values is None:
+                return found
+            return g.op("Mul", found, g.op("Gather", np.ascontiguousarray(1 + quotients[s]), of_values))
+
+        of_codes = None if rows.codes is None else look_up(rows.codes, rows.quotients)
         parts = [] if of_codes is None else [of_codes]
         for j, column in enumerate(rows.lists):
-            vectors = g.op("Gather", np.ascontiguousarray(table), column.codes)
+            vectors = look_up(column.codes, column.quotients)
             attended = attention[j]
             if attended is None:
                 own = lists.pooled(g, column, vectors, embedding.pooling)

@@ -25,11 +25,13 @@ class ListRows:
     ----------
     codes : (m,) rows of the embedding table.
     starts, ends : (n,) where each row begins and ends.
+    quotients : (m,) rows of the table of quotients; None if there is none.
     """
 
     codes: Value
     starts: Value
     ends: Value
+    quotients: Value | None = None
 
 
 def read(g: Graph, codes: Value, offsets: Value, max_length: int) -> ListRows:

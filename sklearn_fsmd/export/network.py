@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sklearn_fsmd.export import embedding, extractors, low_order
+from sklearn_fsmd.export.compression import shared_rows
 from sklearn_fsmd.export.names import Value
 from sklearn_fsmd.export.own_extractor import own_representations
 from sklearn_fsmd.export.rows import Rows
@@ -58,6 +59,7 @@ def said_by_members(g: Graph, network: MultiTaskNetwork, rows: Rows) -> list[Sai
 
 def _said(g: Graph, w: Weights, member: Member, rows: Rows, n_tasks: int) -> Said:
     """`n_tasks` are the binary targets and the values."""
+    rows = shared_rows(g, member.embedding.layout, rows)
     fields = embedding.fields(g, w, member.embedding, rows)
     inputs = [embedding.flat(g, own, rows.scalars) for own in fields]
     own = None if member.own_extractor else extractors.representations(g, w, member.extractor, inputs, n_tasks)

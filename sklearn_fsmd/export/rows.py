@@ -30,6 +30,7 @@ class Rows:
     lists : the columns of lists.
     vectors : (n, d) float of each column of vectors, scaled.
     n_fields, n_scalars : how many embedded fields and scalars there are for a row.
+    quotients : (n, F) int64, rows of the table of quotients; None if there is none.
     """
 
     codes: Value | None
@@ -39,6 +40,7 @@ class Rows:
     vectors: tuple[Value, ...]
     n_fields: int
     n_scalars: int
+    quotients: Value | None = None
 
 
 def encoded(g: Graph, encoder: InputEncoder, columns: Sequence[Column]) -> Rows:

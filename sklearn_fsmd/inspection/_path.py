@@ -47,9 +47,10 @@ class Path:
         codes, numbers, *lists = rows.tensors(self.predictor.device)
         inputs = [numbers]
         for member, linear in zip(self.network.members, self.linear, strict=True):
-            inputs.append(member.embedding.looked_up(codes, *lists))
+            found = member.embedding.located(codes, *lists)
+            inputs.append(member.embedding.looked_up(found))
             if linear is not None:
-                inputs.append(linear.terms(codes, *lists))
+                inputs.append(linear.terms(found.codes, found.lists))
         return tuple(one.clone() for one in inputs)
 
     def __call__(self, numbers: Tensor, *more: Tensor) -> Tensor:

@@ -1,9 +1,10 @@
 """The paper's network in plain torch, and the seam at which it may be computed faster."""
 
 from sklearn_fsmd.network.builders import build_network, has_own_embeddings, n_values_of
+from sklearn_fsmd.network.compression import Layout, Range
 from sklearn_fsmd.network.denoising_autoencoder import DenoisingAutoencoder, Learned
 from sklearn_fsmd.network.dropout import dropout_state, seed_dropout, set_dropout_state
-from sklearn_fsmd.network.embedding import Columns, Embedded, Embedding, Table
+from sklearn_fsmd.network.embedding import Columns, Embedded, Embedding, Quotients, Table
 from sklearn_fsmd.network.extractors import PLE, ExpertLevel, Gates, MMoE, Separate, SharedBottom
 from sklearn_fsmd.network.factorization_machine import FM, FieldWeightedFM, Linear
 from sklearn_fsmd.network.links import TreeLink, parents_of
@@ -29,6 +30,7 @@ __all__ = [
     "Gates",
     "HiddenLayer",
     "LayerSpec",
+    "Layout",
     "Learned",
     "Linear",
     "ListAttention",
@@ -38,6 +40,8 @@ __all__ = [
     "MultiTaskLoss",
     "MultiTaskNetwork",
     "Poisson",
+    "Quotients",
+    "Range",
     "Separate",
     "SharedBottom",
     "Squared",

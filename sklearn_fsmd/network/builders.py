@@ -63,6 +63,8 @@ def parts_of_member(p: NetworkParameters, columns: Columns, n_tasks: int, n_sets
         pooling=p.list_pooling,
         vector_widths=columns.vector_widths,
         first_vector=columns.first_vector,
+        layout=copy.deepcopy(columns.layout),
+        n_quotients=columns.n_quotients,
     )
     extractor = build_extractor(p, in_features, n_tasks)
     width = width_of(extractor, in_features, n_tasks)

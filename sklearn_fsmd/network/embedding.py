@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sklearn_fsmd.network.compression import Layout
 from sklearn_fsmd.network.list_attention import ListAttention
 from sklearn_fsmd.network.seam import FORMULA, Execution
 from sklearn_fsmd.network.vector_fields import VectorFields
@@ -23,7 +24,8 @@ class Columns(NamedTuple):
 
     `list_cardinalities` are the rows of each column of lists; 0 if it shares those of a code column, which is named by
     its number in `list_partners`, else None. `vector_widths` are the lengths of the vectors of each such column, whose
-    components stand among the numbers from `first_vector` on; `n_numeric` are the other numbers.
+    components stand among the numbers from `first_vector` on; `n_numeric` are the other numbers. Where values share
+    rows, `layout` says which, the cardinalities are those of the table, and there are `n_quotients`.
     """
 
     cardinalities: Sequence[int]
@@ -32,6 +34,8 @@ class Columns(NamedTuple):
     list_partners: Sequence[int | None] = ()
     vector_widths: Sequence[int] = ()
     first_vector: int = 0
+    layout: Layout | None = None
+    n_quotients: int = 0
 
     @property
     def n_rows(self) -> int:
@@ -74,6 +78,15 @@ class Embedded(NamedTuple):
         return torch.cat((vectors, self.scalars.unsqueeze(1).expand(-1, n_sets, -1)), dim=2)
 
 
+class Located(NamedTuple):
+    """Rows of the table, ``(B, F)``, and of that of quotients, if there is one; the same of the values of lists."""
+
+    codes: Tensor
+    quotients: Tensor | None
+    lists: Lists | None
+    of_lists: Sequence[Tensor | None]
+
+
 class Table(nn.Embedding):
     """An embedding table.
 
@@ -98,6 +111,30 @@ class Table(nn.Embedding):
         return functional.embedding(codes, self.weight, sparse=self.sparse)
 
 
+class Quotients(Table):
+    """What tells values apart that share a row of a table: factors for its numbers, as what they differ from 1 by.
+
+    Row 0 is for values whose factor is 1, and stays 0. The others are drawn far apart: values with like factors are
+    hardly told apart before training ends.
+    """
+
+    def __init__(self, n_rows: int, dim: int) -> None:
+        factors = torch.cat((torch.zeros(1, dim), torch.randn(n_rows - 1, dim)))
+        super().__init__(n_rows, dim, padding_idx=0, _weight=factors)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return 1 + self.vectors(rows)
+
+    def vectors(self, codes: Tensor) -> Tensor:
+        return functional.embedding(codes, self.weight, padding_idx=0, sparse=self.sparse)
+
+
+def pool(vectors: Tensor, column: Ragged, pooling: str) -> Tensor:
+    """The vectors ``(m, D)`` of all values of a column of lists, pooled, ``(B, D)``; zeros for an empty list."""
+    index = torch.arange(len(vectors), device=vectors.device)
+    return functional.embedding_bag(index, vectors, column.offsets[:-1], mode=pooling)
+
+
 def plain(pooling: str) -> str:
     """How what has no candidate is pooled."""
     return "mean" if pooling == "attention" else pooling
@@ -115,6 +152,8 @@ class Embedding(nn.Module):
     pooling : what is made of the vectors of a list: their "mean", "sum" or "max", or, where there is a candidate, by
         "attention" a mean that is weighted by it, see :class:`ListAttention`.
     vector_widths, first_vector : of the columns of vectors, see :class:`Columns`.
+    layout : which rows values share, of columns that have fewer rows than values; None if there are none.
+    n_quotients : rows of the table of quotients, where `layout` has them.
     n_sets : how many separate vectors a value has, `S`.
     std : standard deviation of the initial values. Small, so that a rarely seen id starts out as no information.
 
@@ -140,25 +179,45 @@ class Embedding(nn.Module):
         pooling: str = "mean",
         vector_widths: Sequence[int] = (),
         first_vector: int = 0,
+        layout: Layout | None = None,
+        n_quotients: int = 0,
     ) -> None:
         super().__init__()
+        self.layout = layout
         self.n_sets = n_sets
         self.n_lists = len(list_cardinalities)
         self.list_partners = list_partners if pooling == "attention" else [None] * self.n_lists
         self.pooling = plain(pooling)
         self.table = Table(sum(cardinalities) + sum(list_cardinalities), n_sets * dim)
         nn.init.normal_(self.table.weight, std=std)
+        self.quotients = Quotients(n_quotients, n_sets * dim) if n_quotients else None
         units = [ListAttention(n_sets, dim) for partner in self.list_partners if partner is not None]
         self.attention = nn.ModuleList(units)
         self.vectors = VectorFields(vector_widths, first_vector, n_sets, dim) if vector_widths else None
 
     def forward(self, codes: Tensor, numbers: Tensor, lists: Lists | None = None) -> Embedded:
-        return self.with_vectors(codes, numbers, self.looked_up(codes, lists), lists)
+        found = self.located(codes, lists)
+        return self.with_vectors(found.codes, numbers, self.looked_up(found), found.lists)
 
-    def looked_up(self, codes: Tensor, lists: Lists | None = None) -> Tensor:
+    def located(self, codes: Tensor, lists: Lists | None = None) -> Located:
+        """Where the values of codes and lists are in the tables."""
+        of_values: list[Tensor | None] = [None] * self.n_lists
+        if self.layout is None:
+            return Located(codes, None, lists, of_values)
+        rows, quotients = self.layout(codes)
+        if lists is not None:
+            lists, of_values = self.layout.split_lists(lists)
+        return Located(rows, quotients, lists, of_values)
+
+    def looked_up(self, found: Located) -> Tensor:
         """The fields of codes and of lists, ``(B, F + L, S, D)``."""
-        fields = self.table(codes).unflatten(2, (self.n_sets, -1))  # (B, F, S, D)
-        return fields if lists is None else torch.cat((fields, self._pooled(lists, fields)), dim=1)
+        vectors = self.table(found.codes)
+        if self.quotients is not None:
+            vectors = vectors * self.quotients(found.quotients)
+        fields = vectors.unflatten(2, (self.n_sets, -1))  # (B, F, S, D)
+        if found.lists is None:
+            return fields
+        return torch.cat((fields, self._pooled(found.lists, found.of_lists, fields)), dim=1)
 
     def with_vectors(self, codes: Tensor, numbers: Tensor, fields: Tensor, lists: Lists | None = None) -> Embedded:
         """The embedded rows whose codes and lists have these fields."""
@@ -168,14 +227,20 @@ class Embedding(nn.Module):
             fields = torch.cat((fields, of_vectors), dim=1)
         return Embedded(codes, numbers, scalars, fields, lists)
 
-    def _pooled(self, lists: Lists, fields: Tensor) -> Tensor:
+    def _pooled(self, lists: Lists, quotients: Sequence[Tensor | None], fields: Tensor) -> Tensor:
         """A vector for each column of lists, ``(B, L, S, D)``."""
         pooled, units = [], iter(self.attention)
-        for column, partner in zip(lists, self.list_partners, strict=True):
-            if partner is None:
+        for column, of_values, partner in zip(lists, quotients, self.list_partners, strict=True):
+            if partner is None and self.quotients is None:
                 pooled.append(self.table.pooled(column, self.pooling).unflatten(1, (self.n_sets, -1)))
+                continue
+            flat = self.table.vectors(column.flat)
+            if self.quotients is not None:
+                flat = flat * self.quotients(of_values)
+            if partner is None:
+                pooled.append(pool(flat, column, self.pooling).unflatten(1, (self.n_sets, -1)))
             else:
-                vectors = self.table.vectors(column.flat).unflatten(1, (self.n_sets, -1))
+                vectors = flat.unflatten(1, (self.n_sets, -1))
                 pooled.append(next(units)(vectors, column.offsets.diff(), fields[:, partner]))
         return torch.stack(pooled, dim=1)
 

@@ -58,6 +58,14 @@ class NetworkParameters(ValueParameters, EmbeddingParameters):
         Factor of the FM's pairwise terms; 1 is Eq. (2) on the embeddings as they are.
     embedding_std : float, default=1e-4
         Standard deviation of the initial embeddings. Larger values let rare ids be memorised.
+    embedding_compression : {"hash", "quotient_remainder"} or None, default=None
+        What is done with columns of more than `max_embedding_rows` values. With "hash" values share rows of the tables,
+        evenly; a warning says how many share one. With "quotient_remainder" a value's embedding is the product of a
+        shared row and of one in a second, smaller table, and no two values have the same pair; first-order weights are
+        shared as with "hash". The row of unknown values is shared with none. Not with `pretrain_epochs`.
+    max_embedding_rows : int, default=1_000_000
+        Most rows of a table that a category has with `embedding_compression`, that of unknown values included. The
+        second table has a row for each `max_embedding_rows` values.
     expert_dims : tuple of int, default=(256, 128)
         Widths of the layers of each expert, or of the bottom.
     n_experts : int, default=8
@@ -91,6 +99,8 @@ class NetworkParameters(ValueParameters, EmbeddingParameters):
     fm_sharing: Literal["shared", "per_task"] = "shared"
     fm_scale: float = 0.1
     embedding_std: float = 1e-4
+    embedding_compression: Literal["hash", "quotient_remainder"] | None = None
+    max_embedding_rows: int = 1_000_000
     expert_dims: Sequence[int] = (256, 128)
     n_experts: int = 8
     n_task_experts: int = 2
@@ -111,6 +121,8 @@ class NetworkParameters(ValueParameters, EmbeddingParameters):
         "fm_sharing": [StrOptions({"shared", "per_task"})],
         "fm_scale": [Interval(Real, 0, None, closed="left")],
         "embedding_std": [Interval(Real, 0, None, closed="left")],
+        "embedding_compression": [StrOptions({"hash", "quotient_remainder"}), None],
+        "max_embedding_rows": [Interval(Integral, 2, None, closed="left")],
         "expert_dims": [tuple, list],
         "n_experts": [Interval(Integral, 1, None, closed="left")],
         "n_task_experts": [Interval(Integral, 1, None, closed="left")],

@@ -24,6 +24,8 @@ BEFORE = {
     "value_targets": None,
     "value_parents": None,
     "value_loss": "lognormal",
+    "embedding_compression": None,
+    "max_embedding_rows": 1_000_000,
 }
 """What files of the first format, which do not say it, mean by parameters that came later."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from sklearn_fsmd.encoding import FeatureEncoder
-from sklearn_fsmd.network import MultiTaskNetwork
+from sklearn_fsmd.network import Layout, Member, Quotients
 from sklearn_fsmd.training.net import Net
 
 NewRows = Callable[[Tensor, int], Tensor]
@@ -16,7 +17,7 @@ NewRows = Callable[[Tensor, int], Tensor]
 
 
 @torch.no_grad()
-def grow(net: Net, before: FeatureEncoder, now: FeatureEncoder) -> None:
+def grow(net: Net, before: FeatureEncoder, now: FeatureEncoder, layout: Layout | None) -> None:
     """Give each new value a row in the tables of embeddings and of first-order weights.
 
     It begins as the row of unknown values, which is what the network has said of the value so far: so no prediction
@@ -26,6 +27,7 @@ def grow(net: Net, before: FeatureEncoder, now: FeatureEncoder) -> None:
     ----------
     net : is changed; the copy of a net for training that goes on.
     before, now : the encoders of its columns.
+    layout : which rows values share from now on. A value that shares one begins with what the others have learned.
 
     Raises
     ------
@@ -35,32 +37,42 @@ def grow(net: Net, before: FeatureEncoder, now: FeatureEncoder) -> None:
     old, new = sizes_of(before), sizes_of(now)
     if old == new:
         return
-    for table in tables_of(net.module_):
-        if len(table.weight) != sum(old):
-            raise ValueError(
-                f"new_categories='grow' cannot give rows to a table of {len(table.weight)} rows, where the columns "
-                f"have {sum(old)}. Keep new_categories='unknown' with a 'low_order' part of your own."
-            )
-        _grow_table(net, table, old, new)
+    for member in net.module_.members:
+        of_member = member.embedding.layout
+        rows = (old, new) if of_member is None or layout is None else (of_member.rows, layout.rows)
+        for table in tables_of(member):
+            if isinstance(table, Quotients) and of_member is not None and layout is not None:
+                _grow_table(net, table, of_member.quotients, layout.quotients, drawn)
+                continue
+            if len(table.weight) != sum(rows[0]):
+                raise ValueError(
+                    f"new_categories='grow' cannot give rows to a table of {len(table.weight)} rows, where the columns "
+                    f"have {sum(rows[0])}. Keep new_categories='unknown' with a 'low_order' part of your own."
+                )
+            _grow_table(net, table, rows[0], rows[1], like_the_first)
+        member.embedding.layout = copy.deepcopy(layout)
+    net.module_.to(net.device)
 
 
 def sizes_of(encoder: FeatureEncoder) -> list[int]:
-    """The rows of each column, in the order of the table."""
+    """The rows of each column, in the order of the table, where values share none."""
     return [*encoder.cardinalities, *encoder.list_cardinalities]
 
 
-def tables_of(network: MultiTaskNetwork) -> list[nn.Embedding]:
+def tables_of(member: Member) -> list[nn.Embedding]:
     """The tables whose rows are the values of the columns; not that of the bias tower."""
-    parts = [part for member in network.members for part in (member.embedding, member.low_order) if part is not None]
+    parts = [part for part in (member.embedding, member.low_order) if part is not None]
     return [table for part in parts for table in part.modules() if isinstance(table, nn.Embedding)]
 
 
-def _grow_table(net: Net, table: nn.Embedding, old: Sequence[int], new: Sequence[int]) -> None:
-    """Let the table, its average and what the optimizer remembers of it have rows for the columns' new sizes."""
+def _grow_table(net: Net, table: nn.Embedding, old: Sequence[int], new: Sequence[int], fill: NewRows) -> None:
+    """Let a table, its average and what the optimizer remembers of it have rows for the columns' new sizes."""
     weight = table.weight
+    if list(old) == list(new):
+        return
     for i, tensor in enumerate(net.average_.tensors):
         if tensor is weight and net.average_.others:
-            net.average_.others[i] = stretched(net.average_.others[i], old, new, like_the_first)
+            net.average_.others[i] = stretched(net.average_.others[i], old, new, fill)
             if i in net.average_.last:
                 net.average_.last[i] = stretched(net.average_.last[i], old, new, all_of(net.average_.step))
     state = net.optimizer_.state.get(weight, {})
@@ -69,7 +81,7 @@ def _grow_table(net: Net, table: nn.Embedding, old: Sequence[int], new: Sequence
     for name, value in state.items():
         if isinstance(value, Tensor) and value.ndim and len(value) == sum(old):
             state[name] = stretched(value, old, new, all_of(begin.get(name, 0)))
-    weight.data = stretched(weight.detach(), old, new, like_the_first)
+    weight.data = stretched(weight.detach(), old, new, fill)
     weight.grad = None
     table.num_embeddings = len(weight)
 
@@ -86,6 +98,12 @@ def stretched(x: Tensor, old: Sequence[int], new: Sequence[int], fill: NewRows) 
 
 def like_the_first(first: Tensor, n: int) -> Tensor:
     return first.expand(n, *first.shape)
+
+
+def drawn(first: Tensor, n: int) -> Tensor:
+    """Factors that tell values apart, the same ones each time."""
+    noise = torch.randn((n, *first.shape), generator=torch.Generator().manual_seed(n))
+    return noise.to(first)
 
 
 def all_of(value: float) -> NewRows:

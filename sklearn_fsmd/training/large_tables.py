@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from sklearn_fsmd._warn import warn
 from sklearn_fsmd.encoding import FeatureEncoder
+from sklearn_fsmd.inference import layout_of
 from sklearn_fsmd.network import MultiTaskNetwork, has_own_embeddings
 from sklearn_fsmd.parameters import MultiTaskParameters, OptimizationParameters
 from sklearn_fsmd.runtime import memory_of
@@ -30,7 +32,8 @@ def check_table_size(p: MultiTaskParameters, encoder: FeatureEncoder, n_tasks: i
     ValueError
         With the size, and the column that has most of the rows.
     """
-    n_rows = encoder.n_rows
+    layout = layout_of(p, encoder)
+    n_rows = encoder.n_rows if layout is None else sum(layout.rows) + sum(layout.quotients)
     dim = p.embedding_dim * p.n_members * (n_tasks if has_own_embeddings(p) else 1)
     pretraining = PRETRAINING_COPIES * p.embedding_dim if p.pretrain_epochs else 0
     needed, there = n_rows * 4 * (TABLE_COPIES * dim + pretraining), memory_of(device)
@@ -41,8 +44,27 @@ def check_table_size(p: MultiTaskParameters, encoder: FeatureEncoder, n_tasks: i
         raise ValueError(
             f"The embedding table of {n_rows:,} rows of {dim} numbers needs {needed / 2**30:.1f} GiB in training, its "
             f"gradients' moments and averages included, and {device!r} has {there / 2**30:.1f} GiB. Column "
-            f"{largest!r} has {max(encoder.cardinalities):,} of the rows. Raise `min_frequency`, lower "
-            "`embedding_dim`, or hash the values of the column."
+            f"{largest!r} has {max(encoder.cardinalities):,} values. Raise `min_frequency`, lower `embedding_dim`, or "
+            "let values share rows by `embedding_compression`."
+        )
+
+
+def warn_of_shared_rows(p: MultiTaskParameters, encoder: FeatureEncoder) -> None:
+    """Say which columns have fewer rows than values, and how many values share one."""
+    layout = layout_of(p, encoder)
+    if layout is None or layout.has_quotients:
+        return
+    names = [column.name for column in encoder.categories.values()]
+    names += [column.name for column in encoder.lists.values()]
+    shared = []
+    for name, r in zip(names, [*layout.columns[: len(encoder.categories)], *layout.own_of_lists], strict=True):
+        if r.n_codes > r.n_rows:
+            n, n_rows = r.n_codes - 1, r.n_rows - 1
+            shared.append(f"{name!r} has {n:,} values in {n_rows:,} rows ({n / n_rows:.1f} share one in the mean)")
+    if shared:
+        warn(
+            f"embedding_compression='hash': column {', column '.join(shared)}. Raise `max_embedding_rows`, or tell "
+            "values apart by embedding_compression='quotient_remainder'."
         )
 
 

@@ -13,7 +13,7 @@ import torch
 from sklearn_fsmd.distributed import Exchange, Processes
 from sklearn_fsmd.encoding import Encoded, InputEncoder, TargetEncoder, Targets
 from sklearn_fsmd.execution import way_to_train
-from sklearn_fsmd.inference import Predictor, build
+from sklearn_fsmd.inference import Predictor, build, layout_of
 from sklearn_fsmd.network import MultiTaskLoss, MultiTaskNetwork, seed_dropout, set_execution
 from sklearn_fsmd.parameters import (
     OPTIMIZERS,
@@ -27,7 +27,7 @@ from sklearn_fsmd.training import growing
 from sklearn_fsmd.training.batches import TensorData
 from sklearn_fsmd.training.checkpoint import Checkpoint
 from sklearn_fsmd.training.feed import Feed, arrays_of
-from sklearn_fsmd.training.large_tables import ROW_WISE, check_table_size, trains_rows
+from sklearn_fsmd.training.large_tables import ROW_WISE, check_table_size, trains_rows, warn_of_shared_rows
 from sklearn_fsmd.training.net import Net
 from sklearn_fsmd.training.pretraining import pretrain
 from sklearn_fsmd.training.progress import Progress
@@ -58,7 +58,13 @@ def new_net(
     `targets` may be those of some of the rows, if `rates` are the rates of all. `unlabeled` are the rows to pretrain
     on, where `p` asks for that; None if the outcome is known already.
     """
+    if p.embedding_compression is not None and p.pretrain_epochs:
+        raise ValueError(
+            f"pretrain_epochs={p.pretrain_epochs} learns an embedding of each value, and embedding_compression="
+            f"{p.embedding_compression!r} lets values share them. Set one of the two to its default."
+        )
     device = resolve_device(p.device)
+    warn_of_shared_rows(p, encoder.main)
     check_table_size(p, encoder.main, targets.labels.shape[1], device)
     net = make_net(p, encoder, targets.labels.shape[1], draw_seed(random), device)
     rates = targets.rates() if rates is None else rates
@@ -176,7 +182,7 @@ def grow(p: MultiTaskParameters, net: Net, before: InputEncoder, now: InputEncod
         If the tables would not fit into memory.
     """
     check_table_size(p, now.main, net.module_.n_learned, str(net.device))
-    growing.grow(net, before.main, now.main)
+    growing.grow(net, before.main, now.main, layout_of(p, now.main))
 
 
 def _differs(old: Any, new: Any) -> bool:
