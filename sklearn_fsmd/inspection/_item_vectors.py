@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from sklearn_fsmd.metrics import fitted_model
 
@@ -60,8 +61,8 @@ def item_vectors(model: Any, column: str | int) -> pd.DataFrame:
         kind = "vectors" if position in main.vectors else "numbers"
         raise ValueError(f"Column {column!r} holds {kind}: it has no embedding per value. Name a category or a list.")
     index = pd.Index(vocabulary.values.to_numpy(), name=str(column) if isinstance(column, str) else vocabulary.name)
-    rows = slice(first + 1, first + 1 + len(index))  # the first row is that of unknown values
-    tables = [member.embedding.table.weight.detach()[rows].cpu().numpy() for member in own.module_.members]
+    codes = torch.arange(first + 1, first + 1 + len(index), device=own.device_)  # the first is that of unknown values
+    tables = [member.embedding.of_values(codes).cpu().numpy() for member in own.module_.members]
     return pd.DataFrame(np.hstack(tables), index=index, columns=_dimensions(own, len(tables)))
 
 

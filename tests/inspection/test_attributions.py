@@ -41,7 +41,8 @@ def check_sums(found, predictions, baseline, tolerance=0.011):
 @pytest.mark.parametrize("cls", CLASSES)
 def test_they_add_up_for_every_estimator(cls):
     X, Y = make_frame(300)
-    model = cls(**{**of(cls, SIZES), "batch_norm": True}).fit(X, Y)
+    compression = {"embedding_compression": "quotient_remainder", "max_embedding_rows": 10}
+    model = cls(**{**of(cls, SIZES), "batch_norm": True, **of(cls, compression)}).fit(X, Y)
     empty = pd.DataFrame({name: pd.Series([None], dtype=X[name].dtype) for name in X})
     p, p_of_nothing = model.predict_marginals(X[:3]), model.predict_marginals(empty)[0]
     found = attributions(model, X[:3], target="click", scale="probability")

@@ -24,13 +24,16 @@ def frame_of_lists(n=300):
     return X, random.randint(2, size=(n, 2)).cumprod(axis=1)
 
 
-def test_they_are_what_the_network_looks_up():
+@pytest.mark.parametrize("compression", [None, "hash", "quotient_remainder"])
+def test_they_are_what_the_network_looks_up(compression):
     X, Y = frame_of_lists()
     options = {"shared_embeddings": {"last": "item"}, "bias_features": ["position"], "max_epochs": 1}
-    model = FSMDClassifier(**SMALL, **options).fit(X, Y)
+    options |= {"embedding_compression": compression, "max_embedding_rows": 4}
+    model = FSMDClassifier(**SMALL | options).fit(X, Y)
     rows = model._rows(X)
     codes, _, lists = rows.tensors("cpu")
-    looked_up = model.module_.embedding.looked_up(codes, lists).detach().numpy()
+    embedding = model.module_.embedding
+    looked_up = embedding.looked_up(embedding.located(codes, lists)).detach().numpy()
     cities, items = item_vectors(model, "city"), item_vectors(make_pipeline(FunctionTransformer(), model), 1)
     assert list(cities.index) == ["Oslo", "Rome"]
     assert list(items.index) == list(range(9))
