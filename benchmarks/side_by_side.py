@@ -30,7 +30,7 @@ NAMES = {"click_auc": "AUC click", "conversion_auc": "AUC conversion", "share_ab
 
 
 def compared(name, n_samples, sides=("theirs", "ours")):
-    """AUC and seconds of the sides of a page."""
+    """The AUC of both sides of a page."""
     X, Y = make_funnel(n_samples, random_state=0, return_X_y=True)
     train, test = slice(None, n_samples * 4 // 5), slice(n_samples * 4 // 5, None)
     page = importlib.import_module(f"benchmarks.coming_from.{name}")

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import re
+import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -81,15 +82,17 @@ def test_how_outputs_are_compared(shown, printed, alike):
 
 
 @pytest.fixture
-def _extractors(monkeypatch):
-    """What a page registers is forgotten afterwards."""
+def _leaves_nothing(monkeypatch):
+    """What a page registers is forgotten afterwards, and its figures are closed."""
     monkeypatch.setattr(EXTRACTORS, "parts", dict(EXTRACTORS.parts))
     before = set(EXTRACTORS.names)
     yield
     EXTRACTORS.names.intersection_update(before)  # in place: constraints look at it
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
-@pytest.mark.usefixtures("_extractors")
+@pytest.mark.usefixtures("_leaves_nothing")
 @pytest.mark.parametrize("page", WITH_CODE, ids=name_of)
 def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
     """Its blocks in order, in one namespace, in an empty folder; what is shown below a block is what it prints."""
