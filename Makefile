@@ -121,6 +121,26 @@ serving-load: $(VENV)/.installed  ## how fast that server answers on the loopbac
 coming-from: $(BENCH_VENV)/.installed  ## both sides of the pages "Coming from", on simulated data, some minutes
 	$(BENCH_VENV)/bin/python -m benchmarks.side_by_side
 
+.PHONY: web web-test web-pictures
+examples/web/node_modules/.installed: examples/web/package-lock.json
+	npm ci --prefix examples/web --ignore-scripts --no-audit --no-fund
+	touch $@
+
+$(VENV)/.playwright: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet "playwright>=1.49"
+	touch $@
+
+web: $(VENV)/.installed examples/web/node_modules/.installed  ## build the page that ranks in the browser, and serve it on http://127.0.0.1:8001 (needs npm)
+	PYTHONPATH=examples $(BIN)/python -m web.build build/web
+	$(BIN)/python -m http.server --directory build/web --bind 127.0.0.1 8001
+
+web-test: $(VENV)/.playwright examples/web/node_modules/.installed  ## the tests of that page, in headless Chromium (needs npm and Chromium)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest examples/web/tests
+
+web-pictures: $(VENV)/.playwright examples/web/node_modules/.installed  ## screenshots of that page, in build/web-pictures
+	PYTHONPATH=examples $(BIN)/python -m web.build build/web
+	PYTHONPATH=examples $(BIN)/python -m web.pictures build/web build/web-pictures
+
 paper: $(VENV)/.installed  ## the paper's tables and figures, rerun: make paper, make paper PART=table2, make paper QUICK=1
 	$(BIN)/python -m benchmarks.paper.run $(if $(PART),--part $(PART)) $(if $(QUICK),--quick)
 
