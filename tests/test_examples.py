@@ -20,6 +20,7 @@ def test_the_list_is_complete():
     tested |= {"rank_by_two_objectives", "history", "watch_time", "optuna_over_files", "five_lines", "kuairand"}
     tested |= {"understanding", "model_card"}
     tested |= {"train_on_ray", "score_a_folder"}  # in tests/cluster
+    tested |= {"track_with_mlflow", "track_with_tensorboard", "search_with_optuna", "two_objectives_with_optuna"}
     assert {path.stem for path in EXAMPLES.glob("*.py")} == tested
 
 
@@ -92,6 +93,44 @@ def test_model_card(tmp_path):
     assert (tmp_path / "card.md").read_text(encoding="utf-8") == text
     assert "nobody's" in text
     assert text.count("data:image/png;base64,") == 5
+
+
+@pytest.mark.filterwarnings("ignore")  # what its own database says of itself
+def test_track_with_mlflow(tmp_path):
+    import mlflow
+
+    curves, difference = main_of("track_with_mlflow")(1500, tmp_path / "new")
+    assert difference <= 1e-5
+    assert len(curves) >= 2
+    assert curves["train_loss"].iloc[-1] < curves["train_loss"].iloc[0]
+    means = curves[["valid_auc_click", "valid_auc_conversion"]].mean(axis=1)
+    np.testing.assert_allclose(curves["valid_auc"], means, atol=1e-9)
+    (run,) = mlflow.search_runs(experiment_names=["funnel"], output_format="list")
+    assert run.info.status == "FINISHED"
+    assert run.data.params["embedding_dim"] == "16"
+    assert 0.5 < run.data.metrics["test_auc_click"] < 1
+
+
+def test_track_with_tensorboard(tmp_path):
+    table = main_of("track_with_tensorboard")(1500, tmp_path)
+    assert list(table.index) == ["FSMD", "Shared-Bottom"]
+    assert list(table.columns) == ["click", "conversion"]
+    assert table.to_numpy().min() > 0.5
+
+
+def test_search_with_optuna():
+    trials, auc = main_of("search_with_optuna")(1500, n_trials=6)
+    assert set(trials["state"]) == {"COMPLETE", "PRUNED"}
+    assert trials.loc[trials["state"] == "COMPLETE", "value"].between(0.5, 1).all()
+    assert 0.5 < auc < 1
+
+
+def test_two_objectives_with_optuna(tmp_path):
+    trials = main_of("two_objectives_with_optuna")(2000, n_trials=4, folder=tmp_path / "new")
+    auc = trials[["AUC click", "AUC conversion"]].to_numpy()
+    beaten = [((auc >= own).all(axis=1) & (auc > own).any(axis=1)).any() for own in auc]
+    assert trials["is_best"].tolist() == [not found for found in beaten]
+    assert (tmp_path / "new" / "pareto.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_demo(tmp_path):

@@ -2,11 +2,13 @@
 
 import logging
 
-from serving.server import Server
-from serving.settings import read_settings
-
 
 def main() -> None:
+    try:
+        from serving.server import Server
+        from serving.settings import read_settings
+    except ImportError as error:
+        raise SystemExit(f"The server lacks a package ({error}): pip install 'sklearn-fsmd[serve]'.") from error
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     Server(read_settings()).run()
 

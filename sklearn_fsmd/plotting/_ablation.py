@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 
-from sklearn_fsmd.plotting._axes import deviation
+from sklearn_fsmd.plotting._axes import deviation, pyplot_for
 
 
 class AblationDisplay:
@@ -100,9 +99,7 @@ class AblationDisplay:
         -------
         display : AblationDisplay
         """
-        check_matplotlib_support("AblationDisplay.plot")
-        import matplotlib.pyplot as plt
-
+        plt = pyplot_for(self)
         if axes is None:
             width = 4 * len(self.scores)
             _, axes = plt.subplots(1, len(self.scores), figsize=(width, 3.2), layout="constrained", squeeze=False)

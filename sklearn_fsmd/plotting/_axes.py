@@ -5,14 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.utils._optional_dependencies import check_matplotlib_support
+
+_NEEDS = "draws with matplotlib and adjustText: pip install 'sklearn-fsmd[plot]'."
+
+
+def pyplot_for(display: Any) -> Any:
+    """matplotlib.pyplot, or an error that names the extra."""
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError(f"{type(display).__name__}.plot {_NEEDS}") from error
+    return plt
 
 
 def axes_of(display: Any, ax: Any, *, figsize: tuple[float, float] | None = None) -> tuple[Any, Any]:
     """The axes to draw on, new ones if none are given, and their figure."""
-    check_matplotlib_support(f"{type(display).__name__}.plot")
-    import matplotlib.pyplot as plt
-
+    plt = pyplot_for(display)
     if ax is None:
         _, ax = plt.subplots(figsize=figsize, layout="constrained")
     return ax, ax.figure
@@ -20,8 +28,10 @@ def axes_of(display: Any, ax: Any, *, figsize: tuple[float, float] | None = None
 
 def keep_apart(labels: list[Any], ax: Any, points: np.ndarray | None = None) -> None:
     """Move labels until they overlap neither each other nor the points ``(n, 2)``, inside the frame."""
-    from adjustText import adjust_text
-
+    try:
+        from adjustText import adjust_text
+    except ImportError as error:
+        raise ImportError(f"A picture with labels {_NEEDS}") from error
     if points is None:
         points = np.array([label.get_position() for label in labels])
     adjust_text(labels, *points.T, ax=ax, arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.6})

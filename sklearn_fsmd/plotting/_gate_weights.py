@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from sklearn_fsmd.compose import ask
 from sklearn_fsmd.metrics import model_of
+from sklearn_fsmd.plotting._axes import pyplot_for
 
 
 class GateWeightsDisplay:
@@ -78,9 +78,7 @@ class GateWeightsDisplay:
         -------
         display : GateWeightsDisplay
         """
-        check_matplotlib_support("GateWeightsDisplay.plot")
-        import matplotlib.pyplot as plt
-
+        plt = pyplot_for(self)
         n_levels, n_tasks, n_experts = self.weights.shape
         longest = max(map(len, self.expert_names))
         size = (1.2 + max(0.7, 0.1 * longest) * n_experts, (0.8 + 0.5 * n_tasks) * n_levels)

@@ -9,6 +9,7 @@ import pandas as pd
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from sklearn_fsmd.encoding import as_pandas
+from sklearn_fsmd.plotting._axes import pyplot_for
 
 ALL, MISSING = "all rows", "missing"
 FEWEST = 100
@@ -43,11 +44,7 @@ def segments_of(by: Any, n: int, max_segments: int) -> dict[str, np.ndarray]:
 
 def grid_of_axes(display: Any, n: int, ax: Any) -> tuple[Any, np.ndarray]:
     """The figure, and `n` axes side by side: those that are given, or new ones, at most three in a row."""
-    from sklearn.utils._optional_dependencies import check_matplotlib_support
-
-    check_matplotlib_support(f"{type(display).__name__}.plot")
-    import matplotlib.pyplot as plt
-
+    plt = pyplot_for(display)
     if ax is None:
         n_columns = min(n, 3)
         n_rows = -(-n // n_columns)

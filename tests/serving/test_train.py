@@ -1,7 +1,9 @@
 """What `make serve` does: train, export, serve; and the row that it suggests."""
 
+import ast
 import re
 import runpy
+import sys
 
 from tests.serving.process import EXAMPLES
 
@@ -24,3 +26,23 @@ def test_the_server_needs_what_the_image_installs():
     recipe = (EXAMPLES / "serving" / "Dockerfile").read_text()
     image = re.search(r"^RUN pip install --no-cache-dir (.+)$", recipe, flags=re.MULTILINE)[1]
     assert set(re.findall(r'"(.+?)"', image)) == {"numpy>=2", *re.findall(r'"(.+?)"', extra)}
+
+
+def test_the_image_has_what_the_server_imports():
+    """Neither torch nor this library; `train.py` alone needs them, and does not run there."""
+    installed = {"numpy", "onnxruntime", "fastapi", "uvicorn", "prometheus_client"}
+    installed |= {"starlette", "anyio"}  # which fastapi brings
+    for path in (EXAMPLES / "serving").glob("*.py"):
+        nodes = list(ast.walk(ast.parse(path.read_text())))
+        names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+        names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+        foreign = {name.split(".")[0] for name in names} - sys.stdlib_module_names - installed - {"serving"}
+        assert foreign == ({"sklearn_fsmd"} if path.name == "train.py" else set()), path.name
+
+
+def test_the_image_stops_after_the_server():
+    """The time that `docker stop` waits is longer than what the server may take."""
+    settings = runpy.run_path(str(EXAMPLES / "serving" / "settings.py"))["Settings"]
+    recipe = (EXAMPLES / "serving" / "Dockerfile").read_text()
+    waits = int(re.search(r"--stop-timeout (\d+)", recipe)[1])
+    assert waits > settings.drain_seconds + settings.stop_seconds

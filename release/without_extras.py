@@ -1,0 +1,75 @@
+"""What optional parts say where their packages are not installed: python without_extras.py onnx plot."""
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from sklearn_fsmd import FSMDClassifier
+from sklearn_fsmd.datasets import make_funnel
+
+
+def card(model: Any, X: Any, Y: Any) -> None:
+    from sklearn_fsmd.card import model_card
+
+    model_card(model, X, Y)
+
+
+def explain(model: Any, X: Any, Y: Any) -> None:
+    from sklearn_fsmd.inspection import attributions
+
+    attributions(model, X[:2])
+
+
+def onnx(model: Any, X: Any, Y: Any) -> None:
+    from sklearn_fsmd.export import to_onnx
+
+    with tempfile.TemporaryDirectory() as folder:
+        to_onnx(model, Path(folder) / "model.onnx")
+
+
+def plot(model: Any, X: Any, Y: Any) -> None:
+    from sklearn_fsmd.plotting import HistoryDisplay
+
+    HistoryDisplay.from_estimator(model)
+
+
+def ray(model: Any, X: Any, Y: Any) -> None:
+    import sklearn_fsmd.ray
+
+    with tempfile.TemporaryDirectory() as folder:
+        sklearn_fsmd.ray.fit_dataset(FSMDClassifier(), f"{folder}/log.parquet", ["click"], storage_path=folder)
+
+
+USES = {use.__name__: use for use in (card, explain, onnx, plot, ray)}
+"""For each extra something that needs it."""
+
+
+def fitted() -> tuple[Any, Any, Any]:
+    """A model that is trained in a moment, and its data."""
+    X, Y = make_funnel(1200, random_state=0, return_X_y=True)
+    model = FSMDClassifier(max_epochs=1, embedding_dim=2, expert_dims=(8,), tower_dims=(4,), random_state=0)
+    return model.fit(X, Y), X, Y
+
+
+def complaint(extra: str, data: tuple[Any, Any, Any]) -> str:
+    """The message of the ImportError, which names the extra.
+
+    Raises
+    ------
+    AssertionError
+        If there is no such error, or its message does not name the extra.
+    """
+    try:
+        USES[extra](*data)
+    except ImportError as error:
+        if f"sklearn-fsmd[{extra}]" in str(error):
+            return str(error)
+        raise AssertionError(f"{extra}: {error}") from error
+    raise AssertionError(f"{extra}: nothing is missing")
+
+
+if __name__ == "__main__":
+    data = fitted()
+    for name in sys.argv[1:]:
+        print(f"{name}: {complaint(name, data)}")
