@@ -117,7 +117,8 @@ class Datasets(Learning):
             fitted = None if anew else (self._encoder, self._targets)
             trial = Trial(self.as_it_is(), dataset, fitted)
             dataset, valid = dataset.leave_out(trial), None if valid is None else valid.leave_out(trial)
-            dataset.warn_of_large_groups()
+            if processes is None or processes.rank == 0:
+                dataset.warn_of_large_groups()
             return self._exchange(
                 lambda beside, users: beside._read_and_stream(users, dataset, valid, checkpoint, anew, processes)
             )

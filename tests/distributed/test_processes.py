@@ -131,6 +131,7 @@ def held_out():
     return 3000 - HoldOut.of(model, 3000, draw_seed(np.random.RandomState(0))).n_training
 
 
+@pytest.mark.filterwarnings("ignore:The data set has . row groups, of up to")
 @pytest.mark.parametrize("name", ["uneven", "one group"])
 def test_the_quality_is_that_of_one_process_with_the_same_batches(fitted, folder, name, monkeypatch):
     for size, value in SMALL_SIZES.items():
