@@ -92,31 +92,40 @@ class Exchange:
                 p.grad.copy_(view)
         for buffer, view in zip(self.running, self.views[n_dense:], strict=False):
             buffer.copy_(view)
-        for table in self.tables:
-            self._exchange_rows(table)
+        self._exchange_rows()
         return self.views[-1].clone()
 
-    def _exchange_rows(self, table: nn.Parameter) -> None:
-        """Give a table the gradients of the rows that any process has read."""
-        gradient, width = table.grad, table.shape[1]
+    def _exchange_rows(self) -> None:
+        """Give each table the gradients of the rows that any process has read."""
+        if not self.tables:
+            return
+        parts = self.processes.gather([self._message(table) for table in self.tables], "the exchange of embeddings")
+        for table, messages in zip(self.tables, zip(*parts, strict=True), strict=True):
+            every, gradient = torch.cat(messages), table.grad
+            rows = every[:, :2].contiguous().view(torch.int64).squeeze(1)
+            whole = torch.sparse_coo_tensor(rows.unsqueeze(0), every[:, 2:], table.shape, check_invariants=False)
+            whole = whole.coalesce()
+            if gradient is not None and not gradient.is_sparse:
+                gradient.zero_().index_copy_(0, whole.indices()[0], whole.values())
+            elif gradient is not None or len(rows):
+                table.grad = whole
+
+    def _message(self, table: nn.Parameter) -> Tensor:
+        """The rows that this process has read, and their share of the gradient, ``(n, 2 + D)``.
+
+        A row's number travels as the bits of two floats.
+        """
+        gradient = table.grad
         if gradient is None or not self.shares.n_own:
-            rows, values = torch.empty(0, dtype=torch.int64, device=table.device), table.new_empty((0, width))
-        elif gradient.is_sparse:
+            return table.new_empty((0, 2 + table.shape[1]))
+        if gradient.is_sparse:
             gradient = gradient.coalesce()
             rows, values = gradient.indices()[0], gradient.values()
         else:
             rows = gradient.any(dim=1).nonzero().squeeze(1)
             values = gradient[rows]
-        # Numbers of rows travel as the bits of floats beside the values, in one message.
         bits = rows.to(torch.int64).view(torch.float32).reshape(len(rows), 2)
-        parts = self.processes.gather(torch.cat((bits, values * self.share), dim=1), "the exchange of embeddings")
-        every = torch.cat(parts)
-        rows = every[:, :2].contiguous().view(torch.int64).squeeze(1)
-        whole = torch.sparse_coo_tensor(rows.unsqueeze(0), every[:, 2:], table.shape, check_invariants=False).coalesce()
-        if gradient is not None and not gradient.is_sparse:
-            gradient.zero_().index_copy_(0, whole.indices()[0], whole.values())
-        elif gradient is not None or len(rows):
-            table.grad = whole
+        return torch.cat((bits, values * self.share), dim=1)
 
     def mean(self, sums: Tensor) -> Tensor:
         """The sum over the processes of what each has, by its share."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import atexit
+import math
 import os
 import pickle
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -23,6 +24,7 @@ DEFAULT_TIMEOUT = 600.0
 """Seconds that a process waits for the others, at the most."""
 SLICE = timedelta(seconds=1)
 """After so long a process that waits looks what has become of the others."""
+BEYOND = timedelta(days=1)
 STARTED_BY = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """The environment variables of a process that torchrun has started."""
 
@@ -50,14 +52,19 @@ class Processes:
         global _fits
         _fits += 1
         self.rank, self.size, self.timeout = dist.get_rank(), dist.get_world_size(), timeout
+        self.n_looks = 0
         # The store in which torch's processes have found each other; there is no public way to it.
         of_all = dist.distributed_c10d._get_default_store()
         store = dist.PrefixStore(f"sklearn-fsmd/{_fits}", of_all)  # type: ignore[attr-defined]
         self.signs = Signs(store, self.rank, self.size)
         self.signs.start()
         self._call_the_roll()
-        # A group of its own, whose timeout is beyond ours, so that ours names who is missing.
-        self.group = dist.new_group(backend="gloo", timeout=timedelta(seconds=2 * timeout + 60))
+        try:
+            self.group = dist.new_group(backend="gloo", timeout=timedelta(seconds=timeout))
+        except RuntimeError as error:
+            raise self._lost("the beginning") from error
+        # Calls have longer than all that is waited for here, so that it is said here who is missing.
+        dist.distributed_c10d._set_pg_timeout(BEYOND, self.group)
 
     def _call_the_roll(self) -> None:
         deadline = time.monotonic() + self.timeout
@@ -69,6 +76,10 @@ class Processes:
                 )
             time.sleep(0.02)
 
+    def note_work(self) -> None:
+        """Let the others know that this process has done a piece of a longer work."""
+        self.signs.n_done += 1
+
     def close(self) -> None:
         self.signs.stop()
         with suppress(Exception):  # of a group in which somebody is missing
@@ -79,21 +90,30 @@ class Processes:
         group = self.group if tensor.device.type == "cpu" else None  # on a GPU torch's default group, which is NCCL
         self._finish(dist.all_reduce(tensor, group=group, async_op=True), what)
 
-    def gather(self, rows: Tensor, what: str) -> list[Tensor]:
-        """The rows of all processes, ``(n_r, …)`` each, of which each may have another number."""
-        own = torch.tensor([len(rows)])
-        sizes = [torch.zeros_like(own) for _ in range(self.size)]
-        self._finish(dist.all_gather(sizes, own, group=self.group, async_op=True), what)
-        counts = [int(size) for size in sizes]
-        most = max(counts)
-        if not most:
-            return [rows] * self.size
-        padded = rows.new_zeros((most, *rows.shape[1:]))
-        padded[: len(rows)] = rows
-        found = [torch.empty_like(padded) for _ in range(self.size)]
-        group = self.group if rows.device.type == "cpu" else None
-        self._finish(dist.all_gather(found, padded, group=group, async_op=True), what)
-        return [part[:n] for part, n in zip(found, counts, strict=True)]
+    def gather(self, tensors: Sequence[Tensor], what: str) -> list[list[Tensor]]:
+        """What each process has for each of some tensors, which may have another number of rows in each process.
+
+        Two messages, whatever number of tensors: how many rows there are, and all numbers. The tensors are of one type.
+        """
+        counts = [found.tolist() for found in self._gather_equal(torch.tensor([len(t) for t in tensors]), what)]
+        shapes = [t.shape[1:] for t in tensors]
+        sizes = [[n * math.prod(shape) for n, shape in zip(own, shapes, strict=True)] for own in counts]
+        flat = tensors[0].new_zeros(max(map(sum, sizes)))
+        flat[: sum(sizes[self.rank])] = torch.cat([t.flatten() for t in tensors])
+        found = []
+        for own, of_each, numbers in zip(counts, sizes, self._gather_equal(flat, what), strict=True):
+            pieces = zip(numbers[: sum(of_each)].split(of_each), own, shapes, strict=True)
+            found.append([piece.view(n, *shape) for piece, n, shape in pieces])
+        return found
+
+    def _gather_equal(self, tensor: Tensor, what: str) -> list[Tensor]:
+        """What each process has for a tensor that has the same shape in all."""
+        if not tensor.numel():
+            return [tensor] * self.size
+        found = [torch.empty_like(tensor) for _ in range(self.size)]
+        group = self.group if tensor.device.type == "cpu" else None
+        self._finish(dist.all_gather(found, tensor, group=group, async_op=True), what)
+        return found
 
     def of_first(self, value: T, what: str) -> T:
         """What the first process has for `value`."""
@@ -113,14 +133,14 @@ class Processes:
             With the ranks that have another than the first.
         """
         packed = torch.frombuffer(bytearray(digest.encode()), dtype=torch.uint8)
-        found = [part.tolist() for part in self.gather(packed, f"the check of the {what}")]
+        found = [part.tolist() for (part,) in self.gather([packed], f"the check of the {what}")]
         if others := [rank for rank, one in enumerate(found) if one != found[0]]:
             raise ValueError(f"{named(others)} {'has' if len(others) == 1 else 'have'} another {what} than rank 0.")
 
     def _finish(self, work: Any, what: str) -> None:
         """Wait for a call in which all take part."""
         self.signs.n_calls += 1
-        deadline: float | None = None
+        self.n_looks = 0
         while True:
             try:
                 work.wait(SLICE)
@@ -128,9 +148,9 @@ class Processes:
             except RuntimeError as error:
                 if work.is_completed():
                     raise self._lost(what) from error
-            deadline = self._patience(deadline, what)
+            self._look_after(what)
 
-    def _patience(self, deadline: float | None, what: str) -> float:
+    def _look_after(self, what: str) -> None:
         """Look what has become of the others, while waiting.
 
         Raises
@@ -138,10 +158,9 @@ class Processes:
         LostProcessError
             If it is of no use to wait any longer.
         """
-        now = time.monotonic()
-        if deadline is None:
+        if not self.n_looks:
             self.signs.forget()
-        deadline = now + self.timeout if deadline is None else deadline
+        self.n_looks += 1
         try:
             told = self.signs.failure()
             self.signs.look()
@@ -151,13 +170,11 @@ class Processes:
             raise LostProcessError(told)
         if silent := self.signs.silent(min(LONG_SILENCE, self.timeout)):
             raise LostProcessError(f"{named(silent)} gave no sign of life any more at {what}.")
-        if now > deadline:
-            late = self.signs.late() or [rank for rank in range(self.size) if rank != self.rank]
+        if late := self.signs.late(self.timeout):
             raise LostProcessError(
                 f"{named(late)} did not come to {what} within {self.timeout:.0f} s. The environment variable "
                 f"{VARIABLE} says how long the processes wait for each other."
             )
-        return deadline
 
     def _lost(self, what: str) -> LostProcessError:
         """Who it was that has ended a connection."""
@@ -218,7 +235,7 @@ def _begin(timeout: float) -> None:
     if has_gpu:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
     backend = "cpu:gloo,cuda:nccl" if has_gpu else "gloo"
-    dist.init_process_group(backend, timeout=timedelta(seconds=2 * timeout + 60))
+    dist.init_process_group(backend, timeout=timedelta(seconds=2 * timeout + 60))  # of NCCL, which ends by itself
     atexit.register(_end)
 
 

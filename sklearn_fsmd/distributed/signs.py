@@ -19,7 +19,8 @@ class Signs:
     """What the processes write into their common store: signs of life, and why one has failed.
 
     A thread gives the signs, so they go on while a process computes. They count the calls in which all processes take
-    part: who has made fewer than the others is late.
+    part: who has made fewer than the others is late. And they count the pieces of a longer work between two calls: who
+    has done none for long hangs.
 
     Parameters
     ----------
@@ -29,9 +30,11 @@ class Signs:
 
     def __init__(self, store: Any, rank: int, size: int) -> None:
         self.store, self.rank, self.size = store, rank, size
-        self.n_calls = 0
+        self.n_calls = self.n_done = 0
         self.seen: dict[int, tuple[str, float]] = {}
-        """The last sign of each other process, and when it was first seen."""
+        """The last sign of each process, and when it was first seen."""
+        self.work: dict[int, tuple[list[int], float]] = {}
+        """What the last sign has counted, and when that was first seen."""
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self._give, name="sklearn-fsmd-signs", daemon=True)
 
@@ -53,7 +56,7 @@ class Signs:
                 return
 
     def _sign(self, n: int) -> None:
-        self.store.set(f"sign/{self.rank}", f"{n} {self.n_calls}")
+        self.store.set(f"sign/{self.rank}", f"{n} {self.n_calls} {self.n_done}")
 
     def missing(self) -> list[int]:
         """Who has not given any sign yet."""
@@ -66,19 +69,27 @@ class Signs:
             sign = self.store.get(f"sign/{rank}").decode()
             if rank not in self.seen or self.seen[rank][0] != sign:
                 self.seen[rank] = sign, now
+            counted = [int(n) for n in sign.split()[1:]]
+            if rank not in self.work or self.work[rank][0] != counted:
+                self.work[rank] = counted, now
 
     def forget(self) -> None:
         """Take the signs for new ones, when nobody has looked for a while."""
-        self.seen = {}
+        self.seen, self.work = {}, {}
 
     def silent(self, seconds: float) -> list[int]:
         """Who has given no sign for so long, by the looks that were taken."""
         now = time.monotonic()
         return [rank for rank, (_, since) in self.seen.items() if now - since > seconds]
 
-    def late(self) -> list[int]:
-        """Who has made fewer calls than this process, by the last look."""
-        return [rank for rank, (sign, _) in self.seen.items() if int(sign.split()[1]) < self.n_calls]
+    def late(self, seconds: float) -> list[int]:
+        """Who has made fewer calls than this process, and has done nothing for so long, by the looks that were taken.
+
+        Everybody, where nobody has made fewer: the call itself hangs.
+        """
+        now = time.monotonic()
+        late = [rank for rank, ((calls, _), _) in self.work.items() if calls < self.n_calls] or list(self.work)
+        return [rank for rank in late if now - self.work[rank][1] > seconds]
 
     def tell(self, why: str) -> None:
         """Let the others know why this process fails; the first one counts."""

@@ -108,15 +108,17 @@ class Datasets(Learning):
         if columns is None and not anew:
             columns = getattr(self, "feature_names_in_", None)
         with together() as processes:
-            dataset = Dataset.of(source, columns, targets, sample_weight, on_error)
+            noting: Any = {"note_work": None if processes is None else processes.note_work}
+            dataset = replace(Dataset.of(source, columns, targets, sample_weight, on_error), **noting)
             valid = None
             if validation is not None:
-                valid = Dataset.of(validation, dataset.features, targets, sample_weight, on_error)
+                valid = replace(Dataset.of(validation, dataset.features, targets, sample_weight, on_error), **noting)
             checkpoint = self._checkpoint(anew, resume)
             fitted = None if anew else (self._encoder, self._targets)
             trial = Trial(self.as_it_is(), dataset, fitted)
             dataset, valid = dataset.leave_out(trial), None if valid is None else valid.leave_out(trial)
-            dataset.warn_of_large_groups()
+            if processes is None or processes.rank == 0:
+                dataset.warn_of_large_groups()
             return self._exchange(
                 lambda beside, users: beside._read_and_stream(users, dataset, valid, checkpoint, anew, processes)
             )

@@ -25,6 +25,7 @@ class Dataset:
     features, targets : names of columns; `targets` is one name where there is one target, as a one-dimensional Y.
     weights : the name of the column of weights, or a list with one for each target; None if there are none.
     held : which rows validate.
+    note_work : is called for each block that was read, see :meth:`~sklearn_fsmd.distributed.Processes.note_work`.
     """
 
     source: ParquetSource | FactorySource
@@ -32,6 +33,7 @@ class Dataset:
     targets: Any
     weights: Any
     held: HoldOut
+    note_work: Callable[[], None] | None = None
 
     @classmethod
     def of(
@@ -89,7 +91,7 @@ class Dataset:
         """The data set without files that cannot be read as `look` reads them, where these may be left out."""
         if isinstance(self.source, FactorySource) or not self.source.left_out.skips:
             return self
-        self.source.leave_out([*self.features, *self.labels], look)
+        self.source.leave_out([*self.features, *self.labels], lambda blocks: look(self._noted(blocks)))
         return replace(self, held=HoldOut(self.source.n_rows, 0))
 
     @property
@@ -99,7 +101,13 @@ class Dataset:
 
     def blocks(self, features: Sequence[Any] | None = None) -> Iterator[Block]:
         """All rows in their order, with these features or all."""
-        return self.source.blocks([*(self.features if features is None else features), *self.labels])
+        return self._noted(self.source.blocks([*(self.features if features is None else features), *self.labels]))
+
+    def _noted(self, blocks: Iterator[Block]) -> Iterator[Block]:
+        for block in blocks:
+            if self.note_work is not None:
+                self.note_work()
+            yield block
 
     def pools(self, seed: int, groups: Sequence[tuple[int, int]] | None = None) -> Iterator[list[Block]]:
         """All rows in pools, in an order that the seed draws; or those of some row groups of files."""

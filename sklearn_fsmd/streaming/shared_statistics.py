@@ -31,11 +31,10 @@ class SharedStatistics(RunningStatistics):
         self.news = [[np.empty((0, 1 + sums.shape[1]))] for sums in self.sums]
         seen = [(self.append(rows, targets), targets) for rows, targets in chunks]
         if self.processes is not None:
-            for i, news in enumerate(self.news):
-                told = self.processes.gather(torch.from_numpy(np.concatenate(news)), "the exchange of statistics")
-                for rank, part in enumerate(told):
-                    if rank != self.processes.rank:
-                        super().add(i, part[:, 0].numpy().astype(np.int64), part[:, 1:].numpy())
+            news = [torch.from_numpy(np.concatenate(of_key)) for of_key in self.news]
+            for rank, told in enumerate(self.processes.gather(news, "the exchange of statistics")):
+                for i, part in enumerate(told if rank != self.processes.rank else []):
+                    super().add(i, part[:, 0].numpy().astype(np.int64), part[:, 1:].numpy())
         return seen
 
     def add(self, i: int, values: np.ndarray, totals: np.ndarray) -> None:

@@ -1,12 +1,12 @@
 """Dask, on two local processes: a search, and scoring."""
 
+import distributed
 import numpy as np
 import pytest
 
 from tests.cluster.search import assert_the_same_as_alone
 from tests.test_examples import main_of
 
-distributed = pytest.importorskip("distributed")
 pytestmark = pytest.mark.filterwarnings("default")  # Dask's own are not ours
 
 

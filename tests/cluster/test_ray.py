@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import ray
 
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.ray import fit_dataset
@@ -10,7 +11,6 @@ from tests.conftest import SMALL, make_frame
 from tests.streaming.conftest import TARGETS, write
 from tests.test_examples import main_of
 
-ray = pytest.importorskip("ray")
 pytestmark = pytest.mark.filterwarnings("default")  # Ray's own are not ours
 
 

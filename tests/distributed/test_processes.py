@@ -46,7 +46,11 @@ def by_hand(name, folder, n=2, timeout=300, **environment):
         subprocess.Popen(command, cwd=ROOT, env=given | {"RANK": str(rank)}, stderr=subprocess.PIPE, text=True)
         for rank in range(n)
     ]
-    errors = [process.communicate(timeout=timeout)[1] for process in started]
+    try:
+        errors = [process.communicate(timeout=timeout)[1] for process in started]
+    finally:
+        for process in started:
+            process.kill()
     return [process.returncode for process in started], errors
 
 
@@ -111,6 +115,7 @@ def test_each_row_comes_once_and_all_make_the_same_number_of_steps(fitted, name)
         assert n_first + n_second == n_all == n_all_too
         assert abs(n_all - 100) <= 2 or n_all == pytest.approx(n_training - (n_steps - 1) * 100, abs=2)
     assert sum(n_all for _, n_all, _ in first) == n_epochs * n_training
+    assert fitted[0][name]["n_done"] == fitted[1][name]["n_done"] >= 2 * 20  # blocks of 150 rows, read in two passes
     warned = fitted[0][name]["warned"]
     assert any("2 processes deal 1 row groups to each other" in text for text in warned) == (name == "one group")
     if name == "one group":  # one of the two has nothing, and computes with two rows that count nothing
@@ -126,6 +131,7 @@ def held_out():
     return 3000 - HoldOut.of(model, 3000, draw_seed(np.random.RandomState(0))).n_training
 
 
+@pytest.mark.filterwarnings("ignore:The data set has . row groups, of up to")
 @pytest.mark.parametrize("name", ["uneven", "one group"])
 def test_the_quality_is_that_of_one_process_with_the_same_batches(fitted, folder, name, monkeypatch):
     for size, value in SMALL_SIZES.items():
@@ -161,13 +167,13 @@ def test_a_fit_that_was_killed_goes_on_to_the_same_bits_and_with_another_number_
 
 
 def test_who_fails_is_late_or_dies_is_named_within_a_bound(folder):
-    codes, _ = by_hand("lost", folder, SKLEARN_FSMD_TIMEOUT="4")
-    assert codes == [0, -9]
+    codes, errors = by_hand("lost", folder, SKLEARN_FSMD_TIMEOUT="15")
+    assert codes == [0, -9], errors
     told = read("lost", folder, 0)
     assert told["failing"][0] == "LostProcessError: Rank 1 has failed: OSError: the disk is full"
-    assert told["late"][0].startswith("LostProcessError: Rank 1 did not come to the sum of the gradients within 4 s.")
+    assert told["late"][0].startswith("LostProcessError: Rank 1 did not come to the sum of the gradients within 15 s.")
     assert told["dead"][0].startswith("LostProcessError: Rank 1 has died: the connection broke at the sum of the gra")
-    assert max(seconds for _, seconds in told.values()) < 60
+    assert max(seconds for _, seconds in told.values()) < 100
 
 
 def test_a_process_that_does_not_come_is_named(tmp_path):

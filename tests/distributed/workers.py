@@ -33,6 +33,7 @@ STEPS = {
     "sparse": {"embedding_optimizer": "sparse", "optimizer": "adam"},
     "uncertainty": {"task_weighting": "uncertainty", "embedding_optimizer": "sparse"},
     "sgd": {"optimizer": "sgd", "lr": 0.1, "extractor": "mmoe", "link": "independent"},
+    "compressed": {"embedding_compression": "quotient_remainder", "max_embedding_rows": 20},
 }
 """Ways of training in which a step depends on nothing but its rows."""
 
@@ -79,10 +80,11 @@ def described(model, X):
 def fits(folder):
     """Fits on files of uneven row groups, and on one whose only row group leaves a process without rows."""
     vars(sizes).update(SMALL_SIZES)
-    seen = []
+    seen, n_done = [], []
     look = Net.train_step
 
     def watched(net, batch, **options):
+        n_done.append(net.exchange.processes.signs.n_done)
         seen.append((net.exchange.shares.n_own, net.exchange.shares.n_all, len(batch[1])))
         return look(net, batch, **options)
 
@@ -99,7 +101,11 @@ def fits(folder):
         file = "one group" if name == "one group" else "uneven"
         with warnings.catch_warnings(record=True) as warned:
             model = FSMDClassifier(**PARAMS | params).fit_dataset(Path(folder) / f"{file}.parquet", TARGETS)
-        found[name] = described(model, X) | {"steps": list(seen), "warned": [str(one.message) for one in warned]}
+        found[name] = described(model, X) | {
+            "steps": list(seen),
+            "n_done": n_done[-1],
+            "warned": [str(one.message) for one in warned],
+        }
         seen.clear()
     return found
 
@@ -131,7 +137,7 @@ def lost(folder):
         raise OSError("the disk is full")
 
     def late(net):
-        time.sleep(8)
+        time.sleep(25)
 
     def dead(net):
         os.kill(os.getpid(), signal.SIGKILL)
@@ -149,7 +155,7 @@ def lost(folder):
             FSMDClassifier(**PARAMS).fit_dataset(Path(folder) / "uneven.parquet", TARGETS)
         except (LostProcessError, OSError) as error:
             told[happens.__name__] = f"{type(error).__name__}: {error}", time.monotonic() - start
-        time.sleep(8 if happens is late and RANK == 0 else 0)  # the other one comes back
+        time.sleep(25 if happens is late and RANK == 0 else 0)  # the other one comes back
     return told
 
 

@@ -145,7 +145,7 @@ def test_rows_see_the_chunks_before_of_all_shards_and_not_themselves(tmp_path):
         rank = 0
 
         def gather(self, told, what):
-            return [told, mailbox.pop(0)]
+            return [told, [mailbox.pop(0)]]
 
     alone = SharedStatistics(statistics, None)
     first = SharedStatistics(statistics, Together())

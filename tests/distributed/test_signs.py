@@ -1,0 +1,74 @@
+"""Signs of life, in a store that two sides of one process share."""
+
+import time
+
+import pytest
+from torch import distributed
+
+from sklearn_fsmd.distributed import signs
+from sklearn_fsmd.distributed.signs import Signs, named
+
+
+@pytest.fixture
+def pair(monkeypatch):
+    """Two sides that see new signs at once."""
+    monkeypatch.setattr(signs, "INTERVAL", 0.02)
+    store = distributed.HashStore()
+    one, other = Signs(store, 0, 2), Signs(store, 1, 2)
+    one.start()
+    yield one, other
+    for side in (one, other):
+        side.ended.set()
+
+
+def looked(side, seconds):
+    """Look for a while."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        side.look()
+        time.sleep(0.01)
+    return side
+
+
+def test_who_has_not_come_is_missing(pair):
+    one, other = pair
+    assert one.missing() == [1]
+    other.start()
+    assert one.missing() == []
+
+
+def test_who_works_is_waited_for_and_who_does_nothing_is_late(pair):
+    one, other = pair
+    other.start()
+    one.n_calls = 3
+    looked(one, 0.2)
+    for _ in range(20):  # pieces of a longer work
+        other.n_done += 1
+        looked(one, 0.05)
+    assert one.late(0.8) == []
+    looked(one, 1.0)
+    assert one.late(0.8) == [1]
+    assert one.silent(0.8) == []  # it is alive
+    other.n_calls = 3
+    looked(one, 0.1)
+    assert one.late(0.8) == [0]  # the call itself hangs, for all: this one has waited for it all the time
+    one.forget()
+    assert one.late(0.0) == []
+
+
+def test_who_has_died_is_silent(pair):
+    one, other = pair
+    other.start()
+    looked(one, 0.1)
+    other.stop()
+    looked(one, 1.0)
+    assert one.silent(0.8) == [1]
+
+
+def test_the_first_failure_is_told(pair):
+    one, other = pair
+    assert one.failure() is None
+    other.tell("OSError: the disk is full")
+    one.tell("ValueError: something that followed from it")
+    assert one.failure() == "Rank 1 has failed: OSError: the disk is full"
+    assert named([0, 3, 4]) == "Ranks 0, 3, 4"
