@@ -11,7 +11,7 @@ DATA ?= funnel
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test test-oldest test-all test-gpu sanitize wheel fuzz soak quality calibration choices funnels history watch lists history-speed export-speed serve serving-load options scale scale-processes growing gpu bench against paper pretraining lint format clean
+.PHONY: demo test test-oldest test-all test-gpu sanitize wheel fuzz soak quality calibration choices funnels history watch lists history-speed export-speed serve serving-load options scale scale-processes scale-tables growing gpu bench against paper pretraining lint format clean
 
 $(VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/core.c
 	$(PYTHON) -m venv $(VENV)
@@ -70,6 +70,9 @@ scale: $(VENV)/.installed  ## fit_dataset: memory, rows per second, vocabularies
 
 scale-processes: $(VENV)/.installed  ## two processes of one thread against one: rows per second, AUC (make scale-processes ROWS=500000)
 	$(BIN)/python -m benchmarks.scale_processes $(if $(ROWS),--rows $(ROWS))
+
+scale-tables: $(VENV)/.installed  ## a step and the memory of a table of 10,000,000 x 16, by optimizer (make scale-tables ROWS=1000000)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.tables $(if $(ROWS),--rows $(ROWS))
 
 growing: $(VENV)/.installed  ## what rows of their own are worth to ids that come up later, three seeds (make growing SEEDS=1)
 	$(BIN)/python -m benchmarks.growing $(if $(SEEDS),--seeds $(SEEDS))
