@@ -39,11 +39,14 @@ class OptimizationParameters:
         where the parent has happened. "both" is the mean of the two.
     optimizer : {"adamw", "adam", "adagrad", "sgd"} or torch.optim.Optimizer class, default="adamw"
         The optimizer.
-    embedding_optimizer : {"auto", "dense", "sparse"}, default="auto"
+    embedding_optimizer : {"auto", "dense", "sparse", "rowwise_adagrad"}, default="auto"
         How the tables of embeddings are trained. A "dense" step goes through all rows. A "sparse" one touches only
         those that the batch has read, the others neither move nor decay until they are read again: for tables of
         millions of rows. It exists for "adam" and "adamw"; "auto" takes it for these where a table has 2**25 weights
-        or more.
+        or more. "rowwise_adagrad" is sparse too, and remembers one number for a row where these remember two for each
+        weight; all other weights are trained by "adam" or "adamw".
+    embedding_lr : float, default=0.05
+        Learning rate of "rowwise_adagrad". The steps of a row get shorter the more often it has been read.
     lr : float, default=2e-3
         Learning rate.
     weight_decay : float, default=0.03
@@ -59,7 +62,8 @@ class OptimizationParameters:
     task_weighting: Literal["fixed", "uncertainty", "pcgrad", "gradnorm"] = "fixed"
     chain_loss: Literal["entire_space", "likelihood", "both"] = "likelihood"
     optimizer: Any = "adamw"
-    embedding_optimizer: Literal["auto", "dense", "sparse"] = "auto"
+    embedding_optimizer: Literal["auto", "dense", "sparse", "rowwise_adagrad"] = "auto"
+    embedding_lr: float = 0.05
     lr: float = 2e-3
     weight_decay: float = 0.03
     average_decay: float = 0.995
@@ -70,7 +74,8 @@ class OptimizationParameters:
         "task_weighting": [StrOptions({"fixed", "uncertainty", "pcgrad", "gradnorm"})],
         "chain_loss": [StrOptions({"entire_space", "likelihood", "both"})],
         "optimizer": [StrOptions(set(OPTIMIZERS)), type],
-        "embedding_optimizer": [StrOptions({"auto", "dense", "sparse"})],
+        "embedding_optimizer": [StrOptions({"auto", "dense", "sparse", "rowwise_adagrad"})],
+        "embedding_lr": [Interval(Real, 0, None, closed="neither")],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "average_decay": [Interval(Real, 0, 1, closed="left")],

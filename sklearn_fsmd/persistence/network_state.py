@@ -24,6 +24,7 @@ BEFORE = {
     "value_targets": None,
     "value_parents": None,
     "value_loss": "lognormal",
+    "embedding_lr": 0.05,
     "embedding_compression": None,
     "max_embedding_rows": 1_000_000,
 }

@@ -17,6 +17,7 @@ from skorch.callbacks import Callback
 from sklearn_fsmd.network import dropout_state, set_dropout_state
 from sklearn_fsmd.persistence import Packer, Unpacker, described, digest_of, kind_of, read, write
 from sklearn_fsmd.training.early_stopping import EarlyStopping
+from sklearn_fsmd.training.rowwise_adagrad import AdagradRows
 from sklearn_fsmd.training.rowwise_adam import RowWiseAdam
 from sklearn_fsmd.training.weight_average import check_same_shapes
 
@@ -246,13 +247,15 @@ def _load_optimizer(optimizer: Any, state: dict[str, Any]) -> None:
     for saved, group in zip(state["param_groups"], optimizer.state_dict()["param_groups"], strict=True):
         if {name: _types_of(value) for name, value in saved.items()} != {n: _types_of(v) for n, v in group.items()}:
             raise ValueError("the optimizer's options are not those of this optimizer")
-    if len({frozenset(values) - {"last"} for values in state["state"].values()}) > 1:
+    kinds = {frozenset(values) - {"last"} for values in state["state"].values()}
+    of_rows = frozenset(("step", "sum")) if isinstance(optimizer, AdagradRows) else None
+    if len(kinds - {of_rows}) > 1:
         raise ValueError("the optimizer remembers other things of one parameter than of another")
     is_fused = isinstance(optimizer, RowWiseAdam) or any(group.get("fused") for group in optimizer.param_groups)
     for i, values in state["state"].items() if is_fused else ():
         shape = parameters[i].shape
         for name, value in values.items():
-            expected = {"step": torch.Size(), "last": shape[:1]}.get(name, shape)
+            expected = {"step": torch.Size(), "last": shape[:1], "sum": shape[:1]}.get(name, shape)
             if value is None and name in ("step", "exp_avg", "exp_avg_sq"):
                 raise ValueError(f"the optimizer's {name!r} is missing")
             if value is not None and value.shape != expected:

@@ -104,8 +104,12 @@ class EarlyStopping(Callback):
         """Keep the averaged weights, or those of some tasks alone."""
         with net.averaged():
             state = net.module_.state_dict()
-            if len(self.groups) == 1 or not self.best_weights:
+            if not self.best_weights:
                 self.best_weights = {name: t.detach().clone() for name, t in state.items()}
+                return
+            if len(self.groups) == 1:
+                for name, tensor in state.items():  # in place: a table is not there twice
+                    self.best_weights[name].copy_(tensor.detach())
                 return
             for name, tensor in state.items():
                 for k in group:

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from sklearn_fsmd._warn import warn
 from sklearn_fsmd.encoding import FeatureEncoder
 from sklearn_fsmd.inference import layout_of
 from sklearn_fsmd.network import MultiTaskNetwork, has_own_embeddings
-from sklearn_fsmd.parameters import MultiTaskParameters, OptimizationParameters
+from sklearn_fsmd.parameters import OPTIMIZERS, MultiTaskParameters, OptimizationParameters
 from sklearn_fsmd.runtime import memory_of
+from sklearn_fsmd.training.rowwise_adagrad import AdagradRows, AdagradRowsW
 from sklearn_fsmd.training.rowwise_adam import RowWiseAdam, RowWiseAdamW
 
 LARGE_TABLE = 2**25
 """Weights of an embedding table from which on embedding_optimizer="auto" trains it by rows."""
 
 TABLE_COPIES = 4
-"""The weights, two moments and the average: what training holds of a table at the least."""
+"""The weights, two moments and the average: what training by Adam holds of a table at the least."""
 
 PRETRAINING_COPIES = 8
 """Two tables, what is embedded and what is guessed, with a gradient and two moments each."""
 
 ROW_WISE = {"adam": RowWiseAdam, "adamw": RowWiseAdamW}
+ROW_WISE_ADAGRAD = {"adam": AdagradRows, "adamw": AdagradRowsW}
 
 
 def check_table_size(p: MultiTaskParameters, encoder: FeatureEncoder, n_tasks: int, device: str) -> None:
@@ -36,7 +40,8 @@ def check_table_size(p: MultiTaskParameters, encoder: FeatureEncoder, n_tasks: i
     n_rows = encoder.n_rows if layout is None else sum(layout.rows) + sum(layout.quotients)
     dim = p.embedding_dim * p.n_members * (n_tasks if has_own_embeddings(p) else 1)
     pretraining = PRETRAINING_COPIES * p.embedding_dim if p.pretrain_epochs else 0
-    needed, there = n_rows * 4 * (TABLE_COPIES * dim + pretraining), memory_of(device)
+    copies = TABLE_COPIES - (p.average_decay == 0) - 2 * (p.embedding_optimizer == "rowwise_adagrad")
+    needed, there = n_rows * 4 * (copies * dim + pretraining), memory_of(device)
     if needed > there:
         names = [column.name for column in encoder.categories.values()]
         names += [column.name for column in encoder.numeric.values()]
@@ -76,10 +81,17 @@ def trains_rows(p: OptimizationParameters, network: MultiTaskNetwork) -> bool:
     ValueError
         If `embedding_optimizer` asks for that and the optimizer has none.
     """
-    if p.embedding_optimizer == "sparse" and p.optimizer not in ROW_WISE:
+    if p.embedding_optimizer in ("sparse", "rowwise_adagrad") and p.optimizer not in ROW_WISE:
         raise ValueError(
-            f"embedding_optimizer='sparse' needs the optimizer 'adam' or 'adamw'. Got optimizer={p.optimizer!r}."
+            f"embedding_optimizer={p.embedding_optimizer!r} needs the optimizer 'adam' or 'adamw'. Got "
+            f"optimizer={p.optimizer!r}."
         )
     if p.embedding_optimizer == "auto":
         return p.optimizer in ROW_WISE and network.embedding.table.weight.numel() >= LARGE_TABLE
-    return p.embedding_optimizer == "sparse"
+    return p.embedding_optimizer != "dense"
+
+
+def optimizer_of(p: OptimizationParameters) -> Any:
+    """The class of the optimizer: one that can take steps by rows, if there is one."""
+    known = ROW_WISE_ADAGRAD if p.embedding_optimizer == "rowwise_adagrad" else ROW_WISE
+    return known.get(p.optimizer) or OPTIMIZERS.get(p.optimizer, p.optimizer)

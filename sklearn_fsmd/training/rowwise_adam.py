@@ -39,20 +39,29 @@ class RowWiseAdam(torch.optim.Adam):
             state["last"] = torch.zeros(len(parameter), dtype=torch.int32, device=parameter.device)
         state["step"] += 1
         t, (beta1, beta2) = int(state["step"]), group["betas"]
-        w, m, v = parameter[rows], state["exp_avg"][rows], state["exp_avg_sq"][rows]
-        if group["weight_decay"]:
-            missed = (t - state["last"][rows]).to(w.dtype).unsqueeze(1)
-            if group["decoupled_weight_decay"]:
-                w *= (1 - group["lr"] * group["weight_decay"]) ** missed
-            else:
-                gradient = gradient.add(w, alpha=group["weight_decay"])
-            state["last"][rows] = t
+        w, gradient = self._decayed(parameter[rows], rows, gradient, state, group)
+        m, v = state["exp_avg"][rows], state["exp_avg_sq"][rows]
         m.lerp_(gradient, 1 - beta1)
         v.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
         scale = v.sqrt().div_((1 - beta2**t) ** 0.5).add_(group["eps"])
         w.addcdiv_(m, scale, value=-group["lr"] / (1 - beta1**t))
         for tensor, values in ((parameter, w), (state["exp_avg"], m), (state["exp_avg_sq"], v)):
             tensor.index_copy_(0, rows, values)
+
+    def _decayed(
+        self, w: Tensor, rows: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]
+    ) -> tuple[Tensor, Tensor]:
+        """The weights of some rows, decayed by all steps since they were read last, and their gradient."""
+        if not group["weight_decay"]:
+            return w, gradient
+        t = int(state["step"])
+        if group["decoupled_weight_decay"]:
+            missed = (t - state["last"][rows]).to(w.dtype).unsqueeze(1)
+            w *= (1 - group["lr"] * group["weight_decay"]) ** missed
+        else:
+            gradient = gradient.add(w, alpha=group["weight_decay"])
+        state["last"][rows] = t
+        return w, gradient
 
 
 class RowWiseAdamW(RowWiseAdam):

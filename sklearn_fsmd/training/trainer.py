@@ -16,7 +16,6 @@ from sklearn_fsmd.execution import way_to_train
 from sklearn_fsmd.inference import Predictor, build, layout_of
 from sklearn_fsmd.network import MultiTaskLoss, MultiTaskNetwork, seed_dropout, set_execution
 from sklearn_fsmd.parameters import (
-    OPTIMIZERS,
     MultiTaskParameters,
     NetworkParameters,
     OptimizationParameters,
@@ -27,7 +26,7 @@ from sklearn_fsmd.training import growing
 from sklearn_fsmd.training.batches import TensorData
 from sklearn_fsmd.training.checkpoint import Checkpoint
 from sklearn_fsmd.training.feed import Feed, arrays_of
-from sklearn_fsmd.training.large_tables import ROW_WISE, check_table_size, trains_rows, warn_of_shared_rows
+from sklearn_fsmd.training.large_tables import check_table_size, optimizer_of, trains_rows, warn_of_shared_rows
 from sklearn_fsmd.training.net import Net
 from sklearn_fsmd.training.pretraining import pretrain
 from sklearn_fsmd.training.progress import Progress
@@ -289,12 +288,14 @@ def net_options(p: OptimizationParameters, device: str) -> dict[str, Any]:
     ]
     if taken:
         raise ValueError(f"The 'net_params' parameter cannot set {taken[0]!r}; use the parameters of the estimator.")
-    optimizer = ROW_WISE.get(p.optimizer) or OPTIMIZERS.get(p.optimizer, p.optimizer)
+    optimizer = optimizer_of(p)
     if not issubclass(optimizer, torch.optim.Optimizer):
         raise ValueError(f"The 'optimizer' parameter must be a subclass of torch.optim.Optimizer. Got {optimizer!r}.")
     options: dict[str, Any] = {"optimizer": optimizer}
     if "weight_decay" in inspect.signature(optimizer).parameters:
         options["optimizer__weight_decay"] = p.weight_decay
+    if p.embedding_optimizer == "rowwise_adagrad":
+        options["optimizer__table_lr"] = p.embedding_lr
     if p.optimizer in ("adamw", "adam", "sgd") and not device.startswith("mps"):
         options["optimizer__fused"] = True
     return options | (p.net_params or {})

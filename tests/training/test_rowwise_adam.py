@@ -1,12 +1,18 @@
 """Sparse steps for large tables, against dense ones."""
 
+from contextlib import contextmanager
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from skorch.callbacks import Callback
 from torch import nn
 
 from sklearn_fsmd import PLEClassifier
 from sklearn_fsmd.training import large_tables as tables
+from sklearn_fsmd.training import trainer
+from sklearn_fsmd.training.rowwise_adagrad import AdagradRows, AdagradRowsW
 from sklearn_fsmd.training.rowwise_adam import RowWiseAdam, RowWiseAdamW
 from sklearn_fsmd.training.weight_average import WeightAverage
 from tests.conftest import SMALL, make_frame
@@ -104,3 +110,86 @@ def test_sparse_steps_are_refused_where_there_are_none():
         ValueError, match="embedding_optimizer='sparse' needs the optimizer 'adam' or 'adamw'. Got .*sgd"
     ):
         PLEClassifier(**SMALL, embedding_optimizer="sparse", optimizer="sgd").fit(X, Y)
+
+
+# ---------------------------------------------------------------------------------------------------------- by Adagrad
+
+
+def adagrad_by_loop(w, batches, table_lr, decay, lr, eps=1e-8):
+    """Row by row, in numpy: the gradient of the loss of `train` is 2 · c² · w, for each time that a row is read."""
+    w, sums, last = w.copy(), np.zeros(len(w)), np.zeros(len(w), dtype=int)
+    c = np.arange(1.0, 4.0)
+    for t, rows in enumerate(batches, start=1):
+        gradients = {row: 2 * c**2 * w[row] * rows.count(row) for row in set(rows)}
+        for row, gradient in gradients.items():
+            w[row] *= (1 - lr * decay) ** (t - last[row])
+            sums[row] += np.mean(gradient**2)
+            w[row] -= table_lr * gradient / (np.sqrt(sums[row]) + eps)
+            last[row] = t
+    return w
+
+
+def test_rowwise_adagrad_is_the_loop():
+    batches = [[0, 1, 1], [0], [2, 5], [0, 2, 2], [3], [1]] * 4
+    module = table(True)
+    expected = adagrad_by_loop(module.weight.detach().numpy(), batches, 0.3, 0.1, 0.01)
+    optimizer = AdagradRowsW(module.parameters(), lr=0.01, weight_decay=0.1, table_lr=0.3)
+    train(module, optimizer, batches)
+    torch.testing.assert_close(module.weight.detach().numpy(), expected)
+    state = optimizer.state[module.weight]
+    assert {name: tuple(value.shape) for name, value in state.items()} == {"step": (), "sum": (6,), "last": (6,)}
+    undecayed = table(True)
+    optimizer = AdagradRows(undecayed.parameters(), lr=0.01, table_lr=0.3)
+    train(undecayed, optimizer, batches)
+    assert set(optimizer.state[undecayed.weight]) == {"step", "sum"}  # one number a row, and no more
+
+
+@pytest.mark.parametrize("way", ["torch", "fused"])
+def test_a_model_learns_as_well_by_rowwise_adagrad(way, monkeypatch):
+    monkeypatch.setenv("SKLEARN_FSMD_EXECUTION", way)
+    X, Y = make_frame(1500)
+    adam = PLEClassifier(**SMALL, embedding_optimizer="sparse").fit(X, Y)
+    model = PLEClassifier(**SMALL, embedding_optimizer="rowwise_adagrad").fit(X, Y)
+    assert model.module_.embedding.table.sparse
+    state = model.net_.optimizer_.state
+    assert set(state[model.module_.embedding.table.weight]) == {"step", "sum", "last"}
+    assert "exp_avg" in state[model.module_.towers.output.weight]
+    assert model.score(X, Y) > adam.score(X, Y) - 0.02
+    other = PLEClassifier(**SMALL, embedding_optimizer="rowwise_adagrad", embedding_lr=1.0).fit(X, Y)
+    assert np.abs(other.predict_marginals(X) - model.predict_marginals(X)).max() > 0.01
+
+
+def test_rowwise_adagrad_resumes_and_grows(tmp_path):
+    X, Y = make_frame(400)
+    params = SMALL | {"embedding_optimizer": "rowwise_adagrad", "new_categories": "grow"}
+    whole = PLEClassifier(**params | {"max_epochs": 2}).fit(X, Y)
+
+    class Stop(Callback):
+        def on_epoch_begin(self, net, **kwargs):
+            if len(net.history) == 2:
+                raise KeyboardInterrupt
+
+    stopped = PLEClassifier(**params | {"max_epochs": 2}, checkpoint=tmp_path / "c")
+    with monkeypatched_callbacks(stopped, Stop()), pytest.raises(KeyboardInterrupt):
+        stopped.fit(X, Y)
+    resumed = stopped.fit(X, Y, resume=True)
+    np.testing.assert_array_equal(resumed.predict_marginals(X), whole.predict_marginals(X))
+    n = len(whole.module_.embedding.table.weight)
+    whole.partial_fit(X.assign(user=pd.Categorical(X["user"].astype(np.int64) + 1000)), Y)
+    state = whole.net_.optimizer_.state[whole.module_.embedding.table.weight]
+    assert len(state["sum"]) == len(state["last"]) == len(whole.module_.embedding.table.weight) == n + 40
+
+
+@contextmanager
+def monkeypatched_callbacks(model, callback):
+    """A callback beside a checkpoint, which the parameters do not allow."""
+    train_ = trainer.train
+
+    def train_with(p, net, *args, **kwargs):
+        initialize = net.initialize_callbacks
+        net.initialize_callbacks = lambda: (net.callbacks.append(callback), initialize())
+        return train_(p, net, *args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer, "train", train_with)
+        yield

@@ -1,0 +1,95 @@
+"""What a step of training and the memory of a large table cost, by optimizer: ``make scale-tables``.
+
+One column of ids beside 29 small ones, batches of 2,048 rows. Each figure is of a process of its own, on one thread;
+memory is what the network and its training add to what was there before.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+DIM, N_COLUMNS, N_SMALL, BATCH, N_BATCHES = 16, 30, 100, 2048, 20
+NET = {"expert_dims": (64, 32), "tower_dims": (32,), "numeric_bins": 0, "max_epochs": 3}
+WAYS = {
+    "sparse": {"embedding_optimizer": "sparse"},
+    "sparse, no average": {"embedding_optimizer": "sparse", "average_decay": 0.0},
+    "rowwise_adagrad": {"embedding_optimizer": "rowwise_adagrad"},
+    "rowwise_adagrad, no average": {"embedding_optimizer": "rowwise_adagrad", "average_decay": 0.0},
+}
+
+
+def resident():
+    """Bytes of this process that are in memory now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
+
+
+def measured(n_rows, way):
+    """Seconds of a step, and the most bytes that network and training take."""
+    import torch
+
+    from sklearn_fsmd import FSMDClassifier
+    from sklearn_fsmd.execution import way_to_train
+    from sklearn_fsmd.network import Columns, build_network, set_execution
+    from sklearn_fsmd.training import BatchIterator, TensorData, trainer
+
+    torch.set_num_threads(1)
+    random = np.random.default_rng(0)
+    sizes = [n_rows, *[N_SMALL] * (N_COLUMNS - 1)]
+    offsets = np.cumsum([0, *sizes[:-1]])
+    codes = np.stack([random.integers(size, size=BATCH * N_BATCHES) for size in sizes], axis=1) + offsets
+    inputs = torch.from_numpy(codes.astype(np.int32)), torch.zeros(len(codes), 0)
+    data = TensorData(inputs, torch.from_numpy(random.integers(2, size=(len(codes), 2)).astype(np.float32)), None)
+    generator = torch.Generator().manual_seed(0)
+    before = resident()
+    p = FSMDClassifier(embedding_dim=DIM, **NET, **WAYS[way])
+    network = build_network(p, Columns(sizes, 0), 2)
+    net = trainer.wrap(p, network, "cpu", trainer.spec_of(p))
+    batches = BatchIterator(
+        data,
+        BATCH,
+        generator,
+        offsets=torch.from_numpy(offsets.astype(np.int32)),
+        n_categories=N_COLUMNS,
+        unknown_rate=0.01,
+    )
+    execution = way_to_train("cpu", None)
+    net.crew = execution.crew
+    set_execution(net.module_, execution)
+    with execution.running():
+        net.run(batches, None, p.max_epochs)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    seconds = min(epoch["dur"] for epoch in net.history) / N_BATCHES
+    return {"seconds": seconds, "bytes": peak - before}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=10_000_000)
+    parser.add_argument("--of", nargs=2)
+    options = parser.parse_args()
+    if options.of:
+        print(json.dumps(measured(int(options.of[0]), options.of[1])))
+        return
+    table, added = 4 * DIM * options.rows, 4 * DIM * (options.rows - 100_000)
+    print(f"a table of {options.rows:,} x {DIM}: {table / 2**20:,.0f} MiB")
+    for way in WAYS:
+        found = []
+        for n_rows in (100_000, options.rows):
+            command = [sys.executable, "-m", "benchmarks.tables", "--of", str(n_rows), way]
+            found.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+        small, large = found
+        print(
+            f"{way}: {1000 * large['seconds']:.0f} ms a step, {large['seconds'] / small['seconds']:.2f} times that of "
+            f"100,000 rows; {large['bytes'] / 2**20:,.0f} MiB, {(large['bytes'] - small['bytes']) / added:.2f} bytes "
+            "for each that the table has more"
+        )
+
+
+if __name__ == "__main__":
+    main()
