@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from sklearn_fsmd.encoding import as_pandas
 
-ALL, MISSING = "all rows", "missing"
+ALL, MISSING = "all", "missing"
 FEWEST = 100
 """A segment of fewer rows is one of the others: its curve would be chance."""
 
