@@ -1,14 +1,12 @@
-"""A model card: trained on a simulated shop, described on users' later impressions, in one Markdown file.
+"""A model card
+============
 
-    python examples/model_card.py [path]
-
-`examples/model_card.md` is what it writes.
+A model is trained on a simulated shop, and described in one Markdown file, with intervals that users make.
+``python examples/model_card.py examples/model_card.md`` writes it there. It needs ``pip install 'sklearn-fsmd[card]'``.
 """
 
 import sys
 from pathlib import Path
-
-import matplotlib
 
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.card import model_card
@@ -21,8 +19,7 @@ behaviour is in them, and no real item may be ranked by this model.
 """
 
 
-def main(n_samples: int = 30_000, path: Path | str = "model_card.md", n_bootstrap: int = 200) -> str:
-    matplotlib.use("Agg")
+def main(n_samples: int = 20_000, path: Path | str | None = None, n_bootstrap: int = 200) -> str:
     X, Y = make_funnel(n_samples, random_state=0, return_X_y=True)
     cut = int(0.8 * n_samples)
     model = FSMDClassifier(random_state=0).fit(X[:cut], Y[:cut])
@@ -44,5 +41,5 @@ def main(n_samples: int = 30_000, path: Path | str = "model_card.md", n_bootstra
 
 
 if __name__ == "__main__":
-    path = Path(sys.argv[1] if len(sys.argv) > 1 else "model_card.md")
-    print(f"{len(main(path=path).splitlines())} lines in {path}")
+    text = main(path=sys.argv[1] if len(sys.argv) > 1 else None)
+    print(text.partition("## Calibration")[0])

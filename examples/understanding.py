@@ -1,14 +1,15 @@
-"""What a model has learned, in pictures: importances, a single prediction, reliability, lift, and the front of weights.
+"""What a model has learned
+========================
 
-    python examples/understanding.py [folder]
-
-The pictures of `docs/understanding.md` are made by it.
+In pictures: which columns matter, what one prediction is made of, how true probabilities are, what the best ranked rows
+are worth, and the front of rank weights. With a folder, ``python examples/understanding.py docs/understanding``, it
+writes them there. It needs ``pip install 'sklearn-fsmd[explain,plot]'``.
 """
 
 import sys
 from pathlib import Path
+from typing import Any
 
-import matplotlib
 import pandas as pd
 
 from sklearn_fsmd import FSMDClassifier
@@ -25,10 +26,7 @@ from sklearn_fsmd.plotting import (
 DPI = 80
 
 
-def main(n_samples: int = 30_000, folder: Path | str = ".") -> pd.DataFrame:
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
+def main(n_samples: int = 20_000) -> tuple[pd.DataFrame, dict[str, Any]]:
     X, Y = make_funnel(n_samples, conflict=0.8, watch_time=True, random_state=0, return_X_y=True)
     cut = int(0.8 * n_samples)
     X_test, Y_test = X[cut:], Y[cut:]
@@ -46,17 +44,21 @@ def main(n_samples: int = 30_000, folder: Path | str = ".") -> pd.DataFrame:
         "lift": LiftDisplay.from_estimator(model, X_test, Y_test),
         "pareto": ParetoDisplay.from_estimator(model, X_test, Y_test, groups=X_test["user_id"], k=3, weights=[1, 1, 0]),
     }
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    for name, display in displays.items():
-        display.figure_.savefig(Path(folder) / f"{name}.png", dpi=DPI)
-        plt.close(display.figure_)
-
     items = item_vectors(model, "item_id")
     unit = items.div((items**2).sum(axis=1) ** 0.5, axis=0)
     like_the_first = (unit @ unit.iloc[0]).sort_values(ascending=False)
     print("items like the first:", like_the_first.index[1:6].tolist())
-    return importances.frame
+    return importances.frame, displays
+
+
+def save(displays: dict[str, Any], folder: Path | str) -> None:
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    for name, display in displays.items():
+        display.figure_.savefig(Path(folder) / f"{name}.png", dpi=DPI)
 
 
 if __name__ == "__main__":
-    print(main(folder=sys.argv[1] if len(sys.argv) > 1 else ".").round(4).to_string())
+    frame, drawn = main()
+    print(frame.round(4).to_string())
+    if len(sys.argv) > 1:
+        save(drawn, sys.argv[1])

@@ -14,6 +14,8 @@ ORDER = (
     "pipeline_with_encoders",
     "own_extractor",
     "rank_by_two_objectives",
+    "understanding",
+    "model_card",
     "history",
     "demo",
     "ablation_with_grid_search",

@@ -8,7 +8,13 @@ import numpy as np
 import pandas as pd
 import torch
 
+from sklearn_fsmd.encoding import FeatureEncoder, InputEncoder
 from sklearn_fsmd.metrics import fitted_model
+from sklearn_fsmd.network import Embedding
+from sklearn_fsmd.ragged import Lists, Ragged
+
+BLOCK = 8192
+"""Values that are looked up together."""
 
 
 def item_vectors(model: Any, column: str | int) -> pd.DataFrame:
@@ -50,20 +56,41 @@ def item_vectors(model: Any, column: str | int) -> pd.DataFrame:
     encoder = own._encoder
     position = _position(encoder, column)
     main = encoder.main
+    if position in main.lists and main.lists[position].own is None:  # those of the category whose values it shares
+        position = next(p for p, c in main.categories.items() if c.name == main.lists[position].shares)
     if position in main.categories:
         vocabulary = main.categories[position]
-        first = int(main.offsets[list(main.categories).index(position)])
+        field = list(main.categories).index(position)
     elif position in main.lists:
-        of_list = main.lists[position]
-        vocabulary = of_list.own or next(c for c in main.categories.values() if c.name == of_list.shares)
-        first = int(main.list_offsets[list(main.lists).index(position)])
+        vocabulary = main.lists[position].own
+        field = len(main.offsets) + list(main.lists).index(position)
     else:
         kind = "vectors" if position in main.vectors else "numbers"
         raise ValueError(f"Column {column!r} holds {kind}: it has no embedding per value. Name a category or a list.")
-    index = pd.Index(vocabulary.values.to_numpy(), name=str(column) if isinstance(column, str) else vocabulary.name)
-    codes = torch.arange(first + 1, first + 1 + len(index), device=own.device_)  # the first is that of unknown values
-    tables = [member.embedding.of_values(codes).cpu().numpy() for member in own.module_.members]
-    return pd.DataFrame(np.hstack(tables), index=index, columns=_dimensions(own, len(tables)))
+    known = vocabulary.values.to_numpy()
+    name = column if isinstance(column, str) else _names(encoder)[column]
+    tables = [_vectors(member.embedding, main, field, len(known)) for member in own.module_.members]
+    return pd.DataFrame(np.hstack(tables), index=pd.Index(known, name=name), columns=_dimensions(own, len(tables)))
+
+
+@torch.no_grad()
+def _vectors(embedding: Embedding, main: FeatureEncoder, field: int, n: int) -> np.ndarray:
+    """What the network looks up for each of the `n` known values of a field, ``(n, S · D)``."""
+    device, n_codes, parts = embedding.table.weight.device, len(main.offsets), []
+    for start in range(0, n, BLOCK):
+        values = 1 + torch.arange(start, min(start + BLOCK, n))  # 0 is that of unknown values
+        codes = torch.from_numpy(np.asarray(main.offsets, dtype=np.int64)).repeat(len(values), 1)
+        lists = None
+        if field < n_codes:
+            codes[:, field] += values
+        else:  # a list of one value is that value, however lists are pooled
+            one = field - n_codes
+            nothing = Ragged(values[:0], torch.zeros(len(values) + 1, dtype=torch.int64))
+            own = Ragged(values + int(main.list_offsets[one]), torch.arange(len(values) + 1))
+            lists = Lists(tuple(own if j == one else nothing for j in range(len(main.lists)))).to(device)
+        looked_up = embedding.looked_up(embedding.located(codes.to(device), lists))
+        parts.append(looked_up[:, field].flatten(1).cpu().numpy())
+    return np.concatenate(parts) if n else np.empty((0, embedding.table.weight.shape[1]), np.float32)
 
 
 def _dimensions(model: Any, n_members: int) -> pd.Index:
@@ -82,9 +109,9 @@ def _dimensions(model: Any, n_members: int) -> pd.Index:
     return pd.MultiIndex.from_product(list(levels.values()), names=list(levels))
 
 
-def _position(encoder: Any, column: str | int) -> int:
+def _position(encoder: InputEncoder, column: str | int) -> int:
     """The position of a column among those that the network reads."""
-    names = [str(name) for name in encoder.names] or [f"x{j}" for j in range(len(encoder.is_bias))]
+    names = _names(encoder)
     if isinstance(column, str) and column in names:
         in_x = names.index(column)
     elif isinstance(column, (int, np.integer)) and not isinstance(column, bool) and 0 <= column < len(names):
@@ -94,3 +121,7 @@ def _position(encoder: Any, column: str | int) -> int:
     if encoder.is_bias[in_x]:
         raise ValueError(f"Column {names[in_x]!r} is one of the 'bias_features', which the network does not embed.")
     return int((~encoder.is_bias[:in_x]).sum())
+
+
+def _names(encoder: InputEncoder) -> list[str]:
+    return [str(name) for name in encoder.names] or [f"x{j}" for j in range(len(encoder.is_bias))]

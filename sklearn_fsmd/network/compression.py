@@ -116,11 +116,6 @@ class Layout(nn.Module):
             quotients.append(of_values)
         return Lists(tuple(rows)), quotients
 
-    def split_column(self, codes: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The same of codes ``(m,)`` that are all of one column."""
-        r = next(r for r in (*self.columns, *self.own_of_lists) if codes[0] < r.first_code + r.n_codes)
-        return self._split(codes, r.first_code, r.first_row, r.modulus, r.first_quotient)
-
     def _split(
         self, codes: Tensor, code: Tensor | int, row: Tensor | int, modulus: Tensor | int, quotient: Tensor | int
     ) -> tuple[Tensor, Tensor | None]:

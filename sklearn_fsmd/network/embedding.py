@@ -219,13 +219,6 @@ class Embedding(nn.Module):
             return fields
         return torch.cat((fields, self._pooled(found.lists, found.of_lists, fields)), dim=1)
 
-    @torch.no_grad()
-    def of_values(self, codes: Tensor) -> Tensor:
-        """What the codes ``(m,)`` of one column are looked up as, ``(m, S·D)``."""
-        rows, quotients = (codes, None) if self.layout is None else self.layout.split_column(codes)
-        vectors = self.table.vectors(rows)
-        return vectors if self.quotients is None else vectors * self.quotients(quotients)
-
     def with_vectors(self, codes: Tensor, numbers: Tensor, fields: Tensor, lists: Lists | None = None) -> Embedded:
         """The embedded rows whose codes and lists have these fields."""
         scalars = numbers

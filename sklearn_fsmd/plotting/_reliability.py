@@ -154,6 +154,11 @@ class ReliabilityDisplay:
         """
         self.figure_, self.axes_ = grid_of_axes(self, len(self.curves), ax)
         self.ax_ = self.axes_[0]
+        rows: dict[str, int] = {}
+        for segments in self.curves.values():
+            for segment, curve in segments.items():
+                rows[segment] = max(rows.get(segment, 0), int(curve["n"].sum()))
+        colors = {segment: f"C{i}" for i, segment in enumerate(rows)}
         for own, (target, segments) in zip(self.axes_, self.curves.items(), strict=True):
             top = 0.0
             for segment, curve in segments.items():
@@ -167,10 +172,20 @@ class ReliabilityDisplay:
                     linewidth=1,
                     elinewidth=0.8,
                     capsize=2,
-                    label=f"{segment} ({curve['n'].sum():,} rows)",
+                    color=colors[segment],
+                    label=f"{segment} ({rows[segment]:,} rows)",
                 )
                 top = max(top, curve["predicted"].max(), curve["observed"].max())
             self._finish(own, target, top)
+        if ax is None:
+            found = [own.get_legend_handles_labels() for own in self.axes_]
+            marks = {label: mark for pair in found for mark, label in zip(*pair, strict=True)}
+            self.figure_.legend(
+                marks.values(), marks.keys(), loc="outside lower center", ncols=min(len(marks), 3), frameon=False
+            )
+        else:
+            for own in self.axes_:
+                legend_below(own)
         return self
 
     def _finish(self, ax: Any, target: str, top: float) -> None:
@@ -184,7 +199,6 @@ class ReliabilityDisplay:
         ax.set(xlabel=f"{what[0]}, mean of the bin", ylabel=what[1], title=target)
         ax.set(xlim=(lowest, end), ylim=(lowest, end), aspect="equal")
         ax.locator_params(nbins=6)
-        legend_below(ax)
 
 
 def _chosen(found: list[Outcome], targets: Sequence[str] | None) -> list[Outcome]:

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d
 from sklearn_fsmd.encoding import as_pandas
 from sklearn_fsmd.plotting._axes import pyplot_for
 
-ALL, MISSING = "all rows", "missing"
+ALL, MISSING = "all", "missing"
 FEWEST = 100
 """A segment of fewer rows is one of the others: its curve would be chance."""
 

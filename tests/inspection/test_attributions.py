@@ -51,7 +51,15 @@ def test_they_add_up_for_every_estimator(cls):
     check_sums(attributions(model, X[:3], target=1), logit(p[:, 1]), logit(p_of_nothing[1]))
 
 
-@pytest.mark.parametrize("options", [{"n_members": 2, "low_order": "fwfm"}, {"extractor": "separate", "link": "chain"}])
+OPTIONS = [
+    {"n_members": 2, "low_order": "fwfm"},
+    {"extractor": "separate", "link": "chain"},
+    {"embedding_compression": "quotient_remainder", "max_embedding_rows": 30},
+]
+
+
+@pytest.mark.filterwarnings("ignore:.*share")
+@pytest.mark.parametrize("options", OPTIONS)
 def test_lists_vectors_values_members_bias_calibration_and_statistics(options):
     random = np.random.RandomState(0)
     n = 500

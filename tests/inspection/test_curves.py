@@ -105,8 +105,13 @@ def test_displays_draw_what_was_predicted(model, funnel):
     own = (X["segment"].astype(str) == segments[0]).to_numpy()
     expected = reliability_curve(Y.loc[own, "click"], model.predict_marginals(X)[own, 0], n_bins=own.sum() // 50)
     np.testing.assert_allclose(np.asarray(display.axes_[0].containers[0][0].get_ydata(), float), expected["observed"])
-    legend = [text.get_text() for text in display.axes_[0].get_legend().get_texts()]
+    legend = [text.get_text() for text in display.figure_.legends[0].get_texts()]
     assert legend[0] == f"{segments[0]} ({own.sum()} rows)"
+    display.figure_.canvas.draw()
+    box, figure = display.figure_.legends[0].get_window_extent(), display.figure_.bbox
+    assert figure.x0 <= box.x0 <= box.x1 <= figure.x1
+    assert figure.y0 <= box.y0
+    assert all(box.y1 <= own.xaxis.label.get_window_extent().y0 for own in display.axes_)
 
     seconds = Y["watch_seconds"].fillna(0)
     curve = display.curves["watch_seconds"][segments[0]]
@@ -137,6 +142,7 @@ def test_from_predictions_and_given_axes(scored):
     display = ReliabilityDisplay.from_predictions(Y, P, ax=axes)
     assert list(display.curves) == ["click", "conversion"]
     assert list(display.axes_) == list(axes)
+    assert [text.get_text() for text in axes[1].get_legend().get_texts()] == ["all (700 rows)"]
     with pytest.raises(ValueError, match="2 targets to draw, and 1 axes"):
         ReliabilityDisplay.from_predictions(Y, P, ax=axes[0])
     with pytest.raises(ValueError, match="Y has 2 tasks, and `task_names` has 1"):
@@ -166,4 +172,4 @@ def test_classes_that_are_words_and_one_target(rng):
     model = SingleTaskClassifier(**SMALL, max_epochs=5).fit(X, y)
     curve = LiftDisplay.from_estimator(model, X, y).curves["y"]
     assert curve["lift"].iloc[0] > 1.5
-    assert ReliabilityDisplay.from_estimator(model, X, y).curves["y"]["all rows"]["n"].sum() == 200
+    assert ReliabilityDisplay.from_estimator(model, X, y).curves["y"]["all"]["n"].sum() == 200

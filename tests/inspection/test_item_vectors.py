@@ -24,12 +24,15 @@ def frame_of_lists(n=300):
     return X, random.randint(2, size=(n, 2)).cumprod(axis=1)
 
 
-@pytest.mark.parametrize("compression", [None, "hash", "quotient_remainder"])
-def test_they_are_what_the_network_looks_up(compression):
+SHARED_ROWS = {"embedding_compression": "quotient_remainder", "max_embedding_rows": 4}
+
+
+@pytest.mark.filterwarnings("ignore:.*share")
+@pytest.mark.parametrize("options", [{}, SHARED_ROWS, {**SHARED_ROWS, "embedding_compression": "hash"}])
+def test_they_are_what_the_network_looks_up(options):
     X, Y = frame_of_lists()
-    options = {"shared_embeddings": {"last": "item"}, "bias_features": ["position"], "max_epochs": 1}
-    options |= {"embedding_compression": compression, "max_embedding_rows": 4}
-    model = FSMDClassifier(**SMALL | options).fit(X, Y)
+    options = {**options, "shared_embeddings": {"last": "item"}, "bias_features": ["position"], "max_epochs": 1}
+    model = FSMDClassifier(**SMALL, **options).fit(X, Y)
     rows = model._rows(X)
     codes, _, lists = rows.tensors("cpu")
     embedding = model.module_.embedding
@@ -73,7 +76,8 @@ def test_members_and_tasks_that_share_nothing():
     assert list(vectors.columns.names) == ["member", "target", "dimension"]
     model = SingleTaskClassifier(**SMALL, n_members=2, max_epochs=1).fit(X, Y)
     with torch.no_grad():
-        second = model.module_.members[1].embedding.looked_up(torch.from_numpy(model._rows(X[:1]).codes))[0, 1, 1]
+        embedding = model.module_.members[1].embedding
+        second = embedding.looked_up(embedding.located(torch.from_numpy(model._rows(X[:1]).codes)))[0, 1, 1]
     np.testing.assert_array_equal(vectors.loc[X["item"][0], (1, "conversion")], second)
 
 
