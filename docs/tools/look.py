@@ -47,7 +47,7 @@ const wide = [...document.querySelectorAll('.bd-article *')].filter(e => {
     return true;
 });
 return {
-    width: document.documentElement.scrollWidth, screen: window.innerWidth,
+    width: document.documentElement.scrollWidth,
     wide: wide.slice(0, 3).map(e => e.tagName + '.' + e.className + ' ' + e.textContent.slice(0, 40)),
     broken: [...document.images].filter(i => !i.complete || i.naturalWidth === 0).map(i => i.src),
     theme: document.documentElement.dataset.theme,
@@ -89,7 +89,8 @@ def browser() -> Iterator[Any]:
 
 
 def set_screen(driver: Any, width: int, mode: str) -> None:
-    metrics = {"width": width, "height": WIDTHS[width], "deviceScaleFactor": 1, "mobile": width < 500}
+    metrics = {"width": width, "height": WIDTHS[width], "deviceScaleFactor": 1}
+    metrics["mobile"] = False  # a telephone would shrink a page that is too wide, and nothing would be seen of it
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     media = {"features": [{"name": "prefers-color-scheme", "value": mode}]}
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
@@ -106,7 +107,7 @@ def look_at(driver: Any, address: str, name: str, pictures: Path | None) -> Iter
             _wait_for(driver, "[...document.images].every(i => i.complete)")
             _wait_for(driver, f"document.documentElement.dataset.theme === '{mode}'")
             state = driver.execute_script(STATE)
-            if state["width"] > state["screen"] + 1 or state["wide"]:
+            if state["width"] > width + 1 or state["wide"]:
                 yield f"{name}, {width} px: wider than the screen ({state['width']}): {state['wide']}"
             for picture in state["broken"]:
                 yield f"{name}, {width} px, {mode}: broken picture {picture}"
