@@ -1,9 +1,14 @@
-"""A model card: trained on a simulated shop, described on users' later impressions, in one Markdown file.
+"""A model card
+============
+
+Trained on a simulated shop, described on users' later impressions, in one Markdown file::
 
     python examples/model_card.py [path]
 
-`examples/model_card.md` is what it writes.
+``examples/model_card.md`` is what it writes.
 """
+
+# sphinx_gallery_thumbnail_path = 'understanding/reliability.png'
 
 import sys
 from pathlib import Path

@@ -1,9 +1,14 @@
-"""What a model has learned, in pictures: importances, a single prediction, reliability, lift, and the front of weights.
+"""A model in pictures
+===================
+
+Importances, a single prediction, reliability, lift, and the front of weights::
 
     python examples/understanding.py [folder]
 
-The pictures of `docs/understanding.md` are made by it.
+The pictures of ``docs/understanding.md`` are made by it.
 """
+
+# sphinx_gallery_thumbnail_path = 'understanding/importances.png'
 
 import sys
 from pathlib import Path
