@@ -39,7 +39,7 @@ LONG = sorted(path.stem for path in STORED.glob("*.json"))
 
 ELSEWHERE = {
     "understanding": "Its pictures are on the page :doc:`/understanding`, which says how each is read.",
-    "model_card": "What it writes::\n\n    " + "\n    ".join(_written("model_card.md")),
+    "model_card": "What it writes:\n\n.. code-block:: none\n\n    " + "\n    ".join(_written("model_card.md")),
 }
 """Examples whose outcome is a file of this repository, made by hand, and where it is shown."""
 
