@@ -58,7 +58,7 @@ def _commit() -> str:
 
 def _without_logs(printed: str) -> str:
     """What the example printed, without colours and without what Ray tells of its own processes."""
-    lines = re.sub(r"\[\d+m", "", printed).splitlines(keepends=True)
+    lines = re.sub(r"\x1b\[\d+m", "", printed).splitlines(keepends=True)
     return "".join(line for line in lines if not line.startswith("(raylet)"))
 
 
