@@ -180,8 +180,8 @@ docs-stored: $(DOCS_VENV)/.installed  ## run examples that take minutes, and sto
 docs-serve: docs  ## the same, on http://127.0.0.1:8090
 	$(DOCS_VENV)/bin/python -m http.server 8090 --bind 127.0.0.1 --directory build/site
 
-docs-check: docs  ## links, pictures, widths and search of the site, in headless Chromium (chromium, chromedriver)
-	$(DOCS_VENV)/bin/python -m pip install --quiet "selenium>=4.20"
+docs-check: docs  ## links, pictures, widths and search of the site, in headless Chromium (needs Chromium; the variable CHROMIUM may name it)
+	$(DOCS_VENV)/bin/python -m pip install --quiet "playwright>=1.49"
 	PYTHONPATH=docs $(DOCS_VENV)/bin/python -m tools.look build/site build/screenshots
 
 lint: $(VENV)/.installed  ## style and types

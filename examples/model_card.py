@@ -1,9 +1,14 @@
 """A model card
 ============
 
-A model is trained on a simulated shop, and described in one Markdown file, with intervals that users make.
-``python examples/model_card.py examples/model_card.md`` writes it there. It needs ``pip install 'sklearn-fsmd[card]'``.
+Trained on a simulated shop, described on users' later impressions, in one Markdown file::
+
+    python examples/model_card.py [path]
+
+``examples/model_card.md`` is what it writes.
 """
+
+# sphinx_gallery_thumbnail_path = 'understanding/reliability.png'
 
 import sys
 from pathlib import Path

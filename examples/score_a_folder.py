@@ -69,7 +69,7 @@ def main(engine="dask", n_samples=20_000, n_files=4):
 def draw(first, again):
     """The rows of each file that were scored by the two calls."""
     calls = pd.DataFrame({"first call": first, "second call": again})
-    ax = calls.plot.bar(figsize=(6, 3.5), rot=0)
+    ax = calls.plot.bar(figsize=(6, 3.5), rot=0, ylim=(0, 1.35 * max(first)))
     ax.set(xlabel="file", ylabel="rows scored", title="One file was lost between the calls")
 
 

@@ -1,10 +1,19 @@
-"""What a model has learned
-========================
 
 In pictures: which columns matter, what one prediction is made of, how true probabilities are, what the best ranked rows
 are worth, and the front of rank weights. With a folder, ``python examples/understanding.py docs/understanding``, it
 writes them there. It needs ``pip install 'sklearn-fsmd[explain,plot]'``.
+=======
+"""A model in pictures
+===================
+
+Importances, a single prediction, reliability, lift, and the front of weights::
+
+    python examples/understanding.py [folder]
+
+The pictures of ``docs/understanding.md`` are made by it.
 """
+
+# sphinx_gallery_thumbnail_path = 'understanding/importances.png'
 
 import sys
 from pathlib import Path

@@ -40,8 +40,9 @@ def _of_module(module: str) -> str:
 def _of_name(name: public.Name) -> str:
     lines = [_title(name.name), f".. currentmodule:: {name.module}", ""]
     lines.append(f".. auto{name.kind}:: {name.name}")
+    uses = ["", f".. minigallery:: {name.path}", "   :add-heading: In the gallery", "   :heading-level: -", ""]
     if name.kind != "class":
-        return "\n".join([*lines, ""])
+        return "\n".join([*lines, *uses])
     shown, inherited = _split(name)
     if inherited:
         parent = _documented_parent(name.value)
@@ -57,7 +58,7 @@ def _of_name(name: public.Name) -> str:
         value = inspect.getattr_static(name.value, method)
         directive = "autoproperty" if isinstance(value, property) else "automethod"
         lines += ["", f"   .. {directive}:: {method}"]
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, *uses])
 
 
 def _split(name: public.Name) -> tuple[list[str], list[str]]:

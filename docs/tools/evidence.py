@@ -106,13 +106,37 @@ RATES = ("train, batch 2048", "train, batch 256", "score")
 SPEED, SOAK = "benchmarks/results.json", "benchmarks/soak.json"
 
 
-def write(docs: Path) -> dict[str, str]:
-    """The pages as {path under `docs`: text}."""
+PICTURES = {
+    "paper_tables": {
+        "paper/figure10.png": "Figure 10: gains over single-task models",
+        "paper/figure11.png": "Figure 11: widths of the towers",
+        "paper/figure12.png": "Figure 12: hidden layers of the gates",
+        "paper/figure13.png": "Figure 13: numbers of experts",
+    },
+    "speed": {"results.png": "Rows per second, and how time and memory grow"},
+}
+"""Of a page the pictures in `benchmarks`, which the commands make that make its results."""
+
+
+def write(docs: Path) -> dict[str, str | bytes]:
+    """The pages as {path under `docs`: text}, and the pictures that they show."""
     pages = {
-        f"evidence/{name}.md": "\n".join([f"# {title}\n", text, "", *(table.markdown() for table in tables)])
+        name: "\n".join([f"# {title}\n", text, "", *(table.markdown() for table in tables)])
         for name, (title, text, tables) in PAGES.items()
-    }
-    return pages | {f"evidence/{name}.md": page() for name, page in OF_JSON.items()}
+    } | {name: page() for name, page in OF_JSON.items()}
+    made: dict[str, str | bytes] = {f"evidence/{name}.md": text + pictures(name) for name, text in pages.items()}
+    return made | {of: (ROOT / "benchmarks" / path).read_bytes() for path, of in copies().items()}
+
+
+def copies() -> dict[str, str]:
+    """Each picture, and its copy under `docs`."""
+    return {path: f"_generated/{path.replace('/', '-')}" for paths in PICTURES.values() for path in paths}
+
+
+def pictures(page: str) -> str:
+    """The pictures of a page, as Markdown."""
+    shown = [f"![{text}](../{copies()[path]})" for path, text in PICTURES.get(page, {}).items()]
+    return "\n".join(["\n## Pictures\n", *shown, ""]) if shown else ""
 
 
 def speed() -> str:

@@ -21,14 +21,29 @@ ORDER = (
     "ablation_with_grid_search",
     "watch_time",
     "kuairand",
+    "understanding",
+    "model_card",
     "optuna_over_files",
     "train_on_ray",
     "score_a_folder",
 )
 """From the shortest to the longest; others follow, by their names."""
 
+
+def _written(name: str) -> list[str]:
+    """The lines of a file beside the examples."""
+    path = STORED.parents[1] / "examples" / name
+    return path.read_text().splitlines() if path.exists() else []
+
+
 LONG = sorted(path.stem for path in STORED.glob("*.json"))
 """Examples that take minutes or large data: `make docs-stored EXAMPLES=…` runs them, and the site shows the outcome."""
+
+ELSEWHERE = {
+    "understanding": "Its pictures are on the page :doc:`/understanding`, which says how each is read.",
+    "model_card": "What it writes:\n\n.. code-block:: none\n\n    " + "\n    ".join(_written("model_card.md")),
+}
+"""Examples whose outcome is a file of this repository, made by hand, and where it is shown."""
 
 
 def order_of(file_name: str) -> str:
@@ -40,7 +55,7 @@ def order_of(file_name: str) -> str:
 CONFIGURATION = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
-    "filename_pattern": rf"/(?!(?:{'|'.join(LONG) or '$'})\.py)\w+\.py$",
+    "filename_pattern": rf"/(?!(?:{'|'.join([*LONG, *ELSEWHERE])})\.py)\w+\.py$",
     "ignore_pattern": r"__init__|[/\\](serving|web)[/\\]",
     "within_subsection_order": "tools.gallery.order_of",
     "doc_module": ("sklearn_fsmd",),
@@ -57,9 +72,9 @@ CONFIGURATION = {
 def show_stored(app: Any, page: str, source: list[str]) -> None:
     """Add what a long example printed and drew, and when and how, to the page of an example that was not run."""
     name = page.removeprefix("gallery/")
-    if page.startswith("gallery/") and name in LONG:
+    if page.startswith("gallery/") and (name in LONG or name in ELSEWHERE):
         parts = re.split(r"^(?=\.\. _sphx_glr_download_gallery_)", source[0], maxsplit=1, flags=re.MULTILINE)
-        source[0] = parts[0] + outcome(name) + "".join(parts[1:])
+        source[0] = parts[0] + (outcome(name) if name in LONG else f"{ELSEWHERE[name]}\n\n") + "".join(parts[1:])
 
 
 def outcome(name: str) -> str:

@@ -7,27 +7,25 @@ fails, and the search finds what it should. Links are checked too.
 from __future__ import annotations
 
 import argparse
-import base64
 import contextlib
 import functools
 import http.server
+import os
 import shutil
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from selenium import webdriver
-from selenium.common.exceptions import TimeoutException
-from selenium.webdriver.support.ui import WebDriverWait
+from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import TimeoutError as TookTooLong
 
 from tools import links
 
 FLAGS = """
-    --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
-    --disable-component-update --disable-sync --hide-scrollbars
+    --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update
+    --disable-sync
 """.split()
 WIDTHS = {1280: 900, 390: 844}
 MODES = ("light", "dark")
@@ -38,21 +36,23 @@ SHOWN += ("evidence/quality", "house", "guide/outputs", "guide/index")
 WORDS = ("pCVR", "FSMDClassifier", "calibration")
 """What the search has to find."""
 
-STATE = """
-const wide = [...document.querySelectorAll('.bd-article *')].filter(e => {
-    const r = e.getBoundingClientRect();
-    if (r.width === 0 || r.right <= window.innerWidth + 1) return false;
-    for (let p = e.parentElement; p && p !== document.body; p = p.parentElement)
-        if (['auto', 'scroll', 'hidden'].includes(getComputedStyle(p).overflowX)) return false;
-    return true;
-});
-return {
-    width: document.documentElement.scrollWidth, screen: window.innerWidth,
-    wide: wide.slice(0, 3).map(e => e.tagName + '.' + e.className + ' ' + e.textContent.slice(0, 40)),
-    broken: [...document.images].filter(i => !i.complete || i.naturalWidth === 0).map(i => i.src),
-    theme: document.documentElement.dataset.theme,
-}
-"""
+STATE = """() => {
+    const clipped = e => {
+        for (let p = e.parentElement; p && p !== document.body; p = p.parentElement)
+            if (['auto', 'scroll', 'hidden'].includes(getComputedStyle(p).overflowX)) return true;
+        return false;
+    };
+    const wide = [...document.querySelectorAll('.bd-article *')].filter(e => {
+        const box = e.getBoundingClientRect();
+        return box.width > 0 && box.right > window.innerWidth + 1 && !clipped(e);
+    });
+    return {
+        width: document.documentElement.scrollWidth,
+        wide: wide.slice(0, 3).map(e => e.tagName + ' ' + e.textContent.slice(0, 40)),
+        broken: [...document.images].filter(i => !i.complete || i.naturalWidth === 0).map(i => i.src),
+        theme: document.documentElement.dataset.theme,
+    };
+}"""
 
 
 @contextlib.contextmanager
@@ -73,73 +73,61 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def browser() -> Iterator[Any]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium") or shutil.which("google-chrome") or ""
-    with tempfile.TemporaryDirectory() as profile:
-        for flag in [*FLAGS, f"--user-data-dir={profile}"]:
-            options.add_argument(flag)
-        options.set_capability("goog:loggingPrefs", {"browser": "SEVERE"})
-        service = webdriver.ChromeService(executable_path=shutil.which("chromedriver"))
-        driver = webdriver.Chrome(options, service)
-        try:
-            yield driver
-        finally:
-            driver.quit()
+def page() -> Iterator[Page]:
+    """A page of the machine's Chromium, or of the one that the environment variable CHROMIUM names."""
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser.new_page()
+        browser.close()
 
 
-def set_screen(driver: Any, width: int, mode: str) -> None:
-    metrics = {"width": width, "height": WIDTHS[width], "deviceScaleFactor": 1, "mobile": width < 500}
-    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    media = {"features": [{"name": "prefers-color-scheme", "value": mode}]}
-    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
-
-
-def look_at(driver: Any, address: str, name: str, pictures: Path | None) -> Iterator[str]:
+def look_at(shown: Page, address: str, name: str, pictures: Path | None) -> Iterator[str]:
     """A line per fault of one page."""
-    set_screen(driver, 1280, "light")
-    driver.get(f"{address}/{name}.html")
-    driver.execute_script("document.querySelectorAll('img[loading=lazy]').forEach(i => i.loading = 'eager')")
-    for width in WIDTHS:
+    errors: list[str] = []
+    heard = {
+        "pageerror": lambda error: errors.append(str(error)),
+        "console": lambda message: errors.append(message.text) if message.type == "error" else None,
+        "response": lambda response: (
+            errors.append(f"{response.status} {response.url}") if response.status > 399 else None
+        ),
+    }
+    for event, listener in heard.items():
+        shown.on(event, listener)
+    shown.goto(f"{address}/{name}.html")
+    shown.evaluate("document.querySelectorAll('img[loading=lazy]').forEach(i => i.loading = 'eager')")
+    for width, height in WIDTHS.items():
         for mode in MODES:
-            set_screen(driver, width, mode)
-            _wait_for(driver, "[...document.images].every(i => i.complete)")
-            _wait_for(driver, f"document.documentElement.dataset.theme === '{mode}'")
-            state = driver.execute_script(STATE)
-            if state["width"] > state["screen"] + 1 or state["wide"]:
+            shown.set_viewport_size({"width": width, "height": height})
+            shown.emulate_media(color_scheme=mode)
+            _wait_for(shown, "[...document.images].every(i => i.complete)")
+            _wait_for(shown, f"document.documentElement.dataset.theme === '{mode}'")
+            state = shown.evaluate(STATE)
+            if state["width"] > width + 1 or state["wide"]:
                 yield f"{name}, {width} px: wider than the screen ({state['width']}): {state['wide']}"
             for picture in state["broken"]:
                 yield f"{name}, {width} px, {mode}: broken picture {picture}"
-            if state["theme"] not in (mode, None):
+            if state["theme"] != mode:
                 yield f"{name}: asked for {mode}, shown {state['theme']}"
             if pictures is not None:
-                shoot(driver, pictures / f"{name.replace('/', '-')}-{width}-{mode}.png")
-    for entry in driver.get_log("browser"):
-        yield f"{name}: {entry['message']}"
+                shown.screenshot(path=pictures / f"{name.replace('/', '-')}-{width}-{mode}.png", full_page=True)
+    for event, listener in heard.items():
+        shown.remove_listener(event, listener)
+    yield from (f"{name}: {error}" for error in errors)
 
 
-def _wait_for(driver: Any, condition: str) -> None:
+def _wait_for(shown: Page, condition: str) -> None:
     """Until it is so, or a while: what is not so then, is found by the checks."""
-    with contextlib.suppress(TimeoutException):
-        WebDriverWait(driver, 10).until(lambda d: d.execute_script(f"return {condition}"))
+    with contextlib.suppress(TookTooLong):
+        shown.wait_for_function(condition, timeout=10_000)
 
 
-def shoot(driver: Any, path: Path) -> None:
-    """A picture of the page, at most 4,000 pixels of it."""
-    width, height = driver.execute_script(
-        "return [window.innerWidth, Math.min(document.documentElement.scrollHeight, 4000)]"
-    )
-    clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
-    shot = driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
-    path.write_bytes(base64.b64decode(shot["data"]))
-
-
-def search_for(driver: Any, address: str, word: str) -> list[str]:
+def search_for(shown: Page, address: str, word: str) -> list[str]:
     """The titles that a search finds."""
-    driver.get(f"{address}/search.html?q={word}")
+    shown.goto(f"{address}/search.html?q={word}")
     found = "[...document.querySelectorAll('#search-results li a')]"
-    _wait_for(driver, f"{found}.length > 0")
-    return driver.execute_script(f"return {found}.map(a => a.textContent)")
+    _wait_for(shown, f"{found}.length > 0")
+    return shown.evaluate(f"{found}.map(a => a.textContent)")
 
 
 def main() -> int:
@@ -152,11 +140,11 @@ def main() -> int:
     names = [path.relative_to(options.site).with_suffix("").as_posix() for path in links.pages(options.site)]
     names = [name for name in names if options.only is None or name in options.only]
     found = links.faults(options.site)
-    with served(options.site) as address, browser() as driver:
+    with served(options.site) as address, page() as shown:
         for name in names:
-            found += look_at(driver, address, name, options.pictures if name in SHOWN else None)
+            found += look_at(shown, address, name, options.pictures if name in SHOWN else None)
         for word in WORDS:
-            titles = search_for(driver, address, word)
+            titles = search_for(shown, address, word)
             print(f"search {word!r}: {len(titles)} pages, first {titles[:3]}")
             if not titles:
                 found.append(f"the search does not find {word!r}")

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import platform
+import re
 import runpy
 import subprocess
 import sys
@@ -44,7 +45,7 @@ def store(name: str) -> None:
         "commit": commit,
         "versions": ", ".join([f"Python {platform.python_version()}", *(f"{n} {version(n)}" for n in LIBRARIES)]),
         "machine": _machine(),
-        "printed": printed.getvalue(),
+        "printed": _without_logs(printed.getvalue()),
         "pictures": pictures,
     }
     (STORED / f"{name}.json").write_text(json.dumps(run, indent=1, ensure_ascii=False) + "\n")
@@ -53,6 +54,12 @@ def store(name: str) -> None:
 def _commit() -> str:
     command = ["git", "rev-parse", "--short", "HEAD"]
     return subprocess.run(command, capture_output=True, text=True, check=True, cwd=EXAMPLES).stdout.strip()
+
+
+def _without_logs(printed: str) -> str:
+    """What the example printed, without colours and without what Ray tells of its own processes."""
+    lines = re.sub(r"\x1b\[\d+m", "", printed).splitlines(keepends=True)
+    return "".join(line for line in lines if not line.startswith("(raylet)"))
 
 
 def _scratch() -> Path:

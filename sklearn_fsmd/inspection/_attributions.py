@@ -1,9 +1,4 @@
-"""What each column of a row adds to its prediction: integrated gradients, by captum.
-
-References
-----------
-.. [IG] M. Sundararajan, A. Taly, Q. Yan, "Axiomatic Attribution for Deep Networks", ICML 2017.
-"""
+"""What each column of a row adds to its prediction: integrated gradients, by captum."""
 
 from __future__ import annotations
 
@@ -77,6 +72,10 @@ def attributions(
         If the model is none of this library's classifiers.
     ValueError
         If there is no such target or scale, or the low-order part is one that was added from outside.
+
+    References
+    ----------
+    .. [IG] M. Sundararajan, A. Taly, Q. Yan, "Axiomatic Attribution for Deep Networks", ICML 2017.
 
     Examples
     --------
