@@ -1,8 +1,3 @@
-
-In pictures: which columns matter, what one prediction is made of, how true probabilities are, what the best ranked rows
-are worth, and the front of rank weights. With a folder, ``python examples/understanding.py docs/understanding``, it
-writes them there. It needs ``pip install 'sklearn-fsmd[explain,plot]'``.
-=======
 """A model in pictures
 ===================
 
