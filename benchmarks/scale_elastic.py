@@ -7,6 +7,8 @@ process alone.
 
 import argparse
 import os
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -45,15 +47,21 @@ def wait_for(what, seconds=900):
         time.sleep(0.2)
 
 
-def come_and_go(cluster, node, storage):
+def node_of(address):
+    """A node of one CPU: a process that ends when it is told to."""
+    command = [Path(sys.executable).with_name("ray"), "start", f"--address={address}", "--num-cpus=1", "--block"]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def come_and_go(address, nodes, storage):
     """Take a node away when there is something to go on from, and add one when training goes on without."""
     checkpoint = storage / "fit.checkpoint"
     wait_for(checkpoint.exists)
-    cluster.remove_node(node)
+    nodes[-1].terminate()
     wait_for(lambda: started(storage)[-1:] == [1])
     since = checkpoint.stat().st_mtime
     wait_for(lambda: checkpoint.stat().st_mtime > since)
-    cluster.add_node(num_cpus=1)
+    nodes.append(node_of(address))
 
 
 def main():
@@ -61,22 +69,28 @@ def main():
     parser.add_argument("--rows", type=int, default=40_000)
     parser.add_argument("--epochs", type=int, default=40)
     options = parser.parse_args()
+    os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "20")  # how long Ray tries to have two again
+    import ray
     from ray.cluster_utils import Cluster
 
     X, Y = make_funnel(options.rows + 10_000, random_state=0, return_X_y=True)
     n, table = options.rows, pd.concat([X, Y], axis=1)
     cluster = Cluster(initialize_head=True, connect=True, head_node_args={"num_cpus": 1})
-    node = cluster.add_node(num_cpus=1)
+    nodes = [node_of(cluster.address)]
+    wait_for(lambda: ray.cluster_resources().get("CPU") == 2)
     with tempfile.TemporaryDirectory() as name:
         source, storage = Path(name) / "log.parquet", Path(name) / "storage"
         table[:n].to_parquet(source, row_group_size=max(n // 20, 1), index=False)
         model = Recorded(max_epochs=options.epochs, patience=options.epochs, checkpoint_rows=n // 4, random_state=0)
-        threading.Thread(target=come_and_go, args=(cluster, node, storage), daemon=True).start()
+        threading.Thread(target=come_and_go, args=(cluster.address, nodes, storage), daemon=True).start()
         fit_dataset(model, source, TARGETS, num_workers=(1, 2), storage_path=storage, resize_seconds=5)
         print("processes:", " -> ".join(map(str, started(storage))))
         alone = FSMDClassifier(max_epochs=options.epochs, patience=options.epochs, random_state=0)
         alone.fit_dataset(source, TARGETS)
     print(f"mean AUC {model.score(X[n:], Y[n:]):.4f}, of one process {alone.score(X[n:], Y[n:]):.4f}")
+    for node in nodes:
+        node.terminate()
+        node.wait()
     cluster.shutdown()
 
 

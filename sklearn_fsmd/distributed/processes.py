@@ -58,23 +58,34 @@ class Processes:
         store = dist.PrefixStore(f"sklearn-fsmd/{_fits}", of_all)  # type: ignore[attr-defined]
         self.signs = Signs(store, self.rank, self.size)
         self.signs.start()
-        self._call_the_roll()
         try:
-            self.group = dist.new_group(backend="gloo", timeout=timedelta(seconds=timeout))
-        except RuntimeError as error:
-            raise self._lost("the beginning") from error
-        # Calls have longer than all that is waited for here, so that it is said here who is missing.
-        dist.distributed_c10d._set_pg_timeout(BEYOND, self.group)
+            self._call_the_roll()
+            self.group = self._new_group()
+        except BaseException:
+            self.signs.stop()
+            raise
 
     def _call_the_roll(self) -> None:
         deadline = time.monotonic() + self.timeout
         while missing := self.signs.missing():
             if time.monotonic() > deadline:
+                self.signs.tell(f"it has waited for {named(missing).lower()}")
                 raise LostProcessError(
                     f"{named(missing)} of {self.size} did not come to `fit_dataset` within {self.timeout:.0f} s. All "
                     f"processes have to call it. The environment variable {VARIABLE} says how long they wait."
                 )
             time.sleep(0.02)
+        if told := self.signs.failure():  # somebody was here, and has not waited
+            raise LostProcessError(told)
+
+    def _new_group(self) -> Any:
+        try:
+            group = dist.new_group(backend="gloo", timeout=timedelta(seconds=self.timeout))
+        except RuntimeError as error:
+            raise self._lost("the beginning") from error
+        # Calls have longer than all that is waited for here, so that it is said here who is missing.
+        dist.distributed_c10d._set_pg_timeout(BEYOND, group)
+        return group
 
     def note_work(self) -> None:
         """Let the others know that this process has done a piece of a longer work."""

@@ -137,7 +137,7 @@ def lost(folder):
         raise OSError("the disk is full")
 
     def late(net):
-        time.sleep(25)
+        time.sleep(20)
 
     def dead(net):
         os.kill(os.getpid(), signal.SIGKILL)
@@ -155,7 +155,7 @@ def lost(folder):
             FSMDClassifier(**PARAMS).fit_dataset(Path(folder) / "uneven.parquet", TARGETS)
         except (LostProcessError, OSError) as error:
             told[happens.__name__] = f"{type(error).__name__}: {error}", time.monotonic() - start
-        time.sleep(25 if happens is late and RANK == 0 else 0)  # the other one comes back
+        time.sleep(8 if happens is late and RANK == 0 else 0)  # the other one comes back
     return told
 
 
