@@ -47,18 +47,20 @@ def _of_name(name: public.Name) -> str:
     if inherited:
         parent = _documented_parent(name.value)
         rows = [
-            f"   * - :meth:`~{parent}.{method}`\n     - {public.summary(getattr(name.value, method))}"
-            for method in inherited
+            f"   * - {_link(name.value, parent, m)}\n     - {public.summary(getattr(name.value, m))}" for m in inherited
         ]
-        inner = ["", ".. rubric:: Methods", "", f"Those of :class:`~{parent}`, which describes them.", ""]
-        lines += [f"   {line}" if line else "" for line in inner]
-        table = [".. list-table::", "   :widths: 30 70", "", *rows, ""]
-        lines += [f"   {line}" if line else "" for line in "\n".join(table).split("\n")]
+        text = [".. rubric:: Methods", "", f"Those of :class:`~{parent}`, which describes them.", ""]
+        table = "\n".join(["", *text, ".. list-table::", "   :widths: 30 70", "", *rows, ""])
+        lines += [f"   {line}" if line else "" for line in table.split("\n")]
     for method in shown:
-        value = inspect.getattr_static(name.value, method)
-        directive = "autoproperty" if isinstance(value, property) else "automethod"
+        directive = "autoproperty" if public.is_property(name.value, method) else "automethod"
         lines += ["", f"   .. {directive}:: {method}"]
     return "\n".join([*lines, *uses])
+
+
+def _link(cls: type, parent: str | None, method: str) -> str:
+    role = "attr" if public.is_property(cls, method) else "meth"
+    return f":{role}:`~{parent}.{method}`"
 
 
 def _split(name: public.Name) -> tuple[list[str], list[str]]:

@@ -74,11 +74,7 @@ def all_names() -> list[Name]:
 
 def methods(cls: type) -> list[str]:
     """The public methods and properties that this package gives a class, inherited ones included."""
-    return [
-        name
-        for name in dir(cls)
-        if not name.startswith("_") and _is_ours(cls, name) and _is_method(inspect.getattr_static(cls, name))
-    ]
+    return [name for name in dir(cls) if not name.startswith("_") and _is_ours(cls, name) and _is_method(cls, name)]
 
 
 def _is_ours(cls: type, name: str) -> bool:
@@ -86,5 +82,14 @@ def _is_ours(cls: type, name: str) -> bool:
     return owner.__module__.split(".")[0] == "sklearn_fsmd"
 
 
-def _is_method(value: Any) -> bool:
-    return inspect.isfunction(value) or isinstance(value, (classmethod, staticmethod, property))
+def _is_method(cls: type, name: str) -> bool:
+    """Whether it is a method or a property: also one that only some models have, by scikit-learn's `available_if`.
+
+    The `set_…_request` methods are made and described by scikit-learn.
+    """
+    is_routine = inspect.isroutine(getattr(cls, name)) and not re.fullmatch(r"set_\w+_request", name)
+    return is_routine or is_property(cls, name)
+
+
+def is_property(cls: type, name: str) -> bool:
+    return isinstance(inspect.getattr_static(cls, name), property)
