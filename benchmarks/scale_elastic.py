@@ -69,7 +69,6 @@ def main():
     parser.add_argument("--rows", type=int, default=40_000)
     parser.add_argument("--epochs", type=int, default=40)
     options = parser.parse_args()
-    os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "20")  # how long Ray tries to have two again
     import ray
     from ray.cluster_utils import Cluster
 

@@ -33,6 +33,7 @@ STEPS = {
     "sparse": {"embedding_optimizer": "sparse", "optimizer": "adam"},
     "uncertainty": {"task_weighting": "uncertainty", "embedding_optimizer": "sparse"},
     "sgd": {"optimizer": "sgd", "lr": 0.1, "extractor": "mmoe", "link": "independent"},
+    "adagrad": {"embedding_optimizer": "rowwise_adagrad"},
     "compressed": {"embedding_compression": "quotient_remainder", "max_embedding_rows": 20},
 }
 """Ways of training in which a step depends on nothing but its rows."""
