@@ -49,8 +49,8 @@ def check_table_size(p: MultiTaskParameters, encoder: FeatureEncoder, n_tasks: i
         raise ValueError(
             f"The embedding table of {n_rows:,} rows of {dim} numbers needs {needed / 2**30:.1f} GiB in training, its "
             f"gradients' moments and averages included, and {device!r} has {there / 2**30:.1f} GiB. Column "
-            f"{largest!r} has {max(encoder.cardinalities):,} values. Raise `min_frequency`, lower `embedding_dim`, or "
-            "let values share rows by `embedding_compression`."
+            f"{largest!r} has {max(encoder.cardinalities) - 1:,} values. Raise `min_frequency`, lower `embedding_dim`, "
+            "or let values share rows by `embedding_compression`."
         )
 
 

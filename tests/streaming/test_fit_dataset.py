@@ -79,7 +79,6 @@ def test_sorted_files_of_many_row_groups_are_as_good_as_shuffled_ones(tmp_path, 
         model = MultiTaskClassifier(**params, extractor="shared_bottom", random_state=0, early_stopping=False)
         model.fit_dataset(tmp_path / "a.parquet", ["click"])
         found[by] = roc_auc_score(Y["click"].iloc[test], model.predict_marginals(X_test)[:, 0])
-    print(found)
     assert found[None] > 0.68
     for by, value in found.items():
         assert value == pytest.approx(found[None], abs=0.003), (by, found)
