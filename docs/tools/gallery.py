@@ -23,6 +23,10 @@ ORDER = (
     "kuairand",
     "understanding",
     "model_card",
+    "search_with_optuna",
+    "two_objectives_with_optuna",
+    "track_with_mlflow",
+    "track_with_tensorboard",
     "optuna_over_files",
     "train_on_ray",
     "score_a_folder",
@@ -42,8 +46,12 @@ LONG = sorted(path.stem for path in STORED.glob("*.json"))
 ELSEWHERE = {
     "understanding": "Its pictures are on the page :doc:`/understanding`, which says how each is read.",
     "model_card": "What it writes:\n\n.. code-block:: none\n\n    " + "\n    ".join(_written("model_card.md")),
-}
-"""Examples whose outcome is a file of this repository, made by hand, and where it is shown."""
+} | dict.fromkeys(
+    ("search_with_optuna", "two_objectives_with_optuna", "track_with_mlflow", "track_with_tensorboard"),
+    "It needs packages that the site's environment lacks, so it was not run for this page. ``tests/test_examples.py`` "
+    "runs it.",
+)
+"""Examples that are not run for their page, and what stands there: some have their outcome in a file of this repository."""
 
 
 def order_of(file_name: str) -> str:
