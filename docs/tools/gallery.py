@@ -51,7 +51,7 @@ ELSEWHERE = {
     "It needs packages that the site's environment lacks, so it was not run for this page. ``tests/test_examples.py`` "
     "runs it.",
 )
-"""Examples that are not run for their page, and what stands there: some have their outcome in a file of this repository."""
+"""Examples that are not run for their page, and what stands there: the outcome of some is a file of the repository."""
 
 
 def order_of(file_name: str) -> str:
