@@ -12,7 +12,7 @@ DATA ?= funnel
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test test-oldest test-all test-gpu sanitize wheel fuzz soak quality calibration choices funnels history watch lists history-speed export-speed serve serving-load options scale scale-processes scale-elastic scale-tables growing gpu bench against paper pretraining lint format clean
+.PHONY: demo test test-oldest test-all test-gpu test-ray sanitize wheel fuzz soak quality calibration choices funnels history watch lists history-speed export-speed serve serving-load options scale scale-processes scale-elastic scale-tables growing gpu bench against paper pretraining lint format clean
 
 $(VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/core.c
 	$(PYTHON) -m venv $(VENV)
@@ -53,6 +53,9 @@ fuzz: $(VENV)/.installed  ## random tables, targets and scores against slow orac
 
 gpu: $(BENCH_VENV)/.installed  ## speed on a GPU, against a compiled loop and two peers
 	$(BENCH_VENV)/bin/python -m benchmarks.gpu
+
+test-ray: $(VENV)/.installed  ## the tests that start a Ray cluster on this machine
+	SKLEARN_FSMD_TEST_RAY=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/cluster/test_ray.py
 
 test-gpu: $(VENV)/.installed  ## the tests that need a GPU
 	$(BIN)/python -m pytest tests/gpu

@@ -27,7 +27,7 @@ def by_ray(model, sources, sinks):
     import ray
 
     if not ray.is_initialized():
-        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+        ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     remote = ray.remote(score)
     return ray.get([remote.remote(model, source, sink) for source, sink in zip(sources, sinks, strict=True)])
 

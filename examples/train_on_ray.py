@@ -44,7 +44,7 @@ def kill_a_worker(checkpoint, killed):
 
 def main(n_samples=40_000, **parameters):
     if not ray.is_initialized():
-        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+        ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     model = FSMDClassifier(**{"max_epochs": 6, "random_state": 0} | parameters)
     with tempfile.TemporaryDirectory() as name:
         folder, storage, killed = Path(name), Path(name) / "_storage", []

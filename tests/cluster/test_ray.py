@@ -16,7 +16,7 @@ pytestmark = pytest.mark.filterwarnings("default")  # Ray's own are not ours
 
 @pytest.fixture(scope="module", autouse=True)
 def _cluster():
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 * 2**20)
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 * 2**20)
     yield
     ray.shutdown()
 
