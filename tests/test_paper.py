@@ -11,14 +11,14 @@ from benchmarks.paper.claims import CLAIMS, FUNNEL, measured, summary, verdict
 from benchmarks.paper.jobs import PARTS, jobs_of
 from benchmarks.paper.settings import ABLATIONS, PAPER, TABLE_2, TABLE_4
 from benchmarks.paper.start import equal_starts
-from benchmarks.paper.store import Store
+from benchmarks.paper.store import TYPES, Store
 from sklearn_fsmd import MMoEClassifier, PLEClassifier
 from tests.conftest import SMALL, make_frame, of
 
 
 def quick(folder, *parts):
     run.main(["--quick", "--folder", str(folder), "--part", *parts])
-    return {part: pd.read_csv(folder / f"{part}.csv") for part in parts}
+    return {part: pd.read_csv(folder / f"{part}.csv", dtype=TYPES) for part in parts}
 
 
 @pytest.fixture(autouse=True)

@@ -28,7 +28,7 @@ def estimator(cls: type[T]) -> type[T]:
     for base in reversed(made.__mro__):
         constraints |= base.__dict__.get("_parameter_constraints", {})
     made._parameter_constraints = {name: c for name, c in constraints.items() if name in names}  # type: ignore[attr-defined]
-    docs = [_example_of(cls.__name__, parent) for parent in parents]
+    docs = [_inherited_doc(cls, parent) for parent in parents]
     made.__doc__ = reduce(lambda doc, parent: merge_docs(doc, parent, names), docs or [""], own_doc)
     inherited = {field.name for parent in parents for field in fields(parent)}
     for name in cls.__annotations__.keys() & set(names) & inherited:  # a default of its own
@@ -75,10 +75,11 @@ def merge_docs(own: str, parent: str, names: Sequence[str]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _example_of(name: str, parent: type) -> str:
-    """The docstring of `parent`, with its example for the class `name`: it runs for both."""
+def _inherited_doc(cls: type, parent: type) -> str:
+    """The docstring of `parent`, whose example is one of `cls` if that is of the same package: it imports the name."""
     before, title, example = (inspect.getdoc(parent) or "").partition("Examples\n--------\n")
-    return before + title + example.replace(parent.__name__, name)
+    here, there = (one.__module__.partition(".")[0] for one in (cls, parent))
+    return before + title + example.replace(parent.__name__, cls.__name__) if here == there else before
 
 
 def _sections(doc: str) -> dict[str, str]:

@@ -52,7 +52,7 @@ def test_a_file_system_of_fsspec(data):
 
     X, Y = data
     with fsspec.open("memory://log/a.parquet", "wb") as file:
-        together(X, Y).to_parquet(file, index=False)
+        together(X, Y).to_parquet(file, index=False, row_group_size=100)
     found = ParquetSource("memory://log").n_rows, ParquetSource("memory://log/*.parquet").n_rows
     assert found == (len(X), len(X))
     model = FSMDClassifier(**PARAMS).fit_dataset("memory://log/a.parquet", TARGETS)
