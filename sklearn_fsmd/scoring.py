@@ -149,8 +149,7 @@ def _scores(model: Any, X: Any, rank_weights: Any, n_before: int, source: Any) -
     """The columns that are written, of some rows."""
     own = model_of(model)
     try:
-        p = ask(model, "predict_marginals", X)
-        values = ask(model, "predict_values", X) if own.value_targets else np.empty((len(p), 0), np.float32)
+        p, values = np.split(ask(model, "_marginals_and_values", X), [len(own.task_names_)], axis=1)
     except (TypeError, ValueError) as error:
         raise type(error)(f"{source}, rows {n_before} to {n_before + len(X) - 1}: {error}") from error
     scored = {f"p_{name}": p[:, k] for k, name in enumerate(own.task_names_)}

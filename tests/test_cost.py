@@ -5,10 +5,12 @@ import pytest
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from sklearn_fsmd import PLEClassifier
+from sklearn_fsmd import FSMDClassifier, PLEClassifier
+from sklearn_fsmd.encoding import validation
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from sklearn_fsmd.execution.choice import VARIABLE
 from sklearn_fsmd.training import BatchIterator, Net, TensorData
+from tests.conftest import SMALL
 
 BATCH = 64
 NETWORK = {"expert_dims": (16, 8), "tower_dims": (8,), "n_levels": 2, "embedding_dim": 4, "dropout": 0.5}
@@ -63,6 +65,14 @@ def test_operators_of_a_prediction():
     fitted = model().fit(X, Y)
     assert operators(fitted.predict_proba, X[:1]) < 230
     assert operators(fitted.predict_proba, X) < 245  # the gates turn their logits around, which pays
+
+
+def test_a_frame_that_is_as_in_fit_is_not_checked_again(monkeypatch, frame):
+    X, Y = frame
+    fitted = FSMDClassifier(**SMALL).fit(X, Y)
+    wanted = fitted.predict_marginals(X[:3])
+    monkeypatch.setattr(validation, "validate_data", None)
+    np.testing.assert_array_equal(fitted.predict_marginals(X[:3]), wanted)
 
 
 def test_the_encoded_data_is_not_copied(monkeypatch):

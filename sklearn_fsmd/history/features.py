@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from numbers import Integral, Real
@@ -299,12 +299,7 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
         in_keys = [name for key in self._keys() for name in key]
         of_items = [self.last_of] if self.last else []
         named: dict[str, Sequence[Any]] = {"time": [self.time], "keys": in_keys, "last_of": of_items, "drop": self.drop}
-        for parameter, names in named.items():
-            strange = [name for name in names if name not in X.columns]
-            if strange:
-                raise ValueError(
-                    f"Column {strange[0]!r}, which {parameter!r} names, is not in X. There are {list(X.columns)}."
-                )
+        refuse_strange(named, list(X.columns), "X")
         return read_table(self, X, reset=reset)
 
     def _times(self, X: pd.DataFrame) -> np.ndarray:
@@ -334,3 +329,12 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
         tags.target_tags.required = True
         tags.target_tags.multi_output = True
         return tags
+
+
+def refuse_strange(named: Mapping[str, Iterable[Any]], columns: Sequence[Any], where: str) -> None:
+    """Raise ValueError if a parameter names a column that is not there."""
+    for parameter, names in named.items():
+        if strange := [name for name in names if name not in columns]:
+            raise ValueError(
+                f"Column {strange[0]!r}, which {parameter!r} names, is not in {where}. There are {columns}."
+            )

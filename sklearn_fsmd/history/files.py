@@ -11,8 +11,8 @@ import numpy as np
 
 from sklearn_fsmd.encoding import shown, warn_of_contradictions
 from sklearn_fsmd.history.decay import decays_of
-from sklearn_fsmd.history.features import HistoryFeatures
-from sklearn_fsmd.history.query import Query, quoted
+from sklearn_fsmd.history.features import HistoryFeatures, refuse_strange
+from sklearn_fsmd.history.query import Labels, Query, quoted
 from sklearn_fsmd.history.times import UNITS
 from sklearn_fsmd.persistence import replacing
 from sklearn_fsmd.streaming import find_files
@@ -124,20 +124,15 @@ def _query(connection: Any, history: HistoryFeatures, files: Sequence[Any], targ
     keys = history._keys()
     in_keys = dict.fromkeys(str(name) for key in keys for name in key)
     named = {"time": [history.time], "keys": in_keys, "targets": targets, "drop": history.drop}
-    for parameter, columns in named.items():
-        for column in columns:
-            if column not in types:
-                raise ValueError(
-                    f"Column {column!r}, which {parameter!r} names, is not in the files. There are {list(types)}."
-                )
+    refuse_strange(named, list(types), "the files")
     if not keys or not targets:
         raise ValueError(f"The {'targets' if keys else 'keys'!r} parameter must name columns. Got none.")
     time = _nanoseconds(history.time, types[history.time], history.unit)
-    first, last = _span(connection, source, history.time, time)
     questions, spans = history._asked(targets)
+    span = _look(connection, source, history.time, time, Labels(targets, questions.parents))
     query = Query(
         questions,
-        decays_of(questions.half_lives, np.array([first, last])),
+        decays_of(questions.half_lives, np.array(span)),
         questions.names(targets, spans),
         source,
         time,
@@ -146,7 +141,6 @@ def _query(connection: Any, history: HistoryFeatures, files: Sequence[Any], targ
     )
     if taken := [name for name in query.names if name in types]:
         raise ValueError(f"The files have a column {taken[0]!r}, which is the name of one of the result. Rename it.")
-    _look_at_labels(connection, query)
     return query
 
 
@@ -162,15 +156,24 @@ def _nanoseconds(column: str, kind: str, unit: str | None) -> str:
     return f"round({name} * {UNITS[unit]})::BIGINT"
 
 
-def _span(connection: Any, source: str, column: str, time: str) -> tuple[int, int]:
-    """The first and the last time."""
-    n, n_known, first, last = connection.execute(
-        f"SELECT count(*), count({quoted(column)}), min({time}), max({time}) FROM ({source})"
-    ).fetchone()
+def _look(connection: Any, source: str, column: str, time: str, labels: Labels) -> tuple[int, int]:
+    """The first and the last time, by one pass over times and labels, which says what is wrong with these."""
+    strange = [
+        f"min(CASE WHEN {quoted(name)}::DOUBLE NOT IN (0, 1) THEN {quoted(name)} END)" for name in labels.targets
+    ]
+    odd = labels.contradictions()
+    asked = ["count(*)", f"count({quoted(column)})", f"min({time})", f"max({time})", *strange, *odd.values()]
+    found = connection.execute(f"SELECT {', '.join(asked)} FROM ({source})").fetchone()
+    (n, n_known, first, last), found = found[:4], found[4:]
     if n == 0:
         raise ValueError("The files have no rows.")
     if n_known < n:
         raise ValueError(f"Column {column!r} has no time in {n - n_known:,} of {n:,} rows. Leave these rows out.")
+    for name, value in zip(labels.targets, found, strict=False):
+        if value is not None:
+            raise ValueError(f"Column {name!r} must hold 0, 1 or nothing. Found {shown(value)}.")
+    n_odd = {k: int(count) for k, count in zip(odd, found[len(strange) :], strict=True) if count}
+    warn_of_contradictions(n_odd, n, labels.targets, labels.parents)
     return first, last
 
 
@@ -178,25 +181,6 @@ def _value(name: str, kind: str) -> str:
     """The value of a column of a key in SQL; NULL where it is missing."""
     value = quoted(name)
     return f"CASE WHEN isnan({value}) THEN NULL ELSE {value} END" if kind in ("FLOAT", "DOUBLE") else value
-
-
-def _look_at_labels(connection: Any, query: Query) -> None:
-    """Raise for what is no label, and warn of steps that have happened after none."""
-    values, known = query.labels()
-    for name in query.targets:
-        strange = connection.execute(
-            f"SELECT {quoted(name)} FROM ({query.source}) WHERE {quoted(name)}::DOUBLE NOT IN (0, 1) LIMIT 1"
-        ).fetchone()
-        if strange is not None:
-            raise ValueError(f"Column {name!r} must hold 0, 1 or nothing. Found {shown(strange[0])}.")
-    odd = {
-        k: f"sum({known[parent]} * (1 - {values[parent]}) * {values[k]})"
-        for k, parent in enumerate(query.questions.parents)
-        if parent is not None
-    }
-    counts = connection.execute(f"SELECT count(*), {', '.join(['0', *odd.values()])} FROM ({query.source})").fetchone()
-    n_odd = {k: int(n) for k, n in zip(odd, counts[2:], strict=True) if n}
-    warn_of_contradictions(n_odd, counts[0], query.targets, query.questions.parents)
 
 
 def _text(value: Any) -> str:

@@ -11,6 +11,35 @@ from sklearn_fsmd.history.past import Questions
 
 
 @dataclass(frozen=True)
+class Labels:
+    """The targets of the rows, in SQL.
+
+    Parameters
+    ----------
+    targets : columns of the log.
+    parents : of each target, as in the link.
+    """
+
+    targets: Sequence[str]
+    parents: Sequence[int | None]
+
+    def of_rows(self) -> tuple[list[str], list[str]]:
+        """For each target its label, 0 where there is none, and whether it is known, as 1 or 0."""
+        values = [f"coalesce({quoted(name)}::DOUBLE, 0)" for name in self.targets]
+        known = [f"({quoted(name)} IS NOT NULL)" for name in self.targets]
+        for k, parent in enumerate(self.parents):
+            if parent is not None:  # a step after an observed 0 is an observed 0
+                known[k] = f"({known[k]} OR ({known[parent]} AND {values[parent]} = 0))"
+        return values, [f"{one}::DOUBLE" for one in known]
+
+    def contradictions(self) -> dict[int, str]:
+        """For each step the number of rows in which it has happened after one that has not."""
+        values, known = self.of_rows()
+        steps = [(k, parent) for k, parent in enumerate(self.parents) if parent is not None]
+        return {k: f"sum({known[p]} * (1 - {values[p]}) * {values[k]})" for k, p in steps}
+
+
+@dataclass(frozen=True)
 class Query:
     """Says in SQL what :class:`~sklearn_fsmd.history.past.Past` says in numpy.
 
@@ -51,15 +80,6 @@ class Query:
             f"FROM events AS e {' '.join(joins)} ORDER BY e._row"
         )
 
-    def labels(self) -> tuple[list[str], list[str]]:
-        """For each target its label, 0 where there is none, and whether it is known, as 1 or 0."""
-        values = [f"coalesce({quoted(name)}::DOUBLE, 0)" for name in self.targets]
-        known = [f"({quoted(name)} IS NOT NULL)" for name in self.targets]
-        for k, parent in enumerate(self.questions.parents):
-            if parent is not None:  # a step after an observed 0 is an observed 0
-                known[k] = f"({known[k]} OR ({known[parent]} AND {values[parent]} = 0))"
-        return values, [f"{one}::DOUBLE" for one in known]
-
     def _events(self) -> str:
         """The log, with times, amounts and keys."""
         columns = {"_t": self.time, "_before": f"{self.time} - {self.questions.delay}", **self._amounts()}
@@ -68,7 +88,7 @@ class Query:
 
     def _amounts(self) -> dict[str, str]:
         """What an event adds to the sums."""
-        values, known = self.labels()
+        values, known = Labels(self.targets, self.questions.parents).of_rows()
         amounts = {"_n": "1.0::DOUBLE"}
         for j, (k, parent) in enumerate(events_of(self.questions.parents)):
             tried = known[k] if parent is None else f"{known[k]} * {known[parent]} * {values[parent]}"

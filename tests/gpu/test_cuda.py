@@ -52,6 +52,19 @@ def test_every_option(params, tmp_path):
     assert_as_on_the_cpu(*fitted(**params), tmp_path)
 
 
+def test_an_extractor_that_lies_on_the_gpu():
+    class Own(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale = torch.nn.Parameter(torch.ones(8))
+
+        def forward(self, x):
+            return [x[:, :8] * self.scale] * 2
+
+    model, X = fitted(MultiTaskClassifier, extractor=Own().to(DEVICE))
+    assert model.predict_marginals(X).shape == (len(X), 2)
+
+
 def test_bfloat16_is_near():
     (near, X), (exact, _) = fitted(precision="bf16"), fitted()
     assert np.abs(near.predict_marginals(X) - exact.predict_marginals(X)).mean() < 0.05

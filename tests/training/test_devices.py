@@ -11,7 +11,7 @@ import torch
 from sklearn_fsmd import DeepFMClassifier, ESMMClassifier, FSMDClassifier, MMoEClassifier, SingleTaskClassifier
 from sklearn_fsmd.network import set_execution
 from sklearn_fsmd.network.dropout import Dropout
-from sklearn_fsmd.runtime import resolve_device
+from sklearn_fsmd.runtime import memory_of, resolve_device
 from sklearn_fsmd.training.batches import BatchIterator, TensorData
 from tests.conftest import SMALL, make_frame, of
 
@@ -92,7 +92,15 @@ def test_a_gpu_has_a_number(monkeypatch):
     assert resolve_device("cpu") == "cpu"
 
 
-def test_dropout_on_a_device_draws_bytes():
+def test_the_memory_of_a_gpu_is_what_is_free_of_it(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (100, 1000))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 50)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 20)
+    assert memory_of("cuda:0") == 130
+
+
+def test_dropout_on_a_device_draws_bytes(monkeypatch):
+    monkeypatch.setattr(torch.Tensor, "random_", None)  # which Apple's GPUs have not for all 64 bits
     layer = Dropout(0.25).train()
     mask = layer.mask(torch.empty(5, 7, device=META))
     assert mask.shape == (5, 7)
