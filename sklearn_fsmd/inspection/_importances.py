@@ -9,9 +9,18 @@ import numpy as np
 import pandas as pd
 from sklearn.inspection import permutation_importance
 from sklearn.utils import Bunch
+from sklearn.utils.validation import check_consistent_length
 
 from sklearn_fsmd.encoding import as_pandas
-from sklearn_fsmd.metrics import concordance, fitted_model, get_scorer, outcomes, predictions, task_aucs
+from sklearn_fsmd.metrics import (
+    concordance,
+    fitted_model,
+    get_scorer,
+    observations,
+    predictions,
+    refuse_unobserved,
+    task_aucs,
+)
 
 
 def feature_importances(
@@ -167,16 +176,17 @@ class _ByScorers:
 
 
 def _of_targets(model: Any, X: Any, Y: Any, sample_weight: Any) -> _OfTargets:
-    found = outcomes(model, X, Y, sample_weight)
-    if sample_weight is not None and found[-1].is_value:
+    own = fitted_model(model)
+    if sample_weight is not None and own.value_names_:
         raise ValueError(
-            f"The concordance of {found[-1].name!r} knows no weights. Leave `sample_weight` out, or the model's "
+            f"The concordance of {own.value_names_[-1]!r} knows no weights. Leave `sample_weight` out, or the model's "
             "`value_targets`."
         )
-    observed, weights = np.zeros((2, len(X), len(found)))
-    for k, one in enumerate(found):
-        observed[one.rows, k], weights[one.rows, k] = one.observed, one.weights
-    return _OfTargets([one.name for one in found], observed, weights, sum(not one.is_value for one in found))
+    Y = as_pandas(Y)
+    check_consistent_length(X, Y)
+    names, (observed, weights) = [*own.task_names_, *own.value_names_], observations(own, Y, sample_weight)
+    refuse_unobserved(names, weights)
+    return _OfTargets(names, observed, weights, len(own.task_names_))
 
 
 def _by(scoring: Mapping[str, Any] | Sequence[str], model: Any, Y: Any, sample_weight: Any) -> _ByScorers:

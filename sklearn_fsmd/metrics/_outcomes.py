@@ -72,11 +72,11 @@ def outcomes(estimator: Any, X: Any, Y: Any, sample_weight: Any = None) -> list[
     P, Y = predictions(estimator, X), as_pandas(Y)
     check_consistent_length(P, Y)
     observed, weights = observations(model, Y, sample_weight)
+    names = [*model.task_names_, *model.value_names_]
+    refuse_unobserved(names, weights)
     found = []
-    for k, name in enumerate([*model.task_names_, *model.value_names_]):
+    for k, name in enumerate(names):
         rows = np.flatnonzero(weights[:, k] > 0)
-        if not len(rows):
-            raise ValueError(f"Nothing was observed of the target {name!r} in Y, whose weights are not 0.")
         columns = (observed[rows, k], P[rows, k].astype(np.float64), weights[rows, k])
         found.append(Outcome(name, k >= len(model.task_names_), rows, *columns))
     return found
@@ -108,10 +108,17 @@ def outcomes_of(Y: Any, P: Any, names: Sequence[str] | None = None, sample_weigh
     names = names_of(as_pandas(Y)) if names is None else list(names)
     if len(names) != labels.shape[1]:
         raise ValueError(f"Y has {labels.shape[1]} tasks, and `task_names` has {len(names)}: {list(names)}.")
+    weights = np.where(np.isnan(labels), 0.0, weights)
+    refuse_unobserved(names, weights)
     found = []
     for k, name in enumerate(names):
-        rows = np.flatnonzero(~np.isnan(labels[:, k]) & (weights[:, k] > 0))
-        if not len(rows):
-            raise ValueError(f"Nothing was observed of the target {name!r} in Y, whose weights are not 0.")
+        rows = np.flatnonzero(weights[:, k] > 0)
         found.append(Outcome(name, False, rows, labels[rows, k], p[rows, k], weights[rows, k]))
     return found
+
+
+def refuse_unobserved(names: Sequence[str], weights: np.ndarray) -> None:
+    """Raise ValueError if a target has no row whose weight is not 0."""
+    for name, of_target in zip(names, weights.T, strict=True):
+        if not (of_target > 0).any():
+            raise ValueError(f"Nothing was observed of the target {name!r} in Y, whose weights are not 0.")
