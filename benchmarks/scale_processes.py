@@ -1,4 +1,8 @@
-"""Two processes of one thread against one process of one thread: rows per second and AUC, ``make scale-processes``."""
+"""Two processes of one thread against one process of one thread: rows per second and AUC, ``make scale-processes``.
+
+Each process has one core for all that it does, reading and encoding too. Two of them have batches of twice the size,
+so that each has as many rows of a step as one alone. Their AUC stands beside that of one process with such batches.
+"""
 
 import argparse
 import json
@@ -7,30 +11,36 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from statistics import median
 
 import pandas as pd
 
 from benchmarks import scale
 
 N_TEST = 50_000
+BATCH = scale.SIZE["batch_size"]
+CASES = {(1, BATCH): "one process", (1, 2 * BATCH): "one process", (2, 2 * BATCH): "two processes"}
+"""How many processes, and the rows of a step, those of all processes together."""
 
 
-def part(folder, epochs):
+def part(folder, epochs, batch_size):
     """What one of the processes does; the first one says what came of it."""
     from sklearn.metrics import roc_auc_score
 
-    model = scale.model_of(epochs).set_params(n_threads=1)
+    os.sched_setaffinity(0, {int(os.environ.get("LOCAL_RANK", 0))})
+    model = scale.model_of(epochs).set_params(n_threads=1, batch_size=batch_size)
     model.fit_dataset(Path(folder) / "train.parquet", scale.TARGETS)
     if int(os.environ.get("RANK", 0)) == 0:
         new = pd.read_parquet(Path(folder) / "test.parquet")
         p = model.predict_marginals(new.drop(columns=scale.TARGETS))
         auc = [roc_auc_score(new[name], p[:, k]) for k, name in enumerate(scale.TARGETS)]
-        print(json.dumps({"seconds": [epoch["dur"] for epoch in model.history_], "auc": auc}))
+        print(json.dumps({"seconds": min(epoch["dur"] for epoch in model.history_), "auc": auc}))
 
 
-def measured(n_processes, options, folder):
+def measured(n_processes, batch_size, options, folder):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={n_processes}", "-m"]
-    command += ["benchmarks.scale_processes", "--epochs", str(options.epochs), "--folder", str(folder)]
+    command += ["benchmarks.scale_processes", "--folder", str(folder)]
+    command += ["--epochs", str(options.epochs), "--batch", str(batch_size)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout.splitlines()
     return json.loads(lines[-1])
@@ -40,20 +50,26 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=2_000_000)
     parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--batch", type=int)
     parser.add_argument("--folder")
     options = parser.parse_args()
     if options.folder:
-        part(options.folder, options.epochs)
+        part(options.folder, options.epochs, options.batch)
         return
     with tempfile.TemporaryDirectory() as folder:
         scale.write(Path(folder) / "train.parquet", options.rows, group=max(options.rows // 20, 1))
         scale.write(Path(folder) / "test.parquet", N_TEST, first_seed=10_000)
-        found = {n: measured(n, options, folder) for n in (1, 2)}
-    for n, result in found.items():
-        speed = options.rows / min(result["seconds"])
-        auc = ", ".join(f"{value:.4f}" for value in result["auc"])
-        print(f"processes of one thread: {n}; {speed:,.0f} rows/s in the best epoch; AUC {auc}")
-    print(f"two over one: {min(found[1]['seconds']) / min(found[2]['seconds']):.2f}")
+        rounds = [{case: measured(*case, options, folder) for case in CASES} for _ in range(options.rounds)]
+    for (n, batch_size), name in CASES.items():
+        found = [results[n, batch_size] for results in rounds]
+        speed = median(options.rows / result["seconds"] for result in found)
+        auc = ", ".join(f"{value:.4f}" for value in found[0]["auc"])
+        print(f"{name}, {batch_size:,} rows a step: {speed:,.0f} rows/s in the best epoch; AUC {auc}")
+    for batch_size in (BATCH, 2 * BATCH):
+        ratios = [results[1, batch_size]["seconds"] / results[2, 2 * BATCH]["seconds"] for results in rounds]
+        listed = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+        print(f"two over one of {batch_size:,} rows a step: {median(ratios):.2f} (rounds: {listed})")
 
 
 if __name__ == "__main__":

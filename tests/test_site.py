@@ -262,4 +262,9 @@ def test_spelling():
     pages = [str(path) for path in DOCS.rglob("*.md") if "_generated" not in path.parts]
     others = [str(ROOT / name) for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")]
     code = [str(ROOT / "sklearn_fsmd"), str(ROOT / "examples"), str(DOCS / "tools")]
-    assert codespell("--skip=*.c,*.so,*.pyc,*/model_card.md,node_modules", "--ignore-words-list=fo", *pages, *others, *code) == 0
+    assert (
+        codespell(
+            "--skip=*.c,*.so,*.pyc,*/model_card.md,node_modules", "--ignore-words-list=fo", *pages, *others, *code
+        )
+        == 0
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
@@ -12,6 +13,8 @@ from sklearn_fsmd.network import seed_dropout
 
 RUNNING = ("running_mean", "running_var")
 """The buffers of a batch norm, which each step moves."""
+WHOLE_TABLE = 2**19
+"""A dense gradient of so many numbers, 2 MiB, travels whole: sooner than its rows are found and told to each other."""
 
 
 class Shares(Protocol):
@@ -32,8 +35,8 @@ class Exchange:
     """Makes the losses, the gradients and the running statistics of a step those of all rows.
 
     A loss is a mean over rows, so the whole one is the mean of those of the processes, by their rows: it is with
-    gradients as with the loss. All that is dense travels in one flat tensor. Of a table of embeddings only the rows
-    travel that a batch has read, whether its optimizer takes sparse gradients or dense ones.
+    gradients as with the loss. All that is dense travels in one flat tensor, small tables among it. Of a larger table
+    only the rows travel that a batch has read, whether its optimizer takes sparse gradients or dense ones.
 
     Parameters
     ----------
@@ -47,16 +50,23 @@ class Exchange:
         self, processes: Processes, module: nn.Module, optimizer: torch.optim.Optimizer, shares: Shares
     ) -> None:
         self.processes, self.module, self.shares = processes, module, shares
-        of_tables = {id(part.weight) for part in module.modules() if isinstance(part, nn.Embedding)}
+        by_rows = {
+            id(part.weight)
+            for part in module.modules()
+            if isinstance(part, nn.Embedding) and (part.sparse or part.weight.numel() > WHOLE_TABLE)
+        }
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        self.tables = [p for p in parameters if id(p) in of_tables]
-        self.dense = [p for p in parameters if id(p) not in of_tables]
+        self.tables = [p for p in parameters if id(p) in by_rows]
+        self.dense = [p for p in parameters if id(p) not in by_rows]
         self.running = [buffer for name, buffer in module.named_buffers() if name.split(".")[-1] in RUNNING]
-        sizes = [*(t.numel() for t in (*self.dense, *self.running)), 1]
-        self.flat = torch.zeros(sum(sizes) + len(self.dense), device=self.dense[0].device)
-        *pieces, self.has_gradient = self.flat.split([*sizes, len(self.dense)])
-        shapes = [t.shape for t in (*self.dense, *self.running)]
-        self.views = [piece.view(shape) for piece, shape in zip(pieces, [*shapes, torch.Size()], strict=True)]
+        shares_of = [*self.dense, *self.running, torch.zeros(())]  # the last one is the loss
+        n_dense, n_counts = len(self.dense), processes.size * len(self.tables)
+        sizes = [*(t.numel() for t in shares_of), n_dense, n_counts]
+        self.flat = torch.zeros(sum(sizes), device=self.dense[0].device)
+        *pieces, self.has_gradient, counts = self.flat.split(sizes)
+        self.views = [piece.view(t.shape) for piece, t in zip(pieces, shares_of, strict=True)]
+        self.n_read = counts.view(processes.size, len(self.tables))
+        """How many rows of each table each process has read."""
 
     @property
     def n_rows(self) -> int:
@@ -76,11 +86,12 @@ class Exchange:
     def __call__(self, loss: Tensor) -> Tensor:
         """Exchange what this process has of the step; returns the loss of all rows."""
         gradients = [p.grad for p in self.dense]
-        found = [*gradients, *self.running, loss]
-        for view, tensor in zip(self.views, found, strict=True):
+        read = [self._read(table) for table in self.tables]
+        for view, tensor in zip(self.views, [*gradients, *self.running, loss], strict=True):
             view.zero_() if tensor is None else view.copy_(tensor)
         self.has_gradient.copy_(torch.tensor([g is not None for g in gradients]))
         self.flat.mul_(self.share)
+        self.n_read.zero_()[self.processes.rank] = torch.tensor([len(rows) for rows, _ in read])
         self.processes.sum(self.flat, "the sum of the gradients")
         if any(g is None for g in gradients):
             given = self.has_gradient.tolist()
@@ -92,40 +103,46 @@ class Exchange:
                 p.grad.copy_(view)
         for buffer, view in zip(self.running, self.views[n_dense:], strict=False):
             buffer.copy_(view)
-        self._exchange_rows()
+        if self.tables:
+            self._exchange_rows(read)
         return self.views[-1].clone()
 
-    def _exchange_rows(self) -> None:
-        """Give each table the gradients of the rows that any process has read."""
-        if not self.tables:
-            return
-        parts = self.processes.gather([self._message(table) for table in self.tables], "the exchange of embeddings")
-        for table, messages in zip(self.tables, zip(*parts, strict=True), strict=True):
-            every, gradient = torch.cat(messages), table.grad
-            rows = every[:, :2].contiguous().view(torch.int64).squeeze(1)
-            whole = torch.sparse_coo_tensor(rows.unsqueeze(0), every[:, 2:], table.shape, check_invariants=False)
-            whole = whole.coalesce()
-            if gradient is not None and not gradient.is_sparse:
-                gradient.zero_().index_copy_(0, whole.indices()[0], whole.values())
-            elif gradient is not None or len(rows):
-                table.grad = whole
-
-    def _message(self, table: nn.Parameter) -> Tensor:
-        """The rows that this process has read, and their share of the gradient, ``(n, 2 + D)``.
-
-        A row's number travels as the bits of two floats.
-        """
+    def _read(self, table: nn.Parameter) -> tuple[Tensor, Tensor]:
+        """The rows of a table that this process has read, and their gradients: ``(n,)`` and ``(n, D)``."""
         gradient = table.grad
         if gradient is None or not self.shares.n_own:
-            return table.new_empty((0, 2 + table.shape[1]))
+            if gradient is not None and not gradient.is_sparse:
+                gradient.zero_()  # it is of rows that count nothing
+            return table.new_empty(0, dtype=torch.int64), table.new_empty((0, table.shape[1]))
         if gradient.is_sparse:
             gradient = gradient.coalesce()
-            rows, values = gradient.indices()[0], gradient.values()
-        else:
-            rows = gradient.any(dim=1).nonzero().squeeze(1)
-            values = gradient[rows]
-        bits = rows.to(torch.int64).view(torch.float32).reshape(len(rows), 2)
-        return torch.cat((bits, values * self.share), dim=1)
+            return gradient.indices()[0], gradient.values()
+        rows = gradient.any(dim=1).nonzero().squeeze(1)
+        return rows, gradient[rows]
+
+    def _exchange_rows(self, read: Sequence[tuple[Tensor, Tensor]]) -> None:
+        """Give each table the gradients of the rows that any process has read.
+
+        A row's number travels as the bits of two floats, beside its gradient.
+        """
+        told = [
+            torch.cat((rows.view(torch.float32).reshape(len(rows), 2), values * self.share), dim=1)
+            for rows, values in read
+        ]
+        counts = self.n_read.int().tolist()
+        parts = self.processes.gather(told, "the exchange of embeddings", counts)
+        for table, (own, _), messages in zip(self.tables, read, zip(*parts, strict=True), strict=True):
+            rows = [message[:, :2].flatten().clone().view(torch.int64) for message in messages]  # aligned
+            values = [message[:, 2:] for message in messages]
+            if table.grad is not None and not table.grad.is_sparse:
+                table.grad.index_fill_(0, own, 0.0)
+                for r, v in zip(rows, values, strict=True):  # in the same order in each process: the same bits
+                    table.grad.index_add_(0, r, v)
+            elif table.grad is not None or any(map(len, rows)):
+                every, gradient = torch.cat(rows), torch.cat(values)
+                shape = table.shape
+                whole = torch.sparse_coo_tensor(every.unsqueeze(0), gradient, shape, check_invariants=False)
+                table.grad = whole.coalesce()
 
     def mean(self, sums: Tensor) -> Tensor:
         """The sum over the processes of what each has, by its share."""

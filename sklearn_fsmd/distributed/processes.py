@@ -101,12 +101,16 @@ class Processes:
         group = self.group if tensor.device.type == "cpu" else None  # on a GPU torch's default group, which is NCCL
         self._finish(dist.all_reduce(tensor, group=group, async_op=True), what)
 
-    def gather(self, tensors: Sequence[Tensor], what: str) -> list[list[Tensor]]:
+    def gather(
+        self, tensors: Sequence[Tensor], what: str, counts: Sequence[Sequence[int]] | None = None
+    ) -> list[list[Tensor]]:
         """What each process has for each of some tensors, which may have another number of rows in each process.
 
-        Two messages, whatever number of tensors: how many rows there are, and all numbers. The tensors are of one type.
+        Two messages, whatever number of tensors: how many rows there are, and all numbers; the first one is left out
+        where the `counts` of the rows of each process are known. The tensors are of one type.
         """
-        counts = [found.tolist() for found in self._gather_equal(torch.tensor([len(t) for t in tensors]), what)]
+        if counts is None:
+            counts = [found.tolist() for found in self._gather_equal(torch.tensor([len(t) for t in tensors]), what)]
         shapes = [t.shape[1:] for t in tensors]
         sizes = [[n * math.prod(shape) for n, shape in zip(own, shapes, strict=True)] for own in counts]
         flat = tensors[0].new_zeros(max(map(sum, sizes)))

@@ -1,4 +1,4 @@
-"""What statistics of the targets are computed by: sums over the rows before a row, counts, and smoothed rates."""
+"""What statistics of the targets are computed by: counts, and smoothed rates."""
 
 from __future__ import annotations
 
@@ -47,17 +47,3 @@ def renumbered(combined: np.ndarray, old: Sequence[int], new: Sequence[int]) -> 
     for size, last in zip(new[1:], reversed(parts), strict=True):
         combined = combined * size + last
     return combined
-
-
-def sums_before(index: np.ndarray, counted: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """For each row the sums of `counted` over the rows of its index that stand before it in `order`."""
-    by_value = order[np.argsort(index[order], kind="stable")]
-    sorted_index = index[by_value]
-    before = np.cumsum(counted[by_value], axis=0) - counted[by_value]
-    starts = np.flatnonzero(np.diff(sorted_index, prepend=-1))
-    lengths = np.diff(starts, append=len(index))
-    before -= np.repeat(before[starts], lengths, axis=0)
-    before[sorted_index == 0] = 0
-    sums = np.empty_like(before)
-    sums[by_value] = before.clip(min=0)  # differences of large sums may fall below
-    return sums

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from sklearn_fsmd.encoding.by_value import ByValue
 from sklearn_fsmd.encoding.encoded import Encoded
-from sklearn_fsmd.encoding.rates import sums_before
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from sklearn_fsmd.encoding.target_statistics import TargetStatistics
 from sklearn_fsmd.encoding.targets import Targets
@@ -39,7 +39,7 @@ class StatisticsSums:
         counted = self.statistics.counted(targets)
         self.total += counted.sum(axis=0)
         for i, of_key in enumerate(self.of_keys):
-            of_key.add(*totals_of(self.statistics.combined(i, codes), counted))
+            of_key.add(*ByValue(self.statistics.combined(i, codes)).totals(counted))
 
     def finish(self, factors: np.ndarray, *, more: bool | None = None) -> None:
         """Tell the statistics, with the weights of each task multiplied by `factors` ``(n_tasks,)``.
@@ -85,7 +85,7 @@ class _Pairs:
 
     def _merge(self) -> None:
         values, totals = (np.concatenate(part) for part in zip(*self.parts, strict=True))
-        self.parts, self.n_waiting = [totals_of(values, totals)], 0
+        self.parts, self.n_waiting = [ByValue(values).totals(totals)], 0
 
     def result(self) -> tuple[np.ndarray | None, np.ndarray]:
         self._merge()
@@ -109,12 +109,13 @@ class RunningStatistics:
     def append(self, rows: Encoded, targets: Targets) -> Encoded:
         """The next rows of the pass, in their order, with what they may see."""
         statistics, counted = self.statistics, self.statistics.counted(targets)
-        numbers, order = [rows.numbers], np.arange(len(rows.codes))
+        numbers = [rows.numbers]
         for i, running in enumerate(self.sums):
             index = statistics.index(i, rows.codes)
-            before = running[index] + sums_before(index, counted, order)
-            numbers.append(statistics.seen(i, statistics.sums[i][index].astype(np.float64), before))
-            self.add(i, *totals_of(index, counted))
+            by_value = ByValue(index)
+            before = running[index] + by_value.before(counted)
+            numbers.append(statistics.seen(i, index, before))
+            self.add(i, *by_value.totals(counted))
         return replace(rows, numbers=np.concatenate(numbers, axis=1))
 
     def add(self, i: int, values: np.ndarray, totals: np.ndarray) -> None:
@@ -143,13 +144,3 @@ def draw_scale(
         drawn[few] = random.hypergeometric(positive[few], (total - positive)[few], n[few])
         before.append(np.concatenate([drawn, n], axis=1))
     statistics.take_scale(everything, before)
-
-
-def totals_of(values: np.ndarray, counted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct ones of `values` ``(n,)``, sorted, and the sums of `counted` ``(n, m)`` over the rows of each."""
-    if not len(values):
-        return values, counted
-    order = np.argsort(values, kind="stable")
-    ordered = values[order]
-    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
-    return ordered[starts], np.add.reduceat(counted[order], starts, axis=0)

@@ -20,8 +20,9 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_fsmd.encoding.by_value import ByValue
 from sklearn_fsmd.encoding.encoded import Encoded
-from sklearn_fsmd.encoding.rates import log_count, renumbered, strengths_of, sums_before
+from sklearn_fsmd.encoding.rates import log_count, renumbered, strengths_of
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from sklearn_fsmd.encoding.targets import Targets, events_of
 
@@ -105,9 +106,8 @@ class TargetStatistics:
             sums.append((former + own if more else own).astype(np.float32))
             if len(self.strengths) == i:
                 self.strengths.append(strengths_of(own, self.priors))
-            raw.append(
-                np.column_stack([log_count(sums[i])[index], self._log_odds(sums_before(index, counted, order), i)])
-            )
+            before = ByValue(index, order).before(counted)
+            raw.append(np.column_stack([log_count(sums[i])[index], self._log_odds(before, i)]))
         self.sums = sums  # a new list: a copy of this object may have the other
         values = np.concatenate(raw, axis=1)
         if not hasattr(self, "center"):  # later rows are scaled as the network has learned to read them
@@ -210,11 +210,17 @@ class TargetStatistics:
         self._scale_by(self._values(sums, before))
         self._tabulate()
 
-    def seen(self, i: int, sums: np.ndarray, before: np.ndarray) -> np.ndarray:
-        """The scaled statistics of key `i`, ``(n, 1 + n_events)``, of rows that see these sums."""
-        width = 1 + len(self.events)
-        values = np.column_stack([log_count(sums), self._log_odds(before, i)])
-        return self._scaled(values, slice(i * width, (i + 1) * width))
+    def seen(self, i: int, index: np.ndarray, before: np.ndarray) -> np.ndarray:
+        """The scaled statistics of key `i`, ``(n, 1 + n_events)``, of rows of training.
+
+        Parameters
+        ----------
+        index : ``(n,)``, the rows of the key's table.
+        before : ``(n, 2 · n_events)``, the sums that each may see.
+        """
+        first = i * (1 + len(self.events))
+        rates = self._scaled(self._log_odds(before, i), slice(first + 1, first + 1 + len(self.events)))
+        return np.column_stack([self.tables[i][index, 0], rates])
 
     def _values(self, sums: Sequence[np.ndarray], before: Sequence[np.ndarray]) -> np.ndarray:
         of_keys = enumerate(zip(sums, before, strict=True))

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
-from sklearn_fsmd.distributed import Exchange, LostProcessError, together
+from sklearn_fsmd.distributed import Exchange, LostProcessError, exchange, together
 from sklearn_fsmd.encoding import InputEncoder, TargetEncoder
 from sklearn_fsmd.streaming import sizes
 from sklearn_fsmd.training import InMemory, Net, trainer
@@ -30,6 +30,7 @@ RANK = int(os.environ.get("RANK", 0))
 PLAIN = {"dropout": 0.0, "batch_norm": False, "unknown_rate": 0.0, "target_statistics": None, "random_state": 0}
 STEPS = {
     "dense": {},
+    "dense by rows": {},
     "sparse": {"embedding_optimizer": "sparse", "optimizer": "adam"},
     "uncertainty": {"task_weighting": "uncertainty", "embedding_optimizer": "sparse"},
     "sgd": {"optimizer": "sgd", "lr": 0.1, "extractor": "mmoe", "link": "independent"},
@@ -69,7 +70,11 @@ def steps(params, shares):
 def equal_steps(folder):
     """The second process has a quarter of the rows, and then none."""
     parts = {"some": [(0, 0.75), (0.75, 1)][RANK], "none": [(0, 1), (1, 1)][RANK]}
-    return {(name, part): steps(params, shares) for name, params in STEPS.items() for part, shares in parts.items()}
+    found, most = {}, exchange.WHOLE_TABLE
+    for name, params in STEPS.items():
+        exchange.WHOLE_TABLE = 0 if name == "dense by rows" else most
+        found |= {(name, part): steps(params, shares) for part, shares in parts.items()}
+    return found
 
 
 def described(model, X):

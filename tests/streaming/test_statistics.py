@@ -60,6 +60,7 @@ def test_sums_and_rates_are_those_of_the_table(rows, monkeypatch):
     np.testing.assert_allclose(streamed.strengths, whole.strengths, rtol=1e-12)
     np.testing.assert_allclose(streamed.priors, whole.priors, rtol=1e-12)
     streamed.center, streamed.scale, streamed.low, streamed.high = whole.center, whole.scale, whole.low, whole.high
+    streamed._tabulate()
     running = RunningStatistics(streamed)
     seen = np.concatenate([running.append(*block).numbers for block in blocks_of(codes, targets, 250)])
     np.testing.assert_allclose(seen, expected, atol=1e-5)
