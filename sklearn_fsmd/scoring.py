@@ -17,6 +17,7 @@ from sklearn_fsmd.estimators import MultiTaskClassifier
 from sklearn_fsmd.metrics import model_of
 from sklearn_fsmd.persistence import replacing
 from sklearn_fsmd.ranking import weighted_product
+from sklearn_fsmd.streaming import LeftOut
 
 __all__ = ["score_file"]
 
@@ -86,8 +87,7 @@ def score_file(
     >>> score_file(model, f"{folder}/in.parquet", f"{folder}/out.parquet", keep=["user_id"])
     500
     """
-    if on_error not in ("raise", "skip"):
-        raise ValueError(f"`on_error` must be 'raise' or 'skip'. Got {on_error!r}.")
+    skips = LeftOut(on_error).skips
     if batch_rows < 1:
         raise ValueError(f"`batch_rows` must be at least 1. Got {batch_rows!r}.")
     if resume and Path(sink).exists():
@@ -100,7 +100,7 @@ def score_file(
     try:
         return _score(model, source, sink, keep, rank_weights, batch_rows)
     except (TypeError, ValueError) as error:
-        if on_error == "raise":
+        if not skips:
             raise
         warn(f"{source} is left out, and {sink} is not written: {error}")
         return 0

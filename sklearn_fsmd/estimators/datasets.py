@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import _fit_context
 
 from sklearn_fsmd._warn import warn
 from sklearn_fsmd.distributed import Processes, together
-from sklearn_fsmd.encoding import Growth, draw_scale, warn_of_contradictions
+from sklearn_fsmd.encoding import Growth, InputEncoder, TargetEncoder, draw_scale, warn_of_contradictions
 from sklearn_fsmd.estimators.exchange import generator_of, own_generator
 from sklearn_fsmd.estimators.learning import Learning
 from sklearn_fsmd.parameters import estimator
@@ -19,6 +19,7 @@ from sklearn_fsmd.persistence import digest_of
 from sklearn_fsmd.streaming import (
     Dataset,
     HoldOut,
+    LabelSums,
     StreamFeed,
     Trial,
     encoded,
@@ -108,11 +109,13 @@ class Datasets(Learning):
         if columns is None and not anew:
             columns = getattr(self, "feature_names_in_", None)
         with together() as processes:
-            noting: Any = {"note_work": None if processes is None else processes.note_work}
-            dataset = replace(Dataset.of(source, columns, targets, sample_weight, on_error), **noting)
-            valid = None
-            if validation is not None:
-                valid = replace(Dataset.of(validation, dataset.features, targets, sample_weight, on_error), **noting)
+
+            def opened(source: Any, columns: Sequence[Any] | None) -> Dataset:
+                dataset = Dataset.of(source, columns, targets, sample_weight, on_error)
+                return dataset if processes is None else replace(dataset, note_work=processes.note_work)
+
+            dataset = opened(source, columns)
+            valid = None if validation is None else opened(validation, dataset.features)
             checkpoint = self._checkpoint(anew, resume)
             fitted = None if anew else (self._encoder, self._targets)
             trial = Trial(self.as_it_is(), dataset, fitted)
@@ -143,34 +146,13 @@ class Datasets(Learning):
         if anew or not hasattr(self, "_split_seed"):
             self._split_seed = trainer.draw_seed(random)  # the same rows validate when training goes on
         seed, n_rows = self._split_seed, dataset.source.n_rows
-        dataset = replace(dataset, held=HoldOut(n_rows, seed))
-        if validation is None and validation_rows.wants_split(self, n_rows):
-            dataset = replace(dataset, held=HoldOut.of(self, n_rows, seed))
-        net = None if anew else trainer.go_on_with(self, self.net_)
-        growth = None if anew else Growth(self._encoder, grows=self._grows)
-        found = first_pass(self, dataset, trainer.draw_seed(random), growth)
-        encoder, targets = found.encoder, self._new_targets(found.labels, None) if anew else self._targets
-        parents = self._parents(targets)
-        how = dataset, encoder, targets, parents
-        if anew:
-            self._warn_of_columns(encoder, dataset.features_of(found.first.frame), encoded([found.first], *how)[1])
-        sample = _rows(found.sample, how)
-        valid = _rows(found.valid, how) if found.valid else None
-        del found
+        splits = validation is None and validation_rows.wants_split(self, n_rows)
+        dataset = replace(dataset, held=HoldOut.of(self, n_rows, seed) if splits else HoldOut(n_rows, seed))
         if validation is not None:
-            all_rows = replace(validation, held=HoldOut(validation.source.n_rows, seed, fraction=1.0))
-            valid = _rows(validation_blocks(self, all_rows), (all_rows, *how[1:]))
-        if anew and self.target_statistics is not None:
-            encoder.choose_statistics(self.statistics_features, parents, sample, valid, random)
-        sums = scan(*how, more=None if anew else self._grows)
-        warn_of_contradictions(sums.n_odd, sums.n_rows, targets.names, parents)
-        if anew and encoder.bias is not None and sample[0].bias is not None:
-            encoder.take_reference(sample[0].bias)
-        if encoder.statistics is not None:
-            if anew:
-                draw_scale(encoder.statistics, sample[0].codes, sample[1], random)
-            sample = encoder.statistics.append(sample[0]), sample[1]
-            valid = None if valid is None else (encoder.statistics.append(valid[0]), valid[1])
+            validation = replace(validation, held=HoldOut(validation.source.n_rows, seed, fraction=1.0))
+
+        net = None if anew else trainer.go_on_with(self, self.net_)
+        encoder, targets, parents, sums, sample, valid = self._learn_encoding(dataset, validation, random, anew)
         if net is None:
             net = trainer.new_net(self, encoder, sums.with_largest(sample[1]), random, None, sums.rates())
         else:
@@ -197,6 +179,55 @@ class Datasets(Learning):
         self._take_over(net, encoder, targets, random)
         resumed = checkpoint is not None and checkpoint.was_resumed
         return random if anew and users is not None and not resumed else None
+
+    def _learn_encoding(
+        self, dataset: Dataset, validation: Dataset | None, random: np.random.RandomState, anew: bool
+    ) -> LearnedEncoding:
+        """The passes before the first epoch."""
+        found = first_pass(
+            self, dataset, trainer.draw_seed(random), None if anew else Growth(self._encoder, grows=self._grows)
+        )
+        encoder, targets = found.encoder, self._new_targets(found.labels, None) if anew else self._targets
+        parents = self._parents(targets)
+        how = dataset, encoder, targets, parents
+        if anew:
+            self._warn_of_columns(encoder, dataset.features_of(found.first.frame), encoded([found.first], *how)[1])
+        sample = _rows(found.sample, how)
+        valid = _rows(found.valid, how) if found.valid else None
+        del found
+        if validation is not None:
+            valid = _rows(validation_blocks(self, validation), (validation, *how[1:]))
+        if anew and self.target_statistics is not None:
+            encoder.choose_statistics(self.statistics_features, parents, sample, valid, random)
+        sums = scan(*how, more=None if anew else self._grows)
+        warn_of_contradictions(sums.n_odd, sums.n_rows, targets.names, parents)
+        if anew and encoder.bias is not None and sample[0].bias is not None:
+            encoder.take_reference(sample[0].bias)
+        if encoder.statistics is not None:
+            if anew:
+                draw_scale(encoder.statistics, sample[0].codes, sample[1], random)
+            sample = encoder.statistics.append(sample[0]), sample[1]
+            valid = None if valid is None else (encoder.statistics.append(valid[0]), valid[1])
+        return LearnedEncoding(encoder, targets, parents, sums, sample, valid)
+
+
+class LearnedEncoding(NamedTuple):
+    """What the passes before the first epoch have found.
+
+    Attributes
+    ----------
+    encoder, targets, parents : how rows and targets are read.
+    sums : of the targets of all rows of training.
+    sample : some of these rows, encoded as for a prediction.
+    valid : the rows of validation; None without any.
+    """
+
+    encoder: InputEncoder
+    targets: TargetEncoder
+    parents: Sequence[int | None]
+    sums: LabelSums
+    sample: validation_rows.TrainingRows
+    valid: validation_rows.TrainingRows | None
 
 
 def _rows(blocks: Sequence[Any], how: tuple[Any, ...]) -> validation_rows.TrainingRows:

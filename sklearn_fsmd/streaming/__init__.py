@@ -4,14 +4,17 @@ from sklearn_fsmd.streaming.dataset import Dataset
 from sklearn_fsmd.streaming.feed import StreamFeed
 from sklearn_fsmd.streaming.files import find_files
 from sklearn_fsmd.streaming.holdout import HoldOut
-from sklearn_fsmd.streaming.labels import rescaled
+from sklearn_fsmd.streaming.labels import LabelSums, rescaled
 from sklearn_fsmd.streaming.learning import encoded, first_pass, validation_blocks
+from sklearn_fsmd.streaming.left_out import LeftOut
 from sklearn_fsmd.streaming.scan import scan
 from sklearn_fsmd.streaming.trial import Trial
 
 __all__ = [
     "Dataset",
     "HoldOut",
+    "LabelSums",
+    "LeftOut",
     "StreamFeed",
     "Trial",
     "encoded",
