@@ -250,7 +250,8 @@ def test_short_examples_run_when_the_site_is_made():
 def test_links_that_lead_nowhere_are_found(tmp_path):
     (tmp_path / "there.html").write_text('<p id="here">')
     (tmp_path / "page.html").write_text(
-        '<a href="there.html#here"></a><a href="there.html#gone"></a><a href="away.html"></a>'
+        '<a href="there.html#here"></a><a href="there.html#here:~:text=word"></a>'
+        '<a href="there.html#:~:text=word"></a><a href="there.html#gone"></a><a href="away.html"></a>'
         '<a href="https://example.org"></a><img src="gone.png"><script src="https://example.org/x.js"></script>'
     )
     found = "\n".join(links.faults(tmp_path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -39,8 +40,13 @@ def _of_page(site: Path, page: Path) -> Iterator[str]:
         target = target / "index.html" if target.is_dir() else target
         if not target.is_file():
             yield f"{here} points at {address}, which is not there"
-        elif parts.fragment and target.suffix == ".html" and unquote(parts.fragment) not in _anchors(target):
+        elif (place := _place(parts.fragment)) and target.suffix == ".html" and place not in _anchors(target):
             yield f"{here} points at {address}: the page has no such place"
+
+
+def _place(fragment: str) -> str:
+    """What a fragment names on a page, without the words that a browser is to look for there."""
+    return unquote(fragment).partition(":~:")[0]
 
 
 @cache
@@ -52,3 +58,13 @@ def _anchors(page: Path) -> frozenset[str]:
 @cache
 def _parsed(page: Path) -> BeautifulSoup:
     return BeautifulSoup(page.read_bytes(), "html.parser")
+
+
+def main() -> int:
+    found = faults(Path(sys.argv[1]))
+    print("\n".join([*found, f"{len(found)} faults"]))
+    return bool(found)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
