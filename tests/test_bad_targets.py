@@ -70,6 +70,12 @@ def contrary(Y):
     ("name twice", lambda Y: Y[["click", "click"]], ValueError, "Y has more than one column named 'click'."),
     ("three classes", lambda Y: THREE, ValueError, f"{MULTICLASS} 'y' of Y has 3 classes."),
     ("three in a column", put(click=THREE), ValueError, f"{MULTICLASS} 'click' of Y has 3 classes."),
+    (
+        "a blank label",
+        put(click=["no", "yes", ""] * 40),
+        ValueError,
+        "3 classes. One is '': if it stands",
+    ),
     ("three strings", put(click=[*"abc"] * 40), ValueError, f"{MULTICLASS} 'click' of Y has 3 classes."),
     ("continuous", lambda Y: np.linspace(0, 1, N), ValueError, f"{CONTINUOUS}…Column 'y' of Y has 0.0."),
     ("fractions", put(click=np.linspace(0.5, 1, N)), ValueError, f"{CONTINUOUS}…Column 'click' of Y has 0.5."),

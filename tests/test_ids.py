@@ -52,7 +52,9 @@ def test_whoever_has_said_it_is_not_warned(remedy):
     assert warnings_of(X.astype({"who": "category"}), Y) == []
 
 
-@pytest.mark.parametrize("name", ["id", "user_id", "userId", "ID", "itemid", "video ids", "ad.id"])
+@pytest.mark.parametrize(
+    "name", ["id", "user_id", "userId", "ID", "itemid", "video ids", "ad.id", "article_no", "Nr", "uuid", "orderNo"]
+)
 def test_ids_are_seen_by_their_names(name):
     values = np.arange(400) % 40
     Y = np.stack([values % 2, values % 2], axis=1)
@@ -60,11 +62,32 @@ def test_ids_are_seen_by_their_names(name):
     assert f"Column {name!r} of X" in message
 
 
-@pytest.mark.parametrize("name", ["bid", "paid", "grid", "idle", "identity", "mid", "covid", "width", "pyramid"])
+@pytest.mark.parametrize(
+    "name",
+    ["bid", "paid", "grid", "idle", "identity", "mid", "covid", "width", "pyramid", "piano", "barcode_", "decode"],
+)
 def test_other_names_are_left_alone(name):
     values = np.arange(400) % 40
     Y = np.stack([values % 2, values % 2], axis=1)
     assert warnings_of(pd.DataFrame({name: values}), Y) == []
+
+
+def test_times_as_text_are_seen():
+    times = pd.date_range("2026-03-01", periods=400, freq="h").strftime("%Y-%m-%d %H:%M:%S")
+    X, Y = (
+        pd.DataFrame({"shown_at": times, "price": np.arange(400) / 7}),
+        np.stack([np.arange(400) // 3 % 2] * 2, axis=1),
+    )
+    with pytest.warns(UserWarning, match=r"Column 'shown_at' of X: times as text.*pd.to_datetime.*TimeFeatures"):
+        fit(X, Y)
+    for fine in (
+        {"shown_at": times.astype("category")},
+        {"day": times.str[:10]},
+        {"code": [f"{i}-1" for i in range(400)]},
+    ):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message=".*times as text")
+            fit(pd.DataFrame(fine), Y)
 
 
 def test_few_values_and_fractions_are_no_ids():

@@ -201,7 +201,7 @@ ONE = [0.5, 0.2, 0.9]
     ("metric", "arguments", "message"),
     [
         (metrics.group_auc, ([1, -1, 1], ONE, [0, 0, 0]), "`y` must hold the labels 0, 1 and NaN. Got -1"),
-        (metrics.group_auc, (["no", "yes", "no"], ONE, [0, 0, 0]), "`y` must hold the labels 0, 1 and NaN. Got 'no'"),
+        (metrics.group_auc, (["no", "yes", "maybe"], ONE, [0, 0, 0]), "of two classes. Got 'yes'"),
         (metrics.group_auc, ([0, 1, 1], [0.5, NAN, 0.9], [0, 0, 0]), "Input p contains NaN"),
         (metrics.group_auc, ([0, 1, 1], ONE, [0, None, 0]), "`groups` must have no missing values"),
         (metrics.group_auc, ([0, 1], ONE, [0, 0, 0]), "inconsistent numbers of samples"),
@@ -219,6 +219,16 @@ ONE = [0.5, 0.2, 0.9]
 def test_what_has_no_score_is_refused(metric, arguments, message):
     with pytest.raises(ValueError, match=message):
         metric(*arguments)
+
+
+def test_labels_in_words_are_those_in_numbers(rng):
+    y, p, groups = rng.randint(2, size=90).astype(float), rng.uniform(size=90), rng.randint(5, size=90)
+    y[::9] = NAN
+    words = pd.Series(y).map({0.0: "no", 1.0: "yes"})
+    assert metrics.group_auc(words, p, groups) == metrics.group_auc(y, p, groups)
+    assert metrics.expected_calibration_error(words, p) == metrics.expected_calibration_error(y, p)
+    for curve in (metrics.reliability_curve, metrics.lift_curve):
+        pd.testing.assert_frame_equal(curve(words, p), curve(y, p))
 
 
 @pytest.mark.parametrize("metric", [metrics.auc_per_task, metrics.cvr_auc, metrics.mean_log_loss, metrics.mean_auc])

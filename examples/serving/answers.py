@@ -33,14 +33,15 @@ def score(model: ModelFile, rows: Sequence[Any]) -> dict[str, Any]:
 
 
 def rank(model: ModelFile, rows: Sequence[Any], weights: Any) -> dict[str, Any]:
-    """The order of the rows, the best first, and the score of each row."""
+    """The order of the rows, the best first, the score of each row, and the exponents that it comes of."""
     exponents = _exponents(model, weights)
     outputs = _outputs(model, rows)
     factors = np.hstack((outputs["marginals"], outputs["values"]))
     logs = np.log(np.maximum(factors, TINY), dtype=np.float64) @ exponents
     order = np.argsort(-logs, kind="stable")
     scores = np.exp(np.minimum(logs, np.log(np.finfo(np.float64).max)))
-    return {"model": model.version, "order": order.tolist(), "scores": scores.tolist()}
+    used = dict(zip(model.factor_names, exponents.tolist(), strict=True))
+    return {"model": model.version, "weights": used, "order": order.tolist(), "scores": scores.tolist()}
 
 
 def _outputs(model: ModelFile, rows: Sequence[Any]) -> dict[str, np.ndarray]:

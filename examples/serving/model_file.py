@@ -1,6 +1,7 @@
 """A file of `to_onnx`: opened, checked, and asked."""
 
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ class ModelFile:
     not_needed : what a row may have beside them.
     task_names, value_names : what the outputs are of.
     rank_weights : the exponents of the score, those of the tasks and then those of the values.
-    version : the first digits of the hash of the weights.
+    version : the first digits of a hash of the metadata, which hold the hash of the weights and the exponents.
     """
 
     def __init__(self, path: Path) -> None:
@@ -52,7 +53,7 @@ class ModelFile:
         self.task_names: list[str] = json.loads(metadata["task_names"])
         self.value_names: list[str] = json.loads(metadata.get("value_names", "[]"))
         self.rank_weights = np.array(json.loads(metadata["rank_weights"]), float)
-        self.version = metadata["weights_sha256"][:12]
+        self.version = sha256(json.dumps(metadata, sort_keys=True).encode()).hexdigest()[:12]
 
     def _try(self) -> None:
         """Score a row in which everything is missing."""

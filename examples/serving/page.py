@@ -68,6 +68,7 @@ def _schemas(model: ModelFile | None, settings: Settings) -> dict[str, Schema]:
             "rank_score": {"type": "number", "minimum": 0},
         }
     )
+    used = _named([*tasks, *values], {"type": "number"})
     positions = {"type": "array", "items": {"type": "integer", "minimum": 0}}
     numbers = {"type": "array", "items": {"type": "number", "minimum": 0}}
     text, or_null = {"type": "string"}, {"type": ["string", "null"]}
@@ -76,7 +77,7 @@ def _schemas(model: ModelFile | None, settings: Settings) -> dict[str, Schema]:
         "ScoreRequest": _object({"rows": rows}),
         "RankRequest": {**_object({"rows": rows, "weights": _weights([*tasks, *values])}), "required": ["rows"]},
         "Scores": _object({"model": text, "rows": {"type": "array", "items": row_of_scores}}),
-        "Order": _object({"model": text, "order": positions, "scores": numbers}),
+        "Order": _object({"model": text, "weights": used, "order": positions, "scores": numbers}),
         "Health": _object({"status": text}),
         "Ready": _object({"ready": {"type": "boolean"}, "model": or_null, "error": or_null}),
         "Refusal": {

@@ -9,8 +9,8 @@ from sklearn_fsmd.encoding.growing import Growth
 from sklearn_fsmd.encoding.ids import warn_of_ids
 from sklearn_fsmd.encoding.input_encoder import InputEncoder
 from sklearn_fsmd.encoding.lists import ListColumn
-from sklearn_fsmd.encoding.numbers_as_text import warn_of_numbers
 from sklearn_fsmd.encoding.numeric import NumericColumn
+from sklearn_fsmd.encoding.odd_text import warn_of_text
 from sklearn_fsmd.encoding.seen import Counts, Numbers
 from sklearn_fsmd.encoding.single_rows import codes_of
 from sklearn_fsmd.encoding.streamed_statistics import RunningStatistics, StatisticsSums, draw_scale
@@ -64,5 +64,5 @@ __all__ = [
     "shown",
     "warn_of_contradictions",
     "warn_of_ids",
-    "warn_of_numbers",
+    "warn_of_text",
 ]

@@ -36,10 +36,12 @@ def two_classes(column: np.ndarray, name: str) -> np.ndarray:
     if known.dtype.kind == "f" and np.isinf(known).any():
         raise ValueError(f"Input y contains infinity or a value too large for {known.dtype!r}: column {name!r}.")
     target_type = type_of_target(known, input_name="y")
-    if target_type == "multiclass" and len(np.unique(known)) > 2:
+    if target_type == "multiclass" and len(classes := np.unique(known)) > 2:
+        blank = next((c for c in classes.tolist() if isinstance(c, str) and not c.strip()), None)
         raise ValueError(
             f"Only binary classification is supported. The type of the target is multiclass. Column {name!r} of Y has "
-            f"{len(np.unique(known))} classes."
+            f"{len(classes)} classes."
+            + ("" if blank is None else f" One is {blank!r}: if it stands for a label that is not known, write NaN.")
         )
     if target_type not in ("binary", "multiclass"):
         raise ValueError(
@@ -53,7 +55,7 @@ def two_classes(column: np.ndarray, name: str) -> np.ndarray:
         if isinstance(high, str) and low.lower() not in _NO and not _are_numbers_in_order(low, high):
             warn(
                 f"Column {name!r} of Y has the classes {low!r} and {high!r}: {high!r}, which sorts last, counts as 1. "
-                f"If it should be {low!r}, pass (y == {low!r}).astype(int)."
+                f"If it should be {low!r}, pass y.map({{{high!r}: 0, {low!r}: 1}})."
             )
         return classes
     if classes[0] in (0, 1):  # one class only: the other is known all the same

@@ -22,9 +22,9 @@ MANY_VALUES = 500
 N_ROWS = 100_000
 """That many rows are looked at."""
 NAME = re.compile(
-    r"(^|[^a-zA-Z])[iI][dD]s?$|[a-z]I[dD]s?$|(user|item|video|ad|session|device|product|author|seller|shop|campaign|doc)ids?$"
+    r"(^|[^a-zA-Z])([iI][dD]s?|[nN][oOrR]|(?i:uu?id|key|code|sku|zip))$|[a-z](I[dD]s?|No|Nr|Key|Code)$|(user|item|video|ad|session|device|product|author|seller|shop|campaign|doc)ids?$"
 )
-"""Names that end in "id" as a word; not "bid", "paid" or "grid"."""
+"""Names that end in "id" as a word, or in "no", "key" and the like; not "bid", "paid" or "piano"."""
 
 
 def warn_of_ids(encoder: FeatureEncoder, X: Any, targets: Targets, positions: np.ndarray) -> None:

@@ -18,7 +18,7 @@ from sklearn_fsmd.encoding import (
     as_pandas,
     read_table,
     warn_of_ids,
-    warn_of_numbers,
+    warn_of_text,
 )
 from sklearn_fsmd.estimators.calibration import Calibration, shift_of
 from sklearn_fsmd.estimators.exchange import generator_of, own_generator
@@ -149,7 +149,7 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
         if isinstance(self.categorical_features, str) and self.categorical_features == "from_dtype":
             part = encoder.main_part(X)
             warn_of_ids(encoder.main, part, labels, np.flatnonzero(~encoder.is_bias))
-            warn_of_numbers(encoder.main, part)
+            warn_of_text(encoder.main, part)
 
     def _take_over(
         self, net: Net, encoder: InputEncoder, targets: TargetEncoder, random: np.random.RandomState

@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from sklearn_fsmd.encoding import as_pandas, check_weights
-from sklearn_fsmd.metrics._inputs import finite
+from sklearn_fsmd.metrics._inputs import finite, is_text, zeros_and_ones
 
 Z = 1.959964
 """The normal quantile of an interval of 95 %."""
@@ -94,7 +94,8 @@ def lift_curve(y: Any, score: Any, *, n_bins: int = 10, sample_weight: Any = Non
 def _observed(y: Any, p: Any, sample_weight: Any, n_bins: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     if n_bins < 1:
         raise ValueError(f"`n_bins` must be at least 1. Got {n_bins!r}.")
-    y = np.asarray(column_or_1d(as_pandas(y)), dtype=np.float64)
+    y = column_or_1d(as_pandas(y))
+    y = np.asarray(zeros_and_ones(y) if is_text(y) else y, dtype=np.float64)
     p = finite(column_or_1d(as_pandas(p)), "p")
     check_consistent_length(y, p)
     weights = np.ones(y.shape) if sample_weight is None else check_weights(sample_weight, (len(y), 1))[:, 0]

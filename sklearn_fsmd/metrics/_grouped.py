@@ -28,7 +28,7 @@ def group_auc(y: Any, p: Any, groups: Any) -> float:
     Raises
     ------
     ValueError
-        If a label is not 0, 1 or NaN, a score is not finite, or a row has no group.
+        If labels are of more than two classes, a score is not finite, or a row has no group.
 
     Examples
     --------

@@ -53,10 +53,12 @@ def refuse_moved(table: Any, Y: Any, name: str) -> None:
 
 
 def column_of(values: Any, name: str, *, kind: str = "numbers") -> np.ndarray:
-    """One number per row, ``(n,)``: finite "numbers", or "labels" 0, 1 and NaN."""
+    """One number per row, ``(n,)``: finite "numbers", or "labels" 0, 1 and NaN, or of two words."""
     column = column_or_1d(as_pandas(values), warn=False)
     if kind == "numbers":
         return finite(column, name)
+    if is_text(column):
+        return zeros_and_ones(column)
     known = ~pd.isna(column)
     strange = known & ~np.isin(column, (0, 1))
     if strange.any():
@@ -64,6 +66,12 @@ def column_of(values: Any, name: str, *, kind: str = "numbers") -> np.ndarray:
     labels = np.full(column.shape, np.nan)
     labels[known] = column[known].astype(float)
     return labels
+
+
+def is_text(column: np.ndarray) -> bool:
+    """Whether it holds labels such as "no" and "yes"."""
+    known = column[~pd.isna(column)]
+    return bool(len(known)) and isinstance(known[0], str)
 
 
 def groups_of(groups: Any) -> np.ndarray:

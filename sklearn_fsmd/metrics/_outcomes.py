@@ -54,7 +54,7 @@ def fitted_model(estimator: Any) -> Any:
     return model
 
 
-def outcomes(estimator: Any, X: Any, Y: Any, sample_weight: Any = None) -> list[Outcome]:
+def outcomes(estimator: Any, X: Any, Y: Any, sample_weight: Any = None, *, conditional: bool = False) -> list[Outcome]:
     """Each target of `Y`, the binary ones and then those with values, beside its prediction.
 
     Parameters
@@ -62,6 +62,8 @@ def outcomes(estimator: Any, X: Any, Y: Any, sample_weight: Any = None) -> list[
     estimator : fitted MultiTaskClassifier, or a Pipeline or search that ends in one.
     X, Y : as its `score` takes them; NaN in Y was not observed.
     sample_weight : array-like of shape (n,) or (n, K + V), default=None
+    conditional : whether a step is judged where its parent has happened, by its conditional probability. It is called
+        "conversion | click" then.
 
     Raises
     ------
@@ -73,6 +75,12 @@ def outcomes(estimator: Any, X: Any, Y: Any, sample_weight: Any = None) -> list[
     check_consistent_length(P, Y)
     observed, weights = observations(model, Y, sample_weight)
     names = [*model.task_names_, *model.value_names_]
+    if conditional:
+        P = np.hstack((ask(estimator, "predict_conditionals", X), P[:, len(model.task_names_) :]))
+        for k, parent in enumerate(model.module_.link.parents):
+            if parent is not None:
+                weights[:, k] *= (observed[:, parent] == 1) & (weights[:, parent] > 0)
+                names[k] = f"{names[k]} | {model.task_names_[parent]}"
     refuse_unobserved(names, weights)
     found = []
     for k, name in enumerate(names):

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
+from sklearn_fsmd.encoding import as_pandas, names_of
 from sklearn_fsmd.metrics._inputs import labels_and_scores, undefined
 
 
@@ -28,7 +29,7 @@ def auc_per_task(Y: Any, P: Any, *, sample_weight: Any = None) -> np.ndarray:
     Raises
     ------
     ValueError
-        If a label is not 0, 1 or NaN, a score is not finite, or the shapes do not go together.
+        If labels are of more than two classes, a score is not finite, or the shapes do not go together.
 
     Examples
     --------
@@ -40,8 +41,15 @@ def auc_per_task(Y: Any, P: Any, *, sample_weight: Any = None) -> np.ndarray:
     """
     auc = task_aucs(*labels_and_scores(Y, P, sample_weight))
     if np.isnan(auc).any():
-        undefined(f"Only one class in Y for task {np.flatnonzero(np.isnan(auc)).tolist()}: its AUC is not defined.")
+        undefined(f"Only one class in Y for {_named(Y, np.isnan(auc))}, or no label: its AUC is not defined.")
     return auc
+
+
+def _named(Y: Any, which: np.ndarray) -> str:
+    """Some of the tasks: by the columns of Y, if these have names, and by number otherwise."""
+    numbers = np.flatnonzero(which).tolist()
+    names = names_of(as_pandas(Y)) if hasattr(Y, "columns") or hasattr(Y, "name") else None
+    return f"task {numbers}" if names is None else f"task {[names[k] for k in numbers]}"
 
 
 def task_aucs(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
@@ -154,9 +162,7 @@ def mean_log_loss(Y: Any, P: Any, *, sample_weight: Any = None) -> float:
     weights = np.where(np.isnan(labels), 0.0, weights)
     total = weights.sum(axis=0)
     if not total.all():
-        undefined(
-            f"No observed label in Y for task {np.flatnonzero(total == 0).tolist()}: its log loss is not defined."
-        )
+        undefined(f"No observed label in Y for {_named(Y, total == 0)}: its log loss is not defined.")
     some = total > 0
     return float(np.mean((losses * weights).sum(axis=0)[some] / total[some])) if some.any() else float("nan")
 

@@ -55,6 +55,7 @@ class ReliabilityDisplay:
         *,
         by: Any = None,
         targets: Sequence[str] | None = None,
+        conditional: bool = False,
         n_bins: int | None = None,
         min_bin_rows: int = 50,
         max_segments: int = 4,
@@ -72,6 +73,9 @@ class ReliabilityDisplay:
             others, and those with fewer than 100 rows, one together.
         targets : sequence of str, default=None
             Names of targets; None takes all, those with values too.
+        conditional : bool, default=False
+            Whether a step of a chain is drawn by its conditional probability, over the rows where the step before it
+            has happened: pCVR over clicked rows, as the target "conversion | click".
         n_bins : int, default=None
             None takes 10 for one curve, and 5 for several.
         min_bin_rows : int, default=50
@@ -83,7 +87,7 @@ class ReliabilityDisplay:
         -------
         display : ReliabilityDisplay
         """
-        found = _chosen(outcomes(estimator, X, Y, sample_weight), targets)
+        found = _chosen(outcomes(estimator, X, Y, sample_weight, conditional=conditional), targets)
         options: dict[str, Any] = {"n_bins": n_bins, "min_bin_rows": min_bin_rows, "max_segments": max_segments}
         return cls._of(found, by, len(X), **options).plot(**kw)
 

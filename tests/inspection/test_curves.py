@@ -133,6 +133,21 @@ def test_rare_segments_and_missing_labels(model, funnel):
         ReliabilityDisplay.from_estimator(model, X, Y, by=by, max_segments=0)
 
 
+def test_steps_where_their_parent_has_happened(model, funnel):
+    X, Y = (part[2000:] for part in funnel)
+    Y = Y.astype({"conversion": float})
+    Y.iloc[:50, Y.columns.get_loc("conversion")] = np.nan
+    display = ReliabilityDisplay.from_estimator(model, X, Y, conditional=True)
+    assert list(display.curves) == ["click", "conversion | click", "watch_seconds"]
+    known = ((Y["click"] == 1) & Y["conversion"].notna()).to_numpy()
+    pcvr = model.predict_conditionals(X)[known, 1]
+    bins = int(known.sum()) // 50
+    expected = reliability_curve(Y["conversion"][known], pcvr, n_bins=min(bins, 10))
+    pd.testing.assert_frame_equal(display.curves["conversion | click"]["all"], expected)
+    alone = ReliabilityDisplay.from_estimator(model, X, Y, conditional=True, targets=["conversion | click"])
+    assert list(alone.curves) == ["conversion | click"]
+
+
 def test_from_predictions_and_given_axes(scored):
     import matplotlib.pyplot as plt
 

@@ -44,12 +44,14 @@ def test_the_order_of_candidates(server, trained):
     np.testing.assert_allclose(answer["scores"], score, rtol=1e-4)
     np.testing.assert_allclose(score[answer["order"]], np.sort(score)[::-1], rtol=1e-4)
     assert sorted(answer["order"]) == list(range(len(trained.rows)))
+    assert answer["weights"] == {"click": 1.0, "conversion": 0.5, "seconds": 0.25}
 
 
 def test_weights_of_a_request(server, trained):
     weights = {"click": 2, "seconds": -0.5}
     answer = server.post("/rank", {"rows": trained.rows, "weights": weights}).json()
     np.testing.assert_allclose(answer["scores"], trained.model.rank_score(trained.X, [2.0, 0.0, -0.5]), rtol=1e-4)
+    assert answer["weights"] == {"click": 2.0, "conversion": 0.0, "seconds": -0.5}
     assert server.post("/rank", {"rows": trained.rows, "weights": None}).status_code == 200
     for extreme in (1000, -1000):
         answer = server.post(

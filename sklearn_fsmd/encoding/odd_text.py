@@ -1,0 +1,76 @@
+"""Text that looks like quantities or times but is taken as categories, as files have it.
+
+One "n/a" makes a column of prices text, and so are times that nobody has parsed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sklearn_fsmd._warn import warn
+from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
+
+MANY_VALUES = 30
+"""A column of fewer values is well off as categories."""
+N_ROWS = 10_000
+"""That many rows are looked at."""
+TIME = r"\d{4}-\d\d?-\d\d?([ T]\d|$)"
+
+
+def warn_of_text(encoder: FeatureEncoder, X: Any) -> None:
+    """Warn, once for all of a kind, of columns of text in which nine of ten values are numbers or times.
+
+    Of the numbers most have a fraction: whole numbers as text are ids, as a rule. A column of category dtype is what
+    the user has chosen.
+
+    Parameters
+    ----------
+    encoder : fitted on X.
+    X : DataFrame or 2-D array.
+    """
+    if not isinstance(X, pd.DataFrame):
+        return
+    rows = np.unique(np.linspace(0, len(X) - 1, N_ROWS).astype(int))
+    texts = {
+        column.name: X.iloc[rows, position].dropna().unique()
+        for position, column in encoder.categories.items()
+        if not isinstance(X.dtypes.iloc[position], pd.CategoricalDtype)
+    }
+    texts = {name: values for name, values in texts.items() if len(values) >= MANY_VALUES}
+    if found := [name for name, values in texts.items() if _are_quantities(values)]:
+        first = repr(found[0])
+        warn(
+            f"{_columns(found)}: most values are numbers, but some are text, so each is a category of its own. If they "
+            f"are quantities, convert them: X[{first}] = pd.to_numeric(X[{first}], errors='coerce'). {_if_not(found)}"
+        )
+    if found := [name for name, values in texts.items() if _are_times(values)]:
+        first = repr(found[0])
+        warn(
+            f"{_columns(found)}: times as text, so each is a category of its own, and later ones are unknown. Leave "
+            f"them out, or take the hour and the like: X[{first}] = pd.to_datetime(X[{first}]), and "
+            f"`sklearn_fsmd.compose.TimeFeatures` before the model. {_if_not(found)}"
+        )
+
+
+def _columns(names: list[str]) -> str:
+    return f"{'Columns' if len(names) > 1 else 'Column'} {', '.join(map(repr, names))} of X"
+
+
+def _if_not(names: list[str]) -> str:
+    return f"If not, X.astype({dict.fromkeys(names, 'category')}), and this warning is gone."
+
+
+def _are_quantities(values: Any) -> bool:
+    if pd.api.types.infer_dtype(values) not in ("string", "mixed", "mixed-integer", "floating"):
+        return False
+    numbers = pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").dropna()
+    return len(numbers) >= 0.9 * len(values) and bool((numbers != np.floor(numbers)).mean() > 0.5)
+
+
+def _are_times(values: Any) -> bool:
+    if pd.api.types.infer_dtype(values) != "string":
+        return False
+    return bool(pd.Series(values, dtype=object).str.match(TIME).mean() >= 0.9)
