@@ -19,7 +19,7 @@ from sklearn_fsmd.execution import Crew
 from sklearn_fsmd.inference import CPU_CHUNK, in_chunks
 from sklearn_fsmd.metrics import task_aucs
 from sklearn_fsmd.persistence import digest_of
-from sklearn_fsmd.runtime import threads
+from sklearn_fsmd.runtime import threads, without_denormals
 from sklearn_fsmd.training.batches import Batches, TensorData
 from sklearn_fsmd.training.copying import copied
 from sklearn_fsmd.training.fused_step import FusedStep
@@ -194,7 +194,8 @@ class Net(ClassifierMixin, NeuralNet):
         if self.fused_step_ is not None:
             self.fused_step_()
         else:
-            self.optimizer_.step()
+            with without_denormals():
+                self.optimizer_.step()
             self.average_.update()
         return {"loss": loss, "y_pred": logits.detach()}
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from sklearn_fsmd.execution.crew import Crew
+from sklearn_fsmd.runtime import without_denormals
 from sklearn_fsmd.training.fused_step import FusedStep
 from sklearn_fsmd.training.rowwise_adam import RowWiseAdam, RowWiseAdamW
 from sklearn_fsmd.training.weight_average import WeightAverage
@@ -43,6 +44,32 @@ def test_steps(kind, decay, n_threads):
     assert averages[0].step == averages[1].step
     for a, b in zip(averages[0].others, averages[1].others, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("is_fused", [False, True])
+def test_moments_of_rows_that_are_not_read_end_at_zero(is_fused):
+    """As denormal numbers they would stay where they are, and each step would take many times as long."""
+    table, crew = torch.nn.Embedding(1000, 100), Crew(2)
+    optimizer = RowWiseAdam(table.parameters(), lr=0.01, fused=True)
+    fused = FusedStep(optimizer, WeightAverage(table, 0.9), crew)
+
+    def step():
+        table.weight.grad = torch.zeros_like(table.weight)
+        if is_fused:
+            fused()
+        else:
+            with without_denormals():
+                optimizer.step()
+
+    step()  # which makes the moments
+    moments = [optimizer.state[table.weight][name] for name in ("exp_avg", "exp_avg_sq")]
+    for tiny in (1e-41, 2**-126):  # half of this one's next value is denormal
+        for moment in moments:
+            moment.fill_(tiny)
+        step()
+        assert not any(moment.any() for moment in moments)
+    crew.close()
+    assert (torch.tensor([1e-40]) * 1).item() > 0  # elsewhere they are numbers as others are
 
 
 def test_what_a_step_leaves_out_stays_as_it_is():
