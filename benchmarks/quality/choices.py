@@ -24,6 +24,8 @@ VARIANTS = {
     "before": {"target_statistics": None, "chain_loss": "entire_space", "fm_scale": 1.0},
     "four members": {"n_members": 4},
     "embeddings of 8": {"embedding_dim": 8},
+    "dense tables": {"embedding_optimizer": "dense"},
+    "sparse tables": {"embedding_optimizer": "sparse"},
 }
 HERE = Path(__file__).parent
 
@@ -33,9 +35,10 @@ def main():
     parser.add_argument("--data", choices=["kuairand", "census"], nargs="*", default=["kuairand", "census"])
     parser.add_argument("--only", choices=VARIANTS, nargs="*", default=list(VARIANTS))
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--file", default="choices", help="the csv file of the results, without .csv")
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
-    store = Store("choices", HERE)
+    store = Store(options.file, HERE)
     for seed in range(options.seeds):
         for name in options.data:
             table = data.load(name)

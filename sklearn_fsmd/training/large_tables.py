@@ -15,8 +15,8 @@ from sklearn_fsmd.runtime import memory_of
 from sklearn_fsmd.training.rowwise_adagrad import AdagradRows, AdagradRowsW
 from sklearn_fsmd.training.rowwise_adam import RowWiseAdam, RowWiseAdamW
 
-LARGE_TABLE = 2**25
-"""Weights of an embedding table from which on embedding_optimizer="auto" trains it by rows."""
+LARGE_TABLE = 2**18
+"""Weights of an embedding table from which on embedding_optimizer="auto" trains it by rows; see docs/design.md."""
 
 TABLE_COPIES = 4
 """The weights, two moments and the average: what training by Adam holds of a table at the least."""
