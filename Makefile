@@ -12,7 +12,7 @@ DATA ?= funnel
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test test-oldest test-all test-gpu test-ray sanitize wheel fuzz soak quality calibration choices funnels history watch lists history-speed export-speed serve serving-load options scale scale-processes scale-elastic scale-tables growing gpu bench against paper pretraining lint format clean
+.PHONY: demo test test-oldest test-all test-gpu test-ray sanitize wheel fuzz soak quality calibration choices tables funnels history watch lists history-speed export-speed serve serving-load options scale scale-processes scale-elastic scale-tables growing gpu bench against paper pretraining lint format clean
 
 $(VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/core.c
 	$(PYTHON) -m venv $(VENV)
@@ -95,6 +95,10 @@ against: $(BENCH_VENV)/.installed  ## speed against a former commit, in turn: ma
 
 quality: $(BENCH_VENV)/.installed  ## predictions beside LightGBM, CatBoost and two peers, five seeds (make quality SEEDS=1; hours)
 	$(BENCH_VENV)/bin/python -m benchmarks.quality.run $(if $(SEEDS),--seeds $(SEEDS))
+
+tables: $(VENV)/.installed  ## tables of embeddings trained whole and by rows, on validation, three seeds (make tables SEEDS=1)
+	$(BIN)/python -m benchmarks.quality.choices --data kuairand --only "dense tables" "sparse tables" --file tables \
+		--seeds $(or $(SEEDS),3)
 
 calibration: $(VENV)/.installed  ## how much of the calibration error is chance, three seeds (make calibration SEEDS=1)
 	$(BIN)/python -m benchmarks.quality.chance $(if $(SEEDS),--seeds $(SEEDS))

@@ -162,7 +162,8 @@ def over_users(results, folder):
     """The intervals over the users of KuaiRand, for all differences whose predictions have been kept."""
     lines, counts = [], None
     _, _, (X, Y) = data.load("kuairand")[0]
-    for difference in {d for claim in CLAIMS for d in claim.differences if d.part in ("table4", "table4-defaults")}:
+    on_kuairand = (d for claim in CLAIMS for d in claim.differences if d.part in ("table4", "table4-defaults"))
+    for difference in dict.fromkeys(on_kuairand):
         paired = _paired(results, difference)
         if paired is None or difference.measure not in (*BOTH, "mean_auc"):
             continue
@@ -177,7 +178,8 @@ def over_users(results, folder):
         by_task = [resampling.differences(Y.iloc[:, k].to_numpy(), *_column(scores, k), counts) for k in range(2)]
         samples = {"auc_1": by_task[0], "auc_2": by_task[1], "mean_auc": np.mean(by_task, axis=0)}[difference.measure]
         low, high = np.quantile(samples, (0.025, 0.975))
-        lines.append({**difference._asdict(), "users_low": low, "users_high": high})
+        origin = results[difference.part].iloc[-1][["commit", "versions"]]
+        lines.append({**difference._asdict(), "users_low": low, "users_high": high, **origin})
     return pd.DataFrame(lines)
 
 

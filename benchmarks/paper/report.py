@@ -164,7 +164,8 @@ def _curve(folder, figure, rows, parameter, labels, label):
 
 
 def _seesaw(folder, rows):
-    scores = {name: np.array(g[["auc_1", "auc_2"]]) for name, g in rows.groupby("model", sort=False)}
+    of_paper = rows[rows["model"].isin(PAPER["table4"])]
+    scores = {name: np.array(g[["auc_1", "auc_2"]]) for name, g in of_paper.groupby("model", sort=False)}
     display = SeesawDisplay.from_scores(scores, baseline="Base")
     display.figure_.set_size_inches(7, 5)
     display.figure_.savefig(folder / "figure10.png", dpi=100)

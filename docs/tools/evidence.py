@@ -35,6 +35,8 @@ PAGES: dict[str, tuple[str, str, list[Stored]]] = {
                    "data == 'census' and part == 'test'", "Census-Income"),
             Stored("benchmarks/quality/choices.csv", "make choices", ["variant"], AUCS, "", "How defaults were chosen",
                    "One option at a time, on the validation days of KuaiRand."),
+            Stored("benchmarks/quality/tables.csv", "make tables", ["variant"], AUCS | {"seconds": "seconds"}, "",
+                   "Tables trained by rows", "On the validation days of KuaiRand, whose table has 576,000 weights."),
             Stored("benchmarks/quality/funnels.csv", "make funnels", ["rate", "conflict", "selection", "variant"], AUCS,
                    "", "Losses of a chain where the truth is known",
                    "Simulated funnels: the rate of conversions, how much what invites clicks speaks against "
@@ -87,6 +89,9 @@ PAGES: dict[str, tuple[str, str, list[Stored]]] = {
                    "Table II: Census-Income, this library's defaults"),
             Stored("benchmarks/paper/table4.csv", "make paper PART=table4", ["model"], PAPER, "",
                    "Table IV: KuaiRand-Pure, the paper's parameters"),
+            Stored("benchmarks/paper/users.csv", "make paper PART=table4", ["of", "over", "measure"],
+                   {"users_low": "from", "users_high": "to"}, "part == 'table4'",
+                   "Table IV: 95 % intervals of differences, users resampled"),
             Stored("benchmarks/paper/table4-defaults.csv", "make paper PART=table4-defaults", ["model"], PAPER, "",
                    "Table IV: KuaiRand-Pure, this library's defaults"),
             Stored("benchmarks/paper/funnel.csv", "make paper PART=funnel", ["model", "conflict"], PAPER, "",
