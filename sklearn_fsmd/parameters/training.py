@@ -42,7 +42,7 @@ class OptimizationParameters:
     embedding_optimizer : {"auto", "dense", "sparse", "rowwise_adagrad"}, default="auto"
         How the tables of embeddings are trained. A "dense" step goes through all rows. A "sparse" one touches only
         those that the batch has read, the others neither move nor decay until they are read again: for columns of
-        many values. It exists for "adam" and "adamw"; "auto" takes it for these where a table has 2**18 weights
+        many values. It exists for "adam" and "adamw"; "auto" takes it for these where a table has 2**19 weights
         or more. "rowwise_adagrad" is sparse too, and remembers one number for a row where these remember two for each
         weight; all other weights are trained by "adam" or "adamw".
     embedding_lr : float, default=0.05

@@ -15,7 +15,7 @@ from sklearn_fsmd.runtime import memory_of
 from sklearn_fsmd.training.rowwise_adagrad import AdagradRows, AdagradRowsW
 from sklearn_fsmd.training.rowwise_adam import RowWiseAdam, RowWiseAdamW
 
-LARGE_TABLE = 2**18
+LARGE_TABLE = 2**19
 """Weights of an embedding table from which on embedding_optimizer="auto" trains it by rows; see docs/design.md."""
 
 TABLE_COPIES = 4
