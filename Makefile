@@ -183,11 +183,10 @@ LOOKED_AT = index start/your_own_table guide/calibration guide/parameters api/in
 docs: $(DOCS_VENV)/.installed  ## the site, in build/site; small examples run, large ones show what is stored
 	$(DOCS_VENV)/bin/python -m sphinx -W --keep-going -q -b html docs build/site
 
-docs-pages: $(VENV)/.installed  ## the same without running the examples, in build/pages: are pages and links right?
+docs-pages: $(VENV)/.installed  ## the same without running the examples, in build/pages
 	$(BIN)/python -m sphinx -W --keep-going -q -b html -D plot_gallery=0 docs build/pages
-	PYTHONPATH=docs $(BIN)/python -m tools.links build/pages
 
-docs-look: docs-pages $(VENV)/.playwright  ## a page of each kind and the search, in headless Chromium (needs Chromium); docs-check looks at all
+docs-look: docs-pages $(VENV)/.playwright  ## their links, a page of each kind and the search, in headless Chromium (needs Chromium); docs-check looks at all
 	PYTHONPATH=docs $(BIN)/python -m tools.look build/pages build/screenshots --only $(LOOKED_AT)
 
 docs-stored: $(DOCS_VENV)/.installed  ## run examples that take minutes, and store what they show: make docs-stored EXAMPLES=kuairand

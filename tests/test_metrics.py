@@ -221,6 +221,14 @@ def test_what_has_no_score_is_refused(metric, arguments, message):
         metric(*arguments)
 
 
+def test_a_task_without_an_auc_is_named():
+    Y, P = pd.DataFrame({"click": [0, 1], "sale": [0.0, NAN]}), np.full((2, 2), 0.5)
+    with pytest.warns(UndefinedMetricWarning, match=r"Only one class in Y for task \['sale'\], or no label"):
+        metrics.auc_per_task(Y, P)
+    with pytest.warns(UndefinedMetricWarning, match=r"for task \[1\], or no label"):
+        metrics.auc_per_task(Y.to_numpy(), P)
+
+
 def test_labels_in_words_are_those_in_numbers(rng):
     y, p, groups = rng.randint(2, size=90).astype(float), rng.uniform(size=90), rng.randint(5, size=90)
     y[::9] = NAN

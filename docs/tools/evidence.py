@@ -36,7 +36,7 @@ PAGES: dict[str, tuple[str, str, list[Stored]]] = {
             Stored("benchmarks/quality/choices.csv", "make choices", ["variant"], AUCS, "", "How defaults were chosen",
                    "One option at a time, on the validation days of KuaiRand."),
             Stored("benchmarks/quality/tables.csv", "make tables", ["variant"], AUCS | {"seconds": "seconds"}, "",
-                   "Tables trained by rows", "On the validation days of KuaiRand, whose table has 576,000 weights."),
+                   "Tables trained by rows", "On the validation days of KuaiRand."),
             Stored("benchmarks/quality/funnels.csv", "make funnels", ["rate", "conflict", "selection", "variant"], AUCS,
                    "", "Losses of a chain where the truth is known",
                    "Simulated funnels: the rate of conversions, how much what invites clicks speaks against "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -58,13 +57,3 @@ def _anchors(page: Path) -> frozenset[str]:
 @cache
 def _parsed(page: Path) -> BeautifulSoup:
     return BeautifulSoup(page.read_bytes(), "html.parser")
-
-
-def main() -> int:
-    found = faults(Path(sys.argv[1]))
-    print("\n".join([*found, f"{len(found)} faults"]))
-    return bool(found)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

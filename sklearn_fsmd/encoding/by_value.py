@@ -40,8 +40,8 @@ class ByValue:
 def order_of(values: np.ndarray) -> np.ndarray:
     """What ``np.argsort(values, kind="stable")`` gives, of whole numbers from 0 on.
 
-    numpy sorts numbers of 16 bits by their digits, which is three to eight times as fast as its sort of longer ones. So
-    the lower 16 bits are sorted first, and the upper ones then.
+    numpy sorts numbers of 16 bits by their digits, and longer ones by comparing, which takes longer. So the lower 16
+    bits are sorted first, and the upper ones then.
     """
     largest = int(values.max(initial=0))
     if largest >= 2**32:

@@ -29,9 +29,12 @@ class Outcome(NamedTuple):
     """(m,), none of them 0."""
 
 
-def predictions(estimator: Any, X: Any) -> np.ndarray:
-    """The marginals, and after them the expected values, ``(n, K + V)``."""
-    return ask(estimator, "_marginals_and_values", X)
+def predictions(estimator: Any, X: Any, *, conditional: bool = False) -> np.ndarray:
+    """The marginals or conditionals, and after them the expected values, ``(n, K + V)``."""
+    if not conditional:
+        return ask(estimator, "_marginals_and_values", X)
+    p = ask(estimator, "predict_conditionals", X)
+    return np.hstack((p, ask(estimator, "predict_values", X))) if model_of(estimator).value_targets else p
 
 
 def fitted_model(estimator: Any) -> Any:
@@ -71,12 +74,11 @@ def outcomes(estimator: Any, X: Any, Y: Any, sample_weight: Any = None, *, condi
         If nothing was observed of a target.
     """
     model = fitted_model(estimator)
-    P, Y = predictions(estimator, X), as_pandas(Y)
+    P, Y = predictions(estimator, X, conditional=conditional), as_pandas(Y)
     check_consistent_length(P, Y)
     observed, weights = observations(model, Y, sample_weight)
     names = [*model.task_names_, *model.value_names_]
     if conditional:
-        P = np.hstack((ask(estimator, "predict_conditionals", X), P[:, len(model.task_names_) :]))
         for k, parent in enumerate(model.module_.link.parents):
             if parent is not None:
                 weights[:, k] *= (observed[:, parent] == 1) & (weights[:, parent] > 0)

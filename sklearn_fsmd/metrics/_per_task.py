@@ -48,8 +48,9 @@ def auc_per_task(Y: Any, P: Any, *, sample_weight: Any = None) -> np.ndarray:
 def _named(Y: Any, which: np.ndarray) -> str:
     """Some of the tasks: by the columns of Y, if these have names, and by number otherwise."""
     numbers = np.flatnonzero(which).tolist()
-    names = names_of(as_pandas(Y)) if hasattr(Y, "columns") or hasattr(Y, "name") else None
-    return f"task {numbers}" if names is None else f"task {[names[k] for k in numbers]}"
+    Y = as_pandas(Y)
+    is_named = isinstance(Y, (pd.DataFrame, pd.Series))
+    return f"task {[names_of(Y)[k] for k in numbers] if is_named else numbers}"
 
 
 def task_aucs(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray | None) -> np.ndarray:

@@ -191,12 +191,12 @@ class Net(ClassifierMixin, NeuralNet):
             training=True,
         )
         self.average_.before_step()
-        if self.fused_step_ is not None:
-            self.fused_step_()
-        else:
-            with without_denormals():
+        with without_denormals():
+            if self.fused_step_ is not None:
+                self.fused_step_()
+            else:
                 self.optimizer_.step()
-            self.average_.update()
+                self.average_.update()
         return {"loss": loss, "y_pred": logits.detach()}
 
     def rows_of(self, batch: Any) -> int:

@@ -5,11 +5,13 @@ import copy
 import pytest
 import torch
 
+from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.execution.crew import Crew
-from sklearn_fsmd.runtime import without_denormals
+from sklearn_fsmd.training import Net
 from sklearn_fsmd.training.fused_step import FusedStep
 from sklearn_fsmd.training.rowwise_adam import RowWiseAdam, RowWiseAdamW
 from sklearn_fsmd.training.weight_average import WeightAverage
+from tests.conftest import SMALL, make_frame
 
 
 def network():
@@ -46,30 +48,41 @@ def test_steps(kind, decay, n_threads):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("is_fused", [False, True])
-def test_moments_of_rows_that_are_not_read_end_at_zero(is_fused):
+@pytest.mark.parametrize("execution", ["torch", "fused"])
+def test_moments_of_rows_that_are_not_read_end_at_zero(execution, monkeypatch):
     """As denormal numbers they would stay where they are, and each step would take many times as long."""
-    table, crew = torch.nn.Embedding(1000, 100), Crew(2)
-    optimizer = RowWiseAdam(table.parameters(), lr=0.01, fused=True)
-    fused = FusedStep(optimizer, WeightAverage(table, 0.9), crew)
+    monkeypatch.setenv("SKLEARN_FSMD_EXECUTION", execution)
+    seen, step = [], Net.train_step
 
-    def step():
-        table.weight.grad = torch.zeros_like(table.weight)
-        if is_fused:
-            fused()
-        else:
-            with without_denormals():
-                optimizer.step()
-
-    step()  # which makes the moments
-    moments = [optimizer.state[table.weight][name] for name in ("exp_avg", "exp_avg_sq")]
-    for tiny in (1e-41, 2**-126):  # half of this one's next value is denormal
+    def watched(net, batch, **options):
+        state = net.optimizer_.state.get(net.module_.embedding.table.weight)
+        moments = [state["exp_avg"], state["exp_avg_sq"]] if state else []
         for moment in moments:
-            moment.fill_(tiny)
-        step()
-        assert not any(moment.any() for moment in moments)
-    crew.close()
+            moment[0] = 1e-41  # row 0 is of no value, so that no batch reads it
+        done = step(net, batch, **options)
+        seen.extend(moment[0].abs().max().item() for moment in moments)
+        return done
+
+    monkeypatch.setattr(Net, "train_step", watched)
+    X, Y = make_frame(300)
+    FSMDClassifier(**SMALL | {"max_epochs": 2, "unknown_rate": 0.0, "embedding_optimizer": "dense"}).fit(X, Y)
+    assert len(seen) > 2
+    assert not any(seen)
     assert (torch.tensor([1e-40]) * 1).item() > 0  # elsewhere they are numbers as others are
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_each_thread_of_a_crew_does_without_denormal_numbers(n_threads):
+    table, crew = torch.nn.Embedding(3000, 100), Crew(n_threads)
+    optimizer = RowWiseAdam(table.parameters(), lr=0.01, fused=True)
+    step = FusedStep(optimizer, WeightAverage(table, 0.9), crew)
+    for _ in range(2):  # the first one makes the moments
+        table.weight.grad = torch.zeros_like(table.weight)
+        for name in ("exp_avg", "exp_avg_sq") if optimizer.state else ():
+            optimizer.state[table.weight][name].fill_(1e-41)
+        step()
+    crew.close()
+    assert not any(optimizer.state[table.weight][name].any() for name in ("exp_avg", "exp_avg_sq"))
 
 
 def test_what_a_step_leaves_out_stays_as_it_is():
