@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
+from sklearn_fsmd.export import to_onnx
 from tests.serving.conftest import rows_of, train
 from tests.serving.process import wait_for
 
@@ -86,6 +87,17 @@ def test_a_file_with_other_columns(live, trained, start, tmp_path):
         clicks(answer), other.predict_marginals(trained.X.drop(columns="price"))[:, 0], rtol=0, atol=1e-5
     )
     assert answer.json()["rows"][0]["values"] == {}
+
+
+def test_the_same_network_with_other_weights_of_the_ranking_is_another_model(live, trained, start, tmp_path):
+    server = start(live)
+    first = version(server)
+    to_onnx(trained.model, tmp_path / "other.onnx", rank_weights=[1.0, 5.0, 0.0])
+    replace(live, (tmp_path / "other.onnx").read_bytes())
+    second = wait_for(lambda: version(server) != first and version(server))
+    answer = server.post("/rank", {"rows": trained.rows}).json()
+    assert answer["model"] == second
+    assert answer["weights"] == {"click": 1.0, "conversion": 5.0, "seconds": 0.0}
 
 
 def without_metadata(content):
