@@ -72,6 +72,11 @@ def folder(tmp_path_factory):
     with pq.ParquetWriter(made / "uneven.parquet", arrow.schema) as writer:
         for start, stop in pairwise([0, 900, 910, 911, 1500, 1700, 1750, 2600, 3000]):
             writer.write_table(arrow.slice(start, stop - start))
+    (made / "next day").mkdir()
+    later = table[:800].assign(user=(table["user"].astype("int64") + 40).astype("category"))  # others
+    for half in (0, 1):
+        later[400 * half : 400 * (half + 1)].to_parquet(made / f"next day/{half}.parquet", index=False)
+    (made / "next day/damaged.parquet").write_bytes((made / "next day/1.parquet").read_bytes()[:-500])
     return made
 
 
@@ -94,7 +99,7 @@ def test_the_step_of_two_processes_is_that_of_one_with_all_rows(tmp_path):
             assert max(float((whole[key] - before[key]).abs().max()) for key in whole) > 1e-3
 
 
-@pytest.mark.parametrize("name", ["uneven", "one group", "bias", "pcgrad", "anything"])
+@pytest.mark.parametrize("name", ["uneven", "one group", "bias", "pcgrad", "anything", "next day"])
 def test_all_processes_come_to_the_same_model(fitted, name):
     first, second = (found[name] for found in fitted)
     assert first["digest"] == second["digest"]
@@ -102,6 +107,14 @@ def test_all_processes_come_to_the_same_model(fitted, name):
     others = [{k: v for k, v in epoch.items() if k != "conflicting_steps"} for epoch in second["history"]]
     np.testing.assert_equal(shared, others)  # NaN is NaN
     np.testing.assert_array_equal(first["p"], second["p"])
+
+
+def test_training_goes_on_with_the_files_of_another_day(fitted):
+    first, second = (found["next day"] for found in fitted)
+    assert first["digest"] != first["before"]
+    assert first["known"] == second["known"] == 40 + 40  # users of both days
+    for found in (first, second):
+        assert sum("1 of 3 files are left out" in text and "damaged.parquet" in text for text in found["warned"]) == 1
 
 
 @pytest.mark.parametrize("name", ["uneven", "one group"])

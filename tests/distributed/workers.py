@@ -18,6 +18,7 @@ import torch
 from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
 from sklearn_fsmd.distributed import Exchange, LostProcessError, exchange, together
 from sklearn_fsmd.encoding import InputEncoder, TargetEncoder
+from sklearn_fsmd.inspection import item_vectors
 from sklearn_fsmd.streaming import sizes
 from sklearn_fsmd.training import InMemory, Net, trainer
 from tests.conftest import SMALL, make_frame
@@ -113,7 +114,21 @@ def fits(folder):
             "warned": [str(one.message) for one in warned],
         }
         seen.clear()
-    return found
+    return found | later_files(Path(folder))
+
+
+def later_files(folder):
+    """A model that goes on with files of the next day, which have values of their own, and of which one is damaged."""
+    X, _ = make_frame(2000, seed=9)
+    model = FSMDClassifier(**PARAMS | {"max_epochs": 2, "new_categories": "grow", "warm_start": True})
+    model.fit_dataset(folder / "uneven.parquet", TARGETS)
+    before = model.net_.digest()
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        model.fit_dataset(folder / "next day", TARGETS, on_error="skip")
+    known = item_vectors(model, "user").index
+    more = {"before": before, "known": len(known), "warned": [str(one.message) for one in warned]}
+    return {"next day": described(model, X) | more}
 
 
 def checkpoint_at(folder):
