@@ -12,7 +12,7 @@ DATA ?= funnel
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test test-oldest test-all test-gpu test-ray sanitize wheel fuzz soak quality calibration choices tables funnels history watch lists history-speed export-speed serve serving-load options scale scale-processes scale-elastic scale-tables growing gpu bench against paper pretraining lint format clean
+.PHONY: demo test test-oldest test-all test-gpu test-ray sanitize wheel fuzz soak quality calibration choices tables funnels history watch lists history-speed export-speed serve serving-load options scale scale-processes scale-order scale-elastic scale-tables growing gpu bench against paper pretraining lint format clean
 
 $(VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/core.c
 	$(PYTHON) -m venv $(VENV)
@@ -74,6 +74,9 @@ scale: $(VENV)/.installed  ## fit_dataset: memory, rows per second, vocabularies
 
 scale-processes: $(VENV)/.installed  ## two processes of one thread against one: rows per second, AUC (make scale-processes ROWS=500000)
 	$(BIN)/python -m benchmarks.scale_processes $(if $(ROWS),--rows $(ROWS))
+
+scale-order: $(VENV)/.installed  ## files sorted by time, user and label against a shuffled one (make scale-order SEEDS=1)
+	$(BIN)/python -m benchmarks.scale_order $(if $(SEEDS),--seeds $(SEEDS))
 
 scale-elastic: $(VENV)/.installed  ## two workers on Ray of which one goes and comes back (make scale-elastic ROWS=10000)
 	$(BIN)/python -m benchmarks.scale_elastic $(if $(ROWS),--rows $(ROWS))

@@ -1,6 +1,7 @@
 """What fit_dataset costs: memory, rows per second beside fit, and the vocabularies: ``make scale``.
 
-Each figure is of a process of its own. ``make scale ROWS=2000000`` makes all of it ten times smaller.
+Each figure is of a process of its own. ``make scale ROWS=2000000`` makes all of it ten times smaller. Memory is that of
+two files with the same ids, of which one has ten times the rows; the vocabularies are of a file with more ids.
 """
 
 import argparse
@@ -22,14 +23,16 @@ ROW_GROUP = 250_000
 N_ROUNDS = 3
 """How often training from a file and in memory are measured, one after the other."""
 N_IDS, N_CODES, N_NUMBERS = 5, 15, 10
+FEW_IDS, MANY_IDS = 100_000, 2_000_000
+"""How many values the first column of ids has; of each further one it is half as many."""
 TARGETS = ["click", "conversion"]
 SIZE = {"embedding_dim": 8, "expert_dims": (64, 32), "tower_dims": (32,), "batch_size": 2048, "random_state": 0}
 
 
-def make_block(n, seed):
+def make_block(n, seed, n_ids=MANY_IDS):
     """Rows of 30 columns: ids with long tails, small categories, numbers."""
     random = np.random.default_rng(seed)
-    ids = {f"id{j}": random.zipf(1.2, n) % (2_000_000 >> j) for j in range(N_IDS)}
+    ids = {f"id{j}": random.zipf(1.2, n) % (n_ids >> j) for j in range(N_IDS)}
     codes = {f"code{j}": random.integers(4 + 5 * j, size=n).astype(np.int32) for j in range(N_CODES)}
     numbers = {f"number{j}": random.normal(size=n).astype(np.float32) for j in range(N_NUMBERS)}
     logit = numbers["number0"] + 0.5 * np.sin(ids["id1"]) - 1
@@ -40,11 +43,12 @@ def make_block(n, seed):
     )
 
 
-def write(path, n_rows, group=ROW_GROUP, first_seed=0):
+def write(path, n_rows, group=ROW_GROUP, first_seed=0, n_ids=MANY_IDS):
     """A file of so many rows, row group by row group."""
     writer = None
     for seed, start in enumerate(range(0, n_rows, group), first_seed):
-        table = pa.Table.from_pandas(make_block(min(group, n_rows - start), seed), preserve_index=False)
+        block = make_block(min(group, n_rows - start), seed, n_ids)
+        table = pa.Table.from_pandas(block, preserve_index=False)
         writer = writer or pq.ParquetWriter(path, table.schema)
         writer.write_table(table)
     writer.close()
@@ -109,7 +113,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         sizes = {options.rows: Path(folder) / "large.parquet", options.rows // 10: Path(folder) / "small.parquet"}
         for n_rows, path in sizes.items():
-            write(path, n_rows)
+            write(path, n_rows, n_ids=FEW_IDS)
             print(f"{n_rows:,} rows of {N_IDS + N_CODES + N_NUMBERS} columns: {path.stat().st_size / 2**30:.2f} GiB")
         large, small = sizes
         streamed = {n_rows: measured("stream", path, n_rows) for n_rows, path in sizes.items()}
@@ -127,6 +131,7 @@ def main():
             f"fit of {small:,} rows: at most {table['peak_gib']:.2f} GiB, {table['rows_per_second']:,.0f} rows/s; "
             f"streamed ones are {median(ratios):.2f} times as fast ({', '.join(f'{ratio:.2f}' for ratio in ratios)})"
         )
+        write(sizes[large], large, n_ids=MANY_IDS)
         words = measured("vocabulary", sizes[large], large)
         print(
             f"vocabularies of {N_IDS} columns of ids, {large:,} rows: {words['seconds']:.0f} s, at most "
