@@ -192,8 +192,8 @@ docs-pages: $(VENV)/.installed  ## the same without running the examples, in bui
 docs-look: docs-pages $(VENV)/.playwright  ## their links, a page of each kind and the search, in headless Chromium (needs Chromium); docs-check looks at all
 	PYTHONPATH=docs $(BIN)/python -m tools.look build/pages build/screenshots --only $(LOOKED_AT)
 
-docs-stored: $(DOCS_VENV)/.installed  ## run examples that take minutes, and store what they show: make docs-stored EXAMPLES=kuairand
-	PYTHONPATH=docs $(DOCS_VENV)/bin/python -m tools.store $(EXAMPLES)
+docs-stored: $(VENV)/.installed  ## run examples that take minutes, and store what they show: make docs-stored EXAMPLES=kuairand
+	PYTHONPATH=docs $(BIN)/python -m tools.store $(EXAMPLES)
 
 docs-serve: docs  ## the same, on http://127.0.0.1:8090
 	$(DOCS_VENV)/bin/python -m http.server 8090 --bind 127.0.0.1 --directory build/site

@@ -21,8 +21,6 @@ ORDER = (
     "ablation_with_grid_search",
     "watch_time",
     "kuairand",
-    "understanding",
-    "model_card",
     "search_with_optuna",
     "two_objectives_with_optuna",
     "track_with_mlflow",
@@ -46,11 +44,7 @@ LONG = sorted(path.stem for path in STORED.glob("*.json"))
 ELSEWHERE = {
     "understanding": "Its pictures are on the page :doc:`/understanding`, which says how each is read.",
     "model_card": "What it writes:\n\n.. code-block:: none\n\n    " + "\n    ".join(_written("model_card.md")),
-} | dict.fromkeys(
-    ("search_with_optuna", "two_objectives_with_optuna", "track_with_mlflow", "track_with_tensorboard"),
-    "It needs packages that the site's environment lacks, so it was not run for this page. ``tests/test_examples.py`` "
-    "runs it.",
-)
+}
 """Examples that are not run for their page, and what stands there: the outcome of some is a file of the repository."""
 
 

@@ -25,12 +25,14 @@ class Footer(NamedTuple):
     file, stamp : the file, and what changes when it does.
     groups : how many rows each of its row groups has.
     first : the position of its first row in the data set.
+    largest : the bytes of the largest row group.
     """
 
     file: File
     stamp: str
     groups: Sequence[int]
     first: int
+    largest: int
 
 
 class ParquetSource:
@@ -88,7 +90,7 @@ class ParquetSource:
             which = next(footer.file.name for footer in self.footers if largest in footer.groups)
             warn(
                 f"The data set has {len(groups)} row groups, of up to {largest:,} rows ({which}). Rows are shuffled in "
-                f"pools of {sizes.POOL_ROWS:,} from {sizes.OPEN_GROUPS} row groups at a time: if the files are sorted, "
+                f"pools of {sizes.POOL_ROWS:,} from {self.n_open} row groups at a time: if the files are sorted, "
                 "by time, user or label, batches are badly mixed, and AUC suffers. Write them with row groups of about "
                 "100,000 rows (`row_group_size` of pandas and pyarrow), or shuffled."
             )
@@ -101,9 +103,13 @@ class ParquetSource:
         self.types = self._together(types, file.name, columns)
         if not self.footers:
             self.categories = categories_of(opened.schema_arrow)
-        groups = [opened.metadata.row_group(g).num_rows for g in range(opened.metadata.num_row_groups)]
-        self.footers.append(Footer(file, stamp, groups, self.n_rows))
-        self.n_rows += sum(groups)
+        groups = [opened.metadata.row_group(g) for g in range(opened.metadata.num_row_groups)]
+        n_rows, largest = (
+            [group.num_rows for group in groups],
+            max((group.total_byte_size for group in groups), default=0),
+        )
+        self.footers.append(Footer(file, stamp, n_rows, self.n_rows, largest))
+        self.n_rows += sum(n_rows)
         opened.close()
 
     def leave_out(self, columns: Sequence[str], look: Callable[[Iterator[Block]], None]) -> None:
@@ -147,6 +153,12 @@ class ParquetSource:
             raise ValueError(f"{name} has the column {more[0]!r}, which {first} has not.")
         return together
 
+    @property
+    def n_open(self) -> int:
+        """From how many row groups a pool is taken: the more, the better a sorted file is mixed; each is in memory."""
+        largest = max(footer.largest for footer in self.footers)
+        return min(max(sizes.OPEN_BYTES // max(largest, 1), sizes.FEWEST_OPEN), sizes.OPEN_GROUPS)
+
     def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
         """All rows from the first to the last."""
         return gathered(self._in_order({name: self.types[name] for name in columns}), sizes.BLOCK_ROWS)
@@ -180,18 +192,18 @@ class ParquetSource:
         return ([block] for block in gathered(pieces, sizes.POOL_ROWS))
 
     def _mixed(self, columns: Mapping[str, Any], groups: Sequence[tuple[int, int]]) -> Iterator[Piece]:
-        opened: dict[int, Any] = {}
+        n_open, opened = self.n_open, dict[int, Any]()
 
         def reader(f: int, g: int) -> Iterator[Piece]:
             footer = self.footers[f]
             if f not in opened:
-                if len(opened) >= sizes.OPEN_GROUPS:
+                if len(opened) >= n_open:
                     del opened[next(iter(opened))]  # whoever still reads it keeps it open
                 opened[f] = _opened(footer)
-            return _pieces(footer, opened[f], g, columns, max(sizes.POOL_ROWS // sizes.OPEN_GROUPS, 1))
+            return _pieces(footer, opened[f], g, columns, max(sizes.POOL_ROWS // n_open, 1))
 
         waiting = iter(groups)
-        readers = deque(reader(*group) for group in islice(waiting, sizes.OPEN_GROUPS))
+        readers = deque(reader(*group) for group in islice(waiting, n_open))
         while readers:
             current = readers.popleft()
             piece = next(current, None)

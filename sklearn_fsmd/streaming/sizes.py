@@ -4,9 +4,13 @@ BLOCK_ROWS = 65_536
 """So many are read together in a pass from the first row to the last."""
 POOL_ROWS = 131_072
 """So many are shuffled together."""
-OPEN_GROUPS = 8
-"""From so many row groups, in equal parts."""
-FEW_GROUPS = 8 * OPEN_GROUPS
+OPEN_GROUPS = 64
+"""From so many row groups at a time, in equal parts,"""
+OPEN_BYTES = 2**28
+"""or from fewer that have so many bytes together,"""
+FEWEST_OPEN = 8
+"""but not from fewer than these."""
+FEW_GROUPS = 64
 """Fewer row groups, of which one is larger than a pool, are warned of."""
 SAMPLE_ROWS = 200_000
 """So many rows of training say which statistics there are, how these are scaled, and what the level is."""

@@ -90,6 +90,21 @@ def test_row_groups_come_in_another_order_in_each_pass_and_are_mixed(tmp_path):
     assert orders[0] == orders[1] != orders[2]
 
 
+def test_a_pool_is_taken_from_as_many_row_groups_as_have_so_many_bytes(tmp_path, monkeypatch):
+    from sklearn_fsmd.streaming import sizes
+
+    pd.DataFrame({"x": np.arange(20_000)}).to_parquet(tmp_path / "a.parquet", row_group_size=100)
+    source = ParquetSource(tmp_path / "a.parquet")
+    size = source.footers[0].largest
+    assert 800 <= size < 2000  # 100 numbers of 8 bytes, and what belongs to them
+    monkeypatch.setattr(sizes, "POOL_ROWS", 640)
+    for n_bytes, n_open in {100 * size: 64, 20 * size + 1: 20, size: 8}.items():
+        monkeypatch.setattr(sizes, "OPEN_BYTES", n_bytes)
+        assert source.n_open == n_open
+        first = next(source.pools(["x"], 0))[0]
+        assert len({position // 100 for position in first.positions}) == n_open
+
+
 def test_the_same_rows_are_held_out_in_whatever_order_they_come():
     held = HoldOut(100_000, 3, 0.1)
     positions = np.random.RandomState(0).permutation(100_000)
