@@ -159,6 +159,8 @@ class Datasets(Learning):
             trainer.grow(self, net, self._encoder, encoder)
         level = validation_rows.sample(*sample)
         del sample
+        if sums.of_groups is not None:
+            dataset = replace(dataset, rates=sums.of_groups.table())
         feed = StreamFeed(dataset, encoder, targets, parents, sums, level, processes)
         if processes is not None:
             own = encoder, targets, *feed.identity(), *(arrays_of(*valid) if valid else ())
@@ -246,7 +248,7 @@ def _agreed(
     ValueError
         If they have not.
     """
-    groups = dataset.source.in_order(0)  # which says if the rows cannot be dealt
+    groups = dataset.in_order(0)  # which says if the rows cannot be dealt
     if len(groups) < processes.size and processes.rank == 0:
         warn(
             f"{processes.size} processes deal {len(groups)} row groups to each other, so some have nothing to do. "

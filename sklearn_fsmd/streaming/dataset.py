@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from sklearn_fsmd.streaming.factory import FactorySource
@@ -25,6 +26,7 @@ class Dataset:
     features, targets : names of columns; `targets` is one name where there is one target, as a one-dimensional Y.
     weights : the name of the column of weights, or a list with one for each target; None if there are none.
     held : which rows validate.
+    rates : of the targets in each row group, ``(G, K)``, once these are known; None before.
     note_work : is called for each block that was read, see :meth:`~sklearn_fsmd.distributed.Processes.note_work`.
     """
 
@@ -33,6 +35,7 @@ class Dataset:
     targets: Any
     weights: Any
     held: HoldOut
+    rates: np.ndarray | None = None
     note_work: Callable[[], None] | None = None
 
     @classmethod
@@ -109,9 +112,13 @@ class Dataset:
                 self.note_work()
             yield block
 
+    def in_order(self, seed: int) -> list[tuple[int, int]]:
+        """The row groups of files, in an order that the seed draws."""
+        return self.source.in_order(seed, self.rates)
+
     def pools(self, seed: int, groups: Sequence[tuple[int, int]] | None = None) -> Iterator[list[Block]]:
         """All rows in pools, in an order that the seed draws; or those of some row groups of files."""
-        return self.source.pools([*self.features, *self.labels], seed, groups)
+        return self.source.pools([*self.features, *self.labels], seed, groups, self.rates)
 
     def features_of(self, frame: pd.DataFrame) -> pd.DataFrame:
         return frame[list(self.features)]

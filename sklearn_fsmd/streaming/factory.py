@@ -80,11 +80,14 @@ class FactorySource:
             "the rows to Parquet files."
         )
 
-    def in_order(self, seed: int) -> list[tuple[int, int]]:
+    def first_rows(self) -> None:
+        """There are none, as there are no row groups."""
+
+    def in_order(self, seed: int, rates: Any = None) -> list[tuple[int, int]]:
         """As :meth:`groups`."""
         return [group for group, *_ in self.groups()]
 
-    def pools(self, columns: Sequence[Any], seed: int, groups: Any = None) -> Iterator[list[Block]]:
+    def pools(self, columns: Sequence[Any], seed: int, groups: Any = None, rates: Any = None) -> Iterator[list[Block]]:
         """All rows, pool by pool, in their order: what a function makes cannot be taken in another."""
         pool: list[Block] = []
         for block in self.blocks(columns):

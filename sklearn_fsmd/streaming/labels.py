@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_fsmd.encoding import Targets, Values, make_targets
+from sklearn_fsmd.streaming.row_groups import GroupRates
 
 MANY = 1000
 """Of so many different values a target is not binary, and no more are looked at."""
@@ -79,6 +80,7 @@ class LabelSums:
         and the largest value that counts.
     n_odd : how many rows contradict the step before, by task.
     is_weighted : whether there is a weight that is not 1.
+    of_groups : the rates in each row group; None where there are no row groups.
     """
 
     parents_of_values: Sequence[int | None] = ()
@@ -90,6 +92,7 @@ class LabelSums:
     largest: Any = -np.inf
     n_odd: dict[int, int] = field(default_factory=dict)
     is_weighted: bool = False
+    of_groups: GroupRates | None = None
 
     def add(self, targets: Targets) -> None:
         """Take some rows into the sums; their weights are as they were given."""

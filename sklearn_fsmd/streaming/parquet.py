@@ -14,6 +14,7 @@ from sklearn_fsmd.streaming import sizes
 from sklearn_fsmd.streaming.files import File, find_files
 from sklearn_fsmd.streaming.frames import Block, Piece, gathered, selected
 from sklearn_fsmd.streaming.left_out import LeftOut
+from sklearn_fsmd.streaming.row_groups import drawn_order
 from sklearn_fsmd.streaming.schema import agree, categories_of, columns_of, fuller
 
 
@@ -175,19 +176,27 @@ class ParquetSource:
                 if n:
                     yield (f, g), int(firsts[g]), n
 
-    def in_order(self, seed: int) -> list[tuple[int, int]]:
-        """The row groups in an order that the seed draws."""
+    def first_rows(self) -> list[int]:
+        """The position of the first row of each row group that has rows."""
+        return [first for _, first, _ in self.groups()]
+
+    def in_order(self, seed: int, rates: np.ndarray | None = None) -> list[tuple[int, int]]:
+        """The row groups in an order that the seed draws, and their `rates`, see :func:`drawn_order`."""
         groups = [group for group, *_ in self.groups()]
-        return [groups[i] for i in np.random.default_rng(seed).permutation(len(groups))]
+        return [groups[i] for i in drawn_order(len(groups), seed, self.n_open, rates)]
 
     def pools(
-        self, columns: Sequence[str], seed: int, groups: Sequence[tuple[int, int]] | None = None
+        self,
+        columns: Sequence[str],
+        seed: int,
+        groups: Sequence[tuple[int, int]] | None = None,
+        rates: np.ndarray | None = None,
     ) -> Iterator[list[Block]]:
-        """All rows, pool by pool: row groups in an order that the seed draws, several of them at a time.
+        """All rows, pool by pool: several row groups at a time, in the order of :meth:`in_order`.
 
         Or those of some row groups, in their order.
         """
-        groups = self.in_order(seed) if groups is None else groups
+        groups = self.in_order(seed, rates) if groups is None else groups
         pieces = self._mixed({name: self.types[name] for name in columns}, groups)
         return ([block] for block in gathered(pieces, sizes.POOL_ROWS))
 

@@ -41,7 +41,7 @@ def deal(dataset: Dataset, sizes: Sequence[tuple[Group, int]], seed: int, n: int
     n_of = dict(sizes)
     groups: list[list[Group]] = [[] for _ in range(n)]
     n_rows = [0] * n
-    for group in dataset.source.in_order(seed):
+    for group in dataset.in_order(seed):
         if n_of[group]:
             least = int(np.argmin(n_rows))
             groups[least].append(group)

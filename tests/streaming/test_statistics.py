@@ -93,12 +93,12 @@ def test_ids_of_pure_noise_do_not_leak(tmp_path):
     X, Y = noise(5000, 0)
     new, y_new = noise(5000, 1)
     path = write(tmp_path / "a.parquet", X.sort_values("user"), Y.loc[X.sort_values("user").index], rows=500)
-    auc = {}
-    for statistics in ("ordered", None):
-        model = FSClassifier(**PARAMS, target_statistics=statistics, early_stopping=False)
-        model.set_params(max_epochs=3).fit_dataset(path, ["click"])
-        auc[statistics] = roc_auc_score(y_new, model.predict_marginals(new))
-        if statistics:
-            assert model._encoder.statistics.keys == [(0,)]
-    assert auc["ordered"] > auc[None] - 0.01
-    assert auc["ordered"] > 0.70  # the best there is has about 0.74
+    auc = {"ordered": [], None: []}
+    for statistics, found in auc.items():
+        for seed in range(5):  # whose fits are up to 0.01 apart
+            params = PARAMS | {"target_statistics": statistics, "max_epochs": 3, "random_state": seed}
+            model = FSClassifier(**params, early_stopping=False).fit_dataset(path, ["click"])
+            found.append(roc_auc_score(y_new, model.predict_marginals(new)))
+            assert statistics is None or model._encoder.statistics.keys == [(0,)]
+    assert np.mean(auc["ordered"]) > np.mean(auc[None]) - 0.01
+    assert min(auc["ordered"]) > 0.70  # the best there is has about 0.74

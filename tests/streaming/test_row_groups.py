@@ -1,0 +1,74 @@
+"""Row groups that are read together have the labels of all, however the file is sorted."""
+
+import numpy as np
+import pytest
+
+from sklearn_fsmd import FSMDClassifier
+from sklearn_fsmd.encoding import make_targets
+from sklearn_fsmd.streaming import Dataset, StreamFeed, sizes
+from sklearn_fsmd.streaming.row_groups import GroupRates, drawn_order
+from tests.conftest import make_frame
+from tests.streaming.conftest import PARAMS, TARGETS, write
+
+
+def spread_of_runs(order, rates, n):
+    """How far the mean rates of runs of `n` row groups are from those of all."""
+    runs = np.lib.stride_tricks.sliding_window_view(rates[order], n, axis=0).mean(axis=2)
+    return np.abs(runs - rates.mean(axis=0)).max(axis=0)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("n", [8, 64])
+def test_runs_have_the_rates_of_all(n, first):
+    rates = np.zeros((200, 2))
+    rates[:53, first], rates[:11, 1 - first] = 1, 1  # sorted by one target, and then by the other
+    for seed in range(5):
+        order, by_chance = drawn_order(200, seed, n, rates), drawn_order(200, seed, n)
+        assert sorted(order) == sorted(by_chance) == list(range(200))
+        assert (spread_of_runs(order, rates, n) < 2.2 / n).all()
+        assert spread_of_runs(by_chance, rates, n)[first] > (2.5 if n == 64 else 1.8) / n
+    assert drawn_order(200, 1, n, rates).tolist() == drawn_order(200, 1, n, rates).tolist()
+    assert drawn_order(200, 1, n, rates).tolist() != drawn_order(200, 2, n, rates).tolist()
+
+
+def test_the_target_whose_rates_differ_most_comes_first():
+    random = np.random.RandomState(0)
+    rates = np.column_stack([0.3 + random.normal(scale=0.01, size=100), np.arange(100) < 10])
+    assert spread_of_runs(drawn_order(100, 0, 20, rates), rates, 20)[1] <= 0.1
+
+
+def test_order_of_few_or_odd_row_groups():
+    for n in (1, 2, 3, 7):
+        assert sorted(drawn_order(n, 0, 64, np.full((n, 1), 0.5))) == list(range(n))
+        assert sorted(drawn_order(n, 0, 64, np.ones((n, 2)))) == list(range(n))
+
+
+def test_rates_of_row_groups_leave_out_what_is_not_observed():
+    rates = GroupRates([0, 3, 6])
+    labels = np.array([[1, 1], [0, 0], [1, 0], [1, 0], [0, 0]], dtype=np.float32)
+    weights = np.array([[1, 1], [1, 0], [1, 1], [1, 0], [3, 0]], dtype=np.float32)
+    rates.add(np.array([4, 0, 3, 1, 2]), make_targets(labels[[3, 0, 4, 1, 2]], weights[[3, 0, 4, 1, 2]], None))
+    np.testing.assert_allclose(rates.table(), [[2 / 3, 1 / 2], [1 / 4, 1 / 2], [3 / 7, 1 / 2]])
+
+
+def test_the_pools_of_a_file_that_is_sorted_by_label_are_alike(tmp_path, monkeypatch):
+    X, Y = make_frame(6000)
+    order = np.lexsort((Y["conversion"], Y["click"]))
+    path = write(tmp_path / "sorted.parquet", X.iloc[order], Y.iloc[order], rows=60)
+    for name, value in {"POOL_ROWS": 600, "OPEN_GROUPS": 20}.items():
+        monkeypatch.setattr(sizes, name, value)
+    seen = []
+    pools = StreamFeed.pools
+
+    def watched(feed, *args):
+        for rows, targets in pools(feed, *args):
+            seen.append(targets.labels.mean(axis=0))
+            yield rows, targets
+
+    monkeypatch.setattr(StreamFeed, "pools", watched)
+    FSMDClassifier(**PARAMS).fit_dataset(path, TARGETS)
+    seen = np.array(seen[:9])  # the last one is what is left
+    np.testing.assert_allclose(seen, np.tile(Y.mean(), (9, 1)), atol=0.1)
+    dataset = Dataset.of(path, None, TARGETS, None)  # of which no rates are known
+    by_chance = [pool[0].frame[TARGETS].mean() for seed in range(5) for pool in dataset.pools(seed)]
+    assert np.abs(np.array(by_chance) - Y.mean().to_numpy()).max() > 0.15
