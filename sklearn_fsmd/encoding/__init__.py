@@ -1,6 +1,6 @@
 """A table becomes codes and numbers, targets become labels."""
 
-from sklearn_fsmd.encoding.canonical import shown
+from sklearn_fsmd.encoding.canonical import factorize, shown
 from sklearn_fsmd.encoding.column_selection import column_mask
 from sklearn_fsmd.encoding.columns import CategoryColumn
 from sklearn_fsmd.encoding.encoded import Encoded
@@ -57,6 +57,7 @@ __all__ = [
     "column_mask",
     "draw_scale",
     "events_of",
+    "factorize",
     "make_targets",
     "names_of",
     "one_of",

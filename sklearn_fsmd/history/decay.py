@@ -30,7 +30,8 @@ class Decay(NamedTuple):
         """The factor that brings sums to these times."""
         if self.half_life is None:
             return np.ones(len(times))
-        return np.exp2(((self.reference - times) / self.half_life).clip(-MOST_HALF_LIVES, MOST_HALF_LIVES))
+        # Before the log there is no sum, and long after it the factor ends at 0.
+        return np.exp2(((self.reference - times) / self.half_life).clip(max=MOST_HALF_LIVES))
 
     def sql(self, time: str) -> str:
         """The factor of an amount, in the language of DuckDB."""

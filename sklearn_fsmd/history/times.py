@@ -47,7 +47,7 @@ def moments(column: pd.Series, unit: str | None) -> tuple[np.ndarray, bool]:
             f"Column {name!r} holds {shown(numbers[np.argmax(np.abs(numbers))])}, which is no time in {unit!r} since "
             "1970. Look at `unit`."
         )
-    scaled = numbers * UNITS[unit] if kind == "f" else numbers.astype(np.int64) * UNITS[unit]
+    scaled = numbers.astype(np.float64 if kind == "f" else np.int64) * UNITS[unit]
     return np.round(scaled).astype(np.int64), False
 
 

@@ -1,25 +1,29 @@
 """Data sets larger than memory: passes over files, and batches of rows that are read ahead."""
 
+from sklearn_fsmd.streaming.database import Database
 from sklearn_fsmd.streaming.dataset import Dataset
 from sklearn_fsmd.streaming.feed import StreamFeed
-from sklearn_fsmd.streaming.files import find_files
+from sklearn_fsmd.streaming.files import is_of
 from sklearn_fsmd.streaming.holdout import HoldOut
 from sklearn_fsmd.streaming.labels import LabelSums, rescaled
 from sklearn_fsmd.streaming.learning import encoded, first_pass, validation_blocks
 from sklearn_fsmd.streaming.left_out import LeftOut
+from sklearn_fsmd.streaming.parquet import ParquetSource
 from sklearn_fsmd.streaming.scan import scan
 from sklearn_fsmd.streaming.trial import Trial
 
 __all__ = [
+    "Database",
     "Dataset",
     "HoldOut",
     "LabelSums",
     "LeftOut",
+    "ParquetSource",
     "StreamFeed",
     "Trial",
     "encoded",
-    "find_files",
     "first_pass",
+    "is_of",
     "rescaled",
     "scan",
     "validation_blocks",

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-import weakref
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sklearn_fsmd.encoding import Counts
-from sklearn_fsmd.runtime import memory_of
+from sklearn_fsmd.streaming.database import Database
 
 WAITING = 1 << 17
 """So many counts of a column stay in memory."""
-LARGEST_MEMORY = 2**31
-"""DuckDB has a quarter of the machine's memory, and no more bytes than these."""
 
 
-class Counter:
-    """A database in a temporary folder, which is removed with this object.
+class Counter(Database):
+    """A database with a table of counts for each column that needs one.
 
     Parameters
     ----------
@@ -29,55 +22,14 @@ class Counter:
     """
 
     def __init__(self, n_threads: int | None) -> None:
-        self.folder = tempfile.mkdtemp(prefix="sklearn-fsmd-")
-        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
-        self.n_threads, self.n_tables = n_threads, 0
-        self.opened: Any = None
-
-    @property
-    def connection(self) -> Any:
-        """The database, which is opened when the first column does not fit into memory."""
-        if self.opened is None:
-            import duckdb
-
-            memory = int(min(memory_of("cpu") / 4, LARGEST_MEMORY) / 2**20)
-            config: dict[str, Any] = {"temp_directory": self.folder, "memory_limit": f"{memory}MB"}
-            if self.n_threads is not None:
-                config["threads"] = self.n_threads
-            self.opened = duckdb.connect(str(Path(self.folder) / "counts.duckdb"), config=config)
-        return self.opened
-
-    def execute(self, query: str) -> Any:
-        """Run a query.
-
-        Raises
-        ------
-        OSError
-            If the folder cannot be written, such as on a full disk.
-        """
-        import duckdb
-
-        try:
-            return self.connection.execute(query)
-        except duckdb.Error as error:
-            reason = str(error).splitlines()[0]
-            raise OSError(
-                f"The values of the columns are counted in {self.folder}, and that failed: {reason} Make room on that "
-                "disk, or name a folder with more by the environment variable TMPDIR."
-            ) from error
+        super().__init__("The values of the columns are counted", n_threads)
+        self.n_tables = 0
 
     def table(self, kind: str) -> str:
         """A new table of values, of a type of SQL, and counts."""
         self.n_tables += 1
         self.execute(f"CREATE TABLE counts_{self.n_tables} (value {kind}, n BIGINT)")
         return f"counts_{self.n_tables}"
-
-    def close(self) -> None:
-        """Close the database and remove it."""
-        if self.opened is not None:
-            with suppress(Exception):  # on a full disk it cannot write its last page, which nobody needs
-                self.opened.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class CountsOnDisk(Counts):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from fnmatch import fnmatch
+from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 from sklearn_fsmd.streaming.left_out import LeftOut
 
+HIDDEN = ("_", ".")
 BUFFER = 1 << 17
 """So many bytes of a column are read at a time."""
 
@@ -71,7 +73,7 @@ class File(NamedTuple):
 def find_files(source: Any, left_out: LeftOut | None = None) -> list[File]:
     """All files of a data set, in their order: those of a folder or a glob are sorted.
 
-    Of a list what cannot be found may be left out.
+    Of a list, paths that are not there may be left out, if `left_out` says so.
 
     Raises
     ------
@@ -97,12 +99,26 @@ def find_files(source: Any, left_out: LeftOut | None = None) -> list[File]:
     if "://" in where or "::" in where:
         return _remote(where)
     if Path(where).is_dir():
-        inside = [str(path) for path in sorted(Path(where).rglob("*.parquet")) if _is_data(path, Path(where))]
-        return _some(inside, f"The folder {where} holds no file *.parquet.")
+        inside = [str(path) for path in sorted(Path(where).rglob("*.parquet")) if path.is_file()]
+        return _some(_data(inside, where), f"The folder {where} holds no file *.parquet.")
     if Path(where).exists() or not glob.has_magic(where):
         return [File(where, where)]
     named = sorted(path for path in glob.glob(where, recursive=True) if Path(path).is_file())
-    return _some(named, f"No file is named like {where}.")
+    return _some(_data(named, where), f"No file is named like {where}.")
+
+
+def is_of(path: str | os.PathLike[str], source: Any, files: Sequence[File]) -> bool:
+    """Whether a local file is, or would be if it were written, one of the `files` of the data set `source`."""
+    real = Path(os.path.realpath(path))
+    if any(file.system is None and os.path.realpath(file.path) == str(real) for file in files):
+        return True
+    for one in source if isinstance(source, (list, tuple)) else [source]:
+        where = Path(os.path.realpath(one))
+        if where.is_dir() and real.is_relative_to(where) and real.suffix == ".parquet":
+            return bool(_data([str(real)], str(where)))
+        if glob.has_magic(str(where)) and real.parent == where.parent and fnmatch(real.name, where.name):
+            return True
+    return False
 
 
 def _remote(url: str) -> list[File]:
@@ -111,9 +127,9 @@ def _remote(url: str) -> list[File]:
     try:
         system, path = fsspec.core.url_to_fs(url)
         if glob.has_magic(path):
-            found = sorted(system.glob(path))
+            found = _data(sorted(system.glob(path)), path)
         elif system.isdir(path):
-            found = sorted(one for one in system.find(path) if one.endswith(".parquet"))
+            found = _data(sorted(one for one in system.find(path) if one.endswith(".parquet")), path)
         else:
             found = [path] if system.exists(path) else []
     except ImportError as error:
@@ -131,9 +147,16 @@ def _some(paths: list[str], otherwise: str) -> list[File]:
     return [File(path, path) for path in paths]
 
 
-def _is_data(path: Path, folder: Path) -> bool:
-    """Whether a file is no left-over of a job that writes: these, and their folders, begin with "_" or "."."""
-    return path.is_file() and not any(part.startswith(("_", ".")) for part in path.relative_to(folder).parts)
+def _data(paths: Iterable[str], where: str) -> list[str]:
+    """Those that are no left-overs of a job that writes: these, and their folders, begin with "_" or ".".
+
+    What `where`, a folder or a glob, begins in that way itself is meant.
+    """
+    parts = PurePath(where).parts
+    meant = next((i for i, part in enumerate(parts) if glob.has_magic(part)), len(parts))
+    if meant < len(parts) and parts[-1].startswith(HIDDEN):
+        return list(paths)
+    return [path for path in paths if not any(part.startswith(HIDDEN) for part in PurePath(path).parts[meant:])]
 
 
 def _first_line(error: Exception) -> str:

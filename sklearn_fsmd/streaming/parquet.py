@@ -43,14 +43,16 @@ class ParquetSource:
     ----------
     source : see :func:`~sklearn_fsmd.streaming.files.find_files`.
     columns : those that are read; None for all.
-    needed : those that each file must have, whatever the first one has.
+    needed : those that each file must have, though the first one may lack them.
     left_out : takes files that cannot be read, where these may be left out.
 
     Attributes
     ----------
     columns : the names of all columns.
     n_rows : int
+    types : the type of Arrow of each column; of numbers of several sizes one that holds all.
     categories : the names of columns that were categories of pandas when the first file was written.
+    of_pandas : what pandas wrote about the columns of the first file; empty if it did not write it.
 
     Raises
     ------
@@ -70,6 +72,7 @@ class ParquetSource:
         self.footers: list[Footer] = []
         self.types: dict[str, Any] = {}
         self.categories: list[str] = []
+        self.of_pandas: dict[str, Any] = {}
         self.n_rows = 0
         self.left_out = left_out or LeftOut()
         for file in find_files(source, self.left_out):
@@ -104,6 +107,7 @@ class ParquetSource:
         self.types = self._together(types, file.name, columns)
         if not self.footers:
             self.categories = categories_of(opened.schema_arrow)
+            self.of_pandas = opened.schema_arrow.pandas_metadata or {}
         groups = [opened.metadata.row_group(g) for g in range(opened.metadata.num_row_groups)]
         n_rows, largest = (
             [group.num_rows for group in groups],
@@ -162,11 +166,13 @@ class ParquetSource:
 
     def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
         """All rows from the first to the last."""
-        return gathered(self._in_order({name: self.types[name] for name in columns}), sizes.BLOCK_ROWS)
+        return gathered(self.pieces(columns), sizes.BLOCK_ROWS)
 
-    def _in_order(self, columns: Mapping[str, Any]) -> Iterator[Piece]:
+    def pieces(self, columns: Sequence[str]) -> Iterator[Piece]:
+        """The same as batches of Arrow."""
+        types = {name: self.types[name] for name in columns}
         for footer in self.footers:
-            yield from _pieces(footer, _opened(footer), None, columns, sizes.BLOCK_ROWS)
+            yield from _pieces(footer, _opened(footer), None, types, sizes.BLOCK_ROWS)
 
     def groups(self) -> Iterator[tuple[tuple[int, int], int, int]]:
         """The row groups that have rows, by the numbers of file and group; the first row of each, and how many."""

@@ -39,13 +39,17 @@ def agree(one: Any, other: Any) -> bool:
 
 
 def fuller(one: Any, other: Any) -> Any:
-    """Of two types that agree the one that says more: not that of missing values."""
+    """Of two types that agree the one that says more: not that of missing values, and the wider one of numbers."""
+    import pyarrow as pa
     import pyarrow.types as types
 
     if types.is_null(one):
         return other
     if _is_list(one) and types.is_null(one.value_type) and _is_list(other):
         return other
+    if is_number(one) and is_number(other):
+        both = [pa.schema([pa.field("numbers", kind)]) for kind in (one, other)]
+        return pa.unify_schemas(both, promote_options="permissive").field(0).type
     return one
 
 
@@ -62,11 +66,18 @@ def _kind(kind: Any) -> str:
     if types.is_dictionary(kind):
         inner = _kind(kind.value_type)
         return f"categories of {inner}" if inner == "numbers" else inner  # which alone would be quantities
-    if types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind):
+    if is_number(kind):
         return "numbers"
     if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
         return "strings"
     return str(kind)
+
+
+def is_number(kind: Any) -> bool:
+    """Whether it is the type of integers, floats or decimals."""
+    import pyarrow.types as types
+
+    return types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)
 
 
 def _is_list(kind: Any) -> bool:
