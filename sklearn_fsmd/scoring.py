@@ -17,7 +17,7 @@ from sklearn_fsmd.estimators import MultiTaskClassifier
 from sklearn_fsmd.metrics import model_of
 from sklearn_fsmd.persistence import replacing
 from sklearn_fsmd.ranking import weighted_product
-from sklearn_fsmd.streaming import LeftOut
+from sklearn_fsmd.streaming import LeftOut, columns_of
 
 __all__ = ["score_file"]
 
@@ -47,7 +47,7 @@ def score_file(
     source : str or path of a Parquet file that has the columns of fit.
     sink : str or path, the file to write. It has the columns `keep`, then ``p_<task>`` for each binary target, its
         marginal probability, ``expected_<value>`` for each target with values, and ``rank_score`` with `rank_weights`.
-    keep : sequence of str, default=()
+    keep : sequence of str, or str, default=()
         Columns of the source to copy, such as the ids of user and item.
     rank_weights : array-like of shape (n_tasks,) or (n_tasks + n_values,), default=None
         The exponents of ``rank_score``; None writes none.
@@ -87,7 +87,7 @@ def score_file(
     >>> score_file(model, f"{folder}/in.parquet", f"{folder}/out.parquet", keep=["user_id"])
     500
     """
-    skips = LeftOut(on_error).skips
+    skips, keep = LeftOut(on_error).skips, [keep] if isinstance(keep, str) else list(keep)
     if batch_rows < 1:
         raise ValueError(f"`batch_rows` must be at least 1. Got {batch_rows!r}.")
     if resume and Path(sink).exists():
@@ -95,8 +95,13 @@ def score_file(
     if isinstance(model, (str, os.PathLike)):
         model = MultiTaskClassifier.load(model)
     check_is_fitted(model)
-    if Path(source).absolute() == Path(sink).absolute():
+    if os.path.realpath(source) == os.path.realpath(sink):
         raise ValueError(f"Source and sink are one file, {source}. Name another sink.")
+    if rank_weights is not None:
+        _check_rank_weights(model_of(model), rank_weights)
+    written = [*keep, *_names(model_of(model), rank_weights is not None)]
+    if twice := [name for name in written if written.count(name) > 1]:
+        raise ValueError(f"The sink would have two columns named {twice[0]!r}. It need not be in `keep` twice.")
     try:
         return _score(model, source, sink, keep, rank_weights, batch_rows)
     except (TypeError, ValueError) as error:
@@ -110,7 +115,7 @@ def _score(model: Any, source: Any, sink: Any, keep: Sequence[str], rank_weights
     """What :func:`score_file` does with one file, after its parameters are checked."""
     pa, parquet = _arrow()
     with _opened(parquet, source) as file, replacing(sink, pa.ArrowException) as temporary:
-        features = _columns_of_fit(model, file.schema_arrow.names)
+        features = _columns_of_fit(model, [*columns_of(file.schema_arrow, str(source))])
         _refuse_missing(file, [*features, *keep], source)
         kept = file.schema_arrow.empty_table().select(list(keep)).schema
         writer, n_rows = None, 0
@@ -118,11 +123,10 @@ def _score(model: Any, source: Any, sink: Any, keep: Sequence[str], rank_weights
             for batch in _batches(file, batch_rows, list(dict.fromkeys([*features, *keep])), source):
                 scored = _scores(model, _frame(pa, batch, features), rank_weights, n_rows, source)
                 columns = [batch.column(name) for name in keep] + [pa.array(column) for column in scored.values()]
-                names = [*keep, *scored]
                 if writer is None:
                     schema = pa.schema([*kept, *(pa.field(n, pa.array(c).type) for n, c in scored.items())])
                     writer = parquet.ParquetWriter(temporary, schema.remove_metadata())
-                writer.write_batch(pa.record_batch(columns, names=names))
+                writer.write_batch(pa.record_batch(columns, schema=writer.schema))
                 n_rows += batch.num_rows
         finally:
             if writer is not None:
@@ -152,12 +156,25 @@ def _scores(model: Any, X: Any, rank_weights: Any, n_before: int, source: Any) -
         p, values = np.split(ask(model, "_marginals_and_values", X), [len(own.task_names_)], axis=1)
     except (TypeError, ValueError) as error:
         raise type(error)(f"{source}, rows {n_before} to {n_before + len(X) - 1}: {error}") from error
-    scored = {f"p_{name}": p[:, k] for k, name in enumerate(own.task_names_)}
-    scored |= {f"expected_{name}": values[:, v] for v, name in enumerate(own.value_names_)}
+    columns = [*p.T, *values.T]
     if rank_weights is not None:
-        factors = p if len(rank_weights) == p.shape[1] else np.hstack((p, values.clip(min=0)))
-        scored["rank_score"] = weighted_product(factors, rank_weights)
-    return {name: np.ascontiguousarray(column) for name, column in scored.items()}
+        factors = np.hstack((p, values.clip(min=0)))[:, : len(rank_weights)]
+        columns.append(weighted_product(factors, rank_weights))
+    names = _names(own, rank_weights is not None)
+    return {name: np.ascontiguousarray(column) for name, column in zip(names, columns, strict=True)}
+
+
+def _names(own: Any, ranks: bool) -> list[str]:
+    """The columns of scores."""
+    names = [f"p_{name}" for name in own.task_names_] + [f"expected_{name}" for name in own.value_names_]
+    return [*names, "rank_score"] if ranks else names
+
+
+def _check_rank_weights(own: Any, rank_weights: Any) -> None:
+    """Raise ValueError if they are not a finite number for each task, or for each task and value."""
+    n_tasks, n_values = len(own.task_names_), len(own.value_names_)
+    n_factors = n_tasks + n_values if np.size(rank_weights) == n_tasks + n_values else n_tasks
+    weighted_product(np.ones((1, n_factors)), rank_weights)
 
 
 def _frame(pa: Any, batch: Any, features: Sequence[str]) -> Any:

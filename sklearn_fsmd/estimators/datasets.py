@@ -71,7 +71,7 @@ class Datasets(Learning):
             Rows for early stopping, with the same columns. None sets `validation_fraction` of the rows aside where
             `early_stopping` wants that: rows drawn by their positions, or the last ones with ``validation="last"``. Of
             more than 200,000 such rows an even sample is used, which is kept in memory.
-        columns : list of str, default=None
+        columns : list of str, or str, default=None
             The columns to learn from; None for all but targets and weights.
         resume : bool, default=False
             Go on from the file that the parameter `checkpoint` names; see :meth:`fit`. With `checkpoint_rows` a fit

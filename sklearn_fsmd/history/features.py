@@ -15,7 +15,7 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sklearn_fsmd.encoding import TargetEncoder, as_pandas, one_of, read_table
+from sklearn_fsmd.encoding import TargetEncoder, as_pandas, one_of, read_table, warn_of_contradictions
 from sklearn_fsmd.estimators import Exchanged, TakesTables, at_one_moment
 from sklearn_fsmd.history.log import EventLog, Key
 from sklearn_fsmd.history.past import Past, Questions
@@ -54,7 +54,8 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
     log : bool, default=True
         Whether numbers of events and seconds are given as log(1 + x), by which a network reads them better.
     smoothing : float or "auto", default="auto"
-        So many events of the overall rate, as it is known at that row, are added to the rate of a key; "auto" is 10.
+        How many events are added to those of a key, whose rate is the overall one as it is known at that row: the rate
+        of a key with few events is near the overall one. "auto" is 10.
     last : int, default=0
         With ``last=20`` there is, for each key, a column of lists of the last items for which the first target came
         true, the newest last, as a model takes them (see its `list_features`).
@@ -174,7 +175,8 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
     def update(self, X: Any, Y: Any = None, *, y: Any = None) -> Self:
         """Add events to the log; the model behind it need not be trained anew.
 
-        Events that are added twice count twice. With `strict_order` a day that was added already is refused.
+        Events that are added twice count twice. With `strict_order` events that are older than the latest known one are
+        refused, and so is a day that was added already, unless all of it has one time.
 
         Parameters
         ----------
@@ -202,7 +204,8 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
                 f"{pd.Timestamp(log.times.max())}, and strict_order is True."
             )
         questions = self._past.questions
-        targets = self._targets.encode(Y, parents=questions.parents)
+        targets, n_odd = self._targets.encode_part(Y, None, questions.parents)  # of which none need be known yet
+        warn_of_contradictions(n_odd, len(targets.labels), self.target_names_, questions.parents)
         check_consistent_length(X, targets.labels)
         self._take(Past(log.add(X, times, targets), questions, self.n_threads))
 
@@ -282,7 +285,7 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
         past = pd.DataFrame(self._past.columns(times, codes), index=X.index, columns=self._header)
         for name, column in zip(self._past.questions.list_names(), self._past.lists(times, codes), strict=True):
             past[name] = column
-        return pd.concat([X.drop(columns=list(self.drop)) if self.drop else X, past], axis=1)
+        return pd.concat([X.drop(columns=list(self.drop)), past], axis=1)
 
     def _keys(self) -> list[Key]:
         return [(key,) if isinstance(key, str) else tuple(key) for key in self.keys]

@@ -48,7 +48,13 @@ class Questions:
     last_of: str | None = None
 
     def names(self, targets: Sequence[str], spans: Sequence[str]) -> list[str]:
-        """Those of the columns; `spans` is what each half-life is called."""
+        """Those of the columns; `spans` is what each half-life is called.
+
+        Raises
+        ------
+        ValueError
+            If two columns have the same name.
+        """
         names = []
         for key in self.keys:
             start = "_x_".join(map(str, key))
@@ -58,6 +64,8 @@ class Questions:
                     given = "" if parent is None else f"_given_{targets[parent]}"
                     names.append(f"{start}_{targets[k]}{given}_rate{span}")
             names.append(f"{start}_seconds_since")
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"Two columns of the result would be named {twice[0]!r}: name keys and half-lives once.")
         return names
 
     def list_names(self) -> list[str]:

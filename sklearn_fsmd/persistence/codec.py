@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,8 @@ class Packer:
                 return value
             case float():
                 return float(value)
+            case timedelta() | np.timedelta64():
+                return {"nanoseconds": int(pd.Timedelta(value).as_unit("ns").value)}
             case np.generic():
                 return self.pack(value.item(), path)
             case os.PathLike():
@@ -154,6 +157,8 @@ class Unpacker:
                 return tuple(self.unpack(item) for item in items)
             case {"dict": list(items)}:
                 return {self.unpack(key): self.unpack(item) for key, item in items}
+            case {"nanoseconds": int(length)}:
+                return pd.Timedelta(length, "ns")
             case {"array": str(name)}:
                 return self.arrays.pop(name)
             case {"tensor": str(name)}:

@@ -103,8 +103,8 @@ class Saving:
         ----------
         path : str or path
         device : str, default="auto"
-            Where the network is put; it becomes the parameter `device` of the estimator. The parameter `checkpoint`
-            becomes None.
+            Where the network is put; it becomes the parameter `device` of the estimator. The parameters `checkpoint`
+            and `checkpoint_rows` become None.
         parameters : dict or None, default=None
             The parameters that the file cannot hold: an extractor of one's own, callbacks, a callable. The error
             that asks for them names them.
@@ -138,8 +138,8 @@ class Saving:
             full = unpack(state)
             if "device" in full:
                 full["device"] = device
-            if "checkpoint" in full:
-                full["checkpoint"] = None  # a file does not choose where a fit of this process writes
+            for parameter in {"checkpoint", "checkpoint_rows"} & full.keys():
+                full[parameter] = None  # a file does not choose where a fit of this process writes
             if spec:
                 full[NET] = {**unpack(content["net"]), "spec": {**unpack(spec), "device": device}}
             made.__setstate__(full)

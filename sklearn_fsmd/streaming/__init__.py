@@ -10,6 +10,7 @@ from sklearn_fsmd.streaming.learning import encoded, first_pass, validation_bloc
 from sklearn_fsmd.streaming.left_out import LeftOut
 from sklearn_fsmd.streaming.parquet import ParquetSource
 from sklearn_fsmd.streaming.scan import scan
+from sklearn_fsmd.streaming.schema import columns_of
 from sklearn_fsmd.streaming.trial import Trial
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "ParquetSource",
     "StreamFeed",
     "Trial",
+    "columns_of",
     "encoded",
     "first_pass",
     "is_of",

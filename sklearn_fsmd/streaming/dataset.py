@@ -58,6 +58,8 @@ class Dataset:
                 "An iterator can be read only once, and training reads the rows several times. Pass a function that "
                 "returns one."
             )
+        targets, weights = _as_given(targets), _as_given(weights)
+        columns = None if columns is None else _listed(columns)
         others = [*_listed(targets), *_listed(weights)]
         left_out = LeftOut(on_error)
         if callable(source):
@@ -128,6 +130,11 @@ class Dataset:
 
     def weights_of(self, frame: pd.DataFrame) -> Any:
         return None if self.weights is None else frame[self.weights]
+
+
+def _as_given(names: Any) -> Any:
+    """One name, a list of names, or None."""
+    return names if names is None or isinstance(names, str) else list(names)
 
 
 def _listed(names: Any) -> list[Any]:

@@ -55,8 +55,8 @@ class SeenLabels:
             elif sum(map(len, found)) < MANY:
                 different = Y[name].drop_duplicates()
                 found[:] = [pd.concat([*found, different], ignore_index=True).drop_duplicates()]
-                if found[0].count() > 2:
-                    self.check(self.table())
+        if any(found[0].count() > 2 for name, found in self.found.items() if name not in self.values):
+            self.check(self.table())
 
     def table(self) -> Any:
         """A small Y in which each target has all of its values."""

@@ -14,7 +14,7 @@ from sklearn_fsmd.streaming import sizes
 from sklearn_fsmd.streaming.files import File, find_files
 from sklearn_fsmd.streaming.frames import Block, Piece, gathered, selected
 from sklearn_fsmd.streaming.left_out import LeftOut
-from sklearn_fsmd.streaming.row_groups import drawn_order
+from sklearn_fsmd.streaming.row_groups import drawn_order, n_at_a_time
 from sklearn_fsmd.streaming.schema import agree, categories_of, columns_of, fuller
 
 
@@ -128,7 +128,20 @@ class ParquetSource:
                 self.footers.append(moved)
                 self.n_rows += sum(moved.groups)
         self.left_out.warn(len(self.footers))
+        if self.footers[0].file != footers[0].file:
+            self._refuse_other_first(footers[0].file.name)
         self.refuse_no_rows()
+
+    def _refuse_other_first(self, left_out: str) -> None:
+        """Raise ValueError if the first file, which is left out, has said something that the next would not say."""
+        first = self.footers[0].file
+        with first.open() as opened:
+            schema = opened.schema_arrow
+        if list(columns_of(schema, first.name)) != self.columns or categories_of(schema) != self.categories:
+            raise ValueError(
+                f"{left_out} is the first file, which says what the columns are, and it cannot be learned from. "
+                f"{first.name} has them in another order, or other categories. Put a sound file first."
+            )
 
     @property
     def name(self) -> str:
@@ -160,7 +173,10 @@ class ParquetSource:
 
     @property
     def n_open(self) -> int:
-        """From how many row groups a pool is taken: the more, the better a sorted file is mixed; each is in memory."""
+        """From how many row groups, at the most, a pool is taken.
+
+        Of more a sorted file is mixed better, and each needs memory.
+        """
         largest = max(footer.largest for footer in self.footers)
         return min(max(sizes.OPEN_BYTES // max(largest, 1), sizes.FEWEST_OPEN), sizes.OPEN_GROUPS)
 
@@ -189,7 +205,7 @@ class ParquetSource:
     def in_order(self, seed: int, rates: np.ndarray | None = None) -> list[tuple[int, int]]:
         """The row groups in an order that the seed draws, and their `rates`, see :func:`drawn_order`."""
         groups = [group for group, *_ in self.groups()]
-        return [groups[i] for i in drawn_order(len(groups), seed, self.n_open, rates)]
+        return [groups[i] for i in drawn_order(len(groups), seed, n_at_a_time(len(groups), self.n_open), rates)]
 
     def pools(
         self,
@@ -207,7 +223,7 @@ class ParquetSource:
         return ([block] for block in gathered(pieces, sizes.POOL_ROWS))
 
     def _mixed(self, columns: Mapping[str, Any], groups: Sequence[tuple[int, int]]) -> Iterator[Piece]:
-        n_open, opened = self.n_open, dict[int, Any]()
+        n_open, opened = n_at_a_time(len(groups), self.n_open), dict[int, Any]()
 
         def reader(f: int, g: int) -> Iterator[Piece]:
             footer = self.footers[f]

@@ -12,8 +12,6 @@ import numpy as np
 
 from sklearn_fsmd.encoding import Targets
 
-GOLDEN = (np.sqrt(5) - 1) / 2
-
 
 class GroupRates:
     """The rate of each target in each row group.
@@ -47,12 +45,17 @@ class GroupRates:
         return np.where(weights > 0, positive / np.maximum(weights, 1e-300), whole)
 
 
-def drawn_order(n: int, seed: int, n_together: int, rates: np.ndarray | None = None) -> np.ndarray:
-    """An order of `n` row groups, of which about `n_together` are read at a time.
+def n_at_a_time(n: int, most: int) -> int:
+    """How many of `n` row groups are read at a time, at most so many: the last ones are as many as those before."""
+    return -(-n // -(-n // most)) if n else most
 
-    By chance; with `rates` ``(n, K)`` such that all runs of neighbours have nearly the rates of the whole. For that the
-    groups are sorted by their rates, first by the target whose rates differ most, and taken at steps of the golden
-    ratio of their number, which leave no part of the sorted ones out for long.
+
+def drawn_order(n: int, seed: int, n_together: int, rates: np.ndarray | None = None) -> np.ndarray:
+    """An order of `n` row groups, of which `n_together` are read at a time.
+
+    By chance; with `rates` ``(n, K)`` such that those that are read together have nearly the rates of all. For that the
+    groups are sorted by their rates, first by the target whose rates differ most, and of neighbours in that order each
+    is read at another time.
     """
     random = np.random.default_rng(seed)
     drawn = random.permutation(n)
@@ -61,6 +64,6 @@ def drawn_order(n: int, seed: int, n_together: int, rates: np.ndarray | None = N
     whole = rates.mean(axis=0)
     spread = rates.std(axis=0) / np.sqrt(np.maximum(whole * (1 - whole), 1e-12))
     ranked = np.lexsort((drawn, *rates[:, np.argsort(spread)].T))
-    near = np.argsort(np.arange(n) + random.uniform(0, n / n_together, size=n))  # neighbours are as good as each other
-    steps = (np.arange(n) * GOLDEN + random.uniform()) % 1
-    return ranked[near][np.argsort(np.argsort(steps))]
+    n_times = -(-n // n_together)
+    times = np.concatenate([random.permutation(n_times) for _ in range(0, n, n_times)])[:n]
+    return ranked[np.argsort(times + random.uniform(size=n))]

@@ -6,27 +6,27 @@ import pytest
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.encoding import make_targets
 from sklearn_fsmd.streaming import Dataset, StreamFeed, sizes
-from sklearn_fsmd.streaming.row_groups import GroupRates, drawn_order
+from sklearn_fsmd.streaming.row_groups import GroupRates, drawn_order, n_at_a_time
 from tests.conftest import make_frame
 from tests.streaming.conftest import PARAMS, TARGETS, write
 
 
-def spread_of_runs(order, rates, n):
-    """How far the mean rates of runs of `n` row groups are from those of all."""
-    runs = np.lib.stride_tricks.sliding_window_view(rates[order], n, axis=0).mean(axis=2)
-    return np.abs(runs - rates.mean(axis=0)).max(axis=0)
+def spread(order, rates, n):
+    """How far the mean rates of `n` row groups, which are read at a time, are from those of all."""
+    times = np.array([rates[order[start : start + n]].mean(axis=0) for start in range(0, len(order), n)])
+    return np.abs(times - rates.mean(axis=0)).max(axis=0)
 
 
 @pytest.mark.parametrize("first", [0, 1])
-@pytest.mark.parametrize("n", [8, 64])
-def test_runs_have_the_rates_of_all(n, first):
+@pytest.mark.parametrize("n", [8, 50])
+def test_those_that_are_read_together_have_the_rates_of_all(n, first):
     rates = np.zeros((200, 2))
     rates[:53, first], rates[:11, 1 - first] = 1, 1  # sorted by one target, and then by the other
     for seed in range(5):
         order, by_chance = drawn_order(200, seed, n, rates), drawn_order(200, seed, n)
         assert sorted(order) == sorted(by_chance) == list(range(200))
-        assert (spread_of_runs(order, rates, n) < 2.2 / n).all()
-        assert spread_of_runs(by_chance, rates, n)[first] > (2.5 if n == 64 else 1.8) / n
+        assert (spread(order, rates, n) < 1 / n).all()
+        assert spread(by_chance, rates, n)[first] > 1.4 / n
     assert drawn_order(200, 1, n, rates).tolist() == drawn_order(200, 1, n, rates).tolist()
     assert drawn_order(200, 1, n, rates).tolist() != drawn_order(200, 2, n, rates).tolist()
 
@@ -34,13 +34,18 @@ def test_runs_have_the_rates_of_all(n, first):
 def test_the_target_whose_rates_differ_most_comes_first():
     random = np.random.RandomState(0)
     rates = np.column_stack([0.3 + random.normal(scale=0.01, size=100), np.arange(100) < 10])
-    assert spread_of_runs(drawn_order(100, 0, 20, rates), rates, 20)[1] <= 0.1
+    assert spread(drawn_order(100, 0, 20, rates), rates, 20)[1] < 1e-9
+
+
+def test_the_last_ones_are_as_many_as_those_before():
+    assert [n_at_a_time(n, 64) for n in (0, 1, 63, 64, 65, 128, 129, 200, 1000)] == [64, 1, 63, 64, 33, 64, 43, 50, 63]
 
 
 def test_order_of_few_or_odd_row_groups():
     for n in (1, 2, 3, 7):
-        assert sorted(drawn_order(n, 0, 64, np.full((n, 1), 0.5))) == list(range(n))
-        assert sorted(drawn_order(n, 0, 64, np.ones((n, 2)))) == list(range(n))
+        for n_together in (1, 2, 7, 64):
+            assert sorted(drawn_order(n, 0, n_together, np.full((n, 1), 0.5))) == list(range(n))
+            assert sorted(drawn_order(n, 0, n_together, np.ones((n, 2)))) == list(range(n))
 
 
 def test_rates_of_row_groups_leave_out_what_is_not_observed():
