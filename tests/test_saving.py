@@ -492,3 +492,13 @@ def test_a_pickle_keeps_the_device_that_was_asked_for(frame):
     assert model.device == "auto"
     for fitted in (model, pickle.loads(pickle.dumps(model)), model.partial_fit(*frame)):
         assert fitted.net_.spec_["device"] == "auto"
+
+
+def test_a_loaded_model_can_be_fitted_again(frame, tmp_path):
+    X, Y = frame
+    X.join(Y).to_parquet(tmp_path / "a.parquet", index=False)
+    model = FSMDClassifier(**SMALL, checkpoint=tmp_path / "checkpoint", checkpoint_rows=100)
+    model.fit_dataset(tmp_path / "a.parquet", list(Y)).save(tmp_path / "m")
+    again = FSMDClassifier.load(tmp_path / "m")
+    assert again.checkpoint is again.checkpoint_rows is None
+    again.fit(X, Y)

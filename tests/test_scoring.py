@@ -2,6 +2,8 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -123,3 +125,45 @@ class TestRefused:
         model = FSMDClassifier(**SMALL).fit(np.random.RandomState(0).normal(size=(100, 2)), np.arange(100) % 2)
         with pytest.raises(ValueError, match="without names of columns"):
             score_file(model, source, tmp_path / "out.parquet")
+
+
+def test_columns_that_may_not_be_missing_are_kept(fitted, tmp_path):
+    model, X = fitted
+    table = pa.Table.from_pandas(X, preserve_index=False)
+    table = table.append_column(pa.field("id", pa.int64(), nullable=False), pa.array(range(400)))
+    pq.write_table(table, tmp_path / "in.parquet")
+    assert score_file(model, tmp_path / "in.parquet", tmp_path / "out.parquet", keep="id", batch_rows=150) == 400
+    assert pd.read_parquet(tmp_path / "out.parquet")["id"].tolist() == list(range(400))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"keep": ["p_click"]}, "The sink would have two columns named 'p_click'"),
+        ({"keep": ["user", "user"]}, "The sink would have two columns named 'user'"),
+        ({"rank_weights": 1.0}, "`weights` must be 2 finite numbers"),
+        ({"rank_weights": [1, 2, 3, 4]}, "`weights` must be 2 finite numbers"),
+    ],
+    ids=str,
+)
+def test_mistakes_in_the_call_are_not_those_of_a_file(fitted, source, tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        score_file(fitted[0], source, tmp_path / "out.parquet", on_error="skip", **options)
+
+
+def test_a_source_is_not_written_over_by_another_name(fitted, source, tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "link.parquet").symlink_to(source)
+    before = source.read_bytes()
+    for sink in (tmp_path / "sub" / ".." / "in.parquet", tmp_path / "link.parquet"):
+        with pytest.raises(ValueError, match="Source and sink are one file"):
+            score_file(fitted[0], source, sink)
+    assert source.read_bytes() == before
+
+
+def test_a_file_with_a_name_twice_is_named(fitted, tmp_path):
+    model, X = fitted
+    table = pa.Table.from_pandas(X, preserve_index=False)
+    pq.write_table(table.append_column("price", table["price"]), tmp_path / "in.parquet")
+    with pytest.raises(ValueError, match="in.parquet has more than one column named 'price'"):
+        score_file(model, tmp_path / "in.parquet", tmp_path / "out.parquet")

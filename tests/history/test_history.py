@@ -2,6 +2,7 @@
 
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import numpy as np
 import pandas as pd
@@ -314,3 +315,52 @@ def test_more_bad_input():
         history.fit(X, Y, y=Y)
     assert history.target_names_ == ["click", "buy"]  # a fit that fails leaves all as it was
     pd.testing.assert_frame_equal(history.transform(X), before)
+
+
+def test_sums_fade_however_long_the_log_is():
+    X = pd.DataFrame({"time": [0, 1000, 1990, 1999], "user": list("abcd")})
+    history = HistoryFeatures(keys=["user"], unit="s", delay="1s", half_life="1s", log=False)
+    history.fit(X, pd.DataFrame({"click": [1, 0, 1, 1]}))
+    later = pd.DataFrame({"time": [2009, 3600, 86_400], "user": ["d"] * 3})
+    for rows in (later, pd.concat([later] * 50)):
+        told = history.transform(rows)["user_events_1s"].to_numpy()[:3]
+        np.testing.assert_allclose(told, [2.0**-10, 0, 0], rtol=1e-5)
+
+
+def test_events_of_which_no_label_is_known_yet_count():
+    X, Y = make_log()
+    history = HistoryFeatures(time="when", keys=["user"], log=False).fit(X[:100], Y[:100])
+    before = history.transform(X[:1].assign(when=X["when"].max() + pd.Timedelta("9D")))
+    history.update(X[100:], Y[100:] * np.nan)
+    assert history.n_events_ == len(X)
+    after = history.transform(X[:1].assign(when=X["when"].max() + pd.Timedelta("9D")))
+    assert after["user_events"].item() > before["user_events"].item()
+
+
+@pytest.mark.parametrize(
+    "spans", [timedelta(hours=1), pd.Timedelta("1h"), np.timedelta64(3600 * 10**9, "ns")], ids=type
+)
+def test_spans_of_any_type_come_back_from_a_file(spans, tmp_path):
+    X, Y = make_log()
+    history = HistoryFeatures(time="when", keys=["user"], delay=spans, half_life=[None, spans]).fit(X, Y)
+    history.save(tmp_path / "history")
+    again = HistoryFeatures.load(tmp_path / "history")
+    assert again.delay == pd.Timedelta(spans)
+    pd.testing.assert_frame_equal(again.transform(X[:5]), history.transform(X[:5]), check_names=False)
+    clone(again).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"keys": ["user", "user"]},
+        {"keys": ["user"], "half_life": ["1D", "1D"]},
+        {"keys": ["user_x_tab", ["user", "tab"]]},
+    ],
+    ids=str,
+)
+def test_no_two_columns_have_one_name(params):
+    X, Y = make_log()
+    with pytest.raises(ValueError, match="Two columns of the result would be named 'user"):
+        HistoryFeatures(time="when", **params).fit(X.assign(user_x_tab="a"), Y)
+    HistoryFeatures(time="when", keys=["user"], drop=pd.Index(["when"])).fit_transform(X, Y)

@@ -1,6 +1,7 @@
 """Files that cannot be learned from: an error with the name of the file, or left out with one warning."""
 
 import resource
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -129,7 +130,7 @@ def test_thousands_of_tiny_files_are_learned_from(tmp_path):
 def test_a_full_disk_while_values_are_counted(tmp_path, monkeypatch):
     """Files of this process may have a few pages: the error names the folder, and nothing is left there."""
     monkeypatch.setattr(counting, "WAITING", 200)
-    monkeypatch.setattr(counting.tempfile, "tempdir", str(tmp_path / "spill"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "spill"))
     (tmp_path / "spill").mkdir()
     n = 60_000
     frame = pd.DataFrame({"id": pd.Categorical(np.arange(n)), "x": 1.0, "click": np.arange(n) % 2})
@@ -189,3 +190,35 @@ def test_a_dataset_says_what_it_leaves_out_by_itself(tmp_path):
     dataset = Dataset.of(tmp_path, None, TARGETS, None, "skip")
     assert list(dataset.source.left_out.reasons) == [str(tmp_path / "b.parquet")]
     assert dataset.source.n_rows == 300
+
+
+def test_a_first_file_that_is_left_out_decides_nothing(tmp_path):
+    X, Y = make_frame(600)
+    write(tmp_path / "b.parquet", X[:300], Y[:300])
+    write(tmp_path / "c.parquet", X[300:], Y[300:])
+    bad = X[:50].assign(price=np.inf)
+    write(tmp_path / "a.parquet", bad, Y[:50])
+    with pytest.warns(UserWarning, match="1 of 3 files are left out"):
+        model = FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, on_error="skip")
+    good = FSMDClassifier(**PARAMS).fit_dataset([tmp_path / "b.parquet", tmp_path / "c.parquet"], TARGETS)
+    np.testing.assert_array_equal(model.predict_marginals(X), good.predict_marginals(X))
+    for change in (bad[bad.columns[::-1]], bad.assign(visits=pd.Categorical(bad["visits"]))):
+        write(tmp_path / "a.parquet", change, Y[:50])
+        with (
+            pytest.warns(UserWarning, match="files are left out"),
+            pytest.raises(
+                ValueError, match="a.parquet is the first file, which says what the columns are, and it cann"
+            ),
+        ):
+            FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, on_error="skip")
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_third_class_is_named_and_left_out(target, tmp_path):
+    X, Y = make_frame(600)
+    write(tmp_path / "a.parquet", X[:300], Y[:300])
+    write(tmp_path / "b.parquet", X[300:], Y[300:].assign(**{target: np.arange(300) % 3}))
+    with pytest.raises(ValueError, match=f"b.parquet: Only binary classification is supported.*{target}"):
+        FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS)
+    with pytest.warns(UserWarning, match="1 of 2 files are left out: .*b.parquet: Only binary"):
+        FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, on_error="skip")

@@ -246,3 +246,26 @@ def test_a_function_that_makes_other_rows_in_a_later_pass(data):
 
     with pytest.raises(ValueError, match="made 1199 rows in the first pass and 1198 in a later one"):
         FSMDClassifier(**PARAMS).fit_dataset(make, TARGETS)
+
+
+def test_left_overs_of_a_job_that_writes_are_no_data_wherever_they_are(folder):
+    for name in ("_half.parquet", ".tmp.parquet", "b/_c.parquet"):
+        (folder / name).write_bytes(b"half of it")
+    for source in (folder, f"{folder}/**/*.parquet", f"file://{folder}", f"file://{folder}/**/*.parquet"):
+        assert ParquetSource(source).n_rows == 300
+    (folder / "a.parquet").rename(folder / "_a.parquet")
+    for named in (folder / "_a.parquet", f"{folder}/_a*.parquet", f"file://{folder}/_a*"):
+        assert ParquetSource(named).n_rows == 100  # which is meant, by its name
+
+
+def test_names_may_come_in_any_collection(tmp_path, data):
+    X, Y = data
+    path = write(tmp_path / "a.parquet", X.assign(w=2.0, v=1.0), Y)
+    found = []
+    for kind in (list, tuple, pd.Index):
+        weights = kind(["w", "v"])
+        model = FSMDClassifier(**PARAMS).fit_dataset(path, kind(TARGETS), sample_weight=weights, columns=kind([*X]))
+        found.append(model.predict_marginals(X))
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+    assert FSMDClassifier(**PARAMS).fit_dataset(path, TARGETS, columns="user").n_features_in_ == 1
