@@ -109,6 +109,7 @@ def test_everything_comes_back(name, tmp_path):
         [0.5, 0.25, np.nan] * 100,
         [True, False, None] * 100,
         pd.Categorical(["x", "y", ""] * 100),
+        [b"a", b"\xff\x00", b""] * 100,
     ],
 )
 def test_any_vocabulary(column, tmp_path):

@@ -85,6 +85,8 @@ class Packer:
                 return value
             case float():
                 return float(value)
+            case bytes():
+                return {"bytes": value.hex()}
             case timedelta() | np.timedelta64():
                 return {"nanoseconds": int(pd.Timedelta(value).as_unit("ns").value)}
             case np.generic():
@@ -157,6 +159,8 @@ class Unpacker:
                 return tuple(self.unpack(item) for item in items)
             case {"dict": list(items)}:
                 return {self.unpack(key): self.unpack(item) for key, item in items}
+            case {"bytes": str(digits)}:
+                return bytes.fromhex(digits)
             case {"nanoseconds": int(length)}:
                 return pd.Timedelta(length, "ns")
             case {"array": str(name)}:
