@@ -27,6 +27,13 @@ def test_labels(Y):
     assert targets.weights is None
 
 
+def test_strings_of_any_length_of_numpy():
+    words = np.array(["no", "yes", "yes"], dtype=np.dtypes.StringDType())
+    for Y in (words, np.stack([words, words], axis=1)):
+        labels = TargetEncoder().fit(Y).encode(Y).labels
+        assert labels[:, 0].tolist() == [0, 1, 1]
+
+
 def test_names():
     assert TargetEncoder().fit([[0, 0], [1, 1]]).names == ["click", "conversion"]
     assert TargetEncoder().fit([[0, 0, 1], [1, 1, 0]]).names == ["task0", "task1", "task2"]

@@ -266,6 +266,8 @@ def _columns(Y: Any) -> tuple[list[np.ndarray], bool]:
     y = _plain(Y) if isinstance(Y, pd.Series) else np.asarray(Y)
     if isinstance(Y, (list, tuple)) and y.dtype.kind in "US":
         y = np.array(Y, dtype=object)  # a NaN among strings stays one
+    if y.dtype.kind == "T":  # numpy's strings of any length
+        y = y.astype(object)
     if y.ndim == 2 and y.shape[1] > 0:
         return [_plain(pd.Series(column, dtype=y.dtype)) for column in y.T], False
     if y.ndim != 1:
