@@ -2,13 +2,17 @@
 =============================
 
 Optuna proposes parameters, watches the AUC of the validation rows after each epoch, and stops a trial that falls behind
-those before it. The best parameters are fitted once more, and the test rows are read once.
+those before it. The best parameters are fitted once more, and the test rows are read once. The picture shows each trial
+and the best one so far.
 
-Needs ``pip install optuna optuna-integration``.
+Needs ``pip install optuna optuna-integration matplotlib``.
 """
+
+import warnings
 
 import optuna
 import pandas as pd
+from optuna.visualization.matplotlib import plot_optimization_history
 from optuna_integration.skorch import SkorchPruningCallback
 
 from sklearn_fsmd import FSMDClassifier
@@ -45,6 +49,9 @@ def main(n_samples: int = 10_000, n_trials: int = 12) -> tuple[pd.DataFrame, flo
     trials = study.trials_dataframe(attrs=("params", "value", "state"))
     print(trials.sort_values("value", ascending=False).to_string(float_format="%.4f"))
     print(f"best parameters {study.best_params}, mean test AUC {auc:.4f}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        plot_optimization_history(study, target_name="AUC of the validation rows")
     return trials, auc
 
 

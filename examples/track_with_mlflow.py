@@ -4,7 +4,8 @@
 One MLflow run holds the parameters, the curves of each task over the epochs, and the model as an ONNX file. The file is
 loaded back as MLflow serves it, and says what the model says.
 
-Needs ``pip install mlflow``. ``mlflow ui --backend-store-uri sqlite:///build/mlflow/mlflow.db`` shows the run.
+Needs ``pip install mlflow matplotlib``. ``mlflow ui --backend-store-uri sqlite:///build/mlflow/mlflow.db`` shows the
+run.
 """
 
 from pathlib import Path
@@ -59,6 +60,10 @@ def main(n_samples: int = 20_000, folder: Path = Path("build/mlflow")) -> tuple[
     history = {name: mlflow.MlflowClient().get_metric_history(run.info.run_id, name) for name in CURVES}
     curves = pd.DataFrame({name: [metric.value for metric in metrics] for name, metrics in history.items()})
     print(curves.round(4).to_string())
+    ax = curves[["valid_auc_click", "valid_auc_conversion"]].plot(
+        marker="o", xlabel="epoch", ylabel="AUC of validation"
+    )
+    ax.set_xticks(curves.index)
     return curves, float(difference)
 
 

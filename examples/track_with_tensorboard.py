@@ -4,9 +4,10 @@
 The curves of two models side by side: loss and AUC of each task, epoch by epoch, and in the end the precision and
 recall of each task on rows that neither has seen.
 
-Needs ``pip install tensorboard``. ``tensorboard --logdir build/tensorboard`` shows them.
+Needs ``pip install tensorboard matplotlib``. ``tensorboard --logdir build/tensorboard`` shows them.
 """
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -28,7 +29,8 @@ def main(n_samples: int = 20_000, folder: Path = Path("build/tensorboard")) -> p
     """The AUC of each model and task in the last epoch, as the files have it."""
     X, Y = make_funnel(n_samples, random_state=0, return_X_y=True)
     train, test = slice(None, n_samples * 4 // 5), slice(n_samples * 4 // 5, None)
-    last = {}
+    shutil.rmtree(folder, ignore_errors=True)  # the curves of a former run would go on in these
+    last, curves = {}, {}
     for name, cls in {"FSMD": FSMDClassifier, "Shared-Bottom": SharedBottomClassifier}.items():
         with SummaryWriter(folder / name) as writer:
             logger = TensorBoard(writer, close_after_train=False, key_mapper=tag)
@@ -37,7 +39,10 @@ def main(n_samples: int = 20_000, folder: Path = Path("build/tensorboard")) -> p
             for task, labels, scores in zip(model.task_names_, Y[test].to_numpy().T, p.T, strict=True):
                 writer.add_pr_curve(f"test/{task}", labels, scores)
         events = EventAccumulator(str(folder / name)).Reload()
-        last[name] = {task: events.Scalars(tag(f"valid_auc_{task}"))[-1].value for task in model.task_names_}
+        of_tasks = {task: events.Scalars(tag(f"valid_auc_{task}")) for task in model.task_names_}
+        last[name] = {task: scalars[-1].value for task, scalars in of_tasks.items()}
+        curves |= {f"{name}, {task}": pd.Series([s.value for s in scalars]) for task, scalars in of_tasks.items()}
+    pd.DataFrame(curves).plot(marker="o", xlabel="epoch", ylabel="AUC of validation")
     table = pd.DataFrame.from_dict(last, orient="index")
     print(table.to_string(float_format="%.4f"))
     return table
