@@ -65,7 +65,7 @@ def beyond(value):
 
 
 def not_simple(name, value):
-    return TypeError, f"argument must be a string or a number: column {name!r} holds {value}"
+    return TypeError, f"Column {name!r} holds {value}…, but here each argument must be a single string or number. Give"
 
 
 @WAYS

@@ -154,6 +154,18 @@ ALL, PRICE = ["user", "city", "member", "price", "visits"], ["price"]
         "'callbacks' parameter must be a list of skorch callbacks. Got 3 in",
     ),
     ("no net parameter", *wrong("got unexpected argument(s) nope", net_params={"nope": 1})),
+    (
+        "no metric",
+        *wrong("The 'validation_metric' parameter must be one of ['auto'…Got 'clicks'", validation_metric="clicks"),
+    ),
+    (
+        "no statistics of no column",
+        *wrong(f"statistics_features {NO_NAME}", target_statistics=None, statistics_features=["town"]),
+    ),
+    (
+        "no statistics of a number",
+        *wrong("has the column 'price', which is not", target_statistics=None, statistics_features=["price"]),
+    ),
     ("few rows", *wrong("'validation_fraction' 0.001 of 120 rows", early_stopping=True, validation_fraction=1e-3)),
 )
 def test_parameters(case, given):

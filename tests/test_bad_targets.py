@@ -80,7 +80,12 @@ def contrary(Y):
     ("continuous", lambda Y: np.linspace(0, 1, N), ValueError, f"{CONTINUOUS}…Column 'y' of Y has 0.0."),
     ("fractions", put(click=np.linspace(0.5, 1, N)), ValueError, f"{CONTINUOUS}…Column 'click' of Y has 0.5."),
     ("halves", put(click=ONE_OF_TWO / 2), ValueError, f"{CONTINUOUS}…Column 'click' of Y has"),
-    ("a string and a number", put(click=[0, "a"] * 60), ValueError, "Unknown label type: unknown…Column 'click'"),
+    (
+        "a string and a number",
+        put(click=[0, "a"] * 60),
+        ValueError,
+        "Column 'click' of Y mixes types…labels 0 and 'a'.",
+    ),
     ("lists", lambda Y: pd.Series([[0], [1]] * 60), ValueError, "You appear to be using a legacy multi-label data"),
     ("bytes", lambda Y: np.array([b"a", b"b"] * 60), TypeError, "Support for labels represented as bytes is not"),
     ("complex", lambda Y: ONE_OF_TWO * 1j, ValueError, "Complex data not supported"),
@@ -157,14 +162,22 @@ def test_validation_targets_in_another_order_than_an_array_s_default_names(given
         fit(given.X, given.Y.to_numpy(), X_val=given.X, Y_val=given.Y[["conversion", "click"]])
 
 
+TWO_CLASSES = "`classes` must give two classes of one type"
+
+
 @cases(
-    ("one", [0], ValueError, "`classes` must give two classes for 'click'. Got [0]."),
-    ("none", [], ValueError, "`classes` must give two classes for 'click'. Got []."),
-    ("three", [0, 1, 2], ValueError, "`classes` must give two classes for 'click'. Got [0, 1, 2]."),
-    ("one for a task", [[0, 1], [0]], ValueError, "`classes` must give two classes for 'conversion'. Got [0]."),
-    ("equal", [1, 1], ValueError, "`classes` must give two classes for 'click'. Got [1, 1]."),
-    ("NaN", [0, NAN], ValueError, "`classes` must give two classes for 'click'. Got [0, nan]."),
-    ("two types", [0, "a"], ValueError, "`classes` must give two classes for 'click'. Got [0, 'a']."),
+    ("one", [0], ValueError, f"{TWO_CLASSES} for 'click'. Got [0]."),
+    ("none", [], ValueError, f"{TWO_CLASSES} for 'click'. Got []."),
+    ("three", [0, 1, 2], ValueError, f"{TWO_CLASSES} for 'click'. Got [0, 1, 2]."),
+    (
+        "one for a task",
+        [[0, 1], [0]],
+        ValueError,
+        f"{TWO_CLASSES} for 'conversion'. Got [0].",
+    ),
+    ("equal", [1, 1], ValueError, f"{TWO_CLASSES} for 'click'. Got [1, 1]."),
+    ("NaN", [0, NAN], ValueError, f"{TWO_CLASSES} for 'click'. Got [0, nan]."),
+    ("two types", [0, "a"], ValueError, f"{TWO_CLASSES} for 'click'. Got [0, 'a']."),
     ("a task less", [[0, 1]], ValueError, "`classes` has 1 tasks, but Y has 2."),
     ("not those of Y", [3, 4], ValueError, "Column 'click' of Y has the value 0; its classes are [3, 4]."),
     ("a number", 5, ValueError, "`classes` must be a list of two classes, or one such list a task. Got 5."),
@@ -307,6 +320,7 @@ TWO_NUMBERS = "`weights` must be 2 finite numbers, one per task. Got"
     ("unknown task", lambda m, X: m.output_view("share"), ValueError, f"There is no task 'share'; {NO_TASK}"),
     ("task 2", lambda m, X: m.output_view(2), ValueError, f"There is no task 2; {NO_TASK}"),
     ("task -1", lambda m, X: m.output_view(-1), ValueError, f"There is no task -1; {NO_TASK}"),
+    ("score with both names", lambda m, X: m.score(X, [0], y=[0]), TypeError, "`Y` and `y` are two names of one argum"),
     ("score without Y", lambda m, X: m.score(X), ValueError, "requires y to be passed, but the target y is None"),
 )
 def test_wrong_questions(case, given):

@@ -458,6 +458,13 @@ def test_partial_fit(frame):
     model.partial_fit(X[:1], Y[:1])  # a batch of one row
 
 
+@pytest.mark.parametrize("classes", [[np.int64(0), 1], [0.0, 1], [False, np.int8(1)], [np.True_, 0]], ids=str)
+def test_classes_of_any_type_of_number(frame, classes):
+    X, Y = frame
+    model = FSMDClassifier(**SMALL).partial_fit(X, Y, classes=classes)
+    assert [known.tolist() for known in model.classes_] == [[0, 1]] * 2
+
+
 def test_partial_fit_with_classes(frame):
     X, Y = frame
     first = Y["click"].to_numpy() * 0 + 5

@@ -98,9 +98,9 @@ def test_a_column_has_the_forms_of_its_values(value, form):
 
 
 REFUSED = [
-    ([1, 2], TypeError, "argument must be a string or a number: column 'c' holds"),
-    ({"a": 1}, TypeError, "argument must be a string or a number: column 'c' holds"),
-    (object(), TypeError, "argument must be a string or a number: column 'c' holds"),
+    ([1, 2], TypeError, "Column 'c' holds .*, but here each argument must be a single string or number"),
+    ({"a": 1}, TypeError, "Column 'c' holds .*, but here each argument must be a single string or number"),
+    (object(), TypeError, "Column 'c' holds .*, but here each argument must be a single string or number"),
     (datetime.date(2024, 1, 1), TypeError, "'c' holds .*neither a number nor a category"),
     (datetime.timedelta(1), TypeError, "'c' holds .*neither a number nor a category"),
     (np.datetime64("2024-01-01"), TypeError, "'c' holds .*neither a number nor a category"),
@@ -132,7 +132,7 @@ def test_what_is_refused_is_refused_alone_and_in_a_column(value, error, message)
 
 def test_a_value_without_a_hash_names_the_column():
     column = np.array(["a", Decimal("sNaN")], dtype=object)
-    with pytest.raises(TypeError, match="column 'c' .*signaling NaN"):
+    with pytest.raises(TypeError, match="Column 'c': .*signaling NaN"):
         factorize(column, "c")
 
 

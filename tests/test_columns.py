@@ -183,7 +183,7 @@ def test_dates_as_objects_are_refused():
 def test_nested_objects_are_refused(nested):
     values = np.empty(2, dtype=object)
     values[0], values[1] = "a", nested
-    with pytest.raises(TypeError, match="argument must be a string or a number: column 'c' holds"):
+    with pytest.raises(TypeError, match="Column 'c' holds .*, but here each argument must be a single string or num"):
         fitted(values)
 
 

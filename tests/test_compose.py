@@ -43,20 +43,40 @@ def test_the_rows_of_fit_are_treated_apart(rng):
 
 
 def test_without_a_task_it_sees_none():
-    class Watch(StandardScaler):
-        def fit(self, X, y=None):
-            self.seen_ = y
-            return super().fit(X)
-
     X = np.arange(6.0).reshape(3, 2)
     assert ForTask(Watch()).fit(X, np.ones((3, 2))).transformer_.seen_ is None
     assert ForTask(Watch(), task=0).fit(X, np.ones(3)).transformer_.seen_.tolist() == [1, 1, 1]
 
 
+class Watch(StandardScaler):
+    def fit(self, X, y=None):
+        self.seen_ = y
+        return super().fit(X)
+
+
+@pytest.mark.parametrize(
+    ("task", "y", "expected"),
+    [
+        ("task1", [[1, 2, 3], [4, 5, 6]], [2, 5]),
+        (np.int64(1), [[1, 2, 3], [4, 5, 6]], [2, 5]),
+        ("conversion", [[1, 2], [4, 5]], [2, 5]),
+        ("y", [1, 4], [1, 4]),
+        ("click", pd.Series([1, 4], name="click"), [1, 4]),
+        (2, pd.DataFrame({2: [1, 4], 1: [2, 5], 0: [3, 6]}), [1, 4]),
+    ],
+)
+def test_tasks_have_the_names_of_the_models(task, y, expected):
+    seen = ForTask(Watch(), task=task).fit(np.arange(4.0).reshape(2, 2), y).transformer_.seen_
+    assert np.asarray(seen).tolist() == expected
+
+
 @pytest.mark.parametrize("task", ["share", 2, -1])
 def test_a_task_that_is_not_there_is_refused(frame, task):
+    X, Y = frame[0][["price"]], frame[1]
     with pytest.raises(ValueError, match=f"y has no task {task!r}; it has .'click', 'conversion'."):
-        ForTask(StandardScaler(), task=task).fit(frame[0][["price"]], frame[1])
+        ForTask(StandardScaler(), task=task).fit(X, Y)
+    with pytest.raises(ValueError, match=f"y has no task {task!r}; it has .'click'."):
+        ForTask(StandardScaler(), task=task).fit(X, Y["click"])
 
 
 def test_in_a_pipeline_with_two_targets(frame):

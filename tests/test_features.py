@@ -6,8 +6,10 @@ import torch
 from sklearn.compose import ColumnTransformer
 from sklearn.preprocessing import OrdinalEncoder
 
+from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.encoding.column_selection import categorical_mask
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
+from tests.conftest import SMALL
 
 
 def encoder(categorical="from_dtype", **params):
@@ -109,6 +111,9 @@ class TestSelection:
             ([0, 4], "ae"),
             ([True, False, False, False, True], "ae"),
             (np.array([1]), "b"),
+            (pd.Series([True, False, False, False, True], dtype=object), "ae"),
+            (pd.array([True, False, False, False, True], dtype="boolean"), "ae"),
+            (np.array([np.int64(0), 4], dtype=object), "ae"),
             (lambda X: [c for c in X.columns if c < "c"], "ab"),
         ],
     )
@@ -126,6 +131,8 @@ class TestSelection:
             (["zz"], "item value 'zz' which is not a valid feature name"),
             ([5], r"must be in \[0, n_features - 1\], got index: 5"),
             ([-1], "got index: -1"),
+            (np.array([True, False], dtype=object), r"must have shape \(n_features,\), got: \(2,\)"),
+            (np.array([True, None], dtype=object), "a boolean mask must hold True and False alone, got: None"),
             ("city", r"Got 'city' instead; one column is given as a list, \['city'\]"),
             ([0.5], "must be an array-like of bool, int or str, got: float64"),
         ],
@@ -133,6 +140,16 @@ class TestSelection:
     def test_wrong_selectors(self, selector, message):
         with pytest.raises(ValueError, match=message):
             categorical_mask(selector, self.X)
+
+    @pytest.mark.skipif(not hasattr(np.dtypes, "StringDType"), reason="came with numpy 2")
+    @pytest.mark.parametrize("missing", [None, np.nan], ids=str)
+    def test_numpy_s_strings_of_any_length_are_categories(self, frame, missing):
+        objects = frame[0][["city"]].assign(user=frame[0]["user"].astype(str)).astype(object).to_numpy()
+        objects[pd.isna(objects)] = missing
+        strings = objects.astype(np.dtypes.StringDType(na_object=missing))
+        a, b = (FSMDClassifier(**SMALL).fit(X, frame[1]) for X in (objects, strings))
+        np.testing.assert_array_equal(a.predict_marginals(objects), b.predict_marginals(strings))
+        np.testing.assert_array_equal(a.predict_marginals(objects[:1]), b.predict_marginals(strings[:1]))
 
     def test_names_need_a_frame(self):
         with pytest.raises(ValueError, match="'a', but X has no column names"):

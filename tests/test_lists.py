@@ -11,6 +11,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
+from sklearn_fsmd.encoding import ListColumn
 from sklearn_fsmd.network.list_attention import ListAttention
 from sklearn_fsmd.ragged import Lists, Ragged
 from tests.conftest import SMALL, of
@@ -139,21 +140,36 @@ def test_lists_of_any_kind_are_the_same():
         (X["tags"].map(np.array), {}),
         (X["tags"].map(lambda tags: tags or None), {}),  # a missing list is an empty one
         (X["tags"].map(lambda tags: [*tags, None, np.nan]), {}),
+        (X["tags"].map(lambda tags: [-1, *tags, -1, -2]), {}),  # which mark missing values
+        (X["tags"].map(lambda tags: np.array([*tags, -1], dtype=float)), {"list_features": ["tags"]}),
         (arrow, {}),
         (X["tags"].map(lambda tags: [999] * 5 + tags), {"max_list_length": 5, "list_features": ["tags"]}),
     ]:
-        if params:  # of longer lists the last values count
+        if "max_list_length" in params:  # of longer lists the last values count
             long = pd.Series([row[-5:] for row in tags], dtype=object)
             found = fit(X.assign(tags=tags), Y, **params).predict_marginals(X.assign(tags=tags))
             np.testing.assert_array_equal(found, fit(X.assign(tags=long), Y).predict_marginals(X.assign(tags=long)))
         else:
-            found = fit(X.assign(tags=tags), Y).predict_marginals(X.assign(tags=tags))
+            found = fit(X.assign(tags=tags), Y, **params).predict_marginals(X.assign(tags=tags))
             np.testing.assert_array_equal(found, expected)
     model = fit(X.assign(tags=written), Y, list_features=["tags"], list_separator="|")
     assert model._encoder.main.lists[2].n_rows == 13
     assert np.isfinite(model.predict_marginals(X.assign(tags=written))).all()
     table = pa.table({"user": X["user"], "price": X["price"], "tags": X["tags"].tolist()})
     np.testing.assert_array_equal(fit(table, Y).predict_marginals(table), expected)
+
+
+def test_text_of_minus_one_is_a_value():
+    values, _ = ListColumn("tags", None, 1, 1000, "|").read(pd.Series(["-1|3", "-2"], dtype=object))
+    assert values.tolist() == ["-1", "3", "-2"]
+
+
+def test_the_order_of_a_set_has_no_effect():
+    one, other = set([0, 8, 16]), set([16, 8, 0])  # noqa: C405 (equal literals would become one object)
+    assert list(one) != list(other)  # as with strings, in another process
+    column = ListColumn("tags", None, 1, 2, None)
+    read = [column.read(pd.Series([row, frozenset(row)], dtype=object))[0].tolist() for row in (one, other)]
+    assert read[0] == read[1] == [16, 8, 16, 8]
 
 
 def test_values_that_are_new_are_unknown():
@@ -254,6 +270,7 @@ def test_a_fit_with_lists_is_resumed(tmp_path):
         (None, {"shared_embeddings": {"tags": "user"}}, "Column 'tags' cannot share the embeddings of 'user', whose"),
         (None, {"list_features": ["tag"]}, "list_features has an item value 'tag' which is not a valid feature name"),
         (None, {"max_list_length": 0}, "The 'max_list_length' parameter of FSMDClassifier must be"),
+        (None, {"list_separator": ""}, "The 'list_separator' parameter must be a string that is not empty, or None"),
         ("floats", {}, "Column 'tags' holds lists of fractions, and in row 2 0.5"),
         ("mixed", {}, "Column 'tags' holds lists, and in row 1 a list in a list"),
     ],

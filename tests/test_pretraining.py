@@ -237,6 +237,13 @@ class TestEmbedder:
         assert list(out.columns[-4:]) == ["visits_bin_0", "visits_bin_1", "price", "visits"]
         assert out.dtypes.eq(np.float32).all()
 
+    @pytest.mark.parametrize(
+        ("names", "twice"), [({"city": "price_bin"}, "price_bin_0"), ({"price": "city_1"}, "city_1")], ids=str
+    )
+    def test_two_columns_of_one_name_are_refused(self, frame, names, twice):
+        with pytest.raises(ValueError, match=f"The result would have 2 columns named '{twice}'. Rename"):
+            DenoisingEmbedder(embedding_dim=2, n_epochs=1).fit(frame[0].rename(columns=names))
+
     def test_unknown_values_get_the_unknown_row(self, frame):
         X, _ = frame
         embedder = DenoisingEmbedder(embedding_dim=2, n_epochs=1).fit(X)

@@ -237,7 +237,7 @@ def test_decimals_are_numbers():
 @pytest.mark.parametrize("selector", ["from_dtype", "all", None])
 def test_nested_values_are_refused_in_one_sentence(values, selector):
     Y = np.stack([np.arange(100) % 2, np.arange(100) % 2], axis=1)
-    message = "argument must be a string or a number: column 'tags' holds values of the type .* Give each row one value"
+    message = "Column 'tags' holds values of the type .*, but here each argument must be .* Give each row one value"
     with pytest.raises(TypeError, match=message):
         fit(pa.table({"tags": values}), Y, categorical_features=selector)
 
@@ -250,3 +250,25 @@ def test_nested_values_are_refused_in_one_sentence(values, selector):
 def test_arrow_data_that_cannot_be_read_name_their_column(values):
     with pytest.raises(ValueError, match="Column 'b' of the Arrow data cannot be read"):
         as_pandas(pa.table({"a": [1, 2], "b": values}))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values", "message"),
+    [
+        ("Object", ["a", "b"], "has the type Object, which Arrow does not have. Pass what `.to_pandas"),
+        ("Int128", [1, 2], "has the type Int128, which Arrow does not have. Cast it to Int64"),
+        ("UInt128", [1, 2], "has the type UInt128, which Arrow does not have. Cast it to Int64"),
+    ],
+)
+def test_types_of_polars_that_arrow_lacks_name_their_column(dtype, values, message):
+    if not hasattr(pl, dtype):
+        pytest.skip(f"this polars has no {dtype}")
+    column = pl.Series("b", values, dtype=getattr(pl, dtype))
+    for data in (column, pl.DataFrame({"a": [1.0, 2.0], "b": column})):
+        with pytest.raises(TypeError, match=f"Column 'b' {message}"):
+            as_pandas(data)
+    if dtype == "Int128":
+        with pytest.raises(TypeError, match=r"Column 'b' has the type List\(Int128\)"):
+            as_pandas(pl.DataFrame({"b": [values]}, schema={"b": pl.List(pl.Int128)}))
+    named = pl.Series("b", ["Object", "Int128"], dtype=pl.Enum(["Object", "Int128"]))
+    assert as_pandas(named).tolist() == ["Object", "Int128"]

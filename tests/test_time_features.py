@@ -72,6 +72,74 @@ def test_arrays_and_dates_as_objects():
     assert made["x1_day_of_week"].isna().tolist() == [False, True]
 
 
+NAIVE = pd.Series(pd.to_datetime(["2026-01-15 23:30", "2026-07-15 23:30"]))
+ZONED = NAIVE.dt.tz_localize("Europe/Berlin")
+NO_TIME = pd.to_datetime([None])
+
+
+@pytest.mark.parametrize("seen", [NAIVE, ZONED, NAIVE.dt.to_period("h"), NO_TIME], ids=lambda t: str(t.dtype))
+@pytest.mark.parametrize(
+    "missing",
+    [
+        pd.DataFrame({"t": NO_TIME}),
+        pd.DataFrame({"t": NO_TIME.tz_localize("Asia/Tokyo")}),
+        pd.DataFrame({"t": [None]}),
+        pd.DataFrame({"t": [np.nan]}),
+        pl.DataFrame({"t": pl.Series([None], dtype=pl.Datetime)}),
+        pl.DataFrame({"t": pl.Series([None], dtype=pl.Date)}),
+    ],
+    ids=["naive", "zone", "objects", "floats", "polars", "dates of polars"],
+)
+def test_if_all_times_are_missing_all_features_are(seen, missing):
+    transformer = TimeFeatures(["t"], features=ALL).fit(pd.DataFrame({"t": seen}))
+    for made in (transformer.transform(missing), clone(transformer).fit_transform(missing)):
+        assert list(made) == [f"t_{name}" for name in ALL]
+        assert made.isna().all(axis=None)
+
+
+def test_a_column_without_a_time_in_fit_is_read_in_its_later_zone():
+    unknown = TimeFeatures(["t"]).fit(pd.DataFrame({"t": NO_TIME}))
+    for later in (NAIVE, ZONED, ZONED.dt.tz_convert("Asia/Tokyo")):
+        assert hours(unknown, later) == later.dt.hour.tolist()
+    known = TimeFeatures().fit(pd.DataFrame({"t": NO_TIME.tz_localize("Europe/Berlin")}))
+    assert hours(known, ZONED.dt.tz_convert("Asia/Tokyo")) == [23, 23]
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        NAIVE.dt.to_period("h"),
+        NAIVE.dt.to_period("h").astype(object),
+        NAIVE.astype("category"),
+        NAIVE.dt.to_period("h").astype("category"),
+    ],
+    ids=["periods", "periods as objects", "categories", "categories of periods"],
+)
+def test_periods_and_categories_of_times(times):
+    table = pd.DataFrame({"t": times, "kind": pd.Categorical([1, None])})
+    transformer = TimeFeatures(features=["hour", "month"]).fit(table)
+    assert transformer.columns_ == ["t"]
+    made = transformer.transform(table)
+    assert made["t_hour"].tolist() == [23, 23]
+    assert made["t_month"].tolist() == [1, 7]
+
+
+def test_names_that_are_no_strings():
+    X = pd.DataFrame({0: NAIVE, 7: [1.0, 2.0]})
+    transformer = TimeFeatures().fit(X)
+    names = ["0_hour", "0_day_of_week", "7"]
+    assert list(transformer.transform(X)) == transformer.get_feature_names_out().tolist() == names
+    assert list(transformer.set_output(transform="pandas").transform(X)) == names
+    assert list(TimeFeatures().fit_transform(X[[7]])) == [7]
+
+
+@pytest.mark.parametrize("time_zone", [None, "UTC"])
+def test_times_beyond_the_nanoseconds(time_zone):
+    t = pd.Series(np.array(["9999-12-31T12", "NaT", "0001-01-01T00"], dtype="datetime64[s]"))
+    made = TimeFeatures(features=["year", "days_since_1970"], time_zone=time_zone).fit_transform(pd.DataFrame({"t": t}))
+    np.testing.assert_array_equal(made, [[9999, 2932896.5], [np.nan, np.nan], [1, -719162]])
+
+
 @pytest.mark.parametrize("library", [pl.from_pandas, lambda X: X.convert_dtypes(dtype_backend="pyarrow")])
 def test_tables_of_other_libraries(library):
     made = TimeFeatures(features=ALL, time_zone="Europe/Berlin").fit_transform(library(X.reset_index(drop=True)))

@@ -1,10 +1,12 @@
 """Targets with values, such as a watch time, beside the binary ones."""
 
 import copy
+import datetime
 import pickle
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import torch
 from sklearn.base import clone
@@ -15,6 +17,7 @@ from sklearn.preprocessing import FunctionTransformer
 import sklearn_fsmd
 from sklearn_fsmd import FSClassifier, FSMDClassifier, MultiTaskClassifier, SharedBottomClassifier, SingleTaskClassifier
 from sklearn_fsmd.compose import ask
+from sklearn_fsmd.encoding import TargetEncoder
 from sklearn_fsmd.history import HistoryFeatures
 from sklearn_fsmd.metrics import concordance, decile_bias, get_scorer, value_mae, value_rmse
 from sklearn_fsmd.network.values import VALUE_LOSSES, LogNormal, Poisson, Squared
@@ -316,6 +319,44 @@ class TestWithAllElse:
         model = FSMDClassifier(**SMALL, value_targets=[2], value_parents={2: 0}).fit(X, Y.to_numpy())
         np.testing.assert_array_equal(model.predict_values(X), fitted.predict_values(X))
 
+    @pytest.mark.parametrize(
+        ("columns", "parents", "expected"),
+        [
+            (None, {0: 1}, 0),
+            (None, {0: 2}, 1),
+            (None, {np.int64(0): np.int64(2)}, 1),
+            (None, {0: "conversion"}, 1),
+            ([2, 1, 0], {2: 1}, 0),  # of a DataFrame, numbers are names
+            ([2, 1, 0], {2: 0}, 1),
+            (["watch", "click", "conversion"], {"watch": "conversion"}, 1),
+        ],
+        ids=str,
+    )
+    def test_parents_are_columns_of_y(self, columns, parents, expected, log):
+        Y = log[1][["watch", "click", "conversion"]]
+        Y = Y.to_numpy() if columns is None else Y.set_axis(columns, axis=1)
+        targets = TargetEncoder().fit(Y, value_targets=list(parents), value_parents=parents)
+        assert targets.of_values.parents == [expected]
+
+    @pytest.mark.parametrize(
+        ("columns", "parents"),
+        [
+            (None, {0: 0}),
+            (None, {0: 3}),
+            (None, {0: -1}),
+            (None, {0: "watch"}),
+            ([5, 6, 7], {5: 1}),
+            (["watch", "click", "conversion"], {"watch": 1}),
+        ],
+        ids=str,
+    )
+    def test_other_parents_are_refused(self, columns, parents, log):
+        Y = log[1][["watch", "click", "conversion"]]
+        Y = Y.to_numpy() if columns is None else Y.set_axis(columns, axis=1)
+        name, parent = next(iter(parents.items()))
+        with pytest.raises(ValueError, match=f"says that {name!r} follows {parent!r}, which is none of the binary tar"):
+            TargetEncoder().fit(Y, value_targets=[name], value_parents=parents)
+
     def test_rank_score(self, fitted, log):
         X = log[0]
         p, values = fitted.predict_marginals(X), fitted.predict_values(X)
@@ -371,8 +412,14 @@ class TestRefused:
             ({"value_loss": "poisson"}, {"watch": -2.0}, "not negative"),
             ({}, {"watch": np.inf}, "infinity or a value too large"),
             ({}, {"watch": "long"}, "must hold numbers"),
-            ({}, {"watch": np.nan}, "no value to learn from"),
-            ({"value_targets": ["watched"]}, {}, "names 'watched', and Y has the columns"),
+            ({}, {"watch": 1j}, "Complex data not supported: column 'watch' of Y"),
+            (
+                {},
+                {"watch": np.nan},
+                "target 'watch' has no value to learn from: none is known in a row where 'click' has happened",
+            ),
+            ({"value_parents": None}, {"watch": np.nan}, "'watch' has no value to learn from: none is known[.]"),
+            ({"value_targets": ["watched"]}, {}, "names 'watched', which is missing in Y. The columns of Y are"),
             ({"value_targets": ["watch", "watch"]}, {}, "twice"),
             ({"value_parents": {"watched": "click"}}, {}, "names 'watched', which is none of value_targets"),
             ({"value_parents": {"watch": "clicks"}}, {}, "follows 'clicks', which is none of the binary targets"),
@@ -386,12 +433,44 @@ class TestRefused:
         with pytest.raises(ValueError, match=message):
             FSMDClassifier(**SMALL | AFTER_CLICK | params).fit(X, Y.assign(**change))
 
+    @pytest.mark.parametrize(
+        ("watch", "message"),
+        [
+            (pd.Timedelta(seconds=3), "and holds durations. Use `.dt.total_seconds"),
+            (pd.Timestamp("2026-01-01"), "and holds times. Subtract the time from which they count"),
+            (pd.Timestamp("2026-01-01", tz="UTC"), "and holds times"),
+            (pd.Period("2026-01"), "and holds times"),
+            (datetime.date(2026, 1, 1), "and holds times"),
+        ],
+        ids=lambda value: type(value).__name__,
+    )
+    @pytest.mark.parametrize("has_missing", [False, True])
+    @pytest.mark.parametrize("library", [pd.DataFrame, pl.from_pandas])
+    def test_durations_and_times(self, watch, message, has_missing, library, log):
+        X, Y, _ = log
+        column = pd.Series([watch] * len(Y))
+        if has_missing:
+            column[::3] = None
+        if library is not pd.DataFrame and isinstance(watch, pd.Period):
+            return
+        with pytest.raises(TypeError, match=f"'watch' of Y is one of `value_targets` and must hold numbers, {message}"):
+            FSMDClassifier(**SMALL, **AFTER_CLICK, value_loss="squared").fit(X, library(Y.assign(watch=column)))
+
     def test_without_values_there_are_none(self, frame):
         X, Y = frame
         model = FSMDClassifier(**SMALL).fit(X, Y)
         assert not hasattr(model, "predict_values")
         with pytest.raises(ValueError, match="There is no value 'watch' to score"):
             get_scorer("watch_concordance")(model, X, Y)
+
+    def test_there_are_those_of_fit(self, frame, fitted, log):
+        model = FSMDClassifier(**SMALL).fit(*frame).set_params(value_targets=["watch"])
+        with pytest.raises(AttributeError) as error:
+            model.predict_values(frame[0])
+        assert "the 'value_targets' parameter named none in fit" in str(error.value.__cause__)
+        other = copy.deepcopy(fitted).set_params(value_targets=None, value_parents=None)
+        np.testing.assert_array_equal(other.predict_values(log[0]), fitted.predict_values(log[0]))
+        assert not hasattr(FSMDClassifier(), "predict_values")
 
     def test_training_that_goes_on_keeps_them(self, log):
         X, Y, _ = log
@@ -402,7 +481,7 @@ class TestRefused:
 
     def test_y_without_the_column(self, fitted, log):
         X, Y, _ = log
-        with pytest.raises(ValueError, match="names 'watch', and Y has the columns"):
+        with pytest.raises(ValueError, match="names 'watch', which is missing in Y"):
             fitted.score(X, Y[["click", "conversion"]])
 
     def test_a_position_in_a_y_of_one_column(self, log):
@@ -432,5 +511,5 @@ class TestMetrics:
     def test_decile_bias(self):
         y = np.repeat([1.0, 3.0], 50)
         assert decile_bias(y, y) == 0
-        assert decile_bias(y, np.full(100, 2.0), n_bins=2) == pytest.approx(0.5)
+        assert decile_bias(y, np.full(100, 2.0), n_bins=2) == 0  # equal predictions share their mean value
         assert decile_bias(y, y + 1) == pytest.approx(0.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_fsmd._docs import Documented
-from sklearn_fsmd.encoding import DEFAULT_NAMES, as_pandas
+from sklearn_fsmd.encoding import as_pandas, names_of
 
 
 class ForTask(Documented, TransformerMixin, BaseEstimator):
@@ -25,7 +26,9 @@ class ForTask(Documented, TransformerMixin, BaseEstimator):
     transformer : transformer
         A copy of it is fitted.
     task : int, str or None, default=None
-        The index or the name of the target that it is to see, for instance for a target encoder; None for none.
+        The index or the name of the target that it is to see, for instance for a target encoder; None for none. Where y
+        has no names, they are those of the models: "click" and "conversion" of two, "task0", "task1", … of more, and
+        "y" of one.
 
     Attributes
     ----------
@@ -131,10 +134,12 @@ class ForTask(Documented, TransformerMixin, BaseEstimator):
 
     def _one(self, y: Any) -> Any:
         y = as_pandas(y)
-        if self.task is None or y is None or np.ndim(y) == 1:
-            return None if self.task is None else y
-        names = list(y.columns) if isinstance(y, pd.DataFrame) else list(DEFAULT_NAMES) if np.shape(y)[1] == 2 else []
+        if self.task is None or y is None:
+            return None
+        names: list[Any] = list(y.columns) if isinstance(y, pd.DataFrame) else [*names_of(y)]
         position = names.index(self.task) if self.task in names else self.task
-        if not isinstance(position, int) or not 0 <= position < np.shape(y)[1]:
-            raise ValueError(f"y has no task {self.task!r}; it has {names or np.shape(y)[1]}.")
+        if not isinstance(position, Integral) or not 0 <= position < len(names):
+            raise ValueError(f"y has no task {self.task!r}; it has {names}.")
+        if np.ndim(y) == 1:
+            return y
         return y.iloc[:, position] if isinstance(y, pd.DataFrame) else np.asarray(y)[:, position]

@@ -20,12 +20,19 @@ CATEGORIES: dict[str, tuple[Callable[[pd.DatetimeIndex], Any], range]] = {
     "day_of_week": (lambda t: t.day_of_week, range(7)),
     "month": (lambda t: t.month, range(1, 13)),
 }
+
+
+def _days_since_1970(times: pd.DatetimeIndex) -> np.ndarray:
+    """In the unit of the times, since nanoseconds end in the year 2262."""
+    return (times.tz_localize(None).to_numpy() - np.datetime64(0, times.unit)) / np.timedelta64(1, "D")
+
+
 NUMBERS: dict[str, Callable[[pd.DatetimeIndex], Any]] = {
     "minute_of_day": lambda t: 60 * t.hour + t.minute,
     "day_of_month": lambda t: t.day,
     "day_of_year": lambda t: t.day_of_year,
     "year": lambda t: t.year,
-    "days_since_1970": lambda t: (t.tz_localize(None) - pd.Timestamp(0)) / pd.Timedelta(days=1),
+    "days_since_1970": _days_since_1970,
 }
 
 
@@ -39,13 +46,15 @@ class TimeFeatures(Documented, TransformerMixin, BaseEstimator):
     Parameters
     ----------
     columns : list of str or int, mask, callable or None, default=None
-        Which columns to replace, by name, index or mask. None takes all that hold datetimes, be it none.
+        Which columns to replace, by name, index or mask. None takes all that hold datetimes, be it none. Dates,
+        categories of datetimes and periods, which count as their starts, are datetimes too.
     features : sequence of str, default=("hour", "day_of_week")
         What to replace them by: "hour" (0 to 23), "day_of_week" (0 is Monday), "month" (1 to 12), "minute_of_day" (0 to
         1439), "day_of_month" (1 to 31), "day_of_year" (1 to 366), "year", "days_since_1970" (with fractions).
     time_zone : str, tzinfo or None, default=None
         The time zone in which the clock is read, such as "Asia/Shanghai"; times without a zone then count as UTC. None
-        reads each column in its own zone of fit.
+        reads each column in its own zone of fit, or, if all its times were missing in fit, in the zone that it has in
+        `transform`.
 
     Attributes
     ----------
@@ -65,7 +74,8 @@ class TimeFeatures(Documented, TransformerMixin, BaseEstimator):
     With ``set_output(transform="polars")`` the categories become integers, which a model takes for numbers unless
     `categorical_features` names them.
 
-    A column of the result is named by the column and the feature: ``time_hour``. In a Pipeline with
+    A column of the result is named by the column and the feature: ``time_hour``. The names of the columns beside it
+    become strings, "7" for 7, since a model refuses names of several types. In a Pipeline with
     :class:`~sklearn_fsmd.history.HistoryFeatures` put that one first, since it needs the times.
 
     Examples
@@ -119,12 +129,17 @@ class TimeFeatures(Documented, TransformerMixin, BaseEstimator):
         X = self._table(X, reset=True)
         mask = X.apply(_holds_times) if self.columns is None else column_mask("columns", self.columns, X)
         self.columns_ = list(X.columns[np.asarray(mask, dtype=bool)])
-        self._zones = {name: _times(X[name], name).tz for name in self.columns_}
+        self._zones = self._zones_of(X)
         made = [f"{name}_{feature}" for name in self.columns_ for feature in self.features]
         taken = [name for name in made if name in X.columns]
         if taken:
             raise ValueError(f"X has a column {taken[0]!r}, which is the name of one of the result. Rename it.")
         return self
+
+    def _zones_of(self, X: pd.DataFrame) -> dict[Any, tzinfo | None]:
+        """The time zone of each column of times, None for a naive one; without those that say nothing of it."""
+        read = {name: _times(X[name], name) for name in self.columns_}
+        return {name: times.tz for name, times in read.items() if times.tz is not None or times.notna().any()}
 
     def transform(self, X: Any) -> pd.DataFrame:
         """Replace the columns.
@@ -145,8 +160,9 @@ class TimeFeatures(Documented, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = self._table(X, reset=False)
-        parts = [self._features_of(column, name) if name in self._zones else column for name, column in X.items()]
-        return pd.concat(parts, axis=1)
+        parts = [self._features_of(column, name) if name in self.columns_ else column for name, column in X.items()]
+        made = pd.concat(parts, axis=1)
+        return made.rename(columns=str) if self.columns_ else made
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the columns of the result.
@@ -161,12 +177,11 @@ class TimeFeatures(Documented, TransformerMixin, BaseEstimator):
         names : ndarray of str
         """
         check_is_fitted(self)
-        given = _check_feature_names_in(self, input_features)
-        own = getattr(self, "feature_names_in_", _names(self.n_features_in_))
-        replaced = [name in self._zones for name in own]
+        own = self._column_names or _names(self.n_features_in_)
+        given = map(str, own) if input_features is None else _check_feature_names_in(self, input_features)
         names = [
-            [f"{name}_{feature}" for feature in self.features] if is_time else [name]
-            for name, is_time in zip(given, replaced, strict=True)
+            [f"{name}_{feature}" for feature in self.features] if column in self.columns_ else [name]
+            for name, column in zip(given, own, strict=True)
         ]
         return np.array([name for of_column in names for name in of_column], dtype=object)
 
@@ -201,9 +216,11 @@ class TimeFeatures(Documented, TransformerMixin, BaseEstimator):
 
     def _local(self, times: pd.DatetimeIndex, name: str) -> pd.DatetimeIndex:
         """The times as the clock shows them where they count."""
-        zone = self._zones[name] if self.time_zone is None else self.time_zone
-        if times.tz is None and (self.time_zone is not None or times.isna().all()):
+        if times.isna().all():
+            return times
+        if self.time_zone is not None and times.tz is None:
             times = times.tz_localize("UTC")
+        zone = self._zones.get(name, times.tz) if self.time_zone is None else self.time_zone
         if (times.tz is None) != (zone is None):
             before, now = ("no time zone" if tz is None else f"the time zone {tz}" for tz in (zone, times.tz))
             raise ValueError(f"Column {name!r} had {before} in fit and has {now} now. Set `time_zone`.")
@@ -222,7 +239,8 @@ def _names(n_features: int) -> list[str]:
 
 
 def _holds_times(column: pd.Series) -> bool:
-    return pd.api.types.infer_dtype(column, skipna=True) in ("datetime64", "datetime", "date")
+    values = column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else column
+    return pd.api.types.infer_dtype(values, skipna=True) in ("datetime64", "datetime", "date", "period")
 
 
 def _times(column: pd.Series, name: str) -> pd.DatetimeIndex:
@@ -233,12 +251,17 @@ def _times(column: pd.Series, name: str) -> pd.DatetimeIndex:
     ValueError
         If it holds something else, or times of several zones.
     """
+    holds_times = _holds_times(column)
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(object)
     known = column[column.notna()]
-    if len(known) and not _holds_times(column):
+    if len(known) and not holds_times:
         raise ValueError(
             f"Column {name!r} must hold datetimes. Found {shown(known.iloc[0])}. Convert it by pandas.to_datetime."
         )
     try:
-        return pd.DatetimeIndex(column if len(known) else np.full(len(column), "NaT", dtype="datetime64[ns]"))
+        if pd.api.types.infer_dtype(known) == "period":
+            return pd.PeriodIndex(column).to_timestamp()
+        return pd.DatetimeIndex(column if holds_times else np.full(len(column), "NaT", dtype="datetime64[s]"))
     except ValueError as error:
         raise ValueError(f"Column {name!r} cannot be read as datetimes of one time zone: {error}.") from error

@@ -1,6 +1,6 @@
 """A table becomes codes and numbers, targets become labels."""
 
-from sklearn_fsmd.encoding.canonical import factorize, shown
+from sklearn_fsmd.encoding.canonical import MISSING_CODES, factorize, shown
 from sklearn_fsmd.encoding.column_selection import column_mask
 from sklearn_fsmd.encoding.columns import CategoryColumn
 from sklearn_fsmd.encoding.encoded import Encoded
@@ -33,6 +33,7 @@ from sklearn_fsmd.encoding.weights import check_weights
 
 __all__ = [
     "DEFAULT_NAMES",
+    "MISSING_CODES",
     "CategoryColumn",
     "Counts",
     "Encoded",

@@ -149,14 +149,14 @@ def _refuse(value: Any, name: str) -> None:
     except TypeError:
         is_value = False
     if not is_value:  # no other is equal to it
-        raise nested(f"{value!r}, a {type(value).__name__}", name)
+        raise nested(f"{value!r} of the type {type(value).__name__}", name)
 
 
 def nested(what: str, name: str) -> TypeError:
     """What to raise where the values of a column are lists or the like."""
     return TypeError(
-        f"argument must be a string or a number: column {name!r} holds {what}. Give each row one value, such as the "
-        "last or the most frequent one."
+        f"Column {name!r} holds {what}, but here each argument must be a single string or number. Give each row one "
+        "value, such as the last or the most frequent one, or leave the column out."
     )
 
 
@@ -186,7 +186,7 @@ def factorize(column: Any, name: str) -> tuple[np.ndarray, np.ndarray, Kind | No
         except TypeError as error:
             for value in column:
                 canonical(value, name)  # says which value has no hash
-            raise TypeError(f"argument must be a string or a number: column {name!r} ({error}).") from error
+            raise TypeError(f"Column {name!r}: each argument must be a single string or number ({error}).") from error
         except OverflowError as error:  # Arrow's times after 24 o'clock
             raise ValueError(f"Column {name!r} cannot be read: {error}.") from error
     if isinstance(dtype, (pd.CategoricalDtype, pd.ArrowDtype)):  # levels without a row are no values of the column

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,10 @@ def given_classes(classes: Any, names: list[str]) -> list[np.ndarray]:
     if len(given) != len(names):
         raise ValueError(f"`classes` has {len(given)} tasks, but Y has {len(names)}.")
     for name, two in zip(names, given, strict=True):
-        if len(two) != 2 or len(set(two)) != 2 or pd.isna(list(two)).any() or len({type(c) for c in two}) > 1:
-            raise ValueError(f"`classes` must give two classes for {name!r}. Got {list(two)}.")
+        if len(two) != 2 or len(set(two)) != 2 or pd.isna(list(two)).any() or len({_kind(c) for c in two}) > 1:
+            raise ValueError(
+                f"`classes` must give two classes of one type for {name!r}. Got [{', '.join(map(shown, two))}]."
+            )
     return [two_classes(np.asarray(two), name) for name, two in zip(names, given, strict=True)]
 
 
@@ -42,6 +45,11 @@ def two_classes(column: np.ndarray, name: str) -> np.ndarray:
             f"Only binary classification is supported. The type of the target is multiclass. Column {name!r} of Y has "
             f"{len(classes)} classes."
             + ("" if blank is None else f" One is {blank!r}: if it stands for a label that is not known, write NaN.")
+        )
+    if target_type == "unknown" and (others := [label for label in known if _kind(label) is not _kind(known[0])]):
+        raise ValueError(
+            f"Column {name!r} of Y mixes types: it has the labels {shown(known[0])} and {shown(others[0])}. Give all "
+            "labels one type, and write NaN for a label that is not known."
         )
     if target_type not in ("binary", "multiclass"):
         raise ValueError(
@@ -62,6 +70,13 @@ def two_classes(column: np.ndarray, name: str) -> np.ndarray:
         warn(f"Column {name!r} of Y has only one class, {shown(classes[0])}.")
         return np.array([0, 1], dtype=classes.dtype if classes.dtype.kind != "b" else np.int64)
     raise ValueError(f"Column {name!r} of Y has only one class, {shown(classes[0])}; two are needed, or 0 and 1.")
+
+
+def _kind(label: Any) -> type:
+    """The type of a label; all numbers are of one kind, and so are all strings."""
+    if isinstance(label, (Number, np.bool_)):
+        return Number
+    return str if isinstance(label, str) else type(label)
 
 
 def _are_numbers_in_order(low: str, high: str) -> bool:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sklearn_fsmd.encoding.canonical import shown
+
 Selector = str | Sequence[Any] | np.ndarray | Callable[[Any], Any] | None
 
 
@@ -46,6 +48,8 @@ def column_mask(parameter: str, selector: Selector, X: Any) -> np.ndarray:
         return np.zeros(n, dtype=bool)
     if items.ndim != 1 or items.dtype.kind not in "biuOUT":
         raise ValueError(f"{parameter} must be an array-like of bool, int or str, got: {items.dtype.name}.")
+    if items.dtype.kind == "O":
+        items = _objects(parameter, items)
     if items.dtype.kind == "b":
         if items.shape != (n,):
             raise ValueError(f"{parameter} set as a boolean mask must have shape (n_features,), got: {items.shape}")
@@ -57,11 +61,22 @@ def column_mask(parameter: str, selector: Selector, X: Any) -> np.ndarray:
     return mask
 
 
+def _objects(parameter: str, items: np.ndarray) -> np.ndarray:
+    """Objects that are a mask as a boolean array, all others as they are."""
+    truths = [isinstance(item, (bool, np.bool_)) for item in items]
+    if not any(truths):
+        return items
+    if not all(truths):
+        odd = shown(items[truths.index(False)])
+        raise ValueError(f"{parameter} set as a boolean mask must hold True and False alone, got: {odd}")
+    return items.astype(bool)
+
+
 def _place(parameter: str, item: Any, names: list[Any] | None, n: int) -> int:
-    if isinstance(item, int):
+    if isinstance(item, (int, np.integer)):
         if not 0 <= item < n:
             raise ValueError(f"{parameter} set as integer indices must be in [0, n_features - 1], got index: {item}")
-        return item
+        return int(item)
     if names is None:
         raise ValueError(
             f"{parameter} has an item value {item!r}, but X has no column names. Pass a DataFrame, a mask or indices."

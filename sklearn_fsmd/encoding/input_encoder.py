@@ -15,7 +15,7 @@ from sklearn_fsmd.encoding.encoded import Encoded
 from sklearn_fsmd.encoding.sequences import SequenceOptions
 from sklearn_fsmd.encoding.statistics_keys import automatic_keys, named_keys
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
-from sklearn_fsmd.encoding.target_statistics import TargetStatistics
+from sklearn_fsmd.encoding.target_statistics import Key, TargetStatistics
 from sklearn_fsmd.encoding.targets import Targets
 from sklearn_fsmd.parameters import InputParameters
 
@@ -166,15 +166,27 @@ class InputEncoder:
         random: np.random.RandomState,
     ) -> None:
         """Decide which columns have statistics of the targets; see `statistics_features` of the estimators."""
-        positions = np.flatnonzero(~self.is_bias)
-        columns = {int(positions[position]): f for f, position in enumerate(self.main.categories)}
         if isinstance(selector, str):
             seen = None if valid is None else (valid[0].meant_codes(), valid[1])
             keys = automatic_keys(self.main, parents, (train[0].meant_codes(), train[1]), seen, random)
         else:
-            keys = named_keys(selector, columns, self.names)
+            keys = self.named_statistics(selector)
         if keys:
             self.statistics = TargetStatistics(keys, parents)
+
+    def named_statistics(self, selector: Any) -> list[Key]:
+        """The code columns that `statistics_features` names; none if it is "auto".
+
+        Raises
+        ------
+        ValueError
+            If it names a column that does not exist, or holds no categories.
+        """
+        if isinstance(selector, str):
+            return []
+        positions = np.flatnonzero(~self.is_bias)
+        columns = {int(positions[position]): f for f, position in enumerate(self.main.categories)}
+        return named_keys(selector, columns, self.names)
 
     @property
     def n_numbers(self) -> int:

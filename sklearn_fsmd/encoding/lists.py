@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from itertools import chain
+from numbers import Number
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding.canonical import shown
+from sklearn_fsmd.encoding.canonical import MISSING_CODES, shown
 from sklearn_fsmd.encoding.columns import CategoryColumn
 
 SEQUENCES = (list, tuple, set, frozenset, np.ndarray)
@@ -41,7 +42,7 @@ class ListColumn:
     def read(self, column: Any) -> tuple[pd.Series, np.ndarray]:
         """All values one after the other, without those that are missing, and where each row begins, ``(n + 1,)``.
 
-        A missing list is an empty one.
+        A missing list is an empty one. The numbers −1 and −2 are missing, as everywhere: lists are often padded so.
 
         Raises
         ------
@@ -52,8 +53,9 @@ class ListColumn:
         if all(type(row) is list for row in rows) and max(map(len, rows), default=0) <= self.max_length:
             values = list(chain.from_iterable(rows))
             kind = pd.api.types.infer_dtype(values, skipna=False)
-            if kind in ("integer", "string"):  # of which none is missing
-                return pd.Series(np.array(values) if kind == "integer" else values, name=self.name), _starts(rows)
+            flat = np.array(values) if kind == "integer" else values
+            if kind == "string" or (kind == "integer" and not np.isin(flat, MISSING_CODES).any()):  # none is missing
+                return pd.Series(flat, name=self.name), _starts(rows)
         rows = [self._list_of(i, row) for i, row in enumerate(rows)]
         values = list(chain.from_iterable(rows))
         return pd.Series(values, dtype=object, name=self.name), _starts(rows)
@@ -64,8 +66,10 @@ class ListColumn:
             value = [part for part in value.split(self.separator) if part]
         if isinstance(value, np.ndarray):
             value = value.tolist()
+        if isinstance(value, (set, frozenset)):
+            value = sorted(value, key=_rank)
         if isinstance(value, SEQUENCES):
-            kept = [one for one in value if is_there(one)][-self.max_length :]
+            kept = [one for one in value if is_there(one) and not _is_code(one)][-self.max_length :]
             self._check(row, kept)
             return kept
         if not is_there(value):
@@ -85,6 +89,17 @@ class ListColumn:
                 )
             if isinstance(value, SEQUENCES):
                 raise ValueError(f"Column {self.name!r} holds lists, and in row {row} a list in a list.")
+
+
+def _rank(value: Any) -> tuple[str, str]:
+    """What orders a set in each process alike; its own order depends on hashes, which Python draws at the start."""
+    return type(value).__name__, str(value)
+
+
+def _is_code(value: Any) -> bool:
+    """Whether a value is one of the numbers that mark missing ones."""
+    number: Any = value if isinstance(value, Number) else None
+    return number in MISSING_CODES
 
 
 def _starts(rows: list[Any]) -> np.ndarray:

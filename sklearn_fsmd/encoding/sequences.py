@@ -25,6 +25,8 @@ class SequenceOptions:
         self.shared = p.shared_embeddings or {}
         self.min_frequency = p.min_frequency
         self.max_length, self.separator = p.max_list_length, p.list_separator
+        if self.separator == "":
+            raise ValueError("The 'list_separator' parameter must be a string that is not empty, or None. Got ''.")
 
     def masks(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         """Which columns of X hold lists, and which hold vectors, ``(n_features,)`` bool each.

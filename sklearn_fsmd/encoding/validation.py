@@ -10,6 +10,10 @@ from sklearn.utils.validation import check_array, validate_data
 
 from sklearn_fsmd.encoding.canonical import nested
 
+_CAST = "Cast it to Int64; ids that are larger to String."
+_FOREIGN = {"Object": "Pass what `.to_pandas()` makes of it.", "Int128": _CAST, "UInt128": _CAST}
+"""Types of polars that Arrow does not have, and what to do."""
+
 
 def read_table(estimator: Any, X: Any, *, reset: bool) -> Any:
     """X checked, as a DataFrame or a 2-D array.
@@ -22,6 +26,8 @@ def read_table(estimator: Any, X: Any, *, reset: bool) -> Any:
     refuse_masked(X, "X")
     if isinstance(X, (list, tuple)) and np.asarray(X).dtype.kind in "US":
         X = np.array(X, dtype=object)  # numbers among strings stay numbers
+    if isinstance(X, np.ndarray) and X.dtype.kind == "T":
+        X = X.astype(object)  # numpy's strings of any length, which pandas does not know
     if not reset and _is_as_in_fit(estimator, X):
         return X  # for a single row, the checks that it passes would take a quarter of the whole prediction
     if not isinstance(X, pd.DataFrame):
@@ -65,7 +71,7 @@ def as_pandas(data: Any) -> Any:
     ImportError
         If that needs pyarrow, and it is not installed.
     TypeError
-        If a column holds lists as categories, or the table is a lazy one.
+        If a column holds lists as categories, or is of a type that Arrow does not have, or the table is a lazy one.
     ValueError
         If a column holds what its type does not allow.
     """
@@ -83,6 +89,7 @@ def as_pandas(data: Any) -> Any:
             f"A {kind} is read by way of pyarrow, which is not installed: pip install pyarrow."
         ) from error
     name = getattr(data, "name", None) or None
+    _refuse_foreign(data)
     data = data.to_arrow() if hasattr(data, "to_arrow") else data  # polars: in types that are older than views
     try:
         table = data.read_all() if isinstance(data, pa.RecordBatchReader) else pa.table(data)
@@ -105,6 +112,19 @@ def as_pandas(data: Any) -> Any:
             except Exception as error:  # such as times after 24 o'clock, or a category twice
                 raise ValueError(f"Column {column!r} of the Arrow data cannot be read: {error}.") from error
         raise
+
+
+def _refuse_foreign(data: Any) -> None:
+    """Raise for a column of polars whose type Arrow lacks. Of objects it would get the addresses in memory."""
+    is_table = hasattr(data, "columns")
+    dtypes = getattr(data, "schema", None) if is_table else {getattr(data, "name", ""): getattr(data, "dtype", None)}
+    for name, dtype in dtypes.items() if isinstance(dtypes, dict) else ():
+        inner = dtype
+        while hasattr(inner, "inner"):  # of lists
+            inner = inner.inner
+        if remedy := _FOREIGN.get(str(inner)):
+            column = f"Column {name!r}" if name else "A column"
+            raise TypeError(f"{column} has the type {dtype}, which Arrow does not have. {remedy}")
 
 
 def _arrow_dtype(kind: Any) -> pd.ArrowDtype | None:

@@ -13,6 +13,7 @@ from sklearn_fsmd.encoding.validation import as_pandas, refuse_masked
 
 NOT_NEGATIVE = ("lognormal", "poisson")
 """The losses that no negative value goes with."""
+MUST_BE_NUMBERS = "is one of `value_targets` and must hold numbers"
 
 
 class Values(NamedTuple):
@@ -50,7 +51,7 @@ class ValueEncoder:
         Raises
         ------
         ValueError
-            If `parents` names what is no value or no binary target.
+            If `parents` names what is none of the values, or follows what is none of the binary targets.
         """
         self.columns, self.loss = list(columns), loss
         named = isinstance(Y, pd.DataFrame)
@@ -59,20 +60,10 @@ class ValueEncoder:
         parents = parents or {}
         if strange := [name for name in parents if name not in self.columns]:
             raise ValueError(f"'value_parents' names {strange[0]!r}, which is none of value_targets={self.columns}.")
-        self.parents = [self._parent(name, parents.get(name), task_names) for name in self.columns]
+        of_Y = list(Y.columns) if named else range(np.shape(Y)[1])
+        targets = [column for column in of_Y if column not in self.columns]
+        self.parents = [_parent(name, parents.get(name), targets, task_names) for name in self.columns]
         return self
-
-    @staticmethod
-    def _parent(name: Any, parent: Any, task_names: Sequence[str]) -> int | None:
-        if parent is None:
-            return None
-        known = dict(zip(task_names, range(len(task_names)), strict=True)) | {k: k for k in range(len(task_names))}
-        if parent not in known:
-            raise ValueError(
-                f"'value_parents' says that {name!r} follows {parent!r}, which is none of the binary targets "
-                f"{list(task_names)}."
-            )
-        return known[parent]
 
     def split_weights(self, given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Weights of Y's columns, ``(n, K + V)``, as those of the binary targets and those of the values."""
@@ -137,6 +128,19 @@ class ValueEncoder:
             )
 
 
+def _parent(name: Any, parent: Any, targets: Sequence[Any], task_names: Sequence[str]) -> int | None:
+    """The index of the binary target that a value follows: a column of Y, or one of the names of the targets."""
+    for known in (targets, task_names):
+        if parent in known:
+            return known.index(parent)
+    if parent is None:
+        return None
+    raise ValueError(
+        f"'value_parents' says that {name!r} follows {parent!r}, which is none of the binary targets: these are the "
+        f"columns {list(targets)} of Y."
+    )
+
+
 def without_values(Y: Any, columns: Sequence[str | int]) -> Any:
     """Y without the columns that hold values.
 
@@ -166,7 +170,9 @@ def column_of(Y: Any, column: str | int) -> Any:
     """A column of Y, by its name in a DataFrame and by its position in an array."""
     if isinstance(Y, pd.DataFrame):
         if column not in Y.columns:
-            raise ValueError(f"'value_targets' names {column!r}, and Y has the columns {list(Y.columns)}.")
+            raise ValueError(
+                f"'value_targets' names {column!r}, which is missing in Y. The columns of Y are {list(Y.columns)}."
+            )
         return Y[column]
     refuse_masked(Y, "Y")
     array = np.asarray(Y)
@@ -180,7 +186,18 @@ def column_of(Y: Any, column: str | int) -> Any:
 
 
 def _numbers(column: Any, name: str) -> np.ndarray:
+    column = pd.Series(column)
+    match pd.api.types.infer_dtype(column):
+        case "timedelta" | "timedelta64":
+            raise TypeError(f"Column {name!r} of Y {MUST_BE_NUMBERS}, and holds durations. Use `.dt.total_seconds()`.")
+        case "datetime" | "datetime64" | "date" | "period":
+            raise TypeError(
+                f"Column {name!r} of Y {MUST_BE_NUMBERS}, and holds times. Subtract the time from which they count, "
+                "and take the `.dt.total_seconds()` of that."
+            )
+        case "complex":
+            raise ValueError(f"Complex data not supported: column {name!r} of Y.")
     try:
-        return pd.to_numeric(pd.Series(column)).to_numpy(dtype=np.float64, na_value=np.nan)
+        return pd.to_numeric(column).to_numpy(dtype=np.float64, na_value=np.nan)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"Column {name!r} of Y is one of `value_targets` and must hold numbers: {error}.") from None
+        raise ValueError(f"Column {name!r} of Y {MUST_BE_NUMBERS}: {error}.") from None

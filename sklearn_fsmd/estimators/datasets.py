@@ -199,7 +199,9 @@ class Datasets(Learning):
         del found
         if validation is not None:
             valid = _rows(validation_blocks(self, validation), (validation, *how[1:]))
-        if anew and self.target_statistics is not None:
+        if anew and self.target_statistics is None:
+            encoder.named_statistics(self.statistics_features)  # which says if there are no such columns
+        elif anew:
             encoder.choose_statistics(self.statistics_features, parents, sample, valid, random)
         sums = scan(*how, more=None if anew else self._grows)
         warn_of_contradictions(sums.n_odd, sums.n_rows, targets.names, parents)

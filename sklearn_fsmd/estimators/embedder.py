@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -83,6 +84,9 @@ class DenoisingEmbedder(Exchanged, Saving, TakesTables, TransformerMixin, TableP
         X = read_table(self, X, reset=True)
         encoder = FeatureEncoder.of(self)
         rows = encoder.fit_encode(X)
+        name, count = Counter(_names_out(encoder, self.embedding_dim)).most_common(1)[0]
+        if count > 1:
+            raise ValueError(f"The result would have {count} columns named {name!r}. Rename a column of X.")
         with threads(self.n_threads):
             learned = pretrain(
                 encoder,
@@ -129,8 +133,12 @@ class DenoisingEmbedder(Exchanged, Saving, TakesTables, TransformerMixin, TableP
         names : ndarray of str
         """
         check_is_fitted(self)
-        dim = self.embeddings_.shape[1]
-        numbers = [column.name for column in self._encoder.numeric.values()]
-        coded = [column.name for column in self._encoder.categories.values()]
-        coded += [f"{name}_bin" for name in numbers] if self._encoder.numeric_bins else []
-        return np.array([f"{name}_{d}" for name in coded for d in range(dim)] + numbers, dtype=object)
+        return np.array(_names_out(self._encoder, self.embeddings_.shape[1]), dtype=object)
+
+
+def _names_out(encoder: FeatureEncoder, dim: int) -> list[str]:
+    """The names of the columns that embeddings of `dim` components and the numbers make."""
+    numbers = [column.name for column in encoder.numeric.values()]
+    coded = [column.name for column in encoder.categories.values()]
+    coded += [f"{name}_bin" for name in numbers] if encoder.numeric_bins else []
+    return [f"{name}_{d}" for name in coded for d in range(dim)] + numbers

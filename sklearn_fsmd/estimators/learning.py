@@ -94,7 +94,9 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
             if anew or not hasattr(self, "_split_seed"):
                 self._split_seed = trainer.draw_seed(random)  # the same rows validate when training goes on
             data, valid = validation_rows.split(self, *data, np.random.RandomState(self._split_seed))
-        if anew and self.target_statistics is not None:
+        if anew and self.target_statistics is None:
+            encoder.named_statistics(self.statistics_features)  # which says if there are no such columns
+        elif anew:
             encoder.choose_statistics(self.statistics_features, parents, data, valid, random)
         level = validation_rows.sample(*data) if split else None
         if encoder.statistics is not None:

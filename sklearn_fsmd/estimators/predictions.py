@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sklearn_fsmd.encoding import Encoded, InputEncoder, TargetEncoder, as_pandas, read_table
+from sklearn_fsmd.encoding import Encoded, InputEncoder, TargetEncoder, as_pandas, one_of, read_table
 from sklearn_fsmd.estimators.exchange import Exchanged, at_one_moment
 from sklearn_fsmd.estimators.task_view import OutputView
 from sklearn_fsmd.inference import Predictor
@@ -28,8 +28,10 @@ def _has_gates(self: Predictions) -> bool:
 
 
 def _has_values(self: Predictions) -> bool:
-    if not self.value_targets:
-        raise AttributeError("There are no values to predict: the 'value_targets' parameter names none.")
+    named = self._targets.value_names if hasattr(self, "_targets") else self.value_targets
+    if not named:
+        when = "named none in fit" if hasattr(self, "_targets") else "names none"
+        raise AttributeError(f"There are no values to predict: the 'value_targets' parameter {when}.")
     return True
 
 
@@ -239,7 +241,7 @@ class Predictions(Exchanged):
         -------
         auc : float
         """
-        Y, p = as_pandas(y if Y is None else Y), self.predict_marginals(X)
+        Y, p = as_pandas(one_of(Y, y)), self.predict_marginals(X)
         check_consistent_length(p, Y)
         targets = self._targets.encode(Y, sample_weight, self.module_.link.parents, warns=False)
         return mean_auc(targets.labels, p, sample_weight=targets.weights)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sklearn_fsmd.encoding import MISSING_CODES
 from sklearn_fsmd.export.names import Value
 
 if TYPE_CHECKING:
@@ -39,6 +40,14 @@ def read(g: Graph, codes: Value, offsets: Value, max_length: int) -> ListRows:
     first = g.op("Slice", offsets, np.array([0]), np.array([-1]), np.array([0]))
     ends = g.op("Slice", offsets, np.array([1]), np.array([np.iinfo(np.int64).max]), np.array([0]))
     return ListRows(codes, g.op("Max", first, g.op("Sub", ends, np.int64(max_length))), ends)
+
+
+def without_missing(g: Graph, values: Value, offsets: Value, kind: str) -> tuple[Value, Value]:
+    """Numbers of the type `kind` and the offsets of their rows without those that mark missing values."""
+    missing = [g.op("Equal", values, np.array(code, dtype=kind)) for code in MISSING_CODES]
+    kept = g.op("Not", g.op("Or", *missing))
+    n_before = g.op("Pad", g.op("CumSum", g.cast(kept, "int64"), np.int64(0)), np.array([1, 0]))
+    return g.op("Compress", values, kept, axis=0), g.op("Gather", n_before, offsets)
 
 
 def lengths(g: Graph, rows: ListRows) -> Value:

@@ -87,8 +87,10 @@ def encoded(g: Graph, encoder: InputEncoder, columns: Sequence[Column]) -> Rows:
 
 def _list(g: Graph, column: Column, values: Value, offset: int) -> ListRows:
     assert isinstance(column.encoder, ListColumn)
-    codes = g.op("Add", vocabulary.codes(g, column, values), np.int64(offset))
     offsets = g.input(offsets_of(column.name), "int64", ("n_plus_1",))
+    if column.type != "string":
+        values, offsets = lists.without_missing(g, values, offsets, column.type)
+    codes = g.op("Add", vocabulary.codes(g, column, values), np.int64(offset))
     return lists.read(g, codes, offsets, column.encoder.max_length)
 
 

@@ -52,11 +52,11 @@ class InputParameters(EncodingParameters):
         Which columns hold lists of categories, such as tags or the last items of a user: "auto" takes those of whose
         first values most are lists, tuples, sets or arrays, and no vectors; or a boolean mask, indices, names or a
         callable; None takes none. Each value of a list has an embedding, and a row the pooled ones; an empty or missing
-        list has zeros.
+        list has zeros. Missing values in a list, and so the numbers −1 and −2, are left out.
     list_separator : str or None, default=None
         What separates the values of lists that are written as strings; their columns are named by `list_features`.
     max_list_length : int, default=1000
-        Of longer lists the last values are taken.
+        Of longer lists the last values are taken. Sets are sorted before, since they have no order.
     shared_embeddings : dict or None, default=None
         For columns of lists, by name, the category column with which they share vocabulary and embeddings:
         ``{"last_videos": "video_id"}``.
@@ -68,12 +68,12 @@ class InputParameters(EncodingParameters):
         as the mean.
     bias_features : array-like, callable or None, default=None
         Columns that say how an impression was shown (position, tab, …), by a boolean mask, indices, names or a
-        callable. They leave the network; a small tower on them adds to the first task's logit in training, and takes
-        upon itself what the position does to clicks. Predictions of that task, and of those that follow from it in the
-        link, are those of an item that its position does not hold back; they need no such columns.
+        callable. The network does not read these columns. In training a small tower reads them: it adds to the first
+        task's logit, and absorbs the effect of the position. Predictions need no such columns. For the first task, and
+        for those that follow from it in the link, they are those of an item that its position does not hold back.
     pretrain_features : array-like, callable or None, default=None
-        Columns that it reads and reconstructs, by a boolean mask, indices, names or a callable; None for all. Those of
-        lists and vectors are left out.
+        Columns that pretraining reads and reconstructs, by a boolean mask, indices, names or a callable; None for all.
+        Those of lists and vectors are left out.
     target_statistics : {"ordered"} or None, default="ordered"
         Whether the network also reads, for the categories of `statistics_features`, how often a value was seen and how
         often each target, and each step after its parent, followed it. For a row of training this is known of the rows

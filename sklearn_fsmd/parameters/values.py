@@ -20,8 +20,9 @@ class ValueParameters:
         Columns of Y that hold values, such as a watch time, by name, or by position where Y is an array. Each has a
         tower of its own; see `predict_values`. At least one other column, with two classes, is needed.
     value_parents : dict or None, default=None
-        For columns of `value_targets` the binary target that they follow: ``{"watch_seconds": "click"}``. A value
-        counts where that has happened; elsewhere it is ignored, and may be NaN. Others count wherever they are known.
+        For columns of `value_targets` the binary target that they follow: ``{"watch_seconds": "click"}``. Both are
+        columns of Y, by name, or by position where Y is an array: ``{2: 0}``. A value counts where its target has
+        happened; elsewhere it is ignored, and may be NaN. Others count wherever they are known.
     value_loss : {"lognormal", "squared", "poisson"}, default="lognormal"
         The distribution of values: lognormal with a share of zeros, for watch times and prices; normal, by the squared
         error; or Poisson, for counts. Values of the first and the last are not negative.

@@ -67,7 +67,7 @@ def new_net(
     check_table_size(p, encoder.main, targets.labels.shape[1], device)
     net = make_net(p, encoder, targets.labels.shape[1], draw_seed(random), device)
     rates = targets.rates() if rates is None else rates
-    net.module_.start_at(torch.from_numpy(rates).to(net.device, torch.float32), values_of(targets, device))
+    net.module_.start_at(torch.from_numpy(rates).to(net.device, torch.float32), values_of(p, targets, device))
     pretraining_seed = draw_seed(random) if p.pretrain_epochs else 0
     if p.pretrain_epochs and unlabeled is not None:
         with threads(p.n_threads):
@@ -87,7 +87,7 @@ def new_net(
     return net
 
 
-def values_of(targets: Targets, device: str) -> tuple[torch.Tensor, torch.Tensor] | None:
+def values_of(p: MultiTaskParameters, targets: Targets, device: str) -> tuple[torch.Tensor, torch.Tensor] | None:
     """The values and what they count, ``(n, V)`` each; None if there are none.
 
     Raises
@@ -98,10 +98,11 @@ def values_of(targets: Targets, device: str) -> tuple[torch.Tensor, torch.Tensor
     if targets.values is None:
         return None
     values, weights = targets.values
-    for v in np.flatnonzero(~(weights > 0).any(axis=0)):
-        raise ValueError(
-            f"Value target {v} has no value to learn from: none is known where the step that it follows has happened."
-        )
+    for v in np.flatnonzero(~(weights > 0).any(axis=0)).tolist():
+        name = (p.value_targets or ())[v]
+        parent = (p.value_parents or {}).get(name)
+        where = "" if parent is None else f" in a row where {parent!r} has happened"
+        raise ValueError(f"The value target {name!r} has no value to learn from: none is known{where}.")
     return torch.from_numpy(values).to(device), torch.from_numpy(weights).to(device)
 
 
@@ -216,7 +217,8 @@ def train(
         if not hasattr(own, "on_batch_end") and callback is not None:
             raise TypeError(f"The 'callbacks' parameter must be a list of skorch callbacks. Got {callback!r} in it.")
     net.task_names = [*targets.names, *targets.value_names]
-    stopping = None if valid is None else early_stopping_of(p, epochs, targets.names, targets.value_names)
+    watching = early_stopping_of(p, epochs, targets.names, targets.value_names)  # which says if it cannot be made
+    stopping = None if valid is None else watching
     if stopping is not None:
         callbacks.insert(0, stopping)  # what it records, the user's callbacks may read
     if p.verbose and (processes is None or processes.rank == 0):

@@ -27,7 +27,7 @@ def test_lists(pooling, extractor, tmp_path):
         max_list_length=3,
     )
     more, _ = make_lists(90, seed=4, n_tags=30)
-    more["tags"] = pd.Series([None, [], [1, 2], [1] * 9, [99, -1, 3, 4, 5]] * 18, dtype=object)
+    more["tags"] = pd.Series([None, [], [1, 2], [-1] * 9, [99, 4, -1, -2, 5]] * 18, dtype=object)
     more["seen"] = pd.Series(
         [[], None, ["b"], ["c", None, "d", "unseen"], ["a", "b", "c", "d", "e"]] * 18, dtype=object
     )
@@ -49,9 +49,27 @@ def test_written_lists(tmp_path):
     written = X.assign(tags=["|".join(map(str, tags)) for tags in X["tags"]])
     model = fit(MultiTaskClassifier, written, Y, list_features=["tags"], list_separator="|")
     file = File(model, tmp_path)
-    assert file.types["tags"] == "string"
-    found = file.run(X.assign(tags=[[str(tag) for tag in tags] for tags in X["tags"]]))["marginals"]
-    np.testing.assert_allclose(found, model.predict_marginals(written), atol=1e-6)
+    assert file.columns[2] == {
+        "name": "tags",
+        "holds": "lists",
+        "type": "string",
+        "offsets": "tags_offsets",
+        "separator": "|",
+    }
+    expected = model.predict_marginals(written)
+    assert expected.std(axis=0).min() > 0.001
+    in_parts = X.assign(tags=[[str(tag) for tag in tags] for tags in X["tags"]])
+    odd = written.assign(tags=["|".join(["", tags, "", ""]) for tags in written["tags"]])  # with empty parts
+    for table in (written, in_parts, odd):
+        np.testing.assert_allclose(file.run(table)["marginals"], expected, atol=1e-6)
+
+
+def test_a_string_where_lists_are_not_written(tmp_path):
+    X, Y = make_lists(400)
+    file = File(fit(MultiTaskClassifier, X, Y, list_separator="|"), tmp_path)
+    assert file.columns[2]["separator"] is None  # strings are no values of a list of integers
+    with pytest.raises(TypeError, match="Column 'tags' takes lists. Got the string '1|2'"):
+        file.inputs(X[:2].assign(tags=["1|2", "3"]))
 
 
 def test_offsets_that_do_not_fit_are_an_error(tmp_path):

@@ -65,7 +65,7 @@ def test_the_order_of_the_file_does_not_matter(by, funnel, in_memory, tmp_path):
 
 def test_sorted_files_of_many_row_groups_are_as_good_as_shuffled_ones(tmp_path, monkeypatch):
     """By time, user or label, in 128 row groups: two shuffled files differ by 0.001 here, as two seeds do."""
-    for name, value in {"BLOCK_ROWS": 1024, "POOL_ROWS": 2048, "OPEN_GROUPS": 8}.items():
+    for name, value in {"BLOCK_ROWS": 1024, "POOL_ROWS": 2048, "OPEN_GROUPS": 32}.items():
         monkeypatch.setattr(sizes, name, value)
     X, Y = make_funnel(24_000, n_users=100, n_items=40, history=True, random_state=0, return_X_y=True)
     random = np.random.RandomState(0).permutation(len(X))
@@ -76,12 +76,15 @@ def test_sorted_files_of_many_row_groups_are_as_good_as_shuffled_ones(tmp_path, 
     for by in (None, "time", "user_id", "click"):
         made = frame.sample(frac=1, random_state=0) if by is None else frame.sort_values(by, kind="stable")
         made.drop(columns=["time", "conversion"]).to_parquet(tmp_path / "a.parquet", row_group_size=125, index=False)
-        model = MultiTaskClassifier(**params, extractor="shared_bottom", random_state=0, early_stopping=False)
-        model.fit_dataset(tmp_path / "a.parquet", ["click"])
-        found[by] = roc_auc_score(Y["click"].iloc[test], model.predict_marginals(X_test)[:, 0])
-    assert found[None] > 0.68
-    for by, value in found.items():
-        assert value == pytest.approx(found[None], abs=0.003), (by, found)
+        found[by] = []
+        for seed in range(2):
+            model = MultiTaskClassifier(**params, extractor="shared_bottom", random_state=seed, early_stopping=False)
+            model.fit_dataset(tmp_path / "a.parquet", ["click"])
+            found[by].append(roc_auc_score(Y["click"].iloc[test], model.predict_marginals(X_test)[:, 0]))
+    means = {by: np.mean(aucs) for by, aucs in found.items()}
+    assert means[None] > 0.68
+    for by, value in means.items():
+        assert value == pytest.approx(means[None], abs=0.003), (by, found)
 
 
 @pytest.mark.usefixtures("_small_sizes")
