@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from numbers import Real
 from typing import Any
@@ -10,12 +11,14 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_consistent_length
 
-from sklearn_fsmd.metrics import predictions
+from sklearn_fsmd.metrics import check_count, predictions
 
 __all__ = ["pareto_front", "tune_rank_weights", "weighted_product"]
 
 STEPS = (0.2, 0.1, 0.05, 0.02, 0.01)
 """How much weight is moved from one task to another, from the coarse search to the fine."""
+EFFICIENT = "efficient"
+"""The column that says of each point of a front whether it is efficient."""
 
 
 def weighted_product(p: Any, weights: Sequence[float] | np.ndarray | None = None) -> np.ndarray:
@@ -34,7 +37,7 @@ def weighted_product(p: Any, weights: Sequence[float] | np.ndarray | None = None
     Raises
     ------
     ValueError
-        If the weights are not one finite number per task, or all zero.
+        If `p` has not two dimensions, or the weights are not one finite number per task, or all zero.
 
     Examples
     --------
@@ -43,6 +46,8 @@ def weighted_product(p: Any, weights: Sequence[float] | np.ndarray | None = None
     array([0.1 , 0.12])
     """
     p = np.asarray(p)
+    if p.ndim != 2:
+        raise ValueError(f"`p` must have the shape (n, K), with a column per task. Got the shape {p.shape}.")
     try:
         exponents = np.ones(p.shape[1]) if weights is None else np.asarray(weights, dtype=float)
     except (TypeError, ValueError):
@@ -124,7 +129,7 @@ def pareto_front(
     *,
     n_steps: int | None = None,
 ) -> pd.DataFrame:
-    """What several objectives reach as the exponents of `rank_score` move, and which exponents nothing else beats.
+    """Try many exponents of `rank_score`: what each objective reaches with them, and which of them are efficient.
 
     Only the proportions of the weights decide about an order, so they go over a grid of the simplex: with two
     probabilities from the first alone, step by step, to the second alone.
@@ -134,6 +139,7 @@ def pareto_front(
     estimator, X, Y : as in :func:`tune_rank_weights`.
     utilities : dict of name to callable ``utility(Y, score) -> float``
         At least two, each as in :func:`tune_rank_weights`; for instance the NDCG of the clicks, and of the conversions.
+        A name must not be "efficient" or "weight_<i>", which are for other columns of the table.
     n_steps : int, default=None
         Into how many steps an edge of the simplex is cut. None takes 20 for two factors, 10 for three and 4 for more.
 
@@ -146,7 +152,8 @@ def pareto_front(
     Raises
     ------
     ValueError
-        If there are fewer than two utilities or fewer than two factors, or a utility is not a finite number.
+        If there are fewer than two utilities or fewer than two factors, a name is taken, `n_steps` is less than 1, or a
+        utility is not a finite number.
 
     Examples
     --------
@@ -171,15 +178,20 @@ def pareto_front(
         raise ValueError("One probability alone has no weights to move: a front needs two targets or more.")
     if len(utilities) < 2:
         raise ValueError(f"A front needs at least two utilities. Got {list(utilities)}.")
-    if n_steps is None:
-        n_steps = {2: 20, 3: 10}.get(n_factors, 4)
-    if n_steps < 1:
-        raise ValueError(f"`n_steps` must be at least 1. Got {n_steps!r}.")
+    if taken := [name for name in utilities if name == EFFICIENT or is_weight(name)]:
+        raise ValueError(f"`utilities` has the name {taken[0]!r}, which is for another column of the table. Change it.")
+    n_steps = {2: 20, 3: 10}.get(n_factors, 4) if n_steps is None else n_steps
+    check_count("n_steps", n_steps)
     grid = np.array(list(_compositions(n_steps, n_factors)))[::-1] / n_steps
     reached = np.array([[_worth(utility, Y, P, weights) for utility in utilities.values()] for weights in grid])
     points = pd.DataFrame(grid, columns=[f"weight_{i}" for i in range(n_factors)])
     points[list(utilities)] = reached
-    return points.assign(efficient=efficient(reached))
+    return points.assign(**{EFFICIENT: efficient(reached)})
+
+
+def is_weight(column: Any) -> bool:
+    """Whether a column of the table of :func:`pareto_front` holds the weights of a factor."""
+    return re.fullmatch(r"weight_\d+", str(column)) is not None
 
 
 def efficient(points: np.ndarray) -> np.ndarray:

@@ -11,7 +11,8 @@ from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from sklearn_fsmd import SharedBottomClassifier, metrics
+from sklearn_fsmd import FSMDClassifier, SharedBottomClassifier, metrics
+from sklearn_fsmd.datasets import make_funnel
 from tests.conftest import SMALL, of
 from tests.fuzz.attacks import order_of_rows
 
@@ -139,7 +140,7 @@ def test_scorers_take_weights(labelled):
     ("Y", "P", "message"),
     [
         ([[0, 1]], [[0.5, 0.5, 0.5]], "Y has 2 tasks and P has 3"),
-        ([[0, 2]], [[0.5, 0.5]], "must be 0, 1 or NaN, or of two classes. Got 2"),
+        ([[0, 2]], [[0.5, 0.5]], "All labels in Y are 2, which may be the positive or the negative class. Use 0 and 1"),
         ([[0, 1]], [[0.5, 0.5]] * 2, "inconsistent numbers of samples"),
     ],
 )
@@ -201,17 +202,24 @@ ONE = [0.5, 0.2, 0.9]
     ("metric", "arguments", "message"),
     [
         (metrics.group_auc, ([1, -1, 1], ONE, [0, 0, 0]), "`y` must hold the labels 0, 1 and NaN. Got -1"),
-        (metrics.group_auc, (["no", "yes", "maybe"], ONE, [0, 0, 0]), "of two classes. Got 'yes'"),
+        (metrics.group_auc, (["no", "yes", "maybe"], ONE, [0, 0, 0]), "Got 3 classes: 'maybe', 'no', 'yes'. Leave out"),
+        (metrics.auc_per_task, ([0.5, 2, 7, 31], [0.1, 0.2, 0.3, 0.4]), "must have two classes, .* Got 4 .*, …. Leave"),
+        (metrics.auc_per_task, (["yes", NAN, "yes"], ONE), "All labels in Y are 'yes', which may be"),
         (metrics.group_auc, ([0, 1, 1], [0.5, NAN, 0.9], [0, 0, 0]), "Input p contains NaN"),
         (metrics.group_auc, ([0, 1, 1], ONE, [0, None, 0]), "`groups` must have no missing values"),
         (metrics.group_auc, ([0, 1], ONE, [0, 0, 0]), "inconsistent numbers of samples"),
-        (metrics.ndcg_at_k, ([0, 1, NAN], ONE, [0, 0, 0]), "Input gain contains NaN"),
+        (metrics.group_auc, ([0, 1, 1], ONE, ["ann", NAN, "bob"]), "`groups` must have no missing values"),
+        (metrics.ndcg_at_k, ([0, 1, NAN], ONE, [0, 0, 0]), "`gain` must have no missing values. Leave out rows whose"),
+        (metrics.ndcg_at_k, (["a", NAN, "b"], ONE, [0, 0, 0]), "`gain` must have no missing values"),
+        (lambda *a: metrics.ndcg_at_k(*a, k=2.5), ([0, 1, 1], ONE, [0, 0, 0]), "`k` must be an integer. Got 2.5"),
+        (lambda *a: metrics.decile_bias(*a, n_bins=0), (ONE, ONE), "`n_bins` must be at least 1. Got 0"),
+        (lambda *a: metrics.lift_curve(*a, n_bins="3"), (ONE, ONE), "`n_bins` must be an integer. Got '3'"),
         (metrics.ndcg_at_k, ([0, 1, 1], [0.5, np.inf, 0.9], [0, 0, 0]), "Input score contains infinity"),
         (metrics.auc_per_task, (PAIR, [[0.5, NAN]] * 3), "Input P contains NaN"),
         (metrics.cvr_auc, (PAIR, [[0.5, NAN]] * 3), "Input P contains NaN"),
         (metrics.mean_log_loss, (PAIR, [[0.5, NAN]] * 3), "Input P contains NaN"),
         (metrics.expected_calibration_error, ([0, 1, 1], [0.5, NAN, 0.1]), "Input P contains NaN"),
-        (metrics.expected_calibration_error, ([0, 1, 2], ONE), "of two classes. Got 2"),
+        (metrics.expected_calibration_error, ([0, 1, 2], ONE), "Got 3 classes: 0, 1, 2. Leave out columns that hold"),
         (metrics.auc_per_task, (PAIR, [np.ones((3, 1)), np.ones((3, 1))]), "two classes for each task. Got the shape"),
         (metrics.auc_per_task, (np.array([[1, "a"]] * 3, dtype=object).T, np.ones((2, 3))), "must be of one type|two"),
     ],
@@ -229,10 +237,16 @@ def test_a_task_without_an_auc_is_named():
         metrics.auc_per_task(Y.to_numpy(), P)
 
 
-def test_labels_in_words_are_those_in_numbers(rng):
+@pytest.mark.parametrize("as_list", [False, True])
+def test_labels_in_words_are_those_in_numbers(as_list, rng):
     y, p, groups = rng.randint(2, size=90).astype(float), rng.uniform(size=90), rng.randint(5, size=90)
     y[::9] = NAN
     words = pd.Series(y).map({0.0: "no", 1.0: "yes"})
+    words = words.tolist() if as_list else words  # in a list, numpy takes the NaN for the word "nan"
+    pairs = [[word, "no" if i % 4 else "yes"] for i, word in enumerate(words)]
+    numbers, P = np.stack([y, np.arange(90) % 4 == 0], axis=1), np.stack([p, p / 2], axis=1)
+    assert metrics.auc_per_task(words, p) == metrics.auc_per_task(y, p)
+    np.testing.assert_array_equal(metrics.auc_per_task(pairs, P), metrics.auc_per_task(numbers, P))
     assert metrics.group_auc(words, p, groups) == metrics.group_auc(y, p, groups)
     assert metrics.expected_calibration_error(words, p) == metrics.expected_calibration_error(y, p)
     for curve in (metrics.reliability_curve, metrics.lift_curve):
@@ -269,6 +283,13 @@ def test_the_calibration_error_of_ties_is_that_of_their_mean():
         assert metrics.expected_calibration_error(y[order], p[order], n_bins=3) == pytest.approx(expected)
 
 
+def test_the_decile_bias_of_ties_is_that_of_their_mean():
+    y, value = np.array([0.0, 0.0, 20.0, 20.0, 50.0]), np.array([10.0, 10.0, 10.0, 10.0, 40.0])
+    expected = (0 + abs((10 + 40) / 2 - (10 + 50) / 2)) / 2 / y.mean()
+    for order in ([0, 1, 2, 3, 4], [0, 2, 1, 3, 4], [4, 3, 0, 2, 1]):
+        assert metrics.decile_bias(y[order], value[order], n_bins=2) == pytest.approx(expected)
+
+
 class Constant(ClassifierMixin, BaseEstimator):
     """Says the same of every row, and knows its classes."""
 
@@ -298,8 +319,11 @@ def test_a_fold_of_one_class_is_not_turned_around(name, classes):
 
 def test_a_label_that_the_model_does_not_know_is_refused():
     model = Constant().fit(None, [[1, 2], [2, 1]])
-    with pytest.raises(ValueError, match="two classes. Got 3"):
+    with pytest.raises(ValueError, match="of the two classes of fit, 1, 2, or NaN where one is missing. Got 3"):
         metrics.get_scorer("neg_mean_log_loss")(model, np.zeros((2, 1)), np.array([[1, 3], [1, 1]]))
+    model = Constant().fit(None, [[1], [2], [3]])
+    with pytest.raises(ValueError, match="must have two classes. Those of the estimator are 1, 2, 3"):
+        metrics.get_scorer("neg_mean_log_loss")(model, np.zeros((2, 1)), np.array([[1], [3]]))
 
 
 def test_frames_of_polars(labelled):
@@ -323,6 +347,44 @@ def test_a_y_whose_columns_moved_is_not_scored(name, in_pipeline, frame):
     model = (make_pipeline(FunctionTransformer(), model) if in_pipeline else model).fit(X, Y)
     with pytest.raises(ValueError, match=r"The columns of Y must be those of fit, in their order, \['click'"):
         metrics.get_scorer(name)(model, X, Y[["conversion", "click"]])
+
+
+@pytest.fixture(scope="module")
+def watched():
+    """A chain with values, rows that it has not seen, and their targets, of which some were not observed."""
+    X, Y = make_funnel(1200, watch_time=True, random_state=0, return_X_y=True)
+    params = {"value_targets": ["watch_seconds"], "value_parents": {"watch_seconds": "click"}, "max_epochs": 1}
+    model = FSMDClassifier(**of(FSMDClassifier, SMALL) | params).fit(X[:800], Y[:800])
+    Y = Y[800:].astype(float)
+    Y.loc[(Y["click"] == 0) & (Y.index % 2 == 0), "conversion"] = NAN
+    Y.loc[Y.index % 7 == 0, "click"] = NAN
+    return model, X[800:], Y
+
+
+OF_VALUES = ["watch_seconds_concordance", *(f"neg_watch_seconds_{name}" for name in ("mae", "rmse", "decile_bias"))]
+
+
+@pytest.mark.parametrize("name", [*metrics.get_scorer_names(), *OF_VALUES])
+def test_a_y_with_values_whose_columns_moved_is_not_scored(name, watched):
+    model, X, Y = watched
+    assert np.isfinite(metrics.get_scorer(name)(model, X, Y))
+    with pytest.raises(ValueError, match=r"The columns of Y must be those of fit, in their order, \['click'"):
+        metrics.get_scorer(name)(model, X, Y[["conversion", "click", "watch_seconds"]])
+
+
+def test_scorers_settle_what_follows_from_the_chain_as_score_does(watched):
+    """After a click that is 0 a missing conversion is a 0; the functions know no chain."""
+    model, X, Y = watched
+    P, settled = model.predict_marginals(X), Y.drop(columns="watch_seconds")
+    settled.loc[Y["click"] == 0, "conversion"] = 0.0
+    assert metrics.get_scorer("mean_auc")(model, X, Y) == pytest.approx(model.score(X, Y), rel=1e-9)
+    for name, metric in (("neg_mean_log_loss", metrics.mean_log_loss), ("mean_auc", metrics.mean_auc)):
+        score = abs(metrics.get_scorer(name)(model, X, Y))
+        assert score == pytest.approx(metric(settled, P), rel=1e-9)
+        assert score != pytest.approx(metric(Y.drop(columns="watch_seconds"), P), rel=1e-9)
+    seconds = np.where(Y["click"] == 0, 0.0, Y["watch_seconds"])
+    error = metrics.value_mae(seconds, model.predict_values(X)[:, 0])
+    assert metrics.get_scorer("neg_watch_seconds_mae")(model, X, Y) == pytest.approx(-error)
 
 
 def test_scores_and_weights_whose_columns_moved_are_refused(labelled):

@@ -7,11 +7,18 @@ import pytest
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from sklearn.tree import DecisionTreeClassifier
 
 from sklearn_fsmd import FSMDClassifier, SharedBottomClassifier
 from sklearn_fsmd.datasets import make_funnel
 from sklearn_fsmd.metrics import auc_per_task, get_scorer
-from sklearn_fsmd.plotting import AblationDisplay, GateWeightsDisplay, HistoryDisplay, SeesawDisplay
+from sklearn_fsmd.plotting import (
+    AblationDisplay,
+    GateWeightsDisplay,
+    HistoryDisplay,
+    ReliabilityDisplay,
+    SeesawDisplay,
+)
 
 matplotlib.use("Agg")
 SMALL = {"expert_dims": (8,), "tower_dims": (4,), "embedding_dim": 2, "max_epochs": 2, "random_state": 0}
@@ -71,6 +78,12 @@ def test_seesaw_from_estimators(funnel, fsmd):
     np.testing.assert_allclose(points_of(display.ax_)["FSMD"], gain)
 
 
+def test_seesaw_refuses_targets_whose_columns_moved(funnel, fsmd):
+    X, Y = funnel
+    with pytest.raises(ValueError, match=r"The columns of Y must be those of fit, in their order, \['click'"):
+        SeesawDisplay.from_estimators({"FSMD": fsmd}, X, Y[["conversion", "click"]], baseline="FSMD")
+
+
 def test_seesaw_draws_into_given_axes():
     import matplotlib.pyplot as plt
 
@@ -111,6 +124,23 @@ def test_ablation_from_a_grid_search(funnel):
     assert [tick.get_text() for tick in display.axes_[0].get_xticklabels()] == ["flat", "deep"]
 
 
+@pytest.mark.parametrize("kind", [dict, pd.DataFrame])
+def test_ablation_leaves_out_candidates_that_do_not_set_the_parameter(kind):
+    grids = [{"max_depth": [1, 2, None]}, {"min_samples_leaf": [5]}]
+    X, y = np.arange(40.0)[:, None], np.arange(40) % 2
+    results = kind(GridSearchCV(DecisionTreeClassifier(), grids, cv=2).fit(X, y).cv_results_)
+    display = AblationDisplay.from_cv_results(results, "max_depth")
+    assert [tick.get_text() for tick in display.axes_[0].get_xticklabels()] == ["1", "2", "None"]
+    np.testing.assert_array_equal(display.scores["score"][:, 0], results["mean_test_score"][:3])
+
+
+def test_ablation_tells_a_number_from_a_word():
+    results = {"param_a": [0.1, "0.1", None, "None"], "mean_test_score": [0.1, 0.2, 0.3, 0.4]}
+    display = AblationDisplay.from_cv_results(results, "a")
+    assert [tick.get_text() for tick in display.axes_[0].get_xticklabels()] == ["0.1", "'0.1'", "None", "'None'"]
+    np.testing.assert_array_equal(display.scores["score"][:, 0], results["mean_test_score"])
+
+
 CV_RESULTS = {"param_a": [1, 2, 2], "param_b": [0, 0, 1], "mean_test_auc": [0.5, 0.6, 0.7]}
 
 
@@ -126,6 +156,11 @@ CV_RESULTS = {"param_a": [1, 2, 2], "param_b": [0, 0, 1], "mean_test_auc": [0.5,
 def test_ablation_refuses(parameter, options, message):
     with pytest.raises(ValueError, match=message):
         AblationDisplay.from_cv_results(CV_RESULTS, parameter, **options)
+
+
+def test_ablation_refuses_results_without_scores():
+    with pytest.raises(ValueError, match="no column 'mean_test_…' is among \\['param_a'\\]"):
+        AblationDisplay.from_cv_results({"param_a": [1, 2]}, "a")
 
 
 def test_ablation_refuses_too_few_axes():
@@ -162,6 +197,34 @@ def test_history_of_a_model_in_a_pipeline_and_what_was_kept(funnel):
     assert display.best == best
     assert display.ax_.lines[-1].get_xdata()[0] == best
     assert all(tick == round(tick) for tick in display.ax_.get_xticks())
+
+
+@pytest.mark.parametrize("options", [{"xticks": [1, 2]}, {"xscale": "log"}])
+def test_history_keeps_the_ticks_and_the_scale_of_given_axes(options):
+    import matplotlib.pyplot as plt
+
+    _, ax = plt.subplots()
+    ax.set(**options)
+    HistoryDisplay([1, 2], np.zeros((2, 2)), task_names=["a", "b"], best=1).plot(ax)
+    assert ax.get_xscale() == options.get("xscale", "linear")
+    assert ax.get_xticks().tolist() == [1, 2] or "xticks" not in options
+
+
+def test_the_figure_of_axes_in_a_subfigure_can_be_saved(tmp_path, caplog):
+    import matplotlib.pyplot as plt
+
+    figure = plt.figure()
+    ax = figure.subfigures(1, 2)[0].subplots()
+    p = np.linspace(0, 1, 200)
+    displays = [
+        SeesawDisplay.from_scores({"a": [0.1, 0.2], "b": [0.2, 0.3]}, baseline="a", ax=ax),
+        ReliabilityDisplay.from_predictions((p > 0.5) * 1, p, ax=ax),
+        AblationDisplay([1], {"a": np.ones((1, 1))}, parameter="p").plot(ax),
+    ]
+    for display in displays:
+        assert display.figure_ is figure
+        display.figure_.savefig(tmp_path / "display.png")
+    assert not caplog.records
 
 
 def test_history_needs_validation_data(funnel):

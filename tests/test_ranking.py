@@ -37,6 +37,12 @@ def test_other_weights_are_refused(weights):
         weighted_product(np.full((2, 2), 0.5), weights)
 
 
+@pytest.mark.parametrize("p", [[0.1, 0.2], 0.5, np.ones((2, 2, 2))])
+def test_probabilities_of_another_shape_are_refused(p):
+    with pytest.raises(ValueError, match=r"`p` must have the shape \(n, K\), with a column per task. Got the shape \("):
+        weighted_product(p)
+
+
 @pytest.mark.parametrize("aim", [(0.7, 0.3), (0.05, 0.95), (0.0, 1.0), (0.2, 0.5, 0.3), (0.1, 0.2, 0.3, 0.4)])
 def test_it_finds_the_weights_of_an_objective(aim, rng):
     P = rng.uniform(0.01, 1, size=(500, len(aim)))

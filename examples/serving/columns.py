@@ -71,11 +71,14 @@ def _refuse_odd_value(column: Column, values: Sequence[Any]) -> None:
 
 def _lists(column: Column, values: Sequence[Any]) -> dict[str, np.ndarray]:
     """All values one after the other, and where each row begins; missing values are left out."""
-    kind, rows = column["type"], []
+    kind, separator, rows = column["type"], column.get("separator"), []  # files of before have none
     for row, value in enumerate(values):
+        if type(value) is str and separator is not None:
+            value = [part for part in value.split(separator) if part]
         if value is not None and type(value) is not list:
+            written = "" if separator is None else f", or a string with {shown(separator)} between the values"
             raise bad_value(
-                row, column["name"], f"{shown(value)} is no list. Send a list, or null where it is missing."
+                row, column["name"], f"{shown(value)} is no list. Send a list{written}, or null where it is missing."
             )
         rows.append([item for item in value or () if item is not None])
     flat = list(chain.from_iterable(rows))

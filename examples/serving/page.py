@@ -98,7 +98,8 @@ def _row(model: ModelFile | None) -> Schema:
 def _column(column: dict[str, Any]) -> Schema:
     value = VALUES[column["type"]]
     if column["holds"] == "lists":
-        return {"type": "array", "items": _or_null(value)}
+        as_list = {"type": "array", "items": _or_null(value)}
+        return as_list if column.get("separator") is None else {"anyOf": [as_list, value]}
     if column["holds"] == "vectors":
         return {"type": "array", "items": value, "minItems": column["width"], "maxItems": column["width"]}
     return value

@@ -16,6 +16,7 @@ from sklearn_fsmd.encoding import as_pandas
 from sklearn_fsmd.inspection import metric_table
 from sklearn_fsmd.metrics import fitted_model
 from sklearn_fsmd.persistence import replacing
+from sklearn_fsmd.plotting import not_among
 
 TITLE = "Model card"
 
@@ -156,11 +157,11 @@ def _cuts(by: Sequence[str] | Mapping[str, Any], X: Any) -> dict[str, Any]:
 
 
 def _largest(column: np.ndarray, n: int) -> pd.Series:
-    """The segments with all but the `n` largest as one, "others"."""
+    """The segments with all but the `n` largest as one, "others" if no segment has that name."""
     names = pd.Series(column, dtype=object)
     names = names.where(names.notna(), "missing").astype(str)
     kept = names.value_counts().index[:n]
-    return names.where(names.isin(kept), "others")
+    return names.where(names.isin(kept), not_among(kept, "others"))
 
 
 def _plain(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -91,7 +92,7 @@ def make_funnel(
     Raises
     ------
     ValueError
-        If a parameter is out of its range, or `lists` is set without `history`.
+        If a parameter is out of its range or no integer where it counts, or `lists` is set without `history`.
 
     Examples
     --------
@@ -100,6 +101,9 @@ def make_funnel(
     >>> funnel.data.shape, list(funnel.target.columns)
     ((1000, 9), ['click', 'conversion'])
     """
+    for name, n, least in [("n_samples", n_samples, 0), ("n_users", n_users, 1), ("n_items", n_items, 1)]:
+        if not isinstance(n, Integral) or n < least:
+            raise ValueError(f"The '{name}' parameter must be an int in the range [{least}, inf). Got {n!r} instead.")
     for name, value, low, high in [
         ("click_rate", click_rate, 0, 1),
         ("conversion_rate", conversion_rate, 0, 1),

@@ -50,12 +50,18 @@ class Column:
     def described(self) -> dict[str, Any]:
         """What the metadata of the file say of the column."""
         if isinstance(self.encoder, ListColumn):
-            return {"name": self.name, "holds": "lists", "type": self.type, "offsets": offsets_of(self.name)}
+            about: dict[str, Any] = {"name": self.name, "holds": "lists", "type": self.type}
+            return {**about, "offsets": offsets_of(self.name), "separator": self._separator()}
         if isinstance(self.encoder, VectorColumn):
             width = self.encoder.width
             return {"name": self.name, "holds": "vectors", "type": self.type, "width": width, "missing": MISSING_NUMBER}
         holds = "numbers" if self.vocabulary is None else "categories"
         return {"name": self.name, "holds": holds, "type": self.type, "missing": self._missing()}
+
+    def _separator(self) -> str | None:
+        """What separates the values of a list that is written as a string; None if the column has no such lists."""
+        assert isinstance(self.encoder, ListColumn)
+        return self.encoder.separator if self.type == "string" else None
 
     def _missing(self) -> str | int:
         if self.type != "string":

@@ -40,8 +40,10 @@ def _scaled(g: Graph, columns: Sequence[NumericColumn], x: Value) -> Value:
     scaling = columns[0].scaling
     if scaling == "standard":
         low, high = np.array([column.range for column in columns]).T
-        x = g.op("Sub", g.op("Min", g.op("Max", x, low), high), np.array([column.center for column in columns]))
-        return g.op("Div", x, np.array([column.scale for column in columns]))
+        x = g.op("Min", g.op("Max", x, low), high)
+        # Not x - center: onnxruntime leaves that out if float32 would hold 0 for the center, such as 1e-50.
+        x = g.op("Sub", np.array([column.center for column in columns]), x)
+        return g.op("Div", x, np.array([-column.scale for column in columns]))
     return _ranks(g, columns, x) if scaling == "quantile" else x
 
 
@@ -51,14 +53,18 @@ def _ranks(g: Graph, columns: Sequence[NumericColumn], x: Value) -> Value:
     x = g.op("Min", x, np.array([column.knots[-1] for column in columns]))
     place = count_not_above(g, x, [column.knots[1:-1] for column in columns])
     width = max(len(column.knots) for column in columns)
-    tables = np.zeros((3, len(columns), width))  # of each piece: where it begins, its slope, and its first value
+    # Of each piece: where it begins, its first value, its length, and how far it rises. There is no slope, since that
+    # of a piece shorter than 1e-308 is infinite.
+    starts, values, lengths, rises = np.zeros((4, len(columns), width))
+    lengths[:] = 1.0
     for j, column in enumerate(columns):
-        n = max(len(column.knots) - 1, 1)
-        tables[0, j, :n], tables[2, j, :n] = column.knots[:n], column.ranks[:n]
-        tables[1, j, : len(column.knots) - 1] = np.diff(column.ranks) / np.diff(column.knots)
+        n = len(column.knots)
+        starts[j, :n], values[j, :n] = column.knots, column.ranks
+        lengths[j, : n - 1], rises[j, : n - 1] = np.diff(column.knots), np.diff(column.ranks)
     index = g.op("Add", place, np.arange(len(columns), dtype=np.int64) * width)
-    start, slope, value = (g.op("Gather", table.ravel(), index) for table in tables)
-    return g.op("Add", g.op("Mul", slope, g.op("Sub", x, start)), value)
+    start, value, length, rise = (g.op("Gather", table.ravel(), index) for table in (starts, values, lengths, rises))
+    share = g.op("Div", g.op("Sub", x, start), length)
+    return g.op("Add", g.op("Mul", rise, share), value)
 
 
 def count_not_above(g: Graph, x: Value, edges: Sequence[np.ndarray]) -> Value:

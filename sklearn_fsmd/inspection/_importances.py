@@ -16,6 +16,7 @@ from sklearn_fsmd.metrics import (
     concordance,
     fitted_model,
     get_scorer,
+    keep_nan,
     observations,
     predictions,
     refuse_unobserved,
@@ -169,7 +170,7 @@ class _ByScorers:
         self.scorers, self.Y = scorers, Y
 
     def __call__(self, model: Any, X: Any, y: np.ndarray) -> dict[str, float]:
-        Y = self.Y.iloc[y] if hasattr(self.Y, "iloc") else np.asarray(self.Y)[y]
+        Y = self.Y.iloc[y] if hasattr(self.Y, "iloc") else np.asarray(keep_nan(self.Y))[y]
         scores = {name: float(scorer(model, X, Y)) for name, scorer in self.scorers.items()}
         _refuse_undefined(scores)
         return scores

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_consistent_length, column_or_1d
+from sklearn.utils.validation import check_consistent_length
 
-from sklearn_fsmd.encoding import as_pandas
-from sklearn_fsmd.metrics import Outcome, concordance, outcomes
+from sklearn_fsmd.metrics import Outcome, as_column, concordance, groups_of, outcomes
 
 ALL = "all rows"
 LEVEL = 0.95
@@ -41,7 +40,7 @@ def metric_table(
     X, Y : as its `score` takes them, that it was not trained on.
     by : array-like of shape (n,), or dict of name to array-like, default=None
         The segment of each row. A dict holds several cuts, whose segments are named "<name> = <value>". None takes all
-        rows alone.
+        rows alone. Without a dict no segment can be named "all rows".
     groups : array-like of shape (n,), default=None
         The user of each row, or whatever is drawn.
     sample_weight : array-like of shape (n,) or (n, n_tasks + n_values), default=None
@@ -60,7 +59,8 @@ def metric_table(
     Raises
     ------
     ValueError
-        If nothing was observed of a target, a row has no group, or `n_samples` is not above 0.
+        If nothing was observed of a target, a row has no group, two segments have one name, or `n_samples` is not above
+        0.
 
     Examples
     --------
@@ -154,17 +154,18 @@ def _segments(by: Any, n: int) -> dict[str, np.ndarray]:
     found = {ALL: np.ones(n, dtype=bool)}
     cuts = by if isinstance(by, Mapping) else {} if by is None else {"": by}
     for cut, column in cuts.items():
-        values = pd.Series(column_or_1d(as_pandas(column), warn=False)).reset_index(drop=True)
+        values = pd.Series(as_column(column))
         check_consistent_length(values, np.empty(n))
         names = values.astype(object).where(values.notna(), "missing").astype(str)
         for name in names.value_counts().index:
-            found[f"{cut} = {name}" if isinstance(by, Mapping) else str(name)] = (names == name).to_numpy()
+            segment = f"{cut} = {name}" if isinstance(by, Mapping) else str(name)
+            if segment in found:
+                raise ValueError(f"The table would have two segments named {segment!r}. Rename the one in `by`.")
+            found[segment] = (names == name).to_numpy()
     return found
 
 
 def _numbers(groups: Any, n: int) -> np.ndarray:
-    codes, _ = pd.factorize(column_or_1d(as_pandas(groups), warn=False))
-    check_consistent_length(codes, np.empty(n))
-    if (codes < 0).any():
-        raise ValueError("`groups` must have no missing values: every row belongs to a group.")
-    return codes
+    numbers = groups_of(groups)
+    check_consistent_length(numbers, np.empty(n))
+    return numbers

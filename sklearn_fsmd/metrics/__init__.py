@@ -7,7 +7,11 @@ of the rows. `value_mae` and the like are of targets with values.
 
 from sklearn_fsmd.metrics._curves import lift_curve, reliability_curve
 from sklearn_fsmd.metrics._grouped import group_auc, ndcg_at_k
-from sklearn_fsmd.metrics._models import labels_of as labels_of
+from sklearn_fsmd.metrics._inputs import as_column as as_column
+from sklearn_fsmd.metrics._inputs import check_count as check_count
+from sklearn_fsmd.metrics._inputs import groups_of as groups_of
+from sklearn_fsmd.metrics._inputs import keep_nan as keep_nan
+from sklearn_fsmd.metrics._models import by_classes as by_classes
 from sklearn_fsmd.metrics._models import model_of as model_of
 from sklearn_fsmd.metrics._outcomes import Outcome as Outcome
 from sklearn_fsmd.metrics._outcomes import fitted_model as fitted_model

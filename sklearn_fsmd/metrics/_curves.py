@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.validation import check_consistent_length, column_or_1d
+from sklearn.utils.validation import check_consistent_length
 
-from sklearn_fsmd.encoding import as_pandas, check_weights
-from sklearn_fsmd.metrics._inputs import finite, is_text, zeros_and_ones
+from sklearn_fsmd.encoding import check_weights, shown
+from sklearn_fsmd.metrics._inputs import as_column, check_count, finite, is_text, zeros_and_ones
 
 Z = 1.959964
 """The normal quantile of an interval of 95 %."""
@@ -45,7 +45,7 @@ def reliability_curve(y: Any, p: Any, *, n_bins: int = 10, sample_weight: Any = 
     [0.0, 1.0]
     """
     y, p, weights = _observed(y, p, sample_weight, n_bins)
-    return _binned(y, p, weights, _bins(p, n_bins)).sort_values("predicted", ignore_index=True)
+    return _binned(y, y * y, p, weights, _bins(p, n_bins), _is_rate(y)).sort_values("predicted", ignore_index=True)
 
 
 def lift_curve(y: Any, score: Any, *, n_bins: int = 10, sample_weight: Any = None) -> pd.DataFrame:
@@ -61,14 +61,15 @@ def lift_curve(y: Any, score: Any, *, n_bins: int = 10, sample_weight: Any = Non
     Returns
     -------
     curve : DataFrame with a row per bin
-        ``n`` rows, the mean ``observed``, its ``lift`` over the mean of all, with the ends ``low`` and ``high`` of its
-        95 % interval, and ``captured``, the share of all positives (or of the sum of all values) in this bin and those
-        before it.
+        The number of the ``bin``, 1 for the best; ``n`` rows, the mean ``observed``, its ``lift`` over the mean of all,
+        with the ends ``low`` and ``high`` of its 95 % interval, and ``captured``, the share of all positives (or of the
+        sum of all values) in this bin and those before it. A bin can be empty where a row weighs more than a bin has;
+        then the table leaves its number out.
 
     Raises
     ------
     ValueError
-        If nothing was observed, a score is not finite, or the overall mean is not above 0.
+        If nothing was observed, a value is negative, a score is not finite, or the overall mean is 0.
 
     Examples
     --------
@@ -77,31 +78,34 @@ def lift_curve(y: Any, score: Any, *, n_bins: int = 10, sample_weight: Any = Non
     [1.333, 0.667]
     """
     y, score, weights = _observed(y, score, sample_weight, n_bins)
+    if y.min() < 0:
+        raise ValueError(f"`y` must not be negative. Got {shown(y.min())}.")
     overall = float(np.average(y, weights=weights))
     if not overall > 0:
         raise ValueError(f"The mean of `y` is {overall:.4g}: there is nothing whose lift could be told.")
     order = np.argsort(-score, kind="stable")
-    shared = _means_of_ties(y, score, weights)[order]
-    before = np.cumsum(weights[order]) - weights[order]
+    # Rows of equal scores can fall into two bins. Each counts with their mean, and with their mean square.
+    shared, squares = (_means_of_ties(moment, score, weights)[order] for moment in (y, y * y))
+    score, weights = score[order], weights[order]
+    before = np.cumsum(weights) - weights
     bins = np.minimum((before * n_bins / weights.sum() + 1e-9).astype(int), n_bins - 1)
-    curve = _binned(shared, score[order], weights[order], bins, is_rate=_is_rate(y))
-    sums = np.bincount(bins, weights[order] * shared, minlength=n_bins)[curve.index]
-    curve = curve.assign(lift=curve["observed"] / overall, captured=np.cumsum(sums) / sums.sum())
+    curve = _binned(shared, squares, score, weights, bins, _is_rate(y))
+    sums = np.bincount(bins, weights * shared, minlength=n_bins)[curve.index]
+    curve = curve.assign(bin=curve.index + 1, lift=curve["observed"] / overall, captured=np.cumsum(sums) / sums.sum())
     curve[["low", "high"]] /= overall
-    return curve.reset_index(drop=True)[["n", "observed", "lift", "low", "high", "captured"]]
+    return curve.reset_index(drop=True)[["bin", "n", "observed", "lift", "low", "high", "captured"]]
 
 
 def _observed(y: Any, p: Any, sample_weight: Any, n_bins: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    if n_bins < 1:
-        raise ValueError(f"`n_bins` must be at least 1. Got {n_bins!r}.")
-    y = column_or_1d(as_pandas(y))
+    check_count("n_bins", n_bins)
+    y = as_column(y)
     y = np.asarray(zeros_and_ones(y) if is_text(y) else y, dtype=np.float64)
-    p = finite(column_or_1d(as_pandas(p)), "p")
+    p = finite(as_column(p), "p")
     check_consistent_length(y, p)
     weights = np.ones(y.shape) if sample_weight is None else check_weights(sample_weight, (len(y), 1))[:, 0]
     known = ~np.isnan(y) & (weights > 0)
     if not known.any():
-        raise ValueError("Nothing was observed in `y`, whose weights are not 0.")
+        raise ValueError("`y` has no observed row with a weight above 0.")
     return finite(y[known], "y"), p[known], weights[known].astype(np.float64)
 
 
@@ -122,14 +126,16 @@ def _means_of_ties(y: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.
 
 
 def _binned(
-    y: np.ndarray, p: np.ndarray, weights: np.ndarray, bins: np.ndarray, *, is_rate: bool | None = None
+    y: np.ndarray, squares: np.ndarray, p: np.ndarray, weights: np.ndarray, bins: np.ndarray, is_rate: bool
 ) -> pd.DataFrame:
-    frame = pd.DataFrame({"w": weights, "wp": weights * p, "wy": weights * y, "wyy": weights * y * y, "ww": weights**2})
+    """The means of each bin and their intervals; `squares` are those of `y`, or their means over ties."""
+    columns = {"w": weights, "wp": weights * p, "wy": weights * y, "wyy": weights * squares, "ww": weights**2}
+    frame = pd.DataFrame(columns)
     sums = frame.groupby(bins).sum()
     counts = frame.groupby(bins).size()
     mean = sums["wy"] / sums["w"]
     n = sums["w"] ** 2 / sums["ww"]  # as many rows of equal weights would say as much (Kish)
-    if _is_rate(y) if is_rate is None else is_rate:
+    if is_rate:
         low, high = wilson(mean.to_numpy(), n.to_numpy())
     else:
         variance = (sums["wyy"] / sums["w"] - mean**2).clip(lower=0) * n / (n - 1).clip(lower=1)

@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.utils.validation import check_consistent_length
 
 from sklearn_fsmd.encoding import shown
-from sklearn_fsmd.metrics._inputs import column_of, groups_of, undefined
+from sklearn_fsmd.metrics._inputs import as_column, check_count, column_of, groups_of, undefined
 
 
 def group_auc(y: Any, p: Any, groups: Any) -> float:
@@ -72,7 +72,7 @@ def ndcg_at_k(gain: Any, score: Any, groups: Any, *, k: int = 10) -> float:
     Raises
     ------
     ValueError
-        If `k` is less than 1, a gain is negative, or a score is not finite.
+        If `k` is less than 1, a gain is missing or negative, or a score is not finite.
 
     Examples
     --------
@@ -82,8 +82,9 @@ def ndcg_at_k(gain: Any, score: Any, groups: Any, *, k: int = 10) -> float:
     1.0
     """
     check_consistent_length(gain, score, groups)
-    if k < 1:
-        raise ValueError(f"`k` must be at least 1. Got {k!r}.")
+    check_count("k", k)
+    if pd.isna(as_column(gain)).any():
+        raise ValueError("`gain` must have no missing values. Leave out rows whose label was not observed, or give 0.")
     frame = pd.DataFrame(
         {"gain": column_of(gain, "gain"), "score": column_of(score, "score"), "group": groups_of(groups)}
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -52,9 +53,30 @@ def refuse_moved(table: Any, Y: Any, name: str) -> None:
         )
 
 
+def check_count(name: str, value: Any) -> None:
+    """Raise if a parameter is not a whole number from 1."""
+    if not isinstance(value, Integral):
+        raise ValueError(f"`{name}` must be an integer. Got {value!r}.")
+    if value < 1:
+        raise ValueError(f"`{name}` must be at least 1. Got {value!r}.")
+
+
+def as_column(values: Any) -> np.ndarray:
+    """One value of any kind per row, ``(n,)``."""
+    return column_or_1d(keep_nan(as_pandas(values)), warn=False)
+
+
+def keep_nan(values: Any) -> Any:
+    """A list as an array; all else as it is. A NaN among strings stays one, which numpy would make the string "nan"."""
+    if not isinstance(values, (list, tuple)):
+        return values
+    array = np.asarray(values)
+    return np.array(values, dtype=object) if array.dtype.kind in "US" else array
+
+
 def column_of(values: Any, name: str, *, kind: str = "numbers") -> np.ndarray:
     """One number per row, ``(n,)``: finite "numbers", or "labels" 0, 1 and NaN, or of two words."""
-    column = column_or_1d(as_pandas(values), warn=False)
+    column = as_column(values)
     if kind == "numbers":
         return finite(column, name)
     if is_text(column):
@@ -76,7 +98,7 @@ def is_text(column: np.ndarray) -> bool:
 
 def groups_of(groups: Any) -> np.ndarray:
     """For each row the number of its group, ``(n,)``."""
-    numbers, _ = pd.factorize(column_or_1d(as_pandas(groups), warn=False))
+    numbers, _ = pd.factorize(as_column(groups))
     if (numbers < 0).any():
         raise ValueError("`groups` must have no missing values: every row belongs to a group.")
     return numbers
@@ -103,7 +125,7 @@ def zeros_and_ones(Y: Any, classes: Sequence[Any] | None = None) -> np.ndarray:
     if isinstance(Y, pd.DataFrame):
         columns = [Y.iloc[:, k].to_numpy() for k in range(Y.shape[1])]
     else:
-        array = np.asarray(Y)
+        array = np.asarray(keep_nan(Y))
         if array.ndim != 2:
             return _of_two_classes(array, None if classes is None else classes[0])
         columns = list(array.T)
@@ -119,14 +141,37 @@ def _of_two_classes(column: np.ndarray, two: Any) -> np.ndarray:
     except TypeError as error:
         raise ValueError(f"The labels in Y must be of one type ({error}).") from None
     if two is None:
-        two = (0, 1) if np.isin(found, (0, 1)).all() else found
-    if len(two) != 2 or not np.isin(found, two).all():
+        two = (0, 1) if np.isin(found, (0, 1)).all() else _the_two(found)
+    if len(two) != 2:
+        raise ValueError(f"A target must have two classes. Those of the estimator are {_listed(two)}.")
+    strange = found[~np.isin(found, two)]
+    if len(strange):
         raise ValueError(
-            f"The labels in Y must be 0, 1 or NaN, or of two classes. Got {shown(found[-1])}. Leave values out."
+            f"The labels in Y must be of the two classes of fit, {_listed(two)}, or NaN where one is missing. "
+            f"Got {shown(strange[0])}."
         )
     labels = np.full(column.shape, np.nan)
     labels[known] = column[known] == two[1]
     return labels
+
+
+def _the_two(found: np.ndarray) -> np.ndarray:
+    """The labels that were found, if they are two."""
+    if len(found) == 1:
+        raise ValueError(
+            f"All labels in Y are {shown(found[0])}, which may be the positive or the negative class. Use 0 and 1, and "
+            "NaN where a label is missing."
+        )
+    if len(found) > 2:
+        raise ValueError(
+            "A column of labels in Y must have two classes, such as 0 and 1, and NaN where a label is missing. "
+            f"Got {len(found)} classes: {_listed(found)}. Leave out columns that hold values, such as a watch time."
+        )
+    return found
+
+
+def _listed(labels: Sequence[Any] | np.ndarray, most: int = 3) -> str:
+    return ", ".join([*map(shown, labels[:most]), *(["…"] if len(labels) > most else [])])
 
 
 def _positive(p: Any) -> np.ndarray:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding import are_moved, as_pandas
+from sklearn_fsmd.encoding import as_pandas
 from sklearn_fsmd.metrics._inputs import zeros_and_ones
 
 
@@ -17,22 +18,32 @@ def model_of(estimator: Any) -> Any:
     return model_of(estimator.steps[-1][1]) if hasattr(estimator, "steps") else estimator
 
 
-def labels_of(estimator: Any, Y: Any) -> Any:
-    """The binary targets of `Y`, without the columns that hold values to the fitted estimator."""
-    targets = getattr(model_of(estimator), "_targets", None)
-    return Y if targets is None else targets.over_impressions(Y)[0]
-
-
 def by_classes(Y: Any, estimator: Any) -> Any:
-    """`Y` as zeros and ones, with its names, and without values."""
-    Y, classes = as_pandas(Y), getattr(estimator, "classes_", None)
-    Y = labels_of(estimator, Y)
-    names = getattr(model_of(estimator), "task_names_", None)
-    if names is not None and isinstance(Y, pd.DataFrame) and are_moved(Y.columns, names):
-        raise ValueError(f"The columns of Y must be those of fit, in their order, {names}. Got {list(Y.columns)}.")
-    if classes is None:
+    """The binary targets of `Y` as zeros and ones, with their names, and without the columns that hold values.
+
+    Of a model of this library they are what its `score` makes of them: after an observed 0 the next step is a 0.
+
+    Raises
+    ------
+    ValueError
+        If the columns are not those of fit, in their order.
+    """
+    Y, model = as_pandas(Y), model_of(estimator)
+    if hasattr(model, "_targets"):
+        labels = _settled(model, Y)
+        Y, _ = model._targets.over_impressions(Y)
+    elif (classes := getattr(estimator, "classes_", None)) is not None:
+        labels = zeros_and_ones(Y, classes if isinstance(classes, (list, tuple)) else [classes])
+    else:
         return Y
-    labels = zeros_and_ones(Y, classes if isinstance(classes, (list, tuple)) else [classes])
     if isinstance(Y, pd.DataFrame):
         return pd.DataFrame(labels, columns=Y.columns)
+    labels = labels.ravel() if np.ndim(Y) == 1 else labels
     return pd.Series(labels, name=Y.name) if isinstance(Y, pd.Series) else labels
+
+
+def _settled(model: Any, Y: Any) -> np.ndarray:
+    """Labels ``(n, K)`` float64, NaN where nothing was observed and nothing follows from the step before."""
+    encoded, _ = model._targets.encode_part(Y, None, model.module_.link.parents)
+    labels = encoded.labels.astype(np.float64)
+    return labels if encoded.weights is None else np.where(encoded.weights > 0, labels, np.nan)

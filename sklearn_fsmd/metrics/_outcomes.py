@@ -131,4 +131,4 @@ def refuse_unobserved(names: Sequence[str], weights: np.ndarray) -> None:
     """Raise ValueError if a target has no row whose weight is not 0."""
     for name, of_target in zip(names, weights.T, strict=True):
         if not (of_target > 0).any():
-            raise ValueError(f"Nothing was observed of the target {name!r} in Y, whose weights are not 0.")
+            raise ValueError(f"The target {name!r} has no observed row in Y with a weight above 0.")

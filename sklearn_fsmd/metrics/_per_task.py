@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from sklearn_fsmd.encoding import as_pandas, names_of
-from sklearn_fsmd.metrics._inputs import labels_and_scores, undefined
+from sklearn_fsmd.metrics._inputs import check_count, labels_and_scores, undefined
 
 
 def auc_per_task(Y: Any, P: Any, *, sample_weight: Any = None) -> np.ndarray:
@@ -196,8 +196,7 @@ def expected_calibration_error(y: Any, p: Any, *, n_bins: int = 20) -> float:
     labels, scores, _ = labels_and_scores(y, p, are_probabilities=True)
     if labels.shape[1] != 1:
         raise ValueError(f"The calibration error takes one task at a time. Got {labels.shape[1]}.")
-    if n_bins < 1:
-        raise ValueError(f"`n_bins` must be at least 1. Got {n_bins!r}.")
+    check_count("n_bins", n_bins)
     frame = pd.DataFrame({"p": scores[:, 0], "y": labels[:, 0]}).dropna().sort_values("p", ignore_index=True)
     if not len(frame):
         return undefined("No observed label in y: the calibration error is not defined.")

@@ -13,6 +13,7 @@ from sklearn_fsmd.compose import ask
 from sklearn_fsmd.encoding import DEFAULT_NAMES
 from sklearn_fsmd.metrics._inputs import labels_and_scores, undefined
 from sklearn_fsmd.metrics._models import by_classes, model_of
+from sklearn_fsmd.metrics._outcomes import observations
 from sklearn_fsmd.metrics._per_task import auc_of, cvr_auc, expected_calibration_error, mean_auc, mean_log_loss
 from sklearn_fsmd.metrics._values import concordance, decile_bias, value_mae, value_rmse
 
@@ -24,6 +25,7 @@ def get_scorer(name: str) -> Any:
     ----------
     name : str
         One of :func:`get_scorer_names`, or "<task>_auc" with the name of a column of Y, or "task2_auc" with a position.
+        As in `score`, a missing label counts as 0 where the step before it in a chain is an observed 0.
         Of targets with values "<value>_concordance", "neg_<value>_mae", "neg_<value>_rmse", "neg_<value>_decile_bias":
         they judge `predict_values`, and count a value as 0 where the step that it follows has not happened.
 
@@ -101,8 +103,10 @@ class ValueScorer:
         if self.name not in names:
             raise ValueError(f"There is no value {self.name!r} to score; the values are {names}.")
         v = names.index(self.name)
-        _, values = model._targets.over_impressions(Y)
-        score = self.metric(values[:, v], ask(estimator, "predict_values", X)[:, v])
+        observed, weights = observations(model, Y)
+        k = len(model.task_names_) + v
+        values = np.where(weights[:, k] > 0, observed[:, k], np.nan)
+        score = self.metric(values, ask(estimator, "predict_values", X)[:, v])
         return -score if self.is_error else score
 
 

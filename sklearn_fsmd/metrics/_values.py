@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.stats import kendalltau
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
-from sklearn.utils.validation import check_consistent_length, column_or_1d
+from sklearn.utils.validation import check_consistent_length
 
-from sklearn_fsmd.encoding import as_pandas
-from sklearn_fsmd.metrics._inputs import finite, undefined
+from sklearn_fsmd.metrics._inputs import as_column, check_count, finite, undefined
 
 
 def value_mae(y: Any, value: Any) -> float:
@@ -95,6 +95,7 @@ def decile_bias(y: Any, value: Any, *, n_bins: int = 10) -> float:
     ----------
     y, value : as in :func:`value_mae`.
     n_bins : int, default=10
+        Rows of equal predictions share their mean value.
 
     Returns
     -------
@@ -102,24 +103,32 @@ def decile_bias(y: Any, value: Any, *, n_bins: int = 10) -> float:
         The mean over the bins of ``|mean prediction − mean value|``, in shares of the mean value of all; NaN, with a
         warning, if that is 0.
 
+    Raises
+    ------
+    ValueError
+        If `n_bins` is less than 1.
+
     Examples
     --------
     >>> from sklearn_fsmd.metrics import decile_bias
-    >>> decile_bias([0.0, 20.0, 40.0, 60.0], [10.0, 10.0, 50.0, 50.0], n_bins=4)
-    0.3333333333333333
+    >>> decile_bias([0.0, 20.0, 40.0, 60.0], [10.0, 16.0, 40.0, 54.0], n_bins=2)
+    0.1
     """
+    check_count("n_bins", n_bins)
     y, value = _observed(y, value)
     mean = abs(y.mean()) if len(y) else 0.0
     if not mean:
         return undefined("The mean value is 0: the bias relative to it is not defined.")
+    # Rows of equal predictions can fall into two bins. Each counts with their mean value, whichever it is.
+    shared = pd.Series(y).groupby(value).transform("mean").to_numpy()
     order = np.argsort(value, kind="stable")
     bins = [rows for rows in np.array_split(order, n_bins) if len(rows)]
-    return float(np.mean([abs(value[rows].mean() - y[rows].mean()) for rows in bins]) / mean)
+    return float(np.mean([abs(value[rows].mean() - shared[rows].mean()) for rows in bins]) / mean)
 
 
 def _observed(y: Any, value: Any) -> tuple[np.ndarray, np.ndarray]:
     """Both as float64, where a value was observed."""
-    y, value = column_or_1d(as_pandas(y)), finite(column_or_1d(as_pandas(value)), "value")
+    y, value = as_column(y), finite(as_column(value), "value")
     check_consistent_length(y, value)
     y = np.asarray(y, dtype=np.float64)
     known = ~np.isnan(y)

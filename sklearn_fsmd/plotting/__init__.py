@@ -12,6 +12,7 @@ from sklearn_fsmd.plotting._lift import LiftDisplay
 from sklearn_fsmd.plotting._pareto import ParetoDisplay
 from sklearn_fsmd.plotting._reliability import ReliabilityDisplay
 from sklearn_fsmd.plotting._seesaw import SeesawDisplay
+from sklearn_fsmd.plotting._segments import not_among as not_among  # for other parts of the package, and not public
 
 __all__ = [
     "AblationDisplay",

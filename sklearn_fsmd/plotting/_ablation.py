@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_fsmd.plotting._axes import deviation, pyplot_for
+from sklearn_fsmd.encoding import shown
+from sklearn_fsmd.plotting._axes import deviation, figure_of, pyplot_for
 
 
 class AblationDisplay:
@@ -50,7 +51,8 @@ class AblationDisplay:
     ) -> AblationDisplay:
         """From the `cv_results_` of a GridSearchCV.
 
-        Candidates that differ in other parameters, such as `random_state`, are runs of the same value.
+        Candidates that differ in other parameters, such as `random_state`, are runs of the same value. Those of a list
+        of grids that do not set the parameter are left out.
 
         Parameters
         ----------
@@ -71,20 +73,21 @@ class AblationDisplay:
             known = [name.removeprefix("param_") for name in cv_results if name.startswith("param_")]
             raise ValueError(f"The grid search did not vary {parameter!r}; it has {known}.")
         found = [name.removeprefix("mean_test_") for name in cv_results if name.startswith("mean_test_")]
+        if not found:
+            raise ValueError(f"`cv_results` has no scores: no column 'mean_test_…' is among {list(cv_results)}.")
         unknown = [name for name in scores or () if name not in found]
         if unknown:
             raise ValueError(f"There is no score {unknown[0]!r} in the results; there are {found}.")
-        given = [str(value) for value in cv_results[column]]
-        values = list(dict.fromkeys(given))
+        rows = _rows_by_value(cv_results[column])
+        values, sizes = list(rows), [len(own) for own in rows.values()]
         if labels is not None and len(labels) != len(values):
             raise ValueError(f"There are {len(values)} values of {parameter!r}, {values}, and {len(labels)} labels.")
-        rows = [np.flatnonzero(np.array(given) == value) for value in values]
-        if len({len(row) for row in rows}) > 1:
-            raise ValueError(f"The values of {parameter!r} must have equally many runs. Got {[len(r) for r in rows]}.")
+        if len(set(sizes)) > 1:
+            raise ValueError(f"The values of {parameter!r} must have equally many runs. Got {sizes}.")
         curves = {}
         for name in scores or found:
             column_of_scores = np.asarray(cv_results[f"mean_test_{name}"], dtype=float)
-            curves[name] = np.stack([column_of_scores[row] for row in rows])
+            curves[name] = np.stack([column_of_scores[own] for own in rows.values()])
         return cls(labels or values, curves, parameter=parameter).plot(**kw)
 
     def plot(self, axes: Any = None) -> AblationDisplay:
@@ -106,10 +109,26 @@ class AblationDisplay:
         self.axes_ = np.ravel(np.asarray(axes, dtype=object))
         if len(self.axes_) != len(self.scores):
             raise ValueError(f"There are {len(self.scores)} scores to draw, and {len(self.axes_)} axes.")
-        self.figure_ = self.axes_[0].figure
+        self.figure_ = figure_of(self.axes_[0])
         for ax, (name, runs) in zip(self.axes_, self.scores.items(), strict=True):
             spread = np.array([deviation(row[:, None])[0] for row in runs])
             ax.errorbar(np.arange(len(runs)), runs.mean(axis=1), yerr=spread, fmt="o-", capsize=3)
             ax.set_xticks(np.arange(len(runs)), [str(value) for value in self.values])
             ax.set(title=name, xlabel=self.parameter)
         return self
+
+
+def _rows_by_value(column: Any) -> dict[str, list[int]]:
+    """The candidates that have each value, by its label; those that do not set the parameter have none."""
+    is_array = isinstance(column, np.ma.MaskedArray)
+    values = list(column.data if is_array else column)
+    # A DataFrame has NaN where `cv_results_` is masked.
+    unset = np.ma.getmaskarray(column) if is_array else [isinstance(one, float) and one != one for one in values]
+    rows: dict[str, list[int]] = {}
+    for i, value in enumerate(values):
+        if not unset[i]:
+            rows.setdefault(shown(value), []).append(i)
+    labels = [str(values[own[0]]) for own in rows.values()]
+    if len(set(labels)) < len(labels):  # such as 0.1 and "0.1"
+        return rows
+    return dict(zip(labels, rows.values(), strict=True))

@@ -28,7 +28,7 @@ class AttributionsDisplay:
     target : str, the target that was predicted.
     scale : {"log_odds", "probability", "value"}, their unit.
     values : Series, default=None
-        What the row has in these columns, for the labels.
+        What the row has in these columns, for the labels. Columns that are not in it have labels without a value.
     n_features : int, default=10
         How many columns have bars of their own; one more bar is the sum of the others.
 
@@ -104,7 +104,7 @@ class AttributionsDisplay:
             prediction=float(found.predictions[0]),
             target=found.target,
             scale=found.scale,
-            values=pd.Series([known.get(name) for name in names], index=names, dtype=object),
+            values=pd.Series({name: known[name] for name in names if name in known}, dtype=object),
             n_features=n_features,
         ).plot(ax)
 
@@ -144,10 +144,11 @@ class AttributionsDisplay:
         return self
 
     def _label(self, name: str) -> str:
-        value = None if self.values is None else self.values.get(name)
-        if value is None or isinstance(value, (np.ndarray, list, tuple)):
-            length = "" if value is None else f" ({len(value)})"
-            return shortened(f"{name}{length}")
+        if self.values is None or name not in self.values.index:
+            return shortened(name)
+        value = self.values[name]
+        if isinstance(value, (np.ndarray, list, tuple)):
+            return shortened(f"{name} ({len(value)})")
         if pd.isna(value):
             return f"{shortened(name, 24)} missing"
         text = f"{value:.4g}" if isinstance(value, (float, np.floating)) else str(value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -23,7 +25,21 @@ def axes_of(display: Any, ax: Any, *, figsize: tuple[float, float] | None = None
     plt = pyplot_for(display)
     if ax is None:
         _, ax = plt.subplots(figsize=figsize, layout="constrained")
-    return ax, ax.figure
+    return ax, figure_of(ax)
+
+
+def figure_of(ax: Any) -> Any:
+    """The whole figure, which can be saved, where the axes are in a part of it."""
+    return ax.figure.canvas.figure
+
+
+def choose_ticks(axis: Any, **options: Any) -> None:
+    """Set how matplotlib places ticks, unless the user's axes have fixed ones or another scale."""
+    from matplotlib.ticker import MaxNLocator
+
+    locator = axis.get_major_locator()
+    if isinstance(locator, MaxNLocator):
+        locator.set_params(**options)
 
 
 def keep_apart(labels: list[Any], ax: Any, points: np.ndarray | None = None) -> None:
@@ -34,7 +50,22 @@ def keep_apart(labels: list[Any], ax: Any, points: np.ndarray | None = None) -> 
         raise ImportError(f"A picture with labels {_NEEDS}") from error
     if points is None:
         points = np.array([label.get_position() for label in labels])
-    adjust_text(labels, *points.T, ax=ax, arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.6})
+    with _drawn_as_a_whole(ax):
+        adjust_text(labels, *points.T, ax=ax, arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.6})
+
+
+@contextmanager
+def _drawn_as_a_whole(ax: Any) -> Iterator[None]:
+    """A SubFigure draws its whole figure: it cannot draw itself, for which adjustText blames an old matplotlib."""
+    part = ax.figure
+    if hasattr(part, "draw_without_rendering"):
+        yield
+        return
+    part.draw_without_rendering = figure_of(ax).draw_without_rendering
+    try:
+        yield
+    finally:
+        del part.draw_without_rendering
 
 
 def deviation(runs: np.ndarray) -> np.ndarray:

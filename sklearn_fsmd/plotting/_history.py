@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_fsmd.metrics import model_of
-from sklearn_fsmd.plotting._axes import axes_of
+from sklearn_fsmd.plotting._axes import axes_of, choose_ticks
 
 
 class HistoryDisplay:
@@ -88,6 +88,6 @@ class HistoryDisplay:
         if self.best is not None:
             self.ax_.axvline(self.best, color="grey", linestyle=":", label="kept")
         self.ax_.set(xlabel="epoch", ylabel="validation AUC")
-        self.ax_.xaxis.get_major_locator().set_params(integer=True)
+        choose_ticks(self.ax_.xaxis, integer=True)
         self.ax_.legend()
         return self

@@ -24,6 +24,8 @@ class LiftDisplay:
     ----------
     curves : dict of target to DataFrame, as :func:`~sklearn_fsmd.metrics.lift_curve` gives them.
     ranked_by : str, default="the target's own prediction"
+    n_bins : int, default=None
+        Into how many bins the rows were cut; None takes the largest number of a bin.
 
     Attributes
     ----------
@@ -40,9 +42,16 @@ class LiftDisplay:
     ['click']
     """
 
-    def __init__(self, curves: Mapping[str, pd.DataFrame], *, ranked_by: str = "the target's own prediction") -> None:
+    def __init__(
+        self,
+        curves: Mapping[str, pd.DataFrame],
+        *,
+        ranked_by: str = "the target's own prediction",
+        n_bins: int | None = None,
+    ) -> None:
         self.curves = dict(curves)
         self.ranked_by = ranked_by
+        self.n_bins = n_bins
 
     @classmethod
     def from_estimator(
@@ -57,6 +66,8 @@ class LiftDisplay:
         **kw: Any,
     ) -> LiftDisplay:
         """From a fitted estimator, or a Pipeline of one, and rows that it was not trained on.
+
+        Targets with negative values have no lift, and are left out.
 
         Parameters
         ----------
@@ -73,7 +84,7 @@ class LiftDisplay:
         -------
         display : LiftDisplay
         """
-        found = outcomes(estimator, X, Y, sample_weight)
+        found = [one for one in outcomes(estimator, X, Y, sample_weight) if one.observed.min() >= 0]
         scores = None if rank_weights is None else ask(estimator, "rank_score", X, rank_weights)
         curves = {
             one.name: lift_curve(
@@ -85,9 +96,9 @@ class LiftDisplay:
             for one in found
         }
         if rank_weights is None:
-            return cls(curves).plot(**kw)
+            return cls(curves, n_bins=n_bins).plot(**kw)
         numbers = " : ".join(f"{weight:g}" for weight in rank_weights)
-        return cls(curves, ranked_by=f"rank_score, weights {numbers}").plot(**kw)
+        return cls(curves, ranked_by=f"rank_score, weights {numbers}", n_bins=n_bins).plot(**kw)
 
     @classmethod
     def from_predictions(
@@ -119,7 +130,7 @@ class LiftDisplay:
         curves = {
             one.name: lift_curve(one.observed, one.predicted, n_bins=n_bins, sample_weight=one.weights) for one in found
         }
-        return cls(curves).plot(**kw)
+        return cls(curves, n_bins=n_bins).plot(**kw)
 
     def plot(self, ax: Any = None) -> LiftDisplay:
         """Draw a line per target.
@@ -134,17 +145,19 @@ class LiftDisplay:
         display : LiftDisplay
         """
         self.ax_, self.figure_ = axes_of(self, ax)
-        n_bins, tops = 1, [1.0]
+        top = 1.0
         for k, (target, curve) in enumerate(self.curves.items()):
-            places = np.arange(1, len(curve) + 1) + 0.12 * (k - (len(self.curves) - 1) / 2)
+            places = curve["bin"] + 0.12 * (k - (len(self.curves) - 1) / 2)
             bars = np.maximum((curve["lift"] - curve["low"], curve["high"] - curve["lift"]), 0)
             label = f"{target} (first: {curve['captured'].iloc[0]:.0%} of all)"
             self.ax_.errorbar(places, curve["lift"], yerr=bars, fmt="o-", markersize=4, capsize=2, label=label)
-            n_bins, tops = max(n_bins, len(curve)), [*tops, float(curve["lift"].max())]
+            top = max(top, float(curve["lift"].max()))
+        n_bins = self.n_bins or max(int(curve["bin"].max()) for curve in self.curves.values())
         self.ax_.axhline(1, color="0.6", linewidth=0.8, linestyle="--", zorder=0)
-        self.ax_.set_ylim(0, 1.15 * max(tops))
+        self.ax_.set_ylim(0, 1.15 * top)
         name = "decile" if n_bins == 10 else f"bin of {n_bins}"
         self.ax_.set(xlabel=f"{name}, the best first, by {self.ranked_by}", ylabel="lift over the mean")
-        self.ax_.set_xticks(np.arange(1, n_bins + 1)) if n_bins <= 20 else None
+        if n_bins <= 20:
+            self.ax_.set_xticks(np.arange(1, n_bins + 1))
         legend_below(self.ax_)
         return self

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.utils import _safe_indexing
 
 from sklearn_fsmd.compose import ask
 from sklearn_fsmd.encoding import as_pandas
-from sklearn_fsmd.metrics import fitted_model, ndcg_at_k, observations, task_aucs
+from sklearn_fsmd.metrics import as_column, fitted_model, ndcg_at_k, observations, task_aucs
 from sklearn_fsmd.plotting._axes import axes_of, keep_apart, legend_below
-from sklearn_fsmd.ranking import efficient, pareto_front
+from sklearn_fsmd.ranking import EFFICIENT, efficient, is_weight, pareto_front
 
 Utility = Callable[[Any, np.ndarray], float]
 
@@ -76,7 +77,7 @@ class ParetoDisplay:
         -------
         display : ParetoDisplay
         """
-        known = [name for name in points.columns if name != "efficient" and not str(name).startswith("weight_")]
+        known = [name for name in points.columns if name != EFFICIENT and not is_weight(name)]
         chosen = known[:2] if objectives is None else list(objectives)
         if len(chosen) != 2 or not set(chosen) <= set(known):
             raise ValueError(f"`objectives` must name two of {known}. Got {objectives!r}.")
@@ -167,7 +168,7 @@ class ParetoDisplay:
         return self
 
     def _label(self, point: pd.Series, x: str, y: str) -> Any:
-        weights = [float(point[name]) for name in self.points.columns if str(name).startswith("weight_")]
+        weights = [float(point[name]) for name in self.points.columns if is_weight(name)]
         return self.ax_.text(
             point[x], point[y], "  " + " : ".join(f"{weight:.2g}" for weight in weights), fontsize="small"
         )
@@ -185,11 +186,10 @@ def _of_targets(estimator: Any, X: Any, Y: Any, groups: Any, k: int) -> tuple[An
         raise ValueError(f"There is one binary target, {names[0]!r}. Name two objectives in `utilities`.")
     labels, weights = observations(fitted_model(estimator), Y)
     rows = np.flatnonzero((weights[:, :2] > 0).all(axis=1))
-    X = X.iloc[rows] if hasattr(X := as_pandas(X), "iloc") else np.asarray(X)[rows]
-    labels = labels[rows]
+    X, labels = _safe_indexing(as_pandas(X), rows), labels[rows]
     if groups is None:
         return X, labels, {f"{name}: AUC": _auc_of(i) for i, name in enumerate(names)}
-    users = np.asarray(as_pandas(groups))[rows]
+    users = as_column(groups)[rows]
     return X, labels, {f"{name}: NDCG@{k}": _ndcg_of(i, users, k) for i, name in enumerate(names)}
 
 

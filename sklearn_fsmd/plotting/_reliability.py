@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_fsmd.metrics import Outcome, outcomes, outcomes_of, reliability_curve
-from sklearn_fsmd.plotting._axes import legend_below
+from sklearn_fsmd.plotting._axes import choose_ticks, legend_below
 from sklearn_fsmd.plotting._segments import grid_of_axes, segments_of
 
 
@@ -69,8 +69,7 @@ class ReliabilityDisplay:
         estimator : MultiTaskClassifier, or a Pipeline or search that ends in one.
         X, Y : as its `score` takes them.
         by : array-like of shape (n,), default=None
-            The segment of each row, a column of X for instance. The `max_segments` largest have a curve each, the
-            others, and those with fewer than 100 rows, one together.
+            The segment of each row, for instance a column of X. Each segment has a curve.
         targets : sequence of str, default=None
             Names of targets; None takes all, those with values too.
         conditional : bool, default=False
@@ -79,7 +78,10 @@ class ReliabilityDisplay:
         n_bins : int, default=None
             None takes 10 for one curve, and 5 for several.
         min_bin_rows : int, default=50
+            How many rows a bin has at least.
         max_segments : int, default=4
+            How many segments have a curve of their own: the largest, if they have at least 100 rows. The rows of all
+            other segments have one curve together.
         sample_weight : array-like of shape (n,) or (n, n_tasks + n_values), default=None
         **kw : passed to `plot`.
 
@@ -184,8 +186,9 @@ class ReliabilityDisplay:
         if ax is None:
             found = [own.get_legend_handles_labels() for own in self.axes_]
             marks = {label: mark for pair in found for mark, label in zip(*pair, strict=True)}
+            n_columns = min(len(marks), 1 + len(self.axes_), 3)  # more are wider than the figure
             self.figure_.legend(
-                marks.values(), marks.keys(), loc="outside lower center", ncols=min(len(marks), 3), frameon=False
+                marks.values(), marks.keys(), loc="outside lower center", ncols=n_columns, frameon=False
             )
         else:
             for own in self.axes_:
@@ -195,14 +198,21 @@ class ReliabilityDisplay:
     def _finish(self, ax: Any, target: str, top: float) -> None:
         """The diagonal, labels, and a square frame; bars that are far longer than the curve are cut off."""
         of_values = target in self.values
-        lowest = min(0.0, *(curve["observed"].min() for curve in self.curves[target].values()))
+        figures = np.concatenate([curve[["predicted", "observed"]] for curve in self.curves[target].values()])
         end = 1.15 * top if of_values else min(1.02, 1.15 * top)
         end = end if end > 0 else 1.0
-        ax.plot([lowest, end], [lowest, end], color="0.6", linewidth=0.8, linestyle="--", zorder=0)
+        lowest = 1.15 * min(0.0, figures.min())
+        if "log" in (ax.get_xscale(), ax.get_yscale()):
+            lowest = figures[figures > 0].min(initial=end) / 1.5
+        line = np.linspace(lowest, end, 100)  # it is bent if one of the axes has a scale of its own
+        ax.plot(line, line, color="0.6", linewidth=0.8, linestyle="--", zorder=0)
         what = ("expected value", "mean value") if of_values else ("predicted probability", "observed rate")
         ax.set(xlabel=f"{what[0]}, mean of the bin", ylabel=what[1], title=target)
-        ax.set(xlim=(lowest, end), ylim=(lowest, end), aspect="equal")
-        ax.locator_params(nbins=6)
+        ax.set(xlim=(lowest, end), ylim=(lowest, end))
+        if ax.get_xscale() == ax.get_yscale():
+            ax.set_aspect("equal")
+        choose_ticks(ax.xaxis, nbins=6)
+        choose_ticks(ax.yaxis, nbins=6)
 
 
 def _chosen(found: list[Outcome], targets: Sequence[str] | None) -> list[Outcome]:

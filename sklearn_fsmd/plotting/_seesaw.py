@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_fsmd.compose import ask
-from sklearn_fsmd.metrics import auc_per_task, labels_of, model_of, multi_task_gain
+from sklearn_fsmd.metrics import auc_per_task, by_classes, model_of, multi_task_gain
 from sklearn_fsmd.plotting._axes import axes_of, deviation, keep_apart
 
 
@@ -93,7 +93,7 @@ class SeesawDisplay:
         display : SeesawDisplay
         """
         scores = {
-            name: auc_per_task(labels_of(e, Y), ask(e, "predict_marginals", X))[list(tasks)]
+            name: auc_per_task(by_classes(Y, e), ask(e, "predict_marginals", X))[list(tasks)]
             for name, e in estimators.items()
         }
         names = model_of(next(iter(estimators.values()))).task_names_

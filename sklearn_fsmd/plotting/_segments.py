@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.validation import check_consistent_length, column_or_1d
+from sklearn.utils.validation import check_consistent_length
 
-from sklearn_fsmd.encoding import as_pandas
-from sklearn_fsmd.plotting._axes import pyplot_for
+from sklearn_fsmd.metrics import as_column
+from sklearn_fsmd.plotting._axes import figure_of, pyplot_for
 
 ALL, MISSING = "all", "missing"
 FEWEST = 100
@@ -28,7 +29,7 @@ def segments_of(by: Any, n: int, max_segments: int) -> dict[str, np.ndarray]:
         raise ValueError(f"`max_segments` must be at least 1. Got {max_segments!r}.")
     if by is None:
         return {ALL: np.arange(n)}
-    values = pd.Series(column_or_1d(as_pandas(by), warn=False)).reset_index(drop=True)
+    values = pd.Series(as_column(by))
     check_consistent_length(values, np.empty(n))
     names = values.astype(object).where(values.notna(), MISSING).astype(str)
     counts = names.value_counts()
@@ -39,7 +40,12 @@ def segments_of(by: Any, n: int, max_segments: int) -> dict[str, np.ndarray]:
         return found
     n_rest = len(counts) - len(kept)
     name = ALL if not found else str(names.iloc[rest[0]]) if n_rest == 1 else f"{n_rest} others"
-    return {**found, name: rest}
+    return {**found, not_among(found, name): rest}
+
+
+def not_among(taken: Container[str], name: str) -> str:
+    """A name for segments that are taken together, which no segment has."""
+    return not_among(taken, f"{name} (together)") if name in taken else name
 
 
 def grid_of_axes(display: Any, n: int, ax: Any) -> tuple[Any, np.ndarray]:
@@ -56,4 +62,4 @@ def grid_of_axes(display: Any, n: int, ax: Any) -> tuple[Any, np.ndarray]:
     axes = np.ravel(np.asarray(ax, dtype=object))
     if len(axes) != n:
         raise ValueError(f"There are {n} targets to draw, and {len(axes)} axes.")
-    return axes[0].figure, axes
+    return figure_of(axes[0]), axes

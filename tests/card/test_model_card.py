@@ -151,3 +151,13 @@ def test_segments_beyond_the_largest_are_one(model, data):
     users = [line.split("|")[2].strip() for line in table.splitlines() if line.startswith("|") and "click" in line]
     largest = pd.Series(X["user_id"]).astype(str).value_counts()
     assert users == ["others", *largest.index[:3]]
+
+
+def test_a_segment_that_is_named_others_is_one_of_its_own(model, data):
+    *_, X, Y = data
+    shops = ["others"] * 300 + ["a"] * 100 + ["b"] * 60 + ["c"] * 40
+    text = model_card(model, X, Y, by={"shop": shops}, max_segments=2, pictures=False, n_samples=2, random_state=0)
+    text = text.render()
+    lines = [line.split("|") for line in text[text.index("### By shop") : text.index("## Limits")].splitlines()]
+    rows = {line[2].strip(): line[3].strip() for line in lines if len(line) > 3 and line[1].strip() == "click"}
+    assert rows == {"others": "300", "a": "100", "others (together)": "100"}

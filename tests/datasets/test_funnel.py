@@ -81,8 +81,11 @@ def test_frames_arrays_and_seeds():
         ({"conflict": 2}, r"The 'conflict' parameter must be in \[-1, 1\]. Got 2 instead."),
         ({"click_rate": -0.1}, "'click_rate'"),
         ({"position_bias": -1}, "'position_bias'"),
+        ({"n_users": 0}, r"The 'n_users' parameter must be an int in the range \[1, inf\). Got 0 instead."),
+        ({"n_items": 2.5}, r"The 'n_items' parameter must be an int in the range \[1, inf\). Got 2.5 instead."),
+        ({"n_samples": -1}, r"The 'n_samples' parameter must be an int in the range \[0, inf\). Got -1 instead."),
     ],
 )
 def test_refuses(params, message):
     with pytest.raises(ValueError, match=message):
-        make_funnel(10, **params)
+        make_funnel(**{"n_samples": 10} | params)

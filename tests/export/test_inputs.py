@@ -12,7 +12,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument
 
 from sklearn_fsmd import FSMDClassifier
 from tests.conftest import SMALL
-from tests.export.files import File, check_same, shaken
+from tests.export.files import DOCS, File, check_same, shaken
 
 N = 240
 Y = pd.DataFrame({"click": np.arange(N) % 2, "conversion": np.arange(N) % 4 == 3}).astype(int)
@@ -71,6 +71,18 @@ def _given(file, values):
     return file.inputs(pd.DataFrame({"c": pd.Series(plain, dtype=object), "price": 0.0}))["c"]
 
 
+@pytest.mark.parametrize("make", [np.array, list, lambda values: pd.Series(values).astype("category")])
+def test_categories_of_float32_are_those_of_fit(make, tmp_path):
+    values = np.tile(np.array([0.1, 0.2, 0.3, np.nan], np.float32), N // 4)
+    X = pd.DataFrame({"c": pd.Series(values).astype("category"), "price": np.arange(N) / N})
+    model, file = export(tmp_path, X)
+    found = DOCS["inputs"](file.columns, {"c": make(values), "price": X["price"]})
+    np.testing.assert_array_equal(found["c"], np.tile([0.1, 0.2, 0.3, np.nan], N // 4))
+    p = file.run_inputs(found)["marginals"]
+    np.testing.assert_allclose(p, model.predict_marginals(X), atol=1e-6)
+    assert len(np.unique(p[:4, 0].round(5))) == 4
+
+
 def test_negative_zero_is_zero(tmp_path):
     X = pd.DataFrame({"c": of_values([0.0, 0.5, 1.0]), "price": np.arange(N) / N})
     _, file = export(tmp_path, X, categorical_features=["c"])
@@ -124,6 +136,14 @@ def test_numbers_at_the_edges_of_bins(scaling, tmp_path):
     assert len(edges) > 20
     near = np.concatenate([edges, np.nextafter(edges, -np.inf), np.nextafter(edges, np.inf)])
     check_same(model, file, pd.DataFrame({"city": "Rome", "price": near, "flat": near}))
+
+
+@pytest.mark.parametrize("scaling", ["standard", "quantile"])
+@pytest.mark.parametrize("exponent", [-30, -50, -200, -300, -310])
+def test_tiny_numbers(scaling, exponent, tmp_path):
+    X = pd.DataFrame({"price": np.tile([0.0, 1.0, 2.0, np.nan], N // 4) * 10.0**exponent})
+    model, file = export(tmp_path, X, numeric_scaling=scaling)
+    check_same(model, file, X)
 
 
 def test_columns_of_different_lengths_are_an_error(priced):

@@ -2,6 +2,7 @@
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 
 from sklearn_fsmd import FSMDClassifier
@@ -54,6 +55,27 @@ def test_labels_stay_inside(model, funnel):
     for text in (*display.ax_.get_yticklabels(), display.ax_.xaxis.label, display.ax_.title):
         box = text.get_window_extent()
         assert figure.x0 <= box.x0 <= box.x1 <= figure.x1
+
+
+def test_a_missing_value_of_every_kind_is_named(model, funnel):
+    row = funnel[0][:1].astype({"brand": object}).assign(brand=None, age=np.nan, device="x", position=[[1, 2]])
+    display = AttributionsDisplay(
+        pd.Series(1.0, index=["brand", "age", "device", "position", "of another"]),
+        baseline=0.0,
+        prediction=5.0,
+        target="click",
+        scale="log_odds",
+        values=row.iloc[0],
+    ).plot()
+    assert texts(display.ax_.get_yticklabels()) == [
+        "brand missing",
+        "age missing",
+        "device = x",
+        "position (2)",
+        "of another",
+    ]
+    row = funnel[0][:1].astype({"brand": object}).assign(brand=None)
+    assert "brand missing" in texts(AttributionsDisplay.from_estimator(model, row).ax_.get_yticklabels())
 
 
 def test_one_row_of_an_array(rng):

@@ -79,13 +79,41 @@ def test_ties_share_what_they_have():
     assert lift_curve(y, np.ones(8), n_bins=2)["lift"].tolist() == [1, 1]
 
 
+def test_the_intervals_of_tied_values_are_as_wide_as_those_of_untied_ones(rng):
+    y, score = rng.exponential(size=1000), np.repeat(np.arange(5.0), 200)
+    ends = ["lift", "low", "high"]
+    expected = lift_curve(y, score + rng.uniform(size=1000) * 1e-6, n_bins=5)
+    np.testing.assert_allclose(lift_curve(y, score, n_bins=5)[ends], expected[ends])
+    one = lift_curve(y, np.ones(1000), n_bins=4)
+    half = 1.959964 * y.std() / np.sqrt(249) / y.mean()
+    np.testing.assert_allclose(one["high"] - one["lift"], half)
+
+
+def test_bins_that_are_empty_keep_their_numbers():
+    y, score, weights = [1, 0, 1, 0, 1, 0], [6, 5, 4, 3, 2, 1], [50, 1, 1, 1, 1, 46]
+    curve = lift_curve(y, score, n_bins=10, sample_weight=weights)
+    assert curve["bin"].tolist() == [1, 6]
+    assert curve["n"].tolist() == [1, 5]
+    display = LiftDisplay.from_predictions(y, np.array(score) / 10, sample_weight=weights)
+    np.testing.assert_array_equal(display.ax_.containers[0][0].get_xdata(), [1, 6])
+    assert display.ax_.get_xlabel().startswith("decile, the best first")
+    assert display.ax_.get_xticks().tolist() == list(range(1, 11))
+
+
 @pytest.mark.parametrize(
     ("curve", "args", "options", "message"),
     [
-        (reliability_curve, ([np.nan, np.nan], [0.1, 0.2]), {}, "Nothing was observed"),
+        (reliability_curve, ([np.nan, np.nan], [0.1, 0.2]), {}, "`y` has no observed row with a weight above 0"),
+        (
+            lift_curve,
+            ([1, np.nan], [0.1, 0.2]),
+            {"sample_weight": [0, 1]},
+            "`y` has no observed row with a weight above 0",
+        ),
         (reliability_curve, ([0, 1], [0.1, np.inf]), {}, "Input p contains infinity"),
         (reliability_curve, ([0, 1], [0.1, 0.2]), {"n_bins": 0}, "`n_bins` must be at least 1. Got 0"),
         (lift_curve, ([0, 0], [0.1, 0.2]), {}, "nothing whose lift could be told"),
+        (lift_curve, ([9, -4], [0.1, 0.2]), {}, "`y` must not be negative. Got -4.0"),
     ],
 )
 def test_curves_refuse(curve, args, options, message):
@@ -179,6 +207,59 @@ def test_lift_by_each_target_and_by_one_ranking(model, funnel):
     expected = lift_curve(Y["click"], model.rank_score(X, [1, 0.5]))
     np.testing.assert_allclose(one.curves["click"]["lift"], expected["lift"])
     assert "weights 1 : 0.5" in one.ax_.get_xlabel()
+
+
+def test_targets_with_negative_values(rng):
+    """They have no lift; their points are inside of the frame of the other picture."""
+    X = rng.normal(size=(300, 2))
+    Y = pd.DataFrame({"click": X[:, 0] > 0, "profit": 5 * X[:, 1] - 3})
+    params = {"max_epochs": 2, "value_targets": ["profit"], "value_loss": "squared"}
+    model = SingleTaskClassifier(**SMALL, **params).fit(X, Y)
+    assert list(LiftDisplay.from_estimator(model, X, Y).curves) == ["click"]
+    curve = reliability_curve(-np.arange(1, 101.0), -10 * np.arange(1, 101.0))
+    display = ReliabilityDisplay({"profit": {"all": curve}}, values=["profit"]).plot()
+    (low, high), points = display.ax_.get_xlim(), curve[["predicted", "observed"]].to_numpy()
+    assert low < points.min() < points.max() < high
+    assert display.ax_.get_ylim() == (low, high)
+
+
+@pytest.mark.parametrize("scales", [("log", "log"), ("linear", "log"), ("log", "linear"), ("symlog", "symlog")])
+def test_reliability_on_axes_with_a_scale_of_their_own(scales, scored):
+    import matplotlib.pyplot as plt
+
+    _, ax = plt.subplots()
+    ax.set(xscale=scales[0], yscale=scales[1])
+    curve = ReliabilityDisplay.from_predictions(*scored, ax=ax).curves["y"]["all"]
+    ax.figure.canvas.draw()
+    assert (ax.get_xscale(), ax.get_yscale()) == scales
+    assert ax.get_xlim() == ax.get_ylim()
+    assert ax.get_xlim()[0] < curve["predicted"].min()
+    line = ax.lines[-1].get_xydata()
+    np.testing.assert_array_equal(line[:, 0], line[:, 1])
+
+
+def test_reliability_keeps_the_ticks_of_given_axes(scored):
+    import matplotlib.pyplot as plt
+
+    _, ax = plt.subplots()
+    ax.set_xticks([0.25, 0.75])
+    ReliabilityDisplay.from_predictions(*scored, ax=ax)
+    assert ax.get_xticks().tolist() == [0.25, 0.75]
+
+
+def test_segments_that_are_named_as_those_taken_together(scored):
+    by = ["2 others"] * 300 + ["a"] * 300 + ["b"] * 50 + ["c", np.nan] * 25
+    curves = ReliabilityDisplay.from_predictions(*scored, by=by).curves["y"]
+    found = {segment: curve["n"].sum() for segment, curve in curves.items()}
+    assert found == {"2 others": 300, "a": 300, "3 others": 100}
+    curves = ReliabilityDisplay.from_predictions(*scored, by=[*by[:650], *["c"] * 50]).curves["y"]
+    found = {segment: curve["n"].sum() for segment, curve in curves.items()}
+    assert found == {"2 others": 300, "a": 300, "2 others (together)": 100}
+
+
+def test_a_nan_among_words_is_a_missing_segment(scored):
+    curves = ReliabilityDisplay.from_predictions(*scored, by=["a"] * 350 + [np.nan] * 350).curves["y"]
+    assert set(curves) == {"a", "missing"}
 
 
 def test_classes_that_are_words_and_one_target(rng):

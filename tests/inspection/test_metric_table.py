@@ -35,6 +35,30 @@ def test_two_cuts_share_their_names(model, funnel):
     np.testing.assert_allclose(table.loc[("click", "b = 1")], one.loc[("click", "1")])
 
 
+@pytest.mark.parametrize(
+    ("by", "message"),
+    [
+        (["all rows", "b"] * 25, "would have two segments named 'all rows'. Rename the one in `by`"),
+        ({"a": ["b = c"] * 50, "a = b": ["c"] * 50}, "two segments named 'a = b = c'"),
+    ],
+)
+def test_segments_with_one_name_are_refused(by, message, model, funnel):
+    X, Y = (part[2000:2050] for part in funnel)
+    with pytest.raises(ValueError, match=message):
+        metric_table(model, X, Y, by=by, n_samples=1)
+    if isinstance(by, list):
+        table = metric_table(model, X, Y, by={"a": by}, n_samples=1)
+        assert table.loc[("click", "a = all rows"), "n"] == 25
+
+
+def test_a_nan_among_words_is_a_missing_segment_and_no_group(model, funnel):
+    X, Y = (part[2000:2050] for part in funnel)
+    table = metric_table(model, X, Y, by=["a", np.nan] * 25, n_samples=1)
+    assert table.loc[("click", "missing"), "n"] == 25
+    with pytest.raises(ValueError, match="every row belongs to a group"):
+        metric_table(model, X, Y, groups=["a", np.nan] * 25)
+
+
 def test_the_auc_of_sorted_rows_is_scikit_learn_s(rng):
     p, y, weights = np.sort(rng.randint(20, size=300) / 20), rng.randint(2, size=300), rng.randint(3, size=300) * 1.0
     assert _auc(y, p, weights) == pytest.approx(roc_auc_score(y, p, sample_weight=weights))

@@ -7,9 +7,11 @@ import pytest
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
+from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.metrics import auc_per_task, ndcg_at_k
 from sklearn_fsmd.plotting import ParetoDisplay
 from sklearn_fsmd.ranking import pareto_front, tune_rank_weights, weighted_product
+from tests.inspection.conftest import SMALL
 from tests.test_ranking import Known
 
 matplotlib.use("Agg")
@@ -46,6 +48,9 @@ def test_the_front_against_a_loop(rng):
         (1, "ab", {}, "a front needs two targets or more"),
         (2, "a", {}, "at least two utilities. Got \\['a'\\]"),
         (2, "ab", {"n_steps": 0}, "`n_steps` must be at least 1. Got 0"),
+        (2, "ab", {"n_steps": 2.5}, "`n_steps` must be an integer. Got 2.5"),
+        (2, ["efficient", "b"], {}, "`utilities` has the name 'efficient', which is for another column"),
+        (2, ["a", "weight_0"], {}, "`utilities` has the name 'weight_0', which is for another column"),
     ],
 )
 def test_front_refuses(n_factors, names, options, message):
@@ -77,6 +82,23 @@ def test_lists_of_users_and_labels_that_are_missing(model, funnel):
     assert again.ax_.get_xlabel() == "conversion: NDCG@3"
     with pytest.raises(ValueError, match="must name two of"):
         ParetoDisplay.from_points(display.points, objectives=["click: NDCG@3"])
+
+
+def test_an_objective_may_be_named_like_a_weight():
+    points = pd.DataFrame({"weight_0": [0, 1.0], "weight_1": [1.0, 0], "weight_x": [1, 2.0], "b": [2, 1.0]})
+    display = ParetoDisplay.from_points(points.assign(efficient=True))
+    assert display.objectives == ["weight_x", "b"]
+    assert {text.get_text().strip() for text in display.ax_.texts} >= {"0 : 1", "1 : 0"}
+
+
+def test_rows_in_a_list(funnel):
+    X, Y = funnel[0].astype(object), funnel[1].iloc[:, :2].astype(float)
+    model = FSMDClassifier(**SMALL, max_epochs=1).fit(X[:800].to_numpy(), Y[:800])
+    X, Y, users = X[800:1000].to_numpy(), Y[800:1000], X["user_id"][800:1000].tolist()
+    Y.iloc[::9, 0] = np.nan
+    expected = ParetoDisplay.from_estimator(model, X, Y, groups=users, n_steps=2)
+    found = ParetoDisplay.from_estimator(model, X.tolist(), Y, groups=users, n_steps=2)
+    pd.testing.assert_frame_equal(found.points, expected.points)
 
 
 def test_weights_of_a_pipeline_are_tuned_too(model, funnel):

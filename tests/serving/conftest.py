@@ -48,6 +48,7 @@ def train(path, seed=0, **params):
         "value_targets": ["seconds"],
         "value_parents": {"seconds": "click"},
         "bias_features": ["position"],
+        "list_separator": "|",
         "max_epochs": 1,
     }
     options |= params

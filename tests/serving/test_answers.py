@@ -95,8 +95,10 @@ def test_flags_nulls_and_strings(server, trained):
     assert len({yes, no, missing}) == 3
     null, unseen, nul, short = scores_of(server, row, city=[None, "Oslo", "a\0b", "a"])
     assert null == unseen == short != nul
-    absent, empty, of_nulls = scores_of(server, row, tags=[None, [], [None, None]])
-    assert absent == empty == of_nulls
+    absent, empty, of_nulls, written = scores_of(server, row, tags=[None, [], [None, None], "||"])
+    assert absent == empty == of_nulls == written
+    parts, whole, letters = scores_of(server, row, tags=[["b", "c"], "b||c", ["b|c"]])
+    assert parts == whole != letters
 
 
 def test_columns_that_predictions_do_not_need(server, trained):
@@ -135,6 +137,8 @@ def test_the_page_is_that_of_the_file(server):
     assert row["required"] == ["user", "city", "grade", "member", "price", "tags", "seen", "v"]
     assert set(row["properties"]) == {*row["required"], "position"}
     assert row["additionalProperties"] is False
+    kinds = {name: [one["type"] for one in row["properties"][name]["anyOf"]] for name in ("tags", "seen")}
+    assert kinds == {"tags": ["array", "string", "null"], "seen": ["array", "null"]}
     vector, null = row["properties"]["v"]["anyOf"]
     assert (vector["minItems"], vector["maxItems"], null) == (3, 3, {"type": "null"})
     assert "9223372036854775807" in json.dumps(row["properties"]["user"])
