@@ -375,7 +375,7 @@ def test_pretraining_leaves_vectors_as_they_are():
     (column,) = model._encoder.main.vectors.values()
     known = np.array([row for row in X["v"] if row is not None])
     np.testing.assert_allclose(column.center, known.mean(axis=0), rtol=1e-6)
-    with pytest.raises(TypeError, match="column 'v' holds array"):
+    with pytest.raises(TypeError, match="Column 'v' holds array"):
         DenoisingEmbedder(n_epochs=1).fit(X.dropna())
     with pytest.raises(ValueError, match="Pretraining has no column with embeddings"):
         fit(X, Y, pretrain_epochs=1, pretrain_features=["v"])
