@@ -101,7 +101,7 @@ def score_file(
         _check_rank_weights(model_of(model), rank_weights)
     written = [*keep, *_names(model_of(model), rank_weights is not None)]
     if twice := [name for name in written if written.count(name) > 1]:
-        raise ValueError(f"The sink would have two columns named {twice[0]!r}. It need not be in `keep` twice.")
+        raise ValueError(f"The sink would have two columns named {twice[0]!r}. Leave it out of `keep`.")
     try:
         return _score(model, source, sink, keep, rank_weights, batch_rows)
     except (TypeError, ValueError) as error:

@@ -84,7 +84,7 @@ def _is_without_order(column: NumericColumn, x: np.ndarray, targets: Targets, ro
         return False
     if np.histogram(values)[0].max() > len(values) / 2 or abs(spearmanr(values, counts).statistic) > 0.1:
         return False  # quantities crowd somewhere, as a rule near 0
-    weights = np.ones_like(targets.labels) if targets.weights is None else targets.weights
+    weights = targets.full_weights
     known = ~np.isnan(x)
     return any(
         _says_more_than_its_size(column, x[counted], targets.labels[rows, k][counted])

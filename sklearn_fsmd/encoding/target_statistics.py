@@ -237,8 +237,8 @@ class TargetStatistics:
 
     def counted(self, targets: Targets) -> np.ndarray:
         """What each row adds to the sums, ``(n, 2 · n_events)``."""
-        total = np.stack([targets.counts(*event) for event in self.events], axis=1).astype(np.float64)
-        return np.concatenate([total * targets.labels[:, [task for task, _ in self.events]], total], axis=1)
+        tried, positive = zip(*targets.outcomes(self.events), strict=True)
+        return np.stack([*positive, *tried], axis=1).astype(np.float64)
 
     def combined(self, i: int, codes: np.ndarray) -> np.ndarray:
         """One number for the codes of a key, 0 where one of them is unknown."""

@@ -45,16 +45,26 @@ class Targets:
         weights = None if self.weights is None else self.weights[rows]
         return make_targets(self.labels[rows], weights, None if self.values is None else self.values.take(rows))
 
+    @property
+    def full_weights(self) -> np.ndarray:
+        """The weights ``(n, K)``, be they all 1."""
+        return np.ones_like(self.labels) if self.weights is None else self.weights
+
+    def outcomes(self, events: Sequence[tuple[int, int | None]]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """For each event, see :func:`events_of`, what each row counts, and what of that has come true, ``(n,)``."""
+        counted = [(self.counts(k, parent), self.labels[:, k]) for k, parent in events]
+        return [(tried, tried * labels) for tried, labels in counted]
+
     def counts(self, task: int, parent: int | None) -> np.ndarray:
         """What each row counts for a task, given that its parent has happened; ``(n,)``, 0 where it does not count."""
-        weights = np.ones_like(self.labels) if self.weights is None else self.weights
+        weights = self.full_weights
         if parent is None:
             return weights[:, task]
         return weights[:, task] * (weights[:, parent] > 0) * self.labels[:, parent]
 
     def rates(self) -> np.ndarray:
         """The weighted mean of each task's labels, ``(K,)``; ½ where there are none."""
-        weights = np.ones_like(self.labels) if self.weights is None else self.weights
+        weights = self.full_weights
         total = weights.sum(axis=0, dtype=np.float64)
         positive = (weights * self.labels).sum(axis=0, dtype=np.float64)
         return np.divide(positive, total, out=np.full_like(total, 0.5), where=total > 0)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding import TargetEncoder, Targets, events_of, factorize, warn_of_contradictions
+from sklearn_fsmd.encoding import TargetEncoder, events_of, factorize, warn_of_contradictions
 from sklearn_fsmd.history.times import moments
 from sklearn_fsmd.streaming import Database, ParquetSource
 
@@ -72,12 +72,8 @@ class Events(Database):
                 times, _ = moments(block.frame[self.time], self.unit)
                 targets, odd = labels.encode_part(block.frame[self.targets], None, self.parents)
                 keys = [values_of(block.frame[name], kind) for name, kind in zip(self.columns, kinds, strict=True)]
-            arrays = [
-                pa.array(block.positions),
-                pa.array(times),
-                *keys,
-                *map(pa.array, amounts_of(targets, self.parents)),
-            ]
+            amounts = [amount.astype(np.uint8) for pair in targets.outcomes(events_of(self.parents)) for amount in pair]
+            arrays = [pa.array(block.positions), pa.array(times), *keys, *map(pa.array, amounts)]
             self._append(pa.Table.from_arrays(arrays, names=[str(i) for i in range(len(arrays))]))
             spans.append((times.min(), times.max()))
             n_odd = {k: n_odd.get(k, 0) + odd.get(k, 0) for k in {*n_odd, *odd}}
@@ -105,15 +101,6 @@ class Events(Database):
             connection.register("block", rows)
             connection.execute("INSERT INTO log SELECT * FROM block")
             connection.unregister("block")
-
-
-def amounts_of(targets: Targets, parents: Sequence[int | None]) -> list[np.ndarray]:
-    """For each of :func:`events_of` two arrays ``(n,)`` of 0 and 1: whether it could be seen, and whether it came."""
-    amounts = []
-    for k, parent in events_of(parents):
-        tried = targets.counts(k, parent).astype(np.uint8)
-        amounts += [tried, tried * targets.labels[:, k].astype(np.uint8)]
-    return amounts
 
 
 def stored_as(kind: Any) -> str:

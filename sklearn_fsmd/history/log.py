@@ -103,10 +103,9 @@ class Amounts:
         self.columns = [np.ones(len(log), np.float32)]
         self.positive: list[int] = []
         self.tried: list[int] = []
-        for k, parent in events_of(parents):
-            tried = targets.counts(k, parent)
+        for tried, positive in targets.outcomes(events_of(parents)):
             self.tried.append(self._place(tried))
-            self.positive.append(self._place(tried * log.labels[:, k]))
+            self.positive.append(self._place(positive))
 
     def _place(self, column: np.ndarray) -> int:
         for i, known in enumerate(self.columns):

@@ -112,13 +112,20 @@ def is_of(path: str | os.PathLike[str], source: Any, files: Sequence[File]) -> b
     real = Path(os.path.realpath(path))
     if any(file.system is None and os.path.realpath(file.path) == str(real) for file in files):
         return True
-    for one in source if isinstance(source, (list, tuple)) else [source]:
-        where = Path(os.path.realpath(one))
-        if where.is_dir() and real.is_relative_to(where) and real.suffix == ".parquet":
-            return bool(_data([str(real)], str(where)))
-        if glob.has_magic(str(where)) and real.parent == where.parent and fnmatch(real.name, where.name):
-            return True
-    return False
+    return any(
+        _would_find(os.path.realpath(one), real) for one in (source if isinstance(source, (list, tuple)) else [source])
+    )
+
+
+def _would_find(where: str, path: Path) -> bool:
+    """Whether a folder or a glob would have `path` among its files. Of "**" too much is said rather than too little."""
+    if Path(where).is_dir():
+        is_inside = path.is_relative_to(where) and path.suffix == ".parquet"
+    elif "**" in where:
+        is_inside = any(fnmatch(str(path), pattern) for pattern in (where, where.replace("**/", "")))
+    else:
+        is_inside = path.parent == Path(where).parent and fnmatch(path.name, Path(where).name)
+    return is_inside and bool(_data([str(path)], where))
 
 
 def _remote(url: str) -> list[File]:

@@ -97,7 +97,7 @@ class LabelSums:
     def add(self, targets: Targets) -> None:
         """Take some rows into the sums; their weights are as they were given."""
         labels, n = targets.labels, len(targets.labels)
-        weights = np.ones_like(labels) if targets.weights is None else targets.weights
+        weights = targets.full_weights
         self.n_rows += n
         self.is_weighted |= bool((weights != 1).any())
         self.weights = self.weights + weights.sum(axis=0, dtype=np.float64)
@@ -122,8 +122,7 @@ class LabelSums:
         """Some rows, with weights of a mean of 1 over all."""
         weights, values = None, targets.values
         if self.is_weighted:
-            given = np.ones_like(targets.labels) if targets.weights is None else targets.weights
-            weights = (given * self.factors).astype(np.float32)
+            weights = (targets.full_weights * self.factors).astype(np.float32)
         if values is not None:
             factors = self.happened / np.maximum(self.value_weights, 1e-30)
             values = Values(values.values, (values.weights * factors).astype(np.float32))
@@ -147,7 +146,7 @@ def joined(parts: Sequence[Targets]) -> Targets:
     labels = np.concatenate([part.labels for part in parts])
     weights, values = None, None
     if any(part.weights is not None for part in parts):
-        weights = np.concatenate([np.ones_like(p.labels) if p.weights is None else p.weights for p in parts])
+        weights = np.concatenate([part.full_weights for part in parts])
     if parts[0].values is not None:
         pairs = zip(*(part.values or () for part in parts), strict=True)
         values = Values(*(np.concatenate(pair) for pair in pairs))

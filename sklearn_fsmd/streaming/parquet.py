@@ -109,10 +109,8 @@ class ParquetSource:
             self.categories = categories_of(opened.schema_arrow)
             self.of_pandas = opened.schema_arrow.pandas_metadata or {}
         groups = [opened.metadata.row_group(g) for g in range(opened.metadata.num_row_groups)]
-        n_rows, largest = (
-            [group.num_rows for group in groups],
-            max((group.total_byte_size for group in groups), default=0),
-        )
+        n_rows = [group.num_rows for group in groups]
+        largest = max((group.total_byte_size for group in groups), default=0)
         self.footers.append(Footer(file, stamp, n_rows, self.n_rows, largest))
         self.n_rows += sum(n_rows)
         opened.close()

@@ -28,11 +28,9 @@ class GroupRates:
 
     def add(self, positions: np.ndarray, targets: Targets) -> None:
         """Take some rows into the rates, those at `positions`."""
-        labels = targets.labels
-        weights = np.ones_like(labels) if targets.weights is None else targets.weights
-        groups = np.searchsorted(self.firsts, positions, side="right") - 1
+        groups, weights = np.searchsorted(self.firsts, positions, side="right") - 1, targets.full_weights
         self.weights = self.weights + self._sums(groups, weights)
-        self.positive = self.positive + self._sums(groups, weights * labels)
+        self.positive = self.positive + self._sums(groups, weights * targets.labels)
 
     def _sums(self, groups: np.ndarray, columns: np.ndarray) -> np.ndarray:
         n = len(self.firsts)

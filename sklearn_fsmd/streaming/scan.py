@@ -27,8 +27,8 @@ def scan(
     """
     of_values = targets.of_values
     firsts = dataset.source.first_rows()
-    sums = LabelSums(() if of_values is None else of_values.parents)
-    sums.of_groups = None if firsts is None else GroupRates(firsts)
+    of_groups = None if firsts is None else GroupRates(firsts)
+    sums = LabelSums(() if of_values is None else of_values.parents, of_groups=of_groups)
     statistics = None if encoder.statistics is None else StatisticsSums(encoder.statistics, encoder.main)
     columns = {} if encoder.statistics is None else encoder.names_of_codes(encoder.statistics.keys)
     for block in dataset.blocks(list(columns.values())):
@@ -40,8 +40,8 @@ def scan(
             found, n_odd = targets.encode_part(dataset.targets_of(frame), dataset.weights_of(frame), parents)
             codes = None if statistics is None else _codes(encoder, columns, block, training)
         sums.add(found)
-        if sums.of_groups is not None:
-            sums.of_groups.add(block.positions[training], found)
+        if of_groups is not None:
+            of_groups.add(block.positions[training], found)
         for k, n in n_odd.items():
             sums.n_odd[k] = sums.n_odd.get(k, 0) + n
         if statistics is not None and codes is not None:

@@ -40,7 +40,7 @@ def split(
     if p.validation == "last":
         train, valid = np.arange(n - n_valid), np.arange(n - n_valid, n)
         return (rows.select(train), targets.take(train)), (rows.take(valid), targets.take(valid))
-    observed = np.ones_like(targets.labels) if targets.weights is None else targets.weights > 0
+    observed = targets.full_weights > 0
     order = np.lexsort((random.permutation(n), *targets.labels.T, *observed.T))
     is_valid = np.zeros(n, dtype=bool)
     is_valid[order[np.floor((np.arange(n_valid) + random.uniform()) * n / n_valid).astype(int)]] = True

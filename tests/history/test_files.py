@@ -251,6 +251,8 @@ def test_the_log_is_not_written_over(tmp_path):
         "log": "log/past.parquet",
         "log/*.parquet": "log/past.parquet",
         "log/0.*": "link.parquet",
+        "log/**/*.parquet": "log/past.parquet",
+        "**/*.parquet": "log/past.parquet",
     }.items():
         with pytest.raises(ValueError, match="is one of the files of the log, or would be. Name another sink"):
             write_history(history, str(tmp_path / source), tmp_path / sink, targets=LABELS)
