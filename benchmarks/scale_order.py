@@ -49,17 +49,25 @@ def main():
     parser.add_argument("--rows", type=int, default=N_ROWS)
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--orders", nargs="*", help="only these, such as 'by label'; always the shuffled file")
     options = parser.parse_args()
     sizes.BLOCK_ROWS //= SMALLER
     sizes.POOL_ROWS //= SMALLER
+    sizes.OPEN_BYTES //= SMALLER
+    sizes.OPEN_BYTES_BY_LABEL //= SMALLER
     log = drifting(scale.make_block(options.rows, 0, scale.FEW_IDS))
     new = scale.make_block(N_TEST, 10_000, scale.FEW_IDS)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for name, order in orders_of(log).items():
+        orders = {
+            name: order
+            for name, order in orders_of(log).items()
+            if not options.orders or name in ["shuffled", *options.orders]
+        }
+        for name, order in orders.items():
             log.iloc[order].to_parquet(Path(folder) / f"{name}.parquet", row_group_size=ROW_GROUP, index=False)
         for seed in range(options.seeds):
-            for name in orders_of(log):
+            for name in orders:
                 click, conversion = auc_of(Path(folder) / f"{name}.parquet", seed, options.epochs, new)
                 rows.append({"order": name, "seed": seed, "click": click, "conversion": conversion})
                 print(rows[-1], flush=True)

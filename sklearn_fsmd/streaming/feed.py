@@ -17,7 +17,8 @@ from sklearn_fsmd.streaming.batches import StreamedBatches, taken
 from sklearn_fsmd.streaming.dataset import Dataset
 from sklearn_fsmd.streaming.labels import LabelSums
 from sklearn_fsmd.streaming.learning import Rows, encoded
-from sklearn_fsmd.streaming.shards import Group, Shard, deal, sizes_of
+from sklearn_fsmd.streaming.row_groups import Group
+from sklearn_fsmd.streaming.shards import Shard, deal, sizes_of
 from sklearn_fsmd.streaming.shared_statistics import SharedStatistics
 from sklearn_fsmd.training import TensorData, arrays_of, batch_size_of, hidden_values
 

@@ -14,8 +14,11 @@ from sklearn_fsmd.streaming import sizes
 from sklearn_fsmd.streaming.files import File, find_files
 from sklearn_fsmd.streaming.frames import Block, Piece, gathered, selected
 from sklearn_fsmd.streaming.left_out import LeftOut
-from sklearn_fsmd.streaming.row_groups import drawn_order, n_at_a_time
+from sklearn_fsmd.streaming.row_groups import Group, are_by_label, drawn_order, n_at_a_time, rare_groups
 from sklearn_fsmd.streaming.schema import agree, categories_of, columns_of, fuller
+
+PIECES_OF_RARE = 4
+"""Of row groups that are read throughout a pass so many pieces are in a pool."""
 
 
 class Footer(NamedTuple):
@@ -94,7 +97,7 @@ class ParquetSource:
             which = next(footer.file.name for footer in self.footers if largest in footer.groups)
             warn(
                 f"The data set has {len(groups)} row groups, of up to {largest:,} rows ({which}). Rows are shuffled in "
-                f"pools of {sizes.POOL_ROWS:,} from {self.n_open} row groups at a time: if the files are sorted, "
+                f"pools of {sizes.POOL_ROWS:,} from {self.n_open()} row groups at a time: if the files are sorted, "
                 "by time, user or label, batches are badly mixed, and AUC suffers. Write them with row groups of about "
                 "100,000 rows (`row_group_size` of pandas and pyarrow), or shuffled."
             )
@@ -169,14 +172,15 @@ class ParquetSource:
             raise ValueError(f"{name} has the column {more[0]!r}, which {first} has not.")
         return together
 
-    @property
-    def n_open(self) -> int:
+    def n_open(self, rates: np.ndarray | None = None) -> int:
         """From how many row groups, at the most, a pool is taken.
 
-        Of more a sorted file is mixed better, and each needs memory.
+        Of more a sorted file is mixed better, and each needs memory. A file that is sorted by label needs most: the
+        rows of a user with a label and those without are in other row groups.
         """
+        n_bytes = sizes.OPEN_BYTES_BY_LABEL if are_by_label(rates) else sizes.OPEN_BYTES
         largest = max(footer.largest for footer in self.footers)
-        return min(max(sizes.OPEN_BYTES // max(largest, 1), sizes.FEWEST_OPEN), sizes.OPEN_GROUPS)
+        return min(max(n_bytes // max(largest, 1), sizes.FEWEST_OPEN), sizes.OPEN_GROUPS)
 
     def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
         """All rows from the first to the last."""
@@ -200,16 +204,16 @@ class ParquetSource:
         """The position of the first row of each row group that has rows."""
         return [first for _, first, _ in self.groups()]
 
-    def in_order(self, seed: int, rates: np.ndarray | None = None) -> list[tuple[int, int]]:
+    def in_order(self, seed: int, rates: np.ndarray | None = None) -> list[Group]:
         """The row groups in an order that the seed draws, and their `rates`, see :func:`drawn_order`."""
         groups = [group for group, *_ in self.groups()]
-        return [groups[i] for i in drawn_order(len(groups), seed, n_at_a_time(len(groups), self.n_open), rates)]
+        return [groups[i] for i in drawn_order(len(groups), seed, self.n_open(rates), rates)]
 
     def pools(
         self,
         columns: Sequence[str],
         seed: int,
-        groups: Sequence[tuple[int, int]] | None = None,
+        groups: Sequence[Group] | None = None,
         rates: np.ndarray | None = None,
     ) -> Iterator[list[Block]]:
         """All rows, pool by pool: several row groups at a time, in the order of :meth:`in_order`.
@@ -217,34 +221,63 @@ class ParquetSource:
         Or those of some row groups, in their order.
         """
         groups = self.in_order(seed, rates) if groups is None else groups
-        pieces = self._mixed({name: self.types[name] for name in columns}, groups)
+        pieces = self._mixed({name: self.types[name] for name in columns}, groups, rates)
         return ([block] for block in gathered(pieces, sizes.POOL_ROWS))
 
-    def _mixed(self, columns: Mapping[str, Any], groups: Sequence[tuple[int, int]]) -> Iterator[Piece]:
-        n_open, opened = n_at_a_time(len(groups), self.n_open), dict[int, Any]()
+    def _mixed(self, columns: Mapping[str, Any], groups: Sequence[Group], rates: np.ndarray | None) -> Iterator[Piece]:
+        """Pieces of several row groups in turn; the rare ones among them last from the first piece to the end."""
+        n_rows, n_open = {group: n for group, _, n in self.groups()}, self.n_open(rates)
+        rare = [list(n_rows)[i] for i in rare_groups(rates, n_open // 2)]
+        throughout = [group for group in groups if group in rare and len(rare) < len(groups)]
+        others = [group for group in groups if group not in throughout]
+        n_places = n_at_a_time(len(others), n_open - len(throughout))
+        size = max(sizes.POOL_ROWS // n_places, 1)
+        n_pools = sum(n_rows[group] for group in groups) / sizes.POOL_ROWS
+        size_of_rare = max(int(max((n_rows[group] for group in throughout), default=0) / n_pools / PIECES_OF_RARE), 1)
+        opened = dict[tuple[int, bool], Any]()
 
-        def reader(f: int, g: int) -> Iterator[Piece]:
+        def reader(group: Group, is_rare: bool) -> Iterator[Piece]:
+            f, g = group
             footer = self.footers[f]
-            if f not in opened:
+            if (f, is_rare) not in opened:  # an open file has one size of pieces
                 if len(opened) >= n_open:
                     del opened[next(iter(opened))]  # whoever still reads it keeps it open
-                opened[f] = _opened(footer)
-            return _pieces(footer, opened[f], g, columns, max(sizes.POOL_ROWS // n_open, 1))
+                opened[f, is_rare] = _opened(footer)
+            return _pieces(footer, opened[f, is_rare], g, columns, size_of_rare if is_rare else size)
 
-        waiting = iter(groups)
-        readers = deque(reader(*group) for group in islice(waiting, n_open))
-        while readers:
-            current = readers.popleft()
-            piece = next(current, None)
-            if piece is not None:
-                yield piece
-                readers.append(current)
-            elif (group := next(waiting, None)) is not None:
-                readers.append(reader(*group))
+        lasting = [(reader(group, True), n_rows[group]) for group in throughout]
+        pieces = _in_turn((reader(group, False) for group in others), n_places)
+        return _spread(pieces, sum(n_rows[group] for group in others), lasting)
 
     def identity(self) -> Sequence[Any]:
         """Plain values that tell these files from others, wherever they are."""
         return [list(footer.groups) for footer in self.footers]
+
+
+def _in_turn(readers: Iterator[Iterator[Piece]], n: int) -> Iterator[Piece]:
+    """A piece of each of `n` readers in turn; where one ends the next one begins."""
+    open_ones = deque(islice(readers, n))
+    while open_ones:
+        current = open_ones.popleft()
+        piece = next(current, None)
+        if piece is not None:
+            yield piece
+            open_ones.append(current)
+        elif (following := next(readers, None)) is not None:
+            open_ones.append(following)
+
+
+def _spread(pieces: Iterator[Piece], n_rows: int, others: Sequence[tuple[Iterator[Piece], int]]) -> Iterator[Piece]:
+    """The `pieces`, which have `n_rows` rows, and between them those of other readers, such that all end together."""
+    n_given, n_of_others = 0, [0] * len(others)
+    for piece in pieces:
+        yield piece
+        n_given += len(piece.batch)
+        for j, (reader, n) in enumerate(others):
+            while n_of_others[j] * n_rows < n * n_given:
+                other = next(reader)
+                yield other
+                n_of_others[j] += len(other.batch)
 
 
 def _opened(footer: Footer) -> Any:

@@ -12,6 +12,15 @@ import numpy as np
 
 from sklearn_fsmd.encoding import Targets
 
+RARE = 3.0
+"""A row group is rare if one of its rates is so many standard deviations of a label above that of all: if it is full of
+a label that less than a tenth of all rows have."""
+BY_LABEL = 0.5
+"""Rows are sorted by label if the rates of row groups differ by so many standard deviations of the label."""
+
+Group = tuple[int, int]
+"""The number of a file, and that of a row group in it."""
+
 
 class GroupRates:
     """The rate of each target in each row group.
@@ -48,20 +57,50 @@ def n_at_a_time(n: int, most: int) -> int:
     return -(-n // -(-n // most)) if n else most
 
 
-def drawn_order(n: int, seed: int, n_together: int, rates: np.ndarray | None = None) -> np.ndarray:
-    """An order of `n` row groups, of which `n_together` are read at a time.
+def are_by_label(rates: np.ndarray | None) -> bool:
+    """Whether row groups differ so much in the rates of a target, ``(G, K)``, that the rows are sorted by it."""
+    return rates is not None and bool((_spread_of(rates) > BY_LABEL).any())
+
+
+def _spread_of(rates: np.ndarray) -> np.ndarray:
+    """The standard deviation of the rates of each target over that of a label, ``(K,)``."""
+    whole = rates.mean(axis=0)
+    return rates.std(axis=0) / np.sqrt(np.maximum(whole * (1 - whole), 1e-12))
+
+
+def rare_groups(rates: np.ndarray | None, most: int) -> np.ndarray:
+    """The numbers of the row groups that are read from the beginning of a pass to its end, at most so many.
+
+    A rare label fills few groups. If these were read one after the other, the rows of a user that have the label would
+    come together, and the statistics of the rows before each would not be like those of new rows.
+
+    Parameters
+    ----------
+    rates : ``(G, K)``, see :meth:`GroupRates.table`.
+    """
+    if rates is None:
+        return np.zeros(0, dtype=np.intp)
+    whole = rates.mean(axis=0)
+    apart = ((rates - whole) / np.sqrt(np.maximum(whole * (1 - whole), 1e-12))).max(axis=1)
+    most_apart = np.argsort(-apart, kind="stable")[:most]
+    return np.sort(most_apart[apart[most_apart] > RARE])
+
+
+def drawn_order(n: int, seed: int, most: int, rates: np.ndarray | None = None) -> np.ndarray:
+    """An order of `n` row groups, of which so many are read at a time, at most.
 
     By chance; with `rates` ``(n, K)`` such that those that are read together have nearly the rates of all. For that the
-    groups are sorted by their rates, first by the target whose rates differ most, and of neighbours in that order each
-    is read at another time.
+    rare ones come first, see :func:`rare_groups`, half of `most` at most. The others are sorted by their rates, first
+    by the target whose rates differ most, and of neighbours in that order each is read at another time.
     """
     random = np.random.default_rng(seed)
     drawn = random.permutation(n)
     if rates is None:
         return drawn
-    whole = rates.mean(axis=0)
-    spread = rates.std(axis=0) / np.sqrt(np.maximum(whole * (1 - whole), 1e-12))
-    ranked = np.lexsort((drawn, *rates[:, np.argsort(spread)].T))
-    n_times = -(-n // n_together)
-    times = np.concatenate([random.permutation(n_times) for _ in range(0, n, n_times)])[:n]
-    return ranked[np.argsort(times + random.uniform(size=n))]
+    rare = rare_groups(rates, most // 2)
+    others = drawn[~np.isin(drawn, rare)]
+    rates = rates[others]
+    ranked = others[np.lexsort((np.arange(len(others)), *rates[:, np.argsort(_spread_of(rates))].T))]
+    n_times = -(-len(others) // n_at_a_time(len(others), most - len(rare)))
+    times = np.concatenate([random.permutation(n_times) for _ in range(0, len(others), n_times)])[: len(others)]
+    return np.concatenate([rare, ranked[np.argsort(times + random.uniform(size=len(others)))]])

@@ -8,9 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sklearn_fsmd.streaming.dataset import Dataset
-
-Group = tuple[int, int]
-"""The number of a file, and that of a row group in it."""
+from sklearn_fsmd.streaming.row_groups import Group
 
 
 class Shard(NamedTuple):

@@ -6,8 +6,10 @@ POOL_ROWS = 131_072
 """So many are shuffled together."""
 OPEN_GROUPS = 64
 """From so many row groups at a time, in equal parts,"""
-OPEN_BYTES = 2**28
+OPEN_BYTES = 2**27
 """or from fewer that have so many bytes together,"""
+OPEN_BYTES_BY_LABEL = 2**29
+"""or so many if the rows are sorted by label,"""
 FEWEST_OPEN = 8
 """but not from fewer than these."""
 FEW_GROUPS = 64

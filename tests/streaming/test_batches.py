@@ -100,7 +100,7 @@ def test_a_pool_is_taken_from_as_many_row_groups_as_have_so_many_bytes(tmp_path,
     monkeypatch.setattr(sizes, "POOL_ROWS", 640)
     for n_bytes, most, n_open in ((100 * size, 64, 50), (20 * size + 1, 20, 20), (size, 8, 8)):  # of 200
         monkeypatch.setattr(sizes, "OPEN_BYTES", n_bytes)
-        assert source.n_open == most
+        assert source.n_open() == most
         first = next(source.pools(["x"], 0))[0]
         assert len({position // 100 for position in first.positions}) == n_open
 

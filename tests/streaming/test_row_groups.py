@@ -1,12 +1,14 @@
 """Row groups that are read together have the labels of all, however the file is sorted."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.encoding import make_targets
 from sklearn_fsmd.streaming import Dataset, StreamFeed, sizes
-from sklearn_fsmd.streaming.row_groups import GroupRates, drawn_order, n_at_a_time
+from sklearn_fsmd.streaming.parquet import ParquetSource
+from sklearn_fsmd.streaming.row_groups import GroupRates, are_by_label, drawn_order, n_at_a_time, rare_groups
 from tests.conftest import make_frame
 from tests.streaming.conftest import PARAMS, TARGETS, write
 
@@ -21,7 +23,7 @@ def spread(order, rates, n):
 @pytest.mark.parametrize("n", [8, 50])
 def test_those_that_are_read_together_have_the_rates_of_all(n, first):
     rates = np.zeros((200, 2))
-    rates[:53, first], rates[:11, 1 - first] = 1, 1  # sorted by one target, and then by the other
+    rates[:53, first], rates[:23, 1 - first] = 1, 1  # sorted by one target, and then by the other
     for seed in range(5):
         order, by_chance = drawn_order(200, seed, n, rates), drawn_order(200, seed, n)
         assert sorted(order) == sorted(by_chance) == list(range(200))
@@ -41,11 +43,64 @@ def test_the_last_ones_are_as_many_as_those_before():
     assert [n_at_a_time(n, 64) for n in (0, 1, 63, 64, 65, 128, 129, 200, 1000)] == [64, 1, 63, 64, 33, 64, 43, 50, 63]
 
 
+def test_those_of_a_rare_label_come_first():
+    rates = np.zeros((200, 2))
+    rates[:53, 0], rates[:11, 1] = 1, 1
+    for seed in range(5):
+        order = drawn_order(200, seed, 50, rates)
+        assert sorted(order) == list(range(200))
+        assert order[:11].tolist() == list(range(11))
+        assert spread(order[11:] - 11, rates[11:], 38)[0] < 2 / 38
+    assert rare_groups(rates, 25).tolist() == list(range(11))
+    assert rare_groups(rates, 4).tolist() == [0, 1, 2, 3]
+    assert rare_groups(1 - rates, 25).tolist() == []
+    assert rare_groups(None, 25).tolist() == []
+
+
 def test_order_of_few_or_odd_row_groups():
     for n in (1, 2, 3, 7):
         for n_together in (1, 2, 7, 64):
             assert sorted(drawn_order(n, 0, n_together, np.full((n, 1), 0.5))) == list(range(n))
             assert sorted(drawn_order(n, 0, n_together, np.ones((n, 2)))) == list(range(n))
+
+
+def test_of_a_file_that_is_sorted_by_label_more_row_groups_are_read_at_a_time(tmp_path, monkeypatch):
+    frame = pd.DataFrame({"row": np.arange(20_000)})
+    frame.to_parquet(tmp_path / "log.parquet", row_group_size=100)
+    source = ParquetSource(tmp_path / "log.parquet")
+    size = source.footers[0].largest
+    monkeypatch.setattr(sizes, "OPEN_BYTES", 10 * size)
+    monkeypatch.setattr(sizes, "OPEN_BYTES_BY_LABEL", 40 * size)
+    monkeypatch.setattr(sizes, "POOL_ROWS", 400)
+    by_label = np.stack([np.full(200, 0.3), np.arange(200) < 30], axis=1)
+    drifting = np.stack([np.full(200, 0.3), np.linspace(0.1, 0.4, 200)], axis=1)
+    for rates, n in ((None, 10), (drifting, 10), (by_label, 40)):
+        assert are_by_label(rates) == (rates is by_label)
+        first = next(source.pools(["row"], 0, rates=rates))[0]
+        assert len(set(first.positions // 100)) == n
+
+
+@pytest.mark.parametrize("rows", [90, 100])
+def test_row_groups_of_a_rare_label_last_throughout_a_pass(rows, tmp_path, monkeypatch):
+    monkeypatch.setattr(sizes, "POOL_ROWS", 1000)
+    monkeypatch.setattr(sizes, "OPEN_GROUPS", 20)
+    is_rare = np.arange(10_000) < 4 * rows
+    frame = pd.DataFrame({"row": np.arange(10_000), "label": is_rare.astype(float)})
+    frame.to_parquet(tmp_path / "sorted.parquet", row_group_size=rows)
+    source = ParquetSource(tmp_path / "sorted.parquet")
+    rates = np.array([[is_rare[first : first + n].mean()] for _, first, n in source.groups()])
+    pools = [pool[0].frame["row"].to_numpy() for pool in source.pools(["row"], 3, rates=rates)]
+    assert sorted(np.concatenate(pools)) == list(range(10_000))
+    for pool in pools[:-1]:
+        own = np.bincount(pool[is_rare[pool]] // rows)
+        assert (own > 0).all(), "each of the rare row groups is in each pool"
+        assert own.sum() == pytest.approx(is_rare.mean() * len(pool), abs=15)
+    part = list(source.groups())[2:9]  # those of one of several processes
+    found = [block.positions for pool in source.pools(["row"], 3, [g for g, *_ in part], rates) for block in pool]
+    assert sorted(np.concatenate(found)) == list(range(2 * rows, 9 * rows))
+    only_rare = [group for group, *_ in part[:2]]
+    found = [block.positions for pool in source.pools(["row"], 3, only_rare, rates) for block in pool]
+    assert sorted(np.concatenate(found)) == list(range(2 * rows, 4 * rows))
 
 
 def test_rates_of_row_groups_leave_out_what_is_not_observed():
