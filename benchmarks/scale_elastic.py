@@ -87,6 +87,7 @@ def main():
         alone = FSMDClassifier(max_epochs=options.epochs, patience=options.epochs, random_state=0)
         alone.fit_dataset(source, TARGETS)
     print(f"mean AUC {model.score(X[n:], Y[n:]):.4f}, of one process {alone.score(X[n:], Y[n:]):.4f}")
+    ray.shutdown()
     for node in nodes:
         node.terminate()
         node.wait()
