@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +12,7 @@ from sklearn_fsmd.streaming import sizes
 from sklearn_fsmd.streaming.files import File, find_files
 from sklearn_fsmd.streaming.frames import Block, Piece, gathered, selected
 from sklearn_fsmd.streaming.left_out import LeftOut
+from sklearn_fsmd.streaming.mixing import in_turn, with_lasting
 from sklearn_fsmd.streaming.row_groups import Group, are_by_label, drawn_order, n_at_a_time, rare_groups
 from sklearn_fsmd.streaming.schema import agree, categories_of, columns_of, fuller
 
@@ -246,38 +245,12 @@ class ParquetSource:
             return _pieces(footer, opened[f, is_rare], g, columns, size_of_rare if is_rare else size)
 
         lasting = [(reader(group, True), n_rows[group]) for group in throughout]
-        pieces = _in_turn((reader(group, False) for group in others), n_places)
-        return _spread(pieces, sum(n_rows[group] for group in others), lasting)
+        pieces = in_turn((reader(group, False) for group in others), n_places)
+        return with_lasting(pieces, sum(n_rows[group] for group in others), lasting)
 
     def identity(self) -> Sequence[Any]:
         """Plain values that tell these files from others, wherever they are."""
         return [list(footer.groups) for footer in self.footers]
-
-
-def _in_turn(readers: Iterator[Iterator[Piece]], n: int) -> Iterator[Piece]:
-    """A piece of each of `n` readers in turn; where one ends the next one begins."""
-    open_ones = deque(islice(readers, n))
-    while open_ones:
-        current = open_ones.popleft()
-        piece = next(current, None)
-        if piece is not None:
-            yield piece
-            open_ones.append(current)
-        elif (following := next(readers, None)) is not None:
-            open_ones.append(following)
-
-
-def _spread(pieces: Iterator[Piece], n_rows: int, others: Sequence[tuple[Iterator[Piece], int]]) -> Iterator[Piece]:
-    """The `pieces`, which have `n_rows` rows, and between them those of other readers, such that all end together."""
-    n_given, n_of_others = 0, [0] * len(others)
-    for piece in pieces:
-        yield piece
-        n_given += len(piece.batch)
-        for j, (reader, n) in enumerate(others):
-            while n_of_others[j] * n_rows < n * n_given:
-                other = next(reader)
-                yield other
-                n_of_others[j] += len(other.batch)
 
 
 def _opened(footer: Footer) -> Any:
