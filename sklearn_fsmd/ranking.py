@@ -60,6 +60,21 @@ def weighted_product(p: Any, weights: Sequence[float] | np.ndarray | None = None
     return np.exp(logs @ exponents)
 
 
+def in_order(weights: Any, names: Sequence[str], parameter: str = "weights") -> Any:
+    """Weights as a list in the order of `names`, if they are given by name; others are 0.
+
+    Raises
+    ------
+    ValueError
+        If they name something else.
+    """
+    if not isinstance(weights, Mapping):
+        return weights
+    if unknown := [name for name in weights if name not in names]:
+        raise ValueError(f"`{parameter}` names {unknown[0]!r}. The names are {', '.join(map(repr, names))}.")
+    return [weights.get(name, 0.0) for name in names]
+
+
 def tune_rank_weights(estimator: Any, X: Any, Y: Any, utility: Callable[[Any, np.ndarray], float]) -> np.ndarray:
     """The exponents of `rank_score` that serve a stated objective best, on validation data.
 

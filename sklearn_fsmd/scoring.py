@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from sklearn_fsmd.encoding import as_pandas
 from sklearn_fsmd.estimators import MultiTaskClassifier
 from sklearn_fsmd.metrics import model_of
 from sklearn_fsmd.persistence import replacing
-from sklearn_fsmd.ranking import weighted_product
+from sklearn_fsmd.ranking import in_order, weighted_product
 from sklearn_fsmd.streaming import LeftOut, columns_of
 
 __all__ = ["score_file"]
@@ -30,7 +30,7 @@ def score_file(
     sink: str | os.PathLike[str],
     *,
     keep: Sequence[str] = (),
-    rank_weights: Sequence[float] | None = None,
+    rank_weights: Sequence[float] | Mapping[str, float] | None = None,
     batch_rows: int = BATCH_ROWS,
     resume: bool = False,
     on_error: str = "raise",
@@ -49,8 +49,8 @@ def score_file(
         marginal probability, ``expected_<value>`` for each target with values, and ``rank_score`` with `rank_weights`.
     keep : sequence of str, or str, default=()
         Columns of the source to copy, such as the ids of user and item.
-    rank_weights : array-like of shape (n_tasks,) or (n_tasks + n_values,), default=None
-        The exponents of ``rank_score``; None writes none.
+    rank_weights : array-like of shape (n_tasks,) or (n_tasks + n_values,), or dict, default=None
+        The exponents of ``rank_score``, a dict has them by name; None writes none.
     batch_rows : int, default=65536
         Rows that are read, scored and written together.
     resume : bool, default=False
@@ -98,7 +98,9 @@ def score_file(
     if os.path.realpath(source) == os.path.realpath(sink):
         raise ValueError(f"Source and sink are one file, {source}. Name another sink.")
     if rank_weights is not None:
-        _check_rank_weights(model_of(model), rank_weights)
+        own = model_of(model)
+        rank_weights = in_order(rank_weights, [*own.task_names_, *own.value_names_], "rank_weights")
+        _check_rank_weights(own, rank_weights)
     written = [*keep, *_names(model_of(model), rank_weights is not None)]
     if twice := [name for name in written if written.count(name) > 1]:
         raise ValueError(f"The sink would have two columns named {twice[0]!r}. Leave it out of `keep`.")

@@ -270,6 +270,11 @@ def test_a_fit_with_lists_is_resumed(tmp_path):
         (None, {"shared_embeddings": {"tags": "user"}}, "Column 'tags' cannot share the embeddings of 'user', whose"),
         (None, {"list_features": ["tag"]}, "list_features has an item value 'tag' which is not a valid feature name"),
         (None, {"max_list_length": 0}, "The 'max_list_length' parameter of FSMDClassifier must be"),
+        (
+            "written",
+            {"list_separator": "|"},
+            "The 'list_separator' parameter is '|', and no column holds lists. Name",
+        ),
         (None, {"list_separator": ""}, "The 'list_separator' parameter must be a string that is not empty, or None"),
         ("floats", {}, "Column 'tags' holds lists of fractions, and in row 2 0.5"),
         ("mixed", {}, "Column 'tags' holds lists, and in row 1 a list in a list"),
@@ -284,5 +289,7 @@ def test_bad_lists(change, params, message):
         tags[2] = [0.5, 1.5]
     if change == "mixed":
         tags[1] = [[1], 2]
+    if change == "written":
+        tags = ["a|b"] * len(X)
     with pytest.raises(ValueError, match=message):
         fit(X.assign(tags=pd.Series(tags, dtype=object)), Y, **params)

@@ -1,12 +1,16 @@
 """One score out of several, and its exponents."""
 
 import numpy as np
+import onnx
 import pandas as pd
 import pytest
 from sklearn.metrics import ndcg_score
 
+from sklearn_fsmd import FSMDClassifier
+from sklearn_fsmd.export import to_onnx
 from sklearn_fsmd.metrics import ndcg_at_k
 from sklearn_fsmd.ranking import tune_rank_weights, weighted_product
+from tests.conftest import SMALL, make_frame
 
 
 class Known:
@@ -35,6 +39,26 @@ def test_weights_that_are_all_zero_are_refused():
 def test_other_weights_are_refused(weights):
     with pytest.raises(ValueError, match="must be 2 finite numbers, one per task"):
         weighted_product(np.full((2, 2), 0.5), weights)
+
+
+def test_weights_by_name(tmp_path):
+    X, Y = make_frame(200)
+    model = FSMDClassifier(**SMALL | {"max_epochs": 1}).fit(X, Y)
+    np.testing.assert_array_equal(model.rank_score(X, {"conversion": 0.5}), model.rank_score(X, [0, 0.5]))
+    np.testing.assert_array_equal(model.rank_score(X, {"conversion": 2, "click": 1}), model.rank_score(X, [1, 2]))
+    for ask in (
+        lambda weights: model.rank_score(X, weights),
+        lambda weights: to_onnx(model, tmp_path / "model.onnx", rank_weights=weights),
+    ):
+        with pytest.raises(ValueError, match="weights` names 'buy'. The names are 'click', 'conversion'."):
+            ask({"click": 1, "buy": 1})
+        with pytest.raises(ValueError, match="must not all be zero|which are not all 0"):
+            ask({})
+        with pytest.raises(ValueError, match="must be 2 finite numbers"):
+            ask({"click": "much"})
+    to_onnx(model, tmp_path / "model.onnx", rank_weights={"click": 2})
+    metadata = onnx.load(tmp_path / "model.onnx").metadata_props
+    assert {prop.key: prop.value for prop in metadata}["rank_weights"] == "[2.0, 0.0]"
 
 
 @pytest.mark.parametrize("p", [[0.1, 0.2], 0.5, np.ones((2, 2, 2))])

@@ -41,6 +41,15 @@ def test_scores_are_those_of_the_model(fitted, source, tmp_path):
     assert scores["user"].astype("int64").tolist() == X["user"].astype("int64").tolist()
 
 
+def test_weights_by_name_may_count_values(fitted, source, tmp_path):
+    model, X = fitted
+    score_file(model, source, tmp_path / "out.parquet", rank_weights={"watch": 1, "click": 0.5})
+    found = pd.read_parquet(tmp_path / "out.parquet")["rank_score"]
+    np.testing.assert_allclose(found, model.rank_score(X, [0.5, 0, 1]), rtol=1e-6)
+    with pytest.raises(ValueError, match="`rank_weights` names 'buy'. The names are 'click', 'conversion', 'watch'."):
+        score_file(model, source, tmp_path / "out.parquet", rank_weights={"buy": 1})
+
+
 def test_the_same_file_again(fitted, source, tmp_path):
     model, _ = fitted
     first, second = tmp_path / "a.parquet", tmp_path / "b.parquet"

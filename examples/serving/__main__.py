@@ -8,7 +8,10 @@ def main() -> None:
         from serving.server import Server
         from serving.settings import read_settings
     except ImportError as error:
-        raise SystemExit(f"The server lacks a package ({error}): pip install 'sklearn-fsmd[serve]'.") from error
+        raise SystemExit(
+            f"The server lacks a package ({error}). It needs neither torch nor sklearn_fsmd: "
+            "pip install numpy onnxruntime fastapi uvicorn prometheus-client."
+        ) from error
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     Server(read_settings()).run()
 

@@ -160,7 +160,8 @@ def _whole(value: Any) -> int:
             return int(value)
         raise ValueError(f"{shown(value)} is beyond 2^53, where clients round numbers. Send it as a string of digits.")
     raise ValueError(
-        f"{shown(value)} is no whole number of 64 bits. Send a number, or a string of digits without zeros in front."
+        f"{shown(value)} is no whole number of 64 bits. Send a number (or true or false), or a string of digits "
+        "without zeros in front."
     )
 
 

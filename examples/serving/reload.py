@@ -30,6 +30,22 @@ class State(NamedTuple):
     error: str | None
 
 
+def _change_of_rows(former: ModelFile, model: ModelFile) -> str:
+    """What clients of the former model have to send in another way; empty if nothing."""
+    before, now = (
+        {column["name"]: f"{column['holds']}, {column['type']}" for column in one.columns} for one in (former, model)
+    )
+    gone = [name for name in before if name not in now and name not in model.not_needed]
+    changes = [f"{name!r} is new ({now[name]})" for name in now if name not in before]
+    changes += [f"{name!r} is refused" for name in gone]
+    changes += [
+        f"{name!r} was {before[name]}, and is {now[name]}"
+        for name in now
+        if name in before and now[name] != before[name]
+    ]
+    return "; ".join(changes)
+
+
 class ModelStore:
     """The model in use. `state` is swapped as a whole, after log and metrics know of it.
 
@@ -72,6 +88,8 @@ class ModelStore:
 
     def _take(self, model: ModelFile) -> None:
         log.info("Serving %s, model %s, %d columns", self.path, model.version, len(model.columns))
+        if self.state.model is not None and (change := _change_of_rows(self.state.model, model)):
+            log.warning("Model %s takes other rows than model %s: %s", model.version, self.state.model.version, change)
         self._metrics.loaded()
         self.state = State(model, None)
 

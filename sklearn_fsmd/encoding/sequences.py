@@ -57,8 +57,14 @@ class SequenceOptions:
         Raises
         ------
         ValueError
-            If `shared_embeddings` names a column that is none of lists, or none of categories.
+            If `shared_embeddings` names a column that is none of lists, or none of categories, or if there is a
+            `list_separator` and no column of lists.
         """
+        if self.separator is not None and not names:
+            raise ValueError(
+                f"The 'list_separator' parameter is {self.separator!r}, and no column holds lists. Name those whose "
+                "strings are lists in `list_features`."
+            )
         strange = [name for name in self.shared if name not in names.values()]
         if strange:
             raise ValueError(

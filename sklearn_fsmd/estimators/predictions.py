@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -16,7 +16,7 @@ from sklearn_fsmd.inference import Predictor
 from sklearn_fsmd.metrics import mean_auc
 from sklearn_fsmd.network import MultiTaskNetwork, parents_of
 from sklearn_fsmd.parameters import EXTRACTORS
-from sklearn_fsmd.ranking import weighted_product
+from sklearn_fsmd.ranking import in_order, weighted_product
 
 
 def _has_gates(self: Predictions) -> bool:
@@ -45,6 +45,7 @@ class Predictions(Exchanged):
     _encoder: InputEncoder
     _targets: TargetEncoder
     calibration_: np.ndarray | None
+    task_names_: list[str]
 
     @property
     def module_(self) -> MultiTaskNetwork:
@@ -166,15 +167,16 @@ class Predictions(Exchanged):
         return values
 
     @at_one_moment
-    def rank_score(self, X: Any, weights: Sequence[float] | None = None) -> np.ndarray:
+    def rank_score(self, X: Any, weights: Sequence[float] | Mapping[str, float] | None = None) -> np.ndarray:
         """One score to sort by: the weighted product Π_k P(Y_k = 1)^{α_k}, and of expected values, if there are some.
 
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_samples, n_features)
-        weights : array-like of shape (n_tasks,) or (n_tasks + n_values,), default=None
+        weights : array-like of shape (n_tasks,) or (n_tasks + n_values,), or dict, default=None
             The exponents α, for instance of :func:`~sklearn_fsmd.ranking.tune_rank_weights`; None takes 1 for all.
             Those of :meth:`predict_values` follow those of the probabilities, or are 0. A negative value counts as 0.
+            A dict has them by the names of `task_names_` and `value_names_`; what it does not name has 0.
 
         Returns
         -------
@@ -183,13 +185,14 @@ class Predictions(Exchanged):
         Raises
         ------
         ValueError
-            If the weights are not one finite number per task, or all zero.
+            If the weights are not one finite number per task, or all zero, or name something else.
         """
         check_is_fitted(self)
+        exponents = in_order(weights, [*self.task_names_, *self.value_names_])
         p, values = self._predictor.marginals_and_values(self._rows(X), self.n_threads, self.calibration_)
-        if weights is None or np.shape(weights) != (p.shape[1],):
+        if exponents is None or np.shape(exponents) != (p.shape[1],):
             p = np.hstack((p, self._of_impressions(p, values).clip(min=0)))
-        return weighted_product(p, weights)
+        return weighted_product(p, exponents)
 
     @available_if(_has_gates)
     @at_one_moment

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from numbers import Integral
 from typing import Any
@@ -22,6 +22,7 @@ from sklearn_fsmd.export.size import check_size
 from sklearn_fsmd.export.values import expected, of_impressions
 from sklearn_fsmd.export.weights import digest_of
 from sklearn_fsmd.persistence import replacing
+from sklearn_fsmd.ranking import in_order
 
 OPSETS = range(18, 22)
 FORMAT = 1
@@ -34,7 +35,7 @@ def to_onnx(
     path: str | os.PathLike[str],
     *,
     opset: int = 18,
-    rank_weights: Sequence[float] | None = None,
+    rank_weights: Sequence[float] | Mapping[str, float] | None = None,
 ) -> None:
     """Write a fitted model as one ONNX file, which takes raw columns.
 
@@ -50,9 +51,9 @@ def to_onnx(
         A file of that name is replaced when the new one is complete.
     opset : int, default=18
         Version of the standard ONNX operators, 18 to 21.
-    rank_weights : array-like of shape (n_tasks,) or (n_tasks + n_values,), default=None
+    rank_weights : array-like of shape (n_tasks,) or (n_tasks + n_values,), or dict, default=None
         The exponents of the output `rank_score`, see :meth:`~sklearn_fsmd.MultiTaskClassifier.rank_score`; None takes
-        1 for all. Those of expected values follow those of the probabilities, or are 0.
+        1 for all. Those of expected values follow those of the probabilities, or are 0. A dict has them by name.
 
     Raises
     ------
@@ -101,6 +102,7 @@ def to_onnx(
         raise ValueError(f"`opset` must be an integer from {OPSETS[0]} to {OPSETS[-1]}. Got {opset!r}.")
     network, encoder, of_values = estimator.module_, estimator._encoder, estimator._targets.of_values
     n_values = 0 if of_values is None else len(of_values.names)
+    rank_weights = in_order(rank_weights, [*estimator.task_names_, *estimator.value_names_], "rank_weights")
     weights = _exponents(rank_weights, len(estimator.task_names_), n_values)
     outputs = [*OUTPUTS, VALUES] if n_values else OUTPUTS
     columns = columns_of(encoder, outputs)

@@ -8,8 +8,10 @@ import numpy as np
 import onnx
 import pytest
 
+from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.export import to_onnx
-from tests.serving.conftest import rows_of, train
+from tests.conftest import SMALL
+from tests.serving.conftest import make_rows, rows_of, train
 from tests.serving.process import wait_for
 
 
@@ -87,6 +89,22 @@ def test_a_file_with_other_columns(live, trained, start, tmp_path):
         clicks(answer), other.predict_marginals(trained.X.drop(columns="price"))[:, 0], rtol=0, atol=1e-5
     )
     assert answer.json()["rows"][0]["values"] == {}
+
+
+def test_the_log_says_which_rows_a_new_file_takes(live, trained, start, tmp_path):
+    server = start(live)
+    X, Y = make_rows()
+    X = X.drop(columns=["price", "tags", "position"]).assign(city=np.arange(len(X)) / 4, shop="corner")
+    model = FSMDClassifier(**SMALL | {"max_epochs": 1}).fit(X, Y.drop(columns="seconds"))
+    to_onnx(model, tmp_path / "other.onnx")
+    replace(live, (tmp_path / "other.onnx").read_bytes())
+    wait_for(lambda: "takes other rows than model" in server.log(), say=server.log)
+    (line,) = (line for line in server.log().splitlines() if "takes other rows" in line)
+    assert line.endswith(
+        "'shop' is new (categories, string); 'price' is refused; 'tags' is refused; "
+        "'city' was categories, string, and is numbers, double"
+    )
+    assert "WARNING" in line
 
 
 def test_the_same_network_with_other_weights_of_the_ranking_is_another_model(live, trained, start, tmp_path):
