@@ -130,6 +130,18 @@ def test_what_a_claim_needs_to_hold():
     assert verdict(frame.loc[frame["claim"] == "FSMD is above MMoE and ESMM", "shown"]) == "does not hold"
 
 
+def test_intervals_over_users_of_other_parts_are_kept():
+    results = rows_of("table4", {"FSMD": (0.73, 1e-5)}) | rows_of("table4-defaults", {"FSMD": (0.73, 1e-5)}, "def")
+    results |= rows_of("table2", {"FSMD": (0.73, 1e-5)}, "new")
+    columns = ["part", "of", "users_low", "commit"]
+    former = pd.DataFrame([["table4", "FSMD", 1.0, "abc"], ["table2", "FSMD", 2.0, "old"]], columns=columns)
+    former.loc[2] = ["table4-defaults", "FS", 3.0, "def"]
+    made = pd.DataFrame([["table4-defaults", "FSMD", 4.0, "def"]], columns=columns)
+    assert report.together(former, made, results)["users_low"].tolist() == [1.0, 4.0]
+    assert report.together(former, pd.DataFrame(), results)["users_low"].tolist() == [1.0, 3.0]
+    assert report.together(None, made, results) is made
+
+
 def test_rows_of_different_commits_are_not_paired():
     results = rows_of("table4", {"FSMD": (0.73, 1e-5), "MMoE": (0.728, 1e-5)})["table4"]
     mixed = results.assign(commit=np.where(results["row"] == "MMoE", "abc", "def"))

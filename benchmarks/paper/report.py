@@ -92,9 +92,20 @@ def measured(folder):
     """The differences of all claims. The intervals over users are kept, since predictions are not in the repository."""
     folder = Path(folder)
     results = {part: _named(part, rows) for part in [*TABLES, *FIGURES] if (rows := _read(folder, part)) is not None}
+    users = pd.read_csv(folder / USERS, dtype=TYPES) if (folder / USERS).exists() else None
     if (folder / "predictions").exists():
-        claims.over_users(results, folder).to_csv(folder / USERS, index=False, float_format="%.6g")
-    return claims.measured(results, pd.read_csv(folder / USERS) if (folder / USERS).exists() else None)
+        users = together(users, claims.over_users(results, folder), results)
+        users.to_csv(folder / USERS, index=False, float_format="%.6g")
+    return claims.measured(results, users)
+
+
+def together(former, made, results):
+    """The intervals over the users that have been made, and the former ones of parts without predictions."""
+    if former is None:
+        return made
+    commits = {part: rows["commit"].iloc[-1] for part, rows in results.items()}
+    kept = former[~former["part"].isin(made.get("part", ())) & (former["commit"] == former["part"].map(commits))]
+    return pd.concat([kept, made], ignore_index=True)
 
 
 def _named(part, rows):
