@@ -81,9 +81,9 @@ def test_the_library_needs_none_of_them():
 
 
 @pytest.mark.parametrize("package", ["fastapi", "onnxruntime", "prometheus_client", "uvicorn"])
-def test_the_server_names_its_extra(package):
+def test_the_server_names_the_packages_that_it_needs(package):
     answer = python(SERVE, EXAMPLES, package)
     assert answer.returncode == 1
     assert package in answer.stderr
-    assert answer.stderr.endswith("pip install 'sklearn-fsmd[serve]'.\n")
+    assert answer.stderr.endswith("pip install numpy onnxruntime fastapi uvicorn prometheus-client.\n")
     assert "Traceback" not in answer.stderr
