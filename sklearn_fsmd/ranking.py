@@ -60,8 +60,8 @@ def weighted_product(p: Any, weights: Sequence[float] | np.ndarray | None = None
     return np.exp(logs @ exponents)
 
 
-def in_order(weights: Any, names: Sequence[str], parameter: str = "weights") -> Any:
-    """Weights as a list in the order of `names`, if they are given by name; others are 0.
+def listed(weights: Any, model: Any, parameter: str = "weights") -> Any:
+    """Weights as a list, one for each task and value of `model`, if they are given by name; others are 0.
 
     Raises
     ------
@@ -70,6 +70,7 @@ def in_order(weights: Any, names: Sequence[str], parameter: str = "weights") -> 
     """
     if not isinstance(weights, Mapping):
         return weights
+    names = [*model.task_names_, *model.value_names_]
     if unknown := [name for name in weights if name not in names]:
         raise ValueError(f"`{parameter}` names {unknown[0]!r}. The names are {', '.join(map(repr, names))}.")
     return [weights.get(name, 0.0) for name in names]

@@ -16,7 +16,7 @@ from sklearn_fsmd.encoding import as_pandas
 from sklearn_fsmd.estimators import MultiTaskClassifier
 from sklearn_fsmd.metrics import model_of
 from sklearn_fsmd.persistence import replacing
-from sklearn_fsmd.ranking import in_order, weighted_product
+from sklearn_fsmd.ranking import listed, weighted_product
 from sklearn_fsmd.streaming import LeftOut, columns_of
 
 __all__ = ["score_file"]
@@ -99,7 +99,7 @@ def score_file(
         raise ValueError(f"Source and sink are one file, {source}. Name another sink.")
     if rank_weights is not None:
         own = model_of(model)
-        rank_weights = in_order(rank_weights, [*own.task_names_, *own.value_names_], "rank_weights")
+        rank_weights = listed(rank_weights, own, "rank_weights")
         _check_rank_weights(own, rank_weights)
     written = [*keep, *_names(model_of(model), rank_weights is not None)]
     if twice := [name for name in written if written.count(name) > 1]:

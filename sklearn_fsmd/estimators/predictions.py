@@ -16,7 +16,7 @@ from sklearn_fsmd.inference import Predictor
 from sklearn_fsmd.metrics import mean_auc
 from sklearn_fsmd.network import MultiTaskNetwork, parents_of
 from sklearn_fsmd.parameters import EXTRACTORS
-from sklearn_fsmd.ranking import in_order, weighted_product
+from sklearn_fsmd.ranking import listed, weighted_product
 
 
 def _has_gates(self: Predictions) -> bool:
@@ -45,7 +45,6 @@ class Predictions(Exchanged):
     _encoder: InputEncoder
     _targets: TargetEncoder
     calibration_: np.ndarray | None
-    task_names_: list[str]
 
     @property
     def module_(self) -> MultiTaskNetwork:
@@ -188,7 +187,7 @@ class Predictions(Exchanged):
             If the weights are not one finite number per task, or all zero, or name something else.
         """
         check_is_fitted(self)
-        exponents = in_order(weights, [*self.task_names_, *self.value_names_])
+        exponents = listed(weights, self)
         p, values = self._predictor.marginals_and_values(self._rows(X), self.n_threads, self.calibration_)
         if exponents is None or np.shape(exponents) != (p.shape[1],):
             p = np.hstack((p, self._of_impressions(p, values).clip(min=0)))

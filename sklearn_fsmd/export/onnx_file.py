@@ -22,7 +22,7 @@ from sklearn_fsmd.export.size import check_size
 from sklearn_fsmd.export.values import expected, of_impressions
 from sklearn_fsmd.export.weights import digest_of
 from sklearn_fsmd.persistence import replacing
-from sklearn_fsmd.ranking import in_order
+from sklearn_fsmd.ranking import listed
 
 OPSETS = range(18, 22)
 FORMAT = 1
@@ -102,8 +102,7 @@ def to_onnx(
         raise ValueError(f"`opset` must be an integer from {OPSETS[0]} to {OPSETS[-1]}. Got {opset!r}.")
     network, encoder, of_values = estimator.module_, estimator._encoder, estimator._targets.of_values
     n_values = 0 if of_values is None else len(of_values.names)
-    rank_weights = in_order(rank_weights, [*estimator.task_names_, *estimator.value_names_], "rank_weights")
-    weights = _exponents(rank_weights, len(estimator.task_names_), n_values)
+    weights = _exponents(listed(rank_weights, estimator, "rank_weights"), len(estimator.task_names_), n_values)
     outputs = [*OUTPUTS, VALUES] if n_values else OUTPUTS
     columns = columns_of(encoder, outputs)
     check_size(encoder, network, columns)

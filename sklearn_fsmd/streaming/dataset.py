@@ -14,6 +14,7 @@ from sklearn_fsmd.streaming.frames import Block
 from sklearn_fsmd.streaming.holdout import HoldOut
 from sklearn_fsmd.streaming.left_out import LeftOut
 from sklearn_fsmd.streaming.parquet import ParquetSource
+from sklearn_fsmd.streaming.row_groups import Group
 
 
 @dataclass(frozen=True)
@@ -114,11 +115,11 @@ class Dataset:
                 self.note_work()
             yield block
 
-    def in_order(self, seed: int) -> list[tuple[int, int]]:
+    def in_order(self, seed: int) -> list[Group]:
         """The row groups of files, in an order that the seed draws."""
         return self.source.in_order(seed, self.rates)
 
-    def pools(self, seed: int, groups: Sequence[tuple[int, int]] | None = None) -> Iterator[list[Block]]:
+    def pools(self, seed: int, groups: Sequence[Group] | None = None) -> Iterator[list[Block]]:
         """All rows in pools, in an order that the seed draws; or those of some row groups of files."""
         return self.source.pools([*self.features, *self.labels], seed, groups, self.rates)
 

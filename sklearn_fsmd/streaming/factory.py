@@ -11,6 +11,7 @@ import pandas as pd
 from sklearn_fsmd.encoding import as_pandas
 from sklearn_fsmd.streaming import sizes
 from sklearn_fsmd.streaming.frames import Block
+from sklearn_fsmd.streaming.row_groups import Group
 
 
 class FactorySource:
@@ -73,7 +74,7 @@ class FactorySource:
                 "same rows, in the same order, each time."
             )
 
-    def groups(self) -> Iterator[tuple[tuple[int, int], int, int]]:
+    def groups(self) -> Iterator[tuple[Group, int, int]]:
         """There are none, which several processes could deal to each other."""
         raise ValueError(
             "Several processes deal the row groups of files to each other, and what a function makes has none. Write "
@@ -83,7 +84,7 @@ class FactorySource:
     def first_rows(self) -> None:
         """There are none, as there are no row groups."""
 
-    def in_order(self, seed: int, rates: Any = None) -> list[tuple[int, int]]:
+    def in_order(self, seed: int, rates: Any = None) -> list[Group]:
         """As :meth:`groups`."""
         return [group for group, *_ in self.groups()]
 

@@ -16,6 +16,8 @@ from sklearn_fsmd.streaming.mixing import in_turn, with_lasting
 from sklearn_fsmd.streaming.row_groups import Group, are_by_label, drawn_order, n_at_a_time, rare_groups
 from sklearn_fsmd.streaming.schema import agree, categories_of, columns_of, fuller
 
+ORDER = 2
+"""Raised when a seed draws another order than before, so that no fit goes on within an epoch that it has begun."""
 PIECES_OF_RARE = 4
 """Of row groups that are read throughout a pass so many pieces are in a pool."""
 
@@ -191,7 +193,7 @@ class ParquetSource:
         for footer in self.footers:
             yield from _pieces(footer, _opened(footer), None, types, sizes.BLOCK_ROWS)
 
-    def groups(self) -> Iterator[tuple[tuple[int, int], int, int]]:
+    def groups(self) -> Iterator[tuple[Group, int, int]]:
         """The row groups that have rows, by the numbers of file and group; the first row of each, and how many."""
         for f, footer in enumerate(self.footers):
             firsts = footer.first + np.cumsum([0, *footer.groups])
@@ -226,9 +228,12 @@ class ParquetSource:
     def _mixed(self, columns: Mapping[str, Any], groups: Sequence[Group], rates: np.ndarray | None) -> Iterator[Piece]:
         """Pieces of several row groups in turn; the rare ones among them last from the first piece to the end."""
         n_rows, n_open = {group: n for group, _, n in self.groups()}, self.n_open(rates)
-        rare = [list(n_rows)[i] for i in rare_groups(rates, n_open // 2)]
-        throughout = [group for group in groups if group in rare and len(rare) < len(groups)]
-        others = [group for group in groups if group not in throughout]
+        every = list(n_rows)
+        rare = {every[i] for i in rare_groups(rates, n_open // 2)}
+        if rare.issuperset(groups):  # those of a process may all be
+            rare = set()
+        throughout = [group for group in groups if group in rare]
+        others = [group for group in groups if group not in rare]
         n_places = n_at_a_time(len(others), n_open - len(throughout))
         size = max(sizes.POOL_ROWS // n_places, 1)
         n_pools = sum(n_rows[group] for group in groups) / sizes.POOL_ROWS
@@ -249,8 +254,8 @@ class ParquetSource:
         return with_lasting(pieces, sum(n_rows[group] for group in others), lasting)
 
     def identity(self) -> Sequence[Any]:
-        """Plain values that tell these files from others, wherever they are."""
-        return [list(footer.groups) for footer in self.footers]
+        """Plain values that tell these files from others, wherever they are, and the order of their rows."""
+        return [ORDER, *(list(footer.groups) for footer in self.footers)]
 
 
 def _opened(footer: Footer) -> Any:

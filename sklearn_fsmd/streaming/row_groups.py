@@ -64,8 +64,12 @@ def are_by_label(rates: np.ndarray | None) -> bool:
 
 def _spread_of(rates: np.ndarray) -> np.ndarray:
     """The standard deviation of the rates of each target over that of a label, ``(K,)``."""
-    whole = rates.mean(axis=0)
-    return rates.std(axis=0) / np.sqrt(np.maximum(whole * (1 - whole), 1e-12))
+    return rates.std(axis=0) / _deviation(rates.mean(axis=0))
+
+
+def _deviation(rate: np.ndarray) -> np.ndarray:
+    """The standard deviation of a label that has this rate."""
+    return np.sqrt(np.maximum(rate * (1 - rate), 1e-12))
 
 
 def rare_groups(rates: np.ndarray | None, most: int) -> np.ndarray:
@@ -81,7 +85,7 @@ def rare_groups(rates: np.ndarray | None, most: int) -> np.ndarray:
     if rates is None:
         return np.zeros(0, dtype=np.intp)
     whole = rates.mean(axis=0)
-    apart = ((rates - whole) / np.sqrt(np.maximum(whole * (1 - whole), 1e-12))).max(axis=1)
+    apart = ((rates - whole) / _deviation(whole)).max(axis=1)
     most_apart = np.argsort(-apart, kind="stable")[:most]
     return np.sort(most_apart[apart[most_apart] > RARE])
 

@@ -8,7 +8,7 @@ import textwrap
 import pytest
 
 from sklearn_fsmd import FSMDClassifier
-from sklearn_fsmd.streaming import sizes
+from sklearn_fsmd.streaming import parquet, sizes
 from sklearn_fsmd.training import Net
 from tests.conftest import make_frame
 from tests.streaming.conftest import PARAMS, TARGETS, write
@@ -24,7 +24,7 @@ def killed(path, checkpoint, epoch, batch, rows):
         import os, signal, torch
         torch.set_num_threads(1)
         from sklearn_fsmd import FSMDClassifier
-        from sklearn_fsmd.streaming import sizes
+        from sklearn_fsmd.streaming import parquet, sizes
         from sklearn_fsmd.training import Net
         vars(sizes).update({SMALL_SIZES!r})
         step, steps = Net.train_step, []
@@ -71,3 +71,6 @@ def test_other_files_are_refused(tmp_path, monkeypatch):
             model.fit_dataset(other, TARGETS, resume=True)
     with pytest.raises(ValueError, match="The data are not those"):
         model.fit_dataset(path, TARGETS, columns=["price", "user"], resume=True)
+    monkeypatch.setattr(parquet, "ORDER", 1)  # a library that draws another order from the seed
+    with pytest.raises(ValueError, match="The data are not those"):
+        model.fit_dataset(path, TARGETS, resume=True)
