@@ -57,7 +57,7 @@ def _pairs(g: Graph, w: Weights, part: FM, rows: Rows, fields: Value | None, s: 
     vectors, sums, squares = w(part.vectors)[:, s], [], []
     if fields is not None:
         sums.append(g.op("ReduceSum", fields, np.array([1]), keepdims=0))
-        squares.append(g.op("ReduceSum", g.op("Mul", fields, fields), np.array([1]), keepdims=0))
+        squares.append(g.op("ReduceSumSquare", fields, np.array([1]), keepdims=0))
     if rows.scalars is not None:
         sums.append(g.op("MatMul", rows.scalars, vectors))
         squares.append(g.op("MatMul", g.op("Mul", rows.scalars, rows.scalars), vectors**2))

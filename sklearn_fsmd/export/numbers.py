@@ -27,13 +27,11 @@ def scaled_and_bins(g: Graph, columns: Sequence[NumericColumn], x: Value) -> tup
     bins : (n, N) int64; None if the columns have no bins.
     """
     missing = g.op("IsNaN", x)
-    x = g.op("Where", missing, np.float64(0), x)
-    x = g.op("Clip", x, np.float64(-LARGEST), np.float64(LARGEST))
     numbers = g.op("Where", missing, np.float32(0), g.cast(_scaled(g, columns, x), "float"))
     if not columns[0].n_bins:
         return numbers, None
-    places = count_not_above(g, x, [column.edges for column in columns])
-    return numbers, g.op("Where", missing, np.int64(0), g.op("Add", places, np.int64(1)))
+    # The first bin begins at −∞, and a missing number is above no edge: its bin is 0.
+    return numbers, count_not_above(g, x, [np.append(-np.inf, column.edges) for column in columns])
 
 
 def _scaled(g: Graph, columns: Sequence[NumericColumn], x: Value) -> Value:
@@ -44,7 +42,9 @@ def _scaled(g: Graph, columns: Sequence[NumericColumn], x: Value) -> Value:
         # Not x - center: onnxruntime leaves that out if float32 would hold 0 for the center, such as 1e-50.
         x = g.op("Sub", np.array([column.center for column in columns]), x)
         return g.op("Div", x, np.array([-column.scale for column in columns]))
-    return _ranks(g, columns, x) if scaling == "quantile" else x
+    if scaling == "quantile":
+        return _ranks(g, columns, x)
+    return g.op("Clip", x, np.float64(-LARGEST), np.float64(LARGEST))
 
 
 def _ranks(g: Graph, columns: Sequence[NumericColumn], x: Value) -> Value:
@@ -75,7 +75,7 @@ def count_not_above(g: Graph, x: Value, edges: Sequence[np.ndarray]) -> Value:
     longest = max(len(own) for own in edges)
     size = max(math.ceil(math.sqrt(longest + 1)), 2)
     n_blocks = longest // size + 1
-    filled = np.full((len(edges), n_blocks * size), np.inf)  # no number reaches what is filled up
+    filled = np.full((len(edges), n_blocks * size), np.nan)  # which no number is above, infinity neither
     for j, own in enumerate(edges):
         filled[j, : len(own)] = own
     table = filled.reshape(len(edges), n_blocks, size)

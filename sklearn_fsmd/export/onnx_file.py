@@ -16,7 +16,7 @@ from sklearn_fsmd.export.columns import Column, bias_names, columns_of
 from sklearn_fsmd.export.last_step import last_step
 from sklearn_fsmd.export.names import OUTPUTS, VALUES
 from sklearn_fsmd.export.network import said_by_members
-from sklearn_fsmd.export.outputs import conditionals, marginals, rank_score
+from sklearn_fsmd.export.outputs import conditionals, marginals, rank_score, steps
 from sklearn_fsmd.export.rows import encoded
 from sklearn_fsmd.export.size import check_size
 from sklearn_fsmd.export.values import expected, of_impressions
@@ -110,14 +110,15 @@ def to_onnx(
     g = Graph([*outputs, *(name for column in columns for name in column.input_names)], int(opset))
     said = said_by_members(g, network, encoded(g, encoder, columns))
     parents = network.link.parents
-    p = factors = marginals(g, [own.logits for own in said], parents, estimator.calibration_)
+    given_before = steps(g, [own.logits for own in said], parents, estimator.calibration_)
+    p = factors = marginals(g, given_before, parents)
     values = None
     if of_values is not None and network.values is not None:
         given = expected(g, network.values, [own.values for own in said])
         values = of_impressions(g, given, p, len(parents), of_values.parents)
         factors = g.concat([p, values])
     g.output("marginals", p, "float", ["n", len(parents)])
-    g.output("conditionals", conditionals(g, p, parents), "float", ["n", len(parents)])
+    g.output("conditionals", conditionals(g, given_before, parents), "float", ["n", len(parents)])
     g.output("rank_score", rank_score(g, factors, weights), "double", ["n"])
     if values is not None:
         g.output(VALUES, values, "float", ["n", n_values])

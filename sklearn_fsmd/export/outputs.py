@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 Parents = Sequence[int | None]
 
 
-def marginals(g: Graph, members: list[Value], parents: Parents, calibration: np.ndarray | None) -> Value:
-    """P(Y_k = 1), ``(n, K)``, from the logits of each member.
+def steps(g: Graph, members: list[Value], parents: Parents, calibration: np.ndarray | None) -> Value:
+    """P(step | the step before), ``(n, K)``, from the logits of each member; P(target) where it stands alone.
 
     Parameters
     ----------
@@ -27,22 +27,27 @@ def marginals(g: Graph, members: list[Value], parents: Parents, calibration: np.
     if calibration is not None:
         slopes, intercepts = calibration.T.astype(np.float32)
         logits = g.op("Add", g.op("Mul", logits, slopes), intercepts)
-    probabilities = g.op("Sigmoid", logits)
+    return g.op("Sigmoid", logits)
+
+
+def marginals(g: Graph, steps: Value, parents: Parents) -> Value:
+    """P(Y_k = 1), ``(n, K)``."""
     if _stand_alone(parents):
-        return probabilities
-    p = g.columns(probabilities, len(parents))
+        return steps
+    p = g.columns(steps, len(parents))
     for k, parent in enumerate(parents):
         if parent is not None:
             p[k] = g.op("Mul", p[parent], p[k])
     return g.concat(p)
 
 
-def conditionals(g: Graph, marginals: Value, parents: Parents) -> Value:
+def conditionals(g: Graph, steps: Value, parents: Parents) -> Value:
     """P(step | the step before), ``(n, K)``; targets that stand alone are read as a chain."""
-    if _stand_alone(parents):
-        parents = parents_of("chain", len(parents))
-    p = g.columns(marginals, len(parents))
-    return g.concat([p[k] if parent is None else _ratio(g, p[k], p[parent]) for k, parent in enumerate(parents)])
+    if not _stand_alone(parents):
+        return steps
+    p = g.columns(steps, len(parents))
+    chain = parents_of("chain", len(parents))
+    return g.concat([p[k] if parent is None else _ratio(g, p[k], p[parent]) for k, parent in enumerate(chain)])
 
 
 def rank_score(g: Graph, factors: Value, weights: np.ndarray) -> Value:

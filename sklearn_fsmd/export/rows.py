@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sklearn_fsmd.encoding import CategoryColumn, InputEncoder, ListColumn, NumericColumn, VectorColumn
-from sklearn_fsmd.export import lists, numbers, statistics, vectors, vocabulary
+from sklearn_fsmd.export import lists, numbers, side_by_side, statistics, vectors, vocabulary
 from sklearn_fsmd.export.columns import Column
 from sklearn_fsmd.export.lists import ListRows
 from sklearn_fsmd.export.names import Value, offsets_of
@@ -48,11 +48,15 @@ def encoded(g: Graph, encoder: InputEncoder, columns: Sequence[Column]) -> Rows:
     inputs = {column.name: g.input(column.name, column.type, column.shape) for column in columns}
     categories = [column for column in columns if isinstance(column.encoder, CategoryColumn)]
     numeric = [column for column in columns if isinstance(column.encoder, NumericColumn)]
-    known = [vocabulary.codes(g, column, inputs[column.name]) for column in categories]
-    local = [_upright(g, codes) for codes in known]
+    offsets = np.asarray(encoder.main.offsets, dtype=np.int64)
+    known = [
+        vocabulary.codes(g, column, inputs[column.name], offset)
+        for column, offset in zip(categories, offsets[: len(categories)], strict=True)
+    ]
+    local = [side_by_side.codes(g, known, encoder.main.cardinalities[: len(known)])] if known else []
     scalars = []
     if numeric:
-        x = g.concat([_upright(g, inputs[column.name]) for column in numeric])
+        x = side_by_side.numbers(g, [inputs[column.name] for column in numeric])
         encoders = [column.encoder for column in numeric if isinstance(column.encoder, NumericColumn)]
         number, bins = numbers.scaled_and_bins(g, encoders, x)
         scalars.append(number)
@@ -62,22 +66,18 @@ def encoded(g: Graph, encoder: InputEncoder, columns: Sequence[Column]) -> Rows:
         for column in columns
         if isinstance(column.encoder, VectorColumn)
     ]
-    together = [*scalars, *of_vectors]
-    if encoder.statistics is not None:
-        rates = statistics.look_up(g, encoder.statistics, known)
-        scalars.append(rates)
-        together.append(rates)
-    offsets = np.asarray(encoder.main.offsets, dtype=np.int64)
+    rates = [] if encoder.statistics is None else [statistics.look_up(g, encoder.statistics, local[0])]
     codes = g.op("Add", g.concat(local), offsets) if local else None
     of_lists = (column for column in columns if isinstance(column.encoder, ListColumn))
     read = [
         _list(g, column, inputs[column.name], offset)
         for column, offset in zip(of_lists, encoder.main.list_offsets, strict=True)
     ]
+    plain = _joined(g, [*scalars, *rates])
     return Rows(
         codes=codes,
-        numbers=g.concat(together) if together else None,
-        scalars=g.concat(scalars) if scalars else None,
+        numbers=_joined(g, [*scalars, *of_vectors, *rates]) if of_vectors else plain,
+        scalars=plain,
         lists=tuple(read),
         vectors=tuple(of_vectors),
         n_fields=len(encoder.main.cardinalities) + len(read) + len(of_vectors),
@@ -90,10 +90,9 @@ def _list(g: Graph, column: Column, values: Value, offset: int) -> ListRows:
     offsets = g.input(offsets_of(column.name), "int64", ("n_plus_1",))
     if column.type != "string":
         values, offsets = lists.without_missing(g, values, offsets, column.type)
-    codes = g.op("Add", vocabulary.codes(g, column, values), np.int64(offset))
+    codes = vocabulary.codes(g, column, values, offset)
     return lists.read(g, codes, offsets, column.encoder.max_length)
 
 
-def _upright(g: Graph, x: Value) -> Value:
-    """``(n,)`` as a column ``(n, 1)``. Columns of different lengths cannot be put side by side, which is an error."""
-    return g.op("Unsqueeze", x, np.array([1]))
+def _joined(g: Graph, parts: list[Value]) -> Value | None:
+    return g.concat(parts) if parts else None

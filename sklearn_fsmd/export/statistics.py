@@ -1,7 +1,8 @@
-"""Target statistics inside the graph: a table per key, read by the codes."""
+"""Target statistics inside the graph: the tables of all keys, read by the codes."""
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,21 +15,30 @@ if TYPE_CHECKING:
     from sklearn_fsmd.export.graph import Graph
 
 
-def look_up(g: Graph, statistics: TargetStatistics, codes: list[Value]) -> Value:
-    """What `TargetStatistics.look_up` makes of the codes of each category ``(n,)``: ``(n, n_columns)``.
+def look_up(g: Graph, statistics: TargetStatistics, codes: Value) -> Value:
+    """What `TargetStatistics.look_up` makes of the codes of the categories ``(n, F)``: ``(n, n_columns)``.
 
-    Codes are counted within their column.
+    Codes are counted within their column. The tables of all keys are one below the other.
     """
-    found = []
-    for i, (key, table) in enumerate(zip(statistics.keys, statistics.tables, strict=True)):
-        own = [codes[f] for f in key]
-        known = statistics.known[i]
-        index = own[0]
-        if known is not None:
-            combined = _combined(g, own, statistics.sizes[i])
-            index = vocabulary.look_up(g, combined, known.astype(np.int64), np.arange(1, len(known) + 1))
-        found.append(g.op("Gather", table.astype(np.float32), index))
-    return g.concat(found)
+    index = []
+    for together, keys in groupby(enumerate(statistics.keys), lambda key: len(key[1]) > 1):
+        if together:
+            index += [_row_of(g, statistics, i, codes) for i, _ in keys]
+        else:
+            index.append(g.op("Gather", codes, np.array([f for _, (f,) in keys]), axis=1))
+    starts = np.cumsum([0, *(len(table) for table in statistics.tables[:-1])])
+    rows = g.op("Add", g.concat(index), starts)
+    return g.op("Flatten", g.op("Gather", np.concatenate(statistics.tables).astype(np.float32), rows), axis=1)
+
+
+def _row_of(g: Graph, statistics: TargetStatistics, i: int, codes: Value) -> Value:
+    """The row of each combination in the table of key `i`, ``(n, 1)``; 0 if it is unknown."""
+    known = statistics.known[i]
+    assert known is not None
+    own = [g.op("Gather", codes, np.int64(f), axis=1) for f in statistics.keys[i]]
+    combined = _combined(g, own, statistics.sizes[i])
+    row = vocabulary.look_up(g, combined, known.astype(np.int64), np.arange(1, len(known) + 1))
+    return g.op("Unsqueeze", row, np.array([1]))
 
 
 def _combined(g: Graph, codes: list[Value], sizes: list[int]) -> Value:

@@ -1,4 +1,4 @@
-"""Categories become codes inside the graph: a table from each known value to its code, and 0 for everything else."""
+"""Categories become codes inside the graph: a table from each known value to its code, and one code for all others."""
 
 from __future__ import annotations
 
@@ -15,27 +15,26 @@ if TYPE_CHECKING:
     from sklearn_fsmd.export.graph import Graph
 
 DOMAIN = "ai.onnx.ml"
-UNKNOWN = 0
 
 
-def codes(g: Graph, column: Column, values: Value) -> Value:
-    """The codes of `values` ``(n,)``, counted within the column, ``(n,)`` int64."""
+def codes(g: Graph, column: Column, values: Value, offset: int) -> Value:
+    """The codes of `values` ``(n,)``, counted from `offset`, which stands for an unknown one, ``(n,)`` int64."""
     assert column.vocabulary is not None
     known, numbers = _writable(column.vocabulary, column.name)
-    return look_up(g, values, known, numbers)
+    return look_up(g, values, known, offset + numbers, unknown=offset)
 
 
-def look_up(g: Graph, values: Value, known: np.ndarray, codes: np.ndarray) -> Value:
-    """The code of each of `values` ``(n,)``; 0 where it is not among the `known` ones."""
+def look_up(g: Graph, values: Value, known: np.ndarray, codes: np.ndarray, unknown: int = 0) -> Value:
+    """The code of each of `values` ``(n,)``; `unknown` where it is not among the `known` ones."""
     if not len(known):
-        return g.op("ConstantOfShape", g.op("Shape", values), value=np.array([UNKNOWN], np.int64))
+        return g.op("ConstantOfShape", g.op("Shape", values), value=np.array([unknown], np.int64))
     return g.op(
         "LabelEncoder",
         values,
         domain=DOMAIN,
         keys_tensor=known,
         values_tensor=codes.astype(np.int64),
-        default_tensor=np.array([UNKNOWN], np.int64),
+        default_tensor=np.array([unknown], np.int64),
     )
 
 

@@ -8,7 +8,7 @@ import onnx
 import onnxruntime
 import pandas as pd
 import pytest
-from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
 
 from sklearn_fsmd import FSMDClassifier
 from tests.conftest import SMALL
@@ -136,6 +136,10 @@ def test_numbers_at_the_edges_of_bins(scaling, tmp_path):
     assert len(edges) > 20
     near = np.concatenate([edges, np.nextafter(edges, -np.inf), np.nextafter(edges, np.inf)])
     check_same(model, file, pd.DataFrame({"city": "Rome", "price": near, "flat": near}))
+    ends = {1e300: [np.inf, 1e300], -1e300: [-np.inf, -1e300]}
+    for far, both in ends.items():  # "flat" has fewer edges than "price": what fills up its table has no bin
+        p = scores(file, city=np.array(["Rome"] * 2, object), price=np.array(both), flat=np.array(both))
+        assert p[0] == p[1], far
 
 
 @pytest.mark.parametrize("scaling", ["standard", "quantile"])
@@ -154,6 +158,17 @@ def test_columns_of_different_lengths_are_an_error(priced):
         scores(file, city=np.array(["Rome"], object), price=np.zeros(1, np.float32))
     with pytest.raises(InvalidArgument, match="Invalid rank"):
         scores(file, city=np.array([["Rome"]], object), price=np.zeros(1))
+
+
+@pytest.mark.parametrize("lengths", [(1, 2, 3), (3, 1, 2), (1, 1, 4), (2, 2, 5), (4, 4, 1)])
+@pytest.mark.parametrize("kind", ["strings", "numbers"])
+def test_columns_whose_lengths_add_up_are_an_error(lengths, kind, tmp_path):
+    """Columns of 1, 2 and 3 values might pass for three of 2."""
+    column = of_values(["Rome", "Oslo"]) if kind == "strings" else np.arange(N) / N
+    _, file = export(tmp_path, pd.DataFrame(dict.fromkeys("abc", column)))
+    given = {name: np.array(column[:n]) for name, n in zip("abc", lengths, strict=True)}
+    with pytest.raises((Fail, RuntimeException, InvalidArgument)):
+        file.run_inputs(given)
 
 
 @pytest.mark.parametrize("n", [1, 2, 17, 1025, 100_000])
