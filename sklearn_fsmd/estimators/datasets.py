@@ -157,11 +157,11 @@ class Datasets(Learning):
             net = trainer.new_net(self, encoder, sums.with_largest(sample[1]), random, None, sums.rates())
         else:
             trainer.grow(self, net, self._encoder, encoder)
-        level = validation_rows.sample(*sample)
+        level = validation_rows.sample(*sample, sums.rates())
         del sample
         if sums.of_groups is not None:
             dataset = replace(dataset, rates=sums.of_groups.table())
-        feed = StreamFeed(dataset, encoder, targets, parents, sums, level, processes)
+        feed = StreamFeed(dataset, encoder, targets, parents, sums, level[:2], processes)
         if processes is not None:
             own = encoder, targets, *feed.identity(), *(arrays_of(*valid) if valid else ())
             processes.check_same(digest_of(*own), "encoding, or other rows,")

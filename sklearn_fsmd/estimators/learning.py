@@ -98,13 +98,13 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
             encoder.named_statistics(self.statistics_features)  # which says if there are no such columns
         elif anew:
             encoder.choose_statistics(self.statistics_features, parents, data, valid, random)
-        level = validation_rows.sample(*data) if split else None
+        level = validation_rows.sample(*data, data[1].rates()) if split else None
         if encoder.statistics is not None:
             order = random if self.validation == "random" else None
             more = not split or (self._grows and not anew)
             learned = encoder.statistics.learn(encoder.main, *data, order, more=more, new_pairs=self._grows)
             data = learned, data[1]
-            level = None if level is None else (encoder.statistics.append(level[0]), level[1])
+            level = None if level is None else level._replace(rows=encoder.statistics.append(level.rows))
             valid = None if valid is None else (encoder.statistics.append(valid[0]), valid[1])
 
         if net is None:

@@ -17,11 +17,15 @@ DRIFT = 0.05
 
 
 class Said(NamedTuple):
-    """What was predicted of some rows, and what happened: all (n, K), weights None for 1."""
+    """What was predicted of some rows, and what happened: all (n, K), weights None for 1.
+
+    `rates` ``(K,)`` are the means of the labels where they are known from more rows than these.
+    """
 
     logits: np.ndarray
     labels: np.ndarray
     weights: np.ndarray | None
+    rates: np.ndarray | None = None
 
 
 class Outputs(NamedTuple):
@@ -33,10 +37,14 @@ class Outputs(NamedTuple):
 
 
 @torch.inference_mode()
-def set_level(network: MultiTaskNetwork, parts: Sequence[Outputs]) -> None:
-    """Let the mean predictions be the means of what was observed, over rows of training and, second, of validation."""
+def set_level(network: MultiTaskNetwork, parts: Sequence[Outputs], rates: np.ndarray) -> None:
+    """Let the mean predictions be the means of what was observed, over rows of training and, second, of validation.
+
+    `rates` ``(K,)`` are those of all rows of training, of which those here are some.
+    """
     n_tasks = len(network.link.parents)
-    found = shifts(network.link.parents, *[_of_labels(part, n_tasks) for part in parts])
+    train, *valid = (_of_labels(part, n_tasks) for part in parts)
+    found = shifts(network.link.parents, train._replace(rates=rates), *valid)
     for member in network.members:
         bias = member.towers.output.bias.data
         bias[: len(found), 0] += torch.from_numpy(found).to(bias)
@@ -82,7 +90,11 @@ def information(parents: Sequence[int | None], said: Said) -> np.ndarray:
 
 
 def levels(
-    parents: Sequence[int | None], logits: np.ndarray, labels: np.ndarray, weights: np.ndarray | None
+    parents: Sequence[int | None],
+    logits: np.ndarray,
+    labels: np.ndarray,
+    weights: np.ndarray | None,
+    rates: np.ndarray | None = None,
 ) -> np.ndarray:
     """What to add to each step's log-odds, for each target's mean probability to be its rate, ``(K,)``.
 
@@ -92,13 +104,15 @@ def levels(
     ----------
     parents : of each task, as in the link.
     logits, labels, weights : (n, K)
+    rates : (K,), those of the labels if None.
     """
     counts = np.ones(labels.shape) if weights is None else weights.astype(np.float64)
     z, marginals, found = logits.astype(np.float64), np.ones(logits.shape), np.zeros(len(parents))
     for k, parent in enumerate(parents):
         before = np.ones(len(z)) if parent is None else marginals[:, parent]
-        positive = counts[:, k] @ labels[:, k]
-        if 0 < positive < counts[:, k].sum():
+        total = counts[:, k].sum()
+        positive = counts[:, k] @ labels[:, k] if rates is None else rates[k] * total
+        if 0 < positive < total:
             found[k] = level_of(z[:, k], positive, counts[:, k] * before)
         marginals[:, k] = before * sigmoid(z[:, k] + found[k])
     return found

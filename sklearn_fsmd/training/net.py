@@ -269,14 +269,17 @@ class Net(ClassifierMixin, NeuralNet):
         self.module_.bias_tower.set_neutral(in_chunks(self.module_.bias_tower, *self.bias_reference))
 
     @torch.inference_mode()
-    def set_level(self, train: TensorData, valid: TensorData | None) -> None:
+    def set_level(self, train: TensorData, valid: TensorData | None, rates: np.ndarray) -> None:
         """Let each target's mean prediction be the mean of what was observed, over rows of training and of validation.
+
+        `rates` ``(K,)`` were observed over all rows of training, of which `train` are some.
 
         The average of the weights does not predict the average of what they predicted, dropout is off, and statistics
         of the targets are those of all rows.
         """
         parts = [train] if valid is None else [train, valid]
-        set_level(self.module_, [Outputs(self.logits(*rows.inputs), rows.labels, rows.weights) for rows in parts])
+        said = [Outputs(self.logits(*rows.inputs), rows.labels, rows.weights) for rows in parts]
+        set_level(self.module_, said, rates)
 
     def evaluate(self, valid: TensorData) -> tuple[np.ndarray, np.ndarray]:
         """Each task's part of the loss, and its AUC, on validation data, under the averaged weights; both ``(T,)``.

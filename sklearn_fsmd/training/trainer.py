@@ -31,7 +31,7 @@ from sklearn_fsmd.training.net import Net
 from sklearn_fsmd.training.pretraining import pretrain
 from sklearn_fsmd.training.progress import Progress
 from sklearn_fsmd.training.task_balancing import RULES
-from sklearn_fsmd.training.validation_rows import TrainingRows, early_stopping_of
+from sklearn_fsmd.training.validation_rows import LevelRows, TrainingRows, early_stopping_of
 
 NETWORK = tuple(field.name for field in fields(NetworkParameters))
 OPTIMIZATION = tuple(field.name for field in fields(OptimizationParameters))
@@ -200,7 +200,7 @@ def train(
     targets: TargetEncoder,
     random: np.random.RandomState,
     checkpoint: Checkpoint | None = None,
-    level: TrainingRows | None = None,
+    level: LevelRows | None = None,
     processes: Processes | None = None,
 ) -> None:
     """Train `net` for up to `epochs` passes, and stop early where there is validation data.
@@ -247,7 +247,7 @@ def train(
             if net.bias_reference:
                 net.set_neutral()
             elif level is not None:
-                net.set_level(TensorData.of(*level, net.device), held_out)
+                net.set_level(TensorData.of(level.rows, level.targets, net.device), held_out, level.rates)
             if net.exchange is not None:
                 net.exchange.check(net.digest())
     finally:

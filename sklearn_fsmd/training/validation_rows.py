@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from sklearn_fsmd.training.early_stopping import EarlyStopping
 
 TrainingRows = tuple[Encoded, Targets]
 
-LEVEL_ROWS = 50_000
+LEVEL_ROWS, LEVEL_ROWS_OF_VALUES = 20_000, 50_000
 FEW_ROWS = 1000
 """Below this, early_stopping="auto" does not set rows aside."""
 
@@ -48,10 +49,23 @@ def split(
     return (rows.select(train), targets.take(train)), (rows.take(valid), targets.take(valid))
 
 
-def sample(rows: Encoded, targets: Targets) -> TrainingRows:
-    """Some of the rows, evenly spaced, which say what the level of the predictions is to be."""
-    which = np.unique(np.linspace(0, len(rows) - 1, LEVEL_ROWS).astype(int))
-    return rows.take(which if rows.rows is None else rows.rows[which]), targets.take(which)
+class LevelRows(NamedTuple):
+    """Some of the rows of training, which say what the level of the predictions is to be.
+
+    Of all rows they say the mean prediction. The mean of the labels is known: `rates` ``(K,)`` are those of all rows of
+    training, for a sample may have few events, and these are what makes its own rates inexact.
+    """
+
+    rows: Encoded
+    targets: Targets
+    rates: np.ndarray
+
+
+def sample(rows: Encoded, targets: Targets, rates: np.ndarray) -> LevelRows:
+    """Some of the rows, evenly spaced; more where there are values, whose level is taken from these rows alone."""
+    n = LEVEL_ROWS if targets.values is None else LEVEL_ROWS_OF_VALUES
+    which = np.unique(np.linspace(0, len(rows) - 1, n).astype(int))
+    return LevelRows(rows.take(which if rows.rows is None else rows.rows[which]), targets.take(which), rates)
 
 
 def early_stopping_of(

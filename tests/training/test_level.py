@@ -5,7 +5,7 @@ import pytest
 
 from sklearn_fsmd import FSClassifier, FSMDClassifier, MultiTaskClassifier
 from sklearn_fsmd.datasets import make_funnel
-from sklearn_fsmd.training import Net
+from sklearn_fsmd.training import Net, validation_rows
 from sklearn_fsmd.training.level import Said, information, levels, shifts
 from tests.conftest import SMALL, make_frame
 
@@ -40,6 +40,19 @@ def test_where_conversions_are_rare(rate):
     model = FSMDClassifier(max_epochs=2, expert_dims=(32,), random_state=0).fit(X, rare)
     ratio = model.predict_marginals(X).mean(axis=0) / rare.mean().to_numpy()
     assert (np.abs(ratio - 1) < 0.03).all()
+
+
+def test_a_sample_of_few_events_is_enough(monkeypatch):
+    """The rates are those of all rows of training: the sample has a quarter less conversions."""
+    X, Y = make_funnel(30_000, random_state=0, return_X_y=True)
+    kept = np.random.RandomState(2).uniform(size=len(Y)) < 0.004 / Y["conversion"].mean()
+    rare = Y.assign(conversion=Y["conversion"] * kept)
+    monkeypatch.setattr(validation_rows, "LEVEL_ROWS", 5000)
+    in_sample = rare["conversion"].iloc[np.linspace(0, len(rare) - 1, 5000).astype(int)].mean()
+    assert in_sample / rare["conversion"].mean() < 0.75
+    model = FSMDClassifier(max_epochs=1, expert_dims=(32,), random_state=0, **ALL_ROWS).fit(X, rare)
+    ratio = model.predict_marginals(X).mean(axis=0) / rare.mean().to_numpy()
+    assert (np.abs(ratio - 1) < 0.04).all()
 
 
 def test_a_tower_for_the_bias_has_a_level_of_its_own(frame, monkeypatch):
