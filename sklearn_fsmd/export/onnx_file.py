@@ -110,15 +110,15 @@ def to_onnx(
     g = Graph([*outputs, *(name for column in columns for name in column.input_names)], int(opset))
     said = said_by_members(g, network, encoded(g, encoder, columns))
     parents = network.link.parents
-    given_before = steps(g, [own.logits for own in said], parents, estimator.calibration_)
-    p = factors = marginals(g, given_before, parents)
+    of_steps = steps(g, [own.logits for own in said], parents, estimator.calibration_)
+    p = factors = marginals(g, of_steps, parents)
     values = None
     if of_values is not None and network.values is not None:
         given = expected(g, network.values, [own.values for own in said])
         values = of_impressions(g, given, p, len(parents), of_values.parents)
         factors = g.concat([p, values])
     g.output("marginals", p, "float", ["n", len(parents)])
-    g.output("conditionals", conditionals(g, given_before, parents), "float", ["n", len(parents)])
+    g.output("conditionals", conditionals(g, of_steps, parents), "float", ["n", len(parents)])
     g.output("rank_score", rank_score(g, factors, weights), "double", ["n"])
     if values is not None:
         g.output(VALUES, values, "float", ["n", n_values])
