@@ -153,11 +153,12 @@ class Datasets(Learning):
 
         net = None if anew else trainer.go_on_with(self, self.net_)
         encoder, targets, parents, sums, sample, valid = self._learn_encoding(dataset, validation, random, anew)
+        rates = sums.rates()
         if net is None:
-            net = trainer.new_net(self, encoder, sums.with_largest(sample[1]), random, None, sums.rates())
+            net = trainer.new_net(self, encoder, sums.with_largest(sample[1]), rates, random, None)
         else:
             trainer.grow(self, net, self._encoder, encoder)
-        level = validation_rows.sample(*sample, sums.rates())
+        level = validation_rows.sample(*sample, rates)
         del sample
         if sums.of_groups is not None:
             dataset = replace(dataset, rates=sums.of_groups.table())

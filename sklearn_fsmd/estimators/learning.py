@@ -98,7 +98,8 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
             encoder.named_statistics(self.statistics_features)  # which says if there are no such columns
         elif anew:
             encoder.choose_statistics(self.statistics_features, parents, data, valid, random)
-        level = validation_rows.sample(*data, data[1].rates()) if split else None
+        rates = data[1].rates()
+        level = validation_rows.sample(*data, rates) if split else None
         if encoder.statistics is not None:
             order = random if self.validation == "random" else None
             more = not split or (self._grows and not anew)
@@ -109,7 +110,7 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
 
         if net is None:
             resumes = checkpoint is not None and checkpoint.resumes
-            net = trainer.new_net(self, encoder, data[1], random, None if resumes else rows)
+            net = trainer.new_net(self, encoder, data[1], rates, random, None if resumes else rows)
         trainer.train(
             self,
             net,

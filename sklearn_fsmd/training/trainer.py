@@ -48,14 +48,14 @@ def new_net(
     p: MultiTaskParameters,
     encoder: InputEncoder,
     targets: Targets,
+    rates: np.ndarray,
     random: np.random.RandomState,
     unlabeled: Encoded | None,
-    rates: np.ndarray | None = None,
 ) -> Net:
     """The net for the parameters of `p`, with its initial weights, on the device that they name.
 
-    `targets` may be those of some of the rows, if `rates` are the rates of all. `unlabeled` are the rows to pretrain
-    on, where `p` asks for that; None if the outcome is known already.
+    `targets` may be those of some of the rows; `rates` ``(K,)`` are the rates of all. `unlabeled` are the rows to
+    pretrain on, where `p` asks for that; None if the outcome is known already.
     """
     if p.embedding_compression is not None and p.pretrain_epochs:
         raise ValueError(
@@ -66,7 +66,6 @@ def new_net(
     warn_of_shared_rows(p, encoder.main)
     check_table_size(p, encoder.main, targets.labels.shape[1], device)
     net = make_net(p, encoder, targets.labels.shape[1], draw_seed(random), device)
-    rates = targets.rates() if rates is None else rates
     net.module_.start_at(torch.from_numpy(rates).to(net.device, torch.float32), values_of(p, targets, device))
     pretraining_seed = draw_seed(random) if p.pretrain_epochs else 0
     if p.pretrain_epochs and unlabeled is not None:

@@ -14,6 +14,7 @@ from sklearn_fsmd.training.early_stopping import EarlyStopping
 TrainingRows = tuple[Encoded, Targets]
 
 LEVEL_ROWS, LEVEL_ROWS_OF_VALUES = 20_000, 50_000
+"""So many rows of training say what the level is, without values and with them."""
 FEW_ROWS = 1000
 """Below this, early_stopping="auto" does not set rows aside."""
 

@@ -48,7 +48,7 @@ def steps(params, shares):
     encoder, random = InputEncoder(model), np.random.RandomState(0)
     rows = encoder.fit_encode(X, None)
     targets = TargetEncoder().fit(Y, None).encode(Y, np.linspace(0.5, 2, 320), (None, 0))
-    net = trainer.new_net(model, encoder, targets, random, None)
+    net = trainer.new_net(model, encoder, targets, targets.rates(), random, None)
     data = InMemory(rows, targets).batches(model, encoder, "cpu", torch.Generator()).data
     batches = SimpleNamespace(n_own=0, n_all=64, step_seed=0)
     with together() as processes:
