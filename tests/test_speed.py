@@ -21,13 +21,16 @@ def test_steps_are_timed(params):
     assert Case(9000, **FEW, **params).steps()["step_ms"] > 0
 
 
-def test_a_table_grows_while_steps_are_timed(monkeypatch):
-    monkeypatch.setattr(growth, "BATCH", 1024)
+def test_a_table_grows_while_steps_are_timed():
     before = Net.train_step, FeatureEncoder.fit_encode
-    found = Case(5000, **FEW).steps(100_000)
+    found = Case(5000, batch_size=1024, **FEW).steps(100_000)
     assert found["table_rows"] == 100_000
-    assert found["peak_bytes"] > 0
     assert before == (Net.train_step, FeatureEncoder.fit_encode)
+
+
+def test_memory_is_that_of_a_process_of_its_own():
+    found = growth.alone(5000, {"batch_size": 1024, **FEW}, Case.steps, 100_000)
+    assert found["peak_bytes"] > 2 * found["parameter_bytes"]  # the weights and the moments of their optimizer
 
 
 def test_whole_fits_are_timed(monkeypatch):
