@@ -46,14 +46,19 @@ WITH_CODE = [page for page in PAGES if list(steps_of(page.read_text()))]
 
 
 def as_number(token):
+    """A number, and how far its last decimal reaches: 0 if it is a whole one."""
+    token = token.strip("[](){},:%")
     try:
-        return float(token.strip("[](){},:%"))
+        return float(token), 10.0 ** -len(token.partition(".")[2]) if re.fullmatch(r"-?\d+\.\d+", token) else 0.0
     except ValueError:
         return None
 
 
 def is_alike(shown, printed):
-    """Whether a page shows what was printed: words are equal, numbers close; after "…" anything may follow."""
+    """Whether a page shows what was printed: words are equal, numbers close; after "…" anything may follow.
+
+    Two numbers that are close may have been rounded away from each other.
+    """
     shown, printed = shown.split(), printed.split()
     if "…" in shown:
         end = shown.index("…")
@@ -62,7 +67,7 @@ def is_alike(shown, printed):
         return False
     for one, other in zip(shown, printed, strict=True):
         a, b = as_number(one), as_number(other)
-        if one != other and (a is None or b is None or abs(a - b) > 0.03 + 0.05 * abs(a)):
+        if one != other and (a is None or b is None or abs(a[0] - b[0]) > 0.03 + 0.05 * abs(a[0]) + a[1]):
             return False
     return True
 
@@ -72,6 +77,9 @@ def is_alike(shown, printed):
     [
         ("AUC 0.71, rows 5", "AUC  0.72,\nrows 5", True),
         ("AUC 0.71", "AUC 0.81", False),
+        ("AUC 0.7", "AUC 0.8", True),
+        ("AUC 0.7", "AUC 0.9", False),
+        ("5 rows", "6 rows", False),
         ("ValueError: X …", "ValueError: X contains NaN.", True),
         ("one", "one two", False),
         ("click", "conversion", False),

@@ -138,7 +138,8 @@ def make_funnel(
     for name in ("age", "brand"):
         data[name] = data[name].where(random.uniform(size=n_samples) >= missing)
     if times is not None:
-        data.insert(0, "time", START + pd.to_timedelta(np.round(times * N_DAYS * 86_400), unit="s"))
+        time = START + pd.to_timedelta(np.round(times * N_DAYS * 86_400), unit="s")
+        data.insert(0, "time", time.astype("datetime64[us]"))  # whatever the unit of this pandas is
     data = data.astype(dict.fromkeys(("user_id", "item_id", "segment", "brand", "hour", "device"), "category"))
     if lists:
         p_click, last = clicks_in_turn(

@@ -175,6 +175,9 @@ def factorize(column: Any, name: str) -> tuple[np.ndarray, np.ndarray, Kind | No
         refuse_dtype(dtype.categories.dtype, name)
         positions, distinct = np.asarray(category.codes, dtype=np.int64), category.categories.to_numpy()
     else:
+        if isinstance(dtype, pd.ArrowDtype) and dtype.numpy_dtype == np.float16:  # older Arrow does not count it
+            column = column.to_numpy(np.float16, na_value=np.nan)
+            dtype = column.dtype
         if isinstance(dtype, np.dtype):
             # Of a Series pandas would make distinct strings Arrow's, which not all can be; it has no long doubles.
             column = np.asarray(column, dtype=np.float64 if dtype == np.longdouble else dtype)

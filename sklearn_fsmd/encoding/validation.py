@@ -99,8 +99,7 @@ def as_pandas(data: Any) -> Any:
     for field in table.schema:
         if pa.types.is_dictionary(field.type) and pa.types.is_nested(field.type.value_type):
             raise nested(f"values of the type {field.type}", field.name)
-    in_full = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}  # pandas knows no views
-    fields = [field.with_type(in_full.get(field.type, field.type)) for field in table.schema]
+    fields = [field.with_type(_pandas_knows(field.type)) for field in table.schema]
     # The metadata say which column is the index of a table that was made from one of pandas.
     table = table.cast(pa.schema(fields, table.schema.metadata))
     try:
@@ -125,6 +124,15 @@ def _refuse_foreign(data: Any) -> None:
         if remedy := _FOREIGN.get(str(inner)):
             column = f"Column {name!r}" if name else "A column"
             raise TypeError(f"{column} has the type {dtype}, which Arrow does not have. {remedy}")
+
+
+def _pandas_knows(kind: Any) -> Any:
+    """The type of Arrow in which pandas gets a column: of views it knows nothing, of unsigned codes only lately."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind) and pa.types.is_unsigned_integer(kind.index_type):
+        return pa.dictionary(pa.int64(), kind.value_type, kind.ordered)
+    return {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}.get(kind, kind)
 
 
 def _arrow_dtype(kind: Any) -> pd.ArrowDtype | None:
