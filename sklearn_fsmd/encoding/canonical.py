@@ -39,7 +39,7 @@ OF_A_TIME = (
     "before the model."
 )
 OF_A_DURATION = "Turn it into what matters of it, e.g. by `.dt.total_seconds()`."
-INT64 = np.iinfo(np.int64)
+LOWEST, HIGHEST = int(np.iinfo(np.int64).min), int(np.iinfo(np.int64).max)
 EXACT = 2.0**53
 """Below it a float64 holds every whole number."""
 _DATES = (datetime.date, datetime.timedelta, np.datetime64, np.timedelta64, pd.Period)
@@ -90,7 +90,7 @@ def kind_of(form: Any) -> Kind:
 def _whole(value: int, name: str) -> int | None:
     if value in MISSING_CODES:
         return None
-    if not INT64.min <= value <= INT64.max:
+    if not LOWEST <= value <= HIGHEST:
         raise _beyond(value, name)
     return value
 
@@ -256,7 +256,7 @@ def _canonical_array(values: np.ndarray, name: str) -> tuple[np.ndarray, np.ndar
             whole = values.astype(np.int64, copy=False)
             return whole, np.isin(whole, MISSING_CODES), "numbers"
         case "u":
-            if len(values) and values.max() > INT64.max:
+            if len(values) and values.max() > HIGHEST:
                 canonical(values.max(), name)
             return values.astype(np.int64), np.zeros(len(values), dtype=bool), "numbers"
         case "f":
