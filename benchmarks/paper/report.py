@@ -33,7 +33,7 @@ USERS = "users.csv"
 PAGE = HERE.parents[1] / "docs" / "paper.md"
 SECTIONS = {"settings of the paper": False, "this library's defaults": True}
 """The tables of the page on the paper, which stand between comments; whether they are about the defaults."""
-NOT_RUN = "These have not been run yet: `make paper` takes about seven hours on one core."
+NOT_RUN = "These have not been run yet."
 
 
 def write_report(folder):
