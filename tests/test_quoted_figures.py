@@ -1,0 +1,157 @@
+"""The figures that README and guide quote are those of the stored results."""
+
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+SPEED = json.loads((ROOT / "benchmarks" / "results.json").read_text())
+
+AUCS = ["click_auc", "conversion_auc", "conversion_after_auc"]
+PARTS = ["train, batch 2048", "train, batch 256", "score"]
+QUALITY = {
+    "`FSMDClassifier()`": "sklearn-fsmd",
+    "`FSMDClassifier(n_members=4)`": "sklearn-fsmd, 4 members",
+    "CatBoost": "CatBoost",
+    "LightGBM": "LightGBM",
+    "DeepCTR-Torch: ESMM": "DeepCTR-Torch ESMM",
+    "DeepCTR-Torch: PLE": "DeepCTR-Torch PLE",
+    "DeepCTR-Torch: MMoE": "DeepCTR-Torch MMOE",
+    "torch-rechub: PLE": "torch-rechub PLE",
+    "torch-rechub: MMoE": "torch-rechub MMOE",
+    "torch-rechub: AITM": "torch-rechub AITM",
+}
+HISTORY = {
+    "`FSMDClassifier(target_statistics=None)`, no history": "no history, no statistics",
+    "`FSMDClassifier()`, no history": "no history",
+    "`FSMDClassifier(target_statistics=None)` behind `HistoryFeatures`": "history",
+    "the same, and the last 20 videos by attention": "history and the last 20 videos",
+    "CatBoost, with the same columns": "CatBoost with history",
+    "LightGBM, with the same columns": "LightGBM with history",
+}
+RATES = {
+    "this library": "sklearn-fsmd",
+    "with bf16": "sklearn-fsmd bf16",
+    "without its compiled library (`SKLEARN_FSMD_EXECUTION=torch`)": "sklearn-fsmd by torch alone",
+    "DeepCTR-Torch, without its L2 penalties": "deepctr-torch",
+    "torch-rechub": "torch-rechub",
+    "the same network in torch's own layers and a bare loop": "bare loop",
+    "its matrix products alone, by the fastest torch has": "products",
+}
+
+CHOICES = {
+    "target_statistics=None": "no statistics",
+    'chain_loss="entire_space"': "entire space",
+    'chain_loss="both"': "both losses",
+    "fm_scale=1.0": "fm_scale 1",
+    "batch_norm=False": "no batch norm",
+    "embedding_dim=8": "embeddings of 8",
+}
+
+
+def table_after(text):
+    """The rows of the README's first table after `text`: the first cell, without its version, and the others."""
+    lines = README[README.index(text) :].splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith("|---"))
+    rows = {}
+    for line in lines[first + 1 :]:
+        if not line.startswith("|"):
+            return rows
+        name, *cells = (cell.strip().strip("*") for cell in line.strip("|").split("|"))
+        version = re.search(r" (\d+\.\d+\.\d+)", name)
+        rows[name.replace(version[0], "") if version else name] = cells, version[1] if version else None
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("text", "file", "names"),
+    [
+        ("AUC on KuaiRand-Pure", "quality/results.csv", QUALITY),
+        ("On KuaiRand's 5 and 6 May, with the keys", "history/quality.csv", HISTORY),
+    ],
+)
+def test_aucs(text, file, names):
+    stored = pd.read_csv(ROOT / "benchmarks" / file).query("data == 'kuairand' and part == 'test'")
+    rows = table_after(text)
+    assert set(rows) == set(names)
+    for label, (cells, version) in rows.items():
+        of_contender = stored[stored["contender"] == names[label]]
+        assert cells == [f"{mean:.4f}" for mean in of_contender[AUCS].mean()]
+        if version:
+            assert set(of_contender["version"]) == {version}
+
+
+def test_rows_per_second():
+    rows = table_after("Rows per second on two cores")
+    assert set(rows) == set(RATES)
+    for label, (cells, version) in rows.items():
+        medians = [SPEED[part].get(RATES[label], {}).get("median") for part in PARTS]
+        assert cells == ["–" if median is None else f"{median:,.0f}" for median in medians]
+        if version:
+            assert SPEED["made"][PARTS[0]]["versions"][RATES[label]] == version
+
+
+def text_of(page):
+    """A page as one line."""
+    return " ".join((ROOT / page).read_text().split())
+
+
+def means(file, columns, by, where="seed >= 0"):
+    """The means over the seeds, as they are quoted."""
+    stored = pd.read_csv(ROOT / "benchmarks" / file).query(where)
+    return stored.groupby(by)[columns].mean().map("{:.4f}".format).T.to_dict("list")
+
+
+def test_sentences_on_speed():
+    readme = text_of("README.md")
+    row = {kind: f"{times['p50_ms']:.1f} ms" for kind, times in SPEED["one row"].items()}
+    assert f"scored in {row['array']} as an array and in {row['DataFrame']} as a DataFrame" in readme
+    grown = SPEED["growth, vocabulary"]["large_over_small"]
+    assert f"rows of 16 takes {grown:.1f} times as long as with a hundred thousand" in readme
+    points = SPEED["task weighting"]["points"]
+    pcgrad, gradnorm = (points[rule]["step_ms"] / points["fixed"]["step_ms"] for rule in ("pcgrad", "gradnorm"))
+    assert f"takes {pcgrad:.1f} times as long as with fixed weights" in readme
+    assert f'of "gradnorm" {gradnorm:.1f} times' in readme
+    rates = [f"{SPEED[PARTS[0]][name]['median']:,.0f}" for name in ("sklearn-fsmd bf16", "sklearn-fsmd")]
+    assert f"{rates[0]} rows per second instead of {rates[1]}" in text_of("docs/guide/devices.md")
+
+
+def test_sentences_on_seconds():
+    stored = pd.read_csv(ROOT / "benchmarks/paper/table4-defaults.csv").groupby("model")["seconds"].median()
+    base, fsmd = stored["Base"], stored["FSMD"]
+    guide = text_of("docs/guide/speed.md")
+    assert f"{fsmd / base:.1f} on KuaiRand ({base:.0f} s and {fsmd:.0f} s, `make paper PART=table4-defaults`)" in guide
+    seconds = pd.read_csv(ROOT / "benchmarks/quality/results.csv").query("data == 'kuairand'")
+    seconds = seconds.groupby("contender")["seconds"].mean()
+    assert (
+        f"LightGBM took {seconds['LightGBM']:.0f} s where `FSMDClassifier` took {seconds['sklearn-fsmd']:.0f} s"
+        in guide
+    )
+
+
+def test_sentences_on_choices():
+    of = means("quality/choices.csv", AUCS, "variant")
+    for row in (f"| `{name}` | {' | '.join(of[variant])} |" for name, variant in CHOICES.items()):
+        assert row in text_of("docs/design.md")
+    changed = f"from {', '.join(of['defaults'])} to {', '.join(of['no statistics'])}"
+    assert changed in text_of("docs/guide/target_statistics.md")
+    after = f'the default has an AUC of {of["defaults"][2]} on clicked rows and "entire_space" {of["entire space"][2]}'
+    assert after in text_of("docs/guide/losses.md")
+
+
+def test_sentences_on_quality_and_history():
+    test = "data == 'kuairand' and part == 'test'"
+    of = means("quality/results.csv", AUCS, "contender", test)
+    for pair in zip(of["sklearn-fsmd"], of["sklearn-fsmd, 4 members"], strict=True):
+        assert f"| {' | '.join(pair)} |" in text_of("docs/guide/ensembles.md")
+    of = means("history/quality.csv", AUCS, "contender", test)
+    for name in ("history", "no history", "CatBoost with history"):
+        assert ", ".join(of[name]) in text_of("docs/guide/history.md")
+    assert (
+        f"{of['history'][0]} with `target_statistics=None` against {of['history, with statistics'][0]} with both"
+        in (text_of("docs/guide/target_statistics.md"))
+    )
