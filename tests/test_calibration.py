@@ -9,6 +9,7 @@ from sklearn.exceptions import NotFittedError
 
 from sklearn_fsmd import FSClassifier, FSMDClassifier, MultiTaskClassifier
 from sklearn_fsmd.datasets import make_funnel
+from sklearn_fsmd.estimators.calibration import platt
 from sklearn_fsmd.metrics import expected_calibration_error
 from sklearn_fsmd.training import level_of
 from tests.conftest import SMALL, make_frame
@@ -142,3 +143,35 @@ def test_calibration_of_one_target_and_of_a_tree():
     model = MultiTaskClassifier(**SMALL, link=(None, 0, 0)).fit(X, tree)
     model.calibrate(X, tree)
     np.testing.assert_allclose(model.predict_marginals(X).mean(axis=0)[0], tree["click"].mean(), rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("rate", "spread", "slope"), [(0.3, 2.0, 1.0), (0.02, 0.1, 2.0), (1e-3, 1.0, 0.5), (1e-4, 2.0, 0.5)]
+)
+def test_rare_events_are_calibrated_to_the_likeliest_slope(rate, spread, slope):
+    """Where the derivative of the likelihood is 0, by slope and intercept."""
+    random = np.random.default_rng(0)
+    z = np.log(rate) + spread * random.normal(size=200_000)
+    labels = random.uniform(size=len(z)) < 1 / (1 + np.exp(-np.log(rate) - slope * (z - np.log(rate))))
+    weights = random.uniform(0.5, 2, size=len(z)).astype(np.float32)
+    a, b = platt(z, labels.astype(np.float32), weights, "click")
+    missing = weights * (labels - 1 / (1 + np.exp(-a * z - b)))
+    assert abs(missing.mean()) < 1e-6 * rate
+    assert abs((missing * (z - z.mean())).mean()) < 1e-6 * rate * spread
+
+
+def test_predictions_of_rare_events_that_fall_with_the_labels_are_found():
+    random = np.random.default_rng(0)
+    z = np.log(0.02) + 0.1 * random.normal(size=100_000)
+    labels = (random.uniform(size=len(z)) < 1 / (1 + np.exp(-2 * np.log(0.02) + z))).astype(np.float32)
+    with pytest.warns(UserWarning, match="do not rise with its labels"):
+        slope, _ = platt(z, labels, np.ones_like(labels), "click")
+    assert slope == 1
+
+
+def test_labels_without_an_overlap_have_no_likeliest_slope():
+    z, labels = np.array([-2.0, -1.0, 0.5, 1.5]), np.array([0, 0, 1, 1], np.float32)
+    with pytest.warns(UserWarning, match="tell its labels in these rows apart"):
+        slope, intercept = platt(z, labels, np.ones(4, np.float32), "click")
+    assert slope == 1
+    assert (1 / (1 + np.exp(-z - intercept))).mean() == pytest.approx(0.5)

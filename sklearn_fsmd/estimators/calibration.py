@@ -71,11 +71,17 @@ class Calibration(Predictions):
 def platt(logits: np.ndarray, labels: np.ndarray, counts: np.ndarray, name: str) -> tuple[float, float]:
     """Slope and intercept of the log-odds that make the labels likeliest; the slope is positive."""
     used = counts > 0
-    z, y, weights = logits[used], labels[used], counts[used]
-    model = LogisticRegression(C=np.inf).fit(z[:, None], y, weights)
-    slope, intercept = float(model.coef_[0, 0]), float(model.intercept_[0])
+    z, y, weights = logits[used], labels[used] > 0, counts[used].astype(np.float64)
+    if z[~y].max() < z[y].min():
+        warn(f"The predictions of {name!r} tell its labels in these rows apart: only their level is calibrated.")
+        return 1.0, level_of(z, weights @ y, weights)
+    # Gradients of rare events are small where the slope is still far off, so it is Newton's method on scaled log-odds.
+    center, scale = z.mean(), z.std() or 1.0
+    model = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-10)
+    model.fit(((z - center) / scale)[:, None], y, weights)
+    slope = float(model.coef_[0, 0]) / scale
     if slope > 0:
-        return slope, intercept
+        return slope, float(model.intercept_[0]) - slope * center
     warn(f"The predictions of {name!r} do not rise with its labels in these rows: only their level is calibrated.")
     return 1.0, level_of(z, weights @ y, weights)
 
