@@ -8,6 +8,7 @@ from sklearn_fsmd.encoding.funnel import warn_of_contradictions
 from sklearn_fsmd.encoding.growing import Growth
 from sklearn_fsmd.encoding.ids import warn_of_ids
 from sklearn_fsmd.encoding.input_encoder import InputEncoder
+from sklearn_fsmd.encoding.known_labels import refuse_unjudged, refuse_unlabeled
 from sklearn_fsmd.encoding.lists import ListColumn
 from sklearn_fsmd.encoding.numeric import NumericColumn
 from sklearn_fsmd.encoding.odd_text import warn_of_text
@@ -63,6 +64,8 @@ __all__ = [
     "names_of",
     "one_of",
     "read_table",
+    "refuse_unjudged",
+    "refuse_unlabeled",
     "shown",
     "warn_of_contradictions",
     "warn_of_ids",

@@ -148,7 +148,7 @@ class _Search:
         (positive, weight), (valid_positive, valid_weight) = ((p[:, k], w[:, k]) for p, w in (self.train, self.valid))
         used, valid_used = weight > 0, valid_weight > 0
         y = positive[used] / weight[used]
-        if not 0 < y.mean() < 1 or not valid_used.any():
+        if not used.any() or not valid_used.any() or not 0 < y.mean() < 1:
             return np.zeros(len(candidates))
         X = np.column_stack([column.train[used, k] for column in chosen])
         X_valid = np.column_stack([column.valid[valid_used, k] for column in chosen])

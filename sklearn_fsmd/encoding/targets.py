@@ -62,11 +62,18 @@ class Targets:
             return weights[:, task]
         return weights[:, task] * (weights[:, parent] > 0) * self.labels[:, parent]
 
+    def tried(self, parents: Sequence[int | None]) -> np.ndarray:
+        """The sum of what the rows count for each task, given that its parent has happened; ``(K,)``."""
+        return np.array([self.counts(k, parent).sum(dtype=np.float64) for k, parent in enumerate(parents)])
+
+    def totals(self) -> tuple[np.ndarray, np.ndarray]:
+        """The sum of each task's weights, and of those of its positive labels; both ``(K,)``."""
+        weights = self.full_weights
+        return weights.sum(axis=0, dtype=np.float64), (weights * self.labels).sum(axis=0, dtype=np.float64)
+
     def rates(self) -> np.ndarray:
         """The weighted mean of each task's labels, ``(K,)``; ½ where there are none."""
-        weights = self.full_weights
-        total = weights.sum(axis=0, dtype=np.float64)
-        positive = (weights * self.labels).sum(axis=0, dtype=np.float64)
+        total, positive = self.totals()
         return np.divide(positive, total, out=np.full_like(total, 0.5), where=total > 0)
 
 
@@ -184,7 +191,7 @@ class TargetEncoder:
         if sample_weight is not None:
             given = self._given_weights(sample_weight, whole, len(labels))
             if self.of_values is not None:
-                given, weights_of_values = self.of_values.split_weights(given)
+                given, weights_of_values = self.of_values.split_weights(given, whole)
             weights = given if weights is None else given * weights
         if weights is not None and not scale:
             weights = weights.astype(np.float32)
@@ -207,7 +214,8 @@ class TargetEncoder:
         """The user's weights of the columns of Y that hold values, ``(n, V)``; there must be some."""
         if self.of_values is None:
             raise ValueError("There are no `value_targets`, whose weights are asked for.")
-        return self.of_values.split_weights(self._given_weights(as_pandas(sample_weight), Y, len(Y)))[1]
+        Y = as_pandas(Y)
+        return self.of_values.split_weights(self._given_weights(as_pandas(sample_weight), Y, len(Y)), Y)[1]
 
     def over_impressions(self, Y: Any) -> tuple[Any, np.ndarray]:
         """Y without its values, and these ``(n, V)`` as :meth:`predict_values` speaks of them, for metrics."""

@@ -32,7 +32,6 @@ class ValueEncoder:
     Attributes
     ----------
     columns : list of V names or positions of Y's columns.
-    positions : where they are among the columns of Y.
     names : list of V str
     parents : for each value the index of its step among the binary targets; None where it has none.
     loss : the parameter `value_loss`.
@@ -55,7 +54,6 @@ class ValueEncoder:
         """
         self.columns, self.loss = list(columns), loss
         named = isinstance(Y, pd.DataFrame)
-        self.positions = [list(Y.columns).index(c) if named else int(c) for c in columns]
         self.names = [str(c) for c in columns] if named else [f"value{v}" for v in range(len(self.columns))]
         parents = parents or {}
         if strange := [name for name in parents if name not in self.columns]:
@@ -65,9 +63,11 @@ class ValueEncoder:
         self.parents = [_parent(name, parents.get(name), targets, task_names) for name in self.columns]
         return self
 
-    def split_weights(self, given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Weights of Y's columns, ``(n, K + V)``, as those of the binary targets and those of the values."""
-        return np.delete(given, self.positions, axis=1), given[:, self.positions]
+    def split_weights(self, given: np.ndarray, Y: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Weights of the columns of `Y`, ``(n, K + V)``, as those of the binary targets and those of the values."""
+        named = isinstance(Y, pd.DataFrame)  # whose values may stand elsewhere than in fit
+        positions = [list(Y.columns).index(c) if named else int(c) for c in self.columns]
+        return np.delete(given, positions, axis=1), given[:, positions]
 
     def encode(
         self,

@@ -74,7 +74,7 @@ def platt(logits: np.ndarray, labels: np.ndarray, counts: np.ndarray, name: str)
     z, y, weights = logits[used], labels[used] > 0, counts[used].astype(np.float64)
     if z[~y].max() < z[y].min():
         warn(f"The predictions of {name!r} tell its labels in these rows apart: only their level is calibrated.")
-        return 1.0, level_of(z, weights @ y, weights)
+        return 1.0, level_of(z, float(weights @ y), weights)
     # Gradients of rare events are small where the slope is still far off, so it is Newton's method on scaled log-odds.
     center, scale = z.mean(), z.std() or 1.0
     model = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-10)
@@ -83,7 +83,7 @@ def platt(logits: np.ndarray, labels: np.ndarray, counts: np.ndarray, name: str)
     if slope > 0:
         return slope, float(model.intercept_[0]) - slope * center
     warn(f"The predictions of {name!r} do not rise with its labels in these rows: only their level is calibrated.")
-    return 1.0, level_of(z, weights @ y, weights)
+    return 1.0, level_of(z, float(weights @ y), weights)
 
 
 def shift_of(rate: float, parents: Sequence[int | None]) -> np.ndarray:

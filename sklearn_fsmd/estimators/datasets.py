@@ -11,7 +11,15 @@ from sklearn.base import _fit_context
 
 from sklearn_fsmd._warn import warn
 from sklearn_fsmd.distributed import Processes, together
-from sklearn_fsmd.encoding import Growth, InputEncoder, TargetEncoder, draw_scale, warn_of_contradictions
+from sklearn_fsmd.encoding import (
+    Growth,
+    InputEncoder,
+    TargetEncoder,
+    draw_scale,
+    refuse_unjudged,
+    refuse_unlabeled,
+    warn_of_contradictions,
+)
 from sklearn_fsmd.estimators.exchange import generator_of, own_generator
 from sklearn_fsmd.estimators.learning import Learning
 from sklearn_fsmd.parameters import estimator
@@ -206,6 +214,10 @@ class Datasets(Learning):
             encoder.choose_statistics(self.statistics_features, parents, sample, valid, random)
         sums = scan(*how, more=None if anew else self._grows)
         warn_of_contradictions(sums.n_odd, sums.n_rows, targets.names, parents)
+        if anew:
+            refuse_unlabeled(sums.weights, sums.positive, sums.tried, targets.names, parents)
+        if valid is not None:
+            refuse_unjudged(valid[1])
         if anew and encoder.bias is not None and sample[0].bias is not None:
             encoder.take_reference(sample[0].bias)
         if encoder.statistics is not None:

@@ -17,6 +17,8 @@ from sklearn_fsmd.encoding import (
     Targets,
     as_pandas,
     read_table,
+    refuse_unjudged,
+    refuse_unlabeled,
     warn_of_ids,
     warn_of_text,
 )
@@ -94,6 +96,9 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
             if anew or not hasattr(self, "_split_seed"):
                 self._split_seed = trainer.draw_seed(random)  # the same rows validate when training goes on
             data, valid = validation_rows.split(self, *data, np.random.RandomState(self._split_seed))
+            refuse_unjudged(valid[1])
+        if anew and split:
+            refuse_unlabeled(*data[1].totals(), data[1].tried(parents), targets.names, parents)
         if anew and self.target_statistics is None:
             encoder.named_statistics(self.statistics_features)  # which says if there are no such columns
         elif anew:

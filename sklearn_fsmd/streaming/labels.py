@@ -73,9 +73,10 @@ class LabelSums:
 
     Attributes
     ----------
-    parents_of_values : for each value the step that it follows.
+    parents, parents_of_values : for each target, and for each value, the step that it follows.
     n_rows : int
-    weights, positive : ``(K,)``, of the weights, and of those of positive labels.
+    weights, positive, tried : ``(K,)``, of the weights, of those of positive labels, and of those where the step before
+        has happened.
     happened, value_weights, largest : ``(V,)``, how often the step before a value has happened, the sum of its weights,
         and the largest value that counts.
     n_odd : how many rows contradict the step before, by task.
@@ -83,10 +84,12 @@ class LabelSums:
     of_groups : the rates in each row group; None where there are no row groups.
     """
 
+    parents: Sequence[int | None]
     parents_of_values: Sequence[int | None] = ()
     n_rows: int = 0
     weights: Any = 0.0
     positive: Any = 0.0
+    tried: Any = 0.0
     happened: Any = 0.0
     value_weights: Any = 0.0
     largest: Any = -np.inf
@@ -97,11 +100,11 @@ class LabelSums:
     def add(self, targets: Targets) -> None:
         """Take some rows into the sums; their weights are as they were given."""
         labels, n = targets.labels, len(targets.labels)
-        weights = targets.full_weights
+        total, positive = targets.totals()
         self.n_rows += n
-        self.is_weighted |= bool((weights != 1).any())
-        self.weights = self.weights + weights.sum(axis=0, dtype=np.float64)
-        self.positive = self.positive + (weights * labels).sum(axis=0, dtype=np.float64)
+        self.is_weighted |= bool((targets.full_weights != 1).any())
+        self.weights, self.positive = self.weights + total, self.positive + positive
+        self.tried = self.tried + targets.tried(self.parents)
         if targets.values is not None:
             values, counts = targets.values
             of_parents = [n if parent is None else labels[:, parent].sum() for parent in self.parents_of_values]

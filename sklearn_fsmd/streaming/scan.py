@@ -28,7 +28,7 @@ def scan(
     of_values = targets.of_values
     firsts = dataset.source.first_rows()
     of_groups = None if firsts is None else GroupRates(firsts)
-    sums = LabelSums(() if of_values is None else of_values.parents, of_groups=of_groups)
+    sums = LabelSums(parents, () if of_values is None else of_values.parents, of_groups=of_groups)
     statistics = None if encoder.statistics is None else StatisticsSums(encoder.statistics, encoder.main)
     columns = {} if encoder.statistics is None else encoder.names_of_codes(encoder.statistics.keys)
     for block in dataset.blocks(list(columns.values())):

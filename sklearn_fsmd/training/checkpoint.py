@@ -268,7 +268,10 @@ def _load_optimizer(optimizer: Any, state: dict[str, Any]) -> None:
 
 
 def _types_of(value: Any) -> Any:
-    return tuple(map(type, value)) if isinstance(value, tuple) else type(value)
+    """The type of an option, or those of a tuple; numpy's numbers count as Python's, as which they are written."""
+    if isinstance(value, tuple):
+        return tuple(map(_types_of, value))
+    return type(value.item() if isinstance(value, np.generic) else value)
 
 
 def _initial(module: Any, *, pretrained: bool) -> str:

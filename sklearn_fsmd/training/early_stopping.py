@@ -20,7 +20,8 @@ class EarlyStopping(Callback):
     keeps what the best look of an epoch has seen: `valid_loss`, `valid_auc` (the mean over the tasks that count),
     `valid_auc_<task>`, `valid_loss_<value>`, and `valid_best`, which is 1 if no look before was better, and else 0.
 
-    Tasks whose networks share nothing each have a best look of their own, unless one of them is to be watched.
+    Tasks whose networks share nothing each have a best look of their own, unless one of them is to be watched. Those of
+    which the validation data says nothing are kept as they are whenever another one is better than before.
 
     Parameters
     ----------
@@ -64,6 +65,9 @@ class EarlyStopping(Callback):
         self, net: Any, dataset_train: Any = None, dataset_valid: TensorData | None = None, **kwargs: Any
     ) -> None:
         self.valid = dataset_valid
+        weights = None if dataset_valid is None else dataset_valid.weights
+        seen = None if weights is None else (weights > 0).any(dim=0).tolist()
+        self.judged = [seen is None or any(seen[k] for k in group) for group in self.groups]
         self.batch = 0
         self._begin_epoch()
         if not self.best_weights and len(net.history) > 1:
@@ -85,17 +89,22 @@ class EarlyStopping(Callback):
     def _look(self, net: Any) -> None:
         losses, auc = net.evaluate(self.valid)
         counts = net.criterion_.task_weights.cpu().numpy() > 0
-        best_of_epoch = list(self.best_of_epoch)
+        best_of_epoch, is_better = list(self.best_of_epoch), False
         for g, group in enumerate(self.groups):
+            if not self.judged[g]:
+                continue
             is_value = group[0] >= len(self.task_names)  # which, on its own, has no AUC
             score = self._score(losses[group], auc[group], counts[group], bool(net.bias_reference), is_value)
             if score > self.best_scores[g]:
                 self.best_scores[g] = score
-                self.improved = True
+                self.improved = is_better = True
                 self._keep(net, group)
             if score > best_of_epoch[g]:
                 best_of_epoch[g] = score
                 self.seen_losses[group], self.seen_auc[group] = losses[group], auc[group]
+        if is_better:
+            for group in (group for group, judged in zip(self.groups, self.judged, strict=True) if not judged):
+                self._keep(net, group)
         if best_of_epoch != self.best_of_epoch:
             self.best_of_epoch = best_of_epoch
             self._record(net, counts)

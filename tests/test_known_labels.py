@@ -1,0 +1,107 @@
+"""Labels that are not known yet: what cannot be learned or judged is refused, and the rest goes on."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sklearn_fsmd import DeepFMClassifier, FSMDClassifier, SingleTaskClassifier
+from sklearn_fsmd.datasets import make_funnel
+from tests.conftest import SMALL
+
+PARAMS = SMALL | {"batch_size": 128, "expert_dims": (16,), "early_stopping": True}
+UNJUDGED = "in the rows that validate"
+
+
+@pytest.fixture(scope="module")
+def data():
+    X, Y = make_funnel(2000, random_state=0, return_X_y=True)
+    return X, Y.astype(float)
+
+
+def with_gap(Y, rows, column=slice(None)):
+    late = Y.copy()
+    late.loc[rows, column] = np.nan
+    return late
+
+
+def no_warnings_of_numpy(fit):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        return fit()
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_last_rows_without_labels_do_not_validate(data, weighted):
+    X, Y = data
+    model = FSMDClassifier(**PARAMS, validation="last")
+    weights = np.where(np.arange(2000) < 1700, 1.0, 0.0) if weighted else None
+    with pytest.raises(ValueError, match=UNJUDGED):
+        model.fit(X, Y if weighted else with_gap(Y, slice(1700, None)), sample_weight=weights)
+
+
+def test_nor_do_those_of_files(data, tmp_path):
+    X, Y = data
+    late = with_gap(Y, slice(1700, None))
+    X.join(late).to_parquet(tmp_path / "all.parquet")
+    X[:1700].join(Y[:1700]).to_parquet(tmp_path / "train.parquet")
+    X[1700:].join(late[1700:]).to_parquet(tmp_path / "valid.parquet")
+    targets = list(Y)
+    with pytest.raises(ValueError, match=UNJUDGED):
+        FSMDClassifier(**PARAMS, validation="last").fit_dataset(tmp_path / "all.parquet", targets)
+    with pytest.raises(ValueError, match=UNJUDGED):
+        FSMDClassifier(**PARAMS).fit_dataset(tmp_path / "train.parquet", targets, validation=tmp_path / "valid.parquet")
+
+
+def test_a_target_that_weighs_nothing_is_refused(data, tmp_path):
+    X, Y = data
+    weights = np.tile([1.0, 0.0], (2000, 1))
+    message = "Column 'conversion' of Y has no observed label whose weight is not zero in the rows of training, so"
+    with pytest.raises(ValueError, match=message):
+        no_warnings_of_numpy(lambda: FSMDClassifier(**PARAMS).fit(X, Y, sample_weight=weights))
+    X.join(Y).assign(one=1.0, none=0.0).to_parquet(tmp_path / "log.parquet")
+    log = tmp_path / "log.parquet", list(Y)
+    with pytest.raises(ValueError, match=message):
+        no_warnings_of_numpy(
+            lambda: FSMDClassifier(**PARAMS).fit_dataset(*log, sample_weight=["one", "none"], columns=list(X))
+        )
+
+
+@pytest.mark.filterwarnings("ignore:Column 'conversion' of Y has only one class")
+def test_a_step_that_is_never_known_where_it_may_happen_is_refused(data, tmp_path):
+    X, Y = data
+    late = with_gap(Y, Y["click"] == 1, "conversion")
+    with pytest.raises(ValueError, match="in the rows of training where 'click' is 1"):
+        no_warnings_of_numpy(lambda: FSMDClassifier(**PARAMS).fit(X, late))
+    X.join(late).to_parquet(tmp_path / "log.parquet")
+    with pytest.raises(ValueError, match="in the rows of training where 'click' is 1"):
+        no_warnings_of_numpy(lambda: FSMDClassifier(**PARAMS).fit_dataset(tmp_path / "log.parquet", list(Y)))
+
+
+@pytest.mark.parametrize("cls", [SingleTaskClassifier, DeepFMClassifier])
+def test_a_network_without_validation_labels_is_trained_as_long_as_the_others(data, cls):
+    X, Y = data
+    late = with_gap(Y, slice(1700, None), "conversion")
+    params = {name: value for name, value in PARAMS.items() if name in cls().get_params()}
+    said = [
+        cls(**params | {"validation": "last", "max_epochs": n, "lr": 0.01}).fit(X, late).predict_marginals(X)
+        for n in (1, 3)
+    ]
+    assert (np.abs(said[1] - said[0]).max(axis=0) > 0.02).all()
+
+
+def test_weights_of_values_follow_the_columns_of_Y():  # noqa: N802
+    X, Y = make_funnel(1500, watch_time=True, random_state=0, return_X_y=True)
+    params = {"value_targets": ["watch_seconds"], "value_parents": {"watch_seconds": "click"}}
+    model = FSMDClassifier(**SMALL, **params).fit(X, Y)
+    weights = pd.DataFrame({"click": 1.0, "conversion": (X["price"] > 50) * 1.0, "watch_seconds": 5.0})
+    moved = ["watch_seconds", "click", "conversion"]
+    score = model.score(X, Y, sample_weight=weights)
+    assert score != model.score(X, Y)
+    assert model.score(X, Y[moved], sample_weight=weights[moved]) == score
+    one, other = (
+        FSMDClassifier(**SMALL, **params).fit(X, Y).partial_fit(X, Y[o], sample_weight=weights[o])
+        for o in (list(Y), moved)
+    )
+    np.testing.assert_array_equal(one.predict_values(X), other.predict_values(X))
