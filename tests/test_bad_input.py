@@ -5,9 +5,12 @@ Bad targets are in test_bad_targets.py, bad parameters in test_bad_parameters.py
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute
 import pytest
 from scipy import sparse
 
+from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from tests.cases import (
     DAY,
@@ -25,6 +28,7 @@ from tests.cases import (
     put,
     too_large,
 )
+from tests.conftest import SMALL
 
 
 @pytest.fixture(scope="module")
@@ -253,3 +257,34 @@ def test_a_column_of_a_million_values():
     assert encoder.cardinalities == [10**6 + 1]
     np.testing.assert_array_equal(codes, (ids - 2**40) // 3 + 1)
     np.testing.assert_array_equal(encoder.encode(np.repeat(ids[:20, None] + 1, 2, axis=0)).codes, 0)
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (pa.array([(1, 2, 3)] * 300, pa.month_day_nano_interval()), "Column 'odd' holds intervals of months and days"),
+        (pa.array([[1, 2]] * 300, pa.list_view(pa.int64())), "Column 'odd' is a list_view.* Cast it"),
+    ],
+    ids=["interval", "list view"],
+)
+def test_types_of_arrow_that_cannot_be_read(frame, column, message):
+    _, Y = frame
+    table = pa.table({"price": np.arange(300.0), "odd": column})
+    with pytest.raises(TypeError, match=message):
+        FSMDClassifier(**SMALL).fit(table, Y)
+
+
+def test_runs_of_arrow_are_what_they_stand_for(frame):
+    X, Y = frame
+    cities = pa.array(X["city"].astype(object).where(X["city"].notna(), None).tolist())
+    plain = pa.table({"city": cities})
+    runs = pa.table({"city": pyarrow.compute.run_end_encode(cities)})
+    said = [FSMDClassifier(**SMALL).fit(table, Y).predict_marginals(table) for table in (plain, runs)]
+    np.testing.assert_array_equal(*said)
+
+
+def test_a_column_of_no_vectors_at_all(frame):
+    _, Y = frame
+    table = pa.table({"price": np.arange(300.0), "v": pa.nulls(300)})
+    with pytest.raises(ValueError, match="Column 'v' holds vectors, and in fit no row has one"):
+        FSMDClassifier(**SMALL, vector_features=["v"]).fit(table, Y)

@@ -423,6 +423,33 @@ def test_warm_start_takes_up_what_training_is_given_and_refuses_another_network(
     assert model.module_.towers.output.weight is weights
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"numeric_bins": 5},
+        {"numeric_scaling": "quantile"},
+        {"min_frequency": 50},
+        {"target_statistics": None},
+        {"statistics_features": ["city"]},
+        {"categorical_features": ["city"]},
+        {"list_features": None},
+        {"shared_embeddings": {"no": "such"}},
+        {"pretrain_epochs": 2},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+@pytest.mark.parametrize("saved", [False, True])
+def test_training_that_goes_on_refuses_another_encoding(frame, changed, saved, tmp_path):
+    X, Y = frame
+    model = FSMDClassifier(**SMALL | {"numeric_scaling": "standard"}, warm_start=True).fit(X, Y)
+    if saved:
+        model.save(tmp_path / "model")
+        model = FSMDClassifier.load(tmp_path / "model")
+    model.set_params(max_epochs=1).fit(X, Y)
+    with pytest.raises(ValueError, match=f"The '{next(iter(changed))}' parameter was .* Set it back"):
+        model.set_params(**changed).fit(X, Y)
+
+
 def test_a_validation_set_stays_when_training_goes_on(frame):
     X, Y = make_frame(1200)
     seen = []

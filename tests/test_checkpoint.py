@@ -69,6 +69,7 @@ def assert_same_fit(a, b):
         {"early_stopping": False, "optimizer": "sgd", "lr": 0.1, "batch_norm": False, "average_decay": 0.0},
         {"optimizer": torch.optim.RMSprop, "extractor": "mmoe", "unknown_rate": 0.2},
         {"random_state": np.random.RandomState(3)},
+        {"lr": np.float64(0.01), "weight_decay": np.float32(0.03), "net_params": {"optimizer__eps": np.float64(1e-7)}},
     ],
     ids=lambda params: ", ".join(params) or "default",
 )

@@ -1,3 +1,5 @@
+from decimal import Decimal
+
 import category_encoders
 import numpy as np
 import pandas as pd
@@ -9,6 +11,8 @@ from sklearn.preprocessing import OrdinalEncoder
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.encoding.column_selection import categorical_mask
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
+from sklearn_fsmd.training import feed
+from sklearn_fsmd.training.batches import BatchIterator, TensorData
 from tests.conftest import SMALL
 
 
@@ -154,3 +158,53 @@ class TestSelection:
     def test_names_need_a_frame(self):
         with pytest.raises(ValueError, match="'a', but X has no column names"):
             categorical_mask(["a"], self.X.to_numpy())
+
+
+def missing_and_mean(X, Y, **params):
+    model = FSMDClassifier(**SMALL | {"numeric_scaling": None, **params}).fit(X, Y)
+    rows = [X[:1].assign(visits=value) for value in (np.nan, X["visits"].mean(), 0.0)]
+    return model, rows, [model.predict_marginals(row) for row in rows]
+
+
+def test_a_missing_number_is_the_mean_where_numbers_are_left_as_they_are(frame):
+    X, Y = frame
+    model, rows, (missing, mean, zero) = missing_and_mean(X, Y, numeric_bins=0)
+    np.testing.assert_allclose(missing, mean, rtol=1e-5)
+    assert np.abs(missing - zero).max() > 1e-4
+    table = model.predict_marginals(pd.concat([X[:30], *rows]))  # many rows go another way than one
+    np.testing.assert_allclose(table[-3:], np.concatenate([missing, mean, zero]), rtol=1e-5)
+
+
+def test_hidden_numbers_are_the_mean_too(frame):
+    X, Y = frame
+    X = X.assign(visits=X["visits"] + 100.0)
+    model, *_ = missing_and_mean(X, Y, numeric_bins=8)
+    fillings = feed.hidden_values(model, model._encoder, model._encoder.encode(X), "cpu")["fillings"]
+    column = [c.name for c in model._encoder.main.numeric.values()].index("visits")
+    assert fillings[column] == pytest.approx(X["visits"].mean(), rel=1e-5)
+    batches = BatchIterator(
+        TensorData.of(model._encoder.encode(X), model._targets.encode(Y), "cpu"),
+        64,
+        torch.Generator().manual_seed(0),
+        offsets=torch.from_numpy(model._encoder.main.offsets.astype(np.int32)),
+        fillings=fillings,
+        n_categories=len(model._encoder.main.categories),
+        unknown_rate=0.5,
+    )
+    (_, numbers), *_ = next(iter(batches))
+    assert (numbers[:, column] >= 90).all()
+    assert (numbers[:, column] == fillings[column]).any()
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_decimals_are_quantities_in_objects_too(frame, missing):
+    X, Y = frame
+    exact = [Decimal(f"{value:.2f}") for value in np.linspace(1, 500, len(X))]
+    column = pd.Series(exact, dtype=object, index=X.index)
+    if missing:
+        column.iloc[::5] = None
+    model = FSMDClassifier(**SMALL).fit(X.assign(price=column), Y)
+    assert "price" in [c.name for c in model._encoder.main.numeric.values()]
+    floats = X.assign(price=column.astype(float))
+    same = FSMDClassifier(**SMALL).fit(floats, Y).predict_marginals(floats)
+    np.testing.assert_array_equal(model.predict_marginals(X.assign(price=column)), same)

@@ -2,7 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.encoding.targets import TargetEncoder, check_weights, make_targets
+from tests.conftest import SMALL
 
 NAN = float("nan")
 
@@ -146,3 +148,13 @@ def test_rates_are_weighted():
     targets = encode([[0, 1], [1, NAN], [1, 0]], [1.0, 2.0, 1.0])
     np.testing.assert_allclose(targets.rates(), [0.75, 0.5])
     assert make_targets(np.array([[0.0], [1.0], [1.0]]), None).rates() == pytest.approx(2 / 3)
+
+
+def test_labels_stay_what_they_are_where_classes_were_given(frame):
+    X, Y = frame
+    words = Y.assign(click=Y["click"].map({0: "no", 1: "yes"}))
+    model = FSMDClassifier(**SMALL).partial_fit(X, words, classes=[["no", "yes"], [0, 1]])
+    predicted = model.predict(X)
+    assert {type(label) for label in predicted[:, 1].tolist()} == {int}
+    assert (predicted[:, 1] == Y["conversion"]).mean() > 0.5
+    assert set(predicted[:, 0]) <= {"no", "yes"}

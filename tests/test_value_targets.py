@@ -3,10 +3,12 @@
 import copy
 import datetime
 import pickle
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 import torch
 from sklearn.base import clone
@@ -489,6 +491,11 @@ class TestRefused:
         with pytest.raises(ValueError, match="takes positions, and Y has the shape"):
             SharedBottomClassifier(**of(SharedBottomClassifier, SMALL), value_targets=[1]).fit(X, Y["click"].to_numpy())
 
+    def test_a_position_that_is_no_integer(self, log):
+        X, Y, _ = log
+        with pytest.raises(ValueError, match=r"names 2.0; in a Y without column names it takes positions"):
+            FSMDClassifier(**SMALL, value_targets=[2.0]).fit(X, Y.to_numpy())
+
 
 class TestMetrics:
     def test_concordance_is_the_share_of_pairs(self, rng):
@@ -513,3 +520,14 @@ class TestMetrics:
         assert decile_bias(y, y) == 0
         assert decile_bias(y, np.full(100, 2.0), n_bins=2) == 0  # equal predictions share their mean value
         assert decile_bias(y, y + 1) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("frame", ["arrow", "polars"])
+def test_decimals_with_gaps_are_values(frame):
+    X, Y, _ = make_log()
+    money = [None if value != value else Decimal(f"{value:.2f}") for value in Y["watch"]]
+    columns = {"click": Y["click"].tolist(), "conversion": Y["conversion"].tolist(), "watch": money}
+    exact = pa.table(columns) if frame == "arrow" else pl.DataFrame(columns, strict=False)
+    floats = Y.assign(watch=Y["watch"].round(2))
+    said = [FSMDClassifier(**SMALL, **AFTER_CLICK).fit(X, y).predict_values(X) for y in (exact, floats)]
+    np.testing.assert_allclose(*said, rtol=1e-5)

@@ -29,7 +29,12 @@ def given_classes(classes: Any, names: list[str]) -> list[np.ndarray]:
             raise ValueError(
                 f"`classes` must give two classes of one type for {name!r}. Got [{', '.join(map(shown, two))}]."
             )
-    return [two_classes(np.asarray(two), name) for name, two in zip(names, given, strict=True)]
+    return [two_classes(_array_of(two), name) for name, two in zip(names, given, strict=True)]
+
+
+def _array_of(labels: Any) -> np.ndarray:
+    """Labels as an array; strings stay objects, as in a table: beside other objects labels stay what they are."""
+    return np.array(list(labels), dtype=object) if isinstance(labels[0], str) else np.asarray(labels)
 
 
 def two_classes(column: np.ndarray, name: str) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -90,13 +91,18 @@ def _place(parameter: str, item: Any, names: list[Any] | None, n: int) -> int:
 
 
 def _is_category(column: Any) -> bool:
-    """Whether a column holds categories by its dtype; a column of an object array is judged by what it holds."""
+    """Whether a column holds categories by its dtype; a column of an object array is judged by what it holds.
+
+    Objects of pandas are categories, but for decimals, which are objects for want of a dtype.
+    """
     dtype = column.dtype
     if isinstance(column, np.ndarray) and dtype.kind == "O":
         known = column[~pd.isna(column)]
         return pd.api.types.infer_dtype(known) not in ("integer", "floating", "mixed-integer-float", "decimal", "empty")
     if isinstance(dtype, pd.CategoricalDtype) or pd.api.types.is_bool_dtype(dtype):
         return True
+    if isinstance(dtype, np.dtype) and dtype.kind == "O" and isinstance(next(iter(column.dropna()), None), Decimal):
+        return pd.api.types.infer_dtype(column, skipna=True) != "decimal"
     return not pd.api.types.is_numeric_dtype(dtype) and getattr(dtype, "kind", "") in "OUS"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from itertools import chain
 from numbers import Number
 from typing import Any
@@ -82,10 +83,11 @@ class ListColumn:
     def _check(self, row: int, values: list[Any]) -> None:
         """Raise where a value is no category."""
         for value in values:
-            if isinstance(value, float) and not value.is_integer():
+            if isinstance(value, (float, np.floating, Decimal)) and value % 1 != 0:
                 raise ValueError(
                     f"Column {self.name!r} holds lists of fractions, and in row {row} {shown(value)}. Lists hold "
-                    "categories; if these are vectors, name the column in `vector_features`."
+                    "categories; if these are vectors, name the column in `vector_features`. If each fraction is a "
+                    "category, make them strings."
                 )
             if isinstance(value, SEQUENCES):
                 raise ValueError(f"Column {self.name!r} holds lists, and in row {row} a list in a list.")

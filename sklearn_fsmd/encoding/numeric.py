@@ -23,10 +23,15 @@ class NumericColumn:
     name : str, for messages.
     scaling : "standard" (mean 0 and variance 1), "quantile" (the rank among fit's values, uniform with mean 0 and
         variance 1, so that no outlier dominates) or None. Scaled numbers stay within the range of fit's.
-    n_bins : about how many bins. A missing number has bin 0, and the scaled value 0. With 0 there are no bins.
+    n_bins : about how many bins. A missing number has bin 0 and is the mean. With 0 there are no bins.
+
+    Attributes
+    ----------
+    filling : what a missing number is, as scaled ones are: 0, or the mean of numbers that are left as they are.
     """
 
     N_KNOTS = 257
+    filling: float = 0.0
     seen: Numbers | None = None
 
     def __init__(self, name: str, scaling: str | None, n_bins: int) -> None:
@@ -50,9 +55,12 @@ class NumericColumn:
         self.edges = _bin_edges(known, self.n_bins) if self.n_bins else np.empty(0)
         if self.scaling == "quantile":
             self._fit_ranks(known)
-        elif self.scaling == "standard":
-            mean, spread, *ends = seen.moments(known)
+            return
+        mean, spread, *ends = seen.moments(known)
+        if self.scaling == "standard":
             self.center, self.scale, self.range = mean, spread or 1.0, (ends[0], ends[1])
+        else:
+            self.filling = float(np.float32(mean))
 
     def fit_encode(self, column: Any) -> tuple[np.ndarray, np.ndarray]:
         """Learn the scale and the bins of a whole column, and return numbers and bins."""
@@ -88,7 +96,7 @@ class NumericColumn:
         else:
             numbers = x
         numbers = numbers.astype(np.float32)
-        numbers[missing] = 0.0
+        numbers[missing] = self.filling
         return numbers, bins
 
     def _floats(self, column: Any) -> np.ndarray:

@@ -79,11 +79,11 @@ def codes_of(column: CategoryColumn, values: pd.Series) -> np.ndarray | None:
 def number_of(column: NumericColumn, value: Any) -> tuple[float, int]:
     """What :meth:`NumericColumn.encode` makes of `value`: the scaled number, and the bin."""
     if value is None:
-        return 0.0, UNKNOWN
+        return column.filling, UNKNOWN
     if type(value) not in (float, int, bool):
         raise NotPlainError
     if value != value:
-        return 0.0, UNKNOWN
+        return column.filling, UNKNOWN
     if not -LARGEST <= value <= LARGEST:
         raise NotPlainError
     bin_ = bisect_right(column.edges, value) + 1 if column.n_bins else UNKNOWN

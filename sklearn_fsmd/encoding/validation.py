@@ -83,6 +83,7 @@ def as_pandas(data: Any) -> Any:
         return data
     try:
         import pyarrow as pa
+        import pyarrow.compute
     except ImportError as error:
         kind = f"{type(data).__module__.split('.')[0]}.{type(data).__qualname__}"
         raise ImportError(
@@ -96,9 +97,18 @@ def as_pandas(data: Any) -> Any:
     except (TypeError, ValueError, pa.ArrowException):  # no table, so a column
         column = data if isinstance(data, (pa.Array, pa.ChunkedArray)) else pa.chunked_array(data)
         return as_pandas(pa.table({"": column})).iloc[:, 0].rename(name)
-    for field in table.schema:
+    for i, field in enumerate(table.schema):
         if pa.types.is_dictionary(field.type) and pa.types.is_nested(field.type.value_type):
             raise nested(f"values of the type {field.type}", field.name)
+        if pa.types.is_interval(field.type):
+            raise TypeError(f"Column {field.name!r} holds intervals of months and days. Make numbers of them, or text.")
+        if pa.types.is_list_view(field.type) or pa.types.is_large_list_view(field.type):
+            raise TypeError(
+                f"Column {field.name!r} is a {field.type}. Cast it to pyarrow.list_({field.type.value_type})."
+            )
+        if pa.types.is_run_end_encoded(field.type):
+            decoded = pa.compute.run_end_decode(table.column(i))
+            table = table.set_column(i, pa.field(field.name, decoded.type), decoded)
     fields = [field.with_type(_pandas_knows(field.type)) for field in table.schema]
     # The metadata say which column is the index of a table that was made from one of pandas.
     table = table.cast(pa.schema(fields, table.schema.metadata))

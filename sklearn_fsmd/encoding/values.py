@@ -177,7 +177,7 @@ def column_of(Y: Any, column: str | int) -> Any:
     refuse_masked(Y, "Y")
     array = np.asarray(Y)
     n_columns = array.shape[1] if array.ndim == 2 else 0
-    if isinstance(column, str) or not 0 <= column < n_columns:
+    if not isinstance(column, (int, np.integer)) or isinstance(column, bool) or not 0 <= column < n_columns:
         raise ValueError(
             f"'value_targets' names {column!r}; in a Y without column names it takes positions, and Y has the shape "
             f"{array.shape}."
@@ -187,6 +187,8 @@ def column_of(Y: Any, column: str | int) -> Any:
 
 def _numbers(column: Any, name: str) -> np.ndarray:
     column = pd.Series(column)
+    if isinstance(column.dtype, pd.ArrowDtype):  # whose decimals pandas does not make numbers of where one is missing
+        column = pd.Series(column.to_numpy(dtype=object, na_value=None), dtype=object)
     match pd.api.types.infer_dtype(column):
         case "timedelta" | "timedelta64":
             raise TypeError(f"Column {name!r} of Y {MUST_BE_NUMBERS}, and holds durations. Use `.dt.total_seconds()`.")

@@ -39,7 +39,7 @@ def read_vectors(column: Any, name: str, width: int | None) -> np.ndarray:
         vectors = vectors.astype(np.float32, copy=False)
     if is_known.all():
         return vectors
-    x = np.full((len(is_known), width or vectors.shape[1]), np.nan, dtype=np.float32)
+    x = np.full((len(is_known), width or (vectors.shape[1] if vectors.ndim == 2 else 0)), np.nan, dtype=np.float32)
     if len(vectors):
         x[is_known] = vectors
     return x

@@ -27,7 +27,10 @@ def scaled_and_bins(g: Graph, columns: Sequence[NumericColumn], x: Value) -> tup
     bins : (n, N) int64; None if the columns have no bins.
     """
     missing = g.op("IsNaN", x)
-    numbers = g.op("Where", missing, np.float32(0), g.cast(_scaled(g, columns, x), "float"))
+    fillings = np.array([column.filling for column in columns], dtype=np.float32)
+    numbers = g.op(
+        "Where", missing, fillings if fillings.any() else np.float32(0), g.cast(_scaled(g, columns, x), "float")
+    )
     if not columns[0].n_bins:
         return numbers, None
     # The first bin begins at −∞, and a missing number is above no edge: its bin is 0.

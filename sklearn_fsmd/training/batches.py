@@ -110,9 +110,11 @@ class Batches:
     ----------
     data : the rows, or those of them that are at hand for whoever wants to look at some.
     offsets : (F,), the unknown row of each code column.
+    fillings : (N,), what a missing number is in each numeric column; None for 0.
     n_categories : how many of the code columns are categories; the others are the bins of the numbers, in their order.
     list_offsets : the unknown row of each column of lists; None if there are none.
-    bias_offsets : as `offsets`, of the bias features; in a share `bias_dropout` of the rows all of these are hidden.
+    bias_offsets, bias_fillings : the same of the bias features; in a share `bias_dropout` of the rows all of these are
+        hidden.
 
     Attributes
     ----------
@@ -128,10 +130,12 @@ class Batches:
         generator: torch.Generator,
         *,
         offsets: Tensor,
+        fillings: Tensor | None = None,
         n_categories: int,
         unknown_rate: float,
         list_offsets: Sequence[int] | None = None,
         bias_offsets: Tensor | None = None,
+        bias_fillings: Tensor | None = None,
         bias_dropout: float = 0.0,
     ) -> None:
         self.data = data
@@ -140,10 +144,12 @@ class Batches:
         self.hiding = generator
         """What the hidden values are drawn from."""
         self.offsets = offsets
+        self.fillings = fillings
         self.n_categories = n_categories
         self.unknown_rate = unknown_rate
         self.list_offsets = None if list_offsets is None else torch.tensor(list_offsets)
         self.bias_offsets = bias_offsets
+        self.bias_fillings = bias_fillings
         self.bias_dropout = bias_dropout
 
         self.begun: dict[str, Any] | None = None
@@ -219,14 +225,14 @@ class Batches:
             of_bins = rows[is_bin].to(codes.device), columns[is_bin].to(codes.device) - self.n_categories
             rows, columns = rows.to(codes.device), columns.to(codes.device)
             codes[rows, columns] = self.offsets[columns]
-            numbers[of_bins] = 0.0
+            numbers[of_bins] = 0.0 if self.fillings is None else self.fillings[of_bins[1]]
 
     def _hide_bias(self, codes: Tensor, numbers: Tensor, *, offsets: Tensor) -> None:
         """Hide all bias features of some rows, so that the network learns to explain clicks without them."""
         hidden = torch.rand(len(codes), generator=self.hiding) < self.bias_dropout
         hidden = hidden.nonzero().squeeze(1).to(codes.device)
         codes[hidden] = offsets
-        numbers[hidden] = 0.0
+        numbers[hidden] = 0.0 if self.bias_fillings is None else self.bias_fillings
 
 
 class BatchIterator(Batches):

@@ -46,10 +46,12 @@ def hidden_values(p: TrainingParameters, encoder: InputEncoder, rows: Encoded, d
     """Which values of a batch are hidden: the keyword arguments of :class:`Batches`, for codes like those of `rows`."""
     return {
         "offsets": _offsets(encoder.main, rows, device),
+        "fillings": _fillings(encoder.main, device),
         "n_categories": len(encoder.main.categories),
         "list_offsets": encoder.main.list_offsets if encoder.main.lists else None,
         "unknown_rate": p.unknown_rate,
         "bias_offsets": None if encoder.bias is None else _offsets(encoder.bias, rows.bias, device),
+        "bias_fillings": None if encoder.bias is None else _fillings(encoder.bias, device),
         "bias_dropout": p.bias_dropout,
     }
 
@@ -70,3 +72,9 @@ def batch_size_of(p: TrainingParameters, n_rows: int) -> int:
 def _offsets(encoder: FeatureEncoder, rows: Any, device: str) -> torch.Tensor:
     """The unknown row of each code column, in the type of the codes."""
     return torch.from_numpy(encoder.offsets.astype(rows.codes.dtype)).to(device)
+
+
+def _fillings(encoder: FeatureEncoder, device: str) -> torch.Tensor | None:
+    """What a missing number is in each numeric column; None if it is 0 in all, as scaled ones are."""
+    fillings = np.array([column.filling for column in encoder.numeric.values()], dtype=np.float32)
+    return torch.from_numpy(fillings).to(device) if fillings.any() else None

@@ -37,6 +37,13 @@ NETWORK = tuple(field.name for field in fields(NetworkParameters))
 OPTIMIZATION = tuple(field.name for field in fields(OptimizationParameters))
 ARCHITECTURE = (*(name for name in NETWORK if name != "embedding_std"), "bias_features")
 """The parameters that a network is made of; training that goes on cannot change them."""
+ENCODING = (
+    *("categorical_features", "numeric_scaling", "numeric_bins", "min_frequency", "target_statistics"),
+    *("statistics_features", "list_features", "list_separator", "max_list_length", "vector_features"),
+    *("shared_embeddings", "pretrain_epochs"),
+)
+"""Nor can it change how rows were encoded, and pretraining comes before training. Files of former versions do not say
+what these parameters were, and of callables and arrays no file does."""
 
 NOT_NET_PARAMS = {
     *("module", "criterion", "optimizer", "lr", "max_epochs", "batch_size", "device", "callbacks", "verbose"),
@@ -144,7 +151,8 @@ def net_of(predictor: Predictor, history: Sequence[dict[str, Any]]) -> Net:
 
 def spec_of(p: MultiTaskParameters) -> dict[str, Any]:
     """The parameters of `p` that a net is made of."""
-    return {name: getattr(p, name) for name in (*NETWORK, *OPTIMIZATION, "bias_features", "device")}
+    of_encoding = {name: value for name in ENCODING if _is_plain(value := getattr(p, name))}
+    return {name: getattr(p, name) for name in (*NETWORK, *OPTIMIZATION, "bias_features", "device")} | of_encoding
 
 
 def go_on_with(p: MultiTaskParameters, net: Net) -> Net:
@@ -153,10 +161,11 @@ def go_on_with(p: MultiTaskParameters, net: Net) -> Net:
     Raises
     ------
     ValueError
-        If a parameter of the architecture has changed.
+        If a parameter of the architecture or of the encoding has changed.
     """
-    old, new = net.spec_, spec_of(p)
-    for name in ARCHITECTURE:
+    new = spec_of(p)
+    old = new | net.spec_
+    for name in (*ARCHITECTURE, *(name for name in ENCODING if name in new)):
         if _differs(old[name], new[name]):
             raise ValueError(
                 f"The {name!r} parameter was {old[name]!r} in the fit that this one goes on from and is {new[name]!r} "
@@ -182,6 +191,13 @@ def grow(p: MultiTaskParameters, net: Net, before: InputEncoder, now: InputEncod
     """
     check_table_size(p, now.main, net.module_.n_learned, str(net.device))
     growing.grow(net, before.main, now.main, layout_of(p, now.main))
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a parameter can be kept and compared: it is none of code or of a library's own."""
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, (str, int, float, dict))
 
 
 def _differs(old: Any, new: Any) -> bool:
