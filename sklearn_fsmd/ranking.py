@@ -37,7 +37,8 @@ def weighted_product(p: Any, weights: Sequence[float] | np.ndarray | None = None
     Raises
     ------
     ValueError
-        If `p` has not two dimensions, or the weights are not one finite number per task, or all zero.
+        If `p` has not two dimensions, or the weights are not one finite number per task, or all zero, or so large that
+        products of no tiny probabilities are 0 or infinite for a float64.
 
     Examples
     --------
@@ -56,8 +57,15 @@ def weighted_product(p: Any, weights: Sequence[float] | np.ndarray | None = None
         raise ValueError(f"`weights` must be {p.shape[1]} finite numbers, one per task. Got {weights!r} instead.")
     if not exponents.any():
         raise ValueError(f"`weights` must not all be zero: nothing would be ranked by. Got {weights!r}.")
-    logs = np.log(np.maximum(p, np.finfo(np.float32).tiny), dtype=np.float64)
-    return np.exp(logs @ exponents)
+    tiny, range_ = np.finfo(np.float32).tiny, np.finfo(np.float64)
+    logs = np.log(np.maximum(p, tiny), dtype=np.float64) @ exponents
+    lost = (logs < np.log(range_.tiny)) | (logs > np.log(range_.max))
+    if (lost & (p > tiny).all(axis=1)).any():
+        raise ValueError(
+            f"`weights` are so large that products vanish or overflow, and rows tie: {weights!r}. An order depends on "
+            f"their proportions alone: divide all by {np.abs(exponents).max():g}."
+        )
+    return np.exp(logs)
 
 
 def listed(weights: Any, model: Any, parameter: str = "weights") -> Any:

@@ -122,7 +122,7 @@ def threads(n: int | None) -> Iterator[None]:
     before = others[0] if others and is_outermost else torch.get_num_threads()
     if is_outermost:
         _inside[here] = before
-    torch.set_num_threads(n)
+    torch.set_num_threads(int(n))
     try:
         yield
     finally:

@@ -375,6 +375,21 @@ def test_without_early_stopping_validation_data_still_choose_the_weights(frame):
     assert model.score(X_val, Y_val) > model.history_[-1]["valid_auc"]
 
 
+def test_a_callback_stops_the_training_and_the_best_weights_are_kept(frame):
+    X, Y = frame
+
+    class Stop(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            net.stop_training_ = len(net.history) == 2
+
+    stopped, two = (
+        small(early_stopping=True, **params).fit(X, Y, X_val=X, Y_val=Y)
+        for params in ({"max_epochs": 9, "callbacks": [Stop()]}, {"max_epochs": 2})
+    )
+    assert stopped.n_iter_ == 2
+    np.testing.assert_array_equal(stopped.predict_marginals(X), two.predict_marginals(X))
+
+
 def test_training_that_goes_on_and_fails_leaves_the_former_weights(frame):
     X, Y = frame
 

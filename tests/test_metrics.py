@@ -395,3 +395,67 @@ def test_scores_and_weights_whose_columns_moved_are_refused(labelled):
         with pytest.raises(ValueError, match="The columns of `sample_weight` must have the order of those of Y"):
             metrics.mean_log_loss(Y, P, sample_weight=moved(P[["conversion", "click"]]))
     assert metrics.mean_auc(Y, P) == metrics.mean_auc(Y.to_numpy(), P.to_numpy())
+
+
+def test_a_scorer_by_name_finds_the_task_of_the_model_in_an_array():
+    X, Y = make_funnel(800, random_state=0, return_X_y=True)
+    Y = Y.rename(columns={"click": "viewed", "conversion": "click"})
+    model = FSMDClassifier(**SMALL).fit(X, Y)
+    for name in ("click_auc", "task1_auc"):
+        score = metrics.get_scorer(name)(model, X, Y.to_numpy())
+        assert score == pytest.approx(roc_auc_score(Y["click"], model.predict_marginals(X)[:, 1]))
+    with pytest.raises(ValueError, match="no task 'conversion' to score"):
+        metrics.get_scorer("conversion_auc")(model, X, Y.to_numpy())
+
+
+def test_the_conversion_rate_is_that_of_the_columns_of_these_names():
+    X, Y = make_funnel(800, random_state=0, return_X_y=True)
+    opened = np.maximum(Y["click"], np.arange(800) % 2)
+    Y = Y.assign(opened=opened)[["opened", "click", "conversion"]]
+    model = FSMDClassifier(**SMALL).fit(X, Y)
+    clicked = (Y["click"] == 1).to_numpy()
+    expected = roc_auc_score(Y["conversion"][clicked], model.predict_conditionals(X)[clicked, 2])
+    assert metrics.get_scorer("cvr_auc")(model, X, Y) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("metric", [metrics.auc_per_task, metrics.mean_log_loss, metrics.expected_calibration_error])
+def test_one_target_is_not_judged_by_the_marginals_of_two(metric, labelled):
+    Y, P = labelled
+    with pytest.raises(ValueError, match="Y has 1 task and P has 2"):
+        metric(Y[:, 0], P)
+    both = np.stack((1 - P[:, 0], P[:, 0]), axis=1)
+    np.testing.assert_allclose(metric(Y[:, 0], both), metric(Y[:, 0], P[:, 0]))
+
+
+def test_weights_of_the_calibration_error(rng):
+    p = np.sort(rng.uniform(size=60))
+    y = (rng.uniform(size=60) < p).astype(int)
+    weights = rng.randint(0, 3, size=60)
+    repeated = [column.repeat(weights) for column in (y, p)]
+    weighted = metrics.expected_calibration_error(y, p, n_bins=1, sample_weight=weights)
+    assert weighted == pytest.approx(metrics.expected_calibration_error(*repeated, n_bins=1))
+    error = metrics.expected_calibration_error([0, 1, 1, 0], [0.2, 0.2, 0.6, 0.6], n_bins=2, sample_weight=[3, 1, 1, 1])
+    assert error == pytest.approx((4 * abs(0.2 - 0.25) + 2 * abs(0.6 - 0.5)) / 6)
+
+
+def test_scorers_take_the_weights_of_a_y_with_values(watched):
+    model, X, Y = watched
+    weights = np.stack([np.where(X["price"] > 50, 2.0, 0.5), np.ones(400), np.full(400, 7.0)], axis=1)
+    score = metrics.get_scorer("mean_auc")(model, X, Y, sample_weight=weights)
+    assert score == pytest.approx(model.score(X, Y, sample_weight=weights))
+    assert score != pytest.approx(model.score(X, Y))
+    assert np.isfinite(metrics.get_scorer("neg_calibration_error")(model, X, Y, sample_weight=weights))
+    with pytest.raises(ValueError, match="takes no `sample_weight`"):
+        metrics.get_scorer("watch_seconds_concordance")(model, X, Y, sample_weight=weights)
+
+
+def test_a_scorer_of_values_says_that_a_net_has_none(watched):
+    model, X, Y = watched
+    with pytest.raises(TypeError, match="judges what `predict_values` of a fitted estimator says. Got a Net"):
+        metrics.get_scorer("watch_seconds_concordance")(model.net_, X, Y)
+
+
+def test_a_scorer_says_that_the_estimator_has_other_targets(watched):
+    model, X, Y = watched
+    with pytest.raises(ValueError, match="Y has 2 columns, and the estimator was fitted on 1"):
+        metrics.get_scorer("mean_auc")(model.output_view("click"), X, Y[["click", "conversion"]])

@@ -41,6 +41,17 @@ def test_other_weights_are_refused(weights):
         weighted_product(np.full((2, 2), 0.5), weights)
 
 
+def test_weights_with_which_rows_would_tie_are_refused():
+    p = [[0.01, 0.0005], [0.02, 0.001]]
+    with pytest.raises(ValueError, match="so large that products vanish or overflow.*divide all by 100"):
+        weighted_product(p, [100, 50])
+    with pytest.raises(ValueError, match="so large that products vanish or overflow"):
+        weighted_product(p, [-100, -50])
+    low, high = weighted_product(p, [10, 5])
+    assert 0 < low < high
+    assert weighted_product([[0.0, 0.5], *p], [10, 5])[0] == 0  # a probability of 0 is no fault of the weights
+
+
 def test_weights_by_name(tmp_path):
     X, Y = make_frame(200)
     model = FSMDClassifier(**SMALL | {"max_epochs": 1}).fit(X, Y)

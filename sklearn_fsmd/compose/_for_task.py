@@ -138,7 +138,7 @@ class ForTask(Documented, TransformerMixin, BaseEstimator):
             return None
         names: list[Any] = list(y.columns) if isinstance(y, pd.DataFrame) else [*names_of(y)]
         position = names.index(self.task) if self.task in names else self.task
-        if not isinstance(position, Integral) or not 0 <= position < len(names):
+        if not isinstance(position, Integral) or isinstance(position, bool) or not 0 <= position < len(names):
             raise ValueError(f"y has no task {self.task!r}; it has {names}.")
         if np.ndim(y) == 1:
             return y

@@ -217,6 +217,12 @@ class TargetEncoder:
         Y = as_pandas(Y)
         return self.of_values.split_weights(self._given_weights(as_pandas(sample_weight), Y, len(Y)), Y)[1]
 
+    def weights_of_tasks(self, sample_weight: Any, Y: Any) -> np.ndarray:
+        """The user's weights of the columns of Y that hold labels, ``(n, K)``."""
+        Y = as_pandas(Y)
+        given = self._given_weights(as_pandas(sample_weight), Y, len(Y))
+        return given if self.of_values is None else self.of_values.split_weights(given, Y)[0]
+
     def over_impressions(self, Y: Any) -> tuple[Any, np.ndarray]:
         """Y without its values, and these ``(n, V)`` as :meth:`predict_values` speaks of them, for metrics."""
         Y = as_pandas(Y)

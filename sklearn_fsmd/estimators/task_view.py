@@ -79,6 +79,6 @@ class OutputView(ClassifierMixin, BaseEstimator):
         names = self.estimator.task_names_
         if self.task in names:
             return names.index(self.task)
-        if isinstance(self.task, Integral) and 0 <= self.task < len(names):
+        if isinstance(self.task, Integral) and not isinstance(self.task, bool) and 0 <= self.task < len(names):
             return int(self.task)
         raise ValueError(f"There is no task {self.task!r}; the tasks are {names}, or 0 to {len(names) - 1}.")

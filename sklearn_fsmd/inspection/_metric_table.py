@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length
 
-from sklearn_fsmd.metrics import Outcome, as_column, concordance, groups_of, outcomes
+from sklearn_fsmd.metrics import Outcome, as_column, concordance, groups_of, log_losses, outcomes
 
 ALL = "all rows"
 LEVEL = 0.95
@@ -121,8 +121,7 @@ def _figures(one: Outcome, weights: np.ndarray) -> dict[str, float]:
     if one.is_value:
         error = float(np.sqrt(np.average((y - p) ** 2, weights=w)))
         return {"ranking": _concordance(y, p, w), "error": error, "level": level}
-    likely = np.clip(np.where(y == 1, p, 1 - p), np.finfo(np.float32).tiny, None)
-    return {"ranking": _auc(y, p, w), "error": float(np.average(-np.log(likely), weights=w)), "level": level}
+    return {"ranking": _auc(y, p, w), "error": float(np.average(log_losses(y, p), weights=w)), "level": level}
 
 
 def _sorted(one: Outcome) -> Outcome:

@@ -28,6 +28,7 @@ from sklearn_fsmd.metrics._per_task import (
     mean_log_loss,
     multi_task_gain,
 )
+from sklearn_fsmd.metrics._per_task import log_losses as log_losses
 from sklearn_fsmd.metrics._per_task import task_aucs as task_aucs  # for other parts of the package, and not public
 from sklearn_fsmd.metrics._scorers import get_scorer, get_scorer_names
 from sklearn_fsmd.metrics._values import concordance, decile_bias, value_mae, value_rmse

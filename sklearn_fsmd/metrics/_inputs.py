@@ -33,6 +33,11 @@ def labels_and_scores(
         P = np.stack([_positive(p) for p in P], axis=1)
     labels, scores = zeros_and_ones(Y), finite(P, "P")
     if labels.ndim == 1 and scores.ndim == 2 and scores.shape[1] == 2:
+        if not np.allclose(scores.sum(axis=1), 1, atol=1e-3):
+            raise ValueError(
+                "Y has 1 task and P has 2. Of one task, P has two columns where these are the probabilities of its two "
+                "classes, whose sum is 1."
+            )
         scores = scores[:, 1]
     labels = labels if labels.ndim == 2 else labels[:, None]
     scores = scores if scores.ndim == 2 else scores[:, None]
@@ -131,6 +136,8 @@ def zeros_and_ones(Y: Any, classes: Sequence[Any] | None = None) -> np.ndarray:
         columns = list(array.T)
     if classes is None:
         classes = [None] * len(columns)
+    if len(classes) != len(columns):
+        raise ValueError(f"Y has {len(columns)} columns, and the estimator was fitted on {len(classes)}.")
     return np.stack([_of_two_classes(column, two) for column, two in zip(columns, classes, strict=True)], axis=1)
 
 

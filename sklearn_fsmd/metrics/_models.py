@@ -21,7 +21,8 @@ def model_of(estimator: Any) -> Any:
 def by_classes(Y: Any, estimator: Any) -> Any:
     """The binary targets of `Y` as zeros and ones, with their names, and without the columns that hold values.
 
-    Of a model of this library they are what its `score` makes of them: after an observed 0 the next step is a 0.
+    Where Y has no names and several columns, they have those of the model. Of a model of this library they are what its
+    `score` makes of them: after an observed 0 the next step is a 0.
 
     Raises
     ------
@@ -32,6 +33,8 @@ def by_classes(Y: Any, estimator: Any) -> Any:
     if hasattr(model, "_targets"):
         labels = _settled(model, Y)
         Y, _ = model._targets.over_impressions(Y)
+        if not isinstance(Y, pd.DataFrame) and np.ndim(Y) == 2:
+            return pd.DataFrame(labels, columns=model.task_names_)
     elif (classes := getattr(estimator, "classes_", None)) is not None:
         labels = zeros_and_ones(Y, classes if isinstance(classes, (list, tuple)) else [classes])
     else:
@@ -40,6 +43,14 @@ def by_classes(Y: Any, estimator: Any) -> Any:
         return pd.DataFrame(labels, columns=Y.columns)
     labels = labels.ravel() if np.ndim(Y) == 1 else labels
     return pd.Series(labels, name=Y.name) if isinstance(Y, pd.Series) else labels
+
+
+def of_tasks(sample_weight: Any, Y: Any, estimator: Any) -> Any:
+    """The weights of the binary targets of `Y`; those of the columns that hold values are left out."""
+    targets = getattr(model_of(estimator), "_targets", None)
+    if targets is None or targets.of_values is None or np.ndim(sample_weight) != 2:
+        return sample_weight
+    return targets.weights_of_tasks(sample_weight, Y)
 
 
 def _settled(model: Any, Y: Any) -> np.ndarray:

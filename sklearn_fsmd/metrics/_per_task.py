@@ -158,8 +158,7 @@ def mean_log_loss(Y: Any, P: Any, *, sample_weight: Any = None) -> float:
     0.6931
     """
     labels, p, weights = labels_and_scores(Y, P, sample_weight, are_probabilities=True)
-    p = np.clip(p, np.finfo(np.float32).tiny, 1 - np.finfo(np.float32).epsneg)
-    losses = -np.where(labels == 1, np.log(p), np.log1p(-p))
+    losses = log_losses(labels, p)
     weights = np.where(np.isnan(labels), 0.0, weights)
     total = weights.sum(axis=0)
     if not total.all():
@@ -168,7 +167,13 @@ def mean_log_loss(Y: Any, P: Any, *, sample_weight: Any = None) -> float:
     return float(np.mean((losses * weights).sum(axis=0)[some] / total[some])) if some.any() else float("nan")
 
 
-def expected_calibration_error(y: Any, p: Any, *, n_bins: int = 20) -> float:
+def log_losses(labels: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """The binary cross-entropy of each label; what a float32 rounds to 0 or 1 counts as its neighbour."""
+    p = np.clip(p, np.finfo(np.float32).tiny, 1 - np.finfo(np.float32).epsneg)
+    return -np.where(labels == 1, np.log(p), np.log1p(-p))
+
+
+def expected_calibration_error(y: Any, p: Any, *, n_bins: int = 20, sample_weight: Any = None) -> float:
     """Mean distance between predicted and observed rates, over bins of equally many rows.
 
     Parameters
@@ -177,6 +182,8 @@ def expected_calibration_error(y: Any, p: Any, *, n_bins: int = 20) -> float:
     n_bins : int, default=20
         Quantile bins, since the rates of clicks and conversions crowd near 0. Rows of equal predictions share their
         mean label.
+    sample_weight : array-like of shape (n,), default=None
+        What each row counts within its bin and for the mean over the bins.
 
     Returns
     -------
@@ -193,17 +200,19 @@ def expected_calibration_error(y: Any, p: Any, *, n_bins: int = 20) -> float:
     >>> round(expected_calibration_error([0, 1, 1, 1], [0.1, 0.5, 0.5, 0.9], n_bins=2), 4)
     0.25
     """
-    labels, scores, _ = labels_and_scores(y, p, are_probabilities=True)
+    labels, scores, weights = labels_and_scores(y, p, sample_weight, are_probabilities=True)
     if labels.shape[1] != 1:
         raise ValueError(f"The calibration error takes one task at a time. Got {labels.shape[1]}.")
     check_count("n_bins", n_bins)
-    frame = pd.DataFrame({"p": scores[:, 0], "y": labels[:, 0]}).dropna().sort_values("p", ignore_index=True)
+    frame = pd.DataFrame({"p": scores[:, 0], "y": labels[:, 0], "w": weights[:, 0]}).dropna()
+    frame = frame[frame["w"] > 0].sort_values("p", ignore_index=True)
     if not len(frame):
         return undefined("No observed label in y: the calibration error is not defined.")
     # Rows of equal predictions can fall into two bins. Each counts with their mean label, whichever it is.
-    distance = frame["p"] - frame.groupby("p")["y"].transform("mean")
+    sums = frame.assign(y=frame["y"] * frame["w"]).groupby("p")[["y", "w"]].transform("sum")
+    distance = frame["w"] * (frame["p"] - sums["y"] / sums["w"])
     bins = np.array_split(distance.to_numpy(), min(n_bins, len(frame)))
-    return float(sum(abs(part.sum()) for part in bins) / len(frame))
+    return float(sum(abs(part.sum()) for part in bins) / frame["w"].sum())
 
 
 def multi_task_gain(auc: Sequence[float], single_task_auc: Sequence[float]) -> np.ndarray:

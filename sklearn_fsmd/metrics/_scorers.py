@@ -12,7 +12,7 @@ from sklearn.metrics._scorer import _Scorer
 from sklearn_fsmd.compose import ask
 from sklearn_fsmd.encoding import DEFAULT_NAMES
 from sklearn_fsmd.metrics._inputs import labels_and_scores, undefined
-from sklearn_fsmd.metrics._models import by_classes, model_of
+from sklearn_fsmd.metrics._models import by_classes, model_of, of_tasks
 from sklearn_fsmd.metrics._outcomes import observations
 from sklearn_fsmd.metrics._per_task import auc_of, cvr_auc, expected_calibration_error, mean_auc, mean_log_loss
 from sklearn_fsmd.metrics._values import concordance, decile_bias, value_mae, value_rmse
@@ -88,6 +88,8 @@ class TaskScorer(_Scorer):
     """
 
     def _score(self, method_caller: Any, estimator: Any, X: Any, y_true: Any, **kwargs: Any) -> float:
+        if kwargs.get("sample_weight") is not None:
+            kwargs["sample_weight"] = of_tasks(kwargs["sample_weight"], y_true, estimator)
         return super()._score(method_caller, estimator, X, by_classes(y_true, estimator), **kwargs)
 
 
@@ -97,8 +99,15 @@ class ValueScorer:
     def __init__(self, name: str, metric: Callable[[Any, Any], float], is_error: bool) -> None:
         self.name, self.metric, self.is_error = name, metric, is_error
 
-    def __call__(self, estimator: Any, X: Any, Y: Any) -> float:
+    def __call__(self, estimator: Any, X: Any, Y: Any, sample_weight: Any = None) -> float:
         model = model_of(estimator)
+        if not hasattr(model, "_targets"):
+            raise TypeError(
+                f"The scorer of {self.name!r} judges what `predict_values` of a fitted estimator says. Got a "
+                f"{type(model).__name__}; a callback finds 'valid_loss_{self.name}' in the history."
+            )
+        if sample_weight is not None:
+            raise ValueError(f"The scorer of {self.name!r} takes no `sample_weight`: `inspection.metric_table` does.")
         names = model._targets.value_names
         if self.name not in names:
             raise ValueError(f"There is no value {self.name!r} to score; the values are {names}.")
@@ -125,9 +134,18 @@ def _one_auc(Y: Any, P: Any, task: str, *, sample_weight: Any = None) -> float:
     return undefined(f"Only one class in task {task!r}: the AUC is not defined.") if np.isnan(auc) else auc
 
 
-def _mean_calibration_error(Y: Any, P: Any) -> float:
-    labels, scores, _ = labels_and_scores(Y, P)
-    errors = np.array([expected_calibration_error(y, p) for y, p in zip(labels.T, scores.T, strict=True)])
+def _cvr_auc(Y: Any, P: Any, *, sample_weight: Any = None) -> float:
+    """:func:`cvr_auc` of the columns "click" and "conversion", where Y has these, else of the first two."""
+    if isinstance(Y, pd.DataFrame) and set(DEFAULT_NAMES) <= set(Y.columns):
+        labels, scores, weights = labels_and_scores(Y, P, sample_weight)
+        at = [list(Y.columns).index(name) for name in DEFAULT_NAMES]
+        Y, P, sample_weight = labels[:, at], scores[:, at], weights[:, at]
+    return cvr_auc(Y, P, sample_weight=sample_weight)
+
+
+def _mean_calibration_error(Y: Any, P: Any, *, sample_weight: Any = None) -> float:
+    columns = (x.T for x in labels_and_scores(Y, P, sample_weight))
+    errors = np.array([expected_calibration_error(y, p, sample_weight=w) for y, p, w in zip(*columns, strict=True)])
     return float(np.nanmean(errors)) if not np.isnan(errors).all() else float("nan")
 
 
@@ -140,7 +158,7 @@ _OF_VALUES = {
 
 _SCORERS = {
     "mean_auc": mean_auc,
-    "cvr_auc": cvr_auc,
+    "cvr_auc": _cvr_auc,
     "neg_mean_log_loss": mean_log_loss,
     "neg_calibration_error": _mean_calibration_error,
 }

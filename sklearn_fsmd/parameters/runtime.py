@@ -33,7 +33,7 @@ class RuntimeParameters:
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "device": [str],
-        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+        "n_threads": [Interval(Integral, 1, 1024, closed="both"), None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from sklearn_fsmd.compose import ask
-from sklearn_fsmd.metrics import lift_curve, outcomes, outcomes_of
+from sklearn_fsmd.metrics import fitted_model, lift_curve, outcomes, outcomes_of
 from sklearn_fsmd.plotting._axes import axes_of, legend_below
+from sklearn_fsmd.ranking import listed
 
 
 class LiftDisplay:
@@ -60,7 +61,7 @@ class LiftDisplay:
         X: Any,
         Y: Any,
         *,
-        rank_weights: Sequence[float] | np.ndarray | None = None,
+        rank_weights: Sequence[float] | Mapping[str, float] | np.ndarray | None = None,
         n_bins: int = 10,
         sample_weight: Any = None,
         **kw: Any,
@@ -73,7 +74,7 @@ class LiftDisplay:
         ----------
         estimator : MultiTaskClassifier, or a Pipeline or search that ends in one.
         X, Y : as its `score` takes them.
-        rank_weights : array-like of shape (n_tasks,) or (n_tasks + n_values,), default=None
+        rank_weights : array-like of shape (n_tasks,) or (n_tasks + n_values,), or dict of names, default=None
             Rank the rows by one score for all targets, `rank_score` with these exponents. None ranks them for each
             target by its own prediction.
         n_bins : int, default=10
@@ -85,6 +86,7 @@ class LiftDisplay:
         display : LiftDisplay
         """
         found = [one for one in outcomes(estimator, X, Y, sample_weight) if one.observed.min() >= 0]
+        rank_weights = listed(rank_weights, fitted_model(estimator), "rank_weights")
         scores = None if rank_weights is None else ask(estimator, "rank_score", X, rank_weights)
         curves = {
             one.name: lift_curve(

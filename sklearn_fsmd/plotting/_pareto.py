@@ -13,7 +13,7 @@ from sklearn_fsmd.compose import ask
 from sklearn_fsmd.encoding import as_pandas
 from sklearn_fsmd.metrics import as_column, fitted_model, ndcg_at_k, observations, task_aucs
 from sklearn_fsmd.plotting._axes import axes_of, keep_apart, legend_below
-from sklearn_fsmd.ranking import EFFICIENT, efficient, is_weight, pareto_front
+from sklearn_fsmd.ranking import EFFICIENT, efficient, is_weight, listed, pareto_front
 
 Utility = Callable[[Any, np.ndarray], float]
 
@@ -93,7 +93,7 @@ class ParetoDisplay:
         utilities: Mapping[str, Utility] | None = None,
         groups: Any = None,
         k: int = 10,
-        weights: Sequence[float] | np.ndarray | None = None,
+        weights: Sequence[float] | Mapping[str, float] | np.ndarray | None = None,
         n_steps: int | None = None,
         **kw: Any,
     ) -> ParetoDisplay:
@@ -110,7 +110,7 @@ class ParetoDisplay:
             The user of each row, whose list is ranked.
         k : int, default=10
             How many positions of each list the NDCG looks at.
-        weights : array-like, default=None
+        weights : array-like or dict of names, default=None
             Exponents whose point is marked, for instance those in use.
         n_steps : int, default=None
             As in :func:`~sklearn_fsmd.ranking.pareto_front`.
@@ -128,12 +128,12 @@ class ParetoDisplay:
                 f"{'no ' if groups is None else ''}`groups`."
             )
         points = pareto_front(estimator, X, Y, utilities, n_steps=n_steps)
-        current = None
+        current, model = None, fitted_model(estimator)
+        weights = listed(weights, model)
         if weights is not None:
             score = ask(estimator, "rank_score", X, weights)
             x, y = (float(utility(Y, score)) for utility in utilities.values())
             current = (x, y, " : ".join(f"{weight:.3g}" for weight in weights))
-        model = fitted_model(estimator)
         factors = [*model.task_names_, *model.value_names_]
         return cls(points, objectives=list(utilities), factors=factors, current=current).plot(**kw)
 

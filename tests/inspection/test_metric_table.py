@@ -1,12 +1,14 @@
 """Figures against scikit-learn's, and intervals that hold what they promise."""
 
+import copy
+
 import numpy as np
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
 from sklearn_fsmd.inspection import metric_table
 from sklearn_fsmd.inspection._metric_table import _auc
-from sklearn_fsmd.metrics import concordance, value_rmse
+from sklearn_fsmd.metrics import concordance, mean_log_loss, value_rmse
 
 
 def test_figures_of_targets_and_segments(model, funnel):
@@ -102,3 +104,11 @@ def test_what_is_not_there(model, funnel):
         metric_table(model, X, Y, groups=[None] * 50)
     none = metric_table(model, X, Y.assign(click=0, conversion=0, watch_seconds=np.nan), n_samples=5, random_state=0)
     assert np.isnan(none.loc[("click", "all rows"), ["ranking", "level", "level_low"]]).all()
+
+
+def test_the_log_loss_of_certain_predictions_is_that_of_the_metric(known):
+    model, X, Y = known
+    sure = copy.deepcopy(model)
+    sure.calibration_ = np.array([[1.0, 40.0], [1.0, 0.0]])
+    error = metric_table(sure, X, Y, n_samples=1).loc[("click", "all rows"), "error"]
+    assert error == pytest.approx(mean_log_loss(Y["click"], sure.predict_marginals(X)[:, 0]), rel=1e-6)

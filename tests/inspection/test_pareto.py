@@ -9,7 +9,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.metrics import auc_per_task, ndcg_at_k
-from sklearn_fsmd.plotting import ParetoDisplay
+from sklearn_fsmd.plotting import LiftDisplay, ParetoDisplay
 from sklearn_fsmd.ranking import pareto_front, tune_rank_weights, weighted_product
 from tests.inspection.conftest import SMALL
 from tests.test_ranking import Known
@@ -123,3 +123,12 @@ def test_labels_stay_inside_and_apart():
         assert not any(box.overlaps(other) for other in boxes[:i])
         assert frame.x0 <= box.x0 <= box.x1 <= frame.x1
         assert frame.y0 <= box.y0 <= box.y1 <= frame.y1
+
+
+def test_weights_by_name_are_those_in_their_order(model, funnel):
+    X, Y = (part[2000:2400] for part in funnel)
+    named = {"conversion": 0.5, "click": 1}
+    drawn = [ParetoDisplay.from_estimator(model, X, Y, weights=w, n_steps=2).current for w in (named, [1, 0.5, 0])]
+    assert drawn[0] == drawn[1]
+    titles = [LiftDisplay.from_estimator(model, X, Y, rank_weights=w).ranked_by for w in (named, [1, 0.5, 0])]
+    assert titles == ["rank_score, weights 1 : 0.5 : 0"] * 2
