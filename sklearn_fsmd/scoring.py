@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from sklearn_fsmd._warn import warn
 from sklearn_fsmd.compose import ask
 from sklearn_fsmd.encoding import as_pandas
 from sklearn_fsmd.estimators import MultiTaskClassifier
-from sklearn_fsmd.metrics import model_of
+from sklearn_fsmd.metrics import check_count, fitted_model, model_of
 from sklearn_fsmd.persistence import replacing
 from sklearn_fsmd.ranking import listed, weighted_product
 from sklearn_fsmd.streaming import LeftOut, columns_of
@@ -88,20 +87,18 @@ def score_file(
     500
     """
     skips, keep = LeftOut(on_error).skips, [keep] if isinstance(keep, str) else list(keep)
-    if batch_rows < 1:
-        raise ValueError(f"`batch_rows` must be at least 1. Got {batch_rows!r}.")
+    check_count("batch_rows", batch_rows)
     if resume and Path(sink).exists():
         return 0
     if isinstance(model, (str, os.PathLike)):
         model = MultiTaskClassifier.load(model)
-    check_is_fitted(model)
+    own = fitted_model(model)
     if os.path.realpath(source) == os.path.realpath(sink):
         raise ValueError(f"Source and sink are one file, {source}. Name another sink.")
     if rank_weights is not None:
-        own = model_of(model)
         rank_weights = listed(rank_weights, own, "rank_weights")
         _check_rank_weights(own, rank_weights)
-    written = [*keep, *_names(model_of(model), rank_weights is not None)]
+    written = [*keep, *_names(own, rank_weights is not None)]
     if twice := [name for name in written if written.count(name) > 1]:
         raise ValueError(f"The sink would have two columns named {twice[0]!r}. Leave it out of `keep`.")
     try:
@@ -123,7 +120,7 @@ def _score(model: Any, source: Any, sink: Any, keep: Sequence[str], rank_weights
         writer, n_rows = None, 0
         try:
             for batch in _batches(file, batch_rows, list(dict.fromkeys([*features, *keep])), source):
-                scored = _scores(model, _frame(pa, batch, features), rank_weights, n_rows, source)
+                scored = _scores(model, _frame(pa, batch.select(features), model), rank_weights, n_rows, source)
                 columns = [batch.column(name) for name in keep] + [pa.array(column) for column in scored.values()]
                 if writer is None:
                     schema = pa.schema([*kept, *(pa.field(n, pa.array(c).type) for n, c in scored.items())])
@@ -179,16 +176,20 @@ def _check_rank_weights(own: Any, rank_weights: Any) -> None:
     weighted_product(np.ones((1, n_factors)), rank_weights)
 
 
-def _frame(pa: Any, batch: Any, features: Sequence[str]) -> Any:
-    """The features of a batch, in the order of fit."""
-    return as_pandas(pa.table({name: batch.column(name) for name in features}))
+def _frame(pa: Any, batch: Any, model: Any) -> Any:
+    """A batch as the model takes it. What stands before a model in a Pipeline gets what pandas reads from a file."""
+    table = pa.Table.from_batches([batch])
+    return table.to_pandas() if hasattr(_refitted(model), "steps") else as_pandas(table.replace_schema_metadata())
+
+
+def _refitted(model: Any) -> Any:
+    """The model, or that of a search."""
+    return _refitted(model.best_estimator_) if hasattr(model, "best_estimator_") else model
 
 
 def _columns_of_fit(model: Any, of_file: Sequence[str]) -> list[str]:
     """The columns that the model reads; all of the file, if the first step of a Pipeline does not know them."""
-    first = model
-    while hasattr(first, "best_estimator_"):
-        first = first.best_estimator_
+    first = _refitted(model)
     names = getattr(first, "feature_names_in_", None)
     if names is None and hasattr(first, "steps"):
         return list(of_file)

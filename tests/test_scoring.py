@@ -5,10 +5,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder
 
 from sklearn_fsmd import FSMDClassifier
+from sklearn_fsmd.compose import ask
 from sklearn_fsmd.scoring import score_file
 from tests.conftest import SMALL, make_frame
 
@@ -176,3 +180,30 @@ def test_a_file_with_a_name_twice_is_named(fitted, tmp_path):
     pq.write_table(table.append_column("price", table["price"]), tmp_path / "in.parquet")
     with pytest.raises(ValueError, match="in.parquet has more than one column named 'price'"):
         score_file(model, tmp_path / "in.parquet", tmp_path / "out.parquet")
+
+
+@pytest.mark.parametrize("searched", [False, True])
+@pytest.mark.parametrize(
+    "step",
+    [OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1), SimpleImputer(strategy="most_frequent")],
+)
+def test_what_stands_before_a_model_gets_what_pandas_reads(step, searched, tmp_path):
+    X, Y = make_frame(400)
+    X = X.assign(city=X["city"].astype(object).where(np.arange(400) % 7 > 0, np.nan))
+    X.to_parquet(tmp_path / "in.parquet")
+    first = ColumnTransformer([("e", step, ["city"])], remainder="passthrough", verbose_feature_names_out=False)
+    model = make_pipeline(first.set_output(transform="pandas"), FSMDClassifier(**SMALL))
+    if searched:
+        model = GridSearchCV(model, {"fsmdclassifier__lr": [0.01]}, cv=2)
+    model.fit(X, Y)
+    score_file(model, tmp_path / "in.parquet", tmp_path / "out.parquet", batch_rows=150)
+    expected = ask(model, "predict_marginals", pd.read_parquet(tmp_path / "in.parquet"))
+    np.testing.assert_allclose(pd.read_parquet(tmp_path / "out.parquet"), expected, rtol=1e-5)
+
+
+def test_what_is_no_model_is_refused(fitted, source, tmp_path):
+    with pytest.raises(TypeError, match="A fitted MultiTaskClassifier or one of the named models is needed"):
+        score_file(fitted[0].output_view("click"), source, tmp_path / "out.parquet")
+    for rows in ("10", 10.5):
+        with pytest.raises(ValueError, match="`batch_rows` must be an integer"):
+            score_file(fitted[0], source, tmp_path / "out.parquet", batch_rows=rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,20 @@ from sklearn_fsmd.encoding import shown
 UNITS = {"D": 86_400 * 10**9, "h": 3_600 * 10**9, "m": 60 * 10**9, "s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 
 
+LONGEST = 2**62
+"""Nanoseconds, 146 years. Of two times within this of 1970 the difference is a whole number of 64 bits too."""
+
+
 def moments(column: pd.Series, unit: str | None) -> tuple[np.ndarray, bool]:
     """The times of a column since 1970, ``(n,)`` int64 nanoseconds, and whether they have a time zone.
+
+    A date is its midnight.
 
     Raises
     ------
     ValueError
-        If a time is missing, or the column holds something else than datetimes, or numbers without `unit`.
+        If a time is missing or too far from 1970, or the column holds something else than datetimes, or numbers without
+        `unit`.
     """
     name = column.name
     missing = np.flatnonzero(column.isna())
@@ -27,12 +35,18 @@ def moments(column: pd.Series, unit: str | None) -> tuple[np.ndarray, bool]:
             f"Column {name!r} has no time in {len(missing):,} of {len(column):,} rows, the first of them row "
             f"{missing[0]}. Leave these rows out."
         )
-    if column.dtype == object and all(hasattr(value, "tzinfo") for value in column):
-        column = pd.to_datetime(column)
+    column = _parsed(column)
     kind = column.dtype.kind
     if kind == "M" or isinstance(column.dtype, pd.DatetimeTZDtype):
         zone = getattr(column.dt, "tz", None)
         utc = column if zone is None else column.dt.tz_convert("UTC").dt.tz_localize(None)
+        far = np.abs(utc.astype("datetime64[s]").to_numpy().astype(np.int64)) >= LONGEST // 10**9
+        if far.any():
+            row = int(np.argmax(far))
+            raise ValueError(
+                f"Column {name!r} has {column.iloc[row]} in row {row}. Times from 1824 to 2116 are counted: leave out "
+                "what stands for no time."
+            )
         return utc.astype("datetime64[ns]").to_numpy().astype(np.int64), zone is not None
     if kind not in "iuf":
         raise ValueError(
@@ -42,7 +56,7 @@ def moments(column: pd.Series, unit: str | None) -> tuple[np.ndarray, bool]:
     if unit is None:
         raise ValueError(f"Column {name!r} holds numbers: say in what `unit` they count, one of {list(UNITS)}.")
     numbers = column.to_numpy()
-    if np.abs(numbers.astype(np.float64)).max(initial=0) * UNITS[unit] >= 2.0**63:
+    if np.abs(numbers.astype(np.float64)).max(initial=0) * UNITS[unit] >= LONGEST:
         raise ValueError(
             f"Column {name!r} holds {shown(numbers[np.argmax(np.abs(numbers))])}, which is no time in {unit!r} since "
             "1970. Look at `unit`."
@@ -51,21 +65,46 @@ def moments(column: pd.Series, unit: str | None) -> tuple[np.ndarray, bool]:
     return np.round(scaled).astype(np.int64), False
 
 
+def _parsed(column: pd.Series) -> pd.Series:
+    """Dates and times that are objects, or dates of Arrow, as times of pandas; all else as it is."""
+    if isinstance(column.dtype, pd.ArrowDtype) and column.dtype.type is date:
+        column = column.astype(object)
+    if column.dtype != object or not all(isinstance(value, date) for value in column):
+        return column
+    try:
+        return pd.to_datetime(column)
+    except ValueError as error:  # some with a time zone and some without, or beyond what pandas counts
+        raise ValueError(f"Column {column.name!r} has times that cannot be read together: {error}.") from error
+
+
 def span(value: Any, name: str) -> int:
     """A length of time, such as "1h" or a timedelta, in nanoseconds.
 
     Raises
     ------
     ValueError
-        If it is none, or negative.
+        If it is none, negative, a number without a unit, or longer than 146 years.
     """
     if isinstance(value, (str, np.timedelta64, pd.Timedelta)) or hasattr(value, "total_seconds"):
+        if isinstance(value, str) and _is_number(value):
+            raise ValueError(f"The {name!r} parameter has no unit: {value!r}. Write '{value.strip()}s' for seconds.")
         try:
             length = pd.Timedelta(value)
         except ValueError:
             length = pd.NaT
+        if length is not pd.NaT and length >= pd.Timedelta(LONGEST):
+            raise ValueError(f"The {name!r} parameter must be below 146 years. Got {value!r} instead.")
         if length is not pd.NaT and length >= pd.Timedelta(0):
             return int(length.as_unit("ns").value)
     raise ValueError(
         f'The {name!r} parameter must be a span of time such as "1h", not negative. Got {value!r} instead.'
     )
+
+
+def _is_number(text: str) -> bool:
+    """Whether a text has no unit; pandas would take it for nanoseconds."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

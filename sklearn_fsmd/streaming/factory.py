@@ -46,6 +46,7 @@ class FactorySource:
         made = self.make()
         if isinstance(made, pd.DataFrame) or not isinstance(made, Iterable):
             raise TypeError(f"The function must return an iterator of DataFrames. It returned {type(made).__name__}.")
+        first: list[str] = []
         for i, table in enumerate(made):
             frame = as_pandas(table)
             if not isinstance(frame, pd.DataFrame):
@@ -56,8 +57,16 @@ class FactorySource:
                     f"Table {i} of the data set has the columns {list(frame.columns)}, and the first one has "
                     f"{self.columns}."
                 )
-            if len(frame):
-                yield frame
+            if not len(frame):
+                continue
+            kinds = [_kind(dtype) for dtype in frame.dtypes]
+            first = first or kinds
+            for name, one, other in zip(self.columns, first, kinds, strict=True):
+                if {one, other} == {"a category", "numbers"}:
+                    raise ValueError(
+                        f"Column {name!r} is {one} in the first table of the data set, {other} in table {i}."
+                    )
+            yield frame
 
     def blocks(self, columns: Sequence[Any]) -> Iterator[Block]:
         """All rows from the first to the last."""
@@ -102,3 +111,11 @@ class FactorySource:
     def identity(self) -> Sequence[Any]:
         """Plain values that tell these rows from others."""
         return [self.n_rows]
+
+
+def _kind(dtype: Any) -> str:
+    """What the dtype says that a column is: of the first table it decides how the columns are encoded."""
+    if isinstance(dtype, pd.CategoricalDtype):
+        return "a category"
+    is_number = pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype)
+    return "numbers" if is_number else "something else"

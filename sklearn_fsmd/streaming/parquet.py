@@ -14,7 +14,7 @@ from sklearn_fsmd.streaming.frames import Block, Piece, gathered, selected
 from sklearn_fsmd.streaming.left_out import LeftOut
 from sklearn_fsmd.streaming.mixing import in_turn, with_lasting
 from sklearn_fsmd.streaming.row_groups import Group, are_by_label, drawn_order, n_at_a_time, rare_groups
-from sklearn_fsmd.streaming.schema import agree, categories_of, columns_of, fuller
+from sklearn_fsmd.streaming.schema import agree, categories_of, columns_of, fuller, is_number
 
 ORDER = 2
 """Raised when a seed draws another order than before, so that no fit goes on within an epoch that it has begun."""
@@ -108,9 +108,12 @@ class ParquetSource:
         types = columns_of(opened.schema_arrow, file.name)
         if self.left_out.skips and (missing := [name for name in needed if name not in types]):
             raise ValueError(f"{file.name} has no column {missing[0]!r}.")
+        categories = categories_of(opened.schema_arrow)
         self.types = self._together(types, file.name, columns)
-        if not self.footers:
-            self.categories = categories_of(opened.schema_arrow)
+        if self.footers:
+            self._refuse_other_categories(categories, file.name, [n for n in types if n not in needed])
+        else:
+            self.categories = categories
             self.of_pandas = opened.schema_arrow.pandas_metadata or {}
         groups = [opened.metadata.row_group(g) for g in range(opened.metadata.num_row_groups)]
         n_rows = [group.num_rows for group in groups]
@@ -172,6 +175,18 @@ class ParquetSource:
         if columns is None and (more := [column for column in types if column not in self.types]):
             raise ValueError(f"{name} has the column {more[0]!r}, which {first} has not.")
         return together
+
+    def _refuse_other_categories(self, categories: Sequence[str], name: str, columns: Sequence[str]) -> None:
+        """Raise ValueError if numbers are a category in the first file and quantities in this one, or the reverse."""
+        for column in columns:
+            was = column in self.categories
+            if column in self.types and is_number(self.types[column]) and was != (column in categories):
+                files = self.footers[0].file.name, name
+                one, other = files if was else files[::-1]
+                raise ValueError(
+                    f"Column {column!r} was a category of pandas when {one} was written, and numbers when {other} was. "
+                    "Write all files with one dtype."
+                )
 
     def n_open(self, rates: np.ndarray | None = None) -> int:
         """From how many row groups, at the most, a pool is taken.

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -274,6 +275,9 @@ def test_a_target_alone():
         ({"drop": ["whn"]}, {}, "Column 'whn', which 'drop' names, is not in X"),
         ({"delay": "-1h"}, {}, "The 'delay' parameter must be a span of time such as \"1h\", not negative. Got '-1h'"),
         ({"delay": "soon"}, {}, "The 'delay' parameter must be a span of time"),
+        ({"delay": "3600"}, {}, "The 'delay' parameter has no unit: '3600'. Write '3600s' for seconds"),
+        ({"half_life": "7"}, {}, "The 'half_life' parameter has no unit: '7'"),
+        ({"delay": "60000D"}, {}, "The 'delay' parameter must be below 146 years"),
         ({"half_life": "-1D"}, {}, "The 'half_life' parameter must be a span of time"),
         ({"half_life": "1s"}, {}, "The log spans 21.,... times the half-life of 1 s"),
         ({"unit": "weeks"}, {}, "The 'unit' parameter of HistoryFeatures must be"),
@@ -364,3 +368,32 @@ def test_no_two_columns_have_one_name(params):
     with pytest.raises(ValueError, match="Two columns of the result would be named 'user"):
         HistoryFeatures(time="when", **params).fit(X.assign(user_x_tab="a"), Y)
     HistoryFeatures(time="when", keys=["user"], drop=pd.Index(["when"])).fit_transform(X, Y)
+
+
+@pytest.mark.parametrize("kind", ["arrow", "objects"])
+def test_dates_are_midnights(kind):
+    days = pd.Series(pd.date_range("2024-01-01", periods=4), name="time")
+    X = pd.DataFrame({"time": days, "u": list("aaba")})
+    dates = days.dt.date
+    told = HistoryFeatures(keys=["u"]).fit_transform(X, [1, 0, 1, 0])
+    given = X.assign(time=dates if kind == "objects" else pd.Series(dates, dtype=pd.ArrowDtype(pa.date32())))
+    again = HistoryFeatures(keys=["u"]).fit_transform(given, [1, 0, 1, 0])
+    pd.testing.assert_frame_equal(again.drop(columns="time"), told.drop(columns="time"))
+
+
+@pytest.mark.parametrize("far", ["1677-09-22", "1700-01-01", "9999-12-31"])
+def test_times_whose_differences_cannot_be_counted_are_refused(far):
+    times = pd.Series(["2024-01-01", "2024-01-02", far]).astype("datetime64[us]")
+    X = pd.DataFrame({"time": times, "u": ["a"] * 3})
+    with pytest.raises(ValueError, match=f"Column 'time' has {far} 00:00:00 in row 2. Times from 1824 to 2116"):
+        HistoryFeatures(keys=["u"], delay="7D").fit_transform(X, [1, 0, 1])
+    ends = X.assign(time=pd.to_datetime(["1824-01-01", "2116-01-01", "2115-01-01"]))
+    told = HistoryFeatures(keys=["u"], delay="7D", log=False).fit_transform(ends, [1, 0, 1])
+    assert told["u_events"].tolist() == [0, 2, 1]
+    assert told["u_seconds_since"].tolist()[1:] == pytest.approx([365 * 86_400, 106_286 * 86_400], rel=1e-6)
+
+
+def test_times_with_and_without_a_zone_are_not_read_together():
+    times = pd.Series([pd.Timestamp("2024-01-01", tz="UTC"), pd.Timestamp("2024-01-02")], dtype=object)
+    with pytest.raises(ValueError, match="Column 'time' has times that cannot be read together"):
+        HistoryFeatures(keys=["u"]).fit_transform(pd.DataFrame({"time": times, "u": ["a", "a"]}), [1, 0])

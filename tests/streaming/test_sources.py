@@ -269,3 +269,22 @@ def test_names_may_come_in_any_collection(tmp_path, data):
     np.testing.assert_array_equal(found[0], found[1])
     np.testing.assert_array_equal(found[0], found[2])
     assert FSMDClassifier(**PARAMS).fit_dataset(path, TARGETS, columns="user").n_features_in_ == 1
+
+
+@pytest.mark.parametrize("first", ["category", "int64"])
+def test_whole_numbers_are_a_category_in_all_files_or_in_none(first, tmp_path):
+    X, Y = make_frame(300)
+    other = {"category": "int64", "int64": "category"}[first]
+    tables = [together(X.astype({"visits": int}).astype({"visits": kind}), Y) for kind in (first, other)]
+    for name, table in zip("ab", tables, strict=True):
+        table.to_parquet(tmp_path / f"{name}.parquet")
+    files = ("a", "b") if first == "category" else ("b", "a")
+    message = (
+        r"Column 'visits' was a category of pandas when .*{}.parquet was written, and numbers when .*{}.parquet was"
+    )
+    with pytest.raises(ValueError, match=message.format(*files)):
+        FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS)
+    with pytest.raises(ValueError, match=r"Column 'visits' is (a category|numbers) in the first table of the data set"):
+        FSMDClassifier(**PARAMS).fit_dataset(lambda: iter(tables), TARGETS)
+    for table in tables:
+        FSMDClassifier(**PARAMS).fit_dataset(lambda table=table: iter([table, table]), TARGETS)
