@@ -31,6 +31,7 @@ class Footer(NamedTuple):
     groups : how many rows each of its row groups has.
     first : the position of its first row in the data set.
     largest : the bytes of the largest row group.
+    categories : the columns that were categories of pandas when it was written.
     """
 
     file: File
@@ -38,6 +39,7 @@ class Footer(NamedTuple):
     groups: Sequence[int]
     first: int
     largest: int
+    categories: Sequence[str]
 
 
 class ParquetSource:
@@ -79,6 +81,7 @@ class ParquetSource:
         self.of_pandas: dict[str, Any] = {}
         self.n_rows = 0
         self.left_out = left_out or LeftOut()
+        self.needed = needed
         for file in find_files(source, self.left_out):
             with self.left_out.trying(file.name):
                 self._take(file, columns, needed)
@@ -110,15 +113,16 @@ class ParquetSource:
             raise ValueError(f"{file.name} has no column {missing[0]!r}.")
         categories = categories_of(opened.schema_arrow)
         self.types = self._together(types, file.name, columns)
-        if self.footers:
-            self._refuse_other_categories(categories, file.name, [n for n in types if n not in needed])
-        else:
+        if not self.footers:
             self.categories = categories
             self.of_pandas = opened.schema_arrow.pandas_metadata or {}
         groups = [opened.metadata.row_group(g) for g in range(opened.metadata.num_row_groups)]
         n_rows = [group.num_rows for group in groups]
         largest = max((group.total_byte_size for group in groups), default=0)
-        self.footers.append(Footer(file, stamp, n_rows, self.n_rows, largest))
+        footer = Footer(file, stamp, n_rows, self.n_rows, largest, categories)
+        if not self.left_out.skips:  # or the first file that is not left out says what the others must have
+            self._refuse_other_categories(footer)
+        self.footers.append(footer)
         self.n_rows += sum(n_rows)
         opened.close()
 
@@ -130,6 +134,7 @@ class ParquetSource:
             moved = footer._replace(first=self.n_rows)
             with self.left_out.trying(footer.file.name):
                 look(gathered(_pieces(moved, _opened(moved), None, types, sizes.BLOCK_ROWS), sizes.BLOCK_ROWS))
+                self._refuse_other_categories(moved)
                 self.footers.append(moved)
                 self.n_rows += sum(moved.groups)
         self.left_out.warn(len(self.footers))
@@ -176,17 +181,18 @@ class ParquetSource:
             raise ValueError(f"{name} has the column {more[0]!r}, which {first} has not.")
         return together
 
-    def _refuse_other_categories(self, categories: Sequence[str], name: str, columns: Sequence[str]) -> None:
+    def _refuse_other_categories(self, footer: Footer) -> None:
         """Raise ValueError if numbers are a category in the first file and quantities in this one, or the reverse."""
-        for column in columns:
-            was = column in self.categories
-            if column in self.types and is_number(self.types[column]) and was != (column in categories):
-                files = self.footers[0].file.name, name
-                one, other = files if was else files[::-1]
-                raise ValueError(
-                    f"Column {column!r} was a category of pandas when {one} was written, and numbers when {other} was. "
-                    "Write all files with one dtype."
-                )
+        for column in self.columns if self.footers else ():
+            first = self.footers[0]
+            was = column in first.categories
+            if column in self.needed or not is_number(self.types[column]) or was == (column in footer.categories):
+                continue
+            one, other = (first, footer) if was else (footer, first)
+            raise ValueError(
+                f"Column {column!r} was a category of pandas when {one.file.name} was written, and numbers when "
+                f"{other.file.name} was. Write all files with one dtype."
+            )
 
     def n_open(self, rates: np.ndarray | None = None) -> int:
         """From how many row groups, at the most, a pool is taken.

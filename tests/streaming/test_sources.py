@@ -275,7 +275,7 @@ def test_names_may_come_in_any_collection(tmp_path, data):
 def test_whole_numbers_are_a_category_in_all_files_or_in_none(first, tmp_path):
     X, Y = make_frame(300)
     other = {"category": "int64", "int64": "category"}[first]
-    tables = [together(X.astype({"visits": int}).astype({"visits": kind}), Y) for kind in (first, other)]
+    tables = [together(X.assign(visits=np.arange(300) % 7).astype({"visits": kind}), Y) for kind in (first, other)]
     for name, table in zip("ab", tables, strict=True):
         table.to_parquet(tmp_path / f"{name}.parquet")
     files = ("a", "b") if first == "category" else ("b", "a")
@@ -286,5 +286,7 @@ def test_whole_numbers_are_a_category_in_all_files_or_in_none(first, tmp_path):
         FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS)
     with pytest.raises(ValueError, match=r"Column 'visits' is (a category|numbers) in the first table of the data set"):
         FSMDClassifier(**PARAMS).fit_dataset(lambda: iter(tables), TARGETS)
+    with pytest.warns(UserWarning, match="1 of 2 files are left out"):
+        FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, on_error="skip")
     for table in tables:
         FSMDClassifier(**PARAMS).fit_dataset(lambda table=table: iter([table, table]), TARGETS)
