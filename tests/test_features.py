@@ -208,3 +208,13 @@ def test_decimals_are_quantities_in_objects_too(frame, missing):
     floats = X.assign(price=column.astype(float))
     same = FSMDClassifier(**SMALL).fit(floats, Y).predict_marginals(floats)
     np.testing.assert_array_equal(model.predict_marginals(X.assign(price=column)), same)
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_predictions_that_are_no_numbers_are_refused(frame, many):
+    X, Y = frame
+    model = FSMDClassifier(**SMALL | {"numeric_scaling": None}).fit(X, Y)
+    odd = (X if many else X[:3]).assign(price=[1.0, 1e25, *[1.0] * (len(X) - 2 if many else 1)])
+    for method in (model.predict, model.predict_marginals, model.rank_score, model.predict_conditionals):
+        with pytest.raises(ValueError, match=r"The prediction of row 1 is \[nan, nan\]: its numbers are too large"):
+            method(odd)

@@ -1,3 +1,5 @@
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -158,3 +160,22 @@ def test_labels_stay_what_they_are_where_classes_were_given(frame):
     assert {type(label) for label in predicted[:, 1].tolist()} == {int}
     assert (predicted[:, 1] == Y["conversion"]).mean() > 0.5
     assert set(predicted[:, 0]) <= {"no", "yes"}
+
+
+@pytest.mark.parametrize("labels", [["1", 0], [0, "no"], [b"a", 1.5]])
+def test_labels_without_an_order_are_named(frame, labels):
+    X, Y = frame
+    mixed = Y.assign(click=pd.Series(labels * (len(Y) // 2), dtype=object))
+    with pytest.raises(ValueError, match="Column 'click' of Y mixes types: it has the labels"):
+        FSMDClassifier(**SMALL).fit(X, mixed)
+
+
+def test_weights_of_a_chunk_are_taken_as_they_are(frame):
+    X, Y = frame
+    model = FSMDClassifier(**SMALL, statistics_features=["city"]).fit(X, Y, sample_weight=np.full(len(X), 40.0))
+    plain = FSMDClassifier(**SMALL, statistics_features=["city"]).fit(X, Y)
+    sums = []
+    for one, weight in ((plain, None), (model, np.ones(len(X))), (model, np.full(len(X), 40.0))):
+        sums.append(np.sum(copy.deepcopy(one).partial_fit(X, Y, sample_weight=weight)._encoder.statistics.sums[0]))
+    assert sums[0] == pytest.approx(sums[1])
+    assert sums[2] > 10 * sums[1]

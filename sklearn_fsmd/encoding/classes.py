@@ -43,7 +43,12 @@ def two_classes(column: np.ndarray, name: str) -> np.ndarray:
         raise ValueError(f"Column {name!r} of Y has no observed label, so there is nothing to learn.")
     if known.dtype.kind == "f" and np.isinf(known).any():
         raise ValueError(f"Input y contains infinity or a value too large for {known.dtype!r}: column {name!r}.")
-    target_type = type_of_target(known, input_name="y")
+    try:
+        target_type = type_of_target(known, input_name="y")
+    except TypeError:
+        if len({_kind(label) for label in known}) == 1:
+            raise
+        target_type = "unknown"  # labels that have no order
     if target_type == "multiclass" and len(classes := np.unique(known)) > 2:
         blank = next((c for c in classes.tolist() if isinstance(c, str) and not c.strip()), None)
         raise ValueError(

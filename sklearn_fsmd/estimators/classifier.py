@@ -136,7 +136,10 @@ class MultiTaskClassifier(Datasets):
         X, Y : as in :meth:`fit`.
         classes : array of shape (2,), or list of n_tasks arrays, default=None
             The classes of the targets, if the first call may not show both of each.
-        sample_weight, y : as in :meth:`fit`.
+        sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
+            As in :meth:`fit`, but not scaled to a mean of 1, for a part of the data is no measure: 1 is what the mean
+            row of `fit` counted.
+        y : as in :meth:`fit`.
 
         Returns
         -------

@@ -39,7 +39,7 @@ class Predictor:
         """The log-odds of each row's steps, ``(n, K)`` float32."""
         with threads(n_threads):
             logits, _ = self.network.split(in_chunks(self.network, *rows.tensors(self.device)))
-            return logits.cpu().numpy()
+            return finite(logits.cpu().numpy())
 
     @torch.inference_mode()
     def marginals(self, rows: Encoded, n_threads: int | None, calibration: np.ndarray | None = None) -> np.ndarray:
@@ -59,16 +59,33 @@ class Predictor:
             if calibration is not None:
                 slopes, intercepts = torch.from_numpy(calibration.T.astype(np.float32)).to(logits.device)
                 logits = logits * slopes + intercepts
-            marginals = self.network.link.marginals(logits).cpu().numpy()
+            marginals = finite(self.network.link.marginals(logits).cpu().numpy())
             if self.network.values is None or outputs is None:
                 return marginals, None
-            return marginals, self.network.values(outputs).cpu().numpy()
+            return marginals, finite(self.network.values(outputs).cpu().numpy())
 
     @torch.inference_mode()
     def gate_weights(self, rows: Encoded, n_threads: int | None) -> np.ndarray:
         """The weights of the experts, ``(n, levels, K, E)`` float32."""
         with threads(n_threads):
             return in_chunks(self.network.gate_weights, *rows.tensors(self.device)).cpu().numpy()
+
+
+def finite(answers: np.ndarray) -> np.ndarray:
+    """What a network says of each row, ``(n, K)``.
+
+    Raises
+    ------
+    ValueError
+        If it is no number, or infinite.
+    """
+    if not np.isfinite(answers).all():
+        row = int(np.argmin(np.isfinite(answers).all(axis=1)))
+        raise ValueError(
+            f"The prediction of row {row} is {answers[row].tolist()}: its numbers are too large for the network. With "
+            "numeric_scaling='standard' or 'quantile' they are cut off at the range of fit."
+        )
+    return answers
 
 
 def in_chunks(module: Callable[..., Tensor], *inputs: Any) -> Tensor:
