@@ -59,8 +59,8 @@ def weighted_product(p: Any, weights: Sequence[float] | np.ndarray | None = None
         raise ValueError(f"`weights` must not all be zero: nothing would be ranked by. Got {weights!r}.")
     tiny, range_ = np.finfo(np.float32).tiny, np.finfo(np.float64)
     logs = np.log(np.maximum(p, tiny), dtype=np.float64) @ exponents
-    lost = (logs < np.log(range_.tiny)) | (logs > np.log(range_.max))
-    if (lost & (p > tiny).all(axis=1)).any():
+    lost = ((logs < np.log(range_.tiny)) | (logs > np.log(range_.max))) & (p > tiny).all(axis=1)
+    if len(np.unique(logs[lost])) > 1:
         raise ValueError(
             f"`weights` are so large that products vanish or overflow, and rows tie: {weights!r}. An order depends on "
             f"their proportions alone: divide all by {np.abs(exponents).max():g}."

@@ -21,6 +21,8 @@ from sklearn_fsmd.streaming import LeftOut, columns_of
 __all__ = ["score_file"]
 
 BATCH_ROWS = 65_536
+GAPLESS = ("int", "uint", "bool")
+"""Types of Arrow whose values pandas holds as others where one is missing."""
 
 
 def score_file(
@@ -117,10 +119,13 @@ def _score(model: Any, source: Any, sink: Any, keep: Sequence[str], rank_weights
         features = _columns_of_fit(model, [*columns_of(file.schema_arrow, str(source))])
         _refuse_missing(file, [*features, *keep], source)
         kept = file.schema_arrow.empty_table().select(list(keep)).schema
+        with_gaps = _with_gaps(file, features) if hasattr(_refitted(model), "steps") else []
         writer, n_rows = None, 0
         try:
             for batch in _batches(file, batch_rows, list(dict.fromkeys([*features, *keep])), source):
-                scored = _scores(model, _frame(pa, batch.select(features), model), rank_weights, n_rows, source)
+                scored = _scores(
+                    model, _frame(pa, batch.select(features), model, with_gaps), rank_weights, n_rows, source
+                )
                 columns = [batch.column(name) for name in keep] + [pa.array(column) for column in scored.values()]
                 if writer is None:
                     schema = pa.schema([*kept, *(pa.field(n, pa.array(c).type) for n, c in scored.items())])
@@ -176,10 +181,29 @@ def _check_rank_weights(own: Any, rank_weights: Any) -> None:
     weighted_product(np.ones((1, n_factors)), rank_weights)
 
 
-def _frame(pa: Any, batch: Any, model: Any) -> Any:
-    """A batch as the model takes it. What stands before a model in a Pipeline gets what pandas reads from a file."""
+def _frame(pa: Any, batch: Any, model: Any, with_gaps: Sequence[str]) -> Any:
+    """A batch as the model takes it. What stands before a model in a Pipeline gets what pandas reads from a file.
+
+    Where the file has gaps, whole numbers are floats and truths objects, in a batch without gaps too.
+    """
     table = pa.Table.from_batches([batch])
-    return table.to_pandas() if hasattr(_refitted(model), "steps") else as_pandas(table.replace_schema_metadata())
+    if not hasattr(_refitted(model), "steps"):
+        return as_pandas(table.replace_schema_metadata())
+    frame = table.to_pandas()
+    if frame.index.names != [None]:  # a column that was the index when the file was written
+        frame = frame.reset_index()[table.column_names]
+    kinds = {name: frame[name].dtype for name in with_gaps}
+    plain = {name: kind.kind for name, kind in kinds.items() if isinstance(kind, np.dtype) and kind.kind in "biu"}
+    return frame.astype({name: object if kind == "b" else float for name, kind in plain.items()})
+
+
+def _with_gaps(file: Any, columns: Sequence[str]) -> list[str]:
+    """Which columns of whole numbers and truths have missing values anywhere in a file."""
+    types = {name: file.schema_arrow.field(name).type for name in columns}
+    found: set[str] = set()
+    for batch in file.iter_batches(columns=[name for name, kind in types.items() if str(kind).startswith(GAPLESS)]):
+        found |= {name for name in batch.schema.names if batch.column(name).null_count}
+    return sorted(found)
 
 
 def _refitted(model: Any) -> Any:

@@ -169,8 +169,9 @@ def test_predictions_of_rare_events_that_fall_with_the_labels_are_found():
     assert slope == 1
 
 
-def test_labels_without_an_overlap_have_no_likeliest_slope():
-    z, labels = np.array([-2.0, -1.0, 0.5, 1.5]), np.array([0, 0, 1, 1], np.float32)
+@pytest.mark.parametrize("z", [[-2, -1, 0.5, 1.5], [-2, 0, 0, 1], [3, 3, 3, 3]], ids=["apart", "touching", "alike"])
+def test_labels_without_an_overlap_have_no_likeliest_slope(z):
+    z, labels = np.array(z, dtype=float), np.array([0, 0, 1, 1], np.float32)
     with pytest.warns(UserWarning, match="tell its labels in these rows apart"):
         slope, intercept = platt(z, labels, np.ones(4, np.float32), "click")
     assert slope == 1

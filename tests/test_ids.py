@@ -121,7 +121,7 @@ def with_prices(frame, **changes):
 def test_one_text_among_prices_is_warned_of(convert, frame):
     X, Y = with_prices(frame, convert=convert)
     with pytest.warns(
-        UserWarning, match=r"Column 'price' of X: most values are numbers, but not the dtype.*to_numeric"
+        UserWarning, match=r"Column 'price' of X: most values are numbers, but the dtype is not numeric.*to_numeric"
     ):
         FSMDClassifier(**SMALL).fit(X, Y)
 

@@ -105,3 +105,22 @@ def test_weights_of_values_follow_the_columns_of_Y():  # noqa: N802
         for o in (list(Y), moved)
     )
     np.testing.assert_array_equal(one.predict_values(X), other.predict_values(X))
+
+
+def test_a_step_is_learned_where_the_one_before_is_not_known(data):
+    X, Y = data
+    late = Y.copy()
+    late.loc[Y["click"] == 1, "conversion"] = np.nan
+    late.loc[1000:] = Y[1000:]
+    late.loc[1000:, "click"] = np.nan
+    model = FSMDClassifier(**PARAMS | {"max_epochs": 3, "lr": 0.01}).fit(X, late)
+    assert model.predict_marginals(X)[:, 1].mean() == pytest.approx(Y["conversion"].mean(), rel=0.5)
+
+
+def test_values_alone_can_judge():
+    X, Y = make_funnel(2000, watch_time=True, random_state=0, return_X_y=True)
+    late = Y.astype(float)
+    late.loc[1700:, ["click", "conversion"]] = np.nan
+    params = {"value_targets": ["watch_seconds"], "validation": "last"}
+    model = FSMDClassifier(**PARAMS | params).fit(X, late.fillna({"watch_seconds": 0.0}))
+    assert all(epoch["valid_loss"] != 0 for epoch in model.history_)

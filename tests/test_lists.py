@@ -1,6 +1,7 @@
 """Columns of lists: each value is embedded, and a row is what the pooling makes of them."""
 
 import pickle
+from decimal import Decimal
 from itertools import chain, pairwise
 
 import numpy as np
@@ -14,7 +15,7 @@ from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
 from sklearn_fsmd.encoding import ListColumn
 from sklearn_fsmd.network.list_attention import ListAttention
 from sklearn_fsmd.ragged import Lists, Ragged
-from tests.conftest import SMALL, of
+from tests.conftest import SMALL, make_frame, of
 from tests.test_estimator_checks import CLASSES
 
 PARAMS = {**SMALL, "min_frequency": 1, "unknown_rate": 0.0}
@@ -293,3 +294,22 @@ def test_bad_lists(change, params, message):
         tags = ["a|b"] * len(X)
     with pytest.raises(ValueError, match=message):
         fit(X.assign(tags=pd.Series(tags, dtype=object)), Y, **params)
+
+
+@pytest.mark.parametrize("odd", [Decimal("0.5"), np.float32(0.5), Decimal("Infinity"), float("inf")])
+def test_fractions_of_any_type_are_no_categories(odd):
+    X, Y = make_frame(300)
+    lists = pd.Series([[1, 2], [odd]] * 150, dtype=object)
+    with pytest.raises(ValueError, match="Column 'tags' holds lists of fractions, and in row 1"):
+        FSMDClassifier(**SMALL, list_features=["tags"]).fit(X.assign(tags=lists), Y)
+
+
+def test_whole_numbers_of_any_type_and_missing_ones_are_categories():
+    X, Y = make_frame(300)
+    said = []
+    for one, missing in ((7, None), (Decimal("7.0"), Decimal("NaN")), (np.float32(7), np.float32("nan"))):
+        lists = pd.Series([[one, missing], [2], [3, one]] * 100, dtype=object)
+        model = FSMDClassifier(**SMALL, list_features=["tags"]).fit(X.assign(tags=lists), Y)
+        said.append(model.predict_marginals(X.assign(tags=lists)))
+    np.testing.assert_array_equal(said[0], said[1])
+    np.testing.assert_array_equal(said[0], said[2])

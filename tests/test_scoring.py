@@ -207,3 +207,24 @@ def test_what_is_no_model_is_refused(fitted, source, tmp_path):
     for rows in ("10", 10.5):
         with pytest.raises(ValueError, match="`batch_rows` must be an integer"):
             score_file(fitted[0], source, tmp_path / "out.parquet", batch_rows=rows)
+
+
+def test_a_batch_without_gaps_is_of_the_types_of_the_file(tmp_path):
+    X, Y = make_frame(400)
+    X = X.assign(visits=np.where(np.arange(400) < 50, np.nan, np.arange(400) % 7), seen=np.arange(400) % 2 == 0)
+    table = pa.Table.from_pandas(X.assign(visits=X["visits"].astype("Int64")), preserve_index=False)
+    pq.write_table(table.replace_schema_metadata(), tmp_path / "in.parquet")
+    as_text = FunctionTransformer(lambda X: X.assign(visits=X["visits"].astype(str)))
+    model = make_pipeline(as_text, FSMDClassifier(**SMALL)).fit(X, Y)
+    score_file(model, tmp_path / "in.parquet", tmp_path / "out.parquet", batch_rows=100)
+    expected = ask(model, "predict_marginals", pd.read_parquet(tmp_path / "in.parquet"))
+    np.testing.assert_allclose(pd.read_parquet(tmp_path / "out.parquet"), expected, rtol=1e-5)
+
+
+def test_a_feature_that_was_the_index_of_the_file_is_read(tmp_path):
+    X, Y = make_frame(400)
+    model = make_pipeline(FunctionTransformer(), FSMDClassifier(**SMALL)).fit(X, Y)
+    X.set_index("user").to_parquet(tmp_path / "in.parquet")
+    score_file(model, tmp_path / "in.parquet", tmp_path / "out.parquet", batch_rows=150)
+    scores = pd.read_parquet(tmp_path / "out.parquet")
+    np.testing.assert_allclose(scores, ask(model, "predict_marginals", X), rtol=1e-5)

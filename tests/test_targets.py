@@ -179,3 +179,10 @@ def test_weights_of_a_chunk_are_taken_as_they_are(frame):
         sums.append(np.sum(copy.deepcopy(one).partial_fit(X, Y, sample_weight=weight)._encoder.statistics.sums[0]))
     assert sums[0] == pytest.approx(sums[1])
     assert sums[2] > 10 * sums[1]
+
+
+def test_classes_may_come_in_a_series():
+    for given in (pd.Series(["no", "yes"], index=[5, 6]), np.array(["no", "yes"]), ["no", "yes"]):
+        encoder = TargetEncoder().fit(pd.DataFrame({"a": ["no", "no"]}), [given])
+        assert encoder.classes[0].tolist() == ["no", "yes"]
+        assert encoder.classes[0].dtype == object

@@ -34,7 +34,8 @@ def given_classes(classes: Any, names: list[str]) -> list[np.ndarray]:
 
 def _array_of(labels: Any) -> np.ndarray:
     """Labels as an array; strings stay objects, as in a table: beside other objects labels stay what they are."""
-    return np.array(list(labels), dtype=object) if isinstance(labels[0], str) else np.asarray(labels)
+    array = np.asarray(labels)
+    return array.astype(object) if array.dtype.kind == "U" else array
 
 
 def two_classes(column: np.ndarray, name: str) -> np.ndarray:

@@ -101,9 +101,17 @@ def _is_category(column: Any) -> bool:
         return pd.api.types.infer_dtype(known) not in ("integer", "floating", "mixed-integer-float", "decimal", "empty")
     if isinstance(dtype, pd.CategoricalDtype) or pd.api.types.is_bool_dtype(dtype):
         return True
-    if isinstance(dtype, np.dtype) and dtype.kind == "O" and isinstance(next(iter(column.dropna()), None), Decimal):
+    if isinstance(dtype, np.dtype) and dtype.kind == "O" and isinstance(_first_known(column), Decimal):
         return pd.api.types.infer_dtype(column, skipna=True) != "decimal"
     return not pd.api.types.is_numeric_dtype(dtype) and getattr(dtype, "kind", "") in "OUS"
+
+
+def _first_known(column: pd.Series) -> Any:
+    """The first value of a column of objects that is not missing, nor a float."""
+    for value in column:
+        if value is not None and value is not pd.NA and value is not pd.NaT and not isinstance(value, float):
+            return value
+    return None
 
 
 def column_names(X: Any) -> list[str]:

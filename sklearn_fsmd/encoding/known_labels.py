@@ -14,7 +14,7 @@ NONE = "no observed label whose weight is not zero"
 def refuse_unlabeled(
     total: np.ndarray, positive: np.ndarray, tried: np.ndarray, names: Sequence[str], parents: Sequence[int | None]
 ) -> None:
-    """Raise if the rows of training tell nothing of a target, or nothing of it where the step before has happened.
+    """Raise if the rows of training tell nothing of a target, or only what follows from the step before.
 
     Parameters
     ----------
@@ -33,7 +33,8 @@ def refuse_unlabeled(
 
 def refuse_unjudged(targets: Targets) -> None:
     """Raise if the rows that validate tell nothing of any target."""
-    if targets.weights is not None and not targets.weights.any():
+    of_values = targets.values is not None and targets.values.weights.any()
+    if targets.weights is not None and not targets.weights.any() and not of_values:
         raise ValueError(
             f"Y has {NONE} in the rows that validate. With validation='last' these are the last ones: leave rows out "
             "whose labels are not known yet, give rows to validate on, or set early_stopping=False."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 from itertools import chain
 from numbers import Number
@@ -83,7 +84,7 @@ class ListColumn:
     def _check(self, row: int, values: list[Any]) -> None:
         """Raise where a value is no category."""
         for value in values:
-            if isinstance(value, (float, np.floating, Decimal)) and value % 1 != 0:
+            if isinstance(value, (float, np.floating, Decimal)) and not _is_whole(value):
                 raise ValueError(
                     f"Column {self.name!r} holds lists of fractions, and in row {row} {shown(value)}. Lists hold "
                     "categories; if these are vectors, name the column in `vector_features`. If each fraction is a "
@@ -91,6 +92,12 @@ class ListColumn:
                 )
             if isinstance(value, SEQUENCES):
                 raise ValueError(f"Column {self.name!r} holds lists, and in row {row} a list in a list.")
+
+
+def _is_whole(value: Any) -> bool:
+    if not math.isfinite(value):
+        return False
+    return bool(value == value.to_integral_value()) if isinstance(value, Decimal) else float(value).is_integer()
 
 
 def _rank(value: Any) -> tuple[str, str]:
@@ -111,4 +118,8 @@ def _starts(rows: list[Any]) -> np.ndarray:
 
 def is_there(value: Any) -> bool:
     """Whether a cell is not missing as a whole."""
-    return not (value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value))
+    return not (value is None or value is pd.NA or value is pd.NaT or _is_nan(value))
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, (float, np.floating, Decimal)) and math.isnan(value)

@@ -43,7 +43,7 @@ def warn_of_text(encoder: FeatureEncoder, X: Any) -> None:
     if found := [name for name, values in texts.items() if _are_quantities(values)]:
         first = repr(found[0])
         warn(
-            f"{_columns(found)}: most values are numbers, but not the dtype, so each is a category of its "
+            f"{_columns(found)}: most values are numbers, but the dtype is not numeric, so each is a category of its "
             f"own. If they are quantities, convert them: X[{first}] = pd.to_numeric(X[{first}], errors='coerce'). "
             f"{_if_not(found)}"
         )

@@ -63,8 +63,11 @@ class Targets:
         return weights[:, task] * (weights[:, parent] > 0) * self.labels[:, parent]
 
     def tried(self, parents: Sequence[int | None]) -> np.ndarray:
-        """The sum of what the rows count for each task, given that its parent has happened; ``(K,)``."""
-        return np.array([self.counts(k, parent).sum(dtype=np.float64) for k, parent in enumerate(parents)])
+        """The weights of each task's labels where its parent has happened, or is not known; ``(K,)``."""
+        weights = self.full_weights
+        stopped = (weights > 0) & (self.labels == 0)
+        sums = [weights[:, k] if p is None else weights[~stopped[:, p], k] for k, p in enumerate(parents)]
+        return np.array([column.sum(dtype=np.float64) for column in sums])
 
     def totals(self) -> tuple[np.ndarray, np.ndarray]:
         """The sum of each task's weights, and of those of its positive labels; both ``(K,)``."""

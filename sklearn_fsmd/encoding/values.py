@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -187,7 +188,7 @@ def column_of(Y: Any, column: str | int) -> Any:
 
 def _numbers(column: Any, name: str) -> np.ndarray:
     column = pd.Series(column)
-    if isinstance(column.dtype, pd.ArrowDtype):  # whose decimals pandas does not make numbers of where one is missing
+    if isinstance(column.dtype, pd.ArrowDtype) and column.dtype.type is Decimal:  # of which pandas wants none missing
         column = pd.Series(column.to_numpy(dtype=object, na_value=None), dtype=object)
     match pd.api.types.infer_dtype(column):
         case "timedelta" | "timedelta64":

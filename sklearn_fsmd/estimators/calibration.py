@@ -72,7 +72,7 @@ def platt(logits: np.ndarray, labels: np.ndarray, counts: np.ndarray, name: str)
     """Slope and intercept of the log-odds that make the labels likeliest; the slope is positive."""
     used = counts > 0
     z, y, weights = logits[used], labels[used] > 0, counts[used].astype(np.float64)
-    if z[~y].max() < z[y].min():
+    if z[~y].max() <= z[y].min():  # no slope is too steep; or all predictions are one
         warn(f"The predictions of {name!r} tell its labels in these rows apart: only their level is calibrated.")
         return 1.0, level_of(z, float(weights @ y), weights)
     # Gradients of rare events are small where the slope is still far off, so it is Newton's method on scaled log-odds.

@@ -208,6 +208,8 @@ class Datasets(Learning):
         del found
         if validation is not None:
             valid = _rows(validation_blocks(self, validation), (validation, *how[1:]))
+        if valid is not None:
+            refuse_unjudged(valid[1])
         if anew and self.target_statistics is None:
             encoder.named_statistics(self.statistics_features)  # which says if there are no such columns
         elif anew:
@@ -216,8 +218,6 @@ class Datasets(Learning):
         warn_of_contradictions(sums.n_odd, sums.n_rows, targets.names, parents)
         if anew:
             refuse_unlabeled(sums.weights, sums.positive, sums.tried, targets.names, parents)
-        if valid is not None:
-            refuse_unjudged(valid[1])
         if anew and encoder.bias is not None and sample[0].bias is not None:
             encoder.take_reference(sample[0].bias)
         if encoder.statistics is not None:

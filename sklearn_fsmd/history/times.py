@@ -86,10 +86,13 @@ def span(value: Any, name: str) -> int:
         If it is none, negative, a number without a unit, or longer than 146 years.
     """
     if isinstance(value, (str, np.timedelta64, pd.Timedelta)) or hasattr(value, "total_seconds"):
-        if isinstance(value, str) and _is_number(value):
-            raise ValueError(f"The {name!r} parameter has no unit: {value!r}. Write '{value.strip()}s' for seconds.")
+        if _has_no_unit(value):
+            number = str(value).split()[0]
+            raise ValueError(f"The {name!r} parameter has no unit: {value!r}. Write '{number}s' for seconds.")
         try:
             length = pd.Timedelta(value)
+        except pd.errors.OutOfBoundsTimedelta:
+            length = pd.Timedelta.max
         except ValueError:
             length = pd.NaT
         if length is not pd.NaT and length >= pd.Timedelta(LONGEST):
@@ -101,10 +104,11 @@ def span(value: Any, name: str) -> int:
     )
 
 
-def _is_number(text: str) -> bool:
-    """Whether a text has no unit; pandas would take it for nanoseconds."""
+def _has_no_unit(value: Any) -> bool:
+    """Whether it is a bare number that is not negative; pandas would take it for nanoseconds."""
+    if isinstance(value, np.timedelta64):
+        return np.datetime_data(value.dtype)[0] == "generic"
     try:
-        float(text)
+        return isinstance(value, str) and float(value) >= 0
     except ValueError:
         return False
-    return True

@@ -82,8 +82,8 @@ def finite(answers: np.ndarray) -> np.ndarray:
     if not np.isfinite(answers).all():
         row = int(np.argmin(np.isfinite(answers).all(axis=1)))
         raise ValueError(
-            f"The prediction of row {row} is {answers[row].tolist()}: its numbers are too large for the network. With "
-            "numeric_scaling='standard' or 'quantile' they are cut off at the range of fit."
+            f"The prediction of row {row} is {answers[row].tolist()}. Its numbers may be too large for the network: "
+            "with numeric_scaling=None nothing cuts them off at the range of fit."
         )
     return answers
 

@@ -81,7 +81,8 @@ def nothing(encoder: InputEncoder) -> Encoded:
     """One row of which nothing is known: unknown categories, missing numbers and vectors, empty lists."""
     main = encoder.main
     codes = np.asarray(main.offsets, dtype=np.int64)[None]  # the first row of each column
-    numbers = np.zeros((1, len(main.numeric) + sum(main.vector_widths)), dtype=np.float32)
+    fillings = [column.filling for column in main.numeric.values()]
+    numbers = np.array([[*fillings, *[0.0] * sum(main.vector_widths)]], dtype=np.float32)
     empty = Ragged(torch.zeros(0, dtype=torch.int64), torch.zeros(2, dtype=torch.int64))
     rows = Encoded(codes, numbers, lists=Lists((empty,) * len(main.lists)) if main.lists else None)
     return rows if encoder.statistics is None else encoder.statistics.append(rows)

@@ -33,7 +33,8 @@ def labels_and_scores(
         P = np.stack([_positive(p) for p in P], axis=1)
     labels, scores = zeros_and_ones(Y), finite(P, "P")
     if labels.ndim == 1 and scores.ndim == 2 and scores.shape[1] == 2:
-        if not np.allclose(scores.sum(axis=1), 1, atol=1e-3):
+        of_logs = not are_probabilities and (scores <= 0).all()
+        if not np.allclose((np.exp(scores) if of_logs else scores).sum(axis=1), 1, atol=1e-3):
             raise ValueError(
                 "Y has 1 task and P has 2. Of one task, P has two columns where these are the probabilities of its two "
                 "classes, whose sum is 1."

@@ -21,7 +21,7 @@ class EncodingParameters:
         boolean mask, indices, names or a callable that is given X. Integers are positions, whatever the names.
     numeric_scaling : {"standard", "quantile"} or None, default="standard"
         How numeric columns are scaled: to mean 0 and variance 1, or to ranks among the values of fit. Values outside
-        the range that fit has seen are taken for its ends.
+        the range that fit has seen are taken for its ends. With None numbers are left as they are.
     numeric_bins : int, default=48
         Number of bins into which numeric columns are cut, in addition; the bins have embeddings. A missing number has
         a bin of its own. With 0 there are none, and a missing number counts as the mean.

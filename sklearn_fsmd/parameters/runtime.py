@@ -19,7 +19,7 @@ class RuntimeParameters:
     device : str, default="auto"
         "cpu", "cuda", "cuda:1", "mps" …; "auto" takes an accelerator where there is one.
     n_threads : int or None, default=None
-        Threads of torch; None leaves them as they are.
+        Threads of torch, at most 1024; None leaves them as they are.
     random_state : int, RandomState instance or None, default=None
         Source of all that is random: initial weights, the order of the rows, what is dropped or set aside.
     verbose : int, default=0

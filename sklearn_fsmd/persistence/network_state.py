@@ -14,9 +14,9 @@ from sklearn_fsmd.network import Table
 from sklearn_fsmd.parameters import NetworkParameters, group_of
 from sklearn_fsmd.runtime import resolve_device, seeded
 
-BEFORE = {
-    "chain_loss": "entire_space",
+BEFORE: dict[str, Any] = {
     "target_statistics": None,
+    "chain_loss": "entire_space",
     "n_members": 1,
     "list_pooling": "mean",
     "fm_scale": 1.0,
@@ -43,6 +43,8 @@ def thaw(encoder: InputEncoder, n_tasks: int, frozen: dict[str, Any]) -> Predict
     The weights are taken over as they are, without a second copy; what cannot be written to is copied.
     """
     spec, arrays = BEFORE | frozen["spec"], frozen["weights"]
+    if "target_statistics" not in frozen["spec"]:  # which the files of former versions say of the estimator alone
+        del spec["target_statistics"]
     p = group_of(NetworkParameters, spec)
     try:
         device = resolve_device(spec["device"])

@@ -38,7 +38,12 @@ class FactorySource:
     def __init__(self, make: Callable[[], Iterable[Any]]) -> None:
         self.make = make
         self.columns: list[Any] = []
-        self.n_rows = sum(len(frame) for frame in self._frames())
+        self.kinds: dict[Any, set[str]] = {}
+        """What each column has been in the tables in which it is not missing, by its dtype."""
+        self.n_rows = 0
+        for frame in self._frames():
+            self.n_rows += len(frame)
+            self._note_kinds(frame)
         if self.n_rows == 0:
             raise ValueError("The data set has no rows: the function has made no table with any.")
 
@@ -46,7 +51,6 @@ class FactorySource:
         made = self.make()
         if isinstance(made, pd.DataFrame) or not isinstance(made, Iterable):
             raise TypeError(f"The function must return an iterator of DataFrames. It returned {type(made).__name__}.")
-        first: list[str] = []
         for i, table in enumerate(made):
             frame = as_pandas(table)
             if not isinstance(frame, pd.DataFrame):
@@ -57,16 +61,23 @@ class FactorySource:
                     f"Table {i} of the data set has the columns {list(frame.columns)}, and the first one has "
                     f"{self.columns}."
                 )
-            if not len(frame):
-                continue
-            kinds = [_kind(dtype) for dtype in frame.dtypes]
-            first = first or kinds
-            for name, one, other in zip(self.columns, first, kinds, strict=True):
-                if {one, other} == {"a category", "numbers"}:
-                    raise ValueError(
-                        f"Column {name!r} is {one} in the first table of the data set, {other} in table {i}."
-                    )
-            yield frame
+            if len(frame):
+                yield frame
+
+    def _note_kinds(self, frame: pd.DataFrame) -> None:
+        for name, column in frame.items():
+            found = self.kinds.setdefault(name, set())
+            if (kind := _kind(column.dtype)) not in found and column.first_valid_index() is not None:
+                found.add(kind)
+
+    def refuse_other_categories(self, columns: Sequence[Any]) -> None:
+        """Raise ValueError if a column is a category in some tables and numbers in others."""
+        for name in columns:
+            if {"category", "numbers"} <= self.kinds[name]:
+                raise ValueError(
+                    f"Column {name!r} is a category in some tables of the data set and numbers in others. Give all of "
+                    "them one dtype, or name the categories in `categorical_features`."
+                )
 
     def blocks(self, columns: Sequence[Any]) -> Iterator[Block]:
         """All rows from the first to the last."""
@@ -116,6 +127,6 @@ class FactorySource:
 def _kind(dtype: Any) -> str:
     """What the dtype says that a column is: of the first table it decides how the columns are encoded."""
     if isinstance(dtype, pd.CategoricalDtype):
-        return "a category"
+        return "category"
     is_number = pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype)
     return "numbers" if is_number else "something else"

@@ -81,7 +81,6 @@ class ParquetSource:
         self.of_pandas: dict[str, Any] = {}
         self.n_rows = 0
         self.left_out = left_out or LeftOut()
-        self.needed = needed
         for file in find_files(source, self.left_out):
             with self.left_out.trying(file.name):
                 self._take(file, columns, needed)
@@ -119,10 +118,7 @@ class ParquetSource:
         groups = [opened.metadata.row_group(g) for g in range(opened.metadata.num_row_groups)]
         n_rows = [group.num_rows for group in groups]
         largest = max((group.total_byte_size for group in groups), default=0)
-        footer = Footer(file, stamp, n_rows, self.n_rows, largest, categories)
-        if not self.left_out.skips:  # or the first file that is not left out says what the others must have
-            self._refuse_other_categories(footer)
-        self.footers.append(footer)
+        self.footers.append(Footer(file, stamp, n_rows, self.n_rows, largest, categories))
         self.n_rows += sum(n_rows)
         opened.close()
 
@@ -134,7 +130,6 @@ class ParquetSource:
             moved = footer._replace(first=self.n_rows)
             with self.left_out.trying(footer.file.name):
                 look(gathered(_pieces(moved, _opened(moved), None, types, sizes.BLOCK_ROWS), sizes.BLOCK_ROWS))
-                self._refuse_other_categories(moved)
                 self.footers.append(moved)
                 self.n_rows += sum(moved.groups)
         self.left_out.warn(len(self.footers))
@@ -181,18 +176,23 @@ class ParquetSource:
             raise ValueError(f"{name} has the column {more[0]!r}, which {first} has not.")
         return together
 
-    def _refuse_other_categories(self, footer: Footer) -> None:
-        """Raise ValueError if numbers are a category in the first file and quantities in this one, or the reverse."""
-        for column in self.columns if self.footers else ():
-            first = self.footers[0]
-            was = column in first.categories
-            if column in self.needed or not is_number(self.types[column]) or was == (column in footer.categories):
-                continue
-            one, other = (first, footer) if was else (footer, first)
-            raise ValueError(
-                f"Column {column!r} was a category of pandas when {one.file.name} was written, and numbers when "
-                f"{other.file.name} was. Write all files with one dtype."
-            )
+    def refuse_other_categories(self, columns: Sequence[str]) -> None:
+        """Raise ValueError if numbers are a category in the first file and quantities in another, or the reverse.
+
+        A column that is missing in a whole file may be of either kind there.
+        """
+        first = self.footers[0]
+        for column in (name for name in columns if is_number(self.types[name])):
+            for footer in self.footers[1:]:
+                was = column in first.categories
+                if was == (column in footer.categories) or any(_lacks(one, column) for one in (first, footer)):
+                    continue
+                one, other = (first, footer) if was else (footer, first)
+                raise ValueError(
+                    f"Column {column!r} was a category of pandas when {one.file.name} was written, and numbers when "
+                    f"{other.file.name} was. Write all files with one dtype, or name the categories in "
+                    "`categorical_features`."
+                )
 
     def n_open(self, rates: np.ndarray | None = None) -> int:
         """From how many row groups, at the most, a pool is taken.
@@ -283,6 +283,13 @@ def _opened(footer: Footer) -> Any:
     if footer.file.stamp() != footer.stamp:
         raise ValueError(f"{footer.file.name} has changed while it was being learned from. Fit again.")
     return footer.file.open()
+
+
+def _lacks(footer: Footer, column: str) -> bool:
+    """Whether a column is missing in all rows of a file."""
+    with _opened(footer) as opened:
+        values = opened.read([column]).column(0)
+    return bool(values.is_null(nan_is_null=True).to_numpy().all())
 
 
 def _pieces(footer: Footer, opened: Any, group: int | None, columns: Mapping[str, Any], size: int) -> Iterator[Piece]:

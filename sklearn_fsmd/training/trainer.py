@@ -40,10 +40,10 @@ ARCHITECTURE = (*(name for name in NETWORK if name != "embedding_std"), "bias_fe
 ENCODING = (
     *("categorical_features", "numeric_scaling", "numeric_bins", "min_frequency", "target_statistics"),
     *("statistics_features", "list_features", "list_separator", "max_list_length", "vector_features"),
-    *("shared_embeddings", "pretrain_epochs"),
+    "shared_embeddings",
 )
-"""Nor can it change how rows were encoded, and pretraining comes before training. Files of former versions do not say
-what these parameters were, and of callables and arrays no file does."""
+"""Nor can it change how rows were encoded. Files of former versions do not say what these parameters were, and of
+callables no file does."""
 
 NOT_NET_PARAMS = {
     *("module", "criterion", "optimizer", "lr", "max_epochs", "batch_size", "device", "callbacks", "verbose"),
@@ -151,7 +151,7 @@ def net_of(predictor: Predictor, history: Sequence[dict[str, Any]]) -> Net:
 
 def spec_of(p: MultiTaskParameters) -> dict[str, Any]:
     """The parameters of `p` that a net is made of."""
-    of_encoding = {name: value for name in ENCODING if _is_plain(value := getattr(p, name))}
+    of_encoding = {name: value for name in ENCODING if _is_plain(value := _plain(getattr(p, name)))}
     return {name: getattr(p, name) for name in (*NETWORK, *OPTIMIZATION, "bias_features", "device")} | of_encoding
 
 
@@ -191,6 +191,11 @@ def grow(p: MultiTaskParameters, net: Net, before: InputEncoder, now: InputEncod
     """
     check_table_size(p, now.main, net.module_.n_learned, str(net.device))
     growing.grow(net, before.main, now.main, layout_of(p, now.main))
+
+
+def _plain(value: Any) -> Any:
+    """Numbers and arrays of numpy and pandas as those of Python."""
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def _is_plain(value: Any) -> bool:

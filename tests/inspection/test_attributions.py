@@ -156,3 +156,13 @@ def test_nothing_is_left_behind(known):
     for weight, gradient in zip(model.module_.parameters(), gradients, strict=True):
         assert weight.grad is None if gradient is None else torch.equal(weight.grad, gradient)
     np.testing.assert_array_equal(model.predict_marginals(X), before)
+
+
+def test_the_baseline_misses_numbers_as_rows_do():
+    X, Y = make_frame(300)
+    model = FSMDClassifier(**SIZES | {"numeric_scaling": None}).fit(X, Y)
+    nothing = X[:1].assign(**dict.fromkeys(("visits", "price"), np.nan))
+    nothing = nothing.assign(**{name: None for name in X.columns if name not in ("visits", "price")})
+    p = model.predict_marginals(nothing)[0, 0]
+    found = attributions(model, X[:3], target="click")
+    assert found.baseline == pytest.approx(logit(p), rel=1e-4, abs=1e-4)

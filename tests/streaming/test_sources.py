@@ -271,22 +271,38 @@ def test_names_may_come_in_any_collection(tmp_path, data):
     assert FSMDClassifier(**PARAMS).fit_dataset(path, TARGETS, columns="user").n_features_in_ == 1
 
 
-@pytest.mark.parametrize("first", ["category", "int64"])
-def test_whole_numbers_are_a_category_in_all_files_or_in_none(first, tmp_path):
+def of_kinds(first, second):
+    """Two tables of one log, whose column "visits" is of these dtypes."""
     X, Y = make_frame(300)
-    other = {"category": "int64", "int64": "category"}[first]
-    tables = [together(X.assign(visits=np.arange(300) % 7).astype({"visits": kind}), Y) for kind in (first, other)]
+    whole = X.assign(visits=np.arange(300) % 7)
+    return [together(whole.astype({"visits": kind}), Y) for kind in (first, second)]
+
+
+@pytest.mark.parametrize("on_error", ["raise", "skip"])
+@pytest.mark.parametrize("first", ["category", "int64"])
+def test_whole_numbers_are_a_category_in_all_files_or_in_none(first, on_error, tmp_path):
+    tables = of_kinds(first, {"category": "int64", "int64": "category"}[first])
     for name, table in zip("ab", tables, strict=True):
         table.to_parquet(tmp_path / f"{name}.parquet")
     files = ("a", "b") if first == "category" else ("b", "a")
-    message = (
-        r"Column 'visits' was a category of pandas when .*{}.parquet was written, and numbers when .*{}.parquet was"
-    )
-    with pytest.raises(ValueError, match=message.format(*files)):
-        FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS)
-    with pytest.raises(ValueError, match=r"Column 'visits' is (a category|numbers) in the first table of the data set"):
-        FSMDClassifier(**PARAMS).fit_dataset(lambda: iter(tables), TARGETS)
-    with pytest.warns(UserWarning, match="1 of 2 files are left out"):
-        FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, on_error="skip")
-    for table in tables:
-        FSMDClassifier(**PARAMS).fit_dataset(lambda table=table: iter([table, table]), TARGETS)
+    message = r"Column 'visits' was a category of pandas when .*{}.parquet was written, and numbers when .*{}.parquet"
+    for columns in (None, ["user", "visits"]):
+        with pytest.raises(ValueError, match=message.format(*files)):
+            FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, columns=columns, on_error=on_error)
+        with pytest.raises(ValueError, match="Column 'visits' is a category in some tables of the data set"):
+            FSMDClassifier(**PARAMS).fit_dataset(lambda: iter(tables), TARGETS, columns=columns)
+    for source in (tmp_path, lambda: iter(tables)):
+        FSMDClassifier(**PARAMS).fit_dataset(source, TARGETS, columns=["user", "price"])  # which leaves it out
+        named = [*tables[0].columns[:0], "user", "city", "visits"]
+        model = FSMDClassifier(**PARAMS, categorical_features=named).fit_dataset(source, TARGETS)
+        assert "visits" in [column.name for column in model._encoder.main.categories.values()]
+
+
+def test_a_column_that_a_table_lacks_may_be_of_any_kind(tmp_path):
+    table, _ = of_kinds("category", "category")
+    lacking = table.assign(visits=np.nan)
+    for name, one in zip("ab", (table, lacking), strict=True):
+        one.to_parquet(tmp_path / f"{name}.parquet")
+    for source in (tmp_path, lambda: iter([table, lacking])):
+        model = FSMDClassifier(**PARAMS).fit_dataset(source, TARGETS)
+        assert "visits" in [column.name for column in model._encoder.main.categories.values()]
