@@ -176,3 +176,22 @@ def test_labels_without_an_overlap_have_no_likeliest_slope(z):
         slope, intercept = platt(z, labels, np.ones(4, np.float32), "click")
     assert slope == 1
     assert (1 / (1 + np.exp(-z - intercept))).mean() == pytest.approx(0.5)
+
+
+def test_a_whole_log_does_not_judge_a_sampled_one():
+    X, Y = make_funnel(6000, click_rate=0.05, random_state=0, return_X_y=True)
+    kept = (Y["click"] == 1) | (np.random.RandomState(0).uniform(size=6000) < 0.1)
+    train, later = kept & (np.arange(6000) < 4000), np.arange(6000) >= 4000
+    model = FSMDClassifier(**SMALL | {"early_stopping": True}, negative_sampling_rate=0.1)
+    with pytest.raises(ValueError, match="as if the former had not been sampled with negative_sampling_rate=0.1"):
+        model.fit(X[train], Y[train], X_val=X[later], Y_val=Y[later])
+    model.fit(X[train], Y[train], X_val=X[later & kept], Y_val=Y[later & kept])
+    assert model.predict_marginals(X)[:, 0].mean() == pytest.approx(Y["click"].mean(), rel=0.3)
+
+
+def test_values_of_all_rows_are_not_learned_from_a_sample():
+    X, Y = make_funnel(1500, watch_time=True, random_state=0, return_X_y=True)
+    model = FSMDClassifier(**SMALL, value_targets=["watch_seconds"], negative_sampling_rate=0.1)
+    with pytest.raises(ValueError, match="does not go together with the value 'watch_seconds'"):
+        model.fit(X, Y.fillna({"watch_seconds": 0.0}))
+    model.set_params(value_parents={"watch_seconds": "click"}).fit(X, Y)

@@ -109,8 +109,8 @@ def test_gradients(extractor, link):
 
 def test_it_starts_at_the_base_rates():
     network = build(2, embedding_std=0.0, low_order="fm")
+    network.start_at(torch.tensor([0.3, 1 / 3]))
     rates = torch.tensor([0.3, 0.1])
-    network.start_at(rates)
     for parameter in (
         network.towers.output.weight,
         network.low_order.vectors,

@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from sklearn_fsmd import FSClassifier, FSMDClassifier
 from sklearn_fsmd.encoding import FeatureEncoder, TargetStatistics
-from sklearn_fsmd.encoding.rates import LARGEST_STRENGTH, SMALLEST_STRENGTH
+from sklearn_fsmd.encoding.rates import LARGEST_STRENGTH, SMALLEST_STRENGTH, log_count
 from sklearn_fsmd.encoding.targets import Targets
 from tests.conftest import SMALL
 
@@ -60,7 +60,7 @@ def slow_statistics(values, labels, weights, order, parent_of):
         strength[event] = slow_strength(by_value[:, 0], by_value[:, 1], overall[event])
 
     def describe(value, rows):
-        found = [np.log1p(sums(of.get(value, []), *events[0])[1])]
+        found = [np.log1p(len(of.get(value, [])))]
         for event in events:
             positive, n = sums(rows, *event)
             p = (positive + strength[event] * overall[event]) / (n + strength[event])
@@ -317,3 +317,24 @@ def test_a_masked_label_is_no_label():
     sums = statistics_of(model).sums[0]
     weight = model._targets.encode(masked, None, (None, 0)).weights[:, 1].max()
     assert sums[:, 5].sum() == pytest.approx(n_known * weight, rel=1e-5)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("how", ["weights", "gaps"])
+def test_a_count_does_not_tell_a_rows_own_label(how, streamed, tmp_path):
+    """Neither by weights nor by gaps that follow from it; the ids are noise."""
+    random, n = np.random.default_rng(0), 6000
+    X = pd.DataFrame({"user": random.integers(0, 2000, n).astype(str), "x": random.normal(size=n)})
+    click = (random.uniform(size=n) < 0.3).astype(int)
+    liked = np.where(click == 1, (random.uniform(size=n) < 0.4) * 1.0, np.nan if how == "gaps" else 0.0)
+    Y = pd.DataFrame({"liked": liked, "click": click})
+    weights = np.where(click == 1, 5.0, 1.0) if how == "weights" else np.ones(n)
+    model = FSClassifier(**SMALL, statistics_features=["user"])
+    if streamed:
+        X.join(Y).assign(w=weights).to_parquet(tmp_path / "log.parquet")
+        model.fit_dataset(tmp_path / "log.parquet", list(Y), sample_weight="w", columns=list(X))
+    else:
+        model.fit(X, Y, sample_weight=weights)
+    statistics = model._encoder.statistics
+    index = statistics.index(0, model._encoder.main.encode(X).codes)
+    assert abs(np.corrcoef(log_count(statistics.sums[0])[index], click)[0, 1]) < 0.05

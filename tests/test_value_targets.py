@@ -24,7 +24,7 @@ from sklearn_fsmd.history import HistoryFeatures
 from sklearn_fsmd.metrics import concordance, decile_bias, get_scorer, value_mae, value_rmse
 from sklearn_fsmd.network.values import VALUE_LOSSES, LogNormal, Poisson, Squared
 from sklearn_fsmd.ranking import tune_rank_weights
-from sklearn_fsmd.training.value_level import Expected, correct_values
+from sklearn_fsmd.training.value_level import Expected, correct_values, trust
 from tests.conftest import SMALL, make_frame, of
 
 AFTER_CLICK = {"value_targets": ["watch"], "value_parents": {"watch": "click"}}
@@ -531,3 +531,53 @@ def test_decimals_with_gaps_are_values(frame):
     floats = Y.assign(watch=Y["watch"].round(2))
     said = [FSMDClassifier(**SMALL, **AFTER_CLICK).fit(X, y).predict_values(X) for y in (exact, floats)]
     np.testing.assert_allclose(*said, rtol=1e-5)
+
+
+def skewed(n=4000, share=1.0, seed=0):
+    """Rows of which a share is clicked, and values after clicks whose mean is three times their median."""
+    random = np.random.default_rng(seed)
+    X = pd.DataFrame({"a": random.integers(0, 8, n).astype(str), "x": random.normal(size=n)})
+    click = (random.uniform(size=n) < share * 0.5).astype(int)
+    value = np.exp(3 + 0.3 * X["x"] + 1.5 * random.normal(size=n))
+    return X, pd.DataFrame({"click": click, "watch": np.where(click == 1, value, np.nan)})
+
+
+@pytest.mark.parametrize("n_calls", [1, 5])
+def test_chunks_alone_make_means_of_medians(n_calls):
+    X, Y = skewed()
+    model = FSMDClassifier(**SMALL, **AFTER_CLICK)
+    for _ in range(n_calls):
+        model.partial_fit(X, Y)
+    clicked = (Y["click"] == 1).to_numpy()
+    assert model.predict_values(X, conditional=True)[clicked].mean() == pytest.approx(Y["watch"].mean(), rel=0.1)
+    few = copy.deepcopy(model).partial_fit(X[:5].assign(x=0.0), Y[:5].assign(click=1, watch=1e4))
+    before, after = (m.module_.state_dict()["values.level"].item() for m in (model, few))
+    assert after < 4 * before
+
+
+@pytest.mark.parametrize("seed", [3, 5, 7])
+def test_a_handful_of_values_of_validation_does_not_set_the_level(seed):
+    X, Y = skewed(share=0.06, seed=seed)
+    stopped, whole = (
+        FSMDClassifier(**SMALL | {"early_stopping": stops}, **AFTER_CLICK).fit(X, Y) for stops in (True, False)
+    )
+    clicked = (Y["click"] == 1).to_numpy()
+    means = [model.predict_values(X, conditional=True)[clicked].mean() for model in (stopped, whole)]
+    assert means[1] == pytest.approx(Y["watch"].mean(), rel=0.02)
+    assert 0.6 < means[0] / means[1] < 1.5
+
+
+def test_trust_in_a_mean_grows_with_its_values():
+    random = np.random.RandomState(0)
+    few, many = (random.lognormal(size=n) for n in (16, 20_000))
+    assert trust(few, np.ones(16), 0.05) < 0.1
+    assert 0.9 < trust(many, np.ones(20_000), 0.05) < 1
+    assert trust(np.zeros(0), np.zeros(0), 0.05) == 0
+    assert trust(many, np.full(20_000, 7.0), 0.05) == pytest.approx(trust(many, np.ones(20_000), 0.05))
+
+
+def test_values_that_are_all_0_are_expected_to_be_0():
+    X, Y = skewed(600)
+    for loss in ("poisson", "lognormal"):
+        model = FSMDClassifier(**SMALL, **AFTER_CLICK, value_loss=loss).fit(X, Y.assign(watch=Y["watch"] * 0))
+        assert model.predict_values(X).max() < 1e-6

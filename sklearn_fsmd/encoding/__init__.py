@@ -14,6 +14,7 @@ from sklearn_fsmd.encoding.numeric import NumericColumn
 from sklearn_fsmd.encoding.odd_text import warn_of_text
 from sklearn_fsmd.encoding.seen import Counts, Numbers
 from sklearn_fsmd.encoding.single_rows import codes_of
+from sklearn_fsmd.encoding.step_rates import StepSums
 from sklearn_fsmd.encoding.streamed_statistics import RunningStatistics, StatisticsSums, draw_scale
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from sklearn_fsmd.encoding.target_statistics import TargetStatistics
@@ -46,6 +47,7 @@ __all__ = [
     "NumericColumn",
     "RunningStatistics",
     "StatisticsSums",
+    "StepSums",
     "TargetEncoder",
     "TargetStatistics",
     "Targets",

@@ -10,9 +10,18 @@ SMALLEST_STRENGTH, LARGEST_STRENGTH = 1.0, 1000.0
 """A rate is smoothed by so many rows of the overall rate."""
 
 
+def halves(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The weights of what has come true of each event, and of what was tried, ``(…, n_events)`` each."""
+    n_events = sums.shape[-1] // 2
+    return sums[..., :n_events], sums[..., n_events : 2 * n_events]
+
+
 def log_count(sums: np.ndarray) -> np.ndarray:
-    """The log of the counts, ``(n,)``, of sums ``(n, 2 · n_events)``."""
-    return np.log1p(sums[:, sums.shape[1] // 2])
+    """The log of the counts, ``(n,)``, of sums ``(n, 2 · n_events + 1)``, whose last column counts rows.
+
+    Sums of former versions lack it: the weights of the first event stand for it.
+    """
+    return np.log1p(sums[:, -1] if sums.shape[1] % 2 else sums[:, sums.shape[1] // 2])
 
 
 def strengths_of(sums: np.ndarray, priors: np.ndarray) -> np.ndarray:
@@ -21,7 +30,7 @@ def strengths_of(sums: np.ndarray, priors: np.ndarray) -> np.ndarray:
     The rates of the values are taken for draws of a beta distribution around the overall rate, whose intraclass
     correlation ρ an analysis of variance estimates; such a rate is best smoothed by 1 / ρ − 1 rows.
     """
-    positive, total = np.split(sums, 2, axis=1)
+    positive, total = halves(sums)
     strengths = []
     for y, n, p in zip(positive.T, total.T, priors, strict=True):
         y, n = y[n > 0], n[n > 0]

@@ -8,6 +8,7 @@ import numpy as np
 
 from sklearn_fsmd.encoding.by_value import ByValue
 from sklearn_fsmd.encoding.encoded import Encoded
+from sklearn_fsmd.encoding.rates import halves
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from sklearn_fsmd.encoding.target_statistics import TargetStatistics
 from sklearn_fsmd.encoding.targets import Targets
@@ -28,7 +29,7 @@ class StatisticsSums:
     def __init__(self, statistics: TargetStatistics, encoder: FeatureEncoder) -> None:
         self.statistics = statistics
         statistics.take_codes_of(encoder)
-        width = 2 * len(statistics.events)
+        width = 2 * len(statistics.events) + statistics.counts_rows
         self.of_keys: list[_Table | _Pairs] = [
             _Table(sizes[0], width) if len(sizes) == 1 else _Pairs(width) for sizes in statistics.sizes
         ]
@@ -47,7 +48,7 @@ class StatisticsSums:
         `more` says, where training goes on, whether the rows add to those of before; it is None where it begins.
         """
         of_events = factors[[task for task, _ in self.statistics.events]]
-        by = np.concatenate([of_events, of_events])
+        by = np.concatenate([of_events, of_events, [1.0] * self.statistics.counts_rows])
         found = [of_key.result() for of_key in self.of_keys]
         known, sums = [known for known, _ in found], [sums * by for _, sums in found]
         if more is None:
@@ -136,7 +137,7 @@ def draw_scale(
     everything = [sums[statistics.index(i, codes)].astype(np.float64) for i, sums in enumerate(statistics.sums)]
     before = []
     for sums in everything:
-        positive, total = np.split(np.rint(np.maximum(sums - counted, 0)).astype(np.int64), 2, axis=1)
+        positive, total = halves(np.rint(np.maximum(sums - counted, 0)).astype(np.int64))
         positive = np.minimum(positive, total)
         n = np.floor(random.random_sample(total.shape) * (total + 1)).astype(np.int64)
         drawn = positive / np.maximum(total, 1) * n  # for more rows than numpy draws of

@@ -22,7 +22,7 @@ import numpy as np
 
 from sklearn_fsmd.encoding.by_value import ByValue
 from sklearn_fsmd.encoding.encoded import Encoded
-from sklearn_fsmd.encoding.rates import log_count, renumbered, strengths_of
+from sklearn_fsmd.encoding.rates import halves, log_count, renumbered, strengths_of
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from sklearn_fsmd.encoding.targets import Targets, events_of
 
@@ -44,12 +44,17 @@ class TargetStatistics:
     Attributes
     ----------
     known : for each key of several columns its combinations, sorted; None for a key of one column, whose codes count.
-    sums : for each key ``(n_values + 1, 2 · n_events)``: weighted positives, and weights. Row 0 is for unknown values.
+    sums : for each key ``(n_values + 1, 2 · n_events + 1)``: weighted positives, weights, and rows. Row 0 is for
+        unknown values.
+    counts_rows : whether the sums have their last column; those of former versions do not.
     """
+
+    counts_rows = False
 
     def __init__(self, keys: Sequence[Key], parents: Sequence[int | None]) -> None:
         self.keys = [tuple(key) for key in keys]
         self.events = events_of(parents)
+        self.counts_rows = True
         self.sums: list[np.ndarray] = []
 
     @property
@@ -146,7 +151,7 @@ class TargetStatistics:
         Parameters
         ----------
         known, sums : as the attributes.
-        total : ``(2 · n_events,)``, the sum over all rows, those of unknown values included.
+        total : ``(2 · n_events + 1,)``, the sum over all rows, those of unknown values included.
         """
         self.known, self.sums = list(known), [of_key.astype(np.float32) for of_key in sums]
         self._take_priors(total)
@@ -204,8 +209,8 @@ class TargetStatistics:
 
         Parameters
         ----------
-        sums, before : for each key what rows of training see, ``(n, 2 · n_events)``: the sums of all rows of the same
-            value, and those of the rows before them.
+        sums, before : for each key what rows of training see, ``(n, 2 · n_events + 1)``: the sums of all rows of the
+            same value, and those of the rows before them.
         """
         self._scale_by(self._values(sums, before))
         self._tabulate()
@@ -216,7 +221,7 @@ class TargetStatistics:
         Parameters
         ----------
         index : ``(n,)``, the rows of the key's table.
-        before : ``(n, 2 · n_events)``, the sums that each may see.
+        before : ``(n, 2 · n_events + 1)``, the sums that each may see.
         """
         first = i * (1 + len(self.events))
         rates = self._scaled(self._log_odds(before, i), slice(first + 1, first + 1 + len(self.events)))
@@ -232,13 +237,18 @@ class TargetStatistics:
         self.low, self.high = values.min(axis=0), values.max(axis=0)
 
     def _take_priors(self, sums: np.ndarray) -> None:
-        positive, total = np.split(sums, 2)
+        positive, total = halves(sums)
         self.priors = np.divide(positive, total, out=np.full_like(total, 0.5), where=total > 0).clip(1e-6, 1 - 1e-6)
 
     def counted(self, targets: Targets) -> np.ndarray:
-        """What each row adds to the sums, ``(n, 2 · n_events)``."""
+        """What each row adds to the sums, ``(n, 2 · n_events + 1)``.
+
+        Rows are counted whatever their weights, and whether a label was observed: else the count would tell a row's own
+        label, where weights or gaps follow from it.
+        """
         tried, positive = zip(*targets.outcomes(self.events), strict=True)
-        return np.stack([*positive, *tried], axis=1).astype(np.float64)
+        rows = [np.ones(len(targets.labels))] if self.counts_rows else []
+        return np.stack([*positive, *tried, *rows], axis=1).astype(np.float64)
 
     def combined(self, i: int, codes: np.ndarray) -> np.ndarray:
         """One number for the codes of a key, 0 where one of them is unknown."""
@@ -260,7 +270,7 @@ class TargetStatistics:
 
     def _log_odds(self, sums: np.ndarray, i: int) -> np.ndarray:
         """The log-odds of the smoothed rates of each event, ``(n, n_events)``."""
-        positive, total = np.split(sums, 2, axis=1)
+        positive, total = halves(sums)
         rates = (positive + self.strengths[i] * self.priors) / (total + self.strengths[i])
         return np.log(rates) - np.log1p(-rates)
 

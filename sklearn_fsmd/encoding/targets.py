@@ -62,22 +62,10 @@ class Targets:
             return weights[:, task]
         return weights[:, task] * (weights[:, parent] > 0) * self.labels[:, parent]
 
-    def tried(self, parents: Sequence[int | None]) -> np.ndarray:
-        """The weights of each task's labels where its parent has happened, or is not known; ``(K,)``."""
-        weights = self.full_weights
-        stopped = (weights > 0) & (self.labels == 0)
-        sums = [weights[:, k] if p is None else weights[~stopped[:, p], k] for k, p in enumerate(parents)]
-        return np.array([column.sum(dtype=np.float64) for column in sums])
-
     def totals(self) -> tuple[np.ndarray, np.ndarray]:
         """The sum of each task's weights, and of those of its positive labels; both ``(K,)``."""
         weights = self.full_weights
         return weights.sum(axis=0, dtype=np.float64), (weights * self.labels).sum(axis=0, dtype=np.float64)
-
-    def rates(self) -> np.ndarray:
-        """The weighted mean of each task's labels, ``(K,)``; ½ where there are none."""
-        total, positive = self.totals()
-        return np.divide(positive, total, out=np.full_like(total, 0.5), where=total > 0)
 
 
 def make_targets(labels: np.ndarray, weights: np.ndarray | None, values: Values | None = None) -> Targets:

@@ -103,3 +103,21 @@ def shift_of(rate: float, parents: Sequence[int | None]) -> np.ndarray:
             f"negatives. Got link parents {tuple(parents)}."
         )
     return np.array([(1.0, math.log(rate) if parent is None else 0.0) for parent in parents])
+
+
+def refuse_unsampled(rate: float, parents: Sequence[int | None], train: np.ndarray, valid: np.ndarray) -> None:
+    """Raise if the rows that validate are those of the whole log, of which the rows of training are a sample.
+
+    The level of the predictions would be between that of both. `train` and `valid` ``(K,)`` are how often each step
+    happened. Rows are taken for whole if the odds of the first event are nearer to what these would be there.
+    """
+    k = [parent is None for parent in parents].index(True)
+    if not (0 < train[k] < 1 and 0 < valid[k] < 1):
+        return
+    apart = math.log(valid[k] / (1 - valid[k])) - math.log(train[k] / (1 - train[k]))
+    if abs(apart - math.log(rate)) < abs(apart):
+        raise ValueError(
+            f"The first target is 1 in {valid[k]:.2g} of the rows that validate and in {train[k]:.2g} of the others,"
+            f" as if the former had not been sampled with negative_sampling_rate={rate}. Sample them in the same way; "
+            "to set the level by a whole log, call `calibrate` with it."
+        )

@@ -14,6 +14,7 @@ from sklearn_fsmd.distributed import Processes, together
 from sklearn_fsmd.encoding import (
     Growth,
     InputEncoder,
+    StepSums,
     TargetEncoder,
     draw_scale,
     refuse_unjudged,
@@ -162,6 +163,8 @@ class Datasets(Learning):
         net = None if anew else trainer.go_on_with(self, self.net_)
         encoder, targets, parents, sums, sample, valid = self._learn_encoding(dataset, validation, random, anew)
         rates = sums.rates()
+        if validation is not None and valid is not None:
+            self._refuse_unsampled(parents, rates, StepSums.of(valid[1], parents).rates(parents))
         if net is None:
             net = trainer.new_net(self, encoder, sums.with_largest(sample[1]), rates, random, None)
         else:
@@ -217,7 +220,7 @@ class Datasets(Learning):
         sums = scan(*how, more=None if anew else self._grows)
         warn_of_contradictions(sums.n_odd, sums.n_rows, targets.names, parents)
         if anew:
-            refuse_unlabeled(sums.weights, sums.positive, sums.tried, targets.names, parents)
+            refuse_unlabeled(sums.weights, sums.positive, sums.steps, targets.names, parents)
         if anew and encoder.bias is not None and sample[0].bias is not None:
             encoder.take_reference(sample[0].bias)
         if encoder.statistics is not None:

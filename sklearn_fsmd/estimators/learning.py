@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -13,6 +14,7 @@ from sklearn.utils.validation import check_consistent_length
 from sklearn_fsmd.encoding import (
     Growth,
     InputEncoder,
+    StepSums,
     TargetEncoder,
     Targets,
     as_pandas,
@@ -22,7 +24,7 @@ from sklearn_fsmd.encoding import (
     warn_of_ids,
     warn_of_text,
 )
-from sklearn_fsmd.estimators.calibration import Calibration, shift_of
+from sklearn_fsmd.estimators.calibration import Calibration, refuse_unsampled, shift_of
 from sklearn_fsmd.estimators.exchange import generator_of, own_generator
 from sklearn_fsmd.estimators.tables import TakesTables
 from sklearn_fsmd.inference import Predictor
@@ -97,14 +99,19 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
                 self._split_seed = trainer.draw_seed(random)  # the same rows validate when training goes on
             data, valid = validation_rows.split(self, *data, np.random.RandomState(self._split_seed))
             refuse_unjudged(valid[1])
+        steps = StepSums.of(data[1], parents)
         if anew and split:
-            refuse_unlabeled(*data[1].totals(), data[1].tried(parents), targets.names, parents)
+            refuse_unlabeled(*data[1].totals(), steps, targets.names, parents)
         if anew and self.target_statistics is None:
             encoder.named_statistics(self.statistics_features)  # which says if there are no such columns
         elif anew:
             encoder.choose_statistics(self.statistics_features, parents, data, valid, random)
-        rates = data[1].rates()
-        level = validation_rows.sample(*data, rates) if split else None
+        rates = steps.rates(parents)
+        if validation is not None and valid is not None:
+            self._refuse_unsampled(parents, rates, StepSums.of(valid[1], parents).rates(parents))
+        level = None
+        if split or self.value_targets:  # a chunk is no measure, but a median is no mean either
+            level = validation_rows.sample(*data, rates if split else None)
         if encoder.statistics is not None:
             order = random if self.validation == "random" else None
             more = not split or (self._grows and not anew)
@@ -150,7 +157,18 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
             )
         if self.negative_sampling_rate != 1:
             shift_of(self.negative_sampling_rate, parents)  # which says if that does not go together
+            if targets.of_values is not None and None in targets.of_values.parents:
+                name = targets.value_names[targets.of_values.parents.index(None)]
+                raise ValueError(
+                    f"negative_sampling_rate={self.negative_sampling_rate} does not go together with the value "
+                    f"{name!r}: it is observed without the first event too, and of these rows some were dropped, so "
+                    "its mean would be that of the sample. Name a parent in `value_parents`."
+                )
         return parents
+
+    def _refuse_unsampled(self, parents: Sequence[int | None], train: np.ndarray, valid: np.ndarray) -> None:
+        if self.negative_sampling_rate != 1:
+            refuse_unsampled(self.negative_sampling_rate, parents, train, valid)
 
     def _warn_of_columns(self, encoder: InputEncoder, X: Any, labels: Targets) -> None:
         """Warn of columns of X, of these labels, that look like ids or like numbers and are not taken for such."""

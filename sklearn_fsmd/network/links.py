@@ -112,11 +112,11 @@ class TreeLink(nn.Module):
         return torch.stack(odds, dim=1)
 
     def prior_logits(self, rates: Tensor) -> Tensor:
-        """The logits at which the marginals are `rates` ``(K,)``; used to start the towers at the base rates."""
-        given = [
-            rate if p is None else rate / rates[p].clamp(min=1e-9) for rate, p in zip(rates, self.parents, strict=True)
-        ]
-        return torch.logit(torch.stack(given).clamp(1e-4, 1 - 1e-4))
+        """The logits at which each step happens as often as `rates` ``(K,)`` say, where the one before it has.
+
+        Used to start the towers at the base rates.
+        """
+        return torch.logit(rates.clamp(1e-4, 1 - 1e-4))
 
 
 def parents_of(link: str | Sequence[int | None], n_tasks: int) -> tuple[int | None, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding import Targets, Values, make_targets
+from sklearn_fsmd.encoding import StepSums, Targets, Values, make_targets
 from sklearn_fsmd.streaming.row_groups import GroupRates
 
 MANY = 1000
@@ -75,8 +75,8 @@ class LabelSums:
     ----------
     parents, parents_of_values : for each target, and for each value, the step that it follows.
     n_rows : int
-    weights, positive, tried : ``(K,)``, of the weights, of those of positive labels, and of those where the step before
-        has happened.
+    weights, positive : ``(K,)``, of the weights, and of those of positive labels.
+    steps : how often each step happened.
     happened, value_weights, largest : ``(V,)``, how often the step before a value has happened, the sum of its weights,
         and the largest value that counts.
     n_odd : how many rows contradict the step before, by task.
@@ -89,7 +89,7 @@ class LabelSums:
     n_rows: int = 0
     weights: Any = 0.0
     positive: Any = 0.0
-    tried: Any = 0.0
+    steps: Any = None
     happened: Any = 0.0
     value_weights: Any = 0.0
     largest: Any = -np.inf
@@ -104,7 +104,8 @@ class LabelSums:
         self.n_rows += n
         self.is_weighted |= bool((targets.full_weights != 1).any())
         self.weights, self.positive = self.weights + total, self.positive + positive
-        self.tried = self.tried + targets.tried(self.parents)
+        steps = StepSums.of(targets, self.parents)
+        self.steps = steps if self.steps is None else self.steps.plus(steps)
         if targets.values is not None:
             values, counts = targets.values
             of_parents = [n if parent is None else labels[:, parent].sum() for parent in self.parents_of_values]
@@ -113,8 +114,8 @@ class LabelSums:
             self.largest = np.maximum(self.largest, np.where(counts > 0, values, -np.inf).max(axis=0, initial=-np.inf))
 
     def rates(self) -> np.ndarray:
-        """The weighted mean of each task's labels, ``(K,)``; ½ where there are none."""
-        return np.divide(self.positive, self.weights, out=np.full_like(self.weights, 0.5), where=self.weights > 0)
+        """How often each step happened where the one before it did, ``(K,)``."""
+        return np.asarray(self.steps.rates(self.parents))
 
     @property
     def factors(self) -> np.ndarray:

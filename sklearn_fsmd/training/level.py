@@ -19,7 +19,7 @@ DRIFT = 0.05
 class Said(NamedTuple):
     """What was predicted of some rows, and what happened: all (n, K), weights None for 1.
 
-    `rates` ``(K,)`` are the means of the labels where they are known from more rows than these.
+    `rates` ``(K,)`` say how often each step happened where that is known from more rows than these.
     """
 
     logits: np.ndarray
@@ -37,19 +37,23 @@ class Outputs(NamedTuple):
 
 
 @torch.inference_mode()
-def set_level(network: MultiTaskNetwork, parts: Sequence[Outputs], rates: np.ndarray) -> None:
+def set_level(network: MultiTaskNetwork, parts: Sequence[Outputs], rates: np.ndarray | None) -> None:
     """Let the mean predictions be the means of what was observed, over rows of training and, second, of validation.
 
-    `rates` ``(K,)`` are those of all rows of training, of which those here are some.
+    `rates` ``(K,)`` say how often each step happened in all rows of training, of which those here are some; None leaves
+    the probabilities. With a bias tower those that follow from the first target keep its neutral level.
     """
     n_tasks = len(network.link.parents)
     train, *valid = (_of_labels(part, n_tasks) for part in parts)
-    found = shifts(network.link.parents, train._replace(rates=rates), *valid)
+    parents = network.link.parents
+    found = np.zeros(n_tasks) if rates is None else shifts(parents, train._replace(rates=rates), *valid)
+    if network.bias_tower is not None:
+        found[[k for k in range(n_tasks) if _first_of(parents, k) == 0]] = 0.0
     for member in network.members:
         bias = member.towers.output.bias.data
         bias[: len(found), 0] += torch.from_numpy(found).to(bias)
     if network.values is not None:
-        correct_values(network.values, [_of_values(network, part) for part in parts])
+        correct_values(network.values, [_of_values(network, part) for part in parts], of_chunk=rates is None)
 
 
 def _of_labels(part: Outputs, n_tasks: int) -> Said:
@@ -96,26 +100,43 @@ def levels(
     weights: np.ndarray | None,
     rates: np.ndarray | None = None,
 ) -> np.ndarray:
-    """What to add to each step's log-odds, for each target's mean probability to be its rate, ``(K,)``.
+    """What to add to each step's log-odds, ``(K,)``, for its mean probability to be its rate.
 
-    A step is left as it is where its target's labels are all alike.
+    The mean is over the rows, weighted by the probability that the step takes place; its rate is that of the rows where
+    it did. So, where all is observed, the mean of each target's marginal is that of its labels; and where labels are
+    missing or weighted after the step before has happened, and not elsewhere, as late conversions are, nothing is off.
+    A step is left as it is where its labels are all alike.
 
     Parameters
     ----------
     parents : of each task, as in the link.
     logits, labels, weights : (n, K)
-    rates : (K,), those of the labels if None.
+    rates : (K,), how often each step happened where the one before it did; that of the labels if None.
     """
     counts = np.ones(labels.shape) if weights is None else weights.astype(np.float64)
     z, marginals, found = logits.astype(np.float64), np.ones(logits.shape), np.zeros(len(parents))
     for k, parent in enumerate(parents):
         before = np.ones(len(z)) if parent is None else marginals[:, parent]
-        total = counts[:, k].sum()
-        positive = counts[:, k] @ labels[:, k] if rates is None else rates[k] * total
-        if 0 < positive < total:
-            found[k] = level_of(z[:, k], positive, counts[:, k] * before)
+        tried = counts[:, k] if parent is None else counts[:, k] * (counts[:, parent] > 0) * labels[:, parent]
+        rate = tried @ labels[:, k] / max(tried.sum(), 1e-30) if rates is None else rates[k]
+        likely = before * (counts[:, k] if parent is None else _with_gaps_filled(counts, k))
+        if 0 < rate < 1 and tried.any() and likely.any():
+            found[k] = level_of(z[:, k], rate * likely.sum(), likely)
         marginals[:, k] = before * sigmoid(z[:, k] + found[k])
     return found
+
+
+def _with_gaps_filled(counts: np.ndarray, k: int) -> np.ndarray:
+    """What rows count for a step, ``(n,)``, where its label is missing too: for that it is, may follow from another."""
+    own = counts[:, k]
+    filled = np.where(own > 0, own, own[own > 0].mean() if own.any() else 0.0)
+    return filled * (counts > 0).any(axis=1)
+
+
+def _first_of(parents: Sequence[int | None], k: int) -> int:
+    """The target without a parent from which target `k` follows."""
+    parent = parents[k]
+    return k if parent is None else _first_of(parents, parent)
 
 
 def level_of(z: np.ndarray, total: float, weights: np.ndarray) -> float:

@@ -269,10 +269,11 @@ class Net(ClassifierMixin, NeuralNet):
         self.module_.bias_tower.set_neutral(in_chunks(self.module_.bias_tower, *self.bias_reference))
 
     @torch.inference_mode()
-    def set_level(self, train: TensorData, valid: TensorData | None, rates: np.ndarray) -> None:
+    def set_level(self, train: TensorData, valid: TensorData | None, rates: np.ndarray | None) -> None:
         """Let each target's mean prediction be the mean of what was observed, over rows of training and of validation.
 
-        `rates` ``(K,)`` were observed over all rows of training, of which `train` are some.
+        `rates` ``(K,)`` say how often each step happened in all rows of training, of which `train` are some; None, of a
+        chunk, leaves the probabilities and corrects the values alone.
 
         The average of the weights does not predict the average of what they predicted, dropout is off, and statistics
         of the targets are those of all rows.

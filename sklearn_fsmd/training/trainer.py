@@ -266,7 +266,7 @@ def train(
                 net.run(batches, held_out, epochs)
             if net.bias_reference:
                 net.set_neutral()
-            elif level is not None:
+            if level is not None:
                 net.set_level(TensorData.of(level.rows, level.targets, net.device), held_out, level.rates)
             if net.exchange is not None:
                 net.exchange.check(net.digest())

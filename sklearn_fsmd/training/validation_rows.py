@@ -53,16 +53,17 @@ def split(
 class LevelRows(NamedTuple):
     """Some of the rows of training, which say what the level of the predictions is to be.
 
-    Of all rows they say the mean prediction. The mean of the labels is known: `rates` ``(K,)`` are those of all rows of
-    training, for a sample may have few events, and these are what makes its own rates inexact.
+    Of all rows they say the mean prediction. The mean of the labels is known: `rates` ``(K,)`` say how often each step
+    happened in all rows of training, for a sample may have few events, and these are what makes its own rates inexact.
+    They are None where probabilities are left as they are.
     """
 
     rows: Encoded
     targets: Targets
-    rates: np.ndarray
+    rates: np.ndarray | None
 
 
-def sample(rows: Encoded, targets: Targets, rates: np.ndarray) -> LevelRows:
+def sample(rows: Encoded, targets: Targets, rates: np.ndarray | None) -> LevelRows:
     """Some of the rows, evenly spaced; more where there are values, whose level is taken from these rows alone."""
     n = LEVEL_ROWS if targets.values is None else LEVEL_ROWS_OF_VALUES
     which = np.unique(np.linspace(0, len(rows) - 1, n).astype(int))

@@ -10,6 +10,13 @@ from sklearn.linear_model import LinearRegression, PoissonRegressor
 
 from sklearn_fsmd.network import Values
 
+DRIFT = 0.05
+"""How far, as a share, the mean value of later rows is thought to be from that of the rows of training."""
+CHUNK = 0.2
+"""The same of a chunk of the data, and what was known before it."""
+FEW_VALUES = 100
+"""Of fewer values no slope is known, and the level alone is set."""
+
 
 class Expected(NamedTuple):
     """What was expected of some rows, what was observed, and what each row counts; all (n, V)."""
@@ -19,29 +26,53 @@ class Expected(NamedTuple):
     weights: np.ndarray
 
 
-def correct_values(values: Values, parts: Sequence[Expected]) -> None:
-    """Set level and slope of the expectations, by the rows of training and of validation.
+def correct_values(values: Values, parts: Sequence[Expected], *, of_chunk: bool = False) -> None:
+    """Set level and slope of the expectations, by the rows of training and, second, of validation.
 
     A regression of the values on what was expected of them: its mean prediction is the mean value. Rows of training
-    have been learned by heart, rows of validation may be of other days; each part has the same say. So medians
-    of a lognormal become means, and a slope corrects a distribution that is not that of the data.
+    have been learned by heart, rows of validation may be of other days; both have a say, validation less where it has
+    few values, as for probabilities. So medians of a lognormal become means, and a slope corrects a distribution that
+    is not that of the data. `of_chunk` says that the rows are a part of the data: the correction of before stays the
+    more, the fewer values they have.
     """
     for v in range(values.n_values):
-        columns = [[x[part.weights[:, v] > 0, v].astype(np.float64) for x in part] for part in parts]
-        expected, observed, shares = (
-            np.concatenate(of) for of in zip(*[(e, o, w / max(w.sum(), 1e-30)) for e, o, w in columns], strict=True)
-        )
+        columns = [tuple(x[part.weights[:, v] > 0, v].astype(np.float64) for x in part) for part in parts]
+        of_valid = 0.0 if len(columns) == 1 else trust(columns[1][1], columns[1][2], DRIFT) / 2
+        said = (1 - of_valid, of_valid) if len(columns[0][0]) else (0.0, 1.0)
+        weighted = [(e, o, share * w / max(w.sum(), 1e-30)) for (e, o, w), share in zip(columns, said, strict=False)]
+        expected, observed, shares = (np.concatenate(of) for of in zip(*weighted, strict=True))
+        used = shares > 0
         correction = of_logs if values.multiplies else of_numbers
-        values.level[v], values.slope[v] = correction(expected, observed, shares)
+        level, slope = correction(expected[used], observed[used], shares[used])
+        new = trust(columns[0][1], columns[0][2], CHUNK) if of_chunk else 1.0
+        before = float(values.level[v])
+        if values.multiplies and level > 0 and before > 0:
+            values.level[v] = before ** (1 - new) * level**new
+        else:
+            values.level[v] = (1 - new) * before + new * level
+        values.slope[v] = (1 - new) * float(values.slope[v]) + new * slope
+
+
+def trust(observed: np.ndarray, weights: np.ndarray, drift: float) -> float:
+    """How far the mean of some values is known, in [0, 1): its information, beside that on what changes by `drift`."""
+    if not weights.sum() > 0:
+        return 0.0
+    n = weights.sum() ** 2 / np.square(weights).sum()
+    mean = np.average(observed, weights=weights)
+    spread = np.average(np.square(observed - mean), weights=weights)
+    information = n * mean**2 / max(spread + 4 * mean**2 / n, 1e-30)  # a few that are alike say little of the spread
+    return float(information / (information + drift**-2))
 
 
 def of_logs(expected: np.ndarray, observed: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
     """Level and slope of ``level · expected^slope``, by a Poisson regression on the logarithms."""
-    unit = observed @ weights / weights.sum() if len(observed) else 0.0
-    if not unit > 0:
+    if not weights.sum() > 0:
         return 1.0, 1.0
+    unit = observed @ weights / weights.sum()
+    if not unit > 0:
+        return 0.0, 1.0  # all values are 0
     logs = np.log(expected.clip(1e-30))
-    if logs.std() > 1e-6:
+    if logs.std() > 1e-6 and len(observed) >= FEW_VALUES:
         center, scale = logs.mean(), logs.std()
         model = PoissonRegressor(alpha=0, max_iter=300).fit((logs - center)[:, None] / scale, observed / unit, weights)
         slope = float(model.coef_[0]) / scale
@@ -54,7 +85,7 @@ def of_numbers(expected: np.ndarray, observed: np.ndarray, weights: np.ndarray) 
     """Level and slope of ``level + slope · expected``, by least squares."""
     if not weights.sum() > 0:
         return 0.0, 1.0
-    if expected.std() > 1e-6 * max(observed.std(), 1e-30):
+    if expected.std() > 1e-6 * max(observed.std(), 1e-30) and len(observed) >= FEW_VALUES:
         model = LinearRegression().fit(expected[:, None], observed, weights)
         if model.coef_[0] > 0:
             return float(model.intercept_), float(model.coef_[0])

@@ -56,12 +56,58 @@ def test_a_sample_of_few_events_is_enough(monkeypatch):
 
 
 def test_a_tower_for_the_bias_has_a_level_of_its_own(frame, monkeypatch):
-    """Its neutral level is above that of the log, and is not brought down."""
+    """Its neutral level is above that of the log, and is not brought down, nor that of the steps after it."""
     X, Y = frame
     biased = FSMDClassifier(**SMALL, bias_features=["visits"]).fit(X, Y).predict_marginals(X)
-    monkeypatch.setattr(Net, "set_level", lambda self, *data: 1 / 0)
+    monkeypatch.setattr(Net, "set_level", lambda self, *data: None)
     again = FSMDClassifier(**SMALL, bias_features=["visits"]).fit(X, Y).predict_marginals(X)
     np.testing.assert_array_equal(again, biased)
+
+
+def test_targets_that_the_tower_does_not_touch_have_their_rates():
+    X, Y = make_funnel(3000, position_bias=2.0, random_state=0, return_X_y=True)
+    other = (np.random.RandomState(0).uniform(size=len(X)) < 0.3).astype(int)
+    model = FSClassifier(**SMALL, **ALL_ROWS, bias_features=["position"]).fit(X, Y.assign(other=other))
+    p = model.predict_marginals(X).mean(axis=0)
+    np.testing.assert_allclose(p[1:], [Y["conversion"].mean(), other.mean()], rtol=1e-3)
+
+
+def test_values_are_corrected_beside_a_tower_for_the_bias():
+    X, Y = make_funnel(3000, watch_time=True, position_bias=2.0, random_state=0, return_X_y=True)
+    params = {"value_targets": ["watch_seconds"], "value_parents": {"watch_seconds": "click"}}
+    model = FSMDClassifier(**SMALL, **ALL_ROWS, **params, bias_features=["position"]).fit(X, Y)
+    clicked = Y["click"] == 1
+    expected = model.predict_values(X, conditional=True)[clicked, 0]
+    assert expected.mean() == pytest.approx(Y["watch_seconds"][clicked].mean(), rel=0.02)
+
+
+@pytest.mark.parametrize("loss", ["likelihood", "both", "entire_space"])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_late_conversions_do_not_lower_the_level(loss, streamed, tmp_path):
+    """After a click they are missing, and where nothing was clicked they are known to be 0."""
+    X, Y = make_funnel(6000, random_state=0, return_X_y=True)
+    late = Y.astype(float)
+    late.loc[np.random.RandomState(0).uniform(size=len(Y)) < 0.6, "conversion"] = np.nan
+    model = FSMDClassifier(**SMALL | {"max_epochs": 3, "lr": 0.01}, **ALL_ROWS, chain_loss=loss)
+    if streamed:
+        X.join(late).to_parquet(tmp_path / "log.parquet")
+        model.fit_dataset(tmp_path / "log.parquet", list(Y))
+    else:
+        model.fit(X, late)
+    expected = Y["click"].mean() * late["conversion"][late["click"] == 1].mean()
+    assert model.predict_marginals(X)[:, 1].mean() == pytest.approx(expected, rel=0.04)
+
+
+@pytest.mark.parametrize("weight", [3, 20])
+def test_weights_of_a_step_aim_at_its_weighted_rate(weight):
+    X, Y = make_funnel(6000, random_state=0, return_X_y=True)
+    weights = np.ones((len(Y), 2))
+    weights[:, 1] = np.where(Y["conversion"] == 1, weight, 1)
+    model = FSMDClassifier(**SMALL | {"max_epochs": 3}, **ALL_ROWS).fit(X, Y, sample_weight=weights)
+    clicked = (Y["click"] == 1).to_numpy()
+    p = model.predict_conditionals(X)[clicked, 1]
+    assert p.mean() == pytest.approx(np.average(Y["conversion"][clicked], weights=weights[clicked, 1]), rel=0.05)
+    assert p.std() > 0.01
 
 
 def test_a_chunk_is_no_measure_of_the_level():

@@ -1,0 +1,45 @@
+"""How often a step happens where the one before it did."""
+
+import numpy as np
+import pytest
+
+from sklearn_fsmd.encoding import StepSums
+from sklearn_fsmd.encoding.targets import Targets
+
+CHAIN = (None, 0, 1)
+
+
+def rates(labels, weights, parents=CHAIN):
+    targets = Targets(np.array(labels, np.float32), None if weights is None else np.array(weights, np.float32))
+    return StepSums.of(targets, parents).rates(parents)
+
+
+def test_rates_are_conditional():
+    labels = [[1, 1, 0], [1, 0, 0], [0, 0, 0], [1, 1, 1]]
+    np.testing.assert_allclose(rates(labels, None), [3 / 4, 2 / 3, 1 / 2])
+    np.testing.assert_allclose(rates(labels, None, (None, None, None)), [3 / 4, 2 / 4, 1 / 4])
+
+
+def test_labels_that_are_missing_or_weighted_after_a_step():
+    labels = [[1, 1, 0], [1, 0, 0], [1, 0, 0], [0, 0, 0], [0, 0, 0]]
+    weights = [[1, 3, 1], [1, 1, 1], [1, 0, 0], [1, 1, 1], [1, 1, 1]]
+    np.testing.assert_allclose(rates(labels, weights), [3 / 5, 3 / 4, 0])
+
+
+def test_where_the_step_before_is_never_known_its_rate_divides_the_marginal():
+    labels = [[1, 0, 0], [0, 0, 0], [0, 1, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0]]
+    weights = [[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 1, 0], [0, 1, 0], [0, 1, 0]]
+    np.testing.assert_allclose(rates(labels, weights), [1 / 2, (1 / 4) / (1 / 2), 1 / 2])
+
+
+def test_sums_of_parts_are_those_of_all():
+    random = np.random.RandomState(0)
+    labels = np.cumprod(random.randint(2, size=(40, 3)), axis=1)
+    weights = random.choice([0.0, 1.0, 2.5], size=(40, 3))
+    targets = Targets(labels.astype(np.float32), weights.astype(np.float32))
+    parts = [StepSums.of(targets.take(np.arange(40)[s]), CHAIN) for s in (slice(0, 15), slice(15, 40))]
+    whole = StepSums.of(Targets(labels.astype(np.float32), weights.astype(np.float32)), CHAIN)
+    raw = [StepSums.of(Targets(targets.labels[s], targets.weights[s]), CHAIN) for s in (slice(0, 15), slice(15, 40))]
+    for together, one in zip(raw[0].plus(raw[1]), whole, strict=True):
+        np.testing.assert_allclose(together, one)
+    assert parts[0].rates(CHAIN) == pytest.approx(raw[0].rates(CHAIN))
