@@ -31,6 +31,7 @@ from sklearn_fsmd import (
 )
 from sklearn_fsmd.encoding import FeatureEncoder
 from sklearn_fsmd.training import large_tables as tables
+from sklearn_fsmd.training import trainer
 from tests.conftest import SMALL, make_frame, of
 
 NAN = float("nan")
@@ -534,10 +535,15 @@ def test_n_threads_is_set_for_the_call(frame):
     assert torch.get_num_threads() == before
 
 
-def test_net_params_come_last(frame):
-    net = small(net_params={"optimizer__weight_decay": 0.5, "optimizer__betas": (0.5, 0.9)}).fit(*frame).net_
-    assert net.optimizer_.defaults["weight_decay"] == 0.5
+def test_net_params_reach_what_has_no_parameter(frame):
+    net = small(net_params={"optimizer__betas": (0.5, 0.9)}).fit(*frame).net_
     assert net.optimizer_.defaults["betas"] == (0.5, 0.9)
+
+
+@pytest.mark.parametrize("name", [*sorted(trainer.OF_THE_ESTIMATOR), "use_caching", "compile"])
+def test_net_params_do_not_reach_what_has_one(frame, name):
+    with pytest.raises(ValueError, match=f"The 'net_params' parameter cannot set '{name}'"):
+        small(net_params={name: 0.5}).fit(*frame)
 
 
 def test_a_task_without_weight_does_not_stop_the_training():

@@ -48,6 +48,10 @@ callables no file does."""
 NOT_NET_PARAMS = {
     *("module", "criterion", "optimizer", "lr", "max_epochs", "batch_size", "device", "callbacks", "verbose"),
     *("train_split", "iterator_train", "iterator_valid", "dataset", "average_decay", "balance", "predict_nonlinearity"),
+    *("use_caching", "compile"),
+}
+OF_THE_ESTIMATOR = {
+    *("optimizer__lr", "optimizer__weight_decay", "optimizer__table_lr", "optimizer__param_groups"),
 }
 
 
@@ -305,7 +309,7 @@ def net_options(p: OptimizationParameters, device: str) -> dict[str, Any]:
         name
         for name in p.net_params or {}
         if not isinstance(name, str)
-        or name == "optimizer__lr"
+        or name in OF_THE_ESTIMATOR
         or (name.split("__")[0] in NOT_NET_PARAMS and not name.startswith("optimizer__"))
     ]
     if taken:
