@@ -450,7 +450,6 @@ def test_warm_start_takes_up_what_training_is_given_and_refuses_another_network(
         {"categorical_features": ["city"]},
         {"list_features": None},
         {"shared_embeddings": {"no": "such"}},
-        {"pretrain_epochs": 2},
     ],
     ids=lambda changed: next(iter(changed)),
 )

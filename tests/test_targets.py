@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from sklearn_fsmd import FSMDClassifier
+from sklearn_fsmd.encoding import StepSums
 from sklearn_fsmd.encoding.targets import TargetEncoder, check_weights, make_targets
 from tests.conftest import SMALL
 
@@ -147,9 +148,12 @@ def test_all_zero_weights_are_refused():
 
 
 def test_rates_are_weighted():
-    targets = encode([[0, 1], [1, NAN], [1, 0]], [1.0, 2.0, 1.0])
-    np.testing.assert_allclose(targets.rates(), [0.75, 0.5])
-    assert make_targets(np.array([[0.0], [1.0], [1.0]]), None).rates() == pytest.approx(2 / 3)
+    def rates(targets):
+        return StepSums.of(targets, (None,) * targets.labels.shape[1]).rates((None, None))
+
+    np.testing.assert_allclose(rates(encode([[0, 1], [1, NAN], [1, 0]], [1.0, 2.0, 1.0])), [0.75, 0.5])
+    alone = make_targets(np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 0.0]]), None)
+    assert rates(alone) == pytest.approx([2 / 3, 0])
 
 
 def test_labels_stay_what_they_are_where_classes_were_given(frame):

@@ -17,13 +17,14 @@ import torch
 
 from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
 from sklearn_fsmd.distributed import Exchange, LostProcessError, exchange, together
-from sklearn_fsmd.encoding import InputEncoder, TargetEncoder
+from sklearn_fsmd.encoding import InputEncoder, StepSums, TargetEncoder
 from sklearn_fsmd.inspection import item_vectors
 from sklearn_fsmd.streaming import sizes
 from sklearn_fsmd.training import InMemory, Net, trainer
 from tests.conftest import SMALL, make_frame
 
 TARGETS = ["click", "conversion"]
+CHAIN = (None, 0)
 PARAMS = SMALL | {"max_epochs": 5, "patience": 5, "batch_size": 100}
 SMALL_SIZES = {"BLOCK_ROWS": 150, "POOL_ROWS": 300, "OPEN_GROUPS": 3}
 RANK = int(os.environ.get("RANK", 0))
@@ -47,8 +48,9 @@ def steps(params, shares):
     model = MultiTaskClassifier(**SMALL | PLAIN | params)
     encoder, random = InputEncoder(model), np.random.RandomState(0)
     rows = encoder.fit_encode(X, None)
-    targets = TargetEncoder().fit(Y, None).encode(Y, np.linspace(0.5, 2, 320), (None, 0))
-    net = trainer.new_net(model, encoder, targets, targets.rates(), random, None)
+    targets = TargetEncoder().fit(Y, None).encode(Y, np.linspace(0.5, 2, 320), CHAIN)
+    rates = StepSums.of(targets, CHAIN).rates(CHAIN)
+    net = trainer.new_net(model, encoder, targets, rates, random, None)
     data = InMemory(rows, targets).batches(model, encoder, "cpu", torch.Generator()).data
     batches = SimpleNamespace(n_own=0, n_all=64, step_seed=0)
     with together() as processes:
