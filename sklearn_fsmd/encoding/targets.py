@@ -201,18 +201,11 @@ class TargetEncoder:
             )
         return check_weights(sample_weight, (n, len(names)))
 
-    def weights_of_values(self, sample_weight: Any, Y: Any) -> np.ndarray:
-        """The user's weights of the columns of Y that hold values, ``(n, V)``; there must be some."""
-        if self.of_values is None:
-            raise ValueError("There are no `value_targets`, whose weights are asked for.")
-        Y = as_pandas(Y)
-        return self.of_values.split_weights(self._given_weights(as_pandas(sample_weight), Y, len(Y)), Y)[1]
-
-    def weights_of_tasks(self, sample_weight: Any, Y: Any) -> np.ndarray:
-        """The user's weights of the columns of Y that hold labels, ``(n, K)``."""
+    def split_weights(self, sample_weight: Any, Y: Any) -> tuple[np.ndarray, np.ndarray]:
+        """The user's weights of Y's columns of labels, ``(n, K)``, and of those of values, ``(n, V)``."""
         Y = as_pandas(Y)
         given = self._given_weights(as_pandas(sample_weight), Y, len(Y))
-        return given if self.of_values is None else self.of_values.split_weights(given, Y)[0]
+        return (given, given[:, :0]) if self.of_values is None else self.of_values.split_weights(given, Y)
 
     def over_impressions(self, Y: Any) -> tuple[Any, np.ndarray]:
         """Y without its values, and these ``(n, V)`` as :meth:`predict_values` speaks of them, for metrics."""

@@ -50,7 +50,7 @@ def of_tasks(sample_weight: Any, Y: Any, estimator: Any) -> Any:
     targets = getattr(model_of(estimator), "_targets", None)
     if targets is None or targets.of_values is None or np.ndim(sample_weight) != 2:
         return sample_weight
-    return targets.weights_of_tasks(sample_weight, Y)
+    return targets.split_weights(sample_weight, Y)[0]
 
 
 def _settled(model: Any, Y: Any) -> np.ndarray:

@@ -101,7 +101,7 @@ def observations(model: Any, Y: Any, sample_weight: Any = None) -> tuple[np.ndar
     if not model.value_names_:
         return labels, weights
     _, values = targets.over_impressions(Y)
-    of_values = np.ones_like(values) if sample_weight is None else targets.weights_of_values(sample_weight, Y)
+    of_values = np.ones_like(values) if sample_weight is None else targets.split_weights(sample_weight, Y)[1]
     of_values = np.where(np.isnan(values), 0.0, of_values)
     return np.hstack((labels, np.nan_to_num(values))), np.hstack((weights, of_values))
 
