@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_fsmd._warn import warn
 from sklearn_fsmd.compose import ask
 from sklearn_fsmd.encoding import as_pandas
 from sklearn_fsmd.estimators import MultiTaskClassifier
 from sklearn_fsmd.metrics import check_count, fitted_model, model_of
 from sklearn_fsmd.persistence import replacing
 from sklearn_fsmd.ranking import listed, weighted_product
+from sklearn_fsmd.runtime import warn
 from sklearn_fsmd.streaming import LeftOut, columns_of
 
 __all__ = ["score_file"]

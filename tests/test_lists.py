@@ -13,8 +13,8 @@ from sklearn.metrics import roc_auc_score
 
 from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
 from sklearn_fsmd.encoding import ListColumn
+from sklearn_fsmd.network import Lists, Ragged
 from sklearn_fsmd.network.list_attention import ListAttention
-from sklearn_fsmd.ragged import Lists, Ragged
 from tests.conftest import SMALL, make_frame, of
 from tests.test_estimator_checks import CLASSES
 

@@ -11,8 +11,8 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_fsmd._docs import Documented
 from sklearn_fsmd.encoding import as_pandas, names_of
+from sklearn_fsmd.parameters import Documented
 
 
 class ForTask(Documented, TransformerMixin, BaseEstimator):

@@ -12,8 +12,8 @@ from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils import Tags
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from sklearn_fsmd._docs import Documented
 from sklearn_fsmd.encoding import as_pandas, column_mask, read_table, shown
+from sklearn_fsmd.parameters import Documented
 
 CATEGORIES: dict[str, tuple[Callable[[pd.DatetimeIndex], Any], range]] = {
     "hour": (lambda t: t.hour, range(24)),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sklearn_fsmd.ragged import Lists
+from sklearn_fsmd.network import Lists
 
 
 @dataclass(frozen=True)

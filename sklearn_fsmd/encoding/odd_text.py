@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd._warn import warn
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
+from sklearn_fsmd.runtime import warn
 
 MANY_VALUES = 30
 """A column of fewer values is well off as categories."""

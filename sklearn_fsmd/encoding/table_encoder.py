@@ -19,8 +19,8 @@ from sklearn_fsmd.encoding.numeric import NumericColumn
 from sklearn_fsmd.encoding.sequences import SequenceOptions
 from sklearn_fsmd.encoding.single_rows import FEW_ROWS, NotPlainError, code_of, keeps_values, number_of, values_of
 from sklearn_fsmd.encoding.vectors import VectorColumn
+from sklearn_fsmd.network import Lists, Ragged
 from sklearn_fsmd.parameters import EncodingParameters
-from sklearn_fsmd.ragged import Lists, Ragged
 
 INT32 = np.iinfo(np.int32).max
 BLOCK = 16_384

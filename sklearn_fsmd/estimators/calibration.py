@@ -10,9 +10,9 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sklearn_fsmd._warn import warn
 from sklearn_fsmd.encoding import as_pandas
 from sklearn_fsmd.estimators.predictions import Predictions
+from sklearn_fsmd.runtime import warn
 from sklearn_fsmd.training import level_of
 
 

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from sklearn.base import _fit_context
 
-from sklearn_fsmd._warn import warn
 from sklearn_fsmd.distributed import Processes, together
 from sklearn_fsmd.encoding import (
     Growth,
@@ -25,6 +24,7 @@ from sklearn_fsmd.estimators.exchange import generator_of, own_generator
 from sklearn_fsmd.estimators.learning import Learning
 from sklearn_fsmd.parameters import estimator
 from sklearn_fsmd.persistence import digest_of
+from sklearn_fsmd.runtime import warn
 from sklearn_fsmd.streaming import (
     Dataset,
     HoldOut,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sklearn.utils import Tags
 
-from sklearn_fsmd._docs import Documented
+from sklearn_fsmd.parameters import Documented
 
 
 class TakesTables(Documented):

@@ -8,8 +8,8 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_fsmd._warn import warn
 from sklearn_fsmd.estimators import MultiTaskClassifier
+from sklearn_fsmd.runtime import warn
 
 
 def last_step(model: Any) -> tuple[MultiTaskClassifier, list[str]]:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sklearn_fsmd._warn import warn
 from sklearn_fsmd.encoding import CategoryColumn
 from sklearn_fsmd.export.columns import Column
 from sklearn_fsmd.export.names import Value
+from sklearn_fsmd.runtime import warn
 
 if TYPE_CHECKING:
     from sklearn_fsmd.export.graph import Graph

@@ -9,12 +9,12 @@ import pandas as pd
 import torch
 from sklearn.utils import Bunch
 
-from sklearn_fsmd._warn import warn
 from sklearn_fsmd.compose import reach
 from sklearn_fsmd.encoding import as_pandas
 from sklearn_fsmd.inspection._columns import Sources, sources_of
 from sklearn_fsmd.inspection._path import Path, Scale
 from sklearn_fsmd.metrics import fitted_model
+from sklearn_fsmd.runtime import warn
 
 ROWS = 256
 """How many rows are attributed together."""

@@ -10,8 +10,7 @@ import torch
 
 from sklearn_fsmd.encoding import FeatureEncoder, InputEncoder
 from sklearn_fsmd.metrics import fitted_model
-from sklearn_fsmd.network import Embedding
-from sklearn_fsmd.ragged import Lists, Ragged
+from sklearn_fsmd.network import Embedding, Lists, Ragged
 
 BLOCK = 8192
 """Values that are looked up together."""

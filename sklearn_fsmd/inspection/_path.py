@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from sklearn_fsmd.encoding import Encoded, InputEncoder
-from sklearn_fsmd.network import FM, Linear, Member
-from sklearn_fsmd.ragged import Lists, Ragged
+from sklearn_fsmd.network import FM, Linear, Lists, Member, Ragged
 
 Scale = Literal["log_odds", "probability", "value"]
 

@@ -11,8 +11,8 @@ import pandas as pd
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from sklearn_fsmd._warn import warn
 from sklearn_fsmd.encoding import are_moved, as_pandas, check_weights, shown
+from sklearn_fsmd.runtime import warn
 
 
 def labels_and_scores(

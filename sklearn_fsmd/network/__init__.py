@@ -12,6 +12,7 @@ from sklearn_fsmd.network.list_attention import ListAttention
 from sklearn_fsmd.network.losses import MultiTaskLoss
 from sklearn_fsmd.network.member import Member, Towers, representations
 from sklearn_fsmd.network.multitask_network import MultiTaskNetwork
+from sklearn_fsmd.network.ragged import Lists, Ragged
 from sklearn_fsmd.network.seam import Execution, GateSpec, LayerSpec, StackSpec, set_execution
 from sklearn_fsmd.network.stacked_mlp import HiddenLayer, StackedLinear, StackedMLP
 from sklearn_fsmd.network.values import LogNormal, Poisson, Squared, Values
@@ -34,6 +35,7 @@ __all__ = [
     "Learned",
     "Linear",
     "ListAttention",
+    "Lists",
     "LogNormal",
     "MMoE",
     "Member",
@@ -41,6 +43,7 @@ __all__ = [
     "MultiTaskNetwork",
     "Poisson",
     "Quotients",
+    "Ragged",
     "Range",
     "Separate",
     "SharedBottom",

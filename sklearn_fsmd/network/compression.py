@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sklearn_fsmd.ragged import Lists, Ragged
+from sklearn_fsmd.network.ragged import Lists, Ragged
 
 
 class Range(NamedTuple):

@@ -11,9 +11,9 @@ from torch.nn import functional
 
 from sklearn_fsmd.network.compression import Layout
 from sklearn_fsmd.network.list_attention import ListAttention
+from sklearn_fsmd.network.ragged import Lists, Ragged
 from sklearn_fsmd.network.seam import FORMULA, Execution
 from sklearn_fsmd.network.vector_fields import VectorFields
-from sklearn_fsmd.ragged import Lists, Ragged
 
 STARTING_RMS = 0.03
 """Root mean square of embeddings that were learned beforehand."""

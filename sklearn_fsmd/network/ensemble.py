@@ -20,7 +20,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from sklearn_fsmd.ragged import Lists
+from sklearn_fsmd.network.ragged import Lists
 
 FEW_ROWS = 4
 """In a batch of fewer rows per member each of them reads all."""

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_fsmd.network.embedding import Columns, Embedded, Table, plain
+from sklearn_fsmd.network.ragged import Lists
 from sklearn_fsmd.parameters import LOW_ORDER, NetworkParameters
-from sklearn_fsmd.ragged import Lists
 
 FMSharing = Literal["shared", "per_task"]
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_fsmd.network.embedding import Embedded, Embedding
+from sklearn_fsmd.network.ragged import Lists
 from sklearn_fsmd.network.stacked_mlp import HiddenLayer, StackedLinear, StackedMLP
-from sklearn_fsmd.ragged import Lists
 
 
 class Towers(nn.Module):

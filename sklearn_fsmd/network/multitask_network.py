@@ -22,9 +22,9 @@ from sklearn_fsmd.network.embedding import Embedded
 from sklearn_fsmd.network.ensemble import logits_of_readers
 from sklearn_fsmd.network.links import TreeLink
 from sklearn_fsmd.network.member import Member
+from sklearn_fsmd.network.ragged import Lists
 from sklearn_fsmd.network.stacked_mlp import HiddenLayer
 from sklearn_fsmd.network.values import Values
-from sklearn_fsmd.ragged import Lists
 
 PER_TASK = ("low_order.weights", "low_order.pair_weights", "embedding.attention.", "embedding.vectors.")
 """Weights of embeddings and low-order part whose first axis is the tasks; that of the others is rows or columns."""

@@ -1,6 +1,7 @@
 """The one list of parameters in groups, the decorator that makes constructors of it, and the registry of parts."""
 
 from sklearn_fsmd.parameters.declare import check_widths, estimator, group_of
+from sklearn_fsmd.parameters.documented import Documented
 from sklearn_fsmd.parameters.encoding import EncodingParameters, InputParameters
 from sklearn_fsmd.parameters.groups import MultiTaskParameters, TableParameters
 from sklearn_fsmd.parameters.network import NetworkParameters
@@ -11,6 +12,7 @@ __all__ = [
     "EXTRACTORS",
     "LOW_ORDER",
     "OPTIMIZERS",
+    "Documented",
     "EncodingParameters",
     "InputParameters",
     "MultiTaskParameters",

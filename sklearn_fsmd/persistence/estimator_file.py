@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Self
 from sklearn import config_context
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_fsmd._warn import warn
 from sklearn_fsmd.encoding import (
     CategoryColumn,
     Encoded,
@@ -24,7 +23,7 @@ from sklearn_fsmd.encoding import (
 )
 from sklearn_fsmd.persistence import container as storage
 from sklearn_fsmd.persistence.codec import NotPlainError, Packer, Unpacker, described
-from sklearn_fsmd.runtime import resolve_device
+from sklearn_fsmd.runtime import resolve_device, warn
 
 CLASSES = (
     InputEncoder,

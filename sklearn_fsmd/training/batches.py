@@ -12,7 +12,7 @@ from skorch.dataset import Dataset
 from torch import Tensor
 
 from sklearn_fsmd.encoding import Encoded, Targets
-from sklearn_fsmd.ragged import Lists
+from sklearn_fsmd.network import Lists
 
 Batch = tuple[tuple[Any, ...], Tensor, Tensor | None]
 """Inputs (tensors, and lists where there are some), labels and weights."""

@@ -8,8 +8,7 @@ from sklearn.metrics import roc_auc_score
 from torch.nn import functional
 
 from sklearn_fsmd import DeepFMClassifier, FSMDClassifier, MultiTaskClassifier
-from sklearn_fsmd.network import Embedding, Layout
-from sklearn_fsmd.ragged import Lists, Ragged
+from sklearn_fsmd.network import Embedding, Layout, Lists, Ragged
 from tests.conftest import SMALL, make_frame
 from tests.export.files import File, check_same, shaken
 from tests.test_growing import later

@@ -9,7 +9,8 @@ from pathlib import Path
 import joblib
 import sklearn
 
-INSIDE = tuple(str(Path(file).parent) for file in (__file__, sklearn.__file__, joblib.__file__))
+PACKAGE = Path(__file__).parent.parent
+INSIDE = tuple(str(path) for path in (PACKAGE, Path(sklearn.__file__).parent, Path(joblib.__file__).parent))
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:

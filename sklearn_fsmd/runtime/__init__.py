@@ -1,0 +1,19 @@
+"""What is asked of the machine and of Python: device, precision, memory, threads, random numbers, warnings."""
+
+from sklearn_fsmd.runtime.device import has_bf16, memory_of, resolve_device, resolve_precision
+from sklearn_fsmd.runtime.seeding import seeded
+from sklearn_fsmd.runtime.thread_count import restore_threads, threads, threads_now, without_denormals
+from sklearn_fsmd.runtime.warnings import warn
+
+__all__ = [
+    "has_bf16",
+    "memory_of",
+    "resolve_device",
+    "resolve_precision",
+    "restore_threads",
+    "seeded",
+    "threads",
+    "threads_now",
+    "warn",
+    "without_denormals",
+]
