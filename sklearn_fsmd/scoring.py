@@ -123,9 +123,8 @@ def _score(model: Any, source: Any, sink: Any, keep: Sequence[str], rank_weights
         writer, n_rows = None, 0
         try:
             for batch in _batches(file, batch_rows, list(dict.fromkeys([*features, *keep])), source):
-                scored = _scores(
-                    model, _frame(pa, batch.select(features), model, with_gaps), rank_weights, n_rows, source
-                )
+                X = _frame(pa, batch.select(features), model, with_gaps)
+                scored = _scores(model, X, rank_weights, n_rows, source)
                 columns = [batch.column(name) for name in keep] + [pa.array(column) for column in scored.values()]
                 if writer is None:
                     schema = pa.schema([*kept, *(pa.field(n, pa.array(c).type) for n, c in scored.items())])

@@ -14,15 +14,28 @@ from typing import Any
 import torch
 from torch import Tensor
 
+DENSE_ALONE = ("amsgrad", "maximize")
+
 
 class RowWiseAdam(torch.optim.Adam):
-    """:class:`torch.optim.Adam` that takes row-wise steps where a gradient is sparse."""
+    """:class:`torch.optim.Adam` that takes row-wise steps where a gradient is sparse.
+
+    Raises
+    ------
+    ValueError
+        At a step by rows with an option of Adam that it does not compute.
+    """
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None and parameter.grad.is_sparse:
+                    if option := next((name for name in DENSE_ALONE if group[name]), None):
+                        raise ValueError(
+                            f"optimizer__{option}=True has no effect on tables that are trained by rows. Set "
+                            "embedding_optimizer='dense'."
+                        )
                     gradient, parameter.grad = parameter.grad.coalesce(), None  # the dense step leaves it out
                     self._step_rows(parameter, gradient.indices()[0], gradient.values(), group)
         step: Any = torch.optim.Adam.step

@@ -112,6 +112,15 @@ def test_sparse_steps_are_refused_where_there_are_none():
         PLEClassifier(**SMALL, embedding_optimizer="sparse", optimizer="sgd").fit(X, Y)
 
 
+@pytest.mark.parametrize("option", ["amsgrad", "maximize"])
+def test_options_that_steps_by_rows_do_not_have_are_refused(option):
+    X, Y = make_frame(300)
+    model = PLEClassifier(**SMALL, net_params={f"optimizer__{option}": True}, embedding_optimizer="sparse")
+    with pytest.raises(ValueError, match=f"optimizer__{option}=True has no effect on tables that are trained by rows"):
+        model.fit(X, Y)
+    model.set_params(embedding_optimizer="dense").fit(X, Y)
+
+
 # ---------------------------------------------------------------------------------------------------------- by Adagrad
 
 
