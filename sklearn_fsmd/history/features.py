@@ -62,8 +62,8 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
     last_of : str or None, default=None
         The column that these items are values of, such as "video_id".
     link : {"chain", "independent"} or tuple, default="chain"
-        How the targets depend on each other, as in :class:`~sklearn_fsmd.MultiTaskClassifier`: of what steps there are
-        rates.
+        How the targets depend on each other, as in :class:`~sklearn_fsmd.MultiTaskClassifier`. With a chain there are
+        also the rates of each step where the one before it happened.
     value_targets : sequence of str or int, or None, default=None
         Columns of Y that hold values, as in :class:`~sklearn_fsmd.MultiTaskClassifier`; they are left out.
     drop : sequence of str, default=()
