@@ -161,3 +161,28 @@ def test_sentences_on_quality_and_history():
         f"{of['history'][0]} with `target_statistics=None` against {of['history, with statistics'][0]} with both"
         in text_of("docs/guide/target_statistics.md")
     )
+
+
+def test_sentences_on_the_paper():
+    of_funnel = {c: means("paper/funnel.csv", ["mean_auc"], "model", f"conflict == {c}") for c in (-0.6, 0.0, 0.6)}
+    by_conflict = {name: [aucs[name][0] for aucs in of_funnel.values()] for name in ("DeepFM", "FSMD")}
+    of_both = "mean AUC of DeepFM {}, {} and {} at −0.6, 0 and 0.6, of FSMD {}, {} and {}."
+    assert of_both.format(*by_conflict["DeepFM"], *by_conflict["FSMD"]) in text_of("docs/paper.md")
+    for aucs in of_funnel.values():
+        assert sorted(aucs, key=aucs.get)[-2:] == ["Single-Task", "DeepFM"]
+    choosing, weighting = text_of("docs/guide/choosing_a_model.md"), text_of("docs/guide/task_weighting.md")
+    unrelated = {name: auc for name, (auc,) in of_funnel[0.0].items()}
+    names = ("DeepFM", "Single-Task", "FS", "FSMD")
+    assert ", ".join(f"{name} {unrelated[name]}" for name in names) in choosing
+    assert (
+        "nothing in common: {}, {}, {}.".format(*(unrelated[n] for n in ("DeepFM", "Single-Task", "FSMD"))) in weighting
+    )
+    table4 = means("paper/table4.csv", ["mean_auc"], "model")
+    assert f"FS has {table4['FS'][0]}, Single-Task {table4['Single-Task'][0]}" in weighting
+    stored = pd.read_csv(ROOT / "benchmarks/paper/table4-defaults.csv").groupby("model")
+    mean, seconds = stored["mean_auc"].mean(), stored["seconds"].median()
+    of = {name: f"{mean[name]:.4f} in {seconds[name]:.0f} s" for name in ("Base", "Shared-Bottom", "FS", "MMoE")}
+    assert f"mean AUC {of['Base']} and {of['Shared-Bottom']}; FS {of['FS']}, MMoE {of['MMoE']}" in choosing
+    census = means("paper/table2-defaults.csv", ["auc_1", "auc_2"], "model")
+    assert f"income: {', '.join(census[name][0] for name in ('FS', 'PLE', 'MMoE'))}." in choosing
+    assert f"has {census['FSMD'][1]} for never married, the others {census['FS'][1]}" in choosing
