@@ -211,14 +211,19 @@ def _refitted(model: Any) -> Any:
 
 
 def _columns_of_fit(model: Any, of_file: Sequence[str]) -> list[str]:
-    """The columns that the model reads; all of the file, if the first step of a Pipeline does not know them."""
+    """The columns that the model reads; all of the file, if the first step of a Pipeline does not know them.
+
+    Those of `bias_features` may be missing, since a prediction needs none of them.
+    """
     first = _refitted(model)
     names = getattr(first, "feature_names_in_", None)
     if names is None and hasattr(first, "steps"):
         return list(of_file)
     if names is None:
         raise ValueError("The model was fitted on an array, without names of columns. Fit it on a DataFrame.")
-    return list(names)
+    encoder = getattr(first, "_encoder", None)
+    bias = set() if encoder is None else set(np.asarray(names)[encoder.is_bias])
+    return [name for name in names if name in of_file or name not in bias]
 
 
 def _refuse_missing(file: Any, names: Sequence[str], source: Any) -> None:

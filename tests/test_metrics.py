@@ -459,3 +459,34 @@ def test_a_scorer_says_that_the_estimator_has_other_targets(watched):
     model, X, Y = watched
     with pytest.raises(ValueError, match="Y has 2 columns, and the estimator was fitted on 1"):
         metrics.get_scorer("mean_auc")(model.output_view("click"), X, Y[["click", "conversion"]])
+
+
+def test_scorers_know_a_target_by_the_name_that_fit_gave_it(rng):
+    X, y = rng.normal(size=(80, 2)), pd.Series(rng.randint(2, size=80), name="bought")
+    small = of(FSMDClassifier, SMALL)
+    named, nameless = FSMDClassifier(**small).fit(X, y), FSMDClassifier(**small).fit(X, y.to_numpy())
+    auc = roc_auc_score(y, named.predict_marginals(X)[:, 0])
+    assert metrics.get_scorer("bought_auc")(named, X, y.to_numpy()) == pytest.approx(auc)
+    assert nameless.task_names_ == ["y"]
+    for name in ("y_auc", "task0_auc"):
+        assert metrics.get_scorer(name)(nameless, X, y.to_numpy()) == pytest.approx(auc)
+
+
+def test_a_value_may_have_a_name_that_begins_with_neg():
+    assert metrics.get_scorer("neg_profit_concordance").name == "neg_profit"
+    with pytest.raises(ValueError, match="There is no scorer 'profit_mae'"):
+        metrics.get_scorer("profit_mae")
+
+
+@pytest.mark.parametrize(
+    "y", [pd.to_timedelta([1, None, 3], unit="s"), ["1", "2", "3"], pd.date_range("2026", periods=3)]
+)
+def test_values_must_be_numbers(y):
+    for metric in (metrics.value_mae, metrics.concordance, metrics.decile_bias):
+        with pytest.raises(ValueError, match="`y` must hold numbers"):
+            metric(pd.Series(y), [1.0, 2.0, 4.0])
+
+
+def test_a_value_may_be_missing_in_any_way():
+    for missing in (None, np.nan, pd.NA):
+        assert metrics.value_mae(pd.Series([1, missing, 3], dtype=object), [1, 2, 4]) == 0.5

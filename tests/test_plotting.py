@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.tree import DecisionTreeClassifier
 
-from sklearn_fsmd import FSMDClassifier, SharedBottomClassifier
+from sklearn_fsmd import FSMDClassifier, SharedBottomClassifier, SingleTaskClassifier
 from sklearn_fsmd.datasets import make_funnel
 from sklearn_fsmd.metrics import auc_per_task, get_scorer
 from sklearn_fsmd.plotting import (
@@ -246,3 +246,12 @@ def test_plots_of_pipelines_and_of_models_with_values():
     other = FSMDClassifier(**params | {"random_state": 1}).fit(X, Y)
     seesaw = SeesawDisplay.from_estimators({"a": model, "b": other}, X, Y, baseline="a")
     assert seesaw.task_names == ["click", "conversion"]
+
+
+def test_history_shows_no_one_epoch_where_tasks_keep_their_own_or_training_went_on(funnel):
+    X, Y = funnel
+    apart = SingleTaskClassifier(**SMALL, early_stopping=True).fit(X, Y)
+    assert HistoryDisplay.from_estimator(apart).best is None
+    model = FSMDClassifier(**SMALL, early_stopping=True).fit(X, Y)
+    assert HistoryDisplay.from_estimator(model).best is not None
+    assert HistoryDisplay.from_estimator(model.partial_fit(X, Y)).best is None

@@ -228,3 +228,16 @@ def test_a_feature_that_was_the_index_of_the_file_is_read(tmp_path):
     score_file(model, tmp_path / "in.parquet", tmp_path / "out.parquet", batch_rows=150)
     scores = pd.read_parquet(tmp_path / "out.parquet")
     np.testing.assert_allclose(scores, ask(model, "predict_marginals", X), rtol=1e-5)
+
+
+def test_the_source_needs_no_bias_features(tmp_path):
+    X, Y = make_frame(200)
+    model = FSMDClassifier(**SMALL, bias_features=["visits"]).fit(X, Y)
+    without = X.drop(columns="visits")
+    without.to_parquet(tmp_path / "in.parquet")
+    score_file(model, tmp_path / "in.parquet", tmp_path / "out.parquet")
+    scores = pd.read_parquet(tmp_path / "out.parquet").to_numpy()
+    np.testing.assert_array_equal(scores, model.predict_marginals(without))
+    without.drop(columns="user").to_parquet(tmp_path / "in.parquet")
+    with pytest.raises(ValueError, match="has no column 'user'"):
+        score_file(model, tmp_path / "in.parquet", tmp_path / "out.parquet")

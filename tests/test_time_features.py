@@ -130,7 +130,7 @@ def test_names_that_are_no_strings():
     names = ["0_hour", "0_day_of_week", "7"]
     assert list(transformer.transform(X)) == transformer.get_feature_names_out().tolist() == names
     assert list(transformer.set_output(transform="pandas").transform(X)) == names
-    assert list(TimeFeatures().fit_transform(X[[7]])) == [7]
+    assert list(TimeFeatures().fit_transform(X[[7]])) == ["7"]
 
 
 @pytest.mark.parametrize("time_zone", [None, "UTC"])
@@ -184,6 +184,7 @@ def test_the_clock_is_read_in_the_time_zone():
             X,
             r"The 'features' parameter must name some of \['hour', .*Got 'weekday' instead.",
         ),
+        ({"features": ["hour", "year", "hour"]}, X, "The 'features' parameter names 'hour' twice."),
         (
             {"time_zone": "Mars"},
             X,
@@ -224,3 +225,17 @@ def test_the_remedy_for_a_duration_is_a_number():
     X, Y = make_funnel(300, random_state=0, return_X_y=True)
     with pytest.raises(TypeError, match="Column 'price' has dtype timedelta64.*e.g. by `.dt.total_seconds\\(\\)`."):
         FSMDClassifier(**SMALL).fit(X.assign(price=pd.to_timedelta(X["price"], unit="s")), Y)
+
+
+@pytest.mark.parametrize(
+    "days",
+    [
+        [pd.Timestamp("2026-01-01").date()],
+        pd.period_range("2026-01", periods=1, freq="M"),
+        pd.Categorical([pd.Timestamp("2026-01-01").date()]),
+    ],
+)
+def test_days_are_the_same_in_each_time_zone(days):
+    X = pd.DataFrame({"d": days, "t": pd.to_datetime(["2026-01-01 02:00"])})
+    made = TimeFeatures(features=["month", "year", "day_of_month"], time_zone="America/New_York").fit_transform(X)
+    assert made.iloc[0].tolist() == [1, 2026, 1, 12, 2025, 31]

@@ -14,7 +14,7 @@ from sklearn_fsmd.card._tables import columns_table, of_cut, readable, targets_t
 from sklearn_fsmd.card._texts import READING, about, limits_of
 from sklearn_fsmd.encoding import as_pandas
 from sklearn_fsmd.inspection import metric_table
-from sklearn_fsmd.metrics import fitted_model
+from sklearn_fsmd.metrics import fitted_model, segments_by_name
 from sklearn_fsmd.persistence import replacing
 from sklearn_fsmd.plotting import not_among
 
@@ -158,8 +158,7 @@ def _cuts(by: Sequence[str] | Mapping[str, Any], X: Any) -> dict[str, Any]:
 
 def _largest(column: np.ndarray, n: int) -> pd.Series:
     """The segments with all but the `n` largest as one, "others" if no segment has that name."""
-    names = pd.Series(column, dtype=object)
-    names = names.where(names.notna(), "missing").astype(str)
+    names = segments_by_name(column)
     kept = names.value_counts().index[:n]
     return names.where(names.isin(kept), not_among(kept, "others"))
 

@@ -7,6 +7,7 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
+from sklearn_fsmd.metrics import outcomes
 from sklearn_fsmd.plotting import ImportancesDisplay, LiftDisplay, ReliabilityDisplay
 
 DPI = 80
@@ -24,9 +25,10 @@ def as_markdown(
         alt = f"observed rates against predictions, by {name}"
         section = name.replace("/", "\\/")
         made[f"Calibration/By {section}"] = ("The largest segments.", picture_of(display.figure_, alt))
-    lift = LiftDisplay.from_estimator(model, X, Y, sample_weight=sample_weight)
-    text = "How many times the mean the rows of each tenth have, the best ranked first."
-    made["Lift"] = (text, picture_of(lift.figure_, "lift by decile"))
+    if any(one.observed.min() >= 0 and one.observed.max() > 0 for one in outcomes(model, X, Y, sample_weight)):
+        lift = LiftDisplay.from_estimator(model, X, Y, sample_weight=sample_weight)
+        text = "How many times the mean the rows of each tenth have, the best ranked first."
+        made["Lift"] = (text, picture_of(lift.figure_, "lift by decile"))
     if importances is not None:
         drawn = ImportancesDisplay.from_importances(importances)
         text = "How far each score falls if a column's values go to other rows; bars are standard deviations."

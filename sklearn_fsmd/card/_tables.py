@@ -23,7 +23,8 @@ def readable(table: pd.DataFrame, by: str | None = None) -> pd.DataFrame:
     """A table of :func:`metric_table` in words, each figure with its interval; `by` names a column of segments."""
     columns: dict[str, list[str]] = {"target": [cell(target) for target, _ in table.index]}
     if by is not None:
-        columns[cell(by)] = [cell(segment) for _, segment in table.index]
+        name = f"{by} (segment)" if by in ("target", "rows", "mean label", *FIGURES.values()) else by
+        columns[cell(name)] = [cell(segment) for _, segment in table.index]
     columns |= {"rows": [f"{n:,.0f}" for n in table["n"]], "mean label": [f"{y:.4g}" for y in table["observed"]]}
     for name, title in FIGURES.items():
         ends = zip(table[name], table[f"{name}_low"], table[f"{name}_high"], strict=True)

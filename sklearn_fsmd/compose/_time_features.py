@@ -54,7 +54,7 @@ class TimeFeatures(Documented, TransformerMixin, BaseEstimator):
     time_zone : str, tzinfo or None, default=None
         The time zone in which the clock is read, such as "Asia/Shanghai"; times without a zone then count as UTC. None
         reads each column in its own zone of fit, or, if all its times were missing in fit, in the zone that it has in
-        `transform`.
+        `transform`. Dates, and periods of a day or longer, are days of the calendar in any time zone.
 
     Attributes
     ----------
@@ -162,7 +162,7 @@ class TimeFeatures(Documented, TransformerMixin, BaseEstimator):
         X = self._table(X, reset=False)
         parts = [self._features_of(column, name) if name in self.columns_ else column for name, column in X.items()]
         made = pd.concat(parts, axis=1)
-        return made.rename(columns=str) if self.columns_ else made
+        return made.rename(columns=str)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the columns of the result.
@@ -190,6 +190,8 @@ class TimeFeatures(Documented, TransformerMixin, BaseEstimator):
         for feature in self.features:
             if feature not in known:
                 raise ValueError(f"The 'features' parameter must name some of {known}. Got {feature!r} instead.")
+            if list(self.features).count(feature) > 1:
+                raise ValueError(f"The 'features' parameter names {feature!r} twice.")
         try:
             if self.time_zone is not None:
                 pd.DatetimeTZDtype(tz=self.time_zone)
@@ -204,7 +206,9 @@ class TimeFeatures(Documented, TransformerMixin, BaseEstimator):
         return X if isinstance(X, pd.DataFrame) else pd.DataFrame(X, columns=_names(X.shape[1])).infer_objects()
 
     def _features_of(self, column: pd.Series, name: str) -> pd.DataFrame:
-        times = self._local(_times(column, name), name)
+        times = _times(column, name)
+        if not _are_days(column):
+            times = self._local(times, name)
         made = {}
         for feature in self.features:
             if feature in CATEGORIES:
@@ -241,6 +245,16 @@ def _names(n_features: int) -> list[str]:
 def _holds_times(column: pd.Series) -> bool:
     values = column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else column
     return pd.api.types.infer_dtype(values, skipna=True) in ("datetime64", "datetime", "date", "period")
+
+
+def _are_days(column: pd.Series) -> bool:
+    """Whether a column holds dates, or periods of a day or more, which are the same in each time zone."""
+    values = column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else column
+    kind = pd.api.types.infer_dtype(values, skipna=True)
+    if kind == "period":
+        first = pd.PeriodIndex(values.dropna())[:1]
+        return bool((first.end_time - first.start_time >= pd.Timedelta("23h")).all())
+    return kind == "date"
 
 
 def _times(column: pd.Series, name: str) -> pd.DatetimeIndex:

@@ -6,8 +6,8 @@ import hashlib
 import io
 import lzma
 import os
+import secrets
 import tarfile
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -143,17 +143,17 @@ def _unpack(
         if name not in left:
             continue
         digest = hashlib.sha256()
-        descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
+        temporary = folder / f".{name}.{secrets.token_hex(4)}"
         try:
-            with os.fdopen(descriptor, "wb") as target:
+            with temporary.open("xb") as target:  # with the mode that the user's files have
                 while block := stream.read(1 << 20):
                     digest.update(block)
                     target.write(block)
             if name in hashes and digest.hexdigest() != hashes[name]:
                 raise ValueError(f"{name} in {url} has the SHA-256 {digest.hexdigest()}, expected {hashes[name]}.")
-            os.replace(temporary, folder / name)
+            temporary.replace(folder / name)
         except BaseException:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
         left.remove(name)
     if left:

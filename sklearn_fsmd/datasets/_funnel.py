@@ -101,7 +101,7 @@ def make_funnel(
     >>> funnel.data.shape, list(funnel.target.columns)
     ((1000, 9), ['click', 'conversion'])
     """
-    for name, n, least in [("n_samples", n_samples, 0), ("n_users", n_users, 1), ("n_items", n_items, 1)]:
+    for name, n, least in [("n_samples", n_samples, 1), ("n_users", n_users, 1), ("n_items", n_items, 1)]:
         if not isinstance(n, Integral) or n < least:
             raise ValueError(f"The '{name}' parameter must be an int in the range [{least}, inf). Got {n!r} instead.")
     for name, value, low, high in [
@@ -121,9 +121,10 @@ def make_funnel(
     users = random.randint(n_users, size=n_samples)
     hours, devices = random.randint(24, size=n_samples), random.randint(len(DEVICES), size=n_samples)
     times = np.sort(random.uniform(size=n_samples)) if history else None
-    if times is not None:
+    seconds = None if times is None else np.round(times * N_DAYS * 86_400).astype(np.int64)
+    if seconds is not None:
         world.start_drift()
-        hours = (times * N_DAYS * 24 % 24).astype(int)
+        hours = seconds // 3600 % 24
     items, positions = world.shown_items(users, selection_bias, times)
 
     click_logit = world.click_logit(users, items, times) + world.context_logit(hours, devices)
@@ -137,8 +138,8 @@ def make_funnel(
     data["hour"], data["device"], data["position"] = hours, np.array(DEVICES, dtype=object)[devices], positions + 1
     for name in ("age", "brand"):
         data[name] = data[name].where(random.uniform(size=n_samples) >= missing)
-    if times is not None:
-        time = START + pd.to_timedelta(np.round(times * N_DAYS * 86_400), unit="s")
+    if seconds is not None:
+        time = START + pd.to_timedelta(seconds, unit="s")
         data.insert(0, "time", time.astype("datetime64[us]"))  # whatever the unit of this pandas is
     data = data.astype(dict.fromkeys(("user_id", "item_id", "segment", "brand", "hour", "device"), "category"))
     if lists:

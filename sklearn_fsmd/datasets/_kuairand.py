@@ -138,7 +138,10 @@ def _folder(home: str | os.PathLike[str] | None) -> Path:
 def _check_day(parameter: str, value: Any) -> None:
     """Raise if the value of a parameter is neither a day nor None."""
     try:
-        is_day = value is None or (not isinstance(value, (int, float)) and pd.Timestamp(value) is not pd.NaT)
+        day = None if value is None else pd.Timestamp(value)
+        is_day = day is None or (
+            not isinstance(value, (int, float)) and day is not pd.NaT and day.tz is None and day == day.normalize()
+        )
     except (TypeError, ValueError):
         is_day = False
     if not is_day:

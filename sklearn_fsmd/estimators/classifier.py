@@ -27,7 +27,7 @@ class MultiTaskClassifier(Datasets):
     classes_ : list of n_tasks arrays of shape (2,), or array of shape (2,)
         The classes of each target; an array where Y was one-dimensional.
     task_names_ : list of str
-        The columns of Y, or "click", "conversion" (of two), "task0", … where it has no names.
+        The columns of Y; where it has no names "y" of one target, "click" and "conversion" of two, else "task0", ….
     value_names_ : list of str
         The columns of Y that hold values; "value0", … where it has no names.
     n_features_in_ : int

@@ -124,11 +124,16 @@ class Predictions(Exchanged):
         p : ndarray of shape (n_samples, n_tasks), float32
         """
         p = self.predict_marginals(X)
-        parents = self.module_.link.parents
-        if all(parent is None for parent in parents):
-            parents = parents_of("chain", len(parents))
-        given = [p[:, k] if parent is None else _ratio(p[:, k], p[:, parent]) for k, parent in enumerate(parents)]
+        given = [
+            p[:, k] if before is None else _ratio(p[:, k], p[:, before]) for k, before in enumerate(self._steps_before)
+        ]
         return np.stack(given, axis=1)
+
+    @property
+    def _steps_before(self) -> Sequence[int | None]:
+        """For each task the one whose event its conditional probability is given."""
+        parents = self.module_.link.parents
+        return parents if any(parent is not None for parent in parents) else parents_of("chain", len(parents))
 
     @available_if(_has_values)
     @at_one_moment

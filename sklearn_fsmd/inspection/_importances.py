@@ -212,13 +212,14 @@ def _refuse_undefined(scores: Mapping[str, float]) -> None:
 
 def _grouped(X: Any, groups: Mapping[str, Sequence[str | int]] | None) -> dict[str, list[int]]:
     """The positions of the columns of each group; columns that are in none are groups of one."""
-    names = [str(name) for name in X.columns] if isinstance(X, pd.DataFrame) else [f"x{j}" for j in range(X.shape[1])]
+    labels = list(X.columns) if isinstance(X, pd.DataFrame) else [f"x{j}" for j in range(X.shape[1])]
+    names = [str(label) for label in labels]
     given: dict[str, list[int]] = {}
     owner: dict[int, str] = {}
     for group, columns in (groups or {}).items():
         if isinstance(columns, (str, int)) or not len(columns):
             raise ValueError(f"The group {group!r} in `groups` must be a list of columns. Got {columns!r}.")
-        given[str(group)] = [_position(column, names, group) for column in columns]
+        given[str(group)] = [_position(column, labels, group) for column in columns]
         for position in given[str(group)]:
             if position in owner:
                 raise ValueError(f"Column {names[position]!r} is in two groups, {owner[position]!r} and {group!r}.")
@@ -229,12 +230,13 @@ def _grouped(X: Any, groups: Mapping[str, Sequence[str | int]] | None) -> dict[s
     return {**given, **alone}
 
 
-def _position(column: str | int, names: list[str], group: str) -> int:
-    if isinstance(column, str) and column in names:
-        return names.index(column)
-    if isinstance(column, (int, np.integer)) and not isinstance(column, bool) and 0 <= column < len(names):
+def _position(column: Any, labels: list[Any], group: str) -> int:
+    """Where a column is, of which a name or a position is given; what is both is a name."""
+    if column in labels:
+        return labels.index(column)
+    if isinstance(column, (int, np.integer)) and not isinstance(column, bool) and 0 <= column < len(labels):
         return int(column)
-    raise ValueError(f"The group {group!r} has the column {column!r}, which X does not have. It has {names}.")
+    raise ValueError(f"The group {group!r} has the column {column!r}, which X does not have. It has {labels}.")
 
 
 def _array(X: Any) -> np.ndarray:

@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length
 
-from sklearn_fsmd.metrics import Outcome, as_column, concordance, groups_of, log_losses, outcomes
+from sklearn_fsmd.metrics import Outcome, concordance, groups_of, log_losses, outcomes, segments_by_name
 
 ALL = "all rows"
 LEVEL = 0.95
@@ -51,7 +51,8 @@ def metric_table(
     Returns
     -------
     table : DataFrame indexed by target and segment
-        ``n`` rows with an observed label and ``observed``, their mean; then for ``ranking`` (the AUC, or the
+        ``n`` rows with an observed label, how many of them are ``positives`` (have the label 1, or a value above 0),
+        and ``observed``, their weighted mean; then for ``ranking`` (the AUC, or the
         concordance of values), ``error`` (log loss, or root mean squared error) and ``level`` (mean prediction over
         mean label: 1 is right) each the figure and the ends ``…_low`` and ``…_high`` of its interval. A figure that is
         not defined is NaN, and so are the ends where there are fewer than 20 groups.
@@ -100,7 +101,11 @@ def metric_table(
 
 def _described(one: Outcome, drawn: list[dict[str, float]]) -> dict[str, float]:
     """A row of the table; a figure that half of the samples do not have has no interval."""
-    row = {"n": float(len(one.rows)), "observed": float(np.average(one.observed, weights=one.weights))}
+    row = {
+        "n": float(len(one.rows)),
+        "positives": float(np.count_nonzero(one.observed > 0)),
+        "observed": float(np.average(one.observed, weights=one.weights)),
+    }
     for name, figure in _figures(one, one.weights).items():
         values = np.array([sample[name] for sample in drawn])
         values = values[np.isfinite(values)]
@@ -153,9 +158,8 @@ def _segments(by: Any, n: int) -> dict[str, np.ndarray]:
     found = {ALL: np.ones(n, dtype=bool)}
     cuts = by if isinstance(by, Mapping) else {} if by is None else {"": by}
     for cut, column in cuts.items():
-        values = pd.Series(as_column(column))
-        check_consistent_length(values, np.empty(n))
-        names = values.astype(object).where(values.notna(), "missing").astype(str)
+        names = segments_by_name(column)
+        check_consistent_length(names, np.empty(n))
         for name in names.value_counts().index:
             segment = f"{cut} = {name}" if isinstance(by, Mapping) else str(name)
             if segment in found:

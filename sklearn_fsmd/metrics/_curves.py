@@ -9,13 +9,15 @@ import pandas as pd
 from sklearn.utils.validation import check_consistent_length
 
 from sklearn_fsmd.encoding import check_weights, shown
-from sklearn_fsmd.metrics._inputs import as_column, check_count, finite, is_text, zeros_and_ones
+from sklearn_fsmd.metrics._inputs import as_column, check_count, finite, is_text, numbers_or_nan, zeros_and_ones
 
 Z = 1.959964
 """The normal quantile of an interval of 95 %."""
 
 
-def reliability_curve(y: Any, p: Any, *, n_bins: int = 10, sample_weight: Any = None) -> pd.DataFrame:
+def reliability_curve(
+    y: Any, p: Any, *, n_bins: int = 10, min_bin_rows: int = 1, sample_weight: Any = None
+) -> pd.DataFrame:
     """Mean prediction and observed mean of one target, over bins of equally many rows by the prediction.
 
     Parameters
@@ -24,14 +26,16 @@ def reliability_curve(y: Any, p: Any, *, n_bins: int = 10, sample_weight: Any = 
     p : array-like of shape (n,), probabilities or expected values.
     n_bins : int, default=10
         Rows of equal predictions are in one bin, so there may be fewer.
+    min_bin_rows : int, default=1
+        How many rows a bin has at least, unless there are fewer in all.
     sample_weight : array-like of shape (n,), default=None
 
     Returns
     -------
     curve : DataFrame with a row per bin
         ``n`` rows, the mean prediction ``predicted``, the mean ``observed``, and the ends ``low`` and ``high`` of its
-        95 % interval: Wilson's of a rate, that of the normal distribution of a mean of values. Bins are few rows if
-        the interval is wide, not if the model is bad.
+        95 % interval: Wilson's of a rate, that of the normal distribution of a mean of values, NaN of a single one. A
+        wide interval says that a bin has few rows, not that the model is bad.
 
     Raises
     ------
@@ -44,8 +48,11 @@ def reliability_curve(y: Any, p: Any, *, n_bins: int = 10, sample_weight: Any = 
     >>> reliability_curve([0, 0, 1, 1], [0.1, 0.1, 0.5, 0.9], n_bins=2)["observed"].tolist()
     [0.0, 1.0]
     """
+    check_count("min_bin_rows", min_bin_rows)
     y, p, weights = _observed(y, p, sample_weight, n_bins)
-    return _binned(y, y * y, p, weights, _bins(p, n_bins), _is_rate(y)).sort_values("predicted", ignore_index=True)
+    return _binned(y, y * y, p, weights, _bins(p, n_bins, min_bin_rows), _is_rate(y)).sort_values(
+        "predicted", ignore_index=True
+    )
 
 
 def lift_curve(y: Any, score: Any, *, n_bins: int = 10, sample_weight: Any = None) -> pd.DataFrame:
@@ -83,8 +90,9 @@ def lift_curve(y: Any, score: Any, *, n_bins: int = 10, sample_weight: Any = Non
     overall = float(np.average(y, weights=weights))
     if not overall > 0:
         raise ValueError(f"The mean of `y` is {overall:.4g}: there is nothing whose lift could be told.")
-    order = np.argsort(-score, kind="stable")
-    # Rows of equal scores can fall into two bins. Each counts with their mean, and with their mean square.
+    # Rows of equal scores can fall into two bins. Each counts with their mean, and with their mean square; by their
+    # weights they are sorted, so that it has no effect in which order they come.
+    order = np.lexsort((weights, -score))
     shared, squares = (_means_of_ties(moment, score, weights)[order] for moment in (y, y * y))
     score, weights = score[order], weights[order]
     before = np.cumsum(weights) - weights
@@ -99,7 +107,7 @@ def lift_curve(y: Any, score: Any, *, n_bins: int = 10, sample_weight: Any = Non
 def _observed(y: Any, p: Any, sample_weight: Any, n_bins: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     check_count("n_bins", n_bins)
     y = as_column(y)
-    y = np.asarray(zeros_and_ones(y) if is_text(y) else y, dtype=np.float64)
+    y = zeros_and_ones(y) if is_text(y) else numbers_or_nan(y, "y")
     p = finite(as_column(p), "p")
     check_consistent_length(y, p)
     weights = np.ones(y.shape) if sample_weight is None else check_weights(sample_weight, (len(y), 1))[:, 0]
@@ -113,10 +121,22 @@ def _is_rate(y: np.ndarray) -> bool:
     return bool(np.isin(y, (0, 1)).all())
 
 
-def _bins(p: np.ndarray, n_bins: int) -> np.ndarray:
-    """For each row the number of its bin; rows of equal predictions are in one."""
-    bins = pd.qcut(p, n_bins, labels=False, duplicates="drop")
-    return np.nan_to_num(np.asarray(bins, dtype=float)).astype(int)  # NaN where all predictions are equal
+def _bins(p: np.ndarray, n_bins: int, least: int) -> np.ndarray:
+    """For each row the number of its bin, which has `least` rows or more; rows of equal predictions are in one.
+
+    A bin ends where a prediction does: of these places at the one that is nearest to where it would have its share.
+    """
+    _, which, counts = np.unique(p, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    wanted = len(p) * np.arange(1, n_bins) / n_bins
+    after = np.searchsorted(ends, wanted).clip(1, len(ends) - 1) if len(ends) > 1 else np.zeros(0, dtype=int)
+    nearest = np.where(wanted - ends[after - 1] <= ends[after] - wanted, after - 1, after) if len(after) else after
+    last, cuts = 0, []
+    for end in np.unique(nearest):
+        if ends[end] - last >= least and len(p) - ends[end] >= least:
+            last = ends[end]
+            cuts.append(end)
+    return np.searchsorted(cuts, which)
 
 
 def _means_of_ties(y: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -138,8 +158,8 @@ def _binned(
     if is_rate:
         low, high = wilson(mean.to_numpy(), n.to_numpy())
     else:
-        variance = (sums["wyy"] / sums["w"] - mean**2).clip(lower=0) * n / (n - 1).clip(lower=1)
-        half = Z * np.sqrt(variance / n).to_numpy()
+        variance = (sums["wyy"] / sums["w"] - mean**2).clip(lower=0) / (n - 1).where(counts > 1)  # of the mean
+        half = Z * np.sqrt(variance).to_numpy()
         low, high = mean.to_numpy() - half, mean.to_numpy() + half
     return pd.DataFrame(
         {"n": counts, "predicted": sums["wp"] / sums["w"], "observed": mean, "low": low, "high": high},

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
+from decimal import Decimal
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -108,6 +109,43 @@ def groups_of(groups: Any) -> np.ndarray:
     if (numbers < 0).any():
         raise ValueError("`groups` must have no missing values: every row belongs to a group.")
     return numbers
+
+
+def numbers_or_nan(column: np.ndarray, name: str) -> np.ndarray:
+    """Values as floats, NaN where one is missing.
+
+    Raises
+    ------
+    ValueError
+        If they are no numbers: text, times or durations.
+    """
+    if column.dtype.kind in "biuf":
+        return column.astype(np.float64)
+    known = ~pd.isna(column)
+    if column.dtype.kind == "O" and all(isinstance(value, (Real, Decimal, np.bool_)) for value in column[known]):
+        numbers = np.full(column.shape, np.nan)
+        numbers[known] = column[known].astype(np.float64)
+        return numbers
+    raise ValueError(f"`{name}` must hold numbers, and NaN where one is missing. Got {shown(column[known][0])}.")
+
+
+def segments_by_name(by: Any) -> pd.Series:
+    """For each row the name of its segment; that of a missing value is "missing".
+
+    Raises
+    ------
+    ValueError
+        If two values have one name, such as 1 and "1", or None and "missing".
+    """
+    values = pd.Series(as_column(by), dtype=object)
+    names = values.where(values.notna(), "missing").astype(str)
+    numbers, _ = pd.factorize(values)
+    of_names = pd.DataFrame({"name": names, "number": numbers}).drop_duplicates()
+    if (twice := of_names["name"].duplicated()).any():
+        name = of_names["name"][twice].iloc[0]
+        one, other = (values[row] for row in of_names.index[of_names["name"] == name][:2])
+        raise ValueError(f"`by` holds {one!r} and {other!r}, which would be one segment {name!r}. Rename one of them.")
+    return names
 
 
 def finite(values: Any, name: str) -> np.ndarray:

@@ -21,7 +21,7 @@ def model_of(estimator: Any) -> Any:
 def by_classes(Y: Any, estimator: Any) -> Any:
     """The binary targets of `Y` as zeros and ones, with their names, and without the columns that hold values.
 
-    Where Y has no names and several columns, they have those of the model. Of a model of this library they are what its
+    Where Y has no names, they have those of the model. Of a model of this library they are what its
     `score` makes of them: after an observed 0 the next step is a 0.
 
     Raises
@@ -35,6 +35,8 @@ def by_classes(Y: Any, estimator: Any) -> Any:
         Y, _ = model._targets.over_impressions(Y)
         if not isinstance(Y, pd.DataFrame) and np.ndim(Y) == 2:
             return pd.DataFrame(labels, columns=model.task_names_)
+        if np.ndim(Y) == 1 and getattr(Y, "name", None) is None:
+            return pd.Series(labels.ravel(), name=model.task_names_[0])
     elif (classes := getattr(estimator, "classes_", None)) is not None:
         labels = zeros_and_ones(Y, classes if isinstance(classes, (list, tuple)) else [classes])
     else:

@@ -79,10 +79,12 @@ def outcomes(estimator: Any, X: Any, Y: Any, sample_weight: Any = None, *, condi
     observed, weights = observations(model, Y, sample_weight)
     names = [*model.task_names_, *model.value_names_]
     if conditional:
-        for k, parent in enumerate(model.module_.link.parents):
-            if parent is not None:
-                weights[:, k] *= (observed[:, parent] == 1) & (weights[:, parent] > 0)
-                names[k] = f"{names[k]} | {model.task_names_[parent]}"
+        known, given = weights > 0, list(names)
+        for k, before in enumerate(model._steps_before):
+            if before is not None:
+                weights[:, k] *= (observed[:, before] == 1) & known[:, before]
+                given[k] = f"{names[k]} | {names[before]}"
+        names = given
     refuse_unobserved(names, weights)
     found = []
     for k, name in enumerate(names):
@@ -113,11 +115,18 @@ def outcomes_of(Y: Any, P: Any, names: Sequence[str] | None = None, sample_weigh
     ----------
     Y, P, sample_weight : as in :func:`auc_per_task`.
     names : of the targets; None takes the columns of Y, or those that fit would give them.
+
+    Raises
+    ------
+    ValueError
+        If two have one name, or nothing was observed of one.
     """
     labels, p, weights = labels_and_scores(Y, P, sample_weight, are_probabilities=True)
     names = names_of(as_pandas(Y)) if names is None else list(names)
     if len(names) != labels.shape[1]:
         raise ValueError(f"Y has {labels.shape[1]} tasks, and `task_names` has {len(names)}: {list(names)}.")
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f"Two targets are named {twice[0]!r}. Give each a name of its own by `task_names`.")
     weights = np.where(np.isnan(labels), 0.0, weights)
     refuse_unobserved(names, weights)
     found = []

@@ -205,10 +205,10 @@ def expected_calibration_error(y: Any, p: Any, *, n_bins: int = 20, sample_weigh
         raise ValueError(f"The calibration error takes one task at a time. Got {labels.shape[1]}.")
     check_count("n_bins", n_bins)
     frame = pd.DataFrame({"p": scores[:, 0], "y": labels[:, 0], "w": weights[:, 0]}).dropna()
-    frame = frame[frame["w"] > 0].sort_values("p", ignore_index=True)
+    frame = frame[frame["w"] > 0].sort_values(["p", "w"], ignore_index=True)
     if not len(frame):
         return undefined("No observed label in y: the calibration error is not defined.")
-    # Rows of equal predictions can fall into two bins. Each counts with their mean label, whichever it is.
+    # Rows of equal predictions can fall into two bins. Each counts with their mean label; they are sorted by weight.
     sums = frame.assign(y=frame["y"] * frame["w"]).groupby("p")[["y", "w"]].transform("sum")
     distance = frame["w"] * (frame["p"] - sums["y"] / sums["w"])
     bins = np.array_split(distance.to_numpy(), min(n_bins, len(frame)))

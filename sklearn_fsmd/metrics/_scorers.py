@@ -57,7 +57,7 @@ def get_scorer(name: str) -> Any:
     for ending, metric in _OF_VALUES.items():
         if isinstance(name, str) and name.endswith(ending):
             is_error = metric is not concordance
-            if name.startswith("neg_") == is_error:
+            if not is_error or name.startswith("neg_"):
                 return ValueScorer(name.removesuffix(ending).removeprefix("neg_" if is_error else ""), metric, is_error)
     raise ValueError(
         f"There is no scorer {name!r}. Use one of {get_scorer_names()}, '<task>_auc', '<value>_concordance', or "
@@ -123,11 +123,12 @@ def _one_auc(Y: Any, P: Any, task: str, *, sample_weight: Any = None) -> float:
     names = list(Y.columns) if isinstance(Y, pd.DataFrame) else [Y.name] if isinstance(Y, pd.Series) else []
     labels, scores, weights = labels_and_scores(Y, P, sample_weight)
     positions = {f"task{k}": k for k in range(labels.shape[1])}
-    if labels.shape[1] == 2 and not names:
-        positions |= {default: k for k, default in enumerate(DEFAULT_NAMES)}
+    if not names and labels.shape[1] <= 2:  # as fit names them
+        names_of_fit = ["y"] if labels.shape[1] == 1 else DEFAULT_NAMES
+        positions |= {default: k for k, default in enumerate(names_of_fit)}
     positions |= {str(column): k for k, column in enumerate(names)}
     if task not in positions:
-        known = names or [name for name in positions if name in DEFAULT_NAMES] or list(positions)
+        known = names or [name for name in positions if not name.startswith("task")] or list(positions)
         raise ValueError(f"There is no task {task!r} to score; the tasks are {known}.")
     k = positions[task]
     auc = auc_of(labels[:, k], scores[:, k], weights[:, k])

@@ -10,7 +10,7 @@ from scipy.stats import kendalltau
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 from sklearn.utils.validation import check_consistent_length
 
-from sklearn_fsmd.metrics._inputs import as_column, check_count, finite, undefined
+from sklearn_fsmd.metrics._inputs import as_column, check_count, finite, numbers_or_nan, undefined
 
 
 def value_mae(y: Any, value: Any) -> float:
@@ -130,7 +130,7 @@ def _observed(y: Any, value: Any) -> tuple[np.ndarray, np.ndarray]:
     """Both as float64, where a value was observed."""
     y, value = as_column(y), finite(as_column(value), "value")
     check_consistent_length(y, value)
-    y = np.asarray(y, dtype=np.float64)
+    y = numbers_or_nan(y, "y")
     known = ~np.isnan(y)
     return finite(y[known], "y"), value[known]
 

@@ -81,7 +81,11 @@ class MultiTaskLoss(nn.Module):
         k, n_outputs = len(self.link.parents), self.values.n_outputs
         weights = torch.ones_like(labels) if weights is None else weights
         losses, counted = self._of_labels(logits[:, :k], labels[:, :k], weights[:, :k])
-        of_values = self.values.loss(logits[:, k:].unflatten(1, (-1, n_outputs)), labels[:, k:])
+        outputs = logits[:, k:].unflatten(1, (-1, n_outputs))
+        outputs = torch.where(
+            weights[:, k:, None] > 0, outputs, 0.0
+        )  # or a row without a value could have a loss of inf
+        of_values = self.values.loss(outputs, labels[:, k:])
         more, counted_more = _means(of_values, weights[:, k:])
         return torch.cat((losses, more)), torch.cat((counted, counted_more))
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from sklearn_fsmd.encoding import as_pandas
 from sklearn_fsmd.inspection import attributions
+from sklearn_fsmd.metrics import model_of
 from sklearn_fsmd.plotting._axes import axes_of, shortened
 
 HEIGHT, ROW = 1.3, 0.32
@@ -94,10 +95,13 @@ class AttributionsDisplay:
             raise ValueError(f"`n_features` must be at least 1. Got {n_features!r}.")
         found = attributions(estimator, X, **options)
         names = list(found.frame.columns)
-        row = found.data.iloc[0] if isinstance(found.data, pd.DataFrame) else np.asarray(found.data, dtype=object)[0]
-        known = dict(zip(names, row, strict=False)) if len(row) <= len(names) else {}
-        if isinstance(found.data, pd.DataFrame):  # one without the bias features has fewer columns than the model
-            known = {str(name): value for name, value in row.items()}
+        if isinstance(found.data, pd.DataFrame):
+            known = {str(name): value for name, value in found.data.iloc[0].items()}
+        else:
+            row = np.asarray(found.data, dtype=object)[0]
+            is_bias = model_of(estimator)._encoder.is_bias
+            of_row = names if len(row) == len(names) else [names[j] for j in np.flatnonzero(~is_bias)]
+            known = dict(zip(of_row, row, strict=True)) if len(row) == len(of_row) else {}
         return cls(
             found.frame.iloc[0],
             baseline=found.baseline,

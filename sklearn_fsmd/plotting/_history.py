@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_fsmd.metrics import model_of
+from sklearn_fsmd.network import has_own_embeddings
 from sklearn_fsmd.plotting._axes import axes_of, choose_ticks
 
 
@@ -20,7 +21,8 @@ class HistoryDisplay:
     epochs : the numbers of the epochs.
     auc : ndarray of shape (n_epochs, n_tasks)
     task_names : sequence of str
-    best : the epoch whose weights were kept; None if it is not known.
+    best : the epoch whose weights were kept. None if there is none: tasks that share nothing keep each its own best
+        weights, and `partial_fit` goes on from those that were kept.
 
     Attributes
     ----------
@@ -68,6 +70,8 @@ class HistoryDisplay:
             raise ValueError("The fit had no validation data, so there is no AUC to draw; see `early_stopping`.")
         auc = np.array([[epoch[f"valid_auc_{name}"] for name in estimator.task_names_] for epoch in rows])
         best = max((epoch["epoch"] for epoch in rows if epoch["valid_best"]), default=None)
+        if has_own_embeddings(estimator) or rows[-1] is not estimator.history_[-1]:
+            best = None  # each task keeps its own best weights, or they have been trained further
         return cls([epoch["epoch"] for epoch in rows], auc, task_names=estimator.task_names_, best=best).plot(**kw)
 
     def plot(self, ax: Any = None) -> HistoryDisplay:

@@ -68,7 +68,7 @@ class LiftDisplay:
     ) -> LiftDisplay:
         """From a fitted estimator, or a Pipeline of one, and rows that it was not trained on.
 
-        Targets with negative values have no lift, and are left out.
+        Targets with negative values, or without a positive label or value, have no lift, and are left out.
 
         Parameters
         ----------
@@ -84,8 +84,19 @@ class LiftDisplay:
         Returns
         -------
         display : LiftDisplay
+
+        Raises
+        ------
+        ValueError
+            If no target has a lift.
         """
-        found = [one for one in outcomes(estimator, X, Y, sample_weight) if one.observed.min() >= 0]
+        found = [
+            one
+            for one in outcomes(estimator, X, Y, sample_weight)
+            if one.observed.min() >= 0 and one.observed.max() > 0
+        ]
+        if not found:
+            raise ValueError("No target of Y has a lift: none has a positive label or value, and no negative one.")
         rank_weights = listed(rank_weights, fitted_model(estimator), "rank_weights")
         scores = None if rank_weights is None else ask(estimator, "rank_score", X, rank_weights)
         curves = {

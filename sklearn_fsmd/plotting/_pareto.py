@@ -187,6 +187,9 @@ def _of_targets(estimator: Any, X: Any, Y: Any, groups: Any, k: int) -> tuple[An
     labels, weights = observations(fitted_model(estimator), Y)
     rows = np.flatnonzero((weights[:, :2] > 0).all(axis=1))
     X, labels = _safe_indexing(as_pandas(X), rows), labels[rows]
+    for name, column in zip(names, labels.T, strict=False):
+        if len(np.unique(column)) < 2:
+            raise ValueError(f"The target {name!r} has fewer than two classes in the rows where both are observed.")
     if groups is None:
         return X, labels, {f"{name}: AUC": _auc_of(i) for i, name in enumerate(names)}
     users = as_column(groups)[rows]

@@ -17,8 +17,8 @@ class ReliabilityDisplay:
     """The observed rate against the mean prediction, over bins of equally many rows: an axes per target.
 
     On the diagonal predictions are true on average. A point above it was predicted too low. The bars are 95 %
-    intervals of what was observed: a point whose bar meets the diagonal is no evidence against the model. Each bin has
-    at least `min_bin_rows` rows, so segments with few rows have fewer points.
+    intervals of what was observed: a point whose bar meets the diagonal is no evidence against the model. Segments with
+    few rows have fewer points.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class ReliabilityDisplay:
         Y: Any,
         *,
         by: Any = None,
-        targets: Sequence[str] | None = None,
+        targets: Sequence[str] | str | None = None,
         conditional: bool = False,
         n_bins: int | None = None,
         min_bin_rows: int = 50,
@@ -70,15 +70,16 @@ class ReliabilityDisplay:
         X, Y : as its `score` takes them.
         by : array-like of shape (n,), default=None
             The segment of each row, for instance a column of X. Each segment has a curve.
-        targets : sequence of str, default=None
+        targets : sequence of str, or str, default=None
             Names of targets; None takes all, those with values too.
         conditional : bool, default=False
-            Whether a step of a chain is drawn by its conditional probability, over the rows where the step before it
-            has happened: pCVR over clicked rows, as the target "conversion | click".
+            Whether a step is drawn by its conditional probability, over the rows where the step before it has
+            happened: pCVR over clicked rows, as the target "conversion | click". Targets that the link does not
+            connect are read as a chain, as `predict_conditionals` does.
         n_bins : int, default=None
             None takes 10 for one curve, and 5 for several.
         min_bin_rows : int, default=50
-            How many rows a bin has at least.
+            How many rows a bin has at least, unless a segment has fewer.
         max_segments : int, default=4
             How many segments have a curve of their own: the largest, if they have at least 100 rows. The rows of all
             other segments have one curve together.
@@ -142,7 +143,11 @@ class ReliabilityDisplay:
                 if own.any():
                     bins = max(1, min(n_bins, int(own.sum()) // min_bin_rows)) if n_bins >= 1 else n_bins
                     curves[one.name][segment] = reliability_curve(
-                        one.observed[own], one.predicted[own], n_bins=bins, sample_weight=one.weights[own]
+                        one.observed[own],
+                        one.predicted[own],
+                        n_bins=bins,
+                        min_bin_rows=min_bin_rows,
+                        sample_weight=one.weights[own],
                     )
         return cls(curves, values=[one.name for one in found if one.is_value])
 
@@ -215,9 +220,12 @@ class ReliabilityDisplay:
         choose_ticks(ax.yaxis, nbins=6)
 
 
-def _chosen(found: list[Outcome], targets: Sequence[str] | None) -> list[Outcome]:
+def _chosen(found: list[Outcome], targets: Sequence[str] | str | None) -> list[Outcome]:
     """The outcomes of the named targets."""
     names = [one.name for one in found]
+    targets = [targets] if isinstance(targets, str) else targets
+    if targets is not None and not len(targets):
+        raise ValueError(f"`targets` must name some of {names}, or be None. Got none.")
     for name in targets or ():
         if name not in names:
             raise ValueError(f"There is no target {name!r}; the targets are {names}.")

@@ -6,13 +6,12 @@ from collections.abc import Container
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from sklearn.utils.validation import check_consistent_length
 
-from sklearn_fsmd.metrics import as_column
+from sklearn_fsmd.metrics import segments_by_name
 from sklearn_fsmd.plotting._axes import figure_of, pyplot_for
 
-ALL, MISSING = "all", "missing"
+ALL = "all"
 FEWEST = 100
 """A segment of fewer rows is one of the others: its curve would be chance."""
 
@@ -29,9 +28,8 @@ def segments_of(by: Any, n: int, max_segments: int) -> dict[str, np.ndarray]:
         raise ValueError(f"`max_segments` must be at least 1. Got {max_segments!r}.")
     if by is None:
         return {ALL: np.arange(n)}
-    values = pd.Series(as_column(by))
-    check_consistent_length(values, np.empty(n))
-    names = values.astype(object).where(values.notna(), MISSING).astype(str)
+    names = segments_by_name(by)
+    check_consistent_length(names, np.empty(n))
     counts = names.value_counts()
     kept = counts[counts >= FEWEST].index[:max_segments]
     found = {str(name): np.flatnonzero(names == name) for name in kept}

@@ -104,9 +104,10 @@ class Checkpoint(Callback):
             raise ValueError(f"{self.path} was written by the fit of {model}, and this is {self.model}.")
         for name, value in self.parameters.items():
             if former.get(name) != value:
+                was, now = (json.loads(text) for text in (former.get(name, "null"), value))
                 raise ValueError(
-                    f"The {name!r} parameter was {former.get(name)} in the fit that wrote {self.path} and is {value} "
-                    "now. Set it back, or fit anew with resume=False."
+                    f"The {name!r} parameter was {was!r} in the fit that wrote {self.path} and is {now!r} now. Set "
+                    "it back, or fit anew with resume=False."
                 )
 
     def watch(self, stopping: EarlyStopping | None, rows: Sequence[Any], encoding: Sequence[Any]) -> None:

@@ -41,7 +41,8 @@ def set_level(network: MultiTaskNetwork, parts: Sequence[Outputs], rates: np.nda
     """Let the mean predictions be the means of what was observed, over rows of training and, second, of validation.
 
     `rates` ``(K,)`` say how often each step happened in all rows of training, of which those here are some; None leaves
-    the probabilities. With a bias tower those that follow from the first target keep its neutral level.
+    the probabilities. Of an ensemble the level is nearly right, and the nearer the more often this is done: members
+    are shifted, and the mean is over their probabilities. With a bias tower those that follow from the first target keep its neutral level.
     """
     n_tasks = len(network.link.parents)
     train, *valid = (_of_labels(part, n_tasks) for part in parts)
@@ -103,8 +104,9 @@ def levels(
     """What to add to each step's log-odds, ``(K,)``, for its mean probability to be its rate.
 
     The mean is over the rows, weighted by the probability that the step takes place; its rate is that of the rows where
-    it did. So, where all is observed, the mean of each target's marginal is that of its labels; and where labels are
-    missing or weighted after the step before has happened, and not elsewhere, as late conversions are, nothing is off.
+    it did. So, where all is observed, the mean of each target's marginal is that of its labels. Where labels are
+    missing after the step before has happened, as late conversions are, the rows with gaps may be unlike the others.
+    So their rate is what the network says of them, once its mean over the known ones is the rate of these.
     A step is left as it is where its labels are all alike.
 
     Parameters
@@ -117,20 +119,16 @@ def levels(
     z, marginals, found = logits.astype(np.float64), np.ones(logits.shape), np.zeros(len(parents))
     for k, parent in enumerate(parents):
         before = np.ones(len(z)) if parent is None else marginals[:, parent]
-        tried = counts[:, k] if parent is None else counts[:, k] * (counts[:, parent] > 0) * labels[:, parent]
-        rate = tried @ labels[:, k] / max(tried.sum(), 1e-30) if rates is None else rates[k]
-        likely = before * (counts[:, k] if parent is None else _with_gaps_filled(counts, k))
-        if 0 < rate < 1 and tried.any() and likely.any():
-            found[k] = level_of(z[:, k], rate * likely.sum(), likely)
+        of_before = counts[:, k] if parent is None else counts[:, parent]
+        happened = of_before if parent is None else of_before * labels[:, parent]
+        known, likely = np.where(happened > 0, counts[:, k], 0.0), before * of_before
+        rate = known @ labels[:, k] / max(known.sum(), 1e-30) if rates is None else rates[k]
+        if 0 < rate < 1 and known.any() and likely.any():
+            of_known = level_of(z[:, k], rate * known.sum(), known)
+            with_gaps_filled = happened @ sigmoid(z[:, k] + of_known) / happened.sum()
+            found[k] = level_of(z[:, k], with_gaps_filled * likely.sum(), likely)
         marginals[:, k] = before * sigmoid(z[:, k] + found[k])
     return found
-
-
-def _with_gaps_filled(counts: np.ndarray, k: int) -> np.ndarray:
-    """What rows count for a step, ``(n,)``, where its label is missing too: for that it is, may follow from another."""
-    own = counts[:, k]
-    filled = np.where(own > 0, own, own[own > 0].mean() if own.any() else 0.0)
-    return filled * (counts > 0).any(axis=1)
 
 
 def _first_of(parents: Sequence[int | None], k: int) -> int:

@@ -27,6 +27,9 @@ from sklearn_fsmd.training.level import Outputs, set_level
 from sklearn_fsmd.training.rowwise_adam import RowWiseAdam
 from sklearn_fsmd.training.weight_average import WeightAverage
 
+TIMES_OF_ENSEMBLE = 3
+"""So often the level of an ensemble is set, and each time it is nearer to what was observed."""
+
 
 class Net(ClassifierMixin, NeuralNet):
     """A skorch net that trains a :class:`~sklearn_fsmd.network.multitask_network.MultiTaskNetwork`.
@@ -279,8 +282,9 @@ class Net(ClassifierMixin, NeuralNet):
         of the targets are those of all rows.
         """
         parts = [train] if valid is None else [train, valid]
-        said = [Outputs(self.logits(*rows.inputs), rows.labels, rows.weights) for rows in parts]
-        set_level(self.module_, said, rates)
+        for _ in range(1 if rates is None or len(self.module_.members) == 1 else TIMES_OF_ENSEMBLE):
+            said = [Outputs(self.logits(*rows.inputs), rows.labels, rows.weights) for rows in parts]
+            set_level(self.module_, said, rates)
 
     def evaluate(self, valid: TensorData) -> tuple[np.ndarray, np.ndarray]:
         """Each task's part of the loss, and its AUC, on validation data, under the averaged weights; both ``(T,)``.

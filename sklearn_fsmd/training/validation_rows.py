@@ -43,7 +43,7 @@ def split(
         train, valid = np.arange(n - n_valid), np.arange(n - n_valid, n)
         return (rows.select(train), targets.take(train)), (rows.take(valid), targets.take(valid))
     observed = targets.full_weights > 0
-    order = np.lexsort((random.permutation(n), *targets.labels.T, *observed.T))
+    order = np.lexsort((random.permutation(n), *(targets.labels * observed).T, *observed.T))
     is_valid = np.zeros(n, dtype=bool)
     is_valid[order[np.floor((np.arange(n_valid) + random.uniform()) * n / n_valid).astype(int)]] = True
     train, valid = np.flatnonzero(~is_valid), np.flatnonzero(is_valid)

@@ -144,6 +144,36 @@ def test_what_is_refused(model, data, monkeypatch):
         model_card(model, X, Y)
 
 
+def test_few_positive_rows_are_counted_without_their_weights(model, data):
+    *_, X, Y = data
+    options = {"by": ["segment"], "pictures": False, "n_samples": 2, "random_state": 0}
+    weights = np.where(Y["conversion"] == 1, 20.0, 1.0)
+    plain, weighted = (
+        [line for line in model_card(model, X, Y, sample_weight=w, **options).render().splitlines() if "Fewer" in line]
+        for w in (None, weights)
+    )
+    counts = Y["conversion"].groupby(X["segment"], observed=True).sum()
+    assert counts.max() < 100
+    for segment, n in counts.items():
+        assert f"{segment} (conversion: {n})" in plain[0]
+    assert plain == weighted
+
+
+@pytest.mark.parametrize("name", ["rows", "target"])
+def test_a_cut_may_be_named_as_a_column_of_the_table(name, model, data):
+    *_, X, Y = data
+    card = model_card(model, X, Y, by={name: X["device"]}, pictures=False, n_samples=2, random_state=0)
+    text = card.render()
+    header = next(line for line in text[text.index(f"### By {name}") :].splitlines() if line.startswith("|"))
+    assert [cell.strip() for cell in header.split("|")[1:4]] == ["target", f"{name} (segment)", "rows"]
+
+
+def test_a_target_that_never_happens_leaves_the_card_whole(model, data):
+    *_, X, Y = data
+    text = model_card(model, X, Y.assign(conversion=0), n_samples=2, random_state=0).render()
+    assert "## Lift" in text
+
+
 def test_segments_beyond_the_largest_are_one(model, data):
     *_, X, Y = data
     text = model_card(model, X, Y, by=["user_id"], max_segments=3, pictures=False, n_samples=2, random_state=0).render()

@@ -64,6 +64,8 @@ def test_files_come_out_of_the_archive_and_it_goes(tmp_path, publisher):
     paths = ensure(tmp_path / "set", f"{publisher}/data.tar.gz")
     assert {p.name: p.read_bytes() for p in paths} == CONTENT
     assert sorted(p.name for p in (tmp_path / "set").iterdir()) == sorted(CONTENT)
+    (tmp_path / "mine").touch()
+    assert {p.stat().st_mode for p in paths} == {(tmp_path / "mine").stat().st_mode}  # others may read it, or not
     assert ensure(tmp_path / "set", "http://127.0.0.1:9/gone") == paths  # nothing is fetched twice
 
 

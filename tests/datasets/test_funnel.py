@@ -83,7 +83,7 @@ def test_frames_arrays_and_seeds():
         ({"position_bias": -1}, "'position_bias'"),
         ({"n_users": 0}, r"The 'n_users' parameter must be an int in the range \[1, inf\). Got 0 instead."),
         ({"n_items": 2.5}, r"The 'n_items' parameter must be an int in the range \[1, inf\). Got 2.5 instead."),
-        ({"n_samples": -1}, r"The 'n_samples' parameter must be an int in the range \[0, inf\). Got -1 instead."),
+        ({"n_samples": -1}, r"The 'n_samples' parameter must be an int in the range \[1, inf\). Got -1 instead."),
     ],
 )
 def test_refuses(params, message):

@@ -84,3 +84,8 @@ def test_a_model_takes_the_lists():
 def test_lists_need_a_history():
     with pytest.raises(ValueError, match="lists=True needs history=True: only a log with times has a past."):
         make_funnel(10, lists=True)
+
+
+def test_the_hour_is_that_of_the_time():
+    X = make_funnel(30_000, history=True, random_state=1).data
+    assert (X["time"].dt.hour == X["hour"].astype(int)).all()

@@ -105,3 +105,12 @@ def test_importances_are_drawn_with_their_spread(known):
     np.testing.assert_array_equal(again.importances, found.importances)
     with pytest.raises(ValueError, match="`n_features` must be at least 1"):
         ImportancesDisplay.from_importances(found, n_features=0)
+
+
+def test_a_row_of_an_array_without_the_bias_columns(rng):
+    X = rng.normal(size=(60, 3))
+    model = FSMDClassifier(**SMALL, max_epochs=1, bias_features=[0]).fit(X, (X[:, 1:] > 0).cumprod(axis=1))
+    whole, without = (AttributionsDisplay.from_estimator(model, row) for row in (X[:1], X[:1, 1:]))
+    labels = [f"x{j} = {X[0, j]:.4g}" for j in range(3)]
+    assert sorted(texts(whole.ax_.get_yticklabels())) == labels
+    assert sorted(texts(without.ax_.get_yticklabels())) == ["x0", *labels[1:]]

@@ -1,5 +1,7 @@
 """Reliability and lift, against plain loops, and their pictures."""
 
+from itertools import permutations
+
 import matplotlib
 import numpy as np
 import pandas as pd
@@ -9,8 +11,8 @@ from sklearn.calibration import calibration_curve
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from sklearn_fsmd import SingleTaskClassifier
-from sklearn_fsmd.metrics import lift_curve, reliability_curve
+from sklearn_fsmd import MultiTaskClassifier, SingleTaskClassifier
+from sklearn_fsmd.metrics import expected_calibration_error, lift_curve, reliability_curve
 from sklearn_fsmd.plotting import LiftDisplay, ReliabilityDisplay
 from tests.inspection.conftest import SMALL
 
@@ -269,3 +271,74 @@ def test_classes_that_are_words_and_one_target(rng):
     curve = LiftDisplay.from_estimator(model, X, y).curves["y"]
     assert curve["lift"].iloc[0] > 1.5
     assert ReliabilityDisplay.from_estimator(model, X, y).curves["y"]["all"]["n"].sum() == 200
+
+
+def test_steps_of_independent_targets_are_judged_as_their_conditionals_are_made(funnel):
+    X, Y = funnel
+    Y = Y[["click", "conversion"]]
+    model = MultiTaskClassifier(link="independent", **SMALL, max_epochs=2).fit(X[:2000], Y[:2000])
+    X, Y = X[2000:], Y[2000:]
+    display = ReliabilityDisplay.from_estimator(model, X, Y, conditional=True, n_bins=1)
+    assert list(display.curves) == ["click", "conversion | click"]
+    clicked = (Y["click"] == 1).to_numpy()
+    (row,) = display.curves["conversion | click"]["all"].itertuples()
+    assert row.n == clicked.sum()
+    assert row.observed == pytest.approx(Y["conversion"][clicked].mean())
+    assert row.predicted == pytest.approx(model.predict_conditionals(X)[clicked, 1].mean())
+
+
+def test_no_curve_depends_on_the_order_of_tied_rows():
+    y, p = np.array([0, 1, 0, 1.0, 0, 1]), np.array([0.1, 0.5, 0.5, 0.5, 0.9, 0.9])
+    weights = np.array([1, 1, 10, 3, 1, 2.0])
+    orders = [list(order) for order in permutations(range(6))]
+    for column in ("lift", "captured"):
+        found = {tuple(lift_curve(y[o], p[o], n_bins=2, sample_weight=weights[o])[column].round(9)) for o in orders}
+        assert len(found) == 1
+    errors = {round(expected_calibration_error(y[o], p[o], n_bins=2, sample_weight=weights[o]), 9) for o in orders}
+    assert len(errors) == 1
+
+
+def test_bins_end_where_predictions_do_and_have_their_rows(rng):
+    p = np.concatenate([np.linspace(0.01, 0.1, 49), np.full(100, 0.2), np.linspace(0.3, 0.9, 101)])
+    y = (rng.uniform(size=250) < p).astype(int)
+    display = ReliabilityDisplay.from_predictions(y, p, n_bins=5, min_bin_rows=50)
+    assert display.curves["y"]["all"]["n"].tolist() == [149, 51, 50]
+    p = np.concatenate([np.linspace(0.1, 0.8, 400), np.full(600, 0.9)])
+    assert reliability_curve((rng.uniform(size=1000) < p) * 1, p, n_bins=2)["n"].tolist() == [400, 600]
+    assert reliability_curve([0, 1], [0.5, 0.5], n_bins=2)["n"].tolist() == [2]
+    assert reliability_curve([0, 1, 1], [0.1, 0.2, 0.3], n_bins=3, min_bin_rows=2)["n"].tolist() == [3]
+    with pytest.raises(ValueError, match="`min_bin_rows` must be at least 1"):
+        reliability_curve([0, 1], [0.1, 0.2], min_bin_rows=0)
+
+
+def test_a_single_value_has_no_interval():
+    curve = reliability_curve([5.0, 7.0], [0.1, 0.9], n_bins=2)
+    assert curve[["low", "high"]].isna().all(axis=None)
+
+
+def test_segments_of_one_name_are_refused(scored):
+    y, p = scored
+    for by in (["missing", None] * 350, ["1"] * 350 + [1] * 350):
+        with pytest.raises(ValueError, match="which would be one segment '(missing|1)'. Rename one of them"):
+            ReliabilityDisplay.from_predictions(y, p, by=np.array(by, dtype=object))
+
+
+@pytest.mark.parametrize("display", [LiftDisplay, ReliabilityDisplay])
+def test_targets_of_one_name_are_refused(display, rng):
+    with pytest.raises(ValueError, match="Two targets are named 'a'"):
+        display.from_predictions(rng.randint(2, size=(40, 2)), rng.uniform(size=(40, 2)), task_names=["a", "a"])
+
+
+def test_a_target_without_a_positive_has_no_lift(model, funnel):
+    X, Y = (part[2000:] for part in funnel)
+    Y = Y.assign(conversion=0)
+    assert list(LiftDisplay.from_estimator(model, X, Y).curves) == ["click", "watch_seconds"]
+    with pytest.raises(ValueError, match="No target of Y has a lift"):
+        LiftDisplay.from_estimator(model, X, Y.assign(click=0, watch_seconds=np.nan))
+
+
+def test_targets_may_be_one_name_and_not_none(model, funnel):
+    X, Y = (part[2000:] for part in funnel)
+    assert list(ReliabilityDisplay.from_estimator(model, X, Y, targets="click").curves) == ["click"]
+    with pytest.raises(ValueError, match=r"`targets` must name some of \['click'"):
+        ReliabilityDisplay.from_estimator(model, X, Y, targets=[])

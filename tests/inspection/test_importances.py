@@ -101,3 +101,11 @@ def test_what_has_no_score_and_no_model_is_refused(known, funnel, model):
         feature_importances(DenoisingEmbedder(n_epochs=1).fit(X), X, Y)
     with pytest.raises(ValueError, match="concordance of 'watch_seconds' knows no weights"):
         feature_importances(model, *funnel, sample_weight=np.ones(3000))
+
+
+def test_names_that_are_numbers_are_names(rng):
+    X = pd.DataFrame(rng.normal(size=(200, 3)), columns=[2, 1, 0])
+    model = FSMDClassifier(**SMALL, max_epochs=1).fit(X, (X > 0).to_numpy()[:, :2].cumprod(axis=1))
+    Y = (X > 0).to_numpy()[:, :2].cumprod(axis=1)
+    found = feature_importances(model, X, Y, n_repeats=1, groups={"g": [0, 1]}, random_state=0)
+    assert found.feature_names == ["g", "2"]

@@ -42,6 +42,8 @@ def test_two_cuts_share_their_names(model, funnel):
     [
         (["all rows", "b"] * 25, "would have two segments named 'all rows'. Rename the one in `by`"),
         ({"a": ["b = c"] * 50, "a = b": ["c"] * 50}, "two segments named 'a = b = c'"),
+        (np.array(["missing", None] * 25, dtype=object), "would be one segment 'missing'. Rename one of them"),
+        (np.array([1, "1"] * 25, dtype=object), "`by` holds 1 and '1', which would be one segment '1'"),
     ],
 )
 def test_segments_with_one_name_are_refused(by, message, model, funnel):

@@ -1,6 +1,7 @@
 """The level of predictions: their mean over rows of training and of validation is the rate there."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from sklearn_fsmd import FSClassifier, FSMDClassifier, MultiTaskClassifier
@@ -110,6 +111,38 @@ def test_weights_of_a_step_aim_at_its_weighted_rate(weight):
     assert p.std() > 0.01
 
 
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_labels_that_are_missing_for_some_kinds_of_rows_put_nothing_off(early_stopping):
+    """Conversions of one shop are known ten times as often as those of another, which has fewer."""
+    random = np.random.RandomState(0)
+    shop = random.uniform(size=6000) < 0.5
+    X = pd.DataFrame({"kind": np.where(shop, "shop", "app")})
+    click = random.uniform(size=6000) < 0.5
+    conversion = click & (random.uniform(size=6000) < np.where(shop, 0.4, 0.05))
+    Y = pd.DataFrame({"click": click, "conversion": conversion}).astype(float)
+    Y.loc[click & (random.uniform(size=6000) > np.where(shop, 0.9, 0.1)), "conversion"] = np.nan
+    params = SMALL | {"max_epochs": 6, "lr": 0.01, "dropout": 0.0, "early_stopping": early_stopping}
+    model = FSMDClassifier(**params, target_statistics=None).fit(X, Y)
+    told = model.predict_conditionals(pd.DataFrame({"kind": ["shop", "app"]}))[:, 1]
+    assert told[0] == pytest.approx(0.4, abs=0.06)  # of the other, seven are known that converted
+    assert told[1] < 0.2
+
+
+def test_late_labels_of_rows_that_weigh_more_put_nothing_off():
+    random = np.random.RandomState(0)
+    heavy = random.uniform(size=(40_000)) < 0.3
+    logits = np.stack([np.zeros(40_000), np.where(heavy, 0.4, -2.2)], axis=1)
+    labels = (random.uniform(size=logits.shape) < 1 / (1 + np.exp(-logits))).astype(float)
+    labels[:, 1] *= labels[:, 0]
+    weights = np.repeat(np.where(heavy, 10.0, 1.0)[:, None], 2, axis=1)
+    np.testing.assert_allclose(levels((None, 0), logits, labels, weights), 0, atol=0.05)
+    weights[(labels[:, 0] == 1) & (random.uniform(size=40_000) < 0.7), 1] = 0
+    np.testing.assert_allclose(levels((None, 0), logits, labels, weights), 0, atol=0.08)
+    weights[:, 1] = 1
+    weights[random.uniform(size=40_000) < np.where(heavy, 0.8, 0.1), 0] = 0  # clicks that are not known
+    np.testing.assert_allclose(levels((None, 0), logits, labels, weights), 0, atol=0.08)
+
+
 def test_a_chunk_is_no_measure_of_the_level():
     """Ten rows of clicks do not make clicks of all rows."""
     X, Y = make_frame(600)
@@ -134,7 +167,14 @@ def test_levels_of_steps_that_say_nothing_stay():
 def test_members_share_the_level(frame):
     X, Y = frame
     model = MultiTaskClassifier(**SMALL, **ALL_ROWS, n_members=3, link="independent").fit(X, Y)
-    np.testing.assert_allclose(model.predict_marginals(X).mean(axis=0), Y.mean(), rtol=0.02)
+    np.testing.assert_allclose(model.predict_marginals(X).mean(axis=0), Y.mean(), rtol=0.002)
+
+
+def test_members_that_differ_share_the_level():
+    X, Y = make_funnel(700, random_state=0, return_X_y=True)
+    small = {"max_epochs": 1, "early_stopping": False, "expert_dims": (8,), "tower_dims": (4,), "random_state": 0}
+    model = FSMDClassifier(n_members=3, **small).fit(X, Y)
+    np.testing.assert_allclose(model.predict_marginals(X).mean(axis=0), Y.mean(), rtol=0.002)
 
 
 def test_rows_of_validation_have_a_say():
