@@ -193,6 +193,21 @@ def test_masked_labels_change_nothing(frame):
     np.testing.assert_array_equal(masked, by_weight)
 
 
+def test_masked_labels_have_no_say_in_which_rows_validate():
+    X, Y = make_frame(300)
+    unread = (np.arange(300) % 3 == 0) & (Y["click"] == 1).to_numpy()
+    weights = np.ones(Y.shape)
+    weights[unread, 1] = 0
+    other = Y.copy()
+    other.loc[unread, "conversion"] = 1 - Y["conversion"][unread]
+    missing = Y.astype(float)
+    missing.loc[unread, "conversion"] = NAN
+    model = small(FSMDClassifier, early_stopping=True)
+    first = model.fit(X, Y, sample_weight=weights).predict_marginals(X)
+    np.testing.assert_array_equal(model.fit(X, other, sample_weight=weights).predict_marginals(X), first)
+    np.testing.assert_array_equal(model.fit(X, missing).predict_marginals(X), first)
+
+
 def test_weights_move_the_base_rate(frame):
     X, Y = frame
     weights = np.where(Y["click"] == 1, 10.0, 1.0)

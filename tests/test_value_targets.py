@@ -22,6 +22,7 @@ from sklearn_fsmd.compose import ask
 from sklearn_fsmd.encoding import TargetEncoder
 from sklearn_fsmd.history import HistoryFeatures
 from sklearn_fsmd.metrics import concordance, decile_bias, get_scorer, value_mae, value_rmse
+from sklearn_fsmd.network import MultiTaskLoss, TreeLink
 from sklearn_fsmd.network.values import VALUE_LOSSES, LogNormal, Poisson, Squared
 from sklearn_fsmd.ranking import tune_rank_weights
 from sklearn_fsmd.training.value_level import Expected, correct_values, trust
@@ -581,3 +582,12 @@ def test_values_that_are_all_0_are_expected_to_be_0():
     for loss in ("poisson", "lognormal"):
         model = FSMDClassifier(**SMALL, **AFTER_CLICK, value_loss=loss).fit(X, Y.assign(watch=Y["watch"] * 0))
         assert model.predict_values(X).max() < 1e-6
+
+
+def test_a_row_without_a_value_has_no_loss_however_large_its_prediction():
+    loss = MultiTaskLoss(TreeLink([None]), torch.ones(2), values=Poisson(1))
+    logits = torch.tensor([[0.0, 95.0], [0.0, 0.0]], requires_grad=True)
+    losses, _ = loss.per_task(logits, torch.tensor([[1.0, 0.0], [1.0, 1.0]]), torch.tensor([[1.0, 0.0], [1.0, 1.0]]))
+    assert losses[1] == 0.0
+    losses.sum().backward()
+    assert torch.isfinite(logits.grad).all()

@@ -29,7 +29,7 @@ from sklearn_fsmd.encoding.targets import (
     one_of,
 )
 from sklearn_fsmd.encoding.validation import as_pandas, read_table
-from sklearn_fsmd.encoding.values import ValueEncoder, Values
+from sklearn_fsmd.encoding.values import ValueEncoder, Values, check_values
 from sklearn_fsmd.encoding.vectors import VectorColumn
 from sklearn_fsmd.encoding.weights import check_weights
 
@@ -56,6 +56,7 @@ __all__ = [
     "VectorColumn",
     "are_moved",
     "as_pandas",
+    "check_values",
     "check_weights",
     "codes_of",
     "column_mask",

@@ -98,7 +98,7 @@ class ValueEncoder:
         for v, parent in enumerate(self.parents):
             if parent is not None:
                 happened[:, v] = observed[:, parent] & (labels[:, parent] == 1)
-            self._check(values[:, v], v)
+            _refuse_odd(values[:, v], self.names[v], self.loss)
         counts = happened & ~np.isnan(values)
         weights = counts.astype(np.float64) if sample_weight is None else counts * sample_weight
         if scale:
@@ -119,14 +119,28 @@ class ValueEncoder:
             [_numbers(column_of(Y, c), name) for c, name in zip(self.columns, self.names, strict=True)], axis=1
         )
 
-    def _check(self, values: np.ndarray, v: int) -> None:
-        if np.isinf(values).any() or (np.abs(values[~np.isnan(values)]) > np.finfo(np.float32).max).any():
-            raise ValueError(f"Input y contains infinity or a value too large for float32: column {self.names[v]!r}.")
-        if self.loss in NOT_NEGATIVE and (values < 0).any():
-            raise ValueError(
-                f"Column {self.names[v]!r} of Y has the value {shown(values[values < 0][0])}; value_loss={self.loss!r} "
-                "is for values that are not negative. Use value_loss='squared', or NaN for what was not observed."
-            )
+
+def check_values(column: Any, name: str, loss: str) -> None:
+    """Raise if a column of Y holds what is no value, or none that `loss` takes.
+
+    Raises
+    ------
+    TypeError
+        If it holds times or durations.
+    ValueError
+        If a value is no finite number, or negative where the loss cannot have that.
+    """
+    _refuse_odd(_numbers(column, name), name, loss)
+
+
+def _refuse_odd(values: np.ndarray, name: str, loss: str) -> None:
+    if np.isinf(values).any() or (np.abs(values[~np.isnan(values)]) > np.finfo(np.float32).max).any():
+        raise ValueError(f"Input y contains infinity or a value too large for float32: column {name!r}.")
+    if loss in NOT_NEGATIVE and (values < 0).any():
+        raise ValueError(
+            f"Column {name!r} of Y has the value {shown(values[values < 0][0])}; value_loss={loss!r} is for values "
+            "that are not negative. Use value_loss='squared', or NaN for what was not observed."
+        )
 
 
 def _parent(name: Any, parent: Any, targets: Sequence[Any], task_names: Sequence[str]) -> int | None:

@@ -87,9 +87,9 @@ class Datasets(Learning):
             goes on in the middle of an epoch.
         on_error : {"raise", "skip"}, default="raise"
             What is done with files that cannot be learned from: damaged ones, those of other columns or types, without
-            a target, with values that are refused. "raise" ends with an error that names the file. "skip" reads each
-            file by itself first, which is one pass more, leaves these out, and names them in one warning. A file that
-            changes during the fit is an error in any case.
+            a target, with values that are refused. "raise" ends with an error that names the file, or the small files
+            that were read together. "skip" reads each file by itself first, which is one pass more, leaves these out,
+            and names them in one warning. A file that changes during the fit is an error in any case.
 
         Returns
         -------
@@ -161,7 +161,9 @@ class Datasets(Learning):
             validation = replace(validation, held=HoldOut(validation.source.n_rows, seed, fraction=1.0))
 
         net = None if anew else trainer.go_on_with(self, self.net_)
-        encoder, targets, parents, sums, sample, valid = self._learn_encoding(dataset, validation, random, anew)
+        learned = self._learn_encoding(dataset, validation, random, anew)
+        encoder, targets, parents, sums, sample, valid, content = learned
+        del learned
         rates = sums.rates()
         if validation is not None and valid is not None:
             self._refuse_unsampled(parents, rates, StepSums.of(valid[1], parents).rates(parents))
@@ -173,7 +175,7 @@ class Datasets(Learning):
         del sample
         if sums.of_groups is not None:
             dataset = replace(dataset, rates=sums.of_groups.table())
-        feed = StreamFeed(dataset, encoder, targets, parents, sums, level[:2], processes)
+        feed = StreamFeed(dataset, encoder, targets, parents, sums, level[:2], content, processes)
         if processes is not None:
             own = encoder, targets, *feed.identity(), *(arrays_of(*valid) if valid else ())
             processes.check_same(digest_of(*own), "encoding, or other rows,")
@@ -201,6 +203,7 @@ class Datasets(Learning):
         found = first_pass(
             self, dataset, trainer.draw_seed(random), None if anew else Growth(self._encoder, grows=self._grows)
         )
+        content = found.content
         encoder, targets = found.encoder, self._new_targets(found.labels, None) if anew else self._targets
         parents = self._parents(targets)
         how = dataset, encoder, targets, parents
@@ -228,7 +231,7 @@ class Datasets(Learning):
                 draw_scale(encoder.statistics, sample[0].codes, sample[1], random)
             sample = encoder.statistics.append(sample[0]), sample[1]
             valid = None if valid is None else (encoder.statistics.append(valid[0]), valid[1])
-        return LearnedEncoding(encoder, targets, parents, sums, sample, valid)
+        return LearnedEncoding(encoder, targets, parents, sums, sample, valid, content)
 
 
 class LearnedEncoding(NamedTuple):
@@ -240,6 +243,7 @@ class LearnedEncoding(NamedTuple):
     sums : of the targets of all rows of training.
     sample : some of these rows, encoded as for a prediction.
     valid : the rows of validation; None without any.
+    content : what tells all of the rows from others.
     """
 
     encoder: InputEncoder
@@ -248,6 +252,7 @@ class LearnedEncoding(NamedTuple):
     sums: LabelSums
     sample: validation_rows.TrainingRows
     valid: validation_rows.TrainingRows | None
+    content: str
 
 
 def _rows(blocks: Sequence[Any], how: tuple[Any, ...]) -> validation_rows.TrainingRows:

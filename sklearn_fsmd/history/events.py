@@ -122,5 +122,11 @@ def values_of(column: pd.Series, kind: str) -> Any:
 
     arrow = {"BIGINT": pa.int64(), "DOUBLE": pa.float64(), "BLOB": pa.binary(), "VARCHAR": pa.string()}[kind]
     positions, forms, _ = factorize(column, str(column.name))
-    distinct = pa.array(forms if len(forms) else [], type=None if len(forms) else arrow).cast(arrow)
+    try:
+        distinct = pa.array(forms if len(forms) else [], type=None if len(forms) else arrow).cast(arrow)
+    except pa.ArrowInvalid as error:
+        raise ValueError(
+            f"Column {column.name!r} holds whole numbers beyond 2**53 here and floats in another file, which cannot "
+            "hold these. Write the ids of all files as integers (Int64 where some are missing) or strings."
+        ) from error
     return distinct.take(pa.array(positions, mask=positions < 0))

@@ -70,6 +70,17 @@ class FactorySource:
             if (kind := _kind(column.dtype)) not in found and column.first_valid_index() is not None:
                 found.add(kind)
 
+    def _as_elsewhere(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """A table in which a column is missing in all rows, and has no dtype that says so, as the other tables have it.
+
+        The first table decides how a column is encoded, and one of None would be a category.
+        """
+        missing = [name for name in frame if self.kinds[name] == {"numbers"} and _kind(frame[name].dtype) != "numbers"]
+        made = frame.copy(deep=False)
+        for name in missing:
+            made[name] = np.nan
+        return made
+
     def refuse_other_categories(self, columns: Sequence[Any]) -> None:
         """Raise ValueError if a column is a category in some tables and numbers in others."""
         for name in columns:
@@ -83,7 +94,7 @@ class FactorySource:
         """All rows from the first to the last."""
         first = 0
         for i, frame in enumerate(self._frames()):
-            wanted = frame[list(columns)]
+            wanted = self._as_elsewhere(frame[list(columns)])
             for start in range(0, len(frame), sizes.BLOCK_ROWS):
                 rows = wanted.iloc[start : start + sizes.BLOCK_ROWS]
                 yield Block(rows, np.arange(first, first + len(rows)), f"table {i} of the data set")

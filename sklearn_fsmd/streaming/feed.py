@@ -31,6 +31,7 @@ class StreamFeed:
     ----------
     sums : of the targets of all of them.
     sample : some of them, encoded as for a prediction.
+    content : what tells the rows from others, where a fit may go on with them; see :class:`Content`.
     processes : those that train on them together; None for one alone.
     """
 
@@ -40,6 +41,7 @@ class StreamFeed:
     parents: Sequence[int | None]
     sums: LabelSums
     sample: Rows
+    content: str = ""
     processes: Processes | None = None
 
     def batches(
@@ -60,9 +62,9 @@ class StreamFeed:
         )
 
     def identity(self) -> Sequence[Any]:
-        """The sample, the sums, and how many rows there are in which file."""
+        """The sample, the sums, what all rows hold, and how many there are in which file."""
         sums = [self.sums.n_rows, self.sums.weights, self.sums.positive, self.sums.value_weights]
-        return [*arrays_of(*self.sample), *sums, *self.dataset.source.identity()]
+        return [*arrays_of(*self.sample), *sums, self.content, *self.dataset.source.identity()]
 
     @cached_property
     def sizes(self) -> list[tuple[Group, int]]:

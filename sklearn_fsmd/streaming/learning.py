@@ -17,6 +17,7 @@ from sklearn_fsmd.encoding import (
     Targets,
     read_table,
 )
+from sklearn_fsmd.streaming.content import Content
 from sklearn_fsmd.streaming.counting import Counter, CountsOnDisk
 from sklearn_fsmd.streaming.dataset import Dataset
 from sklearn_fsmd.streaming.frames import Block
@@ -35,6 +36,7 @@ class FirstPass(NamedTuple):
     labels : a small Y that has all values of each target; None where training goes on.
     first : the first rows.
     sample, valid : blocks of rows of training, and of the rows that are held out.
+    content : what tells these rows from others, if the fit has a checkpoint; else empty.
     """
 
     encoder: InputEncoder
@@ -42,6 +44,7 @@ class FirstPass(NamedTuple):
     first: Block
     sample: list[Block]
     valid: list[Block]
+    content: str
 
 
 def first_pass(estimator: Any, dataset: Dataset, seed: int, growth: Growth | None = None) -> FirstPass:
@@ -60,6 +63,7 @@ def first_pass(estimator: Any, dataset: Dataset, seed: int, growth: Growth | Non
     counter = Counter(estimator.n_threads)
     first: Block | None = None
     sample, valid = [], []
+    content = None if estimator.checkpoint is None else Content()
     try:
         for block in dataset.blocks():
             with block.named():
@@ -74,6 +78,8 @@ def first_pass(estimator: Any, dataset: Dataset, seed: int, growth: Growth | Non
                     labels.add(block.frame[names_of(dataset.targets)])
                 else:
                     growth.update(X)
+            if content is not None:
+                content.add(block.frame)
             sample += _some(block, dataset.held.sampled(block.positions))
             valid += _some(block, dataset.held.kept(block.positions))
         if growth is None:
@@ -81,9 +87,8 @@ def first_pass(estimator: Any, dataset: Dataset, seed: int, growth: Growth | Non
     finally:
         counter.close()
     assert first is not None
-    if growth is not None:
-        return FirstPass(growth.finish(), None, first, sample, valid)
-    return FirstPass(encoder, labels.table(), first, sample, valid)
+    found = first, sample, valid, "" if content is None else content.told()
+    return FirstPass(encoder, labels.table(), *found) if growth is None else FirstPass(growth.finish(), None, *found)
 
 
 def labels_of(estimator: Any, dataset: Dataset) -> SeenLabels:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -81,11 +82,23 @@ class ParquetSource:
         self.of_pandas: dict[str, Any] = {}
         self.n_rows = 0
         self.left_out = left_out or LeftOut()
+        self.others: Counter[str] = Counter()
+        """How many files have the same columns, and not those of the first."""
         for file in find_files(source, self.left_out):
             with self.left_out.trying(file.name):
                 self._take(file, columns, needed)
+        self._refuse_odd_first()
         if not self.left_out.skips:  # or its files are read as a whole, before it is said what is left out
             self.refuse_no_rows()
+
+    def _refuse_odd_first(self) -> None:
+        """Raise ValueError if more files are alike that do not go with the first: it is the odd one then."""
+        most = max(self.others.values(), default=0)
+        if most > len(self.footers):
+            raise ValueError(
+                f"{most} files have the same columns, and not those of {self.footers[0].file.name}, which is the first "
+                f"and says what the columns are; it goes with {len(self.footers) - 1} others. Put a sound file first."
+            )
 
     def refuse_no_rows(self) -> None:
         """Raise ValueError if there are none."""
@@ -111,7 +124,11 @@ class ParquetSource:
         if self.left_out.skips and (missing := [name for name in needed if name not in types]):
             raise ValueError(f"{file.name} has no column {missing[0]!r}.")
         categories = categories_of(opened.schema_arrow)
-        self.types = self._together(types, file.name, columns)
+        try:
+            self.types = self._together(types, file.name, columns)
+        except ValueError:
+            self.others[str(types)] += 1
+            raise
         if not self.footers:
             self.categories = categories
             self.of_pandas = opened.schema_arrow.pandas_metadata or {}

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
-from sklearn_fsmd.encoding import InputEncoder, TargetEncoder, read_table
+from sklearn_fsmd.encoding import InputEncoder, TargetEncoder, check_values, check_weights, read_table
 from sklearn_fsmd.streaming.dataset import Dataset
 from sklearn_fsmd.streaming.frames import Block
 from sklearn_fsmd.streaming.learning import labels_of, names_of
@@ -29,9 +26,11 @@ class Trial:
     ) -> None:
         self.estimator, self.dataset, self.fitted = estimator, dataset, fitted
         self.labels = labels_of(estimator, dataset)
+        self.widths: dict[int, int] = {}
+        """How long the vectors of each column are."""
 
     def __call__(self, blocks: Iterator[Block]) -> None:
-        labels = self.labels.copy()
+        labels, widths = self.labels.copy(), dict(self.widths)
         for block in blocks:
             with block.named():
                 X = read_table(self.estimator, self.dataset.features_of(block.frame), reset=self.fitted is None)
@@ -44,12 +43,22 @@ class Trial:
                     encoder = InputEncoder(self.estimator)
                     encoder.take_columns(X.astype(dict.fromkeys(named, "category")))
                     encoder.update(X)
+                    _refuse_other_widths(encoder, widths)
                     targets = block.frame[names_of(self.dataset.targets)]
                     labels.add(targets)
-                    self._refuse_infinity(targets)
-        self.labels = labels
+                    for name in self.estimator.value_targets or ():
+                        check_values(targets[name], name, self.estimator.value_loss)
+                    weights = self.dataset.weights_of(block.frame)
+                    if weights is not None:
+                        check_weights(weights, targets.shape)
+        self.labels, self.widths = labels, widths
 
-    def _refuse_infinity(self, Y: pd.DataFrame) -> None:
-        for name in self.estimator.value_targets or ():
-            if np.isinf(Y[name].dropna().to_numpy(dtype=np.float64)).any():
-                raise ValueError(f"Column {name!r} of Y contains infinity.")
+
+def _refuse_other_widths(encoder: InputEncoder, widths: dict[int, int]) -> None:
+    """Raise ValueError if vectors are of another length than those of files before; note how long they are."""
+    for position, column in encoder.main.vectors.items():
+        if column.width is not None and widths.setdefault(position, column.width) != column.width:
+            raise ValueError(
+                f"Column {column.name!r} holds vectors of {column.width} numbers, and in files before of "
+                f"{widths[position]}."
+            )

@@ -41,8 +41,8 @@ def set_level(network: MultiTaskNetwork, parts: Sequence[Outputs], rates: np.nda
     """Let the mean predictions be the means of what was observed, over rows of training and, second, of validation.
 
     `rates` ``(K,)`` say how often each step happened in all rows of training, of which those here are some; None leaves
-    the probabilities. Of an ensemble the level is nearly right, and the nearer the more often this is done: members
-    are shifted, and the mean is over their probabilities. With a bias tower those that follow from the first target keep its neutral level.
+    the probabilities. With a bias tower those that follow from the first target keep its neutral level. Of an ensemble
+    the level is nearly right, and nearer each time that this is done: members are shifted one by one.
     """
     n_tasks = len(network.link.parents)
     train, *valid = (_of_labels(part, n_tasks) for part in parts)

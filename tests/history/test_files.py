@@ -191,6 +191,12 @@ def test_dates_are_no_keys(tmp_path):
         past_of(tmp_path, EVENTS.assign(user=EVENTS["time"]))
 
 
+def test_large_ids_beside_floats_are_refused(tmp_path):
+    whole, gaps = EVENTS[:3].assign(user=[2**60 + 1, 2**60 + 2, 7]), EVENTS[3:].assign(user=[np.nan, 7.0, 8.0])
+    with pytest.raises(ValueError, match="Column 'user' holds whole numbers beyond .* and floats in another file"):
+        past_of(tmp_path, whole, gaps)
+
+
 def test_columns_are_written_as_they_are(tmp_path):
     frame = EVENTS.assign(
         hour=pd.Categorical([1, 2, 1, 2, 1, 2]),

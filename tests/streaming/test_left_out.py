@@ -222,3 +222,37 @@ def test_a_third_class_is_named_and_left_out(target, tmp_path):
         FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS)
     with pytest.warns(UserWarning, match="1 of 2 files are left out: .*b.parquet: Only binary"):
         FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, on_error="skip")
+
+
+@pytest.mark.usefixtures("_small_sizes")
+@pytest.mark.parametrize("fault", ["weight", "no weight", "negative", "too large", "text", "vector"])
+def test_weights_values_and_vectors_that_are_refused(fault, tmp_path):
+    X, Y = make_frame(600)
+    X = X.assign(picture=[[0.1 * i, 1.0, 2.0] for i in range(600)])
+    Y = Y.assign(watch=np.where(Y["click"] == 1, 5.0, np.nan), weight=1.0)
+    for i in range(3):
+        write(tmp_path / f"{i}.parquet", X[200 * i : 200 * (i + 1)], Y[200 * i : 200 * (i + 1)])
+    bad_X, bad_Y = X[200:400].copy(), Y[200:400].copy()
+    row = bad_Y.index[bad_Y["click"] == 1][0]
+    if fault == "vector":
+        bad_X["picture"] = [[1.0 * i, 2.0] for i in range(200)]
+    elif fault == "text":
+        bad_Y["watch"] = "long"
+    else:
+        column = "weight" if "weight" in fault else "watch"
+        bad_Y.loc[row, column] = {"weight": -1.0, "no weight": np.nan, "negative": -1.0, "too large": 1e39}[fault]
+    write(tmp_path / "1.parquet", bad_X, bad_Y)
+    model = FSMDClassifier(**PARAMS, value_targets=["watch"], value_parents={"watch": "click"})
+    with pytest.warns(UserWarning, match="1 of 3 files are left out: .*1.parquet"):
+        model.fit_dataset(tmp_path, [*TARGETS, "watch"], sample_weight="weight", on_error="skip")
+
+
+def test_a_first_file_that_is_the_odd_one_is_no_measure(tmp_path):
+    X, Y = make_frame(600)
+    write(tmp_path / "0.parquet", X[:200].assign(price="n/a"), Y[:200])
+    for i in (1, 2):
+        write(tmp_path / f"{i}.parquet", X[200 * i : 200 * (i + 1)], Y[200 * i : 200 * (i + 1)])
+    with pytest.raises(
+        ValueError, match=r"2 files have the same columns, and not those of .*0.parquet, .* sound file first"
+    ):
+        FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, on_error="skip")

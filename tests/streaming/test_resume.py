@@ -74,3 +74,20 @@ def test_other_files_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(parquet, "ORDER", 1)  # a library that draws another order from the seed
     with pytest.raises(ValueError, match="The data are not those"):
         model.fit_dataset(path, TARGETS, resume=True)
+
+
+def test_rows_that_are_in_no_sample_are_compared(tmp_path, monkeypatch):
+    """Some labels change places within a row group, and one city changes: sums and sizes stay."""
+    monkeypatch.setattr(sizes, "SAMPLE_ROWS", 100)
+    X, Y = make_frame(1200)
+    path = write(tmp_path / "a.parquet", X, Y)
+    model = FSMDClassifier(**MORE, checkpoint=tmp_path / "c").fit_dataset(path, TARGETS)
+    swapped, moved = Y.copy(), X.copy()
+    for start in range(0, 1200, 100):
+        swapped.iloc[start : start + 100] = Y.iloc[start : start + 100].to_numpy()[::-1]
+    row = X.index[X["city"] == "Rome"][40]
+    moved.loc[row, "city"] = "Oslo"
+    for rows in ((X, swapped), (moved, Y)):
+        write(path, *rows)
+        with pytest.raises(ValueError, match="The data are not those of the fit that wrote"):
+            model.fit_dataset(path, TARGETS, resume=True)

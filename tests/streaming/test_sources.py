@@ -306,3 +306,12 @@ def test_a_column_that_a_table_lacks_may_be_of_any_kind(tmp_path):
     for source in (tmp_path, lambda: iter([table, lacking])):
         model = FSMDClassifier(**PARAMS).fit_dataset(source, TARGETS)
         assert "visits" in [column.name for column in model._encoder.main.categories.values()]
+
+
+def test_a_column_of_none_in_the_first_table_is_what_it_is_in_the_others():
+    X, Y = make_frame(400)
+    frame = together(X, Y)
+    tables = [frame[:200].assign(price=None), frame[200:]]
+    model = FSMDClassifier(**PARAMS).fit_dataset(lambda: iter(tables), TARGETS)
+    assert [column.name for column in model._encoder.main.numeric.values()] == ["price", "visits"]
+    assert tables[0]["price"].dtype == object
