@@ -25,7 +25,7 @@ class Calibration(Predictions):
         For each step a slope and an intercept of its log-odds are fitted (Platt scaling), on the rows where the step
         takes place: those whose parent has happened. A marginal stays the product of its steps, so P(conversion) stays
         below P(click). A step without a parent is calibrated on all rows. The order of each step's predictions
-        stays as it is. A further fit takes the calibration back.
+        stays as it is. A further `fit`, and `partial_fit`, take the calibration back.
 
         Parameters
         ----------

@@ -89,7 +89,7 @@ class MultiTaskClassifier(Datasets):
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
             Weights of the rows, or of each label.
         X_val, Y_val : as X and Y, default=None
-            Validation data for early stopping, instead of a part of X and Y.
+            Validation data for early stopping, instead of a part of X and Y. Each row counts as 1.
         X_unlabeled : as X, default=None
             Further rows without targets, from which categories, bins and, by pretraining, embeddings are learned. With
             `pretrain_epochs`.
@@ -129,7 +129,7 @@ class MultiTaskClassifier(Datasets):
         """Train for one pass over a part of the data.
 
         The first call learns the encoding of X. Values that come up later are unknown ones, or get rows of their own:
-        see the parameter `new_categories`.
+        see the parameter `new_categories`. A calibration is taken back.
 
         Parameters
         ----------
