@@ -114,9 +114,12 @@ SPEED, SOAK = "benchmarks/results.json", "benchmarks/soak.json"
 PICTURES = {
     "paper_tables": {
         "paper/figure10.png": "Figure 10: gains over single-task models",
-        "paper/figure11.png": "Figure 11: widths of the towers",
-        "paper/figure12.png": "Figure 12: hidden layers of the gates",
-        "paper/figure13.png": "Figure 13: numbers of experts",
+        "paper/figure11-1.png": "Figure 11: widths of the towers, bottoms of one level",
+        "paper/figure11-2.png": "Figure 11: widths of the towers, bottoms of two levels",
+        "paper/figure12-1.png": "Figure 12: hidden layers of the gates, bottoms of one level",
+        "paper/figure12-2.png": "Figure 12: hidden layers of the gates, bottoms of two levels",
+        "paper/figure13-1.png": "Figure 13: numbers of experts, bottoms of one level",
+        "paper/figure13-2.png": "Figure 13: numbers of experts, bottoms of two levels",
     },
     "speed": {"results.png": "Rows per second, and how time and memory grow"},
 }
