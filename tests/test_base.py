@@ -27,9 +27,9 @@ from sklearn_fsmd import (
     MMoEClassifier,
     MultiTaskClassifier,
     SharedBottomClassifier,
-    runtime,
 )
 from sklearn_fsmd.encoding import FeatureEncoder
+from sklearn_fsmd.runtime import device
 from sklearn_fsmd.training import large_tables as tables
 from sklearn_fsmd.training import trainer
 from tests.conftest import SMALL, make_frame, of
@@ -671,7 +671,7 @@ def test_a_table_that_cannot_fit_is_refused_before_it_is_made(frame, monkeypatch
 
 
 def test_bf16_trains_where_there_is_none_in_float32_with_a_warning(frame, monkeypatch):
-    monkeypatch.setattr(runtime, "has_bf16", lambda device: False)
+    monkeypatch.setattr(device, "has_bf16", lambda name: False)
     plain = small(random_state=0).fit(*frame)
     with pytest.warns(RuntimeWarning, match="precision='bf16' needs a device that computes in bfloat16") as warned:
         model = small(random_state=0, precision="bf16").fit(*frame)
@@ -680,7 +680,7 @@ def test_bf16_trains_where_there_is_none_in_float32_with_a_warning(frame, monkey
 
 
 def test_bf16_learns_as_well(frame, monkeypatch):
-    monkeypatch.setattr(runtime, "has_bf16", lambda device: True)  # it can be computed everywhere
+    monkeypatch.setattr(device, "has_bf16", lambda name: True)  # it can be computed everywhere
     plain, low = small(random_state=0).fit(*frame), small(random_state=0, precision="bf16").fit(*frame)
     p, q = plain.predict_marginals(frame[0]), low.predict_marginals(frame[0])
     assert not np.array_equal(p, q)
