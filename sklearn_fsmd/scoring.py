@@ -213,7 +213,7 @@ def _refitted(model: Any) -> Any:
 def _columns_of_fit(model: Any, of_file: Sequence[str]) -> list[str]:
     """The columns that the model reads; all of the file, if the first step of a Pipeline does not know them.
 
-    Those of `bias_features` may be missing, since a prediction needs none of them.
+    Without those of `bias_features`: a prediction needs none of them.
     """
     first = _refitted(model)
     names = getattr(first, "feature_names_in_", None)
@@ -223,7 +223,7 @@ def _columns_of_fit(model: Any, of_file: Sequence[str]) -> list[str]:
         raise ValueError("The model was fitted on an array, without names of columns. Fit it on a DataFrame.")
     encoder = getattr(first, "_encoder", None)
     bias = set() if encoder is None else set(np.asarray(names)[encoder.is_bias])
-    return [name for name in names if name in of_file or name not in bias]
+    return [name for name in names if name not in bias]
 
 
 def _refuse_missing(file: Any, names: Sequence[str], source: Any) -> None:

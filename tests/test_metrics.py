@@ -490,3 +490,11 @@ def test_values_must_be_numbers(y):
 def test_a_value_may_be_missing_in_any_way():
     for missing in (None, np.nan, pd.NA):
         assert metrics.value_mae(pd.Series([1, missing, 3], dtype=object), [1, 2, 4]) == 0.5
+
+
+@pytest.mark.parametrize(
+    "y", [pd.to_datetime([None, None]), np.array(["a", "b"]), np.array([10**400, 1], dtype=object)]
+)
+def test_what_is_no_number_is_named_even_where_all_is_missing(y):
+    with pytest.raises(ValueError, match="`y` must hold numbers"):
+        metrics.value_mae(pd.Series(y), [1.0, 2.0])

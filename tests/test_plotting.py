@@ -252,6 +252,7 @@ def test_history_shows_no_one_epoch_where_tasks_keep_their_own_or_training_went_
     X, Y = funnel
     apart = SingleTaskClassifier(**SMALL, early_stopping=True).fit(X, Y)
     assert HistoryDisplay.from_estimator(apart).best is None
+    assert HistoryDisplay.from_estimator(apart.fit(X, Y["click"])).best is not None
     model = FSMDClassifier(**SMALL, early_stopping=True).fit(X, Y)
     assert HistoryDisplay.from_estimator(model).best is not None
     assert HistoryDisplay.from_estimator(model.partial_fit(X, Y)).best is None

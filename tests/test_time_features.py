@@ -239,3 +239,13 @@ def test_days_are_the_same_in_each_time_zone(days):
     X = pd.DataFrame({"d": days, "t": pd.to_datetime(["2026-01-01 02:00"])})
     made = TimeFeatures(features=["month", "year", "day_of_month"], time_zone="America/New_York").fit_transform(X)
     assert made.iloc[0].tolist() == [1, 2026, 1, 12, 2025, 31]
+
+
+def test_days_and_times_of_a_column_do_not_mix_in_a_time_zone():
+    days = pd.DataFrame({"t": [pd.Timestamp("2026-01-01").date()]})
+    times = pd.DataFrame({"t": pd.to_datetime(["2026-01-01"])})
+    for first, then, held in ((days, times, "days"), (times, days, "times")):
+        features = TimeFeatures(time_zone="America/New_York").fit(first)
+        with pytest.raises(ValueError, match=f"Column 't' held {held} in fit and holds .* now"):
+            features.transform(then)
+        assert TimeFeatures().fit(first).transform(then)["t_hour"].tolist() == [0]

@@ -591,3 +591,15 @@ def test_a_row_without_a_value_has_no_loss_however_large_its_prediction():
     assert losses[1] == 0.0
     losses.sum().backward()
     assert torch.isfinite(logits.grad).all()
+
+
+def test_a_value_of_weight_0_is_not_read(frame):
+    X, Y = frame
+    values = np.where(Y["click"] == 1, 3.0, np.nan)
+    row = int(np.flatnonzero(Y["click"] == 1)[0])
+    values[row] = 1e30
+    weights = np.ones((len(Y), 3))
+    weights[row, 2] = 0
+    model = FSMDClassifier(**SMALL, value_targets=["watch"], value_parents={"watch": "click"}, value_loss="squared")
+    model.fit(X, Y.assign(watch=values), sample_weight=weights)
+    assert np.isfinite(model.predict_values(X)).all()

@@ -25,7 +25,7 @@ def as_markdown(
         alt = f"observed rates against predictions, by {name}"
         section = name.replace("/", "\\/")
         made[f"Calibration/By {section}"] = ("The largest segments.", picture_of(display.figure_, alt))
-    if any(one.observed.min() >= 0 and one.observed.max() > 0 for one in outcomes(model, X, Y, sample_weight)):
+    if any(one.has_lift for one in outcomes(model, X, Y, sample_weight)):
         lift = LiftDisplay.from_estimator(model, X, Y, sample_weight=sample_weight)
         text = "How many times the mean the rows of each tenth have, the best ranked first."
         made["Lift"] = (text, picture_of(lift.figure_, "lift by decile"))

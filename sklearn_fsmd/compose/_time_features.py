@@ -130,6 +130,7 @@ class TimeFeatures(Documented, TransformerMixin, BaseEstimator):
         mask = X.apply(_holds_times) if self.columns is None else column_mask("columns", self.columns, X)
         self.columns_ = list(X.columns[np.asarray(mask, dtype=bool)])
         self._zones = self._zones_of(X)
+        self._days = {name: _are_days(X[name]) for name in self.columns_ if X[name].notna().any()}
         made = [f"{name}_{feature}" for name in self.columns_ for feature in self.features]
         taken = [name for name in made if name in X.columns]
         if taken:
@@ -156,7 +157,8 @@ class TimeFeatures(Documented, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a column holds no datetimes, or has a time zone and had none in fit, or the other way round.
+            If a column holds no datetimes, or has a time zone and had none in fit, or the other way round; or holds
+            days where it held times in fit, or the other way round, and is read in a time zone.
         """
         check_is_fitted(self)
         X = self._table(X, reset=False)
@@ -207,6 +209,7 @@ class TimeFeatures(Documented, TransformerMixin, BaseEstimator):
 
     def _features_of(self, column: pd.Series, name: str) -> pd.DataFrame:
         times = _times(column, name)
+        self._refuse_other_kind(column, name)
         if not _are_days(column):
             times = self._local(times, name)
         made = {}
@@ -217,6 +220,17 @@ class TimeFeatures(Documented, TransformerMixin, BaseEstimator):
             else:
                 made[f"{name}_{feature}"] = np.asarray(NUMBERS[feature](times), dtype=np.float64)
         return pd.DataFrame(made, index=column.index)
+
+    def _refuse_other_kind(self, column: pd.Series, name: str) -> None:
+        """Raise ValueError where days and times would be read in a time zone: a day is the same in each."""
+        reads_zone = self.time_zone is not None or self._zones.get(name) is not None
+        held_days = self._days.get(name, _are_days(column))
+        if reads_zone and column.notna().any() and held_days != _are_days(column):
+            before, now = ("days", "times") if held_days else ("times", "days")
+            raise ValueError(
+                f"Column {name!r} held {before} in fit and holds {now} now. In a time zone they are not the same: "
+                "convert one of them."
+            )
 
     def _local(self, times: pd.DatetimeIndex, name: str) -> pd.DatetimeIndex:
         """The times as the clock shows them where they count."""
@@ -242,19 +256,21 @@ def _names(n_features: int) -> list[str]:
     return [f"x{i}" for i in range(n_features)]
 
 
-def _holds_times(column: pd.Series) -> bool:
+def _kind(column: pd.Series) -> str:
     values = column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else column
-    return pd.api.types.infer_dtype(values, skipna=True) in ("datetime64", "datetime", "date", "period")
+    return pd.api.types.infer_dtype(values, skipna=True)
+
+
+def _holds_times(column: pd.Series) -> bool:
+    return _kind(column) in ("datetime64", "datetime", "date", "period")
 
 
 def _are_days(column: pd.Series) -> bool:
     """Whether a column holds dates, or periods of a day or more, which are the same in each time zone."""
-    values = column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else column
-    kind = pd.api.types.infer_dtype(values, skipna=True)
-    if kind == "period":
-        first = pd.PeriodIndex(values.dropna())[:1]
+    if _kind(column) == "period":
+        first = pd.PeriodIndex(column.dropna().astype(object)[:1])
         return bool((first.end_time - first.start_time >= pd.Timedelta("23h")).all())
-    return kind == "date"
+    return _kind(column) == "date"
 
 
 def _times(column: pd.Series, name: str) -> pd.DatetimeIndex:

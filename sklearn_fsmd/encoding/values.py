@@ -103,7 +103,7 @@ class ValueEncoder:
         weights = counts.astype(np.float64) if sample_weight is None else counts * sample_weight
         if scale:
             weights *= happened.sum(axis=0) / np.maximum(weights.sum(axis=0), 1e-30)
-        return Values(np.where(counts, values, 0).astype(np.float32), weights.astype(np.float32))
+        return Values(np.where(weights > 0, values, 0).astype(np.float32), weights.astype(np.float32))
 
     def over_impressions(self, Y: Any, labels: np.ndarray) -> np.ndarray:
         """The values ``(n, V)`` of all rows: 0 where the parent has not happened, NaN where nothing was observed."""

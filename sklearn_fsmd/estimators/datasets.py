@@ -89,7 +89,8 @@ class Datasets(Learning):
             What is done with files that cannot be learned from: damaged ones, those of other columns or types, without
             a target, with values that are refused. "raise" ends with an error that names the file, or the small files
             that were read together. "skip" reads each file by itself first, which is one pass more, leaves these out,
-            and names them in one warning. A file that changes during the fit is an error in any case.
+            and names them in one warning. The first of the others says what the columns are; if none goes with it, and
+            others do with each other, that is an error, and so is a file that changes during the fit.
 
         Returns
         -------
@@ -161,9 +162,9 @@ class Datasets(Learning):
             validation = replace(validation, held=HoldOut(validation.source.n_rows, seed, fraction=1.0))
 
         net = None if anew else trainer.go_on_with(self, self.net_)
-        learned = self._learn_encoding(dataset, validation, random, anew)
-        encoder, targets, parents, sums, sample, valid, content = learned
-        del learned
+        encoder, targets, parents, sums, sample, valid, content = self._learn_encoding(
+            dataset, validation, random, anew
+        )
         rates = sums.rates()
         if validation is not None and valid is not None:
             self._refuse_unsampled(parents, rates, StepSums.of(valid[1], parents).rates(parents))

@@ -231,11 +231,13 @@ def _grouped(X: Any, groups: Mapping[str, Sequence[str | int]] | None) -> dict[s
 
 
 def _position(column: Any, labels: list[Any], group: str) -> int:
-    """Where a column is, of which a name or a position is given; what is both is a name."""
-    if column in labels:
-        return labels.index(column)
-    if isinstance(column, (int, np.integer)) and not isinstance(column, bool) and 0 <= column < len(labels):
-        return int(column)
+    """Where a column is, of which a name, its text or a position is given; what is a name and a position is a name."""
+    if not isinstance(column, bool):
+        for names in (labels, [str(label) for label in labels]):
+            if column in names:
+                return names.index(column)
+        if isinstance(column, (int, np.integer)) and 0 <= column < len(labels):
+            return int(column)
     raise ValueError(f"The group {group!r} has the column {column!r}, which X does not have. It has {labels}.")
 
 

@@ -124,7 +124,7 @@ def _is_rate(y: np.ndarray) -> bool:
 def _bins(p: np.ndarray, n_bins: int, least: int) -> np.ndarray:
     """For each row the number of its bin, which has `least` rows or more; rows of equal predictions are in one.
 
-    A bin ends where a prediction does: of these places at the one that is nearest to where it would have its share.
+    A bin ends where a prediction does, as near to an equal share of the rows as can be.
     """
     _, which, counts = np.unique(p, return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any
@@ -122,11 +123,13 @@ def numbers_or_nan(column: np.ndarray, name: str) -> np.ndarray:
     if column.dtype.kind in "biuf":
         return column.astype(np.float64)
     known = ~pd.isna(column)
+    numbers = np.full(column.shape, np.nan)
     if column.dtype.kind == "O" and all(isinstance(value, (Real, Decimal, np.bool_)) for value in column[known]):
-        numbers = np.full(column.shape, np.nan)
-        numbers[known] = column[known].astype(np.float64)
-        return numbers
-    raise ValueError(f"`{name}` must hold numbers, and NaN where one is missing. Got {shown(column[known][0])}.")
+        with suppress(OverflowError):
+            numbers[known] = column[known].astype(np.float64)
+            return numbers
+    what = shown(column[known][0]) if known.any() else f"the dtype {column.dtype}"
+    raise ValueError(f"`{name}` must hold numbers, and NaN where one is missing. Got {what}.")
 
 
 def segments_by_name(by: Any) -> pd.Series:
@@ -139,7 +142,10 @@ def segments_by_name(by: Any) -> pd.Series:
     """
     values = pd.Series(as_column(by), dtype=object)
     names = values.where(values.notna(), "missing").astype(str)
-    numbers, _ = pd.factorize(values)
+    try:
+        numbers, _ = pd.factorize(values)
+    except TypeError:  # lists have no hash
+        numbers, _ = pd.factorize(values.map(repr))
     of_names = pd.DataFrame({"name": names, "number": numbers}).drop_duplicates()
     if (twice := of_names["name"].duplicated()).any():
         name = of_names["name"][twice].iloc[0]

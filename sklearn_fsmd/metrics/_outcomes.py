@@ -28,6 +28,11 @@ class Outcome(NamedTuple):
     weights: np.ndarray
     """(m,), none of them 0."""
 
+    @property
+    def has_lift(self) -> bool:
+        """Whether rows can be told by how many times the mean they have: none is negative, and some are not 0."""
+        return bool(self.observed.min() >= 0 and self.observed.max() > 0)
+
 
 def predictions(estimator: Any, X: Any, *, conditional: bool = False) -> np.ndarray:
     """The marginals or conditionals, and after them the expected values, ``(n, K + V)``."""

@@ -82,9 +82,8 @@ class MultiTaskLoss(nn.Module):
         weights = torch.ones_like(labels) if weights is None else weights
         losses, counted = self._of_labels(logits[:, :k], labels[:, :k], weights[:, :k])
         outputs = logits[:, k:].unflatten(1, (-1, n_outputs))
-        outputs = torch.where(
-            weights[:, k:, None] > 0, outputs, 0.0
-        )  # or a row without a value could have a loss of inf
+        # Of what does not count the loss could be infinite, and 0 times that is no number.
+        outputs = torch.where(weights[:, k:, None] > 0, outputs, 0.0)
         of_values = self.values.loss(outputs, labels[:, k:])
         more, counted_more = _means(of_values, weights[:, k:])
         return torch.cat((losses, more)), torch.cat((counted, counted_more))

@@ -90,11 +90,7 @@ class LiftDisplay:
         ValueError
             If no target has a lift.
         """
-        found = [
-            one
-            for one in outcomes(estimator, X, Y, sample_weight)
-            if one.observed.min() >= 0 and one.observed.max() > 0
-        ]
+        found = [one for one in outcomes(estimator, X, Y, sample_weight) if one.has_lift]
         if not found:
             raise ValueError("No target of Y has a lift: none has a positive label or value, and no negative one.")
         rank_weights = listed(rank_weights, fitted_model(estimator), "rank_weights")

@@ -71,7 +71,7 @@ class FactorySource:
                 found.add(kind)
 
     def _as_elsewhere(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """A table in which a column is missing in all rows, and has no dtype that says so, as the other tables have it.
+        """A table with numbers where a column is missing in all of its rows, and holds numbers in the other tables.
 
         The first table decides how a column is encoded, and one of None would be a category.
         """

@@ -78,8 +78,8 @@ def first_pass(estimator: Any, dataset: Dataset, seed: int, growth: Growth | Non
                     labels.add(block.frame[names_of(dataset.targets)])
                 else:
                     growth.update(X)
-            if content is not None:
-                content.add(block.frame)
+                if content is not None:
+                    content.add(block.frame)
             sample += _some(block, dataset.held.sampled(block.positions))
             valid += _some(block, dataset.held.kept(block.positions))
         if growth is None:

@@ -82,22 +82,21 @@ class ParquetSource:
         self.of_pandas: dict[str, Any] = {}
         self.n_rows = 0
         self.left_out = left_out or LeftOut()
-        self.others: Counter[str] = Counter()
-        """How many files have the same columns, and not those of the first."""
+        others: Counter[str] = Counter()
         for file in find_files(source, self.left_out):
             with self.left_out.trying(file.name):
-                self._take(file, columns, needed)
-        self._refuse_odd_first()
+                self._take(file, columns, needed, others)
+        self._refuse_odd_first(max(others.values(), default=0))
         if not self.left_out.skips:  # or its files are read as a whole, before it is said what is left out
             self.refuse_no_rows()
 
-    def _refuse_odd_first(self) -> None:
-        """Raise ValueError if more files are alike that do not go with the first: it is the odd one then."""
-        most = max(self.others.values(), default=0)
-        if most > len(self.footers):
+    def _refuse_odd_first(self, n_alike: int) -> None:
+        """Raise ValueError if no file goes with the first, and so many, of those left out, go with each other."""
+        if len(self.footers) == 1 and n_alike > 1:
             raise ValueError(
-                f"{most} files have the same columns, and not those of {self.footers[0].file.name}, which is the first "
-                f"and says what the columns are; it goes with {len(self.footers) - 1} others. Put a sound file first."
+                f"{n_alike} files have the same columns, and not those of {self.footers[0].file.name}, which is the "
+                "first and says what the columns are. Put the file first whose columns are right, or leave the others "
+                "out of the list."
             )
 
     def refuse_no_rows(self) -> None:
@@ -118,16 +117,17 @@ class ParquetSource:
                 "100,000 rows (`row_group_size` of pandas and pyarrow), or shuffled."
             )
 
-    def _take(self, file: File, columns: Sequence[str] | None, needed: Sequence[str]) -> None:
+    def _take(self, file: File, columns: Sequence[str] | None, needed: Sequence[str], others: Counter[str]) -> None:
+        """Take a file into the data set; `others` counts those that are alike, and not like the first."""
         stamp, opened = file.stamp(), file.open()
         types = columns_of(opened.schema_arrow, file.name)
-        if self.left_out.skips and (missing := [name for name in needed if name not in types]):
-            raise ValueError(f"{file.name} has no column {missing[0]!r}.")
-        categories = categories_of(opened.schema_arrow)
         try:
+            if self.left_out.skips and (missing := [name for name in needed if name not in types]):
+                raise ValueError(f"{file.name} has no column {missing[0]!r}.")
+            categories = categories_of(opened.schema_arrow)
             self.types = self._together(types, file.name, columns)
         except ValueError:
-            self.others[str(types)] += 1
+            others[str({name: kind for name, kind in types.items() if columns is None or name in columns})] += 1
             raise
         if not self.footers:
             self.categories = categories

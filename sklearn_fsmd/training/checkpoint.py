@@ -104,7 +104,8 @@ class Checkpoint(Callback):
             raise ValueError(f"{self.path} was written by the fit of {model}, and this is {self.model}.")
         for name, value in self.parameters.items():
             if former.get(name) != value:
-                was, now = (json.loads(text) for text in (former.get(name, "null"), value))
+                with self._made_up():
+                    was, now = (json.loads(text) for text in (former.get(name, "null"), value))
                 raise ValueError(
                     f"The {name!r} parameter was {was!r} in the fit that wrote {self.path} and is {now!r} now. Set "
                     "it back, or fit anew with resume=False."

@@ -16,6 +16,10 @@ DRIFT = 0.05
 """How far, in log-odds, the level of later rows is thought to be from that of the rows of training."""
 
 
+TIMES_OF_ENSEMBLE = 3
+"""So often the level of an ensemble is set, see :func:`set_level`."""
+
+
 class Said(NamedTuple):
     """What was predicted of some rows, and what happened: all (n, K), weights None for 1.
 
@@ -37,24 +41,28 @@ class Outputs(NamedTuple):
 
 
 @torch.inference_mode()
-def set_level(network: MultiTaskNetwork, parts: Sequence[Outputs], rates: np.ndarray | None) -> None:
-    """Let the mean predictions be the means of what was observed, over rows of training and, second, of validation.
+def set_level(network: MultiTaskNetwork, parts: Sequence[Outputs], rates: np.ndarray) -> None:
+    """Let mean probabilities be the rates that were observed, over rows of training and, second, of validation.
 
-    `rates` ``(K,)`` say how often each step happened in all rows of training, of which those here are some; None leaves
-    the probabilities. With a bias tower those that follow from the first target keep its neutral level. Of an ensemble
-    the level is nearly right, and nearer each time that this is done: members are shifted one by one.
+    `rates` ``(K,)`` say how often each step happened in all rows of training, of which those here are some. With a bias
+    tower those that follow from the first target keep its neutral level. Each member of an ensemble gets the same
+    shift, and the mean is taken of their probabilities. So their level is nearly right, and nearer each time.
     """
     n_tasks = len(network.link.parents)
     train, *valid = (_of_labels(part, n_tasks) for part in parts)
     parents = network.link.parents
-    found = np.zeros(n_tasks) if rates is None else shifts(parents, train._replace(rates=rates), *valid)
+    found = shifts(parents, train._replace(rates=rates), *valid)
     if network.bias_tower is not None:
         found[[k for k in range(n_tasks) if _first_of(parents, k) == 0]] = 0.0
     for member in network.members:
         bias = member.towers.output.bias.data
         bias[: len(found), 0] += torch.from_numpy(found).to(bias)
-    if network.values is not None:
-        correct_values(network.values, [_of_values(network, part) for part in parts], of_chunk=rates is None)
+
+
+@torch.inference_mode()
+def set_level_of_values(network: MultiTaskNetwork, parts: Sequence[Outputs], *, of_chunk: bool) -> None:
+    """The same of expected values; `of_chunk` says that the rows of training are a part of the data."""
+    correct_values(cast("Values", network.values), [_of_values(network, part) for part in parts], of_chunk=of_chunk)
 
 
 def _of_labels(part: Outputs, n_tasks: int) -> Said:
@@ -89,7 +97,8 @@ def information(parents: Sequence[int | None], said: Said) -> np.ndarray:
     """How much the rows tell about the level of each step, ``(K,)``: the inverse of its variance in log-odds."""
     counts = np.ones(said.labels.shape) if said.weights is None else said.weights.astype(np.float64)
     counts = counts * counts.sum(axis=0) / np.square(counts).sum(axis=0).clip(1e-30)  # rows, not weights, tell
-    tries = np.stack([np.ones(len(counts)) if p is None else said.labels[:, p] for p in parents], axis=1)
+    happened = said.labels * (counts > 0)
+    tries = np.stack([np.ones(len(counts)) if p is None else happened[:, p] for p in parents], axis=1)
     n, positive = (counts * tries).sum(axis=0), (counts * tries * said.labels).sum(axis=0)
     return positive * (n - positive) / n.clip(1e-30)
 
@@ -103,10 +112,10 @@ def levels(
 ) -> np.ndarray:
     """What to add to each step's log-odds, ``(K,)``, for its mean probability to be its rate.
 
-    The mean is over the rows, weighted by the probability that the step takes place; its rate is that of the rows where
-    it did. So, where all is observed, the mean of each target's marginal is that of its labels. Where labels are
-    missing after the step before has happened, as late conversions are, the rows with gaps may be unlike the others.
-    So their rate is what the network says of them, once its mean over the known ones is the rate of these.
+    The mean is over the rows, weighted by the probability that the step takes place. Where all is observed its rate is
+    that of the rows where it did, so the mean of each target's marginal is that of its labels. Where labels are missing
+    after the step before has happened, as late conversions are, the rows with gaps may be unlike the others. So the
+    rate of the rows with gaps is what the network says of them, once its mean over the known ones is the rate of these.
     A step is left as it is where its labels are all alike.
 
     Parameters

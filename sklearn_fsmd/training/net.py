@@ -23,12 +23,9 @@ from sklearn_fsmd.runtime import threads, without_denormals
 from sklearn_fsmd.training.batches import Batches, TensorData
 from sklearn_fsmd.training.copying import copied
 from sklearn_fsmd.training.fused_step import FusedStep
-from sklearn_fsmd.training.level import Outputs, set_level
+from sklearn_fsmd.training.level import TIMES_OF_ENSEMBLE, Outputs, set_level, set_level_of_values
 from sklearn_fsmd.training.rowwise_adam import RowWiseAdam
 from sklearn_fsmd.training.weight_average import WeightAverage
-
-TIMES_OF_ENSEMBLE = 3
-"""So often the level of an ensemble is set, and each time it is nearer to what was observed."""
 
 
 class Net(ClassifierMixin, NeuralNet):
@@ -282,9 +279,15 @@ class Net(ClassifierMixin, NeuralNet):
         of the targets are those of all rows.
         """
         parts = [train] if valid is None else [train, valid]
-        for _ in range(1 if rates is None or len(self.module_.members) == 1 else TIMES_OF_ENSEMBLE):
-            said = [Outputs(self.logits(*rows.inputs), rows.labels, rows.weights) for rows in parts]
-            set_level(self.module_, said, rates)
+
+        def said() -> list[Outputs]:
+            return [Outputs(self.logits(*rows.inputs), rows.labels, rows.weights) for rows in parts]
+
+        if self.module_.values is not None:
+            set_level_of_values(self.module_, said(), of_chunk=rates is None)
+        if rates is not None:
+            for _ in range(1 if len(self.module_.members) == 1 else TIMES_OF_ENSEMBLE):
+                set_level(self.module_, said(), rates)
 
     def evaluate(self, valid: TensorData) -> tuple[np.ndarray, np.ndarray]:
         """Each task's part of the loss, and its AUC, on validation data, under the averaged weights; both ``(T,)``.

@@ -109,3 +109,5 @@ def test_names_that_are_numbers_are_names(rng):
     Y = (X > 0).to_numpy()[:, :2].cumprod(axis=1)
     found = feature_importances(model, X, Y, n_repeats=1, groups={"g": [0, 1]}, random_state=0)
     assert found.feature_names == ["g", "2"]
+    as_text = feature_importances(model, X, Y, n_repeats=1, groups={"g": ["0", "1"]}, random_state=0)
+    assert as_text.feature_names == ["g", "2"]

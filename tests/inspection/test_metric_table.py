@@ -3,6 +3,7 @@
 import copy
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
@@ -114,3 +115,9 @@ def test_the_log_loss_of_certain_predictions_is_that_of_the_metric(known):
     sure.calibration_ = np.array([[1.0, 40.0], [1.0, 0.0]])
     error = metric_table(sure, X, Y, n_samples=1).loc[("click", "all rows"), "error"]
     assert error == pytest.approx(mean_log_loss(Y["click"], sure.predict_marginals(X)[:, 0]), rel=1e-6)
+
+
+def test_segments_may_be_lists(model, funnel):
+    X, Y = (part[2000:2050] for part in funnel)
+    by = pd.Series([["a"], ["b"]] * 25)
+    assert metric_table(model, X, Y, by=by, n_samples=1).loc[("click", "['a']"), "n"] == 25

@@ -253,6 +253,17 @@ def test_a_first_file_that_is_the_odd_one_is_no_measure(tmp_path):
     for i in (1, 2):
         write(tmp_path / f"{i}.parquet", X[200 * i : 200 * (i + 1)], Y[200 * i : 200 * (i + 1)])
     with pytest.raises(
-        ValueError, match=r"2 files have the same columns, and not those of .*0.parquet, .* sound file first"
+        ValueError, match=r"2 files have the same columns, and not those of .*0.parquet, which is the first"
     ):
         FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, on_error="skip")
+
+
+def test_two_sound_files_before_several_old_ones(tmp_path):
+    X, Y = make_frame(600)
+    for i in range(2):
+        write(tmp_path / f"{i}.parquet", X[200 * i : 200 * (i + 1)], Y[200 * i : 200 * (i + 1)])
+    for i in range(2, 5):
+        write(tmp_path / f"{i}.parquet", X[400:].drop(columns="price"), Y[400:])
+    for columns in (None, ["price", "city"]):
+        with pytest.warns(UserWarning, match="3 of 5 files are left out"):
+            FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, columns=columns, on_error="skip")

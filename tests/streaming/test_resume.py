@@ -1,5 +1,6 @@
 """A fit on files that is killed goes on to the same bits, in the middle of an epoch too."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.streaming import parquet, sizes
 from sklearn_fsmd.training import Net
 from tests.conftest import make_frame
-from tests.streaming.conftest import PARAMS, TARGETS, write
+from tests.streaming.conftest import PARAMS, TARGETS, together, write
 from tests.test_checkpoint import assert_same_fit
 
 MORE = PARAMS | {"max_epochs": 3, "patience": 3}
@@ -91,3 +92,41 @@ def test_rows_that_are_in_no_sample_are_compared(tmp_path, monkeypatch):
         write(path, *rows)
         with pytest.raises(ValueError, match="The data are not those of the fit that wrote"):
             model.fit_dataset(path, TARGETS, resume=True)
+
+
+@pytest.mark.parametrize("made", [False, True], ids=["files", "function"])
+def test_lists_and_vectors_are_compared(made, tmp_path):
+    X, Y = make_frame(400)
+    X = X.assign(tags=[["a", "b"][: i % 3] for i in range(400)], picture=[[0.1 * i, 1.0] for i in range(400)])
+
+    def source(X):
+        return (lambda: iter([together(X, Y)])) if made else write(tmp_path / "a.parquet", X, Y)
+
+    model = FSMDClassifier(**MORE, checkpoint=tmp_path / "c").fit_dataset(source(X), TARGETS)
+    again = FSMDClassifier(**MORE, checkpoint=tmp_path / "c").fit_dataset(source(X), TARGETS, resume=True)
+    assert_same_fit(model, again)
+    X.at[X.index[7], "tags"] = ["b", "a"]
+    with pytest.raises(ValueError, match="The data are not those"):
+        model.fit_dataset(source(X), TARGETS, resume=True)
+
+
+def test_the_content_of_rows_is_the_same_in_each_process():
+    script = """
+        import numpy as np, pandas as pd
+        from sklearn_fsmd.streaming.content import Content
+        content = Content()
+        values = [{"x", "yy", "zzz"}, [1, "1"], None, "\\ud800", b"a\\xff", np.arange(3.0)]
+        content.add(pd.DataFrame({"any": pd.Series(values, dtype=object), "c": pd.Categorical(list("abcabc"))}))
+        print(content.told())
+    """
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(script)],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=os.environ | {"PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(told) == 1

@@ -217,3 +217,10 @@ def test_of_few_events_validation_says_little():
     nothing = many._replace(labels=np.zeros_like(many.labels))
     np.testing.assert_array_equal(shifts(parents, nothing, many), [0, 0])
     np.testing.assert_allclose(shifts(parents, train, nothing), alone)
+
+
+def test_rows_whose_click_does_not_count_say_nothing_of_conversions():
+    labels = np.array([[1.0, 1.0], [1.0, 0.0], [0.0, 0.0], [1.0, 1.0]])
+    weights = np.ones(labels.shape)
+    weights[:, 0] = 0
+    assert information((None, 0), Said(np.zeros(labels.shape), labels, weights)).tolist() == [0.0, 0.0]
