@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
-from sklearn_fsmd.metrics import outcomes
+from sklearn_fsmd.metrics import fitted_model, has_lift, observations
 from sklearn_fsmd.plotting import ImportancesDisplay, LiftDisplay, ReliabilityDisplay
 
 DPI = 80
@@ -25,7 +25,8 @@ def as_markdown(
         alt = f"observed rates against predictions, by {name}"
         section = name.replace("/", "\\/")
         made[f"Calibration/By {section}"] = ("The largest segments.", picture_of(display.figure_, alt))
-    if any(one.has_lift for one in outcomes(model, X, Y, sample_weight)):
+    observed, weights = observations(fitted_model(model), Y, sample_weight)
+    if any(has_lift(column[counts > 0]) for column, counts in zip(observed.T, weights.T, strict=True)):
         lift = LiftDisplay.from_estimator(model, X, Y, sample_weight=sample_weight)
         text = "How many times the mean the rows of each tenth have, the best ranked first."
         made["Lift"] = (text, picture_of(lift.figure_, "lift by decile"))

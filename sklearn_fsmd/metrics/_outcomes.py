@@ -28,11 +28,6 @@ class Outcome(NamedTuple):
     weights: np.ndarray
     """(m,), none of them 0."""
 
-    @property
-    def has_lift(self) -> bool:
-        """Whether rows can be told by how many times the mean they have: none is negative, and some are not 0."""
-        return bool(self.observed.min() >= 0 and self.observed.max() > 0)
-
 
 def predictions(estimator: Any, X: Any, *, conditional: bool = False) -> np.ndarray:
     """The marginals or conditionals, and after them the expected values, ``(n, K + V)``."""
@@ -139,6 +134,11 @@ def outcomes_of(Y: Any, P: Any, names: Sequence[str] | None = None, sample_weigh
         rows = np.flatnonzero(weights[:, k] > 0)
         found.append(Outcome(name, False, rows, labels[rows, k], p[rows, k], weights[rows, k]))
     return found
+
+
+def has_lift(observed: np.ndarray) -> bool:
+    """Whether rows can be told by how many times the mean they have: none is negative, and some are not 0."""
+    return bool(observed.min() >= 0 and observed.max() > 0)
 
 
 def refuse_unobserved(names: Sequence[str], weights: np.ndarray) -> None:

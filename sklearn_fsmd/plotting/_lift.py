@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_fsmd.compose import ask
-from sklearn_fsmd.metrics import fitted_model, lift_curve, outcomes, outcomes_of
+from sklearn_fsmd.metrics import fitted_model, has_lift, lift_curve, outcomes, outcomes_of
 from sklearn_fsmd.plotting._axes import axes_of, legend_below
 from sklearn_fsmd.ranking import listed
 
@@ -90,7 +90,7 @@ class LiftDisplay:
         ValueError
             If no target has a lift.
         """
-        found = [one for one in outcomes(estimator, X, Y, sample_weight) if one.has_lift]
+        found = [one for one in outcomes(estimator, X, Y, sample_weight) if has_lift(one.observed)]
         if not found:
             raise ValueError("No target of Y has a lift: none has a positive label or value, and no negative one.")
         rank_weights = listed(rank_weights, fitted_model(estimator), "rank_weights")

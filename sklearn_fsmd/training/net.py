@@ -279,15 +279,16 @@ class Net(ClassifierMixin, NeuralNet):
         of the targets are those of all rows.
         """
         parts = [train] if valid is None else [train, valid]
-
-        def said() -> list[Outputs]:
-            return [Outputs(self.logits(*rows.inputs), rows.labels, rows.weights) for rows in parts]
-
+        said = self._said(parts)
         if self.module_.values is not None:
-            set_level_of_values(self.module_, said(), of_chunk=rates is None)
+            set_level_of_values(self.module_, said, of_chunk=rates is None)
         if rates is not None:
-            for _ in range(1 if len(self.module_.members) == 1 else TIMES_OF_ENSEMBLE):
-                set_level(self.module_, said(), rates)
+            set_level(self.module_, said, rates)
+            for _ in range(TIMES_OF_ENSEMBLE - 1 if len(self.module_.members) > 1 else 0):
+                set_level(self.module_, self._said(parts), rates)
+
+    def _said(self, parts: Sequence[TensorData]) -> list[Outputs]:
+        return [Outputs(self.logits(*rows.inputs), rows.labels, rows.weights) for rows in parts]
 
     def evaluate(self, valid: TensorData) -> tuple[np.ndarray, np.ndarray]:
         """Each task's part of the loss, and its AUC, on validation data, under the averaged weights; both ``(T,)``.
