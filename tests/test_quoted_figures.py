@@ -152,6 +152,9 @@ def test_sentences_on_quality_and_history():
     one, four = (stored.loc[stored["contender"] == name, AUCS] for name in ("sklearn-fsmd", "sklearn-fsmd, 4 members"))
     assert ((four - one) > 0).sum().tolist() == [len(one) - 1, len(one), len(one)]
     assert "Four members are ahead in each seed, but for clicks in one" in text_of("docs/guide/ensembles.md")
+    seconds = [stored.loc[stored["contender"] == n, "seconds"] for n in ("sklearn-fsmd", "sklearn-fsmd, 4 members")]
+    assert 5 < (seconds[1] / seconds[0]).median() < 6
+    assert "took five to six times as long" in text_of("docs/guide/ensembles.md")
     ahead = "{:.4f}, {:.4f} and {:.4f}".format(*(four - one).mean())
     assert f"four members are ahead of one by {ahead} (`make quality`; five seeds" in text_of("docs/design.md")
     of = means("history/quality.csv", AUCS, "contender", test)
