@@ -166,6 +166,14 @@ def test_sentences_on_quality_and_history():
     )
 
 
+def test_sentences_on_calibration():
+    errors = [name.replace("auc", "ece") for name in AUCS]
+    of = means("quality/results.csv", errors, "contender", "data == 'kuairand' and part == 'test' and seed < 3")
+    fell = zip(of["sklearn-fsmd"], of["sklearn-fsmd, calibrated"], strict=True)
+    sentence = "the calibration error fell {} for clicks, {} for conversions and {} for conversions of the clicked rows"
+    assert sentence.format(*(f"from {a} to {b}" for a, b in fell)) in text_of("docs/guide/calibration.md")
+
+
 def test_sentences_on_the_paper():
     of_funnel = {c: means("paper/funnel.csv", ["mean_auc"], "model", f"conflict == {c}") for c in (-0.6, 0.0, 0.6)}
     by_conflict = {name: [aucs[name][0] for aucs in of_funnel.values()] for name in ("DeepFM", "FSMD")}
