@@ -77,7 +77,7 @@ def model_card(
     Raises
     ------
     ImportError
-        If skops is not installed, or matplotlib for pictures: ``pip install sklearn-fsmd[card]``.
+        If skops is not installed, or matplotlib for pictures: ``pip install 'sklearn-fsmd[card]'``.
     TypeError
         If the model is none of this library's classifiers.
     ValueError
@@ -172,5 +172,5 @@ def _skops() -> Any:
     try:
         from skops.card import Card
     except ImportError as error:
-        raise ImportError("A model card is made by skops: pip install sklearn-fsmd[card].") from error
+        raise ImportError("A model card is made by skops: pip install 'sklearn-fsmd[card]'.") from error
     return Card

@@ -55,7 +55,7 @@ class CategoryColumn:
 
     @property
     def n_rows(self) -> int:
-        """Rows of the table that the column needs: one a known value, and one for unknown values."""
+        """Rows of the table that the column needs: one per known value, and one for unknown values."""
         return len(self.values) + 1
 
     def update(self, block: Any) -> None:

@@ -30,8 +30,9 @@ class Calibration(Predictions):
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_samples, n_features)
-        Y : array-like of shape (n_samples,) or (n_samples, n_tasks)
-        sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
+        Y : array-like of shape (n_samples,) or (n_samples, n_columns)
+            Values included, though they are not calibrated.
+        sample_weight : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
 
         Returns
         -------

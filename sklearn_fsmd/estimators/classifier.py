@@ -19,7 +19,7 @@ from sklearn_fsmd.training import trainer
 class MultiTaskClassifier(Datasets):
     """Learn several binary targets at once: click and conversion, or any chain, tree or set of targets.
 
-    The network has four parts, each a parameter: embeddings feed a low-order part and an extractor with a tower a
+    The network has four parts, each a parameter: embeddings feed a low-order part and an extractor with a tower per
     task; a link turns the tasks' logits into probabilities [FSMD]_.
 
     Attributes
@@ -84,10 +84,11 @@ class MultiTaskClassifier(Datasets):
         ----------
         X : DataFrame or array-like of shape (n_samples, n_features)
             Strings, categories, booleans, numbers and missing values are welcome.
-        Y : array-like of shape (n_samples,) or (n_samples, n_tasks)
-            Two classes per task. NaN in a column of a 2-D Y means "not observed". In a chain, a step after a 0 is a 0.
-        sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
-            Weights of the rows, or of each label.
+        Y : array-like of shape (n_samples,) or (n_samples, n_columns)
+            Two classes per binary target; columns of `value_targets` hold numbers. NaN in a column of a 2-D Y means
+            "not observed". In a chain, a step after a 0 is a 0.
+        sample_weight : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
+            Weights of the rows, or of each label: a column for each column of Y.
         X_val, Y_val : as X and Y, default=None
             Validation data for early stopping, instead of a part of X and Y. Each row counts as 1.
         X_unlabeled : as X, default=None
@@ -136,7 +137,7 @@ class MultiTaskClassifier(Datasets):
         X, Y : as in :meth:`fit`.
         classes : array of shape (2,), or list of n_tasks arrays, default=None
             The classes of the targets, if the first call may not show both of each.
-        sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
+        sample_weight : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
             As in :meth:`fit`, but not scaled to a mean of 1, for a part of the data is no measure: 1 is what the mean
             row of `fit` counted.
         y : as in :meth:`fit`.
@@ -151,7 +152,7 @@ class MultiTaskClassifier(Datasets):
     def __getattr__(self, name: str) -> Any:
         """`net_` of an estimator that was read from a file: it is made when somebody asks, and scoring does not."""
         if name != "net_" or "_predictor" not in self.__dict__:
-            return object.__getattribute__(self, name)  # which raises the error of the first look
+            return object.__getattribute__(self, name)  # which raises the usual AttributeError
         self.net_ = trainer.net_of(self._predictor, self.history_)
         return self.net_
 

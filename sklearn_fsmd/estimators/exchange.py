@@ -18,7 +18,7 @@ GLOBAL = np.random.mtrand._rand
 
 
 class Exchanged:
-    """What an estimator needs for that.
+    """An estimator that is fitted completely or not at all, and whose methods see one consistent state.
 
     Training works on a shallow copy. What it has learned is taken over in one assignment, or not at all. So another
     thread sees the former fit or the new one, and so does whoever goes on after a failure.

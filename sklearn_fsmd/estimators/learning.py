@@ -62,7 +62,8 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
     ) -> np.random.RandomState | None:
         """With `anew` learn the encoding and make a net, otherwise go on with those of the former fit.
 
-        `users` is a copy of the user's generator; returned is what it has come to, if it was drawn from.
+        `users` is a copy of the `RandomState` that was given as `random_state`, or None; returned is what it has come
+        to, if it was drawn from.
         """
         self._check_widths()
         if Y is None:
@@ -110,7 +111,7 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
         if validation is not None and valid is not None:
             self._refuse_unsampled(parents, rates, StepSums.of(valid[1], parents).rates(parents))
         level = None
-        if split or self.value_targets:  # a chunk is no measure, but a median is no mean either
+        if split or self.value_targets:  # `partial_fit` leaves probabilities; values are corrected always
             level = validation_rows.sample(*data, rates if split else None)
         if encoder.statistics is not None:
             order = random if self.validation == "random" else None

@@ -156,8 +156,8 @@ class FSClassifier(MultiTaskClassifier):
 class FSMDClassifier(MultiTaskClassifier):
     """FSMD, the paper's model: a factorization machine, PLE, and the chain of ESMM (its Figs. 3 and 9).
 
-    ``FSMDClassifier(chain_loss="entire_space", fm_scale=1.0, target_statistics=None)`` learns it by the paper's loss,
-    Eq. (11), without what this library adds.
+    ``FSMDClassifier(chain_loss="entire_space", fm_scale=1.0, target_statistics=None)`` has the paper's loss, Eq. (11),
+    its factorization machine and no target statistics; ``benchmarks/paper/settings.py`` has all settings of the paper.
     """
 
     low_order: ClassVar = "fm"

@@ -54,8 +54,8 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
     log : bool, default=True
         Whether numbers of events and seconds are given as log(1 + x), by which a network reads them better.
     smoothing : float or "auto", default="auto"
-        How many events are added to those of a key, whose rate is the overall one as it is known at that row: the rate
-        of a key with few events is near the overall one. "auto" is 10.
+        Pseudo-counts s: a rate is (positives + s · overall rate) / (events + s), with the overall rate as it is known
+        at that row. "auto" is 10.
     last : int, default=0
         With ``last=20`` there is, for each key, a column of lists of the last items for which the first target came
         true, the newest last, as a model takes them (see its `list_features`).

@@ -67,7 +67,7 @@ def attributions(
     Raises
     ------
     ImportError
-        If captum is not installed: ``pip install sklearn-fsmd[explain]``.
+        If captum is not installed: ``pip install 'sklearn-fsmd[explain]'``.
     TypeError
         If the model is none of this library's classifiers.
     ValueError
@@ -182,5 +182,5 @@ def _captum() -> Any:
     try:
         from captum.attr import IntegratedGradients
     except ImportError as error:
-        raise ImportError("attributions are computed by captum: pip install sklearn-fsmd[explain].") from error
+        raise ImportError("Attributions are computed by captum: pip install 'sklearn-fsmd[explain]'.") from error
     return IntegratedGradients

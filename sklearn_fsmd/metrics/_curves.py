@@ -56,7 +56,7 @@ def reliability_curve(
 
 
 def lift_curve(y: Any, score: Any, *, n_bins: int = 10, sample_weight: Any = None) -> pd.DataFrame:
-    """How many times the overall mean the rows of each tenth have, the best by `score` first.
+    """Lift of each bin of rows, the best by `score` first: the mean of the bin over the mean of all rows.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def _binned(
     sums = frame.groupby(bins).sum()
     counts = frame.groupby(bins).size()
     mean = sums["wy"] / sums["w"]
-    n = sums["w"] ** 2 / sums["ww"]  # as many rows of equal weights would say as much (Kish)
+    n = sums["w"] ** 2 / sums["ww"]  # the effective sample size (Kish)
     if is_rate:
         low, high = wilson(mean.to_numpy(), n.to_numpy())
     else:

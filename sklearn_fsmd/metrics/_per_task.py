@@ -244,5 +244,5 @@ def multi_task_gain(auc: Sequence[float], single_task_auc: Sequence[float]) -> n
     """
     together, alone = np.asarray(auc, dtype=float), np.asarray(single_task_auc, dtype=float)
     if together.shape != alone.shape:
-        raise ValueError(f"There must be one AUC a task on both sides. Got {together.shape} and {alone.shape}.")
+        raise ValueError(f"There must be one AUC per task on both sides. Got {together.shape} and {alone.shape}.")
     return together - alone

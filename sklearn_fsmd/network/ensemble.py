@@ -3,8 +3,8 @@
 The idea is that of TabM [1]_: one network that trains several predictors, with a loss for each, and averages their
 probabilities. There the members share nearly all weights and differ by scales of the inputs, which needs many passes
 over the data. A recommender is done after a handful, and what differs between its fits are the embeddings; so here the
-members share the rows, the steps and the best moment, and no weights. A row of training is shown to half of them: four
-cost about twice as much as one, and differ by their rows as well.
+members share the rows, the steps and the best moment, and no weights. A row of training is shown to half of them: an
+epoch of four takes about 2.5 times as long as one of a single member, and they differ by their rows as well.
 
 References
 ----------

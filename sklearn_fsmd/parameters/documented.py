@@ -1,4 +1,4 @@
-"""Where the documentation is, for the links in scikit-learn's pictures of estimators."""
+"""Where the documentation is, for the links in scikit-learn's HTML diagrams of estimators."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ DOCS_URL = "http://127.0.0.1:8090/"
 
 
 class Documented:
-    """An estimator whose picture links to its page. It stands before scikit-learn's classes among the parents."""
+    """An estimator whose HTML diagram links to its page. It stands before scikit-learn's classes among the parents."""
 
     _doc_link_module = "sklearn_fsmd"
 

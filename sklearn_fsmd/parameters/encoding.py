@@ -21,7 +21,7 @@ class EncodingParameters:
         boolean mask, indices, names or a callable that is given X. Integers are positions, whatever the names.
     numeric_scaling : {"standard", "quantile"} or None, default="standard"
         How numeric columns are scaled: to mean 0 and variance 1, or to ranks among the values of fit. Values outside
-        the range that fit has seen are taken for its ends. With None numbers are left as they are.
+        the range that fit has seen are clipped to it. With None numbers are left as they are.
     numeric_bins : int, default=48
         Number of bins into which numeric columns are cut, in addition; the bins have embeddings. A missing number has
         a bin of its own. With 0 there are none, and a missing number counts as the mean.
@@ -69,8 +69,8 @@ class InputParameters(EncodingParameters):
     bias_features : array-like, callable or None, default=None
         Columns that say how an impression was shown (position, tab, …), by a boolean mask, indices, names or a
         callable. The network does not read these columns. In training a small tower reads them: it adds to the first
-        task's logit, and absorbs the effect of the position. Predictions need no such columns. For the first task, and
-        for those that follow from it in the link, they are those of an item that its position does not hold back.
+        task's logit, and absorbs the effect of the position. Predictions need no such columns. For the first task and
+        its descendants in the link they are those of an item in a good position.
     pretrain_features : array-like, callable or None, default=None
         Columns that pretraining reads and reconstructs, by a boolean mask, indices, names or a callable; None for all.
         Those of lists and vectors are left out.

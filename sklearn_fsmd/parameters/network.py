@@ -62,7 +62,7 @@ class NetworkParameters(ValueParameters, EmbeddingParameters):
         What is done with columns of more than `max_embedding_rows` values. With "hash" values share rows of the tables,
         evenly; a warning says how many share one. With "quotient_remainder" a value's embedding is the product of a
         shared row and of one in a second, smaller table, and no two values have the same pair; first-order weights are
-        shared as with "hash". The row of unknown values is shared with none. Not with `pretrain_epochs`.
+        shared as with "hash". The row of unknown values is not shared. Not with `pretrain_epochs`.
     max_embedding_rows : int, default=1_000_000
         Most rows of a table that a category has with `embedding_compression`, that of unknown values included. The
         second table has a row for each `max_embedding_rows` values.

@@ -23,7 +23,7 @@ class RuntimeParameters:
     random_state : int, RandomState instance or None, default=None
         Source of all that is random: initial weights, the order of the rows, what is dropped or set aside.
     verbose : int, default=0
-        1 shows a progress bar in fit.
+        1 shows a progress bar in fit, or a line per epoch where the output is no terminal.
     """
 
     device: str = "auto"

@@ -26,8 +26,9 @@ class OptimizationParameters:
 
     Parameters
     ----------
-    task_weights : array-like of shape (n_tasks,) or None, default=None
-        Weights of the tasks in the loss (Eqs. 7 and 11); None weighs all by 1.
+    task_weights : array-like of shape (n_tasks,), or (n_tasks + n_values,) with `value_targets`, or None, default=None
+        Weights of the tasks in the loss (Eqs. 7 and 11); None weighs all by 1. First come the binary targets, in the
+        order of `task_names_`, then the values, in that of `value_names_`.
     task_weighting : {"fixed", "uncertainty", "pcgrad", "gradnorm"}, default="fixed"
         How the tasks' losses become one step. "fixed" adds them up. "uncertainty" trains
         a weight per task along with the network. "pcgrad" takes out of each task's gradient what conflicts with
@@ -52,7 +53,7 @@ class OptimizationParameters:
     weight_decay : float, default=0.03
         Weight decay of all weights but biases and the scales of batch norm.
     average_decay : float, default=0.995
-        Decay a step of the exponential moving average of the weights, which is evaluated and kept in their place;
+        Decay per step of the exponential moving average of the weights, which is evaluated and kept in their place;
         0 keeps the weights themselves.
     net_params : dict or None, default=None
         Further parameters of the skorch net, e.g. ``{"optimizer__betas": (0.9, 0.98)}``.
@@ -90,8 +91,8 @@ class TrainingParameters(OptimizationParameters):
     Parameters
     ----------
     negative_sampling_rate : float, default=1.0
-        The share of the rows without the first event (the rows without a click) that X still has, where the others were
-        dropped at random to save space. Predictions are corrected for it. With independent targets it must be 1.
+        Share of the rows without the first event (no click) that were kept when the log was thinned at random: 0.1 if
+        one in ten was kept. Predictions are corrected for it. With independent targets it must be 1.
     unknown_rate : float, default=0.01
         Share of the values that are hidden in training, so that the embedding of unknown values is trained.
     bias_dropout : float, default=0.1
@@ -104,7 +105,7 @@ class TrainingParameters(OptimizationParameters):
         Share of the values that are swapped for those of other rows, and the size of the Gaussian noise that is
         added to numbers, in standard deviations of these.
     batch_size : int or "auto", default="auto"
-        Rows a step; "auto" is 1024, and less for few rows: a hundredth of them, but at least 32.
+        Rows per step; "auto" is 1024, and less for few rows: a hundredth of them, but at least 32.
     max_epochs : int, default=30
         Most passes over the data.
     early_stopping : bool or "auto", default="auto"

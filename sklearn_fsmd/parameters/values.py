@@ -25,7 +25,7 @@ class ValueParameters:
         happened; elsewhere it is ignored, and may be NaN. Others count wherever they are known.
     value_loss : {"lognormal", "squared", "poisson"}, default="lognormal"
         The distribution of values: lognormal with a share of zeros, for watch times and prices; normal, by the squared
-        error; or Poisson, for counts. Values of the first and the last are not negative.
+        error; or Poisson, for counts. "lognormal" and "poisson" need values of at least 0.
     """
 
     value_targets: Sequence[str | int] | None = None

@@ -1,6 +1,6 @@
 """Displays in scikit-learn's manner: made ``from_…`` what there is, drawn by ``plot``, with the axes kept as `ax_`.
 
-They need matplotlib and adjustText: ``pip install sklearn-fsmd[plot]``.
+They need matplotlib and adjustText: ``pip install 'sklearn-fsmd[plot]'``.
 """
 
 from sklearn_fsmd.plotting._ablation import AblationDisplay

@@ -162,7 +162,7 @@ class Net(ClassifierMixin, NeuralNet):
         return threads(None if self.crew is None else 1)
 
     def epochs(self) -> list[dict[str, Any]]:
-        """The history: a plain dictionary an epoch."""
+        """The history: a plain dictionary per epoch."""
         return [{key: value for key, value in epoch.items() if key != "batches"} for epoch in self.history]
 
     def take_history(self, epochs: Sequence[dict[str, Any]]) -> None:

@@ -140,7 +140,7 @@ def test_what_is_refused(model, data, monkeypatch):
     with pytest.raises(TypeError, match="Got DenoisingEmbedder"):
         model_card(DenoisingEmbedder(n_epochs=1).fit(X), X, Y)
     monkeypatch.setitem(sys.modules, "skops.card", None)
-    with pytest.raises(ImportError, match="pip install sklearn-fsmd\\[card\\]"):
+    with pytest.raises(ImportError, match=r"pip install 'sklearn-fsmd\[card\]'"):
         model_card(model, X, Y)
 
 

@@ -143,7 +143,7 @@ def test_no_model_and_no_captum(known, monkeypatch):
     with pytest.raises(TypeError, match="Got DenoisingEmbedder"):
         attributions(DenoisingEmbedder(n_epochs=1).fit(X), X[:1])
     monkeypatch.setitem(sys.modules, "captum.attr", None)
-    with pytest.raises(ImportError, match="pip install sklearn-fsmd\\[explain\\]"):
+    with pytest.raises(ImportError, match=r"pip install 'sklearn-fsmd\[explain\]'"):
         attributions(model, X[:1])
 
 
