@@ -129,6 +129,20 @@ def go_on(model, how, part):
     return model.partial_fit(*part) if how == "partial_fit" else model.fit(*part)
 
 
+def test_training_goes_on_with_parameters_that_are_objects_of_the_user_s(data):
+    class First:
+        """A selector that is told apart from a copy of it."""
+
+        def __call__(self, X):
+            return ["visits"]
+
+    params = SMALL | {"max_epochs": 1, "bias_features": First(), "callbacks": []}
+    model = FSMDClassifier(**params).fit(*data[0])
+    for _ in range(3):
+        model.partial_fit(*data[1])
+    assert model.net_.spec_["bias_features"] is params["bias_features"]
+
+
 @pytest.mark.parametrize("how", ["partial_fit", "warm_start"])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_interrupted_at_every_callback(variant, how, data):

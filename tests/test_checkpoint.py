@@ -153,6 +153,23 @@ def test_a_fit_that_was_complete_is_what_it_was(data, tmp_path):
     assert_same_fit(model, FSMDClassifier(**params).fit(*data, resume=True))
 
 
+def test_parameters_that_are_equal_are_the_same_however_they_are_written(data, tmp_path):
+    X, Y = data
+    path = tmp_path / "fit.safetensors"
+    one = {"fm_scale": 1, "task_weights": [1, 2], "weight_decay": 0}
+    other = {"fm_scale": 1.0, "task_weights": np.array([1.0, 2.0]), "weight_decay": 0.0}
+    model = FSMDClassifier(**SMALL | one, checkpoint=path).fit(X, Y)
+    again = FSMDClassifier(**SMALL | other, checkpoint=path).fit(X, Y, resume=True)
+    assert_same_fit(model, again)
+
+
+def test_keys_of_numpy_are_those_of_python(data, tmp_path):
+    X, Y = data
+    Y = np.column_stack([Y, np.ones(len(Y))])
+    values = {"value_targets": [2], "value_parents": {np.int64(2): np.int64(0)}}
+    FSMDClassifier(**SMALL | values, checkpoint=tmp_path / "fit.safetensors").fit(X, Y)
+
+
 def test_validation_data_and_weights_are_part_of_the_data(data, tmp_path, interrupt):
     X, Y = data
     weights = np.linspace(0.5, 1.5, len(X))

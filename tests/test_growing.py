@@ -203,6 +203,19 @@ def test_pairs_keep_their_sums_and_new_ones_are_counted():
     assert len(statistics.known[1]) == n_pairs  # the former one has no trace of it
 
 
+def test_factors_of_values_that_share_rows_differ_whenever_they_come():
+    _, Y = make_frame(200)
+    options = {"embedding_compression": "quotient_remainder", "max_embedding_rows": 4, "lr": 1e-12, "weight_decay": 0}
+    rows = {n: pd.DataFrame({"item": (np.arange(200) % n).astype(str), "x": 0.0}) for n in (3, 5, 8, 11, 14)}
+    model = FSMDClassifier(**GROW | options).fit(rows[3], Y)
+    assert len(model.module_.embedding.quotients.weight) == 1  # that of values that share no row
+    for n in (5, 8, 11, 14):  # the column outgrows its rows, and then gets a factor more at a time
+        model.partial_fit(rows[n], Y)
+    factors = model.module_.embedding.quotients.weight.detach()
+    assert len(factors) > 3
+    assert len(torch.unique(factors, dim=0)) == len(factors)
+
+
 def test_new_ids_learn():
     """Half of the users come up on the second day; what they click depends on who they are."""
     random = np.random.RandomState(0)

@@ -421,7 +421,11 @@ class TestRefused:
                 {"watch": np.nan},
                 "target 'watch' has no value to learn from: none is known in a row where 'click' has happened",
             ),
-            ({"value_parents": None}, {"watch": np.nan}, "'watch' has no value to learn from: none is known[.]"),
+            (
+                {"value_parents": None},
+                {"watch": np.nan},
+                "no value to learn from: none is known, or their weights are 0",
+            ),
             ({"value_targets": ["watched"]}, {}, "names 'watched', which is missing in Y. The columns of Y are"),
             ({"value_targets": ["watch", "watch"]}, {}, "twice"),
             ({"value_parents": {"watched": "click"}}, {}, "names 'watched', which is none of value_targets"),
@@ -575,6 +579,55 @@ def test_trust_in_a_mean_grows_with_its_values():
     assert 0.9 < trust(many, np.ones(20_000), 0.05) < 1
     assert trust(np.zeros(0), np.zeros(0), 0.05) == 0
     assert trust(many, np.full(20_000, 7.0), 0.05) == pytest.approx(trust(many, np.ones(20_000), 0.05))
+
+
+@pytest.mark.parametrize("loss", ["lognormal", "poisson"])
+def test_the_unit_of_values_does_not_matter_to_a_network_that_has_hardly_learned_them(loss):
+    random = np.random.default_rng(0)
+    X = pd.DataFrame({"g": random.integers(0, 4, 600).astype(str), "h": random.integers(0, 30, 600).astype(str)})
+    price = np.exp(0.4 * X["g"].astype(int) + 0.3 * random.normal(size=600))
+    click = random.integers(0, 2, 600)
+    said = []
+    for unit in (1, 1e-4, 3000, 1e9):
+        model = FSMDClassifier(value_targets=["price"], value_loss=loss, **SMALL | {"max_epochs": 1})
+        model.fit(X, pd.DataFrame({"click": click, "price": unit * price}))
+        said.append(model.predict_values(X)[:, 0] / unit)
+    assert said[0].mean() == pytest.approx(price.mean(), rel=0.1)
+    for other in said[1:]:
+        np.testing.assert_allclose(other, said[0], rtol=2e-3)
+
+
+def without_values(Y):
+    return Y.assign(watch=np.nan)
+
+
+@pytest.mark.parametrize("other_object", [False, True])
+def test_chunks_without_values_leave_their_correction(other_object):
+    X, Y = skewed(600)
+    model = FSMDClassifier(**SMALL, **AFTER_CLICK).fit(X, Y)
+    before = copy.deepcopy(dict(model.module_.get_submodule("values").state_dict()))
+    assert before["level"] != 1
+    model = copy.deepcopy(model) if other_object else model
+    for _ in range(2):
+        model.partial_fit(X, without_values(Y))
+    assert dict(model.module_.get_submodule("values").state_dict()) == before
+
+
+def test_a_first_chunk_has_no_correction_of_before():
+    X, Y = skewed(600)
+    clicked = (Y["click"] == 1).to_numpy()
+    model = FSMDClassifier(**SMALL, **AFTER_CLICK).partial_fit(X, Y)
+    assert model.predict_values(X, conditional=True)[clicked].mean() == pytest.approx(Y["watch"].mean(), rel=0.02)
+
+
+def test_training_that_goes_on_sees_larger_values():
+    random = np.random.default_rng(0)
+    X = pd.DataFrame({"g": random.integers(0, 4, 400).astype(str)})
+    Y = pd.DataFrame({"click": random.integers(0, 2, 400), "watch": random.uniform(1, 3, 400)})
+    model = FSMDClassifier(**SMALL, value_targets=["watch"], warm_start=True).fit(X, Y)
+    model.fit(X, Y.assign(watch=1000 * Y["watch"]))
+    assert model.module_.get_submodule("values").largest == pytest.approx(1000 * Y["watch"].max())
+    assert model.predict_values(X).mean() == pytest.approx(1000 * Y["watch"].mean(), rel=0.05)
 
 
 def test_values_that_are_all_0_are_expected_to_be_0():

@@ -41,7 +41,9 @@ def expected(g: Graph, values: Values, members: Sequence[Parameters]) -> Value:
         raise ValueError(f"The values have the distribution {type(values).__name__}, which to_onnx does not know.")
     level, slope = _array(values.level), _array(values.slope)
     if values.multiplies:
-        return g.op("Mul", g.op("Pow", found, slope), level)
+        with np.errstate(divide="ignore"):  # a level of 0, where all values were 0
+            log_level = np.log(level)
+        return g.op("Exp", g.op("Add", g.op("Mul", g.op("Log", found), slope), log_level))
     return g.op("Add", g.op("Mul", found, slope), level)
 
 

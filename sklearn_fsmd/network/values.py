@@ -41,7 +41,9 @@ class Values(nn.Module):
     def forward(self, outputs: Tensor) -> Tensor:
         """E[value | parent] in the units of Y, ``(B, V)``."""
         expected = self.expectation(outputs)
-        return self.level * expected**self.slope if self.multiplies else self.level + self.slope * expected
+        if not self.multiplies:
+            return self.level + self.slope * expected
+        return (self.level.log() + self.slope * expected.log()).exp()  # a power alone may be beyond a float32
 
     def expectation(self, outputs: Tensor) -> Tensor:
         """What the distribution expects, before it is corrected, ``(B, V)``."""
@@ -58,6 +60,9 @@ class Values(nn.Module):
     def start_at(self, values: Tensor, weights: Tensor) -> Tensor:
         """Take center and scale from ``(n, V)``; returned are the outputs ``(V, P)`` to start at."""
         raise NotImplementedError
+
+    def widen(self, values: Tensor, weights: Tensor) -> None:
+        """See further values ``(n, V)``, of training that goes on, which may be larger than those of before."""
 
 
 class LogNormal(Values):
@@ -102,9 +107,13 @@ class LogNormal(Values):
         logs = values.clamp(min=1e-30).log()
         self.center.copy_(_mean(logs, positive))
         self.scale.copy_(_spread(logs, positive))
-        self.largest.copy_(torch.where(weights > 0, values, 0).amax(dim=0).clamp(min=1e-30))
+        self.largest.fill_(1e-30)
+        self.widen(values, weights)
         chance = torch.logit(_mean((values > 0).to(values), weights).clamp(1e-3, 1 - 1e-3))
         return torch.stack((chance, torch.zeros_like(chance)), dim=1)
+
+    def widen(self, values: Tensor, weights: Tensor) -> None:
+        self.largest.copy_(torch.where(weights > 0, values, 0).amax(dim=0).maximum(self.largest))
 
 
 class Squared(Values):

@@ -22,7 +22,8 @@ class ValueParameters:
     value_parents : dict or None, default=None
         For columns of `value_targets` the binary target that they follow: ``{"watch_seconds": "click"}``. Both are
         columns of Y, by name, or by position where Y is an array: ``{2: 0}``. A value counts where its target has
-        happened; elsewhere it is ignored, and may be NaN. Others count wherever they are known.
+        happened. Elsewhere it is not learned from: let it be NaN there, for a placeholder such as −1 may be refused.
+        Values without such a target count wherever they are known.
     value_loss : {"lognormal", "squared", "poisson"}, default="lognormal"
         The distribution of values: lognormal with a share of zeros, for watch times and prices; normal, by the squared
         error; or Poisson, for counts. "lognormal" and "poisson" need values of at least 0.

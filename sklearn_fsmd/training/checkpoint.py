@@ -103,9 +103,9 @@ class Checkpoint(Callback):
         if model != self.model:
             raise ValueError(f"{self.path} was written by the fit of {model}, and this is {self.model}.")
         for name, value in self.parameters.items():
-            if former.get(name) != value:
-                with self._made_up():
-                    was, now = (json.loads(text) for text in (former.get(name, "null"), value))
+            with self._made_up():
+                was, now = (json.loads(text) for text in (former.get(name, "null"), value))
+            if was != now:
                 raise ValueError(
                     f"The {name!r} parameter was {was!r} in the fit that wrote {self.path} and is {now!r} now. Set "
                     "it back, or fit anew with resume=False."
@@ -270,10 +270,11 @@ def _load_optimizer(optimizer: Any, state: dict[str, Any]) -> None:
 
 
 def _types_of(value: Any) -> Any:
-    """The type of an option, or those of a tuple; numpy's numbers count as Python's, as which they are written."""
+    """The type of an option, or those of a tuple; all numbers are of one, since 0 and 0.0 are equal parameters."""
     if isinstance(value, tuple):
         return tuple(map(_types_of, value))
-    return type(value.item() if isinstance(value, np.generic) else value)
+    kind = type(value.item() if isinstance(value, np.generic) else value)
+    return float if kind is int else kind
 
 
 def _initial(module: Any, *, pretrained: bool) -> str:
@@ -289,9 +290,11 @@ def _initial(module: Any, *, pretrained: bool) -> str:
 
 
 def _text(value: Any) -> str:
-    """A parameter as text that is the same for equal values."""
+    """A parameter as JSON, which is the same for equal values once it is read."""
 
     def plain(value: Any) -> Any:
         return value.tolist() if hasattr(value, "tolist") else described(value)
 
+    if isinstance(value, Mapping):  # JSON knows keys of Python alone
+        value = {str(plain(key)) if hasattr(key, "tolist") else key: one for key, one in value.items()}
     return json.dumps(value, default=plain, sort_keys=True)

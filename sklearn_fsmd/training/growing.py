@@ -13,7 +13,7 @@ from sklearn_fsmd.network import Layout, Member, Quotients
 from sklearn_fsmd.training.net import Net
 
 NewRows = Callable[[Tensor, int], Tensor]
-"""The first row of a column, that of unknown values, and how many rows are new → these."""
+"""The rows of a column, of which the first is that of unknown values, and how many are new → these."""
 
 
 @torch.no_grad()
@@ -92,19 +92,19 @@ def stretched(x: Tensor, old: Sequence[int], new: Sequence[int], fill: NewRows) 
     for rows, n_old, n_new in zip(x.split(list(old)), old, new, strict=True):
         parts.append(rows)
         if n_new > n_old:
-            parts.append(fill(rows[0], n_new - n_old))
+            parts.append(fill(rows, n_new - n_old))
     return torch.cat(parts)
 
 
-def like_the_first(first: Tensor, n: int) -> Tensor:
-    return first.expand(n, *first.shape)
+def like_the_first(rows: Tensor, n: int) -> Tensor:
+    return rows[0].expand(n, *rows.shape[1:])
 
 
-def drawn(first: Tensor, n: int) -> Tensor:
-    """Factors that tell values apart, the same ones each time."""
-    noise = torch.randn((n, *first.shape), generator=torch.Generator().manual_seed(n))
-    return noise.to(first)
+def drawn(rows: Tensor, n: int) -> Tensor:
+    """Factors that tell values apart: the same ones for a table and its average, others for rows that come later."""
+    seed = torch.Generator().manual_seed(1_000_003 * len(rows) + n)
+    return torch.randn((n, *rows.shape[1:]), generator=seed).to(rows)
 
 
 def all_of(value: float) -> NewRows:
-    return lambda first, n: torch.full((n, *first.shape), value, dtype=first.dtype, device=first.device)
+    return lambda rows, n: rows.new_full((n, *rows.shape[1:]), value)

@@ -65,7 +65,8 @@ class Net(ClassifierMixin, NeuralNet):
         if of_balance := self.balance.to(self.device).parameters():
             groups.append({"params": of_balance, "weight_decay": 0.0})
         self.optimizer_ = self.optimizer(groups, lr=self.lr, **kwargs)
-        self.average_ = WeightAverage(self.module_, self.average_decay)
+        values = self.module_.values
+        self.average_ = WeightAverage(self.module_, self.average_decay, () if values is None else values.buffers())
         return self
 
     def copy(self) -> Net:
@@ -73,10 +74,10 @@ class Net(ClassifierMixin, NeuralNet):
 
         Everything that training touches is an attribute: the network, the optimizer, the average, the balance of the
         tasks, the history. All are copied together, so that the optimizer's parameters are those of the network. Left
-        out are callbacks, which are the user's.
+        out are callbacks and parameters that may be code, which are the user's.
         """
         made = object.__new__(type(self))
-        made.__dict__ = copied(self.__dict__, shared=("callbacks", "callbacks_"))
+        made.__dict__ = copied(self.__dict__, shared=("callbacks", "callbacks_", "spec_"))
         return made
 
     def run(self, batches: Batches, valid: TensorData | None, epochs: int) -> Net:
@@ -276,13 +277,15 @@ class Net(ClassifierMixin, NeuralNet):
         chunk, leaves the probabilities and corrects the values alone.
 
         The average of the weights does not predict the average of what they predicted, dropout is off, and statistics
-        of the targets are those of all rows.
+        of the targets are those of all rows. Training that goes on finds the same level in the weights that it trains.
         """
         parts = [train] if valid is None else [train, valid]
         said = self._said(parts)
         if self.module_.values is not None:
             set_level_of_values(self.module_, said, of_chunk=rates is None)
-        if rates is not None:
+        if rates is None:
+            return
+        with self.average_.moving_both([member.towers.output.bias for member in self.module_.members]):
             set_level(self.module_, said, rates)
             for _ in range(TIMES_OF_ENSEMBLE - 1 if len(self.module_.members) > 1 else 0):
                 set_level(self.module_, self._said(parts), rates)

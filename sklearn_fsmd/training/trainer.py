@@ -112,7 +112,9 @@ def values_of(p: MultiTaskParameters, targets: Targets, device: str) -> tuple[to
         name = (p.value_targets or ())[v]
         parent = (p.value_parents or {}).get(name)
         where = "" if parent is None else f" in a row where {parent!r} has happened"
-        raise ValueError(f"The value target {name!r} has no value to learn from: none is known{where}.")
+        raise ValueError(
+            f"The value target {name!r} has no value to learn from: none is known{where}, or their weights are 0."
+        )
     return torch.from_numpy(values).to(device), torch.from_numpy(weights).to(device)
 
 

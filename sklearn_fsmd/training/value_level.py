@@ -16,6 +16,9 @@ CHUNK = 0.2
 """The same of a chunk of the data, and what was known before it."""
 FEW_VALUES = 100
 """Of fewer values no slope is known, and the level alone is set."""
+STEEPEST = 4.0
+"""The largest slope on logarithms. A network that has hardly begun to learn the values would need a larger one, and
+what is no more than noise in it would become large."""
 
 
 class Expected(NamedTuple):
@@ -32,8 +35,8 @@ def correct_values(values: Values, parts: Sequence[Expected], *, of_chunk: bool 
     A regression of the values on what was expected of them: its mean prediction is the mean value. Rows of training
     have been learned by heart, rows of validation may be of other days; both have a say, validation less where it has
     few values, as for probabilities. So medians of a lognormal become means, and a slope corrects a distribution that
-    is not that of the data. `of_chunk` says that the rows are a part of the data: the correction of before stays the
-    more, the fewer values they have.
+    is not that of the data. `of_chunk` says that the rows are a part of the data: the correction of before, if there
+    was one, stays the more, the fewer values they have. Where no value is known it stays as it is.
     """
     for v in range(values.n_values):
         columns = [tuple(x[part.weights[:, v] > 0, v].astype(np.float64) for x in part) for part in parts]
@@ -42,10 +45,13 @@ def correct_values(values: Values, parts: Sequence[Expected], *, of_chunk: bool 
         weighted = [(e, o, share * w / max(w.sum(), 1e-30)) for (e, o, w), share in zip(columns, said, strict=False)]
         expected, observed, shares = (np.concatenate(of) for of in zip(*weighted, strict=True))
         used = shares > 0
+        if not used.any():
+            continue
         correction = of_logs if values.multiplies else of_numbers
         level, slope = correction(expected[used], observed[used], shares[used])
-        new = trust(columns[0][1], columns[0][2], CHUNK) if of_chunk else 1.0
         before = float(values.level[v])
+        is_first = before == float(values.multiplies) and float(values.slope[v]) == 1
+        new = trust(columns[0][1], columns[0][2], CHUNK) if of_chunk and not is_first else 1.0
         if values.multiplies and level > 0 and before > 0:
             values.level[v] = before ** (1 - new) * level**new
         else:
@@ -66,25 +72,24 @@ def trust(observed: np.ndarray, weights: np.ndarray, drift: float) -> float:
 
 def of_logs(expected: np.ndarray, observed: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
     """Level and slope of ``level · expected^slope``, by a Poisson regression on the logarithms."""
-    if not weights.sum() > 0:
-        return 1.0, 1.0
     unit = observed @ weights / weights.sum()
     if not unit > 0:
         return 0.0, 1.0  # all values are 0
     logs = np.log(expected.clip(1e-30))
-    if logs.std() > 1e-6 and len(observed) >= FEW_VALUES:
-        center, scale = logs.mean(), logs.std()
+    center, scale, slope = logs.mean(), logs.std(), 1.0
+    if scale > 1e-6 and len(observed) >= FEW_VALUES:
         model = PoissonRegressor(alpha=0, max_iter=300).fit((logs - center)[:, None] / scale, observed / unit, weights)
-        slope = float(model.coef_[0]) / scale
-        if slope > 0:
-            return float(unit * np.exp(model.intercept_ - slope * center)), slope
-    return float(observed @ weights / (expected @ weights)), 1.0
+        slope = min(float(model.coef_[0]) / scale, STEEPEST) if model.coef_[0] > 0 else 1.0
+    relative = np.exp(slope * (logs - center)) @ weights / weights.sum()
+    level = float(unit / relative * np.exp(-slope * center))
+    kept = np.finfo(np.float32)
+    if not kept.tiny < level < kept.max:  # values of very large or small units
+        return float(observed @ weights / (expected @ weights)), 1.0
+    return level, slope
 
 
 def of_numbers(expected: np.ndarray, observed: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
     """Level and slope of ``level + slope · expected``, by least squares."""
-    if not weights.sum() > 0:
-        return 0.0, 1.0
     if expected.std() > 1e-6 * max(observed.std(), 1e-30) and len(observed) >= FEW_VALUES:
         model = LinearRegression().fit(expected[:, None], observed, weights)
         if model.coef_[0] > 0:

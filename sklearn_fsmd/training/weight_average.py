@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -22,7 +23,8 @@ class WeightAverage:
 
     It is the moving average that starts at zero, divided by the sum of its coefficients (as Adam does with its
     moments), which makes d = `decay` · (1 − decay^(t−1)) / (1 − decay^t) at step t. The running statistics of batch
-    norm are averaged like the weights. With a decay of 0 the average is the module itself.
+    norm are averaged like the weights. With a decay of 0 the average is the module itself. Tensors that are `fixed`,
+    since training does not change them, are left out.
 
     A table with sparse gradients changes in few rows at a step. The others are left alone and caught up when they are
     wanted: where w has been the same from step s to t, w̄ − w has shrunk by decay^(t−s) · (1 − decay^s) / (1 − decay^t).
@@ -31,14 +33,16 @@ class WeightAverage:
     references are exchanged.
     """
 
-    def __init__(self, module: nn.Module, decay: float) -> None:
+    def __init__(self, module: nn.Module, decay: float, fixed: Iterable[Tensor] = ()) -> None:
         self.decay = decay
         self.step = 0
         self.is_in = False
         # What is kept of a module: buffers outside its state are constants. Found once, since a search takes as long
         # as the average itself.
         state = module.state_dict(keep_vars=True).values()
-        self.tensors = [t for t in {id(t): t for t in state}.values() if t.is_floating_point()]  # tied weights once
+        left_out = {id(t) for t in fixed}
+        once = {id(t): t for t in state if id(t) not in left_out}  # tied weights too
+        self.tensors = [t for t in once.values() if t.is_floating_point()]
         self.others = [t.detach().clone() for t in self.tensors] if decay else []
         self.last: dict[int, Tensor] = {}
         """For each row of a sparsely trained tensor the step up to which its average is right."""
@@ -115,6 +119,17 @@ class WeightAverage:
         for other, saved in zip(self.others, state["others"], strict=True):
             other.copy_(saved)
         self.last = {i: last.to(self.tensors[i].device) for i, last in state["last"].items()}
+
+    @contextmanager
+    def moving_both(self, tensors: Sequence[Tensor]) -> Iterator[None]:
+        """Whatever is added to these tensors of the module in the meantime, let it be added to their other set too."""
+        wanted = {id(tensor) for tensor in tensors}
+        found = [(t, other) for t, other in zip(self.tensors, self.others, strict=False) if id(t) in wanted]
+        before = [tensor.detach().clone() for tensor, _ in found]
+        yield
+        with torch.no_grad():
+            for (tensor, other), old in zip(found, before, strict=True):
+                other += tensor - old
 
     @torch.no_grad()
     def level(self) -> None:

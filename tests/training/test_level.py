@@ -160,6 +160,18 @@ def test_a_chunk_is_no_measure_of_the_level():
     assert np.abs(model.predict_marginals(X).mean(axis=0) - before).max() < 0.1
 
 
+def test_chunks_begin_at_the_level_of_the_fit():
+    X, Y = make_frame(600)
+    later = np.arange(600) >= 540
+    Y.loc[later, "click"] = 1  # so the level is between that of these rows and that of the others
+    params = SMALL | {"lr": 1e-12, "early_stopping": True, "batch_norm": False}
+    model = FSMDClassifier(**params, validation="last").fit(X, Y)
+    before = model.predict_marginals(X).mean(axis=0)
+    for _ in range(60):
+        model.partial_fit(X[:100], Y[:100])
+    np.testing.assert_allclose(model.predict_marginals(X).mean(axis=0), before, rtol=0.02)
+
+
 def test_levels_of_steps_that_say_nothing_stay():
     logits, labels = np.random.RandomState(0).normal(size=(50, 3)), np.zeros((50, 3))
     labels[:20, 0] = 1
