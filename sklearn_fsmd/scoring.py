@@ -16,7 +16,7 @@ from sklearn_fsmd.metrics import check_count, fitted_model, model_of
 from sklearn_fsmd.persistence import replacing
 from sklearn_fsmd.ranking import listed, weighted_product
 from sklearn_fsmd.runtime import warn
-from sklearn_fsmd.streaming import LeftOut, columns_of
+from sklearn_fsmd.streaming import LeftOut, columns_of, located
 
 __all__ = ["score_file"]
 
@@ -119,12 +119,13 @@ def _score(model: Any, source: Any, sink: Any, keep: Sequence[str], rank_weights
         features = _columns_of_fit(model, [*columns_of(file.schema_arrow, str(source))])
         _refuse_missing(file, [*features, *keep], source)
         kept = file.schema_arrow.empty_table().select(list(keep)).schema
-        with_gaps = _with_gaps(file, features) if hasattr(_refitted(model), "steps") else []
+        with_gaps = _with_gaps(file, features, batch_rows, source) if hasattr(_refitted(model), "steps") else []
         writer, n_rows = None, 0
         try:
             for batch in _batches(file, batch_rows, list(dict.fromkeys([*features, *keep])), source):
-                X = _frame(pa, batch.select(features), model, with_gaps)
-                scored = _scores(model, X, rank_weights, n_rows, source)
+                with located(f"{source}, rows {n_rows} to {n_rows + batch.num_rows - 1}"):
+                    X = _frame(pa, batch.select(features), model, with_gaps)
+                    scored = _scores(model, X, rank_weights)
                 columns = [batch.column(name) for name in keep] + [pa.array(column) for column in scored.values()]
                 if writer is None:
                     schema = pa.schema([*kept, *(pa.field(n, pa.array(c).type) for n, c in scored.items())])
@@ -152,13 +153,10 @@ def _batches(file: Any, size: int, columns: list[str], source: Any) -> Iterator[
         yield batch
 
 
-def _scores(model: Any, X: Any, rank_weights: Any, n_before: int, source: Any) -> dict[str, np.ndarray]:
+def _scores(model: Any, X: Any, rank_weights: Any) -> dict[str, np.ndarray]:
     """The columns that are written, of some rows."""
     own = model_of(model)
-    try:
-        p, values = np.split(ask(model, "_marginals_and_values", X), [len(own.task_names_)], axis=1)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"{source}, rows {n_before} to {n_before + len(X) - 1}: {error}") from error
+    p, values = np.split(ask(model, "_marginals_and_values", X), [len(own.task_names_)], axis=1)
     columns = [*p.T, *values.T]
     if rank_weights is not None:
         factors = np.hstack((p, values.clip(min=0)))[:, : len(rank_weights)]
@@ -176,8 +174,15 @@ def _names(own: Any, ranks: bool) -> list[str]:
 def _check_rank_weights(own: Any, rank_weights: Any) -> None:
     """Raise ValueError if they are not a finite number for each task, or for each task and value."""
     n_tasks, n_values = len(own.task_names_), len(own.value_names_)
-    n_factors = n_tasks + n_values if np.size(rank_weights) == n_tasks + n_values else n_tasks
-    weighted_product(np.ones((1, n_factors)), rank_weights)
+    numbers = sorted({n_tasks, n_tasks + n_values})
+    if np.shape(rank_weights) not in [(n,) for n in numbers]:
+        wanted = " or ".join(map(str, numbers))
+        what = "one per task" + (", or one per task and value" if n_values else "")
+        raise ValueError(f"`rank_weights` must be {wanted} finite numbers, {what}. Got {rank_weights!r} instead.")
+    try:
+        weighted_product(np.ones((1, len(rank_weights))), rank_weights)
+    except ValueError as error:
+        raise ValueError(str(error).replace("`weights`", "`rank_weights`")) from None
 
 
 def _frame(pa: Any, batch: Any, model: Any, with_gaps: Sequence[str]) -> Any:
@@ -196,11 +201,12 @@ def _frame(pa: Any, batch: Any, model: Any, with_gaps: Sequence[str]) -> Any:
     return frame.astype({name: object if kind == "b" else float for name, kind in plain.items()})
 
 
-def _with_gaps(file: Any, columns: Sequence[str]) -> list[str]:
+def _with_gaps(file: Any, columns: Sequence[str], batch_rows: int, source: Any) -> list[str]:
     """Which columns of whole numbers and truths have missing values anywhere in a file."""
     types = {name: file.schema_arrow.field(name).type for name in columns}
     found: set[str] = set()
-    for batch in file.iter_batches(columns=[name for name, kind in types.items() if str(kind).startswith(GAPLESS)]):
+    gapless = [name for name, kind in types.items() if str(kind).startswith(GAPLESS)]
+    for batch in _batches(file, batch_rows, gapless, source):
         found |= {name for name in batch.schema.names if batch.column(name).null_count}
     return sorted(found)
 

@@ -2,11 +2,13 @@
 
 import datetime
 import enum
+import uuid
 from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from sklearn_fsmd.encoding.canonical import canonical, factorize, kind_of
@@ -66,6 +68,7 @@ FORMS = [
     (Colour.RED, "red"),
     (datetime.time(12, 30), "12:30:00"),
     (pd.Interval(0, 18), "(0, 18]"),
+    (uuid.UUID(int=7), "00000000-0000-0000-0000-000000000007"),
     (b"a", b"a"),
     (np.bytes_(b"a"), b"a"),
     ((1, "a"), (1, "a")),
@@ -118,6 +121,14 @@ REFUSED = [
     (np.float16(2048), ValueError, "as float16, where neighbouring ids can no longer be told apart"),
     (Decimal("0.12345678901234567890"), ValueError, "'c' holds 0.1234567890123456789.*more digits than a float64"),
 ]
+
+
+def test_uuids_are_strings_in_columns_of_arrow_too():
+    ids = [uuid.UUID(int=2**127 + i) for i in (3, 1, 3)]
+    column = pd.Series(pd.array([*ids, None], dtype=pd.ArrowDtype(pa.uuid())))
+    for one in (column, pd.Series([*ids, None], dtype=object)):
+        positions, forms, kind = factorize(one, "c")
+        assert (positions.tolist(), forms.tolist(), kind) == ([0, 1, 0, -1], [str(ids[0]), str(ids[1])], "strings")
 
 
 @pytest.mark.parametrize(("value", "error", "message"), REFUSED, ids=lambda value: shown(value)[:40])

@@ -149,13 +149,38 @@ def test_columns_that_may_not_be_missing_are_kept(fitted, tmp_path):
     assert pd.read_parquet(tmp_path / "out.parquet")["id"].tolist() == list(range(400))
 
 
+@pytest.mark.parametrize("before", [False, True])
+def test_a_source_that_cannot_be_read_is_not_for_the_sink_to_say(before, tmp_path):
+    """Damaged pages, and strings that are no UTF-8, which not all that write Parquet look at."""
+    X, Y = make_frame(300)
+    X = X[["city", "visits"]].assign(city=X["city"].fillna("none"))
+    source, sink = tmp_path / "in.parquet", tmp_path / "out.parquet"
+    model = FSMDClassifier(**SMALL)
+    model = make_pipeline(FunctionTransformer(), model).fit(X, Y) if before else model.fit(X, Y)
+    X.to_parquet(source, index=False)
+    damaged = bytearray(source.read_bytes())
+    damaged[20:400] = bytes(380)
+    no_text = pa.array([b"\xff%d" % i for i in range(300)]).view(pa.string())
+    for how in ("damaged", "no text"):
+        if how == "damaged":
+            source.write_bytes(damaged)
+        else:
+            pq.write_table(pa.table({"city": no_text, "visits": X["visits"].to_numpy()}), source)
+        with pytest.raises(ValueError, match="in.parquet"):
+            score_file(model, source, sink)
+        with pytest.warns(UserWarning, match="in.parquet is left out"):
+            assert score_file(model, source, sink, on_error="skip") == 0
+    assert not sink.exists()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"keep": ["p_click"]}, "The sink would have two columns named 'p_click'"),
         ({"keep": ["user", "user"]}, "The sink would have two columns named 'user'"),
-        ({"rank_weights": 1.0}, "`weights` must be 2 finite numbers"),
-        ({"rank_weights": [1, 2, 3, 4]}, "`weights` must be 2 finite numbers"),
+        ({"rank_weights": 1.0}, "`rank_weights` must be 2 or 3 finite numbers, one per task, or"),
+        ({"rank_weights": [1, 2, 3, 4]}, "`rank_weights` must be 2 or 3 finite numbers"),
+        ({"rank_weights": [0, 0]}, "`rank_weights` must not all be zero"),
     ],
     ids=str,
 )

@@ -10,7 +10,7 @@ value                                                          canonical form
 None, NaN, NaT, pd.NA; the numbers −1 and −2                   None: missing
 True, 1, 1.0, Decimal("1.00")                                  the int 1
 0.5, Decimal("0.5"), np.float32(0.1)                           the float with the same digits: 0.5, 0.5, 0.1
-a string, an interval of pd.cut, a datetime.time               a str: themselves, "(0, 18]", "12:30:00"
+a string, an interval of pd.cut, a datetime.time, a UUID       a str: themselves, "(0, 18]", "12:30:00", …
 bytes                                                          bytes
 another hashable object, such as a tuple                       itself
 a date or duration, a complex number, a list, infinity, a      refused
@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import datetime
 import math
+import uuid
 from decimal import Decimal
 from numbers import Rational
 from typing import Any, Literal
@@ -76,7 +77,7 @@ def canonical(value: Any, name: str) -> Any:
         return str.__str__(value) if isinstance(value, str) else bytes(value)
     if isinstance(value, datetime.time):
         return value.isoformat()
-    if isinstance(value, pd.Interval):
+    if isinstance(value, (pd.Interval, uuid.UUID)):
         return str(value)
     _refuse(value, name)
     return value
@@ -178,6 +179,9 @@ def factorize(column: Any, name: str) -> tuple[np.ndarray, np.ndarray, Kind | No
         if isinstance(dtype, pd.ArrowDtype) and dtype.numpy_dtype == np.float16:  # older Arrow does not count it
             column = column.to_numpy(np.float16, na_value=np.nan)
             dtype = column.dtype
+        if isinstance(dtype, pd.ArrowDtype) and _is_extension(dtype):  # such as UUIDs
+            column = np.fromiter(column, dtype=object, count=len(column))
+            dtype = column.dtype
         if isinstance(dtype, np.dtype):
             # Of a Series pandas would make distinct strings Arrow's, which not all can be; it has no long doubles.
             column = np.asarray(column, dtype=np.float64 if dtype == np.longdouble else dtype)
@@ -190,7 +194,7 @@ def factorize(column: Any, name: str) -> tuple[np.ndarray, np.ndarray, Kind | No
             for value in column:
                 canonical(value, name)  # says which value has no hash
             raise TypeError(f"Column {name!r}: each argument must be a single string or number ({error}).") from error
-        except OverflowError as error:  # Arrow's times after 24 o'clock
+        except Exception as error:  # Arrow's, of several kinds: times after 24 o'clock, strings that are no UTF-8
             raise ValueError(f"Column {name!r} cannot be read: {error}.") from error
     if isinstance(dtype, (pd.CategoricalDtype, pd.ArrowDtype)):  # levels without a row are no values of the column
         used = np.zeros(len(distinct) + 1, dtype=bool)
@@ -316,6 +320,12 @@ def _is_nested(dtype: pd.ArrowDtype) -> bool:
     import pyarrow.types  # which is there where such a dtype is
 
     return pyarrow.types.is_nested(dtype.pyarrow_dtype)
+
+
+def _is_extension(dtype: pd.ArrowDtype) -> bool:
+    import pyarrow as pa
+
+    return isinstance(dtype.pyarrow_dtype, pa.BaseExtensionType)
 
 
 def shown(value: Any) -> str:

@@ -57,7 +57,7 @@ class ListColumn:
             kind = pd.api.types.infer_dtype(values, skipna=False)
             flat = np.array(values) if kind == "integer" else values
             if kind == "string" or (kind == "integer" and not np.isin(flat, MISSING_CODES).any()):  # none is missing
-                return pd.Series(flat, name=self.name), _starts(rows)
+                return pd.Series(flat, dtype=object if kind == "string" else None, name=self.name), _starts(rows)
         rows = [self._list_of(i, row) for i, row in enumerate(rows)]
         values = list(chain.from_iterable(rows))
         return pd.Series(values, dtype=object, name=self.name), _starts(rows)

@@ -35,7 +35,7 @@ def warn_of_text(encoder: FeatureEncoder, X: Any) -> None:
         return
     rows = np.unique(np.linspace(0, len(X) - 1, N_ROWS).astype(int))
     texts = {
-        column.name: X.iloc[rows, position].dropna().unique()
+        column.name: X.iloc[rows, position].dropna().astype(object).unique()
         for position, column in encoder.categories.items()
         if not isinstance(X.dtypes.iloc[position], pd.CategoricalDtype)
     }

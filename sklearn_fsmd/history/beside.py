@@ -27,20 +27,31 @@ def write_beside(
     ------
     OSError
         If the file cannot be written; what was there before is unchanged then.
+    ValueError
+        If the log cannot be read.
     """
     import pyarrow as pa
     from pyarrow.parquet import ParquetWriter
 
     own = pa.schema([pa.field(name, _written_as(log.types[name])) for name in kept])
     further = pa.schema([pa.field(name, pa.float32()) for name in names])
-    schema = pa.schema([*own, *further], metadata=_of_pandas(log, kept))
-    rows = _cut(_as_in(log, own), _renamed(more, further))
+    of_pandas = log.pandas_metadata(kept)
+    schema = pa.schema([*own, *further], metadata={"pandas": json.dumps(of_pandas)} if of_pandas else {})
+    rows = _read(_cut(_as_in(log, own), _renamed(more, further)))
     with (
         replacing(path, pa.ArrowException) as temporary,
         ParquetWriter(temporary, schema, compression="zstd") as writer,
     ):
         for left, right in rows:
             writer.write_table(pa.table([*left.columns, *right.columns], schema=schema), ROW_GROUP)
+
+
+def _read(rows: Iterator[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
+    """Let errors of reading not be taken for those of writing."""
+    try:
+        yield from rows
+    except OSError as error:
+        raise ValueError(str(error)) from error
 
 
 def _cut(left: Iterator[Any], right: Iterator[Any]) -> Iterator[tuple[Any, Any]]:
@@ -84,7 +95,7 @@ def _written_as(kind: Any) -> Any:
     """The type of a column of a log in what is written: each batch has a dictionary of its own."""
     import pyarrow as pa
 
-    return pa.dictionary(pa.int32(), kind.value_type) if pa.types.is_dictionary(kind) else kind
+    return pa.dictionary(pa.int32(), kind.value_type, kind.ordered) if pa.types.is_dictionary(kind) else kind
 
 
 def _cast(column: Any, kind: Any) -> Any:
@@ -92,12 +103,7 @@ def _cast(column: Any, kind: Any) -> Any:
 
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    return column.cast(kind.value_type).dictionary_encode() if pa.types.is_dictionary(kind) else column.cast(kind)
-
-
-def _of_pandas(log: ParquetSource, kept: Sequence[str]) -> dict[str, str]:
-    """What pandas wrote of these columns, such as which are categories; an index is none of them."""
-    if not log.of_pandas:
-        return {}
-    columns = [column for column in log.of_pandas.get("columns", []) if column.get("name") in kept]
-    return {"pandas": json.dumps(log.of_pandas | {"columns": columns, "index_columns": []})}
+    if not pa.types.is_dictionary(kind):
+        return column.cast(kind)
+    made = column.cast(kind.value_type).dictionary_encode()
+    return pa.DictionaryArray.from_arrays(made.indices, made.dictionary, ordered=kind.ordered)

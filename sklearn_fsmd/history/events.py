@@ -111,9 +111,12 @@ def stored_as(kind: Any) -> str:
         kind = kind.value_type
     if types.is_integer(kind) or types.is_boolean(kind):
         return "BIGINT"
+    if types.is_decimal(kind) and kind.scale <= 0:
+        return "BIGINT"
     if types.is_floating(kind) or types.is_decimal(kind):
         return "DOUBLE"
-    return "BLOB" if types.is_binary(kind) or types.is_large_binary(kind) else "VARCHAR"
+    is_bytes = types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind)
+    return "BLOB" if is_bytes else "VARCHAR"
 
 
 def values_of(column: pd.Series, kind: str) -> Any:
@@ -126,7 +129,8 @@ def values_of(column: pd.Series, kind: str) -> Any:
         distinct = pa.array(forms if len(forms) else [], type=None if len(forms) else arrow).cast(arrow)
     except pa.ArrowInvalid as error:
         raise ValueError(
-            f"Column {column.name!r} holds whole numbers beyond 2**53 here and floats in another file, which cannot "
-            "hold these. Write the ids of all files as integers (Int64 where some are missing) or strings."
+            f"Column {column.name!r} holds whole numbers beyond 2**53 here and floats in another file, or is a decimal "
+            "with fractions, beside which they are not exact. Write the ids of all files as integers (Int64 where some "
+            "are missing) or strings."
         ) from error
     return distinct.take(pa.array(positions, mask=positions < 0))

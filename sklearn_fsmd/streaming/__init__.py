@@ -4,6 +4,7 @@ from sklearn_fsmd.streaming.database import Database
 from sklearn_fsmd.streaming.dataset import Dataset
 from sklearn_fsmd.streaming.feed import StreamFeed
 from sklearn_fsmd.streaming.files import is_of
+from sklearn_fsmd.streaming.frames import located
 from sklearn_fsmd.streaming.holdout import HoldOut
 from sklearn_fsmd.streaming.labels import LabelSums, rescaled
 from sklearn_fsmd.streaming.learning import encoded, first_pass, validation_blocks
@@ -26,6 +27,7 @@ __all__ = [
     "encoded",
     "first_pass",
     "is_of",
+    "located",
     "rescaled",
     "scan",
     "validation_blocks",

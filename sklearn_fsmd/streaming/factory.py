@@ -13,6 +13,9 @@ from sklearn_fsmd.streaming import sizes
 from sklearn_fsmd.streaming.frames import Block
 from sklearn_fsmd.streaming.row_groups import Group
 
+N_TOLD = 100
+"""So many values of a column say what it holds."""
+
 
 class FactorySource:
     """The rows that a function makes, in the order in which they come, which is the same in each pass.
@@ -33,13 +36,14 @@ class FactorySource:
     """
 
     name = "the data set"
-    categories: Sequence[Any] = ()
 
     def __init__(self, make: Callable[[], Iterable[Any]]) -> None:
         self.make = make
         self.columns: list[Any] = []
         self.kinds: dict[Any, set[str]] = {}
         """What each column has been in the tables in which it is not missing, by its dtype."""
+        self.told: dict[Any, pd.Series] = {}
+        """Of each column the first values that are not missing, which say what it holds."""
         self.n_rows = 0
         for frame in self._frames():
             self.n_rows += len(frame)
@@ -69,12 +73,10 @@ class FactorySource:
             found = self.kinds.setdefault(name, set())
             if (kind := _kind(column.dtype)) not in found and column.first_valid_index() is not None:
                 found.add(kind)
+                self.told.setdefault(name, column.dropna()[:N_TOLD])
 
     def _as_elsewhere(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """A table with numbers where a column is missing in all of its rows, and holds numbers in the other tables.
-
-        The first table decides how a column is encoded, and one of None would be a category.
-        """
+        """A table with numbers where a column is missing in all of its rows, and holds numbers in the other tables."""
         missing = [name for name in frame if self.kinds[name] == {"numbers"} and _kind(frame[name].dtype) != "numbers"]
         made = frame.copy(deep=False)
         for name in missing:
@@ -89,6 +91,11 @@ class FactorySource:
                     f"Column {name!r} is a category in some tables of the data set and numbers in others. Give all of "
                     "them one dtype, or name the categories in `categorical_features`."
                 )
+
+    def telling(self, X: pd.DataFrame) -> pd.DataFrame:
+        """Rows that say what the columns are: each of the first table in which it is not missing."""
+        told = {name: self.told.get(name, X[name]) for name in X.columns}
+        return pd.DataFrame({name: values.iloc[np.arange(N_TOLD) % len(values)].array for name, values in told.items()})
 
     def blocks(self, columns: Sequence[Any]) -> Iterator[Block]:
         """All rows from the first to the last."""

@@ -99,12 +99,16 @@ def find_files(source: Any, left_out: LeftOut | None = None) -> list[File]:
     if "://" in where or "::" in where:
         return _remote(where)
     if Path(where).is_dir():
-        inside = [str(path) for path in sorted(Path(where).rglob("*.parquet")) if path.is_file()]
-        return _some(_data(inside, where), f"The folder {where} holds no file *.parquet.")
+        return _some(_data(_inside(where), where), f"The folder {where} holds no file *.parquet.")
     if Path(where).exists() or not glob.has_magic(where):
         return [File(where, where)]
-    named = sorted(path for path in glob.glob(where, recursive=True) if Path(path).is_file())
-    return _some(_data(named, where), f"No file is named like {where}.")
+    each = (_inside(one) if Path(one).is_dir() else [one] for one in glob.glob(where, recursive=True))
+    named = sorted({path for some in each for path in some})
+    return _some(_data(named, where), f"No file is named like {where}, and none *.parquet is in such a folder.")
+
+
+def _inside(folder: str) -> list[str]:
+    return [str(path) for path in sorted(Path(folder).rglob("*.parquet")) if path.is_file()]
 
 
 def is_of(path: str | os.PathLike[str], source: Any, files: Sequence[File]) -> bool:
@@ -124,7 +128,8 @@ def _would_find(where: str, path: Path) -> bool:
     elif "**" in where:
         is_inside = any(fnmatch(str(path), pattern) for pattern in (where, where.replace("**/", "")))
     else:
-        is_inside = path.parent == Path(where).parent and fnmatch(path.name, Path(where).name)
+        of_folder = path.suffix == ".parquet" and any(fnmatch(str(folder), where) for folder in path.parents)
+        is_inside = of_folder or (path.parent == Path(where).parent and fnmatch(path.name, Path(where).name))
     return is_inside and bool(_data([str(path)], where))
 
 
@@ -133,10 +138,16 @@ def _remote(url: str) -> list[File]:
 
     try:
         system, path = fsspec.core.url_to_fs(url)
+
+        def inside(folder: str) -> list[str]:
+            return sorted(one for one in system.find(folder) if one.endswith(".parquet"))
+
         if glob.has_magic(path):
-            found = _data(sorted(system.glob(path)), path)
+            named = system.glob(path, detail=True)
+            each = (inside(one) if of["type"] == "directory" else [one] for one, of in named.items())
+            found = _data(sorted({one for some in each for one in some}), path)
         elif system.isdir(path):
-            found = _data(sorted(one for one in system.find(path) if one.endswith(".parquet")), path)
+            found = _data(inside(path), path)
         else:
             found = [path] if system.exists(path) else []
     except ImportError as error:

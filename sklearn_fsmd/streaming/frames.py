@@ -30,10 +30,21 @@ class Block(NamedTuple):
     @contextmanager
     def named(self) -> Iterator[None]:
         """Let errors of reading the rows say where they come from."""
-        try:
+        with located(f"In {self.name}"):
             yield
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"In {self.name}: {error}") from error
+
+
+@contextmanager
+def located(where: str) -> Iterator[None]:
+    """Let errors of reading some rows say where these are."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except TypeError as error:
+        raise TypeError(f"{where}: {error}") from error
+    except (ValueError, pa.ArrowException) as error:  # of subclasses that may need more than a text
+        raise ValueError(f"{where}: {error}") from error
 
 
 class Piece(NamedTuple):

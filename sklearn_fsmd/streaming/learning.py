@@ -69,8 +69,7 @@ def first_pass(estimator: Any, dataset: Dataset, seed: int, growth: Growth | Non
             with block.named():
                 X = read_table(estimator, dataset.features_of(block.frame), reset=first is None and growth is None)
                 if first is None and growth is None:
-                    named = [name for name in dataset.source.categories if name in dataset.features]
-                    encoder.take_columns(X.astype(dict.fromkeys(named, "category")))
+                    encoder.take_columns(dataset.source.telling(X))
                     _keep_little(encoder, counter, seed)
                 first = first or block
                 if growth is None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from sklearn_fsmd.runtime import warn
 from sklearn_fsmd.streaming import sizes
 from sklearn_fsmd.streaming.files import File, find_files
+from sklearn_fsmd.streaming.footers import Footer, Kinds, kinds_of
 from sklearn_fsmd.streaming.frames import Block, Piece, gathered, selected
 from sklearn_fsmd.streaming.left_out import LeftOut
 from sklearn_fsmd.streaming.mixing import in_turn, with_lasting
@@ -21,26 +23,6 @@ ORDER = 2
 """Raised when a seed draws another order than before, so that no fit goes on within an epoch that it has begun."""
 PIECES_OF_RARE = 4
 """Of row groups that are read throughout a pass so many pieces are in a pool."""
-
-
-class Footer(NamedTuple):
-    """What a file says of itself.
-
-    Attributes
-    ----------
-    file, stamp : the file, and what changes when it does.
-    groups : how many rows each of its row groups has.
-    first : the position of its first row in the data set.
-    largest : the bytes of the largest row group.
-    categories : the columns that were categories of pandas when it was written.
-    """
-
-    file: File
-    stamp: str
-    groups: Sequence[int]
-    first: int
-    largest: int
-    categories: Sequence[str]
 
 
 class ParquetSource:
@@ -58,8 +40,6 @@ class ParquetSource:
     columns : the names of all columns.
     n_rows : int
     types : the type of Arrow of each column; of numbers of several sizes one that holds all.
-    categories : the names of columns that were categories of pandas when the first file was written.
-    of_pandas : what pandas wrote about the columns of the first file; empty if it did not write it.
 
     Raises
     ------
@@ -78,9 +58,8 @@ class ParquetSource:
     ) -> None:
         self.footers: list[Footer] = []
         self.types: dict[str, Any] = {}
-        self.categories: list[str] = []
-        self.of_pandas: dict[str, Any] = {}
         self.n_rows = 0
+        self._kinds: dict[str, Kinds] = {}
         self.left_out = left_out or LeftOut()
         others: Counter[str] = Counter()
         for file in find_files(source, self.left_out):
@@ -129,9 +108,6 @@ class ParquetSource:
         except ValueError:
             others[str({name: kind for name, kind in types.items() if columns is None or name in columns})] += 1
             raise
-        if not self.footers:
-            self.categories = categories
-            self.of_pandas = opened.schema_arrow.pandas_metadata or {}
         groups = [opened.metadata.row_group(g) for g in range(opened.metadata.num_row_groups)]
         n_rows = [group.num_rows for group in groups]
         largest = max((group.total_byte_size for group in groups), default=0)
@@ -141,28 +117,31 @@ class ParquetSource:
 
     def leave_out(self, columns: Sequence[str], look: Callable[[Iterator[Block]], None]) -> None:
         """Read each file by itself, and leave out those that cannot be read, or at which `look` raises an error."""
+        for name in columns:
+            self.is_category(name)  # which all files say, before some are left out
         footers, self.footers, self.n_rows = self.footers, [], 0
         types = {name: self.types[name] for name in columns}
         for footer in footers:
             moved = footer._replace(first=self.n_rows)
             with self.left_out.trying(footer.file.name):
-                look(gathered(_pieces(moved, _opened(moved), None, types, sizes.BLOCK_ROWS), sizes.BLOCK_ROWS))
+                look(gathered(_pieces(moved, moved.open(), None, types, sizes.BLOCK_ROWS), sizes.BLOCK_ROWS))
                 self.footers.append(moved)
                 self.n_rows += sum(moved.groups)
         self.left_out.warn(len(self.footers))
+        self._kinds = {}
         if self.footers[0].file != footers[0].file:
             self._refuse_other_first(footers[0].file.name)
         self.refuse_no_rows()
 
     def _refuse_other_first(self, left_out: str) -> None:
-        """Raise ValueError if the first file, which is left out, has said something that the next would not say."""
+        """Raise ValueError if the first file, which is left out, has told another order than the next would tell."""
         first = self.footers[0].file
         with first.open() as opened:
-            schema = opened.schema_arrow
-        if list(columns_of(schema, first.name)) != self.columns or categories_of(schema) != self.categories:
+            in_order = list(columns_of(opened.schema_arrow, first.name)) == self.columns
+        if not in_order:
             raise ValueError(
                 f"{left_out} is the first file, which says what the columns are, and it cannot be learned from. "
-                f"{first.name} has them in another order, or other categories. Put a sound file first."
+                f"{first.name} has them in another order. Put a sound file first."
             )
 
     @property
@@ -194,22 +173,43 @@ class ParquetSource:
         return together
 
     def refuse_other_categories(self, columns: Sequence[str]) -> None:
-        """Raise ValueError if numbers are a category in the first file and quantities in another, or the reverse.
-
-        A column that is missing in a whole file may be of either kind there.
-        """
-        first = self.footers[0]
+        """Raise ValueError if numbers are a category in some files and quantities in others."""
         for column in (name for name in columns if is_number(self.types[name])):
-            for footer in self.footers[1:]:
-                was = column in first.categories
-                if was == (column in footer.categories) or any(_lacks(one, column) for one in (first, footer)):
-                    continue
-                one, other = (first, footer) if was else (footer, first)
+            one, other = self._kinds_of(column)
+            if one is not None and other is not None:
                 raise ValueError(
                     f"Column {column!r} was a category of pandas when {one.file.name} was written, and numbers when "
                     f"{other.file.name} was. Write all files with one dtype, or name the categories in "
                     "`categorical_features`."
                 )
+
+    def is_category(self, column: str) -> bool:
+        """Whether a column was a category of pandas when the files were written, which the type of numbers forgets."""
+        return self._kinds_of(column).as_category is not None
+
+    def telling(self, X: pd.DataFrame) -> pd.DataFrame:
+        """The first rows, with dtypes that say what the columns are."""
+        return X.astype({name: "category" for name in X.columns if self.is_category(name)})
+
+    def pandas_metadata(self, columns: Sequence[str]) -> dict[str, Any]:
+        """What pandas wrote about these columns: in the first file, or in one that knows more of a column."""
+        first = self.footers[0]
+        said = first.pandas_metadata()
+        entries = {entry.get("name"): entry for entry in said.get("columns", [])}
+        for column in columns:
+            knows = self._kinds_of(column).as_category
+            if knows is not None and column not in first.categories:
+                of_other = knows.pandas_metadata()
+                said = said or of_other
+                entries[column] = next(entry for entry in of_other["columns"] if entry.get("name") == column)
+        kept = [entry for name, entry in entries.items() if name in columns]
+        return said | {"columns": kept, "index_columns": []} if said else {}
+
+    def _kinds_of(self, column: str) -> Kinds:
+        if column not in self._kinds:
+            said = self.footers if is_number(self.types[column]) else self.footers[:1]  # other types tell by themselves
+            self._kinds[column] = kinds_of(column, said, skips=self.left_out.skips)
+        return self._kinds[column]
 
     def n_open(self, rates: np.ndarray | None = None) -> int:
         """From how many row groups, at the most, a pool is taken.
@@ -229,7 +229,7 @@ class ParquetSource:
         """The same as batches of Arrow."""
         types = {name: self.types[name] for name in columns}
         for footer in self.footers:
-            yield from _pieces(footer, _opened(footer), None, types, sizes.BLOCK_ROWS)
+            yield from _pieces(footer, footer.open(), None, types, sizes.BLOCK_ROWS)
 
     def groups(self) -> Iterator[tuple[Group, int, int]]:
         """The row groups that have rows, by the numbers of file and group; the first row of each, and how many."""
@@ -284,7 +284,7 @@ class ParquetSource:
             if (f, is_rare) not in opened:  # an open file has one size of pieces
                 if len(opened) >= n_open:
                     del opened[next(iter(opened))]  # whoever still reads it keeps it open
-                opened[f, is_rare] = _opened(footer)
+                opened[f, is_rare] = footer.open()
             return _pieces(footer, opened[f, is_rare], g, columns, size_of_rare if is_rare else size)
 
         lasting = [(reader(group, True), n_rows[group]) for group in throughout]
@@ -294,19 +294,6 @@ class ParquetSource:
     def identity(self) -> Sequence[Any]:
         """Plain values that tell these files from others, wherever they are, and the order of their rows."""
         return [ORDER, *(list(footer.groups) for footer in self.footers)]
-
-
-def _opened(footer: Footer) -> Any:
-    if footer.file.stamp() != footer.stamp:
-        raise ValueError(f"{footer.file.name} has changed while it was being learned from. Fit again.")
-    return footer.file.open()
-
-
-def _lacks(footer: Footer, column: str) -> bool:
-    """Whether a column is missing in all rows of a file."""
-    with _opened(footer) as opened:
-        values = opened.read([column]).column(0)
-    return bool(values.is_null(nan_is_null=True).to_numpy().all())
 
 
 def _pieces(footer: Footer, opened: Any, group: int | None, columns: Mapping[str, Any], size: int) -> Iterator[Piece]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+LARGEST_PRECISION = 38
+"""So many digits a decimal of 128 bits has."""
+
 
 def columns_of(schema: Any, name: str) -> dict[str, Any]:
     """The types of the columns of a file, without those that hold the index of a pandas DataFrame.
@@ -48,9 +51,21 @@ def fuller(one: Any, other: Any) -> Any:
     if _is_list(one) and types.is_null(one.value_type) and _is_list(other):
         return other
     if is_number(one) and is_number(other):
+        for decimal, whole in ((one, other), (other, one)):
+            if types.is_decimal(decimal) and types.is_integer(whole):
+                return _decimal_of_both(decimal, whole)
         both = [pa.schema([pa.field("numbers", kind)]) for kind in (one, other)]
         return pa.unify_schemas(both, promote_options="permissive").field(0).type
     return one
+
+
+def _decimal_of_both(decimal: Any, whole: Any) -> Any:
+    """The type for decimals and integers; Arrow's own has a digit too few for its cast of these."""
+    import pyarrow as pa
+
+    digits = len(str(2**whole.bit_width - 1 if str(whole).startswith("u") else 2 ** (whole.bit_width - 1)))
+    precision = max(decimal.precision - decimal.scale, digits) + decimal.scale
+    return pa.decimal128(precision, decimal.scale) if precision <= LARGEST_PRECISION else pa.float64()
 
 
 def says_nothing(kind: Any) -> bool:

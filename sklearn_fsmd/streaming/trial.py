@@ -39,9 +39,8 @@ class Trial:
                     encoder.encode(X)
                     known.encode_part(self.dataset.targets_of(block.frame), self.dataset.weights_of(block.frame))
                 else:
-                    named = [name for name in self.dataset.source.categories if name in self.dataset.features]
                     encoder = InputEncoder(self.estimator)
-                    encoder.take_columns(X.astype(dict.fromkeys(named, "category")))
+                    encoder.take_columns(self.dataset.source.telling(X))
                     encoder.update(X)
                     _refuse_other_widths(encoder, widths)
                     targets = block.frame[names_of(self.dataset.targets)]

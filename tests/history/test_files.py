@@ -11,6 +11,7 @@ import pytest
 
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.history import HistoryFeatures, write_history
+from sklearn_fsmd.streaming.schema import categories_of
 from tests.conftest import SMALL, of
 
 KEYS = ["user", ["user", "tab"], "score"]
@@ -184,6 +185,51 @@ def test_names_of_the_log_mean_nothing_to_the_query(tmp_path, name):
 def test_keys_are_equal_and_missing_as_they_are_in_memory(tmp_path, users):
     found, wanted = past_of(tmp_path, EVENTS.assign(user=users))
     pd.testing.assert_frame_equal(found[[*wanted]], wanted, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "users",
+    [
+        pa.array([b"a" * 16, b"b" * 16, b"a" * 16, None], pa.binary(16)),
+        pa.array([Decimal(2**60 + 1), Decimal(2**60), Decimal(2**60 + 1), None], pa.decimal128(20, 0)),
+    ],
+    ids=["bytes", "decimals"],
+)
+def test_keys_of_other_types_are_exact(tmp_path, users):
+    table = pa.table({"when": pa.array(pd.date_range("2026", periods=4)), "user": users, "click": [1, 0, 1, 0]})
+    pq.write_table(table, tmp_path / "log.parquet")
+    history = HistoryFeatures(time="when", keys=["user"])
+    write_history(history, tmp_path / "log.parquet", tmp_path / "past.parquet", targets=["click"])
+    found, read = pd.read_parquet(tmp_path / "past.parquet"), pd.read_parquet(tmp_path / "log.parquet")
+    wanted = HistoryFeatures(time="when", keys=["user"]).fit_transform(read.drop(columns="click"), read[["click"]])
+    told = [name for name in wanted if name not in read]
+    np.testing.assert_allclose(found[told], wanted[told].astype(np.float32), rtol=2e-6)
+    assert found[told].iloc[2].ne(found[told].iloc[1]).any()
+
+
+@pytest.mark.parametrize("whole", [pa.int8(), pa.int32(), pa.int64(), pa.uint64()], ids=str)
+def test_decimals_beside_whole_numbers_are_written_as_decimals(tmp_path, whole):
+    when = pa.array(pd.date_range("2026", periods=2))
+    table = pa.table({"when": when, "price": pa.array([Decimal("1.25")] * 2, pa.decimal128(10, 2)), "click": [1, 0]})
+    pq.write_table(table, tmp_path / "log-0.parquet")
+    pq.write_table(table.set_column(1, "price", pa.array([3, 4], whole)), tmp_path / "log-1.parquet")
+    history = HistoryFeatures(time="when", keys=["click"])
+    write_history(history, tmp_path / "log-*.parquet", tmp_path / "past.parquet", targets=["click"])
+    assert pq.read_table(tmp_path / "past.parquet")["price"].to_pylist() == [*[Decimal("1.25")] * 2, 3, 4]
+
+
+def test_categories_of_a_later_file_and_their_order_are_written(tmp_path):
+    when = pa.array(pd.date_range("2026", periods=3))
+    sizes = pa.DictionaryArray.from_arrays(pa.array([0, 1, 0]), pa.array(["S", "L"]), ordered=True)
+    pq.write_table(pa.table({"when": when, "size": sizes, "click": [1, 0, 1]}), tmp_path / "sizes.parquet")
+    frame = pd.DataFrame({"when": when.to_pandas(), "shop": None, "click": [1, 0, 1]})
+    frame.to_parquet(tmp_path / "log-0.parquet")
+    frame.assign(shop=pd.Categorical([1, 2, 1])).to_parquet(tmp_path / "log-1.parquet")
+    for source in ("sizes.parquet", "log-*.parquet"):
+        history = HistoryFeatures(time="when", keys=["click"])
+        write_history(history, tmp_path / source, tmp_path / f"past-{source[:3]}.parquet", targets=["click"])
+    assert pq.read_schema(tmp_path / "past-siz.parquet").field("size").type.ordered
+    assert categories_of(pq.read_schema(tmp_path / "past-log.parquet")) == ["shop"]
 
 
 def test_dates_are_no_keys(tmp_path):

@@ -202,15 +202,14 @@ def test_a_first_file_that_is_left_out_decides_nothing(tmp_path):
         model = FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, on_error="skip")
     good = FSMDClassifier(**PARAMS).fit_dataset([tmp_path / "b.parquet", tmp_path / "c.parquet"], TARGETS)
     np.testing.assert_array_equal(model.predict_marginals(X), good.predict_marginals(X))
-    for change in (bad[bad.columns[::-1]], bad.assign(visits=pd.Categorical(bad["visits"]))):
-        write(tmp_path / "a.parquet", change, Y[:50])
-        with (
-            pytest.warns(UserWarning, match="files are left out"),
-            pytest.raises(
-                ValueError, match="a.parquet is the first file, which says what the columns are, and it cann"
-            ),
-        ):
-            FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, on_error="skip")
+    write(tmp_path / "a.parquet", bad.assign(visits=pd.Categorical(bad["visits"])), Y[:50])
+    with pytest.warns(UserWarning, match="1 of 3 files are left out"):
+        model = FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, on_error="skip")
+    np.testing.assert_array_equal(model.predict_marginals(X), good.predict_marginals(X))
+    write(tmp_path / "a.parquet", bad[bad.columns[::-1]], Y[:50])
+    expected = "a.parquet is the first file, which says what the columns are, and it cannot be learned from"
+    with pytest.warns(UserWarning, match="files are left out"), pytest.raises(ValueError, match=expected):
+        FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, on_error="skip")
 
 
 @pytest.mark.parametrize("target", TARGETS)

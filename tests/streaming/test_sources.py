@@ -47,6 +47,15 @@ def test_folders_globs_lists_and_urls(folder):
     assert read([folder / "d.parquet", folder / "a.parquet"])["x"].tolist() == [*range(200, 300), *range(100)]
 
 
+@pytest.mark.parametrize("where", ["", "file://"])
+def test_a_folder_that_a_glob_names_is_read_whole(where, tmp_path):
+    (tmp_path / "b.parquet").mkdir()  # as Spark writes
+    for name in ("a.parquet", "b.parquet/part-0.parquet"):
+        pd.DataFrame({"x": [name]}).to_parquet(tmp_path / name)
+    assert read(f"{where}{tmp_path}/*.parquet")["x"].tolist() == ["a.parquet", "b.parquet/part-0.parquet"]
+    assert read(f"{where}{tmp_path}/b*")["x"].tolist() == ["b.parquet/part-0.parquet"]
+
+
 def test_a_file_system_of_fsspec(data):
     import fsspec
 
@@ -298,14 +307,44 @@ def test_whole_numbers_are_a_category_in_all_files_or_in_none(first, on_error, t
         assert "visits" in [column.name for column in model._encoder.main.categories.values()]
 
 
-def test_a_column_that_a_table_lacks_may_be_of_any_kind(tmp_path):
-    table, _ = of_kinds("category", "category")
-    lacking = table.assign(visits=np.nan)
-    for name, one in zip("ab", (table, lacking), strict=True):
-        one.to_parquet(tmp_path / f"{name}.parquet")
-    for source in (tmp_path, lambda: iter([table, lacking])):
-        model = FSMDClassifier(**PARAMS).fit_dataset(source, TARGETS)
-        assert "visits" in [column.name for column in model._encoder.main.categories.values()]
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_a_column_that_a_table_lacks_may_be_of_any_kind(missing, tmp_path):
+    table, numbers = of_kinds("category", "int64")
+    lacking = table.assign(visits=missing)
+    for tables in ([table, lacking], [lacking, table]):
+        for name, one in zip("ab", tables, strict=True):
+            one.to_parquet(tmp_path / f"{name}.parquet")
+        for source in (tmp_path, lambda tables=tables: iter(tables)):
+            model = FSMDClassifier(**PARAMS).fit_dataset(source, TARGETS)
+            assert "visits" in [column.name for column in model._encoder.main.categories.values()]
+    numbers.to_parquet(tmp_path / "c.parquet")
+    with pytest.raises(ValueError, match="'visits' was a category of pandas when .*b.parquet was written, and numbers"):
+        FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS)
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+@pytest.mark.parametrize("kind", ["lists", "vectors", "categories"])
+def test_what_the_first_table_lacks_the_others_tell(kind, missing):
+    X, Y = make_frame(400)
+    number = np.arange(400) % 7
+    of_kind = {
+        "lists": [[f"v{i}"] for i in number],
+        "vectors": [[float(i), 0.5] for i in number],
+        "categories": [f"v{i}" for i in number],
+    }
+    frame = together(X, Y).assign(more=pd.Series(of_kind[kind], dtype=object))
+    tables = [frame[:200].assign(more=missing), frame[200:]]
+    encoder = FSMDClassifier(**PARAMS).fit_dataset(lambda: iter(tables), TARGETS)._encoder.main
+    position = X.shape[1]
+    assert [name for name in of_kind if position in getattr(encoder, name)] == [kind]
+
+
+def test_strings_that_no_file_can_hold_are_those_of_a_table():
+    X, Y = make_frame(400)
+    frame = X.assign(more=pd.Series([["\ud83d", f"v{i % 7}"] for i in range(400)], dtype=object))
+    streamed = FSMDClassifier(**PARAMS).fit_dataset(lambda: iter([together(frame, Y)]), TARGETS)
+    assert streamed.predict_marginals(frame).shape == Y.shape
+    assert FSMDClassifier(**PARAMS).fit(frame, Y).predict_marginals(frame[:3]).shape == (3, 2)
 
 
 def test_a_column_of_none_in_the_first_table_is_what_it_is_in_the_others():
