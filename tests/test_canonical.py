@@ -125,7 +125,8 @@ REFUSED = [
 
 def test_uuids_are_strings_in_columns_of_arrow_too():
     ids = [uuid.UUID(int=2**127 + i) for i in (3, 1, 3)]
-    column = pd.Series(pd.array([*ids, None], dtype=pd.ArrowDtype(pa.uuid())))
+    stored = pa.array([*(one.bytes for one in ids), None], pa.binary(16))
+    column = pd.Series(pd.arrays.ArrowExtensionArray(pa.ExtensionArray.from_storage(pa.uuid(), stored)))
     for one in (column, pd.Series([*ids, None], dtype=object)):
         positions, forms, kind = factorize(one, "c")
         assert (positions.tolist(), forms.tolist(), kind) == ([0, 1, 0, -1], [str(ids[0]), str(ids[1])], "strings")
