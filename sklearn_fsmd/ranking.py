@@ -49,14 +49,7 @@ def weighted_product(p: Any, weights: Sequence[float] | np.ndarray | None = None
     p = np.asarray(p)
     if p.ndim != 2:
         raise ValueError(f"`p` must have the shape (n, K), with a column per task. Got the shape {p.shape}.")
-    try:
-        exponents = np.ones(p.shape[1]) if weights is None else np.asarray(weights, dtype=float)
-    except (TypeError, ValueError):
-        exponents = np.empty(0)
-    if exponents.shape != (p.shape[1],) or not np.isfinite(exponents).all():
-        raise ValueError(f"`weights` must be {p.shape[1]} finite numbers, one per task. Got {weights!r} instead.")
-    if not exponents.any():
-        raise ValueError(f"`weights` must not all be zero: nothing would be ranked by. Got {weights!r}.")
+    exponents = np.ones(p.shape[1]) if weights is None else exponents_of(weights, [p.shape[1]])
     tiny, range_ = np.finfo(np.float32).tiny, np.finfo(np.float64)
     logs = np.log(np.maximum(p, tiny), dtype=np.float64) @ exponents
     lost = ((logs < np.log(range_.tiny)) | (logs > np.log(range_.max))) & (p > tiny).all(axis=1)
@@ -66,6 +59,28 @@ def weighted_product(p: Any, weights: Sequence[float] | np.ndarray | None = None
             f"their proportions alone: divide all by {np.abs(exponents).max():g}."
         )
     return np.exp(logs)
+
+
+def exponents_of(weights: Any, numbers: Sequence[int], parameter: str = "weights") -> np.ndarray:
+    """The exponents as an array, of which there may be so many: one per task, or one per task and value too.
+
+    Raises
+    ------
+    ValueError
+        If they are not as many finite numbers, or all zero.
+    """
+    try:
+        exponents = np.asarray(weights, dtype=float)
+    except (TypeError, ValueError):
+        exponents = np.empty(0)
+    if exponents.shape not in [(n,) for n in numbers] or not np.isfinite(exponents).all():
+        what = "one per task" + (", or one per task and value" if len(numbers) > 1 else "")
+        raise ValueError(
+            f"`{parameter}` must be {' or '.join(map(str, numbers))} finite numbers, {what}. Got {weights!r} instead."
+        )
+    if not exponents.any():
+        raise ValueError(f"`{parameter}` must not all be zero: nothing would be ranked by. Got {weights!r}.")
+    return exponents
 
 
 def listed(weights: Any, model: Any, parameter: str = "weights") -> Any:
@@ -236,12 +251,8 @@ def _compositions(total: int, n_parts: int) -> Iterator[tuple[int, ...]]:
 
 def _factors(estimator: Any, X: Any) -> np.ndarray:
     """What is multiplied: the marginals, and expected values, if there are some, of which a negative one is 0."""
-    if not hasattr(estimator, "predict_marginals"):  # a Pipeline, or a search
-        return predictions(estimator, X).clip(min=0)
-    P = estimator.predict_marginals(X)
-    if getattr(estimator, "value_targets", None):
-        return np.hstack((P, estimator.predict_values(X).clip(min=0)))
-    return P
+    is_foreign = hasattr(estimator, "predict_marginals") and not hasattr(estimator, "_marginals_and_values")
+    return estimator.predict_marginals(X) if is_foreign else predictions(estimator, X).clip(min=0)
 
 
 def _worth(utility: Callable[[Any, np.ndarray], float], Y: Any, P: np.ndarray, weights: np.ndarray) -> float:

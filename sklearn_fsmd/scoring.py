@@ -14,7 +14,7 @@ from sklearn_fsmd.encoding import as_pandas
 from sklearn_fsmd.estimators import MultiTaskClassifier
 from sklearn_fsmd.metrics import check_count, fitted_model, model_of
 from sklearn_fsmd.persistence import replacing
-from sklearn_fsmd.ranking import listed, weighted_product
+from sklearn_fsmd.ranking import exponents_of, listed, weighted_product
 from sklearn_fsmd.runtime import warn
 from sklearn_fsmd.streaming import LeftOut, columns_of, located
 
@@ -98,8 +98,9 @@ def score_file(
     if os.path.realpath(source) == os.path.realpath(sink):
         raise ValueError(f"Source and sink are one file, {source}. Name another sink.")
     if rank_weights is not None:
+        n_tasks = len(own.task_names_)
         rank_weights = listed(rank_weights, own, "rank_weights")
-        _check_rank_weights(own, rank_weights)
+        exponents_of(rank_weights, sorted({n_tasks, n_tasks + len(own.value_names_)}), "rank_weights")
     written = [*keep, *_names(own, rank_weights is not None)]
     if twice := [name for name in written if written.count(name) > 1]:
         raise ValueError(f"The sink would have two columns named {twice[0]!r}. Leave it out of `keep`.")
@@ -146,6 +147,8 @@ def _batches(file: Any, size: int, columns: list[str], source: Any) -> Iterator[
     while True:
         try:
             batch = next(batches, None)
+        except MemoryError:
+            raise
         except Exception as error:  # damaged pages raise errors of several kinds
             raise ValueError(f"{source} cannot be read: {error}.") from error
         if batch is None:
@@ -169,20 +172,6 @@ def _names(own: Any, ranks: bool) -> list[str]:
     """The columns of scores."""
     names = [f"p_{name}" for name in own.task_names_] + [f"expected_{name}" for name in own.value_names_]
     return [*names, "rank_score"] if ranks else names
-
-
-def _check_rank_weights(own: Any, rank_weights: Any) -> None:
-    """Raise ValueError if they are not a finite number for each task, or for each task and value."""
-    n_tasks, n_values = len(own.task_names_), len(own.value_names_)
-    numbers = sorted({n_tasks, n_tasks + n_values})
-    if np.shape(rank_weights) not in [(n,) for n in numbers]:
-        wanted = " or ".join(map(str, numbers))
-        what = "one per task" + (", or one per task and value" if n_values else "")
-        raise ValueError(f"`rank_weights` must be {wanted} finite numbers, {what}. Got {rank_weights!r} instead.")
-    try:
-        weighted_product(np.ones((1, len(rank_weights))), rank_weights)
-    except ValueError as error:
-        raise ValueError(str(error).replace("`weights`", "`rank_weights`")) from None
 
 
 def _frame(pa: Any, batch: Any, model: Any, with_gaps: Sequence[str]) -> Any:

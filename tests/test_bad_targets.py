@@ -88,6 +88,12 @@ def contrary(Y):
     ),
     ("lists", lambda Y: pd.Series([[0], [1]] * 60), ValueError, "You appear to be using a legacy multi-label data"),
     ("bytes", lambda Y: np.array([b"a", b"b"] * 60), TypeError, "Support for labels represented as bytes is not"),
+    (
+        "times",
+        lambda Y: pd.Timestamp(0) + pd.to_timedelta(ONE_OF_TWO, "D"),
+        ValueError,
+        "Unknown label type…datetime64",
+    ),
     ("complex", lambda Y: ONE_OF_TWO * 1j, ValueError, "Complex data not supported"),
     ("inf", lambda Y: np.where(ONE_OF_TWO, INF, 0), ValueError, "Input y contains infinity or a value too large…'y'."),
     ("-inf", put(click=np.where(ONE_OF_TWO, -INF, 0)), ValueError, "Input y contains infinity…: column 'click'."),

@@ -13,6 +13,7 @@ from sklearn.base import clone
 from skorch.callbacks import LRScheduler
 
 from sklearn_fsmd import FSClassifier, FSMDClassifier, MultiTaskClassifier
+from sklearn_fsmd.network.values import LogNormal
 from sklearn_fsmd.persistence import container as storage
 from sklearn_fsmd.training import Net, checkpoint
 from tests.conftest import SMALL, make_frame
@@ -166,8 +167,19 @@ def test_parameters_that_are_equal_are_the_same_however_they_are_written(data, t
 def test_keys_of_numpy_are_those_of_python(data, tmp_path):
     X, Y = data
     Y = np.column_stack([Y, np.ones(len(Y))])
-    values = {"value_targets": [2], "value_parents": {np.int64(2): np.int64(0)}}
-    FSMDClassifier(**SMALL | values, checkpoint=tmp_path / "fit.safetensors").fit(X, Y)
+    values = {"value_targets": [2, 3], "value_parents": {np.int64(2): np.int64(0), 3: 1}}
+    FSMDClassifier(**SMALL | values, checkpoint=tmp_path / "fit.safetensors").fit(X, np.column_stack([Y, Y[:, 2]]))
+
+
+def test_a_checkpoint_that_averages_what_no_longer_is_averaged_is_an_older_one(data, tmp_path, interrupt):
+    X, Y = data
+    params = PARAMS | {"value_targets": ["seconds"], "checkpoint": tmp_path / "c"}
+    Y = Y.assign(seconds=1.5)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LogNormal, "buffers", lambda self: iter(()))
+        interrupt(FSMDClassifier(**params), X, Y)
+    with pytest.raises(ValueError, match="was written by an older version of the library. Fit anew"):
+        FSMDClassifier(**params).fit(X, Y, resume=True)
 
 
 def test_validation_data_and_weights_are_part_of_the_data(data, tmp_path, interrupt):

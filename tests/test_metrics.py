@@ -113,7 +113,7 @@ def test_calibration_error(rng):
 
 def test_multi_task_gain():
     np.testing.assert_allclose(metrics.multi_task_gain([0.8, 0.7], [0.75, 0.72]), [0.05, -0.02])
-    with pytest.raises(ValueError, match="one AUC a task"):
+    with pytest.raises(ValueError, match="one AUC per task"):
         metrics.multi_task_gain([0.8], [0.7, 0.6])
 
 

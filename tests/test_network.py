@@ -2,6 +2,7 @@
 
 import functools
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -168,10 +169,13 @@ def test_an_extractor_of_the_wrong_shape_is_refused():
         ("independent", 3, (None, None, None)),
         ((None, 0, 0, 1), 4, (None, 0, 0, 1)),
         ([None, 0], 2, (None, 0)),
+        ([None, np.int64(0)], 2, (None, 0)),
     ],
 )
 def test_parents(link, n_tasks, parents):
-    assert parents_of(link, n_tasks) == parents
+    found = parents_of(link, n_tasks)
+    assert found == parents
+    assert {type(parent) for parent in found} <= {int, type(None)}  # which JSON knows
 
 
 @pytest.mark.parametrize(

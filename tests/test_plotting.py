@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.tree import DecisionTreeClassifier
 
-from sklearn_fsmd import FSMDClassifier, SharedBottomClassifier, SingleTaskClassifier
+from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier, SharedBottomClassifier, SingleTaskClassifier
 from sklearn_fsmd.datasets import make_funnel
 from sklearn_fsmd.metrics import auc_per_task, get_scorer
 from sklearn_fsmd.plotting import (
@@ -252,6 +252,8 @@ def test_history_shows_no_one_epoch_where_tasks_keep_their_own_or_training_went_
     X, Y = funnel
     apart = SingleTaskClassifier(**SMALL, early_stopping=True).fit(X, Y)
     assert HistoryDisplay.from_estimator(apart).best is None
+    other = MultiTaskClassifier(extractor="separate", link="independent", **SMALL, early_stopping=True).fit(X, Y)
+    assert HistoryDisplay.from_estimator(other.set_params(extractor="ple")).best is None
     assert HistoryDisplay.from_estimator(apart.fit(X, Y["click"])).best is not None
     model = FSMDClassifier(**SMALL, early_stopping=True).fit(X, Y)
     assert HistoryDisplay.from_estimator(model).best is not None

@@ -25,6 +25,7 @@ from sklearn_fsmd.metrics import concordance, decile_bias, get_scorer, value_mae
 from sklearn_fsmd.network import MultiTaskLoss, TreeLink
 from sklearn_fsmd.network.values import VALUE_LOSSES, LogNormal, Poisson, Squared
 from sklearn_fsmd.ranking import tune_rank_weights
+from sklearn_fsmd.training import validation_rows
 from sklearn_fsmd.training.value_level import Expected, correct_values, trust
 from tests.conftest import SMALL, make_frame, of
 
@@ -628,6 +629,29 @@ def test_training_that_goes_on_sees_larger_values():
     model.fit(X, Y.assign(watch=1000 * Y["watch"]))
     assert model.module_.get_submodule("values").largest == pytest.approx(1000 * Y["watch"].max())
     assert model.predict_values(X).mean() == pytest.approx(1000 * Y["watch"].mean(), rel=0.05)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_the_largest_value_is_that_of_all_rows_of_training(streamed, tmp_path, monkeypatch):
+    monkeypatch.setattr(validation_rows, "LEVEL_ROWS_OF_VALUES", 50)
+    X, Y = skewed(400)
+    largest = int(np.flatnonzero(Y["click"] == 1)[0])
+    model = FSMDClassifier(**SMALL | {"early_stopping": False}, **AFTER_CLICK, warm_start=True).fit(X, Y)
+    again = Y.assign(watch=Y["watch"].where(np.arange(400) != largest, 1e5))
+    if streamed:
+        X.join(again).to_parquet(tmp_path / "log.parquet")
+        model.fit_dataset(tmp_path / "log.parquet", list(Y))
+    else:
+        model.fit(X, again)
+    assert model.module_.get_submodule("values").largest == 1e5
+
+
+@pytest.mark.parametrize("loss", ["lognormal", "poisson"])
+def test_gradients_of_expectations_that_vanish_are_finite(loss):
+    values = VALUE_LOSSES[loss](1)
+    outputs = torch.full((1, 1, values.n_outputs), -120.0, requires_grad=True)
+    values(outputs).sum().backward()
+    assert torch.isfinite(outputs.grad).all()
 
 
 def test_values_that_are_all_0_are_expected_to_be_0():

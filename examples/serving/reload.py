@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from serving.metrics import Metrics
 from serving.model_file import BrokenFileError, ModelFile
@@ -30,12 +30,17 @@ class State(NamedTuple):
     error: str | None
 
 
+def _described(column: dict[str, Any]) -> str:
+    """How a value of a column is sent."""
+    width, separator = column.get("width"), column.get("separator")
+    more = f" of {width} numbers" if width else "" if separator is None else f", or with {separator!r} in between"
+    return f"{column['holds']}, {column['type']}{more}"
+
+
 def _change_of_rows(former: ModelFile, model: ModelFile) -> str:
     """What clients of the former model have to send in another way; empty if nothing."""
-    before, now = (
-        {column["name"]: f"{column['holds']}, {column['type']}" for column in one.columns} for one in (former, model)
-    )
-    gone = [name for name in before if name not in now and name not in model.not_needed]
+    before, now = ({column["name"]: _described(column) for column in one.columns} for one in (former, model))
+    gone = [name for name in [*before, *former.not_needed] if name not in now and name not in model.not_needed]
     changes = [f"{name!r} is new ({now[name]})" for name in now if name not in before]
     changes += [f"{name!r} is refused" for name in gone]
     changes += [

@@ -102,18 +102,19 @@ def model_card(
         raise ValueError(f"`max_segments` must be at least 1. Got {max_segments!r}.")
     X, Y = as_pandas(X), as_pandas(Y)
     cuts = _cuts(by, X)
+    segments_of = {name: _largest(column, max_segments) for name, column in cuts.items()}
     whole = metric_table(
         model,
         X,
         Y,
-        by={name: _largest(column, max_segments) for name, column in cuts.items()} or None,
+        by=segments_of or None,
         groups=groups,
         sample_weight=sample_weight,
         n_samples=n_samples,
         random_state=random_state,
     )
     table = whole.xs("all rows", level="segment", drop_level=False)
-    of_cuts = {name: of_cut(whole, name) for name in cuts}
+    of_cuts = {name: of_cut(whole, name, column) for name, column in segments_of.items()}
     title = f"{TITLE}: {type(own).__name__}"
     card = card_of(own, model_diagram=False, template=None)
 

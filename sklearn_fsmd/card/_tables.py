@@ -8,15 +8,16 @@ import numpy as np
 import pandas as pd
 
 from sklearn_fsmd.compose import ask
+from sklearn_fsmd.metrics import segments_by_name
 
 FIGURES = {"ranking": "AUC or concordance", "error": "log loss or RMSE", "level": "mean prediction / mean label"}
 
 
-def of_cut(table: pd.DataFrame, name: str) -> pd.DataFrame:
-    """The segments of one cut, of a table of several, without its name."""
-    start = f"{name} = "
-    part = table[[segment.startswith(start) for _, segment in table.index]]
-    return part.rename(lambda segment: segment.removeprefix(start), level="segment")
+def of_cut(table: pd.DataFrame, name: str, column: Any) -> pd.DataFrame:
+    """The segments of one cut, of a table of several, without its name; `column` says in which each row is."""
+    own = {f"{name} = {segment}": segment for segment in segments_by_name(column)}
+    part = table[[segment in own for _, segment in table.index]]
+    return part.rename(own, level="segment")
 
 
 def readable(table: pd.DataFrame, by: str | None = None) -> pd.DataFrame:

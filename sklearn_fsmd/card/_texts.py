@@ -58,11 +58,10 @@ def limits_of(own: Any, table: pd.DataFrame, of_cuts: Mapping[str, pd.DataFrame]
 
 def _of_level(target: str, where: str, row: pd.Series) -> str:
     """That predictions are too low or too high, where chance does not explain it."""
-    if row["level_low"] > 1:
-        return f"{target}, {where}: predictions are too high on average, {_times(row)} of what was observed."
-    if row["level_high"] < 1:
-        return f"{target}, {where}: predictions are too low on average, {_times(row)} of what was observed."
-    return ""
+    if not (row["level_low"] > 1 or row["level_high"] < 1):
+        return ""
+    too = "high" if (row["level_low"] > 1) == (row["observed"] > 0) else "low"  # more than a negative mean is lower
+    return f"{target}, {where}: predictions are too {too} on average, {_times(row)} of what was observed."
 
 
 def _times(row: pd.Series) -> str:

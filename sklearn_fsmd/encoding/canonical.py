@@ -194,6 +194,8 @@ def factorize(column: Any, name: str) -> tuple[np.ndarray, np.ndarray, Kind | No
             for value in column:
                 canonical(value, name)  # says which value has no hash
             raise TypeError(f"Column {name!r}: each argument must be a single string or number ({error}).") from error
+        except MemoryError:
+            raise
         except Exception as error:  # Arrow's, of several kinds: times after 24 o'clock, strings that are no UTF-8
             raise ValueError(f"Column {name!r} cannot be read: {error}.") from error
     if isinstance(dtype, (pd.CategoricalDtype, pd.ArrowDtype)):  # levels without a row are no values of the column

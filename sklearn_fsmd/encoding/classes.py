@@ -44,6 +44,8 @@ def two_classes(column: np.ndarray, name: str) -> np.ndarray:
         raise ValueError(f"Column {name!r} of Y has no observed label, so there is nothing to learn.")
     if known.dtype.kind == "f" and np.isinf(known).any():
         raise ValueError(f"Input y contains infinity or a value too large for {known.dtype!r}: column {name!r}.")
+    if known.dtype.kind in "mM":
+        raise ValueError(f"Unknown label type: column {name!r} of Y has dtype {known.dtype}. Make it 0 and 1, or text.")
     try:
         target_type = type_of_target(known, input_name="y")
     except TypeError:

@@ -207,15 +207,19 @@ class TargetEncoder:
         given = self._given_weights(as_pandas(sample_weight), Y, len(Y))
         return (given, given[:, :0]) if self.of_values is None else self.of_values.split_weights(given, Y)
 
-    def over_impressions(self, Y: Any) -> tuple[Any, np.ndarray]:
-        """Y without its values, and these ``(n, V)`` as :meth:`predict_values` speaks of them, for metrics."""
+    def over_impressions(self, Y: Any, parents: Sequence[int | None]) -> tuple[Any, np.ndarray]:
+        """Y without its values, and these ``(n, V)`` as :meth:`predict_values` speaks of them, for metrics.
+
+        `parents` are those of the link: a step after one that has not happened has not happened either.
+        """
         Y = as_pandas(Y)
         if self.of_values is None:
             return Y, np.empty((len(Y), 0))
         rest = without_values(Y, self.of_values.columns)
         labels = np.stack([self._labels(k, column) for k, column in enumerate(_columns(rest)[0])], axis=1)
-        missing = np.stack([pd.isna(column) for column in _columns(rest)[0]], axis=1)
-        return rest, self.of_values.over_impressions(Y, np.where(missing, np.nan, labels))
+        observed = np.stack([~pd.isna(column) for column in _columns(rest)[0]], axis=1)
+        settle_children(labels, observed, parents)
+        return rest, self.of_values.over_impressions(Y, np.where(observed, labels, np.nan))
 
     def _labels(self, k: int, column: np.ndarray) -> np.ndarray:
         known = ~pd.isna(column)

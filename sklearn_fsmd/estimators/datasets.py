@@ -172,6 +172,7 @@ class Datasets(Learning):
             net = trainer.new_net(self, encoder, sums.with_largest(sample[1]), rates, random, None)
         else:
             trainer.grow(self, net, self._encoder, encoder)
+            trainer.widen(net, sums.with_largest(sample[1]))
         level = validation_rows.sample(*sample, rates)
         del sample
         if sums.of_groups is not None:

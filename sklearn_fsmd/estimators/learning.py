@@ -86,6 +86,7 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
             growth.update(X)
             encoder = growth.finish()
             trainer.grow(self, net, self._encoder, encoder)
+            trainer.widen(net, labels)
         rows = encoder.fit_encode(X, self._like(X, X_unlabeled)) if anew else encoder.encode(X)
         if anew:
             self._warn_of_columns(encoder, X, labels)

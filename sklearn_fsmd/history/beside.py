@@ -37,21 +37,13 @@ def write_beside(
     further = pa.schema([pa.field(name, pa.float32()) for name in names])
     of_pandas = log.pandas_metadata(kept)
     schema = pa.schema([*own, *further], metadata={"pandas": json.dumps(of_pandas)} if of_pandas else {})
-    rows = _read(_cut(_as_in(log, own), _renamed(more, further)))
+    rows = _cut(_as_in(log, own), _renamed(more, further))
     with (
         replacing(path, pa.ArrowException) as temporary,
         ParquetWriter(temporary, schema, compression="zstd") as writer,
     ):
         for left, right in rows:
             writer.write_table(pa.table([*left.columns, *right.columns], schema=schema), ROW_GROUP)
-
-
-def _read(rows: Iterator[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
-    """Let errors of reading not be taken for those of writing."""
-    try:
-        yield from rows
-    except OSError as error:
-        raise ValueError(str(error)) from error
 
 
 def _cut(left: Iterator[Any], right: Iterator[Any]) -> Iterator[tuple[Any, Any]]:
@@ -77,7 +69,14 @@ def _as_in(log: ParquetSource, schema: Any) -> Iterator[Any]:
     """The rows of the log in the types of `schema`."""
     import pyarrow as pa
 
-    for piece in log.pieces(schema.names):
+    pieces = log.pieces(schema.names)
+    while True:
+        try:
+            piece = next(pieces, None)
+        except OSError as error:  # which is not for what is written to say
+            raise ValueError(str(error)) from error
+        if piece is None:
+            return
         try:
             columns = [_cast(column, field.type) for column, field in zip(piece.batch.columns, schema, strict=True)]
         except pa.ArrowInvalid as error:
@@ -95,7 +94,7 @@ def _written_as(kind: Any) -> Any:
     """The type of a column of a log in what is written: each batch has a dictionary of its own."""
     import pyarrow as pa
 
-    return pa.dictionary(pa.int32(), kind.value_type, kind.ordered) if pa.types.is_dictionary(kind) else kind
+    return pa.dictionary(pa.int32(), kind.value_type) if pa.types.is_dictionary(kind) else kind
 
 
 def _cast(column: Any, kind: Any) -> Any:
@@ -103,7 +102,4 @@ def _cast(column: Any, kind: Any) -> Any:
 
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    if not pa.types.is_dictionary(kind):
-        return column.cast(kind)
-    made = column.cast(kind.value_type).dictionary_encode()
-    return pa.DictionaryArray.from_arrays(made.indices, made.dictionary, ordered=kind.ordered)
+    return column.cast(kind.value_type).dictionary_encode() if pa.types.is_dictionary(kind) else column.cast(kind)

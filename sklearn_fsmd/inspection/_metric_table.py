@@ -52,10 +52,11 @@ def metric_table(
     -------
     table : DataFrame indexed by target and segment
         ``n`` rows with an observed label, how many of them are ``positives`` (have the label 1, or a value above 0),
-        and ``observed``, their weighted mean; then for ``ranking`` (the AUC, or the
-        concordance of values), ``error`` (log loss, or root mean squared error) and ``level`` (mean prediction over
-        mean label: 1 is right) each the figure and the ends ``…_low`` and ``…_high`` of its interval. A figure that is
-        not defined is NaN, and so are the ends where there are fewer than 20 groups.
+        and ``observed``, their weighted mean; then for ``ranking`` (the AUC, or the concordance of values), ``error``
+        (log loss, or root mean squared error) and ``level`` (mean prediction over mean label: 1 is right) each the
+        figure and the ends ``…_low`` and ``…_high`` of its interval. A figure that is not defined is NaN, such as a
+        concordance with weights that are no multiples of one of them, and so are the ends where there are fewer than
+        20 groups.
 
     Raises
     ------
@@ -147,9 +148,13 @@ def _concordance(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> float:
     """The concordance of rows that are there as often as they were drawn; with other weights there is none."""
     if len(np.unique(y)) < 2:
         return np.nan
-    times = weights.astype(int)
+    times = np.rint(weights)
     if not np.array_equal(times, weights):
+        weights = weights / weights.min()
+        times = np.rint(weights)
+    if not np.allclose(times, weights, rtol=1e-6):
         return np.nan
+    times = (times / np.gcd.reduce(times.astype(np.int64))).astype(np.int64)
     return concordance(np.repeat(y, times), np.repeat(p, times))
 
 

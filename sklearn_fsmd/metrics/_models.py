@@ -6,13 +6,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.frozen import FrozenEstimator
 
 from sklearn_fsmd.encoding import as_pandas
 from sklearn_fsmd.metrics._inputs import zeros_and_ones
 
 
 def model_of(estimator: Any) -> Any:
-    """The model at the end of searches and Pipelines."""
+    """The model at the end of searches and Pipelines, and in a `FrozenEstimator`."""
+    if isinstance(estimator, FrozenEstimator):
+        return model_of(estimator.estimator)
     if hasattr(estimator, "best_estimator_"):
         return model_of(estimator.best_estimator_)
     return model_of(estimator.steps[-1][1]) if hasattr(estimator, "steps") else estimator
@@ -32,7 +35,7 @@ def by_classes(Y: Any, estimator: Any) -> Any:
     Y, model = as_pandas(Y), model_of(estimator)
     if hasattr(model, "_targets"):
         labels = _settled(model, Y)
-        Y, _ = model._targets.over_impressions(Y)
+        Y, _ = model._targets.over_impressions(Y, model.module_.link.parents)
         if not isinstance(Y, pd.DataFrame) and np.ndim(Y) == 2:
             return pd.DataFrame(labels, columns=model.task_names_)
         if np.ndim(Y) == 1 and getattr(Y, "name", None) is None:

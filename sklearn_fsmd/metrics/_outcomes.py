@@ -34,7 +34,7 @@ def predictions(estimator: Any, X: Any, *, conditional: bool = False) -> np.ndar
     if not conditional:
         return ask(estimator, "_marginals_and_values", X)
     p = ask(estimator, "predict_conditionals", X)
-    return np.hstack((p, ask(estimator, "predict_values", X))) if model_of(estimator).value_targets else p
+    return np.hstack((p, ask(estimator, "predict_values", X))) if model_of(estimator).value_names_ else p
 
 
 def fitted_model(estimator: Any) -> Any:
@@ -102,7 +102,7 @@ def observations(model: Any, Y: Any, sample_weight: Any = None) -> tuple[np.ndar
     weights = np.ones_like(labels) if encoded.weights is None else encoded.weights.astype(np.float64)
     if not model.value_names_:
         return labels, weights
-    _, values = targets.over_impressions(Y)
+    _, values = targets.over_impressions(Y, model.module_.link.parents)
     of_values = np.ones_like(values) if sample_weight is None else targets.split_weights(sample_weight, Y)[1]
     of_values = np.where(np.isnan(values), 0.0, of_values)
     return np.hstack((labels, np.nan_to_num(values))), np.hstack((weights, of_values))

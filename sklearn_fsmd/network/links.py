@@ -136,4 +136,4 @@ def parents_of(link: str | Sequence[int | None], n_tasks: int) -> tuple[int | No
                 f"The parent of task {k} in 'link' must be None{f' or a task before it, 0 to {k - 1}' if k else ''}. "
                 f"Got {parent!r} in {link!r}."
             )
-    return tuple(link)
+    return tuple(None if parent is None else int(parent) for parent in link)

@@ -43,7 +43,8 @@ class Values(nn.Module):
         expected = self.expectation(outputs)
         if not self.multiplies:
             return self.level + self.slope * expected
-        return (self.level.log() + self.slope * expected.log()).exp()  # a power alone may be beyond a float32
+        logs = expected.clamp(min=torch.finfo(expected.dtype).tiny).log()
+        return (self.level.log() + self.slope * logs).exp()  # a power alone may be beyond a float32
 
     def expectation(self, outputs: Tensor) -> Tensor:
         """What the distribution expects, before it is corrected, ``(B, V)``."""

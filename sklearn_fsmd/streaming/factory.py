@@ -73,7 +73,9 @@ class FactorySource:
             found = self.kinds.setdefault(name, set())
             if (kind := _kind(column.dtype)) not in found and column.first_valid_index() is not None:
                 found.add(kind)
-                self.told.setdefault(name, column.dropna()[:N_TOLD])
+                if name not in self.told:
+                    values = column.dropna()
+                    self.told[name] = values.iloc[np.arange(min(N_TOLD, len(values)))]  # a copy of these alone
 
     def _as_elsewhere(self, frame: pd.DataFrame) -> pd.DataFrame:
         """A table with numbers where a column is missing in all of its rows, and holds numbers in the other tables."""
@@ -93,9 +95,13 @@ class FactorySource:
                 )
 
     def telling(self, X: pd.DataFrame) -> pd.DataFrame:
-        """Rows that say what the columns are: each of the first table in which it is not missing."""
-        told = {name: self.told.get(name, X[name]) for name in X.columns}
-        return pd.DataFrame({name: values.iloc[np.arange(N_TOLD) % len(values)].array for name, values in told.items()})
+        """The first rows; where a column is missing in all of them, with values of the first table that has some."""
+        made = X.copy(deep=False)
+        for name in X.columns:
+            if name in self.told and X[name].first_valid_index() is None:
+                told = self.told[name].array.take(np.arange(len(X)) % len(self.told[name]))
+                made[name] = pd.Series(told, index=X.index, dtype=self.told[name].dtype)
+        return made
 
     def blocks(self, columns: Sequence[Any]) -> Iterator[Block]:
         """All rows from the first to the last."""

@@ -125,12 +125,17 @@ def _would_find(where: str, path: Path) -> bool:
     """Whether a folder or a glob would have `path` among its files. Of "**" too much is said rather than too little."""
     if Path(where).is_dir():
         is_inside = path.is_relative_to(where) and path.suffix == ".parquet"
-    elif "**" in where:
-        is_inside = any(fnmatch(str(path), pattern) for pattern in (where, where.replace("**/", "")))
-    else:
-        of_folder = path.suffix == ".parquet" and any(fnmatch(str(folder), where) for folder in path.parents)
-        is_inside = of_folder or (path.parent == Path(where).parent and fnmatch(path.name, Path(where).name))
+    else:  # a folder that is named is read whole
+        named = [path, *(path.parents if path.suffix == ".parquet" else ())]
+        is_inside = any(_is_named(where, one) for one in named)
     return is_inside and bool(_data([str(path)], where))
+
+
+def _is_named(pattern: str, path: Path) -> bool:
+    if "**" in pattern:
+        return any(fnmatch(str(path), one) for one in (pattern, pattern.replace("**/", "")))
+    parts = Path(pattern).parts
+    return len(parts) == len(path.parts) and all(map(fnmatch, path.parts, parts))
 
 
 def _remote(url: str) -> list[File]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sklearn_fsmd.streaming.files import File
+from sklearn_fsmd.streaming.schema import says_nothing
 
 
 class Footer(NamedTuple):
@@ -47,6 +48,8 @@ class Footer(NamedTuple):
     def has_values(self, column: str) -> bool:
         """Whether a column is there in any row."""
         with self.open() as opened, self.file.readable():
+            if says_nothing(opened.schema_arrow.field(column).type):
+                return False
             values = opened.read([column]).column(0)
         return not values.is_null(nan_is_null=True).to_numpy().all()
 

@@ -41,6 +41,8 @@ def located(where: str) -> Iterator[None]:
 
     try:
         yield
+    except MemoryError:  # one of Arrow's is an ArrowException too
+        raise
     except TypeError as error:
         raise TypeError(f"{where}: {error}") from error
     except (ValueError, pa.ArrowException) as error:  # of subclasses that may need more than a text

@@ -185,7 +185,8 @@ class ParquetSource:
 
     def is_category(self, column: str) -> bool:
         """Whether a column was a category of pandas when the files were written, which the type of numbers forgets."""
-        return self._kinds_of(column).as_category is not None
+        kinds = self._kinds_of(column)
+        return kinds.as_category is not None and kinds.as_other is None
 
     def telling(self, X: pd.DataFrame) -> pd.DataFrame:
         """The first rows, with dtypes that say what the columns are."""
@@ -197,11 +198,15 @@ class ParquetSource:
         said = first.pandas_metadata()
         entries = {entry.get("name"): entry for entry in said.get("columns", [])}
         for column in columns:
-            knows = self._kinds_of(column).as_category
-            if knows is not None and column not in first.categories:
+            kinds = self._kinds_of(column)
+            knows = kinds.as_other if column in first.categories else kinds.as_category
+            if knows is not None and None in kinds:  # else the first file has values, or all are missing in all
                 of_other = knows.pandas_metadata()
                 said = said or of_other
-                entries[column] = next(entry for entry in of_other["columns"] if entry.get("name") == column)
+                entries.pop(column, None)
+                entries |= {
+                    entry["name"]: entry for entry in of_other.get("columns", []) if entry.get("name") == column
+                }
         kept = [entry for name, entry in entries.items() if name in columns]
         return said | {"columns": kept, "index_columns": []} if said else {}
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-LARGEST_PRECISION = 38
-"""So many digits a decimal of 128 bits has."""
+LARGEST_PRECISION = {128: 38, 256: 76}
+"""So many digits decimals of so many bits have."""
 
 
 def columns_of(schema: Any, name: str) -> dict[str, Any]:
@@ -65,7 +65,10 @@ def _decimal_of_both(decimal: Any, whole: Any) -> Any:
 
     digits = len(str(2**whole.bit_width - 1 if str(whole).startswith("u") else 2 ** (whole.bit_width - 1)))
     precision = max(decimal.precision - decimal.scale, digits) + decimal.scale
-    return pa.decimal128(precision, decimal.scale) if precision <= LARGEST_PRECISION else pa.float64()
+    if precision > LARGEST_PRECISION[256]:
+        return decimal  # into which some integers cannot be cast; that is an error then
+    is_large = precision > LARGEST_PRECISION[128] or pa.types.is_decimal256(decimal)
+    return (pa.decimal256 if is_large else pa.decimal128)(precision, decimal.scale)
 
 
 def says_nothing(kind: Any) -> bool:

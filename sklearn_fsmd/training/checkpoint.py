@@ -105,7 +105,7 @@ class Checkpoint(Callback):
         for name, value in self.parameters.items():
             with self._made_up():
                 was, now = (json.loads(text) for text in (former.get(name, "null"), value))
-            if was != now:
+            if was != now and former.get(name) != value:  # NaN is not equal to itself
                 raise ValueError(
                     f"The {name!r} parameter was {was!r} in the fit that wrote {self.path} and is {now!r} now. Set "
                     "it back, or fit anew with resume=False."
@@ -155,6 +155,10 @@ class Checkpoint(Callback):
                 f"{self.path} was written by a fit in the way {found['execution']!r}, whose last bits are others than "
                 f"those of {way!r}. Set SKLEARN_FSMD_EXECUTION={found['execution']}, or fit anew with resume=False."
             )
+        with self._made_up():
+            n_averaged = len(found["state"]["average"]["others"])
+        if net.module_.values is not None and n_averaged > len(net.average_.others):
+            raise ValueError(f"{self.path} was written by an older version of the library. Fit anew with resume=False.")
         with self._made_up():
             self._restore(net, found["state"])
 
@@ -296,5 +300,5 @@ def _text(value: Any) -> str:
         return value.tolist() if hasattr(value, "tolist") else described(value)
 
     if isinstance(value, Mapping):  # JSON knows keys of Python alone
-        value = {str(plain(key)) if hasattr(key, "tolist") else key: one for key, one in value.items()}
+        value = {key.tolist() if hasattr(key, "tolist") else key: one for key, one in value.items()}
     return json.dumps(value, default=plain, sort_keys=True)

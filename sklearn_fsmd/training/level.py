@@ -62,10 +62,7 @@ def set_level(network: MultiTaskNetwork, parts: Sequence[Outputs], rates: np.nda
 @torch.inference_mode()
 def set_level_of_values(network: MultiTaskNetwork, parts: Sequence[Outputs], *, of_chunk: bool) -> None:
     """The same of expected values; `of_chunk` says that the rows of training are a part of the data."""
-    values, n_tasks = cast("Values", network.values), len(network.link.parents)
-    for part in parts:
-        values.widen(part.labels[:, n_tasks:], cast("Tensor", part.weights)[:, n_tasks:])
-    correct_values(values, [_of_values(network, part) for part in parts], of_chunk=of_chunk)
+    correct_values(cast("Values", network.values), [_of_values(network, part) for part in parts], of_chunk=of_chunk)
 
 
 def _of_labels(part: Outputs, n_tasks: int) -> Said:

@@ -187,6 +187,12 @@ def go_on_with(p: MultiTaskParameters, net: Net) -> Net:
     return again
 
 
+def widen(net: Net, targets: Targets) -> None:
+    """Let training that goes on know of values that are larger than those of before."""
+    if net.module_.values is not None and targets.values is not None:
+        net.module_.values.widen(*(torch.from_numpy(x).to(net.device) for x in targets.values))
+
+
 def grow(p: MultiTaskParameters, net: Net, before: InputEncoder, now: InputEncoder) -> None:
     """Give `net`, which is a copy, rows for the values that `now` knows and `before` did not.
 

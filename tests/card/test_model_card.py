@@ -8,6 +8,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -191,3 +192,28 @@ def test_a_segment_that_is_named_others_is_one_of_its_own(model, data):
     lines = [line.split("|") for line in text[text.index("### By shop") : text.index("## Limits")].splitlines()]
     rows = {line[2].strip(): line[3].strip() for line in lines if len(line) > 3 and line[1].strip() == "click"}
     assert rows == {"others": "300", "a": "100", "others (together)": "100"}
+
+
+def test_a_cut_whose_name_begins_as_another_s_has_its_own_segments(model, data):
+    *_, X, Y = data
+    cuts = {"a": X["device"], "a = b": X["segment"]}
+    text = model_card(model, X, Y, by=cuts, pictures=False, n_samples=2, random_state=0).render()
+    of_a = text[text.index("### By a\n") : text.index("### By a = b")]
+    found = {line.split("|")[2].strip() for line in of_a.splitlines() if "click" in line}
+    assert found == set(X["device"].astype(str))
+
+
+def test_more_than_a_negative_mean_is_too_low(data):
+    X, Y, X_test, Y_test = data
+    loss = {"value_targets": ["loss"], "value_loss": "squared"}
+    model = FSMDClassifier(**SMALL, **loss, max_epochs=1).fit(X, Y[["click"]].assign(loss=-X["price"]))
+    options = {"pictures": False, "n_samples": 30, "random_state": 0}
+    for times, too in ((0.5, "low"), (2.0, "high")):
+        text = model_card(model, X_test, Y_test[["click"]].assign(loss=-times * X_test["price"]), **options).render()
+        assert f"loss, all rows: predictions are too {too} on average" in text
+
+
+def test_a_frozen_model_is_named_as_what_it_is(model, data):
+    *_, X, Y = data
+    text = model_card(FrozenEstimator(model), X, Y, pictures=False, n_samples=2, random_state=0).render()
+    assert text.lstrip().startswith("# Model card: FSMDClassifier\n\n`FSMDClassifier` predicts")

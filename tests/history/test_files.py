@@ -190,7 +190,7 @@ def test_keys_are_equal_and_missing_as_they_are_in_memory(tmp_path, users):
 @pytest.mark.parametrize(
     "users",
     [
-        pa.array([b"a" * 16, b"b" * 16, b"a" * 16, None], pa.binary(16)),
+        pa.array([b"\xff" * 16, b"\xfe" * 16, b"\xff" * 16, None], pa.binary(16)),
         pa.array([Decimal(2**60 + 1), Decimal(2**60), Decimal(2**60 + 1), None], pa.decimal128(20, 0)),
     ],
     ids=["bytes", "decimals"],
@@ -218,18 +218,30 @@ def test_decimals_beside_whole_numbers_are_written_as_decimals(tmp_path, whole):
     assert pq.read_table(tmp_path / "past.parquet")["price"].to_pylist() == [*[Decimal("1.25")] * 2, 3, 4]
 
 
-def test_categories_of_a_later_file_and_their_order_are_written(tmp_path):
-    when = pa.array(pd.date_range("2026", periods=3))
-    sizes = pa.DictionaryArray.from_arrays(pa.array([0, 1, 0]), pa.array(["S", "L"]), ordered=True)
-    pq.write_table(pa.table({"when": when, "size": sizes, "click": [1, 0, 1]}), tmp_path / "sizes.parquet")
-    frame = pd.DataFrame({"when": when.to_pandas(), "shop": None, "click": [1, 0, 1]})
-    frame.to_parquet(tmp_path / "log-0.parquet")
-    frame.assign(shop=pd.Categorical([1, 2, 1])).to_parquet(tmp_path / "log-1.parquet")
-    for source in ("sizes.parquet", "log-*.parquet"):
-        history = HistoryFeatures(time="when", keys=["click"])
-        write_history(history, tmp_path / source, tmp_path / f"past-{source[:3]}.parquet", targets=["click"])
-    assert pq.read_schema(tmp_path / "past-siz.parquet").field("size").type.ordered
-    assert categories_of(pq.read_schema(tmp_path / "past-log.parquet")) == ["shop"]
+@pytest.mark.parametrize("kind", ["category", "int64"])
+def test_files_that_have_values_say_whether_they_are_categories(tmp_path, kind):
+    when = pd.date_range("2026", periods=3)
+    frame = pd.DataFrame({"when": when, "shop": None, "click": [1, 0, 1]})
+    lacking = frame if kind == "category" else frame.astype({"shop": "category"})
+    lacking.to_parquet(tmp_path / "log-0.parquet")
+    frame.assign(shop=pd.Series([1, 2, 1], dtype=kind)).to_parquet(tmp_path / "log-1.parquet")
+    history = HistoryFeatures(time="when", keys=["click"])
+    write_history(history, tmp_path / "log-*.parquet", tmp_path / "past.parquet", targets=["click"])
+    assert categories_of(pq.read_schema(tmp_path / "past.parquet")) == (["shop"] if kind == "category" else [])
+
+
+def test_a_damaged_log_is_not_for_the_file_that_is_written_to_say(tmp_path):
+    frame = pd.DataFrame({"when": pd.date_range("2026", periods=300), "note": np.random.rand(300), "click": 1})
+    frame.to_parquet(tmp_path / "log.parquet", index=False)
+    content = bytearray((tmp_path / "log.parquet").read_bytes())
+    column = pq.read_metadata(tmp_path / "log.parquet").row_group(0).column(1)
+    start = column.dictionary_page_offset or column.data_page_offset
+    content[start : start + column.total_compressed_size] = bytes(column.total_compressed_size)
+    (tmp_path / "log.parquet").write_bytes(content)
+    history = HistoryFeatures(time="when", keys=["click"])
+    with pytest.raises(ValueError, match="log.parquet cannot be read"):
+        write_history(history, tmp_path / "log.parquet", tmp_path / "past.parquet", targets=["click"])
+    assert not (tmp_path / "past.parquet").exists()
 
 
 def test_dates_are_no_keys(tmp_path):

@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
+from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.inspection import metric_table
 from sklearn_fsmd.inspection._metric_table import _auc
 from sklearn_fsmd.metrics import concordance, mean_log_loss, value_rmse
+from tests.inspection.conftest import SMALL
 
 
 def test_figures_of_targets_and_segments(model, funnel):
@@ -121,3 +123,22 @@ def test_segments_may_be_lists(model, funnel):
     X, Y = (part[2000:2050] for part in funnel)
     by = pd.Series([["a"], ["b"]] * 25)
     assert metric_table(model, X, Y, by=by, n_samples=1).loc[("click", "['a']"), "n"] == 25
+
+
+def test_a_conversion_that_is_missing_after_no_click_is_0_for_its_value_too(funnel):
+    X, Y = (part[:600] for part in funnel)
+    Y = Y[["click", "conversion"]].assign(revenue=10.0 * Y["conversion"])
+    after = {"value_targets": ["revenue"], "value_parents": {"revenue": "conversion"}}
+    model = FSMDClassifier(**SMALL, **after, max_epochs=1).fit(X, Y)
+    unknown = Y.assign(conversion=Y["conversion"].where(Y["click"] == 1))
+    tables = [metric_table(model, X, y, n_samples=5, random_state=0) for y in (Y, unknown)]
+    pd.testing.assert_frame_equal(*tables)
+    assert tables[1].loc[("revenue", "all rows"), "n"] == 600
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.5, 3000.0])
+def test_equal_weights_are_none(weight, model, funnel):
+    X, Y = (part[2000:2300] for part in funnel)
+    plain = metric_table(model, X, Y, n_samples=3, random_state=0)
+    weighted = metric_table(model, X, Y, sample_weight=np.full(300, weight), n_samples=3, random_state=0)
+    pd.testing.assert_frame_equal(plain, weighted)

@@ -1,5 +1,7 @@
 """The front of two objectives as the exponents move."""
 
+import copy
+
 import matplotlib
 import numpy as np
 import pandas as pd
@@ -8,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_fsmd import FSMDClassifier
-from sklearn_fsmd.metrics import auc_per_task, ndcg_at_k
+from sklearn_fsmd.metrics import auc_per_task, ndcg_at_k, outcomes
 from sklearn_fsmd.plotting import LiftDisplay, ParetoDisplay
 from sklearn_fsmd.ranking import pareto_front, tune_rank_weights, weighted_product
 from tests.inspection.conftest import SMALL
@@ -132,3 +134,12 @@ def test_weights_by_name_are_those_in_their_order(model, funnel):
     assert drawn[0] == drawn[1]
     titles = [LiftDisplay.from_estimator(model, X, Y, rank_weights=w).ranked_by for w in (named, [1, 0.5, 0])]
     assert titles == ["rank_score, weights 1 : 0.5 : 0"] * 2
+
+
+def test_values_are_those_of_fit_whatever_the_parameters_say_now(model, funnel):
+    X, Y = (part[2000:2300] for part in funnel)
+    utilities = {"mean": lambda Y, score: float(score.mean()), "spread": lambda Y, score: float(score.std())}
+    changed = copy.copy(model).set_params(value_targets=None, value_parents=None)
+    fronts = [pareto_front(one, X, Y, utilities, n_steps=2) for one in (model, changed)]
+    pd.testing.assert_frame_equal(*fronts)
+    assert [one.name for one in outcomes(changed, X, Y, conditional=True)][-1].startswith("watch_seconds")

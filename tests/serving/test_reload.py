@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -12,7 +13,7 @@ from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.export import to_onnx
 from tests.conftest import SMALL
 from tests.serving.conftest import make_rows, rows_of, train
-from tests.serving.process import wait_for
+from tests.serving.process import EXAMPLES, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -101,10 +102,27 @@ def test_the_log_says_which_rows_a_new_file_takes(live, trained, start, tmp_path
     wait_for(lambda: "takes other rows than model" in server.log(), say=server.log)
     (line,) = (line for line in server.log().splitlines() if "takes other rows" in line)
     assert line.endswith(
-        "'shop' is new (categories, string); 'price' is refused; 'tags' is refused; "
+        "'shop' is new (categories, string); 'price' is refused; 'tags' is refused; 'position' is refused; "
         "'city' was categories, string, and is numbers, double"
     )
     assert "WARNING" in line
+
+
+def test_widths_separators_and_columns_that_were_not_needed_are_changes_too(monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    from serving.reload import _change_of_rows
+
+    def model(width, separator, not_needed):
+        vector = {"name": "vector", "holds": "vectors", "type": "float", "width": width}
+        tags = {"name": "tags", "holds": "lists", "type": "string", "separator": separator}
+        return SimpleNamespace(columns=[vector, tags], not_needed=not_needed)
+
+    former = model(3, "|", ["position"])
+    assert _change_of_rows(former, former) == ""
+    assert _change_of_rows(former, model(4, ",", [])) == (
+        "'position' is refused; 'vector' was vectors, float of 3 numbers, and is vectors, float of 4 numbers; "
+        "'tags' was lists, string, or with '|' in between, and is lists, string, or with ',' in between"
+    )
 
 
 def test_the_same_network_with_other_weights_of_the_ranking_is_another_model(live, trained, start, tmp_path):

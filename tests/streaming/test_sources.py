@@ -9,8 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from sklearn_fsmd import FSMDClassifier
-from sklearn_fsmd.streaming import Dataset, sizes
+from sklearn_fsmd.streaming import Dataset, is_of, sizes
 from sklearn_fsmd.streaming.factory import FactorySource
+from sklearn_fsmd.streaming.files import find_files
 from sklearn_fsmd.streaming.parquet import ParquetSource
 from tests.conftest import make_frame
 from tests.streaming.conftest import PARAMS, TARGETS, together, write
@@ -339,12 +340,81 @@ def test_what_the_first_table_lacks_the_others_tell(kind, missing):
     assert [name for name in of_kind if position in getattr(encoder, name)] == [kind]
 
 
-def test_strings_that_no_file_can_hold_are_those_of_a_table():
+@pytest.mark.parametrize("in_lists", [False, True])
+def test_strings_that_no_file_can_hold_are_those_of_a_table(in_lists):
     X, Y = make_frame(400)
-    frame = X.assign(more=pd.Series([["\ud83d", f"v{i % 7}"] for i in range(400)], dtype=object))
+    strings = [["\ud83d", f"v{i % 7}"] if in_lists else f"\ud83d{i % 7}" for i in range(400)]
+    frame = X.assign(more=pd.Series(strings, dtype=object))
     streamed = FSMDClassifier(**PARAMS).fit_dataset(lambda: iter([together(frame, Y)]), TARGETS)
     assert streamed.predict_marginals(frame).shape == Y.shape
     assert FSMDClassifier(**PARAMS).fit(frame, Y).predict_marginals(frame[:3]).shape == (3, 2)
+
+
+def test_selectors_are_given_the_first_rows():
+    X, Y = make_frame(400)
+    frame = together(X, Y).assign(more=pd.Series([f"v{i}" for i in range(400)], dtype=object))
+    given = []
+
+    def selector(rows):
+        given.append(rows.copy())
+        return ["user", "city", "more"]
+
+    tables = [frame[:300], frame[300:]]
+    FSMDClassifier(**PARAMS, categorical_features=selector).fit_dataset(lambda: iter(tables), TARGETS)
+    assert len(given[0]) > 100
+    pd.testing.assert_frame_equal(given[0], frame[given[0].columns][: len(given[0])])
+
+
+def test_what_a_table_tells_is_kept_without_the_table():
+    frame = pd.DataFrame(np.random.rand(1000, 3), columns=[*"abc"])
+    for values in FactorySource(lambda: iter([frame])).told.values():
+        kept = values.to_numpy()
+        assert (kept if kept.base is None else kept.base).size <= 100
+
+
+def test_a_file_that_is_left_out_does_not_say_what_a_column_is(tmp_path):
+    X, Y = make_frame(600)
+    ids = np.where(np.arange(600) % 2, 2.0**60, 1.5)  # no categories, for they are not exact
+    for name, rows in (("a", slice(0, 200)), ("b", slice(200, 400))):
+        write(tmp_path / f"{name}.parquet", X[rows].assign(ids=ids[rows]), Y[rows])
+    bad = X[400:].assign(ids=pd.Categorical(np.arange(200.0) % 3))
+    write(tmp_path / "c.parquet", bad, Y[400:].assign(click=np.arange(200) % 3))
+    with pytest.warns(UserWarning, match="1 of 3 files are left out"):
+        FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, on_error="skip")
+
+
+def test_no_memory_is_no_fault_of_the_data(monkeypatch):
+    def factorize(column):
+        raise MemoryError
+
+    monkeypatch.setattr(pd, "factorize", factorize)
+    X, Y = make_frame(100)
+    with pytest.raises(MemoryError):
+        FSMDClassifier(**PARAMS).fit_dataset(lambda: iter([together(X, Y)]), TARGETS)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "found"),
+    [
+        ("*.parquet", "a.parquet", True),
+        ("*.parquet", "a.parquet/part-0.parquet", True),
+        ("*.parquet", "b/part-0.parquet", False),
+        ("b/*.parquet", "b/c/a.parquet", False),
+        ("day=*", "day=3/x.parquet", True),
+        ("**/day=3", "log/day=3/x.parquet", True),
+        ("**/b.parquet", "log/b.parquet/part.parquet", True),
+    ],
+)
+def test_whether_a_source_would_find_a_file(pattern, path, found, tmp_path):
+    target = tmp_path / path
+    assert is_of(target, str(tmp_path / pattern), []) == found
+    target.parent.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame({"x": [1]}).to_parquet(target)
+    try:
+        names = [file.name for file in find_files(str(tmp_path / pattern))]
+    except FileNotFoundError:
+        names = []
+    assert (str(target) in names) == found
 
 
 def test_a_column_of_none_in_the_first_table_is_what_it_is_in_the_others():
