@@ -497,4 +497,4 @@ def test_a_value_may_be_missing_in_any_way():
 )
 def test_what_is_no_number_is_named_even_where_all_is_missing(y):
     with pytest.raises(ValueError, match="`y` must hold numbers"):
-        metrics.value_mae(pd.Series(y), [1.0, 2.0])
+        metrics.value_mae(pd.Series(y, dtype=y.dtype), [1.0, 2.0])
