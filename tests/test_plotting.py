@@ -255,6 +255,8 @@ def test_history_shows_no_one_epoch_where_tasks_keep_their_own_or_training_went_
     other = MultiTaskClassifier(extractor="separate", link="independent", **SMALL, early_stopping=True).fit(X, Y)
     assert HistoryDisplay.from_estimator(other.set_params(extractor="ple")).best is None
     assert HistoryDisplay.from_estimator(apart.fit(X, Y["click"])).best is not None
+    by_one = SingleTaskClassifier(**SMALL, early_stopping=True, validation_metric="click_auc").fit(X, Y)
+    assert HistoryDisplay.from_estimator(by_one).best is not None
     model = FSMDClassifier(**SMALL, early_stopping=True).fit(X, Y)
     assert HistoryDisplay.from_estimator(model).best is not None
     assert HistoryDisplay.from_estimator(model.partial_fit(X, Y)).best is None

@@ -638,6 +638,9 @@ def test_the_largest_value_is_that_of_all_rows_of_training(streamed, tmp_path, m
     largest = int(np.flatnonzero(Y["click"] == 1)[0])
     model = FSMDClassifier(**SMALL | {"early_stopping": False}, **AFTER_CLICK, warm_start=True).fit(X, Y)
     again = Y.assign(watch=Y["watch"].where(np.arange(400) != largest, 1e5))
+    held_out = FSMDClassifier(**SMALL | {"early_stopping": True}, **AFTER_CLICK, validation="last", warm_start=True)
+    held_out.fit(X, Y).fit(X, Y.assign(watch=Y["watch"].where(np.arange(400) < 360, 1e5)))
+    assert held_out.module_.get_submodule("values").largest < 1e5
     if streamed:
         X.join(again).to_parquet(tmp_path / "log.parquet")
         model.fit_dataset(tmp_path / "log.parquet", list(Y))

@@ -86,7 +86,6 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
             growth.update(X)
             encoder = growth.finish()
             trainer.grow(self, net, self._encoder, encoder)
-            trainer.widen(net, labels)
         rows = encoder.fit_encode(X, self._like(X, X_unlabeled)) if anew else encoder.encode(X)
         if anew:
             self._warn_of_columns(encoder, X, labels)
@@ -101,6 +100,8 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
                 self._split_seed = trainer.draw_seed(random)  # the same rows validate when training goes on
             data, valid = validation_rows.split(self, *data, np.random.RandomState(self._split_seed))
             refuse_unjudged(valid[1])
+        if net is not None:
+            trainer.widen(net, data[1])
         steps = StepSums.of(data[1], parents)
         if anew and split:
             refuse_unlabeled(*data[1].totals(), steps, targets.names, parents)

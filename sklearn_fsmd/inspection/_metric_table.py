@@ -55,8 +55,8 @@ def metric_table(
         and ``observed``, their weighted mean; then for ``ranking`` (the AUC, or the concordance of values), ``error``
         (log loss, or root mean squared error) and ``level`` (mean prediction over mean label: 1 is right) each the
         figure and the ends ``…_low`` and ``…_high`` of its interval. A figure that is not defined is NaN, such as a
-        concordance with weights that are no multiples of one of them, and so are the ends where there are fewer than
-        20 groups.
+        concordance with weights that are neither equal nor whole numbers, and so are the ends where there are fewer
+        than 20 groups.
 
     Raises
     ------
@@ -131,8 +131,10 @@ def _figures(one: Outcome, weights: np.ndarray) -> dict[str, float]:
 
 
 def _sorted(one: Outcome) -> Outcome:
-    """The rows by their predictions: so they are sorted once, and not in each sample."""
+    """The rows by their predictions: so they are sorted once, and not in each sample. Equal weights are none."""
     order = np.argsort(one.predicted, kind="stable")
+    if np.ptp(one.weights) == 0:
+        one = one._replace(weights=np.ones(len(one.rows)))
     return Outcome(one.name, one.is_value, *(values[order] for values in one[2:]))
 
 
@@ -148,13 +150,9 @@ def _concordance(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> float:
     """The concordance of rows that are there as often as they were drawn; with other weights there is none."""
     if len(np.unique(y)) < 2:
         return np.nan
-    times = np.rint(weights)
+    times = weights.astype(int)
     if not np.array_equal(times, weights):
-        weights = weights / weights.min()
-        times = np.rint(weights)
-    if not np.allclose(times, weights, rtol=1e-6):
         return np.nan
-    times = (times / np.gcd.reduce(times.astype(np.int64))).astype(np.int64)
     return concordance(np.repeat(y, times), np.repeat(p, times))
 
 

@@ -6,11 +6,12 @@ from sklearn_fsmd.parameters.encoding import EncodingParameters, InputParameters
 from sklearn_fsmd.parameters.groups import MultiTaskParameters, TableParameters
 from sklearn_fsmd.parameters.network import NetworkParameters
 from sklearn_fsmd.parameters.registry import EXTRACTORS, LOW_ORDER
-from sklearn_fsmd.parameters.training import OPTIMIZERS, OptimizationParameters, TrainingParameters
+from sklearn_fsmd.parameters.training import OF_ALL_TASKS, OPTIMIZERS, OptimizationParameters, TrainingParameters
 
 __all__ = [
     "EXTRACTORS",
     "LOW_ORDER",
+    "OF_ALL_TASKS",
     "OPTIMIZERS",
     "Documented",
     "EncodingParameters",

@@ -12,6 +12,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_fsmd.parameters.declare import estimator
 
+OF_ALL_TASKS = ("auto", "mean_auc", "loss")
+"""What `validation_metric` may name besides the AUC of one task; networks that share nothing have it of each task."""
 OPTIMIZERS = {
     "adamw": torch.optim.AdamW,
     "adam": torch.optim.Adam,

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_fsmd.metrics import model_of
+from sklearn_fsmd.parameters import OF_ALL_TASKS
 from sklearn_fsmd.plotting._axes import axes_of, choose_ticks
 
 
@@ -69,7 +70,8 @@ class HistoryDisplay:
             raise ValueError("The fit had no validation data, so there is no AUC to draw; see `early_stopping`.")
         auc = np.array([[epoch[f"valid_auc_{name}"] for name in estimator.task_names_] for epoch in rows])
         best = max((epoch["epoch"] for epoch in rows if epoch["valid_best"]), default=None)
-        if estimator.module_.shares_nothing or rows[-1] is not estimator.history_[-1]:
+        keep_their_own = estimator.module_.shares_nothing and estimator.validation_metric in OF_ALL_TASKS
+        if keep_their_own or rows[-1] is not estimator.history_[-1]:
             best = None  # each task keeps its own best weights, or they have been trained further
         return cls([epoch["epoch"] for epoch in rows], auc, task_names=estimator.task_names_, best=best).plot(**kw)
 

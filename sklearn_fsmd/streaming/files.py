@@ -133,7 +133,7 @@ def _would_find(where: str, path: Path) -> bool:
 
 def _is_named(pattern: str, path: Path) -> bool:
     if "**" in pattern:
-        return any(fnmatch(str(path), one) for one in (pattern, pattern.replace("**/", "")))
+        return fnmatch(str(path), pattern.replace("**/", "*"))
     parts = Path(pattern).parts
     return len(parts) == len(path.parts) and all(map(fnmatch, path.parts, parts))
 

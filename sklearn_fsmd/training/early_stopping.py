@@ -10,6 +10,7 @@ import numpy as np
 from skorch.callbacks import Callback
 from torch import Tensor
 
+from sklearn_fsmd.parameters import OF_ALL_TASKS
 from sklearn_fsmd.training.batches import TensorData
 
 
@@ -52,7 +53,7 @@ class EarlyStopping(Callback):
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         tasks = list(range(len(self.task_names) + len(self.value_names)))
-        alone = net.module_.shares_nothing and self.metric in ("auto", "mean_auc", "loss")
+        alone = net.module_.shares_nothing and self.metric in OF_ALL_TASKS
         self.groups = [[k] for k in tasks] if alone else [tasks]
         self.best_scores = [-math.inf] * len(self.groups)
         self.scores_to_beat = list(self.best_scores)

@@ -142,3 +142,13 @@ def test_equal_weights_are_none(weight, model, funnel):
     plain = metric_table(model, X, Y, n_samples=3, random_state=0)
     weighted = metric_table(model, X, Y, sample_weight=np.full(300, weight), n_samples=3, random_state=0)
     pd.testing.assert_frame_equal(plain, weighted)
+
+
+@pytest.mark.parametrize("least", [1e-9, 1e-20, 0.5])
+def test_unequal_weights_repeat_no_rows(least, model, funnel):
+    X, Y = (part[2000:2300] for part in funnel)
+    weights = np.ones(300)
+    weights[0] = least
+    table = metric_table(model, X, Y, sample_weight=weights, n_samples=3, random_state=0)
+    assert np.isnan(table.loc[("watch_seconds", "all rows"), "ranking"])
+    assert np.isfinite(table.loc[("click", "all rows"), "ranking"])

@@ -403,6 +403,7 @@ def test_no_memory_is_no_fault_of_the_data(monkeypatch):
         ("day=*", "day=3/x.parquet", True),
         ("**/day=3", "log/day=3/x.parquet", True),
         ("**/b.parquet", "log/b.parquet/part.parquet", True),
+        ("a/**/b/**/c.parquet", "a/b/x/c.parquet", True),
     ],
 )
 def test_whether_a_source_would_find_a_file(pattern, path, found, tmp_path):
