@@ -209,8 +209,10 @@ class TimeFeatures(Documented, TransformerMixin, BaseEstimator):
 
     def _features_of(self, column: pd.Series, name: str) -> pd.DataFrame:
         times = _times(column, name)
-        self._refuse_other_kind(column, name)
-        if not _are_days(column):
+        are_days = _are_days(column)
+        if not times.isna().all():
+            self._refuse_other_kind(are_days, name)
+        if not are_days:
             times = self._local(times, name)
         made = {}
         for feature in self.features:
@@ -221,11 +223,11 @@ class TimeFeatures(Documented, TransformerMixin, BaseEstimator):
                 made[f"{name}_{feature}"] = np.asarray(NUMBERS[feature](times), dtype=np.float64)
         return pd.DataFrame(made, index=column.index)
 
-    def _refuse_other_kind(self, column: pd.Series, name: str) -> None:
+    def _refuse_other_kind(self, are_days: bool, name: str) -> None:
         """Raise ValueError where days and times would be read in a time zone: a day is the same in each."""
         reads_zone = self.time_zone is not None or self._zones.get(name) is not None
-        held_days = self._days.get(name, _are_days(column))
-        if reads_zone and column.notna().any() and held_days != _are_days(column):
+        held_days = self._days.get(name, are_days)
+        if reads_zone and held_days != are_days:
             before, now = ("days", "times") if held_days else ("times", "days")
             raise ValueError(
                 f"Column {name!r} held {before} in fit and holds {now} now. In a time zone they are not the same: "
