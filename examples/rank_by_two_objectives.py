@@ -3,8 +3,8 @@
 
 Which weights of click and conversion serve the users' lists best?
 
-The log has a position bias, which a bias tower takes upon itself. The weights are chosen on validation impressions, and
-the lists are read on others, user by user.
+The log has a position bias. A bias tower absorbs it, and predictions are made without it. The weights are chosen on
+validation impressions, and the lists are read on others, user by user.
 """
 
 import pandas as pd

@@ -123,6 +123,8 @@ def tune_rank_weights(estimator: Any, X: Any, Y: Any, utility: Callable[[Any, np
     ------
     ValueError
         If the utility is not a finite number.
+    TypeError
+        If it is no number.
 
     Examples
     --------
@@ -193,6 +195,8 @@ def pareto_front(
     ValueError
         If there are fewer than two utilities or fewer than two factors, a name is taken, `n_steps` is less than 1, or a
         utility is not a finite number.
+    TypeError
+        If a utility is no number.
 
     Examples
     --------

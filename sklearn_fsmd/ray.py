@@ -39,18 +39,18 @@ def fit_dataset(
     resume: bool = False,
     sample_weight: Any = None,
     validation: Any = None,
-    columns: Sequence[Any] | None = None,
+    columns: str | Sequence[Any] | None = None,
     resize_seconds: float = 60.0,
 ) -> E:
     """Fit an estimator on the workers of a Ray cluster: its ``fit_dataset`` in several processes, see there.
 
     A worker that dies is replaced, and the workers go on from the last checkpoint: the end of an epoch, or within one
-    with the estimator's `checkpoint_rows`. An error that another try would not mend, such as a damaged file, ends the
-    fit at once.
+    with the estimator's `checkpoint_rows`. An error that another try would not mend, such as a file that is no Parquet
+    file, ends the fit at once.
 
     Parameters
     ----------
-    estimator : an estimator of this library. Its `checkpoint` must be None.
+    estimator : an estimator of this library. Its `checkpoint` must be None, and its `warm_start` False.
     source, targets : those of ``estimator.fit_dataset``: files that all machines see under the same name.
     storage_path : str or path of a folder that all machines see. The checkpoint and the model are written there.
     num_workers : int or (int, int), default=1
@@ -93,14 +93,16 @@ def fit_dataset(
     """
     if getattr(estimator, "checkpoint", None) is not None:
         raise ValueError("The 'checkpoint' parameter must be None: the checkpoint is written to `storage_path`.")
+    if getattr(estimator, "warm_start", False):
+        raise ValueError("The 'warm_start' parameter must be False: workers train from the start.")
+    train, unfitted = _ray_train(), clone(estimator)
     folder = _folder(storage_path)
     for name in (MODEL, REFUSED, *(() if resume else (CHECKPOINT,))):
         (folder / name).unlink(missing_ok=True)
     resources = dict(resources_per_worker or {"CPU": 1})
-    fit = {"sample_weight": sample_weight, "columns": None if columns is None else list(columns)}
+    fit = {"sample_weight": sample_weight, "columns": columns}
     fit |= {"source": _from_anywhere(source), "targets": targets, "validation": _from_anywhere(validation)}
-    job = {"estimator": clone(estimator), "fit": fit, "folder": str(folder)}
-    train = _ray_train()
+    job = {"estimator": unfitted, "fit": fit, "folder": str(folder)}
     trainer = train.torch.TorchTrainer(
         _work,
         train_loop_config=job,

@@ -15,6 +15,7 @@ from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
 from sklearn_fsmd.encoding import ListColumn
 from sklearn_fsmd.network import Lists, Ragged
 from sklearn_fsmd.network.list_attention import ListAttention
+from sklearn_fsmd.training import large_tables
 from tests.conftest import SMALL, make_frame, of
 from tests.test_estimator_checks import CLASSES
 
@@ -313,3 +314,11 @@ def test_whole_numbers_of_any_type_and_missing_ones_are_categories():
         said.append(model.predict_marginals(X.assign(tags=lists)))
     np.testing.assert_array_equal(said[0], said[1])
     np.testing.assert_array_equal(said[0], said[2])
+
+
+def test_a_table_that_cannot_fit_names_the_list_that_has_the_values(monkeypatch):
+    X, Y = make_lists(100)
+    monkeypatch.setattr(large_tables, "memory_of", lambda device: 100)
+    for table in (X[["tags"]], X.assign(user="a")):
+        with pytest.raises(ValueError, match="Column 'tags' has 12 values"):
+            fit(table, Y, numeric_bins=0)

@@ -10,6 +10,7 @@ import pytest
 import skops.io
 
 from sklearn_fsmd import FSMDClassifier
+from sklearn_fsmd.persistence import container
 from tests.conftest import SMALL, make_frame
 
 
@@ -73,3 +74,10 @@ def test_a_device_that_is_not_there_becomes_the_cpu(fitted):
     again.__setstate__(state)
     assert again.device_ == "cpu"
     np.testing.assert_array_equal(again.predict_marginals(X), model.predict_marginals(X))
+
+
+def test_what_no_header_can_hold_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(container, "LARGEST_HEADER", 1000)
+    with pytest.raises(ValueError, match="what it holds beside arrays has .* bytes, and a file can have 1,000"):
+        container.write(tmp_path / "m.safetensors", "model", ["x" * 2000], {})
+    assert not list(tmp_path.iterdir())

@@ -260,3 +260,15 @@ def test_history_shows_no_one_epoch_where_tasks_keep_their_own_or_training_went_
     model = FSMDClassifier(**SMALL, early_stopping=True).fit(X, Y)
     assert HistoryDisplay.from_estimator(model).best is not None
     assert HistoryDisplay.from_estimator(model.partial_fit(X, Y)).best is None
+
+
+def test_what_an_ablation_shows_may_be_named_in_any_collection():
+    results = {"param_a": [1, 2], "mean_test_x": [0.5, 0.6], "mean_test_y": [0.1, 0.2]}
+    options = {"scores": np.array(["x"]), "labels": np.array(["one", "two"])}
+    display = AblationDisplay.from_cv_results(results, "a", **options)
+    assert len(display.axes_) == 1
+
+
+def test_a_seesaw_needs_its_baseline():
+    with pytest.raises(ValueError, match=r"The baseline 'a' is none of the models: \[\]"):
+        SeesawDisplay.from_estimators({}, [], [], baseline="a")

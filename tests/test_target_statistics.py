@@ -11,7 +11,7 @@ from sklearn_fsmd import FSClassifier, FSMDClassifier
 from sklearn_fsmd.encoding import FeatureEncoder, TargetStatistics
 from sklearn_fsmd.encoding.rates import LARGEST_STRENGTH, SMALLEST_STRENGTH, log_count
 from sklearn_fsmd.encoding.targets import Targets
-from tests.conftest import SMALL
+from tests.conftest import SMALL, make_frame
 
 ALL_ROWS = {"early_stopping": False}
 
@@ -338,3 +338,10 @@ def test_a_count_does_not_tell_a_rows_own_label(how, streamed, tmp_path):
     statistics = model._encoder.statistics
     index = statistics.index(0, model._encoder.main.encode(X).codes)
     assert abs(np.corrcoef(log_count(statistics.sums[0])[index], click)[0, 1]) < 0.05
+
+
+@pytest.mark.parametrize("item", [None, 1.5, ("city", ["user"]), True])
+def test_what_names_no_column_is_refused(item):
+    X, Y = make_frame()
+    with pytest.raises(ValueError, match="'statistics_features' takes names or positions of columns, and tuples"):
+        FSMDClassifier(**SMALL, statistics_features=[item]).fit(X, Y)

@@ -249,3 +249,17 @@ def test_days_and_times_of_a_column_do_not_mix_in_a_time_zone():
         with pytest.raises(ValueError, match=f"Column 't' held {held} in fit and holds .* now"):
             features.transform(then)
         assert TimeFeatures().fit(first).transform(then)["t_hour"].tolist() == [0]
+
+
+def test_a_fit_that_fails_leaves_the_former_one():
+    times = TimeFeatures(["time"]).fit(X)
+    before = times.transform(X)
+    for broken in (X.assign(time=["a", "b", "c"]), X.assign(time_hour=1)):
+        with pytest.raises(ValueError, match="time"):
+            times.fit(broken)
+        pd.testing.assert_frame_equal(times.transform(X), before)
+    unfitted = TimeFeatures(["time"])
+    with pytest.raises(ValueError, match="'time_hour', which is the name of one of the result"):
+        unfitted.fit(X.assign(time_hour=1))
+    with pytest.raises(NotFittedError):
+        unfitted.transform(X)

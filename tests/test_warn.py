@@ -1,15 +1,19 @@
 """A warning points at the user's line, however deep it comes from."""
 
+import os
 import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
+import sklearn_fsmd
 from sklearn_fsmd import FSMDClassifier, metrics
+from sklearn_fsmd.runtime import warn
 from tests.conftest import SMALL
 
 Y = pd.DataFrame({"click": [0, 1] * 60, "conversion": [1, 0] * 60})
@@ -35,3 +39,12 @@ def test_it_points_here(call):
     ours = [w for w in caught if not issubclass(w.category, (FutureWarning, DeprecationWarning))]
     assert ours
     assert {w.filename for w in ours} == {__file__}
+
+
+def test_a_script_beside_the_package_is_outside_of_it(tmp_path):
+    inside = [f"{path}.py" for path in (os.path.dirname(sklearn_fsmd.__file__), os.path.dirname(sklearn.__file__))]
+    for path in (path.replace(".py", "_demo.py") for path in inside):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            exec(compile("warn('look here')", path, "exec"), {"warn": warn})
+        assert caught[0].filename == path

@@ -56,7 +56,12 @@ def create_app(settings: Settings, traffic: Traffic) -> FastAPI:
         model, error = store.state
         if model is None:
             raise RefusalError(503, error or "No model is loaded.")
-        return await anyio.to_thread.run_sync(partial(compute, model, body, request.url.path), limiter=workers)
+        try:
+            return await anyio.to_thread.run_sync(partial(compute, model, body, request.url.path), limiter=workers)
+        except RefusalError:
+            raise
+        except Exception as failure:  # here, where it passes `TrafficMiddleware`, as all answers do
+            return await fail(request, failure)
 
     def score(model: ModelFile, body: bytes, path: str) -> JSONResponse:
         rows = parse(body, ("rows",), settings.max_rows)["rows"]

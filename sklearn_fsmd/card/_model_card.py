@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from sklearn_fsmd.card._pictures import as_markdown
-from sklearn_fsmd.card._tables import columns_table, of_cut, readable, targets_table
+from sklearn_fsmd.card._tables import columns_table, of_cut, one_section, readable, targets_table
 from sklearn_fsmd.card._texts import READING, about, limits_of
 from sklearn_fsmd.encoding import as_pandas
 from sklearn_fsmd.inspection import metric_table
-from sklearn_fsmd.metrics import fitted_model, segments_by_name
+from sklearn_fsmd.metrics import check_count, fitted_model, segments_by_name
 from sklearn_fsmd.persistence import replacing
 from sklearn_fsmd.plotting import not_among
 
@@ -98,8 +98,7 @@ def model_card(
     """
     card_of = _skops()
     own = fitted_model(model)
-    if max_segments < 1:
-        raise ValueError(f"`max_segments` must be at least 1. Got {max_segments!r}.")
+    check_count("max_segments", max_segments)
     X, Y = as_pandas(X), as_pandas(Y)
     cuts = _cuts(by, X)
     segments_of = {name: _largest(column, max_segments) for name, column in cuts.items()}
@@ -133,7 +132,7 @@ def model_card(
     add("Metrics", READING.format(what="groups of rows" if groups is not None else "rows", n=n_samples))
     add_table("Metrics/All rows", readable(table))
     for name, segments in of_cuts.items():
-        add_table(f"Metrics/By {_plain(name)}", readable(segments, by=name))
+        add_table(f"Metrics/By {one_section(name)}", readable(segments, by=name))
     if pictures:
         for section, (text, picture) in as_markdown(model, X, Y, cuts, importances, sample_weight).items():
             add(section, f"{text}\n\n{picture}")
@@ -162,11 +161,6 @@ def _largest(column: np.ndarray, n: int) -> pd.Series:
     names = segments_by_name(column)
     kept = names.value_counts().index[:n]
     return names.where(names.isin(kept), not_among(kept, "others"))
-
-
-def _plain(name: str) -> str:
-    """A name that is one section."""
-    return name.replace("/", "\\/")
 
 
 def _skops() -> Any:

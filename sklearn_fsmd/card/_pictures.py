@@ -7,6 +7,7 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
+from sklearn_fsmd.card._tables import one_section
 from sklearn_fsmd.metrics import fitted_model, has_lift, observations
 from sklearn_fsmd.plotting import ImportancesDisplay, LiftDisplay, ReliabilityDisplay
 
@@ -23,8 +24,7 @@ def as_markdown(
     for name, column in cuts.items():
         display = ReliabilityDisplay.from_estimator(model, X, Y, by=column, sample_weight=sample_weight)
         alt = f"observed rates against predictions, by {name}"
-        section = name.replace("/", "\\/")
-        made[f"Calibration/By {section}"] = ("The largest segments.", picture_of(display.figure_, alt))
+        made[f"Calibration/By {one_section(name)}"] = ("The largest segments.", picture_of(display.figure_, alt))
     observed, weights = observations(fitted_model(model), Y, sample_weight)
     if any(has_lift(column[counts > 0]) for column, counts in zip(observed.T, weights.T, strict=True)):
         lift = LiftDisplay.from_estimator(model, X, Y, sample_weight=sample_weight)
@@ -42,7 +42,9 @@ def picture_of(figure: Any, alt: str) -> str:
     import matplotlib.pyplot as plt
 
     content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=DPI, metadata={"Software": None})
-    plt.close(figure)
+    try:
+        figure.savefig(content, format="png", dpi=DPI, metadata={"Software": None})
+    finally:
+        plt.close(figure)
     plain = alt.replace("[", "(").replace("]", ")").replace("\n", " ")
     return f"![{plain}](data:image/png;base64,{base64.b64encode(content.getvalue()).decode('ascii')})"

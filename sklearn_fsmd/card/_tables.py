@@ -13,6 +13,11 @@ from sklearn_fsmd.metrics import segments_by_name
 FIGURES = {"ranking": "AUC or concordance", "error": "log loss or RMSE", "level": "mean prediction / mean label"}
 
 
+def one_section(name: str) -> str:
+    """A name for a heading, where "/" is what divides sections."""
+    return name.replace("/", "\\/")
+
+
 def of_cut(table: pd.DataFrame, name: str, column: Any) -> pd.DataFrame:
     """The segments of one cut, of a table of several, without its name; `column` says in which each row is."""
     own = {f"{name} = {segment}": segment for segment in segments_by_name(column)}
@@ -59,7 +64,7 @@ def columns_table(model: Any, own: Any, X: Any) -> pd.DataFrame:
     encoder = own._encoder
     main, rows = encoder.main, ask(model, "_rows", X)
     positions = np.flatnonzero(~encoder.is_bias)
-    names = [str(name) for name in encoder.names] or [f"x{j}" for j in range(len(encoder.is_bias))]
+    names = encoder.shown_names
     kinds: dict[int, tuple[str, str, str]] = {}
     for f, (position, column) in enumerate(main.categories.items()):
         unknown = float(np.mean(rows.codes[:, f] == main.offsets[f]))

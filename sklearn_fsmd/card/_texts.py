@@ -73,7 +73,7 @@ def _of_few(name: str, segments: list[tuple[Any, pd.Series]], values: list[str])
     few = []
     for (target, segment), row in segments:
         positive = row["n"] if target in values else row["positives"]
-        if min(row["n"], positive) < FEW:
+        if positive < FEW:
             few.append(f"{segment} ({target}: {positive:,.0f})")
     if not few:
         return ""

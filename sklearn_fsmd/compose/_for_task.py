@@ -81,8 +81,10 @@ class ForTask(Documented, TransformerMixin, BaseEstimator):
         -------
         X_out : what the transformer returns.
         """
-        self.transformer_ = clone(self.transformer)
-        return self.transformer_.fit_transform(X, self._one(y), **fit_params)
+        transformer = clone(self.transformer)
+        made = transformer.fit_transform(X, self._one(y), **fit_params)
+        self.transformer_ = transformer
+        return made
 
     def transform(self, X: Any) -> Any:
         """What the fitted transformer makes of X.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from datetime import tzinfo
 from typing import Any, ClassVar
@@ -58,7 +59,7 @@ class TimeFeatures(Documented, TransformerMixin, BaseEstimator):
 
     Attributes
     ----------
-    columns_ : list of str
+    columns_ : list
         The columns that are replaced.
     n_features_in_ : int
         Number of columns of X.
@@ -125,6 +126,12 @@ class TimeFeatures(Documented, TransformerMixin, BaseEstimator):
             If `columns` names one that is not there or holds no datetimes, a feature or the time zone is not known, or
             a name of the result is taken.
         """
+        beside = copy.copy(self)  # a fit that fails leaves the former one
+        beside._learn(X)
+        self.__dict__ = beside.__dict__
+        return self
+
+    def _learn(self, X: Any) -> None:
         self._check_parameters()
         X = self._table(X, reset=True)
         mask = X.apply(_holds_times) if self.columns is None else column_mask("columns", self.columns, X)
@@ -135,7 +142,6 @@ class TimeFeatures(Documented, TransformerMixin, BaseEstimator):
         taken = [name for name in made if name in X.columns]
         if taken:
             raise ValueError(f"X has a column {taken[0]!r}, which is the name of one of the result. Rename it.")
-        return self
 
     def _zones_of(self, X: pd.DataFrame) -> dict[Any, tzinfo | None]:
         """The time zone of each column of times, None for a naive one; without those that say nothing of it."""

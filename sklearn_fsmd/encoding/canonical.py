@@ -188,7 +188,7 @@ def factorize(column: Any, name: str) -> tuple[np.ndarray, np.ndarray, Kind | No
         try:
             positions, distinct = pd.factorize(column)
             positions, distinct = positions.astype(np.int64, copy=False), np.asarray(distinct)
-            if not _is_text(distinct):
+            if not _tells_apart(distinct):
                 positions, distinct = _factorize_strings(column)
         except TypeError as error:
             for value in column:
@@ -231,8 +231,8 @@ def add_counts(one: Counted, other: Counted) -> Counted:
     return values, np.fromiter(together.values(), np.int64, len(together)), kind
 
 
-def _is_text(values: np.ndarray) -> bool:
-    """Whether values are no strings, or strings that UTF-8 can hold; pandas 2 takes all others for one."""
+def _tells_apart(values: np.ndarray) -> bool:
+    """Whether pandas tells these values apart: pandas 2 takes all strings that UTF-8 cannot hold for one."""
     try:
         "".join(values if values.dtype == object else ()).encode()
     except UnicodeEncodeError:

@@ -65,6 +65,11 @@ class InputEncoder:
         """The encoders of both groups."""
         return [self.main] if self.bias is None else [self.main, self.bias]
 
+    @property
+    def shown_names(self) -> list[str]:
+        """What the columns of X are called, those of an array by their positions."""
+        return [str(name) for name in self.names] or [f"x{j}" for j in range(len(self.is_bias))]
+
     def finalize(self) -> None:
         """All rows have been seen: the encoding is fixed from now on."""
         self.main.finalize()
@@ -81,8 +86,9 @@ class InputEncoder:
             self.update(X)
             try:
                 self.update(more)
-            except ValueError as error:
-                raise ValueError(f"In `X_unlabeled`: {error}") from error
+            except (TypeError, ValueError) as error:
+                kind = TypeError if isinstance(error, TypeError) else ValueError
+                raise kind(f"In `X_unlabeled`: {error}") from error
             self.finalize()
             return self.encode(X).followed_by(self.encode(more))
         self._take_columns(X)

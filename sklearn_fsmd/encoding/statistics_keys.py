@@ -62,6 +62,11 @@ def _code_column(item: Any, columns: Mapping[int, int], names: Sequence[str]) ->
                 f"data. Observed feature names: {list(names)}"
             )
         item = list(names).index(item)
+    if not isinstance(item, (int, np.integer)) or isinstance(item, bool):
+        raise ValueError(
+            f"'statistics_features' takes names or positions of columns, and tuples of these. Got {item!r}."
+        )
+    item = int(item)
     if item not in columns:
         name = repr(names[item]) if names and 0 <= item < len(names) else item
         raise ValueError(

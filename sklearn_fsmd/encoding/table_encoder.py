@@ -253,6 +253,9 @@ class FeatureEncoder:
                 if self.numeric_bins:
                     codes[:, n_categories + j] = bins
 
+        if len(self.numeric) < 2:
+            encode_numeric(0)
+            return codes, numbers
         # Numpy sorts and searches without the interpreter's lock. More threads would keep more memory to themselves.
         with ThreadPoolExecutor(1) as pool:
             other_half = pool.submit(encode_numeric, 1)

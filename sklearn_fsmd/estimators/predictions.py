@@ -239,8 +239,9 @@ class Predictions(Exchanged):
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_samples, n_features)
-        Y : array-like of shape (n_samples,) or (n_samples, n_tasks)
-        sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
+        Y : array-like of shape (n_samples,) or (n_samples, n_columns)
+            With the columns that `fit` had, those of values among them.
+        sample_weight : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
         y : default=None
             Another name of Y.
 

@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 def fields(g: Graph, w: Weights, embedding: Embedding, rows: Rows) -> list[Value | None]:
     """The fields of each set, ``(n, F + L + V, D)``; None if there are numbers only."""
-    tables = np.split(w(embedding.table.weight), embedding.n_sets, axis=1)
-    quotients = [] if embedding.quotients is None else np.split(w(embedding.quotients.weight), embedding.n_sets, axis=1)
+    tables = _sets_of(w(embedding.table.weight), embedding.n_sets)
+    quotients = [] if embedding.quotients is None else _sets_of(1 + w(embedding.quotients.weight), embedding.n_sets)
     units = iter(embedding.attention)
     attention = [None if partner is None else (next(units), partner) for partner in embedding.list_partners]
     made: list[Value | None] = []
     for s, table in enumerate(tables):
 
         def look_up(codes: Value, of_values: Value | None, s: int = s, table: np.ndarray = table) -> Value:
-            found = g.op("Gather", np.ascontiguousarray(table), codes)
+            found = g.op("Gather", table, codes)
             if of_values is None:
                 return found
-            return g.op("Mul", found, g.op("Gather", np.ascontiguousarray(1 + quotients[s]), of_values))
+            return g.op("Mul", found, g.op("Gather", quotients[s], of_values))
 
         of_codes = None if rows.codes is None else look_up(rows.codes, rows.quotients)
         parts = [] if of_codes is None else [of_codes]
@@ -49,6 +49,11 @@ def fields(g: Graph, w: Weights, embedding: Embedding, rows: Rows) -> list[Value
         parts += _mapped(g, w, embedding, s, rows)
         made.append(g.concat(parts) if parts else None)
     return made
+
+
+def _sets_of(table: np.ndarray, n: int) -> list[np.ndarray]:
+    """The table of each set."""
+    return [np.ascontiguousarray(own) for own in np.split(table, n, axis=1)]
 
 
 def flat(g: Graph, fields: Value | None, scalars: Value | None) -> Value:

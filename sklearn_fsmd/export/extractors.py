@@ -58,9 +58,10 @@ def _level(g: Graph, w: Weights, level: ExpertLevel, inputs: list[Value]) -> lis
 def _mixture(g: Graph, w: Weights, gates: Gates, i: int, x: Value, experts: list[Value]) -> Value:
     """Eq. (5) for gate `i`: only the experts that it may mix take part."""
     chosen = np.flatnonzero(np.isfinite(gates.excluded[i].cpu().numpy()))
-    weight, bias = w.linear(gates.logits, i)
     if len(chosen) == 1:
+        w.all_of(gates)
         return experts[chosen[0]]
+    weight, bias = w.linear(gates.logits, i)
     logits = g.op("Gemm", mlp(g, w, gates.hidden, i, x), np.ascontiguousarray(weight[:, chosen]), bias[chosen])
     shares = g.columns(g.op("Softmax", logits, axis=1), len(chosen))
     return g.op("Sum", *(g.op("Mul", share, experts[e]) for share, e in zip(shares, chosen, strict=True)))

@@ -21,7 +21,7 @@ TYPES = {
     "float": onnx.TensorProto.FLOAT,
 }
 SMALL = 1024
-"""Constants of fewer bytes that are equal are stored once."""
+"""Constants of fewer bytes are stored once if they are equal, larger ones if they are one array."""
 
 
 class Graph:
@@ -39,7 +39,7 @@ class Graph:
         self._n_names = 0
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
-        self._small: dict[tuple[str, tuple[int, ...], bytes], Value] = {}
+        self._known: dict[tuple[str, tuple[int, ...], bytes] | int, tuple[Value, np.ndarray | None]] = {}
         self._inputs: list[Any] = []
         self._outputs: list[Any] = []
 
@@ -105,13 +105,13 @@ class Graph:
         return outputs
 
     def _constant(self, array: np.ndarray) -> Value:
-        array = np.ascontiguousarray(array).reshape(array.shape)
-        key = str(array.dtype), array.shape, array.tobytes() if array.nbytes < SMALL else b""
-        if array.nbytes < SMALL and key in self._small:
-            return self._small[key]
-        name = self._small[key] = self._fresh()
-        self._constants.append(numpy_helper.from_array(array, name))
-        return name
+        is_small = array.nbytes < SMALL
+        key = (str(array.dtype), array.shape, array.tobytes()) if is_small else id(array)
+        if key not in self._known:
+            name = self._fresh()
+            self._known[key] = name, None if is_small else array  # which keeps its id
+            self._constants.append(numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), name))
+        return self._known[key][0]
 
     def _fresh(self) -> str:
         while True:

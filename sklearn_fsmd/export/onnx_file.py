@@ -22,7 +22,7 @@ from sklearn_fsmd.export.size import check_size
 from sklearn_fsmd.export.values import expected, of_impressions
 from sklearn_fsmd.export.weights import digest_of
 from sklearn_fsmd.persistence import replacing
-from sklearn_fsmd.ranking import listed
+from sklearn_fsmd.ranking import exponents_of, listed
 
 OPSETS = range(18, 22)
 FORMAT = 1
@@ -129,18 +129,10 @@ def to_onnx(
 
 def _exponents(rank_weights: Sequence[float] | None, n_tasks: int, n_values: int) -> np.ndarray:
     """One exponent per task and value."""
-    sizes = {n_tasks, n_tasks + n_values}
-    try:
-        weights = np.ones(max(sizes)) if rank_weights is None else np.asarray(rank_weights, dtype=float)
-    except (TypeError, ValueError):
-        weights = np.empty(0)
-    if weights.ndim != 1 or len(weights) not in sizes or not np.isfinite(weights).all() or not weights.any():
-        more = f" (or {max(sizes)}, with one per value after them)" if n_values else ""
-        raise ValueError(
-            f"`rank_weights` must be {n_tasks} finite numbers, one per task{more}, which are not all 0. "
-            f"Got {rank_weights!r}."
-        )
-    return np.append(weights, np.zeros(max(sizes) - len(weights)))
+    if rank_weights is None:
+        return np.ones(n_tasks + n_values)
+    weights = exponents_of(rank_weights, sorted({n_tasks, n_tasks + n_values}), "rank_weights")
+    return np.append(weights, np.zeros(n_tasks + n_values - len(weights)))
 
 
 def _metadata(

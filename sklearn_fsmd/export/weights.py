@@ -29,7 +29,7 @@ class Weights:
         return self(layer.weight)[e], self(layer.bias)[e]
 
     def hidden(self, layer: LayerSpec, e: int) -> tuple[np.ndarray, np.ndarray]:
-        """Weight ``(I, O)`` and bias ``(O,)`` of hidden layer `e`, batch norm included."""
+        """Weight ``(I, O)`` and bias ``(O,)`` of member `e` of a hidden layer, batch norm included."""
         for tensor in (*layer.parameters(), layer.running_mean, layer.running_var):
             if tensor is not None:
                 self._read.add(id(tensor))

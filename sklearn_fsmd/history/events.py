@@ -37,6 +37,8 @@ class Events(Database):
     span : the first and the last time.
     """
 
+    more_memory = "Give it more by `memory`, or take a smaller `n_threads`. "
+
     def __init__(
         self,
         time: str,

@@ -168,9 +168,14 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
         X_out : DataFrame of shape (n_samples, n_features_out)
             X with further columns, float32.
         """
-        self.fit(X, Y, y=y)
-        X = self._table(X, reset=False)
-        return self._tell(X, self._past.log.times, self._past.log.codes)
+        told: list[pd.DataFrame] = []
+
+        def learn(beside: Self, _: Any) -> None:  # and tell, before another thread can add to the log
+            beside._learn(X, one_of(Y, y))
+            told.append(beside._tell(beside._table(X, reset=False), beside._past.log.times, beside._past.log.codes))
+
+        self._exchange(learn)
+        return told[0]
 
     def update(self, X: Any, Y: Any = None, *, y: Any = None) -> Self:
         """Add events to the log; the model behind it need not be trained anew.

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from sklearn_fsmd.encoding import without_values
 from sklearn_fsmd.history.beside import write_beside
 from sklearn_fsmd.history.decay import decays_of
 from sklearn_fsmd.history.events import Events
@@ -83,8 +85,11 @@ def write_history(
     columns = list(dict.fromkeys(name for key in keys for name in key))
     named = {"time": [history.time], "keys": columns, "targets": targets, "drop": drop}
     refuse_strange(named, log.columns, "the files")
+    if not (kept := [name for name in log.columns if name not in drop]):
+        raise ValueError("The 'drop' parameter names all columns of the files. Keep one.")
     if not keys or not targets:
         raise ValueError(f"The {'targets' if keys else 'keys'!r} parameter must name columns. Got none.")
+    targets = list(without_values(pd.DataFrame(columns=targets), history.value_targets or ()).columns)
     questions, spans = history._asked(targets)
     told = questions.names(targets, spans)
     if taken := [name for name in told if name in log.columns]:
@@ -94,7 +99,7 @@ def write_history(
         events.take(log)
         query = Query(questions, decays_of(questions.half_lives, np.array(events.span)), columns)
         with events.answers(query.text()) as past:
-            write_beside(sink, log, [name for name in log.columns if name not in drop], told, past)
+            write_beside(sink, log, kept, told, past)
     finally:
         events.close()
     return log.n_rows

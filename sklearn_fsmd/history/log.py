@@ -18,7 +18,7 @@ class EventLog:
 
     Parameters
     ----------
-    columns : the columns that keys consist of.
+    columns : the columns that keys consist of, and that of the last items.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ class Amounts:
 
     Attributes
     ----------
-    columns : ``(m, n)`` float32, the distinct ones.
+    columns : the distinct ones, `m` arrays ``(n,)`` of float32.
     positive, tried : for each outcome the number of its column.
     """
 

@@ -13,8 +13,8 @@ from sklearn_fsmd.compose import reach
 from sklearn_fsmd.encoding import as_pandas
 from sklearn_fsmd.inspection._columns import Sources, sources_of
 from sklearn_fsmd.inspection._path import Path, Scale
-from sklearn_fsmd.metrics import fitted_model
-from sklearn_fsmd.runtime import warn
+from sklearn_fsmd.metrics import check_count, fitted_model
+from sklearn_fsmd.runtime import threads, warn
 
 ROWS = 256
 """How many rows are attributed together."""
@@ -90,20 +90,20 @@ def attributions(
     """
     integrated_gradients = _captum()
     fitted_model(model)
-    if n_steps < 1:
-        raise ValueError(f"`n_steps` must be at least 1. Got {n_steps!r}.")
+    check_count("n_steps", n_steps)
     X, own = reach(model, X)
     own = own.as_it_is()
     path = Path(own, *_target_and_scale(own, target, scale))
     rows, sources = own._rows(X), sources_of(own._encoder)
     parts, ends = [], []
-    with torch.no_grad():
-        baseline = float(path(*path.start))
-    for start in range(0, len(rows), ROWS):
-        inputs = path.inputs(rows.take(np.arange(start, min(start + ROWS, len(rows)))))
+    with threads(own.n_threads):
         with torch.no_grad():
-            ends.append(path(*inputs).double().cpu().numpy())
-        parts.append(_integrated(integrated_gradients(path), path, inputs, ends[-1] - baseline, sources, n_steps))
+            baseline = float(path(*path.start))
+        for start in range(0, len(rows), ROWS):
+            inputs = path.inputs(rows.take(np.arange(start, min(start + ROWS, len(rows)))))
+            with torch.no_grad():
+                ends.append(path(*inputs).double().cpu().numpy())
+            parts.append(_integrated(integrated_gradients(path), path, inputs, ends[-1] - baseline, sources, n_steps))
     shares, predictions = np.concatenate(parts), np.concatenate(ends)
     remainders = predictions - baseline - shares.sum(axis=1)
     _warn_of(remainders, shares, n_steps)

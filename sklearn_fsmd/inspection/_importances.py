@@ -94,12 +94,12 @@ def feature_importances(
     >>> found.frame.shape, found.feature_names[0]
     ((8, 4), 'user')
     """
-    fitted_model(model)
-    X, Y = as_pandas(X), as_pandas(Y)
+    own, X, Y = fitted_model(model), as_pandas(X), as_pandas(Y)
     if not isinstance(X, pd.DataFrame):
         X = _array(X)
+    check_consistent_length(X, Y)
     columns = _grouped(X, groups)
-    score = _of_targets(model, X, Y, sample_weight) if scoring is None else _by(scoring, model, Y, sample_weight)
+    score = _of_targets(own, Y, sample_weight) if scoring is None else _by(scoring, Y, sample_weight)
     n = len(X)
     rows = np.repeat(np.arange(n)[:, None], len(columns), axis=1)
     permuted = _Permuted(X, list(columns.values()), score)
@@ -176,21 +176,18 @@ class _ByScorers:
         return scores
 
 
-def _of_targets(model: Any, X: Any, Y: Any, sample_weight: Any) -> _OfTargets:
-    own = fitted_model(model)
+def _of_targets(own: Any, Y: Any, sample_weight: Any) -> _OfTargets:
     if sample_weight is not None and own.value_names_:
         raise ValueError(
             f"The concordance of {own.value_names_[-1]!r} knows no weights. Leave `sample_weight` out, or the model's "
             "`value_targets`."
         )
-    Y = as_pandas(Y)
-    check_consistent_length(X, Y)
     names, (observed, weights) = [*own.task_names_, *own.value_names_], observations(own, Y, sample_weight)
     refuse_unobserved(names, weights)
     return _OfTargets(names, observed, weights, len(own.task_names_))
 
 
-def _by(scoring: Mapping[str, Any] | Sequence[str], model: Any, Y: Any, sample_weight: Any) -> _ByScorers:
+def _by(scoring: Mapping[str, Any] | Sequence[str], Y: Any, sample_weight: Any) -> _ByScorers:
     if sample_weight is not None:
         raise ValueError("`sample_weight` is for the default scores, and `scoring` names others. Leave one out.")
     if isinstance(scoring, str):

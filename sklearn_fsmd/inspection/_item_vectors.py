@@ -67,7 +67,7 @@ def item_vectors(model: Any, column: str | int) -> pd.DataFrame:
         kind = "vectors" if position in main.vectors else "numbers"
         raise ValueError(f"Column {column!r} holds {kind}: it has no embedding per value. Name a category or a list.")
     known = vocabulary.values.to_numpy()
-    name = column if isinstance(column, str) else _names(encoder)[column]
+    name = column if isinstance(column, str) else encoder.shown_names[column]
     tables = [_vectors(member.embedding, main, field, len(known)) for member in own.module_.members]
     return pd.DataFrame(np.hstack(tables), index=pd.Index(known, name=name), columns=_dimensions(own, len(tables)))
 
@@ -110,7 +110,7 @@ def _dimensions(model: Any, n_members: int) -> pd.Index:
 
 def _position(encoder: InputEncoder, column: str | int) -> int:
     """The position of a column among those that the network reads."""
-    names = _names(encoder)
+    names = encoder.shown_names
     if isinstance(column, str) and column in names:
         in_x = names.index(column)
     elif isinstance(column, (int, np.integer)) and not isinstance(column, bool) and 0 <= column < len(names):
@@ -120,7 +120,3 @@ def _position(encoder: InputEncoder, column: str | int) -> int:
     if encoder.is_bias[in_x]:
         raise ValueError(f"Column {names[in_x]!r} is one of the 'bias_features', which the network does not embed.")
     return int((~encoder.is_bias[:in_x]).sum())
-
-
-def _names(encoder: InputEncoder) -> list[str]:
-    return [str(name) for name in encoder.names] or [f"x{j}" for j in range(len(encoder.is_bias))]

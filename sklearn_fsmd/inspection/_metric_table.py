@@ -10,12 +10,14 @@ import pandas as pd
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length
 
-from sklearn_fsmd.metrics import Outcome, concordance, groups_of, log_losses, outcomes, segments_by_name
+from sklearn_fsmd.metrics import Outcome, check_count, concordance, groups_of, log_losses, outcomes, segments_by_name
 
 ALL = "all rows"
 LEVEL = 0.95
 FEWEST_GROUPS = 20
 """Fewer groups say too little of each other for an interval."""
+MOST_REPEATED = 20
+"""Values whose weights are larger in the mean have no concordance, since rows are repeated for it."""
 
 
 def metric_table(
@@ -75,16 +77,15 @@ def metric_table(
     >>> table.loc[("click", "all rows"), "n"]
     np.float64(200.0)
     """
-    if n_samples < 1:
-        raise ValueError(f"`n_samples` must be at least 1. Got {n_samples!r}.")
+    check_count("n_samples", n_samples)
     found = outcomes(model, X, Y, sample_weight)
     n = len(X)
     group = np.arange(n) if groups is None else _numbers(groups, n)
-    found = [_sorted(one) for one in found]
+    found, segments = [_sorted(one) for one in found], _segments(by, n)
     parts = {
         (one.name, segment): Outcome(one.name, one.is_value, *(values[members[one.rows]] for values in one[2:]))
         for one in found
-        for segment, members in _segments(by, n).items()
+        for segment, members in segments.items()
         if members[one.rows].any()
     }
     drawn: dict[tuple[str, str], list[dict[str, float]]] = {key: [] for key in parts}
@@ -133,7 +134,9 @@ def _figures(one: Outcome, weights: np.ndarray) -> dict[str, float]:
 def _sorted(one: Outcome) -> Outcome:
     """The rows by their predictions: so they are sorted once, and not in each sample. Equal weights are none."""
     order = np.argsort(one.predicted, kind="stable")
-    if np.ptp(one.weights) == 0:
+    if np.array_equal(whole := one.weights.astype(int), one.weights):
+        one = one._replace(weights=one.weights / max(np.gcd.reduce(whole), 1))
+    elif np.ptp(one.weights) == 0:
         one = one._replace(weights=np.ones(len(one.rows)))
     return Outcome(one.name, one.is_value, *(values[order] for values in one[2:]))
 
@@ -151,7 +154,7 @@ def _concordance(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> float:
     if len(np.unique(y)) < 2:
         return np.nan
     times = weights.astype(int)
-    if not np.array_equal(times, weights):
+    if not np.array_equal(times, weights) or times.sum() > MOST_REPEATED * len(times):
         return np.nan
     return concordance(np.repeat(y, times), np.repeat(p, times))
 

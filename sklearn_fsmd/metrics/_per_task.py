@@ -97,7 +97,8 @@ def cvr_auc(Y: Any, P: Any, *, sample_weight: Any = None) -> float:
     Parameters
     ----------
     Y, P : labels and marginals of (at least) two tasks, click and then conversion.
-    sample_weight : array-like of shape (n,), default=None
+    sample_weight : array-like of shape (n,) or (n, n_tasks), default=None
+        Of the latter the weights of conversions count.
 
     Returns
     -------

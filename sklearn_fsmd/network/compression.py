@@ -78,8 +78,8 @@ class Layout(nn.Module):
         made: list[Range] = []
         code, row, quotient = 0, 0, 1
         for f, n in enumerate([*cardinalities, *list_cardinalities]):
-            shares = n_categories <= f < len(cardinalities)
-            modulus = max(n, 1) if shares else limit - 1
+            is_bin = n_categories <= f < len(cardinalities)
+            modulus = max(n, 1) if is_bin else limit - 1
             n_rows = min(n, modulus + 1)
             n_quotients = max(-(-(n - 1) // modulus) - 1, 0) if quotients else 0
             made.append(Range(code, n, row, n_rows, modulus, quotient, n_quotients))

@@ -77,8 +77,8 @@ class InputParameters(EncodingParameters):
     target_statistics : {"ordered"} or None, default="ordered"
         Whether the network also reads, for the categories of `statistics_features`, how often a value was seen and how
         often each target, and each step after its parent, followed it. For a row of training this is known of the rows
-        before it in a random order (in their own order with ``validation="last"``), so that no row sees its own label;
-        for all others, of all rows of training.
+        before it in a random order, so that no row sees its own label (in their own order with ``validation="last"``,
+        but for `fit_dataset`, which mixes the rows); for all others, of all rows of training.
     statistics_features : "auto" or list, default="auto"
         The columns, and tuples of columns whose values are taken together, by names or positions. "auto" takes each
         category with more than 100 known values; and, where there are some and validation data, up to four of the other

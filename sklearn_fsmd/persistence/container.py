@@ -24,6 +24,8 @@ PACKAGES = ("sklearn-fsmd", "torch", "scikit-learn", "numpy", "pandas")
 LARGEST_HEADER = 100_000_000  # which is also what safetensors itself takes
 CHECKSUM = re.compile(rb'"sha256":"([0-9a-f]{64})"')
 BLOCK = 1 << 20
+LARGEST_HEADER = 90_000_000
+"""Bytes of JSON. Safetensors ends at 100 MB, in which the other parts and escapes have room too."""
 
 
 def write(path: str | os.PathLike[str], kind: str, content: Any, arrays: Mapping[str, np.ndarray]) -> None:
@@ -35,9 +37,17 @@ def write(path: str | os.PathLike[str], kind: str, content: Any, arrays: Mapping
     ------
     OSError
         If the file cannot be written.
+    ValueError
+        If the content that is no array is larger than a file can hold.
     """
     versions = {name: version(name) for name in PACKAGES}
     metadata = {"kind": kind, "version": str(VERSION), "content": json.dumps(content), "sha256": "0" * 64}
+    if len(metadata["content"]) > LARGEST_HEADER:
+        raise ValueError(
+            f"{path} cannot be written: what it holds beside arrays has {len(metadata['content']):,} bytes, and a file "
+            f"can have {LARGEST_HEADER:,}. Categories that are neither strings nor numbers are written there: pass "
+            "them as strings."
+        )
     with replacing(path, SafetensorError) as temporary:
         save_file(dict(arrays), temporary, metadata={**metadata, "versions": json.dumps(versions)})
         with temporary.open("r+b") as file:

@@ -75,7 +75,8 @@ class AblationDisplay:
         found = [name.removeprefix("mean_test_") for name in cv_results if name.startswith("mean_test_")]
         if not found:
             raise ValueError(f"`cv_results` has no scores: no column 'mean_test_…' is among {list(cv_results)}.")
-        unknown = [name for name in scores or () if name not in found]
+        chosen = found if scores is None else list(scores)
+        unknown = [name for name in chosen if name not in found]
         if unknown:
             raise ValueError(f"There is no score {unknown[0]!r} in the results; there are {found}.")
         rows = _rows_by_value(cv_results[column])
@@ -85,10 +86,10 @@ class AblationDisplay:
         if len(set(sizes)) > 1:
             raise ValueError(f"The values of {parameter!r} must have equally many runs. Got {sizes}.")
         curves = {}
-        for name in scores or found:
+        for name in chosen:
             column_of_scores = np.asarray(cv_results[f"mean_test_{name}"], dtype=float)
             curves[name] = np.stack([column_of_scores[own] for own in rows.values()])
-        return cls(labels or values, curves, parameter=parameter).plot(**kw)
+        return cls(values if labels is None else labels, curves, parameter=parameter).plot(**kw)
 
     def plot(self, axes: Any = None) -> AblationDisplay:
         """Draw a curve a score, each in axes of its own: the mean over the runs, with one standard deviation.

@@ -9,7 +9,7 @@ import pandas as pd
 
 from sklearn_fsmd.encoding import as_pandas
 from sklearn_fsmd.inspection import attributions
-from sklearn_fsmd.metrics import model_of
+from sklearn_fsmd.metrics import check_count, model_of
 from sklearn_fsmd.plotting._axes import axes_of, shortened
 
 HEIGHT, ROW = 1.3, 0.32
@@ -91,8 +91,7 @@ class AttributionsDisplay:
         X = as_pandas(X)
         if len(X) != 1:
             raise ValueError(f"One row is drawn at a time, X[i : i + 1] for instance. Got {len(X)} rows.")
-        if n_features < 1:
-            raise ValueError(f"`n_features` must be at least 1. Got {n_features!r}.")
+        check_count("n_features", n_features)
         found = attributions(estimator, X, **options)
         names = list(found.frame.columns)
         if isinstance(found.data, pd.DataFrame):

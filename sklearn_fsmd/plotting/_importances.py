@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_fsmd.inspection import feature_importances
+from sklearn_fsmd.metrics import check_count
 from sklearn_fsmd.plotting._axes import axes_of, shortened
 
 HEIGHT, ROW = 1.4, 0.24
@@ -67,8 +68,7 @@ class ImportancesDisplay:
         -------
         display : ImportancesDisplay
         """
-        if n_features < 1:
-            raise ValueError(f"`n_features` must be at least 1. Got {n_features!r}.")
+        check_count("n_features", n_features)
         names = {"feature_names": importances.feature_names, "score_names": importances.score_names}
         return cls(importances.importances, **names, n_features=n_features).plot(**kw)
 

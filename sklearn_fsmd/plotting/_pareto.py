@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import check_consistent_length
 
 from sklearn_fsmd.compose import ask
 from sklearn_fsmd.encoding import as_pandas
@@ -184,9 +185,11 @@ def _of_targets(estimator: Any, X: Any, Y: Any, groups: Any, k: int) -> tuple[An
     names = fitted_model(estimator).task_names_[:2]
     if len(names) < 2:
         raise ValueError(f"There is one binary target, {names[0]!r}. Name two objectives in `utilities`.")
+    X = as_pandas(X)
+    check_consistent_length(X, Y, groups)
     labels, weights = observations(fitted_model(estimator), Y)
     rows = np.flatnonzero((weights[:, :2] > 0).all(axis=1))
-    X, labels = _safe_indexing(as_pandas(X), rows), labels[rows]
+    X, labels = _safe_indexing(X, rows), labels[rows]
     for name, column in zip(names, labels.T, strict=False):
         if len(np.unique(column)) < 2:
             raise ValueError(f"The target {name!r} has fewer than two classes in the rows where both are observed.")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.metrics import Outcome, outcomes, outcomes_of, reliability_curve
+from sklearn_fsmd.metrics import Outcome, check_count, outcomes, outcomes_of, reliability_curve
 from sklearn_fsmd.plotting._axes import choose_ticks, legend_below
 from sklearn_fsmd.plotting._segments import grid_of_axes, segments_of
 
@@ -131,8 +131,7 @@ class ReliabilityDisplay:
     def _of(
         cls, found: Sequence[Outcome], by: Any, n: int, *, n_bins: int | None, min_bin_rows: int, max_segments: int
     ) -> ReliabilityDisplay:
-        if min_bin_rows < 1:
-            raise ValueError(f"`min_bin_rows` must be at least 1. Got {min_bin_rows!r}.")
+        check_count("min_bin_rows", min_bin_rows)
         segments = segments_of(by, n, max_segments)
         n_bins = (10 if len(segments) == 1 else 5) if n_bins is None else n_bins
         curves: dict[str, dict[str, pd.DataFrame]] = {}

@@ -96,7 +96,9 @@ class SeesawDisplay:
             name: auc_per_task(by_classes(Y, e), ask(e, "predict_marginals", X))[list(tasks)]
             for name, e in estimators.items()
         }
-        names = model_of(next(iter(estimators.values()))).task_names_
+        if baseline not in estimators:
+            raise ValueError(f"The baseline {baseline!r} is none of the models: {list(estimators)}.")
+        names = model_of(estimators[baseline]).task_names_
         return cls.from_scores(scores, baseline=baseline, task_names=[names[k] for k in tasks], **kw)
 
     def plot(self, ax: Any = None, *, color: Any = None) -> SeesawDisplay:
@@ -114,8 +116,8 @@ class SeesawDisplay:
         display : SeesawDisplay
         """
         self.ax_, self.figure_ = axes_of(self, ax)
-        for gain in (self.ax_.axhline, self.ax_.axvline):
-            gain(0, color="0.6", linewidth=0.8, zorder=0)
+        for line in (self.ax_.axhline, self.ax_.axvline):
+            line(0, color="0.6", linewidth=0.8, zorder=0)
         labels = []
         for name, gains in self.gains.items():
             x, y = gains.mean(axis=0)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
-from sklearn_fsmd.metrics import segments_by_name
+from sklearn_fsmd.metrics import check_count, segments_by_name
 from sklearn_fsmd.plotting._axes import figure_of, pyplot_for
 
 ALL = "all"
@@ -24,8 +24,7 @@ def segments_of(by: Any, n: int, max_segments: int) -> dict[str, np.ndarray]:
     by : array-like of shape (n,), the segment of each row; None for one segment of all.
     max_segments : how many are drawn; the rest of them, and those with few rows, are taken together.
     """
-    if max_segments < 1:
-        raise ValueError(f"`max_segments` must be at least 1. Got {max_segments!r}.")
+    check_count("max_segments", max_segments)
     if by is None:
         return {ALL: np.arange(n)}
     names = segments_by_name(by)

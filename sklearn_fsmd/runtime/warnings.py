@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -10,7 +11,7 @@ import joblib
 import sklearn
 
 PACKAGE = Path(__file__).parent.parent
-INSIDE = tuple(str(path) for path in (PACKAGE, Path(sklearn.__file__).parent, Path(joblib.__file__).parent))
+INSIDE = tuple(f"{path}{os.sep}" for path in (PACKAGE, Path(sklearn.__file__).parent, Path(joblib.__file__).parent))
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:

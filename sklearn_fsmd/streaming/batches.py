@@ -11,15 +11,14 @@ import numpy as np
 import torch
 
 from sklearn_fsmd.distributed import Processes
-from sklearn_fsmd.encoding import Encoded, Targets
+from sklearn_fsmd.encoding import Targets
 from sklearn_fsmd.streaming import sizes
 from sklearn_fsmd.streaming.ahead import read_ahead
-from sklearn_fsmd.streaming.labels import joined
+from sklearn_fsmd.streaming.labels import Rows, joined
 from sklearn_fsmd.streaming.shards import Shard
 from sklearn_fsmd.streaming.shared_statistics import SharedStatistics
 from sklearn_fsmd.training import Batch, Batches, TensorData
 
-Rows = tuple[Encoded, Targets]
 Pools = Callable[[int, Shard], Iterator[Rows]]
 """Pools of shuffled rows of a shard, in an order that a seed draws."""
 FEWEST_CHUNKS = 16
@@ -83,6 +82,11 @@ class StreamedBatches(Batches):
         return order if self.processes is None else self.processes.of_first(order, "the beginning of an epoch")
 
     def cut(self, order: int, first: int) -> Iterator[Batch]:
+        if self.batch_size < self.n_shards:  # or a step could be without any row
+            raise ValueError(
+                f"batch_size={self.batch_size} is less than the number of processes, {self.n_shards}, which share the "
+                "rows of each batch. Take a larger one."
+            )
         shards = self.shards(order, self.n_shards)
         own = [shards[v] for v in range(self.rank, self.n_shards, self.n_ranks) if shards[v].n_rows]
         statistics = None if self.n_shards == 1 else self.statistics()

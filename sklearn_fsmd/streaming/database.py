@@ -27,6 +27,9 @@ class Database:
     memory : the most that it may take, such as "4GB"; None for a part of the machine's.
     """
 
+    more_memory = ""
+    """What a message says of how it can have more."""
+
     def __init__(self, work: str, n_threads: int | None, memory: str | None = None) -> None:
         self.folder = tempfile.mkdtemp(prefix="sklearn-fsmd-")
         weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
@@ -52,7 +55,7 @@ class Database:
         Raises
         ------
         OSError
-            If the folder cannot be written, such as on a full disk.
+            If the folder cannot be written, such as on a full disk, or the memory is not enough.
         """
         import duckdb
 
@@ -60,9 +63,10 @@ class Database:
             yield self.connection
         except duckdb.Error as error:
             reason = str(error).splitlines()[0]
+            more = self.more_memory if isinstance(error, duckdb.OutOfMemoryException) else ""
             raise OSError(
-                f"{self.work} in {self.folder}, and that failed: {reason} Make room on that disk, or name a folder "
-                "with more by the environment variable TMPDIR."
+                f"{self.work} in {self.folder}, and that failed: {reason} {more}Make room on that disk, or name a "
+                "folder with more by the environment variable TMPDIR."
             ) from error
 
     def execute(self, query: str) -> Any:

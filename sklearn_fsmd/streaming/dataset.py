@@ -51,6 +51,10 @@ class Dataset:
         ------
         ValueError
             If it has no such columns.
+        TypeError
+            If it is a table, or an iterator.
+        OSError
+            If it is not there, or cannot be read.
         """
         if isinstance(source, pd.DataFrame):
             raise TypeError("A DataFrame is for `fit`; `fit_dataset` takes files, or a function that makes frames.")

@@ -32,7 +32,7 @@ class FactorySource:
     Raises
     ------
     ValueError
-        If there are no rows, or a table has other columns than the first.
+        If there are no rows, or a table has other columns than the first, or two of one name.
     """
 
     name = "the data set"
@@ -60,6 +60,8 @@ class FactorySource:
             if not isinstance(frame, pd.DataFrame):
                 raise TypeError(f"Table {i} of the data set must be a DataFrame. Got {type(table).__name__}.")
             self.columns = self.columns or list(frame.columns)
+            if twice := list(frame.columns[frame.columns.duplicated()]):
+                raise ValueError(f"Table {i} of the data set has more than one column named {twice[0]!r}.")
             if list(frame.columns) != self.columns:
                 raise ValueError(
                     f"Table {i} of the data set has the columns {list(frame.columns)}, and the first one has "

@@ -15,8 +15,8 @@ from sklearn_fsmd.encoding import InputEncoder, RunningStatistics, TargetEncoder
 from sklearn_fsmd.parameters import MultiTaskParameters
 from sklearn_fsmd.streaming.batches import StreamedBatches, taken
 from sklearn_fsmd.streaming.dataset import Dataset
-from sklearn_fsmd.streaming.labels import LabelSums
-from sklearn_fsmd.streaming.learning import Rows, encoded
+from sklearn_fsmd.streaming.labels import LabelSums, Rows
+from sklearn_fsmd.streaming.learning import encoded
 from sklearn_fsmd.streaming.row_groups import Group
 from sklearn_fsmd.streaming.shards import Shard, deal, sizes_of
 from sklearn_fsmd.streaming.shared_statistics import SharedStatistics

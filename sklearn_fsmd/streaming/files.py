@@ -79,8 +79,10 @@ def find_files(source: Any, left_out: LeftOut | None = None) -> list[File]:
     ------
     OSError
         If there are none, or a URL cannot be reached.
+    ValueError
+        If `source` is an empty list.
     TypeError
-        If `source` is something else.
+        If it is something else.
     """
     if isinstance(source, (list, tuple)):
         if not source:
@@ -140,6 +142,7 @@ def _is_named(pattern: str, path: Path) -> bool:
 
 def _remote(url: str) -> list[File]:
     import fsspec
+    from fsspec.implementations.local import LocalFileSystem
 
     try:
         system, path = fsspec.core.url_to_fs(url)
@@ -161,6 +164,8 @@ def _remote(url: str) -> list[File]:
         raise OSError(f"{url} cannot be reached: {type(error).__name__}, {_first_line(error)}") from error
     if not found:
         raise FileNotFoundError(f"There is no Parquet file at {url}.")
+    if isinstance(system, LocalFileSystem):
+        return [File(one, one) for one in found]
     return [File(url if one == path else system.unstrip_protocol(one), one, system) for one in found]
 
 

@@ -60,6 +60,7 @@ class Piece(NamedTuple):
 def gathered(pieces: Iterable[Piece], size: int) -> Iterator[Block]:
     """Blocks of at least `size` rows, but for the last: small pieces are read together, of whatever files."""
     waiting: list[Piece] = []
+    n_rows = 0
 
     def together() -> Block:
         made = _block(waiting)
@@ -69,8 +70,9 @@ def gathered(pieces: Iterable[Piece], size: int) -> Iterator[Block]:
     for piece in pieces:
         if waiting and piece.batch.schema != waiting[0].batch.schema:
             yield together()
+        n_rows = n_rows + len(piece.batch) if waiting else len(piece.batch)
         waiting.append(piece)
-        if sum(len(one.batch) for one in waiting) >= size:
+        if n_rows >= size:
             yield together()
     if waiting:
         yield together()

@@ -23,7 +23,7 @@ class HoldOut:
     ----------
     n_rows : of the data set.
     seed : of the hash.
-    fraction : how many rows are held out; 0 for none.
+    fraction : the share of the rows that is held out.
     last : whether these are the last ones; otherwise they are drawn.
     """
 

@@ -21,10 +21,8 @@ from sklearn_fsmd.streaming.content import Content
 from sklearn_fsmd.streaming.counting import Counter, CountsOnDisk
 from sklearn_fsmd.streaming.dataset import Dataset
 from sklearn_fsmd.streaming.frames import Block
-from sklearn_fsmd.streaming.labels import SeenLabels, joined
+from sklearn_fsmd.streaming.labels import Rows, SeenLabels, joined
 from sklearn_fsmd.streaming.numbers import SampledNumbers
-
-Rows = tuple[Encoded, Targets]
 
 
 class FirstPass(NamedTuple):

@@ -98,22 +98,23 @@ class ParquetSource:
 
     def _take(self, file: File, columns: Sequence[str] | None, needed: Sequence[str], others: Counter[str]) -> None:
         """Take a file into the data set; `others` counts those that are alike, and not like the first."""
-        stamp, opened = file.stamp(), file.open()
-        types = columns_of(opened.schema_arrow, file.name)
+        stamp = file.stamp()
+        with file.open() as opened:
+            schema, metadata = opened.schema_arrow, opened.metadata
+        types = columns_of(schema, file.name)
         try:
             if self.left_out.skips and (missing := [name for name in needed if name not in types]):
                 raise ValueError(f"{file.name} has no column {missing[0]!r}.")
-            categories = categories_of(opened.schema_arrow)
+            categories = categories_of(schema)
             self.types = self._together(types, file.name, columns)
         except ValueError:
             others[str({name: kind for name, kind in types.items() if columns is None or name in columns})] += 1
             raise
-        groups = [opened.metadata.row_group(g) for g in range(opened.metadata.num_row_groups)]
+        groups = [metadata.row_group(g) for g in range(metadata.num_row_groups)]
         n_rows = [group.num_rows for group in groups]
         largest = max((group.total_byte_size for group in groups), default=0)
         self.footers.append(Footer(file, stamp, n_rows, self.n_rows, largest, categories))
         self.n_rows += sum(n_rows)
-        opened.close()
 
     def leave_out(self, columns: Sequence[str], look: Callable[[Iterator[Block]], None]) -> None:
         """Read each file by itself, and leave out those that cannot be read, or at which `look` raises an error."""

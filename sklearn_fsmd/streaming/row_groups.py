@@ -102,6 +102,8 @@ def drawn_order(n: int, seed: int, most: int, rates: np.ndarray | None = None) -
     if rates is None:
         return drawn
     rare = rare_groups(rates, most // 2)
+    if len(rare) == n:
+        return drawn
     others = drawn[~np.isin(drawn, rare)]
     rates = rates[others]
     ranked = others[np.lexsort((np.arange(len(others)), *rates[:, np.argsort(_spread_of(rates))].T))]

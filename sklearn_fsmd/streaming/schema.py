@@ -48,8 +48,8 @@ def fuller(one: Any, other: Any) -> Any:
 
     if types.is_null(one):
         return other
-    if _is_list(one) and types.is_null(one.value_type) and _is_list(other):
-        return other
+    if _is_list(one) and _is_list(other):
+        return _list_of_both(one, other)
     if is_number(one) and is_number(other):
         for decimal, whole in ((one, other), (other, one)):
             if types.is_decimal(decimal) and types.is_integer(whole):
@@ -57,6 +57,22 @@ def fuller(one: Any, other: Any) -> Any:
         both = [pa.schema([pa.field("numbers", kind)]) for kind in (one, other)]
         return pa.unify_schemas(both, promote_options="permissive").field(0).type
     return one
+
+
+def _list_of_both(one: Any, other: Any) -> Any:
+    """The type for lists of both; that of vectors of a fixed length if both have it."""
+    import pyarrow as pa
+
+    if pa.types.is_null(one.value_type):
+        return other
+    inner = fuller(one.value_type, other.value_type)
+    kinds = {str(kind) for kind in (one, other)}
+    if inner == one.value_type and (len(kinds) == 1 or pa.types.is_large_list(one)):
+        return one
+    lengths = {kind.list_size if pa.types.is_fixed_size_list(kind) else None for kind in (one, other)}
+    if len(lengths) == 1 and (length := lengths.pop()) is not None:
+        return pa.list_(inner, length)
+    return (pa.large_list if any(map(pa.types.is_large_list, (one, other))) else pa.list_)(inner)
 
 
 def _decimal_of_both(decimal: Any, whole: Any) -> Any:

@@ -8,9 +8,8 @@ import numpy as np
 import torch
 
 from sklearn_fsmd.distributed import Processes
-from sklearn_fsmd.encoding import Encoded, RunningStatistics, Targets, TargetStatistics
-
-Rows = tuple[Encoded, Targets]
+from sklearn_fsmd.encoding import RunningStatistics, TargetStatistics
+from sklearn_fsmd.streaming.labels import Rows
 
 
 class SharedStatistics(RunningStatistics):

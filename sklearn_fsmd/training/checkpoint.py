@@ -210,6 +210,9 @@ class Checkpoint(Callback):
     def on_epoch_end(self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
         self._write(net, net.epochs(), None)
 
+    def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        self.batches = self.stopping = None  # a fitted estimator keeps its callbacks, and no data
+
     def _write(self, net: Any, epochs: list[dict[str, Any]], within: dict[str, Any] | None) -> None:
         """Write the state after these epochs and, within one, after the batches that it has taken."""
         if not self.writes:

@@ -65,7 +65,7 @@ class EarlyStopping(Callback):
     def on_epoch_begin(
         self, net: Any, dataset_train: Any = None, dataset_valid: TensorData | None = None, **kwargs: Any
     ) -> None:
-        self.valid = dataset_valid
+        self.valid: TensorData | None = dataset_valid
         weights = None if dataset_valid is None else dataset_valid.weights
         seen = None if weights is None else (weights > 0).any(dim=0).tolist()
         self.judged = [seen is None or any(seen[k] for k in group) for group in self.groups]
@@ -190,7 +190,7 @@ class EarlyStopping(Callback):
     def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         net.module_.load_state_dict(self.best_weights)
         net.average_.level()
-        self.best_weights = {}
+        self.best_weights, self.valid = {}, None  # a fitted estimator keeps its callbacks, and no data
 
 
 def _mean(auc: np.ndarray) -> float:

@@ -42,13 +42,14 @@ def check_table_size(p: MultiTaskParameters, encoder: FeatureEncoder, n_tasks: i
     copies = TABLE_COPIES - (p.average_decay == 0) - 2 * (p.embedding_optimizer == "rowwise_adagrad")
     needed, there = n_rows * 4 * (copies * dim + pretraining), memory_of(device)
     if needed > there:
-        names = [column.name for column in encoder.categories.values()]
-        names += [column.name for column in encoder.numeric.values()]
-        largest = names[int(np.argmax(encoder.cardinalities))]
+        columns = [*encoder.categories.values(), *(encoder.numeric.values() if encoder.numeric_bins else ())]
+        names = [column.name for column in (*columns, *encoder.lists.values())]
+        sizes = [*encoder.cardinalities, *encoder.list_cardinalities]
+        largest = int(np.argmax(sizes))
         raise ValueError(
             f"The embedding table of {n_rows:,} rows of {dim} numbers needs {needed / 2**30:.1f} GiB in training, its "
             f"gradients' moments and averages included, and {device!r} has {there / 2**30:.1f} GiB. Column "
-            f"{largest!r} has {max(encoder.cardinalities) - 1:,} values. Raise `min_frequency`, lower `embedding_dim`, "
+            f"{names[largest]!r} has {sizes[largest] - 1:,} values. Raise `min_frequency`, lower `embedding_dim`, "
             "or let values share rows by `embedding_compression`."
         )
 

@@ -46,6 +46,8 @@ class Net(ClassifierMixin, NeuralNet):
     """The losses of the batches of the epoch so far, and their sizes."""
     begun: tuple[list[Tensor], list[int]] | None = None
     """The same of an epoch that a checkpoint has begun."""
+    n_batches_ = 0
+    """How many steps the epoch at hand has made."""
     bias_reference: tuple[Tensor, ...] = ()
     """Bias features of rows of the first fit: training that goes on with other rows measures by the same level."""
 

@@ -59,7 +59,7 @@ def pretrain(
     optimizer = torch.optim.Adam(model.parameters(), lr=LR)
     codes, numbers, *_ = rows.tensors(device)
     shift = torch.from_numpy(part.shift).to(device)
-    n_batches = max(len(codes) // min(max(len(codes) // 100, 32), 512), 1)  # a short last batch joins the one before
+    n_batches = max(len(codes) // min(max(len(codes) // 100, 32), 512), 1)  # of nearly equal size
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=epochs * n_batches)
     model.measure(torch.from_numpy(rows.numbers[:, part.numbers]))  # where float64 is: not every device has it
     model.train()

@@ -38,7 +38,7 @@ class Progress(Callback):
         self.next_refresh = 0.0
 
     def on_batch_end(self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
-        self.bar.update(len(batch[1]))
+        self.bar.update(net.rows_of(batch))
         if time.monotonic() >= self.next_refresh:  # reading the loss waits for the device, so not for every batch
             self.next_refresh = time.monotonic() + self.REFRESH_SECONDS
             self.shown["loss"] = f"{kwargs['loss'].item():.4f}"

@@ -36,6 +36,10 @@ def test_what_another_try_would_not_mend_ends_the_fit(tmp_path):
     assert not hasattr(model, "net_")
     with pytest.raises(ValueError, match="The 'checkpoint' parameter must be None"):
         fit_dataset(FSMDClassifier(checkpoint="c"), path, TARGETS, storage_path=tmp_path)
+    with pytest.raises(ValueError, match="The 'warm_start' parameter must be False: workers train from the start"):
+        fit_dataset(FSMDClassifier(warm_start=True), path, TARGETS, storage_path=tmp_path)
+    with pytest.raises(ValueError, match="`columns` names 'rebate', and the columns of .*a.parquet are"):
+        fit_dataset(model, path, TARGETS, storage_path=tmp_path / "storage", columns="rebate")
     with pytest.raises(ValueError, match="`storage_path` must be a folder that all machines have mounted"):
         fit_dataset(model, path, TARGETS, storage_path="s3://bucket/fit")
 

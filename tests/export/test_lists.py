@@ -1,6 +1,7 @@
 """Columns of lists in exported files: every pooling, odd lists, and many threads."""
 
 import numpy as np
+import onnx
 import pandas as pd
 import pytest
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument
@@ -96,3 +97,14 @@ def test_many_threads_lose_no_value_of_a_list(tmp_path):
         np.testing.assert_allclose(
             np.frombuffer(found.pop(), np.float32).reshape(2, 2), model.predict_marginals(long), atol=1e-5
         )
+
+
+def test_a_table_is_in_the_file_once_whoever_reads_it(tmp_path):
+    X, Y = make_lists(400)
+    X["seen"] = [[user, "a"] for user in X["user"]]
+    X["pages"] = [[i % 300, i % 7] for i in range(400)]
+    model = fit(MultiTaskClassifier, X, Y, min_frequency=1, embedding_dim=8)
+    check(model, tmp_path, X)
+    tables = model.module_.embedding.table.weight, model.module_.low_order.linear.categories.weight
+    sizes = [list(one.dims) for one in onnx.load(tmp_path / "model.onnx").graph.initializer]
+    assert [sizes.count(list(table.shape)) for table in tables] == [1, 1]

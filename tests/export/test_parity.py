@@ -6,7 +6,7 @@ import torch
 
 from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
 from tests.export.files import File, check_same
-from tests.export.models import N, check, data, fit, hard_rows
+from tests.export.models import N, check, data, fit, hard_rows, make_rows
 from tests.test_estimator_checks import CLASSES
 
 
@@ -142,3 +142,8 @@ def test_arrays_have_inputs_by_position(tmp_path):
     file = File(model, tmp_path)
     assert file.types == {"x1": "double", "x2": "int64"}
     check_same(model, file, X)
+
+
+def test_one_expert_whose_gates_have_layers(tmp_path):
+    model = fit(MultiTaskClassifier, *make_rows(), extractor="mmoe", n_experts=1, gate_dims=(8,))
+    check(model, tmp_path, make_rows(60, seed=1)[0])

@@ -70,7 +70,7 @@ def two_columns():
 
 MIXED = ["a", 1] * 60
 RANGE = "`opset` must be an integer from 18 to 21. Got"
-WEIGHTS = "`rank_weights` must be 2 finite numbers, one per task, which are not all 0. Got"
+WEIGHTS = "`rank_weights` must be 2 finite numbers, one per task. Got"
 
 
 @cases(
@@ -114,10 +114,15 @@ WEIGHTS = "`rank_weights` must be 2 finite numbers, one per task, which are not 
     ("a file", lambda p: to_onnx("model.safetensors", p), TypeError, "to_onnx takes a MultiTaskClassifier …Got str."),
     ("opset", lambda p: to_onnx(MODEL, p, opset=17), ValueError, f"{RANGE} 17."),
     ("opset in words", lambda p: to_onnx(MODEL, p, opset="18"), ValueError, f"{RANGE} '18'."),
-    ("too few weights", lambda p: to_onnx(MODEL, p, rank_weights=[1]), ValueError, f"{WEIGHTS} [1]."),
-    ("weights of 0", lambda p: to_onnx(MODEL, p, rank_weights=[0, 0]), ValueError, f"{WEIGHTS} [0, 0]."),
-    ("NaN", lambda p: to_onnx(MODEL, p, rank_weights=[np.nan, 1]), ValueError, f"{WEIGHTS} [nan, 1]."),
-    ("words", lambda p: to_onnx(MODEL, p, rank_weights="ab"), ValueError, f"{WEIGHTS} 'ab'."),
+    ("too few weights", lambda p: to_onnx(MODEL, p, rank_weights=[1]), ValueError, f"{WEIGHTS} [1] instead."),
+    (
+        "weights of 0",
+        lambda p: to_onnx(MODEL, p, rank_weights=[0, 0]),
+        ValueError,
+        "`rank_weights` must not all be zero: nothing would be ranked by. Got [0, 0].",
+    ),
+    ("NaN", lambda p: to_onnx(MODEL, p, rank_weights=[np.nan, 1]), ValueError, f"{WEIGHTS} [nan, 1] instead."),
+    ("words", lambda p: to_onnx(MODEL, p, rank_weights="ab"), ValueError, f"{WEIGHTS} 'ab' instead."),
     ("no folder", lambda p: to_onnx(MODEL, p.parent / "no" / "m"), OSError, "m cannot be written: there is no folder"),
     (
         "values of several types",

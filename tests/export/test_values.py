@@ -124,7 +124,7 @@ def test_names_and_weights_that_do_not_go(tmp_path):
     X, Y = targets()
     model = fit(FSMDClassifier, X, Y, **TWO)
     with pytest.raises(
-        ValueError, match=r"`rank_weights` must be 2 finite numbers, one per task \(or 4, with one per va"
+        ValueError, match="`rank_weights` must be 2 or 4 finite numbers, one per task, or one per task and value"
     ):
         to_onnx(model, tmp_path / "m", rank_weights=[1, 2, 3])
     named = X.rename(columns={"price": "values"})

@@ -11,7 +11,7 @@ import pytest
 
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.history import HistoryFeatures, write_history
-from sklearn_fsmd.streaming.schema import categories_of
+from sklearn_fsmd.streaming.schema import categories_of, fuller
 from tests.conftest import SMALL, of
 
 KEYS = ["user", ["user", "tab"], "score"]
@@ -354,3 +354,47 @@ def test_labels_that_are_not_numbers_are_missing(tmp_path):
 def test_a_size_of_memory_that_is_none_is_refused(tmp_path):
     with pytest.raises(ValueError, match="`memory` must be a size such as '4GB'. Got 'lots'"):
         past_of(tmp_path, EVENTS, memory="lots")
+
+
+def test_columns_of_values_are_no_targets(tmp_path):
+    events = EVENTS.assign(watch=[12.5, 0.0, 3.0, 0.0, 7.0, 1.0])
+    history = HistoryFeatures(keys=["user"], log=False, value_targets=["watch"])
+    (tmp_path / "log").mkdir()
+    events.to_parquet(tmp_path / "log/0.parquet")
+    write_history(history, tmp_path / "log", tmp_path / "past.parquet", targets=[*LABELS, "watch"])
+    found = pd.read_parquet(tmp_path / "past.parquet")
+    wanted = history.fit_transform(events[["time", "user"]], events[[*LABELS, "watch"]])
+    assert list(found) == [*events, *list(wanted)[2:]]
+    pd.testing.assert_frame_equal(found[list(wanted)[2:]], wanted[list(wanted)[2:]], rtol=1e-6)
+
+
+def test_some_column_of_the_log_has_to_stay(tmp_path):
+    with pytest.raises(ValueError, match="The 'drop' parameter names all columns of the files. Keep one"):
+        past_of(tmp_path, EVENTS, history=HistoryFeatures(keys=["user"], drop=list(EVENTS)))
+
+
+def test_lists_of_numbers_are_written_as_the_wider_ones(tmp_path):
+    def table(kind, values):
+        return pa.Table.from_pandas(EVENTS[:3]).append_column("prices", pa.array([values] * 3, pa.list_(kind)))
+
+    (tmp_path / "log").mkdir()
+    for i, (kind, values) in enumerate([(pa.int32(), [1, 2]), (pa.int64(), [3 * 10**9]), (pa.int32(), [])]):
+        pq.write_table(table(kind, values), tmp_path / f"log/{i}.parquet")
+    write_history(HistoryFeatures(keys=["user"]), tmp_path / "log", tmp_path / "past.parquet", targets=LABELS)
+    assert pq.read_table(tmp_path / "past.parquet")["prices"].to_pylist()[2:4] == [[1, 2], [3 * 10**9]]
+    assert str(fuller(pa.list_(pa.float32()), pa.large_list(pa.float64()))) == "large_list<item: double>"
+    assert fuller(pa.list_(pa.float32(), 2), pa.list_(pa.float64(), 2)) == pa.list_(pa.float64(), 2)
+    assert fuller(pa.list_(pa.float32(), 2), pa.list_(pa.float32(), 3)) == pa.list_(pa.float32())
+
+
+def test_the_log_is_not_written_over_by_the_name_of_a_url(tmp_path):
+    EVENTS.to_parquet(tmp_path / "log.parquet")
+    with pytest.raises(ValueError, match="is one of the files of the log, or would be"):
+        write_history(
+            HistoryFeatures(keys=["user"]), f"file://{tmp_path}/log.parquet", tmp_path / "log.parquet", targets=LABELS
+        )
+
+
+def test_what_more_memory_would_mend_is_said(tmp_path, log):
+    with pytest.raises(OSError, match="that failed: .* Give it more by `memory`, or take a smaller `n_threads`"):
+        written(tmp_path, log, HistoryFeatures(time="when", keys=KEYS), memory="1MB")

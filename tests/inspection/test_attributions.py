@@ -1,5 +1,6 @@
 """Attributions add up, and say which columns did it, whatever the columns and the model are."""
 
+import copy
 import sys
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.preprocessing import FunctionTransformer
 import sklearn_fsmd
 from sklearn_fsmd import DenoisingEmbedder, FSMDClassifier, MultiTaskClassifier
 from sklearn_fsmd.inspection import attributions
+from sklearn_fsmd.inspection._path import Path
 from tests.conftest import SMALL as SIZES
 from tests.conftest import make_frame, of
 from tests.inspection.conftest import SMALL
@@ -166,3 +168,12 @@ def test_the_baseline_misses_numbers_as_rows_do():
     p = model.predict_marginals(nothing)[0, 0]
     found = attributions(model, X[:3], target="click")
     assert found.baseline == pytest.approx(logit(p), rel=1e-4, abs=1e-4)
+
+
+def test_threads_are_those_of_the_model(model, funnel, monkeypatch):
+    seen = []
+    forward = Path.__call__
+    monkeypatch.setattr(Path, "__call__", lambda self, *x: (seen.append(torch.get_num_threads()), forward(self, *x))[1])
+    one = copy.copy(model).set_params(n_threads=2)
+    attributions(one, funnel[0][:2], target="click")
+    assert set(seen) == {2}

@@ -111,3 +111,10 @@ def test_names_that_are_numbers_are_names(rng):
     assert found.feature_names == ["g", "2"]
     as_text = feature_importances(model, X, Y, n_repeats=1, groups={"g": ["0", "1"]}, random_state=0)
     assert as_text.feature_names == ["g", "2"]
+
+
+@pytest.mark.parametrize("scoring", [None, ["mean_auc"]])
+def test_rows_and_labels_have_to_be_as_many(scoring, known):
+    model, X, Y = known
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        feature_importances(model, X[:100], Y, scoring=scoring)

@@ -152,3 +152,16 @@ def test_unequal_weights_repeat_no_rows(least, model, funnel):
     table = metric_table(model, X, Y, sample_weight=weights, n_samples=3, random_state=0)
     assert np.isnan(table.loc[("watch_seconds", "all rows"), "ranking"])
     assert np.isfinite(table.loc[("click", "all rows"), "ranking"])
+
+
+def test_whole_weights_count_by_their_proportions(model, funnel):
+    X, Y = (part[2000:2300] for part in funnel)
+    weights = 1 + np.arange(300) % 2
+    options = {"n_samples": 3, "random_state": 0}
+    plain, large = (metric_table(model, X, Y, sample_weight=w, **options) for w in (weights, 1000 * weights))
+    pd.testing.assert_frame_equal(plain, large)
+    assert np.isfinite(plain.loc[("watch_seconds", "all rows"), "ranking"])
+    many = metric_table(model, X, Y, sample_weight=weights * 1000 + 1, **options)  # for which no rows are repeated
+    assert np.isnan(many.loc[("watch_seconds", "all rows"), "ranking"])
+    with pytest.raises(ValueError, match="`n_samples` must be an integer"):
+        metric_table(model, X, Y, n_samples=50.0)

@@ -143,3 +143,10 @@ def test_values_are_those_of_fit_whatever_the_parameters_say_now(model, funnel):
     fronts = [pareto_front(one, X, Y, utilities, n_steps=2) for one in (model, changed)]
     pd.testing.assert_frame_equal(*fronts)
     assert [one.name for one in outcomes(changed, X, Y, conditional=True)][-1].startswith("watch_seconds")
+
+
+def test_rows_labels_and_groups_have_to_be_as_many(model, funnel):
+    X, Y = (part[2000:2300] for part in funnel)
+    for other in ({"Y": Y[:200]}, {"groups": funnel[0]["user_id"]}):
+        with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+            ParetoDisplay.from_estimator(model, **{"X": X, "Y": Y} | other)

@@ -1,10 +1,13 @@
 """What the server answers is what the model says."""
 
+import asyncio
 import json
 
+import httpx
 import numpy as np
 
 from tests.serving.conftest import TOP
+from tests.serving.process import EXAMPLES
 
 
 def column(rows, *keys):
@@ -145,3 +148,25 @@ def test_the_page_is_that_of_the_file(server):
     assert page["components"]["schemas"]["ScoreRequest"]["properties"]["rows"]["maxItems"] == 200
     assert "expected values of seconds" in page["info"]["description"]
     assert server.get("/docs").status_code == 200
+
+
+def test_a_failure_of_the_server_is_answered_and_counted(trained, monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    from serving.app import create_app
+    from serving.settings import Settings
+    from serving.traffic import Traffic
+
+    monkeypatch.setattr("serving.answers.score", lambda model, rows: 1 / 0)
+    traffic = Traffic()
+    app = create_app(Settings(trained.path), traffic)
+
+    async def ask():
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://it") as it:
+            answer = await it.post("/score", json={"rows": trained.rows[:1]})
+            return answer, traffic.answered, (await it.get("/metrics")).text
+
+    answer, n_answered, metrics = asyncio.run(ask())
+    assert (answer.status_code, answer.json()) == (500, {"detail": "The server failed; its log says why."})
+    assert n_answered == 1
+    assert 'path="/score",status="500"' in metrics

@@ -152,3 +152,10 @@ def test_the_thread_reads_ahead_hands_on_errors_and_ends():
     assert threading.active_count() == before - 1
     with pytest.raises(ValueError, match="the hundredth"):
         list(read_ahead(items()))
+
+
+def test_a_batch_has_a_row_for_each_process_at_least():
+    batches = made([100, 100, 100], 2)
+    batches.n_shards = 3
+    with pytest.raises(ValueError, match="batch_size=2 is less than the number of processes, 3"):
+        next(batches.cut(0, 0))

@@ -132,3 +132,8 @@ def test_the_pools_of_a_file_that_is_sorted_by_label_are_alike(tmp_path, monkeyp
     dataset = Dataset.of(path, None, TARGETS, None)  # of which no rates are known
     by_chance = [pool[0].frame[TARGETS].mean() for seed in range(5) for pool in dataset.pools(seed)]
     assert np.abs(np.array(by_chance) - Y.mean().to_numpy()).max() > 0.15
+
+
+def test_all_of_them_may_be_rare():
+    rates = np.eye(12)  # a class each, which a twelfth of the rows have
+    assert sorted(drawn_order(12, 0, 64, rates)) == list(range(12))

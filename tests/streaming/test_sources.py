@@ -425,3 +425,9 @@ def test_a_column_of_none_in_the_first_table_is_what_it_is_in_the_others():
     model = FSMDClassifier(**PARAMS).fit_dataset(lambda: iter(tables), TARGETS)
     assert [column.name for column in model._encoder.main.numeric.values()] == ["price", "visits"]
     assert tables[0]["price"].dtype == object
+
+
+def test_a_function_that_makes_two_columns_of_one_name():
+    frame = pd.DataFrame([[1, 2]], columns=["a", "a"])
+    with pytest.raises(ValueError, match="Table 0 of the data set has more than one column named 'a'"):
+        FSMDClassifier().fit_dataset(lambda: [frame], "a")

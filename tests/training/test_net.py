@@ -1,5 +1,6 @@
 """Scoring many rows in threads."""
 
+import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,6 +12,7 @@ from torch import nn
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.inference import predictor as inference
 from sklearn_fsmd.runtime import threads
+from sklearn_fsmd.training import Batches, TensorData
 from tests.conftest import SMALL, make_frame
 
 
@@ -86,3 +88,26 @@ def test_chunks_leave_no_number_of_threads_behind():
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize("in_files", [False, True])
+def test_a_fitted_model_keeps_no_rows(in_files, tmp_path):
+    X, Y = make_frame(1200)
+    model = FSMDClassifier(**SMALL | {"early_stopping": True}, checkpoint=tmp_path / "fit.checkpoint")
+    if in_files:
+        X.join(Y).to_parquet(tmp_path / "a.parquet")
+        model.fit_dataset(tmp_path / "a.parquet", list(Y))
+    else:
+        model.fit(X, Y)
+    kept = [one for _, callback in model.net_.callbacks_ for one in vars(callback).values()]
+    assert len(kept) > 20
+    assert not [one for one in kept if isinstance(one, (TensorData, Batches))]
+
+
+def test_a_first_look_that_diverges_says_so():
+    X, Y = make_frame(1200)
+    params = SMALL | {"early_stopping": True, "numeric_scaling": None, "max_epochs": 1}
+    model = FSMDClassifier(**params, warm_start=True).fit(X, Y, X_val=X[:200], Y_val=Y[:200])
+    model = pickle.loads(pickle.dumps(model))
+    with pytest.raises(FloatingPointError, match="The loss became"):
+        model.fit(X, Y, X_val=X[:200].assign(price=np.float32(3e38)), Y_val=Y[:200])
