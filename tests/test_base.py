@@ -686,3 +686,13 @@ def test_bf16_learns_as_well(frame, monkeypatch):
     assert not np.array_equal(p, q)
     np.testing.assert_allclose(p, q, atol=0.1)
     assert all(parameter.dtype == torch.float32 for parameter in low.module_.parameters())
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "decay"),
+    [("adamw", 0.03), (torch.optim.AdamW, 0.03), ("adam", 0.0), ("sgd", 0.0), (torch.optim.RMSprop, 0.0)],
+)
+def test_a_penalty_is_asked_for_and_a_decay_is_not(frame, optimizer, decay):
+    for given, expected in (("auto", decay), (0.01, 0.01)):
+        net = small(optimizer=optimizer, weight_decay=given).fit(*frame).net_
+        assert net.optimizer_.param_groups[0]["weight_decay"] == expected

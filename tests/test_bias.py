@@ -196,3 +196,9 @@ def test_lists_of_rows_with_and_without_the_bias_columns():
     model = MultiTaskClassifier(**SMALL, categorical_features=[0, 2], bias_features=[1]).fit(rows, Y)
     short = [[c, i] for c, _, i in rows]
     np.testing.assert_array_equal(model.predict_marginals(short), model.predict_marginals(rows))
+
+
+def test_the_tower_has_the_widths_that_are_asked_for():
+    X, Y = make_frame()
+    model = FSMDClassifier(**SMALL, bias_features=["visits"], bias_tower_dims=(5, 3)).fit(X, Y)
+    assert [layer.weight.shape[2] for layer in model.module_.bias_tower.hidden.layers] == [5, 3]

@@ -168,7 +168,10 @@ def test_keys_of_numpy_are_those_of_python(data, tmp_path):
     X, Y = data
     Y = np.column_stack([Y, np.ones(len(Y))])
     values = {"value_targets": [2, 3], "value_parents": {np.int64(2): np.int64(0), 3: 1}}
-    FSMDClassifier(**SMALL | values, checkpoint=tmp_path / "fit.safetensors").fit(X, np.column_stack([Y, Y[:, 2]]))
+    Y, path = np.column_stack([Y, Y[:, 2]]), tmp_path / "fit.safetensors"
+    model = FSMDClassifier(**SMALL | values, checkpoint=path).fit(X, Y)
+    plain = {"value_targets": [2, 3], "value_parents": {2: 0, 3: 1}}
+    assert_same_fit(model, FSMDClassifier(**SMALL | plain, checkpoint=path).fit(X, Y, resume=True))
 
 
 def test_a_checkpoint_that_averages_what_no_longer_is_averaged_is_an_older_one(data, tmp_path, interrupt):

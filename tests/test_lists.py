@@ -95,6 +95,9 @@ def test_attention_is_a_mean_weighted_by_the_candidate():
                 scores.append(hidden @ unit.output.weight[s, :, 0] + unit.output.bias[s, 0])
             expected = torch.stack(scores).softmax(dim=0) @ vectors[rows, s] if rows else torch.zeros(3).double()
             torch.testing.assert_close(found[i, s], expected)
+    before = found.detach()
+    unit.output.bias.data -= 200.0  # which a softmax does not see
+    torch.testing.assert_close(unit(vectors, lengths, candidates), before)
     assert torch.autograd.gradcheck(
         lambda v, q: unit(v, lengths, q), (vectors.requires_grad_(), candidates.requires_grad_())
     )

@@ -133,6 +133,16 @@ def test_biases_and_batch_norm_do_not_decay():
     assert len(decayed["params"]) + len(kept) == len(list(network.parameters()))
 
 
+def test_scales_of_torch_s_own_normalisations_do_not_decay():
+    own = nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4), nn.BatchNorm1d(4), nn.GRU(4, 5), nn.MultiheadAttention(4, 2))
+    network = build(2)
+    network.extractor = own
+    decayed, _ = network.parameter_groups()
+    decayed = {id(p) for p in decayed["params"]}
+    names = {name for name, parameter in own.named_parameters() if id(parameter) in decayed}
+    assert names == {"0.weight", "3.weight_ih_l0", "3.weight_hh_l0", "4.in_proj_weight", "4.out_proj.weight"}
+
+
 class Own(nn.Module):
     """Two layers, of the user's."""
 

@@ -77,7 +77,14 @@ def test_a_device_that_is_not_there_becomes_the_cpu(fitted):
 
 
 def test_what_no_header_can_hold_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(container, "LARGEST_HEADER", 1000)
-    with pytest.raises(ValueError, match="what it holds beside arrays has .* bytes, and a file can have 1,000"):
-        container.write(tmp_path / "m.safetensors", "model", ["x" * 2000], {})
+    monkeypatch.setattr(container, "LARGEST_CONTENT", 1000)
+    path, message = (
+        tmp_path / "m.safetensors",
+        "what it holds beside arrays takes .* bytes, and there is room for 1,000",
+    )
+    for content in (["x" * 2000], [""] * 240):  # the quotes are escaped once more
+        with pytest.raises(ValueError, match=message):
+            container.write(path, "model", content, {})
     assert not list(tmp_path.iterdir())
+    container.write(path, "model", ["x" * 900], {})
+    assert container.read(path, "model")[0] == ["x" * 900]

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from benchmarks import resampling
@@ -57,3 +58,18 @@ def test_the_step_is_measured_on_the_rows_where_it_could_happen():
     assert figures["conversion_after_auc"] == roc_auc_score(Y["conversion"][clicked], p[clicked, 1]) == 0.75
     assert figures["conversion_after_ratio"] == pytest.approx(2.3 / 2)
     assert figures["click_ratio"] == pytest.approx(3.5 / 4)
+
+
+def test_differences_are_paired_by_seed(monkeypatch, tmp_path):
+    monkeypatch.setattr(report.OfUsers, "__init__", lambda self, *args: None)
+    monkeypatch.setattr(report.OfUsers, "interval", lambda self, *args: (np.nan, np.nan))
+    lift = {0: 0.01, 1: 0.02, 2: 0.03}
+    rows = [
+        {"data": "d", "part": "test", "contender": name, "seed": seed, "click_auc": 0.5 + seed / 10 + ours * lift[seed]}
+        for name, ours in ((report.OURS, True), ("other", False))
+        for seed in (2, 0, 1)
+    ]
+    (line,) = report.ahead([*rows, rows[0] | {"contender": "once", "seed": 1}], tmp_path).to_dict("records")[:1]
+    assert (line["contender"], line["seeds"]) == ("other", 3)
+    assert line["mean"] == pytest.approx(0.02)
+    assert line["p"] == pytest.approx(2 * stats.t.sf(0.02 / (0.01 / 3**0.5), 2))

@@ -116,8 +116,21 @@ def test_sentences_on_speed():
     pcgrad, gradnorm = (points[rule]["step_ms"] / points["fixed"]["step_ms"] for rule in ("pcgrad", "gradnorm"))
     assert f"takes {pcgrad:.1f} times as long as with fixed weights" in readme
     assert f'of "gradnorm" {gradnorm:.1f} times' in readme
+    largest = list(SPEED["growth, rows"]["points"].values())[-1]
+    bytes_ = (
+        f"2 million rows and 40 columns needs {largest['peak_bytes'] / largest['encoded_bytes']:.1f} times the bytes"
+    )
+    assert bytes_ in readme
+    assert bytes_ in text_of("docs/guide/speed.md")
     rates = [f"{SPEED[PARTS[0]][name]['median']:,.0f}" for name in ("sklearn-fsmd bf16", "sklearn-fsmd")]
     assert f"{rates[0]} rows per second instead of {rates[1]}" in text_of("docs/guide/devices.md")
+
+
+def test_sentences_on_a_long_life():
+    soak = json.loads((ROOT / "benchmarks/soak.json").read_text())
+    before, after = (soak[when]["memory, bytes"] / 1e6 for when in ("before", "after"))
+    grown = f"memory grew by {after / before - 1:.1%}, from {before:.1f} to {after:.1f} MB".replace("%", " %")
+    assert grown in text_of("docs/reliability.md")
 
 
 def test_sentences_on_seconds():
@@ -181,6 +194,11 @@ def test_sentences_on_the_paper():
     assert of_both.format(*by_conflict["DeepFM"], *by_conflict["FSMD"]) in text_of("docs/paper.md")
     for aucs in of_funnel.values():
         assert sorted(aucs, key=aucs.get)[-2:] == ["Single-Task", "DeepFM"]
+    table2 = pd.read_csv(ROOT / "benchmarks/paper/table2.csv").query("model != 'FSMD'").groupby("model")
+    income, mean = table2["auc_1"].mean(), table2["mean_auc"].mean()
+    page = text_of("docs/paper.md")
+    assert f"an AUC of income of {income.min():.3f} to {income.max():.3f}, where the paper" in page
+    assert f"and a mean of {mean.min():.4f} to {mean.max():.4f}: they are alike" in page
     choosing, weighting = text_of("docs/guide/choosing_a_model.md"), text_of("docs/guide/task_weighting.md")
     unrelated = {name: auc for name, (auc,) in of_funnel[0.0].items()}
     names = ("DeepFM", "Single-Task", "FS", "FSMD")

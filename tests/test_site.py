@@ -173,11 +173,11 @@ FIGURES = {path: text for path, text in evidence.write(DOCS).items() if path.end
 def test_every_figure_says_where_it_comes_from(text):
     assert text.startswith("# ")
     tables = text.count("|---|")  # the first column holds words
-    made = re.findall(r"Made by `(make [^`]+)`; `([^`]+)`; commit `(\w+)`.*machine: (.+)\.", text)
+    made = re.findall(r"Made by `((?:make|python -m) [^`]+)`; `([^`]+)`; commit `(\w+)`.*machine: (.+)\.", text)
     assert len(made) == len(re.findall(r"^\{\.source\}$", text, flags=re.MULTILINE)) >= max(tables, 1)
     targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
     for command, file, _, _ in made:
-        assert command.split()[1] in targets
+        assert command.startswith("python -m ") or command.split()[1] in targets
         assert (ROOT / file).is_file()
 
 
@@ -187,6 +187,8 @@ def test_means_are_over_the_seeds():
     frame = pd.DataFrame({"model": ["a", "a", "b"], "seed": [0, 1, 0], "auc": [0.7, 0.8, float("nan")]})
     table = results.means(frame, ["model"], {"auc": "AUC"})
     assert table.to_dict("list") == {"model": ["a", "b"], "seeds": [2, 1], "AUC": ["0.7500 ± 0.0707", "–"]}
+    fits = frame.assign(fit=[0, 1, 0], seed=0)  # of which two are of one seed
+    assert results.means(fits, ["model"], {"auc": "AUC"})["AUC"].tolist() == ["0.7500", "–"]
     assert results.as_table(table).splitlines()[1] == "|---|--:|--:|"
 
 

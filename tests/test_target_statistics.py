@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from sklearn_fsmd import FSClassifier, FSMDClassifier
+from sklearn_fsmd import FSClassifier, FSMDClassifier, MultiTaskClassifier
 from sklearn_fsmd.encoding import FeatureEncoder, TargetStatistics
 from sklearn_fsmd.encoding.rates import LARGEST_STRENGTH, SMALLEST_STRENGTH, log_count
 from sklearn_fsmd.encoding.targets import Targets
@@ -57,7 +57,9 @@ def slow_statistics(values, labels, weights, order, parent_of):
         positive, total = sums(everyone, *event)
         overall[event] = positive / total
         by_value = np.array([sums(rows, *event) for rows in of.values()])
-        strength[event] = slow_strength(by_value[:, 0], by_value[:, 1], overall[event])
+        w = np.array([counted(i, *event) for i in everyone])
+        unit = (w**2).sum() / w.sum()
+        strength[event] = unit * slow_strength(*(by_value / unit).T, overall[event])
 
     def describe(value, rows):
         found = [np.log1p(len(of.get(value, [])))]
@@ -345,3 +347,22 @@ def test_what_names_no_column_is_refused(item):
     X, Y = make_frame()
     with pytest.raises(ValueError, match="'statistics_features' takes names or positions of columns, and tuples"):
         FSMDClassifier(**SMALL, statistics_features=[item]).fit(X, Y)
+
+
+@pytest.mark.parametrize("in_files", [False, True])
+def test_labels_that_are_rarely_known_are_smoothed_by_as_many_rows(in_files, tmp_path):
+    """Of columns that say nothing rates are smoothed to the utmost, however much a label weighs."""
+    random = np.random.RandomState(0)
+    X = pd.DataFrame({"user": random.randint(300, size=6000).astype(str)})
+    Y = pd.DataFrame({"click": random.randint(2, size=6000), "like": random.randint(2, size=6000).astype(float)})
+    Y.loc[random.uniform(size=6000) > 0.05, "like"] = np.nan
+    model = MultiTaskClassifier(**SMALL | {"max_epochs": 1}, link="independent", early_stopping=False)
+    if in_files:
+        X.join(Y).to_parquet(tmp_path / "a.parquet")
+        model.fit_dataset(tmp_path / "a.parquet", list(Y))
+    else:
+        model.fit(X, Y)
+    statistics = model._encoder.statistics
+    assert statistics.units[0] == 1
+    assert 15 < statistics.units[1] < 25
+    assert (statistics.strengths[0] / statistics.units > 50).all()

@@ -109,7 +109,8 @@ class TestLosses:
         part.start_at(values, torch.ones(3, 2))
         outputs = 0.3 * torch.randn(4, 5, 2, part.n_outputs, generator=torch.Generator().manual_seed(0))
         if name == "lognormal":
-            part.largest[:] = 1e9
+            outputs[0, 0, :, 1] = 50.0  # a member that is far off for a row has no say beyond the largest value
+            outputs[:, 1, :, 0] -= 30.0  # a value that hardly ever is above 0
         expected = part(outputs).mean(dim=0)
         np.testing.assert_allclose(part(part.mean(outputs)), expected, rtol=1e-4)
 
@@ -373,6 +374,8 @@ class TestWithAllElse:
         watched = Y["watch"].fillna(0)
         weights = tune_rank_weights(fitted, X, Y, lambda Y, score: concordance(watched, score))
         assert weights.shape == (3,)
+        worth = [concordance(watched, fitted.rank_score(X, w)) for w in (weights, [1, 0, 0], [0, 1, 0])]
+        assert worth[0] >= max(worth)
 
     def test_calibration_of_the_click_moves_the_value(self, log):
         X, Y, _ = log
@@ -580,6 +583,9 @@ def test_trust_in_a_mean_grows_with_its_values():
     assert 0.9 < trust(many, np.ones(20_000), 0.05) < 1
     assert trust(np.zeros(0), np.zeros(0), 0.05) == 0
     assert trust(many, np.full(20_000, 7.0), 0.05) == pytest.approx(trust(many, np.ones(20_000), 0.05))
+    around = [trust(many - many.mean() + shift, np.ones(20_000), 0.05, False) for shift in (0, 100)]
+    assert around[0] == pytest.approx(around[1])  # where zero is says nothing of values that may be negative
+    assert 0.9 < around[0] < 1
 
 
 @pytest.mark.parametrize("loss", ["lognormal", "poisson"])

@@ -41,9 +41,9 @@ def test_it_points_here(call):
     assert {w.filename for w in ours} == {__file__}
 
 
-def test_a_script_beside_the_package_is_outside_of_it(tmp_path):
-    inside = [f"{path}.py" for path in (os.path.dirname(sklearn_fsmd.__file__), os.path.dirname(sklearn.__file__))]
-    for path in (path.replace(".py", "_demo.py") for path in inside):
+def test_a_script_beside_the_package_is_outside_of_it():
+    for package in (sklearn_fsmd, sklearn):
+        path = f"{os.path.dirname(package.__file__)}_demo.py"
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             exec(compile("warn('look here')", path, "exec"), {"warn": warn})

@@ -127,7 +127,9 @@ def measured(results, users=None):
     frame = frame.astype({"within": float})
     alike = frame["within"].notna()
     frame.loc[alike, "p"] = np.nan  # it is the p of a difference, which is not what such a claim asks for
-    frame["adjusted"] = frame.groupby("part", group_keys=False)["p"].transform(lambda p: holm(p))
+    once = frame[~alike].drop_duplicates(list(Difference._fields))  # several claims may speak of one difference
+    once = once.assign(adjusted=once.groupby("part", group_keys=False)["p"].transform(lambda p: holm(p)))
+    frame = frame.merge(once[[*Difference._fields, "adjusted"]], on=list(Difference._fields), how="left")
     known = pd.DataFrame(columns=[*Difference._fields, "users_low", "users_high"]) if users is None else users
     frame = frame.merge(known, on=list(Difference._fields), how="left")
     crosses = (frame["users_low"] <= 0) & (frame["users_high"] >= 0)

@@ -40,7 +40,7 @@ class Codes:
 
 
 def contender(build):
-    """`build` returns a network, a function that trains it for an epoch, and one that predicts."""
+    """`build` returns a network of a seed, a function that trains it for an epoch, and one that predicts."""
 
     def fit(data, seed):
         torch.manual_seed(seed)
@@ -48,7 +48,8 @@ def contender(build):
         codes = Codes(data.train.X)
         X_val = codes(data.valid.X)
         with quiet():
-            network, fit_epoch, predict = build(codes, codes(data.train.X), data.train.Y.to_numpy(np.float32))
+            X, labels = codes(data.train.X), data.train.Y.to_numpy(np.float32)
+            network, fit_epoch, predict = build(codes, X, labels, seed)
         best, kept, waited = -np.inf, None, 0
         for _ in range(MOST_EPOCHS):
             with quiet():
@@ -78,15 +79,14 @@ def quiet():
 
 
 def deepctr(name, **sizes):
-    def build(codes, X, labels):
+    def build(codes, X, labels, seed):
         from deepctr_torch import models
         from deepctr_torch.inputs import DenseFeat, SparseFeat
 
         columns = [SparseFeat(n, size, EMBEDDING_DIM) for n, size in zip(codes.categories, codes.sizes, strict=True)]
         columns += [DenseFeat(name, 1) for name in codes.numbers]
-        model = getattr(models, name)(
-            columns, tower_dnn_hidden_units=TOWER_DIMS, dnn_dropout=DROPOUT, device="cpu", **sizes
-        )
+        options = {"tower_dnn_hidden_units": TOWER_DIMS, "dnn_dropout": DROPOUT} | sizes
+        model = getattr(models, name)(columns, **options, device="cpu", seed=seed)  # or it would seed torch by its own
         model.compile(torch.optim.Adam(model.parameters(), lr=LR), loss=["binary_crossentropy"] * 2)
         return model, lambda: model.fit(X, labels, BATCH, 1, verbose=0), lambda X: model.predict(X, 4096)
 
@@ -94,7 +94,7 @@ def deepctr(name, **sizes):
 
 
 def rechub(name):
-    def build(codes, X, labels):
+    def build(codes, X, labels, seed):
         from torch.utils.data import DataLoader
         from torch_rechub.basic.features import DenseFeature, SparseFeature
         from torch_rechub.models import multi_task
@@ -140,7 +140,7 @@ PLE = {
 CONTENDERS = {
     "DeepCTR-Torch MMOE": deepctr("MMOE", **MMOE),
     "DeepCTR-Torch PLE": deepctr("PLE", **PLE),
-    "DeepCTR-Torch ESMM": deepctr("ESMM"),
+    "DeepCTR-Torch ESMM": deepctr("ESMM", tower_dnn_hidden_units=EXPERT_DIMS + TOWER_DIMS),  # which has nothing else
     "torch-rechub MMOE": rechub("MMOE"),
     "torch-rechub PLE": rechub("PLE"),
     "torch-rechub AITM": rechub("AITM"),

@@ -46,6 +46,8 @@ def read_json(file: str) -> Any:
 def means(frame: pd.DataFrame, rows: Sequence[str], measures: Mapping[str, str]) -> pd.DataFrame:
     """A line per group: the means of the measures over the seeds, ± a standard deviation where there are some."""
     shown = []
+    if "fit" in frame:  # several of a seed are one figure of it
+        frame = frame.groupby([*rows, "seed"], sort=False, dropna=False)[list(measures)].mean().reset_index()
     for key, group in frame.groupby(list(rows), sort=False, dropna=False):
         line = dict(zip((_words(name) for name in rows), key, strict=True))
         if "seed" in frame:

@@ -29,7 +29,7 @@ from sklearn_fsmd.encoding.targets import (
     one_of,
 )
 from sklearn_fsmd.encoding.validation import as_pandas, read_table
-from sklearn_fsmd.encoding.values import ValueEncoder, Values, check_values, without_values
+from sklearn_fsmd.encoding.values import ValueEncoder, Values, check_values
 from sklearn_fsmd.encoding.vectors import VectorColumn
 from sklearn_fsmd.encoding.weights import check_weights
 
@@ -73,5 +73,4 @@ __all__ = [
     "warn_of_contradictions",
     "warn_of_ids",
     "warn_of_text",
-    "without_values",
 ]

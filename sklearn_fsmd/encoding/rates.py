@@ -24,13 +24,23 @@ def log_count(sums: np.ndarray) -> np.ndarray:
     return np.log1p(sums[:, -1] if sums.shape[1] % 2 else sums[:, sums.shape[1] // 2])
 
 
-def strengths_of(sums: np.ndarray, priors: np.ndarray) -> np.ndarray:
-    """By how many rows of the overall rate each event's rates are smoothed, as their spread says.
+def units_of(total: np.ndarray, squares: np.ndarray) -> np.ndarray:
+    """What a row weighs, ``(n_events,)``, of the sums of the weights and of their squares.
+
+    The sum of the weights is so many times their effective number (Kish). Of a target that is known of every twentieth
+    row a label weighs 20, and it is one label all the same.
+    """
+    return np.divide(squares, total, out=np.ones_like(total), where=total > 0)
+
+
+def strengths_of(sums: np.ndarray, priors: np.ndarray, units: np.ndarray) -> np.ndarray:
+    """By what weight of the overall rate each event's rates are smoothed, as their spread says.
 
     The rates of the values are taken for draws of a beta distribution around the overall rate, whose intraclass
-    correlation ρ an analysis of variance estimates; such a rate is best smoothed by 1 / ρ − 1 rows.
+    correlation ρ an analysis of variance estimates; such a rate is best smoothed by 1 / ρ − 1 rows. Of these each
+    weighs `units`.
     """
-    positive, total = halves(sums)
+    positive, total = (half / units for half in halves(sums))
     strengths = []
     for y, n, p in zip(positive.T, total.T, priors, strict=True):
         y, n = y[n > 0], n[n > 0]
@@ -44,7 +54,7 @@ def strengths_of(sums: np.ndarray, priors: np.ndarray) -> np.ndarray:
         size = (n_rows - (n**2).sum() / n_rows) / (n_values - 1)
         rho = (between - within) / max(between + (size - 1) * within, 1e-12)
         strengths.append(1 / max(rho, 1e-12) - 1)
-    return np.clip(strengths, SMALLEST_STRENGTH, LARGEST_STRENGTH)
+    return np.clip(strengths, SMALLEST_STRENGTH, LARGEST_STRENGTH) * units
 
 
 def renumbered(combined: np.ndarray, old: Sequence[int], new: Sequence[int]) -> np.ndarray:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
+from sklearn_fsmd.encoding.rates import units_of
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from sklearn_fsmd.encoding.target_statistics import Key, TargetStatistics
 from sklearn_fsmd.encoding.targets import Targets
@@ -124,7 +125,7 @@ class _Search:
         self.steps = [plain.events.index((k, parent)) for k, parent in enumerate(parents)]
         weights = [len(plain.events) + step for step in self.steps]
         self.train, self.valid = (
-            np.split(plain.counted(targets)[:, self.steps + weights], 2, axis=1)
+            in_rows(*np.split(plain.counted(targets)[:, self.steps + weights], 2, axis=1))
             for targets in (self.targets, valid_targets)
         )
 
@@ -173,3 +174,9 @@ class _Search:
             slope = (x @ residual) / max(x @ (curvature * x), 1e-12)
             gains.append(slope * (x_valid @ residual_valid) - 0.5 * slope**2 * (x_valid @ (curvature_valid * x_valid)))
         return np.array(gains)
+
+
+def in_rows(positive: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both ``(n, K)`` in units of a row, so that a gain is one of so many rows, whatever they weigh."""
+    units = units_of(weights.sum(axis=0), np.square(weights).sum(axis=0))
+    return positive / units, weights / units

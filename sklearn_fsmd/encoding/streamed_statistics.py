@@ -33,12 +33,13 @@ class StatisticsSums:
         self.of_keys: list[_Table | _Pairs] = [
             _Table(sizes[0], width) if len(sizes) == 1 else _Pairs(width) for sizes in statistics.sizes
         ]
-        self.total = np.zeros(width)
+        self.total, self.squares = np.zeros(width), np.zeros(width)
 
     def add(self, codes: np.ndarray, targets: Targets) -> None:
         """Take some rows into the sums: their codes ``(n, F)``, and their targets."""
         counted = self.statistics.counted(targets)
         self.total += counted.sum(axis=0)
+        self.squares += np.square(counted).sum(axis=0)
         for i, of_key in enumerate(self.of_keys):
             of_key.add(*ByValue(self.statistics.combined(i, codes)).totals(counted))
 
@@ -52,7 +53,7 @@ class StatisticsSums:
         found = [of_key.result() for of_key in self.of_keys]
         known, sums = [known for known, _ in found], [sums * by for _, sums in found]
         if more is None:
-            self.statistics.take_sums(known, sums, self.total * by)
+            self.statistics.take_sums(known, sums, self.total * by, self.squares * by**2)
         else:
             self.statistics.add_sums(known, sums, more=more)
 
@@ -133,15 +134,16 @@ def draw_scale(
     How many of the other rows of its value come before a row is drawn evenly, and the positive ones among them from
     the hypergeometric distribution: what a random order of all rows would give, without one.
     """
-    counted = statistics.counted(targets)
+    counted, n_events = statistics.counted(targets), len(statistics.events)
     everything = [sums[statistics.index(i, codes)].astype(np.float64) for i, sums in enumerate(statistics.sums)]
     before = []
     for sums in everything:
-        positive, total = halves(np.rint(np.maximum(sums - counted, 0)).astype(np.int64))
+        of_rows = np.maximum(sums - counted, 0)[:, : 2 * n_events] / np.tile(statistics.units, 2)
+        positive, total = halves(np.rint(of_rows).astype(np.int64))
         positive = np.minimum(positive, total)
         n = np.floor(random.random_sample(total.shape) * (total + 1)).astype(np.int64)
         drawn = positive / np.maximum(total, 1) * n  # for more rows than numpy draws of
         few = (n > 0) & (total < 10**9)
         drawn[few] = random.hypergeometric(positive[few], (total - positive)[few], n[few])
-        before.append(np.concatenate([drawn, n], axis=1))
+        before.append(np.concatenate([drawn * statistics.units, n * statistics.units], axis=1))
     statistics.take_scale(everything, before)

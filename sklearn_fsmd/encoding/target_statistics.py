@@ -22,7 +22,7 @@ import numpy as np
 
 from sklearn_fsmd.encoding.by_value import ByValue
 from sklearn_fsmd.encoding.encoded import Encoded
-from sklearn_fsmd.encoding.rates import halves, log_count, renumbered, strengths_of
+from sklearn_fsmd.encoding.rates import halves, log_count, renumbered, strengths_of, units_of
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from sklearn_fsmd.encoding.targets import Targets, events_of
 
@@ -47,6 +47,7 @@ class TargetStatistics:
     sums : for each key ``(n_values + 1, 2 · n_events + 1)``: weighted positives, weights, and rows. Row 0 is for
         unknown values.
     counts_rows : whether the sums have their last column; those of former versions do not.
+    units : ``(n_events,)``, what a row weighs.
     """
 
     counts_rows = False
@@ -110,7 +111,7 @@ class TargetStatistics:
             own[0] = 0
             sums.append((former + own if more else own).astype(np.float32))
             if len(self.strengths) == i:
-                self.strengths.append(strengths_of(own, self.priors))
+                self.strengths.append(strengths_of(own, self.priors, self.units))
             before = ByValue(index, order).before(counted)
             raw.append(np.column_stack([log_count(sums[i])[index], self._log_odds(before, i)]))
         self.sums = sums  # a new list: a copy of this object may have the other
@@ -138,24 +139,27 @@ class TargetStatistics:
             n_values = self.sizes[i][0] if known is None else len(known) + 1
             self.sums.append(np.zeros((n_values, counted.shape[1])))
         self.strengths: list[np.ndarray] = []
-        self._take_priors(counted.sum(axis=0))
+        self._take_priors(counted.sum(axis=0), np.square(counted).sum(axis=0))
 
     def take_codes_of(self, encoder: FeatureEncoder) -> None:
         """Be told which codes the columns have."""
         self.offsets = [[int(encoder.offsets[f]) for f in key] for key in self.keys]
         self.sizes = [[int(encoder.cardinalities[f]) for f in key] for key in self.keys]
 
-    def take_sums(self, known: Sequence[np.ndarray | None], sums: Sequence[np.ndarray], total: np.ndarray) -> None:
+    def take_sums(
+        self, known: Sequence[np.ndarray | None], sums: Sequence[np.ndarray], total: np.ndarray, squares: np.ndarray
+    ) -> None:
         """Be told the sums of all rows of training, which somebody else has added up.
 
         Parameters
         ----------
         known, sums : as the attributes.
-        total : ``(2 · n_events + 1,)``, the sum over all rows, those of unknown values included.
+        total, squares : ``(2 · n_events + 1,)``, the sums over all rows, those of unknown values included, and those of
+            the squares.
         """
         self.known, self.sums = list(known), [of_key.astype(np.float32) for of_key in sums]
-        self._take_priors(total)
-        self.strengths = [strengths_of(of_key, self.priors) for of_key in sums]
+        self._take_priors(total, squares)
+        self.strengths = [strengths_of(of_key, self.priors, self.units) for of_key in sums]
 
     def add_sums(self, known: Sequence[np.ndarray | None], sums: Sequence[np.ndarray], *, more: bool) -> None:
         """Be told the sums of further rows, by which rates are smoothed and scaled as before.
@@ -236,8 +240,9 @@ class TargetStatistics:
         self.scale[self.scale == 0] = 1.0
         self.low, self.high = values.min(axis=0), values.max(axis=0)
 
-    def _take_priors(self, sums: np.ndarray) -> None:
+    def _take_priors(self, sums: np.ndarray, squares: np.ndarray) -> None:
         positive, total = halves(sums)
+        self.units = units_of(total, halves(squares)[1])
         self.priors = np.divide(positive, total, out=np.full_like(total, 0.5), where=total > 0).clip(1e-6, 1 - 1e-6)
 
     def counted(self, targets: Targets) -> np.ndarray:

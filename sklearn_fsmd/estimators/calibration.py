@@ -27,6 +27,9 @@ class Calibration(Predictions):
         below P(click). A step without a parent is calibrated on all rows. The order of each step's predictions
         stays as it is. A further `fit`, and `partial_fit`, take the calibration back.
 
+        The rates of these rows are those that are predicted from now on, so take rows of the whole log: with those of a
+        sampled log the correction by `negative_sampling_rate` is lost.
+
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_samples, n_features)

@@ -260,7 +260,8 @@ class LearnedEncoding(NamedTuple):
 def _rows(blocks: Sequence[Any], how: tuple[Any, ...]) -> validation_rows.TrainingRows:
     """Some rows, encoded, whose weights have a mean of 1."""
     rows, targets = encoded(blocks, *how)
-    return rows, rescaled(targets)
+    of_values = how[2].of_values
+    return rows, rescaled(targets, () if of_values is None else of_values.parents)
 
 
 def _agreed(

@@ -81,7 +81,7 @@ def _attended(
     hidden = g.op("Relu", g.op("Gemm", pairs, *w.linear(unit.hidden, s)))
     scores = g.op("Gemm", hidden, *w.linear(unit.output, s))  # (m, 1)
     scores = lists.without_rest(g, rows, row_of, scores, -np.inf)
-    top = lists.largest(g, rows, row_of, scores, 0.0)
+    top = lists.largest(g, rows, row_of, scores, float(np.finfo(np.float32).min))
     e = g.op("Exp", g.op("Sub", scores, g.op("Gather", top, row_of)))
     total = g.op("Max", lists.sums(g, rows, e), np.float32(1e-9))
     return g.op("Div", lists.sums(g, rows, g.op("Mul", e, vectors)), total)

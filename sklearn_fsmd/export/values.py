@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 Parameters = tuple[Value, ...]
 """The parameters of the distributions, each ``(n, V)``."""
-LEAST_CHANCE = np.float32(1e-6)
-"""The least share of values above 0 in the mean of an ensemble; `LogNormal.mean` has it too."""
 
 
 def expected(g: Graph, values: Values, members: Sequence[Parameters]) -> Value:
@@ -62,9 +60,10 @@ def _lognormal(g: Graph, values: LogNormal, members: Sequence[Parameters]) -> Va
     chance, log_median = chances[0], logs[0]
     if len(members) > 1:
         log_chances = [g.op("Neg", g.op("Softplus", g.op("Neg", z))) for z, _ in members]
-        products = [g.op("Add", own, log) for own, log in zip(log_chances, logs, strict=True)]
+        limit = _array(values.largest.log() - values.center)
+        products = [g.op("Add", own, g.op("Min", log, limit)) for own, log in zip(log_chances, logs, strict=True)]
         log_median = g.op("Sub", _log_mean(g, products), _log_mean(g, log_chances))
-        chance = g.op("Clip", _mean(g, chances), LEAST_CHANCE, 1 - LEAST_CHANCE)
+        chance = g.op("Exp", _log_mean(g, log_chances))
     median = g.op("Min", g.op("Exp", g.op("Add", log_median, _array(values.center))), _array(values.largest))
     return g.op("Mul", chance, median)
 

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from sklearn_fsmd.encoding import without_values
 from sklearn_fsmd.history.beside import write_beside
 from sklearn_fsmd.history.decay import decays_of
 from sklearn_fsmd.history.events import Events
@@ -42,7 +40,8 @@ def write_history(
     sink : str or path
         The file to write, which is not one of the log. It is there when it is complete, or not at all.
     targets : sequence of str, or str
-        The columns that say what came of each event, in their order: 0, 1 or missing.
+        The columns that say what came of each event, in their order: 0, 1 or missing. The `value_targets` of `history`
+        are left out.
     memory : str, default=None
         The most that DuckDB may take, such as "4GB"; None for a quarter of the machine's, and 2 GiB at the most.
 
@@ -54,7 +53,7 @@ def write_history(
     ------
     ValueError
         If a column is not there, a time is missing, a target is something else than 0 or 1, a file does not fit the
-        first, or `history` lists the last items, which is not done for files.
+        first, `drop` names all columns, or `history` lists the last items, which is not done for files.
     TypeError
         If a key holds what is no category, such as dates.
     OSError
@@ -83,13 +82,20 @@ def write_history(
     targets, drop = [targets] if isinstance(targets, str) else list(targets), list(history.drop)
     keys = history._keys()
     columns = list(dict.fromkeys(name for key in keys for name in key))
-    named = {"time": [history.time], "keys": columns, "targets": targets, "drop": drop}
+    values = list(history.value_targets or ())
+    named: dict[str, list[Any]] = {
+        "time": [history.time],
+        "keys": columns,
+        "targets": targets,
+        "drop": drop,
+        "value_targets": values,
+    }
     refuse_strange(named, log.columns, "the files")
     if not (kept := [name for name in log.columns if name not in drop]):
         raise ValueError("The 'drop' parameter names all columns of the files. Keep one.")
+    targets = [name for name in targets if name not in values]
     if not keys or not targets:
         raise ValueError(f"The {'targets' if keys else 'keys'!r} parameter must name columns. Got none.")
-    targets = list(without_values(pd.DataFrame(columns=targets), history.value_targets or ()).columns)
     questions, spans = history._asked(targets)
     told = questions.names(targets, spans)
     if taken := [name for name in told if name in log.columns]:

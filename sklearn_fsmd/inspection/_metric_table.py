@@ -16,8 +16,8 @@ ALL = "all rows"
 LEVEL = 0.95
 FEWEST_GROUPS = 20
 """Fewer groups say too little of each other for an interval."""
-MOST_REPEATED = 20
-"""Values whose weights are larger in the mean have no concordance, since rows are repeated for it."""
+MOST_ROWS = 10_000_000
+"""A concordance repeats rows by their weights, up to so many."""
 
 
 def metric_table(
@@ -57,8 +57,8 @@ def metric_table(
         and ``observed``, their weighted mean; then for ``ranking`` (the AUC, or the concordance of values), ``error``
         (log loss, or root mean squared error) and ``level`` (mean prediction over mean label: 1 is right) each the
         figure and the ends ``…_low`` and ``…_high`` of its interval. A figure that is not defined is NaN, such as a
-        concordance with weights that are neither equal nor whole numbers, and so are the ends where there are fewer
-        than 20 groups.
+        concordance with weights that are neither equal nor whole numbers, or whose sum is above ten million when what
+        divides all is taken out, and so are the ends where there are fewer than 20 groups.
 
     Raises
     ------
@@ -132,7 +132,10 @@ def _figures(one: Outcome, weights: np.ndarray) -> dict[str, float]:
 
 
 def _sorted(one: Outcome) -> Outcome:
-    """The rows by their predictions: so they are sorted once, and not in each sample. Equal weights are none."""
+    """The rows by their predictions: so they are sorted once, and not in each sample.
+
+    Equal weights are none, and whole ones are divided by what divides all, since rows are repeated by them.
+    """
     order = np.argsort(one.predicted, kind="stable")
     if np.array_equal(whole := one.weights.astype(int), one.weights):
         one = one._replace(weights=one.weights / max(np.gcd.reduce(whole), 1))
@@ -154,7 +157,7 @@ def _concordance(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> float:
     if len(np.unique(y)) < 2:
         return np.nan
     times = weights.astype(int)
-    if not np.array_equal(times, weights) or times.sum() > MOST_REPEATED * len(times):
+    if not np.array_equal(times, weights) or times.sum() > MOST_ROWS:
         return np.nan
     return concordance(np.repeat(y, times), np.repeat(p, times))
 

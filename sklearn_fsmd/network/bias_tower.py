@@ -30,7 +30,7 @@ class BiasTower(nn.Module):
 
     References
     ----------
-    .. [1] Z. Zhao et al., "Recommending What Video to Watch Next: A Multitask Ranking System", RecSys 2019, Sec. 4.3.
+    .. [1] Z. Zhao et al., "Recommending What Video to Watch Next: A Multitask Ranking System", RecSys 2019, Sec. 4.4.
     """
 
     neutral: Tensor

@@ -7,6 +7,8 @@ References
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -35,7 +37,7 @@ class ListAttention(nn.Module):
         q = candidates.repeat_interleave(lengths, dim=0, output_size=n)
         pairs = torch.cat((q, vectors, q - vectors, q * vectors), dim=2).transpose(0, 1)  # (S, m, 4D)
         scores = self.output(self.hidden(pairs).relu()).squeeze(2).t()  # (m, S)
-        largest = torch.segment_reduce(scores.detach(), "max", lengths=lengths, initial=0.0)
+        largest = torch.segment_reduce(scores.detach(), "max", lengths=lengths, initial=-math.inf)
         e = (scores - largest.repeat_interleave(lengths, dim=0, output_size=n)).exp()
         total = torch.segment_reduce(e, "sum", lengths=lengths, initial=0.0)
         weighted = torch.segment_reduce(e.unsqueeze(2) * vectors, "sum", lengths=lengths, initial=0.0)

@@ -26,6 +26,9 @@ from sklearn_fsmd.network.ragged import Lists
 from sklearn_fsmd.network.stacked_mlp import HiddenLayer
 from sklearn_fsmd.network.values import Values
 
+NORMS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.modules.batchnorm._NormBase)
+"""Normalisations of torch, which an extractor of one's own may have: their weights are scales."""
+
 PER_TASK = ("low_order.weights", "low_order.pair_weights", "embedding.attention.", "embedding.vectors.")
 """Weights of embeddings and low-order part whose first axis is the tasks; that of the others is rows or columns."""
 
@@ -109,7 +112,7 @@ class MultiTaskNetwork(Member):
         return [self, *self.more_members]
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Parameters for an optimizer: weights decay; biases and the scales of batch norm do not.
+        """Parameters for an optimizer: weights decay; biases and the scales of normalisations do not.
 
         Tied weights are one parameter, and what the first of their names says is done.
         """
@@ -117,7 +120,12 @@ class MultiTaskNetwork(Member):
         seen: set[int] = set()
         for module in self.modules():
             for name, parameter in module.named_parameters(recurse=False):
-                kept = name == "bias" or (name == "scale" and isinstance(module, HiddenLayer))
+                kept = (
+                    name.startswith("bias")
+                    or name.endswith("_bias")
+                    or (name == "scale" and isinstance(module, HiddenLayer))
+                )
+                kept = kept or isinstance(module, NORMS)
                 if id(parameter) not in seen:
                     groups[kept]["params"].append(parameter)
                 seen.add(id(parameter))

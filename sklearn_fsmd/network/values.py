@@ -99,9 +99,11 @@ class LogNormal(Values):
 
     def mean(self, outputs: Tensor) -> Tensor:
         log_chance = logsigmoid(outputs[..., 0])  # finite where the chance itself is too small for a float32
-        together = torch.logsumexp(log_chance + self.scale * outputs[..., 1], dim=0)
-        together = together - torch.logsumexp(log_chance, dim=0)
-        return torch.stack((torch.logit(log_chance.exp().mean(dim=0), eps=1e-6), together / self.scale), dim=-1)
+        log_median = (self.scale * outputs[..., 1]).minimum(self.largest.log() - self.center)  # each its own largest
+        of_chance = torch.logsumexp(log_chance, dim=0)
+        together = torch.logsumexp(log_chance + log_median, dim=0) - of_chance
+        log_odds = of_chance - torch.logsumexp(logsigmoid(-outputs[..., 0]), dim=0)
+        return torch.stack((log_odds, together / self.scale), dim=-1)
 
     def start_at(self, values: Tensor, weights: Tensor) -> Tensor:
         positive = weights * (values > 0)

@@ -39,7 +39,7 @@ class NetworkParameters(ValueParameters, EmbeddingParameters):
     ----------
     low_order : {"fm", "fwfm", "linear"} or None, default="fm"
         Low-order terms added to the tasks' logits: a factorization machine (Eq. 2 of [FSMD]_), one that learns how much
-        each pair of columns counts, its first-order terms alone, or none.
+        each pair of columns counts, first-order terms alone, of each task its own, or none.
     extractor : {"ple", "mmoe", "shared_bottom", "shared_embedding", "separate"}, callable or module, default="ple"
         What turns the embedded row into one representation per task. "shared_embedding" is an MLP per task on
         embeddings that all share (ESMM); with "separate" the tasks share nothing, embeddings included. A callable, such
@@ -81,7 +81,8 @@ class NetworkParameters(ValueParameters, EmbeddingParameters):
     tower_dims : tuple of int, default=(64,)
         Widths of the hidden layers of the towers.
     dropout : float, default=0.3
-        Probability, in [0, 1), with which a hidden unit of experts and towers is dropped in training.
+        Probability, in [0, 1), with which a hidden unit of experts and towers is dropped in training. It is rounded
+        to a multiple of 1/256.
     batch_norm : bool, default=True
         Whether hidden layers of experts and towers are batch-normalised.
     n_members : int, default=1

@@ -52,8 +52,10 @@ class OptimizationParameters:
         Learning rate of "rowwise_adagrad". The steps of a row get shorter the more often it has been read.
     lr : float, default=2e-3
         Learning rate.
-    weight_decay : float, default=0.03
-        Weight decay of all weights but biases and the scales of batch norm.
+    weight_decay : float or "auto", default="auto"
+        Weight decay of all weights but biases and the scales of normalisations. "auto" is 0.03 with AdamW, which makes
+        weights smaller by themselves, and 0 with all others, most of which add it to the gradient, as a penalty: there
+        0.03 would drown what a rare value says.
     average_decay : float, default=0.995
         Decay per step of the exponential moving average of the weights, which is evaluated and kept in their place;
         0 keeps the weights themselves.
@@ -68,7 +70,7 @@ class OptimizationParameters:
     embedding_optimizer: Literal["auto", "dense", "sparse", "rowwise_adagrad"] = "auto"
     embedding_lr: float = 0.05
     lr: float = 2e-3
-    weight_decay: float = 0.03
+    weight_decay: float | Literal["auto"] = "auto"
     average_decay: float = 0.995
     net_params: dict[str, Any] | None = None
 
@@ -80,7 +82,7 @@ class OptimizationParameters:
         "embedding_optimizer": [StrOptions({"auto", "dense", "sparse", "rowwise_adagrad"})],
         "embedding_lr": [Interval(Real, 0, None, closed="neither")],
         "lr": [Interval(Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "weight_decay": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "average_decay": [Interval(Real, 0, 1, closed="left")],
         "net_params": [dict, None],
     }

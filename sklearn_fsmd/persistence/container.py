@@ -22,10 +22,10 @@ VERSION = 2
 
 PACKAGES = ("sklearn-fsmd", "torch", "scikit-learn", "numpy", "pandas")
 LARGEST_HEADER = 100_000_000  # which is also what safetensors itself takes
+LARGEST_CONTENT = 90_000_000
+"""Bytes; the rest of a header names the arrays."""
 CHECKSUM = re.compile(rb'"sha256":"([0-9a-f]{64})"')
 BLOCK = 1 << 20
-LARGEST_HEADER = 90_000_000
-"""Bytes of JSON. Safetensors ends at 100 MB, in which the other parts and escapes have room too."""
 
 
 def write(path: str | os.PathLike[str], kind: str, content: Any, arrays: Mapping[str, np.ndarray]) -> None:
@@ -42,11 +42,11 @@ def write(path: str | os.PathLike[str], kind: str, content: Any, arrays: Mapping
     """
     versions = {name: version(name) for name in PACKAGES}
     metadata = {"kind": kind, "version": str(VERSION), "content": json.dumps(content), "sha256": "0" * 64}
-    if len(metadata["content"]) > LARGEST_HEADER:
+    if (size := len(json.dumps(metadata["content"]))) > LARGEST_CONTENT:
         raise ValueError(
-            f"{path} cannot be written: what it holds beside arrays has {len(metadata['content']):,} bytes, and a file "
-            f"can have {LARGEST_HEADER:,}. Categories that are neither strings nor numbers are written there: pass "
-            "them as strings."
+            f"{path} cannot be written: what it holds beside arrays takes {size:,} bytes, and there is room for "
+            f"{LARGEST_CONTENT:,}. Categories that are not all strings or all numbers are written there: pass them as "
+            "strings."
         )
     with replacing(path, SafetensorError) as temporary:
         save_file(dict(arrays), temporary, metadata={**metadata, "versions": json.dumps(versions)})

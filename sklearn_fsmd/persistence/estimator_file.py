@@ -65,6 +65,8 @@ class Saving:
             If the file cannot be written; what was there before is unchanged then.
         TypeError
             If the vocabulary holds values that are neither strings nor numbers.
+        ValueError
+            If it holds millions of values of mixed types, for which a file has no room.
         """
         check_is_fitted(self)
         state: Any = self.__getstate__()

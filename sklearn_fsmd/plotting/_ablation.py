@@ -76,6 +76,8 @@ class AblationDisplay:
         if not found:
             raise ValueError(f"`cv_results` has no scores: no column 'mean_test_…' is among {list(cv_results)}.")
         chosen = found if scores is None else list(scores)
+        if not chosen:
+            raise ValueError("`scores` names no score.")
         unknown = [name for name in chosen if name not in found]
         if unknown:
             raise ValueError(f"There is no score {unknown[0]!r} in the results; there are {found}.")

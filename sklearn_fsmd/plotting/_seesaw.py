@@ -92,12 +92,12 @@ class SeesawDisplay:
         -------
         display : SeesawDisplay
         """
+        if baseline not in estimators:
+            raise ValueError(f"The baseline {baseline!r} is none of the models: {list(estimators)}.")
         scores = {
             name: auc_per_task(by_classes(Y, e), ask(e, "predict_marginals", X))[list(tasks)]
             for name, e in estimators.items()
         }
-        if baseline not in estimators:
-            raise ValueError(f"The baseline {baseline!r} is none of the models: {list(estimators)}.")
         names = model_of(estimators[baseline]).task_names_
         return cls.from_scores(scores, baseline=baseline, task_names=[names[k] for k in tasks], **kw)
 

@@ -62,7 +62,7 @@ class Database:
         try:
             yield self.connection
         except duckdb.Error as error:
-            reason = str(error).splitlines()[0]
+            reason = str(error).splitlines()[0].rstrip(".") + "."
             more = self.more_memory if isinstance(error, duckdb.OutOfMemoryException) else ""
             raise OSError(
                 f"{self.work} in {self.folder}, and that failed: {reason} {more}Make room on that disk, or name a "

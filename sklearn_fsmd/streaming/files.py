@@ -97,7 +97,7 @@ def find_files(source: Any, left_out: LeftOut | None = None) -> list[File]:
             "A data set is a path, a glob, a folder, a URL, a list of these, or a function that returns an iterator of "
             f"DataFrames. Got {type(source).__name__}."
         )
-    where = os.fspath(source)
+    where = _without_protocol(source)
     if "://" in where or "::" in where:
         return _remote(where)
     if Path(where).is_dir():
@@ -119,8 +119,19 @@ def is_of(path: str | os.PathLike[str], source: Any, files: Sequence[File]) -> b
     if any(file.system is None and os.path.realpath(file.path) == str(real) for file in files):
         return True
     return any(
-        _would_find(os.path.realpath(one), real) for one in (source if isinstance(source, (list, tuple)) else [source])
+        _would_find(os.path.realpath(_without_protocol(one)), real)
+        for one in (source if isinstance(source, (list, tuple)) else [source])
     )
+
+
+def _without_protocol(source: str | os.PathLike[str]) -> str:
+    """The path of a URL of the local file system; all else as it is."""
+    where = os.fspath(source)
+    if not where.startswith(("file://", "local://")):
+        return where
+    from fsspec.implementations.local import LocalFileSystem
+
+    return str(LocalFileSystem._strip_protocol(where))
 
 
 def _would_find(where: str, path: Path) -> bool:
@@ -142,7 +153,6 @@ def _is_named(pattern: str, path: Path) -> bool:
 
 def _remote(url: str) -> list[File]:
     import fsspec
-    from fsspec.implementations.local import LocalFileSystem
 
     try:
         system, path = fsspec.core.url_to_fs(url)
@@ -164,8 +174,6 @@ def _remote(url: str) -> list[File]:
         raise OSError(f"{url} cannot be reached: {type(error).__name__}, {_first_line(error)}") from error
     if not found:
         raise FileNotFoundError(f"There is no Parquet file at {url}.")
-    if isinstance(system, LocalFileSystem):
-        return [File(one, one) for one in found]
     return [File(url if one == path else system.unstrip_protocol(one), one, system) for one in found]
 
 

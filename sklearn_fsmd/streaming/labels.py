@@ -160,10 +160,12 @@ def joined(parts: Sequence[Targets]) -> Targets:
     return Targets(labels, weights, values)
 
 
-def rescaled(targets: Targets) -> Targets:
-    """Weights of a mean of 1 over these rows alone."""
+def rescaled(targets: Targets, parents: Sequence[int | None]) -> Targets:
+    """Weights of a mean of 1 over these rows alone, those of values over the rows where their parents have happened."""
     values = targets.values
     if values is not None and (total := values.weights.sum(axis=0)).any():
-        counted = (values.weights > 0).sum(axis=0)
-        values = Values(values.values, (values.weights * (counted / np.maximum(total, 1e-30))).astype(np.float32))
+        labels = targets.labels
+        happened = np.array([len(labels) if parent is None else labels[:, parent].sum() for parent in parents])
+        factors = happened / np.maximum(total, 1e-30)
+        values = Values(values.values, (values.weights * factors).astype(np.float32))
     return make_targets(targets.labels, targets.weights, values)

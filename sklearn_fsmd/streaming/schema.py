@@ -63,8 +63,6 @@ def _list_of_both(one: Any, other: Any) -> Any:
     """The type for lists of both; that of vectors of a fixed length if both have it."""
     import pyarrow as pa
 
-    if pa.types.is_null(one.value_type):
-        return other
     inner = fuller(one.value_type, other.value_type)
     kinds = {str(kind) for kind in (one, other)}
     if inner == one.value_type and (len(kinds) == 1 or pa.types.is_large_list(one)):

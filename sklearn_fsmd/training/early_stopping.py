@@ -29,7 +29,8 @@ class EarlyStopping(Callback):
     patience : stop after this many epochs without a better score.
     tol : a score counts as better, for that, if it is higher by this much; the best weights are kept anyway.
     metric : what is watched: "mean_auc", "loss" or "<task>_auc"; "auto" is the mean AUC, or the loss where there is a
-        bias tower, or where no task has validation labels of both classes.
+        bias tower, or where no task has validation labels of both classes. Tasks that are judged alone, each by its own
+        AUC, are judged by their losses without such labels, with "mean_auc" too.
     task_names : the names of the binary targets.
     value_names : the names of the targets with values, which have a loss and no AUC.
     looks : how often to look in an epoch.
@@ -143,7 +144,8 @@ class EarlyStopping(Callback):
         if not counts.any():
             return 0.0
         mean = _mean(auc[counts])
-        by_loss = self.metric == "auto" and (has_bias_tower or math.isnan(mean))
+        falls_back = self.metric == "auto" or (self.metric == "mean_auc" and not math.isnan(_mean(auc)))
+        by_loss = (self.metric == "auto" and has_bias_tower) or (falls_back and math.isnan(mean))
         if self.metric == "loss" or by_loss or is_value:
             return -float(losses.sum())  # a bias tower has to find its level, of which an order knows nothing
         watched = self.metric.removesuffix("_auc")

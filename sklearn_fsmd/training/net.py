@@ -105,6 +105,7 @@ class Net(ClassifierMixin, NeuralNet):
         for _ in range(epochs - (len(self.history) - n_before)):  # a checkpoint may have brought some
             if self.stop_training_:
                 break
+            self.n_batches_ = 0
             self.notify("on_epoch_begin", **data)
             self.run_single_epoch(batches, training=True, prefix="train", step_fn=self.train_step)
             for name, value in self.balance.summary(self.task_names).items():

@@ -266,8 +266,8 @@ class GradNorm(Fixed):
         pace = losses[active] / self.first_losses[active]
         weighted = self.weights[active] * norms[active]
         target = weighted.mean() * (pace / pace.mean()) ** self.ALPHA
-        self.weights[active] *= np.exp(-self.LR * (weighted - target) / weighted.mean())
-        self.weights *= self.n_tasks / self.weights.sum()
+        moved = self.weights[active] * np.exp(-self.LR * (weighted - target) / weighted.mean())
+        self.weights[active] = moved * self.weights[active].sum() / moved.sum()
 
     def summary(self, task_names: Sequence[str]) -> dict[str, float]:
         return _named(task_names, self.weights.tolist())

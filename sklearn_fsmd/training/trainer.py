@@ -33,6 +33,9 @@ from sklearn_fsmd.training.progress import Progress
 from sklearn_fsmd.training.task_balancing import RULES
 from sklearn_fsmd.training.validation_rows import LevelRows, TrainingRows, early_stopping_of
 
+WEIGHT_DECAY = 0.03
+"""What "auto" is with AdamW."""
+
 NETWORK = tuple(field.name for field in fields(NetworkParameters))
 OPTIMIZATION = tuple(field.name for field in fields(OptimizationParameters))
 ARCHITECTURE = (*(name for name in NETWORK if name != "embedding_std"), "bias_features")
@@ -327,7 +330,9 @@ def net_options(p: OptimizationParameters, device: str) -> dict[str, Any]:
         raise ValueError(f"The 'optimizer' parameter must be a subclass of torch.optim.Optimizer. Got {optimizer!r}.")
     options: dict[str, Any] = {"optimizer": optimizer}
     if "weight_decay" in inspect.signature(optimizer).parameters:
-        options["optimizer__weight_decay"] = p.weight_decay
+        is_decay = p.optimizer == "adamw" or issubclass(optimizer, torch.optim.AdamW)
+        auto = WEIGHT_DECAY if is_decay else 0.0
+        options["optimizer__weight_decay"] = auto if p.weight_decay == "auto" else p.weight_decay
     if p.embedding_optimizer == "rowwise_adagrad":
         options["optimizer__table_lr"] = p.embedding_lr
     if p.optimizer in ("adamw", "adam", "sgd") and not device.startswith("mps"):

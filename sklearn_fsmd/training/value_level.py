@@ -11,7 +11,8 @@ from sklearn.linear_model import LinearRegression, PoissonRegressor
 from sklearn_fsmd.network import Values
 
 DRIFT = 0.05
-"""How far, as a share, the mean value of later rows is thought to be from that of the rows of training."""
+"""How far the mean value of later rows is thought to be from that of the rows of training: as a share of it or, where
+values may be negative, of their spread."""
 CHUNK = 0.2
 """The same of a chunk of the data, and what was known before it."""
 FEW_VALUES = 100
@@ -40,7 +41,7 @@ def correct_values(values: Values, parts: Sequence[Expected], *, of_chunk: bool 
     """
     for v in range(values.n_values):
         columns = [tuple(x[part.weights[:, v] > 0, v].astype(np.float64) for x in part) for part in parts]
-        of_valid = 0.0 if len(columns) == 1 else trust(columns[1][1], columns[1][2], DRIFT) / 2
+        of_valid = 0.0 if len(columns) == 1 else trust(columns[1][1], columns[1][2], DRIFT, values.multiplies) / 2
         said = (1 - of_valid, of_valid) if len(columns[0][0]) else (0.0, 1.0)
         weighted = [(e, o, share * w / max(w.sum(), 1e-30)) for (e, o, w), share in zip(columns, said, strict=False)]
         expected, observed, shares = (np.concatenate(of) for of in zip(*weighted, strict=True))
@@ -51,7 +52,7 @@ def correct_values(values: Values, parts: Sequence[Expected], *, of_chunk: bool 
         level, slope = correction(expected[used], observed[used], shares[used])
         before = float(values.level[v])
         is_first = before == float(values.multiplies) and float(values.slope[v]) == 1
-        new = trust(columns[0][1], columns[0][2], CHUNK) if of_chunk and not is_first else 1.0
+        new = trust(columns[0][1], columns[0][2], CHUNK, values.multiplies) if of_chunk and not is_first else 1.0
         if values.multiplies and level > 0 and before > 0:
             values.level[v] = before ** (1 - new) * level**new
         else:
@@ -59,14 +60,18 @@ def correct_values(values: Values, parts: Sequence[Expected], *, of_chunk: bool 
         values.slope[v] = (1 - new) * float(values.slope[v]) + new * slope
 
 
-def trust(observed: np.ndarray, weights: np.ndarray, drift: float) -> float:
-    """How far the mean of some values is known, in [0, 1): its information, beside that on what changes by `drift`."""
+def trust(observed: np.ndarray, weights: np.ndarray, drift: float, in_means: bool = True) -> float:
+    """How far the mean of some values is known, in [0, 1): its information, beside that on what changes by `drift`.
+
+    Both are in units of the mean or, of values that may be negative, whose zero says nothing, of the spread.
+    """
     if not weights.sum() > 0:
         return 0.0
     n = weights.sum() ** 2 / np.square(weights).sum()
     mean = np.average(observed, weights=weights)
     spread = np.average(np.square(observed - mean), weights=weights)
-    information = n * mean**2 / max(spread + 4 * mean**2 / n, 1e-30)  # a few that are alike say little of the spread
+    unit = mean**2 if in_means else max(spread, 1e-30)
+    information = n * unit / max(spread + 4 * unit / n, 1e-30)  # a few that are alike say little of the spread
     return float(information / (information + drift**-2))
 
 

@@ -45,6 +45,14 @@ def test_a_table_of_lists_alone(pooling, tmp_path):
     check(model, tmp_path, X[["tags"]])
 
 
+def test_an_empty_list_before_one_that_is_cut(tmp_path):
+    X, Y = make_lists(400)
+    X["seen"] = [[user, "a"] for user in X["user"]]
+    params = {"list_pooling": "attention", "shared_embeddings": {"seen": "user"}, "max_list_length": 2}
+    model = fit(MultiTaskClassifier, X, Y, **params)
+    check(model, tmp_path, X[:4].assign(seen=[[], ["a", "b", "c", "d"], ["b"], []]))
+
+
 def test_written_lists(tmp_path):
     X, Y = make_lists(400)
     written = X.assign(tags=["|".join(map(str, tags)) for tags in X["tags"]])

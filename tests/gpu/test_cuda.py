@@ -31,9 +31,9 @@ OPTIONS = [
 ]
 
 
-def fitted(cls=FSMDClassifier, **params):
+def fitted(cls=FSMDClassifier, resume=False, **params):
     X, Y = make_frame(1000)
-    return cls(**of(cls, SMALL) | {"device": DEVICE} | params).fit(X, Y), X
+    return cls(**of(cls, SMALL) | {"device": DEVICE} | params).fit(X, Y, resume=resume), X
 
 
 def assert_as_on_the_cpu(model, X, folder):
@@ -136,5 +136,5 @@ def test_a_fit_that_was_stopped_goes_on_to_the_same_bits(tmp_path, monkeypatch):
         patch.setattr(Net, "run_single_epoch", run_or_stop)
         with pytest.raises(KeyboardInterrupt):
             fitted(checkpoint=tmp_path / "stopped")
-    again, _ = fitted(checkpoint=tmp_path / "stopped")
+    again, _ = fitted(checkpoint=tmp_path / "stopped", resume=True)
     np.testing.assert_array_equal(whole.predict_marginals(X), again.predict_marginals(X))

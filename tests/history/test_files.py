@@ -361,8 +361,11 @@ def test_columns_of_values_are_no_targets(tmp_path):
     history = HistoryFeatures(keys=["user"], log=False, value_targets=["watch"])
     (tmp_path / "log").mkdir()
     events.to_parquet(tmp_path / "log/0.parquet")
-    write_history(history, tmp_path / "log", tmp_path / "past.parquet", targets=[*LABELS, "watch"])
+    for targets in (LABELS, [*LABELS, "watch"]):
+        write_history(history, tmp_path / "log", tmp_path / "past.parquet", targets=targets)
     found = pd.read_parquet(tmp_path / "past.parquet")
+    with pytest.raises(ValueError, match="The 'targets' parameter must name columns. Got none"):
+        write_history(history, tmp_path / "log", tmp_path / "past.parquet", targets="watch")
     wanted = history.fit_transform(events[["time", "user"]], events[[*LABELS, "watch"]])
     assert list(found) == [*events, *list(wanted)[2:]]
     pd.testing.assert_frame_equal(found[list(wanted)[2:]], wanted[list(wanted)[2:]], rtol=1e-6)
@@ -384,15 +387,21 @@ def test_lists_of_numbers_are_written_as_the_wider_ones(tmp_path):
     assert pq.read_table(tmp_path / "past.parquet")["prices"].to_pylist()[2:4] == [[1, 2], [3 * 10**9]]
     assert str(fuller(pa.list_(pa.float32()), pa.large_list(pa.float64()))) == "large_list<item: double>"
     assert fuller(pa.list_(pa.float32(), 2), pa.list_(pa.float64(), 2)) == pa.list_(pa.float64(), 2)
-    assert fuller(pa.list_(pa.float32(), 2), pa.list_(pa.float32(), 3)) == pa.list_(pa.float32())
-
-
-def test_the_log_is_not_written_over_by_the_name_of_a_url(tmp_path):
-    EVENTS.to_parquet(tmp_path / "log.parquet")
-    with pytest.raises(ValueError, match="is one of the files of the log, or would be"):
-        write_history(
-            HistoryFeatures(keys=["user"]), f"file://{tmp_path}/log.parquet", tmp_path / "log.parquet", targets=LABELS
+    for other in (pa.list_(pa.float32(), 3), pa.list_(pa.null())):
+        assert (
+            fuller(pa.list_(pa.float32(), 2), other)
+            == fuller(other, pa.list_(pa.float32(), 2))
+            == pa.list_(pa.float32())
         )
+
+
+@pytest.mark.parametrize("source", ["/log/0.parquet", "/log", "/log/*.parquet"])
+def test_the_log_is_not_written_over_by_the_name_of_a_url(source, tmp_path):
+    (tmp_path / "log").mkdir()
+    EVENTS.to_parquet(tmp_path / "log/0.parquet")
+    sink = tmp_path / "log" / ("0.parquet" if source.endswith("0.parquet") else "past.parquet")
+    with pytest.raises(ValueError, match="is one of the files of the log, or would be"):
+        write_history(HistoryFeatures(keys=["user"]), f"file://{tmp_path}{source}", sink, targets=LABELS)
 
 
 def test_what_more_memory_would_mend_is_said(tmp_path, log):

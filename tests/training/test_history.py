@@ -37,7 +37,7 @@ class Looks(Callback):
 
         def watched(valid):
             losses, auc = evaluate(valid)
-            self.epochs[-1].append((auc.mean(), losses.sum(), *auc))
+            self.epochs[-1].append((auc.mean(), losses.sum(), *auc, *losses))
             return losses, auc
 
         net.evaluate = watched
@@ -214,13 +214,14 @@ def test_tasks_that_share_nothing_have_a_best_moment_each(cls, metric, data):
         params = {"max_epochs": 8, "lr": 0.05, "patience": 8, "validation_metric": metric, "random_state": seed}
         model = cls(**of(cls, SMALL) | params | {"callbacks": [looks]}).fit(X, Y, X_val=X_val, Y_val=Y_val)
         seen = [look for epoch in looks.epochs for look in epoch]
-        best = [int(np.argmax([look[2 + k] for look in seen])) for k in range(2)]
+        scores = [[look[2 + k] if metric == "auto" else -look[4 + k] for look in seen] for k in range(2)]
+        best = [int(np.argmax(of_task)) for of_task in scores]
         if best[0] != best[1]:  # else it would show nothing
             break
+    assert best[0] != best[1]
     found = [roc_auc_score(Y_val.iloc[:, k], model.predict_marginals(X_val)[:, k]) for k in range(2)]
+    assert found == pytest.approx([seen[best[k]][2 + k] for k in range(2)])
     if metric == "auto":
-        assert best[0] != best[1]
-        assert found == pytest.approx([seen[best[k]][2 + k] for k in range(2)])
         for k, name in enumerate(["click", "conversion"]):
             in_rows = [row[f"valid_auc_{name}"] for row in model.history_]
             assert in_rows == pytest.approx([max(look[2 + k] for look in epoch) for epoch in looks.epochs])
@@ -237,3 +238,10 @@ def test_what_is_shared_has_one_best_moment(data):
     model.fit(X, Y, X_val=X_val, Y_val=Y_val)
     means = [row["valid_auc"] for row in model.history_]
     assert model.score(X_val, Y_val) == pytest.approx(max(means))
+
+
+def test_a_task_that_is_judged_alone_falls_back_to_its_loss(data):
+    X, Y, X_val, Y_val = data
+    params = of(SingleTaskClassifier, SMALL) | {"validation_metric": "mean_auc", "max_epochs": 2}
+    model = SingleTaskClassifier(**params).fit(X, Y, X_val=X_val, Y_val=Y_val.assign(conversion=0))
+    assert np.isnan(model.history_[-1]["valid_auc_conversion"])

@@ -194,6 +194,15 @@ def test_a_task_without_labels_in_the_batch_has_no_part(name):
         assert np.isnan(rule.first_losses[1])
 
 
+def test_gradnorm_moves_no_weight_of_a_task_without_a_part():
+    rule = GradNorm(torch.ones(3))
+    for losses in ([2.0, 1.0, 0.0], [1.0, 3.0, 0.0]):
+        rule._update(np.array(losses), np.array([1.0, 3.0, 0.0]))
+    assert rule.weights[2] == 1
+    assert rule.weights[:2].sum() == pytest.approx(2)
+    assert rule.weights[0] != rule.weights[1]
+
+
 def test_gradnorm_keeps_nothing_of_the_graph():
     net, rule = network(2), GradNorm(torch.ones(2))
     with rule.watching(net):
