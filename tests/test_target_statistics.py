@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn_fsmd import FSClassifier, FSMDClassifier, MultiTaskClassifier
 from sklearn_fsmd.encoding import FeatureEncoder, TargetStatistics
 from sklearn_fsmd.encoding.rates import LARGEST_STRENGTH, SMALLEST_STRENGTH, log_count
+from sklearn_fsmd.encoding.statistics_keys import in_rows
 from sklearn_fsmd.encoding.targets import Targets
 from tests.conftest import SMALL, make_frame
 
@@ -366,3 +367,13 @@ def test_labels_that_are_rarely_known_are_smoothed_by_as_many_rows(in_files, tmp
     assert statistics.units[0] == 1
     assert 15 < statistics.units[1] < 25
     assert (statistics.strengths[0] / statistics.units > 50).all()
+
+
+def test_gains_are_those_of_rows_whatever_they_weigh():
+    positive, weights = (
+        np.array([[20.0, 1.0], [0.0, 2.0], [0.0, 0.0]]),
+        np.array([[20.0, 1.0], [20.0, 3.0], [0.0, 0.0]]),
+    )
+    in_units = in_rows(positive, weights)
+    np.testing.assert_allclose(in_units[0], [[1, 0.4], [0, 0.8], [0, 0]])
+    np.testing.assert_allclose(in_units[1], [[1, 0.4], [1, 1.2], [0, 0]])  # 1 and 3 are as two rows of 2.5
