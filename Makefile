@@ -168,8 +168,8 @@ web-pictures: $(VENV)/.playwright examples/web/node_modules/.installed  ## scree
 	PYTHONPATH=examples $(BIN)/python -m web.build build/web
 	PYTHONPATH=examples $(BIN)/python -m web.pictures build/web build/web-pictures
 
-paper: $(VENV)/.installed  ## the paper's tables and figures, rerun: make paper, make paper PART=table2, make paper QUICK=1
-	$(BIN)/python -m benchmarks.paper.run $(if $(PART),--part $(PART)) $(if $(QUICK),--quick)
+paper: $(VENV)/.installed  ## the paper's tables and figures, rerun: make paper, make paper PART=table2 SEED=0, make paper QUICK=1
+	$(BIN)/python -m benchmarks.paper.run $(if $(PART),--part $(PART)) $(if $(SEED),--seed $(SEED)) $(if $(QUICK),--quick)
 
 pretraining: $(VENV)/.installed  ## does pretraining on rows without targets help? (an hour)
 	$(BIN)/python -m benchmarks.pretraining

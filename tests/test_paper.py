@@ -32,7 +32,7 @@ def test_all_rows_of_the_paper_are_there():
     assert set(PAPER["table4"]) == set(TABLE_4)
     assert set(ABLATIONS) < set(PARTS)
     assert all(n >= 5 for n in PARTS.values())
-    assert len({str(job.key()) for job in jobs_of("funnel", 5)}) == 5 * 3 * len(TABLE_4)
+    assert len({str(job.key()) for job in jobs_of("funnel", range(5))}) == 5 * 3 * len(TABLE_4)
 
 
 def test_funnel(tmp_path, monkeypatch):
@@ -186,3 +186,13 @@ def test_models_that_are_to_be_alike():
     assert verdict_of(0.5) == "holds"
     assert verdict_of(-1.0) == "not shown"
     assert verdict_of(3) == verdict_of(-3) == "does not hold"
+
+
+def test_a_part_can_be_run_seed_by_seed(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(run, "run_part", lambda part, seeds, folder, quick: asked.append((part, list(seeds))))
+    monkeypatch.setattr(run, "write_report", lambda folder: None)
+    run.main(["--folder", str(tmp_path), "--part", "table2", "figure13", "--seed", "3"])
+    run.main(["--folder", str(tmp_path), "--part", "table2"])
+    assert asked == [("table2", [3]), ("figure13", [3]), ("table2", [0, 1, 2, 3, 4])]
+    assert {job.seed for part in PARTS for job in jobs_of(part, [3])} == {3}

@@ -102,9 +102,8 @@ def _limits(quick):
     return {**COMMON, "max_epochs": 1} if quick else COMMON
 
 
-def jobs_of(part, n_seeds):
-    """All jobs of a part, seed by seed, so that what is there after a kill is balanced."""
-    seeds = range(n_seeds)
+def jobs_of(part, seeds):
+    """The jobs of a part for these seeds, seed by seed, so that what is there after a kill is balanced."""
     if part in ABLATIONS:
         return [Ablation(part, seed) for seed in seeds]
     if part == "funnel":

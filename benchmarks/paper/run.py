@@ -1,6 +1,7 @@
 """The paper's tables and figures, rerun: ``make paper``, ``make paper PART=table2``, ``make paper QUICK=1``.
 
-What has been measured is kept and not measured again: a run that was killed goes on where it was.
+What has been measured is kept and not measured again: a run that was killed goes on where it was. A part takes up to
+some hours, and a seed of it less than one: ``make paper PART=table2 SEED=3``.
 """
 
 import argparse
@@ -19,9 +20,9 @@ from benchmarks.paper.store import HERE, Store
 QUICK_FOLDER = Path("build/paper-quick")
 
 
-def run_part(part, n_seeds, folder, quick):
+def run_part(part, seeds, folder, quick):
     store = Store(part, folder)
-    jobs = [job for job in jobs_of(part, n_seeds) if not store.has(job.key())]
+    jobs = [job for job in jobs_of(part, seeds) if not store.has(job.key())]
     # A grid search has its own fits run in parallel.
     parallel = Parallel(n_jobs=1 if part in ABLATIONS else N_PROCESSES, return_as="generator_unordered")
     for rows in tqdm(
@@ -38,6 +39,7 @@ def _run(job, quick, folder):
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--part", choices=list(PARTS), nargs="*", default=list(PARTS))
+    parser.add_argument("--seed", type=int, nargs="*", default=None, help="these seeds alone, of 0 to 4")
     parser.add_argument("--quick", action="store_true", help="a few rows, one epoch and one seed, to see that all runs")
     parser.add_argument("--folder", type=Path, default=None, help="where the results are kept")
     options = parser.parse_args(arguments)
@@ -45,7 +47,8 @@ def main(arguments=None):
     if folder == QUICK_FOLDER:
         shutil.rmtree(folder, ignore_errors=True)  # it is to show that all runs, not that it has run before
     for part in options.part:
-        run_part(part, 1 if options.quick else PARTS[part], folder, options.quick)
+        seeds = range(1 if options.quick else PARTS[part]) if options.seed is None else options.seed
+        run_part(part, seeds, folder, options.quick)
     write_report(folder)
 
 
