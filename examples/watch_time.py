@@ -34,6 +34,7 @@ def main(n_samples: int = 40_000) -> tuple[pd.DataFrame, pd.DataFrame]:
         value_targets=["watch_seconds"],
         value_parents={"watch_seconds": "click"},
         shared_embeddings={"last_items": "item_id"},
+        target_statistics=None,  # a history tells the same
         validation="last",
         random_state=0,
     )

@@ -91,12 +91,16 @@ class EarlyStopping(Callback):
     def _look(self, net: Any) -> None:
         losses, auc = net.evaluate(self.valid)
         counts = net.criterion_.task_weights.cpu().numpy() > 0
+        is_judged = not math.isnan(_mean(auc[counts]))  # some task, by its AUC
+        falls_back = self.metric == "auto" or (self.metric == "mean_auc" and is_judged)
         best_of_epoch, is_better = list(self.best_of_epoch), False
         for g, group in enumerate(self.groups):
             if not self.judged[g]:
                 continue
             is_value = group[0] >= len(self.task_names)  # which, on its own, has no AUC
-            score = self._score(losses[group], auc[group], counts[group], bool(net.bias_reference), is_value)
+            score = self._score(
+                losses[group], auc[group], counts[group], bool(net.bias_reference), is_value, falls_back
+            )
             if score > self.best_scores[g]:
                 self.best_scores[g] = score
                 self.improved = is_better = True
@@ -138,13 +142,18 @@ class EarlyStopping(Callback):
             net.history.record(f"valid_loss_{name}", value)
 
     def _score(
-        self, losses: np.ndarray, auc: np.ndarray, counts: np.ndarray, has_bias_tower: bool, is_value: bool
+        self,
+        losses: np.ndarray,
+        auc: np.ndarray,
+        counts: np.ndarray,
+        has_bias_tower: bool,
+        is_value: bool,
+        falls_back: bool,
     ) -> float:
-        """What is to rise, of some of the tasks."""
+        """What is to rise, of some of the tasks; where they have no AUC their loss is to fall, if `falls_back`."""
         if not counts.any():
             return 0.0
         mean = _mean(auc[counts])
-        falls_back = self.metric == "auto" or (self.metric == "mean_auc" and not math.isnan(_mean(auc)))
         by_loss = (self.metric == "auto" and has_bias_tower) or (falls_back and math.isnan(mean))
         if self.metric == "loss" or by_loss or is_value:
             return -float(losses.sum())  # a bias tower has to find its level, of which an order knows nothing

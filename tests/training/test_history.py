@@ -56,7 +56,7 @@ def test_a_row_holds_floats_and_those_of_the_best_look(params, data):
         assert row["epoch"] == number
         assert {type(value) for name, value in row.items() if name != "epoch"} == {float}
         assert len(seen) == 2
-        mean, loss, click, conversion = max(seen)
+        mean, loss, click, conversion, *_ = max(seen)
         found = [row[name] for name in ("valid_auc", "valid_loss", "valid_auc_click", "valid_auc_conversion")]
         assert found == pytest.approx([mean, loss, click, conversion])
         assert row["valid_best"] == float(mean > best)
@@ -245,3 +245,5 @@ def test_a_task_that_is_judged_alone_falls_back_to_its_loss(data):
     params = of(SingleTaskClassifier, SMALL) | {"validation_metric": "mean_auc", "max_epochs": 2}
     model = SingleTaskClassifier(**params).fit(X, Y, X_val=X_val, Y_val=Y_val.assign(conversion=0))
     assert np.isnan(model.history_[-1]["valid_auc_conversion"])
+    with pytest.raises(ValueError, match="validation_metric='mean_auc' needs validation labels of both classes"):
+        SingleTaskClassifier(**params).fit(X, Y, X_val=X_val, Y_val=Y_val * 0)

@@ -2,6 +2,7 @@
 
 import pickle
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -31,6 +32,7 @@ def test_threads_share_the_rows_and_change_nothing(fitted, monkeypatch):
 
     def watched(*arguments):
         seen.add((threading.current_thread().name, torch.get_num_threads()))
+        time.sleep(0.005)  # in which another thread takes the next chunk, however busy the machine is
         return forward(*arguments)
 
     monkeypatch.setattr(model.module_, "forward", watched)
