@@ -62,6 +62,7 @@ def main(n_samples: int = 40_000) -> tuple[pd.DataFrame, pd.DataFrame]:
 def draw(ablation: pd.DataFrame) -> None:
     rows = ablation["history__keys"].map(", ".join) + "\n" + ablation["model__list_pooling"]
     ax = ablation.set_index(rows)[list(SCORERS)].plot.bar(figsize=(7, 4.5), rot=0, ylim=(0.5, None))
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
     ax.set(xlabel="keys of the history, and how the list is read", ylabel="on the last five days")
 
 
