@@ -136,6 +136,6 @@ def test_the_classes_are_those_of_all_rows(tmp_path):
 
 def test_values_with_gaps_weigh_as_many_rows_as_could_have_one():
     labels = np.array([[1, 1], [1, 0], [0, 0]], np.float32)
-    known = np.array([[1, 0], [0, 2], [0, 2]], np.float32)  # of three, of which the first follows a click
+    known = np.array([[1, 0], [0, 2], [0, 2]], np.float32)  # the first follows a click, which two rows have
     found = rescaled(Targets(labels, None, Values(np.ones((3, 2), np.float32), known)), [0, None]).values
     np.testing.assert_allclose(found.weights, [[2, 0], [0, 1.5], [0, 1.5]])
