@@ -21,7 +21,9 @@ def log_count(sums: np.ndarray) -> np.ndarray:
 
     Sums of former versions lack it: the weights of the first event stand for it.
     """
-    return np.log1p(sums[:, -1] if sums.shape[1] % 2 else sums[:, sums.shape[1] // 2])
+    counts = sums[:, -1] if sums.shape[1] % 2 else sums[:, sums.shape[1] // 2]
+    # Of numbers with gaps between them numpy 2.0 computes other last bits in one call than in the next.
+    return np.log1p(np.ascontiguousarray(counts))
 
 
 def units_of(total: np.ndarray, squares: np.ndarray) -> np.ndarray:
