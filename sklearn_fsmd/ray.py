@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from sklearn.base import clone
 
 from sklearn_fsmd.persistence import replacing
+from sklearn_fsmd.streaming import as_given
 
 __all__ = ["fit_dataset"]
 
@@ -100,7 +101,7 @@ def fit_dataset(
     for name in (MODEL, REFUSED, *(() if resume else (CHECKPOINT,))):
         (folder / name).unlink(missing_ok=True)
     resources = dict(resources_per_worker or {"CPU": 1})
-    fit = {"sample_weight": sample_weight, "columns": _listed(columns)}
+    fit = {"sample_weight": sample_weight, "columns": as_given(columns)}
     fit |= {"source": _from_anywhere(source), "targets": targets, "validation": _from_anywhere(validation)}
     job = {"estimator": unfitted, "fit": fit, "folder": str(folder)}
     trainer = train.torch.TorchTrainer(
@@ -174,10 +175,6 @@ def _from_anywhere(source: Any) -> Any:
         return source
     where = os.fspath(source)
     return where if "://" in where or "::" in where else os.path.abspath(where)
-
-
-def _listed(columns: Any) -> Any:
-    return columns if columns is None or isinstance(columns, str) else list(columns)
 
 
 def _ray_train() -> Any:

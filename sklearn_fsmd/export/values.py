@@ -55,10 +55,10 @@ def of_impressions(g: Graph, values: Value, marginals: Value, n_tasks: int, pare
 
 def _lognormal(g: Graph, values: LogNormal, members: Sequence[Parameters]) -> Value:
     """The chance of a value above 0, times the median of the others; of an ensemble the mean of these products."""
-    chances = [g.op("Sigmoid", z) for z, _ in members]
     logs = [g.op("Mul", location, _array(values.scale)) for _, location in members]
-    chance, log_median = chances[0], logs[0]
-    if len(members) > 1:
+    if len(members) == 1:
+        chance, log_median = g.op("Sigmoid", members[0][0]), logs[0]
+    else:
         log_chances = [g.op("Neg", g.op("Softplus", g.op("Neg", z))) for z, _ in members]
         limit = _array(values.largest.log() - values.center)
         products = [g.op("Add", own, g.op("Min", log, limit)) for own, log in zip(log_chances, logs, strict=True)]

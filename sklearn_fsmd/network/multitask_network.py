@@ -120,12 +120,9 @@ class MultiTaskNetwork(Member):
         seen: set[int] = set()
         for module in self.modules():
             for name, parameter in module.named_parameters(recurse=False):
-                kept = (
-                    name.startswith("bias")
-                    or name.endswith("_bias")
-                    or (name == "scale" and isinstance(module, HiddenLayer))
-                )
-                kept = kept or isinstance(module, NORMS)
+                is_bias = name.startswith("bias") or name.endswith("_bias")
+                is_scale = isinstance(module, NORMS) or (name == "scale" and isinstance(module, HiddenLayer))
+                kept = is_bias or is_scale
                 if id(parameter) not in seen:
                     groups[kept]["params"].append(parameter)
                 seen.add(id(parameter))

@@ -1,7 +1,7 @@
 """Data sets larger than memory: passes over files, and batches of rows that are read ahead."""
 
 from sklearn_fsmd.streaming.database import Database
-from sklearn_fsmd.streaming.dataset import Dataset
+from sklearn_fsmd.streaming.dataset import Dataset, as_given
 from sklearn_fsmd.streaming.feed import StreamFeed
 from sklearn_fsmd.streaming.files import is_of
 from sklearn_fsmd.streaming.frames import located
@@ -23,6 +23,7 @@ __all__ = [
     "ParquetSource",
     "StreamFeed",
     "Trial",
+    "as_given",
     "columns_of",
     "encoded",
     "first_pass",

@@ -63,7 +63,7 @@ class Dataset:
                 "An iterator can be read only once, and training reads the rows several times. Pass a function that "
                 "returns one."
             )
-        targets, weights = _as_given(targets), _as_given(weights)
+        targets, weights = as_given(targets), as_given(weights)
         columns = None if columns is None else _listed(columns)
         others = [*_listed(targets), *_listed(weights)]
         left_out = LeftOut(on_error)
@@ -137,7 +137,7 @@ class Dataset:
         return None if self.weights is None else frame[self.weights]
 
 
-def _as_given(names: Any) -> Any:
+def as_given(names: Any) -> Any:
     """One name, a list of names, or None."""
     return names if names is None or isinstance(names, str) else list(names)
 

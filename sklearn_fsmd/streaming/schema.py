@@ -63,10 +63,9 @@ def _list_of_both(one: Any, other: Any) -> Any:
     """The type for lists of both; that of vectors of a fixed length if both have it."""
     import pyarrow as pa
 
-    inner = fuller(one.value_type, other.value_type)
-    kinds = {str(kind) for kind in (one, other)}
-    if inner == one.value_type and (len(kinds) == 1 or pa.types.is_large_list(one)):
+    if one == other:
         return one
+    inner = fuller(one.value_type, other.value_type)
     lengths = {kind.list_size if pa.types.is_fixed_size_list(kind) else None for kind in (one, other)}
     if len(lengths) == 1 and (length := lengths.pop()) is not None:
         return pa.list_(inner, length)
