@@ -93,8 +93,9 @@ bench: $(BENCH_VENV)/.installed  ## speed against two peers, a bare loop and the
 options: $(VENV)/.installed  ## what members and lists cost, against the same fit without
 	$(BIN)/python -m benchmarks.speed.options
 
-against: $(BENCH_VENV)/.installed  ## speed against a former commit, in turn: make against REV=bcba792 EXTRA=fast
-	$(BENCH_VENV)/bin/python -m benchmarks.speed.against $(REV) --extra "$(EXTRA)"
+against: $(BENCH_VENV)/.installed  ## speed against a former commit, in turn: make against REV=bcba792 EXTRA=fast, make against REV=04dd4b3 FIT=kuairand
+	$(BENCH_VENV)/bin/python -m benchmarks.speed.against $(REV) --extra "$(EXTRA)" $(if $(FIT),--fit $(FIT)) \
+		$(if $(ROUNDS),--rounds $(ROUNDS))
 
 quality: $(BENCH_VENV)/.installed  ## predictions beside LightGBM, CatBoost and two peers, five seeds (make quality SEEDS=1; hours)
 	$(BENCH_VENV)/bin/python -m benchmarks.quality.run $(if $(SEEDS),--seeds $(SEEDS))

@@ -1,15 +1,19 @@
 """This tree against a former commit, in turn on one machine: ``make against REV=bcba792 EXTRA=fast``.
 
 Absolute figures drift with the machine, so the two are asked by turns, each by an interpreter of its own. The
-median of the ratios within the rounds is what counts.
+median of the ratios within the rounds is what counts. ``make against REV=04dd4b3 FIT=kuairand`` has each make whole
+fits with its own default parameters instead, early stopping included, on the days of the protocol.
 """
 
 import argparse
 import json
+import pickle
 import statistics
 import subprocess
 import sys
 from pathlib import Path
+
+from benchmarks.quality.data import load
 
 ROOT = Path(__file__).parent.parent.parent
 TREES = ROOT / "build" / "against"
@@ -36,13 +40,26 @@ for _ in sys.stdin:
     print(json.dumps(time.perf_counter() - start), flush=True)
 """
 
+FITTER = """
+import json, pickle, sys, time, warnings
+warnings.filterwarnings("ignore")
+import sklearn_fsmd
+case = json.loads(sys.argv[1])
+with open(case["table"], "rb") as file:
+    X, Y, X_val, Y_val = pickle.load(file)
+for seed, _ in enumerate(sys.stdin):
+    model = getattr(sklearn_fsmd, case["estimator"])(random_state=seed)
+    start = time.perf_counter()
+    model.fit(X, Y, X_val=X_val, Y_val=Y_val)
+    print(json.dumps(time.perf_counter() - start), flush=True)
+"""
+
 
 class Tree:
     """A checkout and its interpreter, which does a piece of work whenever it is asked to."""
 
-    def __init__(self, root, python, case):
-        sizes = {"n_train": N_TRAIN, "n_score": N_SCORE, "epochs": EPOCHS}
-        command = [python, "-c", WORKER, json.dumps(case | sizes)]
+    def __init__(self, root, python, code, case):
+        command = [python, "-c", code, json.dumps(case)]
         self.process = subprocess.Popen(
             command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
@@ -70,15 +87,28 @@ def checkout(revision, extra):
     return root, python
 
 
+def whole_fit(name):
+    """The case of fits by default, whose rows both trees read from one file."""
+    table, path = load(name), TREES / f"{name}.pickle"
+    path.write_bytes(pickle.dumps((*table.train, *table.valid)))
+    return {"table": str(path), "estimator": "FSMDClassifier" if table.is_funnel else "FSClassifier"}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("revision")
     parser.add_argument("--extra", default="", help="an extra of the former commit, such as fast")
+    parser.add_argument("--fit", choices=["kuairand", "census"], help="whole fits by default on this data instead")
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
     former = checkout(options.revision, options.extra)
-    for name, case in CASES.items():
-        trees = [Tree(*former, case), Tree(ROOT, sys.executable, case)]
+    if options.fit:
+        works = {f"a fit by default, {options.fit}": (FITTER, whole_fit(options.fit))}
+    else:
+        sizes = {"n_train": N_TRAIN, "n_score": N_SCORE, "epochs": EPOCHS}
+        works = {name: (WORKER, case | sizes) for name, case in CASES.items()}
+    for name, work in works.items():
+        trees = [Tree(*former, *work), Tree(ROOT, sys.executable, *work)]
         ratios = []
         for _ in range(options.rounds):
             before, now = (tree.seconds() for tree in trees)
