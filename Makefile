@@ -93,7 +93,7 @@ bench: $(BENCH_VENV)/.installed  ## speed against two peers, a bare loop and the
 options: $(VENV)/.installed  ## what members and lists cost, against the same fit without
 	$(BIN)/python -m benchmarks.speed.options
 
-against: $(BENCH_VENV)/.installed  ## speed against a former commit, in turn: make against REV=bcba792 EXTRA=fast, make against REV=04dd4b3 FIT=kuairand
+against: $(BENCH_VENV)/.installed  ## speed against a former commit, in turn: make against REV=bcba792 EXTRA=fast, make against REV=04dd4b3 EXTRA=arrow FIT=kuairand
 	$(BENCH_VENV)/bin/python -m benchmarks.speed.against $(REV) --extra "$(EXTRA)" $(if $(FIT),--fit $(FIT)) \
 		$(if $(ROUNDS),--rounds $(ROUNDS))
 

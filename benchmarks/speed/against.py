@@ -1,8 +1,8 @@
 """This tree against a former commit, in turn on one machine: ``make against REV=bcba792 EXTRA=fast``.
 
 Absolute figures drift with the machine, so the two are asked by turns, each by an interpreter of its own. The
-median of the ratios within the rounds is what counts. ``make against REV=04dd4b3 FIT=kuairand`` has each make whole
-fits with its own default parameters instead, early stopping included, on the days of the protocol.
+median of the ratios within the rounds is what counts. ``make against REV=04dd4b3 EXTRA=arrow FIT=kuairand`` has each
+make whole fits with its own default parameters instead, early stopping included, on the days of the protocol.
 """
 
 import argparse
