@@ -12,7 +12,7 @@ DATA ?= funnel
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test test-oldest test-all test-gpu test-ray sanitize wheel fuzz soak quality calibration choices tables funnels history watch lists history-speed export-speed serve serving-load options scale scale-processes scale-order scale-elastic scale-tables growing gpu bench against paper pretraining lint format clean
+.PHONY: demo test test-oldest test-all test-gpu test-ray sanitize wheel fuzz soak quality calibration averaged choices tables funnels history watch lists history-speed export-speed serve serving-load options scale scale-processes scale-order scale-elastic scale-tables growing gpu bench against paper pretraining lint format clean
 
 $(VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/core.c
 	$(PYTHON) -m venv $(VENV)
@@ -106,6 +106,9 @@ tables: $(VENV)/.installed  ## tables of embeddings trained whole and by rows, o
 
 calibration: $(VENV)/.installed  ## how much of the calibration error is chance, three seeds (make calibration SEEDS=1)
 	$(BIN)/python -m benchmarks.quality.chance $(if $(SEEDS),--seeds $(SEEDS))
+
+averaged: $(VENV)/.installed  ## what averaging whole fits gives, five fits of each data set (make averaged SEEDS=2)
+	$(BIN)/python -m benchmarks.quality.averaged $(if $(SEEDS),--seeds $(SEEDS))
 
 choices: $(VENV)/.installed  ## how the defaults were chosen: one option at a time, on validation (make choices SEEDS=1)
 	$(BIN)/python -m benchmarks.quality.choices $(if $(SEEDS),--seeds $(SEEDS))

@@ -26,6 +26,14 @@ def without_level(monkeypatch):
 
 
 @pytest.fixture
+def averages_by_rows(monkeypatch):
+    """Averages of tables with sparse gradients go by rows, as they do for large ones."""
+    from sklearn_fsmd.training import weight_average
+
+    monkeypatch.setattr(weight_average, "SMALL_TABLE", 0)
+
+
+@pytest.fixture
 def rng():
     return np.random.RandomState(0)
 

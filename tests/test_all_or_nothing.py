@@ -38,6 +38,9 @@ VARIANTS = {
 }
 
 
+pytestmark = pytest.mark.usefixtures("averages_by_rows")
+
+
 class Counting(nn.Module):
     """An extractor that remembers, outside of its weights, how often it was trained, and goes by that."""
 
@@ -301,7 +304,7 @@ def test_what_happens_to_the_estimator_meanwhile_stays(data):
     model.fit(*data[0])
     assert model.lr == 0.123
     assert model.note == "mine"
-    model.set_params(callbacks=None).fit(data[0][0].to_numpy(object), data[0][1])
+    model.set_params(callbacks=None, categorical_features=[0, 1, 2]).fit(data[0][0].to_numpy(object), data[0][1])
     assert not hasattr(model, "feature_names_in_")  # which belonged to the former fit
 
 

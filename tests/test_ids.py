@@ -30,7 +30,7 @@ def warnings_of(X, Y, **params):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         fit(X, Y, **params)
-    return [str(w.message) for w in caught if "look like ids" in str(w.message)]
+    return [str(w.message) for w in caught if " ids, and are taken as quantities" in str(w.message)]
 
 
 def test_ids_are_seen_by_what_they_say_of_the_targets():
@@ -43,6 +43,17 @@ def test_ids_are_seen_by_what_they_say_of_the_targets():
     assert "categorical_features=[0]" in message
     (message,) = warnings_of(X[["noise", "who"]].to_numpy().astype(float), Y, bias_features=[0])
     assert "categorical_features=[1]" in message
+    assert "categorical_features=[]" in message
+
+
+def test_in_an_array_of_objects_all_whole_numbers_are_named_and_the_list_is_of_all_categories():
+    X, Y = table(400)
+    X = X[["bid", "who"]].assign(city=np.where(X["who"] % 2, "Rome", "Oslo"), hour=X["who"] % 24, rate=X["bid"] / 7)
+    (message,) = warnings_of(X.to_numpy(), Y)
+    assert message.startswith("Columns 'x0', 'x1' of X: whole numbers that may be ids")
+    assert "categorical_features=[0, 1, 2], which lists all categories. If not, categorical_features=[2]" in message
+    assert warnings_of(X.to_numpy(), Y, categorical_features=[0, 1, 2]) == []
+    assert warnings_of(X.to_numpy(), Y, categorical_features=[2]) == []
 
 
 @pytest.mark.parametrize("remedy", [{"categorical_features": ["who"]}, {"categorical_features": []}])

@@ -7,7 +7,7 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from benchmarks import resampling
-from benchmarks.quality import measures, report
+from benchmarks.quality import averaged, measures, report
 
 
 def test_auc_of_resampled_rows():
@@ -73,3 +73,16 @@ def test_differences_are_paired_by_seed(monkeypatch, tmp_path):
     assert (line["contender"], line["seeds"]) == ("other", 3)
     assert line["mean"] == pytest.approx(0.02)
     assert line["p"] == pytest.approx(2 * stats.t.sf(0.02 / (0.01 / 3**0.5), 2))
+
+
+def test_predictions_of_whole_fits_are_averaged_over_all_choices():
+    random = np.random.default_rng(0)
+    Y = pd.DataFrame(np.cumprod(random.integers(2, size=(300, 2)), axis=1), columns=["click", "conversion"])
+    fits = [(p, p[:, 1]) for p in Y.to_numpy() * 0.2 + random.uniform(0.1, 0.6, size=(3, 300, 2))]
+    alone, all_three = (averaged.averaged(Y, fits, n) for n in (1, 3))
+    assert alone["click_auc"] == pytest.approx(np.mean([roc_auc_score(Y["click"], p[:, 0]) for p, _ in fits]))
+    mean = np.mean([p for p, _ in fits], axis=0)
+    assert all_three["click_auc"] == pytest.approx(roc_auc_score(Y["click"], mean[:, 0]))
+    clicked = Y["click"] == 1
+    assert all_three["conversion_after_auc"] == pytest.approx(roc_auc_score(Y["conversion"][clicked], mean[clicked, 1]))
+    assert set(averaged.averaged(Y, [(p, None) for p, _ in fits], 2)) == {"click_auc", "conversion_auc"}

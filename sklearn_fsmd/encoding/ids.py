@@ -31,7 +31,8 @@ def warn_of_ids(encoder: FeatureEncoder, X: Any, targets: Targets, positions: np
     """Warn, once for all of them, of numeric columns whose whole numbers look like ids.
 
     They do by their name; or if they have many values, spread over their range, large ones as often as small ones, and
-    each value has rates of the targets of its own, whatever its neighbours have.
+    each value has rates of the targets of its own, whatever its neighbours have. In an array of objects neither names
+    nor types tell ids from quantities, so there all whole numbers of many values are named.
 
     Parameters
     ----------
@@ -41,27 +42,46 @@ def warn_of_ids(encoder: FeatureEncoder, X: Any, targets: Targets, positions: np
     positions : where the columns of X are in the table of the user.
     """
     rows = np.unique(np.linspace(0, len(X) - 1, N_ROWS).astype(int)) if len(X) > N_ROWS else slice(None)
+    is_frame = isinstance(X, pd.DataFrame)
+    is_mixed = not is_frame and X.dtype.kind == "O"
     found = []
     for position, column in encoder.numeric.items():
-        values = X.iloc[:, position] if isinstance(X, pd.DataFrame) else X[:, position]
+        values = X.iloc[:, position] if is_frame else X[:, position]
         whole = _whole_numbers(values[rows] if isinstance(values, np.ndarray) else values.iloc[rows])
         if whole is None:
             continue
-        by_name = isinstance(X, pd.DataFrame) and NAME.search(column.name) is not None
-        if by_name or _is_without_order(column, whole, targets, rows):
-            found.append((int(positions[position]), column.name))
+        by_name = is_frame and NAME.search(column.name) is not None
+        if by_name or is_mixed or _is_without_order(column, whole, targets, rows):
+            found.append(position)
     if not found:
         return
-    if isinstance(X, pd.DataFrame):
-        names = [name for _, name in found]
-        remedy = f"X.astype({dict.fromkeys(names, 'category')}), or as strings"
+    if is_frame:
+        names = [encoder.numeric[position].name for position in found]
+        remedy = _as_dtypes(names)
     else:
-        names = [f"x{position}" for position, _ in found]
-        remedy = f"categorical_features={[position for position, _ in found]}"
+        places, categories = ([int(positions[position]) for position in which] for which in (found, encoder.categories))
+        names = [f"x{place}" for place in places]
+        remedy = _as_positions(places, categories)
     warn(
-        f"{'Columns' if len(names) > 1 else 'Column'} {', '.join(map(repr, names))} of X: whole numbers that look like "
-        f"ids, and are taken as quantities. If they are ids, say so: {remedy}. If not, list all categories in "
-        "`categorical_features`, and this warning is gone."
+        f"{'Columns' if len(names) > 1 else 'Column'} {', '.join(map(repr, names))} of X: whole numbers that "
+        f"{'may be' if is_mixed else 'look like'} ids, and are taken as quantities. If they are ids, say so: {remedy}"
+    )
+
+
+def _as_dtypes(names: list[Any]) -> str:
+    """How a user of a DataFrame says which columns are ids."""
+    return (
+        f"X.astype({dict.fromkeys(names, 'category')}), or as strings. Or list all categories, with these or without, "
+        "in `categorical_features`, and this warning is gone."
+    )
+
+
+def _as_positions(ids: list[int], categories: list[int]) -> str:
+    """How a user of an array says it; the list is of all categories."""
+    return (
+        f"categorical_features={sorted(categories + ids)}, which lists all categories. If not, categorical_features="
+        f"{categories}, and this warning is gone. A DataFrame keeps the types of its columns: "
+        'ColumnTransformer(…).set_output(transform="pandas").'
     )
 
 

@@ -83,10 +83,11 @@ class MultiTaskClassifier(Datasets):
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_samples, n_features)
-            Strings, categories, booleans, numbers and missing values are welcome.
+            Strings, categories, booleans, numbers and missing values are welcome. Rows of X and Y are paired by
+            position.
         Y : array-like of shape (n_samples,) or (n_samples, n_columns)
             Two classes per binary target; columns of `value_targets` hold numbers. NaN in a column of a 2-D Y means
-            "not observed". In a chain, a step after a 0 is a 0.
+            "not observed". In a chain, a step after a 0 is a 0; rows where it is a 1 are warned of.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
             Weights of the rows, or of each label: a column for each column of Y.
         X_val, Y_val : as X and Y, default=None

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_consistent_length
 
 from sklearn_fsmd.encoding import (
     Growth,
@@ -18,9 +17,11 @@ from sklearn_fsmd.encoding import (
     TargetEncoder,
     Targets,
     as_pandas,
+    check_paired,
     read_table,
     refuse_unjudged,
     refuse_unlabeled,
+    warn_of_answers,
     warn_of_ids,
     warn_of_text,
 )
@@ -70,7 +71,7 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         X = read_table(self, X, reset=anew)
         Y, sample_weight = as_pandas(Y), as_pandas(sample_weight)
-        check_consistent_length(X, Y)
+        check_paired(X, Y)
         if anew:
             random = checkpoint.random if checkpoint else generator_of(self.random_state, users)
         else:
@@ -88,12 +89,13 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
             trainer.grow(self, net, self._encoder, encoder)
         rows = encoder.fit_encode(X, self._like(X, X_unlabeled)) if anew else encoder.encode(X)
         if anew:
+            warn_of_answers(X, Y)
             self._warn_of_columns(encoder, X, labels)
         data = (rows if X_unlabeled is None else rows.select(np.arange(len(X)))), labels
         valid = None
         if validation is not None:
             X_val, Y_val = read_table(self, validation[0], reset=False), as_pandas(validation[1])
-            check_consistent_length(X_val, Y_val)
+            check_paired(X_val, Y_val)
             valid = encoder.encode(X_val), targets.encode(Y_val, None, parents)
         elif split and validation_rows.wants_split(self, len(data[0])):
             if anew or not hasattr(self, "_split_seed"):

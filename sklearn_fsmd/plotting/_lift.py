@@ -160,10 +160,10 @@ class LiftDisplay:
             bars = np.maximum((curve["lift"] - curve["low"], curve["high"] - curve["lift"]), 0)
             label = f"{target} (first: {curve['captured'].iloc[0]:.0%} of all)"
             self.ax_.errorbar(places, curve["lift"], yerr=bars, fmt="o-", markersize=4, capsize=2, label=label)
-            top = max(top, float(curve["lift"].max()))
+            top = max(top, float(np.nanmax(curve[["lift", "high"]])))
         n_bins = self.n_bins or max(int(curve["bin"].max()) for curve in self.curves.values())
         self.ax_.axhline(1, color="0.6", linewidth=0.8, linestyle="--", zorder=0)
-        self.ax_.set_ylim(0, 1.15 * top)
+        self.ax_.set_ylim(0, 1.05 * top)
         name = "decile" if n_bins == 10 else f"bin of {n_bins}"
         self.ax_.set(xlabel=f"{name}, the best first, by {self.ranked_by}", ylabel="lift over the mean")
         if n_bins <= 20:

@@ -25,6 +25,7 @@ from sklearn_fsmd.training.copying import copied
 from sklearn_fsmd.training.fused_step import FusedStep
 from sklearn_fsmd.training.level import TIMES_OF_ENSEMBLE, Outputs, set_level, set_level_of_values
 from sklearn_fsmd.training.rowwise_adam import RowWiseAdam
+from sklearn_fsmd.training.sparse_gradients import coalesced
 from sklearn_fsmd.training.weight_average import WeightAverage
 
 
@@ -221,7 +222,7 @@ class Net(ClassifierMixin, NeuralNet):
             if parameter.grad is None or not parameter.grad.is_sparse:
                 yield name, parameter
                 continue
-            parameter.grad = parameter.grad.coalesce()
+            (parameter.grad,) = coalesced([parameter.grad])
             rows = parameter.grad.values()  # shares its memory with the gradient
             stand_in = torch.nn.Parameter(rows.detach())
             stand_in.grad = rows

@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sklearn_fsmd.training.sparse_gradients import coalesced
+
 DENSE_ALONE = ("amsgrad", "maximize")
 
 
@@ -36,7 +38,8 @@ class RowWiseAdam(torch.optim.Adam):
                             f"optimizer__{option}=True has no effect on tables that are trained by rows. Set "
                             "embedding_optimizer='dense'."
                         )
-                    gradient, parameter.grad = parameter.grad.coalesce(), None  # the dense step leaves it out
+                    (gradient,) = coalesced([parameter.grad])
+                    parameter.grad = None  # the dense step leaves it out
                     self._step_rows(parameter, gradient.indices()[0], gradient.values(), group)
         step: Any = torch.optim.Adam.step
         if getattr(step, "hooked", False):  # torch has wrapped it, and this method too: hooks would be called twice
@@ -52,8 +55,8 @@ class RowWiseAdam(torch.optim.Adam):
             state["last"] = torch.zeros(len(parameter), dtype=torch.int32, device=parameter.device)
         state["step"] += 1
         t, (beta1, beta2) = int(state["step"]), group["betas"]
-        w, gradient = self._decayed(parameter[rows], rows, gradient, state, group)
-        m, v = state["exp_avg"][rows], state["exp_avg_sq"][rows]
+        w, m, v = (tensor.index_select(0, rows) for tensor in (parameter, state["exp_avg"], state["exp_avg_sq"]))
+        w, gradient = self._decayed(w, rows, gradient, state, group)
         m.lerp_(gradient, 1 - beta1)
         v.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
         scale = v.sqrt().div_((1 - beta2**t) ** 0.5).add_(group["eps"])

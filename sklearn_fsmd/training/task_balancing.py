@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sklearn_fsmd.training.sparse_gradients import coalesced
+
 
 class Fixed:
     """The sum of the losses."""
@@ -167,7 +169,8 @@ def surgery(gram: np.ndarray, order_of: Callable[[int], Any]) -> np.ndarray:
 
 def _same_rows(column: Sequence[Tensor | None]) -> list[Tensor | None]:
     """One parameter's gradients; sparse ones, which stem from the same lookups, by the rows in order."""
-    return [g.coalesce() if g is not None and g.is_sparse else g for g in column]
+    sparse = iter(coalesced([g for g in column if g is not None and g.is_sparse]))
+    return [next(sparse) if g is not None and g.is_sparse else g for g in column]
 
 
 def _values(gradient: Tensor) -> Tensor:

@@ -9,7 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sklearn_fsmd.training.sparse_gradients import coalesced
+
 CHUNK = 1_000_000  # rows of a large table that are worked on at a time
+SMALL_TABLE = 2**21
+"""Up to that many weights the average of a whole table takes no longer than that of the rows that a batch has read."""
 
 
 def check_same_shapes(expected: Mapping[Any, Tensor], found: Mapping[Any, Tensor]) -> None:
@@ -26,8 +30,9 @@ class WeightAverage:
     norm are averaged like the weights. With a decay of 0 the average is the module itself. Tensors that are `fixed`,
     since training does not change them, are left out.
 
-    A table with sparse gradients changes in few rows at a step. The others are left alone and caught up when they are
-    wanted: where w has been the same from step s to t, w̄ − w has shrunk by decay^(t−s) · (1 − decay^s) / (1 − decay^t).
+    A large table with sparse gradients changes in few rows at a step. The others are left alone and caught up when they
+    are wanted: where w has been the same from step s to t, w̄ − w has shrunk by decay^(t−s) · (1 − decay^s) / (1 −
+    decay^t).
 
     :meth:`swap_in` puts the average into the module and :meth:`swap_out` the weights that are trained; only
     references are exchanged.
@@ -53,13 +58,17 @@ class WeightAverage:
     def before_step(self) -> None:
         """See which rows of tables the step will change, while they still have their old values."""
         self.changing = {}
-        for i, tensor in enumerate(self.tensors if self.decay else []):
-            if tensor.grad is not None and tensor.grad.is_sparse:
-                tensor.grad = tensor.grad.coalesce()
-                self.changing[i] = rows = tensor.grad.indices()[0]
-                if i not in self.last:
-                    self.last[i] = torch.full((len(tensor),), self.step, dtype=torch.int32, device=tensor.device)
-                self._catch_up(i, tensor, rows)
+        tensors = enumerate(self.tensors if self.decay else [])
+        sparse = {i: t.grad for i, t in tensors if t.grad is not None and t.grad.is_sparse}
+        for i, gradient in zip(sparse, coalesced(list(sparse.values())), strict=True):
+            tensor = self.tensors[i]
+            tensor.grad = gradient
+            if tensor.numel() <= SMALL_TABLE and i not in self.last:
+                continue
+            self.changing[i] = rows = gradient.indices()[0]
+            if i not in self.last:
+                self.last[i] = torch.full((len(tensor),), self.step, dtype=torch.int32, device=tensor.device)
+            self._catch_up(i, tensor, rows)
 
     def next_weight(self) -> float:
         """The 1 − d of the next step."""
@@ -77,7 +86,8 @@ class WeightAverage:
         if dense:
             torch._foreach_lerp_([self.others[i] for i in dense], [tensors[i].detach() for i in dense], newest)
         for i, rows in self.changing.items():
-            self.others[i].index_copy_(0, rows, self.others[i][rows].lerp_(tensors[i][rows], newest))
+            before, now = (t.index_select(0, rows) for t in (self.others[i], tensors[i]))
+            self.others[i].index_copy_(0, rows, before.lerp_(now, newest))
             self.last[i][rows] = self.step
 
     def _catch_up(self, i: int, tensor: Tensor, rows: Tensor | slice) -> None:

@@ -11,9 +11,10 @@ from torch import nn
 
 from sklearn_fsmd import PLEClassifier
 from sklearn_fsmd.training import large_tables as tables
-from sklearn_fsmd.training import trainer
+from sklearn_fsmd.training import trainer, weight_average
 from sklearn_fsmd.training.rowwise_adagrad import AdagradRows, AdagradRowsW
 from sklearn_fsmd.training.rowwise_adam import RowWiseAdam, RowWiseAdamW
+from sklearn_fsmd.training.sparse_gradients import coalesced
 from sklearn_fsmd.training.weight_average import WeightAverage
 from tests.conftest import SMALL, make_frame
 
@@ -57,6 +58,22 @@ def test_rows_that_are_not_read_stay_and_make_up_for_their_decay():
     assert torch.equal(module.weight[2:], before[2:])
 
 
+def test_gradients_have_each_row_once():
+    random = torch.Generator().manual_seed(0)
+    codes, others = torch.randint(0, 30, (2, 200), generator=random)
+    given = [
+        torch.sparse_coo_tensor(
+            read[None], torch.randn(200, width, generator=random), (40, width), check_invariants=True
+        )
+        for read, width in ((codes, 3), (codes, 1), (others, 2))
+    ]
+    made = coalesced([*given, given[0].coalesce(), torch.sparse_coo_tensor((40, 3), check_invariants=True)])
+    for gradient, expected in zip(made, [*given, given[0], torch.zeros(40, 3)], strict=True):
+        assert gradient.is_coalesced()
+        assert torch.equal(gradient.indices()[0], gradient.indices()[0].unique())
+        torch.testing.assert_close(gradient.to_dense(), expected.to_dense(), rtol=1e-6, atol=1e-6)
+
+
 def test_other_parameters_take_dense_steps():
     module = nn.ModuleDict({"table": table(True), "linear": nn.Linear(3, 1).double()})
     twin = nn.Linear(3, 1).double()
@@ -69,7 +86,9 @@ def test_other_parameters_take_dense_steps():
     torch.testing.assert_close(module["linear"].weight, twin.weight)
 
 
-def test_the_average_is_that_of_all_steps():
+@pytest.mark.parametrize("small", [0, 2**21], ids=["by rows", "the whole table"])
+def test_the_average_is_that_of_all_steps(small, monkeypatch):
+    monkeypatch.setattr(weight_average, "SMALL_TABLE", small)
     batches = [[0, 1], [0], [2], [0, 2, 2], [3], [1]] * 4
     module = table(True)
     average, whole = WeightAverage(module, 0.8), WeightAverage(module, 0.8)
@@ -79,6 +98,7 @@ def test_the_average_is_that_of_all_steps():
         whole.update()  # which knows nothing of rows
         if i in (2, 9):  # in between, the averages are looked at
             average.swap_in(), average.swap_out()
+    assert bool(average.last) == (small == 0)
     average.swap_in()
     torch.testing.assert_close(module.weight.data, whole.others[0], rtol=1e-6, atol=1e-9)
 
