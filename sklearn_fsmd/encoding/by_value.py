@@ -26,14 +26,19 @@ class ByValue:
         return self.values[self.starts], np.add.reduceat(counted[self.rows], self.starts, axis=0)
 
     def before(self, counted: np.ndarray) -> np.ndarray:
-        """For each row the sums of `counted` over the rows of its value that stand before it; 0 for unknown values."""
-        counted = counted[self.rows]
-        before = np.cumsum(counted, axis=0) - counted
-        lengths = np.diff(self.starts, append=len(self.rows))
-        before -= np.repeat(before[self.starts], lengths, axis=0)
-        before[self.values == 0] = 0
-        sums = np.empty_like(before)
-        sums[self.rows] = before.clip(min=0)  # differences of large sums may fall below
+        """For each row the sums of `counted` over the rows of its value that stand before it; 0 for unknown values.
+
+        It goes column by column, and each lies in one piece: one alone fits the cache, and is gathered in any order.
+        """
+        sums = np.empty(counted.shape, order="F")
+        first = np.repeat(self.starts, np.diff(self.starts, append=len(self.rows)))  # row of the same value
+        is_unknown = self.values == 0
+        for column, of_column in zip(counted.T, sums.T, strict=True):
+            own = column[self.rows]
+            before = np.cumsum(own) - own
+            before -= before[first]
+            before[is_unknown] = 0
+            of_column[self.rows] = before.clip(min=0)  # differences of large sums may fall below
         return sums
 
 

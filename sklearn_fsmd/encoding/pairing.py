@@ -26,10 +26,11 @@ def check_paired(X: Any, Y: Any) -> None:
         return
     if X.index.isin(Y.index).all() and Y.index.isin(X.index).all():
         row = int((X.index != Y.index).argmax())
+        of_x, of_y = shown(X.index[row]), shown(Y.index[row])
         warn(
-            f"The indexes of X and Y hold the same labels in different orders: row {row} is {shown(X.index[row])} in X and "
-            f"{shown(Y.index[row])} in Y. Rows are paired by position. To pair them by label, pass Y.loc[X.index]; if "
-            "they are paired already, Y.set_axis(X.index), and this warning is gone."
+            f"The indexes of X and Y hold the same labels in different orders: row {row} is {of_x} in X and {of_y} in "
+            "Y. Rows are paired by position. To pair them by label, pass Y.loc[X.index]; if they are paired already, "
+            "Y.set_axis(X.index), and this warning is gone."
         )
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -104,7 +103,8 @@ class TargetStatistics:
         order = np.arange(len(codes)) if random is None else random.permutation(len(codes))
         if not self.sums:
             self._start(encoder, codes, counted)
-        raw, sums = [], []
+        sums: list[np.ndarray] = []
+        values = np.empty((len(codes), self.n_columns), order="F")  # column by column, as it is computed and read
         for i, former in enumerate(self.sums):
             index = self.index(i, codes)
             own = np.stack([np.bincount(index, c, len(former)) for c in counted.T], axis=1)
@@ -113,9 +113,9 @@ class TargetStatistics:
             if len(self.strengths) == i:
                 self.strengths.append(strengths_of(own, self.priors, self.units))
             before = ByValue(index, order).before(counted)
-            raw.append(np.column_stack([log_count(sums[i])[index], self._log_odds(before, i)]))
+            of_key = values[:, self._columns_of(i)]
+            of_key[:, 0], of_key[:, 1:] = log_count(sums[i])[index], self._log_odds(before, i)
         self.sums = sums  # a new list: a copy of this object may have the other
-        values = np.concatenate(raw, axis=1)
         if not hasattr(self, "center"):  # later rows are scaled as the network has learned to read them
             self._scale_by(values)
         self._tabulate()
@@ -227,8 +227,8 @@ class TargetStatistics:
         index : ``(n,)``, the rows of the key's table.
         before : ``(n, 2 · n_events + 1)``, the sums that each may see.
         """
-        first = i * (1 + len(self.events))
-        rates = self._scaled(self._log_odds(before, i), slice(first + 1, first + 1 + len(self.events)))
+        own = self._columns_of(i)
+        rates = self._scaled(self._log_odds(before, i), slice(own.start + 1, own.stop))
         return np.column_stack([self.tables[i][index, 0], rates])
 
     def _values(self, sums: Sequence[np.ndarray], before: Sequence[np.ndarray]) -> np.ndarray:
@@ -253,7 +253,7 @@ class TargetStatistics:
         """
         tried, positive = zip(*targets.outcomes(self.events), strict=True)
         rows = [np.ones(len(targets.labels))] if self.counts_rows else []
-        return np.stack([*positive, *tried, *rows], axis=1).astype(np.float64)
+        return np.stack([*positive, *tried, *rows]).astype(np.float64).T  # each column in one piece
 
     def combined(self, i: int, codes: np.ndarray) -> np.ndarray:
         """One number for the codes of a key, 0 where one of them is unknown."""
@@ -284,11 +284,15 @@ class TargetStatistics:
         return ((within - self.center[of]) / self.scale[of]).astype(np.float32)
 
     def _tabulate(self) -> None:
-        ends = np.cumsum([0, *[1 + len(self.events)] * len(self.keys)])
         self.tables = [
-            self._scaled(np.column_stack([log_count(sums), self._log_odds(sums, i)]), slice(start, stop))
-            for i, (sums, (start, stop)) in enumerate(zip(self.sums, pairwise(ends), strict=True))
+            self._scaled(np.column_stack([log_count(sums), self._log_odds(sums, i)]), self._columns_of(i))
+            for i, sums in enumerate(self.sums)
         ]
+
+    def _columns_of(self, i: int) -> slice:
+        """Where the statistics of key `i` stand among those of a row: its count, and the rate of each event."""
+        width = 1 + len(self.events)
+        return slice(i * width, (i + 1) * width)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the tables, which follow from the sums."""
