@@ -25,9 +25,9 @@ def without_level(monkeypatch):
     monkeypatch.setattr(Net, "set_level", lambda self, *data: None)
 
 
-@pytest.fixture
-def averages_by_rows(monkeypatch):
-    """Averages of tables with sparse gradients go by rows, as they do for large ones."""
+@pytest.fixture(autouse=True)
+def _averages_by_rows(monkeypatch):
+    """Averages of tables with sparse gradients go by rows, as they do for large tables: the harder way."""
     from sklearn_fsmd.training import weight_average
 
     monkeypatch.setattr(weight_average, "SMALL_TABLE", 0)

@@ -38,9 +38,6 @@ VARIANTS = {
 }
 
 
-pytestmark = pytest.mark.usefixtures("averages_by_rows")
-
-
 class Counting(nn.Module):
     """An extractor that remembers, outside of its weights, how often it was trained, and goes by that."""
 

@@ -23,9 +23,6 @@ STOPPED_IN = 4
 PARAMS = SMALL | {"max_epochs": 6, "early_stopping": True, "patience": 6}
 
 
-pytestmark = pytest.mark.usefixtures("averages_by_rows")
-
-
 @pytest.fixture(scope="module")
 def data():
     return make_frame(600)

@@ -37,9 +37,6 @@ N_ROWS = 150  # three batches
 many_ways = pytest.mark.parametrize("way", WAYS)
 
 
-pytestmark = pytest.mark.usefixtures("averages_by_rows")
-
-
 def small(way="dropout", **changes):
     return FSMDClassifier(**{**SMALL, "max_epochs": 1, **WAYS[way], **changes})
 

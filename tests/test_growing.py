@@ -29,9 +29,6 @@ VARIANTS = {
 }
 
 
-pytestmark = pytest.mark.usefixtures("averages_by_rows")
-
-
 def later(n=400, seed=1, shift=20):
     """A chunk in which half of the users, and a city, are new."""
     X, Y = make_frame(n, seed=seed)

@@ -3,6 +3,8 @@
 import warnings
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 
 from sklearn_fsmd import FSMDClassifier
@@ -13,39 +15,62 @@ def fit(X, Y, **validation):
     return FSMDClassifier(**SMALL | {"max_epochs": 1}).fit(X, Y, **validation)
 
 
-def silent(X, Y):
+def is_silent(X, Y):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         fit(X, Y)
-    assert not [str(w.message) for w in caught if "different orders" in str(w.message) or "a target" in str(w.message)]
+    return not [w for w in caught if "different orders" in str(w.message) or "name of a target" in str(w.message)]
 
 
 def test_labels_in_another_order_are_warned_of(frame):
     X, Y = frame
     moved = Y.sample(frac=1, random_state=0)
-    said = r"hold the same labels in different orders: row 0 is 0 in X and \d+ in Y.*Y\.loc\[X\.index\]"
+    said = r"of X and Y hold the same labels in different orders: row 0 is 0 in X and \d+ in Y.*Y\.loc\[X\.index\]"
     with pytest.warns(UserWarning, match=said):
         fit(X, moved)
     with pytest.warns(UserWarning, match=said):
         fit(X, moved.iloc[:, 0])
-    with pytest.warns(UserWarning, match=said):
+    with pytest.warns(UserWarning, match=said.replace("X", "X_val").replace("Y", "Y_val")):
         fit(X, Y, X_val=X, Y_val=moved)
-    silent(X, moved.loc[X.index])
-    silent(X, moved.set_axis(X.index))
+    assert is_silent(X, moved.loc[X.index])
+    assert is_silent(X, moved.set_axis(X.index))
 
 
 def test_indexes_that_say_nothing_are_left_alone(frame):
     X, Y = frame
-    silent(X, Y.set_axis(Y.index + 1))
-    silent(X, Y.to_numpy())
-    silent(X.set_axis(np.zeros(len(X), dtype=int)), Y)
+    n = len(X)
+    assert is_silent(X, Y.set_axis(Y.index + 1))
+    assert is_silent(X, Y.to_numpy())
+    assert is_silent(X.set_axis(np.arange(n) // 2), Y.set_axis(np.arange(n)[::-1] // 2))
+    assert is_silent(X.set_axis(pd.MultiIndex.from_arrays([np.arange(n), np.arange(n)])), Y)
+    assert is_silent(pl.from_pandas(X), Y.sample(frac=1, random_state=0))
+    assert is_silent(X.sample(frac=1, random_state=0), pl.from_pandas(Y))
 
 
-def test_the_order_of_labels_of_any_type(frame):
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        (1, "1", "row 0 is 1 in X and '1' in Y"),
+        (None, 1, "row 0 is None in X and 1 in Y"),
+        (-1, -2, "row 0 is -1 in X"),
+    ],
+)
+def test_labels_of_any_type(first, second, said, frame):
     X, Y = frame
-    labels = [1, "1", None, *range(2, len(X) - 1)]
-    with pytest.warns(UserWarning, match="row 0 is 1 in X and '1' in Y"):
-        fit(X.set_axis(labels), Y.set_axis(["1", 1, *labels[2:]]))
+    rest = list(range(2, len(X)))
+    of_x, of_y = (pd.Index([*two, *rest], dtype=object) for two in ((first, second), (second, first)))
+    with pytest.warns(UserWarning, match=said):
+        fit(X.set_axis(of_x), Y.set_axis(of_y))
+    categories = pd.CategoricalIndex(of_x), pd.CategoricalIndex(of_y, categories=[*of_y.dropna(), "unused"])
+    with pytest.warns(UserWarning, match="hold the same labels in different orders: row 0"):
+        fit(X.set_axis(categories[0]), Y.set_axis(categories[1]))
+
+
+def test_the_first_row_that_differs_is_named(frame):
+    X, Y = frame
+    labels = [np.nan, *range(1, len(X))]
+    with pytest.warns(UserWarning, match="row 1 is 1.0 in X and 2.0 in Y"):
+        fit(X.set_axis(labels), Y.set_axis([np.nan, 2, 1, *labels[3:]]))
 
 
 def test_a_target_among_the_columns_is_warned_of(frame):
@@ -56,5 +81,7 @@ def test_a_target_among_the_columns_is_warned_of(frame):
         fit(X.assign(conversion=0, click=0), Y)
     with pytest.warns(UserWarning, match="Column 'click' of X"):
         fit(X.assign(click=0), Y["click"])
-    silent(X.assign(click=0), Y.to_numpy())
-    silent(X[["price"]].to_numpy(), Y)
+    assert is_silent(X.assign(click=0), Y.to_numpy())
+    numbers = X[["visits"]].set_axis([0], axis=1)
+    assert is_silent(numbers, pd.DataFrame(Y.to_numpy()))
+    assert is_silent(numbers.set_axis([None], axis=1), Y["click"].rename(None))

@@ -36,12 +36,13 @@ def main():
     warnings.filterwarnings("ignore")
     store = Store("averaged", HERE)
     for name in options.data:
-        if store.has({"data": name, "n_fits": options.seeds}):
+        key = {"data": name, "seeds": options.seeds}
+        if store.has(key):
             continue
         table = data.load(name)
         X, Y = table.tests["test"]
         fits = [ours.CONTENDERS["sklearn-fsmd"](table, seed)(X) for seed in range(options.seeds)]
-        store.add([{"data": name, "n_fits": n, **averaged(Y, fits, n)} for n in range(1, options.seeds + 1)])
+        store.add([{**key, "n_fits": n, **averaged(Y, fits, n)} for n in range(1, options.seeds + 1)])
         print(
             pd.DataFrame(store.rows).query("data == @name").dropna(axis=1, how="all").round(4).to_string(), flush=True
         )

@@ -60,9 +60,7 @@ class Tree:
 
     def __init__(self, root, python, code, case):
         command = [python, "-c", code, json.dumps(case)]
-        self.process = subprocess.Popen(
-            command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
+        self.process = subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def seconds(self):
         self.process.stdin.write("\n")

@@ -28,7 +28,7 @@ class ByValue:
     def before(self, counted: np.ndarray) -> np.ndarray:
         """For each row the sums of `counted` over the rows of its value that stand before it; 0 for unknown values.
 
-        It goes column by column, and each lies in one piece: one alone fits the cache, and is gathered in any order.
+        Column by column: a single one fits the cache.
         """
         sums = np.empty(counted.shape, order="F")
         first = np.repeat(self.starts, np.diff(self.starts, append=len(self.rows)))  # row of the same value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,9 @@ NAME = re.compile(
 """Names that end in "id" as a word, or in "no", "key" and the like; not "bid", "paid" or "piano"."""
 
 
-def warn_of_ids(encoder: FeatureEncoder, X: Any, targets: Targets, positions: np.ndarray) -> None:
+def warn_of_ids(
+    encoder: FeatureEncoder, X: Any, targets: Targets, positions: np.ndarray, others: Sequence[int]
+) -> None:
     """Warn, once for all of them, of numeric columns whose whole numbers look like ids.
 
     They do by their name; or if they have many values, spread over their range, large ones as often as small ones, and
@@ -40,6 +43,7 @@ def warn_of_ids(encoder: FeatureEncoder, X: Any, targets: Targets, positions: np
     X : DataFrame or 2-D array.
     targets : of the rows of X.
     positions : where the columns of X are in the table of the user.
+    others : the categories in that table that are not in X.
     """
     rows = np.unique(np.linspace(0, len(X) - 1, N_ROWS).astype(int)) if len(X) > N_ROWS else slice(None)
     is_frame = isinstance(X, pd.DataFrame)
@@ -57,31 +61,22 @@ def warn_of_ids(encoder: FeatureEncoder, X: Any, targets: Targets, positions: np
         return
     if is_frame:
         names = [encoder.numeric[position].name for position in found]
-        remedy = _as_dtypes(names)
+        remedy = (
+            f"If they are ids, say so: X.astype({dict.fromkeys(names, 'category')}), or as strings. Or list all "
+            "categories in `categorical_features`, without these if they are quantities, and this warning is gone."
+        )
     else:
-        places, categories = ([int(positions[position]) for position in which] for which in (found, encoder.categories))
+        places, categories = ([int(positions[position]) for position in of] for of in (found, encoder.categories))
         names = [f"x{place}" for place in places]
-        remedy = _as_positions(places, categories)
+        remedy = (
+            f"Say which are: categorical_features={sorted([*categories, *others])} lists all other categories. Add "
+            f"those of {places} that are ids, and this warning is gone."
+        )
+    if is_mixed:
+        remedy += ' A DataFrame keeps the types: ColumnTransformer(…).set_output(transform="pandas").'
     warn(
         f"{'Columns' if len(names) > 1 else 'Column'} {', '.join(map(repr, names))} of X: whole numbers that "
-        f"{'may be' if is_mixed else 'look like'} ids, and are taken as quantities. If they are ids, say so: {remedy}"
-    )
-
-
-def _as_dtypes(names: list[Any]) -> str:
-    """How a user of a DataFrame says which columns are ids."""
-    return (
-        f"X.astype({dict.fromkeys(names, 'category')}), or as strings. Or list all categories, with these or without, "
-        "in `categorical_features`, and this warning is gone."
-    )
-
-
-def _as_positions(ids: list[int], categories: list[int]) -> str:
-    """How a user of an array says it; the list is of all categories."""
-    return (
-        f"categorical_features={sorted(categories + ids)}, which lists all categories. If not, categorical_features="
-        f"{categories}, and this warning is gone. A DataFrame keeps the types of its columns: "
-        'ColumnTransformer(…).set_output(transform="pandas").'
+        f"{'may be' if is_mixed else 'look like'} ids, and are taken as quantities. {remedy}"
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_consistent_length
 
 from sklearn_fsmd.encoding import (
     Growth,
@@ -17,12 +18,12 @@ from sklearn_fsmd.encoding import (
     TargetEncoder,
     Targets,
     as_pandas,
-    check_paired,
     read_table,
     refuse_unjudged,
     refuse_unlabeled,
     warn_of_answers,
     warn_of_ids,
+    warn_of_order,
     warn_of_text,
 )
 from sklearn_fsmd.estimators.calibration import Calibration, refuse_unsampled, shift_of
@@ -69,9 +70,10 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
         self._check_widths()
         if Y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        warn_of_order(X, Y)
         X = read_table(self, X, reset=anew)
         Y, sample_weight = as_pandas(Y), as_pandas(sample_weight)
-        check_paired(X, Y)
+        check_consistent_length(X, Y)
         if anew:
             random = checkpoint.random if checkpoint else generator_of(self.random_state, users)
         else:
@@ -94,8 +96,9 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
         data = (rows if X_unlabeled is None else rows.select(np.arange(len(X)))), labels
         valid = None
         if validation is not None:
+            warn_of_order(*validation, names=("X_val", "Y_val"))
             X_val, Y_val = read_table(self, validation[0], reset=False), as_pandas(validation[1])
-            check_paired(X_val, Y_val)
+            check_consistent_length(X_val, Y_val)
             valid = encoder.encode(X_val), targets.encode(Y_val, None, parents)
         elif split and validation_rows.wants_split(self, len(data[0])):
             if anew or not hasattr(self, "_split_seed"):
@@ -179,7 +182,9 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
         """Warn of columns of X, of these labels, that look like ids or like numbers and are not taken for such."""
         if isinstance(self.categorical_features, str) and self.categorical_features == "from_dtype":
             part = encoder.main_part(X)
-            warn_of_ids(encoder.main, part, labels, np.flatnonzero(~encoder.is_bias))
+            own, of_bias = np.flatnonzero(~encoder.is_bias), np.flatnonzero(encoder.is_bias)
+            others = [] if encoder.bias is None else [int(of_bias[position]) for position in encoder.bias.categories]
+            warn_of_ids(encoder.main, part, labels, own, others)
             warn_of_text(encoder.main, part)
 
     def _take_over(

@@ -24,7 +24,9 @@ def _has_gates(self: Predictions) -> bool:
     named = EXTRACTORS.parts.get(self.extractor) if isinstance(self.extractor, str) else None
     if known is False or (known is None and named is not None and "gate_dims" not in named.reads):
         gated = [name for name, part in EXTRACTORS.parts.items() if "gate_dims" in part.reads]
-        raise AttributeError(f"extractor={self.extractor!r} has no gates, so there are no gate weights; {gated} have.")
+        raise AttributeError(
+            f"extractor={self.extractor!r} has no gates, so there are no gate weights. These have: {gated}."
+        )
     return True
 
 

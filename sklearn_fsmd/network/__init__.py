@@ -14,6 +14,7 @@ from sklearn_fsmd.network.member import Member, Towers, representations
 from sklearn_fsmd.network.multitask_network import MultiTaskNetwork
 from sklearn_fsmd.network.ragged import Lists, Ragged
 from sklearn_fsmd.network.seam import Execution, GateSpec, LayerSpec, StackSpec, set_execution
+from sklearn_fsmd.network.sparse_gradients import coalesced
 from sklearn_fsmd.network.stacked_mlp import HiddenLayer, StackedLinear, StackedMLP
 from sklearn_fsmd.network.values import LogNormal, Poisson, Squared, Values
 
@@ -56,6 +57,7 @@ __all__ = [
     "TreeLink",
     "Values",
     "build_network",
+    "coalesced",
     "dropout_state",
     "has_own_embeddings",
     "n_values_of",

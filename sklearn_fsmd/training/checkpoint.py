@@ -134,7 +134,8 @@ class Checkpoint(Callback):
             if self.found[part] != getattr(self, part):
                 raise ValueError(
                     f"The data are not those of the fit that wrote {self.path}. Fit with the same X, Y, weights and "
-                    f"validation data, names included, or anew with resume=False. The {what} differ."
+                    f"validation data, names included, or anew with resume=False. The {what} differ. If they are the "
+                    "same, another version of this library wrote it."
                 )
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:

@@ -18,6 +18,7 @@ from sklearn_fsmd.distributed import Exchange
 from sklearn_fsmd.execution import Crew
 from sklearn_fsmd.inference import CPU_CHUNK, in_chunks
 from sklearn_fsmd.metrics import task_aucs
+from sklearn_fsmd.network import coalesced
 from sklearn_fsmd.persistence import digest_of
 from sklearn_fsmd.runtime import threads, without_denormals
 from sklearn_fsmd.training.batches import Batches, TensorData
@@ -25,7 +26,6 @@ from sklearn_fsmd.training.copying import copied
 from sklearn_fsmd.training.fused_step import FusedStep
 from sklearn_fsmd.training.level import TIMES_OF_ENSEMBLE, Outputs, set_level, set_level_of_values
 from sklearn_fsmd.training.rowwise_adam import RowWiseAdam
-from sklearn_fsmd.training.sparse_gradients import coalesced
 from sklearn_fsmd.training.weight_average import WeightAverage
 
 

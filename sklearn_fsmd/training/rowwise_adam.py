@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sklearn_fsmd.training.sparse_gradients import coalesced
+from sklearn_fsmd.network import coalesced
 
 DENSE_ALONE = ("amsgrad", "maximize")
 

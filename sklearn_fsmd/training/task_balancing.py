@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sklearn_fsmd.training.sparse_gradients import coalesced
+from sklearn_fsmd.network import coalesced
 
 
 class Fixed:

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sklearn_fsmd.training.sparse_gradients import coalesced
+from sklearn_fsmd.network import coalesced
 
 CHUNK = 1_000_000  # rows of a large table that are worked on at a time
-SMALL_TABLE = 2**21
-"""Up to that many weights the average of a whole table takes no longer than that of the rows that a batch has read."""
+SMALL_TABLE = 2**20
+"""Up to that many weights a table is averaged whole: with some hundred rows a batch that is no slower than by rows."""
 
 
 def check_same_shapes(expected: Mapping[Any, Tensor], found: Mapping[Any, Tensor]) -> None:
@@ -50,13 +50,16 @@ class WeightAverage:
         self.tensors = [t for t in once.values() if t.is_floating_point()]
         self.others = [t.detach().clone() for t in self.tensors] if decay else []
         self.last: dict[int, Tensor] = {}
-        """For each row of a sparsely trained tensor the step up to which its average is right."""
+        """For each row of a large table with sparse gradients the step up to which its average is right."""
         self.changing: dict[int, Tensor] = {}
-        """The rows that the step at hand changes."""
+        """The rows of such tables that the step at hand changes."""
 
     @torch.no_grad()
     def before_step(self) -> None:
-        """See which rows of tables the step will change, while they still have their old values."""
+        """See which rows of large tables the step will change, while they still have their old values.
+
+        The sparse gradients of all tables are summed by rows on the way, since they share a sort.
+        """
         self.changing = {}
         tensors = enumerate(self.tensors if self.decay else [])
         sparse = {i: t.grad for i, t in tensors if t.grad is not None and t.grad.is_sparse}

@@ -20,8 +20,10 @@ from sklearn_fsmd.distributed import Exchange, LostProcessError, exchange, toget
 from sklearn_fsmd.encoding import InputEncoder, StepSums, TargetEncoder
 from sklearn_fsmd.inspection import item_vectors
 from sklearn_fsmd.streaming import sizes
-from sklearn_fsmd.training import InMemory, Net, trainer
+from sklearn_fsmd.training import InMemory, Net, trainer, weight_average
 from tests.conftest import SMALL, make_frame
+
+weight_average.SMALL_TABLE = 0  # by rows, as for large tables
 
 TARGETS = ["click", "conversion"]
 CHAIN = (None, 0)

@@ -10,11 +10,11 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from sklearn_fsmd import PLEClassifier
+from sklearn_fsmd.network import coalesced
 from sklearn_fsmd.training import large_tables as tables
 from sklearn_fsmd.training import trainer, weight_average
 from sklearn_fsmd.training.rowwise_adagrad import AdagradRows, AdagradRowsW
 from sklearn_fsmd.training.rowwise_adam import RowWiseAdam, RowWiseAdamW
-from sklearn_fsmd.training.sparse_gradients import coalesced
 from sklearn_fsmd.training.weight_average import WeightAverage
 from tests.conftest import SMALL, make_frame
 
@@ -86,19 +86,20 @@ def test_other_parameters_take_dense_steps():
     torch.testing.assert_close(module["linear"].weight, twin.weight)
 
 
-@pytest.mark.parametrize("small", [0, 2**21], ids=["by rows", "the whole table"])
-def test_the_average_is_that_of_all_steps(small, monkeypatch):
-    monkeypatch.setattr(weight_average, "SMALL_TABLE", small)
+@pytest.mark.parametrize("first", [0, 5, 24], ids=["by rows", "a table that grows large", "the whole table"])
+def test_the_average_is_that_of_all_steps(first, monkeypatch):
+    """`first` is the first step at which the table is a large one."""
     batches = [[0, 1], [0], [2], [0, 2, 2], [3], [1]] * 4
     module = table(True)
     average, whole = WeightAverage(module, 0.8), WeightAverage(module, 0.8)
     optimizer = RowWiseAdamW(module.parameters(), lr=0.05)
     for i, batch in enumerate(batches):
+        monkeypatch.setattr(weight_average, "SMALL_TABLE", 0 if i >= first else 2**20)
         train(module, optimizer, [batch], average)
         whole.update()  # which knows nothing of rows
         if i in (2, 9):  # in between, the averages are looked at
             average.swap_in(), average.swap_out()
-    assert bool(average.last) == (small == 0)
+    assert bool(average.last) == (first < len(batches))
     average.swap_in()
     torch.testing.assert_close(module.weight.data, whole.others[0], rtol=1e-6, atol=1e-9)
 
