@@ -41,7 +41,7 @@ def test_the_code_of_the_readme_runs(block, tmp_path, monkeypatch, request):
     if "model" in block and "model =" not in block.split("model.")[0]:  # it goes on from a model
         given = {"model": FSMDClassifier(max_epochs=1).fit(*make_frame()), "FSMDClassifier": FSMDClassifier}
     exec(compile(block, "README.md", "exec"), given)
-    assert len(BLOCKS) == 7
+    assert len(BLOCKS) == 8
 
 
 UNDERSTANDING = (ROOT / "docs" / "understanding.md").read_text()

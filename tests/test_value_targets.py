@@ -185,8 +185,8 @@ class TestWhatIsLearned:
 
     def test_without_a_parent_it_is_of_all_rows(self, log):
         X, Y, _ = log
-        Y = Y.assign(price=np.arange(len(Y)) % 7 + 1.0)
-        model = FSMDClassifier(**SMALL, value_targets=["watch", "price"], value_parents={"watch": "click"}).fit(X, Y)
+        Y = Y.assign(paid=np.arange(len(Y)) % 7 + 1.0)
+        model = FSMDClassifier(**SMALL, value_targets=["watch", "paid"], value_parents={"watch": "click"}).fit(X, Y)
         values, given = model.predict_values(X), model.predict_values(X, conditional=True)
         np.testing.assert_array_equal(values[:, 1], given[:, 1])
         assert (values[:, 0] < given[:, 0]).all()

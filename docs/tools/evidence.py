@@ -37,6 +37,9 @@ PAGES: dict[str, tuple[str, str, list[Stored]]] = {
                    "One option at a time, on the validation days of KuaiRand."),
             Stored("benchmarks/quality/tables.csv", "make tables", ["variant"], AUCS | {"seconds": "seconds"}, "",
                    "Tables trained by rows", "On the validation days of KuaiRand."),
+            Stored("benchmarks/quality/averaged.csv", "make averaged", ["data", "n_fits"], AUCS, "",
+                   "Whole fits, averaged", "What so many fits give whose predictions are averaged: the measure of what "
+                   "the members of an ensemble can reach. Read on 5 and 6 May 2022."),
             Stored("benchmarks/quality/funnels.csv", "make funnels", ["rate", "conflict", "selection", "variant"], AUCS,
                    "", "Losses of a chain where the truth is known",
                    "Simulated funnels: the rate of conversions, how much what invites clicks speaks against "

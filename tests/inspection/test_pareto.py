@@ -95,7 +95,8 @@ def test_an_objective_may_be_named_like_a_weight():
 
 def test_rows_in_a_list(funnel):
     X, Y = funnel[0].astype(object), funnel[1].iloc[:, :2].astype(float)
-    model = FSMDClassifier(**SMALL, max_epochs=1).fit(X[:800].to_numpy(), Y[:800])
+    model = FSMDClassifier(**SMALL, max_epochs=1, categorical_features=[0, 1, 2, 4, 7])
+    model.fit(X[:800].to_numpy(), Y[:800])
     X, Y, users = X[800:1000].to_numpy(), Y[800:1000], X["user_id"][800:1000].tolist()
     Y.iloc[::9, 0] = np.nan
     expected = ParetoDisplay.from_estimator(model, X, Y, groups=users, n_steps=2)
