@@ -132,6 +132,7 @@ def test_gate_weights(fitted):
     with pytest.raises(AttributeError, match="has no attribute 'gate_weights'") as error:
         small(ESMMClassifier).fit(*make_frame()).gate_weights(X)
     assert "extractor='shared_embedding' has no gates" in str(error.value.__cause__)
+    assert all(f"'{gated}'" in str(error.value.__cause__) for gated in ("mmoe", "ple"))
 
 
 # ------------------------------------------------------------------------------------------------------------ learning

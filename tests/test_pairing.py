@@ -8,6 +8,8 @@ import polars as pl
 import pytest
 
 from sklearn_fsmd import FSMDClassifier
+from sklearn_fsmd.datasets import make_funnel
+from sklearn_fsmd.history import HistoryFeatures
 from tests.conftest import SMALL
 
 
@@ -34,6 +36,23 @@ def test_labels_in_another_order_are_warned_of(frame):
         fit(X, Y, X_val=X, Y_val=moved)
     assert is_silent(X, moved.loc[X.index])
     assert is_silent(X, moved.set_axis(X.index))
+
+
+@pytest.mark.filterwarnings("ignore:The predictions of .* do not rise with its labels")
+def test_whatever_learns_of_pairs_warns(frame):
+    X, Y = frame
+    model, said = fit(X, Y), "hold the same labels in different orders"
+    moved = Y.sample(frac=1, random_state=0)
+    with pytest.warns(UserWarning, match=said):
+        model.partial_fit(X, moved)
+    with pytest.warns(UserWarning, match=said):
+        model.calibrate(X, moved)
+    X, Y = make_funnel(300, history=True, random_state=0, return_X_y=True)
+    history, moved = HistoryFeatures(time="time", keys=["user_id"]), Y.sample(frac=1, random_state=0)
+    with pytest.warns(UserWarning, match=said):
+        history.fit(X, moved)
+    with pytest.warns(UserWarning, match=said):
+        history.update(X.assign(time=X["time"] + pd.Timedelta("60D")), moved)
 
 
 def test_indexes_that_say_nothing_are_left_alone(frame):

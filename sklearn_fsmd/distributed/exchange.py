@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_fsmd.distributed.processes import Processes
-from sklearn_fsmd.network import coalesced, seed_dropout
+from sklearn_fsmd.network import seed_dropout, sum_by_rows
 
 RUNNING = ("running_mean", "running_var")
 """The buffers of a batch norm, which each step moves."""
@@ -115,7 +115,7 @@ class Exchange:
                 gradient.zero_()  # it is of rows that count nothing
             return table.new_empty(0, dtype=torch.int64), table.new_empty((0, table.shape[1]))
         if gradient.is_sparse:
-            (gradient,) = coalesced([gradient])
+            gradient = gradient.coalesce()
             return gradient.indices()[0], gradient.values()
         rows = gradient.any(dim=1).nonzero().squeeze(1)
         return rows, gradient[rows]
@@ -141,8 +141,8 @@ class Exchange:
             elif table.grad is not None or any(map(len, rows)):
                 every, gradient = torch.cat(rows), torch.cat(values)
                 shape = table.shape
-                whole = torch.sparse_coo_tensor(every.unsqueeze(0), gradient, shape, check_invariants=False)
-                (table.grad,) = coalesced([whole])
+                table.grad = torch.sparse_coo_tensor(every.unsqueeze(0), gradient, shape, check_invariants=False)
+        sum_by_rows(self.tables)
 
     def mean(self, sums: Tensor) -> Tensor:
         """The sum over the processes of what each has, by its share."""

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sklearn_fsmd.encoding import as_pandas
+from sklearn_fsmd.encoding import as_pandas, warn_of_order
 from sklearn_fsmd.estimators.predictions import Predictions
 from sklearn_fsmd.runtime import warn
 from sklearn_fsmd.training import level_of
@@ -56,6 +56,7 @@ class Calibration(Predictions):
         return self._exchange(learn)
 
     def _slopes_and_intercepts(self, X: Any, Y: Any, sample_weight: Any) -> np.ndarray:
+        warn_of_order(X, Y)
         rows, Y = self._rows(X), as_pandas(Y)
         check_consistent_length(rows.codes, Y)
         parents = self.module_.link.parents

@@ -15,7 +15,7 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sklearn_fsmd.encoding import TargetEncoder, as_pandas, one_of, read_table, warn_of_contradictions
+from sklearn_fsmd.encoding import TargetEncoder, as_pandas, one_of, read_table, warn_of_contradictions, warn_of_order
 from sklearn_fsmd.estimators import Exchanged, TakesTables, at_one_moment
 from sklearn_fsmd.history.log import EventLog, Key
 from sklearn_fsmd.history.past import Past, Questions
@@ -201,6 +201,7 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
 
     def _add(self, X: Any, Y: Any) -> None:
         """Know more events."""
+        warn_of_order(X, Y)
         X = self._table(X, reset=False)
         times, log = self._times(X), self._past.log
         if self.strict_order and times.size and log.times.size and times.min() < log.times.max():
@@ -249,6 +250,7 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
 
     def _learn(self, X: Any, Y: Any) -> None:
         """Know a log."""
+        warn_of_order(X, Y)
         X = self._table(X, reset=True)
         times, self._has_zone = moments(X[self.time], self.unit)
         self._targets = TargetEncoder().fit(Y, value_targets=self.value_targets)

@@ -14,7 +14,7 @@ from sklearn_fsmd.network.member import Member, Towers, representations
 from sklearn_fsmd.network.multitask_network import MultiTaskNetwork
 from sklearn_fsmd.network.ragged import Lists, Ragged
 from sklearn_fsmd.network.seam import Execution, GateSpec, LayerSpec, StackSpec, set_execution
-from sklearn_fsmd.network.sparse_gradients import coalesced
+from sklearn_fsmd.network.sparse_gradients import coalesced, sum_by_rows
 from sklearn_fsmd.network.stacked_mlp import HiddenLayer, StackedLinear, StackedMLP
 from sklearn_fsmd.network.values import LogNormal, Poisson, Squared, Values
 
@@ -66,4 +66,5 @@ __all__ = [
     "seed_dropout",
     "set_dropout_state",
     "set_execution",
+    "sum_by_rows",
 ]

@@ -18,7 +18,7 @@ from sklearn_fsmd.distributed import Exchange
 from sklearn_fsmd.execution import Crew
 from sklearn_fsmd.inference import CPU_CHUNK, in_chunks
 from sklearn_fsmd.metrics import task_aucs
-from sklearn_fsmd.network import coalesced
+from sklearn_fsmd.network import sum_by_rows
 from sklearn_fsmd.persistence import digest_of
 from sklearn_fsmd.runtime import threads, without_denormals
 from sklearn_fsmd.training.batches import Batches, TensorData
@@ -186,6 +186,7 @@ class Net(ClassifierMixin, NeuralNet):
         logits = self.module_(*inputs)
         losses, counted = self.criterion_.per_task(logits, labels, weights)
         self.balance.backward(self.module_, losses, counted)
+        sum_by_rows(p for group in self.optimizer_.param_groups for p in group["params"])
         loss = losses.detach() @ self.criterion_.task_weights
         if self.exchange is not None:
             loss = self.exchange(loss)
@@ -222,7 +223,6 @@ class Net(ClassifierMixin, NeuralNet):
             if parameter.grad is None or not parameter.grad.is_sparse:
                 yield name, parameter
                 continue
-            (parameter.grad,) = coalesced([parameter.grad])
             rows = parameter.grad.values()  # shares its memory with the gradient
             stand_in = torch.nn.Parameter(rows.detach())
             stand_in.grad = rows

@@ -14,8 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sklearn_fsmd.network import coalesced
-
 DENSE_ALONE = ("amsgrad", "maximize")
 
 
@@ -38,8 +36,7 @@ class RowWiseAdam(torch.optim.Adam):
                             f"optimizer__{option}=True has no effect on tables that are trained by rows. Set "
                             "embedding_optimizer='dense'."
                         )
-                    (gradient,) = coalesced([parameter.grad])
-                    parameter.grad = None  # the dense step leaves it out
+                    gradient, parameter.grad = parameter.grad.coalesce(), None  # the dense step leaves it out
                     self._step_rows(parameter, gradient.indices()[0], gradient.values(), group)
         step: Any = torch.optim.Adam.step
         if getattr(step, "hooked", False):  # torch has wrapped it, and this method too: hooks would be called twice

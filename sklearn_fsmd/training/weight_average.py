@@ -9,8 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sklearn_fsmd.network import coalesced
-
 CHUNK = 1_000_000  # rows of a large table that are worked on at a time
 SMALL_TABLE = 2**20
 """Up to that many weights a table is averaged whole: with some hundred rows a batch that is no slower than by rows."""
@@ -56,19 +54,15 @@ class WeightAverage:
 
     @torch.no_grad()
     def before_step(self) -> None:
-        """See which rows of large tables the step will change, while they still have their old values.
-
-        The sparse gradients of all tables are summed by rows on the way, since they share a sort.
-        """
+        """See which rows of large tables the step will change, while they still have their old values."""
         self.changing = {}
-        tensors = enumerate(self.tensors if self.decay else [])
-        sparse = {i: t.grad for i, t in tensors if t.grad is not None and t.grad.is_sparse}
-        for i, gradient in zip(sparse, coalesced(list(sparse.values())), strict=True):
-            tensor = self.tensors[i]
-            tensor.grad = gradient
+        for i, tensor in enumerate(self.tensors if self.decay else []):
+            if tensor.grad is None or not tensor.grad.is_sparse:
+                continue
             if tensor.numel() <= SMALL_TABLE and i not in self.last:
                 continue
-            self.changing[i] = rows = gradient.indices()[0]
+            tensor.grad = tensor.grad.coalesce()
+            self.changing[i] = rows = tensor.grad.indices()[0]
             if i not in self.last:
                 self.last[i] = torch.full((len(tensor),), self.step, dtype=torch.int32, device=tensor.device)
             self._catch_up(i, tensor, rows)

@@ -102,6 +102,15 @@ def test_bins_that_are_empty_keep_their_numbers():
     assert display.ax_.get_xticks().tolist() == list(range(1, 11))
 
 
+def test_intervals_are_seen_whole():
+    random = np.random.RandomState(0)
+    y = random.uniform(size=200) < 0.04
+    display = LiftDisplay.from_predictions(y.astype(int), random.uniform(size=200))
+    (curve,) = display.curves.values()
+    assert curve["high"].max() > 1.15 * curve["lift"].max()  # beyond what the points alone would need
+    assert display.ax_.get_ylim()[1] > curve["high"].max()
+
+
 @pytest.mark.parametrize(
     ("curve", "args", "options", "message"),
     [
