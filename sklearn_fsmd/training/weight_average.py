@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 CHUNK = 1_000_000  # rows of a large table that are worked on at a time
 SMALL_TABLE = 2**20
-"""Up to that many weights a table is averaged whole: with some hundred rows a batch that is no slower than by rows."""
+"""Up to that many weights a table is averaged whole, in one pass and without looking for rows."""
 
 
 def check_same_shapes(expected: Mapping[Any, Tensor], found: Mapping[Any, Tensor]) -> None:
