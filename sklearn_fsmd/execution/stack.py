@@ -17,7 +17,7 @@ from torch.autograd.function import once_differentiable
 
 from sklearn_fsmd.execution import core
 from sklearn_fsmd.execution.crew import FEW, Crew, parts_of, ranges_of
-from sklearn_fsmd.execution.products import product
+from sklearn_fsmd.execution.products import first_transposed, product
 from sklearn_fsmd.network import StackSpec
 
 
@@ -136,7 +136,7 @@ class Step:
         grad_ws = [core.room(self.n, *w[0].shape) for w in self.ws]
         grads = [layer.new_gradients() for layer in self.layers]  # fresh ones: a graph may be gone back more than once
         self.grad_ws = [grad_w.unbind(0) for grad_w in grad_ws]
-        self.inputs_t = [self._transposed(x) for x in self.inputs]
+        self.inputs_t = [first_transposed(x) if self.n > 1 else x.t() for x in self.inputs]
         self.below: dict[int, Tensor] = {}
         """Of each member, the gradient of the output of the layer that is worked on next."""
         self.crew.each(self._backward_member, self.alone, sum(self.sizes) * self.n)
@@ -180,10 +180,6 @@ class Step:
         if self.mixed_by is None:
             return self.grad[e].to(self.dtype)
         return core.mix_to_outputs(self.mixed_by, self.grad, e, self.dtype)
-
-    def _transposed(self, x: Tensor) -> Tensor:
-        """The transpose of an input; without gaps if the products of several members need that."""
-        return core.transposed(x) if self.n > 1 and self.dtype == torch.float32 else x.t()
 
     def _sums_of_inputs(self) -> Tensor:
         """The gradient of each input: the sum over the members that read it."""

@@ -1,11 +1,13 @@
 """Products of matrices, against numpy's, however the factors lie in memory."""
 
+import platform
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
-from sklearn_fsmd.execution import products
-from sklearn_fsmd.execution.products import SMALL, onednn, product
+from sklearn_fsmd.execution.products import SMALL, is_by_intel, linear_pointwise, onednn, product
 
 LARGE = (130, 257, 100)
 """Of more multiplications than SMALL."""
@@ -15,12 +17,6 @@ LAYOUTS = {
     "with gaps": lambda x: torch.cat((x, torch.full_like(x, torch.nan)), dim=1)[:, : x.shape[1]],
     "transposed with gaps": lambda x: torch.cat((x, torch.full_like(x, torch.nan))).t().contiguous().t()[: len(x)],
 }
-
-
-@pytest.fixture(params=["as it is here", "without oneDNN"])
-def way(request, monkeypatch):
-    if request.param == "without oneDNN":
-        monkeypatch.setattr(products, "onednn", lambda: None)
 
 
 @pytest.mark.usefixtures("way")
@@ -44,10 +40,9 @@ def test_bfloat16_stays_so():
     torch.testing.assert_close(found.float(), a.float() @ b.float().t(), rtol=0.02, atol=0.1)
 
 
+@pytest.mark.usefixtures("way")
 def test_no_layout_falls_back_to_slow_code():
     """OneDNN has code for every layout; for gaps between the rows of B it is a thousand times as slow."""
-    if onednn() is None:
-        pytest.skip("torch has no oneDNN here")
     import time
 
     a, b = torch.randn(256, 256), torch.randn(256, 256)
@@ -76,4 +71,23 @@ def test_an_operation_that_is_not_what_it_was_is_not_used(broken, monkeypatch):
     if broken == "missing":
         del Operations._linear_pointwise
     monkeypatch.setattr(torch.ops, "mkldnn", Operations)
-    assert onednn.__wrapped__() is None
+    assert linear_pointwise() is None
+
+
+@pytest.mark.parametrize(
+    ("maker", "mkl", "there"),
+    [("GenuineIntel", True, False), ("GenuineIntel", False, True), ("AuthenticAMD", True, True)],
+)
+def test_mkl_multiplies_on_the_processors_that_it_is_made_for(maker, mkl, there, monkeypatch):
+    monkeypatch.setattr(Path, "exists", lambda path: False)  # so it is asked as on Windows
+    monkeypatch.setattr(platform, "processor", lambda: f"Intel64 Family 6 Model 154 Stepping 3, {maker}")
+    monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: mkl)
+    assert (onednn.__wrapped__() is not None) == there
+
+
+def test_linux_says_who_made_the_processor(monkeypatch):
+    monkeypatch.setattr(Path, "exists", lambda path: True)
+    monkeypatch.setattr(Path, "read_text", lambda path: "processor\t: 0\nvendor_id\t: GenuineIntel\n")
+    assert is_by_intel()
+    monkeypatch.setattr(Path, "read_text", lambda path: "processor\t: 0\nvendor_id\t: AuthenticAMD\n")
+    assert not is_by_intel()

@@ -26,8 +26,8 @@ def by(crew, precision=None):
     return ByTorch(precision) if crew is None else ByCore(crew, precision)
 
 
-def mlp(n, *, batch_norm=True, dropout=0.0, reads=None):
-    made = StackedMLP(n, 9, DIMS, dropout=dropout, batch_norm=batch_norm, reads=reads)
+def mlp(n, *, n_in=9, batch_norm=True, dropout=0.0, reads=None):
+    made = StackedMLP(n, n_in, DIMS, dropout=dropout, batch_norm=batch_norm, reads=reads)
     for parameter in made.parameters():
         torch.nn.init.normal_(parameter, std=0.4)
     return made
@@ -53,6 +53,7 @@ def crew(request):
     crew.close()
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("mixed", [True, False])
 @pytest.mark.parametrize("batch_norm", [True, False])
 @pytest.mark.parametrize(
@@ -66,9 +67,11 @@ def test_says_what_torch_says(n, rows, reads, batch_norm, mixed, crew):
             torch.testing.assert_close(ours, expected, rtol=2e-4, atol=2e-5 * float(expected.abs().max()) + 1e-6)
 
 
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("n_in", [9, 150])
 @pytest.mark.parametrize("n", [1, 2, 5])
-def test_bits_do_not_depend_on_the_number_of_threads(n):
-    made, x = mlp(n, dropout=0.3), torch.randn(900, 9)
+def test_bits_do_not_depend_on_the_number_of_threads(n, n_in):
+    made, x = mlp(n, n_in=n_in, dropout=0.3), torch.randn(900, n_in)
     one, two = Crew(1), Crew(2)
     for a, b in zip(trained(made, x, None, crew=one), trained(made, x, None, crew=two), strict=True):
         assert torch.equal(a, b)
