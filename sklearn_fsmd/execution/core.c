@@ -171,23 +171,28 @@ INLINE void backward(const Layer *l, i64 e, i64 c, i64 n, const void *z, i64 z_r
         }
 }
 
-/* Columns c to before `stop` of member e: linear -> batch norm, ReLU, dropout. */
-API void hidden_forward(const Layer *l, i64 e, i64 c, i64 stop, const char *z, i64 row) {
-    for (i64 j = c; j < stop; j += TILE) {
-        i64 n = smaller(TILE, stop - j);
-        if (l->bf16) forward(l, e, j, n, z + (j - c) * 2, row, 1);
-        else forward(l, e, j, n, z + (j - c) * 4, row, 0);
-    }
+/* Columns c to before `stop` of members e to before `last`: linear -> batch norm, ReLU, dropout. Matrices of several
+   members lie one after the other, and have all columns. */
+API void hidden_forward(const Layer *l, i64 e, i64 last, i64 c, i64 stop, const char *z, i64 row) {
+    i64 size = l->bf16 ? 2 : 4;
+    for (; e < last; e++, z += l->rows * row * size)
+        for (i64 j = c; j < stop; j += TILE) {
+            i64 n = smaller(TILE, stop - j);
+            if (l->bf16) forward(l, e, j, n, z + (j - c) * size, row, 1);
+            else forward(l, e, j, n, z + (j - c) * size, row, 0);
+        }
 }
 
 /* The same columns back: from the gradient g of the output to d, that of the linear map, and those of the vectors. */
-API void hidden_backward(const Layer *l, i64 e, i64 c, i64 stop, const char *z, i64 z_row, const char *g, i64 g_row,
-                         char *d, i64 d_row) {
-    for (i64 j = c; j < stop; j += TILE) {
-        i64 n = smaller(TILE, stop - j), at = (j - c) * (l->bf16 ? 2 : 4);
-        if (l->bf16) backward(l, e, j, n, z + at, z_row, g + at, g_row, d + at, d_row, 1);
-        else backward(l, e, j, n, z + at, z_row, g + at, g_row, d + at, d_row, 0);
-    }
+API void hidden_backward(const Layer *l, i64 e, i64 last, i64 c, i64 stop, const char *z, i64 z_row, const char *g,
+                         i64 g_row, char *d, i64 d_row) {
+    i64 size = l->bf16 ? 2 : 4, member = l->rows * size;
+    for (; e < last; e++, z += member * z_row, g += member * g_row, d += member * d_row)
+        for (i64 j = c; j < stop; j += TILE) {
+            i64 n = smaller(TILE, stop - j), at = (j - c) * size;
+            if (l->bf16) backward(l, e, j, n, z + at, z_row, g + at, g_row, d + at, d_row, 1);
+            else backward(l, e, j, n, z + at, z_row, g + at, g_row, d + at, d_row, 0);
+        }
 }
 
 /* Eq. (4): softmax(logits + bias) over the experts of each gate, in place. `bias` is (gates, experts). */
@@ -271,11 +276,12 @@ INLINE void spread(const float *weights, const float *grads, char *g_out, i64 e,
         }
 }
 
-/* The gradient of the outputs of member e: sum over g of weights[b, g, e] * grads[b, g]. */
-API void mix_to_outputs(const float *weights, const float *grads, char *g_out, i64 e, i64 rows, i64 gates, i64 experts,
-                        i64 width, i64 bf16) {
-    if (bf16) spread(weights, grads, g_out, e, rows, gates, experts, width, 1);
-    else spread(weights, grads, g_out, e, rows, gates, experts, width, 0);
+/* The gradient of the outputs of members e to before `last`: sum over g of weights[b, g, e] * grads[b, g]. */
+API void mix_to_outputs(const float *weights, const float *grads, char *g_out, i64 e, i64 last, i64 rows, i64 gates,
+                        i64 experts, i64 width, i64 bf16) {
+    for (; e < last; e++, g_out += rows * width * (bf16 ? 2 : 4))
+        if (bf16) spread(weights, grads, g_out, e, rows, gates, experts, width, 1);
+        else spread(weights, grads, g_out, e, rows, gates, experts, width, 0);
 }
 
 #define SCATTER(NAME, CODE)                                                                                            \
@@ -335,5 +341,6 @@ API void adam(const Adam *o, float *__restrict w, const float *__restrict g, flo
 #endif
 }
 
-/* What core.py compares with its own structs: a library of another version must not be used. */
-API i64 layout(void) { return (i64)sizeof(Layer) * 1000 + (i64)sizeof(Adam); }
+/* What core.py compares with its own: a library of another version must not be used. VERSION counts the signatures. */
+enum { VERSION = 2 };
+API i64 layout(void) { return (VERSION * 1000 + (i64)sizeof(Layer)) * 1000 + (i64)sizeof(Adam); }

@@ -25,14 +25,17 @@ LEVELS = {"AVX512": ("avx512", "avx2", "any"), "AVX2": ("avx2", "any")}
 BF16 = {torch.float32: 0, torch.bfloat16: 1}
 """The types of matrices that the core knows."""
 
+VERSION = 2
+"""Of the signatures below; core.c has the same."""
+
 SIGNATURES = {
-    "hidden_forward": "piiipi",
-    "hidden_backward": "piiipipipi",
+    "hidden_forward": "piiiipi",
+    "hidden_backward": "piiiipipipi",
     "softmax": "ppiii",
     "softmax_backward": "pppii",
     "mix": "ppipiiiiii",
     "mix_to_weights": "ppipiiiiii",
-    "mix_to_outputs": "pppiiiiii",
+    "mix_to_outputs": "pppiiiiiii",
     "scatter_add_32": "pppii",
     "scatter_add_64": "pppii",
     "transpose": "piiip",
@@ -82,7 +85,7 @@ def declare(library: ctypes.CDLL) -> ctypes.CDLL:
         If it was compiled from other sources, as happens where the package is installed in editable mode.
     """
     layout = getattr(library, "layout", int)
-    if layout() != ctypes.sizeof(_Layer) * 1000 + ctypes.sizeof(Adam):
+    if layout() != (VERSION * 1000 + ctypes.sizeof(_Layer)) * 1000 + ctypes.sizeof(Adam):
         raise CoreMissingError("the compiled core is of another version: install the package again")
     for name, letters in SIGNATURES.items():
         function = getattr(library, name)
@@ -139,23 +142,29 @@ class Layer:
         self.struct.grad_scale = self.gradients[1].data_ptr() if self.normed else None
         return self.gradients
 
-    def forward(self, e: int, c: slice, z: Tensor) -> None:
-        """Of member `e` some columns, whose linear map has given `z`."""
-        self._check(e, c)
-        self.library.hidden_forward(self.at, e, c.start, c.stop, *self._matrix(z, c))
+    def forward(self, members: slice, c: slice, z: Tensor) -> None:
+        """Of some members some columns, whose linear map has given `z`: a matrix of one member, or all of each."""
+        self._check(members, c)
+        self.library.hidden_forward(
+            self.at, members.start, members.stop, c.start, c.stop, *self._matrices(z, members, c)
+        )
 
-    def backward(self, e: int, c: slice, z: Tensor, g: Tensor, d: Tensor) -> None:
-        """From `g`, the gradient of these columns of the output, to `d`, that of the linear map."""
-        self._check(e, c)
-        matrices = *self._matrix(z, c), *self._matrix(g, c), *self._matrix(d, c)
-        self.library.hidden_backward(self.at, e, c.start, c.stop, *matrices)
+    def backward(self, members: slice, c: slice, z: Tensor, g: Tensor, d: Tensor) -> None:
+        """From `g`, the gradient of these columns of the outputs, to `d`, that of the linear maps."""
+        self._check(members, c)
+        matrices = (number for x in (z, g, d) for number in self._matrices(x, members, c))
+        self.library.hidden_backward(self.at, members.start, members.stop, c.start, c.stop, *matrices)
 
-    def _check(self, e: int, c: slice) -> None:
-        if not (0 <= e < self.n and 0 <= c.start < c.stop <= self.width and c.start % 4 == 0):
-            raise ValueError(f"there are no columns {c.start} to {c.stop} of member {e} in {tuple(self.out.shape)}")
+    def _check(self, members: slice, c: slice) -> None:
+        there = 0 <= members.start < members.stop <= self.n and 0 <= c.start < c.stop <= self.width
+        if not (there and c.start % 4 == 0):
+            raise ValueError(f"there are no columns {c} of members {members} in {tuple(self.out.shape)}")
 
-    def _matrix(self, x: Tensor, c: slice) -> tuple[int, int]:
-        return matrix(x, (self.rows, c.stop - c.start), self.dtype)
+    def _matrices(self, x: Tensor, members: slice, c: slice) -> tuple[int, int]:
+        n, width = members.stop - members.start, c.stop - c.start
+        if n > 1 or x.dim() == 3:
+            return address(x, (n, self.rows, width), self.dtype), width
+        return matrix(x, (self.rows, width), self.dtype)
 
 
 def softmax(logits: Tensor, gates: GateSpec) -> None:
@@ -193,14 +202,15 @@ def _mixtures(name: str, weights: Tensor, outs: Tensor, mixed: Tensor, rows: sli
     getattr(load()[0], name)(first, *matrices, last, rows.start, rows.stop, g, e, h, BF16[outs.dtype])
 
 
-def mix_to_outputs(weights: Tensor, grads: Tensor, e: int, dtype: torch.dtype) -> Tensor:
-    """The gradient of the outputs of expert `e`, ``(B, H)``, from that of the mixtures."""
+def mix_to_outputs(weights: Tensor, grads: Tensor, members: slice, dtype: torch.dtype) -> Tensor:
+    """The gradient of the outputs of some experts, ``(members, B, H)``, from that of the mixtures."""
     rows, n_gates, n, width = sizes = _sizes(weights, grads)
-    if not 0 <= e < n:
-        raise ValueError(f"there is no expert {e} in {n}")
-    g = room(rows, width, dtype=dtype)
+    first, last = members.start, members.stop
+    if not 0 <= first < last <= n:
+        raise ValueError(f"there are no experts {members} in {n}")
+    g = room(last - first, rows, width, dtype=dtype)
     matrices = address(weights, sizes[:3]), address(grads, (rows, n_gates, width)), g.data_ptr()
-    load()[0].mix_to_outputs(*matrices, e, rows, n_gates, n, width, BF16[dtype])
+    load()[0].mix_to_outputs(*matrices, first, last, rows, n_gates, n, width, BF16[dtype])
     return g
 
 

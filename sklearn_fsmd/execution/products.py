@@ -51,7 +51,9 @@ def is_by_intel() -> bool:
 
 
 def product(a: Tensor, b: Tensor, shift: Tensor | None = None) -> Tensor:
-    """A·Bᵀ, to whose rows `shift` is added. In bfloat16 ``torch.mm`` goes to oneDNN by itself."""
+    """A·Bᵀ, to whose rows `shift` is added; or those of several members. In bfloat16 torch goes to oneDNN by itself."""
+    if a.dim() == 3:
+        return torch.bmm(a, b.mT)
     linear = None if a.dtype != torch.float32 or _is_small(a, b) else onednn()
     if linear is None:
         return torch.mm(a, b.t()) if shift is None else torch.addmm(shift, a, b.t())
@@ -62,7 +64,7 @@ def product(a: Tensor, b: Tensor, shift: Tensor | None = None) -> Tensor:
 
 def first_transposed(x: Tensor) -> Tensor:
     """The transpose of x as the first factor of several products; ``torch.mm`` needs no copy."""
-    return core.transposed(x) if x.dtype == torch.float32 and onednn() else x.t()
+    return core.transposed(x) if x.dtype == torch.float32 and onednn() else x.mT
 
 
 def _is_small(a: Tensor, b: Tensor) -> bool:

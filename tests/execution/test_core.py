@@ -52,7 +52,7 @@ def test_dropout_keeps_the_right_share_wherever_the_columns_are_cut(width, dtype
         spec.bias.fill_(0.5)
         for e in range(2):
             for start, stop in pairwise(cuts):
-                made.forward(e, slice(start, stop), z[:, start:stop])
+                made.forward(slice(e, e + 1), slice(start, stop), z[:, start:stop])
         outs.append(made.out)
     assert torch.equal(*outs)
     kept = outs[0] != 0
@@ -70,7 +70,7 @@ def test_dropout_keeps_the_right_share_wherever_the_columns_are_cut(width, dtype
 def test_what_is_dropped_in_neighbouring_places_is_independent():
     spec, made = layer(1, 512, 256, batch_norm=False, threshold=128)
     spec.bias.fill_(1.0)
-    made.forward(0, slice(0, 256), torch.zeros(512, 256))
+    made.forward(slice(0, 1), slice(0, 256), torch.zeros(512, 256))
     x = (made.out[0] != 0).double() - 0.5
     for down, right in ((0, 1), (0, 4), (1, 0), (1, 1), (64, 0), (0, 64)):
         a, b = x[: 512 - down, : 256 - right], x[down:, right:]
@@ -99,13 +99,13 @@ def test_a_layer_is_what_torch_says(rows, width, batch_norm, dtype):
             y = exact + vectors[0]
         expected = y.relu()
         expected.backward(g.double())
-        made.forward(e, slice(0, width), z)
+        made.forward(slice(e, e + 1), slice(0, width), z)
         torch.testing.assert_close(made.out[e].double(), expected, **tolerance)
         if batch_norm:
             torch.testing.assert_close(spec.running_mean[e], expected_mean.detach())
             torch.testing.assert_close(spec.running_var[e], expected_var.detach())
         gradients = made.new_gradients()
-        made.backward(e, slice(0, width), z, g, d)
+        made.backward(slice(e, e + 1), slice(0, width), z, g, d)
         if rows > 2:  # of two rows batch norm makes signs, whose gradient is nearly 0 over nearly 0
             torch.testing.assert_close(d.double(), exact.grad, **tolerance)
             for found, vector in zip(gradients, vectors, strict=False):
@@ -114,15 +114,37 @@ def test_a_layer_is_what_torch_says(rows, width, batch_norm, dtype):
                 )
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("batch_norm", [True, False])
+def test_members_in_one_call_are_those_of_a_call_each(batch_norm, dtype):
+    n, rows, width = 4, 37, 300
+    z, g = torch.randn(2, n, rows, width).to(dtype)
+    weights, grads = torch.rand(rows, 2, n), torch.randn(rows, 2, width)
+
+    def made_of(calls):
+        torch.manual_seed(0)
+        spec, made = layer(n, rows, width, batch_norm=batch_norm, threshold=77, dtype=dtype)
+        gradients, d = made.new_gradients(), torch.empty_like(z)
+        for members in calls:
+            at = members.start if members.stop - members.start == 1 else members
+            made.forward(members, slice(0, width), z[at])
+            made.backward(members, slice(0, width), z[at], g[at], d[at])
+        outputs = torch.cat([core.mix_to_outputs(weights, grads, members, dtype) for members in calls])
+        return [made.out, d, outputs, *gradients, *(spec.running_mean, spec.running_var) * batch_norm]
+
+    found, expected = made_of([slice(0, 1), slice(1, 4)]), made_of([slice(e, e + 1) for e in range(n)])
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
 def test_rounding_to_bfloat16_is_torchs():
     x = torch.cat(
         (torch.randn(1000) * 10 ** torch.randn(1000), torch.tensor([0.0, torch.inf, 1.00390625, 3e38, 1e-40]))
     )
     x = x.abs().unsqueeze(0)
     weights = torch.ones(1, 1, 1)
-    found = core.mix_to_outputs(weights, x.unsqueeze(1), 0, torch.bfloat16)
-    assert torch.equal(found, x.to(torch.bfloat16))
-    assert core.mix_to_outputs(weights, torch.full((1, 1, 3), torch.nan), 0, torch.bfloat16).isnan().all()
+    found = core.mix_to_outputs(weights, x.unsqueeze(1), slice(0, 1), torch.bfloat16)
+    assert torch.equal(found[0], x.to(torch.bfloat16))
+    assert core.mix_to_outputs(weights, torch.full((1, 1, 3), torch.nan), slice(0, 1), torch.bfloat16).isnan().all()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -140,7 +162,7 @@ def test_mixtures(width, dtype):
     torch.testing.assert_close(grad_weights, torch.einsum("bgh,ebh->bge", grads, outs.float()), rtol=1e-4, atol=1e-4)
     for e in range(n):
         expected = torch.einsum("bg,bgh->bh", weights[:, :, e], grads)
-        torch.testing.assert_close(core.mix_to_outputs(weights, grads, e, torch.float32), expected)
+        torch.testing.assert_close(core.mix_to_outputs(weights, grads, slice(e, e + 1), torch.float32)[0], expected)
 
 
 def test_softmax():
@@ -220,16 +242,20 @@ REFUSED = {
     "rows that are not dense": lambda: core.matrix(torch.zeros(3, 2).t(), (2, 3), torch.float32),
     "rows that overlap": lambda: core.matrix(torch.zeros(3).expand(2, 3), (2, 3), torch.float32),
     "no matrix": lambda: core.matrix(torch.zeros(2, 3, 1), (2, 3), torch.float32),
-    "a member beyond the last": lambda: layer(2, 5, 8)[1].forward(2, slice(0, 8), torch.zeros(5, 8)),
-    "columns beyond the last": lambda: layer(2, 5, 8)[1].forward(0, slice(4, 12), torch.zeros(5, 8)),
-    "columns within a word": lambda: layer(2, 5, 8)[1].forward(0, slice(2, 8), torch.zeros(5, 6)),
-    "too few rows": lambda: layer(2, 5, 8)[1].forward(0, slice(0, 8), torch.zeros(4, 8)),
-    "z in another type": lambda: layer(2, 5, 8)[1].forward(0, slice(0, 8), torch.zeros(5, 8).bfloat16()),
+    "a member beyond the last": lambda: layer(2, 5, 8)[1].forward(slice(2, 3), slice(0, 8), torch.zeros(5, 8)),
+    "a matrix for two members": lambda: layer(2, 5, 8)[1].forward(slice(0, 2), slice(0, 8), torch.zeros(5, 8)),
+    "some columns of two members": lambda: layer(2, 5, 8)[1].forward(
+        slice(0, 2), slice(0, 4), torch.zeros(2, 5, 8)[..., :4]
+    ),
+    "columns beyond the last": lambda: layer(2, 5, 8)[1].forward(slice(0, 1), slice(4, 12), torch.zeros(5, 8)),
+    "columns within a word": lambda: layer(2, 5, 8)[1].forward(slice(0, 1), slice(2, 8), torch.zeros(5, 6)),
+    "too few rows": lambda: layer(2, 5, 8)[1].forward(slice(0, 1), slice(0, 8), torch.zeros(4, 8)),
+    "z in another type": lambda: layer(2, 5, 8)[1].forward(slice(0, 1), slice(0, 8), torch.zeros(5, 8).bfloat16()),
     "rows of a mixture beyond the last": lambda: core.mix(
         torch.zeros(3, 1, 2), torch.zeros(2, 3, 4), torch.zeros(3, 1, 4), slice(0, 4)
     ),
     "an expert beyond the last": lambda: core.mix_to_outputs(
-        torch.zeros(3, 1, 2), torch.zeros(3, 1, 4), 2, torch.float32
+        torch.zeros(3, 1, 2), torch.zeros(3, 1, 4), slice(2, 3), torch.float32
     ),
     "weights of more experts": lambda: core.mix(
         torch.zeros(3, 1, 3), torch.zeros(2, 3, 4), torch.zeros(3, 1, 4), slice(0, 3)

@@ -1,0 +1,189 @@
+"""One step of training of a stack of MLPs: how its work is cut, and in which order it is done.
+
+A thread takes a member through all its layers, so that what one pass writes the next one finds in the cache. Where the
+number of members is odd, all threads share the last one: they cut the columns of its layers. In small batches a thread
+takes several members at once: each operation gives up the interpreter's lock, and with short ones threads do little
+else than to wait for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from threading import Lock
+
+import torch
+from torch import Tensor
+
+from sklearn_fsmd.execution import core, products
+from sklearn_fsmd.execution.crew import FEW, Crew, parts_of, ranges_of
+from sklearn_fsmd.execution.products import first_transposed, product
+from sklearn_fsmd.network import StackSpec
+
+TOGETHER = 4
+"""The most members that a thread takes at once."""
+
+
+class Step:
+    """Forward, and what that leaves for backward.
+
+    Below, `i` is a layer, `u` a unit of one or several members and `c` some of the columns of their outputs.
+    """
+
+    def __init__(self, crew: Crew, precision: torch.dtype | None, stack: StackSpec, x: Tensor) -> None:
+        self.crew, self.shape, self.rows, self.n = crew, x.shape, x.shape[-2], len(stack.reads)
+        self.reads = stack.reads if x.dim() == 3 else (0,) * self.n
+        self.dtype = precision or torch.float32
+        self.layers = [core.Layer(layer, self.rows, self.dtype) for layer in stack.layers]
+        self.last = len(self.layers) - 1
+        self.sizes = [self.rows * layer.width for layer in self.layers]
+        few = self.n * max(self.sizes) < FEW
+        n_alone = self.n if few else self.n - self.n % 2
+        self.units = units_of(n_alone, at_once=max(self.sizes) <= FEW and products.onednn() is None, by_one_thread=few)
+        self.alone, self.shared = range(len(self.units)), range(len(self.units), len(self.units) + self.n - n_alone)
+        self.units += [slice(e, e + 1) for e in range(n_alone, self.n)]
+        # Views are made here and not by the threads: each gives up the interpreter's lock and has to wait for it.
+        self.reads_of = [self.reads[unit] for unit in self.units]
+        self.inputs = [self._read(x.detach().to(self.dtype), reads) for reads in self.reads_of]
+        self.outs = [self._by_unit(layer.out) for layer in self.layers]
+        self.weights = [layer.weight.detach().to(self.dtype) for layer in stack.layers]
+        self.ws = [self._by_unit(weight) for weight in self.weights]
+        self.wts = [self._by_unit(weight.mT) for weight in self.weights]
+        self.lock = Lock()  # of backward, which two threads may call on one graph
+        self.z: dict[tuple[int, int, int], Tensor] = {}
+        """What the linear map has given, by layer, unit and first column."""
+
+    @property
+    def out(self) -> Tensor:
+        return self.layers[-1].out
+
+    def whole(self, i: int) -> slice:
+        return slice(0, self.layers[i].width)
+
+    def _by_unit(self, x: Tensor) -> list[Tensor]:
+        return [self._of_unit(x, u) for u in range(len(self.units))]
+
+    def _of_unit(self, x: Tensor, u: int) -> Tensor:
+        """Of what there is for each member, that of a unit; of a single one, a matrix."""
+        unit = self.units[u]
+        return x[unit.start] if unit.stop - unit.start == 1 else x[unit]
+
+    @staticmethod
+    def _read(x: Tensor, reads: tuple[int, ...]) -> Tensor:
+        """What the members of a unit read."""
+        if len(reads) == 1:
+            return x if x.dim() == 2 else x[reads[0]]
+        return x.expand(len(reads), *x.shape) if x.dim() == 2 else x[list(reads)]
+
+    def _room(self, u: int, width: int) -> Tensor:
+        n = len(self.reads_of[u])
+        return core.room(*([n] if n > 1 else []), self.rows, width, dtype=self.dtype)
+
+    # --------------------------------------------------------------------------------------------------------- forward
+
+    def forward(self) -> None:
+        """Fill the outputs of all layers."""
+        self.crew.each(self._forward_unit, self.alone, sum(self.sizes) * self.n)
+        for u in self.shared:
+            for i, layer in enumerate(self.layers):
+                self.crew.each(partial(self._forward_columns, i, u), parts_of(layer.width), self.sizes[i])
+
+    def _forward_unit(self, u: int) -> None:
+        for i in range(len(self.layers)):
+            self._forward_columns(i, u, self.whole(i))
+
+    def _forward_columns(self, i: int, u: int, c: slice) -> None:
+        x, wt = self.outs[i - 1][u] if i else self.inputs[u], self.wts[i][u]
+        z = product(x, wt if c == self.whole(i) else wt[c])
+        self.layers[i].forward(self.units[u], c, z)
+        if self.layers[i].normed:
+            self.z[i, u, c.start] = z
+
+    def mix(self, weights: Tensor) -> Tensor:
+        """Eq. (5): the outputs mixed by `weights` ``(B, M, n)``."""
+        mixed = core.room(*weights.shape[:2], self.out.shape[2])
+        self._by_rows(partial(core.mix, weights.detach(), self.out, mixed))
+        return mixed
+
+    # -------------------------------------------------------------------------------------------------------- backward
+
+    def mix_to_weights(self, grad: Tensor, weights: Tensor) -> Tensor:
+        """The gradient of the weights of the mixtures, from that of the mixtures."""
+        made = core.room(*weights.shape)
+        self._by_rows(partial(core.mix_to_weights, grad, self.out, made))
+        return made
+
+    def _by_rows(self, work: Callable[[slice], object]) -> None:
+        self.crew.each(work, ranges_of(*self.out.shape[1:]), self.out.numel())
+
+    def backward(self, grad: Tensor, weights: Tensor | None, *, to_inputs: bool) -> tuple[list[Tensor], Tensor | None]:
+        """The gradients of the parameters and of the inputs, from that of the outputs or of their mixtures."""
+        self.grad, self.mixed_by, self.to_inputs = grad, weights, to_inputs
+        grads = [layer.new_gradients() for layer in self.layers]  # fresh ones: a graph may be gone back more than once
+        grad_ws = [core.room(*weight.shape) for weight in self.weights]
+        self.grad_ws = [self._by_unit(grad_w) for grad_w in grad_ws]
+        turned = {reads: first_transposed(x) for reads, x in zip(self.reads_of, self.inputs, strict=True)}
+        self.inputs_t = [turned[reads] for reads in self.reads_of]
+        self.below: dict[int, Tensor] = {}
+        """Of each unit, the gradient of the output of the layer that is worked on next."""
+        self.crew.each(self._backward_unit, self.alone, sum(self.sizes) * self.n)
+        for u in self.shared:
+            self._backward_shared(u)
+        of_parameters = [grad for w, vectors in zip(grad_ws, grads, strict=True) for grad in (w, *vectors)]
+        return of_parameters, self._sums_of_inputs() if to_inputs else None
+
+    def _backward_unit(self, u: int) -> None:
+        self.below[u] = self._of_output(u)
+        for i in range(self.last, -1, -1):
+            d = self._room(u, self.layers[i].width)
+            self._backward_columns(i, u, d, self.whole(i))
+            if i or self.to_inputs:
+                self.below[u] = product(d, self.ws[i][u])
+
+    def _backward_shared(self, u: int) -> None:
+        self.below[u] = self._of_output(u)
+        for i in range(self.last, -1, -1):
+            d = self._room(u, self.layers[i].width)
+            self.crew.each(partial(self._backward_columns, i, u, d), parts_of(self.layers[i].width), self.sizes[i])
+            if i or self.to_inputs:
+                w = self.ws[i][u]
+                self.below[u] = self._room(u, len(w))
+                self.crew.each(partial(self._through, d, w, self.below[u]), parts_of(self.rows), d.numel())
+
+    def _through(self, d: Tensor, w: Tensor, into: Tensor, rows: slice) -> None:
+        into[rows] = product(d[rows], w)
+
+    def _backward_columns(self, i: int, u: int, d: Tensor, c: slice) -> None:
+        """The gradient `d` of the linear map, and from it those of the parameters."""
+        g, into = self.below[u], self.grad_ws[i][u]
+        if c != self.whole(i):
+            g, d, into = g[:, c], d[:, c], into[:, c]
+        z = self.z[i, u, c.start] if self.layers[i].normed else g  # without batch norm nobody looks at it
+        self.layers[i].backward(self.units[u], c, z, g, d)
+        xt = self.outs[i - 1][u].mT if i else self.inputs_t[u]
+        into.copy_(product(xt, d.mT))
+
+    def _of_output(self, u: int) -> Tensor:
+        if self.mixed_by is None:
+            return self._of_unit(self.grad, u).to(self.dtype)
+        grads = core.mix_to_outputs(self.mixed_by, self.grad, self.units[u], self.dtype)
+        return grads[0] if len(grads) == 1 else grads
+
+    def _sums_of_inputs(self) -> Tensor:
+        """The gradient of each input: the sum over the members that read it."""
+        made = core.room(*self.shape).zero_()
+        inputs = made.unbind(0) if made.dim() == 3 else (made,)
+        for u, reads in enumerate(self.reads_of):
+            below = self.below[u]
+            for read, grad in zip(reads, below.unbind(0) if len(reads) > 1 else (below,), strict=True):
+                inputs[read].add_(grad)
+        return made
+
+
+def units_of(n: int, *, at_once: bool, by_one_thread: bool) -> list[slice]:
+    """Share n members out: each alone, or in an even number of groups, or in one."""
+    if not at_once or not n:
+        return [slice(e, e + 1) for e in range(n)]
+    groups = 1 if by_one_thread else 2 * -(-n // (2 * TOGETHER))
+    size = -(-n // groups)
+    return [slice(e, min(e + size, n)) for e in range(0, n, size)]
