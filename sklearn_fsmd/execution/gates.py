@@ -30,7 +30,7 @@ class TrainGates(torch.autograd.Function):
 
         def part(i: int) -> None:
             logits = out.flatten(1) if x.dim() == 2 else out[:, i]
-            logits.copy_(product(ctx.inputs[i], ws[i].t()))
+            product(ctx.inputs[i], ws[i], into=logits)
 
         crew.each(part, range(len(ws)), out.numel())
         core.softmax(out, gates)
@@ -47,8 +47,8 @@ class TrainGates(torch.autograd.Function):
 
         def part(i: int) -> None:
             logits, into = (d.flatten(1), grad_x) if x.dim() == 2 else (d[:, i], grad_x[:, i])
-            into.copy_(product(logits, ctx.ws[i]))
-            grad_ws[i] = product(ctx.inputs[i].t(), logits.t())
+            product(logits, ctx.ws[i].t(), transposed=ctx.ws[i], into=into)
+            product(ctx.inputs[i].t(), logits, into=grad_ws[i])
 
         ctx.crew.each(part, range(len(ctx.ws)), out.numel())
         weight = grad_ws.view(x.shape[-1], *out.shape[1:]).transpose(0, 1) if x.dim() == 2 else grad_ws

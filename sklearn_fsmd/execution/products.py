@@ -50,16 +50,30 @@ def is_by_intel() -> bool:
     return "GenuineIntel" in (said.read_text() if said.exists() else platform.processor())
 
 
-def product(a: Tensor, b: Tensor, shift: Tensor | None = None) -> Tensor:
-    """A·Bᵀ, to whose rows `shift` is added; or those of several members. In bfloat16 torch goes to oneDNN by itself."""
-    if a.dim() == 3:
-        return torch.bmm(a, b.mT)
-    linear = None if a.dtype != torch.float32 or _is_small(a, b) else onednn()
-    if linear is None:
-        return torch.mm(a, b.t()) if shift is None else torch.addmm(shift, a, b.t())
-    if a.stride(1) != 1:  # it would be copied, by slower code
-        a = core.transposed(a.t())
-    return linear(a, _dense(b), shift, "none", [], "")
+def product(
+    a: Tensor,
+    b: Tensor,
+    shift: Tensor | None = None,
+    *,
+    transposed: Tensor | None = None,
+    into: Tensor | None = None,
+) -> Tensor:
+    """A·B, to whose rows `shift` is added; or those of several members. In bfloat16 torch goes to oneDNN by itself.
+
+    `transposed` is Bᵀ, where it is at hand: oneDNN reads that.
+    """
+    linear = None if a.dim() == 3 or a.dtype != torch.float32 or _is_small(a, b) else onednn()
+    if linear is not None:
+        if a.stride(1) != 1:  # it would be copied, by slower code
+            a = core.transposed(a.t())
+        made = linear(a, _dense(b.t() if transposed is None else transposed), shift, "none", [], "")
+    elif into is not None and into.dtype == a.dtype:
+        return torch.bmm(a, b, out=into) if a.dim() == 3 else torch.mm(a, b, out=into)
+    elif a.dim() == 3:
+        made = torch.bmm(a, b)
+    else:
+        made = torch.mm(a, b) if shift is None else torch.addmm(shift, a, b)
+    return made if into is None else into.copy_(made)
 
 
 def first_transposed(x: Tensor) -> Tensor:
@@ -68,7 +82,7 @@ def first_transposed(x: Tensor) -> Tensor:
 
 
 def _is_small(a: Tensor, b: Tensor) -> bool:
-    return a.shape[0] * a.shape[1] * b.shape[0] < SMALL
+    return a.shape[0] * a.shape[1] * b.shape[1] < SMALL
 
 
 def _dense(b: Tensor) -> Tensor:

@@ -61,7 +61,7 @@ def evaluate(stack: StackSpec, x: Tensor, weights: Tensor | None) -> Tensor:
         h = inputs[read]
         for layer, (slope, shift) in zip(stack.layers, affine, strict=True):
             w = layer.weight[e] if slope is None else layer.weight[e] * slope[e]
-            h = product(h, w.t(), shift[e]).relu_()  # not by oneDNN, which makes 0 of what is not a number
+            h = product(h, w, shift[e]).relu_()  # not by oneDNN, which makes 0 of what is not a number
         out[e] = h
     if weights is None:
         return out

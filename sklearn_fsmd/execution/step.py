@@ -93,8 +93,8 @@ class Step:
             self._forward_columns(i, u, self.whole(i))
 
     def _forward_columns(self, i: int, u: int, c: slice) -> None:
-        x, wt = self.outs[i - 1][u] if i else self.inputs[u], self.wts[i][u]
-        z = product(x, wt if c == self.whole(i) else wt[c])
+        x, w, wt = self.outs[i - 1][u] if i else self.inputs[u], self.ws[i][u], self.wts[i][u]
+        z = product(x, w, transposed=wt) if c == self.whole(i) else product(x, w[:, c], transposed=wt[c])
         self.layers[i].forward(self.units[u], c, z)
         if self.layers[i].normed:
             self.z[i, u, c.start] = z
@@ -124,6 +124,7 @@ class Step:
         self.grad_ws = [self._by_unit(grad_w) for grad_w in grad_ws]
         turned = {reads: first_transposed(x) for reads, x in zip(self.reads_of, self.inputs, strict=True)}
         self.inputs_t = [turned[reads] for reads in self.reads_of]
+        self.outs_t = [[out.mT for out in outs] for outs in self.outs[:-1]]
         self.below: dict[int, Tensor] = {}
         """Of each unit, the gradient of the output of the layer that is worked on next."""
         self.crew.each(self._backward_unit, self.alone, sum(self.sizes) * self.n)
@@ -138,7 +139,7 @@ class Step:
             d = self._room(u, self.layers[i].width)
             self._backward_columns(i, u, d, self.whole(i))
             if i or self.to_inputs:
-                self.below[u] = product(d, self.ws[i][u])
+                self.below[u] = product(d, self.wts[i][u], transposed=self.ws[i][u])
 
     def _backward_shared(self, u: int) -> None:
         self.below[u] = self._of_output(u)
@@ -146,12 +147,11 @@ class Step:
             d = self._room(u, self.layers[i].width)
             self.crew.each(partial(self._backward_columns, i, u, d), parts_of(self.layers[i].width), self.sizes[i])
             if i or self.to_inputs:
-                w = self.ws[i][u]
-                self.below[u] = self._room(u, len(w))
-                self.crew.each(partial(self._through, d, w, self.below[u]), parts_of(self.rows), d.numel())
+                self.below[u] = self._room(u, len(self.ws[i][u]))
+                self.crew.each(partial(self._through, i, u, d), parts_of(self.rows), d.numel())
 
-    def _through(self, d: Tensor, w: Tensor, into: Tensor, rows: slice) -> None:
-        into[rows] = product(d[rows], w)
+    def _through(self, i: int, u: int, d: Tensor, rows: slice) -> None:
+        product(d[rows], self.wts[i][u], transposed=self.ws[i][u], into=self.below[u][rows])
 
     def _backward_columns(self, i: int, u: int, d: Tensor, c: slice) -> None:
         """The gradient `d` of the linear map, and from it those of the parameters."""
@@ -160,8 +160,7 @@ class Step:
             g, d, into = g[:, c], d[:, c], into[:, c]
         z = self.z[i, u, c.start] if self.layers[i].normed else g  # without batch norm nobody looks at it
         self.layers[i].backward(self.units[u], c, z, g, d)
-        xt = self.outs[i - 1][u].mT if i else self.inputs_t[u]
-        into.copy_(product(xt, d.mT))
+        product(self.outs_t[i - 1][u] if i else self.inputs_t[u], d, into=into)
 
     def _of_output(self, u: int) -> Tensor:
         if self.mixed_by is None:
