@@ -63,17 +63,16 @@ def product(
     `transposed` is Bᵀ, where it is at hand: oneDNN reads that.
     """
     linear = None if a.dim() == 3 or a.dtype != torch.float32 or _is_small(a, b) else onednn()
+    out = into if linear is None and into is not None and into.dtype == a.dtype else None
     if linear is not None:
         if a.stride(1) != 1:  # it would be copied, by slower code
             a = core.transposed(a.t())
         made = linear(a, _dense(b.t() if transposed is None else transposed), shift, "none", [], "")
-    elif into is not None and into.dtype == a.dtype:
-        return torch.bmm(a, b, out=into) if a.dim() == 3 else torch.mm(a, b, out=into)
     elif a.dim() == 3:
-        made = torch.bmm(a, b)
+        made = torch.bmm(a, b, out=out)
     else:
-        made = torch.mm(a, b) if shift is None else torch.addmm(shift, a, b)
-    return made if into is None else into.copy_(made)
+        made = torch.mm(a, b, out=out) if shift is None else torch.addmm(shift, a, b, out=out)
+    return made if into is None or made is into else into.copy_(made)
 
 
 def first_transposed(x: Tensor) -> Tensor:

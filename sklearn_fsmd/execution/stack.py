@@ -61,8 +61,8 @@ def evaluate(stack: StackSpec, x: Tensor, weights: Tensor | None) -> Tensor:
         h = inputs[read]
         for layer, (slope, shift) in zip(stack.layers, affine, strict=True):
             w = layer.weight[e] if slope is None else layer.weight[e] * slope[e]
-            h = product(h, w, shift[e]).relu_()  # not by oneDNN, which makes 0 of what is not a number
-        out[e] = h
+            into = out[e] if layer is stack.layers[-1] else None
+            h = product(h, w, shift[e], into=into).relu_()  # not by oneDNN, which makes 0 of what is not a number
     if weights is None:
         return out
     mixed = core.room(*weights.shape[:2], out.shape[2])

@@ -33,8 +33,10 @@ def test_products(of_a, of_b, shape):
     np.testing.assert_allclose(product(a, b, transposed=b.t()), expected, atol=1e-4)
     np.testing.assert_allclose(product(a, b, shift), expected + shift.double().numpy(), atol=1e-4)
     for into in (torch.empty(m, n), torch.empty(m, 2 * n)[:, :n], torch.empty(n, m).t()):
-        product(a, b, into=into)
+        assert product(a, b, into=into) is into
         np.testing.assert_allclose(into, expected, atol=1e-4)
+        product(a, b, shift, into=into)
+        np.testing.assert_allclose(into, expected + shift.double().numpy(), atol=1e-4)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
