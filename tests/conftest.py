@@ -33,6 +33,17 @@ def _averages_by_rows(monkeypatch):
     monkeypatch.setattr(weight_average, "SMALL_TABLE", 0)
 
 
+@pytest.fixture(params=["oneDNN", "torch.mm"])
+def multiplied_by(request, monkeypatch):
+    """Products by each of torch's operations, whichever is the faster one here."""
+    from sklearn_fsmd.execution import products
+
+    operation = products.linear_pointwise() if request.param == "oneDNN" else None
+    if request.param == "oneDNN" and operation is None:
+        pytest.skip("torch has no oneDNN here")
+    monkeypatch.setattr(products, "onednn", lambda: operation)
+
+
 @pytest.fixture
 def rng():
     return np.random.RandomState(0)

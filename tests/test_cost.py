@@ -44,8 +44,9 @@ MORE = {"n_task_experts": 6, "n_shared_experts": 6}
 """A dozen experts more, at two levels."""
 
 
+@pytest.mark.usefixtures("multiplied_by")
 def test_operators_of_a_training_step_the_fused_way(monkeypatch):
-    """Each expert more has products of its own, and views of what they read."""
+    """Each expert more may have products of its own, and views of what they read."""
     monkeypatch.setenv(VARIABLE, "fused")
     few = operators_a_step()
     assert few <= 1840

@@ -78,6 +78,8 @@ def test_the_same_seed_gives_the_same_weights_on_one_thread_and_on_two(frame, wa
     assert_same_bits(first, on_two)
 
 
+@pytest.mark.usefixtures("multiplied_by")
+@pytest.mark.parametrize("batch_size", [256, 1024])
 @pytest.mark.parametrize("n_tasks", [1, 2, 3])
 @pytest.mark.parametrize(
     ("cls", "params"),
@@ -89,12 +91,12 @@ def test_the_same_seed_gives_the_same_weights_on_one_thread_and_on_two(frame, wa
         (SingleTaskClassifier, {}),
     ],
 )
-def test_large_batches_give_the_same_weights_on_one_thread_and_on_two(cls, params, n_tasks):
+def test_large_batches_give_the_same_weights_on_one_thread_and_on_two(cls, params, n_tasks, batch_size):
     """Odd numbers of members, and a last batch of an odd number of rows: what two threads cannot halve."""
     X, Y = make_funnel(n_samples=2000, random_state=0, return_X_y=True)
     Y = Y.assign(again=Y["conversion"]).iloc[:, :n_tasks]
     first, on_two = (
-        weights(cls(random_state=0, batch_size=1024, max_epochs=1, n_threads=n_threads, **params).fit(X, Y))
+        weights(cls(random_state=0, batch_size=batch_size, max_epochs=1, n_threads=n_threads, **params).fit(X, Y))
         for n_threads in (1, 2)
     )
     assert_same_bits(first, on_two)

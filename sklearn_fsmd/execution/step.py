@@ -122,7 +122,8 @@ class Step:
         grads = [layer.new_gradients() for layer in self.layers]  # fresh ones: a graph may be gone back more than once
         grad_ws = [core.room(*weight.shape) for weight in self.weights]
         self.grad_ws = [self._by_unit(grad_w) for grad_w in grad_ws]
-        turned = {reads: first_transposed(x) for reads, x in zip(self.reads_of, self.inputs, strict=True)}
+        read = dict(zip(self.reads_of, self.inputs, strict=True))  # once, however many members read it
+        turned = {reads: first_transposed(x) for reads, x in read.items()}
         self.inputs_t = [turned[reads] for reads in self.reads_of]
         self.outs_t = [[out.mT for out in outs] for outs in self.outs[:-1]]
         self.below: dict[int, Tensor] = {}

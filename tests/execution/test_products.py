@@ -19,7 +19,7 @@ LAYOUTS = {
 }
 
 
-@pytest.mark.usefixtures("way")
+@pytest.mark.usefixtures("multiplied_by")
 @pytest.mark.parametrize("shape", [(3, 4, 5), LARGE])
 @pytest.mark.parametrize("of_b", LAYOUTS)
 @pytest.mark.parametrize("of_a", LAYOUTS)
@@ -56,7 +56,7 @@ def test_bfloat16_stays_so():
     torch.testing.assert_close(found.float(), a.float() @ b.float(), rtol=0.02, atol=0.1)
 
 
-@pytest.mark.usefixtures("way")
+@pytest.mark.usefixtures("multiplied_by")
 def test_no_layout_falls_back_to_slow_code():
     """OneDNN has code for every layout; for gaps between the rows of B it is a thousand times as slow."""
     import time

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn.functional import embedding
 
-from sklearn_fsmd.execution import choice, stack
+from sklearn_fsmd.execution import choice, products, stack, step
 from sklearn_fsmd.execution.choice import MANY, ByCore, ByTorch, Scoring
 from sklearn_fsmd.execution.crew import Crew, parts_of
 from sklearn_fsmd.network.dropout import Dropout, seed_dropout
@@ -53,7 +53,7 @@ def crew(request):
     crew.close()
 
 
-@pytest.mark.usefixtures("way")
+@pytest.mark.usefixtures("multiplied_by")
 @pytest.mark.parametrize("mixed", [True, False])
 @pytest.mark.parametrize("batch_norm", [True, False])
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_says_what_torch_says(n, rows, reads, batch_norm, mixed, crew):
             torch.testing.assert_close(ours, expected, rtol=2e-4, atol=2e-5 * float(expected.abs().max()) + 1e-6)
 
 
-@pytest.mark.usefixtures("way")
+@pytest.mark.usefixtures("multiplied_by")
 @pytest.mark.parametrize("n_in", [9, 150])
 @pytest.mark.parametrize("n", [1, 2, 5])
 def test_bits_do_not_depend_on_the_number_of_threads(n, n_in):
@@ -318,3 +318,31 @@ def test_table(crew):
     weight = table.weight.detach().clone().requires_grad_()
     (embedding(codes, weight) * torch.arange(5.0)).square().sum().backward()
     torch.testing.assert_close(table.weight.grad, weight.grad)
+
+
+def test_members_are_shared_out():
+    """Each alone, or in as many groups as two threads halve, or in one where one thread does all."""
+
+    def sizes(n, *, at_once=True, by_one_thread=False):
+        units = step.units_of(n, at_once=at_once, by_one_thread=by_one_thread)
+        assert [e for unit in units for e in range(unit.start, unit.stop)] == list(range(n))
+        return [unit.stop - unit.start for unit in units]
+
+    assert sizes(4, at_once=False) == [1, 1, 1, 1]
+    assert sizes(2) == [1, 1]
+    assert sizes(6) == [3, 3]
+    assert sizes(10) == [3, 3, 3, 1]
+    assert sizes(7, by_one_thread=True) == [7]
+    assert sizes(0) == []
+
+
+@pytest.mark.parametrize(("rows", "n_units"), [(20, 1), (900, 2), (1500, 4)])
+def test_small_batches_go_in_groups_where_mkl_multiplies(rows, n_units, monkeypatch):
+    made = mlp(4)
+    set_execution(made, ByCore(Crew(1)))
+    seen, units_of = [], step.units_of
+    monkeypatch.setattr(step, "units_of", lambda *given, **how: seen.append(units_of(*given, **how)) or seen[-1])
+    for operation, expected in ((None, n_units), (products.linear_pointwise(), 4)):
+        monkeypatch.setattr(products, "onednn", lambda operation=operation: operation)
+        made(torch.randn(rows, 9))
+        assert len(seen.pop()) == (expected if operation is None else 4)
