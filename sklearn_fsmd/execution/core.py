@@ -203,12 +203,12 @@ def _mixtures(name: str, weights: Tensor, outs: Tensor, mixed: Tensor, rows: sli
 
 
 def mix_to_outputs(weights: Tensor, grads: Tensor, members: slice, dtype: torch.dtype) -> Tensor:
-    """The gradient of the outputs of some experts, ``(members, B, H)``, from that of the mixtures."""
+    """The gradient of the outputs of some experts, ``(members, B, H)``, from that of the mixtures; of one, a matrix."""
     rows, n_gates, n, width = sizes = _sizes(weights, grads)
     first, last = members.start, members.stop
     if not 0 <= first < last <= n:
         raise ValueError(f"there are no experts {members} in {n}")
-    g = room(last - first, rows, width, dtype=dtype)
+    g = room(*([last - first] if last - first > 1 else []), rows, width, dtype=dtype)
     matrices = address(weights, sizes[:3]), address(grads, (rows, n_gates, width)), g.data_ptr()
     load()[0].mix_to_outputs(*matrices, first, last, rows, n_gates, n, width, BF16[dtype])
     return g

@@ -8,7 +8,7 @@ else than to wait for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from threading import Lock
 
@@ -44,7 +44,7 @@ class Step:
         self.units += [slice(e, e + 1) for e in range(n_alone, self.n)]
         # Views are made here and not by the threads: each gives up the interpreter's lock and has to wait for it.
         self.reads_of = [self.reads[unit] for unit in self.units]
-        self.inputs = [self._read(x.detach().to(self.dtype), reads) for reads in self.reads_of]
+        self.inputs = self._inputs_of_units(x.detach().to(self.dtype))
         self.outs = [self._by_unit(layer.out) for layer in self.layers]
         self.weights = [layer.weight.detach().to(self.dtype) for layer in stack.layers]
         self.ws = [self._by_unit(weight) for weight in self.weights]
@@ -60,20 +60,22 @@ class Step:
     def whole(self, i: int) -> slice:
         return slice(0, self.layers[i].width)
 
-    def _by_unit(self, x: Tensor) -> list[Tensor]:
-        return [self._of_unit(x, u) for u in range(len(self.units))]
+    def _by_unit(self, x: Tensor) -> Sequence[Tensor]:
+        """Of what there is for each member, that of each unit; of a single one, a matrix."""
+        if len(self.units) == self.n:
+            return x.unbind(0)
+        return [x[unit.start] if unit.stop - unit.start == 1 else x[unit] for unit in self.units]
 
-    def _of_unit(self, x: Tensor, u: int) -> Tensor:
-        """Of what there is for each member, that of a unit; of a single one, a matrix."""
-        unit = self.units[u]
-        return x[unit.start] if unit.stop - unit.start == 1 else x[unit]
-
-    @staticmethod
-    def _read(x: Tensor, reads: tuple[int, ...]) -> Tensor:
-        """What the members of a unit read."""
-        if len(reads) == 1:
-            return x if x.dim() == 2 else x[reads[0]]
-        return x.expand(len(reads), *x.shape) if x.dim() == 2 else x[list(reads)]
+    def _inputs_of_units(self, x: Tensor) -> list[Tensor]:
+        """What the members of each unit read."""
+        inputs = x.unbind(0) if x.dim() == 3 else (x,)
+        made = []
+        for reads in self.reads_of:
+            if len(reads) == 1:
+                made.append(inputs[reads[0]])
+            else:
+                made.append(x[list(reads)] if x.dim() == 3 else x.expand(len(reads), *x.shape))
+        return made
 
     def _room(self, u: int, width: int) -> Tensor:
         n = len(self.reads_of[u])
@@ -119,13 +121,14 @@ class Step:
     def backward(self, grad: Tensor, weights: Tensor | None, *, to_inputs: bool) -> tuple[list[Tensor], Tensor | None]:
         """The gradients of the parameters and of the inputs, from that of the outputs or of their mixtures."""
         self.grad, self.mixed_by, self.to_inputs = grad, weights, to_inputs
+        self.grads = self._by_unit(grad) if weights is None else ()
         grads = [layer.new_gradients() for layer in self.layers]  # fresh ones: a graph may be gone back more than once
         grad_ws = [core.room(*weight.shape) for weight in self.weights]
         self.grad_ws = [self._by_unit(grad_w) for grad_w in grad_ws]
         read = dict(zip(self.reads_of, self.inputs, strict=True))  # once, however many members read it
         turned = {reads: first_transposed(x) for reads, x in read.items()}
         self.inputs_t = [turned[reads] for reads in self.reads_of]
-        self.outs_t = [[out.mT for out in outs] for outs in self.outs[:-1]]
+        self.outs_t = [self._by_unit(layer.out.mT) for layer in self.layers[:-1]]
         self.below: dict[int, Tensor] = {}
         """Of each unit, the gradient of the output of the layer that is worked on next."""
         self.crew.each(self._backward_unit, self.alone, sum(self.sizes) * self.n)
@@ -165,9 +168,8 @@ class Step:
 
     def _of_output(self, u: int) -> Tensor:
         if self.mixed_by is None:
-            return self._of_unit(self.grad, u).to(self.dtype)
-        grads = core.mix_to_outputs(self.mixed_by, self.grad, self.units[u], self.dtype)
-        return grads[0] if len(grads) == 1 else grads
+            return self.grads[u].to(self.dtype)
+        return core.mix_to_outputs(self.mixed_by, self.grad, self.units[u], self.dtype)
 
     def _sums_of_inputs(self) -> Tensor:
         """The gradient of each input: the sum over the members that read it."""
