@@ -24,6 +24,7 @@ from benchmarks.speed import data, growth
 from benchmarks.speed.contenders import CONTENDERS, Ours
 from benchmarks.speed.first_fit import first_fit
 from benchmarks.speed.isolation import Isolated, seconds
+from benchmarks.speed.scoring_memory import scoring_memory
 from sklearn_fsmd.execution import way_here
 
 RESULTS = Path(__file__).parent.parent / "results.json"
@@ -196,6 +197,7 @@ def main():
         "encode 200 k x 40": encode,
         "import": importing,
         "first fit": first_fit,
+        "scoring memory": scoring_memory,
         "growth, rows": growth.rows,
         "growth, experts": growth.experts,
         "growth, vocabulary": growth.vocabulary,
