@@ -122,6 +122,8 @@ def test_sentences_on_speed():
     )
     assert bytes_ in readme
     assert bytes_ in text_of("docs/guide/speed.md")
+    grown = f"grows by {SPEED['scoring memory']['over_weights']:.1f} times the bytes of the weights"
+    assert grown in readme
     rates = [f"{SPEED[PARTS[0]][name]['median']:,.0f}" for name in ("sklearn-fsmd bf16", "sklearn-fsmd")]
     assert f"{rates[0]} rows per second instead of {rates[1]}" in text_of("docs/guide/devices.md")
 
