@@ -69,7 +69,7 @@ def product(
             a = core.transposed(a.t())
         made = linear(a, _dense(b.t() if transposed is None else transposed), shift, "none", [], "")
     elif a.dim() == 3:
-        made = torch.bmm(a, b, out=out)
+        made = torch.bmm(a, b, out=out) if shift is None else torch.baddbmm(shift, a, b, out=out)
     else:
         made = torch.mm(a, b, out=out) if shift is None else torch.addmm(shift, a, b, out=out)
     return made if into is None or made is into else into.copy_(made)

@@ -41,11 +41,11 @@ def test_products(of_a, of_b, shape):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_products_of_several_members(dtype):
-    a, b = torch.randn(3, 20, 9).to(dtype), torch.randn(3, 9, 4).to(dtype)
+    a, b, shift = torch.randn(3, 20, 9).to(dtype), torch.randn(3, 9, 4).to(dtype), torch.randn(4).to(dtype)
     expected = a.float() @ b.float()
     into = torch.empty(3, 20, 4)
     assert product(a, b, into=into) is into
-    for found in (into, product(a, b)):
+    for found in (into, product(a, b), product(a, b, shift) - shift):
         torch.testing.assert_close(found.float(), expected, rtol=0.02, atol=0.1 if dtype == torch.bfloat16 else 1e-4)
 
 
