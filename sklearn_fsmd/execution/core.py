@@ -208,7 +208,7 @@ def mix_to_outputs(weights: Tensor, grads: Tensor, members: slice, dtype: torch.
     first, last = members.start, members.stop
     if not 0 <= first < last <= n:
         raise ValueError(f"there are no experts {members} in {n}")
-    g = room(*([last - first] if last - first > 1 else []), rows, width, dtype=dtype)
+    g = room_of(last - first, rows, width, dtype)
     matrices = address(weights, sizes[:3]), address(grads, (rows, n_gates, width)), g.data_ptr()
     load()[0].mix_to_outputs(*matrices, first, last, rows, n_gates, n, width, BF16[dtype])
     return g
@@ -237,6 +237,12 @@ def transposed(x: Tensor) -> Tensor:
 def room(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """Fresh memory on the CPU, whatever torch's defaults are."""
     return torch.empty(shape, dtype=dtype, device="cpu")
+
+
+def room_of(members: int, rows: int, width: int, dtype: torch.dtype) -> Tensor:
+    """Fresh memory for a matrix of each of several members, ``(members, rows, width)``; of one, a matrix."""
+    shape = (rows, width) if members == 1 else (members, rows, width)
+    return room(*shape, dtype=dtype)
 
 
 class Adam(ctypes.Structure):

@@ -78,8 +78,7 @@ class Step:
         return made
 
     def _room(self, u: int, width: int) -> Tensor:
-        n = len(self.reads_of[u])
-        return core.room(*([n] if n > 1 else []), self.rows, width, dtype=self.dtype)
+        return core.room_of(len(self.reads_of[u]), self.rows, width, self.dtype)
 
     # --------------------------------------------------------------------------------------------------------- forward
 

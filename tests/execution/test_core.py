@@ -216,6 +216,13 @@ def test_a_library_that_cannot_be_loaded_is_no_reason_to_fail(content, tmp_path,
         LOAD.__wrapped__()
 
 
+def test_a_library_with_other_signatures_is_refused(monkeypatch):
+    """Structs may be the same; an argument too many would be read as an address."""
+    monkeypatch.setattr(core, "VERSION", core.VERSION - 1)
+    with pytest.raises(core.CoreMissingError, match="of another version"):
+        core.declare(core.load()[0])
+
+
 def test_a_library_without_a_layout_is_refused():
     with pytest.raises(core.CoreMissingError, match="of another version"):
         core.declare(object())
