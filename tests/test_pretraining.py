@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.stats import wilcoxon
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -52,18 +53,21 @@ def test_rows_without_targets_make_predictions_better():
 
 
 def test_they_help_on_real_columns_with_few_labels(real_data):
-    """Embeddings alone do not: it is the layer which reads them that has learned what goes together."""
+    """Embeddings alone do not: it is the layer which reads them that has learned what goes together.
+
+    With 500 labels the last bits of a sum move a seed's gain by up to 0.03: what counts is the signs and their order.
+    """
     X, Y = fetch_census_income(return_X_y=True)
     gains = []
-    for seed in range(3):
+    for seed in range(6):
         few, more, others = np.split(np.random.RandomState(seed).permutation(len(X))[:40_500], [500, 20_500])
         model = FSClassifier(max_epochs=8, n_threads=1, random_state=seed)
         plain = auc_per_task(Y.iloc[others], model.fit(X.iloc[few], Y.iloc[few]).predict_marginals(X.iloc[others]))
         model.set_params(pretrain_epochs=4).fit(X.iloc[few], Y.iloc[few], X_unlabeled=X.iloc[more])
         gains.append(auc_per_task(Y.iloc[others], model.predict_marginals(X.iloc[others])) - plain)
-    income, never_married = np.mean(gains, axis=0)
-    assert income > 0.01
-    assert never_married > -0.002  # over six seeds the gain is −0.001 to 0.0085: that target is easy without, too
+    income, never_married = np.transpose(gains)
+    assert wilcoxon(income, alternative="greater").pvalue < 0.05
+    assert never_married.mean() > -0.002  # the gain is −0.001 to 0.0085: that target is easy without, too
 
 
 def test_the_network_starts_from_the_embeddings(frame):
