@@ -20,9 +20,9 @@ def _seeds():
 @pytest.fixture
 def without_level(monkeypatch):
     """Models as early stopping leaves them: the level of their predictions, which is set at the end, stays as it is."""
-    from sklearn_fsmd.training import Net
+    from sklearn_fsmd.training.level_rows import LevelRows
 
-    monkeypatch.setattr(Net, "set_level", lambda self, *data: None)
+    monkeypatch.setattr(LevelRows, "set", lambda self, *data: None)
 
 
 @pytest.fixture(autouse=True)

@@ -100,6 +100,27 @@ def test_a_row_sees_the_rows_before_it(parents, weighted):
     np.testing.assert_allclose(statistics.append(new).numbers, wanted, atol=1e-4)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_row_without_its_own_labels_sees_all_others(weighted):
+    """Of each value the last row sees that in training, where rows see those before them."""
+    random = np.random.RandomState(0)
+    n = 300
+    X = np.stack([random.choice(list("abcdefgh"), n), random.choice(list("xyz"), n)], axis=1).astype(object)
+    X[7, 0] = "rare"
+    labels = np.cumprod(random.randint(2, size=(n, 2)), axis=1).astype(np.float32)
+    weights = random.choice([0.0, 1.0, 2.5], size=(n, 2)).astype(np.float32) if weighted else None
+    encoder = FeatureEncoder("all", numeric_scaling=None, numeric_bins=0, min_frequency=2)
+    rows, targets = encoder.fit_encode(X), Targets(labels, weights)
+    statistics = TargetStatistics([(0,), (0, 1)], (None, 0))
+    learned = statistics.learn(encoder, rows, targets, None).numbers
+    without_own = statistics.append_without_own(rows, targets).numbers
+    for columns, values in ((slice(0, 4), pd.Series(X[:, 0])), (slice(4, 8), pd.Series(X[:, 0] + X[:, 1]))):
+        last = ~values.duplicated(keep="last").to_numpy()
+        np.testing.assert_allclose(without_own[last, columns], learned[last, columns], atol=1e-4)
+    np.testing.assert_allclose(without_own[7], statistics.append(rows).numbers[7], atol=1e-6)  # it is not counted
+    assert not np.allclose(without_own, statistics.append(rows).numbers)
+
+
 def test_no_row_sees_its_own_label():
     """Where nothing can be learned, a table that leaks would predict training rows, and fail on new ones."""
     random = np.random.RandomState(0)

@@ -25,7 +25,7 @@ from sklearn_fsmd.metrics import concordance, decile_bias, get_scorer, value_mae
 from sklearn_fsmd.network import MultiTaskLoss, TreeLink
 from sklearn_fsmd.network.values import VALUE_LOSSES, LogNormal, Poisson, Squared
 from sklearn_fsmd.ranking import tune_rank_weights
-from sklearn_fsmd.training import validation_rows
+from sklearn_fsmd.training import level_rows
 from sklearn_fsmd.training.value_level import Expected, correct_values, trust
 from tests.conftest import SMALL, make_frame, of
 
@@ -605,6 +605,28 @@ def test_the_unit_of_values_does_not_matter_to_a_network_that_has_hardly_learned
         np.testing.assert_allclose(other, said[0], rtol=2e-3)
 
 
+@pytest.mark.parametrize("streamed", [False, True])
+def test_expected_values_of_new_rows_have_their_mean(streamed, tmp_path):
+    """Who has bought in training has a higher rate of purchases for it, and new rows have not."""
+    for seed in range(2):
+        random = np.random.RandomState(seed)
+        X = pd.DataFrame({"customer": random.randint(700, size=20_000).astype(str)})
+        X["price"] = np.exp(random.normal(3, 0.7, len(X)))
+        click = random.uniform(size=len(X)) < 0.3
+        bought = click & (random.uniform(size=len(X)) < 0.2)
+        revenue = X["price"] * np.exp(random.normal(0, 0.3, len(X))) * bought
+        Y = pd.DataFrame({"click": click, "bought": bought, "revenue": revenue}).astype(float)
+        model = FSMDClassifier(value_targets=["revenue"], value_parents={"revenue": "bought"}, random_state=seed)
+        if streamed:
+            X.join(Y)[:6000].to_parquet(tmp_path / "log.parquet")
+            model.fit_dataset(tmp_path / "log.parquet", list(Y))
+        else:
+            model.fit(X[:6000], Y[:6000])
+        is_new = bought & (np.arange(len(X)) >= 6000)
+        expected = model.predict_values(X[is_new], conditional=True).mean()
+        assert expected == pytest.approx(revenue[is_new].mean(), rel=0.1)
+
+
 def without_values(Y):
     return Y.assign(watch=np.nan)
 
@@ -640,7 +662,7 @@ def test_training_that_goes_on_sees_larger_values():
 
 @pytest.mark.parametrize("streamed", [False, True])
 def test_the_largest_value_is_that_of_all_rows_of_training(streamed, tmp_path, monkeypatch):
-    monkeypatch.setattr(validation_rows, "LEVEL_ROWS_OF_VALUES", 50)
+    monkeypatch.setattr(level_rows, "LEVEL_ROWS_OF_VALUES", 50)
     X, Y = skewed(400)
     largest = int(np.flatnonzero(Y["click"] == 1)[0])
     model = FSMDClassifier(**SMALL | {"early_stopping": False}, **AFTER_CLICK, warm_start=True).fit(X, Y)

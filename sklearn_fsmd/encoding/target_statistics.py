@@ -123,7 +123,20 @@ class TargetStatistics:
 
     def append(self, rows: Encoded) -> Encoded:
         """Rows that training has not seen, with the statistics of all that it has."""
-        return replace(rows, numbers=np.concatenate([rows.numbers, self.look_up(rows.codes)], axis=1))
+        return _with_numbers(rows, self.look_up(rows.codes))
+
+    def append_without_own(self, rows: Encoded, targets: Targets) -> Encoded:
+        """Rows of training, with the rates of all others: as if they were new.
+
+        A network that is trained on such rates learns its rows' labels from them; one that has been trained does not.
+        """
+        counted = self.counted(targets)
+        of_keys = []
+        for i, sums in enumerate(self.sums):
+            index = self.index(i, rows.codes)
+            others = (sums[index] - counted).clip(min=0)
+            of_keys.append(self.seen(i, index, np.where(index[:, None] > 0, others, 0)))
+        return _with_numbers(rows, np.concatenate(of_keys, axis=1))
 
     def look_up(self, codes: np.ndarray) -> np.ndarray:
         """The statistics of all rows of training for these codes, ``(n, n_columns)``."""

@@ -37,7 +37,7 @@ from sklearn_fsmd.streaming import (
     scan,
     validation_blocks,
 )
-from sklearn_fsmd.training import Checkpoint, arrays_of, trainer, validation_rows
+from sklearn_fsmd.training import Checkpoint, arrays_of, level_rows, trainer, validation_rows
 
 
 @estimator
@@ -173,7 +173,9 @@ class Datasets(Learning):
         else:
             trainer.grow(self, net, self._encoder, encoder)
             trainer.widen(net, sums.with_largest(sample[1]))
-        level = validation_rows.sample(*sample, rates)
+        level = level_rows.sample(*sample, rates)
+        if encoder.statistics is not None:
+            level = level.told(encoder.statistics, sums.scaled(level.targets))
         del sample
         if sums.of_groups is not None:
             dataset = replace(dataset, rates=sums.of_groups.table())
@@ -231,7 +233,6 @@ class Datasets(Learning):
         if encoder.statistics is not None:
             if anew:
                 draw_scale(encoder.statistics, sample[0].codes, sample[1], random)
-            sample = encoder.statistics.append(sample[0]), sample[1]
             valid = None if valid is None else (encoder.statistics.append(valid[0]), valid[1])
         return LearnedEncoding(encoder, targets, parents, sums, sample, valid, content)
 
@@ -243,8 +244,8 @@ class LearnedEncoding(NamedTuple):
     ----------
     encoder, targets, parents : how rows and targets are read.
     sums : of the targets of all rows of training.
-    sample : some of these rows, encoded as for a prediction.
-    valid : the rows of validation; None without any.
+    sample : some of these rows, without statistics of the targets.
+    valid : the rows of validation, encoded as for a prediction; None without any.
     content : what tells all of the rows from others.
     """
 

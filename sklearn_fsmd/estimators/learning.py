@@ -33,7 +33,7 @@ from sklearn_fsmd.inference import Predictor
 from sklearn_fsmd.network import parents_of
 from sklearn_fsmd.parameters import MultiTaskParameters, check_widths, estimator
 from sklearn_fsmd.persistence import Saving
-from sklearn_fsmd.training import Checkpoint, InMemory, Net, trainer, validation_rows
+from sklearn_fsmd.training import Checkpoint, InMemory, Net, level_rows, trainer, validation_rows
 
 WITHOUT_EFFECT = {"checkpoint", "checkpoint_rows", "verbose", "warm_start"}
 """Parameters that may differ where a fit is resumed."""
@@ -119,13 +119,13 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
             self._refuse_unsampled(parents, rates, StepSums.of(valid[1], parents).rates(parents))
         level = None
         if split or self.value_targets:  # `partial_fit` leaves probabilities; values are corrected always
-            level = validation_rows.sample(*data, rates if split else None)
+            level = level_rows.sample(*data, rates if split else None)
         if encoder.statistics is not None:
             order = random if self.validation == "random" else None
             more = not split or (self._grows and not anew)
             learned = encoder.statistics.learn(encoder.main, *data, order, more=more, new_pairs=self._grows)
             data = learned, data[1]
-            level = None if level is None else level._replace(rows=encoder.statistics.append(level.rows))
+            level = None if level is None else level.told(encoder.statistics)
             valid = None if valid is None else (encoder.statistics.append(valid[0]), valid[1])
 
         if net is None:

@@ -1,6 +1,6 @@
 """The training loop and what belongs to it. Only here is skorch imported."""
 
-from sklearn_fsmd.training import trainer, validation_rows
+from sklearn_fsmd.training import level_rows, trainer, validation_rows
 from sklearn_fsmd.training.batches import Batch, Batches, BatchIterator, TensorData
 from sklearn_fsmd.training.checkpoint import Checkpoint
 from sklearn_fsmd.training.early_stopping import EarlyStopping
@@ -25,6 +25,7 @@ __all__ = [
     "draw_seed",
     "hidden_values",
     "level_of",
+    "level_rows",
     "pretrain",
     "trainer",
     "validation_rows",

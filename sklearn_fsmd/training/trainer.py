@@ -27,11 +27,12 @@ from sklearn_fsmd.training.batches import TensorData
 from sklearn_fsmd.training.checkpoint import Checkpoint
 from sklearn_fsmd.training.feed import Feed, arrays_of
 from sklearn_fsmd.training.large_tables import check_table_size, optimizer_of, trains_rows, warn_of_shared_rows
+from sklearn_fsmd.training.level_rows import LevelRows
 from sklearn_fsmd.training.net import Net
 from sklearn_fsmd.training.pretraining import pretrain
 from sklearn_fsmd.training.progress import Progress
 from sklearn_fsmd.training.task_balancing import RULES
-from sklearn_fsmd.training.validation_rows import LevelRows, TrainingRows, early_stopping_of
+from sklearn_fsmd.training.validation_rows import TrainingRows, early_stopping_of
 
 WEIGHT_DECAY = 0.03
 """What "auto" is with AdamW."""
@@ -240,8 +241,8 @@ def train(
 ) -> None:
     """Train `net` for up to `epochs` passes, and stop early where there is validation data.
 
-    The rows of training `level`, encoded as for a prediction, and those of validation say what the level of the
-    predictions is to be; None leaves it, since a chunk of the data is no measure. Each of several `processes` calls
+    The rows of training `level` and those of validation say what the level of the predictions is to be; None leaves
+    it, since a chunk of the data is no measure. Each of several `processes` calls
     this with a feed of its own rows, and the same of all else.
     """
     seed_dropout(net.module_, draw_seed(random), net.device)
@@ -282,7 +283,7 @@ def train(
             if net.bias_reference:
                 net.set_neutral()
             if level is not None:
-                net.set_level(TensorData.of(level.rows, level.targets, net.device), held_out, level.rates)
+                level.set(net, held_out)
             if net.exchange is not None:
                 net.exchange.check(net.digest())
     finally:

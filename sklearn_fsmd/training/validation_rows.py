@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
@@ -13,8 +12,6 @@ from sklearn_fsmd.training.early_stopping import EarlyStopping
 
 TrainingRows = tuple[Encoded, Targets]
 
-LEVEL_ROWS, LEVEL_ROWS_OF_VALUES = 20_000, 50_000
-"""So many rows of training say what the level is, without values and with them."""
 FEW_ROWS = 1000
 """Below this, early_stopping="auto" does not set rows aside."""
 
@@ -48,26 +45,6 @@ def split(
     is_valid[order[np.floor((np.arange(n_valid) + random.uniform()) * n / n_valid).astype(int)]] = True
     train, valid = np.flatnonzero(~is_valid), np.flatnonzero(is_valid)
     return (rows.select(train), targets.take(train)), (rows.take(valid), targets.take(valid))
-
-
-class LevelRows(NamedTuple):
-    """Some of the rows of training, which say what the level of the predictions is to be.
-
-    Of all rows they say the mean prediction. The mean of the labels is known: `rates` ``(K,)`` say how often each step
-    happened in all rows of training, for a sample may have few events, and these are what makes its own rates inexact.
-    They are None where probabilities are left as they are.
-    """
-
-    rows: Encoded
-    targets: Targets
-    rates: np.ndarray | None
-
-
-def sample(rows: Encoded, targets: Targets, rates: np.ndarray | None) -> LevelRows:
-    """Some of the rows, evenly spaced; more where there are values, whose level is taken from these rows alone."""
-    n = LEVEL_ROWS if targets.values is None else LEVEL_ROWS_OF_VALUES
-    which = np.unique(np.linspace(0, len(rows) - 1, n).astype(int))
-    return LevelRows(rows.take(which if rows.rows is None else rows.rows[which]), targets.take(which), rates)
 
 
 def early_stopping_of(

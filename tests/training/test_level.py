@@ -6,7 +6,7 @@ import pytest
 
 from sklearn_fsmd import FSClassifier, FSMDClassifier, MultiTaskClassifier
 from sklearn_fsmd.datasets import make_funnel
-from sklearn_fsmd.training import Net, validation_rows
+from sklearn_fsmd.training import Net, level_rows
 from sklearn_fsmd.training.level import Said, information, levels, shifts
 from tests.conftest import SMALL, make_frame
 
@@ -48,7 +48,7 @@ def test_a_sample_of_few_events_is_enough(monkeypatch):
     X, Y = make_funnel(30_000, random_state=0, return_X_y=True)
     kept = np.random.RandomState(2).uniform(size=len(Y)) < 0.004 / Y["conversion"].mean()
     rare = Y.assign(conversion=Y["conversion"] * kept)
-    monkeypatch.setattr(validation_rows, "LEVEL_ROWS", 5000)
+    monkeypatch.setattr(level_rows, "LEVEL_ROWS", 5000)
     in_sample = rare["conversion"].iloc[np.linspace(0, len(rare) - 1, 5000).astype(int)].mean()
     assert in_sample / rare["conversion"].mean() < 0.75
     model = FSMDClassifier(max_epochs=1, expert_dims=(32,), random_state=0, **ALL_ROWS).fit(X, rare)
