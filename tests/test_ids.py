@@ -1,5 +1,6 @@
 """Ids as integers are the commonest mistake: a warning, once, with the columns and the remedy."""
 
+import ast
 import warnings
 
 import numpy as np
@@ -104,6 +105,26 @@ def test_times_as_text_are_seen():
         with warnings.catch_warnings():
             warnings.filterwarnings("error", message=".*times as text")
             fit(pd.DataFrame(fine), Y)
+
+
+ODD = {
+    "a decimal comma": ([f"{i % 97},{i:02}" for i in range(400)], r"Column 'c' of X: numbers with a decimal comma"),
+    "a list": ([f"['a{i % 50}', 'b']" for i in range(400)], r"Column 'c' of X: lists as text"),
+}
+
+
+@pytest.mark.parametrize(("values", "message"), ODD.values(), ids=ODD)
+def test_text_that_has_to_be_parsed_is_seen(values, message):
+    Y = np.stack([np.arange(400) // 3 % 2] * 2, axis=1)
+    X = pd.DataFrame({"c": values, "price": np.arange(400) / 7})
+    with pytest.warns(UserWarning, match=message):
+        fit(X, Y)
+    parsed = X["c"].map(ast.literal_eval) if message.endswith("text") else X["c"].str.replace(",", ".").astype(float)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        fit(X.assign(c=parsed), Y)
+        fit(X.astype({"c": "category"}), Y)
+        fit(X.assign(c=[f"{i}, {i % 7}" for i in range(400)]), Y)
 
 
 def test_few_values_and_fractions_are_no_ids():

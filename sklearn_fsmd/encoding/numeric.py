@@ -128,9 +128,10 @@ class NumericColumn:
             return
         strange = _first_not_a_number(column)
         if strange is not None:
+            is_fitted = hasattr(self, "edges")
             raise (ValueError if isinstance(strange, (str, bytes)) else TypeError)(
-                f"Column {self.name!r} is numeric but holds {shown(strange)}. "
-                "Convert it, or list it among all categories in `categorical_features`."
+                f"Column {self.name!r} is numeric but holds {shown(strange)}. Convert it"
+                + (": it held numbers in fit." if is_fitted else ", or list it among all `categorical_features`.")
             )
 
 

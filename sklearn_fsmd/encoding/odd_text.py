@@ -1,6 +1,6 @@
-"""Text that looks like quantities or times but is taken as categories, as files have it.
+"""Text that looks like quantities, times or lists but is taken as categories, as files have it.
 
-One "n/a" makes a column of prices text, and so are times that nobody has parsed.
+One "n/a" makes a column of prices text, and so do decimal commas; times and lists are text until they are parsed.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ MANY_VALUES = 30
 N_ROWS = 10_000
 """That many rows are looked at."""
 TIME = r"\d{4}-\d\d?-\d\d?([ T]\d|$)"
+DECIMAL_COMMA = r"-?(\d+|\d{1,3}(\.\d{3})+),\d+$"
+A_LIST = r"\[.*\]$"
 
 
 def warn_of_text(encoder: FeatureEncoder, X: Any) -> None:
-    """Warn, once for all of a kind, of columns of text in which nine of ten values are numbers or times.
+    """Warn, once for all of a kind, of columns of text in which nine of ten values are numbers, times or lists.
 
     Of the numbers most have a fraction: whole numbers as text are ids, as a rule. A column of category dtype is what
     the user has chosen.
@@ -47,7 +49,21 @@ def warn_of_text(encoder: FeatureEncoder, X: Any) -> None:
             f"own. If they are quantities, convert them: X[{first}] = pd.to_numeric(X[{first}], errors='coerce'). "
             f"{_if_not(found)}"
         )
-    if found := [name for name, values in texts.items() if _are_times(values)]:
+    if found := [name for name, values in texts.items() if _are_like(DECIMAL_COMMA, values)]:
+        first = repr(found[0])
+        warn(
+            f"{_columns(found)}: numbers with a decimal comma, as text, so each is a category of its own. If they are "
+            f'quantities, read the file with `decimal=","`, or X[{first}] = pd.to_numeric(X[{first}].str.replace(".", '
+            f'"").str.replace(",", ".")). {_if_not(found)}'
+        )
+    if found := [name for name, values in texts.items() if _are_like(A_LIST, values)]:
+        first = repr(found[0])
+        warn(
+            f"{_columns(found)}: lists as text, so each list is a category of its own. Parse them, X[{first}] = "
+            f"X[{first}].map(ast.literal_eval, na_action='ignore'), and each of their values has an embedding. "
+            f"{_if_not(found)}"
+        )
+    if found := [name for name, values in texts.items() if _are_like(TIME, values)]:
         first = repr(found[0])
         warn(
             f"{_columns(found)}: times as text, so each is a category of its own, and later ones are unknown. Leave "
@@ -71,7 +87,7 @@ def _are_quantities(values: Any) -> bool:
     return len(numbers) >= 0.9 * len(values) and bool((numbers != np.floor(numbers)).mean() > 0.5)
 
 
-def _are_times(values: Any) -> bool:
+def _are_like(pattern: str, values: Any) -> bool:
     if pd.api.types.infer_dtype(values) != "string":
         return False
-    return bool(pd.Series(values, dtype=object).str.match(TIME).mean() >= 0.9)
+    return bool(pd.Series(values, dtype=object).str.match(pattern).mean() >= 0.9)

@@ -69,16 +69,20 @@ class Calibration(Predictions):
             if len(np.unique(targets.labels[counts > 0, k])) < 2:
                 where = "" if parent is None else f" where {self._targets.names[parent]!r} is 1"
                 raise ValueError(f"Calibration needs both classes of {name!r}{where}, and Y has one of them at most.")
-            fitted.append(platt(logits[:, k], targets.labels[:, k], counts, name))
+            what = repr(name) if parent is None else f"{name!r}, given {self._targets.names[parent]!r},"
+            fitted.append(platt(logits[:, k], targets.labels[:, k], counts, what))
         return np.array(fitted)
 
 
-def platt(logits: np.ndarray, labels: np.ndarray, counts: np.ndarray, name: str) -> tuple[float, float]:
-    """Slope and intercept of the log-odds that make the labels likeliest; the slope is positive."""
+def platt(logits: np.ndarray, labels: np.ndarray, counts: np.ndarray, what: str) -> tuple[float, float]:
+    """Slope and intercept of the log-odds that make the labels likeliest; the slope is positive.
+
+    `what` says in messages whose predictions they are.
+    """
     used = counts > 0
     z, y, weights = logits[used], labels[used] > 0, counts[used].astype(np.float64)
     if z[~y].max() <= z[y].min():  # no slope is too steep; or all predictions are one
-        warn(f"The predictions of {name!r} tell its labels in these rows apart: only their level is calibrated.")
+        warn(f"The predictions of {what} tell its labels in these rows apart: only their level is calibrated.")
         return 1.0, level_of(z, float(weights @ y), weights)
     # Gradients of rare events are small where the slope is still far off, so it is Newton's method on scaled log-odds.
     center, scale = z.mean(), z.std() or 1.0
@@ -87,7 +91,10 @@ def platt(logits: np.ndarray, labels: np.ndarray, counts: np.ndarray, name: str)
     slope = float(model.coef_[0, 0]) / scale
     if slope > 0:
         return slope, float(model.intercept_[0]) - slope * center
-    warn(f"The predictions of {name!r} do not rise with its labels in these rows: only their level is calibrated.")
+    warn(
+        f"The predictions of {what} do not rise with its labels in these {len(y)} rows, of which {y.sum()} are 1: only "
+        "their level is calibrated."
+    )
     return 1.0, level_of(z, float(weights @ y), weights)
 
 

@@ -39,7 +39,7 @@ def feature_importances(
 ) -> Bunch:
     """Permutation importances of the columns, for each target.
 
-    The values of a column are shuffled among the rows, and the fall of each score is its importance. The rows should
+    The values of a column are shuffled among the rows, and the drop in each score is its importance. The rows should
     be such as the model was not trained on. It is scikit-learn's
     :func:`~sklearn.inspection.permutation_importance`, which permutes row numbers here: so columns of any kind, lists
     and vectors included, and groups of columns are permuted alike, and all targets are scored by one prediction.

@@ -18,7 +18,7 @@ HEIGHT, ROW = 1.4, 0.24
 class ImportancesDisplay:
     """Permutation importances of the most important columns, for each score.
 
-    A point is the mean fall of the score over the repeats, and its bar one standard deviation to each side. A column
+    A point is the mean drop in score over the repeats, and its bar one standard deviation to each side. A column
     whose bar reaches 0 has not been shown to matter: in few rows that is most of them.
 
     Parameters
@@ -121,7 +121,7 @@ class ImportancesDisplay:
         self.ax_.set_yticks(places, [shortened(self.feature_names[j]) for j in shown])
         self.ax_.set_ylim(len(shown) - 0.5, -0.5)
         rest = len(self.feature_names) - len(shown)
-        self.ax_.set_xlabel("fall of the score" + (f" ({rest} further columns not shown)" if rest else ""))
+        self.ax_.set_xlabel("drop in score" + (f" ({rest} further columns not shown)" if rest else ""))
         self.ax_.grid(axis="y", color="0.93", linewidth=0.8)
         self.ax_.set_axisbelow(True)
         self.ax_.legend(loc="best", frameon=False)
