@@ -281,6 +281,25 @@ class TestWithAllElse:
         model = SingleTaskClassifier(**of(SingleTaskClassifier, SMALL), **AFTER_CLICK, early_stopping=True).fit(X, Y)
         assert np.isfinite(model.predict_values(X)).all()
 
+    @pytest.mark.parametrize("cls", [FSMDClassifier, SingleTaskClassifier])
+    def test_early_stopping_watches_the_loss_of_a_value(self, cls, log):
+        X, Y, _ = log
+        params = of(cls, SMALL) | {"max_epochs": 60, "lr": 0.05, "patience": 3, "early_stopping": True}
+        model = cls(**params, **AFTER_CLICK, validation_metric="watch_loss").fit(X, Y)
+        losses = [row["valid_loss_watch"] for row in model.history_]
+        is_best = [float(loss < min(losses[:i], default=np.inf)) for i, loss in enumerate(losses)]
+        assert [row["valid_best"] for row in model.history_] == is_best
+        assert np.flatnonzero(is_best)[-1] + 4 == len(losses) < 60  # it has stopped by that
+        with pytest.raises(ValueError, match=r"must be one of \['auto', .* 'watch_loss'\]. Got 'Watch_loss'"):
+            cls(**params, **AFTER_CLICK, validation_metric="Watch_loss").fit(X, Y)
+        message = "validation_metric='watch_loss' needs validation rows in which that value is known, and a task_weight"
+        with pytest.raises(ValueError, match=message):
+            cls(**params, **AFTER_CLICK, validation_metric="watch_loss").fit(
+                X, Y, X_val=X, Y_val=Y.assign(watch=np.nan, click=0, conversion=0)
+            )
+        with pytest.raises(ValueError, match=message):
+            cls(**params, **AFTER_CLICK, validation_metric="watch_loss", task_weights=[1, 1, 0]).fit(X, Y)
+
     def test_task_weights_name_the_values_last(self, log):
         X, Y, _ = log
         losses = []

@@ -121,8 +121,9 @@ class TrainingParameters(OptimizationParameters):
         Which rows are set aside: random ones, each combination of labels in proportion; or the last ones, for logs
         that are sorted by time.
     validation_metric : str, default="auto"
-        What early stopping watches: "mean_auc", the mean AUC of the tasks; "loss"; or "<task>_auc", by the name of a
-        task. "auto" is the mean AUC, but the loss with `bias_features`, or where validation labels are of one class.
+        What early stopping watches: "mean_auc", the mean AUC of the tasks; "loss"; "<task>_auc", by the name of a task;
+        or "<value>_loss", by the name of a value. "auto" is the mean AUC, but the loss with `bias_features`, or where
+        validation labels are of one class.
     patience : int, default=3
         Epochs without a better validation score before stopping.
     tol : float, default=1e-4

@@ -28,9 +28,9 @@ class EarlyStopping(Callback):
     ----------
     patience : stop after this many epochs without a better score.
     tol : a score counts as better, for that, if it is higher by this much; the best weights are kept anyway.
-    metric : what is watched: "mean_auc", "loss" or "<task>_auc"; "auto" is the mean AUC, or the loss where there is a
-        bias tower, or where no task has validation labels of both classes. Tasks that are judged alone, each by its own
-        AUC, are judged by their losses without such labels, with "mean_auc" too.
+    metric : what is watched: "mean_auc", "loss", "<task>_auc" or "<value>_loss"; "auto" is the mean AUC, or the loss
+        where there is a bias tower, or where no task has validation labels of both classes. Tasks that are judged
+        alone, each by its own AUC, are judged by their losses without such labels, with "mean_auc" too.
     task_names : the names of the binary targets.
     value_names : the names of the targets with values, which have a loss and no AUC.
     looks : how often to look in an epoch.
@@ -55,6 +55,8 @@ class EarlyStopping(Callback):
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         tasks = list(range(len(self.task_names) + len(self.value_names)))
         alone = net.module_.shares_nothing and self.metric in OF_ALL_TASKS
+        of_values = [f"{name}_loss" for name in self.value_names]
+        self.value = len(self.task_names) + of_values.index(self.metric) if self.metric in of_values else None
         self.groups = [[k] for k in tasks] if alone else [tasks]
         self.best_scores = [-math.inf] * len(self.groups)
         self.scores_to_beat = list(self.best_scores)
@@ -70,6 +72,11 @@ class EarlyStopping(Callback):
         weights = None if dataset_valid is None else dataset_valid.weights
         seen = None if weights is None else (weights > 0).any(dim=0).tolist()
         self.judged = [seen is None or any(seen[k] for k in group) for group in self.groups]
+        if self.value is not None and not (seen and seen[self.value] and net.criterion_.task_weights[self.value] > 0):
+            raise ValueError(
+                f"validation_metric={self.metric!r} needs validation rows in which that value is known, and a "
+                "task_weight above 0. Use 'mean_auc', or other validation data."
+            )
         self.batch = 0
         self._begin_epoch()
         if not self.best_weights and len(net.history) > 1:
@@ -157,6 +164,8 @@ class EarlyStopping(Callback):
         by_loss = (self.metric == "auto" and has_bias_tower) or (falls_back and math.isnan(mean))
         if self.metric == "loss" or by_loss or is_value:
             return -float(losses.sum())  # a bias tower has to find its level, of which an order knows nothing
+        if self.value is not None:
+            return -float(losses[self.value])
         watched = self.metric.removesuffix("_auc")
         score = mean if self.metric in ("auto", "mean_auc") else float(auc[list(self.task_names).index(watched)])
         if math.isnan(score):
