@@ -29,7 +29,7 @@ from sklearn_fsmd.encoding.targets import (
     names_of,
     one_of,
 )
-from sklearn_fsmd.encoding.validation import as_pandas, read_table
+from sklearn_fsmd.encoding.validation import as_pandas, named_in_errors, read_table
 from sklearn_fsmd.encoding.values import ValueEncoder, Values, check_values
 from sklearn_fsmd.encoding.vectors import VectorColumn
 from sklearn_fsmd.encoding.weights import check_weights
@@ -65,6 +65,7 @@ __all__ = [
     "events_of",
     "factorize",
     "make_targets",
+    "named_in_errors",
     "names_of",
     "one_of",
     "read_table",

@@ -17,6 +17,7 @@ from sklearn_fsmd.encoding.statistics_keys import automatic_keys, named_keys
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from sklearn_fsmd.encoding.target_statistics import Key, TargetStatistics
 from sklearn_fsmd.encoding.targets import Targets
+from sklearn_fsmd.encoding.validation import named_in_errors
 from sklearn_fsmd.parameters import InputParameters
 
 N_REFERENCE = 10_000
@@ -84,11 +85,8 @@ class InputEncoder:
         """
         if more is not None:
             self.update(X)
-            try:
+            with named_in_errors("X_unlabeled"):
                 self.update(more)
-            except (TypeError, ValueError) as error:
-                kind = TypeError if isinstance(error, TypeError) else ValueError
-                raise kind(f"In `X_unlabeled`: {error}") from error
             self.finalize()
             return self.encode(X).followed_by(self.encode(more))
         self._take_columns(X)

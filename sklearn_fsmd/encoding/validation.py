@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,16 @@ from sklearn_fsmd.encoding.canonical import nested
 _CAST = "Cast it to Int64; ids that are larger to String."
 _FOREIGN = {"Object": "Pass what `.to_pandas()` makes of it.", "Int128": _CAST, "UInt128": _CAST}
 """Types of polars that Arrow does not have, and what to do."""
+
+
+@contextmanager
+def named_in_errors(what: str, hint: str = "") -> Iterator[None]:
+    """Let errors say that it is the argument `what` which they are of, and what may have led to them."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"In `{what}`: {error}{hint}") from error
 
 
 def read_table(estimator: Any, X: Any, *, reset: bool) -> Any:

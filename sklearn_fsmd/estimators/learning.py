@@ -18,6 +18,7 @@ from sklearn_fsmd.encoding import (
     TargetEncoder,
     Targets,
     as_pandas,
+    named_in_errors,
     read_table,
     refuse_unjudged,
     refuse_unlabeled,
@@ -37,6 +38,7 @@ from sklearn_fsmd.training import Checkpoint, InMemory, Net, level_rows, trainer
 
 WITHOUT_EFFECT = {"checkpoint", "checkpoint_rows", "verbose", "warm_start"}
 """Parameters that may differ where a fit is resumed."""
+IN_A_PIPELINE = " In a Pipeline, `transform_input=['X_val']` takes it through the steps before the model."
 
 
 @estimator
@@ -97,9 +99,13 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
         valid = None
         if validation is not None:
             warn_of_order(*validation, names=("X_val", "Y_val"))
-            X_val, Y_val = read_table(self, validation[0], reset=False), as_pandas(validation[1])
-            check_consistent_length(X_val, Y_val)
-            valid = encoder.encode(X_val), targets.encode(Y_val, None, parents)
+            has_others = isinstance(X, pd.DataFrame) and list(getattr(validation[0], "columns", X)) != list(X)
+            with named_in_errors("X_val", IN_A_PIPELINE if has_others else ""):
+                encoded = encoder.encode(read_table(self, validation[0], reset=False))
+            with named_in_errors("Y_val"):
+                Y_val = as_pandas(validation[1])
+                check_consistent_length(encoded.codes, Y_val)
+                valid = encoded, targets.encode(Y_val, None, parents)
         elif split and validation_rows.wants_split(self, len(data[0])):
             if anew or not hasattr(self, "_split_seed"):
                 self._split_seed = trainer.draw_seed(random)  # the same rows validate when training goes on
