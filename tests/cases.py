@@ -96,4 +96,4 @@ def changed(name, before, now, value):
 
 
 def no_number(name, value, error=ValueError):
-    return error, f"Column {name!r} is numeric but holds {value}. Convert it: it held numbers in fit."
+    return error, f"Column {name!r} is numeric but holds {value}. Convert it: it was numeric in fit."

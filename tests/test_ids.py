@@ -125,6 +125,8 @@ def test_text_that_has_to_be_parsed_is_seen(values, message):
         fit(X.assign(c=parsed), Y)
         fit(X.astype({"c": "category"}), Y)
         fit(X.assign(c=[f"{i}, {i % 7}" for i in range(400)]), Y)
+        fit(X.assign(c=[f"{i % 99},{i:03}" for i in range(400)]), Y)  # thousands, maybe
+        fit(X.assign(c=[f"[{i}] item {i % 7} [x]" for i in range(400)]), Y)
 
 
 def test_few_values_and_fractions_are_no_ids():

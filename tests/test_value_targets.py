@@ -624,26 +624,58 @@ def test_the_unit_of_values_does_not_matter_to_a_network_that_has_hardly_learned
         np.testing.assert_allclose(other, said[0], rtol=2e-3)
 
 
-@pytest.mark.parametrize("streamed", [False, True])
-def test_expected_values_of_new_rows_have_their_mean(streamed, tmp_path):
+def purchases(n, seed):
+    """Customers who buy now and then; what they pay is the price or so."""
+    random = np.random.RandomState(seed)
+    X = pd.DataFrame({"customer": random.randint(700, size=n).astype(str)})
+    X["price"] = np.exp(random.normal(3, 0.7, n))
+    click = random.uniform(size=n) < 0.3
+    bought = click & (random.uniform(size=n) < 0.2)
+    revenue = X["price"] * np.exp(random.normal(0, 0.3, n)) * bought
+    return X, pd.DataFrame({"click": click, "bought": bought, "revenue": revenue}).astype(float)
+
+
+AFTER_PURCHASE = {"value_targets": ["revenue"], "value_parents": {"revenue": "bought"}}
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_expected_values_of_new_rows_have_their_mean(seed):
     """Who has bought in training has a higher rate of purchases for it, and new rows have not."""
-    for seed in range(2):
-        random = np.random.RandomState(seed)
-        X = pd.DataFrame({"customer": random.randint(700, size=20_000).astype(str)})
-        X["price"] = np.exp(random.normal(3, 0.7, len(X)))
-        click = random.uniform(size=len(X)) < 0.3
-        bought = click & (random.uniform(size=len(X)) < 0.2)
-        revenue = X["price"] * np.exp(random.normal(0, 0.3, len(X))) * bought
-        Y = pd.DataFrame({"click": click, "bought": bought, "revenue": revenue}).astype(float)
-        model = FSMDClassifier(value_targets=["revenue"], value_parents={"revenue": "bought"}, random_state=seed)
-        if streamed:
-            X.join(Y)[:6000].to_parquet(tmp_path / "log.parquet")
-            model.fit_dataset(tmp_path / "log.parquet", list(Y))
-        else:
-            model.fit(X[:6000], Y[:6000])
-        is_new = bought & (np.arange(len(X)) >= 6000)
-        expected = model.predict_values(X[is_new], conditional=True).mean()
-        assert expected == pytest.approx(revenue[is_new].mean(), rel=0.1)
+    X, Y = purchases(20_000, seed)
+    model = FSMDClassifier(**AFTER_PURCHASE, random_state=seed).fit(X[:6000], Y[:6000])
+    is_new = (Y["bought"] == 1) & (np.arange(len(X)) >= 6000)
+    expected = model.predict_values(X[is_new], conditional=True).mean()
+    assert expected == pytest.approx(Y["revenue"][is_new].mean(), rel=0.1)
+
+
+@pytest.mark.parametrize("labels", ["plain", "purchases weigh more", "others weigh more", "most conversions unknown"])
+@pytest.mark.parametrize("how", ["fit", "partial_fit", "fit_dataset"])
+def test_the_level_of_values_is_taken_from_rows_as_if_they_were_new(labels, how, tmp_path, monkeypatch):
+    """Of a customer who was seen once nothing is known without that row, however much it weighs."""
+    X, Y = purchases(1500, 0)
+    once = np.arange(len(X)) % 3 == 0
+    X["customer"] = np.where(once, [f"once {i}" for i in range(len(X))], X["customer"].str[:1])
+    weights = {"purchases weigh more": 1 + 9 * Y["bought"], "others weigh more": 10 - 9 * Y["bought"]}.get(labels)
+    if labels == "most conversions unknown":
+        unknown = (Y["bought"] == 0) & (np.random.RandomState(0).uniform(size=len(Y)) < 0.8)
+        Y.loc[unknown, ["bought", "revenue"]] = np.nan
+    seen = []
+    monkeypatch.setattr(level_rows.LevelRows, "set", lambda self, *data: seen.append(self))
+    params = SMALL | {"early_stopping": False, "max_epochs": 1, "statistics_features": ["customer"]}
+    model = FSMDClassifier(**params | {"min_frequency": 1}, **AFTER_PURCHASE)
+    if how == "fit_dataset":
+        X.join(Y).assign(weight=1.0 if weights is None else weights).to_parquet(tmp_path / "log.parquet")
+        model.fit_dataset(tmp_path / "log.parquet", list(Y), sample_weight="weight")
+    else:
+        getattr(model, how)(X, Y, sample_weight=weights)
+    (level,), statistics = seen, model._encoder.statistics
+    rows, _ = level.with_values
+    assert len(rows) == (Y["bought"] == 1).sum()
+    rates, n_numeric = statistics.tables[0][:, 1:], 1
+    told = rows.numbers[:, n_numeric + 1 :]
+    of_once = once[(Y["bought"] == 1).to_numpy()]
+    np.testing.assert_allclose(told[of_once], np.tile(rates[0], (of_once.sum(), 1)), atol=1e-3)
+    assert np.abs(told[~of_once] - rates[0]).max() > 0.1
 
 
 def without_values(Y):

@@ -68,7 +68,7 @@ def two_classes(column: np.ndarray, name: str) -> np.ndarray:
         raise ValueError(
             f"Unknown label type: {target_type}. Maybe you are trying to fit a classifier, which expects discrete "
             f"classes on a regression target with continuous values. Column {name!r} of Y has {shown(known[0])}. If it "
-            "holds values, such as a watch time, name it in the `value_targets` of each step that is given Y."
+            "holds values, such as a watch time, name it in `value_targets`, in a Pipeline of each step that reads Y."
         )
     classes = np.unique(known)
     if len(classes) == 2:

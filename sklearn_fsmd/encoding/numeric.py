@@ -131,7 +131,11 @@ class NumericColumn:
             is_fitted = hasattr(self, "edges")
             raise (ValueError if isinstance(strange, (str, bytes)) else TypeError)(
                 f"Column {self.name!r} is numeric but holds {shown(strange)}. Convert it"
-                + (": it held numbers in fit." if is_fitted else ", or list it among all `categorical_features`.")
+                + (
+                    ": it was numeric in fit."
+                    if is_fitted
+                    else ", or list it in `categorical_features`, with all other categories."
+                )
             )
 
 

@@ -5,6 +5,7 @@ One "n/a" makes a column of prices text, and so do decimal commas; times and lis
 
 from __future__ import annotations
 
+import ast
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ N_ROWS = 10_000
 """That many rows are looked at."""
 TIME = r"\d{4}-\d\d?-\d\d?([ T]\d|$)"
 DECIMAL_COMMA = r"-?(\d+|\d{1,3}(\.\d{3})+),\d+$"
-A_LIST = r"\[.*\]$"
+THOUSANDS = r"-?\d{1,3}(,\d{3})+$"
+"""What may be one or the other is no reason to say that it is a decimal comma."""
 
 
 def warn_of_text(encoder: FeatureEncoder, X: Any) -> None:
@@ -49,18 +51,17 @@ def warn_of_text(encoder: FeatureEncoder, X: Any) -> None:
             f"own. If they are quantities, convert them: X[{first}] = pd.to_numeric(X[{first}], errors='coerce'). "
             f"{_if_not(found)}"
         )
-    if found := [name for name, values in texts.items() if _are_like(DECIMAL_COMMA, values)]:
-        first = repr(found[0])
+    if found := [name for name, values in texts.items() if _have_a_decimal_comma(values)]:
         warn(
             f"{_columns(found)}: numbers with a decimal comma, as text, so each is a category of its own. If they are "
-            f'quantities, read the file with `decimal=","`, or X[{first}] = pd.to_numeric(X[{first}].str.replace(".", '
-            f'"").str.replace(",", ".")). {_if_not(found)}'
+            "quantities, read the file with `decimal=','`, or replace the comma by a point and use pd.to_numeric. If "
+            f"they are lists, name them in `list_features`, with list_separator=','. {_if_not(found)}"
         )
-    if found := [name for name, values in texts.items() if _are_like(A_LIST, values)]:
+    if found := [name for name, values in texts.items() if _are_lists(values)]:
         first = repr(found[0])
         warn(
             f"{_columns(found)}: lists as text, so each list is a category of its own. Parse them, X[{first}] = "
-            f"X[{first}].map(ast.literal_eval, na_action='ignore'), and each of their values has an embedding. "
+            f"X[{first}].map(ast.literal_eval, na_action='ignore'), and they are read as lists, or vectors. "
             f"{_if_not(found)}"
         )
     if found := [name for name, values in texts.items() if _are_like(TIME, values)]:
@@ -85,6 +86,19 @@ def _are_quantities(values: Any) -> bool:
         return False
     numbers = pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").dropna()
     return len(numbers) >= 0.9 * len(values) and bool((numbers != np.floor(numbers)).mean() > 0.5)
+
+
+def _have_a_decimal_comma(values: Any) -> bool:
+    return _are_like(DECIMAL_COMMA, values) and not _are_like(THOUSANDS, values)
+
+
+def _are_lists(values: Any) -> bool:
+    if not _are_like(r"\[.*\]$", values):
+        return False
+    try:
+        return all(isinstance(ast.literal_eval(value), list) for value in values)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return False
 
 
 def _are_like(pattern: str, values: Any) -> bool:

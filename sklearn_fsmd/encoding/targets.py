@@ -42,8 +42,14 @@ class Targets:
     values: Values | None = None
 
     def take(self, rows: np.ndarray) -> Targets:
+        """Some rows, with weights of a mean of 1 over these."""
+        part = self.part(rows)
+        return make_targets(part.labels, part.weights, part.values)
+
+    def part(self, rows: np.ndarray) -> Targets:
+        """Some rows, with the weights that they have among all."""
         weights = None if self.weights is None else self.weights[rows]
-        return make_targets(self.labels[rows], weights, None if self.values is None else self.values.take(rows))
+        return Targets(self.labels[rows], weights, None if self.values is None else self.values.take(rows))
 
     @property
     def full_weights(self) -> np.ndarray:

@@ -82,7 +82,8 @@ def platt(logits: np.ndarray, labels: np.ndarray, counts: np.ndarray, what: str)
     used = counts > 0
     z, y, weights = logits[used], labels[used] > 0, counts[used].astype(np.float64)
     if z[~y].max() <= z[y].min():  # no slope is too steep; or all predictions are one
-        warn(f"The predictions of {what} tell its labels in these rows apart: only their level is calibrated.")
+        how = "are all the same in these rows" if np.ptp(z) == 0 else "tell its labels in these rows apart"
+        warn(f"The predictions of {what} {how}: only their level is calibrated.")
         return 1.0, level_of(z, float(weights @ y), weights)
     # Gradients of rare events are small where the slope is still far off, so it is Newton's method on scaled log-odds.
     center, scale = z.mean(), z.std() or 1.0
@@ -92,8 +93,8 @@ def platt(logits: np.ndarray, labels: np.ndarray, counts: np.ndarray, what: str)
     if slope > 0:
         return slope, float(model.intercept_[0]) - slope * center
     warn(
-        f"The predictions of {what} do not rise with its labels in these {len(y)} rows, of which {y.sum()} are 1: only "
-        "their level is calibrated."
+        f"The predictions of {what} do not rise with its labels in these {len(y)} rows, {y.sum()} of them positive: "
+        "only their level is calibrated."
     )
     return 1.0, level_of(z, float(weights @ y), weights)
 

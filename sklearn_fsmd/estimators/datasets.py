@@ -175,7 +175,7 @@ class Datasets(Learning):
             trainer.widen(net, sums.with_largest(sample[1]))
         level = level_rows.sample(*sample, rates)
         if encoder.statistics is not None:
-            level = level.told(encoder.statistics, sums.scaled(level.targets))
+            level = level.told(encoder.statistics)
         del sample
         if sums.of_groups is not None:
             dataset = replace(dataset, rates=sums.of_groups.table())

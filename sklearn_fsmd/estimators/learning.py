@@ -38,7 +38,10 @@ from sklearn_fsmd.training import Checkpoint, InMemory, Net, level_rows, trainer
 
 WITHOUT_EFFECT = {"checkpoint", "checkpoint_rows", "verbose", "warm_start"}
 """Parameters that may differ where a fit is resumed."""
-IN_A_PIPELINE = " In a Pipeline, `transform_input=['X_val']` takes it through the steps before the model."
+IN_A_PIPELINE = (
+    " In a Pipeline, `transform_input=['X_val']` takes it through the steps before the model, by metadata routing: see "
+    "docs/guide/pipelines.md."
+)
 
 
 @estimator
@@ -99,9 +102,12 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
         valid = None
         if validation is not None:
             warn_of_order(*validation, names=("X_val", "Y_val"))
-            has_others = isinstance(X, pd.DataFrame) and list(getattr(validation[0], "columns", X)) != list(X)
-            with named_in_errors("X_val", IN_A_PIPELINE if has_others else ""):
-                encoded = encoder.encode(read_table(self, validation[0], reset=False))
+            X_val = as_pandas(validation[0])
+            is_like_X = isinstance(X_val, pd.DataFrame) == isinstance(X, pd.DataFrame)
+            if is_like_X and isinstance(X, pd.DataFrame):
+                is_like_X = list(X_val) == list(X)
+            with named_in_errors("X_val", "" if is_like_X else IN_A_PIPELINE):
+                encoded = encoder.encode(read_table(self, X_val, reset=False))
             with named_in_errors("Y_val"):
                 Y_val = as_pandas(validation[1])
                 check_consistent_length(encoded.codes, Y_val)

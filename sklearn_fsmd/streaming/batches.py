@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from sklearn_fsmd.distributed import Processes
-from sklearn_fsmd.encoding import Targets
 from sklearn_fsmd.streaming import sizes
 from sklearn_fsmd.streaming.ahead import read_ahead
 from sklearn_fsmd.streaming.labels import Rows, joined
@@ -155,8 +154,7 @@ def chunks(pools: Iterator[Rows], cuts: Sequence[int]) -> Iterator[Rows]:
 def taken(rows: Rows, which: np.ndarray) -> Rows:
     """Some of the rows, with weights as they were given."""
     encoded, targets = rows
-    weights = None if targets.weights is None else targets.weights[which]
-    return encoded.take(which), Targets(targets.labels[which], weights, targets.values and targets.values.take(which))
+    return encoded.take(which), targets.part(which)
 
 
 def _other_rows(n_before: int, n_now: int) -> ValueError:

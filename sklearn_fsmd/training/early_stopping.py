@@ -55,7 +55,7 @@ class EarlyStopping(Callback):
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         tasks = list(range(len(self.task_names) + len(self.value_names)))
         alone = net.module_.shares_nothing and self.metric in OF_ALL_TASKS
-        of_values = [f"{name}_loss" for name in self.value_names]
+        of_values = losses_of(self.value_names)
         self.value = len(self.task_names) + of_values.index(self.metric) if self.metric in of_values else None
         self.groups = [[k] for k in tasks] if alone else [tasks]
         self.best_scores = [-math.inf] * len(self.groups)
@@ -75,7 +75,7 @@ class EarlyStopping(Callback):
         if self.value is not None and not (seen and seen[self.value] and net.criterion_.task_weights[self.value] > 0):
             raise ValueError(
                 f"validation_metric={self.metric!r} needs validation rows in which that value is known, and a "
-                "task_weight above 0. Use 'mean_auc', or other validation data."
+                "weight above 0 in `task_weights`. Use 'mean_auc', or other validation data."
             )
         self.batch = 0
         self._begin_epoch()
@@ -211,6 +211,11 @@ class EarlyStopping(Callback):
         net.module_.load_state_dict(self.best_weights)
         net.average_.level()
         self.best_weights, self.valid = {}, None  # a fitted estimator keeps its callbacks, and no data
+
+
+def losses_of(value_names: Sequence[str]) -> list[str]:
+    """What `metric` calls the losses of values."""
+    return [f"{name}_loss" for name in value_names]
 
 
 def _mean(auc: np.ndarray) -> float:

@@ -30,14 +30,13 @@ class LevelRows(NamedTuple):
     rates: np.ndarray | None
     with_values: tuple[Encoded, Targets] | None = None
 
-    def told(self, statistics: TargetStatistics, counted: Targets | None = None) -> LevelRows:
-        """The rows with statistics of the targets, in which the targets `counted`, by default their own, count."""
+    def told(self, statistics: TargetStatistics) -> LevelRows:
+        """The rows with statistics of the targets, which have been learned from all rows."""
         with_values, values = None, self.targets.values
         if values is not None and values.weights.any():
             known = np.flatnonzero(values.weights.any(axis=1))
-            counted = (self.targets if counted is None else counted).take(known)
-            rows = statistics.append_without_own(self.rows.take(known), counted)
-            with_values = rows, self.targets.take(known)
+            rows, targets = self.rows.take(known), self.targets.part(known)
+            with_values = statistics.append_without_own(rows, targets), targets
         return self._replace(rows=statistics.append(self.rows), with_values=with_values)
 
     def set(self, net: Net, valid: TensorData | None) -> None:
@@ -54,4 +53,4 @@ def sample(rows: Encoded, targets: Targets, rates: np.ndarray | None) -> LevelRo
     """Some of the rows, evenly spaced; more where there are values, whose level is taken from these rows alone."""
     n = LEVEL_ROWS if targets.values is None else LEVEL_ROWS_OF_VALUES
     which = np.unique(np.linspace(0, len(rows) - 1, n).astype(int))
-    return LevelRows(rows.take(which if rows.rows is None else rows.rows[which]), targets.take(which), rates)
+    return LevelRows(rows.take(which if rows.rows is None else rows.rows[which]), targets.part(which), rates)

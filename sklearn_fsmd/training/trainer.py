@@ -242,8 +242,8 @@ def train(
     """Train `net` for up to `epochs` passes, and stop early where there is validation data.
 
     The rows of training `level` and those of validation say what the level of the predictions is to be; None leaves
-    it, since a chunk of the data is no measure. Each of several `processes` calls
-    this with a feed of its own rows, and the same of all else.
+    it, since a chunk of the data is no measure. Each of several `processes` calls this with a feed of its own rows, and
+    the same of all else.
     """
     seed_dropout(net.module_, draw_seed(random), net.device)
     batches = feed.batches(p, encoder, net.device, torch.Generator().manual_seed(draw_seed(random)))

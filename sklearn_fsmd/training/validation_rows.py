@@ -8,7 +8,7 @@ import numpy as np
 
 from sklearn_fsmd.encoding import Encoded, Targets
 from sklearn_fsmd.parameters import OF_ALL_TASKS, TrainingParameters
-from sklearn_fsmd.training.early_stopping import EarlyStopping
+from sklearn_fsmd.training.early_stopping import EarlyStopping, losses_of
 
 TrainingRows = tuple[Encoded, Targets]
 
@@ -51,7 +51,7 @@ def early_stopping_of(
     p: TrainingParameters, epochs: int, task_names: Sequence[str], value_names: Sequence[str]
 ) -> EarlyStopping:
     """What watches the validation data; without early stopping it only keeps the best weights."""
-    of_one = [*(f"{name}_auc" for name in task_names), *(f"{name}_loss" for name in value_names)]
+    of_one = [*(f"{name}_auc" for name in task_names), *losses_of(value_names)]
     metrics = [*OF_ALL_TASKS, *of_one]
     if p.validation_metric not in metrics:
         raise ValueError(f"The 'validation_metric' parameter must be one of {metrics}. Got {p.validation_metric!r}.")
