@@ -292,7 +292,7 @@ class TestWithAllElse:
         assert np.flatnonzero(is_best)[-1] + 4 == len(losses) < 60  # it has stopped by that
         with pytest.raises(ValueError, match=r"must be one of \['auto', .* 'watch_loss'\]. Got 'Watch_loss'"):
             cls(**params, **AFTER_CLICK, validation_metric="Watch_loss").fit(X, Y)
-        message = "validation_metric='watch_loss' needs validation rows in which that value is known, and a task_weight"
+        message = "validation_metric='watch_loss' needs validation rows in which that value is known, and a weight"
         with pytest.raises(ValueError, match=message):
             cls(**params, **AFTER_CLICK, validation_metric="watch_loss").fit(
                 X, Y, X_val=X, Y_val=Y.assign(watch=np.nan, click=0, conversion=0)
