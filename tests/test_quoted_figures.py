@@ -18,6 +18,7 @@ QUALITY = {
     "`FSMDClassifier(n_members=4)`": "sklearn-fsmd, 4 members",
     "CatBoost": "CatBoost",
     "LightGBM": "LightGBM",
+    "LightGBM, tuned": "LightGBM, tuned",
     "DeepCTR-Torch: ESMM": "DeepCTR-Torch ESMM",
     "DeepCTR-Torch: PLE": "DeepCTR-Torch PLE",
     "DeepCTR-Torch: MMoE": "DeepCTR-Torch MMOE",
