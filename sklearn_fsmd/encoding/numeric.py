@@ -128,14 +128,10 @@ class NumericColumn:
             return
         strange = _first_not_a_number(column)
         if strange is not None:
-            is_fitted = hasattr(self, "edges")
+            at_fit = ", or list it in `categorical_features`, with all other categories"
+            remedy = ": it was numeric in fit" if hasattr(self, "edges") else at_fit
             raise (ValueError if isinstance(strange, (str, bytes)) else TypeError)(
-                f"Column {self.name!r} is numeric but holds {shown(strange)}. Convert it"
-                + (
-                    ": it was numeric in fit."
-                    if is_fitted
-                    else ", or list it in `categorical_features`, with all other categories."
-                )
+                f"Column {self.name!r} is numeric but holds {shown(strange)}. Convert it{remedy}."
             )
 
 

@@ -25,7 +25,7 @@ THOUSANDS = r"-?\d{1,3}(,\d{3})+$"
 
 
 def warn_of_text(encoder: FeatureEncoder, X: Any) -> None:
-    """Warn, once for all of a kind, of columns of text in which nine of ten values are numbers, times or lists.
+    """Warn, once for all of a kind, of columns of text in which nine of ten values are numbers or times, or all lists.
 
     Of the numbers most have a fraction: whole numbers as text are ids, as a rule. A column of category dtype is what
     the user has chosen.
@@ -44,41 +44,11 @@ def warn_of_text(encoder: FeatureEncoder, X: Any) -> None:
         if not isinstance(X.dtypes.iloc[position], pd.CategoricalDtype)
     }
     texts = {name: values for name, values in texts.items() if len(values) >= MANY_VALUES}
-    if found := [name for name, values in texts.items() if _are_quantities(values)]:
-        first = repr(found[0])
-        warn(
-            f"{_columns(found)}: most values are numbers, but the dtype is not numeric, so each is a category of its "
-            f"own. If they are quantities, convert them: X[{first}] = pd.to_numeric(X[{first}], errors='coerce'). "
-            f"{_if_not(found)}"
-        )
-    if found := [name for name, values in texts.items() if _have_a_decimal_comma(values)]:
-        warn(
-            f"{_columns(found)}: numbers with a decimal comma, as text, so each is a category of its own. If they are "
-            "quantities, read the file with `decimal=','`, or replace the comma by a point and use pd.to_numeric. If "
-            f"they are lists, name them in `list_features`, with list_separator=','. {_if_not(found)}"
-        )
-    if found := [name for name, values in texts.items() if _are_lists(values)]:
-        first = repr(found[0])
-        warn(
-            f"{_columns(found)}: lists as text, so each list is a category of its own. Parse them, X[{first}] = "
-            f"X[{first}].map(ast.literal_eval, na_action='ignore'), and they are read as lists, or vectors. "
-            f"{_if_not(found)}"
-        )
-    if found := [name for name, values in texts.items() if _are_like(TIME, values)]:
-        first = repr(found[0])
-        warn(
-            f"{_columns(found)}: times as text, so each is a category of its own, and later ones are unknown. Leave "
-            f"them out, or take the hour and the like: X[{first}] = pd.to_datetime(X[{first}]), and "
-            f"`sklearn_fsmd.compose.TimeFeatures` before the model. {_if_not(found)}"
-        )
-
-
-def _columns(names: list[str]) -> str:
-    return f"{'Columns' if len(names) > 1 else 'Column'} {', '.join(map(repr, names))} of X"
-
-
-def _if_not(names: list[str]) -> str:
-    return f"If not, X.astype({dict.fromkeys(names, 'category')}), and this warning is gone."
+    for are_such, what in KINDS:
+        if found := [name for name, values in texts.items() if are_such(values)]:
+            columns = f"{'Columns' if len(found) > 1 else 'Column'} {', '.join(map(repr, found))} of X"
+            if_not = f"If not, X.astype({dict.fromkeys(found, 'category')}), and this warning is gone."
+            warn(f"{columns}: {what.format(column=f'X[{found[0]!r}]')} {if_not}")
 
 
 def _are_quantities(values: Any) -> bool:
@@ -101,7 +71,37 @@ def _are_lists(values: Any) -> bool:
         return False
 
 
+def _are_times(values: Any) -> bool:
+    return _are_like(TIME, values)
+
+
 def _are_like(pattern: str, values: Any) -> bool:
     if pd.api.types.infer_dtype(values) != "string":
         return False
     return bool(pd.Series(values, dtype=object).str.match(pattern).mean() >= 0.9)
+
+
+KINDS = (
+    (
+        _are_quantities,
+        "most values are numbers, but the dtype is not numeric, so each is a category of its own. If they are "
+        "quantities, convert them: {column} = pd.to_numeric({column}, errors='coerce').",
+    ),
+    (
+        _have_a_decimal_comma,
+        "numbers with a decimal comma, as text, so each is a category of its own. If they are quantities, read the "
+        "file with `decimal=','`, or replace the comma by a point and use pd.to_numeric. If they are lists, name them "
+        "in `list_features`, with list_separator=','.",
+    ),
+    (
+        _are_lists,
+        "lists as text, so each list is a category of its own. Parse them, {column} = {column}.map(ast.literal_eval, "
+        "na_action='ignore'), and they are read as lists, or vectors.",
+    ),
+    (
+        _are_times,
+        "times as text, so each is a category of its own, and later ones are unknown. Leave them out, or take the hour "
+        "and the like: {column} = pd.to_datetime({column}), and `sklearn_fsmd.compose.TimeFeatures` before the model.",
+    ),
+)
+"""What text may be, and what is said of it."""

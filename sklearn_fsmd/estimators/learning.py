@@ -103,10 +103,8 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
         if validation is not None:
             warn_of_order(*validation, names=("X_val", "Y_val"))
             X_val = as_pandas(validation[0])
-            is_like_X = isinstance(X_val, pd.DataFrame) == isinstance(X, pd.DataFrame)
-            if is_like_X and isinstance(X, pd.DataFrame):
-                is_like_X = list(X_val) == list(X)
-            with named_in_errors("X_val", "" if is_like_X else IN_A_PIPELINE):
+            has_columns_of_X = list(getattr(X_val, "columns", ())) == list(getattr(X, "columns", ()))
+            with named_in_errors("X_val", "" if has_columns_of_X else IN_A_PIPELINE):
                 encoded = encoder.encode(read_table(self, X_val, reset=False))
             with named_in_errors("Y_val"):
                 Y_val = as_pandas(validation[1])

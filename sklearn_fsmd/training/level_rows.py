@@ -42,11 +42,11 @@ class LevelRows(NamedTuple):
     def set(self, net: Net, valid: TensorData | None) -> None:
         """Set the level of the values, and of the probabilities unless these are to stay."""
         further = [] if valid is None else [valid]
-        if net.module_.values is not None:
-            with_values = TensorData.of(*(self.with_values or (self.rows, self.targets)), net.device)
-            net.set_level_of_values([with_values, *further], of_chunk=self.rates is None)
-        if self.rates is not None:
-            net.set_level([TensorData.of(self.rows, self.targets, net.device), *further], self.rates)
+        with_values = None if self.with_values is None else TensorData.of(*self.with_values, net.device)
+        if self.rates is None and with_values is not None:
+            net.set_level([with_values, *further], None)
+            return
+        net.set_level([TensorData.of(self.rows, self.targets, net.device), *further], self.rates, with_values)
 
 
 def sample(rows: Encoded, targets: Targets, rates: np.ndarray | None) -> LevelRows:

@@ -274,22 +274,28 @@ class Net(ClassifierMixin, NeuralNet):
         self.module_.bias_tower.set_neutral(in_chunks(self.module_.bias_tower, *self.bias_reference))
 
     @torch.inference_mode()
-    def set_level(self, parts: Sequence[TensorData], rates: np.ndarray) -> None:
-        """Let each target's mean prediction be its rate, over rows of training and, as a second part, of validation.
+    def set_level(
+        self, parts: Sequence[TensorData], rates: np.ndarray | None, with_values: TensorData | None = None
+    ) -> None:
+        """Let each target's mean prediction be the mean of what was observed.
 
-        `rates` ``(K,)`` say how often each step happened in all rows of training, of which those here are some.
+        `parts` are rows of training and, as a second part, of validation. `rates` ``(K,)`` say how often each step
+        happened in all rows of training, of which those here are some; None, of a chunk, leaves the probabilities and
+        corrects the values alone. `with_values` are the rows of training by which values are corrected, if others.
 
         The average of the weights does not predict the average of what they predicted, dropout is off, and statistics
         of the targets are those of all rows. Training that goes on finds the same level in the weights that it trains.
         """
+        said = self._said(parts)
+        if self.module_.values is not None:
+            of_values = said if with_values is None else [*self._said([with_values]), *said[1:]]
+            set_level_of_values(self.module_, of_values, of_chunk=rates is None)
+        if rates is None:
+            return
         with self.average_.moving_both([member.towers.output.bias for member in self.module_.members]):
-            for _ in range(TIMES_OF_ENSEMBLE if len(self.module_.members) > 1 else 1):
+            set_level(self.module_, said, rates)
+            for _ in range(TIMES_OF_ENSEMBLE - 1 if len(self.module_.members) > 1 else 0):
                 set_level(self.module_, self._said(parts), rates)
-
-    @torch.inference_mode()
-    def set_level_of_values(self, parts: Sequence[TensorData], *, of_chunk: bool) -> None:
-        """The same of expected values; `of_chunk` says that the rows of training are a part of the data."""
-        set_level_of_values(self.module_, self._said(parts), of_chunk=of_chunk)
 
     def _said(self, parts: Sequence[TensorData]) -> list[Outputs]:
         return [Outputs(self.logits(*rows.inputs), rows.labels, rows.weights) for rows in parts]
