@@ -27,7 +27,11 @@ class Store:
         self.rows = [row for row in rows if row["commit"] == commit or stays(row)]
 
     def has(self, key):
-        return any(all(row.get(name) == value for name, value in key.items()) for row in self.rows)
+        return self.row(key) is not None
+
+    def row(self, key):
+        """The first row with these values; None if there is none."""
+        return next((row for row in self.rows if all(row.get(name) == key[name] for name in key)), None)
 
     def add(self, rows):
         """Write under a temporary name first: a kill leaves the former file whole."""

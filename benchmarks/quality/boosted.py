@@ -1,11 +1,14 @@
 """Boosted trees: a model per target, and one of the second step trained on the rows where the first has happened."""
 
+import os
+from functools import partial
+
 import numpy as np
 from sklearn.compose import make_column_selector
-from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import ParameterSampler
 
-N_TRIALS = 20
+from benchmarks.quality.tuning import best_settings
+
+THREADS = int(os.environ.get("OMP_NUM_THREADS", 2))
 LIGHTGBM_SPACE = {
     "num_leaves": [15, 31, 63, 127],
     "learning_rate": [0.02, 0.05, 0.1],
@@ -35,7 +38,12 @@ def catboost(X, y, X_val, y_val, seed, **params):
     from catboost import CatBoostClassifier
 
     model = CatBoostClassifier(
-        random_seed=seed, cat_features=categories_of(X), thread_count=2, allow_writing_files=False, verbose=0, **params
+        random_seed=seed,
+        cat_features=categories_of(X),
+        thread_count=THREADS,
+        allow_writing_files=False,
+        verbose=0,
+        **params,
     )
     model.fit(X, y, eval_set=(X_val, y_val), early_stopping_rounds=50)
     return lambda X: model.predict_proba(X)[:, 1]
@@ -57,17 +65,32 @@ def as_text(data):
     return lambda X: X.assign(**{name: X[name].astype(object).fillna("missing").astype(str) for name in names})
 
 
-def contender(fit_one, prepare, space=None):
-    """A model per target, and one of the step; with `space` each is the best of some random settings on validation."""
+def contender(fit_one, prepare):
+    """A model per target, and one of the step, by the library's defaults."""
+    return models_of(lambda job, X, y, X_val, y_val, seed: fit_one(X, y, X_val, y_val, seed), prepare)
 
+
+def tuned(name, fit_one, prepare, space):
+    """The same models, each by the best of some random settings on validation."""
+
+    def fit(job, X, y, X_val, y_val, seed):
+        fit_by = partial(fit_one, X, y, X_val, y_val, seed)
+        return fit_by(**best_settings(fit_by, space, X_val, y_val, seed, contender=name, **job))
+
+    return models_of(fit, prepare)
+
+
+def models_of(fit_job, prepare):
     def fit(data, seed):
         ready = prepare(data)
         (X, Y), (X_val, Y_val) = ((ready(part.X), part.Y.to_numpy()) for part in (data.train, data.valid))
         everyone = np.ones(len(Y), dtype=bool), np.ones(len(Y_val), dtype=bool)
-        jobs = [(k, *everyone) for k in range(2)] + ([(1, Y[:, 0] == 1, Y_val[:, 0] == 1)] if data.is_funnel else [])
+        jobs = [("first", 0, *everyone), ("second", 1, *everyone)]
+        if data.is_funnel:
+            jobs.append(("after the first", 1, Y[:, 0] == 1, Y_val[:, 0] == 1))
         models = [
-            best(fit_one, X[rows], Y[rows, k], X_val[rows_val], Y_val[rows_val, k], seed, space)
-            for k, rows, rows_val in jobs
+            fit_job({"data": data.name, "model": name}, X[of], Y[of, k], X_val[of_val], Y_val[of_val, k], seed)
+            for name, k, of, of_val in jobs
         ]
 
         def predict(X):
@@ -79,17 +102,9 @@ def contender(fit_one, prepare, space=None):
     return fit
 
 
-def best(fit_one, X, y, X_val, y_val, seed, space):
-    if space is None:
-        return fit_one(X, y, X_val, y_val, seed)
-    settings = ParameterSampler(space, N_TRIALS, random_state=seed)
-    models = [fit_one(X, y, X_val, y_val, seed, **params) for params in settings]
-    return max(models, key=lambda model: roc_auc_score(y_val, model(X_val)))
-
-
 CONTENDERS = {
     "LightGBM": contender(lightgbm, with_categories_of_fit),
     "CatBoost": contender(catboost, as_text),
-    "LightGBM, tuned": contender(lightgbm, with_categories_of_fit, LIGHTGBM_SPACE),
-    "CatBoost, tuned": contender(catboost, as_text, CATBOOST_SPACE),
+    "LightGBM, tuned": tuned("LightGBM, tuned", lightgbm, with_categories_of_fit, LIGHTGBM_SPACE),
+    "CatBoost, tuned": tuned("CatBoost, tuned", catboost, as_text, CATBOOST_SPACE),
 }

@@ -8,27 +8,16 @@ was.
 import argparse
 import time
 import warnings
-from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks import resampling
 from benchmarks.paper.store import Store
 from benchmarks.quality import boosted, data, measures, ours, peers, report
+from benchmarks.quality.versions import of_today, version_of
 
 HERE = Path(__file__).parent
 CONTENDERS = ours.CONTENDERS | boosted.CONTENDERS | peers.CONTENDERS
 DEFAULT = [*(name for name in ours.CONTENDERS if "bf16" not in name), "LightGBM", "CatBoost", *peers.CONTENDERS]
-PACKAGES = {
-    "LightGBM": "lightgbm",
-    "CatBoost": "catboost",
-    "DeepCTR-Torch": "deepctr-torch",
-    "torch-rechub": "torch-rechub",
-}
-
-
-def version_of(contender):
-    """The version of the library that a contender is of; empty for ours, which the commit names."""
-    return next((version(package) for start, package in PACKAGES.items() if contender.startswith(start)), "")
 
 
 def measure(contender, table, seed, folder):
@@ -50,7 +39,7 @@ def main():
     parser.add_argument("--out", default=HERE)
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
-    store = Store("results", options.out, stays=lambda row: row["version"] == version_of(row["contender"]) != "")
+    store = Store("results", options.out, stays=of_today)
     for seed in range(options.seeds):
         for name in options.data:
             for contender in options.only:

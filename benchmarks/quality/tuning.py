@@ -1,0 +1,31 @@
+"""A random search that takes hours: each trial is a row of ``trials.csv``, so one that was killed goes on there."""
+
+import json
+import time
+from pathlib import Path
+
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import ParameterSampler
+
+from benchmarks.paper.store import Store
+from benchmarks.quality.versions import of_today, version_of
+
+FOLDER = Path(__file__).parent
+N_TRIALS = 20
+
+
+def best_settings(fit, space, X_val, y_val, seed, **search):
+    """Those of `N_TRIALS` draws from `space` with the best AUC on validation; `search` names what is searched."""
+    trials = Store("trials", FOLDER, stays=of_today)
+    keys = [
+        {**search, "seed": seed, "version": version_of(search["contender"]), "settings": json.dumps(settings)}
+        for settings in ParameterSampler(space, N_TRIALS, random_state=seed)
+    ]
+    for key in keys:
+        if not trials.has(key):
+            start = time.perf_counter()
+            predict = fit(**json.loads(key["settings"]))
+            seconds = time.perf_counter() - start
+            trials.add([{**key, "valid_auc": roc_auc_score(y_val, predict(X_val)), "seconds": seconds}])
+    best = max(map(trials.row, keys), key=lambda row: row["valid_auc"])
+    return json.loads(best["settings"])
