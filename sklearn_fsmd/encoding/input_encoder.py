@@ -153,6 +153,11 @@ class InputEncoder:
         rows = self.main.encode(self.main_part(X))
         return rows if self.statistics is None else self.statistics.append(rows)
 
+    def encode_shown(self, X: Any) -> Encoded:
+        """Encode what a prediction needs, and how each row was shown."""
+        rows = self.encode_main(X)
+        return rows if self.bias is None else replace(rows, bias=self.bias.encode(_columns(X, self.is_bias)))
+
     def copy(self) -> InputEncoder:
         """An encoder whose statistics can go on learning without a trace in this one; itself if it has none."""
         if self.statistics is None:

@@ -10,10 +10,13 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sklearn_fsmd.encoding import as_pandas, warn_of_order
+from sklearn_fsmd.encoding import as_pandas, read_table, warn_of_order
 from sklearn_fsmd.estimators.predictions import Predictions
 from sklearn_fsmd.runtime import warn
 from sklearn_fsmd.training import level_of
+
+FEW_EVENTS = 10
+"""Of fewer rows of one class the level is known to a third, at best."""
 
 
 class Calibration(Predictions):
@@ -28,7 +31,8 @@ class Calibration(Predictions):
         stays as it is. A further `fit`, and `partial_fit`, take the calibration back.
 
         The rates of these rows are those that are predicted from now on, so take rows of the whole log: with those of a
-        sampled log the correction by `negative_sampling_rate` is lost.
+        sampled log the correction by `negative_sampling_rate` is lost. With `bias_features` these rows are predicted as
+        they were shown, so X needs these columns; other predictions stay those of a good position.
 
         Parameters
         ----------
@@ -46,7 +50,7 @@ class Calibration(Predictions):
         NotFittedError
             If there is nothing to calibrate.
         ValueError
-            If a step has labels of one class only.
+            If a step has labels of one class only, or if X lacks columns of fit, those of `bias_features` included.
         """
         check_is_fitted(self)
 
@@ -57,7 +61,7 @@ class Calibration(Predictions):
 
     def _slopes_and_intercepts(self, X: Any, Y: Any, sample_weight: Any) -> np.ndarray:
         warn_of_order(X, Y)
-        rows, Y = self._rows(X), as_pandas(Y)
+        rows, Y = self._encoder.encode_shown(read_table(self, as_pandas(X), reset=False)), as_pandas(Y)
         check_consistent_length(rows.codes, Y)
         parents = self.module_.link.parents
         targets = self._targets.encode(Y, sample_weight, parents)
@@ -91,6 +95,8 @@ def platt(logits: np.ndarray, labels: np.ndarray, counts: np.ndarray, what: str)
     model.fit(((z - center) / scale)[:, None], y, weights)
     slope = float(model.coef_[0, 0]) / scale
     if slope > 0:
+        if (rarer := min(y.sum(), (~y).sum())) < FEW_EVENTS:
+            warn(f"The calibration of {what} rests on {rarer} of {len(y)} rows, those of the rarer class.")
         return slope, float(model.intercept_[0]) - slope * center
     warn(
         f"The predictions of {what} do not rise with its labels in these {len(y)} rows, {y.sum()} of them positive: "

@@ -45,15 +45,14 @@ def set_level(network: MultiTaskNetwork, parts: Sequence[Outputs], rates: np.nda
     """Let mean probabilities be the rates that were observed, over rows of training and, second, of validation.
 
     `rates` ``(K,)`` say how often each step happened in all rows of training, of which those here are some. With a bias
-    tower those that follow from the first target keep its neutral level. Each member of an ensemble gets the same
-    shift, and the mean is taken of their probabilities. So their level is nearly right, and nearer each time.
+    tower the rows are predicted as they were shown, so what is set is the level of items, beside that of their places.
+    Each member of an ensemble gets the same shift, and the mean is taken of their probabilities. So their level is
+    nearly right, and nearer each time.
     """
     n_tasks = len(network.link.parents)
     train, *valid = (_of_labels(part, n_tasks) for part in parts)
     parents = network.link.parents
     found = shifts(parents, train._replace(rates=rates), *valid)
-    if network.bias_tower is not None:
-        found[[k for k in range(n_tasks) if _first_of(parents, k) == 0]] = 0.0
     for member in network.members:
         bias = member.towers.output.bias.data
         bias[: len(found), 0] += torch.from_numpy(found).to(bias)
@@ -138,12 +137,6 @@ def levels(
             found[k] = level_of(z[:, k], with_gaps_filled * likely.sum(), likely)
         marginals[:, k] = before * sigmoid(z[:, k] + found[k])
     return found
-
-
-def _first_of(parents: Sequence[int | None], k: int) -> int:
-    """The target without a parent from which target `k` follows."""
-    parent = parents[k]
-    return k if parent is None else _first_of(parents, parent)
 
 
 def level_of(z: np.ndarray, total: float, weights: np.ndarray) -> float:

@@ -6,7 +6,7 @@ import pytest
 
 from sklearn_fsmd import FSClassifier, FSMDClassifier, MultiTaskClassifier
 from sklearn_fsmd.datasets import make_funnel
-from sklearn_fsmd.training import Net, level_rows
+from sklearn_fsmd.training import level_rows
 from sklearn_fsmd.training.level import Said, information, levels, shifts
 from tests.conftest import SMALL, make_frame
 
@@ -56,13 +56,14 @@ def test_a_sample_of_few_events_is_enough(monkeypatch):
     assert (np.abs(ratio - 1) < 0.04).all()
 
 
-def test_a_tower_for_the_bias_has_a_level_of_its_own(frame, monkeypatch):
-    """Its neutral level is above that of the log, and is not brought down, nor that of the steps after it."""
-    X, Y = frame
-    biased = FSMDClassifier(**SMALL, bias_features=["visits"]).fit(X, Y).predict_marginals(X)
-    monkeypatch.setattr(Net, "set_level", lambda self, *data: None)
-    again = FSMDClassifier(**SMALL, bias_features=["visits"]).fit(X, Y).predict_marginals(X)
-    np.testing.assert_array_equal(again, biased)
+@pytest.mark.parametrize("n_members", [1, 2])
+def test_beside_a_tower_for_the_bias_rows_as_they_were_shown_have_their_rates(n_members):
+    """So predictions, which are those of a good position, lie above the rates by what the positions explain."""
+    X, Y = make_funnel(3000, position_bias=2.0, random_state=0, return_X_y=True)
+    model = FSMDClassifier(**SMALL, **ALL_ROWS, n_members=n_members, bias_features=["position"]).fit(X, Y)
+    as_shown = model._predictor.marginals(model._encoder.encode_shown(X), None)
+    np.testing.assert_allclose(as_shown.mean(axis=0), Y.mean(), rtol=0.01)
+    assert (model.predict_marginals(X).mean(axis=0) > 1.5 * Y.mean()).all()
 
 
 def test_targets_that_the_tower_does_not_touch_have_their_rates():
