@@ -48,7 +48,7 @@ sanitize: $(VENV)/.installed  ## the compiled core under AddressSanitizer and Un
 wheel:  ## a wheel of this platform, in dist
 	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir dist .
 
-fuzz: $(VENV)/.installed  ## random tables, targets and scores against slow oracles, until it is stopped (make fuzz MINUTES=10)
+fuzz: $(VENV)/.installed  ## random tables, targets, scores and options against slow oracles, until it is stopped (make fuzz MINUTES=10)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz $(if $(MINUTES),--minutes $(MINUTES))
 
 gpu: $(BENCH_VENV)/.installed  ## speed on a GPU, against a compiled loop and two peers

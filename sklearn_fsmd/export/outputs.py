@@ -27,7 +27,7 @@ def steps(g: Graph, members: list[Value], parents: Parents, calibration: np.ndar
     if calibration is not None:
         slopes, intercepts = calibration.T.astype(np.float32)
         logits = g.op("Add", g.op("Mul", logits, slopes), intercepts)
-    return g.op("Sigmoid", logits)
+    return g.sigmoid(logits)
 
 
 def marginals(g: Graph, steps: Value, parents: Parents) -> Value:

@@ -57,7 +57,7 @@ def _lognormal(g: Graph, values: LogNormal, members: Sequence[Parameters]) -> Va
     """The chance of a value above 0, times the median of the others; of an ensemble the mean of these products."""
     logs = [g.op("Mul", location, _array(values.scale)) for _, location in members]
     if len(members) == 1:
-        chance, log_median = g.op("Sigmoid", members[0][0]), logs[0]
+        chance, log_median = g.sigmoid(members[0][0]), logs[0]
     else:
         log_chances = [g.op("Neg", g.op("Softplus", g.op("Neg", z))) for z, _ in members]
         limit = _array(values.largest.log() - values.center)

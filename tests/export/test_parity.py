@@ -147,3 +147,22 @@ def test_arrays_have_inputs_by_position(tmp_path):
 def test_one_expert_whose_gates_have_layers(tmp_path):
     model = fit(MultiTaskClassifier, *make_rows(), extractor="mmoe", n_experts=1, gate_dims=(8,))
     check(model, tmp_path, make_rows(60, seed=1)[0])
+
+
+@pytest.mark.parametrize(
+    "params", [{}, {"n_members": 2}, {"value_targets": ["seconds"]}], ids=["one", "members", "values"]
+)
+@pytest.mark.parametrize("shift", [8.0, 14.0, 20.0])
+def test_small_probabilities_have_as_many_digits(params, shift, tmp_path):
+    X, Y = make_rows()
+    if "value_targets" in params:
+        Y["seconds"] = np.where(np.arange(N) % 3 == 0, 7.5, 0.0)
+    model = fit(FSMDClassifier, X, Y, **params)
+    with torch.no_grad():
+        for member in model.module_.members:
+            member.towers.output.bias[:, 0] -= shift  # of the values, the chance of one above 0
+    got, p = File(model, tmp_path).run(X), model.predict_marginals(X)
+    np.testing.assert_allclose(got["marginals"], p, rtol=1e-4)
+    np.testing.assert_allclose(got["conditionals"], model.predict_conditionals(X), rtol=1e-4)
+    if model.value_targets:
+        np.testing.assert_allclose(got["values"], model.predict_values(X), rtol=1e-4)

@@ -14,14 +14,11 @@ from sklearn_fsmd.encoding.targets import TargetEncoder
 from sklearn_fsmd.encoding.validation import as_pandas
 from tests.conftest import make_frame
 from tests.fuzz.columns import CONTAINERS, column_of, series_of, table_of
+from tests.fuzz.options import one_of, options
 from tests.fuzz.oracle import Category, Number, RefusedError
 from tests.test_all_or_nothing import VARIANTS, assert_same, run_traced, twins
 
 ROWS = [1, 3, 17, 100]
-
-
-def one_of(random, choices):
-    return choices[random.randint(len(choices))]
 
 
 def ask(action):
@@ -197,4 +194,10 @@ def interruption(random):
     assert_same(one, other)
 
 
-ATTACKS = {"encoding": encoding, "targets": targets, "order_of_rows": order_of_rows, "interruption": interruption}
+ATTACKS = {
+    "encoding": encoding,
+    "targets": targets,
+    "order_of_rows": order_of_rows,
+    "options": options,
+    "interruption": interruption,
+}

@@ -7,7 +7,7 @@ import pytest
 
 from tests.fuzz.attacks import ATTACKS
 
-SEEDS = {"encoding": 600, "targets": 200}
+SEEDS = {"encoding": 600, "targets": 200, "options": 100}
 
 
 @pytest.mark.parametrize(("name", "first"), [(name, first) for name, n in SEEDS.items() for first in range(0, n, 100)])

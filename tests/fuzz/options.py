@@ -1,0 +1,199 @@
+"""Random options on random tables: a model says the same whichever way it is asked, and after whatever it went through.
+
+Two and more options at once are what no test of a single one sees. A refusal has to name a parameter that was set.
+"""
+
+import pickle
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+import sklearn_fsmd
+from sklearn_fsmd import MultiTaskClassifier
+from sklearn_fsmd.scoring import score_file
+from tests.conftest import SMALL, make_frame, of
+from tests.export.files import File, check_same
+
+CLASSES = [value for value in vars(sklearn_fsmd).values() if isinstance(value, type) and hasattr(value, "calibrate")]
+PARENTS = {"revenue": "conversion", "seconds": "click"}
+OPTIONS = {
+    "average_decay": [0.0, 0.9],
+    "batch_norm": [False],
+    "chain_loss": ["entire_space", "both"],
+    "dropout": [0.0],
+    "early_stopping": [True, False],
+    "embedding_compression": ["hash", "quotient_remainder"],
+    "embedding_optimizer": ["sparse", "rowwise_adagrad"],
+    "expert_dims": [(8,)],
+    "extractor": ["ple", "mmoe", "shared_bottom", "separate", "shared_embedding"],
+    "fm_sharing": ["per_task"],
+    "gate_dims": [(8,)],
+    "link": ["chain", "independent", (None, 0)],
+    "list_pooling": ["sum", "max", "attention"],
+    "low_order": [None, "linear", "fwfm"],
+    "max_embedding_rows": [10],
+    "max_list_length": [2],
+    "min_frequency": [1, 5],
+    "n_levels": [2],
+    "n_members": [2, 3],
+    "negative_sampling_rate": [0.3],
+    "new_categories": ["grow"],
+    "numeric_bins": [0],
+    "numeric_scaling": ["quantile", None],
+    "optimizer": ["adam", "adagrad", "sgd"],
+    "pretrain_epochs": [1],
+    "target_statistics": [None],
+    "task_weighting": ["uncertainty", "pcgrad", "gradnorm"],
+    "tower_dims": [()],
+    "unknown_rate": [0.2],
+    "validation": ["last"],
+    "validation_metric": ["loss"],
+    "weight_decay": [0.0, 0.1],
+}
+
+
+def options(random):
+    """A model with some options is fitted, goes through something, and is asked in all ways."""
+    X, Y = table(random)
+    cls = MultiTaskClassifier if random.uniform() < 0.5 else one_of(random, CLASSES)
+    params = params_of(random, cls, X, Y)
+    weights = one_of(random, [None, random.uniform(0.5, 2, len(X)), random.uniform(0.5, 2, Y.shape)])
+    try:
+        model = cls(**{**of(cls, SMALL), "max_epochs": 2, **params}).fit(X, Y, weights)
+        one_of(random, [nothing, nothing, go_on, start_warm, calibrate, stream])(random, model, X, Y)
+    except (TypeError, ValueError) as error:
+        if any(name in str(error) for name in params):
+            return
+        raise AssertionError("a refusal that names no parameter") from error
+    said = answers(model, X)
+    check_probabilities(model, said)
+    some = random.permutation(len(X))[: one_of(random, [1, 3, len(X)])]
+    of_some = {name: values[some] for name, values in said.items()}
+    same(answers(model, X.iloc[some]), of_some, 2e-6 * steepness(model))
+    same(answers(model, pa.Table.from_pandas(X, preserve_index=False)), said, 0)
+    same(answers(pickle.loads(pickle.dumps(model)), X), said, 0)
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(f"{folder}/model.fsmd")
+        same(answers(cls.load(f"{folder}/model.fsmd"), X), said, 0)
+        check_same(model, File(model, Path(folder)), X, atol=2e-6 * steepness(model))
+        X.to_parquet(f"{folder}/rows.parquet")
+        score_file(model, f"{folder}/rows.parquet", f"{folder}/scores.parquet", batch_rows=70)
+        scores = pd.read_parquet(f"{folder}/scores.parquet").to_numpy()
+    same(
+        {"marginals": scores[:, : said["marginals"].shape[1]]},
+        {"marginals": said["marginals"]},
+        2e-6 * steepness(model),
+    )
+
+
+def one_of(random, choices):
+    return choices[random.randint(len(choices))]
+
+
+# -------------------------------------------------------------------------------------------------- tables and options
+
+
+def table(random):
+    """Some columns of every kind, and two or more targets, some of them with gaps or with values."""
+    n = one_of(random, [40, 150, 400])
+    X, Y = make_frame(n, random.randint(10**6))
+    X = X[list(random.permutation(X.columns))[: random.randint(1, 6)]].copy()
+    if random.uniform() < 0.4:
+        X["tags"] = cells(random, lambda: list(random.choice(["a", "b", "c", "é"], random.randint(0, 4))), n)
+    if random.uniform() < 0.3:
+        X["picture"] = cells(random, lambda: random.normal(size=3).astype(np.float32), n)
+    if random.uniform() < 0.3:
+        X["position"] = random.randint(1, 6, size=n).astype(float)
+    if "user" in X and random.uniform() < 0.3:
+        X["friends"] = cells(random, lambda: list(random.choice(X["user"].astype(object), random.randint(0, 4))), n)
+    if random.uniform() < 0.25:
+        missing = random.uniform(size=n) < 0.5
+        Y["revenue"] = np.where(Y["conversion"] == 1, random.lognormal(size=n), np.where(missing, np.nan, 0.0))
+        if random.uniform() < 0.3:
+            Y["seconds"] = np.where(Y["click"] == 1, 10 * random.lognormal(size=n), 0.0)
+    if random.uniform() < 0.25:
+        for name in ("click", "conversion"):
+            Y[name] = Y[name].astype(float).mask(random.uniform(size=n) < 0.2)
+    return X, Y
+
+
+def cells(random, draw, n):
+    """A column of objects, one of which may be missing."""
+    column = np.empty(n, dtype=object)
+    for i in range(n):
+        column[i] = draw()
+    column[random.randint(n)] = one_of(random, [None, draw()])
+    return column
+
+
+def params_of(random, cls, X, Y):
+    legal = cls().get_params()
+    names = random.permutation([name for name in OPTIONS if name in legal])[: random.randint(0, 7)]
+    params = {str(name): one_of(random, OPTIONS[name]) for name in names}
+    if "position" in X and random.uniform() < 0.5:
+        params["bias_features"] = ["position"]
+    if "friends" in X and random.uniform() < 0.5:
+        params["shared_embeddings"] = {"friends": "user"}
+    if "city" in X and random.uniform() < 0.2:
+        params["statistics_features"] = ["city"]
+    if values := [name for name in PARENTS if name in Y]:
+        params["value_targets"], params["value_loss"] = values, one_of(random, ["lognormal", "squared", "poisson"])
+        params["value_parents"] = {name: PARENTS[name] for name in values}
+    if random.uniform() < 0.2:
+        params["task_weights"] = random.uniform(0.5, 2, Y.shape[1]).tolist()
+    return params
+
+
+# -------------------------------------------------------------------------------------------- what a model goes through
+
+
+def nothing(random, model, X, Y):
+    pass
+
+
+def go_on(random, model, X, Y):
+    rows = random.permutation(len(X))[:100]
+    model.partial_fit(X.iloc[rows], Y.iloc[rows])
+
+
+def start_warm(random, model, X, Y):
+    model.set_params(warm_start=True).fit(X, Y)
+
+
+def calibrate(random, model, X, Y):
+    model.calibrate(X, Y)
+
+
+def stream(random, model, X, Y):
+    size, log = len(X) // 3, pd.concat([X, Y], axis=1)
+    model.fit_dataset(lambda: (log[start : start + size] for start in range(0, len(log), size)), list(Y))
+
+
+# --------------------------------------------------------------------------------------------------------- what it says
+
+
+def answers(model, X):
+    said = {"marginals": model.predict_marginals(X), "conditionals": model.predict_conditionals(X)}
+    return said | ({"values": model.predict_values(X)} if model.value_targets else {})
+
+
+def check_probabilities(model, said):
+    p = said["marginals"]
+    assert ((p >= 0) & (p <= 1)).all()
+    for k, parent in enumerate(model.module_.link.parents):
+        assert parent is None or (p[:, k] <= p[:, parent]).all(), "a step is likelier than the one before it"
+    assert all(np.isfinite(values).all() for values in said.values())
+
+
+def steepness(model):
+    """How many times larger a calibration makes differences: predictions that are nearly one have large slopes."""
+    return 1.0 if model.calibration_ is None else max(1.0, model.calibration_[:, 0].max())
+
+
+def same(got, wanted, tolerance):
+    for name, values in wanted.items():
+        atol = tolerance * max(1.0, np.abs(values).max())
+        np.testing.assert_allclose(got[name], values, rtol=0, atol=atol, err_msg=name)
