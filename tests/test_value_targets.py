@@ -678,6 +678,22 @@ def test_the_level_of_values_is_taken_from_rows_as_if_they_were_new(labels, how,
     assert np.abs(told[~of_once] - rates[0]).max() > 0.1
 
 
+def test_rare_values_all_have_a_say(monkeypatch):
+    """A sample of all rows would have a tenth of them."""
+    monkeypatch.setattr(level_rows, "LEVEL_ROWS", 300)
+    seen = []
+    monkeypatch.setattr(level_rows.LevelRows, "set", lambda self, *data: seen.append(self))
+    X, Y = purchases(3000, 0)
+    rare = Y.mul(np.arange(len(Y)) % 4 == 0, axis=0)
+    FSMDClassifier(**SMALL | {"early_stopping": False, "max_epochs": 1}, **AFTER_PURCHASE).fit(X, rare)
+    (level,) = seen
+    rows, targets = level.with_values
+    assert len(level.rows) == 300
+    assert len(rows) == (rare["bought"] == 1).sum() < 300
+    revenue, _ = targets.values  # noqa: PD011 (no pandas)
+    np.testing.assert_allclose(np.sort(revenue[:, 0]), np.sort(rare["revenue"][rare["bought"] == 1]))
+
+
 def without_values(Y):
     return Y.assign(watch=np.nan)
 
@@ -713,7 +729,7 @@ def test_training_that_goes_on_sees_larger_values():
 
 @pytest.mark.parametrize("streamed", [False, True])
 def test_the_largest_value_is_that_of_all_rows_of_training(streamed, tmp_path, monkeypatch):
-    monkeypatch.setattr(level_rows, "LEVEL_ROWS_OF_VALUES", 50)
+    monkeypatch.setattr(level_rows, "LEVEL_ROWS", 50)
     X, Y = skewed(400)
     largest = int(np.flatnonzero(Y["click"] == 1)[0])
     model = FSMDClassifier(**SMALL | {"early_stopping": False}, **AFTER_CLICK, warm_start=True).fit(X, Y)
