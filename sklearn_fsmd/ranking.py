@@ -91,9 +91,11 @@ def listed(weights: Any, model: Any, parameter: str = "weights") -> Any:
     ValueError
         If they name something else.
     """
+    names = [*model.task_names_, *model.value_names_]
+    if isinstance(weights, pd.Series) and set(weights.index) & set(names):
+        weights = weights.to_dict()
     if not isinstance(weights, Mapping):
         return weights
-    names = [*model.task_names_, *model.value_names_]
     if unknown := [name for name in weights if name not in names]:
         raise ValueError(f"`{parameter}` names {unknown[0]!r}. The names are {', '.join(map(repr, names))}.")
     return [weights.get(name, 0.0) for name in names]

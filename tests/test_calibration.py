@@ -116,11 +116,12 @@ def test_negatives_that_were_thinned_out(data):
     model = FSMDClassifier(**params, negative_sampling_rate=0.2).fit(X[kept], Y[kept])
     plain = FSMDClassifier(**params).fit(X[kept], Y[kept])
     p, raw = model.predict_marginals(X), plain.predict_marginals(X)
-    odds, raw_odds = p[:, 0] / (1 - p[:, 0]), raw[:, 0] / (1 - raw[:, 0])
-    np.testing.assert_allclose(odds, 0.2 * raw_odds, rtol=1e-3)
-    np.testing.assert_allclose(p.mean(axis=0), Y.mean(), rtol=0.1)
+    steps, raw_steps = (np.stack((q[:, 0], q[:, 1] / q[:, 0]), axis=1) for q in (p, raw))
+    factors = steps / (1 - steps) / (raw_steps / (1 - raw_steps))
+    np.testing.assert_allclose(factors, np.tile(np.median(factors, axis=0), (len(X), 1)), rtol=1e-2)  # of all odds
+    np.testing.assert_allclose(np.median(factors, axis=0), [0.2, 1], rtol=0.2)  # but for the level, which is set anew
+    np.testing.assert_allclose(p.mean(axis=0), Y.mean(), rtol=0.06)
     assert (raw.mean(axis=0) > 1.5 * Y.mean()).all()
-    np.testing.assert_allclose(p[:, 1] / p[:, 0], raw[:, 1] / raw[:, 0], rtol=1e-3)  # the step after it stays
     loaded = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(loaded.predict_marginals(X), p)
 
@@ -219,3 +220,15 @@ def test_few_events_are_warned_of():
     z, labels = np.linspace(-3, 3, 500), np.isin(np.arange(500), [200, 400, 450]).astype(np.float32)
     with pytest.warns(UserWarning, match="calibration of 'conversion' rests on 3 of 400 rows, those of the rarer"):
         platt(z, labels, np.arange(500) >= 100, "'conversion'")
+
+
+def test_chunks_of_another_sampling_are_refused(frame):
+    """`partial_fit` keeps the level of the fit, which is that of its log."""
+    X, Y = frame
+    model = FSMDClassifier(**SMALL, negative_sampling_rate=0.5).fit(X, Y)
+    before = model.predict_marginals(X)
+    with pytest.raises(ValueError, match=r"'negative_sampling_rate' parameter was 0\.5 .* and is 1\.0 now"):
+        model.set_params(negative_sampling_rate=1.0).partial_fit(X, Y)
+    np.testing.assert_array_equal(model.predict_marginals(X), before)
+    model.set_params(negative_sampling_rate=0.5).partial_fit(X, Y)
+    model.set_params(negative_sampling_rate=1.0, warm_start=True).fit(X, Y).partial_fit(X, Y)

@@ -128,3 +128,18 @@ def test_values_alone_can_judge():
     losses = np.array([epoch["valid_loss"] for epoch in model.history_])
     assert np.isfinite(losses).all()
     assert (losses != 0).all()
+
+
+def test_from_a_label_of_weight_0_nothing_follows(data):
+    """Unknown clicks may be NaN, or anything with a weight of 0; the conversion after them is unknown too."""
+    X, Y = data
+    unknown = np.arange(len(X)) % 2 == 0
+    masked, weighted = with_gap(Y, unknown), with_gap(Y, unknown, "conversion")
+    weighted.loc[unknown, "click"] = 0.0
+    weights = np.ones(Y.shape)
+    weights[unknown, 0] = 0.0
+    params = SMALL | {"max_epochs": 1}
+    expected = FSMDClassifier(**params).fit(X, masked)
+    found = FSMDClassifier(**params).fit(X, weighted, sample_weight=weights)
+    np.testing.assert_allclose(found.predict_marginals(X), expected.predict_marginals(X), rtol=1e-5)
+    assert found.score(X, weighted, weights) == pytest.approx(expected.score(X, masked))

@@ -382,7 +382,7 @@ def test_scorers_settle_what_follows_from_the_chain_as_score_does(watched):
         score = abs(metrics.get_scorer(name)(model, X, Y))
         assert score == pytest.approx(metric(settled, P), rel=1e-9)
         assert score != pytest.approx(metric(Y.drop(columns="watch_seconds"), P), rel=1e-9)
-    seconds = np.where(Y["click"] == 0, 0.0, Y["watch_seconds"])
+    seconds = np.where(Y["click"] == 0, 0.0, Y["watch_seconds"].where(Y["click"].notna()))
     error = metrics.value_mae(seconds, model.predict_values(X)[:, 0])
     assert metrics.get_scorer("neg_watch_seconds_mae")(model, X, Y) == pytest.approx(-error)
 

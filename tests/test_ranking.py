@@ -133,3 +133,13 @@ def test_ndcg_with_ties_is_scikit_learn_s():
 def test_ndcg_refuses(gain, groups, k, message):
     with pytest.raises(ValueError, match=message):
         ndcg_at_k(gain, [0.1, 0.2], groups, k=k)
+
+
+def test_a_series_names_its_weights():
+    X, Y = make_frame()
+    model = FSMDClassifier(**SMALL | {"max_epochs": 1}).fit(X, Y)
+    by_name = model.rank_score(X, {"conversion": 1, "click": 0})
+    np.testing.assert_array_equal(model.rank_score(X, pd.Series({"conversion": 1.0, "click": 0.0})), by_name)
+    np.testing.assert_array_equal(model.rank_score(X, pd.Series([0.0, 1.0])), by_name)
+    with pytest.raises(ValueError, match="`weights` names 'buy'"):
+        model.rank_score(X, pd.Series({"click": 1.0, "buy": 0.0}))

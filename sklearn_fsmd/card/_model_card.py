@@ -14,7 +14,7 @@ from sklearn_fsmd.card._tables import columns_table, of_cut, one_section, readab
 from sklearn_fsmd.card._texts import READING, about, limits_of
 from sklearn_fsmd.encoding import as_pandas
 from sklearn_fsmd.inspection import metric_table
-from sklearn_fsmd.metrics import check_count, fitted_model, segments_by_name
+from sklearn_fsmd.metrics import check_count, column_named, fitted_model, segments_by_name
 from sklearn_fsmd.persistence import replacing
 from sklearn_fsmd.plotting import not_among
 
@@ -51,7 +51,7 @@ def model_card(
         A Markdown file to write. A file of that name is replaced when the new one is complete.
     by : sequence of str, or dict of name to array-like of shape (n,), default=()
         Columns of X, or arrays, that cut the rows into segments: there are metrics of each.
-    groups : array-like of shape (n,), default=None
+    groups : str, or array-like of shape (n,), default=None
         The user of each row: intervals say what other users would change. See
         :func:`~sklearn_fsmd.inspection.metric_table`.
     description : str, default=""
@@ -149,11 +149,7 @@ def _cuts(by: Sequence[str] | Mapping[str, Any], X: Any) -> dict[str, Any]:
     if isinstance(by, Mapping):
         return {str(name): np.asarray(as_pandas(column), dtype=object) for name, column in by.items()}
     names = [by] if isinstance(by, str) else list(by)
-    for name in names:
-        if not isinstance(X, pd.DataFrame) or name not in X.columns:
-            known = list(X.columns) if isinstance(X, pd.DataFrame) else "no names"
-            raise ValueError(f"`by` names {name!r}, and X has {known}. Of other cuts give a dict of arrays.")
-    return {str(name): np.asarray(X[name], dtype=object) for name in names}
+    return {str(name): np.asarray(column_named(X, name, "by"), dtype=object) for name in names}
 
 
 def _largest(column: np.ndarray, n: int) -> pd.Series:

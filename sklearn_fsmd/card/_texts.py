@@ -36,15 +36,17 @@ def about(model: Any, own: Any, description: str) -> str:
 
 def limits_of(own: Any, table: pd.DataFrame, of_cuts: Mapping[str, pd.DataFrame]) -> list[str]:
     """What the figures say against the model, and what is true of any of this kind."""
-    found = [_of_level(target, "all rows", row) for (target, _), row in table.iterrows()]
+    as_shown = own._encoder.bias is None  # else levels are above those of the log, as they should be
+    found = [_of_level(target, "all rows", row) for (target, _), row in table.iterrows() if as_shown]
     for name, of_cut in of_cuts.items():
         segments = list(of_cut.iterrows())
-        found += [_of_level(target, f"{name} = {segment}", row) for (target, segment), row in segments]
+        found += [_of_level(target, f"{name} = {segment}", row) for (target, segment), row in segments if as_shown]
         found.append(_of_few(name, segments, own.value_names_))
-    if own._encoder.bias is not None:
+    if not as_shown:
         found.append(
             "Predictions are made as if each row had been shown well (`bias_features`); logged labels were not, so "
-            "levels and AUC on logged rows look worse than they are."
+            "levels are above those of the log, and AUC on logged rows looks worse than it is. Rows that were shown in "
+            "a good position say what both are worth."
         )
     found.append(
         "Values that training has not seen, and missing ones, share one embedding per column: predictions for new "

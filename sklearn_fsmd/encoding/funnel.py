@@ -9,20 +9,23 @@ import numpy as np
 from sklearn_fsmd.runtime import warn
 
 
-def settle_children(labels: np.ndarray, observed: np.ndarray, parents: Sequence[int | None]) -> dict[int, int]:
-    """Write what follows from the funnel into `observed`, (n, K).
+def settle_children(
+    labels: np.ndarray, observed: np.ndarray, parents: Sequence[int | None], weights: np.ndarray | None = None
+) -> dict[int, int]:
+    """Write what follows from the funnel into `observed`, (n, K). From a label of weight 0, (n, K), nothing follows.
 
     Returns for each task how many rows contradict that, where there are any.
     """
-    n_odd = {}
+    n_odd, known = {}, observed.copy() if weights is None else observed & (weights > 0)
     for k, parent in enumerate(parents):
         if parent is None:
             continue
-        stopped = observed[:, parent] & (labels[:, parent] == 0)
+        stopped = known[:, parent] & (labels[:, parent] == 0)
         n = int((stopped & observed[:, k] & (labels[:, k] == 1)).sum())
         if n:
             n_odd[k] = n
         observed[:, k] |= stopped
+        known[:, k] |= stopped
     return n_odd
 
 

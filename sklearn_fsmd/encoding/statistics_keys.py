@@ -158,7 +158,8 @@ class _Search:
             return np.zeros(len(candidates))
         X = np.column_stack([column.train[used, k] for column in chosen])
         X_valid = np.column_stack([column.valid[valid_used, k] for column in chosen])
-        model = LogisticRegression(C=np.inf, solver="newton-cholesky").fit(X, y > 0, weight[used])
+        # Next to no penalty, but where few events are told apart by the rates the likelihood alone has no maximum.
+        model = LogisticRegression(C=1e3, solver="newton-cholesky").fit(X, y > 0, weight[used])
         p, p_valid = model.predict_proba(X)[:, 1], model.predict_proba(X_valid)[:, 1]
         residual, curvature = weight[used] * (y - p), weight[used] * p * (1 - p)
         residual_valid = valid_positive[valid_used] - valid_weight[valid_used] * p_valid

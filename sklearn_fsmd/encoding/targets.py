@@ -182,13 +182,14 @@ class TargetEncoder:
             raise ValueError(f"The columns of Y must be those of fit, in their order, {self.names}. Got {names_of(Y)}.")
         observed = np.stack([~pd.isna(column) for column in columns], axis=1)
         labels = np.stack([self._labels(k, column) for k, column in enumerate(columns)], axis=1)
-        n_odd = settle_children(labels, observed, parents)
-        weights = None if observed.all() else observed.astype(np.float32)
-        weights_of_values = None
+        given, weights_of_values = None, None
         if sample_weight is not None:
             given = self._given_weights(sample_weight, whole, len(labels))
             if self.of_values is not None:
                 given, weights_of_values = self.of_values.split_weights(given, whole)
+        n_odd = settle_children(labels, observed, parents, given)
+        weights = None if observed.all() else observed.astype(np.float32)
+        if given is not None:
             weights = given if weights is None else given * weights
         if weights is not None and not scale:
             weights = weights.astype(np.float32)

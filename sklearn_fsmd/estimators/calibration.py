@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -122,6 +122,15 @@ def shift_of(rate: float, parents: Sequence[int | None]) -> np.ndarray:
             f"negatives. Got link parents {tuple(parents)}."
         )
     return np.array([(1.0, math.log(rate) if parent is None else 0.0) for parent in parents])
+
+
+def refuse_other_rate(rate: float, spec: Mapping[str, Any]) -> None:
+    """Raise if a chunk was sampled otherwise than the rows of the fit with these parameters, whose level it keeps."""
+    if (before := spec.get("negative_sampling_rate", rate)) != rate:
+        raise ValueError(
+            f"The 'negative_sampling_rate' parameter was {before!r} in the fit that this one goes on from and is "
+            f"{rate!r} now, and `partial_fit` keeps the level of that fit. Sample rows in the same way, or call `fit`."
+        )
 
 
 def refuse_unsampled(rate: float, parents: Sequence[int | None], train: np.ndarray, valid: np.ndarray) -> None:

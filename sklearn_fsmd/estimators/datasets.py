@@ -173,7 +173,7 @@ class Datasets(Learning):
         else:
             trainer.grow(self, net, self._encoder, encoder)
             trainer.widen(net, sums.with_largest(sample[1]))
-        level = level_rows.sample(*sample, rates)
+        level = level_rows.sample(*sample, rates, self.negative_sampling_rate)
         if encoder.statistics is not None:
             level = level.told(encoder.statistics)
         del sample

@@ -27,7 +27,7 @@ from sklearn_fsmd.encoding import (
     warn_of_order,
     warn_of_text,
 )
-from sklearn_fsmd.estimators.calibration import Calibration, refuse_unsampled, shift_of
+from sklearn_fsmd.estimators.calibration import Calibration, refuse_other_rate, refuse_unsampled, shift_of
 from sklearn_fsmd.estimators.exchange import generator_of, own_generator
 from sklearn_fsmd.estimators.tables import TakesTables
 from sklearn_fsmd.inference import Predictor
@@ -85,6 +85,8 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
             random = own_generator(self._random)
         targets = self._new_targets(Y, classes) if anew else self._targets.check_classes(classes)
         parents = self._parents(targets)
+        if not (anew or split):
+            refuse_other_rate(self.negative_sampling_rate, self.net_.spec_)
         net = None if anew else trainer.go_on_with(self, self.net_)
         labels = targets.encode(Y, sample_weight, parents, scale=split)
         if net is None:
@@ -129,7 +131,7 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
             self._refuse_unsampled(parents, rates, StepSums.of(valid[1], parents).rates(parents))
         level = None
         if split or self.value_targets:  # `partial_fit` leaves probabilities; values are corrected always
-            level = level_rows.sample(*data, rates if split else None)
+            level = level_rows.sample(*data, rates if split else None, self.negative_sampling_rate)
         if encoder.statistics is not None:
             order = random if self.validation == "random" else None
             more = not split or (self._grows and not anew)

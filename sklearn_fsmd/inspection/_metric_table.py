@@ -10,7 +10,16 @@ import pandas as pd
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length
 
-from sklearn_fsmd.metrics import Outcome, check_count, concordance, groups_of, log_losses, outcomes, segments_by_name
+from sklearn_fsmd.metrics import (
+    Outcome,
+    check_count,
+    column_named,
+    concordance,
+    groups_of,
+    log_losses,
+    outcomes,
+    segments_by_name,
+)
 
 ALL = "all rows"
 LEVEL = 0.95
@@ -40,11 +49,11 @@ def metric_table(
     ----------
     model : fitted MultiTaskClassifier, or a Pipeline or search that ends in one.
     X, Y : as its `score` takes them, that it was not trained on.
-    by : array-like of shape (n,), or dict of name to array-like, default=None
-        The segment of each row. A dict holds several cuts, whose segments are named "<name> = <value>". None takes all
-        rows alone. Without a dict no segment can be named "all rows".
-    groups : array-like of shape (n,), default=None
-        The user of each row, or whatever is drawn.
+    by : str, array-like of shape (n,), or dict of name to either, default=None
+        The segment of each row, or the column of X that says it. A dict holds several cuts, whose segments are named
+        "<name> = <value>". None takes all rows alone. Without a dict no segment can be named "all rows".
+    groups : str, or array-like of shape (n,), default=None
+        The user of each row, or whatever is drawn, or the column of X that says it.
     sample_weight : array-like of shape (n,) or (n, n_tasks + n_values), default=None
     n_samples : int, default=200
         How many samples are drawn.
@@ -63,8 +72,8 @@ def metric_table(
     Raises
     ------
     ValueError
-        If nothing was observed of a target, a row has no group, two segments have one name, or `n_samples` is not above
-        0.
+        If nothing was observed of a target, a row has no group, two segments have one name, X has no column of a name,
+        or `n_samples` is not above 0.
 
     Examples
     --------
@@ -73,15 +82,15 @@ def metric_table(
     >>> from sklearn_fsmd.inspection import metric_table
     >>> X, Y = make_funnel(600, random_state=0, return_X_y=True)
     >>> model = FSMDClassifier(max_epochs=1, random_state=0).fit(X[:400], Y[:400])
-    >>> table = metric_table(model, X[400:], Y[400:], groups=X["user_id"][400:], n_samples=20, random_state=0)
+    >>> table = metric_table(model, X[400:], Y[400:], groups="user_id", n_samples=20, random_state=0)
     >>> table.loc[("click", "all rows"), "n"]
     np.float64(200.0)
     """
     check_count("n_samples", n_samples)
     found = outcomes(model, X, Y, sample_weight)
     n = len(X)
-    group = np.arange(n) if groups is None else _numbers(groups, n)
-    found, segments = [_sorted(one) for one in found], _segments(by, n)
+    group = np.arange(n) if groups is None else _numbers(column_named(X, groups, "groups"), n)
+    found, segments = [_sorted(one) for one in found], _segments(by, X)
     parts = {
         (one.name, segment): Outcome(one.name, one.is_value, *(values[members[one.rows]] for values in one[2:]))
         for one in found
@@ -162,12 +171,13 @@ def _concordance(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> float:
     return concordance(np.repeat(y, times), np.repeat(p, times))
 
 
-def _segments(by: Any, n: int) -> dict[str, np.ndarray]:
+def _segments(by: Any, X: Any) -> dict[str, np.ndarray]:
     """For each segment which rows it has, ``(n,)`` bool; the first has all."""
+    n = len(X)
     found = {ALL: np.ones(n, dtype=bool)}
     cuts = by if isinstance(by, Mapping) else {} if by is None else {"": by}
     for cut, column in cuts.items():
-        names = segments_by_name(column)
+        names = segments_by_name(column_named(X, column, "by"))
         check_consistent_length(names, np.empty(n))
         for name in names.value_counts().index:
             segment = f"{cut} = {name}" if isinstance(by, Mapping) else str(name)

@@ -9,6 +9,7 @@ from sklearn_fsmd.metrics._curves import lift_curve, reliability_curve
 from sklearn_fsmd.metrics._grouped import group_auc, ndcg_at_k
 from sklearn_fsmd.metrics._inputs import as_column as as_column
 from sklearn_fsmd.metrics._inputs import check_count as check_count
+from sklearn_fsmd.metrics._inputs import column_named as column_named
 from sklearn_fsmd.metrics._inputs import groups_of as groups_of
 from sklearn_fsmd.metrics._inputs import keep_nan as keep_nan
 from sklearn_fsmd.metrics._inputs import segments_by_name as segments_by_name

@@ -104,6 +104,23 @@ def is_text(column: np.ndarray) -> bool:
     return bool(len(known)) and isinstance(known[0], str)
 
 
+def column_named(X: Any, given: Any, parameter: str) -> Any:
+    """The column of X that `given` names, or `given` itself: something of each row.
+
+    Raises
+    ------
+    ValueError
+        If X has no such column.
+    """
+    if not isinstance(given, str):
+        return given
+    X = as_pandas(X)
+    if isinstance(X, pd.DataFrame) and given in X.columns:
+        return X[given]
+    known = list(X.columns) if isinstance(X, pd.DataFrame) else "no names"
+    raise ValueError(f"`{parameter}` names {given!r}, and X has {known}. Of what X does not hold give an array.")
+
+
 def groups_of(groups: Any) -> np.ndarray:
     """For each row the number of its group, ``(n,)``."""
     numbers, _ = pd.factorize(as_column(groups))

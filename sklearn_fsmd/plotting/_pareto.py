@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_consistent_length
 
 from sklearn_fsmd.compose import ask
 from sklearn_fsmd.encoding import as_pandas
-from sklearn_fsmd.metrics import as_column, fitted_model, ndcg_at_k, observations, task_aucs
+from sklearn_fsmd.metrics import as_column, column_named, fitted_model, ndcg_at_k, observations, task_aucs
 from sklearn_fsmd.plotting._axes import axes_of, keep_apart, legend_below
 from sklearn_fsmd.ranking import EFFICIENT, efficient, is_weight, listed, pareto_front
 
@@ -107,8 +107,8 @@ class ParetoDisplay:
         utilities : dict of two names to callables, default=None
             The objectives, see :func:`~sklearn_fsmd.ranking.pareto_front`. None takes the first two binary targets:
             with `groups` the NDCG of each, else its AUC.
-        groups : array-like of shape (n,), default=None
-            The user of each row, whose list is ranked.
+        groups : str, or array-like of shape (n,), default=None
+            The user of each row, whose list is ranked, or the column of X that says it.
         k : int, default=10
             How many positions of each list the NDCG looks at.
         weights : array-like or dict of names, default=None
@@ -185,7 +185,7 @@ def _of_targets(estimator: Any, X: Any, Y: Any, groups: Any, k: int) -> tuple[An
     names = fitted_model(estimator).task_names_[:2]
     if len(names) < 2:
         raise ValueError(f"There is one binary target, {names[0]!r}. Name two objectives in `utilities`.")
-    X = as_pandas(X)
+    X, groups = as_pandas(X), column_named(X, groups, "groups")
     check_consistent_length(X, Y, groups)
     labels, weights = observations(fitted_model(estimator), Y)
     rows = np.flatnonzero((weights[:, :2] > 0).all(axis=1))

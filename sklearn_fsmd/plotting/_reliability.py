@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.metrics import Outcome, check_count, outcomes, outcomes_of, reliability_curve
+from sklearn_fsmd.metrics import Outcome, check_count, column_named, outcomes, outcomes_of, reliability_curve
 from sklearn_fsmd.plotting._axes import choose_ticks, legend_below
 from sklearn_fsmd.plotting._segments import grid_of_axes, segments_of
 
@@ -68,8 +68,8 @@ class ReliabilityDisplay:
         ----------
         estimator : MultiTaskClassifier, or a Pipeline or search that ends in one.
         X, Y : as its `score` takes them.
-        by : array-like of shape (n,), default=None
-            The segment of each row, for instance a column of X. Each segment has a curve.
+        by : str, or array-like of shape (n,), default=None
+            The segment of each row, or the column of X that says it. Each segment has a curve.
         targets : sequence of str, or str, default=None
             Names of targets; None takes all, those with values too.
         conditional : bool, default=False
@@ -92,7 +92,7 @@ class ReliabilityDisplay:
         """
         found = _chosen(outcomes(estimator, X, Y, sample_weight, conditional=conditional), targets)
         options: dict[str, Any] = {"n_bins": n_bins, "min_bin_rows": min_bin_rows, "max_segments": max_segments}
-        return cls._of(found, by, len(X), **options).plot(**kw)
+        return cls._of(found, column_named(X, by, "by"), len(X), **options).plot(**kw)
 
     @classmethod
     def from_predictions(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple, cast
 
@@ -41,18 +42,18 @@ class Outputs(NamedTuple):
 
 
 @torch.inference_mode()
-def set_level(network: MultiTaskNetwork, parts: Sequence[Outputs], rates: np.ndarray) -> None:
+def set_level(network: MultiTaskNetwork, parts: Sequence[Outputs], rates: np.ndarray, kept: float = 1.0) -> None:
     """Let mean probabilities be the rates that were observed, over rows of training and, second, of validation.
 
     `rates` ``(K,)`` say how often each step happened in all rows of training, of which those here are some. With a bias
     tower the rows are predicted as they were shown, so what is set is the level of items, beside that of their places.
     Each member of an ensemble gets the same shift, and the mean is taken of their probabilities. So their level is
-    nearly right, and nearer each time.
+    nearly right, and nearer each time. `kept` is the share of the rows without the first event that are in the log.
     """
-    n_tasks = len(network.link.parents)
-    train, *valid = (_of_labels(part, n_tasks) for part in parts)
     parents = network.link.parents
-    found = shifts(parents, train._replace(rates=rates), *valid)
+    train, *valid = (_of_labels(part, len(parents)) for part in parts)
+    train = train._replace(rates=rates)
+    found = shifts(parents, *(of_whole_log(said, parents, kept) for said in (train, *valid)))
     for member in network.members:
         bias = member.towers.output.bias.data
         bias[: len(found), 0] += torch.from_numpy(found).to(bias)
@@ -76,6 +77,23 @@ def _of_values(network: MultiTaskNetwork, part: Outputs) -> Expected:
     expected = values.expectation(cast("Tensor", network.split(part.outputs)[1]))
     labels, weights = part.labels[:, n_tasks:], cast("Tensor", part.weights)[:, n_tasks:]
     return Expected(*(x.cpu().numpy() for x in (expected, labels, weights)))
+
+
+def of_whole_log(said: Said, parents: Sequence[int | None], kept: float) -> Said:
+    """What would have been said of a log of which only the share `kept` of the rows without the first event is here.
+
+    A mean that is right in the sample need not be right of corrected probabilities, since the correction is no line.
+    """
+    if kept == 1:
+        return said
+    first = list(parents).index(None)
+    logits, weights = said.logits.copy(), np.ones(said.labels.shape) if said.weights is None else said.weights.copy()
+    logits[:, first] += math.log(kept)
+    weights[(said.labels[:, first] == 0) & (weights[:, first] > 0)] /= kept
+    if (rates := said.rates) is not None:
+        rates = rates.copy()
+        rates[first] /= rates[first] + (1 - rates[first]) / kept
+    return Said(logits, said.labels, weights, rates)
 
 
 def shifts(parents: Sequence[int | None], train: Said, valid: Said | None = None) -> np.ndarray:

@@ -23,13 +23,14 @@ class LevelRows(NamedTuple):
 
     Values are known of rows where their step has happened, which may be few: `with_values` are some of these alone,
     None if there are none. Their own label raises the rates of their categories. New rows are not so lucky, so they
-    are told the rates of all others.
+    are told the rates of all others. `kept` is the share of the rows without the first event that are in the log.
     """
 
     rows: Encoded
     targets: Targets
     rates: np.ndarray | None
     with_values: tuple[Encoded, Targets] | None
+    kept: float
 
     def told(self, statistics: TargetStatistics) -> LevelRows:
         """The rows with statistics of the targets, which have been learned from all rows."""
@@ -43,12 +44,13 @@ class LevelRows(NamedTuple):
         further = [] if valid is None else [valid]
         with_values = None if self.with_values is None else TensorData.of(*self.with_values, net.device)
         if self.rates is not None:
-            net.set_level([TensorData.of(self.rows, self.targets, net.device), *further], self.rates, with_values)
+            of_all = TensorData.of(self.rows, self.targets, net.device)
+            net.set_level([of_all, *further], self.rates, with_values, self.kept)
         elif with_values is not None:
             net.set_level([with_values, *further], None)
 
 
-def sample(rows: Encoded, targets: Targets, rates: np.ndarray | None) -> LevelRows:
+def sample(rows: Encoded, targets: Targets, rates: np.ndarray | None, kept: float) -> LevelRows:
     """Some of the rows, and some of those with values, evenly spaced."""
 
     def some(which: np.ndarray) -> tuple[Encoded, Targets]:
@@ -56,4 +58,4 @@ def sample(rows: Encoded, targets: Targets, rates: np.ndarray | None) -> LevelRo
         return rows.take(chosen if rows.rows is None else rows.rows[chosen]), targets.part(chosen)
 
     known = np.flatnonzero([] if targets.values is None else targets.values.weights.any(axis=1))
-    return LevelRows(*some(np.arange(len(rows))), rates, some(known) if len(known) else None)
+    return LevelRows(*some(np.arange(len(rows))), rates, some(known) if len(known) else None, kept)

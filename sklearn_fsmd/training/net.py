@@ -275,13 +275,18 @@ class Net(ClassifierMixin, NeuralNet):
 
     @torch.inference_mode()
     def set_level(
-        self, parts: Sequence[TensorData], rates: np.ndarray | None, with_values: TensorData | None = None
+        self,
+        parts: Sequence[TensorData],
+        rates: np.ndarray | None,
+        with_values: TensorData | None = None,
+        kept: float = 1.0,
     ) -> None:
         """Let each target's mean prediction be the mean of what was observed.
 
         `parts` are rows of training and, as a second part, of validation. `rates` ``(K,)`` say how often each step
         happened in all rows of training, of which those here are some; None, of a chunk, leaves the probabilities and
         corrects the values alone. `with_values` are the rows of training by which values are corrected, if others.
+        `kept` is the share of the rows without the first event that are in the log.
 
         The average of the weights does not predict the average of what they predicted, dropout is off, and statistics
         of the targets are those of all rows. Training that goes on finds the same level in the weights that it trains.
@@ -293,9 +298,9 @@ class Net(ClassifierMixin, NeuralNet):
         if rates is None:
             return
         with self.average_.moving_both([member.towers.output.bias for member in self.module_.members]):
-            set_level(self.module_, said, rates)
+            set_level(self.module_, said, rates, kept)
             for _ in range(TIMES_OF_ENSEMBLE - 1 if len(self.module_.members) > 1 else 0):
-                set_level(self.module_, self._said(parts), rates)
+                set_level(self.module_, self._said(parts), rates, kept)
 
     def _said(self, parts: Sequence[TensorData]) -> list[Outputs]:
         return [Outputs(self.logits(*rows.inputs), rows.labels, rows.weights) for rows in parts]

@@ -41,6 +41,7 @@ NETWORK = tuple(field.name for field in fields(NetworkParameters))
 OPTIMIZATION = tuple(field.name for field in fields(OptimizationParameters))
 ARCHITECTURE = (*(name for name in NETWORK if name != "embedding_std"), "bias_features")
 """The parameters that a network is made of; training that goes on cannot change them."""
+BESIDE = ("bias_features", "device", "negative_sampling_rate")
 ENCODING = (
     *("categorical_features", "numeric_scaling", "numeric_bins", "min_frequency", "target_statistics"),
     *("statistics_features", "list_features", "list_separator", "max_list_length", "vector_features"),
@@ -162,7 +163,7 @@ def net_of(predictor: Predictor, history: Sequence[dict[str, Any]]) -> Net:
 def spec_of(p: MultiTaskParameters) -> dict[str, Any]:
     """The parameters of `p` that a net is made of."""
     of_encoding = {name: value for name in ENCODING if _is_plain(value := _plain(getattr(p, name)))}
-    return {name: getattr(p, name) for name in (*NETWORK, *OPTIMIZATION, "bias_features", "device")} | of_encoding
+    return {name: getattr(p, name) for name in (*NETWORK, *OPTIMIZATION, *BESIDE)} | of_encoding
 
 
 def go_on_with(p: MultiTaskParameters, net: Net) -> Net:

@@ -217,3 +217,12 @@ def test_a_frozen_model_is_named_as_what_it_is(model, data):
     *_, X, Y = data
     text = model_card(FrozenEstimator(model), X, Y, pictures=False, n_samples=2, random_state=0).render()
     assert text.lstrip().startswith("# Model card: FSMDClassifier\n\n`FSMDClassifier` predicts")
+
+
+def test_with_bias_features_levels_above_the_log_are_no_limit():
+    X, Y = make_funnel(2000, position_bias=2.0, random_state=0, return_X_y=True)
+    model = FSMDClassifier(**SMALL | {"max_epochs": 12}, bias_features=["position"]).fit(X[:1000], Y[:1000])
+    text = model_card(model, X[1000:], Y[1000:], by=["device"], pictures=False, n_samples=20).render()
+    limits = text[text.index("## Limits") : text.index("## Parameters")]
+    assert "too high on average" not in limits
+    assert "Rows that were shown in a good position" in limits

@@ -11,6 +11,7 @@ from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.inspection import metric_table
 from sklearn_fsmd.inspection._metric_table import _auc
 from sklearn_fsmd.metrics import concordance, mean_log_loss, value_rmse
+from sklearn_fsmd.plotting import ReliabilityDisplay
 from tests.inspection.conftest import SMALL
 
 
@@ -165,3 +166,16 @@ def test_whole_weights_count_by_their_proportions(model, funnel):
     assert np.isnan(odd.loc[("watch_seconds", "all rows"), "ranking"])
     with pytest.raises(ValueError, match="`n_samples` must be an integer"):
         metric_table(model, X, Y, n_samples=50.0)
+
+
+def test_columns_of_x_are_named(model, funnel):
+    X, Y = (part[2000:] for part in funnel)
+    by_name = metric_table(model, X, Y, by="segment", groups="user_id", n_samples=5, random_state=0)
+    arrays = metric_table(model, X, Y, by=X["segment"], groups=X["user_id"], n_samples=5, random_state=0)
+    pd.testing.assert_frame_equal(by_name, arrays)
+    cuts = metric_table(model, X, Y, by={"device": "device"}, n_samples=5, random_state=0)
+    assert any(segment.startswith("device = ") for _, segment in cuts.index)
+    assert "s1" in ReliabilityDisplay.from_estimator(model, X, Y, by="segment", max_segments=9).curves["click"]
+    for parameter in ("by", "groups"):
+        with pytest.raises(ValueError, match=f"`{parameter}` names 'town', and X has \\['user_id'"):
+            metric_table(model, X, Y, **{parameter: "town"})

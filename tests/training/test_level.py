@@ -7,7 +7,7 @@ import pytest
 from sklearn_fsmd import FSClassifier, FSMDClassifier, MultiTaskClassifier
 from sklearn_fsmd.datasets import make_funnel
 from sklearn_fsmd.training import level_rows
-from sklearn_fsmd.training.level import Said, information, levels, shifts
+from sklearn_fsmd.training.level import Said, information, levels, of_whole_log, shifts, sigmoid
 from tests.conftest import SMALL, make_frame
 
 ALL_ROWS = {"early_stopping": False, "target_statistics": None}
@@ -237,3 +237,31 @@ def test_rows_whose_click_does_not_count_say_nothing_of_conversions():
     weights = np.ones(labels.shape)
     weights[:, 0] = 0
     assert information((None, 0), Said(np.zeros(labels.shape), labels, weights)).tolist() == [0.0, 0.0]
+
+
+def test_the_level_of_a_sampled_log_is_that_of_the_whole_one(rng):
+    """Log-odds that are too bold have the right mean in the sample and, corrected as they stand, a lower one."""
+    n, kept = 20_000, 0.1
+    z = rng.normal(size=n)
+    labels = (rng.uniform(size=n) < sigmoid(z))[:, None].astype(np.float32)
+    said = Said(4 * z[:, None], labels, None, labels.mean(axis=0, dtype=np.float64))
+    of_row = np.where(labels[:, 0] == 1, 1.0, 1 / kept)  # how many rows of the whole log it stands for
+    rate = np.average(labels[:, 0], weights=of_row)
+
+    def mean_after(shift):
+        return np.average(sigmoid(4 * z + shift + np.log(kept)), weights=of_row)
+
+    assert mean_after(shifts([None], of_whole_log(said, [None], kept))[0]) == pytest.approx(rate, rel=1e-3)
+    assert abs(mean_after(shifts([None], said)[0]) / rate - 1) > 0.1
+    assert of_whole_log(said, [None], 1.0) is said
+
+
+def test_a_fit_on_a_sampled_log_has_the_level_of_the_whole_one():
+    X, Y = make_funnel(12_000, random_state=0, return_X_y=True)
+    sampled = (Y["click"] == 1) | (np.arange(len(Y)) % 5 == 0)
+    model = FSMDClassifier(**SMALL | {"max_epochs": 10, "lr": 0.01}, **ALL_ROWS, negative_sampling_rate=0.2)
+    p = model.fit(X[sampled], Y[sampled]).predict_marginals(X)
+    weights = np.where(Y["click"] == 1, 1.0, 5.0)[sampled]
+    np.testing.assert_allclose(
+        np.average(p[sampled], axis=0, weights=weights), np.average(Y[sampled], axis=0, weights=weights), rtol=0.01
+    )
