@@ -85,10 +85,11 @@ def test_a_network_without_validation_labels_is_trained_as_long_as_the_others(da
     X, Y = data
     late = with_gap(Y, slice(1700, None), "conversion")
     params = {name: value for name, value in PARAMS.items() if name in cls().get_params()}
-    said = [
-        cls(**params | {"validation": "last", "max_epochs": n, "lr": 0.01}).fit(X, late).predict_marginals(X)
-        for n in (1, 3)
-    ]
+    with pytest.warns(UserWarning, match="have no known label of 'conversion', so early stopping does not look at it"):
+        said = [
+            cls(**params | {"validation": "last", "max_epochs": n, "lr": 0.01}).fit(X, late).predict_marginals(X)
+            for n in (1, 3)
+        ]
     assert (np.abs(said[1] - said[0]).max(axis=0) > 0.02).all()
 
 
@@ -124,7 +125,8 @@ def test_values_alone_can_judge():
     late = Y.astype(float)
     late.loc[1700:, ["click", "conversion"]] = np.nan
     params = {"value_targets": ["watch_seconds"], "validation": "last"}
-    model = FSMDClassifier(**PARAMS | params).fit(X, late.fillna({"watch_seconds": 0.0}))
+    with pytest.warns(UserWarning, match="no known label of 'click', so early stopping"):
+        model = FSMDClassifier(**PARAMS | params).fit(X, late.fillna({"watch_seconds": 0.0}))
     losses = np.array([epoch["valid_loss"] for epoch in model.history_])
     assert np.isfinite(losses).all()
     assert (losses != 0).all()
@@ -143,3 +145,18 @@ def test_from_a_label_of_weight_0_nothing_follows(data):
     found = FSMDClassifier(**params).fit(X, weighted, sample_weight=weights)
     np.testing.assert_allclose(found.predict_marginals(X), expected.predict_marginals(X), rtol=1e-5)
     assert found.score(X, weighted, weights) == pytest.approx(expected.score(X, masked))
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_purchases_that_are_not_known_yet_cannot_validate(streamed, tmp_path):
+    """There are those that follow from a click that is 0, which say nothing. The loss of no value is not 0."""
+    X, Y = make_funnel(2000, watch_time=True, random_state=0, return_X_y=True)
+    late = with_gap(Y.astype(float), slice(1700, None), "watch_seconds")
+    late.loc[1700:, "conversion"] = late["conversion"][1700:].where(Y["click"][1700:] == 0)
+    params = {"value_targets": ["watch_seconds"], "value_parents": {"watch_seconds": "click"}, "validation": "last"}
+    model = FSMDClassifier(**PARAMS | params)
+    X.join(late).to_parquet(tmp_path / "log.parquet")
+    learn, data = (model.fit_dataset, (tmp_path / "log.parquet", list(Y))) if streamed else (model.fit, (X, late))
+    with pytest.warns(UserWarning, match="no known label of 'conversion', 'watch_seconds', so early stopping"):
+        learn(*data)
+    assert all(np.isnan(epoch["valid_loss_watch_seconds"]) for epoch in model.history_)

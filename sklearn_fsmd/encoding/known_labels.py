@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from sklearn_fsmd.encoding.step_rates import StepSums
-from sklearn_fsmd.encoding.targets import Targets
+from sklearn_fsmd.encoding.targets import TargetEncoder, Targets
+from sklearn_fsmd.runtime import warn
 
 NONE = "no observed label whose weight is not zero"
 
@@ -39,4 +40,24 @@ def refuse_unjudged(targets: Targets) -> None:
         raise ValueError(
             f"Y has {NONE} in the rows that validate. With validation='last' these are the last ones: leave rows out "
             "whose labels are not known yet, give rows to validate on, or set early_stopping=False."
+        )
+
+
+def warn_unjudged(targets: Targets, known: TargetEncoder, parents: Sequence[int | None]) -> None:
+    """Warn of targets of which the rows that validate tell nothing, though the step before has happened there."""
+    happened = np.append(
+        (targets.full_weights * targets.labels).any(axis=0), True
+    )  # the last is for what follows no step
+    steps = StepSums.of(targets, parents)
+    tells = [bool(tried + aside) for tried, aside in zip(steps.tried, steps.aside, strict=True)]
+    names, before = list(known.names), [-1 if parent is None else parent for parent in parents]
+    if targets.values is not None and known.of_values is not None:
+        tells += [bool(column.any()) for column in targets.values.weights.T]
+        names += known.of_values.names
+        before += [-1 if parent is None else parent for parent in known.of_values.parents]
+    silent = [name for name, told, parent in zip(names, tells, before, strict=True) if happened[parent] and not told]
+    if silent:
+        warn(
+            f"The rows that validate have no known label of {', '.join(map(repr, silent))}, so early stopping does not "
+            "look at it. Validate on rows whose labels are final: give `X_val` and `Y_val`."
         )

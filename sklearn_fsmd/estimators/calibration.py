@@ -72,7 +72,10 @@ class Calibration(Predictions):
             name = self._targets.names[k]
             if len(np.unique(targets.labels[counts > 0, k])) < 2:
                 where = "" if parent is None else f" where {self._targets.names[parent]!r} is 1"
-                raise ValueError(f"Calibration needs both classes of {name!r}{where}, and Y has one of them at most.")
+                raise ValueError(
+                    f"Calibration needs both classes of {name!r}{where}, and Y has one of them at most. Take rows of "
+                    "more days: where labels of the last ones are not known yet (NaN), earlier ones tell of the step."
+                )
             what = repr(name) if parent is None else f"{name!r}, given {self._targets.names[parent]!r},"
             fitted.append(platt(logits[:, k], targets.labels[:, k], counts, what))
         return np.array(fitted)

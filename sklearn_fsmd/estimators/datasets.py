@@ -19,6 +19,7 @@ from sklearn_fsmd.encoding import (
     refuse_unjudged,
     refuse_unlabeled,
     warn_of_contradictions,
+    warn_unjudged,
 )
 from sklearn_fsmd.estimators.exchange import generator_of, own_generator
 from sklearn_fsmd.estimators.learning import Learning
@@ -228,6 +229,8 @@ class Datasets(Learning):
         warn_of_contradictions(sums.n_odd, sums.n_rows, targets.names, parents)
         if anew:
             refuse_unlabeled(sums.weights, sums.positive, sums.steps, targets.names, parents)
+        if valid is not None:
+            warn_unjudged(valid[1], targets, parents)
         if anew and encoder.bias is not None and sample[0].bias is not None:
             encoder.take_reference(sample[0].bias)
         if encoder.statistics is not None:

@@ -26,6 +26,7 @@ from sklearn_fsmd.encoding import (
     warn_of_ids,
     warn_of_order,
     warn_of_text,
+    warn_unjudged,
 )
 from sklearn_fsmd.estimators.calibration import Calibration, refuse_other_rate, refuse_unsampled, shift_of
 from sklearn_fsmd.estimators.exchange import generator_of, own_generator
@@ -122,6 +123,8 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
         steps = StepSums.of(data[1], parents)
         if anew and split:
             refuse_unlabeled(*data[1].totals(), steps, targets.names, parents)
+        if valid is not None:
+            warn_unjudged(valid[1], targets, parents)
         if anew and self.target_statistics is None:
             encoder.named_statistics(self.statistics_features)  # which says if there are no such columns
         elif anew:

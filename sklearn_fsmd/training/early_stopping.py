@@ -70,9 +70,10 @@ class EarlyStopping(Callback):
     ) -> None:
         self.valid: TensorData | None = dataset_valid
         weights = None if dataset_valid is None else dataset_valid.weights
-        seen = None if weights is None else (weights > 0).any(dim=0).tolist()
-        self.judged = [seen is None or any(seen[k] for k in group) for group in self.groups]
-        if self.value is not None and not (seen and seen[self.value] and net.criterion_.task_weights[self.value] > 0):
+        n = len(self.task_names) + len(self.value_names)
+        self.seen = [True] * n if weights is None else (weights > 0).any(dim=0).tolist()
+        self.judged = [any(self.seen[k] for k in group) for group in self.groups]
+        if self.value is not None and not (self.seen[self.value] and net.criterion_.task_weights[self.value] > 0):
             raise ValueError(
                 f"validation_metric={self.metric!r} needs validation rows in which that value is known, and a "
                 "weight above 0 in `task_weights`. Use 'mean_auc', or other validation data."
@@ -145,8 +146,8 @@ class EarlyStopping(Callback):
         net.history.record("valid_best", float(self.improved))
         for name, value in by_task.items():
             net.history.record(f"valid_auc_{name}", value)
-        for name, value in zip(self.value_names, self.seen_losses[len(self.task_names) :].tolist(), strict=True):
-            net.history.record(f"valid_loss_{name}", value)
+        for k, name in enumerate(self.value_names, len(self.task_names)):
+            net.history.record(f"valid_loss_{name}", float(self.seen_losses[k]) if self.seen[k] else math.nan)
 
     def _score(
         self,
