@@ -45,9 +45,8 @@ def refuse_unjudged(targets: Targets) -> None:
 
 def warn_unjudged(targets: Targets, known: TargetEncoder, parents: Sequence[int | None]) -> None:
     """Warn of targets of which the rows that validate tell nothing, though the step before has happened there."""
-    happened = np.append(
-        (targets.full_weights * targets.labels).any(axis=0), True
-    )  # the last is for what follows no step
+    positive = targets.full_weights * targets.labels
+    happened = np.append(positive.any(axis=0), True)  # the last is for what follows no step
     steps = StepSums.of(targets, parents)
     tells = [bool(tried + aside) for tried, aside in zip(steps.tried, steps.aside, strict=True)]
     names, before = list(known.names), [-1 if parent is None else parent for parent in parents]

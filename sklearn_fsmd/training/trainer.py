@@ -41,7 +41,6 @@ NETWORK = tuple(field.name for field in fields(NetworkParameters))
 OPTIMIZATION = tuple(field.name for field in fields(OptimizationParameters))
 ARCHITECTURE = (*(name for name in NETWORK if name != "embedding_std"), "bias_features")
 """The parameters that a network is made of; training that goes on cannot change them."""
-BESIDE = ("bias_features", "device", "negative_sampling_rate")
 ENCODING = (
     *("categorical_features", "numeric_scaling", "numeric_bins", "min_frequency", "target_statistics"),
     *("statistics_features", "list_features", "list_separator", "max_list_length", "vector_features"),
@@ -49,6 +48,9 @@ ENCODING = (
 )
 """Nor can it change how rows were encoded. Files of former versions do not say what these parameters were, and of
 callables no file does."""
+
+BESIDE = ("bias_features", "device", "negative_sampling_rate")
+"""What else a net remembers of the fit that made it."""
 
 NOT_NET_PARAMS = {
     *("module", "criterion", "optimizer", "lr", "max_epochs", "batch_size", "device", "callbacks", "verbose"),
