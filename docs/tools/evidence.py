@@ -40,6 +40,11 @@ PAGES: dict[str, tuple[str, str, list[Stored]]] = {
             Stored("benchmarks/quality/averaged.csv", "make averaged", ["data", "n_fits"], AUCS, "",
                    "Whole fits, averaged", "What so many fits give whose predictions are averaged: the measure of what "
                    "the members of an ensemble can reach. Read on 5 and 6 May 2022."),
+            Stored("benchmarks/quality/trials.csv",
+                   'python -m benchmarks.quality.run --data kuairand --only "CatBoost, tuned" --seeds 1',
+                   ["model", "settings"], {"valid_auc": "AUC", "seconds": "seconds"}, "",
+                   "Trials of the search for the tuned CatBoost", "By the AUC on 3 and 4 May, for clicks (first), long "
+                   "views (second) and those of clicked rows. The search has not ended, so no table has its result."),
             Stored("benchmarks/quality/funnels.csv", "make funnels", ["rate", "conflict", "selection", "variant"], AUCS,
                    "", "Losses of a chain where the truth is known",
                    "Simulated funnels: the rate of conversions, how much what invites clicks speaks against "
