@@ -145,8 +145,7 @@ class InputEncoder:
 
     def encode(self, X: Any) -> Encoded:
         """Encode a table that has the columns of fit, for training that goes on or for validation."""
-        encoded = self.main.encode(self.main_part(X))
-        return encoded if self.bias is None else replace(encoded, bias=self.bias.encode(_columns(X, self.is_bias)))
+        return self._as_shown(self.main.encode(self.main_part(X)), X)
 
     def encode_main(self, X: Any) -> Encoded:
         """Encode what a prediction needs."""
@@ -155,7 +154,9 @@ class InputEncoder:
 
     def encode_shown(self, X: Any) -> Encoded:
         """Encode what a prediction needs, and how each row was shown."""
-        rows = self.encode_main(X)
+        return self._as_shown(self.encode_main(X), X)
+
+    def _as_shown(self, rows: Encoded, X: Any) -> Encoded:
         return rows if self.bias is None else replace(rows, bias=self.bias.encode(_columns(X, self.is_bias)))
 
     def copy(self) -> InputEncoder:

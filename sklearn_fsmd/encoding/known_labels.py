@@ -1,4 +1,4 @@
-"""Targets of which there is nothing to learn, or nothing to judge by, are refused."""
+"""Targets of which there is nothing to learn, or nothing to judge by, are refused or warned of."""
 
 from __future__ import annotations
 

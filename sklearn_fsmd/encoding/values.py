@@ -106,15 +106,11 @@ class ValueEncoder:
         return Values(np.where(weights > 0, values, 0).astype(np.float32), weights.astype(np.float32))
 
     def over_impressions(self, Y: Any, labels: np.ndarray) -> np.ndarray:
-        """The values ``(n, V)`` of all rows: 0 where the parent has not happened, NaN where nothing was observed.
-
-        A value whose parent is unknown is not observed either: those without one would be missing among them.
-        """
+        """The values ``(n, V)`` of all rows: 0 where the parent has not happened, NaN where nothing was observed."""
         values = self._numbers(Y)
         for v, parent in enumerate(self.parents):
             if parent is not None:
                 values[labels[:, parent] == 0, v] = 0
-                values[np.isnan(labels[:, parent]), v] = np.nan
         return values
 
     def _numbers(self, Y: Any) -> np.ndarray:

@@ -78,8 +78,7 @@ class Graph:
     def sigmoid(self, x: Value) -> Value:
         """1 / (1 + exp(−x)).
 
-        The operator Sigmoid of onnxruntime is right to about 1e-7 and no better, however small the result is: a
-        probability of one in a million is off by a tenth.
+        The operator Sigmoid of onnxruntime has an absolute error: of a small probability few digits are right, or none.
         """
         return self.op("Reciprocal", self.op("Add", self.op("Exp", self.op("Neg", x)), np.float32(1)))
 

@@ -105,6 +105,9 @@ def observations(model: Any, Y: Any, sample_weight: Any = None) -> tuple[np.ndar
     _, values = targets.over_impressions(Y, model.module_.link.parents)
     of_values = np.ones_like(values) if sample_weight is None else targets.split_weights(sample_weight, Y)[1]
     of_values = np.where(np.isnan(values), 0.0, of_values)
+    for v, parent in enumerate(targets.of_values.parents):
+        if parent is not None:
+            of_values[weights[:, parent] == 0, v] = 0.0  # whether the step has happened is unknown
     return np.hstack((labels, np.nan_to_num(values))), np.hstack((weights, of_values))
 
 

@@ -168,6 +168,17 @@ def test_whole_weights_count_by_their_proportions(model, funnel):
         metric_table(model, X, Y, n_samples=50.0)
 
 
+def test_a_click_of_weight_0_says_nothing_of_its_value(model, funnel):
+    """As one that is missing: neither that the value is 0 nor that it is one of an impression."""
+    X, Y = (part[2000:] for part in funnel)
+    unknown = np.arange(len(X)) % 2 == 0
+    missing = Y.astype(float).mask(np.outer(unknown, [True, True, False]))
+    weights = np.where(np.outer(unknown, [1, 1, 0]), 0.0, 1.0)
+    by_gaps = metric_table(model, X, missing, n_samples=5, random_state=0)
+    by_weights = metric_table(model, X, Y, sample_weight=weights, n_samples=5, random_state=0)
+    pd.testing.assert_frame_equal(by_weights, by_gaps)
+
+
 def test_columns_of_x_are_named(model, funnel):
     X, Y = (part[2000:] for part in funnel)
     by_name = metric_table(model, X, Y, by="segment", groups="user_id", n_samples=5, random_state=0)
