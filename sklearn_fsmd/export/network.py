@@ -46,6 +46,8 @@ def said_by_members(g: Graph, network: MultiTaskNetwork, rows: Rows) -> list[Sai
         raise ValueError(f"The network is a {parts}, which to_onnx does not know.")
     w = Weights()
     found = [_said(g, w, member, rows, network.n_learned) for member in network.members]
+    slopes = w(network.slopes)
+    found = [replace(own, logits=g.op("Mul", own.logits, slopes)) for own in found]
     if network.values is not None:
         w.all_of(network.values)  # `values.py` writes them
     if network.bias_tower is not None:

@@ -45,7 +45,12 @@ class MultiTaskNetwork(Member):
     Their probabilities are averaged; in training each that reads a row has logits of its own, ``(R, B, K)``.
 
     `shares_nothing` says that each task has a network of its own.
+
+    `slopes` ``(K,)`` multiply the log-odds of each step that the members say. They are 1 until training has ended, see
+    :mod:`sklearn_fsmd.training.slope`.
     """
+
+    slopes: Tensor
 
     def __init__(
         self,
@@ -63,6 +68,7 @@ class MultiTaskNetwork(Member):
         self.values = values
         self.bias_tower = bias_tower
         self.more_members = nn.ModuleList(more_members)
+        self.register_buffer("slopes", torch.ones(len(link.parents)))
 
     def forward(self, codes: Tensor, numbers: Tensor, *more: Any) -> Tensor:
         n_lists = int(self.embedding.n_lists > 0)
@@ -81,6 +87,9 @@ class MultiTaskNetwork(Member):
 
     def _finished(self, logits: Tensor, *bias: Tensor) -> Tensor:
         """The outputs, of the logits ``(…, B, K)`` of all members and the bias features."""
+        n_tasks = len(self.link.parents)
+        of_steps = logits[..., :n_tasks] * self.slopes
+        logits = of_steps if self.values is None else torch.cat((of_steps, logits[..., n_tasks:]), dim=-1)
         if self.bias_tower is not None:
             level = self.bias_tower(*bias) if bias else self.bias_tower.neutral.expand(logits.shape[-2])
             logits = torch.cat((logits[..., :1] + level.unsqueeze(1), logits[..., 1:]), dim=-1)
@@ -144,8 +153,8 @@ class MultiTaskNetwork(Member):
         if top == "bias_tower":
             return tensor if k == 0 else None
         axis = 0 if top in ("extractor", "towers") or name.startswith(PER_TASK) else 1
-        if top == "values":
-            return None  # they say how values are measured, which training does not change
+        if top in ("values", "slopes"):
+            return None  # how values are measured, and what corrects the steps, which training does not change
         return tensor.chunk(self.n_learned, dim=axis)[k]
 
     @property

@@ -34,11 +34,22 @@ class Said(NamedTuple):
 
 
 class Outputs(NamedTuple):
-    """What a network said of some rows, ``(n, K + V·P)``, and their labels and weights, ``(n, K + V)``; None for 1."""
+    """What a network said of some rows, ``(n, K + V·P)``, and their labels and weights, ``(n, K + V)``; None for 1.
+
+    `places` ``(n,)`` is the part of the first logit that is the bias tower's; None if there is none.
+    """
 
     outputs: Tensor
     labels: Tensor
     weights: Tensor | None
+    places: Tensor | None = None
+
+    def of_places(self, n_tasks: int) -> Tensor:
+        """What the bias tower has added to each logit, ``(n, K)``."""
+        found = torch.zeros_like(self.outputs[:, :n_tasks])
+        if self.places is not None:
+            found[:, 0] = self.places
+        return found
 
 
 @torch.inference_mode()
@@ -51,12 +62,12 @@ def set_level(network: MultiTaskNetwork, parts: Sequence[Outputs], rates: np.nda
     nearly right, and nearer each time. `kept` is the share of the rows without the first event that are in the log.
     """
     parents = network.link.parents
-    train, *valid = (_of_labels(part, len(parents)) for part in parts)
+    train, *valid = (said_of(part, len(parents)) for part in parts)
     train = train._replace(rates=rates)
     found = shifts(parents, *(of_whole_log(said, parents, kept) for said in (train, *valid)))
     for member in network.members:
         bias = member.towers.output.bias.data
-        bias[: len(found), 0] += torch.from_numpy(found).to(bias)
+        bias[: len(found), 0] += torch.from_numpy(found).to(bias) / network.slopes
 
 
 @torch.inference_mode()
@@ -65,9 +76,9 @@ def set_level_of_values(network: MultiTaskNetwork, parts: Sequence[Outputs], *, 
     correct_values(cast("Values", network.values), [_of_values(network, part) for part in parts], of_chunk=of_chunk)
 
 
-def _of_labels(part: Outputs, n_tasks: int) -> Said:
+def said_of(part: Outputs, n_tasks: int) -> Said:
     """The binary targets alone."""
-    logits, labels, weights = (None if x is None else x[:, :n_tasks].cpu().numpy() for x in part)
+    logits, labels, weights = (None if x is None else x[:, :n_tasks].cpu().numpy() for x in part[:3])
     return Said(cast("np.ndarray", logits), cast("np.ndarray", labels), weights)
 
 
@@ -112,12 +123,20 @@ def shifts(parents: Sequence[int | None], train: Said, valid: Said | None = None
 
 def information(parents: Sequence[int | None], said: Said) -> np.ndarray:
     """How much the rows tell about the level of each step, ``(K,)``: the inverse of its variance in log-odds."""
-    counts = np.ones(said.labels.shape) if said.weights is None else said.weights.astype(np.float64)
-    counts = counts * counts.sum(axis=0) / np.square(counts).sum(axis=0).clip(1e-30)  # rows, not weights, tell
-    happened = said.labels * (counts > 0)
-    tries = np.stack([np.ones(len(counts)) if p is None else happened[:, p] for p in parents], axis=1)
-    n, positive = (counts * tries).sum(axis=0), (counts * tries * said.labels).sum(axis=0)
+    counts = tries(parents, said)
+    n, positive = counts.sum(axis=0), (counts * said.labels).sum(axis=0)
     return positive * (n - positive) / n.clip(1e-30)
+
+
+def tries(parents: Sequence[int | None], said: Said) -> np.ndarray:
+    """What each row counts of each step, ``(n, K)``: 0 where it did not take place or is not known, else about 1.
+
+    A row of a large weight tells no more than another, so the weights of a column are scaled to what it tells in all.
+    """
+    counts = np.ones(said.labels.shape) if said.weights is None else said.weights.astype(np.float64)
+    counts = counts * counts.sum(axis=0) / np.square(counts).sum(axis=0).clip(1e-30)
+    happened = said.labels * (counts > 0)
+    return counts * np.stack([np.ones(len(counts)) if p is None else happened[:, p] for p in parents], axis=1)
 
 
 def levels(

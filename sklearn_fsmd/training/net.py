@@ -26,6 +26,7 @@ from sklearn_fsmd.training.copying import copied
 from sklearn_fsmd.training.fused_step import FusedStep
 from sklearn_fsmd.training.level import TIMES_OF_ENSEMBLE, Outputs, set_level, set_level_of_values
 from sklearn_fsmd.training.rowwise_adam import RowWiseAdam
+from sklearn_fsmd.training.slope import set_slopes
 from sklearn_fsmd.training.weight_average import WeightAverage
 
 
@@ -69,7 +70,8 @@ class Net(ClassifierMixin, NeuralNet):
             groups.append({"params": of_balance, "weight_decay": 0.0})
         self.optimizer_ = self.optimizer(groups, lr=self.lr, **kwargs)
         values = self.module_.values
-        self.average_ = WeightAverage(self.module_, self.average_decay, () if values is None else values.buffers())
+        fixed = (self.module_.slopes, *(() if values is None else values.buffers()))
+        self.average_ = WeightAverage(self.module_, self.average_decay, fixed)
         return self
 
     def copy(self) -> Net:
@@ -281,7 +283,7 @@ class Net(ClassifierMixin, NeuralNet):
         with_values: TensorData | None = None,
         kept: float = 1.0,
     ) -> None:
-        """Let each target's mean prediction be the mean of what was observed.
+        """Let each target's mean prediction be the mean of what was observed, and predictions as far apart as labels.
 
         `parts` are rows of training and, as a second part, of validation. `rates` ``(K,)`` say how often each step
         happened in all rows of training, of which those here are some; None, of a chunk, leaves the probabilities and
@@ -298,12 +300,23 @@ class Net(ClassifierMixin, NeuralNet):
         if rates is None:
             return
         with self.average_.moving_both([member.towers.output.bias for member in self.module_.members]):
+            if len(parts) > 1:
+                said = set_slopes(self.module_, said, rates)
             set_level(self.module_, said, rates, kept)
             for _ in range(TIMES_OF_ENSEMBLE - 1 if len(self.module_.members) > 1 else 0):
                 set_level(self.module_, self._said(parts), rates, kept)
 
     def _said(self, parts: Sequence[TensorData]) -> list[Outputs]:
-        return [Outputs(self.logits(*rows.inputs), rows.labels, rows.weights) for rows in parts]
+        n_bias, tower = len(self.bias_reference), self.module_.bias_tower
+        return [
+            Outputs(
+                self.logits(*rows.inputs),
+                rows.labels,
+                rows.weights,
+                in_chunks(tower, *rows.inputs[-n_bias:]) if n_bias else None,
+            )
+            for rows in parts
+        ]
 
     def evaluate(self, valid: TensorData) -> tuple[np.ndarray, np.ndarray]:
         """Each task's part of the loss, and its AUC, on validation data, under the averaged weights; both ``(T,)``.

@@ -56,7 +56,10 @@ def shaken(model, size=0.15, seed=0):
             if not tensor.is_floating_point():
                 continue
             noise = torch.randn(tensor.shape, generator=generator)
-            tensor.add_(noise.abs() if name.endswith("running_var") else size * noise)
+            if name.endswith(("running_var", "values.level")):  # which are not negative
+                tensor.add_(noise.abs())
+            else:
+                tensor.add_(size * noise)
     return model
 
 

@@ -1,0 +1,175 @@
+"""The slope of predictions: log-odds lie as far apart as the labels of validation rows say."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from sklearn_fsmd import FSClassifier, FSMDClassifier
+from sklearn_fsmd.datasets import make_funnel
+from sklearn_fsmd.training import net
+from sklearn_fsmd.training.level import Outputs, sigmoid
+from sklearn_fsmd.training.slope import STEEPEST, slope_of, slopes_by
+from tests.conftest import SMALL
+
+QUICK = {**SMALL, "max_epochs": 5, "lr": 0.01, "random_state": 0}
+
+
+def drawn(slope, n=20_000, center=-1.0, seed=0):
+    """Log-odds around `center`, and labels whose own are so many times as far apart."""
+    random = np.random.RandomState(seed)
+    z = random.normal(size=n)
+    return z, (random.uniform(size=n) < sigmoid(center + slope * z)).astype(float)
+
+
+def later(Y, share=0.5):
+    """Labels of other days: those of so many rows depend on nothing, so what is learned of the first days is bold."""
+    random = np.random.RandomState(0)
+    rows = np.where(random.uniform(size=len(Y)) < share, random.permutation(len(Y)), np.arange(len(Y)))
+    return Y.iloc[rows].set_axis(Y.index)
+
+
+@pytest.fixture(scope="module")
+def data():
+    X, Y = make_funnel(14_000, random_state=0, return_X_y=True)
+    Y = pd.concat([Y[:3000], later(Y[3000:4000]), later(Y[4000:])])
+    return (X[:3000], Y[:3000]), (X[3000:4000], Y[3000:4000]), (X[4000:], Y[4000:])
+
+
+def log_loss(y, p):
+    p = p.astype(float)
+    return -np.mean(np.log(np.where(y == 1, p, 1 - p)))
+
+
+@pytest.mark.parametrize("slope", [0.4, 1.0, 1.8])
+def test_it_is_that_of_the_labels_whatever_the_level(slope):
+    z, y = drawn(slope)
+    assert slope_of(z, np.full(len(z), 3.0), y, np.ones(len(z))) == pytest.approx(slope, rel=0.06)
+
+
+def test_it_is_the_most_probable_one():
+    """Where the derivative of likelihood and prior is 0."""
+    z, y = drawn(0.5, n=300)
+    w = np.random.RandomState(1).uniform(0.5, 2, size=300)
+    found = slope_of(z, np.zeros(300), y, w, spread=0.2)
+
+    def objective(slope):
+        level = np.linspace(-2, 0, 4001)[:, None]
+        losses = w * (np.logaddexp(0, level + slope * z) - y * (level + slope * z))
+        return losses.sum(axis=1).min() + np.log(slope) ** 2 / (2 * 0.2**2)
+
+    around = found * np.array([0.98, 1.0, 1.02])
+    values = [objective(slope) for slope in around]
+    assert values[1] < min(values[0], values[2])
+
+
+def test_few_rows_move_it_little():
+    few = [slope_of(*(x[:n] for x in (z, np.zeros(n), y, np.ones(n)))) for z, y in [drawn(0.3)] for n in (10, 20_000)]
+    assert 0.6 < few[0] < 1.1
+    assert few[1] == pytest.approx(0.3, abs=0.03)
+
+
+def test_no_slope_is_steeper_than_the_limit():
+    z = np.linspace(-0.1, 0.1, 1000)
+    assert slope_of(z, np.zeros(1000), (z > 0).astype(float), np.full(1000, 1e4)) == pytest.approx(STEEPEST)
+    assert slope_of(100 * z, np.zeros(1000), (z < 0).astype(float), np.full(1000, 1e4)) == pytest.approx(1 / STEEPEST)
+
+
+def test_only_rows_where_the_step_took_place_and_is_known_tell_of_it():
+    z, y = drawn(0.5)
+    other, steps = drawn(1.5, seed=1)
+    labels = np.stack([y, y * steps], axis=1)
+    weights = np.ones(labels.shape)
+    weights[1::2, 1] = 0
+    part = Outputs(*(torch.from_numpy(x.astype(np.float32)) for x in (np.stack([z, other], axis=1), labels, weights)))
+    slopes, _ = slopes_by((None, 0), part, labels.mean(axis=0))
+    np.testing.assert_allclose(slopes, [0.5, 1.5], rtol=0.1)
+    labels[1::2, 1] = 1 - labels[1::2, 1]  # whatever is written where nothing counts
+    again, _ = slopes_by((None, 0), part._replace(labels=torch.from_numpy(labels.astype(np.float32))), np.full(2, 0.5))
+    np.testing.assert_array_equal(again, slopes)
+
+
+def test_a_step_of_one_class_keeps_its_slope():
+    z, y = drawn(0.5)
+    part = Outputs(torch.from_numpy(np.stack([z, z], axis=1)), torch.from_numpy(np.stack([y, 0 * y], axis=1)), None)
+    slopes, centers = slopes_by((None, None), part, np.array([0.3, 0.1]))
+    assert slopes[0] < 0.6
+    assert (slopes[1], centers[1]) == (1, 0)
+    slopes, _ = slopes_by((None, None), part, np.array([0.0, 0.1]))  # none of the rows of training has happened
+    np.testing.assert_array_equal(slopes, 1)
+
+
+@pytest.mark.parametrize("n_members", [1, 3])
+@pytest.mark.parametrize("cls", [FSMDClassifier, FSClassifier])
+def test_new_rows_are_predicted_better_in_the_same_order(cls, n_members, data, monkeypatch):
+    train, valid, (X, Y) = data
+    options = {"X_val": valid[0], "Y_val": valid[1]}
+    model = cls(**QUICK, n_members=n_members).fit(*train, **options)
+    monkeypatch.setattr(net, "set_slopes", lambda network, parts, rates: parts)
+    as_trained = cls(**QUICK, n_members=n_members).fit(*train, **options)
+    assert (model.module_.slopes < 0.9).all()
+    np.testing.assert_array_equal(as_trained.module_.slopes, 1)
+    p, before = model.predict_marginals(X), as_trained.predict_marginals(X)
+    for k, name in enumerate(Y):
+        assert log_loss(Y[name], p[:, k]) < log_loss(Y[name], before[:, k]) - 0.003
+    if n_members == 1:
+        assert (np.diff(p[np.argsort(before[:, 0]), 0]) > -1e-6).all()
+    of_train = model.predict_marginals(train[0]).mean(axis=0), as_trained.predict_marginals(train[0]).mean(axis=0)
+    np.testing.assert_allclose(*of_train, rtol=0.02)  # the level is set afterwards
+
+
+def test_without_validation_rows_predictions_are_as_trained(data):
+    model = FSMDClassifier(**SMALL | {"early_stopping": False}).fit(*data[0])
+    np.testing.assert_array_equal(model.module_.slopes, 1)
+
+
+def test_further_training_keeps_it_and_pickles_and_files_have_it(data, tmp_path):
+    train, valid, (X, Y) = data
+    model = FSMDClassifier(**QUICK).fit(*train, X_val=valid[0], Y_val=valid[1])
+    slopes = model.module_.slopes.clone()
+    model.save(tmp_path / "model")
+    read = FSMDClassifier.load(tmp_path / "model")
+    np.testing.assert_array_equal(read.predict_marginals(X), model.predict_marginals(X))
+    model.partial_fit(X[:500], Y[:500])
+    np.testing.assert_array_equal(model.module_.slopes, slopes)
+    again = read.set_params(warm_start=True, max_epochs=1, lr=1e-9).fit(*train, X_val=valid[0], Y_val=valid[1])
+    now = again.module_.slopes / slopes  # what it predicts already is hardly too bold
+    assert ((now > 0.8) & (now < 1.1)).all()
+
+
+def test_a_row_alone_is_predicted_as_among_others_and_in_an_exported_file(data, tmp_path):
+    ort = pytest.importorskip("onnxruntime")
+    from sklearn_fsmd.export import to_onnx
+
+    train, valid, (X, _) = data
+    X = X[["price", "user_id"]]
+    narrow = [part[0][["price", "user_id"]] for part in (train, valid)]
+    model = FSMDClassifier(**QUICK, n_members=2).fit(narrow[0], train[1], X_val=narrow[1], Y_val=valid[1])
+    assert not (model.module_.slopes == 1).any()
+    to_onnx(model, tmp_path / "model.onnx")
+    inputs = {"price": X["price"].to_numpy(), "user_id": X["user_id"].astype(str).to_numpy(object)}
+    session = ort.InferenceSession(tmp_path / "model.onnx")
+    feed = {i.name: X[i.name].to_numpy() if "string" not in i.type else inputs[i.name] for i in session.get_inputs()}
+    p = model.predict_marginals(X)
+    np.testing.assert_allclose(session.run(["marginals"], feed)[0], p, rtol=1e-4)
+    np.testing.assert_allclose(model.predict_marginals(X[:1]), p[:1], rtol=1e-5)
+
+
+def test_what_positions_add_keeps_its_size():
+    """The labels lie half as far apart by the items, and as far as was said by their places."""
+    random = np.random.RandomState(0)
+    items, places = random.normal(size=(2, 40_000))
+    y = (random.uniform(size=40_000) < sigmoid(0.5 * items + places)).astype(np.float32)
+    said, labels = torch.from_numpy(items + places)[:, None], torch.from_numpy(y)[:, None]
+    with_places = Outputs(said, labels, None, torch.from_numpy(places))
+    assert slopes_by((None,), with_places, np.array([0.5]))[0][0] == pytest.approx(0.5, abs=0.03)
+    assert slopes_by((None,), with_places._replace(places=None), np.array([0.5]))[0][0] > 0.7
+
+
+def test_a_fit_beside_a_tower_for_the_bias_has_the_slope_of_items():
+    X, Y = make_funnel(4000, position_bias=2.0, random_state=0, return_X_y=True)
+    options = {"X_val": X[3000:], "Y_val": later(Y[3000:])}
+    model = FSMDClassifier(**QUICK, bias_features=["position"]).fit(X[:3000], Y[:3000], **options)
+    assert (model.module_.slopes < 0.9).all()
+    as_shown = model._predictor.marginals(model._encoder.encode_shown(X[:3000]), None)
+    np.testing.assert_allclose(as_shown.mean(axis=0), Y[:3000].mean(), rtol=0.08)
