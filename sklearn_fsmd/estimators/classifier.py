@@ -91,7 +91,8 @@ class MultiTaskClassifier(Datasets):
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
             Weights of the rows, or of each label: a column for each column of Y.
         X_val, Y_val : as X and Y, default=None
-            Validation data for early stopping, instead of a part of X and Y. Each row counts as 1.
+            Validation data, instead of a part of X and Y: for early stopping, and for how bold predictions are in the
+            end. Each row counts as 1.
         X_unlabeled : as X, default=None
             Further rows without targets, from which categories, bins and, by pretraining, embeddings are learned. With
             `pretrain_epochs`.

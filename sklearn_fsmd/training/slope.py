@@ -74,7 +74,7 @@ def slope_of(z: np.ndarray, rest: np.ndarray, y: np.ndarray, w: np.ndarray, spre
         logits = rest + x[0] + slope * z
         error = w * (sigmoid(logits) - y)
         value = (w * (np.logaddexp(0, logits) - y * logits)).sum() + (x[1] / spread) ** 2 / 2
-        return value / n, np.array([error.sum(), slope * (error * z).sum() + x[1] / spread**2]) / n
+        return value / known, np.array([error.sum(), slope * (error * z).sum() + x[1] / spread**2]) / known
 
     def curvature(x: np.ndarray) -> np.ndarray:
         slope = np.exp(x[1])
@@ -82,8 +82,9 @@ def slope_of(z: np.ndarray, rest: np.ndarray, y: np.ndarray, w: np.ndarray, spre
         of_level = w * p * (1 - p)
         mixed = slope * (of_level * z).sum()
         of_slope = slope**2 * (of_level * z**2).sum() + slope * (w * (p - y) * z).sum() + spread**-2
-        return np.array([[of_level.sum(), mixed], [mixed, of_slope]]) / n
+        return np.array([[of_level.sum(), mixed], [mixed, of_slope]]) / known
 
-    n = w.sum()
-    found = minimize(loss, np.zeros(2), jac=True, hess=curvature, method="trust-exact", options={"gtol": 1e-9})
+    positive = (w * y).sum()
+    known = positive * (1 - positive / w.sum())  # so that derivatives of rare events are not small
+    found = minimize(loss, np.zeros(2), jac=True, hess=curvature, method="trust-exact", options={"gtol": 1e-6})
     return float(np.exp(found.x[1]).clip(1 / STEEPEST, STEEPEST))
