@@ -21,7 +21,7 @@ from sklearn_fsmd.training.slope import slope_of
 
 HERE = Path(__file__).parent
 SPREADS = (0.0, 0.1, 0.2, 0.3, 0.5, 1000.0)
-"""0 leaves the slope at 1, 1,000 leaves it to the rows."""
+"""0 leaves the slope at 1, 1,000 leaves it to the rows, up to its limits."""
 SIZES = (2000, 5000, 20_000, 80_000)
 N_NEW = 50_000
 
@@ -52,7 +52,7 @@ def losses(model, valid, new, is_funnel, spread):
             labels.append(Y.iloc[:, k].to_numpy(float)[rows])
         (z, z_new), (y, y_new), ones = logits, labels, np.ones(len(labels[0]))
         is_known = spread > 0 and 0 < y.mean() < 1
-        slope = slope_of(z - z.mean(), np.full(len(z), z.mean()), y, ones, spread) if is_known else 1.0
+        slope = slope_of(z, np.zeros(len(z)), y, ones, spread=spread) if is_known else 1.0
         level = level_of(slope * z, y.sum(), ones) if 0 < y.mean() < 1 else 0.0
         found[f"slope_{k + 1}"] = slope
         found[f"log_loss_{k + 1}"] = np.logaddexp(0, (1 - 2 * y_new) * (slope * z_new + level)).mean()

@@ -40,8 +40,8 @@ PAGES: dict[str, tuple[str, str, list[Stored]]] = {
                    {"log_loss_1": "log loss 1", "log_loss_2": "log loss 2", "slope_1": "slope 1", "slope_2": "slope 2"},
                    "", "How freely validation rows set a slope",
                    "Log loss of rows that had no part in the fit, by the spread of the logarithm of a slope before "
-                   "rows are seen: 0 for no slope, 1,000 for rows alone. Step 1 is the click, 2 the conversion of "
-                   "clicked rows; on Census they are the two targets."),
+                   "rows are seen: 0 for no slope, 1,000 for rows alone, from 1/4 to 4. Step 1 is the click, 2 the "
+                   "conversion of clicked rows; on Census they are the two targets."),
             Stored("benchmarks/quality/tables.csv", "make tables", ["variant"], AUCS | {"seconds": "seconds"}, "",
                    "Tables trained by rows", "On the validation days of KuaiRand."),
             Stored("benchmarks/quality/averaged.csv", "make averaged", ["data", "n_fits"], AUCS, "",

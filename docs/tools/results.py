@@ -36,7 +36,7 @@ class Stored(NamedTuple):
 
 
 def read(file: str) -> pd.DataFrame:
-    return pd.read_csv(ROOT / file)
+    return pd.read_csv(ROOT / file, dtype={"commit": str})  # which may look like a number
 
 
 def read_json(file: str) -> Any:

@@ -44,7 +44,7 @@ def thaw(encoder: InputEncoder, n_tasks: int, frozen: dict[str, Any]) -> Predict
     """
     spec, arrays = BEFORE | frozen["spec"], frozen["weights"]
     if "slopes" not in arrays:  # a file of a former version
-        arrays = arrays | {"slopes": np.ones(n_tasks - len(spec["value_targets"] or ()), np.float32)}
+        arrays = arrays | {"slopes": np.ones(n_tasks, np.float32)}
     if "target_statistics" not in frozen["spec"]:  # which the files of former versions say of the estimator alone
         del spec["target_statistics"]
     p = group_of(NetworkParameters, spec)

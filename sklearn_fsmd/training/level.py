@@ -8,6 +8,7 @@ from typing import NamedTuple, cast
 
 import numpy as np
 import torch
+from scipy.optimize import brentq
 from torch import Tensor
 
 from sklearn_fsmd.network import MultiTaskNetwork, Values
@@ -177,12 +178,15 @@ def levels(
 
 
 def level_of(z: np.ndarray, total: float, weights: np.ndarray) -> float:
-    """The number that, added to the log-odds `z`, makes Σ w · P equal to `total`; by bisection."""
+    """The number that, added to the log-odds `z`, makes Σ w · P equal to `total`, or as near as numbers allow."""
+
+    def missing(level: float) -> float:
+        return float(weights @ sigmoid(z + level)) - total
+
     low, high = -30.0 - z.max(), 30.0 - z.min()
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if weights @ sigmoid(z + middle) < total else (low, middle)
-    return (low + high) / 2
+    if missing(low) >= 0:
+        return float(low)
+    return float(high) if missing(high) <= 0 else float(brentq(missing, low, high, xtol=1e-12, maxiter=500))
 
 
 def sigmoid(z: np.ndarray) -> np.ndarray:

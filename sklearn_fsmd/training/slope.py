@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import torch
-from scipy.optimize import minimize
-from torch import Tensor
+from scipy.optimize import minimize_scalar
 
 from sklearn_fsmd.network import MultiTaskNetwork
-from sklearn_fsmd.training.level import Outputs, information, said_of, sigmoid, tries
+from sklearn_fsmd.training.level import Outputs, Said, information, level_of, said_of, tries
 
 SPREAD = 0.3
 """How far the logarithm of a slope is thought to be from 0 before any row has been seen: its standard deviation."""
@@ -23,68 +23,60 @@ def set_slopes(network: MultiTaskNetwork, parts: Sequence[Outputs], rates: np.nd
     """Let a step's log-odds lie as far apart as the labels of the validation rows, the second of `parts`, say.
 
     What has been learned by heart lets rows of training lie further apart than new ones should. The log-odds of each
-    step are drawn together around their mean, or apart, which leaves their order; the level is set afterwards. What a
-    bias tower has added stays: every position has many rows. `rates` ``(K,)`` are those of all rows of training.
+    step are multiplied by a slope, and the level is set afterwards; so each member of an ensemble keeps the order of
+    its rows. What a bias tower has added stays: every position has many rows. `rates` ``(K,)`` are those of all rows of
+    training.
 
     Returned is what the network says of the same rows now; of an ensemble, nearly.
     """
-    slopes, centers = (torch.from_numpy(x).to(network.slopes) for x in slopes_by(network.link.parents, parts[1], rates))
-    for member in network.members:
-        bias = member.towers.output.bias.data
-        bias[: len(slopes), 0] += (1 / slopes - 1) * centers / network.slopes
-    network.slopes *= slopes
-    return [_moved(part, slopes, centers) for part in parts]
+    train, valid = (said_of(part, len(rates)) for part in parts)
+    of_places, before = (x.cpu().numpy() for x in (parts[1].of_places(len(rates)), network.slopes))
+    found = factors_by(network.link.parents, train, valid, of_places, rates, before)
+    factors = torch.from_numpy(found).to(network.slopes)
+    network.slopes *= factors
+    moved = []
+    for part in parts:
+        outputs, places = part.outputs.clone(), part.of_places(len(factors))
+        outputs[:, : len(factors)] = (outputs[:, : len(factors)] - places) * factors + places
+        moved.append(part._replace(outputs=outputs))
+    return moved
 
 
-def _moved(part: Outputs, slopes: Tensor, centers: Tensor) -> Outputs:
-    outputs, n_tasks = part.outputs.clone(), len(slopes)
-    of_items = outputs[:, :n_tasks]
-    of_items -= part.of_places(n_tasks)
-    of_items.sub_(centers).mul_(slopes).add_(centers)
-    of_items += part.of_places(n_tasks)
-    return part._replace(outputs=outputs)
+def factors_by(
+    parents: Sequence[int | None], train: Said, valid: Said, places: np.ndarray, rates: np.ndarray, before: np.ndarray
+) -> np.ndarray:
+    """By what to multiply the slope of each step, ``(K,)``, which is `before` now.
 
+    It stays where the validation rows or all rows of training have one class alone, or the sample of the latter has no
+    row where the step took place, so that its level could not be set. Four decimals are kept, which is more than rows
+    can say: the last bits of what was said depend on the number of threads, and those of the weights should not.
 
-def slopes_by(parents: Sequence[int | None], part: Outputs, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The slope of each step's log-odds and the mean around which they are multiplied with it, ``(K,)`` both.
-
-    The slope is 1 where the rows of training or these have one class alone. Four decimals are kept, which is more than
-    rows can say: the last bits of what was said depend on the number of threads, and those of the weights should not.
+    `places` ``(n, K)`` are what the bias tower added to the log-odds of the validation rows.
     """
-    said = said_of(part, len(parents))
-    places = part.of_places(len(parents)).cpu().numpy().astype(np.float64)
-    counts, known = tries(parents, said), (information(parents, said) > 0) & (rates > 0) & (rates < 1)
-    slopes, centers = np.ones(len(parents)), np.zeros(len(parents))
-    for k in np.flatnonzero(known):
+    counts, has_level = tries(parents, valid), tries(parents, train).any(axis=0) & (rates > 0) & (rates < 1)
+    factors = np.ones(len(parents))
+    for k in np.flatnonzero(has_level & (information(parents, valid) > 0)):
         used = counts[:, k] > 0
-        z, place, y, w = (x[used, k].astype(np.float64) for x in (said.logits, places, said.labels, counts))
-        centers[k] = np.average(z - place, weights=w)
-        slopes[k] = slope_of(z - place - centers[k], centers[k] + place, y, w)
-    return slopes.round(4), centers.round(4)
+        z, place, y, w = (x[used, k].astype(np.float64) for x in (valid.logits, places, valid.labels, counts))
+        factors[k] = slope_of(z - place, place, y, w, before=float(before[k]))
+    return factors.round(4)
 
 
-def slope_of(z: np.ndarray, rest: np.ndarray, y: np.ndarray, w: np.ndarray, spread: float = SPREAD) -> float:
+def slope_of(
+    z: np.ndarray, rest: np.ndarray, y: np.ndarray, w: np.ndarray, *, spread: float = SPREAD, before: float = 1.0
+) -> float:
     """The slope s that is likeliest by labels `y` with the log-odds ``rest + level + s · z``, whatever their level.
 
-    Before it has seen a row, log s is normal around 0 with this `spread`. All are ``(n,)``; `w` is what a row counts.
+    The log-odds `z` have been multiplied by the slope `before` already. The logarithm of the whole slope is normal
+    around 0 with this `spread` before a row is seen. Arrays are ``(n,)``; `w` is what a row counts.
     """
+    positive, so_far = (w * y).sum(), math.log(before)
 
-    def loss(x: np.ndarray) -> tuple[float, np.ndarray]:
-        slope = np.exp(x[1])
-        logits = rest + x[0] + slope * z
-        error = w * (sigmoid(logits) - y)
-        value = (w * (np.logaddexp(0, logits) - y * logits)).sum() + (x[1] / spread) ** 2 / 2
-        return value / known, np.array([error.sum(), slope * (error * z).sum() + x[1] / spread**2]) / known
+    def loss(log_slope: float) -> float:
+        logits = rest + math.exp(log_slope - so_far) * z
+        logits += level_of(logits, positive, w)
+        return float((w * (np.logaddexp(0, logits) - y * logits)).sum() + (log_slope / spread) ** 2 / 2)
 
-    def curvature(x: np.ndarray) -> np.ndarray:
-        slope = np.exp(x[1])
-        p = sigmoid(rest + x[0] + slope * z)
-        of_level = w * p * (1 - p)
-        mixed = slope * (of_level * z).sum()
-        of_slope = slope**2 * (of_level * z**2).sum() + slope * (w * (p - y) * z).sum() + spread**-2
-        return np.array([[of_level.sum(), mixed], [mixed, of_slope]]) / known
-
-    positive = (w * y).sum()
-    known = positive * (1 - positive / w.sum())  # so that derivatives of rare events are not small
-    found = minimize(loss, np.zeros(2), jac=True, hess=curvature, method="trust-exact", options={"gtol": 1e-6})
-    return float(np.exp(found.x[1]).clip(1 / STEEPEST, STEEPEST))
+    limit = math.log(STEEPEST)
+    found = minimize_scalar(loss, bounds=(-limit, limit), method="bounded", options={"xatol": 1e-7})
+    return math.exp(found.x - so_far)

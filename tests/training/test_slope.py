@@ -1,15 +1,16 @@
 """The slope of predictions: log-odds lie as far apart as the labels of validation rows say."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from sklearn_fsmd import FSClassifier, FSMDClassifier
 from sklearn_fsmd.datasets import make_funnel
 from sklearn_fsmd.training import net
-from sklearn_fsmd.training.level import Outputs, sigmoid
-from sklearn_fsmd.training.slope import STEEPEST, slope_of, slopes_by
+from sklearn_fsmd.training.level import Said, sigmoid
+from sklearn_fsmd.training.slope import STEEPEST, factors_by, set_slopes, slope_of
 from tests.conftest import SMALL
 
 QUICK = {**SMALL, "max_epochs": 5, "lr": 0.01, "random_state": 0}
@@ -75,28 +76,48 @@ def test_no_slope_is_steeper_than_the_limit():
     assert slope_of(100 * z, np.zeros(1000), (z < 0).astype(float), np.full(1000, 1e4)) == pytest.approx(1 / STEEPEST)
 
 
+def test_what_predictions_are_multiplied_with_already_is_part_of_it():
+    z, y = drawn(0.4, n=300)
+    rest, w = np.zeros(300), np.ones(300)
+    whole = slope_of(z, rest, y, w)
+    assert slope_of(0.5 * z, rest, y, w, before=0.5) == pytest.approx(2 * whole, rel=1e-4)
+    assert slope_of(whole * z, rest, y, w, before=whole) == pytest.approx(1, rel=1e-4)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e3, 1e9, 1e30])
+def test_log_odds_of_any_size(scale):
+    z, y = drawn(1.0, n=400)
+    assert 1 / STEEPEST <= slope_of(scale * z, np.zeros(400), y, np.ones(400)) <= STEEPEST
+
+
+def factors(parents, logits, labels, weights=None, rates=None, places=None, train=None):
+    """Those of these rows of validation, which are rows of training too unless some are given."""
+    said = Said(logits, labels, weights)
+    rates = np.full(len(parents), 0.5) if rates is None else rates
+    places = np.zeros(logits.shape) if places is None else places
+    return factors_by(parents, said if train is None else train, said, places, rates, np.ones(len(parents)))
+
+
 def test_only_rows_where_the_step_took_place_and_is_known_tell_of_it():
     z, y = drawn(0.5)
     other, steps = drawn(1.5, seed=1)
-    labels = np.stack([y, y * steps], axis=1)
-    weights = np.ones(labels.shape)
+    logits, labels, weights = np.stack([z, other], axis=1), np.stack([y, y * steps], axis=1), np.ones((len(y), 2))
     weights[1::2, 1] = 0
-    part = Outputs(*(torch.from_numpy(x.astype(np.float32)) for x in (np.stack([z, other], axis=1), labels, weights)))
-    slopes, _ = slopes_by((None, 0), part, labels.mean(axis=0))
-    np.testing.assert_allclose(slopes, [0.5, 1.5], rtol=0.1)
+    found = factors((None, 0), logits, labels, weights)
+    np.testing.assert_allclose(found, [0.5, 1.5], rtol=0.1)
     labels[1::2, 1] = 1 - labels[1::2, 1]  # whatever is written where nothing counts
-    again, _ = slopes_by((None, 0), part._replace(labels=torch.from_numpy(labels.astype(np.float32))), np.full(2, 0.5))
-    np.testing.assert_array_equal(again, slopes)
+    np.testing.assert_array_equal(factors((None, 0), logits, labels, weights), found)
 
 
 def test_a_step_of_one_class_keeps_its_slope():
     z, y = drawn(0.5)
-    part = Outputs(torch.from_numpy(np.stack([z, z], axis=1)), torch.from_numpy(np.stack([y, 0 * y], axis=1)), None)
-    slopes, centers = slopes_by((None, None), part, np.array([0.3, 0.1]))
-    assert slopes[0] < 0.6
-    assert (slopes[1], centers[1]) == (1, 0)
-    slopes, _ = slopes_by((None, None), part, np.array([0.0, 0.1]))  # none of the rows of training has happened
-    np.testing.assert_array_equal(slopes, 1)
+    logits, labels = np.stack([z, z], axis=1), np.stack([y, 0 * y], axis=1)
+    first, second = factors((None, None), logits, labels)
+    assert first < 0.6
+    assert second == 1
+    np.testing.assert_array_equal(factors((None, None), logits, labels, rates=np.array([0.0, 0.1])), 1)
+    nothing_clicked = Said(logits, 0 * labels, None)  # so the level of the second step could not be set
+    assert factors((None, 0), logits, np.stack([y, y], axis=1) * (z > 0)[:, None], train=nothing_clicked)[1] == 1
 
 
 @pytest.mark.parametrize("n_members", [1, 3])
@@ -128,13 +149,46 @@ def test_further_training_keeps_it_and_pickles_and_files_have_it(data, tmp_path)
     model = FSMDClassifier(**QUICK).fit(*train, X_val=valid[0], Y_val=valid[1])
     slopes = model.module_.slopes.clone()
     model.save(tmp_path / "model")
-    read = FSMDClassifier.load(tmp_path / "model")
-    np.testing.assert_array_equal(read.predict_marginals(X), model.predict_marginals(X))
+    for read in (FSMDClassifier.load(tmp_path / "model"), pickle.loads(pickle.dumps(model))):
+        np.testing.assert_array_equal(read.predict_marginals(X), model.predict_marginals(X))
     model.partial_fit(X[:500], Y[:500])
     np.testing.assert_array_equal(model.module_.slopes, slopes)
-    again = read.set_params(warm_start=True, max_epochs=1, lr=1e-9).fit(*train, X_val=valid[0], Y_val=valid[1])
-    now = again.module_.slopes / slopes  # what it predicts already is hardly too bold
-    assert ((now > 0.8) & (now < 1.1)).all()
+
+
+def test_training_that_goes_on_and_learns_nothing_changes_nothing(data):
+    """However often the same rows are asked."""
+    train, valid, _ = data
+    model = FSMDClassifier(**QUICK, average_decay=0.0).fit(*train, X_val=valid[0], Y_val=valid[1])
+    slopes = model.module_.slopes.clone()
+    model.set_params(warm_start=True, max_epochs=1, lr=1e-9)
+    for _ in range(3):
+        model.fit(*train, X_val=valid[0], Y_val=valid[1])
+    np.testing.assert_allclose(model.module_.slopes, slopes, rtol=0.01)
+    rates = train[1].mean().to_numpy()
+    np.testing.assert_allclose(model.predict_marginals(train[0]).mean(axis=0), rates, rtol=0.05)
+
+
+def test_training_that_goes_on_has_its_level(data):
+    """The slopes of before are part of what the shift of a bias does."""
+    train = data[0]
+    model = FSMDClassifier(**QUICK, warm_start=True)
+    for _ in range(3):
+        model.fit(*train, X_val=train[0], Y_val=train[1])
+    assert np.abs(model.module_.slopes.numpy() - 1).max() > 0.05
+    rates = train[1].mean().to_numpy()
+    np.testing.assert_allclose(model.predict_marginals(train[0]).mean(axis=0), rates, rtol=1e-3)
+
+
+def test_files_of_before_have_none(tmp_path):
+    X, Y = make_funnel(1500, watch_time=True, random_state=0, return_X_y=True)
+    values = {"value_targets": ["watch_seconds"], "value_parents": {"watch_seconds": "click"}}
+    model = FSMDClassifier(**SMALL | {"early_stopping": False}, **values).fit(X, Y)
+    state = model.__getstate__()
+    assert "slopes" in state["net_"]["weights"]
+    del state["net_"]["weights"]["slopes"]
+    read = FSMDClassifier()
+    read.__setstate__(state)
+    np.testing.assert_array_equal(read.predict_marginals(X), model.predict_marginals(X))
 
 
 def test_a_row_alone_is_predicted_as_among_others_and_in_an_exported_file(data, tmp_path):
@@ -158,18 +212,37 @@ def test_a_row_alone_is_predicted_as_among_others_and_in_an_exported_file(data, 
 def test_what_positions_add_keeps_its_size():
     """The labels lie half as far apart by the items, and as far as was said by their places."""
     random = np.random.RandomState(0)
-    items, places = random.normal(size=(2, 40_000))
-    y = (random.uniform(size=40_000) < sigmoid(0.5 * items + places)).astype(np.float32)
-    said, labels = torch.from_numpy(items + places)[:, None], torch.from_numpy(y)[:, None]
-    with_places = Outputs(said, labels, None, torch.from_numpy(places))
-    assert slopes_by((None,), with_places, np.array([0.5]))[0][0] == pytest.approx(0.5, abs=0.03)
-    assert slopes_by((None,), with_places._replace(places=None), np.array([0.5]))[0][0] > 0.7
+    items, places = random.normal(size=(2, 40_000, 1))
+    y = (random.uniform(size=(40_000, 1)) < sigmoid(0.5 * items + places)).astype(float)
+    assert factors((None,), items + places, y, places=places) == pytest.approx(0.5, abs=0.03)
+    assert factors((None,), items + places, y) > 0.7
 
 
-def test_a_fit_beside_a_tower_for_the_bias_has_the_slope_of_items():
+@pytest.mark.parametrize("n_members", [1, 3])
+def test_beside_a_tower_for_the_bias_it_is_the_slope_of_items(n_members, monkeypatch):
+    """What is returned is what the network says afterwards, as shown; of an ensemble, nearly."""
+    found = []
+
+    def noted(network, parts, rates):
+        said = [part.outputs - part.of_places(2) for part in parts]
+        moved = set_slopes(network, parts, rates)
+        found.append((network, parts, said, moved))
+        return moved
+
+    monkeypatch.setattr(net, "set_slopes", noted)
     X, Y = make_funnel(4000, position_bias=2.0, random_state=0, return_X_y=True)
-    options = {"X_val": X[3000:], "Y_val": later(Y[3000:])}
-    model = FSMDClassifier(**QUICK, bias_features=["position"]).fit(X[:3000], Y[:3000], **options)
-    assert (model.module_.slopes < 0.9).all()
+    params = {**QUICK, "n_members": n_members, "bias_features": ["position"]}
+    model = FSMDClassifier(**params).fit(X[:3000], Y[:3000], X_val=X[3000:], Y_val=later(Y[3000:]))
+    (network, parts, said, moved), *more = found
+    assert not more
+    assert parts[0].places.std() > 0.1
+    assert (network.slopes != 1).all()
+    for part, before, after in zip(parts, said, moved, strict=True):
+        expected = before * network.slopes + part.of_places(2)
+        np.testing.assert_allclose(after.outputs, expected, rtol=1e-4, atol=1e-5)
+    rows = model._encoder.encode_shown(X[3000:])
+    if n_members == 1:
+        shift = model._predictor.logits(rows, None) - moved[1].outputs.numpy()  # the level, which is set afterwards
+        np.testing.assert_allclose(shift, np.broadcast_to(shift[0], shift.shape), atol=1e-4)
     as_shown = model._predictor.marginals(model._encoder.encode_shown(X[:3000]), None)
     np.testing.assert_allclose(as_shown.mean(axis=0), Y[:3000].mean(), rtol=0.08)
