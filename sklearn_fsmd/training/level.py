@@ -35,22 +35,11 @@ class Said(NamedTuple):
 
 
 class Outputs(NamedTuple):
-    """What a network said of some rows, ``(n, K + V·P)``, and their labels and weights, ``(n, K + V)``; None for 1.
-
-    `places` ``(n,)`` is the part of the first logit that is the bias tower's; None if there is none.
-    """
+    """What a network said of some rows, ``(n, K + V·P)``, and their labels and weights, ``(n, K + V)``; None for 1."""
 
     outputs: Tensor
     labels: Tensor
     weights: Tensor | None
-    places: Tensor | None = None
-
-    def of_places(self, n_tasks: int) -> Tensor:
-        """What the bias tower has added to each logit, ``(n, K)``."""
-        found = torch.zeros_like(self.outputs[:, :n_tasks])
-        if self.places is not None:
-            found[:, 0] = self.places
-        return found
 
 
 @torch.inference_mode()
@@ -79,7 +68,7 @@ def set_level_of_values(network: MultiTaskNetwork, parts: Sequence[Outputs], *, 
 
 def said_of(part: Outputs, n_tasks: int) -> Said:
     """The binary targets alone."""
-    logits, labels, weights = (None if x is None else x[:, :n_tasks].cpu().numpy() for x in part[:3])
+    logits, labels, weights = (None if x is None else x[:, :n_tasks].cpu().numpy() for x in part)
     return Said(cast("np.ndarray", logits), cast("np.ndarray", labels), weights)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from sklearn_fsmd.encoding import Encoded, Targets, TargetStatistics
 from sklearn_fsmd.training.batches import TensorData
+from sklearn_fsmd.training.corrections import correct
 from sklearn_fsmd.training.net import Net
 
 LEVEL_ROWS = 20_000
@@ -40,14 +41,14 @@ class LevelRows(NamedTuple):
         return self._replace(rows=statistics.append(self.rows), with_values=with_values)
 
     def set(self, net: Net, valid: TensorData | None) -> None:
-        """Set the level of the values, and of the probabilities unless these are to stay."""
+        """Correct the values, and the probabilities unless these are to stay."""
         further = [] if valid is None else [valid]
         with_values = None if self.with_values is None else TensorData.of(*self.with_values, net.device)
         if self.rates is not None:
             of_all = TensorData.of(self.rows, self.targets, net.device)
-            net.set_level([of_all, *further], self.rates, with_values, self.kept)
+            correct(net, [of_all, *further], self.rates, with_values, self.kept)
         elif with_values is not None:
-            net.set_level([with_values, *further], None)
+            correct(net, [with_values, *further], None)
 
 
 def sample(rows: Encoded, targets: Targets, rates: np.ndarray | None, kept: float) -> LevelRows:

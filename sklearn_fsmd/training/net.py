@@ -24,9 +24,7 @@ from sklearn_fsmd.runtime import threads, without_denormals
 from sklearn_fsmd.training.batches import Batches, TensorData
 from sklearn_fsmd.training.copying import copied
 from sklearn_fsmd.training.fused_step import FusedStep
-from sklearn_fsmd.training.level import TIMES_OF_ENSEMBLE, Outputs, set_level, set_level_of_values
 from sklearn_fsmd.training.rowwise_adam import RowWiseAdam
-from sklearn_fsmd.training.slope import set_slopes
 from sklearn_fsmd.training.weight_average import WeightAverage
 
 
@@ -274,49 +272,6 @@ class Net(ClassifierMixin, NeuralNet):
     def set_neutral(self) -> None:
         """Let the bias tower take its neutral level from what it says of the rows of reference."""
         self.module_.bias_tower.set_neutral(in_chunks(self.module_.bias_tower, *self.bias_reference))
-
-    @torch.inference_mode()
-    def set_level(
-        self,
-        parts: Sequence[TensorData],
-        rates: np.ndarray | None,
-        with_values: TensorData | None = None,
-        kept: float = 1.0,
-    ) -> None:
-        """Let each target's mean prediction be the mean of what was observed, and predictions as far apart as labels.
-
-        `parts` are rows of training and, as a second part, of validation. `rates` ``(K,)`` say how often each step
-        happened in all rows of training, of which those here are some; None, of a chunk, leaves the probabilities and
-        corrects the values alone. `with_values` are the rows of training by which values are corrected, if others.
-        `kept` is the share of the rows without the first event that are in the log.
-
-        The average of the weights does not predict the average of what they predicted, dropout is off, and statistics
-        of the targets are those of all rows. Training that goes on finds the same level in the weights that it trains.
-        """
-        said = self._said(parts)
-        if self.module_.values is not None:
-            of_values = said if with_values is None else [*self._said([with_values]), *said[1:]]
-            set_level_of_values(self.module_, of_values, of_chunk=rates is None)
-        if rates is None:
-            return
-        with self.average_.moving_both([member.towers.output.bias for member in self.module_.members]):
-            if len(parts) > 1:
-                said = set_slopes(self.module_, said, rates)
-            set_level(self.module_, said, rates, kept)
-            for _ in range(TIMES_OF_ENSEMBLE - 1 if len(self.module_.members) > 1 else 0):
-                set_level(self.module_, self._said(parts), rates, kept)
-
-    def _said(self, parts: Sequence[TensorData]) -> list[Outputs]:
-        n_bias, tower = len(self.bias_reference), self.module_.bias_tower
-        return [
-            Outputs(
-                self.logits(*rows.inputs),
-                rows.labels,
-                rows.weights,
-                in_chunks(tower, *rows.inputs[-n_bias:]) if n_bias else None,
-            )
-            for rows in parts
-        ]
 
     def evaluate(self, valid: TensorData) -> tuple[np.ndarray, np.ndarray]:
         """Each task's part of the loss, and its AUC, on validation data, under the averaged weights; both ``(T,)``.

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from scipy.optimize import minimize_scalar
+from torch import Tensor
 
 from sklearn_fsmd.network import MultiTaskNetwork
 from sklearn_fsmd.training.level import Outputs, Said, information, level_of, said_of, tries
@@ -19,25 +20,27 @@ STEEPEST = 4.0
 
 
 @torch.inference_mode()
-def set_slopes(network: MultiTaskNetwork, parts: Sequence[Outputs], rates: np.ndarray) -> list[Outputs]:
+def set_slopes(
+    network: MultiTaskNetwork, parts: Sequence[Outputs], places: Sequence[Tensor], rates: np.ndarray
+) -> list[Outputs]:
     """Let a step's log-odds lie as far apart as the labels of the validation rows, the second of `parts`, say.
 
     What has been learned by heart lets rows of training lie further apart than new ones should. The log-odds of each
     step are multiplied by a slope, and the level is set afterwards; so each member of an ensemble keeps the order of
-    its rows. What a bias tower has added stays: every position has many rows. `rates` ``(K,)`` are those of all rows of
-    training.
+    its rows. What a bias tower has added, `places` ``(n, K)`` of each part, stays: every position has many rows.
+    `rates` ``(K,)`` are those of all rows of training.
 
     Returned is what the network says of the same rows now; of an ensemble, nearly.
     """
     train, valid = (said_of(part, len(rates)) for part in parts)
-    of_places, before = (x.cpu().numpy() for x in (parts[1].of_places(len(rates)), network.slopes))
-    found = factors_by(network.link.parents, train, valid, of_places, rates, before)
+    of_valid, before = places[1].cpu().numpy(), network.slopes.cpu().numpy()
+    found = factors_by(network.link.parents, train, valid, of_valid, rates, before)
     factors = torch.from_numpy(found).to(network.slopes)
     network.slopes *= factors
     moved = []
-    for part in parts:
-        outputs, places = part.outputs.clone(), part.of_places(len(factors))
-        outputs[:, : len(factors)] = (outputs[:, : len(factors)] - places) * factors + places
+    for part, of_part in zip(parts, places, strict=True):
+        outputs = part.outputs.clone()
+        outputs[:, : len(factors)] = (outputs[:, : len(factors)] - of_part) * factors + of_part
         moved.append(part._replace(outputs=outputs))
     return moved
 
@@ -68,7 +71,8 @@ def slope_of(
     """The slope s that is likeliest by labels `y` with the log-odds ``rest + level + s · z``, whatever their level.
 
     The log-odds `z` have been multiplied by the slope `before` already. The logarithm of the whole slope is normal
-    around 0 with this `spread` before a row is seen. Arrays are ``(n,)``; `w` is what a row counts.
+    around 0 with this `spread` before a row is seen, and scikit-learn's LogisticRegression knows neither `rest` nor a
+    prior around 1. Arrays are ``(n,)``; `w` is what a row counts.
     """
     positive, so_far = (w * y).sum(), math.log(before)
 

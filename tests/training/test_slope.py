@@ -8,7 +8,7 @@ import pytest
 
 from sklearn_fsmd import FSClassifier, FSMDClassifier
 from sklearn_fsmd.datasets import make_funnel
-from sklearn_fsmd.training import net
+from sklearn_fsmd.training import corrections
 from sklearn_fsmd.training.level import Said, sigmoid
 from sklearn_fsmd.training.slope import STEEPEST, factors_by, set_slopes, slope_of
 from tests.conftest import SMALL
@@ -126,7 +126,7 @@ def test_new_rows_are_predicted_better_in_the_same_order(cls, n_members, data, m
     train, valid, (X, Y) = data
     options = {"X_val": valid[0], "Y_val": valid[1]}
     model = cls(**QUICK, n_members=n_members).fit(*train, **options)
-    monkeypatch.setattr(net, "set_slopes", lambda network, parts, rates: parts)
+    monkeypatch.setattr(corrections, "set_slopes", lambda network, parts, places, rates: parts)
     as_trained = cls(**QUICK, n_members=n_members).fit(*train, **options)
     assert (model.module_.slopes < 0.9).all()
     np.testing.assert_array_equal(as_trained.module_.slopes, 1)
@@ -223,22 +223,22 @@ def test_beside_a_tower_for_the_bias_it_is_the_slope_of_items(n_members, monkeyp
     """What is returned is what the network says afterwards, as shown; of an ensemble, nearly."""
     found = []
 
-    def noted(network, parts, rates):
-        said = [part.outputs - part.of_places(2) for part in parts]
-        moved = set_slopes(network, parts, rates)
-        found.append((network, parts, said, moved))
+    def noted(network, parts, places, rates):
+        said = [part.outputs - place for part, place in zip(parts, places, strict=True)]
+        moved = set_slopes(network, parts, places, rates)
+        found.append((network, places, said, moved))
         return moved
 
-    monkeypatch.setattr(net, "set_slopes", noted)
+    monkeypatch.setattr(corrections, "set_slopes", noted)
     X, Y = make_funnel(4000, position_bias=2.0, random_state=0, return_X_y=True)
     params = {**QUICK, "n_members": n_members, "bias_features": ["position"]}
     model = FSMDClassifier(**params).fit(X[:3000], Y[:3000], X_val=X[3000:], Y_val=later(Y[3000:]))
-    (network, parts, said, moved), *more = found
+    (network, places, said, moved), *more = found
     assert not more
-    assert parts[0].places.std() > 0.1
+    assert places[0][:, 0].std() > 0.1
     assert (network.slopes != 1).all()
-    for part, before, after in zip(parts, said, moved, strict=True):
-        expected = before * network.slopes + part.of_places(2)
+    for place, before, after in zip(places, said, moved, strict=True):
+        expected = before * network.slopes + place
         np.testing.assert_allclose(after.outputs, expected, rtol=1e-4, atol=1e-5)
     rows = model._encoder.encode_shown(X[3000:])
     if n_members == 1:
