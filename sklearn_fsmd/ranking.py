@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_consistent_length
 
+from sklearn_fsmd.encoding import as_pandas
 from sklearn_fsmd.metrics import check_count, predictions
 
 __all__ = ["pareto_front", "tune_rank_weights", "weighted_product"]
@@ -21,14 +22,15 @@ EFFICIENT = "efficient"
 """The column that says of each point of a front whether it is efficient."""
 
 
-def weighted_product(p: Any, weights: Sequence[float] | np.ndarray | None = None) -> np.ndarray:
+def weighted_product(p: Any, weights: Sequence[float] | np.ndarray | Mapping[Any, float] | None = None) -> np.ndarray:
     """Π_k p_k^{α_k}, the fusion of Sec. II-A.
 
     Parameters
     ----------
     p : array-like of shape (n, K), probabilities.
-    weights : array-like of shape (K,), default=None
-        The exponents α; None takes 1 for all.
+    weights : array-like of shape (K,), or dict, default=None
+        The exponents α; None takes 1 for all. Where `p` is a DataFrame, a dict or a Series may have them by the names
+        of its columns; what it does not name has 0.
 
     Returns
     -------
@@ -46,6 +48,9 @@ def weighted_product(p: Any, weights: Sequence[float] | np.ndarray | None = None
     >>> weighted_product([[0.5, 0.2], [0.4, 0.3]], weights=[1, 1]).round(2)
     array([0.1 , 0.12])
     """
+    p = as_pandas(p)
+    if isinstance(p, pd.DataFrame):
+        weights = _by_name(weights, list(p.columns))
     p = np.asarray(p)
     if p.ndim != 2:
         raise ValueError(f"`p` must have the shape (n, K), with a column per task. Got the shape {p.shape}.")
@@ -91,7 +96,10 @@ def listed(weights: Any, model: Any, parameter: str = "weights") -> Any:
     ValueError
         If they name something else.
     """
-    names = [*model.task_names_, *model.value_names_]
+    return _by_name(weights, [*model.task_names_, *model.value_names_], parameter)
+
+
+def _by_name(weights: Any, names: list[Any], parameter: str = "weights") -> Any:
     if isinstance(weights, pd.Series) and set(weights.index) & set(names):
         weights = weights.to_dict()
     if not isinstance(weights, Mapping):

@@ -16,7 +16,7 @@ from sklearn_fsmd.metrics import check_count, fitted_model, model_of
 from sklearn_fsmd.persistence import replacing
 from sklearn_fsmd.ranking import exponents_of, listed, weighted_product
 from sklearn_fsmd.runtime import warn
-from sklearn_fsmd.streaming import LeftOut, columns_of, located
+from sklearn_fsmd.streaming import LeftOut, batches_of, columns_of, located
 
 __all__ = ["score_file"]
 
@@ -143,7 +143,7 @@ def _score(model: Any, source: Any, sink: Any, keep: Sequence[str], rank_weights
 
 def _batches(file: Any, size: int, columns: list[str], source: Any) -> Iterator[Any]:
     """The rows of the source; what is wrong with these is not for the sink to say."""
-    batches = file.iter_batches(size, columns=columns)
+    batches = batches_of(file, size, columns=columns)
     while True:
         try:
             batch = next(batches, None)

@@ -10,6 +10,7 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import StackingClassifier
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LogisticRegression
@@ -17,6 +18,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils import get_tags
 from skorch.callbacks import Callback, GradientNormClipping, LRScheduler
 from skorch.callbacks import EarlyStopping as SkorchEarlyStopping
 
@@ -29,6 +31,7 @@ from sklearn_fsmd import (
     SharedBottomClassifier,
 )
 from sklearn_fsmd.encoding import FeatureEncoder
+from sklearn_fsmd.estimators.task_view import OutputView
 from sklearn_fsmd.runtime import device
 from sklearn_fsmd.training import large_tables as tables
 from sklearn_fsmd.training import trainer
@@ -697,3 +700,63 @@ def test_a_penalty_is_asked_for_and_a_decay_is_not(frame, optimizer, decay):
     for given, expected in (("auto", decay), (0.01, 0.01)):
         net = small(optimizer=optimizer, weight_decay=given).fit(*frame).net_
         assert net.optimizer_.param_groups[0]["weight_decay"] == expected
+
+
+def test_attributes_that_only_a_fitted_one_has():
+    for name in ("module_", "value_names_", "net_"):
+        assert not hasattr(FSMDClassifier(), name)
+    with pytest.raises(NotFittedError):
+        _ = FSMDClassifier().module_
+    view = OutputView(FSMDClassifier(), "click")
+    with pytest.raises(NotFittedError):
+        _ = view.classes_
+
+
+def test_a_view_takes_what_its_estimator_takes(frame):
+    model = FSMDClassifier(**SMALL | {"max_epochs": 1}).fit(*frame)
+    tags, own = get_tags(model.output_view("click")), get_tags(model)
+    assert tags.input_tags == own.input_tags
+    assert not tags.classifier_tags.multi_class
+
+
+def test_predictions_are_classes_of_fit_whatever_holds_them():
+    random = np.random.default_rng(0)
+    X = random.normal(size=(400, 2))
+    a, b = (X > 0).astype(int).T
+    Y = pd.DataFrame({"a": a.astype(float), "b": b + 2**60})
+    model = FSClassifier(**SMALL | {"max_epochs": 8, "lr": 0.02}).fit(X, Y)
+    found = model.predict(X)[:, 1]
+    assert set(found) == set(model.classes_[1])
+    assert np.mean(found == Y["b"]) > 0.9
+    assert FSClassifier(**SMALL).fit(X, np.column_stack([a, b])).predict(X).dtype == np.int64
+
+
+class Batches(Callback):
+    """Counts the rows of each batch of training."""
+
+    def __init__(self):
+        self.sizes = []
+
+    def on_batch_end(self, net, batch=None, training=False, **kwargs):
+        if training:
+            self.sizes.append(net.rows_of(batch))
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+def test_batches_of_a_chunk_are_no_smaller_than_those_of_fit(loaded, tmp_path):
+    """Steps on few rows would shake what was learned from more."""
+    X, Y = make_frame(6000)
+    model = FSMDClassifier(**SMALL | {"max_epochs": 1, "batch_size": "auto", "early_stopping": False}).fit(X, Y)
+    if loaded:
+        model.save(tmp_path / "model")
+        model = FSMDClassifier.load(tmp_path / "model")
+
+    def sizes_of(model, n):
+        model.set_params(callbacks=[Batches()]).partial_fit(X[:n], Y[:n])
+        (own,) = (one for one in model.net_.callbacks if isinstance(one, Batches))
+        return own.sizes
+
+    assert sizes_of(model, 600) == [60] * 10
+    assert max(sizes_of(model, 20)) == 20
+    assert sizes_of(FSMDClassifier(**SMALL | {"batch_size": "auto"}), 640) == [32] * 20
+    assert sizes_of(model.set_params(batch_size=100), 600) == [100] * 6

@@ -231,3 +231,24 @@ def test_chunks_of_another_sampling_are_refused(frame):
     np.testing.assert_array_equal(model.predict_marginals(X), before)
     model.set_params(negative_sampling_rate=0.5).partial_fit(X, Y)
     model.set_params(negative_sampling_rate=1.0, warm_start=True).fit(X, Y).partial_fit(X, Y)
+
+
+def test_a_step_that_can_hardly_take_place_keeps_its_own_probability(frame):
+    """A ratio of marginals that vanish is none."""
+    X, Y = frame
+    model = FSMDClassifier(**SMALL).fit(X, Y)
+    given = model.predict_conditionals(X)[:, 1]
+    assert given.max() < 0.99
+    model.calibration_ = np.array([(1.0, -200.0), (1.0, 0.0)])
+    assert model.predict_marginals(X).max() == 0
+    np.testing.assert_array_equal(model.predict_conditionals(X)[:, 1], given)
+
+
+def test_labels_that_are_nearly_told_apart_are_warned_of_once():
+    z = np.linspace(-1e-3, 1e-3, 1000)
+    y = (z > 0).astype(float)
+    y[[499, 500]] = y[[500, 499]]
+    with pytest.warns(UserWarning, match="nearly tell its labels in these rows apart") as said:
+        slope, _ = platt(z, y, np.ones(1000), "'click'")
+    assert slope > 1000
+    assert len(said) == 1

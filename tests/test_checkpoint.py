@@ -342,3 +342,31 @@ def test_an_interrupted_fit_leaves_the_former_one(data, interrupt):
     assert model.n_iter_ == 6
     model.fit(X, Y)  # and it can be fitted again
     assert np.abs(model.predict_marginals(X) - before).max() > 1e-3
+
+
+def test_a_checkpoint_that_is_a_link_stays_one(data, tmp_path):
+    (tmp_path / "large").mkdir()
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "large" / "fit.safetensors")
+    for _ in range(2):
+        FSMDClassifier(**PARAMS | {"max_epochs": 1}, checkpoint=link).fit(*data)
+        assert link.is_symlink()
+        assert (tmp_path / "large" / "fit.safetensors").is_file()
+
+
+@pytest.mark.parametrize("place", ["", "none/fit", "."])
+def test_a_checkpoint_that_cannot_be_written_is_refused_before_training(place, data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Net, "run", lambda *args: pytest.fail("it has begun to train"))
+    with pytest.raises(OSError, match="cannot be written"):
+        FSMDClassifier(**PARAMS, checkpoint=place).fit(*data)
+
+
+def test_a_folder_that_takes_no_file_is_refused_before_training(data, tmp_path, monkeypatch):
+    def refuse(self, *args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.touch", refuse)
+    monkeypatch.setattr(Net, "run", lambda *args: pytest.fail("it has begun to train"))
+    with pytest.raises(OSError, match="fit could not be written .*Permission denied"):
+        FSMDClassifier(**PARAMS, checkpoint=tmp_path / "fit").fit(*data)

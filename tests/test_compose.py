@@ -129,3 +129,9 @@ def test_validation_data_in_a_pipeline(frame):
         pipeline.fit(X, Y, X_val=X_val, Y_val=Y_val)
     direct = FSMDClassifier(**SMALL).fit(without_visits(X), Y, X_val=without_visits(X_val), Y_val=Y_val)
     np.testing.assert_array_equal(ask(pipeline, "predict_marginals", X), direct.predict_marginals(without_visits(X)))
+
+
+def test_fit_takes_what_fit_transform_takes(rng):
+    X, Y, weights = pd.DataFrame({"x": rng.uniform(size=50)}), rng.randint(2, size=(50, 2)), rng.uniform(size=50)
+    step = ForTask(StandardScaler()).fit(X, Y, sample_weight=weights)
+    assert step.transformer_.mean_[0] == pytest.approx(np.average(X["x"], weights=weights))

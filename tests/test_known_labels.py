@@ -160,3 +160,13 @@ def test_purchases_that_are_not_known_yet_cannot_validate(streamed, tmp_path):
     with pytest.warns(UserWarning, match="no known label of 'conversion', 'watch_seconds', so early stopping"):
         learn(*data)
     assert all(np.isnan(epoch["valid_loss_watch_seconds"]) for epoch in model.history_)
+
+
+def test_labels_of_weight_0_contradict_nothing(frame):
+    X, Y = frame
+    weights = np.ones((len(Y), 2))
+    odd = (Y["click"] == 0).to_numpy() & (np.arange(len(Y)) < 100)
+    weights[odd, 1] = 0
+    FSMDClassifier(**SMALL | {"max_epochs": 1}).fit(X, Y.assign(conversion=Y["conversion"].mask(odd, 1)), weights)
+    with pytest.warns(UserWarning, match="though 'click', the step before it, is 0"):
+        FSMDClassifier(**SMALL | {"max_epochs": 1}).fit(X, Y.assign(conversion=Y["conversion"].mask(odd, 1)))

@@ -13,6 +13,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_fsmd import FSMDClassifier, SharedBottomClassifier, metrics
 from sklearn_fsmd.datasets import make_funnel
+from sklearn_fsmd.metrics import get_scorer
 from tests.conftest import SMALL, of
 from tests.fuzz.attacks import order_of_rows
 
@@ -498,3 +499,28 @@ def test_a_value_may_be_missing_in_any_way():
 def test_what_is_no_number_is_named_even_where_all_is_missing(y):
     with pytest.raises(ValueError, match="`y` must hold numbers"):
         metrics.value_mae(pd.Series(y, dtype=y.dtype), [1.0, 2.0])
+
+
+def test_from_a_click_of_weight_0_nothing_follows_for_scorers_too(frame):
+    X, Y = frame
+    model = FSMDClassifier(**SMALL).fit(X, Y)
+    Y = Y.astype(float)
+    Y.loc[Y["click"] == 0, "conversion"] = np.nan
+    weights = np.ones((len(Y), 2))
+    weights[::2, 0] = 0
+    masked = Y.copy()
+    masked.loc[masked.index[::2], "click"] = np.nan
+    expected = model.score(X, masked)
+    assert expected != pytest.approx(model.score(X, Y), abs=1e-4)
+    assert model.score(X, Y, sample_weight=weights) == pytest.approx(expected)
+    assert get_scorer("mean_auc")(model, X, Y, sample_weight=weights) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("task", "name"), [("cvr", "cvr_auc"), ("mean", "mean_auc")])
+def test_a_name_that_may_mean_a_column_is_refused(frame, task, name):
+    X, Y = frame
+    Y = Y.set_axis(["click", task], axis=1)
+    model = FSMDClassifier(**SMALL | {"max_epochs": 1}).fit(X, Y)
+    with pytest.raises(ValueError, match=f"'{name}' is ambiguous: a column of Y is named '{task}'.*'task1_auc'"):
+        get_scorer(name)(model, X, Y)
+    assert 0 <= get_scorer("task1_auc")(model, X, Y) <= 1

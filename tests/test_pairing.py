@@ -10,6 +10,8 @@ import pytest
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.datasets import make_funnel
 from sklearn_fsmd.history import HistoryFeatures
+from sklearn_fsmd.inspection import feature_importances, metric_table
+from sklearn_fsmd.metrics import get_scorer
 from tests.conftest import SMALL
 
 
@@ -104,3 +106,20 @@ def test_a_target_among_the_columns_is_warned_of(frame):
     numbers = X[["visits"]].set_axis([0], axis=1)
     assert is_silent(numbers, pd.DataFrame(Y.to_numpy()))
     assert is_silent(numbers.set_axis([None], axis=1), Y["click"].rename(None))
+
+
+def test_whatever_judges_pairs_warns(frame):
+    X, Y = frame
+    model, moved = fit(X, Y), Y.sample(frac=1, random_state=0)
+    said = "hold the same labels in different orders"
+    for judge in (
+        model.score,
+        lambda X, Y: get_scorer("mean_auc")(model, X, Y),
+        lambda X, Y: metric_table(model, X, Y, n_samples=2),
+        lambda X, Y: feature_importances(model, X, Y, n_repeats=1),
+    ):
+        with pytest.warns(UserWarning, match=said):
+            judge(X, moved)
+    weights = pd.Series(np.ones(len(X)), index=X.index).sample(frac=1, random_state=0)
+    with pytest.warns(UserWarning, match="of X and sample_weight hold the same labels in different orders"):
+        FSMDClassifier(**SMALL | {"max_epochs": 1}).fit(X, Y, sample_weight=weights)

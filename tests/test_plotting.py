@@ -16,6 +16,7 @@ from sklearn_fsmd.plotting import (
     AblationDisplay,
     GateWeightsDisplay,
     HistoryDisplay,
+    ImportancesDisplay,
     ReliabilityDisplay,
     SeesawDisplay,
 )
@@ -272,3 +273,22 @@ def test_what_an_ablation_shows_may_be_named_in_any_collection():
 def test_a_seesaw_needs_its_baseline():
     with pytest.raises(ValueError, match=r"The baseline 'a' is none of the models: \[\]"):
         SeesawDisplay.from_estimators({}, [], [], baseline="a")
+
+
+def test_long_values_of_an_ablation_stand_apart():
+    widths = [(256, 128), (512, 256, 128), (64,), (1024, 512, 256)]
+    results = {"param_expert_dims": widths, "mean_test_mean_auc": [0.7, 0.71, 0.72, 0.73]}
+    display = AblationDisplay.from_cv_results(results, "expert_dims")
+    display.figure_.draw_without_rendering()
+    labels = display.axes_[0].get_xticklabels()
+    assert {label.get_rotation() for label in labels} == {30.0}
+    short = AblationDisplay.from_cv_results({**results, "param_dropout": [0.1, 0.2, 0.3, 0.4]}, "dropout")
+    assert {label.get_rotation() for label in short.axes_[0].get_xticklabels()} == {0.0}
+
+
+def test_the_legend_of_importances_hides_no_point():
+    values = np.random.default_rng(0).normal(size=(25, 5, 3))
+    names = [f"column {i}" for i in range(25)]
+    display = ImportancesDisplay(values, feature_names=names, score_names=list("abcde")).plot()
+    display.figure_.draw_without_rendering()
+    assert display.ax_.get_legend().get_window_extent().y1 < display.ax_.get_window_extent().y0

@@ -143,3 +143,12 @@ def test_a_series_names_its_weights():
     np.testing.assert_array_equal(model.rank_score(X, pd.Series([0.0, 1.0])), by_name)
     with pytest.raises(ValueError, match="`weights` names 'buy'"):
         model.rank_score(X, pd.Series({"click": 1.0, "buy": 0.0}))
+
+
+@pytest.mark.parametrize("kind", [dict, pd.Series])
+def test_weights_by_name_are_those_of_the_columns(kind):
+    p = pd.DataFrame({"click": [0.5, 0.4], "conversion": [0.2, 0.3]})
+    np.testing.assert_allclose(weighted_product(p, kind({"conversion": 1})), [0.2, 0.3])
+    np.testing.assert_allclose(weighted_product(p, pd.Series([1, 0])), [0.5, 0.4])  # without names, by position
+    with pytest.raises(ValueError, match=r"`weights` names 'buy'. The names are 'click', 'conversion'"):
+        weighted_product(p, kind({"click": 1, "buy": 1}))

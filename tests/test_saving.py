@@ -1,7 +1,9 @@
 """Saved files hold no code, read back to the same model, and are refused when anything about them is wrong."""
 
 import contextlib
+import gc
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -23,8 +25,9 @@ from sklearn_fsmd import (
     MultiTaskClassifier,
     SharedBottomClassifier,
 )
+from sklearn_fsmd.export import to_onnx
 from sklearn_fsmd.network.extractors import SharedBottom
-from sklearn_fsmd.persistence import BEFORE
+from sklearn_fsmd.persistence import BEFORE, replacing
 from sklearn_fsmd.persistence import container as storage
 from sklearn_fsmd.persistence.codec import Packer, Unpacker
 from sklearn_fsmd.persistence.network_state import flat_history
@@ -516,3 +519,52 @@ def test_a_model_whose_file_does_not_say_how_rows_were_encoded_goes_on(tmp_path)
     for again in (FSMDClassifier.load(tmp_path / "model"), pickle.loads(pickle.dumps(model))):
         assert not set(trainer.ENCODING) & set(again._predictor.spec)
         again.partial_fit(X, Y).fit(X, Y)
+
+
+@pytest.mark.parametrize("kind", ["fifo", "folder"])
+def test_what_is_no_file_is_not_replaced(kind, fitted, tmp_path):
+    path = tmp_path / "model"
+    os.mkfifo(path) if kind == "fifo" else path.mkdir()
+    mode = path.stat().st_mode
+    for write in (fitted[0].save, lambda path: to_onnx(fitted[0], path)):
+        with pytest.raises(OSError, match=f"cannot be written: it is a {'folder' if kind == 'folder' else 'device'}"):
+            write(path)
+    assert path.stat().st_mode == mode
+    assert [entry.name for entry in tmp_path.iterdir()] == ["model"]
+
+
+def test_nobody_else_reads_a_file_that_is_being_written(tmp_path):
+    path = tmp_path / "secret"
+    path.touch(0o600)
+    with replacing(path) as temporary:
+        temporary.write_text("ids")
+        assert temporary.stat().st_mode & 0o777 == 0o600
+    assert path.stat().st_mode & 0o777 == 0o600
+    with replacing(tmp_path / "open") as temporary:
+        temporary.write_text("ids")
+    assert (tmp_path / "open").stat().st_mode & 0o777 == 0o666 & ~_umask()
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def test_long_names(fitted, tmp_path):
+    path = tmp_path / ("m" * 255)
+    fitted[0].save(path)
+    FSMDClassifier.load(path)
+
+
+def test_two_classes_of_one_name(fitted, saved):
+    class Other(FSMDClassifier):
+        pass
+
+    Other.__name__ = "FSMDClassifier"
+    assert type(FSMDClassifier.load(saved)) is FSMDClassifier
+    with pytest.raises(ValueError, match="several classes are named FSMDClassifier; use FSMDClassifier.load of the"):
+        MultiTaskClassifier.load(saved)
+    del Other
+    gc.collect()
+    assert type(MultiTaskClassifier.load(saved)) is FSMDClassifier

@@ -187,10 +187,10 @@ def taste_for_tabs(n=12_000, seed=0):
 def test_auto_adds_the_pairs_that_say_something_of_the_validation_rows():
     X, Y = taste_for_tabs()
     later = {"X_val": X[9000:], "Y_val": Y[9000:]}
-    assert statistics_of(FSMDClassifier(**SMALL).fit(X[:9000], Y[:9000], **later)).keys == [(0,), (0, 1)]
+    assert statistics_of(FSMDClassifier(**SMALL).fit(X[:9000], Y[:9000], **later)).keys == [(0, 1)]
     same_day = {"X_val": X[7000:9000], "Y_val": Y[7000:9000]}
     found = statistics_of(FSMDClassifier(**SMALL).fit(X[:7000], Y[:7000], **same_day)).keys
-    assert set(found) == {(0,), (0, 1), (0, 2)}  # of the same day the hours tell as well
+    assert set(found) == {(0, 1), (0, 2)}  # of the same day the hours tell as well; the user alone tells nothing
     assert statistics_of(FSMDClassifier(**SMALL, **ALL_ROWS).fit(X[:9000], Y[:9000])).keys == [(0,)]
 
 
@@ -228,10 +228,11 @@ def test_columns_that_cannot_have_statistics(keys, message):
 
 def test_validation_rows_are_not_counted():
     X, Y = table()
-    model = FSMDClassifier(**SMALL, early_stopping=True, validation="last", validation_fraction=0.2).fit(X, Y)
+    params = {"early_stopping": True, "validation": "last", "validation_fraction": 0.2}
+    model = FSMDClassifier(**SMALL, **params, statistics_features=["user"]).fit(X, Y)
     changed = Y.copy()
     changed.iloc[2400:] = 0
-    other = FSMDClassifier(**SMALL, early_stopping=True, validation="last", validation_fraction=0.2).fit(X, changed)
+    other = FSMDClassifier(**SMALL, **params, statistics_features=["user"]).fit(X, changed)
     for a, b in zip(statistics_of(model).sums, statistics_of(other).sums, strict=True):
         np.testing.assert_array_equal(a, b)
     given = FSMDClassifier(**SMALL).fit(X[:2400], Y[:2400], X_val=X[2400:], Y_val=Y[2400:])
@@ -398,3 +399,31 @@ def test_gains_are_those_of_rows_whatever_they_weigh():
     in_units = in_rows(positive, weights)
     np.testing.assert_allclose(in_units[0], [[1, 0.4], [0, 0.8], [0, 0]])
     np.testing.assert_allclose(in_units[1], [[1, 0.4], [1, 1.2], [0, 0]])  # 1 and 3 are as two rows of 2.5
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_ids_that_mean_nothing_have_no_statistics(streamed, tmp_path):
+    """To the network their rates are columns of noise, which cost 0.01 of an AUC."""
+    X, Y = table(8000)
+    random = np.random.default_rng(1)
+    for name in ("noise", "more noise"):
+        X[name] = pd.Categorical(random.integers(0, 1500, len(X)).astype(str))
+    model = FSMDClassifier(**SMALL | {"early_stopping": True, "max_epochs": 1})
+    if streamed:
+        X.join(Y).to_parquet(tmp_path / "log.parquet")
+        model.fit_dataset(tmp_path / "log.parquet", list(Y))
+    else:
+        model.fit(X, Y)
+    names = [column.name for column in model._encoder.main.categories.values()]
+    keys = [tuple(names[f] for f in key) for key in statistics_of(model).keys]
+    assert keys[:2] == [("user",), ("item",)]
+    assert not any("noise" in name for key in keys for name in key)
+    alone = model.fit(X[["noise", "price"]], Y)
+    assert alone._encoder.statistics is None
+
+
+def test_a_few_rows_of_validation_do_not_say_that_an_id_means_nothing():
+    X, Y = table(2000)
+    X = X.assign(noise=pd.Categorical(np.random.default_rng(1).integers(0, 400, len(X)).astype(str)))
+    model = FSMDClassifier(**SMALL | {"early_stopping": True, "max_epochs": 1}).fit(X[["noise"]], Y)
+    assert len(statistics_of(model).keys) == 1

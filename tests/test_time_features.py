@@ -263,3 +263,12 @@ def test_a_fit_that_fails_leaves_the_former_one():
         unfitted.fit(X.assign(time_hour=1))
     with pytest.raises(NotFittedError):
         unfitted.transform(X)
+
+
+def test_a_time_among_days_is_refused_where_a_zone_counts():
+    """A row must not change because of its neighbours: alone the time would be in the zone."""
+    values = [datetime.datetime(2026, 1, 1, 20), datetime.date(2026, 1, 2)]
+    table = pd.DataFrame({"t": pd.Series(values, dtype=object)})
+    with pytest.raises(ValueError, match="Column 't' holds days and times, such as .*2026.*20"):
+        TimeFeatures(time_zone="Asia/Shanghai").fit_transform(table)
+    assert TimeFeatures().fit_transform(table)["t_hour"].tolist() == [20, 0]

@@ -21,7 +21,7 @@ from sklearn_fsmd import FSClassifier, FSMDClassifier, MultiTaskClassifier, Shar
 from sklearn_fsmd.compose import ask
 from sklearn_fsmd.encoding import TargetEncoder
 from sklearn_fsmd.history import HistoryFeatures
-from sklearn_fsmd.metrics import concordance, decile_bias, get_scorer, value_mae, value_rmse
+from sklearn_fsmd.metrics import concordance, decile_bias, get_scorer, outcomes, value_mae, value_rmse
 from sklearn_fsmd.network import MultiTaskLoss, TreeLink
 from sklearn_fsmd.network.values import VALUE_LOSSES, LogNormal, Poisson, Squared
 from sklearn_fsmd.ranking import tune_rank_weights
@@ -239,7 +239,7 @@ class TestWithAllElse:
     @pytest.mark.parametrize("cls", ESTIMATORS, ids=lambda cls: cls.__name__)
     def test_every_estimator(self, cls, log):
         X, Y, _ = log
-        model = cls(**of(cls, SMALL | {"max_epochs": 1}), value_targets=["watch"]).fit(X, Y)
+        model = cls(**of(cls, SMALL | {"max_epochs": 1}), **AFTER_CLICK).fit(X, Y)
         values = model.predict_values(X)
         assert np.isfinite(values).all()
         assert values.std() > 0
@@ -253,6 +253,7 @@ class TestWithAllElse:
         if task_weighting != "pcgrad":
             assert model.history_[-1]["task_weight_watch"] > 0
 
+    @pytest.mark.filterwarnings("ignore:precision='bf16' needs a device that computes in bfloat16")
     @pytest.mark.parametrize(
         "params",
         [
@@ -779,3 +780,25 @@ def test_a_value_of_weight_0_is_not_read(frame):
     model = FSMDClassifier(**SMALL, value_targets=["watch"], value_parents={"watch": "click"}, value_loss="squared")
     model.fit(X, Y.assign(watch=values), sample_weight=weights)
     assert np.isfinite(model.predict_values(X)).all()
+
+
+def test_values_of_an_unnamed_step_are_warned_of(frame, tmp_path):
+    X, Y = frame
+    Y = Y.assign(basket=np.where(Y["conversion"] == 1, 20.0, np.nan))
+    params = {**SMALL, "max_epochs": 1, "value_targets": ["basket"]}
+    said = r"'basket' is known only where 'conversion' is 1, and is expected of all rows.*\{'basket': 'conversion'\}"
+    with pytest.warns(UserWarning, match=said):
+        FSMDClassifier(**params).fit(X, Y)
+    with pytest.warns(UserWarning, match="expected of all rows where 'click' is 1 as if"):
+        FSMDClassifier(**params, value_parents={"basket": "click"}).fit(X, Y)
+    X.join(Y).to_parquet(tmp_path / "log.parquet")
+    with pytest.warns(UserWarning, match=said):
+        FSMDClassifier(**params).fit_dataset(tmp_path / "log.parquet", list(Y))
+    FSMDClassifier(**params, value_parents={"basket": "conversion"}).fit(X, Y)  # a warning would be an error
+    FSMDClassifier(**params).fit(X, Y.fillna({"basket": 0.0}))
+
+
+def test_conditional_values_of_a_part(log, fitted):
+    X, Y, _ = log
+    display_names = [one.name for one in outcomes(fitted, X, Y, conditional=True)]
+    assert display_names[-1] == "watch | click"

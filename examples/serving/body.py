@@ -83,7 +83,7 @@ def parse(body: bytes, fields: tuple[str, ...], max_rows: int) -> dict[str, Any]
 def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) < len(pairs):
-        names = [name for name, _ in pairs]
-        twin = next(name for name in names if names.count(name) > 1)
+        seen: set[str] = set()
+        twin = next(name for name, _ in pairs if name in seen or seen.add(name))
         raise ValueError(f"an object has the key {shown(twin)} twice.")
     return made

@@ -40,20 +40,32 @@ class ModelFile:
             raise BrokenFileError(f"onnxruntime cannot open it: {_first_line(error)}") from error
         try:
             self._read_metadata(self._session.get_modelmeta().custom_metadata_map)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
             raise BrokenFileError(f"its metadata are not those of to_onnx ({error!r})") from error
         self._outputs = [output.name for output in self._session.get_outputs()]
         self._try()
 
     def _read_metadata(self, metadata: dict[str, str]) -> None:
         if (found := json.loads(metadata["format"])) != FORMAT:
-            raise ValueError(f"format {found}, and this server reads format {FORMAT}")
+            raise ValueError(f"format {found!r}, and this server reads format {FORMAT}")
         self.columns: list[dict[str, Any]] = json.loads(metadata["columns"])
         self.not_needed: list[str] = json.loads(metadata["not_needed"])
         self.task_names: list[str] = json.loads(metadata["task_names"])
         self.value_names: list[str] = json.loads(metadata.get("value_names", "[]"))
         self.rank_weights = np.array(json.loads(metadata["rank_weights"]), float)
+        self._check()
         self.version = sha256(json.dumps(metadata, sort_keys=True).encode()).hexdigest()[:12]
+
+    def _check(self) -> None:
+        """Raise ValueError or TypeError for what no file of `to_onnx` has, and requests would stumble over."""
+        names = [column["name"] for column in self.columns]
+        for what, listed in (("columns", [*names, *self.not_needed]), ("targets", self.factor_names)):
+            if not all(isinstance(name, str) for name in listed):
+                raise TypeError(f"the names of the {what} are {listed!r}")
+            if len(set(listed)) < len(listed):
+                raise ValueError(f"two of the {what} {listed!r} have one name")
+        if self.rank_weights.shape != (len(self.factor_names),) or not np.isfinite(self.rank_weights).all():
+            raise ValueError(f"the exponents {self.rank_weights.tolist()} are not those of {self.factor_names}")
 
     def _try(self) -> None:
         """Score a row in which everything is missing."""

@@ -18,6 +18,8 @@ class Stamp(NamedTuple):
     inode: int
     size: int
     modified: int
+    changed: int
+    """Its owner or mode too: a file that could not be read may be readable then."""
 
 
 class State(NamedTuple):
@@ -111,4 +113,4 @@ class ModelStore:
             found = os.stat(self.path)
         except OSError as error:
             return f"{self.path} cannot be read: {error.strerror}"
-        return Stamp(found.st_ino, found.st_size, found.st_mtime_ns)
+        return Stamp(found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)

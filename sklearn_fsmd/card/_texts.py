@@ -41,7 +41,7 @@ def limits_of(own: Any, table: pd.DataFrame, of_cuts: Mapping[str, pd.DataFrame]
     for name, of_cut in of_cuts.items():
         segments = list(of_cut.iterrows())
         found += [_of_level(target, f"{name} = {segment}", row) for (target, segment), row in segments if as_shown]
-        found.append(_of_few(name, segments, own.value_names_))
+        found.append(_of_few(name, segments, _always_known(own)))
     if not as_shown:
         found.append(
             "Predictions are made as if each row had been shown well (`bias_features`); logged labels were not, so "
@@ -70,11 +70,19 @@ def _times(row: pd.Series) -> str:
     return f"{row['level']:.0%} ({row['level_low']:.0%} to {row['level_high']:.0%})"
 
 
-def _of_few(name: str, segments: list[tuple[Any, pd.Series]], values: list[str]) -> str:
+def _always_known(own: Any) -> list[str]:
+    """The values that follow no step. Of the others a row counts as 0 where the step has not happened."""
+    of_values = own._targets.of_values
+    if of_values is None:
+        return []
+    return [name for name, parent in zip(own.value_names_, of_values.parents, strict=True) if parent is None]
+
+
+def _of_few(name: str, segments: list[tuple[Any, pd.Series]], always_known: list[str]) -> str:
     """Segments of which the test data hardly say anything."""
     few = []
     for (target, segment), row in segments:
-        positive = row["n"] if target in values else row["positives"]
+        positive = row["n"] if target in always_known else row["positives"]
         if positive < FEW:
             few.append(f"{segment} ({target}: {positive:,.0f})")
     if not few:

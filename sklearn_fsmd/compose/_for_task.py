@@ -48,13 +48,15 @@ class ForTask(Documented, TransformerMixin, BaseEstimator):
         self.transformer = transformer
         self.task = task
 
-    def fit(self, X: Any, y: Any = None) -> ForTask:
+    def fit(self, X: Any, y: Any = None, **fit_params: Any) -> ForTask:
         """Fit a copy of the transformer on X and the chosen column of y.
 
         Parameters
         ----------
         X : as the transformer takes it.
         y : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
+        **fit_params : dict
+            Passed to the transformer.
 
         Returns
         -------
@@ -65,7 +67,7 @@ class ForTask(Documented, TransformerMixin, BaseEstimator):
         ValueError
             If y does not have the task.
         """
-        self.transformer_ = clone(self.transformer).fit(X, self._one(y))
+        self.transformer_ = clone(self.transformer).fit(X, self._one(y), **fit_params)
         return self
 
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:

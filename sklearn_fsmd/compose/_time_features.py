@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from typing import Any, ClassVar
 
 import numpy as np
@@ -218,6 +218,8 @@ class TimeFeatures(Documented, TransformerMixin, BaseEstimator):
         are_days = _are_days(column)
         if not times.isna().all():
             self._refuse_other_kind(are_days, name)
+            if are_days and self._reads_zone(name):
+                _refuse_times_among_days(column, name)
         if not are_days:
             times = self._local(times, name)
         made = {}
@@ -231,14 +233,16 @@ class TimeFeatures(Documented, TransformerMixin, BaseEstimator):
 
     def _refuse_other_kind(self, are_days: bool, name: str) -> None:
         """Raise ValueError where days and times would be read in a time zone: a day is the same in each."""
-        reads_zone = self.time_zone is not None or self._zones.get(name) is not None
         held_days = self._days.get(name, are_days)
-        if reads_zone and held_days != are_days:
+        if self._reads_zone(name) and held_days != are_days:
             before, now = ("days", "times") if held_days else ("times", "days")
             raise ValueError(
                 f"Column {name!r} held {before} in fit and holds {now} now. In a time zone they are not the same: "
                 "convert one of them."
             )
+
+    def _reads_zone(self, name: str) -> bool:
+        return self.time_zone is not None or self._zones.get(name) is not None
 
     def _local(self, times: pd.DatetimeIndex, name: str) -> pd.DatetimeIndex:
         """The times as the clock shows them where they count."""
@@ -279,6 +283,16 @@ def _are_days(column: pd.Series) -> bool:
         first = pd.PeriodIndex(column.dropna().astype(object)[:1])
         return bool((first.end_time - first.start_time >= pd.Timedelta("23h")).all())
     return _kind(column) == "date"
+
+
+def _refuse_times_among_days(column: pd.Series, name: str) -> None:
+    """Raise ValueError if there are datetimes among what pandas takes for dates, which they are too."""
+    for value in column.dropna():
+        if isinstance(value, datetime):
+            raise ValueError(
+                f"Column {name!r} holds days and times, such as {shown(value)}. In a time zone they are not the same: "
+                "convert one of them."
+            )
 
 
 def _times(column: pd.Series, name: str) -> pd.DatetimeIndex:

@@ -8,7 +8,7 @@ from sklearn_fsmd.encoding.funnel import warn_of_contradictions
 from sklearn_fsmd.encoding.growing import Growth
 from sklearn_fsmd.encoding.ids import warn_of_ids
 from sklearn_fsmd.encoding.input_encoder import InputEncoder
-from sklearn_fsmd.encoding.known_labels import refuse_unjudged, refuse_unlabeled, warn_unjudged
+from sklearn_fsmd.encoding.known_labels import refuse_unjudged, refuse_unlabeled, warn_of_other_steps, warn_unjudged
 from sklearn_fsmd.encoding.lists import ListColumn
 from sklearn_fsmd.encoding.numeric import NumericColumn
 from sklearn_fsmd.encoding.odd_text import warn_of_text
@@ -76,6 +76,7 @@ __all__ = [
     "warn_of_contradictions",
     "warn_of_ids",
     "warn_of_order",
+    "warn_of_other_steps",
     "warn_of_text",
     "warn_unjudged",
 ]

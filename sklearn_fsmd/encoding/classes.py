@@ -80,7 +80,10 @@ def two_classes(column: np.ndarray, name: str) -> np.ndarray:
             )
         return classes
     if classes[0] in (0, 1):  # one class only: the other is known all the same
-        warn(f"Column {name!r} of Y has only one class, {shown(classes[0])}.")
+        warn(
+            f"Column {name!r} of Y has only one class, {shown(classes[0])}. There is nothing to tell apart: take more "
+            "rows, or leave the column out."
+        )
         return np.array([0, 1], dtype=classes.dtype if classes.dtype.kind != "b" else np.int64)
     raise ValueError(f"Column {name!r} of Y has only one class, {shown(classes[0])}; two are needed, or 0 and 1.")
 

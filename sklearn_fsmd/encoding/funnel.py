@@ -21,7 +21,7 @@ def settle_children(
         if parent is None:
             continue
         stopped = known[:, parent] & (labels[:, parent] == 0)
-        n = int((stopped & observed[:, k] & (labels[:, k] == 1)).sum())
+        n = int((stopped & known[:, k] & (labels[:, k] == 1)).sum())
         if n:
             n_odd[k] = n
         observed[:, k] |= stopped

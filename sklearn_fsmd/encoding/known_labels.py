@@ -60,3 +60,26 @@ def warn_unjudged(targets: Targets, known: TargetEncoder, parents: Sequence[int 
             f"The rows that validate have no known label of {', '.join(map(repr, silent))}, so early stopping does not "
             "look at it. Validate on rows whose labels are final: give `X_val` and `Y_val`."
         )
+
+
+def warn_of_other_steps(targets: TargetEncoder, labels: Targets) -> None:
+    """Warn of values that are known only where a step has happened that is not said to be the one they follow.
+
+    They would be learned from those rows, and expected of all.
+    """
+    if targets.of_values is None or labels.values is None:
+        return
+    names, observed = targets.names, labels.full_weights > 0
+    yes, no = observed & (labels.labels == 1), observed & (labels.labels == 0)
+    followed = zip(targets.value_names, targets.of_values.parents, labels.values.weights.T, strict=True)
+    for name, parent, weights in followed:
+        known = weights > 0
+        asked = np.ones(len(known), dtype=bool) if parent is None else yes[:, parent]
+        steps = [k for k in range(len(names)) if known.any() and yes[known, k].all() and no[asked, k].any()]
+        if steps:
+            step = names[min(steps, key=lambda k: yes[:, k].sum())]
+            rows = "all rows" if parent is None else f"all rows where {names[parent]!r} is 1"
+            warn(
+                f"The value {name!r} is known only where {step!r} is 1, and is expected of {rows} as if it were like "
+                f"that there. If it is 0 elsewhere, set value_parents={ {name: step} }."
+            )

@@ -1,8 +1,9 @@
 """Which categories, and which pairs of them, have statistics of the targets.
 
-Columns of many values have them. Of the others, and of pairs with the column that has most values, those are added
-whose rates tell something new *of the validation rows*. Training rows would not do: what a user did in an hour tells
-much of the other rows of that hour, and nothing of the next day.
+Columns of many values have them, but those whose rates say nothing of the validation rows: to the network the rates of
+an id that means nothing are columns of noise, by which it learns its rows by heart. Of the others, and of pairs with
+the column that has most values, those are added whose rates tell something new *of the validation rows*. Training rows
+would not do: what a user did in an hour tells much of the other rows of that hour, and nothing of the next day.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ FEW_VALUES = 10
 MOST_ADDED = 4
 LEAST_GAIN = 10.0
 """By how much the log-likelihood of the validation rows has to rise, in nats."""
+FEWEST_ROWS, LEAST_GAIN_OF_MANY = 500, 2.0
+"""So many rows of validation say whether a column of many values means something, by so many nats; chance has less."""
 
 Rows = tuple[np.ndarray, Targets]
 """Codes and targets."""
@@ -83,20 +86,24 @@ def automatic_keys(
     valid: Rows | None,
     random: np.random.RandomState,
 ) -> list[Key]:
-    """Columns of many values, and what else says something of the validation rows, if there are any."""
+    """Columns of many values and others, as far as they say something of the validation rows, if there are any."""
     sizes = encoder.cardinalities[: len(encoder.categories)]
     keys: list[Key] = [(f,) for f, size in enumerate(sizes) if size > MANY_VALUES + 1]
     if not keys or valid is None:
         return keys
     search = _Search(encoder, parents, train, valid, random.randint(2**31 - 1))
+    with ThreadPoolExecutor(2) as pool:  # numpy sorts without the interpreter's lock
+        chosen = list(pool.map(search.column, keys))
+    if len(valid[0]) >= FEWEST_ROWS:
+        chosen = [column for column, gain in zip(chosen, search.gains([], chosen), strict=True) if gain > LEAST_GAIN_OF_MANY]
     largest = int(np.argmax(sizes))
     singles = [(f,) for f, size in enumerate(sizes) if FEW_VALUES + 1 < size <= MANY_VALUES + 1]
     pairs = [(largest, f) for f, size in enumerate(sizes) if f != largest and size > 3]
-    with ThreadPoolExecutor(2) as pool:  # numpy sorts without the interpreter's lock
+    with ThreadPoolExecutor(2) as pool:
         new = [key for key, is_new in zip(pairs, pool.map(search.is_new, pairs), strict=True) if is_new]
-        columns = list(pool.map(search.column, keys + singles + new))
-    chosen, candidates = columns[: len(keys)], columns[len(keys) :]
-    while candidates and len(chosen) < len(keys) + MOST_ADDED:
+        candidates = list(pool.map(search.column, singles + new))
+    most = len(chosen) + MOST_ADDED
+    while candidates and len(chosen) < most:
         gains = search.gains(chosen, candidates)
         best = int(np.argmax(gains))
         if gains[best] < LEAST_GAIN:
@@ -156,11 +163,9 @@ class _Search:
         y = positive[used] / weight[used]
         if not used.any() or not valid_used.any() or not 0 < y.mean() < 1:
             return np.zeros(len(candidates))
-        X = np.column_stack([column.train[used, k] for column in chosen])
-        X_valid = np.column_stack([column.valid[valid_used, k] for column in chosen])
-        # Next to no penalty, but where few events are told apart by the rates the likelihood alone has no maximum.
-        model = LogisticRegression(C=1e3, solver="newton-cholesky").fit(X, y > 0, weight[used])
-        p, p_valid = model.predict_proba(X)[:, 1], model.predict_proba(X_valid)[:, 1]
+        X = _side_by_side([column.train[used, k] for column in chosen], len(y))
+        X_valid = _side_by_side([column.valid[valid_used, k] for column in chosen], int(valid_used.sum()))
+        p, p_valid = _foretold(X, y, weight[used], X_valid)
         residual, curvature = weight[used] * (y - p), weight[used] * p * (1 - p)
         residual_valid = valid_positive[valid_used] - valid_weight[valid_used] * p_valid
         curvature_valid = valid_weight[valid_used] * p_valid * (1 - p_valid)
@@ -175,6 +180,20 @@ class _Search:
             slope = (x @ residual) / max(x @ (curvature * x), 1e-12)
             gains.append(slope * (x_valid @ residual_valid) - 0.5 * slope**2 * (x_valid @ (curvature_valid * x_valid)))
         return np.array(gains)
+
+
+def _side_by_side(columns: Sequence[np.ndarray], n: int) -> np.ndarray:
+    return np.column_stack(columns) if columns else np.empty((n, 0), np.float32)
+
+
+def _foretold(X: np.ndarray, y: np.ndarray, weights: np.ndarray, X_valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The probabilities of a logistic regression for both tables; without columns, the rate."""
+    if not X.shape[1]:
+        rate = np.average(y, weights=weights)
+        return np.full(len(X), rate), np.full(len(X_valid), rate)
+    # Next to no penalty, but where few events are told apart by the rates the likelihood alone has no maximum.
+    model = LogisticRegression(C=1e3, solver="newton-cholesky").fit(X, y > 0, weights)
+    return model.predict_proba(X)[:, 1], model.predict_proba(X_valid)[:, 1]
 
 
 def in_rows(positive: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -195,7 +195,7 @@ def column_of(Y: Any, column: str | int) -> Any:
     if not isinstance(column, (int, np.integer)) or isinstance(column, bool) or not 0 <= column < n_columns:
         raise ValueError(
             f"'value_targets' names {column!r}; in a Y without column names it takes positions, and Y has the shape "
-            f"{array.shape}."
+            f"{array.shape}. A DataFrame has names."
         )
     return array[:, column]
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
@@ -17,6 +19,10 @@ from sklearn_fsmd.training import level_of
 
 FEW_EVENTS = 10
 """Of fewer rows of one class the level is known to a third, at best."""
+
+
+STEEP = 100.0
+"""No model is too timid by as much."""
 
 
 class Calibration(Predictions):
@@ -95,11 +101,15 @@ def platt(logits: np.ndarray, labels: np.ndarray, counts: np.ndarray, what: str)
     # Gradients of rare events are small where the slope is still far off, so it is Newton's method on scaled log-odds.
     center, scale = z.mean(), z.std() or 1.0
     model = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-10)
-    model.fit(((z - center) / scale)[:, None], y, weights)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # of labels that are nearly told apart, see below
+        model.fit(((z - center) / scale)[:, None], y, weights)
     slope = float(model.coef_[0, 0]) / scale
     if slope > 0:
         if (rarer := min(y.sum(), (~y).sum())) < FEW_EVENTS:
             warn(f"The calibration of {what} rests on {rarer} of {len(y)} rows, those of the rarer class.")
+        if slope > STEEP:
+            warn(f"The predictions of {what} nearly tell its labels in these rows apart: they become 0 or 1.")
         return slope, float(model.intercept_[0]) - slope * center
     warn(
         f"The predictions of {what} do not rise with its labels in these {len(y)} rows, {y.sum()} of them positive: "

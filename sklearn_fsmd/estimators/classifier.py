@@ -181,4 +181,5 @@ class MultiTaskClassifier(Datasets):
         tags.target_tags.multi_output = True
         tags.target_tags.single_output = True
         tags.classifier_tags.multi_class = False
+        tags.classifier_tags.multi_label = True
         return tags

@@ -19,6 +19,7 @@ from sklearn_fsmd.encoding import (
     refuse_unjudged,
     refuse_unlabeled,
     warn_of_contradictions,
+    warn_of_other_steps,
     warn_unjudged,
 )
 from sklearn_fsmd.estimators.exchange import generator_of, own_generator
@@ -127,6 +128,8 @@ class Datasets(Learning):
 
             dataset = opened(source, columns)
             valid = None if validation is None else opened(validation, dataset.features)
+            if valid is not None and (processes is None or processes.rank == 0):
+                valid.warn_of_rows_of(dataset)
             checkpoint = self._checkpoint(anew, resume)
             fitted = None if anew else (self._encoder, self._targets)
             trial = Trial(self.as_it_is(), dataset, fitted)
@@ -184,6 +187,7 @@ class Datasets(Learning):
         if processes is not None:
             own = encoder, targets, *feed.identity(), *(arrays_of(*valid) if valid else ())
             processes.check_same(digest_of(*own), "encoding, or other rows,")
+        trainer.note_batch(self, net, dataset.held.n_training)
         trainer.train(
             self,
             net,
@@ -215,6 +219,8 @@ class Datasets(Learning):
         if anew:
             self._warn_of_columns(encoder, dataset.features_of(found.first.frame), encoded([found.first], *how)[1])
         sample = _rows(found.sample, how)
+        if anew:
+            warn_of_other_steps(targets, sample[1])
         valid = _rows(found.valid, how) if found.valid else None
         del found
         if validation is not None:

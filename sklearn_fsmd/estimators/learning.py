@@ -25,6 +25,7 @@ from sklearn_fsmd.encoding import (
     warn_of_answers,
     warn_of_ids,
     warn_of_order,
+    warn_of_other_steps,
     warn_of_text,
     warn_unjudged,
 )
@@ -77,6 +78,7 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
         if Y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         warn_of_order(X, Y)
+        warn_of_order(X, sample_weight, names=("X", "sample_weight"))
         X = read_table(self, X, reset=anew)
         Y, sample_weight = as_pandas(Y), as_pandas(sample_weight)
         check_consistent_length(X, Y)
@@ -100,6 +102,7 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
         rows = encoder.fit_encode(X, self._like(X, X_unlabeled)) if anew else encoder.encode(X)
         if anew:
             warn_of_answers(X, Y)
+            warn_of_other_steps(targets, labels)
             self._warn_of_columns(encoder, X, labels)
         data = (rows if X_unlabeled is None else rows.select(np.arange(len(X)))), labels
         valid = None
@@ -146,10 +149,12 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
         if net is None:
             resumes = checkpoint is not None and checkpoint.resumes
             net = trainer.new_net(self, encoder, data[1], rates, random, None if resumes else rows)
+        if split:
+            trainer.note_batch(self, net, len(data[0]))
         trainer.train(
             self,
             net,
-            InMemory(*data),
+            InMemory(*data, least_batch=0 if split else trainer.least_batch_of(net)),
             valid,
             epochs=epochs,
             encoder=encoder,

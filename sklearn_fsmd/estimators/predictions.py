@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sklearn_fsmd.encoding import Encoded, InputEncoder, TargetEncoder, as_pandas, one_of, read_table
+from sklearn_fsmd.encoding import Encoded, InputEncoder, TargetEncoder, as_pandas, one_of, read_table, warn_of_order
 from sklearn_fsmd.estimators.exchange import Exchanged, at_one_moment
 from sklearn_fsmd.estimators.task_view import OutputView
 from sklearn_fsmd.inference import Predictor
@@ -52,11 +52,13 @@ class Predictions(Exchanged):
     @property
     def module_(self) -> MultiTaskNetwork:
         """The fitted network, a torch module."""
+        check_is_fitted(self)
         return self._predictor.network
 
     @property
     def value_names_(self) -> list[str]:
         """The columns of Y that hold values, in the order of :meth:`predict_values`."""
+        check_is_fitted(self)
         return self._targets.value_names
 
     def _rows(self, X: Any) -> Encoded:
@@ -108,8 +110,14 @@ class Predictions(Exchanged):
         labels : ndarray of shape (n_samples, n_tasks), or (n_samples,) where Y was one-dimensional
         """
         positive = (self.predict_marginals(X) > 0.5).astype(int)
-        labels = [classes[positive[:, k]] for k, classes in enumerate(self._targets.classes)]
-        return labels[0] if self._targets.one_dimensional else np.stack(labels, axis=1)
+        classes = self._targets.classes
+        labels = [own[positive[:, k]] for k, own in enumerate(classes)]
+        if self._targets.one_dimensional:
+            return labels[0]
+        dtype = np.result_type(*labels)
+        if any((own.astype(dtype).astype(own.dtype) != own).any() for own in classes):
+            dtype = np.dtype(object)  # such as integers beyond 2**53 beside floats
+        return np.stack([own.astype(dtype) for own in labels], axis=1)
 
     @at_one_moment
     def predict_conditionals(self, X: Any) -> np.ndarray:
@@ -126,6 +134,9 @@ class Predictions(Exchanged):
         -------
         p : ndarray of shape (n_samples, n_tasks), float32
         """
+        check_is_fitted(self)
+        if not self.module_.link.stands_alone:
+            return self._predictor.steps(self._rows(X), self.n_threads, self.calibration_)
         p = self.predict_marginals(X)
         given = [
             p[:, k] if before is None else _ratio(p[:, k], p[:, before]) for k, before in enumerate(self._steps_before)
@@ -212,7 +223,7 @@ class Predictions(Exchanged):
 
         Returns
         -------
-        weights : ndarray of shape (n_samples, n_levels, n_tasks, n_all_experts), float32
+        weights : ndarray of shape (n_samples, n_levels, n_tasks + n_values, n_all_experts), float32
             They sum to 1 over the experts. In "ple" the experts stand task by task, then the shared ones; those of
             other tasks have the weight 0.
         """
@@ -252,7 +263,9 @@ class Predictions(Exchanged):
         -------
         auc : float
         """
-        Y, p = as_pandas(one_of(Y, y)), self.predict_marginals(X)
+        Y = one_of(Y, y)
+        warn_of_order(X, Y)
+        Y, p = as_pandas(Y), self.predict_marginals(X)
         check_consistent_length(p, Y)
         targets = self._targets.encode(Y, sample_weight, self.module_.link.parents, warns=False)
         return mean_auc(targets.labels, p, sample_weight=targets.weights)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 
@@ -48,8 +50,15 @@ class OutputView(ClassifierMixin, BaseEstimator):
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self.estimator, "classes_")
 
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags = deepcopy(get_tags(self.estimator).input_tags)
+        tags.classifier_tags.multi_class = False
+        return tags
+
     @property
     def classes_(self) -> np.ndarray:
+        check_is_fitted(self)
         fitted = self.estimator.as_it_is()
         return fitted._targets.classes[OutputView(fitted, self.task).index()]
 

@@ -41,7 +41,8 @@ def expected(g: Graph, values: Values, members: Sequence[Parameters]) -> Value:
     if values.multiplies:
         with np.errstate(divide="ignore"):  # a level of 0, where all values were 0
             log_level = np.log(level)
-        return g.op("Exp", g.op("Add", g.op("Mul", g.op("Log", found), slope), log_level))
+        logs = g.op("Log", g.op("Max", found, np.finfo(np.float32).tiny))
+        return g.op("Exp", g.op("Add", g.op("Mul", logs, slope), log_level))
     return g.op("Add", g.op("Mul", found, slope), level)
 
 

@@ -15,10 +15,12 @@ class Decay(NamedTuple):
     """A half-life in nanoseconds, None for no fading, and the time as of which weights are summed.
 
     An event at `t` weighs 2^((t − reference) / half_life) in the sums. What they are worth later is one factor for all.
+    Events that lie too far back weigh 0; then nothing can be told of rows before `told_from`.
     """
 
     half_life: int | None
     reference: int
+    told_from: int | None = None
 
     def weights(self, times: np.ndarray) -> np.ndarray:
         """What each event weighs in the sums."""
@@ -39,21 +41,26 @@ class Decay(NamedTuple):
             return ""
         return f" * pow(2.0, ({time} - {self.reference}) / {float(self.half_life)})"
 
+    def refuse_untold(self, times: np.ndarray) -> None:
+        """Raise ValueError if there is a row at which events count that weigh 0 here."""
+        if self.told_from is not None and len(times) and times.min() < self.told_from:
+            half_life = self.half_life or 1
+            spanned = 2 * MOST_HALF_LIVES + (self.told_from - int(times.min())) / half_life
+            raise ValueError(
+                f"Rows and log span {spanned:,.0f} times the half-life of {half_life / 1e9:g} s, and no more than "
+                f"{2 * MOST_HALF_LIVES} can be told apart. Take a longer `half_life`, or less of the log."
+            )
+
 
 def decays_of(half_lives: Sequence[int | None], times: np.ndarray) -> list[Decay]:
-    """Those of each half-life, for events at these times.
-
-    Raises
-    ------
-    ValueError
-        If the log is too long for a half-life.
-    """
+    """Those of each half-life, for events at these times: where not all can be told apart, the last ones."""
     first, last = (int(times.min()), int(times.max())) if len(times) else (0, 0)
     middle = first + (last - first) // 2
+    decays = []
     for half_life in half_lives:
-        if half_life is not None and last - first > 2 * MOST_HALF_LIVES * half_life:
-            raise ValueError(
-                f"The log spans {(last - first) / half_life:,.0f} times the half-life of {half_life / 1e9:g} s, and no "
-                f"more than {2 * MOST_HALF_LIVES} can be told apart. Take a longer `half_life`, or less of the log."
-            )
-    return [Decay(half_life, middle) for half_life in half_lives]
+        if half_life is None or last - first <= 2 * MOST_HALF_LIVES * half_life:
+            decays.append(Decay(half_life, middle))
+        else:
+            reference = last - MOST_HALF_LIVES * half_life
+            decays.append(Decay(half_life, reference, told_from=reference - MOST_HALF_LIVES * half_life))
+    return decays

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_fsmd.history.decay import Decay
+from sklearn_fsmd.streaming import working_in
 
 
 class Engine:
@@ -25,9 +26,9 @@ class Engine:
     def __init__(self, times: np.ndarray, amounts: Sequence[np.ndarray], n_threads: int | None) -> None:
         import duckdb  # at the first use: it takes a tenth of a second, and scoring a row does without
 
-        folder = tempfile.mkdtemp(prefix="sklearn-fsmd-")  # what does not fit into memory goes there
-        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        self.connection = duckdb.connect(config={"temp_directory": folder})
+        self.folder = tempfile.mkdtemp(prefix="sklearn-fsmd-")  # what does not fit into memory goes there
+        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        self.connection = duckdb.connect(config={"temp_directory": self.folder})
         if n_threads is not None:
             self.connection.execute(f"SET threads = {int(n_threads)}")
         self.columns = {"t": times} | {f"a{i}": column for i, column in enumerate(amounts)}
@@ -59,8 +60,7 @@ class Engine:
         connection = self.connection.cursor()  # other threads may ask too
         connection.register("log", {**self.columns, "k": keys})  # arrays, which are read where they are
         connection.register("asked", asked)
-        found: dict[str, Any] = connection.execute(
-            f"""
+        query = f"""
             WITH moments AS (SELECT k, t, {", ".join(amounts)} FROM log WHERE k > 0 GROUP BY k, t),
             upto AS (
                 SELECT k, t, {", ".join(f"sum({name}) OVER past AS {name}" for name in names)} FROM moments
@@ -69,7 +69,8 @@ class Engine:
             SELECT asked.i, upto.t, {", ".join(f"upto.{name}" for name in names)}
             FROM asked ASOF JOIN upto ON asked.k = upto.k AND asked.t >= upto.t
             """
-        ).fetchnumpy()
+        with working_in(self.folder, "The past of each key is summed up"):
+            found: dict[str, Any] = connection.execute(query).fetchnumpy()
         rows = found["i"]
         sums = np.zeros((len(before), len(decays), self.n_amounts))
         for j, name in enumerate(names):

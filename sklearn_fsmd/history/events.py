@@ -117,7 +117,8 @@ def stored_as(kind: Any) -> str:
         return "BIGINT"
     if types.is_floating(kind) or types.is_decimal(kind):
         return "DOUBLE"
-    is_bytes = types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind)
+    all_bytes = types.is_binary, types.is_large_binary, types.is_fixed_size_binary, types.is_binary_view
+    is_bytes = any(is_such(kind) for is_such in all_bytes)
     return "BLOB" if is_bytes else "VARCHAR"
 
 

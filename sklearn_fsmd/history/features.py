@@ -295,6 +295,11 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
         return pd.concat([X.drop(columns=list(self.drop)), past], axis=1)
 
     def _keys(self) -> list[Key]:
+        for key in self.keys:
+            if not isinstance(key, (str, list, tuple)):
+                raise ValueError(
+                    f"The 'keys' parameter must hold names of columns, and lists of these. Got {key!r} in it."
+                )
         return [(key,) if isinstance(key, str) else tuple(key) for key in self.keys]
 
     def _table(self, X: Any, *, reset: bool) -> pd.DataFrame:

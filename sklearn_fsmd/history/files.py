@@ -76,6 +76,10 @@ def write_history(
     history._validate_params()
     if history.last:
         raise ValueError(f"last={history.last}: lists of the last items are not made for files. Set last=0.")
+    if callable(source):
+        raise TypeError(
+            "`write_history` reads files: a path, a glob, a folder, a URL, or a list of these. Got a function."
+        )
     log = ParquetSource(source)
     if is_of(sink, source, [footer.file for footer in log.footers]):
         raise ValueError(f"{sink} is one of the files of the log, or would be. Name another sink.")
@@ -103,7 +107,10 @@ def write_history(
     events = Events(history.time, history.unit, columns, targets, questions.parents, history.n_threads, memory)
     try:
         events.take(log)
-        query = Query(questions, decays_of(questions.half_lives, np.array(events.span)), columns)
+        decays = decays_of(questions.half_lives, np.array(events.span))
+        for decay in decays:
+            decay.refuse_untold(np.array(events.span))
+        query = Query(questions, decays, columns)
         with events.answers(query.text()) as past:
             write_beside(sink, log, kept, told, past)
     finally:

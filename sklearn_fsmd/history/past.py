@@ -96,6 +96,8 @@ class Past:
 
         A rate of which nothing is known at all, not even overall, is NaN; so are the seconds since no event.
         """
+        for decay in self.decays:
+            decay.refuse_untold(times)
         before = times - self.questions.delay
         rates = self._rates(self._known(ALL, before, codes)[0][:, 0], None)
         columns = []
@@ -103,7 +105,9 @@ class Past:
             sums, last = self._known(key, before, codes)
             for d, decay in enumerate(self.decays):
                 own = sums[:, d] * decay.worth(times)[:, None]
-                columns += [np.log1p(own[:, :1]) if self.questions.log else own[:, :1], self._rates(own, rates)]
+                columns.append(np.log1p(own[:, :1]) if self.questions.log else own[:, :1])
+                # Without smoothing the factor cancels, and long after the log it is 0.
+                columns.append(self._rates(own if self.questions.smoothing else sums[:, d], rates))
             since = np.where(last == NEVER, np.nan, (times - last) / 1e9)
             columns.append(np.log1p(since)[:, None] if self.questions.log else since[:, None])
         return np.concatenate(columns, axis=1, dtype=np.float32) if columns else np.empty((len(times), 0), np.float32)

@@ -68,8 +68,9 @@ class Query:
             events = f"coalesce({past}.n_{d}, 0) * {worth(decay)}"
             told.append(f"ln(1 + {events})" if self.questions.log else events)
             for j in range(len(events_of(self.questions.parents))):
-                yes, tried = (f"coalesce({past}.{what}{j}_{d}, 0) * {worth(decay)}" for what in ("yes", "tried"))
-                if self.questions.smoothing:
+                yes, tried = (f"coalesce({past}.{what}{j}_{d}, 0)" for what in ("yes", "tried"))
+                if self.questions.smoothing:  # without it the factor cancels, and long after the log it is 0
+                    yes, tried = f"{yes} * {worth(decay)}", f"{tried} * {worth(decay)}"
                     overall = f"p_all.yes{j}_0 / nullif(p_all.tried{j}_0, 0)"
                     yes, tried = (
                         f"{yes} + {self.questions.smoothing} * {overall}",

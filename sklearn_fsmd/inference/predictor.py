@@ -50,16 +50,20 @@ class Predictor:
         return self.marginals_and_values(rows, n_threads, calibration)[0]
 
     @torch.inference_mode()
+    def steps(self, rows: Encoded, n_threads: int | None, calibration: np.ndarray | None = None) -> np.ndarray:
+        """P(step | the one before it), ``(n, K)`` float32: of a target without one its marginal."""
+        logits = _calibrated(torch.from_numpy(self.logits(rows, n_threads)), calibration)
+        return torch.sigmoid(logits).numpy()
+
+    @torch.inference_mode()
     def marginals_and_values(
         self, rows: Encoded, n_threads: int | None, calibration: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """The marginals, and E[value | parent] of each value, ``(n, V)`` float32; None where there are none."""
         with threads(n_threads):
             logits, outputs = self.network.split(in_chunks(self.network, *rows.tensors(self.device)))
-            if calibration is not None:
-                slopes, intercepts = torch.from_numpy(calibration.T.astype(np.float32)).to(logits.device)
-                logits = logits * slopes + intercepts
-            marginals = finite(self.network.link.marginals(logits).cpu().numpy())
+            p = self.network.link.marginals(_calibrated(logits, calibration))
+            marginals = finite(p.cpu().numpy())
             if self.network.values is None or outputs is None:
                 return marginals, None
             return marginals, finite(self.network.values(outputs).cpu().numpy())
@@ -69,6 +73,14 @@ class Predictor:
         """The weights of the experts, ``(n, levels, K, E)`` float32."""
         with threads(n_threads):
             return in_chunks(self.network.gate_weights, *rows.tensors(self.device)).cpu().numpy()
+
+
+def _calibrated(logits: Tensor, calibration: np.ndarray | None) -> Tensor:
+    """The log-odds ``(n, K)`` after the slopes and intercepts ``(K, 2)``."""
+    if calibration is None:
+        return logits
+    slopes, intercepts = torch.from_numpy(calibration.T.astype(np.float32)).to(logits.device)
+    return logits * slopes + intercepts
 
 
 def finite(answers: np.ndarray) -> np.ndarray:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.inspection import permutation_importance
-from sklearn.utils import Bunch
+from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import check_consistent_length
 
-from sklearn_fsmd.encoding import as_pandas
+from sklearn_fsmd.encoding import as_pandas, warn_of_order
 from sklearn_fsmd.metrics import (
     concordance,
     fitted_model,
     get_scorer,
+    given_steps,
     keep_nan,
     observations,
     predictions,
@@ -32,6 +34,7 @@ def feature_importances(
     groups: Mapping[str, Sequence[str | int]] | None = None,
     scoring: Mapping[str, Any] | Sequence[str] | None = None,
     sample_weight: Any = None,
+    conditional: bool = False,
     n_repeats: int = 5,
     max_samples: int | float = 1.0,
     random_state: Any = None,
@@ -60,10 +63,15 @@ def feature_importances(
         names.
     sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks + n_values), default=None
         Weights of AUCs. There is no concordance, and no `scoring`, with weights.
+    conditional : bool, default=False
+        Whether a step, and a value that follows one, is judged where the step before it has happened: what decides
+        about conversions of clicked rows, or how much a purchase brings. Without it a value counts as 0 where its step
+        has not happened, so what decides about the step comes first. Not with `scoring`.
     n_repeats : int, default=5
         How often each column is permuted.
     max_samples : int or float, default=1.0
-        How many rows, or what share of them, each permutation is scored on; fewer are faster.
+        How many rows, or what share of them, are drawn once and scored, with and without each permutation; fewer are
+        faster.
     random_state : int, RandomState instance or None, default=None
     n_jobs : int or None, default=None
         Processes of joblib, over the columns.
@@ -94,24 +102,22 @@ def feature_importances(
     >>> found.frame.shape, found.feature_names[0]
     ((8, 4), 'user')
     """
-    own, X, Y = fitted_model(model), as_pandas(X), as_pandas(Y)
+    own = fitted_model(model)
+    warn_of_order(X, Y)
+    X, Y = as_pandas(X), as_pandas(Y)
     if not isinstance(X, pd.DataFrame):
         X = _array(X)
     check_consistent_length(X, Y)
     columns = _grouped(X, groups)
-    score = _of_targets(own, Y, sample_weight) if scoring is None else _by(scoring, Y, sample_weight)
-    n = len(X)
-    rows = np.repeat(np.arange(n)[:, None], len(columns), axis=1)
+    if scoring is not None and conditional:
+        raise ValueError("`conditional` and `scoring` do not go together: a scorer says itself what it judges.")
+    score = _by(scoring, Y, sample_weight) if scoring is not None else _of_targets(own, Y, sample_weight, conditional)
+    random = check_random_state(random_state)
+    drawn = _drawn(len(X), max_samples, random)
+    rows = np.repeat(drawn[:, None], len(columns), axis=1)
     permuted = _Permuted(X, list(columns.values()), score)
     found = permutation_importance(
-        model,
-        rows,
-        np.arange(n),
-        scoring=permuted,
-        n_repeats=n_repeats,
-        n_jobs=n_jobs,
-        random_state=random_state,
-        max_samples=max_samples,
+        model, rows, drawn, scoring=permuted, n_repeats=n_repeats, n_jobs=n_jobs, random_state=random
     )
     names, importances = list(found), np.stack([one.importances for one in found.values()], axis=1)
     means, spreads = importances.mean(axis=2), importances.std(axis=2)
@@ -123,8 +129,19 @@ def feature_importances(
         importances=importances,
         feature_names=list(columns),
         score_names=names,
-        scores=np.array(list(permuted(model, rows, np.arange(n)).values())),
+        scores=np.array(list(permuted(model, rows, drawn).values())),
     )
+
+
+def _drawn(n: int, max_samples: float, random: np.random.RandomState) -> np.ndarray:
+    """Which rows are scored, before and after a column is permuted.
+
+    scikit-learn would score all rows before, and some after: the luck of the draw would count for every column.
+    """
+    size = max_samples if isinstance(max_samples, Integral) else int(max_samples * n)
+    if not 1 <= size <= n or isinstance(max_samples, bool):
+        raise ValueError(f"`max_samples` must be a number of the {n} rows, or a share of them. Got {max_samples!r}.")
+    return np.arange(n) if size == n else np.sort(random.choice(n, size, replace=False))
 
 
 class _Permuted:
@@ -151,11 +168,15 @@ class _Permuted:
 class _OfTargets:
     """The AUC of each binary target, and the concordance of each with values."""
 
-    def __init__(self, names: list[str], observed: np.ndarray, weights: np.ndarray, n_binary: int) -> None:
+    def __init__(
+        self, names: list[str], observed: np.ndarray, weights: np.ndarray, n_binary: int, conditional: bool
+    ) -> None:
         self.names, self.observed, self.weights, self.n_binary = names, observed, weights, n_binary
+        self.conditional = conditional
 
     def __call__(self, model: Any, X: Any, y: np.ndarray) -> dict[str, float]:
-        P, observed, weights, k = predictions(model, X), self.observed[y], self.weights[y], self.n_binary
+        P, k = predictions(model, X, conditional=self.conditional), self.n_binary
+        observed, weights = self.observed[y], self.weights[y]
         scores = task_aucs(observed[:, :k], P[:, :k], weights[:, :k]).tolist()
         for v in range(k, P.shape[1]):
             scores.append(concordance(np.where(weights[:, v] > 0, observed[:, v], np.nan), P[:, v]))
@@ -176,15 +197,17 @@ class _ByScorers:
         return scores
 
 
-def _of_targets(own: Any, Y: Any, sample_weight: Any) -> _OfTargets:
+def _of_targets(own: Any, Y: Any, sample_weight: Any, conditional: bool) -> _OfTargets:
     if sample_weight is not None and own.value_names_:
         raise ValueError(
             f"The concordance of {own.value_names_[-1]!r} knows no weights. Leave `sample_weight` out, or the model's "
             "`value_targets`."
         )
     names, (observed, weights) = [*own.task_names_, *own.value_names_], observations(own, Y, sample_weight)
+    if conditional:
+        names, weights = given_steps(own, observed, weights)
     refuse_unobserved(names, weights)
-    return _OfTargets(names, observed, weights, len(own.task_names_))
+    return _OfTargets(names, observed, weights, len(own.task_names_), conditional)
 
 
 def _by(scoring: Mapping[str, Any] | Sequence[str], Y: Any, sample_weight: Any) -> _ByScorers:

@@ -115,6 +115,8 @@ def _position(encoder: InputEncoder, column: str | int) -> int:
         in_x = names.index(column)
     elif isinstance(column, (int, np.integer)) and not isinstance(column, bool) and 0 <= column < len(names):
         in_x = int(column)
+    elif not isinstance(column, (str, int, np.integer)):
+        raise TypeError(f"`column` must be a name or a position. Got a {type(column).__name__}.")
     else:
         raise ValueError(f"There is no column {column!r}; the model reads {names}.")
     if encoder.is_bias[in_x]:

@@ -21,11 +21,11 @@ def model_of(estimator: Any) -> Any:
     return model_of(estimator.steps[-1][1]) if hasattr(estimator, "steps") else estimator
 
 
-def by_classes(Y: Any, estimator: Any) -> Any:
+def by_classes(Y: Any, estimator: Any, sample_weight: Any = None) -> Any:
     """The binary targets of `Y` as zeros and ones, with their names, and without the columns that hold values.
 
     Where Y has no names, they have those of the model. Of a model of this library they are what its
-    `score` makes of them: after an observed 0 the next step is a 0.
+    `score` makes of them: after an observed 0, whose weight is not 0, the next step is a 0.
 
     Raises
     ------
@@ -34,7 +34,7 @@ def by_classes(Y: Any, estimator: Any) -> Any:
     """
     Y, model = as_pandas(Y), model_of(estimator)
     if hasattr(model, "_targets"):
-        labels = _settled(model, Y)
+        labels = _settled(model, Y, sample_weight)
         Y, _ = model._targets.over_impressions(Y, model.module_.link.parents)
         if not isinstance(Y, pd.DataFrame) and np.ndim(Y) == 2:
             return pd.DataFrame(labels, columns=model.task_names_)
@@ -58,8 +58,8 @@ def of_tasks(sample_weight: Any, Y: Any, estimator: Any) -> Any:
     return targets.split_weights(sample_weight, Y)[0]
 
 
-def _settled(model: Any, Y: Any) -> np.ndarray:
+def _settled(model: Any, Y: Any, sample_weight: Any) -> np.ndarray:
     """Labels ``(n, K)`` float64, NaN where nothing was observed and nothing follows from the step before."""
-    encoded, _ = model._targets.encode_part(Y, None, model.module_.link.parents)
+    encoded, _ = model._targets.encode_part(Y, sample_weight, model.module_.link.parents)
     labels = encoded.labels.astype(np.float64)
     return labels if encoded.weights is None else np.where(encoded.weights > 0, labels, np.nan)

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklearn_fsmd.compose import ask
-from sklearn_fsmd.encoding import as_pandas, names_of
+from sklearn_fsmd.encoding import as_pandas, names_of, warn_of_order
 from sklearn_fsmd.metrics._inputs import labels_and_scores
 from sklearn_fsmd.metrics._models import model_of
 
@@ -30,11 +30,13 @@ class Outcome(NamedTuple):
 
 
 def predictions(estimator: Any, X: Any, *, conditional: bool = False) -> np.ndarray:
-    """The marginals or conditionals, and after them the expected values, ``(n, K + V)``."""
+    """The marginals and expected values, ``(n, K + V)``; `conditional`, both given the step before."""
     if not conditional:
         return ask(estimator, "_marginals_and_values", X)
     p = ask(estimator, "predict_conditionals", X)
-    return np.hstack((p, ask(estimator, "predict_values", X))) if model_of(estimator).value_names_ else p
+    if not model_of(estimator).value_names_:
+        return p
+    return np.hstack((p, ask(estimator, "predict_values", X, conditional=True)))
 
 
 def fitted_model(estimator: Any) -> Any:
@@ -65,8 +67,8 @@ def outcomes(estimator: Any, X: Any, Y: Any, sample_weight: Any = None, *, condi
     estimator : fitted MultiTaskClassifier, or a Pipeline or search that ends in one.
     X, Y : as its `score` takes them; NaN in Y was not observed.
     sample_weight : array-like of shape (n,) or (n, K + V), default=None
-    conditional : whether a step is judged where its parent has happened, by its conditional probability. It is called
-        "conversion | click" then.
+    conditional : whether a step, and a value that follows one, is judged where its parent has happened, by its
+        conditional probability or value. It is called "conversion | click" then.
 
     Raises
     ------
@@ -74,17 +76,13 @@ def outcomes(estimator: Any, X: Any, Y: Any, sample_weight: Any = None, *, condi
         If nothing was observed of a target.
     """
     model = fitted_model(estimator)
+    warn_of_order(X, Y)
     P, Y = predictions(estimator, X, conditional=conditional), as_pandas(Y)
     check_consistent_length(P, Y)
     observed, weights = observations(model, Y, sample_weight)
     names = [*model.task_names_, *model.value_names_]
     if conditional:
-        known, given = weights > 0, list(names)
-        for k, before in enumerate(model._steps_before):
-            if before is not None:
-                weights[:, k] *= (observed[:, before] == 1) & known[:, before]
-                given[k] = f"{names[k]} | {names[before]}"
-        names = given
+        names, weights = given_steps(model, observed, weights)
     refuse_unobserved(names, weights)
     found = []
     for k, name in enumerate(names):
@@ -92,6 +90,19 @@ def outcomes(estimator: Any, X: Any, Y: Any, sample_weight: Any = None, *, condi
         columns = (observed[rows, k], P[rows, k].astype(np.float64), weights[rows, k])
         found.append(Outcome(name, k >= len(model.task_names_), rows, *columns))
     return found
+
+
+def given_steps(model: Any, observed: np.ndarray, weights: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """Names such as "conversion | click", and the weights ``(n, K + V)``, 0 where the step before has not happened."""
+    names = [*model.task_names_, *model.value_names_]
+    of_values = model._targets.of_values
+    parents = [*model._steps_before, *(() if of_values is None else of_values.parents)]
+    given, counted = list(names), weights.copy()
+    for k, before in enumerate(parents):
+        if before is not None:
+            counted[:, k] *= (observed[:, before] == 1) & (weights[:, before] > 0)
+            given[k] = f"{names[k]} | {names[before]}"
+    return given, counted
 
 
 def observations(model: Any, Y: Any, sample_weight: Any = None) -> tuple[np.ndarray, np.ndarray]:

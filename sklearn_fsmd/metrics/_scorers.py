@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.metrics._scorer import _Scorer
 
 from sklearn_fsmd.compose import ask
-from sklearn_fsmd.encoding import DEFAULT_NAMES
+from sklearn_fsmd.encoding import DEFAULT_NAMES, warn_of_order
 from sklearn_fsmd.metrics._inputs import labels_and_scores, undefined
 from sklearn_fsmd.metrics._models import by_classes, model_of, of_tasks
 from sklearn_fsmd.metrics._outcomes import observations
@@ -88,9 +88,24 @@ class TaskScorer(_Scorer):
     """
 
     def _score(self, method_caller: Any, estimator: Any, X: Any, y_true: Any, **kwargs: Any) -> float:
-        if kwargs.get("sample_weight") is not None:
-            kwargs["sample_weight"] = of_tasks(kwargs["sample_weight"], y_true, estimator)
-        return super()._score(method_caller, estimator, X, by_classes(y_true, estimator), **kwargs)
+        warn_of_order(X, y_true)
+        weights = kwargs.get("sample_weight")
+        labels = by_classes(y_true, estimator, weights)
+        self._refuse_ambiguous(labels)
+        if weights is not None:
+            kwargs["sample_weight"] = of_tasks(weights, y_true, estimator)
+        return super()._score(method_caller, estimator, X, labels, **kwargs)
+
+    def _refuse_ambiguous(self, labels: Any) -> None:
+        """Raise if "cvr_auc" or "mean_auc" may mean a column as well."""
+        names = list(getattr(labels, "columns", ()))
+        for own, metric in _SCORERS.items():
+            task = own.removesuffix("_auc")
+            if self._score_func is metric and task != own and task in names:
+                raise ValueError(
+                    f"The scorer {own!r} is ambiguous: a column of Y is named {task!r}. Rename it, or score that "
+                    f"column by 'task{names.index(task)}_auc'."
+                )
 
 
 class ValueScorer:
@@ -108,6 +123,7 @@ class ValueScorer:
             )
         if sample_weight is not None:
             raise ValueError(f"The scorer of {self.name!r} takes no `sample_weight`: `inspection.metric_table` does.")
+        warn_of_order(X, Y)
         names = model._targets.value_names
         if self.name not in names:
             raise ValueError(f"There is no value {self.name!r} to score; the values are {names}.")

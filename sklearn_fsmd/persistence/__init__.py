@@ -4,7 +4,7 @@ from sklearn_fsmd.persistence.codec import Packer, Unpacker, described, digest_o
 from sklearn_fsmd.persistence.container import kind_of, read, write
 from sklearn_fsmd.persistence.estimator_file import Saving
 from sklearn_fsmd.persistence.network_state import BEFORE, flat_history, freeze, thaw
-from sklearn_fsmd.persistence.replacing import replacing
+from sklearn_fsmd.persistence.replacing import refuse_unwritable, replacing
 
 __all__ = [
     "BEFORE",
@@ -17,6 +17,7 @@ __all__ = [
     "freeze",
     "kind_of",
     "read",
+    "refuse_unwritable",
     "replacing",
     "thaw",
     "write",

@@ -121,7 +121,7 @@ def _checksum(file: IO[bytes]) -> tuple[int, bytes]:
     """Where the checksum stands in a file, and what it should be."""
     size = int.from_bytes(file.read(8), "little")
     if not 0 < size <= LARGEST_HEADER:
-        hint = " and is perhaps a pickle; see SECURITY.md" if size & 0xFF == 0x80 else ""
+        hint = " and is perhaps a pickle; see SECURITY.md before joblib.load" if size & 0xFF == 0x80 else ""
         raise ValueError(f"it does not begin with the size of a header{hint}")
     header = file.read(size)
     if len(header) < size:

@@ -126,16 +126,19 @@ class Saving:
         content, arrays = storage.read(path, "model")
         try:
             name, state, spec = content["class"], content["state"], content.get("spec", {})
-            known = {kind.__name__: kind for kind in (*_subclasses(cls), cls)}
-            if name not in known:
+            known = [kind for kind in dict.fromkeys((cls, *_subclasses(cls))) if kind.__name__ == name]
+            if not known:
                 raise ValueError(f"it holds {name}, not {cls.__name__}; use {name}.load")
+            if len(known) > 1 and known[0] is not cls:
+                raise ValueError(f"several classes are named {name}; use {name}.load of the one that you mean")
+            kind = known[0]
             given = _handed_in([*state.values(), *spec.values()], parameters or {})
-            unpacker = Unpacker(arrays, *CLASSES, *known[name]._parts)
+            unpacker = Unpacker(arrays, *CLASSES, *kind._parts)
 
             def unpack(packed: Mapping[str, Any]) -> dict[str, Any]:
                 return {key: given[key] if _is_code(value) else unpacker.unpack(value) for key, value in packed.items()}
 
-            made: Any = object.__new__(known[name])
+            made: Any = object.__new__(kind)
             full = unpack(state)
             if "device" in full:
                 full["device"] = device

@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 
 from sklearn_fsmd.encoding import shown
-from sklearn_fsmd.plotting._axes import deviation, figure_of, pyplot_for
+from sklearn_fsmd.plotting._axes import deviation, figure_of, pyplot_for, shortened
+
+MOST_LETTERS = 36
+"""As many stand side by side under the axes of one score."""
 
 
 class AblationDisplay:
@@ -116,7 +119,11 @@ class AblationDisplay:
         for ax, (name, runs) in zip(self.axes_, self.scores.items(), strict=True):
             spread = np.array([deviation(row[:, None])[0] for row in runs])
             ax.errorbar(np.arange(len(runs)), runs.mean(axis=1), yerr=spread, fmt="o-", capsize=3)
-            ax.set_xticks(np.arange(len(runs)), [str(value) for value in self.values])
+            labels = [shortened(str(value)) for value in self.values]
+            is_wide = sum(map(len, labels)) > MOST_LETTERS
+            ax.set_xticks(
+                np.arange(len(runs)), labels, rotation=30 if is_wide else 0, ha="right" if is_wide else "center"
+            )
             ax.set(title=name, xlabel=self.parameter)
         return self
 

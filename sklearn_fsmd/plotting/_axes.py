@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 _NEEDS = "draws with matplotlib and adjustText: pip install 'sklearn-fsmd[plot]'."
+LEGEND_DISTANCE = 0.6
+"""In inches, between the axes and the legend below: there are ticks and a label."""
 
 
 def pyplot_for(display: Any) -> Any:
@@ -75,7 +77,8 @@ def deviation(runs: np.ndarray) -> np.ndarray:
 
 def legend_below(ax: Any, title: str | None = None) -> None:
     """A legend under the axes, where it hides nothing; layouts make room for it."""
-    place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.16)}
+    height = ax.get_window_extent().height / ax.figure.dpi  # in inches, as the distance is
+    place = {"loc": "upper center", "bbox_to_anchor": (0.5, -LEGEND_DISTANCE / height)}
     ax.legend(**place, ncols=2, frameon=False, fontsize="small", title=title, title_fontsize="small")
 
 

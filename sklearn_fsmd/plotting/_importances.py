@@ -9,7 +9,7 @@ import numpy as np
 
 from sklearn_fsmd.inspection import feature_importances
 from sklearn_fsmd.metrics import check_count
-from sklearn_fsmd.plotting._axes import axes_of, shortened
+from sklearn_fsmd.plotting._axes import axes_of, legend_below, shortened
 
 HEIGHT, ROW = 1.4, 0.24
 """Inches of a new figure: what axis and legend need, and each column or group."""
@@ -124,5 +124,5 @@ class ImportancesDisplay:
         self.ax_.set_xlabel("drop in score" + (f" ({rest} further columns not shown)" if rest else ""))
         self.ax_.grid(axis="y", color="0.93", linewidth=0.8)
         self.ax_.set_axisbelow(True)
-        self.ax_.legend(loc="best", frameon=False)
+        legend_below(self.ax_)
         return self

@@ -74,8 +74,8 @@ class ReliabilityDisplay:
             Names of targets; None takes all, those with values too.
         conditional : bool, default=False
             Whether a step is drawn by its conditional probability, over the rows where the step before it has
-            happened: pCVR over clicked rows, as the target "conversion | click". Targets that the link does not
-            connect are read as a chain, as `predict_conditionals` does.
+            happened: pCVR over clicked rows, as the target "conversion | click"; a value by that given its step.
+            Targets that the link does not connect are read as a chain, as `predict_conditionals` does.
         n_bins : int, default=None
             None takes 10 for one curve, and 5 for several.
         min_bin_rows : int, default=50

@@ -1,9 +1,9 @@
 """Data sets larger than memory: passes over files, and batches of rows that are read ahead."""
 
-from sklearn_fsmd.streaming.database import Database
+from sklearn_fsmd.streaming.database import Database, working_in
 from sklearn_fsmd.streaming.dataset import Dataset, as_given
 from sklearn_fsmd.streaming.feed import StreamFeed
-from sklearn_fsmd.streaming.files import is_of
+from sklearn_fsmd.streaming.files import batches_of, is_of
 from sklearn_fsmd.streaming.frames import located
 from sklearn_fsmd.streaming.holdout import HoldOut
 from sklearn_fsmd.streaming.labels import LabelSums, rescaled
@@ -24,6 +24,7 @@ __all__ = [
     "StreamFeed",
     "Trial",
     "as_given",
+    "batches_of",
     "columns_of",
     "encoded",
     "first_pass",
@@ -32,4 +33,5 @@ __all__ = [
     "rescaled",
     "scan",
     "validation_blocks",
+    "working_in",
 ]

@@ -17,6 +17,28 @@ LARGEST_MEMORY = 2**31
 """DuckDB has a quarter of the machine's memory, and no more bytes than these."""
 
 
+@contextmanager
+def working_in(folder: str, work: str, more_memory: str = "") -> Iterator[None]:
+    """Let errors of a database name the work that it does, and the folder where that is done.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written, such as on a full disk, or the memory is not enough.
+    """
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0].rstrip(".") + "."
+        more = more_memory if isinstance(error, duckdb.OutOfMemoryException) else ""
+        raise OSError(
+            f"{work} in {folder}, and that failed: {reason} {more}Make room on that disk, or name a folder with more "
+            "by the environment variable TMPDIR."
+        ) from error
+
+
 class Database:
     """It is made when it is first needed, and its folder is removed with this object.
 
@@ -57,17 +79,8 @@ class Database:
         OSError
             If the folder cannot be written, such as on a full disk, or the memory is not enough.
         """
-        import duckdb
-
-        try:
+        with working_in(self.folder, self.work, self.more_memory):
             yield self.connection
-        except duckdb.Error as error:
-            reason = str(error).splitlines()[0].rstrip(".") + "."
-            more = self.more_memory if isinstance(error, duckdb.OutOfMemoryException) else ""
-            raise OSError(
-                f"{self.work} in {self.folder}, and that failed: {reason} {more}Make room on that disk, or name a "
-                "folder with more by the environment variable TMPDIR."
-            ) from error
 
     def execute(self, query: str) -> Any:
         """Run a query, with the errors of :meth:`working`."""

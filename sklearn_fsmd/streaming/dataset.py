@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sklearn_fsmd.runtime import warn
 from sklearn_fsmd.streaming.factory import FactorySource
 from sklearn_fsmd.streaming.frames import Block
 from sklearn_fsmd.streaming.holdout import HoldOut
@@ -81,6 +82,8 @@ class Dataset:
                 left_out.warn(0)
         for parameter, names in (("targets", _listed(targets)), ("sample_weight", _listed(weights))):
             _check_names(parameter, names, found)
+        if both := [name for name in _listed(weights) if name in _listed(targets)]:
+            raise ValueError(f"Column {both[0]!r} is one of `targets`, and `sample_weight` too.")
         if not _listed(targets):
             raise ValueError("`targets` names no column; at least one is needed.")
         if columns is not None:
@@ -96,6 +99,18 @@ class Dataset:
         """Warn of files that would be badly mixed."""
         if isinstance(self.source, ParquetSource):
             self.source.warn_of_large_groups()
+
+    def warn_of_rows_of(self, train: Dataset) -> None:
+        """Warn of files of validation that are files of training too."""
+        if isinstance(self.source, FactorySource) or isinstance(train.source, FactorySource):
+            return
+        known = {footer.file.place for footer in train.source.footers}
+        if both := [footer.file.name for footer in self.source.footers if footer.file.place in known]:
+            more = f" and {len(both) - 1} more" if len(both) > 1 else ""
+            warn(
+                f"{both[0]}{more} of `validation` is in `source` too: rows that are learned from say nothing of new "
+                "ones, and training stops too late. Leave it out of one of the two."
+            )
 
     def leave_out(self, look: Callable[[Iterator[Block]], None]) -> Dataset:
         """The data set without files that cannot be read as `look` reads them, where these may be left out."""

@@ -11,6 +11,7 @@ from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 from sklearn_fsmd.streaming.left_out import LeftOut
+from sklearn_fsmd.streaming.schema import is_list
 
 HIDDEN = ("_", ".")
 BUFFER = 1 << 17
@@ -47,6 +48,11 @@ class File(NamedTuple):
             where = self.path if self.system is None else self.system.open(self.path, "rb")
             return ParquetFile(where, buffer_size=BUFFER, pre_buffer=False)
 
+    @property
+    def place(self) -> str:
+        """Where it is, links followed: by what one file is known under two names."""
+        return os.path.realpath(self.path) if self.system is None else f"{type(self.system).__name__} {self.path}"
+
     def stamp(self) -> str:
         """Changes when the content of the file does."""
         with self.readable():
@@ -70,6 +76,23 @@ class File(NamedTuple):
             raise OSError(f"{self.name} cannot be read: {_first_line(error)}") from error
 
 
+def batches_of(
+    opened: Any, size: int, groups: Sequence[int] | None = None, columns: Sequence[str] | None = None, **options: Any
+) -> Iterator[Any]:
+    """What ``iter_batches`` of an open file gives, of lists of dictionaries too, such as polars writes.
+
+    pyarrow cannot join those of several row groups, so they are read group by group.
+    """
+    import pyarrow.types as types
+
+    if any(is_list(kind) and types.is_dictionary(kind.value_type) for kind in opened.schema_arrow.types):
+        every = range(opened.metadata.num_row_groups) if groups is None else groups
+        for group in every:
+            yield from opened.iter_batches(size, [group], columns, **options)
+    else:
+        yield from opened.iter_batches(size, groups, columns, **options)
+
+
 def find_files(source: Any, left_out: LeftOut | None = None) -> list[File]:
     """All files of a data set, in their order: those of a folder or a glob are sorted.
 
@@ -91,6 +114,7 @@ def find_files(source: Any, left_out: LeftOut | None = None) -> list[File]:
         for one in source:
             with (left_out or LeftOut()).trying(str(one)):
                 found += find_files(one)
+        _refuse_twice(found)
         return found
     if not isinstance(source, (str, os.PathLike)):
         raise TypeError(
@@ -105,12 +129,34 @@ def find_files(source: Any, left_out: LeftOut | None = None) -> list[File]:
     if Path(where).exists() or not glob.has_magic(where):
         return [File(where, where)]
     each = (_inside(one) if Path(one).is_dir() else [one] for one in glob.glob(where, recursive=True))
-    named = sorted({path for some in each for path in some})
+    named = _by_name({path for some in each for path in some})
     return _some(_data(named, where), f"No file is named like {where}, and none *.parquet is in such a folder.")
 
 
 def _inside(folder: str) -> list[str]:
-    return [str(path) for path in sorted(Path(folder).rglob("*.parquet")) if path.is_file()]
+    """The files ``*.parquet`` of a folder and of those in it, also where these are links; none is entered twice."""
+    found, entered = [], set()
+    for where, folders, names in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(where)) in entered:
+            folders.clear()
+            continue
+        entered.add(real)
+        found += [str(path) for name in names if name.endswith(".parquet") and (path := Path(where, name)).is_file()]
+    return _by_name(found)
+
+
+def _by_name(paths: Iterable[str]) -> list[str]:
+    """Sorted, folder by folder."""
+    return sorted(paths, key=lambda path: PurePath(path).parts)
+
+
+def _refuse_twice(files: Sequence[File]) -> None:
+    """Raise ValueError if a list finds a file twice: its rows would count twice, and validate beside their twins."""
+    seen = set()
+    for file in files:
+        if file.place in seen:
+            raise ValueError(f"The list of files has {file.name} twice, and its rows would count twice. Name it once.")
+        seen.add(file.place)
 
 
 def is_of(path: str | os.PathLike[str], source: Any, files: Sequence[File]) -> bool:
@@ -158,12 +204,12 @@ def _remote(url: str) -> list[File]:
         system, path = fsspec.core.url_to_fs(url)
 
         def inside(folder: str) -> list[str]:
-            return sorted(one for one in system.find(folder) if one.endswith(".parquet"))
+            return _by_name(one for one in system.find(folder) if one.endswith(".parquet"))
 
         if glob.has_magic(path):
             named = system.glob(path, detail=True)
             each = (inside(one) if of["type"] == "directory" else [one] for one, of in named.items())
-            found = _data(sorted({one for some in each for one in some}), path)
+            found = _data(_by_name({one for some in each for one in some}), path)
         elif system.isdir(path):
             found = _data(inside(path), path)
         else:

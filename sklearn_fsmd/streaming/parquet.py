@@ -11,7 +11,7 @@ import pandas as pd
 
 from sklearn_fsmd.runtime import warn
 from sklearn_fsmd.streaming import sizes
-from sklearn_fsmd.streaming.files import File, find_files
+from sklearn_fsmd.streaming.files import File, batches_of, find_files
 from sklearn_fsmd.streaming.footers import Footer, Kinds, kinds_of
 from sklearn_fsmd.streaming.frames import Block, Piece, gathered, selected
 from sklearn_fsmd.streaming.left_out import LeftOut
@@ -305,7 +305,7 @@ class ParquetSource:
 def _pieces(footer: Footer, opened: Any, group: int | None, columns: Mapping[str, Any], size: int) -> Iterator[Piece]:
     """The batches of one row group, or of the whole file."""
     first = footer.first + (0 if group is None else sum(footer.groups[:group]))
-    batches = opened.iter_batches(size, None if group is None else [group], list(columns), use_threads=False)
+    batches = batches_of(opened, size, None if group is None else [group], list(columns), use_threads=False)
     while True:
         with footer.file.readable():
             batch = next(batches, None)

@@ -35,7 +35,7 @@ def agree(one: Any, other: Any) -> bool:
 
     if types.is_null(one) or types.is_null(other):
         return True
-    if _is_list(one) and _is_list(other):
+    if is_list(one) and is_list(other):
         a, b = one.value_type, other.value_type
         return agree(a, b) and (types.is_null(a) or types.is_null(b) or types.is_floating(a) == types.is_floating(b))
     return _kind(one) == _kind(other)
@@ -48,7 +48,7 @@ def fuller(one: Any, other: Any) -> Any:
 
     if types.is_null(one):
         return other
-    if _is_list(one) and _is_list(other):
+    if is_list(one) and is_list(other):
         return _list_of_both(one, other)
     if is_number(one) and is_number(other):
         for decimal, whole in ((one, other), (other, one)):
@@ -88,7 +88,7 @@ def says_nothing(kind: Any) -> bool:
     """Whether it is the type of values that are all missing, or of lists that are all empty."""
     import pyarrow.types as types
 
-    return types.is_null(kind) or (_is_list(kind) and types.is_null(kind.value_type))
+    return types.is_null(kind) or (is_list(kind) and types.is_null(kind.value_type))
 
 
 def _kind(kind: Any) -> str:
@@ -111,7 +111,8 @@ def is_number(kind: Any) -> bool:
     return types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)
 
 
-def _is_list(kind: Any) -> bool:
+def is_list(kind: Any) -> bool:
+    """Whether it is the type of lists, of whatever length."""
     import pyarrow.types as types
 
     return types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)

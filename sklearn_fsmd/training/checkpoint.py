@@ -15,7 +15,7 @@ import torch
 from skorch.callbacks import Callback
 
 from sklearn_fsmd.network import dropout_state, set_dropout_state
-from sklearn_fsmd.persistence import Packer, Unpacker, described, digest_of, kind_of, read, write
+from sklearn_fsmd.persistence import Packer, Unpacker, described, digest_of, kind_of, read, refuse_unwritable, write
 from sklearn_fsmd.training.early_stopping import EarlyStopping
 from sklearn_fsmd.training.rowwise_adagrad import AdagradRows
 from sklearn_fsmd.training.rowwise_adam import RowWiseAdam
@@ -67,11 +67,10 @@ class Checkpoint(Callback):
         self.model = model
         self.parameters = {name: _text(value) for name, value in parameters.items()}
         self.found: dict[str, Any] | None = None
+        refuse_unwritable(path)
         exists = Path(path).exists()
         if exists and (kind := kind_of(path)) != KIND:
             raise ValueError(f"{path} holds a {kind}, not a {KIND}, and is not replaced. Name another file.")
-        if not exists and not Path(path).absolute().parent.is_dir():
-            raise FileNotFoundError(f"The 'checkpoint' {path} cannot be written: there is no such folder.")
         if resume and exists:
             content, arrays = read(path, KIND)
             with self._made_up():
@@ -143,7 +142,8 @@ class Checkpoint(Callback):
         self.initial = _initial(net.module_, pretrained=self.parameters.get("pretrain_epochs", "0") != "0")
         if self.found is None:
             if self.writes:
-                Path(self.path).unlink(missing_ok=True)  # or a kill in the first epoch would leave that of another fit
+                # Or a kill in the first epoch would leave that of another fit.
+                Path(os.path.realpath(self.path)).unlink(missing_ok=True)
             return
         found, self.found = self.found, None
         if found["initial"] != self.initial:

@@ -26,15 +26,16 @@ class Feed(Protocol):
 
 
 class InMemory(NamedTuple):
-    """Encoded rows and their targets, in memory."""
+    """Encoded rows and their targets, in memory; a part of the data, where batches have at least so many rows."""
 
     rows: Encoded
     targets: Targets
+    least_batch: int = 0
 
     def batches(
         self, p: MultiTaskParameters, encoder: InputEncoder, device: str, generator: torch.Generator
     ) -> Batches:
-        size = batch_size_of(p, len(self.rows))
+        size = batch_size_of(p, len(self.rows), self.least_batch)
         data = TensorData.of(self.rows, self.targets, device)
         return BatchIterator(data, size, generator, **hidden_values(p, encoder, self.rows, device))
 
@@ -65,8 +66,9 @@ def arrays_of(rows: Encoded, targets: Targets) -> tuple[np.ndarray | None, ...]:
     return own if rows.bias is None else (*own, rows.bias.codes, rows.bias.numbers)
 
 
-def batch_size_of(p: TrainingParameters, n_rows: int) -> int:
-    return min(max(n_rows // 100, 32), 1024) if p.batch_size == "auto" else p.batch_size
+def batch_size_of(p: TrainingParameters, n_rows: int, least: int = 0) -> int:
+    """The rows of a batch; "auto" takes no fewer than `least`."""
+    return max(min(max(n_rows // 100, 32), 1024), least) if p.batch_size == "auto" else p.batch_size
 
 
 def _offsets(encoder: FeatureEncoder, rows: Any, device: str) -> torch.Tensor:

@@ -25,7 +25,7 @@ from sklearn_fsmd.runtime import resolve_device, resolve_precision, seeded, thre
 from sklearn_fsmd.training import growing
 from sklearn_fsmd.training.batches import TensorData
 from sklearn_fsmd.training.checkpoint import Checkpoint
-from sklearn_fsmd.training.feed import Feed, arrays_of
+from sklearn_fsmd.training.feed import Feed, arrays_of, batch_size_of
 from sklearn_fsmd.training.large_tables import check_table_size, optimizer_of, trains_rows, warn_of_shared_rows
 from sklearn_fsmd.training.level_rows import LevelRows
 from sklearn_fsmd.training.net import Net
@@ -49,6 +49,8 @@ ENCODING = (
 """Nor can it change how rows were encoded. Files of former versions do not say what these parameters were, and of
 callables no file does."""
 
+LEAST_BATCH = "fitted_batch_size"
+"""What a net remembers of the batches of its last fit."""
 BESIDE = ("bias_features", "device", "negative_sampling_rate")
 """What else a net remembers of the fit that made it."""
 
@@ -187,11 +189,21 @@ def go_on_with(p: MultiTaskParameters, net: Net) -> Net:
     copied = net.copy()
     if not any(_differs(old[name], new[name]) for name in set(new) - {"device", "embedding_std"}):
         return copied
-    again = wrap(p, copied.module_, str(net.device), new)
+    again = wrap(p, copied.module_, str(net.device), net.spec_ | new)
     again.history = copied.history
     if old["task_weighting"] == new["task_weighting"]:
         again.balance.load_state_dict(copied.balance.state_dict())
     return again
+
+
+def note_batch(p: MultiTaskParameters, net: Net, n_rows: int) -> None:
+    """Let training that goes on, with a part of the data, know how large the batches of all `n_rows` were."""
+    net.spec_ = net.spec_ | {LEAST_BATCH: batch_size_of(p, n_rows)}
+
+
+def least_batch_of(net: Net) -> int:
+    """How many rows batches of a part of the data have at least: what was learned with larger ones is not shaken."""
+    return net.spec_.get(LEAST_BATCH, 0)
 
 
 def widen(net: Net, targets: Targets) -> None:

@@ -226,3 +226,17 @@ def test_with_bias_features_levels_above_the_log_are_no_limit():
     limits = text[text.index("## Limits") : text.index("## Parameters")]
     assert "too high on average" not in limits
     assert "Rows that were shown in a good position" in limits
+
+
+def test_segments_with_few_values_are_named(data):
+    """A value counts as 0 where nobody clicked, so a row is no value."""
+    X, Y, X_new, Y_new = data
+    known = np.random.default_rng(0).uniform(size=len(Y)) < 0.3
+    fitted = FSMDClassifier(**SMALL, **WATCH, max_epochs=1).fit(
+        X, Y.assign(watch_seconds=Y["watch_seconds"].where(known))
+    )
+    text = model_card(fitted, X_new, Y_new, by=["device"], pictures=False, n_samples=2, random_state=0).render()
+    (line,) = (line for line in text.splitlines() if "Fewer than 100" in line)
+    watched = (Y_new["watch_seconds"] > 0).groupby(X_new["device"], observed=True).sum()
+    for device, n in watched[watched < 100].items():
+        assert f"{device} (watch_seconds: {n:,.0f})" in line

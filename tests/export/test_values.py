@@ -131,3 +131,15 @@ def test_names_and_weights_that_do_not_go(tmp_path):
     with pytest.raises(ValueError, match="Column 'values' of X would have the name of an output of the file."):
         to_onnx(fit(FSMDClassifier, named, Y, **TWO), tmp_path / "m")
     check(fit(FSMDClassifier, named, Y[["click", "conversion"]]), tmp_path, named)
+
+
+@pytest.mark.parametrize("loss", ["lognormal", "poisson"])
+def test_an_expectation_that_vanishes_is_corrected_as_in_python(loss, tmp_path):
+    """Its logarithm is that of the smallest float32, and not minus infinity."""
+    X, Y = targets()
+    model = fit(FSMDClassifier, X, Y, value_loss=loss, **TWO)
+    with torch.no_grad():
+        model.module_.values.slope.fill_(0.01)
+        model.module_.towers.output.bias[2:] = -120.0
+    assert model.predict_values(X[:5], conditional=True).min() > 0.1
+    check_same(File(model, tmp_path), model, X[:50])

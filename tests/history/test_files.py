@@ -407,3 +407,38 @@ def test_the_log_is_not_written_over_by_the_name_of_a_url(source, tmp_path):
 def test_what_more_memory_would_mend_is_said(tmp_path, log):
     with pytest.raises(OSError, match="that failed: .* Give it more by `memory`, or take a smaller `n_threads`"):
         written(tmp_path, log, HistoryFeatures(time="when", keys=KEYS), memory="1MB")
+
+
+def test_views_of_bytes_are_keys(tmp_path):
+    keys = pa.array([b"\xff\x01", b"\xff\x02"] * 5)
+    past = []
+    for name, column in (("binary", keys), ("view", keys.cast(pa.binary_view()))):
+        table = pa.table({"time": range(0, 36_000, 3600), "k": column, "click": [0, 1] * 5})
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+        history = HistoryFeatures(unit="s", keys=["k"])
+        write_history(history, tmp_path / f"{name}.parquet", tmp_path / f"{name}-past.parquet", targets=["click"])
+        past.append(pd.read_parquet(tmp_path / f"{name}-past.parquet")["k_events"])
+    pd.testing.assert_series_equal(*past)
+
+
+def test_a_function_is_no_log(tmp_path, log):
+    with pytest.raises(TypeError, match="`write_history` reads files: .* Got a function"):
+        write_history(HistoryFeatures(keys=["user"]), lambda: iter(log), tmp_path / "past", targets=["click"])
+
+
+def test_a_log_beyond_2000_half_lives_is_refused(tmp_path, log):
+    history = HistoryFeatures(time="when", keys=["user"], half_life="60s")
+    with pytest.raises(ValueError, match="span .* times the half-life of 60 s"):
+        written(tmp_path, log, history)
+    assert not (tmp_path / "past.parquet").exists()
+
+
+def test_rates_without_smoothing_do_not_end(tmp_path, log):
+    X, Y = log
+    history = HistoryFeatures(time="when", keys=["user"], half_life="15min", smoothing=0.0)
+    X = X.assign(when=X["when"].where(X.index < 1990, pd.Timestamp("2026-01-16")))
+    past = written(tmp_path, (X, Y), history)
+    expected = HistoryFeatures(**history.get_params()).fit_transform(X, Y)
+    rates = [name for name in expected if "_rate" in name]
+    np.testing.assert_allclose(past[rates], expected[rates], rtol=1e-5)
+    assert past[rates][-10:].notna().any().all()

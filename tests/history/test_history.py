@@ -279,7 +279,7 @@ def test_a_target_alone():
         ({"half_life": "7"}, {}, "The 'half_life' parameter has no unit: '7'"),
         ({"delay": "60000D"}, {}, "The 'delay' parameter must be below 146 years"),
         ({"half_life": "-1D"}, {}, "The 'half_life' parameter must be a span of time"),
-        ({"half_life": "1s"}, {}, "The log spans 21.,... times the half-life of 1 s"),
+        ({"half_life": "1s"}, {}, "span 21.,... times the half-life of 1 s"),
         ({"unit": "weeks"}, {}, "The 'unit' parameter of HistoryFeatures must be"),
         ({"smoothing": -1.0}, {}, "The 'smoothing' parameter of HistoryFeatures must be"),
         ({}, {"when": pd.NaT}, "Column 'when' has no time in 150 of 150 rows, the first of them row 0"),
@@ -397,3 +397,48 @@ def test_times_with_and_without_a_zone_are_not_read_together():
     times = pd.Series([pd.Timestamp("2024-01-01", tz="UTC"), pd.Timestamp("2024-01-02")], dtype=object)
     with pytest.raises(ValueError, match="Column 'time' has times that cannot be read together"):
         HistoryFeatures(keys=["u"]).fit_transform(pd.DataFrame({"time": times, "u": ["a", "a"]}), [1, 0])
+
+
+def test_a_rate_does_not_end_long_after_a_short_log():
+    """Without smoothing all that fades cancels."""
+    log = pd.DataFrame({"time": pd.to_datetime(["2026-01-01 00:00", "2026-01-01 01:00", "2026-01-01 02:00"]), "u": "a"})
+    history = HistoryFeatures(keys=["u"], half_life="1h", smoothing=0.0, log=False)
+    history.fit(log, pd.DataFrame({"click": [1, 0, 1]}))
+    for n in (1, 300):  # by an index, and by the engine
+        later = pd.DataFrame({"time": pd.to_datetime(["2026-01-02"] * n + ["2026-06-01"] * n), "u": "a"})
+        rates = history.transform(later)["u_click_rate_1h"]
+        np.testing.assert_allclose(rates, 5 / 7, rtol=1e-6)
+
+
+def test_a_log_that_goes_on_is_never_too_long():
+    """What lies 2,000 half-lives back weighs nothing, and rows of that time cannot be told about."""
+    time = pd.date_range("2026-01-01", periods=120, freq="D")
+    log, Y = pd.DataFrame({"time": time, "u": "a"}), pd.DataFrame({"click": np.arange(120) % 2})
+    params = {"keys": ["u"], "half_life": [None, "1h"], "log": False}
+    history = HistoryFeatures(**params).fit(log[:80], Y[:80]).update(log[80:], Y[80:])
+    short = HistoryFeatures(**params).fit(log[60:], Y[60:])
+    later = pd.DataFrame({"time": [time[-1] + pd.Timedelta("3h")] * 2, "u": "a"})
+    own, other = history.transform(later), short.transform(later)
+    np.testing.assert_allclose(own["u_events_1h"], other["u_events_1h"], rtol=1e-6)
+    assert own["u_events"].tolist() == [120, 120]
+    with pytest.raises(ValueError, match="Rows and log span .* times the half-life of 3600 s, and no more than 2000"):
+        history.transform(log[:10])
+
+
+def test_a_full_disk_is_named():
+    n = 40_000
+    X = pd.DataFrame({"time": np.arange(n), "u": np.arange(n) * 7919 % 20_011, "v": np.arange(n) * 104_729 % 20_021})
+    history = HistoryFeatures(unit="s", keys=["u", ["u", "v"]], n_threads=1).fit(
+        X, pd.DataFrame({"click": [0, 1] * (n // 2)})
+    )
+    connection = history._past.engine.connection
+    connection.execute("SET memory_limit = '1MB'")
+    connection.execute("SET max_temp_directory_size = '1MB'")
+    with pytest.raises(OSError, match="The past of each key is summed up in .*, and that failed.*TMPDIR"):
+        history.transform(X)
+
+
+def test_a_key_that_is_no_name():
+    X, Y = make_log()
+    with pytest.raises(ValueError, match="'keys' parameter must hold names of columns, and lists of these. Got 3"):
+        HistoryFeatures(time="when", keys=[3]).fit(X, Y)

@@ -177,7 +177,7 @@ def test_steps_where_their_parent_has_happened(model, funnel):
     Y = Y.astype({"conversion": float})
     Y.iloc[:50, Y.columns.get_loc("conversion")] = np.nan
     display = ReliabilityDisplay.from_estimator(model, X, Y, conditional=True)
-    assert list(display.curves) == ["click", "conversion | click", "watch_seconds"]
+    assert list(display.curves) == ["click", "conversion | click", "watch_seconds | click"]
     known = ((Y["click"] == 1) & Y["conversion"].notna()).to_numpy()
     pcvr = model.predict_conditionals(X)[known, 1]
     bins = int(known.sum()) // 50
@@ -351,3 +351,15 @@ def test_targets_may_be_one_name_and_not_none(model, funnel):
     assert list(ReliabilityDisplay.from_estimator(model, X, Y, targets="click").curves) == ["click"]
     with pytest.raises(ValueError, match=r"`targets` must name some of \['click'"):
         ReliabilityDisplay.from_estimator(model, X, Y, targets=[])
+
+
+def test_values_given_their_step_are_judged_where_it_has_happened(funnel):
+    X, Y = funnel
+    Y = Y[["click"]].assign(seconds=np.where(Y["click"] == 1, 1.0 + X["price"], np.nan))
+    model = MultiTaskClassifier(**SMALL, value_targets=["seconds"], value_parents={"seconds": "click"}).fit(X, Y)
+    display = ReliabilityDisplay.from_estimator(model, X, Y, conditional=True, n_bins=1)
+    clicked = (Y["click"] == 1).to_numpy()
+    (row,) = display.curves["seconds | click"]["all"].itertuples()
+    assert row.n == clicked.sum()
+    assert row.observed == pytest.approx(Y["seconds"][clicked].mean())
+    assert row.predicted == pytest.approx(model.predict_values(X, conditional=True)[clicked].mean())

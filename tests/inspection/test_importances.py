@@ -118,3 +118,38 @@ def test_rows_and_labels_have_to_be_as_many(scoring, known):
     model, X, Y = known
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         feature_importances(model, X[:100], Y, scoring=scoring)
+
+
+def test_what_cannot_matter_does_not_where_some_rows_are_drawn(known):
+    """scikit-learn scores all rows before, and a part after: the luck of the draw counts for each column."""
+    model, X, Y = known
+    X = X.assign(noise=0.5)  # the model reads it, and all rows have the same
+    found = feature_importances(model, X, Y, max_samples=0.2, n_repeats=3, random_state=0)
+    assert (found.frame.loc["noise"] == 0).all()
+    assert found.frame["click", "std"].drop("noise").max() > 0
+    whole = feature_importances(model, X, Y, n_repeats=1, random_state=0)
+    assert np.abs(found.scores - whole.scores).max() > 1e-4
+    same = feature_importances(model, X, Y, max_samples=len(X), n_repeats=1, random_state=0)
+    np.testing.assert_array_equal(same.importances, whole.importances)
+    for most in (0, 1.5, True, len(X) + 1):
+        with pytest.raises(ValueError, match="`max_samples` must be a number of the .* rows, or a share of them"):
+            feature_importances(model, X, Y, max_samples=most)
+
+
+def test_steps_and_values_can_be_judged_where_the_step_before_has_happened():
+    random, n = np.random.RandomState(0), 900
+    X = pd.DataFrame({"city": random.choice(list("ab"), n), "price": random.uniform(1, 9, n)})
+    click = random.uniform(size=n) < np.where(X["city"] == "a", 0.9, 0.2)
+    Y = pd.DataFrame({"click": click.astype(int), "seconds": np.where(click, 10 * X["price"], np.nan)})
+    params = {"value_targets": ["seconds"], "value_parents": {"seconds": "click"}, "max_epochs": 15, "lr": 0.02}
+    model = FSMDClassifier(**SMALL, **params).fit(X, Y)
+    found = feature_importances(model, X, Y, conditional=True, random_state=0)
+    assert found.score_names == ["click", "seconds | click"]
+    means = found.frame["seconds | click", "mean"]
+    assert means["price"] > 0.2 > 0.05 > abs(means["city"])
+    of_all = feature_importances(model, X, Y, random_state=0).frame["seconds", "mean"]
+    assert of_all["city"] > of_all["price"]
+    given = model.predict_values(X, conditional=True)[click, 0]
+    assert found.scores[1] == pytest.approx(concordance(Y["seconds"][click], given))
+    with pytest.raises(ValueError, match="`conditional` and `scoring` do not go together"):
+        feature_importances(model, X, Y, conditional=True, scoring=["click_auc"])

@@ -2,8 +2,11 @@
 
 import json
 import socket
+import time
 
 import pytest
+
+from tests.serving.process import EXAMPLES
 
 BAD_VALUES = {
     "a word as a number": ("price", "abc", '"abc" is no number. Send a number, or null where it is missing.'),
@@ -158,3 +161,14 @@ def test_a_body_that_does_not_arrive(trained, start):
 def test_nothing_above_was_a_failure_of_the_server(server):
     assert 'status="500"' not in server.get("/metrics").text
     assert "Traceback" not in server.log()
+
+
+def test_a_key_twice_is_found_in_time_proportional_to_the_body(monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    from serving.body import _without_twins
+
+    pairs = [(f"k{i}", 1) for i in range(200_000)]
+    start = time.perf_counter()
+    with pytest.raises(ValueError, match='the key "k199999" twice'):
+        _without_twins([*pairs, pairs[-1]])
+    assert time.perf_counter() - start < 5  # comparing all with all takes minutes

@@ -158,7 +158,22 @@ BROKEN = {
     "another format": (lambda content: with_metadata(content, "format", "2"), "this server reads format 1"),
     "no JSON": (lambda content: with_metadata(content, "columns", "["), "its metadata are not those of to_onnx"),
     "lacking columns": (lambda content: with_metadata(content, "columns", "[]"), "it cannot score a row of missing"),
-    "other tasks": (lambda content: with_metadata(content, "task_names", '["a"]'), "its metadata announce"),
+    "other tasks": (lambda content: with_metadata(content, "task_names", '["a"]'), "are not those of ['a'"),
+    "names that are none": (lambda content: with_metadata(content, "task_names", "5"), "its metadata are not those of"),
+    "columns that are none": (lambda content: with_metadata(content, "columns", "[" * 10_000), "its metadata are not"),
+    "one name twice": (
+        lambda content: with_metadata(content, "task_names", '["click", "click"]'),
+        "two of the targets ['click', 'click', 'seconds'] have one name",
+    ),
+    "few exponents": (
+        lambda content: with_metadata(content, "rank_weights", "[1]"),
+        "the exponents [1.0] are not those",
+    ),
+    "no exponents": (lambda content: with_metadata(content, "rank_weights", "[NaN, 1, 1]"), "the exponents [nan, 1.0"),
+    "other outputs": (
+        lambda content: with_metadata(with_metadata(content, "value_names", "[]"), "rank_weights", "[1, 1]"),
+        "its metadata announce",
+    ),
 }
 
 
@@ -181,6 +196,28 @@ def test_broken_files_leave_the_former_in_use(live, trained, newer, start):
     wait_for(lambda: version(server) != first)
     assert server.get("/ready").json()["error"] is None
     assert server.metric("serving_model_is_current") == 1
+
+
+def test_a_file_whose_mode_was_wrong_is_tried_again(live, newer, monkeypatch):
+    """The content is the same: what changes is who may read it."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+    from serving import reload
+    from serving.metrics import Metrics
+
+    tries = []
+
+    def refuse(path):
+        tries.append(path)
+        raise reload.BrokenFileError("system error number 13")
+
+    monkeypatch.setattr(reload, "ModelFile", refuse)
+    store = reload.ModelStore(live, Metrics())
+    store.refresh()
+    store.refresh()
+    assert len(tries) == 1
+    live.chmod(0o600)
+    store.refresh()
+    assert len(tries) == 2
 
 
 def test_a_file_that_vanishes(live, trained, start):

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sklearn_fsmd import FSMDClassifier
+from sklearn_fsmd.scoring import score_file
 from sklearn_fsmd.streaming import Dataset, is_of, sizes
 from sklearn_fsmd.streaming.factory import FactorySource
 from sklearn_fsmd.streaming.files import find_files
@@ -299,7 +300,7 @@ def test_whole_numbers_are_a_category_in_all_files_or_in_none(first, on_error, t
     for columns in (None, ["user", "visits"]):
         with pytest.raises(ValueError, match=message.format(*files)):
             FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, columns=columns, on_error=on_error)
-        with pytest.raises(ValueError, match="Column 'visits' is a category in some tables of the data set"):
+        with pytest.raises(ValueError, match="Column 'visits' holds categories in some tables of the data set"):
             FSMDClassifier(**PARAMS).fit_dataset(lambda: iter(tables), TARGETS, columns=columns)
     for source in (tmp_path, lambda: iter(tables)):
         FSMDClassifier(**PARAMS).fit_dataset(source, TARGETS, columns=["user", "price"])  # which leaves it out
@@ -431,3 +432,67 @@ def test_a_function_that_makes_two_columns_of_one_name():
     frame = pd.DataFrame([[1, 2]], columns=["a", "a"])
     with pytest.raises(ValueError, match="Table 0 of the data set has more than one column named 'a'"):
         FSMDClassifier().fit_dataset(lambda: [frame], "a")
+
+
+def test_folders_that_are_links_are_read(tmp_path):
+    for name in ("log/day1/x", "elsewhere/y"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        pd.DataFrame({"x": [name]}).to_parquet(tmp_path / f"{name}.parquet")
+    (tmp_path / "log" / "day2").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "log" / "loop").symlink_to(tmp_path / "log")
+    for source in (tmp_path / "log", f"file://{tmp_path}/log", f"{tmp_path}/l*"):
+        assert read(source)["x"].tolist() == ["log/day1/x", "elsewhere/y"]
+
+
+def test_a_folder_and_a_glob_have_one_order(tmp_path):
+    for name in ("d/d/x", "d/d-1"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        pd.DataFrame({"x": [name]}).to_parquet(tmp_path / f"{name}.parquet")
+    for source in ("d", "d/*", "d/**/*.parquet"):
+        assert read(f"{tmp_path}/{source}")["x"].tolist() == read(f"file://{tmp_path}/{source}")["x"].tolist()
+        assert read(f"{tmp_path}/{source}")["x"].tolist() == read(tmp_path / "d")["x"].tolist()
+
+
+def test_a_file_that_a_list_finds_twice_is_refused(folder):
+    (folder / "same.parquet").symlink_to(folder / "a.parquet")
+    for twice in ([folder / "a.parquet", f"{folder}/*.parquet"], [folder / "a.parquet", folder / "same.parquet"]):
+        with pytest.raises(ValueError, match="has .*parquet twice, and its rows would count twice"):
+            ParquetSource(twice)
+
+
+def test_files_that_validate_and_train_are_warned_of(tmp_path, data):
+    X, Y = data
+    paths = [write(tmp_path / f"{i}.parquet", X[600 * i : 600 * i + 600], Y[600 * i : 600 * i + 600]) for i in (0, 1)]
+    with pytest.warns(UserWarning, match="1.parquet of `validation` is in `source` too"):
+        FSMDClassifier(**PARAMS).fit_dataset(paths, TARGETS, validation=paths[1])
+    FSMDClassifier(**PARAMS).fit_dataset(paths[0], TARGETS, validation=paths[1])  # a warning would be an error
+
+
+def test_a_target_is_no_weight(tmp_path, data):
+    path = write(tmp_path / "log.parquet", *data)
+    with pytest.raises(ValueError, match="Column 'click' is one of `targets`, and `sample_weight` too"):
+        FSMDClassifier(**PARAMS).fit_dataset(path, TARGETS, sample_weight="click")
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_numbers_beside_objects_are_refused_in_whatever_order(swapped):
+    numbers = pd.DataFrame({"u": np.arange(200) % 9, "click": np.arange(200) % 2})
+    tables = [numbers, numbers.astype({"u": object})]
+    with pytest.raises(ValueError, match="Column 'u' holds categories in some tables of the data set and numbers in"):
+        FSMDClassifier(**PARAMS).fit_dataset(lambda: iter(tables[::-1] if swapped else tables), ["click"])
+
+
+def test_lists_of_dictionaries_in_several_row_groups(tmp_path, data):
+    """As polars writes lists of its categories; pyarrow cannot join those of several groups."""
+    X, Y = data
+    tags = [[f"t{i % 5}", f"t{i % 3}"] for i in range(len(X))]
+    kind = pa.list_(pa.dictionary(pa.int32(), pa.string()))
+    plain = pa.Table.from_pandas(together(X, Y), preserve_index=False)
+    for name, column in (("plain", pa.array(tags)), ("odd", pa.array(tags).cast(kind))):
+        pq.write_table(plain.append_column("tags", column), tmp_path / f"{name}.parquet", row_group_size=250)
+    models = [FSMDClassifier(**PARAMS).fit_dataset(tmp_path / f"{name}.parquet", TARGETS) for name in ("plain", "odd")]
+    X = X.assign(tags=tags)
+    np.testing.assert_array_equal(*(model.predict_marginals(X) for model in models))
+    score_file(models[0], tmp_path / "odd.parquet", tmp_path / "scores.parquet")
+    scores = pd.read_parquet(tmp_path / "scores.parquet")
+    np.testing.assert_allclose(scores["p_click"], models[0].predict_marginals(X)[:, 0], rtol=1e-5)
