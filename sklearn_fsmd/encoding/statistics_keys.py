@@ -95,7 +95,8 @@ def automatic_keys(
     with ThreadPoolExecutor(2) as pool:  # numpy sorts without the interpreter's lock
         chosen = list(pool.map(search.column, keys))
     if len(valid[0]) >= FEWEST_ROWS:
-        chosen = [column for column, gain in zip(chosen, search.gains([], chosen), strict=True) if gain > LEAST_GAIN_OF_MANY]
+        gains = search.gains([], chosen)
+        chosen = [column for column, gain in zip(chosen, gains, strict=True) if gain > LEAST_GAIN_OF_MANY]
     largest = int(np.argmax(sizes))
     singles = [(f,) for f, size in enumerate(sizes) if FEW_VALUES + 1 < size <= MANY_VALUES + 1]
     pairs = [(largest, f) for f, size in enumerate(sizes) if f != largest and size > 3]
