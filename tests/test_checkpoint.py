@@ -282,7 +282,7 @@ def test_a_file_that_is_none_of_ours_is_not_replaced(data, tmp_path):
     (tmp_path / "notes.txt").write_text("notes")
     with pytest.raises(ValueError, match="notes.txt is not a file of sklearn-fsmd, and is not replaced"):
         FSMDClassifier(**PARAMS, checkpoint=tmp_path / "notes.txt").fit(*data)
-    with pytest.raises(FileNotFoundError, match="no such folder"):
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
         FSMDClassifier(**PARAMS, checkpoint=tmp_path / "none" / "c").fit(*data)
 
 

@@ -160,7 +160,7 @@ def test_size_is_that_of_weights_and_vocabulary(tmp_path):
     n = 20_000
     X = pd.DataFrame({"user": [f"user-{i}" for i in range(n)], "item": np.arange(n) + 10**12})
     Y = np.random.RandomState(0).randint(2, size=(n, 2)) * [[1, 0]]
-    params = SMALL | {"max_epochs": 1, "batch_size": 1024}
+    params = SMALL | {"max_epochs": 1, "batch_size": 1024, "statistics_features": ["user", "item"]}
     with pytest.warns(UserWarning, match="only one class"):
         model = FSMDClassifier(**params, min_frequency=1, categorical_features="all").fit(X, Y)
     model.save(tmp_path / "m")

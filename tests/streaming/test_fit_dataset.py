@@ -142,7 +142,8 @@ def test_weights_count(data, tmp_path):
 @pytest.mark.usefixtures("_small_sizes")
 def test_which_rows_validate(data, tmp_path, monkeypatch):
     X, Y = data
-    path, later = write(tmp_path / "a.parquet", X, Y), write(tmp_path / "later.parquet", X[:200], Y[:200])
+    path = write(tmp_path / "a.parquet", X, Y)
+    later, last = (write(tmp_path / f"{name}.parquet", X[:200], Y[:200]) for name in ("later", "last"))
     seen = []
     from sklearn_fsmd.training import Net
 
@@ -156,7 +157,7 @@ def test_which_rows_validate(data, tmp_path, monkeypatch):
 
     assert n_valid()[0].pop() == pytest.approx(120, abs=35)
     assert n_valid(later)[0] == {200}
-    assert n_valid([later, later])[0] == {400}
+    assert n_valid([later, last])[0] == {400}
     assert n_valid(early_stopping=False)[0] == set()
     monkeypatch.setattr(sizes, "VALID_ROWS", 50)
     assert n_valid(later)[0].pop() == pytest.approx(50, abs=25)

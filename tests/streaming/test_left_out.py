@@ -57,7 +57,8 @@ def test_what_is_not_there_the_first_file_and_validation(log):
         model = FSMDClassifier(**PARAMS).fit_dataset(source, TARGETS, on_error="skip")
     assert "nosuch://bucket/x.parquet cannot be reached" in str(caught[0].message)
     assert "0.parquet has no column 'click'" in str(caught[0].message)
-    with pytest.warns(UserWarning, match="9 of 12 files are left out"):  # further columns do not matter there
+    some = r"a.parquet of `validation` is in `source` too"
+    with pytest.warns(UserWarning, match="9 of 12 files are left out"), pytest.warns(UserWarning, match=some):
         model.fit_dataset(log / "a.parquet", TARGETS, validation=str(log / "[abc]*"), on_error="skip")
     with pytest.warns(UserWarning, match="9 of 11 files are left out"):
         model.set_params(warm_start=True).fit_dataset([log / "a.parquet", *log.glob("b_*")], TARGETS, on_error="skip")
@@ -152,11 +153,12 @@ def test_a_full_disk_while_values_are_counted(tmp_path, monkeypatch):
 def test_few_large_row_groups_are_warned_of_once(tmp_path, monkeypatch):
     X, Y = make_frame(1200)
     monkeypatch.setattr(sizes, "POOL_ROWS", 300)
-    large, small = write(tmp_path / "large.parquet", X, Y, rows=400), write(tmp_path / "small.parquet", X, Y, rows=100)
+    large, later = (write(tmp_path / f"{name}.parquet", X, Y, rows=400) for name in ("large", "later"))
+    small = write(tmp_path / "small.parquet", X, Y, rows=100)
     with pytest.warns(
         UserWarning, match=r"has 3 row groups, of up to 400 rows \(.*large.parquet\).*row_group_size"
     ) as caught:
-        FSMDClassifier(**PARAMS).fit_dataset(large, TARGETS, validation=large)
+        FSMDClassifier(**PARAMS).fit_dataset(large, TARGETS, validation=later)
     assert sum("row groups" in str(one.message) for one in caught) == 1
     with warnings.catch_warnings():
         warnings.simplefilter("error")
