@@ -21,6 +21,7 @@ from sklearn_fsmd.streaming import LeftOut, batches_of, columns_of, located
 __all__ = ["score_file"]
 
 BATCH_ROWS = 65_536
+OTHER_FORMATS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".feather", ".arrow", ".xlsx", ".pkl")
 GAPLESS = ("int", "uint", "bool")
 """Types of Arrow whose values pandas holds as others where one is missing."""
 
@@ -97,6 +98,8 @@ def score_file(
     own = fitted_model(model)
     if os.path.realpath(source) == os.path.realpath(sink):
         raise ValueError(f"Source and sink are one file, {source}. Name another sink.")
+    if (ending := Path(sink).suffix.lower()) in OTHER_FORMATS:
+        raise ValueError(f"{sink} would hold Parquet, and its name says {ending}. Name it *.parquet.")
     if rank_weights is not None:
         n_tasks = len(own.task_names_)
         rank_weights = listed(rank_weights, own, "rank_weights")

@@ -9,6 +9,7 @@ import torch
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import make_column_selector
 from sklearn.ensemble import StackingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -760,3 +761,16 @@ def test_batches_of_a_chunk_are_no_smaller_than_those_of_fit(loaded, tmp_path):
     assert max(sizes_of(model, 20)) == 20
     assert sizes_of(FSMDClassifier(**SMALL | {"batch_size": "auto"}), 640) == [32] * 20
     assert sizes_of(model.set_params(batch_size=100), 600) == [100] * 6
+
+
+def test_training_that_goes_on_knows_that_columns_were_chosen_by_code(frame):
+    X, Y = frame
+    model = FSMDClassifier(**SMALL | {"max_epochs": 1}, warm_start=True, categorical_features=of_strings)
+    model.fit(X, Y).fit(X, Y)
+    for other in (["city"], make_column_selector(dtype_include=object)):
+        with pytest.raises(ValueError, match="'categorical_features' parameter was '<of_strings>' in the fit"):
+            model.set_params(categorical_features=other).fit(X, Y)
+
+
+def of_strings(X):
+    return [name for name in X if not pd.api.types.is_numeric_dtype(X[name])]

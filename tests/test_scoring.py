@@ -266,3 +266,13 @@ def test_the_source_needs_no_bias_features(tmp_path):
     without.drop(columns="user").to_parquet(tmp_path / "in.parquet")
     with pytest.raises(ValueError, match="has no column 'user'"):
         score_file(model, tmp_path / "in.parquet", tmp_path / "out.parquet")
+
+
+@pytest.mark.parametrize(("name", "ending"), [("scores.csv", "csv"), ("scores.JSON", "json")])
+def test_a_sink_whose_name_says_another_format_is_refused(name, ending, tmp_path, frame):
+    X, Y = frame
+    X.to_parquet(tmp_path / "log.parquet")
+    model = FSMDClassifier(**SMALL | {"max_epochs": 1}).fit(X, Y)
+    with pytest.raises(ValueError, match=f"{name} would hold Parquet, and its name says .{ending}"):
+        score_file(model, tmp_path / "log.parquet", tmp_path / name)
+    assert not (tmp_path / name).exists()

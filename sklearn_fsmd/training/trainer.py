@@ -47,7 +47,7 @@ ENCODING = (
     "shared_embeddings",
 )
 """Nor can it change how rows were encoded. Files of former versions do not say what these parameters were, and of
-callables no file does."""
+callables, which files cannot hold, they do not say that there were some."""
 
 LEAST_BATCH = "fitted_batch_size"
 """What a net remembers of the batches of its last fit."""
@@ -166,7 +166,7 @@ def net_of(predictor: Predictor, history: Sequence[dict[str, Any]]) -> Net:
 
 def spec_of(p: MultiTaskParameters) -> dict[str, Any]:
     """The parameters of `p` that a net is made of."""
-    of_encoding = {name: value for name in ENCODING if _is_plain(value := _plain(getattr(p, name)))}
+    of_encoding = {name: _told(getattr(p, name)) for name in ENCODING}
     return {name: getattr(p, name) for name in (*NETWORK, *OPTIMIZATION, *BESIDE)} | of_encoding
 
 
@@ -180,7 +180,7 @@ def go_on_with(p: MultiTaskParameters, net: Net) -> Net:
     """
     new = spec_of(p)
     old = new | net.spec_
-    for name in (*ARCHITECTURE, *(name for name in ENCODING if name in new)):
+    for name in (*ARCHITECTURE, *ENCODING):
         if _differs(old[name], new[name]):
             raise ValueError(
                 f"The {name!r} parameter was {old[name]!r} in the fit that this one goes on from and is {new[name]!r} "
@@ -227,6 +227,12 @@ def grow(p: MultiTaskParameters, net: Net, before: InputEncoder, now: InputEncod
 def _plain(value: Any) -> Any:
     """Numbers and arrays of numpy and pandas as those of Python."""
     return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _told(value: Any) -> Any:
+    """A parameter as it can be kept and compared; of code its name."""
+    value = _plain(value)
+    return value if _is_plain(value) else f"<{getattr(value, '__qualname__', type(value).__qualname__)}>"
 
 
 def _is_plain(value: Any) -> bool:
