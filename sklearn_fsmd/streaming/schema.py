@@ -43,7 +43,6 @@ def agree(one: Any, other: Any) -> bool:
 
 def fuller(one: Any, other: Any) -> Any:
     """Of two types that agree the one that says more: not that of missing values, and the wider one of numbers."""
-    import pyarrow as pa
     import pyarrow.types as types
 
     if types.is_null(one):
@@ -54,9 +53,16 @@ def fuller(one: Any, other: Any) -> Any:
         for decimal, whole in ((one, other), (other, one)):
             if types.is_decimal(decimal) and types.is_integer(whole):
                 return _decimal_of_both(decimal, whole)
-        both = [pa.schema([pa.field("numbers", kind)]) for kind in (one, other)]
-        return pa.unify_schemas(both, promote_options="permissive").field(0).type
-    return one
+        return _wider(one, other)
+    return _wider(one, other) if types.is_timestamp(one) and types.is_timestamp(other) else one
+
+
+def _wider(one: Any, other: Any) -> Any:
+    """The type of numbers that holds both, or the finer unit of times."""
+    import pyarrow as pa
+
+    both = [pa.schema([pa.field("column", kind)]) for kind in (one, other)]
+    return pa.unify_schemas(both, promote_options="permissive").field(0).type
 
 
 def _list_of_both(one: Any, other: Any) -> Any:
@@ -99,6 +105,8 @@ def _kind(kind: Any) -> str:
         return f"categories of {inner}" if inner == "numbers" else inner  # which alone would be quantities
     if is_number(kind):
         return "numbers"
+    if types.is_timestamp(kind):
+        return f"times of the zone {kind.tz}"
     if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
         return "strings"
     return str(kind)

@@ -442,3 +442,18 @@ def test_rates_without_smoothing_do_not_end(tmp_path, log):
     rates = [name for name in expected if "_rate" in name]
     np.testing.assert_allclose(past[rates], expected[rates], rtol=1e-5)
     assert past[rates][-10:].notna().any().all()
+
+
+@pytest.mark.parametrize("units", [("ns", "us"), ("us", "ns"), ("ms", "s")])
+def test_times_of_two_units_are_one_column(units, tmp_path, log):
+    X, Y = log
+    frame = pd.concat([X, Y], axis=1)
+    for i, unit in enumerate(units):
+        part = frame[1000 * i : 1000 * i + 1000]
+        part.assign(when=part["when"].dt.as_unit(unit)).to_parquet(tmp_path / f"log-{i}.parquet", index=False)
+    history = HistoryFeatures(time="when", keys=["user"])
+    write_history(history, tmp_path / "log-*.parquet", tmp_path / "past.parquet", targets=list(Y))
+    expected = HistoryFeatures(**history.get_params()).fit_transform(X, Y)
+    past = pd.read_parquet(tmp_path / "past.parquet")
+    np.testing.assert_allclose(past["user_events"], expected["user_events"], rtol=1e-5)
+    assert (past["when"] == X["when"]).all()
