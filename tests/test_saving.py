@@ -568,3 +568,36 @@ def test_two_classes_of_one_name(fitted, saved):
     del Other
     gc.collect()
     assert type(MultiTaskClassifier.load(saved)) is FSMDClassifier
+
+
+@pytest.mark.parametrize("how", ["load", "pickle", "changed"])
+def test_the_average_of_the_weights_goes_on(how, fitted, tmp_path):
+    """Begun anew it would be that of the next steps alone."""
+    model, X, Y = fitted
+    model = pickle.loads(pickle.dumps(model))
+    one_batch = {"batch_size": 64, "lr": 0.01}
+    if how == "load":
+        model.save(tmp_path / "model")
+        model = FSMDClassifier.load(tmp_path / "model")
+    elif how == "changed":
+        model.partial_fit(X, Y)
+    n_steps = model.net_.average_.step
+    assert n_steps >= fitted[0].net_.average_.step
+    before = {name: p.detach().clone() for name, p in model.module_.named_parameters()}
+    model.set_params(**one_batch).partial_fit(X[:64], Y[:64])
+    assert model.net_.average_.step == n_steps + 1
+    share = (1 - 0.995) / (1 - 0.995 ** (n_steps + 1))
+    moved = {name: (p.detach() - before[name]).abs().max().item() for name, p in model.module_.named_parameters()}
+    assert 0 < max(moved.values()) < 1.2 * share * 0.01
+
+
+def test_an_average_of_few_steps_is_known_as_one(fitted, tmp_path):
+    _, X, Y = fitted
+    model = FSMDClassifier(**SMALL).partial_fit(X, Y)
+    model.save(tmp_path / "model")
+    assert FSMDClassifier.load(tmp_path / "model").net_.average_.step == model.net_.average_.step == -(-len(X) // 64)
+
+
+def test_a_file_that_does_not_say_how_many_steps_were_averaged_is_of_many():
+    model = FSMDClassifier.load(DATA / "format-2.safetensors")
+    assert 0.995**model.net_.average_.step < 1e-5

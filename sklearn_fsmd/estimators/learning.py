@@ -212,6 +212,7 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
     ) -> None:
         """Be fitted: keep what was learned."""
         rate = self.negative_sampling_rate
+        trainer.note_average(net)
         self.net_: Net = net
         self._predictor = Predictor(net.module_, str(net.device), net.spec_)
         self._encoder: InputEncoder = encoder

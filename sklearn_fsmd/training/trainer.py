@@ -49,8 +49,9 @@ ENCODING = (
 """Nor can it change how rows were encoded. Files of former versions do not say what these parameters were, and of
 callables, which files cannot hold, they do not say that there were some."""
 
-LEAST_BATCH = "fitted_batch_size"
-"""What a net remembers of the batches of its last fit."""
+LEAST_BATCH, AVERAGED_STEPS = "fitted_batch_size", "averaged_steps"
+"""What a net remembers of its training: the size of the batches of its last fit, and of how many steps its weights are
+the average. Files of former versions do not say."""
 BESIDE = ("bias_features", "device", "negative_sampling_rate")
 """What else a net remembers of the fit that made it."""
 
@@ -160,6 +161,7 @@ def net_of(predictor: Predictor, history: Sequence[dict[str, Any]]) -> Net:
     p = group_of(OptimizationParameters, predictor.spec)
     net = wrap(p, predictor.network, predictor.device, predictor.spec)
     net.take_history(history)
+    net.average_.go_on_from(predictor.spec.get(AVERAGED_STEPS))
     net.module_.eval()
     return net
 
@@ -191,6 +193,7 @@ def go_on_with(p: MultiTaskParameters, net: Net) -> Net:
         return copied
     again = wrap(p, copied.module_, str(net.device), net.spec_ | new)
     again.history = copied.history
+    again.average_.go_on_from(copied.average_.step)
     if old["task_weighting"] == new["task_weighting"]:
         again.balance.load_state_dict(copied.balance.state_dict())
     return again
@@ -199,6 +202,11 @@ def go_on_with(p: MultiTaskParameters, net: Net) -> Net:
 def note_batch(p: MultiTaskParameters, net: Net, n_rows: int) -> None:
     """Let training that goes on, with a part of the data, know how large the batches of all `n_rows` were."""
     net.spec_ = net.spec_ | {LEAST_BATCH: batch_size_of(p, n_rows)}
+
+
+def note_average(net: Net) -> None:
+    """Let a net that is made of these weights go on with their average, and not begin another."""
+    net.spec_ = net.spec_ | {AVERAGED_STEPS: net.average_.step}
 
 
 def least_batch_of(net: Net) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 CHUNK = 1_000_000  # rows of a large table that are worked on at a time
+NEGLIGIBLE = 1e-6
+"""An average whose first weights count no more is that of many steps."""
 SMALL_TABLE = 2**20
 """Up to that many weights a table is averaged whole, in one pass and without looking for rows."""
 
@@ -66,6 +69,12 @@ class WeightAverage:
             if i not in self.last:
                 self.last[i] = torch.full((len(tensor),), self.step, dtype=torch.int32, device=tensor.device)
             self._catch_up(i, tensor, rows)
+
+    def go_on_from(self, step: int | None) -> None:
+        """Let what the module holds count as the average of so many steps; None stands for more than can be told."""
+        if step is None:
+            step = math.ceil(math.log(NEGLIGIBLE) / math.log(self.decay)) if self.decay else 0
+        self.step = step
 
     def next_weight(self) -> float:
         """The 1 − d of the next step."""
