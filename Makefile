@@ -12,7 +12,7 @@ DATA ?= funnel
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test test-oldest test-all test-gpu test-ray sanitize wheel fuzz soak quality calibration averaged choices tables slopes funnels history watch lists history-speed export-speed serve serving-load options scale scale-processes scale-order scale-elastic scale-tables growing gpu bench against paper pretraining lint format clean
+.PHONY: demo test test-oldest test-all test-gpu test-ray sanitize wheel fuzz soak quality calibration averaged choices tables slopes funnels history watch lists history-speed export-speed serve serving-load options scale scale-processes scale-order scale-elastic scale-tables growing days gpu bench against paper pretraining lint format clean
 
 $(VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/core.c
 	$(PYTHON) -m venv $(VENV)
@@ -83,6 +83,9 @@ scale-elastic: $(VENV)/.installed  ## two workers on Ray of which one goes and c
 
 scale-tables: $(VENV)/.installed  ## a step and the memory of a table of 10,000,000 x 16, by optimizer (make scale-tables ROWS=1000000)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.tables $(if $(ROWS),--rows $(ROWS))
+
+days: $(VENV)/.installed  ## what is gained by training on from day to day on KuaiRand, three seeds (make days SEEDS=1)
+	$(BIN)/python -m benchmarks.days $(if $(SEEDS),--seeds $(SEEDS))
 
 growing: $(VENV)/.installed  ## what rows of their own are worth to ids that come up later, three seeds (make growing SEEDS=1)
 	$(BIN)/python -m benchmarks.growing $(if $(SEEDS),--seeds $(SEEDS))

@@ -1,0 +1,83 @@
+"""What is gained by training on from day to day: ``make days``.
+
+A model is fitted on six days of KuaiRand, and then brought up to date after each of the next days in one of several
+ways. It is judged on the day that follows: AUC and log loss of clicks and of conversions, means over the days.
+"""
+
+import argparse
+import tempfile
+import time
+import warnings
+from itertools import pairwise
+from pathlib import Path
+
+import pandas as pd
+from sklearn.metrics import log_loss, roc_auc_score
+
+from sklearn_fsmd import FSMDClassifier
+from sklearn_fsmd.datasets import fetch_kuairand_pure
+
+FIRST, DAYS = ("2022-04-25", "2022-04-30"), [f"2022-05-0{day}" for day in range(1, 7)]
+
+
+def leave_alone(model, new, known):
+    return model
+
+
+def go_on(model, new, known):
+    return model.partial_fit(*new)
+
+
+def go_on_from_a_file(model, new, known):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.safetensors"
+        model.save(path)
+        return FSMDClassifier.load(path).partial_fit(*new)
+
+
+def one_epoch_of_all(model, new, known):
+    return model.set_params(warm_start=True, max_epochs=1).fit(*known)
+
+
+def anew(model, new, known):
+    return FSMDClassifier(random_state=model.random_state).fit(*known)
+
+
+WAYS = {
+    "left alone": leave_alone,
+    "`partial_fit`": go_on,
+    "the same, saved and loaded each day": go_on_from_a_file,
+    "an epoch of `warm_start` over all days": one_epoch_of_all,
+    "a fit of all days": anew,
+}
+
+
+def measured(way, first, days, seed):
+    """A row for each day but the first: how well it is foretold by what was known before it."""
+    model, known = FSMDClassifier(random_state=seed).fit(*first), first
+    for new, (X, Y) in pairwise(days):
+        known = tuple(pd.concat(parts, ignore_index=True) for parts in zip(known, new, strict=True))
+        start = time.perf_counter()
+        model = way(model, new, known)
+        row = {"seconds": time.perf_counter() - start}
+        for k, (name, p) in enumerate(zip(Y, model.predict_marginals(X).T, strict=True)):
+            row |= {f"{name} AUC": roc_auc_score(Y.iloc[:, k], p), f"{name} log loss": log_loss(Y.iloc[:, k], p)}
+        yield row
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=3)
+    options = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    first = fetch_kuairand_pure(start=FIRST[0], end=FIRST[1], return_X_y=True)
+    days = [fetch_kuairand_pure(start=day, end=day, return_X_y=True) for day in DAYS]
+    found = {
+        name: pd.concat([pd.DataFrame(measured(way, first, days, seed)) for seed in range(options.seeds)]).mean()
+        for name, way in WAYS.items()
+    }
+    print(pd.DataFrame(found).T.round(4).to_string())
+
+
+if __name__ == "__main__":
+    main()
