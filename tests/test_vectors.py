@@ -278,6 +278,7 @@ class Flat(torch.nn.Module):
         return [self.layer(x)] * self.n_tasks
 
 
+@pytest.mark.filterwarnings("ignore:precision='bf16' needs a device that computes in bfloat16")
 @pytest.mark.parametrize(
     "params",
     [

@@ -125,9 +125,10 @@ def test_a_step_of_one_class_keeps_its_slope():
 def test_new_rows_are_predicted_better_in_the_same_order(cls, n_members, data, monkeypatch):
     train, valid, (X, Y) = data
     options = {"X_val": valid[0], "Y_val": valid[1]}
-    model = cls(**QUICK, n_members=n_members).fit(*train, **options)
+    bold = {**QUICK, "statistics_features": ["user_id", "item_id"], "n_members": n_members}
+    model = cls(**bold).fit(*train, **options)
     monkeypatch.setattr(corrections, "set_slopes", lambda network, parts, places, rates: parts)
-    as_trained = cls(**QUICK, n_members=n_members).fit(*train, **options)
+    as_trained = cls(**bold).fit(*train, **options)
     assert (model.module_.slopes < 0.9).all()
     np.testing.assert_array_equal(as_trained.module_.slopes, 1)
     p, before = model.predict_marginals(X), as_trained.predict_marginals(X)
