@@ -8,6 +8,7 @@ import argparse
 import tempfile
 import time
 import warnings
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -52,11 +53,16 @@ WAYS = {
 }
 
 
-def measured(way, first, days, seed):
+@cache
+def rows(start, end):
+    return fetch_kuairand_pure(start=start, end=end, return_X_y=True)
+
+
+def measured(way, seed):
     """A row for each day but the first: how well it is foretold by what was known before it."""
-    model, known = FSMDClassifier(random_state=seed).fit(*first), first
-    for new, (X, Y) in pairwise(days):
-        known = tuple(pd.concat(parts, ignore_index=True) for parts in zip(known, new, strict=True))
+    model = FSMDClassifier(random_state=seed).fit(*rows(*FIRST))
+    for day, next_day in pairwise(DAYS):
+        new, known, (X, Y) = rows(day, day), rows(FIRST[0], day), rows(next_day, next_day)
         start = time.perf_counter()
         model = way(model, new, known)
         row = {"seconds": time.perf_counter() - start}
@@ -70,10 +76,8 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
-    first = fetch_kuairand_pure(start=FIRST[0], end=FIRST[1], return_X_y=True)
-    days = [fetch_kuairand_pure(start=day, end=day, return_X_y=True) for day in DAYS]
     found = {
-        name: pd.concat([pd.DataFrame(measured(way, first, days, seed)) for seed in range(options.seeds)]).mean()
+        name: pd.concat([pd.DataFrame(measured(way, seed)) for seed in range(options.seeds)]).mean()
         for name, way in WAYS.items()
     }
     print(pd.DataFrame(found).T.round(4).to_string())

@@ -11,6 +11,7 @@ import pytest
 
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.history import HistoryFeatures, write_history
+from sklearn_fsmd.history.events import stored_as
 from sklearn_fsmd.streaming.schema import categories_of, fuller
 from tests.conftest import SMALL, of
 
@@ -409,16 +410,10 @@ def test_what_more_memory_would_mend_is_said(tmp_path, log):
         written(tmp_path, log, HistoryFeatures(time="when", keys=KEYS), memory="1MB")
 
 
-def test_views_of_bytes_are_keys(tmp_path):
-    keys = pa.array([b"\xff\x01", b"\xff\x02"] * 5)
-    past = []
-    for name, column in (("binary", keys), ("view", keys.cast(pa.binary_view()))):
-        table = pa.table({"time": range(0, 36_000, 3600), "k": column, "click": [0, 1] * 5})
-        pq.write_table(table, tmp_path / f"{name}.parquet")
-        history = HistoryFeatures(unit="s", keys=["k"])
-        write_history(history, tmp_path / f"{name}.parquet", tmp_path / f"{name}-past.parquet", targets=["click"])
-        past.append(pd.read_parquet(tmp_path / f"{name}-past.parquet")["k_events"])
-    pd.testing.assert_series_equal(*past)
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.binary(2), pa.binary_view()], ids=str)
+def test_keys_of_bytes_are_bytes(kind):
+    """Views are read from files by a pyarrow that can write them; the oldest cannot."""
+    assert stored_as(kind) == stored_as(pa.dictionary(pa.int32(), kind)) == "BLOB"
 
 
 def test_a_function_is_no_log(tmp_path, log):
