@@ -31,7 +31,7 @@ from sklearn_fsmd.persistence import BEFORE, replacing
 from sklearn_fsmd.persistence import container as storage
 from sklearn_fsmd.persistence.codec import Packer, Unpacker
 from sklearn_fsmd.persistence.network_state import flat_history
-from sklearn_fsmd.training import trainer
+from sklearn_fsmd.training.remembered import ENCODING
 from tests.conftest import SMALL, make_frame, of
 
 DATA = Path(__file__).parent / "data"
@@ -513,11 +513,11 @@ def test_a_model_whose_file_does_not_say_how_rows_were_encoded_goes_on(tmp_path)
     """As those of former versions do not."""
     X, Y = make_frame(300)
     model = FSMDClassifier(**SMALL, warm_start=True).fit(X, Y)
-    for name in trainer.ENCODING:
+    for name in ENCODING:
         model._predictor.spec.pop(name)
     model.save(tmp_path / "model")
     for again in (FSMDClassifier.load(tmp_path / "model"), pickle.loads(pickle.dumps(model))):
-        assert not set(trainer.ENCODING) & set(again._predictor.spec)
+        assert not set(ENCODING) & set(again._predictor.spec)
         again.partial_fit(X, Y).fit(X, Y)
 
 

@@ -403,7 +403,7 @@ def test_gains_are_those_of_rows_whatever_they_weigh():
 
 @pytest.mark.parametrize("streamed", [False, True])
 def test_ids_that_mean_nothing_have_no_statistics(streamed, tmp_path):
-    """To the network their rates are columns of noise, which cost 0.01 of an AUC."""
+    """To the network their rates are columns of noise."""
     X, Y = table(8000)
     random = np.random.default_rng(1)
     for name in ("noise", "more noise"):

@@ -21,7 +21,7 @@ from sklearn_fsmd import FSClassifier, FSMDClassifier, MultiTaskClassifier, Shar
 from sklearn_fsmd.compose import ask
 from sklearn_fsmd.encoding import TargetEncoder
 from sklearn_fsmd.history import HistoryFeatures
-from sklearn_fsmd.metrics import concordance, decile_bias, get_scorer, outcomes, value_mae, value_rmse
+from sklearn_fsmd.metrics import concordance, decile_bias, get_scorer, value_mae, value_rmse
 from sklearn_fsmd.network import MultiTaskLoss, TreeLink
 from sklearn_fsmd.network.values import VALUE_LOSSES, LogNormal, Poisson, Squared
 from sklearn_fsmd.ranking import tune_rank_weights
@@ -796,9 +796,3 @@ def test_values_of_an_unnamed_step_are_warned_of(frame, tmp_path):
         FSMDClassifier(**params).fit_dataset(tmp_path / "log.parquet", list(Y))
     FSMDClassifier(**params, value_parents={"basket": "conversion"}).fit(X, Y)  # a warning would be an error
     FSMDClassifier(**params).fit(X, Y.fillna({"basket": 0.0}))
-
-
-def test_conditional_values_of_a_part(log, fitted):
-    X, Y, _ = log
-    display_names = [one.name for one in outcomes(fitted, X, Y, conditional=True)]
-    assert display_names[-1] == "watch | click"

@@ -19,8 +19,6 @@ from sklearn_fsmd.training import level_of
 
 FEW_EVENTS = 10
 """Of fewer rows of one class the level is known to a third, at best."""
-
-
 STEEP = 100.0
 """No model is too timid by as much."""
 

@@ -187,7 +187,6 @@ class Datasets(Learning):
         if processes is not None:
             own = encoder, targets, *feed.identity(), *(arrays_of(*valid) if valid else ())
             processes.check_same(digest_of(*own), "encoding, or other rows,")
-        trainer.note_batch(self, net, dataset.held.n_training)
         trainer.train(
             self,
             net,

@@ -149,12 +149,10 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
         if net is None:
             resumes = checkpoint is not None and checkpoint.resumes
             net = trainer.new_net(self, encoder, data[1], rates, random, None if resumes else rows)
-        if split:
-            trainer.note_batch(self, net, len(data[0]))
         trainer.train(
             self,
             net,
-            InMemory(*data, least_batch=0 if split else trainer.least_batch_of(net)),
+            InMemory(*data),
             valid,
             epochs=epochs,
             encoder=encoder,
@@ -212,7 +210,6 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
     ) -> None:
         """Be fitted: keep what was learned."""
         rate = self.negative_sampling_rate
-        trainer.note_average(net)
         self.net_: Net = net
         self._predictor = Predictor(net.module_, str(net.device), net.spec_)
         self._encoder: InputEncoder = encoder

@@ -45,7 +45,7 @@ class StreamFeed:
     processes: Processes | None = None
 
     def batches(
-        self, p: MultiTaskParameters, encoder: InputEncoder, device: str, generator: torch.Generator
+        self, p: MultiTaskParameters, encoder: InputEncoder, device: str, generator: torch.Generator, least: int
     ) -> StreamedBatches:
         n_rows = self.dataset.held.n_training
         data = TensorData.of(*self.sample, device)
@@ -53,7 +53,7 @@ class StreamFeed:
             self.pools,
             n_rows,
             data,
-            batch_size_of(p, n_rows),
+            batch_size_of(p, n_rows, least),
             generator,
             shards=self.shards,
             statistics=self.statistics,

@@ -94,7 +94,7 @@ def batches_of(
 
 
 def find_files(source: Any, left_out: LeftOut | None = None) -> list[File]:
-    """All files of a data set, in their order: those of a folder or a glob are sorted.
+    """All files of a data set, in their order: those of a folder or a glob are sorted, and none is there twice.
 
     Of a list, paths that are not there may be left out, if `left_out` says so.
 
@@ -103,18 +103,31 @@ def find_files(source: Any, left_out: LeftOut | None = None) -> list[File]:
     OSError
         If there are none, or a URL cannot be reached.
     ValueError
-        If `source` is an empty list.
+        If `source` is an empty list, or a file is found twice.
     TypeError
         If it is something else.
     """
+    found = _found(source, left_out or LeftOut())
+    seen: dict[str, str] = {}
+    for file in found:
+        if (known := seen.get(file.place)) is not None:
+            again = "" if known == file.name else f", as {known} too"
+            raise ValueError(
+                f"{file.name} is in the data set twice{again}. Its rows would count twice, and validate beside their "
+                "twins: name it once."
+            )
+        seen[file.place] = file.name
+    return found
+
+
+def _found(source: Any, left_out: LeftOut) -> list[File]:
     if isinstance(source, (list, tuple)):
         if not source:
             raise ValueError("The list of files is empty.")
         found: list[File] = []
         for one in source:
-            with (left_out or LeftOut()).trying(str(one)):
-                found += find_files(one)
-        _refuse_twice(found)
+            with left_out.trying(str(one)):
+                found += _found(one, left_out)
         return found
     if not isinstance(source, (str, os.PathLike)):
         raise TypeError(
@@ -141,6 +154,7 @@ def _inside(folder: str) -> list[str]:
             folders.clear()
             continue
         entered.add(real)
+        folders.sort()  # which of two links is followed does not depend on the disk
         found += [str(path) for name in names if name.endswith(".parquet") and (path := Path(where, name)).is_file()]
     return _by_name(found)
 
@@ -148,15 +162,6 @@ def _inside(folder: str) -> list[str]:
 def _by_name(paths: Iterable[str]) -> list[str]:
     """Sorted, folder by folder."""
     return sorted(paths, key=lambda path: PurePath(path).parts)
-
-
-def _refuse_twice(files: Sequence[File]) -> None:
-    """Raise ValueError if a list finds a file twice: its rows would count twice, and validate beside their twins."""
-    seen = set()
-    for file in files:
-        if file.place in seen:
-            raise ValueError(f"The list of files has {file.name} twice, and its rows would count twice. Name it once.")
-        seen.add(file.place)
 
 
 def is_of(path: str | os.PathLike[str], source: Any, files: Sequence[File]) -> bool:

@@ -17,25 +17,27 @@ class Feed(Protocol):
     """The rows of training, wherever they are."""
 
     def batches(
-        self, p: MultiTaskParameters, encoder: InputEncoder, device: str, generator: torch.Generator
+        self, p: MultiTaskParameters, encoder: InputEncoder, device: str, generator: torch.Generator, least: int
     ) -> Batches:
-        """Batches of them as `p` wants them, in an order that the generator draws."""
+        """Batches of them as `p` wants them, in an order that the generator draws; "auto" has at least so many rows.
+
+        Few rows beside those of before would shake what was learned of larger batches.
+        """
 
     def identity(self) -> Sequence[Any]:
         """Arrays and plain values that tell these rows from others, for a checkpoint."""
 
 
 class InMemory(NamedTuple):
-    """Encoded rows and their targets, in memory; a part of the data, where batches have at least so many rows."""
+    """Encoded rows and their targets, in memory."""
 
     rows: Encoded
     targets: Targets
-    least_batch: int = 0
 
     def batches(
-        self, p: MultiTaskParameters, encoder: InputEncoder, device: str, generator: torch.Generator
+        self, p: MultiTaskParameters, encoder: InputEncoder, device: str, generator: torch.Generator, least: int
     ) -> Batches:
-        size = batch_size_of(p, len(self.rows), self.least_batch)
+        size = batch_size_of(p, len(self.rows), least)
         data = TensorData.of(self.rows, self.targets, device)
         return BatchIterator(data, size, generator, **hidden_values(p, encoder, self.rows, device))
 
@@ -66,8 +68,7 @@ def arrays_of(rows: Encoded, targets: Targets) -> tuple[np.ndarray | None, ...]:
     return own if rows.bias is None else (*own, rows.bias.codes, rows.bias.numbers)
 
 
-def batch_size_of(p: TrainingParameters, n_rows: int, least: int = 0) -> int:
-    """The rows of a batch; "auto" takes no fewer than `least`."""
+def batch_size_of(p: TrainingParameters, n_rows: int, least: int) -> int:
     return max(min(max(n_rows // 100, 32), 1024), least) if p.batch_size == "auto" else p.batch_size
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,6 @@ from sklearn_fsmd.inference import Predictor, build, layout_of
 from sklearn_fsmd.network import MultiTaskLoss, MultiTaskNetwork, seed_dropout, set_execution
 from sklearn_fsmd.parameters import (
     MultiTaskParameters,
-    NetworkParameters,
     OptimizationParameters,
     group_of,
 )
@@ -25,35 +23,25 @@ from sklearn_fsmd.runtime import resolve_device, resolve_precision, seeded, thre
 from sklearn_fsmd.training import growing
 from sklearn_fsmd.training.batches import TensorData
 from sklearn_fsmd.training.checkpoint import Checkpoint
-from sklearn_fsmd.training.feed import Feed, arrays_of, batch_size_of
+from sklearn_fsmd.training.feed import Feed, arrays_of
 from sklearn_fsmd.training.large_tables import check_table_size, optimizer_of, trains_rows, warn_of_shared_rows
 from sklearn_fsmd.training.level_rows import LevelRows
 from sklearn_fsmd.training.net import Net
 from sklearn_fsmd.training.pretraining import pretrain
 from sklearn_fsmd.training.progress import Progress
+from sklearn_fsmd.training.remembered import (
+    ARCHITECTURE,
+    AVERAGED_STEPS,
+    BATCH_ROWS,
+    ENCODING,
+    differs,
+    spec_of,
+)
 from sklearn_fsmd.training.task_balancing import RULES
 from sklearn_fsmd.training.validation_rows import TrainingRows, early_stopping_of
 
 WEIGHT_DECAY = 0.03
 """What "auto" is with AdamW."""
-
-NETWORK = tuple(field.name for field in fields(NetworkParameters))
-OPTIMIZATION = tuple(field.name for field in fields(OptimizationParameters))
-ARCHITECTURE = (*(name for name in NETWORK if name != "embedding_std"), "bias_features")
-"""The parameters that a network is made of; training that goes on cannot change them."""
-ENCODING = (
-    *("categorical_features", "numeric_scaling", "numeric_bins", "min_frequency", "target_statistics"),
-    *("statistics_features", "list_features", "list_separator", "max_list_length", "vector_features"),
-    "shared_embeddings",
-)
-"""Nor can it change how rows were encoded. Files of former versions do not say what these parameters were, and of
-callables, which files cannot hold, they do not say that there were some."""
-
-LEAST_BATCH, AVERAGED_STEPS = "fitted_batch_size", "averaged_steps"
-"""What a net remembers of its training: the size of the batches of its last fit, and of how many steps its weights are
-the average. Files of former versions do not say."""
-BESIDE = ("bias_features", "device", "negative_sampling_rate")
-"""What else a net remembers of the fit that made it."""
 
 NOT_NET_PARAMS = {
     *("module", "criterion", "optimizer", "lr", "max_epochs", "batch_size", "device", "callbacks", "verbose"),
@@ -166,12 +154,6 @@ def net_of(predictor: Predictor, history: Sequence[dict[str, Any]]) -> Net:
     return net
 
 
-def spec_of(p: MultiTaskParameters) -> dict[str, Any]:
-    """The parameters of `p` that a net is made of."""
-    of_encoding = {name: _told(getattr(p, name)) for name in ENCODING}
-    return {name: getattr(p, name) for name in (*NETWORK, *OPTIMIZATION, *BESIDE)} | of_encoding
-
-
 def go_on_with(p: MultiTaskParameters, net: Net) -> Net:
     """A copy of `net` for training that goes on under the parameters of `p`, which may have changed.
 
@@ -183,13 +165,13 @@ def go_on_with(p: MultiTaskParameters, net: Net) -> Net:
     new = spec_of(p)
     old = new | net.spec_
     for name in (*ARCHITECTURE, *ENCODING):
-        if _differs(old[name], new[name]):
+        if differs(old[name], new[name]):
             raise ValueError(
                 f"The {name!r} parameter was {old[name]!r} in the fit that this one goes on from and is {new[name]!r} "
                 "now. Set it back, or fit anew with warm_start=False."
             )
     copied = net.copy()
-    if not any(_differs(old[name], new[name]) for name in set(new) - {"device", "embedding_std"}):
+    if not any(differs(old[name], new[name]) for name in set(new) - {"device", "embedding_std"}):
         return copied
     again = wrap(p, copied.module_, str(net.device), net.spec_ | new)
     again.history = copied.history
@@ -197,21 +179,6 @@ def go_on_with(p: MultiTaskParameters, net: Net) -> Net:
     if old["task_weighting"] == new["task_weighting"]:
         again.balance.load_state_dict(copied.balance.state_dict())
     return again
-
-
-def note_batch(p: MultiTaskParameters, net: Net, n_rows: int) -> None:
-    """Let training that goes on, with a part of the data, know how large the batches of all `n_rows` were."""
-    net.spec_ = net.spec_ | {LEAST_BATCH: batch_size_of(p, n_rows)}
-
-
-def note_average(net: Net) -> None:
-    """Let a net that is made of these weights go on with their average, and not begin another."""
-    net.spec_ = net.spec_ | {AVERAGED_STEPS: net.average_.step}
-
-
-def least_batch_of(net: Net) -> int:
-    """How many rows batches of a part of the data have at least: what was learned with larger ones is not shaken."""
-    return net.spec_.get(LEAST_BATCH, 0)
 
 
 def widen(net: Net, targets: Targets) -> None:
@@ -230,28 +197,6 @@ def grow(p: MultiTaskParameters, net: Net, before: InputEncoder, now: InputEncod
     """
     check_table_size(p, now.main, net.module_.n_learned, str(net.device))
     growing.grow(net, before.main, now.main, layout_of(p, now.main))
-
-
-def _plain(value: Any) -> Any:
-    """Numbers and arrays of numpy and pandas as those of Python."""
-    return value.tolist() if hasattr(value, "tolist") else value
-
-
-def _told(value: Any) -> Any:
-    """A parameter as it can be kept and compared; of code its name."""
-    value = _plain(value)
-    return value if _is_plain(value) else f"<{getattr(value, '__qualname__', type(value).__qualname__)}>"
-
-
-def _is_plain(value: Any) -> bool:
-    """Whether a parameter can be kept and compared: it is none of code or of a library's own."""
-    if isinstance(value, (list, tuple)):
-        return all(map(_is_plain, value))
-    return value is None or isinstance(value, (str, int, float, dict))
-
-
-def _differs(old: Any, new: Any) -> bool:
-    return old is not new and not np.array_equal(np.asarray(old, dtype=object), np.asarray(new, dtype=object))
 
 
 def train(
@@ -275,7 +220,8 @@ def train(
     the same of all else.
     """
     seed_dropout(net.module_, draw_seed(random), net.device)
-    batches = feed.batches(p, encoder, net.device, torch.Generator().manual_seed(draw_seed(random)))
+    order = torch.Generator().manual_seed(draw_seed(random))
+    batches = feed.batches(p, encoder, net.device, order, net.spec_.get(BATCH_ROWS, 0))
     callbacks = list(p.callbacks or [])
     for callback in callbacks:
         own = callback[1] if isinstance(callback, tuple) and len(callback) == 2 else callback
@@ -315,6 +261,7 @@ def train(
                 level.set(net, held_out)
             if net.exchange is not None:
                 net.exchange.check(net.digest())
+        net.spec_ = net.spec_ | {BATCH_ROWS: batches.batch_size, AVERAGED_STEPS: net.average_.step}
     finally:
         set_execution(net.module_)
         net.balance.share(None)

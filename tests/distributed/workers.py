@@ -53,7 +53,7 @@ def steps(params, shares):
     targets = TargetEncoder().fit(Y, None).encode(Y, np.linspace(0.5, 2, 320), CHAIN)
     rates = StepSums.of(targets, CHAIN).rates(CHAIN)
     net = trainer.new_net(model, encoder, targets, rates, random, None)
-    data = InMemory(rows, targets).batches(model, encoder, "cpu", torch.Generator()).data
+    data = InMemory(rows, targets).batches(model, encoder, "cpu", torch.Generator(), 0).data
     batches = SimpleNamespace(n_own=0, n_all=64, step_seed=0)
     with together() as processes:
         net.exchange = None if processes is None else Exchange(processes, net.module_, net.optimizer_, batches)

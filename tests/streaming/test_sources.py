@@ -453,11 +453,20 @@ def test_a_folder_and_a_glob_have_one_order(tmp_path):
         assert read(f"{tmp_path}/{source}")["x"].tolist() == read(tmp_path / "d")["x"].tolist()
 
 
-def test_a_file_that_a_list_finds_twice_is_refused(folder):
-    (folder / "same.parquet").symlink_to(folder / "a.parquet")
-    for twice in ([folder / "a.parquet", f"{folder}/*.parquet"], [folder / "a.parquet", folder / "same.parquet"]):
-        with pytest.raises(ValueError, match="has .*parquet twice, and its rows would count twice"):
-            ParquetSource(twice)
+@pytest.mark.parametrize("how", ["list", "path", "folder", "glob", "URL"])
+def test_a_file_that_is_found_twice_is_refused(how, folder):
+    first = folder / "a.parquet"
+    twice = {
+        "list": [first, f"{folder}/*.parquet"],
+        "folder": folder,
+        "glob": f"{folder}/*",
+        "URL": [f"file://{folder}"],
+    }
+    twice["path"] = [first, first]
+    if how not in ("list", "path"):
+        (folder / "latest.parquet").symlink_to(first)
+    with pytest.raises(ValueError, match=r"parquet is in the data set twice.*name it once"):
+        ParquetSource(twice[how])
 
 
 def test_files_that_validate_and_train_are_warned_of(tmp_path, data):
