@@ -309,13 +309,14 @@ def test_folders_and_names_of_files_are_nothing_but_places(tmp_path):
 def test_the_log_is_not_written_over(tmp_path):
     (tmp_path / "log").mkdir()
     EVENTS.to_parquet(tmp_path / "log/0.parquet")
-    (tmp_path / "link.parquet").symlink_to(tmp_path / "log/0.parquet")
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links/0.arrow").symlink_to(tmp_path / "log/0.parquet")
     history = HistoryFeatures(keys=["user"])
     for source, sink in {
         "log/0.parquet": "log/../log/0.parquet",
         "log": "log/past.parquet",
         "log/*.parquet": "log/past.parquet",
-        "log/0.*": "link.parquet",
+        "log/0.*": "links/0.arrow",
         "log/**/*.parquet": "log/past.parquet",
         "**/*.parquet": "log/past.parquet",
     }.items():
