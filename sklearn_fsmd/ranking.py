@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_consistent_length
 
-from sklearn_fsmd.encoding import as_pandas
+from sklearn_fsmd.encoding import as_pandas, warn_of_order
 from sklearn_fsmd.metrics import check_count, predictions
 
 __all__ = ["pareto_front", "tune_rank_weights", "weighted_product"]
@@ -151,6 +151,7 @@ def tune_rank_weights(estimator: Any, X: Any, Y: Any, utility: Callable[[Any, np
     >>> float(weights.sum().round(6))
     1.0
     """
+    warn_of_order(X, Y)
     P = _factors(estimator, X)
     check_consistent_length(P, Y)
     n_tasks = P.shape[1]
@@ -224,6 +225,7 @@ def pareto_front(
     >>> len(points), bool(points["efficient"].any())
     (5, True)
     """
+    warn_of_order(X, Y)
     P = _factors(estimator, X)
     check_consistent_length(P, Y)
     n_factors = P.shape[1]

@@ -3,6 +3,7 @@
 import re
 from numbers import Integral
 
+import numpy as np
 import pytest
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions, make_constraint
@@ -11,7 +12,7 @@ from torch import nn
 
 from sklearn_fsmd import DenoisingEmbedder, FSMDClassifier, MultiTaskClassifier
 from tests.cases import INF, NAN, cases, check, make_given, small
-from tests.conftest import SMALL
+from tests.conftest import SMALL, make_frame
 
 
 @pytest.fixture(scope="module")
@@ -271,3 +272,28 @@ def test_a_chain_loss_without_a_chain(chain_loss, frame):
         FSMDClassifier(**SMALL, chain_loss=chain_loss).fit(X, Y["click"])
     with pytest.raises(ValueError, match="'chain_loss' parameter of FSMDClassifier must be a str among"):
         FSMDClassifier(**SMALL, chain_loss="whole").fit(X, Y)
+
+
+def test_a_decay_that_the_optimizer_does_not_have():
+    X, Y = make_frame(100)
+    model = FSMDClassifier(**SMALL, optimizer=torch.optim.Rprop, weight_decay=0.1)
+    with pytest.raises(ValueError, match="weight_decay=0.1 has no effect: Rprop has none"):
+        model.fit(X, Y)
+    model.set_params(weight_decay=0.0).fit(X, Y)
+
+
+def test_a_metric_that_means_all_tasks_and_one():
+    X, Y = make_frame(100)
+    Y = Y.rename(columns={"click": "mean"})
+    FSMDClassifier(**SMALL).fit(X, Y)
+    with pytest.raises(ValueError, match="validation_metric='mean_auc' means all tasks, and is the AUC of one"):
+        FSMDClassifier(**SMALL, validation_metric="mean_auc").fit(X, Y)
+
+
+def test_callbacks_in_an_array():
+    X, Y = make_frame(100)
+    callbacks = np.empty(2, dtype=object)
+    callbacks[:] = [Callback(), Callback()]
+    FSMDClassifier(**SMALL, callbacks=callbacks).fit(X, Y)
+    with pytest.raises(ValueError, match="`checkpoint` and `callbacks` do not go together"):
+        FSMDClassifier(**SMALL, callbacks=callbacks, checkpoint="file").fit(X, Y)

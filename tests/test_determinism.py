@@ -255,3 +255,24 @@ def test_a_prediction_within_a_fit_gives_the_fit_its_number_back(frame, fitted):
     small(n_threads=before + 1, callbacks=[Predict()]).fit(*frame)
     assert set(seen) == {before + 1}
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("way", ["plain", "uncertainty", "gradnorm", "pretraining", "bias features"])
+def test_networks_are_of_float32_whatever_torch_makes_by_default(way, monkeypatch):
+    X, Y = make_frame(N_ROWS)
+    wanted = small(way).fit(X, Y).predict_marginals(X)
+    torch.set_default_dtype(torch.float64)
+    try:
+        model = small(way).fit(X, Y)
+        for one in (model, copy.deepcopy(model)):
+            np.testing.assert_array_equal(one.predict_marginals(X), wanted)
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_a_fit_has_gradients_where_the_user_wants_none():
+    X, Y = make_frame(N_ROWS)
+    wanted = small().fit(X, Y).predict_marginals(X)
+    with torch.no_grad():
+        np.testing.assert_array_equal(small().fit(X, Y).predict_marginals(X), wanted)

@@ -10,16 +10,21 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.tree import DecisionTreeClassifier
 
 from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier, SharedBottomClassifier, SingleTaskClassifier
+from sklearn_fsmd.compose import ask
 from sklearn_fsmd.datasets import make_funnel
+from sklearn_fsmd.inspection import feature_importances, item_vectors, metric_table
 from sklearn_fsmd.metrics import auc_per_task, get_scorer
 from sklearn_fsmd.plotting import (
     AblationDisplay,
     GateWeightsDisplay,
     HistoryDisplay,
     ImportancesDisplay,
+    LiftDisplay,
+    ParetoDisplay,
     ReliabilityDisplay,
     SeesawDisplay,
 )
+from sklearn_fsmd.ranking import pareto_front, tune_rank_weights
 
 matplotlib.use("Agg")
 SMALL = {"expert_dims": (8,), "tower_dims": (4,), "embedding_dim": 2, "max_epochs": 2, "random_state": 0}
@@ -292,3 +297,107 @@ def test_the_legend_of_importances_hides_no_point():
     display = ImportancesDisplay(values, feature_names=names, score_names=list("abcde")).plot()
     display.figure_.draw_without_rendering()
     assert display.ax_.get_legend().get_window_extent().y1 < display.ax_.get_window_extent().y0
+
+
+def test_names_are_drawn_as_they_are(rng):
+    """Between two "$" matplotlib reads mathematics; names that begin with "_" it leaves out of legends."""
+    p = rng.uniform(size=600)
+    y = rng.uniform(size=600) < p
+    by = np.where(np.arange(600) % 2, "price_$5_to_$10", "_none")
+    display = ReliabilityDisplay.from_predictions(y.astype(int), p, by=by)
+    labels = [text.get_text() for text in display.figure_.legends[0].get_texts()]
+    assert [label.strip("\u200b").replace("\\$", "$") for label in labels] == [
+        "_none (300 rows)",
+        "price_$5_to_$10 (300 rows)",
+    ]
+    display.figure_.canvas.draw()
+
+
+def test_long_names_leave_room_for_the_curves(funnel, fsmd):
+    import matplotlib.pyplot as plt
+
+    X, Y = funnel
+    names = [f"{name}_of_what_was_added_to_the_basket" for name in Y]
+    for display in (
+        LiftDisplay.from_predictions(Y, fsmd.predict_marginals(X), task_names=names),
+        ParetoDisplay(
+            pareto_front(fsmd, X, Y, {name: lambda Y, score: float(score.mean()) for name in "ab"}, n_steps=2),
+            objectives=["a", "b"],
+            factors=names,
+        ).plot(),
+    ):
+        figure = display.figure_
+        figure.canvas.draw()
+        assert display.ax_.get_window_extent().width > 0.6 * figure.bbox.width
+        legend = display.ax_.get_legend().get_window_extent()
+        assert legend.x0 >= 0
+        assert legend.x1 <= figure.bbox.width
+        plt.close(figure)
+
+
+def test_a_seesaw_scores_all_models_on_the_same_rows(funnel, fsmd):
+    """A conversion without a click is known to a chain, and missing to independent targets."""
+    X, Y = funnel
+    alone = SharedBottomClassifier(**SMALL).fit(X, Y)
+    gaps = Y.astype(float)
+    gaps.loc[gaps["click"] == 0, "conversion"] = np.nan
+    gains = [
+        SeesawDisplay.from_estimators({"alone": alone, "FSMD": fsmd}, X, labels, baseline="alone").gains["FSMD"]
+        for labels in (Y, gaps)
+    ]
+    np.testing.assert_array_equal(gains[1], gains[0])
+
+
+def test_rows_in_another_order_are_warned_of(funnel, fsmd):
+    X, Y = funnel
+    moved = Y.sample(frac=1, random_state=0)
+    utilities = {name: lambda Y, score: float(score.mean()) for name in "ab"}
+    for look in (
+        lambda: SeesawDisplay.from_estimators({"one": fsmd}, X, moved, baseline="one"),
+        lambda: ParetoDisplay.from_estimator(fsmd, X, moved, n_steps=1),
+        lambda: pareto_front(fsmd, X, moved, utilities, n_steps=1),
+        lambda: tune_rank_weights(fsmd, X, moved, utilities["a"]),
+        lambda: metric_table(fsmd, X, Y, by=X["device"].sort_values()),
+    ):
+        with pytest.warns(UserWarning, match="hold the same labels in different orders"):
+            look()
+
+
+def test_gate_weights_and_ablations_in_given_axes(funnel, fsmd):
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(2, 1)
+    display = GateWeightsDisplay.from_estimator(fsmd, funnel[0], ax=axes)
+    assert display.figure_ is figure
+    assert display.ax_ is axes[0]
+    np.testing.assert_allclose(axes[0].images[0].get_clim(), (0, display.weights.max()))
+    with pytest.raises(ValueError, match="There are 2 levels to draw, and 1 axes"):
+        display.plot(axes[0])
+    ablation = AblationDisplay([1, 2], {"auc": np.zeros((2, 1))}, parameter="x").plot(ax=axes[1])
+    assert ablation.ax_ is axes[1]
+
+
+def test_a_history_of_one_epoch_has_one_tick(funnel):
+    model = FSMDClassifier(**(SMALL | {"max_epochs": 1})).fit(*funnel)
+    display = HistoryDisplay.from_estimator(model)
+    assert all(tick == int(tick) for tick in display.ax_.get_xticks())
+
+
+def test_what_names_a_column_or_a_group(funnel, fsmd):
+    X, Y = funnel
+    tables = [metric_table(fsmd, X, Y, by=by, random_state=0) for by in (["device"], "device")]
+    pd.testing.assert_frame_equal(*tables)
+    with pytest.raises(ValueError, match=r"`by` names 7, and X has \['user_id'"):
+        metric_table(fsmd, X, Y, by=7)
+    with pytest.raises(ValueError, match="`groups` must be a dict of names to lists of columns"):
+        feature_importances(fsmd, X, Y, groups=["user_id"])
+    with pytest.raises(AttributeError, match="'task_names_' is no method of FSMDClassifier"):
+        ask(fsmd, "task_names_", X)
+
+
+def test_a_number_that_names_a_column_is_its_name(funnel):
+    X, Y = funnel
+    numbered = X.set_axis(range(1, X.shape[1] + 1), axis=1)
+    model = FSMDClassifier(**SMALL).fit(numbered, Y)
+    assert item_vectors(model, 1).index.name == "1"
+    assert len(item_vectors(model, 1)) == len(item_vectors(model, "1"))

@@ -427,3 +427,11 @@ def test_a_few_rows_of_validation_do_not_say_that_an_id_means_nothing():
     X = X.assign(noise=pd.Categorical(np.random.default_rng(1).integers(0, 400, len(X)).astype(str)))
     model = FSMDClassifier(**SMALL | {"early_stopping": True, "max_epochs": 1}).fit(X[["noise"]], Y)
     assert len(statistics_of(model).keys) == 1
+
+
+def test_combinations_that_no_number_tells_apart_are_refused():
+    user = np.arange(30_000) % 10_000
+    X = pd.DataFrame({f"c{i}": (user * k) % 9973 for i, k in enumerate((1, 3, 7, 11, 13))}).astype("category")
+    model = FSClassifier(**SMALL, statistics_features=[tuple(X)])
+    with pytest.raises(ValueError, match=r"has the combination \('c0', 'c1', 'c2', 'c3', 'c4'\), whose columns have"):
+        model.fit(X, np.column_stack([user % 2, user % 3 == 0]).astype(int))

@@ -796,3 +796,28 @@ def test_values_of_an_unnamed_step_are_warned_of(frame, tmp_path):
         FSMDClassifier(**params).fit_dataset(tmp_path / "log.parquet", list(Y))
     FSMDClassifier(**params, value_parents={"basket": "conversion"}).fit(X, Y)  # a warning would be an error
     FSMDClassifier(**params).fit(X, Y.fillna({"basket": 0.0}))
+
+
+@pytest.mark.parametrize("price", [7.3, 9.99])
+@pytest.mark.parametrize("loss", ["lognormal", "squared", "poisson"])
+def test_one_price_for_all_is_no_spread(loss, price):
+    """The float32 mean of equal numbers is not quite one of them."""
+    X, Y = make_frame(600)
+    Y = Y.assign(price=np.where(Y["click"] == 1, price, np.nan))
+    params = {"value_targets": ["price"], "value_parents": {"price": "click"}, "value_loss": loss}
+    model = FSMDClassifier(**SMALL, **params).fit(X, Y, X_val=X, Y_val=Y.assign(price=1.1 * Y["price"]))
+    scale = model.module_.get_buffer("values.scale").item()
+    np.testing.assert_allclose(scale, price if loss == "poisson" else 1.0, rtol=1e-6)
+    assert all(epoch["valid_loss"] < 3 for epoch in model.history_)
+    np.testing.assert_allclose(model.predict_values(X).mean(), Y["price"].mean(), rtol=0.3)
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1e25])
+def test_values_of_any_size(unit):
+    X, Y = make_log()[:2]
+    models = [
+        MultiTaskClassifier(**SMALL, **AFTER_CLICK, value_loss="squared").fit(X, Y.assign(watch=size * Y["watch"]))
+        for size in (1.0, unit)
+    ]
+    values = [model.predict_values(X).astype(float) for model in models]
+    np.testing.assert_allclose(values[1] / unit, values[0], rtol=1e-3)

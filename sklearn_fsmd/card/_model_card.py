@@ -30,7 +30,7 @@ def model_card(
     by: Sequence[str] | Mapping[str, Any] = (),
     groups: Any = None,
     description: str = "",
-    limits: Sequence[str] = (),
+    limits: str | Sequence[str] = (),
     importances: Any = None,
     pictures: bool = True,
     max_segments: int = 10,
@@ -56,7 +56,7 @@ def model_card(
         :func:`~sklearn_fsmd.inspection.metric_table`.
     description : str, default=""
         Markdown: purpose, origin of the data, who answers for the model.
-    limits : sequence of str, default=()
+    limits : str or sequence of str, default=()
         Limits beside those that are found in the figures.
     importances : Bunch, default=None
         What :func:`~sklearn_fsmd.inspection.feature_importances` has returned, to be drawn.
@@ -136,7 +136,8 @@ def model_card(
     if pictures:
         for section, (text, picture) in as_markdown(model, X, Y, cuts, importances, sample_weight).items():
             add(section, f"{text}\n\n{picture}")
-    add("Limits", "\n".join(f"- {limit}" for limit in [*limits, *limits_of(own, table, of_cuts)]))
+    of_user = [limits] if isinstance(limits, str) else limits
+    add("Limits", "\n".join(f"- {limit}" for limit in [*of_user, *limits_of(own, table, of_cuts)]))
     card.add_hyperparams(section=f"{title}/Parameters", description="All parameters of the model, as it was fitted.")
     if path is not None:
         with replacing(path) as temporary:

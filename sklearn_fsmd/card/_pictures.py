@@ -28,7 +28,7 @@ def as_markdown(
     observed, weights = observations(fitted_model(model), Y, sample_weight)
     if any(has_lift(column[counts > 0]) for column, counts in zip(observed.T, weights.T, strict=True)):
         lift = LiftDisplay.from_estimator(model, X, Y, sample_weight=sample_weight)
-        text = "How many times the mean the rows of each tenth have, the best ranked first."
+        text = "Rows are sorted by prediction and cut into tenths, the best first. A lift of 2 is twice the mean."
         made["Lift"] = (text, picture_of(lift.figure_, "lift by decile"))
     if importances is not None:
         drawn = ImportancesDisplay.from_importances(importances)

@@ -45,7 +45,10 @@ def ask(estimator: Any, method: str, X: Any, *args: Any, **kwargs: Any) -> Any:
     (500, 2)
     """
     X, model = reach(estimator, X)
-    return getattr(model, method)(X, *args, **kwargs)
+    asked = getattr(model, method)
+    if not callable(asked):
+        raise AttributeError(f"{method!r} is no method of {type(model).__name__}, but an attribute.")
+    return asked(X, *args, **kwargs)
 
 
 def reach(estimator: Any, X: Any) -> tuple[Any, Any]:

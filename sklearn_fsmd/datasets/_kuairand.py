@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,8 @@ def _folder(home: str | os.PathLike[str] | None) -> Path:
 def _check_day(parameter: str, value: Any) -> None:
     """Raise if the value of a parameter is neither a day nor None."""
     try:
+        if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d\d?-\d\d?|\d{8}", value):
+            raise ValueError  # "8 May" would be a day of the year 1
         day = None if value is None else pd.Timestamp(value)
         is_day = day is None or (
             not isinstance(value, (int, float)) and day is not pd.NaT and day.tz is None and day == day.normalize()

@@ -59,10 +59,10 @@ class Exchange:
         self.tables = [p for p in parameters if id(p) in by_rows]
         self.dense = [p for p in parameters if id(p) not in by_rows]
         self.running = [buffer for name, buffer in module.named_buffers() if name.split(".")[-1] in RUNNING]
-        shares_of = [*self.dense, *self.running, torch.zeros(())]  # the last one is the loss
+        shares_of = [*self.dense, *self.running, torch.zeros((), dtype=torch.float32)]  # the last one is the loss
         n_dense, n_counts = len(self.dense), processes.size * len(self.tables)
         sizes = [*(t.numel() for t in shares_of), n_dense, n_counts]
-        self.flat = torch.zeros(sum(sizes), device=self.dense[0].device)
+        self.flat = torch.zeros(sum(sizes), dtype=torch.float32, device=self.dense[0].device)
         *pieces, self.has_gradient, counts = self.flat.split(sizes)
         self.views = [piece.view(t.shape) for piece, t in zip(pieces, shares_of, strict=True)]
         self.n_read = counts.view(processes.size, len(self.tables))

@@ -13,6 +13,7 @@ References
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -158,6 +159,13 @@ class TargetStatistics:
         """Be told which codes the columns have."""
         self.offsets = [[int(encoder.offsets[f]) for f in key] for key in self.keys]
         self.sizes = [[int(encoder.cardinalities[f]) for f in key] for key in self.keys]
+        names = [column.name for column in encoder.categories.values()]
+        for key, sizes in zip(self.keys, self.sizes, strict=True):
+            if math.prod(sizes) > np.iinfo(np.int64).max:
+                raise ValueError(
+                    f"statistics_features has the combination {tuple(names[f] for f in key)}, whose columns have "
+                    f"{sizes} values. Their product is more than the 64 bits that number a combination: name fewer."
+                )
 
     def take_sums(
         self, known: Sequence[np.ndarray | None], sums: Sequence[np.ndarray], total: np.ndarray, squares: np.ndarray

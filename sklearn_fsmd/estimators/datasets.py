@@ -92,7 +92,8 @@ class Datasets(Learning):
             a target, with values that are refused. "raise" ends with an error that names the file, or the small files
             that were read together. "skip" reads each file by itself first, which is one pass more, leaves these out,
             and names them in one warning. The first of the others says what the columns are; if none goes with it, and
-            others do with each other, that is an error, and so is a file that changes during the fit.
+            others do with each other, that is an error. So are, in any case, a file that changes during the fit, and
+            numbers that were a category of pandas in some files and not in others.
 
         Returns
         -------
@@ -132,8 +133,9 @@ class Datasets(Learning):
                 valid.warn_of_rows_of(dataset)
             checkpoint = self._checkpoint(anew, resume)
             fitted = None if anew else (self._encoder, self._targets)
-            trial = Trial(self.as_it_is(), dataset, fitted)
-            dataset, valid = dataset.leave_out(trial), None if valid is None else valid.leave_out(trial)
+            trial, anew_trial = (Trial(self.as_it_is(), dataset, fitted) for _ in range(2))
+            dataset = dataset.leave_out(trial, anew_trial)
+            valid = None if valid is None else valid.leave_out(trial, anew_trial)
             if processes is None or processes.rank == 0:
                 dataset.warn_of_large_groups()
             return self._exchange(

@@ -242,7 +242,7 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
             if resume:
                 raise ValueError("resume=True goes on from a file, which the 'checkpoint' parameter has to name.")
             return None
-        if self.callbacks:
+        if self.callbacks is not None and len(self.callbacks):
             raise ValueError(
                 "`checkpoint` and `callbacks` do not go together: the file cannot hold what callbacks remember."
             )

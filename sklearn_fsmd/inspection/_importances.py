@@ -236,6 +236,8 @@ def _grouped(X: Any, groups: Mapping[str, Sequence[str | int]] | None) -> dict[s
     names = [str(label) for label in labels]
     given: dict[str, list[int]] = {}
     owner: dict[int, str] = {}
+    if groups is not None and not isinstance(groups, Mapping):
+        raise ValueError(f"`groups` must be a dict of names to lists of columns. Got {groups!r}.")
     for group, columns in (groups or {}).items():
         if isinstance(columns, (str, int)) or not len(columns):
             raise ValueError(f"The group {group!r} in `groups` must be a list of columns. Got {columns!r}.")

@@ -53,7 +53,8 @@ def item_vectors(model: Any, column: str | int) -> pd.DataFrame:
     """
     own = fitted_model(model).as_it_is()
     encoder = own._encoder
-    position = _position(encoder, column)
+    in_x = _column_of(encoder, column)
+    position = int((~encoder.is_bias[:in_x]).sum())  # among those that the network reads
     main = encoder.main
     if position in main.lists and main.lists[position].own is None:  # those of the category whose values it shares
         position = next(p for p, c in main.categories.items() if c.name == main.lists[position].shares)
@@ -67,7 +68,7 @@ def item_vectors(model: Any, column: str | int) -> pd.DataFrame:
         kind = "vectors" if position in main.vectors else "numbers"
         raise ValueError(f"Column {column!r} holds {kind}: it has no embedding per value. Name a category or a list.")
     known = vocabulary.values.to_numpy()
-    name = column if isinstance(column, str) else encoder.shown_names[column]
+    name = encoder.shown_names[in_x]
     tables = [_vectors(member.embedding, main, field, len(known)) for member in own.module_.members]
     return pd.DataFrame(np.hstack(tables), index=pd.Index(known, name=name), columns=_dimensions(own, len(tables)))
 
@@ -108,12 +109,13 @@ def _dimensions(model: Any, n_members: int) -> pd.Index:
     return pd.MultiIndex.from_product(list(levels.values()), names=list(levels))
 
 
-def _position(encoder: InputEncoder, column: str | int) -> int:
-    """The position of a column among those that the network reads."""
+def _column_of(encoder: InputEncoder, column: str | int) -> int:
+    """The position of a column in X, of one that the network reads."""
     names = encoder.shown_names
-    if isinstance(column, str) and column in names:
-        in_x = names.index(column)
-    elif isinstance(column, (int, np.integer)) and not isinstance(column, bool) and 0 <= column < len(names):
+    is_number = isinstance(column, (int, np.integer)) and not isinstance(column, bool)
+    if (is_number or isinstance(column, str)) and str(column) in names:  # what is a name and a position is a name
+        in_x = names.index(str(column))
+    elif is_number and 0 <= int(column) < len(names):
         in_x = int(column)
     elif not isinstance(column, (str, int, np.integer)):
         raise TypeError(f"`column` must be a name or a position. Got a {type(column).__name__}.")
@@ -121,4 +123,4 @@ def _position(encoder: InputEncoder, column: str | int) -> int:
         raise ValueError(f"There is no column {column!r}; the model reads {names}.")
     if encoder.is_bias[in_x]:
         raise ValueError(f"Column {names[in_x]!r} is one of the 'bias_features', which the network does not embed.")
-    return int((~encoder.is_bias[:in_x]).sum())
+    return in_x

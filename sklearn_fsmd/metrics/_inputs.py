@@ -13,7 +13,7 @@ import pandas as pd
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from sklearn_fsmd.encoding import are_moved, as_pandas, check_weights, shown
+from sklearn_fsmd.encoding import are_moved, as_pandas, check_weights, shown, warn_of_order
 from sklearn_fsmd.runtime import warn
 
 
@@ -105,14 +105,17 @@ def is_text(column: np.ndarray) -> bool:
 
 
 def column_named(X: Any, given: Any, parameter: str) -> Any:
-    """The column of X that `given` names, or `given` itself: something of each row.
+    """The column of X that `given` names, also as a list of one, or `given` itself: something of each row.
 
     Raises
     ------
     ValueError
-        If X has no such column.
+        If X has no such column, or `given` is a single number or a list of several names.
     """
-    if not isinstance(given, str):
+    if isinstance(given, (list, tuple)) and len(given) == 1 and isinstance(given[0], str):
+        given = given[0]
+    if not np.isscalar(given):
+        warn_of_order(X, given, names=("X", parameter))
         return given
     X = as_pandas(X)
     if isinstance(X, pd.DataFrame) and given in X.columns:

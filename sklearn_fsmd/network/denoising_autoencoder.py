@@ -96,10 +96,10 @@ class DenoisingAutoencoder(nn.Module):
         With the bin of a number the number itself is swapped: it would give the bin away.
         """
         n = len(codes)
-        swapped = (torch.rand(codes.shape, generator=generator) < noise).to(codes.device)
+        swapped = (torch.rand(codes.shape, generator=generator, dtype=torch.float32) < noise).to(codes.device)
         others = torch.randint(n, codes.shape, generator=generator).to(codes.device)
         noisy = torch.where(swapped, codes.gather(0, others), codes)
-        scatter = torch.randn(numbers.shape, generator=generator).to(numbers.device)
+        scatter = torch.randn(numbers.shape, generator=generator, dtype=torch.float32).to(numbers.device)
         scattered = numbers + noise * self.spreads * scatter
         for f, j in enumerate(self.numeric_of):
             if j is not None:
@@ -153,7 +153,7 @@ class DenoisingAutoencoder(nn.Module):
             whole = size == cardinality
             drawn = torch.arange(size) if whole else torch.randint(cardinality, (size,), generator=generator)
             rows.append(start + drawn)
-            weights.append(torch.full((size,), math.log(cardinality / size)))
+            weights.append(torch.full((size,), math.log(cardinality / size), dtype=torch.float32))
         sizes = [len(drawn) for drawn in rows]
         device = self.values.weight.device
         everywhere = torch.cat(rows).to(device)

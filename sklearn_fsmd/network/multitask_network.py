@@ -182,7 +182,7 @@ class MultiTaskNetwork(Member):
         """
         for member in self.members:
             factor = member.embedding.start_from(learned.vectors)
-            factors = torch.ones(len(learned.positions))
+            factors = torch.ones(len(learned.positions), dtype=torch.float32)
             factors[: learned.n_embedded] /= factor
             for layer in member.first_layers:
                 layer.start_from(learned.layer, learned.positions, factors)

@@ -74,6 +74,6 @@ class Lists:
         """A share `rate` of the values swapped for the unknown value of their column, ``unknown[j]``."""
         columns = []
         for column, code in zip(self.columns, unknown, strict=True):
-            hide = torch.rand(len(column.flat), generator=generator).to(column.flat.device) < rate
+            hide = torch.rand(len(column.flat), generator=generator, dtype=torch.float32).to(column.flat.device) < rate
             columns.append(Ragged(torch.where(hide, code.to(column.flat), column.flat), column.offsets))
         return Lists(tuple(columns))

@@ -112,7 +112,7 @@ class LogNormal(Values):
         self.scale.copy_(_spread(logs, positive))
         self.largest.fill_(1e-30)
         self.widen(values, weights)
-        chance = torch.logit(_mean((values > 0).to(values), weights).clamp(1e-3, 1 - 1e-3))
+        chance = torch.logit(_mean((values > 0).to(values), weights).clamp(1e-3, 1 - 1e-3)).to(values)
         return torch.stack((chance, torch.zeros_like(chance)), dim=1)
 
     def widen(self, values: Tensor, weights: Tensor) -> None:
@@ -167,11 +167,13 @@ def build_values(value_targets: Sequence[str | int] | None, value_loss: str) -> 
 
 
 def _mean(values: Tensor, weights: Tensor) -> Tensor:
-    """The weighted mean of each column; 0 where nothing counts."""
+    """The weighted mean of each column, in float64 on the CPU; 0 where nothing counts."""
+    values, weights = values.cpu().double(), weights.cpu().double()
     return torch.where(weights > 0, values * weights, 0).sum(dim=0) / weights.sum(dim=0).clamp(min=1e-30)
 
 
 def _spread(values: Tensor, weights: Tensor) -> Tensor:
-    """The weighted standard deviation of each column; 1 where all are alike."""
-    spread = _mean((values - _mean(values, weights)).square(), weights).sqrt()
-    return torch.where(spread > 0, spread, torch.ones_like(spread))
+    """The weighted standard deviation of each column; 1 where all are alike, as far as a float32 tells."""
+    mean = _mean(values, weights)
+    spread = _mean((values.cpu().double() - mean).square(), weights).sqrt()
+    return torch.where(spread > 1e-6 * mean.abs(), spread, torch.ones_like(spread))

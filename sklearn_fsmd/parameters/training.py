@@ -124,7 +124,7 @@ class TrainingParameters(OptimizationParameters):
         What early stopping watches: "mean_auc", the mean AUC of the tasks; "loss"; "<task>_auc", by the name of a task;
         or "<value>_loss", by the name of a value. "auto" is the mean AUC, but the loss with `bias_features`, or where
         validation labels are of one class.
-    patience : int, default=3
+    patience : int, default=2
         Epochs without a better validation score before stopping.
     tol : float, default=1e-4
         A validation score counts as better if it is higher by this much. The best weights are kept in any case.
@@ -156,7 +156,7 @@ class TrainingParameters(OptimizationParameters):
     validation_fraction: float = 0.1
     validation: Literal["random", "last"] = "random"
     validation_metric: str = "auto"
-    patience: int = 3
+    patience: int = 2
     tol: float = 1e-4
     callbacks: Sequence[Any] | None = None
     precision: Literal["float32", "bf16"] = "float32"

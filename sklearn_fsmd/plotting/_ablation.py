@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_fsmd.encoding import shown
-from sklearn_fsmd.plotting._axes import deviation, figure_of, pyplot_for, shortened
+from sklearn_fsmd.plotting._axes import deviation, figure_of, label_of, pyplot_for
 
 MOST_LETTERS = 36
 """As many stand side by side under the axes of one score."""
@@ -25,7 +25,7 @@ class AblationDisplay:
 
     Attributes
     ----------
-    axes_, figure_ : an axes a score, and the figure, after `plot`.
+    axes_, figure_ : an axes a score, and the figure, after `plot`; `ax_` is the first axes.
 
     Examples
     --------
@@ -96,12 +96,12 @@ class AblationDisplay:
             curves[name] = np.stack([column_of_scores[own] for own in rows.values()])
         return cls(values if labels is None else labels, curves, parameter=parameter).plot(**kw)
 
-    def plot(self, axes: Any = None) -> AblationDisplay:
+    def plot(self, ax: Any = None) -> AblationDisplay:
         """Draw a curve a score, each in axes of its own: the mean over the runs, with one standard deviation.
 
         Parameters
         ----------
-        axes : array-like of matplotlib Axes, one per score, default=None
+        ax : matplotlib Axes, or an array of one per score, default=None
             Where to draw; None makes a figure.
 
         Returns
@@ -109,22 +109,22 @@ class AblationDisplay:
         display : AblationDisplay
         """
         plt = pyplot_for(self)
-        if axes is None:
+        if ax is None:
             width = 4 * len(self.scores)
-            _, axes = plt.subplots(1, len(self.scores), figsize=(width, 3.2), layout="constrained", squeeze=False)
-        self.axes_ = np.ravel(np.asarray(axes, dtype=object))
+            _, ax = plt.subplots(1, len(self.scores), figsize=(width, 3.2), layout="constrained", squeeze=False)
+        self.axes_ = np.ravel(np.asarray(ax, dtype=object))
         if len(self.axes_) != len(self.scores):
             raise ValueError(f"There are {len(self.scores)} scores to draw, and {len(self.axes_)} axes.")
-        self.figure_ = figure_of(self.axes_[0])
+        self.ax_, self.figure_ = self.axes_[0], figure_of(self.axes_[0])
         for ax, (name, runs) in zip(self.axes_, self.scores.items(), strict=True):
             spread = np.array([deviation(row[:, None])[0] for row in runs])
             ax.errorbar(np.arange(len(runs)), runs.mean(axis=1), yerr=spread, fmt="o-", capsize=3)
-            labels = [shortened(str(value)) for value in self.values]
+            labels = [label_of(value) for value in self.values]
             is_wide = sum(map(len, labels)) > MOST_LETTERS
             ax.set_xticks(
                 np.arange(len(runs)), labels, rotation=30 if is_wide else 0, ha="right" if is_wide else "center"
             )
-            ax.set(title=name, xlabel=self.parameter)
+            ax.set(title=label_of(name), xlabel=label_of(self.parameter))
         return self
 
 

@@ -10,10 +10,12 @@ import pandas as pd
 from sklearn_fsmd.encoding import as_pandas
 from sklearn_fsmd.inspection import attributions
 from sklearn_fsmd.metrics import check_count, model_of
-from sklearn_fsmd.plotting._axes import axes_of, shortened
+from sklearn_fsmd.plotting._axes import axes_of, label_of
 
 HEIGHT, ROW = 1.3, 0.32
 """Inches of a new figure: what title and axis need, and each bar."""
+LARGE = 1e15
+"""From here on numbers have more digits than a float64."""
 UNITS = {"log_odds": "log-odds", "probability": "probability", "value": "expected value"}
 
 
@@ -143,16 +145,25 @@ class AttributionsDisplay:
         self.ax_.margins(x=0.18)  # room for the figures
         unit = UNITS[self.scale]
         self.ax_.set_xlabel(f"{unit}: from {self.baseline:.3g}, nothing known, to {self.prediction:.3g}")
-        self.ax_.set_title(self.target)
+        self.ax_.set_title(label_of(self.target))
         return self
 
     def _label(self, name: str) -> str:
         if self.values is None or name not in self.values.index:
-            return shortened(name)
+            return label_of(name)
         value = self.values[name]
         if isinstance(value, (np.ndarray, list, tuple)):
-            return shortened(f"{name} ({len(value)})")
+            return label_of(f"{name} ({len(value)})")
         if pd.isna(value):
-            return f"{shortened(name, 24)} missing"
-        text = f"{value:.4g}" if isinstance(value, (float, np.floating)) else str(value)
-        return f"{shortened(name, 24)} = {shortened(text, 16)}"
+            return f"{label_of(name, 24)} missing"
+        return f"{label_of(name, 24)} = {label_of(_written(value), 16)}"
+
+
+def _written(value: Any) -> str:
+    """A value of a row: ids that became floats as ids, and large numbers with their digits."""
+    if not isinstance(value, (float, np.floating)):
+        return str(value)
+    value = float(value)
+    if abs(value) < LARGE and value == int(value):
+        return str(int(value))
+    return f"{value:,.2f}" if 1000 <= abs(value) < LARGE else f"{value:.4g}"

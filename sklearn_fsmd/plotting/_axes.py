@@ -11,6 +11,10 @@ import numpy as np
 _NEEDS = "draws with matplotlib and adjustText: pip install 'sklearn-fsmd[plot]'."
 LEGEND_DISTANCE = 0.6
 """In inches, between the axes and the legend below: there are ticks and a label."""
+ROOM = (1.2, 1.5)
+"""How many times its size a label keeps free of others, and of points."""
+LETTERS_OF_HALF = 26
+"""A label of more letters takes more than half of the width of a legend."""
 
 
 def pyplot_for(display: Any) -> Any:
@@ -53,7 +57,9 @@ def keep_apart(labels: list[Any], ax: Any, points: np.ndarray | None = None) -> 
     if points is None:
         points = np.array([label.get_position() for label in labels])
     with _drawn_as_a_whole(ax):
-        adjust_text(labels, *points.T, ax=ax, arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.6})
+        adjust_text(
+            labels, *points.T, ax=ax, expand=ROOM, arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.6}
+        )
 
 
 @contextmanager
@@ -79,10 +85,16 @@ def legend_below(ax: Any, title: str | None = None) -> None:
     """A legend under the axes, where it hides nothing; layouts make room for it."""
     height = ax.get_window_extent().height / ax.figure.dpi  # in inches, as the distance is
     place = {"loc": "upper center", "bbox_to_anchor": (0.5, -LEGEND_DISTANCE / height)}
-    ax.legend(**place, ncols=2, frameon=False, fontsize="small", title=title, title_fontsize="small")
+    longest = max(map(len, ax.get_legend_handles_labels()[1]), default=0)
+    n_columns = 2 if longest <= LETTERS_OF_HALF else 1
+    ax.legend(**place, ncols=n_columns, frameon=False, fontsize="small", title=title, title_fontsize="small")
 
 
-def shortened(text: str, length: int = 32) -> str:
-    """The text, without its middle if it is too long for a label."""
-    head = (length - 1) // 2
-    return text if len(text) <= length else f"{text[:head]}…{text[-(length - 1 - head) :]}"
+def label_of(text: Any, length: int = 32) -> str:
+    """What is the user's, such as a name, as a label: as it stands, or without its middle if it is too long.
+
+    To matplotlib a text between two "$" is mathematics, and a curve whose name begins with "_" is in no legend.
+    """
+    text, head = str(text), (length - 1) // 2
+    text = text if len(text) <= length else f"{text[:head]}…{text[-(length - 1 - head) :]}"
+    return ("\u200b" if text.startswith("_") else "") + text.replace("$", r"\$")

@@ -9,7 +9,7 @@ import numpy as np
 
 from sklearn_fsmd.compose import ask
 from sklearn_fsmd.metrics import model_of
-from sklearn_fsmd.plotting._axes import pyplot_for
+from sklearn_fsmd.plotting._axes import figure_of, label_of, pyplot_for
 
 
 class GateWeightsDisplay:
@@ -24,7 +24,7 @@ class GateWeightsDisplay:
 
     Attributes
     ----------
-    axes_, figure_ : an axes per level, and the figure, after `plot`.
+    axes_, figure_ : an axes per level, and the figure, after `plot`; `ax_` is the first axes.
 
     Examples
     --------
@@ -66,11 +66,13 @@ class GateWeightsDisplay:
         numbered = [f"{name} {names[:e].count(name) + 1}" for e, name in enumerate(names)]
         return cls(weights, task_names=tasks, expert_names=numbered or None).plot(**kw)
 
-    def plot(self, *, cmap: str = "Blues") -> GateWeightsDisplay:
+    def plot(self, ax: Any = None, *, cmap: str = "Blues") -> GateWeightsDisplay:
         """Draw a map of tasks and experts for each level.
 
         Parameters
         ----------
+        ax : matplotlib Axes, or an array of one per level, default=None
+            Where to draw; None makes a figure.
         cmap : str, default="Blues"
             The colours of matplotlib, from weight 0 to the largest.
 
@@ -80,15 +82,26 @@ class GateWeightsDisplay:
         """
         plt = pyplot_for(self)
         n_levels, n_tasks, n_experts = self.weights.shape
-        longest = max(map(len, self.expert_names))
+        longest, largest = max(len(label_of(name, 20)) for name in self.expert_names), self.weights.max()
         size = (1.2 + max(0.7, 0.1 * longest) * n_experts, (0.8 + 0.5 * n_tasks) * n_levels)
-        self.figure_, axes = plt.subplots(n_levels, 1, figsize=size, layout="constrained", squeeze=False)
-        self.axes_ = axes[:, 0]
+        if ax is None:
+            _, ax = plt.subplots(n_levels, 1, figsize=size, layout="constrained", squeeze=False)
+        self.axes_ = np.ravel(np.asarray(ax, dtype=object))
+        if len(self.axes_) != n_levels:
+            raise ValueError(f"There are {n_levels} levels to draw, and {len(self.axes_)} axes.")
+        self.ax_, self.figure_ = self.axes_[0], figure_of(self.axes_[0])
         for j, (ax, level) in enumerate(zip(self.axes_, self.weights, strict=True)):
-            ax.imshow(level, cmap=cmap, vmin=0, vmax=1, aspect="auto")
+            ax.imshow(level, cmap=cmap, vmin=0, vmax=largest, aspect="auto")
             for (k, e), weight in np.ndenumerate(level):
-                ax.text(e, k, f"{weight:.2f}", ha="center", va="center", color="white" if weight > 0.5 else "black")
-            ax.set_xticks(np.arange(n_experts), self.expert_names)
-            ax.set_yticks(np.arange(n_tasks), self.task_names)
+                ax.text(
+                    e,
+                    k,
+                    f"{weight:.2f}",
+                    ha="center",
+                    va="center",
+                    color="white" if weight > 0.5 * largest else "black",
+                )
+            ax.set_xticks(np.arange(n_experts), [label_of(name, 20) for name in self.expert_names])
+            ax.set_yticks(np.arange(n_tasks), [label_of(name) for name in self.task_names])
             ax.set(xlabel="expert", title=f"level {j + 1}")
         return self

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_fsmd.metrics import model_of
 from sklearn_fsmd.parameters import OF_ALL_TASKS
-from sklearn_fsmd.plotting._axes import axes_of, choose_ticks
+from sklearn_fsmd.plotting._axes import axes_of, choose_ticks, label_of
 
 
 class HistoryDisplay:
@@ -89,10 +89,10 @@ class HistoryDisplay:
         """
         self.ax_, self.figure_ = axes_of(self, ax)
         for name, auc in zip(self.task_names, self.auc.T, strict=True):
-            self.ax_.plot(self.epochs, auc, "o-", label=name)
+            self.ax_.plot(self.epochs, auc, "o-", label=label_of(name))
         if self.best is not None:
             self.ax_.axvline(self.best, color="grey", linestyle=":", label="kept")
         self.ax_.set(xlabel="epoch", ylabel="validation AUC")
-        choose_ticks(self.ax_.xaxis, integer=True)
+        choose_ticks(self.ax_.xaxis, integer=True, min_n_ticks=1)
         self.ax_.legend()
         return self

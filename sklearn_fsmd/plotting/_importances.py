@@ -9,7 +9,7 @@ import numpy as np
 
 from sklearn_fsmd.inspection import feature_importances
 from sklearn_fsmd.metrics import check_count
-from sklearn_fsmd.plotting._axes import axes_of, legend_below, shortened
+from sklearn_fsmd.plotting._axes import axes_of, label_of, legend_below
 
 HEIGHT, ROW = 1.4, 0.24
 """Inches of a new figure: what axis and legend need, and each column or group."""
@@ -115,10 +115,16 @@ class ImportancesDisplay:
         for k, name in enumerate(self.score_names):
             shift = 0.5 * ((k + 0.5) / n_scores - 0.5)
             self.ax_.errorbar(
-                means[shown, k], places + shift, xerr=spreads[shown, k], fmt="o", markersize=4, capsize=2, label=name
+                means[shown, k],
+                places + shift,
+                xerr=spreads[shown, k],
+                fmt="o",
+                markersize=4,
+                capsize=2,
+                label=label_of(name),
             )
         self.ax_.axvline(0, color="0.6", linewidth=0.8, zorder=0)
-        self.ax_.set_yticks(places, [shortened(self.feature_names[j]) for j in shown])
+        self.ax_.set_yticks(places, [label_of(self.feature_names[j]) for j in shown])
         self.ax_.set_ylim(len(shown) - 0.5, -0.5)
         rest = len(self.feature_names) - len(shown)
         self.ax_.set_xlabel("drop in score" + (f" ({rest} further columns not shown)" if rest else ""))

@@ -10,7 +10,7 @@ import pandas as pd
 
 from sklearn_fsmd.compose import ask
 from sklearn_fsmd.metrics import fitted_model, has_lift, lift_curve, outcomes, outcomes_of
-from sklearn_fsmd.plotting._axes import axes_of, legend_below
+from sklearn_fsmd.plotting._axes import axes_of, label_of, legend_below
 from sklearn_fsmd.ranking import listed
 
 
@@ -158,7 +158,7 @@ class LiftDisplay:
         for k, (target, curve) in enumerate(self.curves.items()):
             places = curve["bin"] + 0.12 * (k - (len(self.curves) - 1) / 2)
             bars = np.maximum((curve["lift"] - curve["low"], curve["high"] - curve["lift"]), 0)
-            label = f"{target} (first: {curve['captured'].iloc[0]:.0%} of all)"
+            label = f"{label_of(target)} (first: {curve['captured'].iloc[0]:.0%} of all)"
             self.ax_.errorbar(places, curve["lift"], yerr=bars, fmt="o-", markersize=4, capsize=2, label=label)
             top = max(top, float(np.nanmax(curve[["lift", "high"]])))
         n_bins = self.n_bins or max(int(curve["bin"].max()) for curve in self.curves.values())

@@ -11,12 +11,14 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_consistent_length
 
 from sklearn_fsmd.compose import ask
-from sklearn_fsmd.encoding import as_pandas
+from sklearn_fsmd.encoding import as_pandas, warn_of_order
 from sklearn_fsmd.metrics import as_column, column_named, fitted_model, ndcg_at_k, observations, task_aucs
-from sklearn_fsmd.plotting._axes import axes_of, keep_apart, legend_below
+from sklearn_fsmd.plotting._axes import axes_of, keep_apart, label_of, legend_below
 from sklearn_fsmd.ranking import EFFICIENT, efficient, is_weight, listed, pareto_front
 
 Utility = Callable[[Any, np.ndarray], float]
+WIDTH = 40
+"""So many letters stand side by side above the legend."""
 
 
 class ParetoDisplay:
@@ -122,6 +124,7 @@ class ParetoDisplay:
         display : ParetoDisplay
         """
         if utilities is None:
+            warn_of_order(X, Y)
             X, Y, utilities = _of_targets(estimator, X, as_pandas(Y), groups, k)
         elif len(utilities) != 2 or groups is not None:
             raise ValueError(
@@ -160,13 +163,19 @@ class ParetoDisplay:
             label = f"in use, {self.current[2]}"
             self.ax_.plot(*self.current[:2], "D", color="C3", markersize=8, label=label, zorder=3)
         self.ax_.margins(0.2)
-        self.ax_.set(xlabel=x, ylabel=y)
-        title = f"weights {' : '.join(self.factors)}" if self.factors else None
-        legend_below(self.ax_, title)
+        self.ax_.set(xlabel=label_of(x), ylabel=label_of(y))
+        legend_below(self.ax_, self._title())
         marks = front[[x, y]].to_numpy(dtype=float)
         marks = marks if self.current is None else np.vstack((marks, self.current[:2]))
         keep_apart([self._label(front.iloc[i], x, y) for i in _spread(len(front))], self.ax_, marks)
         return self
+
+    def _title(self) -> str | None:
+        """Whose weights they are; long names stand below each other."""
+        if not self.factors:
+            return None
+        names = [label_of(name) for name in self.factors]
+        return "weights " + (" : " if sum(map(len, names)) <= WIDTH else " :\n").join(names)
 
     def _label(self, point: pd.Series, x: str, y: str) -> Any:
         weights = [float(point[name]) for name in self.points.columns if is_weight(name)]

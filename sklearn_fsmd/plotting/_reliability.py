@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_fsmd.metrics import Outcome, check_count, column_named, outcomes, outcomes_of, reliability_curve
-from sklearn_fsmd.plotting._axes import choose_ticks, legend_below
+from sklearn_fsmd.plotting._axes import choose_ticks, label_of, legend_below
 from sklearn_fsmd.plotting._segments import grid_of_axes, segments_of
 
 
@@ -164,11 +164,15 @@ class ReliabilityDisplay:
         """
         self.figure_, self.axes_ = grid_of_axes(self, len(self.curves), ax)
         self.ax_ = self.axes_[0]
-        rows: dict[str, int] = {}
+        rows: dict[str, set[int]] = {}
         for segments in self.curves.values():
             for segment, curve in segments.items():
-                rows[segment] = max(rows.get(segment, 0), int(curve["n"].sum()))
+                rows.setdefault(segment, set()).add(int(curve["n"].sum()))
         colors = {segment: f"C{i}" for i, segment in enumerate(rows)}
+        labels = {  # targets that are not known in the same rows have no number in common
+            segment: label_of(segment, 24) + (f" ({min(n):,} rows)" if len(n) == 1 else "")
+            for segment, n in rows.items()
+        }
         for own, (target, segments) in zip(self.axes_, self.curves.items(), strict=True):
             top = 0.0
             for segment, curve in segments.items():
@@ -183,7 +187,7 @@ class ReliabilityDisplay:
                     elinewidth=0.8,
                     capsize=2,
                     color=colors[segment],
-                    label=f"{segment} ({rows[segment]:,} rows)",
+                    label=labels[segment],
                 )
                 top = max(top, curve["predicted"].max(), curve["observed"].max())
             self._finish(own, target, top)
@@ -211,7 +215,7 @@ class ReliabilityDisplay:
         line = np.linspace(lowest, end, 100)  # it is bent if one of the axes has a scale of its own
         ax.plot(line, line, color="0.6", linewidth=0.8, linestyle="--", zorder=0)
         what = ("expected value", "mean value") if of_values else ("predicted probability", "observed rate")
-        ax.set(xlabel=f"{what[0]}, mean of the bin", ylabel=what[1], title=target)
+        ax.set(xlabel=f"{what[0]}, mean of the bin", ylabel=what[1], title=label_of(target, 40))
         ax.set(xlim=(lowest, end), ylim=(lowest, end))
         if ax.get_xscale() == ax.get_yscale():
             ax.set_aspect("equal")

@@ -8,8 +8,12 @@ from typing import Any
 import numpy as np
 
 from sklearn_fsmd.compose import ask
+from sklearn_fsmd.encoding import as_pandas, warn_of_order
 from sklearn_fsmd.metrics import auc_per_task, by_classes, model_of, multi_task_gain
-from sklearn_fsmd.plotting._axes import axes_of, deviation, keep_apart
+from sklearn_fsmd.plotting._axes import axes_of, deviation, keep_apart, label_of
+
+MARKERS = "osD^v"
+"""The next one for every ten models: then the colours begin anew."""
 
 
 class SeesawDisplay:
@@ -83,6 +87,8 @@ class SeesawDisplay:
         ----------
         estimators : dict of str to fitted estimators, or Pipelines of them.
         X, Y : rows that they were not trained on, and their targets.
+            All are scored on the same rows: a label that follows from the step before in one of the models, such as no
+            conversion after no click, counts for all.
         baseline : str, one of the names.
         tasks : tuple of two int, default=(0, 1)
             The indices of two binary targets.
@@ -94,9 +100,10 @@ class SeesawDisplay:
         """
         if baseline not in estimators:
             raise ValueError(f"The baseline {baseline!r} is none of the models: {list(estimators)}.")
+        warn_of_order(X, Y)
+        labels = _known_to_any([by_classes(Y, e) for e in estimators.values()])
         scores = {
-            name: auc_per_task(by_classes(Y, e), ask(e, "predict_marginals", X))[list(tasks)]
-            for name, e in estimators.items()
+            name: auc_per_task(labels, ask(e, "predict_marginals", X))[list(tasks)] for name, e in estimators.items()
         }
         names = model_of(estimators[baseline]).task_names_
         return cls.from_scores(scores, baseline=baseline, task_names=[names[k] for k in tasks], **kw)
@@ -119,13 +126,24 @@ class SeesawDisplay:
         for line in (self.ax_.axhline, self.ax_.axvline):
             line(0, color="0.6", linewidth=0.8, zorder=0)
         labels = []
-        for name, gains in self.gains.items():
+        for i, (name, gains) in enumerate(self.gains.items()):
             x, y = gains.mean(axis=0)
             dx, dy = deviation(gains)
-            point = self.ax_.errorbar(x, y, xerr=dx, yerr=dy, fmt="o", color=color, capsize=2, elinewidth=0.8)
-            labels.append(self.ax_.text(x, y, name, color=point[0].get_color()))
+            point = self.ax_.errorbar(
+                x, y, xerr=dx, yerr=dy, fmt=MARKERS[i // 10 % len(MARKERS)], color=color, capsize=2, elinewidth=0.8
+            )
+            labels.append(self.ax_.text(x, y, label_of(name), color=point[0].get_color()))
         self.ax_.margins(0.2)  # room for the names
-        self.ax_.set_xlabel(f"{self.task_names[0]}: gain in AUC over {self.baseline}")
-        self.ax_.set_ylabel(f"{self.task_names[1]}: gain in AUC over {self.baseline}")
+        self.ax_.set_xlabel(f"{label_of(self.task_names[0])}: gain in AUC over {label_of(self.baseline)}")
+        self.ax_.set_ylabel(f"{label_of(self.task_names[1])}: gain in AUC over {label_of(self.baseline)}")
         keep_apart(labels, self.ax_)
         return self
+
+
+def _known_to_any(labels: Sequence[Any]) -> np.ndarray:
+    """The labels ``(n, K)``, NaN where no model knows one, of what each model makes of Y."""
+    first, *others = (np.asarray(as_pandas(own), dtype=float) for own in labels)
+    together = first.copy()
+    for own in others:
+        together = np.where(np.isnan(together), own, together)
+    return together

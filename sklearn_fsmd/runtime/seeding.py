@@ -1,4 +1,4 @@
-"""Random numbers of torch that are drawn from a global generator."""
+"""What is global in torch where a network is built: its random numbers, and the type of its weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,21 @@ _building = threading.Lock()
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed torch for what draws from its global generator, and restore that generator afterwards."""
-    with _building, torch.random.fork_rng(devices=[]):
+    """Build a network: in float32, with random numbers by `seed`; what torch had of both is restored afterwards."""
+    with _building, torch.random.fork_rng(devices=[]), _in_float32():
         torch.default_generator.manual_seed(seed)  # of the CPU alone: networks are built there
         yield
+
+
+@contextmanager
+def _in_float32() -> Iterator[None]:
+    """Float32 as the type of new tensors, where the user has named another one."""
+    of_user = torch.get_default_dtype()
+    if of_user == torch.float32:  # a setting of the process: others are not to see it change
+        yield
+        return
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(of_user)

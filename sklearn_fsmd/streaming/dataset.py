@@ -14,7 +14,7 @@ from sklearn_fsmd.streaming.factory import FactorySource
 from sklearn_fsmd.streaming.frames import Block
 from sklearn_fsmd.streaming.holdout import HoldOut
 from sklearn_fsmd.streaming.left_out import LeftOut
-from sklearn_fsmd.streaming.parquet import ParquetSource
+from sklearn_fsmd.streaming.parquet import Look, ParquetSource
 from sklearn_fsmd.streaming.row_groups import Group
 
 
@@ -112,11 +112,15 @@ class Dataset:
                 "ones, and training stops too late. Leave it out of one of the two."
             )
 
-    def leave_out(self, look: Callable[[Iterator[Block]], None]) -> Dataset:
-        """The data set without files that cannot be read as `look` reads them, where these may be left out."""
+    def leave_out(self, look: Look, look_anew: Look) -> Dataset:
+        """The data set without files that cannot be read as `look` reads them, where these may be left out.
+
+        `look_anew` is the same, and has seen no file.
+        """
         if isinstance(self.source, FactorySource) or not self.source.left_out.skips:
             return self
-        self.source.leave_out([*self.features, *self.labels], lambda blocks: look(self._noted(blocks)))
+        looks = [lambda blocks, of=of: of(self._noted(blocks)) for of in (look, look_anew)]
+        self.source.leave_out([*self.features, *self.labels], *looks)
         return replace(self, held=HoldOut(self.source.n_rows, 0))
 
     @property

@@ -88,12 +88,12 @@ class FactorySource:
         return made
 
     def refuse_other_categories(self, columns: Sequence[Any]) -> None:
-        """Raise ValueError if a column holds numbers in some tables and categories, of whatever dtype, in others."""
+        """Raise ValueError if a column holds numbers in some tables and something else in others."""
         for name in columns:
             if "numbers" in self.kinds[name] and len(self.kinds[name]) > 1:
                 raise ValueError(
-                    f"Column {name!r} holds categories in some tables of the data set and numbers in others. Give all "
-                    "of them one dtype, or name the categories in `categorical_features`."
+                    f"Column {name!r} holds numbers in some tables of the data set, and categories, text, decimals or "
+                    "times in others. Give all of them one dtype, or name the categories in `categorical_features`."
                 )
 
     def telling(self, X: pd.DataFrame) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sklearn_fsmd.streaming.files import File
@@ -19,6 +19,7 @@ class Footer(NamedTuple):
     first : the position of its first row in the data set.
     largest : the bytes of the largest row group.
     categories : the columns that were categories of pandas when it was written.
+    types : the type of Arrow of each column.
     """
 
     file: File
@@ -27,6 +28,7 @@ class Footer(NamedTuple):
     first: int
     largest: int
     categories: Sequence[str]
+    types: Mapping[str, Any]
 
     def open(self) -> Any:
         """The file as a ``pyarrow.parquet.ParquetFile``.

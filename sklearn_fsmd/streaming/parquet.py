@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,16 @@ from sklearn_fsmd.streaming.frames import Block, Piece, gathered, selected
 from sklearn_fsmd.streaming.left_out import LeftOut
 from sklearn_fsmd.streaming.mixing import in_turn, with_lasting
 from sklearn_fsmd.streaming.row_groups import Group, are_by_label, drawn_order, n_at_a_time, rare_groups
-from sklearn_fsmd.streaming.schema import agree, categories_of, columns_of, fuller, is_number
+from sklearn_fsmd.streaming.schema import agree, categories_of, columns_of, fuller, is_number, says_nothing
 
 ORDER = 2
 """Raised when a seed draws another order than before, so that no fit goes on within an epoch that it has begun."""
 PIECES_OF_RARE = 4
 """Of row groups that are read throughout a pass so many pieces are in a pool."""
+
+
+Look = Callable[[Iterator[Block]], None]
+"""Raises an error at rows that cannot be learned from."""
 
 
 class ParquetSource:
@@ -113,26 +118,55 @@ class ParquetSource:
         groups = [metadata.row_group(g) for g in range(metadata.num_row_groups)]
         n_rows = [group.num_rows for group in groups]
         largest = max((group.total_byte_size for group in groups), default=0)
-        self.footers.append(Footer(file, stamp, n_rows, self.n_rows, largest, categories))
+        self.footers.append(Footer(file, stamp, n_rows, self.n_rows, largest, categories, types))
         self.n_rows += sum(n_rows)
 
-    def leave_out(self, columns: Sequence[str], look: Callable[[Iterator[Block]], None]) -> None:
-        """Read each file by itself, and leave out those that cannot be read, or at which `look` raises an error."""
+    def leave_out(self, columns: Sequence[str], look: Look, look_anew: Look) -> None:
+        """Read each file by itself, and leave out those that cannot be read, or at which `look` raises an error.
+
+        What `look` sees of one file may speak against the next ones; `look_anew` has seen none.
+        """
         for name in columns:
             self.is_category(name)  # which all files say, before some are left out
         footers, self.footers, self.n_rows = self.footers, [], 0
-        types = {name: self.types[name] for name in columns}
         for footer in footers:
             moved = footer._replace(first=self.n_rows)
             with self.left_out.trying(footer.file.name):
-                look(gathered(_pieces(moved, moved.open(), None, types, sizes.BLOCK_ROWS), sizes.BLOCK_ROWS))
+                look(self._alone(moved, columns))
                 self.footers.append(moved)
                 self.n_rows += sum(moved.groups)
         self.left_out.warn(len(self.footers))
         self._kinds = {}
         if self.footers[0].file != footers[0].file:
             self._refuse_other_first(footers[0].file.name)
+        elif len(self.footers) == 1 and len(footers) > 2:
+            self._refuse_odd_first(self._n_together(footers[1:], columns, look_anew))
+        self._refuse_types_of_none(columns)
         self.refuse_no_rows()
+
+    def _alone(self, footer: Footer, columns: Sequence[str]) -> Iterator[Block]:
+        """The rows of one file."""
+        types = {name: self.types[name] for name in columns}
+        return gathered(_pieces(footer, footer.open(), None, types, sizes.BLOCK_ROWS), sizes.BLOCK_ROWS)
+
+    def _n_together(self, footers: Sequence[Footer], columns: Sequence[str], look: Look) -> int:
+        """How many of some files can be learned from together."""
+        others = LeftOut("skip")
+        for footer in footers:
+            with others.trying(footer.file.name):
+                look(self._alone(footer, columns))
+        return len(footers) - len(others.reasons)
+
+    def _refuse_types_of_none(self, columns: Sequence[str]) -> None:
+        """Take the types from the files that are left; raise ValueError if one that is not told another kind."""
+        for name in columns:
+            told = reduce(fuller, (footer.types[name] for footer in self.footers))
+            if says_nothing(told) != says_nothing(self.types[name]):
+                raise ValueError(
+                    f"A file that is left out says that column {name!r} is {self.types[name]}, by which the others "
+                    "were judged. Leave it out of the list."
+                )
+            self.types[name] = told
 
     def _refuse_other_first(self, left_out: str) -> None:
         """Raise ValueError if the first file, which is left out, has told another order than the next would tell."""
@@ -162,12 +196,13 @@ class ParquetSource:
             return dict(types)
         together, first = dict(self.types), self.footers[0].file.name
         for column, kind in self.types.items():
+            if columns is not None and column not in columns:
+                continue
             if column not in types:
-                if columns is not None and column not in columns:
-                    continue
                 raise ValueError(f"{name} has no column {column!r}, which {first} has.")
             if not agree(kind, types[column]):
-                raise ValueError(f"Column {column!r} is {kind} in {first} and {types[column]} in {name}.")
+                told = next((f.file.name for f in self.footers if not says_nothing(f.types[column])), first)
+                raise ValueError(f"Column {column!r} is {kind} in {told} and {types[column]} in {name}.")
             together[column] = fuller(kind, types[column])
         if columns is None and (more := [column for column in types if column not in self.types]):
             raise ValueError(f"{name} has the column {more[0]!r}, which {first} has not.")

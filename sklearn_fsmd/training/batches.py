@@ -216,7 +216,7 @@ class Batches:
 
     def _hide(self, codes: Tensor, numbers: Tensor) -> None:
         """Hide values of a batch in place; its tensors are copies of the rows."""
-        chance = torch.rand((), generator=self.hiding).item()
+        chance = torch.rand((), generator=self.hiding, dtype=torch.float32).item()
         n_hidden = int(self.unknown_rate * codes.numel() + chance)  # rounded up or down, right in the mean
         if n_hidden:
             cells = torch.randint(codes.numel(), (n_hidden,), generator=self.hiding)
@@ -229,7 +229,7 @@ class Batches:
 
     def _hide_bias(self, codes: Tensor, numbers: Tensor, *, offsets: Tensor) -> None:
         """Hide all bias features of some rows, so that the network learns to explain clicks without them."""
-        hidden = torch.rand(len(codes), generator=self.hiding) < self.bias_dropout
+        hidden = torch.rand(len(codes), generator=self.hiding, dtype=torch.float32) < self.bias_dropout
         hidden = hidden.nonzero().squeeze(1).to(codes.device)
         codes[hidden] = offsets
         numbers[hidden] = 0.0 if self.bias_fillings is None else self.bias_fillings

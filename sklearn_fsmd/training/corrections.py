@@ -53,7 +53,7 @@ def _said(net: Net, parts: Sequence[TensorData]) -> list[Outputs]:
 
 def _of_places(net: Net, rows: TensorData) -> Tensor:
     """What the bias tower adds to each log-odds of rows as they were shown, ``(n, K)``."""
-    found = torch.zeros((len(rows), len(net.module_.link.parents)), device=rows.labels.device)
+    found = torch.zeros((len(rows), len(net.module_.link.parents)), dtype=torch.float32, device=rows.labels.device)
     if n_bias := len(net.bias_reference):
         found[:, 0] = in_chunks(net.module_.bias_tower, *rows.inputs[-n_bias:])
     return found

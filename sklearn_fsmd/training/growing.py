@@ -103,7 +103,7 @@ def like_the_first(rows: Tensor, n: int) -> Tensor:
 def drawn(rows: Tensor, n: int) -> Tensor:
     """Factors that tell values apart: the same ones for a table and its average, others for rows that come later."""
     random = torch.Generator().manual_seed(1_000_003 * len(rows) + n)
-    return torch.randn((n, *rows.shape[1:]), generator=random).to(rows)
+    return torch.randn((n, *rows.shape[1:]), generator=random, dtype=torch.float32).to(rows)
 
 
 def all_of(value: float) -> NewRows:

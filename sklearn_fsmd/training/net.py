@@ -90,7 +90,7 @@ class Net(ClassifierMixin, NeuralNet):
         """
         self.fused_step_ = self._fused_step()
         try:
-            with self.balance.watching(self.module_):
+            with self.balance.watching(self.module_), torch.enable_grad():
                 self._run(batches, valid, epochs)
         finally:
             self.fused_step_ = None  # it holds the crew

@@ -76,7 +76,7 @@ def pretrain(
         raise FloatingPointError(
             "Pretraining has led to what is not finite. Scale the numbers, with `numeric_scaling` or beforehand."
         )
-    table = torch.full((encoder.n_rows, dim), torch.nan)
+    table = torch.full((encoder.n_rows, dim), torch.nan, dtype=torch.float32)
     table[torch.from_numpy(part.table_rows)] = model.embedding.table.weight.detach().cpu()
     return Learned(table, model.hidden.first.cpu(), torch.from_numpy(part.inputs(dim)), len(part.codes) * dim)
 

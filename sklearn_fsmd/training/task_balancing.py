@@ -78,7 +78,7 @@ class Uncertainty(Fixed):
 
     def __init__(self, task_weights: Tensor) -> None:
         super().__init__(task_weights)
-        self.log_variances = nn.Parameter(torch.zeros(self.n_tasks))
+        self.log_variances = nn.Parameter(torch.zeros(self.n_tasks, dtype=torch.float32))
 
     def to(self, device: str) -> Uncertainty:
         super().to(device)

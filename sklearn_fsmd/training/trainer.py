@@ -222,7 +222,7 @@ def train(
     seed_dropout(net.module_, draw_seed(random), net.device)
     order = torch.Generator().manual_seed(draw_seed(random))
     batches = feed.batches(p, encoder, net.device, order, net.spec_.get(BATCH_ROWS, 0))
-    callbacks = list(p.callbacks or [])
+    callbacks = [] if p.callbacks is None else list(p.callbacks)
     for callback in callbacks:
         own = callback[1] if isinstance(callback, tuple) and len(callback) == 2 else callback
         if not hasattr(own, "on_batch_end") and callback is not None:
@@ -270,7 +270,7 @@ def train(
 
 def task_weights_of(p: OptimizationParameters, n_tasks: int) -> torch.Tensor:
     if p.task_weights is None:
-        return torch.ones(n_tasks)
+        return torch.ones(n_tasks, dtype=torch.float32)
     try:
         weights = np.asarray(p.task_weights)
     except ValueError:  # lists of several lengths
@@ -310,6 +310,10 @@ def net_options(p: OptimizationParameters, device: str) -> dict[str, Any]:
         is_decay = p.optimizer == "adamw" or issubclass(optimizer, torch.optim.AdamW)
         auto = WEIGHT_DECAY if is_decay else 0.0
         options["optimizer__weight_decay"] = auto if p.weight_decay == "auto" else p.weight_decay
+    elif p.weight_decay not in ("auto", 0):
+        raise ValueError(
+            f"weight_decay={p.weight_decay} has no effect: {optimizer.__name__} has none. Leave it 'auto'."
+        )
     if p.embedding_optimizer == "rowwise_adagrad":
         options["optimizer__table_lr"] = p.embedding_lr
     if p.optimizer in ("adamw", "adam", "sgd") and not device.startswith("mps"):

@@ -55,6 +55,11 @@ def early_stopping_of(
     metrics = [*OF_ALL_TASKS, *of_one]
     if p.validation_metric not in metrics:
         raise ValueError(f"The 'validation_metric' parameter must be one of {metrics}. Got {p.validation_metric!r}.")
+    if p.validation_metric in OF_ALL_TASKS and p.validation_metric in of_one:
+        raise ValueError(
+            f"validation_metric={p.validation_metric!r} means all tasks, and is the AUC of one of that name too. Call "
+            "the column of Y something else."
+        )
     return EarlyStopping(
         p.patience if p.early_stopping else epochs, p.tol, p.validation_metric, task_names, value_names
     )

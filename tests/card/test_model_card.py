@@ -240,3 +240,9 @@ def test_segments_with_few_values_are_named(data):
     watched = (Y_new["watch_seconds"] > 0).groupby(X_new["device"], observed=True).sum()
     for device, n in watched[watched < 100].items():
         assert f"{device} (watch_seconds: {n:,.0f})" in line
+
+
+def test_a_single_limit_is_one(model, data):
+    *_, X, Y = data
+    text = model_card(model, X, Y, limits="Simulated data.", pictures=False, n_samples=2).render()
+    assert "- Simulated data." in text

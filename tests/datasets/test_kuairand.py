@@ -105,6 +105,8 @@ def test_a_log_that_is_not_at_hand_is_named_with_its_folder(home, params, name):
         ({"start": "soon"}, "The 'start' parameter must be a day such as \"2022-04-22\". Got 'soon' instead."),
         ({"start": "2022-04-22 12:00"}, "must be a day such as \"2022-04-22\". Got '2022-04-22 12:00' instead."),
         ({"end": "2022-04-25T00:00Z"}, "The 'end' parameter must be a day"),
+        ({"start": "8 May"}, "The 'start' parameter must be a day such as \"2022-04-22\". Got '8 May' instead."),
+        ({"end": "6/5/2022"}, "The 'end' parameter must be a day such as"),
         ({"end": 20220425}, "The 'end' parameter must be a day such as \"2022-04-22\". Got 20220425 instead."),
         (
             {"start": "2021-01-01", "end": "2021-01-02"},

@@ -114,3 +114,11 @@ def test_a_row_of_an_array_without_the_bias_columns(rng):
     labels = [f"x{j} = {X[0, j]:.4g}" for j in range(3)]
     assert sorted(texts(whole.ax_.get_yticklabels())) == labels
     assert sorted(texts(without.ax_.get_yticklabels())) == ["x0", *labels[1:]]
+
+
+def test_ids_and_prices_keep_their_digits():
+    values = pd.Series({"user_id": 1234567.0, "price": 12999.5, "age": 31.0, "share": 0.123456}, dtype=object)
+    shares = pd.Series(0.1, index=values.index)
+    options = {"baseline": 0, "prediction": 0.5, "target": "click", "scale": "log_odds", "values": values}
+    labels = texts(AttributionsDisplay(shares, **options).plot().ax_.get_yticklabels())
+    assert labels == ["user_id = 1234567", "price = 12,999.50", "age = 31", "share = 0.1235"]

@@ -268,3 +268,51 @@ def test_two_sound_files_before_several_old_ones(tmp_path):
     for columns in (None, ["price", "city"]):
         with pytest.warns(UserWarning, match="3 of 5 files are left out"):
             FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, columns=columns, on_error="skip")
+
+
+@pytest.mark.parametrize("fault", ["label", "vector"])
+def test_a_first_file_of_other_labels_or_vectors_is_no_measure(fault, tmp_path):
+    X, Y = make_frame(600)
+    X = X.assign(picture=[[0.1 * i, 1.0, 2.0] for i in range(600)])
+    odd = {
+        "label": (X, Y.assign(click=2 * Y["click"])),
+        "vector": (X.assign(picture=[[0.1 * i] for i in range(600)]), Y),
+    }
+    for i in range(3):
+        frame, labels = odd[fault] if i == 0 else (X, Y)
+        write(tmp_path / f"{i}.parquet", frame[200 * i : 200 * (i + 1)], labels[200 * i : 200 * (i + 1)])
+    with (
+        pytest.warns(UserWarning, match="2 of 3 files are left out"),
+        pytest.raises(ValueError, match=r"2 files have the same columns, and not those of .*0.parquet"),
+    ):
+        FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, on_error="skip")
+
+
+def test_a_file_that_is_left_out_gives_a_column_no_type(tmp_path):
+    X, Y = make_frame(600)
+    bad = X[200:400].assign(extra=3, price=np.inf)
+    for i, frame in enumerate((X[:200].assign(extra=None), bad, X[400:].assign(extra=None))):
+        write(tmp_path / f"{i}.parquet", frame, Y[200 * i : 200 * (i + 1)])
+    with (
+        pytest.warns(UserWarning, match="1 of 3 files are left out"),
+        pytest.raises(ValueError, match=r"says that column 'extra' is int64, by which the others were judged"),
+    ):
+        FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, on_error="skip")
+
+
+@pytest.mark.parametrize("on_error", ["raise", "skip"])
+@pytest.mark.filterwarnings("error")
+def test_types_of_columns_that_are_not_read_may_differ(on_error, tmp_path):
+    X, Y = make_frame(600)
+    for i, note in enumerate([1, "x", 2.5]):
+        write(tmp_path / f"{i}.parquet", X[200 * i : 200 * (i + 1)].assign(note=note), Y[200 * i : 200 * (i + 1)])
+    model = FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, columns=list(X.columns), on_error=on_error)
+    assert model.n_features_in_ == X.shape[1]
+
+
+def test_the_file_is_named_that_says_the_type_of_a_column(tmp_path):
+    X, Y = make_frame(600)
+    for i, value in enumerate([None, 1, "x"]):
+        write(tmp_path / f"{i}.parquet", X[200 * i : 200 * (i + 1)].assign(extra=value), Y[200 * i : 200 * (i + 1)])
+    with pytest.raises(ValueError, match=r"Column 'extra' is int64 in .*1.parquet and .*string in .*2.parquet"):
+        FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS)

@@ -300,7 +300,7 @@ def test_whole_numbers_are_a_category_in_all_files_or_in_none(first, on_error, t
     for columns in (None, ["user", "visits"]):
         with pytest.raises(ValueError, match=message.format(*files)):
             FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, columns=columns, on_error=on_error)
-        with pytest.raises(ValueError, match="Column 'visits' holds categories in some tables of the data set"):
+        with pytest.raises(ValueError, match="Column 'visits' holds numbers in some tables of the data set"):
             FSMDClassifier(**PARAMS).fit_dataset(lambda: iter(tables), TARGETS, columns=columns)
     for source in (tmp_path, lambda: iter(tables)):
         FSMDClassifier(**PARAMS).fit_dataset(source, TARGETS, columns=["user", "price"])  # which leaves it out
@@ -487,7 +487,7 @@ def test_a_target_is_no_weight(tmp_path, data):
 def test_numbers_beside_objects_are_refused_in_whatever_order(swapped):
     numbers = pd.DataFrame({"u": np.arange(200) % 9, "click": np.arange(200) % 2})
     tables = [numbers, numbers.astype({"u": object})]
-    with pytest.raises(ValueError, match="Column 'u' holds categories in some tables of the data set and numbers in"):
+    with pytest.raises(ValueError, match="Column 'u' holds numbers in some tables of the data set, and categories"):
         FSMDClassifier(**PARAMS).fit_dataset(lambda: iter(tables[::-1] if swapped else tables), ["click"])
 
 
