@@ -42,6 +42,10 @@ PAGES: dict[str, tuple[str, str, list[Stored]]] = {
                    "Log loss of rows that had no part in the fit, by the spread of the logarithm of a slope before "
                    "rows are seen: 0 for no slope, 1,000 for rows alone, from 1/4 to 4. Step 1 is the click, 2 the "
                    "conversion of clicked rows; on Census they are the two targets."),
+            Stored("benchmarks/quality/patience.csv", "make patience", ["data", "rows", "patience"],
+                   {"epochs": "epochs", "first_auc": "AUC 1", "second_auc": "AUC 2", "first_log_loss": "log loss 1",
+                    "second_log_loss": "log loss 2"}, "", "How long to wait for a better epoch",
+                   "Of fits of so many rows, stopped on a tenth as many and read on others; means of the seeds."),
             Stored("benchmarks/quality/tables.csv", "make tables", ["variant"], AUCS | {"seconds": "seconds"}, "",
                    "Tables trained by rows", "On the validation days of KuaiRand."),
             Stored("benchmarks/quality/averaged.csv", "make averaged", ["data", "n_fits"], AUCS, "",
