@@ -17,6 +17,7 @@ QUALITY = {
     "`FSMDClassifier()`": "sklearn-fsmd",
     "`FSMDClassifier(n_members=4)`": "sklearn-fsmd, 4 members",
     "CatBoost": "CatBoost",
+    "CatBoost, tuned": "CatBoost, tuned",
     "LightGBM": "LightGBM",
     "LightGBM, tuned": "LightGBM, tuned",
     "DeepCTR-Torch: ESMM": "DeepCTR-Torch ESMM",
