@@ -55,8 +55,8 @@ PAGES: dict[str, tuple[str, str, list[Stored]]] = {
                    'python -m benchmarks.quality.run --data kuairand --only "CatBoost, tuned" --seeds 1',
                    ["model", "settings"], {"valid_auc": "AUC", "seconds": "seconds"}, "",
                    "Trials of the search for the tuned CatBoost", "By the AUC on 3 and 4 May, for clicks (first), long "
-                   "views (second) and those of clicked rows. It went on over several starts, so the seconds in the table "
-                   "of results are those of the last start alone."),
+                   "views (second) and those of clicked rows. It went on over several starts, so the seconds in the "
+                   "table of results are those of the last start alone."),
             Stored("benchmarks/quality/funnels.csv", "make funnels", ["rate", "conflict", "selection", "variant"], AUCS,
                    "", "Losses of a chain where the truth is known",
                    "Simulated funnels: the rate of conversions, how much what invites clicks speaks against "
