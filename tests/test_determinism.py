@@ -258,7 +258,7 @@ def test_a_prediction_within_a_fit_gives_the_fit_its_number_back(frame, fitted):
 
 
 @pytest.mark.parametrize("way", ["plain", "uncertainty", "gradnorm", "pretraining", "bias features"])
-def test_networks_are_of_float32_whatever_torch_makes_by_default(way, monkeypatch):
+def test_networks_are_of_float32_whatever_torch_makes_by_default(way):
     X, Y = make_frame(N_ROWS)
     wanted = small(way).fit(X, Y).predict_marginals(X)
     torch.set_default_dtype(torch.float64)

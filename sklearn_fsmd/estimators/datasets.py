@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -133,9 +134,10 @@ class Datasets(Learning):
                 valid.warn_of_rows_of(dataset)
             checkpoint = self._checkpoint(anew, resume)
             fitted = None if anew else (self._encoder, self._targets)
-            trial, anew_trial = (Trial(self.as_it_is(), dataset, fitted) for _ in range(2))
-            dataset = dataset.leave_out(trial, anew_trial)
-            valid = None if valid is None else valid.leave_out(trial, anew_trial)
+            new_trial = partial(Trial, self.as_it_is(), dataset, fitted)
+            trial = new_trial()
+            dataset = dataset.leave_out(trial, new_trial)
+            valid = None if valid is None else valid.leave_out(trial)  # which is to go with the rows of training
             if processes is None or processes.rank == 0:
                 dataset.warn_of_large_groups()
             return self._exchange(

@@ -112,15 +112,14 @@ class Dataset:
                 "ones, and training stops too late. Leave it out of one of the two."
             )
 
-    def leave_out(self, look: Look, look_anew: Look) -> Dataset:
+    def leave_out(self, look: Look, new_look: Callable[[], Look] | None = None) -> Dataset:
         """The data set without files that cannot be read as `look` reads them, where these may be left out.
 
-        `look_anew` is the same, and has seen no file.
+        `new_look` makes another one, which has seen no file; see :meth:`ParquetSource.leave_out`.
         """
         if isinstance(self.source, FactorySource) or not self.source.left_out.skips:
             return self
-        looks = [lambda blocks, of=of: of(self._noted(blocks)) for of in (look, look_anew)]
-        self.source.leave_out([*self.features, *self.labels], *looks)
+        self.source.leave_out([*self.features, *self.labels], look, new_look, self._noted)
         return replace(self, held=HoldOut(self.source.n_rows, 0))
 
     @property

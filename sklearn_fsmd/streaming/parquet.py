@@ -45,6 +45,7 @@ class ParquetSource:
     columns : the names of all columns.
     n_rows : int
     types : the type of Arrow of each column; of numbers of several sizes one that holds all.
+    has_odd_ones : whether files are left out for their columns or types.
 
     Raises
     ------
@@ -71,6 +72,7 @@ class ParquetSource:
             with self.left_out.trying(file.name):
                 self._take(file, columns, needed, others)
         self._refuse_odd_first(max(others.values(), default=0))
+        self.has_odd_ones = bool(others)
         if not self.left_out.skips:  # or its files are read as a whole, before it is said what is left out
             self.refuse_no_rows()
 
@@ -121,10 +123,18 @@ class ParquetSource:
         self.footers.append(Footer(file, stamp, n_rows, self.n_rows, largest, categories, types))
         self.n_rows += sum(n_rows)
 
-    def leave_out(self, columns: Sequence[str], look: Look, look_anew: Look) -> None:
+    def leave_out(
+        self,
+        columns: Sequence[str],
+        look: Look,
+        new_look: Callable[[], Look] | None,
+        noted: Callable[[Iterator[Block]], Iterator[Block]],
+    ) -> None:
         """Read each file by itself, and leave out those that cannot be read, or at which `look` raises an error.
 
-        What `look` sees of one file may speak against the next ones; `look_anew` has seen none.
+        What `look` sees of one file may speak against the next ones. So if the first one alone is left, one of
+        `new_look` says whether the others go with each other; None if the first one is known to be no odd one. The
+        blocks that are read pass through `noted`.
         """
         for name in columns:
             self.is_category(name)  # which all files say, before some are left out
@@ -132,16 +142,20 @@ class ParquetSource:
         for footer in footers:
             moved = footer._replace(first=self.n_rows)
             with self.left_out.trying(footer.file.name):
-                look(self._alone(moved, columns))
+                look(noted(self._alone(moved, columns)))
                 self.footers.append(moved)
                 self.n_rows += sum(moved.groups)
         self.left_out.warn(len(self.footers))
         self._kinds = {}
         if self.footers[0].file != footers[0].file:
             self._refuse_other_first(footers[0].file.name)
-        elif len(self.footers) == 1 and len(footers) > 2:
-            self._refuse_odd_first(self._n_together(footers[1:], columns, look_anew))
-        self._refuse_types_of_none(columns)
+        elif new_look is not None and len(self.footers) == 1 and len(footers) > 2:
+            look, others = new_look(), LeftOut("skip")
+            for footer in footers[1:]:
+                with others.trying(footer.file.name):
+                    look(noted(self._alone(footer, columns)))
+            self._refuse_odd_first(len(footers) - 1 - len(others.reasons))
+        self._take_types_anew(columns)
         self.refuse_no_rows()
 
     def _alone(self, footer: Footer, columns: Sequence[str]) -> Iterator[Block]:
@@ -149,19 +163,17 @@ class ParquetSource:
         types = {name: self.types[name] for name in columns}
         return gathered(_pieces(footer, footer.open(), None, types, sizes.BLOCK_ROWS), sizes.BLOCK_ROWS)
 
-    def _n_together(self, footers: Sequence[Footer], columns: Sequence[str], look: Look) -> int:
-        """How many of some files can be learned from together."""
-        others = LeftOut("skip")
-        for footer in footers:
-            with others.trying(footer.file.name):
-                look(self._alone(footer, columns))
-        return len(footers) - len(others.reasons)
+    def _take_types_anew(self, columns: Sequence[str]) -> None:
+        """Take the types from the files that are left.
 
-    def _refuse_types_of_none(self, columns: Sequence[str]) -> None:
-        """Take the types from the files that are left; raise ValueError if one that is not told another kind."""
+        Raises
+        ------
+        ValueError
+            If a file that is left out has told a type by which others may have been left out.
+        """
         for name in columns:
             told = reduce(fuller, (footer.types[name] for footer in self.footers))
-            if says_nothing(told) != says_nothing(self.types[name]):
+            if self.has_odd_ones and says_nothing(told) != says_nothing(self.types[name]):
                 raise ValueError(
                     f"A file that is left out says that column {name!r} is {self.types[name]}, by which the others "
                     "were judged. Leave it out of the list."

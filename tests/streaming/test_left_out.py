@@ -291,13 +291,31 @@ def test_a_first_file_of_other_labels_or_vectors_is_no_measure(fault, tmp_path):
 def test_a_file_that_is_left_out_gives_a_column_no_type(tmp_path):
     X, Y = make_frame(600)
     bad = X[200:400].assign(extra=3, price=np.inf)
-    for i, frame in enumerate((X[:200].assign(extra=None), bad, X[400:].assign(extra=None))):
+    good = [X[:200].assign(extra=None), X[400:].assign(extra=None)]
+    for i, frame in enumerate((good[0], bad, good[1])):
         write(tmp_path / f"{i}.parquet", frame, Y[200 * i : 200 * (i + 1)])
+    with pytest.warns(UserWarning, match="1 of 3 files are left out"):
+        model = FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, on_error="skip")
+    without = FSMDClassifier(**PARAMS).fit_dataset([tmp_path / "0.parquet", tmp_path / "2.parquet"], TARGETS)
+    np.testing.assert_array_equal(model.predict_marginals(good[0]), without.predict_marginals(good[0]))
+    write(tmp_path / "3.parquet", X[:200].assign(extra="x"), Y[:200])
     with (
-        pytest.warns(UserWarning, match="1 of 3 files are left out"),
+        pytest.warns(UserWarning, match="2 of 4 files are left out"),
         pytest.raises(ValueError, match=r"says that column 'extra' is int64, by which the others were judged"),
     ):
         FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, on_error="skip")
+
+
+def test_files_of_validation_are_judged_by_those_of_training(tmp_path):
+    """Two that go with each other, and not with the rows of training, do not make the first an odd one."""
+    X, Y = make_frame(800)
+    for i in range(4):
+        labels = Y.assign(click=2 * Y["click"]) if i > 1 else Y
+        write(tmp_path / f"{i}.parquet", X[200 * i : 200 * (i + 1)], labels[200 * i : 200 * (i + 1)])
+    validation = [tmp_path / f"{i}.parquet" for i in (1, 2, 3)]
+    model = FSMDClassifier(**PARAMS)
+    with pytest.warns(UserWarning, match="2 of 3 files are left out"):
+        model.fit_dataset(tmp_path / "0.parquet", TARGETS, validation=validation, on_error="skip")
 
 
 @pytest.mark.parametrize("on_error", ["raise", "skip"])
