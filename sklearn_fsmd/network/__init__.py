@@ -5,6 +5,7 @@ from sklearn_fsmd.network.compression import Layout, Range
 from sklearn_fsmd.network.denoising_autoencoder import DenoisingAutoencoder, Learned
 from sklearn_fsmd.network.dropout import dropout_state, seed_dropout, set_dropout_state
 from sklearn_fsmd.network.embedding import Columns, Embedded, Embedding, Quotients, Table
+from sklearn_fsmd.network.ensemble import readers_of
 from sklearn_fsmd.network.extractors import PLE, ExpertLevel, Gates, MMoE, Separate, SharedBottom
 from sklearn_fsmd.network.factorization_machine import FM, FieldWeightedFM, Linear
 from sklearn_fsmd.network.links import TreeLink, parents_of
@@ -62,6 +63,7 @@ __all__ = [
     "has_own_embeddings",
     "n_values_of",
     "parents_of",
+    "readers_of",
     "representations",
     "seed_dropout",
     "set_dropout_state",

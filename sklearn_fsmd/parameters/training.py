@@ -109,7 +109,8 @@ class TrainingParameters(OptimizationParameters):
         Share of the values that are swapped for those of other rows, and the size of the Gaussian noise that is
         added to numbers, in standard deviations of these.
     batch_size : int or "auto", default="auto"
-        Rows per step; "auto" is 1024, and less for few rows: a hundredth of them, but at least 32.
+        Rows per step; "auto" is 1024, and less for few rows: a hundredth of them, but at least 32. With `n_members` it
+        is so many more that each member reads as many: twice as many where their number is even.
     max_epochs : int, default=30
         Most passes over the data.
     early_stopping : bool or "auto", default="auto"

@@ -15,6 +15,38 @@ from sklearn_fsmd.training.net import Net
 from sklearn_fsmd.training.slope import set_slopes
 
 
+class Asked:
+    """Rows by which a network is corrected. The members of an ensemble are asked once, however often it moves.
+
+    Attributes
+    ----------
+    logits : what each member says, ``(M, n, K + V·P)``; of one alone ``(n, K + V·P)``.
+    places : what the bias tower adds to the log-odds of each step of rows as they were shown, ``(n, K)``.
+    """
+
+    def __init__(self, net: Net, rows: TensorData) -> None:
+        network, n_bias = net.module_, len(net.bias_reference)
+        inputs, bias = rows.inputs[: len(rows.inputs) - n_bias], rows.inputs[len(rows.inputs) - n_bias :]
+
+        def by_row(*chunk: Tensor) -> Tensor:
+            return network.of_members(*chunk).transpose(0, -2)  # which one member alone has in front already
+
+        self.network, self.rows = network, rows
+        self.logits = in_chunks(by_row, *inputs).transpose(0, -2)
+        self.of_tower = in_chunks(network.bias_tower, *bias) if bias else None
+        self.places = self.logits.new_zeros(len(rows), len(network.link.parents))
+        if self.of_tower is not None:
+            self.places[:, 0] = self.of_tower
+
+    def outputs(self) -> Outputs:
+        """What the network says by its corrections of now."""
+        return Outputs(self.network.finished(self.logits, self.of_tower), self.rows.labels, self.rows.weights)
+
+    def add(self, added: Tensor) -> None:
+        """The same as was added to the members' last biases, ``(K,)``."""
+        self.logits[..., : len(added)] += added
+
+
 @torch.inference_mode()
 def correct(
     net: Net,
@@ -33,27 +65,16 @@ def correct(
     The average of the weights does not predict the average of what they predicted, dropout is off, and statistics
     of the targets are those of all rows. Training that goes on finds the same level in the weights that it trains.
     """
-    network, said = net.module_, _said(net, parts)
+    network, asked = net.module_, [Asked(net, rows) for rows in parts]
     if network.values is not None:
-        of_values = said if with_values is None else [*_said(net, [with_values]), *said[1:]]
-        set_level_of_values(network, of_values, of_chunk=rates is None)
+        of_values = asked if with_values is None else [Asked(net, with_values), *asked[1:]]
+        set_level_of_values(network, [part.outputs() for part in of_values], of_chunk=rates is None)
     if rates is None:
         return
     with net.average_.moving_both([member.towers.output.bias for member in network.members]):
         if len(parts) > 1:
-            said = set_slopes(network, said, [_of_places(net, rows) for rows in parts], rates)
-        set_level(network, said, rates, kept)
-        for _ in range(TIMES_OF_ENSEMBLE - 1 if len(network.members) > 1 else 0):
-            set_level(network, _said(net, parts), rates, kept)
-
-
-def _said(net: Net, parts: Sequence[TensorData]) -> list[Outputs]:
-    return [Outputs(net.logits(*rows.inputs), rows.labels, rows.weights) for rows in parts]
-
-
-def _of_places(net: Net, rows: TensorData) -> Tensor:
-    """What the bias tower adds to each log-odds of rows as they were shown, ``(n, K)``."""
-    found = torch.zeros((len(rows), len(net.module_.link.parents)), dtype=torch.float32, device=rows.labels.device)
-    if n_bias := len(net.bias_reference):
-        found[:, 0] = in_chunks(net.module_.bias_tower, *rows.inputs[-n_bias:])
-    return found
+            set_slopes(network, [part.outputs() for part in asked], [part.places for part in asked], rates)
+        for _ in range(TIMES_OF_ENSEMBLE if len(network.members) > 1 else 1):
+            added = set_level(network, [part.outputs() for part in asked], rates, kept)
+            for part in asked:
+                part.add(added)

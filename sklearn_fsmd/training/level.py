@@ -43,21 +43,24 @@ class Outputs(NamedTuple):
 
 
 @torch.inference_mode()
-def set_level(network: MultiTaskNetwork, parts: Sequence[Outputs], rates: np.ndarray, kept: float = 1.0) -> None:
+def set_level(network: MultiTaskNetwork, parts: Sequence[Outputs], rates: np.ndarray, kept: float = 1.0) -> Tensor:
     """Let mean probabilities be the rates that were observed, over rows of training and, second, of validation.
 
     `rates` ``(K,)`` say how often each step happened in all rows of training, of which those here are some. With a bias
     tower the rows are predicted as they were shown, so what is set is the level of items, beside that of their places.
     Each member of an ensemble gets the same shift, and the mean is taken of their probabilities. So their level is
     nearly right, and nearer each time. `kept` is the share of the rows without the first event that are in the log.
+
+    Returned is what has been added to the logits of each member, ``(K,)``.
     """
     parents = network.link.parents
     train, *valid = (said_of(part, len(parents)) for part in parts)
     train = train._replace(rates=rates)
     found = shifts(parents, *(of_whole_log(said, parents, kept) for said in (train, *valid)))
+    added = torch.from_numpy(found).to(network.slopes) / network.slopes
     for member in network.members:
-        bias = member.towers.output.bias.data
-        bias[: len(found), 0] += torch.from_numpy(found).to(bias) / network.slopes
+        member.towers.output.bias.data[: len(added), 0] += added
+    return added
 
 
 @torch.inference_mode()

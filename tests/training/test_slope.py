@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from sklearn_fsmd import FSClassifier, FSMDClassifier
 from sklearn_fsmd.datasets import make_funnel
@@ -127,7 +128,7 @@ def test_new_rows_are_predicted_better_in_the_same_order(cls, n_members, data, m
     options = {"X_val": valid[0], "Y_val": valid[1]}
     bold = {**QUICK, "statistics_features": ["user_id", "item_id"], "n_members": n_members}
     model = cls(**bold).fit(*train, **options)
-    monkeypatch.setattr(corrections, "set_slopes", lambda network, parts, places, rates: parts)
+    monkeypatch.setattr(corrections, "set_slopes", lambda *given: None)
     as_trained = cls(**bold).fit(*train, **options)
     assert (model.module_.slopes < 0.9).all()
     np.testing.assert_array_equal(as_trained.module_.slopes, 1)
@@ -221,29 +222,58 @@ def test_what_positions_add_keeps_its_size():
 
 @pytest.mark.parametrize("n_members", [1, 3])
 def test_beside_a_tower_for_the_bias_it_is_the_slope_of_items(n_members, monkeypatch):
-    """What is returned is what the network says afterwards, as shown; of an ensemble, nearly."""
     found = []
 
     def noted(network, parts, places, rates):
-        said = [part.outputs - place for part, place in zip(parts, places, strict=True)]
-        moved = set_slopes(network, parts, places, rates)
-        found.append((network, places, said, moved))
-        return moved
+        before = parts[1].outputs - places[1]
+        set_slopes(network, parts, places, rates)
+        found.append((network, places, before))
 
     monkeypatch.setattr(corrections, "set_slopes", noted)
     X, Y = make_funnel(4000, position_bias=2.0, random_state=0, return_X_y=True)
     params = {**QUICK, "n_members": n_members, "bias_features": ["position"]}
     model = FSMDClassifier(**params).fit(X[:3000], Y[:3000], X_val=X[3000:], Y_val=later(Y[3000:]))
-    (network, places, said, moved), *more = found
+    (network, places, before), *more = found
     assert not more
     assert places[0][:, 0].std() > 0.1
     assert (network.slopes != 1).all()
-    for place, before, after in zip(places, said, moved, strict=True):
-        expected = before * network.slopes + place
-        np.testing.assert_allclose(after.outputs, expected, rtol=1e-4, atol=1e-5)
-    rows = model._encoder.encode_shown(X[3000:])
     if n_members == 1:
-        shift = model._predictor.logits(rows, None) - moved[1].outputs.numpy()  # the level, which is set afterwards
+        expected = before * network.slopes + places[1]
+        said = model._predictor.logits(model._encoder.encode_shown(X[3000:]), None)
+        shift = said - expected.numpy()  # the level, which is set afterwards
         np.testing.assert_allclose(shift, np.broadcast_to(shift[0], shift.shape), atol=1e-4)
     as_shown = model._predictor.marginals(model._encoder.encode_shown(X[:3000]), None)
     np.testing.assert_allclose(as_shown.mean(axis=0), Y[:3000].mean(), rtol=0.08)
+
+
+@pytest.mark.parametrize("n_members", [1, 3])
+@pytest.mark.parametrize("bias_features", [None, ["position"]])
+def test_members_that_were_asked_once_say_what_the_network_would(n_members, bias_features, monkeypatch):
+    """After the slopes, and after each level."""
+    asked, looks = [], []
+
+    class Noted(corrections.Asked):
+        def __init__(self, *given):
+            super().__init__(*given)
+            asked.append(self)
+
+    def noted(network, *given):
+        added = set_level(network, *given)
+        for part, rows in zip(asked[:2], given[0], strict=True):
+            part.logits[..., : len(added)] += added
+            before, after = rows.outputs, part.outputs().outputs
+            torch.testing.assert_close(after, network(*part.rows.inputs), rtol=1e-4, atol=1e-5)
+            part.logits[..., : len(added)] -= added
+            looks.append(float((after - before).abs().max()))
+        return added
+
+    set_level = corrections.set_level
+    monkeypatch.setattr(corrections, "Asked", Noted)
+    monkeypatch.setattr(corrections, "set_level", noted)
+    X, Y = make_funnel(4000, watch_time=True, position_bias=2.0, random_state=0, return_X_y=True)
+    of_values = {"value_targets": ["watch_seconds"], "value_parents": {"watch_seconds": "click"}}
+    model = FSMDClassifier(**QUICK, **of_values, n_members=n_members, bias_features=bias_features)
+    model.fit(X[:3000], Y[:3000], X_val=X[3000:], Y_val=Y[3000:])
+    assert len(looks) == 2 * (corrections.TIMES_OF_ENSEMBLE if n_members > 1 else 1)
+    assert max(looks[:2]) > 1e-4
+    assert (model.module_.slopes != 1).any()
