@@ -29,6 +29,7 @@ WAYS = {
     "bias features": {**DROPOUT, "bias_features": ["visits"]},
     "early stopping": {**DROPOUT, "early_stopping": True},
     "rows of tables": {**DROPOUT, "embedding_optimizer": "sparse"},
+    "members": {**DROPOUT, "n_members": 3, "early_stopping": True},
 }
 """All that draws numbers or decides in training."""
 

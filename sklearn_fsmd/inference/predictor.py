@@ -100,17 +100,16 @@ def finite(answers: np.ndarray) -> np.ndarray:
     return answers
 
 
-def in_chunks(module: Callable[..., Tensor], *inputs: Any, times: int = 1) -> Tensor:
+def in_chunks(module: Callable[..., Tensor], *inputs: Any) -> Tensor:
     """What `module` makes of any number of rows.
 
     On a CPU the rows go in chunks through as many threads as torch may use, each of which computes alone: none waits
-    for the other at every operation, and the activations of a chunk stay in the cache. Chunks are larger so many
-    `times`, for members that read a part of them.
+    for the other at every operation, and the activations of a chunk stay in the cache.
     """
     on_cpu, n = inputs[0].device.type == "cpu", len(inputs[0])
     size = CPU_CHUNK if on_cpu else GPU_CHUNK
-    if on_cpu and n >= 2 * MANY * times:
-        size = MANY * times  # the fast way, where it is
+    if on_cpu and n >= 2 * MANY:
+        size = MANY  # the fast way, where it is
     if n <= size:
         return module(*inputs)
     chunks = zip(*(x.split(size) for x in inputs), strict=True)

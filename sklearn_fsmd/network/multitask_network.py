@@ -71,23 +71,17 @@ class MultiTaskNetwork(Member):
         self.register_buffer("slopes", torch.ones(len(link.parents)))
 
     def forward(self, codes: Tensor, numbers: Tensor, *more: Any) -> Tensor:
-        return self._read(codes, numbers, *more, half=self.training)
-
-    def by_half(self, codes: Tensor, numbers: Tensor, *more: Any) -> Tensor:
-        """What :meth:`forward` says, but in evaluation too half of an ensemble's members read a row."""
-        return self._read(codes, numbers, *more, half=True)
-
-    def _read(self, codes: Tensor, numbers: Tensor, *more: Any, half: bool) -> Tensor:
         n_lists = int(self.embedding.n_lists > 0)
         lists, bias = more[:n_lists], more[n_lists:]
-        logits = self.of_members(codes, numbers, *lists, half=half)
-        return self.finished(logits, self.bias_tower(*bias) if self.bias_tower is not None and bias else None)
+        places = self.bias_tower(*bias) if self.bias_tower is not None and bias else None
+        return self.finished(self.of_members(codes, numbers, *lists), places)
 
-    def of_members(self, codes: Tensor, numbers: Tensor, *lists: Lists, half: bool = False) -> Tensor:
-        """The logits of the members that read a row, ``(R, B, K)``: of all, or of `half`. One alone has ``(B, K)``."""
+    def of_members(self, codes: Tensor, numbers: Tensor, *lists: Lists) -> Tensor:
+        """The logits of the members that read a row, ``(R, B, K)``; of one alone ``(B, K)``."""
         if not self.more_members:
             return self.logits(codes, numbers, *lists)
-        return logits_of_readers([member.logits for member in self.members], codes, numbers, *lists, half=half)
+        of_members = [member.logits for member in self.members]
+        return logits_of_readers(of_members, codes, numbers, *lists, training=self.training)
 
     def outputs_of(self, embedded: Sequence[Embedded]) -> Tensor:
         """What :meth:`forward` predicts of rows that each member has embedded already."""
@@ -95,7 +89,10 @@ class MultiTaskNetwork(Member):
         return self.finished(torch.stack(said) if self.more_members else said[0])
 
     def finished(self, logits: Tensor, places: Tensor | None = None) -> Tensor:
-        """The outputs, of the logits of :meth:`of_members` and what the bias tower says, ``(B,)``; None if neutral."""
+        """The outputs, of the logits of :meth:`of_members` and what the bias tower says, ``(B,)``.
+
+        None stands for the tower's neutral level.
+        """
         n_tasks = len(self.link.parents)
         of_steps = logits[..., :n_tasks] * self.slopes
         logits = of_steps if self.values is None else torch.cat((of_steps, logits[..., n_tasks:]), dim=-1)

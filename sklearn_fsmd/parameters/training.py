@@ -109,8 +109,8 @@ class TrainingParameters(OptimizationParameters):
         Share of the values that are swapped for those of other rows, and the size of the Gaussian noise that is
         added to numbers, in standard deviations of these.
     batch_size : int or "auto", default="auto"
-        Rows per step; "auto" is 1024, and less for few rows: a hundredth of them, but at least 32. With `n_members` it
-        is so many more that each member reads as many: twice as many where their number is even.
+        Rows per step; "auto" is 1024, and less for few rows: a hundredth of them, but at least 32. With `n_members`
+        above 1 it is larger, so that each member reads so many: twice as large if their number is even.
     max_epochs : int, default=30
         Most passes over the data.
     early_stopping : bool or "auto", default="auto"

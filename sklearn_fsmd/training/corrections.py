@@ -16,35 +16,42 @@ from sklearn_fsmd.training.slope import set_slopes
 
 
 class Asked:
-    """Rows by which a network is corrected. The members of an ensemble are asked once, however often it moves.
+    """Rows by which a network is corrected. Its members are asked once, however often their level is set.
 
     Attributes
     ----------
-    logits : what each member says, ``(M, n, K + V·P)``; of one alone ``(n, K + V·P)``.
-    places : what the bias tower adds to the log-odds of each step of rows as they were shown, ``(n, K)``.
+    rows : the rows, with labels and weights.
+    logits : what each member says, ``(n, M, K + V·P)``; of one alone ``(n, K + V·P)``.
+    of_tower : what the bias tower says of the rows as they were shown, ``(n,)``, in a list; empty if there is none.
     """
 
     def __init__(self, net: Net, rows: TensorData) -> None:
         network, n_bias = net.module_, len(net.bias_reference)
         inputs, bias = rows.inputs[: len(rows.inputs) - n_bias], rows.inputs[len(rows.inputs) - n_bias :]
-
-        def by_row(*chunk: Tensor) -> Tensor:
-            return network.of_members(*chunk).transpose(0, -2)  # which one member alone has in front already
-
         self.network, self.rows = network, rows
-        self.logits = in_chunks(by_row, *inputs).transpose(0, -2)
-        self.of_tower = in_chunks(network.bias_tower, *bias) if bias else None
-        self.places = self.logits.new_zeros(len(rows), len(network.link.parents))
-        if self.of_tower is not None:
-            self.places[:, 0] = self.of_tower
+        self.logits = in_chunks(lambda *chunk: _turned(network.of_members(*chunk)), *inputs)
+        self.of_tower = [in_chunks(network.bias_tower, *bias)] if bias else []
 
     def outputs(self) -> Outputs:
-        """What the network says by its corrections of now."""
-        return Outputs(self.network.finished(self.logits, self.of_tower), self.rows.labels, self.rows.weights)
+        """What the network says by its slopes and levels of now."""
+        said = in_chunks(lambda z, *places: self.network.finished(_turned(z), *places), self.logits, *self.of_tower)
+        return Outputs(said, self.rows.labels, self.rows.weights)
+
+    def places(self) -> Tensor:
+        """What the bias tower adds to the log-odds of each step, ``(n, K)``."""
+        found = self.logits.new_zeros(len(self.rows), len(self.network.link.parents))
+        for of_tower in self.of_tower:
+            found[:, 0] = of_tower
+        return found
 
     def add(self, added: Tensor) -> None:
-        """The same as was added to the members' last biases, ``(K,)``."""
+        """To the logits what was added to the last bias of each member, ``(K,)``."""
         self.logits[..., : len(added)] += added
+
+
+def _turned(logits: Tensor) -> Tensor:
+    """Members before rows or, of those, rows before members; those of one alone are ``(n, K)`` both ways."""
+    return logits.transpose(0, -2)
 
 
 @torch.inference_mode()
@@ -73,7 +80,7 @@ def correct(
         return
     with net.average_.moving_both([member.towers.output.bias for member in network.members]):
         if len(parts) > 1:
-            set_slopes(network, [part.outputs() for part in asked], [part.places for part in asked], rates)
+            set_slopes(network, [part.outputs() for part in asked], asked[1].places(), rates)
         for _ in range(TIMES_OF_ENSEMBLE if len(network.members) > 1 else 1):
             added = set_level(network, [part.outputs() for part in asked], rates, kept)
             for part in asked:

@@ -268,10 +268,6 @@ class Net(ClassifierMixin, NeuralNet):
         """What the network says of any number of rows: logits, ``(n, K)``, and the outputs of values, if any."""
         return in_chunks(self.module_, *inputs)
 
-    def _glance(self, *inputs: Tensor) -> Tensor:
-        n_members = len(self.module_.members)
-        return in_chunks(self.module_.by_half, *inputs, times=1 if n_members == 1 else 2)
-
     @torch.inference_mode()
     def set_neutral(self) -> None:
         """Let the bias tower take its neutral level from what it says of the rows of reference."""
@@ -280,18 +276,17 @@ class Net(ClassifierMixin, NeuralNet):
     def evaluate(self, valid: TensorData) -> tuple[np.ndarray, np.ndarray]:
         """Each task's part of the loss, and its AUC, on validation data, under the averaged weights; both ``(T,)``.
 
-        Values have no AUC: it is NaN. Of an ensemble half of the members read a row, as in training: that tells when
-        they are at their best as well as all do, in half the time.
+        Values have no AUC: it is NaN.
         """
         with self.averaged(), torch.inference_mode():
-            logits = self._glance(*valid.inputs)
+            logits = self.logits(*valid.inputs)
             losses, _ = self.criterion_.per_task(logits, valid.labels, valid.weights)
             losses = (losses * self.criterion_.task_weights).cpu().double().numpy()
             if not np.isfinite(losses).all():
                 raise self._diverged(losses.sum(), self.n_batches_)
             if self.bias_reference:  # the ranking does without the tower, so it is judged without it
                 self.set_neutral()
-                logits = self._glance(*valid.inputs[: -len(self.bias_reference)])
+                logits = self.logits(*valid.inputs[: -len(self.bias_reference)])
             scores = self.module_.link.marginals(self.module_.split(logits)[0]).cpu().numpy()
         n_tasks = scores.shape[1]
         weights = None if valid.weights is None else valid.weights[:, :n_tasks].cpu().numpy()

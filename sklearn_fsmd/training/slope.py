@@ -21,17 +21,17 @@ STEEPEST = 4.0
 
 @torch.inference_mode()
 def set_slopes(
-    network: MultiTaskNetwork, parts: Sequence[Outputs], places: Sequence[Tensor], rates: np.ndarray
+    network: MultiTaskNetwork, parts: Sequence[Outputs], places: Tensor, rates: np.ndarray
 ) -> None:
     """Let a step's log-odds lie as far apart as the labels of the validation rows, the second of `parts`, say.
 
     What has been learned by heart lets rows of training lie further apart than new ones should. The log-odds of each
     step are multiplied by a slope, and the level is set afterwards; so each member of an ensemble keeps the order of
-    its rows. What a bias tower has added, `places` ``(n, K)`` of each part, stays: every position has many rows.
-    `rates` ``(K,)`` are those of all rows of training.
+    its rows. What a bias tower has added to the validation rows, `places` ``(n, K)``, stays: every position has many
+    rows. `rates` ``(K,)`` are those of all rows of training.
     """
     train, valid = (said_of(part, len(rates)) for part in parts)
-    of_valid, before = places[1].cpu().numpy(), network.slopes.cpu().numpy()
+    of_valid, before = places.cpu().numpy(), network.slopes.cpu().numpy()
     found = factors_by(network.link.parents, train, valid, of_valid, rates, before)
     network.slopes *= torch.from_numpy(found).to(network.slopes)
 
