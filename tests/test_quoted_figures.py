@@ -167,11 +167,8 @@ def test_sentences_on_quality_and_history():
         assert f"| {' | '.join(pair)} |" in text_of("docs/guide/ensembles.md")
     stored = pd.read_csv(ROOT / "benchmarks/quality/results.csv").query(test).set_index("seed")
     one, four = (stored.loc[stored["contender"] == name, AUCS] for name in ("sklearn-fsmd", "sklearn-fsmd, 4 members"))
-    assert ((four - one) > 0).sum().tolist() == [len(one) - 1, len(one), len(one)]
-    assert "Four members are ahead in each seed, but for clicks in one" in text_of("docs/guide/ensembles.md")
-    seconds = [stored.loc[stored["contender"] == n, "seconds"] for n in ("sklearn-fsmd", "sklearn-fsmd, 4 members")]
-    assert 2.8 < (seconds[1] / seconds[0]).median() < 3.4
-    assert "took about three times as long" in text_of("docs/guide/ensembles.md")
+    assert ((four - one) > 0).sum().tolist() == [len(one) - 2, len(one), len(one)]
+    assert "Four members are ahead in each seed, but for clicks in two" in text_of("docs/guide/ensembles.md")
     ahead = "{:.4f}, {:.4f} and {:.4f}".format(*(four - one).mean())
     assert f"four members are ahead of one by {ahead} (`make quality`; five seeds" in text_of("docs/design.md")
     fits = pd.read_csv(ROOT / "benchmarks/quality/averaged.csv").query("data == 'kuairand'").set_index("n_fits")[AUCS]

@@ -24,7 +24,8 @@ PAGES: dict[str, tuple[str, str, list[Stored]]] = {
     "quality": (
         "Quality",
         "Predictions beside LightGBM, CatBoost and two libraries of networks. `README.md` says what is compared with "
-        "what; seconds are those of the fit, with early stopping; other commits may be of another machine.",
+        "what; seconds are those of the fit, with early stopping; other commits may be of another machine, "
+        "and where other work ran beside there are none.",
         [
             Stored(QUALITY, "make quality", ["contender"], AUCS | {"seconds": "seconds"},
                    "data == 'kuairand' and part == 'test'", "KuaiRand-Pure",

@@ -88,7 +88,7 @@ class NetworkParameters(ValueParameters, EmbeddingParameters):
     n_members : int, default=1
         Number of members of an ensemble inside the network. Each has embeddings, low-order terms, experts, gates and
         towers of its own; their probabilities are averaged. In training a row is shown to half of them: with four an
-        epoch takes about 2.5 times as long as with one, and a prediction about four times as long.
+        epoch takes about twice as long as with one, and a prediction about four times as long.
     bias_tower_dims : tuple of int, default=(16,)
         Widths of the hidden layers of the bias tower.
     """

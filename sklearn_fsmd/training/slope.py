@@ -20,9 +20,7 @@ STEEPEST = 4.0
 
 
 @torch.inference_mode()
-def set_slopes(
-    network: MultiTaskNetwork, parts: Sequence[Outputs], places: Tensor, rates: np.ndarray
-) -> None:
+def set_slopes(network: MultiTaskNetwork, parts: Sequence[Outputs], places: Tensor, rates: np.ndarray) -> None:
     """Let a step's log-odds lie as far apart as the labels of the validation rows, the second of `parts`, say.
 
     What has been learned by heart lets rows of training lie further apart than new ones should. The log-odds of each
