@@ -21,6 +21,7 @@ from sklearn_fsmd.metrics import task_aucs
 from sklearn_fsmd.network import sum_by_rows
 from sklearn_fsmd.persistence import digest_of
 from sklearn_fsmd.runtime import threads, without_denormals
+from sklearn_fsmd.training.asked import Asked
 from sklearn_fsmd.training.batches import Batches, TensorData
 from sklearn_fsmd.training.copying import copied
 from sklearn_fsmd.training.fused_step import FusedStep
@@ -268,6 +269,10 @@ class Net(ClassifierMixin, NeuralNet):
         """What the network says of any number of rows: logits, ``(n, K)``, and the outputs of values, if any."""
         return in_chunks(self.module_, *inputs)
 
+    def asked(self, rows: TensorData) -> Asked:
+        """The rows, and what the members of the network say of them."""
+        return Asked(self.module_, rows, len(self.bias_reference))
+
     @torch.inference_mode()
     def set_neutral(self) -> None:
         """Let the bias tower take its neutral level from what it says of the rows of reference."""
@@ -279,14 +284,15 @@ class Net(ClassifierMixin, NeuralNet):
         Values have no AUC: it is NaN.
         """
         with self.averaged(), torch.inference_mode():
-            logits = self.logits(*valid.inputs)
+            asked = self.asked(valid)
+            logits = asked.outputs()
             losses, _ = self.criterion_.per_task(logits, valid.labels, valid.weights)
             losses = (losses * self.criterion_.task_weights).cpu().double().numpy()
             if not np.isfinite(losses).all():
                 raise self._diverged(losses.sum(), self.n_batches_)
             if self.bias_reference:  # the ranking does without the tower, so it is judged without it
                 self.set_neutral()
-                logits = self.logits(*valid.inputs[: -len(self.bias_reference)])
+                logits = asked.outputs(shown=False)
             scores = self.module_.link.marginals(self.module_.split(logits)[0]).cpu().numpy()
         n_tasks = scores.shape[1]
         weights = None if valid.weights is None else valid.weights[:, :n_tasks].cpu().numpy()

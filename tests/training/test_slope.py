@@ -9,7 +9,9 @@ import torch
 
 from sklearn_fsmd import FSClassifier, FSMDClassifier
 from sklearn_fsmd.datasets import make_funnel
-from sklearn_fsmd.training import corrections
+from sklearn_fsmd.network import MultiTaskNetwork
+from sklearn_fsmd.training import asked as asked_rows
+from sklearn_fsmd.training import corrections, net
 from sklearn_fsmd.training.level import Said, sigmoid
 from sklearn_fsmd.training.slope import STEEPEST, factors_by, set_slopes, slope_of
 from tests.conftest import SMALL
@@ -250,25 +252,38 @@ def test_beside_a_tower_for_the_bias_it_is_the_slope_of_items(n_members, monkeyp
 @pytest.mark.parametrize("bias_features", [None, ["position"]])
 def test_members_that_were_asked_once_say_what_the_network_would(n_members, bias_features, monkeypatch):
     """After the slopes, and after each level."""
-    asked, moved = [], []
+    asked, moved, calls, of_members = [], [], [], MultiTaskNetwork.of_members
 
-    class Noted(corrections.Asked):
+    def counted(*given):
+        calls.append(given)
+        return of_members(*given)
+
+    class Noted(asked_rows.Asked):
         def __init__(self, *given):
             super().__init__(*given)
-            asked.append(self)
+            asked.append(len(self.rows))
+
+        def outputs(self, **how):
+            before = len(calls)
+            outputs = super().outputs(**how)
+            assert len(calls) == before  # no member is asked again
+            return outputs
 
         def add(self, added):
             super().add(added)
             said = self.network(*self.rows.inputs)
-            torch.testing.assert_close(self.outputs().outputs, said, rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(self.outputs(), said, rtol=1e-4, atol=1e-5)
             moved.append(float(added.abs().max()))
 
-    monkeypatch.setattr(corrections, "Asked", Noted)
+    monkeypatch.setattr(net, "Asked", Noted)
+    monkeypatch.setattr(MultiTaskNetwork, "of_members", counted)
     X, Y = make_funnel(8000, watch_time=True, position_bias=2.0, random_state=0, return_X_y=True)
     of_values = {"value_targets": ["watch_seconds"], "value_parents": {"watch_seconds": "click"}}
     model = FSMDClassifier(**QUICK, **of_values, n_members=n_members, bias_features=bias_features)
     model.fit(X[:3000], Y[:3000], X_val=X[3000:], Y_val=Y[3000:])
-    assert len(asked) == 3  # rows of training and of validation, and those with values
+    assert len(asked) == 2 * len(model.history_) + 3  # two looks an epoch; training, validation and rows with values
+    assert asked[:-3] == [5000] * (len(asked) - 3)
     assert len(moved) == 2 * (corrections.TIMES_OF_ENSEMBLE if n_members > 1 else 1)
     assert moved[0] > 1e-3
+    assert calls
     assert (model.module_.slopes != 1).any()
