@@ -228,3 +228,20 @@ def test_sentences_on_the_paper():
     census = means("paper/table2-defaults.csv", ["auc_1", "auc_2"], "model")
     assert f"income: {', '.join(census[name][0] for name in ('FS', 'PLE', 'MMoE'))}." in choosing
     assert f"has {census['FSMD'][1]} for never married, the others {census['FS'][1]}" in choosing
+
+
+def test_what_is_said_of_few_rows_is_what_was_measured():
+    found = pd.read_csv(ROOT / "benchmarks" / "quality" / "few_rows.csv")
+    means = found.groupby(["data", "rows", "mode"])[["first_auc", "first_log_loss"]].mean()
+    auc, loss = means.first_auc, means.first_log_loss
+    few, more = [("kuairand", 300, f"{epochs} epochs") for epochs in (8, 12, 30)], ("kuairand", 900)
+    design = " ".join((ROOT / "docs" / "design.md").read_text().split())
+    assert (
+        f"have a log loss of clicks of {loss[few[0]]:.3f} and {loss[few[1]]:.3f} and an AUC of {auc[few[0]]:.3f} and "
+        f"{auc[few[1]]:.3f}, 30 epochs {loss[few[2]]:.3f} and {auc[few[2]]:.3f}." in design
+    )
+    aside, all_rows = auc[*more, "a tenth set aside"], auc[*more, "5 epochs"]
+    assert f"900 rows of KuaiRand {aside:.3f}, after five epochs over all rows {all_rows:.3f})" in design
+    changelog = " ".join((ROOT / "CHANGELOG.md").read_text().split())
+    long, short = (loss["funnel", 900, f"{epochs} epochs"] for epochs in (30, 5))
+    assert f"new rows was {long:.2f} after 30 epochs, and is {short:.2f} after five" in changelog

@@ -47,6 +47,11 @@ PAGES: dict[str, tuple[str, str, list[Stored]]] = {
                    {"epochs": "epochs", "first_auc": "AUC 1", "second_auc": "AUC 2", "first_log_loss": "log loss 1",
                     "second_log_loss": "log loss 2"}, "", "How long to wait for a better epoch",
                    "Of fits of so many rows, stopped on a tenth as many and read on others; means of the seeds."),
+            Stored("benchmarks/quality/few_rows.csv", "make few-rows", ["data", "rows", "mode"],
+                   {"steps": "steps", "first_auc": "AUC 1", "second_auc": "AUC 2", "first_log_loss": "log loss 1",
+                    "second_log_loss": "log loss 2"}, "", "How long to train without validation rows",
+                   "Of fits of so many rows, read on others: after a number of passes over all of them, or with a "
+                   "tenth set aside to stop on; means of the seeds."),
             Stored("benchmarks/quality/tables.csv", "make tables", ["variant"], AUCS | {"seconds": "seconds"}, "",
                    "Tables trained by rows", "On the validation days of KuaiRand."),
             Stored("benchmarks/quality/averaged.csv", "make averaged", ["data", "n_fits"], AUCS, "",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -62,7 +62,7 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
         sample_weight: Any,
         validation: tuple[Any, Any] | None = None,
         *,
-        epochs: int,
+        epochs: int | Literal["auto"],
         anew: bool,
         classes: Any = None,
         split: bool = True,

@@ -111,8 +111,9 @@ class TrainingParameters(OptimizationParameters):
     batch_size : int or "auto", default="auto"
         Rows per step; "auto" is 1024, and less for few rows: a hundredth of them, but at least 32. With `n_members`
         above 1 it is larger, so that each member reads so many: twice as large if their number is even.
-    max_epochs : int, default=30
-        Most passes over the data.
+    max_epochs : int or "auto", default="auto"
+        Most passes over the data. "auto" is 30; without validation data, by which training could end earlier, as many
+        as make 100 steps, but from 5 to 30.
     early_stopping : bool or "auto", default="auto"
         Whether to stop when `validation_metric` no longer gets better. "auto" does it where `X_val` is given or X has
         at least 1000 rows. Where there is validation data, the best weights are kept, also if False.
@@ -152,7 +153,7 @@ class TrainingParameters(OptimizationParameters):
     pretrain_epochs: int = 0
     pretrain_noise: float = 0.2
     batch_size: int | Literal["auto"] = "auto"
-    max_epochs: int = 30
+    max_epochs: int | Literal["auto"] = "auto"
     early_stopping: bool | Literal["auto"] = "auto"
     validation_fraction: float = 0.1
     validation: Literal["random", "last"] = "random"
@@ -172,7 +173,7 @@ class TrainingParameters(OptimizationParameters):
         "pretrain_epochs": [Interval(Integral, 0, None, closed="left")],
         "pretrain_noise": [Interval(Real, 0, 1, closed="neither")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "early_stopping": ["boolean", StrOptions({"auto"})],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "validation": [StrOptions({"random", "last"})],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -38,7 +38,7 @@ from sklearn_fsmd.training.remembered import (
     spec_of,
 )
 from sklearn_fsmd.training.task_balancing import RULES
-from sklearn_fsmd.training.validation_rows import TrainingRows, early_stopping_of
+from sklearn_fsmd.training.validation_rows import TrainingRows, early_stopping_of, epochs_of
 
 WEIGHT_DECAY = 0.03
 """What "auto" is with AdamW."""
@@ -205,7 +205,7 @@ def train(
     feed: Feed,
     valid: TrainingRows | None,
     *,
-    epochs: int,
+    epochs: int | Literal["auto"],
     encoder: InputEncoder,
     targets: TargetEncoder,
     random: np.random.RandomState,
@@ -222,6 +222,7 @@ def train(
     seed_dropout(net.module_, draw_seed(random), net.device)
     order = torch.Generator().manual_seed(draw_seed(random))
     batches = feed.batches(p, encoder, net.device, order, net.spec_.get(BATCH_ROWS, 0))
+    epochs = epochs_of(epochs, len(batches), is_watched=valid is not None)
     callbacks = [] if p.callbacks is None else list(p.callbacks)
     for callback in callbacks:
         own = callback[1] if isinstance(callback, tuple) and len(callback) == 2 else callback

@@ -1,0 +1,81 @@
+"""How many passes a fit takes by default."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import log_loss
+
+from sklearn_fsmd import FSMDClassifier
+from sklearn_fsmd.datasets import make_funnel
+from sklearn_fsmd.training.validation_rows import epochs_of
+from tests.cases import SMALL
+
+DEFAULT = {name: value for name, value in SMALL.items() if name not in {"max_epochs", "batch_size"}}
+
+
+@pytest.fixture(scope="module")
+def funnel():
+    return make_funnel(n_samples=20_500, random_state=0, return_X_y=True)
+
+
+@pytest.mark.parametrize(
+    ("n_steps", "without", "why"),
+    [(1, 30, "never more"), (8, 12, "100 steps"), (17, 6, "100 steps"), (1000, 5, "many rows: never fewer")],
+)
+def test_auto_is_thirty_passes_with_validation_rows_and_100_steps_without(n_steps, without, why):
+    assert epochs_of("auto", n_steps, is_watched=False) == without, why
+    assert epochs_of("auto", n_steps, is_watched=True) == 30
+    assert {epochs_of(7, n_steps, is_watched) for is_watched in (False, True)} == {7}
+
+
+def test_few_rows_are_passed_over_for_100_steps(funnel):
+    X, Y = (part[:320] for part in funnel)
+    model = FSMDClassifier(**DEFAULT).fit(X, Y)
+    assert model.get_params()["max_epochs"] == "auto"
+    assert len(model.history_) == 10  # of 10 steps
+    assert len(model.set_params(max_epochs=14).fit(X, Y).history_) == 14
+
+
+def test_members_read_as_long_as_one_alone(funnel):
+    X, Y = (part[:320] for part in funnel)
+    model = FSMDClassifier(**DEFAULT, n_members=4).fit(X, Y)
+    assert len(model.history_) == 20  # of 5 steps: each row of a batch is read by half of them
+
+
+def test_where_validation_rows_end_training_they_alone_do(funnel):
+    X, Y = funnel
+    options = DEFAULT | {"lr": 1e-9, "patience": 30, "early_stopping": True}
+    assert len(FSMDClassifier(**options).fit(X[:320], Y[:320]).history_) == 30
+    options = DEFAULT | {"early_stopping": False}
+    model = FSMDClassifier(**options, batch_size=32).fit(X[:320], Y[:320], X_val=X[320:500], Y_val=Y[320:500])
+    assert len(model.history_) == 30
+
+
+def test_without_early_stopping_many_rows_are_passed_over_five_times(funnel):
+    X, Y = (part[:2000] for part in funnel)
+    assert len(FSMDClassifier(**DEFAULT, early_stopping=False).fit(X, Y).history_) == 5
+
+
+def test_a_file_is_passed_over_as_often_as_a_table(funnel, tmp_path):
+    X, Y = (part[:320] for part in funnel)
+    X.assign(**Y).to_parquet(tmp_path / "log.parquet")
+    model = FSMDClassifier(**DEFAULT).fit_dataset(tmp_path / "log.parquet", list(Y))
+    assert len(model.history_) == 10
+
+
+def test_training_that_goes_on_counts_its_passes_anew(funnel):
+    X, Y = (part[:320] for part in funnel)
+    model = FSMDClassifier(**DEFAULT, warm_start=True).fit(X, Y).fit(X, Y)
+    assert [epoch["epoch"] for epoch in model.history_] == list(range(1, 21))
+    assert len(model.partial_fit(X, Y).history_) == 21
+
+
+def test_few_rows_are_not_learned_by_heart(funnel):
+    X, Y = funnel
+    new = slice(500, None)
+    loss, loss_of_30 = (
+        log_loss(Y["click"][new], model.fit(X[:500], Y[:500]).predict_marginals(X[new])[:, 0])
+        for model in (FSMDClassifier(random_state=0), FSMDClassifier(max_epochs=30, random_state=0))
+    )
+    of_the_rate = log_loss(Y["click"][new], np.full(20_000, Y["click"][:500].mean()))
+    assert loss < of_the_rate + 0.03
+    assert loss_of_30 > of_the_rate + 0.2
