@@ -70,7 +70,11 @@ def test_whoever_has_said_it_is_not_warned(remedy):
 
 
 @pytest.mark.parametrize(
-    "name", ["id", "user_id", "userId", "ID", "itemid", "video ids", "ad.id", "article_no", "Nr", "uuid", "orderNo"]
+    "name",
+    [
+        *("id", "user_id", "userId", "ID", "itemid", "video ids", "ad.id", "article_no", "Nr", "uuid", "orderNo"),
+        *("customer", "Item"),
+    ],
 )
 def test_ids_are_seen_by_their_names(name):
     values = np.arange(400) % 40
@@ -81,7 +85,10 @@ def test_ids_are_seen_by_their_names(name):
 
 @pytest.mark.parametrize(
     "name",
-    ["bid", "paid", "grid", "idle", "identity", "mid", "covid", "width", "pyramid", "piano", "barcode_", "decode"],
+    [
+        *("bid", "paid", "grid", "idle", "identity", "mid", "covid", "width", "pyramid", "piano", "barcode_", "decode"),
+        *("n_user", "items"),
+    ],
 )
 def test_other_names_are_left_alone(name):
     values = np.arange(400) % 40

@@ -233,6 +233,16 @@ def test_the_figure_of_axes_in_a_subfigure_can_be_saved(tmp_path, caplog):
     assert not caplog.records
 
 
+@pytest.mark.parametrize(("p", "is_cut_off"), [(0.1, False), (0.02, True)])
+def test_a_reliability_curve_shows_its_intervals_up_to_twice_its_height(p, is_cut_off):
+    y = np.arange(60) < 3
+    display = ReliabilityDisplay.from_predictions(y.astype(int), np.full(60, p))
+    (curve,) = next(iter(display.curves.values())).values()
+    end = display.ax_.get_ylim()[1]
+    assert (end < curve["high"].max()) == is_cut_off
+    assert end == (pytest.approx(2 * 0.05) if is_cut_off else pytest.approx(1.03 * curve["high"].max()))
+
+
 def test_history_needs_validation_data(funnel):
     X, Y = funnel
     model = FSMDClassifier(**SMALL, early_stopping=False).fit(X, Y)

@@ -24,8 +24,9 @@ N_ROWS = 100_000
 """That many rows are looked at."""
 NAME = re.compile(
     r"(^|[^a-zA-Z])([iI][dD]s?|[nN][oOrR]|(?i:uu?id|key|code|sku|zip))$|[a-z](I[dD]s?|No|Nr|Key|Code)$|(user|item|video|ad|session|device|product|author|seller|shop|campaign|doc)ids?$"
+    r"|^(?i:user|customer|client|visitor|member|account|item|product|article|video|author|seller|merchant|shop|campaign|advertiser|publisher|creative)$"
 )
-"""Names that end in "id" as a word, or in "no", "key" and the like; not "bid", "paid" or "piano"."""
+"""Names that end in "id" as a word, or in "no", "key" and the like; not "bid", "paid" or "piano". Or what has an id."""
 
 
 def warn_of_ids(

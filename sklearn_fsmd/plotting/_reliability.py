@@ -174,7 +174,7 @@ class ReliabilityDisplay:
             for segment, n in rows.items()
         }
         for own, (target, segments) in zip(self.axes_, self.curves.items(), strict=True):
-            top = 0.0
+            top = highest = 0.0
             for segment, curve in segments.items():
                 bars = (curve["observed"] - curve["low"], curve["high"] - curve["observed"])
                 own.errorbar(
@@ -190,7 +190,8 @@ class ReliabilityDisplay:
                     label=labels[segment],
                 )
                 top = max(top, curve["predicted"].max(), curve["observed"].max())
-            self._finish(own, target, top)
+                highest = max(highest, curve["high"].max())
+            self._finish(own, target, max(1.15 * top, min(1.03 * highest, 2 * top)))
         if ax is None:
             found = [own.get_legend_handles_labels() for own in self.axes_]
             marks = {label: mark for pair in found for mark, label in zip(*pair, strict=True)}
@@ -203,11 +204,11 @@ class ReliabilityDisplay:
                 legend_below(own)
         return self
 
-    def _finish(self, ax: Any, target: str, top: float) -> None:
-        """The diagonal, labels, and a square frame; bars that are far longer than the curve are cut off."""
+    def _finish(self, ax: Any, target: str, end: float) -> None:
+        """The diagonal, labels, and a square frame that ends at `end`, where bars that go further are cut off."""
         of_values = target in self.values
         figures = np.concatenate([curve[["predicted", "observed"]] for curve in self.curves[target].values()])
-        end = 1.15 * top if of_values else min(1.02, 1.15 * top)
+        end = end if of_values else min(1.02, end)
         end = end if end > 0 else 1.0
         lowest = 1.15 * min(0.0, figures.min())
         if "log" in (ax.get_xscale(), ax.get_yscale()):
