@@ -244,7 +244,9 @@ def test_a_prediction_is_of_one_fit_also_where_another_ends_in_the_middle(method
     X, Y = data[0]
     first = FSMDClassifier(**PARAMS).fit(X, Y)
     other = MultiTaskClassifier(**PARAMS | {"link": "independent", "random_state": 7})
-    other.fit(X.assign(user=X["user"].cat.codes, city="Rome"), np.where(Y["click"].to_numpy()[:, None] == [1, 0], 5, 3))
+    other.fit(
+        X.assign(user=X["user"].cat.codes % 20, city="Rome"), np.where(Y["click"].to_numpy()[:, None] == [1, 0], 5, 3)
+    )
     expected, state, ask = METHODS[method](first, X), first.__dict__, METHODS[method]
     for place in (Predictor, "marginals"), (Predictor, "gate_weights"), (InputEncoder, "encode_main"):
         with monkeypatch.context() as patch:

@@ -78,7 +78,8 @@ def test_a_model_is_trained_on_what_is_written(tmp_path, log):
     Y = Y.fillna(0.0)
     written(tmp_path, (X, Y.assign(buy=Y["buy"] * Y["click"])), HistoryFeatures(time="when", keys=KEYS, drop=["when"]))
     model = FSMDClassifier(**of(FSMDClassifier, SMALL))
-    model.fit_dataset(tmp_path / "past.parquet", targets=["click", "buy"])
+    with pytest.warns(UserWarning, match="Column 'user' of X: whole numbers that look like ids"):
+        model.fit_dataset(tmp_path / "past.parquet", targets=["click", "buy"])
     assert "user_events" in model.feature_names_in_
 
 
