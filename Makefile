@@ -12,7 +12,7 @@ DATA ?= funnel
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test test-oldest test-all test-gpu test-ray sanitize wheel fuzz soak quality calibration averaged choices tables slopes patience few-rows funnels history watch lists history-speed export-speed serve serving-load options scale scale-processes scale-order scale-elastic scale-tables growing days gpu bench against paper pretraining lint format clean
+.PHONY: demo test test-oldest test-all test-gpu test-ray sanitize wheel fuzz soak quality calibration averaged choices tables slopes patience few-rows enough-rows funnels history watch lists history-speed export-speed serve serving-load options scale scale-processes scale-order scale-elastic scale-tables growing days gpu bench against paper pretraining lint format clean
 
 $(VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/core.c
 	$(PYTHON) -m venv $(VENV)
@@ -124,6 +124,9 @@ patience: $(VENV)/.installed  ## what waiting longer for a better epoch is worth
 
 few-rows: $(VENV)/.installed  ## how long to train without validation rows, five seeds (make few-rows SEEDS=1)
 	$(BIN)/python -m benchmarks.quality.few_rows $(if $(SEEDS),--seeds $(SEEDS))
+
+enough-rows: $(VENV)/.installed  ## from how many rows on the defaults are ahead of a logistic regression, three seeds (make enough-rows SEEDS=1)
+	$(BIN)/python -m benchmarks.quality.enough_rows $(if $(SEEDS),--seeds $(SEEDS))
 
 funnels: $(VENV)/.installed  ## the losses of a chain, and debiasing, where the truth is known (make funnels SEEDS=1)
 	$(BIN)/python -m benchmarks.quality.funnels $(if $(SEEDS),--seeds $(SEEDS))
