@@ -4,40 +4,15 @@ Fits of so many rows stop on a tenth as many, which also say the slopes; the log
 50,000 rows, of the real data sets those validation rows that had no part in the fit. ``make slopes``.
 """
 
-import argparse
-import warnings
-from itertools import pairwise
-from pathlib import Path
-
 import numpy as np
-import pandas as pd
 
-from benchmarks.paper.store import Store
-from benchmarks.quality import data
-from sklearn_fsmd import FSClassifier, FSMDClassifier
-from sklearn_fsmd.datasets import make_funnel
+from benchmarks.quality import by_rows
 from sklearn_fsmd.training.level import level_of
 from sklearn_fsmd.training.slope import slope_of
 
-HERE = Path(__file__).parent
 SPREADS = (0.0, 0.1, 0.2, 0.3, 0.5, 1000.0)
 """0 leaves the slope at 1, 1,000 leaves it to the rows, up to its limits."""
 SIZES = (2000, 5000, 20_000, 80_000)
-N_NEW = 50_000
-
-
-def parts(name, n, seed):
-    """Rows of training, of validation and new ones, ``(X, Y)`` each; whether the second target is a step."""
-    n_valid = n // 10
-    if name == "funnel":
-        X, Y = make_funnel(n + n_valid + N_NEW, random_state=seed, return_X_y=True)
-        ends = (0, n, n + n_valid, len(X))
-        return [(X[a:b], Y[a:b]) for a, b in pairwise(ends)], True
-    table, random = data.load(name), np.random.RandomState(seed)
-    train = np.sort(random.permutation(len(table.train.X))[:n])
-    valid = random.permutation(len(table.valid.X))
-    chosen = [(table.train, train), (table.valid, valid[:n_valid]), (table.valid, valid[n_valid:][:N_NEW])]
-    return [(part.X.iloc[rows], part.Y.iloc[rows]) for part, rows in chosen], table.is_funnel
 
 
 def losses(model, valid, new, is_funnel, spread):
@@ -59,28 +34,12 @@ def losses(model, valid, new, is_funnel, spread):
     return found
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", nargs="*", default=["funnel", "kuairand", "census"])
-    parser.add_argument("--seeds", type=int, default=3)
-    options = parser.parse_args()
-    warnings.filterwarnings("ignore")
-    store = Store("slopes", HERE)
-    for name in options.data:
-        for n in SIZES:
-            for seed in range(options.seeds):
-                key = {"data": name, "rows": n, "seed": seed}
-                if store.has(key):
-                    continue
-                (train, valid, new), is_funnel = parts(name, n, seed)
-                estimator = (FSMDClassifier if is_funnel else FSClassifier)(random_state=seed)
-                model = estimator.fit(*train, X_val=valid[0], Y_val=valid[1])
-                found = [{**key, "spread": s, **losses(model, valid, new, is_funnel, s)} for s in SPREADS]
-                store.add(found)
-                print(pd.DataFrame(found).round(4).to_string(index=False), flush=True)
-    means = pd.DataFrame(store.rows).groupby(["data", "rows", "spread"], sort=False).mean(numeric_only=True)
-    print(means.drop(columns="seed").round(4).to_string())
+def rows_of(parts, is_funnel, seed):
+    train, valid, new = parts
+    model = by_rows.model_of(is_funnel, seed).fit(*train, X_val=valid[0], Y_val=valid[1])
+    for spread in SPREADS:
+        yield {"spread": spread, **losses(model, valid, new, is_funnel, spread)}
 
 
 if __name__ == "__main__":
-    main()
+    by_rows.run("slopes", __doc__, rows_of, sizes=SIZES, seeds=3, by="spread")

@@ -22,9 +22,13 @@ MANY_VALUES = 500
 """Without a name that says so, a column of fewer values is not taken for ids."""
 N_ROWS = 100_000
 """That many rows are looked at."""
+HAS_AN_ID = (
+    "user|customer|client|visitor|member|account|item|product|article|video|ad|session|device|author|seller|merchant|"
+    "shop|campaign|advertiser|publisher|creative|doc"
+)
 NAME = re.compile(
-    r"(^|[^a-zA-Z])([iI][dD]s?|[nN][oOrR]|(?i:uu?id|key|code|sku|zip))$|[a-z](I[dD]s?|No|Nr|Key|Code)$|(user|item|video|ad|session|device|product|author|seller|shop|campaign|doc)ids?$"
-    r"|^(?i:user|customer|client|visitor|member|account|item|product|article|video|author|seller|merchant|shop|campaign|advertiser|publisher|creative)$"
+    r"(^|[^a-zA-Z])([iI][dD]s?|[nN][oOrR]|(?i:uu?id|key|code|sku|zip))$|[a-z](I[dD]s?|No|Nr|Key|Code)$"
+    rf"|({HAS_AN_ID})ids?$|^(?i:{HAS_AN_ID})$"
 )
 """Names that end in "id" as a word, or in "no", "key" and the like; not "bid", "paid" or "piano". Or what has an id."""
 
