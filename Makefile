@@ -204,12 +204,15 @@ $(DOCS_VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/co
 
 LOOKED_AT = index start/your_own_table guide/calibration guide/parameters api/index api/generated/sklearn_fsmd.FSMDClassifier \
 	gallery/index evidence/quality coming_from/lightgbm house faq whats_new
-.PHONY: docs docs-pages docs-look docs-stored docs-serve docs-check
+.PHONY: docs docs-pages docs-outputs docs-look docs-stored docs-serve docs-check
 docs: $(DOCS_VENV)/.installed  ## the site, in build/site; small examples run, large ones show what is stored
 	$(DOCS_VENV)/bin/python -m sphinx -W --keep-going -q -b html docs build/site
 
 docs-pages: $(VENV)/.installed  ## the same without running the examples, in build/pages
 	$(BIN)/python -m sphinx -W --keep-going -q -b html -D plot_gallery=0 docs build/pages
+
+docs-outputs: $(VENV)/.installed  ## run the code of the pages and write anew what they show that is true no more (make docs-outputs PAGES=guide/values)
+	PYTHONPATH=docs $(BIN)/python -m tools.outputs $(PAGES)
 
 docs-look: docs-pages $(VENV)/.playwright  ## their links, a page of each kind and the search, in headless Chromium (needs Chromium); docs-check looks at all
 	PYTHONPATH=docs $(BIN)/python -m tools.look build/pages build/screenshots --only $(LOOKED_AT)

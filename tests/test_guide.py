@@ -1,13 +1,11 @@
 """The pages of the site say what is true: their code runs in order, prints what they show, and leads where it says."""
 
-import contextlib
-import io
 import re
 import sys
 from dataclasses import fields
-from pathlib import Path
 
 import pytest
+from tools.outputs import BLOCK, DOCS, FOLDERS, PAGES, is_alike, renewed, run, steps_of
 
 import sklearn_fsmd
 from sklearn_fsmd.compose import ForTask, TimeFeatures
@@ -21,55 +19,12 @@ from sklearn_fsmd.parameters import (
     TrainingParameters,
 )
 
-DOCS = Path(__file__).parent.parent / "docs"
-FOLDERS = ("start", "guide", "coming_from", "contributing")
-PAGES = sorted(page for folder in FOLDERS for page in (DOCS / folder).rglob("*.md"))
-PAGES += [DOCS / "faq.md", DOCS / "serving.md"]
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
 GUIDE = "\n".join(page.read_text() for page in sorted((DOCS / "guide").glob("*.md")))
+WITH_CODE = [page for page in PAGES if list(steps_of(page.read_text()))]
 
 
 def name_of(page):
     return str(page.relative_to(DOCS))
-
-
-def steps_of(text):
-    """The code of a page, block by block, each with the output that is shown below it, or None."""
-    blocks = BLOCK.findall(text)
-    for place, (language, code) in enumerate(blocks):
-        if language == "python":
-            after = blocks[place + 1] if place + 1 < len(blocks) else ("", "")
-            yield code, after[1] if after[0] == "text" else None
-
-
-WITH_CODE = [page for page in PAGES if list(steps_of(page.read_text()))]
-
-
-def as_number(token):
-    """A number, and how far its last decimal reaches: 0 if it is a whole one."""
-    token = token.strip("[](){},:%")
-    try:
-        return float(token), 10.0 ** -len(token.partition(".")[2]) if re.fullmatch(r"-?\d+\.\d+", token) else 0.0
-    except ValueError:
-        return None
-
-
-def is_alike(shown, printed):
-    """Whether a page shows what was printed: words are equal, numbers close; after "…" anything may follow.
-
-    Two numbers that are close may have been rounded away from each other.
-    """
-    shown, printed = shown.split(), printed.split()
-    if "…" in shown:
-        end = shown.index("…")
-        shown, printed = shown[:end], printed[:end]
-    if len(shown) != len(printed):
-        return False
-    for one, other in zip(shown, printed, strict=True):
-        a, b = as_number(one), as_number(other)
-        if one != other and (a is None or b is None or abs(a[0] - b[0]) > 0.03 + 0.05 * abs(a[0]) + a[1]):
-            return False
-    return True
 
 
 @pytest.mark.parametrize(
@@ -89,6 +44,14 @@ def test_how_outputs_are_compared(shown, printed, alike):
     assert is_alike(shown, printed) == alike
 
 
+def test_outputs_that_are_not_true_are_renewed(tmp_path):
+    page = tmp_path / "page.md"
+    of_block = "```python\nprint({})\n```\n\n```text\n{}\n```\n"
+    page.write_text("# A page\n" + of_block.format(0.71, 0.72) + "more\n" + of_block.format("1 + 1", 3) + "end\n")
+    expected = "# A page\n" + of_block.format(0.71, 0.72) + "more\n" + of_block.format("1 + 1", 2) + "end\n"
+    assert renewed(page, is_alike) == expected
+
+
 @pytest.fixture
 def _leaves_nothing(monkeypatch):
     """What a page registers is forgotten afterwards, and its figures are closed."""
@@ -106,15 +69,11 @@ def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
     """Its blocks in order, in one namespace, in an empty folder; what is shown below a block is what it prints."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "Agg")
-    given = {"__name__": "__main__"}
+    names = {"__name__": "__main__"}
     for code, shown in steps_of(page.read_text()):
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
-            exec(compile(code, name_of(page), "exec"), given)
+        printed = run(code, page, names)
         if shown is not None:
-            assert is_alike(shown, printed.getvalue()), f"the page shows\n{shown}\nand this was printed\n" + (
-                printed.getvalue()
-            )
+            assert is_alike(shown[2], printed), f"the page shows\n{shown[2]}\nand this was printed\n{printed}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

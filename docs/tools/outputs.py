@@ -1,0 +1,94 @@
+"""The code of the pages, and what they show that it prints: ``make docs-outputs`` writes anew what is true no more."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).parents[1]
+FOLDERS = ("start", "guide", "coming_from", "contributing")
+PAGES = [
+    *sorted(page for folder in FOLDERS for page in (DOCS / folder).rglob("*.md")),
+    DOCS / "faq.md",
+    DOCS / "serving.md",
+]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
+
+
+def steps_of(text: str) -> Iterator[tuple[str, re.Match[str] | None]]:
+    """The code of a page, block by block, each with the output that is shown below it, or None."""
+    for block, after in pairwise([*BLOCK.finditer(text), None]):
+        if block is not None and block[1] == "python":
+            yield block[2], after if after is not None and after[1] == "text" else None
+
+
+def run(code: str, page: Path, names: dict[str, Any]) -> str:
+    """What a block prints, which sees the `names` of those before it."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(code, str(page), "exec", dont_inherit=True), names)
+    return printed.getvalue()
+
+
+def _as_number(token: str) -> tuple[float, float] | None:
+    """A number, and how far its last decimal reaches: 0 if it is a whole one."""
+    token = token.strip("[](){},:%")
+    try:
+        return float(token), 10.0 ** -len(token.partition(".")[2]) if re.fullmatch(r"-?\d+\.\d+", token) else 0.0
+    except ValueError:
+        return None
+
+
+def is_alike(shown: str, printed: str) -> bool:
+    """Whether a page shows what was printed: words are equal, numbers close; after "…" anything may follow.
+
+    Two numbers that are close may have been rounded away from each other.
+    """
+    words, others = shown.split(), printed.split()
+    if "…" in words:
+        end = words.index("…")
+        words, others = words[:end], others[:end]
+    if len(words) != len(others):
+        return False
+    for word, other in zip(words, others, strict=True):
+        a, b = _as_number(word), _as_number(other)
+        if word != other and (a is None or b is None or abs(a[0] - b[0]) > 0.03 + 0.05 * abs(a[0]) + a[1]):
+            return False
+    return True
+
+
+def renewed(page: Path, is_true: Callable[[str, str], bool]) -> str:
+    """The text of a page, with what its blocks print now where what it shows is not true."""
+    text, parts, end = page.read_text(), [], 0
+    names: dict[str, Any] = {"__name__": "__main__"}
+    for code, shown in steps_of(text):
+        printed = run(code, page, names)
+        if shown is not None and not is_true(shown[2], printed):
+            parts += [text[end : shown.start(2)], printed.rstrip("\n") + "\n"]
+            end = shown.end(2)
+    return "".join([*parts, text[end:]])
+
+
+def main(names: list[str]) -> None:
+    """Renew the pages of these names, or all that show what code prints."""
+    os.environ["MPLBACKEND"] = "Agg"
+    for page in [DOCS / f"{name}.md" for name in names] or PAGES:
+        if all(shown is None for _, shown in steps_of(page.read_text())):
+            continue
+        print(page.relative_to(DOCS), flush=True)
+        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+            text = renewed(page, is_alike)
+        if text != page.read_text():
+            page.write_text(text)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
