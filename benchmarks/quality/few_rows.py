@@ -7,7 +7,7 @@ had no part in the fit, see ``by_rows.py``.
 from benchmarks.quality import by_rows
 
 SIZES = (100, 300, 900)
-EPOCHS = (3, 5, 8, 12, 20, 30)
+EPOCHS = (2, 3, 5, 8, 12, 30)
 MODES = {"a tenth set aside": {"early_stopping": True}} | {
     f"{epochs} epochs": {"early_stopping": False, "max_epochs": epochs} for epochs in EPOCHS
 }

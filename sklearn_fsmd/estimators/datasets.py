@@ -177,7 +177,7 @@ class Datasets(Learning):
         if validation is not None and valid is not None:
             self._refuse_unsampled(parents, rates, StepSums.of(valid[1], parents).rates(parents))
         if net is None:
-            net = trainer.new_net(self, encoder, sums.with_largest(sample[1]), rates, random, None)
+            net = trainer.new_net(self, encoder, sums.with_largest(sample[1]), rates, random, None, n_rows)
         else:
             trainer.grow(self, net, self._encoder, encoder)
             trainer.widen(net, sums.with_largest(sample[1]))

@@ -148,7 +148,8 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
 
         if net is None:
             resumes = checkpoint is not None and checkpoint.resumes
-            net = trainer.new_net(self, encoder, data[1], rates, random, None if resumes else rows)
+            unlabeled, n_rows = (None if resumes else rows), (len(X) if split else None)
+            net = trainer.new_net(self, encoder, data[1], rates, random, unlabeled, n_rows)
         trainer.train(
             self,
             net,

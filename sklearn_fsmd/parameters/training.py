@@ -50,8 +50,9 @@ class OptimizationParameters:
         weight; all other weights are trained by "adam" or "adamw".
     embedding_lr : float, default=0.05
         Learning rate of "rowwise_adagrad". The steps of a row get shorter the more often it has been read.
-    lr : float, default=2e-3
-        Learning rate.
+    lr : float or "auto", default="auto"
+        Learning rate. "auto" is 2e-3. With fewer than 20,000 rows, of which a fit makes few steps, it is 5e-3, and with
+        fewer than 1,000 it is 1e-2, unless these are the first of :meth:`partial_fit`. Training that goes on keeps it.
     weight_decay : float or "auto", default="auto"
         Weight decay of all weights but biases and the scales of normalisations. "auto" is 0.03 with AdamW, which makes
         weights smaller by themselves, and 0 with all others, most of which add it to the gradient, as a penalty: there
@@ -69,7 +70,7 @@ class OptimizationParameters:
     optimizer: Any = "adamw"
     embedding_optimizer: Literal["auto", "dense", "sparse", "rowwise_adagrad"] = "auto"
     embedding_lr: float = 0.05
-    lr: float = 2e-3
+    lr: float | Literal["auto"] = "auto"
     weight_decay: float | Literal["auto"] = "auto"
     average_decay: float = 0.995
     net_params: dict[str, Any] | None = None
@@ -81,7 +82,7 @@ class OptimizationParameters:
         "optimizer": [StrOptions(set(OPTIMIZERS)), type],
         "embedding_optimizer": [StrOptions({"auto", "dense", "sparse", "rowwise_adagrad"})],
         "embedding_lr": [Interval(Real, 0, None, closed="neither")],
-        "lr": [Interval(Real, 0, None, closed="neither")],
+        "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "weight_decay": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "average_decay": [Interval(Real, 0, 1, closed="left")],
         "net_params": [dict, None],
@@ -113,7 +114,7 @@ class TrainingParameters(OptimizationParameters):
         above 1 it is larger, so that each member reads so many: twice as large if their number is even.
     max_epochs : int or "auto", default="auto"
         Most passes over the data. "auto" is 30; without validation data, by which training could end earlier, as many
-        as make 100 steps, but from 5 to 30.
+        as make 30 steps, but from 3 to 30.
     early_stopping : bool or "auto", default="auto"
         Whether to stop when `validation_metric` no longer gets better. "auto" does it where `X_val` is given or X has
         at least 1000 rows. Where there is validation data, the best weights are kept, also if False.

@@ -1,10 +1,11 @@
 """The training loop and what belongs to it. Only here is skorch imported."""
 
 from sklearn_fsmd.training import level_rows, trainer, validation_rows
+from sklearn_fsmd.training.automatic import batch_size_of
 from sklearn_fsmd.training.batches import Batch, Batches, BatchIterator, TensorData
 from sklearn_fsmd.training.checkpoint import Checkpoint
 from sklearn_fsmd.training.early_stopping import EarlyStopping
-from sklearn_fsmd.training.feed import Feed, InMemory, arrays_of, batch_size_of, hidden_values
+from sklearn_fsmd.training.feed import Feed, InMemory, arrays_of, hidden_values
 from sklearn_fsmd.training.level import level_of
 from sklearn_fsmd.training.net import Net
 from sklearn_fsmd.training.pretraining import pretrain

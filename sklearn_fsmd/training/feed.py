@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from sklearn_fsmd.encoding import Encoded, FeatureEncoder, InputEncoder, Targets
-from sklearn_fsmd.network import readers_of
 from sklearn_fsmd.parameters import MultiTaskParameters, TrainingParameters
+from sklearn_fsmd.training.automatic import batch_size_of
 from sklearn_fsmd.training.batches import Batches, BatchIterator, TensorData
 
 
@@ -67,14 +67,6 @@ def arrays_of(rows: Encoded, targets: Targets) -> tuple[np.ndarray | None, ...]:
     for column in rows.lists or ():
         own = *own, column.flat.numpy(), column.offsets.numpy()
     return own if rows.bias is None else (*own, rows.bias.codes, rows.bias.numbers)
-
-
-def batch_size_of(p: MultiTaskParameters, n_rows: int, least: int) -> int:
-    """Rows per step. By "auto" each member of an ensemble reads as many of them as one alone would."""
-    if p.batch_size != "auto":
-        return p.batch_size
-    of_one = min(max(n_rows // 100, 32), 1024)
-    return max(of_one * p.n_members // readers_of(p.n_members), least)
 
 
 def _offsets(encoder: FeatureEncoder, rows: Any, device: str) -> torch.Tensor:

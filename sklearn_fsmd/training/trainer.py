@@ -21,6 +21,7 @@ from sklearn_fsmd.parameters import (
 )
 from sklearn_fsmd.runtime import resolve_device, resolve_precision, seeded, threads
 from sklearn_fsmd.training import growing
+from sklearn_fsmd.training.automatic import epochs_of, lr_of
 from sklearn_fsmd.training.batches import TensorData
 from sklearn_fsmd.training.checkpoint import Checkpoint
 from sklearn_fsmd.training.feed import Feed, arrays_of
@@ -31,6 +32,7 @@ from sklearn_fsmd.training.pretraining import pretrain
 from sklearn_fsmd.training.progress import Progress
 from sklearn_fsmd.training.remembered import (
     ARCHITECTURE,
+    AUTO_LR,
     AVERAGED_STEPS,
     BATCH_ROWS,
     ENCODING,
@@ -38,7 +40,7 @@ from sklearn_fsmd.training.remembered import (
     spec_of,
 )
 from sklearn_fsmd.training.task_balancing import RULES
-from sklearn_fsmd.training.validation_rows import TrainingRows, early_stopping_of, epochs_of
+from sklearn_fsmd.training.validation_rows import TrainingRows, early_stopping_of
 
 WEIGHT_DECAY = 0.03
 """What "auto" is with AdamW."""
@@ -60,11 +62,13 @@ def new_net(
     rates: np.ndarray,
     random: np.random.RandomState,
     unlabeled: Encoded | None,
+    n_rows: int | None,
 ) -> Net:
     """The net for the parameters of `p`, with its initial weights, on the device that they name.
 
     `targets` may be those of some of the rows; `rates` ``(K,)`` are the rates of all. `unlabeled` are the rows to
-    pretrain on, where `p` asks for that; None if the outcome is known already.
+    pretrain on, where `p` asks for that; None if the outcome is known already. `n_rows` are the rows of the fit, those
+    that validate included; None if others will follow.
     """
     if p.embedding_compression is not None and p.pretrain_epochs:
         raise ValueError(
@@ -74,7 +78,7 @@ def new_net(
     device = resolve_device(p.device)
     warn_of_shared_rows(p, encoder.main)
     check_table_size(p, encoder.main, targets.labels.shape[1], device)
-    net = make_net(p, encoder, targets.labels.shape[1], draw_seed(random), device)
+    net = make_net(p, encoder, targets.labels.shape[1], draw_seed(random), device, n_rows)
     net.module_.start_at(torch.from_numpy(rates).to(net.device, torch.float32), values_of(p, targets, device))
     pretraining_seed = draw_seed(random) if p.pretrain_epochs else 0
     if p.pretrain_epochs and unlabeled is not None:
@@ -116,11 +120,13 @@ def values_of(p: MultiTaskParameters, targets: Targets, device: str) -> tuple[to
     return torch.from_numpy(values).to(device), torch.from_numpy(weights).to(device)
 
 
-def make_net(p: MultiTaskParameters, encoder: InputEncoder, n_tasks: int, seed: int, device: str) -> Net:
+def make_net(
+    p: MultiTaskParameters, encoder: InputEncoder, n_tasks: int, seed: int, device: str, n_rows: int | None
+) -> Net:
     """An initialised skorch net around the network that `p` describes."""
     with seeded(seed):
         network = build(p, encoder, n_tasks)
-    return wrap(p, network, device, spec_of(p))
+    return wrap(p, network, device, spec_of(p) | {AUTO_LR: lr_of(n_rows)})
 
 
 def wrap(p: OptimizationParameters, network: MultiTaskNetwork, device: str, spec: dict[str, Any]) -> Net:
@@ -130,7 +136,7 @@ def wrap(p: OptimizationParameters, network: MultiTaskNetwork, device: str, spec
     net = Net(
         network,
         criterion=MultiTaskLoss(network.link, task_weights, p.chain_loss, network.values),
-        lr=p.lr,
+        lr=spec.get(AUTO_LR, lr_of(None)) if p.lr == "auto" else p.lr,
         average_decay=p.average_decay,
         balance=RULES[p.task_weighting](task_weights),
         train_split=None,

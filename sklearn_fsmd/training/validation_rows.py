@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 
@@ -15,10 +14,6 @@ TrainingRows = tuple[Encoded, Targets]
 
 FEW_ROWS = 1000
 """Below this, early_stopping="auto" does not set rows aside."""
-
-MOST_EPOCHS = 30
-STEPS_UNWATCHED, LEAST_EPOCHS = 100, 5
-"""Without validation rows, more steps than these learn the rows by heart; of many rows, more passes than these."""
 
 
 def wants_split(p: TrainingParameters, n_rows: int) -> bool:
@@ -50,13 +45,6 @@ def split(
     is_valid[order[np.floor((np.arange(n_valid) + random.uniform()) * n / n_valid).astype(int)]] = True
     train, valid = np.flatnonzero(~is_valid), np.flatnonzero(is_valid)
     return (rows.select(train), targets.take(train)), (rows.take(valid), targets.take(valid))
-
-
-def epochs_of(epochs: int | Literal["auto"], n_steps: int, is_watched: bool) -> int:
-    """How many passes of `n_steps` each there may be; `is_watched` says whether there are validation rows."""
-    if epochs != "auto":
-        return epochs
-    return MOST_EPOCHS if is_watched else min(max(round(STEPS_UNWATCHED / n_steps), LEAST_EPOCHS), MOST_EPOCHS)
 
 
 def early_stopping_of(

@@ -6,7 +6,7 @@ from sklearn.metrics import log_loss
 
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.datasets import make_funnel
-from sklearn_fsmd.training.validation_rows import epochs_of
+from sklearn_fsmd.training.automatic import epochs_of
 from tests.cases import SMALL
 
 DEFAULT = {name: value for name, value in SMALL.items() if name not in {"max_epochs", "batch_size"}}
@@ -19,26 +19,26 @@ def funnel():
 
 @pytest.mark.parametrize(
     ("n_steps", "without", "why"),
-    [(1, 30, "never more"), (8, 12, "100 steps"), (17, 6, "100 steps"), (1000, 5, "many rows: never fewer")],
+    [(1, 30, "never more"), (4, 8, "30 steps"), (6, 5, "30 steps"), (1000, 3, "many rows: never fewer")],
 )
-def test_auto_is_thirty_passes_with_validation_rows_and_100_steps_without(n_steps, without, why):
+def test_auto_is_30_passes_with_validation_rows_and_30_steps_without(n_steps, without, why):
     assert epochs_of("auto", n_steps, is_watched=False) == without, why
     assert epochs_of("auto", n_steps, is_watched=True) == 30
     assert {epochs_of(7, n_steps, is_watched) for is_watched in (False, True)} == {7}
 
 
-def test_few_rows_are_passed_over_for_100_steps(funnel):
-    X, Y = (part[:320] for part in funnel)
+def test_few_rows_are_passed_over_for_30_steps(funnel):
+    X, Y = (part[:160] for part in funnel)
     model = FSMDClassifier(**DEFAULT).fit(X, Y)
     assert model.get_params()["max_epochs"] == "auto"
-    assert len(model.history_) == 10  # of 10 steps
+    assert len(model.history_) == 6  # of 5 steps
     assert len(model.set_params(max_epochs=14).fit(X, Y).history_) == 14
 
 
 def test_members_read_as_long_as_one_alone(funnel):
-    X, Y = (part[:320] for part in funnel)
+    X, Y = (part[:256] for part in funnel)
     model = FSMDClassifier(**DEFAULT, n_members=4).fit(X, Y)
-    assert len(model.history_) == 20  # of 5 steps: each row of a batch is read by half of them
+    assert len(model.history_) == 8  # of 4 steps: each row of a batch is read by half of them
 
 
 def test_where_validation_rows_end_training_they_alone_do(funnel):
@@ -50,23 +50,23 @@ def test_where_validation_rows_end_training_they_alone_do(funnel):
     assert len(model.history_) == 30
 
 
-def test_without_early_stopping_many_rows_are_passed_over_five_times(funnel):
+def test_without_early_stopping_many_rows_are_passed_over_three_times(funnel):
     X, Y = (part[:2000] for part in funnel)
-    assert len(FSMDClassifier(**DEFAULT, early_stopping=False).fit(X, Y).history_) == 5
+    assert len(FSMDClassifier(**DEFAULT, early_stopping=False).fit(X, Y).history_) == 3
 
 
 def test_a_file_is_passed_over_as_often_as_a_table(funnel, tmp_path):
-    X, Y = (part[:320] for part in funnel)
+    X, Y = (part[:160] for part in funnel)
     X.assign(**Y).to_parquet(tmp_path / "log.parquet")
     model = FSMDClassifier(**DEFAULT).fit_dataset(tmp_path / "log.parquet", list(Y))
-    assert len(model.history_) == 10
+    assert len(model.history_) == 6
 
 
 def test_training_that_goes_on_counts_its_passes_anew(funnel):
-    X, Y = (part[:320] for part in funnel)
+    X, Y = (part[:160] for part in funnel)
     model = FSMDClassifier(**DEFAULT, warm_start=True).fit(X, Y).fit(X, Y)
-    assert [epoch["epoch"] for epoch in model.history_] == list(range(1, 21))
-    assert len(model.partial_fit(X, Y).history_) == 21
+    assert [epoch["epoch"] for epoch in model.history_] == list(range(1, 13))
+    assert len(model.partial_fit(X, Y).history_) == 13
 
 
 def test_few_rows_are_not_learned_by_heart(funnel):
