@@ -242,7 +242,7 @@ class Spoil(Callback):
             net.module_.towers.output.weight.fill_(INF)
 
 
-def diverged(batch=1, lr=0.002, **params):
+def diverged(batch=1, lr=0.01, **params):
     text = f"The loss became nan in batch {batch} of epoch 1 with lr={lr}. Lower `lr`, or clip the gradients"
     return params, FloatingPointError, text
 

@@ -441,7 +441,7 @@ def test_skorch_callbacks_that_stop_and_that_schedule(frame):
 
     schedule = LRScheduler("StepLR", step_size=1, gamma=0.5, step_every="batch")
     small(callbacks=[schedule, Watch()], max_epochs=1).fit(X, Y)
-    np.testing.assert_allclose(rates, 2e-3 * 0.5 ** np.arange(len(rates)))
+    np.testing.assert_allclose(rates, 0.01 * 0.5 ** np.arange(len(rates)))
 
 
 def test_warm_start_takes_up_what_training_is_given_and_refuses_another_network(frame):

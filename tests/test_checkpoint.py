@@ -289,7 +289,7 @@ def test_a_file_that_is_none_of_ours_is_not_replaced(data, tmp_path):
 def test_what_does_not_go_together_is_refused(data, tmp_path, interrupt):
     path = tmp_path / "c"
     model = interrupt(FSMDClassifier(**PARAMS, checkpoint=path), *data)
-    with pytest.raises(ValueError, match=r"'lr' parameter was 0.002 in the fit that wrote .*c and is 0.1 now"):
+    with pytest.raises(ValueError, match=r"'lr' parameter was 'auto' in the fit that wrote .*c and is 0.1 now"):
         clone(model).set_params(lr=0.1).fit(*data, resume=True)
     with pytest.raises(ValueError, match="'max_epochs' parameter was 6"):
         clone(model).set_params(max_epochs=3).fit(*data, resume=True)

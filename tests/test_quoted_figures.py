@@ -102,10 +102,10 @@ def text_of(page):
     return " ".join((ROOT / page).read_text().split())
 
 
-def means(file, columns, by, where="seed >= 0"):
+def means(file, columns, by, where="seed >= 0", digits=4):
     """The means over the seeds, as they are quoted."""
     stored = pd.read_csv(ROOT / "benchmarks" / file).query(where)
-    return stored.groupby(by)[columns].mean().map("{:.4f}".format).T.to_dict("list")
+    return stored.groupby(by)[columns].mean().map(f"{{:.{digits}f}}".format).T.to_dict("list")
 
 
 def test_sentences_on_speed():
@@ -231,17 +231,46 @@ def test_sentences_on_the_paper():
 
 
 def test_what_is_said_of_few_rows_is_what_was_measured():
-    found = pd.read_csv(ROOT / "benchmarks" / "quality" / "few_rows.csv")
-    means = found.groupby(["data", "rows", "mode"])[["first_auc", "first_log_loss"]].mean()
-    auc, loss = means.first_auc, means.first_log_loss
-    few, more = [("kuairand", 300, f"{epochs} epochs") for epochs in (8, 12, 30)], ("kuairand", 900)
-    design = " ".join((ROOT / "docs" / "design.md").read_text().split())
+    few = means("quality/few_rows.csv", ["first_auc", "first_log_loss"], ["data", "rows", "mode"], digits=3)
+    (auc, loss), (auc_of_30, loss_of_30) = (few["kuairand", 900, f"{epochs} epochs"] for epochs in (3, 30))
     assert (
-        f"have a log loss of clicks of {loss[few[0]]:.3f} and {loss[few[1]]:.3f} and an AUC of {auc[few[0]]:.3f} and "
-        f"{auc[few[1]]:.3f}, 30 epochs {loss[few[2]]:.3f} and {auc[few[2]]:.3f}." in design
+        f"log loss of clicks of {loss} and an AUC of {auc}, after 30 epochs {loss_of_30} and {auc_of_30}."
+        in text_of("docs/design.md")
     )
-    aside, all_rows = auc[*more, "a tenth set aside"], auc[*more, "5 epochs"]
-    assert f"900 rows of KuaiRand {aside:.3f}, after five epochs over all rows {all_rows:.3f})" in design
-    changelog = " ".join((ROOT / "CHANGELOG.md").read_text().split())
-    long, short = (loss["funnel", 900, f"{epochs} epochs"] for epochs in (30, 5))
-    assert f"new rows was {long:.2f} after 30 epochs, and is {short:.2f} after five" in changelog
+    kuairand, census = (few[name, 900, "a tenth set aside"][0] for name in ("kuairand", "census"))
+    assert f"stop on, AUC is {kuairand} there" in text_of("docs/design.md")
+    assert f"say more, {census} instead of {few['census', 900, '3 epochs'][0]};" in text_of("docs/design.md")
+    of_30, of_3 = (few["funnel", 900, f"{epochs} epochs"][1] for epochs in (30, 3))
+    assert f"new rows is {float(of_30):.2f} after 30 epochs, and {float(of_3):.2f} after three" in text_of(
+        "CHANGELOG.md"
+    )
+
+
+def test_what_is_said_of_learning_rates_is_what_was_measured():
+    auc = means("quality/learning_rates.csv", ["first_auc"], ["data", "rows", "lr"], digits=3)
+    of = {key: " / ".join(auc[*key, lr][0] for lr in (0.002, 0.005, 0.01)) for key in {key[:2] for key in auc}}
+    for rows, how in (
+        (1000, "on 1,000 rows {} (funnels), {} (KuaiRand) and {} (Census);"),
+        (3000, "on 3,000 rows {}, {} and {};"),
+        (30_000, "on 30,000 rows {}, {} and {}."),
+    ):
+        assert how.format(*(of[name, rows] for name in ("funnel", "kuairand", "census"))) in text_of("docs/design.md")
+    new, old = (auc["kuairand", 3000, lr][0] for lr in (0.005, 0.002))
+    assert f"On 3,000 rows of KuaiRand the AUC of clicks is {new}, and was {old}" in text_of("CHANGELOG.md")
+
+
+def test_from_how_many_rows_on_is_what_was_measured():
+    auc = means("quality/enough_rows.csv", ["first_auc", "second_auc"], ["data", "rows", "model"], digits=3)
+    of, beside = ({key[:2]: auc[key] for key in auc if key[2] == m} for m in ("defaults", "logistic regression"))
+    for name in ("funnel", "kuairand", "census"):
+        assert beside[name, 300][0] > of[name, 300][0]
+        assert beside[name, 1000][0] > of[name, 1000][0]
+    for name in ("kuairand", "census"):
+        assert all(ours >= theirs for ours, theirs in zip(of[name, 10_000], beside[name, 10_000], strict=True))
+    (few, our_few), (funnel, our_funnel), (many, our_many) = (
+        (beside[key][0], of[key][0]) for key in (("kuairand", 1000), ("funnel", 1000), ("kuairand", 10_000))
+    )
+    assert (
+        f"1,000 rows of KuaiRand: {few} against {our_few} of `FSMDClassifier`; of simulated funnels {funnel} against "
+        f"{our_funnel}. On 10,000 rows of KuaiRand {many} against {our_many}"
+    ) in text_of("docs/guide/choosing_a_model.md")
