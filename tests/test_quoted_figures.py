@@ -238,12 +238,27 @@ def test_what_is_said_of_few_rows_is_what_was_measured():
         in text_of("docs/design.md")
     )
     kuairand, census = (few[name, 900, "a tenth set aside"][0] for name in ("kuairand", "census"))
-    assert f"stop on, AUC is {kuairand} there" in text_of("docs/design.md")
+    assert f"stop on gives {kuairand} on 900 rows of KuaiRand, where all rows give {auc}" in text_of("docs/design.md")
     assert f"say more, {census} instead of {few['census', 900, '3 epochs'][0]};" in text_of("docs/design.md")
+    less, default = (few["census", 100, f"8 epochs{rate}"][0] for rate in (", lr=0.005", ""))
+    assert f"100 rows of Census, of eight passes, it has an AUC of {less} instead of {default}." in text_of(
+        "docs/design.md"
+    )
     of_30, of_3 = (few["funnel", 900, f"{epochs} epochs"][1] for epochs in (30, 3))
     assert f"new rows is {float(of_30):.2f} after 30 epochs, and {float(of_3):.2f} after three" in text_of(
         "CHANGELOG.md"
     )
+
+
+def test_what_is_said_of_patience_is_what_was_measured():
+    stored = pd.read_csv(ROOT / "benchmarks" / "quality" / "patience.csv").query("rows <= 5000")
+    auc, epochs = (
+        stored.set_index(["data", "rows", "seed", "patience"])[column].unstack()  # noqa: PD010 (no means)
+        for column in ("first_auc", "epochs")
+    )
+    others = auc[auc[2] != auc[6]]
+    assert (len(auc), len(others), (others[2] > others[6]).sum(), (auc[1] != auc[6]).sum()) == (30, 5, 4, 7)
+    assert f"take {epochs[3].mean():.1f} epochs instead of {epochs[2].mean():.1f}" in text_of("docs/design.md")
 
 
 def test_what_is_said_of_learning_rates_is_what_was_measured():
