@@ -123,3 +123,42 @@ def test_whatever_judges_pairs_warns(frame):
     weights = pd.Series(np.ones(len(X)), index=X.index).sample(frac=1, random_state=0)
     with pytest.warns(UserWarning, match="of X and sample_weight hold the same labels in different orders"):
         FSMDClassifier(**SMALL | {"max_epochs": 1}).fit(X, Y, sample_weight=weights)
+
+
+KNOWN_WHERE = "'paid' of X is known where 'conversion' has happened, and missing everywhere else"
+
+
+def with_paid(n=2000):
+    """A funnel, and what each conversion has brought."""
+    X, Y = make_funnel(n, random_state=0, return_X_y=True)
+    return X.assign(paid=np.where(Y["conversion"] == 1, X["price"], np.nan)), Y
+
+
+def warnings_of_gaps(X, Y):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fit(X, Y)
+    return [str(w.message) for w in caught if "missing everywhere else" in str(w.message)]
+
+
+def test_what_is_known_of_conversions_alone_is_warned_of(tmp_path):
+    X, Y = with_paid()
+    with pytest.warns(UserWarning, match=KNOWN_WHERE + r".*X\.drop\(columns=\['paid'\]\).*`value_targets`"):
+        fit(X, Y)
+    with pytest.warns(UserWarning, match=KNOWN_WHERE):
+        fit(X, Y.assign(conversion=Y["conversion"].where(Y["click"] == 1)))  # missing where nobody has clicked
+    X.assign(**Y).to_parquet(tmp_path / "log.parquet")
+    with pytest.warns(UserWarning, match=KNOWN_WHERE):
+        FSMDClassifier(**SMALL | {"max_epochs": 1}).fit_dataset(tmp_path / "log.parquet", list(Y))
+
+
+def test_other_gaps_are_not_warned_of():
+    X, Y = with_paid()
+    one_more = X["paid"].copy()
+    one_more[np.flatnonzero(X["paid"].isna())[0]] = 1.0
+    one_less = X["paid"].copy()
+    one_less[np.flatnonzero(X["paid"].notna())[0]] = np.nan
+    gaps = np.random.RandomState(0).uniform(size=len(X)) < 0.1
+    assert len(warnings_of_gaps(X, Y)) == 1
+    assert not warnings_of_gaps(X.drop(columns="paid").assign(a=one_more, b=one_less, c=X["price"].mask(gaps)), Y)
+    assert not warnings_of_gaps(X[:200], Y[:200])  # of few conversions it may be chance

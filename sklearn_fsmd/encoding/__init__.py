@@ -12,7 +12,7 @@ from sklearn_fsmd.encoding.known_labels import refuse_unjudged, refuse_unlabeled
 from sklearn_fsmd.encoding.lists import ListColumn
 from sklearn_fsmd.encoding.numeric import NumericColumn
 from sklearn_fsmd.encoding.odd_text import warn_of_text
-from sklearn_fsmd.encoding.pairing import warn_of_answers, warn_of_order
+from sklearn_fsmd.encoding.pairing import warn_of_answers, warn_of_gaps, warn_of_order
 from sklearn_fsmd.encoding.seen import Counts, Numbers
 from sklearn_fsmd.encoding.single_rows import codes_of
 from sklearn_fsmd.encoding.step_rates import StepSums
@@ -74,6 +74,7 @@ __all__ = [
     "shown",
     "warn_of_answers",
     "warn_of_contradictions",
+    "warn_of_gaps",
     "warn_of_ids",
     "warn_of_order",
     "warn_of_other_steps",

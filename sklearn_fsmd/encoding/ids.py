@@ -23,8 +23,10 @@ MANY_VALUES = 500
 N_ROWS = 100_000
 """That many rows are looked at."""
 HAS_AN_ID = (
-    "user|customer|client|visitor|member|account|item|product|article|video|ad|session|device|author|seller|merchant|"
-    "shop|campaign|advertiser|publisher|creative|doc"
+    "user|customer|client|visitor|member|account|viewer|listener|reader|learner|student|patient|driver|passenger|guest|"
+    "item|product|article|video|movie|film|song|artist|album|podcast|book|course|recipe|hotel|restaurant|listing|"
+    "ad|campaign|advertiser|publisher|creative|session|device|author|creator|channel|seller|merchant|vendor|shop|store|"
+    "brand|category|doc"
 )
 NAME = re.compile(
     r"(^|[^a-zA-Z])([iI][dD]s?|[nN][oOrR]|(?i:uu?id|key|code|sku|zip))$|[a-z](I[dD]s?|No|Nr|Key|Code)$"

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from sklearn_fsmd.encoding.canonical import shown
+from sklearn_fsmd.encoding.targets import Targets
 from sklearn_fsmd.runtime import warn
+
+N_ROWS = 100_000
+"""That many rows are looked at."""
+FEW_LABELS = 30
+"""Gaps that go with fewer labels of a kind may do so by chance."""
 
 
 def warn_of_order(X: Any, Y: Any, names: tuple[str, str] = ("X", "Y")) -> None:
@@ -51,4 +58,32 @@ def warn_of_answers(X: Any, Y: Any) -> None:
         warn(
             f"{'Columns' if len(both) > 1 else 'Column'} {', '.join(map(repr, both))} of X: the name of a target. If "
             f"it is the target, the model is told the answer, which new rows do not have: X.drop(columns={both})."
+        )
+
+
+def warn_of_gaps(X: Any, targets: Targets, names: Sequence[str]) -> None:
+    """Warn of columns of X that are known where a target has happened, and nowhere else: what a purchase brought.
+
+    Parameters
+    ----------
+    X : DataFrame, or something else, which is left alone.
+    targets : of the rows of X.
+    names : of the targets.
+    """
+    if not isinstance(X, pd.DataFrame):
+        return
+    labels, is_observed = targets.labels[:N_ROWS] > 0, targets.full_weights[:N_ROWS] > 0
+    told = {}
+    for position, column in enumerate(X):
+        is_known = X.iloc[:N_ROWS, position].notna().to_numpy()
+        for k, name in enumerate(names):
+            happened, known = labels[is_observed[:, k], k], is_known[is_observed[:, k]]
+            enough = FEW_LABELS <= happened.sum() <= len(happened) - FEW_LABELS
+            if enough and (happened == known).all():
+                told[column] = name
+    for column, name in told.items():
+        warn(
+            f"Column {column!r} of X is known where {name!r} has happened, and missing everywhere else. So it tells "
+            f"the model the answer, which new rows do not have: X.drop(columns={[column]}). To predict it, put it into "
+            "Y, and name it in `value_targets`."
         )

@@ -220,7 +220,8 @@ class Datasets(Learning):
         parents = self._parents(targets)
         how = dataset, encoder, targets, parents
         if anew:
-            self._warn_of_columns(encoder, dataset.features_of(found.first.frame), encoded([found.first], *how)[1])
+            features, labels = dataset.features_of(found.first.frame), encoded([found.first], *how)[1]
+            self._warn_of_columns(encoder, targets, features, labels)
         sample = _rows(found.sample, how)
         if anew:
             warn_of_other_steps(targets, sample[1])

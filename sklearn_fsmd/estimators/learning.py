@@ -23,6 +23,7 @@ from sklearn_fsmd.encoding import (
     refuse_unjudged,
     refuse_unlabeled,
     warn_of_answers,
+    warn_of_gaps,
     warn_of_ids,
     warn_of_order,
     warn_of_other_steps,
@@ -103,7 +104,7 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
         if anew:
             warn_of_answers(X, Y)
             warn_of_other_steps(targets, labels)
-            self._warn_of_columns(encoder, X, labels)
+            self._warn_of_columns(encoder, targets, X, labels)
         data = (rows if X_unlabeled is None else rows.select(np.arange(len(X)))), labels
         valid = None
         if validation is not None:
@@ -197,8 +198,9 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
         if self.negative_sampling_rate != 1:
             refuse_unsampled(self.negative_sampling_rate, parents, train, valid)
 
-    def _warn_of_columns(self, encoder: InputEncoder, X: Any, labels: Targets) -> None:
-        """Warn of columns of X, of these labels, that look like ids or like numbers and are not taken for such."""
+    def _warn_of_columns(self, encoder: InputEncoder, targets: TargetEncoder, X: Any, labels: Targets) -> None:
+        """Warn of columns of X that tell these labels, or that look like ids or numbers and are not taken for such."""
+        warn_of_gaps(X, labels, targets.names)
         if isinstance(self.categorical_features, str) and self.categorical_features == "from_dtype":
             part = encoder.main_part(X)
             own, of_bias = np.flatnonzero(~encoder.is_bias), np.flatnonzero(encoder.is_bias)
