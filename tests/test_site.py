@@ -3,6 +3,7 @@
 import inspect
 import json
 import re
+import sys
 from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
@@ -46,6 +47,13 @@ def test_the_public_modules_are_found():
     found = {name.removeprefix("sklearn_fsmd.") for name in public.modules()}
     assert found >= {"sklearn_fsmd", "compose", "datasets", "export", "history", "metrics", "plotting", "ranking"}
     assert not found & public.INTERNAL
+
+
+@pytest.mark.parametrize("module", [name for name in public.modules() if hasattr(sys.modules[name], "__path__")])
+def test_a_folder_lists_what_is_public_and_nothing_else(module):
+    imported = sys.modules[module]
+    listed = {name for name in dir(imported) if not (name.startswith("_") or inspect.ismodule(getattr(imported, name)))}
+    assert listed == {name for name in imported.__all__ if not name.startswith("_")}
 
 
 @pytest.mark.parametrize("path", documented())

@@ -6,3 +6,8 @@ from sklearn_fsmd.compose._for_task import ForTask
 from sklearn_fsmd.compose._time_features import TimeFeatures
 
 __all__ = ["ForTask", "TimeFeatures", "ask"]
+
+
+def __dir__() -> list[str]:
+    """What is public: the other names are for other parts of the package."""
+    return __all__

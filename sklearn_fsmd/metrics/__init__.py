@@ -55,3 +55,8 @@ __all__ = [
     "value_mae",
     "value_rmse",
 ]
+
+
+def __dir__() -> list[str]:
+    """What is public: the other names are for other parts of the package."""
+    return __all__

@@ -25,3 +25,8 @@ __all__ = [
     "ReliabilityDisplay",
     "SeesawDisplay",
 ]
+
+
+def __dir__() -> list[str]:
+    """What is public: the other names are for other parts of the package."""
+    return __all__
