@@ -23,7 +23,7 @@ from sklearn_fsmd.metrics import auc_per_task
 
 N_LABELED, N_UNLABELED = 2_000, 150_000
 FIRST_SEED, N_FITS = 40, 3
-SETTINGS = {"max_epochs": 4, "early_stopping": False, "n_threads": 1}
+SETTINGS = {"lr": 2e-3, "max_epochs": 4, "early_stopping": False, "n_threads": 1}
 PRETRAIN = {"pretrain_epochs": 10}
 
 
