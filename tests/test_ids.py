@@ -73,7 +73,7 @@ def test_whoever_has_said_it_is_not_warned(remedy):
     "name",
     [
         *("id", "user_id", "userId", "ID", "itemid", "video ids", "ad.id", "article_no", "Nr", "uuid", "orderNo"),
-        *("customer", "Item"),
+        *("customer", "Item", "course", "learner", "storeid"),
     ],
 )
 def test_ids_are_seen_by_their_names(name):

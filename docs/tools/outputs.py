@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -65,13 +65,13 @@ def is_alike(shown: str, printed: str) -> bool:
     return True
 
 
-def renewed(page: Path, is_true: Callable[[str, str], bool]) -> str:
+def renewed(page: Path) -> str:
     """The text of a page, with what its blocks print now where what it shows is not true."""
     text, parts, end = page.read_text(), [], 0
     names: dict[str, Any] = {"__name__": "__main__"}
     for code, shown in steps_of(text):
         printed = run(code, page, names)
-        if shown is not None and not is_true(shown[2], printed):
+        if shown is not None and not is_alike(shown[2], printed):
             parts += [text[end : shown.start(2)], printed.rstrip("\n") + "\n"]
             end = shown.end(2)
     return "".join([*parts, text[end:]])
@@ -85,9 +85,8 @@ def main(names: list[str]) -> None:
             continue
         print(page.relative_to(DOCS), flush=True)
         with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-            text = renewed(page, is_alike)
-        if text != page.read_text():
-            page.write_text(text)
+            text = renewed(page)
+        page.write_text(text)
 
 
 if __name__ == "__main__":

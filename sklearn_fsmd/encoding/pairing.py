@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 
 from sklearn_fsmd.encoding.canonical import shown
+from sklearn_fsmd.encoding.ids import N_ROWS
 from sklearn_fsmd.encoding.targets import Targets
 from sklearn_fsmd.runtime import warn
 
-N_ROWS = 100_000
-"""That many rows are looked at."""
 FEW_LABELS = 30
 """Gaps that go with fewer labels of a kind may do so by chance."""
 
@@ -72,18 +71,17 @@ def warn_of_gaps(X: Any, targets: Targets, names: Sequence[str]) -> None:
     """
     if not isinstance(X, pd.DataFrame):
         return
-    labels, is_observed = targets.labels[:N_ROWS] > 0, targets.full_weights[:N_ROWS] > 0
-    told = {}
-    for position, column in enumerate(X):
-        is_known = X.iloc[:N_ROWS, position].notna().to_numpy()
-        for k, name in enumerate(names):
-            happened, known = labels[is_observed[:, k], k], is_known[is_observed[:, k]]
-            enough = FEW_LABELS <= happened.sum() <= len(happened) - FEW_LABELS
-            if enough and (happened == known).all():
-                told[column] = name
-    for column, name in told.items():
-        warn(
-            f"Column {column!r} of X is known where {name!r} has happened, and missing everywhere else. So it tells "
-            f"the model the answer, which new rows do not have: X.drop(columns={[column]}). To predict it, put it into "
-            "Y, and name it in `value_targets`."
-        )
+    looked_at = X.iloc[:N_ROWS]
+    gaps = {column: is_missing.to_numpy() for column, is_missing in looked_at.isna().items() if is_missing.any()}
+    for k, name in enumerate(names if gaps else ()):
+        is_observed = targets.full_weights[:N_ROWS, k] > 0
+        has_not_happened = targets.labels[:N_ROWS, k][is_observed] == 0
+        if not FEW_LABELS <= has_not_happened.sum() <= len(has_not_happened) - FEW_LABELS:
+            continue
+        for column, is_missing in gaps.items():
+            if (is_missing[is_observed] == has_not_happened).all():
+                warn(
+                    f"Column {column!r} of X is known where {name!r} has happened, and missing everywhere else. So it "
+                    f"tells the model the answer, which new rows do not have: X.drop(columns={[column]}). To predict "
+                    "it, put it into Y, and name it in `value_targets`."
+                )

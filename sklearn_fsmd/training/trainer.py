@@ -78,7 +78,9 @@ def new_net(
     device = resolve_device(p.device)
     warn_of_shared_rows(p, encoder.main)
     check_table_size(p, encoder.main, targets.labels.shape[1], device)
-    net = make_net(p, encoder, targets.labels.shape[1], draw_seed(random), device, n_rows)
+    with seeded(draw_seed(random)):
+        network = build(p, encoder, targets.labels.shape[1])
+    net = wrap(p, network, device, spec_of(p) | {AUTO_LR: lr_of(n_rows)})
     net.module_.start_at(torch.from_numpy(rates).to(net.device, torch.float32), values_of(p, targets, device))
     pretraining_seed = draw_seed(random) if p.pretrain_epochs else 0
     if p.pretrain_epochs and unlabeled is not None:
@@ -118,15 +120,6 @@ def values_of(p: MultiTaskParameters, targets: Targets, device: str) -> tuple[to
             f"The value target {name!r} has no value to learn from: none is known{where}, or their weights are 0."
         )
     return torch.from_numpy(values).to(device), torch.from_numpy(weights).to(device)
-
-
-def make_net(
-    p: MultiTaskParameters, encoder: InputEncoder, n_tasks: int, seed: int, device: str, n_rows: int | None
-) -> Net:
-    """An initialised skorch net around the network that `p` describes."""
-    with seeded(seed):
-        network = build(p, encoder, n_tasks)
-    return wrap(p, network, device, spec_of(p) | {AUTO_LR: lr_of(n_rows)})
 
 
 def wrap(p: OptimizationParameters, network: MultiTaskNetwork, device: str, spec: dict[str, Any]) -> Net:

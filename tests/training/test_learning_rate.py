@@ -1,12 +1,16 @@
 """Which learning rate a fit has by default."""
 
+from pathlib import Path
+
 import pytest
 
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.datasets import make_funnel
+from sklearn_fsmd.training import trainer
 from sklearn_fsmd.training.automatic import lr_of
 from tests.conftest import SMALL
 
+DATA = Path(__file__).parents[1] / "data"
 QUICK = SMALL | {"max_epochs": 1, "batch_size": 4096}
 VERY_FEW, FEW, MANY = 1e-2, 5e-3, 2e-3
 
@@ -63,3 +67,8 @@ def test_training_that_goes_on_keeps_it(funnel, tmp_path):
     assert loaded.get_params()["lr"] == "auto"
     assert lrs_of(loaded) == {VERY_FEW}
     assert lrs_of(loaded.partial_fit(X, Y)) == {VERY_FEW}
+
+
+def test_a_file_that_does_not_say_it_is_of_many_rows():
+    model = FSMDClassifier.load(DATA / "format-2.safetensors").set_params(lr="auto")
+    assert trainer.go_on_with(model, model.net_).lr == MANY
