@@ -21,9 +21,10 @@ CASES = {
     "train, batch 2048": {"batch": 2048, "score": False},
     "train, batch 2048, bf16": {"batch": 2048, "score": False, "params": {"precision": "bf16"}},
     "train, batch 256": {"batch": 256, "score": False},
-    "score": {"batch": 2048, "score": True},
+    "score": {"batch": 2048, "score": True, "n_score": 500_000},
+    "score one row": {"batch": 2048, "score": True, "n_score": 1, "calls": 500},
 }
-N_TRAIN, N_SCORE, EPOCHS = 60_000, 500_000, 2
+N_TRAIN, EPOCHS = 60_000, 2
 
 WORKER = """
 import json, sys, time, warnings
@@ -33,10 +34,11 @@ from benchmarks.speed.contenders import Ours
 case = json.loads(sys.argv[1])
 model, table = Ours(case["batch"], **case.get("params", {})), data.make(case["n_train"])
 model.fit(*table, 1)
-codes, numbers, _ = data.make(case["n_score"] if case["score"] else 10)
+codes, numbers, _ = data.make(case.get("n_score", 10))
 for _ in sys.stdin:
     start = time.perf_counter()
-    model.predict(codes, numbers) if case["score"] else model.fit(*table, case["epochs"])
+    for _ in range(case.get("calls", 1)):
+        model.predict(codes, numbers) if case["score"] else model.fit(*table, case["epochs"])
     print(json.dumps(time.perf_counter() - start), flush=True)
 """
 
@@ -103,7 +105,7 @@ def main():
     if options.fit:
         works = {f"a fit by default, {options.fit}": (FITTER, whole_fit(options.fit))}
     else:
-        sizes = {"n_train": N_TRAIN, "n_score": N_SCORE, "epochs": EPOCHS}
+        sizes = {"n_train": N_TRAIN, "epochs": EPOCHS}
         works = {name: (WORKER, case | sizes) for name, case in CASES.items()}
     for name, work in works.items():
         trees = [Tree(*former, *work), Tree(ROOT, sys.executable, *work)]

@@ -12,19 +12,16 @@ import pandas as pd
 
 from sklearn_fsmd.runtime import warn
 from sklearn_fsmd.streaming import sizes
-from sklearn_fsmd.streaming.files import File, batches_of, find_files
+from sklearn_fsmd.streaming.files import File, find_files
 from sklearn_fsmd.streaming.footers import Footer, Kinds, kinds_of
-from sklearn_fsmd.streaming.frames import Block, Piece, gathered, selected
+from sklearn_fsmd.streaming.frames import Block, Piece, gathered
 from sklearn_fsmd.streaming.left_out import LeftOut
-from sklearn_fsmd.streaming.mixing import in_turn, with_lasting
-from sklearn_fsmd.streaming.row_groups import Group, are_by_label, drawn_order, n_at_a_time, rare_groups
+from sklearn_fsmd.streaming.reading import mixed, most_open, row_groups_of, whole_file
+from sklearn_fsmd.streaming.row_groups import Group, drawn_order
 from sklearn_fsmd.streaming.schema import agree, categories_of, columns_of, fuller, is_number, says_nothing
 
 ORDER = 2
 """Raised when a seed draws another order than before, so that no fit goes on within an epoch that it has begun."""
-PIECES_OF_RARE = 4
-"""Of row groups that are read throughout a pass so many pieces are in a pool."""
-
 
 Look = Callable[[Iterator[Block]], None]
 """Raises an error at rows that cannot be learned from."""
@@ -160,8 +157,7 @@ class ParquetSource:
 
     def _alone(self, footer: Footer, columns: Sequence[str]) -> Iterator[Block]:
         """The rows of one file."""
-        types = {name: self.types[name] for name in columns}
-        return gathered(_pieces(footer, footer.open(), None, types, sizes.BLOCK_ROWS), sizes.BLOCK_ROWS)
+        return gathered(whole_file(footer, self._types_of(columns)), sizes.BLOCK_ROWS)
 
     def _take_types_anew(self, columns: Sequence[str]) -> None:
         """Take the types from the files that are left.
@@ -265,14 +261,8 @@ class ParquetSource:
         return self._kinds[column]
 
     def n_open(self, rates: np.ndarray | None = None) -> int:
-        """From how many row groups, at the most, a pool is taken.
-
-        Of more a sorted file is mixed better, and each needs memory. A file that is sorted by label needs most: the
-        rows of a user with a label and those without are in other row groups.
-        """
-        n_bytes = sizes.OPEN_BYTES_BY_LABEL if are_by_label(rates) else sizes.OPEN_BYTES
-        largest = max(footer.largest for footer in self.footers)
-        return min(max(n_bytes // max(largest, 1), sizes.FEWEST_OPEN), sizes.OPEN_GROUPS)
+        """From how many row groups, at the most, a pool is taken, see :func:`most_open`."""
+        return most_open(self.footers, rates)
 
     def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
         """All rows from the first to the last."""
@@ -280,17 +270,16 @@ class ParquetSource:
 
     def pieces(self, columns: Sequence[str]) -> Iterator[Piece]:
         """The same as batches of Arrow."""
-        types = {name: self.types[name] for name in columns}
+        types = self._types_of(columns)
         for footer in self.footers:
-            yield from _pieces(footer, footer.open(), None, types, sizes.BLOCK_ROWS)
+            yield from whole_file(footer, types)
 
     def groups(self) -> Iterator[tuple[Group, int, int]]:
         """The row groups that have rows, by the numbers of file and group; the first row of each, and how many."""
-        for f, footer in enumerate(self.footers):
-            firsts = footer.first + np.cumsum([0, *footer.groups])
-            for g, n in enumerate(footer.groups):
-                if n:
-                    yield (f, g), int(firsts[g]), n
+        return row_groups_of(self.footers)
+
+    def _types_of(self, columns: Sequence[str]) -> dict[str, Any]:
+        return {name: self.types[name] for name in columns}
 
     def first_rows(self) -> list[int]:
         """The position of the first row of each row group that has rows."""
@@ -313,51 +302,9 @@ class ParquetSource:
         Or those of some row groups, in their order.
         """
         groups = self.in_order(seed, rates) if groups is None else groups
-        pieces = self._mixed({name: self.types[name] for name in columns}, groups, rates)
+        pieces = mixed(self.footers, self._types_of(columns), groups, rates)
         return ([block] for block in gathered(pieces, sizes.POOL_ROWS))
-
-    def _mixed(self, columns: Mapping[str, Any], groups: Sequence[Group], rates: np.ndarray | None) -> Iterator[Piece]:
-        """Pieces of several row groups in turn; the rare ones among them last from the first piece to the end."""
-        n_rows, n_open = {group: n for group, _, n in self.groups()}, self.n_open(rates)
-        every = list(n_rows)
-        rare = {every[i] for i in rare_groups(rates, n_open // 2)}
-        if rare.issuperset(groups):  # those of a process may all be
-            rare = set()
-        throughout = [group for group in groups if group in rare]
-        others = [group for group in groups if group not in rare]
-        n_places = n_at_a_time(len(others), n_open - len(throughout))
-        size = max(sizes.POOL_ROWS // n_places, 1)
-        n_pools = sum(n_rows[group] for group in groups) / sizes.POOL_ROWS
-        size_of_rare = max(int(max((n_rows[group] for group in throughout), default=0) / n_pools / PIECES_OF_RARE), 1)
-        opened = dict[tuple[int, bool], Any]()
-
-        def reader(group: Group, is_rare: bool) -> Iterator[Piece]:
-            f, g = group
-            footer = self.footers[f]
-            if (f, is_rare) not in opened:  # an open file has one size of pieces
-                if len(opened) >= n_open:
-                    del opened[next(iter(opened))]  # whoever still reads it keeps it open
-                opened[f, is_rare] = footer.open()
-            return _pieces(footer, opened[f, is_rare], g, columns, size_of_rare if is_rare else size)
-
-        lasting = [(reader(group, True), n_rows[group]) for group in throughout]
-        pieces = in_turn((reader(group, False) for group in others), n_places)
-        return with_lasting(pieces, sum(n_rows[group] for group in others), lasting)
 
     def identity(self) -> Sequence[Any]:
         """Plain values that tell these files from others, wherever they are, and the order of their rows."""
         return [ORDER, *(list(footer.groups) for footer in self.footers)]
-
-
-def _pieces(footer: Footer, opened: Any, group: int | None, columns: Mapping[str, Any], size: int) -> Iterator[Piece]:
-    """The batches of one row group, or of the whole file."""
-    first = footer.first + (0 if group is None else sum(footer.groups[:group]))
-    batches = batches_of(opened, size, None if group is None else [group], list(columns), use_threads=False)
-    while True:
-        with footer.file.readable():
-            batch = next(batches, None)
-            if batch is None:
-                return
-            batch = selected(batch, columns)
-        yield Piece(batch, first, footer.file.name)
-        first += len(batch)
