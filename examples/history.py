@@ -23,7 +23,7 @@ def main(n_samples: int = 40_000) -> pd.DataFrame:
     day = (X["time"] - X["time"].min().normalize()).dt.days
     train = day < 25
     keys = ["user_id", "item_id", ["segment", "brand"]]
-    history = HistoryFeatures(time="time", keys=keys, delay="1h", half_life="5D", drop=["time"])
+    history = HistoryFeatures(time="time", keys=keys, delay="1D", half_life="5D", drop=["time"])
     model = FSMDClassifier(validation="last", random_state=0)  # the rows are sorted by time
     behind = clone(model).set_params(target_statistics=None)  # the history tells the same
     pipeline = make_pipeline(history, behind).fit(X[train], Y[train])

@@ -29,7 +29,12 @@ def main(n_samples: int = 40_000) -> tuple[pd.DataFrame, pd.DataFrame]:
     day = (X["time"] - X["time"].min().normalize()).dt.days
     fold = [(np.flatnonzero(day < 25), np.flatnonzero(day >= 25))]
 
-    history = HistoryFeatures(keys=["user_id", "item_id"], drop=["time"], value_targets=["watch_seconds"])
+    history = HistoryFeatures(
+        keys=["user_id", "item_id"],
+        delay="5D",  # as long as the days that are scored at once
+        drop=["time"],
+        value_targets=["watch_seconds"],
+    )
     model = FSMDClassifier(
         value_targets=["watch_seconds"],
         value_parents={"watch_seconds": "click"},

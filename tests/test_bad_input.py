@@ -124,6 +124,18 @@ def test_frames(case, way, given):
     ("None", lambda A: None, ValueError, "Expected 2D array, got scalar array instead:\narray=None."),
     ("a string", lambda A: "a.csv", ValueError, "Expected 2D array, got scalar array instead:\narray=a.csv."),
     ("ragged", lambda A: [[1, 2], [3]], ValueError, "The requested array has an inhomogeneous shape"),
+    (
+        "a dict",
+        lambda A: {"x0": 1.0},
+        TypeError,
+        "X must be a DataFrame or an array. Got a dict: pass pandas.DataFrame",
+    ),
+    (
+        "dicts",
+        lambda A: [{"x0": 1.0}],
+        TypeError,
+        "X must be a DataFrame or an array. Got a list of dicts: pass pandas",
+    ),
     ("no rows", lambda A: A[:0], ValueError, "Found array with 0 sample(s) (shape=(0, 3)) while a minimum of 1"),
     ("no columns", lambda A: A[:, :0], ValueError, "Found array with 0 feature(s) (shape=(…, 0)) while a minimum of 1"),
 )

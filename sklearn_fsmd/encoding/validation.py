@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import issparse
 from sklearn.utils.validation import check_array, validate_data
 
 from sklearn_fsmd.encoding.canonical import nested
@@ -43,6 +44,7 @@ def read_table(estimator: Any, X: Any, *, reset: bool) -> Any:
     if not reset and _is_as_in_fit(estimator, X):
         return X  # for a single row, the checks that it passes would take a quarter of the whole prediction
     if not isinstance(X, pd.DataFrame):
+        _refuse_dicts(X)
         if reset:
             estimator._column_names = None
         return validate_data(estimator, X, reset=reset, dtype=None, ensure_all_finite=False)
@@ -54,6 +56,17 @@ def read_table(estimator: Any, X: Any, *, reset: bool) -> Any:
     _check_names(estimator, X, reset=reset)
     validate_data(estimator, X, reset=reset, skip_check_array=True)
     return X
+
+
+def _refuse_dicts(X: Any) -> None:
+    """Raise TypeError for rows that are dicts, which numpy takes for single objects."""
+    if isinstance(X, Mapping) and not issparse(X):  # some of scipy's matrices are dicts
+        raise TypeError(
+            "X must be a DataFrame or an array. Got a dict: pass pandas.DataFrame([X]) if it is one row, "
+            "pandas.DataFrame(X) if it holds columns."
+        )
+    if isinstance(X, (list, tuple)) and any(isinstance(row, Mapping) for row in X):
+        raise TypeError("X must be a DataFrame or an array. Got a list of dicts: pass pandas.DataFrame(X).")
 
 
 def _check_names(estimator: Any, X: pd.DataFrame, *, reset: bool) -> None:

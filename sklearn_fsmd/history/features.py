@@ -48,7 +48,8 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
     unit : {"D", "h", "m", "s", "ms", "us", "ns"} or None, default=None
         In what a time that is a number counts, since 1970.
     delay : str or timedelta, default="1h"
-        How old an event must be to be known: as long as it takes for its labels to be final and to reach the model.
+        How old an event must be to be known: as long as it takes for its labels to be final and to reach the model. If
+        a day is scored at once, without :meth:`update` in between, it is "1D".
     half_life : str, timedelta or None, or list of these, default=None
         After what time an event counts half; None counts all alike. Each of a list gives columns of its own.
     log : bool, default=True
@@ -227,10 +228,18 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
         -------
         X_out : DataFrame of shape (n_samples, n_features_out)
             X with further columns, float32.
+
+        Warns
+        -----
+        UserWarning
+            If rows come longer after the last known event than `delay` and the longest gap in the log together, so that
+            they are told of fewer events than rows of fit were.
         """
         check_is_fitted(self)
         X = self._table(X, reset=False)
-        return self._tell(X, self._times(X), self._past.log.encode(X))
+        times = self._times(X)
+        self._past.freshness.warn_of_later(times, self.delay)
+        return self._tell(X, times, self._past.log.encode(X))
 
     @at_one_moment
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:

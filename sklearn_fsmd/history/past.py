@@ -11,6 +11,7 @@ import numpy as np
 from sklearn_fsmd.encoding import events_of
 from sklearn_fsmd.history.decay import decays_of
 from sklearn_fsmd.history.engine import Engine
+from sklearn_fsmd.history.freshness import Freshness
 from sklearn_fsmd.history.index import Index
 from sklearn_fsmd.history.last import LastItems
 from sklearn_fsmd.history.log import Amounts, EventLog, Key
@@ -84,6 +85,7 @@ class Past:
         self.amounts = Amounts(log, questions.parents)
         self.decays = decays_of(questions.half_lives, log.times)
         self.forever = decays_of([None], log.times)
+        self.freshness = Freshness(log.times, questions.delay)
         self.indices: dict[Key, Index] = {}
         self.last_items: dict[Key, LastItems] = {}
 

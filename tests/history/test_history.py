@@ -20,6 +20,8 @@ from sklearn_fsmd.history import HistoryFeatures, past
 KEYS = ["user", "item", ["user", "tab"]]
 START = pd.Timestamp("2026-03-01")
 
+LONG_AFTER = pytest.mark.filterwarnings("ignore:.* rows come more than delay")
+
 
 def make_log(n=150, seed=0, *, missing_labels=False):
     """A log in no order, with moments of several events and users that are missing."""
@@ -321,6 +323,7 @@ def test_more_bad_input():
     pd.testing.assert_frame_equal(history.transform(X), before)
 
 
+@LONG_AFTER
 def test_sums_fade_however_long_the_log_is():
     X = pd.DataFrame({"time": [0, 1000, 1990, 1999], "user": list("abcd")})
     history = HistoryFeatures(keys=["user"], unit="s", delay="1s", half_life="1s", log=False)
@@ -331,6 +334,7 @@ def test_sums_fade_however_long_the_log_is():
         np.testing.assert_allclose(told, [2.0**-10, 0, 0], rtol=1e-5)
 
 
+@LONG_AFTER
 def test_events_of_which_no_label_is_known_yet_count():
     X, Y = make_log()
     history = HistoryFeatures(time="when", keys=["user"], log=False).fit(X[:100], Y[:100])
@@ -399,6 +403,7 @@ def test_times_with_and_without_a_zone_are_not_read_together():
         HistoryFeatures(keys=["u"]).fit_transform(pd.DataFrame({"time": times, "u": ["a", "a"]}), [1, 0])
 
 
+@LONG_AFTER
 def test_a_rate_does_not_end_long_after_a_short_log():
     """Without smoothing all that fades cancels."""
     log = pd.DataFrame({"time": pd.to_datetime(["2026-01-01 00:00", "2026-01-01 01:00", "2026-01-01 02:00"]), "u": "a"})
@@ -442,3 +447,33 @@ def test_a_key_that_is_no_name():
     X, Y = make_log()
     with pytest.raises(ValueError, match="'keys' parameter must hold names of columns, and lists of these. Got 3"):
         HistoryFeatures(time="when", keys=[3]).fit(X, Y)
+
+
+def hourly(n, start="2026-01-01"):
+    times = pd.date_range(start, periods=n, freq="h")
+    return pd.DataFrame({"time": times, "user": np.arange(n) % 7}), pd.DataFrame({"click": np.arange(n) % 3 == 0})
+
+
+def test_rows_that_come_long_after_the_log_are_warned_of():
+    """In fit a row knew what had happened an hour before; two days after the last event it does not."""
+    X, Y = hourly(240)
+    history = HistoryFeatures(keys=["user"]).fit(X[:200], Y[:200])
+    with pytest.warns(UserWarning, match=r"38 of 40 rows .*delay='1h'.*2026-01-09 07:00.*`update`.*here '2D'"):
+        history.transform(X[200:])
+    with pytest.warns(UserWarning, match="1 of 1 rows .*here '5h'"):
+        history.transform(X[204:205])
+    history.update(X[200:230], Y[200:230]).transform(X[230:232])
+
+
+@pytest.mark.parametrize("params", [{"delay": "2D"}, {"delay": pd.Timedelta("40h")}], ids=str)
+def test_rows_within_the_delay_are_not_warned_of(params):
+    X, Y = hourly(240)
+    HistoryFeatures(keys=["user"], **params).fit(X[:200], Y[:200]).transform(X[200:])
+
+
+def test_a_pause_as_long_as_one_in_the_log_is_not_warned_of():
+    X, Y = hourly(240)
+    kept = ~X["time"].dt.hour.isin(range(8, 20))  # nothing happens by day
+    HistoryFeatures(keys=["user"]).fit(X[kept][:100], Y[kept][:100]).transform(X[kept][100:102])
+    early, late = HistoryFeatures(keys=["user"]).fit(X[:0:-1], Y[:0:-1]), X[:1]  # in any order, and before the log
+    early.transform(late)

@@ -1,0 +1,51 @@
+"""How much later than the log rows may come and still be told as much as those of fit were."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sklearn_fsmd.runtime import warn
+
+HOUR = 3_600 * 10**9
+
+
+class Freshness:
+    """A row of fit knew all that had happened up to `delay` before it. One long after the last event knows less.
+
+    Parameters
+    ----------
+    times : ``(n,)`` int64 nanoseconds, those of the events.
+    delay : nanoseconds by which an event must be older than a row.
+    """
+
+    def __init__(self, times: np.ndarray, delay: int) -> None:
+        self.times, self.delay = times, delay
+
+    @cached_property
+    def last(self) -> int:
+        """The time of the last event."""
+        return int(self.times.max())
+
+    @cached_property
+    def longest_gap(self) -> int:
+        """For how long nothing happened in the log, at the most, such as at night; rows of fit came after that too."""
+        return int(np.diff(np.sort(self.times)).max(initial=0))
+
+    def warn_of_later(self, times: np.ndarray, delay: Any) -> None:
+        """Warn of rows that come so late that events are missing; `delay` is what the user calls it."""
+        if not (len(times) and len(self.times)) or times.max() - self.last <= self.delay:
+            return
+        late = times - self.last > self.delay + self.longest_gap
+        if late.any():
+            hours = -(-int(times.max() - self.last) // HOUR)
+            enough = f"{hours}h" if hours < 24 else f"{-(-hours // 24)}D"
+            warn(
+                f"{late.sum():,} of {len(times):,} rows come more than delay={delay!r} after the last event that the "
+                f"history knows, of {pd.Timestamp(self.last)}. In fit each row was told of all events up to `delay` "
+                "before it; these are told of fewer, and predictions made from them are off. Add the events in between "
+                f"by `update`, or fit with a `delay` as long as the history may be old: here '{enough}'."
+            )
