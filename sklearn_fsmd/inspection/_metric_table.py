@@ -37,6 +37,7 @@ def metric_table(
     by: Any = None,
     groups: Any = None,
     sample_weight: Any = None,
+    conditional: bool = False,
     n_samples: int = 200,
     random_state: Any = None,
 ) -> pd.DataFrame:
@@ -55,6 +56,9 @@ def metric_table(
     groups : str, or array-like of shape (n,), default=None
         The user of each row, or whatever is drawn, or the column of X that says it.
     sample_weight : array-like of shape (n,) or (n, n_tasks + n_values), default=None
+    conditional : bool, default=False
+        Whether a step, and a value that follows one, is judged where its parent has happened, by its conditional
+        probability or value. It is called "conversion | click" then.
     n_samples : int, default=200
         How many samples are drawn.
     random_state : int, RandomState instance or None, default=None
@@ -87,7 +91,7 @@ def metric_table(
     np.float64(200.0)
     """
     check_count("n_samples", n_samples)
-    found = outcomes(model, X, Y, sample_weight)
+    found = outcomes(model, X, Y, sample_weight, conditional=conditional)
     n = len(X)
     group = np.arange(n) if groups is None else _numbers(column_named(X, groups, "groups"), n)
     found, segments = [_sorted(one) for one in found], _segments(by, X)

@@ -33,6 +33,22 @@ def test_figures_of_targets_and_segments(model, funnel):
         assert (table[f"{name}_low"] <= table[f"{name}_high"]).all()
 
 
+def test_steps_of_the_rows_that_had_the_one_before(model, funnel):
+    X, Y = (part[2000:] for part in funnel)
+    table = metric_table(model, X, Y, by="device", conditional=True, n_samples=5, random_state=0)
+    clicked = (Y["click"] == 1).to_numpy()
+    p, y = model.predict_conditionals(X)[clicked, 1], Y["conversion"][clicked]
+    row = table.loc[("conversion | click", "all rows")]
+    assert row["n"] == clicked.sum()
+    assert row["ranking"] == pytest.approx(roc_auc_score(y, p))
+    assert row["level"] == pytest.approx(p.mean() / y.mean())
+    seconds = model.predict_values(X, conditional=True)[clicked, 0]
+    level = table.loc[("watch_seconds | click", "all rows"), "level"]
+    assert level == pytest.approx(seconds.mean() / Y["watch_seconds"][clicked].mean())
+    phone = clicked & (X["device"] == "phone").to_numpy()
+    assert table.loc[("conversion | click", "phone"), "n"] == phone.sum()
+
+
 def test_two_cuts_share_their_names(model, funnel):
     X, Y = (part[2000:2400] for part in funnel)
     table = metric_table(model, X, Y, by={"a": X["device"], "b": np.arange(400) % 2}, n_samples=2, random_state=0)
