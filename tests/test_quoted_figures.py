@@ -12,6 +12,7 @@ README = (ROOT / "README.md").read_text()
 SPEED = json.loads((ROOT / "benchmarks" / "results.json").read_text())
 
 AUCS = ["click_auc", "conversion_auc", "conversion_after_auc"]
+CENSUS = ["income_auc", "never_married_auc"]
 PARTS = ["train, batch 2048", "train, batch 256", "score"]
 QUALITY = {
     "`FSMDClassifier()`": "sklearn-fsmd",
@@ -174,6 +175,16 @@ def test_sentences_on_quality_and_history():
     fits = pd.read_csv(ROOT / "benchmarks/quality/averaged.csv").query("data == 'kuairand'").set_index("n_fits")[AUCS]
     ahead = "{:.4f}, {:.4f} and {:.4f}".format(*(fits.loc[4] - fits.loc[1]))
     assert f"four of them, averaged, are ahead of one by {ahead} there" in text_of("docs/design.md")
+    fits = pd.read_csv(ROOT / "benchmarks/quality/averaged.csv").query("data == 'census'").set_index("n_fits")[CENSUS]
+    of = means("quality/results.csv", CENSUS, "contender", "data == 'census' and part == 'test'")
+    whole, four, one = (
+        "{} and {}".format(*pair)
+        for pair in (fits.loc[4].map("{:.4f}".format), of["sklearn-fsmd, 4 members"], of["sklearn-fsmd"])
+    )
+    assert (
+        f"four whole fits have an AUC of income and never married of {whole}, four members {four}, one {one}"
+        in text_of("docs/design.md")
+    )
     of = means("history/quality.csv", AUCS, "contender", test)
     for name in ("history", "no history", "CatBoost with history"):
         assert ", ".join(of[name]) in text_of("docs/guide/history.md")
