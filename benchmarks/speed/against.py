@@ -99,6 +99,7 @@ def main():
     parser.add_argument("revision")
     parser.add_argument("--extra", default="", help="an extra of the former commit, such as fast")
     parser.add_argument("--fit", choices=["kuairand", "census"], help="whole fits by default on this data instead")
+    parser.add_argument("--only", choices=CASES, nargs="*", default=list(CASES), help="these cases alone")
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
     former = checkout(options.revision, options.extra)
@@ -106,7 +107,7 @@ def main():
         works = {f"a fit by default, {options.fit}": (FITTER, whole_fit(options.fit))}
     else:
         sizes = {"n_train": N_TRAIN, "epochs": EPOCHS}
-        works = {name: (WORKER, case | sizes) for name, case in CASES.items()}
+        works = {name: (WORKER, CASES[name] | sizes) for name in options.only}
     for name, work in works.items():
         trees = [Tree(*former, *work), Tree(ROOT, sys.executable, *work)]
         ratios = []
