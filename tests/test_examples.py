@@ -75,7 +75,7 @@ def test_optuna_over_files():
 
 
 def test_history():
-    table = main_of("history")(8000)
+    table = main_of("history")(12_000)
     assert list(table.index) == [25, 26, 27, 28, 29]
     assert table["with history"].mean() > table["without"].mean() > 0.5
 
