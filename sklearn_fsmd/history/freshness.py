@@ -32,7 +32,7 @@ class Freshness:
 
     @cached_property
     def longest_gap(self) -> int:
-        """For how long nothing happened in the log, at the most, such as at night; rows of the log came after that too."""
+        """For how long nothing happened in the log, at most, such as at night; rows of the log came after that too."""
         return int(np.diff(np.sort(self.times)).max(initial=0))
 
     def warn_of_later(self, times: np.ndarray, delay: Any) -> None:
