@@ -1,5 +1,7 @@
 """Multi-objective ranking models with the interface of scikit-learn."""
 
+import importlib
+
 import sklearn  # noqa: F401
 import torch  # noqa: F401 (these two first: after what else is imported below, both take longer)
 
@@ -38,3 +40,19 @@ __all__ = [
     "WideDeepClassifier",
     "show_versions",
 ]
+
+_MODULES = (
+    *("card", "compose", "datasets", "export", "history", "inspection"),
+    *("metrics", "plotting", "ranking", "ray", "scoring"),
+)
+
+
+def __getattr__(name: str) -> object:
+    """The public modules, which are imported where they are first used."""
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES})

@@ -53,6 +53,7 @@ def number(value):
 
 DAY_UTC = pd.Timestamp(DAY, tz="UTC")
 SPARSE = pd.arrays.SparseArray([0.0] * N)
+SERIES = "Expected a 2-dimensional container but got <class 'pandas…'> instead. Row i of a DataFrame X is X.iloc[[i]]"
 WAYS = pytest.mark.parametrize("way", ["fit", "predict", "predict one row"])
 
 # --------------------------------------------------------------------------- X that is refused at fit and at predict
@@ -120,7 +121,7 @@ def test_frames(case, way, given):
     ("masked", lambda A: np.ma.masked_less(A, 9), TypeError, "X has masked values, which would count. Pass X.astype"),
     ("1-D", lambda A: A[:, 0], ValueError, "Expected 2D array, got 1D array instead"),
     ("3-D", lambda A: A[:, :, None], ValueError, "Found array with dim 3, while dim <= 2 is required by FSMD"),
-    ("a Series", lambda A: pd.Series(A[:, 0]), ValueError, "Expected a 2-dimensional container but got <class 'pandas"),
+    ("a Series", lambda A: pd.Series(A[:, 0]), ValueError, SERIES),
     ("None", lambda A: None, ValueError, "Expected 2D array, got scalar array instead:\narray=None."),
     ("a string", lambda A: "a.csv", ValueError, "Expected 2D array, got scalar array instead:\narray=a.csv."),
     ("ragged", lambda A: [[1, 2], [3]], ValueError, "The requested array has an inhomogeneous shape"),
@@ -170,6 +171,7 @@ def test_frames_at_fit_alone(case, given):
     ("a column more", put(town=1), *no_match("Feature names unseen at fit time:\n- town")),
     ("renamed", lambda X: X.rename(columns={"city": "town"}), *no_match("unseen at fit time:\n- town…missing:\n- cit")),
     ("other order", lambda X: X[X.columns[::-1]], *no_match("Feature names must be in the same order")),
+    ("a row", lambda X: X.iloc[0], ValueError, SERIES),
     ("mixed names", lambda X: X.set_axis([*"abcd", 5], axis=1), *no_match("They were ['user'…['a', 'b', 'c', 'd', 5]")),
     ("no names", lambda X: X.to_numpy(object), UserWarning, "X does not have valid feature names, but FSMDClassifier"),
     ("numbers for strings", put(city=3), *changed("city", "strings", "numbers", 3)),

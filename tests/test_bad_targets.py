@@ -115,7 +115,7 @@ def contrary(Y):
         "turned",
         lambda Y: Y[["conversion", "click"]],
         UserWarning,
-        "Are the columns of Y in the order of the funnel? They",
+        "Are the columns of Y in the order of the funnel? They are taken for ['conversion",
     ),
     (
         "words",

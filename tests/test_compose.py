@@ -115,6 +115,9 @@ def test_what_only_the_model_has_is_reached_through_pipelines_and_searches(frame
         ask(pipeline, "predict_marginals", X)
     with pytest.raises(AttributeError, match="no_such"):
         ask(search, "no_such", X)
+    for method, given in (("save", "model.safetensors"), ("output_view", "click"), ("output_view", 1)):
+        with pytest.raises(TypeError, match=f"hands to '{method}' are rows, .* Got {given!r}. Call what takes no rows"):
+            ask(search, method, given)
 
 
 def test_validation_data_in_a_pipeline(frame):

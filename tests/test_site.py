@@ -3,6 +3,7 @@
 import inspect
 import json
 import re
+import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -47,6 +48,13 @@ def test_the_public_modules_are_found():
     found = {name.removeprefix("sklearn_fsmd.") for name in public.modules()}
     assert found >= {"sklearn_fsmd", "compose", "datasets", "export", "history", "metrics", "plotting", "ranking"}
     assert not found & public.INTERNAL
+    assert found - {"sklearn_fsmd"} == set(sklearn_fsmd._MODULES)
+
+
+def test_the_public_modules_are_there_without_an_import_of_their_own():
+    code = "import sklearn_fsmd\nfor name in dir(sklearn_fsmd): getattr(sklearn_fsmd, name)\nsklearn_fsmd.inspections"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "AttributeError: module 'sklearn_fsmd' has no attribute 'inspections'" in run.stderr
 
 
 @pytest.mark.parametrize("module", [name for name in public.modules() if hasattr(sys.modules[name], "__path__")])

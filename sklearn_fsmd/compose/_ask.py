@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from sklearn.frozen import FrozenEstimator
@@ -31,6 +32,8 @@ def ask(estimator: Any, method: str, X: Any, *args: Any, **kwargs: Any) -> Any:
     ------
     AttributeError
         If the model has no such method.
+    TypeError
+        If X holds no rows, as with a method that takes none, such as `save`.
 
     Examples
     --------
@@ -44,6 +47,11 @@ def ask(estimator: Any, method: str, X: Any, *args: Any, **kwargs: Any) -> Any:
     >>> ask(pipeline, "predict_conditionals", X).shape
     (500, 2)
     """
+    if isinstance(X, (str, int, os.PathLike)):
+        raise TypeError(
+            f"What `ask` hands to {method!r} are rows, transformed by the steps before the model. Got {X!r}. Call what "
+            f"takes no rows of the model itself, pipeline[-1].{method}(…), and transform rows that it is given then."
+        )
     X, model = reach(estimator, X)
     asked = getattr(model, method)
     if not callable(asked):

@@ -41,8 +41,10 @@ def warn_of_contradictions(
     """
     for k, n in n_odd.items():
         share = n / n_rows
-        doubt = f" Are the columns of Y in the order of the funnel? They are {list(names)}." if share > 0.05 else ""
-        warn(
+        said = (
             f"{n} row{'s have' if n > 1 else ' has'} {names[k]!r} = 1 though {names[parents[k] or 0]!r}, "
-            f"the step before it, is 0. That is {100 * share:.2g} % of the rows, which a chain cannot learn.{doubt}"
+            f"the step before it, is 0. That is {100 * share:.2g} % of the rows, which a chain cannot learn."
         )
+        if share > 0.05:
+            said += f" Are the columns of Y in the order of the funnel? They are taken for {list(names)}."
+        warn(said)

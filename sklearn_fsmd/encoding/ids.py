@@ -69,15 +69,15 @@ def warn_of_ids(
     if is_frame:
         names = [encoder.numeric[position].name for position in found]
         remedy = (
-            f"If they are ids, say so: X.astype({dict.fromkeys(names, 'category')}), or as strings. Or list all "
-            "categories in `categorical_features`, without these if they are quantities, and this warning is gone."
+            f"If they are ids, say so: X.astype({dict.fromkeys(names, 'category')}), or as strings. If they are "
+            "quantities, list the categories, and not these, in `categorical_features`; then this warning is gone."
         )
     else:
         places, categories = ([int(positions[position]) for position in of] for of in (found, encoder.categories))
         names = [f"x{place}" for place in places]
         remedy = (
-            f"Say which are: categorical_features={sorted([*categories, *others])} lists all other categories. Add "
-            f"those of {places} that are ids, and this warning is gone."
+            f"Say which are: categorical_features={sorted([*categories, *others])} lists what is a category now. Add "
+            f"those of {places} that are ids, and this warning is gone. All other whole numbers are quantities."
         )
     if is_mixed:
         remedy += ' A DataFrame keeps the types: ColumnTransformer(…).set_output(transform="pandas").'

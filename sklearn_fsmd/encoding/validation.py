@@ -44,7 +44,7 @@ def read_table(estimator: Any, X: Any, *, reset: bool) -> Any:
     if not reset and _is_as_in_fit(estimator, X):
         return X  # for a single row, the checks that it passes would take a quarter of the whole prediction
     if not isinstance(X, pd.DataFrame):
-        _refuse_dicts(X)
+        _refuse_what_is_no_table(X)
         if reset:
             estimator._column_names = None
         return validate_data(estimator, X, reset=reset, dtype=None, ensure_all_finite=False)
@@ -58,8 +58,13 @@ def read_table(estimator: Any, X: Any, *, reset: bool) -> Any:
     return X
 
 
-def _refuse_dicts(X: Any) -> None:
-    """Raise TypeError for rows that are dicts, which numpy takes for single objects."""
+def _refuse_what_is_no_table(X: Any) -> None:
+    """Raise for rows that are dicts, which numpy takes for single objects, and for a row that is a Series."""
+    if isinstance(X, pd.Series):
+        raise ValueError(
+            f"Expected a 2-dimensional container but got {type(X)} instead. Row i of a DataFrame X is X.iloc[[i]], "
+            "which is a DataFrame; a single column is X[[name]]."
+        )
     if isinstance(X, Mapping) and not issparse(X):  # some of scipy's matrices are dicts
         raise TypeError(
             "X must be a DataFrame or an array. Got a dict: pass pandas.DataFrame([X]) if it is one row, "
