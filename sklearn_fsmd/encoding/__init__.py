@@ -1,7 +1,7 @@
 """A table becomes codes and numbers, targets become labels."""
 
 from sklearn_fsmd.encoding.canonical import MISSING_CODES, factorize, shown
-from sklearn_fsmd.encoding.column_selection import column_mask
+from sklearn_fsmd.encoding.column_selection import column_mask, column_of
 from sklearn_fsmd.encoding.columns import CategoryColumn
 from sklearn_fsmd.encoding.encoded import Encoded
 from sklearn_fsmd.encoding.funnel import warn_of_contradictions
@@ -61,6 +61,7 @@ __all__ = [
     "check_weights",
     "codes_of",
     "column_mask",
+    "column_of",
     "draw_scale",
     "events_of",
     "factorize",

@@ -44,9 +44,16 @@ class NumericColumn:
         """Rows of the table that the bins need, the one for missing numbers included."""
         return len(self.edges) + 2 if self.n_bins else 0
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Where numbers are cut off: the lowest and the highest of fit. NaN where none are."""
+        if self.scaling == "standard":
+            return self.range
+        return (float(self.knots[0]), float(self.knots[-1])) if self.scaling == "quantile" else (np.nan, np.nan)
+
     def update(self, block: Any) -> None:
         """Learn from some rows."""
-        self._see(self._floats(block))
+        self._see(self.floats(block))
 
     def finalize(self) -> None:
         """Scale and bins, from all numbers that were seen."""
@@ -64,7 +71,7 @@ class NumericColumn:
 
     def fit_encode(self, column: Any) -> tuple[np.ndarray, np.ndarray]:
         """Learn the scale and the bins of a whole column, and return numbers and bins."""
-        x = self._floats(column)
+        x = self.floats(column)
         self._see(x)
         self.finalize()
         return self._encode(x)
@@ -75,7 +82,7 @@ class NumericColumn:
 
     def encode(self, column: Any) -> tuple[np.ndarray, np.ndarray]:
         """Scaled numbers ``(n,)`` float32 and bins ``(n,)`` int64."""
-        return self._encode(self._floats(column))
+        return self._encode(self.floats(column))
 
     def _fit_ranks(self, known: np.ndarray) -> None:
         """Knots of the empirical distribution; a value that occurs often gets the middle of its ranks."""
@@ -99,7 +106,8 @@ class NumericColumn:
         numbers[missing] = self.filling
         return numbers, bins
 
-    def _floats(self, column: Any) -> np.ndarray:
+    def floats(self, column: Any) -> np.ndarray:
+        """The numbers of a column, NaN where missing; raises where one is no number."""
         dtype = getattr(column, "dtype", None)
         refuse_dtype(dtype, self.name)
         try:
