@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from sklearn.utils import check_random_state
 
-from sklearn_fsmd.runtime import restore_threads, threads_now
+from sklearn_fsmd.runtime import cpu_by_default, restore_threads, threads_now
 
 F = TypeVar("F", bound=Callable[..., Any])
 GLOBAL = np.random.mtrand._rand
@@ -50,7 +50,8 @@ class Exchanged:
         is_users = isinstance(given, np.random.RandomState) and given is not GLOBAL
         state = given.get_state() if is_users else None
         try:
-            drawn = learn(beside, copy.deepcopy(given) if is_users else None)
+            with cpu_by_default():
+                drawn = learn(beside, copy.deepcopy(given) if is_users else None)
             learned = {k: v for k, v in beside.__dict__.items() if k not in before or before[k] is not v}
             kept = {k: v for k, v in self.__dict__.items() if k in beside.__dict__ or k not in before}
             if drawn is not None:

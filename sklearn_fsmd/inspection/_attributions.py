@@ -14,7 +14,7 @@ from sklearn_fsmd.encoding import as_pandas
 from sklearn_fsmd.inspection._columns import Sources, sources_of
 from sklearn_fsmd.inspection._path import Path, Scale
 from sklearn_fsmd.metrics import check_count, fitted_model
-from sklearn_fsmd.runtime import threads, warn
+from sklearn_fsmd.runtime import cpu_by_default, threads, warn
 
 ROWS = 256
 """How many rows are attributed together."""
@@ -26,6 +26,7 @@ TOLERANCE = 0.01
 """What share of all attributions may be left over before a warning says so."""
 
 
+@cpu_by_default()
 def attributions(
     model: Any,
     X: Any,

@@ -12,7 +12,7 @@ from sklearn_fsmd.encoding import InputEncoder
 from sklearn_fsmd.inference import Predictor, build
 from sklearn_fsmd.network import Table
 from sklearn_fsmd.parameters import NetworkParameters, group_of
-from sklearn_fsmd.runtime import resolve_device, seeded
+from sklearn_fsmd.runtime import cpu_by_default, resolve_device, seeded
 
 BEFORE: dict[str, Any] = {
     "target_statistics": None,
@@ -53,7 +53,7 @@ def thaw(encoder: InputEncoder, n_tasks: int, frozen: dict[str, Any]) -> Predict
     except ValueError:
         device = "cpu"
     _check_shapes(p, encoder, n_tasks, arrays)
-    with seeded(0):
+    with seeded(0), cpu_by_default():
         network = build(p, encoder, n_tasks, with_tables=False)
     weights = {name: torch.from_numpy(a if a.flags.writeable else a.copy()) for name, a in arrays.items()}
     for name, part in network.named_modules():

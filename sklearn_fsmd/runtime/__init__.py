@@ -1,11 +1,12 @@
 """What is asked of the machine and of Python: device, precision, memory, threads, random numbers, warnings."""
 
-from sklearn_fsmd.runtime.device import has_bf16, memory_of, resolve_device, resolve_precision
+from sklearn_fsmd.runtime.device import cpu_by_default, has_bf16, memory_of, resolve_device, resolve_precision
 from sklearn_fsmd.runtime.seeding import seeded
 from sklearn_fsmd.runtime.thread_count import restore_threads, threads, threads_now, without_denormals
 from sklearn_fsmd.runtime.warnings import warn
 
 __all__ = [
+    "cpu_by_default",
     "has_bf16",
     "memory_of",
     "resolve_device",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -24,6 +25,16 @@ def resolve_device(device: str) -> str:
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"The 'device' parameter {device!r} cannot be used here: {error}") from error
     return f"cuda:{torch.cuda.current_device()}" if device == "cuda" else device
+
+
+@contextmanager
+def cpu_by_default() -> Iterator[None]:
+    """Let tensors of which no device is said be made on the CPU, whatever `torch.set_default_device` says."""
+    if torch.get_default_device().type == "cpu":
+        yield
+        return
+    with torch.device("cpu"):
+        yield
 
 
 def resolve_precision(precision: str, device: str) -> torch.dtype | None:

@@ -4,11 +4,21 @@ There whatever waits for a number, as Python has to for ``.item()`` or a mask of
 mixes devices. On a GPU it would cost more than the step.
 """
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
 
-from sklearn_fsmd import DeepFMClassifier, ESMMClassifier, FSMDClassifier, MMoEClassifier, SingleTaskClassifier
+from sklearn_fsmd import (
+    DeepFMClassifier,
+    DenoisingEmbedder,
+    ESMMClassifier,
+    FSMDClassifier,
+    MMoEClassifier,
+    SingleTaskClassifier,
+)
+from sklearn_fsmd.inspection import attributions
 from sklearn_fsmd.network import set_execution
 from sklearn_fsmd.network.dropout import Dropout
 from sklearn_fsmd.runtime import memory_of, resolve_device
@@ -106,3 +116,34 @@ def test_dropout_on_a_device_draws_bytes(monkeypatch):
     assert mask.shape == (5, 7)
     assert mask.dtype == torch.float32
     assert mask.device == META
+
+
+@pytest.fixture
+def made_on_meta():
+    """Whatever tensor is made without naming a device holds no numbers, and computing with it raises."""
+    before = torch.get_default_device()
+    torch.set_default_device("meta")
+    yield
+    torch.set_default_device(before)
+
+
+def everything(frame, folder):
+    """What a model says that was fitted, trained on, calibrated, and read from a file and a pickle."""
+    X, Y = frame
+    X, Y = X.assign(last=[["a", "b"], ["c"]] * (len(X) // 2)), Y.assign(watched=Y["click"] * 3.0)
+    options = {"value_targets": ["watched"], "value_parents": {"watched": "click"}, "bias_features": ["visits"]}
+    model = FSMDClassifier(**SMALL, **options, n_members=2, pretrain_epochs=1, device="cpu")
+    model.fit(X, Y).partial_fit(X[:200], Y[:200]).calibrate(X, Y)
+    model.save(folder / "model.safetensors")
+    models = [model, FSMDClassifier.load(folder / "model.safetensors"), pickle.loads(pickle.dumps(model))]
+    asked = ("predict_marginals", "predict_conditionals", "predict_values", "gate_weights")
+    said = [getattr(each, method)(rows) for each in models for method in asked for rows in (X, X[:1])]
+    said.append(DenoisingEmbedder(n_epochs=1, random_state=0, device="cpu").fit(X[["city"]]).transform(X[["city"]]))
+    return [*said, attributions(model, X[:3]).predictions]
+
+
+def test_the_default_device_of_torch_does_not_matter(frame, tmp_path, request):
+    expected = everything(frame, tmp_path)
+    request.getfixturevalue("made_on_meta")
+    for found, each in zip(everything(frame, tmp_path), expected, strict=True):
+        np.testing.assert_array_equal(found, each)
