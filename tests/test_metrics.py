@@ -177,7 +177,7 @@ class TestScorers:
         model = clone(self.model).fit(X, Y)
         assert metrics.get_scorer("watch_auc")(model, X, Y) == metrics.get_scorer("task0_auc")(model, X, Y.to_numpy())
         for absent in ("share_auc", "click_auc"):  # "click" is not the name of the first column here
-            with pytest.raises(ValueError, match=f"There is no task {absent[:-4]!r} to score"):
+            with pytest.raises(ValueError, match=f"There is no target {absent[:-4]!r} to score"):
                 metrics.get_scorer(absent)(model, X, Y)
 
     def test_in_a_grid_search_and_in_cross_validation(self, frame):
@@ -405,7 +405,7 @@ def test_a_scorer_by_name_finds_the_task_of_the_model_in_an_array():
     for name in ("click_auc", "task1_auc"):
         score = metrics.get_scorer(name)(model, X, Y.to_numpy())
         assert score == pytest.approx(roc_auc_score(Y["click"], model.predict_marginals(X)[:, 1]))
-    with pytest.raises(ValueError, match="no task 'conversion' to score"):
+    with pytest.raises(ValueError, match="no target 'conversion' to score"):
         metrics.get_scorer("conversion_auc")(model, X, Y.to_numpy())
 
 

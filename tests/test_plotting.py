@@ -82,6 +82,11 @@ def test_seesaw_from_estimators(funnel, fsmd):
     display = SeesawDisplay.from_estimators(models, X, Y, baseline="Bottom")
     gain = auc_per_task(Y, fsmd.predict_marginals(X)) - auc_per_task(Y, models["Bottom"].predict_marginals(X))
     np.testing.assert_allclose(points_of(display.ax_)["FSMD"], gain)
+    turned = SeesawDisplay.from_estimators(models, X, Y, baseline="Bottom", tasks=("conversion", 0))
+    assert turned.task_names == ["conversion", "click"]
+    np.testing.assert_array_equal(turned.gains["FSMD"][:, ::-1], display.gains["FSMD"])
+    with pytest.raises(ValueError, match=r"There is no target 'share'; the targets are \['click'"):
+        SeesawDisplay.from_estimators(models, X, Y, baseline="Bottom", tasks=("click", "share"))
 
 
 def test_seesaw_refuses_targets_whose_columns_moved(funnel, fsmd):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
+
+from sklearn_fsmd.metrics import place_of
 
 
 class OutputView(ClassifierMixin, BaseEstimator):
@@ -85,9 +86,4 @@ class OutputView(ClassifierMixin, BaseEstimator):
     def index(self) -> int:
         """The position of the task among those of the estimator; raises ValueError if it is none of them."""
         check_is_fitted(self.estimator)
-        names = self.estimator.task_names_
-        if self.task in names:
-            return names.index(self.task)
-        if isinstance(self.task, Integral) and not isinstance(self.task, bool) and 0 <= self.task < len(names):
-            return int(self.task)
-        raise ValueError(f"There is no task {self.task!r}; the tasks are {names}, or 0 to {len(names) - 1}.")
+        return place_of(self.task, self.estimator.task_names_)

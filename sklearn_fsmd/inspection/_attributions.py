@@ -13,7 +13,7 @@ from sklearn_fsmd.compose import reach
 from sklearn_fsmd.encoding import as_pandas
 from sklearn_fsmd.inspection._columns import Sources, sources_of
 from sklearn_fsmd.inspection._path import Path, Scale
-from sklearn_fsmd.metrics import check_count, fitted_model
+from sklearn_fsmd.metrics import check_count, fitted_model, place_of
 from sklearn_fsmd.runtime import cpu_by_default, threads, warn
 
 ROWS = 256
@@ -150,12 +150,7 @@ def _by_column(given: tuple[torch.Tensor, ...], sources: Sources) -> np.ndarray:
 
 def _target_and_scale(model: Any, target: int | str, scale: Any) -> tuple[int, str, Scale]:
     names = [*model.task_names_, *model.value_names_]
-    if target in names:
-        k = names.index(str(target))
-    elif isinstance(target, (int, np.integer)) and not isinstance(target, bool) and 0 <= target < len(names):
-        k = int(target)
-    else:
-        raise ValueError(f"There is no target {target!r}; the targets are {names}, or 0 to {len(names) - 1}.")
+    k = place_of(target, names)
     if k >= len(model.task_names_):
         if scale is not None:
             raise ValueError(f"{names[k]!r} holds values and has no {scale!r}. Leave `scale` out.")

@@ -145,7 +145,7 @@ def _one_auc(Y: Any, P: Any, task: str, *, sample_weight: Any = None) -> float:
     positions |= {str(column): k for k, column in enumerate(names)}
     if task not in positions:
         known = names or [name for name in positions if not name.startswith("task")] or list(positions)
-        raise ValueError(f"There is no task {task!r} to score; the tasks are {known}.")
+        raise ValueError(f"There is no target {task!r} to score; the targets are {known}.")
     k = positions[task]
     auc = auc_of(labels[:, k], scores[:, k], weights[:, k])
     return undefined(f"Only one class in task {task!r}: the AUC is not defined.") if np.isnan(auc) else auc

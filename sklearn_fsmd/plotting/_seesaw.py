@@ -9,7 +9,7 @@ import numpy as np
 
 from sklearn_fsmd.compose import ask
 from sklearn_fsmd.encoding import as_pandas, warn_of_order
-from sklearn_fsmd.metrics import auc_per_task, by_classes, model_of, multi_task_gain
+from sklearn_fsmd.metrics import auc_per_task, by_classes, model_of, multi_task_gain, place_of
 from sklearn_fsmd.plotting._axes import axes_of, deviation, keep_apart, label_of
 
 MARKERS = "osD^v"
@@ -79,7 +79,14 @@ class SeesawDisplay:
 
     @classmethod
     def from_estimators(
-        cls, estimators: Mapping[str, Any], X: Any, Y: Any, *, baseline: str, tasks: tuple[int, int] = (0, 1), **kw: Any
+        cls,
+        estimators: Mapping[str, Any],
+        X: Any,
+        Y: Any,
+        *,
+        baseline: str,
+        tasks: tuple[int | str, int | str] = (0, 1),
+        **kw: Any,
     ) -> SeesawDisplay:
         """From fitted estimators, or Pipelines of them, whose AUCs are measured on `X` and `Y`.
 
@@ -90,8 +97,8 @@ class SeesawDisplay:
             All are scored on the same rows: a label that follows from the step before in one of the models, such as no
             conversion after no click, counts for all.
         baseline : str, one of the names.
-        tasks : tuple of two int, default=(0, 1)
-            The indices of two binary targets.
+        tasks : tuple of two int or str, default=(0, 1)
+            Two binary targets, by their indices or names.
         **kw : passed to `plot`.
 
         Returns
@@ -101,12 +108,11 @@ class SeesawDisplay:
         if baseline not in estimators:
             raise ValueError(f"The baseline {baseline!r} is none of the models: {list(estimators)}.")
         warn_of_order(X, Y)
-        labels = _known_to_any([by_classes(Y, e) for e in estimators.values()])
-        scores = {
-            name: auc_per_task(labels, ask(e, "predict_marginals", X))[list(tasks)] for name, e in estimators.items()
-        }
         names = model_of(estimators[baseline]).task_names_
-        return cls.from_scores(scores, baseline=baseline, task_names=[names[k] for k in tasks], **kw)
+        both = [place_of(task, names) for task in tasks]
+        labels = _known_to_any([by_classes(Y, e) for e in estimators.values()])
+        scores = {name: auc_per_task(labels, ask(e, "predict_marginals", X))[both] for name, e in estimators.items()}
+        return cls.from_scores(scores, baseline=baseline, task_names=[names[k] for k in both], **kw)
 
     def plot(self, ax: Any = None, *, color: Any = None) -> SeesawDisplay:
         """Draw a point per model, with bars of one standard deviation over the seeds.
