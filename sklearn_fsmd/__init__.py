@@ -1,6 +1,7 @@
 """Multi-objective ranking models with the interface of scikit-learn."""
 
 import importlib
+from typing import TYPE_CHECKING
 
 import sklearn  # noqa: F401
 import torch  # noqa: F401 (these two first: after what else is imported below, both take longer)
@@ -47,11 +48,25 @@ _MODULES = (
 )
 
 
-def __getattr__(name: str) -> object:
-    """The public modules, which are imported where they are first used."""
-    if name in _MODULES:
-        return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if TYPE_CHECKING:
+    from sklearn_fsmd import card as card
+    from sklearn_fsmd import compose as compose
+    from sklearn_fsmd import datasets as datasets
+    from sklearn_fsmd import export as export
+    from sklearn_fsmd import history as history
+    from sklearn_fsmd import inspection as inspection
+    from sklearn_fsmd import metrics as metrics
+    from sklearn_fsmd import plotting as plotting
+    from sklearn_fsmd import ranking as ranking
+    from sklearn_fsmd import ray as ray
+    from sklearn_fsmd import scoring as scoring
+else:
+
+    def __getattr__(name: str) -> object:
+        """The public modules, which are imported where they are first used."""
+        if name in _MODULES:
+            return importlib.import_module(f"{__name__}.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

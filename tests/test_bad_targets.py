@@ -322,7 +322,7 @@ def test_not_fitted_either(case, given):
     check(case, lambda: case.action(FSMDClassifier(), given.X, given.Y))
 
 
-NO_TASK = "the targets are ['click', 'conversion'], or 0 to 1."
+NO_TASK = "the binary targets are ['click', 'conversion'], or 0 to 1."
 TWO_NUMBERS = "`weights` must be 2 finite numbers, one per task. Got"
 
 
@@ -333,9 +333,9 @@ TWO_NUMBERS = "`weights` must be 2 finite numbers, one per task. Got"
     ("words as weights", lambda m, X: m.rank_score(X, ["a", "b"]), ValueError, f"{TWO_NUMBERS} ['a', 'b'] instead."),
     ("unknown weights", lambda m, X: m.rank_score(X, {"buy": 1}), ValueError, "`weights` names 'buy'. The names are"),
     ("zero weights", lambda m, X: m.rank_score(X, [0, 0]), ValueError, "`weights` must not all be zero: nothing would"),
-    ("unknown task", lambda m, X: m.output_view("share"), ValueError, f"There is no target 'share'; {NO_TASK}"),
-    ("task 2", lambda m, X: m.output_view(2), ValueError, f"There is no target 2; {NO_TASK}"),
-    ("task -1", lambda m, X: m.output_view(-1), ValueError, f"There is no target -1; {NO_TASK}"),
+    ("unknown task", lambda m, X: m.output_view("share"), ValueError, f"There is no binary target 'share'; {NO_TASK}"),
+    ("task 2", lambda m, X: m.output_view(2), ValueError, f"There is no binary target 2; {NO_TASK}"),
+    ("task -1", lambda m, X: m.output_view(-1), ValueError, f"There is no binary target -1; {NO_TASK}"),
     ("score with both names", lambda m, X: m.score(X, [0], y=[0]), TypeError, "`Y` and `y` are two names of one argum"),
     ("score without Y", lambda m, X: m.score(X), ValueError, "requires y to be passed, but the target y is None"),
 )

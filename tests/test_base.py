@@ -304,8 +304,8 @@ def test_in_a_log_file_progress_is_a_line_per_epoch(frame, capsys):
     model = small(verbose=1, early_stopping=True).fit(*frame)
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == model.n_iter_
-    aucs = ", ".join(rf"validation AUC {name} 0\.\d{{4}}" for name in ("click", "conversion"))
-    assert re.fullmatch(rf"epoch 1 of at most 3: training loss \d\.\d{{4}}, {aucs}", lines[0])
+    aucs = ", ".join(rf"valid AUC {name} 0\.\d{{4}}" for name in ("click", "conversion"))
+    assert re.fullmatch(rf"epoch 1 of at most 3: loss \d\.\d{{4}}, {aucs}", lines[0])
 
 
 def test_callbacks_are_called(frame):

@@ -116,8 +116,9 @@ def test_what_only_the_model_has_is_reached_through_pipelines_and_searches(frame
     with pytest.raises(AttributeError, match="no_such"):
         ask(search, "no_such", X)
     for method, given in (("save", "model.safetensors"), ("output_view", "click"), ("output_view", 1)):
-        with pytest.raises(TypeError, match=f"hands to '{method}' are rows, .* Got {given!r}. Call what takes no rows"):
+        with pytest.raises(TypeError, match=rf"X must hold rows, .* Got {given!r}\. .* search\.best_estimator_\[-1\]"):
             ask(search, method, given)
+    np.testing.assert_array_equal(ask(model, "output_view", "click").predict(less), model.predict(less)[:, 0])
 
 
 def test_validation_data_in_a_pipeline(frame):

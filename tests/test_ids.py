@@ -41,9 +41,9 @@ def test_ids_are_seen_by_what_they_say_of_the_targets():
     assert "X.astype({'who': 'category'})" in message
     (message,) = warnings_of(X.to_numpy(), Y)
     assert "Column 'x0' of X" in message
-    assert "categorical_features=[] lists what is a category now. Add those of [0] that are ids" in message
+    assert "categorical_features=[] is how it is now. Add those of [0] that are ids" in message
     (message,) = warnings_of(X[["noise", "who"]].to_numpy().astype(float), Y, bias_features=[0])
-    assert "categorical_features=[] lists what is a category now. Add those of [1]" in message
+    assert "categorical_features=[] is how it is now. Add those of [1]" in message
     assert "DataFrame" not in message
 
 
@@ -52,13 +52,13 @@ def test_in_an_array_of_objects_all_whole_numbers_are_named_and_the_list_is_of_a
     X = X[["bid", "who"]].assign(city=np.where(X["who"] % 2, "Rome", "Oslo"), hour=X["who"] % 24, rate=X["bid"] / 7)
     (message,) = warnings_of(X.to_numpy(), Y)
     assert message.startswith("Columns 'x0', 'x1' of X: whole numbers that may be ids")
-    assert "categorical_features=[2] lists what is a category now. Add those of [0, 1] that are ids" in message
+    assert "categorical_features=[2] is how it is now. Add those of [0, 1] that are ids" in message
     assert "DataFrame" in message
     assert warnings_of(X.to_numpy(), Y, categorical_features=[1, 2]) == []
     assert warnings_of(X.to_numpy(), Y, categorical_features=[2]) == []
     shown = X.assign(place=np.where(X["bid"] % 3, "top", "side")).to_numpy()
     (message,) = warnings_of(shown, Y, bias_features=[5])
-    assert "categorical_features=[2, 5] lists what is a category now. Add those of [0, 1]" in message
+    assert "categorical_features=[2, 5] is how it is now. Add those of [0, 1]" in message
     assert warnings_of(shown, Y, bias_features=[5], categorical_features=[1, 2, 5]) == []
 
 

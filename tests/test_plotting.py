@@ -85,7 +85,7 @@ def test_seesaw_from_estimators(funnel, fsmd):
     turned = SeesawDisplay.from_estimators(models, X, Y, baseline="Bottom", tasks=("conversion", 0))
     assert turned.task_names == ["conversion", "click"]
     np.testing.assert_array_equal(turned.gains["FSMD"][:, ::-1], display.gains["FSMD"])
-    with pytest.raises(ValueError, match=r"There is no target 'share'; the targets are \['click'"):
+    with pytest.raises(ValueError, match=r"There is no binary target 'share'; the binary targets are \['click'"):
         SeesawDisplay.from_estimators(models, X, Y, baseline="Bottom", tasks=("click", "share"))
 
 

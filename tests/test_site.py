@@ -52,9 +52,12 @@ def test_the_public_modules_are_found():
 
 
 def test_the_public_modules_are_there_without_an_import_of_their_own():
-    code = "import sklearn_fsmd\nfor name in dir(sklearn_fsmd): getattr(sklearn_fsmd, name)\nsklearn_fsmd.inspections"
+    code = "import sklearn_fsmd\nprint([getattr(sklearn_fsmd, name).__name__ for name in sklearn_fsmd._MODULES])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert "AttributeError: module 'sklearn_fsmd' has no attribute 'inspections'" in run.stderr
+    assert run.stdout == f"{[f'sklearn_fsmd.{name}' for name in sklearn_fsmd._MODULES]}\n", run.stderr
+    assert set(sklearn_fsmd._MODULES) < set(dir(sklearn_fsmd))
+    with pytest.raises(AttributeError, match="module 'sklearn_fsmd' has no attribute 'inspections'"):
+        sklearn_fsmd.inspections  # noqa: B018
 
 
 @pytest.mark.parametrize("module", [name for name in public.modules() if hasattr(sys.modules[name], "__path__")])

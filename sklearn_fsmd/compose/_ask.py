@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from numbers import Number
 from typing import Any
 
 from sklearn.frozen import FrozenEstimator
@@ -33,7 +35,7 @@ def ask(estimator: Any, method: str, X: Any, *args: Any, **kwargs: Any) -> Any:
     AttributeError
         If the model has no such method.
     TypeError
-        If X holds no rows, as with a method that takes none, such as `save`.
+        If there are steps before the model, and X is a string, a number or a path.
 
     Examples
     --------
@@ -47,12 +49,13 @@ def ask(estimator: Any, method: str, X: Any, *args: Any, **kwargs: Any) -> Any:
     >>> ask(pipeline, "predict_conditionals", X).shape
     (500, 2)
     """
-    if isinstance(X, (str, int, os.PathLike)):
+    before, model = taken_apart(estimator)
+    if before and isinstance(X, (str, bytes, Number, os.PathLike)):
         raise TypeError(
-            f"What `ask` hands to {method!r} are rows, transformed by the steps before the model. Got {X!r}. Call what "
-            f"takes no rows of the model itself, pipeline[-1].{method}(…), and transform rows that it is given then."
+            f"X must hold rows, which the steps before the model transform. Got {X!r}. Call a method that takes no "
+            "rows, such as `save`, on the model itself: pipeline[-1], or search.best_estimator_[-1]."
         )
-    X, model = reach(estimator, X)
+    X = transformed(X, before)
     asked = getattr(model, method)
     if not callable(asked):
         raise AttributeError(f"{method!r} is no method of {type(model).__name__}, but an attribute.")
@@ -61,13 +64,29 @@ def ask(estimator: Any, method: str, X: Any, *args: Any, **kwargs: Any) -> Any:
 
 def reach(estimator: Any, X: Any) -> tuple[Any, Any]:
     """X as the steps before have made it, and the model at the end of Pipelines and searches."""
+    before, model = taken_apart(estimator)
+    return transformed(X, before), model
+
+
+def taken_apart(estimator: Any) -> tuple[list[Pipeline], Any]:
+    """What stands before the model in Pipelines and searches, from outside to inside, and the model."""
     check_is_fitted(estimator)
+    before = []
     while True:
         if isinstance(estimator, Pipeline):
-            X, estimator = estimator[:-1].transform(X) if len(estimator) > 1 else X, estimator[-1]
+            if len(estimator) > 1:
+                before.append(estimator[:-1])
+            estimator = estimator[-1]
         elif hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_
         elif isinstance(estimator, FrozenEstimator):
             estimator = estimator.estimator
         else:
-            return X, estimator
+            return before, estimator
+
+
+def transformed(X: Any, before: Sequence[Pipeline]) -> Any:
+    """X as these steps make it, one after the other."""
+    for steps in before:
+        X = steps.transform(X)
+    return X

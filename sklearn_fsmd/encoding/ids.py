@@ -76,8 +76,8 @@ def warn_of_ids(
         places, categories = ([int(positions[position]) for position in of] for of in (found, encoder.categories))
         names = [f"x{place}" for place in places]
         remedy = (
-            f"Say which are: categorical_features={sorted([*categories, *others])} lists what is a category now. Add "
-            f"those of {places} that are ids, and this warning is gone. All other whole numbers are quantities."
+            f"Say which are: categorical_features={sorted([*categories, *others])} is how it is now. Add those "
+            f"of {places} that are ids, and this warning is gone; the rest stay quantities."
         )
     if is_mixed:
         remedy += ' A DataFrame keeps the types: ColumnTransformer(…).set_output(transform="pandas").'

@@ -46,7 +46,7 @@ class NumericColumn:
 
     @property
     def ends(self) -> tuple[float, float]:
-        """Where numbers are cut off: the lowest and the highest of fit. NaN where none are."""
+        """Where numbers are cut off: at the lowest and the highest of fit, or of its sample. NaN where none are."""
         if self.scaling == "standard":
             return self.range
         return (float(self.knots[0]), float(self.knots[-1])) if self.scaling == "quantile" else (np.nan, np.nan)

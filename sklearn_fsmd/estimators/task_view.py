@@ -86,4 +86,4 @@ class OutputView(ClassifierMixin, BaseEstimator):
     def index(self) -> int:
         """The position of the task among those of the estimator; raises ValueError if it is none of them."""
         check_is_fitted(self.estimator)
-        return place_of(self.task, self.estimator.task_names_)
+        return place_of(self.task, self.estimator.task_names_, "binary target")

@@ -23,6 +23,7 @@ from sklearn_fsmd.export.values import expected, of_impressions
 from sklearn_fsmd.export.weights import digest_of
 from sklearn_fsmd.persistence import replacing
 from sklearn_fsmd.ranking import exponents_of, listed
+from sklearn_fsmd.runtime import cpu_by_default
 
 OPSETS = range(18, 22)
 FORMAT = 1
@@ -30,6 +31,7 @@ FORMAT = 1
 PACKAGES = ("sklearn-fsmd", "torch", "onnx")
 
 
+@cpu_by_default()
 def to_onnx(
     model: Any,
     path: str | os.PathLike[str],

@@ -11,11 +11,13 @@ import torch
 from sklearn_fsmd.encoding import FeatureEncoder, InputEncoder
 from sklearn_fsmd.metrics import fitted_model
 from sklearn_fsmd.network import Embedding, Lists, Ragged
+from sklearn_fsmd.runtime import cpu_by_default
 
 BLOCK = 8192
 """Values that are looked up together."""
 
 
+@cpu_by_default()
 def item_vectors(model: Any, column: str | int) -> pd.DataFrame:
     """The embeddings of a column's values, such as the items: what alike values have in common.
 

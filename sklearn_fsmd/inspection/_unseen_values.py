@@ -28,8 +28,8 @@ def unseen_values(model: Any, X: Any, *, n_examples: int = 3) -> pd.DataFrame:
 
     A prediction takes a new value for a missing one, and cuts off a number at the range of fit, without a warning. In a
     column of ids that come up every day some are new as a rule. If nearly all are, the column says nothing where the
-    model is used, and is better left out; if they are in a column that has few values, they may be typos, or somebody
-    has changed how the log is written.
+    model is used, and is better left out. New values of a column that has few may be typos, or somebody has changed
+    how the log is written.
 
     Parameters
     ----------
@@ -38,23 +38,24 @@ def unseen_values(model: Any, X: Any, *, n_examples: int = 3) -> pd.DataFrame:
     X : DataFrame or array-like of shape (n_samples, n_features)
         Rows to predict for.
     n_examples : int, default=3
-        How many of the unseen values are shown.
+        How many of the unseen values of a category or a list are shown.
 
     Returns
     -------
     table : DataFrame, a row per column that predictions read, those with the largest share of unseen values first
-        ``holds``, "categories", "numbers", "lists" or "vectors"; ``missing``, the share of the rows without a value;
-        ``unseen``, the share of the rows whose value was not seen in fit, or there less than `min_frequency` times, or
-        is a number or a vector beyond the range of fit, of lists the share of all values in them; ``examples`` of
-        these, the most frequent ones, of numbers the lowest and the highest. Without `numeric_scaling` no number is
-        cut off, and ``unseen`` is NaN.
+        ``holds``, "categories", "numbers", "lists" or "vectors". ``missing``, the share of the rows without a value.
+        ``unseen``: of categories the share of the rows whose value fit has not seen, or less than `min_frequency`
+        times; of lists that of all values in them; of numbers that of the rows where they are cut off, NaN without
+        `numeric_scaling`; of vectors that of all numbers in them. ``examples`` of these: the most frequent values, as
+        the model knows them (True is 1), or the lowest and the highest number.
 
     Raises
     ------
     TypeError
         If the model is none of this library's classifiers.
     ValueError
-        If X has not the columns of fit, or no rows.
+        If X has not the columns of fit or no rows, or a column holds values of another kind, such as strings where
+        fit had numbers.
 
     Examples
     --------
@@ -94,7 +95,7 @@ def _of_column(main: FeatureEncoder, position: int, X: Any, n_examples: int) -> 
     if position in main.vectors:
         of_vectors = main.vectors[position]
         x = of_vectors.read(column)
-        beyond = ((x < of_vectors.low) | (x > of_vectors.high)).any(axis=1)
+        beyond = (x < of_vectors.low) | (x > of_vectors.high)
         return "vectors", float(np.isnan(x).any(axis=1).mean()), float(beyond.mean()), []
     return "numbers", *_of_numbers(main.numeric[position], column)
 

@@ -109,7 +109,7 @@ class SeesawDisplay:
             raise ValueError(f"The baseline {baseline!r} is none of the models: {list(estimators)}.")
         warn_of_order(X, Y)
         names = model_of(estimators[baseline]).task_names_
-        both = [place_of(task, names) for task in tasks]
+        both = [place_of(task, names, "binary target") for task in tasks]
         labels = _known_to_any([by_classes(Y, e) for e in estimators.values()])
         scores = {name: auc_per_task(labels, ask(e, "predict_marginals", X))[both] for name, e in estimators.items()}
         return cls.from_scores(scores, baseline=baseline, task_names=[names[k] for k in both], **kw)

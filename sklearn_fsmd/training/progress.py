@@ -41,16 +41,16 @@ class Progress(Callback):
         self.bar.update(net.rows_of(batch))
         if time.monotonic() >= self.next_refresh:  # reading the loss waits for the device, so not for every batch
             self.next_refresh = time.monotonic() + self.REFRESH_SECONDS
-            self.shown["training loss"] = f"{kwargs['loss'].item():.4f}"
+            self.shown["loss"] = f"{kwargs['loss'].item():.4f}"
             self.bar.set_postfix(self.shown, refresh=False)
 
     def on_epoch_end(self, net: Any, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any) -> None:
         epoch = net.history[-1]
         self.bar.set_description(f"epoch {epoch['epoch']}")
-        self.shown["training loss"] = f"{epoch['train_loss']:.4f}"
+        self.shown["loss"] = f"{epoch['train_loss']:.4f}"
         for name in self.task_names:
             if (auc := epoch.get(f"valid_auc_{name}")) is not None:
-                self.shown[f"validation AUC {name}"] = f"{auc:.4f}"
+                self.shown[f"valid AUC {name}"] = f"{auc:.4f}"
         self.bar.set_postfix(self.shown)
         if self.in_log:
             values = ", ".join(f"{name} {value}" for name, value in self.shown.items())

@@ -49,7 +49,7 @@ EXPECTED = {
     "price": ("numbers", 0.1, 0.3, [-3.0, 200.0]),
     "tags": ("lists", 0.5, 3 / 7, ["new", "more"]),
     "last": ("lists", 0.9, 0.5, [99]),
-    "picture": ("vectors", 0.1, 0.2, []),
+    "picture": ("vectors", 0.1, 0.15, []),
 }
 
 

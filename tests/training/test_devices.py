@@ -18,7 +18,8 @@ from sklearn_fsmd import (
     MMoEClassifier,
     SingleTaskClassifier,
 )
-from sklearn_fsmd.inspection import attributions
+from sklearn_fsmd.export import to_onnx
+from sklearn_fsmd.inspection import attributions, item_vectors
 from sklearn_fsmd.network import set_execution
 from sklearn_fsmd.network.dropout import Dropout
 from sklearn_fsmd.runtime import memory_of, resolve_device
@@ -120,11 +121,10 @@ def test_dropout_on_a_device_draws_bytes(monkeypatch):
 
 @pytest.fixture
 def made_on_meta():
-    """Whatever tensor is made without naming a device holds no numbers, and computing with it raises."""
-    before = torch.get_default_device()
+    """Whatever tensor is made without naming a device holds no numbers, and most of what computes with it raises."""
     torch.set_default_device("meta")
     yield
-    torch.set_default_device(before)
+    torch.set_default_device(None)
 
 
 def everything(frame, folder):
@@ -139,7 +139,9 @@ def everything(frame, folder):
     asked = ("predict_marginals", "predict_conditionals", "predict_values", "gate_weights")
     said = [getattr(each, method)(rows) for each in models for method in asked for rows in (X, X[:1])]
     said.append(DenoisingEmbedder(n_epochs=1, random_state=0, device="cpu").fit(X[["city"]]).transform(X[["city"]]))
-    return [*said, attributions(model, X[:3]).predictions]
+    to_onnx(model, folder / "model.onnx")
+    exported = (folder / "model.onnx").read_bytes()
+    return [*said, attributions(model, X[:3]).predictions, item_vectors(model, "last"), np.frombuffer(exported, "u1")]
 
 
 def test_the_default_device_of_torch_does_not_matter(frame, tmp_path, request):
