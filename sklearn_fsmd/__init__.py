@@ -1,7 +1,7 @@
 """Multi-objective ranking models with the interface of scikit-learn."""
 
 import importlib
-from typing import TYPE_CHECKING
+import typing
 
 import sklearn  # noqa: F401
 import torch  # noqa: F401 (these two first: after what else is imported below, both take longer)
@@ -48,7 +48,7 @@ _MODULES = (
 )
 
 
-if TYPE_CHECKING:
+if typing.TYPE_CHECKING:
     from sklearn_fsmd import card as card
     from sklearn_fsmd import compose as compose
     from sklearn_fsmd import datasets as datasets
