@@ -73,9 +73,9 @@ def test_tasks_have_the_names_of_the_models(task, y, expected):
 @pytest.mark.parametrize("task", ["share", 2, -1])
 def test_a_task_that_is_not_there_is_refused(frame, task):
     X, Y = frame[0][["price"]], frame[1]
-    with pytest.raises(ValueError, match=f"y has no task {task!r}; it has .'click', 'conversion'."):
+    with pytest.raises(ValueError, match=f"There is no target {task!r}; the targets are .'click', 'conversion'."):
         ForTask(StandardScaler(), task=task).fit(X, Y)
-    with pytest.raises(ValueError, match=f"y has no task {task!r}; it has .'click'."):
+    with pytest.raises(ValueError, match=f"There is no target {task!r}; the targets are .'click'."):
         ForTask(StandardScaler(), task=task).fit(X, Y["click"])
 
 

@@ -1,30 +1,13 @@
-"""The public names: those in the `__all__` of every module that is not named here as internal."""
+"""The public names: those in the `__all__` of the package and of its public modules."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
-import pkgutil
 import re
 from typing import Any, NamedTuple
 
 import sklearn_fsmd
-
-INTERNAL = {
-    "distributed",
-    "encoding",
-    "estimators",
-    "execution",
-    "inference",
-    "network",
-    "parameters",
-    "persistence",
-    "ragged",
-    "runtime",
-    "streaming",
-    "training",
-}
-"""Modules whose `__all__` speaks to other modules. What is not named here and has no underscore is public."""
 
 
 class Name(NamedTuple):
@@ -57,9 +40,7 @@ def summary(value: Any) -> str:
 
 def modules() -> list[str]:
     """The public modules, the package itself first."""
-    found = [info.name for info in pkgutil.iter_modules(sklearn_fsmd.__path__)]
-    own = sorted(name for name in found if not name.startswith("_") and name not in INTERNAL)
-    return ["sklearn_fsmd", *(f"sklearn_fsmd.{name}" for name in own)]
+    return ["sklearn_fsmd", *(f"sklearn_fsmd.{name}" for name in sklearn_fsmd._MODULES)]
 
 
 def names(module: str) -> list[Name]:

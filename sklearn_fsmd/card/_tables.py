@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.compose import ask
+from sklearn_fsmd.inspection import unseen_values
 from sklearn_fsmd.metrics import segments_by_name
 
 FIGURES = {"ranking": "AUC or concordance", "error": "log loss or RMSE", "level": "mean prediction / mean label"}
@@ -62,12 +62,12 @@ def targets_table(model: Any, table: pd.DataFrame) -> pd.DataFrame:
 def columns_table(model: Any, own: Any, X: Any) -> pd.DataFrame:
     """What is read, and how much of it in the test data fit has not known."""
     encoder = own._encoder
-    main, rows = encoder.main, ask(model, "_rows", X)
+    main, found = encoder.main, unseen_values(model, X)
     positions = np.flatnonzero(~encoder.is_bias)
     names = encoder.shown_names
     kinds: dict[int, tuple[str, str, str]] = {}
-    for f, (position, column) in enumerate(main.categories.items()):
-        unknown = float(np.mean(rows.codes[:, f] == main.offsets[f]))
+    for position, column in main.categories.items():
+        unknown = found.loc[names[positions[position]], ["missing", "unseen"]].sum()
         kinds[position] = ("category", f"{column.n_rows - 1:,} values", f"{unknown:.1%}")
     for position in main.numeric:
         kinds[position] = ("number", "-", "-")

@@ -49,6 +49,7 @@ def ask(estimator: Any, method: str, X: Any, *args: Any, **kwargs: Any) -> Any:
     >>> ask(pipeline, "predict_conditionals", X).shape
     (500, 2)
     """
+    check_is_fitted(estimator)
     before, model = taken_apart(estimator)
     if before and isinstance(X, (str, bytes, Number, os.PathLike)):
         raise TypeError(
@@ -64,13 +65,13 @@ def ask(estimator: Any, method: str, X: Any, *args: Any, **kwargs: Any) -> Any:
 
 def reach(estimator: Any, X: Any) -> tuple[Any, Any]:
     """X as the steps before have made it, and the model at the end of Pipelines and searches."""
+    check_is_fitted(estimator)
     before, model = taken_apart(estimator)
     return transformed(X, before), model
 
 
 def taken_apart(estimator: Any) -> tuple[list[Pipeline], Any]:
     """What stands before the model in Pipelines and searches, from outside to inside, and the model."""
-    check_is_fitted(estimator)
     before = []
     while True:
         if isinstance(estimator, Pipeline):

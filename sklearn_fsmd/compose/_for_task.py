@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_fsmd.encoding import as_pandas, names_of
+from sklearn_fsmd.encoding import as_pandas, names_of, place_of
 from sklearn_fsmd.parameters import Documented
 
 
@@ -141,9 +140,7 @@ class ForTask(Documented, TransformerMixin, BaseEstimator):
         if self.task is None or y is None:
             return None
         names: list[Any] = list(y.columns) if isinstance(y, pd.DataFrame) else [*names_of(y)]
-        position = names.index(self.task) if self.task in names else self.task
-        if not isinstance(position, Integral) or isinstance(position, bool) or not 0 <= position < len(names):
-            raise ValueError(f"y has no task {self.task!r}; it has {names}.")
+        position = place_of(self.task, names)
         if np.ndim(y) == 1:
             return y
         return y.iloc[:, position] if isinstance(y, pd.DataFrame) else np.asarray(y)[:, position]

@@ -13,6 +13,7 @@ from sklearn_fsmd.encoding.lists import ListColumn
 from sklearn_fsmd.encoding.numeric import NumericColumn
 from sklearn_fsmd.encoding.odd_text import warn_of_text
 from sklearn_fsmd.encoding.pairing import warn_of_answers, warn_of_gaps, warn_of_order
+from sklearn_fsmd.encoding.places import place_of
 from sklearn_fsmd.encoding.seen import Counts, Numbers
 from sklearn_fsmd.encoding.single_rows import codes_of
 from sklearn_fsmd.encoding.step_rates import StepSums
@@ -69,6 +70,7 @@ __all__ = [
     "named_in_errors",
     "names_of",
     "one_of",
+    "place_of",
     "read_table",
     "refuse_unjudged",
     "refuse_unlabeled",

@@ -61,9 +61,13 @@ class Predictions(Exchanged):
         check_is_fitted(self)
         return self._targets.value_names
 
+    def _table(self, X: Any) -> Any:
+        """The rows to predict for, checked, with all columns of fit."""
+        return read_table(self, self._encoder.filled(as_pandas(X)), reset=False)
+
     def _rows(self, X: Any) -> Encoded:
-        """The rows to predict for, checked and encoded."""
-        return self._encoder.encode_main(read_table(self, self._encoder.filled(as_pandas(X)), reset=False))
+        """The same encoded."""
+        return self._encoder.encode_main(self._table(X))
 
     @at_one_moment
     def predict_marginals(self, X: Any) -> np.ndarray:

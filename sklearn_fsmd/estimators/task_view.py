@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_fsmd.metrics import place_of
+from sklearn_fsmd.encoding import place_of
 
 
 class OutputView(ClassifierMixin, BaseEstimator):

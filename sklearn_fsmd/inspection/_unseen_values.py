@@ -8,15 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_fsmd.compose import reach
-from sklearn_fsmd.encoding import (
-    CategoryColumn,
-    FeatureEncoder,
-    NumericColumn,
-    as_pandas,
-    column_of,
-    factorize,
-    read_table,
-)
+from sklearn_fsmd.encoding import CategoryColumn, FeatureEncoder, NumericColumn, column_of, factorize
 from sklearn_fsmd.metrics import check_count, fitted_model
 
 Found = tuple[float, float, list[Any]]
@@ -72,7 +64,7 @@ def unseen_values(model: Any, X: Any, *, n_examples: int = 3) -> pd.DataFrame:
     X, own = reach(model, X)
     own = own.as_it_is()
     encoder = own._encoder
-    rows = encoder.main_part(read_table(own, encoder.filled(as_pandas(X)), reset=False))
+    rows = encoder.main_part(own._table(X))
     names = [name for name, is_bias in zip(encoder.shown_names, encoder.is_bias, strict=True) if not is_bias]
     table = pd.DataFrame(
         [_of_column(encoder.main, position, rows, n_examples) for position in range(len(names))],

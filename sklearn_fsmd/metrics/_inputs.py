@@ -104,21 +104,6 @@ def is_text(column: np.ndarray) -> bool:
     return bool(len(known)) and isinstance(known[0], str)
 
 
-def place_of(target: Any, names: Sequence[str], kind: str = "target") -> int:
-    """The position of a target, of those of some `kind`, that is given by its name or by that position.
-
-    Raises
-    ------
-    ValueError
-        If it is none of these.
-    """
-    if target in names:
-        return names.index(target)
-    if isinstance(target, (int, np.integer)) and not isinstance(target, bool) and 0 <= target < len(names):
-        return int(target)
-    raise ValueError(f"There is no {kind} {target!r}; the {kind}s are {list(names)}, or 0 to {len(names) - 1}.")
-
-
 def column_named(X: Any, given: Any, parameter: str) -> Any:
     """The column of X that `given` names, also as a list of one, or `given` itself: something of each row.
 
