@@ -57,6 +57,15 @@ def in_files(history, n_rows, memory, piece=1_000_000):
     )
 
 
+def of_one_row(history, X, i, Y=None):
+    """Seconds for the row `i`; with `Y` an event is added before."""
+    start = time.perf_counter()
+    if Y is not None:
+        history.update(X[i - 1 : i], Y[i - 1 : i])
+    history.transform(X[i : i + 1])
+    return time.perf_counter() - start
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=10_000_000)
@@ -75,13 +84,10 @@ def main():
     start = time.perf_counter()
     history.transform(X[:1])
     print(f"the first row, for which the arrays are sorted: {time.perf_counter() - start:.1f} s")
-    seconds = []
-    for i in range(1, 301):
-        row = X[i : i + 1]
-        start = time.perf_counter()
-        history.transform(row)
-        seconds.append(time.perf_counter() - start)
+    seconds = [of_one_row(history, X, i) for i in range(1, 301)]
     print(f"each further one: {1000 * np.median(seconds):.2f} ms (median)")
+    seconds = [of_one_row(history, X, i, Y) for i in range(1, 301)]
+    print(f"a row after an update of one event: {1000 * np.median(seconds):.2f} ms with it (median)")
 
 
 if __name__ == "__main__":

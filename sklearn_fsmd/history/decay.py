@@ -41,6 +41,13 @@ class Decay(NamedTuple):
             return ""
         return f" * pow(2.0, ({time} - {self.reference}) / {float(self.half_life)})"
 
+    def can_tell(self, times: np.ndarray) -> bool:
+        """Whether events at these times can be summed up with those that the reference time is of."""
+        if self.half_life is None or not len(times):
+            return True
+        far = max(int(times.max()) - self.reference, self.reference - int(times.min()))
+        return far <= MOST_HALF_LIVES * self.half_life
+
     def refuse_untold(self, times: np.ndarray) -> None:
         """Raise ValueError if there is a row at which events count that weigh 0 here."""
         if self.told_from is not None and len(times) and times.min() < self.told_from:

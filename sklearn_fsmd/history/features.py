@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from sklearn_fsmd.encoding import TargetEncoder, as_pandas, one_of, read_table, warn_of_contradictions, warn_of_order
 from sklearn_fsmd.estimators import Exchanged, TakesTables, at_one_moment
 from sklearn_fsmd.history.log import EventLog, Key
-from sklearn_fsmd.history.past import Past, Questions
+from sklearn_fsmd.history.past import Asked, Past, Questions
 from sklearn_fsmd.history.times import UNITS, moments, span
 from sklearn_fsmd.network import parents_of
 from sklearn_fsmd.parameters import estimator
@@ -87,8 +87,9 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
 
     Notes
     -----
-    Many rows are counted by DuckDB, in parallel, and on disk where memory ends; up to 100 by sorted arrays in memory,
-    which the first such call after a fit or :meth:`load` builds.
+    Many rows are counted by DuckDB, in parallel, and on disk where memory ends; up to 100, or a hundredth of the log,
+    by sorted arrays in memory, which the first such call after a fit or :meth:`load` builds. An :meth:`update` adds
+    those of its own events.
 
     Examples
     --------
@@ -173,7 +174,8 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
 
         def learn(beside: Self, _: Any) -> None:  # and tell, before another thread can add to the log
             beside._learn(X, one_of(Y, y))
-            told.append(beside._tell(beside._table(X, reset=False), beside._past.log.times, beside._past.log.codes))
+            past = beside._past
+            told.append(beside._tell(beside._table(X, reset=False), past.log.times, past.asked_itself()))
 
         self._exchange(learn)
         return told[0]
@@ -204,17 +206,18 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
         """Know more events."""
         warn_of_order(X, Y)
         X = self._table(X, reset=False)
-        times, log = self._times(X), self._past.log
-        if self.strict_order and times.size and log.times.size and times.min() < log.times.max():
+        times, past = self._times(X), self._past
+        if self.strict_order and times.size and len(past) and times.min() < past.freshness.last:
             raise ValueError(
                 f"`update` was given events of {pd.Timestamp(times.min())}, older than the latest that is known, of "
-                f"{pd.Timestamp(log.times.max())}, and strict_order is True."
+                f"{pd.Timestamp(past.freshness.last)}, and strict_order is True."
             )
-        questions = self._past.questions
+        questions = past.questions
         targets, n_odd = self._targets.encode_part(Y, None, questions.parents)  # of which none need be known yet
         warn_of_contradictions(n_odd, len(targets.labels), self.target_names_, questions.parents)
         check_consistent_length(X, targets.labels)
-        self._take(Past(log.add(X, times, targets), questions, self.n_threads))
+        if len(X):
+            self._take(past.followed_by(EventLog.of(past.parts[0].log.columns, X, times, targets)))
 
     @at_one_moment
     def transform(self, X: Any) -> pd.DataFrame:
@@ -239,7 +242,7 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
         X = self._table(X, reset=False)
         times = self._times(X)
         self._past.freshness.warn_of_later(times, self.delay)
-        return self._tell(X, times, self._past.log.encode(X))
+        return self._tell(X, times, self._past.asked(X))
 
     @at_one_moment
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
@@ -267,7 +270,7 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
         columns = sorted({name for key in self._keys() for name in key} | ({str(self.last_of)} if self.last else set()))
         targets = self._targets.encode(Y, parents=parents_of(self.link, len(self.target_names_)))
         check_consistent_length(X, targets.labels)
-        self._know(EventLog(columns).add(X, times, targets))
+        self._know(EventLog.of(columns, X, times, targets))
         taken = [name for name in self._names + self._past.questions.list_names() if name in X.columns]
         if taken:
             raise ValueError(f"X has a column {taken[0]!r}, which is the name of one of the result. Rename it.")
@@ -294,12 +297,12 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
         return questions, ["" if value is None else f"_{value}" for value in half_lives]
 
     def _take(self, past: Past) -> None:
-        self._past, self.n_events_ = past, len(past.log)
+        self._past, self.n_events_ = past, len(past)
         self._header = pd.Index(self._names)  # made once: of a single row it would be a tenth of the time
 
-    def _tell(self, X: pd.DataFrame, times: np.ndarray, codes: Sequence[np.ndarray]) -> pd.DataFrame:
-        past = pd.DataFrame(self._past.columns(times, codes), index=X.index, columns=self._header)
-        for name, column in zip(self._past.questions.list_names(), self._past.lists(times, codes), strict=True):
+    def _tell(self, X: pd.DataFrame, times: np.ndarray, asked: Asked) -> pd.DataFrame:
+        past = pd.DataFrame(self._past.columns(times, asked), index=X.index, columns=self._header)
+        for name, column in zip(self._past.questions.list_names(), self._past.lists(times, asked), strict=True):
             past[name] = column
         return pd.concat([X.drop(columns=list(self.drop)), past], axis=1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -18,26 +19,26 @@ class Freshness:
 
     Parameters
     ----------
-    times : ``(n,)`` int64 nanoseconds, those of the events.
+    times : arrays of int64 nanoseconds, those of the events.
     delay : nanoseconds by which an event must be older than a row.
     """
 
-    def __init__(self, times: np.ndarray, delay: int) -> None:
+    def __init__(self, times: Sequence[np.ndarray], delay: int) -> None:
         self.times, self.delay = times, delay
 
     @cached_property
     def last(self) -> int:
         """The time of the last event."""
-        return int(self.times.max())
+        return max(int(of_part.max()) for of_part in self.times if len(of_part))
 
     @cached_property
     def longest_gap(self) -> int:
         """For how long nothing happened in the log, at most, such as at night; rows of the log came after that too."""
-        return int(np.diff(np.sort(self.times)).max(initial=0))
+        return int(np.diff(np.sort(np.concatenate(self.times))).max(initial=0))
 
     def warn_of_later(self, times: np.ndarray, delay: Any) -> None:
         """Warn of rows that come so late that events are missing; `delay` is what the user calls it."""
-        if not (len(times) and len(self.times)) or times.max() - self.last <= self.delay:
+        if not (len(times) and any(map(len, self.times))) or times.max() - self.last <= self.delay:
             return
         late = times - self.last > self.delay + self.longest_gap
         if late.any():

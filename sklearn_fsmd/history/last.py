@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+
+from sklearn_fsmd.history.by_key import ByKey
 
 
 class LastItems:
-    """The items of positive events, sorted by key and time; those of one moment in the order of the log.
+    """The items of positive events.
 
     Parameters
     ----------
@@ -14,20 +18,20 @@ class LastItems:
     """
 
     def __init__(self, keys: np.ndarray, times: np.ndarray, items: np.ndarray) -> None:
-        known = keys > 0
-        keys, times, items = keys[known], times[known], items[known]
-        self.keys, groups = np.unique(keys, return_inverse=True)
-        self.moments, ranks = np.unique(times, return_inverse=True)
-        place = groups * (len(self.moments) + 1) + ranks
-        order = np.argsort(place, kind="stable")
-        self.places, self.items = place[order], items[order]
+        self.events = ByKey(keys, times)
+        self.times, self.items = times[self.events.order], items[self.events.order]
 
-    def before(self, keys: np.ndarray, times: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-        """For each row the span ``start, stop`` of its last `n` items, up to these times, among `items`."""
-        groups = self.keys.searchsorted(keys)
-        known = (keys > 0) & (groups < len(self.keys))
-        known[known] = self.keys[groups[known]] == keys[known]
-        first = groups * (len(self.moments) + 1)
-        stop = self.places.searchsorted(first + self.moments.searchsorted(times, side="right"))
-        start = np.maximum(stop - n, self.places.searchsorted(first))
-        return np.where(known, start, 0), np.where(known, stop, 0)
+    def before(self, keys: np.ndarray, times: np.ndarray, n: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        """For each row its last `n` items up to its time, the newest last, and their times."""
+        start, stop = self.events.until(keys, times)
+        spans = zip(np.maximum(start, stop - n).tolist(), stop.tolist(), strict=True)
+        return [(self.items[a:b], self.times[a:b]) for a, b in spans]
+
+
+def newest(parts: Sequence[tuple[np.ndarray, np.ndarray]], n: int) -> list[object]:
+    """The last `n` items of the parts of a log, by their times; of one moment those of a later part come after."""
+    items = [item for of_part, _ in parts for item in of_part.tolist()]  # an array would make them all of one type
+    if len(parts) == 1:
+        return items
+    order = np.argsort(np.concatenate([times for _, times in parts]), kind="stable")
+    return [items[i] for i in order[-n:]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import numpy as np
@@ -35,30 +36,46 @@ class EventLog:
         self.times = np.empty(0, np.int64)
         self.labels, self.observed = np.empty((0, 0), np.float32), np.empty((0, 0), bool)
 
+    @classmethod
+    def of(cls, columns: Sequence[str], X: pd.DataFrame, times: np.ndarray, targets: Targets) -> EventLog:
+        """A log of these events."""
+        made = cls(columns)
+        made.vocabularies = [CategoryColumn(name) for name in made.columns]
+        made.codes = [column.fit_encode(X[column.name]).astype(np.int32) for column in made.vocabularies]
+        made.times, made.labels = times, targets.labels
+        made.observed = np.ones(targets.labels.shape, bool) if targets.weights is None else targets.weights > 0
+        return made
+
     def __len__(self) -> int:
         return len(self.times)
 
-    def add(self, X: pd.DataFrame, times: np.ndarray, targets: Targets) -> EventLog:
-        """A log with these events too; this one stays as it is."""
-        more = EventLog(self.columns)
-        observed = np.ones(targets.labels.shape, bool) if targets.weights is None else targets.weights > 0
-        for i, name in enumerate(self.columns):
-            vocabulary = CategoryColumn(name)
-            if self.vocabularies:
-                vocabulary.update(pd.Series(self.vocabularies[i].values))
-            vocabulary.update(X[name])
-            vocabulary.finalize()
-            codes = vocabulary.encode(X[name]).astype(np.int32)
-            if self.vocabularies:  # the values of before have moved
-                moved = np.append(0, vocabulary.encode(pd.Series(self.vocabularies[i].values))).astype(np.int32)
-                codes = np.concatenate([moved[self.codes[i]], codes])
-            more.vocabularies.append(vocabulary)
-            more.codes.append(codes)
-        n_tasks = targets.labels.shape[1]
-        more.times = np.concatenate([self.times, times])
-        more.labels = np.concatenate([self.labels.reshape(-1, n_tasks), targets.labels])
-        more.observed = np.concatenate([self.observed.reshape(-1, n_tasks), observed])
-        return more
+    def take_kinds_of(self, earlier: EventLog) -> None:
+        """Be a later part of a log, whose columns hold values of the same kinds.
+
+        Raises
+        ------
+        ValueError
+            If one holds numbers and held strings, or the other way round.
+        """
+        for own, before in zip(self.vocabularies, earlier.vocabularies, strict=True):
+            before.unknown_of(own)  # which says if they are of another kind
+            if before.kind == "mixed values":
+                own.kind = before.kind
+
+    def followed_by(self, later: EventLog) -> EventLog:
+        """The events of both."""
+        made, logs = EventLog(self.columns), (self, later)
+        for i, (column, other) in enumerate(zip(self.vocabularies, later.vocabularies, strict=True)):
+            both, new = copy.copy(column), column.unknown_of(other)
+            if len(new):
+                both.append(new, other.kind)
+            moved = np.append(0, both.encode(pd.Series(other.values)))  # the codes of this log stay
+            made.vocabularies.append(both)
+            made.codes.append(np.concatenate([self.codes[i], moved[later.codes[i]].astype(np.int32)]))
+        made.times = np.concatenate([log.times for log in logs])
+        made.labels = np.concatenate([log.labels for log in logs])
+        made.observed = np.concatenate([log.observed for log in logs])
+        return made
 
     def encode(self, X: pd.DataFrame) -> list[np.ndarray]:
         """The codes of each column for other rows; 0 where the log does not know the value."""
@@ -95,17 +112,14 @@ class Amounts:
     Attributes
     ----------
     columns : the distinct ones, `m` arrays ``(n,)`` of float32.
-    positive, tried : for each outcome the number of its column.
+    places : the numbers of the columns by what they count: the events, what came true of each outcome, and what could.
     """
 
     def __init__(self, log: EventLog, parents: Sequence[int | None]) -> None:
         targets = Targets(log.labels, log.observed.astype(np.float32))
         self.columns = [np.ones(len(log), np.float32)]
-        self.positive: list[int] = []
-        self.tried: list[int] = []
-        for tried, positive in targets.outcomes(events_of(parents)):
-            self.tried.append(self._place(tried))
-            self.positive.append(self._place(positive))
+        tried, positive = zip(*targets.outcomes(events_of(parents)), strict=True)
+        self.places = [0, *map(self._place, positive), *map(self._place, tried)]
 
     def _place(self, column: np.ndarray) -> int:
         for i, known in enumerate(self.columns):

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 
 import numpy as np
+import pandas as pd
 
 from sklearn_fsmd.encoding import events_of
 from sklearn_fsmd.history.decay import decays_of
-from sklearn_fsmd.history.engine import Engine
 from sklearn_fsmd.history.freshness import Freshness
-from sklearn_fsmd.history.index import Index
-from sklearn_fsmd.history.last import LastItems
-from sklearn_fsmd.history.log import Amounts, EventLog, Key
+from sklearn_fsmd.history.index import NEVER
+from sklearn_fsmd.history.last import newest
+from sklearn_fsmd.history.log import EventLog, Key
+from sklearn_fsmd.history.part import ALL, Part
 
-FEW_ROWS = 100
-"""Up to so many rows are looked up in memory; more are a query of the engine."""
+FEW_ROWS, FEW_OF_LOG = 100, 0.01
+"""Up to so many rows, or such a share of the log, are looked up in memory; more are a query of the engine."""
+MERGED = 3
+"""New events are merged with the part before if that has at most so many times as many."""
 
-NEVER = np.iinfo(np.int64).min
-ALL: Key = ()
-"""The key of all events, which tells the overall rates."""
+
+Asked = Sequence[tuple[Part, Sequence[np.ndarray]]]
+"""The parts of a log that are asked, and the codes of the rows in each."""
 
 
 @dataclass(frozen=True)
@@ -77,34 +81,79 @@ class Questions:
 class Past:
     """The past by a log, for any rows.
 
+    New events are a part of their own, merged with those before when it has grown as large as they. So an update costs
+    as much as its events and, now and then, those of a part; the parts are few, and their sums add up [1]_.
+
     The overall rates are those of all events known at a row, none of which fades.
+
+    References
+    ----------
+    .. [1] J. L. Bentley, J. B. Saxe, "Decomposable Searching Problems I: Static-to-Dynamic Transformation", Journal of
+       Algorithms 1(4), 1980.
     """
 
     def __init__(self, log: EventLog, questions: Questions, n_threads: int | None) -> None:
-        self.log, self.questions, self.n_threads = log, questions, n_threads
-        self.amounts = Amounts(log, questions.parents)
+        self.questions, self.n_threads = questions, n_threads
         self.decays = decays_of(questions.half_lives, log.times)
-        self.forever = decays_of([None], log.times)
-        self.freshness = Freshness(log.times, questions.delay)
-        self.indices: dict[Key, Index] = {}
-        self.last_items: dict[Key, LastItems] = {}
+        self.forever = decays_of([None], log.times)[0]
+        self.parts = [self._part(log)]
+
+    def _part(self, log: EventLog) -> Part:
+        return Part(log, self.questions.parents, self.decays, self.forever, self.n_threads)
+
+    def __len__(self) -> int:
+        return sum(len(part.log) for part in self.parts)
 
     @cached_property
-    def engine(self) -> Engine:
-        return Engine(self.log.times, self.amounts.columns, self.n_threads)
+    def log(self) -> EventLog:
+        """All events."""
+        return reduce(EventLog.followed_by, [part.log for part in self.parts])
 
-    def columns(self, times: np.ndarray, codes: Sequence[np.ndarray]) -> np.ndarray:
-        """What was known at each of `times` of the keys of `codes`, ``(n, columns)`` float32.
+    @cached_property
+    def whole(self) -> Part:
+        """All events in one part."""
+        return self.parts[0] if len(self.parts) == 1 else self._part(self.log)
+
+    @cached_property
+    def freshness(self) -> Freshness:
+        return Freshness([part.log.times for part in self.parts], self.questions.delay)
+
+    def followed_by(self, more: EventLog) -> Past:
+        """The past with further events; this one stays as it is."""
+        for part in self.parts:
+            more.take_kinds_of(part.log)
+        if not all(decay.can_tell(more.times) for decay in self.decays):
+            return Past(self.log.followed_by(more), self.questions, self.n_threads)
+        made = copy.copy(self)
+        made.parts = list(self.parts)
+        for made_of_all in ("log", "whole", "freshness"):
+            made.__dict__.pop(made_of_all, None)
+        while made.parts and len(made.parts[-1].log) <= MERGED * len(more):
+            more = made.parts.pop().log.followed_by(more)
+        made.parts.append(self._part(more))
+        return made
+
+    def asked(self, X: pd.DataFrame) -> Asked:
+        """The parts of the log that are asked about rows, and the codes of the rows there."""
+        parts = self.parts if self._are_few(len(X)) else [self.whole]
+        return [(part, part.log.encode(X)) for part in parts]
+
+    def asked_itself(self) -> Asked:
+        """The same of the rows of the log."""
+        return [(self.whole, self.log.codes)]
+
+    def columns(self, times: np.ndarray, asked: Asked) -> np.ndarray:
+        """What was known at each of `times` of the keys of these rows, ``(n, columns)`` float32.
 
         A rate of which nothing is known at all, not even overall, is NaN; so are the seconds since no event.
         """
         for decay in self.decays:
             decay.refuse_untold(times)
         before = times - self.questions.delay
-        rates = self._rates(self._known(ALL, before, codes)[0][:, 0], None)
+        rates = self._rates(self._known(ALL, before, asked)[0][:, 0], None)
         columns = []
         for key in self.questions.keys:
-            sums, last = self._known(key, before, codes)
+            sums, last = self._known(key, before, asked)
             for d, decay in enumerate(self.decays):
                 own = sums[:, d] * decay.worth(times)[:, None]
                 columns.append(np.log1p(own[:, :1]) if self.questions.log else own[:, :1])
@@ -114,49 +163,31 @@ class Past:
             columns.append(np.log1p(since)[:, None] if self.questions.log else since[:, None])
         return np.concatenate(columns, axis=1, dtype=np.float32) if columns else np.empty((len(times), 0), np.float32)
 
-    def lists(self, times: np.ndarray, codes: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def lists(self, times: np.ndarray, asked: Asked) -> list[np.ndarray]:
         """For each key the last items that came true in the first target, the newest last, ``(n,)`` objects."""
         if not self.questions.last:
             return []
-        before, columns = times - self.questions.delay, []
+        before, n, columns = times - self.questions.delay, self.questions.last, []
         for key in self.questions.keys:
-            last = self._last_items(key)
-            start, stop = last.before(self._values(key, codes, len(times)), before, self.questions.last)
+            of_parts = [part.last_items(key, codes, before, n, str(self.questions.last_of)) for part, codes in asked]
             column = np.empty(len(times), dtype=object)
-            column[:] = [last.items[a:b].tolist() for a, b in zip(start.tolist(), stop.tolist(), strict=True)]
+            column[:] = [newest(of_row, n) for of_row in zip(*of_parts, strict=True)]
             columns.append(column)
         return columns
 
-    def _last_items(self, key: Key) -> LastItems:
-        if key not in self.last_items:
-            log = self.log
-            place = log.columns.index(str(self.questions.last_of))
-            happened = (log.labels[:, 0] == 1) & log.observed[:, 0] & (log.codes[place] > 0)
-            keys = self._values(key, log.codes, len(log))[happened]
-            values = log.vocabularies[place].values.to_numpy()
-            self.last_items[key] = LastItems(keys, log.times[happened], values[log.codes[place][happened] - 1])
-        return self.last_items[key]
+    def _known(self, key: Key, before: np.ndarray, asked: Asked) -> tuple[np.ndarray, np.ndarray]:
+        """The sums of the events, of what came true and of what could, ``(n, decays, 1 + 2 · outcomes)``; the last."""
+        by_engine = not self._are_few(len(before))
+        of_parts = [part.known(key, codes, before, by_engine=by_engine) for part, codes in asked]
+        sums, last = zip(*of_parts, strict=True)
+        return sum(sums[1:], start=sums[0]), reduce(np.maximum, last)
+
+    def _are_few(self, n_rows: int) -> bool:
+        return n_rows <= max(FEW_ROWS, FEW_OF_LOG * len(self))
 
     def _rates(self, sums: np.ndarray, overall: np.ndarray | None) -> np.ndarray:
         """The rate of each outcome, ``(n, outcomes)``, smoothed towards `overall`, if that is given."""
-        positive, tried = sums[:, self.amounts.positive], sums[:, self.amounts.tried]
+        positive, tried = np.split(sums[:, 1:], 2, axis=1)
         if overall is not None and self.questions.smoothing:
             positive, tried = positive + self.questions.smoothing * overall, tried + self.questions.smoothing
         return np.divide(positive, tried, out=np.full(positive.shape, np.nan), where=tried > 0)
-
-    def _known(self, key: Key, before: np.ndarray, codes: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        asked = self._values(key, codes, len(before))
-        decays = self.forever if key == ALL else self.decays
-        if len(before) <= FEW_ROWS:
-            return self._index(key).known(asked, before)
-        return self.engine.known(self._values(key, self.log.codes, len(self.log)), decays, asked, before)
-
-    def _values(self, key: Key, codes: Sequence[np.ndarray], n: int) -> np.ndarray:
-        return np.ones(n, np.int64) if key == ALL else self.log.combined(key, codes)
-
-    def _index(self, key: Key) -> Index:
-        if key not in self.indices:
-            values = self._values(key, self.log.codes, len(self.log))
-            decays = self.forever if key == ALL else self.decays
-            self.indices[key] = Index(values, self.log.times, self.amounts.columns, decays)
-        return self.indices[key]

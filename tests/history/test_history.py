@@ -15,7 +15,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from sklearn_fsmd import FSMDClassifier
-from sklearn_fsmd.history import HistoryFeatures, past
+from sklearn_fsmd.history import HistoryFeatures, by_key, past
 
 KEYS = ["user", "item", ["user", "tab"]]
 START = pd.Timestamp("2026-03-01")
@@ -204,6 +204,79 @@ def test_updates_make_one_log():
         strict.update(X[:3], Y[:3])
     strict.update(X[:3].assign(when=X["when"].max()), Y[:3])
     assert strict.n_events_ == len(X) + 3
+
+
+def in_pieces(history, X, Y, first=60):
+    """The same log, of which few events are added at a time, in no order."""
+    history.fit(X[:first], Y[:first])
+    start = first
+    for n in np.random.default_rng(0).permutation([1, 1, 1, 2, 3, 5, 8, 13]).tolist() * 9:
+        if start < len(X):
+            history.update(X[start : start + n], Y[start : start + n])
+            start += n
+    assert history.n_events_ == len(X)
+    return history
+
+
+@pytest.mark.parametrize("n", [40, 400], ids=["few rows", "many rows"])
+@pytest.mark.parametrize("params", [{}, {"half_life": "7h"}, {"smoothing": 0.0}], ids=str)
+def test_updates_of_few_events_are_one_log(params, n):
+    X, Y = make_log(200, missing_labels=True)
+    X["item"] = X["item"].where(X.index % 50 != 7, X.index.astype(str))  # values that come up later
+    history = in_pieces(HistoryFeatures(time="when", keys=KEYS, **params), X, Y)
+    assert 1 < len(history._past.parts) < 8
+    later, _ = make_log(n, seed=1)
+    later["item"] = later["item"].where(later.index % 9 != 0, X["item"].iloc[-1])
+    np.testing.assert_allclose(told(history.transform(later), later), by_loop(X, Y, later, **params), rtol=1e-5)
+
+
+@pytest.mark.parametrize("n", [40, 400], ids=["few rows", "many rows"])
+def test_the_last_items_of_updates_are_those_of_one_log(n):
+    X, Y = make_log(200, missing_labels=True)
+    params = {"time": "when", "keys": KEYS, "last": 4, "last_of": "item"}
+    later, _ = make_log(n, seed=1)
+    told_of_parts = in_pieces(HistoryFeatures(**params), X, Y).transform(later)
+    pd.testing.assert_frame_equal(told_of_parts, HistoryFeatures(**params).fit(X, Y).transform(later))
+
+
+def test_an_update_sorts_its_own_events_alone(monkeypatch):
+    """A service adds event by event, and its log is long."""
+    X, Y = make_log(2000)
+    history = HistoryFeatures(time="when", keys=KEYS, last=3, last_of="item").fit(X[:1900], Y[:1900])
+    history.transform(X[:1])
+    sizes, init = [], by_key.ByKey.__init__
+    monkeypatch.setattr(by_key.ByKey, "__init__", lambda *args: sizes.append(len(args[1])) or init(*args))
+    for i in range(1900, 2000):
+        history.update(X[i : i + 1], Y[i : i + 1])
+        history.transform(X[:1])
+    assert max(sizes) <= 100
+    assert sum(sizes) < 20_000  # 100 times the whole log would be 200,000, key by key
+
+
+def test_an_update_holds_values_of_the_same_kind():
+    X, Y = make_log()
+    history = HistoryFeatures(time="when", keys=["item"]).fit(X, Y)
+    with pytest.raises(ValueError, match="Column 'item' held strings in fit and holds numbers now"):
+        history.update(X.assign(item=3), Y)
+    mixed = X.assign(item=np.where(np.arange(len(X)) % 2, X["item"].to_numpy(dtype=object), 3))
+    history = HistoryFeatures(time="when", keys=["item"], log=False).fit(mixed, Y)
+    before = history.transform(mixed[1:2])["item_events"].iloc[0]
+    history.update(mixed[::2], Y[::2])  # numbers alone, and then strings
+    for i in range(1, 20, 2):
+        history.update(mixed[i : i + 1], Y[i : i + 1])
+    later = mixed[1:2].assign(when=X["when"].max() + pd.Timedelta("2h"))
+    is_it = mixed["item"] == mixed["item"].iloc[1]
+    assert history.transform(later)["item_events"].iloc[0] == is_it.sum() + is_it[1:20:2].sum() > before
+    three = later.assign(item=3).astype({"item": object})
+    assert history.transform(three)["item_events"].iloc[0] == 2 * (mixed["item"] == 3).sum()
+
+
+def test_updates_of_several_threads_are_all_known():
+    X, Y = make_log()
+    history = HistoryFeatures(time="when", keys=KEYS).fit(X[:50], Y[:50])
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda i: history.update(X[i : i + 1], Y[i : i + 1]), range(50, 150)))
+    assert history.n_events_ == 150
 
 
 def test_a_file_and_a_pickle_hold_the_log(tmp_path):
@@ -436,7 +509,7 @@ def test_a_full_disk_is_named():
     history = HistoryFeatures(unit="s", keys=["u", ["u", "v"]], n_threads=1).fit(
         X, pd.DataFrame({"click": [0, 1] * (n // 2)})
     )
-    connection = history._past.engine.connection
+    connection = history._past.whole.engine.connection
     connection.execute("SET memory_limit = '1MB'")
     connection.execute("SET max_temp_directory_size = '1MB'")
     with pytest.raises(OSError, match="The past of each key is summed up in .*, and that failed.*TMPDIR"):
