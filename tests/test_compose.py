@@ -8,13 +8,14 @@ from sklearn import config_context
 from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import GridSearchCV
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_fsmd import FSMDClassifier
-from sklearn_fsmd.compose import ForTask, ask
+from sklearn_fsmd.compose import ForTask, ask, output_view
 from tests.conftest import SMALL
 
 
@@ -133,6 +134,44 @@ def test_validation_data_in_a_pipeline(frame):
         pipeline.fit(X, Y, X_val=X_val, Y_val=Y_val)
     direct = FSMDClassifier(**SMALL).fit(without_visits(X), Y, X_val=without_visits(X_val), Y_val=Y_val)
     np.testing.assert_array_equal(ask(pipeline, "predict_marginals", X), direct.predict_marginals(without_visits(X)))
+
+
+def test_a_view_of_a_pipeline_takes_its_rows(frame):
+    X, Y = frame
+    pipeline = make_pipeline(FunctionTransformer(without_visits), FSMDClassifier(**SMALL | {"max_epochs": 1}))
+    search = GridSearchCV(pipeline, {"fsmdclassifier__lr": [1e-2]}, cv=2)
+    with pytest.raises(NotFittedError):
+        output_view(search, "click")
+    search.fit(X, Y)
+    model = search.best_estimator_[-1]
+    of_model = model.output_view("conversion").predict_proba(without_visits(X))
+    for made in (search, search.best_estimator_):
+        view = output_view(made, "conversion")
+        np.testing.assert_array_equal(view.predict_proba(X), of_model)
+        np.testing.assert_array_equal(view.predict_log_proba(X), np.log(of_model))
+        assert view.classes_.tolist() == [0, 1]
+        assert list(view.feature_names_in_) == list(X.columns)
+        assert view.score(X, Y["conversion"]) == np.mean(view.predict(X) == Y["conversion"])
+    tuned = TunedThresholdClassifierCV(FrozenEstimator(view), scoring="f1", cv="prefit", refit=False)
+    assert tuned.fit(X, Y["conversion"]).predict(X).shape == (len(X),)
+    with pytest.raises(ValueError, match="There is no binary target 'share'"):
+        output_view(search, "share")
+    with pytest.raises(TypeError, match="A view is one of a MultiTaskClassifier .* Got LogisticRegression"):
+        output_view(LogisticRegression().fit(X[["price"]].fillna(0), Y["click"]), "click")
+
+
+@pytest.mark.parametrize("asks", [True, False])
+def test_metadata_is_routed_to_the_transformer_in_it(asks, rng):
+    X, weights = pd.DataFrame({"x": rng.uniform(size=50)}), rng.uniform(size=50)
+    Y = np.cumprod(rng.randint(2, size=(50, 2)), axis=1)
+    with config_context(enable_metadata_routing=True):
+        step = ForTask(StandardScaler().set_fit_request(sample_weight=asks))
+        pipeline = make_pipeline(step, FSMDClassifier(**SMALL).set_fit_request(sample_weight=True))
+        pipeline.fit(X, Y, sample_weight=weights)
+        step.fit(X, Y, **{"sample_weight": weights} if asks else {})
+    mean = np.average(X["x"], weights=weights if asks else None)
+    for fitted in (step, pipeline[0]):
+        assert fitted.transformer_.mean_[0] == pytest.approx(mean)
 
 
 def test_fit_takes_what_fit_transform_takes(rng):

@@ -4,9 +4,11 @@ from sklearn_fsmd.compose._ask import ask
 from sklearn_fsmd.compose._ask import reach as reach  # these two for other parts of the package, and not public
 from sklearn_fsmd.compose._ask import taken_apart as taken_apart
 from sklearn_fsmd.compose._for_task import ForTask
+from sklearn_fsmd.compose._output_view import OutputView as OutputView  # which `output_view` returns
+from sklearn_fsmd.compose._output_view import output_view
 from sklearn_fsmd.compose._time_features import TimeFeatures
 
-__all__ = ["ForTask", "TimeFeatures", "ask"]
+__all__ = ["ForTask", "TimeFeatures", "ask", "output_view"]
 
 
 def __dir__() -> list[str]:

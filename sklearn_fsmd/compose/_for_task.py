@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils import Tags, get_tags
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _routing_enabled, process_routing
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_fsmd.encoding import as_pandas, names_of, place_of
@@ -55,7 +56,7 @@ class ForTask(Documented, TransformerMixin, BaseEstimator):
         X : as the transformer takes it.
         y : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
         **fit_params : dict
-            Passed to the transformer.
+            Passed to the transformer; with scikit-learn's metadata routing, what it has requested.
 
         Returns
         -------
@@ -66,7 +67,8 @@ class ForTask(Documented, TransformerMixin, BaseEstimator):
         ValueError
             If y does not have the task.
         """
-        self.transformer_ = clone(self.transformer).fit(X, self._one(y), **fit_params)
+        routed = self._routed("fit", fit_params)
+        self.transformer_ = clone(self.transformer).fit(X, self._one(y), **routed)
         return self
 
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
@@ -76,14 +78,14 @@ class ForTask(Documented, TransformerMixin, BaseEstimator):
         ----------
         X, y : as in :meth:`fit`.
         **fit_params : dict
-            Passed to the transformer.
+            As in :meth:`fit`.
 
         Returns
         -------
         X_out : what the transformer returns.
         """
-        transformer = clone(self.transformer)
-        made = transformer.fit_transform(X, self._one(y), **fit_params)
+        routed, transformer = self._routed("fit_transform", fit_params), clone(self.transformer)
+        made = transformer.fit_transform(X, self._one(y), **routed)
         self.transformer_ = transformer
         return made
 
@@ -126,6 +128,18 @@ class ForTask(Documented, TransformerMixin, BaseEstimator):
         """The names of the columns of X in fit, as the transformer has them."""
         return self.transformer_.feature_names_in_
 
+    def get_metadata_routing(self) -> MetadataRouter:
+        """What scikit-learn's metadata routing asks: which metadata the transformer has requested.
+
+        Returns
+        -------
+        routing : MetadataRouter
+        """
+        methods = MethodMapping()
+        for method in ("fit", "fit_transform"):
+            methods.add(caller=method, callee=method)
+        return MetadataRouter(owner=type(self).__name__).add(transformer=self.transformer, method_mapping=methods)
+
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         inner = get_tags(self.transformer)
@@ -134,6 +148,9 @@ class ForTask(Documented, TransformerMixin, BaseEstimator):
         tags.target_tags.required = inner.target_tags.required
         tags.no_validation = inner.no_validation
         return tags
+
+    def _routed(self, method: str, fit_params: dict[str, Any]) -> dict[str, Any]:
+        return process_routing(self, method, **fit_params).transformer[method] if _routing_enabled() else fit_params
 
     def _one(self, y: Any) -> Any:
         y = as_pandas(y)

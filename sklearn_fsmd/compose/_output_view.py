@@ -1,4 +1,4 @@
-"""One output of a multi-task model, as a binary classifier of its own."""
+"""One target of a multi-task model, as a binary classifier of its own."""
 
 from __future__ import annotations
 
@@ -10,33 +10,59 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_fsmd.compose._ask import taken_apart, transformed
 from sklearn_fsmd.encoding import place_of
 
 
-class OutputView(ClassifierMixin, BaseEstimator):
-    """One target of a fitted :class:`MultiTaskClassifier`, already fitted.
-
-    For whatever takes a single binary target: calibration and thresholds (inside scikit-learn's FrozenEstimator), ROC
-    and calibration displays.
+def output_view(estimator: Any, task: int | str) -> OutputView:
+    """One target as a fitted binary classifier, for what takes a single output: calibration, thresholds, displays.
 
     Parameters
     ----------
-    estimator : MultiTaskClassifier, fitted.
+    estimator : fitted MultiTaskClassifier, or a Pipeline or search that ends in one.
     task : int or str
         The index or the name of the target.
+
+    Returns
+    -------
+    view : OutputView, with `predict_proba`, `predict_log_proba`, `predict`, `classes_` and `score`, the accuracy.
+        Its rows are those that `estimator` takes. scikit-learn's FrozenEstimator keeps it from being fitted again.
+
+    Raises
+    ------
+    NotFittedError
+        If the estimator is not fitted.
+    TypeError
+        If it is no classifier of this library.
+    ValueError
+        If it has no such target.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn_fsmd import FSMDClassifier
+    >>> from sklearn_fsmd.compose import TimeFeatures, output_view
+    >>> from sklearn_fsmd.datasets import make_funnel
+    >>> X, Y = make_funnel(n_samples=500, random_state=0, return_X_y=True)
+    >>> pipeline = make_pipeline(TimeFeatures(), FSMDClassifier(max_epochs=1, random_state=0)).fit(X, Y)
+    >>> output_view(pipeline, "click").predict_proba(X).shape
+    (500, 2)
+    """
+    view = OutputView(estimator, task)
+    view.now()
+    return view
+
+
+class OutputView(ClassifierMixin, BaseEstimator):
+    """What :func:`output_view` returns.
+
+    Parameters
+    ----------
+    estimator, task : as there.
 
     Attributes
     ----------
     classes_ : ndarray of shape (2,)
-
-    Examples
-    --------
-    >>> from sklearn_fsmd import FSMDClassifier
-    >>> from sklearn_fsmd.datasets import make_funnel
-    >>> X, Y = make_funnel(n_samples=500, random_state=0, return_X_y=True)
-    >>> model = FSMDClassifier(max_epochs=2, random_state=0).fit(X, Y)
-    >>> model.output_view("click").predict_proba(X).shape
-    (500, 2)
     """
 
     def __init__(self, estimator: Any, task: int | str) -> None:
@@ -59,9 +85,8 @@ class OutputView(ClassifierMixin, BaseEstimator):
 
     @property
     def classes_(self) -> np.ndarray:
-        check_is_fitted(self)
-        fitted = self.estimator.as_it_is()
-        return fitted._targets.classes[OutputView(fitted, self.task).index()]
+        model, k = self.now()
+        return model._targets.classes[k]
 
     @property
     def n_features_in_(self) -> int:
@@ -73,17 +98,32 @@ class OutputView(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Marginal probabilities of both classes, ``(n_samples, 2)``."""
-        fitted = self.estimator.as_it_is()
-        p = fitted.predict_marginals(X)[:, OutputView(fitted, self.task).index()]
-        return np.stack((1 - p, p), axis=1)
+        return self._of_now(X)[0]
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Their logarithms, ``(n_samples, 2)``."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
 
     def predict(self, X: Any) -> np.ndarray:
         """The more probable class, ``(n_samples,)``."""
-        now = OutputView(self.estimator.as_it_is(), self.task)
-        positive = now.predict_proba(X)[:, 1] > 0.5
-        return now.classes_[positive.astype(int)]
+        p, classes = self._of_now(X)
+        return classes[(p[:, 1] > 0.5).astype(int)]
 
-    def index(self) -> int:
-        """The position of the task among those of the estimator; raises ValueError if it is none of them."""
+    def now(self) -> tuple[Any, int]:
+        """The model as it is at this moment, and the position of the target."""
         check_is_fitted(self.estimator)
-        return place_of(self.task, self.estimator.task_names_, "binary target")
+        _, model = taken_apart(self.estimator)
+        if not hasattr(model, "as_it_is"):
+            raise TypeError(
+                "A view is one of a MultiTaskClassifier or one of the named models, or of a Pipeline or search that "
+                f"ends in one. Got {type(model).__name__}."
+            )
+        model = model.as_it_is()
+        return model, place_of(self.task, model.task_names_, "binary target")
+
+    def _of_now(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
+        """The probabilities ``(n_samples, 2)`` and the classes of one moment."""
+        X, (model, k) = transformed(X, taken_apart(self.estimator)[0]), self.now()
+        p = model.predict_marginals(X)[:, k]
+        return np.stack((1 - p, p), axis=1), model._targets.classes[k]
