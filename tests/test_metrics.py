@@ -1,13 +1,20 @@
+import warnings
+
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import GridSearchCV, cross_validate
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -286,7 +293,7 @@ def test_the_calibration_error_of_ties_is_that_of_their_mean():
 
 def test_the_decile_bias_of_ties_is_that_of_their_mean():
     y, value = np.array([0.0, 0.0, 20.0, 20.0, 50.0]), np.array([10.0, 10.0, 10.0, 10.0, 40.0])
-    expected = (0 + abs((10 + 40) / 2 - (10 + 50) / 2)) / 2 / y.mean()
+    expected = (3 * 0 + 2 * abs((10 + 40) / 2 - (10 + 50) / 2)) / 5 / y.mean()  # three rows and two
     for order in ([0, 1, 2, 3, 4], [0, 2, 1, 3, 4], [4, 3, 0, 2, 1]):
         assert metrics.decile_bias(y[order], value[order], n_bins=2) == pytest.approx(expected)
 
@@ -446,8 +453,46 @@ def test_scorers_take_the_weights_of_a_y_with_values(watched):
     assert score == pytest.approx(model.score(X, Y, sample_weight=weights))
     assert score != pytest.approx(model.score(X, Y))
     assert np.isfinite(metrics.get_scorer("neg_calibration_error")(model, X, Y, sample_weight=weights))
-    with pytest.raises(ValueError, match="takes no `sample_weight`"):
+    with pytest.raises(ValueError, match="concordance of 'watch_seconds' knows no weights"):
         metrics.get_scorer("watch_seconds_concordance")(model, X, Y, sample_weight=weights)
+
+
+@pytest.mark.parametrize("name", ["mae", "rmse", "decile_bias"])
+def test_scorers_of_values_take_weights(name, watched):
+    """Rows of weight 0 are not there; those of weight 2 are there twice."""
+    model, X, Y = watched
+    scorer = metrics.get_scorer(f"neg_watch_seconds_{name}")
+    times = np.random.RandomState(0).randint(3, size=len(X))
+    if name == "decile_bias":  # whose bins hold equally many rows
+        times = (times > 0) * 3
+    rows = np.repeat(np.arange(len(X)), times // (3 if name == "decile_bias" else 1))
+    expected = scorer(model, X.iloc[rows], Y.iloc[rows])
+    assert scorer(model, X, Y, sample_weight=times) == pytest.approx(expected)
+    assert expected != pytest.approx(scorer(model, X, Y), rel=1e-3)
+    with config_context(enable_metadata_routing=True):
+        routed = cross_validate(
+            clone(model).set_fit_request(sample_weight=False),
+            X,
+            Y,
+            scoring=scorer.set_score_request(sample_weight=True),
+            cv=[(np.arange(len(X)), np.arange(len(X)))],
+            params={"sample_weight": times},
+        )
+    assert np.isfinite(routed["test_score"]).all()
+
+
+@pytest.mark.parametrize(
+    "classifier", [MLPClassifier(max_iter=5), OneVsRestClassifier(LogisticRegression()), RandomForestClassifier(5)]
+)
+def test_scorers_judge_other_classifiers_of_several_labels(classifier, labelled):
+    Y, P = labelled
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it has not converged
+        classifier.fit(P, Y)
+    p = classifier.predict_proba(P)
+    p = np.stack([of_label[:, 1] for of_label in p], axis=1) if isinstance(p, list) else p
+    assert metrics.get_scorer("mean_auc")(classifier, P, Y) == pytest.approx(metrics.mean_auc(Y, p))
+    assert metrics.get_scorer("task1_auc")(classifier, P, Y) == pytest.approx(roc_auc_score(Y[:, 1], p[:, 1]))
 
 
 def test_a_scorer_of_values_says_that_a_net_has_none(watched):

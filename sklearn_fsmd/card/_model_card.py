@@ -106,7 +106,7 @@ def model_card(
         model,
         X,
         Y,
-        by=segments_of or None,
+        by={name: column.to_numpy() for name, column in segments_of.items()} or None,
         groups=groups,
         sample_weight=sample_weight,
         n_samples=n_samples,

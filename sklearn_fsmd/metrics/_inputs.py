@@ -114,13 +114,17 @@ def column_named(X: Any, given: Any, parameter: str) -> Any:
     """
     if isinstance(given, (list, tuple)) and len(given) == 1 and isinstance(given[0], str):
         given = given[0]
+    table = as_pandas(X)
+    columns = list(table.columns) if isinstance(table, pd.DataFrame) else []
     if not np.isscalar(given):
+        are_names = isinstance(given, (list, tuple)) and all(isinstance(x, str) and x in columns for x in given)
+        if are_names and 0 < len(given) != len(table):
+            raise ValueError(f"`{parameter}` takes one column, and {list(given)} are {len(given)}. Call it for each.")
         warn_of_order(X, given, names=("X", parameter))
         return given
-    X = as_pandas(X)
-    if isinstance(X, pd.DataFrame) and given in X.columns:
-        return X[given]
-    known = list(X.columns) if isinstance(X, pd.DataFrame) else "no names"
+    if given in columns:
+        return table[given]
+    known = columns or "no names"
     raise ValueError(f"`{parameter}` names {given!r}, and X has {known}. Of what X does not hold give an array.")
 
 

@@ -37,13 +37,21 @@ def by_classes(Y: Any, estimator: Any, sample_weight: Any = None) -> Any:
         if np.ndim(Y) == 1 and getattr(Y, "name", None) is None:
             return pd.Series(labels.ravel(), name=model.task_names_[0])
     elif (classes := getattr(estimator, "classes_", None)) is not None:
-        labels = zeros_and_ones(Y, classes if isinstance(classes, (list, tuple)) else [classes])
+        if isinstance(classes, (list, tuple)):
+            labels = zeros_and_ones(Y, classes)
+        else:  # of several labels, which are 0 and 1, some name the columns
+            labels = zeros_and_ones(Y, [np.array([0, 1])] * len(classes) if is_multilabel(model) else [classes])
     else:
         return Y
     if isinstance(Y, pd.DataFrame):
         return pd.DataFrame(labels, columns=Y.columns)
     labels = labels.ravel() if np.ndim(Y) == 1 else labels
     return pd.Series(labels, name=Y.name) if isinstance(Y, pd.Series) else labels
+
+
+def is_multilabel(model: Any) -> bool:
+    """Whether it is a classifier such as MLPClassifier or OneVsRestClassifier that was fitted on several labels."""
+    return bool(getattr(model, "multilabel_", False)) or getattr(model, "n_outputs_", 1) > 1
 
 
 def of_tasks(sample_weight: Any, Y: Any, estimator: Any) -> Any:

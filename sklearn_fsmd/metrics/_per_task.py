@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from sklearn_fsmd.encoding import as_pandas, names_of
+from sklearn_fsmd.metrics._bins import distance_in_bins
 from sklearn_fsmd.metrics._inputs import check_count, labels_and_scores, undefined
 
 
@@ -205,15 +206,10 @@ def expected_calibration_error(y: Any, p: Any, *, n_bins: int = 20, sample_weigh
     if labels.shape[1] != 1:
         raise ValueError(f"The calibration error takes one task at a time. Got {labels.shape[1]}.")
     check_count("n_bins", n_bins)
-    frame = pd.DataFrame({"p": scores[:, 0], "y": labels[:, 0], "w": weights[:, 0]}).dropna()
-    frame = frame[frame["w"] > 0].sort_values(["p", "w"], ignore_index=True)
-    if not len(frame):
+    known = ~np.isnan(labels[:, 0]) & (weights[:, 0] > 0)
+    if not known.any():
         return undefined("No observed label in y: the calibration error is not defined.")
-    # Rows of equal predictions can fall into two bins. Each counts with their mean label; they are sorted by weight.
-    sums = frame.assign(y=frame["y"] * frame["w"]).groupby("p")[["y", "w"]].transform("sum")
-    distance = frame["w"] * (frame["p"] - sums["y"] / sums["w"])
-    bins = np.array_split(distance.to_numpy(), min(n_bins, len(frame)))
-    return float(sum(abs(part.sum()) for part in bins) / frame["w"].sum())
+    return distance_in_bins(labels[known, 0], scores[known, 0], weights[known, 0], n_bins)
 
 
 def multi_task_gain(auc: Sequence[float], single_task_auc: Sequence[float]) -> np.ndarray:

@@ -12,7 +12,7 @@ from sklearn.metrics._scorer import _Scorer
 from sklearn_fsmd.compose import ask
 from sklearn_fsmd.encoding import DEFAULT_NAMES, warn_of_order
 from sklearn_fsmd.metrics._inputs import labels_and_scores, undefined
-from sklearn_fsmd.metrics._models import by_classes, model_of, of_tasks
+from sklearn_fsmd.metrics._models import by_classes, is_multilabel, model_of, of_tasks
 from sklearn_fsmd.metrics._outcomes import observations
 from sklearn_fsmd.metrics._per_task import auc_of, cvr_auc, expected_calibration_error, mean_auc, mean_log_loss
 from sklearn_fsmd.metrics._values import concordance, decile_bias, value_mae, value_rmse
@@ -56,9 +56,9 @@ def get_scorer(name: str) -> Any:
         return TaskScorer(_one_auc, 1, {"task": task}, response_method="predict_proba")
     for ending, metric in _OF_VALUES.items():
         if isinstance(name, str) and name.endswith(ending):
-            is_error = metric is not concordance
-            if not is_error or name.startswith("neg_"):
-                return ValueScorer(name.removesuffix(ending).removeprefix("neg_" if is_error else ""), metric, is_error)
+            sign = 1 if metric is concordance else -1
+            if sign == 1 or name.startswith("neg_"):
+                return ValueScorer(name.removesuffix(ending).removeprefix("neg_" if sign == -1 else ""), metric, sign)
     raise ValueError(
         f"There is no scorer {name!r}. Use one of {get_scorer_names()}, '<task>_auc', '<value>_concordance', or "
         f"'neg_<value>_mae', '…_rmse' or '…_decile_bias'."
@@ -94,6 +94,8 @@ class TaskScorer(_Scorer):
         self._refuse_ambiguous(labels)
         if weights is not None:
             kwargs["sample_weight"] = of_tasks(weights, y_true, estimator)
+        if is_multilabel(model_of(estimator)):  # whose two columns scikit-learn takes for those of one target
+            return self._sign * self._score_func(labels, estimator.predict_proba(X), **self._kwargs, **kwargs)
         return super()._score(method_caller, estimator, X, labels, **kwargs)
 
     def _refuse_ambiguous(self, labels: Any) -> None:
@@ -108,31 +110,33 @@ class TaskScorer(_Scorer):
                 )
 
 
-class ValueScorer:
+class ValueScorer(_Scorer):
     """A scorer of one target with values."""
 
-    def __init__(self, name: str, metric: Callable[[Any, Any], float], is_error: bool) -> None:
-        self.name, self.metric, self.is_error = name, metric, is_error
+    def __init__(self, name: str, metric: Callable[..., float], sign: int) -> None:
+        super().__init__(metric, sign, {}, response_method="predict")
+        self.name = name
 
-    def __call__(self, estimator: Any, X: Any, Y: Any, sample_weight: Any = None) -> float:
+    def _score(self, method_caller: Any, estimator: Any, X: Any, y_true: Any, **kwargs: Any) -> float:
         model = model_of(estimator)
         if not hasattr(model, "_targets"):
             raise TypeError(
                 f"The scorer of {self.name!r} judges what `predict_values` of a fitted estimator says. Got a "
                 f"{type(model).__name__}; a callback finds 'valid_loss_{self.name}' in the history."
             )
-        if sample_weight is not None:
-            raise ValueError(f"The scorer of {self.name!r} takes no `sample_weight`: `inspection.metric_table` does.")
-        warn_of_order(X, Y)
+        weighted = kwargs.get("sample_weight") is not None
+        if weighted and self._score_func is concordance:
+            raise ValueError(f"The concordance of {self.name!r} knows no weights: leave `sample_weight` out.")
+        warn_of_order(X, y_true)
         names = model._targets.value_names
         if self.name not in names:
             raise ValueError(f"There is no value {self.name!r} to score; the values are {names}.")
         v = names.index(self.name)
-        observed, weights = observations(model, Y)
+        observed, weights = observations(model, y_true, kwargs.get("sample_weight"))
         k = len(model.task_names_) + v
         values = np.where(weights[:, k] > 0, observed[:, k], np.nan)
-        score = self.metric(values, ask(estimator, "predict_values", X)[:, v])
-        return -score if self.is_error else score
+        options = {"sample_weight": weights[:, k]} if weighted else {}
+        return self._sign * self._score_func(values, ask(estimator, "predict_values", X)[:, v], **options)
 
 
 def _one_auc(Y: Any, P: Any, task: str, *, sample_weight: Any = None) -> float:

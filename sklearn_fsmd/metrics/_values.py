@@ -5,21 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy.stats import kendalltau
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 from sklearn.utils.validation import check_consistent_length
 
+from sklearn_fsmd.encoding import as_pandas, check_weights
+from sklearn_fsmd.metrics._bins import distance_in_bins
 from sklearn_fsmd.metrics._inputs import as_column, check_count, finite, numbers_or_nan, undefined
 
+UNOBSERVED = "No value was observed."
 
-def value_mae(y: Any, value: Any) -> float:
+
+def value_mae(y: Any, value: Any, *, sample_weight: Any = None) -> float:
     """Mean absolute error of the values that were observed.
 
     Parameters
     ----------
     y : array-like of shape (n,), the observed values; NaN where there is none.
     value : array-like of shape (n,), the predicted ones.
+    sample_weight : array-like of shape (n,), default=None
 
     Returns
     -------
@@ -31,16 +35,16 @@ def value_mae(y: Any, value: Any) -> float:
     >>> value_mae([10.0, None, 30.0], [12.0, 5.0, 26.0])
     3.0
     """
-    y, value = _observed(y, value)
-    return float(mean_absolute_error(y, value)) if len(y) else undefined("No value was observed.")
+    y, value, weights = _observed(y, value, sample_weight)
+    return float(mean_absolute_error(y, value, sample_weight=weights)) if len(y) else undefined(UNOBSERVED)
 
 
-def value_rmse(y: Any, value: Any) -> float:
+def value_rmse(y: Any, value: Any, *, sample_weight: Any = None) -> float:
     """Root of the mean squared error of the values that were observed.
 
     Parameters
     ----------
-    y, value : as in :func:`value_mae`.
+    y, value, sample_weight : as in :func:`value_mae`.
 
     Returns
     -------
@@ -52,8 +56,8 @@ def value_rmse(y: Any, value: Any) -> float:
     >>> round(value_rmse([10.0, None, 30.0], [12.0, 5.0, 26.0]), 3)
     3.162
     """
-    y, value = _observed(y, value)
-    return float(root_mean_squared_error(y, value)) if len(y) else undefined("No value was observed.")
+    y, value, weights = _observed(y, value, sample_weight)
+    return float(root_mean_squared_error(y, value, sample_weight=weights)) if len(y) else undefined(UNOBSERVED)
 
 
 def concordance(y: Any, value: Any) -> float:
@@ -79,7 +83,7 @@ def concordance(y: Any, value: Any) -> float:
     >>> round(concordance([5.0, 10.0, 60.0], [1.0, 3.0, 2.0]), 4)  # two of three pairs
     0.6667
     """
-    y, value = _observed(y, value)
+    y, value, _ = _observed(y, value)
     unlike, unlike_scores = _unlike_pairs(y), _unlike_pairs(value)
     if not unlike:
         return undefined("All values are alike: their concordance is not defined.")
@@ -88,7 +92,7 @@ def concordance(y: Any, value: Any) -> float:
     return float((kendalltau(y, value).statistic * np.sqrt(unlike_scores / unlike) + 1) / 2)
 
 
-def decile_bias(y: Any, value: Any, *, n_bins: int = 10) -> float:
+def decile_bias(y: Any, value: Any, *, n_bins: int = 10, sample_weight: Any = None) -> float:
     """How far the mean prediction is from the mean value, over bins of equally many rows by the prediction.
 
     Parameters
@@ -96,12 +100,14 @@ def decile_bias(y: Any, value: Any, *, n_bins: int = 10) -> float:
     y, value : as in :func:`value_mae`.
     n_bins : int, default=10
         Rows of equal predictions share their mean value.
+    sample_weight : array-like of shape (n,), default=None
+        What each row counts within its bin and for the mean over the bins.
 
     Returns
     -------
     bias : float
-        The mean over the bins of ``|mean prediction − mean value|``, in shares of the mean value of all; NaN, with a
-        warning, if that is 0.
+        The mean over the bins of ``|mean prediction − mean value|``, weighted by what their rows weigh, in shares of
+        the mean value of all; NaN, with a warning, if that is 0.
 
     Raises
     ------
@@ -115,24 +121,21 @@ def decile_bias(y: Any, value: Any, *, n_bins: int = 10) -> float:
     0.1
     """
     check_count("n_bins", n_bins)
-    y, value = _observed(y, value)
-    mean = abs(y.mean()) if len(y) else 0.0
+    y, value, weights = _observed(y, value, sample_weight)
+    mean = abs(np.average(y, weights=weights)) if len(y) else 0.0
     if not mean:
         return undefined("The mean value is 0: the bias relative to it is not defined.")
-    # Rows of equal predictions can fall into two bins. Each counts with their mean value, whichever it is.
-    shared = pd.Series(y).groupby(value).transform("mean").to_numpy()
-    order = np.argsort(value, kind="stable")
-    bins = [rows for rows in np.array_split(order, n_bins) if len(rows)]
-    return float(np.mean([abs(value[rows].mean() - shared[rows].mean()) for rows in bins]) / mean)
+    return distance_in_bins(y, value, weights, n_bins) / float(mean)
 
 
-def _observed(y: Any, value: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Both as float64, where a value was observed."""
+def _observed(y: Any, value: Any, sample_weight: Any = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """All as float64, where a value was observed whose weight is not 0."""
     y, value = as_column(y), finite(as_column(value), "value")
     check_consistent_length(y, value)
     y = numbers_or_nan(y, "y")
-    known = ~np.isnan(y)
-    return finite(y[known], "y"), value[known]
+    weights = np.ones(len(y)) if sample_weight is None else check_weights(as_pandas(sample_weight), (len(y), 1))[:, 0]
+    known = ~np.isnan(y) & (weights > 0)
+    return finite(y[known], "y"), value[known], weights[known]
 
 
 def _unlike_pairs(values: np.ndarray) -> int:

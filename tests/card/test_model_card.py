@@ -246,3 +246,11 @@ def test_a_single_limit_is_one(model, data):
     *_, X, Y = data
     text = model_card(model, X, Y, limits="Simulated data.", pictures=False, n_samples=2).render()
     assert "- Simulated data." in text
+
+
+def test_rows_whose_index_is_shuffled_are_no_mistake(model, data):
+    """Warnings are errors here; the index holds the numbers of the rows in another order."""
+    X, Y = data[2:]
+    order = np.random.RandomState(0).permutation(len(X))
+    X, Y = X.set_axis(order), Y.set_axis(order)
+    assert model_card(model, X, Y, by=["device"], pictures=False, n_samples=20, random_state=0).render()

@@ -206,3 +206,9 @@ def test_columns_of_x_are_named(model, funnel):
     for parameter in ("by", "groups"):
         with pytest.raises(ValueError, match=f"`{parameter}` names 'town', and X has \\['user_id'"):
             metric_table(model, X, Y, **{parameter: "town"})
+
+
+def test_several_columns_are_not_taken_for_labels_of_rows(model, funnel):
+    X, Y = (part[2000:2050] for part in funnel)
+    with pytest.raises(ValueError, match=r"`by` takes one column, and \['device', 'user_id'\] are 2"):
+        metric_table(model, X, Y, by=["device", "user_id"])
