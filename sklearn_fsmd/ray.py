@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from sklearn.base import clone
 
 from sklearn_fsmd.persistence import replacing
-from sklearn_fsmd.streaming import as_given
+from sklearn_fsmd.streaming import as_given, refuse_a_choice
 
 __all__ = ["fit_dataset"]
 
@@ -41,6 +41,7 @@ def fit_dataset(
     sample_weight: Any = None,
     validation: Any = None,
     columns: str | Sequence[Any] | None = None,
+    on_error: str = "raise",
     resize_seconds: float = 60.0,
 ) -> E:
     """Fit an estimator on the workers of a Ray cluster: its ``fit_dataset`` in several processes, see there.
@@ -62,7 +63,7 @@ def fit_dataset(
         How often workers are started again, at the most.
     resume : bool, default=False
         Go on from the checkpoint in `storage_path`, if there is one.
-    sample_weight, validation, columns : those of ``estimator.fit_dataset``.
+    sample_weight, validation, columns, on_error : those of ``estimator.fit_dataset``.
     resize_seconds : float, default=60.0
         How often Ray looks whether there is room for more workers, where their number may change.
 
@@ -96,12 +97,13 @@ def fit_dataset(
         raise ValueError("The 'checkpoint' parameter must be None: the checkpoint is written to `storage_path`.")
     if getattr(estimator, "warm_start", False):
         raise ValueError("The 'warm_start' parameter must be False: workers train from the start.")
+    refuse_a_choice(validation)
     train, unfitted = _ray_train(), clone(estimator)
     folder = _folder(storage_path)
     for name in (MODEL, REFUSED, *(() if resume else (CHECKPOINT,))):
         (folder / name).unlink(missing_ok=True)
     resources = dict(resources_per_worker or {"CPU": 1})
-    fit = {"sample_weight": sample_weight, "columns": as_given(columns)}
+    fit = {"sample_weight": sample_weight, "columns": as_given(columns), "on_error": on_error}
     fit |= {"source": _from_anywhere(source), "targets": targets, "validation": _from_anywhere(validation)}
     job = {"estimator": unfitted, "fit": fit, "folder": str(folder)}
     trainer = train.torch.TorchTrainer(

@@ -43,8 +43,9 @@ def small(cls=FSMDClassifier, **params):
     return cls(**{**of(cls, SMALL), "max_epochs": 1, **params})
 
 
-def fit(X, Y, sample_weight=None, X_val=None, Y_val=None, X_unlabeled=None, **params):
-    return small(**params).fit(X, Y, sample_weight, X_val=X_val, Y_val=Y_val, X_unlabeled=X_unlabeled)
+def fit(X, Y, sample_weight=None, X_val=None, Y_val=None, sample_weight_val=None, X_unlabeled=None, **params):
+    given = {"X_val": X_val, "Y_val": Y_val, "sample_weight_val": sample_weight_val, "X_unlabeled": X_unlabeled}
+    return small(**params).fit(X, Y, sample_weight, **given)
 
 
 def make_given():

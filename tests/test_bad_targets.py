@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from sklearn_fsmd import FSMDClassifier
-from sklearn_fsmd.estimators.task_view import OutputView
+from sklearn_fsmd.compose import OutputView
 from tests.cases import (
     DAY,
     INF,
@@ -153,6 +153,18 @@ def test_targets_unlike_those_of_fit(case, way, given):
 
 @cases(
     ("alone", lambda X, Y: {"X_val": X}, ValueError, "`X_val` and `Y_val` go together; only one of them was given."),
+    (
+        "weights alone",
+        lambda X, Y: {"sample_weight_val": Y},
+        ValueError,
+        "`sample_weight_val` is for the rows of `X_val`",
+    ),
+    (
+        "weights",
+        lambda X, Y: {"X_val": X, "Y_val": Y, "sample_weight_val": np.ones(3)},
+        ValueError,
+        "In `Y_val, sample_weight_val`: ",
+    ),
     ("Y alone", lambda X, Y: {"Y_val": Y}, ValueError, "`X_val` and `Y_val` go together; only one of them was given."),
     (
         "renamed",

@@ -1,9 +1,11 @@
 """The contract of fit and predict, whatever the network."""
 
 import re
+from unittest import mock
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import torch
 from sklearn import config_context
@@ -30,12 +32,13 @@ from sklearn_fsmd import (
     MMoEClassifier,
     MultiTaskClassifier,
     SharedBottomClassifier,
+    SingleTaskClassifier,
 )
+from sklearn_fsmd.compose import OutputView
 from sklearn_fsmd.encoding import FeatureEncoder
-from sklearn_fsmd.estimators.task_view import OutputView
 from sklearn_fsmd.runtime import device
+from sklearn_fsmd.training import Net, trainer
 from sklearn_fsmd.training import large_tables as tables
-from sklearn_fsmd.training import trainer
 from tests.conftest import SMALL, make_frame, of
 
 NAN = float("nan")
@@ -306,6 +309,52 @@ def test_in_a_log_file_progress_is_a_line_per_epoch(frame, capsys):
     assert len(lines) == model.n_iter_
     aucs = ", ".join(rf"valid AUC {name} 0\.\d{{4}}" for name in ("click", "conversion"))
     assert re.fullmatch(rf"epoch 1 of at most 3: loss \d\.\d{{4}}, {aucs}", lines[0])
+
+
+def test_progress_counts_the_epochs_of_this_call(frame, capsys, tmp_path):
+    X, Y = frame
+    model = small(verbose=1, early_stopping=False, max_epochs=2).fit(X, Y)
+    model.partial_fit(X, Y)
+    assert "epoch 1 of at most 1: " in capsys.readouterr().err.splitlines()[-1]
+    params = {"verbose": 1, "early_stopping": False, "max_epochs": 3, "checkpoint": tmp_path / "c"}
+    with pytest.raises(KeyboardInterrupt), mock.patch.object(Net, "notify", _interrupted(Net.notify, 2)):
+        small(**params).fit(X, Y)
+    small(**params).fit(X, Y, resume=True)
+    lines = [line.partition(":")[0] for line in capsys.readouterr().err.splitlines()]
+    assert lines == [f"epoch {i} of at most 3" for i in (1, 2, 3)]
+
+
+def _interrupted(notify, epochs):
+    """Ctrl+C when an epoch after these begins."""
+
+    def noted(net, event, **kwargs):
+        if event == "on_epoch_begin" and len(net.history) == epochs:
+            raise KeyboardInterrupt
+        return notify(net, event, **kwargs)
+
+    return noted
+
+
+@pytest.mark.parametrize("how", ["pandas", "polars"])
+def test_validation_rows_have_weights_of_their_own(how, frame):
+    """A row of weight 2 is there twice, one of weight 0 is not."""
+    X, Y = frame
+    train, valid = (X[:200], Y[:200]), (X[200:], Y[200:])
+    times = np.random.RandomState(0).randint(3, size=len(valid[0]))
+    params = {"early_stopping": True, "max_epochs": 3, "target_statistics": None}
+    rows = np.repeat(np.arange(len(times)), times)
+    given = {"X_val": valid[0], "Y_val": valid[1]}
+    if how == "polars":
+        given = {name: pl.from_pandas(table) for name, table in given.items()}
+    weighted = small(**params).fit(*train, **given, sample_weight_val=times)
+    expected = small(**params).fit(*train, X_val=valid[0].iloc[rows], Y_val=valid[1].iloc[rows])
+    for own, other in zip(weighted.history_, expected.history_, strict=True):
+        assert own["valid_auc"] == pytest.approx(other["valid_auc"], abs=1e-9)
+        assert own["valid_loss"] == pytest.approx(other["valid_loss"], rel=1e-5)
+    plain = small(**params).fit(*train, **given)
+    assert plain.history_[0]["valid_loss"] != pytest.approx(weighted.history_[0]["valid_loss"], rel=1e-4)
+    of_both = [model.predict_marginals(X) for model in (weighted, plain)]
+    assert np.abs(of_both[0] - of_both[1]).max() > 1e-4  # the level, too
 
 
 def test_callbacks_are_called(frame):
@@ -618,6 +667,14 @@ def test_output_view_for_single_output_tools(fitted):
     assert calibrated.predict_proba(X).shape == (len(X), 2)
 
 
+def test_logarithms_of_probabilities(fitted):
+    model, X, Y = fitted
+    for log_p, p in zip(model.predict_log_proba(X), model.predict_proba(X), strict=True):
+        np.testing.assert_array_equal(log_p, np.log(p))
+    alone = small(max_epochs=1).fit(X, Y["click"])
+    np.testing.assert_array_equal(alone.predict_log_proba(X), np.log(alone.predict_proba(X)))
+
+
 def test_stacking(fitted):
     _, X, Y = fitted
     base = small(max_epochs=10, lr=0.02)
@@ -674,6 +731,9 @@ def test_a_table_that_cannot_fit_is_refused_before_it_is_made(frame, monkeypatch
     message = rf"50,000,\d+ rows of 4 numbers needs 3.0 GiB .* has 1.0 GiB. Column '{second}' has 49,999,999 values"
     with pytest.raises(ValueError, match=message):
         small().fit(X, Y)
+    values = {"value_targets": ["paid"], "value_parents": {"paid": "conversion"}}
+    with pytest.raises(ValueError, match=r"50,000,\d+ rows of 12 numbers needs"):  # one for each target
+        SingleTaskClassifier(**of(SingleTaskClassifier, SMALL), **values).fit(X, Y.assign(paid=1.0))
 
 
 def test_bf16_trains_where_there_is_none_in_float32_with_a_warning(frame, monkeypatch):

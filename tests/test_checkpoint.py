@@ -109,7 +109,12 @@ def test_a_killed_process(data, tmp_path):
 
 @pytest.mark.parametrize(
     "params",
-    [{}, {"early_stopping": False}, {"task_weighting": "gradnorm"}, {"bias_features": ["visits"], "batch_size": 40}],
+    [
+        {},
+        {"early_stopping": False},
+        *({"task_weighting": rule} for rule in ("gradnorm", "pcgrad")),
+        {"bias_features": ["visits"], "batch_size": 40},
+    ],
     ids=lambda params: ", ".join(params) or "default",
 )
 @pytest.mark.parametrize("batch", [2, 7])

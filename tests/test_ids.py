@@ -186,3 +186,17 @@ def test_what_is_meant_as_categories_is_not_warned_of(convert, frame):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         FSMDClassifier(**SMALL).fit(*with_prices(frame, convert=convert))
+
+
+def test_negative_numbers_that_are_categories_are_warned_of():
+    """Two of them are taken for missing, as encoders mark what they do not know."""
+    X, Y = table(2000)
+    X = X.assign(floor=np.arange(2000) % 6 - 3, zone=np.arange(2000) % 5 - 2).drop(columns="who")
+    own = X.astype({"floor": "category", "zone": "category"})  # of zones nobody can say that
+    with pytest.warns(UserWarning, match="Column 'floor' of X: categories that are negative numbers. -1 and -2"):
+        fit(own, Y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = fit(own.astype({"floor": "str"}), Y)
+        fit(X, Y)
+    assert sorted(model._encoder.main.categories[2].values) == sorted(str(i) for i in range(-3, 3))

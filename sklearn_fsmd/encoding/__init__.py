@@ -10,6 +10,7 @@ from sklearn_fsmd.encoding.ids import warn_of_ids
 from sklearn_fsmd.encoding.input_encoder import InputEncoder
 from sklearn_fsmd.encoding.known_labels import refuse_unjudged, refuse_unlabeled, warn_of_other_steps, warn_unjudged
 from sklearn_fsmd.encoding.lists import ListColumn
+from sklearn_fsmd.encoding.missing_codes import warn_of_missing_codes
 from sklearn_fsmd.encoding.numeric import NumericColumn
 from sklearn_fsmd.encoding.odd_text import warn_of_text
 from sklearn_fsmd.encoding.pairing import warn_of_answers, warn_of_gaps, warn_of_order
@@ -22,6 +23,7 @@ from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from sklearn_fsmd.encoding.target_statistics import TargetStatistics
 from sklearn_fsmd.encoding.targets import (
     DEFAULT_NAMES,
+    LabelledRows,
     TargetEncoder,
     Targets,
     are_moved,
@@ -44,6 +46,7 @@ __all__ = [
     "FeatureEncoder",
     "Growth",
     "InputEncoder",
+    "LabelledRows",
     "ListColumn",
     "Numbers",
     "NumericColumn",
@@ -79,6 +82,7 @@ __all__ = [
     "warn_of_contradictions",
     "warn_of_gaps",
     "warn_of_ids",
+    "warn_of_missing_codes",
     "warn_of_order",
     "warn_of_other_steps",
     "warn_of_text",

@@ -84,6 +84,17 @@ class CategoryColumn:
         """
         return self._codes_of(values, kind)[:-1] > UNKNOWN
 
+    def unknown_of(self, column: CategoryColumn) -> np.ndarray:
+        """The values of another column that have no code here.
+
+        Raises
+        ------
+        ValueError
+            If they are of another kind than those of fit.
+        """
+        values = np.asarray(column.values)
+        return values[~self.knows(values, column.kind)]
+
     def append(self, values: np.ndarray, kind: Kind | None) -> None:
         """Know these values too, which are new; the codes of the others stay."""
         self.kind = self.kind or kind
@@ -117,9 +128,17 @@ class CategoryColumn:
         """The values as a plain array: no object of another library is in a pickle."""
         return {**self.__dict__, "values": self.values.to_numpy()}
 
+    def __copy__(self) -> CategoryColumn:
+        """The same column, of which attributes can be exchanged; the values are not gone through."""
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__dict__)
+        return made
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         values = state["values"]
-        if values.dtype == object:  # older versions kept the True and False of mixed values as they were
+        if (
+            values.dtype == object and state["kind"] != "strings"
+        ):  # older versions kept the True and False of mixed values as they were
             values = np.fromiter((canonical(v, state["name"]) for v in values), dtype=object, count=len(values))
         self.__dict__.update(state, values=_index(values))
 

@@ -315,6 +315,12 @@ class TargetStatistics:
         width = 1 + len(self.events)
         return slice(i * width, (i + 1) * width)
 
+    def __copy__(self) -> TargetStatistics:
+        """The same statistics, of which attributes can be exchanged; the tables are not made anew."""
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__dict__)
+        return made
+
     def __getstate__(self) -> dict[str, Any]:
         """Without the tables, which follow from the sums."""
         return {name: value for name, value in self.__dict__.items() if name != "tables"}

@@ -12,6 +12,7 @@ import pandas as pd
 
 from sklearn_fsmd.encoding.canonical import shown
 from sklearn_fsmd.encoding.classes import given_classes, two_classes
+from sklearn_fsmd.encoding.encoded import Encoded
 from sklearn_fsmd.encoding.funnel import settle_children, warn_of_contradictions
 from sklearn_fsmd.encoding.validation import as_pandas, refuse_masked
 from sklearn_fsmd.encoding.values import ValueEncoder, Values, without_values
@@ -72,6 +73,10 @@ class Targets:
         """The sum of each task's weights, and of those of its positive labels; both ``(K,)``."""
         weights = self.full_weights
         return weights.sum(axis=0, dtype=np.float64), (weights * self.labels).sum(axis=0, dtype=np.float64)
+
+
+LabelledRows = tuple[Encoded, Targets]
+"""Rows as a network reads them, and what came of them."""
 
 
 def make_targets(labels: np.ndarray, weights: np.ndarray | None, values: Values | None = None) -> Targets:

@@ -74,6 +74,7 @@ class MultiTaskClassifier(Datasets):
         *,
         X_val: Any = None,
         Y_val: Any = None,
+        sample_weight_val: Any = None,
         X_unlabeled: Any = None,
         resume: bool = False,
         y: Any = None,
@@ -92,7 +93,9 @@ class MultiTaskClassifier(Datasets):
             Weights of the rows, or of each label: a column for each column of Y.
         X_val, Y_val : as X and Y, default=None
             Validation data, instead of a part of X and Y: for early stopping, and for how bold predictions are in the
-            end. Each row counts as 1.
+            end.
+        sample_weight_val : as `sample_weight`, default=None
+            Weights of the validation data. None counts each row as 1, whatever `sample_weight` says of X.
         X_unlabeled : as X, default=None
             Further rows without targets, from which categories, bins and, by pretraining, embeddings are learned. With
             `pretrain_epochs`.
@@ -116,11 +119,13 @@ class MultiTaskClassifier(Datasets):
         """
         if (X_val is None) != (Y_val is None):
             raise ValueError("`X_val` and `Y_val` go together; only one of them was given.")
+        if sample_weight_val is not None and X_val is None:
+            raise ValueError("`sample_weight_val` is for the rows of `X_val`, which was not given.")
         anew = not (self.warm_start and hasattr(self, "_predictor"))
         if X_unlabeled is not None and not (self.pretrain_epochs and anew):
             why = "it goes on from a former fit" if self.pretrain_epochs else "pretrain_epochs is 0"
             raise ValueError(f"`X_unlabeled` is for pretraining, which this fit has none of: {why}.")
-        validation = None if X_val is None else (X_val, Y_val)
+        validation = None if X_val is None else (X_val, Y_val, sample_weight_val)
         checkpoint = self._checkpoint(anew, resume)
         options = {"epochs": self.max_epochs, "anew": anew, "X_unlabeled": X_unlabeled, "checkpoint": checkpoint}
         return self._learn(X, one_of(Y, y), sample_weight, validation, **options)

@@ -14,6 +14,7 @@ from sklearn_fsmd.distributed import Processes, together
 from sklearn_fsmd.encoding import (
     Growth,
     InputEncoder,
+    LabelledRows,
     StepSums,
     TargetEncoder,
     draw_scale,
@@ -23,7 +24,6 @@ from sklearn_fsmd.encoding import (
     warn_of_other_steps,
     warn_unjudged,
 )
-from sklearn_fsmd.estimators.exchange import generator_of, own_generator
 from sklearn_fsmd.estimators.learning import Learning
 from sklearn_fsmd.parameters import estimator
 from sklearn_fsmd.persistence import digest_of
@@ -36,6 +36,7 @@ from sklearn_fsmd.streaming import (
     Trial,
     encoded,
     first_pass,
+    refuse_a_choice,
     rescaled,
     scan,
     validation_blocks,
@@ -92,9 +93,9 @@ class Datasets(Learning):
             What is done with files that cannot be learned from: damaged ones, those of other columns or types, without
             a target, with values that are refused. "raise" ends with an error that names the file, or the small files
             that were read together. "skip" reads each file by itself first, which is one pass more, leaves these out,
-            and names them in one warning. The first of the others says what the columns are; if none goes with it, and
-            others do with each other, that is an error. So are, in any case, a file that changes during the fit, and
-            numbers that were a category of pandas in some files and not in others.
+            and names them in one warning. The first file that is left says what the columns are. It is an error if no
+            other file has these columns, though several others agree with each other; if a file changes during the fit;
+            and if numbers were a category of pandas in some files and not in others.
 
         Returns
         -------
@@ -119,6 +120,7 @@ class Datasets(Learning):
                 f"pretrain_epochs={self.pretrain_epochs} needs all rows in memory, which `fit_dataset` does without. "
                 "Set it to 0, or use `fit`."
             )
+        refuse_a_choice(validation)
         anew = not (self.warm_start and hasattr(self, "_predictor"))
         if columns is None and not anew:
             columns = getattr(self, "feature_names_in_", None)
@@ -155,10 +157,7 @@ class Datasets(Learning):
     ) -> np.random.RandomState | None:
         """What `_read_and_train` does with a table, in passes over a data set."""
         self._check_widths()
-        if not anew:
-            random = own_generator(self._random)
-        else:
-            random = checkpoint.random if checkpoint else generator_of(self.random_state, users)
+        random = self._generator(users, checkpoint, anew)
         if processes is not None:
             random = _agreed(processes, dataset, checkpoint, random)
         if anew or not hasattr(self, "_split_seed"):
@@ -191,8 +190,7 @@ class Datasets(Learning):
         if processes is not None:
             own = encoder, targets, *feed.identity(), *(arrays_of(*valid) if valid else ())
             processes.check_same(digest_of(*own), "encoding, or other rows,")
-        trainer.train(
-            self,
+        drawn = self._train(
             net,
             feed,
             valid,
@@ -204,9 +202,7 @@ class Datasets(Learning):
             level=level,
             processes=processes,
         )
-        self._take_over(net, encoder, targets, random)
-        resumed = checkpoint is not None and checkpoint.was_resumed
-        return random if anew and users is not None and not resumed else None
+        return drawn if anew and users is not None else None
 
     def _learn_encoding(
         self, dataset: Dataset, validation: Dataset | None, random: np.random.RandomState, anew: bool
@@ -231,10 +227,8 @@ class Datasets(Learning):
             valid = _rows(validation_blocks(self, validation), (validation, *how[1:]))
         if valid is not None:
             refuse_unjudged(valid[1])
-        if anew and self.target_statistics is None:
-            encoder.named_statistics(self.statistics_features)  # which says if there are no such columns
-        elif anew:
-            encoder.choose_statistics(self.statistics_features, parents, sample, valid, random)
+        if anew:
+            self._choose_statistics(encoder, parents, sample, valid, random)
         sums = scan(*how, more=None if anew else self._grows)
         warn_of_contradictions(sums.n_odd, sums.n_rows, targets.names, parents)
         if anew:
@@ -266,12 +260,12 @@ class LearnedEncoding(NamedTuple):
     targets: TargetEncoder
     parents: Sequence[int | None]
     sums: LabelSums
-    sample: validation_rows.TrainingRows
-    valid: validation_rows.TrainingRows | None
+    sample: LabelledRows
+    valid: LabelledRows | None
     content: str
 
 
-def _rows(blocks: Sequence[Any], how: tuple[Any, ...]) -> validation_rows.TrainingRows:
+def _rows(blocks: Sequence[Any], how: tuple[Any, ...]) -> LabelledRows:
     """Some rows, encoded, whose weights have a mean of 1."""
     rows, targets = encoded(blocks, *how)
     of_values = how[2].of_values

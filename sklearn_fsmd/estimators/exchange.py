@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import copy
 import functools
+import os
+import threading
 from collections.abc import Callable
 from typing import Any, Self, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -13,8 +16,13 @@ from sklearn.utils import check_random_state
 from sklearn_fsmd.runtime import cpu_by_default, restore_threads, threads_now
 
 F = TypeVar("F", bound=Callable[..., Any])
+Learn = Callable[[Any, np.random.RandomState | None], np.random.RandomState | None]
 GLOBAL = np.random.mtrand._rand
 """Numpy's own generator, which stands for random_state=None and belongs to the process."""
+TURNS: WeakKeyDictionary[Any, threading.RLock] = WeakKeyDictionary()
+"""What is held by the thread that learns, kept beside the estimators, since locks cannot be pickled."""
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=TURNS.clear)  # there no other thread learns
 
 
 class Exchanged:
@@ -37,14 +45,20 @@ class Exchanged:
         same.__dict__ = dict(self.__dict__)
         return same
 
-    def _exchange(self, learn: Callable[[Self, np.random.RandomState | None], np.random.RandomState | None]) -> Self:
+    def _exchange(self, learn: Learn) -> Self:
         """Take over what `learn` has put into a copy.
+
+        Whoever learns at the same time in another thread waits, and then learns on from what came of this.
 
         Parameters
         ----------
         learn : is given the copy, and a copy of the user's own generator, if `random_state` is one; returns what that
             has come to, or None.
         """
+        with TURNS.setdefault(self, threading.RLock()):
+            return self._learn_beside(learn)
+
+    def _learn_beside(self, learn: Learn) -> Self:
         before, n_threads = dict(self.__dict__), threads_now()
         beside, given = self.as_it_is(), self.random_state
         is_users = isinstance(given, np.random.RandomState) and given is not GLOBAL

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_consistent_length
 from sklearn_fsmd.encoding import (
     Growth,
     InputEncoder,
+    LabelledRows,
     StepSums,
     TargetEncoder,
     Targets,
@@ -25,6 +26,7 @@ from sklearn_fsmd.encoding import (
     warn_of_answers,
     warn_of_gaps,
     warn_of_ids,
+    warn_of_missing_codes,
     warn_of_order,
     warn_of_other_steps,
     warn_of_text,
@@ -37,7 +39,7 @@ from sklearn_fsmd.inference import Predictor
 from sklearn_fsmd.network import parents_of
 from sklearn_fsmd.parameters import MultiTaskParameters, check_widths, estimator
 from sklearn_fsmd.persistence import Saving
-from sklearn_fsmd.training import Checkpoint, InMemory, Net, level_rows, trainer, validation_rows
+from sklearn_fsmd.training import Checkpoint, Feed, InMemory, Net, level_rows, trainer, validation_rows
 
 WITHOUT_EFFECT = {"checkpoint", "checkpoint_rows", "verbose", "warm_start"}
 """Parameters that may differ where a fit is resumed."""
@@ -61,7 +63,7 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
         X: Any,
         Y: Any,
         sample_weight: Any,
-        validation: tuple[Any, Any] | None = None,
+        validation: tuple[Any, Any, Any] | None = None,
         *,
         epochs: int | Literal["auto"],
         anew: bool,
@@ -83,10 +85,7 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
         X = read_table(self, X, reset=anew)
         Y, sample_weight = as_pandas(Y), as_pandas(sample_weight)
         check_consistent_length(X, Y)
-        if anew:
-            random = checkpoint.random if checkpoint else generator_of(self.random_state, users)
-        else:
-            random = own_generator(self._random)
+        random = self._generator(users, checkpoint, anew)
         targets = self._new_targets(Y, classes) if anew else self._targets.check_classes(classes)
         parents = self._parents(targets)
         if not (anew or split):
@@ -108,15 +107,7 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
         data = (rows if X_unlabeled is None else rows.select(np.arange(len(X)))), labels
         valid = None
         if validation is not None:
-            warn_of_order(*validation, names=("X_val", "Y_val"))
-            X_val = as_pandas(validation[0])
-            has_columns_of_X = list(getattr(X_val, "columns", ())) == list(getattr(X, "columns", ()))
-            with named_in_errors("X_val", "" if has_columns_of_X else IN_A_PIPELINE):
-                encoded = encoder.encode(read_table(self, X_val, reset=False))
-            with named_in_errors("Y_val"):
-                Y_val = as_pandas(validation[1])
-                check_consistent_length(encoded.codes, Y_val)
-                valid = encoded, targets.encode(Y_val, None, parents)
+            valid = self._given_validation(*validation, X, encoder, targets, parents)
         elif split and validation_rows.wants_split(self, len(data[0])):
             if anew or not hasattr(self, "_split_seed"):
                 self._split_seed = trainer.draw_seed(random)  # the same rows validate when training goes on
@@ -129,10 +120,8 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
             refuse_unlabeled(*data[1].totals(), steps, targets.names, parents)
         if valid is not None:
             warn_unjudged(valid[1], targets, parents)
-        if anew and self.target_statistics is None:
-            encoder.named_statistics(self.statistics_features)  # which says if there are no such columns
-        elif anew:
-            encoder.choose_statistics(self.statistics_features, parents, data, valid, random)
+        if anew:
+            self._choose_statistics(encoder, parents, data, valid, random)
         rates = steps.rates(parents)
         if validation is not None and valid is not None:
             self._refuse_unsampled(parents, rates, StepSums.of(valid[1], parents).rates(parents))
@@ -151,8 +140,7 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
             resumes = checkpoint is not None and checkpoint.resumes
             unlabeled, n_rows = (None if resumes else rows), (len(X) if split else None)
             net = trainer.new_net(self, encoder, data[1], rates, random, unlabeled, n_rows)
-        trainer.train(
-            self,
+        drawn = self._train(
             net,
             InMemory(*data),
             valid,
@@ -163,9 +151,69 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
             checkpoint=checkpoint,
             level=level,
         )
+        return drawn if anew and users is not None else None
+
+    def _given_validation(
+        self,
+        X_val: Any,
+        Y_val: Any,
+        weights: Any,
+        X: Any,
+        encoder: InputEncoder,
+        targets: TargetEncoder,
+        parents: Sequence[int | None],
+    ) -> LabelledRows:
+        """The rows of validation, encoded; errors name these, and not X and Y."""
+        warn_of_order(X_val, Y_val, names=("X_val", "Y_val"))
+        warn_of_order(X_val, weights, names=("X_val", "sample_weight_val"))
+        X_val = as_pandas(X_val)
+        has_columns_of_X = list(getattr(X_val, "columns", ())) == list(getattr(X, "columns", ()))
+        with named_in_errors("X_val", "" if has_columns_of_X else IN_A_PIPELINE):
+            encoded = encoder.encode(read_table(self, X_val, reset=False))
+        with named_in_errors("Y_val" if weights is None else "Y_val, sample_weight_val"):
+            Y_val = as_pandas(Y_val)
+            check_consistent_length(encoded.codes, Y_val)
+            return encoded, targets.encode(Y_val, weights, parents)
+
+    def _generator(
+        self, users: np.random.RandomState | None, checkpoint: Checkpoint | None, anew: bool
+    ) -> np.random.RandomState:
+        """What all is drawn from; see :meth:`_read_and_train`."""
+        if not anew:
+            return own_generator(self._random)
+        return checkpoint.random if checkpoint else generator_of(self.random_state, users)
+
+    def _choose_statistics(
+        self,
+        encoder: InputEncoder,
+        parents: Sequence[int | None],
+        train: LabelledRows,
+        valid: LabelledRows | None,
+        random: np.random.RandomState,
+    ) -> None:
+        """Decide which columns have statistics of the targets, if there are to be some."""
+        if self.target_statistics is None:
+            encoder.named_statistics(self.statistics_features)  # which says if there are no such columns
+        else:
+            encoder.choose_statistics(self.statistics_features, parents, train, valid, random)
+
+    def _train(
+        self,
+        net: Net,
+        feed: Feed,
+        valid: LabelledRows | None,
+        *,
+        encoder: InputEncoder,
+        targets: TargetEncoder,
+        random: np.random.RandomState,
+        checkpoint: Checkpoint | None,
+        **options: Any,
+    ) -> np.random.RandomState | None:
+        """Train the net, and be fitted; returned is what was drawn from, or None if a checkpoint went on."""
+        given: dict[str, Any] = {"encoder": encoder, "targets": targets, "random": random, "checkpoint": checkpoint}
+        trainer.train(self, net, feed, valid, **given, **options)
         self._take_over(net, encoder, targets, random)
-        resumed = checkpoint is not None and checkpoint.was_resumed
-        return random if anew and users is not None and not resumed else None
+        return None if checkpoint is not None and checkpoint.was_resumed else random
 
     @property
     def _grows(self) -> bool:
@@ -201,6 +249,7 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
     def _warn_of_columns(self, encoder: InputEncoder, targets: TargetEncoder, X: Any, labels: Targets) -> None:
         """Warn of columns of X that tell these labels, or that look like ids or numbers and are not taken for such."""
         warn_of_gaps(X, labels, targets.names)
+        warn_of_missing_codes(encoder.main)
         if isinstance(self.categorical_features, str) and self.categorical_features == "from_dtype":
             part = encoder.main_part(X)
             own, of_bias = np.flatnonzero(~encoder.is_bias), np.flatnonzero(encoder.is_bias)

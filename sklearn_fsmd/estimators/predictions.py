@@ -9,9 +9,9 @@ import numpy as np
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from sklearn_fsmd.compose import OutputView, output_view
 from sklearn_fsmd.encoding import Encoded, InputEncoder, TargetEncoder, as_pandas, one_of, read_table, warn_of_order
 from sklearn_fsmd.estimators.exchange import Exchanged, at_one_moment
-from sklearn_fsmd.estimators.task_view import OutputView
 from sklearn_fsmd.inference import Predictor
 from sklearn_fsmd.metrics import mean_auc
 from sklearn_fsmd.network import MultiTaskNetwork, parents_of
@@ -100,6 +100,22 @@ class Predictions(Exchanged):
         p = self.predict_marginals(X)
         both = np.stack((1 - p, p), axis=2)
         return both[:, 0] if self._targets.one_dimensional else [both[:, k] for k in range(p.shape[1])]
+
+    @at_one_moment
+    def predict_log_proba(self, X: Any) -> list[np.ndarray] | np.ndarray:
+        """The logarithms of what :meth:`predict_proba` returns.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_p : as `predict_proba`; minus infinity where a probability is too small for a float32.
+        """
+        p = self.predict_proba(X)
+        with np.errstate(divide="ignore"):
+            return [np.log(of_task) for of_task in p] if isinstance(p, list) else np.log(p)
 
     @at_one_moment
     def predict(self, X: Any) -> np.ndarray:
@@ -243,12 +259,9 @@ class Predictions(Exchanged):
 
         Returns
         -------
-        view : OutputView
+        view : as that of :func:`~sklearn_fsmd.compose.output_view`, which takes Pipelines and searches too.
         """
-        check_is_fitted(self)
-        view = OutputView(self, task)
-        view.index()
-        return view
+        return output_view(self, task)
 
     @at_one_moment
     def score(self, X: Any, Y: Any = None, sample_weight: Any = None, *, y: Any = None) -> float:

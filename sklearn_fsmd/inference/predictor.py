@@ -10,10 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sklearn_fsmd.encoding import Encoded, FeatureEncoder, InputEncoder
+from sklearn_fsmd.encoding import Encoded
 from sklearn_fsmd.execution import MANY, Scoring
-from sklearn_fsmd.network import Columns, Layout, MultiTaskNetwork, build_network, set_execution
-from sklearn_fsmd.parameters import NetworkParameters
+from sklearn_fsmd.network import MultiTaskNetwork, set_execution
 from sklearn_fsmd.runtime import threads
 
 CPU_CHUNK = 512
@@ -123,42 +122,3 @@ def in_chunks(module: Callable[..., Tensor], *inputs: Any) -> Tensor:
 
     with ThreadPoolExecutor(n_threads) as pool:
         return torch.cat(list(pool.map(alone, chunks)))
-
-
-def build(p: NetworkParameters, encoder: InputEncoder, n_tasks: int, *, with_tables: bool = True) -> MultiTaskNetwork:
-    """The network that `p` describes, for the columns of `encoder`; without tables these have a row per column."""
-
-    def columns(part: FeatureEncoder, n_numeric: int, layout: Layout | None = None) -> Columns:
-        cardinalities, of_lists, n_quotients = part.cardinalities, part.list_cardinalities, 0
-        if layout is not None:
-            cardinalities, of_lists = layout.rows[: len(cardinalities)], layout.rows[len(cardinalities) :]
-            n_quotients = sum(layout.quotients) if layout.has_quotients else 0
-        if not with_tables:
-            cardinalities, of_lists, n_quotients = [1] * len(cardinalities), [0] * len(of_lists), min(n_quotients, 1)
-        return Columns(
-            cardinalities,
-            n_numeric,
-            of_lists,
-            part.list_partners,
-            part.vector_widths,
-            first_vector=len(part.numeric),
-            layout=layout,
-            n_quotients=n_quotients,
-        )
-
-    bias = None if encoder.bias is None else columns(encoder.bias, len(encoder.bias.numeric))
-    return build_network(p, columns(encoder.main, encoder.n_numbers, layout_of(p, encoder.main)), n_tasks, bias)
-
-
-def layout_of(p: NetworkParameters, encoder: FeatureEncoder) -> Layout | None:
-    """Which rows of the tables values share; None if each has rows of its own."""
-    if p.embedding_compression is None:
-        return None
-    return Layout(
-        encoder.cardinalities,
-        len(encoder.categories),
-        encoder.list_cardinalities,
-        encoder.list_partners,
-        p.max_embedding_rows,
-        quotients=p.embedding_compression == "quotient_remainder",
-    )

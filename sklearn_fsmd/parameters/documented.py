@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 from typing import Any
 
-DOCS_URL = "http://127.0.0.1:8090/"
-"""Where ``make docs-serve`` shows the site. The environment variable `SKLEARN_FSMD_DOCS` names another place."""
-
 
 class Documented:
-    """An estimator whose HTML diagram links to its page. It stands before scikit-learn's classes among the parents."""
+    """An estimator whose HTML diagram links to its page. It stands before scikit-learn's classes among the parents.
+
+    The environment variable `SKLEARN_FSMD_DOCS` says where the site is. Without it there is no link.
+    """
 
     _doc_link_module = "sklearn_fsmd"
 
     @property
     def _doc_link_template(self) -> str:
-        return os.environ.get("SKLEARN_FSMD_DOCS", DOCS_URL).rstrip("/") + "/api/generated/{path}.html"
+        site = os.environ.get("SKLEARN_FSMD_DOCS", "").rstrip("/")
+        return f"{site}/api/generated/{{path}}.html" if site else ""
 
     def _doc_link_url_param_generator(self) -> dict[str, str]:
         """The page has the name under which a class is public: without the private modules, and the file of a model."""

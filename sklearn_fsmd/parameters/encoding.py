@@ -18,7 +18,8 @@ class EncodingParameters:
     ----------
     categorical_features : {"from_dtype", "all"}, None, array-like or callable, default="from_dtype"
         Which columns hold categories: those of category, string, object or bool dtype; all; none; or those of a
-        boolean mask, indices, names or a callable that is given X. Integers are positions, whatever the names.
+        boolean mask, indices, names or a callable that is given X. Integers are positions, whatever the names. In a
+        category the numbers −1 and −2 are missing values, as encoders mark what they do not know.
     numeric_scaling : {"standard", "quantile"} or None, default="standard"
         How numeric columns are scaled: to mean 0 and variance 1, or to ranks among the values of fit. Values outside
         the range that fit has seen are clipped to it. With None numbers are left as they are.

@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 
 FIXED_WASTE = 1000
-"""How many times the characters of its strings an array of fixed width may hold."""
+"""A file is refused if an array of strings of fixed width would take so many times the characters of its strings."""
 
 
 class NotPlainError(TypeError):

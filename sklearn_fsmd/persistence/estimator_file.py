@@ -70,7 +70,6 @@ class Saving:
         """
         check_is_fitted(self)
         state: Any = self.__getstate__()
-        state.pop("_sklearn_version", None)
         packer = Packer(*CLASSES, *self._parts)
         parameters = set(self.get_params(deep=False))  # type: ignore[attr-defined]
 

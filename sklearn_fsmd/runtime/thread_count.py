@@ -40,8 +40,9 @@ def threads(n: int | None) -> Iterator[None]:
         yield
         return
     here, others = threading.get_ident(), list(_inside.values())
-    is_outermost = here not in _inside
-    before = others[0] if others and is_outermost else torch.get_num_threads()
+    is_outermost, now = here not in _inside, torch.get_num_threads()
+    others += _inside.values()  # whoever has begun meanwhile may have set `now`
+    before = others[0] if others and is_outermost else now
     if is_outermost:
         _inside[here] = before
     torch.set_num_threads(int(n))

@@ -5,7 +5,7 @@ from sklearn_fsmd.streaming.dataset import Dataset, as_given
 from sklearn_fsmd.streaming.feed import StreamFeed
 from sklearn_fsmd.streaming.files import batches_of, is_of
 from sklearn_fsmd.streaming.frames import located
-from sklearn_fsmd.streaming.holdout import HoldOut
+from sklearn_fsmd.streaming.holdout import HoldOut, refuse_a_choice
 from sklearn_fsmd.streaming.labels import LabelSums, rescaled
 from sklearn_fsmd.streaming.learning import encoded, first_pass, validation_blocks
 from sklearn_fsmd.streaming.left_out import LeftOut
@@ -30,6 +30,7 @@ __all__ = [
     "first_pass",
     "is_of",
     "located",
+    "refuse_a_choice",
     "rescaled",
     "scan",
     "validation_blocks",

@@ -13,7 +13,7 @@ WAIT = 0.1
 
 
 def read_ahead(items: Iterator[T]) -> Generator[T, None, None]:
-    """The same items, of which one is made while the one before is used.
+    """The same items, made ahead: one is used, one waits, and one is being made, so up to three are in memory.
 
     What fails there fails here. The thread ends when this iterator is closed.
     """

@@ -11,14 +11,15 @@ import numpy as np
 import torch
 
 from sklearn_fsmd.distributed import Processes
+from sklearn_fsmd.encoding import LabelledRows
 from sklearn_fsmd.streaming import sizes
 from sklearn_fsmd.streaming.ahead import read_ahead
-from sklearn_fsmd.streaming.labels import Rows, joined
+from sklearn_fsmd.streaming.labels import joined
 from sklearn_fsmd.streaming.shards import Shard
 from sklearn_fsmd.streaming.shared_statistics import SharedStatistics
 from sklearn_fsmd.training import Batch, Batches, TensorData
 
-Pools = Callable[[int, Shard], Iterator[Rows]]
+Pools = Callable[[int, Shard], Iterator[LabelledRows]]
 """Pools of shuffled rows of a shard, in an order that a seed draws."""
 FEWEST_CHUNKS = 16
 """An epoch of several processes has at least so many chunks, after each of which they tell each other of its rows."""
@@ -127,7 +128,7 @@ class StreamedBatches(Batches):
         return whole.batch(torch.arange(len(whole), device=whole.labels.device))
 
 
-def chunks(pools: Iterator[Rows], cuts: Sequence[int]) -> Iterator[Rows]:
+def chunks(pools: Iterator[LabelledRows], cuts: Sequence[int]) -> Iterator[LabelledRows]:
     """The rows of some pools, cut anew at `cuts`, of which the last is the number of all rows.
 
     Raises
@@ -151,7 +152,7 @@ def chunks(pools: Iterator[Rows], cuts: Sequence[int]) -> Iterator[Rows]:
         raise _other_rows(cuts[-1], n_seen)
 
 
-def taken(rows: Rows, which: np.ndarray) -> Rows:
+def taken(rows: LabelledRows, which: np.ndarray) -> LabelledRows:
     """Some of the rows, with weights as they were given."""
     encoded, targets = rows
     return encoded.take(which), targets.part(which)

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 
 from sklearn_fsmd.distributed import Processes
-from sklearn_fsmd.encoding import InputEncoder, RunningStatistics, TargetEncoder
+from sklearn_fsmd.encoding import InputEncoder, LabelledRows, RunningStatistics, TargetEncoder
 from sklearn_fsmd.parameters import MultiTaskParameters
 from sklearn_fsmd.streaming.batches import StreamedBatches, taken
 from sklearn_fsmd.streaming.dataset import Dataset
-from sklearn_fsmd.streaming.labels import LabelSums, Rows
+from sklearn_fsmd.streaming.labels import LabelSums
 from sklearn_fsmd.streaming.learning import encoded
 from sklearn_fsmd.streaming.row_groups import Group
 from sklearn_fsmd.streaming.shards import Shard, deal, sizes_of
@@ -40,7 +40,7 @@ class StreamFeed:
     targets: TargetEncoder
     parents: Sequence[int | None]
     sums: LabelSums
-    sample: Rows
+    sample: LabelledRows
     content: str = ""
     processes: Processes | None = None
 
@@ -79,7 +79,7 @@ class StreamFeed:
         """What the rows of a pass of several shards may know of the targets."""
         return None if self.encoder.statistics is None else SharedStatistics(self.encoder.statistics, self.processes)
 
-    def pools(self, seed: int, shard: Shard) -> Iterator[Rows]:
+    def pools(self, seed: int, shard: Shard) -> Iterator[LabelledRows]:
         """The rows of a shard: each pool shuffled, and each row with the statistics of the rows before it.
 
         Without these where there are several shards, whose rows see those of each other.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -87,3 +88,12 @@ def chance(positions: np.ndarray, seed: int) -> np.ndarray:
             x = (x ^ (x >> np.uint64(shift))) * np.uint64(factor)
         x ^= x >> np.uint64(31)
     return (x >> np.uint64(11)) * 2.0**-53
+
+
+def refuse_a_choice(validation: Any) -> None:
+    """Raise if the data set of validation is what the parameter of the same name is called."""
+    if isinstance(validation, str) and validation in ("last", "random"):
+        raise ValueError(
+            f"The argument `validation` of `fit_dataset` is a data set. To set the {validation} rows aside, leave it "
+            f"out, and set the parameter: FSMDClassifier(validation={validation!r})."
+        )

@@ -9,14 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding import Encoded, StepSums, Targets, Values, make_targets
+from sklearn_fsmd.encoding import StepSums, Targets, Values, make_targets
 from sklearn_fsmd.streaming.row_groups import GroupRates
 
 MANY = 1000
 """Of so many different values a target is not binary, and no more are looked at."""
-
-Rows = tuple[Encoded, Targets]
-"""Rows as a network reads them, and what came of them."""
 
 
 class SeenLabels:

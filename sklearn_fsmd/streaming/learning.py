@@ -13,6 +13,7 @@ from sklearn_fsmd.encoding import (
     FeatureEncoder,
     Growth,
     InputEncoder,
+    LabelledRows,
     TargetEncoder,
     Targets,
     read_table,
@@ -21,7 +22,7 @@ from sklearn_fsmd.streaming.content import Content
 from sklearn_fsmd.streaming.counting import Counter, CountsOnDisk
 from sklearn_fsmd.streaming.dataset import Dataset
 from sklearn_fsmd.streaming.frames import Block
-from sklearn_fsmd.streaming.labels import Rows, SeenLabels, joined
+from sklearn_fsmd.streaming.labels import SeenLabels, joined
 from sklearn_fsmd.streaming.numbers import SampledNumbers
 
 
@@ -120,7 +121,7 @@ def encoded(
     targets: TargetEncoder,
     parents: Sequence[int | None],
     seen: Callable[[dict[int, int]], None] = lambda n_odd: None,
-) -> Rows:
+) -> LabelledRows:
     """Blocks of rows, encoded, with weights as they were given; `seen` is told which rows contradict a step."""
     rows: list[Encoded] = []
     labels: list[Targets] = []

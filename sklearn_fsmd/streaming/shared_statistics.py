@@ -8,12 +8,13 @@ import numpy as np
 import torch
 
 from sklearn_fsmd.distributed import Processes
-from sklearn_fsmd.encoding import RunningStatistics, TargetStatistics
-from sklearn_fsmd.streaming.labels import Rows
+from sklearn_fsmd.encoding import LabelledRows, RunningStatistics, TargetStatistics
 
 
 class SharedStatistics(RunningStatistics):
-    """Each row sees those before it in its own shard, and those of the others up to the last chunk.
+    """Each row sees those before it in its own shard, and those of other processes up to the last chunk.
+
+    Of several shards of one process, after a change of their number, a chunk sees those that come before it.
 
     Parameters
     ----------
@@ -25,7 +26,7 @@ class SharedStatistics(RunningStatistics):
         self.processes = processes
         self.news: list[list[np.ndarray]] = []
 
-    def append_all(self, chunks: Sequence[Rows]) -> list[Rows]:
+    def append_all(self, chunks: Sequence[LabelledRows]) -> list[LabelledRows]:
         """The next chunk of each shard that this process has, with what its rows may see."""
         self.news = [[np.empty((0, 1 + sums.shape[1]))] for sums in self.sums]
         seen = [(self.append(rows, targets), targets) for rows, targets in chunks]

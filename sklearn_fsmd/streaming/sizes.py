@@ -1,17 +1,17 @@
 """How many rows are in memory at a time."""
 
 BLOCK_ROWS = 65_536
-"""So many are read together in a pass from the first row to the last."""
+"""Rows that are read together in a pass from the first row to the last."""
 POOL_ROWS = 131_072
-"""So many are shuffled together."""
+"""Rows that are shuffled together; they are taken from all open row groups, in equal parts."""
 OPEN_GROUPS = 64
-"""From so many row groups at a time, in equal parts,"""
+"""Most row groups that are open at a time."""
 OPEN_BYTES = 2**27
-"""or from fewer that have so many bytes together,"""
+"""Most bytes of the open row groups together."""
 OPEN_BYTES_BY_LABEL = 2**29
-"""or so many if the rows are sorted by label,"""
+"""The same where rows are sorted by label."""
 FEWEST_OPEN = 8
-"""but not from fewer than these."""
+"""Fewest open row groups, however large."""
 FEW_GROUPS = 64
 """Fewer row groups, of which one is larger than a pool, are warned of."""
 SAMPLE_ROWS = 200_000

@@ -45,5 +45,5 @@ class Asked:
 
 
 def _turned(logits: Tensor) -> Tensor:
-    """Members before rows or, of those, rows before members; those of one alone are ``(n, K)`` both ways."""
+    """Swap the axes of members and rows, ``(M, n, K)`` and ``(n, M, K)``; ``(n, K)``, of a single member, stays."""
     return logits.transpose(0, -2)

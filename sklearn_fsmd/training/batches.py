@@ -88,8 +88,8 @@ class TensorData(Dataset):
         )
         labels = torch.cat((self.labels, other.labels))
         weights = None
-        if self.weights is not None and other.weights is not None:
-            weights = torch.cat((self.weights, other.weights))
+        if not (self.weights is None and other.weights is None):
+            weights = torch.cat([torch.ones_like(x.labels) if x.weights is None else x.weights for x in (self, other)])
         return replace(self, inputs=inputs, labels=labels, weights=weights)
 
     def batch(self, which: Tensor) -> Batch:

@@ -158,7 +158,10 @@ class EarlyStopping(Callback):
         is_value: bool,
         falls_back: bool,
     ) -> float:
-        """What is to rise, of some of the tasks; where they have no AUC their loss is to fall, if `falls_back`."""
+        """The score of some tasks, the larger the better: the AUC that is watched, or minus the loss.
+
+        It is the loss if that is watched, or if there is no AUC and `falls_back` is set.
+        """
         if not counts.any():
             return 0.0
         mean = _mean(auc[counts])

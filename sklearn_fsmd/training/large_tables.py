@@ -27,8 +27,10 @@ ROW_WISE = {"adam": RowWiseAdam, "adamw": RowWiseAdamW}
 ROW_WISE_ADAGRAD = {"adam": AdagradRows, "adamw": AdagradRowsW}
 
 
-def check_table_size(p: MultiTaskParameters, encoder: FeatureEncoder, n_tasks: int, device: str) -> None:
+def check_table_size(p: MultiTaskParameters, encoder: FeatureEncoder, n_learned: int, device: str) -> None:
     """Refuse a table of embeddings that cannot be trained in the memory of the device, before it is made.
+
+    `n_learned` are the targets, those with values included.
 
     Raises
     ------
@@ -37,7 +39,7 @@ def check_table_size(p: MultiTaskParameters, encoder: FeatureEncoder, n_tasks: i
     """
     layout = layout_of(p, encoder)
     n_rows = encoder.n_rows if layout is None else sum(layout.rows) + sum(layout.quotients)
-    dim = p.embedding_dim * p.n_members * (n_tasks if has_own_embeddings(p) else 1)
+    dim = p.embedding_dim * p.n_members * (n_learned if has_own_embeddings(p) else 1)
     pretraining = PRETRAINING_COPIES * p.embedding_dim if p.pretrain_epochs else 0
     copies = TABLE_COPIES - (p.average_decay == 0) - 2 * (p.embedding_optimizer == "rowwise_adagrad")
     needed, there = n_rows * 4 * (copies * dim + pretraining), memory_of(device)

@@ -9,6 +9,7 @@ from typing import NamedTuple, cast
 import numpy as np
 import torch
 from scipy.optimize import brentq
+from scipy.special import expit
 from torch import Tensor
 
 from sklearn_fsmd.network import MultiTaskNetwork, Values
@@ -163,9 +164,9 @@ def levels(
         rate = known @ labels[:, k] / max(known.sum(), 1e-30) if rates is None else rates[k]
         if 0 < rate < 1 and known.any() and likely.any():
             of_known = level_of(z[:, k], rate * known.sum(), known)
-            with_gaps_filled = happened @ sigmoid(z[:, k] + of_known) / happened.sum()
+            with_gaps_filled = happened @ expit(z[:, k] + of_known) / happened.sum()
             found[k] = level_of(z[:, k], with_gaps_filled * likely.sum(), likely)
-        marginals[:, k] = before * sigmoid(z[:, k] + found[k])
+        marginals[:, k] = before * expit(z[:, k] + found[k])
     return found
 
 
@@ -173,13 +174,9 @@ def level_of(z: np.ndarray, total: float, weights: np.ndarray) -> float:
     """The number that, added to the log-odds `z`, makes Σ w · P equal to `total`, or as near as numbers allow."""
 
     def missing(level: float) -> float:
-        return float(weights @ sigmoid(z + level)) - total
+        return float(weights @ expit(z + level)) - total
 
     low, high = -30.0 - z.max(), 30.0 - z.min()
     if missing(low) >= 0:
         return float(low)
     return float(high) if missing(high) <= 0 else float(brentq(missing, low, high, xtol=1e-12, maxiter=500))
-
-
-def sigmoid(z: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-z.clip(-500, 500)))

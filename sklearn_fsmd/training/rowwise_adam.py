@@ -1,9 +1,9 @@
 """Adam that touches only the rows of a large table that a batch has read.
 
 A dense step goes through the whole table, its gradient and two moments, which for millions of rows takes longer than
-the network. Here a row that is not read stays as it is, with its moments, until it is read again; the weight decay
-that it has missed is made up for then. So a rare row moves only when there is news of it, where dense Adam lets it
-coast on its momentum.
+the network. Here a row that is not read stays as it is, with its moments, until it is read again. Decoupled weight
+decay that it has missed is made up for then; a penalty in the gradient counts in the steps that read the row. So a rare
+row moves only when there is news of it, where dense Adam lets it coast on its momentum.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class RowWiseAdam(torch.optim.Adam):
     def _decayed(
         self, w: Tensor, rows: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]
     ) -> tuple[Tensor, Tensor]:
-        """The weights of some rows, decayed by all steps since they were read last, and their gradient."""
+        """The weights of some rows, with the decoupled decay of all steps since the last reading, and the gradient."""
         if not group["weight_decay"]:
             return w, gradient
         t = int(state["step"])

@@ -120,10 +120,11 @@ class PCGrad(Fixed):
         self.n_steps = self.n_conflicts = 0
 
     def state_dict(self) -> dict[str, Any]:
-        return {"random": self.random}
+        return {"random": self.random, "n_steps": self.n_steps, "n_conflicts": self.n_conflicts}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.random = state["random"]
+        self.n_steps, self.n_conflicts = state.get("n_steps", 0), state.get("n_conflicts", 0)
 
     def backward(self, network: nn.Module, losses: Tensor, counted: Tensor) -> None:
         parameters = [p for p in network.parameters() if p.requires_grad]

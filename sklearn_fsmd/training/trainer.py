@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from sklearn_fsmd.distributed import Exchange, Processes
-from sklearn_fsmd.encoding import Encoded, InputEncoder, TargetEncoder, Targets
+from sklearn_fsmd.encoding import Encoded, InputEncoder, LabelledRows, TargetEncoder, Targets
 from sklearn_fsmd.execution import way_to_train
 from sklearn_fsmd.inference import Predictor, build, layout_of
-from sklearn_fsmd.network import MultiTaskLoss, MultiTaskNetwork, seed_dropout, set_execution
+from sklearn_fsmd.network import MultiTaskLoss, MultiTaskNetwork, n_values_of, seed_dropout, set_execution
 from sklearn_fsmd.parameters import (
     MultiTaskParameters,
     OptimizationParameters,
@@ -40,7 +40,7 @@ from sklearn_fsmd.training.remembered import (
     spec_of,
 )
 from sklearn_fsmd.training.task_balancing import RULES
-from sklearn_fsmd.training.validation_rows import TrainingRows, early_stopping_of
+from sklearn_fsmd.training.validation_rows import early_stopping_of
 
 WEIGHT_DECAY = 0.03
 """What "auto" is with AdamW."""
@@ -77,7 +77,7 @@ def new_net(
         )
     device = resolve_device(p.device)
     warn_of_shared_rows(p, encoder.main)
-    check_table_size(p, encoder.main, targets.labels.shape[1], device)
+    check_table_size(p, encoder.main, targets.labels.shape[1] + n_values_of(p), device)
     with seeded(draw_seed(random)):
         network = build(p, encoder, targets.labels.shape[1])
     net = wrap(p, network, device, spec_of(p) | {AUTO_LR: lr_of(n_rows)})
@@ -202,7 +202,7 @@ def train(
     p: MultiTaskParameters,
     net: Net,
     feed: Feed,
-    valid: TrainingRows | None,
+    valid: LabelledRows | None,
     *,
     epochs: int | Literal["auto"],
     encoder: InputEncoder,
@@ -232,8 +232,9 @@ def train(
     stopping = None if valid is None else watching
     if stopping is not None:
         callbacks.insert(0, stopping)  # what it records, the user's callbacks may read
+    progress = Progress(targets.names, epochs)
     if p.verbose and (processes is None or processes.rank == 0):
-        callbacks.append(Progress(targets.names, epochs))
+        callbacks.append(progress)
     if checkpoint is not None:
         rows = (*feed.identity(), *(arrays_of(*valid) if valid else ()))
         checkpoint.watch(stopping, rows, (encoder, targets))
@@ -263,6 +264,7 @@ def train(
                 net.exchange.check(net.digest())
         net.spec_ = net.spec_ | {BATCH_ROWS: batches.batch_size, AVERAGED_STEPS: net.average_.step}
     finally:
+        progress.close()
         set_execution(net.module_)
         net.balance.share(None)
         net.crew = net.exchange = None

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sklearn_fsmd.encoding import Encoded, Targets
+from sklearn_fsmd.encoding import Encoded, LabelledRows, Targets
 from sklearn_fsmd.parameters import OF_ALL_TASKS, TrainingParameters
 from sklearn_fsmd.training.early_stopping import EarlyStopping, losses_of
-
-TrainingRows = tuple[Encoded, Targets]
 
 FEW_ROWS = 1000
 """Below this, early_stopping="auto" does not set rows aside."""
@@ -23,7 +21,7 @@ def wants_split(p: TrainingParameters, n_rows: int) -> bool:
 
 def split(
     p: TrainingParameters, rows: Encoded, targets: Targets, random: np.random.RandomState
-) -> tuple[TrainingRows, TrainingRows]:
+) -> tuple[LabelledRows, LabelledRows]:
     """Set `validation_fraction` of the rows aside: the last ones, or each combination of labels in proportion.
 
     For the latter, rows are ordered by their labels, at random within equal ones, and every n-th is taken. So the

@@ -14,7 +14,7 @@ DRIFT = 0.05
 """How far the mean value of later rows is thought to be from that of the rows of training: as a share of it or, where
 values may be negative, of their spread."""
 CHUNK = 0.2
-"""The same of a chunk of the data, and what was known before it."""
+"""The same drift, between a chunk given to `partial_fit` and all rows before it."""
 FEW_VALUES = 100
 """Of fewer values no slope is known, and the level alone is set."""
 STEEPEST = 4.0

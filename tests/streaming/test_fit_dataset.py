@@ -165,6 +165,14 @@ def test_which_rows_validate(data, tmp_path, monkeypatch):
         FSMDClassifier(**PARAMS, validation="last", validation_fraction=0.9999).fit_dataset(path, TARGETS)
 
 
+@pytest.mark.parametrize("choice", ["last", "random"])
+def test_rows_of_validation_are_not_named_by_the_parameter(choice, tmp_path):
+    with pytest.raises(
+        ValueError, match=rf"leave it out, and set the parameter: FSMDClassifier\(validation='{choice}'"
+    ):
+        FSMDClassifier(**PARAMS).fit_dataset(tmp_path / "log.parquet", TARGETS, validation=choice)
+
+
 @pytest.mark.usefixtures("_small_sizes")
 def test_the_last_rows_validate_and_are_not_trained_on(data, tmp_path, monkeypatch):
     """They say the opposite: who learned from them would know it."""

@@ -3,11 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit
 
 from sklearn_fsmd import FSClassifier, FSMDClassifier, MultiTaskClassifier
 from sklearn_fsmd.datasets import make_funnel
 from sklearn_fsmd.training import level_rows
-from sklearn_fsmd.training.level import Said, information, levels, of_whole_log, shifts, sigmoid
+from sklearn_fsmd.training.level import Said, information, levels, of_whole_log, shifts
 from tests.conftest import SMALL, make_frame
 
 ALL_ROWS = {"early_stopping": False, "target_statistics": None}
@@ -243,13 +244,13 @@ def test_the_level_of_a_sampled_log_is_that_of_the_whole_one(rng):
     """Log-odds that are too bold have the right mean in the sample and, corrected as they stand, a lower one."""
     n, kept = 20_000, 0.1
     z = rng.normal(size=n)
-    labels = (rng.uniform(size=n) < sigmoid(z))[:, None].astype(np.float32)
+    labels = (rng.uniform(size=n) < expit(z))[:, None].astype(np.float32)
     said = Said(4 * z[:, None], labels, None, labels.mean(axis=0, dtype=np.float64))
     of_row = np.where(labels[:, 0] == 1, 1.0, 1 / kept)  # how many rows of the whole log it stands for
     rate = np.average(labels[:, 0], weights=of_row)
 
     def mean_after(shift):
-        return np.average(sigmoid(4 * z + shift + np.log(kept)), weights=of_row)
+        return np.average(expit(4 * z + shift + np.log(kept)), weights=of_row)
 
     assert mean_after(shifts([None], of_whole_log(said, [None], kept))[0]) == pytest.approx(rate, rel=1e-3)
     assert abs(mean_after(shifts([None], said)[0]) / rate - 1) > 0.1

@@ -6,13 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.special import expit
 
 from sklearn_fsmd import FSClassifier, FSMDClassifier
 from sklearn_fsmd.datasets import make_funnel
 from sklearn_fsmd.network import MultiTaskNetwork
 from sklearn_fsmd.training import asked as asked_rows
 from sklearn_fsmd.training import corrections, net
-from sklearn_fsmd.training.level import Said, sigmoid
+from sklearn_fsmd.training.level import Said
 from sklearn_fsmd.training.slope import STEEPEST, factors_by, set_slopes, slope_of
 from tests.conftest import SMALL
 
@@ -23,7 +24,7 @@ def drawn(slope, n=20_000, center=-1.0, seed=0):
     """Log-odds around `center`, and labels whose own are so many times as far apart."""
     random = np.random.RandomState(seed)
     z = random.normal(size=n)
-    return z, (random.uniform(size=n) < sigmoid(center + slope * z)).astype(float)
+    return z, (random.uniform(size=n) < expit(center + slope * z)).astype(float)
 
 
 def later(Y, share=0.5):
@@ -217,7 +218,7 @@ def test_what_positions_add_keeps_its_size():
     """The labels lie half as far apart by the items, and as far as was said by their places."""
     random = np.random.RandomState(0)
     items, places = random.normal(size=(2, 40_000, 1))
-    y = (random.uniform(size=(40_000, 1)) < sigmoid(0.5 * items + places)).astype(float)
+    y = (random.uniform(size=(40_000, 1)) < expit(0.5 * items + places)).astype(float)
     assert factors((None,), items + places, y, places=places) == pytest.approx(0.5, abs=0.03)
     assert factors((None,), items + places, y) > 0.7
 
