@@ -110,6 +110,9 @@ tables: $(VENV)/.installed  ## tables of embeddings trained whole and by rows, o
 calibration: $(VENV)/.installed  ## how much of the calibration error is chance, three seeds (make calibration SEEDS=1)
 	$(BIN)/python -m benchmarks.quality.chance $(if $(SEEDS),--seeds $(SEEDS))
 
+all-rows: $(BENCH_VENV)/.installed  ## what the latest rows are worth beyond saying when to stop, five seeds (make all-rows SEEDS=1; hours)
+	$(BENCH_VENV)/bin/python -m benchmarks.quality.all_rows $(if $(SEEDS),--seeds $(SEEDS))
+
 averaged: $(VENV)/.installed  ## what averaging whole fits gives, five fits of each data set (make averaged SEEDS=2)
 	$(BIN)/python -m benchmarks.quality.averaged $(if $(SEEDS),--seeds $(SEEDS))
 

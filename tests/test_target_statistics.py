@@ -226,17 +226,72 @@ def test_columns_that_cannot_have_statistics(keys, message):
         FSMDClassifier(**SMALL, statistics_features=keys).fit(X, Y)
 
 
-def test_validation_rows_are_not_counted():
+KEYS = {"statistics_features": ["user", ("user", "tab")]}
+
+
+def test_rows_that_are_set_aside_count_after_training():
+    """Training and the looks at these rows do not know their labels; predictions of later rows do."""
     X, Y = table()
-    params = {"early_stopping": True, "validation": "last", "validation_fraction": 0.2}
-    model = FSMDClassifier(**SMALL, **params, statistics_features=["user"]).fit(X, Y)
+    params = SMALL | KEYS | {"early_stopping": True, "validation": "last", "validation_fraction": 0.2}
+    model = FSMDClassifier(**params).fit(X, Y)
     changed = Y.copy()
-    changed.iloc[2400:] = 0
-    other = FSMDClassifier(**SMALL, **params, statistics_features=["user"]).fit(X, changed)
-    for a, b in zip(statistics_of(model).sums, statistics_of(other).sums, strict=True):
+    changed.iloc[2400:] = 1 - changed.iloc[2400:]
+    with pytest.warns(UserWarning, match="'conversion' = 1 though 'click'"):
+        other = FSMDClassifier(**params).fit(X, changed)
+    for own, of_other in zip(model.history_, other.history_, strict=False):
+        assert own["train_loss"] == of_other["train_loss"]
+    given = FSMDClassifier(**SMALL | KEYS).fit(X[:2400], Y[:2400], X_val=X[2400:], Y_val=Y[2400:])
+    assert statistics_of(given).sums[0][:, -1].sum() == 2400  # whoever brings them may judge the model by them
+    given.update_statistics(X[2400:], Y[2400:])
+    for a, b, of_other in zip(*(statistics_of(m).sums for m in (model, given, other)), strict=True):
         np.testing.assert_array_equal(a, b)
-    given = FSMDClassifier(**SMALL).fit(X[:2400], Y[:2400], X_val=X[2400:], Y_val=Y[2400:])
-    assert statistics_of(given).sums[0][:, 3].sum() == 2400
+        assert a[:, -1].sum() == of_other[:, -1].sum() == 3000
+        assert not np.array_equal(a, of_other)
+
+
+def test_further_rows_count_without_training(tmp_path):
+    X, Y = table()
+    model = FSMDClassifier(**SMALL | KEYS | {"max_epochs": 3}).fit(X[:2000], Y[:2000])
+    weights = [tensor.clone() for tensor in model.module_.state_dict().values()]
+    of_user = X[X["user"] == 7][:1]
+    before, rest = model.predict_marginals(of_user)[0, 0], model.predict_marginals(X[X["user"] == 8])
+    clicks = pd.concat([of_user] * 30, ignore_index=True).astype(X.dtypes)
+    asked_before = pickle.dumps(model)
+    model.update_statistics(clicks, pd.DataFrame({"click": [1] * 30, "conversion": [np.nan] * 30}))
+    assert model.predict_marginals(of_user)[0, 0] > before + 0.05
+    np.testing.assert_array_equal(model.predict_marginals(X[X["user"] == 8]), rest)
+    assert all((a == b).all() for a, b in zip(weights, model.module_.state_dict().values(), strict=True))
+    other = pickle.loads(asked_before).update_statistics(clicks, y=np.tile([1, np.nan], (30, 1)))
+    np.testing.assert_array_equal(other.predict_marginals(X), model.predict_marginals(X))
+    model.save(tmp_path / "m")
+    np.testing.assert_array_equal(FSMDClassifier.load(tmp_path / "m").predict_marginals(X), model.predict_marginals(X))
+    new = clicks.assign(user=np.array([999] * 30)).astype({"user": "category"})
+    unseen = model.predict_marginals(new[:1])
+    known = pickle.dumps(model)
+    np.testing.assert_array_equal(model.update_statistics(new, Y[:30]).predict_marginals(new[:1]), unseen)
+    for bad, message in (
+        (Y[:29], "inconsistent numbers of samples"),
+        (Y[:30] + 2, "Column 'click' of Y has the value"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model.update_statistics(X[:30], bad)
+    np.testing.assert_array_equal(model.predict_marginals(X), pickle.loads(known).predict_marginals(X))
+    with pytest.raises(
+        ValueError, match="has no statistics of the targets: `target_statistics` was None, or no column"
+    ):
+        FSMDClassifier(**SMALL, target_statistics=None).fit(X[:300], Y[:300]).update_statistics(X, Y)
+
+
+def test_pairs_that_no_row_of_training_has_had_are_known_after_an_update():
+    X, Y = table()
+    first = (X["tab"] != "c").to_numpy() | (np.arange(len(X)) >= 2970)
+    model = FSMDClassifier(**SMALL | KEYS).fit(X[first], Y[first])
+    n_pairs = len(statistics_of(model).known[1])
+    model.update_statistics(X[~first], Y[~first])
+    assert len(statistics_of(model).known[1]) > n_pairs + 50
+    whole = FSMDClassifier(**SMALL | KEYS).fit(X, Y)
+    own, expected = (np.sort(statistics_of(m).sums[1][:, -1]) for m in (model, whole))
+    np.testing.assert_array_equal(own, expected)
 
 
 def test_with_validation_on_the_last_rows_the_order_is_theirs():

@@ -4,6 +4,7 @@ import os
 from functools import partial
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.compose import make_column_selector
 
 from benchmarks.quality.tuning import best_settings
@@ -30,8 +31,12 @@ def lightgbm(X, y, X_val, y_val, seed, **params):
     from lightgbm import LGBMClassifier, early_stopping
 
     model = LGBMClassifier(n_estimators=1000, random_state=seed, verbose=-1, **params)
-    model.fit(X, y, eval_set=[(X_val, y_val)], callbacks=[early_stopping(30, verbose=False)])
-    return lambda X: model.predict_proba(X)[:, 1]
+    return model.fit(X, y, eval_set=[(X_val, y_val)], callbacks=[early_stopping(30, verbose=False)])
+
+
+def lightgbm_again(model, X, y):
+    """The same model of more rows, with as many trees as were best."""
+    return clone(model).set_params(n_estimators=model.best_iteration_).fit(X, y)
 
 
 def catboost(X, y, X_val, y_val, seed, **params):
@@ -45,8 +50,14 @@ def catboost(X, y, X_val, y_val, seed, **params):
         verbose=0,
         **params,
     )
-    model.fit(X, y, eval_set=(X_val, y_val), early_stopping_rounds=50)
-    return lambda X: model.predict_proba(X)[:, 1]
+    return model.fit(X, y, eval_set=(X_val, y_val), early_stopping_rounds=50)
+
+
+def catboost_again(model, X, y):
+    """The same model of more rows, with as many trees as were best; CatBoost sets its learning rate by their number."""
+    learning_rate = model.get_all_params()["learning_rate"]
+    again = model.copy().set_params(iterations=model.tree_count_, learning_rate=learning_rate)
+    return again.fit(X, y)
 
 
 def categories_of(X):
@@ -83,23 +94,30 @@ def tuned(name, fit_one, prepare, space):
 def models_of(fit_job, prepare):
     def fit(data, seed):
         ready = prepare(data)
-        (X, Y), (X_val, Y_val) = ((ready(part.X), part.Y.to_numpy()) for part in (data.train, data.valid))
-        everyone = np.ones(len(Y), dtype=bool), np.ones(len(Y_val), dtype=bool)
-        jobs = [("first", 0, *everyone), ("second", 1, *everyone)]
-        if data.is_funnel:
-            jobs.append(("after the first", 1, Y[:, 0] == 1, Y_val[:, 0] == 1))
         models = [
-            fit_job({"data": data.name, "model": name}, X[of], Y[of, k], X_val[of_val], Y_val[of_val, k], seed)
-            for name, k, of, of_val in jobs
+            fit_job({"data": data.name, "model": name}, *rows, seed) for name, rows in jobs_of(data, ready).items()
         ]
-
-        def predict(X):
-            columns = [model(ready(X)) for model in models]
-            return np.stack(columns[:2], axis=1), columns[2] if data.is_funnel else None
-
-        return predict
+        return predictions_of(models, ready)
 
     return fit
+
+
+def jobs_of(data, ready):
+    """What each model is fitted on: X, y, X_val, y_val."""
+    (X, Y), (X_val, Y_val) = ((ready(part.X), part.Y.to_numpy()) for part in (data.train, data.valid))
+    jobs = {name: (X, Y[:, k], X_val, Y_val[:, k]) for k, name in enumerate(["first", "second"])}
+    if data.is_funnel:
+        after, after_val = Y[:, 0] == 1, Y_val[:, 0] == 1
+        jobs["after the first"] = X[after], Y[after, 1], X_val[after_val], Y_val[after_val, 1]
+    return jobs
+
+
+def predictions_of(models, ready):
+    def predict(X):
+        columns = [model.predict_proba(ready(X))[:, 1] for model in models]
+        return np.stack(columns[:2], axis=1), columns[2] if len(columns) > 2 else None
+
+    return predict
 
 
 CONTENDERS = {

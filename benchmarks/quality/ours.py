@@ -11,14 +11,19 @@ def contender(*, calibrated=False, **params):
         model = cls(random_state=seed, **params).fit(*data.train, X_val=data.valid.X, Y_val=data.valid.Y)
         if calibrated:
             model.calibrate(*data.valid)
-
-        def predict(X):
-            after = model.predict_conditionals(X)[:, 1] if data.is_funnel else None
-            return model.predict_marginals(X), after
-
-        return predict
+        return predictions_of(model, data)
 
     return fit
+
+
+def predictions_of(model, data):
+    """The marginals, and the probability of the step after the first target, of rows to come."""
+
+    def predict(X):
+        after = model.predict_conditionals(X)[:, 1] if data.is_funnel else None
+        return model.predict_marginals(X), after
+
+    return predict
 
 
 CONTENDERS = {

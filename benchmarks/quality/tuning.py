@@ -24,8 +24,10 @@ def best_settings(fit, space, X_val, y_val, seed, **search):
     for key in keys:
         if not trials.has(key):
             start = time.perf_counter()
-            predict = fit(**json.loads(key["settings"]))
+            model = fit(**json.loads(key["settings"]))
             seconds = time.perf_counter() - start
-            trials.add([{**key, "valid_auc": roc_auc_score(y_val, predict(X_val)), "seconds": seconds}])
+            trials.add(
+                [{**key, "valid_auc": roc_auc_score(y_val, model.predict_proba(X_val)[:, 1]), "seconds": seconds}]
+            )
     best = max(map(trials.row, keys), key=lambda row: row["valid_auc"])
     return json.loads(best["settings"])

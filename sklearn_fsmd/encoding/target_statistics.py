@@ -86,8 +86,7 @@ class TargetStatistics:
         """
         codes = rows.meant_codes()
         if new_pairs and self.sums:
-            combined = [np.unique(self.combined(i, codes)) for i in range(len(self.keys))]
-            self._know([np.empty(0, np.int64) if k is None else c for k, c in zip(self.known, combined, strict=True)])
+            self._know_pairs_of(codes)
         return _with_numbers(rows, self.learn_codes(encoder, codes, targets, random, more=more))
 
     def learn_codes(
@@ -108,8 +107,7 @@ class TargetStatistics:
         values = np.empty((len(codes), self.n_columns), order="F")  # column by column, as it is computed and read
         for i, former in enumerate(self.sums):
             index = self.index(i, codes)
-            own = np.stack([np.bincount(index, c, len(former)) for c in counted.T], axis=1)
-            own[0] = 0
+            own = _summed(index, counted, len(former))
             sums.append((former + own if more else own).astype(np.float32))
             if len(self.strengths) == i:
                 self.strengths.append(strengths_of(own, self.priors, self.units))
@@ -121,6 +119,16 @@ class TargetStatistics:
             self._scale_by(values)
         self._tabulate()
         return self._scaled(values)
+
+    def add(self, codes: np.ndarray, targets: Targets) -> None:
+        """Count further rows, which no network is trained on: predictions look their labels up from now on."""
+        self._know_pairs_of(codes)
+        counted = self.counted(targets)
+        self.sums = [
+            (former + _summed(self.index(i, codes), counted, len(former))).astype(np.float32)
+            for i, former in enumerate(self.sums)
+        ]
+        self._tabulate()
 
     def append(self, rows: Encoded) -> Encoded:
         """Rows that training has not seen, with the statistics of all that it has."""
@@ -215,6 +223,11 @@ class TargetStatistics:
             made.sums.append(np.concatenate([sums, np.zeros((more, sums.shape[1]), sums.dtype)]))
         made._tabulate()
         return made
+
+    def _know_pairs_of(self, codes: np.ndarray) -> None:
+        """Know the combinations of these rows, which no row has had before."""
+        combined = [np.unique(self.combined(i, codes)) for i in range(len(self.keys))]
+        self._know([np.empty(0, np.int64) if k is None else c for k, c in zip(self.known, combined, strict=True)])
 
     def _know(self, combinations: Sequence[np.ndarray]) -> None:
         """Know further combinations of each key, which no row has had."""
@@ -329,6 +342,13 @@ class TargetStatistics:
         self.__dict__.update(state)
         if self.sums:
             self._tabulate()
+
+
+def _summed(index: np.ndarray, counted: np.ndarray, n: int) -> np.ndarray:
+    """What rows count, added up by the row of a table; nothing is known of row 0."""
+    sums = np.stack([np.bincount(index, column, n) for column in counted.T], axis=1)
+    sums[0] = 0
+    return sums
 
 
 def _with_numbers(rows: Encoded, more: np.ndarray) -> Encoded:

@@ -15,6 +15,7 @@ from sklearn_fsmd.encoding import (
     Growth,
     InputEncoder,
     LabelledRows,
+    StatisticsSums,
     StepSums,
     TargetEncoder,
     draw_scale,
@@ -169,7 +170,7 @@ class Datasets(Learning):
             validation = replace(validation, held=HoldOut(validation.source.n_rows, seed, fraction=1.0))
 
         net = None if anew else trainer.go_on_with(self, self.net_)
-        encoder, targets, parents, sums, sample, valid, content = self._learn_encoding(
+        encoder, targets, parents, sums, held, sample, valid, content = self._learn_encoding(
             dataset, validation, random, anew
         )
         rates = sums.rates()
@@ -202,6 +203,8 @@ class Datasets(Learning):
             level=level,
             processes=processes,
         )
+        if held is not None:
+            held.finish(sums.factors, more=True)
         return drawn if anew and users is not None else None
 
     def _learn_encoding(
@@ -229,7 +232,7 @@ class Datasets(Learning):
             refuse_unjudged(valid[1])
         if anew:
             self._choose_statistics(encoder, parents, sample, valid, random)
-        sums = scan(*how, more=None if anew else self._grows)
+        sums, held = scan(*how, more=None if anew else self._grows)
         warn_of_contradictions(sums.n_odd, sums.n_rows, targets.names, parents)
         if anew:
             refuse_unlabeled(sums.weights, sums.positive, sums.steps, targets.names, parents)
@@ -241,7 +244,7 @@ class Datasets(Learning):
             if anew:
                 draw_scale(encoder.statistics, sample[0].codes, sample[1], random)
             valid = None if valid is None else (encoder.statistics.append(valid[0]), valid[1])
-        return LearnedEncoding(encoder, targets, parents, sums, sample, valid, content)
+        return LearnedEncoding(encoder, targets, parents, sums, held, sample, valid, content)
 
 
 class LearnedEncoding(NamedTuple):
@@ -251,6 +254,7 @@ class LearnedEncoding(NamedTuple):
     ----------
     encoder, targets, parents : how rows and targets are read.
     sums : of the targets of all rows of training.
+    held : the sums for the statistics of the rows that are set aside; None without any.
     sample : some of these rows, without statistics of the targets.
     valid : the rows of validation, encoded as for a prediction; None without any.
     content : what tells all of the rows from others.
@@ -260,6 +264,7 @@ class LearnedEncoding(NamedTuple):
     targets: TargetEncoder
     parents: Sequence[int | None]
     sums: LabelSums
+    held: StatisticsSums | None
     sample: LabelledRows
     valid: LabelledRows | None
     content: str

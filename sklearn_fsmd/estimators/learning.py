@@ -34,6 +34,7 @@ from sklearn_fsmd.encoding import (
 )
 from sklearn_fsmd.estimators.calibration import Calibration, refuse_other_rate, refuse_unsampled, shift_of
 from sklearn_fsmd.estimators.exchange import generator_of, own_generator
+from sklearn_fsmd.estimators.statistics import Statistics
 from sklearn_fsmd.estimators.tables import TakesTables
 from sklearn_fsmd.inference import Predictor
 from sklearn_fsmd.network import parents_of
@@ -50,7 +51,7 @@ IN_A_PIPELINE = (
 
 
 @estimator
-class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParameters, BaseEstimator):
+class Learning(Statistics, Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParameters, BaseEstimator):
     """What fit, partial_fit and fit_dataset have in common."""
 
     def _learn(self, *args: Any, **kwargs: Any) -> Self:
@@ -151,6 +152,10 @@ class Learning(Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParam
             checkpoint=checkpoint,
             level=level,
         )
+        if encoder.statistics is not None and validation is None and valid is not None:
+            encoder.statistics.add(
+                valid[0].codes, valid[1]
+            )  # they are rows of X; those of X_val are the user's to judge
         return drawn if anew and users is not None else None
 
     def _given_validation(

@@ -20,37 +20,43 @@ def scan(
     parents: Sequence[int | None],
     *,
     more: bool | None = None,
-) -> LabelSums:
+) -> tuple[LabelSums, StatisticsSums | None]:
     """Rates and weights of the targets; the statistics of the encoder, if it has any, are told their sums.
 
-    `more` says, where training goes on, whether these add to the sums of before.
+    `more` says, where training goes on, whether these add to the sums of before. Returned are also the sums of the rows
+    that are held out, of which the statistics are to be told after training.
     """
     of_values = targets.of_values
     firsts = dataset.source.first_rows()
     of_groups = None if firsts is None else GroupRates(firsts)
     sums = LabelSums(parents, () if of_values is None else of_values.parents, of_groups=of_groups)
-    statistics = None if encoder.statistics is None else StatisticsSums(encoder.statistics, encoder.main)
-    columns = {} if encoder.statistics is None else encoder.names_of_codes(encoder.statistics.keys)
+    columns, statistics, held = {}, None, None
+    if encoder.statistics is not None:
+        columns = encoder.names_of_codes(encoder.statistics.keys)
+        statistics = StatisticsSums(encoder.statistics, encoder.main)
+        held = StatisticsSums(encoder.statistics, encoder.main) if dataset.held.fraction else None
     for block in dataset.blocks(list(columns.values())):
-        training = ~dataset.held.held_out(block.positions)
-        if not training.any():
-            continue
-        frame = block.frame[training]
-        with block.named():
-            found, n_odd = targets.encode_part(dataset.targets_of(frame), dataset.weights_of(frame), parents)
-            codes = None if statistics is None else _codes(encoder, columns, block, training)
-        sums.add(found)
-        if of_groups is not None:
-            of_groups.add(block.positions[training], found)
-        for k, n in n_odd.items():
-            sums.n_odd[k] = sums.n_odd.get(k, 0) + n
-        if statistics is not None and codes is not None:
-            statistics.add(codes, found)
+        held_out = dataset.held.held_out(block.positions)
+        for rows, of_rows in ((held_out, held), (~held_out, statistics)):
+            if not rows.any() or (rows is held_out and held is None):
+                continue
+            frame = block.frame[rows]
+            with block.named():
+                found, n_odd = targets.encode_part(dataset.targets_of(frame), dataset.weights_of(frame), parents)
+                if of_rows is not None:
+                    of_rows.add(_codes(encoder, columns, block, rows), found)
+            if rows is held_out:
+                continue
+            sums.add(found)
+            if of_groups is not None:
+                of_groups.add(block.positions[rows], found)
+            for k, n in n_odd.items():
+                sums.n_odd[k] = sums.n_odd.get(k, 0) + n
     if not sums.n_rows or not np.any(sums.weights):
         raise ValueError("Y has no observed label whose weight is not zero.")
     if statistics is not None:
         statistics.finish(sums.factors, more=more)
-    return sums
+    return sums, held
 
 
 def _codes(encoder: InputEncoder, columns: dict[int, object], block: Block, rows: np.ndarray) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Statistics of the targets over a stream: sums of all rows, and what each row may see of those before it."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -106,3 +108,28 @@ def test_ids_of_pure_noise_do_not_leak(tmp_path):
             assert statistics is None or model._encoder.statistics.keys == [(0,)]
     assert np.mean(auc["ordered"]) > np.mean(auc[None]) - 0.01
     assert min(auc["ordered"]) > 0.70  # the best there is has about 0.74
+
+
+@pytest.mark.parametrize("more", [{}, {"warm_start": True, "new_categories": "grow"}], ids=["anew", "warm start"])
+def test_rows_that_are_set_aside_count_after_training(more, tmp_path):
+    """As in a table."""
+    random = np.random.RandomState(0)
+    user, tab = random.randint(40, size=3000), random.choice(list("abc"), 3000)
+    click = (random.uniform(size=3000) < 0.2 + 0.6 * (user % 2)).astype(int)
+    X = pd.DataFrame({"user": user, "tab": tab}).astype("category")
+    Y = pd.DataFrame({"click": click, "conversion": click * random.randint(2, size=3000)})
+    weights = pd.Series(random.choice([0.5, 1.0, 2.0], 3000), name="weight")
+    params = PARAMS | {"statistics_features": ["user", ("user", "tab")], "validation": "last"} | more
+    params |= {"early_stopping": True, "validation_fraction": 0.2}
+    path = tmp_path / "log.parquet"
+    X.join(Y).join(weights).to_parquet(path, row_group_size=500)
+    in_table, streamed = (FSMDClassifier(**params) for _ in range(2))
+    for n_calls in (1, 2)[: 1 + bool(more)]:
+        in_table.fit(X, Y, weights)
+        streamed.fit_dataset(path, ["click", "conversion"], sample_weight="weight")
+        for one, other in zip(*(model._encoder.statistics.sums for model in (in_table, streamed)), strict=True):
+            assert one[:, -1].sum() == other[:, -1].sum() == 3000 * n_calls
+            np.testing.assert_allclose(np.sort(one[:, 0]), np.sort(other[:, 0]), rtol=0.02)
+    other = shutil.copy(path, tmp_path / "other.parquet")
+    given = FSMDClassifier(**params).fit_dataset(path, ["click", "conversion"], validation=other, columns=list(X))
+    assert given._encoder.statistics.sums[0][:, -1].sum() == 3000

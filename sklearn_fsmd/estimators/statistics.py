@@ -1,0 +1,62 @@
+"""The statistics of the targets go on between two trainings."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+
+from sklearn_fsmd.encoding import as_pandas, one_of, warn_of_order
+from sklearn_fsmd.estimators.predictions import Predictions
+
+
+class Statistics(Predictions):
+    """The method of an estimator whose statistics of the targets can be told of further rows."""
+
+    def update_statistics(self, X: Any, Y: Any = None, sample_weight: Any = None, *, y: Any = None) -> Self:
+        """Let the statistics of the targets know further rows, without training.
+
+        What users and items have done since `fit` counts in predictions from now on: the rows of `X_val`, once the
+        model has been judged by them, or the log of yesterday. The weights of the network stay, and so do level and
+        calibration. Values that `fit` has not seen stay unknown. Rows that are added twice count twice.
+
+        From then on the model knows the labels of these rows, so it must not be judged by them any more.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, n_features)
+        Y : array-like of shape (n_samples,) or (n_samples, n_columns)
+            As in `fit`.
+        sample_weight : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
+            As in `partial_fit`, not scaled: 1 is what the mean row of `fit` counted.
+        y : default=None
+            Another name of Y.
+
+        Returns
+        -------
+        self : the estimator.
+
+        Raises
+        ------
+        NotFittedError
+            If it is not fitted.
+        ValueError
+            If it has no statistics of the targets, or X or Y are not as in `fit`.
+        """
+        check_is_fitted(self)
+        return self._exchange(lambda beside, _: beside._count(X, one_of(Y, y), sample_weight))
+
+    def _count(self, X: Any, Y: Any, sample_weight: Any) -> None:
+        encoder = self._encoder.copy()  # with statistics of its own
+        if encoder.statistics is None:
+            raise ValueError(
+                f"This {type(self).__name__} has no statistics of the targets: `target_statistics` was None, or no "
+                "column had any. Name columns in `statistics_features`."
+            )
+        warn_of_order(X, Y)
+        rows = encoder.main.encode(encoder.main_part(self._table(X)))
+        Y = as_pandas(Y)
+        check_consistent_length(rows.codes, Y)
+        targets = self._targets.encode(Y, sample_weight, self.module_.link.parents, scale=False)
+        encoder.statistics.add(rows.codes, targets)
+        self._encoder = encoder
