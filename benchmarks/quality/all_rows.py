@@ -2,8 +2,8 @@
 
 Rows of validation are the latest ones. In `make quality` they say when to stop and no more. Here they are used
 afterwards too. This library is given all rows and sets the last ones aside by itself, ``validation="last"``: its
-network is not trained on them, but the statistics of the targets know them in the end. Boosted trees are trained again on all
-rows, with as many trees as were best. Beside it stands what the same contender says by the rows of training alone.
+network is not trained on them, but the statistics of the targets know them in the end. Boosted trees are trained again
+on all rows, with as many trees as were best. Beside it stands what the same contender says by the rows of training.
 """
 
 import argparse
