@@ -282,6 +282,27 @@ def test_further_rows_count_without_training(tmp_path):
         FSMDClassifier(**SMALL, target_statistics=None).fit(X[:300], Y[:300]).update_statistics(X, Y)
 
 
+def test_ids_that_come_up_in_an_update_have_statistics_if_the_tables_may_grow():
+    X, Y = table()
+    is_new = X["user"].isin([3, 4]).to_numpy()
+    params = SMALL | KEYS | {"max_epochs": 3}
+    plain, growing = (FSMDClassifier(**params, new_categories=how) for how in ("unknown", "grow"))
+    for model in (plain, growing):
+        model.fit(X[~is_new], Y[~is_new])
+        before = model.predict_marginals(X)
+        network = model.module_
+        model.update_statistics(X[is_new], Y[is_new])
+        after = model.predict_marginals(X)
+        assert (np.ptp(after[is_new] - before[is_new]) > 0.01) == (model is growing)
+        assert (model.module_ is network) == (model is plain)
+        np.testing.assert_array_equal(after[~is_new], before[~is_new])
+    of_user = [after[(X["user"] == user).to_numpy(), 0].mean() for user in (3, 4)]
+    rates = [Y["click"][X["user"] == user].mean() for user in (3, 4)]
+    assert (of_user[0] < of_user[1]) == (rates[0] < rates[1])
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(growing)).predict_marginals(X), after)
+    growing.partial_fit(X[:500], Y[:500])
+
+
 def test_pairs_that_no_row_of_training_has_had_are_known_after_an_update():
     X, Y = table()
     first = (X["tab"] != "c").to_numpy() | (np.arange(len(X)) >= 2970)

@@ -63,6 +63,11 @@ PAGES: dict[str, tuple[str, str, list[Stored]]] = {
                    "means of the seeds. The learning rates of few rows were chosen by such rows too."),
             Stored("benchmarks/quality/tables.csv", "make tables", ["variant"], AUCS | {"seconds": "seconds"}, "",
                    "Tables trained by rows", "On the validation days of KuaiRand."),
+            Stored("benchmarks/quality/all_rows.csv", "make all-rows", ["contender", "rows"],
+                   AUCS | {"click_log_loss": "log loss click", "conversion_log_loss": "log loss conversion"}, "",
+                   "What the latest rows are worth beyond saying when to stop", "Of `training`: trained to 2 May, "
+                   "stopped on 3 and 4 May, read on 5 and 6 May. Of `all`: 3 and 4 May count too, in the statistics of "
+                   "this library, which sets them aside by itself, and for trees in a second fit of as many trees."),
             Stored("benchmarks/quality/averaged.csv", "make averaged", ["data", "n_fits"],
                    AUCS | {"income_auc": "AUC income", "never_married_auc": "AUC never married"}, "",
                    "Whole fits, averaged", "What so many fits give whose predictions are averaged: the measure of what "

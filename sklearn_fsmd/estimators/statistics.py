@@ -6,19 +6,24 @@ from typing import Any, Self
 
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sklearn_fsmd.encoding import as_pandas, one_of, warn_of_order
+from sklearn_fsmd.encoding import Growth, as_pandas, one_of, warn_of_order
 from sklearn_fsmd.estimators.predictions import Predictions
+from sklearn_fsmd.inference import Predictor
+from sklearn_fsmd.training import Net, trainer
 
 
 class Statistics(Predictions):
     """The method of an estimator whose statistics of the targets can be told of further rows."""
+
+    net_: Net
 
     def update_statistics(self, X: Any, Y: Any = None, sample_weight: Any = None, *, y: Any = None) -> Self:
         """Let the statistics of the targets know further rows, without training.
 
         What users and items have done since `fit` counts in predictions from now on: the rows of `X_val`, once the
         model has been judged by them, or the log of yesterday. The weights of the network stay, and so do level and
-        calibration. Values that `fit` has not seen stay unknown. Rows that are added twice count twice.
+        calibration. Values that `fit` has not seen stay unknown, or with ``new_categories="grow"`` have statistics too,
+        and rows of the tables that are copies of the unknown one. Rows that are added twice count twice.
 
         From then on the model knows the labels of these rows, so it must not be judged by them any more.
 
@@ -47,16 +52,23 @@ class Statistics(Predictions):
         return self._exchange(lambda beside, _: beside._count(X, one_of(Y, y), sample_weight))
 
     def _count(self, X: Any, Y: Any, sample_weight: Any) -> None:
-        encoder = self._encoder.copy()  # with statistics of its own
+        warn_of_order(X, Y)
+        p: Any = self  # with all parameters
+        X, growth = self._table(X), Growth(self._encoder, grows=p.new_categories == "grow")
+        growth.update(X)
+        encoder = growth.finish()  # with statistics of its own
         if encoder.statistics is None:
             raise ValueError(
                 f"This {type(self).__name__} has no statistics of the targets: `target_statistics` was None, or no "
                 "column had any. Name columns in `statistics_features`."
             )
-        warn_of_order(X, Y)
-        rows = encoder.main.encode(encoder.main_part(self._table(X)))
+        rows = encoder.main.encode(encoder.main_part(X))
         Y = as_pandas(Y)
         check_consistent_length(rows.codes, Y)
         targets = self._targets.encode(Y, sample_weight, self.module_.link.parents, scale=False)
         encoder.statistics.add(rows.codes, targets)
+        if encoder.main.n_rows > self._encoder.main.n_rows:
+            net = trainer.go_on_with(p, self.net_)
+            trainer.grow(p, net, self._encoder, encoder)
+            self.net_, self._predictor = net, Predictor(net.module_, str(net.device), net.spec_)
         self._encoder = encoder
