@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pandas as pd
+
 from sklearn_fsmd.encoding.canonical import MISSING_CODES
+from sklearn_fsmd.encoding.column_selection import column_of
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from sklearn_fsmd.runtime import warn
 
 
-def warn_of_missing_codes(encoder: FeatureEncoder) -> None:
-    """Warn, once for all of them, of categories with numbers below −2: there −1 and −2 may be values like others."""
+def warn_of_missing_codes(encoder: FeatureEncoder, X: Any) -> None:
+    """Warn, once for all of them, of categories with numbers below −2: there −1 and −2 may be values like others.
+
+    Parameters
+    ----------
+    encoder : fitted on X.
+    X : DataFrame or 2-D array.
+    """
     found = [
         column.name
-        for column in encoder.categories.values()
-        if column.kind == "numbers" and len(column.values) and column.values.min() < min(MISSING_CODES)
+        for position, column in encoder.categories.items()
+        if column.kind == "numbers"
+        and len(column.values)
+        and column.values.min() < min(MISSING_CODES)
+        and pd.Series(column_of(X, position)).isin(MISSING_CODES).any()
     ]
     if found:
         warn(

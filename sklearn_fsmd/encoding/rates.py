@@ -16,14 +16,18 @@ def halves(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return sums[..., :n_events], sums[..., n_events : 2 * n_events]
 
 
-def log_count(sums: np.ndarray) -> np.ndarray:
-    """The log of the counts, ``(n,)``, of sums ``(n, 2 · n_events + 1)``, whose last column counts rows.
+def counts_of(sums: np.ndarray) -> np.ndarray:
+    """How many rows each value has, ``(n,)``, of sums ``(n, 2 · n_events + 1)``, whose last column counts them.
 
     Sums of former versions lack it: the weights of the first event stand for it.
     """
-    counts = sums[:, -1] if sums.shape[1] % 2 else sums[:, sums.shape[1] // 2]
+    return sums[:, -1] if sums.shape[1] % 2 else sums[:, sums.shape[1] // 2]
+
+
+def log_count(sums: np.ndarray, share: float = 1.0) -> np.ndarray:
+    """The log of the counts, ``(n,)``, of which each row counts `share`."""
     # Of numbers with gaps between them numpy 2.0 computes other last bits in one call than in the next.
-    return np.log1p(np.ascontiguousarray(counts))
+    return np.log1p(share * np.ascontiguousarray(counts_of(sums)))
 
 
 def units_of(total: np.ndarray, squares: np.ndarray) -> np.ndarray:

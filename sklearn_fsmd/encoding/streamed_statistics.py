@@ -43,10 +43,11 @@ class StatisticsSums:
         for i, of_key in enumerate(self.of_keys):
             of_key.add(*ByValue(self.statistics.combined(i, codes)).totals(counted))
 
-    def finish(self, factors: np.ndarray, *, more: bool | None = None) -> None:
+    def finish(self, factors: np.ndarray, *, more: bool | None = None, trained: bool = True) -> None:
         """Tell the statistics, with the weights of each task multiplied by `factors` ``(n_tasks,)``.
 
-        `more` says, where training goes on, whether the rows add to those of before; it is None where it begins.
+        `more` says, where training goes on, whether the rows add to those of before; it is None where it begins. Rows
+        that are not `trained` on count in predictions alone.
         """
         of_events = factors[[task for task, _ in self.statistics.events]]
         by = np.concatenate([of_events, of_events, [1.0] * self.statistics.counts_rows])
@@ -55,7 +56,7 @@ class StatisticsSums:
         if more is None:
             self.statistics.take_sums(known, sums, self.total * by, self.squares * by**2)
         else:
-            self.statistics.add_sums(known, sums, more=more)
+            self.statistics.add_sums(known, sums, more=more, trained=trained)
 
 
 class _Table:

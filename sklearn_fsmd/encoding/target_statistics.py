@@ -22,7 +22,7 @@ import numpy as np
 
 from sklearn_fsmd.encoding.by_value import ByValue
 from sklearn_fsmd.encoding.encoded import Encoded
-from sklearn_fsmd.encoding.rates import halves, log_count, renumbered, strengths_of, units_of
+from sklearn_fsmd.encoding.rates import counts_of, halves, log_count, renumbered, strengths_of, units_of
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from sklearn_fsmd.encoding.targets import Targets, events_of
 
@@ -48,9 +48,13 @@ class TargetStatistics:
         unknown values.
     counts_rows : whether the sums have their last column; those of former versions do not.
     units : ``(n_events,)``, what a row weighs.
+    shares : of each key, what a row counts: less than 1 where rows were counted after training. So counts stay those of
+        as many rows as the network has been trained on, which would take all values for busier ones otherwise. Empty
+        for 1.
     """
 
     counts_rows = False
+    shares: Sequence[float] = ()
 
     def __init__(self, keys: Sequence[Key], parents: Sequence[int | None]) -> None:
         self.keys = [tuple(key) for key in keys]
@@ -103,6 +107,8 @@ class TargetStatistics:
         order = np.arange(len(codes)) if random is None else random.permutation(len(codes))
         if not self.sums:
             self._start(encoder, codes, counted)
+        if not more:
+            self.shares = ()
         sums: list[np.ndarray] = []
         values = np.empty((len(codes), self.n_columns), order="F")  # column by column, as it is computed and read
         for i, former in enumerate(self.sums):
@@ -113,7 +119,7 @@ class TargetStatistics:
                 self.strengths.append(strengths_of(own, self.priors, self.units))
             before = ByValue(index, order).before(counted)
             of_key = values[:, self._columns_of(i)]
-            of_key[:, 0], of_key[:, 1:] = log_count(sums[i])[index], self._log_odds(before, i)
+            of_key[:, 0], of_key[:, 1:] = self._log_counts(sums[i], i)[index], self._log_odds(before, i)
         self.sums = sums  # a new list: a copy of this object may have the other
         if not hasattr(self, "center"):  # later rows are scaled as the network has learned to read them
             self._scale_by(values)
@@ -124,10 +130,18 @@ class TargetStatistics:
         """Count further rows, which no network is trained on: predictions look their labels up from now on."""
         self._know_pairs_of(codes)
         counted = self.counted(targets)
-        self.sums = [
-            (former + _summed(self.index(i, codes), counted, len(former))).astype(np.float32)
-            for i, former in enumerate(self.sums)
-        ]
+        self._take_after_training(
+            [
+                (former + _summed(self.index(i, codes), counted, len(former))).astype(np.float32)
+                for i, former in enumerate(self.sums)
+            ]
+        )
+
+    def _take_after_training(self, sums: list[np.ndarray]) -> None:
+        n_rows = [[float(counts_of(of_key).sum(dtype=np.float64)) for of_key in all_] for all_ in (self.sums, sums)]
+        shares = self.shares or [1.0] * len(sums)
+        self.shares = [share * before / max(after, 1.0) for share, before, after in zip(shares, *n_rows, strict=True)]
+        self.sums = sums
         self._tabulate()
 
     def append(self, rows: Encoded) -> Encoded:
@@ -190,13 +204,16 @@ class TargetStatistics:
         self._take_priors(total, squares)
         self.strengths = [strengths_of(of_key, self.priors, self.units) for of_key in sums]
 
-    def add_sums(self, known: Sequence[np.ndarray | None], sums: Sequence[np.ndarray], *, more: bool) -> None:
+    def add_sums(
+        self, known: Sequence[np.ndarray | None], sums: Sequence[np.ndarray], *, more: bool, trained: bool = True
+    ) -> None:
         """Be told the sums of further rows, by which rates are smoothed and scaled as before.
 
         Parameters
         ----------
         known, sums : as the attributes.
         more : whether the rows add to those of before, and their combinations to the known ones.
+        trained : whether the network is trained on them; see :meth:`add`.
         """
         if more:
             self._know([np.empty(0, np.int64) if of_key is None else of_key for of_key in known])
@@ -209,7 +226,10 @@ class TargetStatistics:
                 is_known = np.isin(of_key, own)
                 made[np.searchsorted(own, of_key[is_known]) + 1] += added[1:][is_known].astype(np.float32)
             together.append(made)
-        self.sums = together
+        if not trained:
+            self._take_after_training(together)
+            return
+        self.sums, self.shares = together, self.shares if more else ()
         self._tabulate()
 
     def grown(self, encoder: FeatureEncoder) -> TargetStatistics:
@@ -266,8 +286,9 @@ class TargetStatistics:
         return np.column_stack([self.tables[i][index, 0], rates])
 
     def _values(self, sums: Sequence[np.ndarray], before: Sequence[np.ndarray]) -> np.ndarray:
-        of_keys = enumerate(zip(sums, before, strict=True))
-        return np.column_stack([x for i, (all_, own) in of_keys for x in (log_count(all_), self._log_odds(own, i))])
+        counts = (self._log_counts(of_key, i) for i, of_key in enumerate(sums))
+        odds = (self._log_odds(own, i) for i, own in enumerate(before))
+        return np.column_stack([x for of_key in zip(counts, odds, strict=True) for x in of_key])
 
     def _scale_by(self, values: np.ndarray) -> None:
         self.center, self.scale = values.mean(axis=0), values.std(axis=0)
@@ -307,6 +328,10 @@ class TargetStatistics:
         at = np.searchsorted(known, combined).clip(max=len(known) - 1)
         return np.where(known[at] == combined, at + 1, 0)
 
+    def _log_counts(self, sums: np.ndarray, i: int) -> np.ndarray:
+        """The log of the counts of key `i`, ``(n,)``."""
+        return log_count(sums, self.shares[i] if self.shares else 1.0)
+
     def _log_odds(self, sums: np.ndarray, i: int) -> np.ndarray:
         """The log-odds of the smoothed rates of each event, ``(n, n_events)``."""
         positive, total = halves(sums)
@@ -319,7 +344,7 @@ class TargetStatistics:
 
     def _tabulate(self) -> None:
         self.tables = [
-            self._scaled(np.column_stack([log_count(sums), self._log_odds(sums, i)]), self._columns_of(i))
+            self._scaled(np.column_stack([self._log_counts(sums, i), self._log_odds(sums, i)]), self._columns_of(i))
             for i, sums in enumerate(self.sums)
         ]
 

@@ -204,7 +204,7 @@ class Datasets(Learning):
             processes=processes,
         )
         if held is not None:
-            held.finish(sums.factors, more=True)
+            held.finish(sums.factors, more=True, trained=False)
         return drawn if anew and users is not None else None
 
     def _learn_encoding(

@@ -254,9 +254,9 @@ class Learning(Statistics, Calibration, Saving, TakesTables, ClassifierMixin, Mu
     def _warn_of_columns(self, encoder: InputEncoder, targets: TargetEncoder, X: Any, labels: Targets) -> None:
         """Warn of columns of X that tell these labels, or that look like ids or numbers and are not taken for such."""
         warn_of_gaps(X, labels, targets.names)
-        warn_of_missing_codes(encoder.main)
+        part = encoder.main_part(X)
+        warn_of_missing_codes(encoder.main, part)
         if isinstance(self.categorical_features, str) and self.categorical_features == "from_dtype":
-            part = encoder.main_part(X)
             own, of_bias = np.flatnonzero(~encoder.is_bias), np.flatnonzero(encoder.is_bias)
             others = [] if encoder.bias is None else [int(of_bias[position]) for position in encoder.bias.categories]
             warn_of_ids(encoder.main, part, labels, own, others)
