@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from sklearn_fsmd.network.links import TreeLink, parents_of
 from tests.conftest import SMALL
 
 TINY = {**SMALL, "embedding_dim": 2, "expert_dims": (4,), "tower_dims": (4,), "max_epochs": 1, "min_frequency": 1}
+pytestmark = pytest.mark.filterwarnings("ignore:.*categories that are negative numbers")
 FITS = settings(max_examples=30, deadline=None, derandomize=True)
 ENCODINGS = settings(max_examples=100, deadline=None, derandomize=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from sklearn_fsmd.encoding.canonical import MISSING_CODES
@@ -25,7 +26,7 @@ def warn_of_missing_codes(encoder: FeatureEncoder, X: Any) -> None:
         for position, column in encoder.categories.items()
         if column.kind == "numbers"
         and len(column.values)
-        and column.values.min() < min(MISSING_CODES)
+        and np.min(column.values) < min(MISSING_CODES)
         and pd.Series(column_of(X, position)).isin(MISSING_CODES).any()
     ]
     if found:
