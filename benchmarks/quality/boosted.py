@@ -55,9 +55,8 @@ def catboost(X, y, X_val, y_val, seed, **params):
 
 def catboost_again(model, X, y):
     """The same model of more rows, with as many trees as were best; CatBoost sets its learning rate by their number."""
-    learning_rate = model.get_all_params()["learning_rate"]
-    again = model.copy().set_params(iterations=model.tree_count_, learning_rate=learning_rate)
-    return again.fit(X, y)
+    found = {"iterations": model.tree_count_, "learning_rate": model.get_all_params()["learning_rate"]}
+    return type(model)(**model.get_params() | found).fit(X, y)
 
 
 def categories_of(X):
