@@ -405,3 +405,16 @@ def test_an_embedder_that_fails_is_the_former_one(data, monkeypatch):
     other = DenoisingEmbedder(n_epochs=1, random_state=1, embedding_dim=3).fit(X[["price", "city"]])
     _exchange_in_the_middle(monkeypatch, FeatureEncoder, "encode", embedder, other)
     np.testing.assert_array_equal(embedder.transform(X), before)
+
+
+def test_who_learns_at_once_learns_on_from_the_other(data):
+    """Also where the first of them makes the model."""
+    X, Y = data[0]
+    whole = FSMDClassifier(**PARAMS)
+    chunks = [(X[start : start + 50], Y[start : start + 50]) for start in range(0, 200, 50)]
+    threads_ = [threading.Thread(target=whole.partial_fit, args=chunk) for chunk in chunks]
+    for thread in threads_:
+        thread.start()
+    for thread in threads_:
+        thread.join()
+    assert len(whole.history_) == 4

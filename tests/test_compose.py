@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sklearn_fsmd import FSMDClassifier
+from sklearn_fsmd import DenoisingEmbedder, FSMDClassifier
 from sklearn_fsmd.compose import ForTask, ask, output_view
 from tests.conftest import SMALL
 
@@ -156,8 +156,9 @@ def test_a_view_of_a_pipeline_takes_its_rows(frame):
     assert tuned.fit(X, Y["conversion"]).predict(X).shape == (len(X),)
     with pytest.raises(ValueError, match="There is no binary target 'share'"):
         output_view(search, "share")
-    with pytest.raises(TypeError, match="A view is one of a MultiTaskClassifier .* Got LogisticRegression"):
-        output_view(LogisticRegression().fit(X[["price"]].fillna(0), Y["click"]), "click")
+    for other in (LogisticRegression().fit(X[["price"]].fillna(0), Y["click"]), DenoisingEmbedder(n_epochs=1).fit(X)):
+        with pytest.raises(TypeError, match=f"A view is one of a MultiTaskClassifier .* Got {type(other).__name__}"):
+            output_view(other, "click")
 
 
 @pytest.mark.parametrize("asks", [True, False])

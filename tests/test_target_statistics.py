@@ -303,6 +303,46 @@ def test_ids_that_come_up_in_an_update_have_statistics_if_the_tables_may_grow():
     growing.partial_fit(X[:500], Y[:500])
 
 
+def test_rows_that_are_set_aside_count_in_the_units_of_training():
+    """The second target is known of all rows of training, and of few of the last ones: these count 1 all the same."""
+    X, Y = table()
+    Y = Y.astype(float)
+    Y.loc[Y.index[2400:2960], "conversion"] = np.nan
+    params = SMALL | KEYS | {"early_stopping": True, "validation": "last", "validation_fraction": 0.2}
+    model = FSMDClassifier(**params, chain_loss="entire_space").fit(X, Y)
+    known = Y["conversion"].notna() | (Y["click"] == 0)  # without a click there is no conversion
+    assert 2440 < known.sum() < 2800
+    assert statistics_of(model).sums[0][:, 4].sum() == pytest.approx(
+        known.sum()
+    )  # positives of three events, then rows
+    weights = np.where(np.arange(3000) < 2400, 2.0, 1.0)
+    model.fit(X, Y.fillna(0), weights)
+    assert statistics_of(model).sums[0][:, 3].sum() == pytest.approx(2400 + 300)
+
+
+def test_a_row_counts_as_one_that_was_trained_on():
+    """Of 3,000 rows 2,000 were: the counts are those of so many."""
+    X, Y = table()
+    model = FSMDClassifier(**SMALL | KEYS, early_stopping=False).fit(X[:1000], Y[:1000])
+    assert not statistics_of(model).shares
+    model.update_statistics(X[1000:2000], Y[1000:2000])
+    counted = statistics_of(model).sums[0][:, -1].sum()
+    assert statistics_of(model).shares[0] == pytest.approx(1000 / counted, rel=0.01)
+    model.partial_fit(X[2000:], Y[2000:])
+    assert statistics_of(model).shares[0] == pytest.approx(2 / 3, rel=0.01)
+    model.set_params(warm_start=True).fit(X, Y)
+    assert not statistics_of(model).shares
+
+
+def test_a_whole_log_does_not_update_the_rates_of_a_sampled_one():
+    X, Y = table()
+    kept = (Y["click"] == 1) | (np.random.RandomState(0).uniform(size=len(Y)) < 0.2)
+    model = FSMDClassifier(**SMALL | KEYS, negative_sampling_rate=0.2).fit(X[kept], Y[kept])
+    with pytest.raises(ValueError, match="negative_sampling_rate"):
+        model.update_statistics(X, Y)
+    model.update_statistics(X[kept], Y[kept])
+
+
 def test_pairs_that_no_row_of_training_has_had_are_known_after_an_update():
     X, Y = table()
     first = (X["tab"] != "c").to_numpy() | (np.arange(len(X)) >= 2970)

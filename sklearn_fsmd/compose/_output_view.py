@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.pipeline import Pipeline
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
@@ -112,18 +113,23 @@ class OutputView(ClassifierMixin, BaseEstimator):
 
     def now(self) -> tuple[Any, int]:
         """The model as it is at this moment, and the position of the target."""
+        _, model, k = self._taken_apart()
+        return model, k
+
+    def _taken_apart(self) -> tuple[list[Pipeline], Any, int]:
+        """The steps before the model too."""
         check_is_fitted(self.estimator)
-        _, model = taken_apart(self.estimator)
-        if not hasattr(model, "as_it_is"):
+        before, model = taken_apart(self.estimator)
+        if not hasattr(model, "predict_marginals"):
             raise TypeError(
                 "A view is one of a MultiTaskClassifier or one of the named models, or of a Pipeline or search that "
                 f"ends in one. Got {type(model).__name__}."
             )
         model = model.as_it_is()
-        return model, place_of(self.task, model.task_names_, "binary target")
+        return before, model, place_of(self.task, model.task_names_, "binary target")
 
     def _of_now(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         """The probabilities ``(n_samples, 2)`` and the classes of one moment."""
-        X, (model, k) = transformed(X, taken_apart(self.estimator)[0]), self.now()
-        p = model.predict_marginals(X)[:, k]
+        before, model, k = self._taken_apart()
+        p = model.predict_marginals(transformed(X, before))[:, k]
         return np.stack((1 - p, p), axis=1), model._targets.classes[k]

@@ -1,9 +1,10 @@
 """Statistics of the targets per category: how often a value was seen, and how often each target followed it.
 
 For a training row the rates come from the rows before it in a random order, "ordered" target statistics [1]_: a rate
-in which the row's own label counts would tell the network that label. For every other row they come from all training
-rows, by a table with a row per value, as an embedding is. The count is that of all training rows for both: a count up
-to the row would be half of it in the mean, and predictions would be made for busier users than those of training.
+in which the row's own label counts would tell the network that label. For every other row they come from all rows that
+were counted, by a table with a row per value, as an embedding is: those of training and, after it, further ones. The
+count is that of all training rows for both: a count up to the row would be half of it in the mean, and predictions
+would be made for busier users than those of training.
 
 References
 ----------
@@ -48,19 +49,22 @@ class TargetStatistics:
         unknown values.
     counts_rows : whether the sums have their last column; those of former versions do not.
     units : ``(n_events,)``, what a row weighs.
-    shares : of each key, what a row counts: less than 1 where rows were counted after training. So counts stay those of
-        as many rows as the network has been trained on, which would take all values for busier ones otherwise. Empty
-        for 1.
+    shares : for each key, what a row counts; empty for 1. It is below 1 once rows were counted that the network was not
+        trained on: otherwise every value would look busier than in training.
     """
 
     counts_rows = False
-    shares: Sequence[float] = ()
+    shares: list[float] = []  # noqa: RUF012  # of files of former versions, and never changed in place
 
     def __init__(self, keys: Sequence[Key], parents: Sequence[int | None]) -> None:
         self.keys = [tuple(key) for key in keys]
         self.events = events_of(parents)
         self.counts_rows = True
         self.sums: list[np.ndarray] = []
+
+    def rates_of_steps(self, parents: Sequence[int | None]) -> np.ndarray:
+        """How often each step happened in training where the one before it did, ``(K,)``."""
+        return np.array([self.priors[self.events.index((k, parent))] for k, parent in enumerate(parents)])
 
     @property
     def n_columns(self) -> int:
@@ -107,14 +111,15 @@ class TargetStatistics:
         order = np.arange(len(codes)) if random is None else random.permutation(len(codes))
         if not self.sums:
             self._start(encoder, codes, counted)
-        if not more:
-            self.shares = ()
+        self.shares = list(self.shares) if more else []
         sums: list[np.ndarray] = []
         values = np.empty((len(codes), self.n_columns), order="F")  # column by column, as it is computed and read
         for i, former in enumerate(self.sums):
             index = self.index(i, codes)
             own = _summed(index, counted, len(former))
             sums.append((former + own if more else own).astype(np.float32))
+            if self.shares:
+                self.shares[i] = _mean_share(self.shares[i], former, own)
             if len(self.strengths) == i:
                 self.strengths.append(strengths_of(own, self.priors, self.units))
             before = ByValue(index, order).before(counted)
@@ -138,14 +143,15 @@ class TargetStatistics:
         )
 
     def _take_after_training(self, sums: list[np.ndarray]) -> None:
-        n_rows = [[float(counts_of(of_key).sum(dtype=np.float64)) for of_key in all_] for all_ in (self.sums, sums)]
         shares = self.shares or [1.0] * len(sums)
-        self.shares = [share * before / max(after, 1.0) for share, before, after in zip(shares, *n_rows, strict=True)]
+        n_rows = zip(map(_n_rows, self.sums), map(_n_rows, sums), strict=True)
+        ratios = [before / after if before else 1.0 for before, after in n_rows]
+        self.shares = [share * ratio for share, ratio in zip(shares, ratios, strict=True)]
         self.sums = sums
         self._tabulate()
 
     def append(self, rows: Encoded) -> Encoded:
-        """Rows that training has not seen, with the statistics of all that it has."""
+        """Rows that were not counted, with the statistics of all that were."""
         return _with_numbers(rows, self.look_up(rows.codes))
 
     def append_without_own(self, rows: Encoded, targets: Targets) -> Encoded:
@@ -162,7 +168,7 @@ class TargetStatistics:
         return _with_numbers(rows, np.concatenate(of_keys, axis=1))
 
     def look_up(self, codes: np.ndarray) -> np.ndarray:
-        """The statistics of all rows of training for these codes, ``(n, n_columns)``."""
+        """The statistics of all rows that were counted for these codes, ``(n, n_columns)``."""
         return np.concatenate([table[self.index(i, codes)] for i, table in enumerate(self.tables)], axis=1)
 
     def _start(self, encoder: FeatureEncoder, codes: np.ndarray, counted: np.ndarray) -> None:
@@ -229,7 +235,9 @@ class TargetStatistics:
         if not trained:
             self._take_after_training(together)
             return
-        self.sums, self.shares = together, self.shares if more else ()
+        pairs = zip(self.shares if more else (), self.sums, together, strict=False)
+        self.shares = [_mean_share(share, former, made - former) for share, former, made in pairs]
+        self.sums = together
         self._tabulate()
 
     def grown(self, encoder: FeatureEncoder) -> TargetStatistics:
@@ -374,6 +382,16 @@ def _summed(index: np.ndarray, counted: np.ndarray, n: int) -> np.ndarray:
     sums = np.stack([np.bincount(index, column, n) for column in counted.T], axis=1)
     sums[0] = 0
     return sums
+
+
+def _n_rows(sums: np.ndarray) -> float:
+    return float(counts_of(sums).sum(dtype=np.float64))
+
+
+def _mean_share(share: float, former: np.ndarray, own: np.ndarray) -> float:
+    """What a row counts where to those before, of which each counts `share`, come rows that are trained on."""
+    before, more = _n_rows(former), _n_rows(own)
+    return (share * before + more) / (before + more) if before + more else share
 
 
 def _with_numbers(rows: Encoded, more: np.ndarray) -> Encoded:

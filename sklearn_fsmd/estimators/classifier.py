@@ -127,7 +127,8 @@ class MultiTaskClassifier(Datasets):
             raise ValueError(f"`X_unlabeled` is for pretraining, which this fit has none of: {why}.")
         validation = None if X_val is None else (X_val, Y_val, sample_weight_val)
         checkpoint = self._checkpoint(anew, resume)
-        options = {"epochs": self.max_epochs, "anew": anew, "X_unlabeled": X_unlabeled, "checkpoint": checkpoint}
+        options = {"epochs": self.max_epochs, "X_unlabeled": X_unlabeled, "checkpoint": checkpoint}
+        options["goes_on"] = self.warm_start
         return self._learn(X, one_of(Y, y), sample_weight, validation, **options)
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -153,8 +154,7 @@ class MultiTaskClassifier(Datasets):
         -------
         self : the fitted estimator.
         """
-        anew = not hasattr(self, "_predictor")
-        return self._learn(X, one_of(Y, y), sample_weight, epochs=1, anew=anew, classes=classes, split=False)
+        return self._learn(X, one_of(Y, y), sample_weight, epochs=1, goes_on=True, classes=classes, split=False)
 
     def __getattr__(self, name: str) -> Any:
         """`net_` of an estimator that was read from a file: it is made when somebody asks, and scoring does not."""

@@ -67,18 +67,19 @@ class Learning(Statistics, Calibration, Saving, TakesTables, ClassifierMixin, Mu
         validation: tuple[Any, Any, Any] | None = None,
         *,
         epochs: int | Literal["auto"],
-        anew: bool,
+        goes_on: bool,
         classes: Any = None,
         split: bool = True,
         X_unlabeled: Any = None,
         checkpoint: Checkpoint | None = None,
     ) -> np.random.RandomState | None:
-        """With `anew` learn the encoding and make a net, otherwise go on with those of the former fit.
+        """Learn the encoding and make a net; or go on with those of the former fit, if it `goes_on` and there is one.
 
         `users` is a copy of the `RandomState` that was given as `random_state`, or None; returned is what it has come
         to, if it was drawn from.
         """
         self._check_widths()
+        anew = checkpoint is not None or not (goes_on and hasattr(self, "_predictor"))
         if Y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         warn_of_order(X, Y)
@@ -106,13 +107,13 @@ class Learning(Statistics, Calibration, Saving, TakesTables, ClassifierMixin, Mu
             warn_of_other_steps(targets, labels)
             self._warn_of_columns(encoder, targets, X, labels)
         data = (rows if X_unlabeled is None else rows.select(np.arange(len(X)))), labels
-        valid = None
+        valid, held = None, None
         if validation is not None:
             valid = self._given_validation(*validation, X, encoder, targets, parents)
         elif split and validation_rows.wants_split(self, len(data[0])):
             if anew or not hasattr(self, "_split_seed"):
                 self._split_seed = trainer.draw_seed(random)  # the same rows validate when training goes on
-            data, valid = validation_rows.split(self, *data, np.random.RandomState(self._split_seed))
+            data, valid, held = validation_rows.split(self, *data, np.random.RandomState(self._split_seed))
             refuse_unjudged(valid[1])
         if net is not None:
             trainer.widen(net, data[1])
@@ -152,10 +153,9 @@ class Learning(Statistics, Calibration, Saving, TakesTables, ClassifierMixin, Mu
             checkpoint=checkpoint,
             level=level,
         )
-        if encoder.statistics is not None and validation is None and valid is not None:
-            encoder.statistics.add(
-                valid[0].codes, valid[1]
-            )  # they are rows of X; those of X_val are the user's to judge
+        if encoder.statistics is not None and valid is not None and held is not None:
+            # They are rows of X. Those of `X_val` are left out: by these the user may judge.
+            encoder.statistics.add(valid[0].codes, held)
         return drawn if anew and users is not None else None
 
     def _given_validation(

@@ -6,7 +6,8 @@ from typing import Any, Self
 
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sklearn_fsmd.encoding import Growth, as_pandas, one_of, warn_of_order
+from sklearn_fsmd.encoding import Growth, StepSums, as_pandas, one_of, warn_of_order
+from sklearn_fsmd.estimators.calibration import refuse_unsampled
 from sklearn_fsmd.estimators.predictions import Predictions
 from sklearn_fsmd.inference import Predictor
 from sklearn_fsmd.training import Net, trainer
@@ -22,8 +23,11 @@ class Statistics(Predictions):
 
         What users and items have done since `fit` counts in predictions from now on: the rows of `X_val`, once the
         model has been judged by them, or the log of yesterday. The weights of the network stay, and so do level and
-        calibration. Values that `fit` has not seen stay unknown, or with ``new_categories="grow"`` have statistics too,
-        and rows of the tables that are copies of the unknown one. Rows that are added twice count twice.
+        calibration. Rows that are added twice count twice. A `warm_start` fit learns the statistics anew, from its own
+        rows, unless ``new_categories="grow"``.
+
+        Values that `fit` has not seen stay unknown. With ``new_categories="grow"`` those seen `min_frequency` times get
+        statistics, and a row of the tables, which is a copy of the unknown one.
 
         From then on the model knows the labels of these rows, so it must not be judged by them any more.
 
@@ -33,7 +37,8 @@ class Statistics(Predictions):
         Y : array-like of shape (n_samples,) or (n_samples, n_columns)
             As in `fit`.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
-            As in `partial_fit`, not scaled: 1 is what the mean row of `fit` counted.
+            As in `partial_fit`, not scaled: 1 is what the mean row of `fit` counted. Of a target that was known of few
+            rows in `fit` a label counted more there: see the guide on weights.
         y : default=None
             Another name of Y.
 
@@ -46,13 +51,15 @@ class Statistics(Predictions):
         NotFittedError
             If it is not fitted.
         ValueError
-            If it has no statistics of the targets, or X or Y are not as in `fit`.
+            If it has no statistics of the targets, X or Y are not as in `fit`, or rows of a whole log are given to a
+            model of a sampled one (`negative_sampling_rate`).
         """
         check_is_fitted(self)
         return self._exchange(lambda beside, _: beside._count(X, one_of(Y, y), sample_weight))
 
     def _count(self, X: Any, Y: Any, sample_weight: Any) -> None:
         warn_of_order(X, Y)
+        warn_of_order(X, sample_weight, names=("X", "sample_weight"))
         p: Any = self  # with all parameters
         X, growth = self._table(X), Growth(self._encoder, grows=p.new_categories == "grow")
         growth.update(X)
@@ -65,7 +72,11 @@ class Statistics(Predictions):
         rows = encoder.main.encode(encoder.main_part(X))
         Y = as_pandas(Y)
         check_consistent_length(rows.codes, Y)
-        targets = self._targets.encode(Y, sample_weight, self.module_.link.parents, scale=False)
+        parents = self.module_.link.parents
+        targets = self._targets.encode(Y, sample_weight, parents, scale=False)
+        if p.negative_sampling_rate != 1:
+            found = StepSums.of(targets, parents).rates(parents)
+            refuse_unsampled(p.negative_sampling_rate, parents, encoder.statistics.rates_of_steps(parents), found)
         encoder.statistics.add(rows.codes, targets)
         if encoder.main.n_rows > self._encoder.main.n_rows:
             net = trainer.go_on_with(p, self.net_)

@@ -87,9 +87,9 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
 
     Notes
     -----
-    Many rows are counted by DuckDB, in parallel, and on disk where memory ends; up to 100, or a hundredth of the log,
-    by sorted arrays in memory, which the first such call after a fit or :meth:`load` builds. An :meth:`update` adds
-    those of its own events.
+    Many rows are counted by DuckDB, in parallel, and on disk where memory ends; up to 100, or a thousandth of the log,
+    by sorted arrays in memory. The first such call after a fit or :meth:`load` builds them; the first one after an
+    :meth:`update` builds those of its events.
 
     Examples
     --------

@@ -18,7 +18,7 @@ from sklearn_fsmd.history.last import newest
 from sklearn_fsmd.history.log import EventLog, Key
 from sklearn_fsmd.history.part import ALL, Part
 
-FEW_ROWS, FEW_OF_LOG = 100, 0.01
+FEW_ROWS, FEW_OF_LOG = 100, 0.001
 """Up to so many rows, or such a share of the log, are looked up in memory; more are a query of the engine."""
 MERGED = 3
 """New events are merged with the part before if that has at most so many times as many."""
@@ -81,8 +81,9 @@ class Questions:
 class Past:
     """The past by a log, for any rows.
 
-    New events are a part of their own, merged with those before when it has grown as large as they. So an update costs
-    as much as its events and, now and then, those of a part; the parts are few, and their sums add up [1]_.
+    New events are a part of their own, merged with the part before where that has no more than `MERGED` times as many.
+    So an update costs as much as its events and, now and then, those of a part; the parts are few, and their sums add
+    up [1]_.
 
     The overall rates are those of all events known at a row, none of which fades.
 
@@ -107,7 +108,8 @@ class Past:
     @cached_property
     def log(self) -> EventLog:
         """All events."""
-        return reduce(EventLog.followed_by, [part.log for part in self.parts])
+        logs = [part.log for part in reversed(self.parts)]
+        return reduce(lambda later, log: log.followed_by(later), logs)  # from the end: the large ones are copied once
 
     @cached_property
     def whole(self) -> Part:
@@ -125,8 +127,8 @@ class Past:
         if not all(decay.can_tell(more.times) for decay in self.decays):
             return Past(self.log.followed_by(more), self.questions, self.n_threads)
         made = copy.copy(self)
-        made.parts = list(self.parts)
-        for made_of_all in ("log", "whole", "freshness"):
+        made.parts, made.freshness = list(self.parts), self.freshness.followed_by(more.times)
+        for made_of_all in ("log", "whole"):
             made.__dict__.pop(made_of_all, None)
         while made.parts and len(made.parts[-1].log) <= MERGED * len(more):
             more = made.parts.pop().log.followed_by(more)

@@ -79,17 +79,18 @@ class InputParameters(EncodingParameters):
         Whether the network also reads, for the categories of `statistics_features`, how often a value was seen and how
         often each target, and each step after its parent, followed it. For a row of training this is known of the rows
         before it in a random order, so that no row sees its own label (in their own order with ``validation="last"``,
-        but for `fit_dataset`, which mixes the rows); for all others, of all rows of training.
+        but for `fit_dataset`, which mixes the rows); for all others, of all rows that were counted: those of X, and
+        those that `update_statistics` was told of.
     statistics_features : "auto" or list, default="auto"
         The columns, and tuples of columns whose values are taken together, by names or positions. "auto" takes each
         category with more than 100 known values; and, where there are some and validation data, up to four of the other
         columns and of the pairs with the column of most values, those that tell something new of the validation rows.
     new_categories : {"unknown", "grow"}, default="unknown"
-        What becomes of values that come up when training goes on, in `partial_fit` or with `warm_start`. With "unknown"
-        they count as unknown ones. With "grow" those that have been seen `min_frequency` times since fit get rows of
-        their own in the tables, which begin as the row of unknown values; all others keep theirs. The rows count as new
-        ones then: what they say of the targets adds to the statistics of before, with `warm_start` too. The columns of
-        `bias_features` do not grow.
+        What becomes of values that come up later, in `partial_fit`, `update_statistics` or with `warm_start`. With
+        "unknown" they count as unknown ones. With "grow" those that have been seen `min_frequency` times since fit get
+        rows of their own in the tables, which begin as the row of unknown values; all others keep theirs. The rows
+        count as new ones then: what they say of the targets adds to the statistics of before, with `warm_start` too.
+        The columns of `bias_features` do not grow.
     """
 
     list_features: Any = "auto"

@@ -21,11 +21,14 @@ def wants_split(p: TrainingParameters, n_rows: int) -> bool:
 
 def split(
     p: TrainingParameters, rows: Encoded, targets: Targets, random: np.random.RandomState
-) -> tuple[LabelledRows, LabelledRows]:
+) -> tuple[LabelledRows, LabelledRows, Targets]:
     """Set `validation_fraction` of the rows aside: the last ones, or each combination of labels in proportion.
 
     For the latter, rows are ordered by their labels, at random within equal ones, and every n-th is taken. So the
     split is stratified over all targets at once, whatever their number, and no combination is too rare for it.
+
+    Returned are the rows of training, those of validation, and the targets of the latter with weights in the units of
+    the former, by which they can be counted together.
     """
     n = len(rows)
     n_valid = round(p.validation_fraction * n)
@@ -36,13 +39,23 @@ def split(
         )
     if p.validation == "last":
         train, valid = np.arange(n - n_valid), np.arange(n - n_valid, n)
-        return (rows.select(train), targets.take(train)), (rows.take(valid), targets.take(valid))
-    observed = targets.full_weights > 0
-    order = np.lexsort((random.permutation(n), *(targets.labels * observed).T, *observed.T))
-    is_valid = np.zeros(n, dtype=bool)
-    is_valid[order[np.floor((np.arange(n_valid) + random.uniform()) * n / n_valid).astype(int)]] = True
-    train, valid = np.flatnonzero(~is_valid), np.flatnonzero(is_valid)
-    return (rows.select(train), targets.take(train)), (rows.take(valid), targets.take(valid))
+    else:
+        observed = targets.full_weights > 0
+        order = np.lexsort((random.permutation(n), *(targets.labels * observed).T, *observed.T))
+        is_valid = np.zeros(n, dtype=bool)
+        is_valid[order[np.floor((np.arange(n_valid) + random.uniform()) * n / n_valid).astype(int)]] = True
+        train, valid = np.flatnonzero(~is_valid), np.flatnonzero(is_valid)
+    of_both = (rows.select(train), targets.take(train)), (rows.take(valid), targets.take(valid))
+    return *of_both, _in_units_of(targets, train, targets.part(valid))
+
+
+def _in_units_of(targets: Targets, train: np.ndarray, others: Targets) -> Targets:
+    """Other rows, with weights that would have a mean of 1 in each task over those of training."""
+    if targets.weights is None or others.weights is None:
+        return others
+    mean = targets.weights[train].mean(axis=0, dtype=np.float64)
+    weights = (others.weights / np.where(mean > 0, mean, 1)).astype(np.float32)
+    return Targets(others.labels, weights, others.values)
 
 
 def early_stopping_of(

@@ -250,6 +250,7 @@ def test_an_update_sorts_its_own_events_alone(monkeypatch):
         history.update(X[i : i + 1], Y[i : i + 1])
         history.transform(X[:1])
     assert max(sizes) <= 100
+    assert history._past.freshness.last == pd.Timestamp(X["when"].max()).as_unit("ns").value
     assert sum(sizes) < 20_000  # 100 times the whole log would be 200,000, key by key
 
 
