@@ -163,15 +163,20 @@ def test_sentences_on_choices():
 
 def test_sentences_on_all_rows():
     of = means("quality/all_rows.csv", AUCS, ["contender", "rows"], "data == 'kuairand'")
-    known, unknown, trees = (
+    known, unknown, catboost, lightgbm = (
         "{}, {} and {}".format(*of[which])
-        for which in (("sklearn-fsmd", "all"), ("sklearn-fsmd", "training"), ("LightGBM", "all"))
+        for which in (
+            ("sklearn-fsmd", "all"),
+            ("sklearn-fsmd", "training"),
+            ("CatBoost", "all"),
+            ("LightGBM", "all"),
+        )
     )
     for page in ("docs/design.md", "docs/guide/target_statistics.md"):
         assert known in text_of(page)
         assert unknown in text_of(page)
     assert f"counts them in its statistics afterwards: {known}." in text_of("README.md")
-    assert f"with as many trees, has {trees} (`make all-rows`" in text_of("README.md")
+    assert f"CatBoost has {catboost} then, LightGBM {lightgbm} (`make all-rows`" in text_of("README.md")
 
 
 def test_sentences_on_quality_and_history():
