@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_fsmd.compose import ask
+from sklearn_fsmd.compose import ask, fitted_model
 from sklearn_fsmd.encoding import as_pandas
 from sklearn_fsmd.estimators import MultiTaskClassifier
-from sklearn_fsmd.metrics import check_count, fitted_model, model_of
+from sklearn_fsmd.metrics import check_count, model_of
 from sklearn_fsmd.persistence import replacing
 from sklearn_fsmd.ranking import exponents_of, listed, weighted_product
 from sklearn_fsmd.runtime import warn

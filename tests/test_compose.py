@@ -157,7 +157,7 @@ def test_a_view_of_a_pipeline_takes_its_rows(frame):
     with pytest.raises(ValueError, match="There is no binary target 'share'"):
         output_view(search, "share")
     for other in (LogisticRegression().fit(X[["price"]].fillna(0), Y["click"]), DenoisingEmbedder(n_epochs=1).fit(X)):
-        with pytest.raises(TypeError, match=f"A view is one of a MultiTaskClassifier .* Got {type(other).__name__}"):
+        with pytest.raises(TypeError, match=f"A fitted MultiTaskClassifier .* Got {type(other).__name__}"):
             output_view(other, "click")
 
 

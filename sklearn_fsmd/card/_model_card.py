@@ -12,9 +12,10 @@ import pandas as pd
 from sklearn_fsmd.card._pictures import as_markdown
 from sklearn_fsmd.card._tables import columns_table, of_cut, one_section, readable, targets_table
 from sklearn_fsmd.card._texts import READING, about, limits_of
+from sklearn_fsmd.compose import fitted_model
 from sklearn_fsmd.encoding import as_pandas
 from sklearn_fsmd.inspection import metric_table
-from sklearn_fsmd.metrics import check_count, column_named, fitted_model, segments_by_name
+from sklearn_fsmd.metrics import check_count, column_named, segments_by_name
 from sklearn_fsmd.persistence import replacing
 from sklearn_fsmd.plotting import not_among
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from sklearn_fsmd.card._tables import one_section
-from sklearn_fsmd.metrics import fitted_model, has_lift, observations
+from sklearn_fsmd.compose import fitted_model
+from sklearn_fsmd.metrics import has_lift, observations
 from sklearn_fsmd.plotting import ImportancesDisplay, LiftDisplay, ReliabilityDisplay
 
 DPI = 80

@@ -1,7 +1,8 @@
 """Pipelines and searches: steps before the model, and what the model at the end can say."""
 
 from sklearn_fsmd.compose._ask import ask
-from sklearn_fsmd.compose._ask import reach as reach  # these two for other parts of the package, and not public
+from sklearn_fsmd.compose._ask import fitted_model as fitted_model  # these three for other parts, and not public
+from sklearn_fsmd.compose._ask import reach as reach
 from sklearn_fsmd.compose._ask import taken_apart as taken_apart
 from sklearn_fsmd.compose._for_task import ForTask
 from sklearn_fsmd.compose._output_view import OutputView as OutputView  # which `output_view` returns

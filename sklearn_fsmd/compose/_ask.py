@@ -86,6 +86,26 @@ def taken_apart(estimator: Any) -> tuple[list[Pipeline], Any]:
             return before, estimator
 
 
+def fitted_model(estimator: Any) -> Any:
+    """The fitted model at the end of Pipelines and searches.
+
+    Raises
+    ------
+    NotFittedError
+        If it is not fitted.
+    TypeError
+        If it is no classifier of this library.
+    """
+    check_is_fitted(estimator)
+    _, model = taken_apart(estimator)
+    if not hasattr(model, "predict_marginals") or not hasattr(model, "_targets"):
+        raise TypeError(
+            "A fitted MultiTaskClassifier or one of the named models is needed, or a Pipeline or search that ends in "
+            f"one. Got {type(model).__name__}."
+        )
+    return model
+
+
 def transformed(X: Any, before: Sequence[Pipeline]) -> Any:
     """X as these steps make it, one after the other."""
     for steps in before:

@@ -11,7 +11,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_fsmd.compose._ask import taken_apart, transformed
+from sklearn_fsmd.compose._ask import fitted_model, taken_apart, transformed
 from sklearn_fsmd.encoding import place_of
 
 
@@ -118,13 +118,8 @@ class OutputView(ClassifierMixin, BaseEstimator):
 
     def _taken_apart(self) -> tuple[list[Pipeline], Any, int]:
         """The steps before the model too."""
-        check_is_fitted(self.estimator)
+        fitted_model(self.estimator)  # which says if it is none
         before, model = taken_apart(self.estimator)
-        if not hasattr(model, "predict_marginals"):
-            raise TypeError(
-                "A view is one of a MultiTaskClassifier or one of the named models, or of a Pipeline or search that "
-                f"ends in one. Got {type(model).__name__}."
-            )
         model = model.as_it_is()
         return before, model, place_of(self.task, model.task_names_, "binary target")
 

@@ -128,17 +128,10 @@ class CategoryColumn:
         """The values as a plain array: no object of another library is in a pickle."""
         return {**self.__dict__, "values": self.values.to_numpy()}
 
-    def __copy__(self) -> CategoryColumn:
-        """The same column, of which attributes can be exchanged; the values are not gone through."""
-        made = object.__new__(type(self))
-        made.__dict__.update(self.__dict__)
-        return made
-
     def __setstate__(self, state: dict[str, Any]) -> None:
         values = state["values"]
-        if (
-            values.dtype == object and state["kind"] != "strings"
-        ):  # older versions kept the True and False of mixed values as they were
+        # Older versions kept the True and False of mixed values as they were.
+        if values.dtype == object and state["kind"] != "strings":
             values = np.fromiter((canonical(v, state["name"]) for v in values), dtype=object, count=len(values))
         self.__dict__.update(state, values=_index(values))
 

@@ -12,6 +12,7 @@ from sklearn_fsmd.encoding.column_selection import column_of
 from sklearn_fsmd.encoding.columns import CategoryColumn
 from sklearn_fsmd.encoding.input_encoder import InputEncoder
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
+from sklearn_fsmd.runtime import shallow
 
 
 class Growth:
@@ -83,7 +84,7 @@ class Growth:
             return vocabulary
         values, counts, kind = self.counted[id(vocabulary)]
         often = counts >= vocabulary.min_frequency
-        made = copy.copy(vocabulary)
+        made = shallow(vocabulary)
         made.rare = (values[~often], counts[~often], kind) if not often.all() else None
         if often.any():
             made.append(values[often], kind)

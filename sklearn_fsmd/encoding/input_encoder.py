@@ -19,6 +19,7 @@ from sklearn_fsmd.encoding.target_statistics import Key, TargetStatistics
 from sklearn_fsmd.encoding.targets import Targets
 from sklearn_fsmd.encoding.validation import named_in_errors
 from sklearn_fsmd.parameters import InputParameters
+from sklearn_fsmd.runtime import shallow
 
 N_REFERENCE = 10_000
 
@@ -164,7 +165,7 @@ class InputEncoder:
         if self.statistics is None:
             return self
         made = copy.copy(self)
-        made.statistics = copy.copy(self.statistics)
+        made.statistics = shallow(self.statistics)
         return made
 
     def choose_statistics(

@@ -13,7 +13,6 @@ References
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,6 +25,7 @@ from sklearn_fsmd.encoding.encoded import Encoded
 from sklearn_fsmd.encoding.rates import counts_of, halves, log_count, renumbered, strengths_of, units_of
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from sklearn_fsmd.encoding.targets import Targets, events_of
+from sklearn_fsmd.runtime import shallow
 
 Key = tuple[int, ...]
 """One code column of the encoder, or several, whose values are taken together."""
@@ -54,7 +54,7 @@ class TargetStatistics:
     """
 
     counts_rows = False
-    shares: list[float] = []  # noqa: RUF012  # of files of former versions, and never changed in place
+    shares: Sequence[float] = ()
 
     def __init__(self, keys: Sequence[Key], parents: Sequence[int | None]) -> None:
         self.keys = [tuple(key) for key in keys]
@@ -111,15 +111,15 @@ class TargetStatistics:
         order = np.arange(len(codes)) if random is None else random.permutation(len(codes))
         if not self.sums:
             self._start(encoder, codes, counted)
-        self.shares = list(self.shares) if more else []
+        self.shares = shares = list(self.shares) if more else []
         sums: list[np.ndarray] = []
         values = np.empty((len(codes), self.n_columns), order="F")  # column by column, as it is computed and read
         for i, former in enumerate(self.sums):
             index = self.index(i, codes)
             own = _summed(index, counted, len(former))
             sums.append((former + own if more else own).astype(np.float32))
-            if self.shares:
-                self.shares[i] = _mean_share(self.shares[i], former, own)
+            if shares:
+                shares[i] = _mean_share(shares[i], former, own)
             if len(self.strengths) == i:
                 self.strengths.append(strengths_of(own, self.priors, self.units))
             before = ByValue(index, order).before(counted)
@@ -242,7 +242,7 @@ class TargetStatistics:
 
     def grown(self, encoder: FeatureEncoder) -> TargetStatistics:
         """A copy for an encoder that knows more values: these have been seen in no row."""
-        made = copy.copy(self)
+        made = shallow(self)
         made.take_codes_of(encoder)
         made.known, made.sums = [], []
         for known, sums, old, new in zip(self.known, self.sums, self.sizes, made.sizes, strict=True):
@@ -360,12 +360,6 @@ class TargetStatistics:
         """Where the statistics of key `i` stand among those of a row: its count, and the rate of each event."""
         width = 1 + len(self.events)
         return slice(i * width, (i + 1) * width)
-
-    def __copy__(self) -> TargetStatistics:
-        """The same statistics, of which attributes can be exchanged; the tables are not made anew."""
-        made = object.__new__(type(self))
-        made.__dict__.update(self.__dict__)
-        return made
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the tables, which follow from the sums."""

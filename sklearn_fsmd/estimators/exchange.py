@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from sklearn.utils import check_random_state
 
-from sklearn_fsmd.runtime import cpu_by_default, restore_threads, threads_now
+from sklearn_fsmd.runtime import cpu_by_default, restore_threads, shallow, threads_now
 
 F = TypeVar("F", bound=Callable[..., Any])
 Learn = Callable[[Any, np.random.RandomState | None], np.random.RandomState | None]
@@ -41,9 +41,7 @@ class Exchanged:
         -------
         same : an estimator of the same class, which shares what was learned.
         """
-        same = object.__new__(type(self))
-        same.__dict__ = dict(self.__dict__)
-        return same
+        return shallow(self)
 
     def _exchange(self, learn: Learn) -> Self:
         """Take over what `learn` has put into a copy.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from sklearn_fsmd.encoding import CategoryColumn, Targets, codes_of, events_of
+from sklearn_fsmd.runtime import shallow
 
 Key = tuple[str, ...]
 """One column, or several whose values are taken together."""
@@ -66,7 +66,7 @@ class EventLog:
         """The events of both."""
         made, logs = EventLog(self.columns), (self, later)
         for i, (column, other) in enumerate(zip(self.vocabularies, later.vocabularies, strict=True)):
-            both, new = copy.copy(column), column.unknown_of(other)
+            both, new = shallow(column), column.unknown_of(other)
             if len(new):
                 both.append(new, other.kind)
             moved = np.append(0, both.encode(pd.Series(other.values)))  # the codes of this log stay

@@ -9,11 +9,11 @@ import pandas as pd
 import torch
 from sklearn.utils import Bunch
 
-from sklearn_fsmd.compose import reach
+from sklearn_fsmd.compose import fitted_model, reach
 from sklearn_fsmd.encoding import as_pandas, place_of
 from sklearn_fsmd.inspection._columns import Sources, sources_of
 from sklearn_fsmd.inspection._path import Path, Scale
-from sklearn_fsmd.metrics import check_count, fitted_model
+from sklearn_fsmd.metrics import check_count
 from sklearn_fsmd.runtime import cpu_by_default, threads, warn
 
 ROWS = 256

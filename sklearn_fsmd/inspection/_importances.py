@@ -12,10 +12,10 @@ from sklearn.inspection import permutation_importance
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import check_consistent_length
 
+from sklearn_fsmd.compose import fitted_model
 from sklearn_fsmd.encoding import as_pandas, warn_of_order
 from sklearn_fsmd.metrics import (
     concordance,
-    fitted_model,
     get_scorer,
     given_steps,
     keep_nan,

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import torch
 
+from sklearn_fsmd.compose import fitted_model
 from sklearn_fsmd.encoding import FeatureEncoder, InputEncoder
-from sklearn_fsmd.metrics import fitted_model
 from sklearn_fsmd.network import Embedding, Lists, Ragged
 from sklearn_fsmd.runtime import cpu_by_default
 

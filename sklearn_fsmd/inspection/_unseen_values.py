@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.compose import reach
+from sklearn_fsmd.compose import fitted_model, reach
 from sklearn_fsmd.encoding import CategoryColumn, FeatureEncoder, NumericColumn, column_of, factorize
-from sklearn_fsmd.metrics import check_count, fitted_model
+from sklearn_fsmd.metrics import check_count
 
 Found = tuple[float, float, list[Any]]
 """The shares of what is missing and of what is unseen, and examples of that."""

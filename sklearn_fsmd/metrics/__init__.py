@@ -16,7 +16,6 @@ from sklearn_fsmd.metrics._inputs import segments_by_name as segments_by_name
 from sklearn_fsmd.metrics._models import by_classes as by_classes
 from sklearn_fsmd.metrics._models import model_of as model_of
 from sklearn_fsmd.metrics._outcomes import Outcome as Outcome
-from sklearn_fsmd.metrics._outcomes import fitted_model as fitted_model
 from sklearn_fsmd.metrics._outcomes import given_steps as given_steps
 from sklearn_fsmd.metrics._outcomes import has_lift as has_lift
 from sklearn_fsmd.metrics._outcomes import observations as observations

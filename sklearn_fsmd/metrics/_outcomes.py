@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_consistent_length
 
-from sklearn_fsmd.compose import ask
+from sklearn_fsmd.compose import ask, fitted_model
 from sklearn_fsmd.encoding import as_pandas, names_of, warn_of_order
 from sklearn_fsmd.metrics._inputs import labels_and_scores
 from sklearn_fsmd.metrics._models import model_of
@@ -37,26 +37,6 @@ def predictions(estimator: Any, X: Any, *, conditional: bool = False) -> np.ndar
     if not model_of(estimator).value_names_:
         return p
     return np.hstack((p, ask(estimator, "predict_values", X, conditional=True)))
-
-
-def fitted_model(estimator: Any) -> Any:
-    """The fitted model at the end of Pipelines and searches.
-
-    Raises
-    ------
-    NotFittedError
-        If it is not fitted.
-    TypeError
-        If it is no classifier of this library.
-    """
-    check_is_fitted(estimator)
-    model = model_of(estimator)
-    if not hasattr(model, "predict_marginals") or not hasattr(model, "_targets"):
-        raise TypeError(
-            "A fitted MultiTaskClassifier or one of the named models is needed, or a Pipeline or search that ends in "
-            f"one. Got {type(model).__name__}."
-        )
-    return model
 
 
 def outcomes(estimator: Any, X: Any, Y: Any, sample_weight: Any = None, *, conditional: bool = False) -> list[Outcome]:

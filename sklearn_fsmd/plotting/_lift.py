@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.compose import ask
-from sklearn_fsmd.metrics import fitted_model, has_lift, lift_curve, outcomes, outcomes_of
+from sklearn_fsmd.compose import ask, fitted_model
+from sklearn_fsmd.metrics import has_lift, lift_curve, outcomes, outcomes_of
 from sklearn_fsmd.plotting._axes import axes_of, label_of, legend_below
 from sklearn_fsmd.ranking import listed
 

@@ -10,9 +10,9 @@ import pandas as pd
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_consistent_length
 
-from sklearn_fsmd.compose import ask
+from sklearn_fsmd.compose import ask, fitted_model
 from sklearn_fsmd.encoding import as_pandas, warn_of_order
-from sklearn_fsmd.metrics import as_column, column_named, fitted_model, ndcg_at_k, observations, task_aucs
+from sklearn_fsmd.metrics import as_column, column_named, ndcg_at_k, observations, task_aucs
 from sklearn_fsmd.plotting._axes import axes_of, keep_apart, label_of, legend_below
 from sklearn_fsmd.ranking import EFFICIENT, efficient, is_weight, listed, pareto_front
 

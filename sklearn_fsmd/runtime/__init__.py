@@ -2,6 +2,7 @@
 
 from sklearn_fsmd.runtime.device import cpu_by_default, has_bf16, memory_of, resolve_device, resolve_precision
 from sklearn_fsmd.runtime.seeding import seeded
+from sklearn_fsmd.runtime.shallow import shallow
 from sklearn_fsmd.runtime.thread_count import restore_threads, threads, threads_now, without_denormals
 from sklearn_fsmd.runtime.warnings import warn
 
@@ -13,6 +14,7 @@ __all__ = [
     "resolve_precision",
     "restore_threads",
     "seeded",
+    "shallow",
     "threads",
     "threads_now",
     "warn",

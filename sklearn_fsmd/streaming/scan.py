@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sklearn_fsmd.encoding import InputEncoder, StatisticsSums, TargetEncoder
+from sklearn_fsmd.encoding import InputEncoder, StatisticsSums, TargetEncoder, Targets
 from sklearn_fsmd.streaming.dataset import Dataset
 from sklearn_fsmd.streaming.frames import Block
 from sklearn_fsmd.streaming.labels import LabelSums
@@ -35,23 +35,28 @@ def scan(
         columns = encoder.names_of_codes(encoder.statistics.keys)
         statistics = StatisticsSums(encoder.statistics, encoder.main)
         held = StatisticsSums(encoder.statistics, encoder.main) if dataset.held.fraction else None
+
+    def read(block: Block, rows: np.ndarray, of_rows: StatisticsSums | None) -> tuple[Targets, dict[int, int]]:
+        frame = block.frame[rows]
+        with block.named():
+            found, n_odd = targets.encode_part(dataset.targets_of(frame), dataset.weights_of(frame), parents)
+            if of_rows is not None:
+                of_rows.add(_codes(encoder, columns, block, rows), found)
+        return found, n_odd
+
     for block in dataset.blocks(list(columns.values())):
         held_out = dataset.held.held_out(block.positions)
-        for rows, of_rows in ((held_out, held), (~held_out, statistics)):
-            if not rows.any() or (rows is held_out and held is None):
-                continue
-            frame = block.frame[rows]
-            with block.named():
-                found, n_odd = targets.encode_part(dataset.targets_of(frame), dataset.weights_of(frame), parents)
-                if of_rows is not None:
-                    of_rows.add(_codes(encoder, columns, block, rows), found)
-            if rows is held_out:
-                continue
-            sums.add(found)
-            if of_groups is not None:
-                of_groups.add(block.positions[rows], found)
-            for k, n in n_odd.items():
-                sums.n_odd[k] = sums.n_odd.get(k, 0) + n
+        if held is not None and held_out.any():
+            read(block, held_out, held)
+        training = ~held_out
+        if not training.any():
+            continue
+        found, n_odd = read(block, training, statistics)
+        sums.add(found)
+        if of_groups is not None:
+            of_groups.add(block.positions[training], found)
+        for k, n in n_odd.items():
+            sums.n_odd[k] = sums.n_odd.get(k, 0) + n
     if not sums.n_rows or not np.any(sums.weights):
         raise ValueError("Y has no observed label whose weight is not zero.")
     if statistics is not None:
