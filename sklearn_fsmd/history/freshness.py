@@ -36,14 +36,12 @@ class Freshness:
         """For how long nothing happened in the log, at most, such as at night; rows of the log came after that too."""
         return int(np.diff(np.sort(np.concatenate(self.times))).max(initial=0))
 
-    def followed_by(self, times: np.ndarray) -> Freshness:
-        """That of a log with further events."""
-        made = Freshness([*self.times, times], self.delay)
-        made.last = max(self.last, int(times.max()))
-        if "longest_gap" in vars(self) and times.min() >= self.last:
-            between = int(times.min()) - self.last
-            made.longest_gap = max(self.longest_gap, between, Freshness([times], self.delay).longest_gap)
-        return made
+    def take_over(self, former: Freshness, times: np.ndarray) -> None:
+        """Know what the log was before events at these `times` came, so that not all of it is gone through again."""
+        self.last = max(former.last, int(times.max()))
+        if "longest_gap" in vars(former) and times.min() >= former.last:
+            between = int(times.min()) - former.last
+            self.longest_gap = max(former.longest_gap, between, Freshness([times], self.delay).longest_gap)
 
     def warn_of_later(self, times: np.ndarray, delay: Any) -> None:
         """Warn of rows that come so late that events are missing; `delay` is what the user calls it."""

@@ -126,13 +126,14 @@ class Past:
             more.take_kinds_of(part.log)
         if not all(decay.can_tell(more.times) for decay in self.decays):
             return Past(self.log.followed_by(more), self.questions, self.n_threads)
-        made = copy.copy(self)
-        made.parts, made.freshness = list(self.parts), self.freshness.followed_by(more.times)
-        for made_of_all in ("log", "whole"):
+        made, times = copy.copy(self), more.times
+        made.parts = list(self.parts)
+        for made_of_all in ("log", "whole", "freshness"):
             made.__dict__.pop(made_of_all, None)
         while made.parts and len(made.parts[-1].log) <= MERGED * len(more):
             more = made.parts.pop().log.followed_by(more)
         made.parts.append(self._part(more))
+        made.freshness.take_over(self.freshness, times)
         return made
 
     def asked(self, X: pd.DataFrame) -> Asked:

@@ -251,6 +251,7 @@ def test_an_update_sorts_its_own_events_alone(monkeypatch):
         history.transform(X[:1])
     assert max(sizes) <= 100
     assert history._past.freshness.last == pd.Timestamp(X["when"].max()).as_unit("ns").value
+    assert len(history._past.freshness.times) == len(history._past.parts) < 8
     assert sum(sizes) < 20_000  # 100 times the whole log would be 200,000, key by key
 
 
@@ -551,3 +552,14 @@ def test_a_pause_as_long_as_one_in_the_log_is_not_warned_of():
     HistoryFeatures(keys=["user"]).fit(X[kept][:100], Y[kept][:100]).transform(X[kept][100:102])
     early, late = HistoryFeatures(keys=["user"]).fit(X[:0:-1], Y[:0:-1]), X[:1]  # in any order, and before the log
     early.transform(late)
+
+
+def test_the_longest_gap_of_a_log_that_goes_on_is_that_of_all_its_events():
+    log = pd.DataFrame({"time": pd.date_range("2026-01-01", periods=40, freq="h"), "u": "a"})
+    Y = pd.DataFrame({"click": [0, 1] * 20})
+    later = log[-10:].assign(time=log["time"][-10:] + pd.Timedelta("9h"))
+    history = HistoryFeatures(keys=["u"]).fit(log[:20], Y[:20])
+    assert history._past.freshness.longest_gap == pd.Timedelta("1h").value
+    history.update(log[20:30], Y[20:30]).update(later, Y[-10:]).update(log[30:], Y[30:])  # the last ones come late
+    known = pd.concat([log, later])["time"].sort_values().diff().max()
+    assert history._past.freshness.longest_gap == known.value
