@@ -63,3 +63,11 @@ class Encoded:
     def select(self, rows: np.ndarray) -> Encoded:
         """Some rows, without a copy."""
         return replace(self, rows=rows)
+
+    def with_numbers(self, more: np.ndarray) -> Encoded:
+        """The rows with further numbers; rows that are not meant have zeros there, and nobody reads them."""
+        if self.rows is not None:
+            wide = np.zeros((len(self.codes), more.shape[1]), dtype=np.float32)
+            wide[self.rows] = more
+            more = wide
+        return replace(self, numbers=np.concatenate([self.numbers, more], axis=1))

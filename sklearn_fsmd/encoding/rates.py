@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 SMALLEST_STRENGTH, LARGEST_STRENGTH = 1.0, 1000.0
@@ -63,12 +61,19 @@ def strengths_of(sums: np.ndarray, priors: np.ndarray, units: np.ndarray) -> np.
     return np.clip(strengths, SMALLEST_STRENGTH, LARGEST_STRENGTH) * units
 
 
-def renumbered(combined: np.ndarray, old: Sequence[int], new: Sequence[int]) -> np.ndarray:
-    """The numbers of combinations where the columns have other sizes; their order stays."""
-    parts = []
-    for size in reversed(old[1:]):
-        combined, last = np.divmod(combined, size)
-        parts.append(last)
-    for size, last in zip(new[1:], reversed(parts), strict=True):
-        combined = combined * size + last
-    return combined
+def summed(index: np.ndarray, counted: np.ndarray, n: int) -> np.ndarray:
+    """What rows count, added up by the row of a table; nothing is known of row 0."""
+    sums = np.stack([np.bincount(index, column, n) for column in counted.T], axis=1)
+    sums[0] = 0
+    return sums
+
+
+def n_counted(sums: np.ndarray) -> float:
+    """How many rows of known values were counted."""
+    return float(counts_of(sums).sum(dtype=np.float64))
+
+
+def mean_share(share: float, former: np.ndarray, own: np.ndarray) -> float:
+    """What a row counts where to those before, of which each counts `share`, come rows that are trained on."""
+    before, more = n_counted(former), n_counted(own)
+    return (share * before + more) / (before + more) if before + more else share

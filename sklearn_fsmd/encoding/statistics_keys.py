@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
+from sklearn_fsmd.encoding.key_rows import Key
 from sklearn_fsmd.encoding.rates import units_of
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
-from sklearn_fsmd.encoding.target_statistics import Key, TargetStatistics
+from sklearn_fsmd.encoding.target_statistics import TargetStatistics
 from sklearn_fsmd.encoding.targets import Targets
 
 MANY_VALUES = 100

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from sklearn_fsmd.encoding.by_value import ByValue
@@ -112,14 +110,14 @@ class RunningStatistics:
     def append(self, rows: Encoded, targets: Targets) -> Encoded:
         """The next rows of the pass, in their order, with what they may see."""
         statistics, counted = self.statistics, self.statistics.counted(targets)
-        numbers = [rows.numbers]
+        numbers = []
         for i, running in enumerate(self.sums):
             index = statistics.index(i, rows.codes)
             by_value = ByValue(index)
             before = running[index] + by_value.before(counted)
             numbers.append(statistics.seen(i, index, before))
             self.add(i, *by_value.totals(counted))
-        return replace(rows, numbers=np.concatenate(numbers, axis=1))
+        return rows.with_numbers(np.concatenate(numbers, axis=1))
 
     def add(self, i: int, values: np.ndarray, totals: np.ndarray) -> None:
         """Let later rows see sums of some values of the key number `i`."""

@@ -13,25 +13,21 @@ References
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from sklearn_fsmd.encoding.by_value import ByValue
 from sklearn_fsmd.encoding.encoded import Encoded
-from sklearn_fsmd.encoding.rates import counts_of, halves, log_count, renumbered, strengths_of, units_of
+from sklearn_fsmd.encoding.key_rows import Key, KeyRows, renumbered
+from sklearn_fsmd.encoding.rates import halves, log_count, mean_share, n_counted, strengths_of, summed, units_of
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from sklearn_fsmd.encoding.targets import Targets, events_of
 from sklearn_fsmd.runtime import shallow
 
-Key = tuple[int, ...]
-"""One code column of the encoder, or several, whose values are taken together."""
 
-
-class TargetStatistics:
+class TargetStatistics(KeyRows):
     """For each key the log of the count, and the log-odds of the smoothed rate of each event, scaled.
 
     An event is a target, or a step given that its parent has happened. Values that are unknown, missing or rare, and
@@ -44,9 +40,8 @@ class TargetStatistics:
 
     Attributes
     ----------
-    known : for each key of several columns its combinations, sorted; None for a key of one column, whose codes count.
-    sums : for each key ``(n_values + 1, 2 · n_events + 1)``: weighted positives, weights, and rows. Row 0 is for
-        unknown values.
+    sums : for each key, by the rows of its table, ``(n_rows, 2 · n_events + 1)``: weighted positives, weights, and how
+        many rows there were.
     counts_rows : whether the sums have their last column; those of former versions do not.
     units : ``(n_events,)``, what a row weighs.
     shares : for each key, what a row counts; empty for 1. It is below 1 once rows were counted that the network was not
@@ -57,7 +52,7 @@ class TargetStatistics:
     shares: Sequence[float] = ()
 
     def __init__(self, keys: Sequence[Key], parents: Sequence[int | None]) -> None:
-        self.keys = [tuple(key) for key in keys]
+        super().__init__(keys)
         self.events = events_of(parents)
         self.counts_rows = True
         self.sums: list[np.ndarray] = []
@@ -94,8 +89,8 @@ class TargetStatistics:
         """
         codes = rows.meant_codes()
         if new_pairs and self.sums:
-            self._know_pairs_of(codes)
-        return _with_numbers(rows, self.learn_codes(encoder, codes, targets, random, more=more))
+            self._know(self.combinations(codes))
+        return rows.with_numbers(self.learn_codes(encoder, codes, targets, random, more=more))
 
     def learn_codes(
         self,
@@ -116,10 +111,10 @@ class TargetStatistics:
         values = np.empty((len(codes), self.n_columns), order="F")  # column by column, as it is computed and read
         for i, former in enumerate(self.sums):
             index = self.index(i, codes)
-            own = _summed(index, counted, len(former))
+            own = summed(index, counted, len(former))
             sums.append((former + own if more else own).astype(np.float32))
             if shares:
-                shares[i] = _mean_share(shares[i], former, own)
+                shares[i] = mean_share(shares[i], former, own)
             if len(self.strengths) == i:
                 self.strengths.append(strengths_of(own, self.priors, self.units))
             before = ByValue(index, order).before(counted)
@@ -133,26 +128,25 @@ class TargetStatistics:
 
     def add(self, codes: np.ndarray, targets: Targets) -> None:
         """Count further rows, which no network is trained on: predictions look their labels up from now on."""
-        self._know_pairs_of(codes)
+        self._know(self.combinations(codes))
         counted = self.counted(targets)
         self._take_after_training(
             [
-                (former + _summed(self.index(i, codes), counted, len(former))).astype(np.float32)
+                (former + summed(self.index(i, codes), counted, len(former))).astype(np.float32)
                 for i, former in enumerate(self.sums)
             ]
         )
 
     def _take_after_training(self, sums: list[np.ndarray]) -> None:
         shares = self.shares or [1.0] * len(sums)
-        n_rows = zip(map(_n_rows, self.sums), map(_n_rows, sums), strict=True)
-        ratios = [before / after if before else 1.0 for before, after in n_rows]
-        self.shares = [share * ratio for share, ratio in zip(shares, ratios, strict=True)]
+        grown = zip(shares, map(n_counted, self.sums), map(n_counted, sums), strict=True)
+        self.shares = [share * before / after if before else share for share, before, after in grown]
         self.sums = sums
         self._tabulate()
 
     def append(self, rows: Encoded) -> Encoded:
         """Rows that were not counted, with the statistics of all that were."""
-        return _with_numbers(rows, self.look_up(rows.codes))
+        return rows.with_numbers(self.look_up(rows.codes))
 
     def append_without_own(self, rows: Encoded, targets: Targets) -> Encoded:
         """Rows of training, with the rates of all others: as if they were new.
@@ -165,7 +159,7 @@ class TargetStatistics:
             index = self.index(i, rows.codes)
             others = (sums[index] - counted).clip(min=0)
             of_keys.append(self.seen(i, index, np.where(index[:, None] > 0, others, 0)))
-        return _with_numbers(rows, np.concatenate(of_keys, axis=1))
+        return rows.with_numbers(np.concatenate(of_keys, axis=1))
 
     def look_up(self, codes: np.ndarray) -> np.ndarray:
         """The statistics of all rows that were counted for these codes, ``(n, n_columns)``."""
@@ -173,27 +167,10 @@ class TargetStatistics:
 
     def _start(self, encoder: FeatureEncoder, codes: np.ndarray, counted: np.ndarray) -> None:
         self.take_codes_of(encoder)
-        self.known: list[np.ndarray | None] = []
-        for i, key in enumerate(self.keys):
-            combined = self.combined(i, codes)
-            self.known.append(None if len(key) == 1 else np.unique(combined[combined > 0]))
-            known = self.known[i]
-            n_values = self.sizes[i][0] if known is None else len(known) + 1
-            self.sums.append(np.zeros((n_values, counted.shape[1])))
+        self.known = self.combinations(codes)
+        self.sums = [np.zeros((self.n_rows(i), counted.shape[1])) for i in range(len(self.keys))]
         self.strengths: list[np.ndarray] = []
         self._take_priors(counted.sum(axis=0), np.square(counted).sum(axis=0))
-
-    def take_codes_of(self, encoder: FeatureEncoder) -> None:
-        """Be told which codes the columns have."""
-        self.offsets = [[int(encoder.offsets[f]) for f in key] for key in self.keys]
-        self.sizes = [[int(encoder.cardinalities[f]) for f in key] for key in self.keys]
-        names = [column.name for column in encoder.categories.values()]
-        for key, sizes in zip(self.keys, self.sizes, strict=True):
-            if math.prod(sizes) > np.iinfo(np.int64).max:
-                raise ValueError(
-                    f"statistics_features has the combination {tuple(names[f] for f in key)}, whose columns have "
-                    f"{sizes} values. Their product is more than the 64 bits that number a combination: name fewer."
-                )
 
     def take_sums(
         self, known: Sequence[np.ndarray | None], sums: Sequence[np.ndarray], total: np.ndarray, squares: np.ndarray
@@ -222,7 +199,7 @@ class TargetStatistics:
         trained : whether the network is trained on them; see :meth:`add`.
         """
         if more:
-            self._know([np.empty(0, np.int64) if of_key is None else of_key for of_key in known])
+            self._know(known)
         together = []
         for own, former, of_key, added in zip(self.known, self.sums, known, sums, strict=True):
             made = former.copy() if more else np.zeros_like(former)
@@ -236,7 +213,7 @@ class TargetStatistics:
             self._take_after_training(together)
             return
         pairs = zip(self.shares if more else (), self.sums, together, strict=False)
-        self.shares = [_mean_share(share, former, made - former) for share, former, made in pairs]
+        self.shares = [mean_share(share, former, made - former) for share, former, made in pairs]
         self.sums = together
         self._tabulate()
 
@@ -252,17 +229,12 @@ class TargetStatistics:
         made._tabulate()
         return made
 
-    def _know_pairs_of(self, codes: np.ndarray) -> None:
-        """Know the combinations of these rows, which no row has had before."""
-        combined = [np.unique(self.combined(i, codes)) for i in range(len(self.keys))]
-        self._know([np.empty(0, np.int64) if k is None else c for k, c in zip(self.known, combined, strict=True)])
-
-    def _know(self, combinations: Sequence[np.ndarray]) -> None:
+    def _know(self, combinations: Sequence[np.ndarray | None]) -> None:
         """Know further combinations of each key, which no row has had."""
         all_known, all_sums = [], []
         for known, sums, more in zip(self.known, self.sums, combinations, strict=True):
-            if known is not None:
-                together = np.union1d(known, more[more > 0])
+            if known is not None and more is not None:
+                together = np.union1d(known, more)
                 wider = np.zeros((len(together) + 1, sums.shape[1]), sums.dtype)
                 wider[np.searchsorted(together, known) + 1] = sums[1:]
                 known, sums = together, wider
@@ -318,24 +290,6 @@ class TargetStatistics:
         rows = [np.ones(len(targets.labels))] if self.counts_rows else []
         return np.stack([*positive, *tried, *rows]).astype(np.float64).T  # each column in one piece
 
-    def combined(self, i: int, codes: np.ndarray) -> np.ndarray:
-        """One number for the codes of a key, 0 where one of them is unknown."""
-        own = [codes[:, f].astype(np.int64) - o for f, o in zip(self.keys[i], self.offsets[i], strict=True)]
-        combined = own[0]
-        for column, size in zip(own[1:], self.sizes[i][1:], strict=True):
-            combined = np.where((combined > 0) & (column > 0), combined * size + column, 0)
-        return combined
-
-    def index(self, i: int, codes: np.ndarray) -> np.ndarray:
-        """The row of the key's table for each row of `codes`."""
-        combined, known = self.combined(i, codes), self.known[i]
-        if known is None:
-            return combined
-        if not len(known):
-            return np.zeros(len(codes), dtype=np.int64)
-        at = np.searchsorted(known, combined).clip(max=len(known) - 1)
-        return np.where(known[at] == combined, at + 1, 0)
-
     def _log_counts(self, sums: np.ndarray, i: int) -> np.ndarray:
         """The log of the counts of key `i`, ``(n,)``."""
         return log_count(sums, self.shares[i] if self.shares else 1.0)
@@ -369,29 +323,3 @@ class TargetStatistics:
         self.__dict__.update(state)
         if self.sums:
             self._tabulate()
-
-
-def _summed(index: np.ndarray, counted: np.ndarray, n: int) -> np.ndarray:
-    """What rows count, added up by the row of a table; nothing is known of row 0."""
-    sums = np.stack([np.bincount(index, column, n) for column in counted.T], axis=1)
-    sums[0] = 0
-    return sums
-
-
-def _n_rows(sums: np.ndarray) -> float:
-    return float(counts_of(sums).sum(dtype=np.float64))
-
-
-def _mean_share(share: float, former: np.ndarray, own: np.ndarray) -> float:
-    """What a row counts where to those before, of which each counts `share`, come rows that are trained on."""
-    before, more = _n_rows(former), _n_rows(own)
-    return (share * before + more) / (before + more) if before + more else share
-
-
-def _with_numbers(rows: Encoded, more: np.ndarray) -> Encoded:
-    """The rows with further numbers; rows that are not meant have zeros there, and nobody reads them."""
-    if rows.rows is not None:
-        wide = np.zeros((len(rows.codes), more.shape[1]), dtype=np.float32)
-        wide[rows.rows] = more
-        more = wide
-    return replace(rows, numbers=np.concatenate([rows.numbers, more], axis=1))
