@@ -1,10 +1,11 @@
-"""What is gained by training on from day to day: ``make days``.
+"""What is gained by bringing a model up to date each day: ``make days``.
 
 A model is fitted on six days of KuaiRand, and then brought up to date after each of the next days in one of several
-ways. It is judged on the day that follows: AUC and log loss of clicks and of conversions, means over the days.
+ways. It is judged on the day that follows: AUC and log loss of clicks and of conversions.
 """
 
 import argparse
+import copy
 import tempfile
 import time
 import warnings
@@ -15,6 +16,7 @@ from pathlib import Path
 import pandas as pd
 from sklearn.metrics import log_loss, roc_auc_score
 
+from benchmarks.paper.store import Store
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.datasets import fetch_kuairand_pure
 
@@ -67,17 +69,21 @@ def rows(start, end):
     return fetch_kuairand_pure(start=start, end=end, return_X_y=True)
 
 
+@cache
+def fitted(seed, **params):
+    return FSMDClassifier(random_state=seed, **params).fit(*rows(*FIRST))
+
+
 def measured(name, seed):
     """A row for each day but the first: how well it is foretold by what was known before it."""
-    way = WAYS[name]
-    model = FSMDClassifier(random_state=seed, **PARAMS.get(name, {})).fit(*rows(*FIRST))
+    way, model = WAYS[name], copy.deepcopy(fitted(seed, **PARAMS.get(name, {})))
     for day, next_day in pairwise(DAYS):
         new, known, (X, Y) = rows(day, day), rows(FIRST[0], day), rows(next_day, next_day)
         start = time.perf_counter()
         model = way(model, new, known)
-        row = {"seconds": time.perf_counter() - start}
+        row = {"way": name, "seed": seed, "day": next_day, "seconds": time.perf_counter() - start}
         for k, (target, p) in enumerate(zip(Y, model.predict_marginals(X).T, strict=True)):
-            row |= {f"{target} AUC": roc_auc_score(Y.iloc[:, k], p), f"{target} log loss": log_loss(Y.iloc[:, k], p)}
+            row |= {f"{target}_auc": roc_auc_score(Y.iloc[:, k], p), f"{target}_log_loss": log_loss(Y.iloc[:, k], p)}
         yield row
 
 
@@ -87,11 +93,14 @@ def main():
     parser.add_argument("--only", nargs="*", choices=WAYS, default=list(WAYS))
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
-    found = {
-        name: pd.concat([pd.DataFrame(measured(name, seed)) for seed in range(options.seeds)]).mean()
-        for name in options.only
-    }
-    print(pd.DataFrame(found).T.round(4).to_string())
+    store = Store("days", Path(__file__).parent)
+    for seed in range(options.seeds):
+        for name in options.only:
+            if not store.has({"way": name, "seed": seed}):
+                store.add(list(measured(name, seed)))
+                print(seed, name, flush=True)
+    means = pd.DataFrame(store.rows).groupby("way", sort=False).mean(numeric_only=True)
+    print(means.drop(columns="seed").round(4).to_string())
 
 
 if __name__ == "__main__":
