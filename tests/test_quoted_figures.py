@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
 SPEED = json.loads((ROOT / "benchmarks" / "results.json").read_text())
 
 AUCS = ["click_auc", "conversion_auc", "conversion_after_auc"]
@@ -56,9 +55,10 @@ CHOICES = {
 }
 
 
-def table_after(text):
-    """The rows of the README's first table after `text`: the first cell, without its version, and the others."""
-    lines = README[README.index(text) :].splitlines()
+def table_after(text, page="README.md"):
+    """The rows of the page's first table after `text`: the first cell, without its version, and the others."""
+    content = (ROOT / page).read_text()
+    lines = content[content.index(text) :].splitlines()
     first = next(i for i, line in enumerate(lines) if line.startswith("|---"))
     rows = {}
     for line in lines[first + 1 :]:
@@ -71,15 +71,15 @@ def table_after(text):
 
 
 @pytest.mark.parametrize(
-    ("text", "file", "names"),
+    ("page", "text", "file", "names"),
     [
-        ("AUC on KuaiRand-Pure", "quality/results.csv", QUALITY),
-        ("On KuaiRand's 5 and 6 May, with the keys", "history/quality.csv", HISTORY),
+        ("README.md", "AUC on KuaiRand-Pure", "quality/results.csv", QUALITY),
+        ("docs/guide/history.md", "On KuaiRand-Pure this is worth", "history/quality.csv", HISTORY),
     ],
 )
-def test_aucs(text, file, names):
+def test_aucs(page, text, file, names):
     stored = pd.read_csv(ROOT / "benchmarks" / file).query("data == 'kuairand' and part == 'test'")
-    rows = table_after(text)
+    rows = table_after(text, page)
     assert set(rows) == set(names)
     for label, (cells, version) in rows.items():
         of_contender = stored[stored["contender"] == names[label]]
@@ -110,23 +110,20 @@ def means(file, columns, by, where="seed >= 0", digits=4):
 
 
 def test_sentences_on_speed():
-    readme = text_of("README.md")
+    readme, guide = text_of("README.md"), text_of("docs/guide/speed.md")
     row = {kind: f"{times['p50_ms']:.1f} ms" for kind, times in SPEED["one row"].items()}
     assert f"scored in {row['array']} as an array and in {row['DataFrame']} as a DataFrame" in readme
+    assert f"takes {row['array']} as an array and {row['DataFrame']} as a DataFrame" in guide
     grown = SPEED["growth, vocabulary"]["large_over_small"]
-    assert f"rows of 16 takes {grown:.1f} times as long as with a hundred thousand" in readme
+    assert f"rows of 16 takes {grown:.1f} times as long as with a hundred thousand" in guide
     points = SPEED["task weighting"]["points"]
     pcgrad, gradnorm = (points[rule]["step_ms"] / points["fixed"]["step_ms"] for rule in ("pcgrad", "gradnorm"))
-    assert f"takes {pcgrad:.1f} times as long as with fixed weights" in readme
-    assert f'of "gradnorm" {gradnorm:.1f} times' in readme
+    assert f"takes {pcgrad:.1f} times as long as with fixed weights" in guide
+    assert f'of "gradnorm" {gradnorm:.1f} times' in guide
     largest = list(SPEED["growth, rows"]["points"].values())[-1]
-    bytes_ = (
-        f"2 million rows and 40 columns needs {largest['peak_bytes'] / largest['encoded_bytes']:.1f} times the bytes"
-    )
-    assert bytes_ in readme
-    assert bytes_ in text_of("docs/guide/speed.md")
-    grown = f"grows by {SPEED['scoring memory']['over_weights']:.1f} times the bytes of the weights"
-    assert grown in readme
+    needed = largest["peak_bytes"] / largest["encoded_bytes"]
+    assert f"2 million rows and 40 columns needs {needed:.1f} times the bytes" in guide
+    assert f"grows by {SPEED['scoring memory']['over_weights']:.1f} times the bytes of the weights" in guide
     rates = [f"{SPEED[PARTS[0]][name]['median']:,.0f}" for name in ("sklearn-fsmd bf16", "sklearn-fsmd")]
     assert f"{rates[0]} rows per second instead of {rates[1]}" in text_of("docs/guide/devices.md")
 
@@ -187,7 +184,8 @@ def test_sentences_on_quality_and_history():
     stored = pd.read_csv(ROOT / "benchmarks/quality/results.csv").query(test).set_index("seed")
     one, four = (stored.loc[stored["contender"] == name, AUCS] for name in ("sklearn-fsmd", "sklearn-fsmd, 4 members"))
     assert ((four - one) > 0).sum().tolist() == [len(one) - 2, len(one), len(one)]
-    assert "Four members are ahead in each seed, but for clicks in two" in text_of("docs/guide/ensembles.md")
+    sentence = "Four members are ahead in each seed for both conversions, and in three of five for clicks"
+    assert sentence in text_of("docs/guide/ensembles.md")
     ahead = "{:.4f}, {:.4f} and {:.4f}".format(*(four - one).mean())
     assert f"four members are ahead of one by {ahead} (`make quality`; five seeds" in text_of("docs/design.md")
     fits = pd.read_csv(ROOT / "benchmarks/quality/averaged.csv").query("data == 'kuairand'").set_index("n_fits")[AUCS]
@@ -204,12 +202,24 @@ def test_sentences_on_quality_and_history():
         in text_of("docs/design.md")
     )
     of = means("history/quality.csv", AUCS, "contender", test)
-    for name in ("history", "no history", "CatBoost with history"):
-        assert ", ".join(of[name]) in text_of("docs/guide/history.md")
+    without, with_history, catboost = (
+        "{}, {} and {}".format(*of[name]) for name in ("no history", "history", "CatBoost with history")
+    )
+    assert f"from {without} to {with_history}; CatBoost has {catboost} with the same columns" in text_of("README.md")
     assert (
         f"{of['history'][0]} with `target_statistics=None` against {of['history, with statistics'][0]} with both"
         in text_of("docs/guide/target_statistics.md")
     )
+
+
+def test_the_table_of_watch_times():
+    stored = pd.read_csv(ROOT / "benchmarks/history/watch.csv").set_index("contender")
+    rows = table_after("On KuaiRand, one seed", "docs/guide/values.md")
+    assert len(rows) == 5
+    for label, (cells, _) in rows.items():
+        found = stored.loc[label.strip('"').replace("Poisson", "poisson")]
+        shown = f"{found['concordance']:.4f}", f"{found['mae']:.1f} s", f"{found['rmse']:.1f} s"
+        assert cells == [*shown, f"{found['decile_bias']:.3f}"]
 
 
 def test_sentences_on_calibration():
