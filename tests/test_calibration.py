@@ -9,7 +9,7 @@ from sklearn.exceptions import NotFittedError
 
 from sklearn_fsmd import FSClassifier, FSMDClassifier, MultiTaskClassifier
 from sklearn_fsmd.datasets import make_funnel
-from sklearn_fsmd.estimators.calibration import platt
+from sklearn_fsmd.estimators.calibration import platt, refuse_unsampled
 from sklearn_fsmd.metrics import expected_calibration_error
 from sklearn_fsmd.training import level_of
 from tests.conftest import SMALL, make_frame
@@ -189,6 +189,28 @@ def test_a_whole_log_does_not_judge_a_sampled_one():
         model.fit(X[train], Y[train], X_val=X[later], Y_val=Y[later])
     model.fit(X[train], Y[train], X_val=X[later & kept], Y_val=Y[later & kept])
     assert model.predict_marginals(X)[:, 0].mean() == pytest.approx(Y["click"].mean(), rel=0.3)
+
+
+@pytest.mark.parametrize(("rate", "n"), [(0.9, 1000), (0.5, 10), (0.5, 500), (0.1, 10), (0.1, 300)])
+def test_rows_that_are_sampled_alike_are_not_refused(rate, n):
+    """However few they are: their rates vary by chance, and a little from day to day."""
+    random, n_refused = np.random.default_rng(0), 0
+    p = 0.1 / (0.1 + rate * 0.9)
+    for drift in (-0.2, 0.0, 0.2):
+        odds = p / (1 - p) * np.exp(drift)
+        for share in random.binomial(n, odds / (1 + odds), size=200) / n:
+            try:
+                refuse_unsampled(rate, (None, 0), (np.array([p, 0.5]), 5000), (np.array([share, 0.5]), n), "these rows")
+            except ValueError:
+                n_refused += 1
+    assert n_refused <= 2  # of 600
+
+
+def test_a_whole_log_of_many_rows_is_told_from_a_sample():
+    for rate in (0.5, 0.1, 0.01):
+        p = 0.05 / (0.05 + rate * 0.95)
+        with pytest.raises(ValueError, match="0.05 of these rows and in"):
+            refuse_unsampled(rate, (None,), (np.array([p]), 5000), (np.array([0.05]), 1000), "these rows")
 
 
 def test_values_of_all_rows_are_not_learned_from_a_sample():

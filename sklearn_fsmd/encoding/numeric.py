@@ -146,8 +146,9 @@ class NumericColumn:
 def _bin_edges(known: np.ndarray, n_bins: int) -> np.ndarray:
     """The lower ends of the bins but the first, for at most about `n_bins` bins.
 
-    A value that fills a bin by itself gets one; the rest is cut into bins of equally many rows. Plain quantiles would
-    leave a column of mostly zeros with hardly any bin for what is not zero.
+    They stand between two values, so that a number is in the same bin as float32 and as float64. A value that fills a
+    bin by itself gets one; the rest is cut into bins of equally many rows. Plain quantiles would leave a column of
+    mostly zeros with hardly any bin for what is not zero.
     """
     values, counts = np.unique(known, return_counts=True)
     heavy = np.zeros(len(values), dtype=bool)
@@ -162,7 +163,9 @@ def _bin_edges(known: np.ndarray, n_bins: int) -> np.ndarray:
     before -= counts
     bins = (before / max(share, 1)).astype(np.int32)
     starts = heavy[1:] | heavy[:-1] | (bins[1:] != bins[:-1])
-    return values[1:][starts]
+    below, above = values[:-1][starts], values[1:][starts]
+    middle = below + (above - below) / 2
+    return np.where(middle > below, middle, above)  # which neighbouring float64 do not have
 
 
 def _first_not_a_number(column: Any) -> Any:

@@ -73,7 +73,12 @@ def n_counted(sums: np.ndarray) -> float:
     return float(counts_of(sums).sum(dtype=np.float64))
 
 
-def mean_share(share: float, former: np.ndarray, own: np.ndarray) -> float:
-    """What a row counts where to those before, of which each counts `share`, come rows that are trained on."""
+def share_of_more(share: float, former: np.ndarray, own: np.ndarray) -> float:
+    """What a row counts, each having counted `share`, where more come: all together as many as before."""
     before, more = n_counted(former), n_counted(own)
-    return (share * before + more) / (before + more) if before + more else share
+    return share * before / (before + more) if before else share
+
+
+def compact(sums: np.ndarray) -> np.ndarray:
+    """Sums in float32 where that still counts a row that comes to them, and else in float64."""
+    return sums.astype(np.float32 if sums.max(initial=0) < 2**24 else np.float64)

@@ -41,20 +41,16 @@ class StatisticsSums:
         for i, of_key in enumerate(self.of_keys):
             of_key.add(*ByValue(self.statistics.combined(i, codes)).totals(counted))
 
-    def finish(self, factors: np.ndarray, *, more: bool | None = None, trained: bool = True) -> None:
+    def finish(self, factors: np.ndarray, *, more: bool) -> None:
         """Tell the statistics, with the weights of each task multiplied by `factors` ``(n_tasks,)``.
 
-        `more` says, where training goes on, whether the rows add to those of before; it is None where it begins. Rows
-        that are not `trained` on count in predictions alone.
+        `more` says whether the rows add to those of before.
         """
         of_events = factors[[task for task, _ in self.statistics.events]]
         by = np.concatenate([of_events, of_events, [1.0] * self.statistics.counts_rows])
-        found = [of_key.result() for of_key in self.of_keys]
-        known, sums = [known for known, _ in found], [sums * by for _, sums in found]
-        if more is None:
-            self.statistics.take_sums(known, sums, self.total * by, self.squares * by**2)
-        else:
-            self.statistics.add_sums(known, sums, more=more, trained=trained)
+        known, sums = zip(*(of_key.result() for of_key in self.of_keys), strict=True)
+        sums = [of_key * by for of_key in sums]
+        self.statistics.add_sums(known, sums, self.total * by, self.squares * by**2, more=more)
 
 
 class _Table:
@@ -121,7 +117,7 @@ class RunningStatistics:
 
     def add(self, i: int, values: np.ndarray, totals: np.ndarray) -> None:
         """Let later rows see sums of some values of the key number `i`."""
-        self.sums[i][values] += totals.astype(np.float32)
+        self.sums[i][values] += totals
         self.sums[i][0] = 0
 
 

@@ -21,7 +21,16 @@ import numpy as np
 from sklearn_fsmd.encoding.by_value import ByValue
 from sklearn_fsmd.encoding.encoded import Encoded
 from sklearn_fsmd.encoding.key_rows import Key, KeyRows, renumbered
-from sklearn_fsmd.encoding.rates import halves, log_count, mean_share, n_counted, strengths_of, summed, units_of
+from sklearn_fsmd.encoding.rates import (
+    compact,
+    halves,
+    log_count,
+    n_counted,
+    share_of_more,
+    strengths_of,
+    summed,
+    units_of,
+)
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from sklearn_fsmd.encoding.targets import Targets, events_of
 from sklearn_fsmd.runtime import shallow
@@ -43,9 +52,11 @@ class TargetStatistics(KeyRows):
     sums : for each key, by the rows of its table, ``(n_rows, 2 · n_events + 1)``: weighted positives, weights, and how
         many rows there were.
     counts_rows : whether the sums have their last column; those of former versions do not.
-    units : ``(n_events,)``, what a row weighs.
-    shares : for each key, what a row counts; empty for 1. It is below 1 once rows were counted that the network was not
-        trained on: otherwise every value would look busier than in training.
+    priors, units : ``(n_events,)``, the overall rates, and what a row weighs.
+    strengths : for each key ``(n_events,)``, by what weight of the overall rate its rates are smoothed.
+    center, scale, low, high : ``(n_columns,)``, by which the network reads the statistics.
+    shares : for each key, what a row counts; empty for 1. It is below 1 once rows of a further call were counted: the
+        counts stay those of as many rows as the first one had, else every value would look busier than in training.
     """
 
     counts_rows = False
@@ -62,6 +73,11 @@ class TargetStatistics(KeyRows):
         return np.array([self.priors[self.events.index((k, parent))] for k, parent in enumerate(parents)])
 
     @property
+    def n_rows_counted(self) -> float:
+        """How many rows were counted, of those that have a known value."""
+        return max(map(n_counted, self.sums))
+
+    @property
     def n_columns(self) -> int:
         """How many numbers there are for each row."""
         return len(self.keys) * (1 + len(self.events))
@@ -74,7 +90,6 @@ class TargetStatistics(KeyRows):
         random: np.random.RandomState | None,
         *,
         more: bool = False,
-        new_pairs: bool = False,
     ) -> Encoded:
         """Learn from the rows of training, and return them with the statistics that each may see.
 
@@ -85,12 +100,8 @@ class TargetStatistics(KeyRows):
         random : of the order; None takes the rows as they stand, from the first to the last.
         more : whether the rows add to those of former calls. They see each other all the same, and none of these: rows
             that are shown again would see themselves.
-        new_pairs : whether combinations that no call before has seen are known from now on.
         """
-        codes = rows.meant_codes()
-        if new_pairs and self.sums:
-            self._know(self.combinations(codes))
-        return rows.with_numbers(self.learn_codes(encoder, codes, targets, random, more=more))
+        return rows.with_numbers(self.learn_codes(encoder, rows.meant_codes(), targets, random, more=more))
 
     def learn_codes(
         self,
@@ -104,45 +115,97 @@ class TargetStatistics(KeyRows):
         """As :meth:`learn`, of codes alone: the statistics of each row, ``(n, n_columns)``."""
         counted = self.counted(targets)
         order = np.arange(len(codes)) if random is None else random.permutation(len(codes))
-        if not self.sums:
-            self._start(encoder, codes, counted)
-        self.shares = shares = list(self.shares) if more else []
-        sums: list[np.ndarray] = []
+        self.take_codes_of(encoder)
+        more = more and bool(self.sums)
+        self._know(self.combinations(codes), more=more)
+        indices, own = self._summed(codes, counted)
+        self._add(own)
+        if not more:
+            self._smooth(own, counted.sum(axis=0), np.square(counted).sum(axis=0))
         values = np.empty((len(codes), self.n_columns), order="F")  # column by column, as it is computed and read
-        for i, former in enumerate(self.sums):
-            index = self.index(i, codes)
-            own = summed(index, counted, len(former))
-            sums.append((former + own if more else own).astype(np.float32))
-            if shares:
-                shares[i] = mean_share(shares[i], former, own)
-            if len(self.strengths) == i:
-                self.strengths.append(strengths_of(own, self.priors, self.units))
-            before = ByValue(index, order).before(counted)
+        for i, (index, sums) in enumerate(zip(indices, self.sums, strict=True)):
             of_key = values[:, self._columns_of(i)]
-            of_key[:, 0], of_key[:, 1:] = self._log_counts(sums[i], i)[index], self._log_odds(before, i)
-        self.sums = sums  # a new list: a copy of this object may have the other
-        if not hasattr(self, "center"):  # later rows are scaled as the network has learned to read them
+            before = ByValue(index, order).before(counted)
+            of_key[:, 0], of_key[:, 1:] = self._log_counts(sums, i)[index], self._log_odds(before, i)
+        if not more:  # later rows are scaled as the network has learned to read them
             self._scale_by(values)
         self._tabulate()
         return self._scaled(values)
 
     def add(self, codes: np.ndarray, targets: Targets) -> None:
         """Count further rows, which no network is trained on: predictions look their labels up from now on."""
-        self._know(self.combinations(codes))
-        counted = self.counted(targets)
-        self._take_after_training(
-            [
-                (former + summed(self.index(i, codes), counted, len(former))).astype(np.float32)
-                for i, former in enumerate(self.sums)
-            ]
-        )
-
-    def _take_after_training(self, sums: list[np.ndarray]) -> None:
-        shares = self.shares or [1.0] * len(sums)
-        grown = zip(shares, map(n_counted, self.sums), map(n_counted, sums), strict=True)
-        self.shares = [share * before / after if before else share for share, before, after in grown]
-        self.sums = sums
+        self._know(self.combinations(codes), more=True)
+        self._add(self._summed(codes, self.counted(targets))[1])
         self._tabulate()
+
+    def add_sums(
+        self,
+        known: Sequence[np.ndarray | None],
+        sums: Sequence[np.ndarray],
+        total: np.ndarray,
+        squares: np.ndarray,
+        *,
+        more: bool,
+    ) -> None:
+        """Be told the sums of rows, which somebody else has added up.
+
+        Parameters
+        ----------
+        known, sums : as the attributes.
+        total, squares : ``(2 · n_events + 1,)``, the sums over all rows, those of unknown values included, and those of
+            the squares.
+        more : whether the rows add to those of former calls; if not, :meth:`take_scale` is to follow.
+        """
+        self._know(known, more=more)
+        own = []
+        for all_known, of_key, added in zip(self.known, known, sums, strict=True):
+            if all_known is not None and of_key is not None:
+                placed = np.zeros((len(all_known) + 1, added.shape[1]))
+                placed[np.searchsorted(all_known, of_key) + 1] = added[1:]
+                added = placed
+            own.append(added)
+        self._add(own)
+        if more:
+            self._tabulate()
+        else:
+            self._smooth(own, total, squares)
+
+    def _know(self, combinations: Sequence[np.ndarray | None], *, more: bool) -> None:
+        """Know further combinations of each key; or these alone, where nothing that was counted before counts."""
+        if not more:
+            width = 2 * len(self.events) + self.counts_rows
+            self.known, self.shares = list(combinations), []
+            self.sums = [np.zeros((self.n_rows(i), width)) for i in range(len(self.keys))]
+            return
+        all_known, all_sums = [], []
+        for known, sums, further in zip(self.known, self.sums, combinations, strict=True):
+            if known is not None and further is not None:
+                together = np.union1d(known, further)
+                wider = np.zeros((len(together) + 1, sums.shape[1]), sums.dtype)
+                wider[np.searchsorted(together, known) + 1] = sums[1:]
+                known, sums = together, wider
+            all_known.append(known)
+            all_sums.append(sums)
+        self.known, self.sums = all_known, all_sums
+
+    def _summed(self, codes: np.ndarray, counted: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """For each key the rows of its table that these rows stand for, and what they count, added up by these."""
+        indices = [self.index(i, codes) for i in range(len(self.keys))]
+        return indices, [summed(index, counted, len(sums)) for index, sums in zip(indices, self.sums, strict=True)]
+
+    def _add(self, own: Sequence[np.ndarray]) -> None:
+        """Add sums to those of before."""
+        shares = self.shares or [1.0] * len(own)
+        self.shares = [share_of_more(*of_key) for of_key in zip(shares, self.sums, own, strict=True)]
+        # A new list: a copy of this object may have the other.
+        self.sums = [compact(former + more) for former, more in zip(self.sums, own, strict=True)]
+
+    def _smooth(self, sums: Sequence[np.ndarray], total: np.ndarray, squares: np.ndarray) -> None:
+        """Learn by what the rates are smoothed."""
+        positive, tried = halves(total)
+        self.units = units_of(tried, halves(squares)[1])
+        self.priors = np.divide(positive, tried, out=np.full_like(tried, 0.5), where=tried > 0).clip(1e-6, 1 - 1e-6)
+        self.strengths = [strengths_of(of_key, self.priors, self.units) for of_key in sums]
 
     def append(self, rows: Encoded) -> Encoded:
         """Rows that were not counted, with the statistics of all that were."""
@@ -165,58 +228,6 @@ class TargetStatistics(KeyRows):
         """The statistics of all rows that were counted for these codes, ``(n, n_columns)``."""
         return np.concatenate([table[self.index(i, codes)] for i, table in enumerate(self.tables)], axis=1)
 
-    def _start(self, encoder: FeatureEncoder, codes: np.ndarray, counted: np.ndarray) -> None:
-        self.take_codes_of(encoder)
-        self.known = self.combinations(codes)
-        self.sums = [np.zeros((self.n_rows(i), counted.shape[1])) for i in range(len(self.keys))]
-        self.strengths: list[np.ndarray] = []
-        self._take_priors(counted.sum(axis=0), np.square(counted).sum(axis=0))
-
-    def take_sums(
-        self, known: Sequence[np.ndarray | None], sums: Sequence[np.ndarray], total: np.ndarray, squares: np.ndarray
-    ) -> None:
-        """Be told the sums of all rows of training, which somebody else has added up.
-
-        Parameters
-        ----------
-        known, sums : as the attributes.
-        total, squares : ``(2 · n_events + 1,)``, the sums over all rows, those of unknown values included, and those of
-            the squares.
-        """
-        self.known, self.sums = list(known), [of_key.astype(np.float32) for of_key in sums]
-        self._take_priors(total, squares)
-        self.strengths = [strengths_of(of_key, self.priors, self.units) for of_key in sums]
-
-    def add_sums(
-        self, known: Sequence[np.ndarray | None], sums: Sequence[np.ndarray], *, more: bool, trained: bool = True
-    ) -> None:
-        """Be told the sums of further rows, by which rates are smoothed and scaled as before.
-
-        Parameters
-        ----------
-        known, sums : as the attributes.
-        more : whether the rows add to those of before, and their combinations to the known ones.
-        trained : whether the network is trained on them; see :meth:`add`.
-        """
-        if more:
-            self._know(known)
-        together = []
-        for own, former, of_key, added in zip(self.known, self.sums, known, sums, strict=True):
-            made = former.copy() if more else np.zeros_like(former)
-            if own is None or of_key is None:
-                made += added.astype(np.float32)
-            else:
-                is_known = np.isin(of_key, own)
-                made[np.searchsorted(own, of_key[is_known]) + 1] += added[1:][is_known].astype(np.float32)
-            together.append(made)
-        if not trained:
-            self._take_after_training(together)
-            return
-        pairs = zip(self.shares if more else (), self.sums, together, strict=False)
-        self.shares = [mean_share(share, former, made - former) for share, former, made in pairs]
-        self.sums = together
-        self._tabulate()
-
     def grown(self, encoder: FeatureEncoder) -> TargetStatistics:
         """A copy for an encoder that knows more values: these have been seen in no row."""
         made = shallow(self)
@@ -228,19 +239,6 @@ class TargetStatistics(KeyRows):
             made.sums.append(np.concatenate([sums, np.zeros((more, sums.shape[1]), sums.dtype)]))
         made._tabulate()
         return made
-
-    def _know(self, combinations: Sequence[np.ndarray | None]) -> None:
-        """Know further combinations of each key, which no row has had."""
-        all_known, all_sums = [], []
-        for known, sums, more in zip(self.known, self.sums, combinations, strict=True):
-            if known is not None and more is not None:
-                together = np.union1d(known, more)
-                wider = np.zeros((len(together) + 1, sums.shape[1]), sums.dtype)
-                wider[np.searchsorted(together, known) + 1] = sums[1:]
-                known, sums = together, wider
-            all_known.append(known)
-            all_sums.append(sums)
-        self.known, self.sums = all_known, all_sums
 
     def take_scale(self, sums: Sequence[np.ndarray], before: Sequence[np.ndarray]) -> None:
         """Scale the statistics by those of some rows, and make the tables.
@@ -274,11 +272,6 @@ class TargetStatistics(KeyRows):
         self.center, self.scale = values.mean(axis=0), values.std(axis=0)
         self.scale[self.scale == 0] = 1.0
         self.low, self.high = values.min(axis=0), values.max(axis=0)
-
-    def _take_priors(self, sums: np.ndarray, squares: np.ndarray) -> None:
-        positive, total = halves(sums)
-        self.units = units_of(total, halves(squares)[1])
-        self.priors = np.divide(positive, total, out=np.full_like(total, 0.5), where=total > 0).clip(1e-6, 1 - 1e-6)
 
     def counted(self, targets: Targets) -> np.ndarray:
         """What each row adds to the sums, ``(n, 2 · n_events + 1)``.

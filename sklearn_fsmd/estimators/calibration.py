@@ -21,6 +21,10 @@ FEW_EVENTS = 10
 """Of fewer rows of one class the level is known to a third, at best."""
 STEEP = 100.0
 """No model is too timid by as much."""
+DRIFT = 0.2
+"""The spread, from day to day, of the log-odds of an event."""
+EVIDENCE = 3.0
+"""So much larger is the log-likelihood of what is taken for true."""
 
 
 class Calibration(Predictions):
@@ -144,19 +148,32 @@ def refuse_other_rate(rate: float, spec: Mapping[str, Any]) -> None:
         )
 
 
-def refuse_unsampled(rate: float, parents: Sequence[int | None], train: np.ndarray, valid: np.ndarray) -> None:
-    """Raise if the rows that validate are those of the whole log, of which the rows of training are a sample.
+Rates = tuple[np.ndarray, float]
+"""How often each step happened, ``(K,)``, and over how many rows."""
 
-    The level of the predictions would be between that of both. `train` and `valid` ``(K,)`` are how often each step
-    happened. Rows are taken for whole if the odds of the first event are nearer to what these would be there.
+
+def refuse_unsampled(rate: float, parents: Sequence[int | None], train: Rates, others: Rates, what: str) -> None:
+    """Raise if other rows are those of the whole log, of which the rows of training are a sample.
+
+    The level of the predictions would be between that of both. Rows are taken for whole where that is far likelier than
+    that they are a sample like the rows of training: by the odds of their first event, which vary by chance and from
+    day to day. Of a sample that holds more than half of the negatives nobody can tell.
     """
-    k = [parent is None for parent in parents].index(True)
-    if not (0 < train[k] < 1 and 0 < valid[k] < 1):
+    if rate == 1:
         return
-    apart = math.log(valid[k] / (1 - valid[k])) - math.log(train[k] / (1 - train[k]))
-    if abs(apart - math.log(rate)) < abs(apart):
+    k = [parent is None for parent in parents].index(True)
+    if not (0 < train[0][k] < 1 and 0 < others[0][k] < 1):
+        return
+    (at, chance), (other, other_chance) = (_log_odds(float(rates[k]), n) for rates, n in (train, others))
+    apart, variance = other - at, chance + other_chance + DRIFT**2
+    if (apart**2 - (apart - math.log(rate)) ** 2) / (2 * variance) > EVIDENCE:
         raise ValueError(
-            f"The first target is 1 in {valid[k]:.2g} of the rows that validate and in {train[k]:.2g} of the others,"
-            f" as if the former had not been sampled with negative_sampling_rate={rate}. Sample them in the same way; "
-            "to set the level by a whole log, call `calibrate` with it."
+            f"The first target is 1 in {others[0][k]:.2g} of {what} and in {train[0][k]:.2g} of those of training, as "
+            f"if the former had not been sampled with negative_sampling_rate={rate}. Sample them in the same way; to "
+            "set the level by a whole log, call `calibrate` with it."
         )
+
+
+def _log_odds(rate: float, n: float) -> tuple[float, float]:
+    """The log-odds of a rate over `n` rows, and their variance by chance."""
+    return math.log(rate / (1 - rate)), 1 / (n * rate * (1 - rate))

@@ -16,7 +16,6 @@ from sklearn_fsmd.encoding import (
     InputEncoder,
     LabelledRows,
     StatisticsSums,
-    StepSums,
     TargetEncoder,
     draw_scale,
     refuse_unjudged,
@@ -175,7 +174,7 @@ class Datasets(Learning):
         )
         rates = sums.rates()
         if validation is not None and valid is not None:
-            self._refuse_unsampled(parents, rates, StepSums.of(valid[1], parents).rates(parents))
+            self._refuse_unsampled(parents, (rates, sums.n_rows), valid[1])
         if net is None:
             net = trainer.new_net(self, encoder, sums.with_largest(sample[1]), rates, random, None, n_rows)
         else:
@@ -204,7 +203,7 @@ class Datasets(Learning):
             processes=processes,
         )
         if held is not None:
-            held.finish(sums.factors, more=True, trained=False)
+            held.finish(sums.factors, more=True)
         return drawn if anew and users is not None else None
 
     def _learn_encoding(
@@ -232,7 +231,8 @@ class Datasets(Learning):
             refuse_unjudged(valid[1])
         if anew:
             self._choose_statistics(encoder, parents, sample, valid, random)
-        sums, held = scan(*how, more=None if anew else self._grows)
+        more = self._grows and not anew
+        sums, held = scan(*how, more=more)
         warn_of_contradictions(sums.n_odd, sums.n_rows, targets.names, parents)
         if anew:
             refuse_unlabeled(sums.weights, sums.positive, sums.steps, targets.names, parents)
@@ -241,7 +241,7 @@ class Datasets(Learning):
         if anew and encoder.bias is not None and sample[0].bias is not None:
             encoder.take_reference(sample[0].bias)
         if encoder.statistics is not None:
-            if anew:
+            if not more:
                 draw_scale(encoder.statistics, sample[0].codes, sample[1], random)
             valid = None if valid is None else (encoder.statistics.append(valid[0]), valid[1])
         return LearnedEncoding(encoder, targets, parents, sums, held, sample, valid, content)

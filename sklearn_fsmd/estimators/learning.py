@@ -32,7 +32,7 @@ from sklearn_fsmd.encoding import (
     warn_of_text,
     warn_unjudged,
 )
-from sklearn_fsmd.estimators.calibration import Calibration, refuse_other_rate, refuse_unsampled, shift_of
+from sklearn_fsmd.estimators.calibration import Calibration, Rates, refuse_other_rate, refuse_unsampled, shift_of
 from sklearn_fsmd.estimators.exchange import generator_of, own_generator
 from sklearn_fsmd.estimators.statistics import Statistics
 from sklearn_fsmd.estimators.tables import TakesTables
@@ -126,14 +126,14 @@ class Learning(Statistics, Calibration, Saving, TakesTables, ClassifierMixin, Mu
             self._choose_statistics(encoder, parents, data, valid, random)
         rates = steps.rates(parents)
         if validation is not None and valid is not None:
-            self._refuse_unsampled(parents, rates, StepSums.of(valid[1], parents).rates(parents))
+            self._refuse_unsampled(parents, (rates, len(data[0])), valid[1])
         level = None
         if split or self.value_targets:  # `partial_fit` leaves probabilities; values are corrected always
             level = level_rows.sample(*data, rates if split else None, self.negative_sampling_rate)
         if encoder.statistics is not None:
             order = random if self.validation == "random" else None
             more = not split or (self._grows and not anew)
-            learned = encoder.statistics.learn(encoder.main, *data, order, more=more, new_pairs=self._grows)
+            learned = encoder.statistics.learn(encoder.main, *data, order, more=more)
             data = learned, data[1]
             level = None if level is None else level.told(encoder.statistics)
             valid = None if valid is None else (encoder.statistics.append(valid[0]), valid[1])
@@ -247,9 +247,9 @@ class Learning(Statistics, Calibration, Saving, TakesTables, ClassifierMixin, Mu
                 )
         return parents
 
-    def _refuse_unsampled(self, parents: Sequence[int | None], train: np.ndarray, valid: np.ndarray) -> None:
-        if self.negative_sampling_rate != 1:
-            refuse_unsampled(self.negative_sampling_rate, parents, train, valid)
+    def _refuse_unsampled(self, parents: Sequence[int | None], train: Rates, valid: Targets) -> None:
+        found = StepSums.of(valid, parents).rates(parents), len(valid.labels)
+        refuse_unsampled(self.negative_sampling_rate, parents, train, found, "the rows that validate")
 
     def _warn_of_columns(self, encoder: InputEncoder, targets: TargetEncoder, X: Any, labels: Targets) -> None:
         """Warn of columns of X that tell these labels, or that look like ids or numbers and are not taken for such."""

@@ -74,9 +74,10 @@ class Statistics(Predictions):
         check_consistent_length(rows.codes, Y)
         parents = self.module_.link.parents
         targets = self._targets.encode(Y, sample_weight, parents, scale=False)
-        if p.negative_sampling_rate != 1:
-            found = StepSums.of(targets, parents).rates(parents)
-            refuse_unsampled(p.negative_sampling_rate, parents, encoder.statistics.rates_of_steps(parents), found)
+        found = StepSums.of(targets, parents).rates(parents), len(targets.labels)
+        of_training = encoder.statistics.rates_of_steps(parents), encoder.statistics.n_rows_counted
+        rate = self.net_.spec_.get("negative_sampling_rate", 1.0)
+        refuse_unsampled(rate, parents, of_training, found, "these rows")
         encoder.statistics.add(rows.codes, targets)
         if encoder.main.n_rows > self._encoder.main.n_rows:
             net = trainer.go_on_with(p, self.net_)

@@ -98,8 +98,13 @@ def _written_as(kind: Any) -> Any:
 
 
 def _cast(column: Any, kind: Any) -> Any:
+    """A column in another type; a float32 of 0.1 becomes the float64 of 0.1, which is the same category."""
     import pyarrow as pa
 
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    return column.cast(kind.value_type).dictionary_encode() if pa.types.is_dictionary(kind) else column.cast(kind)
+    if pa.types.is_dictionary(kind):
+        return _cast(column, kind.value_type).dictionary_encode()
+    if pa.types.is_float32(column.type) and pa.types.is_float64(kind):
+        column = column.cast(pa.string())
+    return column.cast(kind)

@@ -200,6 +200,8 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
             If the events are older than what is known, and `strict_order` is set.
         """
         check_is_fitted(self)
+        if not np.shape(X)[0]:
+            return self  # a day without events
         return self._exchange(lambda beside, _: beside._add(X, one_of(Y, y)))
 
     def _add(self, X: Any, Y: Any) -> None:
@@ -207,7 +209,7 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
         warn_of_order(X, Y)
         X = self._table(X, reset=False)
         times, past = self._times(X), self._past
-        if self.strict_order and times.size and len(past) and times.min() < past.freshness.last:
+        if self.strict_order and len(past) and times.min() < past.freshness.last:
             raise ValueError(
                 f"`update` was given events of {pd.Timestamp(times.min())}, older than the latest that is known, of "
                 f"{pd.Timestamp(past.freshness.last)}, and strict_order is True."
@@ -216,8 +218,7 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
         targets, n_odd = self._targets.encode_part(Y, None, questions.parents)  # of which none need be known yet
         warn_of_contradictions(n_odd, len(targets.labels), self.target_names_, questions.parents)
         check_consistent_length(X, targets.labels)
-        if len(X):
-            self._take(past.followed_by(EventLog.of(past.parts[0].log.columns, X, times, targets)))
+        self._take(past.followed_by(EventLog.of(past.parts[0].log.columns, X, times, targets)))
 
     @at_one_moment
     def transform(self, X: Any) -> pd.DataFrame:

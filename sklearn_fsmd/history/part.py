@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 
 import numpy as np
 
@@ -26,7 +25,6 @@ class Part:
     parents : of each target, as in the link.
     decays : how events fade.
     forever : how those of `ALL` do not.
-    n_threads : of the engine.
     """
 
     def __init__(
@@ -35,28 +33,24 @@ class Part:
         parents: Sequence[int | None],
         decays: Sequence[Decay],
         forever: Decay,
-        n_threads: int | None,
     ) -> None:
-        self.log, self.decays, self.forever, self.n_threads = log, decays, forever, n_threads
+        self.log, self.decays, self.forever = log, decays, forever
         self.amounts = Amounts(log, parents)
         self.indices: dict[Key, Index] = {}
         self.items: dict[Key, LastItems] = {}
 
-    @cached_property
-    def engine(self) -> Engine:
-        return Engine(self.log.times, self.amounts.columns, self.n_threads)
-
     def known(
-        self, key: Key, codes: Sequence[np.ndarray], before: np.ndarray, *, by_engine: bool
+        self, key: Key, codes: Sequence[np.ndarray], before: np.ndarray, engine: Engine | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """The sums up to the time `before`, ``(n, decays, places)``, and the time of the last event, as by the engine.
 
-        `by_engine` they are computed for these rows alone; else for all events once, and looked up.
+        By an `engine` they are computed for these rows alone; else for all events once, and looked up.
         """
         asked = self._values(key, codes, len(before))
         decays = [self.forever] if key == ALL else self.decays
-        if by_engine:
-            sums, last = self.engine.known(self._values(key, self.log.codes, len(self.log)), decays, asked, before)
+        if engine is not None:
+            keys = self._values(key, self.log.codes, len(self.log))
+            sums, last = engine.known(self.log.times, self.amounts.columns, keys, decays, asked, before)
         else:
             sums, last = self._index(key, decays).known(asked, before)
         return sums[:, :, self.amounts.places], last

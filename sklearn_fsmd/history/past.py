@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property, reduce
 
@@ -12,14 +13,16 @@ import pandas as pd
 
 from sklearn_fsmd.encoding import events_of
 from sklearn_fsmd.history.decay import decays_of
+from sklearn_fsmd.history.engine import Engine, opened
 from sklearn_fsmd.history.freshness import Freshness
 from sklearn_fsmd.history.index import NEVER
 from sklearn_fsmd.history.last import newest
 from sklearn_fsmd.history.log import EventLog, Key
 from sklearn_fsmd.history.part import ALL, Part
 
-FEW_ROWS, FEW_OF_LOG = 100, 0.001
-"""Up to so many rows, or such a share of the log, are looked up in memory; more are a query of the engine."""
+FEW_ROWS, FEW_OF_LOG, SMALL_LOG = 100, 0.001, 100_000
+"""Up to so many rows, or such a share of the log, are looked up in memory, and all rows by a log of so few events; more
+are a query of the engine."""
 MERGED = 3
 """New events are merged with the part before if that has at most so many times as many."""
 
@@ -100,7 +103,7 @@ class Past:
         self.parts = [self._part(log)]
 
     def _part(self, log: EventLog) -> Part:
-        return Part(log, self.questions.parents, self.decays, self.forever, self.n_threads)
+        return Part(log, self.questions.parents, self.decays, self.forever)
 
     def __len__(self) -> int:
         return sum(len(part.log) for part in self.parts)
@@ -153,10 +156,11 @@ class Past:
         for decay in self.decays:
             decay.refuse_untold(times)
         before = times - self.questions.delay
-        rates = self._rates(self._known(ALL, before, asked)[0][:, 0], None)
+        with nullcontext() if self._are_few(len(times)) else opened(self.n_threads) as engine:
+            rates = self._rates(self._known(ALL, before, asked, engine)[0][:, 0], None)
+            known = [self._known(key, before, asked, engine) for key in self.questions.keys]
         columns = []
-        for key in self.questions.keys:
-            sums, last = self._known(key, before, asked)
+        for sums, last in known:
             for d, decay in enumerate(self.decays):
                 own = sums[:, d] * decay.worth(times)[:, None]
                 columns.append(np.log1p(own[:, :1]) if self.questions.log else own[:, :1])
@@ -178,15 +182,15 @@ class Past:
             columns.append(column)
         return columns
 
-    def _known(self, key: Key, before: np.ndarray, asked: Asked) -> tuple[np.ndarray, np.ndarray]:
+    @staticmethod
+    def _known(key: Key, before: np.ndarray, asked: Asked, engine: Engine | None) -> tuple[np.ndarray, np.ndarray]:
         """The sums of the events, of what came true and of what could, ``(n, decays, 1 + 2 · outcomes)``; the last."""
-        by_engine = not self._are_few(len(before))
-        of_parts = [part.known(key, codes, before, by_engine=by_engine) for part, codes in asked]
+        of_parts = [part.known(key, codes, before, engine) for part, codes in asked]
         sums, last = zip(*of_parts, strict=True)
         return sum(sums[1:], start=sums[0]), reduce(np.maximum, last)
 
     def _are_few(self, n_rows: int) -> bool:
-        return n_rows <= max(FEW_ROWS, FEW_OF_LOG * len(self))
+        return len(self) <= SMALL_LOG or n_rows <= max(FEW_ROWS, FEW_OF_LOG * len(self))
 
     def _rates(self, sums: np.ndarray, overall: np.ndarray | None) -> np.ndarray:
         """The rate of each outcome, ``(n, outcomes)``, smoothed towards `overall`, if that is given."""

@@ -12,7 +12,8 @@ from sklearn_fsmd.encoding import shown
 
 UNITS = {"D": 86_400 * 10**9, "h": 3_600 * 10**9, "m": 60 * 10**9, "s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 
-
+COARSEST = 10**6
+"""Nanoseconds, a millisecond: numbers that tell times apart less finely are refused."""
 LONGEST = 2**62
 """Nanoseconds, 146 years. Of two times within this of 1970 the difference is a whole number of 64 bits too."""
 
@@ -61,8 +62,20 @@ def moments(column: pd.Series, unit: str | None) -> tuple[np.ndarray, bool]:
             f"Column {name!r} holds {shown(numbers[np.argmax(np.abs(numbers))])}, which is no time in {unit!r} since "
             "1970. Look at `unit`."
         )
+    if kind == "f":
+        _refuse_coarse(numbers, name, UNITS[unit])
     scaled = numbers.astype(np.float64 if kind == "f" else np.int64) * UNITS[unit]
     return np.round(scaled).astype(np.int64), False
+
+
+def _refuse_coarse(numbers: np.ndarray, name: Any, unit: int) -> None:
+    """Raise if these floats cannot tell times of some nanoseconds apart; whole numbers that they hold exactly can."""
+    step = float(np.spacing(np.abs(numbers).max(initial=0)))
+    if step * unit > COARSEST and (step > 1 or (numbers != np.rint(numbers)).any()):
+        raise ValueError(
+            f"Column {name!r} is {numbers.dtype}, which tells times apart by {pd.Timedelta(int(step * unit))} at best, "
+            "so events would be known too early. Pass float64, whole numbers or datetimes."
+        )
 
 
 def _parsed(column: pd.Series) -> pd.Series:

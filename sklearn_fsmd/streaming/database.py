@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import weakref
@@ -54,7 +55,7 @@ class Database:
 
     def __init__(self, work: str, n_threads: int | None, memory: str | None = None) -> None:
         self.folder = tempfile.mkdtemp(prefix="sklearn-fsmd-")
-        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        weakref.finalize(self, _remove, self.folder, os.getpid())
         self.work, self.n_threads, self.memory = work, n_threads, memory
 
     @cached_property
@@ -93,3 +94,9 @@ class Database:
             with suppress(Exception):  # on a full disk it cannot write its last page, which nobody needs
                 self.connection.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _remove(folder: str, owner: int) -> None:
+    """Remove a folder, unless this is a fork of the process that made it."""
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -19,12 +19,12 @@ def scan(
     targets: TargetEncoder,
     parents: Sequence[int | None],
     *,
-    more: bool | None = None,
+    more: bool,
 ) -> tuple[LabelSums, StatisticsSums | None]:
     """Rates and weights of the targets; the statistics of the encoder, if it has any, are told their sums.
 
-    `more` says, where training goes on, whether these add to the sums of before. Returned are also the sums of the rows
-    that are held out, of which the statistics are to be told after training.
+    `more` says whether these add to the sums of before. Returned are also the sums of the rows that are held out, of
+    which the statistics are to be told after training.
     """
     of_values = targets.of_values
     firsts = dataset.source.first_rows()

@@ -1,9 +1,12 @@
 """The past of each row, against a plain loop over the log, and without a look at the present or the future."""
 
+import multiprocessing
+import os
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -101,6 +104,7 @@ def told(out, X):
 )
 def test_by_the_definition(params, missing_labels, few_rows, monkeypatch):
     monkeypatch.setattr(past, "FEW_ROWS", few_rows)
+    monkeypatch.setattr(past, "SMALL_LOG", 0)
     X, Y = make_log(missing_labels=missing_labels)
     history = HistoryFeatures(time="when", keys=KEYS, **params)
     np.testing.assert_allclose(told(history.fit_transform(X, Y), X), by_loop(X, Y, X, **params), rtol=1e-5)
@@ -479,11 +483,12 @@ def test_times_with_and_without_a_zone_are_not_read_together():
 
 
 @LONG_AFTER
-def test_a_rate_does_not_end_long_after_a_short_log():
+def test_a_rate_does_not_end_long_after_a_short_log(monkeypatch):
     """Without smoothing all that fades cancels."""
     log = pd.DataFrame({"time": pd.to_datetime(["2026-01-01 00:00", "2026-01-01 01:00", "2026-01-01 02:00"]), "u": "a"})
     history = HistoryFeatures(keys=["u"], half_life="1h", smoothing=0.0, log=False)
     history.fit(log, pd.DataFrame({"click": [1, 0, 1]}))
+    monkeypatch.setattr(past, "SMALL_LOG", 0)
     for n in (1, 300):  # by an index, and by the engine
         later = pd.DataFrame({"time": pd.to_datetime(["2026-01-02"] * n + ["2026-06-01"] * n), "u": "a"})
         rates = history.transform(later)["u_click_rate_1h"]
@@ -505,17 +510,60 @@ def test_a_log_that_goes_on_is_never_too_long():
         history.transform(log[:10])
 
 
-def test_a_full_disk_is_named():
+def test_a_full_disk_is_named(monkeypatch):
     n = 40_000
     X = pd.DataFrame({"time": np.arange(n), "u": np.arange(n) * 7919 % 20_011, "v": np.arange(n) * 104_729 % 20_021})
     history = HistoryFeatures(unit="s", keys=["u", ["u", "v"]], n_threads=1).fit(
         X, pd.DataFrame({"click": [0, 1] * (n // 2)})
     )
-    connection = history._past.whole.engine.connection
-    connection.execute("SET memory_limit = '1MB'")
-    connection.execute("SET max_temp_directory_size = '1MB'")
+    connect = duckdb.connect
+
+    def connected(config):
+        return connect(config={**config, "memory_limit": "1MB", "max_temp_directory_size": "1MB"})
+
+    monkeypatch.setattr(duckdb, "connect", connected)
+    monkeypatch.setattr(past, "SMALL_LOG", 0)
     with pytest.raises(OSError, match="The past of each key is summed up in .*, and that failed.*TMPDIR"):
         history.transform(X)
+
+
+def test_times_that_are_too_coarse_are_refused():
+    """A float32 of seconds steps by two minutes today: events would be known before `delay` has passed."""
+    seconds = 1_767_225_600 + np.arange(0, 600, 30)
+    X, Y = pd.DataFrame({"time": seconds, "u": "a"}), pd.DataFrame({"click": np.arange(20) % 2})
+    history = HistoryFeatures(unit="s", keys=["u"], delay="100s", log=False)
+    exact = history.fit_transform(X.astype({"time": "float64"}), Y)["u_events"]
+    assert exact.tolist()[:6] == [0, 0, 0, 0, 1, 2]
+    with pytest.raises(ValueError, match="'time' is float32, which tells times apart by 0 days 00:02:08 at best"):
+        history.fit(X.astype({"time": "float32"}), Y)
+    with pytest.raises(ValueError, match="float32"):
+        history.transform(X.astype({"time": "float32"}))
+
+
+def test_a_day_without_events_changes_nothing():
+    X, Y = hourly(50)
+    history = HistoryFeatures(keys=["user"]).fit(X, Y)
+    assert history.update(X[:0], Y[:0]).n_events_ == 50
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+def test_a_fork_can_be_told_and_end(monkeypatch):
+    """Of a history that has answered many rows: databases that are open do not outlive a fork."""
+    monkeypatch.setattr(past, "SMALL_LOG", 0)
+    X, Y = hourly(500)
+    history = HistoryFeatures(keys=["user"], delay="10D").fit(X[:300], Y[:300])
+    wanted = history.transform(X[300:450])
+
+    def work():
+        pd.testing.assert_frame_equal(history.transform(X[300:450]), wanted)
+        history.update(X[300:310], Y[300:310])
+
+    for target in (work, int):
+        child = multiprocessing.get_context("fork").Process(target=target)
+        child.start()
+        child.join()
+        assert child.exitcode == 0
+    pd.testing.assert_frame_equal(history.transform(X[300:450]), wanted)
 
 
 def test_a_key_that_is_no_name():

@@ -55,7 +55,7 @@ def test_sums_and_rates_are_those_of_the_table(rows, monkeypatch):
     sums = StatisticsSums(streamed, encoder)
     for block, labels in blocks_of(codes, targets, 333):
         sums.add(block.codes, labels)
-    sums.finish(np.ones(2))
+    sums.finish(np.ones(2), more=False)
     np.testing.assert_array_equal(streamed.known[1], whole.known[1])
     for one, other in zip(streamed.sums, whole.sums, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -78,7 +78,7 @@ def test_what_a_row_would_see_at_random_has_the_spread_of_a_random_order(share, 
         whole.learn_codes(encoder, codes, targets, np.random.RandomState(seed))
         sums = StatisticsSums(drawn, encoder)
         sums.add(codes, targets)
-        sums.finish(np.ones(2))
+        sums.finish(np.ones(2), more=False)
         draw_scale(drawn, codes, targets, np.random.RandomState(seed))
     centers, scales = (
         [np.mean([getattr(one, name) for one in of], axis=0) for of in (draws, orders)] for name in ("center", "scale")
