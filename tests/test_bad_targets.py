@@ -326,8 +326,8 @@ def test_not_fitted(method, given):
 @cases(
     ("score", lambda m, X, Y: m.score(X, Y), NotFittedError, "This FSMDClassifier instance is not fitted yet."),
     ("view", lambda m, X, Y: m.output_view(0), NotFittedError, "This FSMDClassifier instance is not fitted yet."),
-    ("view predicts", lambda m, X, Y: clone(OutputView(m, 0)).predict(X), NotFittedError, "is not fitted yet."),
-    ("view's proba", lambda m, X, Y: clone(OutputView(m, 0)).predict_proba(X), NotFittedError, "is not fitted yet."),
+    ("view predicts", lambda m, X, Y: OutputView(clone(m), 0).predict(X), NotFittedError, "is not fitted yet."),
+    ("view's proba", lambda m, X, Y: OutputView(clone(m), 0).predict_proba(X), NotFittedError, "is not fitted yet."),
     ("save", lambda m, X, Y: m.save("no file"), NotFittedError, "is not fitted yet."),
 )
 def test_not_fitted_either(case, given):

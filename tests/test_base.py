@@ -664,6 +664,8 @@ def test_output_view_for_single_output_tools(fitted):
     np.testing.assert_array_equal(view.predict_proba(X)[:, 1], model.predict_marginals(X)[:, 1])
     assert model.output_view(1).predict(X).tolist() == view.predict(X).tolist()
     calibrated = CalibratedClassifierCV(FrozenEstimator(view)).fit(X, Y["conversion"])
+    unfrozen = CalibratedClassifierCV(view).fit(X, Y["conversion"])  # whose clones are the view
+    np.testing.assert_allclose(unfrozen.predict_proba(X), calibrated.predict_proba(X), atol=0.1)
     assert calibrated.predict_proba(X).shape == (len(X), 2)
 
 

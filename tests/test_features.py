@@ -70,6 +70,25 @@ def test_frame_and_object_array_agree(frame):
     np.testing.assert_array_equal(from_frame.numbers, from_array.numbers)
 
 
+def test_a_number_is_in_the_same_bin_as_float32_and_as_float64():
+    """9.99 as float32 is a little more; served as JSON it is a float64, and alone."""
+    prices = np.random.RandomState(0).choice([9.99, 19.99, 21.07, 24.9, 39.95], 400)
+    X = pd.DataFrame({"price": prices, "count": np.arange(400) % 7})
+    for fitted, asked in (("float32", "float64"), ("float64", "float32")):
+        made = encoder([])
+        bins = made.fit_encode(X.astype({"price": fitted})).codes
+        assert len(np.unique(bins[:, 0])) == 5
+        np.testing.assert_array_equal(made.encode(X.astype({"price": asked})).codes, bins)
+        np.testing.assert_array_equal(made.encode(X[:3].astype({"price": asked})).codes, bins[:3])
+    edges = made.numeric[0].edges
+    assert np.setdiff1d(edges, prices).size == len(edges) == 4
+
+
+def test_neighbouring_numbers_have_bins_of_their_own():
+    x = np.repeat([1.0, np.nextafter(1.0, 2.0), np.nextafter(np.nextafter(1.0, 2.0), 2.0)], 20)
+    assert len(np.unique(encoder([]).fit_encode(pd.DataFrame({"x": x})).codes)) == 3
+
+
 def test_without_bins_numbers_have_no_codes(frame):
     rows = encoder(numeric_bins=0).fit_encode(frame[0])
     assert rows.codes.shape == (300, 3)

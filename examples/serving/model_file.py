@@ -27,7 +27,7 @@ class ModelFile:
     not_needed : what a row may have beside them.
     task_names, value_names : what the outputs are of.
     rank_weights : the exponents of the score, those of the tasks and then those of the values.
-    version : the first digits of a hash of the metadata, which hold the hash of the weights and the exponents.
+    version : the first digits of a hash of the metadata, which hold the exponents and hashes of weights and encoding.
     """
 
     def __init__(self, path: Path) -> None:

@@ -27,7 +27,7 @@ def output_view(estimator: Any, task: int | str) -> OutputView:
     Returns
     -------
     view : OutputView, with `predict_proba`, `predict_log_proba`, `predict`, `classes_` and `score`, the accuracy.
-        Its rows are those that `estimator` takes. scikit-learn's FrozenEstimator keeps it from being fitted again.
+        Its rows are those that `estimator` takes. It learns nothing: `fit` and `clone` give the same view.
 
     Raises
     ------
@@ -73,6 +73,10 @@ class OutputView(ClassifierMixin, BaseEstimator):
     def fit(self, X: Any, y: Any = None) -> OutputView:
         """Nothing is learned: the estimator is fitted already."""
         check_is_fitted(self.estimator)
+        return self
+
+    def __sklearn_clone__(self) -> OutputView:
+        """The view itself: it has nothing to learn, and stays one of the fitted estimator."""
         return self
 
     def __sklearn_is_fitted__(self) -> bool:

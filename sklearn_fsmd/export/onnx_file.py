@@ -21,6 +21,7 @@ from sklearn_fsmd.export.rows import encoded
 from sklearn_fsmd.export.size import check_size
 from sklearn_fsmd.export.values import expected, of_impressions
 from sklearn_fsmd.export.weights import digest_of
+from sklearn_fsmd.persistence import digest_of as digest_of_values
 from sklearn_fsmd.persistence import replacing
 from sklearn_fsmd.ranking import exponents_of, listed
 from sklearn_fsmd.runtime import cpu_by_default
@@ -140,7 +141,7 @@ def _exponents(rank_weights: Sequence[float] | None, n_tasks: int, n_values: int
 def _metadata(
     estimator: MultiTaskClassifier, columns: Sequence[Column], weights: np.ndarray, before: list[str]
 ) -> dict[str, str]:
-    """What a program may want to know; each value but that of the hash is JSON."""
+    """What a program may want to know; each value but those of the hashes is JSON."""
     calibration, of_values = estimator.calibration_, estimator._targets.of_values
     content: dict[str, Any] = {
         "format": FORMAT,
@@ -161,4 +162,5 @@ def _metadata(
     return {
         **{name: json.dumps(value) for name, value in content.items()},
         "weights_sha256": digest_of(estimator.module_),
+        "encoding_sha256": digest_of_values(estimator._encoder),
     }

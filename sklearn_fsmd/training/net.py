@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -27,6 +28,9 @@ from sklearn_fsmd.training.copying import copied
 from sklearn_fsmd.training.fused_step import FusedStep
 from sklearn_fsmd.training.rowwise_adam import RowWiseAdam
 from sklearn_fsmd.training.weight_average import WeightAverage
+
+BESTS = {"train_loss": -1, "valid_loss": -1, "valid_auc": 1}
+"""Of what skorch's callbacks ask whether an epoch is the best, and which sign is better."""
 
 
 class Net(ClassifierMixin, NeuralNet):
@@ -112,6 +116,7 @@ class Net(ClassifierMixin, NeuralNet):
             self.run_single_epoch(batches, training=True, prefix="train", step_fn=self.train_step)
             for name, value in self.balance.summary(self.task_names).items():
                 self.history.record(name, value)
+            self._note_bests()
             try:
                 self.notify("on_epoch_end", **data)
             except KeyboardInterrupt as interrupt:
@@ -124,6 +129,14 @@ class Net(ClassifierMixin, NeuralNet):
         self.average_.swap_in()
         self.notify("on_train_end", X=batches, y=None)
         self._check_last_step(batches.data)
+
+    def _note_bests(self) -> None:
+        """Say whether the epoch is the best so far, as callbacks of skorch look it up."""
+        *former, epoch = self.history
+        for name, sign in BESTS.items():
+            if name in epoch:
+                before = (sign * row[name] for row in former if name in row)
+                self.history.record(f"{name}_best", sign * epoch[name] > max(before, default=-math.inf))
 
     @torch.inference_mode()
     def _check_last_step(self, data: TensorData) -> None:
@@ -169,7 +182,8 @@ class Net(ClassifierMixin, NeuralNet):
 
     def epochs(self) -> list[dict[str, Any]]:
         """The history: a plain dictionary per epoch."""
-        return [{key: value for key, value in epoch.items() if key != "batches"} for epoch in self.history]
+        left_out = {"batches", *(f"{name}_best" for name in BESTS)}
+        return [{key: value for key, value in epoch.items() if key not in left_out} for epoch in self.history]
 
     def take_history(self, epochs: Sequence[dict[str, Any]]) -> None:
         """Take over the history of a net of before."""

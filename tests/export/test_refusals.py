@@ -232,7 +232,7 @@ def test_the_model_stays_as_it_is(tmp_path):
 def test_metadata(tmp_path):
     model = fit(X, Y)
     file = File(model, tmp_path, rank_weights=(2, 0.5))
-    metadata = {k: v if k == "weights_sha256" else json.loads(v) for k, v in file.metadata.items()}
+    metadata = {k: v if k.endswith("_sha256") else json.loads(v) for k, v in file.metadata.items()}
     assert metadata["task_names"] == ["click", "conversion"]
     assert metadata["parents"] == [None, 0]
     assert metadata["classes"] == [["0", "1"], ["0", "1"]]
@@ -245,6 +245,16 @@ def test_metadata(tmp_path):
     assert len(before) == 64
     assert File(model, tmp_path).metadata["weights_sha256"] == before
     assert File(shaken(model), tmp_path).metadata["weights_sha256"] != before
+
+
+def test_another_encoding_is_told_from_the_former(tmp_path):
+    """Rates that move without training change the answers, so they change what a server calls the model."""
+    model = fit(X, Y, statistics_features=[0])
+    before, again = (File(model, tmp_path).metadata for _ in range(2))
+    assert before == again
+    model.update_statistics(X[:50], Y[:50])
+    after = File(model, tmp_path).metadata
+    assert {name for name in before if before[name] != after[name]} == {"encoding_sha256"}
 
 
 # -------------------------------------------------------------------------------------------------- pipelines, searches

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
-from skorch.callbacks import Callback, EpochScoring, MlflowLogger, PrintLog, TensorBoard
+from skorch.callbacks import Callback, Checkpoint, EpochScoring, MlflowLogger, PrintLog, TensorBoard
 from skorch.callbacks import EarlyStopping as SkorchEarlyStopping
 
 from sklearn_fsmd import (
@@ -149,6 +149,26 @@ def test_optuna_prunes(data):
     study.optimize(objective, n_trials=2)
     states = {trial.params["lr"]: trial.state.name for trial in study.trials}
     assert states == {0.02: "COMPLETE", 1e-7: "PRUNED"}
+
+
+def test_checkpoints_of_skorch_are_written_by_any_figure(data, tmp_path):
+    for monitor in ("valid_loss_best", "valid_auc_best", "train_loss_best", "valid_best"):
+        watch = Checkpoint(dirname=tmp_path / monitor, monitor=monitor, event_name="saved")
+        model = fit(data, callbacks=[watch], max_epochs=3)
+        written = [row["saved"] for row in model.net_.history]
+        name = monitor.removesuffix("_best")
+        if name in ("valid_loss", "train_loss", "valid_auc"):
+            sign = 1 if name == "valid_auc" else -1
+            values = [sign * row[name] for row in model.history_]
+            assert written == [value > max(values[:i], default=-np.inf) for i, value in enumerate(values)]
+        assert any(written)
+        assert not {"valid_loss_best", "valid_auc_best", "train_loss_best"} & set(model.history_[0])
+
+
+@pytest.mark.parametrize("callback", [Checkpoint(load_best=True), ("own", Checkpoint(load_best=True))])
+def test_weights_that_were_not_averaged_are_not_put_back(callback, data):
+    with pytest.raises(ValueError, match="load_best=True of a callback would put back weights of the end of an epoch"):
+        fit(data, callbacks=[callback])
 
 
 # ------------------------------------------------------------------------------------------------- what early stopping
