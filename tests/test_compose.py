@@ -1,3 +1,5 @@
+from contextlib import nullcontext
+
 import category_encoders
 import numpy as np
 import pandas as pd
@@ -24,8 +26,7 @@ def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
 
-@pytest.mark.parametrize("as_frame", [True, False])
-@pytest.mark.parametrize("task", ["conversion", 1])
+@pytest.mark.parametrize(("as_frame", "task"), [(True, "conversion"), (True, 1), (False, 1)])
 def test_a_target_encoder_sees_its_task(frame, as_frame, task):
     X, Y = frame
     X = X[["city"]].fillna("?")
@@ -67,7 +68,13 @@ class Watch(StandardScaler):
     ],
 )
 def test_tasks_have_the_names_of_the_models(task, y, expected):
-    seen = ForTask(Watch(), task=task).fit(np.arange(4.0).reshape(2, 2), y).transformer_.seen_
+    step = ForTask(Watch(), task=task)
+    with (
+        pytest.warns(UserWarning, match="task='conversion' for the one at position 1")
+        if task == "conversion"
+        else (nullcontext())
+    ):
+        seen = step.fit(np.arange(4.0).reshape(2, 2), y).transformer_.seen_
     assert np.asarray(seen).tolist() == expected
 
 

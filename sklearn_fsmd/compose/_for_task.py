@@ -11,8 +11,9 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _routing_enabled, process_routing
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_fsmd.encoding import as_pandas, names_of, place_of
+from sklearn_fsmd.encoding import DEFAULT_NAMES, as_pandas, names_of, place_of
 from sklearn_fsmd.parameters import Documented
+from sklearn_fsmd.runtime import warn
 
 
 class ForTask(Documented, TransformerMixin, BaseEstimator):
@@ -160,4 +161,9 @@ class ForTask(Documented, TransformerMixin, BaseEstimator):
         position = place_of(self.task, names)
         if np.ndim(y) == 1:
             return y
+        if self.task in DEFAULT_NAMES and not isinstance(y, pd.DataFrame):
+            warn(
+                f"Y has no names, so its columns are taken for {list(names)}, and task={self.task!r} for the one at "
+                f"position {position}. Pass a DataFrame, or task={position}. Within cross_val_predict Y has no names."
+            )
         return y.iloc[:, position] if isinstance(y, pd.DataFrame) else np.asarray(y)[:, position]

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
-from sklearn_fsmd.distributed.signs import LONG_SILENCE, SILENCE, Signs, named
+from sklearn_fsmd.distributed.signs_of_life import LONG_SILENCE, SILENCE, Signs, named
 
 T = TypeVar("T")
 VARIABLE = "SKLEARN_FSMD_TIMEOUT"

@@ -1,8 +1,8 @@
 """Scikit-learn's side of it all."""
 
+from sklearn_fsmd.estimators.atomic import Exchanged, at_one_moment
 from sklearn_fsmd.estimators.classifier import MultiTaskClassifier
 from sklearn_fsmd.estimators.embedder import DenoisingEmbedder
-from sklearn_fsmd.estimators.exchange import Exchanged, at_one_moment
 from sklearn_fsmd.estimators.models import (
     BaseMTL,
     DeepFMClassifier,

@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_fsmd.encoding import FeatureEncoder, read_table
-from sklearn_fsmd.estimators.exchange import Exchanged, at_one_moment, generator_of
+from sklearn_fsmd.estimators.atomic import Exchanged, at_one_moment, generator_of
 from sklearn_fsmd.estimators.tables import TakesTables
 from sklearn_fsmd.parameters import TableParameters, estimator
 from sklearn_fsmd.persistence import Saving

@@ -32,8 +32,8 @@ from sklearn_fsmd.encoding import (
     warn_of_text,
     warn_unjudged,
 )
+from sklearn_fsmd.estimators.atomic import generator_of, own_generator
 from sklearn_fsmd.estimators.calibration import Calibration, Rates, refuse_other_rate, refuse_unsampled, shift_of
-from sklearn_fsmd.estimators.exchange import generator_of, own_generator
 from sklearn_fsmd.estimators.statistics import Statistics
 from sklearn_fsmd.estimators.tables import TakesTables
 from sklearn_fsmd.inference import Predictor

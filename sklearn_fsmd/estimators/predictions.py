@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklearn_fsmd.compose import OutputView, output_view
 from sklearn_fsmd.encoding import Encoded, InputEncoder, TargetEncoder, as_pandas, one_of, read_table, warn_of_order
-from sklearn_fsmd.estimators.exchange import Exchanged, at_one_moment
+from sklearn_fsmd.estimators.atomic import Exchanged, at_one_moment
 from sklearn_fsmd.inference import Predictor
 from sklearn_fsmd.metrics import mean_auc
 from sklearn_fsmd.network import MultiTaskNetwork, parents_of

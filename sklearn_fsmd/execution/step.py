@@ -21,7 +21,7 @@ from sklearn_fsmd.execution.products import first_transposed, product
 from sklearn_fsmd.network import StackSpec
 
 TOGETHER = 4
-"""The most members that a thread takes at once."""
+"""Members that are taken at once go to the threads in groups of about so many."""
 
 
 class Step:

@@ -1,4 +1,4 @@
-"""An ONNX graph while it is built. Only this file and `onnx_file` know the onnx library."""
+"""An ONNX graph while it is built."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def lift_curve(y: Any, score: Any, *, n_bins: int = 10, sample_weight: Any = Non
 def _observed(y: Any, p: Any, sample_weight: Any, n_bins: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     check_count("n_bins", n_bins)
     y = as_column(y)
-    y = zeros_and_ones(y) if is_text(y) else numbers_or_nan(y, "y")
+    y = zeros_and_ones(y) if is_text(y) else numbers_or_nan(y)
     p = finite(as_column(p), "p")
     check_consistent_length(y, p)
     weights = np.ones(y.shape) if sample_weight is None else check_weights(sample_weight, (len(y), 1))[:, 0]

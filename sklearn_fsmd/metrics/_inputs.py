@@ -136,7 +136,7 @@ def groups_of(groups: Any) -> np.ndarray:
     return numbers
 
 
-def numbers_or_nan(column: np.ndarray, name: str) -> np.ndarray:
+def numbers_or_nan(y: np.ndarray) -> np.ndarray:
     """Values as floats, NaN where one is missing.
 
     Raises
@@ -144,16 +144,16 @@ def numbers_or_nan(column: np.ndarray, name: str) -> np.ndarray:
     ValueError
         If they are no numbers: text, times or durations.
     """
-    if column.dtype.kind in "biuf":
-        return column.astype(np.float64)
-    known = ~pd.isna(column)
-    numbers = np.full(column.shape, np.nan)
-    if column.dtype.kind == "O" and all(isinstance(value, (Real, Decimal, np.bool_)) for value in column[known]):
+    if y.dtype.kind in "biuf":
+        return y.astype(np.float64)
+    known = ~pd.isna(y)
+    numbers = np.full(y.shape, np.nan)
+    if y.dtype.kind == "O" and all(isinstance(value, (Real, Decimal, np.bool_)) for value in y[known]):
         with suppress(OverflowError):
-            numbers[known] = column[known].astype(np.float64)
+            numbers[known] = y[known].astype(np.float64)
             return numbers
-    what = shown(column[known][0]) if known.any() else f"the dtype {column.dtype}"
-    raise ValueError(f"`{name}` must hold numbers, and NaN where one is missing. Got {what}.")
+    what = shown(y[known][0]) if known.any() else f"the dtype {y.dtype}"
+    raise ValueError(f"`y` must hold numbers, and NaN where one is missing. Got {what}.")
 
 
 def segments_by_name(by: Any) -> pd.Series:

@@ -132,7 +132,7 @@ def _observed(y: Any, value: Any, sample_weight: Any = None) -> tuple[np.ndarray
     """All as float64, where a value was observed whose weight is not 0."""
     y, value = as_column(y), finite(as_column(value), "value")
     check_consistent_length(y, value)
-    y = numbers_or_nan(y, "y")
+    y = numbers_or_nan(y)
     weights = np.ones(len(y)) if sample_weight is None else check_weights(as_pandas(sample_weight), (len(y), 1))[:, 0]
     known = ~np.isnan(y) & (weights > 0)
     return finite(y[known], "y"), value[known], weights[known]

@@ -55,7 +55,7 @@ class Layout(nn.Module):
     limit : at least 2.
     quotients : whether there is a second table.
 
-    **Shape**: codes ``(B, F)`` and lists → rows ``(B, F)``, their quotients or None, and the same of the lists.
+    **Shape**: codes ``(B, F)`` → rows ``(B, F)``, and their quotients or None.
     """
 
     first_code: Tensor

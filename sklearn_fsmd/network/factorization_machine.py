@@ -18,6 +18,8 @@ from sklearn_fsmd.network.ragged import Lists
 from sklearn_fsmd.parameters import LOW_ORDER, NetworkParameters
 
 FMSharing = Literal["shared", "per_task"]
+STD = 1e-4
+"""Of the weights of values at the start."""
 
 
 class Linear(nn.Module):
@@ -29,14 +31,12 @@ class Linear(nn.Module):
     **Shape**: :class:`Embedded` → ``(B, n_outputs)``.
     """
 
-    def __init__(
-        self, n_rows: int, n_numbers: int, n_outputs: int, std: float = 1e-4, *, pooling: str = "mean"
-    ) -> None:
+    def __init__(self, n_rows: int, n_numbers: int, n_outputs: int, *, pooling: str = "mean") -> None:
         super().__init__()
         self.pooling = plain(pooling)
         self.categories = Table(n_rows, n_outputs)
         self.numbers = nn.Parameter(torch.zeros(n_numbers, n_outputs))
-        nn.init.normal_(self.categories.weight, std=std)
+        nn.init.normal_(self.categories.weight, std=STD)
 
     def forward(self, x: Embedded) -> Tensor:
         if self.training and self.numbers.shape[1] == 1:
@@ -91,7 +91,7 @@ class FM(nn.Module):
         self.linear = Linear(columns.n_rows, columns.n_numbers, n_outputs, pooling=pooling)
         self.vectors = nn.Parameter(torch.empty(columns.n_numeric, n_sets, dim))  # the V_j of the numeric columns
         self.weights = nn.Parameter(torch.ones(n_tasks, dim)) if per_task else None
-        nn.init.normal_(self.vectors, std=1e-4)
+        nn.init.normal_(self.vectors, std=STD)
 
     def forward(self, x: Embedded) -> Tensor:
         pairs = self.pairwise(x)  # (B, S, D)

@@ -20,7 +20,7 @@ class TreeLink(nn.Module):
     ----------
     parents : for each task, the index of its parent, which stands before it, or None.
 
-    **Shape**: all methods map ``(B, K)`` to ``(B, K)``.
+    **Shape**: logits ``(B, K)`` → probabilities, or their logarithms, ``(B, K)``.
     """
 
     def __init__(self, parents: Sequence[int | None]) -> None:

@@ -121,7 +121,13 @@ class FactorySource:
             )
 
     def groups(self) -> Iterator[tuple[Group, int, int]]:
-        """There are none, which several processes could deal to each other."""
+        """Row groups, of which a function has none.
+
+        Raises
+        ------
+        ValueError
+            Always.
+        """
         raise ValueError(
             "Several processes deal the row groups of files to each other, and what a function makes has none. Write "
             "the rows to Parquet files."

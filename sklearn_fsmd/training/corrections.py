@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from sklearn_fsmd.training.asked import Asked
 from sklearn_fsmd.training.batches import TensorData
 from sklearn_fsmd.training.level import TIMES_OF_ENSEMBLE, Outputs, set_level, set_level_of_values
+from sklearn_fsmd.training.member_logits import Asked
 from sklearn_fsmd.training.net import Net
 from sklearn_fsmd.training.slope import set_slopes
 

@@ -13,13 +13,16 @@ from torch import Tensor
 from sklearn_fsmd.parameters import OF_ALL_TASKS
 from sklearn_fsmd.training.batches import TensorData
 
+LOOKS = 2
+"""In an epoch: where ids are memorised, a model can be past its best after the first one."""
+
 
 class EarlyStopping(Callback):
     """Watch the validation data, keep the best weights, and stop when they no longer change.
 
-    It looks twice in each epoch: where ids are memorised, a model can be past its best after the first. The history
-    keeps what the best look of an epoch has seen: `valid_loss`, `valid_auc` (the mean over the tasks that count),
-    `valid_auc_<task>`, `valid_loss_<value>`, and `valid_best`, which is 1 if no look before was better, and else 0.
+    It looks twice in each epoch. The history keeps what the best look of an epoch has seen: `valid_loss`, `valid_auc`
+    (the mean over the tasks that count), `valid_auc_<task>`, `valid_loss_<value>`, and `valid_best`, which is 1 if no
+    look before was better, and else 0.
 
     Tasks whose networks share nothing each have a best look of their own, unless one of them is to be watched. Those of
     which the validation data says nothing are kept as they are whenever another one is better than before.
@@ -33,7 +36,6 @@ class EarlyStopping(Callback):
         alone, each by its own AUC, are judged by their losses without such labels, with "mean_auc" too.
     task_names : the names of the binary targets.
     value_names : the names of the targets with values, which have a loss and no AUC.
-    looks : how often to look in an epoch.
     """
 
     def __init__(
@@ -43,14 +45,12 @@ class EarlyStopping(Callback):
         metric: str = "auto",
         task_names: Sequence[str] = (),
         value_names: Sequence[str] = (),
-        looks: int = 2,
     ) -> None:
         self.patience = patience
         self.tol = tol
         self.metric = metric
         self.task_names = task_names
         self.value_names = value_names
-        self.looks = looks
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         tasks = list(range(len(self.task_names) + len(self.value_names)))
@@ -63,7 +63,7 @@ class EarlyStopping(Callback):
         self.best_weights: dict[str, Tensor] = {}
         self.waited = 0
         n_batches = len(X)
-        self.at = {math.ceil(n_batches * (i + 1) / self.looks) for i in range(self.looks)}
+        self.at = {math.ceil(n_batches * (i + 1) / LOOKS) for i in range(LOOKS)}
 
     def on_epoch_begin(
         self, net: Any, dataset_train: Any = None, dataset_valid: TensorData | None = None, **kwargs: Any

@@ -22,10 +22,10 @@ from sklearn_fsmd.metrics import task_aucs
 from sklearn_fsmd.network import sum_by_rows
 from sklearn_fsmd.persistence import digest_of
 from sklearn_fsmd.runtime import threads, without_denormals
-from sklearn_fsmd.training.asked import Asked
 from sklearn_fsmd.training.batches import Batches, TensorData
 from sklearn_fsmd.training.copying import copied
 from sklearn_fsmd.training.fused_step import FusedStep
+from sklearn_fsmd.training.member_logits import Asked
 from sklearn_fsmd.training.rowwise_adam import RowWiseAdam
 from sklearn_fsmd.training.weight_average import WeightAverage
 

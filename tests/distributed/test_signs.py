@@ -6,7 +6,7 @@ import pytest
 from torch import distributed
 
 from sklearn_fsmd.distributed import signs
-from sklearn_fsmd.distributed.signs import Signs, named
+from sklearn_fsmd.distributed.signs_of_life import Signs, named
 
 
 @pytest.fixture
