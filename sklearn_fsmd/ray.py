@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from sklearn.base import clone
 
+from sklearn_fsmd.distributed import LostProcessError
 from sklearn_fsmd.persistence import replacing
 from sklearn_fsmd.streaming import as_given, refuse_a_choice
 
@@ -144,9 +145,12 @@ def _work(job: dict[str, Any]) -> None:
     try:
         estimator.fit_dataset(**job["fit"], resume=True)
     except tuple(REFUSALS.values()) as error:
-        if is_first:
-            _refuse(folder, error)
+        _refuse(folder, error)
         return
+    except LostProcessError:
+        if (folder / REFUSED).exists():  # by the one that is missing
+            return
+        raise
     if is_first:
         from ray import cloudpickle
 

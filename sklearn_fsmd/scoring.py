@@ -91,7 +91,7 @@ def score_file(
     """
     skips, keep = LeftOut(on_error).skips, [keep] if isinstance(keep, str) else list(keep)
     check_count("batch_rows", batch_rows)
-    if resume and Path(sink).exists():
+    if resume and Path(sink).is_file():
         return 0
     if isinstance(model, (str, os.PathLike)):
         model = MultiTaskClassifier.load(model)

@@ -68,6 +68,9 @@ def test_what_is_there_is_left_or_replaced(fitted, source, tmp_path):
     sink = tmp_path / "out.parquet"
     sink.write_bytes(b"former")
     assert score_file(model, source, sink, resume=True) == 0
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError):
+        score_file(model, source, tmp_path / "folder", resume=True)
     assert sink.read_bytes() == b"former"
     assert score_file(model, source, sink) == 400
 

@@ -5,7 +5,7 @@ import time
 import pytest
 from torch import distributed
 
-from sklearn_fsmd.distributed import signs
+from sklearn_fsmd.distributed import signs_of_life as signs
 from sklearn_fsmd.distributed.signs_of_life import Signs, named
 
 
