@@ -69,7 +69,7 @@ def test_what_is_there_is_left_or_replaced(fitted, source, tmp_path):
     sink.write_bytes(b"former")
     assert score_file(model, source, sink, resume=True) == 0
     (tmp_path / "folder").mkdir()
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises(OSError, match="folder"):
         score_file(model, source, tmp_path / "folder", resume=True)
     assert sink.read_bytes() == b"former"
     assert score_file(model, source, sink) == 400
