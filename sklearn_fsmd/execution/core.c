@@ -195,29 +195,6 @@ API void hidden_backward(const Layer *l, i64 e, i64 last, i64 c, i64 stop, const
         }
 }
 
-/* Eq. (4): softmax(logits + bias) over the experts of each gate, in place. `bias` is (gates, experts). */
-API void softmax(float *logits, const float *bias, i64 rows, i64 gates, i64 experts) {
-    for (i64 b = 0; b < rows; b++)
-        for (i64 g = 0; g < gates; g++) {
-            float *w = logits + (b * gates + g) * experts, top = -INFINITY, total = 0.0f;
-            for (i64 e = 0; e < experts; e++) {
-                w[e] += bias[g * experts + e];
-                top = w[e] > top ? w[e] : top;
-            }
-            for (i64 e = 0; e < experts; e++) total += w[e] = expf(w[e] - top);
-            for (i64 e = 0; e < experts; e++) w[e] /= total;
-        }
-}
-
-/* From the gradient of the weights to that of the logits, d; `n` gates of all rows. */
-API void softmax_backward(const float *weights, const float *grads, float *d, i64 n, i64 experts) {
-    for (i64 i = 0; i < n; i++, weights += experts, grads += experts, d += experts) {
-        float inner = 0.0f;
-        for (i64 e = 0; e < experts; e++) inner += weights[e] * grads[e];
-        for (i64 e = 0; e < experts; e++) d[e] = weights[e] * (grads[e] - inner);
-    }
-}
-
 INLINE void mix_rows(const float *weights, const char *outs, i64 member, float *mixed, i64 start, i64 stop, i64 gates,
                      i64 experts, i64 width, int bf16) {
     for (i64 b = start; b < stop; b++)
@@ -342,5 +319,5 @@ API void adam(const Adam *o, float *__restrict w, const float *__restrict g, flo
 }
 
 /* What core.py compares with its own: a library of another version must not be used. VERSION counts the signatures. */
-enum { VERSION = 2 };
+enum { VERSION = 3 };
 API i64 layout(void) { return (VERSION * 1000 + (i64)sizeof(Layer)) * 1000 + (i64)sizeof(Adam); }

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sklearn_fsmd.network import GateSpec, LayerSpec
+from sklearn_fsmd.network import LayerSpec
 
 LEVELS = {"AVX512": ("avx512", "avx2", "any"), "AVX2": ("avx2", "any")}
 """For what torch says of the processor, the builds that run there, the fastest first; elsewhere "any"."""
@@ -25,14 +25,12 @@ LEVELS = {"AVX512": ("avx512", "avx2", "any"), "AVX2": ("avx2", "any")}
 BF16 = {torch.float32: 0, torch.bfloat16: 1}
 """The types of matrices that the core knows."""
 
-VERSION = 2
+VERSION = 3
 """Of the signatures below; core.c has the same."""
 
 SIGNATURES = {
     "hidden_forward": "piiiipi",
     "hidden_backward": "piiiipipipi",
-    "softmax": "ppiii",
-    "softmax_backward": "pppii",
     "mix": "ppipiiiiii",
     "mix_to_weights": "ppipiiiiii",
     "mix_to_outputs": "pppiiiiiii",
@@ -165,21 +163,6 @@ class Layer:
         if n > 1 or x.dim() == 3:
             return address(x, (n, self.rows, width), self.dtype), width
         return matrix(x, (self.rows, width), self.dtype)
-
-
-def softmax(logits: Tensor, gates: GateSpec) -> None:
-    """Make the weights of the experts, ``(B, G, E)``, of what the gates' linear maps have given, in its place."""
-    offsets = gates.bias.detach() + gates.excluded
-    shape = logits.shape[0], *offsets.shape
-    load()[0].softmax(address(logits, shape), address(offsets, shape[1:]), *shape)
-
-
-def softmax_backward(weights: Tensor, grads: Tensor) -> Tensor:
-    """From the gradient of the weights ``(B, G, E)`` to that of the logits."""
-    shape, d = weights.shape, room(*weights.shape)
-    rows = shape[0] * shape[1]
-    load()[0].softmax_backward(address(weights, shape), address(grads, shape), address(d, shape), rows, shape[2])
-    return d
 
 
 def mix(weights: Tensor, outs: Tensor, mixed: Tensor, rows: slice) -> None:

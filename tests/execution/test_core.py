@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sklearn_fsmd.execution import core
-from sklearn_fsmd.network.seam import GateSpec, LayerSpec
+from sklearn_fsmd.network.seam import LayerSpec
 
 LOAD = core.load
 """As it is, whatever a test puts in its place."""
@@ -163,21 +163,6 @@ def test_mixtures(width, dtype):
     for e in range(n):
         expected = torch.einsum("bg,bgh->bh", weights[:, :, e], grads)
         torch.testing.assert_close(core.mix_to_outputs(weights, grads, slice(e, e + 1), torch.float32), expected)
-
-
-def test_softmax():
-    logits = torch.randn(30, 2, 5) * 50
-    excluded = torch.zeros(2, 5)
-    excluded[1, 3] = -torch.inf
-    bias = torch.randn(2, 5)
-    expected = (logits + bias + excluded).requires_grad_(False).softmax(-1)
-    weights = logits.clone()
-    core.softmax(weights, GateSpec(torch.empty(0), bias, excluded))
-    torch.testing.assert_close(weights, expected)
-    grads = torch.randn(30, 2, 5)
-    torch.testing.assert_close(
-        core.softmax_backward(weights, grads), torch._softmax_backward_data(grads, weights, -1, torch.float32)
-    )
 
 
 @pytest.mark.parametrize("dtype", [torch.int32, torch.int64])
