@@ -88,7 +88,7 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
     Notes
     -----
     Many rows are counted by DuckDB, in parallel, and on disk where memory ends; up to 100, or a thousandth of the log,
-    by sorted arrays in memory. The first such call after a fit or :meth:`load` builds them; the first one after an
+    and all rows of a log of up to 100,000 events, by sorted arrays in memory. The first such call after a fit or :meth:`load` builds them; the first one after an
     :meth:`update` builds those of its events.
 
     Examples
