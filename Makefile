@@ -84,7 +84,7 @@ scale-elastic: $(VENV)/.installed  ## two workers on Ray of which one goes and c
 scale-tables: $(VENV)/.installed  ## a step and the memory of a table of 10,000,000 x 16, by optimizer (make scale-tables ROWS=1000000)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.tables $(if $(ROWS),--rows $(ROWS))
 
-days: $(VENV)/.installed  ## what is gained by training on from day to day on KuaiRand, three seeds (make days SEEDS=1)
+days: $(VENV)/.installed  ## what is gained by bringing a model up to date each day on KuaiRand, three seeds (make days SEEDS=1)
 	$(BIN)/python -m benchmarks.days $(if $(SEEDS),--seeds $(SEEDS))
 
 growing: $(VENV)/.installed  ## what rows of their own are worth to ids that come up later, three seeds (make growing SEEDS=1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,6 +27,8 @@ REFUSALS: dict[str, type[Exception]] = {
     kind.__name__: kind for kind in (FloatingPointError, FileNotFoundError, ImportError, TypeError, ValueError)
 }
 """What another try would not mend."""
+SLOW_FOLDER = 10.0
+"""Seconds after which a file that another machine has written is there."""
 CHECKPOINT, MODEL, REFUSED = "fit.checkpoint", "model.pickle", "refused.json"
 
 
@@ -148,7 +151,7 @@ def _work(job: dict[str, Any]) -> None:
         _refuse(folder, error)
         return
     except LostProcessError:
-        if (folder / REFUSED).exists():  # by the one that is missing
+        if _is_refused(folder):  # by the one that is missing
             return
         raise
     if is_first:
@@ -156,6 +159,15 @@ def _work(job: dict[str, Any]) -> None:
 
         with replacing(folder / MODEL) as temporary:
             temporary.write_bytes(cloudpickle.dumps(estimator))
+        (folder / REFUSED).unlink(missing_ok=True)  # what another try has mended
+
+
+def _is_refused(folder: Path) -> bool:
+    """Whether a worker says, within the time that a slow folder takes, why nobody should try again."""
+    end = time.monotonic() + SLOW_FOLDER
+    while not (found := (folder / REFUSED).exists()) and time.monotonic() < end:
+        time.sleep(0.1)
+    return found
 
 
 def _refuse(folder: Path, error: Exception) -> None:

@@ -666,6 +666,7 @@ def test_output_view_for_single_output_tools(fitted):
     calibrated = CalibratedClassifierCV(FrozenEstimator(view)).fit(X, Y["conversion"])
     unfrozen = CalibratedClassifierCV(view).fit(X, Y["conversion"])  # whose clones are the view
     np.testing.assert_allclose(unfrozen.predict_proba(X), calibrated.predict_proba(X), atol=0.1)
+    assert clone(view).set_params(task=0).task != view.task
     assert calibrated.predict_proba(X).shape == (len(X), 2)
 
 

@@ -200,7 +200,8 @@ def test_rows_that_are_sampled_alike_are_not_refused(rate, n):
         odds = p / (1 - p) * np.exp(drift)
         for share in random.binomial(n, odds / (1 + odds), size=200) / n:
             try:
-                refuse_unsampled(rate, (None, 0), (np.array([p, 0.5]), 5000), (np.array([share, 0.5]), n), "these rows")
+                told = np.array([share, 0.5]), np.array([n, n])
+                refuse_unsampled(rate, (None, 0), (np.array([p, 0.5]), np.array([5000, 900])), told, "these rows")
             except ValueError:
                 n_refused += 1
     assert n_refused <= 2  # of 600
@@ -209,8 +210,24 @@ def test_rows_that_are_sampled_alike_are_not_refused(rate, n):
 def test_a_whole_log_of_many_rows_is_told_from_a_sample():
     for rate in (0.5, 0.1, 0.01):
         p = 0.05 / (0.05 + rate * 0.95)
+        train, others = (np.array([p]), np.array([5000])), (np.array([0.05]), np.array([1000]))
         with pytest.raises(ValueError, match="0.05 of these rows and in"):
-            refuse_unsampled(rate, (None,), (np.array([p]), 5000), (np.array([0.05]), 1000), "these rows")
+            refuse_unsampled(rate, (None,), train, others, "these rows")
+
+
+def test_few_labels_among_many_rows_are_few():
+    """Of 900 rows of the sample, whose clicks are known of 20."""
+    X, Y = make_funnel(8000, click_rate=0.1, random_state=0, return_X_y=True)
+    random = np.random.RandomState(0)
+    kept = ((Y["click"] == 1) | (random.uniform(size=8000) < 0.5)).to_numpy()
+    X, Y = X[kept], Y[kept].astype(float)
+    model = FSMDClassifier(**SMALL, negative_sampling_rate=0.5, statistics_features=["user_id"])
+    model.fit(X[:2000], Y[:2000])
+    for seed in range(20):
+        rows = 2000 + np.random.RandomState(seed).choice(len(X) - 2000, 900, replace=False)
+        few = Y.iloc[rows].copy()
+        few.iloc[20:] = np.nan
+        model.update_statistics(X.iloc[rows], few)
 
 
 def test_values_of_all_rows_are_not_learned_from_a_sample():

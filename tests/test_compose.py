@@ -69,11 +69,8 @@ class Watch(StandardScaler):
 )
 def test_tasks_have_the_names_of_the_models(task, y, expected):
     step = ForTask(Watch(), task=task)
-    with (
-        pytest.warns(UserWarning, match="task='conversion' for the one at position 1")
-        if task == "conversion"
-        else (nullcontext())
-    ):
+    is_guessed = pytest.warns(UserWarning, match="task='conversion' for the one at position 1")
+    with is_guessed if task == "conversion" else nullcontext():
         seen = step.fit(np.arange(4.0).reshape(2, 2), y).transformer_.seen_
     assert np.asarray(seen).tolist() == expected
 

@@ -27,7 +27,7 @@ def output_view(estimator: Any, task: int | str) -> OutputView:
     Returns
     -------
     view : OutputView, with `predict_proba`, `predict_log_proba`, `predict`, `classes_` and `score`, the accuracy.
-        Its rows are those that `estimator` takes. It learns nothing: `fit` and `clone` give the same view.
+        Its rows are those that `estimator` takes. It learns nothing: its clone is a view of the same fitted estimator.
 
     Raises
     ------
@@ -76,8 +76,8 @@ class OutputView(ClassifierMixin, BaseEstimator):
         return self
 
     def __sklearn_clone__(self) -> OutputView:
-        """The view itself: it has nothing to learn, and stays one of the fitted estimator."""
-        return self
+        """Another view of the same fitted estimator: there is nothing to learn."""
+        return OutputView(self.estimator, self.task)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self.estimator, "classes_")

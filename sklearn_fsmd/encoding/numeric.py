@@ -146,9 +146,9 @@ class NumericColumn:
 def _bin_edges(known: np.ndarray, n_bins: int) -> np.ndarray:
     """The lower ends of the bins but the first, for at most about `n_bins` bins.
 
-    They stand between two values, so that a number is in the same bin as float32 and as float64. A value that fills a
-    bin by itself gets one; the rest is cut into bins of equally many rows. Plain quantiles would leave a column of
-    mostly zeros with hardly any bin for what is not zero.
+    They stand between two values, so that a number of training is in the same bin as float32 and as float64. A value
+    that fills a bin by itself gets one; the rest is cut into bins of equally many rows. Plain quantiles would leave a
+    column of mostly zeros with hardly any bin for what is not zero.
     """
     values, counts = np.unique(known, return_counts=True)
     heavy = np.zeros(len(values), dtype=bool)

@@ -25,7 +25,6 @@ from sklearn_fsmd.encoding.rates import (
     compact,
     halves,
     log_count,
-    n_counted,
     share_of_more,
     strengths_of,
     summed,
@@ -72,10 +71,12 @@ class TargetStatistics(KeyRows):
         """How often each step happened in training where the one before it did, ``(K,)``."""
         return np.array([self.priors[self.events.index((k, parent))] for k, parent in enumerate(parents)])
 
-    @property
-    def n_rows_counted(self) -> float:
-        """How many rows were counted, of those that have a known value."""
-        return max(map(n_counted, self.sums))
+    def labels_of_steps(self, parents: Sequence[int | None]) -> np.ndarray:
+        """The effective number of labels of which these rates are, ``(K,)``, of rows of known values."""
+        shares = self.shares or [1.0] * len(self.sums)
+        tried = [share * halves(sums.sum(axis=0))[1] for share, sums in zip(shares, self.sums, strict=True)]
+        of_events = np.max(tried, axis=0) / self.units
+        return np.array([of_events[self.events.index((k, parent))] for k, parent in enumerate(parents)])
 
     @property
     def n_columns(self) -> int:

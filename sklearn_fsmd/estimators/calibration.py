@@ -148,8 +148,8 @@ def refuse_other_rate(rate: float, spec: Mapping[str, Any]) -> None:
         )
 
 
-Rates = tuple[np.ndarray, float]
-"""How often each step happened, ``(K,)``, and over how many rows."""
+Rates = tuple[np.ndarray, np.ndarray]
+"""How often each step happened, and of how many labels that is said, ``(K,)`` each."""
 
 
 def refuse_unsampled(rate: float, parents: Sequence[int | None], train: Rates, others: Rates, what: str) -> None:
@@ -157,14 +157,14 @@ def refuse_unsampled(rate: float, parents: Sequence[int | None], train: Rates, o
 
     The level of the predictions would be between that of both. Rows are taken for whole where that is far likelier than
     that they are a sample like the rows of training: by the odds of their first event, which vary by chance and from
-    day to day. Of a sample that holds more than half of the negatives nobody can tell.
+    day to day. Of few rows, and of a sample that has kept more than three fifths of the negatives, nobody can tell.
     """
     if rate == 1:
         return
     k = [parent is None for parent in parents].index(True)
     if not (0 < train[0][k] < 1 and 0 < others[0][k] < 1):
         return
-    (at, chance), (other, other_chance) = (_log_odds(float(rates[k]), n) for rates, n in (train, others))
+    (at, chance), (other, other_chance) = (_log_odds(float(rates[k]), float(n[k])) for rates, n in (train, others))
     apart, variance = other - at, chance + other_chance + DRIFT**2
     if (apart**2 - (apart - math.log(rate)) ** 2) / (2 * variance) > EVIDENCE:
         raise ValueError(
@@ -175,5 +175,5 @@ def refuse_unsampled(rate: float, parents: Sequence[int | None], train: Rates, o
 
 
 def _log_odds(rate: float, n: float) -> tuple[float, float]:
-    """The log-odds of a rate over `n` rows, and their variance by chance."""
+    """The log-odds of a rate of `n` labels, and their variance by chance."""
     return math.log(rate / (1 - rate)), 1 / (n * rate * (1 - rate))

@@ -156,7 +156,7 @@ class Datasets(Learning):
         processes: Processes | None,
     ) -> np.random.RandomState | None:
         """What `_read_and_train` does with a table, in passes over a data set."""
-        self._check_widths()
+        self._check_parameters()
         random = self._generator(users, checkpoint, anew)
         if processes is not None:
             random = _agreed(processes, dataset, checkpoint, random)
@@ -174,7 +174,7 @@ class Datasets(Learning):
         )
         rates = sums.rates()
         if validation is not None and valid is not None:
-            self._refuse_unsampled(parents, (rates, sums.n_rows), valid[1])
+            self._refuse_unsampled(parents, sums.steps, valid[1])
         if net is None:
             net = trainer.new_net(self, encoder, sums.with_largest(sample[1]), rates, random, None, n_rows)
         else:

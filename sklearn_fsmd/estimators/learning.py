@@ -33,7 +33,7 @@ from sklearn_fsmd.encoding import (
     warn_unjudged,
 )
 from sklearn_fsmd.estimators.atomic import generator_of, own_generator
-from sklearn_fsmd.estimators.calibration import Calibration, Rates, refuse_other_rate, refuse_unsampled, shift_of
+from sklearn_fsmd.estimators.calibration import Calibration, refuse_other_rate, refuse_unsampled, shift_of
 from sklearn_fsmd.estimators.statistics import Statistics
 from sklearn_fsmd.estimators.tables import TakesTables
 from sklearn_fsmd.inference import Predictor
@@ -78,7 +78,7 @@ class Learning(Statistics, Calibration, Saving, TakesTables, ClassifierMixin, Mu
         `users` is a copy of the `RandomState` that was given as `random_state`, or None; returned is what it has come
         to, if it was drawn from.
         """
-        self._check_widths()
+        self._check_parameters()
         anew = checkpoint is not None or not (goes_on and hasattr(self, "_predictor"))
         if Y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
@@ -126,7 +126,7 @@ class Learning(Statistics, Calibration, Saving, TakesTables, ClassifierMixin, Mu
             self._choose_statistics(encoder, parents, data, valid, random)
         rates = steps.rates(parents)
         if validation is not None and valid is not None:
-            self._refuse_unsampled(parents, (rates, len(data[0])), valid[1])
+            self._refuse_unsampled(parents, steps, valid[1])
         level = None
         if split or self.value_targets:  # `partial_fit` leaves probabilities; values are corrected always
             level = level_rows.sample(*data, rates if split else None, self.negative_sampling_rate)
@@ -225,8 +225,15 @@ class Learning(Statistics, Calibration, Saving, TakesTables, ClassifierMixin, Mu
         """Whether training goes on with new rows, whose values get rows of their own."""
         return self.new_categories == "grow"
 
-    def _check_widths(self) -> None:
+    def _check_parameters(self) -> None:
+        """Refuse what constraints do not say, before rows are read."""
         check_widths(self, "expert_dims", "gate_dims", "tower_dims", "bias_tower_dims")
+        for callback in self.callbacks or ():
+            if getattr(callback[-1] if isinstance(callback, tuple) else callback, "load_best", False):
+                raise ValueError(
+                    "load_best=True of a callback would put back weights of the end of an epoch, without their "
+                    "average. The best averaged weights are kept anyway: leave it out."
+                )
 
     def _parents(self, targets: TargetEncoder) -> tuple[int | None, ...]:
         """Of each target the step before it."""
@@ -247,9 +254,9 @@ class Learning(Statistics, Calibration, Saving, TakesTables, ClassifierMixin, Mu
                 )
         return parents
 
-    def _refuse_unsampled(self, parents: Sequence[int | None], train: Rates, valid: Targets) -> None:
-        found = StepSums.of(valid, parents).rates(parents), len(valid.labels)
-        refuse_unsampled(self.negative_sampling_rate, parents, train, found, "the rows that validate")
+    def _refuse_unsampled(self, parents: Sequence[int | None], train: StepSums, valid: Targets) -> None:
+        own, others = ((steps.rates(parents), steps.n_labels) for steps in (train, StepSums.of(valid, parents)))
+        refuse_unsampled(self.negative_sampling_rate, parents, own, others, "the rows that validate")
 
     def _warn_of_columns(self, encoder: InputEncoder, targets: TargetEncoder, X: Any, labels: Targets) -> None:
         """Warn of columns of X that tell these labels, or that look like ids or numbers and are not taken for such."""

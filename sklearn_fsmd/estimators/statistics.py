@@ -51,8 +51,8 @@ class Statistics(Predictions):
         NotFittedError
             If it is not fitted.
         ValueError
-            If it has no statistics of the targets, X or Y are not as in `fit`, or rows of a whole log are given to a
-            model of a sampled one (`negative_sampling_rate`).
+            If it has no statistics of the targets, X or Y are not as in `fit`, or rows that are clearly of a whole log
+            are given to a model of a sampled one (`negative_sampling_rate`).
         """
         check_is_fitted(self)
         return self._exchange(lambda beside, _: beside._count(X, one_of(Y, y), sample_weight))
@@ -74,10 +74,10 @@ class Statistics(Predictions):
         check_consistent_length(rows.codes, Y)
         parents = self.module_.link.parents
         targets = self._targets.encode(Y, sample_weight, parents, scale=False)
-        found = StepSums.of(targets, parents).rates(parents), len(targets.labels)
-        of_training = encoder.statistics.rates_of_steps(parents), encoder.statistics.n_rows_counted
+        found, known = StepSums.of(targets, parents), encoder.statistics
+        train = known.rates_of_steps(parents), known.labels_of_steps(parents)
         rate = self.net_.spec_.get("negative_sampling_rate", 1.0)
-        refuse_unsampled(rate, parents, of_training, found, "these rows")
+        refuse_unsampled(rate, parents, train, (found.rates(parents), found.n_labels), "these rows")
         encoder.statistics.add(rows.codes, targets)
         if encoder.main.n_rows > self._encoder.main.n_rows:
             net = trainer.go_on_with(p, self.net_)

@@ -98,7 +98,7 @@ def _written_as(kind: Any) -> Any:
 
 
 def _cast(column: Any, kind: Any) -> Any:
-    """A column in another type; a float32 of 0.1 becomes the float64 of 0.1, which is the same category."""
+    """A column in another type; a float32 of 0.1 becomes the float64 of 0.1, for both may be one category."""
     import pyarrow as pa
 
     if pa.types.is_dictionary(column.type):

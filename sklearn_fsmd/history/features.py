@@ -88,8 +88,8 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
     Notes
     -----
     Many rows are counted by DuckDB, in parallel, and on disk where memory ends; up to 100, or a thousandth of the log,
-    and all rows of a log of up to 100,000 events, by sorted arrays in memory. The first such call after a fit or :meth:`load` builds them; the first one after an
-    :meth:`update` builds those of its events.
+    and all rows of a log of up to 100,000 events, by sorted arrays in memory. The first such call after a fit or
+    :meth:`load` builds them; the first one after an :meth:`update` builds those of its events.
 
     Examples
     --------
@@ -200,12 +200,13 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
             If the events are older than what is known, and `strict_order` is set.
         """
         check_is_fitted(self)
-        if not np.shape(X)[0]:
-            return self  # a day without events
         return self._exchange(lambda beside, _: beside._add(X, one_of(Y, y)))
 
     def _add(self, X: Any, Y: Any) -> None:
         """Know more events."""
+        X, Y = as_pandas(X), as_pandas(Y)
+        if isinstance(X, pd.DataFrame) and list(X.columns) == list(self.feature_names_in_) and not len(X) + np.size(Y):
+            return  # a day without events
         warn_of_order(X, Y)
         X = self._table(X, reset=False)
         times, past = self._times(X), self._past

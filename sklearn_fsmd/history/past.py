@@ -158,17 +158,22 @@ class Past:
         before = times - self.questions.delay
         with nullcontext() if self._are_few(len(times)) else opened(self.n_threads) as engine:
             rates = self._rates(self._known(ALL, before, asked, engine)[0][:, 0], None)
-            known = [self._known(key, before, asked, engine) for key in self.questions.keys]
+            columns = [
+                self._of_key(times, *self._known(key, before, asked, engine), rates) for key in self.questions.keys
+            ]
+        return np.concatenate(columns, axis=1) if columns else np.empty((len(times), 0), np.float32)
+
+    def _of_key(self, times: np.ndarray, sums: np.ndarray, last: np.ndarray, rates: np.ndarray) -> np.ndarray:
+        """The columns of a key, float32, by its sums, the time of its last event, and the overall rates."""
         columns = []
-        for sums, last in known:
-            for d, decay in enumerate(self.decays):
-                own = sums[:, d] * decay.worth(times)[:, None]
-                columns.append(np.log1p(own[:, :1]) if self.questions.log else own[:, :1])
-                # Without smoothing the factor cancels, and long after the log it is 0.
-                columns.append(self._rates(own if self.questions.smoothing else sums[:, d], rates))
-            since = np.where(last == NEVER, np.nan, (times - last) / 1e9)
-            columns.append(np.log1p(since)[:, None] if self.questions.log else since[:, None])
-        return np.concatenate(columns, axis=1, dtype=np.float32) if columns else np.empty((len(times), 0), np.float32)
+        for d, decay in enumerate(self.decays):
+            own = sums[:, d] * decay.worth(times)[:, None]
+            columns.append(np.log1p(own[:, :1]) if self.questions.log else own[:, :1])
+            # Without smoothing the factor cancels, and long after the log it is 0.
+            columns.append(self._rates(own if self.questions.smoothing else sums[:, d], rates))
+        since = np.where(last == NEVER, np.nan, (times - last) / 1e9)
+        columns.append(np.log1p(since)[:, None] if self.questions.log else since[:, None])
+        return np.concatenate(columns, axis=1, dtype=np.float32)
 
     def lists(self, times: np.ndarray, asked: Asked) -> list[np.ndarray]:
         """For each key the last items that came true in the first target, the newest last, ``(n,)`` objects."""

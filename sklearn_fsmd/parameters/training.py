@@ -145,7 +145,8 @@ class TrainingParameters(OptimizationParameters):
         After how many rows the `checkpoint` is written within an epoch too, where epochs are long. A fit goes on from
         there to the same bits.
     warm_start : bool, default=False
-        Whether a further call of fit goes on from the fitted weights, with the encoding learned before.
+        Whether a further call of fit goes on from the fitted weights, with the vocabularies and
+        bins learned before. Statistics of the targets are learned anew, unless ``new_categories="grow"``.
     """
 
     negative_sampling_rate: float = 1.0

@@ -135,7 +135,7 @@ class Net(ClassifierMixin, NeuralNet):
         *former, epoch = self.history
         for name, sign in BESTS.items():
             if name in epoch:
-                before = (sign * row[name] for row in former if name in row)
+                before = (sign * row[name] for row in former if not math.isnan(row.get(name, math.nan)))
                 self.history.record(f"{name}_best", sign * epoch[name] > max(before, default=-math.inf))
 
     @torch.inference_mode()

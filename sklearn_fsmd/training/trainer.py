@@ -227,11 +227,6 @@ def train(
         own = callback[1] if isinstance(callback, tuple) and len(callback) == 2 else callback
         if not hasattr(own, "on_batch_end") and callback is not None:
             raise TypeError(f"The 'callbacks' parameter must be a list of skorch callbacks. Got {callback!r} in it.")
-        if getattr(own, "load_best", False):
-            raise ValueError(
-                "load_best=True of a callback would put back weights of the end of an epoch, without their average. "
-                "The best averaged weights are kept anyway: leave it out."
-            )
     net.task_names = [*targets.names, *targets.value_names]
     watching = early_stopping_of(p, epochs, targets.names, targets.value_names)  # which says if it cannot be made
     stopping = None if valid is None else watching

@@ -544,6 +544,11 @@ def test_a_day_without_events_changes_nothing():
     X, Y = hourly(50)
     history = HistoryFeatures(keys=["user"]).fit(X, Y)
     assert history.update(X[:0], Y[:0]).n_events_ == 50
+    for wrong in (X[:0].drop(columns="user"), None, [], {}):
+        with pytest.raises((TypeError, ValueError)):
+            history.update(wrong, Y[:0])
+    with pytest.raises(ValueError, match=r"0 sample\(s\)"):
+        history.update(X[:0], Y[:3])
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
