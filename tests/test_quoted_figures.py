@@ -212,6 +212,15 @@ def test_sentences_on_quality_and_history():
     )
 
 
+def test_the_table_of_days():
+    columns = ["click_auc", "conversion_auc", "click_log_loss", "conversion_log_loss"]
+    of = means("days.csv", columns, "way")
+    rows = table_after("Compare by time", "docs/guide/new_data.md")
+    assert {way: cells for way, (cells, _) in rows.items()} == of
+    best = sorted(of, key=of.get)[-2:]
+    assert best == ["the same, and new ids get rows", "a fit of all days"]
+
+
 def test_the_table_of_watch_times():
     stored = pd.read_csv(ROOT / "benchmarks/history/watch.csv").set_index("contender")
     rows = table_after("On KuaiRand, one seed", "docs/guide/values.md")

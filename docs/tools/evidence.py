@@ -68,6 +68,11 @@ PAGES: dict[str, tuple[str, str, list[Stored]]] = {
                    "What the latest rows are worth beyond saying when to stop", "Of `training`: trained to 2 May, "
                    "stopped on 3 and 4 May, read on 5 and 6 May. Of `all`: 3 and 4 May count too, in the statistics of "
                    "this library, which sets them aside by itself, and for trees in a second fit of as many trees."),
+            Stored("benchmarks/days.csv", "make days", ["way"],
+                   {"click_auc": "AUC click", "conversion_auc": "AUC conversion", "click_log_loss": "log loss click",
+                    "conversion_log_loss": "log loss conversion"}, "", "A model that is brought up to date each day",
+                   "On KuaiRand: fitted on six days, brought up to date after each of the next five, and read on the "
+                   "day that follows."),
             Stored("benchmarks/quality/averaged.csv", "make averaged", ["data", "n_fits"],
                    AUCS | {"income_auc": "AUC income", "never_married_auc": "AUC never married"}, "",
                    "Whole fits, averaged", "What so many fits give whose predictions are averaged: the measure of what "
