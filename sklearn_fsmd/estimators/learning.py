@@ -228,7 +228,7 @@ class Learning(Statistics, Calibration, Saving, TakesTables, ClassifierMixin, Mu
     def _check_parameters(self) -> None:
         """Refuse what constraints do not say, before rows are read."""
         check_widths(self, "expert_dims", "gate_dims", "tower_dims", "bias_tower_dims")
-        for callback in self.callbacks or ():
+        for callback in () if self.callbacks is None else self.callbacks:
             if getattr(callback[-1] if isinstance(callback, tuple) else callback, "load_best", False):
                 raise ValueError(
                     "load_best=True of a callback would put back weights of the end of an epoch, without their "

@@ -11,7 +11,7 @@ from scipy.special import expit
 from sklearn_fsmd import FSClassifier, FSMDClassifier
 from sklearn_fsmd.datasets import make_funnel
 from sklearn_fsmd.network import MultiTaskNetwork
-from sklearn_fsmd.training import asked as asked_rows
+from sklearn_fsmd.training import member_logits
 from sklearn_fsmd.training import corrections, net
 from sklearn_fsmd.training.level import Said
 from sklearn_fsmd.training.slope import STEEPEST, factors_by, set_slopes, slope_of
@@ -259,7 +259,7 @@ def test_members_that_were_asked_once_say_what_the_network_would(n_members, bias
         calls.append(given)
         return of_members(*given)
 
-    class Noted(asked_rows.Asked):
+    class Noted(member_logits.Asked):
         def __init__(self, *given):
             super().__init__(*given)
             asked.append(len(self.rows))
