@@ -34,6 +34,9 @@ from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from sklearn_fsmd.encoding.targets import Targets, events_of
 from sklearn_fsmd.runtime import shallow
 
+NEARLY = 0.1
+"""By so many standard deviations a mean may have moved, and a spread by such a share."""
+
 
 class TargetStatistics(KeyRows):
     """For each key the log of the count, and the log-odds of the smoothed rate of each event, scaled.
@@ -270,9 +273,17 @@ class TargetStatistics(KeyRows):
         return np.column_stack([x for of_key in zip(counts, odds, strict=True) for x in of_key])
 
     def _scale_by(self, values: np.ndarray) -> None:
-        self.center, self.scale = values.mean(axis=0), values.std(axis=0)
-        self.scale[self.scale == 0] = 1.0
-        self.low, self.high = values.min(axis=0), values.max(axis=0)
+        """Learn the scale from what rows of training see; one that was nearly so stays, since the network knows it."""
+        center, scale = values.mean(axis=0), values.std(axis=0)
+        scale[scale == 0] = 1.0
+        found = [center, scale, values.min(axis=0), values.max(axis=0)]
+        if hasattr(self, "center"):
+            differs = (np.abs(center - self.center) > NEARLY * self.scale) | (
+                np.abs(np.log(scale / self.scale)) > NEARLY
+            )
+            former = (self.center, self.scale, self.low, self.high)
+            found = [np.where(differs, new, old) for new, old in zip(found, former, strict=True)]
+        self.center, self.scale, self.low, self.high = found
 
     def counted(self, targets: Targets) -> np.ndarray:
         """What each row adds to the sums, ``(n, 2 · n_events + 1)``.

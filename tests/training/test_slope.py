@@ -11,8 +11,7 @@ from scipy.special import expit
 from sklearn_fsmd import FSClassifier, FSMDClassifier
 from sklearn_fsmd.datasets import make_funnel
 from sklearn_fsmd.network import MultiTaskNetwork
-from sklearn_fsmd.training import member_logits
-from sklearn_fsmd.training import corrections, net
+from sklearn_fsmd.training import corrections, member_logits, net
 from sklearn_fsmd.training.level import Said
 from sklearn_fsmd.training.slope import STEEPEST, factors_by, set_slopes, slope_of
 from tests.conftest import SMALL
