@@ -61,6 +61,10 @@ class TargetStatistics(KeyRows):
         counts stay those of as many rows as the first one had, else every value would look busier than in training.
     """
 
+    center: np.ndarray
+    scale: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
     counts_rows = False
     shares: Sequence[float] = ()
 
@@ -278,9 +282,8 @@ class TargetStatistics(KeyRows):
         scale[scale == 0] = 1.0
         found = [center, scale, values.min(axis=0), values.max(axis=0)]
         if hasattr(self, "center"):
-            differs = (np.abs(center - self.center) > NEARLY * self.scale) | (
-                np.abs(np.log(scale / self.scale)) > NEARLY
-            )
+            has_moved = np.abs(center - self.center) > NEARLY * self.scale
+            differs = has_moved | (np.abs(np.log(scale / self.scale)) > NEARLY)
             former = (self.center, self.scale, self.low, self.high)
             found = [np.where(differs, new, old) for new, old in zip(found, former, strict=True)]
         self.center, self.scale, self.low, self.high = found
