@@ -202,11 +202,11 @@ class TargetStatistics(KeyRows):
         return indices, [summed(index, counted, len(sums)) for index, sums in zip(indices, self.sums, strict=True)]
 
     def _add(self, own: Sequence[np.ndarray]) -> None:
-        """Add sums to those of before."""
+        """Add sums to those of before, which makes `own` the sums of both."""
         shares = self.shares or [1.0] * len(own)
         self.shares = [share_of_more(*of_key) for of_key in zip(shares, self.sums, own, strict=True)]
-        # A new list: a copy of this object may have the other.
-        self.sums = [compact(former + more) for former, more in zip(self.sums, own, strict=True)]
+        # A new list, since a copy of this object may have the other; added in place, since the tables may be large.
+        self.sums = [compact(np.add(former, more, out=more)) for former, more in zip(self.sums, own, strict=True)]
 
     def _smooth(self, sums: Sequence[np.ndarray], total: np.ndarray, squares: np.ndarray) -> None:
         """Learn by what the rates are smoothed."""

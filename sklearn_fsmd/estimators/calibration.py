@@ -159,8 +159,6 @@ def refuse_unsampled(rate: float, parents: Sequence[int | None], train: Rates, o
     that they are a sample like the rows of training: by the odds of their first event, which vary by chance and from
     day to day. Of few rows, and of a sample that has kept more than three fifths of the negatives, nobody can tell.
     """
-    if rate == 1:
-        return
     k = [parent is None for parent in parents].index(True)
     if not (0 < train[0][k] < 1 and 0 < others[0][k] < 1):
         return

@@ -228,12 +228,7 @@ class Learning(Statistics, Calibration, Saving, TakesTables, ClassifierMixin, Mu
     def _check_parameters(self) -> None:
         """Refuse what constraints do not say, before rows are read."""
         check_widths(self, "expert_dims", "gate_dims", "tower_dims", "bias_tower_dims")
-        for callback in () if self.callbacks is None else self.callbacks:
-            if getattr(callback[-1] if isinstance(callback, tuple) else callback, "load_best", False):
-                raise ValueError(
-                    "load_best=True of a callback would put back weights of the end of an epoch, without their "
-                    "average. The best averaged weights are kept anyway: leave it out."
-                )
+        trainer.check_callbacks(self.callbacks)
 
     def _parents(self, targets: TargetEncoder) -> tuple[int | None, ...]:
         """Of each target the step before it."""
@@ -255,6 +250,8 @@ class Learning(Statistics, Calibration, Saving, TakesTables, ClassifierMixin, Mu
         return parents
 
     def _refuse_unsampled(self, parents: Sequence[int | None], train: StepSums, valid: Targets) -> None:
+        if self.negative_sampling_rate == 1:
+            return
         own, others = ((steps.rates(parents), steps.n_labels) for steps in (train, StepSums.of(valid, parents)))
         refuse_unsampled(self.negative_sampling_rate, parents, own, others, "the rows that validate")
 

@@ -74,10 +74,10 @@ class Statistics(Predictions):
         check_consistent_length(rows.codes, Y)
         parents = self.module_.link.parents
         targets = self._targets.encode(Y, sample_weight, parents, scale=False)
-        found, known = StepSums.of(targets, parents), encoder.statistics
-        train = known.rates_of_steps(parents), known.labels_of_steps(parents)
-        rate = self.net_.spec_.get("negative_sampling_rate", 1.0)
-        refuse_unsampled(rate, parents, train, (found.rates(parents), found.n_labels), "these rows")
+        if (rate := self.net_.spec_.get("negative_sampling_rate", 1.0)) != 1:
+            found, known = StepSums.of(targets, parents), encoder.statistics
+            train = known.rates_of_steps(parents), known.labels_of_steps(parents)
+            refuse_unsampled(rate, parents, train, (found.rates(parents), found.n_labels), "these rows")
         encoder.statistics.add(rows.codes, targets)
         if encoder.main.n_rows > self._encoder.main.n_rows:
             net = trainer.go_on_with(p, self.net_)

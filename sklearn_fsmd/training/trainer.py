@@ -101,6 +101,19 @@ def new_net(
     return net
 
 
+def check_callbacks(callbacks: Any) -> None:
+    """Raise if one is no callback of skorch, or would put weights back that are not those of the model."""
+    for callback in () if callbacks is None else callbacks:
+        own = callback[1] if isinstance(callback, tuple) and len(callback) == 2 else callback
+        if not hasattr(own, "on_batch_end") and callback is not None:
+            raise TypeError(f"The 'callbacks' parameter must be a list of skorch callbacks. Got {callback!r} in it.")
+        if getattr(own, "load_best", False):
+            raise ValueError(
+                "load_best=True of a callback would put back weights of the end of an epoch, without their average. "
+                "The best averaged weights are kept anyway: leave it out."
+            )
+
+
 def values_of(p: MultiTaskParameters, targets: Targets, device: str) -> tuple[torch.Tensor, torch.Tensor] | None:
     """The values and what they count, ``(n, V)`` each; None if there are none.
 
@@ -223,10 +236,6 @@ def train(
     batches = feed.batches(p, encoder, net.device, order, net.spec_.get(BATCH_ROWS, 0))
     epochs = epochs_of(epochs, len(batches), is_watched=valid is not None)
     callbacks = [] if p.callbacks is None else list(p.callbacks)
-    for callback in callbacks:
-        own = callback[1] if isinstance(callback, tuple) and len(callback) == 2 else callback
-        if not hasattr(own, "on_batch_end") and callback is not None:
-            raise TypeError(f"The 'callbacks' parameter must be a list of skorch callbacks. Got {callback!r} in it.")
     net.task_names = [*targets.names, *targets.value_names]
     watching = early_stopping_of(p, epochs, targets.names, targets.value_names)  # which says if it cannot be made
     stopping = None if valid is None else watching
