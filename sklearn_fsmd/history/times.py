@@ -69,7 +69,7 @@ def moments(column: pd.Series, unit: str | None) -> tuple[np.ndarray, bool]:
 
 
 def _refuse_coarse(numbers: np.ndarray, name: Any, unit: int) -> None:
-    """Raise if these floats cannot tell times of some nanoseconds apart; whole numbers that they hold exactly can."""
+    """Raise if these floats cannot tell times a millisecond apart, and are not whole numbers that they hold exactly."""
     step = float(np.spacing(np.abs(numbers).max(initial=0)))
     if step * unit > COARSEST and (step > 1 or (numbers != np.rint(numbers)).any()):
         raise ValueError(
