@@ -81,7 +81,7 @@ def in_memory(path, n_rows):
 
 def vocabulary(path, n_rows):
     """The first pass over the columns of ids alone."""
-    from sklearn_fsmd.streaming import Dataset, first_pass
+    from sklearn_fsmd.training.streaming import Dataset, first_pass
 
     ids = [f"id{j}" for j in range(N_IDS)]
     model = model_of().set_params(categorical_features=ids)

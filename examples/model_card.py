@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 
 from sklearn_fsmd import FSMDClassifier
-from sklearn_fsmd.card import model_card
 from sklearn_fsmd.datasets import make_funnel
+from sklearn_fsmd.export import model_card
 from sklearn_fsmd.inspection import feature_importances
 
 PURPOSE = """

@@ -10,7 +10,7 @@ from sklearn_fsmd.datasets import make_funnel
 
 
 def card(model: Any, X: Any, Y: Any) -> None:
-    from sklearn_fsmd.card import model_card
+    from sklearn_fsmd.export import model_card
 
     model_card(model, X, Y)
 

@@ -6,7 +6,6 @@ import typing
 import sklearn  # noqa: F401
 import torch  # noqa: F401 (these two first: after what else is imported below, both take longer)
 
-from sklearn_fsmd._versions import show_versions
 from sklearn_fsmd.estimators import (
     BaseMTL,
     DeepFMClassifier,
@@ -22,6 +21,7 @@ from sklearn_fsmd.estimators import (
     SingleTaskClassifier,
     WideDeepClassifier,
 )
+from sklearn_fsmd.execution import show_versions
 
 __version__ = "0.1.0"
 
@@ -43,13 +43,12 @@ __all__ = [
 ]
 
 _MODULES = (
-    *("card", "compose", "datasets", "export", "history", "inspection"),
+    *("compose", "datasets", "export", "history", "inspection"),
     *("metrics", "plotting", "ranking", "ray", "scoring"),
 )
 
 
 if typing.TYPE_CHECKING:
-    from sklearn_fsmd import card as card
     from sklearn_fsmd import compose as compose
     from sklearn_fsmd import datasets as datasets
     from sklearn_fsmd import export as export

@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 
 from sklearn.base import clone
 
-from sklearn_fsmd.distributed import LostProcessError
 from sklearn_fsmd.persistence import replacing
-from sklearn_fsmd.streaming import as_given, refuse_a_choice
+from sklearn_fsmd.training.distributed import LostProcessError
+from sklearn_fsmd.training.streaming import as_given, refuse_a_choice
 
 __all__ = ["fit_dataset"]
 

@@ -36,7 +36,7 @@ from sklearn_fsmd import (
 )
 from sklearn_fsmd.compose import OutputView
 from sklearn_fsmd.encoding import FeatureEncoder
-from sklearn_fsmd.runtime import device
+from sklearn_fsmd.parameters.machine import device
 from sklearn_fsmd.training import Net, trainer
 from sklearn_fsmd.training import large_tables as tables
 from tests.conftest import SMALL, make_frame, of

@@ -151,7 +151,7 @@ def test_the_page_of_parameters_has_them_all():
 def test_the_map_has_the_imports_that_the_test_of_layers_reads():
     expected = {}
     for path in test_layers.FILES:
-        own = path.relative_to(test_layers.ROOT).parts[0].removesuffix(".py")
+        own = test_layers.part_of(test_layers.name_of(path))
         found = {test_layers.part_of(module) for module in test_layers.imported(path)}
         expected.setdefault(own, set()).update(found - {None, own, "__version__"})
     parts = house.parts()
@@ -163,7 +163,7 @@ def test_the_map_has_the_imports_that_the_test_of_layers_reads():
 def test_every_part_is_drawn_and_every_arrow_goes_down():
     parts = house.parts()
     drawn = house.draw(parts)
-    assert re.findall(r'<g id="(\w+)">', drawn) == sorted(parts, key=lambda n: (house.levels(parts)[n], n))
+    assert re.findall(r'<g id="([\w.]+)">', drawn) == sorted(parts, key=lambda n: (house.levels(parts)[n], n))
     arrows = re.findall(r'<path d="M[\d-]+,([\d-]+) .* [\d-]+,([\d-]+)"/>', drawn)
     assert len(arrows) == len(house.edges(parts)) > 20
     assert all(int(start) < int(end) for start, end in arrows)

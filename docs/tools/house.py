@@ -11,11 +11,11 @@ from typing import NamedTuple
 import sklearn_fsmd
 
 ROOT = Path(sklearn_fsmd.__file__).parent
-BOX, GAP, ROW, MARGIN = (132, 46), 18, 92, 20
+BOX, GAP, ROW, MARGIN = (148, 46), 18, 92, 20
 
 
 class Part(NamedTuple):
-    """A folder or a file at the top of the package."""
+    """A folder, or a file at the top of the package; a folder inside of another is a part of its own."""
 
     name: str
     files: int
@@ -28,9 +28,9 @@ def parts() -> dict[str, Part]:
     """The parts of the package, and which of them each imports."""
     found: dict[str, list[Path]] = defaultdict(list)
     for path in sorted(ROOT.rglob("*.py")):
-        inside = path.relative_to(ROOT).parts
-        if inside != ("__init__.py",):
-            found[inside[0].removesuffix(".py")].append(path)
+        inside = path.relative_to(ROOT)
+        if inside != Path("__init__.py"):
+            found[".".join(inside.parts[:-1]) or inside.stem].append(path)
     trees = {name: [ast.parse(path.read_text()) for path in paths] for name, paths in found.items()}
     return {
         name: Part(
@@ -40,7 +40,7 @@ def parts() -> dict[str, Part]:
             _doc(
                 next((tree for path, tree in zip(paths, trees[name], strict=True) if path.stem in ("__init__", name)))
             ),
-            frozenset(other for tree in trees[name] for other in _imported(tree) if other in found and other != name),
+            frozenset(other for tree in trees[name] for other in _imported(tree, set(found)) if other != name),
         )
         for name, paths in found.items()
     }
@@ -50,14 +50,21 @@ def _doc(tree: ast.Module) -> str:
     return (ast.get_docstring(tree) or "").split("\n")[0]
 
 
-def _imported(tree: ast.Module) -> set[str]:
-    names = set()
+def _imported(tree: ast.Module, parts: set[str]) -> set[str]:
+    names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return {name.split(".")[1] for name in names if name.startswith("sklearn_fsmd.")}
+    found = {_part_of(name.removeprefix("sklearn_fsmd."), parts) for name in names if name.startswith("sklearn_fsmd.")}
+    return {part for part in found if part is not None}
+
+
+def _part_of(name: str, parts: set[str]) -> str | None:
+    """The part in which a dotted name is: the longest one that it begins with."""
+    pieces = name.split(".")
+    return next((part for n in (2, 1) if (part := ".".join(pieces[:n])) in parts), None)
 
 
 def levels(of: dict[str, Part]) -> dict[str, int]:

@@ -12,7 +12,7 @@ from sklearn_fsmd.encoding.column_selection import column_of
 from sklearn_fsmd.encoding.columns import CategoryColumn
 from sklearn_fsmd.encoding.input_encoder import InputEncoder
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
-from sklearn_fsmd.runtime import shallow
+from sklearn_fsmd.parameters.machine import shallow
 
 
 class Growth:

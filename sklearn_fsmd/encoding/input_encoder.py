@@ -20,7 +20,7 @@ from sklearn_fsmd.encoding.target_statistics import TargetStatistics
 from sklearn_fsmd.encoding.targets import Targets
 from sklearn_fsmd.encoding.validation import named_in_errors
 from sklearn_fsmd.parameters import InputParameters
-from sklearn_fsmd.runtime import shallow
+from sklearn_fsmd.parameters.machine import shallow
 
 N_REFERENCE = 10_000
 

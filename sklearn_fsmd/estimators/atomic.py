@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from sklearn.utils import check_random_state
 
-from sklearn_fsmd.runtime import cpu_by_default, restore_threads, shallow, threads_now
+from sklearn_fsmd.parameters.machine import cpu_by_default, restore_threads, shallow, threads_now
 
 F = TypeVar("F", bound=Callable[..., Any])
 Learn = Callable[[Any, np.random.RandomState | None], np.random.RandomState | None]

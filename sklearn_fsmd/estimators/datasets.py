@@ -10,7 +10,6 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from sklearn.base import _fit_context
 
-from sklearn_fsmd.distributed import Processes, together
 from sklearn_fsmd.encoding import (
     Growth,
     InputEncoder,
@@ -26,9 +25,11 @@ from sklearn_fsmd.encoding import (
 )
 from sklearn_fsmd.estimators.learning import Learning
 from sklearn_fsmd.parameters import estimator
+from sklearn_fsmd.parameters.machine import warn
 from sklearn_fsmd.persistence import digest_of
-from sklearn_fsmd.runtime import warn
-from sklearn_fsmd.streaming import (
+from sklearn_fsmd.training import Checkpoint, arrays_of, level_rows, trainer, validation_rows
+from sklearn_fsmd.training.distributed import Processes, together
+from sklearn_fsmd.training.streaming import (
     Dataset,
     HoldOut,
     LabelSums,
@@ -41,7 +42,6 @@ from sklearn_fsmd.streaming import (
     scan,
     validation_blocks,
 )
-from sklearn_fsmd.training import Checkpoint, arrays_of, level_rows, trainer, validation_rows
 
 
 @estimator

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from sklearn_fsmd.runtime import threads
+from sklearn_fsmd.parameters.machine import threads
 
 FEW = 2**16
 """With fewer numbers than this, handing them to another thread takes longer than computing them."""

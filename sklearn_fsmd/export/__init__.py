@@ -1,5 +1,6 @@
-"""A fitted model as one ONNX file, which takes raw columns and needs neither torch nor this library."""
+"""A fitted model for others: as an ONNX file, for programs; as a model card, for readers."""
 
+from sklearn_fsmd.export.card import model_card
 from sklearn_fsmd.export.onnx_file import to_onnx
 
-__all__ = ["to_onnx"]
+__all__ = ["model_card", "to_onnx"]

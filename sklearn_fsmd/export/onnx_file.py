@@ -21,10 +21,10 @@ from sklearn_fsmd.export.rows import encoded
 from sklearn_fsmd.export.size import check_size
 from sklearn_fsmd.export.values import expected, of_impressions
 from sklearn_fsmd.export.weights import digest_of
+from sklearn_fsmd.parameters.machine import cpu_by_default
 from sklearn_fsmd.persistence import digest_of as digest_of_values
 from sklearn_fsmd.persistence import replacing
 from sklearn_fsmd.ranking import exponents_of, listed
-from sklearn_fsmd.runtime import cpu_by_default
 
 OPSETS = range(18, 22)
 FORMAT = 1

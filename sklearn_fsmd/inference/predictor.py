@@ -13,7 +13,7 @@ from torch import Tensor
 from sklearn_fsmd.encoding import Encoded
 from sklearn_fsmd.execution import MANY, Scoring
 from sklearn_fsmd.network import MultiTaskNetwork, set_execution
-from sklearn_fsmd.runtime import threads
+from sklearn_fsmd.parameters.machine import threads
 
 CPU_CHUNK = 512
 GPU_CHUNK = 65_536

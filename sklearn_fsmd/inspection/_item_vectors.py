@@ -11,7 +11,7 @@ import torch
 from sklearn_fsmd.compose import fitted_model
 from sklearn_fsmd.encoding import FeatureEncoder, InputEncoder
 from sklearn_fsmd.network import Embedding, Lists, Ragged
-from sklearn_fsmd.runtime import cpu_by_default
+from sklearn_fsmd.parameters.machine import cpu_by_default
 
 BLOCK = 8192
 """Values that are looked up together."""

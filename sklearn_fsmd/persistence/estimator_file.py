@@ -21,9 +21,9 @@ from sklearn_fsmd.encoding import (
     ValueEncoder,
     VectorColumn,
 )
+from sklearn_fsmd.parameters.machine import resolve_device, warn
 from sklearn_fsmd.persistence import container as storage
 from sklearn_fsmd.persistence.codec import NotPlainError, Packer, Unpacker, described
-from sklearn_fsmd.runtime import resolve_device, warn
 
 CLASSES = (
     InputEncoder,

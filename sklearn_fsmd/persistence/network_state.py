@@ -12,7 +12,7 @@ from sklearn_fsmd.encoding import InputEncoder
 from sklearn_fsmd.inference import Predictor, build
 from sklearn_fsmd.network import Table
 from sklearn_fsmd.parameters import NetworkParameters, group_of
-from sklearn_fsmd.runtime import cpu_by_default, resolve_device, seeded
+from sklearn_fsmd.parameters.machine import cpu_by_default, resolve_device, seeded
 
 BEFORE: dict[str, Any] = {
     "target_statistics": None,

@@ -118,7 +118,7 @@ class Batches:
 
     Attributes
     ----------
-    n_own, n_all, step_seed : where several processes train, see :class:`~sklearn_fsmd.distributed.Shares`.
+    n_own, n_all, step_seed : where several processes train, see :class:`~sklearn_fsmd.training.distributed.Shares`.
     """
 
     n_own = n_all = step_seed = 0

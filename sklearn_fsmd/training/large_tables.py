@@ -10,7 +10,7 @@ from sklearn_fsmd.encoding import FeatureEncoder
 from sklearn_fsmd.inference import layout_of
 from sklearn_fsmd.network import MultiTaskNetwork, has_own_embeddings
 from sklearn_fsmd.parameters import OPTIMIZERS, MultiTaskParameters, OptimizationParameters
-from sklearn_fsmd.runtime import memory_of, warn
+from sklearn_fsmd.parameters.machine import memory_of, warn
 from sklearn_fsmd.training.rowwise_adagrad import AdagradRows, AdagradRowsW
 from sklearn_fsmd.training.rowwise_adam import RowWiseAdam, RowWiseAdamW
 

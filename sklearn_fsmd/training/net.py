@@ -15,15 +15,15 @@ from skorch.callbacks import EpochTimer
 from skorch.utils import TeeGenerator
 from torch import Tensor
 
-from sklearn_fsmd.distributed import Exchange
 from sklearn_fsmd.execution import Crew
 from sklearn_fsmd.inference import CPU_CHUNK, in_chunks
 from sklearn_fsmd.metrics import task_aucs
 from sklearn_fsmd.network import sum_by_rows
+from sklearn_fsmd.parameters.machine import threads, without_denormals
 from sklearn_fsmd.persistence import digest_of
-from sklearn_fsmd.runtime import threads, without_denormals
 from sklearn_fsmd.training.batches import Batches, TensorData
 from sklearn_fsmd.training.copying import copied
+from sklearn_fsmd.training.distributed import Exchange
 from sklearn_fsmd.training.fused_step import FusedStep
 from sklearn_fsmd.training.member_logits import Asked
 from sklearn_fsmd.training.rowwise_adam import RowWiseAdam

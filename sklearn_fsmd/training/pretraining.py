@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 from sklearn_fsmd.encoding import Encoded, FeatureEncoder
 from sklearn_fsmd.execution import way_to_train
 from sklearn_fsmd.network import DenoisingAutoencoder, HiddenLayer, Learned, set_execution
-from sklearn_fsmd.runtime import seeded, threads
+from sklearn_fsmd.parameters.machine import seeded, threads
 
 LR = 2e-3
 """At the beginning; it falls to zero along a line."""

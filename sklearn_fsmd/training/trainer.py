@@ -9,7 +9,6 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from sklearn_fsmd.distributed import Exchange, Processes
 from sklearn_fsmd.encoding import Encoded, InputEncoder, LabelledRows, TargetEncoder, Targets
 from sklearn_fsmd.execution import way_to_train
 from sklearn_fsmd.inference import Predictor, build, layout_of
@@ -19,11 +18,12 @@ from sklearn_fsmd.parameters import (
     OptimizationParameters,
     group_of,
 )
-from sklearn_fsmd.runtime import resolve_device, resolve_precision, seeded, threads
+from sklearn_fsmd.parameters.machine import resolve_device, resolve_precision, seeded, threads
 from sklearn_fsmd.training import growing
 from sklearn_fsmd.training.automatic import epochs_of, lr_of
 from sklearn_fsmd.training.batches import TensorData
 from sklearn_fsmd.training.checkpoint import Checkpoint
+from sklearn_fsmd.training.distributed import Exchange, Processes
 from sklearn_fsmd.training.feed import Feed, arrays_of
 from sklearn_fsmd.training.large_tables import check_table_size, optimizer_of, trains_rows, warn_of_shared_rows
 from sklearn_fsmd.training.level_rows import LevelRows

@@ -13,8 +13,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_fsmd import DenoisingEmbedder, FSMDClassifier, SingleTaskClassifier
-from sklearn_fsmd.card import model_card
 from sklearn_fsmd.datasets import make_funnel
+from sklearn_fsmd.export import model_card
 from sklearn_fsmd.inspection import feature_importances
 from sklearn_fsmd.metrics import auc_per_task
 from tests.inspection.conftest import SMALL, WATCH

@@ -16,8 +16,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from sklearn_fsmd import FSMDClassifier
-from sklearn_fsmd.distributed import together
-from sklearn_fsmd.streaming import sizes
+from sklearn_fsmd.training.distributed import together
+from sklearn_fsmd.training.streaming import sizes
 from tests.conftest import make_frame
 from tests.distributed.workers import PARAMS, SMALL_SIZES, STEPS, TARGETS, steps
 from tests.streaming.conftest import together as table_of
@@ -137,8 +137,8 @@ def test_each_row_comes_once_and_all_make_the_same_number_of_steps(fitted, name)
 
 
 def held_out():
-    from sklearn_fsmd.streaming import HoldOut
     from sklearn_fsmd.training import draw_seed
+    from sklearn_fsmd.training.streaming import HoldOut
 
     model = FSMDClassifier(**PARAMS)
     return 3000 - HoldOut.of(model, 3000, draw_seed(np.random.RandomState(0))).n_training
@@ -212,7 +212,7 @@ def test_a_process_that_does_not_come_is_named(tmp_path):
 
 
 def test_what_a_function_makes_cannot_be_dealt():
-    from sklearn_fsmd.streaming.factory import FactorySource
+    from sklearn_fsmd.training.streaming.factory import FactorySource
 
     source = FactorySource(lambda: iter([pd.DataFrame({"x": [1]})]))
     with pytest.raises(ValueError, match="Several processes deal the row groups of files to each other"):

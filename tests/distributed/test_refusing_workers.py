@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator
 from torch import distributed
 
 from sklearn_fsmd import ray
-from sklearn_fsmd.distributed import LostProcessError
+from sklearn_fsmd.training.distributed import LostProcessError
 
 
 class Refusing(BaseEstimator):

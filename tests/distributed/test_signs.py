@@ -5,8 +5,8 @@ import time
 import pytest
 from torch import distributed
 
-from sklearn_fsmd.distributed import signs_of_life as signs
-from sklearn_fsmd.distributed.signs_of_life import Signs, named
+from sklearn_fsmd.training.distributed import signs_of_life as signs
+from sklearn_fsmd.training.distributed.signs_of_life import Signs, named
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.history import HistoryFeatures, write_history
 from sklearn_fsmd.history.events import stored_as
-from sklearn_fsmd.streaming.schema import categories_of, fuller
+from sklearn_fsmd.training.streaming.schema import categories_of, fuller
 from tests.conftest import SMALL, of
 
 KEYS = ["user", ["user", "tab"], "score"]

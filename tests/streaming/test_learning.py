@@ -7,10 +7,10 @@ import pytest
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.datasets import make_funnel
 from sklearn_fsmd.encoding import CategoryColumn, InputEncoder, Targets, Values
-from sklearn_fsmd.streaming import Dataset, counting, first_pass, rescaled, sizes
-from sklearn_fsmd.streaming.counting import Counter, CountsOnDisk
-from sklearn_fsmd.streaming.learning import vocabularies_of
-from sklearn_fsmd.streaming.numbers import SampledNumbers
+from sklearn_fsmd.training.streaming import Dataset, counting, first_pass, rescaled, sizes
+from sklearn_fsmd.training.streaming.counting import Counter, CountsOnDisk
+from sklearn_fsmd.training.streaming.learning import vocabularies_of
+from sklearn_fsmd.training.streaming.numbers import SampledNumbers
 from tests.conftest import make_frame
 from tests.streaming.conftest import TARGETS, write
 

@@ -13,7 +13,7 @@ import pytest
 
 from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
 from sklearn_fsmd.scoring import score_file
-from sklearn_fsmd.streaming import Dataset, counting, sizes
+from sklearn_fsmd.training.streaming import Dataset, counting, sizes
 from tests.conftest import make_frame
 from tests.streaming.conftest import PARAMS, TARGETS, together, write
 from tests.streaming.test_sources import damaged

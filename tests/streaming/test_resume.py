@@ -9,8 +9,8 @@ import textwrap
 import pytest
 
 from sklearn_fsmd import FSMDClassifier
-from sklearn_fsmd.streaming import parquet, sizes
 from sklearn_fsmd.training import Net
+from sklearn_fsmd.training.streaming import parquet, sizes
 from tests.conftest import make_frame
 from tests.streaming.conftest import PARAMS, TARGETS, together, write
 from tests.test_checkpoint import assert_same_fit
@@ -25,7 +25,7 @@ def killed(path, checkpoint, epoch, batch, rows):
         import os, signal, torch
         torch.set_num_threads(1)
         from sklearn_fsmd import FSMDClassifier
-        from sklearn_fsmd.streaming import parquet, sizes
+        from sklearn_fsmd.training.streaming import parquet, sizes
         from sklearn_fsmd.training import Net
         vars(sizes).update({SMALL_SIZES!r})
         step, steps = Net.train_step, []
@@ -113,7 +113,7 @@ def test_lists_and_vectors_are_compared(made, tmp_path):
 def test_the_content_of_rows_is_the_same_in_each_process():
     script = """
         import numpy as np, pandas as pd
-        from sklearn_fsmd.streaming.content import Content
+        from sklearn_fsmd.training.streaming.content import Content
         content = Content()
         values = [{"x", "yy", "zzz"}, [1, "1"], None, "\\ud800", b"a\\xff", np.arange(3.0)]
         content.add(pd.DataFrame({"any": pd.Series(values, dtype=object), "c": pd.Categorical(list("abcabc"))}))

@@ -6,9 +6,9 @@ import pytest
 
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.encoding import make_targets
-from sklearn_fsmd.streaming import Dataset, StreamFeed, sizes
-from sklearn_fsmd.streaming.parquet import ParquetSource
-from sklearn_fsmd.streaming.row_groups import GroupRates, are_by_label, drawn_order, n_at_a_time, rare_groups
+from sklearn_fsmd.training.streaming import Dataset, StreamFeed, sizes
+from sklearn_fsmd.training.streaming.parquet import ParquetSource
+from sklearn_fsmd.training.streaming.row_groups import GroupRates, are_by_label, drawn_order, n_at_a_time, rare_groups
 from tests.conftest import make_frame
 from tests.streaming.conftest import PARAMS, TARGETS, write
 

@@ -9,11 +9,11 @@ import torch
 
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.encoding import Encoded, Targets
-from sklearn_fsmd.streaming import Dataset, HoldOut
-from sklearn_fsmd.streaming.batches import FEWEST_CHUNKS, StreamedBatches, chunks
-from sklearn_fsmd.streaming.shards import Shard, deal, sizes_of
-from sklearn_fsmd.streaming.shared_statistics import SharedStatistics
 from sklearn_fsmd.training import TensorData
+from sklearn_fsmd.training.streaming import Dataset, HoldOut
+from sklearn_fsmd.training.streaming.batches import FEWEST_CHUNKS, StreamedBatches, chunks
+from sklearn_fsmd.training.streaming.shards import Shard, deal, sizes_of
+from sklearn_fsmd.training.streaming.shared_statistics import SharedStatistics
 from tests.conftest import SMALL, make_frame
 from tests.streaming.conftest import TARGETS, together, write
 

@@ -10,10 +10,10 @@ import pytest
 
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.scoring import score_file
-from sklearn_fsmd.streaming import Dataset, is_of, sizes
-from sklearn_fsmd.streaming.factory import FactorySource
-from sklearn_fsmd.streaming.files import find_files
-from sklearn_fsmd.streaming.parquet import ParquetSource
+from sklearn_fsmd.training.streaming import Dataset, is_of, sizes
+from sklearn_fsmd.training.streaming.factory import FactorySource
+from sklearn_fsmd.training.streaming.files import find_files
+from sklearn_fsmd.training.streaming.parquet import ParquetSource
 from tests.conftest import make_frame
 from tests.streaming.conftest import PARAMS, TARGETS, together, write
 

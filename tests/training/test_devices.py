@@ -22,7 +22,7 @@ from sklearn_fsmd.export import to_onnx
 from sklearn_fsmd.inspection import attributions, item_vectors
 from sklearn_fsmd.network import set_execution
 from sklearn_fsmd.network.dropout import Dropout
-from sklearn_fsmd.runtime import memory_of, resolve_device
+from sklearn_fsmd.parameters.machine import memory_of, resolve_device
 from sklearn_fsmd.training.batches import BatchIterator, TensorData
 from tests.conftest import SMALL, make_frame, of
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.inference import predictor as inference
-from sklearn_fsmd.runtime import threads
+from sklearn_fsmd.parameters.machine import threads
 from sklearn_fsmd.training import Batches, TensorData
 from tests.conftest import SMALL, make_frame
 

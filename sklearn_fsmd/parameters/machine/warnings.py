@@ -1,0 +1,22 @@
+"""Warnings that point at the line of the user which they are about."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from pathlib import Path
+
+import joblib
+import sklearn
+
+PACKAGE = Path(__file__).parents[2]
+INSIDE = tuple(f"{path}{os.sep}" for path in (PACKAGE, Path(sklearn.__file__).parent, Path(joblib.__file__).parent))
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn of what a caller has done who is outside of this library, and of scikit-learn and its joblib."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(INSIDE):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level + 1)

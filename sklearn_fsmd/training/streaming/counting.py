@@ -1,0 +1,99 @@
+"""How often each value was seen, of vocabularies that may be larger than memory: DuckDB adds the counts up on disk."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sklearn_fsmd.encoding import Counts
+from sklearn_fsmd.training.streaming.database import Database
+
+WAITING = 1 << 17
+"""So many counts of a column stay in memory."""
+
+
+class Counter(Database):
+    """A database with a table of counts for each column that needs one.
+
+    Parameters
+    ----------
+    n_threads : int or None for all that there are.
+    """
+
+    def __init__(self, n_threads: int | None) -> None:
+        super().__init__("The values of the columns are counted", n_threads)
+        self.n_tables = 0
+
+    def table(self, kind: str) -> str:
+        """A new table of values, of a type of SQL, and counts."""
+        self.n_tables += 1
+        self.execute(f"CREATE TABLE counts_{self.n_tables} (value {kind}, n BIGINT)")
+        return f"counts_{self.n_tables}"
+
+
+class CountsOnDisk(Counts):
+    """The counts of one column: whole numbers and strings go to disk where they become many.
+
+    Parameters
+    ----------
+    counter : where they go.
+    """
+
+    def __init__(self, counter: Counter) -> None:
+        super().__init__()
+        self.counter = counter
+        self.waiting: list[Any] = []
+        self.n_waiting = 0
+        self.table: str | None = None
+
+    @property
+    def kind(self) -> Any:
+        known = [block[2] for block in (self.seen, *self.waiting) if block is not None and block[2] is not None]
+        return None if not known else known[0] if len(set(known)) == 1 else "mixed values"
+
+    def add(self, block: Any) -> None:
+        self.waiting.append(block)
+        self.n_waiting += len(block[0])
+        if self.n_waiting > WAITING:
+            self._merge()
+            if len(self.seen[0]) > WAITING // 4:  # type: ignore[index]
+                self._write()
+
+    def _merge(self) -> None:
+        for block in self.waiting:
+            super().add(block)
+        self.waiting, self.n_waiting = [], 0
+
+    def _write(self) -> None:
+        """Move what was counted to disk, if it is of a type for that; the rest, which is unusual, stays in memory."""
+        import pyarrow as pa
+
+        values, counts, kind = self.seen  # type: ignore[misc]
+        if kind not in ("numbers", "strings") or (kind == "numbers" and values.dtype != np.int64):
+            return
+        try:
+            block = pa.table({"value": pa.array(values), "n": counts})
+        except (UnicodeEncodeError, pa.ArrowInvalid):  # strings that are no Unicode
+            return
+        self.table = self.table or self.counter.table("BIGINT" if kind == "numbers" else "VARCHAR")
+        connection = self.counter.connection
+        connection.register("block", block)
+        self.counter.execute(f"INSERT INTO {self.table} SELECT value, n FROM block")
+        connection.unregister("block")
+        self.seen = values[:0], counts[:0], kind
+
+    def frequent(self, min_frequency: int) -> np.ndarray:
+        self._merge()
+        if self.table is None:
+            return super().frequent(min_frequency)
+        self._write()
+        values, _, kind = self.seen  # type: ignore[misc]
+        enough = "" if len(values) else f" HAVING sum(n) >= {int(min_frequency)}"
+        found = self.counter.execute(
+            f"SELECT value, sum(n)::BIGINT AS n FROM {self.table} GROUP BY value{enough}"
+        ).fetchnumpy()
+        self.counter.execute(f"DROP TABLE {self.table}")
+        values = np.asarray(found["value"], dtype=np.int64 if found["value"].dtype.kind == "i" else object)
+        super().add((values, np.asarray(found["n"]), kind))
+        return super().frequent(min_frequency)

@@ -1,0 +1,102 @@
+"""A database of DuckDB in a temporary folder, for what may be larger than memory."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sklearn_fsmd.parameters.machine import memory_of
+
+LARGEST_MEMORY = 2**31
+"""DuckDB has a quarter of the machine's memory, and no more bytes than these."""
+
+
+@contextmanager
+def working_in(folder: str, work: str, more_memory: str = "") -> Iterator[None]:
+    """Let errors of a database name the work that it does, and the folder where that is done.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written, such as on a full disk, or the memory is not enough.
+    """
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0].rstrip(".") + "."
+        more = more_memory if isinstance(error, duckdb.OutOfMemoryException) else ""
+        raise OSError(
+            f"{work} in {folder}, and that failed: {reason} {more}Make room on that disk, or name a folder with more "
+            "by the environment variable TMPDIR."
+        ) from error
+
+
+class Database:
+    """It is made when it is first needed, and its folder is removed with this object.
+
+    Parameters
+    ----------
+    work : what is done there, the beginning of messages: "The values of the columns are counted".
+    n_threads : int or None for all that there are.
+    memory : the most that it may take, such as "4GB"; None for a part of the machine's.
+    """
+
+    more_memory = ""
+    """What a message says of how it can have more."""
+
+    def __init__(self, work: str, n_threads: int | None, memory: str | None = None) -> None:
+        self.folder = tempfile.mkdtemp(prefix="sklearn-fsmd-")
+        weakref.finalize(self, _remove, self.folder, os.getpid())
+        self.work, self.n_threads, self.memory = work, n_threads, memory
+
+    @cached_property
+    def connection(self) -> Any:
+        import duckdb
+
+        memory = self.memory or f"{int(min(memory_of('cpu') / 4, LARGEST_MEMORY) / 2**20)}MB"
+        config: dict[str, Any] = {"temp_directory": self.folder, "memory_limit": memory}
+        if self.n_threads is not None:
+            config["threads"] = self.n_threads
+        try:
+            return duckdb.connect(str(Path(self.folder) / "rows.duckdb"), config=config)
+        except duckdb.ParserException as error:
+            raise ValueError(f"`memory` must be a size such as '4GB'. Got {self.memory!r}.") from error
+
+    @contextmanager
+    def working(self) -> Iterator[Any]:
+        """The connection.
+
+        Raises
+        ------
+        OSError
+            If the folder cannot be written, such as on a full disk, or the memory is not enough.
+        """
+        with working_in(self.folder, self.work, self.more_memory):
+            yield self.connection
+
+    def execute(self, query: str) -> Any:
+        """Run a query, with the errors of :meth:`working`."""
+        with self.working() as connection:
+            return connection.execute(query)
+
+    def close(self) -> None:
+        """Close the database and remove it."""
+        if "connection" in vars(self):
+            with suppress(Exception):  # on a full disk it cannot write its last page, which nobody needs
+                self.connection.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _remove(folder: str, owner: int) -> None:
+    """Remove a folder, unless this is a fork of the process that made it."""
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)

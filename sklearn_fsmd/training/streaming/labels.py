@@ -1,0 +1,168 @@
+"""What is known of the targets of all rows of training: classes, rates, weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sklearn_fsmd.encoding import StepSums, Targets, Values, make_targets
+from sklearn_fsmd.training.streaming.row_groups import GroupRates
+
+MANY = 1000
+"""Of so many different values a target is not binary, and no more are looked at."""
+
+
+class SeenLabels:
+    """The different values of each target, from which its classes are learned.
+
+    Parameters
+    ----------
+    names : a list of columns, or the name of the only one.
+    values : which of them hold values, and have no classes.
+    check : is given :meth:`table` as soon as a target has more than two values, and raises an error for it.
+    """
+
+    def __init__(self, names: Any, values: Sequence[Any], check: Callable[[Any], Any] = lambda Y: None) -> None:
+        self.names = names
+        self.values = set(values)
+        self.check = check
+        self.found: dict[Any, list[Any]] = {}
+
+    def copy(self) -> SeenLabels:
+        """Another that has seen the same."""
+        made = SeenLabels(self.names, list(self.values), self.check)
+        made.found = {name: list(found) for name, found in self.found.items()}
+        return made
+
+    def add(self, Y: pd.DataFrame) -> None:
+        """Look at the targets of some rows.
+
+        Raises
+        ------
+        ValueError
+            If a single target is missing in a row, or `check` says so.
+        """
+        if isinstance(self.names, str) and Y[self.names].isna().any():
+            raise ValueError("Input y contains NaN. In a two-dimensional Y, NaN leaves a label out.")
+        for name in Y.columns:
+            found = self.found.setdefault(name, [])
+            if name in self.values:
+                found[:] = [Y[name].iloc[:1]]
+            elif sum(map(len, found)) < MANY:
+                different = Y[name].drop_duplicates()
+                found[:] = [pd.concat([*found, different], ignore_index=True).drop_duplicates()]
+        if any(found[0].count() > 2 for name, found in self.found.items() if name not in self.values):
+            self.check(self.table())
+
+    def table(self) -> Any:
+        """A small Y in which each target has all of its values."""
+        columns = {name: found[0].reset_index(drop=True) for name, found in self.found.items()}
+        n = max(map(len, columns.values()))
+        rows = np.arange(n)
+        again = {name: column.iloc[rows % len(column)].reset_index(drop=True) for name, column in columns.items()}
+        return pd.DataFrame(again)[self.names]
+
+
+@dataclass
+class LabelSums:
+    """Sums over the rows of training: what the rates and the scale of the weights follow from.
+
+    Attributes
+    ----------
+    parents, parents_of_values : for each target, and for each value, the step that it follows.
+    n_rows : int
+    weights, positive : ``(K,)``, of the weights, and of those of positive labels.
+    steps : how often each step happened.
+    happened, value_weights, largest : ``(V,)``, how often the step before a value has happened, the sum of its weights,
+        and the largest value that counts.
+    n_odd : how many rows contradict the step before, by task.
+    is_weighted : whether there is a weight that is not 1.
+    of_groups : the rates in each row group; None where there are no row groups.
+    """
+
+    parents: Sequence[int | None]
+    parents_of_values: Sequence[int | None] = ()
+    n_rows: int = 0
+    weights: Any = 0.0
+    positive: Any = 0.0
+    steps: Any = None
+    happened: Any = 0.0
+    value_weights: Any = 0.0
+    largest: Any = -np.inf
+    n_odd: dict[int, int] = field(default_factory=dict)
+    is_weighted: bool = False
+    of_groups: GroupRates | None = None
+
+    def add(self, targets: Targets) -> None:
+        """Take some rows into the sums; their weights are as they were given."""
+        labels, n = targets.labels, len(targets.labels)
+        total, positive = targets.totals()
+        self.n_rows += n
+        self.is_weighted |= bool((targets.full_weights != 1).any())
+        self.weights, self.positive = self.weights + total, self.positive + positive
+        steps = StepSums.of(targets, self.parents)
+        self.steps = steps if self.steps is None else self.steps.plus(steps)
+        if targets.values is not None:
+            values, counts = targets.values
+            of_parents = [n if parent is None else labels[:, parent].sum() for parent in self.parents_of_values]
+            self.happened = self.happened + np.array(of_parents, dtype=np.float64)
+            self.value_weights = self.value_weights + counts.sum(axis=0, dtype=np.float64)
+            self.largest = np.maximum(self.largest, np.where(counts > 0, values, -np.inf).max(axis=0, initial=-np.inf))
+
+    def rates(self) -> np.ndarray:
+        """How often each step happened where the one before it did, ``(K,)``."""
+        return np.asarray(self.steps.rates(self.parents))
+
+    @property
+    def factors(self) -> np.ndarray:
+        """What weights are multiplied by, for a mean of 1 in each task, ``(K,)``."""
+        return np.where(self.weights > 0, self.n_rows / np.maximum(self.weights, 1e-300), 1.0)
+
+    def scaled(self, targets: Targets) -> Targets:
+        """Some rows, with weights of a mean of 1 over all."""
+        weights, values = None, targets.values
+        if self.is_weighted:
+            weights = (targets.full_weights * self.factors).astype(np.float32)
+        if values is not None:
+            factors = self.happened / np.maximum(self.value_weights, 1e-30)
+            values = Values(values.values, (values.weights * factors).astype(np.float32))
+        return Targets(targets.labels, weights, values)
+
+    def with_largest(self, targets: Targets) -> Targets:
+        """A sample of the rows, and for each value the largest of all rows, which counts next to nothing."""
+        if targets.values is None:
+            return targets
+        n = len(self.largest)
+        values = np.tile(np.where(np.isfinite(self.largest), self.largest, 0), (n, 1)).astype(np.float32)
+        weights = np.where(np.eye(n, dtype=bool) & (self.value_weights > 0), 1e-12, 0).astype(np.float32)
+        more = Targets(np.zeros((n, targets.labels.shape[1]), np.float32), None, Values(values, weights))
+        return joined([targets, more])
+
+
+def joined(parts: Sequence[Targets]) -> Targets:
+    """The rows of all parts."""
+    if len(parts) == 1:
+        return parts[0]
+    labels = np.concatenate([part.labels for part in parts])
+    weights, values = None, None
+    if any(part.weights is not None for part in parts):
+        weights = np.concatenate([part.full_weights for part in parts])
+    if parts[0].values is not None:
+        pairs = zip(*(part.values or () for part in parts), strict=True)
+        values = Values(*(np.concatenate(pair) for pair in pairs))
+    return Targets(labels, weights, values)
+
+
+def rescaled(targets: Targets, parents: Sequence[int | None]) -> Targets:
+    """Weights of a mean of 1 over these rows alone, those of values over the rows where their parents have happened."""
+    values = targets.values
+    if values is not None and (total := values.weights.sum(axis=0)).any():
+        labels = targets.labels
+        happened = np.array([len(labels) if parent is None else labels[:, parent].sum() for parent in parents])
+        factors = happened / np.maximum(total, 1e-30)
+        values = Values(values.values, (values.weights * factors).astype(np.float32))
+    return make_targets(targets.labels, targets.weights, values)

@@ -1,0 +1,73 @@
+"""The second pass over a data set: sums over the rows of training, of which only few columns are read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from sklearn_fsmd.encoding import InputEncoder, StatisticsSums, TargetEncoder, Targets
+from sklearn_fsmd.training.streaming.dataset import Dataset
+from sklearn_fsmd.training.streaming.frames import Block
+from sklearn_fsmd.training.streaming.labels import LabelSums
+from sklearn_fsmd.training.streaming.row_groups import GroupRates
+
+
+def scan(
+    dataset: Dataset,
+    encoder: InputEncoder,
+    targets: TargetEncoder,
+    parents: Sequence[int | None],
+    *,
+    more: bool,
+) -> tuple[LabelSums, StatisticsSums | None]:
+    """Rates and weights of the targets; the statistics of the encoder, if it has any, are told their sums.
+
+    `more` says whether these add to the sums of before. Returned are also the sums of the rows that are held out, of
+    which the statistics are to be told after training.
+    """
+    of_values = targets.of_values
+    firsts = dataset.source.first_rows()
+    of_groups = None if firsts is None else GroupRates(firsts)
+    sums = LabelSums(parents, () if of_values is None else of_values.parents, of_groups=of_groups)
+    columns, statistics, held = {}, None, None
+    if encoder.statistics is not None:
+        columns = encoder.names_of_codes(encoder.statistics.keys)
+        statistics = StatisticsSums(encoder.statistics, encoder.main)
+        held = StatisticsSums(encoder.statistics, encoder.main) if dataset.held.fraction else None
+
+    def read(block: Block, rows: np.ndarray, of_rows: StatisticsSums | None) -> tuple[Targets, dict[int, int]]:
+        frame = block.frame[rows]
+        with block.named():
+            found, n_odd = targets.encode_part(dataset.targets_of(frame), dataset.weights_of(frame), parents)
+            if of_rows is not None:
+                of_rows.add(_codes(encoder, columns, block, rows), found)
+        return found, n_odd
+
+    for block in dataset.blocks(list(columns.values())):
+        held_out = dataset.held.held_out(block.positions)
+        if held is not None and held_out.any():
+            read(block, held_out, held)
+        training = ~held_out
+        if not training.any():
+            continue
+        found, n_odd = read(block, training, statistics)
+        sums.add(found)
+        if of_groups is not None:
+            of_groups.add(block.positions[training], found)
+        for k, n in n_odd.items():
+            sums.n_odd[k] = sums.n_odd.get(k, 0) + n
+    if not sums.n_rows or not np.any(sums.weights):
+        raise ValueError("Y has no observed label whose weight is not zero.")
+    if statistics is not None:
+        statistics.finish(sums.factors, more=more)
+    return sums, held
+
+
+def _codes(encoder: InputEncoder, columns: dict[int, object], block: Block, rows: np.ndarray) -> np.ndarray:
+    """The codes of some category columns, ``(n, F)``; those of the others are 0."""
+    categories = list(encoder.main.categories.values())
+    codes = np.zeros((int(rows.sum()), len(categories)), dtype=np.int64)
+    for f, label in columns.items():
+        codes[:, f] = categories[f].encode(block.frame[label][rows]) + encoder.main.offsets[f]
+    return codes
