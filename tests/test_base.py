@@ -259,14 +259,14 @@ def test_early_stopping_keeps_the_best_weights():
 
 def test_the_split_is_joint_over_the_targets():
     from sklearn_fsmd.encoding import Encoded
-    from sklearn_fsmd.encoding.targets import make_targets
+    from sklearn_fsmd.encoding.targets import Targets
     from sklearn_fsmd.training import validation_rows as validation
 
     random = np.random.RandomState(0)
     labels = np.repeat([[0, 0], [1, 0], [1, 1]], [600, 300, 100], axis=0).astype(np.float32)
     labels = labels[random.permutation(1000)]
     rows = Encoded(np.arange(1000)[:, None], np.zeros((1000, 0), np.float32))
-    train, valid, _ = validation.split(small(validation_fraction=0.2), rows, make_targets(labels, None), random)
+    train, valid, _ = validation.split(small(validation_fraction=0.2), rows, Targets(labels, None), random)
     assert len(train[0]) == 800
     assert len(valid[0]) == 200
     assert train[0].codes is rows.codes  # selected, not copied

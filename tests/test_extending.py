@@ -77,6 +77,31 @@ class Noisy(FSMDClassifier):
         return super().predict_marginals(X) + np.float32(self.shift)
 
 
+class Undeclared(FSMDClassifier):
+    patience = 64
+
+
+class Fixed(FSMDClassifier):
+    """What is fixed without a decorator would not be."""
+
+    batch_norm: ClassVar[bool] = False
+
+
+class Plain(FSMDClassifier):
+    """A subclass that declares no parameter needs no decorator."""
+
+    def hello(self):
+        return self.patience
+
+
+def test_a_parameter_that_would_have_no_effect_is_refused():
+    with pytest.raises(TypeError, match=r"Undeclared declares 'patience', which has no effect .* write @estimator"):
+        Undeclared()
+    with pytest.raises(TypeError, match="Fixed declares 'batch_norm'"):
+        Fixed(patience=3)
+    assert clone(Plain(patience=7)).hello() == 7
+
+
 def test_a_parameter(frame, tmp_path):
     X, Y = frame
     model = Noisy(**SMALL, shift=0.25)

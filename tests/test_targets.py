@@ -6,7 +6,7 @@ import pytest
 
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.encoding import StepSums
-from sklearn_fsmd.encoding.targets import TargetEncoder, check_weights, make_targets
+from sklearn_fsmd.encoding.targets import TargetEncoder, Targets, check_weights
 from tests.conftest import SMALL
 
 NAN = float("nan")
@@ -152,7 +152,7 @@ def test_rates_are_weighted():
         return StepSums.of(targets, (None,) * targets.labels.shape[1]).rates((None, None))
 
     np.testing.assert_allclose(rates(encode([[0, 1], [1, NAN], [1, 0]], [1.0, 2.0, 1.0])), [0.75, 0.5])
-    alone = make_targets(np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 0.0]]), None)
+    alone = Targets(np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 0.0]]), None)
     assert rates(alone) == pytest.approx([2 / 3, 0])
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import sklearn_fsmd
 
 ROOT = Path(sklearn_fsmd.__file__).parent
-BOX, GAP, ROW, MARGIN = (148, 46), 18, 92, 20
+BOX, GAP, ROW, MARGIN = (164, 46), 18, 92, 20
 
 
 class Part(NamedTuple):

@@ -28,7 +28,6 @@ from sklearn_fsmd.encoding.targets import (
     Targets,
     are_moved,
     events_of,
-    make_targets,
     names_of,
     one_of,
 )
@@ -69,7 +68,6 @@ __all__ = [
     "draw_scale",
     "events_of",
     "factorize",
-    "make_targets",
     "named_in_errors",
     "names_of",
     "one_of",

@@ -32,10 +32,10 @@ _NULLABLE = {
 
 @dataclass(frozen=True)
 class Targets:
-    """Labels (n, K) float32, 0 or 1, weights (n, K) float32, None for 1; and values, if there are some.
+    """Labels (n, K) float32, 0 or 1, weights (n, K), None for 1; and values, if there are some.
 
-    Where all rows are at hand, weights have a mean of 1 in each task, so that the mean of a weighted loss is
-    Σ w·l / Σ w.
+    Weights are float64 as they were given, and float32 for training: what is too small for that may not be when it is
+    scaled.
     """
 
     labels: np.ndarray
@@ -44,13 +44,25 @@ class Targets:
 
     def take(self, rows: np.ndarray) -> Targets:
         """Some rows, with weights of a mean of 1 over these."""
-        part = self.part(rows)
-        return make_targets(part.labels, part.weights, part.values)
+        return self.part(rows).scaled()
 
     def part(self, rows: np.ndarray) -> Targets:
         """Some rows, with the weights that they have among all."""
         weights = None if self.weights is None else self.weights[rows]
         return Targets(self.labels[rows], weights, None if self.values is None else self.values.take(rows))
+
+    def scaled(self) -> Targets:
+        """Weights of a mean of 1 in each task, so that the mean of a weighted loss is Σ w·l / Σ w."""
+        values = None if self.values is None else self.values.scaled(self.labels)
+        if self.weights is None or (self.weights == 1).all():
+            return Targets(self.labels, None, values)
+        mean = self.weights.mean(axis=0, dtype=np.float64)
+        return Targets(self.labels, (self.weights / np.where(mean > 0, mean, 1)).astype(np.float32), values)
+
+    def in_float32(self) -> Targets:
+        """Weights as they were given, for training."""
+        weights = None if self.weights is None else self.weights.astype(np.float32)
+        return Targets(self.labels, weights, None if self.values is None else self.values.multiplied(np.ones(1)))
 
     @property
     def full_weights(self) -> np.ndarray:
@@ -77,14 +89,6 @@ class Targets:
 
 LabelledRows = tuple[Encoded, Targets]
 """Rows as a network reads them, and what came of them."""
-
-
-def make_targets(labels: np.ndarray, weights: np.ndarray | None, values: Values | None = None) -> Targets:
-    """Targets with their weights scaled to a mean of 1 in each task."""
-    if weights is None or (weights == 1).all():
-        return Targets(labels, None, values)
-    mean = weights.mean(axis=0, dtype=np.float64)
-    return Targets(labels, (weights / np.where(mean > 0, mean, 1)).astype(np.float32), values)
 
 
 class TargetEncoder:
@@ -161,15 +165,15 @@ class TargetEncoder:
         warns : whether to warn of contradictions.
         scale : whether weights are scaled to a mean of 1 in each task. A chunk of the data is no measure for that.
         """
-        targets, n_odd = self.encode_part(Y, sample_weight, parents, scale=scale)
+        targets, n_odd = self.encode_part(Y, sample_weight, parents)
         if warns:
             warn_of_contradictions(n_odd, len(targets.labels), self.names, parents)
         if targets.weights is not None and not targets.weights.any():
             raise ValueError("Y has no observed label whose weight is not zero.")
-        return make_targets(targets.labels, targets.weights, targets.values) if scale else targets
+        return targets.scaled() if scale else targets.in_float32()
 
     def encode_part(
-        self, Y: Any, sample_weight: Any = None, parents: Sequence[int | None] = (), *, scale: bool = False
+        self, Y: Any, sample_weight: Any = None, parents: Sequence[int | None] = ()
     ) -> tuple[Targets, dict[int, int]]:
         """Labels of some of the rows with weights as they were given, and how many rows contradict each step."""
         Y, sample_weight = as_pandas(Y), as_pandas(sample_weight)
@@ -193,14 +197,12 @@ class TargetEncoder:
             if self.of_values is not None:
                 given, weights_of_values = self.of_values.split_weights(given, whole)
         n_odd = settle_children(labels, observed, parents, given)
-        weights = None if observed.all() else observed.astype(np.float32)
+        weights = None if observed.all() else observed.astype(np.float64)
         if given is not None:
             weights = given if weights is None else given * weights
-        if weights is not None and not scale:
-            weights = weights.astype(np.float32)
         values = None
         if self.of_values is not None:
-            values = self.of_values.encode(whole, labels, observed, weights_of_values, scale=scale)
+            values = self.of_values.encode(whole, labels, observed, weights_of_values)
         return Targets(labels, weights, values), n_odd
 
     def _given_weights(self, sample_weight: Any, Y: Any, n: int) -> np.ndarray:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,14 +18,38 @@ NOT_NEGATIVE = ("lognormal", "poisson")
 MUST_BE_NUMBERS = "is one of `value_targets` and must hold numbers"
 
 
-class Values(NamedTuple):
-    """Values (n, V) float32, 0 where there is none, and what each counts, (n, V) float32."""
+@dataclass(frozen=True)
+class Values:
+    """Values (n, V) float32, 0 where there is none, and what each counts, (n, V).
+
+    `parents` are the steps that the values follow, among the binary targets; None where one follows none.
+    """
 
     values: np.ndarray
     weights: np.ndarray
+    parents: Sequence[int | None]
+
+    @property
+    def both(self) -> tuple[np.ndarray, np.ndarray]:
+        """Values, and what they count."""
+        return self.values, self.weights
 
     def take(self, rows: np.ndarray) -> Values:
-        return Values(self.values[rows], self.weights[rows])
+        return Values(self.values[rows], self.weights[rows], self.parents)
+
+    def happened(self, labels: np.ndarray) -> np.ndarray:
+        """In how many rows the step before each value has happened, ``(V,)``."""
+        n = len(labels)
+        return np.array([n if parent is None else labels[:, parent].sum(dtype=np.float64) for parent in self.parents])
+
+    def multiplied(self, factors: np.ndarray) -> Values:
+        """What each value counts, multiplied, ``(V,)``."""
+        return Values(self.values, (self.weights * factors).astype(np.float32), self.parents)
+
+    def scaled(self, labels: np.ndarray) -> Values:
+        """Weights of a mean of 1 over the rows where the step before a value has happened."""
+        total = self.weights.sum(axis=0, dtype=np.float64)
+        return self.multiplied(self.happened(labels) / np.maximum(total, 1e-30))
 
 
 class ValueEncoder:
@@ -76,8 +101,6 @@ class ValueEncoder:
         labels: np.ndarray,
         observed: np.ndarray,
         sample_weight: np.ndarray | None = None,
-        *,
-        scale: bool = True,
     ) -> Values:
         """Values and what they count: those that were observed, where their parent has happened.
 
@@ -86,7 +109,6 @@ class ValueEncoder:
         Y : as in fit.
         labels, observed : (n, K), of the binary targets.
         sample_weight : (n, V), the user's; None for 1.
-        scale : whether weights are scaled to a mean of 1 over the rows whose parent has happened.
 
         Raises
         ------
@@ -101,9 +123,7 @@ class ValueEncoder:
             _refuse_odd(values[:, v], self.names[v], self.loss)
         counts = happened & ~np.isnan(values)
         weights = counts.astype(np.float64) if sample_weight is None else counts * sample_weight
-        if scale:
-            weights *= happened.sum(axis=0) / np.maximum(weights.sum(axis=0), 1e-30)
-        return Values(np.where(weights > 0, values, 0).astype(np.float32), weights.astype(np.float32))
+        return Values(np.where(weights > 0, values, 0).astype(np.float32), weights, self.parents)
 
     def over_impressions(self, Y: Any, labels: np.ndarray) -> np.ndarray:
         """The values ``(n, V)`` of all rows: 0 where the parent has not happened, NaN where nothing was observed."""

@@ -13,7 +13,7 @@ from sklearn_fsmd.encoding.validation import refuse_masked
 
 
 def check_weights(sample_weight: Any, shape: tuple[int, int]) -> np.ndarray:
-    """Weights (n,) or (n, K) as (n, K) float64: what is too small for a float32 may not be when it is scaled."""
+    """Weights (n,) or (n, K) as (n, K) float64."""
     if isinstance(sample_weight, Real):
         sample_weight = np.full(shape[0], sample_weight)
     refuse_masked(sample_weight, "sample_weight")

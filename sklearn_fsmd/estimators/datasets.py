@@ -38,7 +38,6 @@ from sklearn_fsmd.training.streaming import (
     encoded,
     first_pass,
     refuse_a_choice,
-    rescaled,
     scan,
     validation_blocks,
 )
@@ -273,8 +272,7 @@ class LearnedEncoding(NamedTuple):
 def _rows(blocks: Sequence[Any], how: tuple[Any, ...]) -> LabelledRows:
     """Some rows, encoded, whose weights have a mean of 1."""
     rows, targets = encoded(blocks, *how)
-    of_values = how[2].of_values
-    return rows, rescaled(targets, () if of_values is None else of_values.parents)
+    return rows, targets.scaled()
 
 
 def _agreed(

@@ -21,6 +21,8 @@ def estimator(cls: type[T]) -> type[T]:
     parameter as a ``ClassVar`` fixes it: it is a constant of the class then, and no parameter.
     """
     parents = [base for base in cls.__bases__ if is_dataclass(base)]
+    if not hasattr(cls, "__post_init__"):
+        cls.__post_init__ = _refuse_undeclared  # type: ignore[attr-defined]
     own_doc = inspect.cleandoc(cls.__dict__.get("__doc__") or "")
     made = dataclass(kw_only=True, eq=False, repr=False)(cls)
     names = [field.name for field in fields(made)]  # type: ignore[arg-type]
@@ -50,6 +52,19 @@ def check_widths(p: object, *names: str) -> None:
             raise ValueError(
                 f"The {name!r} parameter of {type(p).__name__} must be a tuple of int in the range [1, inf). "
                 f"Got {widths!r} instead."
+            )
+
+
+def _refuse_undeclared(p: Any) -> None:
+    """Raise if a subclass that was not decorated declares a parameter: that of its parent would stay in force."""
+    names = {field.name for field in fields(p)}
+    for cls in type(p).__mro__:
+        if "__dataclass_fields__" in vars(cls):
+            return
+        if lost := sorted(names & vars(cls).keys()):
+            raise TypeError(
+                f"{cls.__name__} declares {lost[0]!r}, which has no effect without the decorator: write @estimator, of "
+                "sklearn_fsmd.parameters, above the class."
             )
 
 

@@ -63,7 +63,8 @@ def hidden_values(p: TrainingParameters, encoder: InputEncoder, rows: Encoded, d
 def arrays_of(rows: Encoded, targets: Targets) -> tuple[np.ndarray | None, ...]:
     """All that training sees of some rows."""
     own: tuple[np.ndarray | None, ...] = rows.codes, rows.numbers, rows.rows, targets.labels, targets.weights
-    own = *own, *(targets.values or ())
+    if targets.values is not None:
+        own = *own, *targets.values.both
     for column in rows.lists or ():
         own = *own, column.flat.numpy(), column.offsets.numpy()
     return own if rows.bias is None else (*own, rows.bias.codes, rows.bias.numbers)

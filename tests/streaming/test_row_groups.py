@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from sklearn_fsmd import FSMDClassifier
-from sklearn_fsmd.encoding import make_targets
+from sklearn_fsmd.encoding import Targets
 from sklearn_fsmd.training.streaming import Dataset, StreamFeed, sizes
 from sklearn_fsmd.training.streaming.parquet import ParquetSource
 from sklearn_fsmd.training.streaming.row_groups import GroupRates, are_by_label, drawn_order, n_at_a_time, rare_groups
@@ -107,7 +107,7 @@ def test_rates_of_row_groups_leave_out_what_is_not_observed():
     rates = GroupRates([0, 3, 6])
     labels = np.array([[1, 1], [0, 0], [1, 0], [1, 0], [0, 0]], dtype=np.float32)
     weights = np.array([[1, 1], [1, 0], [1, 1], [1, 0], [3, 0]], dtype=np.float32)
-    rates.add(np.array([4, 0, 3, 1, 2]), make_targets(labels[[3, 0, 4, 1, 2]], weights[[3, 0, 4, 1, 2]], None))
+    rates.add(np.array([4, 0, 3, 1, 2]), Targets(labels[[3, 0, 4, 1, 2]], weights[[3, 0, 4, 1, 2]]).scaled())
     np.testing.assert_allclose(rates.table(), [[2 / 3, 1 / 2], [1 / 4, 1 / 2], [3 / 7, 1 / 2]])
 
 

@@ -6,7 +6,7 @@ from sklearn_fsmd.training.streaming.feed import StreamFeed
 from sklearn_fsmd.training.streaming.files import batches_of, is_of
 from sklearn_fsmd.training.streaming.frames import located
 from sklearn_fsmd.training.streaming.holdout import HoldOut, refuse_a_choice
-from sklearn_fsmd.training.streaming.labels import LabelSums, rescaled
+from sklearn_fsmd.training.streaming.labels import LabelSums
 from sklearn_fsmd.training.streaming.learning import encoded, first_pass, validation_blocks
 from sklearn_fsmd.training.streaming.left_out import LeftOut
 from sklearn_fsmd.training.streaming.parquet import ParquetSource
@@ -31,7 +31,6 @@ __all__ = [
     "is_of",
     "located",
     "refuse_a_choice",
-    "rescaled",
     "scan",
     "validation_blocks",
     "working_in",

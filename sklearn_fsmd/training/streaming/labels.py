@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding import StepSums, Targets, Values, make_targets
+from sklearn_fsmd.encoding import StepSums, Targets, Values
 from sklearn_fsmd.training.streaming.row_groups import GroupRates
 
 MANY = 1000
@@ -73,7 +73,7 @@ class LabelSums:
 
     Attributes
     ----------
-    parents, parents_of_values : for each target, and for each value, the step that it follows.
+    parents : for each target, the step that it follows.
     n_rows : int
     weights, positive : ``(K,)``, of the weights, and of those of positive labels.
     steps : how often each step happened.
@@ -85,7 +85,6 @@ class LabelSums:
     """
 
     parents: Sequence[int | None]
-    parents_of_values: Sequence[int | None] = ()
     n_rows: int = 0
     weights: Any = 0.0
     positive: Any = 0.0
@@ -99,17 +98,15 @@ class LabelSums:
 
     def add(self, targets: Targets) -> None:
         """Take some rows into the sums; their weights are as they were given."""
-        labels, n = targets.labels, len(targets.labels)
         total, positive = targets.totals()
-        self.n_rows += n
+        self.n_rows += len(targets.labels)
         self.is_weighted |= bool((targets.full_weights != 1).any())
         self.weights, self.positive = self.weights + total, self.positive + positive
         steps = StepSums.of(targets, self.parents)
         self.steps = steps if self.steps is None else self.steps.plus(steps)
         if targets.values is not None:
-            values, counts = targets.values
-            of_parents = [n if parent is None else labels[:, parent].sum() for parent in self.parents_of_values]
-            self.happened = self.happened + np.array(of_parents, dtype=np.float64)
+            values, counts = targets.values.both
+            self.happened = self.happened + targets.values.happened(targets.labels)
             self.value_weights = self.value_weights + counts.sum(axis=0, dtype=np.float64)
             self.largest = np.maximum(self.largest, np.where(counts > 0, values, -np.inf).max(axis=0, initial=-np.inf))
 
@@ -128,8 +125,7 @@ class LabelSums:
         if self.is_weighted:
             weights = (targets.full_weights * self.factors).astype(np.float32)
         if values is not None:
-            factors = self.happened / np.maximum(self.value_weights, 1e-30)
-            values = Values(values.values, (values.weights * factors).astype(np.float32))
+            values = values.multiplied(self.happened / np.maximum(self.value_weights, 1e-30))
         return Targets(targets.labels, weights, values)
 
     def with_largest(self, targets: Targets) -> Targets:
@@ -139,8 +135,8 @@ class LabelSums:
         n = len(self.largest)
         values = np.tile(np.where(np.isfinite(self.largest), self.largest, 0), (n, 1)).astype(np.float32)
         weights = np.where(np.eye(n, dtype=bool) & (self.value_weights > 0), 1e-12, 0).astype(np.float32)
-        more = Targets(np.zeros((n, targets.labels.shape[1]), np.float32), None, Values(values, weights))
-        return joined([targets, more])
+        more = Values(values, weights, targets.values.parents)
+        return joined([targets, Targets(np.zeros((n, targets.labels.shape[1]), np.float32), None, more)])
 
 
 def joined(parts: Sequence[Targets]) -> Targets:
@@ -151,18 +147,8 @@ def joined(parts: Sequence[Targets]) -> Targets:
     weights, values = None, None
     if any(part.weights is not None for part in parts):
         weights = np.concatenate([part.full_weights for part in parts])
-    if parts[0].values is not None:
-        pairs = zip(*(part.values or () for part in parts), strict=True)
-        values = Values(*(np.concatenate(pair) for pair in pairs))
+    of_values = [part.values for part in parts if part.values is not None]
+    if of_values:
+        together, counts = (np.concatenate(arrays) for arrays in zip(*(one.both for one in of_values), strict=True))
+        values = Values(together, counts, of_values[0].parents)
     return Targets(labels, weights, values)
-
-
-def rescaled(targets: Targets, parents: Sequence[int | None]) -> Targets:
-    """Weights of a mean of 1 over these rows alone, those of values over the rows where their parents have happened."""
-    values = targets.values
-    if values is not None and (total := values.weights.sum(axis=0)).any():
-        labels = targets.labels
-        happened = np.array([len(labels) if parent is None else labels[:, parent].sum() for parent in parents])
-        factors = happened / np.maximum(total, 1e-30)
-        values = Values(values.values, (values.weights * factors).astype(np.float32))
-    return make_targets(targets.labels, targets.weights, values)

@@ -26,10 +26,9 @@ def scan(
     `more` says whether these add to the sums of before. Returned are also the sums of the rows that are held out, of
     which the statistics are to be told after training.
     """
-    of_values = targets.of_values
     firsts = dataset.source.first_rows()
     of_groups = None if firsts is None else GroupRates(firsts)
-    sums = LabelSums(parents, () if of_values is None else of_values.parents, of_groups=of_groups)
+    sums = LabelSums(parents, of_groups=of_groups)
     columns, statistics, held = {}, None, None
     if encoder.statistics is not None:
         columns = encoder.names_of_codes(encoder.statistics.keys)
