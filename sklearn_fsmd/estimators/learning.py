@@ -94,13 +94,7 @@ class Learning(Statistics, Calibration, Saving, TakesTables, ClassifierMixin, Mu
             refuse_other_rate(self.negative_sampling_rate, self.net_.spec_)
         net = None if anew else trainer.go_on_with(self, self.net_)
         labels = targets.encode(Y, sample_weight, parents, scale=split)
-        if net is None:
-            encoder = InputEncoder(self)
-        else:
-            growth = Growth(self._encoder, grows=self._grows)
-            growth.update(X)
-            encoder = growth.finish()
-            trainer.grow(self, net, self._encoder, encoder)
+        encoder = InputEncoder(self) if net is None else self._grown(net, X)
         rows = encoder.fit_encode(X, self._like(X, X_unlabeled)) if anew else encoder.encode(X)
         if anew:
             warn_of_answers(X, Y)
@@ -111,10 +105,7 @@ class Learning(Statistics, Calibration, Saving, TakesTables, ClassifierMixin, Mu
         if validation is not None:
             valid = self._given_validation(*validation, X, encoder, targets, parents)
         elif split and validation_rows.wants_split(self, len(data[0])):
-            if anew or not hasattr(self, "_split_seed"):
-                self._split_seed = trainer.draw_seed(random)  # the same rows validate when training goes on
-            data, valid, held = validation_rows.split(self, *data, np.random.RandomState(self._split_seed))
-            refuse_unjudged(valid[1])
+            data, valid, held = self._set_aside(data, random, anew)
         if net is not None:
             trainer.widen(net, data[1])
         steps = StepSums.of(data[1], parents)
@@ -133,11 +124,9 @@ class Learning(Statistics, Calibration, Saving, TakesTables, ClassifierMixin, Mu
         if encoder.statistics is not None:
             order = random if self.validation == "random" else None
             more = not split or (self._grows and not anew)
-            learned = encoder.statistics.learn(encoder.main, *data, order, more=more)
-            data = learned, data[1]
+            data = encoder.statistics.learn(encoder.main, *data, order, more=more), data[1]
             level = None if level is None else level.told(encoder.statistics)
             valid = None if valid is None else (encoder.statistics.append(valid[0]), valid[1])
-
         if net is None:
             resumes = checkpoint is not None and checkpoint.resumes
             unlabeled, n_rows = (None if resumes else rows), (len(X) if split else None)
@@ -157,6 +146,24 @@ class Learning(Statistics, Calibration, Saving, TakesTables, ClassifierMixin, Mu
             # They are rows of X. Those of `X_val` are left out: by these the user may judge.
             encoder.statistics.add(valid[0].codes, held)
         return drawn if anew and users is not None else None
+
+    def _grown(self, net: Net, X: Any) -> InputEncoder:
+        """The encoder for training that goes on; it and the net have rows for what comes up in X."""
+        growth = Growth(self._encoder, grows=self._grows)
+        growth.update(X)
+        encoder = growth.finish()
+        trainer.grow(self, net, self._encoder, encoder)
+        return encoder
+
+    def _set_aside(
+        self, data: LabelledRows, random: np.random.RandomState, anew: bool
+    ) -> tuple[LabelledRows, LabelledRows, Targets]:
+        """Rows to train on, rows that validate, and what statistics of the targets count of the latter in the end."""
+        if anew or not hasattr(self, "_split_seed"):
+            self._split_seed = trainer.draw_seed(random)  # the same rows validate when training goes on
+        train, valid, held = validation_rows.split(self, *data, np.random.RandomState(self._split_seed))
+        refuse_unjudged(valid[1])
+        return train, valid, held
 
     def _given_validation(
         self,
