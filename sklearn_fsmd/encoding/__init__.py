@@ -15,7 +15,7 @@ from sklearn_fsmd.encoding.numeric import NumericColumn
 from sklearn_fsmd.encoding.odd_text import warn_of_text
 from sklearn_fsmd.encoding.pairing import warn_of_answers, warn_of_gaps, warn_of_order
 from sklearn_fsmd.encoding.places import place_of
-from sklearn_fsmd.encoding.seen import Counts, Numbers
+from sklearn_fsmd.encoding.seen import Counts, Moments, Numbers
 from sklearn_fsmd.encoding.single_rows import codes_of
 from sklearn_fsmd.encoding.step_rates import StepSums
 from sklearn_fsmd.encoding.streamed_statistics import RunningStatistics, StatisticsSums, draw_scale
@@ -47,6 +47,7 @@ __all__ = [
     "InputEncoder",
     "LabelledRows",
     "ListColumn",
+    "Moments",
     "Numbers",
     "NumericColumn",
     "RunningStatistics",

@@ -6,6 +6,8 @@ These keep all of it in memory. What is larger than memory is learned with other
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from sklearn_fsmd.encoding.canonical import Counted, Kind, add_counts
@@ -32,6 +34,30 @@ class Counts:
         """The values that were seen at least so often, in any order."""
         values, counts, _ = self.seen or NOTHING
         return values[counts >= min_frequency]
+
+
+class Moments:
+    """How many numbers there were, their mean, spread, least and greatest; for vectors, of each component."""
+
+    n = 0
+    mean: Any = 0.0
+    squares: Any = 0.0
+    low: Any = np.inf
+    high: Any = -np.inf
+
+    def add(self, block: np.ndarray) -> None:
+        """Take a block, ``(m,)`` or ``(m, d)`` float64, to those before; means and squares are merged exactly."""
+        m, own = len(block), block.mean(axis=0)
+        shift = own - self.mean
+        self.squares = self.squares + np.square(block - own).sum(axis=0) + shift**2 * (self.n * m / (self.n + m))
+        self.mean = self.mean + shift * (m / (self.n + m))
+        self.n += m
+        self.low, self.high = np.minimum(self.low, block.min(axis=0)), np.maximum(self.high, block.max(axis=0))
+
+    @property
+    def std(self) -> Any:
+        """The standard deviation."""
+        return np.sqrt(self.squares / self.n)
 
 
 class Numbers:

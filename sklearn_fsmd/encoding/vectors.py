@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_fsmd.encoding.seen import Moments
 from sklearn_fsmd.encoding.vector_rows import read_vectors
 
 BLOCK = 8192
@@ -28,6 +29,8 @@ class VectorColumn:
     center, scale, low, high : ``(d,)`` float64, of each component.
     """
 
+    seen: Moments | None = None
+
     def __init__(self, name: str) -> None:
         self.name = name
         self.width: int | None = None
@@ -48,17 +51,8 @@ class VectorColumn:
             known = block[~np.isnan(block).any(axis=1)].astype(np.float64)
             if known.size:
                 self.width = known.shape[1]
-                self._see(known)
-
-    def _see(self, block: np.ndarray) -> None:
-        """Merge the moments of `block` with those of the rows before."""
-        start = (0, 0.0, 0.0, np.inf, -np.inf)
-        n, mean, squares, low, high = self.__dict__.get("seen", start)
-        m, own = len(block), block.mean(axis=0)
-        shift = own - mean
-        squares = squares + np.square(block - own).sum(axis=0) + shift**2 * (n * m / (n + m))
-        low, high = np.minimum(low, block.min(axis=0)), np.maximum(high, block.max(axis=0))
-        self.seen = n + m, mean + shift * (m / (n + m)), squares, low, high
+                self.seen = self.seen or Moments()
+                self.seen.add(known)
 
     def finalize(self) -> None:
         """All rows have been seen: the scale is fixed from now on.
@@ -68,12 +62,13 @@ class VectorColumn:
         ValueError
             If no row had a vector.
         """
-        if self.width is None:
+        if self.seen is None:
             raise ValueError(f"Column {self.name!r} holds vectors, and in fit no row has one. Leave the column out.")
-        n, mean, squares, self.low, self.high = self.__dict__.pop("seen")
+        self.low, self.high = self.seen.low, self.seen.high
         constant = self.low == self.high
-        self.center = np.where(constant, self.low, mean)
-        self.scale = np.where(constant, 1.0, np.sqrt(squares / n))
+        self.center = np.where(constant, self.low, self.seen.mean)
+        self.scale = np.where(constant, 1.0, self.seen.std)
+        del self.seen
 
     def write_scaled(self, x: np.ndarray, into: np.ndarray) -> None:
         """Write the scaled vectors of `x`, as :meth:`read` gives them, to `into` ``(n, d)``."""

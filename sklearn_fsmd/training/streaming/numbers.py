@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sklearn_fsmd.encoding import Numbers
+from sklearn_fsmd.encoding import Moments, Numbers
 from sklearn_fsmd.training.streaming import sizes
 
 
@@ -25,12 +25,12 @@ class SampledNumbers(Numbers):
         self.keys: list[np.ndarray] = []
         self.below = np.float32(1.0)
         self.n_kept = 0
-        self.n, self.mean, self.squares, self.low, self.high = 0, 0.0, 0.0, np.inf, -np.inf
+        self.seen = Moments()
 
     def add(self, block: np.ndarray) -> None:
         if not block.size:
             return
-        self._see(block)
+        self.seen.add(block)
         keys = self.random.random(len(block), dtype=np.float32)
         if self.below < 1:
             block, keys = block[keys < self.below], keys[keys < self.below]
@@ -46,18 +46,10 @@ class SampledNumbers(Numbers):
         return super().sample()
 
     def moments(self, sample: np.ndarray) -> tuple[float, float, float, float]:
-        if self.n <= self.most:
+        seen = self.seen
+        if seen.n <= self.most:
             return super().moments(sample)
-        return self.mean, float(np.sqrt(self.squares / self.n)), self.low, self.high
-
-    def _see(self, block: np.ndarray) -> None:
-        """Merge the moments of `block` with those of the numbers before."""
-        m, own = len(block), float(block.mean())
-        shift = own - self.mean
-        self.squares += float(np.square(block - own).sum()) + shift**2 * (self.n * m / (self.n + m))
-        self.mean += shift * (m / (self.n + m))
-        self.n += m
-        self.low, self.high = min(self.low, float(block.min())), max(self.high, float(block.max()))
+        return float(seen.mean), float(seen.std), float(seen.low), float(seen.high)
 
     def _thin(self) -> None:
         numbers, keys = np.concatenate(self.blocks), np.concatenate(self.keys)
