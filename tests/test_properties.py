@@ -14,7 +14,7 @@ from sklearn_fsmd.encoding.canonical import MISSING_CODES
 from sklearn_fsmd.encoding.single_rows import FEW_ROWS
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from sklearn_fsmd.inference.predictor import CPU_CHUNK
-from sklearn_fsmd.network.embedding import Embedding
+from sklearn_fsmd.network.embedding import Columns, Embedding
 from sklearn_fsmd.network.links import TreeLink, parents_of
 from tests.conftest import SMALL
 
@@ -307,7 +307,7 @@ def test_columns_of_equal_values_have_embeddings_of_their_own(kind, data):
     a, b = (encoded.codes - made.offsets).T
     np.testing.assert_array_equal(a, b)
     assert not set(encoded.codes[:, 0]) & set(encoded.codes[:, 1])
-    embedding = Embedding(made.cardinalities, 2)
+    embedding = Embedding(Columns(made.cardinalities, 0), 2)
     before = embedding(*encoded.tensors()).fields
     with torch.no_grad():
         embedding.table.weight[: made.cardinalities[0]] += 1

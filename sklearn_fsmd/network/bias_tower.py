@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from sklearn_fsmd.network.embedding import Embedding
+from sklearn_fsmd.network.embedding import Columns, Embedding
 from sklearn_fsmd.network.stacked_mlp import StackedLinear, StackedMLP
 
 NEUTRAL_QUANTILE = 0.99
@@ -22,8 +22,7 @@ class BiasTower(nn.Module):
 
     Parameters
     ----------
-    cardinalities, dim : as in :class:`~sklearn_fsmd.network.embedding.Embedding`.
-    n_numeric : how many numbers the bias features have.
+    columns, dim : as in :class:`~sklearn_fsmd.network.embedding.Embedding`.
     dims : widths of the hidden layers.
 
     **Shape**: codes ``(B, F)`` and numbers ``(B, N)`` → ``(B,)``.
@@ -35,10 +34,10 @@ class BiasTower(nn.Module):
 
     neutral: Tensor
 
-    def __init__(self, cardinalities: Sequence[int], n_numeric: int, dim: int, dims: Sequence[int]) -> None:
+    def __init__(self, columns: Columns, dim: int, dims: Sequence[int]) -> None:
         super().__init__()
-        self.embedding = Embedding(cardinalities, dim, std=0.1)
-        self.hidden = StackedMLP(1, len(cardinalities) * dim + n_numeric, dims)
+        self.embedding = Embedding(columns, dim, std=0.1)
+        self.hidden = StackedMLP(1, columns.n_fields * dim + columns.n_numeric, dims)
         self.output = StackedLinear(1, self.hidden.out_features, 1)
         self.register_buffer("neutral", torch.zeros(()))
 

@@ -36,12 +36,11 @@ def build_network(
         return parts_of_member(p, columns, n_tasks + n_values_of(p), n_sets)
 
     own = parts()
-    of_bias = None if bias is None else (bias.cardinalities, bias.n_numeric, p.embedding_dim, p.bias_tower_dims)
     return MultiTaskNetwork(
         **own,
         link=link,
         values=values,
-        bias_tower=None if of_bias is None else BiasTower(*of_bias),
+        bias_tower=None if bias is None else BiasTower(bias, p.embedding_dim, p.bias_tower_dims),
         more_members=[Member(**parts()) for _ in range(p.n_members - 1)],
         shares_nothing=isinstance(own["extractor"], extractors.Separate) and n_sets > 1 and link.stands_alone,
     )
@@ -53,19 +52,7 @@ def parts_of_member(p: NetworkParameters, columns: Columns, n_tasks: int, n_sets
     `n_tasks` are the binary targets and the values.
     """
     in_features = columns.n_fields * p.embedding_dim + columns.n_numeric
-    embedding = Embedding(
-        columns.cardinalities,
-        p.embedding_dim,
-        n_sets=n_sets,
-        std=p.embedding_std,
-        list_cardinalities=columns.list_cardinalities,
-        list_partners=columns.list_partners,
-        pooling=p.list_pooling,
-        vector_widths=columns.vector_widths,
-        first_vector=columns.first_vector,
-        layout=copy.deepcopy(columns.layout),
-        n_quotients=columns.n_quotients,
-    )
+    embedding = Embedding(columns, p.embedding_dim, n_sets=n_sets, std=p.embedding_std, pooling=p.list_pooling)
     extractor = build_extractor(p, in_features, n_tasks)
     width = width_of(extractor, in_features, n_tasks)
     low_order = build_low_order(p, columns, n_tasks, n_sets)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sklearn_fsmd.network.embedding import Embedding
+from sklearn_fsmd.network.embedding import Columns, Embedding
 from sklearn_fsmd.network.stacked_mlp import HiddenLayer, StackedLinear, StackedMLP
 
 N_CANDIDATES = 128
@@ -71,7 +71,7 @@ class DenoisingAutoencoder(nn.Module):
         self.starts = list(accumulate(self.cardinalities[:-1], initial=0))
         self.numeric_of = list(numeric_of) or [None] * len(self.cardinalities)
         n_rows, n_columns = sum(self.cardinalities), len(self.cardinalities)
-        self.embedding = Embedding(cardinalities, dim, std=EMBEDDING_STD)
+        self.embedding = Embedding(Columns(cardinalities, n_numeric), dim, std=EMBEDDING_STD)
         self.hidden = StackedMLP(1, n_columns * dim + n_numeric, (width,), batch_norm=batch_norm)
         self.to_codes = StackedLinear(1, self.hidden.out_features, n_columns * dim)
         self.to_numbers = StackedLinear(1, self.hidden.out_features, n_numeric) if n_numeric else None

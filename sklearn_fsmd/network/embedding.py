@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -145,15 +146,10 @@ class Embedding(nn.Module):
 
     Parameters
     ----------
-    cardinalities : the number of rows of each column, the row for unknown values included.
+    columns : whose values have rows: first those of the code columns, then those of the lists.
     dim : length of a vector, `D`.
-    list_cardinalities : of the columns of lists, whose values have the rows after those of the code columns.
-    list_partners : of each, the code column that is its candidate, or None.
     pooling : what is made of the vectors of a list: their "mean", "sum" or "max", or, where there is a candidate, by
         "attention" a mean that is weighted by it, see :class:`ListAttention`.
-    vector_widths, first_vector : of the columns of vectors, see :class:`Columns`.
-    layout : which rows values share, of columns that have fewer rows than values; None if there are none.
-    n_quotients : rows of the table of quotients, where `layout` has them.
     n_sets : how many separate vectors a value has, `S`.
     std : standard deviation of the initial values. Small, so that a rarely seen id starts out as no information.
 
@@ -162,38 +158,33 @@ class Embedding(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> embedding = Embedding([3, 10], dim=4)
+    >>> embedding = Embedding(Columns([3, 10], n_numeric=1), dim=4)
     >>> embedding(torch.tensor([[0, 3], [2, 12]]), torch.zeros(2, 1)).flat().shape
     torch.Size([2, 9])
     """
 
     def __init__(
         self,
-        cardinalities: Sequence[int],
+        columns: Columns,
         dim: int,
         *,
         n_sets: int = 1,
         std: float = 1e-4,
-        list_cardinalities: Sequence[int] = (),
-        list_partners: Sequence[int | None] = (),
         pooling: str = "mean",
-        vector_widths: Sequence[int] = (),
-        first_vector: int = 0,
-        layout: Layout | None = None,
-        n_quotients: int = 0,
     ) -> None:
         super().__init__()
-        self.layout = layout
+        self.layout = copy.deepcopy(columns.layout)
         self.n_sets = n_sets
-        self.n_lists = len(list_cardinalities)
-        self.list_partners = list_partners if pooling == "attention" else [None] * self.n_lists
+        self.n_lists = len(columns.list_cardinalities)
+        self.list_partners = columns.list_partners if pooling == "attention" else [None] * self.n_lists
         self.pooling = plain(pooling)
-        self.table = Table(sum(cardinalities) + sum(list_cardinalities), n_sets * dim)
+        self.table = Table(columns.n_rows, n_sets * dim)
         nn.init.normal_(self.table.weight, std=std)
-        self.quotients = Quotients(n_quotients, n_sets * dim) if n_quotients else None
+        self.quotients = Quotients(columns.n_quotients, n_sets * dim) if columns.n_quotients else None
         units = [ListAttention(n_sets, dim) for partner in self.list_partners if partner is not None]
         self.attention = nn.ModuleList(units)
-        self.vectors = VectorFields(vector_widths, first_vector, n_sets, dim) if vector_widths else None
+        widths = columns.vector_widths
+        self.vectors = VectorFields(widths, columns.first_vector, n_sets, dim) if widths else None
 
     def forward(self, codes: Tensor, numbers: Tensor, lists: Lists | None = None) -> Embedded:
         found = self.located(codes, lists)

@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 from torch.nn import functional
 
 from sklearn_fsmd import DeepFMClassifier, FSMDClassifier, MultiTaskClassifier
-from sklearn_fsmd.network import Embedding, Layout, Lists, Ragged
+from sklearn_fsmd.network import Columns, Embedding, Layout, Lists, Ragged
 from tests.conftest import SMALL, make_frame
 from tests.export.files import File, check_same, shaken
 from tests.test_growing import later
@@ -57,10 +57,8 @@ def test_codes_become_rows_and_quotients(dtype):
 @pytest.mark.parametrize("pooling", ["mean", "sum", "max"])
 def test_embeddings_are_products_of_rows_and_factors(pooling):
     made = layout(True)
-    embedding = Embedding(
-        made.rows[:3], 5, n_sets=2, std=1.0, list_cardinalities=made.rows[3:], list_partners=[None, 0], pooling=pooling,
-        layout=made, n_quotients=sum(made.quotients),
-    )  # fmt: skip
+    columns = Columns(made.rows[:3], 0, made.rows[3:], [None, 0], layout=made, n_quotients=sum(made.quotients))
+    embedding = Embedding(columns, 5, n_sets=2, std=1.0, pooling=pooling)
     codes = torch.tensor([[8, 10, 12], [3, 9, 18]], dtype=torch.int32)
     lists = Lists(
         (Ragged(torch.tensor([24, 19]), torch.tensor([0, 2, 2])), Ragged(torch.tensor([7]), torch.tensor([0, 0, 1])))

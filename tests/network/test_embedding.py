@@ -1,10 +1,10 @@
 import torch
 
-from sklearn_fsmd.network.embedding import Embedding
+from sklearn_fsmd.network.embedding import Columns, Embedding
 
 
 def test_flat_sets_vectors_and_numbers_side_by_side():
-    embedding = Embedding([2, 3], dim=4)
+    embedding = Embedding(Columns([2, 3], 1), dim=4)
     codes, numbers = torch.tensor([[1, 4], [0, 2]]), torch.tensor([[0.5], [-1.0]])
     table = embedding.table.weight
     expected = torch.stack([torch.cat((table[1], table[4], numbers[0])), torch.cat((table[0], table[2], numbers[1]))])
@@ -12,7 +12,7 @@ def test_flat_sets_vectors_and_numbers_side_by_side():
 
 
 def test_sets_are_separate():
-    embedding = Embedding([2, 3], dim=4, n_sets=2)
+    embedding = Embedding(Columns([2, 3], 1), dim=4, n_sets=2)
     codes, numbers = torch.tensor([[1, 4]]), torch.tensor([[0.5]])
     flat = embedding(codes, numbers).flat()
     assert flat.shape == (1, 2, 9)
@@ -22,4 +22,4 @@ def test_sets_are_separate():
 
 
 def test_initial_values_are_as_small_as_asked():
-    assert Embedding([1000], dim=16, std=1e-4).table.weight.std().item() < 1.1e-4
+    assert Embedding(Columns([1000], 0), dim=16, std=1e-4).table.weight.std().item() < 1.1e-4

@@ -14,7 +14,7 @@ NUMBERS = torch.tensor([[0.5, -1.0], [2.0, 0.0], [-0.3, 1.5]], dtype=torch.float
 
 
 def parts(n_tasks, *, sharing="shared", n_sets=1, dim=3):
-    embedding = Embedding(CARDINALITIES, dim, n_sets=n_sets, std=1.0).double()
+    embedding = Embedding(COLUMNS, dim, n_sets=n_sets, std=1.0).double()
     fm = FM(COLUMNS, n_tasks, dim, n_sets=n_sets, sharing=sharing).double()
     for parameter in fm.parameters():
         torch.nn.init.normal_(parameter)
@@ -78,7 +78,7 @@ def test_separate_embeddings_give_an_fm_a_task():
 
 @pytest.mark.parametrize("n_sets", [1, 2])
 def test_each_pair_of_fields_has_its_weight(n_sets):
-    embedding = Embedding(CARDINALITIES, 3, n_sets=n_sets, std=1.0).double()
+    embedding = Embedding(COLUMNS, 3, n_sets=n_sets, std=1.0).double()
     plain, weighted = FM(COLUMNS, 2, 3, n_sets=n_sets).double(), FieldWeightedFM(COLUMNS, 2, 3, n_sets=n_sets).double()
     for parameter in plain.parameters():
         torch.nn.init.normal_(parameter)

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from sklearn_fsmd import FSClassifier, MultiTaskClassifier
-from sklearn_fsmd.network.embedding import Embedding
+from sklearn_fsmd.network.embedding import Columns, Embedding
 from sklearn_fsmd.network.extractors import MMoE
 from sklearn_fsmd.network.links import TreeLink
 from sklearn_fsmd.network.losses import MultiTaskLoss
@@ -55,7 +55,7 @@ def test_surgery_passes_over_a_task_without_a_gradient():
 
 def network(n_tasks, sparse=False):
     torch.manual_seed(1)
-    embedding = Embedding([5, 7], dim=3, std=1.0)
+    embedding = Embedding(Columns([5, 7], 1), dim=3, std=1.0)
     extractor = MMoE(7, n_tasks, (6,), n_experts=2, gate_dims=(), dropout=0.0, batch_norm=False)
     towers = Towers(n_tasks, 6, (4,), dropout=0.0, batch_norm=False)
     made = MultiTaskNetwork(
