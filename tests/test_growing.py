@@ -14,7 +14,7 @@ from sklearn_fsmd.inference import Predictor
 from sklearn_fsmd.training import large_tables, trainer
 from tests.conftest import SMALL, make_frame
 from tests.export.files import File, check_same
-from tests.streaming.conftest import TARGETS, together
+from tests.training.streaming.conftest import TARGETS, together
 
 GROW = SMALL | {"new_categories": "grow", "early_stopping": False}
 KEYS = ["user", ("user", "city")]

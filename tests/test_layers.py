@@ -11,8 +11,8 @@ import sklearn_fsmd
 
 ROOT = Path(sklearn_fsmd.__file__).parent
 LAYERS = [
-    ["parameters.machine"],
     ["parameters"],
+    ["parameters.machine"],
     ["network"],
     ["encoding", "execution"],
     ["compose"],
@@ -29,7 +29,7 @@ LAYERS = [
 ]
 """From the bottom to the top; a part may import from the layers below its own, and inside itself.
 
-A folder inside of another is a part of its own.
+A folder inside of another is a part of its own. Python runs what is outside first, whatever the order.
 """
 
 FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
@@ -57,7 +57,7 @@ def imported(path):
 
 
 def part_of(module):
-    """The part that a module, or a name in one, is in: the innermost folder, or the file at the top."""
+    """The part that a module, or a name in one, is in: a folder inside of another, or a folder or file at the top."""
     package, *pieces = module.split(".")
     if package != "sklearn_fsmd" or not pieces:
         return None

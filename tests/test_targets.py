@@ -7,6 +7,7 @@ import pytest
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.encoding import StepSums
 from sklearn_fsmd.encoding.targets import TargetEncoder, Targets, check_weights
+from sklearn_fsmd.encoding.values import Values
 from tests.conftest import SMALL
 
 NAN = float("nan")
@@ -145,6 +146,35 @@ def test_wrong_weights(weights, message):
 def test_all_zero_weights_are_refused():
     with pytest.raises(ValueError, match="no observed label whose weight is not zero"):
         encode([[0, 1], [1, 0]], [0, 0])
+
+
+@pytest.mark.parametrize("tiny", [1e-33, 1e-50])
+def test_weights_that_are_tiny_are_scaled_like_others(tiny):
+    values = Values(np.ones((3, 1), np.float32), np.full((3, 1), tiny), [None])
+    found = Targets(np.eye(3, 2, dtype=np.float32), np.full((3, 2), tiny) * [1, 2], values).scaled()
+    np.testing.assert_allclose(found.full_weights, 1)
+    np.testing.assert_allclose(found.values.weights, 1)
+    with pytest.raises(ValueError, match="no observed label whose weight is not zero"):
+        TargetEncoder().fit([[0, 1], [1, 0]]).encode(
+            [[0, 1], [1, 0]], [1e-50] * 2, scale=False
+        )  # as float32 they are 0
+
+
+def test_values_with_gaps_weigh_as_many_rows_as_could_have_one():
+    labels = np.array([[1, 1], [1, 0], [0, 0]], np.float32)
+    known = np.array([[1, 0], [0, 2], [0, 2]], np.float32)  # the first follows a click, which two rows have
+    found = Targets(labels, None, Values(np.ones((3, 2), np.float32), known, [0, None])).scaled().values
+    np.testing.assert_allclose(found.weights, [[2, 0], [0, 1.5], [0, 1.5]])
+
+
+def test_some_of_the_rows_have_weights_of_their_own():
+    """Those of training and of validation each have a mean of 1, in values as in labels."""
+    labels = np.array([[1, 1], [1, 0], [0, 0], [1, 0]], np.float32)
+    values = Values(np.ones((4, 1), np.float32), np.array([[1], [3], [0], [4]], np.float32), [0])
+    targets = Targets(labels, np.array([[1, 1], [3, 1], [2, 1], [2, 1]], np.float32), values)
+    part = targets.take(np.array([0, 1, 2]))
+    np.testing.assert_allclose(part.values.weights[:, 0], [0.5, 1.5, 0])
+    np.testing.assert_allclose(part.weights[:, 0], [0.5, 1.5, 1])
 
 
 def test_rates_are_weighted():

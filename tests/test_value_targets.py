@@ -691,7 +691,7 @@ def test_rare_values_all_have_a_say(monkeypatch):
     rows, targets = level.with_values
     assert len(level.rows) == 300
     assert len(rows) == (rare["bought"] == 1).sum() < 300
-    revenue, _ = targets.values.both  # noqa: PD011 (no pandas)
+    revenue, _ = targets.values.arrays  # noqa: PD011 (no pandas)
     np.testing.assert_allclose(np.sort(revenue[:, 0]), np.sort(rare["revenue"][rare["bought"] == 1]))
 
 

@@ -13,7 +13,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 import sklearn_fsmd
 from sklearn_fsmd import FSMDClassifier, metrics
-from sklearn_fsmd.parameters.machine import warn
+from sklearn_fsmd.parameters import warn
 from tests.conftest import SMALL
 
 Y = pd.DataFrame({"click": [0, 1] * 60, "conversion": [1, 0] * 60})

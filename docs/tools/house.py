@@ -62,7 +62,7 @@ def _imported(tree: ast.Module, parts: set[str]) -> set[str]:
 
 
 def _part_of(name: str, parts: set[str]) -> str | None:
-    """The part in which a dotted name is: the longest one that it begins with."""
+    """The part in which a dotted name is: a folder inside of another, or one at the top."""
     pieces = name.split(".")
     return next((part for n in (2, 1) if (part := ".".join(pieces[:n])) in parts), None)
 

@@ -12,8 +12,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _routi
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_fsmd.encoding import DEFAULT_NAMES, as_pandas, names_of, place_of
-from sklearn_fsmd.parameters import Documented
-from sklearn_fsmd.parameters.machine import warn
+from sklearn_fsmd.parameters import Documented, warn
 
 
 class ForTask(Documented, TransformerMixin, BaseEstimator):

@@ -16,6 +16,7 @@ from sklearn_fsmd.encoding.odd_text import warn_of_text
 from sklearn_fsmd.encoding.pairing import warn_of_answers, warn_of_gaps, warn_of_order
 from sklearn_fsmd.encoding.places import place_of
 from sklearn_fsmd.encoding.seen import Counts, Moments, Numbers
+from sklearn_fsmd.encoding.shallow import shallow
 from sklearn_fsmd.encoding.single_rows import codes_of
 from sklearn_fsmd.encoding.step_rates import StepSums
 from sklearn_fsmd.encoding.streamed_statistics import RunningStatistics, StatisticsSums, draw_scale
@@ -34,7 +35,7 @@ from sklearn_fsmd.encoding.targets import (
 from sklearn_fsmd.encoding.validation import as_pandas, named_in_errors, read_table
 from sklearn_fsmd.encoding.values import ValueEncoder, Values, check_values
 from sklearn_fsmd.encoding.vectors import VectorColumn
-from sklearn_fsmd.encoding.weights import check_weights
+from sklearn_fsmd.encoding.weights import check_weights, factors_of
 
 __all__ = [
     "DEFAULT_NAMES",
@@ -69,6 +70,7 @@ __all__ = [
     "draw_scale",
     "events_of",
     "factorize",
+    "factors_of",
     "named_in_errors",
     "names_of",
     "one_of",
@@ -76,6 +78,7 @@ __all__ = [
     "read_table",
     "refuse_unjudged",
     "refuse_unlabeled",
+    "shallow",
     "shown",
     "warn_of_answers",
     "warn_of_contradictions",

@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.utils.multiclass import type_of_target
 
 from sklearn_fsmd.encoding.canonical import shown
-from sklearn_fsmd.parameters.machine import warn
+from sklearn_fsmd.parameters import warn
 
 _NO = {"no", "n", "false", "f", "0", "neg", "negative", "none", "off"}
 """Of two words, one of these is the 0."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from sklearn_fsmd.parameters.machine import warn
+from sklearn_fsmd.parameters import warn
 
 
 def settle_children(

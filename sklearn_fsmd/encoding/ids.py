@@ -14,7 +14,7 @@ from scipy.stats import spearmanr
 from sklearn_fsmd.encoding.numeric import NumericColumn
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from sklearn_fsmd.encoding.targets import Targets
-from sklearn_fsmd.parameters.machine import warn
+from sklearn_fsmd.parameters import warn
 
 FEW_VALUES = 30
 """A column of fewer values has them in bins of their own."""

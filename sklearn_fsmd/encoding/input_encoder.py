@@ -14,13 +14,13 @@ from sklearn_fsmd.encoding.column_selection import categorical_mask, column_mask
 from sklearn_fsmd.encoding.encoded import Encoded
 from sklearn_fsmd.encoding.key_rows import Key
 from sklearn_fsmd.encoding.sequences import SequenceOptions
+from sklearn_fsmd.encoding.shallow import shallow
 from sklearn_fsmd.encoding.statistics_keys import automatic_keys, named_keys
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from sklearn_fsmd.encoding.target_statistics import TargetStatistics
 from sklearn_fsmd.encoding.targets import Targets
 from sklearn_fsmd.encoding.validation import named_in_errors
 from sklearn_fsmd.parameters import InputParameters
-from sklearn_fsmd.parameters.machine import shallow
 
 N_REFERENCE = 10_000
 

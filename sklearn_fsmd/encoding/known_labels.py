@@ -8,7 +8,7 @@ import numpy as np
 
 from sklearn_fsmd.encoding.step_rates import StepSums
 from sklearn_fsmd.encoding.targets import TargetEncoder, Targets
-from sklearn_fsmd.parameters.machine import warn
+from sklearn_fsmd.parameters import warn
 
 NONE = "no observed label whose weight is not zero"
 

@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn_fsmd.encoding.canonical import MISSING_CODES
 from sklearn_fsmd.encoding.column_selection import column_of
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
-from sklearn_fsmd.parameters.machine import warn
+from sklearn_fsmd.parameters import warn
 
 
 def warn_of_missing_codes(encoder: FeatureEncoder, X: Any) -> None:

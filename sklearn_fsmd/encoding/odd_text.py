@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
-from sklearn_fsmd.parameters.machine import warn
+from sklearn_fsmd.parameters import warn
 
 MANY_VALUES = 30
 """A column of fewer values is well off as categories."""

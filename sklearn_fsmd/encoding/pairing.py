@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn_fsmd.encoding.canonical import shown
 from sklearn_fsmd.encoding.ids import N_ROWS
 from sklearn_fsmd.encoding.targets import Targets
-from sklearn_fsmd.parameters.machine import warn
+from sklearn_fsmd.parameters import warn
 
 FEW_LABELS = 30
 """Gaps that go with fewer labels of a kind may do so by chance."""

@@ -1,7 +1,7 @@
 """What a column keeps of the blocks that it has seen while it is learned.
 
 These keep all of it in memory. What is larger than memory is learned with others that have the same methods: see
-``streaming``.
+``training/streaming``.
 """
 
 from __future__ import annotations

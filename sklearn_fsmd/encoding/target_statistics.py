@@ -30,9 +30,9 @@ from sklearn_fsmd.encoding.rates import (
     summed,
     units_of,
 )
+from sklearn_fsmd.encoding.shallow import shallow
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from sklearn_fsmd.encoding.targets import Targets, events_of
-from sklearn_fsmd.parameters.machine import shallow
 
 NEARLY = 0.1
 """By so many standard deviations a mean may have moved, and a spread by such a share."""

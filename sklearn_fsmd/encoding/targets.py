@@ -16,7 +16,7 @@ from sklearn_fsmd.encoding.encoded import Encoded
 from sklearn_fsmd.encoding.funnel import settle_children, warn_of_contradictions
 from sklearn_fsmd.encoding.validation import as_pandas, refuse_masked
 from sklearn_fsmd.encoding.values import ValueEncoder, Values, without_values
-from sklearn_fsmd.encoding.weights import check_weights
+from sklearn_fsmd.encoding.weights import check_weights, factors_of
 
 DEFAULT_NAMES = ("click", "conversion")
 
@@ -34,8 +34,7 @@ _NULLABLE = {
 class Targets:
     """Labels (n, K) float32, 0 or 1, weights (n, K), None for 1; and values, if there are some.
 
-    Weights are float64 as they were given, and float32 for training: what is too small for that may not be when it is
-    scaled.
+    Weights are float64 as they were given: what is too small for a float32 may not be when it is scaled.
     """
 
     labels: np.ndarray
@@ -56,13 +55,13 @@ class Targets:
         values = None if self.values is None else self.values.scaled(self.labels)
         if self.weights is None or (self.weights == 1).all():
             return Targets(self.labels, None, values)
-        mean = self.weights.mean(axis=0, dtype=np.float64)
-        return Targets(self.labels, (self.weights / np.where(mean > 0, mean, 1)).astype(np.float32), values)
+        factors = factors_of(len(self.labels), self.totals()[0])
+        return Targets(self.labels, (self.weights * factors).astype(np.float32), values)
 
     def in_float32(self) -> Targets:
-        """Weights as they were given, for training."""
+        """Weights as they were given."""
         weights = None if self.weights is None else self.weights.astype(np.float32)
-        return Targets(self.labels, weights, None if self.values is None else self.values.multiplied(np.ones(1)))
+        return Targets(self.labels, weights, None if self.values is None else self.values.in_float32())
 
     @property
     def full_weights(self) -> np.ndarray:
@@ -168,9 +167,10 @@ class TargetEncoder:
         targets, n_odd = self.encode_part(Y, sample_weight, parents)
         if warns:
             warn_of_contradictions(n_odd, len(targets.labels), self.names, parents)
+        targets = targets.scaled() if scale else targets.in_float32()
         if targets.weights is not None and not targets.weights.any():
             raise ValueError("Y has no observed label whose weight is not zero.")
-        return targets.scaled() if scale else targets.in_float32()
+        return targets
 
     def encode_part(
         self, Y: Any, sample_weight: Any = None, parents: Sequence[int | None] = ()

@@ -12,6 +12,7 @@ import pandas as pd
 
 from sklearn_fsmd.encoding.canonical import shown
 from sklearn_fsmd.encoding.validation import as_pandas, refuse_masked
+from sklearn_fsmd.encoding.weights import factors_of
 
 NOT_NEGATIVE = ("lognormal", "poisson")
 """The losses that no negative value goes with."""
@@ -30,7 +31,7 @@ class Values:
     parents: Sequence[int | None]
 
     @property
-    def both(self) -> tuple[np.ndarray, np.ndarray]:
+    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
         """Values, and what they count."""
         return self.values, self.weights
 
@@ -42,14 +43,13 @@ class Values:
         n = len(labels)
         return np.array([n if parent is None else labels[:, parent].sum(dtype=np.float64) for parent in self.parents])
 
-    def multiplied(self, factors: np.ndarray) -> Values:
-        """What each value counts, multiplied, ``(V,)``."""
+    def in_float32(self, factors: Any = 1.0) -> Values:
+        """The same, with what each value counts multiplied by `factors`, ``(V,)``."""
         return Values(self.values, (self.weights * factors).astype(np.float32), self.parents)
 
     def scaled(self, labels: np.ndarray) -> Values:
         """Weights of a mean of 1 over the rows where the step before a value has happened."""
-        total = self.weights.sum(axis=0, dtype=np.float64)
-        return self.multiplied(self.happened(labels) / np.maximum(total, 1e-30))
+        return self.in_float32(factors_of(self.happened(labels), self.weights.sum(axis=0, dtype=np.float64)))
 
 
 class ValueEncoder:

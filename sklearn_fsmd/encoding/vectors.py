@@ -27,6 +27,7 @@ class VectorColumn:
     ----------
     width : `d`, how many numbers a vector has: those of the first; None before it was seen.
     center, scale, low, high : ``(d,)`` float64, of each component.
+    seen : what was seen of the rows so far; None before and after.
     """
 
     seen: Moments | None = None

@@ -36,3 +36,8 @@ def check_weights(sample_weight: Any, shape: tuple[int, int]) -> np.ndarray:
     if (weights < 0).any():
         raise ValueError(f"Negative values in data passed to `sample_weight`: {weights.min()}.")
     return np.broadcast_to(weights if weights.ndim == 2 else weights[:, None], shape).copy()
+
+
+def factors_of(n: Any, total: Any) -> np.ndarray:
+    """What weights of this sum are multiplied by, for a mean of 1 over `n` rows; 1 where all of them are 0."""
+    return np.where(total > 0, n / np.maximum(total, 1e-300), 1.0)

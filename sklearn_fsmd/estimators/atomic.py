@@ -13,7 +13,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from sklearn.utils import check_random_state
 
-from sklearn_fsmd.parameters.machine import cpu_by_default, restore_threads, shallow, threads_now
+from sklearn_fsmd.encoding import shallow
+from sklearn_fsmd.parameters.machine import cpu_by_default, restore_threads, threads_now
 
 F = TypeVar("F", bound=Callable[..., Any])
 Learn = Callable[[Any, np.random.RandomState | None], np.random.RandomState | None]
@@ -31,8 +32,6 @@ class Exchanged:
     Training works on a shallow copy. What it has learned is taken over in one assignment, or not at all. So another
     thread sees the former fit or the new one, and so does whoever goes on after a failure.
     """
-
-    random_state: Any = None
 
     def as_it_is(self) -> Self:
         """A shallow copy, in which nothing changes that is exchanged in the meantime.
@@ -58,7 +57,8 @@ class Exchanged:
 
     def _learn_beside(self, learn: Learn) -> Self:
         before, n_threads = dict(self.__dict__), threads_now()
-        beside, given = self.as_it_is(), self.random_state
+        beside = self.as_it_is()
+        given: Any = getattr(self, "random_state", None)  # who draws nothing has none
         is_users = isinstance(given, np.random.RandomState) and given is not GLOBAL
         state = given.get_state() if is_users else None
         try:

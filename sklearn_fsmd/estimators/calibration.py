@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklearn_fsmd.encoding import as_pandas, read_table, warn_of_order
 from sklearn_fsmd.estimators.predictions import Predictions
-from sklearn_fsmd.parameters.machine import warn
+from sklearn_fsmd.parameters import warn
 from sklearn_fsmd.training import level_of
 
 FEW_EVENTS = 10

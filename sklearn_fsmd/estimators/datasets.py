@@ -24,8 +24,7 @@ from sklearn_fsmd.encoding import (
     warn_unjudged,
 )
 from sklearn_fsmd.estimators.learning import Learning
-from sklearn_fsmd.parameters import estimator
-from sklearn_fsmd.parameters.machine import warn
+from sklearn_fsmd.parameters import estimator, warn
 from sklearn_fsmd.persistence import digest_of
 from sklearn_fsmd.training import Checkpoint, arrays_of, level_rows, trainer, validation_rows
 from sklearn_fsmd.training.distributed import Processes, together
@@ -159,9 +158,7 @@ class Datasets(Learning):
         random = self._generator(users, checkpoint, anew)
         if processes is not None:
             random = _agreed(processes, dataset, checkpoint, random)
-        if anew or not hasattr(self, "_split_seed"):
-            self._split_seed = trainer.draw_seed(random)  # the same rows validate when training goes on
-        seed, n_rows = self._split_seed, dataset.source.n_rows
+        seed, n_rows = self._seed_of_split(random, anew), dataset.source.n_rows
         splits = validation is None and validation_rows.wants_split(self, n_rows)
         dataset = replace(dataset, held=HoldOut.of(self, n_rows, seed) if splits else HoldOut(n_rows, seed))
         if validation is not None:

@@ -159,11 +159,16 @@ class Learning(Statistics, Calibration, Saving, TakesTables, ClassifierMixin, Mu
         self, data: LabelledRows, random: np.random.RandomState, anew: bool
     ) -> tuple[LabelledRows, LabelledRows, Targets]:
         """Rows to train on, rows that validate, and what statistics of the targets count of the latter in the end."""
-        if anew or not hasattr(self, "_split_seed"):
-            self._split_seed = trainer.draw_seed(random)  # the same rows validate when training goes on
-        train, valid, held = validation_rows.split(self, *data, np.random.RandomState(self._split_seed))
+        seed = self._seed_of_split(random, anew)
+        train, valid, held = validation_rows.split(self, *data, np.random.RandomState(seed))
         refuse_unjudged(valid[1])
         return train, valid, held
+
+    def _seed_of_split(self, random: np.random.RandomState, anew: bool) -> int:
+        """What draws the rows that validate: the same ones when training goes on."""
+        if anew or not hasattr(self, "_split_seed"):
+            self._split_seed: int = trainer.draw_seed(random)
+        return self._split_seed
 
     def _given_validation(
         self,

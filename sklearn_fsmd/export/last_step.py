@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_fsmd.compose import taken_apart
 from sklearn_fsmd.estimators import MultiTaskClassifier
-from sklearn_fsmd.parameters.machine import warn
+from sklearn_fsmd.parameters import warn
 
 
 def last_step(model: Any) -> tuple[MultiTaskClassifier, list[str]]:

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn_fsmd.encoding import CategoryColumn
 from sklearn_fsmd.export.columns import Column
 from sklearn_fsmd.export.names import Value
-from sklearn_fsmd.parameters.machine import warn
+from sklearn_fsmd.parameters import warn
 
 if TYPE_CHECKING:
     from sklearn_fsmd.export.graph import Graph

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding import CategoryColumn, Targets, codes_of, events_of
-from sklearn_fsmd.parameters.machine import shallow
+from sklearn_fsmd.encoding import CategoryColumn, Targets, codes_of, events_of, shallow
 
 Key = tuple[str, ...]
 """One column, or several whose values are taken together."""

@@ -14,7 +14,8 @@ from sklearn_fsmd.encoding import as_pandas, place_of
 from sklearn_fsmd.inspection._columns import Sources, sources_of
 from sklearn_fsmd.inspection._path import Path, Scale
 from sklearn_fsmd.metrics import check_count
-from sklearn_fsmd.parameters.machine import cpu_by_default, threads, warn
+from sklearn_fsmd.parameters import warn
+from sklearn_fsmd.parameters.machine import cpu_by_default, threads
 
 ROWS = 256
 """How many rows are attributed together."""

@@ -14,7 +14,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from sklearn_fsmd.encoding import are_moved, as_pandas, check_weights, shown, warn_of_order
-from sklearn_fsmd.parameters.machine import warn
+from sklearn_fsmd.parameters import warn
 
 
 def labels_and_scores(

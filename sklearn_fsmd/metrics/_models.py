@@ -65,5 +65,6 @@ def of_tasks(sample_weight: Any, Y: Any, estimator: Any) -> Any:
 def _settled(model: Any, Y: Any, sample_weight: Any) -> np.ndarray:
     """Labels ``(n, K)`` float64, NaN where nothing was observed and nothing follows from the step before."""
     encoded, _ = model._targets.encode_part(Y, sample_weight, model.module_.link.parents)
+    encoded = encoded.in_float32()
     labels = encoded.labels.astype(np.float64)
     return labels if encoded.weights is None else np.where(encoded.weights > 0, labels, np.nan)

@@ -148,10 +148,10 @@ class Embedding(nn.Module):
     ----------
     columns : whose values have rows: first those of the code columns, then those of the lists.
     dim : length of a vector, `D`.
-    pooling : what is made of the vectors of a list: their "mean", "sum" or "max", or, where there is a candidate, by
-        "attention" a mean that is weighted by it, see :class:`ListAttention`.
     n_sets : how many separate vectors a value has, `S`.
     std : standard deviation of the initial values. Small, so that a rarely seen id starts out as no information.
+    pooling : what is made of the vectors of a list: their "mean", "sum" or "max", or, where there is a candidate, by
+        "attention" a mean that is weighted by it, see :class:`ListAttention`.
 
     **Shape**: ``(B, F)`` codes, counted through all columns, ``(B, N)`` numbers and lists → :class:`Embedded`.
 
@@ -164,16 +164,10 @@ class Embedding(nn.Module):
     """
 
     def __init__(
-        self,
-        columns: Columns,
-        dim: int,
-        *,
-        n_sets: int = 1,
-        std: float = 1e-4,
-        pooling: str = "mean",
+        self, columns: Columns, dim: int, *, n_sets: int = 1, std: float = 1e-4, pooling: str = "mean"
     ) -> None:
         super().__init__()
-        self.layout = copy.deepcopy(columns.layout)
+        self.layout = copy.deepcopy(columns.layout)  # a module of its own for each embedding
         self.n_sets = n_sets
         self.n_lists = len(columns.list_cardinalities)
         self.list_partners = columns.list_partners if pooling == "attention" else [None] * self.n_lists

@@ -1,4 +1,4 @@
-"""The one list of parameters in groups, the decorator that makes constructors of it, and the registry of parts."""
+"""The one list of parameters in groups, its decorator, and the registry of parts; and how a user is warned."""
 
 from sklearn_fsmd.parameters.declare import check_widths, estimator, group_of
 from sklearn_fsmd.parameters.documented import Documented
@@ -7,6 +7,7 @@ from sklearn_fsmd.parameters.groups import MultiTaskParameters, TableParameters
 from sklearn_fsmd.parameters.network import NetworkParameters
 from sklearn_fsmd.parameters.registry import EXTRACTORS, LOW_ORDER
 from sklearn_fsmd.parameters.training import OF_ALL_TASKS, OPTIMIZERS, OptimizationParameters, TrainingParameters
+from sklearn_fsmd.parameters.warnings import warn
 
 __all__ = [
     "EXTRACTORS",
@@ -24,4 +25,5 @@ __all__ = [
     "check_widths",
     "estimator",
     "group_of",
+    "warn",
 ]

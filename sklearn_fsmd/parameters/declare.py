@@ -56,16 +56,17 @@ def check_widths(p: object, *names: str) -> None:
 
 
 def _refuse_undeclared(p: Any) -> None:
-    """Raise if a subclass that was not decorated declares a parameter: that of its parent would stay in force."""
+    """Raise if a class gives a parameter a default of its own and does not declare it: the former one is in force."""
     names = {field.name for field in fields(p)}
     for cls in type(p).__mro__:
-        if "__dataclass_fields__" in vars(cls):
-            return
-        if lost := sorted(names & vars(cls).keys()):
+        own = vars(cls)
+        declared = own.get("__annotations__", {}) if "__dataclass_fields__" in own else {}
+        if lost := sorted(names & own.keys() - declared.keys()):
             raise TypeError(
-                f"{cls.__name__} declares {lost[0]!r}, which has no effect without the decorator: write @estimator, of "
-                "sklearn_fsmd.parameters, above the class."
+                f"{cls.__name__} sets {lost[0]!r}, a parameter, which has no effect so. A class declares a parameter "
+                f"with a type, `{lost[0]}: … = …`, and with the decorator `estimator` of sklearn_fsmd.parameters."
             )
+        names -= declared.keys()
 
 
 def merge_docs(own: str, parent: str, names: Sequence[str]) -> str:

@@ -21,7 +21,8 @@ from sklearn_fsmd.encoding import (
     ValueEncoder,
     VectorColumn,
 )
-from sklearn_fsmd.parameters.machine import resolve_device, warn
+from sklearn_fsmd.parameters import warn
+from sklearn_fsmd.parameters.machine import resolve_device
 from sklearn_fsmd.persistence import container as storage
 from sklearn_fsmd.persistence.codec import NotPlainError, Packer, Unpacker, described
 

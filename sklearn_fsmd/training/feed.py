@@ -64,7 +64,7 @@ def arrays_of(rows: Encoded, targets: Targets) -> tuple[np.ndarray | None, ...]:
     """All that training sees of some rows."""
     own: tuple[np.ndarray | None, ...] = rows.codes, rows.numbers, rows.rows, targets.labels, targets.weights
     if targets.values is not None:
-        own = *own, *targets.values.both
+        own = *own, *targets.values.arrays
     for column in rows.lists or ():
         own = *own, column.flat.numpy(), column.offsets.numpy()
     return own if rows.bias is None else (*own, rows.bias.codes, rows.bias.numbers)

@@ -9,8 +9,8 @@ import numpy as np
 from sklearn_fsmd.encoding import FeatureEncoder
 from sklearn_fsmd.inference import layout_of
 from sklearn_fsmd.network import MultiTaskNetwork, has_own_embeddings
-from sklearn_fsmd.parameters import OPTIMIZERS, MultiTaskParameters, OptimizationParameters
-from sklearn_fsmd.parameters.machine import memory_of, warn
+from sklearn_fsmd.parameters import OPTIMIZERS, MultiTaskParameters, OptimizationParameters, warn
+from sklearn_fsmd.parameters.machine import memory_of
 from sklearn_fsmd.training.rowwise_adagrad import AdagradRows, AdagradRowsW
 from sklearn_fsmd.training.rowwise_adam import RowWiseAdam, RowWiseAdamW
 

@@ -124,7 +124,7 @@ def values_of(p: MultiTaskParameters, targets: Targets, device: str) -> tuple[to
     """
     if targets.values is None:
         return None
-    values, weights = targets.values.both
+    values, weights = targets.values.arrays
     for v in np.flatnonzero(~(weights > 0).any(axis=0)).tolist():
         name = (p.value_targets or ())[v]
         parent = (p.value_parents or {}).get(name)
@@ -196,7 +196,7 @@ def go_on_with(p: MultiTaskParameters, net: Net) -> Net:
 def widen(net: Net, targets: Targets) -> None:
     """Let training that goes on know of values that are larger than those of before."""
     if net.module_.values is not None and targets.values is not None:
-        net.module_.values.widen(*(torch.from_numpy(x).to(net.device) for x in targets.values.both))
+        net.module_.values.widen(*(torch.from_numpy(x).to(net.device) for x in targets.values.arrays))
 
 
 def grow(p: MultiTaskParameters, net: Net, before: InputEncoder, now: InputEncoder) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sklearn_fsmd.encoding import Encoded, LabelledRows, Targets
+from sklearn_fsmd.encoding import Encoded, LabelledRows, Targets, factors_of
 from sklearn_fsmd.parameters import OF_ALL_TASKS, TrainingParameters
 from sklearn_fsmd.training.early_stopping import EarlyStopping, losses_of
 
@@ -27,7 +27,7 @@ def split(
     For the latter, rows are ordered by their labels, at random within equal ones, and every n-th is taken. So the
     split is stratified over all targets at once, whatever their number, and no combination is too rare for it.
 
-    Returned are the rows of training, those of validation, and the targets of the latter with weights in the units of
+    Returned are the rows of training, those of validation, and the labels of the latter with weights in the units of
     the former, by which they can be counted together.
     """
     n = len(rows)
@@ -53,9 +53,8 @@ def _in_units_of(targets: Targets, train: np.ndarray, others: Targets) -> Target
     """Other rows, with weights that would have a mean of 1 in each task over those of training."""
     if targets.weights is None or others.weights is None:
         return others
-    mean = targets.weights[train].mean(axis=0, dtype=np.float64)
-    weights = (others.weights / np.where(mean > 0, mean, 1)).astype(np.float32)
-    return Targets(others.labels, weights, others.values)
+    factors = factors_of(len(train), targets.weights[train].sum(axis=0, dtype=np.float64))
+    return Targets(others.labels, (others.weights * factors).astype(np.float32))
 
 
 def early_stopping_of(

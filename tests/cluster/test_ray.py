@@ -8,8 +8,8 @@ from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.ray import fit_dataset
 from tests.cluster.search import assert_the_same_as_alone
 from tests.conftest import SMALL, make_frame
-from tests.streaming.conftest import TARGETS, write
 from tests.test_examples import main_of
+from tests.training.streaming.conftest import TARGETS, write
 
 pytestmark = pytest.mark.filterwarnings("default")  # Ray's own are not ours
 

@@ -1,4 +1,4 @@
-"""What is asked of the machine and of Python: device, precision, memory, threads, random numbers, warnings."""
+"""What the parameters of runtime mean on a machine: device, precision, memory, threads, random numbers."""
 
 from sklearn_fsmd.parameters.machine.device import (
     cpu_by_default,
@@ -8,9 +8,7 @@ from sklearn_fsmd.parameters.machine.device import (
     resolve_precision,
 )
 from sklearn_fsmd.parameters.machine.seeding import seeded
-from sklearn_fsmd.parameters.machine.shallow import shallow
 from sklearn_fsmd.parameters.machine.thread_count import restore_threads, threads, threads_now, without_denormals
-from sklearn_fsmd.parameters.machine.warnings import warn
 
 __all__ = [
     "cpu_by_default",
@@ -20,9 +18,7 @@ __all__ = [
     "resolve_precision",
     "restore_threads",
     "seeded",
-    "shallow",
     "threads",
     "threads_now",
-    "warn",
     "without_denormals",
 ]

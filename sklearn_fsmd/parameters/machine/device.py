@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from sklearn_fsmd.parameters.machine.warnings import warn
+from sklearn_fsmd.parameters import warn
 
 
 def resolve_device(device: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.parameters.machine import warn
+from sklearn_fsmd.parameters import warn
 from sklearn_fsmd.training.streaming.factory import FactorySource
 from sklearn_fsmd.training.streaming.frames import Block
 from sklearn_fsmd.training.streaming.holdout import HoldOut

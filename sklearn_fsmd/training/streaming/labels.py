@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding import StepSums, Targets, Values
+from sklearn_fsmd.encoding import StepSums, Targets, Values, factors_of
 from sklearn_fsmd.training.streaming.row_groups import GroupRates
 
 MANY = 1000
@@ -105,7 +105,7 @@ class LabelSums:
         steps = StepSums.of(targets, self.parents)
         self.steps = steps if self.steps is None else self.steps.plus(steps)
         if targets.values is not None:
-            values, counts = targets.values.both
+            values, counts = targets.values.arrays
             self.happened = self.happened + targets.values.happened(targets.labels)
             self.value_weights = self.value_weights + counts.sum(axis=0, dtype=np.float64)
             self.largest = np.maximum(self.largest, np.where(counts > 0, values, -np.inf).max(axis=0, initial=-np.inf))
@@ -117,7 +117,7 @@ class LabelSums:
     @property
     def factors(self) -> np.ndarray:
         """What weights are multiplied by, for a mean of 1 in each task, ``(K,)``."""
-        return np.where(self.weights > 0, self.n_rows / np.maximum(self.weights, 1e-300), 1.0)
+        return factors_of(self.n_rows, self.weights)
 
     def scaled(self, targets: Targets) -> Targets:
         """Some rows, with weights of a mean of 1 over all."""
@@ -125,7 +125,7 @@ class LabelSums:
         if self.is_weighted:
             weights = (targets.full_weights * self.factors).astype(np.float32)
         if values is not None:
-            values = values.multiplied(self.happened / np.maximum(self.value_weights, 1e-30))
+            values = values.in_float32(factors_of(self.happened, self.value_weights))
         return Targets(targets.labels, weights, values)
 
     def with_largest(self, targets: Targets) -> Targets:
@@ -149,6 +149,6 @@ def joined(parts: Sequence[Targets]) -> Targets:
         weights = np.concatenate([part.full_weights for part in parts])
     of_values = [part.values for part in parts if part.values is not None]
     if of_values:
-        together, counts = (np.concatenate(arrays) for arrays in zip(*(one.both for one in of_values), strict=True))
+        together, counts = (np.concatenate(arrays) for arrays in zip(*(one.arrays for one in of_values), strict=True))
         values = Values(together, counts, of_values[0].parents)
     return Targets(labels, weights, values)

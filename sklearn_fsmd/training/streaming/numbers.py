@@ -25,12 +25,12 @@ class SampledNumbers(Numbers):
         self.keys: list[np.ndarray] = []
         self.below = np.float32(1.0)
         self.n_kept = 0
-        self.seen = Moments()
+        self.of_all = Moments()
 
     def add(self, block: np.ndarray) -> None:
         if not block.size:
             return
-        self.seen.add(block)
+        self.of_all.add(block)
         keys = self.random.random(len(block), dtype=np.float32)
         if self.below < 1:
             block, keys = block[keys < self.below], keys[keys < self.below]
@@ -46,7 +46,7 @@ class SampledNumbers(Numbers):
         return super().sample()
 
     def moments(self, sample: np.ndarray) -> tuple[float, float, float, float]:
-        seen = self.seen
+        seen = self.of_all
         if seen.n <= self.most:
             return super().moments(sample)
         return float(seen.mean), float(seen.std), float(seen.low), float(seen.high)

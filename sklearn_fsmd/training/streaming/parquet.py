@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.parameters.machine import warn
+from sklearn_fsmd.parameters import warn
 from sklearn_fsmd.training.streaming import sizes
 from sklearn_fsmd.training.streaming.files import File, find_files
 from sklearn_fsmd.training.streaming.footers import Footer, Kinds, kinds_of

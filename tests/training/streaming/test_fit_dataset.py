@@ -10,7 +10,7 @@ from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
 from sklearn_fsmd.datasets import make_funnel
 from sklearn_fsmd.training.streaming import sizes
 from tests.conftest import make_frame
-from tests.streaming.conftest import PARAMS, TARGETS, together, write
+from tests.training.streaming.conftest import PARAMS, TARGETS, together, write
 
 MORE = PARAMS | {"max_epochs": 5, "patience": 5}
 

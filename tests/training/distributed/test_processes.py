@@ -19,8 +19,8 @@ from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.training.distributed import together
 from sklearn_fsmd.training.streaming import sizes
 from tests.conftest import make_frame
-from tests.distributed.workers import PARAMS, SMALL_SIZES, STEPS, TARGETS, steps
-from tests.streaming.conftest import together as table_of
+from tests.training.distributed.workers import PARAMS, SMALL_SIZES, STEPS, TARGETS, steps
+from tests.training.streaming.conftest import together as table_of
 
 ROOT = Path(__file__).parent.parent.parent
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
@@ -29,7 +29,7 @@ NEW, LABELS = make_frame(2000, seed=9)
 
 def by_torchrun(name, folder):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m"]
-    command += ["tests.distributed.workers", name, str(folder)]
+    command += ["tests.training.distributed.workers", name, str(folder)]
     done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     return [read(name, folder, rank) for rank in (0, 1)]
@@ -41,7 +41,7 @@ def by_hand(name, folder, n=2, timeout=300, **environment):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     given = ENVIRONMENT | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(n)} | environment
-    command = [sys.executable, "-m", "tests.distributed.workers", name, str(folder)]
+    command = [sys.executable, "-m", "tests.training.distributed.workers", name, str(folder)]
     started = [
         subprocess.Popen(command, cwd=ROOT, env=given | {"RANK": str(rank)}, stderr=subprocess.PIPE, text=True)
         for rank in range(n)

@@ -15,7 +15,7 @@ from sklearn_fsmd.training.streaming.factory import FactorySource
 from sklearn_fsmd.training.streaming.files import find_files
 from sklearn_fsmd.training.streaming.parquet import ParquetSource
 from tests.conftest import make_frame
-from tests.streaming.conftest import PARAMS, TARGETS, together, write
+from tests.training.streaming.conftest import PARAMS, TARGETS, together, write
 
 pytestmark = pytest.mark.usefixtures("_small_sizes")
 

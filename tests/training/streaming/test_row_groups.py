@@ -10,7 +10,7 @@ from sklearn_fsmd.training.streaming import Dataset, StreamFeed, sizes
 from sklearn_fsmd.training.streaming.parquet import ParquetSource
 from sklearn_fsmd.training.streaming.row_groups import GroupRates, are_by_label, drawn_order, n_at_a_time, rare_groups
 from tests.conftest import make_frame
-from tests.streaming.conftest import PARAMS, TARGETS, write
+from tests.training.streaming.conftest import PARAMS, TARGETS, write
 
 
 def spread(order, rates, n):

@@ -1,6 +1,6 @@
 """What the processes of the tests do: each writes what it has seen to a file of its rank.
 
-python -m tests.distributed.workers NAME FOLDER
+python -m tests.training.distributed.workers NAME FOLDER
 """
 
 import os

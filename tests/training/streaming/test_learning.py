@@ -6,13 +6,13 @@ import pytest
 
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.datasets import make_funnel
-from sklearn_fsmd.encoding import CategoryColumn, InputEncoder, Targets, Values
+from sklearn_fsmd.encoding import CategoryColumn, InputEncoder
 from sklearn_fsmd.training.streaming import Dataset, counting, first_pass, sizes
 from sklearn_fsmd.training.streaming.counting import Counter, CountsOnDisk
 from sklearn_fsmd.training.streaming.learning import vocabularies_of
 from sklearn_fsmd.training.streaming.numbers import SampledNumbers
 from tests.conftest import make_frame
-from tests.streaming.conftest import TARGETS, write
+from tests.training.streaming.conftest import TARGETS, write
 
 pytestmark = pytest.mark.usefixtures("_small_sizes")
 
@@ -132,11 +132,3 @@ def test_the_classes_are_those_of_all_rows(tmp_path):
     words = Y.assign(click=np.where(Y["click"] == 1, "yes", "no"))
     write(tmp_path / "b.parquet", X, words)
     assert list(model.fit_dataset(tmp_path / "b.parquet", TARGETS).classes_[0]) == ["no", "yes"]
-
-
-def test_values_with_gaps_weigh_as_many_rows_as_could_have_one():
-    labels = np.array([[1, 1], [1, 0], [0, 0]], np.float32)
-    known = np.array([[1, 0], [0, 2], [0, 2]], np.float32)  # the first follows a click, which two rows have
-    targets = Targets(labels, None, Values(np.ones((3, 2), np.float32), known, [0, None]))
-    found = targets.scaled().values
-    np.testing.assert_allclose(found.weights, [[2, 0], [0, 1.5], [0, 1.5]])

@@ -12,8 +12,8 @@ from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.training import Net
 from sklearn_fsmd.training.streaming import parquet, sizes
 from tests.conftest import make_frame
-from tests.streaming.conftest import PARAMS, TARGETS, together, write
 from tests.test_checkpoint import assert_same_fit
+from tests.training.streaming.conftest import PARAMS, TARGETS, together, write
 
 MORE = PARAMS | {"max_epochs": 3, "patience": 3}
 SMALL_SIZES = {"BLOCK_ROWS": 150, "POOL_ROWS": 300, "OPEN_GROUPS": 3}

@@ -15,7 +15,7 @@ from sklearn_fsmd.training.streaming.batches import FEWEST_CHUNKS, StreamedBatch
 from sklearn_fsmd.training.streaming.shards import Shard, deal, sizes_of
 from sklearn_fsmd.training.streaming.shared_statistics import SharedStatistics
 from tests.conftest import SMALL, make_frame
-from tests.streaming.conftest import TARGETS, together, write
+from tests.training.streaming.conftest import TARGETS, together, write
 
 
 @pytest.fixture

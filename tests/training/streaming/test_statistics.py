@@ -18,7 +18,7 @@ from sklearn_fsmd.encoding import (
     draw_scale,
     streamed_statistics,
 )
-from tests.streaming.conftest import PARAMS, write
+from tests.training.streaming.conftest import PARAMS, write
 
 KEYS = [(0,), (0, 1)]
 

@@ -15,8 +15,8 @@ from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
 from sklearn_fsmd.scoring import score_file
 from sklearn_fsmd.training.streaming import Dataset, counting, sizes
 from tests.conftest import make_frame
-from tests.streaming.conftest import PARAMS, TARGETS, together, write
-from tests.streaming.test_sources import damaged
+from tests.training.streaming.conftest import PARAMS, TARGETS, together, write
+from tests.training.streaming.test_sources import damaged
 
 FAULTS = ["truncated", "empty", "pages", "no target", "no feature", "one more", "strings", "lists", "infinity"]
 
