@@ -14,7 +14,7 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from benchmarks import scale
-from sklearn_fsmd.training.streaming import sizes
+from sklearn_fsmd.encoding.sources import sizes
 
 N_ROWS, N_TEST, ROW_GROUP, SMALLER = 1_000_000, 50_000, 5_000, 20
 USER = "id3"

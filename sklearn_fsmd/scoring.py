@@ -11,12 +11,12 @@ import numpy as np
 
 from sklearn_fsmd.compose import ask, fitted_model
 from sklearn_fsmd.encoding import as_pandas
+from sklearn_fsmd.encoding.sources import LeftOut, batches_of, columns_of, located
 from sklearn_fsmd.estimators import MultiTaskClassifier
 from sklearn_fsmd.metrics import check_count, model_of
 from sklearn_fsmd.parameters import warn
 from sklearn_fsmd.persistence import replacing
 from sklearn_fsmd.ranking import exponents_of, listed, weighted_product
-from sklearn_fsmd.training.streaming import LeftOut, batches_of, columns_of, located
 
 __all__ = ["score_file"]
 

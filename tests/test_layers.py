@@ -15,6 +15,7 @@ LAYERS = [
     ["parameters.machine"],
     ["network"],
     ["encoding", "execution"],
+    ["encoding.sources"],
     ["compose"],
     ["metrics"],
     ["inference", "ranking"],

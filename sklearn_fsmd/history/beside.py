@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from sklearn_fsmd.encoding.sources import ParquetSource
 from sklearn_fsmd.persistence import replacing
-from sklearn_fsmd.training.streaming import ParquetSource
 
 ROW_GROUP = 122_880
 """Rows of a row group of what is written: small ones can be mixed when a model is trained on the file."""

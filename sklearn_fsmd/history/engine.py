@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_fsmd.encoding.sources import working_in
 from sklearn_fsmd.history.decay import Decay
-from sklearn_fsmd.training.streaming import working_in
 
 FEWER_ROWS = "Ask for fewer rows at once, or free memory. "
 

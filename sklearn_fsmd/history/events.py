@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from sklearn_fsmd.encoding import TargetEncoder, events_of, factorize, warn_of_contradictions
+from sklearn_fsmd.encoding.sources import Database, ParquetSource
 from sklearn_fsmd.history.times import moments
-from sklearn_fsmd.training.streaming import Database, ParquetSource
 
 
 class Events(Database):

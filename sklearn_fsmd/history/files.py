@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_fsmd.encoding.sources import ParquetSource, is_of
 from sklearn_fsmd.history.beside import write_beside
 from sklearn_fsmd.history.decay import decays_of
 from sklearn_fsmd.history.events import Events
 from sklearn_fsmd.history.features import HistoryFeatures, refuse_strange
 from sklearn_fsmd.history.query import Query
-from sklearn_fsmd.training.streaming import ParquetSource, is_of
 
 
 def write_history(

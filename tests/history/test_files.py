@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from sklearn_fsmd import FSMDClassifier
+from sklearn_fsmd.encoding.sources.schema import categories_of, fuller
 from sklearn_fsmd.history import HistoryFeatures, write_history
 from sklearn_fsmd.history.events import stored_as
-from sklearn_fsmd.training.streaming.schema import categories_of, fuller
 from tests.conftest import SMALL, of
 
 KEYS = ["user", ["user", "tab"], "score"]

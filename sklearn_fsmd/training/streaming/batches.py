@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from sklearn_fsmd.encoding import LabelledRows
+from sklearn_fsmd.encoding.sources import sizes
 from sklearn_fsmd.training import Batch, Batches, TensorData
 from sklearn_fsmd.training.distributed import Processes
-from sklearn_fsmd.training.streaming import sizes
 from sklearn_fsmd.training.streaming.ahead import read_ahead
 from sklearn_fsmd.training.streaming.labels import joined
 from sklearn_fsmd.training.streaming.shards import Shard

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_fsmd.encoding import Counts
-from sklearn_fsmd.training.streaming.database import Database
+from sklearn_fsmd.encoding.sources import Database
 
 WAITING = 1 << 17
 """So many counts of a column stay in memory."""

@@ -9,13 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sklearn_fsmd.encoding.sources import Block, FactorySource, Group, LeftOut, Look, ParquetSource
 from sklearn_fsmd.parameters import warn
-from sklearn_fsmd.training.streaming.factory import FactorySource
-from sklearn_fsmd.training.streaming.frames import Block
 from sklearn_fsmd.training.streaming.holdout import HoldOut
-from sklearn_fsmd.training.streaming.left_out import LeftOut
-from sklearn_fsmd.training.streaming.parquet import Look, ParquetSource
-from sklearn_fsmd.training.streaming.row_groups import Group
 
 
 @dataclass(frozen=True)

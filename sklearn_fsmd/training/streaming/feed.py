@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from sklearn_fsmd.encoding import InputEncoder, LabelledRows, RunningStatistics, TargetEncoder
+from sklearn_fsmd.encoding.sources import Group
 from sklearn_fsmd.parameters import MultiTaskParameters
 from sklearn_fsmd.training import TensorData, arrays_of, batch_size_of, hidden_values
 from sklearn_fsmd.training.distributed import Processes
@@ -18,7 +19,6 @@ from sklearn_fsmd.training.streaming.batches import StreamedBatches, taken
 from sklearn_fsmd.training.streaming.dataset import Dataset
 from sklearn_fsmd.training.streaming.labels import LabelSums
 from sklearn_fsmd.training.streaming.learning import encoded
-from sklearn_fsmd.training.streaming.row_groups import Group
 from sklearn_fsmd.training.streaming.shards import Shard, deal, sizes_of
 from sklearn_fsmd.training.streaming.shared_statistics import SharedStatistics
 

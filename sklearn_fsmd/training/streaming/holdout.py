@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_fsmd.encoding.sources import sizes
 from sklearn_fsmd.parameters import TrainingParameters
-from sklearn_fsmd.training.streaming import sizes
 
 CHUNK = 1 << 20
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_fsmd.encoding import StepSums, Targets, Values, factors_of
-from sklearn_fsmd.training.streaming.row_groups import GroupRates
+from sklearn_fsmd.encoding.sources import GroupRates
 
 MANY = 1000
 """Of so many different values a target is not binary, and no more are looked at."""

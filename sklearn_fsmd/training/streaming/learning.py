@@ -18,10 +18,10 @@ from sklearn_fsmd.encoding import (
     Targets,
     read_table,
 )
+from sklearn_fsmd.encoding.sources import Block
 from sklearn_fsmd.training.streaming.content import Content
 from sklearn_fsmd.training.streaming.counting import Counter, CountsOnDisk
 from sklearn_fsmd.training.streaming.dataset import Dataset
-from sklearn_fsmd.training.streaming.frames import Block
 from sklearn_fsmd.training.streaming.labels import SeenLabels, joined
 from sklearn_fsmd.training.streaming.numbers import SampledNumbers
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sklearn_fsmd.encoding import Moments, Numbers
-from sklearn_fsmd.training.streaming import sizes
+from sklearn_fsmd.encoding.sources import sizes
 
 
 class SampledNumbers(Numbers):

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from sklearn_fsmd.encoding import InputEncoder, StatisticsSums, TargetEncoder, Targets
+from sklearn_fsmd.encoding.sources import Block, GroupRates
 from sklearn_fsmd.training.streaming.dataset import Dataset
-from sklearn_fsmd.training.streaming.frames import Block
 from sklearn_fsmd.training.streaming.labels import LabelSums
-from sklearn_fsmd.training.streaming.row_groups import GroupRates
 
 
 def scan(

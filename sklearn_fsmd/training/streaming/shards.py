@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sklearn_fsmd.encoding.sources import Group
 from sklearn_fsmd.training.streaming.dataset import Dataset
-from sklearn_fsmd.training.streaming.row_groups import Group
 
 
 class Shard(NamedTuple):

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from sklearn_fsmd.encoding import InputEncoder, TargetEncoder, check_values, check_weights, read_table
+from sklearn_fsmd.encoding.sources import Block
 from sklearn_fsmd.training.streaming.dataset import Dataset
-from sklearn_fsmd.training.streaming.frames import Block
 from sklearn_fsmd.training.streaming.learning import labels_of, names_of
 
 

@@ -16,8 +16,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from sklearn_fsmd import FSMDClassifier
+from sklearn_fsmd.encoding.sources import sizes
 from sklearn_fsmd.training.distributed import together
-from sklearn_fsmd.training.streaming import sizes
 from tests.conftest import make_frame
 from tests.training.distributed.workers import PARAMS, SMALL_SIZES, STEPS, TARGETS, steps
 from tests.training.streaming.conftest import together as table_of
@@ -212,7 +212,7 @@ def test_a_process_that_does_not_come_is_named(tmp_path):
 
 
 def test_what_a_function_makes_cannot_be_dealt():
-    from sklearn_fsmd.training.streaming.factory import FactorySource
+    from sklearn_fsmd.encoding.sources.factory import FactorySource
 
     source = FactorySource(lambda: iter([pd.DataFrame({"x": [1]})]))
     with pytest.raises(ValueError, match="Several processes deal the row groups of files to each other"):

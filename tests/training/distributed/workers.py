@@ -17,10 +17,10 @@ import torch
 
 from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
 from sklearn_fsmd.encoding import InputEncoder, StepSums, TargetEncoder
+from sklearn_fsmd.encoding.sources import sizes
 from sklearn_fsmd.inspection import item_vectors
 from sklearn_fsmd.training import InMemory, Net, trainer, weight_average
 from sklearn_fsmd.training.distributed import Exchange, LostProcessError, exchange, together
-from sklearn_fsmd.training.streaming import sizes
 from tests.conftest import SMALL, make_frame
 
 weight_average.SMALL_TABLE = 0  # by rows, as for large tables

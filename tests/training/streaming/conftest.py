@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sklearn_fsmd.training.streaming import sizes
+from sklearn_fsmd.encoding.sources import sizes
 from tests.conftest import SMALL, make_frame
 
 PARAMS = SMALL | {"max_epochs": 2}

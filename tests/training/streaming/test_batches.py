@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from sklearn_fsmd.encoding import Encoded, Targets
+from sklearn_fsmd.encoding.sources.parquet import ParquetSource
 from sklearn_fsmd.training import TensorData
 from sklearn_fsmd.training.streaming.ahead import read_ahead
 from sklearn_fsmd.training.streaming.batches import StreamedBatches
 from sklearn_fsmd.training.streaming.holdout import HoldOut, chance
-from sklearn_fsmd.training.streaming.parquet import ParquetSource
 
 
 def made(pool_sizes, size):
@@ -91,7 +91,7 @@ def test_row_groups_come_in_another_order_in_each_pass_and_are_mixed(tmp_path):
 
 
 def test_a_pool_is_taken_from_as_many_row_groups_as_have_so_many_bytes(tmp_path, monkeypatch):
-    from sklearn_fsmd.training.streaming import sizes
+    from sklearn_fsmd.encoding.sources import sizes
 
     pd.DataFrame({"x": np.arange(20_000)}).to_parquet(tmp_path / "a.parquet", row_group_size=100)
     source = ParquetSource(tmp_path / "a.parquet")
@@ -120,7 +120,7 @@ def test_the_same_rows_are_held_out_in_whatever_order_they_come():
 
 
 def test_of_many_held_out_rows_an_even_sample_is_kept(monkeypatch):
-    from sklearn_fsmd.training.streaming import sizes
+    from sklearn_fsmd.encoding.sources import sizes
 
     monkeypatch.setattr(sizes, "VALID_ROWS", 500)
     monkeypatch.setattr(sizes, "SAMPLE_ROWS", 800)

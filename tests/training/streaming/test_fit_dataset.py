@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 
 from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
 from sklearn_fsmd.datasets import make_funnel
-from sklearn_fsmd.training.streaming import sizes
+from sklearn_fsmd.encoding.sources import sizes
 from tests.conftest import make_frame
 from tests.training.streaming.conftest import PARAMS, TARGETS, together, write
 

@@ -7,7 +7,8 @@ import pytest
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.datasets import make_funnel
 from sklearn_fsmd.encoding import CategoryColumn, InputEncoder
-from sklearn_fsmd.training.streaming import Dataset, counting, first_pass, sizes
+from sklearn_fsmd.encoding.sources import sizes
+from sklearn_fsmd.training.streaming import Dataset, counting, first_pass
 from sklearn_fsmd.training.streaming.counting import Counter, CountsOnDisk
 from sklearn_fsmd.training.streaming.learning import vocabularies_of
 from sklearn_fsmd.training.streaming.numbers import SampledNumbers

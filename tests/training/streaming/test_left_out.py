@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
+from sklearn_fsmd.encoding.sources import sizes
 from sklearn_fsmd.scoring import score_file
-from sklearn_fsmd.training.streaming import Dataset, counting, sizes
+from sklearn_fsmd.training.streaming import Dataset, counting
 from tests.conftest import make_frame
 from tests.training.streaming.conftest import PARAMS, TARGETS, together, write
 from tests.training.streaming.test_sources import damaged

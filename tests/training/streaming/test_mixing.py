@@ -1,7 +1,7 @@
 """Readers whose pieces come in turn."""
 
-from sklearn_fsmd.training.streaming.frames import Piece
-from sklearn_fsmd.training.streaming.mixing import in_turn, with_lasting
+from sklearn_fsmd.encoding.sources.frames import Piece
+from sklearn_fsmd.encoding.sources.mixing import in_turn, with_lasting
 
 
 def reader(name, n, size=1):

@@ -9,8 +9,8 @@ import textwrap
 import pytest
 
 from sklearn_fsmd import FSMDClassifier
+from sklearn_fsmd.encoding.sources import parquet, sizes
 from sklearn_fsmd.training import Net
-from sklearn_fsmd.training.streaming import parquet, sizes
 from tests.conftest import make_frame
 from tests.test_checkpoint import assert_same_fit
 from tests.training.streaming.conftest import PARAMS, TARGETS, together, write
@@ -25,7 +25,7 @@ def killed(path, checkpoint, epoch, batch, rows):
         import os, signal, torch
         torch.set_num_threads(1)
         from sklearn_fsmd import FSMDClassifier
-        from sklearn_fsmd.training.streaming import parquet, sizes
+        from sklearn_fsmd.encoding.sources import parquet, sizes
         from sklearn_fsmd.training import Net
         vars(sizes).update({SMALL_SIZES!r})
         step, steps = Net.train_step, []

@@ -9,11 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from sklearn_fsmd import FSMDClassifier
+from sklearn_fsmd.encoding.sources import is_of, sizes
+from sklearn_fsmd.encoding.sources.factory import FactorySource
+from sklearn_fsmd.encoding.sources.files import find_files
+from sklearn_fsmd.encoding.sources.parquet import ParquetSource
 from sklearn_fsmd.scoring import score_file
-from sklearn_fsmd.training.streaming import Dataset, is_of, sizes
-from sklearn_fsmd.training.streaming.factory import FactorySource
-from sklearn_fsmd.training.streaming.files import find_files
-from sklearn_fsmd.training.streaming.parquet import ParquetSource
+from sklearn_fsmd.training.streaming import Dataset
 from tests.conftest import make_frame
 from tests.training.streaming.conftest import PARAMS, TARGETS, together, write
 

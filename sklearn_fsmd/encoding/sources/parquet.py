@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sklearn_fsmd.encoding.sources import sizes
+from sklearn_fsmd.encoding.sources.files import File, find_files
+from sklearn_fsmd.encoding.sources.footers import Footer, Kinds, kinds_of
+from sklearn_fsmd.encoding.sources.frames import Block, Piece, gathered
+from sklearn_fsmd.encoding.sources.left_out import LeftOut
+from sklearn_fsmd.encoding.sources.reading import mixed, most_open, row_groups_of, whole_file
+from sklearn_fsmd.encoding.sources.row_groups import Group, drawn_order
+from sklearn_fsmd.encoding.sources.schema import agree, categories_of, columns_of, fuller, is_number, says_nothing
 from sklearn_fsmd.parameters import warn
-from sklearn_fsmd.training.streaming import sizes
-from sklearn_fsmd.training.streaming.files import File, find_files
-from sklearn_fsmd.training.streaming.footers import Footer, Kinds, kinds_of
-from sklearn_fsmd.training.streaming.frames import Block, Piece, gathered
-from sklearn_fsmd.training.streaming.left_out import LeftOut
-from sklearn_fsmd.training.streaming.reading import mixed, most_open, row_groups_of, whole_file
-from sklearn_fsmd.training.streaming.row_groups import Group, drawn_order
-from sklearn_fsmd.training.streaming.schema import agree, categories_of, columns_of, fuller, is_number, says_nothing
 
 ORDER = 2
 """Raised when a seed draws another order than before, so that no fit goes on within an epoch that it has begun."""
@@ -32,7 +32,7 @@ class ParquetSource:
 
     Parameters
     ----------
-    source : see :func:`~sklearn_fsmd.training.streaming.files.find_files`.
+    source : see :func:`~sklearn_fsmd.encoding.sources.files.find_files`.
     columns : those that are read; None for all.
     needed : those that each file must have, though the first one may lack them.
     left_out : takes files that cannot be read, where these may be left out.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sklearn_fsmd.training.streaming.files import File
-from sklearn_fsmd.training.streaming.schema import says_nothing
+from sklearn_fsmd.encoding.sources.files import File
+from sklearn_fsmd.encoding.sources.schema import says_nothing
 
 
 class Footer(NamedTuple):

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from sklearn_fsmd.training.streaming.frames import Piece
+from sklearn_fsmd.encoding.sources.frames import Piece
 
 
 def in_turn(readers: Iterator[Iterator[Piece]], n: int) -> Iterator[Piece]:

@@ -10,8 +10,8 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
-from sklearn_fsmd.training.streaming.left_out import LeftOut
-from sklearn_fsmd.training.streaming.schema import is_list
+from sklearn_fsmd.encoding.sources.left_out import LeftOut
+from sklearn_fsmd.encoding.sources.schema import is_list
 
 HIDDEN = ("_", ".")
 BUFFER = 1 << 17

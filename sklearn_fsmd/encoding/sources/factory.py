@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from sklearn_fsmd.encoding import as_pandas
-from sklearn_fsmd.training.streaming import sizes
-from sklearn_fsmd.training.streaming.frames import Block
-from sklearn_fsmd.training.streaming.row_groups import Group
+from sklearn_fsmd.encoding.sources import sizes
+from sklearn_fsmd.encoding.sources.frames import Block
+from sklearn_fsmd.encoding.sources.row_groups import Group
 
 N_TOLD = 100
 """So many values of a column say what it holds."""

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_fsmd.encoding import as_pandas
-from sklearn_fsmd.training.streaming.schema import says_nothing
+from sklearn_fsmd.encoding.sources.schema import says_nothing
 
 
 class Block(NamedTuple):

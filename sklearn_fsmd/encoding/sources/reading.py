@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_fsmd.training.streaming import sizes
-from sklearn_fsmd.training.streaming.files import batches_of
-from sklearn_fsmd.training.streaming.footers import Footer
-from sklearn_fsmd.training.streaming.frames import Piece, selected
-from sklearn_fsmd.training.streaming.mixing import in_turn, with_lasting
-from sklearn_fsmd.training.streaming.row_groups import Group, are_by_label, n_at_a_time, rare_groups
+from sklearn_fsmd.encoding.sources import sizes
+from sklearn_fsmd.encoding.sources.files import batches_of
+from sklearn_fsmd.encoding.sources.footers import Footer
+from sklearn_fsmd.encoding.sources.frames import Piece, selected
+from sklearn_fsmd.encoding.sources.mixing import in_turn, with_lasting
+from sklearn_fsmd.encoding.sources.row_groups import Group, are_by_label, n_at_a_time, rare_groups
 
 PIECES_OF_RARE = 4
 """Of row groups that are read throughout a pass so many pieces are in a pool."""
