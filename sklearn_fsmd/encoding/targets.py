@@ -55,7 +55,7 @@ class Targets:
         values = None if self.values is None else self.values.scaled(self.labels)
         if self.weights is None or (self.weights == 1).all():
             return Targets(self.labels, None, values)
-        factors = factors_of(len(self.labels), self.totals()[0])
+        factors = factors_of(len(self.labels), self.weights.sum(axis=0, dtype=np.float64))
         return Targets(self.labels, (self.weights * factors).astype(np.float32), values)
 
     def in_float32(self) -> Targets:

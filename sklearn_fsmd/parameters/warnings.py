@@ -10,7 +10,7 @@ from pathlib import Path
 import joblib
 import sklearn
 
-PACKAGE = Path(__file__).parents[1]
+PACKAGE = Path(__file__).parent.parent
 INSIDE = tuple(f"{path}{os.sep}" for path in (PACKAGE, Path(sklearn.__file__).parent, Path(joblib.__file__).parent))
 
 

@@ -50,9 +50,9 @@ def split(
 
 
 def _in_units_of(targets: Targets, train: np.ndarray, others: Targets) -> Targets:
-    """Other rows, with weights that would have a mean of 1 in each task over those of training."""
+    """The labels of other rows, with weights that would have a mean of 1 in each task over those of training."""
     if targets.weights is None or others.weights is None:
-        return others
+        return Targets(others.labels, None)
     factors = factors_of(len(train), targets.weights[train].sum(axis=0, dtype=np.float64))
     return Targets(others.labels, (others.weights * factors).astype(np.float32))
 
