@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sklearn_fsmd.execution import core
+from sklearn_fsmd.execution.by_value import values_of
 from sklearn_fsmd.execution.crew import Crew
 from sklearn_fsmd.execution.gates import Lookup, TrainGates
 from sklearn_fsmd.execution.products import onednn
@@ -68,7 +69,9 @@ class ByCore(ByTorch):
         if not stack.training:
             return super().hidden(stack, x, weights)
         parameters = (tensor for layer in stack.layers for tensor in layer.parameters())
-        return TrainStack.apply(self.crew, self.precision, stack, x, weights, *parameters)
+        values = values_of(x)
+        vectors = None if values is None else values.vectors
+        return TrainStack.apply(self.crew, self.precision, stack, values, x, weights, vectors, *parameters)
 
     def gates(self, gates: GateSpec, x: Tensor) -> Tensor | None:
         return TrainGates.apply(self.crew, gates, x, gates.weight, gates.bias) if _is_usual(x) else None

@@ -261,6 +261,70 @@ API void mix_to_outputs(const float *weights, const float *grads, char *g_out, i
         else spread(weights, grads, g_out, e, rows, gates, experts, width, 0);
 }
 
+/* To n numbers add the sum over k of x[k * step] times row k of w. Four rows at a time: fewer passes over the sum. */
+APART void add_products(float *__restrict sum, const float *x, i64 step, i64 count, const float *__restrict w, i64 n) {
+    i64 k = 0;
+    for (; k + 4 <= count; k += 4, w += 4 * n) {
+        float a = x[k * step], b = x[(k + 1) * step], c = x[(k + 2) * step], d = x[(k + 3) * step];
+        for (i64 j = 0; j < n; j++) sum[j] = sum[j] + a * w[j] + b * w[n + j] + c * w[2 * n + j] + d * w[3 * n + j];
+    }
+    for (; k < count; k++, w += n)
+        for (i64 j = 0; j < n; j++) sum[j] += x[k * step] * w[j];
+}
+
+/* A first layer by values. What it makes of a row is the sum over the columns of what it makes of their values: a row of
+   `t` is the vector v[u] of a value times the weights of its column, which begin at the row at[u] of w. */
+API void value_products(const float *v, const i64 *at, i64 n, i64 dim, const float *w, float *t, i64 width) {
+    memset(t, 0, (size_t)(n * width) * 4);
+    for (i64 u = 0; u < n; u++) add_products(t + u * width, v + u * dim, 1, dim, w + at[u] * width, width);
+}
+
+/* From the gradient g of t that of the vectors, and that of the weights, which is added. Values lie column by column. */
+API void value_gradients(const float *v, const i64 *at, i64 n, i64 dim, const float *w, const float *g, float *grad_w,
+                         float *grad_v, i64 width) {
+    for (i64 u = 0, stop; u < n; u = stop) {
+        for (stop = u + 1; stop < n && at[stop] == at[u];) stop++;
+        for (i64 k = 0; k < dim; k++) {
+            add_products(grad_w + (at[u] + k) * width, v + u * dim + k, dim, stop - u, g + u * width, width);
+            for (i64 i = u; i < stop; i++)
+                grad_v[i * dim + k] = inner(g + i * width, (const char *)w, (at[u] + k) * width, width, 0);
+        }
+    }
+}
+
+/* Apart: in one function with what surrounds it compilers turn the loops around, and it takes ten times as long. */
+APART void add(float *__restrict sum, const float *__restrict x, i64 n) {
+    for (i64 j = 0; j < n; j++) sum[j] += x[j];
+}
+
+INLINE void gather(const int32_t *codes, i64 fields, const float *t, i64 width, void *z, i64 at, i64 n, int bf16) {
+    float sum[TILE];
+    for (i64 j = 0; j < n; j++) sum[j] = get(z, at + j, bf16);
+    for (i64 f = 0; f < fields; f++) add(sum, t + codes[f] * width, n);
+    for (i64 j = 0; j < n; j++) set(z, at + j, sum[j], bf16);
+}
+
+/* Add to n columns of z, row by row, those rows of t that the codes say. */
+API void add_values(const int32_t *codes, i64 rows, i64 fields, const float *t, i64 width, void *z, i64 row, i64 n, i64 bf16) {
+    for (i64 c = 0; c < n; c += TILE)
+        for (i64 b = 0; b < rows; b++) {
+            if (bf16) gather(codes + b * fields, fields, t + c, width, z, b * row + c, smaller(TILE, n - c), 1);
+            else gather(codes + b * fields, fields, t + c, width, z, b * row + c, smaller(TILE, n - c), 0);
+        }
+}
+
+/* Back: add each row of d to those rows of g. */
+API void add_to_values(const int32_t *codes, i64 rows, i64 fields, float *g, i64 width, const void *d, i64 row, i64 n, i64 bf16) {
+    float x[TILE];
+    for (i64 c = 0; c < n; c += TILE)
+        for (i64 b = 0; b < rows; b++) {
+            i64 m = smaller(TILE, n - c);
+            if (bf16) for (i64 j = 0; j < m; j++) x[j] = get(d, b * row + c + j, 1);
+            else memcpy(x, (const float *)d + b * row + c, (size_t)m * 4);
+            for (i64 f = 0; f < fields; f++) add(g + codes[b * fields + f] * width + c, x, m);
+        }
+}
+
 #define SCATTER(NAME, CODE)                                                                                            \
     /* Add each of n vectors to the row of the table that its code says. */                                            \
     API void NAME(const CODE *codes, const float *grads, float *table, i64 n, i64 width) {                             \
@@ -319,5 +383,5 @@ API void adam(const Adam *o, float *__restrict w, const float *__restrict g, flo
 }
 
 /* What core.py compares with its own: a library of another version must not be used. VERSION counts the signatures. */
-enum { VERSION = 3 };
+enum { VERSION = 4 };
 API i64 layout(void) { return (VERSION * 1000 + (i64)sizeof(Layer)) * 1000 + (i64)sizeof(Adam); }

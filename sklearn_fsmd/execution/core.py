@@ -25,7 +25,7 @@ LEVELS = {"AVX512": ("avx512", "avx2", "any"), "AVX2": ("avx2", "any")}
 BF16 = {torch.float32: 0, torch.bfloat16: 1}
 """The types of matrices that the core knows."""
 
-VERSION = 3
+VERSION = 4
 """Of the signatures below; core.c has the same."""
 
 SIGNATURES = {
@@ -34,6 +34,10 @@ SIGNATURES = {
     "mix": "ppipiiiiii",
     "mix_to_weights": "ppipiiiiii",
     "mix_to_outputs": "pppiiiiiii",
+    "value_products": "ppiippi",
+    "value_gradients": "ppiippppi",
+    "add_values": "piipipiii",
+    "add_to_values": "piipipiii",
     "scatter_add_32": "pppii",
     "scatter_add_64": "pppii",
     "transpose": "piiip",

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from sklearn_fsmd.execution import core
+from sklearn_fsmd.execution.by_value import Values, values_of
 from sklearn_fsmd.execution.crew import Crew
 from sklearn_fsmd.execution.products import product
 from sklearn_fsmd.execution.step import Step
@@ -18,7 +19,8 @@ from sklearn_fsmd.network import StackSpec
 class TrainStack(torch.autograd.Function):
     """All layers in training, and the mixtures of their outputs if weights are given.
 
-    The parameters follow layer by layer: weight, bias and, with batch norm, scale.
+    Some columns of `x` may be read by `values`, whose gradient is that of their `vectors`. The parameters follow layer
+    by layer: weight, bias and, with batch norm, scale.
 
     **Shape**: ``(B, I)`` or ``(G, B, I)`` → ``(n, B, H)``, or with weights ``(B, M, n)`` → ``(B, M, H)``.
     """
@@ -29,15 +31,17 @@ class TrainStack(torch.autograd.Function):
         crew: Crew,
         precision: torch.dtype | None,
         stack: StackSpec,
+        values: Values | None,
         x: Tensor,
         weights: Tensor | None,
+        vectors: Tensor | None,
         *parameters: Tensor,
     ) -> Tensor:
-        step = ctx.step = Step(crew, precision, stack, x)
+        step = ctx.step = Step(crew, precision, stack, x, values)
         step.forward()
         weights = None if weights is None else weights.contiguous()
         out = step.mix(weights) if weights is not None else step.out.to(x.dtype).detach()
-        ctx.save_for_backward(x, weights, None if weights is not None else out, *parameters)
+        ctx.save_for_backward(x, weights, None if weights is not None else out, vectors, *parameters)
         return out
 
     @staticmethod
@@ -47,14 +51,16 @@ class TrainStack(torch.autograd.Function):
         step, grad = ctx.step, grad.contiguous()
         grad_weights = None if weights is None else step.mix_to_weights(grad, weights)
         with step.lock:
-            grads, grad_x = step.backward(grad, weights, to_inputs=ctx.needs_input_grad[3])
-        return None, None, None, grad_x, grad_weights, *grads
+            grads, grad_x, grad_vectors = step.backward(grad, weights, to_inputs=ctx.needs_input_grad[4])
+        return None, None, None, None, grad_x, grad_weights, grad_vectors, *grads
 
 
 def evaluate(stack: StackSpec, x: Tensor, weights: Tensor | None) -> Tensor:
     """The same in prediction, for many rows: batch norm goes into the weights."""
     reads = stack.reads if x.dim() == 3 else (0,) * len(stack.reads)
-    inputs = x.unbind(0) if x.dim() == 3 else (x,)
+    values = values_of(x)
+    others = None if values is None else values.others
+    inputs = x.unbind(0) if x.dim() == 3 else (x if others is None else x.index_select(1, others),)
     affine = [layer.slope_and_shift() for layer in stack.layers]
     out = core.room(len(reads), x.shape[-2], stack.layers[-1].weight.shape[2])
     for e, read in enumerate(reads):  # one after the other: what is between the layers stays in the cache
@@ -62,7 +68,12 @@ def evaluate(stack: StackSpec, x: Tensor, weights: Tensor | None) -> Tensor:
         for layer, (slope, shift) in zip(stack.layers, affine, strict=True):
             w = layer.weight[e] if slope is None else layer.weight[e] * slope[e]
             into = out[e] if layer is stack.layers[-1] else None
-            h = product(h, w, shift[e], into=into).relu_()  # not by oneDNN, which makes 0 of what is not a number
+            if values is not None and layer is stack.layers[0]:
+                h = product(h, w[values.others], shift[e], into=into)
+                values.add(values.products(w), slice(0, w.shape[1]), h)
+            else:
+                h = product(h, w, shift[e], into=into)
+            h.relu_()  # not by oneDNN, which makes 0 of what is not a number
     if weights is None:
         return out
     mixed = core.room(*weights.shape[:2], out.shape[2])

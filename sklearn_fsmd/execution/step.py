@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from sklearn_fsmd.execution import core, products
+from sklearn_fsmd.execution.by_value import FirstLayers, Values
 from sklearn_fsmd.execution.crew import FEW, Crew, parts_of, ranges_of
 from sklearn_fsmd.execution.products import first_transposed, product
 from sklearn_fsmd.network import StackSpec
@@ -30,7 +31,9 @@ class Step:
     Below, `i` is a layer, `u` a unit of one or several members and `c` some of the columns of their outputs.
     """
 
-    def __init__(self, crew: Crew, precision: torch.dtype | None, stack: StackSpec, x: Tensor) -> None:
+    def __init__(
+        self, crew: Crew, precision: torch.dtype | None, stack: StackSpec, x: Tensor, values: Values | None
+    ) -> None:
         self.crew, self.shape, self.rows, self.n = crew, x.shape, x.shape[-2], len(stack.reads)
         self.reads = stack.reads if x.dim() == 3 else (0,) * self.n
         self.dtype = precision or torch.float32
@@ -44,9 +47,15 @@ class Step:
         self.units += [slice(e, e + 1) for e in range(n_alone, self.n)]
         # Views are made here and not by the threads: each gives up the interpreter's lock and has to wait for it.
         self.reads_of = [self.reads[unit] for unit in self.units]
-        self.inputs = self._inputs_of_units(x.detach().to(self.dtype))
+        self.weights = [layer.weight.detach() for layer in stack.layers]
+        self.first = None if values is None else FirstLayers(values, self.weights[0])
+        x = x.detach()
+        if values is not None:
+            x, self.weights[0] = x[:, values.others], self.weights[0][:, values.others]
+        self.n_in = x.shape[-1]
+        self.inputs = self._inputs_of_units(x.to(self.dtype))
+        self.weights = [weight.to(self.dtype) for weight in self.weights]
         self.outs = [self._by_unit(layer.out) for layer in self.layers]
-        self.weights = [layer.weight.detach().to(self.dtype) for layer in stack.layers]
         self.ws = [self._by_unit(weight) for weight in self.weights]
         self.wts = [self._by_unit(weight.mT) for weight in self.weights]
         self.lock = Lock()  # of backward, which two threads may call on one graph
@@ -86,16 +95,24 @@ class Step:
         """Fill the outputs of all layers."""
         self.crew.each(self._forward_unit, self.alone, sum(self.sizes) * self.n)
         for u in self.shared:
+            self._begin(u)
             for i, layer in enumerate(self.layers):
                 self.crew.each(partial(self._forward_columns, i, u), parts_of(layer.width), self.sizes[i])
 
+    def _begin(self, u: int) -> None:
+        if self.first is not None:
+            self.first.begin(self.units[u])
+
     def _forward_unit(self, u: int) -> None:
+        self._begin(u)
         for i in range(len(self.layers)):
             self._forward_columns(i, u, self.whole(i))
 
     def _forward_columns(self, i: int, u: int, c: slice) -> None:
         x, w, wt = self.outs[i - 1][u] if i else self.inputs[u], self.ws[i][u], self.wts[i][u]
         z = product(x, w, transposed=wt) if c == self.whole(i) else product(x, w[:, c], transposed=wt[c])
+        if self.first is not None and not i:
+            self.first.forward(self.units[u], c, z)
         self.layers[i].forward(self.units[u], c, z)
         if self.layers[i].normed:
             self.z[i, u, c.start] = z
@@ -117,8 +134,10 @@ class Step:
     def _by_rows(self, work: Callable[[slice], object]) -> None:
         self.crew.each(work, ranges_of(*self.out.shape[1:]), self.out.numel())
 
-    def backward(self, grad: Tensor, weights: Tensor | None, *, to_inputs: bool) -> tuple[list[Tensor], Tensor | None]:
-        """The gradients of the parameters and of the inputs, from that of the outputs or of their mixtures."""
+    def backward(
+        self, grad: Tensor, weights: Tensor | None, *, to_inputs: bool
+    ) -> tuple[list[Tensor], Tensor | None, Tensor | None]:
+        """The gradients of the parameters, the inputs and the vectors of values, from that of outputs or mixtures."""
         self.grad, self.mixed_by, self.to_inputs = grad, weights, to_inputs
         self.grads = self._by_unit(grad) if weights is None else ()
         grads = [layer.new_gradients() for layer in self.layers]  # fresh ones: a graph may be gone back more than once
@@ -130,11 +149,16 @@ class Step:
         self.outs_t = [self._by_unit(layer.out.mT) for layer in self.layers[:-1]]
         self.below: dict[int, Tensor] = {}
         """Of each unit, the gradient of the output of the layer that is worked on next."""
+        if self.first is not None:
+            self.first.begin_backward()
         self.crew.each(self._backward_unit, self.alone, sum(self.sizes) * self.n)
         for u in self.shared:
             self._backward_shared(u)
+        of_vectors = None
+        if self.first is not None:
+            grad_ws[0], of_vectors = self.first.gradients(self.crew, grad_ws[0])
         of_parameters = [grad for w, vectors in zip(grad_ws, grads, strict=True) for grad in (w, *vectors)]
-        return of_parameters, self._sums_of_inputs() if to_inputs else None
+        return of_parameters, self._sums_of_inputs() if to_inputs else None, of_vectors
 
     def _backward_unit(self, u: int) -> None:
         self.below[u] = self._of_output(u)
@@ -164,6 +188,8 @@ class Step:
         z = self.z[i, u, c.start] if self.layers[i].normed else g  # without batch norm nobody looks at it
         self.layers[i].backward(self.units[u], c, z, g, d)
         product(self.outs_t[i - 1][u] if i else self.inputs_t[u], d, into=into)
+        if self.first is not None and not i:
+            self.first.backward(self.units[u], c, d)
 
     def _of_output(self, u: int) -> Tensor:
         if self.mixed_by is None:
@@ -172,13 +198,15 @@ class Step:
 
     def _sums_of_inputs(self) -> Tensor:
         """The gradient of each input: the sum over the members that read it."""
-        made = core.room(*self.shape).zero_()
+        made = core.room(*self.shape[:-1], self.n_in).zero_()
         inputs = made.unbind(0) if made.dim() == 3 else (made,)
         for u, reads in enumerate(self.reads_of):
             below = self.below[u]
             for read, grad in zip(reads, below.unbind(0) if len(reads) > 1 else (below,), strict=True):
                 inputs[read].add_(grad)
-        return made
+        if self.first is None:
+            return made
+        return core.room(*self.shape).zero_().index_copy_(1, self.first.values.others, made)
 
 
 def units_of(n: int, *, at_once: bool, by_one_thread: bool) -> list[slice]:

@@ -14,7 +14,15 @@ from sklearn_fsmd.network.losses import MultiTaskLoss
 from sklearn_fsmd.network.member import Member, Towers, representations
 from sklearn_fsmd.network.multitask_network import MultiTaskNetwork
 from sklearn_fsmd.network.ragged import Lists, Ragged
-from sklearn_fsmd.network.seam import Execution, GateSpec, LayerSpec, StackSpec, set_execution
+from sklearn_fsmd.network.seam import (
+    Execution,
+    GateSpec,
+    LayerSpec,
+    RowSpec,
+    StackSpec,
+    origin_of,
+    set_execution,
+)
 from sklearn_fsmd.network.sparse_gradients import coalesced, sum_by_rows
 from sklearn_fsmd.network.stacked_mlp import HiddenLayer, StackedLinear, StackedMLP
 from sklearn_fsmd.network.values import LogNormal, Poisson, Squared, Values
@@ -47,6 +55,7 @@ __all__ = [
     "Quotients",
     "Ragged",
     "Range",
+    "RowSpec",
     "Separate",
     "SharedBottom",
     "Squared",
@@ -62,6 +71,7 @@ __all__ = [
     "dropout_state",
     "has_own_embeddings",
     "n_values_of",
+    "origin_of",
     "parents_of",
     "readers_of",
     "representations",

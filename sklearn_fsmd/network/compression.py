@@ -104,6 +104,11 @@ class Layout(nn.Module):
         """Row 0 of the table of quotients, and how many rows each column has there."""
         return [1, *(column.n_quotients for column in (*self.columns, *self.own_of_lists))]
 
+    @property
+    def without_quotients(self) -> tuple[int, ...]:
+        """The code columns whose values are told by their rows alone."""
+        return tuple(f for f, column in enumerate(self.columns) if not column.n_quotients)
+
     def forward(self, codes: Tensor) -> tuple[Tensor, Tensor | None]:
         return self._split(codes, self.first_code, self.first_row, self.modulus, self.first_quotient)
 

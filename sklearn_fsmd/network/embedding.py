@@ -13,7 +13,7 @@ from torch.nn import functional
 from sklearn_fsmd.network.compression import Layout
 from sklearn_fsmd.network.list_attention import ListAttention
 from sklearn_fsmd.network.ragged import Lists, Ragged
-from sklearn_fsmd.network.seam import FORMULA, Execution
+from sklearn_fsmd.network.seam import FORMULA, Execution, RowSpec, with_origin
 from sklearn_fsmd.network.vector_fields import VectorFields
 
 STARTING_RMS = 0.03
@@ -61,6 +61,7 @@ class Embedded(NamedTuple):
     vectors; `scalars` those numbers that are of no vector; `fields` ``(B, F + L + V, S, D)`` the looked-up vectors, in
     `S` sets (1, or one per task where nothing is shared), those of the `L` `lists` pooled, and the `V` vectors mapped.
     `first_order` ``(B, F + L, O)`` are the first-order terms of codes and lists, where they are not to be looked up.
+    `origin` says of what the flat rows were made, where they begin with vectors as the table has them.
     """
 
     codes: Tensor
@@ -69,12 +70,13 @@ class Embedded(NamedTuple):
     fields: Tensor
     lists: Lists | None = None
     first_order: Tensor | None = None
+    origin: RowSpec | None = None
 
     def flat(self) -> Tensor:
         """The input of the deep part: all fields and scalars side by side, ``(B, I)`` or, in sets, ``(B, S, I)``."""
         n_sets = self.fields.shape[2]
         if n_sets == 1:
-            return torch.cat((self.fields.flatten(1), self.scalars), dim=1)
+            return with_origin(torch.cat((self.fields.flatten(1), self.scalars), dim=1), self.origin)
         vectors = self.fields.transpose(1, 2).flatten(2)  # (B, S, F * D)
         return torch.cat((vectors, self.scalars.unsqueeze(1).expand(-1, n_sets, -1)), dim=2)
 
@@ -168,6 +170,8 @@ class Embedding(nn.Module):
     ) -> None:
         super().__init__()
         self.layout = copy.deepcopy(columns.layout)  # a module of its own for each embedding
+        self.cardinalities = tuple(columns.cardinalities)
+        """The rows of the table that each code column has."""
         self.n_sets = n_sets
         self.n_lists = len(columns.list_cardinalities)
         self.list_partners = columns.list_partners if pooling == "attention" else [None] * self.n_lists
@@ -182,7 +186,13 @@ class Embedding(nn.Module):
 
     def forward(self, codes: Tensor, numbers: Tensor, lists: Lists | None = None) -> Embedded:
         found = self.located(codes, lists)
-        return self.with_vectors(found.codes, numbers, self.looked_up(found), found.lists)
+        embedded = self.with_vectors(found.codes, numbers, self.looked_up(found), found.lists)
+        if self.n_sets > 1:
+            return embedded
+        columns = tuple(range(len(self.cardinalities))) if self.layout is None else self.layout.without_quotients
+        table = self.table
+        origin = RowSpec(found.codes, self.cardinalities, columns, table.embedding_dim, table.vectors)
+        return embedded._replace(origin=origin)
 
     def located(self, codes: Tensor, lists: Lists | None = None) -> Located:
         """Where the values of codes and lists are in the tables."""

@@ -9,8 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_fsmd.network.embedding import Embedded, Embedding
+from sklearn_fsmd.network.extractors import PLE, MMoE, Separate, SharedBottom
 from sklearn_fsmd.network.ragged import Lists
 from sklearn_fsmd.network.stacked_mlp import HiddenLayer, StackedLinear, StackedMLP
+
+EXTRACTORS_HERE = SharedBottom, Separate, MMoE, PLE
 
 
 class Towers(nn.Module):
@@ -76,6 +79,7 @@ class Member(nn.Module):
         self.low_order = low_order
         self.extractor = extractor
         self.towers = towers
+        self.reads_rows_as_they_are = type(extractor) in EXTRACTORS_HERE
 
     def logits(self, codes: Tensor, numbers: Tensor, lists: Lists | None = None) -> Tensor:
         """The sum y_FM + y_deep of Eq. (1), and the sigmoid's argument in Eqs. (3), (6) and (9)."""
@@ -84,13 +88,17 @@ class Member(nn.Module):
     def logits_of(self, x: Embedded) -> Tensor:
         """The logits of embedded rows."""
         y_fm = None if self.low_order is None else self.low_order(x)
-        said: Tensor = self.towers(representations(self.extractor, x.flat()), y_fm)
+        said: Tensor = self.towers(representations(self.extractor, self._flat(x)), y_fm)
         return said
 
     def gate_weights(self, codes: Tensor, numbers: Tensor, lists: Lists | None = None) -> Tensor:
         """The experts' weights, ``(B, levels, K, E)``, of an extractor that has gates."""
-        x = self.embedding(codes, numbers, lists).flat()
+        x = self._flat(self.embedding(codes, numbers, lists))
         return torch.stack(list(self.extractor.gate_weights(x)), dim=1)  # type: ignore[operator]
+
+    def _flat(self, x: Embedded) -> Tensor:
+        """The rows for the extractor. One that may change them in place is not told what they were made of."""
+        return (x if self.reads_rows_as_they_are else x._replace(origin=None)).flat()
 
     @property
     def first_layers(self) -> list[HiddenLayer]:

@@ -69,6 +69,34 @@ class GateSpec(NamedTuple):
     excluded: Tensor
 
 
+class RowSpec(NamedTuple):
+    """What embedded rows were made of, which begin with a vector of each code column."""
+
+    codes: Tensor
+    """``(B, F)``, rows of a table, counted through all columns."""
+    cardinalities: tuple[int, ...]
+    """The rows of the table that each column has."""
+    columns: tuple[int, ...]
+    """The columns whose vectors are those of the table; of the others these were changed."""
+    dim: int
+    vectors: Callable[[Tensor], Tensor]
+    """The vectors ``(U, dim)`` in so many rows of the table."""
+
+
+def with_origin(x: Tensor, row: RowSpec | None) -> Tensor:
+    """Embedded rows that say what they were made of.
+
+    They are a tensor as any other. What is made of it says nothing, so only who reads the rows as they are will know.
+    """
+    x.origin = row  # type: ignore[attr-defined]
+    return x
+
+
+def origin_of(x: Tensor) -> RowSpec | None:
+    """What embedded rows were made of, if they say it."""
+    return getattr(x, "origin", None)
+
+
 class Execution:
     """Computes parts of a network that it takes; of others it says no, or None, and the module goes by its formula.
 
