@@ -39,8 +39,8 @@ def weighted_product(p: Any, weights: Sequence[float] | np.ndarray | Mapping[Any
     Raises
     ------
     ValueError
-        If `p` has not two dimensions, or the weights are not one finite number per task, or all zero, or so large that
-        products of no tiny probabilities are 0 or infinite for a float64.
+        If `p` has not two dimensions or holds what is no number, or the weights are not one finite number per task, or
+        all zero, or so large that products of no tiny probabilities are 0 or infinite for a float64.
 
     Examples
     --------
@@ -52,6 +52,11 @@ def weighted_product(p: Any, weights: Sequence[float] | np.ndarray | Mapping[Any
     if isinstance(p, pd.DataFrame):
         weights = _by_name(weights, list(p.columns))
     p = np.asarray(p)
+    if p.dtype.kind != "f":
+        try:
+            p = p.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"`p` must hold a number in each place: {error}.") from None
     if p.ndim != 2:
         raise ValueError(f"`p` must have the shape (n, K), with a column per task. Got the shape {p.shape}.")
     exponents = np.ones(p.shape[1]) if weights is None else exponents_of(weights, [p.shape[1]])
@@ -100,7 +105,7 @@ def listed(weights: Any, model: Any, parameter: str = "weights") -> Any:
 
 
 def _by_name(weights: Any, names: list[Any], parameter: str = "weights") -> Any:
-    if isinstance(weights, pd.Series) and set(weights.index) & set(names):
+    if isinstance(weights, pd.Series) and not pd.api.types.is_integer_dtype(weights.index):
         weights = weights.to_dict()
     if not isinstance(weights, Mapping):
         return weights

@@ -107,7 +107,7 @@ def fit_dataset(
     for name in (MODEL, REFUSED, *(() if resume else (CHECKPOINT,))):
         (folder / name).unlink(missing_ok=True)
     resources = dict(resources_per_worker or {"CPU": 1})
-    fit = {"sample_weight": sample_weight, "columns": as_given(columns), "on_error": on_error}
+    fit = {"sample_weight": sample_weight, "columns": as_given("columns", columns), "on_error": on_error}
     fit |= {"source": _from_anywhere(source), "targets": targets, "validation": _from_anywhere(validation)}
     job = {"estimator": unfitted, "fit": fit, "folder": str(folder)}
     trainer = train.torch.TorchTrainer(

@@ -67,8 +67,6 @@ def score_file(
 
     Raises
     ------
-    ImportError
-        If pyarrow is not installed.
     FileNotFoundError
         If there is no such source.
     ValueError
@@ -118,8 +116,10 @@ def score_file(
 
 def _score(model: Any, source: Any, sink: Any, keep: Sequence[str], rank_weights: Any, batch_rows: int) -> int:
     """What :func:`score_file` does with one file, after its parameters are checked."""
-    pa, parquet = _arrow()
-    with _opened(parquet, source) as file, replacing(sink, pa.ArrowException) as temporary:
+    import pyarrow as pa
+    from pyarrow.parquet import ParquetWriter
+
+    with _opened(source) as file, replacing(sink, pa.ArrowException) as temporary:
         features = _columns_of_fit(model, [*columns_of(file.schema_arrow, str(source))])
         _refuse_missing(file, [*features, *keep], source)
         kept = file.schema_arrow.empty_table().select(list(keep)).schema
@@ -128,12 +128,12 @@ def _score(model: Any, source: Any, sink: Any, keep: Sequence[str], rank_weights
         try:
             for batch in _batches(file, batch_rows, list(dict.fromkeys([*features, *keep])), source):
                 with located(f"{source}, rows {n_rows} to {n_rows + batch.num_rows - 1}"):
-                    X = _frame(pa, batch.select(features), model, with_gaps)
+                    X = _frame(batch.select(features), model, with_gaps)
                     scored = _scores(model, X, rank_weights)
                 columns = [batch.column(name) for name in keep] + [pa.array(column) for column in scored.values()]
                 if writer is None:
                     schema = pa.schema([*kept, *(pa.field(n, pa.array(c).type) for n, c in scored.items())])
-                    writer = parquet.ParquetWriter(temporary, schema.remove_metadata())
+                    writer = ParquetWriter(temporary, schema.remove_metadata())
                 writer.write_batch(pa.record_batch(columns, schema=writer.schema))
                 n_rows += batch.num_rows
         finally:
@@ -177,11 +177,13 @@ def _names(own: Any, ranks: bool) -> list[str]:
     return [*names, "rank_score"] if ranks else names
 
 
-def _frame(pa: Any, batch: Any, model: Any, with_gaps: Sequence[str]) -> Any:
+def _frame(batch: Any, model: Any, with_gaps: Sequence[str]) -> Any:
     """A batch as the model takes it. What stands before a model in a Pipeline gets what pandas reads from a file.
 
     Where the file has gaps, whole numbers are floats and truths objects, in a batch without gaps too.
     """
+    import pyarrow as pa
+
     table = pa.Table.from_batches([batch])
     if not hasattr(_refitted(model), "steps"):
         return as_pandas(table.replace_schema_metadata())
@@ -230,19 +232,12 @@ def _refuse_missing(file: Any, names: Sequence[str], source: Any) -> None:
         raise ValueError(f"{source} has no column {missing[0]!r}. It has {sorted(there)}.")
 
 
-def _opened(parquet: Any, source: Any) -> Any:
+def _opened(source: Any) -> Any:
+    from pyarrow.parquet import ParquetFile
+
     if not Path(source).exists():
         raise FileNotFoundError(f"There is no file {source}.")
     try:
-        return parquet.ParquetFile(source)
+        return ParquetFile(source)
     except Exception as error:
         raise ValueError(f"{source} cannot be read as a Parquet file: {error}.") from error
-
-
-def _arrow() -> tuple[Any, Any]:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as parquet
-    except ImportError as error:
-        raise ImportError("score_file reads and writes Parquet by pyarrow: pip install pyarrow.") from error
-    return pa, parquet

@@ -87,7 +87,12 @@ def contrary(Y):
         "Column 'click' of Y mixes types…labels 0 and 'a'.",
     ),
     ("lists", lambda Y: pd.Series([[0], [1]] * 60), ValueError, "You appear to be using a legacy multi-label data"),
-    ("bytes", lambda Y: np.array([b"a", b"b"] * 60), TypeError, "Support for labels represented as bytes is not"),
+    (
+        "bytes",
+        lambda Y: np.array([b"a", b"b"] * 60),
+        TypeError,
+        "Support for labels represented as bytes is not supported: column 'y' of Y. Make",
+    ),
     (
         "times",
         lambda Y: pd.Timestamp(0) + pd.to_timedelta(ONE_OF_TWO, "D"),

@@ -5,11 +5,13 @@ import enum
 import uuid
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import torch
 
 from sklearn_fsmd.encoding.canonical import canonical, factorize, kind_of
 
@@ -68,6 +70,9 @@ FORMS = [
     (Colour.RED, "red"),
     (datetime.time(12, 30), "12:30:00"),
     (pd.Interval(0, 18), "(0, 18]"),
+    (pd.Interval(0.0, 18.0), "(0, 18]"),
+    (pd.Interval(0.0, 17.5, closed="left"), "[0, 17.5)"),
+    (Path("img/a.png"), str(Path("img/a.png"))),
     (uuid.UUID(int=7), "00000000-0000-0000-0000-000000000007"),
     (b"a", b"a"),
     (np.bytes_(b"a"), b"a"),
@@ -108,6 +113,8 @@ REFUSED = [
     (datetime.timedelta(1), TypeError, "'c' holds .*neither a number nor a category"),
     (np.datetime64("2024-01-01"), TypeError, "'c' holds .*neither a number nor a category"),
     (pd.Period("2024"), TypeError, "'c' holds .*neither a number nor a category"),
+    (torch.tensor(3), TypeError, "Column 'c' holds torch tensors. Pass numbers, or arrays of numpy"),
+    (torch.zeros(2), TypeError, "Column 'c' holds torch tensors. Pass numbers, or arrays of numpy"),
     (1 + 2j, ValueError, "Complex data not supported: column 'c'"),
     (float("inf"), ValueError, "Input X contains infinity: column 'c'"),
     (Decimal("-Infinity"), ValueError, "Input X contains infinity: column 'c'"),

@@ -11,7 +11,16 @@ from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.datasets import make_funnel
 from sklearn_fsmd.history import HistoryFeatures
 from sklearn_fsmd.inspection import feature_importances, metric_table
-from sklearn_fsmd.metrics import get_scorer
+from sklearn_fsmd.metrics import (
+    auc_per_task,
+    get_scorer,
+    group_auc,
+    mean_log_loss,
+    ndcg_at_k,
+    reliability_curve,
+    value_mae,
+)
+from sklearn_fsmd.plotting import LiftDisplay, ReliabilityDisplay
 from tests.conftest import SMALL
 
 
@@ -123,6 +132,42 @@ def test_whatever_judges_pairs_warns(frame):
     weights = pd.Series(np.ones(len(X)), index=X.index).sample(frac=1, random_state=0)
     with pytest.warns(UserWarning, match="of X and sample_weight hold the same labels in different orders"):
         FSMDClassifier(**SMALL | {"max_epochs": 1}).fit(X, Y, sample_weight=weights)
+
+
+@pytest.mark.parametrize(
+    "judge",
+    [
+        lambda y, p, groups: auc_per_task(y, p),
+        lambda y, p, groups: mean_log_loss(y, p),
+        lambda y, p, groups: group_auc(y, p, groups),
+        lambda y, p, groups: ndcg_at_k(y, p, groups),
+        lambda y, p, groups: value_mae(y, p),
+        lambda y, p, groups: reliability_curve(y, p),
+        lambda y, p, groups: LiftDisplay.from_predictions(y, p),
+    ],
+)
+def test_whatever_judges_predictions_warns(judge):
+    """A table that was sorted by its scores is paired with the labels by position."""
+    random = np.random.default_rng(0)
+    p = pd.Series(random.random(200))
+    y, groups = (p > random.random(200)).astype(int), pd.Series(random.integers(9, size=200))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        judge(y, p, groups)
+    with pytest.warns(UserWarning, match="hold the same labels in different orders"):
+        judge(y, p.sort_values(), groups)
+
+
+def test_weights_groups_and_segments_in_another_order_are_told():
+    y = pd.Series([0, 1] * 50)
+    p, moved = pd.Series(np.linspace(0.1, 0.9, 100)), pd.Series(np.arange(100) % 5)[::-1]
+    for name, judge in {
+        "groups": lambda: group_auc(y, p, moved),
+        "sample_weight": lambda: auc_per_task(y, p, sample_weight=moved),
+        "by": lambda: ReliabilityDisplay.from_predictions(y, p, by=moved % 2),
+    }.items():
+        with pytest.warns(UserWarning, match=rf"The indexes of [yY] and {name} hold the same labels"):
+            judge()
 
 
 KNOWN_WHERE = "'paid' of X is known where 'conversion' has happened, and missing everywhere else"

@@ -1,5 +1,7 @@
 """Displays show what was measured, and refuse what does not fit together."""
 
+from itertools import pairwise
+
 import matplotlib
 import numpy as np
 import pandas as pd
@@ -416,3 +418,37 @@ def test_a_number_that_names_a_column_is_its_name(funnel):
     model = FSMDClassifier(**SMALL).fit(numbered, Y)
     assert item_vectors(model, 1).index.name == "1"
     assert len(item_vectors(model, 1)) == len(item_vectors(model, "1"))
+
+
+@pytest.mark.parametrize("values", [np.logspace(-4, -1, 10), np.arange(0, 0.65, 0.05), 2 ** np.arange(4, 14)])
+def test_labels_of_numbers_do_not_overlap(values):
+    results = {"param_lr": np.ma.array(values, mask=False), "mean_test_mean_auc": np.arange(float(len(values)))}
+    display = AblationDisplay.from_cv_results(results, "lr")
+    display.figure_.canvas.draw()
+    labels = display.ax_.get_xticklabels()
+    assert max(len(label.get_text()) for label in labels) <= 11
+    if labels[0].get_rotation() == 0:
+        boxes = [label.get_window_extent() for label in labels]
+        assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
+
+
+def test_segments_whose_names_are_alike_in_short_are_told_apart():
+    random = np.random.default_rng(0)
+    p = random.uniform(0.1, 0.9, (2000, 1))
+    names = [f"campaign_2026_spring_{letter}_newsletter_mail" for letter in "AB"]
+    display = ReliabilityDisplay.from_predictions(
+        random.random((2000, 1)) < p, p, by=np.array(names)[np.arange(2000) % 2]
+    )
+    (legend,) = display.figure_.legends
+    assert len({text.get_text() for text in legend.get_texts()}) == 2
+    with pytest.raises(ValueError, match="`by` must be the segment of each row. Got 'device'"):
+        ReliabilityDisplay.from_predictions(random.random((2000, 1)) < p, p, by="device")
+
+
+def test_a_target_without_positives_is_left_out_of_the_lift():
+    random = np.random.default_rng(0)
+    p = random.random((500, 2))
+    Y = pd.DataFrame({"click": (random.random(500) < p[:, 0]).astype(int), "purchase": 0})
+    assert list(LiftDisplay.from_predictions(Y, p).curves) == ["click"]
+    with pytest.raises(ValueError, match="No target of Y has a lift"):
+        LiftDisplay.from_predictions(Y[["purchase"]], p[:, 1:])

@@ -3,6 +3,8 @@
 import numpy as np
 import onnx
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from sklearn.metrics import ndcg_score
 
@@ -152,3 +154,24 @@ def test_weights_by_name_are_those_of_the_columns(kind):
     np.testing.assert_allclose(weighted_product(p, pd.Series([1, 0])), [0.5, 0.4])  # without names, by position
     with pytest.raises(ValueError, match=r"`weights` names 'buy'. The names are 'click', 'conversion'"):
         weighted_product(p, kind({"click": 1, "buy": 1}))
+
+
+def test_a_series_whose_names_are_others_is_refused():
+    """Names as score_file writes them, and in another order: by position the ranking would be the opposite."""
+    p = pd.DataFrame({"p_click": [0.9, 0.1], "p_conversion": [0.01, 0.09]})
+    with pytest.raises(ValueError, match="`weights` names 'conversion'"):
+        weighted_product(p, pd.Series({"conversion": 1.0, "click": 0.0}))
+    by_position = pd.Series([0.0, 1.0])
+    np.testing.assert_allclose(weighted_product(p, by_position), p["p_conversion"])
+
+
+@pytest.mark.parametrize("convert", [pl.from_pandas, pa.Table.from_pandas, pd.DataFrame.convert_dtypes])
+def test_probabilities_in_any_table(convert):
+    p = pd.DataFrame({"click": [0.5, 0.4], "conversion": [0.2, 0.3]})
+    found = weighted_product(convert(p), {"conversion": 2, "click": 1})
+    np.testing.assert_allclose(found, weighted_product(p, [1, 2]))
+
+
+def test_probabilities_that_are_none_are_refused():
+    with pytest.raises(ValueError, match="`p` must hold a number in each place"):
+        weighted_product(pd.DataFrame({"click": ["much"]}))

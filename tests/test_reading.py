@@ -1,8 +1,6 @@
 """Tables of other libraries, names that are no strings, and a row that means the same alone and in a table."""
 
 import datetime
-import subprocess
-import sys
 from decimal import Decimal
 
 import numpy as np
@@ -104,22 +102,6 @@ def test_views_of_strings_are_strings():
 def test_a_lazy_frame_is_to_be_collected(data):
     with pytest.raises(TypeError, match=r"A LazyFrame holds no data yet: pass LazyFrame.collect\(\)"):
         fit(pl.from_pandas(data[0]).lazy(), data[1])
-
-
-def test_without_pyarrow_the_message_says_what_to_install():
-    script = """
-        import sys
-        sys.modules["pyarrow"] = None
-        import numpy as np, polars as pl
-        from sklearn_fsmd import FSMDClassifier
-        try:
-            FSMDClassifier().fit(pl.DataFrame({"a": [1.0, 2.0]}), np.eye(2))
-        except ImportError as error:
-            print(error)
-    """
-    command = [sys.executable, "-W", "ignore", "-c", "\n".join(line[8:] for line in script.split("\n"))]
-    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert out == "A polars.DataFrame is read by way of pyarrow, which is not installed: pip install pyarrow.\n"
 
 
 # --------------------------------------------------------------------------------------------------------------- names

@@ -264,7 +264,10 @@ def test_further_rows_count_without_training(tmp_path):
     other = pickle.loads(asked_before).update_statistics(clicks, y=np.tile([1, np.nan], (30, 1)))
     np.testing.assert_array_equal(other.predict_marginals(X), model.predict_marginals(X))
     model.save(tmp_path / "m")
-    np.testing.assert_array_equal(FSMDClassifier.load(tmp_path / "m").predict_marginals(X), model.predict_marginals(X))
+    loaded = FSMDClassifier.load(tmp_path / "m")
+    np.testing.assert_array_equal(loaded.predict_marginals(X), model.predict_marginals(X))
+    loaded.update_statistics(clicks, Y[:30])
+    assert "net_" not in vars(loaded)  # with an optimizer, and its own copy of the weights
     new = clicks.assign(user=np.array([999] * 30)).astype({"user": "category"})
     unseen = model.predict_marginals(new[:1])
     known = pickle.dumps(model)

@@ -29,7 +29,7 @@ HELP = {
     "max_rows": "rows of a request",
     "max_bytes": "bytes of a request",
     "max_connections": "open connections; further ones get a 503",
-    "keep_alive_seconds": "seconds after which an idle connection is closed; proxies should wait less",
+    "keep_alive_seconds": "seconds after an answer in which the next request must begin; proxies should wait less",
     "body_seconds": "seconds in which the body of a request must arrive",
     "look_seconds": "seconds between two looks at the file",
     "drain_seconds": "seconds after SIGTERM in which new requests are still answered, while /ready says no",

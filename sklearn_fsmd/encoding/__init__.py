@@ -10,7 +10,7 @@ from sklearn_fsmd.encoding.ids import warn_of_ids
 from sklearn_fsmd.encoding.input_encoder import InputEncoder
 from sklearn_fsmd.encoding.known_labels import refuse_unjudged, refuse_unlabeled, warn_of_other_steps, warn_unjudged
 from sklearn_fsmd.encoding.lists import ListColumn
-from sklearn_fsmd.encoding.missing_codes import warn_of_missing_codes
+from sklearn_fsmd.encoding.missing_codes import warn_of_codes, warn_of_missing_codes
 from sklearn_fsmd.encoding.numeric import NumericColumn
 from sklearn_fsmd.encoding.odd_text import warn_of_text
 from sklearn_fsmd.encoding.pairing import warn_of_answers, warn_of_gaps, warn_of_order
@@ -81,6 +81,7 @@ __all__ = [
     "shallow",
     "shown",
     "warn_of_answers",
+    "warn_of_codes",
     "warn_of_contradictions",
     "warn_of_gaps",
     "warn_of_ids",

@@ -10,7 +10,8 @@ value                                                          canonical form
 None, NaN, NaT, pd.NA; the numbers −1 and −2                   None: missing
 True, 1, 1.0, Decimal("1.00")                                  the int 1
 0.5, Decimal("0.5"), np.float32(0.1)                           the float with the same digits: 0.5, 0.5, 0.1
-a string, an interval of pd.cut, a datetime.time, a UUID       a str: themselves, "(0, 18]", "12:30:00", …
+a string, an interval of pd.cut, a datetime.time, a UUID,      a str: themselves, "(0, 18]", "12:30:00", …
+a path
 bytes                                                          bytes
 another hashable object, such as a tuple                       itself
 a date or duration, a complex number, a list, infinity, a      refused
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 import datetime
 import math
+import os
 import uuid
 from decimal import Decimal
 from numbers import Rational
@@ -29,6 +31,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import torch
 
 MISSING_CODES = (-1, -2)
 """The codes by which category_encoders, scikit-learn and pandas mark unknown and missing values."""
@@ -77,10 +80,17 @@ def canonical(value: Any, name: str) -> Any:
         return str.__str__(value) if isinstance(value, str) else bytes(value)
     if isinstance(value, datetime.time):
         return value.isoformat()
-    if isinstance(value, (pd.Interval, uuid.UUID)):
+    if isinstance(value, (uuid.UUID, os.PathLike)):
         return str(value)
+    if isinstance(value, pd.Interval):
+        return str(pd.Interval(*map(_plain_end, (value.left, value.right)), closed=value.closed))
     _refuse(value, name)
     return value
+
+
+def _plain_end(end: Any) -> Any:
+    """An end of an interval, 1.0 and 1 alike."""
+    return int(end) if isinstance(end, (float, np.floating)) and end.is_integer() else end
 
 
 def kind_of(form: Any) -> Kind:
@@ -142,6 +152,8 @@ def _refuse(value: Any, name: str) -> None:
     if isinstance(value, _DATES):
         remedy = OF_A_DURATION if isinstance(value, (datetime.timedelta, np.timedelta64)) else OF_A_TIME
         raise TypeError(f"Column {name!r} holds {value!r}, which is neither a number nor a category. {remedy}")
+    if isinstance(value, torch.Tensor):
+        raise TypeError(f"Column {name!r} holds torch tensors. Pass numbers, or arrays of numpy: x.numpy().")
     if isinstance(value, (complex, np.complexfloating)):
         raise ValueError(f"Complex data not supported: column {name!r} holds {value}.")
     try:

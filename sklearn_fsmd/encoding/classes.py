@@ -40,6 +40,7 @@ def _array_of(labels: Any) -> np.ndarray:
 
 def two_classes(column: np.ndarray, name: str) -> np.ndarray:
     known = column[~pd.isna(column)]
+    known = known.astype(np.float64) if known.dtype == np.longdouble else known  # which files do not hold
     if known.size == 0:
         raise ValueError(f"Column {name!r} of Y has no observed label, so there is nothing to learn.")
     if known.dtype.kind == "f" and np.isinf(known).any():
@@ -49,6 +50,10 @@ def two_classes(column: np.ndarray, name: str) -> np.ndarray:
     try:
         target_type = type_of_target(known, input_name="y")
     except TypeError:
+        if isinstance(known[0], bytes):
+            raise TypeError(
+                f"Support for labels represented as bytes is not supported: column {name!r} of Y. Make them text."
+            ) from None
         if len({_kind(label) for label in known}) == 1:
             raise
         target_type = "unknown"  # labels that have no order

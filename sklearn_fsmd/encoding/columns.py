@@ -114,7 +114,7 @@ class CategoryColumn:
 
     def _count(self, positions: np.ndarray, values: np.ndarray, kind: Kind | None) -> None:
         seen = self.seen = self.seen or Counts()
-        self._refuse_another_kind(seen.kind, values, kind)
+        self._refuse_another_kind(seen.kind, values, kind, ("in the rows before", "in later ones"))
         seen.add((values, np.bincount(positions + 1, minlength=len(values) + 1)[1:], kind))
 
     def encode(self, column: Any) -> np.ndarray:
@@ -144,13 +144,15 @@ class CategoryColumn:
         codes[:-1] = self._find(values) + 1
         return codes
 
-    def _refuse_another_kind(self, before: Kind | None, values: np.ndarray, kind: Kind | None) -> None:
+    def _refuse_another_kind(
+        self, before: Kind | None, values: np.ndarray, kind: Kind | None, when: tuple[str, str] = ("in fit", "now")
+    ) -> None:
         if before is None or kind is None or before in (kind, "mixed values"):
             return
         strange = [value for value in values.tolist() if kind_of(value) != before]
         raise ValueError(
-            f"Column {self.name!r} held {before} in fit and holds {kind} now (found {shown(strange[0])}). "
-            "Give it the type that it had in fit."
+            f"Column {self.name!r} held {before} {when[0]} and holds {kind} {when[1]} (found {shown(strange[0])}). "
+            f"Give it {'the type that it had in fit' if when[1] == 'now' else 'one type'}."
         )
 
     def _find(self, values: np.ndarray) -> np.ndarray:

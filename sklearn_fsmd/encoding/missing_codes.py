@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 
 from sklearn_fsmd.encoding.canonical import MISSING_CODES
 from sklearn_fsmd.encoding.column_selection import column_of
+from sklearn_fsmd.encoding.columns import CategoryColumn
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from sklearn_fsmd.parameters import warn
 
@@ -21,13 +23,18 @@ def warn_of_missing_codes(encoder: FeatureEncoder, X: Any) -> None:
     encoder : fitted on X.
     X : DataFrame or 2-D array.
     """
+    warn_of_codes([(column, column_of(X, position)) for position, column in encoder.categories.items()])
+
+
+def warn_of_codes(columns: Sequence[tuple[CategoryColumn, Any]]) -> None:
+    """The same of vocabularies and the columns that they were learned from."""
     found = [
         column.name
-        for position, column in encoder.categories.items()
+        for column, values in columns
         if column.kind == "numbers"
         and len(column.values)
         and np.min(column.values) < min(MISSING_CODES)
-        and pd.Series(column_of(X, position)).isin(MISSING_CODES).any()
+        and pd.Series(values).isin(MISSING_CODES).any()
     ]
     if found:
         warn(

@@ -28,7 +28,7 @@ def warn_of_order(X: Any, Y: Any, names: tuple[str, str] = ("X", "Y")) -> None:
     X, Y : as the user passed them: tables that have been converted have new indexes.
     names : of X and Y in the message.
     """
-    if not (isinstance(X, pd.DataFrame) and isinstance(Y, (pd.DataFrame, pd.Series))):
+    if not all(isinstance(table, (pd.DataFrame, pd.Series)) for table in (X, Y)):
         return
     of_x, of_y = X.index, Y.index
     if of_x.equals(of_y) or len(of_x) != len(of_y) or of_x.nlevels != of_y.nlevels:

@@ -98,8 +98,6 @@ def as_pandas(data: Any) -> Any:
 
     Raises
     ------
-    ImportError
-        If that needs pyarrow, and it is not installed.
     TypeError
         If a column holds lists as categories, or is of a type that Arrow does not have, or the table is a lazy one.
     ValueError
@@ -111,14 +109,9 @@ def as_pandas(data: Any) -> Any:
         raise TypeError(f"A {type(data).__name__} holds no data yet: pass {type(data).__name__}.collect().")
     if not hasattr(data, "__arrow_c_stream__") and not hasattr(data, "__arrow_c_array__"):
         return data
-    try:
-        import pyarrow as pa
-        import pyarrow.compute
-    except ImportError as error:
-        kind = f"{type(data).__module__.split('.')[0]}.{type(data).__qualname__}"
-        raise ImportError(
-            f"A {kind} is read by way of pyarrow, which is not installed: pip install pyarrow."
-        ) from error
+    import pyarrow as pa
+    import pyarrow.compute
+
     name = getattr(data, "name", None) or None
     _refuse_foreign(data)
     data = data.to_arrow() if hasattr(data, "to_arrow") else data  # polars: in types that are older than views

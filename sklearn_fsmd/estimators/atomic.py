@@ -11,10 +11,11 @@ from typing import Any, Self, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
+import torch
 from sklearn.utils import check_random_state
 
 from sklearn_fsmd.encoding import shallow
-from sklearn_fsmd.parameters.machine import cpu_by_default, restore_threads, threads_now
+from sklearn_fsmd.parameters.machine import cpu_by_default, restore_threads, threads_now, without_autocast
 
 F = TypeVar("F", bound=Callable[..., Any])
 Learn = Callable[[Any, np.random.RandomState | None], np.random.RandomState | None]
@@ -62,7 +63,7 @@ class Exchanged:
         is_users = isinstance(given, np.random.RandomState) and given is not GLOBAL
         state = given.get_state() if is_users else None
         try:
-            with cpu_by_default():
+            with cpu_by_default(), torch.inference_mode(mode=False), without_autocast("cpu"), without_autocast("cuda"):
                 drawn = learn(beside, copy.deepcopy(given) if is_users else None)
             learned = {k: v for k, v in beside.__dict__.items() if k not in before or before[k] is not v}
             kept = {k: v for k, v in self.__dict__.items() if k in beside.__dict__ or k not in before}

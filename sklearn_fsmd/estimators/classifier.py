@@ -154,6 +154,8 @@ class MultiTaskClassifier(Datasets):
         -------
         self : the fitted estimator.
         """
+        if hasattr(self, "_predictor"):
+            self._validate_params()  # which scikit-learn does for the first call alone
         return self._learn(X, one_of(Y, y), sample_weight, epochs=1, goes_on=True, classes=classes, split=False)
 
     def __getattr__(self, name: str) -> Any:

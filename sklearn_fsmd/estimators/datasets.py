@@ -158,7 +158,7 @@ class Datasets(Learning):
         random = self._generator(users, checkpoint, anew)
         if processes is not None:
             random = _agreed(processes, dataset, checkpoint, random)
-        seed, n_rows = self._seed_of_split(random, anew), dataset.source.n_rows
+        seed, n_rows = self._seed_of_split(random), dataset.source.n_rows
         splits = validation is None and validation_rows.wants_split(self, n_rows)
         dataset = replace(dataset, held=HoldOut.of(self, n_rows, seed) if splits else HoldOut(n_rows, seed))
         if validation is not None:

@@ -105,7 +105,7 @@ class Learning(Statistics, Calibration, Saving, TakesTables, ClassifierMixin, Mu
         if validation is not None:
             valid = self._given_validation(*validation, X, encoder, targets, parents)
         elif split and validation_rows.wants_split(self, len(data[0])):
-            data, valid, held = self._set_aside(data, random, anew)
+            data, valid, held = self._set_aside(data, random)
         if net is not None:
             trainer.widen(net, data[1])
         steps = StepSums.of(data[1], parents)
@@ -156,17 +156,21 @@ class Learning(Statistics, Calibration, Saving, TakesTables, ClassifierMixin, Mu
         return encoder
 
     def _set_aside(
-        self, data: LabelledRows, random: np.random.RandomState, anew: bool
+        self, data: LabelledRows, random: np.random.RandomState
     ) -> tuple[LabelledRows, LabelledRows, Targets]:
         """Rows to train on, rows that validate, and what statistics of the targets count of the latter in the end."""
-        seed = self._seed_of_split(random, anew)
-        train, valid, held = validation_rows.split(self, *data, np.random.RandomState(seed))
+        seed = self._seed_of_split(random)
+        n, packed = getattr(self, "_validating", (0, np.empty(0, np.uint8)))
+        before = np.unpackbits(packed, count=n).astype(bool)
+        is_valid = validation_rows.chosen(self, data[1], np.random.RandomState(seed), before)
+        self._validating: tuple[int, np.ndarray] = len(is_valid), np.packbits(is_valid)
+        train, valid, held = validation_rows.split(*data, is_valid)
         refuse_unjudged(valid[1])
         return train, valid, held
 
-    def _seed_of_split(self, random: np.random.RandomState, anew: bool) -> int:
+    def _seed_of_split(self, random: np.random.RandomState) -> int:
         """What draws the rows that validate: the same ones when training goes on."""
-        if anew or not hasattr(self, "_split_seed"):
+        if not hasattr(self, "_split_seed"):
             self._split_seed: int = trainer.draw_seed(random)
         return self._split_seed
 
@@ -195,9 +199,11 @@ class Learning(Statistics, Calibration, Saving, TakesTables, ClassifierMixin, Mu
     def _generator(
         self, users: np.random.RandomState | None, checkpoint: Checkpoint | None, anew: bool
     ) -> np.random.RandomState:
-        """What all is drawn from; see :meth:`_read_and_train`."""
+        """What all is drawn from; see :meth:`_read_and_train`. Who begins anew forgets which rows validated before."""
         if not anew:
             return own_generator(self._random)
+        for name in ("_split_seed", "_validating"):
+            self.__dict__.pop(name, None)
         return checkpoint.random if checkpoint else generator_of(self.random_state, users)
 
     def _choose_statistics(

@@ -282,6 +282,7 @@ class Predictions(Exchanged):
         """
         Y = one_of(Y, y)
         warn_of_order(X, Y)
+        warn_of_order(X, sample_weight, names=("X", "sample_weight"))
         Y, p = as_pandas(Y), self.predict_marginals(X)
         check_consistent_length(p, Y)
         targets = self._targets.encode(Y, sample_weight, self.module_.link.parents, warns=False)

@@ -74,7 +74,7 @@ class Statistics(Predictions):
         check_consistent_length(rows.codes, Y)
         parents = self.module_.link.parents
         targets = self._targets.encode(Y, sample_weight, parents, scale=False)
-        if (rate := self.net_.spec_.get("negative_sampling_rate", 1.0)) != 1:
+        if (rate := self._predictor.spec.get("negative_sampling_rate", 1.0)) != 1:
             found, known = StepSums.of(targets, parents), encoder.statistics
             train = known.rates_of_steps(parents), known.labels_of_steps(parents)
             refuse_unsampled(rate, parents, train, (found.rates(parents), found.n_labels), "these rows")

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from sklearn_fsmd.execution import core
-from sklearn_fsmd.execution.by_value import values_of
 from sklearn_fsmd.execution.crew import Crew
+from sklearn_fsmd.execution.first_layer import few_values_of
 from sklearn_fsmd.execution.gates import Lookup, TrainGates
 from sklearn_fsmd.execution.products import onednn
 from sklearn_fsmd.execution.stack import TrainStack, evaluate
@@ -69,7 +69,7 @@ class ByCore(ByTorch):
         if not stack.training:
             return super().hidden(stack, x, weights)
         parameters = (tensor for layer in stack.layers for tensor in layer.parameters())
-        values = values_of(x)
+        values = few_values_of(x)
         vectors = None if values is None else values.vectors
         return TrainStack.apply(self.crew, self.precision, stack, values, x, weights, vectors, *parameters)
 

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from sklearn_fsmd.execution import core
-from sklearn_fsmd.execution.by_value import Values, values_of
 from sklearn_fsmd.execution.crew import Crew
+from sklearn_fsmd.execution.first_layer import FewValues, few_values_of
 from sklearn_fsmd.execution.products import product
 from sklearn_fsmd.execution.step import Step
 from sklearn_fsmd.network import StackSpec
@@ -31,7 +31,7 @@ class TrainStack(torch.autograd.Function):
         crew: Crew,
         precision: torch.dtype | None,
         stack: StackSpec,
-        values: Values | None,
+        values: FewValues | None,
         x: Tensor,
         weights: Tensor | None,
         vectors: Tensor | None,
@@ -58,7 +58,7 @@ class TrainStack(torch.autograd.Function):
 def evaluate(stack: StackSpec, x: Tensor, weights: Tensor | None) -> Tensor:
     """The same in prediction, for many rows: batch norm goes into the weights."""
     reads = stack.reads if x.dim() == 3 else (0,) * len(stack.reads)
-    values = values_of(x)
+    values = few_values_of(x)
     others = None if values is None else values.others
     inputs = x.unbind(0) if x.dim() == 3 else (x if others is None else x.index_select(1, others),)
     affine = [layer.slope_and_shift() for layer in stack.layers]

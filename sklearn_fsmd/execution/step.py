@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from sklearn_fsmd.execution import core, products
-from sklearn_fsmd.execution.by_value import FirstLayers, Values
 from sklearn_fsmd.execution.crew import FEW, Crew, parts_of, ranges_of
+from sklearn_fsmd.execution.first_layer import FewValues, FirstLayers
 from sklearn_fsmd.execution.products import first_transposed, product
 from sklearn_fsmd.network import StackSpec
 
@@ -32,7 +32,7 @@ class Step:
     """
 
     def __init__(
-        self, crew: Crew, precision: torch.dtype | None, stack: StackSpec, x: Tensor, values: Values | None
+        self, crew: Crew, precision: torch.dtype | None, stack: StackSpec, x: Tensor, values: FewValues | None
     ) -> None:
         self.crew, self.shape, self.rows, self.n = crew, x.shape, x.shape[-2], len(stack.reads)
         self.reads = stack.reads if x.dim() == 3 else (0,) * self.n

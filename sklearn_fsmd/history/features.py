@@ -19,7 +19,7 @@ from sklearn_fsmd.encoding import TargetEncoder, as_pandas, one_of, read_table, 
 from sklearn_fsmd.estimators import Exchanged, TakesTables, at_one_moment
 from sklearn_fsmd.history.log import EventLog, Key
 from sklearn_fsmd.history.past import Asked, Past, Questions
-from sklearn_fsmd.history.times import UNITS, moments, span
+from sklearn_fsmd.history.times import UNITS, moments, name_of_span, span
 from sklearn_fsmd.network import parents_of
 from sklearn_fsmd.parameters import estimator
 from sklearn_fsmd.persistence import Saving
@@ -44,7 +44,8 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
         The column that says when: datetimes, or numbers with `unit`.
     keys : sequence of str, or of lists of str
         Whose past is told: columns such as "user_id", or several taken together, ``["user_id", "tab"]``. Values are
-        categories whatever their type; rows in which one is missing have no past.
+        categories: text, numbers or truths. Rows in which one is missing have no past; the numbers -1 and -2 are taken
+        for missing, as encoders mark what they do not know.
     unit : {"D", "h", "m", "s", "ms", "us", "ns"} or None, default=None
         In what a time that is a number counts, since 1970.
     delay : str or timedelta, default="1h"
@@ -296,7 +297,7 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
             last=self.last,
             last_of=self.last_of,
         )
-        return questions, ["" if value is None else f"_{value}" for value in half_lives]
+        return questions, ["" if value is None else f"_{name_of_span(value)}" for value in half_lives]
 
     def _take(self, past: Past) -> None:
         self._past, self.n_events_ = past, len(past)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding import CategoryColumn, Targets, codes_of, events_of, shallow
+from sklearn_fsmd.encoding import CategoryColumn, Targets, codes_of, events_of, shallow, warn_of_codes
 
 Key = tuple[str, ...]
 """One column, or several whose values are taken together."""
@@ -41,6 +41,7 @@ class EventLog:
         made = cls(columns)
         made.vocabularies = [CategoryColumn(name) for name in made.columns]
         made.codes = [column.fit_encode(X[column.name]).astype(np.int32) for column in made.vocabularies]
+        warn_of_codes([(column, X[column.name]) for column in made.vocabularies])
         made.times, made.labels = times, targets.labels
         made.observed = np.ones(targets.labels.shape, bool) if targets.weights is None else targets.weights > 0
         return made

@@ -64,8 +64,9 @@ def moments(column: pd.Series, unit: str | None) -> tuple[np.ndarray, bool]:
         )
     if kind == "f":
         _refuse_coarse(numbers, name, UNITS[unit])
-    scaled = numbers.astype(np.float64 if kind == "f" else np.int64) * UNITS[unit]
-    return np.round(scaled).astype(np.int64), False
+        if (numbers != np.rint(numbers)).any():
+            return np.round(numbers.astype(np.float64) * UNITS[unit]).astype(np.int64), False
+    return numbers.astype(np.int64) * UNITS[unit], False  # whole floats are exact, and their nanoseconds may not be
 
 
 def _refuse_coarse(numbers: np.ndarray, name: Any, unit: int) -> None:
@@ -115,6 +116,11 @@ def span(value: Any, name: str) -> int:
     raise ValueError(
         f'The {name!r} parameter must be a span of time such as "1h", not negative. Got {value!r} instead.'
     )
+
+
+def name_of_span(value: Any) -> str:
+    """A string as it stands, and the same name for one length of time, whatever type it has."""
+    return value if isinstance(value, str) else str(pd.Timedelta(value))
 
 
 def _has_no_unit(value: Any) -> bool:

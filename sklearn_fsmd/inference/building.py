@@ -8,15 +8,13 @@ from sklearn_fsmd.parameters import NetworkParameters
 
 
 def build(p: NetworkParameters, encoder: InputEncoder, n_tasks: int, *, with_tables: bool = True) -> MultiTaskNetwork:
-    """The network that `p` describes, for the columns of `encoder`; without tables these have a row per column."""
+    """The network that `p` describes, for the columns of `encoder`; without tables these have a single row."""
 
     def columns(part: FeatureEncoder, n_numeric: int, layout: Layout | None = None) -> Columns:
         cardinalities, of_lists, n_quotients = part.cardinalities, part.list_cardinalities, 0
         if layout is not None:
             cardinalities, of_lists = layout.rows[: len(cardinalities)], layout.rows[len(cardinalities) :]
             n_quotients = sum(layout.quotients) if layout.has_quotients else 0
-        if not with_tables:
-            cardinalities, of_lists, n_quotients = [1] * len(cardinalities), [0] * len(of_lists), min(n_quotients, 1)
         return Columns(
             cardinalities,
             n_numeric,
@@ -25,7 +23,8 @@ def build(p: NetworkParameters, encoder: InputEncoder, n_tasks: int, *, with_tab
             part.vector_widths,
             first_vector=len(part.numeric),
             layout=layout,
-            n_quotients=n_quotients,
+            n_quotients=n_quotients if with_tables else min(n_quotients, 1),
+            with_tables=with_tables,
         )
 
     bias = None if encoder.bias is None else columns(encoder.bias, len(encoder.bias.numeric))

@@ -13,7 +13,7 @@ from torch import Tensor
 from sklearn_fsmd.encoding import Encoded
 from sklearn_fsmd.execution import MANY, Scoring
 from sklearn_fsmd.network import MultiTaskNetwork, set_execution
-from sklearn_fsmd.parameters.machine import threads
+from sklearn_fsmd.parameters.machine import threads, without_autocast
 
 CPU_CHUNK = 512
 GPU_CHUNK = 65_536
@@ -36,7 +36,7 @@ class Predictor:
     @torch.inference_mode()
     def logits(self, rows: Encoded, n_threads: int | None) -> np.ndarray:
         """The log-odds of each row's steps, ``(n, K)`` float32."""
-        with threads(n_threads):
+        with threads(n_threads), without_autocast(self.device):
             logits, _ = self.network.split(in_chunks(self.network, *rows.tensors(self.device)))
             return finite(logits.cpu().numpy())
 
@@ -59,7 +59,7 @@ class Predictor:
         self, rows: Encoded, n_threads: int | None, calibration: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """The marginals, and E[value | parent] of each value, ``(n, V)`` float32; None where there are none."""
-        with threads(n_threads):
+        with threads(n_threads), without_autocast(self.device):
             logits, outputs = self.network.split(in_chunks(self.network, *rows.tensors(self.device)))
             p = self.network.link.marginals(_calibrated(logits, calibration))
             marginals = finite(p.cpu().numpy())
@@ -70,7 +70,7 @@ class Predictor:
     @torch.inference_mode()
     def gate_weights(self, rows: Encoded, n_threads: int | None) -> np.ndarray:
         """The weights of the experts, ``(n, levels, K, E)`` float32."""
-        with threads(n_threads):
+        with threads(n_threads), without_autocast(self.device):
             return in_chunks(self.network.gate_weights, *rows.tensors(self.device)).cpu().numpy()
 
 

@@ -13,6 +13,7 @@ from sklearn_fsmd.metrics._inputs import column_named as column_named
 from sklearn_fsmd.metrics._inputs import groups_of as groups_of
 from sklearn_fsmd.metrics._inputs import keep_nan as keep_nan
 from sklearn_fsmd.metrics._inputs import segments_by_name as segments_by_name
+from sklearn_fsmd.metrics._inputs import warn_of_orders as warn_of_orders
 from sklearn_fsmd.metrics._models import by_classes as by_classes
 from sklearn_fsmd.metrics._models import model_of as model_of
 from sklearn_fsmd.metrics._outcomes import Outcome as Outcome

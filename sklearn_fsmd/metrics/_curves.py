@@ -9,7 +9,15 @@ import pandas as pd
 from sklearn.utils.validation import check_consistent_length
 
 from sklearn_fsmd.encoding import check_weights, shown
-from sklearn_fsmd.metrics._inputs import as_column, check_count, finite, is_text, numbers_or_nan, zeros_and_ones
+from sklearn_fsmd.metrics._inputs import (
+    as_column,
+    check_count,
+    finite,
+    is_text,
+    numbers_or_nan,
+    warn_of_orders,
+    zeros_and_ones,
+)
 
 Z = 1.959964
 """The normal quantile of an interval of 95 %."""
@@ -106,9 +114,10 @@ def lift_curve(y: Any, score: Any, *, n_bins: int = 10, sample_weight: Any = Non
 
 def _observed(y: Any, p: Any, sample_weight: Any, n_bins: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     check_count("n_bins", n_bins)
+    warn_of_orders(y=y, p=p, sample_weight=sample_weight)
     y = as_column(y)
     y = zeros_and_ones(y) if is_text(y) else numbers_or_nan(y)
-    p = finite(as_column(p), "p")
+    p = finite(as_column(p, "p"), "p")
     check_consistent_length(y, p)
     weights = np.ones(y.shape) if sample_weight is None else check_weights(sample_weight, (len(y), 1))[:, 0]
     known = ~np.isnan(y) & (weights > 0)

@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.utils.validation import check_consistent_length
 
 from sklearn_fsmd.encoding import shown
-from sklearn_fsmd.metrics._inputs import as_column, check_count, column_of, groups_of, undefined
+from sklearn_fsmd.metrics._inputs import as_column, check_count, column_of, groups_of, undefined, warn_of_orders
 
 
 def group_auc(y: Any, p: Any, groups: Any) -> float:
@@ -37,6 +37,7 @@ def group_auc(y: Any, p: Any, groups: Any) -> float:
     0.5
     """
     check_consistent_length(y, p, groups)
+    warn_of_orders(y=y, p=p, groups=groups)
     columns = {"y": column_of(y, "y", kind="labels"), "p": column_of(p, "p"), "group": groups_of(groups)}
     frame = pd.DataFrame(columns).dropna(subset="y")
     by_group = frame.groupby("group", sort=False)
@@ -82,6 +83,7 @@ def ndcg_at_k(gain: Any, score: Any, groups: Any, *, k: int = 10) -> float:
     1.0
     """
     check_consistent_length(gain, score, groups)
+    warn_of_orders(gain=gain, score=score, groups=groups)
     check_count("k", k)
     if pd.isna(as_column(gain)).any():
         raise ValueError("`gain` must have no missing values. Leave out rows whose label was not observed, or give 0.")

@@ -28,6 +28,7 @@ def labels_and_scores(
         If labels are not of two classes, scores or weights are not finite, or shapes or the order of columns do not
         fit.
     """
+    warn_of_orders(Y=Y, P=P, sample_weight=sample_weight)
     Y, P, sample_weight = as_pandas(Y), as_pandas(P), as_pandas(sample_weight)
     refuse_moved(P, Y, "P")
     refuse_moved(sample_weight, Y, "sample_weight")
@@ -53,6 +54,13 @@ def labels_and_scores(
     return labels, scores, weights
 
 
+def warn_of_orders(**columns: Any) -> None:
+    """Warn if the index of one of these tables, by name, holds the labels of the first one's in another order."""
+    (first, table), *others = columns.items()
+    for name, other in others:
+        warn_of_order(table, other, names=(first, name))
+
+
 def refuse_moved(table: Any, Y: Any, name: str) -> None:
     """Raise if the columns of a table are named as those of Y and stand in another order."""
     if isinstance(table, pd.DataFrame) and isinstance(Y, pd.DataFrame) and are_moved(table.columns, Y.columns):
@@ -69,9 +77,12 @@ def check_count(name: str, value: Any) -> None:
         raise ValueError(f"`{name}` must be at least 1. Got {value!r}.")
 
 
-def as_column(values: Any) -> np.ndarray:
+def as_column(values: Any, name: str = "y") -> np.ndarray:
     """One value of any kind per row, ``(n,)``."""
-    return column_or_1d(keep_nan(as_pandas(values)), warn=False)
+    values = keep_nan(as_pandas(values))
+    if (shape := np.shape(values))[1:] not in ((), (1,)) or not shape:
+        raise ValueError(f"{name} should be a 1d array, got an array of shape {shape} instead.")
+    return column_or_1d(values, warn=False)
 
 
 def keep_nan(values: Any) -> Any:
@@ -84,7 +95,7 @@ def keep_nan(values: Any) -> Any:
 
 def column_of(values: Any, name: str, *, kind: str = "numbers") -> np.ndarray:
     """One number per row, ``(n,)``: finite "numbers", or "labels" 0, 1 and NaN, or of two words."""
-    column = as_column(values)
+    column = as_column(values, name)
     if kind == "numbers":
         return finite(column, name)
     if is_text(column):
@@ -130,7 +141,7 @@ def column_named(X: Any, given: Any, parameter: str) -> Any:
 
 def groups_of(groups: Any) -> np.ndarray:
     """For each row the number of its group, ``(n,)``."""
-    numbers, _ = pd.factorize(as_column(groups))
+    numbers, _ = pd.factorize(as_column(groups, "groups"))
     if (numbers < 0).any():
         raise ValueError("`groups` must have no missing values: every row belongs to a group.")
     return numbers
@@ -164,7 +175,7 @@ def segments_by_name(by: Any) -> pd.Series:
     ValueError
         If two values have one name, such as 1 and "1", or None and "missing".
     """
-    values = pd.Series(as_column(by), dtype=object)
+    values = pd.Series(as_column(by, "by"), dtype=object)
     names = values.where(values.notna(), "missing").astype(str)
     try:
         numbers, _ = pd.factorize(values)

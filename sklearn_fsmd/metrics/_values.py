@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_consistent_length
 
 from sklearn_fsmd.encoding import as_pandas, check_weights
 from sklearn_fsmd.metrics._bins import distance_in_bins
-from sklearn_fsmd.metrics._inputs import as_column, check_count, finite, numbers_or_nan, undefined
+from sklearn_fsmd.metrics._inputs import as_column, check_count, finite, numbers_or_nan, undefined, warn_of_orders
 
 UNOBSERVED = "No value was observed."
 
@@ -130,7 +130,8 @@ def decile_bias(y: Any, value: Any, *, n_bins: int = 10, sample_weight: Any = No
 
 def _observed(y: Any, value: Any, sample_weight: Any = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """All as float64, where a value was observed whose weight is not 0."""
-    y, value = as_column(y), finite(as_column(value), "value")
+    warn_of_orders(y=y, value=value, sample_weight=sample_weight)
+    y, value = as_column(y), finite(as_column(value, "value"), "value")
     check_consistent_length(y, value)
     y = numbers_or_nan(y)
     weights = np.ones(len(y)) if sample_weight is None else check_weights(as_pandas(sample_weight), (len(y), 1))[:, 0]

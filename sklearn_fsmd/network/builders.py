@@ -110,7 +110,14 @@ def width_of(extractor: nn.Module, in_features: int, n_tasks: int) -> int:
     """The width H of what `extractor` returns, found by a trial; its shape is checked on the way."""
     was_training = extractor.training
     n = n_tasks + 1  # a number of rows that cannot be taken for the number of tasks
-    shape = _shape_of(extractor.eval()(torch.zeros(n, in_features)))
+    try:
+        out = extractor.eval()(torch.zeros(n, in_features))
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        raise ValueError(
+            f"The 'extractor' fails on an input of the shape ({n}, {in_features}), float32, which it must map to one "
+            f"representation per task, ({n}, {n_tasks}, H): {error}."
+        ) from error
+    shape = _shape_of(out)
     extractor.train(was_training)
     if not (isinstance(shape, tuple) and len(shape) == 3 and shape[:2] == (n, n_tasks) and shape[2] > 0):
         raise ValueError(

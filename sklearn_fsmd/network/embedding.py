@@ -26,7 +26,8 @@ class Columns(NamedTuple):
     `list_cardinalities` are the rows of each column of lists; 0 if it shares those of a code column, which is named by
     its number in `list_partners`, else None. `vector_widths` are the lengths of the vectors of each such column, whose
     components stand among the numbers from `first_vector` on; `n_numeric` are the other numbers. Where values share
-    rows, `layout` says which, the cardinalities are those of the table, and there are `n_quotients`.
+    rows, `layout` says which, the cardinalities are those of the table, and there are `n_quotients`. Without
+    `with_tables` a table has a single row, until one that was read is put in its place.
     """
 
     cardinalities: Sequence[int]
@@ -37,10 +38,13 @@ class Columns(NamedTuple):
     first_vector: int = 0
     layout: Layout | None = None
     n_quotients: int = 0
+    with_tables: bool = True
 
     @property
     def n_rows(self) -> int:
         """Rows of the table."""
+        if not self.with_tables:
+            return 1
         return sum(self.cardinalities) + sum(self.list_cardinalities)
 
     @property

@@ -120,7 +120,7 @@ class AblationDisplay:
             spread = np.array([deviation(row[:, None])[0] for row in runs])
             ax.errorbar(np.arange(len(runs)), runs.mean(axis=1), yerr=spread, fmt="o-", capsize=3)
             labels = [label_of(value) for value in self.values]
-            is_wide = sum(map(len, labels)) > MOST_LETTERS
+            is_wide = sum(len(label) + 1 for label in labels) > MOST_LETTERS
             ax.set_xticks(
                 np.arange(len(runs)), labels, rotation=30 if is_wide else 0, ha="right" if is_wide else "center"
             )
@@ -138,7 +138,10 @@ def _rows_by_value(column: Any) -> dict[str, list[int]]:
     for i, value in enumerate(values):
         if not unset[i]:
             rows.setdefault(shown(value), []).append(i)
-    labels = [str(values[own[0]]) for own in rows.values()]
+    firsts = [values[own[0]] for own in rows.values()]
+    labels = [f"{value:g}" if isinstance(value, float) else str(value) for value in firsts]
+    if len(set(labels)) < len(labels):  # floats that six digits do not tell apart
+        labels = [str(value) for value in firsts]
     if len(set(labels)) < len(labels):  # such as 0.1 and "0.1"
         return rows
     return dict(zip(labels, rows.values(), strict=True))

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_fsmd.compose import ask, fitted_model
-from sklearn_fsmd.metrics import has_lift, lift_curve, outcomes, outcomes_of
+from sklearn_fsmd.metrics import Outcome, has_lift, lift_curve, outcomes, outcomes_of
 from sklearn_fsmd.plotting._axes import axes_of, label_of, legend_below
 from sklearn_fsmd.ranking import listed
 
@@ -90,9 +90,7 @@ class LiftDisplay:
         ValueError
             If no target has a lift.
         """
-        found = [one for one in outcomes(estimator, X, Y, sample_weight) if has_lift(one.observed)]
-        if not found:
-            raise ValueError("No target of Y has a lift: none has a positive label or value, and no negative one.")
+        found = _with_lift(outcomes(estimator, X, Y, sample_weight))
         rank_weights = listed(rank_weights, fitted_model(estimator), "rank_weights")
         scores = None if rank_weights is None else ask(estimator, "rank_score", X, rank_weights)
         curves = {
@@ -134,8 +132,13 @@ class LiftDisplay:
         Returns
         -------
         display : LiftDisplay
+
+        Raises
+        ------
+        ValueError
+            If no target has a lift.
         """
-        found = outcomes_of(Y, P, task_names, sample_weight)
+        found = _with_lift(outcomes_of(Y, P, task_names, sample_weight))
         curves = {
             one.name: lift_curve(one.observed, one.predicted, n_bins=n_bins, sample_weight=one.weights) for one in found
         }
@@ -170,3 +173,10 @@ class LiftDisplay:
             self.ax_.set_xticks(np.arange(1, n_bins + 1))
         legend_below(self.ax_)
         return self
+
+
+def _with_lift(found: Sequence[Outcome]) -> list[Outcome]:
+    """The targets that have a lift: a target without a positive label or value has none."""
+    if with_lift := [one for one in found if has_lift(one.observed)]:
+        return with_lift
+    raise ValueError("No target of Y has a lift: none has a positive label or value, and no negative one.")

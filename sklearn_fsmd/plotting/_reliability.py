@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.metrics import Outcome, check_count, column_named, outcomes, outcomes_of, reliability_curve
+from sklearn_fsmd.metrics import (
+    Outcome,
+    check_count,
+    column_named,
+    outcomes,
+    outcomes_of,
+    reliability_curve,
+    warn_of_orders,
+)
 from sklearn_fsmd.plotting._axes import choose_ticks, label_of, legend_below
 from sklearn_fsmd.plotting._segments import grid_of_axes, segments_of
 
@@ -116,13 +124,18 @@ class ReliabilityDisplay:
             Labels, and marginals.
         task_names : sequence of str, default=None
             None takes the columns of Y.
-        by, n_bins, min_bin_rows, max_segments, sample_weight : as in :meth:`from_estimator`.
+        by : array-like of shape (n,), default=None
+            The segment of each row.
+        n_bins, min_bin_rows, max_segments, sample_weight : as in :meth:`from_estimator`.
         **kw : passed to `plot`.
 
         Returns
         -------
         display : ReliabilityDisplay
         """
+        if isinstance(by, str):
+            raise ValueError(f"`by` must be the segment of each row. Got {by!r}, and there is no X with such a column.")
+        warn_of_orders(Y=Y, by=by)
         found = outcomes_of(Y, P, task_names, sample_weight)
         options: dict[str, Any] = {"n_bins": n_bins, "min_bin_rows": min_bin_rows, "max_segments": max_segments}
         return cls._of(found, by, len(Y), **options).plot(**kw)
@@ -169,9 +182,11 @@ class ReliabilityDisplay:
             for segment, curve in segments.items():
                 rows.setdefault(segment, set()).add(int(curve["n"].sum()))
         colors = {segment: f"C{i}" for i, segment in enumerate(rows)}
+        shortened = [label_of(segment, 24) for segment in rows]
         labels = {  # targets that are not known in the same rows have no number in common
-            segment: label_of(segment, 24) + (f" ({min(n):,} rows)" if len(n) == 1 else "")
-            for segment, n in rows.items()
+            segment: (short if shortened.count(short) == 1 else segment)
+            + (f" ({min(n):,} rows)" if len(n) == 1 else "")
+            for (segment, n), short in zip(rows.items(), shortened, strict=True)
         }
         for own, (target, segments) in zip(self.axes_, self.curves.items(), strict=True):
             top = highest = 0.0

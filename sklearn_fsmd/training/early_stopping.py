@@ -212,8 +212,9 @@ class EarlyStopping(Callback):
         self.seen_losses, self.seen_auc = state["seen_losses"].copy(), state["seen_auc"].copy()
 
     def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        net.module_.load_state_dict(self.best_weights)
-        net.average_.level()
+        if self.best_weights:  # none where a callback has ended training before the first look
+            net.module_.load_state_dict(self.best_weights)
+            net.average_.level()
         self.best_weights, self.valid = {}, None  # a fitted estimator keeps its callbacks, and no data
 
 

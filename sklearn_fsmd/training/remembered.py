@@ -24,9 +24,9 @@ callables, which files cannot hold, they do not say that there were some."""
 BESIDE = ("bias_features", "device", "negative_sampling_rate")
 """What else a net remembers of the fit that made it."""
 
-AUTO_LR, BATCH_ROWS, AVERAGED_STEPS = "auto_lr", "fitted_batch_size", "averaged_steps"
-"""And of its training: which learning rate is "auto", how many rows the batches had, and of how many steps the weights
-are the average. Files of former versions do not say."""
+AUTO_LR, BATCH_ROWS, AVERAGED_STEPS, BALANCE = "auto_lr", "fitted_batch_size", "averaged_steps", "balance"
+"""And of its training: which learning rate is "auto", how many rows the batches had, of how many steps the weights are
+the average, and what `task_weighting` has found. Files of former versions do not say."""
 
 
 def spec_of(p: MultiTaskParameters) -> dict[str, Any]:

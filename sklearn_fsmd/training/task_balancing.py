@@ -37,6 +37,15 @@ class Fixed:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what a rule of the same kind has found."""
 
+    def found(self) -> dict[str, list[float]]:
+        """What goes with the weights into files: the numbers of :meth:`state_dict`."""
+        return {name: x.tolist() for name, x in self.state_dict().items() if isinstance(x, (Tensor, np.ndarray))}
+
+    def take(self, found: dict[str, list[float]]) -> None:
+        """Go on from what :meth:`found` has said; from nothing, if that is empty."""
+        if found:
+            self.load_state_dict({name: np.asarray(value) for name, value in found.items()})
+
     def parameters(self) -> list[nn.Parameter]:
         """What the optimizer is to train beside the network."""
         return []
@@ -90,7 +99,7 @@ class Uncertainty(Fixed):
 
     @torch.no_grad()
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.log_variances.copy_(state["log_variances"])
+        self.log_variances.copy_(torch.as_tensor(state["log_variances"]))
 
     def parameters(self) -> list[nn.Parameter]:
         return [self.log_variances]

@@ -34,6 +34,7 @@ from sklearn_fsmd.training.remembered import (
     ARCHITECTURE,
     AUTO_LR,
     AVERAGED_STEPS,
+    BALANCE,
     BATCH_ROWS,
     ENCODING,
     differs,
@@ -153,7 +154,12 @@ def wrap(p: OptimizationParameters, network: MultiTaskNetwork, device: str, spec
         **net_options(p, device),
     )
     net.spec_ = spec
-    return net.initialize()
+    try:
+        return net.initialize()
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ValueError(
+            f"The net cannot be made with optimizer={p.optimizer!r} and net_params={p.net_params!r}: {error}."
+        ) from error
 
 
 def net_of(predictor: Predictor, history: Sequence[dict[str, Any]]) -> Net:
@@ -162,6 +168,7 @@ def net_of(predictor: Predictor, history: Sequence[dict[str, Any]]) -> Net:
     net = wrap(p, predictor.network, predictor.device, predictor.spec)
     net.take_history(history)
     net.average_.go_on_from(predictor.spec.get(AVERAGED_STEPS))
+    net.balance.take(predictor.spec.get(BALANCE, {}))
     net.module_.eval()
     return net
 
@@ -182,12 +189,20 @@ def go_on_with(p: MultiTaskParameters, net: Net) -> Net:
                 f"The {name!r} parameter was {old[name]!r} in the fit that this one goes on from and is {new[name]!r} "
                 "now. Set it back, or fit anew with warm_start=False."
             )
+    if differs(old["device"], new["device"]) and resolve_device(p.device) != str(net.device):
+        raise ValueError(
+            f"The 'device' parameter is {p.device!r} now, and the model is on {str(net.device)!r}. Set it back, fit "
+            "anew with warm_start=False, or save the model and load it with this `device`."
+        )
     copied = net.copy()
     if not any(differs(old[name], new[name]) for name in set(new) - {"device", "embedding_std"}):
         return copied
     again = wrap(p, copied.module_, str(net.device), net.spec_ | new)
     again.history = copied.history
     again.average_.go_on_from(copied.average_.step)
+    if not any(differs(old[name], new[name]) for name in ("optimizer", "embedding_optimizer", "net_params")):
+        groups = again.optimizer_.state_dict()["param_groups"]
+        again.optimizer_.load_state_dict(copied.optimizer_.state_dict() | {"param_groups": groups})
     if old["task_weighting"] == new["task_weighting"]:
         again.balance.load_state_dict(copied.balance.state_dict())
     return again
@@ -271,7 +286,8 @@ def train(
                 level.set(net, held_out)
             if net.exchange is not None:
                 net.exchange.check(net.digest())
-        net.spec_ = net.spec_ | {BATCH_ROWS: batches.batch_size, AVERAGED_STEPS: net.average_.step}
+        kept = {BATCH_ROWS: batches.batch_size, AVERAGED_STEPS: net.average_.step, BALANCE: net.balance.found()}
+        net.spec_ = net.spec_ | kept
     finally:
         progress.close()
         set_execution(net.module_)
@@ -282,6 +298,11 @@ def train(
 def task_weights_of(p: OptimizationParameters, n_tasks: int) -> torch.Tensor:
     if p.task_weights is None:
         return torch.ones(n_tasks, dtype=torch.float32)
+    if hasattr(p.task_weights, "to_dict") and any(isinstance(name, str) for name in p.task_weights.to_dict()):
+        raise ValueError(
+            "The 'task_weights' parameter takes numbers in the order of the targets, and no names: pass a list. Got a "
+            f"Series for {list(p.task_weights.to_dict())}."
+        )
     try:
         weights = np.asarray(p.task_weights)
     except ValueError:  # lists of several lengths
@@ -327,7 +348,8 @@ def net_options(p: OptimizationParameters, device: str) -> dict[str, Any]:
         )
     if p.embedding_optimizer == "rowwise_adagrad":
         options["optimizer__table_lr"] = p.embedding_lr
-    if p.optimizer in ("adamw", "adam", "sgd") and not device.startswith("mps"):
+    own_way = {"optimizer__foreach", "optimizer__differentiable"} & set(p.net_params or ())
+    if p.optimizer in ("adamw", "adam", "sgd") and not device.startswith("mps") and not own_way:
         options["optimizer__fused"] = True
     return options | (p.net_params or {})
 

@@ -19,18 +19,15 @@ def wants_split(p: TrainingParameters, n_rows: int) -> bool:
     return n_rows >= FEW_ROWS if p.early_stopping == "auto" else bool(p.early_stopping)
 
 
-def split(
-    p: TrainingParameters, rows: Encoded, targets: Targets, random: np.random.RandomState
-) -> tuple[LabelledRows, LabelledRows, Targets]:
-    """Set `validation_fraction` of the rows aside: the last ones, or each combination of labels in proportion.
+def chosen(
+    p: TrainingParameters, targets: Targets, random: np.random.RandomState, before: np.ndarray | None
+) -> np.ndarray:
+    """Which rows validate, ``(n,)``: the last `validation_fraction`, or each combination of labels in proportion.
 
-    For the latter, rows are ordered by their labels, at random within equal ones, and every n-th is taken. So the
-    split is stratified over all targets at once, whatever their number, and no combination is too rare for it.
-
-    Returned are the rows of training, those of validation, and the labels of the latter with weights in the units of
-    the former, by which they can be counted together.
+    `before` says it of the rows of a former fit, from which training goes on. Of these the same rows validate, whatever
+    their labels are now, since training has seen the others.
     """
-    n = len(rows)
+    n = len(targets.labels)
     n_valid = round(p.validation_fraction * n)
     if not 0 < n_valid < n:
         raise ValueError(
@@ -38,13 +35,33 @@ def split(
             f"{n_valid} to validate on. Use more rows, give `X_val` and `Y_val`, or set early_stopping=False."
         )
     if p.validation == "last":
-        train, valid = np.arange(n - n_valid), np.arange(n - n_valid, n)
-    else:
-        observed = targets.full_weights > 0
+        return np.arange(n) >= n - n_valid
+    known = np.empty(0, dtype=bool) if before is None else before
+    if len(known) > n or known.sum() != round(p.validation_fraction * len(known)):
+        known = known[:0]  # these are other rows, or another share is wanted
+    new = targets.part(np.arange(len(known), n))
+    return np.concatenate([known, _stratified(new, n_valid - int(known.sum()), random)])
+
+
+def _stratified(targets: Targets, n_valid: int, random: np.random.RandomState) -> np.ndarray:
+    """Rows ordered by their labels, at random within equal ones, of which every n-th is taken.
+
+    So the choice is stratified over all targets at once, whatever their number, and no combination is too rare for it.
+    """
+    n, observed = len(targets.labels), targets.full_weights > 0
+    is_valid = np.zeros(n, dtype=bool)
+    if n_valid > 0:
         order = np.lexsort((random.permutation(n), *(targets.labels * observed).T, *observed.T))
-        is_valid = np.zeros(n, dtype=bool)
         is_valid[order[np.floor((np.arange(n_valid) + random.uniform()) * n / n_valid).astype(int)]] = True
-        train, valid = np.flatnonzero(~is_valid), np.flatnonzero(is_valid)
+    return is_valid
+
+
+def split(rows: Encoded, targets: Targets, is_valid: np.ndarray) -> tuple[LabelledRows, LabelledRows, Targets]:
+    """The rows of training, those of validation, and the labels of the latter with weights in the units of the former.
+
+    By these both can be counted together.
+    """
+    train, valid = np.flatnonzero(~is_valid), np.flatnonzero(is_valid)
     of_both = (rows.select(train), targets.take(train)), (rows.take(valid), targets.take(valid))
     return *of_both, _in_units_of(targets, train, targets.part(valid))
 

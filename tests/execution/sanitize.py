@@ -7,7 +7,7 @@ import pytest
 import sklearn_fsmd.execution
 from sklearn_fsmd.execution import core
 
-TESTS = [f"tests/execution/test_{name}.py" for name in ("core", "stack", "by_value")]
+TESTS = [f"tests/execution/test_{name}.py" for name in ("core", "stack", "first_layer")]
 
 if __name__ == "__main__":
     folder = sys.argv[1]

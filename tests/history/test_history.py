@@ -616,3 +616,40 @@ def test_the_longest_gap_of_a_log_that_goes_on_is_that_of_all_its_events():
     history.update(log[20:30], Y[20:30]).update(later, Y[-10:]).update(log[30:], Y[30:])  # the last ones come late
     known = pd.concat([log, later])["time"].sort_values().diff().max()
     assert history._past.freshness.longest_gap == known.value
+
+
+@pytest.mark.parametrize("last", [0, 5])
+def test_values_that_are_taken_for_missing_are_told(last):
+    X = pd.DataFrame({"time": pd.date_range("2026-01-01", periods=6, freq="h"), "floor": [-1, -1, -3, -3, -1, -3]})
+    X["user"], Y = "a", pd.DataFrame({"click": [1, 0, 1, 1, 0, 1]})
+    keys = {"keys": ["user"], "last": 5, "last_of": "floor"} if last else {"keys": ["floor"]}
+    with pytest.warns(UserWarning, match="Column 'floor' of X: categories that are negative numbers"):
+        HistoryFeatures(**keys).fit(X, Y)
+
+
+@pytest.mark.parametrize(("unit", "delay"), [("us", "1ms"), ("ms", "500ms")])
+def test_whole_numbers_as_floats_are_exact(unit, delay):
+    """An event that is just old enough counts, whatever type its time has."""
+    per_second = {"us": 10**6, "ms": 10**3}[unit]
+    first = 1_700_000_000 * per_second + np.random.default_rng(0).integers(0, per_second, 200)
+    later = first + int(pd.Timedelta(delay).total_seconds() * per_second)
+    X = pd.DataFrame({"time": np.concatenate([first, later]), "user": np.tile(np.arange(200), 2)})
+    Y = pd.DataFrame({"click": [0, 1] * 200})
+    for kind in ("int64", "float64"):
+        history = HistoryFeatures(keys=["user"], unit=unit, delay=delay, log=False)
+        past = history.fit_transform(X.astype({"time": kind}), Y)
+        assert past["user_events"].tolist() == [0] * 200 + [1] * 200
+
+
+def test_a_length_of_time_has_one_name(tmp_path):
+    X = pd.DataFrame({"time": pd.date_range("2026-01-01", periods=4), "user": ["a", "b"] * 2})
+    Y = pd.DataFrame({"click": [1, 0, 0, 1]})
+    names = set()
+    for value in (timedelta(hours=2), np.timedelta64(2, "h"), pd.Timedelta("2h")):
+        history = HistoryFeatures(keys=["user"], half_life=value).fit(X, Y)
+        history.save(tmp_path / "h")
+        again = clone(HistoryFeatures.load(tmp_path / "h")).fit(X, Y)
+        names |= {tuple(history.get_feature_names_out()), tuple(again.get_feature_names_out())}
+    assert len(names) == 1
+    with pytest.raises(ValueError, match="name keys and half-lives once"):
+        HistoryFeatures(keys=["user"], half_life=[timedelta(hours=2), pd.Timedelta("2h")]).fit(X, Y)

@@ -73,7 +73,7 @@ class FactorySource:
     def _note_kinds(self, frame: pd.DataFrame) -> None:
         for name, column in frame.items():
             found = self.kinds.setdefault(name, set())
-            if (kind := _kind(column.dtype)) not in found and column.first_valid_index() is not None:
+            if (kind := _kind(column)) not in found and column.first_valid_index() is not None:
                 found.add(kind)
                 if name not in self.told:
                     values = column.dropna()
@@ -81,7 +81,7 @@ class FactorySource:
 
     def _as_elsewhere(self, frame: pd.DataFrame) -> pd.DataFrame:
         """A table with numbers where a column is missing in all of its rows, and holds numbers in the other tables."""
-        missing = [name for name in frame if self.kinds[name] == {"numbers"} and _kind(frame[name].dtype) != "numbers"]
+        missing = [name for name in frame if self.kinds[name] == {"numbers"} and _kind(frame[name]) != "numbers"]
         made = frame.copy(deep=False)
         for name in missing:
             made[name] = np.nan
@@ -156,9 +156,12 @@ class FactorySource:
         return [self.n_rows]
 
 
-def _kind(dtype: Any) -> str:
+def _kind(column: pd.Series) -> str:
     """What the dtype says that a column is: of the first table it decides how the columns are encoded."""
+    dtype = column.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         return "category"
+    if pd.api.types.is_object_dtype(dtype) and pd.api.types.infer_dtype(column, skipna=True) == "decimal":
+        return "numbers"
     is_number = pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype)
     return "numbers" if is_number else "something else"

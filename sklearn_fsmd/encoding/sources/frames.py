@@ -30,7 +30,9 @@ class Block(NamedTuple):
     @contextmanager
     def named(self) -> Iterator[None]:
         """Let errors of reading the rows say where they come from."""
-        with located(f"In {self.name}"):
+        first, last = self.positions[[0, -1]].tolist() if len(self.positions) else (0, 0)
+        rows = f", rows {first} to {last} of the data set, here counted from 0" if first else ""
+        with located(f"In {self.name}{rows}"):
             yield
 
 

@@ -6,6 +6,7 @@ from sklearn_fsmd.parameters.machine.device import (
     memory_of,
     resolve_device,
     resolve_precision,
+    without_autocast,
 )
 from sklearn_fsmd.parameters.machine.seeding import seeded
 from sklearn_fsmd.parameters.machine.thread_count import restore_threads, threads, threads_now, without_denormals
@@ -20,5 +21,6 @@ __all__ = [
     "seeded",
     "threads",
     "threads_now",
+    "without_autocast",
     "without_denormals",
 ]

@@ -37,6 +37,17 @@ def cpu_by_default() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def without_autocast(device: str) -> Iterator[None]:
+    """Compute in the precision that the model has, whatever `torch.autocast` says around the call."""
+    kind = torch.device(device).type
+    if not torch.is_autocast_enabled(kind):
+        yield
+        return
+    with torch.autocast(kind, enabled=False):
+        yield
+
+
 def resolve_precision(precision: str, device: str) -> torch.dtype | None:
     """The number format of the matrix products in training; None for that of the parameters.
 

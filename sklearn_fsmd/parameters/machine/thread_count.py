@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,16 @@ import torch
 
 _inside: dict[int, int] = {}
 """For each thread inside :func:`threads`, how many threads of torch it goes back to."""
+
+
+def _forget_others() -> None:
+    """In a forked process, which has none of the other threads."""
+    for thread in set(_inside) - {threading.get_ident()}:
+        del _inside[thread]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_others)
 
 
 def threads_now() -> tuple[int, int | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -60,9 +60,9 @@ class Dataset:
                 "An iterator can be read only once, and training reads the rows several times. Pass a function that "
                 "returns one."
             )
-        targets, weights = as_given(targets), as_given(weights)
-        columns = None if columns is None else _listed(columns)
-        others = [*_listed(targets), *_listed(weights)]
+        targets, weights = as_given("targets", targets), as_given("sample_weight", weights)
+        columns = None if columns is None else listed(as_given("columns", columns))
+        others = [*listed(targets), *listed(weights)]
         left_out = LeftOut(on_error)
         if callable(source):
             if left_out.skips:
@@ -76,11 +76,11 @@ class Dataset:
             found = ParquetSource(source, wanted, others if columns is None else wanted or (), left_out)
             if not found.footers:
                 left_out.warn(0)
-        for parameter, names in (("targets", _listed(targets)), ("sample_weight", _listed(weights))):
+        for parameter, names in (("targets", listed(targets)), ("sample_weight", listed(weights))):
             _check_names(parameter, names, found)
-        if both := [name for name in _listed(weights) if name in _listed(targets)]:
+        if both := [name for name in listed(weights) if name in listed(targets)]:
             raise ValueError(f"Column {both[0]!r} is one of `targets`, and `sample_weight` too.")
-        if not _listed(targets):
+        if not listed(targets):
             raise ValueError("`targets` names no column; at least one is needed.")
         if columns is not None:
             _check_names("columns", columns, found)
@@ -121,7 +121,7 @@ class Dataset:
     @property
     def labels(self) -> list[Any]:
         """The columns of targets and weights."""
-        return list(dict.fromkeys([*_listed(self.targets), *_listed(self.weights)]))
+        return list(dict.fromkeys([*listed(self.targets), *listed(self.weights)]))
 
     def blocks(self, features: Sequence[Any] | None = None) -> Iterator[Block]:
         """All rows in their order, with these features or all."""
@@ -151,13 +151,26 @@ class Dataset:
         return None if self.weights is None else frame[self.weights]
 
 
-def as_given(names: Any) -> Any:
-    """One name, a list of names, or None."""
-    return names if names is None or isinstance(names, str) else list(names)
+def as_given(parameter: str, names: Any) -> Any:
+    """One name, a list of names, or None.
+
+    Raises
+    ------
+    TypeError
+        If it is a set or a dict: the order of the columns matters.
+    """
+    if isinstance(names, (Set, Mapping)) or callable(names):
+        raise TypeError(f"`{parameter}` must be a name or a list of names, whose order counts. Got {names!r}.")
+    return names if names is None or _is_one(names) else list(names)
 
 
-def _listed(names: Any) -> list[Any]:
-    return [] if names is None else [names] if isinstance(names, str) else list(names)
+def _is_one(names: Any) -> bool:
+    return isinstance(names, str) or not isinstance(names, Iterable)
+
+
+def listed(names: Any) -> list[Any]:
+    """The names, of which there may be one or none."""
+    return [] if names is None else [names] if _is_one(names) else list(names)
 
 
 def _check_names(parameter: str, names: Sequence[Any], source: ParquetSource | FactorySource) -> None:

@@ -21,7 +21,7 @@ from sklearn_fsmd.encoding import (
 from sklearn_fsmd.encoding.sources import Block
 from sklearn_fsmd.training.streaming.content import Content
 from sklearn_fsmd.training.streaming.counting import Counter, CountsOnDisk
-from sklearn_fsmd.training.streaming.dataset import Dataset
+from sklearn_fsmd.training.streaming.dataset import Dataset, listed
 from sklearn_fsmd.training.streaming.labels import SeenLabels, joined
 from sklearn_fsmd.training.streaming.numbers import SampledNumbers
 
@@ -73,7 +73,7 @@ def first_pass(estimator: Any, dataset: Dataset, seed: int, growth: Growth | Non
                 first = first or block
                 if growth is None:
                     encoder.update(X)
-                    labels.add(block.frame[names_of(dataset.targets)])
+                    labels.add(block.frame[listed(dataset.targets)])
                 else:
                     growth.update(X)
                 if content is not None:
@@ -158,8 +158,3 @@ def _some(block: Block, which: np.ndarray) -> list[Block]:
     if not which.any():
         return []
     return [block._replace(frame=block.frame[which], positions=block.positions[which])]
-
-
-def names_of(targets: Any) -> list[Any]:
-    """The columns that are targets."""
-    return [targets] if isinstance(targets, str) else list(targets)

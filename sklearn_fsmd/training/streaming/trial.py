@@ -7,8 +7,8 @@ from typing import Any
 
 from sklearn_fsmd.encoding import InputEncoder, TargetEncoder, check_values, check_weights, read_table
 from sklearn_fsmd.encoding.sources import Block
-from sklearn_fsmd.training.streaming.dataset import Dataset
-from sklearn_fsmd.training.streaming.learning import labels_of, names_of
+from sklearn_fsmd.training.streaming.dataset import Dataset, listed
+from sklearn_fsmd.training.streaming.learning import labels_of
 
 
 class Trial:
@@ -43,7 +43,7 @@ class Trial:
                     encoder.take_columns(self.dataset.source.telling(X))
                     encoder.update(X)
                     _refuse_other_widths(encoder, widths)
-                    targets = block.frame[names_of(self.dataset.targets)]
+                    targets = block.frame[listed(self.dataset.targets)]
                     labels.add(targets)
                     for name in self.estimator.value_targets or ():
                         check_values(targets[name], name, self.estimator.value_loss)

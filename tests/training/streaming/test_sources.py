@@ -1,6 +1,7 @@
 """Where rows come from, and what is refused, with the name of the file."""
 
 import os
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -193,8 +194,8 @@ def damaged(path, X, Y, how):
         ("one more", "b.parquet has the column 'extra', which .*a.parquet has not"),
         ("strings", r"Column 'visits' is int64 in .*a.parquet and \w*string in .*b.parquet"),
         ("lists", r"Column 'city' is \w*string in .*a.parquet and list<.*> in .*b.parquet"),
-        ("infinity", "In .*b.parquet: Input X contains infinity"),
-        ("another class", "In .*b.parquet: Only binary .* Column 'click' of Y has 3 classes"),
+        ("infinity", "In .*b.parquet, rows 300 to 449 .*: Input X contains infinity"),
+        ("another class", "In .*b.parquet, rows 300 to 449 .*: Only binary .* Column 'click' of Y has 3 classes"),
     ],
 )
 def test_files_that_cannot_be_learned_from(how, message, tmp_path):
@@ -281,6 +282,42 @@ def test_names_may_come_in_any_collection(tmp_path, data):
     np.testing.assert_array_equal(found[0], found[1])
     np.testing.assert_array_equal(found[0], found[2])
     assert FSMDClassifier(**PARAMS).fit_dataset(path, TARGETS, columns="user").n_features_in_ == 1
+
+
+@pytest.mark.parametrize("parameter", ["targets", "sample_weight", "columns"])
+@pytest.mark.parametrize("kind", [set, dict.fromkeys])
+def test_names_without_an_order_are_refused(parameter, kind, tmp_path, data):
+    path = write(tmp_path / "a.parquet", *data)
+    given = {"targets": TARGETS} | {parameter: kind(["user", "city"])}
+    with pytest.raises(TypeError, match=f"`{parameter}` must be a name or a list of names, whose order counts"):
+        FSMDClassifier(**PARAMS).fit_dataset(path, **given)
+
+
+def test_a_name_may_be_a_number():
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(400, 3))).assign(w=1.0).rename(columns={"w": 4})
+    table[3] = np.arange(400) % 2
+    model = FSMDClassifier(**PARAMS).fit_dataset(lambda: iter([table]), 3, sample_weight=4, columns=[0, 1, 2])
+    assert model.task_names_ == ["3"]
+    with pytest.raises(ValueError, match="`sample_weight` names 5, and the columns of"):
+        FSMDClassifier(**PARAMS).fit_dataset(lambda: iter([table]), 3, sample_weight=5)
+
+
+def test_errors_of_later_blocks_say_where_they_begin(tmp_path, monkeypatch):
+    monkeypatch.setattr(sizes, "BLOCK_ROWS", 100)
+    table = pd.DataFrame({"price": np.arange(400.0), "click": np.arange(400) % 2})
+    table.loc[350, "price"] = np.inf
+    with pytest.raises(ValueError, match=r"rows 300 to 399 of the data set, here counted from 0: .* has inf in row 50"):
+        FSMDClassifier(**PARAMS).fit_dataset(lambda: (table[i : i + 100] for i in range(0, 400, 100)), ["click"])
+
+
+def test_decimals_are_numbers_whichever_table_comes_first():
+    """Beside a category they are refused, and the first table does not decide."""
+    whole = np.arange(400) % 7
+    first = pd.DataFrame({"x": pd.Series([Decimal(int(i)) for i in whole], dtype=object), "click": np.arange(400) % 2})
+    second = first.assign(x=pd.Series(whole).astype("category"))
+    for tables in ([first, second], [second, first]):
+        with pytest.raises(ValueError, match="Column 'x' holds numbers in some tables of the data set"):
+            FSMDClassifier(**PARAMS).fit_dataset(lambda tables=tables: iter(tables), ["click"])
 
 
 def of_kinds(first, second):

@@ -62,20 +62,20 @@ def plan_of(cardinalities: tuple[int, ...], columns: tuple[int, ...], dim: int, 
         )
 
 
-def values_of(x: Tensor) -> Values | None:
+def few_values_of(x: Tensor) -> FewValues | None:
     """The columns of embedded rows that are read by values; None if there are none, or the rows do not say."""
     row = origin_of(x)
     if row is None:
         return None
     columns = tuple(f for f in row.columns if REPEATED * row.cardinalities[f] <= len(x))
-    return Values(row, columns, x.shape[1]) if columns else None
+    return FewValues(row, columns, x.shape[1]) if columns else None
 
 
 def _numbers(x: list[int]) -> Tensor:
     return torch.tensor(x, dtype=torch.int64, device="cpu")
 
 
-class Values:
+class FewValues:
     """The columns of few values of a batch: those that there are, and which of them each row has."""
 
     def __init__(self, row: RowSpec, columns: tuple[int, ...], width: int) -> None:
@@ -138,7 +138,7 @@ class Values:
 class FirstLayers:
     """One step of training of the first layers of all members, as far as they read by values."""
 
-    def __init__(self, values: Values, weight: Tensor) -> None:
+    def __init__(self, values: FewValues, weight: Tensor) -> None:
         self.values, self.weight = values, weight
         self.of_values: dict[int, Tensor] = {}
         """What the values give to each member, while it is added up."""

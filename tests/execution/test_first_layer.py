@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
-from sklearn_fsmd.execution import by_value
+from sklearn_fsmd.execution import first_layer
 from sklearn_fsmd.execution.choice import MANY, ByCore, ByTorch, Scoring
 from sklearn_fsmd.execution.crew import Crew
 from sklearn_fsmd.network import Columns, Embedding, RowSpec, origin_of, set_execution
@@ -63,13 +63,13 @@ def trained(made, given, execution, *, times=1):
 @pytest.fixture
 def by_values(monkeypatch):
     """How many columns were read by values, for each stack that was asked."""
-    seen, values = [], by_value.Values
+    seen, values = [], first_layer.FewValues
 
     def watch(row, columns, width):
         seen.append(len(columns))
         return values(row, columns, width)
 
-    monkeypatch.setattr(by_value, "Values", watch)
+    monkeypatch.setattr(first_layer, "FewValues", watch)
     return seen
 
 
@@ -196,3 +196,15 @@ def test_a_model_whose_columns_have_grown(options, by_values, monkeypatch):
         found.append(model.predict_marginals(later))
     assert by_values
     np.testing.assert_allclose(*found, atol=1e-3)
+
+
+@pytest.mark.parametrize("options", [{}, {"embedding_compression": "quotient_remainder", "max_embedding_rows": 6}])
+def test_a_model_that_was_loaded(options, by_values, tmp_path):
+    X, Y = make_frame(2 * MANY)
+    model = FSMDClassifier(**SMALL | {"max_epochs": 1} | options).fit(X, Y)
+    model.save(tmp_path / "m")
+    loaded = FSMDClassifier.load(tmp_path / "m")
+    by_values.clear()
+    np.testing.assert_array_equal(loaded.predict_marginals(X), model.predict_marginals(X))
+    assert len(by_values) == 4  # two chunks each
+    loaded.partial_fit(X, Y)

@@ -1,0 +1,175 @@
+"""Training that goes on: which rows validate, what the optimizer knows, and what may change."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from skorch.callbacks import Callback
+
+from sklearn_fsmd import FSMDClassifier
+from sklearn_fsmd.datasets import make_funnel
+from sklearn_fsmd.training import trainer
+from tests.conftest import SMALL
+
+X, Y = make_funnel(3000, random_state=0, return_X_y=True)
+X = X.assign(row=np.roll(np.arange(3000.0), 1))  # the first two are the ends, at which numbers are cut off
+FAST = SMALL | {"batch_size": 256, "max_epochs": 1}
+
+
+class Rows(Callback):
+    """Which rows of X each fit has trained on, and which have validated."""
+
+    def __init__(self):
+        self.trained, self.validated = [], []
+
+    def on_epoch_begin(self, net, dataset_train, dataset_valid, **kwargs):
+        for kept, data in ((self.trained, dataset_train), (self.validated, dataset_valid)):
+            column = data.inputs[1][:, -1].numpy()
+            column = column if data.rows is None else column[data.rows]
+            kept.append(set(np.round(column, 4).tolist()))
+
+
+def rows_of(first, second, **changed):
+    """Of two fits, the rows that the first trained on, and those that validated the second."""
+    seen = Rows()
+    options = {"warm_start": True, "callbacks": [seen], "numeric_scaling": "standard", "target_statistics": None}
+    model = FSMDClassifier(**FAST | options)
+    model.fit(*first).set_params(**changed).fit(*second)
+    return seen.trained[0], seen.validated
+
+
+def test_rows_that_were_trained_on_never_validate():
+    """Labels that become known, one that changes, rows that are appended: the rows of before keep their part."""
+    flipped = Y.copy()
+    flipped.loc[5, "click"] = 1 - flipped.loc[5, "click"]
+    late = Y.astype(float)
+    late.loc[2800:, "conversion"] = np.nan
+    for first, second in (((X, Y), (X, flipped)), ((X, late), (X, Y)), ((X[:2500], Y[:2500]), (X, Y))):
+        trained, (before, now) = rows_of(first, second)
+        assert not trained & now
+        assert before <= now
+        assert len(now) == round(0.1 * len(second[0]))
+
+
+def test_other_rows_and_another_share_are_drawn_anew():
+    _, (_, now) = rows_of((X, Y), (X[:1500], Y[:1500]))
+    assert len(now) == 150
+    _, (_, now) = rows_of((X, Y), (X, Y), validation_fraction=0.2)
+    assert len(now) == 600
+
+
+def test_a_fit_from_the_start_forgets_which_rows_validated():
+    found = []
+    for has_fit_before in (True, False):
+        model = FSMDClassifier(**FAST)
+        if has_fit_before:
+            model.fit(X[:2000], Y[:2000])
+        model.fit(X[:2500], Y[:2500], X_val=X[2500:], Y_val=Y[2500:])
+        found.append(model.set_params(warm_start=True).fit(X, Y).predict_marginals(X))
+    np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"new_categories": "Grow"}, {"batch_size": -5}, {"precision": "fp16"}, {"chain_loss": "foo"}, {"callbacks": 3}],
+    ids=str,
+)
+def test_each_call_of_partial_fit_checks_the_parameters(wrong):
+    model = FSMDClassifier(**FAST).partial_fit(X[:500], Y[:500])
+    with pytest.raises(ValueError, match=f"The '{next(iter(wrong))}' parameter of FSMDClassifier must be"):
+        model.set_params(**wrong).partial_fit(X[:500], Y[:500])
+
+
+@pytest.mark.parametrize(
+    ("changed", "goes_on"),
+    [
+        ({}, True),
+        ({"lr": 0.004}, True),
+        ({"task_weights": [1, 2]}, True),
+        ({"weight_decay": 0.5}, True),
+        ({"embedding_lr": 0.06}, True),
+        ({"optimizer": "adam"}, False),
+        ({"net_params": {"optimizer__amsgrad": True, "optimizer__fused": False}}, False),
+    ],
+    ids=str,
+)
+def test_the_optimizer_goes_on_with_another_learning_rate(changed, goes_on):
+    model = FSMDClassifier(**FAST, lr=0.005, early_stopping=False).fit(X[:1024], Y[:1024])
+    model.set_params(**changed).partial_fit(X[:512], Y[:512])
+    optimizer = model.net_.optimizer_
+    assert {int(state["step"]) for state in optimizer.state.values()} == ({6} if goes_on else {2})
+    assert optimizer.param_groups[0]["lr"] == changed.get("lr", 0.005)
+    assert optimizer.param_groups[0]["weight_decay"] == changed.get(
+        "weight_decay", 0.0 if "optimizer" in changed else 0.03
+    )
+
+
+@pytest.mark.parametrize("rule", ["uncertainty", "gradnorm"])
+def test_weights_of_tasks_that_were_found_are_saved(rule, tmp_path):
+    model = FSMDClassifier(**FAST | {"task_weighting": rule, "lr": 0.05, "max_epochs": 3}).fit(X, Y)
+    names = [name for name in model.history_[-1] if name.startswith("task_weight_")]
+    before = [model.history_[-1][name] for name in names]
+    model.save(tmp_path / "m")
+    for read in (pickle.loads(pickle.dumps(model)), FSMDClassifier.load(tmp_path / "m")):
+        found, kept = (m.net_.balance.found() for m in (read, model))
+        assert found == kept
+        read.partial_fit(X[:256], Y[:256])
+        after = [read.history_[-1][name] for name in names]
+        np.testing.assert_allclose(after, before, rtol=0.15)  # one step further
+    assert not np.allclose(before, 1, atol=0.05)
+
+
+def test_another_device_is_refused(monkeypatch):
+    model = FSMDClassifier(**FAST, device="cpu").fit(X[:500], Y[:500])
+    with pytest.raises(ValueError, match="nonsense"):
+        model.set_params(device="nonsense").partial_fit(X[:500], Y[:500])
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "resolve_device", lambda device: "cuda:0")  # as where there is a GPU
+        with pytest.raises(ValueError, match="The 'device' parameter is 'cuda' now, and the model is on 'cpu'"):
+            model.set_params(device="cuda").partial_fit(X[:500], Y[:500])
+    model.set_params(device="cpu").partial_fit(X[:500], Y[:500])
+
+
+def test_training_that_ends_before_it_begins_leaves_the_weights():
+    class Enough(Callback):
+        def on_train_begin(self, net, **kwargs):
+            net.stop_training_ = True
+
+    model = FSMDClassifier(**FAST, warm_start=True, target_statistics=None).fit(X, Y)
+    before = model.module_.towers.output.weight.clone()
+    model.set_params(callbacks=[Enough()]).fit(X, Y)
+    assert torch.equal(before, model.module_.towers.output.weight)
+    assert np.isfinite(FSMDClassifier(**FAST, callbacks=[Enough()]).fit(X, Y).predict_marginals(X)).all()
+
+
+def test_weights_of_tasks_by_name_are_refused():
+    weights = pd.Series({"conversion": 5.0, "click": 1.0})
+    with pytest.raises(ValueError, match="'task_weights' parameter takes numbers in the order of the targets"):
+        FSMDClassifier(**FAST, task_weights=weights).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"optimizer": torch.optim.LBFGS},
+        {"net_params": {"optimizer__momentum": 0.9}},
+        {"net_params": {"foo": 1}},
+    ],
+    ids=str,
+)
+def test_a_net_that_cannot_be_made_names_the_parameters(options):
+    with pytest.raises(ValueError, match=r"The net cannot be made with optimizer=.* and net_params=.*: .+\."):
+        FSMDClassifier(**FAST, **options).fit(X[:500], Y[:500])
+    FSMDClassifier(**FAST, net_params={"optimizer__foreach": True}).fit(X[:500], Y[:500])
+
+
+def test_what_surrounds_a_call_does_not_change_its_precision():
+    model = FSMDClassifier(**FAST).fit(X, Y)
+    expected = model.predict_marginals(X)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        np.testing.assert_array_equal(model.predict_marginals(X), expected)
+        np.testing.assert_array_equal(FSMDClassifier(**FAST).fit(X, Y).predict_marginals(X), expected)
+    with torch.inference_mode():
+        np.testing.assert_array_equal(FSMDClassifier(**FAST).fit(X, Y).predict_marginals(X), expected)
