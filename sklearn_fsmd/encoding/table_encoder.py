@@ -1,4 +1,4 @@
-"""A table becomes codes and scaled numbers, and these become tensors: the only place where that happens."""
+"""A table becomes codes and scaled numbers: the only place where that happens. Tensors they become in `encoded.py`."""
 
 from __future__ import annotations
 

@@ -18,9 +18,9 @@ from sklearn_fsmd.parameters import warn
 from sklearn_fsmd.training import level_of
 
 FEW_EVENTS = 10
-"""Of fewer rows of one class the level is known to a third, at best."""
+"""With fewer rows of the rarer class the level may be off by a third."""
 STEEP = 100.0
-"""No model is too timid by as much."""
+"""A steeper slope says that the labels are told apart without an error."""
 DRIFT = 0.2
 """The spread, from day to day, of the log-odds of an event."""
 EVIDENCE = 3.0

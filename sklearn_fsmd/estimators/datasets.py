@@ -61,8 +61,8 @@ class Datasets(Learning):
         """Learn from a data set that may be larger than memory: what :meth:`fit` does with a table.
 
         The rows are read several times: once for vocabularies, scales and classes, once for the rates of the targets,
-        and once in each epoch. An epoch takes row groups in random order, several at a time, and shuffles pools of
-        rows.
+        and once in each epoch; those of a function once more before, to count them. An epoch takes row groups in random
+        order, several at a time, and shuffles pools of rows.
 
         Called in each of several processes, which torchrun or Ray has started, they train one model together: each
         reads a part of the row groups in an epoch, and has its part of each batch.

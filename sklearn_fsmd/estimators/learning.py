@@ -236,7 +236,7 @@ class Learning(Statistics, Calibration, Saving, TakesTables, ClassifierMixin, Mu
         given: dict[str, Any] = {"encoder": encoder, "targets": targets, "random": random, "checkpoint": checkpoint}
         trainer.train(self, net, feed, valid, **given, **options)
         self._take_over(net, encoder, targets, random)
-        return None if checkpoint is not None and checkpoint.was_resumed else random
+        return None if checkpoint is not None and checkpoint.resumes else random
 
     @property
     def _grows(self) -> bool:

@@ -55,6 +55,7 @@ class Statistics(Predictions):
             are given to a model of a sampled one (`negative_sampling_rate`).
         """
         check_is_fitted(self)
+        self._validate_params()  # type: ignore[attr-defined]
         return self._exchange(lambda beside, _: beside._count(X, one_of(Y, y), sample_weight))
 
     def _count(self, X: Any, Y: Any, sample_weight: Any) -> None:

@@ -21,7 +21,7 @@ VARIABLE = "SKLEARN_FSMD_EXECUTION"
 KEPT = 31 * 2**20
 """Bytes: just below the most that glibc can be taught to keep."""
 MANY = 1024
-"""From this many rows on predictions go the fast way, in which each member has products of its own."""
+"""With so many rows a chunk of a prediction goes the fast way, in which each member has products of its own."""
 
 
 class Scoring(Execution):

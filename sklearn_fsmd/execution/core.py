@@ -86,7 +86,7 @@ def declare(library: ctypes.CDLL) -> ctypes.CDLL:
     CoreMissingError
         If it was compiled from other sources, as happens where the package is installed in editable mode.
     """
-    layout = getattr(library, "layout", int)
+    layout = getattr(library, "layout", int)  # of a library without one, 0
     if layout() != (VERSION * 1000 + ctypes.sizeof(_Layer)) * 1000 + ctypes.sizeof(Adam):
         raise CoreMissingError("the compiled core is of another version: install the package again")
     for name, letters in SIGNATURES.items():

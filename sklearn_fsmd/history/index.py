@@ -1,4 +1,4 @@
-"""What was known of each row's key, for the rows of an online request: sorted arrays in memory."""
+"""What was known of each row's key, for the rows of an online request or a small log: sorted arrays in memory."""
 
 from __future__ import annotations
 

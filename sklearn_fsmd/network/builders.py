@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sklearn_fsmd.network import extractors, factorization_machine
+from sklearn_fsmd.network import extractors
 from sklearn_fsmd.network.bias_tower import BiasTower
 from sklearn_fsmd.network.embedding import Columns, Embedding
 from sklearn_fsmd.network.links import TreeLink, parents_of
@@ -17,9 +17,6 @@ from sklearn_fsmd.network.member import Member, Towers
 from sklearn_fsmd.network.multitask_network import MultiTaskNetwork
 from sklearn_fsmd.network.values import VALUE_LOSSES, build_values
 from sklearn_fsmd.parameters import EXTRACTORS, LOW_ORDER, NetworkParameters
-
-PARTS = extractors, factorization_machine
-"""Where the parts of this package are registered."""
 
 
 def build_network(

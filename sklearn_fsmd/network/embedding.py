@@ -143,7 +143,7 @@ def pool(vectors: Tensor, column: Ragged, pooling: str) -> Tensor:
 
 
 def plain(pooling: str) -> str:
-    """How what has no candidate is pooled."""
+    """The pooling where there is no candidate to attend to: the mean."""
     return "mean" if pooling == "attention" else pooling
 
 

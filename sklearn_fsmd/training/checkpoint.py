@@ -81,7 +81,7 @@ class Checkpoint(Callback):
                 parameters = dict(parameters)
                 random.get_state()  # a file made up by somebody may hold anything
             self._check(model, parameters)
-        self.was_resumed = self.found is not None
+        self.resumes = self.found is not None
         self.begun_with = np.random.RandomState()
         self.begun_with.set_state(random.get_state())
         self.random = random
@@ -93,10 +93,6 @@ class Checkpoint(Callback):
             yield
         except Exception as error:
             raise ValueError(f"{self.path} cannot be resumed: {type(error).__name__}, {error}") from error
-
-    @property
-    def resumes(self) -> bool:
-        return self.found is not None
 
     def _check(self, model: str, former: Mapping[str, str]) -> None:
         if model != self.model:
