@@ -202,3 +202,32 @@ def test_the_tower_has_the_widths_that_are_asked_for():
     X, Y = make_frame()
     model = FSMDClassifier(**SMALL, bias_features=["visits"], bias_tower_dims=(5, 3)).fit(X, Y)
     assert [layer.weight.shape[2] for layer in model.module_.bias_tower.hidden.layers] == [5, 3]
+
+
+def test_rows_as_they_were_shown():
+    """Beside a log these are at its level, at each position."""
+    world = make_funnel(12_000, n_users=40, n_items=30, position_bias=2.0, random_state=0)
+    X, Y = world.data, world.target
+    model = FSMDClassifier(random_state=0, max_epochs=8, expert_dims=(32,), tower_dims=(16,))
+    model.set_params(bias_features=["position"]).fit(X[:10_000], Y[:10_000])
+    X, Y = X[10_000:], Y[10_000:]
+    of_both = {shown: model.predict_marginals(X, as_shown=shown) for shown in (True, False)}
+    p, good = of_both[True][:, 0], of_both[False][:, 0]
+    rate = Y["click"].mean()
+    assert p.mean() == pytest.approx(rate, rel=0.15)
+    assert good.mean() > 1.5 * rate
+    assert auc_per_task(Y, of_both[True])[0] > auc_per_task(Y, of_both[False])[0]
+    first = (X["position"] <= 2).to_numpy()
+    assert p[first].mean() > 2 * p[~first].mean()
+    steps = model.predict_conditionals(X, as_shown=True)
+    np.testing.assert_allclose(steps[:, 0], p, rtol=1e-6)
+    np.testing.assert_array_equal(steps[:, 1], model.predict_conditionals(X)[:, 1])
+    with pytest.raises(ValueError, match="position"):
+        model.predict_marginals(X.drop(columns="position"), as_shown=True)
+
+
+@pytest.mark.parametrize("position", [1, None])
+def test_calibration_on_rows_of_one_place_warns(fitted, position):
+    X, Y, model = fitted
+    with pytest.warns(UserWarning, match="`bias_features` are the same in all rows to calibrate on, or missing"):
+        pickle.loads(pickle.dumps(model)).calibrate(X.assign(position=position).astype({"position": float}), Y)

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sklearn_fsmd.encoding import as_pandas, read_table, warn_of_order
+from sklearn_fsmd.encoding import Encoded, as_pandas, read_table, warn_of_order
 from sklearn_fsmd.estimators.predictions import Predictions
 from sklearn_fsmd.parameters import warn
 from sklearn_fsmd.training import level_of
@@ -71,6 +71,7 @@ class Calibration(Predictions):
         warn_of_order(X, Y)
         rows, Y = self._encoder.encode_shown(read_table(self, as_pandas(X), reset=False)), as_pandas(Y)
         check_consistent_length(rows.codes, Y)
+        _warn_of_one_place(rows)
         parents = self.module_.link.parents
         targets = self._targets.encode(Y, sample_weight, parents)
         logits = self._predictor.logits(rows, self.n_threads).astype(np.float64)
@@ -87,6 +88,18 @@ class Calibration(Predictions):
             what = repr(name) if parent is None else f"{name!r}, given {self._targets.names[parent]!r},"
             fitted.append(platt(logits[:, k], targets.labels[:, k], counts, what))
         return np.array(fitted)
+
+
+def _warn_of_one_place(rows: Encoded) -> None:
+    """Warn if all rows have been shown alike, as `bias_features` say, which no log of several places says."""
+    if rows.bias is None or len(rows.codes) < 2:
+        return
+    shown = np.hstack([rows.bias.codes, rows.bias.numbers])
+    if (shown == shown[0]).all():
+        warn(
+            "The `bias_features` are the same in all rows to calibrate on, or missing. These rows are predicted as "
+            "they were shown: give them the positions that the log says, or the level is off by what the positions do."
+        )
 
 
 def platt(logits: np.ndarray, labels: np.ndarray, counts: np.ndarray, what: str) -> tuple[float, float]:

@@ -65,24 +65,29 @@ class Predictions(Exchanged):
         """The rows to predict for, checked, with all columns of fit."""
         return read_table(self, self._encoder.filled(as_pandas(X)), reset=False)
 
-    def _rows(self, X: Any) -> Encoded:
+    def _rows(self, X: Any, *, as_shown: bool = False) -> Encoded:
         """The same encoded."""
+        if as_shown:
+            return self._encoder.encode_shown(read_table(self, as_pandas(X), reset=False))
         return self._encoder.encode_main(self._table(X))
 
     @at_one_moment
-    def predict_marginals(self, X: Any) -> np.ndarray:
+    def predict_marginals(self, X: Any, *, as_shown: bool = False) -> np.ndarray:
         """P(Y_k = 1 | x) of each task: for a chain pCTR, pCTCVR and so on.
 
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_samples, n_features)
+        as_shown : bool, default=False
+            Whether to predict each row as its `bias_features` say that it was shown, to be compared with a log, and
+            not as if it had been shown well.
 
         Returns
         -------
         p : ndarray of shape (n_samples, n_tasks), float32
         """
         check_is_fitted(self)
-        return self._predictor.marginals(self._rows(X), self.n_threads, self.calibration_)
+        return self._predictor.marginals(self._rows(X, as_shown=as_shown), self.n_threads, self.calibration_)
 
     @at_one_moment
     def predict_proba(self, X: Any) -> list[np.ndarray] | np.ndarray:
@@ -140,7 +145,7 @@ class Predictions(Exchanged):
         return np.stack([own.astype(dtype) for own in labels], axis=1)
 
     @at_one_moment
-    def predict_conditionals(self, X: Any) -> np.ndarray:
+    def predict_conditionals(self, X: Any, *, as_shown: bool = False) -> np.ndarray:
         """P(step k | step k − 1) of each task: the first is its marginal, the second pCVR.
 
         In a tree, the step before is the parent. Where the link says nothing of dependence, the targets are read as
@@ -149,6 +154,8 @@ class Predictions(Exchanged):
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_samples, n_features)
+        as_shown : bool, default=False
+            As in :meth:`predict_marginals`.
 
         Returns
         -------
@@ -156,8 +163,8 @@ class Predictions(Exchanged):
         """
         check_is_fitted(self)
         if not self.module_.link.stands_alone:
-            return self._predictor.steps(self._rows(X), self.n_threads, self.calibration_)
-        p = self.predict_marginals(X)
+            return self._predictor.steps(self._rows(X, as_shown=as_shown), self.n_threads, self.calibration_)
+        p = self.predict_marginals(X, as_shown=as_shown)
         given = [
             p[:, k] if before is None else _ratio(p[:, k], p[:, before]) for k, before in enumerate(self._steps_before)
         ]
@@ -171,7 +178,7 @@ class Predictions(Exchanged):
 
     @available_if(_has_values)
     @at_one_moment
-    def predict_values(self, X: Any, *, conditional: bool = False) -> np.ndarray:
+    def predict_values(self, X: Any, *, conditional: bool = False, as_shown: bool = False) -> np.ndarray:
         """The expected value of each of `value_targets`: P(step) · E[value | step] where it follows a step.
 
         Parameters
@@ -179,13 +186,16 @@ class Predictions(Exchanged):
         X : DataFrame or array-like of shape (n_samples, n_features)
         conditional : bool, default=False
             Whether to return E[value | step] alone: of a watch time, that of a video if it is clicked.
+        as_shown : bool, default=False
+            As in :meth:`predict_marginals`.
 
         Returns
         -------
         values : ndarray of shape (n_samples, n_values), float32, in the units of Y
         """
         check_is_fitted(self)
-        p, values = self._predictor.marginals_and_values(self._rows(X), self.n_threads, self.calibration_)
+        rows = self._rows(X, as_shown=as_shown)
+        p, values = self._predictor.marginals_and_values(rows, self.n_threads, self.calibration_)
         return cast("np.ndarray", values) if conditional else self._of_impressions(p, values)
 
     @at_one_moment
