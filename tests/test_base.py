@@ -266,7 +266,9 @@ def test_the_split_is_joint_over_the_targets():
     labels = np.repeat([[0, 0], [1, 0], [1, 1]], [600, 300, 100], axis=0).astype(np.float32)
     labels = labels[random.permutation(1000)]
     rows = Encoded(np.arange(1000)[:, None], np.zeros((1000, 0), np.float32))
-    train, valid, _ = validation.split(small(validation_fraction=0.2), rows, Targets(labels, None), random)
+    targets = Targets(labels, None)
+    is_valid = validation.chosen(small(validation_fraction=0.2), targets, random, None)
+    train, valid, _ = validation.split(rows, targets, is_valid)
     assert len(train[0]) == 800
     assert len(valid[0]) == 200
     assert train[0].codes is rows.codes  # selected, not copied

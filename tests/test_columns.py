@@ -303,7 +303,7 @@ def test_categories_of_blocks_are_those_of_the_column(kind, min_frequency):
 def test_a_block_of_another_kind_is_refused():
     column = CategoryColumn("c")
     column.update(pd.Series(["a", "b"]))
-    with pytest.raises(ValueError, match="Column 'c' held strings in fit and holds numbers now"):
+    with pytest.raises(ValueError, match="Column 'c' held strings in the rows before and holds numbers in later ones"):
         column.update(pd.Series([1, 2]))
 
 

@@ -50,7 +50,7 @@ def two_classes(column: np.ndarray, name: str) -> np.ndarray:
     try:
         target_type = type_of_target(known, input_name="y")
     except TypeError:
-        if isinstance(known[0], bytes):
+        if all(isinstance(label, bytes) for label in known):
             raise TypeError(
                 f"Support for labels represented as bytes is not supported: column {name!r} of Y. Make them text."
             ) from None

@@ -97,7 +97,9 @@ def test_a_column_of_another_kind_is_refused_on_disk_too(monkeypatch):
     column = CategoryColumn("user")
     column.seen = CountsOnDisk(Counter(1))
     column.update(pd.Series(range(100)))
-    with pytest.raises(ValueError, match="Column 'user' held numbers in fit and holds strings now"):
+    with pytest.raises(
+        ValueError, match="Column 'user' held numbers in the rows before and holds strings in later ones"
+    ):
         column.update(pd.Series(["a"]))
 
 

@@ -93,10 +93,10 @@ def test_a_row_group_of_nulls(tmp_path):
             writer.write_table(part)
     model = FSMDClassifier(**PARAMS).fit_dataset(path, TARGETS)
     assert model.score(X, Y) > 0.6
-    with pytest.raises(ValueError, match="In .*a.parquet: Input y contains NaN"):
+    with pytest.raises(ValueError, match="In .*a.parquet, rows 300 to 449 .*: Input y contains NaN"):
         MultiTaskClassifier(**PARAMS).fit_dataset(path, "click")
     write(tmp_path / "b.parquet", X, Y)
-    with pytest.warns(UserWarning, match="1 of 2 files are left out: In .*a.parquet: Input y contains NaN"):
+    with pytest.warns(UserWarning, match="1 of 2 files are left out: In .*a.parquet, rows 300 to 449 .*: Input y cont"):
         MultiTaskClassifier(**PARAMS).fit_dataset(tmp_path, "click", on_error="skip")
 
 
@@ -220,9 +220,11 @@ def test_a_third_class_is_named_and_left_out(target, tmp_path):
     X, Y = make_frame(600)
     write(tmp_path / "a.parquet", X[:300], Y[:300])
     write(tmp_path / "b.parquet", X[300:], Y[300:].assign(**{target: np.arange(300) % 3}))
-    with pytest.raises(ValueError, match=f"b.parquet: Only binary classification is supported.*{target}"):
+    with pytest.raises(
+        ValueError, match=f"b.parquet, rows 300 to 599 .*: Only binary classification is supported.*{target}"
+    ):
         FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS)
-    with pytest.warns(UserWarning, match="1 of 2 files are left out: .*b.parquet: Only binary"):
+    with pytest.warns(UserWarning, match="1 of 2 files are left out: .*b.parquet, rows 300 to 599 .*: Only binary"):
         FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, on_error="skip")
 
 
