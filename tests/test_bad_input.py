@@ -216,7 +216,7 @@ def test_arrays_unlike_that_of_fit(case, given):
         "strings for ids",
         put(user="7"),
         ValueError,
-        "In `X_unlabeled`: Column 'user' held numbers in the rows before…'7'",
+        "In `X_unlabeled`: Column 'user' held numbers in…before…'7'",
     ),
     ("words for numbers", put(price="dear"), ValueError, "'price' is numeric but holds 'dear'. Convert it, or list"),
     ("no rows", lambda X: X[:0], ValueError, "Found array with 0 sample(s)"),
