@@ -122,3 +122,9 @@ def in_chunks(module: Callable[..., Tensor], *inputs: Any) -> Tensor:
 
     with ThreadPoolExecutor(n_threads) as pool:
         return torch.cat(list(pool.map(alone, chunks)))
+
+
+def in_chunks_alone(module: Callable[..., Tensor], *inputs: Any) -> Tensor:
+    """The same, whose bits do not depend on the number of threads: few rows, too, are computed by one."""
+    with threads(1 if len(inputs[0]) <= CPU_CHUNK else None):
+        return in_chunks(module, *inputs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from sklearn_fsmd.inference import in_chunks
+from sklearn_fsmd.inference import in_chunks_alone
 from sklearn_fsmd.network import MultiTaskNetwork
 from sklearn_fsmd.training.batches import TensorData
 
@@ -24,13 +24,13 @@ class Asked:
     def __init__(self, network: MultiTaskNetwork, rows: TensorData, n_bias: int) -> None:
         inputs, bias = rows.inputs[: len(rows.inputs) - n_bias], rows.inputs[len(rows.inputs) - n_bias :]
         self.network, self.rows = network, rows
-        self.logits = in_chunks(lambda *chunk: _turned(network.of_members(*chunk)), *inputs)
-        self.of_tower = [in_chunks(network.bias_tower, *bias)] if network.bias_tower is not None and bias else []
+        self.logits = in_chunks_alone(lambda *chunk: _turned(network.of_members(*chunk)), *inputs)
+        self.of_tower = [in_chunks_alone(network.bias_tower, *bias)] if network.bias_tower is not None and bias else []
 
     def outputs(self, *, shown: bool = True) -> Tensor:
         """What the network says of the rows as they were `shown`, or free of the bias, ``(n, K + V·P)``."""
         of_tower = self.of_tower if shown else []
-        return in_chunks(lambda z, *places: self.network.finished(_turned(z), *places), self.logits, *of_tower)
+        return in_chunks_alone(lambda z, *places: self.network.finished(_turned(z), *places), self.logits, *of_tower)
 
     def places(self) -> Tensor:
         """What the bias tower adds to the log-odds of each step, ``(n, K)``."""

@@ -41,7 +41,7 @@ def factors_by(
 
     It stays where the validation rows or all rows of training have one class alone, or the sample of the latter has no
     row where the step took place, so that its level could not be set. Four decimals are kept, which is more than rows
-    can say: the last bits of what was said depend on the number of threads, and those of the weights should not.
+    can say.
 
     `places` ``(n, K)`` are what the bias tower added to the log-odds of the validation rows.
     """

@@ -220,7 +220,7 @@ def test_a_third_class_is_named_and_left_out(target, tmp_path):
     X, Y = make_frame(600)
     write(tmp_path / "a.parquet", X[:300], Y[:300])
     write(tmp_path / "b.parquet", X[300:], Y[300:].assign(**{target: np.arange(300) % 3}))
-    with pytest.raises(ValueError, match=f"b.parquet, rows 300 to 599 .*: Only binary classification .*{target}"):
+    with pytest.raises(ValueError, match=f"b.parquet: Only binary classification is supported.*{target}"):
         FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS)
     with pytest.warns(UserWarning, match="1 of 2 files are left out: .*b.parquet, rows 300 to 599 .*: Only binary"):
         FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, on_error="skip")
