@@ -127,7 +127,8 @@ def _score(model: Any, source: Any, sink: Any, keep: Sequence[str], rank_weights
         writer, n_rows = None, 0
         try:
             for batch in _batches(file, batch_rows, list(dict.fromkeys([*features, *keep])), source):
-                with located(f"{source}, rows {n_rows} to {n_rows + batch.num_rows - 1}"):
+                counted = ", here counted from 0" if n_rows else ""
+                with located(f"{source}, rows {n_rows} to {n_rows + batch.num_rows - 1}{counted}"):
                     X = _frame(batch.select(features), model, with_gaps)
                     scored = _scores(model, X, rank_weights)
                 columns = [batch.column(name) for name in keep] + [pa.array(column) for column in scored.values()]

@@ -116,7 +116,7 @@ class TestRefused:
         frame = pd.read_parquet(source)
         frame.loc[200, "price"] = np.inf
         frame.to_parquet(source)
-        with pytest.raises(ValueError, match=r"in\.parquet, rows 150 to 299: .*infinity"):
+        with pytest.raises(ValueError, match=r"in\.parquet, rows 150 to 299, here counted from 0: .*infinity"):
             score_file(model, source, tmp_path / "out.parquet", batch_rows=150)
         assert not (tmp_path / "out.parquet").exists()
 

@@ -37,7 +37,7 @@ def test_sums_of_parts_are_those_of_all():
     labels = np.cumprod(random.randint(2, size=(40, 3)), axis=1)
     weights = random.choice([0.0, 1.0, 2.5], size=(40, 3))
     targets = Targets(labels.astype(np.float32), weights.astype(np.float32))
-    parts = [StepSums.of(targets.take(np.arange(40)[s]), CHAIN) for s in (slice(0, 15), slice(15, 40))]
+    parts = [StepSums.of(targets.part(np.arange(40)[s]).scaled(), CHAIN) for s in (slice(0, 15), slice(15, 40))]
     whole = StepSums.of(Targets(labels.astype(np.float32), weights.astype(np.float32)), CHAIN)
     raw = [StepSums.of(Targets(targets.labels[s], targets.weights[s]), CHAIN) for s in (slice(0, 15), slice(15, 40))]
     for together, one in zip(raw[0].plus(raw[1]), whole, strict=True):

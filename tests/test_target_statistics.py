@@ -163,7 +163,7 @@ def test_auto_takes_categories_with_many_values():
     X, Y = table()
     model = FSMDClassifier(**SMALL, **ALL_ROWS).fit(X, Y)
     assert statistics_of(model).keys == [(0,), (1,)]
-    assert model._encoder.n_numbers == 1 + 2 * 4
+    assert model._encoder.n_scalars == 1 + 2 * 4
     assert statistics_of(FSClassifier(**SMALL, **ALL_ROWS).fit(X, Y)).n_columns == 2 * 3  # without steps no third rate
     assert statistics_of(FSMDClassifier(**SMALL, categorical_features=["tab"]).fit(X, Y)) is None
     assert statistics_of(FSMDClassifier(**SMALL, **ALL_ROWS, bias_features=["user"]).fit(X, Y)).keys == [(0,)]

@@ -172,7 +172,7 @@ def test_some_of_the_rows_have_weights_of_their_own():
     labels = np.array([[1, 1], [1, 0], [0, 0], [1, 0]], np.float32)
     values = Values(np.ones((4, 1), np.float32), np.array([[1], [3], [0], [4]], np.float32), [0])
     targets = Targets(labels, np.array([[1, 1], [3, 1], [2, 1], [2, 1]], np.float32), values)
-    part = targets.take(np.array([0, 1, 2]))
+    part = targets.part(np.array([0, 1, 2])).scaled()
     np.testing.assert_allclose(part.values.weights[:, 0], [0.5, 1.5, 0])
     np.testing.assert_allclose(part.weights[:, 0], [0.5, 1.5, 1])
 

@@ -215,7 +215,7 @@ def test_fm_and_extractor_read_the_field_and_first_order_terms_the_components():
     numbers = encoder.encode_main(X).numbers
     n_statistics = encoder.statistics.n_columns
     assert numbers.shape == (80, 1 + WIDTH + n_statistics)
-    assert encoder.n_numbers == 1 + n_statistics
+    assert encoder.n_scalars == 1 + n_statistics
     np.testing.assert_allclose(numbers[:, 1:6], scaled_by_hand(X["v"]), atol=2e-3)
     x = network.embedding(*encoder.encode_main(X).tensors())
     (unit,) = network.embedding.vectors.maps

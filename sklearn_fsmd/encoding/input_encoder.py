@@ -201,7 +201,7 @@ class InputEncoder:
         return named_keys(selector, columns, self.names)
 
     @property
-    def n_numbers(self) -> int:
+    def n_scalars(self) -> int:
         """How many numbers the network reads beside the vectors: the numeric columns, and the statistics."""
         return len(self.main.numeric) + (0 if self.statistics is None else self.statistics.n_columns)
 

@@ -41,10 +41,6 @@ class Targets:
     weights: np.ndarray | None
     values: Values | None = None
 
-    def take(self, rows: np.ndarray) -> Targets:
-        """Some rows, with weights of a mean of 1 over these."""
-        return self.part(rows).scaled()
-
     def part(self, rows: np.ndarray) -> Targets:
         """Some rows, with the weights that they have among all."""
         weights = None if self.weights is None else self.weights[rows]

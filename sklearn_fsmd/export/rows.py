@@ -81,7 +81,7 @@ def encoded(g: Graph, encoder: InputEncoder, columns: Sequence[Column]) -> Rows:
         lists=tuple(read),
         vectors=tuple(of_vectors),
         n_fields=len(encoder.main.cardinalities) + len(read) + len(of_vectors),
-        n_scalars=encoder.n_numbers,
+        n_scalars=encoder.n_scalars,
     )
 
 

@@ -28,7 +28,7 @@ def build(p: NetworkParameters, encoder: InputEncoder, n_tasks: int, *, with_tab
         )
 
     bias = None if encoder.bias is None else columns(encoder.bias, len(encoder.bias.numeric))
-    return build_network(p, columns(encoder.main, encoder.n_numbers, layout_of(p, encoder.main)), n_tasks, bias)
+    return build_network(p, columns(encoder.main, encoder.n_scalars, layout_of(p, encoder.main)), n_tasks, bias)
 
 
 def layout_of(p: NetworkParameters, encoder: FeatureEncoder) -> Layout | None:

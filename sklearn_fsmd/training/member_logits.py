@@ -18,25 +18,26 @@ class Asked:
     ----------
     rows : the rows, with labels and weights.
     logits : what each member says, ``(n, M, K + V·P)``; of one alone ``(n, K + V·P)``.
-    of_tower : what the bias tower says of the rows as they were shown, ``(n,)``, in a list; empty if there is none.
+    of_tower : what the bias tower says of the rows as they were shown, ``(n,)``; None if there is none.
     """
 
     def __init__(self, network: MultiTaskNetwork, rows: TensorData, n_bias: int) -> None:
         inputs, bias = rows.inputs[: len(rows.inputs) - n_bias], rows.inputs[len(rows.inputs) - n_bias :]
         self.network, self.rows = network, rows
         self.logits = in_chunks_alone(lambda *chunk: _turned(network.of_members(*chunk)), *inputs)
-        self.of_tower = [in_chunks_alone(network.bias_tower, *bias)] if network.bias_tower is not None and bias else []
+        tower = network.bias_tower
+        self.of_tower = None if tower is None or not bias else in_chunks_alone(tower, *bias)
 
     def outputs(self, *, shown: bool = True) -> Tensor:
         """What the network says of the rows as they were `shown`, or free of the bias, ``(n, K + V·P)``."""
-        of_tower = self.of_tower if shown else []
-        return in_chunks_alone(lambda z, *places: self.network.finished(_turned(z), *places), self.logits, *of_tower)
+        places = (self.of_tower,) if shown and self.of_tower is not None else ()
+        return in_chunks_alone(lambda z, *places: self.network.finished(_turned(z), *places), self.logits, *places)
 
     def places(self) -> Tensor:
         """What the bias tower adds to the log-odds of each step, ``(n, K)``."""
         found = self.logits.new_zeros(len(self.rows), len(self.network.link.parents))
-        for of_tower in self.of_tower:
-            found[:, 0] = of_tower
+        if self.of_tower is not None:
+            found[:, 0] = self.of_tower
         return found
 
     def add(self, added: Tensor) -> None:

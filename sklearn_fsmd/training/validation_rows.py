@@ -62,8 +62,9 @@ def split(rows: Encoded, targets: Targets, is_valid: np.ndarray) -> tuple[Labell
     By these both can be counted together.
     """
     train, valid = np.flatnonzero(~is_valid), np.flatnonzero(is_valid)
-    of_both = (rows.select(train), targets.take(train)), (rows.take(valid), targets.take(valid))
-    return *of_both, _in_units_of(targets, train, targets.part(valid))
+    others = targets.part(valid)
+    of_both = (rows.select(train), targets.part(train).scaled()), (rows.take(valid), others.scaled())
+    return *of_both, _in_units_of(targets, train, others)
 
 
 def _in_units_of(targets: Targets, train: np.ndarray, others: Targets) -> Targets:
