@@ -105,8 +105,9 @@ def listed(weights: Any, model: Any, parameter: str = "weights") -> Any:
 
 
 def _by_name(weights: Any, names: list[Any], parameter: str = "weights") -> Any:
-    if isinstance(weights, pd.Series) and not pd.api.types.is_integer_dtype(weights.index):
-        weights = weights.to_dict()
+    if isinstance(weights, pd.Series):
+        has_names = not pd.api.types.is_integer_dtype(weights.index) or set(weights.index) & set(names)
+        weights = weights.to_dict() if has_names else weights
     if not isinstance(weights, Mapping):
         return weights
     if unknown := [name for name in weights if name not in names]:

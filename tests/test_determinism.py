@@ -1,7 +1,11 @@
 """The same seed gives the same bits: again, in other processes, and whatever other threads do meanwhile."""
 
 import copy
+import os
 import random
+import subprocess
+import sys
+import textwrap
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -277,3 +281,21 @@ def test_a_fit_has_gradients_where_the_user_wants_none():
     wanted = small().fit(X, Y).predict_marginals(X)
     with torch.no_grad():
         np.testing.assert_array_equal(small().fit(X, Y).predict_marginals(X), wanted)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes are forked here")
+def test_a_forked_process_waits_for_no_thread_of_its_parent():
+    """Another thread built a network, and yet another computed, when it was forked; neither is in the child."""
+    script = """
+        import os
+        from sklearn_fsmd.parameters.machine import seeding, thread_count
+        seeding._building.acquire()
+        thread_count._inside[-1] = 7
+        child = os.fork()
+        if not child:
+            free = seeding._building.acquire(timeout=5)
+            os._exit(0 if free and not thread_count._inside else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert thread_count._inside == {-1: 7}
+    """
+    subprocess.run([sys.executable, "-W", "ignore", "-c", textwrap.dedent(script)], check=True)

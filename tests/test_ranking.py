@@ -161,6 +161,8 @@ def test_a_series_whose_names_are_others_is_refused():
     p = pd.DataFrame({"p_click": [0.9, 0.1], "p_conversion": [0.01, 0.09]})
     with pytest.raises(ValueError, match="`weights` names 'conversion'"):
         weighted_product(p, pd.Series({"conversion": 1.0, "click": 0.0}))
+    numbered = p.set_axis([0, 1], axis=1)
+    np.testing.assert_allclose(weighted_product(numbered, pd.Series({1: 1.0, 0: 0.0})), p["p_conversion"])
     by_position = pd.Series([0.0, 1.0])
     np.testing.assert_allclose(weighted_product(p, by_position), p["p_conversion"])
 

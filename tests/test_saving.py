@@ -601,3 +601,13 @@ def test_an_average_of_few_steps_is_known_as_one(fitted, tmp_path):
 def test_a_file_that_does_not_say_how_many_steps_were_averaged_is_of_many():
     model = FSMDClassifier.load(DATA / "format-2.safetensors")
     assert 0.995**model.net_.average_.step < 1e-5
+
+
+def test_categories_that_are_paths_and_labels_as_long_doubles(tmp_path):
+    X, Y = make_frame(300)
+    X = X.assign(picture=[Path(f"/img/{label}.png") for label in Y["click"]])
+    model = FSMDClassifier(**SMALL).fit(X, Y["click"].to_numpy().astype(np.longdouble))
+    model.save(tmp_path / "m")
+    again = FSMDClassifier.load(tmp_path / "m")
+    np.testing.assert_array_equal(again.predict_marginals(X), model.predict_marginals(X))
+    assert model.score(X, Y["click"]) > 0.9

@@ -79,7 +79,6 @@ class Member(nn.Module):
         self.low_order = low_order
         self.extractor = extractor
         self.towers = towers
-        self.reads_rows_as_they_are = type(extractor) in EXTRACTORS_HERE
 
     def logits(self, codes: Tensor, numbers: Tensor, lists: Lists | None = None) -> Tensor:
         """The sum y_FM + y_deep of Eq. (1), and the sigmoid's argument in Eqs. (3), (6) and (9)."""
@@ -98,7 +97,7 @@ class Member(nn.Module):
 
     def _flat(self, x: Embedded) -> Tensor:
         """The rows for the extractor. One that may change them in place is not told what they were made of."""
-        return (x if self.reads_rows_as_they_are else x._replace(origin=None)).flat()
+        return (x if type(self.extractor) in EXTRACTORS_HERE else x._replace(origin=None)).flat()
 
     @property
     def first_layers(self) -> list[HiddenLayer]:

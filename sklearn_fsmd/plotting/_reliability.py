@@ -184,7 +184,7 @@ class ReliabilityDisplay:
         colors = {segment: f"C{i}" for i, segment in enumerate(rows)}
         shortened = [label_of(segment, 24) for segment in rows]
         labels = {  # targets that are not known in the same rows have no number in common
-            segment: (short if shortened.count(short) == 1 else segment)
+            segment: (short if shortened.count(short) == 1 else label_of(segment, len(segment)))
             + (f" ({min(n):,} rows)" if len(n) == 1 else "")
             for (segment, n), short in zip(rows.items(), shortened, strict=True)
         }
