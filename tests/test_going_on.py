@@ -173,3 +173,30 @@ def test_what_surrounds_a_call_does_not_change_its_precision():
         np.testing.assert_array_equal(FSMDClassifier(**FAST).fit(X, Y).predict_marginals(X), expected)
     with torch.inference_mode():
         np.testing.assert_array_equal(FSMDClassifier(**FAST).fit(X, Y).predict_marginals(X), expected)
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ({"embedding_optimizer": "sparse"}, {"lr": 0.004}),
+        ({"embedding_optimizer": "rowwise_adagrad"}, {"lr": 0.004}),
+        ({"task_weighting": "uncertainty"}, {"lr": 0.004}),
+        ({"task_weighting": "uncertainty"}, {"task_weighting": "fixed"}),
+    ],
+    ids=str,
+)
+def test_what_the_optimizer_knows_keeps_its_types_and_parameters(first, then):
+    model = FSMDClassifier(**FAST | {"early_stopping": False} | first).fit(X[:1024], Y[:1024])
+
+    def known():
+        return {
+            name: {key: value.dtype for key, value in model.net_.optimizer_.state[parameter].items()}
+            for name, parameter in model.module_.named_parameters()
+        }
+
+    before = known()
+    model.set_params(**then).partial_fit(X[:512], Y[:512])
+    assert known() == before
+    trained = {parameter for group in model.net_.optimizer_.param_groups for parameter in group["params"]}
+    assert set(model.net_.optimizer_.state) <= trained
+    assert {int(state["step"]) for state in model.net_.optimizer_.state.values()} == {6}

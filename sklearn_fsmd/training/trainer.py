@@ -201,8 +201,11 @@ def go_on_with(p: MultiTaskParameters, net: Net) -> Net:
     again.history = copied.history
     again.average_.go_on_from(copied.average_.step)
     if not any(differs(old[name], new[name]) for name in ("optimizer", "embedding_optimizer", "net_params")):
-        groups = again.optimizer_.state_dict()["param_groups"]
-        again.optimizer_.load_state_dict(copied.optimizer_.state_dict() | {"param_groups": groups})
+        # Not by load_state_dict, which makes floats of what an optimizer counts.
+        same = [(parameter, parameter) for parameter in again.module_.parameters()]
+        for old_one, new_one in (*same, *zip(copied.balance.parameters(), again.balance.parameters(), strict=False)):
+            if old_one in copied.optimizer_.state:
+                again.optimizer_.state[new_one] = copied.optimizer_.state[old_one]
     if old["task_weighting"] == new["task_weighting"]:
         again.balance.load_state_dict(copied.balance.state_dict())
     return again
