@@ -537,6 +537,15 @@ def test_training_that_goes_on_refuses_another_encoding(frame, changed, saved, t
         model.set_params(**changed).fit(X, Y)
 
 
+def test_a_column_that_numbers_the_rows_has_no_embeddings(frame):
+    X, Y = frame
+    numbered = X.assign(impression=pd.Series(np.arange(len(X)), index=X.index, dtype="category"))
+    with_one, without = (small().fit(table, Y).module_.embedding.table.weight for table in (numbered, X))
+    assert len(with_one) == len(without) + 1  # that of unknown values
+    known = small(min_frequency=1).fit(numbered, Y).module_.embedding.table.weight
+    assert len(known) > len(X)
+
+
 def test_a_validation_set_stays_when_training_goes_on(frame):
     X, Y = make_frame(1200)
     seen = []

@@ -98,6 +98,15 @@ def test_rare_values_share_the_unknown_row():
     assert column.n_rows == 3
 
 
+def test_values_seen_once_are_known_except_in_a_column_that_numbers_the_rows():
+    column, codes = fitted(np.array(["a", "a", "b", "c", None], dtype=object), min_frequency="auto")
+    assert codes == [1, 1, 2, 3, 0]  # half of the rows with a value, and no more, have one of their own
+    assert column.min_frequency == 1
+    column, codes = fitted(np.array(["a", "a", "b", "c", "d"], dtype=object), min_frequency="auto")
+    assert codes == [1, 1, 0, 0, 0]
+    assert column.min_frequency == 2
+
+
 def test_unused_levels_of_a_category_get_no_row():
     column, _ = fitted(pd.Series(["a"], dtype=pd.CategoricalDtype(["a", "b", "c"])))
     assert column.n_rows == 2
@@ -285,7 +294,7 @@ VALUES = {
 }
 
 
-@pytest.mark.parametrize("min_frequency", [1, 2])
+@pytest.mark.parametrize("min_frequency", [1, 2, "auto"])
 @pytest.mark.parametrize("kind", VALUES)
 def test_categories_of_blocks_are_those_of_the_column(kind, min_frequency):
     values = pd.Series(VALUES[kind], dtype=object)

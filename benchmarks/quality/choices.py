@@ -26,7 +26,7 @@ VARIANTS = {
     "embeddings of 8": {"embedding_dim": 8},
     "dense tables": {"embedding_optimizer": "dense"},
     "sparse tables": {"embedding_optimizer": "sparse"},
-    "values seen once": {"min_frequency": 1},
+    "values seen twice": {"min_frequency": 2},
 }
 HERE = Path(__file__).parent
 

@@ -10,7 +10,7 @@ with which the usual encoders mark such values. Integers stay integers: no id pa
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -36,7 +36,8 @@ class CategoryColumn:
     Parameters
     ----------
     name : str, for messages.
-    min_frequency : values seen less often in fit than this share the row for unknown values.
+    min_frequency : values seen less often in fit than this share the row for unknown values. What "auto" means follows
+        from the values, and is a number from `finalize` on; see :meth:`~sklearn_fsmd.encoding.seen.Counts.least`.
 
     Attributes
     ----------
@@ -49,7 +50,7 @@ class CategoryColumn:
     seen: Counts | None = None
     rare: Counted | None = None
 
-    def __init__(self, name: str, min_frequency: int = 1) -> None:
+    def __init__(self, name: str, min_frequency: int | Literal["auto"] = 1) -> None:
         self.name = name
         self.min_frequency = min_frequency
 
@@ -72,7 +73,8 @@ class CategoryColumn:
         """The values that are known from now on."""
         seen = self.__dict__.pop("seen", None) or Counts()
         self.kind: Kind | None = seen.kind
-        self.values = _sorted(seen.frequent(self.min_frequency), self.kind)
+        self.min_frequency = least = seen.least(self.min_frequency)
+        self.values = _sorted(seen.frequent(least), self.kind)
 
     def knows(self, values: np.ndarray, kind: Kind | None) -> np.ndarray:
         """Which of these distinct values have a code, ``(n,)`` bool.

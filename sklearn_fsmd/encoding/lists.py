@@ -6,7 +6,7 @@ import math
 from decimal import Decimal
 from itertools import chain
 from numbers import Number
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -30,7 +30,12 @@ class ListColumn:
     """
 
     def __init__(
-        self, name: str, shares: str | None, min_frequency: int, max_length: int, separator: str | None
+        self,
+        name: str,
+        shares: str | None,
+        min_frequency: int | Literal["auto"],
+        max_length: int,
+        separator: str | None,
     ) -> None:
         self.name, self.shares = name, shares
         self.own = CategoryColumn(name, min_frequency) if shares is None else None

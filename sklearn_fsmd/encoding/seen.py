@@ -6,7 +6,7 @@ These keep all of it in memory. What is larger than memory is learned with other
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -30,10 +30,26 @@ class Counts:
         """Count the values of a block: distinct ones, and how often each is there."""
         self.seen = block if self.seen is None else add_counts(self.seen, block)
 
-    def frequent(self, min_frequency: int) -> np.ndarray:
+    def least(self, min_frequency: int | Literal["auto"]) -> int:
+        """How often a value has to be seen to be known.
+
+        By "auto" once is enough, except where more than half of all rows hold a value that no other row has: such a
+        column numbers the rows, and the network would learn their labels by heart.
+        """
+        if min_frequency != "auto":
+            return min_frequency
+        n_once, n_rows = self.totals()
+        return 2 if 2 * n_once > n_rows else 1
+
+    def totals(self) -> tuple[int, int]:
+        """How many values were seen once, and how many rows there were, those of missing values left out."""
+        counts = (self.seen or NOTHING)[1]
+        return int((counts == 1).sum()), int(counts.sum())
+
+    def frequent(self, least: int) -> np.ndarray:
         """The values that were seen at least so often, in any order."""
         values, counts, _ = self.seen or NOTHING
-        return values[counts >= min_frequency]
+        return values[counts >= least]
 
 
 class Moments:

@@ -61,7 +61,7 @@ class FeatureEncoder:
         *,
         numeric_scaling: str | None,
         numeric_bins: int,
-        min_frequency: int,
+        min_frequency: int | Literal["auto"],
         sequences: SequenceOptions | None = None,
     ) -> None:
         self.categorical = categorical

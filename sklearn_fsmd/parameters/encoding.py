@@ -26,20 +26,22 @@ class EncodingParameters:
     numeric_bins : int, default=48
         Number of bins into which numeric columns are cut, in addition; the bins have embeddings. A missing number has
         a bin of its own. With 0 there are none, and a missing number counts as the mean.
-    min_frequency : int, default=2
-        Categories seen less often in fit share the embedding of unknown values.
+    min_frequency : int or "auto", default="auto"
+        Categories seen less often in fit share the embedding of unknown values. By "auto" a category that was seen once
+        is known too, except in columns in which more than half of the rows hold a value of their own: such a column
+        numbers the rows, and the network would learn their labels by heart.
     """
 
     categorical_features: Any = "from_dtype"
     numeric_scaling: Literal["standard", "quantile"] | None = "standard"
     numeric_bins: int = 48
-    min_frequency: int = 2
+    min_frequency: int | Literal["auto"] = "auto"
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "categorical_features": ["array-like", StrOptions({"from_dtype", "all"}), callable, None],
         "numeric_scaling": [StrOptions({"quantile", "standard"}), None],
         "numeric_bins": [Interval(Integral, 0, None, closed="left")],
-        "min_frequency": [Interval(Integral, 1, None, closed="left")],
+        "min_frequency": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
     }
 
 

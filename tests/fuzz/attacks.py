@@ -51,7 +51,7 @@ def part(table, start, stop):
 def encoding(random):
     """A column is learned, and others are encoded: as the oracle says, in tables of any length, type and container."""
     is_category = random.uniform() < 0.7
-    min_frequency = random.randint(1, 3)
+    min_frequency = one_of(random, [1, 2, 3, "auto"])
     learned = column_of(random, one_of(random, ROWS))
     table = table_of([learned], one_of(random, CONTAINERS))
     if table is None:

@@ -36,7 +36,7 @@ OPTIONS = {
     "low_order": [None, "linear", "fwfm"],
     "max_embedding_rows": [10],
     "max_list_length": [2],
-    "min_frequency": [1, 5],
+    "min_frequency": [1, 2, 5],
     "n_levels": [2],
     "n_members": [2, 3],
     "negative_sampling_rate": [0.3],

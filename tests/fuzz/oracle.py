@@ -28,6 +28,8 @@ class Category:
         forms = [form for form in forms_of(column) if form is not None]
         kinds = {kind_of(form) for form in forms}
         self.kind = None if not kinds else kinds.pop() if len(kinds) == 1 else "mixed values"
+        if min_frequency == "auto":
+            min_frequency = 2 if sum(forms.count(form) == 1 for form in forms) > len(forms) / 2 else 1
         known = [form for form in dict.fromkeys(forms) if forms.count(form) >= min_frequency]
         if self.kind in ("mixed values", "bytes"):
             known.sort(key=lambda form: (type(form).__name__, str(form)))

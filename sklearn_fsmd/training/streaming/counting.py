@@ -83,17 +83,34 @@ class CountsOnDisk(Counts):
         connection.unregister("block")
         self.seen = values[:0], counts[:0], kind
 
-    def frequent(self, min_frequency: int) -> np.ndarray:
+    def totals(self) -> tuple[int, int]:
         self._merge()
         if self.table is None:
-            return super().frequent(min_frequency)
+            return super().totals()
         self._write()
-        values, _, kind = self.seen  # type: ignore[misc]
-        enough = "" if len(values) else f" HAVING sum(n) >= {int(min_frequency)}"
+        if len(self.seen[0]):  # type: ignore[index]
+            self._read()
+            return super().totals()
+        of_values = f"SELECT sum(n)::BIGINT AS n FROM {self.table} GROUP BY value"
+        asked = f"SELECT count(*) FILTER (n = 1), sum(n)::BIGINT FROM ({of_values})"
+        [(n_once, n_rows)] = self.counter.execute(asked).fetchall()
+        return n_once, n_rows
+
+    def frequent(self, least: int) -> np.ndarray:
+        self._merge()
+        if self.table is not None:
+            self._write()
+            # What could not be written may be equal to what was, so all of it has to be read.
+            self._read("" if len(self.seen[0]) else f"HAVING sum(n) >= {least:d}")  # type: ignore[index]
+        return super().frequent(least)
+
+    def _read(self, having: str = "") -> None:
+        """Take what is on disk back to memory."""
+        kind = self.seen[2]  # type: ignore[index]
         found = self.counter.execute(
-            f"SELECT value, sum(n)::BIGINT AS n FROM {self.table} GROUP BY value{enough}"
+            f"SELECT value, sum(n)::BIGINT AS n FROM {self.table} GROUP BY value {having}"
         ).fetchnumpy()
         self.counter.execute(f"DROP TABLE {self.table}")
+        self.table = None
         values = np.asarray(found["value"], dtype=np.int64 if found["value"].dtype.kind == "i" else object)
         super().add((values, np.asarray(found["n"]), kind))
-        return super().frequent(min_frequency)

@@ -75,10 +75,12 @@ def test_counts_on_disk_are_those_in_memory(monkeypatch):
         "halves": pd.Series(ids / 2),  # whole numbers and others
         "missing": pd.Series([None] * 5000, dtype=object),
         "odd": pd.concat([odd] * 50, ignore_index=True),
+        "rows": pd.Series([*range(3000), *range(400)]),
+        "rows, and odd ones": pd.Series([f"r{i}" for i in range(3000)] + ["\ud800"] * 2 + ["r0"] * 5, dtype=object),
     }
     counter = Counter(1)
     for name, values in columns.items():
-        for min_frequency in (1, 3):
+        for min_frequency in (1, 3, "auto"):
             whole, on_disk = CategoryColumn(name, min_frequency), CategoryColumn(name, min_frequency)
             on_disk.seen = CountsOnDisk(counter)
             whole.fit_encode(values)
@@ -86,6 +88,7 @@ def test_counts_on_disk_are_those_in_memory(monkeypatch):
                 on_disk.update(values[start : start + 100])
             on_disk.finalize()
             assert on_disk.kind == whole.kind
+            assert on_disk.min_frequency == whole.min_frequency
             assert on_disk.values.equals(whole.values), name
             assert on_disk.values.dtype == whole.values.dtype
     assert counter.n_tables >= 4
