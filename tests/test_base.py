@@ -37,7 +37,7 @@ from sklearn_fsmd import (
 from sklearn_fsmd.compose import OutputView
 from sklearn_fsmd.encoding import FeatureEncoder
 from sklearn_fsmd.parameters.machine import device
-from sklearn_fsmd.training import Net, trainer
+from sklearn_fsmd.training import Net, net_options
 from sklearn_fsmd.training import large_tables as tables
 from tests.conftest import SMALL, make_frame, of
 
@@ -620,7 +620,7 @@ def test_net_params_reach_what_has_no_parameter(frame):
     assert net.optimizer_.defaults["betas"] == (0.5, 0.9)
 
 
-@pytest.mark.parametrize("name", [*sorted(trainer.OF_THE_ESTIMATOR), "use_caching", "compile"])
+@pytest.mark.parametrize("name", [*sorted(net_options.OF_THE_ESTIMATOR), "use_caching", "compile"])
 def test_net_params_do_not_reach_what_has_one(frame, name):
     with pytest.raises(ValueError, match=f"The 'net_params' parameter cannot set '{name}'"):
         small(net_params={name: 0.5}).fit(*frame)

@@ -10,7 +10,7 @@ from skorch.callbacks import Callback
 
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.datasets import make_funnel
-from sklearn_fsmd.training import trainer
+from sklearn_fsmd.training import making
 from tests.conftest import SMALL
 
 X, Y = make_funnel(3000, random_state=0, return_X_y=True)
@@ -126,7 +126,7 @@ def test_another_device_is_refused(monkeypatch):
     with pytest.raises(ValueError, match="nonsense"):
         model.set_params(device="nonsense").partial_fit(X[:500], Y[:500])
     with monkeypatch.context() as patch:
-        patch.setattr(trainer, "resolve_device", lambda device: "cuda:0")  # as where there is a GPU
+        patch.setattr(making, "resolve_device", lambda device: "cuda:0")  # as where there is a GPU
         with pytest.raises(ValueError, match="The 'device' parameter is 'cuda' now, and the model is on 'cpu'"):
             model.set_params(device="cuda").partial_fit(X[:500], Y[:500])
     model.set_params(device="cpu").partial_fit(X[:500], Y[:500])

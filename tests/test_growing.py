@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
 from sklearn_fsmd.encoding import CategoryColumn, Growth
 from sklearn_fsmd.inference import Predictor
-from sklearn_fsmd.training import large_tables, trainer
+from sklearn_fsmd.training import large_tables, making
 from tests.conftest import SMALL, make_frame
 from tests.export.files import File, check_same
 from tests.training.streaming.conftest import TARGETS, together
@@ -45,7 +45,7 @@ def grown(model, X):
     growth = Growth(model._encoder, grows=True)
     growth.update(X)
     encoder, net = growth.finish(), model.net_.copy()
-    trainer.grow(model, net, model._encoder, encoder)
+    making.grow(model, net, model._encoder, encoder)
     return net, encoder
 
 

@@ -12,7 +12,7 @@ from sklearn_fsmd.encoding import one_of
 from sklearn_fsmd.estimators.datasets import Datasets
 from sklearn_fsmd.parameters import estimator
 from sklearn_fsmd.persistence import BEFORE, flat_history, freeze, thaw
-from sklearn_fsmd.training import trainer
+from sklearn_fsmd.training import making
 
 
 @estimator
@@ -162,7 +162,7 @@ class MultiTaskClassifier(Datasets):
         """`net_` of an estimator that was read from a file: it is made when somebody asks, and scoring does not."""
         if name != "net_" or "_predictor" not in self.__dict__:
             return object.__getattribute__(self, name)  # which raises the usual AttributeError
-        self.net_ = trainer.net_of(self._predictor, self.history_)
+        self.net_ = making.net_of(self._predictor, self.history_)
         return self.net_
 
     def __getstate__(self) -> dict[str, Any]:

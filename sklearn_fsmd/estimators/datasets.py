@@ -25,8 +25,9 @@ from sklearn_fsmd.encoding import (
 )
 from sklearn_fsmd.estimators.learning import Learning
 from sklearn_fsmd.parameters import estimator, warn
+from sklearn_fsmd.parameters.machine import draw_seed
 from sklearn_fsmd.persistence import digest_of
-from sklearn_fsmd.training import Checkpoint, arrays_of, level_rows, trainer, validation_rows
+from sklearn_fsmd.training import Checkpoint, arrays_of, level_rows, making, validation_rows
 from sklearn_fsmd.training.distributed import Processes, together
 from sklearn_fsmd.training.streaming import (
     Dataset,
@@ -164,7 +165,7 @@ class Datasets(Learning):
         if validation is not None:
             validation = replace(validation, held=HoldOut(validation.source.n_rows, seed, fraction=1.0))
 
-        net = None if anew else trainer.go_on_with(self, self.net_)
+        net = None if anew else making.go_on_with(self, self.net_)
         encoder, targets, parents, sums, held, sample, valid, content = self._learn_encoding(
             dataset, validation, random, anew
         )
@@ -172,10 +173,10 @@ class Datasets(Learning):
         if validation is not None and valid is not None:
             self._refuse_unsampled(parents, sums.steps, valid[1])
         if net is None:
-            net = trainer.new_net(self, encoder, sums.with_largest(sample[1]), rates, random, None, n_rows)
+            net = making.new_net(self, encoder, sums.with_largest(sample[1]), rates, random, None, n_rows)
         else:
-            trainer.grow(self, net, self._encoder, encoder)
-            trainer.widen(net, sums.with_largest(sample[1]))
+            making.grow(self, net, self._encoder, encoder)
+            making.widen(net, sums.with_largest(sample[1]))
         level = level_rows.sample(*sample, rates, self.negative_sampling_rate)
         if encoder.statistics is not None:
             level = level.told(encoder.statistics)
@@ -206,9 +207,7 @@ class Datasets(Learning):
         self, dataset: Dataset, validation: Dataset | None, random: np.random.RandomState, anew: bool
     ) -> LearnedEncoding:
         """The passes before the first epoch."""
-        found = first_pass(
-            self, dataset, trainer.draw_seed(random), None if anew else Growth(self._encoder, grows=self._grows)
-        )
+        found = first_pass(self, dataset, draw_seed(random), None if anew else Growth(self._encoder, grows=self._grows))
         content = found.content
         encoder, targets = found.encoder, self._new_targets(found.labels, None) if anew else self._targets
         parents = self._parents(targets)

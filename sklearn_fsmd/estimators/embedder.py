@@ -15,9 +15,9 @@ from sklearn_fsmd.encoding import FeatureEncoder, read_table
 from sklearn_fsmd.estimators.atomic import Exchanged, at_one_moment, generator_of
 from sklearn_fsmd.estimators.tables import TakesTables
 from sklearn_fsmd.parameters import TableParameters, estimator
-from sklearn_fsmd.parameters.machine import resolve_device, threads
+from sklearn_fsmd.parameters.machine import draw_seed, resolve_device, threads
 from sklearn_fsmd.persistence import Saving
-from sklearn_fsmd.training import draw_seed, pretrain
+from sklearn_fsmd.training import pretrain
 
 
 @estimator

@@ -39,8 +39,19 @@ from sklearn_fsmd.estimators.tables import TakesTables
 from sklearn_fsmd.inference import Predictor
 from sklearn_fsmd.network import parents_of
 from sklearn_fsmd.parameters import MultiTaskParameters, check_widths, estimator
+from sklearn_fsmd.parameters.machine import draw_seed
 from sklearn_fsmd.persistence import Saving
-from sklearn_fsmd.training import Checkpoint, Feed, InMemory, Net, level_rows, trainer, validation_rows
+from sklearn_fsmd.training import (
+    Checkpoint,
+    Feed,
+    InMemory,
+    Net,
+    check_callbacks,
+    level_rows,
+    making,
+    trainer,
+    validation_rows,
+)
 
 WITHOUT_EFFECT = {"checkpoint", "checkpoint_rows", "verbose", "warm_start"}
 """Parameters that may differ where a fit is resumed."""
@@ -92,7 +103,7 @@ class Learning(Statistics, Calibration, Saving, TakesTables, ClassifierMixin, Mu
         parents = self._parents(targets)
         if not (anew or split):
             refuse_other_rate(self.negative_sampling_rate, self.net_.spec_)
-        net = None if anew else trainer.go_on_with(self, self.net_)
+        net = None if anew else making.go_on_with(self, self.net_)
         labels = targets.encode(Y, sample_weight, parents, scale=split)
         encoder = InputEncoder(self) if net is None else self._grown(net, X)
         rows = encoder.fit_encode(X, self._like(X, X_unlabeled)) if anew else encoder.encode(X)
@@ -107,7 +118,7 @@ class Learning(Statistics, Calibration, Saving, TakesTables, ClassifierMixin, Mu
         elif split and validation_rows.wants_split(self, len(data[0])):
             data, valid, held = self._set_aside(data, random)
         if net is not None:
-            trainer.widen(net, data[1])
+            making.widen(net, data[1])
         steps = StepSums.of(data[1], parents)
         if anew and split:
             refuse_unlabeled(*data[1].totals(), steps, targets.names, parents)
@@ -130,7 +141,7 @@ class Learning(Statistics, Calibration, Saving, TakesTables, ClassifierMixin, Mu
         if net is None:
             resumes = checkpoint is not None and checkpoint.resumes
             unlabeled, n_rows = (None if resumes else rows), (len(X) if split else None)
-            net = trainer.new_net(self, encoder, data[1], rates, random, unlabeled, n_rows)
+            net = making.new_net(self, encoder, data[1], rates, random, unlabeled, n_rows)
         drawn = self._train(
             net,
             InMemory(*data),
@@ -152,7 +163,7 @@ class Learning(Statistics, Calibration, Saving, TakesTables, ClassifierMixin, Mu
         growth = Growth(self._encoder, grows=self._grows)
         growth.update(X)
         encoder = growth.finish()
-        trainer.grow(self, net, self._encoder, encoder)
+        making.grow(self, net, self._encoder, encoder)
         return encoder
 
     def _set_aside(
@@ -171,7 +182,7 @@ class Learning(Statistics, Calibration, Saving, TakesTables, ClassifierMixin, Mu
     def _seed_of_split(self, random: np.random.RandomState) -> int:
         """What draws the rows that validate: the same ones when training goes on."""
         if not hasattr(self, "_split_seed"):
-            self._split_seed: int = trainer.draw_seed(random)
+            self._split_seed: int = draw_seed(random)
         return self._split_seed
 
     def _given_validation(
@@ -246,7 +257,7 @@ class Learning(Statistics, Calibration, Saving, TakesTables, ClassifierMixin, Mu
     def _check_parameters(self) -> None:
         """Refuse what constraints do not say, before rows are read."""
         check_widths(self, "expert_dims", "gate_dims", "tower_dims", "bias_tower_dims")
-        trainer.check_callbacks(self.callbacks)
+        check_callbacks(self.callbacks)
 
     def _parents(self, targets: TargetEncoder) -> tuple[int | None, ...]:
         """Of each target the step before it."""

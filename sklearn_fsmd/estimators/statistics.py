@@ -10,7 +10,7 @@ from sklearn_fsmd.encoding import Growth, StepSums, as_pandas, one_of, warn_of_o
 from sklearn_fsmd.estimators.calibration import refuse_unsampled
 from sklearn_fsmd.estimators.predictions import Predictions
 from sklearn_fsmd.inference import Predictor
-from sklearn_fsmd.training import Net, trainer
+from sklearn_fsmd.training import Net, making
 
 
 class Statistics(Predictions):
@@ -81,7 +81,7 @@ class Statistics(Predictions):
             refuse_unsampled(rate, parents, train, (found.rates(parents), found.n_labels), "these rows")
         encoder.statistics.add(rows.codes, targets)
         if encoder.main.n_rows > self._encoder.main.n_rows:
-            net = trainer.go_on_with(p, self.net_)
-            trainer.grow(p, net, self._encoder, encoder)
+            net = making.go_on_with(p, self.net_)
+            making.grow(p, net, self._encoder, encoder)
             self.net_, self._predictor = net, Predictor(net.module_, str(net.device), net.spec_)
         self._encoder = encoder

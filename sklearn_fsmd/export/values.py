@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from sklearn_fsmd.export.names import Value
-from sklearn_fsmd.network import LogNormal, Poisson, Squared, Values
+from sklearn_fsmd.network import LogNormal, Poisson, Squared, ValueModel
 
 if TYPE_CHECKING:
     from sklearn_fsmd.export.graph import Graph
@@ -19,7 +19,7 @@ Parameters = tuple[Value, ...]
 """The parameters of the distributions, each ``(n, V)``."""
 
 
-def expected(g: Graph, values: Values, members: Sequence[Parameters]) -> Value:
+def expected(g: Graph, values: ValueModel, members: Sequence[Parameters]) -> Value:
     """E[value | the step before] of each value, ``(n, V)`` float, from what each member says.
 
     Raises

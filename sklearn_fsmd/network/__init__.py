@@ -25,7 +25,7 @@ from sklearn_fsmd.network.seam import (
 )
 from sklearn_fsmd.network.sparse_gradients import coalesced, sum_by_rows
 from sklearn_fsmd.network.stacked_mlp import HiddenLayer, StackedLinear, StackedMLP
-from sklearn_fsmd.network.values import LogNormal, Poisson, Squared, Values
+from sklearn_fsmd.network.values import LogNormal, Poisson, Squared, ValueModel
 
 __all__ = [
     "FM",
@@ -65,7 +65,7 @@ __all__ = [
     "Table",
     "Towers",
     "TreeLink",
-    "Values",
+    "ValueModel",
     "build_network",
     "coalesced",
     "dropout_state",

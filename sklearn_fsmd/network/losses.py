@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_fsmd.network.links import TreeLink
-from sklearn_fsmd.network.values import Values
+from sklearn_fsmd.network.values import ValueModel
 
 Terms = tuple[Tensor, Tensor | None]
 """The cross-entropy of each label, ``(B, K)``, and what it counts, ``(B, K)`` or None for 1."""
@@ -56,7 +56,7 @@ class MultiTaskLoss(nn.Module):
     task_weights: Tensor
 
     def __init__(
-        self, link: TreeLink, task_weights: Tensor, chain_loss: str = "entire_space", values: Values | None = None
+        self, link: TreeLink, task_weights: Tensor, chain_loss: str = "entire_space", values: ValueModel | None = None
     ) -> None:
         super().__init__()
         self.link = link

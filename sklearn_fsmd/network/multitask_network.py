@@ -24,7 +24,7 @@ from sklearn_fsmd.network.links import TreeLink
 from sklearn_fsmd.network.member import Member
 from sklearn_fsmd.network.ragged import Lists
 from sklearn_fsmd.network.stacked_mlp import HiddenLayer
-from sklearn_fsmd.network.values import Values
+from sklearn_fsmd.network.values import ValueModel
 
 NORMS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.modules.batchnorm._NormBase)
 """Normalisations of torch, which an extractor of one's own may have: their weights are scales."""
@@ -56,7 +56,7 @@ class MultiTaskNetwork(Member):
         self,
         *,
         link: TreeLink,
-        values: Values | None = None,
+        values: ValueModel | None = None,
         bias_tower: BiasTower | None = None,
         more_members: Sequence[Member] = (),
         shares_nothing: bool = False,

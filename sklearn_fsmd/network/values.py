@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
 
-class Values(nn.Module):
+class ValueModel(nn.Module):
     """The distribution of each of `V` values, given that its parent has happened, from the `P` outputs of its tower.
 
     Values are learned in units of their own spread: `center` and `scale` are those of the rows of training. Afterwards
@@ -66,7 +66,7 @@ class Values(nn.Module):
         """See further values ``(n, V)``, of training that goes on, which may be larger than those of before."""
 
 
-class LogNormal(Values):
+class LogNormal(ValueModel):
     """Zero with the probability 1 − π, else lognormal, with a spread that is the same for all rows: for prices.
 
     The outputs are the log-odds of π and the location of the logarithms, as in [1]_. NOTE[DIFF] there a third output is
@@ -119,7 +119,7 @@ class LogNormal(Values):
         self.largest.copy_(torch.where(weights > 0, values, 0).amax(dim=0).maximum(self.largest))
 
 
-class Squared(Values):
+class Squared(ValueModel):
     """Half the squared error, in units of the variance."""
 
     multiplies = False
@@ -139,7 +139,7 @@ class Squared(Values):
         return self.center.new_zeros(self.n_values, 1)
 
 
-class Poisson(Values):
+class Poisson(ValueModel):
     """Half the deviance of a Poisson distribution, in units of the mean: for counts, and whatever varies as they do."""
 
     def expectation(self, outputs: Tensor) -> Tensor:
@@ -158,11 +158,11 @@ class Poisson(Values):
         return self.center.new_zeros(self.n_values, 1)
 
 
-VALUE_LOSSES: dict[str, type[Values]] = {"lognormal": LogNormal, "squared": Squared, "poisson": Poisson}
+VALUE_LOSSES: dict[str, type[ValueModel]] = {"lognormal": LogNormal, "squared": Squared, "poisson": Poisson}
 """What the parameter `value_loss` names."""
 
 
-def build_values(value_targets: Sequence[str | int] | None, value_loss: str) -> Values | None:
+def build_values(value_targets: Sequence[str | int] | None, value_loss: str) -> ValueModel | None:
     return VALUE_LOSSES[value_loss](len(value_targets)) if value_targets else None
 
 

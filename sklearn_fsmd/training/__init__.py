@@ -1,6 +1,6 @@
 """The training loop and what belongs to it. Only here is skorch imported."""
 
-from sklearn_fsmd.training import level_rows, trainer, validation_rows
+from sklearn_fsmd.training import level_rows, making, trainer, validation_rows
 from sklearn_fsmd.training.automatic import batch_size_of
 from sklearn_fsmd.training.batches import Batch, Batches, BatchIterator, TensorData
 from sklearn_fsmd.training.checkpoint import Checkpoint
@@ -8,8 +8,8 @@ from sklearn_fsmd.training.early_stopping import EarlyStopping
 from sklearn_fsmd.training.feed import Feed, InMemory, arrays_of, hidden_values
 from sklearn_fsmd.training.level import level_of
 from sklearn_fsmd.training.net import Net
+from sklearn_fsmd.training.net_options import check_callbacks
 from sklearn_fsmd.training.pretraining import pretrain
-from sklearn_fsmd.training.trainer import draw_seed
 
 __all__ = [
     "Batch",
@@ -23,10 +23,11 @@ __all__ = [
     "TensorData",
     "arrays_of",
     "batch_size_of",
-    "draw_seed",
+    "check_callbacks",
     "hidden_values",
     "level_of",
     "level_rows",
+    "making",
     "pretrain",
     "trainer",
     "validation_rows",

@@ -12,7 +12,7 @@ from scipy.optimize import brentq
 from scipy.special import expit
 from torch import Tensor
 
-from sklearn_fsmd.network import MultiTaskNetwork, Values
+from sklearn_fsmd.network import MultiTaskNetwork, ValueModel
 from sklearn_fsmd.training.value_level import Expected, correct_values
 
 DRIFT = 0.05
@@ -67,7 +67,7 @@ def set_level(network: MultiTaskNetwork, parts: Sequence[Outputs], rates: np.nda
 @torch.inference_mode()
 def set_level_of_values(network: MultiTaskNetwork, parts: Sequence[Outputs], *, of_chunk: bool) -> None:
     """The same of expected values; `of_chunk` says that the rows of training are a part of the data."""
-    correct_values(cast("Values", network.values), [_of_values(network, part) for part in parts], of_chunk=of_chunk)
+    correct_values(cast("ValueModel", network.values), [_of_values(network, part) for part in parts], of_chunk=of_chunk)
 
 
 def said_of(part: Outputs, n_tasks: int) -> Said:
@@ -78,7 +78,7 @@ def said_of(part: Outputs, n_tasks: int) -> Said:
 
 def _of_values(network: MultiTaskNetwork, part: Outputs) -> Expected:
     """The values alone, which always have weights."""
-    n_tasks, values = len(network.link.parents), cast("Values", network.values)
+    n_tasks, values = len(network.link.parents), cast("ValueModel", network.values)
     expected = values.expectation(cast("Tensor", network.split(part.outputs)[1]))
     labels, weights = part.labels[:, n_tasks:], cast("Tensor", part.weights)[:, n_tasks:]
     return Expected(*(x.cpu().numpy() for x in (expected, labels, weights)))

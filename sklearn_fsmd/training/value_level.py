@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.linear_model import LinearRegression, PoissonRegressor
 
-from sklearn_fsmd.network import Values
+from sklearn_fsmd.network import ValueModel
 
 DRIFT = 0.05
 """How far the mean value of later rows is thought to be from that of the rows of training: as a share of it or, where
@@ -30,7 +30,7 @@ class Expected(NamedTuple):
     weights: np.ndarray
 
 
-def correct_values(values: Values, parts: Sequence[Expected], *, of_chunk: bool = False) -> None:
+def correct_values(values: ValueModel, parts: Sequence[Expected], *, of_chunk: bool = False) -> None:
     """Set level and slope of the expectations, by the rows of training and, second, of validation.
 
     A regression of the values on what was expected of them: its mean prediction is the mean value. Rows of training

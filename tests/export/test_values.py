@@ -8,7 +8,7 @@ import torch
 
 from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier, SingleTaskClassifier
 from sklearn_fsmd.export import to_onnx
-from sklearn_fsmd.network import Values
+from sklearn_fsmd.network import ValueModel
 from tests.export.files import File, check_same
 from tests.export.models import check, data, fit, hard_rows
 from tests.test_value_targets import AFTER_CLICK
@@ -110,7 +110,7 @@ def test_single_tasks(tmp_path):
 
 
 def test_another_distribution_is_refused(tmp_path):
-    class Gamma(Values):
+    class Gamma(ValueModel):
         pass
 
     X, Y = targets()

@@ -6,7 +6,7 @@ import pytest
 
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.datasets import make_funnel
-from sklearn_fsmd.training import trainer
+from sklearn_fsmd.training import making
 from sklearn_fsmd.training.automatic import lr_of
 from tests.conftest import SMALL
 
@@ -71,4 +71,4 @@ def test_training_that_goes_on_keeps_it(funnel, tmp_path):
 
 def test_a_file_that_does_not_say_it_is_of_many_rows():
     model = FSMDClassifier.load(DATA / "format-2.safetensors").set_params(lr="auto")
-    assert trainer.go_on_with(model, model.net_).lr == MANY
+    assert making.go_on_with(model, model.net_).lr == MANY

@@ -8,11 +8,12 @@ from sklearn_fsmd.parameters.machine.device import (
     resolve_precision,
     without_autocast,
 )
-from sklearn_fsmd.parameters.machine.seeding import seeded
+from sklearn_fsmd.parameters.machine.seeding import draw_seed, seeded
 from sklearn_fsmd.parameters.machine.thread_count import restore_threads, threads, threads_now, without_denormals
 
 __all__ = [
     "cpu_by_default",
+    "draw_seed",
     "has_bf16",
     "memory_of",
     "resolve_device",

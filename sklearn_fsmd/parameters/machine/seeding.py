@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 
 _building = threading.Lock()
@@ -20,6 +21,11 @@ def _renew() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew)
+
+
+def draw_seed(random: np.random.RandomState) -> int:
+    """A seed for what is drawn by others than numpy."""
+    return int(random.randint(2**31 - 1))
 
 
 @contextmanager

@@ -137,7 +137,7 @@ def test_each_row_comes_once_and_all_make_the_same_number_of_steps(fitted, name)
 
 
 def held_out():
-    from sklearn_fsmd.training import draw_seed
+    from sklearn_fsmd.parameters.machine import draw_seed
     from sklearn_fsmd.training.streaming import HoldOut
 
     model = FSMDClassifier(**PARAMS)

@@ -1,0 +1,191 @@
+"""How the parameters of an estimator become a net, from the start or from a former one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from sklearn_fsmd.encoding import Encoded, InputEncoder, Targets
+from sklearn_fsmd.inference import Predictor, build, layout_of
+from sklearn_fsmd.network import MultiTaskLoss, MultiTaskNetwork, n_values_of
+from sklearn_fsmd.parameters import MultiTaskParameters, OptimizationParameters, group_of
+from sklearn_fsmd.parameters.machine import draw_seed, resolve_device, seeded, threads
+from sklearn_fsmd.training import growing
+from sklearn_fsmd.training.automatic import lr_of
+from sklearn_fsmd.training.large_tables import check_table_size, trains_rows, warn_of_shared_rows
+from sklearn_fsmd.training.net import Net
+from sklearn_fsmd.training.net_options import net_options, task_weights_of
+from sklearn_fsmd.training.pretraining import pretrain
+from sklearn_fsmd.training.remembered import (
+    ARCHITECTURE,
+    AUTO_LR,
+    AVERAGED_STEPS,
+    BALANCE,
+    ENCODING,
+    differs,
+    spec_of,
+)
+from sklearn_fsmd.training.task_balancing import RULES
+
+
+def new_net(
+    p: MultiTaskParameters,
+    encoder: InputEncoder,
+    targets: Targets,
+    rates: np.ndarray,
+    random: np.random.RandomState,
+    unlabeled: Encoded | None,
+    n_rows: int | None,
+) -> Net:
+    """The net for the parameters of `p`, with its initial weights, on the device that they name.
+
+    `targets` may be those of some of the rows; `rates` ``(K,)`` are the rates of all. `unlabeled` are the rows to
+    pretrain on, where `p` asks for that; None if the outcome is known already. `n_rows` are the rows of the fit, those
+    that validate included; None if others will follow.
+    """
+    if p.embedding_compression is not None and p.pretrain_epochs:
+        raise ValueError(
+            f"pretrain_epochs={p.pretrain_epochs} learns an embedding of each value, and embedding_compression="
+            f"{p.embedding_compression!r} lets values share them. Set one of the two to its default."
+        )
+    device = resolve_device(p.device)
+    warn_of_shared_rows(p, encoder.main)
+    check_table_size(p, encoder.main, targets.labels.shape[1] + n_values_of(p), device)
+    with seeded(draw_seed(random)):
+        network = build(p, encoder, targets.labels.shape[1])
+    net = wrap(p, network, device, spec_of(p) | {AUTO_LR: lr_of(n_rows)})
+    net.module_.start_at(torch.from_numpy(rates).to(net.device, torch.float32), values_of(p, targets, device))
+    pretraining_seed = draw_seed(random) if p.pretrain_epochs else 0
+    if p.pretrain_epochs and unlabeled is not None:
+        with threads(p.n_threads):
+            learned = pretrain(
+                encoder.main,
+                unlabeled,
+                encoder.pretrained,
+                dim=p.embedding_dim,
+                epochs=p.pretrain_epochs,
+                noise=p.pretrain_noise,
+                device=device,
+                seed=pretraining_seed,
+                verbose=p.verbose,
+                like=next(iter(net.module_.first_layers), None),
+            )
+        net.module_.start_from(learned)
+    return net
+
+
+def values_of(p: MultiTaskParameters, targets: Targets, device: str) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """The values and what they count, ``(n, V)`` each; None if there are none.
+
+    Raises
+    ------
+    ValueError
+        If none of a target counts.
+    """
+    if targets.values is None:
+        return None
+    values, weights = targets.values.arrays
+    for v in np.flatnonzero(~(weights > 0).any(axis=0)).tolist():
+        name = (p.value_targets or ())[v]
+        parent = (p.value_parents or {}).get(name)
+        where = "" if parent is None else f" in a row where {parent!r} has happened"
+        raise ValueError(
+            f"The value target {name!r} has no value to learn from: none is known{where}, or their weights are 0."
+        )
+    return torch.from_numpy(values).to(device), torch.from_numpy(weights).to(device)
+
+
+def wrap(p: OptimizationParameters, network: MultiTaskNetwork, device: str, spec: dict[str, Any]) -> Net:
+    """An initialised skorch net around `network`, whose weights stay as they are; what it was made of is its `spec`."""
+    network.use_sparse_gradients(trains_rows(p, network))
+    task_weights = task_weights_of(p, network.n_learned)
+    net = Net(
+        network,
+        criterion=MultiTaskLoss(network.link, task_weights, p.chain_loss, network.values),
+        lr=spec.get(AUTO_LR, lr_of(None)) if p.lr == "auto" else p.lr,
+        average_decay=p.average_decay,
+        balance=RULES[p.task_weighting](task_weights),
+        train_split=None,
+        verbose=0,
+        device=device,
+        callbacks=None,
+        use_caching=False,
+        **net_options(p, device),
+    )
+    net.spec_ = spec
+    try:
+        return net.initialize()
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ValueError(
+            f"The net cannot be made with optimizer={p.optimizer!r} and net_params={p.net_params!r}: {error}."
+        ) from error
+
+
+def net_of(predictor: Predictor, history: Sequence[dict[str, Any]]) -> Net:
+    """The net around a network that was read; its optimizer starts anew."""
+    p = group_of(OptimizationParameters, predictor.spec)
+    net = wrap(p, predictor.network, predictor.device, predictor.spec)
+    net.take_history(history)
+    net.average_.go_on_from(predictor.spec.get(AVERAGED_STEPS))
+    net.balance.take(predictor.spec.get(BALANCE, {}))
+    net.module_.eval()
+    return net
+
+
+def go_on_with(p: MultiTaskParameters, net: Net) -> Net:
+    """A copy of `net` for training that goes on under the parameters of `p`, which may have changed.
+
+    Raises
+    ------
+    ValueError
+        If a parameter of the architecture or of the encoding has changed.
+    """
+    new = spec_of(p)
+    old = new | net.spec_
+    for name in (*ARCHITECTURE, *ENCODING):
+        if differs(old[name], new[name]):
+            raise ValueError(
+                f"The {name!r} parameter was {old[name]!r} in the fit that this one goes on from and is {new[name]!r} "
+                "now. Set it back, or fit anew with warm_start=False."
+            )
+    if differs(old["device"], new["device"]) and resolve_device(p.device) != str(net.device):
+        raise ValueError(
+            f"The 'device' parameter is {p.device!r} now, and the model is on {str(net.device)!r}. Set it back, fit "
+            "anew with warm_start=False, or save the model and load it with this `device`."
+        )
+    copied = net.copy()
+    if not any(differs(old[name], new[name]) for name in set(new) - {"device", "embedding_std"}):
+        return copied
+    again = wrap(p, copied.module_, str(net.device), net.spec_ | new)
+    again.history = copied.history
+    again.average_.go_on_from(copied.average_.step)
+    if not any(differs(old[name], new[name]) for name in ("optimizer", "embedding_optimizer", "net_params")):
+        # Not by load_state_dict, which makes floats of what an optimizer counts.
+        same = [(parameter, parameter) for parameter in again.module_.parameters()]
+        for old_one, new_one in (*same, *zip(copied.balance.parameters(), again.balance.parameters(), strict=False)):
+            if old_one in copied.optimizer_.state:
+                again.optimizer_.state[new_one] = copied.optimizer_.state[old_one]
+    if old["task_weighting"] == new["task_weighting"]:
+        again.balance.load_state_dict(copied.balance.state_dict())
+    return again
+
+
+def widen(net: Net, targets: Targets) -> None:
+    """Let training that goes on know of values that are larger than those of before."""
+    if net.module_.values is not None and targets.values is not None:
+        net.module_.values.widen(*(torch.from_numpy(x).to(net.device) for x in targets.values.arrays))
+
+
+def grow(p: MultiTaskParameters, net: Net, before: InputEncoder, now: InputEncoder) -> None:
+    """Give `net`, which is a copy, rows for the values that `now` knows and `before` did not.
+
+    Raises
+    ------
+    ValueError
+        If the tables would not fit into memory.
+    """
+    check_table_size(p, now.main, net.module_.n_learned, str(net.device))
+    growing.grow(net, before.main, now.main, layout_of(p, now.main))

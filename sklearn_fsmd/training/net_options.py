@@ -1,0 +1,96 @@
+"""What skorch's net is told of the optimizer, the tasks and the callbacks, and what it refuses."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+import torch
+
+from sklearn_fsmd.parameters import OptimizationParameters
+from sklearn_fsmd.training.large_tables import optimizer_of
+
+WEIGHT_DECAY = 0.03
+"""What "auto" is with AdamW."""
+
+NOT_NET_PARAMS = {
+    *("module", "criterion", "optimizer", "lr", "max_epochs", "batch_size", "device", "callbacks", "verbose"),
+    *("train_split", "iterator_train", "iterator_valid", "dataset", "average_decay", "balance", "predict_nonlinearity"),
+    *("use_caching", "compile"),
+}
+OF_THE_ESTIMATOR = {
+    *("optimizer__lr", "optimizer__weight_decay", "optimizer__table_lr", "optimizer__param_groups"),
+}
+
+
+def net_options(p: OptimizationParameters, device: str) -> dict[str, Any]:
+    """What the skorch net is given of the optimizer's parameters, and the user's `net_params`, which come last.
+
+    Raises
+    ------
+    ValueError
+        If `net_params` sets what the estimator has a parameter for, or what its training does not use.
+    """
+    taken = [
+        name
+        for name in p.net_params or {}
+        if not isinstance(name, str)
+        or name in OF_THE_ESTIMATOR
+        or (name.split("__")[0] in NOT_NET_PARAMS and not name.startswith("optimizer__"))
+    ]
+    if taken:
+        raise ValueError(f"The 'net_params' parameter cannot set {taken[0]!r}; use the parameters of the estimator.")
+    optimizer = optimizer_of(p)
+    if not issubclass(optimizer, torch.optim.Optimizer):
+        raise ValueError(f"The 'optimizer' parameter must be a subclass of torch.optim.Optimizer. Got {optimizer!r}.")
+    options: dict[str, Any] = {"optimizer": optimizer}
+    if "weight_decay" in inspect.signature(optimizer).parameters:
+        is_decay = p.optimizer == "adamw" or issubclass(optimizer, torch.optim.AdamW)
+        auto = WEIGHT_DECAY if is_decay else 0.0
+        options["optimizer__weight_decay"] = auto if p.weight_decay == "auto" else p.weight_decay
+    elif p.weight_decay not in ("auto", 0):
+        raise ValueError(
+            f"weight_decay={p.weight_decay} has no effect: {optimizer.__name__} has none. Leave it 'auto'."
+        )
+    if p.embedding_optimizer == "rowwise_adagrad":
+        options["optimizer__table_lr"] = p.embedding_lr
+    own_way = {"optimizer__foreach", "optimizer__differentiable"} & set(p.net_params or ())
+    if p.optimizer in ("adamw", "adam", "sgd") and not device.startswith("mps") and not own_way:
+        options["optimizer__fused"] = True
+    return options | (p.net_params or {})
+
+
+def task_weights_of(p: OptimizationParameters, n_tasks: int) -> torch.Tensor:
+    if p.task_weights is None:
+        return torch.ones(n_tasks, dtype=torch.float32)
+    if hasattr(p.task_weights, "to_dict") and any(isinstance(name, str) for name in p.task_weights.to_dict()):
+        raise ValueError(
+            "The 'task_weights' parameter takes numbers in the order of the targets, and no names: pass a list. Got a "
+            f"Series for {list(p.task_weights.to_dict())}."
+        )
+    try:
+        weights = np.asarray(p.task_weights)
+    except ValueError:  # lists of several lengths
+        weights = np.empty(0)
+    with np.errstate(over="ignore"):
+        weights = weights.astype(np.float32) if weights.dtype.kind in "iuf" else np.empty(0, dtype=np.float32)
+    if weights.shape != (n_tasks,) or not (np.isfinite(weights) & (weights >= 0)).all() or not weights.any():
+        raise ValueError(
+            f"The 'task_weights' parameter must be {n_tasks} numbers, one per task, not negative and not all zero. "
+            f"Got {p.task_weights!r} instead."
+        )
+    return torch.from_numpy(weights)
+
+
+def check_callbacks(callbacks: Any) -> None:
+    """Raise if one is no callback of skorch, or would put weights back that are not those of the model."""
+    for callback in () if callbacks is None else callbacks:
+        own = callback[1] if isinstance(callback, tuple) and len(callback) == 2 else callback
+        if not hasattr(own, "on_batch_end") and callback is not None:
+            raise TypeError(f"The 'callbacks' parameter must be a list of skorch callbacks. Got {callback!r} in it.")
+        if getattr(own, "load_best", False):
+            raise ValueError(
+                "load_best=True of a callback would put back weights of the end of an epoch, without their average. "
+                "The best averaged weights are kept anyway: leave it out."
+            )
