@@ -107,6 +107,26 @@ def test_a_value_needs_to_be_seen_often_in_one_call_or_in_several():
     assert dict(zip(*(part.tolist() for part in column.rare[:2]), strict=True)) == {"d": 2}
 
 
+def test_once_is_enough_but_for_a_column_that_numbered_the_rows():
+    column = column_after(Fitted(["a", "a", "b"], min_frequency="auto"), ["c", "d", "d"])
+    assert column.values.tolist() == ["a", "b", "c", "d"]  # noqa: PD011
+    column = column_after(Fitted(["a", "b", "c"], min_frequency="auto"), ["c", "d", "d"])
+    assert column.values.tolist() == ["d"]  # noqa: PD011
+
+
+@pytest.mark.parametrize("pickled", [False, True])
+def test_a_file_remembers_how_often_values_have_to_be_seen(pickled, tmp_path):
+    X = pd.DataFrame({"v": pd.Series([*"aabbc", *"aabbd"], dtype="category")})
+    model = FSMDClassifier(**GROW | {"min_frequency": "auto"}).fit(X, [0, 1] * 5)
+    model.save(tmp_path / "model")
+    read = pickle.loads(pickle.dumps(model)) if pickled else FSMDClassifier.load(tmp_path / "model")
+    assert read.min_frequency == "auto"
+    more = pd.DataFrame({"v": pd.Series(["e", "a"], dtype="category")})
+    for fitted in (model, read):
+        assert fitted.partial_fit(more, [0, 1])._encoder.main.cardinalities == [6]
+    assert read.set_params(warm_start=True).fit(X, [0, 1] * 5).n_iter_ > 1
+
+
 def test_a_value_of_another_kind_is_refused():
     with pytest.raises(ValueError, match="Column 'v' held numbers in fit and holds strings now"):
         column_after(Fitted([1, 2]), ["a"])

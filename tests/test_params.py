@@ -2,7 +2,7 @@
 
 import inspect
 import pickle
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import pytest
@@ -153,3 +153,70 @@ def test_documentation_is_merged_by_section():
 def test_a_docstring_without_sections_gets_them_all():
     merged = merge_docs("Short.", "Long.\n\nParameters\n----------\na : int\n    One.\n", {"a"})
     assert merged == "Short.\n\nParameters\n----------\na : int\n    One.\n"
+
+
+@pytest.mark.parametrize(
+    ("annotation", "options", "none"),
+    [
+        (Literal["a", "b"], {"a", "b"}, False),
+        (Literal["a", "b"] | None, {"a", "b"}, True),
+        (Literal["a", None], {"a"}, True),
+        ('Literal["a", "b"]', {"a", "b"}, False),
+        ("typing.Literal['a', 'b'] | None", {"a", "b"}, True),
+        ("None | Literal['a']", {"a"}, True),
+        ("Optional[t.Literal['a']]", {"a"}, True),
+    ],
+)
+def test_a_type_that_names_all_strings_is_a_constraint(annotation, options, none):
+    @estimator
+    class Chosen(BaseEstimator):
+        """Of options."""
+
+        __annotations__: ClassVar = {"kind": annotation}
+        kind = "a"
+
+    for value in sorted(options) + [None] * none:
+        Chosen(kind=value)._validate_params()
+    for value in ["c", 1, *([] if none else [None])]:
+        with pytest.raises(ValueError, match="The 'kind' parameter of Chosen must be a str among {"):
+            Chosen(kind=value)._validate_params()
+
+
+@pytest.mark.parametrize(
+    "annotation", ["int | Literal['auto']", Literal[1, 2], "Literal[Color.RED]", "ClassVar[Literal['a']]", "Literal"]
+)
+def test_other_types_are_none(annotation):
+    @estimator
+    class Chosen(BaseEstimator):
+        """Of options."""
+
+        __annotations__: ClassVar = {"kind": annotation}
+        kind = "a"
+
+    assert Chosen._parameter_constraints == {}
+
+
+def test_a_constraint_of_the_class_counts_more_than_its_types():
+    @estimator
+    class Chosen(BaseEstimator):
+        """Of options."""
+
+        kind: Literal["a", "b"] = "a"
+        _parameter_constraints: ClassVar[dict] = {"kind": [str]}
+
+    @estimator
+    class Narrower(Chosen):
+        """Of fewer."""
+
+        kind: Literal["a"] = "a"
+
+    @estimator
+    class Fixed(Chosen):
+        """Of none."""
+
+        kind: ClassVar[str] = "a"
+
+    Chosen(kind="c")._validate_params()
+    with pytest.raises(ValueError, match="must be a str among {'a'}"):
+        Narrower(kind="c")._validate_params()
+    assert Fixed._parameter_constraints == {}

@@ -106,7 +106,7 @@ ENCODERS = st.fixed_dictionaries(
         "categorical_features": st.sampled_from(["from_dtype", not_too_large]),
         "numeric_scaling": st.sampled_from(["standard", "quantile"]),
         "numeric_bins": st.sampled_from([0, 1, 8]),
-        "min_frequency": st.integers(1, 2),
+        "min_frequency": st.sampled_from([1, 2, "auto"]),
     }
 )
 

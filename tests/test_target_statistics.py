@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from sklearn_fsmd import FSClassifier, FSMDClassifier, MultiTaskClassifier
 from sklearn_fsmd.encoding import FeatureEncoder, TargetStatistics
-from sklearn_fsmd.encoding.rates import LARGEST_STRENGTH, SMALLEST_STRENGTH, log_count
+from sklearn_fsmd.encoding.rates import LARGEST_STRENGTH, SMALLEST_STRENGTH, counts_of, log_count
 from sklearn_fsmd.encoding.statistics_keys import in_rows
 from sklearn_fsmd.encoding.targets import Targets
 from tests.conftest import SMALL, make_frame
@@ -39,7 +39,7 @@ def slow_strength(y, n, p):
 
 
 def slow_statistics(values, labels, weights, order, parent_of):
-    """By the definition, row by row: the log count of all rows, and for each event the log-odds of its rate before."""
+    """By the definition, row by row: the log count of others, and for each event the log-odds of its rate before."""
     events = [(k, None) for k in range(labels.shape[1])] + [(k, p) for k, p in enumerate(parent_of) if p is not None]
 
     def counted(i, task, parent):
@@ -62,8 +62,8 @@ def slow_statistics(values, labels, weights, order, parent_of):
         unit = (w**2).sum() / w.sum()
         strength[event] = unit * slow_strength(*(by_value / unit).T, overall[event])
 
-    def describe(value, rows):
-        found = [np.log1p(len(of.get(value, [])))]
+    def describe(value, rows, n_own=0):
+        found = [np.log1p(len(of.get(value, [])) - n_own)]
         for event in events:
             positive, n = sums(rows, *event)
             p = (positive + strength[event] * overall[event]) / (n + strength[event])
@@ -71,7 +71,7 @@ def slow_statistics(values, labels, weights, order, parent_of):
         return found
 
     rank = np.argsort(order)
-    before = [describe(values[i], [j for j in of[values[i]] if rank[j] < rank[i]]) for i in everyone]
+    before = [describe(values[i], [j for j in of[values[i]] if rank[j] < rank[i]], 1) for i in everyone]
     of_value = {value: describe(value, rows) for value, rows in of.items()}
     return np.array(before), of_value, np.array(describe("unseen", []))
 
@@ -119,6 +119,17 @@ def test_a_row_without_its_own_labels_sees_all_others(weighted):
         np.testing.assert_allclose(without_own[last, columns], learned[last, columns], atol=1e-4)
     np.testing.assert_allclose(without_own[7], statistics.append(rows).numbers[7], atol=1e-6)  # it is not counted
     assert not np.allclose(without_own, statistics.append(rows).numbers)
+
+
+def test_a_value_seen_once_looks_in_training_as_an_unseen_one_does_later():
+    X = np.array(["a", "a", "a", "b", "b", "once"], dtype=object)[:, None]
+    encoder = FeatureEncoder("all", numeric_scaling=None, numeric_bins=0, min_frequency=1)
+    rows, targets = encoder.fit_encode(X), Targets(np.array([[1], [0], [1], [0], [0], [1]], np.float32), None)
+    statistics = TargetStatistics([(0,)], (None,))
+    learned = statistics.learn(encoder, rows, targets, None).numbers
+    later = statistics.append(encoder.encode(np.array([["unseen"], ["once"]], dtype=object))).numbers
+    np.testing.assert_array_equal(learned[5], later[0])
+    assert (later[1] > later[0]).all()  # it has been seen, and followed
 
 
 def test_no_row_sees_its_own_label():
@@ -534,7 +545,7 @@ def test_a_count_does_not_tell_a_rows_own_label(how, streamed, tmp_path):
         model.fit(X, Y, sample_weight=weights)
     statistics = model._encoder.statistics
     index = statistics.index(0, model._encoder.main.encode(X).codes)
-    assert abs(np.corrcoef(log_count(statistics.sums[0])[index], click)[0, 1]) < 0.05
+    assert abs(np.corrcoef(log_count(counts_of(statistics.sums[0]))[index], click)[0, 1]) < 0.05
 
 
 @pytest.mark.parametrize("item", [None, 1.5, ("city", ["user"]), True])

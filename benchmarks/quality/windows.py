@@ -1,23 +1,28 @@
-"""One option changed at a time where days lie between training and reading: ``python -m benchmarks.quality.windows``.
+"""One option changed at a time, read on days to come: ``make windows``.
 
-KuaiRand is trained from 25 April on, stopped on the two days that follow, and read on the two after these. None of
-them is a day of the published tables.
+KuaiRand is trained from 25 April on and stopped on the two days that follow, or trained on these days too and stopped
+on a random tenth of all rows. Read are the two days after them. None is a day of the published tables.
 """
 
 import argparse
 import warnings
+from pathlib import Path
 
-import numpy as np
+import pandas as pd
 
+from benchmarks.paper.store import Store
 from benchmarks.quality import measures
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.datasets import fetch_kuairand_pure
 
+HERE = Path(__file__).parent
 WINDOWS = {
     "to 28 April": ("04-25", "04-28", "04-29", "04-30", "05-01", "05-02"),
     "to 29 April": ("04-25", "04-29", "04-30", "05-01", "05-02", "05-03"),
     "to 30 April": ("04-25", "04-30", "05-01", "05-02", "05-03", "05-04"),
 }
+AUCS = ["click_auc", "conversion_auc", "conversion_after_auc"]
+STOPS = ["two days", "a random tenth"]
 VARIANTS = {
     "defaults": {},
     "values seen twice": {"min_frequency": 2},
@@ -33,23 +38,38 @@ def days(first, last):
     return fetch_kuairand_pure(start=f"2022-{first}", end=f"2022-{last}", return_X_y=True)
 
 
+def rows_of(window, stop):
+    """What `fit` is given, and the rows that are read."""
+    first, last, *following, read, end = WINDOWS[window]
+    if stop == "a random tenth":
+        return dict(zip("XY", days(first, following[-1]), strict=True)), days(read, end)
+    (X, Y), (X_val, Y_val) = days(first, last), days(*following)
+    return {"X": X, "Y": Y, "X_val": X_val, "Y_val": Y_val}, days(read, end)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--windows", choices=WINDOWS, nargs="*", default=list(WINDOWS))
+    parser.add_argument("--stops", choices=STOPS, nargs="*", default=STOPS)
     parser.add_argument("--only", choices=VARIANTS, nargs="*", default=["defaults", "values seen twice"])
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
-    for window in options.windows:
-        a, b, c, d, e, f = WINDOWS[window]
-        (X, Y), (X_val, Y_val), (X_read, Y_read) = days(a, b), days(c, d), days(e, f)
-        for seed in range(options.seeds):
-            for name in options.only:
-                model = FSMDClassifier(random_state=seed, **VARIANTS[name]).fit(X, Y, X_val=X_val, Y_val=Y_val)
-                p, given = model.predict_marginals(X_read), model.predict_conditionals(X_read)[:, 1]
-                row = measures.of_predictions(Y_read, p, given)
-                found = "  ".join(f"{key} {np.round(value, 5)}" for key, value in row.items() if key.endswith("_auc"))
-                print(f"{window}  {name}  {seed}  {found}", flush=True)
+    store = Store("windows", HERE)
+    for stop in options.stops:
+        for window in options.windows:
+            given, (X, Y) = rows_of(window, stop)
+            for seed in range(options.seeds):
+                for variant in options.only:
+                    key = {"trained": window, "stopped on": stop, "variant": variant, "seed": seed}
+                    if store.has(key):
+                        continue
+                    model = FSMDClassifier(random_state=seed, **VARIANTS[variant]).fit(**given)
+                    predicted = model.predict_marginals(X), model.predict_conditionals(X)[:, 1]
+                    store.add([{**key, **measures.of_predictions(Y, *predicted)}])
+                    print(*key.values(), *(f"{store.rows[-1][name]:.4f}" for name in AUCS), flush=True)
+    means = pd.DataFrame(store.rows).groupby(["stopped on", "trained", "variant"], sort=False).mean(numeric_only=True)
+    print(means[AUCS].round(4).to_string())
 
 
 if __name__ == "__main__":

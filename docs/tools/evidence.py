@@ -37,6 +37,10 @@ PAGES: dict[str, tuple[str, str, list[Stored]]] = {
                    "data == 'census' and part == 'test'", "Census-Income"),
             Stored("benchmarks/quality/choices.csv", "make choices", ["variant"], AUCS, "", "How defaults were chosen",
                    "One option at a time, on the validation days of KuaiRand."),
+            Stored("benchmarks/quality/windows.csv", "make windows", ["stopped on", "trained", "variant"], AUCS, "",
+                   "How often a value has to be seen",
+                   "KuaiRand, trained from 25 April on, stopped on the two days that follow, or trained on these too "
+                   "and stopped on a random tenth of the rows; read on the two days after them."),
             Stored("benchmarks/quality/slopes.csv", "make slopes", ["data", "rows", "spread"],
                    {"log_loss_1": "log loss 1", "log_loss_2": "log loss 2", "slope_1": "slope 1", "slope_2": "slope 2"},
                    "", "How freely validation rows set a slope",

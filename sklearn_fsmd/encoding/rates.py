@@ -22,10 +22,10 @@ def counts_of(sums: np.ndarray) -> np.ndarray:
     return sums[:, -1] if sums.shape[1] % 2 else sums[:, sums.shape[1] // 2]
 
 
-def log_count(sums: np.ndarray, share: float = 1.0) -> np.ndarray:
-    """The log of the counts, ``(n,)``, of which each row counts `share`."""
+def log_count(counts: np.ndarray, share: float = 1.0) -> np.ndarray:
+    """The log of counts, ``(n,)``, of which each row counts `share`."""
     # Of numbers with gaps between them numpy 2.0 computes other last bits in one call than in the next.
-    return np.log1p(share * np.ascontiguousarray(counts_of(sums)))
+    return np.log1p(share * np.ascontiguousarray(counts))
 
 
 def units_of(total: np.ndarray, squares: np.ndarray) -> np.ndarray:

@@ -33,16 +33,16 @@ class Counts:
     def least(self, min_frequency: int | Literal["auto"]) -> int:
         """How often a value has to be seen to be known.
 
-        By "auto" once is enough, except where more than half of all rows hold a value that no other row has: such a
-        column numbers the rows, and the network would learn their labels by heart.
+        By "auto" once is enough, except where more than half of the values that were counted were seen once: such a
+        column numbers the rows, and a network would learn them by heart.
         """
         if min_frequency != "auto":
             return min_frequency
-        n_once, n_rows = self.totals()
-        return 2 if 2 * n_once > n_rows else 1
+        n_once, n = self.totals()
+        return 2 if 2 * n_once > n else 1
 
     def totals(self) -> tuple[int, int]:
-        """How many values were seen once, and how many rows there were, those of missing values left out."""
+        """How many values were seen once, and how many there were, of which none was missing."""
         counts = (self.seen or NOTHING)[1]
         return int((counts == 1).sum()), int(counts.sum())
 

@@ -111,7 +111,7 @@ class RunningStatistics:
             index = statistics.index(i, rows.codes)
             by_value = ByValue(index)
             before = running[index] + by_value.before(counted)
-            numbers.append(statistics.seen(i, index, before))
+            numbers.append(statistics.seen(i, index, counted, before))
             self.add(i, *by_value.totals(counted))
         return rows.with_numbers(np.concatenate(numbers, axis=1))
 
@@ -130,10 +130,10 @@ def draw_scale(
     the hypergeometric distribution: what a random order of all rows would give, without one.
     """
     counted, n_events = statistics.counted(targets), len(statistics.events)
-    everything = [sums[statistics.index(i, codes)].astype(np.float64) for i, sums in enumerate(statistics.sums)]
-    before = []
-    for sums in everything:
-        of_rows = np.maximum(sums - counted, 0)[:, : 2 * n_events] / np.tile(statistics.units, 2)
+    sums = (sums[statistics.index(i, codes)].astype(np.float64) for i, sums in enumerate(statistics.sums))
+    others, before = [np.maximum(of_key - counted, 0) for of_key in sums], []
+    for of_key in others:
+        of_rows = of_key[:, : 2 * n_events] / np.tile(statistics.units, 2)
         positive, total = halves(np.rint(of_rows).astype(np.int64))
         positive = np.minimum(positive, total)
         n = np.floor(random.random_sample(total.shape) * (total + 1)).astype(np.int64)
@@ -141,4 +141,4 @@ def draw_scale(
         few = (n > 0) & (total < 10**9)
         drawn[few] = random.hypergeometric(positive[few], (total - positive)[few], n[few])
         before.append(np.concatenate([drawn * statistics.units, n * statistics.units], axis=1))
-    statistics.take_scale(everything, before)
+    statistics.take_scale(others, before)

@@ -3,8 +3,9 @@
 For a training row the rates come from the rows before it in a random order, "ordered" target statistics [1]_: a rate
 in which the row's own label counts would tell the network that label. For every other row they come from all rows that
 were counted, by a table with a row per value, as an embedding is: those of training and, after it, further ones. The
-count is that of all training rows for both: a count up to the row would be half of it in the mean, and predictions
-would be made for busier users than those of training.
+count is that of all other rows, those after a training row too: a count up to the row would be half of it in the mean,
+and predictions would be made for busier users than those of training. The row itself is left out, so that a value that
+was seen once looks in training as an unseen one does later.
 
 References
 ----------
@@ -23,6 +24,7 @@ from sklearn_fsmd.encoding.encoded import Encoded
 from sklearn_fsmd.encoding.key_rows import Key, KeyRows, renumbered
 from sklearn_fsmd.encoding.rates import (
     compact,
+    counts_of,
     halves,
     log_count,
     share_of_more,
@@ -131,10 +133,9 @@ class TargetStatistics(KeyRows):
         if not more:
             self._smooth(own, counted.sum(axis=0), np.square(counted).sum(axis=0))
         values = np.empty((len(codes), self.n_columns), order="F")  # column by column, as it is computed and read
-        for i, (index, sums) in enumerate(zip(indices, self.sums, strict=True)):
-            of_key = values[:, self._columns_of(i)]
+        for i, index in enumerate(indices):
             before = ByValue(index, order).before(counted)
-            of_key[:, 0], of_key[:, 1:] = self._log_counts(sums, i)[index], self._log_odds(before, i)
+            values[:, self._columns_of(i)] = self._of_key(i, self._others(i, index, counted), before)
         if not more:  # later rows are scaled as the network has learned to read them
             self._scale_by(values)
         self._tabulate()
@@ -229,7 +230,7 @@ class TargetStatistics(KeyRows):
         for i, sums in enumerate(self.sums):
             index = self.index(i, rows.codes)
             others = (sums[index] - counted).clip(min=0)
-            of_keys.append(self.seen(i, index, np.where(index[:, None] > 0, others, 0)))
+            of_keys.append(self.seen(i, index, counted, np.where(index[:, None] > 0, others, 0)))
         return rows.with_numbers(np.concatenate(of_keys, axis=1))
 
     def look_up(self, codes: np.ndarray) -> np.ndarray:
@@ -248,33 +249,37 @@ class TargetStatistics(KeyRows):
         made._tabulate()
         return made
 
-    def take_scale(self, sums: Sequence[np.ndarray], before: Sequence[np.ndarray]) -> None:
+    def take_scale(self, others: Sequence[np.ndarray], before: Sequence[np.ndarray]) -> None:
         """Scale the statistics by those of some rows, and make the tables.
 
         Parameters
         ----------
-        sums, before : for each key what rows of training see, ``(n, 2 · n_events + 1)``: the sums of all rows of the
-            same value, and those of the rows before them.
+        others, before : for each key what rows of training see, ``(n, 2 · n_events + 1)``: the sums of all other rows
+            of the same value, and those of the rows before them.
         """
-        self._scale_by(self._values(sums, before))
+        keys = enumerate(zip(others, before, strict=True))
+        self._scale_by(np.concatenate([self._of_key(i, counts_of(sums), own) for i, (sums, own) in keys], axis=1))
         self._tabulate()
 
-    def seen(self, i: int, index: np.ndarray, before: np.ndarray) -> np.ndarray:
+    def seen(self, i: int, index: np.ndarray, counted: np.ndarray, before: np.ndarray) -> np.ndarray:
         """The scaled statistics of key `i`, ``(n, 1 + n_events)``, of rows of training.
 
         Parameters
         ----------
         index : ``(n,)``, the rows of the key's table.
+        counted : ``(n, 2 · n_events + 1)``, what each counts itself.
         before : ``(n, 2 · n_events + 1)``, the sums that each may see.
         """
-        own = self._columns_of(i)
-        rates = self._scaled(self._log_odds(before, i), slice(own.start + 1, own.stop))
-        return np.column_stack([self.tables[i][index, 0], rates])
+        return self._scaled(self._of_key(i, self._others(i, index, counted), before), self._columns_of(i))
 
-    def _values(self, sums: Sequence[np.ndarray], before: Sequence[np.ndarray]) -> np.ndarray:
-        counts = (self._log_counts(of_key, i) for i, of_key in enumerate(sums))
-        odds = (self._log_odds(own, i) for i, own in enumerate(before))
-        return np.column_stack([x for of_key in zip(counts, odds, strict=True) for x in of_key])
+    def _others(self, i: int, index: np.ndarray, counted: np.ndarray) -> np.ndarray:
+        """How many other rows have the same value, ``(n,)``, of rows that were counted."""
+        return np.maximum(counts_of(self.sums[i])[index] - counts_of(counted), 0)
+
+    def _of_key(self, i: int, counts: np.ndarray, sums: np.ndarray) -> np.ndarray:
+        """The statistics of key `i`, ``(n, 1 + n_events)``: the log of the counts, and the log-odds of the rates."""
+        log_counts = log_count(counts, self.shares[i] if self.shares else 1.0)
+        return np.column_stack([log_counts, self._log_odds(sums, i)])
 
     def _scale_by(self, values: np.ndarray) -> None:
         """Learn the scale from what rows of training see; one that was nearly so stays, since the network knows it."""
@@ -298,10 +303,6 @@ class TargetStatistics(KeyRows):
         rows = [np.ones(len(targets.labels))] if self.counts_rows else []
         return np.stack([*positive, *tried, *rows]).astype(np.float64).T  # each column in one piece
 
-    def _log_counts(self, sums: np.ndarray, i: int) -> np.ndarray:
-        """The log of the counts of key `i`, ``(n,)``."""
-        return log_count(sums, self.shares[i] if self.shares else 1.0)
-
     def _log_odds(self, sums: np.ndarray, i: int) -> np.ndarray:
         """The log-odds of the smoothed rates of each event, ``(n, n_events)``."""
         positive, total = halves(sums)
@@ -314,7 +315,7 @@ class TargetStatistics(KeyRows):
 
     def _tabulate(self) -> None:
         self.tables = [
-            self._scaled(np.column_stack([self._log_counts(sums, i), self._log_odds(sums, i)]), self._columns_of(i))
+            self._scaled(self._of_key(i, counts_of(sums), sums), self._columns_of(i))
             for i, sums in enumerate(self.sums)
         ]
 

@@ -1,4 +1,4 @@
-"""How an estimator reads a table, trains a network, and takes over what it has learned."""
+"""How an estimator learns from a table: its encoding, a network, and what it takes over of them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from typing import Any, Literal, Self
 
 import numpy as np
-import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_consistent_length
 
 from sklearn_fsmd.encoding import (
     Growth,
@@ -18,27 +16,18 @@ from sklearn_fsmd.encoding import (
     StepSums,
     TargetEncoder,
     Targets,
-    as_pandas,
-    named_in_errors,
-    read_table,
     refuse_unjudged,
     refuse_unlabeled,
     warn_of_answers,
-    warn_of_gaps,
-    warn_of_ids,
-    warn_of_missing_codes,
-    warn_of_order,
     warn_of_other_steps,
-    warn_of_text,
     warn_unjudged,
 )
 from sklearn_fsmd.estimators.atomic import generator_of, own_generator
-from sklearn_fsmd.estimators.calibration import Calibration, refuse_other_rate, refuse_unsampled, shift_of
+from sklearn_fsmd.estimators.calibration import Calibration, refuse_other_rate, shift_of
+from sklearn_fsmd.estimators.reading import Reading
 from sklearn_fsmd.estimators.statistics import Statistics
-from sklearn_fsmd.estimators.tables import TakesTables
 from sklearn_fsmd.inference import Predictor
-from sklearn_fsmd.network import parents_of
-from sklearn_fsmd.parameters import MultiTaskParameters, check_widths, estimator
+from sklearn_fsmd.parameters import check_widths, estimator
 from sklearn_fsmd.parameters.machine import draw_seed
 from sklearn_fsmd.persistence import Saving
 from sklearn_fsmd.training import (
@@ -55,14 +44,10 @@ from sklearn_fsmd.training import (
 
 WITHOUT_EFFECT = {"checkpoint", "checkpoint_rows", "verbose", "warm_start"}
 """Parameters that may differ where a fit is resumed."""
-IN_A_PIPELINE = (
-    " In a Pipeline, `transform_input=['X_val']` takes it through the steps before the model, by metadata routing: see "
-    "docs/guide/pipelines.md."
-)
 
 
 @estimator
-class Learning(Statistics, Calibration, Saving, TakesTables, ClassifierMixin, MultiTaskParameters, BaseEstimator):
+class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEstimator):
     """What fit, partial_fit and fit_dataset have in common."""
 
     def _learn(self, *args: Any, **kwargs: Any) -> Self:
@@ -91,13 +76,7 @@ class Learning(Statistics, Calibration, Saving, TakesTables, ClassifierMixin, Mu
         """
         self._check_parameters()
         anew = checkpoint is not None or not (goes_on and hasattr(self, "_predictor"))
-        if Y is None:
-            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
-        warn_of_order(X, Y)
-        warn_of_order(X, sample_weight, names=("X", "sample_weight"))
-        X = read_table(self, X, reset=anew)
-        Y, sample_weight = as_pandas(Y), as_pandas(sample_weight)
-        check_consistent_length(X, Y)
+        X, Y, sample_weight = self._checked(X, Y, sample_weight, anew)
         random = self._generator(users, checkpoint, anew)
         targets = self._new_targets(Y, classes) if anew else self._targets.check_classes(classes)
         parents = self._parents(targets)
@@ -132,12 +111,8 @@ class Learning(Statistics, Calibration, Saving, TakesTables, ClassifierMixin, Mu
         level = None
         if split or self.value_targets:  # `partial_fit` leaves probabilities; values are corrected always
             level = level_rows.sample(*data, rates if split else None, self.negative_sampling_rate)
-        if encoder.statistics is not None:
-            order = random if self.validation == "random" else None
-            more = not split or (self._grows and not anew)
-            data = encoder.statistics.learn(encoder.main, *data, order, more=more), data[1]
-            level = None if level is None else level.told(encoder.statistics)
-            valid = None if valid is None else (encoder.statistics.append(valid[0]), valid[1])
+        more = not split or (self._grows and not anew)
+        data, valid, level = self._with_statistics(encoder, data, valid, level, random, more=more)
         if net is None:
             resumes = checkpoint is not None and checkpoint.resumes
             unlabeled, n_rows = (None if resumes else rows), (len(X) if split else None)
@@ -185,28 +160,6 @@ class Learning(Statistics, Calibration, Saving, TakesTables, ClassifierMixin, Mu
             self._split_seed: int = draw_seed(random)
         return self._split_seed
 
-    def _given_validation(
-        self,
-        X_val: Any,
-        Y_val: Any,
-        weights: Any,
-        X: Any,
-        encoder: InputEncoder,
-        targets: TargetEncoder,
-        parents: Sequence[int | None],
-    ) -> LabelledRows:
-        """The rows of validation, encoded; errors name these, and not X and Y."""
-        warn_of_order(X_val, Y_val, names=("X_val", "Y_val"))
-        warn_of_order(X_val, weights, names=("X_val", "sample_weight_val"))
-        X_val = as_pandas(X_val)
-        has_columns_of_X = list(getattr(X_val, "columns", ())) == list(getattr(X, "columns", ()))
-        with named_in_errors("X_val", "" if has_columns_of_X else IN_A_PIPELINE):
-            encoded = encoder.encode(read_table(self, X_val, reset=False))
-        with named_in_errors("Y_val" if weights is None else "Y_val, sample_weight_val"):
-            Y_val = as_pandas(Y_val)
-            check_consistent_length(encoded.codes, Y_val)
-            return encoded, targets.encode(Y_val, weights, parents)
-
     def _generator(
         self, users: np.random.RandomState | None, checkpoint: Checkpoint | None, anew: bool
     ) -> np.random.RandomState:
@@ -230,6 +183,28 @@ class Learning(Statistics, Calibration, Saving, TakesTables, ClassifierMixin, Mu
             encoder.named_statistics(self.statistics_features)  # which says if there are no such columns
         else:
             encoder.choose_statistics(self.statistics_features, parents, train, valid, random)
+
+    def _with_statistics(
+        self,
+        encoder: InputEncoder,
+        train: LabelledRows,
+        valid: LabelledRows | None,
+        level: level_rows.LevelRows | None,
+        random: np.random.RandomState,
+        *,
+        more: bool,
+    ) -> tuple[LabelledRows, LabelledRows | None, level_rows.LevelRows | None]:
+        """The same rows with the statistics of the targets, if there are some; they are learned from those to train on.
+
+        These rows add to what the statistics know, if there are to be `more`, or take its place.
+        """
+        statistics = encoder.statistics
+        if statistics is None:
+            return train, valid, level
+        order = random if self.validation == "random" else None
+        train = statistics.learn(encoder.main, *train, order, more=more), train[1]
+        valid = None if valid is None else (statistics.append(valid[0]), valid[1])
+        return train, valid, None if level is None else level.told(statistics)
 
     def _train(
         self,
@@ -259,42 +234,6 @@ class Learning(Statistics, Calibration, Saving, TakesTables, ClassifierMixin, Mu
         check_widths(self, "expert_dims", "gate_dims", "tower_dims", "bias_tower_dims")
         check_callbacks(self.callbacks)
 
-    def _parents(self, targets: TargetEncoder) -> tuple[int | None, ...]:
-        """Of each target the step before it."""
-        parents = parents_of(self.link, len(targets.classes))
-        if self.chain_loss != type(self).chain_loss and all(parent is None for parent in parents):
-            raise ValueError(
-                f"chain_loss={self.chain_loss!r} is for targets that are steps after others, and here none is: there "
-                f"{'is one target' if len(parents) == 1 else f'are {len(parents)}'}, with link={self.link!r}."
-            )
-        if self.negative_sampling_rate != 1:
-            shift_of(self.negative_sampling_rate, parents)  # which says if that does not go together
-            if targets.of_values is not None and None in targets.of_values.parents:
-                name = targets.value_names[targets.of_values.parents.index(None)]
-                raise ValueError(
-                    f"negative_sampling_rate={self.negative_sampling_rate} does not go together with the value "
-                    f"{name!r}: it is observed without the first event too, and of these rows some were dropped, so "
-                    "its mean would be that of the sample. Name a parent in `value_parents`."
-                )
-        return parents
-
-    def _refuse_unsampled(self, parents: Sequence[int | None], train: StepSums, valid: Targets) -> None:
-        if self.negative_sampling_rate == 1:
-            return
-        own, others = ((steps.rates(parents), steps.n_labels) for steps in (train, StepSums.of(valid, parents)))
-        refuse_unsampled(self.negative_sampling_rate, parents, own, others, "the rows that validate")
-
-    def _warn_of_columns(self, encoder: InputEncoder, targets: TargetEncoder, X: Any, labels: Targets) -> None:
-        """Warn of columns of X that tell these labels, or that look like ids or numbers and are not taken for such."""
-        warn_of_gaps(X, labels, targets.names)
-        part = encoder.main_part(X)
-        warn_of_missing_codes(encoder.main, part)
-        if isinstance(self.categorical_features, str) and self.categorical_features == "from_dtype":
-            own, of_bias = np.flatnonzero(~encoder.is_bias), np.flatnonzero(encoder.is_bias)
-            others = [] if encoder.bias is None else [int(of_bias[position]) for position in encoder.bias.categories]
-            warn_of_ids(encoder.main, part, labels, own, others)
-            warn_of_text(encoder.main, part)
-
     def _take_over(
         self, net: Net, encoder: InputEncoder, targets: TargetEncoder, random: np.random.RandomState
     ) -> None:
@@ -311,15 +250,6 @@ class Learning(Statistics, Calibration, Saving, TakesTables, ClassifierMixin, Mu
         self.device_ = str(net.device)
         self.history_ = net.epochs()
         self.n_iter_ = len(self.history_)
-
-    def _new_targets(self, Y: Any, classes: Any) -> TargetEncoder:
-        return TargetEncoder().fit(
-            Y,
-            classes,
-            value_targets=self.value_targets,
-            value_parents=self.value_parents,
-            value_loss=self.value_loss,
-        )
 
     def _checkpoint(self, anew: bool, resume: bool) -> Checkpoint | None:
         """What writes the file named `checkpoint`, and reads it first to `resume`."""
@@ -342,17 +272,3 @@ class Learning(Statistics, Calibration, Saving, TakesTables, ClassifierMixin, Mu
         random = own_generator(check_random_state(self.random_state))
         name, every = type(self).__name__, self.checkpoint_rows
         return Checkpoint(self.checkpoint, name, parameters, random, resume=resume, every=every)
-
-    def _like(self, X: Any, X_unlabeled: Any) -> Any:
-        """X_unlabeled checked: it has the columns of X."""
-        if X_unlabeled is None:
-            return None
-        X_unlabeled = as_pandas(X_unlabeled)
-        if isinstance(X, pd.DataFrame) != isinstance(X_unlabeled, pd.DataFrame):
-            raise TypeError(f"X and `X_unlabeled` must be of one kind. Got {type(X)} and {type(X_unlabeled)}.")
-        if isinstance(X, pd.DataFrame) and list(X.columns) != list(X_unlabeled.columns):
-            raise ValueError(
-                "The columns of `X_unlabeled` must be those of X, in their order. "
-                f"X has {list(X.columns)}, `X_unlabeled` has {list(X_unlabeled.columns)}."
-            )
-        return read_table(self, X_unlabeled, reset=False)

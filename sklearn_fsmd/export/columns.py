@@ -133,7 +133,7 @@ def _type_of(column: CategoryColumn, name: str) -> Type:
     if column.kind == "numbers" and values.dtype.kind in "if":
         return "int64" if values.dtype.kind == "i" else "double"
     examples = {type(value).__name__: value for value in values[::-1]}
-    found = " and ".join(shown(value) for value in examples.values()) or "values that are rarer than `min_frequency`"
+    found = " and ".join(shown(value) for value in examples.values()) or "values of which none was seen often enough"
     raise ValueError(
         f"Column {name!r} held {column.kind} in fit ({found}), and an ONNX input has one type, a string or a number. "
         f"Convert it to strings and fit again."

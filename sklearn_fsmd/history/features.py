@@ -19,7 +19,7 @@ from sklearn_fsmd.encoding import TargetEncoder, as_pandas, one_of, read_table, 
 from sklearn_fsmd.estimators import Exchanged, TakesTables, at_one_moment
 from sklearn_fsmd.history.log import EventLog, Key
 from sklearn_fsmd.history.past import Asked, Past, Questions
-from sklearn_fsmd.history.times import UNITS, moments, name_of_span, span
+from sklearn_fsmd.history.times import moments, name_of_span, span
 from sklearn_fsmd.network import parents_of
 from sklearn_fsmd.parameters import estimator
 from sklearn_fsmd.persistence import Saving
@@ -121,7 +121,6 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "time": [str],
         "keys": ["array-like"],
-        "unit": [StrOptions(set(UNITS)), None],
         "delay": [str, timedelta, np.timedelta64],
         "half_life": [str, timedelta, np.timedelta64, list, tuple, None],
         "log": ["boolean"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 from collections.abc import Mapping, Sequence
@@ -10,12 +11,23 @@ from functools import reduce
 from numbers import Integral
 from typing import Any, TypeVar, dataclass_transform
 
+from sklearn.utils._param_validation import StrOptions
+
 T = TypeVar("T")
+OPTIONS = r"""(?:'[^']*'|"[^"]*"|None)"""
+LITERAL = re.compile(
+    rf"(?P<none>None \| |(?:\w+\.)?Optional\[)?(?:\w+\.)?Literal\[(?P<options>{OPTIONS}(?:, {OPTIONS})*)\]\]?"
+    r"(?P<or_none> \| None)?"
+)
+"""A type as it is written, or as Python shows it."""
 
 
 @dataclass_transform(kw_only_default=True, eq_default=False)
 def estimator(cls: type[T]) -> type[T]:
     """Turn the annotated fields of `cls` into keyword-only constructor parameters.
+
+    The type ``Literal["a", "b"]``, of strings, with or without ``| None``, is a constraint, unless the class has
+    another one in `_parameter_constraints`.
 
     A subclass inherits its parent's parameters, their constraints and their documentation. One that declares a
     parameter as a ``ClassVar`` fixes it: it is a constant of the class then, and no parameter.
@@ -28,7 +40,7 @@ def estimator(cls: type[T]) -> type[T]:
     names = [field.name for field in fields(made)]  # type: ignore[arg-type]
     constraints: dict[str, Any] = {}
     for base in reversed(made.__mro__):
-        constraints |= base.__dict__.get("_parameter_constraints", {})
+        constraints |= _options_of(base) | base.__dict__.get("_parameter_constraints", {})
     made._parameter_constraints = {name: c for name, c in constraints.items() if name in names}  # type: ignore[attr-defined]
     docs = [_inherited_doc(cls, parent) for parent in parents]
     made.__doc__ = reduce(lambda doc, parent: merge_docs(doc, parent, names), docs or [""], own_doc)
@@ -37,6 +49,17 @@ def estimator(cls: type[T]) -> type[T]:
         default = f"\\g<1>default={getattr(made, name)!r}"
         made.__doc__ = re.sub(rf"^({name} : .*)default=.*$", default, made.__doc__, flags=re.MULTILINE)
     return made
+
+
+def _options_of(cls: type) -> dict[str, Any]:
+    """The constraints of those parameters whose types name the strings that they may be, and perhaps None."""
+    constraints = {}
+    for name, annotation in inspect.get_annotations(cls).items():
+        if found := LITERAL.fullmatch(str(annotation)):
+            options = set(ast.literal_eval(f"[{found['options']}]"))
+            or_none = [None] if found["none"] or found["or_none"] or None in options else []
+            constraints[name] = [StrOptions(options - {None}), *or_none]
+    return constraints
 
 
 def group_of(group: type[T], values: Mapping[str, Any]) -> T:

@@ -28,8 +28,9 @@ class EncodingParameters:
         a bin of its own. With 0 there are none, and a missing number counts as the mean.
     min_frequency : int or "auto", default="auto"
         Categories seen less often in fit share the embedding of unknown values. By "auto" a category that was seen once
-        is known too, except in columns in which more than half of the rows hold a value of their own: such a column
-        numbers the rows, and the network would learn their labels by heart.
+        is known too, except in columns in which more than half of the rows, those without a value left out, hold a
+        value that no other row has. Such a column numbers the rows, and a network would learn them by heart. Rows that
+        validate count too, and of lists the values.
     """
 
     categorical_features: Any = "from_dtype"
@@ -39,7 +40,6 @@ class EncodingParameters:
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "categorical_features": ["array-like", StrOptions({"from_dtype", "all"}), callable, None],
-        "numeric_scaling": [StrOptions({"quantile", "standard"}), None],
         "numeric_bins": [Interval(Integral, 0, None, closed="left")],
         "min_frequency": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
     }
@@ -114,7 +114,5 @@ class InputParameters(EncodingParameters):
         "shared_embeddings": [dict, None],
         "bias_features": ["array-like", callable, None],
         "pretrain_features": ["array-like", callable, None],
-        "target_statistics": [StrOptions({"ordered"}), None],
         "statistics_features": [StrOptions({"auto"}), list, tuple],
-        "new_categories": [StrOptions({"unknown", "grow"})],
     }

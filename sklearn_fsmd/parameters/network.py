@@ -93,7 +93,7 @@ class NetworkParameters(ValueParameters, EmbeddingParameters):
         Widths of the hidden layers of the bias tower.
     """
 
-    low_order: Literal["fm", "fwfm", "linear"] | None = "fm"
+    low_order: str | None = "fm"
     extractor: str | Callable[[int, int], nn.Module] | nn.Module = "ple"
     link: str | Sequence[int | None] = "chain"
     list_pooling: Literal["mean", "sum", "max", "attention"] = "mean"
@@ -118,11 +118,8 @@ class NetworkParameters(ValueParameters, EmbeddingParameters):
         "low_order": [StrOptions(LOW_ORDER.names), None],
         "extractor": [StrOptions(EXTRACTORS.names), callable],
         "link": [StrOptions({"chain", "independent"}), tuple, list],
-        "list_pooling": [StrOptions({"mean", "sum", "max", "attention"})],
-        "fm_sharing": [StrOptions({"shared", "per_task"})],
         "fm_scale": [Interval(Real, 0, None, closed="left")],
         "embedding_std": [Interval(Real, 0, None, closed="left")],
-        "embedding_compression": [StrOptions({"hash", "quotient_remainder"}), None],
         "max_embedding_rows": [Interval(Integral, 2, None, closed="left")],
         "expert_dims": [tuple, list],
         "n_experts": [Interval(Integral, 1, None, closed="left")],

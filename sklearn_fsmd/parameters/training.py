@@ -77,10 +77,7 @@ class OptimizationParameters:
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "task_weights": ["array-like", None],
-        "task_weighting": [StrOptions({"fixed", "uncertainty", "pcgrad", "gradnorm"})],
-        "chain_loss": [StrOptions({"entire_space", "likelihood", "both"})],
         "optimizer": [StrOptions(set(OPTIMIZERS)), type],
-        "embedding_optimizer": [StrOptions({"auto", "dense", "sparse", "rowwise_adagrad"})],
         "embedding_lr": [Interval(Real, 0, None, closed="neither")],
         "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "weight_decay": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
@@ -178,12 +175,10 @@ class TrainingParameters(OptimizationParameters):
         "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "early_stopping": ["boolean", StrOptions({"auto"})],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "validation": [StrOptions({"random", "last"})],
         "validation_metric": [str],
         "patience": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "callbacks": ["array-like", None],
-        "precision": [StrOptions({"float32", "bf16"})],
         "checkpoint": [str, os.PathLike, None],
         "checkpoint_rows": [Interval(Integral, 1, None, closed="left"), None],
         "warm_start": ["boolean"],

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
-from sklearn.utils._param_validation import StrOptions
-
 from sklearn_fsmd.parameters.declare import estimator
 
 
@@ -36,5 +34,4 @@ class ValueParameters:
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "value_targets": [list, tuple, None],
         "value_parents": [dict, None],
-        "value_loss": [StrOptions({"lognormal", "squared", "poisson"})],
     }

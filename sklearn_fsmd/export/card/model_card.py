@@ -12,8 +12,15 @@ import pandas as pd
 from sklearn_fsmd.compose import fitted_model
 from sklearn_fsmd.encoding import as_pandas
 from sklearn_fsmd.export.card.pictures import as_markdown
-from sklearn_fsmd.export.card.tables import columns_table, of_cut, one_section, readable, targets_table
-from sklearn_fsmd.export.card.texts import READING, about, limits_of
+from sklearn_fsmd.export.card.tables import (
+    columns_table,
+    of_cut,
+    one_section,
+    parameters_table,
+    readable,
+    targets_table,
+)
+from sklearn_fsmd.export.card.texts import OF_PARAMETERS, READING, about, limits_of
 from sklearn_fsmd.inspection import metric_table
 from sklearn_fsmd.metrics import check_count, column_named, segments_by_name
 from sklearn_fsmd.persistence import replacing
@@ -123,9 +130,10 @@ def model_card(
 
     card.add(**{title: about(model, own, description)})
 
-    def add_table(section: str, rows: pd.DataFrame) -> None:
-        card.add_table(**{f"{title}/{section}": rows})
-        card.select(f"{title}/{section}").title = section.partition("/")[2].replace("\\/", "/")
+    def add_table(section: str, rows: pd.DataFrame, **how: Any) -> None:
+        card.add_table(**how, **{f"{title}/{section}": rows})
+        heading = section.partition("/")[2] or section
+        card.select(f"{title}/{section}").title = heading.replace("\\/", "/")
 
     add("Data", f"The test data have {len(X):,} rows.")
     add_table("Data/Targets", targets_table(own, table))
@@ -139,7 +147,7 @@ def model_card(
             add(section, f"{text}\n\n{picture}")
     of_user = [limits] if isinstance(limits, str) else limits
     add("Limits", "\n".join(f"- {limit}" for limit in [*of_user, *limits_of(own, table, of_cuts)]))
-    card.add_hyperparams(section=f"{title}/Parameters", description="All parameters of the model, as it was fitted.")
+    add_table("Parameters", parameters_table(own), description=OF_PARAMETERS, folded=True)
     if path is not None:
         with replacing(path) as temporary:
             temporary.write_text(card.render(), encoding="utf-8")

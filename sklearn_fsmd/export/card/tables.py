@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -81,9 +82,15 @@ def columns_table(model: Any, own: Any, X: Any) -> pd.DataFrame:
     return pd.DataFrame(made, columns=["column", "kind", "size", "missing or not known to fit"])
 
 
+def parameters_table(own: Any) -> pd.DataFrame:
+    """The parameters of the fit, in so far as a model remembers them; the others as they are now."""
+    values = {name: own._predictor.spec.get(name, value) for name, value in own.get_params(deep=False).items()}
+    return pd.DataFrame({"Hyperparameter": list(values), "Value": [cell(value) for value in values.values()]})
+
+
 def cell(text: Any) -> str:
     """Text that stays in one cell of a table in Markdown."""
-    return " ".join(str(text).split()).replace("|", "\\|")
+    return re.sub(r"[|<]", r"\\\g<0>", " ".join(str(text).split()))
 
 
 def _with_interval(figure: float, low: float, high: float) -> str:

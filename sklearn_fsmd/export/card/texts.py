@@ -21,6 +21,11 @@ READING = (
     "The last column is 1 if predictions are right on average."
 )
 
+OF_PARAMETERS = (
+    "Parameters that say how rows are encoded, what the network is made of and how it is optimised are those of the "
+    "fit. All others, such as `max_epochs` and `random_state`, are not remembered: they are as set now."
+)
+
 
 def about(model: Any, own: Any, description: str) -> str:
     """The first paragraph."""

@@ -93,8 +93,8 @@ class CountsOnDisk(Counts):
             return super().totals()
         of_values = f"SELECT sum(n)::BIGINT AS n FROM {self.table} GROUP BY value"
         asked = f"SELECT count(*) FILTER (n = 1), sum(n)::BIGINT FROM ({of_values})"
-        [(n_once, n_rows)] = self.counter.execute(asked).fetchall()
-        return n_once, n_rows
+        [(n_once, n)] = self.counter.execute(asked).fetchall()
+        return n_once, n
 
     def frequent(self, least: int) -> np.ndarray:
         self._merge()

@@ -254,3 +254,19 @@ def test_rows_whose_index_is_shuffled_are_no_mistake(model, data):
     order = np.random.RandomState(0).permutation(len(X))
     X, Y = X.set_axis(order), Y.set_axis(order)
     assert model_card(model, X, Y, by=["device"], pictures=False, n_samples=20, random_state=0).render()
+
+
+def test_parameters_are_those_of_the_fit(data, tmp_path):
+    X, Y, X_new, Y_new = data
+    X, X_new = (table.rename(columns={"brand": "brand|<x>"}) for table in (X, X_new))
+    params = SMALL | {"max_epochs": 1, "statistics_features": ["brand|<x>"]}
+    fitted = FSMDClassifier(**params).fit(X, Y[["click", "conversion"]]).set_params(embedding_dim=99, max_epochs=7)
+    fitted.save(tmp_path / "model")
+    model = FSMDClassifier.load(tmp_path / "model")
+    text = model_card(model, X_new, Y_new[["click", "conversion"]], pictures=False, n_samples=5).render()
+    rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in text.splitlines() if "|" in line]
+    shown = {row[0]: row[1] for row in rows if len(row) == 2}
+    assert shown["embedding_dim"] == str(SMALL["embedding_dim"])
+    assert shown["max_epochs"] == "7"
+    assert shown["statistics_features"] == r"['brand\|\<x>']"
+    assert shown.keys() >= model.get_params().keys()

@@ -49,7 +49,8 @@ def test_a_frame_of_every_kind_of_column(scaling, tmp_path, data):
     assert_same_encoding(*streamed_and_in_memory(tmp_path / "a.parquet", *data, numeric_scaling=scaling))
 
 
-def test_lists_vectors_and_shared_embeddings(tmp_path):
+@pytest.mark.parametrize("min_frequency", [3, "auto"])
+def test_lists_vectors_and_shared_embeddings(min_frequency, tmp_path):
     X, Y = make_funnel(900, history=True, lists=True, random_state=0, return_X_y=True)
     X = X.drop(columns="time")
     lists = [name for name in X if isinstance(X[name].iloc[0], (list, np.ndarray))]
@@ -58,7 +59,7 @@ def test_lists_vectors_and_shared_embeddings(tmp_path):
     X["picture"] = pd.Series(list(random.normal(size=(900, 3)).astype(np.float32)), index=X.index)
     X.loc[X.index[5], "picture"] = None
     streamed, whole, X = streamed_and_in_memory(
-        tmp_path / "a.parquet", X, Y, shared_embeddings={lists[0]: "item_id"}, min_frequency=3
+        tmp_path / "a.parquet", X, Y, shared_embeddings={lists[0]: "item_id"}, min_frequency=min_frequency
     )
     assert len(streamed.main.lists) == len(streamed.main.vectors) == 1
     assert_same_encoding(streamed, whole, X)
@@ -78,6 +79,7 @@ def test_counts_on_disk_are_those_in_memory(monkeypatch):
         "rows": pd.Series([*range(3000), *range(400)]),
         "rows, and odd ones": pd.Series([f"r{i}" for i in range(3000)] + ["\ud800"] * 2 + ["r0"] * 5, dtype=object),
     }
+    on_disk_too = {"ids", "words", "rows", "rows, and odd ones"}
     counter = Counter(1)
     for name, values in columns.items():
         for min_frequency in (1, 3, "auto"):
@@ -86,12 +88,12 @@ def test_counts_on_disk_are_those_in_memory(monkeypatch):
             whole.fit_encode(values)
             for start in range(0, len(values), 100):
                 on_disk.update(values[start : start + 100])
+            assert (on_disk.seen.table is not None) == (name in on_disk_too), name
             on_disk.finalize()
             assert on_disk.kind == whole.kind
             assert on_disk.min_frequency == whole.min_frequency
             assert on_disk.values.equals(whole.values), name
             assert on_disk.values.dtype == whole.values.dtype
-    assert counter.n_tables >= 4
     counter.close()
 
 

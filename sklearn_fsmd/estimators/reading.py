@@ -1,0 +1,132 @@
+"""What an estimator reads: rows, targets, rows that validate; and what it says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import check_consistent_length
+
+from sklearn_fsmd.encoding import (
+    InputEncoder,
+    LabelledRows,
+    StepSums,
+    TargetEncoder,
+    Targets,
+    as_pandas,
+    named_in_errors,
+    read_table,
+    warn_of_gaps,
+    warn_of_ids,
+    warn_of_missing_codes,
+    warn_of_order,
+    warn_of_text,
+)
+from sklearn_fsmd.estimators.calibration import refuse_unsampled, shift_of
+from sklearn_fsmd.estimators.tables import TakesTables
+from sklearn_fsmd.network import parents_of
+from sklearn_fsmd.parameters import MultiTaskParameters, estimator
+
+IN_A_PIPELINE = (
+    " In a Pipeline, `transform_input=['X_val']` takes it through the steps before the model, by metadata routing: see "
+    "docs/guide/pipelines.md."
+)
+
+
+@estimator
+class Reading(TakesTables, MultiTaskParameters):
+    """An estimator whose tables and targets are read as its parameters say."""
+
+    def _checked(self, X: Any, Y: Any, sample_weight: Any, anew: bool) -> tuple[Any, Any, Any]:
+        """Rows, targets and weights as pandas or numpy have them; of a fit `anew` X says what the columns are."""
+        if Y is None:
+            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        warn_of_order(X, Y)
+        warn_of_order(X, sample_weight, names=("X", "sample_weight"))
+        X = read_table(self, X, reset=anew)
+        Y, sample_weight = as_pandas(Y), as_pandas(sample_weight)
+        check_consistent_length(X, Y)
+        return X, Y, sample_weight
+
+    def _like(self, X: Any, X_unlabeled: Any) -> Any:
+        """X_unlabeled checked: it has the columns of X."""
+        if X_unlabeled is None:
+            return None
+        X_unlabeled = as_pandas(X_unlabeled)
+        if isinstance(X, pd.DataFrame) != isinstance(X_unlabeled, pd.DataFrame):
+            raise TypeError(f"X and `X_unlabeled` must be of one kind. Got {type(X)} and {type(X_unlabeled)}.")
+        if isinstance(X, pd.DataFrame) and list(X.columns) != list(X_unlabeled.columns):
+            raise ValueError(
+                "The columns of `X_unlabeled` must be those of X, in their order. "
+                f"X has {list(X.columns)}, `X_unlabeled` has {list(X_unlabeled.columns)}."
+            )
+        return read_table(self, X_unlabeled, reset=False)
+
+    def _given_validation(
+        self,
+        X_val: Any,
+        Y_val: Any,
+        weights: Any,
+        X: Any,
+        encoder: InputEncoder,
+        targets: TargetEncoder,
+        parents: Sequence[int | None],
+    ) -> LabelledRows:
+        """The rows of validation, encoded; errors name these, and not X and Y."""
+        warn_of_order(X_val, Y_val, names=("X_val", "Y_val"))
+        warn_of_order(X_val, weights, names=("X_val", "sample_weight_val"))
+        X_val = as_pandas(X_val)
+        has_columns_of_X = list(getattr(X_val, "columns", ())) == list(getattr(X, "columns", ()))
+        with named_in_errors("X_val", "" if has_columns_of_X else IN_A_PIPELINE):
+            encoded = encoder.encode(read_table(self, X_val, reset=False))
+        with named_in_errors("Y_val" if weights is None else "Y_val, sample_weight_val"):
+            Y_val = as_pandas(Y_val)
+            check_consistent_length(encoded.codes, Y_val)
+            return encoded, targets.encode(Y_val, weights, parents)
+
+    def _new_targets(self, Y: Any, classes: Any) -> TargetEncoder:
+        return TargetEncoder().fit(
+            Y,
+            classes,
+            value_targets=self.value_targets,
+            value_parents=self.value_parents,
+            value_loss=self.value_loss,
+        )
+
+    def _parents(self, targets: TargetEncoder) -> tuple[int | None, ...]:
+        """Of each target the step before it."""
+        parents = parents_of(self.link, len(targets.classes))
+        if self.chain_loss != type(self).chain_loss and all(parent is None for parent in parents):
+            raise ValueError(
+                f"chain_loss={self.chain_loss!r} is for targets that are steps after others, and here none is: there "
+                f"{'is one target' if len(parents) == 1 else f'are {len(parents)}'}, with link={self.link!r}."
+            )
+        if self.negative_sampling_rate != 1:
+            shift_of(self.negative_sampling_rate, parents)  # which says if that does not go together
+            if targets.of_values is not None and None in targets.of_values.parents:
+                name = targets.value_names[targets.of_values.parents.index(None)]
+                raise ValueError(
+                    f"negative_sampling_rate={self.negative_sampling_rate} does not go together with the value "
+                    f"{name!r}: it is observed without the first event too, and of these rows some were dropped, so "
+                    "its mean would be that of the sample. Name a parent in `value_parents`."
+                )
+        return parents
+
+    def _refuse_unsampled(self, parents: Sequence[int | None], train: StepSums, valid: Targets) -> None:
+        if self.negative_sampling_rate == 1:
+            return
+        own, others = ((steps.rates(parents), steps.n_labels) for steps in (train, StepSums.of(valid, parents)))
+        refuse_unsampled(self.negative_sampling_rate, parents, own, others, "the rows that validate")
+
+    def _warn_of_columns(self, encoder: InputEncoder, targets: TargetEncoder, X: Any, labels: Targets) -> None:
+        """Warn of columns of X that tell these labels, or that look like ids or numbers and are not taken for such."""
+        warn_of_gaps(X, labels, targets.names)
+        part = encoder.main_part(X)
+        warn_of_missing_codes(encoder.main, part)
+        if isinstance(self.categorical_features, str) and self.categorical_features == "from_dtype":
+            own, of_bias = np.flatnonzero(~encoder.is_bias), np.flatnonzero(encoder.is_bias)
+            others = [] if encoder.bias is None else [int(of_bias[position]) for position in encoder.bias.categories]
+            warn_of_ids(encoder.main, part, labels, own, others)
+            warn_of_text(encoder.main, part)
