@@ -108,7 +108,7 @@ def test_the_optimizer_goes_on_with_another_learning_rate(changed, goes_on):
 
 @pytest.mark.parametrize("rule", ["uncertainty", "gradnorm"])
 def test_weights_of_tasks_that_were_found_are_saved(rule, tmp_path):
-    model = FSMDClassifier(**FAST | {"task_weighting": rule, "lr": 0.05, "max_epochs": 3}).fit(X, Y)
+    model = FSMDClassifier(**FAST | {"task_weighting": rule, "lr": 0.05, "max_epochs": 2}).fit(X, Y)
     names = [name for name in model.history_[-1] if name.startswith("task_weight_")]
     before = [model.history_[-1][name] for name in names]
     model.save(tmp_path / "m")
