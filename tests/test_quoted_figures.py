@@ -158,6 +158,19 @@ def test_sentences_on_choices():
     assert after in text_of("docs/guide/losses.md")
 
 
+def test_sentences_on_windows():
+    stored = pd.read_csv(ROOT / "benchmarks/quality/windows.csv")
+    stored = stored.set_index(["variant", "stopped on", "trained", "seed"])[AUCS]
+    gain = stored.loc["defaults"] - stored.loc["values seen twice"]
+    assert len(gain) == 2 * 3 * 2
+    assert not gain.isna().any(axis=None)
+    two_days, tenth = (
+        "{:.4f}, {:.4f} and {:.4f}".format(*gain.loc[stop].mean()) for stop in ("two days", "a random tenth")
+    )
+    assert f"conversion of the clicked rows gain {two_days} in the mean of three windows" in text_of("docs/design.md")
+    assert f"a random tenth of the rows set aside, they gain {tenth}." in text_of("docs/design.md")
+
+
 def test_sentences_on_all_rows():
     of = means("quality/all_rows.csv", AUCS, ["contender", "rows"], "data == 'kuairand'")
     known, unknown, catboost, lightgbm = (
@@ -185,7 +198,9 @@ def test_sentences_on_quality_and_history():
     one, four = (stored.loc[stored["contender"] == name, AUCS] for name in ("sklearn-fsmd", "sklearn-fsmd, 4 members"))
     assert ((four - one) > 0).sum().tolist() == [4, 3, 5]
     assert len(one) == 5
-    sentence = "Four members are ahead in four of five seeds for clicks, in three for conversions, and in each for those"
+    sentence = (
+        "Four members are ahead in four of five seeds for clicks, in three for conversions, and in each for those"
+    )
     assert sentence in text_of("docs/guide/ensembles.md")
     ahead = "{:.4f}, {:.4f} and {:.4f}".format(*(four - one).mean())
     assert f"four members are ahead of one by {ahead} (`make quality`; five seeds" in text_of("docs/design.md")
