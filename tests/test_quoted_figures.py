@@ -146,6 +146,8 @@ def test_sentences_on_seconds():
         f"LightGBM took {seconds['LightGBM']:.0f} s where `FSMDClassifier` took {seconds['sklearn-fsmd']:.0f} s"
         in guide
     )
+    four, one = (f"{seconds[name]:.0f} s" for name in ("sklearn-fsmd, 4 members", "sklearn-fsmd"))
+    assert f"a fit of KuaiRand took {four} instead of {one}" in text_of("docs/guide/ensembles.md")
 
 
 def test_sentences_on_choices():
