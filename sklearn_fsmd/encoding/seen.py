@@ -30,6 +30,11 @@ class Counts:
         """Count the values of a block: distinct ones, and how often each is there."""
         self.seen = block if self.seen is None else add_counts(self.seen, block)
 
+    @property
+    def found(self) -> Counted:
+        """Distinct values, how often each was seen, and what they are."""
+        return self.seen or NOTHING
+
     def least(self, min_frequency: int | Literal["auto"]) -> int:
         """How often a value has to be seen to be known.
 
@@ -43,12 +48,12 @@ class Counts:
 
     def totals(self) -> tuple[int, int]:
         """How many values were seen once, and how many there were, of which none was missing."""
-        counts = (self.seen or NOTHING)[1]
+        counts = self.found[1]
         return int((counts == 1).sum()), int(counts.sum())
 
     def frequent(self, least: int) -> np.ndarray:
         """The values that were seen at least so often, in any order."""
-        values, counts, _ = self.seen or NOTHING
+        values, counts, _ = self.found
         return values[counts >= least]
 
 

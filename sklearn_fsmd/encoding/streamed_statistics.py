@@ -6,7 +6,7 @@ import numpy as np
 
 from sklearn_fsmd.encoding.by_value import ByValue
 from sklearn_fsmd.encoding.encoded import Encoded
-from sklearn_fsmd.encoding.rates import halves
+from sklearn_fsmd.encoding.rates import counts_of, halves
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from sklearn_fsmd.encoding.target_statistics import TargetStatistics
 from sklearn_fsmd.encoding.targets import Targets
@@ -111,7 +111,7 @@ class RunningStatistics:
             index = statistics.index(i, rows.codes)
             by_value = ByValue(index)
             before = running[index] + by_value.before(counted)
-            numbers.append(statistics.seen(i, index, counted, before))
+            numbers.append(statistics.seen(i, statistics.n_others(i, index, counted), before))
             self.add(i, *by_value.totals(counted))
         return rows.with_numbers(np.concatenate(numbers, axis=1))
 
@@ -141,4 +141,4 @@ def draw_scale(
         few = (n > 0) & (total < 10**9)
         drawn[few] = random.hypergeometric(positive[few], (total - positive)[few], n[few])
         before.append(np.concatenate([drawn * statistics.units, n * statistics.units], axis=1))
-    statistics.take_scale(others, before)
+    statistics.take_scale([counts_of(of_key) for of_key in others], before)

@@ -135,7 +135,7 @@ class TargetStatistics(KeyRows):
         values = np.empty((len(codes), self.n_columns), order="F")  # column by column, as it is computed and read
         for i, index in enumerate(indices):
             before = ByValue(index, order).before(counted)
-            values[:, self._columns_of(i)] = self._of_key(i, self._others(i, index, counted), before)
+            values[:, self._columns_of(i)] = self._of_key(i, self.n_others(i, index, counted), before)
         if not more:  # later rows are scaled as the network has learned to read them
             self._scale_by(values)
         self._tabulate()
@@ -229,8 +229,8 @@ class TargetStatistics(KeyRows):
         of_keys = []
         for i, sums in enumerate(self.sums):
             index = self.index(i, rows.codes)
-            others = (sums[index] - counted).clip(min=0)
-            of_keys.append(self.seen(i, index, counted, np.where(index[:, None] > 0, others, 0)))
+            others = np.maximum(sums[index] - counted, 0)  # of unknown values nothing is summed
+            of_keys.append(self.seen(i, counts_of(others), others))
         return rows.with_numbers(np.concatenate(of_keys, axis=1))
 
     def look_up(self, codes: np.ndarray) -> np.ndarray:
@@ -249,31 +249,24 @@ class TargetStatistics(KeyRows):
         made._tabulate()
         return made
 
-    def take_scale(self, others: Sequence[np.ndarray], before: Sequence[np.ndarray]) -> None:
-        """Scale the statistics by those of some rows, and make the tables.
-
-        Parameters
-        ----------
-        others, before : for each key what rows of training see, ``(n, 2 · n_events + 1)``: the sums of all other rows
-            of the same value, and those of the rows before them.
-        """
-        keys = enumerate(zip(others, before, strict=True))
-        self._scale_by(np.concatenate([self._of_key(i, counts_of(sums), own) for i, (sums, own) in keys], axis=1))
+    def take_scale(self, n_others: Sequence[np.ndarray], before: Sequence[np.ndarray]) -> None:
+        """Scale the statistics by those of some rows of training, of each key as for :meth:`seen`; make the tables."""
+        keys = enumerate(zip(n_others, before, strict=True))
+        self._scale_by(np.concatenate([self._of_key(i, *of_key) for i, of_key in keys], axis=1))
         self._tabulate()
 
-    def seen(self, i: int, index: np.ndarray, counted: np.ndarray, before: np.ndarray) -> np.ndarray:
+    def seen(self, i: int, n_others: np.ndarray, before: np.ndarray) -> np.ndarray:
         """The scaled statistics of key `i`, ``(n, 1 + n_events)``, of rows of training.
 
         Parameters
         ----------
-        index : ``(n,)``, the rows of the key's table.
-        counted : ``(n, 2 · n_events + 1)``, what each counts itself.
+        n_others : ``(n,)``, how many other rows have the value of each.
         before : ``(n, 2 · n_events + 1)``, the sums that each may see.
         """
-        return self._scaled(self._of_key(i, self._others(i, index, counted), before), self._columns_of(i))
+        return self._scaled(self._of_key(i, n_others, before), self._columns_of(i))
 
-    def _others(self, i: int, index: np.ndarray, counted: np.ndarray) -> np.ndarray:
-        """How many other rows have the same value, ``(n,)``, of rows that were counted."""
+    def n_others(self, i: int, index: np.ndarray, counted: np.ndarray) -> np.ndarray:
+        """How many other rows have the value of each row, ``(n,)``, all of which were counted."""
         return np.maximum(counts_of(self.sums[i])[index] - counts_of(counted), 0)
 
     def _of_key(self, i: int, counts: np.ndarray, sums: np.ndarray) -> np.ndarray:

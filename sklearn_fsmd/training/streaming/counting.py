@@ -46,6 +46,7 @@ class CountsOnDisk(Counts):
         self.waiting: list[Any] = []
         self.n_waiting = 0
         self.table: str | None = None
+        self.added_up: str | None = None
 
     @property
     def kind(self) -> Any:
@@ -57,7 +58,7 @@ class CountsOnDisk(Counts):
         self.n_waiting += len(block[0])
         if self.n_waiting > WAITING:
             self._merge()
-            if len(self.seen[0]) > WAITING // 4:  # type: ignore[index]
+            if len(self.found[0]) > WAITING // 4:
                 self._write()
 
     def _merge(self) -> None:
@@ -69,7 +70,7 @@ class CountsOnDisk(Counts):
         """Move what was counted to disk, if it is of a type for that; the rest, which is unusual, stays in memory."""
         import pyarrow as pa
 
-        values, counts, kind = self.seen  # type: ignore[misc]
+        values, counts, kind = self.found
         if kind not in ("numbers", "strings") or (kind == "numbers" and values.dtype != np.int64):
             return
         try:
@@ -84,33 +85,37 @@ class CountsOnDisk(Counts):
         self.seen = values[:0], counts[:0], kind
 
     def totals(self) -> tuple[int, int]:
-        self._merge()
-        if self.table is None:
+        self._finish()
+        if self.added_up is None:
             return super().totals()
-        self._write()
-        if len(self.seen[0]):  # type: ignore[index]
-            self._read()
-            return super().totals()
-        of_values = f"SELECT sum(n)::BIGINT AS n FROM {self.table} GROUP BY value"
-        asked = f"SELECT count(*) FILTER (n = 1), sum(n)::BIGINT FROM ({of_values})"
+        asked = f"SELECT count(*) FILTER (n = 1), sum(n)::BIGINT FROM {self.added_up}"
         [(n_once, n)] = self.counter.execute(asked).fetchall()
         return n_once, n
 
     def frequent(self, least: int) -> np.ndarray:
-        self._merge()
-        if self.table is not None:
-            self._write()
-            # What could not be written may be equal to what was, so all of it has to be read.
-            self._read("" if len(self.seen[0]) else f"HAVING sum(n) >= {least:d}")  # type: ignore[index]
+        self._finish()
+        if self.added_up is not None:
+            self._read(least)
         return super().frequent(least)
 
-    def _read(self, having: str = "") -> None:
-        """Take what is on disk back to memory."""
-        kind = self.seen[2]  # type: ignore[index]
-        found = self.counter.execute(
-            f"SELECT value, sum(n)::BIGINT AS n FROM {self.table} GROUP BY value {having}"
-        ).fetchnumpy()
-        self.counter.execute(f"DROP TABLE {self.table}")
-        self.table = None
+    def _finish(self) -> None:
+        """All has been counted: add up what is on disk, or in memory, if some of it has to stay there."""
+        self._merge()
+        if self.table is None:
+            return
+        self._write()
+        parts, self.table, self.added_up = self.table, None, f"{self.table}_added_up"
+        added_up = f"SELECT value, sum(n)::BIGINT AS n FROM {parts} GROUP BY value"
+        self.counter.execute(f"CREATE TABLE {self.added_up} AS {added_up}")
+        self.counter.execute(f"DROP TABLE {parts}")
+        if len(self.found[0]):  # which may be equal to what could be written
+            self._read()
+
+    def _read(self, least: int = 1) -> None:
+        """Take the values that were seen so often back to memory."""
+        kind = self.found[2]
+        found = self.counter.execute(f"SELECT value, n FROM {self.added_up} WHERE n >= {least:d}").fetchnumpy()
+        self.counter.execute(f"DROP TABLE {self.added_up}")
+        self.added_up = None
         values = np.asarray(found["value"], dtype=np.int64 if found["value"].dtype.kind == "i" else object)
         super().add((values, np.asarray(found["n"]), kind))
