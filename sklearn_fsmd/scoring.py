@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_fsmd.compose import ask, fitted_model
+from sklearn_fsmd.compose import ask, fitted_model, model_of
 from sklearn_fsmd.encoding import as_pandas
 from sklearn_fsmd.encoding.sources import LeftOut, batches_of, columns_of, located
 from sklearn_fsmd.estimators import MultiTaskClassifier
-from sklearn_fsmd.metrics import check_count, model_of
+from sklearn_fsmd.metrics import check_count
 from sklearn_fsmd.parameters import warn
 from sklearn_fsmd.persistence import replacing
 from sklearn_fsmd.ranking import exponents_of, listed, weighted_product
@@ -124,24 +124,19 @@ def _score(model: Any, source: Any, sink: Any, keep: Sequence[str], rank_weights
         _refuse_missing(file, [*features, *keep], source)
         kept = file.schema_arrow.empty_table().select(list(keep)).schema
         with_gaps = _with_gaps(file, features, batch_rows, source) if hasattr(_refitted(model), "steps") else []
-        writer, n_rows = None, 0
-        try:
+        own, n_rows = model_of(model), 0
+        n_columns = len(own.task_names_), len(own.value_names_)
+        none = _named(own, *(np.empty((0, n), np.float32) for n in n_columns), rank_weights)
+        schema = pa.schema([*kept, *(pa.field(name, pa.array(column).type) for name, column in none.items())])
+        with ParquetWriter(temporary, schema.remove_metadata()) as writer:
             for batch in _batches(file, batch_rows, list(dict.fromkeys([*features, *keep])), source):
                 counted = ", here counted from 0" if n_rows else ""
                 with located(f"{source}, rows {n_rows} to {n_rows + batch.num_rows - 1}{counted}"):
                     X = _frame(batch.select(features), model, with_gaps)
                     scored = _scores(model, X, rank_weights)
                 columns = [batch.column(name) for name in keep] + [pa.array(column) for column in scored.values()]
-                if writer is None:
-                    schema = pa.schema([*kept, *(pa.field(n, pa.array(c).type) for n, c in scored.items())])
-                    writer = ParquetWriter(temporary, schema.remove_metadata())
                 writer.write_batch(pa.record_batch(columns, schema=writer.schema))
                 n_rows += batch.num_rows
-        finally:
-            if writer is not None:
-                writer.close()
-        if writer is None:
-            raise ValueError(f"{source} has no rows to score.")
     return n_rows
 
 
@@ -164,6 +159,11 @@ def _scores(model: Any, X: Any, rank_weights: Any) -> dict[str, np.ndarray]:
     """The columns that are written, of some rows."""
     own = model_of(model)
     p, values = np.split(ask(model, "_marginals_and_values", X), [len(own.task_names_)], axis=1)
+    return _named(own, p, values, rank_weights)
+
+
+def _named(own: Any, p: np.ndarray, values: np.ndarray, rank_weights: Any) -> dict[str, np.ndarray]:
+    """Marginals, expected values and the score of rows, by the names of the columns that are written."""
     columns = [*p.T, *values.T]
     if rank_weights is not None:
         factors = np.hstack((p, values.clip(min=0)))[:, : len(rank_weights)]

@@ -209,7 +209,7 @@ ONE = [0.5, 0.2, 0.9]
 @pytest.mark.parametrize(
     ("metric", "arguments", "message"),
     [
-        (metrics.group_auc, ([1, -1, 1], ONE, [0, 0, 0]), "`y` must hold the labels 0, 1 and NaN. Got -1"),
+        (metrics.group_auc, ([1, -1, 0], ONE, [0, 0, 0]), "must have two classes, .* Got 3 classes: -1, 0, 1"),
         (metrics.group_auc, (["no", "yes", "maybe"], ONE, [0, 0, 0]), "Got 3 classes: 'maybe', 'no', 'yes'. Leave out"),
         (metrics.auc_per_task, ([0.5, 2, 7, 31], [0.1, 0.2, 0.3, 0.4]), "must have two classes, .* Got 4 .*, …. Leave"),
         (metrics.auc_per_task, (["yes", NAN, "yes"], ONE), "All labels in Y are 'yes', which may be"),
@@ -256,6 +256,7 @@ def test_labels_in_words_are_those_in_numbers(as_list, rng):
     assert metrics.auc_per_task(words, p) == metrics.auc_per_task(y, p)
     np.testing.assert_array_equal(metrics.auc_per_task(pairs, P), metrics.auc_per_task(numbers, P))
     assert metrics.group_auc(words, p, groups) == metrics.group_auc(y, p, groups)
+    assert metrics.group_auc(np.asarray(y) + 1, p, groups) == metrics.group_auc(y, p, groups)
     assert metrics.expected_calibration_error(words, p) == metrics.expected_calibration_error(y, p)
     for curve in (metrics.reliability_curve, metrics.lift_curve):
         pd.testing.assert_frame_equal(curve(words, p), curve(y, p))
@@ -424,6 +425,7 @@ def test_the_conversion_rate_is_that_of_the_columns_of_these_names():
     clicked = (Y["click"] == 1).to_numpy()
     expected = roc_auc_score(Y["conversion"][clicked], model.predict_conditionals(X)[clicked, 2])
     assert metrics.get_scorer("cvr_auc")(model, X, Y) == pytest.approx(expected)
+    assert metrics.cvr_auc(Y, model.predict_marginals(X)) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("metric", [metrics.auc_per_task, metrics.mean_log_loss, metrics.expected_calibration_error])

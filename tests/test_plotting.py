@@ -147,6 +147,17 @@ def test_ablation_leaves_out_candidates_that_do_not_set_the_parameter(kind):
     np.testing.assert_array_equal(display.scores["score"][:, 0], results["mean_test_score"][:3])
 
 
+@pytest.mark.parametrize("kind", [dict, pd.DataFrame])
+def test_none_beside_words_is_a_value(kind):
+    """A table of pandas holds NaN in its place."""
+    grid = {"max_features": [None, "sqrt"], "random_state": [0, 1]}
+    X, y = np.random.RandomState(0).rand(40, 9), np.arange(40) % 2
+    results = kind(GridSearchCV(DecisionTreeClassifier(), grid, cv=2).fit(X, y).cv_results_)
+    display = AblationDisplay.from_cv_results(results, "max_features")
+    assert [tick.get_text() for tick in display.axes_[0].get_xticklabels()] == ["None", "sqrt"]
+    np.testing.assert_array_equal(display.scores["score"].ravel(), results["mean_test_score"])
+
+
 def test_ablation_tells_a_number_from_a_word():
     results = {"param_a": [0.1, "0.1", None, "None"], "mean_test_score": [0.1, 0.2, 0.3, 0.4]}
     display = AblationDisplay.from_cv_results(results, "a")

@@ -45,6 +45,14 @@ def test_scores_are_those_of_the_model(fitted, source, tmp_path):
     assert scores["user"].astype("int64").tolist() == X["user"].astype("int64").tolist()
 
 
+def test_a_file_without_rows_has_a_sink_without_rows(fitted, source, tmp_path):
+    model, options = fitted[0], {"keep": ["user"], "rank_weights": [1, 0.5]}
+    pd.read_parquet(source).iloc[:0].to_parquet(tmp_path / "empty.parquet")
+    assert score_file(model, tmp_path / "empty.parquet", tmp_path / "none.parquet", **options) == 0
+    score_file(model, source, tmp_path / "out.parquet", **options)
+    assert pq.read_schema(tmp_path / "none.parquet").equals(pq.read_schema(tmp_path / "out.parquet"))
+
+
 def test_weights_by_name_may_count_values(fitted, source, tmp_path):
     model, X = fitted
     score_file(model, source, tmp_path / "out.parquet", rank_weights={"watch": 1, "click": 0.5})
@@ -131,9 +139,6 @@ class TestRefused:
             score_file(model, source, source)
         with pytest.raises(OSError, match="there is no folder"):
             score_file(model, source, tmp_path / "nowhere" / "out.parquet")
-        pd.read_parquet(source).iloc[:0].to_parquet(tmp_path / "empty.parquet")
-        with pytest.raises(ValueError, match="has no rows"):
-            score_file(model, tmp_path / "empty.parquet", tmp_path / "out.parquet")
         with pytest.raises(ValueError, match="batch_rows"):
             score_file(model, source, tmp_path / "out.parquet", batch_rows=0)
 

@@ -1,7 +1,8 @@
 """Pipelines and searches: steps before the model, and what the model at the end can say."""
 
 from sklearn_fsmd.compose._ask import ask
-from sklearn_fsmd.compose._ask import fitted_model as fitted_model  # these three for other parts, and not public
+from sklearn_fsmd.compose._ask import fitted_model as fitted_model  # these four for other parts, and not public
+from sklearn_fsmd.compose._ask import model_of as model_of
 from sklearn_fsmd.compose._ask import reach as reach
 from sklearn_fsmd.compose._ask import taken_apart as taken_apart
 from sklearn_fsmd.compose._for_task import ForTask

@@ -86,6 +86,11 @@ def taken_apart(estimator: Any) -> tuple[list[Pipeline], Any]:
             return before, estimator
 
 
+def model_of(estimator: Any) -> Any:
+    """The model at the end of Pipelines and searches, and in a `FrozenEstimator`."""
+    return taken_apart(estimator)[1]
+
+
 def fitted_model(estimator: Any) -> Any:
     """The fitted model at the end of Pipelines and searches.
 
@@ -97,7 +102,7 @@ def fitted_model(estimator: Any) -> Any:
         If it is no classifier of this library.
     """
     check_is_fitted(estimator)
-    _, model = taken_apart(estimator)
+    model = model_of(estimator)
     if not hasattr(model, "predict_marginals") or not hasattr(model, "_targets"):
         raise TypeError(
             "A fitted MultiTaskClassifier or one of the named models is needed, or a Pipeline or search that ends in "

@@ -35,11 +35,15 @@ class Decay(NamedTuple):
         # Before the log there is no sum, and long after it the factor ends at 0.
         return np.exp2(((self.reference - times) / self.half_life).clip(max=MOST_HALF_LIVES))
 
-    def sql(self, time: str) -> str:
-        """The factor of an amount, in the language of DuckDB."""
+    def weights_sql(self, time: str) -> str:
+        """:meth:`weights` of events at `time`, in the language of DuckDB."""
+        return "1" if self.half_life is None else f"pow(2.0, ({time} - {self.reference}) / {float(self.half_life)})"
+
+    def worth_sql(self, time: str) -> str:
+        """:meth:`worth` at `time`, in the language of DuckDB."""
         if self.half_life is None:
-            return ""
-        return f" * pow(2.0, ({time} - {self.reference}) / {float(self.half_life)})"
+            return "1"
+        return f"pow(2.0, least({MOST_HALF_LIVES}, ({self.reference} - {time}) / {float(self.half_life)}))"
 
     def can_tell(self, times: np.ndarray) -> bool:
         """Whether events at these times can be summed up with those that the reference time is of."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from sklearn_fsmd.encoding.sources import working_in
 from sklearn_fsmd.history.decay import Decay
+from sklearn_fsmd.history.times import NEVER
 
 FEWER_ROWS = "Ask for fewer rows at once, or free memory. "
 
@@ -70,7 +71,9 @@ class Engine:
         asked = {"i": np.arange(len(before)), "k": asked_keys, "t": before}
         names = [f"s{d}_{a}" for d in range(len(decays)) for a in range(n_amounts)]
         of_moments = [
-            f"sum(a{a}::DOUBLE{decay.sql('t')}) AS s{d}_{a}" for d, decay in enumerate(decays) for a in range(n_amounts)
+            f"sum(a{a}::DOUBLE * {decay.weights_sql('t')}) AS s{d}_{a}"
+            for d, decay in enumerate(decays)
+            for a in range(n_amounts)
         ]
         query = f"""
             WITH moments AS (SELECT k, t, {", ".join(of_moments)} FROM log WHERE k > 0 GROUP BY k, t),
@@ -89,6 +92,6 @@ class Engine:
         sums = np.zeros((len(before), len(decays), n_amounts))
         for j, name in enumerate(names):
             sums[rows, j // n_amounts, j % n_amounts] = found[name]
-        last = np.full(len(before), np.iinfo(np.int64).min)
+        last = np.full(len(before), NEVER)
         last[rows] = found["t"]
         return sums, last

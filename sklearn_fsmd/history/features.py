@@ -19,7 +19,7 @@ from sklearn_fsmd.encoding import TargetEncoder, as_pandas, one_of, read_table, 
 from sklearn_fsmd.estimators import Exchanged, TakesTables, at_one_moment
 from sklearn_fsmd.history.log import EventLog, Key
 from sklearn_fsmd.history.past import Asked, Past, Questions
-from sklearn_fsmd.history.times import moments, name_of_span, span
+from sklearn_fsmd.history.times import moment_of, moments, name_of_span, span
 from sklearn_fsmd.network import parents_of
 from sklearn_fsmd.parameters import estimator
 from sklearn_fsmd.persistence import Saving
@@ -212,8 +212,8 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
         times, past = self._times(X), self._past
         if self.strict_order and len(past) and times.min() < past.freshness.last:
             raise ValueError(
-                f"`update` was given events of {pd.Timestamp(times.min())}, older than the latest that is known, of "
-                f"{pd.Timestamp(past.freshness.last)}, and strict_order is True."
+                f"`update` was given events of {moment_of(times.min(), self._has_zone)}, older than the latest that is "
+                f"known, of {moment_of(past.freshness.last, self._has_zone)}, and strict_order is True."
             )
         questions = past.questions
         targets, n_odd = self._targets.encode_part(Y, None, questions.parents)  # of which none need be known yet
@@ -243,7 +243,7 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
         check_is_fitted(self)
         X = self._table(X, reset=False)
         times = self._times(X)
-        self._past.freshness.warn_of_later(times, self.delay)
+        self._past.freshness.warn_of_later(times, has_zone=self._has_zone)
         return self._tell(X, times, self._past.asked(X))
 
     @at_one_moment
@@ -290,7 +290,7 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
             keys=self._keys(),
             parents=parents_of(self.link, len(targets)),
             delay=max(span(self.delay, "delay"), 1),  # rows of one moment do not see each other
-            half_lives=[None if value is None else max(span(value, "half_life"), 1) for value in half_lives],
+            half_lives=[None if value is None else _half_life(value) for value in half_lives],
             smoothing=SMOOTHING if self.smoothing == "auto" else float(self.smoothing),
             log=self.log,
             last=self.last,
@@ -358,6 +358,12 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
         tags.target_tags.required = True
         tags.target_tags.multi_output = True
         return tags
+
+
+def _half_life(value: Any) -> int:
+    if (length := span(value, "half_life")) == 0:
+        raise ValueError(f"The 'half_life' parameter must be longer than 0. Got {value!r} instead.")
+    return length
 
 
 def refuse_strange(named: Mapping[str, Iterable[Any]], columns: Sequence[Any], where: str) -> None:

@@ -97,6 +97,8 @@ def write_history(
     refuse_strange(named, log.columns, "the files")
     if not (kept := [name for name in log.columns if name not in drop]):
         raise ValueError("The 'drop' parameter names all columns of the files. Keep one.")
+    if twice := [name for name in targets if targets.count(name) > 1]:
+        raise ValueError(f"The 'targets' parameter names {twice[0]!r} twice.")
     targets = [name for name in targets if name not in values]
     if not keys or not targets:
         raise ValueError(f"The {'targets' if keys else 'keys'!r} parameter must name columns. Got none.")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
+from sklearn_fsmd.history.times import moment_of, text_of
 from sklearn_fsmd.parameters import warn
 
 HOUR = 3_600 * 10**9
@@ -43,8 +42,8 @@ class Freshness:
             between = int(times.min()) - former.last
             self.longest_gap = max(former.longest_gap, between, Freshness([times], self.delay).longest_gap)
 
-    def warn_of_later(self, times: np.ndarray, delay: Any) -> None:
-        """Warn of rows that come so late that events are missing; `delay` is what the user calls it."""
+    def warn_of_later(self, times: np.ndarray, *, has_zone: bool) -> None:
+        """Warn of rows that come so late that events are missing."""
         if not (len(times) and any(map(len, self.times))) or times.max() - self.last <= self.delay:
             return
         late = times - self.last > self.delay + self.longest_gap
@@ -52,8 +51,9 @@ class Freshness:
             hours = -(-int(times.max() - self.last) // HOUR)
             enough = f"{hours}h" if hours < 24 else f"{-(-hours // 24)}D"
             warn(
-                f"{late.sum():,} of {len(times):,} rows come more than delay={delay!r} after the last event that the "
-                f"history knows, of {pd.Timestamp(self.last)}. In fit each row was told of all events up to `delay` "
-                "before it; these are told of fewer, and predictions made from them are off. Add the events in between "
-                f"by `update`, or fit with a `delay` as long as the history may be old: here '{enough}'."
+                f"{late.sum():,} of {len(times):,} rows come more than delay={text_of(self.delay)!r} after the last "
+                f"event that the history knows, of {moment_of(self.last, has_zone)}. In fit each row was told of all "
+                "events up to `delay` before it; these are told of fewer, and predictions made from them are off. Add "
+                f"the events in between by `update`, or fit with a `delay` as long as the history may be old: here "
+                f"'{enough}'."
             )

@@ -9,8 +9,7 @@ import pandas as pd
 
 from sklearn_fsmd.history.by_key import ByKey
 from sklearn_fsmd.history.decay import Decay
-
-NEVER = np.iinfo(np.int64).min
+from sklearn_fsmd.history.times import NEVER
 
 
 class Index:

@@ -15,10 +15,10 @@ from sklearn_fsmd.encoding import events_of
 from sklearn_fsmd.history.decay import decays_of
 from sklearn_fsmd.history.engine import Engine, opened
 from sklearn_fsmd.history.freshness import Freshness
-from sklearn_fsmd.history.index import NEVER
 from sklearn_fsmd.history.last import newest
 from sklearn_fsmd.history.log import EventLog, Key
 from sklearn_fsmd.history.part import ALL, Part
+from sklearn_fsmd.history.times import NEVER
 
 FEW_ROWS, FEW_OF_LOG, SMALL_LOG = 100, 0.001, 100_000
 """Up to so many rows, or such a share of the log, are looked up in memory, and all rows by a log of so few events; more

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sklearn_fsmd.encoding import events_of
-from sklearn_fsmd.history.decay import MOST_HALF_LIVES, Decay
+from sklearn_fsmd.history.decay import Decay
 from sklearn_fsmd.history.past import Questions
 
 
@@ -27,7 +27,7 @@ class Query:
 
     def text(self) -> str:
         """The whole query: the columns that are told, in the order of the rows."""
-        steps, told = self._upto("all", (), [None]), []
+        steps, told = self._upto("all", (), [Decay(None, 0)]), []
         joins = [f"ASOF LEFT JOIN upto_all AS p_all ON e.t - {self.questions.delay} >= p_all.t"]
         for i, key in enumerate(self.questions.keys):
             own = [f"k{self.columns.index(name)}" for name in key]
@@ -44,10 +44,10 @@ class Query:
         counted = [f"{what}{j}" for j in range(len(events_of(self.questions.parents))) for what in ("tried", "yes")]
         return {"n": "1.0::DOUBLE"} | {name: f"{name}::DOUBLE" for name in counted}
 
-    def _upto(self, name: str, key: Sequence[str], decays: Sequence[Decay | None]) -> list[str]:
+    def _upto(self, name: str, key: Sequence[str], decays: Sequence[Decay]) -> list[str]:
         """The sums over the events of each value of a key up to each of its moments."""
         sums = {
-            f"{amount}_{d}": f"sum({sql}{'' if decay is None else decay.sql('t')})"
+            f"{amount}_{d}": f"sum({sql} * {decay.weights_sql('t')})"
             for d, decay in enumerate(decays)
             for amount, sql in self._amounts.items()
         }
@@ -65,12 +65,12 @@ class Query:
         """The columns of one key, from its sums."""
         told = []
         for d, decay in enumerate(self.decays):
-            events = f"coalesce({past}.n_{d}, 0) * {worth(decay)}"
+            events = f"coalesce({past}.n_{d}, 0) * {decay.worth_sql('e.t')}"
             told.append(f"ln(1 + {events})" if self.questions.log else events)
             for j in range(len(events_of(self.questions.parents))):
                 yes, tried = (f"coalesce({past}.{what}{j}_{d}, 0)" for what in ("yes", "tried"))
                 if self.questions.smoothing:  # without it the factor cancels, and long after the log it is 0
-                    yes, tried = f"{yes} * {worth(decay)}", f"{tried} * {worth(decay)}"
+                    yes, tried = f"{yes} * {decay.worth_sql('e.t')}", f"{tried} * {decay.worth_sql('e.t')}"
                     overall = f"p_all.yes{j}_0 / nullif(p_all.tried{j}_0, 0)"
                     yes, tried = (
                         f"{yes} + {self.questions.smoothing} * {overall}",
@@ -80,10 +80,3 @@ class Query:
         seconds = f"(e.t - {past}.t) / 1e9"
         told.append(f"ln(1 + {seconds})" if self.questions.log else seconds)
         return told
-
-
-def worth(decay: Decay) -> str:
-    """The factor that brings sums to the time of a row."""
-    if decay.half_life is None:
-        return "1"
-    return f"pow(2.0, least({MOST_HALF_LIVES}, ({decay.reference} - e.t) / {float(decay.half_life)}))"

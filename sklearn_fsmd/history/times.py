@@ -14,6 +14,8 @@ UNITS = {"D": 86_400 * 10**9, "h": 3_600 * 10**9, "m": 60 * 10**9, "s": 10**9, "
 
 COARSEST = 10**6
 """Nanoseconds, a millisecond: numbers that tell times apart less finely are refused."""
+NEVER = int(np.iinfo(np.int64).min)
+"""The time of an event that there was not."""
 LONGEST = 2**62
 """Nanoseconds, 146 years. Of two times within this of 1970 the difference is a whole number of 64 bits too."""
 
@@ -50,9 +52,11 @@ def moments(column: pd.Series, unit: str | None) -> tuple[np.ndarray, bool]:
             )
         return utc.astype("datetime64[ns]").to_numpy().astype(np.int64), zone is not None
     if kind not in "iuf":
+        found = column.iloc[0] if len(column) else None
+        remedy = "Convert it by pandas.to_datetime." if isinstance(found, str) else "Convert it to one of them."
         raise ValueError(
-            f"Column {name!r} must hold datetimes or numbers, to tell the time. Found {shown(column.iloc[0])}. "
-            "Convert it by pandas.to_datetime."
+            f"Column {name!r} must hold datetimes or numbers, to tell the time. Its dtype is {column.dtype}, and it "
+            f"holds {shown(found)}. {remedy}"
         )
     if unit is None:
         raise ValueError(f"Column {name!r} holds numbers: say in what `unit` they count, one of {list(UNITS)}.")
@@ -80,11 +84,17 @@ def _refuse_coarse(numbers: np.ndarray, name: Any, unit: int) -> None:
 
 
 def _parsed(column: pd.Series) -> pd.Series:
-    """Dates and times that are objects, or dates of Arrow, as times of pandas; all else as it is."""
+    """Times as such, and numbers, where they are categories, periods, objects or dates of Arrow; all else as it is."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(column.cat.categories.dtype)
+    if isinstance(column.dtype, pd.PeriodDtype):
+        return column.dt.to_timestamp()
     if isinstance(column.dtype, pd.ArrowDtype) and column.dtype.type is date:
         column = column.astype(object)
-    if column.dtype != object or not all(isinstance(value, date) for value in column):
+    if column.dtype != object:
         return column
+    if not all(isinstance(value, date) for value in column):
+        return column.infer_objects()
     try:
         return pd.to_datetime(column)
     except ValueError as error:  # some with a time zone and some without, or beyond what pandas counts
@@ -116,6 +126,17 @@ def span(value: Any, name: str) -> int:
     raise ValueError(
         f'The {name!r} parameter must be a span of time such as "1h", not negative. Got {value!r} instead.'
     )
+
+
+def text_of(length: int) -> str:
+    """A length in nanoseconds as :func:`span` reads it, such as "36h"."""
+    unit = next(unit for unit, of_unit in UNITS.items() if length % of_unit == 0)
+    return f"{length // UNITS[unit]}{unit}"
+
+
+def moment_of(time: int, has_zone: bool) -> str:
+    """A time in nanoseconds since 1970, for messages."""
+    return f"{pd.Timestamp(time)}{' UTC' if has_zone else ''}"
 
 
 def name_of_span(value: Any) -> str:

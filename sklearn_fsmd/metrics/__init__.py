@@ -9,13 +9,10 @@ from sklearn_fsmd.metrics._curves import lift_curve, reliability_curve
 from sklearn_fsmd.metrics._grouped import group_auc, ndcg_at_k
 from sklearn_fsmd.metrics._inputs import as_column as as_column
 from sklearn_fsmd.metrics._inputs import check_count as check_count
-from sklearn_fsmd.metrics._inputs import column_named as column_named
 from sklearn_fsmd.metrics._inputs import groups_of as groups_of
 from sklearn_fsmd.metrics._inputs import keep_nan as keep_nan
-from sklearn_fsmd.metrics._inputs import segments_by_name as segments_by_name
 from sklearn_fsmd.metrics._inputs import warn_of_orders as warn_of_orders
 from sklearn_fsmd.metrics._models import by_classes as by_classes
-from sklearn_fsmd.metrics._models import model_of as model_of
 from sklearn_fsmd.metrics._outcomes import Outcome as Outcome
 from sklearn_fsmd.metrics._outcomes import given_steps as given_steps
 from sklearn_fsmd.metrics._outcomes import has_lift as has_lift
@@ -35,6 +32,8 @@ from sklearn_fsmd.metrics._per_task import (
 from sklearn_fsmd.metrics._per_task import log_losses as log_losses
 from sklearn_fsmd.metrics._per_task import task_aucs as task_aucs  # for other parts of the package, and not public
 from sklearn_fsmd.metrics._scorers import get_scorer, get_scorer_names
+from sklearn_fsmd.metrics._segments import column_named as column_named
+from sklearn_fsmd.metrics._segments import segments_by_name as segments_by_name
 from sklearn_fsmd.metrics._values import concordance, decile_bias, value_mae, value_rmse
 
 __all__ = [

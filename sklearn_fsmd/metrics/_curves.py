@@ -6,18 +6,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.validation import check_consistent_length
 
-from sklearn_fsmd.encoding import check_weights, shown
-from sklearn_fsmd.metrics._inputs import (
-    as_column,
-    check_count,
-    finite,
-    is_text,
-    numbers_or_nan,
-    warn_of_orders,
-    zeros_and_ones,
-)
+from sklearn_fsmd.encoding import shown
+from sklearn_fsmd.metrics._inputs import check_count, observed
 
 Z = 1.959964
 """The normal quantile of an interval of 95 %."""
@@ -57,7 +48,9 @@ def reliability_curve(
     [0.0, 1.0]
     """
     check_count("min_bin_rows", min_bin_rows)
-    y, p, weights = _observed(y, p, sample_weight, n_bins)
+    check_count("n_bins", n_bins)
+    y, p, weights = observed(y, p, sample_weight, labels=True)
+    _refuse_none(y)
     return _binned(y, y * y, p, weights, _bins(p, n_bins, min_bin_rows), _is_rate(y)).sort_values(
         "predicted", ignore_index=True
     )
@@ -92,7 +85,9 @@ def lift_curve(y: Any, score: Any, *, n_bins: int = 10, sample_weight: Any = Non
     >>> lift_curve([1, 1, 1, 0, 0, 0], [6, 5, 2, 4, 3, 1], n_bins=2)["lift"].round(3).tolist()
     [1.333, 0.667]
     """
-    y, score, weights = _observed(y, score, sample_weight, n_bins)
+    check_count("n_bins", n_bins)
+    y, score, weights = observed(y, score, sample_weight, labels=True)
+    _refuse_none(y)
     if y.min() < 0:
         raise ValueError(f"`y` must not be negative. Got {shown(y.min())}.")
     overall = float(np.average(y, weights=weights))
@@ -112,18 +107,9 @@ def lift_curve(y: Any, score: Any, *, n_bins: int = 10, sample_weight: Any = Non
     return curve.reset_index(drop=True)[["bin", "n", "observed", "lift", "low", "high", "captured"]]
 
 
-def _observed(y: Any, p: Any, sample_weight: Any, n_bins: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    check_count("n_bins", n_bins)
-    warn_of_orders(y=y, p=p, sample_weight=sample_weight)
-    y = as_column(y)
-    y = zeros_and_ones(y) if is_text(y) else numbers_or_nan(y)
-    p = finite(as_column(p, "p"), "p")
-    check_consistent_length(y, p)
-    weights = np.ones(y.shape) if sample_weight is None else check_weights(sample_weight, (len(y), 1))[:, 0]
-    known = ~np.isnan(y) & (weights > 0)
-    if not known.any():
+def _refuse_none(y: np.ndarray) -> None:
+    if not len(y):
         raise ValueError("`y` has no observed row with a weight above 0.")
-    return finite(y[known], "y"), p[known], weights[known].astype(np.float64)
 
 
 def _is_rate(y: np.ndarray) -> bool:

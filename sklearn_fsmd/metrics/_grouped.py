@@ -9,7 +9,15 @@ import pandas as pd
 from sklearn.utils.validation import check_consistent_length
 
 from sklearn_fsmd.encoding import shown
-from sklearn_fsmd.metrics._inputs import as_column, check_count, column_of, groups_of, undefined, warn_of_orders
+from sklearn_fsmd.metrics._inputs import (
+    as_column,
+    check_count,
+    groups_of,
+    numbers_of,
+    undefined,
+    warn_of_orders,
+    zeros_and_ones,
+)
 
 
 def group_auc(y: Any, p: Any, groups: Any) -> float:
@@ -38,7 +46,7 @@ def group_auc(y: Any, p: Any, groups: Any) -> float:
     """
     check_consistent_length(y, p, groups)
     warn_of_orders(y=y, p=p, groups=groups)
-    columns = {"y": column_of(y, "y", kind="labels"), "p": column_of(p, "p"), "group": groups_of(groups)}
+    columns = {"y": zeros_and_ones(as_column(y)), "p": numbers_of(p, "p"), "group": groups_of(groups)}
     frame = pd.DataFrame(columns).dropna(subset="y")
     by_group = frame.groupby("group", sort=False)
     n = by_group["y"].size()
@@ -88,7 +96,7 @@ def ndcg_at_k(gain: Any, score: Any, groups: Any, *, k: int = 10) -> float:
     if pd.isna(as_column(gain)).any():
         raise ValueError("`gain` must have no missing values. Leave out rows whose label was not observed, or give 0.")
     frame = pd.DataFrame(
-        {"gain": column_of(gain, "gain"), "score": column_of(score, "score"), "group": groups_of(groups)}
+        {"gain": numbers_of(gain, "gain"), "score": numbers_of(score, "score"), "group": groups_of(groups)}
     )
     if (frame["gain"] < 0).any():
         raise ValueError(f"`gain` must not be negative. Got {shown(frame['gain'].min())}.")

@@ -93,50 +93,34 @@ def keep_nan(values: Any) -> Any:
     return np.array(values, dtype=object) if array.dtype.kind in "US" else array
 
 
-def column_of(values: Any, name: str, *, kind: str = "numbers") -> np.ndarray:
-    """One number per row, ``(n,)``: finite "numbers", or "labels" 0, 1 and NaN, or of two words."""
-    column = as_column(values, name)
-    if kind == "numbers":
-        return finite(column, name)
-    if is_text(column):
-        return zeros_and_ones(column)
-    known = ~pd.isna(column)
-    strange = known & ~np.isin(column, (0, 1))
-    if strange.any():
-        raise ValueError(f"`{name}` must hold the labels 0, 1 and NaN. Got {shown(column[strange][0])}.")
-    labels = np.full(column.shape, np.nan)
-    labels[known] = column[known].astype(float)
-    return labels
+def numbers_of(values: Any, name: str) -> np.ndarray:
+    """One finite number per row, ``(n,)``."""
+    return finite(as_column(values, name), name)
+
+
+def observed(
+    y: Any, p: Any, sample_weight: Any = None, *, name: str = "p", labels: bool = False
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What was observed, what was predicted and the weights, as float64, of the rows that count.
+
+    Parameters
+    ----------
+    y : values, NaN where there is none; with `labels` also two words, such as "no" and "yes".
+    name : what messages call the predictions.
+    """
+    warn_of_orders(**{"y": y, name: p, "sample_weight": sample_weight})
+    y, p = as_column(y), numbers_of(p, name)
+    check_consistent_length(y, p)
+    y = zeros_and_ones(y) if labels and is_text(y) else numbers_or_nan(y)
+    weights = np.ones(len(y)) if sample_weight is None else check_weights(sample_weight, (len(y), 1))[:, 0]
+    counts = ~np.isnan(y) & (weights > 0)
+    return finite(y[counts], "y"), p[counts], weights[counts].astype(np.float64)
 
 
 def is_text(column: np.ndarray) -> bool:
     """Whether it holds labels such as "no" and "yes"."""
     known = column[~pd.isna(column)]
     return bool(len(known)) and isinstance(known[0], str)
-
-
-def column_named(X: Any, given: Any, parameter: str) -> Any:
-    """The column of X that `given` names, also as a list of one, or `given` itself: something of each row.
-
-    Raises
-    ------
-    ValueError
-        If X has no such column, or `given` is a single number or a list of several names.
-    """
-    if isinstance(given, (list, tuple)) and len(given) == 1 and isinstance(given[0], str):
-        given = given[0]
-    table = as_pandas(X)
-    columns = list(table.columns) if isinstance(table, pd.DataFrame) else []
-    if not np.isscalar(given):
-        are_names = isinstance(given, (list, tuple)) and all(isinstance(x, str) and x in columns for x in given)
-        if are_names and 0 < len(given) != len(table):
-            raise ValueError(f"`{parameter}` takes one column, and {list(given)} are {len(given)}. Call it for each.")
-        warn_of_order(X, given, names=("X", parameter))
-        return given
-    if given in columns:
-        return table[given]
-    known = columns or "no names"
-    raise ValueError(f"`{parameter}` names {given!r}, and X has {known}. Of what X does not hold give an array.")
 
 
 def groups_of(groups: Any) -> np.ndarray:
@@ -165,28 +149,6 @@ def numbers_or_nan(y: np.ndarray) -> np.ndarray:
             return numbers
     what = shown(y[known][0]) if known.any() else f"the dtype {y.dtype}"
     raise ValueError(f"`y` must hold numbers, and NaN where one is missing. Got {what}.")
-
-
-def segments_by_name(by: Any) -> pd.Series:
-    """For each row the name of its segment; that of a missing value is "missing".
-
-    Raises
-    ------
-    ValueError
-        If two values have one name, such as 1 and "1", or None and "missing".
-    """
-    values = pd.Series(as_column(by, "by"), dtype=object)
-    names = values.where(values.notna(), "missing").astype(str)
-    try:
-        numbers, _ = pd.factorize(values)
-    except TypeError:  # lists have no hash
-        numbers, _ = pd.factorize(values.map(repr))
-    of_names = pd.DataFrame({"name": names, "number": numbers}).drop_duplicates()
-    if (twice := of_names["name"].duplicated()).any():
-        name = of_names["name"][twice].iloc[0]
-        one, other = (values[row] for row in of_names.index[of_names["name"] == name][:2])
-        raise ValueError(f"`by` holds {one!r} and {other!r}, which would be one segment {name!r}. Rename one of them.")
-    return names
 
 
 def finite(values: Any, name: str) -> np.ndarray:

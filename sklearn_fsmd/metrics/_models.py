@@ -7,14 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.compose import taken_apart
+from sklearn_fsmd.compose import model_of
 from sklearn_fsmd.encoding import as_pandas
 from sklearn_fsmd.metrics._inputs import zeros_and_ones
-
-
-def model_of(estimator: Any) -> Any:
-    """The model at the end of searches and Pipelines, and in a `FrozenEstimator`."""
-    return taken_apart(estimator)[1]
 
 
 def by_classes(Y: Any, estimator: Any, sample_weight: Any = None) -> Any:

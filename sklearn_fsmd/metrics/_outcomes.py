@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
-from sklearn_fsmd.compose import ask, fitted_model
+from sklearn_fsmd.compose import ask, fitted_model, model_of
 from sklearn_fsmd.encoding import as_pandas, names_of, warn_of_order
 from sklearn_fsmd.metrics._inputs import labels_and_scores
-from sklearn_fsmd.metrics._models import model_of
 
 
 class Outcome(NamedTuple):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from sklearn_fsmd.encoding import as_pandas, names_of
+from sklearn_fsmd.encoding import DEFAULT_NAMES, as_pandas, names_of
 from sklearn_fsmd.metrics._bins import distance_in_bins
 from sklearn_fsmd.metrics._inputs import check_count, labels_and_scores, undefined
 
@@ -97,8 +97,10 @@ def cvr_auc(Y: Any, P: Any, *, sample_weight: Any = None) -> float:
 
     Parameters
     ----------
-    Y, P : labels and marginals of (at least) two tasks, click and then conversion.
-    sample_weight : array-like of shape (n,) or (n, n_tasks), default=None
+    Y, P : labels and marginals of two tasks or more
+        Click and conversion are the columns `click` and `conversion` where Y is a table that has both, else the first
+        two.
+    sample_weight : array-like of shape (n,) or (n, K), default=None
         Of the latter the weights of conversions count.
 
     Returns
@@ -123,9 +125,11 @@ def cvr_auc(Y: Any, P: Any, *, sample_weight: Any = None) -> float:
         raise ValueError(
             f"The AUC of the conversion rate takes two tasks, click and conversion. Got {labels.shape[1]}."
         )
-    clicked = labels[:, 0] == 1
-    pcvr = scores[clicked, 1] / np.maximum(scores[clicked, 0], np.finfo(np.float32).tiny)
-    auc = auc_of(labels[clicked, 1], pcvr, weights[clicked, 1])
+    names = names_of(as_pandas(Y))
+    click, conversion = map(names.index, DEFAULT_NAMES) if set(DEFAULT_NAMES) <= set(names) else (0, 1)
+    clicked = labels[:, click] == 1
+    pcvr = scores[clicked, conversion] / np.maximum(scores[clicked, click], np.finfo(np.float32).tiny)
+    auc = auc_of(labels[clicked, conversion], pcvr, weights[clicked, conversion])
     return (
         undefined("Only one class in the conversions of clicked rows: the AUC is not defined.")
         if np.isnan(auc)

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics._scorer import _Scorer
 
-from sklearn_fsmd.compose import ask
+from sklearn_fsmd.compose import ask, model_of
 from sklearn_fsmd.encoding import DEFAULT_NAMES, warn_of_order
 from sklearn_fsmd.metrics._inputs import labels_and_scores, undefined
-from sklearn_fsmd.metrics._models import by_classes, is_multilabel, model_of, of_tasks
+from sklearn_fsmd.metrics._models import by_classes, is_multilabel, of_tasks
 from sklearn_fsmd.metrics._outcomes import observations
 from sklearn_fsmd.metrics._per_task import auc_of, cvr_auc, expected_calibration_error, mean_auc, mean_log_loss
 from sklearn_fsmd.metrics._values import concordance, decile_bias, value_mae, value_rmse
@@ -155,15 +155,6 @@ def _one_auc(Y: Any, P: Any, task: str, *, sample_weight: Any = None) -> float:
     return undefined(f"Only one class in task {task!r}: the AUC is not defined.") if np.isnan(auc) else auc
 
 
-def _cvr_auc(Y: Any, P: Any, *, sample_weight: Any = None) -> float:
-    """:func:`cvr_auc` of the columns "click" and "conversion", where Y has these, else of the first two."""
-    if isinstance(Y, pd.DataFrame) and set(DEFAULT_NAMES) <= set(Y.columns):
-        labels, scores, weights = labels_and_scores(Y, P, sample_weight)
-        at = [list(Y.columns).index(name) for name in DEFAULT_NAMES]
-        Y, P, sample_weight = labels[:, at], scores[:, at], weights[:, at]
-    return cvr_auc(Y, P, sample_weight=sample_weight)
-
-
 def _mean_calibration_error(Y: Any, P: Any, *, sample_weight: Any = None) -> float:
     columns = (x.T for x in labels_and_scores(Y, P, sample_weight))
     errors = np.array([expected_calibration_error(y, p, sample_weight=w) for y, p, w in zip(*columns, strict=True)])
@@ -179,7 +170,7 @@ _OF_VALUES = {
 
 _SCORERS = {
     "mean_auc": mean_auc,
-    "cvr_auc": _cvr_auc,
+    "cvr_auc": cvr_auc,
     "neg_mean_log_loss": mean_log_loss,
     "neg_calibration_error": _mean_calibration_error,
 }

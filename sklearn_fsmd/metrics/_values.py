@@ -7,11 +7,9 @@ from typing import Any
 import numpy as np
 from scipy.stats import kendalltau
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
-from sklearn.utils.validation import check_consistent_length
 
-from sklearn_fsmd.encoding import as_pandas, check_weights
 from sklearn_fsmd.metrics._bins import distance_in_bins
-from sklearn_fsmd.metrics._inputs import as_column, check_count, finite, numbers_or_nan, undefined, warn_of_orders
+from sklearn_fsmd.metrics._inputs import check_count, observed, undefined
 
 UNOBSERVED = "No value was observed."
 
@@ -35,7 +33,7 @@ def value_mae(y: Any, value: Any, *, sample_weight: Any = None) -> float:
     >>> value_mae([10.0, None, 30.0], [12.0, 5.0, 26.0])
     3.0
     """
-    y, value, weights = _observed(y, value, sample_weight)
+    y, value, weights = observed(y, value, sample_weight, name="value")
     return float(mean_absolute_error(y, value, sample_weight=weights)) if len(y) else undefined(UNOBSERVED)
 
 
@@ -56,7 +54,7 @@ def value_rmse(y: Any, value: Any, *, sample_weight: Any = None) -> float:
     >>> round(value_rmse([10.0, None, 30.0], [12.0, 5.0, 26.0]), 3)
     3.162
     """
-    y, value, weights = _observed(y, value, sample_weight)
+    y, value, weights = observed(y, value, sample_weight, name="value")
     return float(root_mean_squared_error(y, value, sample_weight=weights)) if len(y) else undefined(UNOBSERVED)
 
 
@@ -83,7 +81,7 @@ def concordance(y: Any, value: Any) -> float:
     >>> round(concordance([5.0, 10.0, 60.0], [1.0, 3.0, 2.0]), 4)  # two of three pairs
     0.6667
     """
-    y, value, _ = _observed(y, value)
+    y, value, _ = observed(y, value, name="value")
     unlike, unlike_scores = _unlike_pairs(y), _unlike_pairs(value)
     if not unlike:
         return undefined("All values are alike: their concordance is not defined.")
@@ -121,22 +119,11 @@ def decile_bias(y: Any, value: Any, *, n_bins: int = 10, sample_weight: Any = No
     0.1
     """
     check_count("n_bins", n_bins)
-    y, value, weights = _observed(y, value, sample_weight)
+    y, value, weights = observed(y, value, sample_weight, name="value")
     mean = abs(np.average(y, weights=weights)) if len(y) else 0.0
     if not mean:
         return undefined("The mean value is 0: the bias relative to it is not defined.")
     return distance_in_bins(y, value, weights, n_bins) / float(mean)
-
-
-def _observed(y: Any, value: Any, sample_weight: Any = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """All as float64, where a value was observed whose weight is not 0."""
-    warn_of_orders(y=y, value=value, sample_weight=sample_weight)
-    y, value = as_column(y), finite(as_column(value, "value"), "value")
-    check_consistent_length(y, value)
-    y = numbers_or_nan(y)
-    weights = np.ones(len(y)) if sample_weight is None else check_weights(as_pandas(sample_weight), (len(y), 1))[:, 0]
-    known = ~np.isnan(y) & (weights > 0)
-    return finite(y[known], "y"), value[known], weights[known]
 
 
 def _unlike_pairs(values: np.ndarray) -> int:

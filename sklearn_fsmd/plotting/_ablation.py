@@ -84,7 +84,7 @@ class AblationDisplay:
         unknown = [name for name in chosen if name not in found]
         if unknown:
             raise ValueError(f"There is no score {unknown[0]!r} in the results; there are {found}.")
-        rows = _rows_by_value(cv_results[column])
+        rows = _rows_by_value(*_values_of(cv_results, parameter))
         values, sizes = list(rows), [len(own) for own in rows.values()]
         if labels is not None and len(labels) != len(values):
             raise ValueError(f"There are {len(values)} values of {parameter!r}, {values}, and {len(labels)} labels.")
@@ -128,12 +128,20 @@ class AblationDisplay:
         return self
 
 
-def _rows_by_value(column: Any) -> dict[str, list[int]]:
+def _values_of(cv_results: Any, parameter: str) -> tuple[list[Any], Sequence[bool]]:
+    """The value of each candidate, and which of them do not set the parameter."""
+    candidates = list(cv_results["params"]) if "params" in cv_results else []
+    if candidates and all(isinstance(own, Mapping) for own in candidates):
+        return [own.get(parameter) for own in candidates], [parameter not in own for own in candidates]
+    column = cv_results[f"param_{parameter}"]  # such as of a table that was read from a file
+    if isinstance(column, np.ma.MaskedArray):
+        return list(column.data), np.ma.getmaskarray(column)
+    # A DataFrame has NaN where `cv_results_` is masked, and of None beside strings.
+    return list(column), [isinstance(one, float) and one != one for one in column]
+
+
+def _rows_by_value(values: Sequence[Any], unset: Sequence[bool]) -> dict[str, list[int]]:
     """The candidates that have each value, by its label; those that do not set the parameter have none."""
-    is_array = isinstance(column, np.ma.MaskedArray)
-    values = list(column.data if is_array else column)
-    # A DataFrame has NaN where `cv_results_` is masked.
-    unset = np.ma.getmaskarray(column) if is_array else [isinstance(one, float) and one != one for one in values]
     rows: dict[str, list[int]] = {}
     for i, value in enumerate(values):
         if not unset[i]:

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_fsmd.compose import ask
-from sklearn_fsmd.metrics import model_of
+from sklearn_fsmd.compose import ask, model_of
 from sklearn_fsmd.plotting._axes import figure_of, label_of, pyplot_for
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_fsmd.metrics import model_of
+from sklearn_fsmd.compose import model_of
 from sklearn_fsmd.parameters import OF_ALL_TASKS
 from sklearn_fsmd.plotting._axes import axes_of, choose_ticks, label_of
 

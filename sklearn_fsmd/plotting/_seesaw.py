@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_fsmd.compose import ask
+from sklearn_fsmd.compose import ask, model_of
 from sklearn_fsmd.encoding import as_pandas, place_of, warn_of_order
-from sklearn_fsmd.metrics import auc_per_task, by_classes, model_of, multi_task_gain
+from sklearn_fsmd.metrics import auc_per_task, by_classes, multi_task_gain
 from sklearn_fsmd.plotting._axes import axes_of, deviation, keep_apart, label_of
 
 MARKERS = "osD^v"

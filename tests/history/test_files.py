@@ -374,6 +374,14 @@ def test_columns_of_values_are_no_targets(tmp_path):
     pd.testing.assert_frame_equal(found[list(wanted)[2:]], wanted[list(wanted)[2:]], rtol=1e-6)
 
 
+def test_a_target_is_named_once(tmp_path, log):
+    X, Y = log
+    X.join(Y).to_parquet(tmp_path / "log.parquet")
+    history = HistoryFeatures(time="when", keys=["user"])
+    with pytest.raises(ValueError, match="The 'targets' parameter names 'click' twice"):
+        write_history(history, tmp_path / "log.parquet", tmp_path / "past.parquet", targets=["click", "click"])
+
+
 def test_some_column_of_the_log_has_to_stay(tmp_path):
     with pytest.raises(ValueError, match="The 'drop' parameter names all columns of the files. Keep one"):
         past_of(tmp_path, EVENTS, history=HistoryFeatures(keys=["user"], drop=list(EVENTS)))

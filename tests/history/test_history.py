@@ -360,13 +360,18 @@ def test_a_target_alone():
         ({"half_life": "7"}, {}, "The 'half_life' parameter has no unit: '7'"),
         ({"delay": "60000D"}, {}, "The 'delay' parameter must be below 146 years"),
         ({"half_life": "-1D"}, {}, "The 'half_life' parameter must be a span of time"),
+        ({"half_life": "0s"}, {}, "The 'half_life' parameter must be longer than 0. Got '0s' instead"),
         ({"half_life": "1s"}, {}, "span 21.,... times the half-life of 1 s"),
         ({"unit": "weeks"}, {}, "The 'unit' parameter of HistoryFeatures must be"),
         ({"smoothing": -1.0}, {}, "The 'smoothing' parameter of HistoryFeatures must be"),
         ({}, {"when": pd.NaT}, "Column 'when' has no time in 150 of 150 rows, the first of them row 0"),
         ({}, {"when": 3}, "Column 'when' holds numbers: say in what `unit` they count"),
         ({"unit": "D"}, {"when": 10**9}, "Column 'when' holds 1000000000, which is no time in 'D' since 1970"),
-        ({}, {"when": "monday"}, "Column 'when' must hold datetimes or numbers, to tell the time. Found 'monday'"),
+        (
+            {},
+            {"when": "monday"},
+            "Column 'when' must hold datetimes or numbers.* it holds 'monday'. Convert it by pandas.to_d",
+        ),
         ({}, {"user_events": 1}, "X has a column 'user_events', which is the name of one of the result"),
     ],
     ids=str,
@@ -591,6 +596,41 @@ def test_rows_that_come_long_after_the_log_are_warned_of():
     with pytest.warns(UserWarning, match="1 of 1 rows .*here '5h'"):
         history.transform(X[204:205])
     history.update(X[200:230], Y[200:230]).transform(X[230:232])
+
+
+def test_the_delay_of_fit_is_the_one_that_is_named():
+    X, Y = hourly(240)
+    history = HistoryFeatures(keys=["user"], delay="90m").fit(X[:200], Y[:200]).set_params(delay="90D")
+    with pytest.warns(UserWarning, match="38 of 40 rows .*delay='90m'"):
+        history.transform(X[200:])
+
+
+def test_messages_name_times_with_their_zone():
+    X, Y = hourly(240)
+    X["time"] = X["time"].dt.tz_localize("Asia/Tokyo")
+    history = HistoryFeatures(keys=["user"], strict_order=True).fit(X[:200], Y[:200])
+    with pytest.warns(UserWarning, match="of 2026-01-08 22:00:00 UTC"):
+        history.transform(X[200:])
+    with pytest.raises(ValueError, match="events of 2025-12-31 15:00:00 UTC, .*of 2026-01-08 22:00:00 UTC"):
+        history.update(X[:1], Y[:1])
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        lambda t: t.astype("category"),
+        lambda t: t.dt.to_period("h"),
+        lambda t: t.astype("int64").astype(object),
+        lambda t: t.astype("int64").astype("category"),
+    ],
+    ids=["category", "period", "objects", "category of numbers"],
+)
+def test_times_of_any_dtype_are_the_same_times(times):
+    X, Y = hourly(60)
+    X["time"] = X["time"].astype("datetime64[ns]")
+    history = HistoryFeatures(keys=["user"], unit="ns", drop=["time"])
+    wanted = history.fit_transform(X, Y)
+    pd.testing.assert_frame_equal(history.fit_transform(X.assign(time=times(X["time"])), Y), wanted)
 
 
 @pytest.mark.parametrize("params", [{"delay": "2D"}, {"delay": pd.Timedelta("40h")}], ids=str)

@@ -17,7 +17,15 @@ from sklearn_fsmd.encoding.sources.frames import Block, Piece, gathered
 from sklearn_fsmd.encoding.sources.left_out import LeftOut
 from sklearn_fsmd.encoding.sources.reading import mixed, most_open, row_groups_of, whole_file
 from sklearn_fsmd.encoding.sources.row_groups import Group, drawn_order
-from sklearn_fsmd.encoding.sources.schema import agree, categories_of, columns_of, fuller, is_number, says_nothing
+from sklearn_fsmd.encoding.sources.schema import (
+    agree,
+    categories_of,
+    columns_of,
+    fuller,
+    is_number,
+    named_index_of,
+    says_nothing,
+)
 from sklearn_fsmd.parameters import warn
 
 ORDER = 2
@@ -106,6 +114,11 @@ class ParquetSource:
         with file.open() as opened:
             schema, metadata = opened.schema_arrow, opened.metadata
         types = columns_of(schema, file.name)
+        if not self.footers and (index := named_index_of(schema)):
+            warn(
+                f"Column {index[0]!r} of {file.name} was the index of a DataFrame, and is left out, as pandas does not "
+                "count it to the columns. If it is one of them, write the file after reset_index()."
+            )
         try:
             if self.left_out.skips and (missing := [name for name in needed if name not in types]):
                 raise ValueError(f"{file.name} has no column {missing[0]!r}.")

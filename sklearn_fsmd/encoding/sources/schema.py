@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 LARGEST_PRECISION = {128: 38, 256: 76}
@@ -19,8 +20,17 @@ def columns_of(schema: Any, name: str) -> dict[str, Any]:
     names = schema.names
     if twice := [column for column in names if names.count(column) > 1]:
         raise ValueError(f"{name} has more than one column named {twice[0]!r}.")
-    index = {column for column in (schema.pandas_metadata or {}).get("index_columns", []) if isinstance(column, str)}
+    index = _index_of(schema)
     return {field.name: field.type for field in schema if field.name not in index}
+
+
+def named_index_of(schema: Any) -> list[str]:
+    """The columns that were the index of a pandas DataFrame and had a name there."""
+    return [name for name in _index_of(schema) if not re.fullmatch(r"__index_level_\d+__", name)]
+
+
+def _index_of(schema: Any) -> list[str]:
+    return [name for name in (schema.pandas_metadata or {}).get("index_columns", []) if isinstance(name, str)]
 
 
 def categories_of(schema: Any) -> list[str]:

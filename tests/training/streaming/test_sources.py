@@ -76,6 +76,9 @@ def test_what_pandas_keeps_its_index_in_is_no_column(tmp_path):
     frame = pd.DataFrame({"x": [1, 2]}, index=pd.Index([7, 8], name="row"))
     frame.to_parquet(tmp_path / "a.parquet")
     assert "row" in pq.read_schema(tmp_path / "a.parquet").names
+    with pytest.warns(UserWarning, match="'row' of .*a.parquet was the index .* left out.* after reset_index"):
+        assert ParquetSource(tmp_path / "a.parquet").columns == ["x"]
+    frame.rename_axis(None).to_parquet(tmp_path / "a.parquet")
     assert ParquetSource(tmp_path / "a.parquet").columns == ["x"]
 
 
