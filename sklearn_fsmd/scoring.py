@@ -125,8 +125,8 @@ def _score(model: Any, source: Any, sink: Any, keep: Sequence[str], rank_weights
         kept = file.schema_arrow.empty_table().select(list(keep)).schema
         with_gaps = _with_gaps(file, features, batch_rows, source) if hasattr(_refitted(model), "steps") else []
         own, n_rows = model_of(model), 0
-        n_columns = len(own.task_names_), len(own.value_names_)
-        none = _named(own, *(np.empty((0, n), np.float32) for n in n_columns), rank_weights)
+        p, values = (np.empty((0, len(names)), np.float32) for names in (own.task_names_, own.value_names_))
+        none = _named(own, p, values, rank_weights)
         schema = pa.schema([*kept, *(pa.field(name, pa.array(column).type) for name, column in none.items())])
         with ParquetWriter(temporary, schema.remove_metadata()) as writer:
             for batch in _batches(file, batch_rows, list(dict.fromkeys([*features, *keep])), source):

@@ -135,7 +135,7 @@ def _values_of(cv_results: Any, parameter: str) -> tuple[list[Any], Sequence[boo
         return [own.get(parameter) for own in candidates], [parameter not in own for own in candidates]
     column = cv_results[f"param_{parameter}"]  # such as of a table that was read from a file
     if isinstance(column, np.ma.MaskedArray):
-        return list(column.data), np.ma.getmaskarray(column)
+        return list(column.data), np.ma.getmaskarray(column).tolist()
     # A DataFrame has NaN where `cv_results_` is masked, and of None beside strings.
     return list(column), [isinstance(one, float) and one != one for one in column]
 
