@@ -28,9 +28,10 @@ def table(n=3000, seed=0, n_users=150, taste=1.5):
     return X, pd.DataFrame({"click": click.astype(int), "conversion": conversion.astype(int)})
 
 
-def slow_strength(y, n, p):
+def slow_strength(y, n):
     """The rows of the overall rate that a rate is smoothed by: 1 / ρ − 1 by a one-way analysis of variance."""
     y, n = y[n > 0], n[n > 0]
+    p = y.sum() / n.sum()
     between = sum(n_v * (y_v / n_v - p) ** 2 for y_v, n_v in zip(y, n, strict=True)) / (len(n) - 1)
     within = sum(y_v * (1 - y_v / n_v) for y_v, n_v in zip(y, n, strict=True)) / (n.sum() - len(n))
     size = (n.sum() - (n**2).sum() / n.sum()) / (len(n) - 1)
@@ -57,10 +58,11 @@ def slow_statistics(values, labels, weights, order, parent_of):
     for event in events:
         positive, total = sums(everyone, *event)
         overall[event] = positive / total
-        by_value = np.array([sums(rows, *event) for rows in of.values()])
         w = np.array([counted(i, *event) for i in everyone])
+        y = [sum(w[i] > 0 and labels[i, event[0]] for i in rows) for rows in of.values()]
+        n = [sum(w[i] > 0 for i in rows) for rows in of.values()]
         unit = (w**2).sum() / w.sum()
-        strength[event] = unit * slow_strength(*(by_value / unit).T, overall[event])
+        strength[event] = unit * slow_strength(np.array(y), np.array(n))
 
     def describe(value, rows, n_own=0):
         found = [np.log1p(len(of.get(value, [])) - n_own)]
@@ -572,6 +574,39 @@ def test_labels_that_are_rarely_known_are_smoothed_by_as_many_rows(in_files, tmp
     assert statistics.units[0] == 1
     assert 15 < statistics.units[1] < 25
     assert (statistics.strengths[0] / statistics.units > 50).all()
+
+
+@pytest.mark.parametrize("n_late", [1, 17, 42, 43, 44, 100])
+def test_rates_of_single_rows_say_nothing_whatever_their_labels_weigh(n_late):
+    """Each user has clicked once. What a label weighs where others are late is no whole number."""
+    X = pd.DataFrame({"user": np.tile(np.arange(600), 2)}).astype("category")
+    Y = pd.DataFrame({"click": np.repeat([1, 0], 600), "conversion": np.r_[np.arange(600) % 3 == 0, np.zeros(600)]})
+    Y.loc[: n_late - 1, "conversion"] = np.nan
+    params = SMALL | {"max_epochs": 1, "statistics_features": ["user"]}
+    statistics = FSMDClassifier(**params, early_stopping=False).fit(X, Y)._encoder.statistics
+    step = statistics.events.index((1, 0))
+    assert statistics.strengths[0][step] == LARGEST_STRENGTH * statistics.units[step]
+
+
+@pytest.mark.parametrize("in_files", [False, True])
+def test_rates_are_smoothed_by_as_many_rows_whatever_they_weigh(in_files, tmp_path):
+    random = np.random.RandomState(0)
+    user, rates = np.repeat(np.arange(400), 5), random.beta(0.4, 2, 400)
+    X = pd.DataFrame({"user": user.astype(str)})
+    y = pd.DataFrame({"click": (random.uniform(size=len(X)) < rates[user]).astype(int)})
+    strengths = []
+    for weights in (None, np.where(y["click"], 9.0, 1.0)):
+        model = FSClassifier(**SMALL | {"max_epochs": 1}, early_stopping=False, statistics_features=["user"])
+        if in_files:
+            X.join(y).assign(weight=1.0 if weights is None else weights).to_parquet(tmp_path / "a.parquet")
+            columns = {} if weights is None else {"sample_weight": "weight"}
+            model.fit_dataset(tmp_path / "a.parquet", ["click"], columns=["user"], **columns)
+        else:
+            model.fit(X, y, sample_weight=weights)
+        statistics = model._encoder.statistics
+        strengths.append(statistics.strengths[0] / statistics.units)
+    np.testing.assert_allclose(strengths[1], strengths[0], rtol=1e-12)
+    assert 1.5 < strengths[0] < 4  # 2.4 is the truth
 
 
 def test_gains_are_those_of_rows_whatever_they_weigh():

@@ -37,28 +37,40 @@ def units_of(total: np.ndarray, squares: np.ndarray) -> np.ndarray:
     return np.divide(squares, total, out=np.ones_like(total), where=total > 0)
 
 
-def strengths_of(sums: np.ndarray, priors: np.ndarray, units: np.ndarray) -> np.ndarray:
-    """By what weight of the overall rate each event's rates are smoothed, as their spread says.
+def tallied(counted: np.ndarray) -> np.ndarray:
+    """Whether each event came true in a row, and whether it was tried there, ``(n, 2 · n_events)``, as 0 and 1.
+
+    `counted` ``(n, 2 · n_events + 1)`` is what a row adds to the sums.
+    """
+    return np.asfortranarray(counted[:, : counted.shape[1] // 2 * 2] > 0, dtype=np.float64)
+
+
+def strengths_of(tallies: np.ndarray) -> np.ndarray:
+    """By how many rows of the overall rate each event's rates are smoothed, as their spread says, ``(n_events,)``.
 
     The rates of the values are taken for draws of a beta distribution around the overall rate, whose intraclass
-    correlation ρ an analysis of variance estimates; such a rate is best smoothed by 1 / ρ − 1 rows. Of these each
-    weighs `units`.
+    correlation ρ an analysis of variance estimates; such a rate is best smoothed by 1 / ρ − 1 rows. It goes by numbers
+    of rows, whatever these weigh: how much a rate varies by chance the weights do not say.
+
+    Parameters
+    ----------
+    tallies : ``(n, 2 · n_events)``, of each value the sums of :func:`tallied`.
     """
-    positive, total = (half / units for half in halves(sums))
+    positive, total = halves(tallies)
     strengths = []
-    for y, n, p in zip(positive.T, total.T, priors, strict=True):
+    for y, n in zip(positive.T, total.T, strict=True):
         y, n = y[n > 0], n[n > 0]
         n_values, n_rows = len(n), n.sum()
-        if n_values < 2 or n_rows <= n_values:
+        if n_values < 2 or n_rows == n_values:
             strengths.append(LARGEST_STRENGTH)
             continue
-        rates = y / n
+        rates, p = y / n, y.sum() / n_rows
         between = (n * (rates - p) ** 2).sum() / (n_values - 1)
         within = (n * rates * (1 - rates)).sum() / (n_rows - n_values)
         size = (n_rows - (n**2).sum() / n_rows) / (n_values - 1)
         rho = (between - within) / max(between + (size - 1) * within, 1e-12)
         strengths.append(1 / max(rho, 1e-12) - 1)
-    return np.clip(strengths, SMALLEST_STRENGTH, LARGEST_STRENGTH) * units
+    return np.clip(strengths, SMALLEST_STRENGTH, LARGEST_STRENGTH)
 
 
 def summed(index: np.ndarray, counted: np.ndarray, n: int) -> np.ndarray:

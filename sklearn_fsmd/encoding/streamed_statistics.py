@@ -6,7 +6,7 @@ import numpy as np
 
 from sklearn_fsmd.encoding.by_value import ByValue
 from sklearn_fsmd.encoding.encoded import Encoded
-from sklearn_fsmd.encoding.rates import counts_of, halves
+from sklearn_fsmd.encoding.rates import counts_of, halves, tallied
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from sklearn_fsmd.encoding.target_statistics import TargetStatistics
 from sklearn_fsmd.encoding.targets import Targets
@@ -22,22 +22,27 @@ class StatisticsSums:
     ----------
     statistics : is told the sums in the end.
     encoder : of the codes.
+    has_weights : whether a row may count more than another. If none does, the sums say how many rows there were.
     """
 
-    def __init__(self, statistics: TargetStatistics, encoder: FeatureEncoder) -> None:
-        self.statistics = statistics
+    def __init__(self, statistics: TargetStatistics, encoder: FeatureEncoder, *, has_weights: bool) -> None:
+        self.statistics, self.has_weights = statistics, has_weights
         statistics.take_codes_of(encoder)
-        width = 2 * len(statistics.events) + statistics.counts_rows
+        n_tallies = 2 * len(statistics.events)
+        self.width = n_tallies + statistics.counts_rows
+        width = self.width + n_tallies * has_weights
         self.of_keys: list[_Table | _Pairs] = [
             _Table(sizes[0], width) if len(sizes) == 1 else _Pairs(width) for sizes in statistics.sizes
         ]
-        self.total, self.squares = np.zeros(width), np.zeros(width)
+        self.total, self.squares = np.zeros(self.width), np.zeros(self.width)
 
     def add(self, codes: np.ndarray, targets: Targets) -> None:
         """Take some rows into the sums: their codes ``(n, F)``, and their targets."""
         counted = self.statistics.counted(targets)
         self.total += counted.sum(axis=0)
         self.squares += np.square(counted).sum(axis=0)
+        if self.has_weights:
+            counted = np.hstack([counted, tallied(counted)])
         for i, of_key in enumerate(self.of_keys):
             of_key.add(*ByValue(self.statistics.combined(i, codes)).totals(counted))
 
@@ -48,9 +53,11 @@ class StatisticsSums:
         """
         of_events = factors[[task for task, _ in self.statistics.events]]
         by = np.concatenate([of_events, of_events, [1.0] * self.statistics.counts_rows])
-        known, sums = zip(*(of_key.result() for of_key in self.of_keys), strict=True)
-        sums = [of_key * by for of_key in sums]
-        self.statistics.add_sums(known, sums, self.total * by, self.squares * by**2, more=more)
+        known, found = zip(*(of_key.result() for of_key in self.of_keys), strict=True)
+        first = self.width if self.has_weights else 0
+        tallies = [of_key[:, first : first + 2 * len(of_events)] for of_key in found]
+        sums = [of_key[:, : self.width] * by for of_key in found]
+        self.statistics.add_sums(known, sums, tallies, self.total * by, self.squares * by**2, more=more)
 
 
 class _Table:

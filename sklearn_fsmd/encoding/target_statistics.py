@@ -30,6 +30,7 @@ from sklearn_fsmd.encoding.rates import (
     share_of_more,
     strengths_of,
     summed,
+    tallied,
     units_of,
 )
 from sklearn_fsmd.encoding.shallow import shallow
@@ -131,7 +132,9 @@ class TargetStatistics(KeyRows):
         indices, own = self._summed(codes, counted)
         self._add(own)
         if not more:
-            self._smooth(own, counted.sum(axis=0), np.square(counted).sum(axis=0))
+            of_rows = tallied(counted)
+            tallies = [summed(index, of_rows, len(sums)) for index, sums in zip(indices, own, strict=True)]
+            self._smooth(tallies, counted.sum(axis=0), np.square(counted).sum(axis=0))
         values = np.empty((len(codes), self.n_columns), order="F")  # column by column, as it is computed and read
         for i, index in enumerate(indices):
             before = ByValue(index, order).before(counted)
@@ -151,6 +154,7 @@ class TargetStatistics(KeyRows):
         self,
         known: Sequence[np.ndarray | None],
         sums: Sequence[np.ndarray],
+        tallies: Sequence[np.ndarray],
         total: np.ndarray,
         squares: np.ndarray,
         *,
@@ -161,6 +165,8 @@ class TargetStatistics(KeyRows):
         Parameters
         ----------
         known, sums : as the attributes.
+        tallies : by the same rows how many rows there were, whatever they weigh, see
+            :func:`~sklearn_fsmd.encoding.rates.tallied`.
         total, squares : ``(2 · n_events + 1,)``, the sums over all rows, those of unknown values included, and those of
             the squares.
         more : whether the rows add to those of former calls; if not, :meth:`take_scale` is to follow.
@@ -177,7 +183,7 @@ class TargetStatistics(KeyRows):
         if more:
             self._tabulate()
         else:
-            self._smooth(own, total, squares)
+            self._smooth(tallies, total, squares)
 
     def _know(self, combinations: Sequence[np.ndarray | None], *, more: bool) -> None:
         """Know further combinations of each key; or these alone, where nothing that was counted before counts."""
@@ -209,12 +215,12 @@ class TargetStatistics(KeyRows):
         # A new list, since a copy of this object may have the other; added in place, since the tables may be large.
         self.sums = [compact(np.add(former, more, out=more)) for former, more in zip(self.sums, own, strict=True)]
 
-    def _smooth(self, sums: Sequence[np.ndarray], total: np.ndarray, squares: np.ndarray) -> None:
+    def _smooth(self, tallies: Sequence[np.ndarray], total: np.ndarray, squares: np.ndarray) -> None:
         """Learn by what the rates are smoothed."""
         positive, tried = halves(total)
         self.units = units_of(tried, halves(squares)[1])
         self.priors = np.divide(positive, tried, out=np.full_like(tried, 0.5), where=tried > 0).clip(1e-6, 1 - 1e-6)
-        self.strengths = [strengths_of(of_key, self.priors, self.units) for of_key in sums]
+        self.strengths = [strengths_of(of_key) * self.units for of_key in tallies]
 
     def append(self, rows: Encoded) -> Encoded:
         """Rows that were not counted, with the statistics of all that were."""
