@@ -11,7 +11,7 @@ import pytest
 from scipy import sparse
 
 from sklearn_fsmd import FSMDClassifier
-from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
+from sklearn_fsmd.encoding.table_encoder import BLOCK, FeatureEncoder
 from tests.cases import (
     DAY,
     INF,
@@ -276,6 +276,22 @@ def test_a_column_of_a_million_values():
     assert encoder.cardinalities == [10**6 + 1]
     np.testing.assert_array_equal(codes, (ids - 2**40) // 3 + 1)
     np.testing.assert_array_equal(encoder.encode(np.repeat(ids[:20, None] + 1, 2, axis=0)).codes, 0)
+
+
+def test_rows_of_a_large_array_are_counted_from_the_first(frame):
+    """It is encoded in blocks."""
+    _, Y = frame
+    X = np.random.RandomState(0).normal(size=(BLOCK + 20, 2))
+    model = FSMDClassifier(**SMALL).fit(X[: len(Y)], Y)
+    X[BLOCK + 7, 1] = np.inf
+    with pytest.raises(ValueError, match=f"Column 'x1' has inf in row {BLOCK + 7}"):
+        model.predict(X)
+
+
+def test_rows_of_lists_are_no_table(frame):
+    _, Y = frame
+    with pytest.raises(ValueError, match=r"none of which is a list .*pass pandas.DataFrame\(X\)"):
+        FSMDClassifier(**SMALL).fit([[1.0, [1, 2]]] * len(Y), Y)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, Freezer
 
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.datasets import make_funnel
@@ -106,9 +106,21 @@ def test_the_optimizer_goes_on_with_another_learning_rate(changed, goes_on):
     )
 
 
+def test_what_a_callback_has_frozen_stays_so(tmp_path):
+    model = FSMDClassifier(**FAST, callbacks=[Freezer("embedding*")]).fit(X, Y)
+    before = model.module_.embedding.table.weight.detach().clone()
+    model.save(tmp_path / "m")
+    loaded = FSMDClassifier.load(tmp_path / "m", parameters={"callbacks": None})
+    for read in (model, pickle.loads(pickle.dumps(model)), loaded):
+        read.partial_fit(X[:256], Y[:256])
+        assert torch.equal(before, read.module_.embedding.table.weight)
+        read.set_params(callbacks=None).fit(X, Y)
+        assert not torch.equal(before, read.module_.embedding.table.weight)
+
+
 @pytest.mark.parametrize("rule", ["uncertainty", "gradnorm"])
 def test_weights_of_tasks_that_were_found_are_saved(rule, tmp_path):
-    model = FSMDClassifier(**FAST | {"task_weighting": rule, "lr": 0.05, "max_epochs": 2}).fit(X, Y)
+    model = FSMDClassifier(**FAST | {"task_weighting": rule, "lr": 0.05, "max_epochs": 4}).fit(X, Y)
     names = [name for name in model.history_[-1] if name.startswith("task_weight_")]
     before = [model.history_[-1][name] for name in names]
     model.save(tmp_path / "m")
@@ -118,7 +130,7 @@ def test_weights_of_tasks_that_were_found_are_saved(rule, tmp_path):
         read.partial_fit(X[:256], Y[:256])
         after = [read.history_[-1][name] for name in names]
         np.testing.assert_allclose(after, before, rtol=0.15)  # one step further
-    assert not np.allclose(before, 1, atol=0.05)
+    assert not np.allclose(before, 1, atol=0.02)
 
 
 def test_another_device_is_refused(monkeypatch):

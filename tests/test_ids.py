@@ -39,6 +39,9 @@ def test_ids_are_seen_by_what_they_say_of_the_targets():
     (message,) = warnings_of(X, Y)
     assert message.startswith("Column 'who' of X: whole numbers that look like ids, and are taken as quantities.")
     assert "X.astype({'who': 'category'})" in message
+    (message,) = warnings_of(X.set_axis(range(3), axis=1), Y)
+    assert "Columns 0" in message or "Column 0 of X" in message
+    assert "X.astype({0: 'category'})" in message
     (message,) = warnings_of(X.to_numpy(), Y)
     assert "Column 'x0' of X" in message
     assert "categorical_features=[] is how it is now. Add those of [0] that are ids" in message
@@ -126,6 +129,8 @@ def test_text_that_has_to_be_parsed_is_seen(values, message):
     X = pd.DataFrame({"c": values, "price": np.arange(400) / 7})
     with pytest.warns(UserWarning, match=message):
         fit(X, Y)
+    with pytest.warns(UserWarning, match=message.replace("'c'", "0")):
+        fit(X.set_axis([0, 1], axis=1), Y)
     parsed = X["c"].map(ast.literal_eval) if message.endswith("text") else X["c"].str.replace(",", ".").astype(float)
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)

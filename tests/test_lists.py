@@ -265,6 +265,18 @@ def test_a_fit_with_lists_is_resumed(tmp_path):
     np.testing.assert_array_equal(again.predict_marginals(X), whole.predict_marginals(X))
 
 
+def test_messages_name_the_lists_and_not_the_column_that_they_share_with():
+    X, Y = make_lists()
+    X["tag"] = pd.Categorical([tags[0] if tags else 0 for tags in X["tags"]])
+    shared = {"shared_embeddings": {"tags": "tag"}, "new_categories": "grow"}
+    with pytest.raises(ValueError, match="Column 'tags' holds 9223372036854775809"):
+        fit(X.assign(tags=[[2**63 + 1]] * len(X)), Y, **shared)
+    model = fit(X, Y, **shared)
+    for method in (lambda X: model.predict_marginals(X), lambda X: model.partial_fit(X, Y[:2])):
+        with pytest.raises(ValueError, match="Column 'tags' held numbers in fit and holds strings now"):
+            method(X[:2].assign(tags=[["a"], []]))
+
+
 @pytest.mark.parametrize(
     ("change", "params", "message"),
     [

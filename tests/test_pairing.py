@@ -58,6 +58,8 @@ def test_whatever_learns_of_pairs_warns(frame):
         model.partial_fit(X, moved)
     with pytest.warns(UserWarning, match=said):
         model.calibrate(X, moved)
+    with pytest.warns(UserWarning, match=said):
+        model.calibrate(X, Y, sample_weight=pd.Series(1.0, moved.index))
     X, Y = make_funnel(300, history=True, random_state=0, return_X_y=True)
     history, moved = HistoryFeatures(time="time", keys=["user_id"]), Y.sample(frac=1, random_state=0)
     with pytest.warns(UserWarning, match=said):

@@ -465,6 +465,11 @@ class TestRefused:
         with pytest.raises(ValueError, match=message):
             FSMDClassifier(**SMALL | AFTER_CLICK | params).fit(X, Y.assign(**change))
 
+    def test_a_name_that_is_there_twice(self, log):
+        X, Y, _ = log
+        with pytest.raises(ValueError, match="Y has more than one column named 'watch'"):
+            FSMDClassifier(**SMALL, **AFTER_CLICK).fit(X, Y[[*Y, "watch"]])
+
     @pytest.mark.parametrize(
         ("watch", "message"),
         [

@@ -169,8 +169,9 @@ def nested(what: str, name: str) -> TypeError:
     """What to raise where the values of a column are lists or the like."""
     return TypeError(
         f"Column {name!r} holds {what}, but here each argument must be a single string or number. Give each row one "
-        "value, such as the last or the most frequent one, or leave the column out. Lists in an array are read if it "
-        'is made a DataFrame: by a ColumnTransformer with `.set_output(transform="pandas")`.'
+        "value, such as the last or the most frequent one, or leave the column out. Classifiers read lists in a "
+        "DataFrame, in the columns that `list_features` names; of an array a ColumnTransformer makes one by "
+        '`.set_output(transform="pandas")`.'
     )
 
 

@@ -59,15 +59,22 @@ class CategoryColumn:
         """Rows of the table that the column needs: one per known value, and one for unknown values."""
         return len(self.values) + 1
 
-    def update(self, block: Any) -> None:
+    def update(self, block: Any, name: str | None = None) -> None:
         """Learn from some rows.
+
+        Parameters
+        ----------
+        name : what messages call the column; None for its own name. Others may share the vocabulary.
 
         Raises
         ------
-        ValueError
+        AnotherKindError
             If they hold values of another kind than those before.
+        ValueError
+            If a value is none that a category can have.
         """
-        self._count(*factorize(block, self.name))
+        name = name or self.name
+        self._count(*factorize(block, name), name)
 
     def finalize(self) -> None:
         """The values that are known from now on."""
@@ -76,22 +83,22 @@ class CategoryColumn:
         self.min_frequency = least = seen.least(self.min_frequency)
         self.values = _sorted(seen.frequent(least), self.kind)
 
-    def knows(self, values: np.ndarray, kind: Kind | None) -> np.ndarray:
-        """Which of these distinct values have a code, ``(n,)`` bool.
+    def knows(self, values: np.ndarray, kind: Kind | None, name: str | None = None) -> np.ndarray:
+        """Which of these distinct values have a code, ``(n,)`` bool; `name` as for :meth:`update`.
 
         Raises
         ------
-        ValueError
+        AnotherKindError
             If they are of another kind than those of fit.
         """
-        return self._codes_of(values, kind)[:-1] > UNKNOWN
+        return self._codes_of(values, kind, name or self.name)[:-1] > UNKNOWN
 
     def unknown_of(self, column: CategoryColumn) -> np.ndarray:
         """The values of another column that have no code here.
 
         Raises
         ------
-        ValueError
+        AnotherKindError
             If they are of another kind than those of fit.
         """
         values = np.asarray(column.values)
@@ -110,21 +117,22 @@ class CategoryColumn:
     def fit_encode(self, column: Any) -> np.ndarray:
         """Learn the values of a whole column and return their codes, ``(n,)`` int64."""
         positions, values, kind = factorize(column, self.name)
-        self._count(positions, values, kind)
+        self._count(positions, values, kind, self.name)
         self.finalize()
-        return self._codes_of(values, kind)[positions]
+        return self._codes_of(values, kind, self.name)[positions]
 
-    def _count(self, positions: np.ndarray, values: np.ndarray, kind: Kind | None) -> None:
+    def _count(self, positions: np.ndarray, values: np.ndarray, kind: Kind | None, name: str) -> None:
         seen = self.seen = self.seen or Counts()
-        self._refuse_another_kind(seen.kind, values, kind, ("in the rows before", "in later ones"))
+        _refuse_another_kind(seen.kind, values, kind, name, ("in the rows before", "in later ones"))
         seen.add((values, np.bincount(positions + 1, minlength=len(values) + 1)[1:], kind))
 
-    def encode(self, column: Any) -> np.ndarray:
-        """The codes of the values, ``(n,)`` integers, 0 where they are unknown."""
+    def encode(self, column: Any, name: str | None = None) -> np.ndarray:
+        """The codes of the values, ``(n,)`` integers, 0 where they are unknown; `name` as for :meth:`update`."""
+        name = name or self.name
         if self.kind == "numbers" and (codes := look_up(self.values, column)) is not None:
             return codes
-        positions, values, kind = factorize(column, self.name)
-        return self._codes_of(values, kind)[positions]
+        positions, values, kind = factorize(column, name)
+        return self._codes_of(values, kind, name)[positions]
 
     def __getstate__(self) -> dict[str, Any]:
         """The values as a plain array: no object of another library is in a pickle."""
@@ -137,25 +145,14 @@ class CategoryColumn:
             values = np.fromiter((canonical(v, state["name"]) for v in values), dtype=object, count=len(values))
         self.__dict__.update(state, values=_index(values))
 
-    def _codes_of(self, values: np.ndarray, kind: Kind | None) -> np.ndarray:
+    def _codes_of(self, values: np.ndarray, kind: Kind | None, name: str) -> np.ndarray:
         """Codes of distinct `values`, and last a 0 which the position −1 of a missing value picks."""
         codes = np.zeros(len(values) + 1, dtype=np.int64)
         if kind is None or self.kind is None:
             return codes
-        self._refuse_another_kind(self.kind, values, kind)
+        _refuse_another_kind(self.kind, values, kind, name)
         codes[:-1] = self._find(values) + 1
         return codes
-
-    def _refuse_another_kind(
-        self, before: Kind | None, values: np.ndarray, kind: Kind | None, when: tuple[str, str] = ("in fit", "now")
-    ) -> None:
-        if before is None or kind is None or before in (kind, "mixed values"):
-            return
-        strange = [value for value in values.tolist() if kind_of(value) != before]
-        raise ValueError(
-            f"Column {self.name!r} held {before} {when[0]} and holds {kind} {when[1]} (found {shown(strange[0])}). "
-            f"Give it {'the type that it had in fit' if when[1] == 'now' else 'one type'}."
-        )
 
     def _find(self, values: np.ndarray) -> np.ndarray:
         """The positions of `values` among the known ones, −1 where they are not known."""
@@ -166,6 +163,22 @@ class CategoryColumn:
             return positions
         alike = values.dtype.kind != "O" and self.values.dtype.kind != "O"
         return self.values.get_indexer(pd.Index(values, dtype=None if alike else object))
+
+
+class AnotherKindError(ValueError):
+    """Values are of another kind than those before: strings beside numbers."""
+
+
+def _refuse_another_kind(
+    before: Kind | None, values: np.ndarray, kind: Kind | None, name: str, when: tuple[str, str] = ("in fit", "now")
+) -> None:
+    if before is None or kind is None or before in (kind, "mixed values"):
+        return
+    strange = [value for value in values.tolist() if kind_of(value) != before]
+    raise AnotherKindError(
+        f"Column {name!r} held {before} {when[0]} and holds {kind} {when[1]} (found {shown(strange[0])}). "
+        f"Give it {'the type that it had in fit' if when[1] == 'now' else 'one type'}."
+    )
 
 
 def _sorted(values: np.ndarray, kind: Kind | None) -> pd.Index:

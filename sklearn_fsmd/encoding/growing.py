@@ -45,13 +45,13 @@ class Growth:
         main = self.encoder.main
         X = self.encoder.main_part(X)
         for position, category in main.categories.items():
-            self._count(category, column_of(X, position))
+            self._count(category, column_of(X, position), category.name)
         for position, of_lists in main.lists.items():
-            self._count(main.vocabulary_of(of_lists), of_lists.read(column_of(X, position))[0])
+            self._count(main.vocabulary_of(of_lists), of_lists.read(column_of(X, position))[0], of_lists.name)
 
-    def _count(self, vocabulary: CategoryColumn, column: Any) -> None:
-        positions, values, kind = factorize(column, vocabulary.name)
-        known = vocabulary.knows(values, kind)
+    def _count(self, vocabulary: CategoryColumn, column: Any, name: str) -> None:
+        positions, values, kind = factorize(column, name)
+        known = vocabulary.knows(values, kind, name)
         if known.all():
             return
         counts = np.bincount(positions + 1, minlength=len(values) + 1)[1:]

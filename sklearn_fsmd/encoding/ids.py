@@ -67,7 +67,7 @@ def warn_of_ids(
     if not found:
         return
     if is_frame:
-        names = [encoder.numeric[position].name for position in found]
+        names = X.columns[found].tolist()
         remedy = (
             f"If they are ids, say so: X.astype({dict.fromkeys(names, 'category')}), or as strings. If they are "
             "quantities, list the categories, and not these, in `categorical_features`; then this warning is gone."

@@ -59,7 +59,7 @@ class InputEncoder:
 
     def take_columns(self, block: Any) -> None:
         """Say by the first rows what the columns are."""
-        self._take_columns(block)
+        self._read_parameters(block)
         for part in self.parts:
             part.take_columns(self.main_part(block) if part is self.main else _columns(block, self.is_bias))
 
@@ -69,7 +69,7 @@ class InputEncoder:
         return [self.main] if self.bias is None else [self.main, self.bias]
 
     @property
-    def shown_names(self) -> list[str]:
+    def display_names(self) -> list[str]:
         """What the columns of X are called, those of an array by their positions."""
         return [str(name) for name in self.names] or [f"x{j}" for j in range(len(self.is_bias))]
 
@@ -91,7 +91,7 @@ class InputEncoder:
                 self.update(more)
             self.finalize()
             return self.encode(X).followed_by(self.encode(more))
-        self._take_columns(X)
+        self._read_parameters(X)
         encoded = self.main.fit_encode(self.main_part(X))
         if self.bias is None:
             return encoded
@@ -100,7 +100,7 @@ class InputEncoder:
         self.take_reference(bias)
         return replace(encoded, bias=bias)
 
-    def _take_columns(self, X: Any) -> None:
+    def _read_parameters(self, X: Any) -> None:
         self.names = list(X.columns) if isinstance(X, pd.DataFrame) else []
         self.is_bias = self._bias_mask(X)
         self.pretrained = self._pretrained_mask(X)[~self.is_bias]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_fsmd.encoding.canonical import MISSING_CODES
-from sklearn_fsmd.encoding.column_selection import column_of
+from sklearn_fsmd.encoding.column_selection import column_names, column_of
 from sklearn_fsmd.encoding.columns import CategoryColumn
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from sklearn_fsmd.parameters import warn
@@ -23,14 +23,15 @@ def warn_of_missing_codes(encoder: FeatureEncoder, X: Any) -> None:
     encoder : fitted on X.
     X : DataFrame or 2-D array.
     """
-    warn_of_codes([(column, column_of(X, position)) for position, column in encoder.categories.items()])
+    names = X.columns.tolist() if isinstance(X, pd.DataFrame) else column_names(X)
+    warn_of_codes([(names[place], column, column_of(X, place)) for place, column in encoder.categories.items()])
 
 
-def warn_of_codes(columns: Sequence[tuple[CategoryColumn, Any]]) -> None:
-    """The same of vocabularies and the columns that they were learned from."""
+def warn_of_codes(columns: Sequence[tuple[Any, CategoryColumn, Any]]) -> None:
+    """The same of vocabularies and the columns that they were learned from, with their names."""
     found = [
-        column.name
-        for column, values in columns
+        name
+        for name, column, values in columns
         if column.kind == "numbers"
         and len(column.values)
         and np.min(column.values) < min(MISSING_CODES)

@@ -38,9 +38,10 @@ def warn_of_text(encoder: FeatureEncoder, X: Any) -> None:
     if not isinstance(X, pd.DataFrame):
         return
     rows = np.unique(np.linspace(0, len(X) - 1, N_ROWS).astype(int))
+    names = X.columns.tolist()
     texts = {
-        column.name: X.iloc[rows, position].dropna().astype(object).unique()
-        for position, column in encoder.categories.items()
+        names[position]: X.iloc[rows, position].dropna().astype(object).unique()
+        for position in encoder.categories
         if not isinstance(X.dtypes.iloc[position], pd.CategoricalDtype)
     }
     texts = {name: values for name, values in texts.items() if len(values) >= MANY_VALUES}

@@ -45,6 +45,13 @@ def warn_of_order(X: Any, Y: Any, names: tuple[str, str] = ("X", "Y")) -> None:
         )
 
 
+def warn_of_orders(**columns: Any) -> None:
+    """Warn if the index of one of these tables, by name, holds the labels of the first one's in another order."""
+    (first, table), *others = columns.items()
+    for name, other in others:
+        warn_of_order(table, other, names=(first, name))
+
+
 def warn_of_answers(X: Any, Y: Any) -> None:
     """Warn of columns of X that have the name of a column of Y.
 

@@ -22,7 +22,7 @@ class SequenceOptions:
 
     def __init__(self, p: InputParameters) -> None:
         self.list_features, self.vector_features = p.list_features, p.vector_features
-        self.shared = p.shared_embeddings or {}
+        self.shared = {str(of_lists): str(of_one) for of_lists, of_one in (p.shared_embeddings or {}).items()}
         self.min_frequency = p.min_frequency
         self.max_length, self.separator = p.max_list_length, p.list_separator
         if self.separator == "":

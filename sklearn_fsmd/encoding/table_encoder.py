@@ -1,4 +1,7 @@
-"""A table becomes codes and scaled numbers: the only place where that happens. Tensors they become in `encoded.py`."""
+"""A table becomes codes and scaled numbers, and lists become rows of the table of embeddings: here alone.
+
+Tensors codes and numbers become in `encoded.py`.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ import pandas as pd
 import torch
 
 from sklearn_fsmd.encoding.column_selection import Selector, categorical_mask, column_names, column_of
-from sklearn_fsmd.encoding.columns import CategoryColumn
+from sklearn_fsmd.encoding.columns import AnotherKindError, CategoryColumn
 from sklearn_fsmd.encoding.encoded import Encoded
 from sklearn_fsmd.encoding.lists import ListColumn
 from sklearn_fsmd.encoding.numeric import NumericColumn
@@ -134,8 +137,8 @@ class FeatureEncoder:
 
     def _learn_list(self, column: ListColumn, values: pd.Series) -> None:
         try:
-            self.vocabulary_of(column).update(values)
-        except ValueError as error:
+            self.vocabulary_of(column).update(values, column.name)
+        except AnotherKindError as error:
             if column.shares is None:
                 raise
             raise ValueError(
@@ -200,7 +203,11 @@ class FeatureEncoder:
             for start in range(0, len(X), BLOCK):
                 s = slice(start, start + BLOCK)
                 block = np.asfortranarray(X[s])
-                codes[s], numbers[s] = self._encode(block, "encode", self._empty(len(block), order="F"))
+                try:
+                    codes[s], numbers[s] = self._encode(block, "encode", self._empty(len(block), order="F"))
+                except ValueError:
+                    self._encode(X, "encode", self._empty(len(X)))  # which counts the rows from the first one
+                    raise
         self._write_vectors(self._read_vectors(X), numbers)
         read = [column.read(column_of(X, position)) for position, column in self.lists.items()]
         return Encoded(self._through_all_columns(codes), numbers, lists=self._encode_lists(read))
@@ -211,7 +218,7 @@ class FeatureEncoder:
             return None
         columns = []
         for column, offset, (values, starts) in zip(self.lists.values(), self.list_offsets, read, strict=True):
-            codes = self.vocabulary_of(column).encode(values).astype(np.int64) + offset
+            codes = self.vocabulary_of(column).encode(values, column.name).astype(np.int64) + offset
             columns.append(Ragged(torch.from_numpy(codes), torch.from_numpy(starts)))
         return Lists(tuple(columns))
 

@@ -55,7 +55,7 @@ class Targets:
         return Targets(self.labels, (self.weights * factors).astype(np.float32), values)
 
     def in_float32(self) -> Targets:
-        """Weights as they were given."""
+        """As they were given, but for the type."""
         weights = None if self.weights is None else self.weights.astype(np.float32)
         return Targets(self.labels, weights, None if self.values is None else self.values.in_float32())
 
@@ -112,13 +112,13 @@ class TargetEncoder:
         Y = whole = as_pandas(Y)
         if value_parents and not value_targets:
             raise ValueError(f"'value_parents' is for `value_targets`, of which there are none. Got {value_parents!r}.")
+        names = names_of(whole)
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"Y has more than one column named {twice[0]!r}.")
         if value_targets:
             Y = without_values(whole, value_targets)
         self.names = names_of(Y)
         self.named = isinstance(Y, pd.DataFrame)
-        twice = [name for name in self.names if self.names.count(name) > 1]
-        if twice:
-            raise ValueError(f"Y has more than one column named {twice[0]!r}.")
         columns, self.one_dimensional = _columns(Y)
         if classes is None:
             self.classes = [two_classes(column, name) for column, name in zip(columns, self.names, strict=True)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -37,7 +37,7 @@ def read_table(estimator: Any, X: Any, *, reset: bool) -> Any:
     """
     X = as_pandas(X)
     refuse_masked(X, "X")
-    if isinstance(X, (list, tuple)) and np.asarray(X).dtype.kind in "US":
+    if isinstance(X, (list, tuple)) and _as_array(X).dtype.kind in "US":
         X = np.array(X, dtype=object)  # numbers among strings stay numbers
     if isinstance(X, np.ndarray) and X.dtype.kind == "T":
         X = X.astype(object)  # numpy's strings of any length, which pandas does not know
@@ -144,6 +144,16 @@ def as_pandas(data: Any) -> Any:
             except Exception as error:  # such as times after 24 o'clock, or a category twice
                 raise ValueError(f"Column {column!r} of the Arrow data cannot be read: {error}.") from error
         raise
+
+
+def _as_array(rows: Sequence[Any]) -> np.ndarray:
+    try:
+        return np.asarray(rows)
+    except ValueError as error:
+        raise ValueError(
+            f"X must be rows of equally many values, none of which is a list ({error}). Lists are read in a DataFrame: "
+            "pass pandas.DataFrame(X)."
+        ) from error
 
 
 def _refuse_foreign(data: Any) -> None:

@@ -136,7 +136,7 @@ class ValueEncoder:
     def _numbers(self, Y: Any) -> np.ndarray:
         """The columns as numbers, ``(n, V)`` float64."""
         return np.stack(
-            [_numbers(column_of(Y, c), name) for c, name in zip(self.columns, self.names, strict=True)], axis=1
+            [_numbers(_column_of(Y, c), name) for c, name in zip(self.columns, self.names, strict=True)], axis=1
         )
 
 
@@ -188,7 +188,7 @@ def without_values(Y: Any, columns: Sequence[str | int]) -> Any:
     if Y is None:
         raise ValueError("This estimator requires y to be passed, but the target y is None.")
     for column in columns:
-        column_of(Y, column)
+        _column_of(Y, column)  # which raises
     if len(set(columns)) < len(columns):
         raise ValueError(f"'value_targets' names a column of Y twice: {list(columns)}.")
     if isinstance(Y, pd.DataFrame):
@@ -201,7 +201,7 @@ def without_values(Y: Any, columns: Sequence[str | int]) -> Any:
     return rest
 
 
-def column_of(Y: Any, column: str | int) -> Any:
+def _column_of(Y: Any, column: str | int) -> Any:
     """A column of Y, by its name in a DataFrame and by its position in an array."""
     if isinstance(Y, pd.DataFrame):
         if column not in Y.columns:

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sklearn_fsmd.encoding import Encoded, as_pandas, read_table, warn_of_order
+from sklearn_fsmd.encoding import Encoded, as_pandas, read_table, warn_of_orders
 from sklearn_fsmd.estimators.predictions import Predictions
 from sklearn_fsmd.parameters import warn
 from sklearn_fsmd.training import level_of
@@ -68,7 +68,7 @@ class Calibration(Predictions):
         return self._exchange(learn)
 
     def _slopes_and_intercepts(self, X: Any, Y: Any, sample_weight: Any) -> np.ndarray:
-        warn_of_order(X, Y)
+        warn_of_orders(X=X, Y=Y, sample_weight=sample_weight)
         rows, Y = self._encoder.encode_shown(read_table(self, as_pandas(X), reset=False)), as_pandas(Y)
         check_consistent_length(rows.codes, Y)
         _warn_of_one_place(rows)

@@ -10,7 +10,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklearn_fsmd.compose import OutputView, output_view
-from sklearn_fsmd.encoding import Encoded, InputEncoder, TargetEncoder, as_pandas, one_of, read_table, warn_of_order
+from sklearn_fsmd.encoding import Encoded, InputEncoder, TargetEncoder, as_pandas, one_of, read_table, warn_of_orders
 from sklearn_fsmd.estimators.atomic import Exchanged, at_one_moment
 from sklearn_fsmd.inference import Predictor
 from sklearn_fsmd.metrics import mean_auc
@@ -291,8 +291,7 @@ class Predictions(Exchanged):
         auc : float
         """
         Y = one_of(Y, y)
-        warn_of_order(X, Y)
-        warn_of_order(X, sample_weight, names=("X", "sample_weight"))
+        warn_of_orders(X=X, Y=Y, sample_weight=sample_weight)
         Y, p = as_pandas(Y), self.predict_marginals(X)
         check_consistent_length(p, Y)
         targets = self._targets.encode(Y, sample_weight, self.module_.link.parents, warns=False)

@@ -21,7 +21,7 @@ from sklearn_fsmd.encoding import (
     warn_of_gaps,
     warn_of_ids,
     warn_of_missing_codes,
-    warn_of_order,
+    warn_of_orders,
     warn_of_text,
 )
 from sklearn_fsmd.estimators.calibration import refuse_unsampled, shift_of
@@ -43,8 +43,7 @@ class Reading(TakesTables, MultiTaskParameters):
         """Rows, targets and weights as pandas or numpy have them; of a fit `anew` X says what the columns are."""
         if Y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
-        warn_of_order(X, Y)
-        warn_of_order(X, sample_weight, names=("X", "sample_weight"))
+        warn_of_orders(X=X, Y=Y, sample_weight=sample_weight)
         X = read_table(self, X, reset=anew)
         Y, sample_weight = as_pandas(Y), as_pandas(sample_weight)
         check_consistent_length(X, Y)
@@ -75,8 +74,7 @@ class Reading(TakesTables, MultiTaskParameters):
         parents: Sequence[int | None],
     ) -> LabelledRows:
         """The rows of validation, encoded; errors name these, and not X and Y."""
-        warn_of_order(X_val, Y_val, names=("X_val", "Y_val"))
-        warn_of_order(X_val, weights, names=("X_val", "sample_weight_val"))
+        warn_of_orders(X_val=X_val, Y_val=Y_val, sample_weight_val=weights)
         X_val = as_pandas(X_val)
         has_columns_of_X = list(getattr(X_val, "columns", ())) == list(getattr(X, "columns", ()))
         with named_in_errors("X_val", "" if has_columns_of_X else IN_A_PIPELINE):

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sklearn_fsmd.encoding import Growth, StepSums, as_pandas, one_of, warn_of_order
+from sklearn_fsmd.encoding import Growth, StepSums, as_pandas, one_of, warn_of_orders
 from sklearn_fsmd.estimators.calibration import refuse_unsampled
 from sklearn_fsmd.estimators.predictions import Predictions
 from sklearn_fsmd.inference import Predictor
@@ -59,8 +59,7 @@ class Statistics(Predictions):
         return self._exchange(lambda beside, _: beside._count(X, one_of(Y, y), sample_weight))
 
     def _count(self, X: Any, Y: Any, sample_weight: Any) -> None:
-        warn_of_order(X, Y)
-        warn_of_order(X, sample_weight, names=("X", "sample_weight"))
+        warn_of_orders(X=X, Y=Y, sample_weight=sample_weight)
         p: Any = self  # with all parameters
         X, growth = self._table(X), Growth(self._encoder, grows=p.new_categories == "grow")
         growth.update(X)

@@ -41,7 +41,7 @@ class EventLog:
         made = cls(columns)
         made.vocabularies = [CategoryColumn(name) for name in made.columns]
         made.codes = [column.fit_encode(X[column.name]).astype(np.int32) for column in made.vocabularies]
-        warn_of_codes([(column, X[column.name]) for column in made.vocabularies])
+        warn_of_codes([(column.name, column, X[column.name]) for column in made.vocabularies])
         made.times, made.labels = times, targets.labels
         made.observed = np.ones(targets.labels.shape, bool) if targets.weights is None else targets.weights > 0
         return made

@@ -23,7 +23,7 @@ class Sources(NamedTuple):
 def sources_of(encoder: InputEncoder) -> Sources:
     """Where the inputs of a network with this encoder come from."""
     main, in_x = encoder.main, np.flatnonzero(~encoder.is_bias)
-    names = encoder.shown_names
+    names = encoder.display_names
     coded = [*main.categories, *(main.numeric if main.numeric_bins else ())]
     fields = [*coded, *main.lists]
     numbers = list(main.numeric)

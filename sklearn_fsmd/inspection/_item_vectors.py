@@ -70,7 +70,7 @@ def item_vectors(model: Any, column: str | int) -> pd.DataFrame:
         kind = "vectors" if position in main.vectors else "numbers"
         raise ValueError(f"Column {column!r} holds {kind}: it has no embedding per value. Name a category or a list.")
     known = vocabulary.values.to_numpy()
-    name = encoder.shown_names[in_x]
+    name = encoder.display_names[in_x]
     tables = [_vectors(member.embedding, main, field, len(known)) for member in own.module_.members]
     return pd.DataFrame(np.hstack(tables), index=pd.Index(known, name=name), columns=_dimensions(own, len(tables)))
 
@@ -113,7 +113,7 @@ def _dimensions(model: Any, n_members: int) -> pd.Index:
 
 def _column_of(encoder: InputEncoder, column: str | int) -> int:
     """The position of a column in X, of one that the network reads."""
-    names = encoder.shown_names
+    names = encoder.display_names
     is_number = isinstance(column, (int, np.integer)) and not isinstance(column, bool)
     if (is_number or isinstance(column, str)) and str(column) in names:  # what is a name and a position is a name
         in_x = names.index(str(column))

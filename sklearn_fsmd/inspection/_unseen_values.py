@@ -65,7 +65,7 @@ def unseen_values(model: Any, X: Any, *, n_examples: int = 3) -> pd.DataFrame:
     own = own.as_it_is()
     encoder = own._encoder
     rows = encoder.main_part(own._table(X))
-    names = [name for name, is_bias in zip(encoder.shown_names, encoder.is_bias, strict=True) if not is_bias]
+    names = [name for name, is_bias in zip(encoder.display_names, encoder.is_bias, strict=True) if not is_bias]
     table = pd.DataFrame(
         [_of_column(encoder.main, position, rows, n_examples) for position in range(len(names))],
         index=pd.Index(names, name="column"),

@@ -11,7 +11,6 @@ from sklearn_fsmd.metrics._inputs import as_column as as_column
 from sklearn_fsmd.metrics._inputs import check_count as check_count
 from sklearn_fsmd.metrics._inputs import groups_of as groups_of
 from sklearn_fsmd.metrics._inputs import keep_nan as keep_nan
-from sklearn_fsmd.metrics._inputs import warn_of_orders as warn_of_orders
 from sklearn_fsmd.metrics._models import by_classes as by_classes
 from sklearn_fsmd.metrics._outcomes import Outcome as Outcome
 from sklearn_fsmd.metrics._outcomes import given_steps as given_steps

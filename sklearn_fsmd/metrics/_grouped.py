@@ -8,14 +8,13 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_consistent_length
 
-from sklearn_fsmd.encoding import shown
+from sklearn_fsmd.encoding import shown, warn_of_orders
 from sklearn_fsmd.metrics._inputs import (
     as_column,
     check_count,
     groups_of,
     numbers_of,
     undefined,
-    warn_of_orders,
     zeros_and_ones,
 )
 

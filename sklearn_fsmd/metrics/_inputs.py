@@ -13,7 +13,7 @@ import pandas as pd
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from sklearn_fsmd.encoding import are_moved, as_pandas, check_weights, shown, warn_of_order
+from sklearn_fsmd.encoding import are_moved, as_pandas, check_weights, shown, warn_of_orders
 from sklearn_fsmd.parameters import warn
 
 
@@ -52,13 +52,6 @@ def labels_and_scores(
         raise ValueError(f"P must hold probabilities in [0, 1]. Got {shown(scores.min())} to {shown(scores.max())}.")
     weights = np.ones(labels.shape) if sample_weight is None else check_weights(sample_weight, labels.shape)
     return labels, scores, weights
-
-
-def warn_of_orders(**columns: Any) -> None:
-    """Warn if the index of one of these tables, by name, holds the labels of the first one's in another order."""
-    (first, table), *others = columns.items()
-    for name, other in others:
-        warn_of_order(table, other, names=(first, name))
 
 
 def refuse_moved(table: Any, Y: Any, name: str) -> None:

@@ -85,8 +85,10 @@ class InputParameters(EncodingParameters):
         those that `update_statistics` was told of.
     statistics_features : "auto" or list, default="auto"
         The columns, and tuples of columns whose values are taken together, by names or positions. "auto" takes each
-        category with more than 100 known values; and, where there are some and validation data, up to four of the other
-        columns and of the pairs with the column of most values, those that tell something new of the validation rows.
+        category with more than 100 known values, but those whose rates tell nothing of the validation rows, if there
+        are 500 of these; and, where there are some and validation data, up to four of the other columns of more than
+        ten values and of the pairs with the column of most values, those that tell something new of the validation
+        rows.
     new_categories : {"unknown", "grow"}, default="unknown"
         What becomes of values that come up later, in `partial_fit`, `update_statistics` or with `warm_start`. With
         "unknown" they count as unknown ones. With "grow" those that have been seen `min_frequency` times since fit get

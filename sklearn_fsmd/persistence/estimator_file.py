@@ -70,7 +70,7 @@ class Saving:
             If it holds millions of values of mixed types, for which a file has no room.
         """
         check_is_fitted(self)
-        state: Any = self.__getstate__()
+        state: Any = dict(self.__getstate__())  # type: ignore[call-overload]
         packer = Packer(*CLASSES, *self._parts)
         parameters = set(self.get_params(deep=False))  # type: ignore[attr-defined]
 

@@ -31,10 +31,15 @@ BEFORE: dict[str, Any] = {
 """What files of the first format, which do not say it, mean by parameters that came later."""
 
 
+FIXED = "fixed"
+"""The names of the parameters that are not trained."""
+
+
 def freeze(predictor: Predictor, history: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """What of a trained network is worth keeping, as plain arrays: no object of torch or skorch, so reading is safe."""
     weights = {name: tensor.detach().cpu().numpy() for name, tensor in predictor.network.state_dict().items()}
-    return {"weights": weights, "history": list(history), "spec": predictor.spec}
+    fixed = [name for name, parameter in predictor.network.named_parameters() if not parameter.requires_grad]
+    return {"weights": weights, "history": list(history), "spec": predictor.spec} | ({FIXED: fixed} if fixed else {})
 
 
 def thaw(encoder: InputEncoder, n_tasks: int, frozen: dict[str, Any]) -> Predictor:
@@ -60,8 +65,27 @@ def thaw(encoder: InputEncoder, n_tasks: int, frozen: dict[str, Any]) -> Predict
         if isinstance(part, Table):
             part.weight = torch.nn.Parameter(weights[f"{name}.weight"])
             part.num_embeddings = len(part.weight)
+    tied = _tied(network)
     network.load_state_dict(weights, assign=True)
+    for first, *others in tied:
+        for name in others:
+            _set(network, name, network.get_parameter(first))
+    for name in frozen.get(FIXED, []):  # as skorch's Freezer has left them
+        network.get_parameter(name).requires_grad_(False)
     return Predictor(network.to(device).eval(), device, spec)
+
+
+def _tied(network: torch.nn.Module) -> list[list[str]]:
+    """The names of each parameter that has more than one."""
+    names: dict[int, list[str]] = {}
+    for name, parameter in network.named_parameters(remove_duplicate=False):
+        names.setdefault(id(parameter), []).append(name)
+    return [of_one for of_one in names.values() if len(of_one) > 1]
+
+
+def _set(network: torch.nn.Module, name: str, parameter: torch.nn.Parameter) -> None:
+    module, _, own = name.rpartition(".")
+    setattr(network.get_submodule(module), own, parameter)
 
 
 def flat_history(epochs: Sequence[dict[str, Any]], task_names: Sequence[str]) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sklearn_fsmd.encoding import warn_of_orders
 from sklearn_fsmd.metrics import (
     Outcome,
     check_count,
@@ -15,7 +16,6 @@ from sklearn_fsmd.metrics import (
     outcomes,
     outcomes_of,
     reliability_curve,
-    warn_of_orders,
 )
 from sklearn_fsmd.plotting._axes import choose_ticks, label_of, legend_below
 from sklearn_fsmd.plotting._segments import grid_of_axes, segments_of

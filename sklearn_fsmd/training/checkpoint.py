@@ -74,13 +74,12 @@ class Checkpoint(Callback):
         if resume and exists:
             content, arrays = read(path, KIND)
             with self._made_up():
-                self.found = Unpacker(arrays).unpack(content)
-                random, model, parameters, *_ = (
-                    self.found[name] for name in ("random", "model", "parameters", "data", "initial", "state")
-                )
-                parameters = dict(parameters)
+                self.found = found = Unpacker(arrays).unpack(content)
+                if missing := {"random", "model", "parameters", "data", "initial", "state"} - found.keys():
+                    raise KeyError(min(missing))
+                random, former = found["random"], dict(found["parameters"])  # the fit draws on as it would have
                 random.get_state()  # a file made up by somebody may hold anything
-            self._check(model, parameters)
+            self._check(found["model"], former)
         self.resumes = self.found is not None
         self.begun_with = np.random.RandomState()
         self.begun_with.set_state(random.get_state())

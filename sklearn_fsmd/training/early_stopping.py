@@ -214,7 +214,7 @@ class EarlyStopping(Callback):
     def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         if self.best_weights:  # none where a callback has ended training before the first look
             net.module_.load_state_dict(self.best_weights)
-            net.average_.level()
+            net.average_.take_module()
         self.best_weights, self.valid = {}, None  # a fitted estimator keeps its callbacks, and no data
 
 

@@ -48,11 +48,13 @@ def check_table_size(p: MultiTaskParameters, encoder: FeatureEncoder, n_learned:
         names = [column.name for column in (*columns, *encoder.lists.values())]
         sizes = [*encoder.cardinalities, *encoder.list_cardinalities]
         largest = int(np.argmax(sizes))
+        by = {"embedding_dim": True, "n_members": p.n_members > 1, "max_embedding_rows": p.embedding_compression}
+        lower = [f"`{name}`" for name, helps in by.items() if helps]
         raise ValueError(
             f"The embedding table of {n_rows:,} rows of {dim} numbers needs {needed / 2**30:.1f} GiB in training, its "
             f"gradients' moments and averages included, and {device!r} has {there / 2**30:.1f} GiB. Column "
-            f"{names[largest]!r} has {sizes[largest] - 1:,} values. Raise `min_frequency`, lower `embedding_dim`, "
-            "or let values share rows by `embedding_compression`."
+            f"{names[largest]!r} has {sizes[largest] - 1:,} values. Raise `min_frequency`, lower {' or '.join(lower)}"
+            f"{'.' if p.embedding_compression else ', or let values share rows by `embedding_compression`.'}"
         )
 
 

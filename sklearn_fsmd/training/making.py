@@ -28,7 +28,11 @@ from sklearn_fsmd.training.remembered import (
     differs,
     spec_of,
 )
+from sklearn_fsmd.training.rowwise_adam import RowWiseAdam
 from sklearn_fsmd.training.task_balancing import RULES
+
+RATES_OF_DECAY = ("lr", "weight_decay")
+"""By their product weights decay at a step."""
 
 
 def new_net(
@@ -159,6 +163,8 @@ def go_on_with(p: MultiTaskParameters, net: Net) -> Net:
     copied = net.copy()
     if not any(differs(old[name], new[name]) for name in set(new) - {"device", "embedding_std"}):
         return copied
+    if isinstance(copied.optimizer_, RowWiseAdam) and any(differs(old[name], new[name]) for name in RATES_OF_DECAY):
+        copied.optimizer_.catch_up()
     again = wrap(p, copied.module_, str(net.device), net.spec_ | new)
     again.history = copied.history
     again.average_.go_on_from(copied.average_.step)
@@ -189,3 +195,4 @@ def grow(p: MultiTaskParameters, net: Net, before: InputEncoder, now: InputEncod
     """
     check_table_size(p, now.main, net.module_.n_learned, str(net.device))
     growing.grow(net, before.main, now.main, layout_of(p, now.main))
+    net.module_.use_sparse_gradients(trains_rows(p, net.module_))  # a table may have become a large one

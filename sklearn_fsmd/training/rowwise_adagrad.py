@@ -37,10 +37,8 @@ class AdagradRows(RowWiseAdam):
         if not state:
             state["step"] = torch.zeros((), dtype=torch.float32)
             state["sum"] = torch.zeros(len(parameter), dtype=parameter.dtype, device=parameter.device)
-            if group["weight_decay"]:
-                state["last"] = torch.zeros(len(parameter), dtype=torch.int32, device=parameter.device)
         state["step"] += 1
-        w, gradient = self._decayed(parameter[rows], rows, gradient, state, group)
+        w, gradient = self._decayed(parameter[rows], rows, gradient, parameter, group)
         total = state["sum"][rows] + gradient.square().mean(dim=1)
         w.addcdiv_(gradient, total.sqrt().add_(group["eps"]).unsqueeze(1), value=-self.table_lr)
         parameter.index_copy_(0, rows, w)

@@ -2,7 +2,8 @@
 
 A dense step goes through the whole table, its gradient and two moments, which for millions of rows takes longer than
 the network. Here a row that is not read stays as it is, with its moments, until it is read again. Decoupled weight
-decay that it has missed is made up for then; a penalty in the gradient counts in the steps that read the row. So a rare
+decay that it has missed is made up for then, at the rate of then, unless :meth:`RowWiseAdam.catch_up` has done so
+before the rate changed; a penalty in the gradient counts in the steps that read the row. So a rare
 row moves only when there is news of it, where dense Adam lets it coast on its momentum.
 """
 
@@ -48,12 +49,10 @@ class RowWiseAdam(torch.optim.Adam):
         if not state:
             state["step"] = torch.zeros((), dtype=torch.float32)
             state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
-            # For each row the last step that read it, to make up for decay.
-            state["last"] = torch.zeros(len(parameter), dtype=torch.int32, device=parameter.device)
         state["step"] += 1
         t, (beta1, beta2) = int(state["step"]), group["betas"]
         w, m, v = (tensor.index_select(0, rows) for tensor in (parameter, state["exp_avg"], state["exp_avg_sq"]))
-        w, gradient = self._decayed(w, rows, gradient, state, group)
+        w, gradient = self._decayed(w, rows, gradient, parameter, group)
         m.lerp_(gradient, 1 - beta1)
         v.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
         scale = v.sqrt().div_((1 - beta2**t) ** 0.5).add_(group["eps"])
@@ -62,19 +61,40 @@ class RowWiseAdam(torch.optim.Adam):
             tensor.index_copy_(0, rows, values)
 
     def _decayed(
-        self, w: Tensor, rows: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]
+        self, w: Tensor, rows: Tensor, gradient: Tensor, parameter: Tensor, group: dict[str, Any]
     ) -> tuple[Tensor, Tensor]:
         """The weights of some rows, with the decoupled decay of all steps since the last reading, and the gradient."""
-        if not group["weight_decay"]:
-            return w, gradient
+        state = self.state[parameter]
         t = int(state["step"])
+        if "last" not in state and not group["weight_decay"]:
+            return w, gradient
+        if "last" not in state:  # the first step by rows, or the first with decay
+            state["last"] = torch.full((len(parameter),), t - 1, dtype=torch.int32, device=parameter.device)
         if group["decoupled_weight_decay"]:
-            missed = (t - state["last"][rows]).to(w.dtype).unsqueeze(1)
-            w *= (1 - group["lr"] * group["weight_decay"]) ** missed
-        else:
+            w *= _decay_of(t - state["last"][rows], group, w.dtype)
+        elif group["weight_decay"]:
             gradient = gradient.add(w, alpha=group["weight_decay"])
         state["last"][rows] = t
         return w, gradient
+
+    @torch.no_grad()
+    def catch_up(self) -> None:
+        """Make up for the decay that rows have missed, before its rate changes."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if "last" not in (state := self.state.get(parameter, {})):
+                    continue
+                t = int(state["step"])
+                if group["decoupled_weight_decay"]:
+                    parameter *= _decay_of(t - state["last"], group, parameter.dtype)
+                state["last"].fill_(t)
+
+
+def _decay_of(n_steps: Tensor, group: dict[str, Any], dtype: torch.dtype) -> Tensor | float:
+    """What decoupled weight decay leaves of rows after so many steps, ``(n, 1)``."""
+    if not group["weight_decay"]:
+        return 1.0
+    return (1 - group["lr"] * group["weight_decay"]) ** n_steps.to(dtype).unsqueeze(1)
 
 
 class RowWiseAdamW(RowWiseAdam):

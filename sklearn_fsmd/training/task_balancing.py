@@ -227,6 +227,8 @@ class GradNorm(Fixed):
     """
 
     ALPHA, LR = 1.5, 0.025
+    N_FIRST = 10
+    """The mean over so many batches says what a task's loss was at first: one may have a handful of its labels."""
     mean: Callable[[Tensor], Tensor] | None = None
     """Over the rows of several processes."""
 
@@ -234,13 +236,16 @@ class GradNorm(Fixed):
         super().__init__(task_weights)
         self.weights = np.ones(self.n_tasks)
         self.first_losses = np.full(self.n_tasks, math.nan)
+        self.n_first = np.zeros(self.n_tasks, dtype=np.int64)
         self.counts = task_weights.cpu().numpy() > 0
 
     def state_dict(self) -> dict[str, Any]:
-        return {"weights": self.weights, "first_losses": self.first_losses}
+        return {"weights": self.weights, "first_losses": self.first_losses, "n_first": self.n_first}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.weights, self.first_losses = state["weights"].copy(), state["first_losses"].copy()
+        of_former_versions = np.where(np.isnan(self.first_losses), 0, self.N_FIRST)
+        self.n_first = np.array(state.get("n_first", of_former_versions), dtype=np.int64)
 
     @contextmanager
     def watching(self, network: nn.Module) -> Iterator[None]:
@@ -258,24 +263,30 @@ class GradNorm(Fixed):
         self.mean = mean
 
     def backward(self, network: nn.Module, losses: Tensor, counted: Tensor) -> None:
-        norms = [torch.autograd.grad(loss, self.shared, retain_graph=True)[0].norm() for loss in losses]
-        seen = torch.stack((losses.detach(), counted, torch.stack(norms)))
-        if self.mean is not None:
-            seen = self.mean(seen)
-        means = seen[0] / seen[1].clamp(min=1e-9)
-        self._update(*torch.stack((means, seen[2])).cpu().double().numpy())
+        if self.shared.requires_grad:  # else it is frozen, and there is nothing to balance
+            norms = [torch.autograd.grad(loss, self.shared, retain_graph=True)[0].norm() for loss in losses]
+            seen = torch.stack((losses.detach(), counted, torch.stack(norms)))
+            if self.mean is not None:
+                seen = self.mean(seen)
+            means = seen[0] / seen[1].clamp(min=1e-9)
+            self._update(*torch.stack((means, seen[2])).cpu().double().numpy())
         (losses @ (self.task_weights * losses.new_tensor(self.weights))).backward()
 
     def _update(self, losses: np.ndarray, norms: np.ndarray) -> None:
         """One step of the weights, from the mean loss of the observed labels and the norms of the gradients.
 
-        A task without an observed label in the batch has no part in it, nor has one whose weight is 0.
+        A task without an observed label in the batch has no part in it, nor has one whose weight is 0, or whose loss at
+        first is not known yet.
         """
         active = (norms > 0) & self.counts
+        fresh = active & (self.n_first < self.N_FIRST)
+        if fresh.any():
+            self.n_first[fresh] += 1
+            before = np.nan_to_num(self.first_losses[fresh])
+            self.first_losses[fresh] = before + (losses[fresh] - before) / self.n_first[fresh]
+        active &= ~fresh
         if not active.any():
             return
-        fresh = active & np.isnan(self.first_losses)
-        self.first_losses[fresh] = losses[fresh]
         pace = losses[active] / self.first_losses[active]
         weighted = self.weights[active] * norms[active]
         target = weighted.mean() * (pace / pace.mean()) ** self.ALPHA

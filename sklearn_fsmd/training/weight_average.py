@@ -148,7 +148,7 @@ class WeightAverage:
                 other += tensor - old
 
     @torch.no_grad()
-    def level(self) -> None:
+    def take_module(self) -> None:
         """Let average and trained weights both be what the module holds."""
         for tensor, other in zip(self.tensors, self.others, strict=False):
             other.copy_(tensor)

@@ -58,6 +58,46 @@ def test_rows_that_are_not_read_stay_and_make_up_for_their_decay():
     assert torch.equal(module.weight[2:], before[2:])
 
 
+@pytest.mark.parametrize("rowwise", [RowWiseAdamW, AdagradRowsW])
+@pytest.mark.parametrize(("former", "now"), [(0.0, 1e8), (1e8, 0.0), (1e8, 5e8)])
+def test_decay_that_was_missed_is_made_up_for_at_the_rate_of_its_steps(former, now, rowwise):
+    module = table(True)
+    before = module.weight.detach().clone()
+    options = {"table_lr": 1e-9} if rowwise is AdagradRowsW else {}
+    optimizer = rowwise(module.parameters(), lr=1e-9, weight_decay=former, **options)
+    train(module, optimizer, [[0, 5], [0], [0]])
+    optimizer.catch_up()
+    optimizer.param_groups[0]["weight_decay"] = now
+    train(module, optimizer, [[0], [1, 5]])
+    left = [(1 - 1e-9 * decay) ** n for decay, n in ((former, 3), (now, 2))]
+    torch.testing.assert_close(module.weight[1], before[1] * left[0] * left[1], rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(module.weight[5], before[5] * left[0] * left[1], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["sparse", "rowwise_adagrad"])
+def test_another_decay_counts_from_when_training_goes_on(kind):
+    """Some rows have not been read for a hundred steps in which nothing decayed."""
+    X, Y = make_frame(400)
+    params = SMALL | {"max_epochs": 4, "embedding_optimizer": kind, "average_decay": 0.0}
+    model = PLEClassifier(**params, early_stopping=False, weight_decay=0.0, lr=1e-3, embedding_lr=1e-3).fit(X, Y)
+    before = model.module_.embedding.table.weight.detach().norm()
+    model.set_params(weight_decay=1.0).partial_fit(X[:8], Y[:8])
+    assert model.module_.embedding.table.weight.detach().norm() > 0.98 * before
+
+
+def test_a_table_that_grows_large_is_trained_by_rows_from_then_on(monkeypatch):
+    X, Y = make_frame(300)
+    n = PLEClassifier(**SMALL | {"max_epochs": 1}).fit(X, Y).module_.embedding.table.weight.numel()
+    monkeypatch.setattr(tables, "LARGE_TABLE", n + 1)
+    model = PLEClassifier(**SMALL | {"max_epochs": 1}, new_categories="grow").fit(X, Y)
+    assert not model.module_.embedding.table.sparse
+    more = X.assign(user=pd.Categorical(X["user"].astype(np.int64) + 1000))
+    model.partial_fit(more, Y)
+    assert model.module_.embedding.table.sparse
+    model.set_params(lr=1e-3).partial_fit(more, Y)
+    assert "last" in model.net_.optimizer_.state[model.module_.embedding.table.weight]
+
+
 def test_gradients_have_each_row_once():
     random = torch.Generator().manual_seed(0)
     codes, others = torch.randint(0, 30, (2, 200), generator=random)

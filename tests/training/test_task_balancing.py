@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from skorch.callbacks import Freezer
 from torch import nn
 
 from sklearn_fsmd import FSClassifier, MultiTaskClassifier
@@ -155,7 +156,7 @@ def test_uncertainty_by_hand():
 def test_gradnorm_by_hand():
     net, (inputs, targets) = network(2), batch(2)
     rule = GradNorm(torch.ones(2))
-    rule.first_losses = np.array([2.0, 0.5])
+    rule.first_losses, rule.n_first = np.array([2.0, 0.5]), np.array([10, 10])
     with rule.watching(net):
         losses = losses_of(net, inputs, targets, 2)
         norms = np.array([torch.autograd.grad(loss, rule.shared, retain_graph=True)[0].norm() for loss in losses])
@@ -196,11 +197,29 @@ def test_a_task_without_labels_in_the_batch_has_no_part(name):
 
 def test_gradnorm_moves_no_weight_of_a_task_without_a_part():
     rule = GradNorm(torch.ones(3))
-    for losses in ([2.0, 1.0, 0.0], [1.0, 3.0, 0.0]):
+    for losses in ([2.0, 1.0, 0.0], [1.0, 3.0, 0.0]) * 11:
         rule._update(np.array(losses), np.array([1.0, 3.0, 0.0]))
     assert rule.weights[2] == 1
     assert rule.weights[:2].sum() == pytest.approx(2)
     assert rule.weights[0] != rule.weights[1]
+
+
+def test_one_batch_does_not_say_what_a_loss_was_at_first():
+    """It may have a label or two of a task. Until there are many batches the task's weight stays."""
+    rule, random = GradNorm(torch.ones(2)), np.random.RandomState(0)
+    for _ in range(rule.N_FIRST):
+        rule._update(np.array([1.0, random.exponential()]), np.array([1.0, 3.0]))
+        assert rule.weights.tolist() == [1.0, 1.0]
+    assert rule.first_losses == pytest.approx([1.0, np.random.RandomState(0).exponential(size=rule.N_FIRST).mean()])
+    rule._update(np.array([1.0, 1.0]), np.array([1.0, 3.0]))
+    assert rule.weights[0] > rule.weights[1]
+
+
+def test_gradnorm_has_nothing_to_balance_where_all_is_frozen(frame):
+    X, Y = frame
+    frozen = Freezer(["embedding*", "extractor*", "low_order*"])
+    model = FSClassifier(**SMALL, task_weighting="gradnorm", callbacks=[frozen]).fit(X, Y)
+    assert model.history_[-1]["task_weight_click"] == 1
 
 
 def test_gradnorm_keeps_nothing_of_the_graph():

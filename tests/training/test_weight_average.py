@@ -92,7 +92,7 @@ def test_level():
     linear = nn.Linear(2, 3)
     average = WeightAverage(linear, 0.9)
     linear.weight.data.fill_(7.0)
-    average.level()
+    average.take_module()
     average.swap_in()
     assert (linear.weight == 7.0).all()
 
@@ -118,7 +118,7 @@ class Tied(nn.Module):
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 @pytest.mark.parametrize("tie", ["module", "parameters"])
-def test_tied_weights_are_one(tie, optimizer):
+def test_tied_weights_are_one(tie, optimizer, tmp_path):
     X, Y = make_frame(200)
     p = SMALL | {"optimizer": optimizer, "early_stopping": False}
     models = [MultiTaskClassifier(**p, extractor=functools.partial(Tied, tie=kind)).fit(X, Y) for kind in (None, tie)]
@@ -129,3 +129,9 @@ def test_tied_weights_are_one(tie, optimizer):
     assert len(in_groups) == len(set(in_groups)) == len(list(net.module_.parameters()))
     assert len(net.average_.others) == len({id(tensor) for tensor in net.average_.tensors})
     assert models[1].module_.extractor.b.weight is models[1].module_.extractor.a.weight
+    models[1].save(tmp_path / "model")
+    extractor = functools.partial(Tied, tie=tie)
+    loaded = MultiTaskClassifier.load(tmp_path / "model", parameters={"extractor": extractor})
+    for again in (copy.deepcopy(models[1]), loaded):
+        again.partial_fit(X, Y)
+        assert again.module_.extractor.b.weight is again.module_.extractor.a.weight

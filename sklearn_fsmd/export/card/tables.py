@@ -65,7 +65,7 @@ def columns_table(model: Any, own: Any, X: Any) -> pd.DataFrame:
     encoder = own._encoder
     main, found = encoder.main, unseen_values(model, X)
     positions = np.flatnonzero(~encoder.is_bias)
-    names = encoder.shown_names
+    names = encoder.display_names
     kinds: dict[int, tuple[str, str, str]] = {}
     for position, column in main.categories.items():
         unknown = found.loc[names[positions[position]], ["missing", "unseen"]].sum()
