@@ -110,7 +110,7 @@ def test_what_a_callback_has_frozen_stays_so(tmp_path):
     model = FSMDClassifier(**FAST, callbacks=[Freezer("embedding*")]).fit(X, Y)
     before = model.module_.embedding.table.weight.detach().clone()
     model.save(tmp_path / "m")
-    loaded = FSMDClassifier.load(tmp_path / "m", parameters={"callbacks": None})
+    loaded = FSMDClassifier.load(tmp_path / "m", parameters={"callbacks": []})
     for read in (model, pickle.loads(pickle.dumps(model)), loaded):
         read.partial_fit(X[:256], Y[:256])
         assert torch.equal(before, read.module_.embedding.table.weight)
