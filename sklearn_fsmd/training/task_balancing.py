@@ -218,7 +218,8 @@ class GradNorm(Fixed):
     NOTE[DIFF] the norm of a task's gradient is taken at the representations that the towers read, not at the weights
     of the last shared layer: these exist in every extractor, and cost no more than the towers. And the logarithms of
     the weights move by how far the norms are from where they should be, relative to their mean: not by steps of one
-    size, which would depend on the scale of the losses and swing around the aim.
+    size, which would depend on the scale of the losses and swing around the aim. The loss of the start is the mean over
+    some batches, in which the weights stay.
 
     References
     ----------
@@ -228,7 +229,7 @@ class GradNorm(Fixed):
 
     ALPHA, LR = 1.5, 0.025
     N_FIRST = 10
-    """The mean over so many batches says what a task's loss was at first: one may have a handful of its labels."""
+    """So many batches say what a task's loss was at the start: one alone may have a handful of its labels."""
     mean: Callable[[Tensor], Tensor] | None = None
     """Over the rows of several processes."""
 
