@@ -68,6 +68,7 @@ def contrary(Y):
         "Y has masked values, which would count. Pass Y.astype",
     ),
     ("name twice", lambda Y: Y[["click", "click"]], ValueError, "Y has more than one column named 'click'."),
+    ("best", lambda Y: Y.set_axis(["click", "best"], axis=1), ValueError, "Y has a column named 'best'. …Rename it."),
     ("three classes", lambda Y: THREE, ValueError, f"{MULTICLASS} 'y' of Y has 3 classes."),
     ("three in a column", put(click=THREE), ValueError, f"{MULTICLASS} 'click' of Y has 3 classes."),
     (

@@ -7,6 +7,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from sklearn import config_context
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -18,6 +19,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_fsmd import DenoisingEmbedder, FSMDClassifier
 from sklearn_fsmd.compose import ForTask, ask, output_view
+from sklearn_fsmd.inspection import metric_table
 from tests.conftest import SMALL
 
 
@@ -183,3 +185,46 @@ def test_fit_takes_what_fit_transform_takes(rng):
     X, Y, weights = pd.DataFrame({"x": rng.uniform(size=50)}), rng.randint(2, size=(50, 2)), rng.uniform(size=50)
     step = ForTask(StandardScaler()).fit(X, Y, sample_weight=weights)
     assert step.transformer_.mean_[0] == pytest.approx(np.average(X["x"], weights=weights))
+
+
+class Cheap(TransformerMixin, BaseEstimator):
+    """Learns nothing, and shows nothing of having been fitted."""
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return X.assign(cheap=X["price"] < 0)
+
+
+def test_a_step_that_learns_nothing_is_asked_as_a_pipeline_asks_it(frame):
+    X, Y = frame
+    pipeline = make_pipeline("passthrough", Cheap(), FSMDClassifier(**SMALL)).fit(X, Y)
+    p = ask(pipeline, "predict_marginals", X)
+    np.testing.assert_allclose(p[:, 0], pipeline.predict_proba(X)[0][:, 1], atol=1e-7)
+    np.testing.assert_allclose(output_view(pipeline, "click").predict_proba(X)[:, 1], p[:, 0], atol=1e-7)
+    assert metric_table(pipeline, X, Y, n_samples=2).shape[0] == 2
+
+
+class OnlyTransforms(BaseEstimator):
+    """What a Pipeline asks for: no `fit_transform`, and no y."""
+
+    def fit(self, X):
+        self.fitted_ = True
+        return self
+
+    def transform(self, X):
+        return X
+
+
+def test_a_transformer_needs_no_more_than_in_a_pipeline(frame):
+    X, Y = frame
+    for made in (ForTask(OnlyTransforms()).fit(X, Y).transform(X), ForTask(OnlyTransforms()).fit_transform(X, Y)):
+        pd.testing.assert_frame_equal(made, X)
+
+
+def test_a_clone_of_a_view_keeps_its_requests(frame):
+    X, Y = frame
+    with config_context(enable_metadata_routing=True):
+        view = output_view(FSMDClassifier(**SMALL).fit(X, Y), "click").set_score_request(sample_weight=True)
+        assert clone(view).get_metadata_routing().score.requests == {"sample_weight": True}

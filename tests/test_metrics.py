@@ -349,6 +349,14 @@ def test_the_order_of_the_rows_says_nothing(data):
 
 
 @pytest.mark.parametrize("name", ["click_auc", "mean_auc", "neg_mean_log_loss", "cvr_auc"])
+def test_targets_may_have_labels_of_unlike_types(name, frame):
+    X, Y = frame
+    words = Y.assign(conversion=np.where(Y["conversion"] == 1, "yes", "no"))
+    of_numbers, of_words = (FSMDClassifier(**SMALL | {"max_epochs": 1}).fit(X, labels) for labels in (Y, words))
+    assert metrics.get_scorer(name)(of_words, X, words) == metrics.get_scorer(name)(of_numbers, X, Y)
+
+
+@pytest.mark.parametrize("name", ["click_auc", "mean_auc", "neg_mean_log_loss", "cvr_auc"])
 @pytest.mark.parametrize("in_pipeline", [False, True])
 def test_a_y_whose_columns_moved_is_not_scored(name, in_pipeline, frame):
     X, Y = frame

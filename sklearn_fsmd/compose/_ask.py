@@ -112,7 +112,13 @@ def fitted_model(estimator: Any) -> Any:
 
 
 def transformed(X: Any, before: Sequence[Pipeline]) -> Any:
-    """X as these steps make it, one after the other."""
+    """X as these steps make it, one after the other.
+
+    Step by step, as a Pipeline predicts: `transform` of a Pipeline wants to see that its last step is fitted, and one
+    that learns nothing need not show it.
+    """
     for steps in before:
-        X = steps.transform(X)
+        for _, step in steps.steps:
+            if step is not None and step != "passthrough":
+                X = step.transform(X)
     return X

@@ -68,7 +68,7 @@ class ForTask(Documented, TransformerMixin, BaseEstimator):
             If y does not have the task.
         """
         routed = self._routed("fit", fit_params)
-        self.transformer_ = clone(self.transformer).fit(X, self._one(y), **routed)
+        self.transformer_ = clone(self.transformer).fit(X, *self._given(y), **routed)
         return self
 
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
@@ -84,8 +84,11 @@ class ForTask(Documented, TransformerMixin, BaseEstimator):
         -------
         X_out : what the transformer returns.
         """
-        routed, transformer = self._routed("fit_transform", fit_params), clone(self.transformer)
-        made = transformer.fit_transform(X, self._one(y), **routed)
+        transformer = clone(self.transformer)
+        if hasattr(transformer, "fit_transform"):
+            made = transformer.fit_transform(X, *self._given(y), **self._routed("fit_transform", fit_params))
+        else:  # as a Pipeline does it
+            made = transformer.fit(X, *self._given(y), **self._routed("fit", fit_params)).transform(X)
         self.transformer_ = transformer
         return made
 
@@ -152,17 +155,18 @@ class ForTask(Documented, TransformerMixin, BaseEstimator):
     def _routed(self, method: str, fit_params: dict[str, Any]) -> dict[str, Any]:
         return process_routing(self, method, **fit_params).transformer[method] if _routing_enabled() else fit_params
 
-    def _one(self, y: Any) -> Any:
+    def _given(self, y: Any) -> tuple[Any, ...]:
+        """What the transformer is given beside X: the column of Y, or nothing."""
         y = as_pandas(y)
         if self.task is None or y is None:
-            return None
+            return ()
         names: list[Any] = list(y.columns) if isinstance(y, pd.DataFrame) else [*names_of(y)]
         position = place_of(self.task, names)
         if np.ndim(y) == 1:
-            return y
+            return (y,)
         if self.task in DEFAULT_NAMES and not isinstance(y, pd.DataFrame):
             warn(
                 f"Y has no names, so its columns are taken for {list(names)}, and task={self.task!r} for the one at "
                 f"position {position}. Pass a DataFrame, or task={position}. Within cross_val_predict Y has no names."
             )
-        return y.iloc[:, position] if isinstance(y, pd.DataFrame) else np.asarray(y)[:, position]
+        return (y.iloc[:, position] if isinstance(y, pd.DataFrame) else np.asarray(y)[:, position],)

@@ -77,7 +77,10 @@ class OutputView(ClassifierMixin, BaseEstimator):
 
     def __sklearn_clone__(self) -> OutputView:
         """Another view of the same fitted estimator: there is nothing to learn."""
-        return OutputView(self.estimator, self.task)
+        made = OutputView(self.estimator, self.task)
+        if hasattr(self, "_metadata_request"):
+            made._metadata_request = deepcopy(self._metadata_request)
+        return made
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self.estimator, "classes_")

@@ -32,7 +32,7 @@ from sklearn_fsmd.encoding.targets import (
     names_of,
     one_of,
 )
-from sklearn_fsmd.encoding.validation import as_pandas, named_in_errors, read_table
+from sklearn_fsmd.encoding.validation import as_pandas, named_in_errors, read_table, rows_of
 from sklearn_fsmd.encoding.values import ValueEncoder, Values, check_values
 from sklearn_fsmd.encoding.vectors import VectorColumn
 from sklearn_fsmd.encoding.weights import check_weights, factors_of
@@ -78,6 +78,7 @@ __all__ = [
     "read_table",
     "refuse_unjudged",
     "refuse_unlabeled",
+    "rows_of",
     "shallow",
     "shown",
     "warn_of_answers",

@@ -146,6 +146,15 @@ def as_pandas(data: Any) -> Any:
         raise
 
 
+def rows_of(X: Any, rows: np.ndarray) -> Any:
+    """Some rows of a table of pandas, polars or pyarrow, of an array or a list, as they are there."""
+    if isinstance(X, (list, tuple)):
+        return [X[row] for row in rows]
+    if isinstance(X, (pd.DataFrame, pd.Series)):
+        return X.iloc[rows]
+    return X.take(rows) if hasattr(X, "schema") and hasattr(X, "take") else X[rows]
+
+
 def _as_array(rows: Sequence[Any]) -> np.ndarray:
     try:
         return np.asarray(rows)

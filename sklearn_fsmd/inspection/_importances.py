@@ -12,8 +12,8 @@ from sklearn.inspection import permutation_importance
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import check_consistent_length
 
-from sklearn_fsmd.compose import fitted_model
-from sklearn_fsmd.encoding import as_pandas, warn_of_order
+from sklearn_fsmd.compose import fitted_model, taken_apart
+from sklearn_fsmd.encoding import as_pandas, rows_of, warn_of_order
 from sklearn_fsmd.metrics import (
     concordance,
     get_scorer,
@@ -104,9 +104,9 @@ def feature_importances(
     """
     own = fitted_model(model)
     warn_of_order(X, Y)
-    X, Y = as_pandas(X), as_pandas(Y)
+    given, X, Y = X, as_pandas(X), as_pandas(Y)
     if not isinstance(X, pd.DataFrame):
-        X = _array(X)
+        given = X = _array(X)
     check_consistent_length(X, Y)
     columns = _grouped(X, groups)
     if scoring is not None and conditional:
@@ -115,7 +115,8 @@ def feature_importances(
     random = check_random_state(random_state)
     drawn = _drawn(len(X), max_samples, random)
     rows = np.repeat(drawn[:, None], len(columns), axis=1)
-    permuted = _Permuted(X, list(columns.values()), score)
+    # Steps before the model are given tables of the kind that they know.
+    permuted = _Permuted(given if taken_apart(model)[0] else X, list(columns.values()), score)
     found = permutation_importance(
         model, rows, drawn, scoring=permuted, n_repeats=n_repeats, n_jobs=n_jobs, random_state=random
     )
@@ -151,18 +152,28 @@ class _Permuted:
         self.X, self.groups, self.score = X, groups, score
 
     def __call__(self, model: Any, rows: np.ndarray, y: np.ndarray) -> dict[str, float]:
-        X = self.X.iloc[y] if isinstance(self.X, pd.DataFrame) else self.X[y]
-        X = X.copy()
+        X = rows_of(self.X, y)
         for g, positions in enumerate(self.groups):
-            if np.array_equal(rows[:, g], y):
-                continue
-            for position in positions:
-                if isinstance(X, pd.DataFrame):
-                    moved = self.X.iloc[rows[:, g], position]
-                    X.isetitem(position, moved.set_axis(X.index))
-                else:
-                    X[:, position] = self.X[rows[:, g], position]
+            if not np.array_equal(rows[:, g], y):
+                X = _with_columns(X, positions, rows_of(self.X, rows[:, g]))
         return self.score(model, X, y)
+
+
+def _with_columns(X: Any, positions: Sequence[int], other: Any) -> Any:
+    """A table with some of its columns as another of its kind has them."""
+    if isinstance(X, np.ndarray):
+        X = X.copy()
+        X[:, positions] = other[:, positions]
+    elif isinstance(X, pd.DataFrame):
+        X = X.copy()
+        for position in positions:
+            X.isetitem(position, other.iloc[:, position].set_axis(X.index))
+    elif hasattr(X, "with_columns"):  # polars
+        X = X.with_columns(other[:, list(positions)])
+    else:
+        for position in positions:
+            X = X.set_column(position, X.schema.field(position), other.column(position))
+    return X
 
 
 class _OfTargets:

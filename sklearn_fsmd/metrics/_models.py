@@ -49,6 +49,12 @@ def is_multilabel(model: Any) -> bool:
     return bool(getattr(model, "multilabel_", False)) or getattr(model, "n_outputs_", 1) > 1
 
 
+def has_unlike_classes(model: Any) -> bool:
+    """Whether the classes of one target are text, and those of another are not."""
+    classes = getattr(model, "classes_", None)
+    return isinstance(classes, (list, tuple)) and len({isinstance(two[0], str) for two in classes}) > 1
+
+
 def of_tasks(sample_weight: Any, Y: Any, estimator: Any) -> Any:
     """The weights of the binary targets of `Y`; those of the columns that hold values are left out."""
     targets = getattr(model_of(estimator), "_targets", None)

@@ -12,7 +12,7 @@ from sklearn.metrics._scorer import _Scorer
 from sklearn_fsmd.compose import ask, model_of
 from sklearn_fsmd.encoding import DEFAULT_NAMES, warn_of_order
 from sklearn_fsmd.metrics._inputs import labels_and_scores, undefined
-from sklearn_fsmd.metrics._models import by_classes, is_multilabel, of_tasks
+from sklearn_fsmd.metrics._models import by_classes, has_unlike_classes, is_multilabel, of_tasks
 from sklearn_fsmd.metrics._outcomes import observations
 from sklearn_fsmd.metrics._per_task import auc_of, cvr_auc, expected_calibration_error, mean_auc, mean_log_loss
 from sklearn_fsmd.metrics._values import concordance, decile_bias, value_mae, value_rmse
@@ -94,7 +94,9 @@ class TaskScorer(_Scorer):
         self._refuse_ambiguous(labels)
         if weights is not None:
             kwargs["sample_weight"] = of_tasks(weights, y_true, estimator)
-        if is_multilabel(model_of(estimator)):  # whose two columns scikit-learn takes for those of one target
+        model = model_of(estimator)
+        # Two columns of labels scikit-learn takes for those of one target; and labels of two types it wants to sort.
+        if is_multilabel(model) or has_unlike_classes(model):
             return self._sign * self._score_func(labels, estimator.predict_proba(X), **self._kwargs, **kwargs)
         return super()._score(method_caller, estimator, X, labels, **kwargs)
 

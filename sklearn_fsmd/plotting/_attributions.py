@@ -91,16 +91,16 @@ class AttributionsDisplay:
         -------
         display : AttributionsDisplay
         """
-        X = as_pandas(X)
         if len(X) != 1:
             raise ValueError(f"One row is drawn at a time, X[i : i + 1] for instance. Got {len(X)} rows.")
         check_count("n_features", n_features)
         found = attributions(estimator, X, **options)
         names = list(found.frame.columns)
-        if isinstance(found.data, pd.DataFrame):
-            known = {str(name): value for name, value in found.data.iloc[0].items()}
+        data = as_pandas(found.data)
+        if isinstance(data, pd.DataFrame):
+            known = {str(name): value for name, value in data.iloc[0].items()}
         else:
-            row = np.asarray(found.data, dtype=object)[0]
+            row = np.asarray(data, dtype=object)[0]
             is_bias = model_of(estimator)._encoder.is_bias
             of_row = names if len(row) == len(names) else [names[j] for j in np.flatnonzero(~is_bias)]
             known = dict(zip(of_row, row, strict=True)) if len(row) == len(of_row) else {}

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_consistent_length
 
 from sklearn_fsmd.compose import ask, fitted_model
-from sklearn_fsmd.encoding import as_pandas, warn_of_order
+from sklearn_fsmd.encoding import as_pandas, rows_of, warn_of_order
 from sklearn_fsmd.metrics import as_column, column_named, ndcg_at_k, observations, task_aucs
 from sklearn_fsmd.plotting._axes import axes_of, keep_apart, label_of, legend_below
 from sklearn_fsmd.ranking import EFFICIENT, efficient, is_weight, listed, pareto_front
@@ -194,11 +193,11 @@ def _of_targets(estimator: Any, X: Any, Y: Any, groups: Any, k: int) -> tuple[An
     names = fitted_model(estimator).task_names_[:2]
     if len(names) < 2:
         raise ValueError(f"There is one binary target, {names[0]!r}. Name two objectives in `utilities`.")
-    X, groups = as_pandas(X), column_named(X, groups, "groups")
+    groups = column_named(X, groups, "groups")
     check_consistent_length(X, Y, groups)
     labels, weights = observations(fitted_model(estimator), Y)
     rows = np.flatnonzero((weights[:, :2] > 0).all(axis=1))
-    X, labels = _safe_indexing(X, rows), labels[rows]
+    X, labels = rows_of(X, rows), labels[rows]
     for name, column in zip(names, labels.T, strict=False):
         if len(np.unique(column)) < 2:
             raise ValueError(f"The target {name!r} has fewer than two classes in the rows where both are observed.")

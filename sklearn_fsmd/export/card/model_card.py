@@ -107,7 +107,7 @@ def model_card(
     card_of = _skops()
     own = fitted_model(model)
     check_count("max_segments", max_segments)
-    X, Y = as_pandas(X), as_pandas(Y)
+    Y = as_pandas(Y)
     cuts = _cuts(by, X)
     segments_of = {name: _largest(column, max_segments) for name, column in cuts.items()}
     whole = metric_table(

@@ -91,12 +91,7 @@ def first_pass(estimator: Any, dataset: Dataset, seed: int, growth: Growth | Non
 
 def labels_of(estimator: Any, dataset: Dataset) -> SeenLabels:
     """What is going to see the targets of the data set."""
-    values = {
-        "value_targets": estimator.value_targets,
-        "value_parents": estimator.value_parents,
-        "value_loss": estimator.value_loss,
-    }
-    return SeenLabels(dataset.targets, estimator.value_targets or (), lambda Y: TargetEncoder().fit(Y, None, **values))
+    return SeenLabels(dataset.targets, estimator.value_targets or (), lambda Y: estimator._new_targets(Y, None))
 
 
 def _keep_little(encoder: InputEncoder, counter: Counter, seed: int) -> None:
