@@ -52,6 +52,9 @@ CHOICES = {
     "fm_scale=1.0": "fm_scale 1",
     "batch_norm=False": "no batch norm",
     "embedding_dim=8": "embeddings of 8",
+    "numeric_bins=128": "finer bins",
+    "dropout=0.1": "less dropout",
+    "numeric_bins=128, dropout=0.1": "both of these",
 }
 
 
@@ -151,13 +154,22 @@ def test_sentences_on_seconds():
 
 
 def test_sentences_on_choices():
-    of = means("quality/choices.csv", AUCS, "variant")
+    of = means("quality/choices.csv", AUCS, "variant", "data == 'kuairand'")
     for row in (f"| `{name}` | {' | '.join(of[variant])} |" for name, variant in CHOICES.items()):
         assert row in text_of("docs/design.md")
     changed = f"from {', '.join(of['defaults'])} to {', '.join(of['no statistics'])}"
     assert changed in text_of("docs/guide/target_statistics.md")
     after = f'the default has an AUC of {of["defaults"][2]} on clicked rows and "entire_space" {of["entire space"][2]}'
     assert after in text_of("docs/guide/losses.md")
+    stored = pd.read_csv(ROOT / "benchmarks/quality/choices.csv").groupby(["data", "variant"]).mean(numeric_only=True)
+    click, conversion, _ = (stored.loc["kuairand", "defaults"] - stored.loc["kuairand", "entire space"])[AUCS]
+    assert f"ahead by {click:.4f} and {conversion:.4f}" in text_of("docs/guide/losses.md")
+    of = means("quality/choices.csv", ["income_auc", "income_log_loss"], "variant", "data == 'census'")
+    finer, defaults = of["both of these"], of["defaults"]
+    said = f"income of {finer[0]} instead of {defaults[0]}, and a log loss of {finer[1]} instead of {defaults[1]}"
+    assert said in text_of("docs/guide/numbers.md")
+    said = f"income is {finer[0]} with it instead of {defaults[0]}, the log loss {finer[1]} instead of {defaults[1]}"
+    assert said in text_of("docs/design.md")
 
 
 def test_sentences_on_windows():
