@@ -216,6 +216,15 @@ def test_a_whole_log_of_many_rows_is_told_from_a_sample():
             refuse_unsampled(rate, (None,), train, others, "these rows")
 
 
+def test_rows_without_a_known_label_say_nothing_of_the_sampling(data):
+    X, Y = (part[:3000] for part in data)
+    unknown = Y[:500].assign(click=np.nan)
+    model = FSMDClassifier(**SMALL, negative_sampling_rate=0.5)
+    with pytest.warns(UserWarning, match="The rows that validate have no known label of 'click'"):
+        model.fit(X, Y, X_val=X[:500], Y_val=unknown)
+    model.update_statistics(X[:500], unknown)
+
+
 def test_few_labels_among_many_rows_are_few():
     """Of 900 rows of the sample, whose clicks are known of 20."""
     X, Y = make_funnel(8000, click_rate=0.1, random_state=0, return_X_y=True)

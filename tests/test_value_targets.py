@@ -465,6 +465,26 @@ class TestRefused:
         with pytest.raises(ValueError, match=message):
             FSMDClassifier(**SMALL | AFTER_CLICK | params).fit(X, Y.assign(**change))
 
+    @pytest.mark.parametrize("in_files", [False, True])
+    def test_a_click_of_weight_0_says_nothing_of_its_value(self, in_files, log, tmp_path):
+        """As little as one that is missing, whatever stands there."""
+        X, Y, _ = log
+        broken = np.arange(len(Y)) % 3 == 0
+        weights = np.where(broken[:, None] & (np.arange(Y.shape[1]) == list(Y).index("click")), 0.0, 1.0)
+        means = []
+        for click, watch in ((1, 0.0), (0, 50.0)):
+            tracked = Y.assign(click=Y["click"].mask(broken, click), watch=Y["watch"].mask(broken, watch))
+            model = FSMDClassifier(**SMALL | AFTER_CLICK | {"max_epochs": 1}, early_stopping=False)
+            if in_files:
+                columns = [f"w_{name}" for name in Y]
+                rows = X.join(tracked).assign(**dict(zip(columns, weights.T, strict=True)))
+                rows.to_parquet(tmp_path / "a.parquet")
+                model.fit_dataset(tmp_path / "a.parquet", list(Y), columns=list(X), sample_weight=columns)
+            else:
+                model.fit(X, tracked, sample_weight=weights)
+            means.append(model.predict_values(X, conditional=True))
+        np.testing.assert_array_equal(*means)
+
     def test_a_name_that_is_there_twice(self, log):
         X, Y, _ = log
         with pytest.raises(ValueError, match="Y has more than one column named 'watch'"):

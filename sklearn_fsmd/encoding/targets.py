@@ -48,7 +48,7 @@ class Targets:
 
     def scaled(self) -> Targets:
         """Weights of a mean of 1 in each task, so that the mean of a weighted loss is Σ w·l / Σ w."""
-        values = None if self.values is None else self.values.scaled(self.labels)
+        values = None if self.values is None else self.values.scaled(self.labels, self.full_weights)
         if self.weights is None or (self.weights == 1).all():
             return Targets(self.labels, None, values)
         factors = factors_of(len(self.labels), self.weights.sum(axis=0, dtype=np.float64))
@@ -203,7 +203,8 @@ class TargetEncoder:
             weights = given if weights is None else given * weights
         values = None
         if self.of_values is not None:
-            values = self.of_values.encode(whole, labels, observed, weights_of_values)
+            counts = observed if given is None else observed & (given > 0)  # a weight of 0 is a mask too
+            values = self.of_values.encode(whole, labels, counts, weights_of_values)
         return Targets(labels, weights, values), n_odd
 
     def _given_weights(self, sample_weight: Any, Y: Any, n: int) -> np.ndarray:

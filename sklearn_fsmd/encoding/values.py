@@ -38,18 +38,18 @@ class Values:
     def take(self, rows: np.ndarray) -> Values:
         return Values(self.values[rows], self.weights[rows], self.parents)
 
-    def happened(self, labels: np.ndarray) -> np.ndarray:
-        """In how many rows the step before each value has happened, ``(V,)``."""
-        n = len(labels)
-        return np.array([n if parent is None else labels[:, parent].sum(dtype=np.float64) for parent in self.parents])
+    def happened(self, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """In how many rows the step before each value has happened, ``(V,)``; labels of weight 0 do not count."""
+        n, counted = len(labels), labels * (weights > 0)
+        return np.array([n if parent is None else counted[:, parent].sum(dtype=np.float64) for parent in self.parents])
 
     def in_float32(self, factors: Any = 1.0) -> Values:
         """The same, with what each value counts multiplied by `factors`, ``(V,)``."""
         return Values(self.values, (self.weights * factors).astype(np.float32), self.parents)
 
-    def scaled(self, labels: np.ndarray) -> Values:
+    def scaled(self, labels: np.ndarray, weights: np.ndarray) -> Values:
         """Weights of a mean of 1 over the rows where the step before a value has happened."""
-        return self.in_float32(factors_of(self.happened(labels), self.weights.sum(axis=0, dtype=np.float64)))
+        return self.in_float32(factors_of(self.happened(labels, weights), self.weights.sum(axis=0, dtype=np.float64)))
 
 
 class ValueEncoder:

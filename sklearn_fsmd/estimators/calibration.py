@@ -173,7 +173,7 @@ def refuse_unsampled(rate: float, parents: Sequence[int | None], train: Rates, o
     day to day. Of few rows, and of a sample that has kept more than three fifths of the negatives, nobody can tell.
     """
     k = [parent is None for parent in parents].index(True)
-    if not (0 < train[0][k] < 1 and 0 < others[0][k] < 1):
+    if any(n[k] <= 0 or not 0 < rates[k] < 1 for rates, n in (train, others)):
         return
     (at, chance), (other, other_chance) = (_log_odds(float(rates[k]), float(n[k])) for rates, n in (train, others))
     apart, variance = other - at, chance + other_chance + DRIFT**2

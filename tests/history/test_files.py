@@ -380,6 +380,8 @@ def test_a_target_is_named_once(tmp_path, log):
     history = HistoryFeatures(time="when", keys=["user"])
     with pytest.raises(ValueError, match="The 'targets' parameter names 'click' twice"):
         write_history(history, tmp_path / "log.parquet", tmp_path / "past.parquet", targets=["click", "click"])
+    with pytest.raises(TypeError, match="targets"):
+        write_history(history, tmp_path / "log.parquet", tmp_path / "past.parquet", targets={"click", "conversion"})
 
 
 def test_some_column_of_the_log_has_to_stay(tmp_path):

@@ -83,7 +83,7 @@ class ParquetSource:
 
     def _refuse_odd_first(self, n_alike: int) -> None:
         """Raise ValueError if no file goes with the first, and so many, of those left out, go with each other."""
-        if len(self.footers) == 1 and n_alike > 1:
+        if sum(any(footer.groups) for footer in self.footers) <= 1 < n_alike:
             raise ValueError(
                 f"{n_alike} files have the same columns, and not those of {self.footers[0].file.name}, which is the "
                 "first and says what the columns are. Put the file first whose columns are right, or leave the others "

@@ -106,7 +106,7 @@ class LabelSums:
         self.steps = steps if self.steps is None else self.steps.plus(steps)
         if targets.values is not None:
             values, counts = targets.values.arrays
-            self.happened = self.happened + targets.values.happened(targets.labels)
+            self.happened = self.happened + targets.values.happened(targets.labels, targets.full_weights)
             self.value_weights = self.value_weights + counts.sum(axis=0, dtype=np.float64)
             self.largest = np.maximum(self.largest, np.where(counts > 0, values, -np.inf).max(axis=0, initial=-np.inf))
 
