@@ -219,7 +219,7 @@ def test_a_whole_log_of_many_rows_is_told_from_a_sample():
 def test_rows_without_a_known_label_say_nothing_of_the_sampling(data):
     X, Y = (part[:3000] for part in data)
     unknown = Y[:500].assign(click=np.nan)
-    model = FSMDClassifier(**SMALL, negative_sampling_rate=0.5)
+    model = FSMDClassifier(**SMALL, negative_sampling_rate=0.5, statistics_features=["user_id"])
     with pytest.warns(UserWarning, match="The rows that validate have no known label of 'click'"):
         model.fit(X, Y, X_val=X[:500], Y_val=unknown)
     model.update_statistics(X[:500], unknown)
