@@ -743,8 +743,11 @@ def test_a_table_that_cannot_fit_is_refused_before_it_is_made(frame, monkeypatch
     monkeypatch.setattr(FeatureEncoder, "fit_encode", with_many_rows)
     second = [name for name in X.columns if X[name].dtype.kind not in "fi"][1]
     message = rf"50,000,\d+ rows of 4 numbers needs 3.0 GiB .* has 1.0 GiB. Column '{second}' has 49,999,999 values"
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=rf"{message}.*lower `embedding_dim`, or let values share rows"):
         small().fit(X, Y)
+    compressed = {"embedding_compression": "hash", "max_embedding_rows": 100_000_000, "n_members": 2}
+    with pytest.raises(ValueError, match="lower `embedding_dim` or `n_members` or `max_embedding_rows`.$"):
+        small().set_params(**compressed).fit(X, Y)
     values = {"value_targets": ["paid"], "value_parents": {"paid": "conversion"}}
     with pytest.raises(ValueError, match=r"50,000,\d+ rows of 12 numbers needs"):  # one for each target
         SingleTaskClassifier(**of(SingleTaskClassifier, SMALL), **values).fit(X, Y.assign(paid=1.0))

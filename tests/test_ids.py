@@ -204,4 +204,7 @@ def test_negative_numbers_that_are_categories_are_warned_of():
         warnings.simplefilter("error")
         model = fit(own.astype({"floor": "str"}), Y)
         fit(X, Y)
+    numbered = own.set_axis(range(own.shape[1]), axis=1)
+    with pytest.warns(UserWarning, match=r"Column 2 of X: categories.*X.astype\(\{2: 'str'\}\)"):
+        fit(numbered, Y)
     assert sorted(model._encoder.main.categories[2].values) == sorted(str(i) for i in range(-3, 3))

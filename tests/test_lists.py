@@ -265,6 +265,15 @@ def test_a_fit_with_lists_is_resumed(tmp_path):
     np.testing.assert_array_equal(again.predict_marginals(X), whole.predict_marginals(X))
 
 
+def test_columns_that_share_embeddings_may_be_named_by_numbers():
+    X, Y = make_lists()
+    X["tag"] = pd.Categorical([tags[0] if tags else 0 for tags in X["tags"]])
+    named = fit(X, Y, shared_embeddings={"tags": "tag"})
+    numbered = X.set_axis(range(4), axis=1)
+    model = fit(numbered, Y, shared_embeddings={2: 3})
+    np.testing.assert_array_equal(model.predict_marginals(numbered), named.predict_marginals(X))
+
+
 def test_messages_name_the_lists_and_not_the_column_that_they_share_with():
     X, Y = make_lists()
     X["tag"] = pd.Categorical([tags[0] if tags else 0 for tags in X["tags"]])

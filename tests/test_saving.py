@@ -137,6 +137,20 @@ def test_any_labels(labels, tmp_path):
     np.testing.assert_array_equal(again.predict(X), model.predict(X))
 
 
+class Weighted(DenoisingEmbedder):
+    """One whose fit takes weights."""
+
+    def fit(self, X, y=None, sample_weight=None):
+        return super().fit(X, y)
+
+
+def test_saving_changes_nothing_in_what_is_saved(tmp_path):
+    with config_context(enable_metadata_routing=True):
+        embedder = Weighted(embedding_dim=2, n_epochs=1).set_fit_request(sample_weight=True).fit(make_frame(50)[0])
+        embedder.save(tmp_path / "e")
+        assert embedder.get_metadata_routing().fit.requests == {"sample_weight": True}
+
+
 def test_the_embedder(tmp_path):
     X, _ = make_frame()
     embedder = DenoisingEmbedder(

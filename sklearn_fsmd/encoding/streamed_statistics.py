@@ -22,15 +22,16 @@ class StatisticsSums:
     ----------
     statistics : is told the sums in the end.
     encoder : of the codes.
-    has_weights : whether a row may count more than another. If none does, the sums say how many rows there were.
+    tallies : whether rows are tallied too. That is for how much rates are smoothed, where a row may count more than
+        another; if none does, the sums say how many rows there were.
     """
 
-    def __init__(self, statistics: TargetStatistics, encoder: FeatureEncoder, *, has_weights: bool) -> None:
-        self.statistics, self.has_weights = statistics, has_weights
+    def __init__(self, statistics: TargetStatistics, encoder: FeatureEncoder, *, tallies: bool) -> None:
+        self.statistics, self.tallies = statistics, tallies
         statistics.take_codes_of(encoder)
         n_tallies = 2 * len(statistics.events)
         self.width = n_tallies + statistics.counts_rows
-        width = self.width + n_tallies * has_weights
+        width = self.width + n_tallies * tallies
         self.of_keys: list[_Table | _Pairs] = [
             _Table(sizes[0], width) if len(sizes) == 1 else _Pairs(width) for sizes in statistics.sizes
         ]
@@ -41,7 +42,7 @@ class StatisticsSums:
         counted = self.statistics.counted(targets)
         self.total += counted.sum(axis=0)
         self.squares += np.square(counted).sum(axis=0)
-        if self.has_weights:
+        if self.tallies:
             counted = np.hstack([counted, tallied(counted)])
         for i, of_key in enumerate(self.of_keys):
             of_key.add(*ByValue(self.statistics.combined(i, codes)).totals(counted))
@@ -54,7 +55,7 @@ class StatisticsSums:
         of_events = factors[[task for task, _ in self.statistics.events]]
         by = np.concatenate([of_events, of_events, [1.0] * self.statistics.counts_rows])
         known, found = zip(*(of_key.result() for of_key in self.of_keys), strict=True)
-        first = self.width if self.has_weights else 0
+        first = self.width if self.tallies else 0
         tallies = [of_key[:, first : first + 2 * len(of_events)] for of_key in found]
         sums = [of_key[:, : self.width] * by for of_key in found]
         self.statistics.add_sums(known, sums, tallies, self.total * by, self.squares * by**2, more=more)

@@ -132,8 +132,9 @@ class TargetStatistics(KeyRows):
         indices, own = self._summed(codes, counted)
         self._add(own)
         if not more:
-            of_rows = tallied(counted)
-            tallies = [summed(index, of_rows, len(sums)) for index, sums in zip(indices, own, strict=True)]
+            of_rows, tallies = tallied(counted), own
+            if not np.array_equal(of_rows, counted[:, : of_rows.shape[1]]):  # else what rows count says how many
+                tallies = [summed(index, of_rows, len(sums)) for index, sums in zip(indices, own, strict=True)]
             self._smooth(tallies, counted.sum(axis=0), np.square(counted).sum(axis=0))
         values = np.empty((len(codes), self.n_columns), order="F")  # column by column, as it is computed and read
         for i, index in enumerate(indices):

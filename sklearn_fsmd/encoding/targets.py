@@ -115,11 +115,6 @@ class TargetEncoder:
         names = names_of(whole)
         if twice := [name for name in names if names.count(name) > 1]:
             raise ValueError(f"Y has more than one column named {twice[0]!r}.")
-        if "best" in names:
-            raise ValueError(
-                "Y has a column named 'best'. In the history 'valid_auc_best' says whether an epoch is the best so "
-                "far, and would be its AUC. Rename it."
-            )
         if value_targets:
             Y = without_values(whole, value_targets)
         self.names = names_of(Y)

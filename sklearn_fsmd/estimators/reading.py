@@ -85,13 +85,19 @@ class Reading(TakesTables, MultiTaskParameters):
             return encoded, targets.encode(Y_val, weights, parents)
 
     def _new_targets(self, Y: Any, classes: Any) -> TargetEncoder:
-        return TargetEncoder().fit(
+        targets = TargetEncoder().fit(
             Y,
             classes,
             value_targets=self.value_targets,
             value_parents=self.value_parents,
             value_loss=self.value_loss,
         )
+        if "best" in [*targets.names, *targets.value_names]:
+            raise ValueError(
+                "Y has a column named 'best'. In the history 'valid_auc_best' says whether an epoch is the best so "
+                "far, and would be its AUC. Rename it."
+            )
+        return targets
 
     def _parents(self, targets: TargetEncoder) -> tuple[int | None, ...]:
         """Of each target the step before it."""

@@ -14,7 +14,7 @@ from sklearn_fsmd.history.decay import decays_of
 from sklearn_fsmd.history.events import Events
 from sklearn_fsmd.history.features import HistoryFeatures, refuse_strange
 from sklearn_fsmd.history.query import Query
-from sklearn_fsmd.training.streaming import as_given
+from sklearn_fsmd.training.streaming import as_given, listed
 
 
 def write_history(
@@ -84,8 +84,7 @@ def write_history(
     log = ParquetSource(source)
     if is_of(sink, source, [footer.file for footer in log.footers]):
         raise ValueError(f"{sink} is one of the files of the log, or would be. Name another sink.")
-    targets = as_given("targets", targets)  # whose order counts
-    targets, drop = [targets] if isinstance(targets, str) else list(targets), list(history.drop)
+    targets, drop = listed(as_given("targets", targets)), list(history.drop)
     keys = history._keys()
     columns = list(dict.fromkeys(name for key in keys for name in key))
     values = list(history.value_targets or ())

@@ -155,24 +155,24 @@ class _Permuted:
         X = rows_of(self.X, y)
         for g, positions in enumerate(self.groups):
             if not np.array_equal(rows[:, g], y):
-                X = _with_columns(X, positions, rows_of(self.X, rows[:, g]))
+                X = _with_columns(X, positions, self.X, rows[:, g])
         return self.score(model, X, y)
 
 
-def _with_columns(X: Any, positions: Sequence[int], other: Any) -> Any:
-    """A table with some of its columns as another of its kind has them."""
+def _with_columns(X: Any, positions: Sequence[int], other: Any, rows: np.ndarray) -> Any:
+    """A table with some of its columns as these rows of another of its kind have them."""
     if isinstance(X, np.ndarray):
         X = X.copy()
-        X[:, positions] = other[:, positions]
+        X[:, positions] = other[np.ix_(rows, np.asarray(positions))]
     elif isinstance(X, pd.DataFrame):
         X = X.copy()
         for position in positions:
-            X.isetitem(position, other.iloc[:, position].set_axis(X.index))
+            X.isetitem(position, other.iloc[rows, position].set_axis(X.index))
     elif hasattr(X, "with_columns"):  # polars
-        X = X.with_columns(other[:, list(positions)])
+        X = X.with_columns(other[:, list(positions)][rows])
     else:
         for position in positions:
-            X = X.set_column(position, X.schema.field(position), other.column(position))
+            X = X.set_column(position, X.schema.field(position), other.column(position).take(rows))
     return X
 
 

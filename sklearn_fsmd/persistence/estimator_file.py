@@ -70,7 +70,8 @@ class Saving:
             If it holds millions of values of mixed types, for which a file has no room.
         """
         check_is_fitted(self)
-        state: Any = dict(self.__getstate__())  # type: ignore[call-overload]
+        given: Any = self.__getstate__()
+        state = dict(given)  # which may be that of the estimator itself
         packer = Packer(*CLASSES, *self._parts)
         parameters = set(self.get_params(deep=False))  # type: ignore[attr-defined]
 

@@ -66,9 +66,9 @@ class RowWiseAdam(torch.optim.Adam):
         """The weights of some rows, with the decoupled decay of all steps since the last reading, and the gradient."""
         state = self.state[parameter]
         t = int(state["step"])
-        if "last" not in state and not group["weight_decay"]:
-            return w, gradient
         if "last" not in state:  # the first step by rows, or the first with decay
+            if not group["weight_decay"]:
+                return w, gradient
             state["last"] = torch.full((len(parameter),), t - 1, dtype=torch.int32, device=parameter.device)
         if group["decoupled_weight_decay"]:
             w *= _decay_of(t - state["last"][rows], group, w.dtype)

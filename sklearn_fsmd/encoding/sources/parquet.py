@@ -81,9 +81,14 @@ class ParquetSource:
         if not self.left_out.skips:  # or its files are read as a whole, before it is said what is left out
             self.refuse_no_rows()
 
+    @property
+    def _first_is_alone(self) -> bool:
+        """Whether no other file goes with the first; one without rows does not say so."""
+        return bool(self.footers) and not any(any(footer.groups) for footer in self.footers[1:])
+
     def _refuse_odd_first(self, n_alike: int) -> None:
         """Raise ValueError if no file goes with the first, and so many, of those left out, go with each other."""
-        if sum(any(footer.groups) for footer in self.footers) <= 1 < n_alike:
+        if self._first_is_alone and n_alike > 1:
             raise ValueError(
                 f"{n_alike} files have the same columns, and not those of {self.footers[0].file.name}, which is the "
                 "first and says what the columns are. Put the file first whose columns are right, or leave the others "
@@ -159,12 +164,13 @@ class ParquetSource:
         self._kinds = {}
         if self.footers[0].file != footers[0].file:
             self._refuse_other_first(footers[0].file.name)
-        elif new_look is not None and len(self.footers) == 1 and len(footers) > 2:
-            look, others = new_look(), LeftOut("skip")
-            for footer in footers[1:]:
-                with others.trying(footer.file.name):
+        elif new_look is not None and self._first_is_alone:
+            look, failed = new_look(), LeftOut("skip")
+            others = [footer for footer in footers[1:] if any(footer.groups)]
+            for footer in others if len(others) > 1 else ():
+                with failed.trying(footer.file.name):
                     look(noted(self._alone(footer, columns)))
-            self._refuse_odd_first(len(footers) - 1 - len(others.reasons))
+            self._refuse_odd_first(len(others) - len(failed.reasons))
         self._take_types_anew(columns)
         self.refuse_no_rows()
 

@@ -1,6 +1,6 @@
 """Training on data sets larger than memory: passes over sources, and batches of rows that are read ahead."""
 
-from sklearn_fsmd.training.streaming.dataset import Dataset, as_given
+from sklearn_fsmd.training.streaming.dataset import Dataset, as_given, listed
 from sklearn_fsmd.training.streaming.feed import StreamFeed
 from sklearn_fsmd.training.streaming.holdout import HoldOut, refuse_a_choice
 from sklearn_fsmd.training.streaming.labels import LabelSums
@@ -17,6 +17,7 @@ __all__ = [
     "as_given",
     "encoded",
     "first_pass",
+    "listed",
     "refuse_a_choice",
     "scan",
     "validation_blocks",

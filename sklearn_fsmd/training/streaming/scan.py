@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import numpy as np
 
@@ -32,8 +31,9 @@ def scan(
     columns, statistics, held = {}, None, None
     if encoder.statistics is not None:
         columns = encoder.names_of_codes(encoder.statistics.keys)
-        sums_of = partial(StatisticsSums, encoder.statistics, encoder.main, has_weights=dataset.weights is not None)
-        statistics, held = sums_of(), sums_of() if dataset.held.fraction else None
+        is_weighted = dataset.weights is not None
+        statistics = StatisticsSums(encoder.statistics, encoder.main, tallies=is_weighted and not more)
+        held = StatisticsSums(encoder.statistics, encoder.main, tallies=False) if dataset.held.fraction else None
 
     def read(block: Block, rows: np.ndarray, of_rows: StatisticsSums | None) -> tuple[Targets, dict[int, int]]:
         frame = block.frame[rows]

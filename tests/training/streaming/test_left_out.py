@@ -3,6 +3,7 @@
 import resource
 import tempfile
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -256,6 +257,23 @@ def test_a_first_file_that_is_the_odd_one_is_no_measure(tmp_path):
         write(tmp_path / f"{i}.parquet", X[200 * i : 200 * (i + 1)], Y[200 * i : 200 * (i + 1)])
     with pytest.raises(
         ValueError, match=r"2 files have the same columns, and not those of .*0.parquet, which is the first"
+    ):
+        FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, on_error="skip")
+
+
+@pytest.mark.parametrize("odd", ["price", "click"])
+def test_a_file_without_rows_does_not_speak_for_an_odd_first_one(odd, tmp_path):
+    X, Y = make_frame(600)
+    first = X[:200].assign(price="n/a"), Y[:200]
+    if odd == "click":
+        first = X[:200], 2 * Y[:200]
+    write(tmp_path / "0.parquet", *first)
+    write(tmp_path / "3.parquet", first[0][:0], first[1][:0])
+    for i in (1, 2):
+        write(tmp_path / f"{i}.parquet", X[200 * i : 200 * (i + 1)], Y[200 * i : 200 * (i + 1)])
+    with (
+        pytest.warns(UserWarning, match="left out") if odd == "click" else nullcontext(),
+        pytest.raises(ValueError, match=r"2 files have the same columns, and not those of .*0.parquet"),
     ):
         FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, on_error="skip")
 

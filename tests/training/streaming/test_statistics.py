@@ -52,7 +52,7 @@ def test_sums_and_rates_are_those_of_the_table(rows, monkeypatch):
     whole = TargetStatistics(KEYS, (None, 0))
     expected = whole.learn_codes(encoder, codes, targets, None)
     streamed = TargetStatistics(KEYS, (None, 0))
-    sums = StatisticsSums(streamed, encoder, has_weights=True)
+    sums = StatisticsSums(streamed, encoder, tallies=True)
     for block, labels in blocks_of(codes, targets, 333):
         sums.add(block.codes, labels)
     sums.finish(np.ones(2), more=False)
@@ -76,7 +76,7 @@ def test_what_a_row_would_see_at_random_has_the_spread_of_a_random_order(share, 
     orders, draws = ([TargetStatistics(KEYS, (None, 0)) for _ in range(20)] for _ in range(2))
     for seed, (whole, drawn) in enumerate(zip(orders, draws, strict=True)):
         whole.learn_codes(encoder, codes, targets, np.random.RandomState(seed))
-        sums = StatisticsSums(drawn, encoder, has_weights=True)
+        sums = StatisticsSums(drawn, encoder, tallies=True)
         sums.add(codes, targets)
         sums.finish(np.ones(2), more=False)
         draw_scale(drawn, codes, targets, np.random.RandomState(seed))
