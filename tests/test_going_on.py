@@ -120,17 +120,18 @@ def test_what_a_callback_has_frozen_stays_so(tmp_path):
 
 @pytest.mark.parametrize("rule", ["uncertainty", "gradnorm"])
 def test_weights_of_tasks_that_were_found_are_saved(rule, tmp_path):
-    model = FSMDClassifier(**FAST | {"task_weighting": rule, "lr": 0.05, "max_epochs": 4}).fit(X, Y)
+    rare = Y.assign(conversion=Y["conversion"] * (np.arange(len(Y)) % 5 == 0))
+    model = FSMDClassifier(**FAST | {"task_weighting": rule, "lr": 0.05, "max_epochs": 4}).fit(X, rare)
     names = [name for name in model.history_[-1] if name.startswith("task_weight_")]
     before = [model.history_[-1][name] for name in names]
     model.save(tmp_path / "m")
     for read in (pickle.loads(pickle.dumps(model)), FSMDClassifier.load(tmp_path / "m")):
         found, kept = (m.net_.balance.found() for m in (read, model))
         assert found == kept
-        read.partial_fit(X[:256], Y[:256])
+        read.partial_fit(X[:256], rare[:256])
         after = [read.history_[-1][name] for name in names]
         np.testing.assert_allclose(after, before, rtol=0.15)  # one step further
-    assert not np.allclose(before, 1, atol=0.02)
+    assert not np.allclose(before, 1, atol=0.05)
 
 
 def test_another_device_is_refused(monkeypatch):
