@@ -40,7 +40,7 @@ def weighted_product(p: Any, weights: Sequence[float] | np.ndarray | Mapping[Any
     ------
     ValueError
         If `p` has not two dimensions or holds what is no number, or the weights are not one finite number per task, or
-        all zero, or so large that products of no tiny probabilities are 0 or infinite for a float64.
+        all zero, or so large that unlike products tie at 0 or infinity, though their probabilities are not tiny.
 
     Examples
     --------
@@ -62,7 +62,7 @@ def weighted_product(p: Any, weights: Sequence[float] | np.ndarray | Mapping[Any
     exponents = np.ones(p.shape[1]) if weights is None else exponents_of(weights, [p.shape[1]])
     tiny, range_ = np.finfo(np.float32).tiny, np.finfo(np.float64)
     logs = np.log(np.maximum(p, tiny), dtype=np.float64) @ exponents
-    lost = ((logs < np.log(range_.tiny)) | (logs > np.log(range_.max))) & (p > tiny).all(axis=1)
+    lost = ((logs < np.log(range_.tiny)) | (logs > np.log(range_.max))) & (p > tiny)[:, exponents != 0].all(axis=1)
     if len(np.unique(logs[lost])) > 1:
         raise ValueError(
             f"`weights` are so large that products vanish or overflow, and rows tie: {weights!r}. An order depends on "
@@ -132,8 +132,9 @@ def tune_rank_weights(estimator: Any, X: Any, Y: Any, utility: Callable[[Any, np
 
     Returns
     -------
-    weights : ndarray of shape (n_tasks,), not negative, with the sum 1. Those of expected values, if the estimator has
-        some, follow those of the probabilities.
+    weights : ndarray of shape (n_tasks + n_values,)
+        Not negative, with the sum 1: those of the probabilities, and then those of the expected values, if the
+        estimator has some.
 
     Raises
     ------

@@ -94,7 +94,7 @@ def fit_dataset(
     >>> from sklearn_fsmd import FSMDClassifier, ray
     >>> files, targets = "s3://logs/day=*/*.parquet", ["click", "conversion"]
     >>> model = ray.fit_dataset(
-    ...     FSMDClassifier(), files, targets, storage_path="s3://models/today", num_workers=(2, 8)
+    ...     FSMDClassifier(), files, targets, storage_path="/shared/today", num_workers=(2, 8)
     ... )  # doctest: +SKIP
     """
     if getattr(estimator, "checkpoint", None) is not None:

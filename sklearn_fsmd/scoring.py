@@ -59,7 +59,7 @@ def score_file(
         Whether to leave a sink that exists as it is, for a job over many files that was interrupted.
     on_error : {"raise", "skip"}, default="raise"
         What is done with a source that is damaged, has other columns, or holds what cannot be scored. "raise" ends with
-        an error; "skip" warns and writes nothing, for a job over many files.
+        an error; "skip" warns and writes nothing, for a job over many files. A source that is not there is an error.
 
     Returns
     -------

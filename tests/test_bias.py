@@ -37,6 +37,7 @@ def test_it_takes_a_strong_position_bias_upon_itself():
     cases = {
         "tower": (clone(model).set_params(bias_features=["position"]), X, no_position),
         "input": (clone(model), X, X),
+        "input, asked at the first position": (clone(model), X, X.assign(position=1)),
         "left out": (clone(model), no_position, no_position),
     }
     error, auc = {}, {}
@@ -45,6 +46,7 @@ def test_it_takes_a_strong_position_bias_upon_itself():
         error[name] = np.sqrt(((p - true) ** 2).mean())
         auc[name] = auc_per_task(clicks, p)[0]
     assert error["tower"] < 0.5 * min(error["input"], error["left out"])
+    assert 0.8 < error["input, asked at the first position"] / error["tower"] < 1.2
     assert auc["tower"] > max(auc["input"], auc["left out"])
 
 

@@ -579,3 +579,72 @@ def test_a_name_that_may_mean_a_column_is_refused(frame, task, name):
     with pytest.raises(ValueError, match=f"'{name}' is ambiguous: a column of Y is named '{task}'.*'task1_auc'"):
         get_scorer(name)(model, X, Y)
     assert 0 <= get_scorer("task1_auc")(model, X, Y) <= 1
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+@pytest.mark.parametrize("p", [0.0, 1e-12, 0.1, 1 - 1e-12, 1.0])
+def test_the_log_loss_of_extremes_is_that_of_scikit_learn(p, kind):
+    p = np.array([p], dtype=kind)
+    for y in (0, 1):
+        assert metrics.mean_log_loss([y], p) == pytest.approx(log_loss([y], p, labels=[0, 1]), rel=1e-5, abs=1e-6)
+
+
+MANY = [2**60, 2**60, 2**60 + 1, 2**60 + 1]
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        np.array(MANY),
+        pd.Series(MANY, dtype="Int64"),
+        pd.Series(MANY, dtype="int64[pyarrow]"),
+        pl.Series(MANY),
+        pl.DataFrame({"id": MANY}),
+        pd.DataFrame({"id": pd.Series(MANY, dtype="Int64")}),
+    ],
+    ids=["numpy", "pandas", "Arrow", "polars", "a frame of polars", "a frame of pandas"],
+)
+def test_large_ids_stay_apart_in_each_dtype(ids):
+    assert metrics.group_auc([0, 1, 0, 1], [0.6, 0.7, 0.1, 0.2], ids) == 1
+    assert metrics.segments_by_name(ids).tolist() == [str(id_) for id_ in MANY]
+
+
+@pytest.mark.parametrize(
+    "by",
+    [
+        np.array([True, False]),
+        pd.Series([True, False], dtype="boolean"),
+        pd.Series([True, False], dtype="bool[pyarrow]"),
+        pl.Series([True, False]),
+    ],
+)
+def test_segments_of_truths_have_their_names(by):
+    assert metrics.segments_by_name(by).tolist() == ["True", "False"]
+
+
+@pytest.mark.parametrize("values", [pd.Series([1, None, 2], dtype="Int64"), pl.Series([1, None, 2])])
+def test_whole_numbers_beside_a_gap_are_no_fractions(values):
+    assert metrics.segments_by_name(values).tolist() == ["1", "missing", "2"]
+    assert metrics.value_mae(values, [1.0, 5.0, 4.0]) == 1
+    with pytest.raises(ValueError, match="Input value contains NaN"):
+        metrics.value_mae([1.0, 2.0, 3.0], values)
+
+
+def test_masked_values_are_refused():
+    masked = np.ma.masked_array([1.0, 0, 1], [1, 0, 0])
+    for ask in (
+        lambda: metrics.auc_per_task(masked, [0.1, 0.2, 0.3]),
+        lambda: metrics.auc_per_task([0, 0, 1], masked),
+        lambda: metrics.value_mae(masked, [1.0, 2.0, 3.0]),
+        lambda: metrics.group_auc([0, 0, 1], [0.1, 0.2, 0.3], masked),
+    ):
+        with pytest.raises(TypeError, match="has masked values, which would count"):
+            ask()
+
+
+def test_scorers_warn_of_weights_in_another_order(watched):
+    model, X, Y = watched
+    weights = pd.Series(np.arange(1.0, 1 + len(X)), index=X.index)[::-1]
+    for name in ("mean_auc", "neg_watch_seconds_mae"):
+        with pytest.warns(UserWarning, match="The indexes of X and sample_weight hold the same labels"):
+            get_scorer(name)(model, X, Y, sample_weight=weights)

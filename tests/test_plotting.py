@@ -18,6 +18,7 @@ from sklearn_fsmd.inspection import feature_importances, item_vectors, metric_ta
 from sklearn_fsmd.metrics import auc_per_task, get_scorer
 from sklearn_fsmd.plotting import (
     AblationDisplay,
+    AttributionsDisplay,
     GateWeightsDisplay,
     HistoryDisplay,
     ImportancesDisplay,
@@ -61,7 +62,7 @@ def test_seesaw_draws_mean_gains_over_the_baseline():
     points = points_of(display.ax_)
     np.testing.assert_allclose(points["Base"], [0, 0])
     np.testing.assert_allclose(points["FSMD"], [0.015, -0.015])
-    assert display.ax_.get_ylabel() == "view: gain in AUC over Base"
+    assert display.ax_.get_ylabel() == "view:\ngain in AUC over Base"
 
 
 def test_names_neither_overlap_nor_leave_the_frame(rng):
@@ -379,6 +380,7 @@ def test_a_seesaw_scores_all_models_on_the_same_rows(funnel, fsmd):
 def test_rows_in_another_order_are_warned_of(funnel, fsmd):
     X, Y = funnel
     moved = Y.sample(frac=1, random_state=0)
+    weights = pd.Series(np.arange(1.0, 1 + len(X)))[::-1]
     utilities = {name: lambda Y, score: float(score.mean()) for name in "ab"}
     for look in (
         lambda: SeesawDisplay.from_estimators({"one": fsmd}, X, moved, baseline="one"),
@@ -386,6 +388,9 @@ def test_rows_in_another_order_are_warned_of(funnel, fsmd):
         lambda: pareto_front(fsmd, X, moved, utilities, n_steps=1),
         lambda: tune_rank_weights(fsmd, X, moved, utilities["a"]),
         lambda: metric_table(fsmd, X, Y, by=X["device"].sort_values()),
+        lambda: metric_table(fsmd, X, Y, sample_weight=weights, n_samples=2),
+        lambda: feature_importances(fsmd, X, Y, sample_weight=weights, n_repeats=1),
+        lambda: LiftDisplay.from_estimator(fsmd, X, Y, sample_weight=weights),
     ):
         with pytest.warns(UserWarning, match="hold the same labels in different orders"):
             look()
@@ -463,3 +468,83 @@ def test_a_target_without_positives_is_left_out_of_the_lift():
     assert list(LiftDisplay.from_predictions(Y, p).curves) == ["click"]
     with pytest.raises(ValueError, match="No target of Y has a lift"):
         LiftDisplay.from_predictions(Y[["purchase"]], p[:, 1:])
+
+
+def inside(box, figure):
+    return box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.width and box.y1 <= figure.bbox.height
+
+
+def test_the_legend_of_axes_without_a_layout_is_in_the_picture(rng):
+    import matplotlib.pyplot as plt
+
+    p = rng.random((2000, 2))
+    y = (rng.random((2000, 2)) < p).astype(int)
+    _, ax = plt.subplots()
+    figure = LiftDisplay.from_predictions(y, p, ax=ax).figure_
+    figure.canvas.draw()
+    assert inside(ax.get_legend().get_window_extent(), figure)
+
+
+@pytest.mark.parametrize("n", [14, 24, 60])
+def test_the_legend_of_segments_is_in_the_picture(rng, n):
+    p = rng.random(2000)
+    names = np.array([f"{letter * 2} of some length or other than that is"[:n] for letter in "WMNOU"])
+    figure = ReliabilityDisplay.from_predictions(
+        (rng.random(2000) < p).astype(int), p, by=names[np.arange(2000) % 5]
+    ).figure_
+    figure.canvas.draw()
+    assert inside(figure.legends[0].get_window_extent(), figure)
+
+
+def test_the_lift_of_many_targets_stays_beside_its_decile(rng):
+    P = rng.random((2000, 12))
+    names = [f"target number {k} with a name" for k in range(12)]
+    display = LiftDisplay.from_predictions((rng.random((2000, 12)) < P).astype(int), P, task_names=names)
+    display.figure_.canvas.draw()
+    first = [container.lines[0].get_xdata()[0] for container in display.ax_.containers]
+    assert np.abs(np.array(first) - 1).max() < 0.4
+    legend, label = display.ax_.get_legend().get_window_extent(), display.ax_.xaxis.label.get_window_extent()
+    assert legend.y1 <= label.y0
+    assert inside(legend, display.figure_)
+
+
+def test_labels_of_axes_stay_in_the_picture():
+    names = {
+        "last_purchased_category_name": "home and kitchen appliances",
+        "previous_session_landing_page": "https://a.b",
+    }
+    attributions = AttributionsDisplay(
+        pd.Series({"last_purchased_category_name": 0.5, "previous_session_landing_page": -0.2}),
+        baseline=-2.5,
+        prediction=-2.1,
+        target="conversion",
+        scale="log_odds",
+        values=pd.Series(names, dtype=object),
+    ).plot()
+    seesaw = SeesawDisplay.from_scores(
+        {"SingleTaskClassifier": [0.7, 0.7], "FSMDClassifier": [0.71, 0.72]},
+        baseline="SingleTaskClassifier",
+        task_names=["long_view_within_seven_days_more", "purchase_within_thirty_days_more"],
+    )
+    for display in (attributions, seesaw):
+        display.figure_.canvas.draw()
+        for axis in (display.ax_.xaxis, display.ax_.yaxis):
+            assert not axis.get_label_text() or inside(axis.label.get_window_extent(), display.figure_)
+
+
+def test_few_experts_leave_room_beside_long_names_of_targets():
+    names = ["click_on_the_recommended_item", "purchase_within_thirty_days"]
+    display = GateWeightsDisplay(np.full((1, 2, 2), 0.5), task_names=names).plot()
+    display.figure_.canvas.draw()
+    assert display.ax_.get_window_extent().width > 100
+
+
+@pytest.mark.parametrize("n", [14, 20, 40])
+def test_the_labels_of_many_candidates_can_be_read(n):
+    results = {"param_lr": np.round(np.logspace(-4, -1, n), 6), "mean_test_mean_auc": np.arange(float(n))}
+    display = AblationDisplay.from_cv_results(results, "lr")
+    display.figure_.canvas.draw()
+    labels = display.ax_.get_xticklabels()
+    assert {label.get_rotation() for label in labels} == {90.0}
+    boxes = [label.get_window_extent() for label in labels]
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))

@@ -149,6 +149,9 @@ def test_sentences_on_seconds():
         f"LightGBM took {seconds['LightGBM']:.0f} s where `FSMDClassifier` took {seconds['sklearn-fsmd']:.0f} s"
         in guide
     )
+    choosing = text_of("docs/guide/choosing_a_model.md")
+    lightgbm, ours = seconds["LightGBM"], seconds["sklearn-fsmd"]
+    assert f"LightGBM trains in {lightgbm:.0f} s where `FSMDClassifier` takes {ours:.0f} s" in choosing
     four, one = (f"{seconds[name]:.0f} s" for name in ("sklearn-fsmd, 4 members", "sklearn-fsmd"))
     assert f"a fit of KuaiRand took {four} instead of {one}" in text_of("docs/guide/ensembles.md")
 
@@ -247,6 +250,20 @@ def test_sentences_on_quality_and_history():
         f"{of['history'][0]} with `target_statistics=None` against {of['history, with statistics'][0]} with both"
         in text_of("docs/guide/target_statistics.md")
     )
+
+
+def test_sentences_on_what_a_history_and_its_lists_add():
+    test = "data == 'kuairand' and part == 'test'"
+    of = pd.read_csv(ROOT / "benchmarks/history/quality.csv").query(test).groupby("contender")[AUCS].mean()
+    gain = of.loc["history", AUCS[0]] - of.loc["no history", AUCS[0]]
+    assert f"[history](history.md) gave {gain:.4f} on the same rows" in text_of("docs/guide/ensembles.md")
+    added = "{:.4f}, {:.4f} and {:.4f}".format(*(of.loc["history and the last 20 videos"] - of.loc["history"]))
+    assert f"the last 20 videos added {added} to a model" in text_of("docs/guide/lists.md")
+    assert f"the last 20 videos, read by attention, add {added} of AUC" in text_of("docs/design.md")
+    clicks = means("history/lists.csv", AUCS[:1], "contender", digits=3)
+    without, mean, attention = (clicks[name][0] for name in ("no list", "mean", "attention"))
+    for page in ("docs/guide/lists.md", "docs/design.md"):
+        assert f"{without} without the list, {mean} with its mean and {attention} by attention" in text_of(page)
 
 
 def test_the_table_of_days():

@@ -49,6 +49,8 @@ def test_weights_with_which_rows_would_tie_are_refused():
         weighted_product(p, [100, 50])
     with pytest.raises(ValueError, match="so large that products vanish or overflow"):
         weighted_product(p, [-100, -50])
+    with pytest.raises(ValueError, match="so large that products vanish or overflow"):
+        weighted_product([[0.5, 0.0], [0.4, 0.0]], [5000, 0])  # what has no weight makes no product 0
     assert weighted_product([[1e-20, 1e-36], *p], [1, 9])[0] == 0  # a single row that vanishes ties with none
     low, high = weighted_product(p, [10, 5])
     assert 0 < low < high

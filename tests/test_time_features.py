@@ -124,6 +124,15 @@ def test_periods_and_categories_of_times(times):
     assert made["t_month"].tolist() == [1, 7]
 
 
+def test_days_of_numpy_are_the_same_in_each_time_zone():
+    features = TimeFeatures(features=["day_of_month", "hour"], time_zone="America/New_York")
+    days = np.array([["2026-01-01"], ["2026-07-31"], ["NaT"]], dtype="datetime64[D]")
+    made = features.fit_transform(days)
+    assert made["x0_day_of_month"][:2].tolist() == [1, 31]
+    assert made["x0_hour"][:2].tolist() == [0, 0]
+    assert made["x0_hour"].isna().tolist() == [False, False, True]
+
+
 def test_names_that_are_no_strings():
     X = pd.DataFrame({0: NAIVE, 7: [1.0, 2.0]})
     transformer = TimeFeatures().fit(X)

@@ -210,7 +210,10 @@ class TimeFeatures(Documented, TransformerMixin, BaseEstimator):
 
     def _table(self, X: Any, *, reset: bool) -> pd.DataFrame:
         """X as a checked DataFrame; columns without names are called as scikit-learn does."""
-        X = read_table(self, as_pandas(X), reset=reset)
+        X = as_pandas(X)
+        if isinstance(X, np.ndarray) and X.dtype.kind == "M" and np.datetime_data(X.dtype)[0] in "YMWD":
+            X = X.astype("datetime64[D]").astype(object)  # days, of which pandas would make midnights
+        X = read_table(self, X, reset=reset)
         return X if isinstance(X, pd.DataFrame) else pd.DataFrame(X, columns=_names(X.shape[1])).infer_objects()
 
     def _features_of(self, column: pd.Series, name: str) -> pd.DataFrame:

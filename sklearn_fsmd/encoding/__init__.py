@@ -32,7 +32,7 @@ from sklearn_fsmd.encoding.targets import (
     names_of,
     one_of,
 )
-from sklearn_fsmd.encoding.validation import as_pandas, named_in_errors, read_table, rows_of
+from sklearn_fsmd.encoding.validation import as_pandas, named_in_errors, read_table, refuse_masked, rows_of
 from sklearn_fsmd.encoding.values import ValueEncoder, Values, check_values
 from sklearn_fsmd.encoding.vectors import VectorColumn
 from sklearn_fsmd.encoding.weights import check_weights, factors_of
@@ -76,6 +76,7 @@ __all__ = [
     "one_of",
     "place_of",
     "read_table",
+    "refuse_masked",
     "refuse_unjudged",
     "refuse_unlabeled",
     "rows_of",

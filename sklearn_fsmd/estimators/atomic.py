@@ -35,7 +35,7 @@ class Exchanged:
     """
 
     def as_it_is(self) -> Self:
-        """A shallow copy, in which nothing changes that is exchanged in the meantime.
+        """A shallow copy, which a later fit of the original does not change.
 
         Returns
         -------

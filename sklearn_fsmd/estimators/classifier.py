@@ -44,9 +44,9 @@ class MultiTaskClassifier(Datasets):
         The fitted network.
     calibration_ : ndarray of shape (n_tasks, 2) or None
         Slope and intercept by which the log-odds of each step are corrected: by :meth:`calibrate`, or for
-        `negative_sampling_rate`. None if they are not.
+        `negative_sampling_rate`. None if nothing is corrected.
     device_ : str
-        Where it is.
+        The device that the network is on, such as "cpu".
 
     References
     ----------

@@ -22,7 +22,7 @@ from sklearn_fsmd.training import pretrain
 
 @estimator
 class DenoisingEmbedder(Exchanged, Saving, TakesTables, TransformerMixin, TableParameters, BaseEstimator):
-    """Turn a table of any kind of columns into numbers, learned without a target.
+    """Turn a table of categories and numbers into numbers, learned without a target.
 
     A denoising autoencoder reads rows in which some values were swapped for those of other rows, and is trained to
     tell what they were. Values that go with the same values of other columns get like embeddings. A row becomes the

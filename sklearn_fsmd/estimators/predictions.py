@@ -289,6 +289,8 @@ class Predictions(Exchanged):
         Returns
         -------
         auc : float
+            The mean over the targets of which both classes are observed. Without any it is NaN, with an
+            `UndefinedMetricWarning`.
         """
         Y = one_of(Y, y)
         warn_of_orders(X=X, Y=Y, sample_weight=sample_weight)

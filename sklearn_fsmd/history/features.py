@@ -152,8 +152,10 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
 
         Raises
         ------
+        TypeError
+            If X is no DataFrame.
         ValueError
-            If a column is not there, a time is missing, or Y is.
+            If `keys` is empty, a column is not there, a time is missing, or Y is.
         """
         return self._exchange(lambda beside, _: beside._learn(X, one_of(Y, y)))
 
@@ -168,7 +170,13 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
         Returns
         -------
         X_out : DataFrame of shape (n_samples, n_features_out)
-            X with further columns, float32.
+            X without `drop`, and with further columns: float32, and with `last` one of lists per key, such as
+            "user_id_last_item_id".
+
+        Raises
+        ------
+        TypeError, ValueError
+            As :meth:`fit`.
         """
         told: list[pd.DataFrame] = []
 
@@ -232,7 +240,12 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
         Returns
         -------
         X_out : DataFrame of shape (n_samples, n_features_out)
-            X with further columns, float32.
+            As :meth:`fit_transform` has it.
+
+        Raises
+        ------
+        ValueError
+            If X has other columns than in fit, a time is missing, or one column has a time zone and the other has none.
 
         Warns
         -----

@@ -68,9 +68,10 @@ def moments(column: pd.Series, unit: str | None) -> tuple[np.ndarray, bool]:
         )
     if kind == "f":
         _refuse_coarse(numbers, name, UNITS[unit])
-        if (numbers != np.rint(numbers)).any():
-            return np.round(numbers.astype(np.float64) * UNITS[unit]).astype(np.int64), False
-    return numbers.astype(np.int64) * UNITS[unit], False  # whole floats are exact, and their nanoseconds may not be
+        whole = np.floor(numbers)  # exact, which its nanoseconds may not be as a float
+        rest = np.rint((numbers - whole).astype(np.float64) * UNITS[unit]).astype(np.int64)
+        return whole.astype(np.int64) * UNITS[unit] + rest, False
+    return numbers.astype(np.int64) * UNITS[unit], False
 
 
 def _refuse_coarse(numbers: np.ndarray, name: Any, unit: int) -> None:

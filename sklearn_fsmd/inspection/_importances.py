@@ -13,7 +13,7 @@ from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import check_consistent_length
 
 from sklearn_fsmd.compose import fitted_model, taken_apart
-from sklearn_fsmd.encoding import as_pandas, rows_of, warn_of_order
+from sklearn_fsmd.encoding import as_pandas, rows_of, warn_of_orders
 from sklearn_fsmd.metrics import (
     concordance,
     get_scorer,
@@ -103,7 +103,7 @@ def feature_importances(
     ((8, 4), 'user')
     """
     own = fitted_model(model)
-    warn_of_order(X, Y)
+    warn_of_orders(X=X, Y=Y, sample_weight=sample_weight)
     given, X, Y = X, as_pandas(X), as_pandas(Y)
     if not isinstance(X, pd.DataFrame):
         given = X = _array(X)

@@ -69,9 +69,9 @@ def metric_table(
         ``n`` rows with an observed label, how many of them are ``positives`` (have the label 1, or a value above 0),
         and ``observed``, their weighted mean; then for ``ranking`` (the AUC, or the concordance of values), ``error``
         (log loss, or root mean squared error) and ``level`` (mean prediction over mean label: 1 is right) each the
-        figure and the ends ``…_low`` and ``…_high`` of its interval. A figure that is not defined is NaN, such as a
-        concordance with weights that are neither equal nor whole numbers, or whose sum is above ten million when what
-        divides all is taken out, and so are the ends where there are fewer than 20 groups.
+        figure and the ends ``…_low`` and ``…_high`` of its interval. A figure that is not defined is NaN. A concordance
+        needs weights that are equal, or whole numbers whose sum, divided by their greatest common divisor, is at most
+        ten million. With fewer than 20 groups the ends are NaN.
 
     Raises
     ------

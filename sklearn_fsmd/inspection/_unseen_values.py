@@ -36,10 +36,10 @@ def unseen_values(model: Any, X: Any, *, n_examples: int = 3) -> pd.DataFrame:
     -------
     table : DataFrame, a row per column that predictions read, those with the largest share of unseen values first
         ``holds``, "categories", "numbers", "lists" or "vectors". ``missing``, the share of the rows without a value.
-        ``unseen``: of categories the share of the rows whose value fit has not seen, or less than `min_frequency`
-        times; of lists that of all values in them; of numbers that of the rows where they are cut off, NaN without
-        `numeric_scaling`; of vectors that of all numbers in them. ``examples`` of these: the most frequent values, as
-        the model knows them (True is 1), or the lowest and the highest number.
+        ``unseen``, of categories the share of the rows whose value fit has not seen, or less than `min_frequency`
+        times; of lists the share of all values in them; of numbers the share of the rows where they are cut off, NaN
+        without `numeric_scaling`; of vectors the share of all their components. ``examples`` of these: the most
+        frequent values, as the model knows them (True is 1), or the lowest and the highest number.
 
     Raises
     ------

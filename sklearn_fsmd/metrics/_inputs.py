@@ -13,7 +13,7 @@ import pandas as pd
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from sklearn_fsmd.encoding import are_moved, as_pandas, check_weights, shown, warn_of_orders
+from sklearn_fsmd.encoding import are_moved, as_pandas, check_weights, refuse_masked, shown, warn_of_orders
 from sklearn_fsmd.parameters import warn
 
 
@@ -29,6 +29,8 @@ def labels_and_scores(
         fit.
     """
     warn_of_orders(Y=Y, P=P, sample_weight=sample_weight)
+    refuse_masked(Y, "Y")
+    refuse_masked(P, "P")
     Y, P, sample_weight = as_pandas(Y), as_pandas(P), as_pandas(sample_weight)
     refuse_moved(P, Y, "P")
     refuse_moved(sample_weight, Y, "sample_weight")
@@ -72,10 +74,21 @@ def check_count(name: str, value: Any) -> None:
 
 def as_column(values: Any, name: str = "y") -> np.ndarray:
     """One value of any kind per row, ``(n,)``."""
+    refuse_masked(values, name)
     values = keep_nan(as_pandas(values))
     if (shape := np.shape(values))[1:] not in ((), (1,)) or not shape:
         raise ValueError(f"{name} should be a 1d array, got an array of shape {shape} instead.")
-    return column_or_1d(values, warn=False)
+    if isinstance(values, pd.DataFrame):
+        values = values.iloc[:, 0]
+    return column_or_1d(_as_they_are(values), warn=False)
+
+
+def _as_they_are(values: Any) -> Any:
+    """Whole numbers and truths of a dtype of pandas or Arrow unchanged: as floats, large ids would be one."""
+    kind = getattr(getattr(values, "dtype", None), "numpy_dtype", None)
+    if kind is None or kind.kind not in "biu":
+        return values
+    return values.to_numpy(object, na_value=np.nan) if values.hasnans else values.to_numpy(kind)
 
 
 def keep_nan(values: Any) -> Any:

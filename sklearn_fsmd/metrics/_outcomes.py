@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
 from sklearn_fsmd.compose import ask, fitted_model, model_of
-from sklearn_fsmd.encoding import as_pandas, names_of, warn_of_order
+from sklearn_fsmd.encoding import as_pandas, names_of, warn_of_orders
 from sklearn_fsmd.metrics._inputs import labels_and_scores
 
 
@@ -55,7 +55,7 @@ def outcomes(estimator: Any, X: Any, Y: Any, sample_weight: Any = None, *, condi
         If nothing was observed of a target.
     """
     model = fitted_model(estimator)
-    warn_of_order(X, Y)
+    warn_of_orders(X=X, Y=Y, sample_weight=sample_weight)
     P, Y = predictions(estimator, X, conditional=conditional), as_pandas(Y)
     check_consistent_length(P, Y)
     observed, weights = observations(model, Y, sample_weight)

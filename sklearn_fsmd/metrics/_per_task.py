@@ -150,7 +150,8 @@ def mean_log_loss(Y: Any, P: Any, *, sample_weight: Any = None) -> float:
 
     Returns
     -------
-    loss : float, in nats.
+    loss : float, in nats
+        The mean over the targets with an observed label. Without any it is NaN, with an `UndefinedMetricWarning`.
 
     Raises
     ------
@@ -164,7 +165,7 @@ def mean_log_loss(Y: Any, P: Any, *, sample_weight: Any = None) -> float:
     0.6931
     """
     labels, p, weights = labels_and_scores(Y, P, sample_weight, are_probabilities=True)
-    losses = log_losses(labels, p)
+    losses = log_losses(labels, p, np.asarray(as_pandas(P)).dtype)
     weights = np.where(np.isnan(labels), 0.0, weights)
     total = weights.sum(axis=0)
     if not total.all():
@@ -173,9 +174,10 @@ def mean_log_loss(Y: Any, P: Any, *, sample_weight: Any = None) -> float:
     return float(np.mean((losses * weights).sum(axis=0)[some] / total[some])) if some.any() else float("nan")
 
 
-def log_losses(labels: np.ndarray, p: np.ndarray) -> np.ndarray:
-    """The binary cross-entropy of each label; what a float32 rounds to 0 or 1 counts as its neighbour."""
-    p = np.clip(p, np.finfo(np.float32).tiny, 1 - np.finfo(np.float32).epsneg)
+def log_losses(labels: np.ndarray, p: np.ndarray, kind: Any = np.float32) -> np.ndarray:
+    """The binary cross-entropy of each label; as in scikit-learn, `p` of a `kind` keeps its eps away from 0 and 1."""
+    eps = np.finfo(kind if np.dtype(kind).kind == "f" else np.float64).eps
+    p = np.clip(p, eps, 1 - eps)
     return -np.where(labels == 1, np.log(p), np.log1p(-p))
 
 
@@ -193,7 +195,8 @@ def expected_calibration_error(y: Any, p: Any, *, n_bins: int = 20, sample_weigh
 
     Returns
     -------
-    error : float, in [0, 1].
+    error : float in [0, 1]
+        NaN, with an `UndefinedMetricWarning`, if no label is observed.
 
     Raises
     ------

@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.metrics._scorer import _Scorer
 
 from sklearn_fsmd.compose import ask, model_of
-from sklearn_fsmd.encoding import DEFAULT_NAMES, warn_of_order
+from sklearn_fsmd.encoding import DEFAULT_NAMES, warn_of_orders
 from sklearn_fsmd.metrics._inputs import labels_and_scores, undefined
 from sklearn_fsmd.metrics._models import by_classes, has_unlike_classes, is_multilabel, of_tasks
 from sklearn_fsmd.metrics._outcomes import observations
@@ -88,8 +88,8 @@ class TaskScorer(_Scorer):
     """
 
     def _score(self, method_caller: Any, estimator: Any, X: Any, y_true: Any, **kwargs: Any) -> float:
-        warn_of_order(X, y_true)
         weights = kwargs.get("sample_weight")
+        warn_of_orders(X=X, Y=y_true, sample_weight=weights)
         labels = by_classes(y_true, estimator, weights)
         self._refuse_ambiguous(labels)
         if weights is not None:
@@ -129,7 +129,7 @@ class ValueScorer(_Scorer):
         weighted = kwargs.get("sample_weight") is not None
         if weighted and self._score_func is concordance:
             raise ValueError(f"The concordance of {self.name!r} knows no weights: leave `sample_weight` out.")
-        warn_of_order(X, y_true)
+        warn_of_orders(X=X, Y=y_true, sample_weight=kwargs.get("sample_weight"))
         names = model._targets.value_names
         if self.name not in names:
             raise ValueError(f"There is no value {self.name!r} to score; the values are {names}.")

@@ -29,8 +29,8 @@ class EncodingParameters:
     min_frequency : int or "auto", default="auto"
         Categories seen less often in fit share the embedding of unknown values. By "auto" a category that was seen once
         is known too, except in columns in which more than half of the rows, those without a value left out, hold a
-        value that no other row has. Such a column numbers the rows, and a network would learn them by heart. Rows that
-        validate count too, and of lists the values.
+        value that no other row has. Such a column numbers the rows, and a network would learn them by heart. Validation
+        rows count too. In a column of lists each value counts.
     """
 
     categorical_features: Any = "from_dtype"
@@ -84,11 +84,11 @@ class InputParameters(EncodingParameters):
         but for `fit_dataset`, which mixes the rows); for all others, of all rows that were counted: those of X, and
         those that `update_statistics` was told of.
     statistics_features : "auto" or list, default="auto"
-        The columns, and tuples of columns whose values are taken together, by names or positions. "auto" takes each
-        category with more than 100 known values, but those whose rates tell nothing of the validation rows, if there
-        are 500 of these; and, where there are some and validation data, up to four of the other columns of more than
-        ten values and of the pairs with the column of most values, those that tell something new of the validation
-        rows.
+        The columns, and tuples of columns whose values are taken together, by names or positions. "auto" begins with
+        the categories of more than 100 known values; without such there are no statistics. With 500 validation rows or
+        more it drops those whose rates tell nothing of them. If there are validation rows, it then adds up to four
+        that tell something new of these: other columns of more than ten values, and pairs with the column of most
+        values.
     new_categories : {"unknown", "grow"}, default="unknown"
         What becomes of values that come up later, in `partial_fit`, `update_statistics` or with `warm_start`. With
         "unknown" they count as unknown ones. With "grow" those that have been seen `min_frequency` times since fit get

@@ -12,6 +12,8 @@ from sklearn_fsmd.plotting._axes import deviation, figure_of, label_of, pyplot_f
 
 MOST_LETTERS = 36
 """As many stand side by side under the axes of one score."""
+MOST_SLANTED, UPRIGHT = 11, 0.16
+"""As many labels are legible when slanted; the inches that one needs when upright."""
 
 
 class AblationDisplay:
@@ -110,7 +112,7 @@ class AblationDisplay:
         """
         plt = pyplot_for(self)
         if ax is None:
-            width = 4 * len(self.scores)
+            width = max(4, 0.8 + UPRIGHT * len(self.values)) * len(self.scores)
             _, ax = plt.subplots(1, len(self.scores), figsize=(width, 3.2), layout="constrained", squeeze=False)
         self.axes_ = np.ravel(np.asarray(ax, dtype=object))
         if len(self.axes_) != len(self.scores):
@@ -120,10 +122,9 @@ class AblationDisplay:
             spread = np.array([deviation(row[:, None])[0] for row in runs])
             ax.errorbar(np.arange(len(runs)), runs.mean(axis=1), yerr=spread, fmt="o-", capsize=3)
             labels = [label_of(value) for value in self.values]
-            is_wide = sum(len(label) + 1 for label in labels) > MOST_LETTERS
-            ax.set_xticks(
-                np.arange(len(runs)), labels, rotation=30 if is_wide else 0, ha="right" if is_wide else "center"
-            )
+            turned = 0 if sum(len(label) + 1 for label in labels) <= MOST_LETTERS else 30
+            turned = 90 if turned and len(labels) > MOST_SLANTED else turned
+            ax.set_xticks(np.arange(len(runs)), labels, rotation=turned, ha="right" if turned == 30 else "center")
             ax.set(title=label_of(name), xlabel=label_of(self.parameter))
         return self
 

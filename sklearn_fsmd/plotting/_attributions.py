@@ -145,7 +145,7 @@ class AttributionsDisplay:
         self.ax_.set_ylim(len(bars) - 0.4, -0.6)
         self.ax_.margins(x=0.18)  # room for the figures
         unit = UNITS[self.scale]
-        self.ax_.set_xlabel(f"{unit}: from {self.baseline:.3g}, nothing known, to {self.prediction:.3g}")
+        self.ax_.set_xlabel(f"{unit}: from {self.baseline:.3g}, nothing known,\nto {self.prediction:.3g}")
         self.ax_.set_title(label_of(self.target))
         return self
 

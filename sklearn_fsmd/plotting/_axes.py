@@ -15,6 +15,8 @@ ROOM = (1.2, 1.5)
 """How many times its size a label keeps free of others, and of points."""
 LETTERS_OF_HALF = 26
 """A label of more letters takes more than half of the width of a legend."""
+LETTER, MARK = 0.09, 0.5
+"""In inches, at most: the width of a letter, and of the mark beside a label in a legend."""
 
 
 def pyplot_for(display: Any) -> Any:
@@ -82,12 +84,17 @@ def deviation(runs: np.ndarray) -> np.ndarray:
 
 
 def legend_below(ax: Any, title: str | None = None) -> None:
-    """A legend under the axes, where it hides nothing; layouts make room for it."""
-    height = ax.get_window_extent().height / ax.figure.dpi  # in inches, as the distance is
-    place = {"loc": "upper center", "bbox_to_anchor": (0.5, -LEGEND_DISTANCE / height)}
+    """A legend under the axes, where it hides nothing, if a layout makes room for it; else inside of them."""
+    from matplotlib.transforms import ScaledTranslation
+
+    small = {"fontsize": "small", "title": title, "title_fontsize": "small"}
+    if figure_of(ax).get_layout_engine() is None:
+        ax.legend(loc="best", **small)
+        return
+    below = ax.transAxes + ScaledTranslation(0, -LEGEND_DISTANCE, ax.figure.dpi_scale_trans)
+    place = {"loc": "upper center", "bbox_to_anchor": (0.5, 0), "bbox_transform": below}
     longest = max(map(len, ax.get_legend_handles_labels()[1]), default=0)
-    n_columns = 2 if longest <= LETTERS_OF_HALF else 1
-    ax.legend(**place, ncols=n_columns, frameon=False, fontsize="small", title=title, title_fontsize="small")
+    ax.legend(**place, ncols=2 if longest <= LETTERS_OF_HALF else 1, frameon=False, **small)
 
 
 def label_of(text: Any, length: int = 32) -> str:

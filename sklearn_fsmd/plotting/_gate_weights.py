@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_fsmd.compose import ask, model_of
-from sklearn_fsmd.plotting._axes import figure_of, label_of, pyplot_for
+from sklearn_fsmd.plotting._axes import LETTER, figure_of, label_of, pyplot_for
 
 
 class GateWeightsDisplay:
@@ -82,7 +82,8 @@ class GateWeightsDisplay:
         plt = pyplot_for(self)
         n_levels, n_tasks, n_experts = self.weights.shape
         longest, largest = max(len(label_of(name, 20)) for name in self.expert_names), self.weights.max()
-        size = (1.2 + max(0.7, 0.1 * longest) * n_experts, (0.8 + 0.5 * n_tasks) * n_levels)
+        of_tasks = LETTER * max(len(label_of(name)) for name in self.task_names)
+        size = (0.7 + of_tasks + max(0.7, 0.1 * longest) * n_experts, (0.8 + 0.5 * n_tasks) * n_levels)
         if ax is None:
             _, ax = plt.subplots(n_levels, 1, figsize=size, layout="constrained", squeeze=False)
         self.axes_ = np.ravel(np.asarray(ax, dtype=object))

@@ -13,6 +13,9 @@ from sklearn_fsmd.metrics import Outcome, has_lift, lift_curve, outcomes, outcom
 from sklearn_fsmd.plotting._axes import axes_of, label_of, legend_below
 from sklearn_fsmd.ranking import listed
 
+ROW = 0.2
+"""Inches that a line of the legend adds to a new figure, after the first four."""
+
 
 class LiftDisplay:
     """The lift of each tenth of the rows, the best ranked first, for each target.
@@ -156,10 +159,11 @@ class LiftDisplay:
         -------
         display : LiftDisplay
         """
-        self.ax_, self.figure_ = axes_of(self, ax)
+        n = len(self.curves)
+        self.ax_, self.figure_ = axes_of(self, ax, figsize=(6.4, 4.8 + ROW * max(0, n - 4)))
         top = 1.0
         for k, (target, curve) in enumerate(self.curves.items()):
-            places = curve["bin"] + 0.12 * (k - (len(self.curves) - 1) / 2)
+            places = curve["bin"] + min(0.12, 0.6 / n) * (k - (n - 1) / 2)
             bars = np.maximum((curve["lift"] - curve["low"], curve["high"] - curve["lift"]), 0)
             label = f"{label_of(target)} (first: {curve['captured'].iloc[0]:.0%} of all)"
             self.ax_.errorbar(places, curve["lift"], yerr=bars, fmt="o-", markersize=4, capsize=2, label=label)

@@ -17,7 +17,7 @@ from sklearn_fsmd.metrics import (
     outcomes_of,
     reliability_curve,
 )
-from sklearn_fsmd.plotting._axes import choose_ticks, label_of, legend_below
+from sklearn_fsmd.plotting._axes import LETTER, MARK, choose_ticks, label_of, legend_below
 from sklearn_fsmd.plotting._segments import grid_of_axes, segments_of
 
 
@@ -210,7 +210,8 @@ class ReliabilityDisplay:
         if ax is None:
             found = [own.get_legend_handles_labels() for own in self.axes_]
             marks = {label: mark for pair in found for mark, label in zip(*pair, strict=True)}
-            n_columns = min(len(marks), 1 + len(self.axes_), 3)  # more are wider than the figure
+            fit = int(self.figure_.get_figwidth() / (MARK + LETTER * max(map(len, marks))))
+            n_columns = max(1, min(len(marks), 1 + len(self.axes_), 3, fit))
             self.figure_.legend(
                 marks.values(), marks.keys(), loc="outside lower center", ncols=n_columns, frameon=False
             )

@@ -140,8 +140,8 @@ class SeesawDisplay:
             )
             labels.append(self.ax_.text(x, y, label_of(name), color=point[0].get_color()))
         self.ax_.margins(0.2)  # room for the names
-        self.ax_.set_xlabel(f"{label_of(self.task_names[0])}: gain in AUC over {label_of(self.baseline)}")
-        self.ax_.set_ylabel(f"{label_of(self.task_names[1])}: gain in AUC over {label_of(self.baseline)}")
+        self.ax_.set_xlabel(f"{label_of(self.task_names[0])}:\ngain in AUC over {label_of(self.baseline)}")
+        self.ax_.set_ylabel(f"{label_of(self.task_names[1])}:\ngain in AUC over {label_of(self.baseline)}")
         keep_apart(labels, self.ax_)
         return self
 

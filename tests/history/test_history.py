@@ -681,6 +681,18 @@ def test_whole_numbers_as_floats_are_exact(unit, delay):
         assert past["user_events"].tolist() == [0] * 200 + [1] * 200
 
 
+@pytest.mark.parametrize("unit", ["ms", "us"])
+def test_a_whole_number_is_exact_beside_a_fraction(unit):
+    """An event of the same moment is none of the past, and a row is told the same whatever its neighbours are."""
+    first = {"ms": 1_700_000_000_001.0, "us": 1_700_000_000_000_001.0}[unit]
+    log = pd.DataFrame({"time": [first, first + 2.5], "user": "a"})
+    history = HistoryFeatures(keys=["user"], unit=unit, delay="0s", log=False)
+    history.fit(log, pd.DataFrame({"click": [1, 0]}))
+    row, other = log[:1], pd.DataFrame({"time": [first + 0.5], "user": ["a"]})
+    assert history.transform(row)["user_events"].tolist() == [0]
+    assert history.transform(pd.concat([row, other]))["user_events"].tolist() == [0, 1]
+
+
 def test_a_length_of_time_has_one_name(tmp_path):
     X = pd.DataFrame({"time": pd.date_range("2026-01-01", periods=4), "user": ["a", "b"] * 2})
     Y = pd.DataFrame({"click": [1, 0, 0, 1]})

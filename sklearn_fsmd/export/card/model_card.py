@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_fsmd.compose import fitted_model
-from sklearn_fsmd.encoding import as_pandas
+from sklearn_fsmd.encoding import as_pandas, warn_of_order
 from sklearn_fsmd.export.card.pictures import as_markdown
 from sklearn_fsmd.export.card.tables import (
     columns_table,
@@ -157,9 +157,12 @@ def model_card(
 def _cuts(by: Sequence[str] | Mapping[str, Any], X: Any) -> dict[str, Any]:
     """For each cut the segment of each row."""
     if isinstance(by, Mapping):
-        return {str(name): np.asarray(as_pandas(column), dtype=object) for name, column in by.items()}
-    names = [by] if isinstance(by, str) else list(by)
-    return {str(name): np.asarray(column_named(X, name, "by"), dtype=object) for name in names}
+        columns = dict(by)
+    else:
+        columns = {name: column_named(X, name, "by") for name in ([by] if isinstance(by, str) else by)}
+    for name, column in columns.items():
+        warn_of_order(X, column, names=("X", f"by[{name!r}]"))
+    return {str(name): np.asarray(as_pandas(column), dtype=object) for name, column in columns.items()}
 
 
 def _largest(column: np.ndarray, n: int) -> pd.Series:

@@ -89,7 +89,7 @@ def parameters_table(own: Any) -> pd.DataFrame:
 
 
 def cell(text: Any) -> str:
-    """Text that stays in one cell of a table in Markdown."""
+    """Text that stays in one cell of a table in Markdown, or in one item of a list."""
     return re.sub(r"[|<]", r"\\\g<0>", " ".join(str(text).split()))
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from sklearn_fsmd.export.card.tables import cell
+
 PACKAGES = ("sklearn-fsmd", "torch", "scikit-learn")
 FEW = 100
 """Rows, or positive labels, below which a segment is named."""
@@ -45,7 +47,9 @@ def limits_of(own: Any, table: pd.DataFrame, of_cuts: Mapping[str, pd.DataFrame]
     found = [_of_level(target, "all rows", row) for (target, _), row in table.iterrows() if as_shown]
     for name, of_cut in of_cuts.items():
         segments = list(of_cut.iterrows())
-        found += [_of_level(target, f"{name} = {segment}", row) for (target, segment), row in segments if as_shown]
+        found += [
+            _of_level(target, f"{cell(name)} = {cell(segment)}", row) for (target, segment), row in segments if as_shown
+        ]
         found.append(_of_few(name, segments, _always_known(own)))
     if not as_shown:
         found.append(
@@ -68,7 +72,7 @@ def _of_level(target: str, where: str, row: pd.Series) -> str:
     if not (row["level_low"] > 1 or row["level_high"] < 1):
         return ""
     too = "high" if (row["level_low"] > 1) == (row["observed"] > 0) else "low"  # more than a negative mean is lower
-    return f"{target}, {where}: predictions are too {too} on average, {_times(row)} of what was observed."
+    return f"{cell(target)}, {where}: predictions are too {too} on average, {_times(row)} of what was observed."
 
 
 def _times(row: pd.Series) -> str:
@@ -89,8 +93,8 @@ def _of_few(name: str, segments: list[tuple[Any, pd.Series]], always_known: list
     for (target, segment), row in segments:
         positive = row["n"] if target in always_known else row["positives"]
         if positive < FEW:
-            few.append(f"{segment} ({target}: {positive:,.0f})")
+            few.append(f"{cell(segment)} ({cell(target)}: {positive:,.0f})")
     if not few:
         return ""
     shown = ", ".join(few[:MOST_NAMED]) + (f" and {len(few) - MOST_NAMED} more" if len(few) > MOST_NAMED else "")
-    return f"Fewer than {FEW} positive labels, or rows with values, in these segments of {name}: {shown}."
+    return f"Fewer than {FEW} positive labels, or rows with values, in these segments of {cell(name)}: {shown}."

@@ -175,6 +175,23 @@ def test_a_target_that_never_happens_leaves_the_card_whole(model, data):
     assert "## Lift" in text
 
 
+def test_names_of_segments_are_text_in_lists_too(model, data):
+    *_, X, Y = data
+    titles = np.array(["a\n- **No limits are known**", "<img src=x>"])[np.arange(len(X)) % 2]
+    text = model_card(model, X[:120], Y[:120], by={"title": titles[:120]}, pictures=False, n_samples=2).render()
+    limits = text[text.index("## Limits") :]
+    assert "a - **No limits are known** (" in limits
+    assert "\n- **No" not in limits
+    assert "\\<img" in limits
+    assert " <img" not in limits
+
+
+def test_segments_that_stand_in_another_order_are_warned_of(model, data):
+    *_, X, Y = data
+    with pytest.warns(UserWarning, match=r"indexes of X and by\['device'\] hold the same labels in different orders"):
+        model_card(model, X, Y, by={"device": X["device"][::-1]}, pictures=False, n_samples=2)
+
+
 def test_segments_beyond_the_largest_are_one(model, data):
     *_, X, Y = data
     text = model_card(model, X, Y, by=["user_id"], max_segments=3, pictures=False, n_samples=2, random_state=0).render()
