@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_fsmd.compose import ask, fitted_model, model_of
-from sklearn_fsmd.encoding import as_pandas
+from sklearn_fsmd.encoding import as_pandas, shallow
 from sklearn_fsmd.encoding.sources import LeftOut, batches_of, columns_of, located
 from sklearn_fsmd.estimators import MultiTaskClassifier
 from sklearn_fsmd.metrics import check_count
@@ -93,7 +93,7 @@ def score_file(
         return 0
     if isinstance(model, (str, os.PathLike)):
         model = MultiTaskClassifier.load(model)
-    own = fitted_model(model)
+    own, model = fitted_model(model), _as_it_is(model)
     if os.path.realpath(source) == os.path.realpath(sink):
         raise ValueError(f"Source and sink are one file, {source}. Name another sink.")
     if (ending := Path(sink).suffix.lower()) in OTHER_FORMATS:
@@ -107,7 +107,7 @@ def score_file(
         raise ValueError(f"The sink would have two columns named {twice[0]!r}. Leave it out of `keep`.")
     try:
         return _score(model, source, sink, keep, rank_weights, batch_rows)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, KeyError) as error:  # the last, of steps that miss a column
         if not skips:
             raise
         warn(f"{source} is left out, and {sink} is not written: {error}")
@@ -122,7 +122,7 @@ def _score(model: Any, source: Any, sink: Any, keep: Sequence[str], rank_weights
     with _opened(source) as file, replacing(sink, pa.ArrowException) as temporary:
         features = _columns_of_fit(model, [*columns_of(file.schema_arrow, str(source))])
         _refuse_missing(file, [*features, *keep], source)
-        kept = file.schema_arrow.empty_table().select(list(keep)).schema
+        kept = [file.schema_arrow.field(name) for name in keep]
         with_gaps = _with_gaps(file, features, batch_rows, source) if hasattr(_refitted(model), "steps") else []
         own, n_rows = model_of(model), 0
         p, values = (np.empty((0, len(names)), np.float32) for names in (own.task_names_, own.value_names_))
@@ -211,12 +211,24 @@ def _refitted(model: Any) -> Any:
     return _refitted(model.best_estimator_) if hasattr(model, "best_estimator_") else model
 
 
+def _as_it_is(model: Any) -> Any:
+    """The model, or that of a search, which training that goes on beside does not change: a file is of one model."""
+    model = _refitted(model)
+    if hasattr(model, "steps"):
+        (name, last), same = model.steps[-1], shallow(model)
+        same.steps = [*model.steps[:-1], (name, _as_it_is(last))]
+        return same
+    return model.as_it_is() if hasattr(model, "as_it_is") else model
+
+
 def _columns_of_fit(model: Any, of_file: Sequence[str]) -> list[str]:
     """The columns that the model reads; all of the file, if the first step of a Pipeline does not know them.
 
     Without those of `bias_features`: a prediction needs none of them.
     """
     first = _refitted(model)
+    while len(getattr(first, "steps", ())) == 1:
+        first = _refitted(first.steps[0][1])
     names = getattr(first, "feature_names_in_", None)
     if names is None and hasattr(first, "steps"):
         return list(of_file)

@@ -359,3 +359,10 @@ TWO_NUMBERS = "`weights` must be 2 finite numbers, one per task. Got"
 )
 def test_wrong_questions(case, given):
     check(case, lambda: case.action(given.model, given.X))
+
+
+def test_a_structured_array_is_no_column():
+    click = np.arange(40) % 2
+    Y = np.array(list(zip(click, 0 * click, strict=True)), dtype=[("click", int), ("conversion", int)])
+    with pytest.raises(ValueError, match=r"structured array, with the fields \['click', 'conversion'\]. Pass pandas"):
+        FSMDClassifier(max_epochs=1).fit(np.ones((40, 2)), Y)

@@ -233,3 +233,13 @@ def test_calibration_on_rows_of_one_place_warns(fitted, position):
     X, Y, model = fitted
     with pytest.warns(UserWarning, match="`bias_features` are the same in all rows to calibrate on, or missing"):
         pickle.loads(pickle.dumps(model)).calibrate(X.assign(position=position).astype({"position": float}), Y)
+
+
+def test_masked_values_are_refused_where_the_position_is_left_out():
+    X = np.random.default_rng(0).random((60, 3))
+    Y = (X[:, :1] > 0.5).astype(int)
+    model = FSMDClassifier(**SMALL | {"max_epochs": 1}, bias_features=[2]).fit(X, Y)
+    masked = np.ma.masked_greater(X, 0.9)
+    for rows in (masked, masked[:, :2]):
+        with pytest.raises(TypeError, match="X has masked values, which would count"):
+            model.predict_marginals(rows)

@@ -111,6 +111,8 @@ REFUSED = [
     (object(), TypeError, "Column 'c' holds .*, but here each argument must be a single string or number"),
     (datetime.date(2024, 1, 1), TypeError, "'c' holds .*neither a number nor a category"),
     (datetime.timedelta(1), TypeError, "'c' holds .*neither a number nor a category"),
+    (np.timedelta64(3, "ns"), TypeError, "'c' holds .*neither a number nor a category"),
+    (np.timedelta64(2, "M"), TypeError, "'c' holds .*neither a number nor a category"),
     (np.datetime64("2024-01-01"), TypeError, "'c' holds .*neither a number nor a category"),
     (pd.Period("2024"), TypeError, "'c' holds .*neither a number nor a category"),
     (torch.tensor(3), TypeError, "Column 'c' holds torch tensors. Pass numbers, or arrays of numpy"),
@@ -159,6 +161,18 @@ def test_strings_that_are_no_text_are_told_apart():
     positions, forms, kind = factorize(np.array(["a\udc80", None, "\ud800", "a\udc80", "a"], dtype=object), "c")
     assert positions.tolist() == [0, -1, 1, 0, 2]
     assert (forms.tolist(), kind) == (["a\udc80", "\ud800", "a"], "strings")
+
+
+def test_strings_that_are_alike_up_to_a_nul_are_told_apart():
+    positions, forms, _ = factorize(np.array(["a\0x", "a\0y", "a\0x"], dtype=object), "c")
+    assert (positions.tolist(), forms.tolist()) == ([0, 1, 0], ["a\0x", "a\0y"])
+    positions, forms, _ = factorize(np.array([-2, "\udc80", "\ud800"], dtype=object), "c")
+    assert (positions.tolist(), forms.tolist()) == ([-1, 0, 1], ["\udc80", "\ud800"])
+
+
+def test_numbers_of_the_other_byte_order_are_read():
+    positions, forms, kind = factorize(np.array([300_000, 7, 300_000], dtype=">i4"), "c")
+    assert (positions.tolist(), forms.tolist(), kind) == ([0, 1, 0], [300_000, 7], "numbers")
 
 
 def test_equal_forms_of_unlike_values_are_one():

@@ -1,5 +1,6 @@
 """An extractor and a parameter, added from outside: one file, and nothing else has to change."""
 
+import copy
 import pickle
 from numbers import Real
 from typing import Any, ClassVar
@@ -46,8 +47,8 @@ def test_an_extractor(frame, tmp_path):
     assert isinstance(model.module_.extractor, Rotations)
     found = model.predict_marginals(X)
     model.save(tmp_path / "model.safetensors")
-    for copy in (MultiTaskClassifier.load(tmp_path / "model.safetensors"), pickle.loads(pickle.dumps(model))):
-        np.testing.assert_array_equal(copy.predict_marginals(X), found)
+    for again in (MultiTaskClassifier.load(tmp_path / "model.safetensors"), pickle.loads(pickle.dumps(model))):
+        np.testing.assert_array_equal(again.predict_marginals(X), found)
     search = GridSearchCV(model, {"extractor": ["rotations", "ple"]}, cv=2).fit(X, Y)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     with pytest.raises(ValueError, match="there is a part named 'rotations' already"):
@@ -155,3 +156,28 @@ def test_a_parameter(frame, tmp_path):
         Noisy(shift=2.0).fit(X, Y)
     with pytest.raises(TypeError, match="unexpected keyword argument 'shift'"):
         MMoEClassifier(shift=0.1)
+
+
+def test_any_string_is_a_default():
+    @estimator
+    class Hive(FSMDClassifier):
+        """Lists as Hive writes them."""
+
+        list_separator: str | None = "\x02"
+
+    assert r"list_separator : str or None, default='\x02'" in Hive.__doc__
+    assert Hive().list_separator == "\x02"
+
+
+class Short(FSMDClassifier):
+    """With an __init__ of its own, which leaves most parameters to the class."""
+
+    def __init__(self, max_epochs=2, random_state=0):
+        self.max_epochs, self.random_state = max_epochs, random_state
+
+
+def test_a_pickle_leaves_the_defaults_of_an_init_of_one_s_own():
+    for copied in (pickle.loads(pickle.dumps(Short())), copy.deepcopy(Short())):
+        assert copied.get_params() == {"max_epochs": 2, "random_state": 0}
+        for name, default in FSMDClassifier().get_params().items():
+            assert getattr(copied, name) == getattr(Short(), name), (name, default)

@@ -209,3 +209,11 @@ def test_other_gaps_are_not_warned_of():
     assert len(warnings_of_gaps(X, Y)) == 1
     assert not warnings_of_gaps(X.drop(columns="paid").assign(a=one_more, b=one_less, c=X["price"].mask(gaps)), Y)
     assert not warnings_of_gaps(X[:200], Y[:200])  # of few conversions it may be chance
+
+
+def test_indexes_that_cannot_be_compared_say_nothing():
+    X, Y = make_funnel(100, random_state=0, return_X_y=True)
+    weeks = pd.IntervalIndex.from_arrays(np.arange(100), np.arange(100) + 7)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit(X.set_axis(weeks), Y)

@@ -16,6 +16,7 @@ import pytest
 import torch
 from sklearn import config_context
 from sklearn.exceptions import NotFittedError
+from skorch.callbacks import Callback
 
 from sklearn_fsmd import (
     DenoisingEmbedder,
@@ -625,3 +626,34 @@ def test_categories_that_are_paths_and_labels_as_long_doubles(tmp_path):
     again = FSMDClassifier.load(tmp_path / "m")
     np.testing.assert_array_equal(again.predict_marginals(X), model.predict_marginals(X))
     assert model.score(X, Y["click"]) > 0.9
+
+
+def test_what_callbacks_record_comes_back(tmp_path):
+    class Recorder(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            net.history.record("betas", (0.9, 0.999))
+
+    X, Y = make_frame(60)
+    model = FSMDClassifier(**SMALL | {"max_epochs": 1}, callbacks=[Recorder()]).fit(X, Y)
+    model.save(tmp_path / "m.safetensors")
+    again = FSMDClassifier.load(tmp_path / "m.safetensors", parameters={"callbacks": [Recorder()]})
+    assert again.history_[0]["betas"] == model.history_[0]["betas"] == (0.9, 0.999)
+
+
+def test_a_generator_that_a_file_cannot_hold_is_refused(tmp_path):
+    X, Y = make_frame(60)
+    random = np.random.RandomState(np.random.PCG64(0))
+    model = FSMDClassifier(**SMALL | {"max_epochs": 1, "random_state": random}).fit(X, Y)
+    with pytest.raises(TypeError, match="cannot hold a PCG64"):
+        model.save(tmp_path / "m.safetensors")
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_model_that_was_read_in_inference_mode_is_as_any_other(tmp_path):
+    X, Y = make_frame(60)
+    model = FSMDClassifier(**SMALL | {"max_epochs": 1}).fit(X, Y)
+    model.save(tmp_path / "m.safetensors")
+    with torch.inference_mode():
+        models = [FSMDClassifier.load(tmp_path / "m.safetensors"), pickle.loads(pickle.dumps(model))]
+    for again in models:
+        assert not any(weight.is_inference() for weight in again.module_.parameters())

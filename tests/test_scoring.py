@@ -284,3 +284,46 @@ def test_a_sink_whose_name_says_another_format_is_refused(name, ending, tmp_path
     with pytest.raises(ValueError, match=f"{name} would hold Parquet, and its name says .{ending}"):
         score_file(model, tmp_path / "log.parquet", tmp_path / name)
     assert not (tmp_path / name).exists()
+
+
+def test_a_file_is_of_one_model(tmp_path):
+    """A step of the Pipeline trains the model meanwhile, as another thread may."""
+    X, Y = make_frame(600)
+    model, calls = FSMDClassifier(**SMALL | {"max_epochs": 1}).fit(X, Y), []
+
+    def train(table):
+        calls.append(len(table))
+        if len(calls) == 4:
+            model.partial_fit(X, Y)
+        return table
+
+    before, path, sink = model.predict_marginals(X), tmp_path / "rows.parquet", tmp_path / "scores.parquet"
+    X.to_parquet(path)
+    score_file(make_pipeline(FunctionTransformer(train), model), path, sink, batch_rows=100)
+    np.testing.assert_allclose(pd.read_parquet(sink).to_numpy(), before, atol=1e-6)
+    assert np.abs(model.predict_marginals(X) - before).max() > 1e-4
+
+
+def test_columns_that_nobody_asked_for_may_be_of_any_type(fitted, source, tmp_path):
+    table = pq.read_table(source)
+    pictures = pa.FixedShapeTensorArray.from_numpy_ndarray(np.zeros((len(table), 2)))
+    pq.write_table(table.append_column("picture", pictures), tmp_path / "pictures.parquet")
+    assert score_file(fitted[0], tmp_path / "pictures.parquet", tmp_path / "scores.parquet") == len(table)
+
+
+def test_a_step_that_misses_a_column_is_a_file_that_cannot_be_scored(tmp_path):
+    X, Y = make_frame(60)
+    name = X.columns[0]
+    double = FunctionTransformer(lambda table: table.assign(**{name: table[name]}))
+    model = make_pipeline(double, FSMDClassifier(**SMALL | {"max_epochs": 1})).fit(X, Y)
+    X.drop(columns=name).to_parquet(tmp_path / "rows.parquet")
+    with pytest.warns(UserWarning, match="is left out"):
+        assert score_file(model, tmp_path / "rows.parquet", tmp_path / "scores.parquet", on_error="skip") == 0
+
+
+def test_a_pipeline_of_a_model_alone_needs_no_bias_features(tmp_path):
+    X, Y = make_frame(60)
+    X["position"] = np.arange(60) % 5
+    model = make_pipeline(FSMDClassifier(**SMALL | {"max_epochs": 1}, bias_features=["position"])).fit(X, Y)
+    X.drop(columns="position").to_parquet(tmp_path / "rows.parquet")
+    assert score_file(model, tmp_path / "rows.parquet", tmp_path / "scores.parquet") == 60

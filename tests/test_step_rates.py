@@ -43,3 +43,21 @@ def test_sums_of_parts_are_those_of_all():
     for together, one in zip(raw[0].plus(raw[1]), whole, strict=True):
         np.testing.assert_allclose(together, one)
     assert parts[0].rates(CHAIN) == pytest.approx(raw[0].rates(CHAIN))
+
+
+def test_after_a_known_click_a_step_is_not_divided_by_the_rate_of_clicks():
+    """One log knows click and cart, the other click and buy."""
+    random = np.random.RandomState(0)
+    labels = np.cumprod(random.uniform(size=(40_000, 3)) < [0.1, 0.5, 0.2], axis=1)
+    weights = np.ones(labels.shape)
+    clicked, first = labels[:, 0] == 1, random.uniform(size=len(labels)) < 0.5
+    weights[clicked & first, 2], weights[clicked & ~first, 1] = 0, 0
+    np.testing.assert_allclose(rates(labels, weights), [0.1, 0.5, 0.2], rtol=0.1)
+
+
+def test_a_few_rows_that_know_all_do_not_outvote_the_others():
+    labels = np.repeat([[1, 1, 1], [1, 0, 1], [1, 0, 0], [1, 1, 0]], [1, 250, 750, 500], axis=0)
+    weights = np.repeat([[1, 1, 1], [1, 0, 1], [1, 0, 1], [1, 1, 0]], [1, 250, 750, 500], axis=0)
+    click, cart, buy = rates(labels, weights)
+    assert (click, cart) == (1, 1)
+    assert buy == pytest.approx(251 / 1001)

@@ -281,3 +281,9 @@ def test_a_time_among_days_is_refused_where_a_zone_counts():
     with pytest.raises(ValueError, match="Column 't' holds days and times, such as .*2026.*20"):
         TimeFeatures(time_zone="Asia/Shanghai").fit_transform(table)
     assert TimeFeatures().fit_transform(table)["t_hour"].tolist() == [20, 0]
+
+
+def test_numbers_beside_pandas_na_stay_numbers():
+    X = np.array([["a", 1.5, pd.NA], ["b", pd.NA, 2], ["a", 2.5, 4]], dtype=object)
+    made = TimeFeatures().fit_transform(X)
+    assert [made[name].dtype.kind for name in ("x1", "x2")] == ["f", "f"]

@@ -846,3 +846,29 @@ def test_values_of_any_size(unit):
     ]
     values = [model.predict_values(X).astype(float) for model in models]
     np.testing.assert_allclose(values[1] / unit, values[0], rtol=1e-3)
+
+
+def test_a_missing_label_in_a_list_of_rows_stays_missing():
+    rows = [["yes" if i % 2 else "no", 2.5, ("yes", "no", float("nan"))[i % 3]] for i in range(60)]
+    X = np.arange(120.0).reshape(60, 2)
+    model = FSClassifier(**of(FSClassifier, SMALL) | {"value_targets": [1], "max_epochs": 1}).fit(X, rows)
+    assert [classes.tolist() for classes in model.classes_] == [["no", "yes"]] * 2
+
+
+def test_what_a_value_that_does_not_count_would_cost_is_no_infinity():
+    """(0 − 1e20)² is beyond a float32; it is of a row without a click, where 0 stands for nothing."""
+    X, Y = make_frame(200)
+    Y = pd.DataFrame({"click": Y["click"], "v": 1e20})
+    params = {"value_targets": ["v"], "value_parents": {"v": "click"}, "value_loss": "squared", "max_epochs": 1}
+    model = FSMDClassifier(**of(FSMDClassifier, SMALL) | params).fit(X, Y)
+    np.testing.assert_allclose(model.predict_values(X, conditional=True), 1e20, rtol=1e-3)
+
+
+def test_half_floats_are_values_and_numbers_beyond_floats_are_named():
+    X, Y = make_frame(60)
+    params = {"value_targets": ["v"], "max_epochs": 1}
+    model = FSMDClassifier(**of(FSMDClassifier, SMALL) | params)
+    half = pl.DataFrame({"click": Y["click"].to_numpy(), "v": pl.Series(np.arange(60.0) % 7).cast(pl.Float16)})
+    assert model.fit(X, half).value_names_ == ["v"]
+    with pytest.raises(ValueError, match="Column 'v' of Y .*must hold numbers"):
+        model.fit(X, pd.DataFrame({"click": Y["click"], "v": pd.Series([10**400] * 60, dtype=object)}))

@@ -214,7 +214,11 @@ class TimeFeatures(Documented, TransformerMixin, BaseEstimator):
         if isinstance(X, np.ndarray) and X.dtype.kind == "M" and np.datetime_data(X.dtype)[0] in "YMWD":
             X = X.astype("datetime64[D]").astype(object)  # days, of which pandas would make midnights
         X = read_table(self, X, reset=reset)
-        return X if isinstance(X, pd.DataFrame) else pd.DataFrame(X, columns=_names(X.shape[1])).infer_objects()
+        if isinstance(X, pd.DataFrame):
+            return X
+        if X.dtype == object:  # beside pandas' NA numbers would stay objects, which a model takes for categories
+            X = np.where(np.frompyfunc(lambda value: value is pd.NA, 1, 1)(X).astype(bool), np.nan, X)
+        return pd.DataFrame(X, columns=_names(X.shape[1])).infer_objects()
 
     def _features_of(self, column: pd.Series, name: str) -> pd.DataFrame:
         times = _times(column, name)

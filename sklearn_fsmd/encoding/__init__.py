@@ -1,6 +1,7 @@
 """A table becomes codes and numbers, targets become labels."""
 
 from sklearn_fsmd.encoding.canonical import MISSING_CODES, factorize, shown
+from sklearn_fsmd.encoding.classes import warn_of_guess
 from sklearn_fsmd.encoding.column_selection import column_mask, column_of
 from sklearn_fsmd.encoding.columns import CategoryColumn
 from sklearn_fsmd.encoding.encoded import Encoded
@@ -86,6 +87,7 @@ __all__ = [
     "warn_of_codes",
     "warn_of_contradictions",
     "warn_of_gaps",
+    "warn_of_guess",
     "warn_of_ids",
     "warn_of_missing_codes",
     "warn_of_order",

@@ -70,6 +70,8 @@ def canonical(value: Any, name: str) -> Any:
         return value
     if value is None or value is pd.NA or value is pd.NaT:
         return None
+    if isinstance(value, np.timedelta64) and not np.isnat(value):  # to numpy it is an integer
+        _refuse(value, name)
     if isinstance(value, (int, np.integer, np.bool_)):
         return _whole(int(value), name)
     if isinstance(value, (float, np.floating)):
@@ -198,7 +200,7 @@ def factorize(column: Any, name: str) -> tuple[np.ndarray, np.ndarray, Kind | No
             dtype = column.dtype
         if isinstance(dtype, np.dtype):
             # Of a Series pandas would make distinct strings Arrow's, which not all can be; it has no long doubles.
-            column = np.asarray(column, dtype=np.float64 if dtype == np.longdouble else dtype)
+            column = np.asarray(column, dtype=np.float64 if dtype == np.longdouble else dtype.newbyteorder("="))
         try:
             positions, distinct = pd.factorize(column)
             positions, distinct = positions.astype(np.int64, copy=False), np.asarray(distinct)
@@ -220,7 +222,7 @@ def factorize(column: Any, name: str) -> tuple[np.ndarray, np.ndarray, Kind | No
     if missing.any():
         positions, forms = _without(missing, positions, forms)
     if distinct.dtype.kind in "fO" and forms is not distinct:  # 0.0 and −0.0, or a time and its text, are one by now
-        again, forms = pd.factorize(forms)
+        again, forms = pd.factorize(forms) if _tells_apart(forms) else _factorize_strings(forms)
         positions = np.append(again, -1)[positions]
     return positions, forms, kind if len(forms) else None
 
@@ -246,14 +248,15 @@ def add_counts(one: Counted, other: Counted) -> Counted:
 
 
 def _tells_apart(values: np.ndarray) -> bool:
-    """Whether pandas tells these values apart: pandas 2 takes all strings that UTF-8 cannot hold for one."""
+    """Whether pandas tells these values apart: pandas 2 reads strings up to a NUL, and those beyond UTF-8 are one."""
     try:
-        "".join(values if values.dtype == object else ()).encode()
+        text = "".join(values if values.dtype == object else ())
+        text.encode()
     except UnicodeEncodeError:
         return False
     except TypeError:  # no strings, so pandas looks at the objects
         return True
-    return True
+    return "\0" not in text
 
 
 def _factorize_strings(column: Any) -> tuple[np.ndarray, np.ndarray]:

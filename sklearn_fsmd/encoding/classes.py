@@ -12,6 +12,9 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn_fsmd.encoding.canonical import shown
 from sklearn_fsmd.parameters import warn
 
+OF_VALUES = (
+    "If it holds values, such as a watch time, name it in `value_targets`, in a Pipeline of each step that reads Y."
+)
 _NO = {"no", "n", "false", "f", "0", "neg", "negative", "none", "off"}
 """Of two words, one of these is the 0."""
 
@@ -62,9 +65,10 @@ def two_classes(column: np.ndarray, name: str) -> np.ndarray:
         raise ValueError(
             f"Only binary classification is supported. The type of the target is multiclass. Column {name!r} of Y has "
             f"{len(classes)} classes."
+            + (f" {OF_VALUES}" if classes.dtype.kind in "iuf" else "")
             + ("" if blank is None else f" One is {blank!r}: if it stands for a label that is not known, write NaN.")
         )
-    if target_type == "unknown" and (others := [label for label in known if _kind(label) is not _kind(known[0])]):
+    if target_type == "unknown" and (others := [label for label in known if _is_unlike(label, known[0])]):
         raise ValueError(
             f"Column {name!r} of Y mixes types: it has the labels {shown(known[0])} and {shown(others[0])}. Give all "
             "labels one type, and write NaN for a label that is not known."
@@ -72,17 +76,12 @@ def two_classes(column: np.ndarray, name: str) -> np.ndarray:
     if target_type not in ("binary", "multiclass"):
         raise ValueError(
             f"Unknown label type: {target_type}. Maybe you are trying to fit a classifier, which expects discrete "
-            f"classes on a regression target with continuous values. Column {name!r} of Y has {shown(known[0])}. If it "
-            "holds values, such as a watch time, name it in `value_targets`, in a Pipeline of each step that reads Y."
+            f"classes on a regression target with continuous values. Column {name!r} of Y has {shown(known[0])}. "
+            f"{OF_VALUES}"
         )
     classes = np.unique(known)
     if len(classes) == 2:
-        low, high = classes.tolist()
-        if isinstance(high, str) and low.lower() not in _NO and not _are_numbers_in_order(low, high):
-            warn(
-                f"Column {name!r} of Y has the classes {low!r} and {high!r}: {high!r}, which sorts last, counts as 1. "
-                f"If it should be {low!r}, pass y.map({{{high!r}: 0, {low!r}: 1}})."
-            )
+        warn_of_guess(f"Column {name!r} of Y", *classes.tolist())
         return classes
     if classes[0] in (0, 1):  # one class only: the other is known all the same
         warn(
@@ -91,6 +90,21 @@ def two_classes(column: np.ndarray, name: str) -> np.ndarray:
         )
         return np.array([0, 1], dtype=classes.dtype if classes.dtype.kind != "b" else np.int64)
     raise ValueError(f"Column {name!r} of Y has only one class, {shown(classes[0])}; two are needed, or 0 and 1.")
+
+
+def warn_of_guess(where: str, low: Any, high: Any) -> None:
+    """Warn that of two words the one that sorts last is taken for the event, unless the first is a "no"."""
+    if isinstance(high, str) and low.lower() not in _NO and not _are_numbers_in_order(low, high):
+        warn(
+            f"{where} has the classes {low!r} and {high!r}: {high!r}, which sorts last, counts as 1. "
+            f"If it should be {low!r}, pass y.map({{{high!r}: 0, {low!r}: 1}})."
+        )
+
+
+def _is_unlike(one: Any, other: Any) -> bool:
+    """Whether two labels are of two kinds; truths are none of the numbers here."""
+    truths = (isinstance(label, (bool, np.bool_)) for label in (one, other))
+    return _kind(one) is not _kind(other) or len(set(truths)) > 1
 
 
 def _kind(label: Any) -> type:

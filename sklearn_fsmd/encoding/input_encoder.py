@@ -19,7 +19,7 @@ from sklearn_fsmd.encoding.statistics_keys import automatic_keys, named_keys
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from sklearn_fsmd.encoding.target_statistics import TargetStatistics
 from sklearn_fsmd.encoding.targets import Targets
-from sklearn_fsmd.encoding.validation import named_in_errors
+from sklearn_fsmd.encoding.validation import named_in_errors, refuse_masked
 from sklearn_fsmd.parameters import InputParameters
 
 N_REFERENCE = 10_000
@@ -226,6 +226,7 @@ class InputEncoder:
                 if self.is_bias[position] and name not in X.columns and position <= X.shape[1]:
                     X.insert(position, name, np.nan)
             return X
+        refuse_masked(X, "X")
         array = np.array(X, dtype=object) if isinstance(X, (list, tuple)) else np.asarray(X)
         if array.ndim == 2 and array.shape[1] == (~self.is_bias).sum():
             return np.insert(array, positions - np.arange(len(positions)), 0, axis=1)

@@ -26,7 +26,7 @@ def refuse_unlabeled(
     for k, (name, parent) in enumerate(zip(names, parents, strict=True)):
         if not total[k]:
             raise ValueError(f"Column {name!r} of Y has {NONE} in the rows of training, so there is nothing to learn.")
-        if parent is not None and positive[parent] and not steps.tried[k] + steps.aside[k]:
+        if parent is not None and positive[parent] and not steps.tried[k] + steps.aside[k].sum():
             raise ValueError(
                 f"Column {name!r} of Y has {NONE} in the rows of training where {names[parent]!r} is 1, so there is "
                 "nothing to learn."
@@ -48,7 +48,7 @@ def warn_unjudged(targets: Targets, known: TargetEncoder, parents: Sequence[int 
     positive = targets.full_weights * targets.labels
     happened = np.append(positive.any(axis=0), True)  # the last is for what follows no step
     steps = StepSums.of(targets, parents)
-    tells = [bool(tried + aside) for tried, aside in zip(steps.tried, steps.aside, strict=True)]
+    tells = [bool(tried + aside.sum()) for tried, aside in zip(steps.tried, steps.aside, strict=True)]
     names, before = list(known.names), [-1 if parent is None else parent for parent in parents]
     if targets.values is not None and known.of_values is not None:
         tells += [bool(column.any()) for column in targets.values.weights.T]

@@ -35,7 +35,10 @@ def warn_of_order(X: Any, Y: Any, names: tuple[str, str] = ("X", "Y")) -> None:
         return
     if not (of_x.is_unique and of_y.is_unique):
         return
-    places = of_x.get_indexer(of_y)
+    try:
+        places = of_x.get_indexer(of_y)
+    except (TypeError, ValueError, pd.errors.InvalidIndexError):  # such as of intervals that overlap
+        return
     if (places >= 0).all():
         row, (x, y) = int((places != np.arange(len(places))).argmax()), names
         warn(

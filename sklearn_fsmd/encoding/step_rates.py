@@ -14,8 +14,10 @@ class StepSums(NamedTuple):
     """Sums of the weights of labels, ``(K,)`` each.
 
     `tried` are the labels of each target where the step before it has happened, `positive` those of them that are 1,
-    and `squares` are of the squares of their weights. `aside` and `positive_aside` are the same where it is not known
-    whether the step before has happened.
+    and `squares` are of the squares of their weights. `aside` ``(K, 1 + K)`` and `positive_aside` ``(K,)`` are the same
+    where it is not known whether the step before has happened; of the former the first column is of rows in which
+    nothing is known of all steps before, and column 1 + a of those in which a is the nearest that is known, and has
+    happened.
     """
 
     tried: np.ndarray
@@ -28,13 +30,20 @@ class StepSums(NamedTuple):
     def of(cls, targets: Targets, parents: Sequence[int | None]) -> StepSums:
         """Those of some rows."""
         weights, labels, columns = targets.full_weights, targets.labels, []
+        all_aside = np.zeros((len(parents), 1 + len(parents)))
         for k, parent in enumerate(parents):
             own, yes = weights[:, k].astype(np.float64), labels[:, k]
             tried = own if parent is None else targets.counts(k, parent).astype(np.float64)
-            aside = np.zeros(1) if parent is None else own[weights[:, parent] == 0]
-            yes_aside = np.zeros(1) if parent is None else yes[weights[:, parent] == 0]
-            columns.append((tried.sum(), tried @ yes, tried @ tried, aside.sum(), aside @ yes_aside))
-        return cls(*np.array(columns).T)
+            aside = np.zeros(len(own)) if parent is None else np.where(weights[:, parent] == 0, own, 0.0)
+            left, before = aside, parent
+            while left.any() and before is not None:
+                is_known = weights[:, before] > 0
+                all_aside[k, 1 + before] = left[is_known & (labels[:, before] == 1)].sum()
+                left, before = np.where(is_known, 0.0, left), parents[before]
+            all_aside[k, 0] = left.sum()
+            columns.append((tried.sum(), tried @ yes, tried @ tried, aside @ yes))
+        tried, positive, squares, positive_aside = np.array(columns).T
+        return cls(tried, positive, squares, all_aside, positive_aside)
 
     def plus(self, other: StepSums) -> StepSums:
         """Those of the rows of both."""
@@ -46,17 +55,16 @@ class StepSums(NamedTuple):
         return np.divide(self.tried**2, self.squares, out=np.zeros_like(self.tried), where=self.squares > 0)
 
     def rates(self, parents: Sequence[int | None]) -> np.ndarray:
-        """P(step | the step before has happened), ``(K,)``; ½ where nothing is known of it."""
-        rates: list[float] = []
-        marginals: list[float] = []
+        """P(step | the step before has happened), ``(K,)``; ½ where nothing is known of it.
+
+        Where it is not known whether the step before has happened, a row counts as the probability that it has.
+        """
+        rates, marginals = np.full(len(parents), 0.5), np.ones(1 + len(parents))  # the first is of all impressions
         for k, parent in enumerate(parents):
-            before = 1.0 if parent is None else marginals[parent]
-            if self.tried[k] > 0:
-                rate = self.positive[k] / self.tried[k]
-            elif self.aside[k] > 0 and before > 0:
-                rate = min(self.positive_aside[k] / self.aside[k] / before, 1.0)
-            else:
-                rate = 0.5
-            rates.append(rate)
-            marginals.append(before * rate)
-        return np.array(rates)
+            before = 1.0 if parent is None else marginals[1 + parent]
+            given = np.divide(before, marginals, out=np.zeros_like(marginals), where=marginals > 0)
+            tried = self.tried[k] + self.aside[k] @ given
+            if tried > 0:
+                rates[k] = min((self.positive[k] + self.positive_aside[k]) / tried, 1.0)
+            marginals[1 + k] = before * rates[k]
+        return rates

@@ -287,6 +287,8 @@ def _columns(Y: Any) -> tuple[list[np.ndarray], bool]:
         raise ValueError("This estimator requires y to be passed, but the target y is None.")
     refuse_masked(Y, "Y")
     y = _plain(Y) if isinstance(Y, pd.Series) else np.asarray(Y)
+    if y.dtype.names is not None:
+        raise ValueError(f"Y is a structured array, with the fields {list(y.dtype.names)}. Pass pandas.DataFrame(Y).")
     if isinstance(Y, (list, tuple)) and y.dtype.kind in "US":
         y = np.array(Y, dtype=object)  # a NaN among strings stays one
     if y.dtype.kind == "T":  # numpy's strings of any length

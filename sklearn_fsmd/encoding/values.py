@@ -195,6 +195,8 @@ def without_values(Y: Any, columns: Sequence[str | int]) -> Any:
         rest = Y.drop(columns=list(columns))
     else:
         array = np.asarray(Y)
+        if isinstance(Y, (list, tuple)) and array.dtype.kind in "US":
+            array = np.array(Y, dtype=object)  # a NaN among strings stays one
         rest = np.delete(array, [int(c) for c in columns], axis=1)
     if rest.shape[1] == 0:
         raise ValueError("Y has values only; at least one binary target is needed beside `value_targets`.")
@@ -224,6 +226,10 @@ def _numbers(column: Any, name: str) -> np.ndarray:
     column = pd.Series(column)
     if isinstance(column.dtype, pd.ArrowDtype) and column.dtype.type is Decimal:  # of which pandas wants none missing
         column = pd.Series(column.to_numpy(dtype=object, na_value=None), dtype=object)
+    if (
+        isinstance(column.dtype, pd.ArrowDtype) and column.dtype.numpy_dtype == np.float16
+    ):  # which pandas cannot convert
+        column = pd.Series(column.to_numpy(np.float16, na_value=np.nan))
     match pd.api.types.infer_dtype(column):
         case "timedelta" | "timedelta64":
             raise TypeError(f"Column {name!r} of Y {MUST_BE_NUMBERS}, and holds durations. Use `.dt.total_seconds()`.")
@@ -236,5 +242,5 @@ def _numbers(column: Any, name: str) -> np.ndarray:
             raise ValueError(f"Complex data not supported: column {name!r} of Y.")
     try:
         return pd.to_numeric(column).to_numpy(dtype=np.float64, na_value=np.nan)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"Column {name!r} of Y {MUST_BE_NUMBERS}: {error}.") from None

@@ -61,14 +61,14 @@ class Exchanged:
         beside = self.as_it_is()
         given: Any = getattr(self, "random_state", None)  # who draws nothing has none
         is_users = isinstance(given, np.random.RandomState) and given is not GLOBAL
-        state = given.get_state() if is_users else None
+        state = given.get_state(legacy=False) if is_users else None  # of whatever generator
         try:
             with cpu_by_default(), torch.inference_mode(mode=False), without_autocast("cpu"), without_autocast("cuda"):
                 drawn = learn(beside, copy.deepcopy(given) if is_users else None)
             learned = {k: v for k, v in beside.__dict__.items() if k not in before or before[k] is not v}
             kept = {k: v for k, v in self.__dict__.items() if k in beside.__dict__ or k not in before}
             if drawn is not None:
-                given.set_state(drawn.get_state())
+                given.set_state(drawn.get_state(legacy=False))
             self.__dict__ = {**kept, **learned}
         except BaseException:
             if is_users:

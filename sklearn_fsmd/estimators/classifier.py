@@ -167,7 +167,8 @@ class MultiTaskClassifier(Datasets):
 
     def __getstate__(self) -> dict[str, Any]:
         """Parameters and fitted state, the network as plain arrays of weights: small, and safe to look at."""
-        state = dict(super().__getstate__())
+        # What an __init__ of the user's own leaves to the class is said too: what is missing is of former versions.
+        state = {field.name: getattr(self, field.name) for field in fields(self)} | dict(super().__getstate__())
         predictor, _ = state.pop("_predictor", None), state.pop("net_", None)
         return state if predictor is None else {**state, "net_": freeze(predictor, self.history_)}
 

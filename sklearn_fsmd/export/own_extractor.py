@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from sklearn_fsmd.export.names import Value
 from sklearn_fsmd.network import representations
+from sklearn_fsmd.parameters.machine import without_autocast
 
 if TYPE_CHECKING:
     from sklearn_fsmd.export.graph import Graph
@@ -63,7 +64,7 @@ def _exported(extractor: nn.Module, shape: tuple[int, ...], opset: int) -> Any:
         ) from error
     module = _Stacked(copy.deepcopy(extractor)).cpu().eval()
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), without_autocast("cpu"):
             warnings.simplefilter("ignore")  # of torch's own parts
             program = torch.onnx.export(
                 module,

@@ -13,7 +13,15 @@ import pandas as pd
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from sklearn_fsmd.encoding import are_moved, as_pandas, check_weights, refuse_masked, shown, warn_of_orders
+from sklearn_fsmd.encoding import (
+    are_moved,
+    as_pandas,
+    check_weights,
+    refuse_masked,
+    shown,
+    warn_of_guess,
+    warn_of_orders,
+)
 from sklearn_fsmd.parameters import warn
 
 
@@ -222,6 +230,7 @@ def _the_two(found: np.ndarray) -> np.ndarray:
             "A column of labels in Y must have two classes, such as 0 and 1, and NaN where a label is missing. "
             f"Got {len(found)} classes: {_listed(found)}. Leave out columns that hold values, such as a watch time."
         )
+    warn_of_guess("A column of labels in Y", *found.tolist())
     return found
 
 

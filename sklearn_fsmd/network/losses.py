@@ -84,7 +84,7 @@ class MultiTaskLoss(nn.Module):
         outputs = logits[:, k:].unflatten(1, (-1, n_outputs))
         # Of what does not count the loss could be infinite, and 0 times that is no number.
         outputs = torch.where(weights[:, k:, None] > 0, outputs, 0.0)
-        of_values = self.values.loss(outputs, labels[:, k:])
+        of_values = torch.where(weights[:, k:] > 0, self.values.loss(outputs, labels[:, k:]), 0.0)
         more, counted_more = _means(of_values, weights[:, k:])
         return torch.cat((losses, more)), torch.cat((counted, counted_more))
 

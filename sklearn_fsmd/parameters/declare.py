@@ -46,8 +46,8 @@ def estimator(cls: type[T]) -> type[T]:
     made.__doc__ = reduce(lambda doc, parent: merge_docs(doc, parent, names), docs or [""], own_doc)
     inherited = {field.name for parent in parents for field in fields(parent)}
     for name in cls.__annotations__.keys() & set(names) & inherited:  # a default of its own
-        default = f"\\g<1>default={getattr(made, name)!r}"
-        made.__doc__ = re.sub(rf"^({name} : .*)default=.*$", default, made.__doc__, flags=re.MULTILINE)
+        default = f"default={getattr(made, name)!r}".replace("\\", r"\\")
+        made.__doc__ = re.sub(rf"^({name} : .*)default=.*$", rf"\g<1>{default}", made.__doc__, flags=re.MULTILINE)
     return made
 
 

@@ -47,7 +47,8 @@ class OptimizationParameters:
         those that the batch has read, the others neither move nor decay until they are read again: for columns of
         many values. It exists for "adam" and "adamw"; "auto" takes it for these where a table has 2**19 weights
         or more. "rowwise_adagrad" is sparse too, and remembers one number for a row where these remember two for each
-        weight; all other weights are trained by "adam" or "adamw".
+        weight; all other weights are trained by "adam" or "adamw". The embeddings of a value are one row, those of
+        all tasks.
     embedding_lr : float, default=0.05
         Learning rate of "rowwise_adagrad". The steps of a row get shorter the more often it has been read.
     lr : float or "auto", default="auto"
@@ -96,7 +97,8 @@ class TrainingParameters(OptimizationParameters):
         Share of the rows without the first event (no click) that were kept when the log was thinned at random: 0.1 if
         one in ten was kept. Predictions are corrected for it. With independent targets it must be 1.
     unknown_rate : float, default=0.01
-        Share of the values that are hidden in training, so that the embedding of unknown values is trained.
+        Share of the values that are hidden in training, so that the embedding of unknown values is trained. They
+        are drawn with replacement, so of a rate r the share is 1 − exp(−r).
     bias_dropout : float, default=0.1
         Share of the rows whose bias features are hidden in training.
     pretrain_epochs : int, default=0

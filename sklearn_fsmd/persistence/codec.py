@@ -107,6 +107,9 @@ class Packer:
             case torch.Tensor():
                 return {"tensor": self._keep(value.detach().cpu().numpy(), path)}
             case np.random.RandomState():
+                kind = value.get_state(legacy=False)["bit_generator"]
+                if kind != "MT19937":
+                    raise NotPlainError(f"{path}: a file without code cannot hold a {kind}.")
                 return {"random": self.pack(value.get_state(legacy=True), path)}
         if type(value) in self.classes:
             state = value.__getstate__()

@@ -42,6 +42,7 @@ def freeze(predictor: Predictor, history: Sequence[dict[str, Any]]) -> dict[str,
     return {"weights": weights, "history": list(history), "spec": predictor.spec} | ({FIXED: fixed} if fixed else {})
 
 
+@torch.inference_mode(mode=False)
 def thaw(encoder: InputEncoder, n_tasks: int, frozen: dict[str, Any]) -> Predictor:
     """The network again, on its device or, where that does not exist, on the CPU.
 
@@ -94,12 +95,12 @@ def flat_history(epochs: Sequence[dict[str, Any]], task_names: Sequence[str]) ->
     for epoch in epochs:
         row: dict[str, Any] = {}
         for key, value in epoch.items():
-            if isinstance(value, tuple):
+            if isinstance(value, tuple) and key in names:
                 row |= {f"{names[key]}_{task}": float(v) for task, v in zip(task_names, value, strict=True)}
             if key == "valid_auc" and isinstance(value, tuple):
                 known = [v for v in value if v == v]
                 value = sum(known) / len(known) if known else float("nan")
-            if not isinstance(value, tuple):
+            if not isinstance(value, tuple) or key not in names:
                 row[key] = float(value) if isinstance(value, bool) else value
         flat.append(row)
     return flat

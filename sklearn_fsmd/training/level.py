@@ -155,12 +155,14 @@ def levels(
     rates : (K,), how often each step happened where the one before it did; that of the labels if None.
     """
     counts = np.ones(labels.shape) if weights is None else weights.astype(np.float64)
+    shares = shares_of_settled(parents, labels, counts)
     z, marginals, found = logits.astype(np.float64), np.ones(logits.shape), np.zeros(len(parents))
     for k, parent in enumerate(parents):
         before = np.ones(len(z)) if parent is None else marginals[:, parent]
         of_before = counts[:, k] if parent is None else counts[:, parent]
         happened = of_before if parent is None else of_before * labels[:, parent]
         known, likely = np.where(happened > 0, counts[:, k], 0.0), before * of_before
+        likely = likely if parent is None else likely * shares[:, parent]
         rate = known @ labels[:, k] / max(known.sum(), 1e-30) if rates is None else rates[k]
         if 0 < rate < 1 and known.any() and likely.any():
             of_known = level_of(z[:, k], rate * known.sum(), known)
@@ -168,6 +170,22 @@ def levels(
             found[k] = level_of(z[:, k], with_gaps_filled * likely.sum(), likely)
         marginals[:, k] = before * expit(z[:, k] + found[k])
     return found
+
+
+def shares_of_settled(parents: Sequence[int | None], labels: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """What each label counts beside its weight, ``(n, K)``, so that known labels are of rows as all are; mostly 1.
+
+    After "no click" it is known that nothing was put into a cart. After a click it may not be known. So of rows without
+    a click as large a share counts as is known of those with one.
+    """
+    shares = np.ones(labels.shape)
+    for k, parent in enumerate(parents):
+        if parent is not None:
+            went_on = counts[:, parent] * labels[:, parent]
+            known = went_on @ (counts[:, k] > 0) / went_on.sum() if went_on.any() else 1.0
+            settled = (counts[:, parent] > 0) & (labels[:, parent] == 0)
+            shares[settled, k] = shares[settled, parent] * known
+    return shares
 
 
 def level_of(z: np.ndarray, total: float, weights: np.ndarray) -> float:

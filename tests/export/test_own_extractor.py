@@ -65,3 +65,10 @@ def test_an_extractor_that_torch_cannot_export_is_refused(tmp_path):
     with pytest.raises(ValueError, match="The 'extractor' Branching cannot be written as ONNX"):
         File(model, tmp_path)
     assert not any(tmp_path.iterdir())
+
+
+def test_a_file_that_is_written_under_autocast_is_in_full_precision(tmp_path):
+    model = fit(extractor=Own)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        file = File(model, tmp_path)
+    np.testing.assert_allclose(file.run(data()[0])["marginals"], model.predict_marginals(data()[0]), atol=1e-6)

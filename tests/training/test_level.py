@@ -266,3 +266,18 @@ def test_a_fit_on_a_sampled_log_has_the_level_of_the_whole_one():
     np.testing.assert_allclose(
         np.average(p[sampled], axis=0, weights=weights), np.average(Y[sampled], axis=0, weights=weights), rtol=0.01
     )
+
+
+def test_late_labels_in_the_middle_leave_right_predictions_as_they_are():
+    """Of 90 % of the clicks it is not known whether something was put into a cart; after no click it is."""
+    random = np.random.RandomState(0)
+    n, high = 400_000, np.arange(400_000) % 2 == 0
+    logits = np.stack([np.where(high, 3.0, -3.0), np.zeros(n), np.where(high, 1.5, -1.5), np.zeros(n)], axis=1)
+    labels = np.cumprod(random.uniform(size=logits.shape) < expit(logits), axis=1).astype(float)
+    weights = np.ones(labels.shape)
+    weights[(labels[:, 0] == 1) & (random.uniform(size=n) > 0.1), 1:] = 0
+    chain = (None, 0, 1, 2)
+    assert np.abs(levels(chain, logits, labels, None)).max() < 0.03
+    assert np.abs(levels(chain, logits, labels, weights)).max() < 0.06
+    off = logits + np.array([0, 0, 0.5, 0])
+    np.testing.assert_allclose(levels(chain, off, labels, weights), [0, 0, -0.5, 0], atol=0.06)

@@ -149,14 +149,19 @@ def _found(source: Any, left_out: LeftOut) -> list[File]:
 def _inside(folder: str) -> list[str]:
     """The files ``*.parquet`` of a folder and of those in it, also where these are links; none is entered twice."""
     found, entered = [], set()
-    for where, folders, names in os.walk(folder, followlinks=True):
+    for where, folders, names in os.walk(folder, onerror=_fail, followlinks=True):
         if (real := os.path.realpath(where)) in entered:
             folders.clear()
             continue
         entered.add(real)
         folders.sort()  # which of two links is followed does not depend on the disk
-        found += [str(path) for name in names if name.endswith(".parquet") and (path := Path(where, name)).is_file()]
+        found += [os.path.join(where, name) for name in names if name.endswith(".parquet")]  # links to nothing too
     return _by_name(found)
+
+
+def _fail(error: OSError) -> None:
+    """A folder that cannot be read would be left out without a word."""
+    raise error
 
 
 def _by_name(paths: Iterable[str]) -> list[str]:

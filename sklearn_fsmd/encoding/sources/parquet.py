@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import reduce
@@ -118,8 +119,11 @@ class ParquetSource:
         stamp = file.stamp()
         with file.open() as opened:
             schema, metadata = opened.schema_arrow, opened.metadata
-        types = columns_of(schema, file.name)
-        if not self.footers and (index := named_index_of(schema)):
+        try:
+            types, index = columns_of(schema, file.name), named_index_of(schema)
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:  # in what pandas has written of it
+            raise ValueError(f"{file.name} cannot be read as a Parquet file: {error}.") from error
+        if not self.footers and index:
             warn(
                 f"Column {index[0]!r} of {file.name} was the index of a DataFrame, and is left out, as pandas does not "
                 "count it to the columns. If it is one of them, write the file after reset_index()."

@@ -55,7 +55,7 @@ def first_pass(estimator: Any, dataset: Dataset, seed: int, growth: Growth | Non
     seed : of the samples of numbers.
     growth : what takes new values into the encoding of before, where training goes on.
     """
-    if growth is None and isinstance(estimator.categorical_features, str):
+    if growth is None and estimator.categorical_features == "from_dtype":
         dataset.source.refuse_other_categories(dataset.features)
     encoder = InputEncoder(estimator)
     labels = labels_of(estimator, dataset)

@@ -546,3 +546,43 @@ def test_lists_of_dictionaries_in_several_row_groups(tmp_path, data):
     score_file(models[0], tmp_path / "odd.parquet", tmp_path / "scores.parquet")
     scores = pd.read_parquet(tmp_path / "scores.parquet")
     np.testing.assert_allclose(scores["p_click"], models[0].predict_marginals(X)[:, 0], rtol=1e-5)
+
+
+def test_a_link_to_nothing_is_not_left_out(tmp_path):
+    table = pd.DataFrame({"p": np.arange(10.0), "y": [0, 1] * 5})
+    table.to_parquet(tmp_path / "day1.parquet")
+    (tmp_path / "day2.parquet").symlink_to(tmp_path / "nowhere" / "day2.parquet")
+    with pytest.raises(FileNotFoundError, match="day2.parquet is not there"):
+        FSMDClassifier(max_epochs=1).fit_dataset(str(tmp_path), ["y"])
+
+
+def test_a_folder_that_cannot_be_read_is_not_left_out(tmp_path, monkeypatch):
+    for day in ("day1", "day2"):
+        (tmp_path / day).mkdir()
+        pd.DataFrame({"p": np.arange(10.0), "y": [0, 1] * 5}).to_parquet(tmp_path / day / "a.parquet")
+    scandir = os.scandir
+
+    def refuse(where):
+        if str(where).endswith("day2"):
+            raise PermissionError(13, "Permission denied", str(where))
+        return scandir(where)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(PermissionError, match="day2"):
+        FSMDClassifier(max_epochs=1).fit_dataset(str(tmp_path), ["y"])
+
+
+def test_a_file_whose_notes_of_pandas_are_damaged_is_named(tmp_path):
+    path = tmp_path / "day.parquet"
+    table = pa.table({"u": list("abcd") * 5, "y": [0, 1] * 10})
+    pq.write_table(table.replace_schema_metadata({b"pandas": b"{"}), path)
+    with pytest.raises(ValueError, match="day.parquet cannot be read as a Parquet file"):
+        FSMDClassifier(max_epochs=1).fit_dataset(str(path), ["y"])
+
+
+def test_where_all_is_a_category_dtypes_may_differ(tmp_path):
+    table = pd.DataFrame({"u": np.arange(300) % 20, "p": np.arange(300) % 5, "y": [0, 1] * 150})
+    first, second = table[:150].astype({"u": "category"}), table[150:]
+    model = FSMDClassifier(categorical_features="all", max_epochs=1)
+    model.fit_dataset(lambda: iter([first, second]), ["y"])
+    assert [len(column.values) for column in model._encoder.main.categories.values()] == [20, 5]
