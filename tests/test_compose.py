@@ -228,3 +228,19 @@ def test_a_clone_of_a_view_keeps_its_requests(frame):
     with config_context(enable_metadata_routing=True):
         view = output_view(FSMDClassifier(**SMALL).fit(X, Y), "click").set_score_request(sample_weight=True)
         assert clone(view).get_metadata_routing().score.requests == {"sample_weight": True}
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda search, X, Y: ask(search, "predict_marginals", X),
+        metric_table,
+        lambda search, X, Y: output_view(search, 0),
+    ],
+    ids=["ask", "metric_table", "output_view"],
+)
+def test_a_search_without_a_model_says_so(look, frame):
+    X, Y = frame
+    search = GridSearchCV(FSMDClassifier(**SMALL), {"max_epochs": [1]}, cv=2, refit=False).fit(X, Y)
+    with pytest.raises(AttributeError, match="GridSearchCV was made with refit=False, so it has no model"):
+        look(search, X, Y)

@@ -82,6 +82,11 @@ def taken_apart(estimator: Any) -> tuple[list[Pipeline], Any]:
             estimator = estimator.best_estimator_
         elif isinstance(estimator, FrozenEstimator):
             estimator = estimator.estimator
+        elif hasattr(estimator, "cv_results_") and estimator.refit is False:
+            raise AttributeError(
+                f"This {type(estimator).__name__} was made with refit=False, so it has no model. Set refit=True, or "
+                "fit a model by its `best_params_`."
+            )
         else:
             return before, estimator
 

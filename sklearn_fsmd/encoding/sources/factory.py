@@ -45,13 +45,14 @@ class FactorySource:
         self.told: dict[Any, pd.Series] = {}
         """Of each column the first values that are not missing, which say what it holds."""
         self.n_rows = 0
-        for frame in self._frames():
+        for _, frame in self._frames():
             self.n_rows += len(frame)
             self._note_kinds(frame)
         if self.n_rows == 0:
             raise ValueError("The data set has no rows: the function has made no table with any.")
 
-    def _frames(self) -> Iterator[pd.DataFrame]:
+    def _frames(self) -> Iterator[tuple[int, pd.DataFrame]]:
+        """The tables that have rows, and how many were made before each."""
         made = self.make()
         if isinstance(made, pd.DataFrame) or not isinstance(made, Iterable):
             raise TypeError(f"The function must return an iterator of DataFrames. It returned {type(made).__name__}.")
@@ -68,7 +69,7 @@ class FactorySource:
                     f"{self.columns}."
                 )
             if len(frame):
-                yield frame
+                yield i, frame
 
     def _note_kinds(self, frame: pd.DataFrame) -> None:
         for name, column in frame.items():
@@ -108,7 +109,7 @@ class FactorySource:
     def blocks(self, columns: Sequence[Any]) -> Iterator[Block]:
         """All rows from the first to the last."""
         first = 0
-        for i, frame in enumerate(self._frames()):
+        for i, frame in self._frames():
             wanted = self._as_elsewhere(frame[list(columns)])
             for start in range(0, len(frame), sizes.BLOCK_ROWS):
                 rows = wanted.iloc[start : start + sizes.BLOCK_ROWS]

@@ -51,7 +51,10 @@ class File(NamedTuple):
     @property
     def place(self) -> str:
         """Where it is, links followed: by what one file is known under two names."""
-        return os.path.realpath(self.path) if self.system is None else f"{type(self.system).__name__} {self.path}"
+        if self.system is None:
+            return os.path.realpath(self.path)
+        # By its token fsspec tells a file system from another of its kind: another archive, another host.
+        return f"{type(self.system).__name__} {getattr(self.system, '_fs_token', '')} {self.path}"
 
     def stamp(self) -> str:
         """Changes when the content of the file does."""

@@ -1,6 +1,7 @@
 """Where rows come from, and what is refused, with the name of the file."""
 
 import os
+import zipfile
 from decimal import Decimal
 
 import numpy as np
@@ -586,3 +587,27 @@ def test_where_all_is_a_category_dtypes_may_differ(tmp_path):
     model = FSMDClassifier(categorical_features="all", max_epochs=1)
     model.fit_dataset(lambda: iter([first, second]), ["y"])
     assert [len(column.values) for column in model._encoder.main.categories.values()] == [20, 5]
+
+
+def test_archives_that_hold_a_file_of_one_name_are_two_files(tmp_path):
+    paths = []
+    for i in range(2):
+        pd.DataFrame({"x": np.arange(10.0) + i, "y": [0, 1] * 5}).to_parquet(tmp_path / "log.parquet")
+        with zipfile.ZipFile(tmp_path / f"day{i}.zip", "w") as archive:
+            archive.write(tmp_path / "log.parquet", "log.parquet")
+        paths.append(f"zip://log.parquet::{tmp_path}/day{i}.zip")
+    assert ParquetSource(paths).n_rows == 20
+    with pytest.raises(ValueError, match="is in the data set twice"):
+        ParquetSource([paths[0], paths[0]])
+
+
+def test_an_error_names_the_table_among_all_that_were_made():
+    table = pd.DataFrame({"p": np.arange(300.0), "y": [0, 1] * 150})
+
+    def tables():
+        yield table[:0]
+        yield table[:100]
+        yield table[100:].assign(p=np.inf)
+
+    with pytest.raises(ValueError, match="In table 2 of the data set"):
+        FSMDClassifier(max_epochs=1).fit_dataset(tables, ["y"])
