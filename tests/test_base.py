@@ -573,10 +573,10 @@ def test_warm_start_goes_on(frame):
 def test_partial_fit(frame):
     X, Y = frame
     model = small()
-    for _ in range(4):
+    for _ in range(8):
         model.partial_fit(X[:150], Y[:150])
         model.partial_fit(X[150:], Y[150:])
-    assert model.n_iter_ == 8
+    assert model.n_iter_ == 16
     assert model.history_[-1]["train_loss"] < model.history_[0]["train_loss"]
     model.partial_fit(X[:1], Y[:1])  # a batch of one row
 

@@ -110,7 +110,7 @@ def test_what_cannot_be_calibrated(data, skewed):
 
 
 def test_negatives_that_were_thinned_out(data):
-    X, Y = data[0][:12_000], data[1][:12_000]
+    X, Y = data[0][:24_000], data[1][:24_000]
     kept = (Y["click"] == 1) | (np.random.RandomState(0).uniform(size=len(Y)) < 0.2)
     params = SMALL | {"max_epochs": 20, "lr": 0.01}
     model = FSMDClassifier(**params, negative_sampling_rate=0.2).fit(X[kept], Y[kept])
@@ -120,7 +120,7 @@ def test_negatives_that_were_thinned_out(data):
     factors = steps / (1 - steps) / (raw_steps / (1 - raw_steps))
     np.testing.assert_allclose(factors, np.tile(np.median(factors, axis=0), (len(X), 1)), rtol=1e-2)  # of all odds
     np.testing.assert_allclose(np.median(factors, axis=0), [0.2, 1], rtol=0.2)  # but for the level, which is set anew
-    X_new, Y_new = data[0][12_000:], data[1][12_000:]
+    X_new, Y_new = data[0][24_000:], data[1][24_000:]
     np.testing.assert_allclose(model.predict_marginals(X_new).mean(axis=0), Y_new.mean(), rtol=0.06)
     assert (raw.mean(axis=0) > 1.5 * Y.mean()).all()
     loaded = pickle.loads(pickle.dumps(model))

@@ -121,7 +121,7 @@ def test_what_a_callback_has_frozen_stays_so(tmp_path):
 @pytest.mark.parametrize("rule", ["uncertainty", "gradnorm"])
 def test_weights_of_tasks_that_were_found_are_saved(rule, tmp_path):
     rare = Y.assign(conversion=Y["conversion"] * (np.arange(len(Y)) % 5 == 0))
-    model = FSMDClassifier(**FAST | {"task_weighting": rule, "lr": 0.05, "max_epochs": 4}).fit(X, rare)
+    model = FSMDClassifier(**FAST | {"task_weighting": rule, "lr": 0.1, "max_epochs": 4}).fit(X, rare)
     names = [name for name in model.history_[-1] if name.startswith("task_weight_")]
     before = [model.history_[-1][name] for name in names]
     model.save(tmp_path / "m")

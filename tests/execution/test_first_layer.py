@@ -62,7 +62,8 @@ def trained(made, given, execution, *, times=1):
 
 @pytest.fixture
 def by_values(monkeypatch):
-    """How many columns were read by values, for each stack that was asked."""
+    """How many columns were read by values, for each stack that was asked, in the way that does so."""
+    monkeypatch.setenv("SKLEARN_FSMD_EXECUTION", "fused")
     seen, values = [], first_layer.FewValues
 
     def watch(row, columns, width):
