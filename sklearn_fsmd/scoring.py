@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_fsmd.compose import ask, fitted_model, model_of
-from sklearn_fsmd.encoding import as_pandas, shallow
+from sklearn_fsmd.compose import fitted_model, taken_apart, transformed
+from sklearn_fsmd.encoding import as_pandas
 from sklearn_fsmd.encoding.sources import LeftOut, batches_of, columns_of, located
 from sklearn_fsmd.estimators import MultiTaskClassifier
 from sklearn_fsmd.metrics import check_count
@@ -93,7 +93,7 @@ def score_file(
         return 0
     if isinstance(model, (str, os.PathLike)):
         model = MultiTaskClassifier.load(model)
-    own, model = fitted_model(model), _as_it_is(model)
+    own = fitted_model(model).as_it_is()  # which training that goes on beside does not change: a file is of one model
     if os.path.realpath(source) == os.path.realpath(sink):
         raise ValueError(f"Source and sink are one file, {source}. Name another sink.")
     if (ending := Path(sink).suffix.lower()) in OTHER_FORMATS:
@@ -106,7 +106,7 @@ def score_file(
     if twice := [name for name in written if written.count(name) > 1]:
         raise ValueError(f"The sink would have two columns named {twice[0]!r}. Leave it out of `keep`.")
     try:
-        return _score(model, source, sink, keep, rank_weights, batch_rows)
+        return _score(model, own, source, sink, keep, rank_weights, batch_rows)
     except (TypeError, ValueError, KeyError) as error:  # the last, of steps that miss a column
         if not skips:
             raise
@@ -114,17 +114,19 @@ def score_file(
         return 0
 
 
-def _score(model: Any, source: Any, sink: Any, keep: Sequence[str], rank_weights: Any, batch_rows: int) -> int:
-    """What :func:`score_file` does with one file, after its parameters are checked."""
+def _score(
+    model: Any, own: Any, source: Any, sink: Any, keep: Sequence[str], rank_weights: Any, batch_rows: int
+) -> int:
+    """What :func:`score_file` does with one file, after its parameters are checked; `own` is the model at the end."""
     import pyarrow as pa
     from pyarrow.parquet import ParquetWriter
 
     with _opened(source) as file, replacing(sink, pa.ArrowException) as temporary:
-        features = _columns_of_fit(model, [*columns_of(file.schema_arrow, str(source))])
+        before, n_rows = taken_apart(model)[0], 0
+        features = _columns_of_fit(_refitted(model) if before else own, [*columns_of(file.schema_arrow, str(source))])
         _refuse_missing(file, [*features, *keep], source)
         kept = [file.schema_arrow.field(name) for name in keep]
-        with_gaps = _with_gaps(file, features, batch_rows, source) if hasattr(_refitted(model), "steps") else []
-        own, n_rows = model_of(model), 0
+        with_gaps = _with_gaps(file, features, batch_rows, source) if before else []
         p, values = (np.empty((0, len(names)), np.float32) for names in (own.task_names_, own.value_names_))
         none = _named(own, p, values, rank_weights)
         schema = pa.schema([*kept, *(pa.field(name, pa.array(column).type) for name, column in none.items())])
@@ -132,8 +134,8 @@ def _score(model: Any, source: Any, sink: Any, keep: Sequence[str], rank_weights
             for batch in _batches(file, batch_rows, list(dict.fromkeys([*features, *keep])), source):
                 counted = ", here counted from 0" if n_rows else ""
                 with located(f"{source}, rows {n_rows} to {n_rows + batch.num_rows - 1}{counted}"):
-                    X = _frame(batch.select(features), model, with_gaps)
-                    scored = _scores(model, X, rank_weights)
+                    X = transformed(_frame(batch.select(features), bool(before), with_gaps), before)
+                    scored = _scores(own, X, rank_weights)
                 columns = [batch.column(name) for name in keep] + [pa.array(column) for column in scored.values()]
                 writer.write_batch(pa.record_batch(columns, schema=writer.schema))
                 n_rows += batch.num_rows
@@ -155,10 +157,9 @@ def _batches(file: Any, size: int, columns: list[str], source: Any) -> Iterator[
         yield batch
 
 
-def _scores(model: Any, X: Any, rank_weights: Any) -> dict[str, np.ndarray]:
+def _scores(own: Any, X: Any, rank_weights: Any) -> dict[str, np.ndarray]:
     """The columns that are written, of some rows."""
-    own = model_of(model)
-    p, values = np.split(ask(model, "_marginals_and_values", X), [len(own.task_names_)], axis=1)
+    p, values = np.split(own._marginals_and_values(X), [len(own.task_names_)], axis=1)
     return _named(own, p, values, rank_weights)
 
 
@@ -178,7 +179,7 @@ def _names(own: Any, ranks: bool) -> list[str]:
     return [*names, "rank_score"] if ranks else names
 
 
-def _frame(batch: Any, model: Any, with_gaps: Sequence[str]) -> Any:
+def _frame(batch: Any, has_steps: bool, with_gaps: Sequence[str]) -> Any:
     """A batch as the model takes it. What stands before a model in a Pipeline gets what pandas reads from a file.
 
     Where the file has gaps, whole numbers are floats and truths objects, in a batch without gaps too.
@@ -186,7 +187,7 @@ def _frame(batch: Any, model: Any, with_gaps: Sequence[str]) -> Any:
     import pyarrow as pa
 
     table = pa.Table.from_batches([batch])
-    if not hasattr(_refitted(model), "steps"):
+    if not has_steps:
         return as_pandas(table.replace_schema_metadata())
     frame = table.to_pandas()
     if frame.index.names != [None]:  # a column that was the index when the file was written
@@ -211,24 +212,11 @@ def _refitted(model: Any) -> Any:
     return _refitted(model.best_estimator_) if hasattr(model, "best_estimator_") else model
 
 
-def _as_it_is(model: Any) -> Any:
-    """The model, or that of a search, which training that goes on beside does not change: a file is of one model."""
-    model = _refitted(model)
-    if hasattr(model, "steps"):
-        (name, last), same = model.steps[-1], shallow(model)
-        same.steps = [*model.steps[:-1], (name, _as_it_is(last))]
-        return same
-    return model.as_it_is() if hasattr(model, "as_it_is") else model
-
-
-def _columns_of_fit(model: Any, of_file: Sequence[str]) -> list[str]:
-    """The columns that the model reads; all of the file, if the first step of a Pipeline does not know them.
+def _columns_of_fit(first: Any, of_file: Sequence[str]) -> list[str]:
+    """The columns that a model or a Pipeline reads; all of the file, if the first step does not know them.
 
     Without those of `bias_features`: a prediction needs none of them.
     """
-    first = _refitted(model)
-    while len(getattr(first, "steps", ())) == 1:
-        first = _refitted(first.steps[0][1])
     names = getattr(first, "feature_names_in_", None)
     if names is None and hasattr(first, "steps"):
         return list(of_file)

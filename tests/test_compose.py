@@ -242,5 +242,5 @@ def test_a_clone_of_a_view_keeps_its_requests(frame):
 def test_a_search_without_a_model_says_so(look, frame):
     X, Y = frame
     search = GridSearchCV(FSMDClassifier(**SMALL), {"max_epochs": [1]}, cv=2, refit=False).fit(X, Y)
-    with pytest.raises(AttributeError, match="GridSearchCV was made with refit=False, so it has no model"):
+    with pytest.raises(TypeError, match="GridSearchCV was made with refit=False, so it has no model"):
         look(search, X, Y)

@@ -5,6 +5,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import GridSearchCV
@@ -311,11 +312,23 @@ def test_columns_that_nobody_asked_for_may_be_of_any_type(fitted, source, tmp_pa
     assert score_file(fitted[0], tmp_path / "pictures.parquet", tmp_path / "scores.parquet") == len(table)
 
 
+class Doubles(BaseEstimator):
+    """A step that does not say which columns it reads."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return X.assign(**{self.name: X[self.name]})
+
+
 def test_a_step_that_misses_a_column_is_a_file_that_cannot_be_scored(tmp_path):
     X, Y = make_frame(60)
     name = X.columns[0]
-    double = FunctionTransformer(lambda table: table.assign(**{name: table[name]}))
-    model = make_pipeline(double, FSMDClassifier(**SMALL | {"max_epochs": 1})).fit(X, Y)
+    model = make_pipeline(Doubles(name), FSMDClassifier(**SMALL | {"max_epochs": 1})).fit(X, Y)
     X.drop(columns=name).to_parquet(tmp_path / "rows.parquet")
     with pytest.warns(UserWarning, match="is left out"):
         assert score_file(model, tmp_path / "rows.parquet", tmp_path / "scores.parquet", on_error="skip") == 0

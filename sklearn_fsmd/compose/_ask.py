@@ -35,7 +35,8 @@ def ask(estimator: Any, method: str, X: Any, *args: Any, **kwargs: Any) -> Any:
     AttributeError
         If the model has no such method.
     TypeError
-        If there are steps before the model, and X is a string, a number or a path.
+        If there are steps before the model, and X is a string, a number or a path; or a search was made with
+        ``refit=False``, and so has no model.
 
     Examples
     --------
@@ -83,7 +84,7 @@ def taken_apart(estimator: Any) -> tuple[list[Pipeline], Any]:
         elif isinstance(estimator, FrozenEstimator):
             estimator = estimator.estimator
         elif hasattr(estimator, "cv_results_") and estimator.refit is False:
-            raise AttributeError(
+            raise TypeError(
                 f"This {type(estimator).__name__} was made with refit=False, so it has no model. Set refit=True, or "
                 "fit a model by its `best_params_`."
             )

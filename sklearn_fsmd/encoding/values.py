@@ -226,9 +226,7 @@ def _numbers(column: Any, name: str) -> np.ndarray:
     column = pd.Series(column)
     if isinstance(column.dtype, pd.ArrowDtype) and column.dtype.type is Decimal:  # of which pandas wants none missing
         column = pd.Series(column.to_numpy(dtype=object, na_value=None), dtype=object)
-    if (
-        isinstance(column.dtype, pd.ArrowDtype) and column.dtype.numpy_dtype == np.float16
-    ):  # which pandas cannot convert
+    if isinstance(column.dtype, pd.ArrowDtype) and column.dtype.numpy_dtype == np.float16:  # pandas cannot convert it
         column = pd.Series(column.to_numpy(np.float16, na_value=np.nan))
     match pd.api.types.infer_dtype(column):
         case "timedelta" | "timedelta64":

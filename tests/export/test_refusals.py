@@ -103,7 +103,7 @@ WEIGHTS = "`rank_weights` must be 2 finite numbers, one per task. Got"
         "a search that keeps no model",
         lambda p: to_onnx(GridSearchCV(small(), {"lr": [1e-3]}, cv=2, refit=False).fit(X, Y), p),
         TypeError,
-        "to_onnx takes a MultiTaskClassifier …refit=True that ends in one. Got GridSearchCV.",
+        "This GridSearchCV was made with refit=False, so it has no model. Set refit=True, …",
     ),
     (
         "an embedder",

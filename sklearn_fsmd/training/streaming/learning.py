@@ -55,7 +55,8 @@ def first_pass(estimator: Any, dataset: Dataset, seed: int, growth: Growth | Non
     seed : of the samples of numbers.
     growth : what takes new values into the encoding of before, where training goes on.
     """
-    if growth is None and estimator.categorical_features == "from_dtype":
+    of_dtype = isinstance(estimator.categorical_features, str) and estimator.categorical_features == "from_dtype"
+    if growth is None and of_dtype:
         dataset.source.refuse_other_categories(dataset.features)
     encoder = InputEncoder(estimator)
     labels = labels_of(estimator, dataset)

@@ -581,10 +581,11 @@ def test_a_file_whose_notes_of_pandas_are_damaged_is_named(tmp_path):
         FSMDClassifier(max_epochs=1).fit_dataset(str(path), ["y"])
 
 
-def test_where_all_is_a_category_dtypes_may_differ(tmp_path):
+@pytest.mark.parametrize("named", ["all", np.array([True, True]), ["u", "p"]], ids=["all", "a mask", "names"])
+def test_where_categories_are_named_dtypes_may_differ(named):
     table = pd.DataFrame({"u": np.arange(300) % 20, "p": np.arange(300) % 5, "y": [0, 1] * 150})
     first, second = table[:150].astype({"u": "category"}), table[150:]
-    model = FSMDClassifier(categorical_features="all", max_epochs=1)
+    model = FSMDClassifier(categorical_features=named, max_epochs=1)
     model.fit_dataset(lambda: iter([first, second]), ["y"])
     assert [len(column.values) for column in model._encoder.main.categories.values()] == [20, 5]
 
