@@ -56,23 +56,22 @@ class TrainStack(torch.autograd.Function):
 
 
 def evaluate(stack: StackSpec, x: Tensor, weights: Tensor | None) -> Tensor:
-    """The same in prediction, for many rows: batch norm goes into the weights."""
+    """The same in prediction, for many rows."""
     reads = stack.reads if x.dim() == 3 else (0,) * len(stack.reads)
     values = few_values_of(x)
     others = None if values is None else values.others
     inputs = x.unbind(0) if x.dim() == 3 else (x if others is None else x.index_select(1, others),)
-    affine = [layer.slope_and_shift() for layer in stack.layers]
     out = core.room(len(reads), x.shape[-2], stack.layers[-1].weight.shape[2])
     for e, read in enumerate(reads):  # one after the other: what is between the layers stays in the cache
         h = inputs[read]
-        for layer, (slope, shift) in zip(stack.layers, affine, strict=True):
-            w = layer.weight[e] if slope is None else layer.weight[e] * slope[e]
+        for layer in stack.layers:
+            w, bias = layer.weight[e], layer.bias[e]
             into = out[e] if layer is stack.layers[-1] else None
             if values is not None and layer is stack.layers[0]:
-                h = product(h, w[values.others], shift[e], into=into)
+                h = product(h, w[values.others], bias, into=into)
                 values.add(values.products(w), slice(0, w.shape[1]), h)
             else:
-                h = product(h, w, shift[e], into=into)
+                h = product(h, w, bias, into=into)
             h.relu_()  # not by oneDNN, which makes 0 of what is not a number
     if weights is None:
         return out

@@ -40,7 +40,7 @@ def representations(
 
 def mlp(g: Graph, w: Weights, stack: StackedMLP, e: int, x: Value) -> Value:
     """MLP `e` of a stack: ``(n, I)`` to ``(n, H)``."""
-    for layer in stack.spec().layers:
+    for layer in stack.hidden_layers:
         x = g.op("Relu", g.op("Gemm", x, *w.hidden(layer, e)))
     return x
 

@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 from torch import Tensor, nn
 
-from sklearn_fsmd.network import LayerSpec, StackedLinear
+from sklearn_fsmd.network import HiddenLayer, StackedLinear
 
 BIAS_TOWER = "bias_tower."
 NEUTRAL = "bias_tower.neutral"
@@ -28,15 +28,11 @@ class Weights:
         """Weight ``(I, O)`` and bias ``(O,)`` of map `e`."""
         return self(layer.weight)[e], self(layer.bias)[e]
 
-    def hidden(self, layer: LayerSpec, e: int) -> tuple[np.ndarray, np.ndarray]:
+    def hidden(self, layer: HiddenLayer, e: int) -> tuple[np.ndarray, np.ndarray]:
         """Weight ``(I, O)`` and bias ``(O,)`` of member `e` of a hidden layer, batch norm included."""
-        for tensor in (*layer.parameters(), layer.running_mean, layer.running_var):
-            if tensor is not None:
-                self._read.add(id(tensor))
-        weight = self(layer.weight)[e]
-        slope, shift = layer.slope_and_shift()
-        shift = shift.detach().cpu().numpy()[e]
-        return (weight if slope is None else weight * slope.detach().cpu().numpy()[e]), shift
+        self.all_of(layer)
+        weight, bias = layer.folded()
+        return self(weight)[e], self(bias)[e]
 
     def all_of(self, module: nn.Module) -> None:
         """Note that all weights of a module are read, by somebody else."""

@@ -108,7 +108,7 @@ class Member(nn.Module):
         if self.own_extractor:
             return []  # though it be one of these classes, its weights may mean something
         readers = cast("StackedMLP", self.extractor.readers)
-        return [readers.first] if readers.layers else []
+        return readers.hidden_layers[:1]
 
 
 def representations(extractor: nn.Module, x: Tensor) -> Tensor:

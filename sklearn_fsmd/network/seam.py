@@ -37,24 +37,12 @@ class LayerSpec(NamedTuple):
         """What is trained."""
         return (self.weight, self.bias) if self.scale is None else (self.weight, self.bias, self.scale)
 
-    def slope_and_shift(self) -> tuple[Tensor | None, Tensor]:
-        """What batch norm in prediction, by the running statistics, makes of x·W: slope · x·W + shift, ``(n, O)``.
-
-        Without batch norm the slope is None: 1.
-        """
-        if self.scale is None or self.running_mean is None or self.running_var is None:
-            return None, self.bias
-        return slope_and_shift(self.scale, self.bias, self.running_mean, self.running_var, self.eps)
-
-
-def slope_and_shift(scale: Tensor, bias: Tensor, mean: Tensor, var: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    """Batch norm by these statistics as one linear map: scale · (z − mean)/σ + bias = slope · z + shift."""
-    slope = scale * torch.rsqrt(var + eps)
-    return slope, torch.addcmul(bias, mean, slope, value=-1.0)
-
 
 class StackSpec(NamedTuple):
-    """A stack of MLPs: its hidden layers, and which input each member reads where there are several."""
+    """A stack of MLPs: its hidden layers, and which input each member reads where there are several.
+
+    In prediction no layer has a scale: batch norm is in its weight and bias.
+    """
 
     layers: tuple[LayerSpec, ...]
     reads: tuple[int, ...]

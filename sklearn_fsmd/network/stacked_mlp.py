@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from sklearn_fsmd.network.dropout import Dropout
-from sklearn_fsmd.network.seam import FORMULA, Execution, LayerSpec, StackSpec, slope_and_shift
+from sklearn_fsmd.network.seam import FORMULA, Execution, LayerSpec, StackSpec
+
+
+def affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """The products of ``(B, I)`` or ``(n, B, I)`` with ``(n, I, O)``, and the bias ``(n, O)`` if there is one."""
+    if x.dim() == 2:
+        x = x.expand(len(weight), -1, -1)
+    return torch.bmm(x, weight) if bias is None else torch.baddbmm(bias.unsqueeze(1), x, weight)
 
 
 class StackedLinear(nn.Module):
@@ -55,9 +62,7 @@ class StackedLinear(nn.Module):
             weight = torch.cat((weight, weight[:1]))
             bias = None if bias is None else torch.cat((bias, bias[:1]))
             x = x if x.dim() == 2 else torch.cat((x, x[:1]))
-        if x.dim() == 2:
-            x = x.expand(len(weight), -1, -1)
-        y = torch.bmm(x, weight) if bias is None else torch.baddbmm(bias.unsqueeze(1), x, weight)
+        y = affine(x, weight, bias)
         return y[:n] if is_odd else y
 
 
@@ -73,6 +78,7 @@ class HiddenLayer(StackedLinear):
     running_mean: Tensor
     running_var: Tensor
     EPS, MOMENTUM = 1e-5, 0.1
+    _kept: tuple[list[tuple[int, int]], Tensor, Tensor] | None = None
 
     def __init__(
         self, n: int, in_features: int, out_features: int, *, dropout: float = 0.0, batch_norm: bool = False
@@ -86,6 +92,8 @@ class HiddenLayer(StackedLinear):
             self.register_buffer("running_var", torch.ones(n, out_features))
 
     def forward(self, x: Tensor, precision: torch.dtype | None = None) -> Tensor:
+        if not self.training and torch.is_inference_mode_enabled():
+            return affine(x, *self.folded()).relu_()
         if not self.batch_norm and precision is None:
             y = self.linear(x, self.bias)
         elif not self.batch_norm:
@@ -96,9 +104,8 @@ class HiddenLayer(StackedLinear):
                 z = z.to(x.dtype)
             of_batch = self.training and z.shape[1] > 1
             mean, var = self.statistics(z) if of_batch else (self.running_mean, self.running_var)
-            slope, shift = slope_and_shift(self.scale, self.bias, mean, var, self.EPS)
-            into = z if torch.is_inference_mode_enabled() else None  # a gradient needs z as it was
-            y = torch.addcmul(shift.unsqueeze(1), z, slope.unsqueeze(1), out=into)
+            slope, shift = self.slope_and_shift(mean, var)
+            y = torch.addcmul(shift.unsqueeze(1), z, slope.unsqueeze(1))
         y = y.relu_()
         return self.dropout(y) if self.training else y
 
@@ -110,14 +117,45 @@ class HiddenLayer(StackedLinear):
         self.running_var.lerp_(var.detach() * (z.shape[1] / (z.shape[1] - 1)), self.MOMENTUM)
         return mean, var
 
+    def slope_and_shift(self, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
+        """Batch norm by these statistics as one linear map: scale · (z − mean)/σ + bias = slope · z + shift."""
+        slope = self.scale * torch.rsqrt(var + self.EPS)
+        return slope, torch.addcmul(self.bias, mean, slope, value=-1.0)
+
+    def folded(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of a prediction, ``(n, I, O)`` and ``(n, O)``: batch norm is a part of them.
+
+        They are kept until the layer trains again, or one of the tensors that they are made of is another, or was
+        written to in a way that autograd would notice.
+        """
+        if not self.batch_norm:
+            return self.weight, self.bias
+        made_of = (*self._parameters.values(), *self._buffers.values())
+        state = [(tensor.data_ptr(), tensor._version) for tensor in made_of if tensor is not None]
+        kept = self._kept
+        if kept is None or kept[0] != state:
+            with torch.no_grad():
+                slope, shift = self.slope_and_shift(self.running_mean, self.running_var)
+                kept = self._kept = (state, self.weight * slope.unsqueeze(1), shift)
+        return kept[1:]
+
+    def train(self, mode: bool = True) -> HiddenLayer:
+        self._kept = None
+        return super().train(mode)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_kept": None}
+
     def spec(self) -> LayerSpec:
-        """The layer as tensors and numbers."""
+        """The layer as tensors and numbers; in prediction with batch norm as a part of weight and bias."""
+        weight, bias = (self.weight, self.bias) if self.training else self.folded()
+        is_normed = self.training and self.batch_norm
         return LayerSpec(
-            self.weight,
-            self.bias,
-            scale=self.scale if self.batch_norm else None,
-            running_mean=self.running_mean if self.batch_norm else None,
-            running_var=self.running_var if self.batch_norm else None,
+            weight,
+            bias,
+            scale=self.scale if is_normed else None,
+            running_mean=self.running_mean if is_normed else None,
+            running_var=self.running_var if is_normed else None,
             eps=self.EPS,
             momentum=self.MOMENTUM,
             threshold=self.dropout.threshold,
@@ -185,8 +223,8 @@ class StackedMLP(nn.Module):
         self.layers = nn.ModuleList(HiddenLayer(n, i, o, dropout=dropout, batch_norm=batch_norm) for i, o in widths)
 
     @property
-    def first(self) -> HiddenLayer:
-        return cast("HiddenLayer", self.layers[0])
+    def hidden_layers(self) -> list[HiddenLayer]:
+        return cast("list[HiddenLayer]", list(self.layers))
 
     def forward(self, x: Tensor, weights: Tensor | None = None) -> Tensor:
         if self.layers and self.execution.takes(x, training=self.training):
@@ -201,4 +239,4 @@ class StackedMLP(nn.Module):
 
     def spec(self) -> StackSpec:
         """The stack as tensors and numbers."""
-        return StackSpec(tuple(cast("HiddenLayer", layer).spec() for layer in self.layers), self.reads, self.training)
+        return StackSpec(tuple(layer.spec() for layer in self.hidden_layers), self.reads, self.training)

@@ -78,7 +78,8 @@ def pretrain(
         )
     table = torch.full((encoder.n_rows, dim), torch.nan, dtype=torch.float32)
     table[torch.from_numpy(part.table_rows)] = model.embedding.table.weight.detach().cpu()
-    return Learned(table, model.hidden.first.cpu(), torch.from_numpy(part.inputs(dim)), len(part.codes) * dim)
+    layer = model.hidden.hidden_layers[0].cpu()
+    return Learned(table, layer, torch.from_numpy(part.inputs(dim)), len(part.codes) * dim)
 
 
 class _Part:

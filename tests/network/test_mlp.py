@@ -1,8 +1,11 @@
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import torch
 
-from sklearn_fsmd.network.stacked_mlp import StackedLinear, StackedMLP
+from sklearn_fsmd.network.stacked_mlp import HiddenLayer, StackedLinear, StackedMLP
 
 
 def test_stacked_linear_is_n_separate_products():
@@ -44,3 +47,70 @@ def test_gradients(per_member):
     mlp = StackedMLP(3, 4, (5, 2), batch_norm=True).double()
     x = torch.randn(3, 6, 4).double() if per_member else torch.randn(6, 4).double()
     assert torch.autograd.gradcheck(mlp, (x.requires_grad_(),))
+
+
+def trained_layer(seed=0):
+    """A layer in prediction, whose batch norm has learned something."""
+    torch.manual_seed(seed)
+    layer = HiddenLayer(2, 6, 5, dropout=0.2, batch_norm=True).double()
+    for _ in range(3):
+        layer(3 * torch.randn(8, 6).double() + 1)
+    with torch.no_grad():
+        layer.scale.uniform_(0.5, 2)
+        layer.bias.uniform_(-0.5, 0.5)
+    return layer.eval()
+
+
+@torch.no_grad()
+def in_place(layer):
+    layer.scale.mul_(2)
+
+
+@torch.inference_mode()
+def in_inference_mode(layer):
+    layer.running_mean.add_(1)
+
+
+def other_memory(layer):
+    layer.weight.data = layer.weight.data * 2
+
+
+def another_parameter(layer):
+    layer.bias = torch.nn.Parameter(layer.bias + 1)
+
+
+def another_state(layer):
+    layer.load_state_dict(trained_layer(1).state_dict())
+
+
+def by_addresses(layer):
+    """As the compiled core trains: torch is not told."""
+    layer.train()
+    layer.running_var.numpy()[:] *= 4
+    layer.eval()
+
+
+@pytest.mark.parametrize(
+    "change", [in_place, in_inference_mode, other_memory, another_parameter, another_state, by_addresses]
+)
+def test_a_prediction_goes_by_the_weights_of_now(change):
+    """What it keeps of batch norm is made anew when they change. Outside of inference mode the formula computes."""
+    layer, x = trained_layer(), torch.randn(3, 6).double()
+    with torch.inference_mode():
+        before = layer(x)
+        torch.testing.assert_close(layer(x), before, rtol=0, atol=0)
+    torch.testing.assert_close(before, layer(x).detach())
+    change(layer)
+    with torch.inference_mode():
+        after = layer(x)
+    torch.testing.assert_close(after, layer(x).detach())
+    assert not torch.equal(before, after)
+
+
+def test_what_a_prediction_keeps_is_in_no_copy():
+    layer = trained_layer()
+    size = len(pickle.dumps(layer))
+    with torch.inference_mode():
+        layer(torch.zeros(1, 6).double())
+    assert len(pickle.dumps(layer)) == size
+    assert copy.deepcopy(layer)._kept is None is not layer._kept
