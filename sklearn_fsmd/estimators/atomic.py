@@ -53,7 +53,7 @@ class Exchanged:
         learn : is given the copy, and a copy of the user's own generator, if `random_state` is one; returns what that
             has come to, or None.
         """
-        with TURNS.setdefault(self, threading.RLock()):
+        with turn_of(self):
             return self._learn_beside(learn)
 
     def _learn_beside(self, learn: Learn) -> Self:
@@ -76,6 +76,22 @@ class Exchanged:
             restore_threads(n_threads)
             raise
         return self
+
+
+def turn_of(estimator: Exchanged) -> threading.RLock:
+    """What is held by the thread that learns; who holds it may take it again."""
+    return TURNS.setdefault(estimator, threading.RLock())
+
+
+def in_turn(method: F) -> F:
+    """Let a method that learns wait for those that do so in other threads, before it looks at its estimator."""
+
+    @functools.wraps(method)
+    def waits(self: Exchanged, *args: Any, **kwargs: Any) -> Any:
+        with turn_of(self):
+            return method(self, *args, **kwargs)
+
+    return waits  # type: ignore[return-value]
 
 
 def at_one_moment(method: F) -> F:

@@ -9,6 +9,7 @@ from sklearn.base import _fit_context
 from sklearn.utils import Tags
 
 from sklearn_fsmd.encoding import one_of
+from sklearn_fsmd.estimators.atomic import in_turn
 from sklearn_fsmd.estimators.datasets import Datasets
 from sklearn_fsmd.parameters import estimator
 from sklearn_fsmd.persistence import BEFORE, flat_history, freeze, thaw
@@ -66,6 +67,7 @@ class MultiTaskClassifier(Datasets):
     # ---------------------------------------------------------------------------------------------------- learning
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @in_turn
     def fit(
         self,
         X: Any,

@@ -23,6 +23,7 @@ from sklearn_fsmd.encoding import (
     warn_of_other_steps,
     warn_unjudged,
 )
+from sklearn_fsmd.estimators.atomic import in_turn
 from sklearn_fsmd.estimators.learning import Learning
 from sklearn_fsmd.parameters import estimator, warn
 from sklearn_fsmd.parameters.machine import draw_seed
@@ -48,6 +49,7 @@ class Datasets(Learning):
     """An estimator that learns from data sets as from tables."""
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @in_turn
     def fit_dataset(
         self,
         source: Any,

@@ -17,7 +17,7 @@ from sklearn_fsmd.encoding.sources.footers import Footer, Kinds, kinds_of
 from sklearn_fsmd.encoding.sources.frames import Block, Piece, gathered
 from sklearn_fsmd.encoding.sources.left_out import LeftOut
 from sklearn_fsmd.encoding.sources.reading import mixed, most_open, row_groups_of, whole_file
-from sklearn_fsmd.encoding.sources.row_groups import Group, drawn_order
+from sklearn_fsmd.encoding.sources.row_groups import Group, are_by_label, drawn_order
 from sklearn_fsmd.encoding.sources.schema import (
     agree,
     categories_of,
@@ -285,7 +285,7 @@ class ParquetSource:
 
     def n_open(self, rates: np.ndarray | None = None) -> int:
         """From how many row groups, at the most, a pool is taken, see :func:`most_open`."""
-        return most_open(self.footers, rates)
+        return most_open(self.footers, by_label=are_by_label(rates))
 
     def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
         """All rows from the first to the last."""
@@ -330,4 +330,5 @@ class ParquetSource:
 
     def identity(self) -> Sequence[Any]:
         """Plain values that tell these files from others, wherever they are, and the order of their rows."""
-        return [ORDER, *(list(footer.groups) for footer in self.footers)]
+        n_open = [most_open(self.footers, by_label=by_label) for by_label in (False, True)]  # which goes by their bytes
+        return [ORDER, n_open, *(list(footer.groups) for footer in self.footers)]

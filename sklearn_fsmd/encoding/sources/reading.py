@@ -30,13 +30,13 @@ def row_groups_of(footers: Sequence[Footer]) -> Iterator[tuple[Group, int, int]]
                 yield (f, g), int(firsts[g]), n
 
 
-def most_open(footers: Sequence[Footer], rates: np.ndarray | None = None) -> int:
+def most_open(footers: Sequence[Footer], *, by_label: bool) -> int:
     """From how many row groups, at the most, a pool is taken.
 
     Of more a sorted file is mixed better, and each needs memory. A file that is sorted by label needs most: the rows of
     a user with a label and those without are in other row groups.
     """
-    n_bytes = sizes.OPEN_BYTES_BY_LABEL if are_by_label(rates) else sizes.OPEN_BYTES
+    n_bytes = sizes.OPEN_BYTES_BY_LABEL if by_label else sizes.OPEN_BYTES
     largest = max(footer.largest for footer in footers)
     return min(max(n_bytes // max(largest, 1), sizes.FEWEST_OPEN), sizes.OPEN_GROUPS)
 
@@ -50,7 +50,8 @@ def mixed(
     footers: Sequence[Footer], types: Types, groups: Sequence[Group], rates: np.ndarray | None
 ) -> Iterator[Piece]:
     """Pieces of several row groups in turn; the rare ones among them last from the first piece to the end."""
-    n_rows, n_open = {group: n for group, _, n in row_groups_of(footers)}, most_open(footers, rates)
+    n_rows = {group: n for group, _, n in row_groups_of(footers)}
+    n_open = most_open(footers, by_label=are_by_label(rates))
     every = list(n_rows)
     rare = {every[i] for i in rare_groups(rates, n_open // 2)}
     if rare.issuperset(groups):  # those of a process may all be

@@ -1,15 +1,20 @@
 """fit_dataset: the same estimator as after fit, whatever the order of the files."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
+from skorch.callbacks import Callback
 
 from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
 from sklearn_fsmd.datasets import make_funnel
 from sklearn_fsmd.encoding.sources import sizes
 from tests.conftest import make_frame
+from tests.test_checkpoint import assert_same_fit
 from tests.training.streaming.conftest import PARAMS, TARGETS, together, write
 
 MORE = PARAMS | {"max_epochs": 5, "patience": 5}
@@ -194,6 +199,28 @@ def test_columns_and_parameters(data, tmp_path):
         clone(model).set_params(pretrain_epochs=1).fit_dataset(path, ["click"])
     with pytest.raises(ValueError, match="checkpoint_rows=5 says when to write a file"):
         clone(model).set_params(checkpoint_rows=5).fit_dataset(path, ["click"])
+
+
+def test_a_warm_start_in_another_thread_goes_on_from_the_fit_that_it_waits_for(data):
+    begun, asked, rows = threading.Event(), threading.Event(), together(*data)
+
+    class Wait(Callback):
+        def on_train_begin(self, net, **kwargs):
+            begun.set()
+            asked.wait(timeout=0.5)
+
+    def source():
+        asked.set()
+        return iter([rows])
+
+    model, expected = (MultiTaskClassifier(**PARAMS, warm_start=True, callbacks=[Wait()]) for _ in range(2))
+    with ThreadPoolExecutor(2) as pool:
+        one = pool.submit(model.fit_dataset, lambda: iter([rows]), TARGETS)
+        assert begun.wait(timeout=60)
+        other = pool.submit(model.fit_dataset, source, TARGETS)
+        one.result()
+        other.result()
+    assert_same_fit(model, expected.fit_dataset(source, TARGETS).fit_dataset(source, TARGETS))
 
 
 def test_a_fit_that_fails_leaves_the_former_one(data, tmp_path):

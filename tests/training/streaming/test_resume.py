@@ -77,6 +77,26 @@ def test_other_files_are_refused(tmp_path, monkeypatch):
         model.fit_dataset(path, TARGETS, resume=True)
 
 
+def test_the_same_rows_in_row_groups_of_other_bytes_are_refused_where_their_order_is_another(tmp_path, monkeypatch):
+    """How many row groups are open at a time, and so the order of an epoch, goes by the bytes of the largest."""
+    path, rows = tmp_path / "a.parquet", together(*make_frame(1200))
+
+    def write_rows(**options):
+        rows.to_parquet(path, row_group_size=20, index=False, **options)
+        return parquet.ParquetSource(path).footers[0].largest
+
+    model, again = (FSMDClassifier(**MORE, checkpoint=tmp_path / "c") for _ in range(2))
+    plain, coded = write_rows(use_dictionary=False), write_rows(use_dictionary=True)
+    assert plain != coded
+    monkeypatch.setattr(sizes, "OPEN_BYTES", 20 * coded)
+    model.fit_dataset(path, TARGETS)
+    write_rows(compression="zstd")
+    assert_same_fit(model, again.fit_dataset(path, TARGETS, resume=True))
+    write_rows(use_dictionary=False)
+    with pytest.raises(ValueError, match="The data are not those of the fit that wrote .*c."):
+        again.fit_dataset(path, TARGETS, resume=True)
+
+
 def test_rows_that_are_in_no_sample_are_compared(tmp_path, monkeypatch):
     """Some labels change places within a row group, and one city changes: sums and sizes stay."""
     monkeypatch.setattr(sizes, "SAMPLE_ROWS", 100)
