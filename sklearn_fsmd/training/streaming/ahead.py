@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Iterator
+from contextvars import copy_context
 from queue import Empty, Full, Queue
 from typing import Any, TypeVar
+
+from sklearn import config_context, get_config
 
 T = TypeVar("T")
 WAIT = 0.1
@@ -15,7 +18,8 @@ WAIT = 0.1
 def read_ahead(items: Iterator[T]) -> Generator[T, None, None]:
     """The same items, made ahead: one is used, one waits, and one is being made, so up to three are in memory.
 
-    What fails there fails here. The thread ends when this iterator is closed.
+    What fails there fails here. The thread ends when this iterator is closed. Settings of scikit-learn and numpy are
+    those of the caller: a user's function may go by them.
     """
     queue: Queue[tuple[str, Any]] = Queue(maxsize=1)
     stopped = threading.Event()
@@ -28,17 +32,20 @@ def read_ahead(items: Iterator[T]) -> Generator[T, None, None]:
             except Full:
                 pass
 
+    config = get_config()  # which belongs to a thread
+
     def work() -> None:
         try:
-            for item in items:
-                put("item", item)
-                if stopped.is_set():
-                    return
+            with config_context(**config):
+                for item in items:
+                    put("item", item)
+                    if stopped.is_set():
+                        return
             put("end")
         except BaseException as error:  # for whoever waits
             put("error", error)
 
-    thread = threading.Thread(target=work, name="sklearn-fsmd-read-ahead", daemon=True)
+    thread = threading.Thread(target=copy_context().run, args=(work,), name="sklearn-fsmd-read-ahead", daemon=True)
     thread.start()
     try:
         while True:

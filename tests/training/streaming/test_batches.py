@@ -2,11 +2,13 @@
 
 import threading
 import time
+from contextvars import ContextVar
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn import config_context, get_config
 
 from sklearn_fsmd.encoding import Encoded, Targets
 from sklearn_fsmd.encoding.sources.parquet import ParquetSource
@@ -152,6 +154,17 @@ def test_the_thread_reads_ahead_hands_on_errors_and_ends():
     assert threading.active_count() == before - 1
     with pytest.raises(ValueError, match="the hundredth"):
         list(read_ahead(items()))
+
+
+def test_the_thread_goes_by_the_settings_of_its_caller():
+    """A function that makes tables may use scikit-learn, of which `transform_output` decides whether it makes any."""
+    variable = ContextVar("variable", default="not set")
+    variable.set("set")
+    with config_context(transform_output="pandas", assume_finite=True):
+        found = list(read_ahead((get_config(), variable.get()) for _ in range(2)))
+    assert [(config["transform_output"], config["assume_finite"], said) for config, said in found] == [
+        ("pandas", True, "set")
+    ] * 2
 
 
 def test_a_batch_has_a_row_for_each_process_at_least():
