@@ -193,6 +193,24 @@ def test_what_is_meant_as_categories_is_not_warned_of(convert, frame):
         FSMDClassifier(**SMALL).fit(*with_prices(frame, convert=convert))
 
 
+@pytest.mark.parametrize("of_frame", [True, False], ids=["frame", "array"])
+def test_an_id_that_is_there_as_a_number_and_as_text_is_warned_of(of_frame, frame):
+    """So pandas reads a large file, by parts, of which one has an id that is no number."""
+    X, Y = frame
+    ids = np.arange(len(X)) % 40 + 10
+    parts = [ids[:100].astype(object), [*ids[100:-1].astype(str), "x7"]]
+    X = X[["price"]].assign(user_id=pd.Series(np.concatenate(parts), index=X.index, dtype=object))
+    name, given = ("user_id", X) if of_frame else ("x1", X.to_numpy(dtype=object))
+    options = SMALL if of_frame else SMALL | {"categorical_features": [1]}
+    warning = f"Column '{name}' of X: values are there as numbers and as text, which are two categories, such as 10 and"
+    with pytest.warns(UserWarning, match=f"{warning} '10'; so are 40 of '{name}'.*dtype={{'{name}': 'string'}}"):
+        FSMDClassifier(**options).fit(given, Y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        FSMDClassifier(**SMALL).fit(X.astype({"user_id": "string"}), Y)
+        FSMDClassifier(**SMALL).fit(X.assign(user_id=[*ids[:-1], "x7"]), Y)
+
+
 def test_negative_numbers_that_are_categories_are_warned_of():
     """Two of them are taken for missing, as encoders mark what they do not know."""
     X, Y = table(2000)

@@ -13,7 +13,7 @@ from sklearn_fsmd.encoding.known_labels import refuse_unjudged, refuse_unlabeled
 from sklearn_fsmd.encoding.lists import ListColumn
 from sklearn_fsmd.encoding.missing_codes import warn_of_codes, warn_of_missing_codes
 from sklearn_fsmd.encoding.numeric import NumericColumn
-from sklearn_fsmd.encoding.odd_text import warn_of_text
+from sklearn_fsmd.encoding.odd_text import warn_of_text, warn_of_two_types
 from sklearn_fsmd.encoding.pairing import warn_of_answers, warn_of_gaps, warn_of_order, warn_of_orders
 from sklearn_fsmd.encoding.places import place_of
 from sklearn_fsmd.encoding.seen import Counts, Moments, Numbers
@@ -94,5 +94,6 @@ __all__ = [
     "warn_of_orders",
     "warn_of_other_steps",
     "warn_of_text",
+    "warn_of_two_types",
     "warn_unjudged",
 ]

@@ -1,6 +1,7 @@
 """Text that looks like quantities, times or lists but is taken as categories, as files have it.
 
-One "n/a" makes a column of prices text, and so do decimal commas; times and lists are text until they are parsed.
+One "n/a" makes a column of prices text, and so do decimal commas; times and lists are text until they are parsed. Of a
+large file pandas makes numbers in one part and text in another.
 """
 
 from __future__ import annotations
@@ -50,6 +51,30 @@ def warn_of_text(encoder: FeatureEncoder, X: Any) -> None:
             columns = f"{'Columns' if len(found) > 1 else 'Column'} {', '.join(map(repr, found))} of X"
             if_not = f"If not, X.astype({dict.fromkeys(found, 'category')}), and this warning is gone."
             warn(f"{columns}: {what.format(column=f'X[{found[0]!r}]')} {if_not}")
+
+
+def warn_of_two_types(encoder: FeatureEncoder) -> None:
+    """Warn, once, of columns of categories that know a number and the same as text.
+
+    Parameters
+    ----------
+    encoder : fitted.
+    """
+    found = {}
+    for column in encoder.categories.values():
+        if column.kind != "mixed values":
+            continue
+        values = column.values.tolist()  # noqa: PD011 (an attribute of ours)
+        as_text = {str(value) for value in values if type(value) is int}
+        if both := [value for value in values if type(value) is str and value in as_text]:
+            found[column.name] = both
+    if found:
+        names, (name, both) = ", ".join(map(repr, found)), next(iter(found.items()))
+        warn(
+            f"{'Columns' if len(found) > 1 else 'Column'} {names} of X: values are there as numbers and as text, which "
+            f"are two categories, such as {both[0]} and {both[0]!r}; so are {len(both):,} of {name!r}. Give the column "
+            f"one type where it is read: pd.read_csv(…, dtype={{{name!r}: 'string'}})."
+        )
 
 
 def _are_quantities(values: Any) -> bool:

@@ -23,6 +23,7 @@ from sklearn_fsmd.encoding import (
     warn_of_missing_codes,
     warn_of_orders,
     warn_of_text,
+    warn_of_two_types,
 )
 from sklearn_fsmd.estimators.calibration import refuse_unsampled, shift_of
 from sklearn_fsmd.estimators.tables import TakesTables
@@ -129,6 +130,7 @@ class Reading(TakesTables, MultiTaskParameters):
         warn_of_gaps(X, labels, targets.names)
         part = encoder.main_part(X)
         warn_of_missing_codes(encoder.main, part)
+        warn_of_two_types(encoder.main)
         if isinstance(self.categorical_features, str) and self.categorical_features == "from_dtype":
             own, of_bias = np.flatnonzero(~encoder.is_bias), np.flatnonzero(encoder.is_bias)
             others = [] if encoder.bias is None else [int(of_bias[position]) for position in encoder.bias.categories]
