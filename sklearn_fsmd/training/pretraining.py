@@ -78,8 +78,8 @@ def pretrain(
         )
     table = torch.full((encoder.n_rows, dim), torch.nan, dtype=torch.float32)
     table[torch.from_numpy(part.table_rows)] = model.embedding.table.weight.detach().cpu()
-    layer = model.hidden.hidden_layers[0].cpu()
-    return Learned(table, layer, torch.from_numpy(part.inputs(dim)), len(part.codes) * dim)
+    reader = model.hidden.hidden_layers[0].cpu()
+    return Learned(table, reader, torch.from_numpy(part.inputs(dim)), len(part.codes) * dim)
 
 
 class _Part:
