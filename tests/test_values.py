@@ -40,7 +40,7 @@ CASES = {
 }
 
 
-LEFT_TO_THE_ARRAYS = {"half", "binned", "nullable", "mixed", "empty"}
+LEFT_TO_THE_ARRAYS = {"half", "binned", "mixed", "empty"}
 """Columns that hold what is not plain in some case."""
 
 
@@ -69,6 +69,33 @@ def test_as_the_arrays_say(name, case, bins, scaling, monkeypatch):
         np.testing.assert_array_equal(few.numbers, many.numbers[:n])
         assert few.codes.dtype == many.codes.dtype
         assert few.numbers.dtype == many.numbers.dtype
+
+
+@pytest.mark.parametrize("numeric", [{}, {"whole": "Int64", "gaps": "Float64"}, {"whole": "int64[pyarrow]"}], ids=str)
+def test_a_row_of_several_types_is_read_at_once(numeric, monkeypatch):
+    """An integer id and the half beside it stay what they are, whatever pandas would make of a row of numbers alone."""
+    frame = FIT.drop(columns=list(LEFT_TO_THE_ARRAYS)).astype(numeric)
+    made = encoder(categorical_features=[name for name in CATEGORIES if name in frame])
+    many = made.fit_encode(frame)
+    monkeypatch.setattr(FeatureEncoder, "_encode", None)
+    monkeypatch.setattr("sklearn_fsmd.encoding.table_encoder.values_of", None)
+    for n in (1, 3):
+        for start in range(0, 8, n):
+            few = made.encode(frame.iloc[start : start + n])
+            np.testing.assert_array_equal(few.codes, many.codes[start : start + n])
+            np.testing.assert_array_equal(few.numbers, many.numbers[start : start + n])
+
+
+def test_rows_of_numbers_alone_and_of_objects_are_what_they_are_among_others():
+    """Of an integer and a nullable float pandas makes a row of floats, in which large ids are one."""
+    numbers = pd.DataFrame({"id": np.array([2**60, 2**60 + 1] * 20), "x": pd.array([0.5, None] * 20, dtype="Float64")})
+    objects = pd.DataFrame({"o": np.array([np.float32(0.1), "a"] * 20, dtype=object), "t": ["b", "c"] * 20})
+    for frame in (numbers, objects):
+        made = encoder(categorical_features=[0, 1])
+        many = made.fit_encode(frame)
+        assert len(np.unique(many.codes[:, 0])) == 2
+        for i in range(2):
+            np.testing.assert_array_equal(made.encode(frame.iloc[[i]]).codes[0], many.codes[i])
 
 
 def test_one_column_that_is_not_plain_takes_the_row_to_the_arrays():

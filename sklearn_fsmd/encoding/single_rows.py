@@ -19,8 +19,10 @@ from sklearn_fsmd.encoding.numeric import NumericColumn
 
 FEW_ROWS = 16
 """Up to so many rows this is the faster way."""
+SINGLE_ROWS = 3
+"""So few rows of columns of several types are read row by row: a Series takes longer to make than a row to read."""
 
-PLAIN = {type(None), bool, int, float, str}
+PLAIN = {type(None), type(pd.NA), bool, int, float, str}
 LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -46,6 +48,22 @@ def values_of(column: pd.Series) -> list[Any]:
         return column.tolist()
     values = [None if code < 0 else array.categories[code] for code in array.codes.tolist()]
     return [value.item() if isinstance(value, np.generic) else value for value in values]
+
+
+def rows_of(X: pd.DataFrame, dtypes: list[Any]) -> list[list[Any]] | None:
+    """What :func:`values_of` says of all columns, row by row; None where pandas would give a row a type of its own."""
+    types = [dtype.categories.dtype if isinstance(dtype, pd.CategoricalDtype) else dtype for dtype in dtypes]
+    holds_objects = [dtype == np.dtype(object) for dtype in types]  # which are left as they are
+    rows = [X.iloc[i] for i in range(len(X))]
+    if any(row.dtype != np.dtype(object) for row in rows):
+        return None
+    return [
+        [
+            value.item() if isinstance(value, np.generic) and not is_object else value
+            for value, is_object in zip(row.array, holds_objects, strict=True)
+        ]
+        for row in rows
+    ]
 
 
 def code_of(column: CategoryColumn, value: Any) -> int:
@@ -78,7 +96,7 @@ def codes_of(column: CategoryColumn, values: pd.Series) -> np.ndarray | None:
 
 def number_of(column: NumericColumn, value: Any) -> tuple[float, int]:
     """What :meth:`NumericColumn.encode` makes of `value`: the scaled number, and the bin."""
-    if value is None:
+    if value is None or value is pd.NA:
         return column.filling, UNKNOWN
     if type(value) not in (float, int, bool):
         raise NotPlainError

@@ -20,7 +20,16 @@ from sklearn_fsmd.encoding.encoded import Encoded
 from sklearn_fsmd.encoding.lists import ListColumn
 from sklearn_fsmd.encoding.numeric import NumericColumn
 from sklearn_fsmd.encoding.sequences import SequenceOptions
-from sklearn_fsmd.encoding.single_rows import FEW_ROWS, NotPlainError, code_of, keeps_values, number_of, values_of
+from sklearn_fsmd.encoding.single_rows import (
+    FEW_ROWS,
+    SINGLE_ROWS,
+    NotPlainError,
+    code_of,
+    keeps_values,
+    number_of,
+    rows_of,
+    values_of,
+)
 from sklearn_fsmd.encoding.vectors import VectorColumn
 from sklearn_fsmd.network import Lists, Ragged
 from sklearn_fsmd.parameters import EncodingParameters
@@ -291,6 +300,8 @@ class FeatureEncoder:
         if all(isinstance(dtype, np.dtype) for dtype in dtypes):
             return X.to_numpy(dtype=object).tolist()  # all columns at once take a seventh of the time
         try:
+            if len(X) <= SINGLE_ROWS and (rows := rows_of(X, dtypes)) is not None:
+                return rows
             return list(zip(*(values_of(column) for _, column in X.items()), strict=True))
         except OverflowError:  # Arrow's times after 24 o'clock
             raise NotPlainError from None
