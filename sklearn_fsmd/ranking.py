@@ -258,9 +258,13 @@ def is_weight(column: Any) -> bool:
 
 def efficient(points: np.ndarray) -> np.ndarray:
     """Which rows of ``(n, U)`` no other row is at least as good as in all columns, and better than in one, ``(n,)``."""
-    as_good = np.all(points[None] >= points[:, None], axis=2)
-    better = np.any(points[None] > points[:, None], axis=2)
-    return np.logical_not(np.any(as_good & better, axis=1))
+    found = np.ones(len(points), dtype=bool)
+    front = np.empty((0, points.shape[1]))
+    for i in np.lexsort(points.T)[::-1]:  # whatever is better than a point comes before it
+        found[i] = not ((front >= points[i]).all(axis=1) & (front > points[i]).any(axis=1)).any()
+        if found[i]:
+            front = np.vstack((front, points[i]))
+    return found
 
 
 def _compositions(total: int, n_parts: int) -> Iterator[tuple[int, ...]]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_fsmd.compose import fitted_model, taken_apart, transformed
-from sklearn_fsmd.encoding import as_pandas
+from sklearn_fsmd.encoding import as_pandas, twice_in
 from sklearn_fsmd.encoding.sources import LeftOut, batches_of, columns_of, located
 from sklearn_fsmd.estimators import MultiTaskClassifier
 from sklearn_fsmd.metrics import check_count
@@ -103,7 +103,7 @@ def score_file(
         rank_weights = listed(rank_weights, own, "rank_weights")
         exponents_of(rank_weights, sorted({n_tasks, n_tasks + len(own.value_names_)}), "rank_weights")
     written = [*keep, *_names(own, rank_weights is not None)]
-    if twice := [name for name in written if written.count(name) > 1]:
+    if twice := twice_in(written):
         raise ValueError(f"The sink would have two columns named {twice[0]!r}. Leave it out of `keep`.")
     try:
         return _score(model, own, source, sink, keep, rank_weights, batch_rows)

@@ -163,6 +163,13 @@ def test_a_signal_is_learned_and_calibrated():
     assert model.score(X_new, Y_new) == pytest.approx(np.mean(auc))
 
 
+def test_a_prediction_changes_no_statistics_whatever_mode_the_network_was_left_in(fitted):
+    model, X, _ = fitted
+    expected = model.predict_marginals(X)
+    model.module_.train()
+    np.testing.assert_array_equal(model.predict_marginals(X), expected)
+
+
 def test_a_row_s_prediction_depends_on_that_row_alone(fitted):
     model, X, _ = fitted
     p = model.predict_marginals(X)
@@ -620,7 +627,7 @@ def test_net_params_reach_what_has_no_parameter(frame):
     assert net.optimizer_.defaults["betas"] == (0.5, 0.9)
 
 
-@pytest.mark.parametrize("name", [*sorted(net_options.OF_THE_ESTIMATOR), "use_caching", "compile"])
+@pytest.mark.parametrize("name", [*sorted(net_options.OF_THE_ESTIMATOR), "use_caching", "warm_start", "history"])
 def test_net_params_do_not_reach_what_has_one(frame, name):
     with pytest.raises(ValueError, match=f"The 'net_params' parameter cannot set '{name}'"):
         small(net_params={name: 0.5}).fit(*frame)

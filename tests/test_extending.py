@@ -49,6 +49,8 @@ def test_an_extractor(frame, tmp_path):
     model.save(tmp_path / "model.safetensors")
     for again in (MultiTaskClassifier.load(tmp_path / "model.safetensors"), pickle.loads(pickle.dumps(model))):
         np.testing.assert_array_equal(again.predict_marginals(X), found)
+    started = MultiTaskClassifier(extractor="rotations", pretrain_epochs=1, **SMALL).fit(X, Y)  # with the embeddings
+    assert np.isfinite(started.predict_marginals(X)).all()
     search = GridSearchCV(model, {"extractor": ["rotations", "ple"]}, cv=2).fit(X, Y)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     with pytest.raises(ValueError, match="there is a part named 'rotations' already"):

@@ -49,7 +49,7 @@ def test_rows_of_lists_are_taken_as_those_of_a_tensor():
     assert rows_as_lists(ragged[torch.tensor([3, 1, 0, 3])]) == [[2, 2, 7], [], [3, 1], [2, 2, 7]]
     assert rows_as_lists(ragged[1:4]) == rows[1:4]
     assert rows_as_lists(ragged[4:9]) == [[]]
-    assert rows_as_lists(ragged.followed_by(ragged[2:4])) == rows + rows[2:4]
+    assert rows_as_lists(Ragged.joined([ragged, ragged[2:4], ragged[:1]])) == rows + rows[2:4] + rows[:1]
     lists = Lists((ragged, ragged[torch.tensor([4, 3, 2, 1, 0])]))
     assert [len(chunk) for chunk in lists.split(2)] == [2, 2, 1]
     assert rows_as_lists(lists.split(2)[1].columns[1]) == [[5], []]

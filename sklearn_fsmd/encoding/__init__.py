@@ -2,7 +2,7 @@
 
 from sklearn_fsmd.encoding.canonical import MISSING_CODES, factorize, shown
 from sklearn_fsmd.encoding.classes import warn_of_guess
-from sklearn_fsmd.encoding.column_selection import column_mask, column_of
+from sklearn_fsmd.encoding.column_selection import column_mask, column_of, twice_in
 from sklearn_fsmd.encoding.columns import CategoryColumn
 from sklearn_fsmd.encoding.encoded import Encoded
 from sklearn_fsmd.encoding.funnel import warn_of_contradictions
@@ -83,6 +83,7 @@ __all__ = [
     "rows_of",
     "shallow",
     "shown",
+    "twice_in",
     "warn_of_answers",
     "warn_of_codes",
     "warn_of_contradictions",

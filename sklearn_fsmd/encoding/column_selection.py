@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -117,6 +118,11 @@ def _first_known(column: pd.Series) -> Any:
 def column_names(X: Any) -> list[str]:
     """The names of the columns, for messages: x0, x1, … where there are none."""
     return [str(name) for name in X.columns] if isinstance(X, pd.DataFrame) else [f"x{i}" for i in range(X.shape[1])]
+
+
+def twice_in(names: Iterable[Any]) -> list[Any]:
+    """The names that are there more than once, in their order."""
+    return [name for name, n in Counter(names).items() if n > 1]
 
 
 def column_of(X: Any, position: int) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -49,12 +50,19 @@ class Encoded:
         lists = None if self.lists is None else self.lists[torch.from_numpy(np.arange(len(self.codes))[rows])]
         return Encoded(self.codes[rows], self.numbers[rows], bias=self.bias and self.bias.take(rows), lists=lists)
 
-    def followed_by(self, other: Encoded) -> Encoded:
-        """The rows of both."""
-        bias = None if self.bias is None or other.bias is None else self.bias.followed_by(other.bias)
-        codes, numbers = (np.concatenate(pair) for pair in ((self.codes, other.codes), (self.numbers, other.numbers)))
-        lists = None if self.lists is None or other.lists is None else self.lists.followed_by(other.lists)
-        return Encoded(codes, numbers, bias=bias, lists=lists)
+    @staticmethod
+    def joined(parts: Sequence[Encoded]) -> Encoded:
+        """The rows of all parts, of which there is at least one, and of which all rows are meant."""
+        if len(parts) == 1:
+            return parts[0]
+        of_bias = [part.bias for part in parts if part.bias is not None]
+        of_lists = [part.lists for part in parts if part.lists is not None]
+        return Encoded(
+            np.concatenate([part.codes for part in parts]),
+            np.concatenate([part.numbers for part in parts]),
+            bias=Encoded.joined(of_bias) if of_bias else None,
+            lists=Lists.joined(of_lists) if of_lists else None,
+        )
 
     def meant_codes(self) -> np.ndarray:
         """The codes of the rows that are meant."""

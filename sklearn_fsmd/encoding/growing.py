@@ -29,8 +29,8 @@ class Growth:
 
     def __init__(self, encoder: InputEncoder, *, grows: bool) -> None:
         self.encoder, self.grows = encoder, grows
-        self.counted: dict[int, Counted] = {}
-        """What is not known, by the identity of the vocabulary."""
+        self.counted: dict[int, list[Counted]] = {}
+        """What is not known, by the identity of the vocabulary; in parts, each smaller than the one before it."""
 
     def update(self, X: Any) -> None:
         """Look at some rows of all columns.
@@ -55,9 +55,11 @@ class Growth:
         if known.all():
             return
         counts = np.bincount(positions + 1, minlength=len(values) + 1)[1:]
-        found: Counted = (values[~known], counts[~known], kind)
-        before = self.counted.get(id(vocabulary), vocabulary.rare)
-        self.counted[id(vocabulary)] = found if before is None else add_counts(before, found)
+        start = [] if vocabulary.rare is None else [vocabulary.rare]
+        parts = self.counted.setdefault(id(vocabulary), start)
+        parts.append((values[~known], counts[~known], kind))
+        while len(parts) > 1 and len(parts[-2][0]) <= len(parts[-1][0]):  # so a value is moved a few times, not often
+            _join_last(parts)
 
     def finish(self) -> InputEncoder:
         """A copy of the encoder that knows the new values, and whose statistics can go on learning."""
@@ -82,10 +84,19 @@ class Growth:
     def _with_more(self, vocabulary: CategoryColumn) -> CategoryColumn:
         if id(vocabulary) not in self.counted:
             return vocabulary
-        values, counts, kind = self.counted[id(vocabulary)]
+        parts = self.counted[id(vocabulary)]
+        while len(parts) > 1:
+            _join_last(parts)
+        values, counts, kind = parts[0]
         often = counts >= vocabulary.min_frequency
         made = shallow(vocabulary)
         made.rare = (values[~often], counts[~often], kind) if not often.all() else None
         if often.any():
             made.append(values[often], kind)
         return made
+
+
+def _join_last(parts: list[Counted]) -> None:
+    """Make one of the last two parts."""
+    last = parts.pop()
+    parts.append(add_counts(parts.pop(), last))

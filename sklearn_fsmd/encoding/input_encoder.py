@@ -90,7 +90,7 @@ class InputEncoder:
             with named_in_errors("X_unlabeled"):
                 self.update(more)
             self.finalize()
-            return self.encode(X).followed_by(self.encode(more))
+            return Encoded.joined([self.encode(X), self.encode(more)])
         self._read_parameters(X)
         encoded = self.main.fit_encode(self.main_part(X))
         if self.bias is None:

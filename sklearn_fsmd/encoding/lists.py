@@ -60,9 +60,11 @@ class ListColumn:
         if all(type(row) is list for row in rows) and max(map(len, rows), default=0) <= self.max_length:
             values = list(chain.from_iterable(rows))
             kind = pd.api.types.infer_dtype(values, skipna=False)
-            flat = np.array(values) if kind == "integer" else values
-            if kind == "string" or (kind == "integer" and not np.isin(flat, MISSING_CODES).any()):  # none is missing
-                return pd.Series(flat, dtype=object if kind == "string" else None, name=self.name), _starts(rows)
+            if kind == "string":
+                return pd.Series(values, dtype=object, name=self.name), _starts(rows)
+            whole = np.array(values if kind == "integer" else ())
+            if len(whole) and whole.dtype == np.int64 and not np.isin(whole, MISSING_CODES).any():  # none is missing
+                return pd.Series(whole, name=self.name), _starts(rows)
         rows = [self._list_of(i, row) for i, row in enumerate(rows)]
         values = list(chain.from_iterable(rows))
         return pd.Series(values, dtype=object, name=self.name), _starts(rows)

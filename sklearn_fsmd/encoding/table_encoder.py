@@ -285,7 +285,7 @@ class FeatureEncoder:
             codes = codes.astype(np.int64)
         return np.add(codes, self.offsets, out=codes, casting="same_kind")
 
-    def _plain_rows(self, X: Any) -> list[Sequence[Any]]:
+    def _plain_rows(self, X: Any) -> Sequence[Sequence[Any]]:
         """The values of a table as Python has them, where this loses nothing that the columns would look at."""
         if isinstance(X, np.ndarray):
             if X.dtype.kind in "mMc" or (self.categories and not keeps_values(X.dtype)):

@@ -12,6 +12,7 @@ import pandas as pd
 
 from sklearn_fsmd.encoding.canonical import shown
 from sklearn_fsmd.encoding.classes import given_classes, two_classes
+from sklearn_fsmd.encoding.column_selection import twice_in
 from sklearn_fsmd.encoding.encoded import Encoded
 from sklearn_fsmd.encoding.funnel import settle_children, warn_of_contradictions
 from sklearn_fsmd.encoding.validation import as_pandas, refuse_masked
@@ -113,7 +114,7 @@ class TargetEncoder:
         if value_parents and not value_targets:
             raise ValueError(f"'value_parents' is for `value_targets`, of which there are none. Got {value_parents!r}.")
         names = names_of(whole)
-        if twice := [name for name in names if names.count(name) > 1]:
+        if twice := twice_in(names):
             raise ValueError(f"Y has more than one column named {twice[0]!r}.")
         if value_targets:
             Y = without_values(whole, value_targets)

@@ -57,12 +57,17 @@ def _cut(left: Iterator[Any], right: Iterator[Any]) -> Iterator[tuple[Any, Any]]
             rest[side].append(batch)
         return bool(rest[side])
 
-    while filled(0, left) and filled(1, right):
+    while all([filled(0, left), filled(1, right)]):
         tables = [pa.Table.from_batches(batches) for batches in rest]
         n = min(ROW_GROUP, *map(len, tables))
         yield tables[0][:n], tables[1][:n]
         for side, table in enumerate(tables):
             rest[side][:] = table[n:].to_batches()
+    if rest[0] or rest[1]:
+        raise RuntimeError(
+            f"The {'features of the past' if rest[0] else 'log'} ended before the {'log' if rest[0] else 'features'}; "
+            "nothing is written."
+        )
 
 
 def _as_in(log: ParquetSource, schema: Any) -> Iterator[Any]:

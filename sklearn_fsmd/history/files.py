@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_fsmd.encoding import twice_in
 from sklearn_fsmd.encoding.sources import ParquetSource, is_of
 from sklearn_fsmd.history.beside import write_beside
 from sklearn_fsmd.history.decay import decays_of
@@ -98,7 +99,7 @@ def write_history(
     refuse_strange(named, log.columns, "the files")
     if not (kept := [name for name in log.columns if name not in drop]):
         raise ValueError("The 'drop' parameter names all columns of the files. Keep one.")
-    if twice := [name for name in targets if targets.count(name) > 1]:
+    if twice := twice_in(targets):
         raise ValueError(f"The 'targets' parameter names {twice[0]!r} twice.")
     targets = [name for name in targets if name not in values]
     if not keys or not targets:

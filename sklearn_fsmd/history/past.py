@@ -11,7 +11,7 @@ from functools import cached_property, reduce
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding import events_of
+from sklearn_fsmd.encoding import events_of, twice_in
 from sklearn_fsmd.history.decay import decays_of
 from sklearn_fsmd.history.engine import Engine, opened
 from sklearn_fsmd.history.freshness import Freshness
@@ -72,7 +72,7 @@ class Questions:
                     given = "" if parent is None else f"_given_{targets[parent]}"
                     names.append(f"{start}_{targets[k]}{given}_rate{span}")
             names.append(f"{start}_seconds_since")
-        if twice := [name for name in names if names.count(name) > 1]:
+        if twice := twice_in(names):
             raise ValueError(f"Two columns of the result would be named {twice[0]!r}: name keys and half-lives once.")
         return names
 

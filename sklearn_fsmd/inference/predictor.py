@@ -33,11 +33,15 @@ class Predictor:
         self.network, self.device, self.spec = network, device, spec
         set_execution(network, Scoring())
 
+    def _asked(self) -> MultiTaskNetwork:
+        """The network, in evaluation mode whatever somebody has done with it: a prediction changes no statistics."""
+        return self.network.eval() if self.network.training else self.network
+
     @torch.inference_mode()
     def logits(self, rows: Encoded, n_threads: int | None) -> np.ndarray:
         """The log-odds of each row's steps, ``(n, K)`` float32."""
         with threads(n_threads), without_autocast(self.device):
-            logits, _ = self.network.split(in_chunks(self.network, *rows.tensors(self.device)))
+            logits, _ = self.network.split(in_chunks(self._asked(), *rows.tensors(self.device)))
             return finite(logits.cpu().numpy())
 
     @torch.inference_mode()
@@ -60,7 +64,7 @@ class Predictor:
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """The marginals, and E[value | parent] of each value, ``(n, V)`` float32; None where there are none."""
         with threads(n_threads), without_autocast(self.device):
-            logits, outputs = self.network.split(in_chunks(self.network, *rows.tensors(self.device)))
+            logits, outputs = self.network.split(in_chunks(self._asked(), *rows.tensors(self.device)))
             p = self.network.link.marginals(_calibrated(logits, calibration))
             marginals = finite(p.cpu().numpy())
             if self.network.values is None or outputs is None:
@@ -71,7 +75,7 @@ class Predictor:
     def gate_weights(self, rows: Encoded, n_threads: int | None) -> np.ndarray:
         """The weights of the experts, ``(n, levels, K, E)`` float32."""
         with threads(n_threads), without_autocast(self.device):
-            return in_chunks(self.network.gate_weights, *rows.tensors(self.device)).cpu().numpy()
+            return in_chunks(self._asked().gate_weights, *rows.tensors(self.device)).cpu().numpy()
 
 
 def _calibrated(logits: Tensor, calibration: np.ndarray | None) -> Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
 from sklearn_fsmd.compose import ask, fitted_model, model_of
-from sklearn_fsmd.encoding import as_pandas, names_of, warn_of_orders
+from sklearn_fsmd.encoding import as_pandas, names_of, twice_in, warn_of_orders
 from sklearn_fsmd.metrics._inputs import labels_and_scores
 
 
@@ -118,7 +118,7 @@ def outcomes_of(Y: Any, P: Any, names: Sequence[str] | None = None, sample_weigh
     names = names_of(as_pandas(Y)) if names is None else list(names)
     if len(names) != labels.shape[1]:
         raise ValueError(f"Y has {labels.shape[1]} tasks, and `task_names` has {len(names)}: {list(names)}.")
-    if twice := [name for name in names if names.count(name) > 1]:
+    if twice := twice_in(names):
         raise ValueError(f"Two targets are named {twice[0]!r}. Give each a name of its own by `task_names`.")
     weights = np.where(np.isnan(labels), 0.0, weights)
     refuse_unobserved(names, weights)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -107,8 +106,8 @@ class Member(nn.Module):
         """
         if self.own_extractor:
             return []  # though it be one of these classes, its weights may mean something
-        readers = cast("StackedMLP", self.extractor.readers)
-        return readers.hidden_layers[:1]
+        readers = getattr(self.extractor, "readers", None)  # one that others have registered may have none
+        return readers.hidden_layers[:1] if isinstance(readers, StackedMLP) else []
 
 
 def representations(extractor: nn.Module, x: Tensor) -> Tensor:

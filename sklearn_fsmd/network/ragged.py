@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -38,10 +38,11 @@ class Ragged:
         first = (starts - offsets[:-1]).repeat_interleave(lengths, output_size=n)
         return Ragged(self.flat[first + torch.arange(n, device=rows.device)], offsets)
 
-    def followed_by(self, other: Ragged) -> Ragged:
-        """The rows of both."""
-        offsets = torch.cat((self.offsets, other.offsets[1:] + self.offsets[-1]))
-        return Ragged(torch.cat((self.flat, other.flat)), offsets)
+    @staticmethod
+    def joined(parts: Sequence[Ragged]) -> Ragged:
+        """The rows of all parts, of which there is at least one."""
+        lengths = torch.cat([part.offsets.diff() for part in parts])
+        return Ragged(torch.cat([part.flat for part in parts]), torch.cat((lengths.new_zeros(1), lengths.cumsum(0))))
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,10 @@ class Lists:
     def to(self, device: torch.device | str) -> Lists:
         return Lists(tuple(Ragged(column.flat.to(device), column.offsets.to(device)) for column in self.columns))
 
-    def followed_by(self, other: Lists) -> Lists:
-        """The rows of both."""
-        return Lists(tuple(a.followed_by(b) for a, b in zip(self.columns, other.columns, strict=True)))
+    @staticmethod
+    def joined(parts: Sequence[Lists]) -> Lists:
+        """The rows of all parts, of which there is at least one."""
+        return Lists(tuple(map(Ragged.joined, zip(*parts, strict=True))))
 
     def hidden(self, rate: float, unknown: Tensor, generator: torch.Generator) -> Lists:
         """A share `rate` of the values swapped for the unknown value of their column, ``unknown[j]``."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, cast
+from operator import is_
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -66,6 +67,23 @@ class StackedLinear(nn.Module):
         return y[:n] if is_odd else y
 
 
+class Folded(NamedTuple):
+    """Weight and bias of a prediction, and the tensors that they were made of, as they were then."""
+
+    made_of: tuple[Tensor, ...]
+    versions: list[tuple[int, int]] | None
+    weight: Tensor
+    bias: Tensor
+
+
+def _versions(tensors: Sequence[Tensor]) -> list[tuple[int, int]] | None:
+    """Changes with the content of the tensors, as far as torch knows of it; None of those that have no version."""
+    try:
+        return [(tensor.data_ptr(), tensor._version) for tensor in tensors]
+    except RuntimeError:  # made in inference mode, or stacked by vmap
+        return None
+
+
 class HiddenLayer(StackedLinear):
     """`n` hidden layers: linear, batch norm (optional), ReLU and dropout, each of the ``n * O`` units on its own.
 
@@ -78,7 +96,8 @@ class HiddenLayer(StackedLinear):
     running_mean: Tensor
     running_var: Tensor
     EPS, MOMENTUM = 1e-5, 0.1
-    _kept: tuple[list[tuple[int, int]], Tensor, Tensor] | None = None
+    _kept: Folded | None = None
+    _keeps = True
 
     def __init__(
         self, n: int, in_features: int, out_features: int, *, dropout: float = 0.0, batch_norm: bool = False
@@ -94,6 +113,8 @@ class HiddenLayer(StackedLinear):
     def forward(self, x: Tensor, precision: torch.dtype | None = None) -> Tensor:
         if not self.training and torch.is_inference_mode_enabled():
             return affine(x, *self.folded()).relu_()
+        if self._keeps and torch.is_grad_enabled():  # a step may come, and torch's fused ones tell nobody
+            self._kept, self._keeps = None, False
         if not self.batch_norm and precision is None:
             y = self.linear(x, self.bias)
         elif not self.batch_norm:
@@ -125,26 +146,26 @@ class HiddenLayer(StackedLinear):
     def folded(self) -> tuple[Tensor, Tensor]:
         """Weight and bias of a prediction, ``(n, I, O)`` and ``(n, O)``: batch norm is a part of them.
 
-        They are kept until the layer trains again, or one of the tensors that they are made of is another, or was
-        written to in a way that autograd would notice.
+        They are kept until `train` or `eval` is called, or one of the tensors that they are made of is another, or was
+        written to in a way that autograd would notice. While gradients are taken, nothing is kept.
         """
         if not self.batch_norm:
             return self.weight, self.bias
-        made_of = (*self._parameters.values(), *self._buffers.values())
-        state = [(tensor.data_ptr(), tensor._version) for tensor in made_of if tensor is not None]
-        kept = self._kept
-        if kept is None or kept[0] != state:
+        made_of = (self.weight, self.bias, self.scale, self.running_mean, self.running_var)
+        kept, versions = self._kept, _versions(made_of)
+        if kept is None or kept.versions != versions or not all(map(is_, kept.made_of, made_of)):
             with torch.no_grad():
                 slope, shift = self.slope_and_shift(self.running_mean, self.running_var)
-                kept = self._kept = (state, self.weight * slope.unsqueeze(1), shift)
-        return kept[1:]
+                kept = Folded(made_of, versions, self.weight * slope.unsqueeze(1), shift)
+            self._kept = kept if self._keeps and versions is not None else None
+        return kept.weight, kept.bias
 
     def train(self, mode: bool = True) -> HiddenLayer:
-        self._kept = None
+        self._kept, self._keeps = None, True
         return super().train(mode)
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_kept": None}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_kept", "_keeps")}
 
     def spec(self) -> LayerSpec:
         """The layer as tensors and numbers; in prediction with batch norm as a part of weight and bias."""
@@ -226,8 +247,13 @@ class StackedMLP(nn.Module):
     def hidden_layers(self) -> list[HiddenLayer]:
         return cast("list[HiddenLayer]", list(self.layers))
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether a layer has hooks, which nothing but a call of it would run; pruning by torch has some too."""
+        return any(x._forward_pre_hooks or x._forward_hooks or x._backward_hooks for x in self.hidden_layers)
+
     def forward(self, x: Tensor, weights: Tensor | None = None) -> Tensor:
-        if self.layers and self.execution.takes(x, training=self.training):
+        if self.layers and self.execution.takes(x, training=self.training) and not self.is_watched:
             return self.execution.hidden(self.spec(), x, weights)
         if x.dim() == 3 and not self.in_order:
             x = x.index_select(0, self.index)

@@ -83,7 +83,7 @@ class TensorData(Dataset):
     def followed_by(self, other: TensorData) -> TensorData:
         """The rows of both, of which all are meant."""
         inputs = tuple(
-            a.followed_by(b) if isinstance(a, Lists) else torch.cat((a, b))
+            Lists.joined((a, b)) if isinstance(a, Lists) else torch.cat((a, b))
             for a, b in zip(self.inputs, other.inputs, strict=True)
         )
         labels = torch.cat((self.labels, other.labels))

@@ -288,7 +288,8 @@ def _initial(module: Any, *, pretrained: bool) -> str:
     left_out = tuple(f"{name}." for name, part in module.named_modules() if part in started)
     for name, tensor in module.state_dict().items():
         if not name.startswith(left_out):
-            digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().numpy().data)  # not copied: it may be a large table
     return digest.hexdigest()
 
 

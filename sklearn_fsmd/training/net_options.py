@@ -17,7 +17,7 @@ WEIGHT_DECAY = 0.03
 NOT_NET_PARAMS = {
     *("module", "criterion", "optimizer", "lr", "max_epochs", "batch_size", "device", "callbacks", "verbose"),
     *("train_split", "iterator_train", "iterator_valid", "dataset", "average_decay", "balance", "predict_nonlinearity"),
-    *("use_caching", "compile"),
+    *("use_caching", "compile", "warm_start", "history"),
 }
 OF_THE_ESTIMATOR = {
     *("optimizer__lr", "optimizer__weight_decay", "optimizer__table_lr", "optimizer__param_groups"),

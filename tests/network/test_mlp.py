@@ -4,7 +4,10 @@ import pickle
 import numpy as np
 import pytest
 import torch
+import torch.nn.utils.parametrize
+import torch.nn.utils.prune
 
+from sklearn_fsmd.network.seam import Execution, set_execution
 from sklearn_fsmd.network.stacked_mlp import HiddenLayer, StackedLinear, StackedMLP
 
 
@@ -83,6 +86,45 @@ def another_state(layer):
     layer.load_state_dict(trained_layer(1).state_dict())
 
 
+def by_a_fused_step(layer):
+    """Of which torch tells nobody; but whoever takes one has asked for gradients."""
+    optimizer = torch.optim.AdamW(layer.parameters(), lr=0.1, fused=True)
+    layer(torch.ones(3, 6).double()).sum().backward()
+    with torch.inference_mode():  # between the gradients and the step, too
+        layer(torch.ones(3, 6).double())
+    optimizer.step()
+
+
+def twice_other_tensors(layer):
+    """The second may stand where the first was."""
+    for _ in range(2):
+        layer.scale = torch.nn.Parameter(torch.rand_like(layer.scale))
+
+
+class Times(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.factor = torch.nn.Parameter(torch.ones(()))
+
+    def forward(self, weight):
+        return weight * self.factor
+
+
+def by_parametrization(layer):
+    torch.nn.utils.parametrize.register_parametrization(layer, "weight", Times(), unsafe=True)
+    with torch.inference_mode():
+        layer(torch.ones(3, 6).double())
+    with torch.no_grad():
+        layer.parametrizations.weight[0].factor.fill_(-1)
+
+
+@torch.inference_mode()
+def tensors_without_versions(layer):
+    layer.float().double()
+    layer(torch.ones(3, 6).double())
+    layer.scale.mul_(2)
+
+
 def by_addresses(layer):
     """As the compiled core trains: torch is not told."""
     layer.train()
@@ -90,21 +132,26 @@ def by_addresses(layer):
     layer.eval()
 
 
-@pytest.mark.parametrize(
-    "change", [in_place, in_inference_mode, other_memory, another_parameter, another_state, by_addresses]
-)
+CHANGES = [in_place, in_inference_mode, other_memory, another_parameter, another_state, by_a_fused_step]
+CHANGES += [twice_other_tensors, by_parametrization, tensors_without_versions, by_addresses]
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_a_prediction_goes_by_the_weights_of_now(change):
     """What it keeps of batch norm is made anew when they change. Outside of inference mode the formula computes."""
     layer, x = trained_layer(), torch.randn(3, 6).double()
-    with torch.inference_mode():
-        before = layer(x)
-        torch.testing.assert_close(layer(x), before, rtol=0, atol=0)
-    torch.testing.assert_close(before, layer(x).detach())
+
+    def both():
+        with torch.inference_mode():
+            predicted = layer(x)
+        with torch.no_grad():
+            torch.testing.assert_close(predicted, layer(x))
+        return predicted
+
+    before = both()
+    assert layer._kept is not None
     change(layer)
-    with torch.inference_mode():
-        after = layer(x)
-    torch.testing.assert_close(after, layer(x).detach())
-    assert not torch.equal(before, after)
+    assert not torch.equal(before, both())
 
 
 def test_what_a_prediction_keeps_is_in_no_copy():
@@ -114,3 +161,26 @@ def test_what_a_prediction_keeps_is_in_no_copy():
         layer(torch.zeros(1, 6).double())
     assert len(pickle.dumps(layer)) == size
     assert copy.deepcopy(layer)._kept is None is not layer._kept
+
+
+def test_hooks_of_layers_see_every_call():
+    """A way that takes many rows, or trains, calls no layers; so it is not asked where somebody looks at these."""
+
+    class Fast(Execution):
+        def takes(self, x, *, training):
+            return True
+
+        def hidden(self, stack, x, weights):
+            raise AssertionError("asked")
+
+    mlp, seen = StackedMLP(2, 3, (5, 4)), []
+    set_execution(mlp, Fast())
+    with pytest.raises(AssertionError, match="asked"):
+        mlp(torch.zeros(4, 3))
+    hook = mlp.layers[1].register_forward_hook(lambda *_: seen.append(0))
+    mlp(torch.zeros(4, 3))
+    hook.remove()
+    torch.nn.utils.prune.random_unstructured(mlp.layers[0], "weight", 0.5)
+    mlp(torch.zeros(4, 3)).sum().backward()
+    assert seen == [0]
+    assert mlp.layers[0].weight_orig.grad is not None

@@ -144,11 +144,13 @@ class FactorySource:
     def pools(self, columns: Sequence[Any], seed: int, groups: Any = None, rates: Any = None) -> Iterator[list[Block]]:
         """All rows, pool by pool, in their order: what a function makes cannot be taken in another."""
         pool: list[Block] = []
+        n_rows = 0
         for block in self.blocks(columns):
             pool.append(block)
-            if sum(len(one.frame) for one in pool) >= sizes.POOL_ROWS:
+            n_rows += len(block.frame)
+            if n_rows >= sizes.POOL_ROWS:
                 yield pool
-                pool = []
+                pool, n_rows = [], 0
         if pool:
             yield pool
 

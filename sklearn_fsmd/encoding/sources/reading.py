@@ -43,14 +43,16 @@ def most_open(footers: Sequence[Footer], *, by_label: bool) -> int:
 
 def whole_file(footer: Footer, types: Types) -> Iterator[Piece]:
     """The rows of a file, from the first to the last."""
-    return _pieces(footer, footer.open(), None, types, sizes.BLOCK_ROWS)
+    return _pieces(footer, footer.open(), footer.first, None, types, sizes.BLOCK_ROWS)
 
 
 def mixed(
     footers: Sequence[Footer], types: Types, groups: Sequence[Group], rates: np.ndarray | None
 ) -> Iterator[Piece]:
     """Pieces of several row groups in turn; the rare ones among them last from the first piece to the end."""
-    n_rows = {group: n for group, _, n in row_groups_of(footers)}
+    first_of, n_rows = dict[Group, int](), dict[Group, int]()
+    for group, first, n in row_groups_of(footers):
+        first_of[group], n_rows[group] = first, n
     n_open = most_open(footers, by_label=are_by_label(rates))
     every = list(n_rows)
     rare = {every[i] for i in rare_groups(rates, n_open // 2)}
@@ -70,17 +72,19 @@ def mixed(
             if len(opened) >= n_open:
                 del opened[next(iter(opened))]  # whoever still reads it keeps it open
             opened[f, is_rare] = footers[f].open()
-        return _pieces(footers[f], opened[f, is_rare], g, types, size_of_rare if is_rare else size)
+        own_size = size_of_rare if is_rare else size
+        return _pieces(footers[f], opened[f, is_rare], first_of[group], [g], types, own_size)
 
     lasting = [(reader(group, True), n_rows[group]) for group in throughout]
     pieces = in_turn((reader(group, False) for group in others), n_places)
     return with_lasting(pieces, sum(n_rows[group] for group in others), lasting)
 
 
-def _pieces(footer: Footer, opened: Any, group: int | None, types: Types, size: int) -> Iterator[Piece]:
-    """The batches of one row group, or of the whole file."""
-    first = footer.first + (0 if group is None else sum(footer.groups[:group]))
-    batches = batches_of(opened, size, None if group is None else [group], list(types), use_threads=False)
+def _pieces(
+    footer: Footer, opened: Any, first: int, groups: list[int] | None, types: Types, size: int
+) -> Iterator[Piece]:
+    """The batches of some row groups, or of the whole file, whose rows are `first` and those after it."""
+    batches = batches_of(opened, size, groups, list(types), use_threads=False)
     while True:
         with footer.file.readable():
             batch = next(batches, None)

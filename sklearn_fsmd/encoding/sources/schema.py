@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from sklearn_fsmd.encoding import twice_in
+
 LARGEST_PRECISION = {128: 38, 256: 76}
 """So many digits decimals of so many bits have."""
 
@@ -18,7 +20,7 @@ def columns_of(schema: Any, name: str) -> dict[str, Any]:
         If two have the same name.
     """
     names = schema.names
-    if twice := [column for column in names if names.count(column) > 1]:
+    if twice := twice_in(names):
         raise ValueError(f"{name} has more than one column named {twice[0]!r}.")
     index = _index_of(schema)
     return {field.name: field.type for field in schema if field.name not in index}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sklearn_fsmd.encoding import LabelledRows
+from sklearn_fsmd.encoding import Encoded, LabelledRows
 from sklearn_fsmd.encoding.sources import sizes
 from sklearn_fsmd.training import Batch, Batches, TensorData
 from sklearn_fsmd.training.distributed import Processes
@@ -143,7 +143,7 @@ def chunks(pools: Iterator[LabelledRows], cuts: Sequence[int]) -> Iterator[Label
             if pool is None:
                 raise _other_rows(cuts[-1], n_seen)
             n_seen += len(pool[1].labels)
-            left = pool if left is None else (left[0].followed_by(pool[0]), joined([left[1], pool[1]]))
+            left = pool if left is None else (Encoded.joined([left[0], pool[0]]), joined([left[1], pool[1]]))
         n = np.arange(len(left[1].labels))
         yield taken(left, n[: cut - before])
         left, before = taken(left, n[cut - before :]), cut

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sklearn_fsmd.encoding import twice_in
 from sklearn_fsmd.encoding.sources import Block, FactorySource, Group, LeftOut, Look, ParquetSource
 from sklearn_fsmd.parameters import warn
 from sklearn_fsmd.training.streaming.holdout import HoldOut
@@ -177,5 +178,5 @@ def _check_names(parameter: str, names: Sequence[Any], source: ParquetSource | F
     for name in names:
         if name not in source.columns:
             raise ValueError(f"`{parameter}` names {name!r}, and the columns of {source.name} are {source.columns}.")
-        if list(names).count(name) > 1:
-            raise ValueError(f"`{parameter}` names {name!r} twice.")
+    if twice := twice_in(names):
+        raise ValueError(f"`{parameter}` names {twice[0]!r} twice.")

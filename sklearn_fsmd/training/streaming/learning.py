@@ -128,10 +128,7 @@ def encoded(
             rows.append(encoder.encode(X))
             labels.append(made)
             seen(n_odd)
-    together = rows[0]
-    for more in rows[1:]:
-        together = together.followed_by(more)
-    return together, joined(labels)
+    return Encoded.joined(rows), joined(labels)
 
 
 def validation_blocks(estimator: Any, dataset: Dataset) -> list[Block]:
