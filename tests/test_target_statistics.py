@@ -132,6 +132,9 @@ def test_a_value_seen_once_looks_in_training_as_an_unseen_one_does_later():
     later = statistics.append(encoder.encode(np.array([["unseen"], ["once"]], dtype=object))).numbers
     np.testing.assert_array_equal(learned[5], later[0])
     assert (later[1] > later[0]).all()  # it has been seen, and followed
+    as_new = statistics.append_as_new(rows).numbers
+    np.testing.assert_array_equal(as_new[5], later[0])
+    np.testing.assert_array_equal(as_new[:5], statistics.append(rows).numbers[:5])
 
 
 def test_no_row_sees_its_own_label():

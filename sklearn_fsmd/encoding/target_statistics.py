@@ -227,6 +227,14 @@ class TargetStatistics(KeyRows):
         """Rows that were not counted, with the statistics of all that were."""
         return rows.with_numbers(self.look_up(rows.codes))
 
+    def append_as_new(self, rows: Encoded) -> Encoded:
+        """Rows of training, with the statistics of all; a value that no other row has is told as one that none has."""
+        of_keys = []
+        for i, (sums, table) in enumerate(zip(self.sums, self.tables, strict=True)):
+            index = self.index(i, rows.codes)
+            of_keys.append(table[np.where(counts_of(sums)[index] > 1, index, 0)])
+        return rows.with_numbers(np.concatenate(of_keys, axis=1))
+
     def append_without_own(self, rows: Encoded, targets: Targets) -> Encoded:
         """Rows of training, with the rates of all others: as if they were new.
 

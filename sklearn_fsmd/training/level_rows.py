@@ -22,6 +22,8 @@ class LevelRows(NamedTuple):
     happened in all rows of training, for a sample may have few events, and these are what makes its own rates inexact.
     They are None where probabilities are left as they are.
 
+    A rate that is a row's own label alone is not told, for new rows know nothing in its place.
+
     Values are known of rows where their step has happened, which may be few: `with_values` are some of these alone,
     None if there are none. Their own label raises the rates of their categories. New rows are not so lucky, so they
     are told the rates of all others. `kept` is the share of the rows without the first event that are in the log.
@@ -38,7 +40,7 @@ class LevelRows(NamedTuple):
         with_values = self.with_values
         if with_values is not None:
             with_values = statistics.append_without_own(*with_values), with_values[1]
-        return self._replace(rows=statistics.append(self.rows), with_values=with_values)
+        return self._replace(rows=statistics.append_as_new(self.rows), with_values=with_values)
 
     def set(self, net: Net, valid: TensorData | None) -> None:
         """Correct the values, and the probabilities unless these are to stay."""

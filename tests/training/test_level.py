@@ -194,8 +194,29 @@ def test_members_share_the_level(frame):
 def test_members_that_differ_share_the_level():
     X, Y = make_funnel(700, random_state=0, return_X_y=True)
     small = {"max_epochs": 1, "early_stopping": False, "expert_dims": (8,), "tower_dims": (4,), "random_state": 0}
-    model = FSMDClassifier(n_members=3, **small).fit(X, Y)
+    model = FSMDClassifier(n_members=3, target_statistics=None, **small).fit(X, Y)
     np.testing.assert_allclose(model.predict_marginals(X).mean(axis=0), Y.mean(), rtol=0.002)
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["table", "data set"])
+def test_a_pair_that_numbers_the_rows_does_not_set_the_level(streamed):
+    """Its rate is a row's own label in training, and nothing in new rows: with it clicks came out twice too high."""
+    random = np.random.RandomState(1)
+
+    def rows(n):
+        X = pd.DataFrame({"user": random.randint(1500, size=n).astype(str), "item": random.randint(400, size=n)})
+        X = X.astype({"item": "str"}).assign(x=random.normal(size=n))
+        click = random.uniform(size=n) < 1 / (1 + np.exp(1 - X["x"]))
+        return X, pd.DataFrame({"click": click, "conversion": click & (random.uniform(size=n) < 0.3)}).astype(int)
+
+    (X, Y), (later, happened) = rows(6000), rows(20_000)
+    small = {"max_epochs": 2, "batch_size": 128, "expert_dims": (32, 16), "tower_dims": (8,), "random_state": 0}
+    model = FSMDClassifier(statistics_features=["user", ("user", "item")], **small)
+    if streamed:
+        model.fit_dataset(lambda: iter([X.join(Y)]), ["click", "conversion"])
+    else:
+        model.fit(X, Y)
+    np.testing.assert_allclose(model.predict_marginals(later).mean(axis=0), happened.mean(), rtol=0.2)
 
 
 def test_rows_of_validation_have_a_say():
