@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_consistent_length
 
+from sklearn_fsmd.compose import fitted_model
 from sklearn_fsmd.encoding import as_pandas, warn_of_order
 from sklearn_fsmd.metrics import check_count, predictions
 
@@ -23,7 +24,7 @@ EFFICIENT = "efficient"
 
 
 def weighted_product(p: Any, weights: Sequence[float] | np.ndarray | Mapping[Any, float] | None = None) -> np.ndarray:
-    """Π_k p_k^{α_k}, the fusion of Sec. II-A.
+    """Π_k p_k^{α_k}, the fusion of Sec. II-A. A negative p counts as 0.
 
     Parameters
     ----------
@@ -60,6 +61,8 @@ def weighted_product(p: Any, weights: Sequence[float] | np.ndarray | Mapping[Any
     if p.ndim != 2:
         raise ValueError(f"`p` must have the shape (n, K), with a column per task. Got the shape {p.shape}.")
     exponents = np.ones(p.shape[1]) if weights is None else exponents_of(weights, [p.shape[1]])
+    if np.isnan(p).any():
+        raise ValueError("`p` must hold a number in each place, and has NaN.")
     tiny, range_ = np.finfo(np.float32).tiny, np.finfo(np.float64)
     logs = np.log(np.maximum(p, tiny), dtype=np.float64) @ exponents
     lost = ((logs < np.log(range_.tiny)) | (logs > np.log(range_.max))) & (p > tiny)[:, exponents != 0].all(axis=1)
@@ -68,7 +71,7 @@ def weighted_product(p: Any, weights: Sequence[float] | np.ndarray | Mapping[Any
             f"`weights` are so large that products vanish or overflow, and rows tie: {weights!r}. An order depends on "
             f"their proportions alone: divide all by {np.abs(exponents).max():g}."
         )
-    return np.exp(logs)
+    return np.where((p <= 0)[:, exponents > 0].any(axis=1), 0.0, np.exp(logs))
 
 
 def exponents_of(weights: Any, numbers: Sequence[int], parameter: str = "weights") -> np.ndarray:
@@ -279,7 +282,10 @@ def _compositions(total: int, n_parts: int) -> Iterator[tuple[int, ...]]:
 def _factors(estimator: Any, X: Any) -> np.ndarray:
     """What is multiplied: the marginals, and expected values, if there are some, of which a negative one is 0."""
     is_foreign = hasattr(estimator, "predict_marginals") and not hasattr(estimator, "_marginals_and_values")
-    return estimator.predict_marginals(X) if is_foreign else predictions(estimator, X).clip(min=0)
+    if is_foreign:
+        return estimator.predict_marginals(X)
+    fitted_model(estimator)  # or it is said that it is none
+    return predictions(estimator, X).clip(min=0)
 
 
 def _worth(utility: Callable[[Any, np.ndarray], float], Y: Any, P: np.ndarray, weights: np.ndarray) -> float:

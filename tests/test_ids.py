@@ -120,6 +120,9 @@ def test_times_as_text_are_seen():
 ODD = {
     "a decimal comma": ([f"{i % 97},{i:02}" for i in range(400)], r"Column 'c' of X: numbers with a decimal comma"),
     "a list": ([f"['a{i % 50}', 'b']" for i in range(400)], r"Column 'c' of X: lists as text"),
+    "words of numpy": ([f"['a{i % 50}' 'b']" for i in range(400)], r"Column 'c' of X: text in brackets.*Parquet"),
+    "numpy 2": ([f"[np.str_('a{i % 50}')]" for i in range(400)], r"Column 'c' of X: text in brackets"),
+    "JSON": ([f'["a{i % 50}", null]' for i in range(400)], r"Column 'c' of X: text in brackets.*json.loads"),
 }
 
 
@@ -131,7 +134,10 @@ def test_text_that_has_to_be_parsed_is_seen(values, message):
         fit(X, Y)
     with pytest.warns(UserWarning, match=message.replace("'c'", "0")):
         fit(X.set_axis([0, 1], axis=1), Y)
-    parsed = X["c"].map(ast.literal_eval) if message.endswith("text") else X["c"].str.replace(",", ".").astype(float)
+    if message.endswith("comma"):
+        parsed = X["c"].str.replace(",", ".").astype(float)
+    else:
+        parsed = X["c"].map(ast.literal_eval if message.endswith("as text") else lambda text: [text])
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         fit(X.assign(c=parsed), Y)

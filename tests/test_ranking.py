@@ -31,6 +31,16 @@ def test_weighted_product():
     np.testing.assert_allclose(weighted_product(p, [2, 0.5]), [0.125, 0.04 * np.sqrt(0.1)], rtol=1e-6)
 
 
+def test_where_there_is_nothing_to_gain_the_product_is_0():
+    """However small the exponent is: 1e-38 to the hundredth would be 0.42."""
+    np.testing.assert_allclose(
+        weighted_product([[0.9, 0.0], [0.3, 0.5], [0.9, -2.0]], [1, 0.01]), [0, 0.3 * 0.5**0.01, 0]
+    )
+    np.testing.assert_allclose(weighted_product([[0.9, 0.0]], [1, 0]), [0.9])
+    with pytest.raises(ValueError, match="`p` must hold a number in each place, and has NaN"):
+        weighted_product([[0.5, np.nan]])
+
+
 def test_weights_that_are_all_zero_are_refused():
     with pytest.raises(ValueError, match="must not all be zero"):
         weighted_product(np.full((2, 2), 0.5), [0, 0])

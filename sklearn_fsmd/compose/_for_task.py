@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -65,10 +67,12 @@ class ForTask(Documented, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If y does not have the task.
+            If y does not have the task, or is None and the transformer needs it; what the transformer raises, as where
+            it takes no missing labels.
         """
-        routed = self._routed("fit", fit_params)
-        self.transformer_ = clone(self.transformer).fit(X, *self._given(y), **routed)
+        routed, given = self._routed("fit", fit_params), self._given(y)
+        with self._about_gaps(given):
+            self.transformer_ = clone(self.transformer).fit(X, *given, **routed)
         return self
 
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
@@ -84,11 +88,12 @@ class ForTask(Documented, TransformerMixin, BaseEstimator):
         -------
         X_out : what the transformer returns.
         """
-        transformer = clone(self.transformer)
-        if hasattr(transformer, "fit_transform"):
-            made = transformer.fit_transform(X, *self._given(y), **self._routed("fit_transform", fit_params))
-        else:  # as a Pipeline does it
-            made = transformer.fit(X, *self._given(y), **self._routed("fit", fit_params)).transform(X)
+        transformer, given = clone(self.transformer), self._given(y)
+        with self._about_gaps(given):
+            if hasattr(transformer, "fit_transform"):
+                made = transformer.fit_transform(X, *given, **self._routed("fit_transform", fit_params))
+            else:  # as a Pipeline does it
+                made = transformer.fit(X, *given, **self._routed("fit", fit_params)).transform(X)
         self.transformer_ = transformer
         return made
 
@@ -149,16 +154,36 @@ class ForTask(Documented, TransformerMixin, BaseEstimator):
         tags.input_tags = inner.input_tags
         tags.transformer_tags = inner.transformer_tags
         tags.target_tags.required = inner.target_tags.required
+        tags.target_tags.multi_output = self.task is not None
         tags.no_validation = inner.no_validation
         return tags
 
     def _routed(self, method: str, fit_params: dict[str, Any]) -> dict[str, Any]:
         return process_routing(self, method, **fit_params).transformer[method] if _routing_enabled() else fit_params
 
+    @contextmanager
+    def _about_gaps(self, given: tuple[Any, ...]) -> Iterator[None]:
+        """Let an error of the transformer say that labels are missing, which the model after it may take."""
+        try:
+            yield
+        except ValueError as error:
+            n_missing = sum(int(pd.isna(np.asarray(y, dtype=object)).sum()) for y in given)
+            if not n_missing:
+                raise
+            name = type(self.transformer).__name__
+            raise ValueError(
+                f"ForTask(task={self.task!r}): y has {n_missing:,} missing labels, and {name} says: {error} If it "
+                "takes none, fit it on rows whose label is known, or leave it out: the models encode categories alone."
+            ) from error
+
     def _given(self, y: Any) -> tuple[Any, ...]:
         """What the transformer is given beside X: the column of Y, or nothing."""
         y = as_pandas(y)
-        if self.task is None or y is None:
+        if self.task is None:
+            return ()
+        if y is None:
+            if get_tags(self.transformer).target_tags.required:
+                raise ValueError("This ForTask estimator requires y to be passed, but the target y is None.")
             return ()
         names: list[Any] = list(y.columns) if isinstance(y, pd.DataFrame) else [*names_of(y)]
         position = place_of(self.task, names)

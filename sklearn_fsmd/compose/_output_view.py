@@ -70,7 +70,7 @@ class OutputView(ClassifierMixin, BaseEstimator):
         self.estimator = estimator
         self.task = task
 
-    def fit(self, X: Any, y: Any = None) -> OutputView:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> OutputView:
         """Nothing is learned: the estimator is fitted already."""
         check_is_fitted(self.estimator)
         return self

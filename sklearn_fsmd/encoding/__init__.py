@@ -2,7 +2,7 @@
 
 from sklearn_fsmd.encoding.canonical import MISSING_CODES, factorize, shown
 from sklearn_fsmd.encoding.classes import warn_of_guess
-from sklearn_fsmd.encoding.column_selection import column_mask, column_of, twice_in
+from sklearn_fsmd.encoding.column_selection import column_mask, column_names, column_of, twice_in
 from sklearn_fsmd.encoding.columns import CategoryColumn
 from sklearn_fsmd.encoding.encoded import Encoded
 from sklearn_fsmd.encoding.funnel import warn_of_contradictions
@@ -67,6 +67,7 @@ __all__ = [
     "check_weights",
     "codes_of",
     "column_mask",
+    "column_names",
     "column_of",
     "draw_scale",
     "events_of",

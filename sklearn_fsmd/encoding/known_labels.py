@@ -75,7 +75,8 @@ def warn_of_other_steps(targets: TargetEncoder, labels: Targets) -> None:
     for name, parent, weights in followed:
         known = weights > 0
         asked = np.ones(len(known), dtype=bool) if parent is None else yes[:, parent]
-        steps = [k for k in range(len(names)) if known.any() and yes[known, k].all() and no[asked, k].any()]
+        only = yes[known].any(axis=0) & ~no[known].any(axis=0)  # where it is not missing
+        steps = [k for k in range(len(names)) if only[k] and no[asked, k].any()]
         if steps:
             step = names[min(steps, key=lambda k: yes[:, k].sum())]
             rows = "all rows" if parent is None else f"all rows where {names[parent]!r} is 1"

@@ -7,6 +7,8 @@ large file pandas makes numbers in one part and text in another.
 from __future__ import annotations
 
 import ast
+import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,8 @@ MANY_VALUES = 30
 """A column of fewer values is well off as categories."""
 N_ROWS = 10_000
 """That many rows are looked at."""
+WORDS_SIDE_BY_SIDE = r"['\"]\s+['\"]"
+"""So numpy prints them, and Python makes one word of them."""
 TIME = r"\d{4}-\d\d?-\d\d?([ T]\d|$)"
 DECIMAL_COMMA = r"-?(\d+|\d{1,3}(\.\d{3})+),\d+$"
 THOUSANDS = r"-?\d{1,3}(,\d{3})+$"
@@ -89,11 +93,19 @@ def _have_a_decimal_comma(values: Any) -> bool:
 
 
 def _are_lists(values: Any) -> bool:
-    if not _are_like(r"\[.*\]$", values):
+    if not _are_like(r"\[.*\]$", values) or pd.Series(values, dtype=object).str.contains(WORDS_SIDE_BY_SIDE).any():
         return False
+    return _are_read(values, ast.literal_eval)
+
+
+def _are_other_lists(values: Any) -> bool:
+    return not _are_lists(values) and (_are_like(r"\[\s*(['\"]|np\.).*\]$", values) or _are_read(values, json.loads))
+
+
+def _are_read(values: Any, parse: Callable[[str], Any]) -> bool:
     try:
-        return all(isinstance(ast.literal_eval(value), list) for value in values)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return all(isinstance(parse(value), list) for value in values)
+    except (TypeError, ValueError, SyntaxError, MemoryError, RecursionError):
         return False
 
 
@@ -125,9 +137,15 @@ KINDS = (
         "na_action='ignore'), and they are read as lists, or vectors.",
     ),
     (
+        _are_other_lists,
+        "text in brackets, so each is a category of its own. If these are lists as numpy or JSON writes them, write "
+        "the file as Parquet, which keeps lists, or parse them, as by json.loads.",
+    ),
+    (
         _are_times,
         "times as text, so each is a category of its own, and later ones are unknown. Leave them out, or take the hour "
-        "and the like: {column} = pd.to_datetime({column}), and `sklearn_fsmd.compose.TimeFeatures` before the model.",
+        "and the like: {column} = pd.to_datetime({column}), with utc=True if offsets differ, and "
+        "`sklearn_fsmd.compose.TimeFeatures` before the model.",
     ),
 )
 """What text may be, and what is said of it."""

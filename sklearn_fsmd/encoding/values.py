@@ -208,7 +208,8 @@ def _column_of(Y: Any, column: str | int) -> Any:
     if isinstance(Y, pd.DataFrame):
         if column not in Y.columns:
             raise ValueError(
-                f"'value_targets' names {column!r}, which is missing in Y. The columns of Y are {list(Y.columns)}."
+                f"'value_targets' names {column!r}, which is missing in Y. The columns of Y are {list(Y.columns)}. "
+                "Where values are not known, NaN stands for them."
             )
         return Y[column]
     refuse_masked(Y, "Y")

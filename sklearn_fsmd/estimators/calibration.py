@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sklearn_fsmd.encoding import Encoded, as_pandas, read_table, warn_of_orders
+from sklearn_fsmd.encoding import Encoded, as_pandas, one_of, read_table, warn_of_orders
 from sklearn_fsmd.estimators.predictions import Predictions
 from sklearn_fsmd.parameters import warn
 from sklearn_fsmd.training import level_of
@@ -30,7 +30,7 @@ EVIDENCE = 3.0
 class Calibration(Predictions):
     """The methods of an estimator that can be calibrated."""
 
-    def calibrate(self, X: Any, Y: Any, sample_weight: Any = None) -> Self:
+    def calibrate(self, X: Any, Y: Any = None, sample_weight: Any = None, *, y: Any = None) -> Self:
         """Calibrate the fitted estimator on rows that training has not seen.
 
         For each step a slope and an intercept of its log-odds are fitted (Platt scaling), on the rows where the step
@@ -48,6 +48,8 @@ class Calibration(Predictions):
         Y : array-like of shape (n_samples,) or (n_samples, n_columns)
             Values included, though they are not calibrated.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
+        y : default=None
+            Another name of Y.
 
         Returns
         -------
@@ -61,6 +63,7 @@ class Calibration(Predictions):
             If a step has labels of one class only, or if X lacks columns of fit, those of `bias_features` included.
         """
         check_is_fitted(self)
+        Y = one_of(Y, y)
 
         def learn(beside: Self, users: np.random.RandomState | None) -> None:
             beside.calibration_ = beside._slopes_and_intercepts(X, Y, sample_weight)

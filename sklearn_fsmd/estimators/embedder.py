@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from sklearn_fsmd.encoding import FeatureEncoder, read_table
+from sklearn_fsmd.encoding import FeatureEncoder, column_names, read_table
 from sklearn_fsmd.estimators.atomic import Exchanged, at_one_moment, generator_of
 from sklearn_fsmd.estimators.tables import TakesTables
 from sklearn_fsmd.parameters import TableParameters, estimator
@@ -84,7 +85,7 @@ class DenoisingEmbedder(Exchanged, Saving, TakesTables, TransformerMixin, TableP
         X = read_table(self, X, reset=True)
         encoder = FeatureEncoder.of(self)
         rows = encoder.fit_encode(X)
-        name, count = Counter(_names_out(encoder, self.embedding_dim)).most_common(1)[0]
+        name, count = Counter(_names_out(encoder, self.embedding_dim, column_names(X))).most_common(1)[0]
         if count > 1:
             raise ValueError(f"The result would have {count} columns named {name!r}. Rename a column of X.")
         with threads(self.n_threads):
@@ -126,19 +127,26 @@ class DenoisingEmbedder(Exchanged, Saving, TakesTables, TransformerMixin, TableP
 
         Parameters
         ----------
-        input_features : ignored
+        input_features : array-like of str or None, default=None
+            Names of the columns of X, if X has none.
 
         Returns
         -------
         names : ndarray of str
+
+        Raises
+        ------
+        ValueError
+            If X has names and these are others, or they are not as many as its columns.
         """
         check_is_fitted(self)
-        return np.array(_names_out(self._encoder, self.embeddings_.shape[1]), dtype=object)
+        named = _check_feature_names_in(self, input_features)
+        return np.array(_names_out(self._encoder, self.embeddings_.shape[1], named), dtype=object)
 
 
-def _names_out(encoder: FeatureEncoder, dim: int) -> list[str]:
-    """The names of the columns that embeddings of `dim` components and the numbers make."""
-    numbers = [column.name for column in encoder.numeric.values()]
-    coded = [column.name for column in encoder.categories.values()]
+def _names_out(encoder: FeatureEncoder, dim: int, names: Sequence[Any]) -> list[str]:
+    """The names of the columns that embeddings of `dim` components and the numbers of the columns `names` make."""
+    numbers = [str(names[position]) for position in encoder.numeric]
+    coded = [str(names[position]) for position in encoder.categories]
     coded += [f"{name}_bin" for name in numbers] if encoder.numeric_bins else []
     return [f"{name}_{d}" for name in coded for d in range(dim)] + numbers

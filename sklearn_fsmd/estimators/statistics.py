@@ -65,10 +65,11 @@ class Statistics(Predictions):
         growth.update(X)
         encoder = growth.finish()  # with statistics of its own
         if encoder.statistics is None:
-            raise ValueError(
-                f"This {type(self).__name__} has no statistics of the targets: `target_statistics` was None, or no "
-                "column had any. Name columns in `statistics_features`."
-            )
+            if self._predictor.spec.get("target_statistics", "ordered") is None:
+                why = "`target_statistics` was None. Fit with 'ordered'; a history has its own `update`."
+            else:
+                why = "no column had any. Name columns in `statistics_features`."
+            raise ValueError(f"This {type(self).__name__} has no statistics of the targets: {why}")
         rows = encoder.main.encode(encoder.main_part(X))
         Y = as_pandas(Y)
         check_consistent_length(rows.codes, Y)

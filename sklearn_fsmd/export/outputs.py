@@ -51,10 +51,13 @@ def conditionals(g: Graph, steps: Value, parents: Parents) -> Value:
 
 
 def rank_score(g: Graph, factors: Value, weights: np.ndarray) -> Value:
-    """The weighted product of marginals and expected values, ``(n,)`` double. What is not above 0 counts as tiny."""
+    """The weighted product of marginals and expected values, ``(n,)`` double. A negative value counts as 0."""
     p = g.cast(g.op("Max", factors, np.finfo(np.float32).tiny), "double")
     total = g.op("MatMul", g.op("Log", p), weights[:, None].astype(np.float64))
-    return g.op("Exp", g.op("Squeeze", total, np.array([1])))
+    is_none = g.cast(g.op("LessOrEqual", factors, np.float32(0)), "double")
+    n_none = g.op("MatMul", is_none, (weights[:, None] > 0).astype(np.float64))
+    score = g.op("Where", g.op("Greater", n_none, np.float64(0)), np.float64(0), g.op("Exp", total))
+    return g.op("Squeeze", score, np.array([1]))
 
 
 def _stand_alone(parents: Parents) -> bool:

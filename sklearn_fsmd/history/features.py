@@ -13,7 +13,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import _check_feature_names_in, check_consistent_length, check_is_fitted
 
 from sklearn_fsmd.encoding import TargetEncoder, as_pandas, one_of, read_table, warn_of_contradictions, warn_of_order
 from sklearn_fsmd.estimators import Exchanged, TakesTables, at_one_moment
@@ -112,7 +112,7 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
     smoothing: float | Literal["auto"] = "auto"
     last: int = 0
     last_of: str | None = None
-    link: str | tuple[int | None, ...] = "chain"
+    link: str | Sequence[int | None] = "chain"
     value_targets: Sequence[str | int] | None = None
     drop: Sequence[str] = ()
     strict_order: bool = False
@@ -127,7 +127,7 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
         "smoothing": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "last": [Interval(Integral, 0, None, closed="left")],
         "last_of": [str, None],
-        "link": [StrOptions({"chain", "independent"}), tuple],
+        "link": [StrOptions({"chain", "independent"}), tuple, list],
         "value_targets": [list, tuple, None],
         "drop": ["array-like"],
         "strict_order": ["boolean"],
@@ -265,13 +265,15 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
 
         Parameters
         ----------
-        input_features : ignored
+        input_features : array-like of str or None, default=None
+            Those of fit, if any are given.
 
         Returns
         -------
         names : ndarray of str
         """
         check_is_fitted(self)
+        _check_feature_names_in(self, input_features)
         kept = [name for name in self.feature_names_in_ if name not in set(self.drop)]
         return np.array(kept + self._names + self._past.questions.list_names(), dtype=object)
 

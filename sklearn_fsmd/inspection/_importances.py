@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
@@ -32,7 +32,7 @@ def feature_importances(
     Y: Any,
     *,
     groups: Mapping[str, Sequence[str | int]] | None = None,
-    scoring: Mapping[str, Any] | Sequence[str] | None = None,
+    scoring: str | Callable[..., Any] | Mapping[str, Any] | Sequence[str] | None = None,
     sample_weight: Any = None,
     conditional: bool = False,
     n_repeats: int = 5,
@@ -58,8 +58,9 @@ def feature_importances(
         NaN was not observed.
     groups : dict of name to columns, default=None
         Columns, by name or position, that are permuted together. All others stand alone.
-    scoring : dict of name to scorer, or sequence of names for :func:`~sklearn_fsmd.metrics.get_scorer`, default=None
-        What falls. None takes the AUC of each binary target and the concordance of each with values, by the targets'
+    scoring : str, callable, sequence of str, or dict of name to scorer, default=None
+        What falls: scorers, or their names for :func:`~sklearn_fsmd.metrics.get_scorer`; a scorer alone is called
+        "score". None takes the AUC of each binary target and the concordance of each with values, by the targets'
         names.
     sample_weight : array-like of shape (n_samples,) or (n_samples, n_tasks + n_values), default=None
         Weights of AUCs. There is no concordance, and no `scoring`, with weights.
@@ -221,9 +222,13 @@ def _of_targets(own: Any, Y: Any, sample_weight: Any, conditional: bool) -> _OfT
     return _OfTargets(names, observed, weights, len(own.task_names_), conditional)
 
 
-def _by(scoring: Mapping[str, Any] | Sequence[str], Y: Any, sample_weight: Any) -> _ByScorers:
+def _by(
+    scoring: str | Callable[..., Any] | Mapping[str, Any] | Sequence[str], Y: Any, sample_weight: Any
+) -> _ByScorers:
     if sample_weight is not None:
         raise ValueError("`sample_weight` is for the default scores, and `scoring` names others. Leave one out.")
+    if callable(scoring):
+        scoring = {"score": scoring}
     if isinstance(scoring, str):
         scoring = [scoring]
     named = scoring if isinstance(scoring, Mapping) else {name: name for name in scoring}

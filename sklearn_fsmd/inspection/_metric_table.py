@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from sklearn_fsmd.metrics import (
     check_count,
     column_named,
     concordance,
+    cuts_of,
     groups_of,
     log_losses,
     outcomes,
@@ -50,9 +50,10 @@ def metric_table(
     ----------
     model : fitted MultiTaskClassifier, or a Pipeline or search that ends in one.
     X, Y : as its `score` takes them, that it was not trained on.
-    by : str, array-like of shape (n,), or dict of name to either, default=None
-        The segment of each row, or the column of X that says it. A dict holds several cuts, whose segments are named
-        "<name> = <value>". None takes all rows alone. Without a dict no segment can be named "all rows".
+    by : str, array-like of shape (n,), sequence of str, or dict of name to str or array-like, default=None
+        The segment of each row, or the column of X that says it. Several columns, or a dict, are several cuts, whose
+        segments are named "<name> = <value>". None takes all rows alone. Of a single cut no segment can be named "all
+        rows".
     groups : str, or array-like of shape (n,), default=None
         The user of each row, or whatever is drawn, or the column of X that says it.
     sample_weight : array-like of shape (n,) or (n, n_tasks + n_values), default=None
@@ -179,12 +180,11 @@ def _segments(by: Any, X: Any) -> dict[str, np.ndarray]:
     """For each segment which rows it has, ``(n,)`` bool; the first has all."""
     n = len(X)
     found = {ALL: np.ones(n, dtype=bool)}
-    cuts = by if isinstance(by, Mapping) else {} if by is None else {"": by}
-    for cut, column in cuts.items():
-        names = segments_by_name(column_named(X, column, "by"))
+    for cut, column in cuts_of(by, X).items():
+        names = segments_by_name(column)
         check_consistent_length(names, np.empty(n))
         for name in names.value_counts().index:
-            segment = f"{cut} = {name}" if isinstance(by, Mapping) else str(name)
+            segment = f"{cut} = {name}" if cut else str(name)
             if segment in found:
                 raise ValueError(f"The table would have two segments named {segment!r}. Rename the one in `by`.")
             found[segment] = (names == name).to_numpy()

@@ -32,6 +32,7 @@ from sklearn_fsmd.metrics._per_task import log_losses as log_losses
 from sklearn_fsmd.metrics._per_task import task_aucs as task_aucs  # for other parts of the package, and not public
 from sklearn_fsmd.metrics._scorers import get_scorer, get_scorer_names
 from sklearn_fsmd.metrics._segments import column_named as column_named
+from sklearn_fsmd.metrics._segments import cuts_of as cuts_of
 from sklearn_fsmd.metrics._segments import segments_by_name as segments_by_name
 from sklearn_fsmd.metrics._values import concordance, decile_bias, value_mae, value_rmse
 

@@ -71,8 +71,9 @@ def lift_curve(y: Any, score: Any, *, n_bins: int = 10, sample_weight: Any = Non
     curve : DataFrame with a row per bin
         The number of the ``bin``, 1 for the best; ``n`` rows, the mean ``observed``, its ``lift`` over the mean of all,
         with the ends ``low`` and ``high`` of its 95 % interval, and ``captured``, the share of all positives (or of the
-        sum of all values) in this bin and those before it. A bin can be empty where a row weighs more than a bin has;
-        then the table leaves its number out.
+        sum of all values) in this bin and those before it. The interval is that of the mean of the bin, as if the mean
+        of all rows were known: it is too wide where there are two bins or three, or where many rows tie. A bin can be
+        empty where a row weighs more than a bin has; then the table leaves its number out.
 
     Raises
     ------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,20 @@ def column_named(X: Any, given: Any, parameter: str) -> Any:
         return table[given]
     known = columns or "no names"
     raise ValueError(f"`{parameter}` names {given!r}, and X has {known}. Of what X does not hold give an array.")
+
+
+def cuts_of(by: Any, X: Any) -> dict[str, Any]:
+    """What `by` cuts X by, under its name; "" is the name of a single cut that has none.
+
+    Parameters
+    ----------
+    by : None, the name of a column or a column, several names, or a dict of either.
+    """
+    if isinstance(by, (list, tuple)) and all(isinstance(name, str) for name in by) and len(by) != len(X):
+        by = {name: name for name in by} if len(by) > 1 else by
+    cuts = by if isinstance(by, Mapping) else {} if by is None else {"": by}
+    parameter = "by[{!r}]" if isinstance(by, Mapping) else "by"
+    return {str(name): column_named(X, cut, parameter.format(name)) for name, cut in cuts.items()}
 
 
 def segments_by_name(by: Any) -> pd.Series:

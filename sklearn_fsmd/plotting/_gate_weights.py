@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_fsmd.compose import ask, model_of
+from sklearn_fsmd.compose import ask, fitted_model
 from sklearn_fsmd.plotting._axes import LETTER, figure_of, label_of, pyplot_for
 
 
@@ -58,7 +58,8 @@ class GateWeightsDisplay:
         -------
         display : GateWeightsDisplay
         """
-        weights, model = ask(estimator, "gate_weights", X).mean(axis=0), model_of(estimator)
+        model = fitted_model(estimator)
+        weights = ask(estimator, "gate_weights", X).mean(axis=0)
         tasks = [*model.task_names_, *model.value_names_]
         owners = [*tasks, "shared"]  # PLE knows whose each expert is
         names = [owners[group] for group in getattr(model.module_.extractor, "groups", [])]

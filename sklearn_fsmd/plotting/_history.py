@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
-from sklearn_fsmd.compose import model_of
+from sklearn_fsmd.compose import fitted_model
 from sklearn_fsmd.parameters import OF_ALL_TASKS
 from sklearn_fsmd.plotting._axes import axes_of, choose_ticks, label_of
 
@@ -62,9 +61,15 @@ class HistoryDisplay:
         Returns
         -------
         display : HistoryDisplay
+
+        Raises
+        ------
+        TypeError
+            If it is none of this library's classifiers.
+        ValueError
+            If the fit had no validation data, as by default with fewer than 1000 rows.
         """
-        check_is_fitted(estimator)
-        estimator = model_of(estimator)
+        estimator = fitted_model(estimator)
         rows = [epoch for epoch in estimator.history_ if "valid_auc" in epoch]
         if not rows:
             raise ValueError("The fit had no validation data, so there is no AUC to draw; see `early_stopping`.")

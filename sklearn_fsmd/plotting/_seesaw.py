@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_fsmd.compose import ask, model_of
+from sklearn_fsmd.compose import ask, fitted_model
 from sklearn_fsmd.encoding import as_pandas, place_of, warn_of_order
 from sklearn_fsmd.metrics import auc_per_task, by_classes, multi_task_gain
 from sklearn_fsmd.plotting._axes import axes_of, deviation, keep_apart, label_of
@@ -108,7 +108,7 @@ class SeesawDisplay:
         if baseline not in estimators:
             raise ValueError(f"The baseline {baseline!r} is none of the models: {list(estimators)}.")
         warn_of_order(X, Y)
-        names = model_of(estimators[baseline]).task_names_
+        names = {name: fitted_model(estimator).task_names_ for name, estimator in estimators.items()}[baseline]
         both = [place_of(task, names, "binary target") for task in tasks]
         labels = _known_to_any([by_classes(Y, e) for e in estimators.values()])
         scores = {name: auc_per_task(labels, ask(e, "predict_marginals", X))[both] for name, e in estimators.items()}

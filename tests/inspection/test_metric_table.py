@@ -208,7 +208,12 @@ def test_columns_of_x_are_named(model, funnel):
             metric_table(model, X, Y, **{parameter: "town"})
 
 
-def test_several_columns_are_not_taken_for_labels_of_rows(model, funnel):
+def test_several_columns_are_several_cuts(model, funnel):
     X, Y = (part[2000:2050] for part in funnel)
-    with pytest.raises(ValueError, match=r"`by` takes one column, and \['device', 'user_id'\] are 2"):
-        metric_table(model, X, Y, by=["device", "user_id"])
+    found = metric_table(model, X, Y, by=["device", "segment"], n_samples=1)
+    pd.testing.assert_index_equal(
+        found.index, metric_table(model, X, Y, by={"device": "device", "segment": "segment"}, n_samples=1).index
+    )
+    assert any(segment.startswith("segment = ") for segment in found.index.get_level_values("segment"))
+    with pytest.raises(ValueError, match=r"`groups` takes one column, and \['device', 'user_id'\] are 2"):
+        metric_table(model, X, Y, groups=["device", "user_id"])

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_fsmd.compose import fitted_model
-from sklearn_fsmd.encoding import as_pandas, warn_of_order
+from sklearn_fsmd.encoding import as_pandas
 from sklearn_fsmd.export.card.pictures import as_markdown
 from sklearn_fsmd.export.card.tables import (
     columns_table,
@@ -22,7 +22,7 @@ from sklearn_fsmd.export.card.tables import (
 )
 from sklearn_fsmd.export.card.texts import OF_PARAMETERS, READING, about, limits_of
 from sklearn_fsmd.inspection import metric_table
-from sklearn_fsmd.metrics import check_count, column_named, segments_by_name
+from sklearn_fsmd.metrics import check_count, column_named, cuts_of, segments_by_name
 from sklearn_fsmd.persistence import replacing
 from sklearn_fsmd.plotting import not_among
 
@@ -154,15 +154,13 @@ def model_card(
     return card
 
 
-def _cuts(by: Sequence[str] | Mapping[str, Any], X: Any) -> dict[str, Any]:
+def _cuts(by: str | Sequence[str] | Mapping[str, Any], X: Any) -> dict[str, Any]:
     """For each cut the segment of each row."""
     if isinstance(by, Mapping):
-        columns = dict(by)
+        columns = cuts_of(by, X)
     else:
-        columns = {name: column_named(X, name, "by") for name in ([by] if isinstance(by, str) else by)}
-    for name, column in columns.items():
-        warn_of_order(X, column, names=("X", f"by[{name!r}]"))
-    return {str(name): np.asarray(as_pandas(column), dtype=object) for name, column in columns.items()}
+        columns = {str(name): column_named(X, name, "by") for name in ([by] if isinstance(by, str) else by)}
+    return {name: np.asarray(as_pandas(column), dtype=object) for name, column in columns.items()}
 
 
 def _largest(column: np.ndarray, n: int) -> pd.Series:
