@@ -1,6 +1,8 @@
 """Pickles hold plain arrays, and read back to the same model."""
 
 import copy
+import hashlib
+import json
 import pickle
 import pickletools
 
@@ -74,6 +76,60 @@ def test_a_device_that_is_not_there_becomes_the_cpu(fitted):
     again.__setstate__(state)
     assert again.device_ == "cpu"
     np.testing.assert_array_equal(again.predict_marginals(X), model.predict_marginals(X))
+
+
+@pytest.mark.parametrize("how", ["other weights", "cut off", "longer"])
+def test_a_file_that_is_written_to_while_it_is_read_is_refused(how, tmp_path, monkeypatch):
+    """As by a copy in place: what was read is summed up, not what stands there a moment before or after."""
+    path, read = tmp_path / "m", container._arrays
+    ones, twos = ({"a": np.full(50_000, x)} for x in (1.0, 2.0))
+    container.write(path, "model", [], ones)
+    container.write(tmp_path / "other", "model", [], twos)
+    other = (tmp_path / "other").read_bytes()
+
+    def read_late(file, header):
+        with path.open("r+b") as writer:
+            if how == "cut off":
+                writer.truncate(100_000)
+            else:
+                writer.write(other + b"more" * (how == "longer"))
+        return read(file, header)
+
+    monkeypatch.setattr(container, "_arrays", read_late)
+    with pytest.raises(ValueError, match="is damaged or was changed"):
+        container.read(path, "model")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"dtype": "F64", "shape": [2], "data_offsets": [0, 16]},
+        {"dtype": "F64", "shape": [4], "data_offsets": [0, 32]},
+        {"dtype": "F64", "shape": [3], "data_offsets": [8, 32]},
+        {"dtype": "F64", "shape": [-3], "data_offsets": [0, 24]},
+        {"dtype": "F99", "shape": [3], "data_offsets": [0, 24]},
+        {"dtype": "F64", "shape": "abc", "data_offsets": [0, 24]},
+        {"dtype": "F64", "shape": [3], "data_offsets": 24},
+        {"dtype": "F64", "shape": [0, 2**70], "data_offsets": [0, 0]},
+        {},
+        7,
+    ],
+    ids=str,
+)
+def test_a_header_that_does_not_say_what_follows_is_refused(entry, tmp_path):
+    path, said = tmp_path / "m", {"dtype": "F64", "shape": [3], "data_offsets": [0, 24]}
+    container.write(path, "model", [], {"a": np.arange(3.0)})
+    whole = path.read_bytes()
+    size = int.from_bytes(whole[:8], "little")
+    header = json.loads(whole[8 : 8 + size])
+    assert header["a"] == said
+    header["a"] = entry
+    header["__metadata__"]["sha256"] = "0" * 64
+    text = json.dumps(header, separators=(",", ":")).encode()
+    made = len(text).to_bytes(8, "little") + text + whole[8 + size :]
+    path.write_bytes(made.replace(b"0" * 64, hashlib.sha256(made).hexdigest().encode()))
+    with pytest.raises(ValueError, match="cannot be read as a model of sklearn-fsmd"):
+        container.read(path, "model")
 
 
 def test_what_no_header_can_hold_is_refused(tmp_path, monkeypatch):
