@@ -1,7 +1,7 @@
 """One file for JSON and arrays: safetensors, with a checksum, written under a temporary name and renamed.
 
-A file is read once, by one pass that also sums it up. So what somebody writes into it meanwhile, as a copy in place does,
-is refused or not read at all; mapped into memory, it would be half of one model and half of another.
+A file is read once, by one pass that also sums it up. So what somebody writes into it meanwhile, as a copy in place
+does, is refused or not read at all; mapped into memory, it would be half of one model and half of another.
 """
 
 from __future__ import annotations

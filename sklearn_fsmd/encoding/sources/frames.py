@@ -80,6 +80,22 @@ def gathered(pieces: Iterable[Piece], size: int) -> Iterator[Block]:
         yield together()
 
 
+def pooled(pieces: Iterable[Piece], size: int) -> Iterator[list[Block]]:
+    """Pools of at least `size` rows, but for the last; of files whose types differ, a block each."""
+    waiting: dict[Any, list[Piece]] = {}
+    n_rows = 0
+    for piece in pieces:
+        waiting.setdefault(piece.batch.schema.remove_metadata(), []).append(piece)
+        n_rows += len(piece.batch)
+        if n_rows >= size:
+            made = [_block(alike) for alike in waiting.values()]
+            waiting.clear()  # as above
+            n_rows = 0
+            yield made
+    if waiting:
+        yield [_block(alike) for alike in waiting.values()]
+
+
 def _block(pieces: Sequence[Piece]) -> Block:
     import pyarrow as pa
 

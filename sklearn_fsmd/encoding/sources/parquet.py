@@ -14,7 +14,7 @@ import pandas as pd
 from sklearn_fsmd.encoding.sources import sizes
 from sklearn_fsmd.encoding.sources.files import File, find_files
 from sklearn_fsmd.encoding.sources.footers import Footer, Kinds, kinds_of
-from sklearn_fsmd.encoding.sources.frames import Block, Piece, gathered
+from sklearn_fsmd.encoding.sources.frames import Block, Piece, gathered, pooled
 from sklearn_fsmd.encoding.sources.left_out import LeftOut
 from sklearn_fsmd.encoding.sources.reading import mixed, most_open, row_groups_of, whole_file
 from sklearn_fsmd.encoding.sources.row_groups import Group, are_by_label, drawn_order
@@ -326,7 +326,7 @@ class ParquetSource:
         """
         groups = self.in_order(seed, rates) if groups is None else groups
         pieces = mixed(self.footers, self._types_of(columns), groups, rates)
-        return ([block] for block in gathered(pieces, sizes.POOL_ROWS))
+        return pooled(pieces, sizes.POOL_ROWS)
 
     def identity(self) -> Sequence[Any]:
         """Plain values that tell these files from others, wherever they are, and the order of their rows."""

@@ -107,6 +107,21 @@ def test_a_pool_is_taken_from_as_many_row_groups_as_have_so_many_bytes(tmp_path,
         assert len({position // 100 for position in first.positions}) == n_open
 
 
+def test_files_whose_types_differ_are_mixed_as_others(tmp_path, monkeypatch):
+    """A pool takes rows of both, a block each, so that no batch has the rows of one file alone."""
+    from sklearn_fsmd.encoding.sources import sizes
+
+    monkeypatch.setattr(sizes, "POOL_ROWS", 400)
+    pd.DataFrame({"x": np.arange(1000)}).to_parquet(tmp_path / "a.parquet", row_group_size=100)
+    pd.DataFrame({"x": np.arange(1000, 2000, dtype=np.int32)}).to_parquet(tmp_path / "b.parquet", row_group_size=100)
+    pools = list(ParquetSource(tmp_path).pools(["x"], 0))
+    assert 4 <= len(pools) <= 6
+    assert sum(len(pool) == 2 for pool in pools) >= 4
+    for block in (block for pool in pools for block in pool):
+        np.testing.assert_array_equal(block.frame["x"], block.positions)
+    assert sorted(position for pool in pools for block in pool for position in block.positions) == list(range(2000))
+
+
 def test_the_same_rows_are_held_out_in_whatever_order_they_come():
     held = HoldOut(100_000, 3, 0.1)
     positions = np.random.RandomState(0).permutation(100_000)
