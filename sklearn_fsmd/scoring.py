@@ -32,7 +32,7 @@ def score_file(
     sink: str | os.PathLike[str],
     *,
     keep: Sequence[str] = (),
-    rank_weights: Sequence[float] | Mapping[str, float] | None = None,
+    rank_weights: Sequence[float] | np.ndarray | Mapping[str, float] | None = None,
     batch_rows: int = BATCH_ROWS,
     resume: bool = False,
     on_error: str = "raise",
@@ -71,6 +71,10 @@ def score_file(
         If there is no such source.
     ValueError
         If the source is no Parquet file, or a column is missing or cannot be read.
+    TypeError
+        If a column holds what is neither a number nor a category, or `model` is none of this library's classifiers.
+    NotFittedError
+        If `model` is not fitted.
     OSError
         If the sink cannot be written; what was there before is unchanged then.
 

@@ -95,7 +95,7 @@ def test_the_level_is_that_of_the_rate():
 def test_what_cannot_be_calibrated(data, skewed):
     X, Y = data
     with pytest.raises(NotFittedError):
-        FSMDClassifier().calibrate(X, Y)
+        FSMDClassifier().calibrate(X, y=Y)
     before = skewed.predict_marginals(X[:50])
     with pytest.raises(ValueError, match="needs both classes of 'conversion' where 'click' is 1"):
         skewed.calibrate(X, Y.assign(conversion=0))

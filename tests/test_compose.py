@@ -9,17 +9,21 @@ import pytest
 from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import VotingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler, TargetEncoder
+from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_fsmd import DenoisingEmbedder, FSMDClassifier
 from sklearn_fsmd.compose import ForTask, ask, output_view
 from sklearn_fsmd.inspection import metric_table
+from sklearn_fsmd.plotting import GateWeightsDisplay, HistoryDisplay, SeesawDisplay
+from sklearn_fsmd.ranking import tune_rank_weights
 from tests.conftest import SMALL
 
 
@@ -228,6 +232,54 @@ def test_a_clone_of_a_view_keeps_its_requests(frame):
     with config_context(enable_metadata_routing=True):
         view = output_view(FSMDClassifier(**SMALL).fit(X, Y), "click").set_score_request(sample_weight=True)
         assert clone(view).get_metadata_routing().score.requests == {"sample_weight": True}
+
+
+def test_what_missing_labels_do_to_a_transformer_is_said(frame):
+    X, Y = frame
+    some = Y.astype(float)
+    some.loc[some.index[:30], "click"] = np.nan
+    made = ForTask(category_encoders.TargetEncoder(), task="click")
+    for fit in (made.fit, made.fit_transform):
+        with pytest.raises(
+            ValueError, match=r"ForTask\(task='click'\): y has 30 missing labels, and TargetEncoder says"
+        ):
+            fit(X[["city"]].astype(object), some)
+        with pytest.raises(
+            ValueError, match="This ForTask estimator requires y to be passed, but the target y is None"
+        ):
+            ForTask(TargetEncoder(), task="click").fit(X[["city"]])
+    assert get_tags(made).target_tags.multi_output
+
+
+def test_a_view_is_fitted_with_weights_as_others_are(frame):
+    X, Y = frame
+    view = output_view(FSMDClassifier(**SMALL).fit(X, Y), "click")
+    voting = VotingClassifier([("view", view)], voting="soft").fit(X, Y["click"], sample_weight=np.ones(len(X)))
+    np.testing.assert_allclose(voting.predict_proba(X), view.predict_proba(X))
+
+
+def test_names_of_columns_go_through_an_embedder(frame):
+    X = frame[0][["price"]].fillna(0)
+    embedder = DenoisingEmbedder(n_epochs=1, embedding_dim=1, random_state=0)
+    names = make_pipeline(StandardScaler(), embedder).fit(X).get_feature_names_out()
+    assert names.tolist() == ["price_bin_0", "price"]
+    with pytest.raises(ValueError, match="input_features is not equal to feature_names_in_"):
+        clone(embedder).fit(X).get_feature_names_out(["cost"])
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda model: tune_rank_weights(model, [[0.0]], [0], lambda Y, score: 1.0),
+        HistoryDisplay.from_estimator,
+        lambda model: GateWeightsDisplay.from_estimator(model, [[0.0]]),
+        lambda model: SeesawDisplay.from_estimators({"a": model}, [[0.0]], [0], baseline="a"),
+    ],
+    ids=["tune_rank_weights", "history", "gates", "seesaw"],
+)
+def test_a_model_of_another_library_is_named(look):
+    with pytest.raises(TypeError, match=r"A fitted MultiTaskClassifier or one of.* Got LogisticRegression"):
+        look(LogisticRegression().fit([[0.0], [1.0]], [0, 1]))
 
 
 @pytest.mark.parametrize(

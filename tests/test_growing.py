@@ -107,6 +107,20 @@ def test_a_value_needs_to_be_seen_often_in_one_call_or_in_several():
     assert dict(zip(*(part.tolist() for part in column.rare[:2]), strict=True)) == {"d": 2}
 
 
+def test_many_blocks_are_one():
+    """However they come, a value is counted as often as it is there."""
+    random = np.random.RandomState(0)
+    blocks = [[f"v{i}" for i in random.randint(40, size=random.randint(1, 12))] for _ in range(50)]
+    growth = Growth(Fitted(["a", "b"], min_frequency=7), grows=True)  # neither is frequent
+    for block in blocks:
+        growth.update(pd.DataFrame({"v": pd.Series(block, dtype=object)}).assign(x=1.0))
+    column = growth.finish().main.categories[0]
+    counts = pd.Series([value for block in blocks for value in block]).value_counts()
+    assert set(column.values) == set(counts.index[counts >= 7])
+    rare = dict(zip(*(part.tolist() for part in column.rare[:2]), strict=True))
+    assert rare == counts[counts < 7].to_dict()
+
+
 def test_once_is_enough_but_for_a_column_that_numbered_the_rows():
     column = column_after(Fitted(["a", "a", "b"], min_frequency="auto"), ["c", "d", "d"])
     assert column.values.tolist() == ["a", "b", "c", "d"]  # noqa: PD011

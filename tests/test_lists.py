@@ -280,6 +280,8 @@ def test_messages_name_the_lists_and_not_the_column_that_they_share_with():
     shared = {"shared_embeddings": {"tags": "tag"}, "new_categories": "grow"}
     with pytest.raises(ValueError, match="Column 'tags' holds 9223372036854775809"):
         fit(X.assign(tags=[[2**63 + 1]] * len(X)), Y, **shared)
+    with pytest.raises(ValueError, match=r"ids above 2\*\*63 - 1 are not supported. Pass them as strings"):
+        fit(X.assign(tags=[[2**63, 5]] * len(X)), Y)
     model = fit(X, Y, **shared)
     for method in (lambda X: model.predict_marginals(X), lambda X: model.partial_fit(X, Y[:2])):
         with pytest.raises(ValueError, match="Column 'tags' held numbers in fit and holds strings now"):

@@ -816,6 +816,10 @@ def test_values_of_an_unnamed_step_are_warned_of(frame, tmp_path):
         FSMDClassifier(**params).fit(X, Y)
     with pytest.warns(UserWarning, match="expected of all rows where 'click' is 1 as if"):
         FSMDClassifier(**params, value_parents={"basket": "click"}).fit(X, Y)
+    some = Y.assign(conversion=Y["conversion"].astype(float))
+    some.loc[some.index[some["conversion"] == 1][0], "conversion"] = np.nan  # of which the value is known
+    with pytest.warns(UserWarning, match=said):
+        FSMDClassifier(**params).fit(X, some)
     X.join(Y).to_parquet(tmp_path / "log.parquet")
     with pytest.warns(UserWarning, match=said):
         FSMDClassifier(**params).fit_dataset(tmp_path / "log.parquet", list(Y))

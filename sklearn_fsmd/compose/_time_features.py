@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from sklearn_fsmd.encoding import as_pandas, column_mask, read_table, shown
-from sklearn_fsmd.parameters import Documented
+from sklearn_fsmd.parameters import Documented, checks_parameters
 
 CATEGORIES: dict[str, tuple[Callable[[pd.DatetimeIndex], Any], range]] = {
     "hour": (lambda t: t.hour, range(24)),
@@ -107,7 +107,7 @@ class TimeFeatures(Documented, TransformerMixin, BaseEstimator):
         self.features = features
         self.time_zone = time_zone
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @checks_parameters
     def fit(self, X: Any, y: Any = None) -> TimeFeatures:
         """Find the columns of datetimes, and their time zones.
 
@@ -267,6 +267,7 @@ class TimeFeatures(Documented, TransformerMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.input_tags.string = True
+        tags.input_tags.categorical = True
         tags.transformer_tags.preserves_dtype = []
         return tags
 

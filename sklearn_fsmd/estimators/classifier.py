@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any
+from typing import Any, Self
 
-from sklearn.base import _fit_context
 from sklearn.utils import Tags
 
 from sklearn_fsmd.encoding import one_of
 from sklearn_fsmd.estimators.atomic import in_turn
 from sklearn_fsmd.estimators.datasets import Datasets
-from sklearn_fsmd.parameters import estimator
+from sklearn_fsmd.parameters import checks_parameters, estimator
 from sklearn_fsmd.persistence import BEFORE, flat_history, freeze, thaw
 from sklearn_fsmd.training import making
 
@@ -66,7 +65,7 @@ class MultiTaskClassifier(Datasets):
 
     # ---------------------------------------------------------------------------------------------------- learning
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @checks_parameters
     @in_turn
     def fit(
         self,
@@ -80,7 +79,7 @@ class MultiTaskClassifier(Datasets):
         X_unlabeled: Any = None,
         resume: bool = False,
         y: Any = None,
-    ) -> MultiTaskClassifier:
+    ) -> Self:
         """Learn the targets `Y` from `X`.
 
         Parameters
@@ -116,6 +115,8 @@ class MultiTaskClassifier(Datasets):
         ------
         ValueError
             If X or Y cannot be read, if a parameter is out of range, or if parameters contradict each other.
+        TypeError
+            If a column of X holds what is neither a number nor a category, such as dates.
         FloatingPointError
             If the loss is no longer finite.
         """
@@ -133,10 +134,10 @@ class MultiTaskClassifier(Datasets):
         options["goes_on"] = self.warm_start
         return self._learn(X, one_of(Y, y), sample_weight, validation, **options)
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @checks_parameters
     def partial_fit(
         self, X: Any, Y: Any = None, classes: Any = None, sample_weight: Any = None, *, y: Any = None
-    ) -> MultiTaskClassifier:
+    ) -> Self:
         """Train for one pass over a part of the data.
 
         The first call learns the encoding of X. Values that come up later are unknown ones, or get rows of their own:

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from sklearn.base import _fit_context
 
 from sklearn_fsmd.encoding import (
     Growth,
@@ -25,7 +24,7 @@ from sklearn_fsmd.encoding import (
 )
 from sklearn_fsmd.estimators.atomic import in_turn
 from sklearn_fsmd.estimators.learning import Learning
-from sklearn_fsmd.parameters import estimator, warn
+from sklearn_fsmd.parameters import checks_parameters, estimator, warn
 from sklearn_fsmd.parameters.machine import draw_seed
 from sklearn_fsmd.persistence import digest_of
 from sklearn_fsmd.training import Checkpoint, arrays_of, level_rows, making, validation_rows
@@ -48,7 +47,7 @@ from sklearn_fsmd.training.streaming import (
 class Datasets(Learning):
     """An estimator that learns from data sets as from tables."""
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @checks_parameters
     @in_turn
     def fit_dataset(
         self,

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from sklearn_fsmd.encoding import FeatureEncoder, column_names, read_table
 from sklearn_fsmd.estimators.atomic import Exchanged, at_one_moment, generator_of
 from sklearn_fsmd.estimators.tables import TakesTables
-from sklearn_fsmd.parameters import TableParameters, estimator
+from sklearn_fsmd.parameters import TableParameters, checks_parameters, estimator
 from sklearn_fsmd.parameters.machine import draw_seed, resolve_device, threads
 from sklearn_fsmd.persistence import Saving
 from sklearn_fsmd.training import pretrain
@@ -66,8 +66,8 @@ class DenoisingEmbedder(Exchanged, Saving, TakesTables, TransformerMixin, TableP
         "noise": [Interval(Real, 0, 1, closed="neither")],
     }
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any = None) -> DenoisingEmbedder:
+    @checks_parameters
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Learn the embeddings.
 
         Parameters

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklearn_fsmd.compose import OutputView, output_view
@@ -15,7 +14,7 @@ from sklearn_fsmd.estimators.atomic import Exchanged, at_one_moment
 from sklearn_fsmd.inference import Predictor
 from sklearn_fsmd.metrics import mean_auc
 from sklearn_fsmd.network import MultiTaskNetwork, parents_of
-from sklearn_fsmd.parameters import EXTRACTORS
+from sklearn_fsmd.parameters import EXTRACTORS, offered_if
 from sklearn_fsmd.ranking import listed, weighted_product
 
 
@@ -176,7 +175,7 @@ class Predictions(Exchanged):
         parents = self.module_.link.parents
         return parents if any(parent is not None for parent in parents) else parents_of("chain", len(parents))
 
-    @available_if(_has_values)
+    @offered_if(_has_values)
     @at_one_moment
     def predict_values(self, X: Any, *, conditional: bool = False, as_shown: bool = False) -> np.ndarray:
         """The expected value of each of `value_targets`: P(step) · E[value | step] where it follows a step.
@@ -215,7 +214,9 @@ class Predictions(Exchanged):
         return values
 
     @at_one_moment
-    def rank_score(self, X: Any, weights: Sequence[float] | Mapping[str, float] | None = None) -> np.ndarray:
+    def rank_score(
+        self, X: Any, weights: Sequence[float] | np.ndarray | Mapping[str, float] | None = None
+    ) -> np.ndarray:
         """One score to sort by: the weighted product Π_k P(Y_k = 1)^{α_k}, and of expected values, if there are some.
 
         Parameters
@@ -242,7 +243,7 @@ class Predictions(Exchanged):
             p = np.hstack((p, self._of_impressions(p, values).clip(min=0)))
         return weighted_product(p, exponents)
 
-    @available_if(_has_gates)
+    @offered_if(_has_gates)
     @at_one_moment
     def gate_weights(self, X: Any) -> np.ndarray:
         """How much each task's gate gives to each expert, level by level.

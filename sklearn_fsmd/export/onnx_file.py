@@ -38,7 +38,7 @@ def to_onnx(
     path: str | os.PathLike[str],
     *,
     opset: int = 18,
-    rank_weights: Sequence[float] | Mapping[str, float] | None = None,
+    rank_weights: Sequence[float] | np.ndarray | Mapping[str, float] | None = None,
 ) -> None:
     """Write a fitted model as one ONNX file, which takes raw columns.
 
@@ -130,7 +130,7 @@ def to_onnx(
         temporary.write_bytes(content)
 
 
-def _exponents(rank_weights: Sequence[float] | None, n_tasks: int, n_values: int) -> np.ndarray:
+def _exponents(rank_weights: Any, n_tasks: int, n_values: int) -> np.ndarray:
     """One exponent per task and value."""
     if rank_weights is None:
         return np.ones(n_tasks + n_values)

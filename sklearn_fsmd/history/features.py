@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_consistent_length, check_is_fitted
@@ -21,7 +21,7 @@ from sklearn_fsmd.history.log import EventLog, Key
 from sklearn_fsmd.history.past import Asked, Past, Questions
 from sklearn_fsmd.history.times import moment_of, moments, name_of_span, span
 from sklearn_fsmd.network import parents_of
-from sklearn_fsmd.parameters import estimator
+from sklearn_fsmd.parameters import checks_parameters, estimator
 from sklearn_fsmd.persistence import Saving
 
 SMOOTHING = 10.0
@@ -92,6 +92,9 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
     and all rows of a log of up to 100,000 events, by sorted arrays in memory. The first such call after a fit or
     :meth:`load` builds them; the first one after an :meth:`update` builds those of its events.
 
+    With ``set_output(transform="polars")`` categories that are whole numbers become integers, which a model takes for
+    numbers unless `categorical_features` names them.
+
     Examples
     --------
     >>> import pandas as pd
@@ -135,7 +138,7 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
     }
     _parts: ClassVar[tuple[type, ...]] = (EventLog,)
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @checks_parameters
     def fit(self, X: Any, Y: Any = None, *, y: Any = None) -> Self:
         """Learn a log.
 
@@ -159,7 +162,7 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
         """
         return self._exchange(lambda beside, _: beside._learn(X, one_of(Y, y)))
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @checks_parameters
     def fit_transform(self, X: Any, Y: Any = None, *, y: Any = None) -> pd.DataFrame:
         """Learn a log, and tell of each of its rows what was known at its time.
 

@@ -219,7 +219,7 @@ def expected_calibration_error(y: Any, p: Any, *, n_bins: int = 20, sample_weigh
     return distance_in_bins(labels[known, 0], scores[known, 0], weights[known, 0], n_bins)
 
 
-def multi_task_gain(auc: Sequence[float], single_task_auc: Sequence[float]) -> np.ndarray:
+def multi_task_gain(auc: Sequence[float] | np.ndarray, single_task_auc: Sequence[float] | np.ndarray) -> np.ndarray:
     """How much each task gains over a model of its own: the difference of the AUCs.
 
     Where one is positive and another negative, that is the seesaw.

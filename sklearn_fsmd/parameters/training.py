@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
@@ -65,7 +66,7 @@ class OptimizationParameters:
         Further parameters of the skorch net, e.g. ``{"optimizer__betas": (0.9, 0.98)}``.
     """
 
-    task_weights: Sequence[float] | None = None
+    task_weights: Sequence[float] | np.ndarray | None = None
     task_weighting: Literal["fixed", "uncertainty", "pcgrad", "gradnorm"] = "fixed"
     chain_loss: Literal["entire_space", "likelihood", "both"] = "likelihood"
     optimizer: Any = "adamw"
@@ -131,7 +132,8 @@ class TrainingParameters(OptimizationParameters):
     tol : float, default=1e-4
         A validation score counts as better if it is higher by this much. The best weights are kept in any case.
     callbacks : list of skorch callbacks or None, default=None
-        Called during training.
+        Called during training. They are used as they are, as skorch does: what one keeps of a fit, such as a schedule
+        its optimizer, is in pickles of the estimator too.
     precision : {"float32", "bf16"}, default="float32"
         Number format of the matrix products in training. "bf16" makes them about twice as fast where the processor has
         instructions for it (avx512_bf16, amx, CUDA from Ampere on); elsewhere it warns and takes float32. All else,

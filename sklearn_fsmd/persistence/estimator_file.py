@@ -105,8 +105,8 @@ class Saving:
         ----------
         path : str or path
         device : str, default="auto"
-            Where the network is put; it becomes the parameter `device` of the estimator. The parameters `checkpoint`
-            and `checkpoint_rows` become None.
+            Where the network is put, of an estimator that has one; it becomes its parameter `device`. Its parameters
+            `checkpoint` and `checkpoint_rows` become None.
         parameters : dict or None, default=None
             The parameters that the file cannot hold: an extractor of one's own, callbacks, a callable. The error
             that asks for them names them.

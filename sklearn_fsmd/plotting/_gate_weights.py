@@ -16,7 +16,7 @@ class GateWeightsDisplay:
 
     Parameters
     ----------
-    weights : ndarray of shape (n_levels, n_tasks, n_experts)
+    weights : ndarray of shape (n_levels, n_tasks + n_values, n_experts)
     task_names : sequence of str
     expert_names : sequence of str, default=None
         By default they are numbered.

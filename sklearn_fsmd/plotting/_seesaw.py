@@ -74,7 +74,7 @@ class SeesawDisplay:
                     f"Each model needs two scores, for as many seeds as the baseline ({len(rows[baseline])}). "
                     f"{name!r} has the shape {row.shape}."
                 )
-        gains = {name: multi_task_gain(row, rows[baseline]) for name, row in rows.items()}  # type: ignore[arg-type]
+        gains = {name: multi_task_gain(row, rows[baseline]) for name, row in rows.items()}
         return cls(gains, baseline=baseline, task_names=task_names).plot(**kw)
 
     @classmethod

@@ -12,6 +12,7 @@ import pytest
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.encoding.sources.schema import categories_of, fuller
 from sklearn_fsmd.history import HistoryFeatures, write_history
+from sklearn_fsmd.history.beside import _cut
 from sklearn_fsmd.history.events import stored_as
 from tests.conftest import SMALL, of
 
@@ -55,6 +56,7 @@ def written(folder, log, history, **options):
         {"log": False, "smoothing": 0.0},
         {"half_life": [None, "1D"], "delay": "2h"},
         {"link": "independent", "drop": ["when", "tab"]},
+        {"link": [None, None]},
     ],
     ids=str,
 )
@@ -244,6 +246,17 @@ def test_a_damaged_log_is_not_for_the_file_that_is_written_to_say(tmp_path):
     with pytest.raises(ValueError, match="log.parquet cannot be read"):
         write_history(history, tmp_path / "log.parquet", tmp_path / "past.parquet", targets=["click"])
     assert not (tmp_path / "past.parquet").exists()
+
+
+@pytest.mark.parametrize("short", [0, 1], ids=["log", "features"])
+def test_rows_without_features_and_features_without_rows_are_no_file(short):
+    """A join that has lost a row, or a file that has shrunk, is not cut short to fit."""
+    schema = pa.schema([pa.field("a", pa.int64())])
+    sides = [pa.RecordBatch.from_arrays([pa.array(np.arange(n))], schema=schema) for n in (5, 5)]
+    assert [len(left) for left, _ in _cut(iter(sides[:1]), iter(sides[1:]))] == [5]
+    sides[short] = sides[short][:3]
+    with pytest.raises(RuntimeError, match=f"The {['log', 'features of the past'][short]} ended before the"):
+        list(_cut(iter(sides[:1]), iter(sides[1:])))
 
 
 def test_dates_are_no_keys(tmp_path):

@@ -25,6 +25,16 @@ def test_each_target_needs_its_columns(known):
     np.testing.assert_allclose(found.frame["click", "std"], found.importances[:, 0].std(axis=1))
 
 
+def test_one_scorer_or_its_name(known):
+    model, X, Y = known
+    one, named = (
+        feature_importances(model, X, Y, scoring=scoring, n_repeats=1, random_state=0)
+        for scoring in (get_scorer("mean_auc"), "mean_auc")
+    )
+    assert (one.score_names, named.score_names) == (["score"], ["mean_auc"])
+    np.testing.assert_array_equal(one.importances, named.importances)
+
+
 def test_a_group_matters_more_than_columns_that_stand_in_for_each_other(known):
     model, X, Y = known
     alone = feature_importances(model, X, Y, random_state=0).frame["click", "mean"]
