@@ -1,8 +1,8 @@
 """A table becomes codes and numbers, targets become labels."""
 
-from sklearn_fsmd.encoding.canonical import MISSING_CODES, factorize, shown
+from sklearn_fsmd.encoding.canonical import LARGEST_FLOAT32, MISSING_CODES, factorize, shown
 from sklearn_fsmd.encoding.classes import warn_of_guess
-from sklearn_fsmd.encoding.column_selection import column_mask, column_names, column_of, twice_in
+from sklearn_fsmd.encoding.column_selection import column_mask, column_names, column_of, evenly_spaced, twice_in
 from sklearn_fsmd.encoding.columns import CategoryColumn
 from sklearn_fsmd.encoding.encoded import Encoded
 from sklearn_fsmd.encoding.funnel import warn_of_contradictions
@@ -40,6 +40,7 @@ from sklearn_fsmd.encoding.weights import check_weights, factors_of
 
 __all__ = [
     "DEFAULT_NAMES",
+    "LARGEST_FLOAT32",
     "MISSING_CODES",
     "CategoryColumn",
     "Counts",
@@ -70,6 +71,7 @@ __all__ = [
     "column_names",
     "column_of",
     "draw_scale",
+    "evenly_spaced",
     "events_of",
     "factorize",
     "factors_of",

@@ -25,6 +25,7 @@ import datetime
 import math
 import os
 import uuid
+from collections.abc import Collection
 from decimal import Decimal
 from numbers import Rational
 from typing import Any, Literal
@@ -44,6 +45,7 @@ OF_A_TIME = (
 )
 OF_A_DURATION = "Turn it into what matters of it, e.g. by `.dt.total_seconds()`."
 LOWEST, HIGHEST = int(np.iinfo(np.int64).min), int(np.iinfo(np.int64).max)
+LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 EXACT = 2.0**53
 """Below it a float64 holds every whole number."""
 _DATES = (datetime.date, datetime.timedelta, np.datetime64, np.timedelta64, pd.Period)
@@ -345,6 +347,11 @@ def _is_extension(dtype: pd.ArrowDtype) -> bool:
     import pyarrow as pa
 
     return isinstance(dtype.pyarrow_dtype, pa.BaseExtensionType)
+
+
+def columns_of_x(names: Collection[Any]) -> str:
+    """The columns that a warning is about, as it begins."""
+    return f"{'Columns' if len(names) > 1 else 'Column'} {', '.join(map(repr, names))} of X"
 
 
 def shown(value: Any) -> str:

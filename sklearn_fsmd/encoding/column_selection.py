@@ -120,6 +120,11 @@ def column_names(X: Any) -> list[str]:
     return [str(name) for name in X.columns] if isinstance(X, pd.DataFrame) else [f"x{i}" for i in range(X.shape[1])]
 
 
+def evenly_spaced(n: int, most: int) -> np.ndarray:
+    """The positions of at most so many of `n` rows, from the first to the last; of fewer rows all."""
+    return np.unique(np.linspace(0, n - 1, most).astype(int))  # where there are fewer, they come again
+
+
 def twice_in(names: Iterable[Any]) -> list[Any]:
     """The names that are there more than once, in their order."""
     return [name for name, n in Counter(names).items() if n > 1]

@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
+from sklearn_fsmd.encoding.canonical import columns_of_x
+from sklearn_fsmd.encoding.column_selection import evenly_spaced
 from sklearn_fsmd.encoding.numeric import NumericColumn
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from sklearn_fsmd.encoding.targets import Targets
@@ -52,7 +54,7 @@ def warn_of_ids(
     positions : where the columns of X are in the table of the user.
     others : the categories in that table that are not in X.
     """
-    rows = np.unique(np.linspace(0, len(X) - 1, N_ROWS).astype(int)) if len(X) > N_ROWS else slice(None)
+    rows = evenly_spaced(len(X), N_ROWS) if len(X) > N_ROWS else slice(None)
     is_frame = isinstance(X, pd.DataFrame)
     is_mixed = not is_frame and X.dtype.kind == "O"
     found = []
@@ -82,7 +84,7 @@ def warn_of_ids(
     if is_mixed:
         remedy += ' A DataFrame keeps the types: ColumnTransformer(…).set_output(transform="pandas").'
     warn(
-        f"{'Columns' if len(names) > 1 else 'Column'} {', '.join(map(repr, names))} of X: whole numbers that "
+        f"{columns_of_x(names)}: whole numbers that "
         f"{'may be' if is_mixed else 'look like'} ids, and are taken as quantities. {remedy}"
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding.canonical import MISSING_CODES
+from sklearn_fsmd.encoding.canonical import MISSING_CODES, columns_of_x
 from sklearn_fsmd.encoding.column_selection import column_names, column_of
 from sklearn_fsmd.encoding.columns import CategoryColumn
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
@@ -39,7 +39,7 @@ def warn_of_codes(columns: Sequence[tuple[Any, CategoryColumn, Any]]) -> None:
     ]
     if found:
         warn(
-            f"{'Columns' if len(found) > 1 else 'Column'} {', '.join(map(repr, found))} of X: categories that are "
+            f"{columns_of_x(found)}: categories that are "
             "negative numbers. -1 and -2 are taken for missing, as encoders mark what they do not know. If they are "
             f"values, pass text: X.astype({dict.fromkeys(found, 'str')}), and this warning is gone."
         )

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sklearn_fsmd.encoding.canonical import columns_of_x
+from sklearn_fsmd.encoding.column_selection import evenly_spaced
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from sklearn_fsmd.parameters import warn
 
@@ -42,7 +44,7 @@ def warn_of_text(encoder: FeatureEncoder, X: Any) -> None:
     """
     if not isinstance(X, pd.DataFrame):
         return
-    rows = np.unique(np.linspace(0, len(X) - 1, N_ROWS).astype(int))
+    rows = evenly_spaced(len(X), N_ROWS)
     names = X.columns.tolist()
     texts = {
         names[position]: X.iloc[rows, position].dropna().astype(object).unique()
@@ -52,9 +54,8 @@ def warn_of_text(encoder: FeatureEncoder, X: Any) -> None:
     texts = {name: values for name, values in texts.items() if len(values) >= MANY_VALUES}
     for are_such, what in KINDS:
         if found := [name for name, values in texts.items() if are_such(values)]:
-            columns = f"{'Columns' if len(found) > 1 else 'Column'} {', '.join(map(repr, found))} of X"
             if_not = f"If not, X.astype({dict.fromkeys(found, 'category')}), and this warning is gone."
-            warn(f"{columns}: {what.format(column=f'X[{found[0]!r}]')} {if_not}")
+            warn(f"{columns_of_x(found)}: {what.format(column=f'X[{found[0]!r}]')} {if_not}")
 
 
 def warn_of_two_types(encoder: FeatureEncoder) -> None:
@@ -73,11 +74,11 @@ def warn_of_two_types(encoder: FeatureEncoder) -> None:
         if both := [value for value in values if type(value) is str and value in as_text]:
             found[column.name] = both
     if found:
-        names, (name, both) = ", ".join(map(repr, found)), next(iter(found.items()))
+        name, both = next(iter(found.items()))
         warn(
-            f"{'Columns' if len(found) > 1 else 'Column'} {names} of X: values are there as numbers and as text, which "
-            f"are two categories, such as {both[0]} and {both[0]!r}; so are {len(both):,} of {name!r}. Give the column "
-            f"one type where it is read: pd.read_csv(…, dtype={{{name!r}: 'string'}})."
+            f"{columns_of_x(found)}: values are there as numbers and as text, which are two categories, such as "
+            f"{both[0]} and {both[0]!r}; so are {len(both):,} of {name!r}. Give the column one type where it is read: "
+            f"pd.read_csv(…, dtype={{{name!r}: 'string'}})."
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding.canonical import shown
+from sklearn_fsmd.encoding.canonical import columns_of_x, shown
 from sklearn_fsmd.encoding.ids import N_ROWS
 from sklearn_fsmd.encoding.targets import Targets
 from sklearn_fsmd.parameters import warn
@@ -65,7 +65,7 @@ def warn_of_answers(X: Any, Y: Any) -> None:
     names = list(Y.columns) if isinstance(Y, pd.DataFrame) else [getattr(Y, "name", None)]
     if both := [name for name in X if isinstance(name, str) and name in names]:
         warn(
-            f"{'Columns' if len(both) > 1 else 'Column'} {', '.join(map(repr, both))} of X: the name of a target. If "
+            f"{columns_of_x(both)}: the name of a target. If "
             f"it is the target, the model is told the answer, which new rows do not have: X.drop(columns={both})."
         )
 

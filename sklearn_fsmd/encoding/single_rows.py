@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding.canonical import canonical, kind_of
+from sklearn_fsmd.encoding.canonical import LARGEST_FLOAT32, canonical, kind_of
 from sklearn_fsmd.encoding.columns import UNKNOWN, CategoryColumn
 from sklearn_fsmd.encoding.numeric import NumericColumn
 
@@ -23,10 +23,9 @@ SINGLE_ROWS = 3
 """So few rows of columns of several types are read row by row: a Series takes longer to make than a row to read."""
 
 PLAIN = {type(None), type(pd.NA), bool, int, float, str}
-LARGEST = float(np.finfo(np.float32).max)
 
 
-class NotPlainError(Exception):
+class NeedsArraysError(Exception):
     """The value has to go through the arrays."""
 
 
@@ -69,15 +68,15 @@ def rows_of(X: pd.DataFrame, dtypes: list[Any]) -> list[list[Any]] | None:
 def code_of(column: CategoryColumn, value: Any) -> int:
     """What :meth:`CategoryColumn.encode` makes of `value`."""
     if type(value) not in PLAIN:
-        raise NotPlainError
+        raise NeedsArraysError
     try:
         form = canonical(value, column.name)
     except (TypeError, ValueError):
-        raise NotPlainError from None
+        raise NeedsArraysError from None
     if form is None:
         return UNKNOWN
     if column.kind != kind_of(form):
-        raise NotPlainError
+        raise NeedsArraysError
     try:
         return column.values.get_loc(form) + 1  # noqa: PD011 (an attribute of ours)
     except KeyError:
@@ -90,7 +89,7 @@ def codes_of(column: CategoryColumn, values: pd.Series) -> np.ndarray | None:
         return None
     try:
         return np.array([code_of(column, value) for value in values_of(values)], dtype=np.int64)
-    except NotPlainError:
+    except NeedsArraysError:
         return None
 
 
@@ -99,11 +98,11 @@ def number_of(column: NumericColumn, value: Any) -> tuple[float, int]:
     if value is None or value is pd.NA:
         return column.filling, UNKNOWN
     if type(value) not in (float, int, bool):
-        raise NotPlainError
+        raise NeedsArraysError
     if value != value:
         return column.filling, UNKNOWN
-    if not -LARGEST <= value <= LARGEST:
-        raise NotPlainError
+    if not -LARGEST_FLOAT32 <= value <= LARGEST_FLOAT32:
+        raise NeedsArraysError
     bin_ = bisect_right(column.edges, value) + 1 if column.n_bins else UNKNOWN
     if column.scaling == "quantile":
         return float(np.interp(value, column.knots, column.ranks)), bin_

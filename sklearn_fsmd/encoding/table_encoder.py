@@ -1,6 +1,6 @@
 """A table becomes codes and scaled numbers, and lists become rows of the table of embeddings: here alone.
 
-Tensors codes and numbers become in `encoded.py`.
+`encoded.py` makes tensors of codes and numbers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from sklearn_fsmd.encoding.sequences import SequenceOptions
 from sklearn_fsmd.encoding.single_rows import (
     FEW_ROWS,
     SINGLE_ROWS,
-    NotPlainError,
+    NeedsArraysError,
     code_of,
     keeps_values,
     number_of,
@@ -203,7 +203,7 @@ class FeatureEncoder:
         if 0 < len(X) <= FEW_ROWS and not self.lists:
             try:
                 return self._encode_few(self._plain_rows(X), self._read_vectors(X))
-            except NotPlainError:
+            except NeedsArraysError:
                 pass
         if not isinstance(X, np.ndarray):
             codes, numbers = self._encode(X, "encode", self._empty(len(X)))
@@ -289,14 +289,14 @@ class FeatureEncoder:
         """The values of a table as Python has them, where this loses nothing that the columns would look at."""
         if isinstance(X, np.ndarray):
             if X.dtype.kind in "mMc" or (self.categories and not keeps_values(X.dtype)):
-                raise NotPlainError
+                raise NeedsArraysError
             return X.tolist()
         dtypes = X.dtypes.tolist()
         for position, dtype in enumerate(dtypes):
             if dtype.kind in "mMc" or isinstance(dtype, pd.SparseDtype):
-                raise NotPlainError
+                raise NeedsArraysError
             if position in self.categories and not keeps_values(dtype):
-                raise NotPlainError
+                raise NeedsArraysError
         if all(isinstance(dtype, np.dtype) for dtype in dtypes):
             return X.to_numpy(dtype=object).tolist()  # all columns at once take a seventh of the time
         try:
@@ -304,7 +304,7 @@ class FeatureEncoder:
                 return rows
             return list(zip(*(values_of(column) for _, column in X.items()), strict=True))
         except OverflowError:  # Arrow's times after 24 o'clock
-            raise NotPlainError from None
+            raise NeedsArraysError from None
 
     def _encode_few(self, rows: Sequence[Sequence[Any]], vectors: Sequence[np.ndarray]) -> Encoded:
         codes, numbers = [], []

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding.canonical import shown
+from sklearn_fsmd.encoding.canonical import LARGEST_FLOAT32, shown
 from sklearn_fsmd.encoding.validation import as_pandas, refuse_masked
 from sklearn_fsmd.encoding.weights import factors_of
 
@@ -154,7 +154,7 @@ def check_values(column: Any, name: str, loss: str) -> None:
 
 
 def _refuse_odd(values: np.ndarray, name: str, loss: str) -> None:
-    if np.isinf(values).any() or (np.abs(values[~np.isnan(values)]) > np.finfo(np.float32).max).any():
+    if np.isinf(values).any() or (np.abs(values[~np.isnan(values)]) > LARGEST_FLOAT32).any():
         raise ValueError(f"Input y contains infinity or a value too large for float32: column {name!r}.")
     if loss in NOT_NEGATIVE and (values < 0).any():
         raise ValueError(

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding.canonical import shown
+from sklearn_fsmd.encoding.canonical import LARGEST_FLOAT32, shown
 from sklearn_fsmd.encoding.lists import is_there
 
 ORDERED = (list, tuple, np.ndarray)
 NUMBERS = (int, float, np.floating)
-LARGEST = float(np.finfo(np.float32).max)
 
 
 def read_vectors(column: Any, name: str, width: int | None) -> np.ndarray:
@@ -52,7 +51,9 @@ def _are_right(vectors: np.ndarray, width: int | None) -> bool:
     if not len(vectors):
         return True
     fits = 0 < vectors.shape[1] == (width or vectors.shape[1])
-    return fits and -LARGEST <= float(vectors.min()) <= float(vectors.max()) <= LARGEST  # which NaN is not either
+    return (
+        fits and -LARGEST_FLOAT32 <= float(vectors.min()) <= float(vectors.max()) <= LARGEST_FLOAT32
+    )  # which NaN is not either
 
 
 def _block(rows: Sequence[Any]) -> tuple[np.ndarray, np.ndarray | None]:
@@ -117,4 +118,4 @@ def refuse_odd_row(rows: Sequence[Any], name: str, width: int | None) -> None:
 def _is_number(value: Any) -> bool:
     """Whether a value is a finite number that a float32 can hold."""
     value = value.item() if isinstance(value, np.generic) else value
-    return isinstance(value, NUMBERS) and bool(-LARGEST <= value <= LARGEST)
+    return isinstance(value, NUMBERS) and bool(-LARGEST_FLOAT32 <= value <= LARGEST_FLOAT32)

@@ -92,13 +92,13 @@ def columns_of(encoder: InputEncoder, outputs: Iterable[str] = OUTPUTS) -> list[
 
 def bias_names(encoder: InputEncoder) -> list[str]:
     """The columns of fit that predictions do not need."""
-    return [_name(encoder, int(position)) for position in np.flatnonzero(encoder.is_bias)]
+    return [name for name, is_bias in zip(encoder.display_names, encoder.is_bias, strict=True) if is_bias]
 
 
 def _columns(encoder: InputEncoder) -> Iterator[Column]:
     main = encoder.main
     for place, position in enumerate(np.flatnonzero(~encoder.is_bias).tolist()):
-        name = _name(encoder, position)
+        name = encoder.display_names[position]
         if place in main.categories:
             category = main.categories[place]
             yield Column(name, _type_of(category, name), category, category)
@@ -106,8 +106,7 @@ def _columns(encoder: InputEncoder) -> Iterator[Column]:
             yield Column(name, "double", main.numeric[place])
         elif place in main.lists:
             of_lists = main.lists[place]
-            shared = (c for c in main.categories.values() if c.name == of_lists.shares)
-            vocabulary = of_lists.own or next(shared)
+            vocabulary = main.vocabulary_of(of_lists)
             yield Column(name, _type_of(vocabulary, name), of_lists, vocabulary)
         elif place in main.vectors:
             yield Column(name, "float", main.vectors[place])
@@ -116,10 +115,6 @@ def _columns(encoder: InputEncoder) -> Iterator[Column]:
                 f"Column {name!r} holds neither categories nor numbers, lists of categories or vectors, and to_onnx "
                 "writes no other columns. Fit a model without it."
             )
-
-
-def _name(encoder: InputEncoder, position: int) -> str:
-    return str(encoder.names[position]) if encoder.names else f"x{position}"
 
 
 def _type_of(column: CategoryColumn, name: str) -> Type:

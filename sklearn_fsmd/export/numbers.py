@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sklearn_fsmd.encoding import NumericColumn
+from sklearn_fsmd.encoding import LARGEST_FLOAT32, NumericColumn
 from sklearn_fsmd.export.names import Value
 
 if TYPE_CHECKING:
     from sklearn_fsmd.export.graph import Graph
 
-LARGEST = float(np.finfo(np.float32).max)
 """What is larger Python refuses; the graph takes it for this number."""
 
 
@@ -47,7 +46,7 @@ def _scaled(g: Graph, columns: Sequence[NumericColumn], x: Value) -> Value:
         return g.op("Div", x, np.array([-column.scale for column in columns]))
     if scaling == "quantile":
         return _ranks(g, columns, x)
-    return g.op("Clip", x, np.float64(-LARGEST), np.float64(LARGEST))
+    return g.op("Clip", x, np.float64(-LARGEST_FLOAT32), np.float64(LARGEST_FLOAT32))
 
 
 def _ranks(g: Graph, columns: Sequence[NumericColumn], x: Value) -> Value:

@@ -1,4 +1,4 @@
-"""to_onnx: the one function of this folder."""
+"""to_onnx: a fitted estimator as a file that other languages read."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_fsmd.encoding import Encoded, Targets, TargetStatistics
+from sklearn_fsmd.encoding import Encoded, Targets, TargetStatistics, evenly_spaced
 from sklearn_fsmd.training.batches import TensorData
 from sklearn_fsmd.training.corrections import correct
 from sklearn_fsmd.training.net import Net
@@ -57,7 +57,7 @@ def sample(rows: Encoded, targets: Targets, rates: np.ndarray | None, kept: floa
     """Some of the rows, and some of those with values, evenly spaced."""
 
     def some(which: np.ndarray) -> tuple[Encoded, Targets]:
-        chosen = which[np.unique(np.linspace(0, len(which) - 1, LEVEL_ROWS).astype(int))]
+        chosen = which[evenly_spaced(len(which), LEVEL_ROWS)]
         return rows.take(chosen if rows.rows is None else rows.rows[chosen]), targets.part(chosen)
 
     known = np.flatnonzero([] if targets.values is None else targets.values.weights.any(axis=1))
