@@ -50,10 +50,9 @@ def _are_right(vectors: np.ndarray, width: int | None) -> bool:
         return False
     if not len(vectors):
         return True
-    fits = 0 < vectors.shape[1] == (width or vectors.shape[1])
-    return (
-        fits and -LARGEST_FLOAT32 <= float(vectors.min()) <= float(vectors.max()) <= LARGEST_FLOAT32
-    )  # which NaN is not either
+    if not 0 < vectors.shape[1] == (width or vectors.shape[1]):
+        return False
+    return -LARGEST_FLOAT32 <= float(vectors.min()) <= float(vectors.max()) <= LARGEST_FLOAT32  # which NaN is not either
 
 
 def _block(rows: Sequence[Any]) -> tuple[np.ndarray, np.ndarray | None]:
