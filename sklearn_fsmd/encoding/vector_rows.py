@@ -52,7 +52,7 @@ def _are_right(vectors: np.ndarray, width: int | None) -> bool:
         return True
     if not 0 < vectors.shape[1] == (width or vectors.shape[1]):
         return False
-    return -LARGEST_FLOAT32 <= float(vectors.min()) <= float(vectors.max()) <= LARGEST_FLOAT32  # which NaN is not either
+    return -LARGEST_FLOAT32 <= float(vectors.min()) <= float(vectors.max()) <= LARGEST_FLOAT32  # not NaN
 
 
 def _block(rows: Sequence[Any]) -> tuple[np.ndarray, np.ndarray | None]:
