@@ -296,7 +296,7 @@ def test_further_rows_count_without_training(tmp_path):
             model.update_statistics(X[:30], bad)
     np.testing.assert_array_equal(model.predict_marginals(X), pickle.loads(known).predict_marginals(X))
     with pytest.raises(
-        ValueError, match="has no statistics of the targets: `target_statistics` was None, or no column"
+        ValueError, match="has no statistics of the targets: `target_statistics` was None. Fit with 'ordered'"
     ):
         FSMDClassifier(**SMALL, target_statistics=None).fit(X[:300], Y[:300]).update_statistics(X, Y)
 

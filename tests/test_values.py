@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from sklearn_fsmd import MultiTaskClassifier
@@ -96,6 +97,16 @@ def test_rows_of_numbers_alone_and_of_objects_are_what_they_are_among_others():
         assert len(np.unique(many.codes[:, 0])) == 2
         for i in range(2):
             np.testing.assert_array_equal(made.encode(frame.iloc[[i]]).codes[0], many.codes[i])
+
+
+@pytest.mark.parametrize("categories", [[0], []], ids=["category", "number"])
+def test_lists_of_arrow_are_refused_alone_too_though_all_are_missing(categories):
+    made = encoder(categorical_features=categories)
+    made.fit_encode(pd.DataFrame({"x": [-2.0, -2.0, np.nan]}))
+    lists = pd.DataFrame({"x": pd.array([None, None], dtype=pd.ArrowDtype(pa.list_(pa.int64())))})
+    for n in (1, 2, FEW_ROWS + 1):
+        with pytest.raises(TypeError, match="each argument must be a single string or number|is numeric but"):
+            made.encode(pd.concat([lists] * n)[:n])
 
 
 def test_one_column_that_is_not_plain_takes_the_row_to_the_arrays():

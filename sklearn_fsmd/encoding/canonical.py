@@ -333,11 +333,14 @@ def refuse_dtype(dtype: Any, name: str) -> None:
         raise ValueError(f"Complex data not supported: column {name!r} has dtype {dtype}.")
     if isinstance(dtype, pd.SparseDtype):
         raise TypeError(f"Sparse data was passed: column {name!r} has dtype {dtype}. Use .sparse.to_dense().")
-    if kind == "V" or (isinstance(dtype, pd.ArrowDtype) and _is_nested(dtype)):
+    if kind == "V" or holds_lists(dtype):
         raise nested(f"values of the type {dtype}", name)
 
 
-def _is_nested(dtype: pd.ArrowDtype) -> bool:
+def holds_lists(dtype: Any) -> bool:
+    """Whether a dtype is one of Arrow's for lists or the like."""
+    if not isinstance(dtype, pd.ArrowDtype):
+        return False
     import pyarrow.types  # which is there where such a dtype is
 
     return pyarrow.types.is_nested(dtype.pyarrow_dtype)

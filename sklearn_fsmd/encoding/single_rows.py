@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding.canonical import LARGEST_FLOAT32, canonical, kind_of
+from sklearn_fsmd.encoding.canonical import LARGEST_FLOAT32, canonical, holds_lists, kind_of
 from sklearn_fsmd.encoding.columns import UNKNOWN, CategoryColumn
 from sklearn_fsmd.encoding.numeric import NumericColumn
 
@@ -37,7 +37,7 @@ def keeps_values(dtype: Any) -> bool:
     """
     if isinstance(dtype, pd.CategoricalDtype):
         dtype = dtype.categories.dtype
-    return dtype.kind in "biuOU" or (dtype.kind == "f" and dtype.itemsize == 8)
+    return (dtype.kind in "biuOU" and not holds_lists(dtype)) or (dtype.kind == "f" and dtype.itemsize == 8)
 
 
 def values_of(column: pd.Series) -> list[Any]:

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from sklearn_fsmd.encoding.canonical import holds_lists
 from sklearn_fsmd.encoding.column_selection import Selector, categorical_mask, column_names, column_of
 from sklearn_fsmd.encoding.columns import AnotherKindError, CategoryColumn
 from sklearn_fsmd.encoding.encoded import Encoded
@@ -293,7 +294,7 @@ class FeatureEncoder:
             return X.tolist()
         dtypes = X.dtypes.tolist()
         for position, dtype in enumerate(dtypes):
-            if dtype.kind in "mMc" or isinstance(dtype, pd.SparseDtype):
+            if dtype.kind in "mMc" or isinstance(dtype, pd.SparseDtype) or holds_lists(dtype):
                 raise NeedsArraysError
             if position in self.categories and not keeps_values(dtype):
                 raise NeedsArraysError
