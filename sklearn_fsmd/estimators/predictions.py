@@ -51,14 +51,18 @@ class Predictions(Exchanged):
     @property
     def module_(self) -> MultiTaskNetwork:
         """The fitted network, a torch module."""
-        check_is_fitted(self)
+        self._refuse_unfitted()
         return self._predictor.network
 
     @property
     def value_names_(self) -> list[str]:
         """The columns of Y that hold values, in the order of :meth:`predict_values`."""
-        check_is_fitted(self)
+        self._refuse_unfitted()
         return self._targets.value_names
+
+    def _refuse_unfitted(self) -> None:
+        if "_predictor" not in self.__dict__:  # scikit-learn's question takes as long as a layer of the network
+            check_is_fitted(self)
 
     def _table(self, X: Any) -> Any:
         """The rows to predict for, checked, with all columns of fit."""
@@ -85,7 +89,7 @@ class Predictions(Exchanged):
         -------
         p : ndarray of shape (n_samples, n_tasks), float32
         """
-        check_is_fitted(self)
+        self._refuse_unfitted()
         return self._predictor.marginals(self._rows(X, as_shown=as_shown), self.n_threads, self.calibration_)
 
     @at_one_moment
@@ -160,7 +164,7 @@ class Predictions(Exchanged):
         -------
         p : ndarray of shape (n_samples, n_tasks), float32
         """
-        check_is_fitted(self)
+        self._refuse_unfitted()
         if not self.module_.link.stands_alone:
             return self._predictor.steps(self._rows(X, as_shown=as_shown), self.n_threads, self.calibration_)
         p = self.predict_marginals(X, as_shown=as_shown)
@@ -192,7 +196,7 @@ class Predictions(Exchanged):
         -------
         values : ndarray of shape (n_samples, n_values), float32, in the units of Y
         """
-        check_is_fitted(self)
+        self._refuse_unfitted()
         rows = self._rows(X, as_shown=as_shown)
         p, values = self._predictor.marginals_and_values(rows, self.n_threads, self.calibration_)
         return cast("np.ndarray", values) if conditional else self._of_impressions(p, values)
@@ -200,7 +204,7 @@ class Predictions(Exchanged):
     @at_one_moment
     def _marginals_and_values(self, X: Any) -> np.ndarray:
         """The marginals, and after them the expected values of impressions, ``(n, K + V)``, by one pass."""
-        check_is_fitted(self)
+        self._refuse_unfitted()
         p, values = self._predictor.marginals_and_values(self._rows(X), self.n_threads, self.calibration_)
         return np.hstack((p, self._of_impressions(p, values)))
 
@@ -236,7 +240,7 @@ class Predictions(Exchanged):
         ValueError
             If the weights are not one finite number per task, or all zero, or name something else.
         """
-        check_is_fitted(self)
+        self._refuse_unfitted()
         exponents = listed(weights, self)
         p, values = self._predictor.marginals_and_values(self._rows(X), self.n_threads, self.calibration_)
         if exponents is None or np.shape(exponents) != (p.shape[1],):
@@ -258,7 +262,7 @@ class Predictions(Exchanged):
             They sum to 1 over the experts. In "ple" the experts stand task by task, then the shared ones; those of
             other tasks have the weight 0.
         """
-        check_is_fitted(self)
+        self._refuse_unfitted()
         return self._predictor.gate_weights(self._rows(X), self.n_threads)
 
     def output_view(self, task: int | str) -> OutputView:

@@ -67,19 +67,23 @@ class StackedLinear(nn.Module):
         return y[:n] if is_odd else y
 
 
+N_MADE_OF = 5
+"""Weight, bias, scale, mean and variance; a layer that is pruned or parametrized has others, or makes one of others."""
+
+
 class Folded(NamedTuple):
     """Weight and bias of a prediction, and the tensors that they were made of, as they were then."""
 
-    made_of: tuple[Tensor, ...]
+    made_of: tuple[Tensor | None, ...]
     versions: list[tuple[int, int]] | None
     weight: Tensor
     bias: Tensor
 
 
-def _versions(tensors: Sequence[Tensor]) -> list[tuple[int, int]] | None:
+def _versions(tensors: Sequence[Tensor | None]) -> list[tuple[int, int]] | None:
     """Changes with the content of the tensors, as far as torch knows of it; None of those that have no version."""
     try:
-        return [(tensor.data_ptr(), tensor._version) for tensor in tensors]
+        return [(tensor.data_ptr(), tensor._version) for tensor in tensors if tensor is not None]
     except RuntimeError:  # made in inference mode, or stacked by vmap
         return None
 
@@ -151,13 +155,14 @@ class HiddenLayer(StackedLinear):
         """
         if not self.batch_norm:
             return self.weight, self.bias
-        made_of = (self.weight, self.bias, self.scale, self.running_mean, self.running_var)
+        made_of = (*self._parameters.values(), *self._buffers.values())
         kept, versions = self._kept, _versions(made_of)
         if kept is None or kept.versions != versions or not all(map(is_, kept.made_of, made_of)):
             with torch.no_grad():
                 slope, shift = self.slope_and_shift(self.running_mean, self.running_var)
                 kept = Folded(made_of, versions, self.weight * slope.unsqueeze(1), shift)
-            self._kept = kept if self._keeps and versions is not None else None
+            is_known = versions is not None and len(made_of) == N_MADE_OF
+            self._kept = kept if self._keeps and is_known else None
         return kept.weight, kept.bias
 
     def train(self, mode: bool = True) -> HiddenLayer:
