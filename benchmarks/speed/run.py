@@ -100,7 +100,7 @@ def compare(batch_size, n, rounds, measure, *, variants=None, warm_up=None):
     return table
 
 
-def latency(rounds=500):
+def latency(rounds=2000):
     """Milliseconds for one row, as an array and as a DataFrame."""
     codes, numbers, labels = data.make(5000)
     array = data.as_array(codes, numbers)
