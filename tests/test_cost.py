@@ -64,8 +64,9 @@ def test_operators_of_a_training_step(monkeypatch):
 def test_operators_of_a_prediction():
     X, Y = rows(200)
     fitted = model().fit(X, Y)
-    assert operators(fitted.predict_proba, X[:1]) < 230
-    assert operators(fitted.predict_proba, X) < 245  # the gates turn their logits around, which pays
+    fitted.predict_proba(X[:1])  # from then on the layers keep what batch norm makes of their weights
+    assert operators(fitted.predict_proba, X[:1]) < 180
+    assert operators(fitted.predict_proba, X) < 215  # the gates turn their logits around, which pays
 
 
 def test_a_frame_that_is_as_in_fit_is_not_checked_again(monkeypatch, frame):

@@ -9,7 +9,8 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
-from sklearn_fsmd.encoding import CategoryColumn, Growth
+from sklearn_fsmd.encoding import CategoryColumn, Growth, growing
+from sklearn_fsmd.encoding.canonical import add_counts
 from sklearn_fsmd.inference import Predictor
 from sklearn_fsmd.training import large_tables, making
 from tests.conftest import SMALL, make_frame
@@ -119,6 +120,23 @@ def test_many_blocks_are_one():
     assert set(column.values) == set(counts.index[counts >= 7])
     rare = dict(zip(*(part.tolist() for part in column.rare[:2]), strict=True))
     assert rare == counts[counts < 7].to_dict()
+
+
+def test_new_values_are_moved_a_few_times_however_many_blocks_there_are(monkeypatch):
+    """All that came before would be counted anew with each block: 64 blocks of new values 32 times each."""
+    moved, n_blocks, size = [], 64, 10
+
+    def count(one, other):
+        moved.append(len(one[0]) + len(other[0]))
+        return add_counts(one, other)
+
+    monkeypatch.setattr(growing, "add_counts", count)
+    growth = Growth(Fitted(["a", "a"]), grows=True)
+    for i in range(n_blocks):
+        block = [f"v{i}, {j}" for j in range(size)]
+        growth.update(pd.DataFrame({"v": pd.Series(block, dtype=object)}).assign(x=1.0))
+    assert growth.finish().main.categories[0].n_rows == n_blocks * size + 2
+    assert sum(moved) == n_blocks * size * np.log2(n_blocks)
 
 
 def test_once_is_enough_but_for_a_column_that_numbered_the_rows():

@@ -296,6 +296,11 @@ class Predictions(Exchanged):
         auc : float
             The mean over the targets of which both classes are observed. Without any it is NaN, with an
             `UndefinedMetricWarning`.
+
+        Raises
+        ------
+        ValueError
+            If X or Y cannot be read, or no label whose weight is not zero was observed.
         """
         Y = one_of(Y, y)
         warn_of_orders(X=X, Y=Y, sample_weight=sample_weight)

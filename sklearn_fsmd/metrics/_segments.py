@@ -43,11 +43,11 @@ def cuts_of(by: Any, X: Any) -> dict[str, Any]:
     ----------
     by : None, the name of a column or a column, several names, or a dict of either.
     """
-    if isinstance(by, (list, tuple)) and all(isinstance(name, str) for name in by) and len(by) != len(X):
-        by = {name: name for name in by} if len(by) > 1 else by
+    if isinstance(by, (list, tuple)) and 1 < len(by) != len(X) and all(isinstance(name, str) for name in by):
+        by = {name: name for name in by}
     cuts = by if isinstance(by, Mapping) else {} if by is None else {"": by}
     parameter = "by[{!r}]" if isinstance(by, Mapping) else "by"
-    return {str(name): column_named(X, cut, parameter.format(name)) for name, cut in cuts.items()}
+    return {name: column_named(X, cut, parameter.format(name)) for name, cut in cuts.items()}
 
 
 def segments_by_name(by: Any) -> pd.Series:

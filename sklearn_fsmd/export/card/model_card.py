@@ -159,8 +159,8 @@ def _cuts(by: str | Sequence[str] | Mapping[str, Any], X: Any) -> dict[str, Any]
     if isinstance(by, Mapping):
         columns = cuts_of(by, X)
     else:
-        columns = {str(name): column_named(X, name, "by") for name in ([by] if isinstance(by, str) else by)}
-    return {name: np.asarray(as_pandas(column), dtype=object) for name, column in columns.items()}
+        columns = {name: column_named(X, name, "by") for name in ([by] if isinstance(by, str) else by)}
+    return {str(name): np.asarray(as_pandas(column), dtype=object) for name, column in columns.items()}
 
 
 def _largest(column: np.ndarray, n: int) -> pd.Series:
