@@ -28,6 +28,8 @@ from sklearn_fsmd.encoding.lookup import look_up
 from sklearn_fsmd.encoding.seen import Counts
 
 UNKNOWN = 0
+MANY_VALUES = 100
+"""A column of more known values counts as one of ids."""
 
 
 class CategoryColumn:
@@ -58,6 +60,11 @@ class CategoryColumn:
     def n_rows(self) -> int:
         """Rows of the table that the column needs: one per known value, and one for unknown values."""
         return len(self.values) + 1
+
+    @property
+    def has_many_values(self) -> bool:
+        """Whether there are so many known values that they are ids."""
+        return len(self.values) > MANY_VALUES
 
     def update(self, block: Any, name: str | None = None) -> None:
         """Learn from some rows.

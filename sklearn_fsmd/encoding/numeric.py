@@ -27,12 +27,15 @@ class NumericColumn:
 
     Attributes
     ----------
+    edges : the lower ends of the bins but the first.
+    means : the mean of each bin's numbers, scaled, from bin 1 on; None in files of former versions.
     filling : what a missing number is, as scaled ones are: 0, or the mean of numbers that are left as they are.
     """
 
     N_KNOTS = 257
     filling: float = 0.0
     seen: Numbers | None = None
+    means: np.ndarray | None = None
 
     def __init__(self, name: str, scaling: str | None, n_bins: int) -> None:
         self.name = name
@@ -59,7 +62,11 @@ class NumericColumn:
         """Scale and bins, from all numbers that were seen."""
         seen = self.__dict__.pop("seen", None) or Numbers()
         known = seen.sample()
-        self.edges = _bin_edges(known, self.n_bins) if self.n_bins else np.empty(0)
+        self.edges, means = _bins(known, self.n_bins)
+        self._fit_scale(seen, known)
+        self.means = self._scaled(means)
+
+    def _fit_scale(self, seen: Numbers, known: np.ndarray) -> None:
         if self.scaling == "quantile":
             self._fit_ranks(known)
             return
@@ -96,15 +103,14 @@ class NumericColumn:
         missing = np.isnan(x)
         bins = np.searchsorted(self.edges, x, side="right") + 1
         bins[missing] = UNKNOWN
-        if self.scaling == "quantile":
-            numbers = np.interp(x, self.knots, self.ranks)
-        elif self.scaling == "standard":
-            numbers = (np.clip(x, *self.range) - self.center) / self.scale
-        else:
-            numbers = x
-        numbers = numbers.astype(np.float32)
+        numbers = self._scaled(x).astype(np.float32)
         numbers[missing] = self.filling
         return numbers, bins
+
+    def _scaled(self, x: np.ndarray) -> np.ndarray:
+        if self.scaling == "quantile":
+            return np.interp(x, self.knots, self.ranks)
+        return (np.clip(x, *self.range) - self.center) / self.scale if self.scaling == "standard" else x
 
     def floats(self, column: Any) -> np.ndarray:
         """The numbers of a column, NaN where missing; raises where one is no number."""
@@ -143,13 +149,15 @@ class NumericColumn:
             )
 
 
-def _bin_edges(known: np.ndarray, n_bins: int) -> np.ndarray:
-    """The lower ends of the bins but the first, for at most about `n_bins` bins.
+def _bins(known: np.ndarray, n_bins: int) -> tuple[np.ndarray, np.ndarray]:
+    """The lower ends of the bins but the first, for at most about `n_bins` bins, and the mean of each.
 
     They stand between two values, so that a number of training is in the same bin as float32 and as float64. A value
     that fills a bin by itself gets one; the rest is cut into bins of equally many rows. Plain quantiles would leave a
-    column of mostly zeros with hardly any bin for what is not zero.
+    column of mostly zeros with hardly any bin for what is not zero. With 0 bins there are neither.
     """
+    if not n_bins:
+        return np.empty(0), np.empty(0)
     values, counts = np.unique(known, return_counts=True)
     heavy = np.zeros(len(values), dtype=bool)
     while True:
@@ -165,7 +173,11 @@ def _bin_edges(known: np.ndarray, n_bins: int) -> np.ndarray:
     starts = heavy[1:] | heavy[:-1] | (bins[1:] != bins[:-1])
     below, above = values[:-1][starts], values[1:][starts]
     middle = below + (above - below) / 2
-    return np.where(middle > below, middle, above)  # which neighbouring float64 do not have
+    edges = np.where(middle > below, middle, above)  # which neighbouring float64 do not have
+    first = np.flatnonzero(np.concatenate(([True], starts)))
+    n_rows = np.add.reduceat(counts, first)  # 0 of a value that fills a bin by itself
+    totals = np.add.reduceat(values * counts, first)
+    return edges, np.where(n_rows > 0, totals / np.maximum(n_rows, 1), values[first])
 
 
 def _first_not_a_number(column: Any) -> Any:

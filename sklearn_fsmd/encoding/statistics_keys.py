@@ -15,14 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
+from sklearn_fsmd.encoding.columns import MANY_VALUES
 from sklearn_fsmd.encoding.key_rows import Key
 from sklearn_fsmd.encoding.rates import units_of
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from sklearn_fsmd.encoding.target_statistics import TargetStatistics
 from sklearn_fsmd.encoding.targets import Targets
 
-MANY_VALUES = 100
-"""A column of more known values has statistics by itself."""
 FEW_VALUES = 10
 """One of no more values has none by itself: the network learns its rates anyway."""
 MOST_ADDED = 4
@@ -89,7 +88,7 @@ def automatic_keys(
 ) -> list[Key]:
     """Columns of many values and others, as far as they say something of the validation rows, if there are any."""
     sizes = encoder.cardinalities[: len(encoder.categories)]
-    keys: list[Key] = [(f,) for f, size in enumerate(sizes) if size > MANY_VALUES + 1]
+    keys: list[Key] = [(f,) for f, column in enumerate(encoder.categories.values()) if column.has_many_values]
     if not keys or valid is None:
         return keys
     search = _Search(encoder, parents, train, valid, random.randint(2**31 - 1))

@@ -50,6 +50,7 @@ class FeatureEncoder:
     categorical : which columns are categories; see ``categorical_features`` of the estimators.
     numeric_scaling, numeric_bins : see :class:`~sklearn_fsmd.encoding.numeric.NumericColumn`.
     min_frequency : see :class:`~sklearn_fsmd.encoding.columns.CategoryColumn`.
+    interpolate_bins : whether vectors of numbers lie between those of bins; by "auto" where no column has many values.
 
     Attributes
     ----------
@@ -61,12 +62,14 @@ class FeatureEncoder:
     list_cardinalities, list_offsets : as for code columns; a shared vocabulary has no rows of its own.
     list_partners : for each the number of the code column whose rows it shares, or None.
     vectors : the columns of vectors and their positions; their components stand after the scaled numeric columns.
+    interpolate_bins : from the end of fit on a bool. Files of former versions have none.
     """
 
     lists: Mapping[int, ListColumn] = MappingProxyType({})
     list_cardinalities: Sequence[int] = ()
     list_partners: Sequence[int | None] = ()
     vectors: Mapping[int, VectorColumn] = MappingProxyType({})
+    interpolate_bins: bool | Literal["auto"] = False
 
     def __init__(
         self,
@@ -75,23 +78,26 @@ class FeatureEncoder:
         numeric_scaling: str | None,
         numeric_bins: int,
         min_frequency: int | Literal["auto"],
+        interpolate_bins: bool | Literal["auto"] = False,
         sequences: SequenceOptions | None = None,
     ) -> None:
         self.categorical = categorical
         self.numeric_scaling = numeric_scaling
         self.numeric_bins = numeric_bins
         self.min_frequency = min_frequency
+        self.interpolate_bins = interpolate_bins
         self.sequences = sequences
 
     @classmethod
-    def of(cls, p: EncodingParameters, sequences: SequenceOptions | None = None) -> FeatureEncoder:
-        """An encoder with these parameters, which takes lists and vectors if it is told how."""
+    def of(cls, p: EncodingParameters, sequences: SequenceOptions | None = None, **more: Any) -> FeatureEncoder:
+        """An encoder with these parameters, and `more`, which takes lists and vectors if it is told how."""
         return cls(
             p.categorical_features,
             numeric_scaling=p.numeric_scaling,
             numeric_bins=p.numeric_bins,
             min_frequency=p.min_frequency,
             sequences=sequences,
+            **more,
         )
 
     def update(self, block: Any) -> None:
@@ -119,6 +125,7 @@ class FeatureEncoder:
                 of_lists.own.finalize()
         for of_vectors in self.vectors.values():
             of_vectors.finalize()
+        self._decide()
         self.number_rows()
 
     def fit_encode(self, X: Any) -> Encoded:
@@ -130,6 +137,7 @@ class FeatureEncoder:
             column.fit(x)
         codes, numbers = self._encode(X, "fit_encode", self._empty(len(X)))
         self._write_vectors(vectors, numbers)
+        self._decide()
         self.number_rows()
         return Encoded(self._through_all_columns(codes), numbers, lists=self._encode_lists(read))
 
@@ -193,6 +201,18 @@ class FeatureEncoder:
         self.list_offsets = [
             int(own[j] if partner is None else self.offsets[partner]) for j, partner in enumerate(self.list_partners)
         ]
+
+    def _decide(self) -> None:
+        """All columns have been learned: say what follows from them."""
+        if self.interpolate_bins == "auto":
+            vocabularies = [*self.categories.values(), *map(self.vocabulary_of, self.lists.values())]
+            self.interpolate_bins = not any(column.has_many_values for column in vocabularies)
+
+    @property
+    def bin_means(self) -> list[np.ndarray]:
+        """The means of each numeric column's bins, scaled, if vectors of numbers lie between those of bins."""
+        columns = self.numeric.values() if self.interpolate_bins and self.numeric_bins else ()
+        return [column.means for column in columns if column.means is not None]
 
     @property
     def n_rows(self) -> int:

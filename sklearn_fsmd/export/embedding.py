@@ -11,7 +11,7 @@ from sklearn_fsmd.export.lists import ListRows
 from sklearn_fsmd.export.names import Value
 from sklearn_fsmd.export.rows import Rows
 from sklearn_fsmd.export.weights import Weights
-from sklearn_fsmd.network import Embedding, ListAttention, StackedLinear
+from sklearn_fsmd.network import Embedding, Interpolation, ListAttention, StackedLinear
 
 if TYPE_CHECKING:
     from sklearn_fsmd.export.graph import Graph
@@ -33,6 +33,8 @@ def fields(g: Graph, w: Weights, embedding: Embedding, rows: Rows) -> list[Value
             return g.op("Mul", found, g.op("Gather", quotients[s], of_values))
 
         of_codes = None if rows.codes is None else look_up(rows.codes, rows.quotients)
+        if embedding.between is not None and of_codes is not None:
+            of_codes = _between_bins(g, embedding.between, table, of_codes, rows)
         parts = [] if of_codes is None else [of_codes]
         for j, column in enumerate(rows.lists):
             vectors = look_up(column.codes, column.quotients)
@@ -60,6 +62,27 @@ def flat(g: Graph, fields: Value | None, scalars: Value | None) -> Value:
     """The input of the deep part: all fields and scalars side by side, ``(n, I)``."""
     vectors = [] if fields is None else [g.op("Flatten", fields, axis=1)]
     return g.concat([*vectors, *([] if scalars is None else [scalars])])
+
+
+def _between_bins(g: Graph, between: Interpolation, table: np.ndarray, fields: Value, rows: Rows) -> Value:
+    """The fields of codes, of which the last are bins, once those of numbers lie between two bins."""
+    assert rows.codes is not None
+    assert rows.scalars is not None
+    n_bins = between.n_columns
+    n_others = between.first_column
+    *_, codes = g.split(rows.codes, [n_others, n_bins] if n_others else [n_bins])
+    number, *_ = g.split(rows.scalars, [n_bins, rows.n_scalars - n_bins] if rows.n_scalars > n_bins else [n_bins])
+    *others, of_bins = g.split(fields, [n_others, n_bins] if n_others else [n_bins])
+    bins = g.op("Add", codes, between.to_bins.cpu().numpy())
+    means, over_distance, steps = (x.cpu().numpy() for x in (between.means, between.over_distance, between.steps))
+    way = g.op("Sub", number, g.op("Gather", means, bins))
+    is_after = g.cast(g.op("Greater", way, np.float32(0)), "int64")
+    side = g.op("Add", is_after, g.op("Mul", bins, np.int64(2)))
+    share = g.op("Mul", way, g.op("Gather", over_distance.ravel(), side))
+    beside = g.op("Add", codes, g.op("Gather", steps.ravel().astype(np.int64), side))
+    rise = g.op("Sub", g.op("Gather", table, beside), of_bins)
+    of_bins = g.op("Add", of_bins, g.op("Mul", rise, g.op("Unsqueeze", share, np.array([2]))))
+    return g.concat([*others, of_bins])
 
 
 def _mapped(g: Graph, w: Weights, embedding: Embedding, s: int, rows: Rows) -> list[Value]:

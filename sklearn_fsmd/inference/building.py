@@ -24,6 +24,7 @@ def build(p: NetworkParameters, encoder: InputEncoder, n_tasks: int, *, with_tab
             first_vector=len(part.numeric),
             layout=layout,
             n_quotients=n_quotients if with_tables else min(n_quotients, 1),
+            bin_means=part.bin_means,
             with_tables=with_tables,
         )
 

@@ -90,7 +90,8 @@ def _vectors(embedding: Embedding, main: FeatureEncoder, field: int, n: int) -> 
             nothing = Ragged(values[:0], torch.zeros(len(values) + 1, dtype=torch.int64))
             own = Ragged(values + int(main.list_offsets[one]), torch.arange(len(values) + 1))
             lists = Lists(tuple(own if j == one else nothing for j in range(len(main.lists)))).to(device)
-        looked_up = embedding.looked_up(embedding.located(codes.to(device), lists))
+        found = embedding.located(codes.to(device), lists)
+        looked_up = embedding.looked_up(found, torch.zeros(len(values), len(main.numeric), device=device))
         parts.append(looked_up[:, field].flatten(1).cpu().numpy())
     return np.concatenate(parts) if n else np.empty((0, embedding.table.weight.shape[1]), np.float32)
 

@@ -47,7 +47,7 @@ class Path:
         inputs = [numbers]
         for member, linear in zip(self.network.members, self.linear, strict=True):
             found = member.embedding.located(codes, *lists)
-            inputs.append(member.embedding.looked_up(found))
+            inputs.append(member.embedding.looked_up(found, numbers))
             if linear is not None:
                 inputs.append(linear.terms(found.codes, found.lists))
         return tuple(one.clone() for one in inputs)

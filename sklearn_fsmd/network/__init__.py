@@ -8,6 +8,7 @@ from sklearn_fsmd.network.embedding import Columns, Embedded, Embedding, Quotien
 from sklearn_fsmd.network.ensemble import readers_of
 from sklearn_fsmd.network.extractors import PLE, ExpertLevel, Gates, MMoE, Separate, SharedBottom
 from sklearn_fsmd.network.factorization_machine import FM, FieldWeightedFM, Linear
+from sklearn_fsmd.network.interpolation import Interpolation
 from sklearn_fsmd.network.links import TreeLink, parents_of
 from sklearn_fsmd.network.list_attention import ListAttention
 from sklearn_fsmd.network.losses import MultiTaskLoss
@@ -40,6 +41,7 @@ __all__ = [
     "GateSpec",
     "Gates",
     "HiddenLayer",
+    "Interpolation",
     "LayerSpec",
     "Layout",
     "Learned",

@@ -6,11 +6,13 @@ import copy
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from sklearn_fsmd.network.compression import Layout
+from sklearn_fsmd.network.interpolation import Interpolation
 from sklearn_fsmd.network.list_attention import ListAttention
 from sklearn_fsmd.network.ragged import Lists, Ragged
 from sklearn_fsmd.network.seam import FORMULA, Execution, RowSpec, with_origin
@@ -26,8 +28,9 @@ class Columns(NamedTuple):
     `list_cardinalities` are the rows of each column of lists; 0 if it shares those of a code column, which is named by
     its number in `list_partners`, else None. `vector_widths` are the lengths of the vectors of each such column, whose
     components stand among the numbers from `first_vector` on; `n_numeric` are the other numbers. Where values share
-    rows, `layout` says which, the cardinalities are those of the table, and there are `n_quotients`. Without
-    `with_tables` a table has a single row, until one that was read is put in its place.
+    rows, `layout` says which, the cardinalities are those of the table, and there are `n_quotients`. Where vectors of
+    numbers lie between those of bins, `bin_means` are the means of each numeric column's, whose bins are the last code
+    columns. Without `with_tables` a table has a single row, until one that was read is put in its place.
     """
 
     cardinalities: Sequence[int]
@@ -38,6 +41,7 @@ class Columns(NamedTuple):
     first_vector: int = 0
     layout: Layout | None = None
     n_quotients: int = 0
+    bin_means: Sequence[np.ndarray] = ()
     with_tables: bool = True
 
     @property
@@ -174,8 +178,8 @@ class Embedding(nn.Module):
     ) -> None:
         super().__init__()
         self.layout = copy.deepcopy(columns.layout)  # a module of its own for each embedding
-        self.cardinalities = tuple(columns.cardinalities)
-        """The rows of the table that each code column has."""
+        self.between = Interpolation(columns.bin_means) if len(columns.bin_means) else None
+        self.number_rows(columns.cardinalities)
         self.n_sets = n_sets
         self.n_lists = len(columns.list_cardinalities)
         self.list_partners = columns.list_partners if pooling == "attention" else [None] * self.n_lists
@@ -190,13 +194,21 @@ class Embedding(nn.Module):
 
     def forward(self, codes: Tensor, numbers: Tensor, lists: Lists | None = None) -> Embedded:
         found = self.located(codes, lists)
-        embedded = self.with_vectors(found.codes, numbers, self.looked_up(found), found.lists)
+        embedded = self.with_vectors(found.codes, numbers, self.looked_up(found, numbers), found.lists)
         if self.n_sets > 1:
             return embedded
         columns = tuple(range(len(self.cardinalities))) if self.layout is None else self.layout.without_quotients
+        if self.between is not None:
+            columns = tuple(f for f in columns if f < self.between.first_column)
         table = self.table
         origin = RowSpec(found.codes, self.cardinalities, columns, table.embedding_dim, table.vectors)
         return embedded._replace(origin=origin)
+
+    def number_rows(self, cardinalities: Sequence[int]) -> None:
+        """Say how many rows of the table each code column has."""
+        self.cardinalities = tuple(cardinalities)
+        if self.between is not None:
+            self.between.number_rows(self.cardinalities)
 
     def located(self, codes: Tensor, lists: Lists | None = None) -> Located:
         """Where the values of codes and lists are in the tables."""
@@ -208,15 +220,26 @@ class Embedding(nn.Module):
             lists, of_values = self.layout.split_lists(lists)
         return Located(rows, quotients, lists, of_values)
 
-    def looked_up(self, found: Located) -> Tensor:
+    def looked_up(self, found: Located, numbers: Tensor) -> Tensor:
         """The fields of codes and of lists, ``(B, F + L, S, D)``."""
-        vectors = self.table(found.codes)
+        if self.between is None:
+            vectors = self.table(found.codes)
+        else:
+            vectors = self._between_bins(found.codes, numbers[:, : self.between.n_columns], self.between)
         if self.quotients is not None:
             vectors = vectors * self.quotients(found.quotients)
         fields = vectors.unflatten(2, (self.n_sets, -1))  # (B, F, S, D)
         if found.lists is None:
             return fields
         return torch.cat((fields, self._pooled(found.lists, found.of_lists, fields)), dim=1)
+
+    def _between_bins(self, codes: Tensor, numbers: Tensor, between: Interpolation) -> Tensor:
+        """The vectors of all code columns, of which the last are bins, ``(B, F, S * D)``."""
+        beside, share = between(codes[:, between.first_column :], numbers)
+        found = self.table(torch.cat((codes, beside), dim=1))
+        n = between.n_columns
+        others, of_bins, of_those_beside = found.split((between.first_column, n, n), dim=1)
+        return torch.cat((others, torch.lerp(of_bins, of_those_beside, share.unsqueeze(2))), dim=1)
 
     def with_vectors(self, codes: Tensor, numbers: Tensor, fields: Tensor, lists: Lists | None = None) -> Embedded:
         """The embedded rows whose codes and lists have these fields."""

@@ -51,6 +51,11 @@ class InputParameters(EncodingParameters):
 
     Parameters
     ----------
+    interpolate_bins : bool or "auto", default="auto"
+        Whether a number's embedding lies between those of its bin and of the bin beside it: on a straight line from the
+        mean of one to the mean of the other (a piecewise linear encoding), instead of being that of the bin. By "auto"
+        it does where no column of categories or lists has more than 100 known values. Where ids say most, the exact
+        number adds little, and a fit takes longer.
     list_features : "auto", array-like, callable or None, default="auto"
         Which columns hold lists of categories, such as tags or the last items of a user: "auto" takes those of whose
         first values most are lists, tuples, sets or arrays, and no vectors; or a boolean mask, indices, names or a
@@ -97,6 +102,7 @@ class InputParameters(EncodingParameters):
         The columns of `bias_features` do not grow.
     """
 
+    interpolate_bins: bool | Literal["auto"] = "auto"
     list_features: Any = "auto"
     vector_features: Any = "auto"
     list_separator: str | None = None
@@ -109,6 +115,7 @@ class InputParameters(EncodingParameters):
     new_categories: Literal["unknown", "grow"] = "unknown"
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "interpolate_bins": ["boolean", StrOptions({"auto"})],
         "list_features": ["array-like", StrOptions({"auto"}), callable, None],
         "vector_features": ["array-like", StrOptions({"auto"}), callable, None],
         "list_separator": [str, None],

@@ -14,9 +14,9 @@ OPTIMIZATION = tuple(field.name for field in fields(OptimizationParameters))
 ARCHITECTURE = (*(name for name in NETWORK if name != "embedding_std"), "bias_features")
 """The parameters that a network is made of; training that goes on cannot change them."""
 ENCODING = (
-    *("categorical_features", "numeric_scaling", "numeric_bins", "min_frequency", "target_statistics"),
-    *("statistics_features", "list_features", "list_separator", "max_list_length", "vector_features"),
-    "shared_embeddings",
+    *("categorical_features", "numeric_scaling", "numeric_bins", "interpolate_bins", "min_frequency"),
+    *("target_statistics", "statistics_features", "list_features", "list_separator", "max_list_length"),
+    *("vector_features", "shared_embeddings"),
 )
 """Nor can it change how rows were encoded. Files of former versions do not say what these parameters were, and of
 callables, which files cannot hold, they do not say that there were some."""

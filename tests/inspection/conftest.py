@@ -33,4 +33,4 @@ def known():
     conversion = click & (random.uniform(size=n) < np.where(price < 0.5, 0.9, 0.1))
     X = pd.DataFrame({"city": city, "copy": city, "price": price, "noise": random.normal(size=n)})
     Y = pd.DataFrame({"click": click.astype(int), "conversion": conversion.astype(int)})
-    return FSMDClassifier(**SMALL, max_epochs=8, lr=0.02).fit(X[:2000], Y[:2000]), X[2000:], Y[2000:]
+    return FSMDClassifier(**SMALL, numeric_bins=16, max_epochs=8, lr=0.02).fit(X[:2000], Y[:2000]), X[2000:], Y[2000:]

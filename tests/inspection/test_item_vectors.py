@@ -34,9 +34,9 @@ def test_they_are_what_the_network_looks_up(options):
     options = {**options, "shared_embeddings": {"last": "item"}, "bias_features": ["position"], "max_epochs": 1}
     model = FSMDClassifier(**SMALL, **options).fit(X, Y)
     rows = model._rows(X)
-    codes, _, lists = rows.tensors("cpu")
+    codes, numbers, lists = rows.tensors("cpu")
     embedding = model.module_.embedding
-    looked_up = embedding.looked_up(embedding.located(codes, lists)).detach().numpy()
+    looked_up = embedding.looked_up(embedding.located(codes, lists), numbers).detach().numpy()
     cities, items = item_vectors(model, "city"), item_vectors(make_pipeline(FunctionTransformer(), model), 1)
     assert list(cities.index) == ["Oslo", "Rome"]
     assert list(items.index) == list(range(9))
@@ -77,7 +77,8 @@ def test_members_and_tasks_that_share_nothing():
     model = SingleTaskClassifier(**SMALL, n_members=2, max_epochs=1).fit(X, Y)
     with torch.no_grad():
         embedding = model.module_.members[1].embedding
-        second = embedding.looked_up(embedding.located(torch.from_numpy(model._rows(X[:1]).codes)))[0, 1, 1]
+        codes, numbers = model._rows(X[:1]).tensors("cpu")
+        second = embedding.looked_up(embedding.located(codes), numbers)[0, 1, 1]
     np.testing.assert_array_equal(vectors.loc[X["item"][0], (1, "conversion")], second)
 
 

