@@ -81,8 +81,8 @@ def of_bins(means: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     -------
     means : ``(1 + n,)``
     over_distance : ``(1 + n, 2)``, 1 over the way from the mean to that of the bin before, which is negative, and to
-        that of the bin after it. It is 0, so that the share is, where there is no such bin, or none that a float32 tells
-        apart.
+        that of the bin after it. It is 0, so that the share is, where there is no such bin, or none that a float32
+        tells apart.
     steps : ``(1 + n, 2)`` int32, how many rows further that bin is: −1, 1 or 0.
     """
     with np.errstate(divide="ignore", over="ignore"):
