@@ -28,13 +28,13 @@ def fields(g: Graph, w: Weights, embedding: Embedding, rows: Rows) -> list[Value
 
         def look_up(codes: Value, of_values: Value | None, s: int = s, table: np.ndarray = table) -> Value:
             found = g.op("Gather", table, codes)
+            if codes is rows.codes and embedding.between is not None:
+                found = _between_bins(g, embedding.between, table, found, rows)
             if of_values is None:
                 return found
             return g.op("Mul", found, g.op("Gather", quotients[s], of_values))
 
         of_codes = None if rows.codes is None else look_up(rows.codes, rows.quotients)
-        if embedding.between is not None and of_codes is not None:
-            of_codes = _between_bins(g, embedding.between, table, of_codes, rows)
         parts = [] if of_codes is None else [of_codes]
         for j, column in enumerate(rows.lists):
             vectors = look_up(column.codes, column.quotients)
