@@ -66,7 +66,7 @@ def weights_after_three_steps(data, optimizer, **params):
     eps = OPTIMIZERS[optimizer]
     options = {} if eps is None else {"optimizer__eps": eps}
     options |= params.pop("net_params", {})
-    model = MultiTaskClassifier(**STEPS | {"optimizer": optimizer, "lr": 0.021, "net_params": options} | params)
+    model = MultiTaskClassifier(**STEPS | {"optimizer": optimizer, "lr": 0.022, "net_params": options} | params)
     return model.fit(*data).module_.state_dict()
 
 
