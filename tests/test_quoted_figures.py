@@ -391,3 +391,32 @@ def test_from_how_many_rows_on_is_what_was_measured():
         f"1,000 rows of KuaiRand: {few} against {our_few} of `FSMDClassifier`; of simulated funnels {funnel} against "
         f"{our_funnel}. On 10,000 rows of KuaiRand {many} against {our_many}"
     ) in text_of("docs/guide/choosing_a_model.md")
+
+
+def test_what_is_said_of_numbers_is_what_was_measured():
+    pair = ["first_auc", "second_auc"]
+    stored = pd.read_csv(ROOT / "benchmarks/quality/numbers.csv").groupby(["data", "variant"]).mean(numeric_only=True)
+    of = means("quality/numbers.csv", pair, ["data", "variant"])
+    names = {"Census, validation half": "census", "KuaiRand, validation days": "kuairand"}
+    table = table_after('- `interpolate_bins="auto"`', "docs/design.md")
+    variants = ["bins", "between bins", "LightGBM"]
+    assert len(table) == len(stored.groupby(level="data"))
+    for name, (cells, _) in table.items():
+        data = names.get(name, name)
+        assert cells == [" / ".join(of[data, v]) if (data, v) in of else "" for v in variants]
+    bins, between, trees = (stored.xs(variant, level="variant") for variant in variants)
+    losses = ["first_log_loss", "second_log_loss"]
+    lower = (between[losses] < bins[losses]).drop("kuairand")
+    assert (lower.to_numpy().sum(), lower.size) == (11, 12)
+    assert "is lower in eleven of twelve." in text_of("docs/design.md")
+    after = {
+        f"{means('quality/numbers.csv', ['second_after_auc'], ['data', 'variant'])['kuairand', v][0]}"
+        for v in variants[:2]
+    }
+    assert f"({after.pop()} both times)" in text_of("docs/design.md")
+    assert not after
+    ahead = (trees[pair] - between[pair]).dropna().to_numpy().ravel()
+    ahead = ahead[ahead > 0]
+    said = f"for nine of ten targets, by {ahead.min():.4f} to {ahead.max():.4f} (`make numbers`)"
+    assert len(ahead) == 9
+    assert said in text_of("docs/guide/numbers.md")
