@@ -294,9 +294,9 @@ def test_what_is_no_such_file(fitted, saved, tmp_path):
 def test_a_newer_format_is_refused(saved, tmp_path, monkeypatch):
     content, arrays = storage.read(saved, "model")
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "VERSION", 3)
+        patch.setattr(storage, "VERSION", 4)
         storage.write(tmp_path / "m", "model", content, arrays)
-    with pytest.raises(ValueError, match="in format 3; this version reads formats up to 2. Update sklearn-fsmd"):
+    with pytest.raises(ValueError, match="in format 4; this version reads formats up to 3. Update sklearn-fsmd"):
         FSMDClassifier.load(tmp_path / "m")
 
 

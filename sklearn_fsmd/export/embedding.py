@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -23,13 +23,14 @@ def fields(g: Graph, w: Weights, embedding: Embedding, rows: Rows) -> list[Value
     quotients = [] if embedding.quotients is None else _sets_of(1 + w(embedding.quotients.weight), embedding.n_sets)
     units = iter(embedding.attention)
     attention = [None if partner is None else (next(units), partner) for partner in embedding.list_partners]
+    beside = None if rows.codes is None or embedding.between is None else _beside(g, embedding.between, rows)
     made: list[Value | None] = []
     for s, table in enumerate(tables):
 
         def look_up(codes: Value, of_values: Value | None, s: int = s, table: np.ndarray = table) -> Value:
             found = g.op("Gather", table, codes)
-            if codes is rows.codes and embedding.between is not None:
-                found = _between_bins(g, embedding.between, table, found, rows)
+            if codes is rows.codes and beside is not None:
+                found = _between_bins(g, found, table, beside)
             if of_values is None:
                 return found
             return g.op("Mul", found, g.op("Gather", quotients[s], of_values))
@@ -64,25 +65,41 @@ def flat(g: Graph, fields: Value | None, scalars: Value | None) -> Value:
     return g.concat([*vectors, *([] if scalars is None else [scalars])])
 
 
-def _between_bins(g: Graph, between: Interpolation, table: np.ndarray, fields: Value, rows: Rows) -> Value:
-    """The fields of codes, of which the last are bins, once those of numbers lie between two bins."""
+class Beside(NamedTuple):
+    """Rows of the bins beside those of the numbers, ``(n, N)``, the shares of their vectors, ``(n, N, 1)``; columns."""
+
+    rows: Value
+    share: Value
+    first_column: int
+    n_columns: int
+
+
+def _beside(g: Graph, between: Interpolation, rows: Rows) -> Beside:
+    """What :class:`~sklearn_fsmd.network.Interpolation` says of the rows."""
     assert rows.codes is not None
     assert rows.scalars is not None
-    n_bins = between.n_columns
-    n_others = between.first_column
-    *_, codes = g.split(rows.codes, [n_others, n_bins] if n_others else [n_bins])
-    number, *_ = g.split(rows.scalars, [n_bins, rows.n_scalars - n_bins] if rows.n_scalars > n_bins else [n_bins])
-    *others, of_bins = g.split(fields, [n_others, n_bins] if n_others else [n_bins])
-    bins = g.op("Add", codes, between.to_bins.cpu().numpy())
+    *_, codes = _cut(g, rows.codes, between.first_column, between.n_columns)
+    number, *_ = _cut(g, rows.scalars, between.n_columns, rows.n_scalars - between.n_columns)
     means, over_distance, steps = (x.cpu().numpy() for x in (between.means, between.over_distance, between.steps))
+    bins = g.op("Add", codes, between.to_bins.cpu().numpy())
     way = g.op("Sub", number, g.op("Gather", means, bins))
     is_after = g.cast(g.op("Greater", way, np.float32(0)), "int64")
     side = g.op("Add", is_after, g.op("Mul", bins, np.int64(2)))
-    share = g.op("Mul", way, g.op("Gather", over_distance.ravel(), side))
-    beside = g.op("Add", codes, g.op("Gather", steps.ravel().astype(np.int64), side))
-    rise = g.op("Sub", g.op("Gather", table, beside), of_bins)
-    of_bins = g.op("Add", of_bins, g.op("Mul", rise, g.op("Unsqueeze", share, np.array([2]))))
-    return g.concat([*others, of_bins])
+    share = g.op("Mul", way, g.op("Gather", over_distance, side))
+    beside = g.op("Add", codes, g.op("Gather", steps.astype(np.int64), side))
+    return Beside(beside, g.op("Unsqueeze", share, np.array([2])), between.first_column, between.n_columns)
+
+
+def _between_bins(g: Graph, fields: Value, table: np.ndarray, beside: Beside) -> Value:
+    """The fields of codes, the last of which are bins, once numbers lie between these and the bins beside them."""
+    *others, of_bins = _cut(g, fields, beside.first_column, beside.n_columns)
+    rise = g.op("Sub", g.op("Gather", table, beside.rows), of_bins)
+    return g.concat([*others, g.op("Add", of_bins, g.op("Mul", rise, beside.share))])
+
+
+def _cut(g: Graph, x: Value, *sizes: int) -> list[Value]:
+    """The parts of `x` that have columns."""
+    return g.split(x, [size for size in sizes if size])
 
 
 def _mapped(g: Graph, w: Weights, embedding: Embedding, s: int, rows: Rows) -> list[Value]:

@@ -20,13 +20,12 @@ class Interpolation(nn.Module):
     """Finds, for numbers and their bins, the bins beside these and how far the numbers are on the way there.
 
     A bin's vector belongs to the mean of its numbers. Between two means a number's vector goes in a straight line from
-    one to the other, as in a piecewise linear encoding [PLE]_; before the first mean and after the last it stays. A
-    missing number has a vector of its own.
+    one to the other, as in a piecewise linear encoding [PLE]_; before the first mean and after the last it is that of
+    the first or last bin. A missing number has a vector of its own.
 
     Parameters
     ----------
-    means : for each numeric column the means of the bins, as scaled numbers, from the second row on; the first is for
-        missing numbers.
+    means : for each numeric column the scaled means of its bins, in rising order; the row of missing numbers has none.
 
     **Shape**: rows of the bins ``(B, N)`` and numbers ``(B, N)`` → rows beside them ``(B, N)``, shares ``(B, N)``.
 
@@ -49,11 +48,12 @@ class Interpolation(nn.Module):
 
     def __init__(self, means: Sequence[Sequence[float] | np.ndarray]) -> None:
         super().__init__()
-        self.starts = [0, *accumulate(1 + len(own) for own in means)][:-1]
+        self.sizes = [1 + len(own) for own in means]
+        self.starts = [0, *accumulate(self.sizes)][:-1]
         of_columns = [of_bins(np.asarray(own, dtype=np.float32)) for own in means]
         # Not in the file of a model: the encoder is, and they are made of what it knows.
         for name, of_each in zip(("means", "over_distance", "steps"), zip(*of_columns, strict=True), strict=True):
-            self.register_buffer(name, torch.from_numpy(np.concatenate(of_each)), persistent=False)
+            self.register_buffer(name, torch.from_numpy(np.concatenate(of_each).ravel()), persistent=False)
         self.register_buffer("to_bins", torch.tensor(self.starts), persistent=False)
 
     @property
@@ -62,16 +62,24 @@ class Interpolation(nn.Module):
         return len(self.starts)
 
     def number_rows(self, cardinalities: Sequence[int]) -> None:
-        """Say how many rows of the table each code column has: those of the bins are the last ones."""
+        """Say how many rows of the table each code column has: those of the bins are the last ones.
+
+        Raises
+        ------
+        ValueError
+            If these have other numbers of bins than there are means.
+        """
         self.first_column = len(cardinalities) - self.n_columns
+        if list(cardinalities[self.first_column :]) != self.sizes:
+            raise ValueError(f"there are means for bins of {self.sizes} rows in columns of {list(cardinalities)} rows")
         first_rows = [0, *accumulate(cardinalities)][self.first_column : -1]
         self.to_bins = self.to_bins.new_tensor(self.starts) - self.to_bins.new_tensor(first_rows)
 
     def forward(self, rows: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
         bins = rows + self.to_bins
-        way = numbers - self.means.take(bins)
+        way = numbers - self.means[bins]
         side = torch.add(way > 0, bins, alpha=2)
-        return rows + self.steps.take(side), way * self.over_distance.take(side)
+        return rows + self.steps[side], way * self.over_distance[side]
 
 
 def of_bins(means: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -85,6 +93,7 @@ def of_bins(means: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         tells apart.
     steps : ``(1 + n, 2)`` int32, how many rows further that bin is: −1, 1 or 0.
     """
+    means = np.maximum.accumulate(means)  # of numbers at the end of their precision a mean may be off by one rounding
     with np.errstate(divide="ignore", over="ignore"):
         over_distance = (1 / np.diff(means.astype(np.float64))).astype(np.float32)
     over_distance[~np.isfinite(over_distance)] = 0

@@ -23,8 +23,9 @@ from safetensors.numpy import save_file
 
 from sklearn_fsmd.persistence.replacing import replacing
 
-VERSION = 2
-"""Of the format. It is raised when a file of before could no longer be read as it stands."""
+VERSION = 3
+"""Of the format. It is raised when a file of before could no longer be read as it stands, and when a former version
+would make something else of a file of today."""
 
 PACKAGES = ("sklearn-fsmd", "torch", "scikit-learn", "numpy", "pandas")
 LARGEST_HEADER = 100_000_000  # which is also what safetensors itself takes
