@@ -144,6 +144,7 @@ MODELS = {
     "hashed rows": {"embedding_compression": "hash", "max_embedding_rows": 12},
     "sparse tables": {"embedding_optimizer": "sparse"},
     "quantile": {"numeric_scaling": "quantile"},
+    "statistics": {"statistics_features": ["user"]},
 }
 
 

@@ -7,7 +7,6 @@ file.
 """
 
 import argparse
-import time
 import warnings
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.paper.store import Store
-from benchmarks.quality import data, measures, ours
+from benchmarks.quality import boosted, data, measures, ours
 
 HERE = Path(__file__).parent
 TABLES = {
@@ -65,23 +64,14 @@ def load(name):
     return data.Data(name, False, train, valid, {"test": new}, None), new
 
 
-def lightgbm(table, new):
+def by_lightgbm(table, new, seed):
     """The marginals of `new`, ``(n, 2)``."""
-    from lightgbm import LGBMClassifier, early_stopping
-
     together = pd.concat([table.train.X, table.valid.X, new.X], ignore_index=True)
-    together = together.astype({name: "category" for name in together if together[name].dtype.kind not in "fiub"})
-    train, valid, rows = (
-        together.iloc[part]
-        for part in np.split(np.arange(len(together)), np.cumsum([len(table.train.X), len(table.valid.X)]))
-    )
-    said = []
-    for target in table.train.Y:
-        model = LGBMClassifier(n_estimators=2000, learning_rate=0.05, verbose=-1)
-        stop = early_stopping(50, verbose=False)
-        model.fit(train, table.train.Y[target], eval_set=[(valid, table.valid.Y[target])], callbacks=[stop])
-        said.append(model.predict_proba(rows)[:, 1])
-    return np.stack(said, axis=1)
+    together = together.astype(dict.fromkeys(boosted.categories_of(together), "category"))
+    ends = np.cumsum([len(table.train.X), len(table.valid.X)])
+    train, valid, rows = (together.iloc[part] for part in np.split(np.arange(len(together)), ends))
+    models = (boosted.lightgbm(train, table.train.Y[k], valid, table.valid.Y[k], seed) for k in BOTH)
+    return np.stack([model.predict_proba(rows)[:, 1] for model in models], axis=1)
 
 
 def main():
@@ -98,11 +88,10 @@ def main():
         for seed, variant in ((seed, variant) for seed in range(options.seeds) for variant in variants):
             key = {"data": name, "variant": variant, "seed": seed}
             params = variants[variant]
-            if store.has(key) or (params is None and seed):
+            if store.has(key) or (not params and seed):
                 continue
-            start = time.perf_counter()
-            said = (lightgbm(table, new), None) if params is None else ours.contender(**params)(table, seed)(new.X)
-            row = {**key, "rows": len(table.train.X), "seconds": time.perf_counter() - start}
+            said = ours.contender(**params)(table, seed)(new.X) if params else (by_lightgbm(table, new, seed), None)
+            row = {**key, "rows": len(table.train.X)}
             row |= measures.of_predictions(new.Y.set_axis(BOTH, axis=1), *said)
             store.add([row])
             print({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}, flush=True)

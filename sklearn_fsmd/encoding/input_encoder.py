@@ -45,7 +45,7 @@ class InputEncoder:
     statistics: TargetStatistics | None = None
 
     def __init__(self, p: InputParameters) -> None:
-        self.main = FeatureEncoder.of(p, SequenceOptions(p), interpolate_bins=p.interpolate_bins)
+        self.main = FeatureEncoder.of(p, SequenceOptions(p), p.interpolate_bins)
         self.bias = None if p.bias_features is None else FeatureEncoder.of(p)
         self.bias_features, self.pretrain_features = p.bias_features, p.pretrain_features
 

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from sklearn_fsmd.encoding.columns import MANY_KNOWN
 from sklearn_fsmd.encoding.key_rows import Key
 from sklearn_fsmd.encoding.rates import units_of
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
@@ -88,7 +87,8 @@ def automatic_keys(
 ) -> list[Key]:
     """Columns of many values and others, as far as they say something of the validation rows, if there are any."""
     sizes = encoder.cardinalities[: len(encoder.categories)]
-    keys: list[Key] = [(f,) for f, column in enumerate(encoder.categories.values()) if column.has_many_values]
+    has_many = [column.has_many_values for column in encoder.categories.values()]
+    keys: list[Key] = [(f,) for f, many in enumerate(has_many) if many]
     if not keys or valid is None:
         return keys
     search = _Search(encoder, parents, train, valid, random.randint(2**31 - 1))
@@ -98,7 +98,7 @@ def automatic_keys(
         gains = search.gains([], chosen)
         chosen = [column for column, gain in zip(chosen, gains, strict=True) if gain > LEAST_GAIN_OF_MANY]
     largest = int(np.argmax(sizes))
-    singles = [(f,) for f, size in enumerate(sizes) if FEW_VALUES + 1 < size <= MANY_KNOWN + 1]
+    singles = [(f,) for f, size in enumerate(sizes) if size > FEW_VALUES + 1 and not has_many[f]]
     pairs = [(largest, f) for f, size in enumerate(sizes) if f != largest and size > 3]
     with ThreadPoolExecutor(2) as pool:
         new = [key for key, is_new in zip(pairs, pool.map(search.is_new, pairs), strict=True) if is_new]

@@ -89,15 +89,20 @@ class FeatureEncoder:
         self.sequences = sequences
 
     @classmethod
-    def of(cls, p: EncodingParameters, sequences: SequenceOptions | None = None, **more: Any) -> FeatureEncoder:
-        """An encoder with these parameters, and `more`, which takes lists and vectors if it is told how."""
+    def of(
+        cls,
+        p: EncodingParameters,
+        sequences: SequenceOptions | None = None,
+        interpolate_bins: bool | Literal["auto"] = False,
+    ) -> FeatureEncoder:
+        """An encoder with these parameters, which takes lists and vectors if it is told how."""
         return cls(
             p.categorical_features,
             numeric_scaling=p.numeric_scaling,
             numeric_bins=p.numeric_bins,
             min_frequency=p.min_frequency,
+            interpolate_bins=interpolate_bins,
             sequences=sequences,
-            **more,
         )
 
     def update(self, block: Any) -> None:

@@ -49,17 +49,16 @@ class Interpolation(nn.Module):
     def __init__(self, means: Sequence[Sequence[float] | np.ndarray]) -> None:
         super().__init__()
         self.sizes = [1 + len(own) for own in means]
-        self.starts = [0, *accumulate(self.sizes)][:-1]
         of_columns = [of_bins(np.asarray(own, dtype=np.float32)) for own in means]
         # Not in the file of a model: the encoder is, and they are made of what it knows.
         for name, of_each in zip(("means", "over_distance", "steps"), zip(*of_columns, strict=True), strict=True):
             self.register_buffer(name, torch.from_numpy(np.concatenate(of_each).ravel()), persistent=False)
-        self.register_buffer("to_bins", torch.tensor(self.starts), persistent=False)
+        self.register_buffer("to_bins", torch.zeros(len(means), dtype=torch.int64), persistent=False)
 
     @property
     def n_columns(self) -> int:
         """How many numeric columns there are, `N`."""
-        return len(self.starts)
+        return len(self.sizes)
 
     def number_rows(self, cardinalities: Sequence[int]) -> None:
         """Say how many rows of the table each code column has: those of the bins are the last ones.
@@ -72,8 +71,8 @@ class Interpolation(nn.Module):
         self.first_column = len(cardinalities) - self.n_columns
         if list(cardinalities[self.first_column :]) != self.sizes:
             raise ValueError(f"there are means for bins of {self.sizes} rows in columns of {list(cardinalities)} rows")
-        first_rows = [0, *accumulate(cardinalities)][self.first_column : -1]
-        self.to_bins = self.to_bins.new_tensor(self.starts) - self.to_bins.new_tensor(first_rows)
+        starts, first_rows = [0, *accumulate(self.sizes)][:-1], [0, *accumulate(cardinalities)][self.first_column : -1]
+        self.to_bins = self.to_bins.new_tensor(starts) - self.to_bins.new_tensor(first_rows)
 
     def forward(self, rows: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
         bins = rows + self.to_bins

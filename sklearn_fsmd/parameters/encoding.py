@@ -55,7 +55,7 @@ class InputParameters(EncodingParameters):
         Whether a number's embedding lies between those of its bin and of the bin beside it: on a straight line from the
         mean of one to the mean of the other (a piecewise linear encoding), instead of being that of the bin. By "auto"
         it does where no column of categories or lists has more than 100 known values: where ids say most, the exact
-        number adds little. A fit takes up to a third longer. It has no effect without bins.
+        number adds little. A step of training takes longer. It has no effect without bins.
     list_features : "auto", array-like, callable or None, default="auto"
         Which columns hold lists of categories, such as tags or the last items of a user: "auto" takes those of whose
         first values most are lists, tuples, sets or arrays, and no vectors; or a boolean mask, indices, names or a
