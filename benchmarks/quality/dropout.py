@@ -1,0 +1,63 @@
+"""How much to drop where there are no ids, by the number of rows: ``make dropout``.
+
+Tables without ids of more than 100,000 rows, all of these and 50,000: a tenth of the hidden units dropped, and three
+tenths. Census is read on its validation half, which stops the fit, the others on rows that had no part in it. The rows
+of another commit leave the file.
+"""
+
+import argparse
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.paper.store import Store
+from benchmarks.quality import data, measures, ours, public
+
+HERE = Path(__file__).parent
+SIZES = [50_000, None]
+RATES = [0.3, 0.1]
+
+
+def load(name):
+    """A table in parts, and the part to read."""
+    if name in public.TABLES:
+        return public.load(name)
+    table = data.load(name)
+    return table, table.valid
+
+
+def part_of(table, n_rows):
+    """`table` with so many of the rows to train on; None is all of them."""
+    X, Y = table.train
+    some = np.sort(np.random.RandomState(1).permutation(len(X))[:n_rows])
+    return table._replace(train=data.Part(X.iloc[some].reset_index(drop=True), Y.iloc[some].reset_index(drop=True)))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    names = ["census", *public.LARGE]
+    parser.add_argument("--data", choices=names, nargs="*", default=names)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=HERE)
+    options = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    store = Store("dropout", options.out)
+    for name in options.data:
+        table, new = load(name)
+        for seed, n_rows, rate in ((s, n, r) for s in range(options.seeds) for n in SIZES for r in RATES):
+            some = part_of(table, n_rows)
+            key = {"data": name, "rows": len(some.train.X), "dropout": rate, "seed": seed}
+            if store.has(key):
+                continue
+            said = ours.contender(dropout=rate)(some, seed)(new.X)
+            row = key | measures.of_predictions(new.Y.set_axis(public.BOTH, axis=1), *said)
+            store.add([row])
+            print({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
+    frame = pd.DataFrame(store.rows)
+    print(frame.groupby(["data", "rows", "dropout"], sort=False).mean(numeric_only=True).round(4).to_string())
+
+
+if __name__ == "__main__":
+    main()
