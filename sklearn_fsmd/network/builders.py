@@ -48,7 +48,7 @@ def parts_of_member(p: NetworkParameters, columns: Columns, n_tasks: int, n_sets
 
     `n_tasks` are the binary targets and the values.
     """
-    assert p.dropout != "auto"  # but what a fit has found it to be
+    assert p.dropout != "auto"  # a fit has found a number
     in_features = columns.n_fields * p.embedding_dim + columns.n_numeric
     embedding = Embedding(columns, p.embedding_dim, n_sets=n_sets, std=p.embedding_std, pooling=p.list_pooling)
     extractor = build_extractor(p, in_features, n_tasks)
