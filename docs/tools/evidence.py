@@ -50,8 +50,8 @@ PAGES: dict[str, tuple[str, str, list[Stored]]] = {
             Stored("benchmarks/quality/dropout.csv", "make dropout", ["data", "rows", "dropout"],
                    {"first_auc": "AUC 1", "second_auc": "AUC 2", "first_log_loss": "log loss 1",
                     "second_log_loss": "log loss 2"}, "", "How much to drop where there are no ids",
-                   "Public tables without ids, all rows of training and 50,000 of them. Read on a fifth that had no part "
-                   "in the fit, Census on its validation half. Means of three seeds."),
+                   "Public tables without ids, all rows of training and 50,000 of them. Read on a fifth that had no "
+                   "part in the fit, Census on its validation half. Means of three seeds."),
             Stored("benchmarks/quality/windows.csv", "make windows", ["stopped on", "trained", "variant"], AUCS, "",
                    "How often a value has to be seen",
                    "KuaiRand, trained from 25 April on, stopped on the two days that follow, or trained on these too "
