@@ -20,14 +20,6 @@ SIZES = [50_000, None]
 RATES = [0.3, 0.1]
 
 
-def load(name):
-    """A table in parts, and the part to read."""
-    if name in public.TABLES:
-        return public.load(name)
-    table = data.load(name)
-    return table, table.valid
-
-
 def part_of(table, n_rows):
     """`table` with so many of the rows to train on; None is all of them."""
     X, Y = table.train
@@ -45,7 +37,7 @@ def main():
     warnings.filterwarnings("ignore")
     store = Store("dropout", options.out)
     for name in options.data:
-        table, new = load(name)
+        table, new = public.load(name)
         for seed, n_rows, rate in ((s, n, r) for s in range(options.seeds) for n in SIZES for r in RATES):
             some = part_of(table, n_rows)
             key = {"data": name, "rows": len(some.train.X), "dropout": rate, "seed": seed}

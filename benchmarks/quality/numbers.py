@@ -12,18 +12,10 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.paper.store import Store
-from benchmarks.quality import boosted, data, measures, ours, public
+from benchmarks.quality import boosted, measures, ours, public
 
 HERE = Path(__file__).parent
 VARIANTS = {"bins": {"interpolate_bins": False}, "between bins": {"interpolate_bins": True}}
-
-
-def load(name):
-    """A table in parts, and the part to read."""
-    if name in public.TABLES:
-        return public.load(name)
-    table = data.load(name)
-    return table, table.valid
 
 
 def by_lightgbm(table, new, seed):
@@ -45,7 +37,7 @@ def main():
     warnings.filterwarnings("ignore")
     store = Store("numbers", HERE)
     for name in options.data:
-        table, new = load(name)
+        table, new = public.load(name)
         variants = {**VARIANTS, **({"LightGBM": None} if name in public.TABLES else {})}
         for seed, variant in ((seed, variant) for seed in range(options.seeds) for variant in variants):
             key = {"data": name, "variant": variant, "seed": seed}
