@@ -290,7 +290,10 @@ class TestWithAllElse:
         losses = [row["valid_loss_watch"] for row in model.history_]
         is_best = [float(loss < min(losses[:i], default=np.inf)) for i, loss in enumerate(losses)]
         assert [row["valid_best"] for row in model.history_] == is_best
-        assert np.flatnonzero(is_best)[-1] + 4 == len(losses) < 60  # it has stopped by that
+        to_beat, waited = np.inf, 0  # what is lower by less than `tol` is kept, and does not keep training going
+        for loss in losses:
+            to_beat, waited = (loss, 0) if loss < to_beat - model.tol else (to_beat, waited + 1)
+        assert waited == 3 and len(losses) < 60  # it has stopped by that
         with pytest.raises(ValueError, match=r"must be one of \['auto', .* 'watch_loss'\]. Got 'Watch_loss'"):
             cls(**params, **AFTER_CLICK, validation_metric="Watch_loss").fit(X, Y)
         message = "validation_metric='watch_loss' needs validation rows in which that value is known, and a weight"

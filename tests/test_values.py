@@ -118,6 +118,17 @@ def test_one_column_that_is_not_plain_takes_the_row_to_the_arrays():
     np.testing.assert_array_equal(few.numbers, many.numbers[:1])
 
 
+def test_a_category_of_integers_that_is_missing_among_integers():
+    # pandas 2.2 refuses to make a row of it
+    X = pd.DataFrame({"size": pd.Categorical([3, None, 5, 3] * 10), "whole": np.arange(40, dtype=np.int8)})
+    made = encoder()
+    made.fit_encode(X)
+    many = through_arrays(made, X)
+    few = [made.encode(X[i : i + 1]) for i in range(4)]
+    np.testing.assert_array_equal(np.concatenate([part.codes for part in few]), many.codes[:4])
+    np.testing.assert_array_equal(np.concatenate([part.numbers for part in few]), many.numbers[:4])
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, object])
 def test_arrays(dtype):
     X = np.random.default_rng(0).integers(0, 9, (50, 4)).astype(dtype)

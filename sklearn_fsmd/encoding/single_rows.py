@@ -53,7 +53,10 @@ def rows_of(X: pd.DataFrame, dtypes: list[Any]) -> list[list[Any]] | None:
     """What :func:`values_of` says of all columns, row by row; None where pandas would give a row a type of its own."""
     types = [dtype.categories.dtype if isinstance(dtype, pd.CategoricalDtype) else dtype for dtype in dtypes]
     holds_objects = [dtype == np.dtype(object) for dtype in types]  # which are left as they are
-    rows = [X.iloc[i] for i in range(len(X))]
+    try:
+        rows = [X.iloc[i] for i in range(len(X))]
+    except ValueError:  # former versions of pandas want an integer for a category of integers that is missing
+        return None
     if any(row.dtype != np.dtype(object) for row in rows):
         return None
     return [
