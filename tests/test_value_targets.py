@@ -293,7 +293,8 @@ class TestWithAllElse:
         to_beat, waited = np.inf, 0  # what is lower by less than `tol` is kept, and does not keep training going
         for loss in losses:
             to_beat, waited = (loss, 0) if loss < to_beat - model.tol else (to_beat, waited + 1)
-        assert waited == 3 and len(losses) < 60  # it has stopped by that
+        assert waited == 3  # it has stopped by that
+        assert len(losses) < 60
         with pytest.raises(ValueError, match=r"must be one of \['auto', .* 'watch_loss'\]. Got 'Watch_loss'"):
             cls(**params, **AFTER_CLICK, validation_metric="Watch_loss").fit(X, Y)
         message = "validation_metric='watch_loss' needs validation rows in which that value is known, and a weight"
