@@ -1,7 +1,7 @@
 """What it is worth that vectors of numbers lie between those of bins: ``make numbers``.
 
-The first tables are public ones without ids (``public.py``); LightGBM, a model per target, is there for a measure.
-Census and KuaiRand are read on their validation rows, which stop the fit. The rows of another commit leave the file.
+The first tables are public ones without ids (``public.py``), with fewer bins and with four members too; LightGBM, a
+model per target, is there for a measure. Census and KuaiRand are read on their validation rows, which stop the fit. The rows of another commit leave the file.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from benchmarks.quality import boosted, measures, ours, public
 
 HERE = Path(__file__).parent
 VARIANTS = {"bins": {"interpolate_bins": False}, "between bins": {"interpolate_bins": True}}
+ON_SMALL = {"32 bins": {"numeric_bins": 32}, "4 members": {"n_members": 4}, "LightGBM": None}
 
 
 def by_lightgbm(table, new, seed):
@@ -33,12 +34,13 @@ def main():
     names = [*public.SMALL, "census", "kuairand"]
     parser.add_argument("--data", choices=names, nargs="*", default=names)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=HERE)
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
-    store = Store("numbers", HERE)
+    store = Store("numbers", options.out)
     for name in options.data:
         table, new = public.load(name)
-        variants = {**VARIANTS, **({"LightGBM": None} if name in public.TABLES else {})}
+        variants = {**VARIANTS, **(ON_SMALL if name in public.TABLES else {})}
         for seed, variant in ((seed, variant) for seed in range(options.seeds) for variant in variants):
             key = {"data": name, "variant": variant, "seed": seed}
             params = variants[variant]
