@@ -12,7 +12,7 @@ DATA ?= funnel
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test test-oldest test-all test-gpu test-ray sanitize wheel fuzz soak quality all-rows calibration averaged choices windows tables slopes patience numbers dropout learning-rates few-rows enough-rows funnels history watch lists history-speed export-speed serve serving-load options scale scale-processes scale-order scale-elastic scale-tables growing days gpu bench against paper pretraining lint format clean
+.PHONY: demo test test-oldest test-all test-gpu test-ray sanitize wheel fuzz soak quality all-rows calibration averaged choices windows tables slopes patience numbers dropout members learning-rates few-rows enough-rows funnels history watch lists history-speed export-speed serve serving-load options scale scale-processes scale-order scale-elastic scale-tables growing days gpu bench against paper pretraining lint format clean
 
 $(VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/core.c
 	$(PYTHON) -m venv $(VENV)
@@ -138,6 +138,9 @@ patience: $(VENV)/.installed  ## what waiting longer for a better epoch is worth
 
 learning-rates: $(VENV)/.installed  ## which learning rate fits of how many rows want, three seeds (make learning-rates SEEDS=1)
 	$(BIN)/python -m benchmarks.quality.learning_rates $(if $(SEEDS),--seeds $(SEEDS))
+
+members: $(VENV)/.installed  ## what four members are worth, by the number of rows, three seeds (make members SEEDS=1)
+	$(BIN)/python -m benchmarks.quality.members $(if $(SEEDS),--seeds $(SEEDS))
 
 few-rows: $(VENV)/.installed  ## how long to train without validation rows, five seeds (make few-rows SEEDS=1)
 	$(BIN)/python -m benchmarks.quality.few_rows $(if $(SEEDS),--seeds $(SEEDS))

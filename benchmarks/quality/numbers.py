@@ -1,7 +1,8 @@
 """What it is worth that vectors of numbers lie between those of bins: ``make numbers``.
 
 The first tables are public ones without ids (``public.py``), with fewer bins and with four members too; LightGBM, a
-model per target, is there for a measure. Census and KuaiRand are read on their validation rows, which stop the fit. The rows of another commit leave the file.
+model per target, is there for a measure. Census and KuaiRand are read on their validation rows, which stop the fit. The
+rows of another commit leave the file.
 """
 
 import argparse
