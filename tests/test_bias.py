@@ -10,7 +10,9 @@ from sklearn.model_selection import GridSearchCV
 
 from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
 from sklearn_fsmd.datasets import make_funnel
+from sklearn_fsmd.inspection import metric_table
 from sklearn_fsmd.metrics import auc_per_task
+from sklearn_fsmd.plotting import ReliabilityDisplay
 from tests.conftest import SMALL, make_frame
 
 
@@ -226,6 +228,26 @@ def test_rows_as_they_were_shown():
     np.testing.assert_array_equal(steps[:, 1], model.predict_conditionals(X)[:, 1])
     with pytest.raises(ValueError, match="position"):
         model.predict_marginals(X.drop(columns="position"), as_shown=True)
+    for shown, of_all in of_both.items():
+        table = metric_table(model, X, Y, as_shown=shown, n_samples=2)
+        levels = table.loc[(["click", "conversion"], "all rows"), "level"]
+        np.testing.assert_allclose(levels, of_all.mean(axis=0) / Y.mean(), rtol=1e-4)
+        table = metric_table(model, X, Y, as_shown=shown, conditional=True, n_samples=2)
+        assert table.loc[("click", "all rows"), "level"] == pytest.approx(levels.iloc[0])
+        (curve,) = (
+            ReliabilityDisplay.from_estimator(model, X, Y, targets="click", as_shown=shown).curves["click"].values()
+        )
+        assert np.average(curve["predicted"], weights=curve["n"]) == pytest.approx(of_all[:, 0].mean(), rel=1e-4)
+
+
+def test_values_of_rows_as_they_were_shown():
+    X, Y = make_funnel(2000, position_bias=2.0, watch_time=True, random_state=0, return_X_y=True)
+    values = {"value_targets": ["watch_seconds"], "value_parents": {"watch_seconds": "click"}}
+    model = FSMDClassifier(**SMALL | {"max_epochs": 1}, **values, bias_features=["position"]).fit(X, Y)
+    for shown in (True, False):
+        level = metric_table(model, X, Y, as_shown=shown, n_samples=2).loc[("watch_seconds", "all rows"), "level"]
+        expected = model.predict_values(X, as_shown=shown).mean() / Y["watch_seconds"].fillna(0).mean()
+        assert level == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("position", [1, None])

@@ -229,6 +229,30 @@ def test_negative_numbers_that_are_categories_are_warned_of():
         model = fit(own.astype({"floor": "str"}), Y)
         fit(X, Y)
     numbered = own.set_axis(range(own.shape[1]), axis=1)
-    with pytest.warns(UserWarning, match=r"Column 2 of X: categories.*X.astype\(\{2: 'str'\}\)"):
+    with pytest.warns(UserWarning, match=r"Column 2 of X: categories.*X.astype\(\{2: 'object'\}\)"):
         fit(numbered, Y)
     assert sorted(model._encoder.main.categories[2].values) == sorted(str(i) for i in range(-3, 3))
+
+
+def test_negative_numbers_with_gaps_are_the_same_text_in_a_row_that_has_none():
+    X, Y = table(2000)
+    X["floor"] = pd.Categorical(np.where(np.arange(2000) % 7 == 0, np.nan, np.arange(2000) % 6 - 3))
+    with pytest.warns(
+        UserWarning, match=r"pass text: X.astype\(\{'floor': 'object'\}\).astype\(\{'floor': 'string'\}\)"
+    ):
+        fit(X, Y)
+
+    def text(X):
+        return X.astype({"floor": "object"}).astype({"floor": "string"})
+
+    model = fit(text(X), Y)
+    assert len(model._encoder.main.categories[3].values) == 6
+    rows = [model.predict_marginals(text(X[i : i + 1])) for i in range(20)]
+    np.testing.assert_allclose(np.concatenate(rows), model.predict_marginals(text(X[:20])), rtol=1e-5)
+
+
+def test_negative_long_doubles():
+    X, Y = table(2000)
+    X["floor"] = (np.arange(2000) % 6 - 3).astype(np.longdouble)
+    with pytest.warns(UserWarning, match="Column 'floor' of X: categories that are negative numbers"):
+        fit(X, Y, categorical_features=["floor"])

@@ -235,6 +235,30 @@ def test_arrow_data_that_cannot_be_read_name_their_column(values):
 
 
 @pytest.mark.parametrize(
+    "dtype",
+    [pa.list_(pa.string()), pa.list_(pa.float64(), 2), pa.dictionary(pa.int32(), pa.string())],
+    ids=["lists", "vectors", "a dictionary"],
+)
+def test_tables_of_frames_whose_dtypes_are_those_of_arrow(dtype):
+    values = ["a", "b"] if pa.types.is_dictionary(dtype) else [[1.0, 2.0], [3.0, 4.0]]
+    if dtype == pa.list_(pa.string()):
+        values = [["a"], ["b", "c"]]
+    frame = pd.DataFrame({"x": [0.5, 1.5], "own": pd.Series(pa.array(values, dtype), dtype=pd.ArrowDtype(dtype))})
+    frame["id"] = ["u", "v"]
+    read = as_pandas(pa.Table.from_pandas(frame.set_index("id")))
+    assert read.index.tolist() == ["u", "v"]
+    assert read["x"].tolist() == [0.5, 1.5]
+    assert [value if isinstance(value, str) else list(value) for value in read["own"]] == values
+
+
+@pytest.mark.parametrize("values", [[[None, None], []], [[None], None]])
+@pytest.mark.parametrize("table", [pl.DataFrame, pa.table], ids=["polars", "arrow"])
+def test_lists_of_nothing_but_gaps(values, table):
+    read = as_pandas(table({"b": values}))["b"]
+    assert [None if value is pd.NA else list(value) for value in read] == values
+
+
+@pytest.mark.parametrize(
     ("dtype", "values", "message"),
     [
         ("Object", ["a", "b"], "has the type Object, which Arrow does not have. Pass what `.to_pandas"),

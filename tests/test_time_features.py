@@ -124,6 +124,17 @@ def test_periods_and_categories_of_times(times):
     assert made["t_month"].tolist() == [1, 7]
 
 
+@pytest.mark.parametrize("dtype", ["period[D]", "period[h]", "category", object])
+def test_rows_without_a_known_period(dtype):
+    days = pd.Series(pd.PeriodIndex(["2026-01-01", None, "2026-01-03"], freq="D"))
+    table = pd.DataFrame({"t": days.dt.asfreq("h") if dtype == "period[h]" else days.astype(dtype)})
+    features = TimeFeatures(features=["day_of_month"], time_zone="Asia/Tokyo").fit(table)
+    assert features.transform(table)["t_day_of_month"].isna().tolist() == [False, True, False]
+    assert features.transform(table[1:2])["t_day_of_month"].isna().tolist() == [True]
+    if dtype is not object:  # of which nobody can say what they would be
+        assert TimeFeatures(features=["day_of_month"]).fit_transform(table[1:2])["t_day_of_month"].isna().all()
+
+
 def test_days_of_numpy_are_the_same_in_each_time_zone():
     features = TimeFeatures(features=["day_of_month", "hour"], time_zone="America/New_York")
     days = np.array([["2026-01-01"], ["2026-07-31"], ["NaT"]], dtype="datetime64[D]")

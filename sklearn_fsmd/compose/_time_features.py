@@ -281,6 +281,12 @@ def _kind(column: pd.Series) -> str:
     return pd.api.types.infer_dtype(values, skipna=True)
 
 
+def _frequency(column: pd.Series) -> Any:
+    """That of a column of periods, which one without a known period does not show."""
+    dtype = column.cat.categories.dtype if isinstance(column.dtype, pd.CategoricalDtype) else column.dtype
+    return getattr(dtype, "freq", None)
+
+
 def _holds_times(column: pd.Series) -> bool:
     return _kind(column) in ("datetime64", "datetime", "date", "period")
 
@@ -288,7 +294,7 @@ def _holds_times(column: pd.Series) -> bool:
 def _are_days(column: pd.Series) -> bool:
     """Whether a column holds dates, or periods of a day or more, which are the same in each time zone."""
     if _kind(column) == "period":
-        first = pd.PeriodIndex(column.dropna().astype(object)[:1])
+        first = pd.PeriodIndex(column.dropna().astype(object)[:1], freq=_frequency(column))
         return bool((first.end_time - first.start_time >= pd.Timedelta("23h")).all())
     return _kind(column) == "date"
 
@@ -311,7 +317,7 @@ def _times(column: pd.Series, name: str) -> pd.DatetimeIndex:
     ValueError
         If it holds something else, or times of several zones.
     """
-    holds_times = _holds_times(column)
+    holds_times, frequency = _holds_times(column), _frequency(column)
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(object)
     known = column[column.notna()]
@@ -321,7 +327,8 @@ def _times(column: pd.Series, name: str) -> pd.DatetimeIndex:
         )
     try:
         if pd.api.types.infer_dtype(known) == "period":
-            return pd.PeriodIndex(column).to_timestamp()
-        return pd.DatetimeIndex(column if holds_times else np.full(len(column), "NaT", dtype="datetime64[s]"))
+            return pd.PeriodIndex(column, freq=frequency).to_timestamp()
+        has_zone = holds_times and frequency is None  # or none, if it holds no times; a gap among periods has neither
+        return pd.DatetimeIndex(column if has_zone else np.full(len(column), "NaT", dtype="datetime64[s]"))
     except ValueError as error:
         raise ValueError(f"Column {name!r} cannot be read as datetimes of one time zone: {error}.") from error

@@ -9,7 +9,13 @@ from sklearn_fsmd.encoding.funnel import warn_of_contradictions
 from sklearn_fsmd.encoding.growing import Growth
 from sklearn_fsmd.encoding.ids import warn_of_ids
 from sklearn_fsmd.encoding.input_encoder import InputEncoder
-from sklearn_fsmd.encoding.known_labels import refuse_unjudged, refuse_unlabeled, warn_of_other_steps, warn_unjudged
+from sklearn_fsmd.encoding.known_labels import (
+    refuse_unjudged,
+    refuse_unlabeled,
+    warn_of_other_steps,
+    warn_of_young_rows,
+    warn_unjudged,
+)
 from sklearn_fsmd.encoding.lists import ListColumn
 from sklearn_fsmd.encoding.missing_codes import warn_of_codes, warn_of_missing_codes
 from sklearn_fsmd.encoding.numeric import NumericColumn
@@ -99,5 +105,6 @@ __all__ = [
     "warn_of_other_steps",
     "warn_of_text",
     "warn_of_two_types",
+    "warn_of_young_rows",
     "warn_unjudged",
 ]

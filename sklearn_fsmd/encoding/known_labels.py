@@ -11,6 +11,8 @@ from sklearn_fsmd.encoding.targets import TargetEncoder, Targets
 from sklearn_fsmd.parameters import warn
 
 NONE = "no observed label whose weight is not zero"
+FEW = 0.05
+"""Of the rows in which a step has happened, so many may lack a label of the next one."""
 
 
 def refuse_unlabeled(
@@ -60,6 +62,33 @@ def warn_unjudged(targets: Targets, known: TargetEncoder, parents: Sequence[int 
             f"The rows that validate have no known label of {', '.join(map(repr, silent))}, so early stopping does not "
             "look at it. Validate on rows whose labels are final: give `X_val` and `Y_val`."
         )
+
+
+def warn_of_young_rows(
+    labels: np.ndarray,
+    weights: np.ndarray,
+    names: Sequence[str],
+    parents: Sequence[int | None],
+    judged: Sequence[int] | None = None,
+) -> None:
+    """Warn of targets that are unknown where the step before has happened: where it has not, they are a known 0.
+
+    Parameters
+    ----------
+    labels, weights : ``(n, K + V)``, the latter 0 where nothing was observed.
+    judged : of which targets a score is asked; None is all.
+    """
+    for k in range(len(names)) if judged is None else judged:
+        if (parent := parents[k]) is None:
+            continue
+        happened = (labels[:, parent] == 1) & (weights[:, parent] > 0)
+        missing = float((weights[happened, k] == 0).mean()) if happened.any() else 0.0
+        if missing > FEW:
+            warn(
+                f"{names[k]!r} is unknown in {100 * missing:.0f} % of the rows where {names[parent]!r} is 1, and a "
+                "known 0 wherever that is 0. So it is observed too rarely here, and its scores are not those of rows "
+                "whose labels are final. Judge rows that are old enough."
+            )
 
 
 def warn_of_other_steps(targets: TargetEncoder, labels: Targets) -> None:

@@ -35,11 +35,19 @@ def warn_of_codes(columns: Sequence[tuple[Any, CategoryColumn, Any]]) -> None:
         if column.kind == "numbers"
         and len(column.values)
         and np.min(column.values) < min(MISSING_CODES)
-        and pd.Series(values).isin(MISSING_CODES).any()
+        and _holds(values, MISSING_CODES)
     ]
     if found:
+        # By way of objects: numbers with gaps would be text with ".0" in a table, and without in a row that has none.
         warn(
             f"{columns_of_x(found)}: categories that are "
             "negative numbers. -1 and -2 are taken for missing, as encoders mark what they do not know. If they are "
-            f"values, pass text: X.astype({dict.fromkeys(found, 'str')}), and this warning is gone."
+            f"values, pass text: X.astype({dict.fromkeys(found, 'object')}).astype({dict.fromkeys(found, 'string')}), "
+            "and this warning is gone."
         )
+
+
+def _holds(values: Any, numbers: Sequence[int]) -> bool:
+    """Whether some of the values are among `numbers`; of long doubles pandas cannot say it."""
+    values = pd.Series(values)
+    return bool((values.astype(float) if values.dtype == np.longdouble else values).isin(numbers).any())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -132,9 +133,9 @@ def as_pandas(data: Any) -> Any:
         if pa.types.is_run_end_encoded(field.type):
             decoded = pa.compute.run_end_decode(table.column(i))
             table = table.set_column(i, pa.field(field.name, decoded.type), decoded)
-    fields = [field.with_type(_pandas_knows(field.type)) for field in table.schema]
-    # The metadata say which column is the index of a table that was made from one of pandas.
-    table = table.cast(pa.schema(fields, table.schema.metadata))
+        elif (known := _pandas_knows(field.type)) != field.type:  # Arrow cannot cast lists of nulls to what they are
+            table = table.set_column(i, field.with_type(known), table.column(i).cast(known))
+    table = table.replace_schema_metadata(_readable(table.schema.metadata))
     try:
         return table.to_pandas(types_mapper=_arrow_dtype)
     except Exception:
@@ -144,6 +145,22 @@ def as_pandas(data: Any) -> Any:
             except Exception as error:  # such as times after 24 o'clock, or a category twice
                 raise ValueError(f"Column {column!r} of the Arrow data cannot be read: {error}.") from error
         raise
+
+
+def _readable(metadata: Mapping[bytes, bytes] | None) -> Mapping[bytes, bytes] | None:
+    """What a table that was made from one of pandas says of itself, such as which column is the index.
+
+    Without the dtypes that pandas cannot read from their names, as those of Arrow's lists and dictionaries.
+    """
+    if metadata is None or b"pandas" not in metadata:
+        return metadata
+    said = json.loads(metadata[b"pandas"])
+    for column in said["columns"]:
+        try:
+            pd.api.types.pandas_dtype(column["numpy_type"])
+        except (TypeError, ValueError, NotImplementedError):
+            column["numpy_type"] = "object"
+    return {**metadata, b"pandas": json.dumps(said).encode()}
 
 
 def rows_of(X: Any, rows: np.ndarray) -> Any:

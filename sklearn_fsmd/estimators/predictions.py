@@ -9,7 +9,16 @@ import numpy as np
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklearn_fsmd.compose import OutputView, output_view
-from sklearn_fsmd.encoding import Encoded, InputEncoder, TargetEncoder, as_pandas, one_of, read_table, warn_of_orders
+from sklearn_fsmd.encoding import (
+    Encoded,
+    InputEncoder,
+    TargetEncoder,
+    as_pandas,
+    one_of,
+    read_table,
+    warn_of_orders,
+    warn_of_young_rows,
+)
 from sklearn_fsmd.estimators.atomic import Exchanged, at_one_moment
 from sklearn_fsmd.inference import Predictor
 from sklearn_fsmd.metrics import mean_auc
@@ -202,10 +211,11 @@ class Predictions(Exchanged):
         return cast("np.ndarray", values) if conditional else self._of_impressions(p, values)
 
     @at_one_moment
-    def _marginals_and_values(self, X: Any) -> np.ndarray:
+    def _marginals_and_values(self, X: Any, *, as_shown: bool = False) -> np.ndarray:
         """The marginals, and after them the expected values of impressions, ``(n, K + V)``, by one pass."""
         self._refuse_unfitted()
-        p, values = self._predictor.marginals_and_values(self._rows(X), self.n_threads, self.calibration_)
+        rows = self._rows(X, as_shown=as_shown)
+        p, values = self._predictor.marginals_and_values(rows, self.n_threads, self.calibration_)
         return np.hstack((p, self._of_impressions(p, values)))
 
     def _of_impressions(self, p: np.ndarray, values: np.ndarray | None) -> np.ndarray:
@@ -306,7 +316,9 @@ class Predictions(Exchanged):
         warn_of_orders(X=X, Y=Y, sample_weight=sample_weight)
         Y, p = as_pandas(Y), self.predict_marginals(X)
         check_consistent_length(p, Y)
-        targets = self._targets.encode(Y, sample_weight, self.module_.link.parents, warns=False)
+        parents = self.module_.link.parents
+        targets = self._targets.encode(Y, sample_weight, parents, warns=False)
+        warn_of_young_rows(targets.labels, targets.full_weights, self._targets.names, parents)
         return mean_auc(targets.labels, p, sample_weight=targets.weights)
 
 

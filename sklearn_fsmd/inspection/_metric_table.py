@@ -38,6 +38,7 @@ def metric_table(
     groups: Any = None,
     sample_weight: Any = None,
     conditional: bool = False,
+    as_shown: bool = False,
     n_samples: int = 200,
     random_state: Any = None,
 ) -> pd.DataFrame:
@@ -60,6 +61,9 @@ def metric_table(
     conditional : bool, default=False
         Whether a step, and a value that follows one, is judged where its parent has happened, by its conditional
         probability or value. It is called "conversion | click" then.
+    as_shown : bool, default=False
+        Whether to judge predictions of each row as its `bias_features` say that it was shown, as in the log. Else they
+        are those of rows that are shown well, whose level is above that of the log.
     n_samples : int, default=200
         How many samples are drawn.
     random_state : int, RandomState instance or None, default=None
@@ -92,7 +96,7 @@ def metric_table(
     np.float64(200.0)
     """
     check_count("n_samples", n_samples)
-    found = outcomes(model, X, Y, sample_weight, conditional=conditional)
+    found = outcomes(model, X, Y, sample_weight, conditional=conditional, as_shown=as_shown)
     n = len(X)
     group = np.arange(n) if groups is None else _numbers(column_named(X, groups, "groups"), n)
     found, segments = [_sorted(one) for one in found], _segments(by, X)
@@ -183,7 +187,8 @@ def _segments(by: Any, X: Any) -> dict[str, np.ndarray]:
     for cut, column in cuts_of(by, X).items():
         names = segments_by_name(column)
         check_consistent_length(names, np.empty(n))
-        for name in names.value_counts().index:
+        counts = names.value_counts(sort=False).sort_values(ascending=False, kind="stable")
+        for name in counts.index:
             segment = f"{cut} = {name}" if cut else str(name)
             if segment in found:
                 raise ValueError(f"The table would have two segments named {segment!r}. Rename the one in `by`.")

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
 from sklearn_fsmd.compose import ask, fitted_model, model_of
-from sklearn_fsmd.encoding import as_pandas, names_of, twice_in, warn_of_orders
+from sklearn_fsmd.encoding import as_pandas, names_of, twice_in, warn_of_orders, warn_of_young_rows
 from sklearn_fsmd.metrics._inputs import labels_and_scores
 
 
@@ -28,17 +28,19 @@ class Outcome(NamedTuple):
     """(m,), none of them 0."""
 
 
-def predictions(estimator: Any, X: Any, *, conditional: bool = False) -> np.ndarray:
+def predictions(estimator: Any, X: Any, *, conditional: bool = False, as_shown: bool = False) -> np.ndarray:
     """The marginals and expected values, ``(n, K + V)``; `conditional`, both given the step before."""
     if not conditional:
-        return ask(estimator, "_marginals_and_values", X)
-    p = ask(estimator, "predict_conditionals", X)
+        return ask(estimator, "_marginals_and_values", X, as_shown=as_shown)
+    p = ask(estimator, "predict_conditionals", X, as_shown=as_shown)
     if not model_of(estimator).value_names_:
         return p
-    return np.hstack((p, ask(estimator, "predict_values", X, conditional=True)))
+    return np.hstack((p, ask(estimator, "predict_values", X, conditional=True, as_shown=as_shown)))
 
 
-def outcomes(estimator: Any, X: Any, Y: Any, sample_weight: Any = None, *, conditional: bool = False) -> list[Outcome]:
+def outcomes(
+    estimator: Any, X: Any, Y: Any, sample_weight: Any = None, *, conditional: bool = False, as_shown: bool = False
+) -> list[Outcome]:
     """Each target of `Y`, the binary ones and then those with values, beside its prediction.
 
     Parameters
@@ -48,6 +50,7 @@ def outcomes(estimator: Any, X: Any, Y: Any, sample_weight: Any = None, *, condi
     sample_weight : array-like of shape (n,) or (n, K + V), default=None
     conditional : whether a step, and a value that follows one, is judged where its parent has happened, by its
         conditional probability or value. It is called "conversion | click" then.
+    as_shown : whether predictions are for the `bias_features` of each row.
 
     Raises
     ------
@@ -56,12 +59,14 @@ def outcomes(estimator: Any, X: Any, Y: Any, sample_weight: Any = None, *, condi
     """
     model = fitted_model(estimator)
     warn_of_orders(X=X, Y=Y, sample_weight=sample_weight)
-    P, Y = predictions(estimator, X, conditional=conditional), as_pandas(Y)
+    P, Y = predictions(estimator, X, conditional=conditional, as_shown=as_shown), as_pandas(Y)
     check_consistent_length(P, Y)
     observed, weights = observations(model, Y, sample_weight)
     names = [*model.task_names_, *model.value_names_]
     if conditional:
         names, weights = given_steps(model, observed, weights)
+    else:
+        warn_of_young_rows(observed, weights, names, followed(model, model.module_.link.parents))
     refuse_unobserved(names, weights)
     found = []
     for k, name in enumerate(names):
@@ -74,14 +79,18 @@ def outcomes(estimator: Any, X: Any, Y: Any, sample_weight: Any = None, *, condi
 def given_steps(model: Any, observed: np.ndarray, weights: np.ndarray) -> tuple[list[str], np.ndarray]:
     """Names such as "conversion | click", and the weights ``(n, K + V)``, 0 where the step before has not happened."""
     names = [*model.task_names_, *model.value_names_]
-    of_values = model._targets.of_values
-    parents = [*model._steps_before, *(() if of_values is None else of_values.parents)]
     given, counted = list(names), weights.copy()
-    for k, before in enumerate(parents):
+    for k, before in enumerate(followed(model, model._steps_before)):
         if before is not None:
             counted[:, k] *= (observed[:, before] == 1) & (weights[:, before] > 0)
             given[k] = f"{names[k]} | {names[before]}"
     return given, counted
+
+
+def followed(model: Any, parents: Sequence[int | None]) -> list[int | None]:
+    """The step before each target, which are `parents`, and before each value."""
+    of_values = model._targets.of_values
+    return [*parents, *(() if of_values is None else of_values.parents)]
 
 
 def observations(model: Any, Y: Any, sample_weight: Any = None) -> tuple[np.ndarray, np.ndarray]:

@@ -10,10 +10,10 @@ import pandas as pd
 from sklearn.metrics._scorer import _Scorer
 
 from sklearn_fsmd.compose import ask, model_of
-from sklearn_fsmd.encoding import DEFAULT_NAMES, warn_of_orders
+from sklearn_fsmd.encoding import DEFAULT_NAMES, warn_of_orders, warn_of_young_rows
 from sklearn_fsmd.metrics._inputs import labels_and_scores, undefined
 from sklearn_fsmd.metrics._models import by_classes, has_unlike_classes, is_multilabel, of_tasks
-from sklearn_fsmd.metrics._outcomes import observations
+from sklearn_fsmd.metrics._outcomes import followed, observations
 from sklearn_fsmd.metrics._per_task import auc_of, cvr_auc, expected_calibration_error, mean_auc, mean_log_loss
 from sklearn_fsmd.metrics._values import concordance, decile_bias, value_mae, value_rmse
 
@@ -95,6 +95,10 @@ class TaskScorer(_Scorer):
         if weights is not None:
             kwargs["sample_weight"] = of_tasks(weights, y_true, estimator)
         model = model_of(estimator)
+        if hasattr(model, "_targets") and self._score_func is not cvr_auc:  # which is of the clicked rows alone
+            names, known = list(model.task_names_), np.asarray(labels, dtype=float).reshape(len(labels), -1)
+            judged = [names.index(self._kwargs["task"])] if self._kwargs.get("task") in names else None
+            warn_of_young_rows(known, ~np.isnan(known), names, model.module_.link.parents, judged)
         # Two columns of labels scikit-learn takes for those of one target; and labels of two types it wants to sort.
         if is_multilabel(model) or has_unlike_classes(model):
             return self._sign * self._score_func(labels, estimator.predict_proba(X), **self._kwargs, **kwargs)
@@ -136,6 +140,8 @@ class ValueScorer(_Scorer):
         v = names.index(self.name)
         observed, weights = observations(model, y_true, kwargs.get("sample_weight"))
         k = len(model.task_names_) + v
+        parents = followed(model, model.module_.link.parents)
+        warn_of_young_rows(observed, weights, [*model.task_names_, *names], parents, [k])
         values = np.where(weights[:, k] > 0, observed[:, k], np.nan)
         options = {"sample_weight": weights[:, k]} if weighted else {}
         return self._sign * self._score_func(values, ask(estimator, "predict_values", X)[:, v], **options)

@@ -64,6 +64,7 @@ class ReliabilityDisplay:
         by: Any = None,
         targets: Sequence[str] | str | None = None,
         conditional: bool = False,
+        as_shown: bool = False,
         n_bins: int | None = None,
         min_bin_rows: int = 50,
         max_segments: int = 4,
@@ -84,6 +85,9 @@ class ReliabilityDisplay:
             Whether a step is drawn by its conditional probability, over the rows where the step before it has
             happened: pCVR over clicked rows, as the target "conversion | click"; a value by that given its step.
             Targets that the link does not connect are read as a chain, as `predict_conditionals` does.
+        as_shown : bool, default=False
+            Whether to judge predictions of each row as its `bias_features` say that it was shown, as in the log. Else
+            they are those of rows that are shown well, whose level is above that of the log.
         n_bins : int, default=None
             None takes 10 for one curve, and 5 for several.
         min_bin_rows : int, default=50
@@ -98,7 +102,7 @@ class ReliabilityDisplay:
         -------
         display : ReliabilityDisplay
         """
-        found = _chosen(outcomes(estimator, X, Y, sample_weight, conditional=conditional), targets)
+        found = _chosen(outcomes(estimator, X, Y, sample_weight, conditional=conditional, as_shown=as_shown), targets)
         options: dict[str, Any] = {"n_bins": n_bins, "min_bin_rows": min_bin_rows, "max_segments": max_segments}
         return cls._of(found, column_named(X, by, "by"), len(X), **options).plot(**kw)
 

@@ -162,10 +162,12 @@ def test_rare_segments_and_missing_labels(model, funnel):
     Y = Y.copy()
     Y.loc[Y.index[:100], "conversion"] = np.nan
     by = ["rare"] * 20 + [None] * 150 + ["b"] * 130
-    display = ReliabilityDisplay.from_estimator(model, X, Y, by=by, targets=["conversion"])
+    with pytest.warns(UserWarning, match="'conversion' is unknown in"):
+        display = ReliabilityDisplay.from_estimator(model, X, Y, by=by, targets=["conversion"])
     found = {segment: curve["n"].sum() for segment, curve in display.curves["conversion"].items()}
     no_click = (Y["click"] == 0).to_numpy()  # after which a conversion is a 0, observed or not
     assert found == {"missing": 70 + no_click[20:100].sum(), "b": 130, "rare": no_click[:20].sum()}
+    Y = funnel[1][2000:2300]
     with pytest.raises(ValueError, match="no target 'sale'; the targets are \\['click', 'conversion'"):
         ReliabilityDisplay.from_estimator(model, X, Y, targets=["sale"])
     with pytest.raises(ValueError, match="`max_segments` must be at least 1"):
