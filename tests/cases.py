@@ -97,4 +97,7 @@ def changed(name, before, now, value):
 
 
 def no_number(name, value, error=ValueError):
-    return error, f"Column {name!r} is numeric but holds {value}. Convert it: it was numeric in fit."
+    text = (
+        f"Column {name!r} is read as numbers but holds {value}. Convert it, as by pandas.to_numeric: it was numeric in"
+    )
+    return error, f"{text} fit."

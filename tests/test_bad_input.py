@@ -152,7 +152,12 @@ def test_arrays(case, way, given):
 @cases(
     ("date among strings", put(city=cell(DAY)), TypeError, "Column 'city' holds datetime.…, which is neither a number"),
     ("mixed names", lambda X: X.set_axis([*"abcd", 5], axis=1), TypeError, "Feature names are only supported if all"),
-    ("digits as numbers", put(city="3"), ValueError, "Column 'city' is numeric but holds '3'. Convert it, or list it"),
+    (
+        "digits as numbers",
+        put(city="3"),
+        ValueError,
+        "Column 'city' is read as numbers but holds '3'. Convert it, or",
+    ),
 )
 def test_frames_at_fit_alone(case, given):
     if case.id == "mixed names":
@@ -218,7 +223,12 @@ def test_arrays_unlike_that_of_fit(case, given):
         ValueError,
         "In `X_unlabeled`: Column 'user' held numbers in…before…'7'",
     ),
-    ("words for numbers", put(price="dear"), ValueError, "'price' is numeric but holds 'dear'. Convert it, or list"),
+    (
+        "words for numbers",
+        put(price="dear"),
+        ValueError,
+        "'price' is read as numbers but holds 'dear'. Convert it",
+    ),
     ("no rows", lambda X: X[:0], ValueError, "Found array with 0 sample(s)"),
 )
 def test_unlabeled(case, given):

@@ -122,7 +122,7 @@ ALL, PRICE = ["user", "city", "member", "price", "visits"], ["price"]
     ("words as weights", *task_weights(("a", "b"))),
     ("digits as weights", *task_weights(("1", "2"))),
     ("nested weights", *task_weights([[1, 2]])),
-    ("weights by name", *task_weights({"click": 1})),
+    ("weights by name", *wrong("takes numbers in the order of the targets, and no names", task_weights={"click": 1})),
     *selections("name", ["town"], NO_NAME),
     *selections("place", [9], f"{NO_PLACE} 9"),
     *selections("place from the end", [-1], f"{NO_PLACE} -1"),

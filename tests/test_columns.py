@@ -277,7 +277,7 @@ def test_infinity_is_refused_with_column_and_row(value):
 
 
 def test_a_string_in_a_numeric_column_is_refused():
-    with pytest.raises(ValueError, match="Column 'x' is numeric but holds 'oops'"):
+    with pytest.raises(ValueError, match="Column 'x' is read as numbers but holds 'oops'"):
         NumericColumn("x", "quantile", 8).fit_encode(np.array([1.0, "oops"], dtype=object))
 
 

@@ -157,8 +157,9 @@ def test_training_that_ends_before_it_begins_leaves_the_weights():
     assert np.isfinite(FSMDClassifier(**FAST, callbacks=[Enough()]).fit(X, Y).predict_marginals(X)).all()
 
 
-def test_weights_of_tasks_by_name_are_refused():
-    weights = pd.Series({"conversion": 5.0, "click": 1.0})
+@pytest.mark.parametrize("kind", [pd.Series, dict])
+def test_weights_of_tasks_by_name_are_refused(kind):
+    weights = kind({"conversion": 5.0, "click": 1.0})
     with pytest.raises(ValueError, match="'task_weights' parameter takes numbers in the order of the targets"):
         FSMDClassifier(**FAST, task_weights=weights).fit(X, Y)
 

@@ -105,7 +105,7 @@ def test_lists_of_arrow_are_refused_alone_too_though_all_are_missing(categories)
     made.fit_encode(pd.DataFrame({"x": [-2.0, -2.0, np.nan]}))
     lists = pd.DataFrame({"x": pd.array([None, None], dtype=pd.ArrowDtype(pa.list_(pa.int64())))})
     for n in (1, 2, FEW_ROWS + 1):
-        with pytest.raises(TypeError, match="each argument must be a single string or number|is numeric but"):
+        with pytest.raises(TypeError, match="each argument must be a single string or number|is read as numbers but"):
             made.encode(pd.concat([lists] * n)[:n])
 
 

@@ -142,9 +142,9 @@ class NumericColumn:
         strange = _first_not_a_number(column)
         if strange is not None:
             at_fit = ", or list it in `categorical_features`, with all other categories"
-            remedy = ": it was numeric in fit" if hasattr(self, "edges") else at_fit
+            remedy = ", as by pandas.to_numeric: it was numeric in fit" if hasattr(self, "edges") else at_fit
             raise (ValueError if isinstance(strange, (str, bytes)) else TypeError)(
-                f"Column {self.name!r} is numeric but holds {shown(strange)}. Convert it{remedy}."
+                f"Column {self.name!r} is read as numbers but holds {shown(strange)}. Convert it{remedy}."
             )
 
 

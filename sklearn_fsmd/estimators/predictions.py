@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
+import pandas as pd
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklearn_fsmd.compose import OutputView, output_view
@@ -319,7 +320,8 @@ class Predictions(Exchanged):
         parents = self.module_.link.parents
         targets = self._targets.encode(Y, sample_weight, parents, warns=False)
         warn_of_young_rows(targets.labels, targets.full_weights, self._targets.names, parents)
-        return mean_auc(targets.labels, p, sample_weight=targets.weights)
+        labels = pd.DataFrame(targets.labels, columns=self._targets.names)  # a warning names them
+        return mean_auc(labels, p, sample_weight=targets.weights)
 
 
 def _ratio(p: np.ndarray, given: np.ndarray) -> np.ndarray:

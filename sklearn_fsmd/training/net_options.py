@@ -64,10 +64,11 @@ def net_options(p: OptimizationParameters, device: str) -> dict[str, Any]:
 def task_weights_of(p: OptimizationParameters, n_tasks: int) -> torch.Tensor:
     if p.task_weights is None:
         return torch.ones(n_tasks, dtype=torch.float32)
-    if hasattr(p.task_weights, "to_dict") and any(isinstance(name, str) for name in p.task_weights.to_dict()):
+    named = p.task_weights.to_dict() if hasattr(p.task_weights, "to_dict") else p.task_weights
+    if isinstance(named, dict) and any(isinstance(name, str) for name in named):
         raise ValueError(
-            "The 'task_weights' parameter takes numbers in the order of the targets, and no names: pass a list. Got a "
-            f"Series for {list(p.task_weights.to_dict())}."
+            "The 'task_weights' parameter takes numbers in the order of the targets, and no names: pass a list. Got "
+            f"names, {list(named)}."
         )
     try:
         weights = np.asarray(p.task_weights)
