@@ -124,6 +124,14 @@ def test_periods_and_categories_of_times(times):
     assert made["t_month"].tolist() == [1, 7]
 
 
+@pytest.mark.parametrize("gap", [None, pd.NA, pd.NaT])
+def test_gaps_among_datetimes_that_are_objects(gap):
+    times = pd.Series([datetime.datetime(2026, 1, 1, 20), gap], dtype=object)
+    made = TimeFeatures(features=["hour"], time_zone="Asia/Tokyo").fit_transform(pd.DataFrame({"t": times}))
+    assert made["t_hour"][0] == 5
+    assert made["t_hour"].isna().tolist() == [False, True]
+
+
 @pytest.mark.parametrize("dtype", ["period[D]", "period[h]", "category", object])
 def test_rows_without_a_known_period(dtype):
     days = pd.Series(pd.PeriodIndex(["2026-01-01", None, "2026-01-03"], freq="D"))

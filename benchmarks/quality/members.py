@@ -5,7 +5,7 @@ All else by default. What is read are rows that had no part in the fit, see ``by
 
 from benchmarks.quality import by_rows
 
-SIZES = (1000, 3000, 10_000, 30_000)
+SIZES = (1000, 3000, 10_000)
 MEMBERS = (1, 4)
 
 
