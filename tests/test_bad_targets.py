@@ -77,7 +77,7 @@ def contrary(Y):
         ValueError,
         "3 classes. One is '': if it stands",
     ),
-    ("a mark", put(click=[0, 1, -1] * 40), ValueError, "3 classes. One is -1: if it stands for a label that is not"),
+    ("a mark", put(click=[0, 1, -1] * 40), ValueError, "3 classes.…One is -1: if it stands for a label that is"),
     ("three strings", put(click=[*"abc"] * 40), ValueError, f"{MULTICLASS} 'click' of Y has 3 classes."),
     ("continuous", lambda Y: np.linspace(0, 1, N), ValueError, f"{CONTINUOUS}…Column 'y' of Y has 0.0."),
     ("fractions", put(click=np.linspace(0.5, 1, N)), ValueError, f"{CONTINUOUS}…Column 'click' of Y has 0.5."),

@@ -229,26 +229,34 @@ def test_negative_numbers_that_are_categories_are_warned_of():
         model = fit(own.astype({"floor": "str"}), Y)
         fit(X, Y)
     numbered = own.set_axis(range(own.shape[1]), axis=1)
-    with pytest.warns(UserWarning, match=r"Column 2 of X: categories.*X.astype\(\{2: 'object'\}\)"):
+    with pytest.warns(UserWarning, match=r"Column 2 of X: categories.*X.astype\(\{2: 'Int64'\}\)"):
         fit(numbered, Y)
     assert sorted(model._encoder.main.categories[2].values) == sorted(str(i) for i in range(-3, 3))
 
 
-def test_negative_numbers_with_gaps_are_the_same_text_in_a_row_that_has_none():
+@pytest.mark.parametrize("kind", ["category of integers", "category of floats", "floats"])
+def test_negative_numbers_with_gaps_are_the_same_text_in_a_row_that_has_none(kind):
     X, Y = table(2000)
-    X["floor"] = pd.Categorical(np.where(np.arange(2000) % 7 == 0, np.nan, np.arange(2000) % 6 - 3))
-    with pytest.warns(
-        UserWarning, match=r"pass text: X.astype\(\{'floor': 'object'\}\).astype\(\{'floor': 'string'\}\)"
-    ):
-        fit(X, Y)
+    floors = np.arange(2000) % 6 - 3
+    gaps = np.arange(2000) % 7 == 0
+    if kind == "category of integers":
+        X["floor"] = pd.Categorical(floors).set_categories(np.unique(floors))
+        X.loc[gaps, "floor"] = None
+    else:
+        X["floor"] = np.where(gaps, np.nan, floors)
+        X["floor"] = X["floor"].astype("category" if kind == "category of floats" else float)
+    with pytest.warns(UserWarning, match=r"text: X.astype\(\{'floor': 'Int64'\}\).astype\(\{'floor': 'string'\}\)"):
+        fit(X, Y, categorical_features=["floor"])
 
     def text(X):
-        return X.astype({"floor": "object"}).astype({"floor": "string"})
+        return X.astype({"floor": "Int64"}).astype({"floor": "string"})
 
     model = fit(text(X), Y)
-    assert len(model._encoder.main.categories[3].values) == 6
-    rows = [model.predict_marginals(text(X[i : i + 1])) for i in range(20)]
-    np.testing.assert_allclose(np.concatenate(rows), model.predict_marginals(text(X[:20])), rtol=1e-5)
+    assert sorted(model._encoder.main.categories[3].values) == sorted(str(i) for i in range(-3, 3))
+    expected = model.predict_marginals(text(X[1:20]))
+    for i in range(19):
+        row = text(X[i + 1 : i + 2] if gaps[i + 1] else X[i + 1 : i + 2].astype({"floor": "int64"}))
+        np.testing.assert_allclose(model.predict_marginals(row)[0], expected[i], rtol=1e-5)
 
 
 def test_negative_long_doubles():

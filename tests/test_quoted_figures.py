@@ -397,12 +397,12 @@ def test_what_is_said_of_numbers_is_what_was_measured():
     of = means("quality/numbers.csv", pair, ["data", "variant"])
     names = {"Census, validation half": "census", "KuaiRand, validation days": "kuairand"}
     table = table_after('- `interpolate_bins="auto"`', "docs/design.md")
-    variants = ["bins", "between bins", "LightGBM"]
+    variants = ["bins", "between bins", "32 bins", "4 members", "LightGBM"]
     assert len(table) == len(stored.groupby(level="data"))
     for name, (cells, _) in table.items():
         data = names.get(name, name)
         assert cells == [" / ".join(of[data, v]) if (data, v) in of else "" for v in variants]
-    bins, between, trees = (stored.xs(variant, level="variant") for variant in variants)
+    bins, between, fewer, members, trees = (stored.xs(variant, level="variant") for variant in variants)
     losses = ["first_log_loss", "second_log_loss"]
     lower = (between[losses] < bins[losses]).drop("kuairand")
     assert (lower.to_numpy().sum(), lower.size) == (11, 12)
@@ -413,11 +413,30 @@ def test_what_is_said_of_numbers_is_what_was_measured():
     }
     assert f"({after.pop()} both times)" in text_of("docs/design.md")
     assert not after
-    ahead = (trees[pair] - between[pair]).dropna().to_numpy().ravel()
-    ahead = ahead[ahead > 0]
-    said = f"for seven of ten targets, by {ahead.min():.4f} to {ahead.max():.4f} (`make numbers`)"
-    assert len(ahead) == 7
-    assert said in text_of("docs/guide/numbers.md")
+    for ours, n, said in (
+        (between, 7, "for seven of ten targets, by {} to {}."),
+        (members, 6, "With `n_members=4` it is ahead for six, by {} to {},"),
+        (fewer, 6, "with `numeric_bins=32` for six, by {} to {} (`make numbers`)"),
+    ):
+        ahead = (trees[pair] - ours[pair]).dropna().to_numpy().ravel()
+        ahead = ahead[ahead > 0]
+        assert len(ahead) == n
+        assert said.format(f"{ahead.min():.4f}", f"{ahead.max():.4f}") in text_of("docs/guide/numbers.md")
+    gain = (fewer[pair] - between[pair]).dropna().to_numpy()
+    assert (gain > 0).sum() == 8
+    assert (
+        f"by up to {gain.max():.4f}, and for the second of visits one that is lower by {-gain.min():.4f}."
+        in text_of("docs/design.md")
+    )
+
+
+def test_what_is_said_of_members_by_rows_is_what_was_measured():
+    of = means("quality/members.csv", ["first_auc"], ["data", "rows", "n_members"])
+    table = table_after("| rows | funnels: one |", "docs/guide/ensembles.md")
+    assert list(table) == ["1,000", "3,000", "10,000"]
+    for rows, (cells, _) in table.items():
+        n = int(rows.replace(",", ""))
+        assert cells == [of[name, n, members][0] for name in ("funnel", "kuairand", "census") for members in (1, 4)]
 
 
 def test_what_is_said_of_dropout_is_what_was_measured():

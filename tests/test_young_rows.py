@@ -12,7 +12,7 @@ from sklearn_fsmd.metrics import get_scorer
 from sklearn_fsmd.plotting import LiftDisplay, ReliabilityDisplay
 from tests.conftest import SMALL
 
-UNKNOWN = r"'{}' is unknown in {} % of the rows where 'click' is 1, and a known 0 wherever that is 0"
+UNKNOWN = r"'{}' is unknown in {} % of the rows where 'click' is 1, and a known 0 where that is 0"
 VALUES = {"value_targets": ["watch_seconds"], "value_parents": {"watch_seconds": "click"}}
 
 
@@ -44,8 +44,9 @@ JUDGES = {
     **{name: by_scorer(name) for name in ("mean_auc", "conversion_auc", "neg_calibration_error")},
 }
 ELSEWHERE = {
+    "a picture of clicks": lambda model, X, Y: ReliabilityDisplay.from_estimator(model, X, Y, targets=["click"]),
     "given the click": lambda model, X, Y: metric_table(model, X, Y, conditional=True, n_samples=2),
-    **{name: by_scorer(name) for name in ("click_auc", "cvr_auc", "watch_seconds_concordance")},
+    **{name: by_scorer(name) for name in ("click_auc", "task0_auc", "cvr_auc", "watch_seconds_concordance")},
 }
 
 
@@ -86,6 +87,17 @@ def test_targets_that_do_not_follow_each_other(judged):
         warnings.simplefilter("error")
         for name in ("score", "metric_table", "reliability", "mean_auc"):
             JUDGES[name](model, X, without(Y, "conversion", 0.4).drop(columns="watch_seconds"))
+
+
+def test_labels_that_are_missing_whatever_came_before(judged):
+    model, X, Y = judged
+    weights = np.ones(Y.shape)
+    weights[::2, 1] = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.score(X, Y, sample_weight=weights)
+    with pytest.raises(ValueError, match="0 sample"):
+        get_scorer("mean_auc")(model, X[:0], Y[:0])
 
 
 def test_values_that_are_missing(judged):

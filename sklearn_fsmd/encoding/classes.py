@@ -62,12 +62,12 @@ def two_classes(column: np.ndarray, name: str) -> np.ndarray:
         target_type = "unknown"  # labels that have no order
     if target_type == "multiclass" and len(classes := np.unique(known)) > 2:
         blank = next((c for c in classes.tolist() if isinstance(c, str) and not c.strip()), None)
-        if len(classes) == 3 and classes.dtype.kind in "if" and classes[1:].tolist() == [0, 1]:
-            blank = classes[0].item()  # as −1 beside 0 and 1
+        if classes.dtype.kind in "if" and classes.tolist() == [-1, 0, 1]:
+            blank = classes[0].item()
         raise ValueError(
             f"Only binary classification is supported. The type of the target is multiclass. Column {name!r} of Y has "
             f"{len(classes)} classes."
-            + (f" {OF_VALUES}" if classes.dtype.kind in "iuf" and blank is None else "")
+            + (f" {OF_VALUES}" if classes.dtype.kind in "iuf" else "")
             + ("" if blank is None else f" One is {blank!r}: if it stands for a label that is not known, write NaN.")
         )
     if target_type == "unknown" and (others := [label for label in known if _is_unlike(label, known[0])]):

@@ -29,6 +29,27 @@ def settle_children(
     return n_odd
 
 
+def young_steps(labels: np.ndarray, observed: np.ndarray, parents: Sequence[int | None]) -> list[int]:
+    """Steps of which these rows say no more than that they cannot have happened where the one before has not.
+
+    That one has happened in some of the rows, and of none of these it is known what came next: they are too young. The
+    steps after such a one are among them, unless something is known of their own.
+
+    Parameters
+    ----------
+    labels, observed : ``(n, K)``, the latter with what follows from the funnel, see :func:`settle_children`.
+    """
+    found: set[int] = set()
+    follows = {k: parent for k, parent in enumerate(parents) if parent is not None}
+    for _ in follows:  # so often that later steps have seen all earlier ones, in whatever order they stand
+        for k, parent in follows.items():
+            has_not = observed[:, parent] & (labels[:, parent] == 0)
+            has = observed[:, parent] & (labels[:, parent] == 1)
+            if not (observed[:, k] & ~has_not).any() and (parent in found or has.any()):
+                found.add(k)
+    return sorted(found)
+
+
 def warn_of_contradictions(
     n_odd: Mapping[int, int], n_rows: int, names: Sequence[str], parents: Sequence[int | None]
 ) -> None:

@@ -11,6 +11,14 @@ from sklearn_fsmd.encoding.targets import TargetEncoder, Targets
 from sklearn_fsmd.parameters import warn
 
 NONE = "no observed label whose weight is not zero"
+JUDGE = (
+    "So it is observed too rarely here, and its scores are not those of rows whose labels are final. Judge rows that "
+    "are old enough."
+)
+FALLS = (
+    "So its rates fall. Give rows whose labels are final; or give young ones in a call of their own, which leaves out "
+    "a step of which nothing is known yet."
+)
 FEW = 0.05
 """Of the rows in which a step has happened, so many may lack a label of the next one."""
 
@@ -69,25 +77,32 @@ def warn_of_young_rows(
     weights: np.ndarray,
     names: Sequence[str],
     parents: Sequence[int | None],
+    *,
     judged: Sequence[int] | None = None,
+    usual: np.ndarray | None = None,
+    then: str = JUDGE,
 ) -> None:
-    """Warn of targets that are unknown where the step before has happened: where it has not, they are a known 0.
+    """Warn of targets that are unknown where the step before has happened, and are a known 0 where it has not.
 
     Parameters
     ----------
     labels, weights : ``(n, K + V)``, the latter 0 where nothing was observed.
     judged : of which targets a score is asked; None is all.
+    usual : ``(K,)``, the share of known labels, of rows in which the step before has happened, that is no news.
+    then : what follows from it.
     """
     for k in range(len(names)) if judged is None else judged:
         if (parent := parents[k]) is None:
             continue
-        happened = (labels[:, parent] == 1) & (weights[:, parent] > 0)
-        missing = float((weights[happened, k] == 0).mean()) if happened.any() else 0.0
-        if missing > FEW:
+        known = weights[:, parent] > 0
+        unknown = [weights[known & (labels[:, parent] == label), k] == 0 for label in (0, 1)]
+        if not all(map(len, unknown)):
+            continue
+        without, missing = (float(part.mean()) for part in unknown)
+        if missing - max(without, 0.0 if usual is None else 1 - usual[k]) > FEW:
             warn(
                 f"{names[k]!r} is unknown in {100 * missing:.0f} % of the rows where {names[parent]!r} is 1, and a "
-                "known 0 wherever that is 0. So it is observed too rarely here, and its scores are not those of rows "
-                "whose labels are final. Judge rows that are old enough."
+                f"known 0 where that is 0. {then}"
             )
 
 

@@ -38,11 +38,11 @@ def warn_of_codes(columns: Sequence[tuple[Any, CategoryColumn, Any]]) -> None:
         and _holds(values, MISSING_CODES)
     ]
     if found:
-        # By way of objects: numbers with gaps would be text with ".0" in a table, and without in a row that has none.
+        # By way of Int64: numbers with gaps would be text with ".0" in a table, and without in a row that has none.
         warn(
             f"{columns_of_x(found)}: categories that are "
             "negative numbers. -1 and -2 are taken for missing, as encoders mark what they do not know. If they are "
-            f"values, pass text: X.astype({dict.fromkeys(found, 'object')}).astype({dict.fromkeys(found, 'string')}), "
+            f"values, pass text: X.astype({dict.fromkeys(found, 'Int64')}).astype({dict.fromkeys(found, 'string')}), "
             "and this warning is gone."
         )
 

@@ -22,7 +22,6 @@ import numpy as np
 from sklearn_fsmd.encoding.by_value import ByValue
 from sklearn_fsmd.encoding.encoded import Encoded
 from sklearn_fsmd.encoding.key_rows import Key, KeyRows, renumbered
-from sklearn_fsmd.encoding.late_labels import in_proportion
 from sklearn_fsmd.encoding.rates import (
     compact,
     counts_of,
@@ -89,6 +88,16 @@ class TargetStatistics(KeyRows):
         of_events = np.max(tried, axis=0) / self.units
         return np.array([of_events[self.events.index((k, parent))] for k, parent in enumerate(parents)])
 
+    def known_shares(self, parents: Sequence[int | None]) -> np.ndarray:
+        """Of the rows in which the step before has happened, the share with a label of each step, ``(K,)``."""
+        positive, tried = halves(max((sums.sum(axis=0) for sums in self.sums), key=lambda total: total[-1]))
+        positive, tried = positive / self.units, tried / self.units  # as many rows as these weights are
+        at, shares = {event: i for i, event in enumerate(self.events)}, np.ones(len(parents))
+        for k, parent in enumerate(parents):
+            if parent is not None and (happened := positive[at[parent, None]]) > 0:
+                shares[k] = tried[at[k, parent]] / happened
+        return shares
+
     @property
     def n_columns(self) -> int:
         """How many numbers there are for each row."""
@@ -125,10 +134,10 @@ class TargetStatistics(KeyRows):
         more: bool = False,
     ) -> np.ndarray:
         """As :meth:`learn`, of codes alone: the statistics of each row, ``(n, n_columns)``."""
+        counted = self.counted(targets)
         order = np.arange(len(codes)) if random is None else random.permutation(len(codes))
         self.take_codes_of(encoder)
         more = more and bool(self.sums)
-        counted = self._counted_further(targets) if more else self.counted(targets)
         self._know(self.combinations(codes), more=more)
         indices, own = self._summed(codes, counted)
         self._add(own)
@@ -149,7 +158,7 @@ class TargetStatistics(KeyRows):
     def add(self, codes: np.ndarray, targets: Targets) -> None:
         """Count further rows, which no network is trained on: predictions look their labels up from now on."""
         self._know(self.combinations(codes), more=True)
-        self._add(self._summed(codes, self._counted_further(targets))[1])
+        self._add(self._summed(codes, self.counted(targets))[1])
         self._tabulate()
 
     def add_sums(
@@ -173,9 +182,6 @@ class TargetStatistics(KeyRows):
             the squares.
         more : whether the rows add to those of former calls; if not, :meth:`take_scale` is to follow.
         """
-        if more:
-            former = self._largest_sums()
-            sums = [in_proportion(of_key, total, former, self.events) for of_key in sums]
         self._know(known, more=more)
         own = []
         for all_known, of_key, added in zip(self.known, known, sums, strict=True):
@@ -314,15 +320,6 @@ class TargetStatistics(KeyRows):
         tried, positive = zip(*targets.outcomes(self.events), strict=True)
         rows = [np.ones(len(targets.labels))] if self.counts_rows else []
         return np.stack([*positive, *tried, *rows]).astype(np.float64).T  # each column in one piece
-
-    def _counted_further(self, targets: Targets) -> np.ndarray:
-        """The same of rows that add to those of before, whose later steps may not be known yet."""
-        counted = self.counted(targets)
-        return in_proportion(counted, counted.sum(axis=0), self._largest_sums(), self.events)
-
-    def _largest_sums(self) -> np.ndarray:
-        """The sums of all rows of the key that has most rows of known values, ``(2 · n_events + 1,)``."""
-        return max((sums.sum(axis=0, dtype=np.float64) for sums in self.sums), key=lambda total: total[-1])
 
     def _log_odds(self, sums: np.ndarray, i: int) -> np.ndarray:
         """The log-odds of the smoothed rates of each event, ``(n, n_events)``."""

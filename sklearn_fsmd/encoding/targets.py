@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from sklearn_fsmd.encoding.canonical import shown
 from sklearn_fsmd.encoding.classes import given_classes, two_classes
 from sklearn_fsmd.encoding.column_selection import twice_in
 from sklearn_fsmd.encoding.encoded import Encoded
-from sklearn_fsmd.encoding.funnel import settle_children, warn_of_contradictions
+from sklearn_fsmd.encoding.funnel import settle_children, warn_of_contradictions, young_steps
 from sklearn_fsmd.encoding.validation import as_pandas, refuse_masked
 from sklearn_fsmd.encoding.values import ValueEncoder, Values, without_values
 from sklearn_fsmd.encoding.weights import check_weights, factors_of
@@ -54,6 +54,18 @@ class Targets:
             return Targets(self.labels, None, values)
         factors = factors_of(len(self.labels), self.weights.sum(axis=0, dtype=np.float64))
         return Targets(self.labels, (self.weights * factors).astype(np.float32), values)
+
+    def without_young_steps(self, parents: Sequence[int | None]) -> Targets:
+        """Without labels of steps whose only known ones are 0s that follow from the step before.
+
+        They would be counted where nothing can have happened, and not where something may have.
+        """
+        young = young_steps(self.labels, self.full_weights > 0, parents)
+        if not young:
+            return self
+        weights = self.full_weights.copy()
+        weights[:, young] = 0
+        return replace(self, weights=weights)
 
     def in_float32(self) -> Targets:
         """As they were given, but for the type."""

@@ -154,11 +154,15 @@ def _readable(metadata: Mapping[bytes, bytes] | None) -> Mapping[bytes, bytes] |
     """
     if metadata is None or b"pandas" not in metadata:
         return metadata
-    said = json.loads(metadata[b"pandas"])
-    for column in said["columns"]:
+    try:
+        said = json.loads(metadata[b"pandas"])
+        columns = [column for column in said["columns"] if "numpy_type" in column]
+    except (ValueError, LookupError, TypeError):  # of some other writer: what it means, pandas will say
+        return metadata
+    for column in columns:
         try:
             pd.api.types.pandas_dtype(column["numpy_type"])
-        except (TypeError, ValueError, NotImplementedError):
+        except Exception:  # numpy has several for a name that is none of its own
             column["numpy_type"] = "object"
     return {**metadata, b"pandas": json.dumps(said).encode()}
 

@@ -84,6 +84,8 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
             refuse_other_rate(self.negative_sampling_rate, self.net_.spec_)
         net = None if anew else making.go_on_with(self, self.net_)
         labels = targets.encode(Y, sample_weight, parents, scale=split)
+        if not split:  # rows of `partial_fit` may be of today
+            labels = labels.without_young_steps(parents)
         encoder = InputEncoder(self) if net is None else self._grown(net, X)
         rows = encoder.fit_encode(X, self._like(X, X_unlabeled)) if anew else encoder.encode(X)
         if anew:
@@ -130,7 +132,7 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
         )
         if encoder.statistics is not None and valid is not None and held is not None:
             # They are rows of X. Those of `X_val` are left out: by these the user may judge.
-            encoder.statistics.add(valid[0].codes, held)
+            encoder.statistics.add(valid[0].codes, held.without_young_steps(parents))
         return drawn if anew and users is not None else None
 
     def _grown(self, net: Net, X: Any) -> InputEncoder:

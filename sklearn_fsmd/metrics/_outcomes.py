@@ -39,7 +39,14 @@ def predictions(estimator: Any, X: Any, *, conditional: bool = False, as_shown: 
 
 
 def outcomes(
-    estimator: Any, X: Any, Y: Any, sample_weight: Any = None, *, conditional: bool = False, as_shown: bool = False
+    estimator: Any,
+    X: Any,
+    Y: Any,
+    sample_weight: Any = None,
+    *,
+    conditional: bool = False,
+    as_shown: bool = False,
+    targets: Sequence[str] | None = None,
 ) -> list[Outcome]:
     """Each target of `Y`, the binary ones and then those with values, beside its prediction.
 
@@ -51,6 +58,7 @@ def outcomes(
     conditional : whether a step, and a value that follows one, is judged where its parent has happened, by its
         conditional probability or value. It is called "conversion | click" then.
     as_shown : whether predictions are for the `bias_features` of each row.
+    targets : the names of those that will be judged; None is all.
 
     Raises
     ------
@@ -66,7 +74,8 @@ def outcomes(
     if conditional:
         names, weights = given_steps(model, observed, weights)
     else:
-        warn_of_young_rows(observed, weights, names, followed(model, model.module_.link.parents))
+        judged = [k for k, name in enumerate(names) if targets is None or name in targets]
+        warn_of_young_rows(observed, weights, names, followed(model, model.module_.link.parents), judged=judged)
     refuse_unobserved(names, weights)
     found = []
     for k, name in enumerate(names):

@@ -96,9 +96,11 @@ class TaskScorer(_Scorer):
             kwargs["sample_weight"] = of_tasks(weights, y_true, estimator)
         model = model_of(estimator)
         if hasattr(model, "_targets") and self._score_func is not cvr_auc:  # which is of the clicked rows alone
-            names, known = list(model.task_names_), np.asarray(labels, dtype=float).reshape(len(labels), -1)
-            judged = [names.index(self._kwargs["task"])] if self._kwargs.get("task") in names else None
-            warn_of_young_rows(known, ~np.isnan(known), names, model.module_.link.parents, judged)
+            names, known = list(model.task_names_), np.asarray(labels, dtype=float)
+            known = known[:, None] if known.ndim == 1 else known
+            asked = [k for k, name in enumerate(names) if self._kwargs.get("task") in (name, f"task{k}")]
+            judged = asked if "task" in self._kwargs else None
+            warn_of_young_rows(known, ~np.isnan(known), names, model.module_.link.parents, judged=judged)
         # Two columns of labels scikit-learn takes for those of one target; and labels of two types it wants to sort.
         if is_multilabel(model) or has_unlike_classes(model):
             return self._sign * self._score_func(labels, estimator.predict_proba(X), **self._kwargs, **kwargs)
@@ -141,7 +143,7 @@ class ValueScorer(_Scorer):
         observed, weights = observations(model, y_true, kwargs.get("sample_weight"))
         k = len(model.task_names_) + v
         parents = followed(model, model.module_.link.parents)
-        warn_of_young_rows(observed, weights, [*model.task_names_, *names], parents, [k])
+        warn_of_young_rows(observed, weights, [*model.task_names_, *names], parents, judged=[k])
         values = np.where(weights[:, k] > 0, observed[:, k], np.nan)
         options = {"sample_weight": weights[:, k]} if weighted else {}
         return self._sign * self._score_func(values, ask(estimator, "predict_values", X)[:, v], **options)

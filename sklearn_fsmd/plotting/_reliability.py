@@ -102,7 +102,9 @@ class ReliabilityDisplay:
         -------
         display : ReliabilityDisplay
         """
-        found = _chosen(outcomes(estimator, X, Y, sample_weight, conditional=conditional, as_shown=as_shown), targets)
+        named = [targets] if isinstance(targets, str) else targets
+        options_of_rows: dict[str, Any] = {"conditional": conditional, "as_shown": as_shown, "targets": named}
+        found = _chosen(outcomes(estimator, X, Y, sample_weight, **options_of_rows), named)
         options: dict[str, Any] = {"n_bins": n_bins, "min_bin_rows": min_bin_rows, "max_segments": max_segments}
         return cls._of(found, column_named(X, by, "by"), len(X), **options).plot(**kw)
 
@@ -244,10 +246,9 @@ class ReliabilityDisplay:
         choose_ticks(ax.yaxis, nbins=6)
 
 
-def _chosen(found: list[Outcome], targets: Sequence[str] | str | None) -> list[Outcome]:
+def _chosen(found: list[Outcome], targets: Sequence[str] | None) -> list[Outcome]:
     """The outcomes of the named targets."""
     names = [one.name for one in found]
-    targets = [targets] if isinstance(targets, str) else targets
     if targets is not None and not len(targets):
         raise ValueError(f"`targets` must name some of {names}, or be None. Got none.")
     for name in targets or ():
