@@ -141,8 +141,8 @@ class MultiTaskClassifier(Datasets):
         """Train for one pass over a part of the data.
 
         The first call learns the encoding of X. Values that come up later are unknown ones, or get rows of their own:
-        see the parameter `new_categories`. A step of which nothing is known where it could have happened is left out: its
-        labels are 0s alone in rows that are too young. A calibration is removed.
+        see the parameter `new_categories`. A step of which nothing is known where it could have happened is left out:
+        in rows that are too young its labels are 0s alone. A calibration is removed.
 
         Parameters
         ----------
