@@ -81,12 +81,9 @@ def test_history():
 
 
 def test_understanding(tmp_path):
-    from matplotlib import pyplot as plt
-
     example = runpy.run_path(str(EXAMPLES / "understanding.py"))
     frame, displays = example["main"](3000)
     example["save"](displays, tmp_path)
-    plt.close("all")
     assert frame["click", "mean"].idxmax() in ("item_id", "user")
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {f"{name}.png" for name in ("importances", "attributions", "reliability", "lift", "pareto")}

@@ -43,14 +43,6 @@ def fsmd(funnel):
     return FSMDClassifier(n_levels=2, **SMALL).fit(*funnel)
 
 
-@pytest.fixture(autouse=True)
-def _close():
-    import matplotlib.pyplot as plt
-
-    yield
-    plt.close("all")
-
-
 def points_of(ax):
     names = [text.get_text() for text in ax.texts if text.get_text()]
     return {name: container[0].get_xydata()[0] for name, container in zip(names, ax.containers, strict=True)}

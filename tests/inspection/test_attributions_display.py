@@ -13,14 +13,6 @@ from tests.inspection.conftest import SMALL
 matplotlib.use("Agg")
 
 
-@pytest.fixture(autouse=True)
-def _close():
-    import matplotlib.pyplot as plt
-
-    yield
-    plt.close("all")
-
-
 def texts(labels):
     return [label.get_text() for label in labels]
 

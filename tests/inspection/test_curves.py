@@ -19,14 +19,6 @@ from tests.inspection.conftest import SMALL
 matplotlib.use("Agg")
 
 
-@pytest.fixture(autouse=True)
-def _close():
-    import matplotlib.pyplot as plt
-
-    yield
-    plt.close("all")
-
-
 @pytest.fixture
 def scored(rng):
     p = rng.uniform(size=700)

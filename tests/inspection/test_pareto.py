@@ -19,14 +19,6 @@ from tests.test_ranking import Known
 matplotlib.use("Agg")
 
 
-@pytest.fixture(autouse=True)
-def _close():
-    import matplotlib.pyplot as plt
-
-    yield
-    plt.close("all")
-
-
 def test_the_front_against_a_loop(rng):
     P = rng.uniform(0.01, 1, size=(300, 3))
 
