@@ -44,6 +44,18 @@ def measured(new, marginals, after):
     return measures.of_predictions(new[1].set_axis(["first", "second"], axis=1), marginals, after)
 
 
+def by_parameter(name, values):
+    """What :func:`run` wants for `rows_of`: a fit with each value of a parameter."""
+
+    def rows_of(parts, is_funnel, seed):
+        train, _, new = parts
+        for value in values:
+            model = model_of(is_funnel, seed, **{name: value}).fit(*train)
+            yield {name: value, "epochs": len(model.history_), **read(model, new, is_funnel)}
+
+    return rows_of
+
+
 def run(part, description, rows_of, *, sizes, seeds, by):
     """Add ``rows_of(parts, is_funnel, seed)`` of each size, data set and seed to the file of a part; print their means.
 

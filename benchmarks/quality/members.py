@@ -9,12 +9,5 @@ SIZES = (1000, 3000, 10_000)
 MEMBERS = (1, 4)
 
 
-def rows_of(parts, is_funnel, seed):
-    train, _, new = parts
-    for n_members in MEMBERS:
-        model = by_rows.model_of(is_funnel, seed, n_members=n_members).fit(*train)
-        yield {"n_members": n_members, "epochs": len(model.history_), **by_rows.read(model, new, is_funnel)}
-
-
 if __name__ == "__main__":
-    by_rows.run("members", __doc__, rows_of, sizes=SIZES, seeds=3, by="n_members")
+    by_rows.run("members", __doc__, by_rows.by_parameter("n_members", MEMBERS), sizes=SIZES, seeds=3, by="n_members")

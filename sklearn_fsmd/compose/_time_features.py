@@ -277,10 +277,9 @@ def _names(n_features: int) -> list[str]:
 
 
 def _kind(column: pd.Series) -> str:
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        values: Any = column.cat.categories
-    else:  # pandas 2.2 takes datetimes with pd.NA among them for days
-        values = known if len(known := column.dropna()) else column
+    values = column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else column
+    if values.dtype == object and len(known := values.dropna()):
+        values = known  # with pd.NA among them pandas 2.2 takes datetimes for days
     return pd.api.types.infer_dtype(values, skipna=True)
 
 

@@ -10,7 +10,6 @@ from sklearn_fsmd.encoding.growing import Growth
 from sklearn_fsmd.encoding.ids import warn_of_ids
 from sklearn_fsmd.encoding.input_encoder import InputEncoder
 from sklearn_fsmd.encoding.known_labels import (
-    FALLS,
     refuse_unjudged,
     refuse_unlabeled,
     warn_of_other_steps,
@@ -47,7 +46,6 @@ from sklearn_fsmd.encoding.weights import check_weights, factors_of
 
 __all__ = [
     "DEFAULT_NAMES",
-    "FALLS",
     "LARGEST_FLOAT32",
     "MISSING_CODES",
     "CategoryColumn",

@@ -39,15 +39,15 @@ def young_steps(labels: np.ndarray, observed: np.ndarray, parents: Sequence[int 
     ----------
     labels, observed : ``(n, K)``, the latter with what follows from the funnel, see :func:`settle_children`.
     """
-    found: set[int] = set()
-    follows = {k: parent for k, parent in enumerate(parents) if parent is not None}
-    for _ in follows:  # so often that later steps have seen all earlier ones, in whatever order they stand
-        for k, parent in follows.items():
-            has_not = observed[:, parent] & (labels[:, parent] == 0)
-            has = observed[:, parent] & (labels[:, parent] == 1)
-            if not (observed[:, k] & ~has_not).any() and (parent in found or has.any()):
-                found.add(k)
-    return sorted(found)
+    found: list[int] = []
+    for k, parent in enumerate(parents):
+        if parent is None:
+            continue
+        has_not = observed[:, parent] & (labels[:, parent] == 0)
+        has = observed[:, parent] & (labels[:, parent] == 1)
+        if not (observed[:, k] & ~has_not).any() and (parent in found or has.any()):
+            found.append(k)
+    return found
 
 
 def warn_of_contradictions(

@@ -11,11 +11,11 @@ from sklearn_fsmd.encoding.targets import TargetEncoder, Targets
 from sklearn_fsmd.parameters import warn
 
 NONE = "no observed label whose weight is not zero"
-JUDGE = (
+IN_SCORES = (
     "So it is observed too rarely here, and its scores are not those of rows whose labels are final. Judge rows that "
     "are old enough."
 )
-FALLS = (
+IN_RATES = (
     "So its rates fall. Give rows whose labels are final; or give young ones in a call of their own, which leaves out "
     "a step of which nothing is known yet."
 )
@@ -80,7 +80,6 @@ def warn_of_young_rows(
     *,
     judged: Sequence[int] | None = None,
     usual: np.ndarray | None = None,
-    then: str = JUDGE,
 ) -> None:
     """Warn of targets that are unknown where the step before has happened, and are a known 0 where it has not.
 
@@ -88,9 +87,10 @@ def warn_of_young_rows(
     ----------
     labels, weights : ``(n, K + V)``, the latter 0 where nothing was observed.
     judged : of which targets a score is asked; None is all.
-    usual : ``(K,)``, the share of known labels, of rows in which the step before has happened, that is no news.
-    then : what follows from it.
+    usual : ``(K,)``, the share of known labels, of rows in which the step before has happened, that is no news to
+        rates of the targets; None for scores.
     """
+    then = IN_SCORES if usual is None else IN_RATES
     for k in range(len(names)) if judged is None else judged:
         if (parent := parents[k]) is None:
             continue

@@ -90,12 +90,12 @@ class TargetStatistics(KeyRows):
 
     def known_shares(self, parents: Sequence[int | None]) -> np.ndarray:
         """Of the rows in which the step before has happened, the share with a label of each step, ``(K,)``."""
-        positive, tried = halves(max((sums.sum(axis=0) for sums in self.sums), key=lambda total: total[-1]))
-        positive, tried = positive / self.units, tried / self.units  # as many rows as these weights are
-        at, shares = {event: i for i, event in enumerate(self.events)}, np.ones(len(parents))
+        largest = max((sums.sum(axis=0, dtype=np.float64) for sums in self.sums), key=lambda total: total[-1])
+        positive, tried = (of_events / self.units for of_events in halves(largest))  # in rows
+        shares = np.ones(len(parents))
         for k, parent in enumerate(parents):
-            if parent is not None and (happened := positive[at[parent, None]]) > 0:
-                shares[k] = tried[at[k, parent]] / happened
+            if parent is not None and (happened := positive[self.events.index((parent, None))]) > 0:
+                shares[k] = tried[self.events.index((k, parent))] / happened
         return shares
 
     @property

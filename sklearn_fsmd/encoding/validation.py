@@ -156,15 +156,22 @@ def _readable(metadata: Mapping[bytes, bytes] | None) -> Mapping[bytes, bytes] |
         return metadata
     try:
         said = json.loads(metadata[b"pandas"])
-        columns = [column for column in said["columns"] if "numpy_type" in column]
+        unknown = [column for column in said["columns"] if not _is_dtype(column["numpy_type"])]
     except (ValueError, LookupError, TypeError):  # of some other writer: what it means, pandas will say
         return metadata
-    for column in columns:
-        try:
-            pd.api.types.pandas_dtype(column["numpy_type"])
-        except Exception:  # numpy has several for a name that is none of its own
-            column["numpy_type"] = "object"
+    if not unknown:
+        return metadata
+    for column in unknown:
+        column["numpy_type"] = "object"
     return {**metadata, b"pandas": json.dumps(said).encode()}
+
+
+def _is_dtype(name: Any) -> bool:
+    try:
+        pd.api.types.pandas_dtype(name)
+    except Exception:  # numpy has several for a name that is none of its own
+        return False
+    return True
 
 
 def rows_of(X: Any, rows: np.ndarray) -> Any:

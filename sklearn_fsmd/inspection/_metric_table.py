@@ -19,6 +19,7 @@ from sklearn_fsmd.metrics import (
     log_losses,
     outcomes,
     segments_by_name,
+    sizes_of,
 )
 
 ALL = "all rows"
@@ -187,8 +188,7 @@ def _segments(by: Any, X: Any) -> dict[str, np.ndarray]:
     for cut, column in cuts_of(by, X).items():
         names = segments_by_name(column)
         check_consistent_length(names, np.empty(n))
-        counts = names.value_counts(sort=False).sort_values(ascending=False, kind="stable")
-        for name in counts.index:
+        for name in sizes_of(names).index:
             segment = f"{cut} = {name}" if cut else str(name)
             if segment in found:
                 raise ValueError(f"The table would have two segments named {segment!r}. Rename the one in `by`.")

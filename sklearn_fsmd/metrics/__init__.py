@@ -34,6 +34,7 @@ from sklearn_fsmd.metrics._scorers import get_scorer, get_scorer_names
 from sklearn_fsmd.metrics._segments import column_named as column_named
 from sklearn_fsmd.metrics._segments import cuts_of as cuts_of
 from sklearn_fsmd.metrics._segments import segments_by_name as segments_by_name
+from sklearn_fsmd.metrics._segments import sizes_of as sizes_of
 from sklearn_fsmd.metrics._values import concordance, decile_bias, value_mae, value_rmse
 
 __all__ = [

@@ -58,7 +58,7 @@ def outcomes(
     conditional : whether a step, and a value that follows one, is judged where its parent has happened, by its
         conditional probability or value. It is called "conversion | click" then.
     as_shown : whether predictions are for the `bias_features` of each row.
-    targets : the names of those that will be judged; None is all.
+    targets : of which it is warned that rows are young, those that will be judged; None is all.
 
     Raises
     ------

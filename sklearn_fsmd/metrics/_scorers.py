@@ -96,8 +96,8 @@ class TaskScorer(_Scorer):
             kwargs["sample_weight"] = of_tasks(weights, y_true, estimator)
         model = model_of(estimator)
         if hasattr(model, "_targets") and self._score_func is not cvr_auc:  # which is of the clicked rows alone
-            names, known = list(model.task_names_), np.asarray(labels, dtype=float)
-            known = known[:, None] if known.ndim == 1 else known
+            names = list(model.task_names_)
+            known = np.asarray(labels, dtype=float).reshape(len(labels), len(names))
             asked = [k for k, name in enumerate(names) if self._kwargs.get("task") in (name, f"task{k}")]
             judged = asked if "task" in self._kwargs else None
             warn_of_young_rows(known, ~np.isnan(known), names, model.module_.link.parents, judged=judged)

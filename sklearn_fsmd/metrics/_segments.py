@@ -50,6 +50,11 @@ def cuts_of(by: Any, X: Any) -> dict[str, Any]:
     return {name: column_named(X, cut, parameter.format(name)) for name, cut in cuts.items()}
 
 
+def sizes_of(names: pd.Series) -> pd.Series:
+    """How many rows each segment has, the largest first; of equally large ones the one that comes first."""
+    return names.value_counts(sort=False).sort_values(ascending=False, kind="stable")
+
+
 def segments_by_name(by: Any) -> pd.Series:
     """For each row the name of its segment; that of a missing value is "missing".
 

@@ -103,10 +103,9 @@ class ReliabilityDisplay:
         display : ReliabilityDisplay
         """
         named = [targets] if isinstance(targets, str) else targets
-        options_of_rows: dict[str, Any] = {"conditional": conditional, "as_shown": as_shown, "targets": named}
-        found = _chosen(outcomes(estimator, X, Y, sample_weight, **options_of_rows), named)
+        found = outcomes(estimator, X, Y, sample_weight, conditional=conditional, as_shown=as_shown, targets=named)
         options: dict[str, Any] = {"n_bins": n_bins, "min_bin_rows": min_bin_rows, "max_segments": max_segments}
-        return cls._of(found, column_named(X, by, "by"), len(X), **options).plot(**kw)
+        return cls._of(_chosen(found, named), column_named(X, by, "by"), len(X), **options).plot(**kw)
 
     @classmethod
     def from_predictions(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
-from sklearn_fsmd.metrics import check_count, segments_by_name
+from sklearn_fsmd.metrics import check_count, segments_by_name, sizes_of
 from sklearn_fsmd.plotting._axes import figure_of, pyplot_for
 
 ALL = "all"
@@ -29,7 +29,7 @@ def segments_of(by: Any, n: int, max_segments: int) -> dict[str, np.ndarray]:
         return {ALL: np.arange(n)}
     names = segments_by_name(by)
     check_consistent_length(names, np.empty(n))
-    counts = names.value_counts()
+    counts = sizes_of(names)
     kept = counts[counts >= FEWEST].index[:max_segments]
     found = {str(name): np.flatnonzero(names == name) for name in kept}
     rest = np.flatnonzero(~names.isin(kept))

@@ -217,3 +217,10 @@ def test_several_columns_are_several_cuts(model, funnel):
     assert any(segment.startswith("segment = ") for segment in found.index.get_level_values("segment"))
     with pytest.raises(ValueError, match=r"`groups` takes one column, and \['device', 'user_id'\] are 2"):
         metric_table(model, X, Y, groups=["device", "user_id"])
+
+
+def test_of_equally_large_segments_the_first_comes_first(model, funnel):
+    X, Y = (part[2000:2400] for part in funnel)
+    by = ["z", "b", "y", "a"] * 80 + ["b"] * 80
+    table = metric_table(model, X, Y, by=by, n_samples=2)
+    assert table.loc["click"].index.tolist() == ["all rows", "b", "z", "y", "a"]

@@ -22,7 +22,7 @@ from sklearn_fsmd.export.card.tables import (
 )
 from sklearn_fsmd.export.card.texts import OF_PARAMETERS, READING, about, limits_of
 from sklearn_fsmd.inspection import metric_table
-from sklearn_fsmd.metrics import check_count, column_named, cuts_of, segments_by_name
+from sklearn_fsmd.metrics import check_count, column_named, cuts_of, segments_by_name, sizes_of
 from sklearn_fsmd.persistence import replacing
 from sklearn_fsmd.plotting import not_among
 
@@ -166,7 +166,7 @@ def _cuts(by: str | Sequence[str] | Mapping[str, Any], X: Any) -> dict[str, Any]
 def _largest(column: np.ndarray, n: int) -> pd.Series:
     """The segments with all but the `n` largest as one, "others" if no segment has that name."""
     names = segments_by_name(column)
-    kept = names.value_counts().index[:n]
+    kept = sizes_of(names).index[:n]
     return names.where(names.isin(kept), not_among(kept, "others"))
 
 
