@@ -75,8 +75,12 @@ def test_cvr_auc_is_of_clicked_rows(labelled):
     clicked = Y[:, 0] == 1
     expected = roc_auc_score(Y[clicked, 1], P[clicked, 1] / P[clicked, 0])
     assert metrics.cvr_auc(Y, P) == pytest.approx(expected)
+    assert metrics.cvr_auc(Y[:, ::-1], P[:, ::-1], columns=[1, 0]) == pytest.approx(expected)
     with pytest.raises(ValueError, match="two tasks, click and conversion. Got 1"):
         metrics.cvr_auc(Y[:, 0], P[:, 0])
+    for columns in (["click"], ["click", "order"], ["click", "click"], [0, 2], [0, -1]):
+        with pytest.raises(ValueError, match="`columns` must be two columns of Y, by name or position. Got"):
+            metrics.cvr_auc(Y, P, columns=columns)
 
 
 def test_mean_log_loss_is_the_mean_of_the_tasks(labelled):
@@ -434,6 +438,24 @@ def test_the_conversion_rate_is_that_of_the_columns_of_these_names():
     expected = roc_auc_score(Y["conversion"][clicked], model.predict_conditionals(X)[clicked, 2])
     assert metrics.get_scorer("cvr_auc")(model, X, Y) == pytest.approx(expected)
     assert metrics.cvr_auc(Y, model.predict_marginals(X)) == pytest.approx(expected)
+
+
+def test_scorers_judge_any_step_given_an_earlier_one():
+    X, Y = make_funnel(800, random_state=0, return_X_y=True)
+    Y = Y.assign(opened=np.maximum(Y["click"], np.arange(800) % 2))[["opened", "click", "conversion"]]
+    model = FSMDClassifier(**SMALL).fit(X, Y)
+    P, opened = model.predict_marginals(X), Y["opened"] == 1
+    for step, k in {"click": 1, "conversion": 2}.items():
+        expected = roc_auc_score(Y[step][opened], P[opened, k] / P[opened, 0])
+        for labels in (Y, Y.to_numpy()):
+            assert metrics.get_scorer(f"{step}_given_opened_auc")(model, X, labels) == pytest.approx(expected)
+        assert metrics.cvr_auc(Y, P, columns=["opened", step]) == pytest.approx(expected)
+    renamed = Y.rename(columns={"click": "click_given_opened"})
+    other = FSMDClassifier(**SMALL).fit(X, renamed)
+    expected = roc_auc_score(renamed["click_given_opened"], other.predict_marginals(X)[:, 1])
+    assert metrics.get_scorer("click_given_opened_auc")(other, X, renamed) == pytest.approx(expected)
+    with pytest.raises(ValueError, match="no target 'click_given_cart' to score"):
+        metrics.get_scorer("click_given_cart_auc")(model, X, Y)
 
 
 @pytest.mark.parametrize("metric", [metrics.auc_per_task, metrics.mean_log_loss, metrics.expected_calibration_error])

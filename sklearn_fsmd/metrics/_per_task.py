@@ -92,14 +92,15 @@ def mean_auc(Y: Any, P: Any, *, sample_weight: Any = None) -> float:
     return float(np.nanmean(auc)) if not np.isnan(auc).all() else float("nan")
 
 
-def cvr_auc(Y: Any, P: Any, *, sample_weight: Any = None) -> float:
+def cvr_auc(Y: Any, P: Any, *, columns: Sequence[str | int] | None = None, sample_weight: Any = None) -> float:
     """ROC AUC of the conversion rate: of pCTCVR / pCTR against the conversions, on clicked rows alone.
 
     Parameters
     ----------
     Y, P : labels and marginals of two tasks or more
-        Click and conversion are the columns `click` and `conversion` where Y is a table that has both, else the first
-        two.
+    columns : two str or int, default=None
+        Which columns of Y are click and conversion, or any two steps of a chain, the earlier one first: names, or
+        positions. None takes `click` and `conversion` where Y is a table that has both, else the first two.
     sample_weight : array-like of shape (n,) or (n, K), default=None
         Of the latter the weights of conversions count.
 
@@ -110,7 +111,7 @@ def cvr_auc(Y: Any, P: Any, *, sample_weight: Any = None) -> float:
     Raises
     ------
     ValueError
-        If there is one task only.
+        If there is one task only, or `columns` are not two of Y.
 
     Examples
     --------
@@ -125,8 +126,7 @@ def cvr_auc(Y: Any, P: Any, *, sample_weight: Any = None) -> float:
         raise ValueError(
             f"The AUC of the conversion rate takes two tasks, click and conversion. Got {labels.shape[1]}."
         )
-    names = names_of(as_pandas(Y))
-    click, conversion = map(names.index, DEFAULT_NAMES) if set(DEFAULT_NAMES) <= set(names) else (0, 1)
+    click, conversion = _two_steps(columns, names_of(as_pandas(Y)))
     clicked = labels[:, click] == 1
     pcvr = scores[clicked, conversion] / np.maximum(scores[clicked, click], np.finfo(np.float32).tiny)
     auc = auc_of(labels[clicked, conversion], pcvr, weights[clicked, conversion])
@@ -135,6 +135,16 @@ def cvr_auc(Y: Any, P: Any, *, sample_weight: Any = None) -> float:
         if np.isnan(auc)
         else auc
     )
+
+
+def _two_steps(columns: Sequence[str | int] | None, names: list[str]) -> tuple[int, int]:
+    """Where click and conversion are among the columns of Y, which have these names."""
+    if columns is None:
+        columns = DEFAULT_NAMES if set(DEFAULT_NAMES) <= set(names) else (0, 1)
+    found = [names.index(column) if column in names else column for column in columns]
+    if len(found) != 2 or found[0] == found[1] or any(position not in range(len(names)) for position in found):
+        raise ValueError(f"`columns` must be two columns of Y, by name or position. Got {columns!r}; Y has {names}.")
+    return found[0], found[1]
 
 
 def mean_log_loss(Y: Any, P: Any, *, sample_weight: Any = None) -> float:

@@ -26,6 +26,8 @@ def get_scorer(name: str) -> Any:
     name : str
         One of :func:`get_scorer_names`, or "<task>_auc" with the name of a column of Y, or "task2_auc" with a position.
         As in `score`, a missing label counts as 0 where the step before it in a chain is an observed 0.
+        "<task>_given_<task>_auc" judges the first one's probability given the second one, as `cvr_auc` does, over the
+        rows where the second one has happened: "order_given_cart_auc".
         Of targets with values "<value>_concordance", "neg_<value>_mae", "neg_<value>_rmse", "neg_<value>_decile_bias":
         they judge `predict_values`, and count a value as 0 where the step that it follows has not happened.
 
@@ -60,7 +62,8 @@ def get_scorer(name: str) -> Any:
             if sign == 1 or name.startswith("neg_"):
                 return ValueScorer(name.removesuffix(ending).removeprefix("neg_" if sign == -1 else ""), metric, sign)
     raise ValueError(
-        f"There is no scorer {name!r}. Use one of {get_scorer_names()}, '<task>_auc', '<value>_concordance', or "
+        f"There is no scorer {name!r}. Use one of {get_scorer_names()}, '<task>_auc', '<task>_given_<task>_auc', "
+        f"'<value>_concordance', or "
         f"'neg_<value>_mae', '…_rmse' or '…_decile_bias'."
     )
 
@@ -157,6 +160,9 @@ def _one_auc(Y: Any, P: Any, task: str, *, sample_weight: Any = None) -> float:
         names_of_fit = ["y"] if labels.shape[1] == 1 else DEFAULT_NAMES
         positions |= {default: k for k, default in enumerate(names_of_fit)}
     positions |= {str(column): k for k, column in enumerate(names)}
+    step, given, before = task.partition("_given_")
+    if task not in positions and given and {step, before} <= positions.keys():
+        return cvr_auc(Y, P, columns=[positions[before], positions[step]], sample_weight=sample_weight)
     if task not in positions:
         known = names or [name for name in positions if not name.startswith("task")] or list(positions)
         raise ValueError(f"There is no target {task!r} to score; the targets are {known}.")
