@@ -7,9 +7,9 @@ import pytest
 
 from sklearn_fsmd import FSClassifier, FSMDClassifier
 from sklearn_fsmd.datasets import make_funnel
-from sklearn_fsmd.inspection import metric_table
+from sklearn_fsmd.inspection import feature_importances, metric_table
 from sklearn_fsmd.metrics import get_scorer
-from sklearn_fsmd.plotting import LiftDisplay, ReliabilityDisplay
+from sklearn_fsmd.plotting import LiftDisplay, ParetoDisplay, ReliabilityDisplay
 from tests.conftest import SMALL
 
 UNKNOWN = r"'{}' is unknown in {} % of the rows where 'click' is 1, and a known 0 where that is 0"
@@ -32,6 +32,10 @@ def without(Y, name, share):
     return Y
 
 
+def importances_of(**options):
+    return lambda model, X, Y: feature_importances(model, X, Y, n_repeats=1, **options)
+
+
 def by_scorer(name):
     return lambda model, X, Y: get_scorer(name)(model, X, Y)
 
@@ -41,12 +45,16 @@ JUDGES = {
     "metric_table": lambda model, X, Y: metric_table(model, X, Y, n_samples=2),
     "reliability": ReliabilityDisplay.from_estimator,
     "lift": LiftDisplay.from_estimator,
+    "Pareto front": ParetoDisplay.from_estimator,
+    "importances": importances_of(),
     **{name: by_scorer(name) for name in ("mean_auc", "conversion_auc", "neg_calibration_error")},
 }
 ELSEWHERE = {
     "a picture of clicks": lambda model, X, Y: ReliabilityDisplay.from_estimator(model, X, Y, targets=["click"]),
     "given the click": lambda model, X, Y: metric_table(model, X, Y, conditional=True, n_samples=2),
+    "importances, given the click": importances_of(conditional=True),
     **{name: by_scorer(name) for name in ("click_auc", "task0_auc", "cvr_auc", "watch_seconds_concordance")},
+    "a scorer, given the click": by_scorer("conversion_given_click_auc"),
 }
 
 

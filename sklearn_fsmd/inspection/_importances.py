@@ -17,12 +17,11 @@ from sklearn_fsmd.encoding import as_pandas, rows_of, warn_of_orders
 from sklearn_fsmd.metrics import (
     concordance,
     get_scorer,
-    given_steps,
     keep_nan,
-    observations,
     predictions,
     refuse_unobserved,
     task_aucs,
+    to_judge,
 )
 
 
@@ -215,9 +214,7 @@ def _of_targets(own: Any, Y: Any, sample_weight: Any, conditional: bool) -> _OfT
             f"The concordance of {own.value_names_[-1]!r} knows no weights. Leave `sample_weight` out, or the model's "
             "`value_targets`."
         )
-    names, (observed, weights) = [*own.task_names_, *own.value_names_], observations(own, Y, sample_weight)
-    if conditional:
-        names, weights = given_steps(own, observed, weights)
+    names, observed, weights = to_judge(own, Y, sample_weight, conditional=conditional)
     refuse_unobserved(names, weights)
     return _OfTargets(names, observed, weights, len(own.task_names_), conditional)
 

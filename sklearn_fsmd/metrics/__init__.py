@@ -13,13 +13,13 @@ from sklearn_fsmd.metrics._inputs import groups_of as groups_of
 from sklearn_fsmd.metrics._inputs import keep_nan as keep_nan
 from sklearn_fsmd.metrics._models import by_classes as by_classes
 from sklearn_fsmd.metrics._outcomes import Outcome as Outcome
-from sklearn_fsmd.metrics._outcomes import given_steps as given_steps
 from sklearn_fsmd.metrics._outcomes import has_lift as has_lift
 from sklearn_fsmd.metrics._outcomes import observations as observations
 from sklearn_fsmd.metrics._outcomes import outcomes as outcomes
 from sklearn_fsmd.metrics._outcomes import outcomes_of as outcomes_of
 from sklearn_fsmd.metrics._outcomes import predictions as predictions
 from sklearn_fsmd.metrics._outcomes import refuse_unobserved as refuse_unobserved
+from sklearn_fsmd.metrics._outcomes import to_judge as to_judge
 from sklearn_fsmd.metrics._per_task import (
     auc_per_task,
     cvr_auc,

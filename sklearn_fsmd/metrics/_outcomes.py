@@ -69,13 +69,7 @@ def outcomes(
     warn_of_orders(X=X, Y=Y, sample_weight=sample_weight)
     P, Y = predictions(estimator, X, conditional=conditional, as_shown=as_shown), as_pandas(Y)
     check_consistent_length(P, Y)
-    observed, weights = observations(model, Y, sample_weight)
-    names = [*model.task_names_, *model.value_names_]
-    if conditional:
-        names, weights = given_steps(model, observed, weights)
-    else:
-        judged = [k for k, name in enumerate(names) if targets is None or name in targets]
-        warn_of_young_rows(observed, weights, names, followed(model, model.module_.link.parents), judged=judged)
+    names, observed, weights = to_judge(model, Y, sample_weight, conditional=conditional, targets=targets)
     refuse_unobserved(names, weights)
     found = []
     for k, name in enumerate(names):
@@ -85,15 +79,35 @@ def outcomes(
     return found
 
 
-def given_steps(model: Any, observed: np.ndarray, weights: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """Names such as "conversion | click", and the weights ``(n, K + V)``, 0 where the step before has not happened."""
+def to_judge(
+    model: Any,
+    Y: Any,
+    sample_weight: Any = None,
+    *,
+    conditional: bool = False,
+    targets: Sequence[str] | None = None,
+) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """The names of all targets, and their :func:`observations`; rows that are too young to judge are warned of.
+
+    `conditional` and `targets` are those of :func:`outcomes`.
+    """
+    names, (observed, weights) = [*model.task_names_, *model.value_names_], observations(model, Y, sample_weight)
+    if conditional:
+        return _given_steps(model, observed, weights)
+    judged = [k for k, name in enumerate(names) if targets is None or name in targets]
+    warn_of_young_rows(observed, weights, names, followed(model, model.module_.link.parents), judged=judged)
+    return names, observed, weights
+
+
+def _given_steps(model: Any, observed: np.ndarray, weights: np.ndarray) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Names such as "conversion | click"; and weights ``(n, K + V)`` of 0 where the step before has not happened."""
     names = [*model.task_names_, *model.value_names_]
     given, counted = list(names), weights.copy()
     for k, before in enumerate(followed(model, model._steps_before)):
         if before is not None:
             counted[:, k] *= (observed[:, before] == 1) & (weights[:, before] > 0)
             given[k] = f"{names[k]} | {names[before]}"
-    return given, counted
+    return given, observed, counted
 
 
 def followed(model: Any, parents: Sequence[int | None]) -> list[int | None]:

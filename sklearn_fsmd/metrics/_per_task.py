@@ -141,8 +141,10 @@ def _two_steps(columns: Sequence[str | int] | None, names: list[str]) -> tuple[i
     """Where click and conversion are among the columns of Y, which have these names."""
     if columns is None:
         columns = DEFAULT_NAMES if set(DEFAULT_NAMES) <= set(names) else (0, 1)
-    found = [names.index(column) if column in names else column for column in columns]
-    if len(found) != 2 or found[0] == found[1] or any(position not in range(len(names)) for position in found):
+    positions: dict[str | int, int] = {k: k for k in range(len(names))}
+    positions |= {name: k for k, name in enumerate(names)}
+    found = [positions[column] for column in columns if column in positions]
+    if len(columns) != 2 or len(set(found)) != 2:
         raise ValueError(f"`columns` must be two columns of Y, by name or position. Got {columns!r}; Y has {names}.")
     return found[0], found[1]
 

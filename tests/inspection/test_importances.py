@@ -62,7 +62,7 @@ def test_values_lists_vectors_pipelines_and_missing_labels():
     click = np.array(["x" in tags for tags in X["tags"]]) ^ (random.uniform(size=n) < 0.1)
     Y = pd.DataFrame({"click": click.astype(float), "buy": (click & (random.uniform(size=n) < 0.5)).astype(float)})
     Y["seconds"] = np.where(click, np.exp(X["picture"].map(lambda v: v[0])), np.nan)
-    Y.loc[:30, "buy"] = np.nan
+    Y.loc[:9, "buy"] = np.nan
     params = {"value_targets": ["seconds"], "value_parents": {"seconds": "click"}, "max_epochs": 12, "lr": 0.02}
     pipeline = make_pipeline(FunctionTransformer(), FSMDClassifier(**SMALL, **params, n_members=2)).fit(X, Y)
     found = feature_importances(pipeline, X, Y, n_repeats=3, random_state=0)
