@@ -33,6 +33,7 @@ def score_file(
     *,
     keep: Sequence[str] = (),
     rank_weights: Sequence[float] | np.ndarray | Mapping[str, float] | None = None,
+    conditionals: bool = False,
     batch_rows: int = BATCH_ROWS,
     resume: bool = False,
     on_error: str = "raise",
@@ -48,11 +49,13 @@ def score_file(
     model : a fitted estimator of this library, a Pipeline or a search that ends in one, or the path of a saved one.
     source : str or path of a Parquet file that has the columns of fit.
     sink : str or path, the file to write. It has the columns `keep`, then ``p_<task>`` for each binary target, its
-        marginal probability, ``expected_<value>`` for each target with values, and ``rank_score`` with `rank_weights`.
+        marginal probability, ``expected_<value>`` for each target with values, and what is asked for below.
     keep : sequence of str, or str, default=()
         Columns of the source to copy, such as the ids of user and item.
     rank_weights : array-like of shape (n_tasks,) or (n_tasks + n_values,), or dict, default=None
         The exponents of ``rank_score``, a dict has them by name; None writes none.
+    conditionals : bool, default=False
+        Whether to write ``p_<task>_given_<step>`` too, for each target that follows a step: pCVR, to bid by.
     batch_rows : int, default=65536
         Rows that are read, scored and written together.
     resume : bool, default=False
@@ -106,11 +109,11 @@ def score_file(
         n_tasks = len(own.task_names_)
         rank_weights = listed(rank_weights, own, "rank_weights")
         exponents_of(rank_weights, sorted({n_tasks, n_tasks + len(own.value_names_)}), "rank_weights")
-    written = [*keep, *_names(own, rank_weights is not None)]
-    if twice := twice_in(written):
+    columns = _Columns(own, rank_weights, conditionals)
+    if twice := twice_in([*keep, *columns.names]):
         raise ValueError(f"The sink would have two columns named {twice[0]!r}. Leave it out of `keep`.")
     try:
-        return _score(model, own, source, sink, keep, rank_weights, batch_rows)
+        return _score(model, columns, source, sink, keep, batch_rows)
     except (TypeError, ValueError, KeyError) as error:  # the last, of steps that miss a column
         if not skips:
             raise
@@ -118,30 +121,55 @@ def score_file(
         return 0
 
 
-def _score(
-    model: Any, own: Any, source: Any, sink: Any, keep: Sequence[str], rank_weights: Any, batch_rows: int
-) -> int:
-    """What :func:`score_file` does with one file, after its parameters are checked; `own` is the model at the end."""
+class _Columns:
+    """What is written of some rows, beside the columns that are kept; `model` is the one at the end."""
+
+    def __init__(self, model: Any, rank_weights: Any, conditionals: bool) -> None:
+        self.model, self.rank_weights = model, rank_weights
+        tasks, before = model.task_names_, model._steps_before if conditionals else ()
+        self.given = [k for k, parent in enumerate(before) if parent is not None]
+        self.names = [f"p_{name}" for name in tasks]
+        self.names += [f"p_{tasks[k]}_given_{tasks[before[k]]}" for k in self.given]
+        self.names += [f"expected_{name}" for name in model.value_names_]
+        self.names += ["rank_score"] if rank_weights is not None else []
+
+    def of(self, X: Any) -> list[np.ndarray]:
+        return self._of(self.model._marginals_and_values(X))
+
+    def of_no_rows(self) -> list[np.ndarray]:
+        return self._of(np.empty((0, len(self.model.task_names_) + len(self.model.value_names_)), np.float32))
+
+    def _of(self, predicted: np.ndarray) -> list[np.ndarray]:
+        p, values = np.split(predicted, [len(self.model.task_names_)], axis=1)
+        columns = [*p.T, *self.model._conditionals_of(p)[:, self.given].T, *values.T]
+        if self.rank_weights is not None:
+            factors = np.hstack((p, values.clip(min=0)))[:, : len(self.rank_weights)]
+            columns.append(weighted_product(factors, self.rank_weights))
+        return [np.ascontiguousarray(column) for column in columns]
+
+
+def _score(model: Any, columns: _Columns, source: Any, sink: Any, keep: Sequence[str], batch_rows: int) -> int:
+    """What :func:`score_file` does with one file, after its parameters are checked."""
     import pyarrow as pa
     from pyarrow.parquet import ParquetWriter
 
     with _opened(source) as file, replacing(sink, pa.ArrowException) as temporary:
         before, n_rows = taken_apart(model)[0], 0
-        features = _columns_of_fit(_refitted(model) if before else own, [*columns_of(file.schema_arrow, str(source))])
+        first = _refitted(model) if before else columns.model
+        features = _columns_of_fit(first, [*columns_of(file.schema_arrow, str(source))])
         _refuse_missing(file, [*features, *keep], source)
         kept = [file.schema_arrow.field(name) for name in keep]
         with_gaps = _with_gaps(file, features, batch_rows, source) if before else []
-        p, values = (np.empty((0, len(names)), np.float32) for names in (own.task_names_, own.value_names_))
-        none = _named(own, p, values, rank_weights)
-        schema = pa.schema([*kept, *(pa.field(name, pa.array(column).type) for name, column in none.items())])
+        scores = zip(columns.names, columns.of_no_rows(), strict=True)
+        schema = pa.schema([*kept, *(pa.field(name, pa.array(column).type) for name, column in scores)])
         with ParquetWriter(temporary, schema.remove_metadata()) as writer:
             for batch in _batches(file, batch_rows, list(dict.fromkeys([*features, *keep])), source):
                 counted = ", here counted from 0" if n_rows else ""
                 with located(f"{source}, rows {n_rows} to {n_rows + batch.num_rows - 1}{counted}"):
                     X = transformed(_frame(batch.select(features), bool(before), with_gaps), before)
-                    scored = _scores(own, X, rank_weights)
-                columns = [batch.column(name) for name in keep] + [pa.array(column) for column in scored.values()]
-                writer.write_batch(pa.record_batch(columns, schema=writer.schema))
+                    scored = [pa.array(column) for column in columns.of(X)]
+                copied = [batch.column(name) for name in keep]
+                writer.write_batch(pa.record_batch([*copied, *scored], schema=writer.schema))
                 n_rows += batch.num_rows
     return n_rows
 
@@ -159,28 +187,6 @@ def _batches(file: Any, size: int, columns: list[str], source: Any) -> Iterator[
         if batch is None:
             return
         yield batch
-
-
-def _scores(own: Any, X: Any, rank_weights: Any) -> dict[str, np.ndarray]:
-    """The columns that are written, of some rows."""
-    p, values = np.split(own._marginals_and_values(X), [len(own.task_names_)], axis=1)
-    return _named(own, p, values, rank_weights)
-
-
-def _named(own: Any, p: np.ndarray, values: np.ndarray, rank_weights: Any) -> dict[str, np.ndarray]:
-    """Marginals, expected values and the score of rows, by the names of the columns that are written."""
-    columns = [*p.T, *values.T]
-    if rank_weights is not None:
-        factors = np.hstack((p, values.clip(min=0)))[:, : len(rank_weights)]
-        columns.append(weighted_product(factors, rank_weights))
-    names = _names(own, rank_weights is not None)
-    return {name: np.ascontiguousarray(column) for name, column in zip(names, columns, strict=True)}
-
-
-def _names(own: Any, ranks: bool) -> list[str]:
-    """The columns of scores."""
-    names = [f"p_{name}" for name in own.task_names_] + [f"expected_{name}" for name in own.value_names_]
-    return [*names, "rank_score"] if ranks else names
 
 
 def _frame(batch: Any, has_steps: bool, with_gaps: Sequence[str]) -> Any:

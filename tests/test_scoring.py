@@ -46,8 +46,21 @@ def test_scores_are_those_of_the_model(fitted, source, tmp_path):
     assert scores["user"].astype("int64").tolist() == X["user"].astype("int64").tolist()
 
 
+def test_conditionals_are_written_for_those_who_bid_by_them(fitted, source, tmp_path):
+    model, X = fitted
+    score_file(model, source, tmp_path / "out.parquet", conditionals=True, rank_weights=[1, 1])
+    scores = pd.read_parquet(tmp_path / "out.parquet")
+    p = ["p_click", "p_conversion", "p_conversion_given_click"]
+    assert list(scores) == [*p, "expected_watch", "rank_score"]
+    np.testing.assert_allclose(scores[p[2]], model.predict_conditionals(X)[:, 1], rtol=1e-6)
+    named = X.assign(p_conversion_given_click=0.5)
+    named.to_parquet(tmp_path / "named.parquet")
+    with pytest.raises(ValueError, match="two columns named 'p_conversion_given_click'"):
+        score_file(model, tmp_path / "named.parquet", tmp_path / "no.parquet", keep=p[2], conditionals=True)
+
+
 def test_a_file_without_rows_has_a_sink_without_rows(fitted, source, tmp_path):
-    model, options = fitted[0], {"keep": ["user"], "rank_weights": [1, 0.5]}
+    model, options = fitted[0], {"keep": ["user"], "rank_weights": [1, 0.5], "conditionals": True}
     pd.read_parquet(source).iloc[:0].to_parquet(tmp_path / "empty.parquet")
     assert score_file(model, tmp_path / "empty.parquet", tmp_path / "none.parquet", **options) == 0
     score_file(model, source, tmp_path / "out.parquet", **options)

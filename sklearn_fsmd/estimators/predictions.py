@@ -177,7 +177,10 @@ class Predictions(Exchanged):
         self._refuse_unfitted()
         if not self.module_.link.stands_alone:
             return self._predictor.steps(self._rows(X, as_shown=as_shown), self.n_threads, self.calibration_)
-        p = self.predict_marginals(X, as_shown=as_shown)
+        return self._conditionals_of(self.predict_marginals(X, as_shown=as_shown))
+
+    def _conditionals_of(self, p: np.ndarray) -> np.ndarray:
+        """The conditionals that marginals come from, or are read as."""
         given = [
             p[:, k] if before is None else _ratio(p[:, k], p[:, before]) for k, before in enumerate(self._steps_before)
         ]
