@@ -1,7 +1,7 @@
 """What the past of a row is worth on KuaiRand: ``make history``.
 
 The log runs on: an event is known to later rows after an hour, those of the days on validation and test included, as
-it is where a service writes its log and a model reads it. The days are those of ``benchmarks/quality``: trained on
+it is where a service writes its log and a model reads it; in "history, a day old" after a day. The days are those of ``benchmarks/quality``: trained on
 25 April to 2 May 2022, stopped and chosen on 3 and 4 May, read on 5 and 6 May.
 """
 
@@ -21,12 +21,13 @@ from sklearn_fsmd.history import HistoryFeatures
 
 HERE = Path(__file__).parent
 KEYS = ["user_id", "video_id", "author_id", ["user_id", "tab"], "tab"]
-PLAIN, WITH_HISTORY, WITH_LISTS = "plain", "history", "history and lists"
+PLAIN, WITH_HISTORY, A_DAY_OLD, WITH_LISTS = "plain", "history", "history, a day old", "history and lists"
 ATTENTION = {"list_pooling": "attention", "shared_embeddings": {"user_id_last_video_id": "video_id"}}
 CONTENDERS = {
     "no history, no statistics": (PLAIN, ours.contender(target_statistics=None)),
     "no history": (PLAIN, ours.contender()),
     "history": (WITH_HISTORY, ours.contender(target_statistics=None)),
+    "history, a day old": (A_DAY_OLD, ours.contender(target_statistics=None)),
     "history, with statistics": (WITH_HISTORY, ours.contender()),
     "history and the last 20 videos": (WITH_LISTS, ours.contender(target_statistics=None, **ATTENTION)),
     "LightGBM with history": (WITH_HISTORY, boosted.CONTENDERS["LightGBM"]),
@@ -44,7 +45,8 @@ def load(columns):
     times = pd.concat([log.time for log in logs.values()], ignore_index=True)
     if columns != PLAIN:
         lists = {"last": 20, "last_of": "video_id"} if columns == WITH_LISTS else {}
-        history = HistoryFeatures(time="time", keys=KEYS, delay="1h", drop=["time"], **lists)
+        delay = "1D" if columns == A_DAY_OLD else "1h"
+        history = HistoryFeatures(time="time", keys=KEYS, delay=delay, drop=["time"], **lists)
         X = history.fit_transform(X.assign(time=times), Y)
         others = [name for name in X if name.endswith("_last_video_id") and not name.startswith("user_id_last")]
         X = X.drop(columns=others)  # of what an author or a tab has shown last there is nothing to attend to
