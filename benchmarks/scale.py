@@ -86,7 +86,7 @@ def vocabulary(path, n_rows):
     ids = [f"id{j}" for j in range(N_IDS)]
     model = model_of().set_params(categorical_features=ids)
     start = time.perf_counter()
-    encoder = first_pass(model, Dataset.of(path, ids, TARGETS, None), 0).encoder
+    encoder = first_pass(model, Dataset.from_source(path, ids, TARGETS, None), 0).encoder
     return {"seconds": time.perf_counter() - start, "values": int(sum(encoder.main.cardinalities))}
 
 

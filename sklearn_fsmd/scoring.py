@@ -100,7 +100,7 @@ def score_file(
         return 0
     if isinstance(model, (str, os.PathLike)):
         model = MultiTaskClassifier.load(model)
-    own = fitted_model(model).as_it_is()  # which training that goes on beside does not change: a file is of one model
+    own = fitted_model(model).snapshot()  # which training that goes on beside does not change: a file is of one model
     if os.path.realpath(source) == os.path.realpath(sink):
         raise ValueError(f"Source and sink are one file, {source}. Name another sink.")
     if (ending := Path(sink).suffix.lower()) in OTHER_FORMATS:
@@ -133,7 +133,7 @@ class _Columns:
         self.names += [f"expected_{name}" for name in model.value_names_]
         self.names += ["rank_score"] if rank_weights is not None else []
 
-    def of(self, X: Any) -> list[np.ndarray]:
+    def scored(self, X: Any) -> list[np.ndarray]:
         return self._of(self.model._marginals_and_values(X))
 
     def of_no_rows(self) -> list[np.ndarray]:
@@ -167,7 +167,7 @@ def _score(model: Any, columns: _Columns, source: Any, sink: Any, keep: Sequence
                 counted = ", here counted from 0" if n_rows else ""
                 with located(f"{source}, rows {n_rows} to {n_rows + batch.num_rows - 1}{counted}"):
                     X = transformed(_frame(batch.select(features), bool(before), with_gaps), before)
-                    scored = [pa.array(column) for column in columns.of(X)]
+                    scored = [pa.array(column) for column in columns.scored(X)]
                 copied = [batch.column(name) for name in keep]
                 writer.write_batch(pa.record_batch([*copied, *scored], schema=writer.schema))
                 n_rows += batch.num_rows

@@ -115,7 +115,7 @@ def test_rows_are_never_collated_one_by_one(monkeypatch):
 
 def test_a_batch_is_one_slice_of_each_tensor():
     X, Y = rows(512)
-    encoded = FeatureEncoder.of(model()).fit_encode(X)
+    encoded = FeatureEncoder.from_params(model()).fit_encode(X)
     data = TensorData(encoded.tensors(), torch.from_numpy(Y.astype(np.float32)), None)
     batches = BatchIterator(
         data, BATCH, torch.Generator(), offsets=torch.zeros(9, dtype=torch.int32), n_categories=6, unknown_rate=0.0

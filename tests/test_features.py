@@ -202,7 +202,7 @@ def test_hidden_numbers_are_the_mean_too(frame):
     column = [c.name for c in model._encoder.main.numeric.values()].index("visits")
     assert fillings[column] == pytest.approx(X["visits"].mean(), rel=1e-5)
     batches = BatchIterator(
-        TensorData.of(model._encoder.encode(X), model._targets.encode(Y), "cpu"),
+        TensorData.from_rows(model._encoder.encode(X), model._targets.encode(Y), "cpu"),
         64,
         torch.Generator().manual_seed(0),
         offsets=torch.from_numpy(model._encoder.main.offsets.astype(np.int32)),

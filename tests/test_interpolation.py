@@ -114,9 +114,9 @@ def test_ids_leave_bins_as_they_are(n_values):
 
 def test_blocks_give_the_same_means():
     X, _ = make_frame()
-    at_once = FeatureEncoder.of(MultiTaskClassifier(), interpolate_bins="auto")
+    at_once = FeatureEncoder.from_params(MultiTaskClassifier(), interpolate_bins="auto")
     at_once.fit_encode(X)
-    in_blocks = FeatureEncoder.of(MultiTaskClassifier(), interpolate_bins="auto")
+    in_blocks = FeatureEncoder.from_params(MultiTaskClassifier(), interpolate_bins="auto")
     for start in range(0, len(X), 70):
         in_blocks.update(X[start : start + 70])
     in_blocks.finalize()

@@ -110,7 +110,7 @@ def test_gradients(extractor, link):
 
 def test_it_starts_at_the_base_rates():
     network = build(2, embedding_std=0.0, low_order="fm")
-    network.start_at(torch.tensor([0.3, 1 / 3]))
+    network.init_from_base_rates(torch.tensor([0.3, 1 / 3]))
     rates = torch.tensor([0.3, 0.1])
     for parameter in (
         network.towers.output.weight,

@@ -100,7 +100,7 @@ def test_where_nothing_is_shared_each_task_starts_from_them(frame):
 
 def test_the_seed_decides(frame):
     X, _ = frame
-    encoder = FeatureEncoder.of(MultiTaskClassifier(**SMALL))
+    encoder = FeatureEncoder.from_params(MultiTaskClassifier(**SMALL))
     rows = encoder.fit_encode(X)
     options = {"dim": 4, "epochs": 2, "noise": 0.2, "device": "cpu"}
     learned = [pretrain(encoder, rows, np.ones(5, bool), seed=seed, **options) for seed in (0, 0, 1)]
@@ -114,7 +114,7 @@ def test_some_columns_are_learned_as_if_there_were_no_others(frame):
     names, options = ["member", "visits"], {"dim": 4, "epochs": 2, "noise": 0.2, "device": "cpu", "seed": 0}
     found = []
     for table in (X, X[[name for name in X if name in names]]):
-        encoder = FeatureEncoder.of(MultiTaskClassifier(**SMALL))
+        encoder = FeatureEncoder.from_params(MultiTaskClassifier(**SMALL))
         rows = encoder.fit_encode(table)
         found.append((encoder, pretrain(encoder, rows, np.array([name in names for name in table]), **options)))
     (encoder, part), (_, whole) = found

@@ -112,7 +112,7 @@ ENCODERS = st.fixed_dictionaries(
 
 
 def encoder(**params):
-    return FeatureEncoder.of(MultiTaskClassifier(**{**TINY, **params}))
+    return FeatureEncoder.from_params(MultiTaskClassifier(**{**TINY, **params}))
 
 
 def fit(X, cls=FSMDClassifier, n_tasks=2, **params):

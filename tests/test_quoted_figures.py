@@ -209,7 +209,7 @@ def test_sentences_on_all_rows():
     for page in ("docs/design.md", "docs/guide/target_statistics.md"):
         assert known in text_of(page)
         assert unknown in text_of(page)
-    assert f"counts them in its statistics afterwards: {known}." in text_of("README.md")
+    assert f"then adds them to its target statistics: {known}." in text_of("README.md")
     assert f"CatBoost has {catboost} then, LightGBM {lightgbm} (`make all-rows`" in text_of("README.md")
 
 
@@ -240,10 +240,13 @@ def test_sentences_on_quality_and_history():
         in text_of("docs/design.md")
     )
     of = means("history/quality.csv", AUCS, "contender", test)
-    without, with_history, catboost = (
-        "{}, {} and {}".format(*of[name]) for name in ("no history", "history", "CatBoost with history")
+    without, an_hour, a_day, catboost = (
+        "{}, {} and {}".format(*of[name])
+        for name in ("no history", "history", "history, a day old", "CatBoost with history")
     )
-    assert f"from {without} to {with_history}; CatBoost has {catboost} with the same columns" in text_of("README.md")
+    sentence = f"is {without} without a history, {a_day} with one that is a day old, and {an_hour} with one that is an hour"
+    assert sentence in text_of("README.md")
+    assert f"CatBoost with the columns of the latter has {catboost}" in text_of("README.md")
     assert (
         f"{of['history'][0]} with `target_statistics=None` against {of['history, with statistics'][0]} with both"
         in text_of("docs/guide/target_statistics.md")

@@ -11,7 +11,7 @@ CHAIN = (None, 0, 1)
 
 def rates(labels, weights, parents=CHAIN):
     targets = Targets(np.array(labels, np.float32), None if weights is None else np.array(weights, np.float32))
-    return StepSums.of(targets, parents).rates(parents)
+    return StepSums.from_targets(targets, parents).rates(parents)
 
 
 def test_rates_are_conditional():
@@ -37,9 +37,14 @@ def test_sums_of_parts_are_those_of_all():
     labels = np.cumprod(random.randint(2, size=(40, 3)), axis=1)
     weights = random.choice([0.0, 1.0, 2.5], size=(40, 3))
     targets = Targets(labels.astype(np.float32), weights.astype(np.float32))
-    parts = [StepSums.of(targets.part(np.arange(40)[s]).scaled(), CHAIN) for s in (slice(0, 15), slice(15, 40))]
-    whole = StepSums.of(Targets(labels.astype(np.float32), weights.astype(np.float32)), CHAIN)
-    raw = [StepSums.of(Targets(targets.labels[s], targets.weights[s]), CHAIN) for s in (slice(0, 15), slice(15, 40))]
+    parts = [
+        StepSums.from_targets(targets.part(np.arange(40)[s]).scaled(), CHAIN) for s in (slice(0, 15), slice(15, 40))
+    ]
+    whole = StepSums.from_targets(Targets(labels.astype(np.float32), weights.astype(np.float32)), CHAIN)
+    raw = [
+        StepSums.from_targets(Targets(targets.labels[s], targets.weights[s]), CHAIN)
+        for s in (slice(0, 15), slice(15, 40))
+    ]
     for together, one in zip(raw[0].plus(raw[1]), whole, strict=True):
         np.testing.assert_allclose(together, one)
     assert parts[0].rates(CHAIN) == pytest.approx(raw[0].rates(CHAIN))

@@ -179,7 +179,7 @@ def test_some_of_the_rows_have_weights_of_their_own():
 
 def test_rates_are_weighted():
     def rates(targets):
-        return StepSums.of(targets, (None,) * targets.labels.shape[1]).rates((None, None))
+        return StepSums.from_targets(targets, (None,) * targets.labels.shape[1]).rates((None, None))
 
     np.testing.assert_allclose(rates(encode([[0, 1], [1, NAN], [1, 0]], [1.0, 2.0, 1.0])), [0.75, 0.5])
     alone = Targets(np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 0.0]]), None)

@@ -69,16 +69,16 @@ class TestLosses:
 
     def test_no_expectation_is_above_what_training_has_seen(self):
         part = LogNormal(1)
-        part.start_at(torch.tensor([[1.0], [30.0]]), torch.ones(2, 1))
+        part.init_from_values(torch.tensor([[1.0], [30.0]]), torch.ones(2, 1))
         assert part(torch.tensor([[[9.0, 50.0]]])).item() <= 30.0
 
     def test_squared_and_poisson(self):
         values = torch.tensor([[2.0], [6.0]])
         squared, poisson = Squared(1), Poisson(1)
-        assert squared.start_at(values, torch.ones(2, 1)).tolist() == [[0.0]]
+        assert squared.init_from_values(values, torch.ones(2, 1)).tolist() == [[0.0]]
         assert (squared.center.item(), squared.scale.item()) == (4.0, 2.0)
         assert squared.loss(torch.zeros(2, 1, 1), values).flatten().tolist() == [0.5, 0.5]
-        poisson.start_at(values, torch.ones(2, 1))
+        poisson.init_from_values(values, torch.ones(2, 1))
         y, z = np.array([0.5, 1.5]), 0.3
         expected = y * np.log(y) - y * z + np.exp(z) - y
         np.testing.assert_allclose(poisson.loss(torch.full((2, 1, 1), z), values).flatten(), expected, rtol=1e-5)
@@ -88,7 +88,7 @@ class TestLosses:
     def test_nothing_is_below_zero_and_perfect_is_zero(self, name):
         part = VALUE_LOSSES[name](1)
         values = torch.tensor([[3.0]] * 40)
-        part.start_at(values, torch.ones(40, 1))
+        part.init_from_values(values, torch.ones(40, 1))
         perfect = torch.tensor([[[40.0, 0.0]]]) if name == "lognormal" else torch.zeros(1, 1, 1)
         assert part.loss(perfect, values[:1]).item() == pytest.approx(0, abs=1e-6)
         outputs = torch.randn(40, 1, part.n_outputs, generator=torch.Generator().manual_seed(0)) * 3
@@ -98,7 +98,7 @@ class TestLosses:
     def test_gradients(self, name):
         part = VALUE_LOSSES[name](2).double()
         values = torch.tensor([[0.0, 3.0], [2.0, 1.0], [7.0, 0.0]], dtype=torch.float64)
-        part.start_at(values, torch.ones_like(values))
+        part.init_from_values(values, torch.ones_like(values))
         outputs = torch.randn(3, 2, part.n_outputs, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
         assert torch.autograd.gradcheck(lambda o: part.loss(o, values), outputs.requires_grad_())
 
@@ -106,7 +106,7 @@ class TestLosses:
     def test_an_ensemble_expects_the_mean(self, name):
         part = VALUE_LOSSES[name](2)
         values = torch.tensor([[1.0, 2.0], [0.0, 3.0], [4.0, 9.0]])
-        part.start_at(values, torch.ones(3, 2))
+        part.init_from_values(values, torch.ones(3, 2))
         outputs = 0.3 * torch.randn(4, 5, 2, part.n_outputs, generator=torch.Generator().manual_seed(0))
         if name == "lognormal":
             outputs[0, 0, :, 1] = 50.0  # a member that is far off for a row has no say beyond the largest value
@@ -149,7 +149,7 @@ class TestLosses:
     def test_weights_say_which_values_count(self):
         values, weights = torch.tensor([[1.0], [5.0], [1e6]]), torch.tensor([[1.0], [3.0], [0.0]])
         part = Squared(1)
-        part.start_at(values, weights)
+        part.init_from_values(values, weights)
         assert part.center.item() == 4.0
 
 

@@ -11,7 +11,7 @@ from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 
 
 def encoder(**params):
-    return FeatureEncoder.of(MultiTaskClassifier(**params))
+    return FeatureEncoder.from_params(MultiTaskClassifier(**params))
 
 
 FIT = pd.DataFrame(

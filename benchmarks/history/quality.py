@@ -1,8 +1,8 @@
 """What the past of a row is worth on KuaiRand: ``make history``.
 
-The log runs on: an event is known to later rows after an hour, those of the days on validation and test included, as
-it is where a service writes its log and a model reads it; in "history, a day old" after a day. The days are those of ``benchmarks/quality``: trained on
-25 April to 2 May 2022, stopped and chosen on 3 and 4 May, read on 5 and 6 May.
+The log grows on: later rows know an event after an hour, also an event of the validation and test days, as in a service
+that writes its log at once; in "history, a day old" after a day. The days are those of ``benchmarks/quality``: trained
+on 25 April to 2 May 2022, stopped and chosen on 3 and 4 May, tested on 5 and 6 May.
 """
 
 import argparse

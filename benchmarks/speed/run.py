@@ -125,7 +125,7 @@ def encode(n=200_000, rounds=5):
     codes, numbers, _ = data.make(n)
     frame = pd.DataFrame({f"c{i}": np.char.add("v", codes[:, i].astype(str)) for i in range(data.N_CATEGORICAL)})
     frame = pd.concat([frame, pd.DataFrame(numbers, columns=[f"x{i}" for i in range(data.N_NUMERIC)])], axis=1)
-    encoders = [FeatureEncoder.of(PLEClassifier()) for _ in range(rounds)]
+    encoders = [FeatureEncoder.from_params(PLEClassifier()) for _ in range(rounds)]
     fit = [seconds(encoder.fit_encode, frame) for encoder in encoders]
     transform = [seconds(encoder.encode, frame) for encoder in encoders]
     return {"fit_transform_s": statistics.median(fit), "transform_s": statistics.median(transform)}

@@ -13,7 +13,7 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _routing_enabled, process_routing
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_fsmd.encoding import DEFAULT_NAMES, as_pandas, names_of, place_of
+from sklearn_fsmd.encoding import DEFAULT_NAMES, as_pandas, index_of_target, names_of
 from sklearn_fsmd.parameters import Documented, warn
 
 
@@ -186,7 +186,7 @@ class ForTask(Documented, TransformerMixin, BaseEstimator):
                 raise ValueError("This ForTask estimator requires y to be passed, but the target y is None.")
             return ()
         names: list[Any] = list(y.columns) if isinstance(y, pd.DataFrame) else [*names_of(y)]
-        position = place_of(self.task, names)
+        position = index_of_target(self.task, names)
         if np.ndim(y) == 1:
             return (y,)
         if self.task in DEFAULT_NAMES and not isinstance(y, pd.DataFrame):

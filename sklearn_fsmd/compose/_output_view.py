@@ -12,7 +12,7 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_fsmd.compose._ask import fitted_model, taken_apart, transformed
-from sklearn_fsmd.encoding import place_of
+from sklearn_fsmd.encoding import index_of_target
 
 
 def output_view(estimator: Any, task: int | str) -> OutputView:
@@ -127,8 +127,8 @@ class OutputView(ClassifierMixin, BaseEstimator):
         """The steps before the model too."""
         fitted_model(self.estimator)  # which says if it is none
         before, model = taken_apart(self.estimator)
-        model = model.as_it_is()
-        return before, model, place_of(self.task, model.task_names_, "binary target")
+        model = model.snapshot()
+        return before, model, index_of_target(self.task, model.task_names_, "binary target")
 
     def _of_now(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         """The probabilities ``(n_samples, 2)`` and the classes of one moment."""

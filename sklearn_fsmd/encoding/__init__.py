@@ -21,13 +21,13 @@ from sklearn_fsmd.encoding.missing_codes import warn_of_codes, warn_of_missing_c
 from sklearn_fsmd.encoding.numeric import NumericColumn
 from sklearn_fsmd.encoding.odd_text import warn_of_text, warn_of_two_types
 from sklearn_fsmd.encoding.pairing import warn_of_answers, warn_of_gaps, warn_of_order, warn_of_orders
-from sklearn_fsmd.encoding.places import place_of
 from sklearn_fsmd.encoding.seen import Counts, Moments, Numbers
 from sklearn_fsmd.encoding.shallow import shallow
 from sklearn_fsmd.encoding.single_rows import codes_of
 from sklearn_fsmd.encoding.step_rates import StepSums
 from sklearn_fsmd.encoding.streamed_statistics import RunningStatistics, StatisticsSums, draw_scale
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
+from sklearn_fsmd.encoding.target_index import index_of_target
 from sklearn_fsmd.encoding.target_statistics import TargetStatistics
 from sklearn_fsmd.encoding.targets import (
     DEFAULT_NAMES,
@@ -81,10 +81,10 @@ __all__ = [
     "events_of",
     "factorize",
     "factors_of",
+    "index_of_target",
     "named_in_errors",
     "names_of",
     "one_of",
-    "place_of",
     "read_table",
     "refuse_masked",
     "refuse_unjudged",

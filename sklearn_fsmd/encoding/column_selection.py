@@ -59,7 +59,7 @@ def column_mask(parameter: str, selector: Selector, X: Any) -> np.ndarray:
     names = list(X.columns) if isinstance(X, pd.DataFrame) else None
     mask = np.zeros(n, dtype=bool)
     for item in items.tolist():
-        mask[_place(parameter, item, names, n)] = True
+        mask[_index(parameter, item, names, n)] = True
     return mask
 
 
@@ -74,7 +74,7 @@ def _objects(parameter: str, items: np.ndarray) -> np.ndarray:
     return items.astype(bool)
 
 
-def _place(parameter: str, item: Any, names: list[Any] | None, n: int) -> int:
+def _index(parameter: str, item: Any, names: list[Any] | None, n: int) -> int:
     if isinstance(item, (int, np.integer)):
         if not 0 <= item < n:
             raise ValueError(f"{parameter} set as integer indices must be in [0, n_features - 1], got index: {item}")

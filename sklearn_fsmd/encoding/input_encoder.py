@@ -45,8 +45,8 @@ class InputEncoder:
     statistics: TargetStatistics | None = None
 
     def __init__(self, p: InputParameters) -> None:
-        self.main = FeatureEncoder.of(p, SequenceOptions(p), p.interpolate_bins)
-        self.bias = None if p.bias_features is None else FeatureEncoder.of(p)
+        self.main = FeatureEncoder.from_params(p, SequenceOptions(p), p.interpolate_bins)
+        self.bias = None if p.bias_features is None else FeatureEncoder.from_params(p)
         self.bias_features, self.pretrain_features = p.bias_features, p.pretrain_features
 
     def update(self, block: Any) -> None:

@@ -57,7 +57,7 @@ def warn_unjudged(targets: Targets, known: TargetEncoder, parents: Sequence[int 
     """Warn of targets of which the rows that validate tell nothing, though the step before has happened there."""
     positive = targets.full_weights * targets.labels
     happened = np.append(positive.any(axis=0), True)  # the last is for what follows no step
-    steps = StepSums.of(targets, parents)
+    steps = StepSums.from_targets(targets, parents)
     tells = [bool(tried + aside.sum()) for tried, aside in zip(steps.tried, steps.aside, strict=True)]
     names, before = list(known.names), [-1 if parent is None else parent for parent in parents]
     if targets.values is not None and known.of_values is not None:

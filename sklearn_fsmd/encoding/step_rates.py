@@ -27,7 +27,7 @@ class StepSums(NamedTuple):
     positive_aside: np.ndarray
 
     @classmethod
-    def of(cls, targets: Targets, parents: Sequence[int | None]) -> StepSums:
+    def from_targets(cls, targets: Targets, parents: Sequence[int | None]) -> StepSums:
         """Those of some rows."""
         weights, labels, columns = targets.full_weights, targets.labels, []
         all_aside = np.zeros((len(parents), 1 + len(parents)))

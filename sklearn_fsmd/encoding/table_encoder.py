@@ -89,7 +89,7 @@ class FeatureEncoder:
         self.sequences = sequences
 
     @classmethod
-    def of(
+    def from_params(
         cls,
         p: EncodingParameters,
         sequences: SequenceOptions | None = None,

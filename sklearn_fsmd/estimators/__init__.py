@@ -1,6 +1,6 @@
 """Scikit-learn's side of it all."""
 
-from sklearn_fsmd.estimators.atomic import Exchanged, at_one_moment
+from sklearn_fsmd.estimators.atomic import AtomicEstimator, on_snapshot
 from sklearn_fsmd.estimators.classifier import MultiTaskClassifier
 from sklearn_fsmd.estimators.embedder import DenoisingEmbedder
 from sklearn_fsmd.estimators.models import (
@@ -19,11 +19,11 @@ from sklearn_fsmd.estimators.models import (
 from sklearn_fsmd.estimators.tables import TakesTables
 
 __all__ = [
+    "AtomicEstimator",
     "BaseMTL",
     "DeepFMClassifier",
     "DenoisingEmbedder",
     "ESMMClassifier",
-    "Exchanged",
     "FGClassifier",
     "FSClassifier",
     "FSMDClassifier",
@@ -34,5 +34,5 @@ __all__ = [
     "SingleTaskClassifier",
     "TakesTables",
     "WideDeepClassifier",
-    "at_one_moment",
+    "on_snapshot",
 ]

@@ -1,4 +1,4 @@
-"""An estimator that is fitted at one stroke, and asked as it is at one moment."""
+"""Atomic fits: training happens on a copy, and its result is taken over in one assignment."""
 
 from __future__ import annotations
 
@@ -21,52 +21,53 @@ F = TypeVar("F", bound=Callable[..., Any])
 Learn = Callable[[Any, np.random.RandomState | None], np.random.RandomState | None]
 GLOBAL = np.random.mtrand._rand
 """Numpy's own generator, which stands for random_state=None and belongs to the process."""
-TURNS: WeakKeyDictionary[Any, threading.RLock] = WeakKeyDictionary()
-"""What is held by the thread that learns, kept beside the estimators, since locks cannot be pickled."""
+LOCKS: WeakKeyDictionary[Any, threading.RLock] = WeakKeyDictionary()
+"""The lock of each estimator. It is kept outside of the estimators, since locks cannot be pickled."""
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=TURNS.clear)  # there no other thread learns
+    os.register_at_fork(after_in_child=LOCKS.clear)  # the child has no other thread that learns
 
 
-class Exchanged:
+class AtomicEstimator:
     """An estimator that is fitted completely or not at all, and whose methods see one consistent state.
 
-    Training works on a shallow copy. What it has learned is taken over in one assignment, or not at all. So another
-    thread sees the former fit or the new one, and so does whoever goes on after a failure.
+    Training works on a shallow copy. Its result is taken over in one assignment. So another thread sees the former fit
+    or the new one, and after a failure the estimator is as it was.
     """
 
-    def as_it_is(self) -> Self:
+    def snapshot(self) -> Self:
         """A shallow copy, which a later fit of the original does not change.
 
         Returns
         -------
-        same : an estimator of the same class, which shares what was learned.
+        copy : an estimator of the same class, which shares the fitted attributes.
         """
         return shallow(self)
 
-    def _exchange(self, learn: Learn) -> Self:
-        """Take over what `learn` has put into a copy.
+    def _learn_atomically(self, learn: Learn) -> Self:
+        """Run `learn` on a copy, and take over the attributes that it has set there.
 
-        Whoever learns at the same time in another thread waits, and then learns on from what came of this.
+        Another thread that learns at the same time waits, and then continues from the new state.
 
         Parameters
         ----------
-        learn : is given the copy, and a copy of the user's own generator, if `random_state` is one; returns what that
-            has come to, or None.
+        learn : callable (copy, generator) -> generator or None
+            `generator` is a copy of the user's own, if `random_state` is one, else None. The user's generator gets the
+            state of the one that is returned.
         """
-        with turn_of(self):
-            return self._learn_beside(learn)
+        with lock_of(self):
+            return self._learn_on_copy(learn)
 
-    def _learn_beside(self, learn: Learn) -> Self:
+    def _learn_on_copy(self, learn: Learn) -> Self:
         before, n_threads = dict(self.__dict__), threads_now()
-        beside = self.as_it_is()
-        given: Any = getattr(self, "random_state", None)  # who draws nothing has none
+        copied = self.snapshot()
+        given: Any = getattr(self, "random_state", None)  # some transformers have none
         is_users = isinstance(given, np.random.RandomState) and given is not GLOBAL
-        state = given.get_state(legacy=False) if is_users else None  # of whatever generator
+        state = given.get_state(legacy=False) if is_users else None  # `legacy` would be of MT19937 alone
         try:
             with cpu_by_default(), torch.inference_mode(mode=False), without_autocast("cpu"), without_autocast("cuda"):
-                drawn = learn(beside, copy.deepcopy(given) if is_users else None)
-            learned = {k: v for k, v in beside.__dict__.items() if k not in before or before[k] is not v}
-            kept = {k: v for k, v in self.__dict__.items() if k in beside.__dict__ or k not in before}
+                drawn = learn(copied, copy.deepcopy(given) if is_users else None)
+            learned = {k: v for k, v in copied.__dict__.items() if k not in before or before[k] is not v}
+            kept = {k: v for k, v in self.__dict__.items() if k in copied.__dict__ or k not in before}
             if drawn is not None:
                 given.set_state(drawn.get_state(legacy=False))
             self.__dict__ = {**kept, **learned}
@@ -78,37 +79,37 @@ class Exchanged:
         return self
 
 
-def turn_of(estimator: Exchanged) -> threading.RLock:
-    """What is held by the thread that learns; who holds it may take it again."""
-    return TURNS.setdefault(estimator, threading.RLock())
+def lock_of(estimator: AtomicEstimator) -> threading.RLock:
+    """The lock that a thread holds while it learns; it is reentrant."""
+    return LOCKS.setdefault(estimator, threading.RLock())
 
 
-def in_turn(method: F) -> F:
-    """Let a method that learns wait for those that do so in other threads, before it looks at its estimator."""
+def one_at_a_time(method: F) -> F:
+    """Decorate a method that learns: it waits for other threads that do, before it reads its estimator."""
 
     @functools.wraps(method)
-    def waits(self: Exchanged, *args: Any, **kwargs: Any) -> Any:
-        with turn_of(self):
+    def locked(self: AtomicEstimator, *args: Any, **kwargs: Any) -> Any:
+        with lock_of(self):
             return method(self, *args, **kwargs)
 
-    return waits  # type: ignore[return-value]
+    return locked  # type: ignore[return-value]
 
 
-def at_one_moment(method: F) -> F:
-    """Let a method see its estimator as it was when the method was called."""
+def on_snapshot(method: F) -> F:
+    """Decorate a method that reads its estimator: it sees the state at the time of the call."""
 
     @functools.wraps(method)
-    def asked(self: Exchanged, *args: Any, **kwargs: Any) -> Any:
-        return method(self.as_it_is(), *args, **kwargs)
+    def on_copy(self: AtomicEstimator, *args: Any, **kwargs: Any) -> Any:
+        return method(self.snapshot(), *args, **kwargs)
 
-    return asked  # type: ignore[return-value]
+    return on_copy  # type: ignore[return-value]
 
 
 def own_generator(random: np.random.RandomState) -> np.random.RandomState:
-    """A generator that draws what `random` would draw, and leaves it alone; but numpy's global one is shared."""
+    """A copy of a generator; numpy's global one is shared."""
     return random if random is GLOBAL else copy.deepcopy(random)
 
 
 def generator_of(random_state: Any, users: np.random.RandomState | None) -> np.random.RandomState:
-    """The generator that `random_state` means, or the copy of it where it is the user's."""
+    """The generator that `random_state` stands for, or the copy of the user's own."""
     return check_random_state(random_state) if users is None else users

@@ -65,10 +65,10 @@ class Calibration(Predictions):
         check_is_fitted(self)
         Y = one_of(Y, y)
 
-        def learn(beside: Self, users: np.random.RandomState | None) -> None:
-            beside.calibration_ = beside._slopes_and_intercepts(X, Y, sample_weight)
+        def learn(copied: Self, users: np.random.RandomState | None) -> None:
+            copied.calibration_ = copied._slopes_and_intercepts(X, Y, sample_weight)
 
-        return self._exchange(learn)
+        return self._learn_atomically(learn)
 
     def _slopes_and_intercepts(self, X: Any, Y: Any, sample_weight: Any) -> np.ndarray:
         warn_of_orders(X=X, Y=Y, sample_weight=sample_weight)

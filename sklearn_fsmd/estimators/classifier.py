@@ -8,10 +8,10 @@ from typing import Any, Self
 from sklearn.utils import Tags
 
 from sklearn_fsmd.encoding import one_of
-from sklearn_fsmd.estimators.atomic import in_turn
+from sklearn_fsmd.estimators.atomic import one_at_a_time
 from sklearn_fsmd.estimators.datasets import Datasets
 from sklearn_fsmd.parameters import checks_parameters, estimator
-from sklearn_fsmd.persistence import BEFORE, flat_history, freeze, thaw
+from sklearn_fsmd.persistence import BEFORE, flat_history, network_state, restore_network
 from sklearn_fsmd.training import making
 
 
@@ -66,7 +66,7 @@ class MultiTaskClassifier(Datasets):
     # ---------------------------------------------------------------------------------------------------- learning
 
     @checks_parameters
-    @in_turn
+    @one_at_a_time
     def fit(
         self,
         X: Any,
@@ -124,12 +124,12 @@ class MultiTaskClassifier(Datasets):
             raise ValueError("`X_val` and `Y_val` go together; only one of them was given.")
         if sample_weight_val is not None and X_val is None:
             raise ValueError("`sample_weight_val` is for the rows of `X_val`, which was not given.")
-        anew = not (self.warm_start and hasattr(self, "_predictor"))
-        if X_unlabeled is not None and not (self.pretrain_epochs and anew):
+        from_scratch = not (self.warm_start and hasattr(self, "_predictor"))
+        if X_unlabeled is not None and not (self.pretrain_epochs and from_scratch):
             why = "it goes on from a former fit" if self.pretrain_epochs else "pretrain_epochs is 0"
             raise ValueError(f"`X_unlabeled` is for pretraining, which this fit has none of: {why}.")
         validation = None if X_val is None else (X_val, Y_val, sample_weight_val)
-        checkpoint = self._checkpoint(anew, resume)
+        checkpoint = self._checkpoint(from_scratch, resume)
         options = {"epochs": self.max_epochs, "X_unlabeled": X_unlabeled, "checkpoint": checkpoint}
         options["goes_on"] = self.warm_start
         return self._learn(X, one_of(Y, y), sample_weight, validation, **options)
@@ -174,7 +174,7 @@ class MultiTaskClassifier(Datasets):
         # What an __init__ of the user's own leaves to the class is said too: what is missing is of former versions.
         state = {field.name: getattr(self, field.name) for field in fields(self)} | dict(super().__getstate__())
         predictor, _ = state.pop("_predictor", None), state.pop("net_", None)
-        return state if predictor is None else {**state, "net_": freeze(predictor, self.history_)}
+        return state if predictor is None else {**state, "net_": network_state(predictor, self.history_)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         parameters = {field.name for field in fields(self)}
@@ -185,7 +185,7 @@ class MultiTaskClassifier(Datasets):
             state["history_"] = flat_history(state["history_"], state["task_names_"])
         super().__setstate__(state)
         if frozen is not None:
-            self._predictor = thaw(self._encoder, len(self._targets.classes), frozen)
+            self._predictor = restore_network(self._encoder, len(self._targets.classes), frozen)
             self.device_ = self._predictor.device
 
     def __sklearn_tags__(self) -> Tags:

@@ -22,7 +22,7 @@ from sklearn_fsmd.encoding import (
     warn_of_other_steps,
     warn_unjudged,
 )
-from sklearn_fsmd.estimators.atomic import in_turn
+from sklearn_fsmd.estimators.atomic import one_at_a_time
 from sklearn_fsmd.estimators.learning import Learning
 from sklearn_fsmd.parameters import checks_parameters, estimator, warn
 from sklearn_fsmd.parameters.machine import draw_seed
@@ -48,7 +48,7 @@ class Datasets(Learning):
     """An estimator that learns from data sets as from tables."""
 
     @checks_parameters
-    @in_turn
+    @one_at_a_time
     def fit_dataset(
         self,
         source: Any,
@@ -121,29 +121,31 @@ class Datasets(Learning):
                 "Set it to 0, or use `fit`."
             )
         refuse_a_choice(validation)
-        anew = not (self.warm_start and hasattr(self, "_predictor"))
-        if columns is None and not anew:
+        from_scratch = not (self.warm_start and hasattr(self, "_predictor"))
+        if columns is None and not from_scratch:
             columns = getattr(self, "feature_names_in_", None)
         with together() as processes:
 
             def opened(source: Any, columns: Sequence[Any] | None) -> Dataset:
-                dataset = Dataset.of(source, columns, targets, sample_weight, on_error)
+                dataset = Dataset.from_source(source, columns, targets, sample_weight, on_error)
                 return dataset if processes is None else replace(dataset, note_work=processes.note_work)
 
             dataset = opened(source, columns)
             valid = None if validation is None else opened(validation, dataset.features)
             if valid is not None and (processes is None or processes.rank == 0):
                 valid.warn_of_rows_of(dataset)
-            checkpoint = self._checkpoint(anew, resume)
-            fitted = None if anew else (self._encoder, self._targets)
-            new_trial = partial(Trial, self.as_it_is(), dataset, fitted)
+            checkpoint = self._checkpoint(from_scratch, resume)
+            fitted = None if from_scratch else (self._encoder, self._targets)
+            new_trial = partial(Trial, self.snapshot(), dataset, fitted)
             trial = new_trial()
             dataset = dataset.leave_out(trial, new_trial)
             valid = None if valid is None else valid.leave_out(trial)  # which is to go with the rows of training
             if processes is None or processes.rank == 0:
                 dataset.warn_of_large_groups()
-            return self._exchange(
-                lambda beside, users: beside._read_and_stream(users, dataset, valid, checkpoint, anew, processes)
+            return self._learn_atomically(
+                lambda copied, users: copied._read_and_stream(
+                    users, dataset, valid, checkpoint, from_scratch, processes
+                )
             )
 
     def _read_and_stream(
@@ -152,23 +154,23 @@ class Datasets(Learning):
         dataset: Dataset,
         validation: Dataset | None,
         checkpoint: Checkpoint | None,
-        anew: bool,
+        from_scratch: bool,
         processes: Processes | None,
     ) -> np.random.RandomState | None:
         """What `_read_and_train` does with a table, in passes over a data set."""
         self._check_parameters()
-        random = self._generator(users, checkpoint, anew)
+        random = self._generator(users, checkpoint, from_scratch)
         if processes is not None:
             random = _agreed(processes, dataset, checkpoint, random)
         seed, n_rows = self._seed_of_split(random), dataset.source.n_rows
         splits = validation is None and validation_rows.wants_split(self, n_rows)
-        dataset = replace(dataset, held=HoldOut.of(self, n_rows, seed) if splits else HoldOut(n_rows, seed))
+        dataset = replace(dataset, held=HoldOut.from_params(self, n_rows, seed) if splits else HoldOut(n_rows, seed))
         if validation is not None:
             validation = replace(validation, held=HoldOut(validation.source.n_rows, seed, fraction=1.0))
 
-        net = None if anew else making.go_on_with(self, self.net_)
+        net = None if from_scratch else making.resume_training(self, self.net_)
         encoder, targets, parents, sums, held, sample, valid, content = self._learn_encoding(
-            dataset, validation, random, anew
+            dataset, validation, random, from_scratch
         )
         rates = sums.rates()
         if validation is not None and valid is not None:
@@ -202,22 +204,24 @@ class Datasets(Learning):
         )
         if held is not None:
             held.finish(sums.factors, more=True)
-        return drawn if anew and users is not None else None
+        return drawn if from_scratch and users is not None else None
 
     def _learn_encoding(
-        self, dataset: Dataset, validation: Dataset | None, random: np.random.RandomState, anew: bool
+        self, dataset: Dataset, validation: Dataset | None, random: np.random.RandomState, from_scratch: bool
     ) -> LearnedEncoding:
         """The passes before the first epoch."""
-        found = first_pass(self, dataset, draw_seed(random), None if anew else Growth(self._encoder, grows=self._grows))
+        found = first_pass(
+            self, dataset, draw_seed(random), None if from_scratch else Growth(self._encoder, grows=self._grows)
+        )
         content = found.content
-        encoder, targets = found.encoder, self._new_targets(found.labels, None) if anew else self._targets
+        encoder, targets = found.encoder, self._new_targets(found.labels, None) if from_scratch else self._targets
         parents = self._parents(targets)
         how = dataset, encoder, targets, parents
-        if anew:
+        if from_scratch:
             features, labels = dataset.features_of(found.first.frame), encoded([found.first], *how)[1]
             self._warn_of_columns(encoder, targets, features, labels)
         sample = _rows(found.sample, how)
-        if anew:
+        if from_scratch:
             warn_of_other_steps(targets, sample[1])
         valid = _rows(found.valid, how) if found.valid else None
         del found
@@ -225,16 +229,16 @@ class Datasets(Learning):
             valid = _rows(validation_blocks(self, validation), (validation, *how[1:]))
         if valid is not None:
             refuse_unjudged(valid[1])
-        if anew:
+        if from_scratch:
             self._choose_statistics(encoder, parents, sample, valid, random)
-        more = self._grows and not anew
+        more = self._grows and not from_scratch
         sums, held = scan(*how, more=more)
         warn_of_contradictions(sums.n_odd, sums.n_rows, targets.names, parents)
-        if anew:
+        if from_scratch:
             refuse_unlabeled(sums.weights, sums.positive, sums.steps, targets.names, parents)
         if valid is not None:
             warn_unjudged(valid[1], targets, parents)
-        if anew and encoder.bias is not None and sample[0].bias is not None:
+        if from_scratch and encoder.bias is not None and sample[0].bias is not None:
             encoder.take_reference(sample[0].bias)
         if encoder.statistics is not None:
             if not more:

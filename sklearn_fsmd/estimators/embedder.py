@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from sklearn_fsmd.encoding import FeatureEncoder, column_names, read_table
-from sklearn_fsmd.estimators.atomic import Exchanged, at_one_moment, generator_of
+from sklearn_fsmd.estimators.atomic import AtomicEstimator, generator_of, on_snapshot
 from sklearn_fsmd.estimators.tables import TakesTables
 from sklearn_fsmd.parameters import TableParameters, checks_parameters, estimator
 from sklearn_fsmd.parameters.machine import draw_seed, resolve_device, threads
@@ -22,7 +22,7 @@ from sklearn_fsmd.training import pretrain
 
 
 @estimator
-class DenoisingEmbedder(Exchanged, Saving, TakesTables, TransformerMixin, TableParameters, BaseEstimator):
+class DenoisingEmbedder(AtomicEstimator, Saving, TakesTables, TransformerMixin, TableParameters, BaseEstimator):
     """Turn a table of categories and numbers into numbers, learned without a target.
 
     A denoising autoencoder reads rows in which some values were swapped for those of other rows, and is trained to
@@ -79,11 +79,11 @@ class DenoisingEmbedder(Exchanged, Saving, TakesTables, TransformerMixin, TableP
         -------
         self : the fitted transformer.
         """
-        return self._exchange(lambda beside, users: beside._read_and_train(users, X))
+        return self._learn_atomically(lambda copied, users: copied._read_and_train(users, X))
 
     def _read_and_train(self, users: np.random.RandomState | None, X: Any) -> np.random.RandomState | None:
         X = read_table(self, X, reset=True)
-        encoder = FeatureEncoder.of(self)
+        encoder = FeatureEncoder.from_params(self)
         rows = encoder.fit_encode(X)
         name, count = Counter(_names_out(encoder, self.embedding_dim, column_names(X))).most_common(1)[0]
         if count > 1:
@@ -104,7 +104,7 @@ class DenoisingEmbedder(Exchanged, Saving, TakesTables, TransformerMixin, TableP
         self._encoder: FeatureEncoder = encoder
         return users
 
-    @at_one_moment
+    @on_snapshot
     def transform(self, X: Any) -> np.ndarray:
         """The embedded rows.
 
@@ -121,7 +121,7 @@ class DenoisingEmbedder(Exchanged, Saving, TakesTables, TransformerMixin, TableP
         vectors = self.embeddings_[rows.codes].reshape(len(rows), -1)
         return np.concatenate([vectors, rows.numbers], axis=1)
 
-    @at_one_moment
+    @on_snapshot
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the columns of the result: city_0, city_1, … for a category, price_bin_0, … and price for a number.
 

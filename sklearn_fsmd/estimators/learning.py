@@ -52,7 +52,7 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
 
     def _learn(self, *args: Any, **kwargs: Any) -> Self:
         """Read and train on a copy, and take over what came of it at once; or nothing, if that fails."""
-        return self._exchange(lambda beside, users: beside._read_and_train(users, *args, **kwargs))
+        return self._learn_atomically(lambda copied, users: copied._read_and_train(users, *args, **kwargs))
 
     def _read_and_train(
         self,
@@ -75,20 +75,20 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
         to, if it was drawn from.
         """
         self._check_parameters()
-        anew = checkpoint is not None or not (goes_on and hasattr(self, "_predictor"))
-        X, Y, sample_weight = self._checked(X, Y, sample_weight, anew)
-        random = self._generator(users, checkpoint, anew)
-        targets = self._new_targets(Y, classes) if anew else self._targets.check_classes(classes)
+        from_scratch = checkpoint is not None or not (goes_on and hasattr(self, "_predictor"))
+        X, Y, sample_weight = self._checked(X, Y, sample_weight, from_scratch)
+        random = self._generator(users, checkpoint, from_scratch)
+        targets = self._new_targets(Y, classes) if from_scratch else self._targets.check_classes(classes)
         parents = self._parents(targets)
-        if not (anew or split):
+        if not (from_scratch or split):
             refuse_other_rate(self.negative_sampling_rate, self.net_.spec_)
-        net = None if anew else making.go_on_with(self, self.net_)
+        net = None if from_scratch else making.resume_training(self, self.net_)
         labels = targets.encode(Y, sample_weight, parents, scale=split)
         if not split:  # rows of `partial_fit` may be of today
             labels = labels.without_young_steps(parents)
         encoder = InputEncoder(self) if net is None else self._grown(net, X)
-        rows = encoder.fit_encode(X, self._like(X, X_unlabeled)) if anew else encoder.encode(X)
-        if anew:
+        rows = encoder.fit_encode(X, self._like(X, X_unlabeled)) if from_scratch else encoder.encode(X)
+        if from_scratch:
             warn_of_answers(X, Y)
             warn_of_other_steps(targets, labels)
             self._warn_of_columns(encoder, targets, X, labels)
@@ -100,12 +100,12 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
             data, valid, held = self._set_aside(data, random)
         if net is not None:
             making.widen(net, data[1])
-        steps = StepSums.of(data[1], parents)
-        if anew and split:
+        steps = StepSums.from_targets(data[1], parents)
+        if from_scratch and split:
             refuse_unlabeled(*data[1].totals(), steps, targets.names, parents)
         if valid is not None:
             warn_unjudged(valid[1], targets, parents)
-        if anew:
+        if from_scratch:
             self._choose_statistics(encoder, parents, data, valid, random)
         rates = steps.rates(parents)
         if validation is not None and valid is not None:
@@ -113,7 +113,7 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
         level = None
         if split or self.value_targets:  # `partial_fit` leaves probabilities; values are corrected always
             level = level_rows.sample(*data, rates if split else None, self.negative_sampling_rate)
-        more = not split or (self._grows and not anew)
+        more = not split or (self._grows and not from_scratch)
         data, valid, level = self._with_statistics(encoder, data, valid, level, random, more=more)
         if net is None:
             resumes = checkpoint is not None and checkpoint.resumes
@@ -133,7 +133,7 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
         if encoder.statistics is not None and valid is not None and held is not None:
             # They are rows of X. Those of `X_val` are left out: by these the user may judge.
             encoder.statistics.add(valid[0].codes, held.without_young_steps(parents))
-        return drawn if anew and users is not None else None
+        return drawn if from_scratch and users is not None else None
 
     def _grown(self, net: Net, X: Any) -> InputEncoder:
         """The encoder for training that goes on; it and the net have rows for what comes up in X."""
@@ -163,10 +163,10 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
         return self._split_seed
 
     def _generator(
-        self, users: np.random.RandomState | None, checkpoint: Checkpoint | None, anew: bool
+        self, users: np.random.RandomState | None, checkpoint: Checkpoint | None, from_scratch: bool
     ) -> np.random.RandomState:
-        """What all is drawn from; see :meth:`_read_and_train`. Who begins anew forgets which rows validated before."""
-        if not anew:
+        """The generator of the fit. A fit from scratch forgets the former validation rows."""
+        if not from_scratch:
             return own_generator(self._random)
         for name in ("_split_seed", "_validating"):
             self.__dict__.pop(name, None)
@@ -253,7 +253,7 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
         self.history_ = net.epochs()
         self.n_iter_ = len(self.history_)
 
-    def _checkpoint(self, anew: bool, resume: bool) -> Checkpoint | None:
+    def _checkpoint(self, from_scratch: bool, resume: bool) -> Checkpoint | None:
         """What writes the file named `checkpoint`, and reads it first to `resume`."""
         if self.checkpoint is None:
             if self.checkpoint_rows is not None:
@@ -268,7 +268,7 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
             raise ValueError(
                 "`checkpoint` and `callbacks` do not go together: the file cannot hold what callbacks remember."
             )
-        if not anew:
+        if not from_scratch:
             raise ValueError("`checkpoint` is for a fit from the start; with warm_start this one goes on from another.")
         parameters = {name: value for name, value in self.get_params(deep=False).items() if name not in WITHOUT_EFFECT}
         random = own_generator(check_random_state(self.random_state))

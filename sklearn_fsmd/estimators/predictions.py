@@ -20,7 +20,7 @@ from sklearn_fsmd.encoding import (
     warn_of_orders,
     warn_of_young_rows,
 )
-from sklearn_fsmd.estimators.atomic import Exchanged, at_one_moment
+from sklearn_fsmd.estimators.atomic import AtomicEstimator, on_snapshot
 from sklearn_fsmd.inference import Predictor
 from sklearn_fsmd.metrics import mean_auc
 from sklearn_fsmd.network import MultiTaskNetwork, parents_of
@@ -47,7 +47,7 @@ def _has_values(self: Predictions) -> bool:
     return True
 
 
-class Predictions(Exchanged):
+class Predictions(AtomicEstimator):
     """The methods of an estimator that has been fitted by :class:`~sklearn_fsmd.MultiTaskClassifier`."""
 
     extractor: Any
@@ -84,7 +84,7 @@ class Predictions(Exchanged):
             return self._encoder.encode_shown(read_table(self, as_pandas(X), reset=False))
         return self._encoder.encode_main(self._table(X))
 
-    @at_one_moment
+    @on_snapshot
     def predict_marginals(self, X: Any, *, as_shown: bool = False) -> np.ndarray:
         """P(Y_k = 1 | x) of each task: for a chain pCTR, pCTCVR and so on.
 
@@ -102,7 +102,7 @@ class Predictions(Exchanged):
         self._refuse_unfitted()
         return self._predictor.marginals(self._rows(X, as_shown=as_shown), self.n_threads, self.calibration_)
 
-    @at_one_moment
+    @on_snapshot
     def predict_proba(self, X: Any) -> list[np.ndarray] | np.ndarray:
         """Marginal probabilities of both classes of each task.
 
@@ -119,7 +119,7 @@ class Predictions(Exchanged):
         both = np.stack((1 - p, p), axis=2)
         return both[:, 0] if self._targets.one_dimensional else [both[:, k] for k in range(p.shape[1])]
 
-    @at_one_moment
+    @on_snapshot
     def predict_log_proba(self, X: Any) -> list[np.ndarray] | np.ndarray:
         """The logarithms of what :meth:`predict_proba` returns.
 
@@ -135,7 +135,7 @@ class Predictions(Exchanged):
         with np.errstate(divide="ignore"):
             return [np.log(of_task) for of_task in p] if isinstance(p, list) else np.log(p)
 
-    @at_one_moment
+    @on_snapshot
     def predict(self, X: Any) -> np.ndarray:
         """The more probable class of each task.
 
@@ -157,7 +157,7 @@ class Predictions(Exchanged):
             dtype = np.dtype(object)  # such as integers beyond 2**53 beside floats
         return np.stack([own.astype(dtype) for own in labels], axis=1)
 
-    @at_one_moment
+    @on_snapshot
     def predict_conditionals(self, X: Any, *, as_shown: bool = False) -> np.ndarray:
         """P(step k | step k − 1) of each task: the first is its marginal, the second pCVR.
 
@@ -193,7 +193,7 @@ class Predictions(Exchanged):
         return parents if any(parent is not None for parent in parents) else parents_of("chain", len(parents))
 
     @offered_if(_has_values)
-    @at_one_moment
+    @on_snapshot
     def predict_values(self, X: Any, *, conditional: bool = False, as_shown: bool = False) -> np.ndarray:
         """The expected value of each of `value_targets`: P(step) · E[value | step] where it follows a step.
 
@@ -214,7 +214,7 @@ class Predictions(Exchanged):
         p, values = self._predictor.marginals_and_values(rows, self.n_threads, self.calibration_)
         return cast("np.ndarray", values) if conditional else self._of_impressions(p, values)
 
-    @at_one_moment
+    @on_snapshot
     def _marginals_and_values(self, X: Any, *, as_shown: bool = False) -> np.ndarray:
         """The marginals, and after them the expected values of impressions, ``(n, K + V)``, by one pass."""
         self._refuse_unfitted()
@@ -231,7 +231,7 @@ class Predictions(Exchanged):
                 values[:, v] *= p[:, parent]
         return values
 
-    @at_one_moment
+    @on_snapshot
     def rank_score(
         self, X: Any, weights: Sequence[float] | np.ndarray | Mapping[str, float] | None = None
     ) -> np.ndarray:
@@ -262,7 +262,7 @@ class Predictions(Exchanged):
         return weighted_product(p, exponents)
 
     @offered_if(_has_gates)
-    @at_one_moment
+    @on_snapshot
     def gate_weights(self, X: Any) -> np.ndarray:
         """How much each task's gate gives to each expert, level by level.
 
@@ -292,7 +292,7 @@ class Predictions(Exchanged):
         """
         return output_view(self, task)
 
-    @at_one_moment
+    @on_snapshot
     def score(self, X: Any, Y: Any = None, sample_weight: Any = None, *, y: Any = None) -> float:
         """Mean ROC AUC over the binary targets.
 

@@ -40,12 +40,12 @@ IN_A_PIPELINE = (
 class Reading(TakesTables, MultiTaskParameters):
     """An estimator whose tables and targets are read as its parameters say."""
 
-    def _checked(self, X: Any, Y: Any, sample_weight: Any, anew: bool) -> tuple[Any, Any, Any]:
-        """Rows, targets and weights as pandas or numpy have them; of a fit `anew` X says what the columns are."""
+    def _checked(self, X: Any, Y: Any, sample_weight: Any, from_scratch: bool) -> tuple[Any, Any, Any]:
+        """Rows, targets and weights in pandas or numpy; a fit `from_scratch` takes the columns from X."""
         if Y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         warn_of_orders(X=X, Y=Y, sample_weight=sample_weight)
-        X = read_table(self, X, reset=anew)
+        X = read_table(self, X, reset=from_scratch)
         Y, sample_weight = as_pandas(Y), as_pandas(sample_weight)
         check_consistent_length(X, Y)
         return X, Y, sample_weight
@@ -122,7 +122,9 @@ class Reading(TakesTables, MultiTaskParameters):
     def _refuse_unsampled(self, parents: Sequence[int | None], train: StepSums, valid: Targets) -> None:
         if self.negative_sampling_rate == 1:
             return
-        own, others = ((steps.rates(parents), steps.n_labels) for steps in (train, StepSums.of(valid, parents)))
+        own, others = (
+            (steps.rates(parents), steps.n_labels) for steps in (train, StepSums.from_targets(valid, parents))
+        )
         refuse_unsampled(self.negative_sampling_rate, parents, own, others, "the rows that validate")
 
     def _warn_of_columns(self, encoder: InputEncoder, targets: TargetEncoder, X: Any, labels: Targets) -> None:

@@ -57,7 +57,7 @@ class Statistics(Predictions):
         """
         check_is_fitted(self)
         self._validate_params()  # type: ignore[attr-defined]
-        return self._exchange(lambda beside, _: beside._count(X, one_of(Y, y), sample_weight))
+        return self._learn_atomically(lambda copied, _: copied._count(X, one_of(Y, y), sample_weight))
 
     def _count(self, X: Any, Y: Any, sample_weight: Any) -> None:
         warn_of_orders(X=X, Y=Y, sample_weight=sample_weight)
@@ -79,12 +79,12 @@ class Statistics(Predictions):
         names, shares = self._targets.names, encoder.statistics.known_shares(parents)
         warn_of_young_rows(targets.labels, targets.full_weights, names, parents, usual=shares)
         if (rate := self._predictor.spec.get("negative_sampling_rate", 1.0)) != 1:
-            found, known = StepSums.of(targets, parents), encoder.statistics
+            found, known = StepSums.from_targets(targets, parents), encoder.statistics
             train = known.rates_of_steps(parents), known.labels_of_steps(parents)
             refuse_unsampled(rate, parents, train, (found.rates(parents), found.n_labels), "these rows")
         encoder.statistics.add(rows.codes, targets)
         if encoder.main.n_rows > self._encoder.main.n_rows:
-            net = making.go_on_with(p, self.net_)
+            net = making.resume_training(p, self.net_)
             making.grow(p, net, self._encoder, encoder)
             self.net_, self._predictor = net, Predictor(net.module_, str(net.device), net.spec_)
         self._encoder = encoder

@@ -37,4 +37,4 @@ def last_step(model: Any) -> tuple[MultiTaskClassifier, list[str]]:
             "The file holds the last step of the Pipeline. What the steps before it do must be done before its inputs "
             f"are filled: {', '.join(before)}."
         )
-    return last.as_it_is(), before
+    return last.snapshot(), before

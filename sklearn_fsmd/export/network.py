@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Said:
+class MemberOutputs:
     """What a member says of the rows.
 
     Attributes
@@ -33,7 +33,7 @@ class Said:
     values: tuple[Value, ...] = ()
 
 
-def said_by_members(g: Graph, network: MultiTaskNetwork, rows: Rows) -> list[Said]:
+def outputs_by_member(g: Graph, network: MultiTaskNetwork, rows: Rows) -> list[MemberOutputs]:
     """What each member says; the bias tower is at its neutral level.
 
     Raises
@@ -45,7 +45,7 @@ def said_by_members(g: Graph, network: MultiTaskNetwork, rows: Rows) -> list[Sai
         parts = f"{type(network).__name__} with the link {type(network.link).__name__}"
         raise ValueError(f"The network is a {parts}, which to_onnx does not know.")
     w = Weights()
-    found = [_said(g, w, member, rows, network.n_learned) for member in network.members]
+    found = [_member_outputs(g, w, member, rows, network.n_learned) for member in network.members]
     slopes = w(network.slopes)
     found = [replace(own, logits=g.op("Mul", own.logits, slopes)) for own in found]
     if network.values is not None:
@@ -59,7 +59,7 @@ def said_by_members(g: Graph, network: MultiTaskNetwork, rows: Rows) -> list[Sai
     return found
 
 
-def _said(g: Graph, w: Weights, member: Member, rows: Rows, n_tasks: int) -> Said:
+def _member_outputs(g: Graph, w: Weights, member: Member, rows: Rows, n_tasks: int) -> MemberOutputs:
     """`n_tasks` are the binary targets and the values."""
     rows = shared_rows(g, member.embedding.layout, rows)
     fields = embedding.fields(g, w, member.embedding, rows)
@@ -72,7 +72,9 @@ def _said(g: Graph, w: Weights, member: Member, rows: Rows, n_tasks: int) -> Sai
     return _towers(g, w, member.towers, own, y_fm)
 
 
-def _towers(g: Graph, w: Weights, towers: Towers, representations: list[Value], low_order: Value | None) -> Said:
+def _towers(
+    g: Graph, w: Weights, towers: Towers, representations: list[Value], low_order: Value | None
+) -> MemberOutputs:
     """What the towers say; `low_order` ``(n, T)`` or ``(n, 1)`` adds to the first output of each."""
     hidden = [extractors.mlp(g, w, towers.hidden, k, x) for k, x in enumerate(representations)]
 
@@ -89,10 +91,10 @@ def _towers(g: Graph, w: Weights, towers: Towers, representations: list[Value], 
         first = g.op("Add", first, low_order)
     n_values = len(hidden) - towers.n_binary
     if not n_values:
-        return Said(first)
+        return MemberOutputs(first)
     logits, of_values = g.split(first, [towers.n_binary, n_values])
     more = (outputs(p, towers.n_binary) for p in range(1, towers.output.bias.shape[1]))
-    return Said(logits, (of_values, *more))
+    return MemberOutputs(logits, (of_values, *more))
 
 
 def _width(member: Member, rows: Rows) -> int:

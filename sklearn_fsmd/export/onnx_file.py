@@ -15,7 +15,7 @@ from sklearn_fsmd.estimators import MultiTaskClassifier
 from sklearn_fsmd.export.columns import Column, bias_names, columns_of
 from sklearn_fsmd.export.last_step import last_step
 from sklearn_fsmd.export.names import OUTPUTS, VALUES
-from sklearn_fsmd.export.network import said_by_members
+from sklearn_fsmd.export.network import outputs_by_member
 from sklearn_fsmd.export.outputs import conditionals, marginals, rank_score, steps
 from sklearn_fsmd.export.rows import encoded
 from sklearn_fsmd.export.size import check_size
@@ -111,13 +111,13 @@ def to_onnx(
     check_size(encoder, network, columns)
 
     g = Graph([*outputs, *(name for column in columns for name in column.input_names)], int(opset))
-    said = said_by_members(g, network, encoded(g, encoder, columns))
+    outputs = outputs_by_member(g, network, encoded(g, encoder, columns))
     parents = network.link.parents
-    of_steps = steps(g, [own.logits for own in said], parents, estimator.calibration_)
+    of_steps = steps(g, [own.logits for own in outputs], parents, estimator.calibration_)
     p = factors = marginals(g, of_steps, parents)
     values = None
     if of_values is not None and network.values is not None:
-        given = expected(g, network.values, [own.values for own in said])
+        given = expected(g, network.values, [own.values for own in outputs])
         values = of_impressions(g, given, p, len(parents), of_values.parents)
         factors = g.concat([p, values])
     g.output("marginals", p, "float", ["n", len(parents)])

@@ -16,7 +16,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_consistent_length, check_is_fitted
 
 from sklearn_fsmd.encoding import TargetEncoder, as_pandas, one_of, read_table, warn_of_contradictions, warn_of_order
-from sklearn_fsmd.estimators import Exchanged, TakesTables, at_one_moment
+from sklearn_fsmd.estimators import AtomicEstimator, TakesTables, on_snapshot
 from sklearn_fsmd.history.log import EventLog, Key
 from sklearn_fsmd.history.past import Asked, Past, Questions
 from sklearn_fsmd.history.times import moment_of, moments, name_of_span, span
@@ -29,7 +29,7 @@ SMOOTHING = 10.0
 
 
 @estimator
-class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEstimator):
+class HistoryFeatures(AtomicEstimator, Saving, TakesTables, TransformerMixin, BaseEstimator):
     """What a log says of the past of each row: how often, how successfully and how long ago.
 
     For each key and row, the events of the same key that are at least `delay` older are counted: impressions, the rate
@@ -160,7 +160,7 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
         ValueError
             If `keys` is empty, a column is not there, a time is missing, or Y is.
         """
-        return self._exchange(lambda beside, _: beside._learn(X, one_of(Y, y)))
+        return self._learn_atomically(lambda copied, _: copied._learn(X, one_of(Y, y)))
 
     @checks_parameters
     def fit_transform(self, X: Any, Y: Any = None, *, y: Any = None) -> pd.DataFrame:
@@ -183,12 +183,12 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
         """
         told: list[pd.DataFrame] = []
 
-        def learn(beside: Self, _: Any) -> None:  # and tell, before another thread can add to the log
-            beside._learn(X, one_of(Y, y))
-            past = beside._past
-            told.append(beside._tell(beside._table(X, reset=False), past.log.times, past.asked_itself()))
+        def learn(copied: Self, _: Any) -> None:  # and tell, before another thread can add to the log
+            copied._learn(X, one_of(Y, y))
+            past = copied._past
+            told.append(copied._tell(copied._table(X, reset=False), past.log.times, past.asked_itself()))
 
-        self._exchange(learn)
+        self._learn_atomically(learn)
         return told[0]
 
     def update(self, X: Any, Y: Any = None, *, y: Any = None) -> Self:
@@ -211,7 +211,7 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
             If the events are older than what is known, and `strict_order` is set.
         """
         check_is_fitted(self)
-        return self._exchange(lambda beside, _: beside._add(X, one_of(Y, y)))
+        return self._learn_atomically(lambda copied, _: copied._add(X, one_of(Y, y)))
 
     def _add(self, X: Any, Y: Any) -> None:
         """Know more events."""
@@ -230,9 +230,9 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
         targets, n_odd = self._targets.encode_part(Y, None, questions.parents)  # of which none need be known yet
         warn_of_contradictions(n_odd, len(targets.labels), self.target_names_, questions.parents)
         check_consistent_length(X, targets.labels)
-        self._take(past.followed_by(EventLog.of(past.parts[0].log.columns, X, times, targets)))
+        self._take(past.followed_by(EventLog.from_frame(past.parts[0].log.columns, X, times, targets)))
 
-    @at_one_moment
+    @on_snapshot
     def transform(self, X: Any) -> pd.DataFrame:
         """What the fitted log knew at the time of each row.
 
@@ -262,7 +262,7 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
         self._past.freshness.warn_of_later(times, has_zone=self._has_zone)
         return self._tell(X, times, self._past.asked(X))
 
-    @at_one_moment
+    @on_snapshot
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the columns of the result.
 
@@ -290,7 +290,7 @@ class HistoryFeatures(Exchanged, Saving, TakesTables, TransformerMixin, BaseEsti
         columns = sorted({name for key in self._keys() for name in key} | ({str(self.last_of)} if self.last else set()))
         targets = self._targets.encode(Y, parents=parents_of(self.link, len(self.target_names_)))
         check_consistent_length(X, targets.labels)
-        self._know(EventLog.of(columns, X, times, targets))
+        self._know(EventLog.from_frame(columns, X, times, targets))
         taken = [name for name in self._names + self._past.questions.list_names() if name in X.columns]
         if taken:
             raise ValueError(f"X has a column {taken[0]!r}, which is the name of one of the result. Rename it.")

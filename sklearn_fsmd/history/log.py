@@ -36,7 +36,7 @@ class EventLog:
         self.labels, self.observed = np.empty((0, 0), np.float32), np.empty((0, 0), bool)
 
     @classmethod
-    def of(cls, columns: Sequence[str], X: pd.DataFrame, times: np.ndarray, targets: Targets) -> EventLog:
+    def from_frame(cls, columns: Sequence[str], X: pd.DataFrame, times: np.ndarray, targets: Targets) -> EventLog:
         """A log of these events."""
         made = cls(columns)
         made.vocabularies = [CategoryColumn(name) for name in made.columns]

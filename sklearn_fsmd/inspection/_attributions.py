@@ -10,7 +10,7 @@ import torch
 from sklearn.utils import Bunch
 
 from sklearn_fsmd.compose import fitted_model, reach
-from sklearn_fsmd.encoding import as_pandas, place_of
+from sklearn_fsmd.encoding import as_pandas, index_of_target
 from sklearn_fsmd.inspection._columns import Sources, sources_of
 from sklearn_fsmd.inspection._path import Path, Scale
 from sklearn_fsmd.metrics import check_count
@@ -94,7 +94,7 @@ def attributions(
     fitted_model(model)
     check_count("n_steps", n_steps)
     X, own = reach(model, X)
-    own = own.as_it_is()
+    own = own.snapshot()
     path = Path(own, *_target_and_scale(own, target, scale))
     rows, sources = own._rows(X), sources_of(own._encoder)
     parts, ends = [], []
@@ -151,7 +151,7 @@ def _by_column(given: tuple[torch.Tensor, ...], sources: Sources) -> np.ndarray:
 
 def _target_and_scale(model: Any, target: int | str, scale: Any) -> tuple[int, str, Scale]:
     names = [*model.task_names_, *model.value_names_]
-    k = place_of(target, names)
+    k = index_of_target(target, names)
     if k >= len(model.task_names_):
         if scale is not None:
             raise ValueError(f"{names[k]!r} holds values and has no {scale!r}. Leave `scale` out.")

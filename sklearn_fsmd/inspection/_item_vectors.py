@@ -53,7 +53,7 @@ def item_vectors(model: Any, column: str | int) -> pd.DataFrame:
     >>> item_vectors(model, "segment").shape
     (5, 16)
     """
-    own = fitted_model(model).as_it_is()
+    own = fitted_model(model).snapshot()
     encoder = own._encoder
     in_x = _column_of(encoder, column)
     position = int((~encoder.is_bias[:in_x]).sum())  # among those that the network reads

@@ -62,7 +62,7 @@ def unseen_values(model: Any, X: Any, *, n_examples: int = 3) -> pd.DataFrame:
     fitted_model(model)
     check_count("n_examples", n_examples)
     X, own = reach(model, X)
-    own = own.as_it_is()
+    own = own.snapshot()
     encoder = own._encoder
     rows = encoder.main_part(own._table(X))
     names = [name for name, is_bias in zip(encoder.display_names, encoder.is_bias, strict=True) if not is_bias]

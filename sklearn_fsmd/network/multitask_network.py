@@ -169,12 +169,12 @@ class MultiTaskNetwork(Member):
         return len(self.link.parents) + (0 if self.values is None else self.values.n_values)
 
     @torch.no_grad()
-    def start_at(self, rates: Tensor, values: tuple[Tensor, Tensor] | None = None) -> None:
+    def init_from_base_rates(self, rates: Tensor, values: tuple[Tensor, Tensor] | None = None) -> None:
         """Let the towers' biases say the base rates `rates` ``(K,)``, and the distribution of all `values`.
 
         These and their weights are ``(n, V)``.
         """
-        of_values = None if self.values is None or values is None else self.values.start_at(*values)
+        of_values = None if self.values is None or values is None else self.values.init_from_values(*values)
         for member in self.members:
             bias = member.towers.output.bias
             bias[: len(rates), 0] = self.link.prior_logits(rates)

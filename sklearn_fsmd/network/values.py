@@ -58,7 +58,7 @@ class ValueModel(nn.Module):
         """The outputs ``(B, V, P)`` whose expectation is the mean of those of the outputs ``(M, B, V, P)``."""
         raise NotImplementedError
 
-    def start_at(self, values: Tensor, weights: Tensor) -> Tensor:
+    def init_from_values(self, values: Tensor, weights: Tensor) -> Tensor:
         """Take center and scale from ``(n, V)``; returned are the outputs ``(V, P)`` to start at."""
         raise NotImplementedError
 
@@ -105,7 +105,7 @@ class LogNormal(ValueModel):
         log_odds = of_chance - torch.logsumexp(logsigmoid(-outputs[..., 0]), dim=0)
         return torch.stack((log_odds, together / self.scale), dim=-1)
 
-    def start_at(self, values: Tensor, weights: Tensor) -> Tensor:
+    def init_from_values(self, values: Tensor, weights: Tensor) -> Tensor:
         positive = weights * (values > 0)
         logs = values.clamp(min=1e-30).log()
         self.center.copy_(_mean(logs, positive))
@@ -133,7 +133,7 @@ class Squared(ValueModel):
     def mean(self, outputs: Tensor) -> Tensor:
         return outputs.mean(dim=0)
 
-    def start_at(self, values: Tensor, weights: Tensor) -> Tensor:
+    def init_from_values(self, values: Tensor, weights: Tensor) -> Tensor:
         self.center.copy_(_mean(values, weights))
         self.scale.copy_(_spread(values, weights))
         return self.center.new_zeros(self.n_values, 1)
@@ -152,7 +152,7 @@ class Poisson(ValueModel):
     def mean(self, outputs: Tensor) -> Tensor:
         return torch.logsumexp(outputs, dim=0) - math.log(len(outputs))
 
-    def start_at(self, values: Tensor, weights: Tensor) -> Tensor:
+    def init_from_values(self, values: Tensor, weights: Tensor) -> Tensor:
         mean = _mean(values, weights)
         self.scale.copy_(torch.where(mean > 0, mean, torch.ones_like(mean)))
         return self.center.new_zeros(self.n_values, 1)

@@ -35,7 +35,7 @@ FIXED = "fixed"
 """The names of the parameters that are not trained."""
 
 
-def freeze(predictor: Predictor, history: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def network_state(predictor: Predictor, history: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """What of a trained network is worth keeping, as plain arrays: no object of torch or skorch, so reading is safe."""
     weights = {name: tensor.detach().cpu().numpy() for name, tensor in predictor.network.state_dict().items()}
     fixed = [name for name, parameter in predictor.network.named_parameters() if not parameter.requires_grad]
@@ -43,7 +43,7 @@ def freeze(predictor: Predictor, history: Sequence[dict[str, Any]]) -> dict[str,
 
 
 @torch.inference_mode(mode=False)
-def thaw(encoder: InputEncoder, n_tasks: int, frozen: dict[str, Any]) -> Predictor:
+def restore_network(encoder: InputEncoder, n_tasks: int, frozen: dict[str, Any]) -> Predictor:
     """The network again, on its device or, where that does not exist, on the CPU.
 
     The weights are taken over as they are, without a second copy; what cannot be written to is copied.

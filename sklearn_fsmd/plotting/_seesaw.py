@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_fsmd.compose import ask, fitted_model
-from sklearn_fsmd.encoding import as_pandas, place_of, warn_of_order
+from sklearn_fsmd.encoding import as_pandas, index_of_target, warn_of_order
 from sklearn_fsmd.metrics import auc_per_task, by_classes, multi_task_gain
 from sklearn_fsmd.plotting._axes import axes_of, deviation, keep_apart, label_of
 
@@ -109,7 +109,7 @@ class SeesawDisplay:
             raise ValueError(f"The baseline {baseline!r} is none of the models: {list(estimators)}.")
         warn_of_order(X, Y)
         names = {name: fitted_model(estimator).task_names_ for name, estimator in estimators.items()}[baseline]
-        both = [place_of(task, names, "binary target") for task in tasks]
+        both = [index_of_target(task, names, "binary target") for task in tasks]
         labels = _known_to_any([by_classes(Y, e) for e in estimators.values()])
         scores = {name: auc_per_task(labels, ask(e, "predict_marginals", X))[both] for name, e in estimators.items()}
         return cls.from_scores(scores, baseline=baseline, task_names=[names[k] for k in both], **kw)

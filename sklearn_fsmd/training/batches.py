@@ -38,7 +38,7 @@ class TensorData(Dataset):
     n_values: int = 0
 
     @classmethod
-    def of(cls, rows: Encoded, targets: Targets, device: str) -> TensorData:
+    def from_rows(cls, rows: Encoded, targets: Targets, device: str) -> TensorData:
         labels, weights, n_values = targets.labels, targets.weights, 0
         if targets.values is not None:
             n_values = targets.values.values.shape[1]

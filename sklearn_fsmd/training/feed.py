@@ -39,7 +39,7 @@ class InMemory(NamedTuple):
         self, p: MultiTaskParameters, encoder: InputEncoder, device: str, generator: torch.Generator, least: int
     ) -> Batches:
         size = batch_size_of(p, len(self.rows), least)
-        data = TensorData.of(self.rows, self.targets, device)
+        data = TensorData.from_rows(self.rows, self.targets, device)
         return BatchIterator(data, size, generator, **hidden_values(p, encoder, self.rows, device))
 
     def identity(self) -> Sequence[Any]:

@@ -45,9 +45,9 @@ class LevelRows(NamedTuple):
     def set(self, net: Net, valid: TensorData | None) -> None:
         """Correct the values, and the probabilities unless these are to stay."""
         further = [] if valid is None else [valid]
-        with_values = None if self.with_values is None else TensorData.of(*self.with_values, net.device)
+        with_values = None if self.with_values is None else TensorData.from_rows(*self.with_values, net.device)
         if self.rates is not None:
-            of_all = TensorData.of(self.rows, self.targets, net.device)
+            of_all = TensorData.from_rows(self.rows, self.targets, net.device)
             correct(net, [of_all, *further], self.rates, with_values, self.kept)
         elif with_values is not None:
             correct(net, [with_values, *further], None)

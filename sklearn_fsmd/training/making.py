@@ -62,7 +62,9 @@ def new_net(
     with seeded(draw_seed(random)):
         network = build(parameters_of(spec), encoder, targets.labels.shape[1])
     net = wrap(p, network, device, spec)
-    net.module_.start_at(torch.from_numpy(rates).to(net.device, torch.float32), values_of(p, targets, device))
+    net.module_.init_from_base_rates(
+        torch.from_numpy(rates).to(net.device, torch.float32), values_of(p, targets, device)
+    )
     pretraining_seed = draw_seed(random) if p.pretrain_epochs else 0
     if p.pretrain_epochs and unlabeled is not None:
         with threads(p.n_threads):
@@ -140,7 +142,7 @@ def net_of(predictor: Predictor, history: Sequence[dict[str, Any]]) -> Net:
     return net
 
 
-def go_on_with(p: MultiTaskParameters, net: Net) -> Net:
+def resume_training(p: MultiTaskParameters, net: Net) -> Net:
     """A copy of `net` for training that goes on under the parameters of `p`, which may have changed.
 
     Raises

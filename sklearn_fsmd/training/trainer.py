@@ -75,7 +75,7 @@ def train(
             if processes is not None:
                 net.exchange = Exchange(processes, net.module_, net.optimizer_, batches)
                 net.balance.share(net.exchange.mean)
-            held_out = None if valid is None else TensorData.of(*valid, net.device)
+            held_out = None if valid is None else TensorData.from_rows(*valid, net.device)
             with way.running():
                 net.run(batches, held_out, epochs)
             if net.bias_reference:

@@ -56,7 +56,7 @@ def encoding(random):
     table = table_of([learned], one_of(random, CONTAINERS))
     if table is None:
         return
-    made = FeatureEncoder.of(
+    made = FeatureEncoder.from_params(
         MultiTaskClassifier(
             categorical_features=[is_category], min_frequency=min_frequency, numeric_bins=0, random_state=0
         )

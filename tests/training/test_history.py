@@ -200,7 +200,7 @@ def _encoded(model, data):
     from sklearn_fsmd.training import TensorData
 
     rows, targets = model._encoder.encode(data[2]), model._targets.encode(data[3], None, (None, 0))
-    return TensorData.of(rows, targets, "cpu")
+    return TensorData.from_rows(rows, targets, "cpu")
 
 
 def test_a_validation_metric_that_does_not_exist_is_refused(data):

@@ -71,4 +71,4 @@ def test_training_that_goes_on_keeps_it(funnel, tmp_path):
 
 def test_a_file_that_does_not_say_it_is_of_many_rows():
     model = FSMDClassifier.load(DATA / "format-2.safetensors").set_params(lr="auto")
-    assert making.go_on_with(model, model.net_).lr == MANY
+    assert making.resume_training(model, model.net_).lr == MANY

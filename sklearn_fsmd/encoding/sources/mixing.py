@@ -9,7 +9,7 @@ from itertools import islice
 from sklearn_fsmd.encoding.sources.frames import Piece
 
 
-def in_turn(readers: Iterator[Iterator[Piece]], n: int) -> Iterator[Piece]:
+def round_robin(readers: Iterator[Iterator[Piece]], n: int) -> Iterator[Piece]:
     """A piece of each of `n` readers in turn; where one ends the next one begins."""
     reading = deque(islice(readers, n))
     while reading:

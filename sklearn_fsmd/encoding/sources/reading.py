@@ -11,7 +11,7 @@ from sklearn_fsmd.encoding.sources import sizes
 from sklearn_fsmd.encoding.sources.files import batches_of
 from sklearn_fsmd.encoding.sources.footers import Footer
 from sklearn_fsmd.encoding.sources.frames import Piece, selected
-from sklearn_fsmd.encoding.sources.mixing import in_turn, with_lasting
+from sklearn_fsmd.encoding.sources.mixing import round_robin, with_lasting
 from sklearn_fsmd.encoding.sources.row_groups import Group, are_by_label, n_at_a_time, rare_groups
 
 PIECES_OF_RARE = 4
@@ -76,7 +76,7 @@ def mixed(
         return _pieces(footers[f], opened[f, is_rare], first_of[group], [g], types, own_size)
 
     lasting = [(reader(group, True), n_rows[group]) for group in throughout]
-    pieces = in_turn((reader(group, False) for group in others), n_places)
+    pieces = round_robin((reader(group, False) for group in others), n_places)
     return with_lasting(pieces, sum(n_rows[group] for group in others), lasting)
 
 

@@ -100,7 +100,7 @@ class StreamedBatches(Batches):
             for start in starts:
                 found = [next(stream) for stream in streams]
                 found = found if statistics is None else statistics.append_all(found)
-                parts = [TensorData.of(*rows, str(self.data.labels.device)) for rows in found]
+                parts = [TensorData.from_rows(*rows, str(self.data.labels.device)) for rows in found]
                 del found
                 for i in range(max(start, first), min(start + n_steps, len(self))):
                     self.n_all = sum(self._rows_until(i + 1, shard) - self._rows_until(i, shard) for shard in shards)

@@ -38,7 +38,7 @@ class Dataset:
     note_work: Callable[[], None] | None = None
 
     @classmethod
-    def of(
+    def from_source(
         cls, source: Any, columns: Sequence[Any] | None, targets: Any, weights: Any, on_error: str = "raise"
     ) -> Dataset:
         """The data set at `source`, of which nothing is held out.

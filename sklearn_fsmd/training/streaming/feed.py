@@ -48,7 +48,7 @@ class StreamFeed:
         self, p: MultiTaskParameters, encoder: InputEncoder, device: str, generator: torch.Generator, least: int
     ) -> StreamedBatches:
         n_rows = self.dataset.held.n_training
-        data = TensorData.of(*self.sample, device)
+        data = TensorData.from_rows(*self.sample, device)
         return StreamedBatches(
             self.pools,
             n_rows,

@@ -34,7 +34,7 @@ class HoldOut:
     last: bool = False
 
     @classmethod
-    def of(cls, p: TrainingParameters, n_rows: int, seed: int) -> HoldOut:
+    def from_params(cls, p: TrainingParameters, n_rows: int, seed: int) -> HoldOut:
         """As the parameters say.
 
         Raises

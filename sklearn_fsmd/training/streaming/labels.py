@@ -102,7 +102,7 @@ class LabelSums:
         self.n_rows += len(targets.labels)
         self.is_weighted |= bool((targets.full_weights != 1).any())
         self.weights, self.positive = self.weights + total, self.positive + positive
-        steps = StepSums.of(targets, self.parents)
+        steps = StepSums.from_targets(targets, self.parents)
         self.steps = steps if self.steps is None else self.steps.plus(steps)
         if targets.values is not None:
             values, counts = targets.values.arrays

@@ -141,7 +141,7 @@ def held_out():
     from sklearn_fsmd.training.streaming import HoldOut
 
     model = FSMDClassifier(**PARAMS)
-    return 3000 - HoldOut.of(model, 3000, draw_seed(np.random.RandomState(0))).n_training
+    return 3000 - HoldOut.from_params(model, 3000, draw_seed(np.random.RandomState(0))).n_training
 
 
 @pytest.mark.filterwarnings("ignore:The data set has . row groups, of up to")

@@ -29,7 +29,7 @@ def made(pool_sizes, size):
 
     one = next(pools(0))
     options = {"offsets": torch.zeros(1, dtype=torch.int32), "n_categories": 1, "unknown_rate": 0.0}
-    data = TensorData.of(*one, "cpu")
+    data = TensorData.from_rows(*one, "cpu")
     return StreamedBatches(pools, sum(pool_sizes), data, size, torch.Generator().manual_seed(0), **options)
 
 

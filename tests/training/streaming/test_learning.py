@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("_small_sizes")
 def streamed_and_in_memory(path, X, Y, **params):
     write(path, X, Y)
     model = FSMDClassifier(**params)
-    dataset = Dataset.of(path, None, list(Y), None)
+    dataset = Dataset.from_source(path, None, list(Y), None)
     return first_pass(model, dataset, 0).encoder, InputEncoder(model), X
 
 

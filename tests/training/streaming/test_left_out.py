@@ -191,7 +191,7 @@ def test_a_dataset_says_what_it_leaves_out_by_itself(tmp_path):
     X, Y = make_frame(300)
     write(tmp_path / "a.parquet", X, Y)
     damaged(tmp_path / "b.parquet", X, Y, "one more")
-    dataset = Dataset.of(tmp_path, None, TARGETS, None, "skip")
+    dataset = Dataset.from_source(tmp_path, None, TARGETS, None, "skip")
     assert list(dataset.source.left_out.reasons) == [str(tmp_path / "b.parquet")]
     assert dataset.source.n_rows == 300
 

@@ -1,7 +1,7 @@
 """Readers whose pieces come in turn."""
 
 from sklearn_fsmd.encoding.sources.frames import Piece
-from sklearn_fsmd.encoding.sources.mixing import in_turn, with_lasting
+from sklearn_fsmd.encoding.sources.mixing import round_robin, with_lasting
 
 
 def reader(name, n, size=1):
@@ -14,8 +14,8 @@ def named(pieces):
 
 
 def test_where_a_reader_ends_the_next_one_begins():
-    assert named(in_turn(iter([reader("a", 3), reader("b", 1), reader("c", 2)]), 2)) == "abaacc"
-    assert named(in_turn(iter([]), 2)) == ""
+    assert named(round_robin(iter([reader("a", 3), reader("b", 1), reader("c", 2)]), 2)) == "abaacc"
+    assert named(round_robin(iter([]), 2)) == ""
 
 
 def test_lasting_readers_end_with_the_others():

@@ -130,7 +130,7 @@ def test_the_pools_of_a_file_that_is_sorted_by_label_are_alike(tmp_path, monkeyp
     FSMDClassifier(**PARAMS).fit_dataset(path, TARGETS)
     seen = np.array(seen[:9])  # the last one is what is left
     np.testing.assert_allclose(seen, np.tile(Y.mean(), (9, 1)), atol=0.1)
-    dataset = Dataset.of(path, None, TARGETS, None)  # of which no rates are known
+    dataset = Dataset.from_source(path, None, TARGETS, None)  # of which no rates are known
     by_chance = [pool[0].frame[TARGETS].mean() for seed in range(5) for pool in dataset.pools(seed)]
     assert np.abs(np.array(by_chance) - Y.mean().to_numpy()).max() > 0.15
 

@@ -23,7 +23,7 @@ def dataset(tmp_path):
     table = together(*make_frame(1000))
     table[:600].to_parquet(tmp_path / "a.parquet", row_group_size=70, index=False)
     table[600:].to_parquet(tmp_path / "b.parquet", row_group_size=130, index=False)
-    return Dataset.of(tmp_path, None, TARGETS, None)
+    return Dataset.from_source(tmp_path, None, TARGETS, None)
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.3])
@@ -79,7 +79,7 @@ def of_rank(rank, n_ranks):
 
     processes = None if n_ranks == 1 else SimpleNamespace(rank=rank, size=n_ranks, of_first=lambda order, what: order)
     options = {"offsets": torch.zeros(1, dtype=torch.int32), "n_categories": 1, "unknown_rate": 0.0}
-    data, generator = TensorData.of(*rows_of(range(100, 103)), "cpu"), torch.Generator().manual_seed(0)
+    data, generator = TensorData.from_rows(*rows_of(range(100, 103)), "cpu"), torch.Generator().manual_seed(0)
     return StreamedBatches(pools, 103, data, 10, generator, shards=shards, processes=processes, **options)
 
 

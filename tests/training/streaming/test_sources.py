@@ -244,7 +244,7 @@ def test_columns_that_are_not_there(arguments, message, tmp_path, data):
 def test_a_file_that_changes_between_the_passes(tmp_path, data, monkeypatch):
     X, Y = data
     path = write(tmp_path / "a.parquet", X, Y)
-    dataset = Dataset.of(path, None, TARGETS, None)
+    dataset = Dataset.from_source(path, None, TARGETS, None)
     assert sum(len(block.frame) for block in dataset.blocks()) == len(X)
     write(path, X[:-1], Y[:-1])
     with pytest.raises(ValueError, match="a.parquet has changed while it was being learned from"):

@@ -29,7 +29,7 @@ def rows():
     random = np.random.RandomState(0)
     n = 4000
     X = pd.DataFrame({"user": random.zipf(1.5, n) % 60, "tab": random.choice(list("abcd"), n)}).astype("category")
-    encoder = FeatureEncoder.of(FSMDClassifier())
+    encoder = FeatureEncoder.from_params(FSMDClassifier())
     codes = encoder.fit_encode(X).codes
     click = (random.uniform(size=n) < 0.2 + 0.6 * (codes[:, 0] % 2)).astype(np.float32)
     labels = np.column_stack([click, click * (random.uniform(size=n) < 0.4)]).astype(np.float32)

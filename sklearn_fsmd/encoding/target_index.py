@@ -1,4 +1,4 @@
-"""Where a target stands among others."""
+"""The index of a target, which users give by name or position."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 
-def place_of(target: Any, names: Sequence[Any], kind: str = "target") -> int:
-    """The position of a target, of those of some `kind`, that is given by its name or by that position.
+def index_of_target(target: Any, names: Sequence[Any], kind: str = "target") -> int:
+    """The index of a target that is given by name or position; errors call it a `kind`.
 
     Raises
     ------
     ValueError
-        If it is none of these.
+        If there is no such target.
     """
     if target in names:
         return names.index(target)
