@@ -29,6 +29,7 @@ def weighted_product(p: Any, weights: Sequence[float] | np.ndarray | Mapping[Any
     Parameters
     ----------
     p : array-like of shape (n, K), probabilities.
+        One below 1.2e-38, the smallest normal float32, counts as this; 0 counts as 0 where its exponent is positive.
     weights : array-like of shape (K,), or dict, default=None
         The exponents α; None takes 1 for all. Where `p` is a DataFrame, a dict or a Series may have them by the names
         of its columns; what it does not name has 0.

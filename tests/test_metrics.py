@@ -440,13 +440,32 @@ def test_the_conversion_rate_is_that_of_the_columns_of_these_names():
     assert metrics.cvr_auc(Y, model.predict_marginals(X)) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_equal_conversion_rates_tie_whatever_the_rounding(kind, rng):
+    p_click, rate = rng.uniform(size=3000).astype(kind), rng.choice([0.2, 0.4], size=3000).astype(kind)
+    click = rng.uniform(size=3000) < p_click
+    Y = np.c_[click, click & (rng.uniform(size=3000) < rate)].astype(int)
+    assert metrics.cvr_auc(Y, np.c_[p_click, p_click * kind(0.25)]) == 0.5
+    expected = roc_auc_score(Y[click, 1], rate[click])
+    assert metrics.cvr_auc(Y, np.c_[p_click, p_click * rate]) == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_click_of_weight_0_is_none_to_the_conversion_rate(labelled):
+    Y, P = labelled
+    weights = np.ones(Y.shape)
+    weights[::2, 0] = 0
+    assert metrics.cvr_auc(Y, P, sample_weight=weights) == metrics.cvr_auc(Y[1::2], P[1::2])
+
+
 def test_scorers_judge_any_step_given_an_earlier_one():
     X, Y = make_funnel(800, random_state=0, return_X_y=True)
     Y = Y.assign(opened=np.maximum(Y["click"], np.arange(800) % 2))[["opened", "click", "conversion"]]
     model = FSMDClassifier(**SMALL).fit(X, Y)
     P, opened = model.predict_marginals(X), Y["opened"] == 1
     for step, k in {"click": 1, "conversion": 2}.items():
-        expected = roc_auc_score(Y[step][opened], P[opened, k] / P[opened, 0])
+        rates = P[opened, k].astype(np.float64) / P[opened, 0]
+        rates = np.ldexp(np.round(np.ldexp(rates, 16 - np.frexp(rates)[1])), np.frexp(rates)[1])  # to 16 binary digits
+        expected = roc_auc_score(Y[step][opened], rates)
         for labels in (Y, Y.to_numpy()):
             assert metrics.get_scorer(f"{step}_given_opened_auc")(model, X, labels) == pytest.approx(expected)
         assert metrics.cvr_auc(Y, P, columns=["opened", step]) == pytest.approx(expected)

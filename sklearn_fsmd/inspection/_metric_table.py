@@ -58,7 +58,7 @@ def metric_table(
         rows".
     groups : str, or array-like of shape (n,), default=None
         The user of each row, or whatever is drawn, or the column of X that says it.
-    sample_weight : array-like of shape (n,) or (n, n_tasks + n_values), default=None
+    sample_weight : array-like of shape (n,), or with a column per column of Y, default=None
     conditional : bool, default=False
         Whether a step, and a value that follows one, is judged where its parent has happened, by its conditional
         probability or value. It is called "conversion | click" then.

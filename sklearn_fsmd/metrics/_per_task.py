@@ -95,6 +95,8 @@ def mean_auc(Y: Any, P: Any, *, sample_weight: Any = None) -> float:
 def cvr_auc(Y: Any, P: Any, *, columns: Sequence[str | int] | None = None, sample_weight: Any = None) -> float:
     """ROC AUC of the conversion rate: of pCTCVR / pCTR against the conversions, on clicked rows alone.
 
+    The quotient is rounded to what its factors know exactly, so that equal rates tie.
+
     Parameters
     ----------
     Y, P : labels and marginals of two tasks or more
@@ -102,7 +104,7 @@ def cvr_auc(Y: Any, P: Any, *, columns: Sequence[str | int] | None = None, sampl
         Which columns of Y are click and conversion, or any two steps of a chain, the earlier one first: names, or
         positions. None takes `click` and `conversion` where Y is a table that has both, else the first two.
     sample_weight : array-like of shape (n,) or (n, K), default=None
-        Of the latter the weights of conversions count.
+        Of the latter the weights of conversions count, on rows where the weight of the click is not 0.
 
     Returns
     -------
@@ -127,14 +129,22 @@ def cvr_auc(Y: Any, P: Any, *, columns: Sequence[str | int] | None = None, sampl
             f"The AUC of the conversion rate takes two tasks, click and conversion. Got {labels.shape[1]}."
         )
     click, conversion = _two_steps(columns, names_of(as_pandas(Y)))
-    clicked = labels[:, click] == 1
+    clicked = (labels[:, click] == 1) & (weights[:, click] > 0)
     pcvr = scores[clicked, conversion] / np.maximum(scores[clicked, click], np.finfo(np.float32).tiny)
+    pcvr = _rounded(pcvr, np.asarray(as_pandas(P)).dtype)
     auc = auc_of(labels[clicked, conversion], pcvr, weights[clicked, conversion])
     return (
         undefined("Only one class in the conversions of clicked rows: the AUC is not defined.")
         if np.isnan(auc)
         else auc
     )
+
+
+def _rounded(quotients: np.ndarray, kind: np.dtype[Any]) -> np.ndarray:
+    """Quotients of numbers of a `kind`, without the seven bits in which their rounding errors are."""
+    digits = np.finfo(kind if kind.kind == "f" else np.float64).nmant - 7
+    mantissas, exponents = np.frexp(quotients)
+    return np.ldexp(np.round(np.ldexp(mantissas, digits)), exponents - digits)
 
 
 def _two_steps(columns: Sequence[str | int] | None, names: list[str]) -> tuple[int, int]:
