@@ -198,7 +198,7 @@ def test_sentences_on_windows():
     two_days, tenth = (
         "{:.4f}, {:.4f} and {:.4f}".format(*gain.loc[stop].mean()) for stop in ("two days", "a random tenth")
     )
-    assert f"conversion of the clicked rows gain {two_days} in the mean of three windows" in text_of("docs/design.md")
+    assert f"click, conversion and pCVR gain {two_days} in the mean of three windows" in text_of("docs/design.md")
     assert f"a random tenth of the rows set aside, they gain {tenth}." in text_of("docs/design.md")
 
 
@@ -268,7 +268,7 @@ def test_sentences_on_what_a_history_and_its_lists_add():
     assert f"[history](history.md) gave {gain:.4f} on the same rows" in text_of("docs/guide/ensembles.md")
     added = "{:.4f}, {:.4f} and {:.4f}".format(*(of.loc["history and the last 20 videos"] - of.loc["history"]))
     assert f"the last 20 videos added {added} to a model" in text_of("docs/guide/lists.md")
-    assert f"the last 20 videos, read by attention, add {added} of AUC" in text_of("docs/design.md")
+    assert f"the last 20 videos, pooled by attention, add {added} of AUC" in text_of("docs/design.md")
     clicks = means("history/lists.csv", AUCS[:1], "contender", digits=3)
     without, mean, attention = (clicks[name][0] for name in ("no list", "mean", "attention"))
     for page in ("docs/guide/lists.md", "docs/design.md"):
@@ -350,7 +350,9 @@ def test_what_is_said_of_few_rows_is_what_was_measured():
     )
     kuairand, census = (few[name, 900, "a tenth set aside"][0] for name in ("kuairand", "census"))
     assert f"stop on gives {kuairand} on 900 rows of KuaiRand, where all rows give {auc}" in text_of("docs/design.md")
-    assert f"say more, {census} instead of {few['census', 900, '3 epochs'][0]};" in text_of("docs/design.md")
+    assert f"more informative, it gives {census} instead of {few['census', 900, '3 epochs'][0]}." in text_of(
+        "docs/design.md"
+    )
     less, default = (few["census", 100, f"8 epochs{rate}"][0] for rate in (", lr=0.005", ""))
     assert f"100 rows of Census, of eight passes, it has an AUC of {less} instead of {default}." in text_of(
         "docs/design.md"
@@ -371,10 +373,11 @@ def test_what_is_said_of_patience_is_what_was_measured():
 def test_what_is_said_of_learning_rates_is_what_was_measured():
     auc = means("quality/learning_rates.csv", ["first_auc"], ["data", "rows", "lr"], digits=3)
     of = {key: " / ".join(auc[*key, lr][0] for lr in (0.002, 0.005, 0.01)) for key in {key[:2] for key in auc}}
+    assert "| rows | funnels | KuaiRand | Census |" in text_of("docs/design.md")
     for rows, how in (
-        (1000, "on 1,000 rows {} (funnels), {} (KuaiRand) and {} (Census);"),
-        (3000, "on 3,000 rows {}, {} and {};"),
-        (30_000, "on 30,000 rows {}, {} and {}."),
+        (1000, "| 1,000 | {} | {} | {} |"),
+        (3000, "| 3,000 | {} | {} | {} |"),
+        (30_000, "| 30,000 | {} | {} | {} |"),
     ):
         assert how.format(*(of[name, rows] for name in ("funnel", "kuairand", "census"))) in text_of("docs/design.md")
 
@@ -401,7 +404,7 @@ def test_what_is_said_of_numbers_is_what_was_measured():
     stored = pd.read_csv(ROOT / "benchmarks/quality/numbers.csv").groupby(["data", "variant"]).mean(numeric_only=True)
     of = means("quality/numbers.csv", pair, ["data", "variant"])
     names = {"Census, validation half": "census", "KuaiRand, validation days": "kuairand"}
-    table = table_after('- `interpolate_bins="auto"`', "docs/design.md")
+    table = table_after('### `interpolate_bins="auto"`', "docs/design.md")
     variants = ["bins", "between bins", "32 bins", "4 members", "LightGBM"]
     assert len(table) == len(stored.groupby(level="data"))
     for name, (cells, _) in table.items():
@@ -449,7 +452,7 @@ def test_what_is_said_of_dropout_is_what_was_measured():
     stored = pd.read_csv(ROOT / "benchmarks/quality/dropout.csv")
     size = stored["rows"].where(stored["rows"] == 50_000, "all")
     mean = stored.groupby(["data", size, "dropout"])[pair].mean()
-    table = table_after('- `dropout="auto"`', "docs/design.md")
+    table = table_after('### `dropout="auto"`', "docs/design.md")
     largest = stored.groupby("data")["rows"].max()
     names = {f"{'Census, validation half' if n == 'census' else n}, {rows:,}": n for n, rows in largest.items()}
     assert set(table) == set(names)

@@ -1,4 +1,4 @@
-"""The map of the package, drawn from its imports: a box per part, in layers, and an arrow per import."""
+"""The diagram of the package layout, made from the imports: a box per part, in layers, and an arrow per import."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BOX, GAP, ROW, MARGIN = (164, 46), 18, 92, 20
 
 
 class Part(NamedTuple):
-    """A folder, or a file at the top of the package; a folder inside of another is a part of its own."""
+    """A folder, or a file at the top of the package; a folder inside another one is a part of its own."""
 
     name: str
     files: int
@@ -25,7 +25,7 @@ class Part(NamedTuple):
 
 
 def parts() -> dict[str, Part]:
-    """The parts of the package, and which of them each imports."""
+    """The parts of the package by name, each with the parts that it imports."""
     found: dict[str, list[Path]] = defaultdict(list)
     for path in sorted(ROOT.rglob("*.py")):
         inside = path.relative_to(ROOT)
@@ -62,13 +62,13 @@ def _imported(tree: ast.Module, parts: set[str]) -> set[str]:
 
 
 def _part_of(name: str, parts: set[str]) -> str | None:
-    """The part in which a dotted name is: a folder inside of another, or one at the top."""
+    """The part that contains a dotted name: a folder inside another one, or a part at the top."""
     pieces = name.split(".")
     return next((part for n in (2, 1) if (part := ".".join(pieces[:n])) in parts), None)
 
 
 def levels(of: dict[str, Part]) -> dict[str, int]:
-    """How far each part is from the ground: one above the highest part that it imports."""
+    """The layer of each part, from 0 at the bottom: one above the highest part that it imports."""
     found: dict[str, int] = {}
 
     def level(name: str) -> int:
@@ -82,7 +82,7 @@ def levels(of: dict[str, Part]) -> dict[str, int]:
 
 
 def edges(of: dict[str, Part]) -> list[tuple[str, str]]:
-    """The imports that say something new: those that no chain of others implies."""
+    """The imports that are drawn: those that no chain of other imports implies."""
     reach: dict[str, set[str]] = {}
     for name in sorted(of, key=levels(of).get):  # type: ignore[arg-type]
         reach[name] = set(of[name].imports).union(*(reach[other] for other in of[name].imports))
@@ -95,7 +95,7 @@ def edges(of: dict[str, Part]) -> list[tuple[str, str]]:
 
 
 def draw(of: dict[str, Part]) -> str:
-    """The map as SVG, the ground at the bottom."""
+    """The diagram as SVG, layer 0 at the bottom."""
     rows: dict[int, list[str]] = defaultdict(list)
     for name, level in sorted(levels(of).items(), key=lambda item: (item[1], item[0])):
         rows[level].append(name)
@@ -112,7 +112,7 @@ def draw(of: dict[str, Part]) -> str:
 
 
 HEAD = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" role="img">
-<title>The parts of sklearn_fsmd and what they import</title>
+<title>The parts of sklearn_fsmd and their imports</title>
 <style>
   rect {{ fill: #eef3fb; stroke: #4a6fa5; }} text {{ fill: #1b2a41; font: 14px sans-serif; text-anchor: middle; }}
   .small {{ font-size: 11px; fill: #46566e; }} path {{ stroke: #8a99b0; fill: none; marker-end: url(#head); }}
@@ -146,5 +146,5 @@ def write(docs: Path) -> dict[str, str]:
         f"| `{name}` | {of[name].doc} | {', '.join(f'`{o}`' for o in sorted(of[name].imports)) or '–'} |"
         for name in order
     ]
-    table = "\n".join(["| part | what it is | imports |", "|---|---|---|", *rows, ""])
+    table = "\n".join(["| part | purpose | imports |", "|---|---|---|", *rows, ""])
     return {"_generated/house.svg": draw(of), "_generated/house.md": table}
