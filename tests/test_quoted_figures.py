@@ -84,7 +84,7 @@ def table_after(text, page="README.md"):
     ("page", "text", "file", "names"),
     [
         ("README.md", "AUC on KuaiRand-Pure", "quality/results.csv", QUALITY),
-        ("docs/guide/history.md", "On KuaiRand-Pure this is worth", "history/quality.csv", HISTORY),
+        ("docs/guide/history.md", "On KuaiRand-Pure, history features", "history/quality.csv", HISTORY),
     ],
 )
 def test_aucs(page, text, file, names):
@@ -158,7 +158,7 @@ def test_sentences_on_seconds():
     )
     choosing = text_of("docs/guide/choosing_a_model.md")
     lightgbm, ours = seconds["LightGBM"], seconds["sklearn-fsmd"]
-    assert f"LightGBM trains in {lightgbm:.0f} s where `FSMDClassifier` takes {ours:.0f} s" in choosing
+    assert f"a fit takes {lightgbm:.0f} s with LightGBM and {ours:.0f} s with `FSMDClassifier`" in choosing
     four, one = (f"{seconds[name]:.0f} s" for name in ("sklearn-fsmd, 4 members", "sklearn-fsmd"))
     assert f"a fit of KuaiRand took {four} instead of {one}" in text_of("docs/guide/ensembles.md")
 
@@ -256,7 +256,7 @@ def test_sentences_on_quality_and_history():
         assert words in text_of("README.md")
     assert f"CatBoost with the columns of the latter has {catboost}" in text_of("README.md")
     assert (
-        f"{of['history'][0]} with `target_statistics=None` against {of['history, with statistics'][0]} with both"
+        f"{of['history'][0]} with `target_statistics=None` and {of['history, with statistics'][0]} with both"
         in text_of("docs/guide/target_statistics.md")
     )
 
@@ -334,11 +334,21 @@ def test_sentences_on_the_paper():
     assert "With an FM: FS {}, DeepFM {}. Without one: Shared-Bottom {}, Single-Task {} (".format(*of_four) in weighting
     stored = pd.read_csv(ROOT / "benchmarks/paper/table4-defaults.csv").groupby("model")
     mean, seconds = stored["mean_auc"].mean(), stored["seconds"].median()
-    of = {name: f"{mean[name]:.4f} in {seconds[name]:.0f} s" for name in ("Base", "Shared-Bottom", "FS", "MMoE")}
-    assert f"mean AUC {of['Base']} and {of['Shared-Bottom']}; FS {of['FS']}, MMoE {of['MMoE']}" in choosing
+    named = {
+        "`BaseMTL`": "Base",
+        "`SharedBottomClassifier`": "Shared-Bottom",
+        "`FSMDClassifier`": "FSMD",
+        "FS": "FS",
+        "MMoE": "MMoE",
+    }
+    of = (f"{ours} {mean[name]:.4f} in {seconds[name]:.0f} s" for ours, name in named.items())
+    assert f"time of a fit in one run: {', '.join(of)} (`make paper PART=table4-defaults`)" in choosing
     census = means("paper/table2-defaults.csv", ["auc_1", "auc_2"], "model")
     assert f"income: {', '.join(census[name][0] for name in ('FS', 'PLE', 'MMoE'))}." in choosing
-    assert f"has {census['FSMD'][1]} for never married, the others {census['FS'][1]}" in choosing
+    others = {census[name][1] for name in ("FS", "PLE", "MMoE")}
+    assert others == {census["FS"][1]}
+    said = f"is {census['FSMD'][1]} with `FSMDClassifier` (worse than random) and {census['FS'][1]} with these models"
+    assert said in choosing
 
 
 def test_what_is_said_of_few_rows_is_what_was_measured():
@@ -394,8 +404,8 @@ def test_from_how_many_rows_on_is_what_was_measured():
         (beside[key][0], of[key][0]) for key in (("kuairand", 1000), ("funnel", 1000), ("kuairand", 10_000))
     )
     assert (
-        f"1,000 rows of KuaiRand: {few} against {our_few} of `FSMDClassifier`; of simulated funnels {funnel} against "
-        f"{our_funnel}. On 10,000 rows of KuaiRand {many} against {our_many}"
+        f"1,000 rows of KuaiRand: regression {few}, `FSMDClassifier` {our_few}; on 1,000 rows of simulated funnels "
+        f"{funnel} and {our_funnel}; on 10,000 rows of KuaiRand {many} and {our_many}"
     ) in text_of("docs/guide/choosing_a_model.md")
 
 
@@ -423,7 +433,7 @@ def test_what_is_said_of_numbers_is_what_was_measured():
     assert not after
     for ours, n, said in (
         (between, 7, "for seven of ten targets, by {} to {}."),
-        (members, 6, "With `n_members=4` it is ahead for six, by {} to {},"),
+        (members, 6, "With `n_members=4` LightGBM is ahead for six, by {} to {},"),
         (fewer, 6, "with `numeric_bins=32` for six, by {} to {} (`make numbers`)"),
     ):
         ahead = (trees[pair] - ours[pair]).dropna().to_numpy().ravel()
