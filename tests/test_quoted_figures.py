@@ -31,7 +31,8 @@ HISTORY = {
     "`FSMDClassifier(target_statistics=None)`, no history": "no history, no statistics",
     "`FSMDClassifier()`, no history": "no history",
     "`FSMDClassifier(target_statistics=None)` behind `HistoryFeatures`": "history",
-    "the same, and the last 20 videos by attention": "history and the last 20 videos",
+    'the same, with `delay="1D"`': "history, a day old",
+    "with an hour, and the last 20 videos by attention": "history and the last 20 videos",
     "CatBoost, with the same columns": "CatBoost with history",
     "LightGBM, with the same columns": "LightGBM with history",
 }
@@ -248,6 +249,11 @@ def test_sentences_on_quality_and_history():
         in text_of("docs/design.md")
     )
     of = means("history/quality.csv", AUCS, "contender", test)
+    rest = pd.read_csv(ROOT / "benchmarks/quality/all_rows.csv").query("rows == 'all'")
+    rest = rest.groupby("contender")[AUCS].mean()
+    stored = pd.read_csv(ROOT / "benchmarks/history/quality.csv").groupby(["part", "contender"])[AUCS].mean()
+    assert (stored.loc["test", "history, a day old"] < rest.loc["sklearn-fsmd"]).all()
+    assert (stored.loc["valid", "history, a day old"] < stored.loc["valid", "no history"]).all()
     without, an_hour, a_day, catboost = (
         "{}, {} and {}".format(*of[name])
         for name in ("no history", "history", "history, a day old", "CatBoost with history")
