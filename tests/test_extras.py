@@ -13,7 +13,7 @@ from release.without_extras import USES, complaint, fitted
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-NO_PARTS = {"arrow", "dev", "docs"}
+NO_PARTS = {"dev", "docs"}
 EXTRAS = {
     extra: [re.split(r"[\[<>=]", needed)[0].replace("-", "_") for needed in packages]
     for extra, packages in PROJECT["optional-dependencies"].items()

@@ -160,6 +160,8 @@ def test_sentences_on_seconds():
     choosing = text_of("docs/guide/choosing_a_model.md")
     lightgbm, ours = seconds["LightGBM"], seconds["sklearn-fsmd"]
     assert f"a fit takes {lightgbm:.0f} s with LightGBM and {ours:.0f} s with `FSMDClassifier`" in choosing
+    took = f"LightGBM took {lightgbm:.0f} s where `FSMDClassifier` took {ours:.0f} s"
+    assert took in text_of("docs/coming_from/lightgbm.md")
     four, one = (f"{seconds[name]:.0f} s" for name in ("sklearn-fsmd, 4 members", "sklearn-fsmd"))
     assert f"a fit of KuaiRand took {four} instead of {one}" in text_of("docs/guide/ensembles.md")
 
@@ -226,6 +228,9 @@ def test_sentences_on_quality_and_history():
     of = means("quality/results.csv", AUCS, "contender", test)
     for pair in zip(of["sklearn-fsmd"], of["sklearn-fsmd, 4 members"], strict=True):
         assert f"| {' | '.join(pair)} |" in text_of("docs/guide/ensembles.md")
+    rows = {"`FSMDClassifier()`": "sklearn-fsmd", "CatBoost, defaults": "CatBoost", "LightGBM, defaults": "LightGBM"}
+    for label, name in rows.items():
+        assert f"| {label} | {' | '.join(of[name])} |" in text_of("docs/coming_from/lightgbm.md")
     stored = pd.read_csv(ROOT / "benchmarks/quality/results.csv").query(test).set_index("seed")
     one, four = (stored.loc[stored["contender"] == name, AUCS] for name in ("sklearn-fsmd", "sklearn-fsmd, 4 members"))
     assert ((four - one) > 0).sum().tolist() == [4, 4, 5]
@@ -319,7 +324,7 @@ def test_sentences_on_calibration():
 def test_sentences_on_the_paper():
     of_funnel = {c: means("paper/funnel.csv", ["mean_auc"], "model", f"conflict == {c}") for c in (-0.6, 0.0, 0.6)}
     by_conflict = {name: [aucs[name][0] for aucs in of_funnel.values()] for name in ("DeepFM", "FSMD")}
-    of_both = "mean AUC of DeepFM {}, {} and {} at −0.6, 0 and 0.6, of FSMD {}, {} and {}."
+    of_both = "mean AUC of DeepFM is {}, {} and {} at −0.6, 0 and 0.6; the mean AUC of FSMD is {}, {} and {}."
     assert of_both.format(*by_conflict["DeepFM"], *by_conflict["FSMD"]) in text_of("docs/paper.md")
     for aucs in of_funnel.values():
         assert sorted(aucs, key=aucs.get)[-2:] == ["Single-Task", "DeepFM"]
