@@ -126,11 +126,11 @@ def test_sentences_on_speed():
     assert f"scored in {row['array']} as an array and in {row['DataFrame']} as a DataFrame" in readme
     assert f"takes {row['array']} as an array and {row['DataFrame']} as a DataFrame" in guide
     grown = SPEED["growth, vocabulary"]["large_over_small"]
-    assert f"rows of 16 takes {grown:.1f} times as long as with a hundred thousand" in guide
+    assert f"rows of 16 numbers takes {grown:.1f} times as long as with a hundred thousand" in guide
     points = SPEED["task weighting"]["points"]
     pcgrad, gradnorm = (points[rule]["step_ms"] / points["fixed"]["step_ms"] for rule in ("pcgrad", "gradnorm"))
     assert f"takes {pcgrad:.1f} times as long as with fixed weights" in guide
-    assert f'of "gradnorm" {gradnorm:.1f} times' in guide
+    assert f'with "gradnorm" {gradnorm:.1f} times' in guide
     largest = list(SPEED["growth, rows"]["points"].values())[-1]
     needed = largest["peak_bytes"] / largest["encoded_bytes"]
     assert f"2 million rows and 40 columns needs {needed:.1f} times the bytes" in guide
