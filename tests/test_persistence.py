@@ -1,4 +1,4 @@
-"""Pickles hold plain arrays, and read back to the same model."""
+"""Pickles hold plain arrays, and unpickled models equal the original ones."""
 
 import copy
 import hashlib
@@ -80,7 +80,7 @@ def test_a_device_that_is_not_there_becomes_the_cpu(fitted):
 
 @pytest.mark.parametrize("how", ["other weights", "cut off", "longer"])
 def test_a_file_that_is_written_to_while_it_is_read_is_refused(how, tmp_path, monkeypatch):
-    """As by a copy in place: what was read is summed up, not what stands there a moment before or after."""
+    """The checksum is computed from the bytes that were read, so a file that changes meanwhile is refused."""
     path, read = tmp_path / "m", container._arrays
     ones, twos = ({"a": np.full(50_000, x)} for x in (1.0, 2.0))
     container.write(path, "model", [], ones)
@@ -136,7 +136,7 @@ def test_what_no_header_can_hold_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(container, "LARGEST_CONTENT", 1000)
     path, message = (
         tmp_path / "m.safetensors",
-        "what it holds beside arrays takes .* bytes, and there is room for 1,000",
+        "its content apart from arrays takes .* bytes, and there is room for 1,000",
     )
     for content in (["x" * 2000], [""] * 240):  # the quotes are escaped once more
         with pytest.raises(ValueError, match=message):

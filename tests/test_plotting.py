@@ -1,4 +1,4 @@
-"""Displays show what was measured, and refuse what does not fit together."""
+"""Displays draw the results they were given, and raise errors for arguments that do not match."""
 
 from itertools import pairwise
 
@@ -142,7 +142,7 @@ def test_ablation_leaves_out_candidates_that_do_not_set_the_parameter(kind):
 
 @pytest.mark.parametrize("kind", [dict, pd.DataFrame])
 def test_none_beside_words_is_a_value(kind):
-    """A table of pandas holds NaN in its place."""
+    """A DataFrame has NaN instead of masked entries."""
     grid = {"max_features": [None, "sqrt"], "random_state": [0, 1]}
     X, y = np.random.RandomState(0).rand(40, 9), np.arange(40) % 2
     results = kind(GridSearchCV(DecisionTreeClassifier(), grid, cv=2).fit(X, y).cv_results_)
@@ -321,7 +321,7 @@ def test_the_legend_of_importances_hides_no_point():
 
 
 def test_names_are_drawn_as_they_are(rng):
-    """Between two "$" matplotlib reads mathematics; names that begin with "_" it leaves out of legends."""
+    """Matplotlib renders text between two "$" as mathematics, and leaves labels with a leading "_" out of legends."""
     p = rng.uniform(size=600)
     y = rng.uniform(size=600) < p
     by = np.where(np.arange(600) % 2, "price_$5_to_$10", "_none")
@@ -357,7 +357,7 @@ def test_long_names_leave_room_for_the_curves(funnel, fsmd):
 
 
 def test_a_seesaw_scores_all_models_on_the_same_rows(funnel, fsmd):
-    """A conversion without a click is known to a chain, and missing to independent targets."""
+    """A chain infers the label of a conversion without a click; for independent targets it is missing."""
     X, Y = funnel
     alone = SharedBottomClassifier(**SMALL).fit(X, Y)
     gaps = Y.astype(float)

@@ -28,7 +28,7 @@ from sklearn_fsmd import (
 )
 from sklearn_fsmd.export import to_onnx
 from sklearn_fsmd.network.extractors import SharedBottom
-from sklearn_fsmd.persistence import BEFORE, replacing
+from sklearn_fsmd.persistence import FORMAT_1_DEFAULTS, replacing
 from sklearn_fsmd.persistence import container as storage
 from sklearn_fsmd.persistence.codec import Packer, Unpacker
 from sklearn_fsmd.persistence.network_state import flat_history
@@ -241,7 +241,7 @@ def test_a_file_of_the_first_format_means_what_it_meant(tmp_path):
     model = FSMDClassifier.load(DATA / "format-1.safetensors")
     found = model.get_params()
     assert found["bias_features"] == ["visits"]
-    assert {name: found[name] for name in BEFORE} == BEFORE
+    assert {name: found[name] for name in FORMAT_1_DEFAULTS} == FORMAT_1_DEFAULTS
     assert model.calibration_ is None
     assert model.module_.low_order.scale == 1.0
     model.save(tmp_path / "again")

@@ -1,4 +1,4 @@
-"""Data sets with more than one target."""
+"""Data sets with several targets: two public ones, and a simulated funnel."""
 
 from sklearn_fsmd.datasets._census import fetch_census_income
 from sklearn_fsmd.datasets._funnel import make_funnel

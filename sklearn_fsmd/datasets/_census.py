@@ -1,4 +1,4 @@
-"""UCI Census-Income (KDD)."""
+"""The data set UCI Census-Income (KDD)."""
 
 from __future__ import annotations
 
@@ -41,37 +41,39 @@ def fetch_census_income(
     return_X_y: bool = False,
     as_frame: bool = True,
 ) -> Bunch | tuple[Any, Any]:
-    """Load UCI Census-Income (KDD): two targets that are related, but no funnel.
+    """Load UCI Census-Income (KDD), which has two related targets that are not a funnel.
 
-    The targets are `income` (over 50,000 dollars) and `never_married`. Marriage is not a step after income, so a
-    chained link is the wrong model here. X has 39 columns: 7 numbers and 32 categories; both label columns and the
-    survey weight are left out of it. "?" is a missing value.
+    The targets are `income` (over 50,000 dollars) and `never_married`. Marriage is not a step after income, so the
+    model needs a link other than a chain. X has 39 columns, 7 of numbers and 32 of categories; the two label columns
+    and the survey weight are not among them. The value "?" becomes a missing value.
 
     Parameters
     ----------
     subset : {"train", "validation", "test", "all"}, default="train"
-        The published training file (199,523 rows), one half of the published test file (49,881 rows each), or all.
-    data_home : path, default=None
-        The folder that holds, or will hold, the folder ``census-income``. By default the one that the environment
-        variable SKLEARN_FSMD_DATA names, else the platform's cache folder.
+        Rows to load. "train" is the published training file (199,523 rows), "validation" and "test" are the two halves
+        of the published test file (49,881 rows each), "all" is everything.
+    data_home : str or path, default=None
+        Folder that contains the folder ``census-income``, or in which it is created. None means the folder that the
+        environment variable SKLEARN_FSMD_DATA names, or else the cache folder of the platform.
     download_if_missing : bool, default=True
-        Whether to fetch from the publisher what is not there.
+        Whether to download missing files from the publisher.
     return_X_y : bool, default=False
-        Whether to return ``(X, Y)`` alone.
+        Whether to return only ``(X, Y)``.
     as_frame : bool, default=True
-        DataFrames, or else an array of objects and one of 0 and 1.
+        Whether to return DataFrames. Otherwise X is an array of objects and Y an array of 0 and 1.
 
     Returns
     -------
-    data : Bunch, or (X, Y)
-        With `data`, `target`, `weight` (the survey weight), `feature_names`, `target_names` and `DESCR`.
+    data : Bunch, or tuple (X, Y)
+        Bunch with `data`, `target`, `weight` (the survey weight), `feature_names`, `target_names` and `DESCR`; or only
+        data and target if ``return_X_y=True``.
 
     Raises
     ------
     OSError
-        If the files are not there and cannot be downloaded.
+        If files are missing and cannot be downloaded.
     ValueError
-        If a file is damaged or is not the publisher's.
+        If `subset` is not valid, or a file is damaged or differs from that of the publisher.
 
     References
     ----------
@@ -93,7 +95,7 @@ def fetch_census_income(
         download=download_if_missing,
     )
     frame = pd.concat([_read(path) for path in paths], ignore_index=True)
-    if subset in ("validation", "test"):  # the halves of the published multi-task comparisons
+    if subset in ("validation", "test"):  # the same halves as in published comparisons of multi-task models
         validation = frame.sample(frac=0.5, random_state=1).index
         frame = frame.loc[validation] if subset == "validation" else frame.drop(validation)
     target = pd.DataFrame(
@@ -126,9 +128,9 @@ def _read(path: Path) -> pd.DataFrame:
         sep=",",
         skipinitialspace=True,
         dtype={name: str for name in COLUMNS if name not in NUMERIC},
-        keep_default_na=False,  # "NA" is a level of hisp_origin
+        keep_default_na=False,  # "NA" is a category of hisp_origin
         na_values={name: ["?"] for name in COLUMNS},
     )
-    texts = frame.columns.difference(NUMERIC)
-    frame[texts] = frame[texts].apply(lambda column: column.str.strip())
+    categories = frame.columns.difference(NUMERIC)
+    frame[categories] = frame[categories].apply(lambda column: column.str.strip())
     return frame

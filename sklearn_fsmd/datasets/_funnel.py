@@ -1,4 +1,4 @@
-"""A simulated funnel, whose true probabilities are known."""
+"""make_funnel: a simulated funnel with known true probabilities."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch, check_random_state
 
-from sklearn_fsmd.datasets._last_items import as_lists, clicks_in_turn
+from sklearn_fsmd.datasets._last_items import as_lists, clicks_with_history
 from sklearn_fsmd.datasets._result import as_result
 from sklearn_fsmd.datasets._watch import watch_seconds
 from sklearn_fsmd.datasets._world import World, intercept, sigmoid
@@ -39,60 +39,67 @@ def make_funnel(
 ) -> Bunch | tuple[Any, Any]:
     """Simulate impressions of items to users, clicks and conversions.
 
-    Users and items have tastes: a click comes from the match of the user's and the item's, from the user's eagerness,
-    the item's appeal and the context; a conversion after the click from another match, from the item's quality and
-    its price. Half of it is seen in X (it belongs to the user's segment or the item's brand), the rest only through
-    the ids.
+    The probability of a click depends on the match between the latent taste vectors of user and item, on how often the
+    user clicks, on the appeal of the item, and on hour and device. The probability of a conversion after a click
+    depends on another match, and on quality and price of the item. Half of the variance of these latent traits is
+    determined by columns of X, the segment of the user and the brand of the item. The other half can be learned only
+    from the ids.
 
     Parameters
     ----------
     n_samples : int, default=50_000
         Number of impressions.
-    n_users, n_items : int, default=1_000 and 300
-        How many users and items there are.
+    n_users : int, default=1_000
+        Number of users.
+    n_items : int, default=300
+        Number of items.
     click_rate : float, default=0.3
-        Mean probability of a click on an item that is looked at.
+        Mean probability of a click on an item that the user looks at.
     conversion_rate : float, default=0.3
         Mean probability of a conversion after a click, over all impressions.
     position_bias : float, default=0.0
-        How much attention falls with the position: an item at position r = 1 … 10 is looked at with the probability
-        r ** -position_bias, and clicked only then.
+        Strength of the position bias: a user looks at an item at position r = 1 … 10 with probability
+        ``r ** -position_bias``, and can click only then.
     selection_bias : float, default=0.0
-        How strongly the system that made the log preferred, for each user, items of a high click probability, and put
-        them on the upper positions. With 0 items are drawn at random.
+        How strongly the logging system prefers items with a high click probability for the user, and puts them at the
+        top positions. With 0, items are drawn at random.
     conflict : float, default=0.3
-        In [−1, 1]: how much what invites clicks speaks against conversions (or, below 0, for them).
+        How strongly traits that increase clicks decrease conversions, in [−1, 1]. Below 0, they increase conversions
+        too.
     missing : float, default=0.02
-        Share of the values missing in the columns `age` and `brand`.
+        Share of missing values in the columns `age` and `brand`.
     history : bool, default=False
-        Whether the impressions are a log of 30 days: X has a column `time`, by which it is sorted, and tastes drift, so
-        that what has just happened tells more than what is long ago.
+        Whether the impressions are a log of 30 days. X then has a column `time` and is sorted by it, and tastes drift,
+        so that recent events are more informative than old ones.
     watch_time : bool, default=False
-        Whether the targets have a third column, `watch_seconds`: for how long a clicked item is watched, in seconds, as
-        float64. It is NaN in rows without a click, and after a click 0 or lognormal (a zero-inflated lognormal
-        distribution), the longer the better the item meets the user's taste.
+        Whether the targets have a third column `watch_seconds`, float64: for how many seconds a clicked item is
+        watched. It is NaN in rows without a click. After a click it has a zero-inflated lognormal distribution, whose
+        mean is higher the better the item matches the user's taste.
     lists : bool, default=False
-        Whether X has a column `last_items`: lists of up to five items, the last ones that the user clicked before the
-        row, the newest last. Clicks then also depend on them: an item that resembles one of the list is clicked more
-        often than others. Needs ``history=True``.
+        Whether X has a column `last_items` of lists: up to five items that the user clicked last before the impression,
+        the newest at the end. Clicks then also depend on the lists: an item that is similar to one of the list is
+        clicked more often than others. Needs ``history=True``.
     random_state : int, RandomState instance or None, default=None
+        Randomness of the simulation; pass an int for reproducible data.
     return_X_y : bool, default=False
-        Whether to return ``(X, Y)`` alone.
+        Whether to return only ``(X, Y)``.
     as_frame : bool, default=True
-        DataFrames, or else arrays.
+        Whether to return X and Y as DataFrames. Otherwise they are arrays.
 
     Returns
     -------
-    data : Bunch, or (X, Y)
-        With `data`, `target` (`click`, `conversion`), `feature_names`, `target_names` and, as frames:
-        `probabilities` with the true marginals P(click) and P(conversion) of each impression as it was shown, and
-        `unbiased` with those of the same item at the first position. With `watch_time` also `expected_values`, whose
-        column `watch_seconds` is the true E[seconds | click] of each impression.
+    data : Bunch, or tuple (X, Y)
+        Bunch with `data`, `target` (`click`, `conversion`), `feature_names`, `target_names` and `DESCR`, or only data
+        and target if ``return_X_y=True``. The Bunch also has two DataFrames: `probabilities` has the true marginals
+        P(click) and P(conversion) of each impression as it was shown, and `unbiased` those of the same item at the
+        first position. With `watch_time` there is also `expected_values`, whose column `watch_seconds` is the true
+        E[seconds | click] of each impression.
 
     Raises
     ------
     ValueError
-        If a parameter is out of its range or no integer where it counts, or `lists` is set without `history`.
+        If a parameter is out of its range, a number of samples, users or items is not an integer, or `lists` is set
+        without `history`.
 
     Examples
     --------
@@ -115,7 +122,7 @@ def make_funnel(
         if not low <= value <= high:
             raise ValueError(f"The '{name}' parameter must be in [{low}, {high}]. Got {value!r} instead.")
     if lists and not history:
-        raise ValueError("lists=True needs history=True: only a log with times has a past.")
+        raise ValueError("lists=True needs history=True: only a log with times has earlier clicks.")
     random = check_random_state(random_state)
     world = World(random, n_users, n_items, conflict)
     users = random.randint(n_users, size=n_samples)
@@ -131,8 +138,8 @@ def make_funnel(
     conversion_logit = world.conversion_logit(users, items, times)
     p_click = sigmoid(click_logit + intercept(click_logit, click_rate))
     p_given_click = sigmoid(conversion_logit + intercept(conversion_logit, conversion_rate))
-    looked = (positions + 1.0) ** -position_bias
-    luck, later_luck = random.uniform(size=n_samples), random.uniform(size=n_samples)
+    p_looked = (positions + 1.0) ** -position_bias
+    click_draws, conversion_draws = random.uniform(size=n_samples), random.uniform(size=n_samples)
 
     data = world.describe(users, items)
     data["hour"], data["device"], data["position"] = hours, np.array(DEVICES, dtype=object)[devices], positions + 1
@@ -140,19 +147,19 @@ def make_funnel(
         data[name] = data[name].where(random.uniform(size=n_samples) >= missing)
     if seconds is not None:
         time = START + pd.to_timedelta(seconds, unit="s")
-        data.insert(0, "time", time.astype("datetime64[us]"))  # whatever the unit of this pandas is
+        data.insert(0, "time", time.astype("datetime64[us]"))  # the default unit depends on the version of pandas
     data = data.astype(dict.fromkeys(("user_id", "item_id", "segment", "brand", "hour", "device"), "category"))
     if lists:
-        p_click, last = clicks_in_turn(
-            users, items, click_logit, tastes=world.item_taste, rate=click_rate, looked=looked, luck=luck
+        p_click, last_items = clicks_with_history(
+            users, items, click_logit, tastes=world.item_taste, rate=click_rate, p_looked=p_looked, draws=click_draws
         )
-        data["last_items"] = pd.Series(as_lists(last), dtype=object)
+        data["last_items"] = pd.Series(as_lists(last_items), dtype=object)
 
-    click = luck < p_click * looked
-    conversion = click & (later_luck < p_given_click)
+    click = click_draws < p_click * p_looked
+    conversion = click & (conversion_draws < p_given_click)
     target = pd.DataFrame({"click": click.astype("int64"), "conversion": conversion.astype("int64")})
     truth = {
-        "probabilities": _marginals(p_click * looked, p_given_click),
+        "probabilities": _marginals(p_click * p_looked, p_given_click),
         "unbiased": _marginals(p_click, p_given_click),
     }
     if watch_time:

@@ -1,4 +1,4 @@
-"""KuaiRand-Pure: impressions of short videos."""
+"""The data set KuaiRand-Pure: impressions of short videos."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LOGS = {
 }
 """The files of each log, with their first and last days."""
 FIRST_DAY, LAST_DAY = "2022-04-22", "2022-05-08"
-"""The days whose files are read if `start` and `end` are None."""
+"""The days that are loaded if `start` and `end` are None."""
 USERS = "user_features_pure.csv"
 VIDEOS = "video_features_basic_pure.csv"
 
@@ -57,43 +57,44 @@ def fetch_kuairand_pure(
     return_X_y: bool = False,
     as_frame: bool = True,
 ) -> Bunch | tuple[Any, Any]:
-    """Load KuaiRand-Pure: a funnel of short videos, click and then long view.
+    """Load KuaiRand-Pure, a funnel of short videos: click, then long view.
 
-    Each row is an impression. The targets are `click` and `conversion`, a click with a long view. X holds the ids, the
-    hour, the tab, the duration and what is known of user and video beforehand; ids and codes are categories. Other
-    feedback (likes, play time, …) and the monthly statistics of the videos come after the impression and are no inputs.
-    Split this data by time, never at random.
+    Each row is an impression. The targets are `click`, and `conversion`, which is a click with a long view. X contains
+    the ids, the hour, the tab, the duration, and attributes of user and video that are known before the impression; ids
+    and codes are categories. Other feedback (likes, play time, …) and the monthly statistics of the videos are only
+    known after the impression, so they are not in X. Split this data by time, never at random.
 
     Parameters
     ----------
     log : {"standard", "random"}, default="standard"
-        The log of what the recommender showed, 8 April to 8 May 2022, or that of videos which were drawn at random and
-        inserted into the feed, 22 April to 8 May 2022.
+        "standard" is the log of what the recommender showed, 8 April to 8 May 2022. "random" is the log of videos that
+        were drawn at random and inserted into the feed, 22 April to 8 May 2022.
     start, end : str, default=None
-        First and last day, e.g. "2022-04-25". By default 22 April and the last day. The days before 22 April are in a
-        file of their own, which is read only for a `start` before that day.
+        First and last day, such as "2022-04-25". None means 22 April and the last day. Earlier days are in a separate
+        file, which is read only if `start` is before 22 April.
     watch_time : bool, default=False
-        Whether the targets have a third column, `watch_seconds`: for how long a clicked video was played, in seconds,
-        as float64. It is NaN in rows without a click.
-    data_home : path, default=None
-        The folder that holds, or will hold, the folder ``kuairand-pure``. By default the one that the environment
-        variable SKLEARN_FSMD_DATA names, else the platform's cache folder.
+        Whether the targets have a third column `watch_seconds`, float64: for how many seconds a clicked video was
+        played. It is NaN in rows without a click.
+    data_home : str or path, default=None
+        Folder that contains the folder ``kuairand-pure``, or in which it is created. None means the folder that the
+        environment variable SKLEARN_FSMD_DATA names, or else the cache folder of the platform.
     download_if_missing : bool, default=True
-        Whether to fetch from the publisher what is not there (47 MB).
+        Whether to download missing files from the publisher (47 MB).
     return_X_y : bool, default=False
-        Whether to return ``(X, Y)`` alone.
+        Whether to return only ``(X, Y)``.
     as_frame : bool, default=True
-        DataFrames, or else an array of objects and one of numbers.
+        Whether to return DataFrames. Otherwise X is an array of objects and Y an array of numbers.
 
     Returns
     -------
-    data : Bunch, or (X, Y)
-        With `data`, `target`, `time` (of the impression, UTC), `feature_names`, `target_names` and `DESCR`.
+    data : Bunch, or tuple (X, Y)
+        Bunch with `data`, `target`, `time` (time of the impression, UTC), `feature_names`, `target_names` and `DESCR`;
+        or only data and target if ``return_X_y=True``.
 
     Raises
     ------
     OSError
-        If the files are not there and cannot be downloaded.
+        If files are missing and cannot be downloaded.
     ValueError
         If `log`, `start` or `end` is not valid, there are no impressions from `start` to `end`, or a file is damaged.
 
@@ -140,7 +141,7 @@ def _check_day(parameter: str, value: Any) -> None:
     """Raise if the value of a parameter is neither a day nor None."""
     try:
         if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d\d?-\d\d?|\d{8}", value):
-            raise ValueError  # "8 May" would be a day of the year 1
+            raise ValueError  # pandas would parse "8 May" as a day of the year 1
         day = None if value is None else pd.Timestamp(value)
         is_day = day is None or (
             not isinstance(value, (int, float)) and day is not pd.NaT and day.tz is None and day == day.normalize()
@@ -152,31 +153,31 @@ def _check_day(parameter: str, value: Any) -> None:
 
 
 def _files_of(log: str, start: str, end: str) -> list[str]:
-    """The files of a log that hold days from `start` to `end`."""
+    """The files of a log that contain days from `start` to `end`."""
     days = {name: pd.to_datetime(first_and_last) for name, first_and_last in LOGS[log].items()}
     names = [name for name, (a, b) in days.items() if a <= pd.Timestamp(end) and pd.Timestamp(start) <= b]
     if not names:
-        raise _nothing_between(start, end, [day for span in days.values() for day in span])
+        raise _no_impressions(start, end, [day for span in days.values() for day in span])
     return names
 
 
 def _between(log: pd.DataFrame, start: str | None, end: str | None) -> pd.DataFrame:
-    """The rows of the days from `start` to `end`, by the log's own dates."""
+    """The rows of the days from `start` to `end`, by the column `date` of the log."""
     log["date"] = pd.to_datetime(log["date"].astype(str), format="%Y%m%d")
-    kept = log["date"].between(pd.Timestamp(start or "1900-01-01"), pd.Timestamp(end or "2200-01-01"))
-    if not kept.any():
-        raise _nothing_between(start, end, log["date"].tolist())
-    return log[kept].reset_index(drop=True)
+    in_range = log["date"].between(pd.Timestamp(start or "1900-01-01"), pd.Timestamp(end or "2200-01-01"))
+    if not in_range.any():
+        raise _no_impressions(start, end, log["date"].tolist())
+    return log[in_range].reset_index(drop=True)
 
 
-def _nothing_between(start: str | None, end: str | None, days: list[pd.Timestamp]) -> ValueError:
-    """What to raise where a log, of these days, has no rows."""
-    held = f"{min(days):%Y-%m-%d} to {max(days):%Y-%m-%d}"
-    return ValueError(f"There are no impressions from {start=} to {end=}; the log holds {held}.")
+def _no_impressions(start: str | None, end: str | None, days: list[pd.Timestamp]) -> ValueError:
+    """The error if a log, which has the given days, has no rows from `start` to `end`."""
+    log_range = f"{min(days):%Y-%m-%d} to {max(days):%Y-%m-%d}"
+    return ValueError(f"There are no impressions from {start=} to {end=}; the log holds {log_range}.")
 
 
 def _targets(frame: pd.DataFrame, watch_time: bool) -> pd.DataFrame:
-    """What came of each impression, the watch time only after a click."""
+    """The targets of each impression; the watch time is NaN without a click."""
     target = pd.DataFrame({"click": frame["is_click"], "conversion": frame["is_click"] & frame["long_view"]})
     if watch_time:
         target["watch_seconds"] = (frame["play_time_ms"] / 1000).where(frame["is_click"] == 1)
@@ -184,7 +185,7 @@ def _targets(frame: pd.DataFrame, watch_time: bool) -> pd.DataFrame:
 
 
 def _features(frame: pd.DataFrame) -> pd.DataFrame:
-    """What is known before the impression; whatever is not a number is a category."""
+    """The columns that are known before the impression; those that are not numbers are categories."""
     upload = pd.to_datetime(frame["upload_dt"])
     data = frame.assign(hour=frame["hourmin"] // 100, video_age_days=(frame["date"] - upload).dt.days)
     data = data.drop(columns=NO_FEATURES)

@@ -1,4 +1,4 @@
-"""What all data sets return."""
+"""The result of all data sets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sklearn.utils import Bunch
 def as_result(
     data: pd.DataFrame, target: pd.DataFrame, *, return_X_y: bool, as_frame: bool, **more: Any
 ) -> Bunch | tuple[Any, Any]:
-    """A Bunch, or ``(X, Y)``, of frames or arrays."""
+    """Return a Bunch, or ``(X, Y)``, with DataFrames or arrays."""
     X = data if as_frame else data.to_numpy()
     Y = target if as_frame else target.to_numpy()
     if return_X_y:
@@ -21,6 +21,6 @@ def as_result(
 
 
 def check_choice(parameter: str, value: Any, known: Container[str]) -> None:
-    """Raise if the value of a parameter is none of those known."""
+    """Raise if the value of a parameter is not among the known ones."""
     if not isinstance(value, str) or value not in known:
         raise ValueError(f"The {parameter!r} parameter must be one of {list(known)}. Got {value!r} instead.")  # type: ignore[call-overload]

@@ -1,4 +1,4 @@
-"""The users and items of a simulated log, and what decides about a click and a conversion."""
+"""The users and items of a simulated log, and the log-odds of clicks and conversions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ N_DIMENSIONS = 4
 
 
 class World:
-    """Users and items with all that decides about a click and a conversion."""
+    """Users and items with the traits that determine clicks and conversions."""
 
     def __init__(self, random: np.random.RandomState, n_users: int, n_items: int, conflict: float) -> None:
         self.random = random
@@ -19,34 +19,34 @@ class World:
         self.brand = random.randint(40, size=n_items)
         self.age = random.randint(14, 80, size=n_users).astype(float)
         self.price = random.lognormal(3, 1, size=n_items)
-        self.user_taste = half_of_group(random, self.segment, N_DIMENSIONS)
-        self.item_taste = half_of_group(random, self.brand, N_DIMENSIONS)
-        self.user_need = half_of_group(random, self.segment, N_DIMENSIONS)
-        self.item_use = half_of_group(random, self.brand, N_DIMENSIONS)
-        self.eagerness = half_of_group(random, self.segment, 1)[:, 0]
-        self.appeal = half_of_group(random, self.brand, 1)[:, 0]
-        independent = half_of_group(random, self.brand, 1)[:, 0]
+        self.user_taste = grouped_normal(random, self.segment, N_DIMENSIONS)
+        self.item_taste = grouped_normal(random, self.brand, N_DIMENSIONS)
+        self.user_need = grouped_normal(random, self.segment, N_DIMENSIONS)
+        self.item_use = grouped_normal(random, self.brand, N_DIMENSIONS)
+        self.eagerness = grouped_normal(random, self.segment, 1)[:, 0]
+        self.appeal = grouped_normal(random, self.brand, 1)[:, 0]
+        independent = grouped_normal(random, self.brand, 1)[:, 0]
         self.quality = -conflict * self.appeal + np.sqrt(1 - conflict**2) * independent
         self.conflict = conflict
 
     def start_drift(self) -> None:
-        """Draw what tastes, eagerness and appeal turn into by the last day."""
-        self.later_taste = half_of_group(self.random, self.segment, N_DIMENSIONS)
-        self.later_eagerness = half_of_group(self.random, self.segment, 1)[:, 0]
-        self.later_appeal = half_of_group(self.random, self.brand, 1)[:, 0]
+        """Draw the tastes, eagerness and appeal of the last day, towards which the traits drift."""
+        self.later_taste = grouped_normal(self.random, self.segment, N_DIMENSIONS)
+        self.later_eagerness = grouped_normal(self.random, self.segment, 1)[:, 0]
+        self.later_appeal = grouped_normal(self.random, self.brand, 1)[:, 0]
 
     def click_logit(self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
         eagerness, appeal = self.eagerness[users], self.appeal[items]
         if times is not None:
-            eagerness = _between(eagerness, self.later_eagerness[users], times)
-            appeal = _between(appeal, self.later_appeal[items], times)
+            eagerness = _drifted(eagerness, self.later_eagerness[users], times)
+            appeal = _drifted(appeal, self.later_appeal[items], times)
         return 0.8 * self.taste(users, items, times) + 0.6 * eagerness + 0.9 * appeal
 
     def taste(self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None) -> np.ndarray:
         match = self._match(self.user_taste, self.item_taste, users, items)
         if times is None:
             return match
-        return _between(match, self._match(self.later_taste, self.item_taste, users, items), times)
+        return _drifted(match, self._match(self.later_taste, self.item_taste, users, items), times)
 
     def conversion_logit(self, users: np.ndarray, items: np.ndarray, times: np.ndarray | None = None) -> np.ndarray:
         taste = self.taste(users, items, times)
@@ -61,14 +61,14 @@ class World:
     def shown_items(
         self, users: np.ndarray, selection_bias: float, times: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """For each impression one of the ten items of a page, which the logging system chose and sorted."""
+        """The item and its position, 0 to 9, for each impression: one of the ten on a page of the logging system."""
         n = len(users)
         pages = self.random.randint(self.n_items, size=(n, N_POSITIONS))
         positions = self.random.randint(N_POSITIONS, size=n)
         if selection_bias:
             candidates = self.random.randint(self.n_items, size=(n, 3 * N_POSITIONS))
-            moments = None if times is None else times[:, None]
-            score = selection_bias * self.click_logit(users[:, None], candidates, moments)
+            column_times = None if times is None else times[:, None]
+            score = selection_bias * self.click_logit(users[:, None], candidates, column_times)
             score += self.random.gumbel(size=score.shape)
             pages = np.take_along_axis(candidates, np.argsort(-score, axis=1)[:, :N_POSITIONS], axis=1)
         return pages[np.arange(n), positions], positions
@@ -90,14 +90,14 @@ class World:
         return (left[users] * right[items]).sum(axis=-1) / np.sqrt(N_DIMENSIONS)
 
 
-def half_of_group(random: np.random.RandomState, groups: np.ndarray, n_dimensions: int) -> np.ndarray:
-    """Standard normal traits of each member, half of whose variance is its group's."""
-    of_group = random.normal(size=(groups.max() + 1, n_dimensions))
-    return np.sqrt(0.5) * (of_group[groups] + random.normal(size=(len(groups), n_dimensions)))
+def grouped_normal(random: np.random.RandomState, groups: np.ndarray, n_dimensions: int) -> np.ndarray:
+    """Standard normal traits of each member; half of their variance is shared within the group."""
+    group_traits = random.normal(size=(groups.max() + 1, n_dimensions))
+    return np.sqrt(0.5) * (group_traits[groups] + random.normal(size=(len(groups), n_dimensions)))
 
 
-def _between(first: np.ndarray, last: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """What turns from `first` at time 0 into `last` at time 1, with the same variance all the way."""
+def _drifted(first: np.ndarray, last: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Interpolate from `first` at time 0 to `last` at time 1, with constant variance."""
     angle = times * np.pi / 2
     return np.cos(angle) * first + np.sin(angle) * last
 
@@ -107,7 +107,7 @@ def sigmoid(z: np.ndarray) -> np.ndarray:
 
 
 def intercept(logit: np.ndarray, rate: float) -> float:
-    """The constant that gives `logit` the mean probability `rate`, by bisection."""
+    """The constant that, added to `logit`, gives the mean probability `rate`; by bisection."""
     low, high = -30.0, 30.0
     for _ in range(60):
         middle = (low + high) / 2

@@ -11,7 +11,7 @@ from sklearn_fsmd.encoding import one_of
 from sklearn_fsmd.estimators.atomic import one_at_a_time
 from sklearn_fsmd.estimators.datasets import Datasets
 from sklearn_fsmd.parameters import checks_parameters, estimator
-from sklearn_fsmd.persistence import BEFORE, flat_history, network_state, restore_network
+from sklearn_fsmd.persistence import FORMAT_1_DEFAULTS, flat_history, network_state, restore_network
 from sklearn_fsmd.training import making
 
 
@@ -178,7 +178,7 @@ class MultiTaskClassifier(Datasets):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         parameters = {field.name for field in fields(self)}
-        state = {name: value for name, value in BEFORE.items() if name in parameters} | dict(state)
+        state = {name: value for name, value in FORMAT_1_DEFAULTS.items() if name in parameters} | dict(state)
         frozen = state.pop("net_", None)
         if frozen is not None:
             state.setdefault("calibration_", None)

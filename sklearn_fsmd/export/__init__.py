@@ -1,4 +1,4 @@
-"""A fitted model for others: as an ONNX file, for programs; as a model card, for readers."""
+"""Export of a fitted model: as an ONNX file for other programs, as a model card for readers."""
 
 from sklearn_fsmd.export.card import model_card
 from sklearn_fsmd.export.onnx_file import to_onnx

@@ -1,4 +1,4 @@
-"""Rows that values share, inside the graph: codes become rows of a smaller table, and rows of the quotients."""
+"""Compressed embedding tables inside the graph: values share rows, and may have a row of quotients in addition."""
 
 from __future__ import annotations
 
@@ -17,28 +17,33 @@ if TYPE_CHECKING:
     from sklearn_fsmd.export.graph import Graph
 
 
-def shared_rows(g: Graph, layout: Layout | None, rows: Rows) -> Rows:
-    """The same rows, whose codes are rows of the table of `layout`."""
+def compressed(g: Graph, layout: Layout | None, rows: Rows) -> Rows:
+    """Replace the codes of the rows by indices into the smaller table of `layout`."""
     if layout is None:
         return rows
     codes, quotients = (None, None) if rows.codes is None else _split(g, layout, layout.columns, rows.codes)
-    of_lists = []
+    list_columns = []
     for column, r in zip(rows.lists, layout.of_lists, strict=True):
-        own, of_values = _split(g, layout, [r], column.codes)
-        of_lists.append(replace(column, codes=own, quotients=of_values))
-    return replace(rows, codes=codes, quotients=quotients, lists=tuple(of_lists))
+        table_rows, quotient_rows = _split(g, layout, [r], column.codes)
+        list_columns.append(replace(column, codes=table_rows, quotients=quotient_rows))
+    return replace(rows, codes=codes, quotients=quotients, lists=tuple(list_columns))
 
 
 def _split(g: Graph, layout: Layout, ranges: Sequence[Range], codes: Value) -> tuple[Value, Value | None]:
-    """What :class:`Layout` makes of codes ``(n, F)`` of these columns, or ``(m,)`` of one."""
-    of = {name: np.array([getattr(r, name) for r in ranges], np.int64) for name in Range._fields}
+    """Rows of the table and of the quotients, as :class:`Layout` computes them.
+
+    Parameters
+    ----------
+    ranges : of the columns of `codes` ``(n, F)``, or the range of one column with codes ``(m,)``.
+    """
+    per_column = {name: np.array([getattr(r, name) for r in ranges], np.int64) for name in Range._fields}
     zero, one = np.int64(0), np.int64(1)
-    i = g.op("Sub", codes, of["first_code"] + 1)
-    known = g.op("GreaterOrEqual", i, zero)
-    row = g.op("Where", known, g.op("Add", g.op("Mod", i, of["modulus"]), one), zero)
-    row = g.op("Add", row, of["first_row"])
+    i = g.op("Sub", codes, per_column["first_code"] + 1)
+    is_known = g.op("GreaterOrEqual", i, zero)
+    row = g.op("Where", is_known, g.op("Add", g.op("Mod", i, per_column["modulus"]), one), zero)
+    row = g.op("Add", row, per_column["first_row"])
     if not layout.has_quotients:
         return row, None
-    quotient = g.op("Div", i, of["modulus"])  # rounded towards 0, which is right for −1 too
-    shares = g.op("Greater", quotient, zero)
-    return row, g.op("Where", shares, g.op("Add", quotient, of["first_quotient"] - 1), zero)
+    quotient = g.op("Div", i, per_column["modulus"])  # rounded towards 0, which is right for −1 too
+    is_positive = g.op("Greater", quotient, zero)
+    return row, g.op("Where", is_positive, g.op("Add", quotient, per_column["first_quotient"] - 1), zero)

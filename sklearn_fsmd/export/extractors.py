@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 def representations(
     g: Graph, w: Weights, extractor: nn.Module, inputs: list[Value], n_tasks: int
 ) -> list[Value] | None:
-    """One representation per task, each ``(n, H)``; None if the extractor is none of the library's own.
+    """One representation per task, each ``(n, H)``; None if the extractor is not one of the library.
 
     Parameters
     ----------
-    inputs : the embedded rows ``(n, I)``, one that all read, or one per task.
+    inputs : embedded rows ``(n, I)``: one input that all tasks share, or one per task.
     """
     if type(extractor) is SharedBottom:
         return [mlp(g, w, extractor.bottom, 0, inputs[0])] * n_tasks
@@ -46,9 +46,9 @@ def mlp(g: Graph, w: Weights, stack: StackedMLP, e: int, x: Value) -> Value:
 
 
 def _level(g: Graph, w: Weights, level: ExpertLevel, inputs: list[Value]) -> list[Value]:
-    """The mixture of each gate, ``(n, H)``. Gate and expert read the one input, or their own."""
-    reads = level.experts.reads if len(inputs) > 1 else [0] * level.experts.n
-    experts = [mlp(g, w, level.experts, e, inputs[read]) for e, read in enumerate(reads)]
+    """The mixture of each gate, ``(n, H)``. Gates and experts read the shared input, or each its own."""
+    input_indices = level.experts.reads if len(inputs) > 1 else [0] * level.experts.n
+    experts = [mlp(g, w, level.experts, e, inputs[i]) for e, i in enumerate(input_indices)]
     return [
         _mixture(g, w, level.gates, i, inputs[i] if len(inputs) > 1 else inputs[0], experts)
         for i in range(level.gates.hidden.n)
@@ -56,7 +56,7 @@ def _level(g: Graph, w: Weights, level: ExpertLevel, inputs: list[Value]) -> lis
 
 
 def _mixture(g: Graph, w: Weights, gates: Gates, i: int, x: Value, experts: list[Value]) -> Value:
-    """Eq. (5) for gate `i`: only the experts that it may mix take part."""
+    """Eq. (5) for gate `i`, over the experts that it may mix."""
     chosen = np.flatnonzero(np.isfinite(gates.excluded[i].cpu().numpy()))
     if len(chosen) == 1:
         w.all_of(gates)

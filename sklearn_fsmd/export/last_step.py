@@ -1,4 +1,4 @@
-"""Which model is meant, and which steps of a Pipeline come before it."""
+"""The model at the end of a Pipeline or search, and the steps before it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from sklearn_fsmd.parameters import warn
 
 
 def last_step(model: Any) -> tuple[MultiTaskClassifier, list[str]]:
-    """The model at the end of Pipelines and searches, as it is at this moment, and the steps before it, described.
+    """A snapshot of the model at the end of Pipelines and searches, and the names and types of the steps before it.
 
     Raises
     ------
     NotFittedError
         If the model is not fitted.
     TypeError
-        If it is no model of this library.
+        If it is not a model of this library.
     """
     pipelines, last = taken_apart(model)
     if not isinstance(last, MultiTaskClassifier):
@@ -31,10 +31,10 @@ def last_step(model: Any) -> tuple[MultiTaskClassifier, list[str]]:
         )
     check_is_fitted(last)
     steps = (named for pipeline in pipelines for named in pipeline.steps)
-    before = [f"{name} ({type(step).__name__})" for name, step in steps if step is not None and step != "passthrough"]
-    if before:
+    previous = [f"{name} ({type(step).__name__})" for name, step in steps if step is not None and step != "passthrough"]
+    if previous:
         warn(
-            "The file holds the last step of the Pipeline. What the steps before it do must be done before its inputs "
-            f"are filled: {', '.join(before)}."
+            "The file holds the last step of the Pipeline only. Apply the steps before it to the data before you fill "
+            f"the inputs of the file: {', '.join(previous)}."
         )
-    return last.snapshot(), before
+    return last.snapshot(), previous

@@ -1,7 +1,7 @@
-"""Columns of lists inside the graph: all values one after the other, and where each row begins.
+"""Columns of lists inside the graph: the values of all rows one after the other, and the offsets of the rows.
 
-The sums of rows are differences of running sums in double precision. `ScatterND` with a reduction would be the
-shorter way, but onnxruntime adds to one place from several threads at once and loses some of the terms.
+The sums of rows are differences of cumulative sums in double precision. `ScatterND` with a reduction would be shorter,
+but onnxruntime adds to the same element from several threads at once and loses some of the terms.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ListRows:
-    """One column of lists.
+    """One column of lists: `m` values in `n` rows.
 
     Attributes
     ----------
     codes : (m,) rows of the embedding table.
-    starts, ends : (n,) where each row begins and ends.
-    quotients : (m,) rows of the table of quotients; None if there is none.
+    starts, ends : (n,) index of the first value of each row that is read, and one past the last.
+    quotients : (m,) rows of the table of quotients; None if there is no such table.
     """
 
     codes: Value
@@ -35,23 +35,23 @@ class ListRows:
     quotients: Value | None = None
 
 
-def read(g: Graph, codes: Value, offsets: Value, max_length: int) -> ListRows:
-    """The rows of a column with these codes and `offsets` ``(n + 1,)``; of a long row the last values."""
+def rows_from_offsets(g: Graph, codes: Value, offsets: Value, max_length: int) -> ListRows:
+    """The rows of a column with these codes and `offsets` ``(n + 1,)``; only the last `max_length` values are read."""
     first = g.op("Slice", offsets, np.array([0]), np.array([-1]), np.array([0]))
     ends = g.op("Slice", offsets, np.array([1]), np.array([np.iinfo(np.int64).max]), np.array([0]))
     return ListRows(codes, g.op("Max", first, g.op("Sub", ends, np.int64(max_length))), ends)
 
 
 def without_missing(g: Graph, values: Value, offsets: Value, kind: str) -> tuple[Value, Value]:
-    """Numbers of the type `kind` and the offsets of their rows without those that mark missing values."""
+    """Drop the codes of missing values, such as -1, from lists of numbers of the type `kind`; values and offsets."""
     missing = [g.op("Equal", values, np.array(code, dtype=kind)) for code in MISSING_CODES]
-    kept = g.op("Not", g.op("Or", *missing))
-    n_before = g.op("Pad", g.op("CumSum", g.cast(kept, "int64"), np.int64(0)), np.array([1, 0]))
-    return g.op("Compress", values, kept, axis=0), g.op("Gather", n_before, offsets)
+    is_present = g.op("Not", g.op("Or", *missing))
+    n_before = g.op("Pad", g.op("CumSum", g.cast(is_present, "int64"), np.int64(0)), np.array([1, 0]))
+    return g.op("Compress", values, is_present, axis=0), g.op("Gather", n_before, offsets)
 
 
 def lengths(g: Graph, rows: ListRows) -> Value:
-    """How many values each row has, ``(n, 1)`` float."""
+    """The number of values that are read in each row, ``(n, 1)`` float."""
     return g.op("Unsqueeze", g.cast(g.op("Sub", rows.ends, rows.starts), "float"), np.array([1]))
 
 
@@ -71,35 +71,36 @@ def sums(g: Graph, rows: ListRows, vectors: Value) -> Value:
 
 
 def row_of_each(g: Graph, rows: ListRows) -> Value:
-    """The row that each value belongs to, ``(m,)`` int64. Values that a long row leaves out have that of another.
+    """The row that each value belongs to, ``(m,)`` int64. Unread values at the beginning of a long row get another row.
 
-    At the first value of each row that has any, the difference to the row before is written; these places differ.
+    It is the cumulative sum of increments. At the first value of each row that is not empty stands the difference to
+    the index of the last such row. These positions are distinct, so that no two threads write to the same element.
     """
-    there = g.op("Squeeze", g.op("NonZero", g.op("Sub", rows.ends, rows.starts)), np.array([0]))
-    before = g.op("Slice", g.op("Pad", there, np.array([1, 0])), np.array([0]), np.array([-1]), np.array([0]))
+    nonempty = g.op("Squeeze", g.op("NonZero", g.op("Sub", rows.ends, rows.starts)), np.array([0]))
+    previous = g.op("Slice", g.op("Pad", nonempty, np.array([1, 0])), np.array([0]), np.array([-1]), np.array([0]))
     zeros = g.op("ConstantOfShape", g.op("Shape", rows.codes), value=np.array([0], np.int64))
-    steps = g.op("ScatterElements", zeros, g.op("Gather", rows.starts, there), g.op("Sub", there, before), axis=0)
-    return g.op("CumSum", steps, np.int64(0))
+    firsts, increments = g.op("Gather", rows.starts, nonempty), g.op("Sub", nonempty, previous)
+    return g.op("CumSum", g.op("ScatterElements", zeros, firsts, increments, axis=0), np.int64(0))
 
 
 def largest(g: Graph, rows: ListRows, row_of: Value, x: Value, start: float) -> Value:
-    """The largest of `start` and the elements of each row: ``(m, D)`` to ``(n, D)``."""
+    """The maximum over `start` and the elements of each row: ``(m, D)`` to ``(n, D)``."""
     shape = g.op("Concat", g.op("Shape", rows.ends), g.op("Shape", x, start=1), axis=0)
-    begin = g.op("ConstantOfShape", shape, value=np.array([start], np.float32))
+    initial = g.op("ConstantOfShape", shape, value=np.array([start], np.float32))
     index = g.op("Expand", g.op("Unsqueeze", row_of, np.array([1])), g.op("Shape", x))
-    return g.op("ScatterElements", begin, index, x, axis=0, reduction="max")
+    return g.op("ScatterElements", initial, index, x, axis=0, reduction="max")
 
 
-def without_rest(g: Graph, rows: ListRows, row_of: Value, x: Value, instead: float) -> Value:
-    """`x` ``(m, D)`` with `instead` for the values that a long row leaves out."""
+def mask_unread(g: Graph, rows: ListRows, row_of: Value, x: Value, fill: float) -> Value:
+    """Replace the elements of `x` ``(m, D)`` by `fill` where a value of a long row is not read."""
     ones = g.op("ConstantOfShape", g.op("Shape", row_of), value=np.array([1], np.int64))
-    place = g.op("Sub", g.op("CumSum", ones, np.int64(0)), np.int64(1))
-    begun = g.op("GreaterOrEqual", place, g.op("Gather", rows.starts, row_of))
-    read = g.op("And", begun, g.op("Less", place, g.op("Gather", rows.ends, row_of)))
-    return g.op("Where", g.op("Unsqueeze", read, np.array([1])), x, np.float32(instead))
+    position = g.op("Sub", g.op("CumSum", ones, np.int64(0)), np.int64(1))
+    has_begun = g.op("GreaterOrEqual", position, g.op("Gather", rows.starts, row_of))
+    is_read = g.op("And", has_begun, g.op("Less", position, g.op("Gather", rows.ends, row_of)))
+    return g.op("Where", g.op("Unsqueeze", is_read, np.array([1])), x, np.float32(fill))
 
 
 def _maxima(g: Graph, rows: ListRows, vectors: Value) -> Value:
     row_of = row_of_each(g, rows)
-    maxima = largest(g, rows, row_of, without_rest(g, rows, row_of, vectors, -np.inf), -np.inf)
+    maxima = largest(g, rows, row_of, mask_unread(g, rows, row_of, vectors, -np.inf), -np.inf)
     return g.op("Where", g.op("Greater", lengths(g, rows), np.float32(0)), maxima, np.float32(0))

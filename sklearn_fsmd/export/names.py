@@ -1,29 +1,29 @@
-"""The names of inputs and outputs, and which of them would clash."""
+"""The names of inputs and outputs, and a check that they do not clash."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 Value = str
-"""The name of what a node computes."""
+"""The name of a tensor in the graph."""
 
 OUTPUTS = ("marginals", "conditionals", "rank_score")
 VALUES = "values"
-"""A further output, of models with values."""
+"""The name of an additional output of models with `value_targets`."""
 
 
-def offsets_of(name: str) -> str:
-    """The input that says where each row of the list `name` begins."""
+def offsets_name(name: str) -> str:
+    """The name of the input that holds the offsets of the rows in the list column `name`."""
     return f"{name}_offsets"
 
 
 def check_names(inputs: Iterable[str], outputs: Iterable[str]) -> None:
-    """Raise if an input has no name, the name of another one, or the name of an output.
+    """Raise if an input has an empty name, the name of another input or the name of an output.
 
     Raises
     ------
     ValueError
-        It names the column.
+        The message names the column.
     """
     outputs = set(outputs)
     seen = set(outputs)

@@ -1,4 +1,4 @@
-"""An extractor of the user's own inside the graph, by torch's exporter."""
+"""An extractor of the user inside the graph, converted by torch's exporter."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from sklearn_fsmd.export.graph import Graph
 
 N_ROWS = 7
-"""Rows of the example that the exporter follows; any number of rows can be read afterwards."""
+"""Rows of the example input that the exporter traces; the exported model takes any number of rows."""
 
 
 class _Stacked(nn.Module):
+    """An extractor that returns one tensor: the representations of all tasks, stacked."""
+
     def __init__(self, extractor: nn.Module) -> None:
         super().__init__()
         self.extractor = extractor
@@ -35,20 +37,20 @@ def own_representations(g: Graph, extractor: nn.Module, inputs: list[Value], wid
 
     Parameters
     ----------
-    inputs : the embedded rows ``(n, I)``, one, or one per task.
+    inputs : embedded rows ``(n, I)``: one input for all tasks, or one per task.
     width : I.
 
     Raises
     ------
     ImportError
-        If torch's exporter needs onnxscript, and it is not installed.
+        If onnxscript, which torch's exporter needs, is not installed.
     ValueError
         If torch's exporter refuses the extractor.
     """
     x = inputs[0]
     shape: tuple[int, ...] = N_ROWS, width
     if len(inputs) > 1:
-        x = g.concat([g.op("Unsqueeze", own, np.array([1])) for own in inputs])
+        x = g.concat([g.op("Unsqueeze", task_input, np.array([1])) for task_input in inputs])
         shape = (N_ROWS, len(inputs), width)
     out = g.inline(_exported(extractor, shape, g.opset), x)
     return [g.op("Gather", out, np.int64(k), axis=1) for k in range(n_tasks)]
@@ -56,7 +58,7 @@ def own_representations(g: Graph, extractor: nn.Module, inputs: list[Value], wid
 
 def _exported(extractor: nn.Module, shape: tuple[int, ...], opset: int) -> Any:
     try:
-        import onnxscript  # noqa: F401 (what torch.onnx needs)
+        import onnxscript  # noqa: F401 (torch.onnx needs it)
     except ImportError as error:
         raise ImportError(
             "to_onnx writes an 'extractor' of your own by torch.onnx, which needs onnxscript: "
@@ -65,7 +67,7 @@ def _exported(extractor: nn.Module, shape: tuple[int, ...], opset: int) -> Any:
     module = _Stacked(copy.deepcopy(extractor)).cpu().eval()
     try:
         with warnings.catch_warnings(), without_autocast("cpu"):
-            warnings.simplefilter("ignore")  # of torch's own parts
+            warnings.simplefilter("ignore")  # those of the exporter concern torch itself
             program = torch.onnx.export(
                 module,
                 (torch.zeros(shape),),
@@ -76,7 +78,7 @@ def _exported(extractor: nn.Module, shape: tuple[int, ...], opset: int) -> Any:
             )
         assert program is not None
         model = program.model_proto
-    except Exception as error:  # whatever the exporter and the extractor may raise
+    except Exception as error:  # the exporter and the extractor may raise any
         reason = (str(error).strip().splitlines() or [""])[0]
         raise ValueError(
             f"The 'extractor' {type(extractor).__name__} cannot be written as ONNX; torch.onnx.export says: {reason} "

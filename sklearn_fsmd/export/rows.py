@@ -1,4 +1,4 @@
-"""From the inputs of a file to what the network reads: codes, numbers, lists and vectors."""
+"""From the inputs of a file to the inputs of the network: codes, numbers, lists and vectors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sklearn_fsmd.encoding import CategoryColumn, InputEncoder, ListColumn, Nume
 from sklearn_fsmd.export import lists, numbers, side_by_side, statistics, vectors, vocabulary
 from sklearn_fsmd.export.columns import Column
 from sklearn_fsmd.export.lists import ListRows
-from sklearn_fsmd.export.names import Value, offsets_of
+from sklearn_fsmd.export.names import Value, offsets_name
 
 if TYPE_CHECKING:
     from sklearn_fsmd.export.graph import Graph
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows as the network reads them.
+    """Encoded rows, as the network takes them.
 
     Attributes
     ----------
     codes : (n, F) int64, rows of the embedding table; None if there are no code columns.
-    numbers : (n, N) float, the scaled numbers, the components of vectors included; None if there are none.
-    scalars : (n, M) float, those that are of no vector; None if there are none.
+    numbers : (n, N) float, scaled numbers, components of vectors and target statistics; None if there are none.
+    scalars : (n, M) float, the same without the components of vectors; None if there are none.
     lists : the columns of lists.
-    vectors : (n, d) float of each column of vectors, scaled.
-    n_fields, n_scalars : how many embedded fields and scalars there are for a row.
-    quotients : (n, F) int64, rows of the table of quotients; None if there is none.
+    vectors : (n, d) float for each column of vectors, scaled.
+    n_fields, n_scalars : number of field vectors and of scalars in a row.
+    quotients : (n, F) int64, rows of the table of quotients; None if there is no such table.
     """
 
     codes: Value | None
@@ -43,56 +43,59 @@ class Rows:
     quotients: Value | None = None
 
 
-def encoded(g: Graph, encoder: InputEncoder, columns: Sequence[Column]) -> Rows:
+def encode_rows(g: Graph, encoder: InputEncoder, columns: Sequence[Column]) -> Rows:
     """Declare the inputs, and encode them as `InputEncoder.encode_main` does."""
     inputs = {column.name: g.input(column.name, column.type, column.shape) for column in columns}
     categories = [column for column in columns if isinstance(column.encoder, CategoryColumn)]
     numeric = [column for column in columns if isinstance(column.encoder, NumericColumn)]
     offsets = np.asarray(encoder.main.offsets, dtype=np.int64)
-    known = [
+    category_codes = [
         vocabulary.codes(g, column, inputs[column.name], offset)
         for column, offset in zip(categories, offsets[: len(categories)], strict=True)
     ]
-    local = [side_by_side.codes(g, known, encoder.main.cardinalities[: len(known)])] if known else []
-    scalars = []
+    local_codes = []  # tables of codes that are counted from 0 in each column
+    if category_codes:
+        local_codes.append(side_by_side.codes(g, category_codes, encoder.main.cardinalities[: len(category_codes)]))
+    scaled = []
     if numeric:
         x = side_by_side.numbers(g, [inputs[column.name] for column in numeric])
         encoders = [column.encoder for column in numeric if isinstance(column.encoder, NumericColumn)]
-        number, bins = numbers.scaled_and_bins(g, encoders, x)
-        scalars.append(number)
-        local += [] if bins is None else [bins]
-    of_vectors = [
+        scaled_numbers, bins = numbers.scaled_and_bins(g, encoders, x)
+        scaled.append(scaled_numbers)
+        local_codes += [] if bins is None else [bins]
+    scaled_vectors = [
         vectors.scaled(g, column.encoder, inputs[column.name])
         for column in columns
         if isinstance(column.encoder, VectorColumn)
     ]
-    rates = [] if encoder.statistics is None else [statistics.look_up(g, encoder.statistics, local[0])]
-    codes = g.op("Add", g.concat(local), offsets) if local else None
-    of_lists = (column for column in columns if isinstance(column.encoder, ListColumn))
-    read = [
-        _list(g, column, inputs[column.name], offset)
-        for column, offset in zip(of_lists, encoder.main.list_offsets, strict=True)
+    rates = [] if encoder.statistics is None else [statistics.look_up(g, encoder.statistics, local_codes[0])]
+    codes = g.op("Add", g.concat(local_codes), offsets) if local_codes else None
+    list_columns = (column for column in columns if isinstance(column.encoder, ListColumn))
+    list_rows = [
+        _list_rows(g, column, inputs[column.name], offset)
+        for column, offset in zip(list_columns, encoder.main.list_offsets, strict=True)
     ]
-    plain = _joined(g, [*scalars, *rates])
+    scalars = _concat(g, [*scaled, *rates])
     return Rows(
         codes=codes,
-        numbers=_joined(g, [*scalars, *of_vectors, *rates]) if of_vectors else plain,
-        scalars=plain,
-        lists=tuple(read),
-        vectors=tuple(of_vectors),
-        n_fields=len(encoder.main.cardinalities) + len(read) + len(of_vectors),
+        numbers=_concat(g, [*scaled, *scaled_vectors, *rates]) if scaled_vectors else scalars,
+        scalars=scalars,
+        lists=tuple(list_rows),
+        vectors=tuple(scaled_vectors),
+        n_fields=len(encoder.main.cardinalities) + len(list_rows) + len(scaled_vectors),
         n_scalars=encoder.n_scalars,
     )
 
 
-def _list(g: Graph, column: Column, values: Value, offset: int) -> ListRows:
+def _list_rows(g: Graph, column: Column, values: Value, offset: int) -> ListRows:
+    """Declare the offsets of a column of lists, and encode its values; `offset` is its first code."""
     assert isinstance(column.encoder, ListColumn)
-    offsets = g.input(offsets_of(column.name), "int64", ("n_plus_1",))
+    offsets = g.input(offsets_name(column.name), "int64", ("n_plus_1",))
     if column.type != "string":
         values, offsets = lists.without_missing(g, values, offsets, column.type)
     codes = vocabulary.codes(g, column, values, offset)
-    return lists.read(g, codes, offsets, column.encoder.max_length)
+    return lists.rows_from_offsets(g, codes, offsets, column.encoder.max_length)
 
 
-def _joined(g: Graph, parts: list[Value]) -> Value | None:
+def _concat(g: Graph, parts: list[Value]) -> Value | None:
     return g.concat(parts) if parts else None

@@ -1,4 +1,4 @@
-"""How large a file would become, before anything of it is built."""
+"""A check of the size of a file, before any part of it is built."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from sklearn_fsmd.export.columns import Column
 from sklearn_fsmd.network import MultiTaskNetwork
 
 LIMIT = 2**31 - 1
-"""Bytes: the most that protobuf writes."""
+"""Bytes of the largest file that protobuf writes."""
 PER_STRING = 6
-"""Bytes beside the text of a string, at the most."""
+"""Bytes that a string takes in addition to its text, at most."""
 PER_CODE = 8
 
 
@@ -21,23 +21,25 @@ def check_size(encoder: InputEncoder, network: MultiTaskNetwork, columns: Sequen
     Raises
     ------
     ValueError
-        It names the column that takes most, and what makes it smaller.
+        The message names the column with the largest vocabulary, and parameters that make the file smaller.
     """
     names = {id(c.vocabulary): c.name for c in reversed(columns) if c.vocabulary is not None}
-    n_reads = {key: sum(id(c.vocabulary) == key for c in columns) for key in names}
-    kept = {id(c.vocabulary): c.vocabulary for c in columns if c.vocabulary is not None}
-    vocabularies = {key: n_reads[key] * _bytes_of(vocabulary) for key, vocabulary in kept.items()}
+    n_uses = {key: sum(id(c.vocabulary) == key for c in columns) for key in names}
+    vocabularies = {id(c.vocabulary): c.vocabulary for c in columns if c.vocabulary is not None}
+    vocabulary_bytes = {key: n_uses[key] * _bytes_of(vocabulary) for key, vocabulary in vocabularies.items()}
     weights = sum(tensor.nbytes for tensor in network.state_dict().values())
     statistics = encoder.statistics
     tables = 0 if statistics is None else sum(table.nbytes for table in statistics.tables)
     keys = 0 if statistics is None else sum(16 * len(known) for known in statistics.known if known is not None)
-    total = sum(vocabularies.values()) + weights + tables + keys
+    total = sum(vocabulary_bytes.values()) + weights + tables + keys
     if total <= LIMIT:
         return
-    largest = max(kept, key=lambda key: kept[key].n_rows) if kept else None
-    which = "" if largest is None else f" Column {names[largest]!r} alone has {kept[largest].n_rows - 1:,} values."
+    hint = ""
+    if vocabularies:
+        largest = max(vocabularies, key=lambda key: vocabularies[key].n_rows)
+        hint = f" Column {names[largest]!r} alone has {vocabularies[largest].n_rows - 1:,} values."
     raise ValueError(
-        f"The file would have {total / 2**30:.1f} GiB, and ONNX files end at {LIMIT / 2**30:.1f} GiB.{which} "
+        f"The file would have {total / 2**30:.1f} GiB, and ONNX files end at {LIMIT / 2**30:.1f} GiB.{hint} "
         "Fit with a larger `min_frequency` or a smaller `embedding_dim`."
     )
 

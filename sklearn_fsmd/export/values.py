@@ -1,4 +1,4 @@
-"""Expected values inside the graph: from the outputs of the towers to what `predict_values` returns."""
+"""Expected values inside the graph: from the outputs of the towers to the result of `predict_values`."""
 
 from __future__ import annotations
 
@@ -20,53 +20,53 @@ Parameters = tuple[Value, ...]
 
 
 def expected(g: Graph, values: ValueModel, members: Sequence[Parameters]) -> Value:
-    """E[value | the step before] of each value, ``(n, V)`` float, from what each member says.
+    """E[value | the step before] of each value, ``(n, V)`` float, from the outputs of all members.
 
     Raises
     ------
     ValueError
-        If the distribution is none of the library's own.
+        If the distribution is not one of the library.
     """
     if type(values) is LogNormal:
-        found = _lognormal(g, values, members)
+        expectation = _lognormal(g, values, members)
     elif type(values) is Squared:
         outputs = _mean(g, [z for (z,) in members])
-        found = g.op("Add", g.op("Mul", outputs, _array(values.scale)), _array(values.center))
+        expectation = g.op("Add", g.op("Mul", outputs, _array(values.scale)), _array(values.center))
     elif type(values) is Poisson:
         log_rate = _log_mean(g, [z for (z,) in members])
-        found = g.op("Mul", g.op("Exp", log_rate), _array(values.scale))
+        expectation = g.op("Mul", g.op("Exp", log_rate), _array(values.scale))
     else:
         raise ValueError(f"The values have the distribution {type(values).__name__}, which to_onnx does not know.")
     level, slope = _array(values.level), _array(values.slope)
     if values.multiplies:
-        with np.errstate(divide="ignore"):  # a level of 0, where all values were 0
+        with np.errstate(divide="ignore"):  # the level is 0 if all values were 0
             log_level = np.log(level)
-        logs = g.op("Log", g.op("Max", found, np.finfo(np.float32).tiny))
-        return g.op("Exp", g.op("Add", g.op("Mul", logs, slope), log_level))
-    return g.op("Add", g.op("Mul", found, slope), level)
+        log_expectation = g.op("Log", g.op("Max", expectation, np.finfo(np.float32).tiny))
+        return g.op("Exp", g.op("Add", g.op("Mul", log_expectation, slope), log_level))
+    return g.op("Add", g.op("Mul", expectation, slope), level)
 
 
-def of_impressions(g: Graph, values: Value, marginals: Value, n_tasks: int, parents: Sequence[int | None]) -> Value:
-    """Expected values of impressions ``(n, V)``, from those given the step before: times its probability."""
-    p, own = g.columns(marginals, n_tasks), g.columns(values, len(parents))
+def per_impression(g: Graph, values: Value, marginals: Value, n_tasks: int, parents: Sequence[int | None]) -> Value:
+    """Expected values of impressions ``(n, V)``: values given the step before, times the probability of the step."""
+    p, columns = g.columns(marginals, n_tasks), g.columns(values, len(parents))
     return g.concat(
-        [v if parent is None else g.op("Mul", v, p[parent]) for v, parent in zip(own, parents, strict=True)]
+        [v if parent is None else g.op("Mul", v, p[parent]) for v, parent in zip(columns, parents, strict=True)]
     )
 
 
 def _lognormal(g: Graph, values: LogNormal, members: Sequence[Parameters]) -> Value:
-    """The chance of a value above 0, times the median of the others; of an ensemble the mean of these products."""
-    logs = [g.op("Mul", location, _array(values.scale)) for _, location in members]
+    """The probability of a value above 0, times the median of such values; for an ensemble the mean of the products."""
+    log_medians = [g.op("Mul", location, _array(values.scale)) for _, location in members]
     if len(members) == 1:
-        chance, log_median = g.sigmoid(members[0][0]), logs[0]
+        p_positive, log_median = g.sigmoid(members[0][0]), log_medians[0]
     else:
-        log_chances = [g.op("Neg", g.op("Softplus", g.op("Neg", z))) for z, _ in members]
+        log_ps = [g.op("Neg", g.op("Softplus", g.op("Neg", z))) for z, _ in members]
         limit = _array(values.largest.log() - values.center)
-        products = [g.op("Add", own, g.op("Min", log, limit)) for own, log in zip(log_chances, logs, strict=True)]
-        log_median = g.op("Sub", _log_mean(g, products), _log_mean(g, log_chances))
-        chance = g.op("Exp", _log_mean(g, log_chances))
+        log_products = [g.op("Add", p, g.op("Min", m, limit)) for p, m in zip(log_ps, log_medians, strict=True)]
+        log_median = g.op("Sub", _log_mean(g, log_products), _log_mean(g, log_ps))
+        p_positive = g.op("Exp", _log_mean(g, log_ps))
     median = g.op("Min", g.op("Exp", g.op("Add", log_median, _array(values.center))), _array(values.largest))
-    return g.op("Mul", chance, median)
+    return g.op("Mul", p_positive, median)
 
 
 def _mean(g: Graph, parts: list[Value]) -> Value:
@@ -74,10 +74,10 @@ def _mean(g: Graph, parts: list[Value]) -> Value:
 
 
 def _log_mean(g: Graph, logs: list[Value]) -> Value:
-    """The logarithm of the mean of what has these logarithms."""
+    """The logarithm of the mean of numbers that are given by their logarithms."""
     if len(logs) == 1:
         return logs[0]
-    stacked = g.concat([g.op("Unsqueeze", own, np.array([2])) for own in logs], axis=2)
+    stacked = g.concat([g.op("Unsqueeze", log, np.array([2])) for log in logs], axis=2)
     total = g.op("ReduceLogSumExp", stacked, np.array([2]), keepdims=0)
     return g.op("Sub", total, np.float32(math.log(len(logs))))
 

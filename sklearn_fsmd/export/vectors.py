@@ -1,4 +1,4 @@
-"""Columns of vectors inside the graph: missing rows, the range of fit, scaling."""
+"""Columns of vectors inside the graph: missing vectors, clipping to the range of fit, scaling."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def scaled(g: Graph, column: VectorColumn, x: Value) -> Value:
-    """What `VectorColumn.write_scaled` makes of the vectors ``(n, d)`` float.
+    """Scale vectors ``(n, d)`` float as `VectorColumn.write_scaled` does.
 
-    A row that has a NaN anywhere is a missing vector, and counts as the mean, which is 0 everywhere.
+    A row with a NaN in any component is a missing vector. It becomes the mean, which is 0 in every component.
     """
     missing = g.op("ReduceMax", g.cast(g.op("IsNaN", x), "float"), np.array([1]), keepdims=1)
     x = g.op("Min", g.op("Max", g.cast(x, "double"), column.low), column.high)

@@ -1,4 +1,4 @@
-"""Categories become codes inside the graph: a table from each known value to its code, and one code for all others."""
+"""Categories become codes inside the graph: each known value has a code, and all others share one."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ DOMAIN = "ai.onnx.ml"
 
 
 def codes(g: Graph, column: Column, values: Value, offset: int) -> Value:
-    """The codes of `values` ``(n,)``, counted from `offset`, which stands for an unknown one, ``(n,)`` int64."""
+    """The codes of `values`, ``(n,)`` int64. They begin at `offset`, which is the code of unknown values."""
     assert column.vocabulary is not None
-    known, numbers = _writable(column.vocabulary, column.name)
-    return look_up(g, values, known, offset + numbers, unknown=offset)
+    known, known_codes = _writable(column.vocabulary, column.name)
+    return look_up(g, values, known, offset + known_codes, unknown=offset)
 
 
 def look_up(g: Graph, values: Value, known: np.ndarray, codes: np.ndarray, unknown: int = 0) -> Value:
-    """The code of each of `values` ``(n,)``; `unknown` where it is not among the `known` ones."""
+    """The codes of `values` ``(n,)``; `unknown` for values that are not among `known`."""
     if not len(known):
         return g.op("ConstantOfShape", g.op("Shape", values), value=np.array([unknown], np.int64))
     return g.op(
@@ -39,7 +39,7 @@ def look_up(g: Graph, values: Value, known: np.ndarray, codes: np.ndarray, unkno
 
 
 def _writable(vocabulary: CategoryColumn, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """The known values and their codes, without strings that are no valid Unicode: no client can send these."""
+    """The known values and their codes, without strings that are not valid Unicode: no client can send these."""
     known = vocabulary.values.to_numpy()
     codes = np.arange(1, len(known) + 1)
     if known.dtype != object:

@@ -1,4 +1,4 @@
-"""The weights of a network as arrays, and a record of those that were read."""
+"""The weights of a network as arrays, and a record of which were read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NEUTRAL = "bias_tower.neutral"
 
 
 class Weights:
-    """Hands out weights as float32 arrays."""
+    """Returns weights as float32 arrays, and remembers which were read."""
 
     def __init__(self) -> None:
         self._read: set[int] = set()
@@ -35,11 +35,11 @@ class Weights:
         return self(weight)[e], self(bias)[e]
 
     def all_of(self, module: nn.Module) -> None:
-        """Note that all weights of a module are read, by somebody else."""
+        """Mark all weights of a module as read."""
         self._read.update(id(tensor) for tensor in module.state_dict(keep_vars=True).values())
 
     def unread(self, network: nn.Module) -> list[str]:
-        """The names of the weights that nobody has read. A prediction leaves out the bias tower."""
+        """The names of the weights that were not read, except for bias tower weights that predictions do not use."""
         state = network.state_dict(keep_vars=True)
         needed = (name for name in state if name == NEUTRAL or not name.startswith(BIAS_TOWER))
         return [name for name in needed if id(state[name]) not in self._read]

@@ -1,7 +1,7 @@
-"""Objects as JSON and arrays: what a file can hold that runs no code when it is read.
+"""Objects as JSON and arrays, so that reading a file runs no code.
 
-What JSON has stands for itself; everything else is a dictionary that names its kind, and the numbers are in arrays
-beside it. Objects are those of the classes that reader and writer name, and of no others.
+Values that JSON has are written as they are. All others become a dictionary that names their kind, and their numbers
+go to arrays. Only objects of the classes that are passed to :class:`Packer` and :class:`Unpacker` are allowed.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ import numpy as np
 import pandas as pd
 import torch
 
-FIXED_WASTE = 1000
-"""A file is refused if an array of strings of fixed width would take so many times the characters of its strings."""
+MAX_FIXED_WASTE = 1000
+"""Largest allowed ratio of the size of an array of fixed-width strings to the characters of its strings."""
 
 
 class NotPlainError(TypeError):
     """A value that cannot be written without code."""
 
 
-def described(value: Any) -> str:
-    """What a value that is code is called: the name of the function or class, or that of an object's class."""
+def qualified_name(value: Any) -> str:
+    """The qualified name of a function or class, or of the class of another object."""
     kind = value if hasattr(value, "__qualname__") else type(value)
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def digest_of(*values: Any) -> str:
-    """The SHA-256 of plain values, arrays and objects made of them: the same for equal ones, in every process."""
+    """The SHA-256 of plain values, arrays and objects of these; equal values have the same one in every process."""
     digest = hashlib.sha256()
 
     def add(value: Any) -> None:
@@ -61,11 +61,11 @@ def digest_of(*values: Any) -> str:
 
 
 class Packer:
-    """Turns values into JSON and `arrays`.
+    """Converts values to JSON, and collects their arrays in `arrays`.
 
     Parameters
     ----------
-    classes : the classes of objects that may be written.
+    classes : classes whose objects may be written.
     """
 
     def __init__(self, *classes: type) -> None:
@@ -73,12 +73,12 @@ class Packer:
         self.arrays: dict[str, np.ndarray] = {}
 
     def pack(self, value: Any, path: str) -> Any:
-        """`value` as JSON; its arrays have names that start with `path`.
+        """Return `value` as JSON. The names of its arrays start with `path`.
 
         Raises
         ------
         NotPlainError
-            If there is a part that has no plain form.
+            If a part of it cannot be written without code.
         """
         match value:
             case None | bool() | int() | str():
@@ -105,7 +105,7 @@ class Packer:
             case np.ndarray():
                 return self._pack_array(value, path)
             case torch.Tensor():
-                return {"tensor": self._keep(value.detach().cpu().numpy(), path)}
+                return {"tensor": self._add_array(value.detach().cpu().numpy(), path)}
             case np.random.RandomState():
                 kind = value.get_state(legacy=False)["bit_generator"]
                 if kind != "MT19937":
@@ -121,31 +121,31 @@ class Packer:
 
     def _pack_array(self, array: np.ndarray, path: str) -> dict[str, Any]:
         if array.dtype.kind in "biuf":
-            return {"array": self._keep(array, path)}
+            return {"array": self._add_array(array, path)}
         if array.dtype.kind not in "OU" or array.ndim != 1:
             raise NotPlainError(f"{path}: a file cannot hold an array of {array.dtype} with {array.ndim} dimensions.")
         values = array.tolist()
         if not all(isinstance(value, str) for value in values):
             return {"objects": self._pack_all(values, path)}
         texts = [value.encode("utf-8", "surrogatepass") for value in values]
-        text = self._keep(np.frombuffer(b"".join(texts), dtype=np.uint8), f"{path}/text")
-        lengths = self._keep(np.array([len(text) for text in texts], dtype=np.uint32), f"{path}/lengths")
+        text = self._add_array(np.frombuffer(b"".join(texts), dtype=np.uint8), f"{path}/text")
+        lengths = self._add_array(np.array([len(text) for text in texts], dtype=np.uint32), f"{path}/lengths")
         return {"strings": text, "lengths": lengths, "fixed": array.dtype.kind == "U"}
 
-    def _keep(self, array: np.ndarray, name: str) -> str:
-        if name in self.arrays:  # of a dictionary that has the keys 1 and "1"
+    def _add_array(self, array: np.ndarray, name: str) -> str:
+        if name in self.arrays:  # such as for a dictionary with the keys 1 and "1"
             name = f"{name}#{len(self.arrays)}"
         self.arrays[name] = np.asarray(array, order="C")
         return name
 
 
 class Unpacker:
-    """The way back.
+    """Converts the JSON and the arrays of a :class:`Packer` back to values.
 
     Parameters
     ----------
-    arrays : what the packer has put aside. Each is used once, so that what is unpacked is no larger than the file.
-    classes : the classes of objects that may come up.
+    arrays : arrays that the packer has collected. Each is used once, so that the values are no larger than the file.
+    classes : classes whose objects may be read.
     """
 
     def __init__(self, arrays: Mapping[str, np.ndarray], *classes: type) -> None:
@@ -153,6 +153,13 @@ class Unpacker:
         self.classes = {cls.__name__: cls for cls in classes}
 
     def unpack(self, value: Any) -> Any:
+        """Return the value that was packed as the JSON `value`.
+
+        Raises
+        ------
+        ValueError
+            If the JSON was not written by a packer.
+        """
         match value:
             case None | bool() | int() | float() | str():
                 return value
@@ -176,28 +183,28 @@ class Unpacker:
                 return self._strings(self.arrays.pop(text).tobytes(), self.arrays.pop(lengths), fixed)
             case {"random": state}:
                 random, (_, _, position, *_) = np.random.RandomState(), (state := self.unpack(state))
-                if not 0 <= position <= 624:  # numpy does not look, and would read beyond its array
+                if not 0 <= position <= 624:  # numpy does not check it, and would read beyond its array
                     raise ValueError(f"a random state has no position {position}")
                 random.set_state(state)
                 return random
             case {"object": str(name), "state": state}:
                 return self._object(self.classes[name], self.unpack(state))
-        raise ValueError(f"{value!r} stands for nothing")
+        raise ValueError(f"{value!r} is not a packed value")
 
     @staticmethod
     def _strings(text: bytes, lengths: np.ndarray, fixed: bool) -> np.ndarray:
         ends = np.cumsum(lengths, dtype=np.int64).tolist()
         starts = [0, *ends][: len(ends)]
         strings = [text[a:b].decode("utf-8", "surrogatepass") for a, b in zip(starts, ends, strict=True)]
-        if fixed and len(strings) * max(map(len, strings), default=0) > FIXED_WASTE * (len(text) + 1):
+        if fixed and len(strings) * max(map(len, strings), default=0) > MAX_FIXED_WASTE * (len(text) + 1):
             raise ValueError("strings of very different lengths in an array of fixed width")
         return np.array(strings, dtype=str if fixed else object)
 
     @staticmethod
     def _object(cls: type, state: dict[str, Any]) -> Any:
-        made: Any = object.__new__(cls)
-        if hasattr(made, "__setstate__"):
-            made.__setstate__(state)
+        instance: Any = object.__new__(cls)
+        if hasattr(instance, "__setstate__"):
+            instance.__setstate__(state)
         else:
-            made.__dict__.update(state)
-        return made
+            instance.__dict__.update(state)
+        return instance

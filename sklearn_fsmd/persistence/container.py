@@ -1,7 +1,7 @@
-"""One file for JSON and arrays: safetensors, with a checksum, written under a temporary name and renamed.
+"""A file with JSON and arrays: safetensors with a checksum, written under a temporary name and renamed.
 
-A file is read once, by one pass that also sums it up. So what somebody writes into it meanwhile, as a copy in place
-does, is refused or not read at all; mapped into memory, it would be half of one model and half of another.
+A file is read in a single pass, which also computes the checksum. So if another process overwrites the file in place
+meanwhile, the mixed content is refused. With a memory map, half of one model and half of another could be loaded.
 """
 
 from __future__ import annotations
@@ -24,38 +24,41 @@ from safetensors.numpy import save_file
 from sklearn_fsmd.persistence.replacing import replacing
 
 VERSION = 3
-"""Of the format. It is raised when a file of before could no longer be read as it stands, and when a former version
-would make something else of a file of today."""
+"""Version of the format.
+
+It is raised when older files can no longer be read without a conversion, and when an older version of the library would
+misinterpret new files.
+"""
 
 PACKAGES = ("sklearn-fsmd", "torch", "scikit-learn", "numpy", "pandas")
-LARGEST_HEADER = 100_000_000  # which is also what safetensors itself takes
+LARGEST_HEADER = 100_000_000  # bytes; the limit of safetensors itself
 LARGEST_CONTENT = 90_000_000
-"""Bytes; the rest of a header names the arrays."""
+"""Bytes of JSON content; the rest of a header names the arrays."""
 CHECKSUM = re.compile(rb'"sha256":"([0-9a-f]{64})"')
 BLOCK = 1 << 20
 DTYPES = {"BOOL": "?", **{f"{kind}{8 * n}": f"<{kind.lower()}{n}" for kind in "UIF" for n in (1, 2, 4, 8)}}
-"""What safetensors calls the types of numpy."""
+"""The numpy dtypes, by their names in safetensors."""
 UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
-"""What a file that means something else ends in."""
+"""Exceptions that a file with other content can lead to."""
 
 
 def write(path: str | os.PathLike[str], kind: str, content: Any, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write a file of a `kind`, such as "model"; what was at `path` before stays whole if that fails.
+    """Write a file of a `kind`, such as "model". An existing file stays unchanged if that fails.
 
-    The checksum is the SHA-256 of the file with zeros in the place of the checksum itself.
+    The checksum is the SHA-256 of the file with zeros instead of the checksum itself.
 
     Raises
     ------
     OSError
         If the file cannot be written.
     ValueError
-        If the content that is no array is larger than a file can hold.
+        If the JSON content is larger than a file can hold.
     """
     versions = {name: version(name) for name in PACKAGES}
     metadata = {"kind": kind, "version": str(VERSION), "content": json.dumps(content), "sha256": "0" * 64}
     if (size := len(json.dumps(metadata["content"]))) > LARGEST_CONTENT:
         raise ValueError(
-            f"{path} cannot be written: what it holds beside arrays takes {size:,} bytes, and there is room for "
+            f"{path} cannot be written: its content apart from arrays takes {size:,} bytes, and there is room for "
             f"{LARGEST_CONTENT:,}. Categories that are not all strings or all numbers are written there: pass them as "
             "strings."
         )
@@ -63,20 +66,20 @@ def write(path: str | os.PathLike[str], kind: str, content: Any, arrays: Mapping
         save_file(dict(arrays), temporary, metadata={**metadata, "versions": json.dumps(versions)})
         with temporary.open("r+b") as file:
             header = _Header(file)
-            _take_rest(file, header.digest)
+            _hash_rest(file, header.digest)
             file.seek(header.position)
             file.write(header.digest.hexdigest().encode())
 
 
 def read(path: str | os.PathLike[str], kind: str) -> tuple[Any, dict[str, np.ndarray]]:
-    """Content and arrays of a file that :func:`write` has written.
+    """Read the content and the arrays of a file that :func:`write` has written.
 
     Raises
     ------
     OSError
         If there is no such file, or it cannot be read.
     ValueError
-        If it is something else, of another kind, damaged, or of a format that is newer than this library.
+        If the file is something else, of another kind, damaged, or of a newer format than this library knows.
     """
     arrays: dict[str, np.ndarray] = {}
     unreadable: Exception | None = None
@@ -87,12 +90,12 @@ def read(path: str | os.PathLike[str], kind: str) -> tuple[Any, dict[str, np.nda
             raise ValueError(f"{path} is not a file of sklearn-fsmd, or its beginning is lost: {error}.") from None
         try:
             arrays = _arrays(file, header)
-        except UNREADABLE as error:  # of which the checksum may say more
+        except UNREADABLE as error:  # raised below, unless the checksum shows that the file is damaged
             unreadable = error
-        _take_rest(file, header.digest)
+        _hash_rest(file, header.digest)
         if header.digest.hexdigest().encode() != header.checksum:
             raise ValueError(
-                f"{path} is damaged or was changed: its checksum is not that of its content. Save it anew, or take "
+                f"{path} is damaged or was changed: its checksum does not match its content. Save it again, or use "
                 "another copy."
             )
     try:
@@ -114,12 +117,12 @@ def read(path: str | os.PathLike[str], kind: str) -> tuple[Any, dict[str, np.nda
 
 
 def kind_of(path: str | os.PathLike[str]) -> str:
-    """The kind of a file, sound or not, by its header alone.
+    """The kind of a file by its header alone, even if the rest is damaged.
 
     Raises
     ------
     ValueError
-        If it is no file of :func:`write`.
+        If the file was not written by :func:`write`.
     """
     with Path(path).open("rb") as file:
         size = int.from_bytes(file.read(8), "little")
@@ -133,7 +136,7 @@ def kind_of(path: str | os.PathLike[str]) -> str:
 
 
 class NewerError(Exception):
-    """The file is of a version that does not exist yet."""
+    """The format of the file is newer than this library."""
 
 
 class _Header:
@@ -141,14 +144,14 @@ class _Header:
 
     Attributes
     ----------
-    text : what it says, JSON.
-    checksum, position : the checksum that it names, and where that stands in the file.
-    digest : has taken up the header; what follows is to be given to it.
+    text : content of the header, JSON.
+    checksum, position : the checksum in the header, and its position in the file.
+    digest : hash of the header, to be updated with the rest of the file.
 
     Raises
     ------
     ValueError
-        If it is none.
+        If the file does not begin with such a header.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -159,33 +162,33 @@ class _Header:
         self.text = file.read(size)
         if len(self.text) < size:
             raise ValueError("its header is cut off")
-        if not (found := CHECKSUM.search(self.text)):
+        if not (match := CHECKSUM.search(self.text)):
             raise ValueError("it has no checksum")
-        start, end = found.span(1)
+        start, end = match.span(1)
         self.checksum, self.position = self.text[start:end], 8 + start
         blank = self.text[:start] + b"0" * (end - start) + self.text[end:]
         self.digest = hashlib.sha256(size.to_bytes(8, "little") + blank)
 
 
 def _arrays(file: BufferedReader, header: _Header) -> dict[str, np.ndarray]:
-    """The arrays that follow a header, of which no more is read than it names."""
+    """Read the arrays that follow a header, and nothing after them."""
     entries = [(name, entry) for name, entry in json.loads(header.text).items() if name != "__metadata__"]
-    n_bytes, at = os.fstat(file.fileno()).st_size - file.tell(), 0
+    n_bytes, position = os.fstat(file.fileno()).st_size - file.tell(), 0
     arrays = {}
     for name, entry in sorted(entries, key=lambda pair: pair[1]["data_offsets"]):
         dtype, shape, (start, end) = np.dtype(DTYPES[entry["dtype"]]), entry["shape"], entry["data_offsets"]
-        if start != at or end > n_bytes or math.prod(shape) * dtype.itemsize != end - start:
+        if start != position or end > n_bytes or math.prod(shape) * dtype.itemsize != end - start:
             raise ValueError(f"the array {name!r} is not where its header says")
         arrays[name] = array = np.empty(shape, dtype)
         content = array.reshape(-1).view(np.uint8)
         n_read = file.readinto(content.data)
         header.digest.update(content[:n_read].data)
-        at = end
-    if at != n_bytes:
-        raise ValueError(f"its arrays have {at:,} bytes, and {n_bytes:,} follow the header")
+        position = end
+    if position != n_bytes:
+        raise ValueError(f"its arrays have {position:,} bytes, and {n_bytes:,} follow the header")
     return arrays
 
 
-def _take_rest(file: IO[bytes], digest: Any) -> None:
+def _hash_rest(file: IO[bytes], digest: Any) -> None:
     while block := file.read(BLOCK):
         digest.update(block)

@@ -1,4 +1,4 @@
-"""A trained network as plain arrays, and back: what pickles and files hold of it."""
+"""The state of a trained network as plain arrays, for pickles and files, and the network again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sklearn_fsmd.network import Table
 from sklearn_fsmd.parameters import NetworkParameters
 from sklearn_fsmd.parameters.machine import cpu_by_default, resolve_device, seeded
 
-BEFORE: dict[str, Any] = {
+FORMAT_1_DEFAULTS: dict[str, Any] = {
     "target_statistics": None,
     "chain_loss": "entire_space",
     "n_members": 1,
@@ -28,15 +28,15 @@ BEFORE: dict[str, Any] = {
     "embedding_compression": None,
     "max_embedding_rows": 1_000_000,
 }
-"""What files of the first format, which do not say it, mean by parameters that came later."""
+"""Values of parameters that were added after the first file format, for files of that format."""
 
 
 FIXED = "fixed"
-"""The names of the parameters that are not trained."""
+"""The key for the names of the parameters that are not trained."""
 
 
 def network_state(predictor: Predictor, history: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What of a trained network is worth keeping, as plain arrays: no object of torch or skorch, so reading is safe."""
+    """The state of a trained network as plain values and arrays, without objects of torch or skorch."""
     weights = {name: tensor.detach().cpu().numpy() for name, tensor in predictor.network.state_dict().items()}
     fixed = [name for name, parameter in predictor.network.named_parameters() if not parameter.requires_grad]
     return {"weights": weights, "history": list(history), "spec": predictor.spec} | ({FIXED: fixed} if fixed else {})
@@ -44,14 +44,14 @@ def network_state(predictor: Predictor, history: Sequence[dict[str, Any]]) -> di
 
 @torch.inference_mode(mode=False)
 def restore_network(encoder: InputEncoder, n_tasks: int, frozen: dict[str, Any]) -> Predictor:
-    """The network again, on its device or, where that does not exist, on the CPU.
+    """Restore a network from its state, on its device, or on the CPU if there is no such device.
 
-    The weights are taken over as they are, without a second copy; what cannot be written to is copied.
+    The network uses the arrays in `frozen` without a copy, except for read-only ones.
     """
-    spec, arrays = BEFORE | frozen["spec"], frozen["weights"]
-    if "slopes" not in arrays:  # a file of a former version
+    spec, arrays = FORMAT_1_DEFAULTS | frozen["spec"], frozen["weights"]
+    if "slopes" not in arrays:  # a file of an older version
         arrays = arrays | {"slopes": np.ones(n_tasks, np.float32)}
-    if "target_statistics" not in frozen["spec"]:  # which the files of former versions say of the estimator alone
+    if "target_statistics" not in frozen["spec"]:  # older files have it only among the parameters of the estimator
         del spec["target_statistics"]
     p = parameters_of(spec)
     try:
@@ -71,7 +71,7 @@ def restore_network(encoder: InputEncoder, n_tasks: int, frozen: dict[str, Any])
     for first, *others in tied:
         for name in others:
             _set(network, name, network.get_parameter(first))
-    for name in frozen.get(FIXED, []):  # as skorch's Freezer has left them
+    for name in frozen.get(FIXED, []):  # such as those that skorch's Freezer has frozen
         network.get_parameter(name).requires_grad_(False)
     return Predictor(network.to(device).eval(), device, spec)
 
@@ -81,16 +81,16 @@ def _tied(network: torch.nn.Module) -> list[list[str]]:
     names: dict[int, list[str]] = {}
     for name, parameter in network.named_parameters(remove_duplicate=False):
         names.setdefault(id(parameter), []).append(name)
-    return [of_one for of_one in names.values() if len(of_one) > 1]
+    return [aliases for aliases in names.values() if len(aliases) > 1]
 
 
 def _set(network: torch.nn.Module, name: str, parameter: torch.nn.Parameter) -> None:
-    module, _, own = name.rpartition(".")
-    setattr(network.get_submodule(module), own, parameter)
+    module, _, attribute = name.rpartition(".")
+    setattr(network.get_submodule(module), attribute, parameter)
 
 
 def flat_history(epochs: Sequence[dict[str, Any]], task_names: Sequence[str]) -> list[dict[str, Any]]:
-    """A history of floats; files of the first format hold a tuple where something was of each task."""
+    """A history of floats. In files of the first format, entries per task are tuples."""
     names, flat = {"valid_auc": "valid_auc", "task_weights": "task_weight"}, []
     for epoch in epochs:
         row: dict[str, Any] = {}
@@ -98,8 +98,8 @@ def flat_history(epochs: Sequence[dict[str, Any]], task_names: Sequence[str]) ->
             if isinstance(value, tuple) and key in names:
                 row |= {f"{names[key]}_{task}": float(v) for task, v in zip(task_names, value, strict=True)}
             if key == "valid_auc" and isinstance(value, tuple):
-                known = [v for v in value if v == v]
-                value = sum(known) / len(known) if known else float("nan")
+                defined = [v for v in value if v == v]  # not NaN
+                value = sum(defined) / len(defined) if defined else float("nan")
             if not isinstance(value, tuple) or key not in names:
                 row[key] = float(value) if isinstance(value, bool) else value
         flat.append(row)
@@ -107,16 +107,16 @@ def flat_history(epochs: Sequence[dict[str, Any]], task_names: Sequence[str]) ->
 
 
 def _check_shapes(p: NetworkParameters, encoder: InputEncoder, n_tasks: int, weights: dict[str, np.ndarray]) -> None:
-    """Refuse weights of another network than `p` describes, before that takes whatever memory it asks for."""
+    """Raise if the weights do not fit the network that `p` describes, before memory for that network is allocated."""
     if callable(p.extractor):
-        return  # the user's own, which may not be made without memory
+        return  # an extractor of the user may not support the meta device
     n_weights = sum(array.size for array in weights.values())
     for name, value in vars(p).items():
         if name.startswith("n_") and value > max(n_weights, 100):
             raise ValueError(f"{name} is {value}, and there are {n_weights} weights")
     with torch.device("meta"):
-        wanted = {name: tuple(tensor.shape) for name, tensor in build(p, encoder, n_tasks).state_dict().items()}
-    found = {name: array.shape for name, array in weights.items()}
-    if wanted != found:
-        name = next(name for name in (*wanted, *found) if wanted.get(name) != found.get(name))
-        raise ValueError(f"the weights {name!r} have the shape {found.get(name)}, expected {wanted.get(name)}")
+        expected = {name: tuple(tensor.shape) for name, tensor in build(p, encoder, n_tasks).state_dict().items()}
+    shapes = {name: array.shape for name, array in weights.items()}
+    if expected != shapes:
+        name = next(name for name in (*expected, *shapes) if expected.get(name) != shapes.get(name))
+        raise ValueError(f"the weights {name!r} have the shape {shapes.get(name)}, expected {expected.get(name)}")

@@ -1,4 +1,4 @@
-"""A file is written under a temporary name and renamed, so what was there before stays whole if that fails."""
+"""Atomic writing of files: under a temporary name that is renamed, so that an existing file survives a failure."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from contextlib import contextmanager
 from pathlib import Path
 
 LONGEST_NAME = 200
-"""Of a temporary file, in bytes: file systems have 255, and writers may add to it."""
+"""Bytes of the original name in that of a temporary file: file systems allow 255, and writers may add a suffix."""
 
 
 @contextmanager
 def replacing(path: str | os.PathLike[str], *errors: type[Exception]) -> Iterator[Path]:
-    """Give the path of an empty temporary file, which becomes `path` at the end, or is removed at an error.
+    """Yield the path of an empty temporary file, which replaces `path` at the end, or is removed after an error.
 
-    Nobody else can read it meanwhile.
+    Other users cannot read the temporary file.
 
     Parameters
     ----------
-    path : str or path. A link stays one, and a file keeps its mode.
-    *errors : further types of errors that mean that the file could not be written.
+    path : str or path. A symbolic link is followed, and an existing file keeps its mode.
+    *errors : further types of exceptions that mean that the file could not be written.
 
     Raises
     ------
     OSError
-        If the file cannot be written, or is none: a folder, a device or a pipe.
+        If the file cannot be written, or `path` is a folder, a device or a pipe.
     """
     path = Path(os.path.realpath(path))
     failures: tuple[type[Exception], ...] = (OSError, *errors)
-    temporary, mode = _beside(path)
+    temporary, mode = _temporary_file(path)
     try:
         yield temporary
         with temporary.open("r+b") as file:
@@ -44,13 +44,13 @@ def replacing(path: str | os.PathLike[str], *errors: type[Exception]) -> Iterato
 
 
 def refuse_unwritable(path: str | os.PathLike[str]) -> None:
-    """Raise the OSError of :func:`replacing` now, where it would come after hours of work."""
-    temporary, _ = _beside(Path(os.path.realpath(path)))
+    """Raise the OSError of :func:`replacing` before hours of work, instead of after them."""
+    temporary, _ = _temporary_file(Path(os.path.realpath(path)))
     temporary.unlink()
 
 
-def _beside(path: Path) -> tuple[Path, int]:
-    """A new, empty file in the same folder, and the mode that the finished one is to have."""
+def _temporary_file(path: Path) -> tuple[Path, int]:
+    """Create an empty file in the same folder; return its path and the mode that the finished file gets."""
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path} cannot be written: there is no folder {str(path.parent)!r}.")
     if path.exists() and not path.is_file():
@@ -67,4 +67,4 @@ def _beside(path: Path) -> tuple[Path, int]:
 
 
 def _unwritten(path: Path, error: Exception) -> OSError:
-    return OSError(f"{path} could not be written ({error}); what was there before is unchanged.")
+    return OSError(f"{path} could not be written ({error}); an existing file is unchanged.")

@@ -1,4 +1,4 @@
-"""Displays in scikit-learn's manner: made ``from_…`` what there is, drawn by ``plot``, with the axes kept as `ax_`.
+"""Displays in the style of scikit-learn: created by a method ``from_…``, drawn by ``plot``, with the axes as `ax_`.
 
 They need matplotlib and adjustText: ``pip install 'sklearn-fsmd[plot]'``.
 """
@@ -12,7 +12,7 @@ from sklearn_fsmd.plotting._lift import LiftDisplay
 from sklearn_fsmd.plotting._pareto import ParetoDisplay
 from sklearn_fsmd.plotting._reliability import ReliabilityDisplay
 from sklearn_fsmd.plotting._seesaw import SeesawDisplay
-from sklearn_fsmd.plotting._segments import not_among as not_among  # for other parts of the package, and not public
+from sklearn_fsmd.plotting._segments import unused_name as unused_name  # not public: other folders use it
 
 __all__ = [
     "AblationDisplay",
@@ -28,5 +28,5 @@ __all__ = [
 
 
 def __dir__() -> list[str]:
-    """What is public: the other names are for other parts of the package."""
+    """The public names; the others are for other folders of the package."""
     return __all__

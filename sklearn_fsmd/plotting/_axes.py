@@ -1,4 +1,4 @@
-"""What displays share: the axes to draw on, labels that keep apart, and spreads."""
+"""Helpers of the displays: axes, legends, labels that do not overlap, and standard deviations."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import numpy as np
 
 _NEEDS = "draws with matplotlib and adjustText: pip install 'sklearn-fsmd[plot]'."
 LEGEND_DISTANCE = 0.6
-"""In inches, between the axes and the legend below: there are ticks and a label."""
-ROOM = (1.2, 1.5)
-"""How many times its size a label keeps free of others, and of points."""
-LETTERS_OF_HALF = 26
-"""A label of more letters takes more than half of the width of a legend."""
-LETTER, MARK = 0.09, 0.5
-"""In inches, at most: the width of a letter, and of the mark beside a label in a legend."""
+"""Inches between the axes and the legend below, for ticks and a label."""
+LABEL_MARGINS = (1.2, 1.5)
+"""Factors by which the box of a label is expanded in x and y to keep it apart from others and from points."""
+MAX_HALF_WIDTH_LETTERS = 26
+"""A label with more letters takes more than half of the width of a legend."""
+LETTER_WIDTH, MARKER_WIDTH = 0.09, 0.5
+"""Largest width in inches of a letter, and of the marker of an entry in a legend."""
 
 
 def pyplot_for(display: Any) -> Any:
-    """matplotlib.pyplot, or an error that names the extra."""
+    """Import matplotlib.pyplot, or raise an error that names the extra to install."""
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
@@ -29,7 +29,7 @@ def pyplot_for(display: Any) -> Any:
 
 
 def axes_of(display: Any, ax: Any, *, figsize: tuple[float, float] | None = None) -> tuple[Any, Any]:
-    """The axes to draw on, new ones if none are given, and their figure."""
+    """The axes to draw on, which are created if `ax` is None, and their figure."""
     plt = pyplot_for(display)
     if ax is None:
         _, ax = plt.subplots(figsize=figsize, layout="constrained")
@@ -37,12 +37,12 @@ def axes_of(display: Any, ax: Any, *, figsize: tuple[float, float] | None = None
 
 
 def figure_of(ax: Any) -> Any:
-    """The whole figure, which can be saved, where the axes are in a part of it."""
+    """The top-level figure of axes, which may be in a SubFigure."""
     return ax.figure.canvas.figure
 
 
 def choose_ticks(axis: Any, **options: Any) -> None:
-    """Set how matplotlib places ticks, unless the user's axes have fixed ones or another scale."""
+    """Set options of the tick locator, unless the user's axes have fixed ticks or another scale."""
     from matplotlib.ticker import MaxNLocator
 
     locator = axis.get_major_locator()
@@ -51,40 +51,43 @@ def choose_ticks(axis: Any, **options: Any) -> None:
 
 
 def keep_apart(labels: list[Any], ax: Any, points: np.ndarray | None = None) -> None:
-    """Move labels until they overlap neither each other nor the points ``(n, 2)``, inside the frame."""
+    """Move labels inside the frame until they overlap neither each other nor the points ``(n, 2)``."""
     try:
         from adjustText import adjust_text
     except ImportError as error:
         raise ImportError(f"A picture with labels {_NEEDS}") from error
     if points is None:
         points = np.array([label.get_position() for label in labels])
-    with _drawn_as_a_whole(ax):
-        adjust_text(
-            labels, *points.T, ax=ax, expand=ROOM, arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.6}
-        )
+    arrows = {"arrowstyle": "-", "color": "0.6", "linewidth": 0.6}
+    with _drawable_subfigure(ax):
+        adjust_text(labels, *points.T, ax=ax, expand=LABEL_MARGINS, arrowprops=arrows)
 
 
 @contextmanager
-def _drawn_as_a_whole(ax: Any) -> Iterator[None]:
-    """A SubFigure draws its whole figure: it cannot draw itself, for which adjustText blames an old matplotlib."""
-    part = ax.figure
-    if hasattr(part, "draw_without_rendering"):
+def _drawable_subfigure(ax: Any) -> Iterator[None]:
+    """Let a SubFigure draw its top-level figure.
+
+    A SubFigure has no `draw_without_rendering`, which adjustText calls; without it, adjustText complains about an old
+    version of matplotlib.
+    """
+    figure = ax.figure
+    if hasattr(figure, "draw_without_rendering"):
         yield
         return
-    part.draw_without_rendering = figure_of(ax).draw_without_rendering
+    figure.draw_without_rendering = figure_of(ax).draw_without_rendering
     try:
         yield
     finally:
-        del part.draw_without_rendering
+        del figure.draw_without_rendering
 
 
-def deviation(runs: np.ndarray) -> np.ndarray:
-    """The standard deviation of each column over the runs; 0 where there is one."""
+def standard_deviations(runs: np.ndarray) -> np.ndarray:
+    """The standard deviation of each column over the runs; 0 for a single run."""
     return runs.std(axis=0, ddof=1) if len(runs) > 1 else np.zeros(runs.shape[1])
 
 
 def legend_below(ax: Any, title: str | None = None) -> None:
-    """A legend under the axes, where it hides nothing, if a layout makes room for it; else inside of them."""
+    """Draw a legend below the axes if a layout engine makes room for it, or else inside the axes."""
     from matplotlib.transforms import ScaledTranslation
 
     small = {"fontsize": "small", "title": title, "title_fontsize": "small"}
@@ -92,15 +95,16 @@ def legend_below(ax: Any, title: str | None = None) -> None:
         ax.legend(loc="best", **small)
         return
     below = ax.transAxes + ScaledTranslation(0, -LEGEND_DISTANCE, ax.figure.dpi_scale_trans)
-    place = {"loc": "upper center", "bbox_to_anchor": (0.5, 0), "bbox_transform": below}
+    position = {"loc": "upper center", "bbox_to_anchor": (0.5, 0), "bbox_transform": below}
     longest = max(map(len, ax.get_legend_handles_labels()[1]), default=0)
-    ax.legend(**place, ncols=2 if longest <= LETTERS_OF_HALF else 1, frameon=False, **small)
+    ax.legend(**position, ncols=2 if longest <= MAX_HALF_WIDTH_LETTERS else 1, frameon=False, **small)
 
 
 def label_of(text: Any, length: int = 32) -> str:
-    """What is the user's, such as a name, as a label: as it stands, or without its middle if it is too long.
+    """A text of the user, such as a name, as a label: with an ellipsis instead of its middle if it is too long.
 
-    To matplotlib a text between two "$" is mathematics, and a curve whose name begins with "_" is in no legend.
+    Matplotlib would render text between two "$" as mathematics, and would leave a curve whose label begins with "_"
+    out of the legend. Both are escaped.
     """
     text, head = str(text), (length - 1) // 2
     text = text if len(text) <= length else f"{text[:head]}…{text[-(length - 1 - head) :]}"

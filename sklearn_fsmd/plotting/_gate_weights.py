@@ -1,4 +1,4 @@
-"""Which experts each task listens to."""
+"""GateWeightsDisplay: the weights of the experts in the gates of the tasks."""
 
 from __future__ import annotations
 
@@ -8,22 +8,29 @@ from typing import Any
 import numpy as np
 
 from sklearn_fsmd.compose import ask, fitted_model
-from sklearn_fsmd.plotting._axes import LETTER, figure_of, label_of, pyplot_for
+from sklearn_fsmd.plotting._axes import LETTER_WIDTH, figure_of, label_of, pyplot_for
 
 
 class GateWeightsDisplay:
-    """The weight that each task's gate gives to each expert, on average over rows.
+    """Heat map of the weight that the gate of each task gives to each expert, on average over rows.
 
     Parameters
     ----------
     weights : ndarray of shape (n_levels, n_tasks + n_values, n_experts)
+        Mean weights.
     task_names : sequence of str
+        Names of the tasks, those of values last.
     expert_names : sequence of str, default=None
-        By default they are numbered.
+        Names of the experts; None numbers them.
 
     Attributes
     ----------
-    axes_, figure_ : an axes per level, and the figure, after `plot`; `ax_` is the first axes.
+    axes_ : ndarray of matplotlib Axes
+        One axes per level; set by `plot`.
+    ax_ : matplotlib Axes
+        First of `axes_`.
+    figure_ : matplotlib Figure
+        Figure that contains the axes; set by `plot`.
 
     Examples
     --------
@@ -46,45 +53,50 @@ class GateWeightsDisplay:
 
     @classmethod
     def from_estimator(cls, estimator: Any, X: Any, **kw: Any) -> GateWeightsDisplay:
-        """From a fitted estimator with gates, or a Pipeline of one, and the rows to average over.
+        """Compute the gate weights of a model with gates, and draw them.
 
         Parameters
         ----------
-        estimator : MultiTaskClassifier, or a Pipeline or search that ends in one, with gates.
-        X : table of shape (n_samples, n_features), the rows to average over.
-        **kw : passed to `plot`.
+        estimator : MultiTaskClassifier, or a Pipeline or search that ends in one
+            Fitted model whose extractor has gates, such as PLE or MMoE.
+        X : table of shape (n_samples, n_features)
+            Rows over which the weights are averaged.
+        **kw : dict
+            Arguments of `plot`.
 
         Returns
         -------
         display : GateWeightsDisplay
+            Display that has been drawn.
         """
         model = fitted_model(estimator)
         weights = ask(estimator, "gate_weights", X).mean(axis=0)
         tasks = [*model.task_names_, *model.value_names_]
-        owners = [*tasks, "shared"]  # PLE knows whose each expert is
+        owners = [*tasks, "shared"]  # the experts of PLE belong to a task or are shared
         names = [owners[group] for group in getattr(model.module_.extractor, "groups", [])]
-        numbered = [f"{name} {names[:e].count(name) + 1}" for e, name in enumerate(names)]
-        return cls(weights, task_names=tasks, expert_names=numbered or None).plot(**kw)
+        expert_names = [f"{name} {names[:e].count(name) + 1}" for e, name in enumerate(names)]
+        return cls(weights, task_names=tasks, expert_names=expert_names or None).plot(**kw)
 
     def plot(self, ax: Any = None, *, cmap: str = "Blues") -> GateWeightsDisplay:
-        """Draw a map of tasks and experts for each level.
+        """Draw a heat map of tasks and experts for each level.
 
         Parameters
         ----------
-        ax : matplotlib Axes, or an array of one per level, default=None
-            Where to draw; None makes a figure.
+        ax : matplotlib Axes, or array-like of one per level, default=None
+            Axes to draw on; None creates a figure.
         cmap : str, default="Blues"
-            The colours of matplotlib, from weight 0 to the largest.
+            Colormap of matplotlib, from weight 0 to the largest weight.
 
         Returns
         -------
         display : GateWeightsDisplay
+            The display itself.
         """
         plt = pyplot_for(self)
         n_levels, n_tasks, n_experts = self.weights.shape
         longest, largest = max(len(label_of(name, 20)) for name in self.expert_names), self.weights.max()
-        of_tasks = LETTER * max(len(label_of(name)) for name in self.task_names)
-        size = (0.7 + of_tasks + max(0.7, 0.1 * longest) * n_experts, (0.8 + 0.5 * n_tasks) * n_levels)
+        task_label_width = LETTER_WIDTH * max(len(label_of(name)) for name in self.task_names)
+        size = (0.7 + task_label_width + max(0.7, 0.1 * longest) * n_experts, (0.8 + 0.5 * n_tasks) * n_levels)
         if ax is None:
             _, ax = plt.subplots(n_levels, 1, figsize=size, layout="constrained", squeeze=False)
         self.axes_ = np.ravel(np.asarray(ax, dtype=object))

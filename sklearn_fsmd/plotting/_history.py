@@ -1,4 +1,4 @@
-"""What was seen of the validation data during the fit."""
+"""HistoryDisplay: the validation AUC during the fit."""
 
 from __future__ import annotations
 
@@ -13,19 +13,26 @@ from sklearn_fsmd.plotting._axes import axes_of, choose_ticks, label_of
 
 
 class HistoryDisplay:
-    """The validation AUC of each task, epoch by epoch.
+    """Plot of the validation AUC of each task after each epoch.
 
     Parameters
     ----------
-    epochs : the numbers of the epochs.
+    epochs : sequence of int
+        Numbers of the epochs.
     auc : ndarray of shape (n_epochs, n_tasks)
+        Validation AUC.
     task_names : sequence of str
-    best : the epoch whose weights were kept. None if there is none: tasks that share nothing keep each its own best
-        weights, and `partial_fit` goes on from those that were kept.
+        Names of the binary targets.
+    best : int, default=None
+        Epoch whose weights the model has. None if there is no such epoch: tasks that share nothing each keep their own
+        best weights, and `partial_fit` trains the kept weights further.
 
     Attributes
     ----------
-    ax_, figure_ : the axes and the figure, after `plot`.
+    ax_ : matplotlib Axes
+        Axes of the plot; set by `plot`.
+    figure_ : matplotlib Figure
+        Figure that contains the axes; set by `plot`.
 
     Examples
     --------
@@ -51,23 +58,26 @@ class HistoryDisplay:
 
     @classmethod
     def from_estimator(cls, estimator: Any, **kw: Any) -> HistoryDisplay:
-        """From a fitted estimator, or a Pipeline or search around one, that had validation data.
+        """Create and draw the display from a model that was fitted with validation data.
 
         Parameters
         ----------
-        estimator : MultiTaskClassifier, or a Pipeline or search that ends in one.
-        **kw : passed to `plot`.
+        estimator : MultiTaskClassifier, or a Pipeline or search that ends in one
+            Fitted model.
+        **kw : dict
+            Arguments of `plot`.
 
         Returns
         -------
         display : HistoryDisplay
+            Display that has been drawn.
 
         Raises
         ------
         TypeError
-            If it is none of this library's classifiers.
+            If `estimator` is not a classifier of this library.
         ValueError
-            If the fit had no validation data, as by default with fewer than 1000 rows.
+            If the fit had no validation data, which is the default with fewer than 1000 rows.
         """
         estimator = fitted_model(estimator)
         rows = [epoch for epoch in estimator.history_ if "valid_auc" in epoch]
@@ -75,9 +85,9 @@ class HistoryDisplay:
             raise ValueError("The fit had no validation data, so there is no AUC to draw; see `early_stopping`.")
         auc = np.array([[epoch[f"valid_auc_{name}"] for name in estimator.task_names_] for epoch in rows])
         best = max((epoch["epoch"] for epoch in rows if epoch["valid_best"]), default=None)
-        keep_their_own = estimator.module_.shares_nothing and estimator.validation_metric in OF_ALL_TASKS
-        if keep_their_own or rows[-1] is not estimator.history_[-1]:
-            best = None  # each task keeps its own best weights, or they have been trained further
+        has_best_per_task = estimator.module_.shares_nothing and estimator.validation_metric in OF_ALL_TASKS
+        if has_best_per_task or rows[-1] is not estimator.history_[-1]:
+            best = None  # each task has kept its own best weights, or the weights have been trained further
         return cls([epoch["epoch"] for epoch in rows], auc, task_names=estimator.task_names_, best=best).plot(**kw)
 
     def plot(self, ax: Any = None) -> HistoryDisplay:
@@ -86,11 +96,12 @@ class HistoryDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+            Axes to draw on; None creates a figure.
 
         Returns
         -------
         display : HistoryDisplay
+            The display itself.
         """
         self.ax_, self.figure_ = axes_of(self, ax)
         for name, auc in zip(self.task_names, self.auc.T, strict=True):

@@ -1,4 +1,4 @@
-"""Which columns each target needs."""
+"""ImportancesDisplay: the importance of the columns for each score."""
 
 from __future__ import annotations
 
@@ -11,27 +11,34 @@ from sklearn_fsmd.inspection import feature_importances
 from sklearn_fsmd.metrics import check_count
 from sklearn_fsmd.plotting._axes import axes_of, label_of, legend_below
 
-HEIGHT, ROW = 1.4, 0.24
-"""Inches of a new figure: what axis and legend need, and each column or group."""
+BASE_HEIGHT, ROW_HEIGHT = 1.4, 0.24
+"""Height of a new figure in inches: of axis and legend, and of each column or group."""
 
 
 class ImportancesDisplay:
-    """Permutation importances of the most important columns, for each score.
+    """Plot of the permutation importances of the most important columns, for each score.
 
-    A point is the mean drop in score over the repeats, and its bar one standard deviation to each side. A column
-    whose bar reaches 0 has not been shown to matter: in few rows that is most of them.
+    A point is the mean drop in score over the repeats, and its bar is one standard deviation to each side. If the bar
+    reaches 0, the column has not been shown to matter. With few rows, this holds for most columns.
 
     Parameters
     ----------
     importances : ndarray of shape (n_columns, n_scores, n_repeats)
+        Drop of each score in each repeat.
     feature_names : sequence of str
+        Names of the columns, or of groups of columns.
     score_names : sequence of str
+        Names of the scores.
     n_features : int, default=15
-        Of how many columns there are rows: those that are most important to any score, relative to its largest.
+        Number of columns to draw: those with the largest importance for any score, relative to the largest importance
+        for that score.
 
     Attributes
     ----------
-    ax_, figure_ : the axes and the figure, after `plot`.
+    ax_ : matplotlib Axes
+        Axes of the plot; set by `plot`.
+    figure_ : matplotlib Figure
+        Figure that contains the axes; set by `plot`.
 
     Examples
     --------
@@ -55,18 +62,21 @@ class ImportancesDisplay:
 
     @classmethod
     def from_importances(cls, importances: Any, *, n_features: int = 15, **kw: Any) -> ImportancesDisplay:
-        """From what :func:`~sklearn_fsmd.inspection.feature_importances` has returned.
+        """Create and draw the display from a result of :func:`~sklearn_fsmd.inspection.feature_importances`.
 
         Parameters
         ----------
-        importances : what :func:`~sklearn_fsmd.inspection.feature_importances` has returned.
+        importances : Bunch
+            Result of :func:`~sklearn_fsmd.inspection.feature_importances`.
         n_features : int, default=15
-            How many columns are drawn.
-        **kw : passed to `plot`.
+            Number of columns to draw.
+        **kw : dict
+            Arguments of `plot`.
 
         Returns
         -------
         display : ImportancesDisplay
+            Display that has been drawn.
         """
         check_count("n_features", n_features)
         names = {"feature_names": importances.feature_names, "score_names": importances.score_names}
@@ -76,24 +86,28 @@ class ImportancesDisplay:
     def from_estimator(
         cls, estimator: Any, X: Any, Y: Any, *, n_features: int = 15, ax: Any = None, **options: Any
     ) -> ImportancesDisplay:
-        """From a fitted estimator, or a Pipeline of one, and rows that it was not trained on.
+        """Compute the importances for a model, and draw them.
 
         Parameters
         ----------
-        estimator : MultiTaskClassifier, or a Pipeline or search that ends in one.
-        X, Y : as its `score` takes them.
+        estimator : MultiTaskClassifier, or a Pipeline or search that ends in one
+            Fitted model.
+        X, Y : table and targets of n rows
+            Test data, on which the model was not trained, in the form that `score` of the model takes.
         n_features : int, default=15
-            How many columns are drawn.
+            Number of columns to draw.
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
-        **options : those of :func:`~sklearn_fsmd.inspection.feature_importances`, such as `groups`.
+            Axes to draw on; None creates a figure.
+        **options : dict
+            Arguments of :func:`~sklearn_fsmd.inspection.feature_importances`, such as `groups`.
 
         Returns
         -------
         display : ImportancesDisplay
+            Display that has been drawn.
         """
-        found = feature_importances(estimator, X, Y, **options)
-        return cls.from_importances(found, n_features=n_features, ax=ax)
+        importances = feature_importances(estimator, X, Y, **options)
+        return cls.from_importances(importances, n_features=n_features, ax=ax)
 
     def plot(self, ax: Any = None) -> ImportancesDisplay:
         """Draw a row per column, with a point per score.
@@ -101,22 +115,24 @@ class ImportancesDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+            Axes to draw on; None creates a figure.
 
         Returns
         -------
         display : ImportancesDisplay
+            The display itself.
         """
         means, spreads = self.importances.mean(axis=2), self.importances.std(axis=2)
         largest = np.maximum(np.abs(means).max(axis=0), 1e-12)
         shown = np.argsort(-(means / largest).max(axis=1), kind="stable")[: self.n_features]
-        self.ax_, self.figure_ = axes_of(self, ax, figsize=(6.4, HEIGHT + ROW * len(shown) * max(1, len(largest) / 2)))
-        places, n_scores = np.arange(len(shown)), len(self.score_names)
+        height = BASE_HEIGHT + ROW_HEIGHT * len(shown) * max(1, len(largest) / 2)
+        self.ax_, self.figure_ = axes_of(self, ax, figsize=(6.4, height))
+        positions, n_scores = np.arange(len(shown)), len(self.score_names)
         for k, name in enumerate(self.score_names):
             shift = 0.5 * ((k + 0.5) / n_scores - 0.5)
             self.ax_.errorbar(
                 means[shown, k],
-                places + shift,
+                positions + shift,
                 xerr=spreads[shown, k],
                 fmt="o",
                 markersize=4,
@@ -124,10 +140,10 @@ class ImportancesDisplay:
                 label=label_of(name),
             )
         self.ax_.axvline(0, color="0.6", linewidth=0.8, zorder=0)
-        self.ax_.set_yticks(places, [label_of(self.feature_names[j]) for j in shown])
+        self.ax_.set_yticks(positions, [label_of(self.feature_names[j]) for j in shown])
         self.ax_.set_ylim(len(shown) - 0.5, -0.5)
-        rest = len(self.feature_names) - len(shown)
-        self.ax_.set_xlabel("drop in score" + (f" ({rest} further columns not shown)" if rest else ""))
+        n_hidden = len(self.feature_names) - len(shown)
+        self.ax_.set_xlabel("drop in score" + (f" ({n_hidden} further columns not shown)" if n_hidden else ""))
         self.ax_.grid(axis="y", color="0.93", linewidth=0.8)
         self.ax_.set_axisbelow(True)
         legend_below(self.ax_)

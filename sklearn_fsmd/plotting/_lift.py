@@ -1,4 +1,4 @@
-"""What the rows that are ranked highest are worth."""
+"""LiftDisplay: the lift of the rows by their rank."""
 
 from __future__ import annotations
 
@@ -13,27 +13,32 @@ from sklearn_fsmd.metrics import Outcome, has_lift, lift_curve, outcomes, outcom
 from sklearn_fsmd.plotting._axes import axes_of, label_of, legend_below
 from sklearn_fsmd.ranking import listed
 
-ROW = 0.2
-"""Inches that a line of the legend adds to a new figure, after the first four."""
+LEGEND_ROW_HEIGHT = 0.2
+"""Height in inches that an entry of the legend adds to a new figure, after the first four."""
 
 
 class LiftDisplay:
-    """The lift of each tenth of the rows, the best ranked first, for each target.
+    """Plot of the lift of each tenth of the rows for each target, the tenth that is ranked highest first.
 
-    A lift of 3 in the first decile says: the tenth of the rows that is ranked highest has three times the mean rate. A
-    good ranking falls from left to right. The bars are 95 % intervals; those of rare targets are long, since a decile
-    has few positives.
+    A lift of 3 in the first decile means that the tenth of the rows that is ranked highest has three times the mean
+    rate. With a good ranking, the lift falls from left to right. The bars are 95 % intervals. They are long for rare
+    targets, since a decile has few positive labels.
 
     Parameters
     ----------
-    curves : dict of target to DataFrame, as :func:`~sklearn_fsmd.metrics.lift_curve` gives them.
+    curves : dict of str to DataFrame
+        Result of :func:`~sklearn_fsmd.metrics.lift_curve` for each target.
     ranked_by : str, default="the target's own prediction"
+        Score by which the rows were ranked, for the label of the x axis.
     n_bins : int, default=None
-        Into how many bins the rows were cut; None takes the largest number of a bin.
+        Number of bins into which the rows were cut; None means the largest bin number in `curves`.
 
     Attributes
     ----------
-    ax_, figure_ : the axes and the figure, after `plot`.
+    ax_ : matplotlib Axes
+        Axes of the plot; set by `plot`.
+    figure_ : matplotlib Figure
+        Figure that contains the axes; set by `plot`.
 
     Examples
     --------
@@ -69,41 +74,47 @@ class LiftDisplay:
         sample_weight: Any = None,
         **kw: Any,
     ) -> LiftDisplay:
-        """From a fitted estimator, or a Pipeline of one, and rows that it was not trained on.
+        """Compute the lift of the predictions of a model, and draw it.
 
-        Targets with negative values, or without a positive label or value, have no lift, and are left out.
+        Targets with negative values, or without a positive label or value, have no lift and are left out.
 
         Parameters
         ----------
-        estimator : MultiTaskClassifier, or a Pipeline or search that ends in one.
-        X, Y : as its `score` takes them.
+        estimator : MultiTaskClassifier, or a Pipeline or search that ends in one
+            Fitted model.
+        X, Y : table and targets of n rows
+            Test data, on which the model was not trained, in the form that `score` of the model takes.
         rank_weights : array-like of shape (n_tasks,) or (n_tasks + n_values,), or dict of names, default=None
-            Rank the rows by one score for all targets, `rank_score` with these exponents. None ranks them for each
+            Exponents of `rank_score`, by which the rows are then ranked for all targets. None ranks the rows for each
             target by its own prediction.
         n_bins : int, default=10
+            Number of bins with equally many rows.
         sample_weight : array-like of shape (n,) or (n, n_tasks + n_values), default=None
-        **kw : passed to `plot`.
+            Weights of the rows, or of the labels.
+        **kw : dict
+            Arguments of `plot`.
 
         Returns
         -------
         display : LiftDisplay
+            Display that has been drawn.
 
         Raises
         ------
         ValueError
             If no target has a lift.
         """
-        found = _with_lift(outcomes(estimator, X, Y, sample_weight))
+        results = _with_lift(outcomes(estimator, X, Y, sample_weight))
         rank_weights = listed(rank_weights, fitted_model(estimator), "rank_weights")
         scores = None if rank_weights is None else ask(estimator, "rank_score", X, rank_weights)
         curves = {
-            one.name: lift_curve(
-                one.observed,
-                one.predicted if scores is None else scores[one.rows],
+            outcome.name: lift_curve(
+                outcome.observed,
+                outcome.predicted if scores is None else scores[outcome.rows],
                 n_bins=n_bins,
-                sample_weight=one.weights,
+                sample_weight=outcome.weights,
             )
-            for one in found
+            for outcome in results
         }
         if rank_weights is None:
             return cls(curves, n_bins=n_bins).plot(**kw)
@@ -121,29 +132,37 @@ class LiftDisplay:
         sample_weight: Any = None,
         **kw: Any,
     ) -> LiftDisplay:
-        """From labels and marginals (n, K), as :mod:`sklearn_fsmd.metrics` takes them, of whatever model.
+        """Compute the lift of the predictions of any model, and draw it.
 
         Parameters
         ----------
-        Y, P : array-like of shape (n,) or (n, K)
-            Labels, and marginals.
+        Y : array-like of shape (n,) or (n, K)
+            Labels.
+        P : array-like of shape (n,) or (n, K)
+            Predicted marginal probabilities.
         task_names : sequence of str, default=None
-            None takes the columns of Y.
-        n_bins, sample_weight : as in :meth:`from_estimator`.
-        **kw : passed to `plot`.
+            Names of the targets; None means the column names of Y.
+        n_bins : int, default=10
+            Number of bins with equally many rows.
+        sample_weight : array-like of shape (n,) or (n, K), default=None
+            Weights of the rows, or of the labels.
+        **kw : dict
+            Arguments of `plot`.
 
         Returns
         -------
         display : LiftDisplay
+            Display that has been drawn.
 
         Raises
         ------
         ValueError
             If no target has a lift.
         """
-        found = _with_lift(outcomes_of(Y, P, task_names, sample_weight))
+        results = _with_lift(outcomes_of(Y, P, task_names, sample_weight))
         curves = {
-            one.name: lift_curve(one.observed, one.predicted, n_bins=n_bins, sample_weight=one.weights) for one in found
+            outcome.name: lift_curve(outcome.observed, outcome.predicted, n_bins=n_bins, sample_weight=outcome.weights)
+            for outcome in results
         }
         return cls(curves, n_bins=n_bins).plot(**kw)
 
@@ -153,20 +172,21 @@ class LiftDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+            Axes to draw on; None creates a figure.
 
         Returns
         -------
         display : LiftDisplay
+            The display itself.
         """
         n = len(self.curves)
-        self.ax_, self.figure_ = axes_of(self, ax, figsize=(6.4, 4.8 + ROW * max(0, n - 4)))
+        self.ax_, self.figure_ = axes_of(self, ax, figsize=(6.4, 4.8 + LEGEND_ROW_HEIGHT * max(0, n - 4)))
         top = 1.0
         for k, (target, curve) in enumerate(self.curves.items()):
-            places = curve["bin"] + min(0.12, 0.6 / n) * (k - (n - 1) / 2)
+            positions = curve["bin"] + min(0.12, 0.6 / n) * (k - (n - 1) / 2)
             bars = np.maximum((curve["lift"] - curve["low"], curve["high"] - curve["lift"]), 0)
             label = f"{label_of(target)} (first: {curve['captured'].iloc[0]:.0%} of all)"
-            self.ax_.errorbar(places, curve["lift"], yerr=bars, fmt="o-", markersize=4, capsize=2, label=label)
+            self.ax_.errorbar(positions, curve["lift"], yerr=bars, fmt="o-", markersize=4, capsize=2, label=label)
             top = max(top, float(np.nanmax(curve[["lift", "high"]])))
         n_bins = self.n_bins or max(int(curve["bin"].max()) for curve in self.curves.values())
         self.ax_.axhline(1, color="0.6", linewidth=0.8, linestyle="--", zorder=0)
@@ -179,8 +199,8 @@ class LiftDisplay:
         return self
 
 
-def _with_lift(found: Sequence[Outcome]) -> list[Outcome]:
-    """The targets that have a lift: a target without a positive label or value has none."""
-    if with_lift := [one for one in found if has_lift(one.observed)]:
+def _with_lift(results: Sequence[Outcome]) -> list[Outcome]:
+    """The outcomes of the targets that have a lift."""
+    if with_lift := [outcome for outcome in results if has_lift(outcome.observed)]:
         return with_lift
     raise ValueError("No target of Y has a lift: none has a positive label or value, and no negative one.")

@@ -1,4 +1,4 @@
-"""What two objectives reach as the weights of a ranking move."""
+"""ParetoDisplay: the trade-off between two objectives for different weights of a ranking."""
 
 from __future__ import annotations
 
@@ -16,28 +16,34 @@ from sklearn_fsmd.plotting._axes import axes_of, keep_apart, label_of, legend_be
 from sklearn_fsmd.ranking import EFFICIENT, efficient, is_weight, listed, pareto_front
 
 Utility = Callable[[Any, np.ndarray], float]
-WIDTH = 40
-"""So many letters stand side by side above the legend."""
+MAX_TITLE_LETTERS = 40
+"""In a title of the legend with more letters, each name has its own line."""
 
 
 class ParetoDisplay:
-    """Two objectives against each other, a point for each choice of the exponents of `rank_score`.
+    """Plot of two objectives against each other, with a point for each choice of the exponents of `rank_score`.
 
-    The line joins the efficient points: who wants more of one objective than there must give up some of the other. All
-    points below it are worse choices. If the line is short, the objectives agree, and there is little to choose.
+    The line connects the efficient points: from such a point, you can improve one objective only at the expense of the
+    other. All points below the line are worse choices. If the line is short, the objectives agree, and the choice
+    matters little.
 
     Parameters
     ----------
-    points : DataFrame, as :func:`~sklearn_fsmd.ranking.pareto_front` gives it.
-    objectives : sequence of two str, the columns of `points` to draw.
+    points : DataFrame
+        Result of :func:`~sklearn_fsmd.ranking.pareto_front`.
+    objectives : sequence of two str
+        Columns of `points` to draw.
     factors : sequence of str, default=()
-        Whose weights these are, for the legend.
-    current : tuple of two floats and a str, default=None
-        What the exponents in use reach, and their name.
+        Names of the targets that the weights belong to, for the title of the legend.
+    current : tuple of (float, float, str), default=None
+        Values of the two objectives for the exponents in use, and a label for this point.
 
     Attributes
     ----------
-    ax_, figure_ : the axes and the figure, after `plot`.
+    ax_ : matplotlib Axes
+        Axes of the plot; set by `plot`.
+    figure_ : matplotlib Figure
+        Figure that contains the axes; set by `plot`.
 
     Examples
     --------
@@ -66,23 +72,31 @@ class ParetoDisplay:
 
     @classmethod
     def from_points(cls, points: pd.DataFrame, *, objectives: Sequence[str] | None = None, **kw: Any) -> ParetoDisplay:
-        """From what :func:`~sklearn_fsmd.ranking.pareto_front` has returned.
+        """Create and draw the display from a result of :func:`~sklearn_fsmd.ranking.pareto_front`.
 
         Parameters
         ----------
         points : DataFrame
+            Result of :func:`~sklearn_fsmd.ranking.pareto_front`.
         objectives : sequence of two str, default=None
-            Which objectives are drawn; None takes the first two.
-        **kw : passed to `plot`.
+            Objectives to draw; None means the first two.
+        **kw : dict
+            Arguments of `plot`.
 
         Returns
         -------
         display : ParetoDisplay
+            Display that has been drawn.
+
+        Raises
+        ------
+        ValueError
+            If `objectives` does not name two objectives of `points`.
         """
-        known = [name for name in points.columns if name != EFFICIENT and not is_weight(name)]
-        chosen = known[:2] if objectives is None else list(objectives)
-        if len(chosen) != 2 or not set(chosen) <= set(known):
-            raise ValueError(f"`objectives` must name two of {known}. Got {objectives!r}.")
+        available = [name for name in points.columns if name != EFFICIENT and not is_weight(name)]
+        chosen = available[:2] if objectives is None else list(objectives)
+        if len(chosen) != 2 or not set(chosen) <= set(available):
+            raise ValueError(f"`objectives` must name two of {available}. Got {objectives!r}.")
         return cls(points, objectives=chosen).plot(**kw)
 
     @classmethod
@@ -99,32 +113,43 @@ class ParetoDisplay:
         n_steps: int | None = None,
         **kw: Any,
     ) -> ParetoDisplay:
-        """From a fitted estimator, or a Pipeline of one, and rows that it was not trained on.
+        """Evaluate rankings of a model with different exponents, and draw the objectives.
 
         Parameters
         ----------
-        estimator : MultiTaskClassifier, or a Pipeline or search that ends in one.
-        X, Y : as its `score` takes them. Rows with a missing label among the first two are left out.
-        utilities : dict of two names to callables, default=None
-            The objectives, see :func:`~sklearn_fsmd.ranking.pareto_front`. None takes the first two binary targets:
-            with `groups` the NDCG of each, else its AUC.
+        estimator : MultiTaskClassifier, or a Pipeline or search that ends in one
+            Fitted model.
+        X, Y : table and targets of n rows
+            Test data, on which the model was not trained, in the form that `score` of the model takes. If `utilities`
+            is None, rows in which one of the first two labels is missing are left out.
+        utilities : dict of two str to callables, default=None
+            Objectives, see :func:`~sklearn_fsmd.ranking.pareto_front`. None means one objective for each of the first
+            two binary targets: NDCG if there are `groups`, AUC otherwise.
         groups : str, or array-like of shape (n,), default=None
-            The user of each row, whose list is ranked, or the column of X that says it.
+            The user of each row, or the column of X that holds it. The rows of each user are ranked as one list.
         k : int, default=10
-            How many positions of each list the NDCG looks at.
-        weights : array-like or dict of names, default=None
+            Number of positions of each list that the NDCG takes into account.
+        weights : array-like of shape (n_tasks,) or (n_tasks + n_values,), or dict of names, default=None
             Exponents whose point is marked, for instance those in use.
         n_steps : int, default=None
-            As in :func:`~sklearn_fsmd.ranking.pareto_front`.
-        **kw : passed to `plot`.
+            Number of steps from 0 to 1 of each exponent, see :func:`~sklearn_fsmd.ranking.pareto_front`.
+        **kw : dict
+            Arguments of `plot`.
 
         Returns
         -------
         display : ParetoDisplay
+            Display that has been drawn.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer than two binary targets and no `utilities`, if `utilities` does not have two entries or
+            is combined with `groups`, or if a target has fewer than two classes.
         """
         if utilities is None:
             warn_of_order(X, Y)
-            X, Y, utilities = _of_targets(estimator, X, as_pandas(Y), groups, k)
+            X, Y, utilities = _utilities_of_targets(estimator, X, as_pandas(Y), groups, k)
         elif len(utilities) != 2 or groups is not None:
             raise ValueError(
                 f"`utilities` must name two objectives, and look up groups themselves. Got {list(utilities)} and "
@@ -141,16 +166,17 @@ class ParetoDisplay:
         return cls(points, objectives=list(utilities), factors=factors, current=current).plot(**kw)
 
     def plot(self, ax: Any = None) -> ParetoDisplay:
-        """Draw all points and the front, with the weights of some of its points.
+        """Draw all points and the front, and label some of its points with their weights.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+            Axes to draw on; None creates a figure.
 
         Returns
         -------
         display : ParetoDisplay
+            The display itself.
         """
         self.ax_, self.figure_ = axes_of(self, ax)
         x, y = self.objectives
@@ -164,17 +190,17 @@ class ParetoDisplay:
         self.ax_.margins(0.2)
         self.ax_.set(xlabel=label_of(x), ylabel=label_of(y))
         legend_below(self.ax_, self._title())
-        marks = front[[x, y]].to_numpy(dtype=float)
-        marks = marks if self.current is None else np.vstack((marks, self.current[:2]))
-        keep_apart([self._label(front.iloc[i], x, y) for i in _spread(len(front))], self.ax_, marks)
+        markers = front[[x, y]].to_numpy(dtype=float)
+        markers = markers if self.current is None else np.vstack((markers, self.current[:2]))
+        keep_apart([self._label(front.iloc[i], x, y) for i in _evenly_spaced(len(front))], self.ax_, markers)
         return self
 
     def _title(self) -> str | None:
-        """Whose weights they are; long names stand below each other."""
+        """The names of the targets of the weights, one per line if they are long."""
         if not self.factors:
             return None
         names = [label_of(name) for name in self.factors]
-        return "weights " + (" : " if sum(map(len, names)) <= WIDTH else " :\n").join(names)
+        return "weights " + (" : " if sum(map(len, names)) <= MAX_TITLE_LETTERS else " :\n").join(names)
 
     def _label(self, point: pd.Series, x: str, y: str) -> Any:
         weights = [float(point[name]) for name in self.points.columns if is_weight(name)]
@@ -183,13 +209,15 @@ class ParetoDisplay:
         )
 
 
-def _spread(n: int, most: int = 5) -> list[int]:
-    """At most so many of n numbers, evenly spaced, the first and the last among them."""
-    return sorted({round(i) for i in np.linspace(0, n - 1, min(n, most))})
+def _evenly_spaced(n: int, limit: int = 5) -> list[int]:
+    """At most `limit` indices from 0 to n - 1, evenly spaced, with the first and the last."""
+    return sorted({round(i) for i in np.linspace(0, n - 1, min(n, limit))})
 
 
-def _of_targets(estimator: Any, X: Any, Y: Any, groups: Any, k: int) -> tuple[Any, np.ndarray, dict[str, Utility]]:
-    """The rows whose first two binary targets were observed, these, and what each makes of a ranking."""
+def _utilities_of_targets(
+    estimator: Any, X: Any, Y: Any, groups: Any, k: int
+) -> tuple[Any, np.ndarray, dict[str, Utility]]:
+    """The rows in which the first two binary targets are observed, their labels, and a utility for each target."""
     names = fitted_model(estimator).task_names_[:2]
     if len(names) < 2:
         raise ValueError(f"There is one binary target, {names[0]!r}. Name two objectives in `utilities`.")
@@ -202,14 +230,14 @@ def _of_targets(estimator: Any, X: Any, Y: Any, groups: Any, k: int) -> tuple[An
         if len(np.unique(column)) < 2:
             raise ValueError(f"The target {name!r} has fewer than two classes in the rows where both are observed.")
     if groups is None:
-        return X, labels, {f"{name}: AUC": _auc_of(i) for i, name in enumerate(names)}
+        return X, labels, {f"{name}: AUC": _auc_utility(i) for i, name in enumerate(names)}
     users = as_column(groups)[rows]
-    return X, labels, {f"{name}: NDCG@{k}": _ndcg_of(i, users, k) for i, name in enumerate(names)}
+    return X, labels, {f"{name}: NDCG@{k}": _ndcg_utility(i, users, k) for i, name in enumerate(names)}
 
 
-def _auc_of(i: int) -> Utility:
+def _auc_utility(i: int) -> Utility:
     return lambda labels, score: float(task_aucs(labels[:, [i]], score[:, None], None)[0])
 
 
-def _ndcg_of(i: int, users: np.ndarray, k: int) -> Utility:
+def _ndcg_utility(i: int, users: np.ndarray, k: int) -> Utility:
     return lambda labels, score: ndcg_at_k(labels[:, i], score, users, k=k)

@@ -1,4 +1,4 @@
-"""What several models gain on two tasks."""
+"""SeesawDisplay: the gains of several models on two tasks."""
 
 from __future__ import annotations
 
@@ -10,28 +10,33 @@ import numpy as np
 from sklearn_fsmd.compose import ask, fitted_model
 from sklearn_fsmd.encoding import as_pandas, index_of_target, warn_of_order
 from sklearn_fsmd.metrics import auc_per_task, by_classes, multi_task_gain
-from sklearn_fsmd.plotting._axes import axes_of, deviation, keep_apart, label_of
+from sklearn_fsmd.plotting._axes import axes_of, keep_apart, label_of, standard_deviations
 
 MARKERS = "osD^v"
-"""The next one for every ten models: then the colours begin anew."""
+"""Markers of the first ten models, the next ten and so on, since matplotlib has ten colours."""
 
 
 class SeesawDisplay:
-    """Each model's gain on one task against its gain on another, over a baseline (the paper's Fig. 10).
+    """Plot of the gains of models over a baseline, on one task against another (the paper's Fig. 10).
 
-    Upper right of the lines a model is better in both, lower left worse; in the other quarters it pays for one task
-    with the other.
+    A model in the upper right quadrant is better than the baseline on both tasks, a model in the lower left worse. In
+    the other quadrants, a model improves one task at the expense of the other.
 
     Parameters
     ----------
-    gains : dict of array-like of shape (2,) or (n_seeds, 2)
-        For each model the gains on the two tasks.
-    baseline : str, the model that the gains are over.
+    gains : dict of str to array-like of shape (2,) or (n_seeds, 2)
+        Gains of each model on the two tasks.
+    baseline : str
+        Name of the model that the others are compared with.
     task_names : sequence of two str
+        Names of the two tasks.
 
     Attributes
     ----------
-    ax_, figure_ : the axes and the figure, after `plot`.
+    ax_ : matplotlib Axes
+        Axes of the plot; set by `plot`.
+    figure_ : matplotlib Figure
+        Figure that contains the axes; set by `plot`.
 
     Examples
     --------
@@ -51,19 +56,28 @@ class SeesawDisplay:
     def from_scores(
         cls, scores: Mapping[str, Any], *, baseline: str, task_names: Sequence[str] = ("click", "conversion"), **kw: Any
     ) -> SeesawDisplay:
-        """From the scores of each model.
+        """Compute the gains from the scores of each model, and draw them.
 
         Parameters
         ----------
-        scores : dict of array-like of shape (2,) or (n_seeds, 2)
-            For each model its AUCs of the two tasks, seed by seed in the same order.
-        baseline : str, one of the names.
-        task_names : sequence of two str
-        **kw : passed to `plot`.
+        scores : dict of str to array-like of shape (2,) or (n_seeds, 2)
+            AUCs of each model on the two tasks, with the seeds in the same order for all models.
+        baseline : str
+            Name of the model that the others are compared with.
+        task_names : sequence of two str, default=("click", "conversion")
+            Names of the two tasks.
+        **kw : dict
+            Arguments of `plot`.
 
         Returns
         -------
         display : SeesawDisplay
+            Display that has been drawn.
+
+        Raises
+        ------
+        ValueError
+            If `baseline` is not a key of `scores`, or a model does not have two scores for each seed of the baseline.
         """
         if baseline not in scores:
             raise ValueError(f"The baseline {baseline!r} is none of the models: {list(scores)}.")
@@ -88,29 +102,39 @@ class SeesawDisplay:
         tasks: tuple[int | str, int | str] = (0, 1),
         **kw: Any,
     ) -> SeesawDisplay:
-        """From fitted estimators, or Pipelines of them, whose AUCs are measured on `X` and `Y`.
+        """Compute the gains in AUC of fitted models on test data, and draw them.
 
         Parameters
         ----------
-        estimators : dict of str to fitted estimators, or Pipelines of them.
-        X, Y : rows that they were not trained on, and their targets.
-            All are scored on the same rows: a label that follows from the step before in one of the models, such as no
-            conversion after no click, counts for all.
-        baseline : str, one of the names.
+        estimators : dict of str to MultiTaskClassifier, or to Pipelines or searches that end in one
+            Fitted models.
+        X, Y : table and targets of n rows
+            Test data, on which the models were not trained, in the form that `score` of the models takes. All models
+            are evaluated on the same rows: a missing label that one of them infers from the step before, such as no
+            conversion without a click, is used for all.
+        baseline : str
+            Name of the model that the others are compared with.
         tasks : tuple of two int or str, default=(0, 1)
             Two binary targets, by their indices or names.
-        **kw : passed to `plot`.
+        **kw : dict
+            Arguments of `plot`.
 
         Returns
         -------
         display : SeesawDisplay
+            Display that has been drawn.
+
+        Raises
+        ------
+        ValueError
+            If `baseline` is not a key of `estimators`, or `tasks` does not name binary targets.
         """
         if baseline not in estimators:
             raise ValueError(f"The baseline {baseline!r} is none of the models: {list(estimators)}.")
         warn_of_order(X, Y)
         names = {name: fitted_model(estimator).task_names_ for name, estimator in estimators.items()}[baseline]
         both = [index_of_target(task, names, "binary target") for task in tasks]
-        labels = _known_to_any([by_classes(Y, e) for e in estimators.values()])
+        labels = _combined_labels([by_classes(Y, e) for e in estimators.values()])
         scores = {name: auc_per_task(labels, ask(e, "predict_marginals", X))[both] for name, e in estimators.items()}
         return cls.from_scores(scores, baseline=baseline, task_names=[names[k] for k in both], **kw)
 
@@ -120,13 +144,14 @@ class SeesawDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
-        color : colour of matplotlib, default=None
-            That of all points; None gives each model its own.
+            Axes to draw on; None creates a figure.
+        color : matplotlib color, default=None
+            Colour of all points; None gives each model its own.
 
         Returns
         -------
         display : SeesawDisplay
+            The display itself.
         """
         self.ax_, self.figure_ = axes_of(self, ax)
         for line in (self.ax_.axhline, self.ax_.axvline):
@@ -134,7 +159,7 @@ class SeesawDisplay:
         labels = []
         for i, (name, gains) in enumerate(self.gains.items()):
             x, y = gains.mean(axis=0)
-            dx, dy = deviation(gains)
+            dx, dy = standard_deviations(gains)
             point = self.ax_.errorbar(
                 x, y, xerr=dx, yerr=dy, fmt=MARKERS[i // 10 % len(MARKERS)], color=color, capsize=2, elinewidth=0.8
             )
@@ -146,10 +171,9 @@ class SeesawDisplay:
         return self
 
 
-def _known_to_any(labels: Sequence[Any]) -> np.ndarray:
-    """The labels ``(n, K)``, NaN where no model knows one, of what each model makes of Y."""
-    first, *others = (np.asarray(as_pandas(own), dtype=float) for own in labels)
-    together = first.copy()
-    for own in others:
-        together = np.where(np.isnan(together), own, together)
-    return together
+def _combined_labels(labels: Sequence[Any]) -> np.ndarray:
+    """Combine the labels ``(n, K)`` as each model encodes them; NaN only where they are missing for all models."""
+    combined, *others = (np.asarray(as_pandas(encoded), dtype=float) for encoded in labels)
+    for encoded in others:
+        combined = np.where(np.isnan(combined), encoded, combined)
+    return combined

@@ -1,4 +1,4 @@
-"""Rows in segments, for curves that are drawn side by side."""
+"""Segments of rows, each of which has a curve, and grids of axes."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from sklearn_fsmd.metrics import check_count, segments_by_name, sizes_of
 from sklearn_fsmd.plotting._axes import figure_of, pyplot_for
 
 ALL = "all"
-FEWEST = 100
-"""A segment of fewer rows is one of the others: its curve would be chance."""
+MIN_ROWS = 100
+"""Smaller segments are merged with others: their curves would be mostly noise."""
 
 
 def segments_of(by: Any, n: int, max_segments: int) -> dict[str, np.ndarray]:
-    """The rows of each segment, the largest first; all rows where `by` is None.
+    """The indices of the rows of each segment, the largest segment first.
 
     Parameters
     ----------
-    by : array-like of shape (n,), the segment of each row; None for one segment of all.
-    max_segments : how many are drawn; the rest of them, and those with few rows, are taken together.
+    by : array-like of shape (n,), the segment of each row; None for one segment with all rows.
+    max_segments : number of segments to draw; the others, and those with few rows, are merged.
     """
     check_count("max_segments", max_segments)
     if by is None:
@@ -30,23 +30,23 @@ def segments_of(by: Any, n: int, max_segments: int) -> dict[str, np.ndarray]:
     names = segments_by_name(by)
     check_consistent_length(names, np.empty(n))
     counts = sizes_of(names)
-    kept = counts[counts >= FEWEST].index[:max_segments]
-    found = {str(name): np.flatnonzero(names == name) for name in kept}
-    rest = np.flatnonzero(~names.isin(kept))
-    if not len(rest):
-        return found
-    n_rest = len(counts) - len(kept)
-    name = ALL if not found else str(names.iloc[rest[0]]) if n_rest == 1 else f"{n_rest} others"
-    return {**found, not_among(found, name): rest}
+    drawn = counts[counts >= MIN_ROWS].index[:max_segments]
+    segments = {str(name): np.flatnonzero(names == name) for name in drawn}
+    other_rows = np.flatnonzero(~names.isin(drawn))
+    if not len(other_rows):
+        return segments
+    n_others = len(counts) - len(drawn)
+    name = ALL if not segments else str(names.iloc[other_rows[0]]) if n_others == 1 else f"{n_others} others"
+    return {**segments, unused_name(segments, name): other_rows}
 
 
-def not_among(taken: Container[str], name: str) -> str:
-    """A name for segments that are taken together, which no segment has."""
-    return not_among(taken, f"{name} (together)") if name in taken else name
+def unused_name(taken: Container[str], name: str) -> str:
+    """A name for merged segments that no segment has: `name`, with a suffix if it is taken."""
+    return unused_name(taken, f"{name} (together)") if name in taken else name
 
 
 def grid_of_axes(display: Any, n: int, ax: Any) -> tuple[Any, np.ndarray]:
-    """The figure, and `n` axes side by side: those that are given, or new ones, at most three in a row."""
+    """The figure and its `n` axes: those in `ax`, or new ones, at most three per row."""
     plt = pyplot_for(display)
     if ax is None:
         n_columns = min(n, 3)

@@ -15,7 +15,16 @@ import torch
 from skorch.callbacks import Callback
 
 from sklearn_fsmd.network import dropout_state, set_dropout_state
-from sklearn_fsmd.persistence import Packer, Unpacker, described, digest_of, kind_of, read, refuse_unwritable, write
+from sklearn_fsmd.persistence import (
+    Packer,
+    Unpacker,
+    digest_of,
+    kind_of,
+    qualified_name,
+    read,
+    refuse_unwritable,
+    write,
+)
 from sklearn_fsmd.training.early_stopping import EarlyStopping
 from sklearn_fsmd.training.rowwise_adagrad import AdagradRows
 from sklearn_fsmd.training.rowwise_adam import RowWiseAdam
@@ -297,7 +306,7 @@ def _text(value: Any) -> str:
     """A parameter as JSON, which is the same for equal values once it is read."""
 
     def plain(value: Any) -> Any:
-        return value.tolist() if hasattr(value, "tolist") else described(value)
+        return value.tolist() if hasattr(value, "tolist") else qualified_name(value)
 
     if isinstance(value, Mapping):  # JSON knows keys of Python alone
         value = {key.tolist() if hasattr(key, "tolist") else key: one for key, one in value.items()}

@@ -1,4 +1,4 @@
-"""Fetching: from a publisher that is a local server here, with all that can go wrong on the way."""
+"""Downloads from a local server, and their errors."""
 
 import gzip
 import hashlib

@@ -1,4 +1,4 @@
-"""What make_funnel adds to a log if asked: watch times, and lists of the last clicked items."""
+"""Optional parts of a log of make_funnel: watch times, and lists of the last clicked items."""
 
 import hashlib
 
@@ -82,7 +82,7 @@ def test_a_model_takes_the_lists():
 
 
 def test_lists_need_a_history():
-    with pytest.raises(ValueError, match="lists=True needs history=True: only a log with times has a past."):
+    with pytest.raises(ValueError, match="lists=True needs history=True: only a log with times has earlier clicks."):
         make_funnel(10, lists=True)
 
 

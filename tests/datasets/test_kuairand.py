@@ -1,4 +1,4 @@
-"""KuaiRand in small files of our own: which of them are read, and what comes out."""
+"""fetch_kuairand_pure on small files that the tests write: which files are read, and the result."""
 
 import lzma
 

@@ -1,4 +1,4 @@
-"""The two public data sets, as their publishers describe them."""
+"""The two public data sets agree with the descriptions of their publishers."""
 
 import pandas as pd
 import pytest

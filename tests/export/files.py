@@ -1,4 +1,4 @@
-"""What the tests of exported files share: a file, a session on it, and the inputs by the function of the docs."""
+"""Helpers for tests of exported files: a file, a session on it, and inputs made by the function in the docs."""
 
 import json
 import re
@@ -19,7 +19,7 @@ exec(compile(CODE, "docs/serving.md", "exec"), DOCS)
 
 
 class File:
-    """An exported model, opened as a server would open it."""
+    """An exported model that is opened as by a server."""
 
     def __init__(self, model, folder, n_threads=1, **options):
         self.path = folder / "model.onnx"
@@ -33,7 +33,7 @@ class File:
         return DOCS["inputs"](self.columns, plain(X))
 
     def run(self, X):
-        """The three outputs by name."""
+        """The outputs by name."""
         return self.run_inputs(self.inputs(X))
 
     def run_inputs(self, given):
@@ -49,14 +49,14 @@ def open_session(path, n_threads=1):
 
 
 def shaken(model, size=0.15, seed=0):
-    """The model with all weights moved, so that whatever an export leaves out shows."""
+    """The model with noise on all weights, so that a weight that an export leaves out changes the outputs."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, tensor in model.module_.state_dict(keep_vars=True).items():
             if not tensor.is_floating_point():
                 continue
             noise = torch.randn(tensor.shape, generator=generator)
-            if name.endswith(("running_var", "values.level")):  # which are not negative
+            if name.endswith(("running_var", "values.level")):  # these are not negative
                 tensor.add_(noise.abs())
             else:
                 tensor.add_(size * noise)
@@ -64,7 +64,7 @@ def shaken(model, size=0.15, seed=0):
 
 
 def plain(X):
-    """A DataFrame with None where a value is missing, and values as Python has them; an array as named columns."""
+    """Convert a DataFrame or an array to lists of Python values by column name, with None for missing values."""
     if isinstance(X, np.ndarray):
         return {f"x{j}": X[:, j].tolist() for j in range(X.shape[1])}
     return {str(name): [None if _is_na(v) else v for v in column.astype(object).tolist()] for name, column in X.items()}
@@ -77,12 +77,12 @@ def _is_na(value):
 
 
 def check_same(model, file, X, atol=1e-6, rank_weights=None):
-    """The file says what the model says; returned is the largest difference.
+    """Check that file and model predict the same, and return the largest difference of the marginals.
 
-    Expected values may be far from 1, so they may differ by three times as much of their size.
+    Expected values may be far from 1, so their tolerance is relative, and three times as large.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of values that fit has not seen
+        warnings.simplefilter("ignore")  # warnings about values that fit has not seen
         p = model.predict_marginals(X)
         conditionals, score = model.predict_conditionals(X), model.rank_score(X, rank_weights)
         values = model.predict_values(X) if model.value_targets else None

@@ -1,4 +1,4 @@
-"""Rows and models of every kind, small enough to be trained in a moment, and the comparison with their files."""
+"""Small data and models of every kind, and the comparison of models with their files."""
 
 import functools
 import warnings
@@ -15,7 +15,7 @@ N = 300
 
 
 def make_rows(n=N, seed=0):
-    """Rows as in `make_frame`, and columns whose values are hard to keep apart."""
+    """Rows as in `make_frame`, with further columns whose values are easily confused."""
     X, Y = make_frame(n, seed)
     random = np.random.RandomState(seed + 1)
     X["big"] = pd.Categorical(random.choice(TOP - np.arange(20), n))
@@ -27,7 +27,7 @@ def make_rows(n=N, seed=0):
 
 
 def hard_rows():
-    """Unseen and missing values in every column, and numbers far out."""
+    """Rows with unseen and missing values in every column, and with extreme numbers."""
     X, _ = make_rows(40, seed=7)
     X["user"] = pd.Series([5, None, 10**12, -1, -2] * 8, dtype="Int64")
     X["city"] = ["Paris", "paris", None, "", "\U0001f600"] * 8
@@ -50,7 +50,7 @@ def fit(cls=MultiTaskClassifier, X=None, Y=None, **params):
     if X is None:
         X, Y = data()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of early stopping and ids
+        warnings.simplefilter("ignore")  # warnings about early stopping and ids
         return shaken(cls(**{**of(cls, SMALL), "max_epochs": 1, **of(cls, params)}).fit(X, Y))
 
 
@@ -64,7 +64,7 @@ def check(model, folder, *tables, **options):
 
 
 def check_same_in_parts(file, X):
-    """A row means the same alone and in a table, and not the same as others."""
+    """Check that a row has the same outputs alone as in a table, and that rows differ."""
     whole = file.run(X)
     assert whole["marginals"].std(axis=0).min() > 0.001
     alone = np.concatenate([file.run(X[i : i + 1])["marginals"] for i in range(3)])

@@ -1,4 +1,4 @@
-"""The inputs of a file: names, types, how a missing value is given, and what the graph does with odd values."""
+"""The inputs of a file: names, types, missing values, and unusual values."""
 
 import datetime
 import itertools
@@ -115,7 +115,7 @@ def test_strings_that_are_no_unicode_are_left_out(tmp_path):
 
 
 def test_numbers_far_out(priced):
-    """Beyond the range of fit a number is that of the end; infinity is, too, where Python raises."""
+    """Numbers are clipped to the range of fit, and so is infinity, for which Python raises an error."""
     model, file = priced
     numbers = np.array([-np.inf, -1e300, -1e30, -3.0, 9.0, 1e30, 1e300, np.inf, np.nan])
     p = scores(file, city=np.array(["Rome"] * 9, object), price=numbers)
@@ -163,7 +163,7 @@ def test_columns_of_different_lengths_are_an_error(priced):
 @pytest.mark.parametrize("lengths", [(1, 2, 3), (3, 1, 2), (1, 1, 4), (2, 2, 5), (4, 4, 1)])
 @pytest.mark.parametrize("kind", ["strings", "numbers"])
 def test_columns_whose_lengths_add_up_are_an_error(lengths, kind, tmp_path):
-    """Columns of 1, 2 and 3 values might pass for three of 2."""
+    """Columns with 1, 2 and 3 values have as many values as three columns with 2."""
     column = of_values(["Rome", "Oslo"]) if kind == "strings" else np.arange(N) / N
     _, file = export(tmp_path, pd.DataFrame(dict.fromkeys("abc", column)))
     given = {name: np.array(column[:n]) for name, n in zip("abc", lengths, strict=True)}

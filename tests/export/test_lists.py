@@ -1,4 +1,4 @@
-"""Columns of lists in exported files: every pooling, odd lists, and many threads."""
+"""Columns of lists in exported files: every pooling, unusual lists, and many threads."""
 
 import numpy as np
 import onnx
@@ -92,7 +92,7 @@ def test_offsets_that_do_not_fit_are_an_error(tmp_path):
 
 
 def test_many_threads_lose_no_value_of_a_list(tmp_path):
-    """Onnxruntime's ScatterND loses terms where several threads add to one place."""
+    """Onnxruntime's ScatterND loses terms if several threads add to the same element."""
     X, Y = make_lists(400)
     for pooling in ("mean", "attention", "max"):
         model = fit(MultiTaskClassifier, X, Y, list_pooling=pooling, max_list_length=10**6, shared_embeddings=None)

@@ -1,4 +1,4 @@
-"""Extractors of one's own in exported files."""
+"""The user's own extractors in exported files."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from tests.export.models import check, data, fit
 
 
 class Own(nn.Module):
-    """Two layers for each task; their outputs as a sequence."""
+    """Two layers for each task; it returns their outputs as a sequence."""
 
     def __init__(self, in_features, n_tasks):
         super().__init__()
@@ -23,7 +23,7 @@ class Own(nn.Module):
 
 
 class Branching(nn.Module):
-    """What torch.export cannot follow."""
+    """An extractor that torch.export cannot trace."""
 
     def __init__(self, in_features, n_tasks):
         super().__init__()

@@ -1,4 +1,4 @@
-"""An exported file says what the model says: every model, every option, every kind of column."""
+"""Exported files predict the same as their models: every model, every option, every kind of column."""
 
 import numpy as np
 import pytest
@@ -122,7 +122,7 @@ def test_columns_of_one_kind(columns, low_order, tmp_path):
 
 
 def test_columns_that_say_nothing(tmp_path):
-    """All missing, all alike, all rare."""
+    """Columns in which all values are missing, equal or rare."""
     X, Y = data()
     X = X[["city", "price"]].assign(
         nothing=None, empty=np.nan, same="x", constant=3.5, rare=[f"v{i}" for i in range(N)], ids=np.arange(N)

@@ -1,4 +1,4 @@
-"""What to_onnx refuses, and that it says why; and what stays whole then."""
+"""Errors and warnings of to_onnx, and that existing files stay unchanged after an error."""
 
 import json
 import sys
@@ -172,7 +172,7 @@ WEIGHTS = "`rank_weights` must be 2 finite numbers, one per task. Got"
         "a column of another kind",
         lambda p: to_onnx(with_another_column(), p),
         ValueError,
-        "Column 'price' holds neither categories nor numbers, lists of categories or vectors, and to_onnx writes no",
+        "Column 'price' does not hold categories, numbers, lists of categories or vectors, and to_onnx writes no",
     ),
 )
 def test_refusals(case, tmp_path):
@@ -182,7 +182,7 @@ def test_refusals(case, tmp_path):
 
 def test_a_file_beyond_two_gibibytes_is_refused_before_it_is_built(monkeypatch, tmp_path):
     monkeypatch.setattr(sklearn_fsmd.export.size, "LIMIT", 3000)
-    monkeypatch.setattr("sklearn_fsmd.export.onnx_file.encoded", None)  # what would build it
+    monkeypatch.setattr("sklearn_fsmd.export.onnx_file.encode_rows", None)  # what would build it
     with pytest.raises(ValueError, match=r"The file would have 0.0 GiB, and ONNX files end at 0.0 GiB. Column 'user'"):
         to_onnx(MODEL, tmp_path / "model.onnx")
 
@@ -248,7 +248,7 @@ def test_metadata(tmp_path):
 
 
 def test_another_encoding_is_told_from_the_former(tmp_path):
-    """Rates that move without training change the answers, so they change what a server calls the model."""
+    """Statistics that are updated without training change the predictions, so they change the hash of the encoding."""
     model = fit(X, Y, statistics_features=[0])
     before, again = (File(model, tmp_path).metadata for _ in range(2))
     assert before == again
@@ -267,8 +267,9 @@ def test_the_last_step_of_a_pipeline(tmp_path):
     pipeline = make_pipeline(FunctionTransformer(), "passthrough", history, model).fit(table, targets)
     with pytest.warns(
         UserWarning,
-        match=r"The file holds the last step of the Pipeline. What the steps before it do must be done before its "
-        r"inputs are filled: functiontransformer \(FunctionTransformer\), historyfeatures \(HistoryFeatures\).",
+        match=r"The file holds the last step of the Pipeline only. Apply the steps before it to the data before you "
+        r"fill the inputs of the file: functiontransformer \(FunctionTransformer\), "
+        r"historyfeatures \(HistoryFeatures\).",
     ):
         file = File(pipeline, tmp_path)
     assert json.loads(file.metadata["steps_before"])[1] == "historyfeatures (HistoryFeatures)"

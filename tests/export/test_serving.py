@@ -1,4 +1,4 @@
-"""A file is served without this library and without torch; the code of docs/serving.md; real rows."""
+"""Serving without this library and without torch, the code in docs/serving.md, and real rows."""
 
 import importlib.util
 import json
@@ -34,7 +34,7 @@ for name in ("torch", "sklearn", "pandas", "sklearn_fsmd", "onnx"):
 np.save(sys.argv[4], marginals)
 """
 NEEDED = ("numpy", "onnxruntime", "flatbuffers", "packaging", "google")
-"""What onnxruntime imports."""
+"""Modules that onnxruntime imports."""
 
 
 def test_without_torch_and_without_this_library(tmp_path):
@@ -76,7 +76,7 @@ STRANGE = {"string": ["", "ünseen"], "int64": [2**63 - 1, 2**63 - 2, -(2**63)],
 
 
 def spoiled(X, types, random):
-    """Rows in which one value of twenty is missing, and one of twenty has not been seen."""
+    """Rows in which 5 % of the values are missing, and 5 % were not seen in fit."""
     made = {}
     for name, kind in types.items():
         column = X[name].astype(object)

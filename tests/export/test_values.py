@@ -1,4 +1,4 @@
-"""Expected values in exported files: every distribution, ensembles, parents, weights of the score."""
+"""Expected values in exported files: every distribution, ensembles, parents, weights of `rank_score`."""
 
 import json
 
@@ -25,7 +25,7 @@ TWO = {"value_targets": ["watch", "stars"], "value_parents": {"watch": "click"}}
 
 
 def targets():
-    """Clicks, conversions, seconds after clicks with zeros among them, and a value of every row."""
+    """Clicks, conversions, seconds after clicks (some are 0), and a value in every row."""
     X, Y = data()
     random = np.random.RandomState(3)
     seconds = np.exp(random.normal(2 + (X["city"] == "Paris"), 1.0)) * (random.uniform(size=len(X)) > 0.2)
@@ -136,7 +136,7 @@ def test_names_and_weights_that_do_not_go(tmp_path):
 
 @pytest.mark.parametrize("loss", ["lognormal", "poisson"])
 def test_an_expectation_that_vanishes_is_corrected_as_in_python(loss, tmp_path):
-    """Its logarithm is that of the smallest float32, and not minus infinity."""
+    """The logarithm of such a value is that of the smallest float32 instead of minus infinity."""
     X, Y = targets()
     model = fit(FSMDClassifier, X, Y, value_loss=loss, **TWO)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Columns of vectors in exported files: missing ones, the range of fit, every part that reads them."""
+"""Columns of vectors in exported files: missing vectors, the range of fit, and every part that uses vectors."""
 
 import numpy as np
 import pytest

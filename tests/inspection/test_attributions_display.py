@@ -1,4 +1,4 @@
-"""The picture of one prediction, and that of the importances."""
+"""AttributionsDisplay and ImportancesDisplay."""
 
 import matplotlib
 import numpy as np

@@ -1,4 +1,4 @@
-"""A model card: what a fitted model is, how good it is for whom, and what it must not be used for."""
+"""A model card of a fitted model: data, metrics of all rows and of segments, and limits."""
 
 from sklearn_fsmd.export.card.model_card import model_card
 

@@ -1,4 +1,4 @@
-"""model_card: the one function of this folder."""
+"""model_card, the public function of this folder."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from sklearn_fsmd.encoding import as_pandas
 from sklearn_fsmd.export.card.pictures import as_markdown
 from sklearn_fsmd.export.card.tables import (
     columns_table,
-    of_cut,
-    one_section,
+    escaped_heading,
     parameters_table,
-    readable,
+    readable_metrics,
+    table_of_cut,
     targets_table,
 )
-from sklearn_fsmd.export.card.texts import OF_PARAMETERS, READING, about, limits_of
+from sklearn_fsmd.export.card.texts import ABOUT_METRICS, ABOUT_PARAMETERS, introduction, limits_of
 from sklearn_fsmd.inspection import metric_table
 from sklearn_fsmd.metrics import check_count, column_named, cuts_of, segments_by_name, sizes_of
 from sklearn_fsmd.persistence import replacing
-from sklearn_fsmd.plotting import not_among
+from sklearn_fsmd.plotting import unused_name
 
 TITLE = "Model card"
 
@@ -46,52 +46,57 @@ def model_card(
     n_samples: int = 200,
     random_state: Any = None,
 ) -> Any:
-    """A model card of a fitted model: data, metrics with intervals, calibration, parameters and limits.
+    """Make a model card of a fitted model: data, metrics with intervals, calibration, parameters and limits.
 
-    All figures are of the rows that are given, which the model must not have been trained on. What nobody can compute
-    (what the model is for, where the data come from, whom it may hurt) is yours to say in `description` and `limits`.
+    All results are computed on `X` and `Y`, on which the model must not have been trained. Describe what cannot be
+    computed in `description` and `limits`: the purpose of the model, the origin of the data, and whom it may harm.
 
     Parameters
     ----------
-    model : fitted MultiTaskClassifier, or a Pipeline or search that ends in one.
-    X, Y : test data, as its `score` takes them.
+    model : MultiTaskClassifier, or a Pipeline or search that ends in one
+        Fitted model.
+    X, Y : table and targets of n rows
+        Test data, in the form that `score` of the model takes.
     path : str or path, default=None
-        A Markdown file to write. A file of that name is replaced when the new one is complete.
+        Markdown file to write. An existing file is replaced when the new one is complete. None writes no file.
     by : sequence of str, or dict of name to array-like of shape (n,), default=()
-        Columns of X, or arrays, that cut the rows into segments: there are metrics of each.
+        Columns of X, or named arrays, that divide the rows into segments. The card has metrics for each segment.
     groups : str, or array-like of shape (n,), default=None
-        The user of each row: intervals say what other users would change. See
-        :func:`~sklearn_fsmd.inspection.metric_table`.
+        The user of each row, or the column of X that holds it. The bootstrap then draws users instead of rows, so that
+        intervals show how much results vary with the users. See :func:`~sklearn_fsmd.inspection.metric_table`.
     description : str, default=""
-        Markdown: purpose, origin of the data, who answers for the model.
+        First paragraphs of the card, as Markdown: purpose, origin of the data, who is responsible for the model.
     limits : str or sequence of str, default=()
-        Limits beside those that are found in the figures.
+        Limits of the model, in addition to those that follow from the metrics.
     importances : Bunch, default=None
-        What :func:`~sklearn_fsmd.inspection.feature_importances` has returned, to be drawn.
+        Result of :func:`~sklearn_fsmd.inspection.feature_importances`, to be drawn in the card. Needs `pictures`.
     pictures : bool, default=True
-        Whether there are pictures: PNG inside of the Markdown, so that the card is one file.
+        Whether to draw calibration, lift and importances. The pictures are PNG images inside the Markdown, so that the
+        card is a single file.
     max_segments : int, default=10
-        How many segments of each cut are shown, the largest.
+        Number of segments to show for each entry of `by`: the largest ones. The others are one segment together.
     sample_weight : array-like of shape (n,) or (n, n_tasks + n_values), default=None
+        Weights of the rows, or of the labels.
     n_samples : int, default=200
-        Samples of the bootstrap.
+        Number of bootstrap samples.
     random_state : int, RandomState instance or None, default=None
+        Randomness of the bootstrap.
 
     Returns
     -------
     card : skops.card.Card
-        Sections can be added to it; ``card.render()`` is the Markdown.
+        Card to which you can add sections; ``card.render()`` returns the Markdown.
 
     Raises
     ------
     ImportError
         If skops is not installed, or matplotlib for pictures: ``pip install 'sklearn-fsmd[card]'``.
     TypeError
-        If the model is none of this library's classifiers.
+        If `model` is not a classifier of this library.
     ValueError
         If `by` names no column of X, or the data do not fit the model.
     OSError
-        If the file cannot be written; what was there before is unchanged then.
+        If the file cannot be written. An existing file stays unchanged.
 
     Examples
     --------
@@ -104,50 +109,50 @@ def model_card(
     >>> print(card.render().splitlines()[1])
     # Model card: FSMDClassifier
     """
-    card_of = _skops()
-    own = fitted_model(model)
+    card_class = _skops_card()
+    classifier = fitted_model(model)
     check_count("max_segments", max_segments)
     Y = as_pandas(Y)
     cuts = _cuts(by, X)
-    segments_of = {name: _largest(column, max_segments) for name, column in cuts.items()}
-    whole = metric_table(
+    segments_by_cut = {name: _largest_segments(column, max_segments) for name, column in cuts.items()}
+    whole_table = metric_table(
         model,
         X,
         Y,
-        by={name: column.to_numpy() for name, column in segments_of.items()} or None,
+        by={name: column.to_numpy() for name, column in segments_by_cut.items()} or None,
         groups=groups,
         sample_weight=sample_weight,
         n_samples=n_samples,
         random_state=random_state,
     )
-    table = whole.xs("all rows", level="segment", drop_level=False)
-    of_cuts = {name: of_cut(whole, name, column) for name, column in segments_of.items()}
-    title = f"{TITLE}: {type(own).__name__}"
-    card = card_of(own, model_diagram=False, template=None)
+    all_rows = whole_table.xs("all rows", level="segment", drop_level=False)
+    cut_tables = {name: table_of_cut(whole_table, name, column) for name, column in segments_by_cut.items()}
+    title = f"{TITLE}: {type(classifier).__name__}"
+    card = card_class(classifier, model_diagram=False, template=None)
 
     def add(section: str, text: str) -> None:
         card.add(**{f"{title}/{section}": text})
 
-    card.add(**{title: about(model, own, description)})
+    card.add(**{title: introduction(model, classifier, description)})
 
-    def add_table(section: str, rows: pd.DataFrame, **how: Any) -> None:
-        card.add_table(**how, **{f"{title}/{section}": rows})
+    def add_table(section: str, rows: pd.DataFrame, **options: Any) -> None:
+        card.add_table(**options, **{f"{title}/{section}": rows})
         heading = section.partition("/")[2] or section
         card.select(f"{title}/{section}").title = heading.replace("\\/", "/")
 
     add("Data", f"The test data have {len(X):,} rows.")
-    add_table("Data/Targets", targets_table(own, table))
-    add_table("Data/Columns", columns_table(model, own, X))
-    add("Metrics", READING.format(what="groups of rows" if groups is not None else "rows", n=n_samples))
-    add_table("Metrics/All rows", readable(table))
-    for name, segments in of_cuts.items():
-        add_table(f"Metrics/By {one_section(name)}", readable(segments, by=name))
+    add_table("Data/Targets", targets_table(classifier, all_rows))
+    add_table("Data/Columns", columns_table(model, classifier, X))
+    add("Metrics", ABOUT_METRICS.format(what="groups of rows" if groups is not None else "rows", n=n_samples))
+    add_table("Metrics/All rows", readable_metrics(all_rows))
+    for name, table in cut_tables.items():
+        add_table(f"Metrics/By {escaped_heading(name)}", readable_metrics(table, by=name))
     if pictures:
         for section, (text, picture) in as_markdown(model, X, Y, cuts, importances, sample_weight).items():
             add(section, f"{text}\n\n{picture}")
-    of_user = [limits] if isinstance(limits, str) else limits
-    add("Limits", "\n".join(f"- {limit}" for limit in [*of_user, *limits_of(own, table, of_cuts)]))
-    add_table("Parameters", parameters_table(own), description=OF_PARAMETERS, folded=True)
+    user_limits = [limits] if isinstance(limits, str) else limits
+    add("Limits", "\n".join(f"- {limit}" for limit in [*user_limits, *limits_of(classifier, all_rows, cut_tables)]))
+    add_table("Parameters", parameters_table(classifier), description=ABOUT_PARAMETERS, folded=True)
     if path is not None:
         with replacing(path) as temporary:
             temporary.write_text(card.render(), encoding="utf-8")
@@ -155,7 +160,7 @@ def model_card(
 
 
 def _cuts(by: str | Sequence[str] | Mapping[str, Any], X: Any) -> dict[str, Any]:
-    """For each cut the segment of each row."""
+    """The segment of each row, for each entry of `by`."""
     if isinstance(by, Mapping):
         columns = cuts_of(by, X)
     else:
@@ -163,16 +168,16 @@ def _cuts(by: str | Sequence[str] | Mapping[str, Any], X: Any) -> dict[str, Any]
     return {str(name): np.asarray(as_pandas(column), dtype=object) for name, column in columns.items()}
 
 
-def _largest(column: np.ndarray, n: int) -> pd.Series:
-    """The segments with all but the `n` largest as one, "others" if no segment has that name."""
+def _largest_segments(column: np.ndarray, n: int) -> pd.Series:
+    """The segment of each row, with all but the `n` largest merged; they are called "others" if no segment is."""
     names = segments_by_name(column)
-    kept = sizes_of(names).index[:n]
-    return names.where(names.isin(kept), not_among(kept, "others"))
+    largest = sizes_of(names).index[:n]
+    return names.where(names.isin(largest), unused_name(largest, "others"))
 
 
-def _skops() -> Any:
+def _skops_card() -> Any:
     try:
         from skops.card import Card
     except ImportError as error:
-        raise ImportError("A model card is made by skops: pip install 'sklearn-fsmd[card]'.") from error
+        raise ImportError("model_card needs skops: pip install 'sklearn-fsmd[card]'.") from error
     return Card

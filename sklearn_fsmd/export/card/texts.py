@@ -12,89 +12,95 @@ from sklearn_fsmd.export.card.tables import cell
 
 PACKAGES = ("sklearn-fsmd", "torch", "scikit-learn")
 FEW = 100
-"""Rows, or positive labels, below which a segment is named."""
-MOST_NAMED = 10
+"""A segment with fewer positive labels, or rows with values, is listed among the limits."""
+MAX_LISTED = 10
 
-READING = (
-    "In brackets are the ends of 95 % intervals: {what} were drawn with replacement, {n} times. They say what other "
-    "rows of the same kind would change, and not what another seed of the training would. Of binary targets there are "
-    "AUC and log loss. Of values there are the concordance (the share of pairs in the right order) and the root mean "
-    "squared error, in the units of the value; where the step that a value follows has not happened, it counts as 0. "
-    "The last column is 1 if predictions are right on average."
+ABOUT_METRICS = (
+    "The ends of 95 % intervals are in parentheses: {what} were drawn with replacement, {n} times. The intervals show "
+    "how much the metrics vary with the rows, but not how much they vary with the seed of the training. Binary targets "
+    "have AUC and log loss. Values have the concordance (the share of pairs in the right order) and the root mean "
+    "squared error in the units of the value; a value counts as 0 if the step that it follows has not happened. The "
+    "last column is 1 if predictions are right on average."
 )
 
-OF_PARAMETERS = (
-    "Parameters that say how rows are encoded, what the network is made of and how it is optimised are those of the "
-    "fit. All others, such as `max_epochs` and `random_state`, are not remembered: they are as set now."
+ABOUT_PARAMETERS = (
+    "Parameters of the encoding, of the network and of its optimisation are those of the fit. All others, such as "
+    "`max_epochs` and `random_state`, are not stored: they are as set now."
 )
 
 
-def about(model: Any, own: Any, description: str) -> str:
-    """The first paragraph."""
-    tasks = ", ".join([*own.task_names_, *own.value_names_])
-    text = [f"`{type(own).__name__}` predicts {tasks}, from {own.n_features_in_} columns."]
-    if model is not own:
-        text.append(f"It is the model at the end of a {type(model).__name__}, and the columns are those that it reads.")
-    weights = sum(weight.numel() for weight in own.module_.parameters())
-    text.append(f"It has {weights:,} weights and was trained for {own.n_iter_} epochs.")
+def introduction(model: Any, classifier: Any, description: str) -> str:
+    """The first paragraphs: the description of the user, and facts about the model."""
+    targets = ", ".join([*classifier.task_names_, *classifier.value_names_])
+    text = [f"`{type(classifier).__name__}` predicts {targets}, from {classifier.n_features_in_} columns."]
+    if model is not classifier:
+        text.append(f"It is the model at the end of a {type(model).__name__}; the columns are inputs of that model.")
+    weights = sum(weight.numel() for weight in classifier.module_.parameters())
+    text.append(f"It has {weights:,} weights and was trained for {classifier.n_iter_} epochs.")
     text.append(f"Made with {', '.join(f'{name} {version(name)}' for name in PACKAGES)}.")
     return "\n\n".join([part for part in (description.strip(), " ".join(text)) if part])
 
 
-def limits_of(own: Any, table: pd.DataFrame, of_cuts: Mapping[str, pd.DataFrame]) -> list[str]:
-    """What the figures say against the model, and what is true of any of this kind."""
-    as_shown = own._encoder.bias is None  # else levels are above those of the log, as they should be
-    found = [_of_level(target, "all rows", row) for (target, _), row in table.iterrows() if as_shown]
-    for name, of_cut in of_cuts.items():
-        segments = list(of_cut.iterrows())
-        found += [
-            _of_level(target, f"{cell(name)} = {cell(segment)}", row) for (target, segment), row in segments if as_shown
+def limits_of(classifier: Any, all_rows: pd.DataFrame, cut_tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Limits that follow from the metrics, and limits of every model of this kind.
+
+    Parameters
+    ----------
+    all_rows : metrics over all rows.
+    cut_tables : for each cut the metrics of its segments.
+    """
+    check_levels = classifier._encoder.bias is None  # with bias features, levels above those of the log are right
+    limits = [_level_limit(target, "all rows", row) for (target, _), row in all_rows.iterrows() if check_levels]
+    for name, table in cut_tables.items():
+        segments = list(table.iterrows())
+        limits += [
+            _level_limit(target, f"{cell(name)} = {cell(segment)}", row)
+            for (target, segment), row in segments
+            if check_levels
         ]
-        found.append(_of_few(name, segments, _always_known(own)))
-    if not as_shown:
-        found.append(
-            "Predictions are made as if each row had been shown well (`bias_features`); logged labels were not, so "
-            "levels are above those of the log, and AUC on logged rows looks worse than it is. Rows that were shown in "
-            "a good position say what both are worth."
+        limits.append(_few_labels_limit(name, segments, _values_without_parent(classifier)))
+    if not check_levels:
+        limits.append(
+            "Predictions are those for rows in a good position (`bias_features`), but logged labels come from all "
+            "positions. So predictions are above the rates of the log, and AUC on logged rows looks worse than it is. "
+            "Rows that were shown in a good position allow a fair evaluation of both."
         )
-    found.append(
-        "Values that training has not seen, and missing ones, share one embedding per column: predictions for new "
-        "users and items rest on the other columns."
+    limits.append(
+        "Missing values, and values that training has not seen, share one embedding per column: predictions for new "
+        "users and items depend on the other columns only."
     )
-    found.append(
-        "The figures hold for rows like those of the test data. They do not say what showing other items would do."
+    limits.append(
+        "The results hold for rows like those of the test data. They do not show what would happen if other items were "
+        "recommended."
     )
-    return [text for text in found if text]
+    return [text for text in limits if text]
 
 
-def _of_level(target: str, where: str, row: pd.Series) -> str:
-    """That predictions are too low or too high, where chance does not explain it."""
+def _level_limit(target: str, where: str, row: pd.Series) -> str:
+    """A sentence if predictions are too low or too high on average, and the interval excludes chance."""
     if not (row["level_low"] > 1 or row["level_high"] < 1):
         return ""
-    too = "high" if (row["level_low"] > 1) == (row["observed"] > 0) else "low"  # more than a negative mean is lower
-    return f"{cell(target)}, {where}: predictions are too {too} on average, {_times(row)} of what was observed."
+    too = "high" if (row["level_low"] > 1) == (row["observed"] > 0) else "low"  # 1.5 times a negative mean is lower
+    level = f"{row['level']:.0%} ({row['level_low']:.0%} to {row['level_high']:.0%})"
+    return f"{cell(target)}, {where}: predictions are too {too} on average, {level} of what was observed."
 
 
-def _times(row: pd.Series) -> str:
-    return f"{row['level']:.0%} ({row['level_low']:.0%} to {row['level_high']:.0%})"
-
-
-def _always_known(own: Any) -> list[str]:
-    """The values that follow no step. Of the others a row counts as 0 where the step has not happened."""
-    of_values = own._targets.of_values
-    if of_values is None:
+def _values_without_parent(classifier: Any) -> list[str]:
+    """The values that follow no step, and so are not 0 just because a step has not happened."""
+    values = classifier._targets.of_values
+    if values is None:
         return []
-    return [name for name, parent in zip(own.value_names_, of_values.parents, strict=True) if parent is None]
+    return [name for name, parent in zip(classifier.value_names_, values.parents, strict=True) if parent is None]
 
 
-def _of_few(name: str, segments: list[tuple[Any, pd.Series]], always_known: list[str]) -> str:
-    """Segments of which the test data hardly say anything."""
+def _few_labels_limit(name: str, segments: list[tuple[Any, pd.Series]], values_without_parent: list[str]) -> str:
+    """A sentence that lists the segments of a cut with too few labels for an evaluation."""
     few = []
     for (target, segment), row in segments:
-        positive = row["n"] if target in always_known else row["positives"]
-        if positive < FEW:
-            few.append(f"{cell(segment)} ({cell(target)}: {positive:,.0f})")
+        n_informative = row["n"] if target in values_without_parent else row["positives"]
+        if n_informative < FEW:
+            few.append(f"{cell(segment)} ({cell(target)}: {n_informative:,.0f})")
     if not few:
         return ""
-    shown = ", ".join(few[:MOST_NAMED]) + (f" and {len(few) - MOST_NAMED} more" if len(few) > MOST_NAMED else "")
-    return f"Fewer than {FEW} positive labels, or rows with values, in these segments of {cell(name)}: {shown}."
+    listed = ", ".join(few[:MAX_LISTED]) + (f" and {len(few) - MAX_LISTED} more" if len(few) > MAX_LISTED else "")
+    return f"Fewer than {FEW} positive labels, or rows with values, in these segments of {cell(name)}: {listed}."

@@ -1,4 +1,4 @@
-"""The card says what the metrics say, in Markdown that holds together, and is written at once or not at all."""
+"""The card agrees with the metrics, is valid Markdown, and its file is written atomically."""
 
 import base64
 import re
@@ -91,7 +91,7 @@ def test_the_card_of_a_pipeline(model, data, tmp_path):
 
 
 def test_what_is_wrong_is_said(data, rng):
-    """A model that is off by half is among the limits, and so is a segment of few rows."""
+    """Wrong calibration is among the limits, and so is a segment with few rows."""
     *_, X, Y = data
     model = FSMDClassifier(**SMALL, max_epochs=2).fit(data[0], data[1][["click", "conversion"]])
     model.calibration_ = np.array([[1.0, 1.5], [1.0, 0.0]])
@@ -246,7 +246,7 @@ def test_with_bias_features_levels_above_the_log_are_no_limit():
 
 
 def test_segments_with_few_values_are_named(data):
-    """A value counts as 0 where nobody clicked, so a row is no value."""
+    """A value counts as 0 in a row without a click, so a row is not counted as a row with a value."""
     X, Y, X_new, Y_new = data
     known = np.random.default_rng(0).uniform(size=len(Y)) < 0.3
     fitted = FSMDClassifier(**SMALL, **WATCH, max_epochs=1).fit(
@@ -266,7 +266,7 @@ def test_a_single_limit_is_one(model, data):
 
 
 def test_rows_whose_index_is_shuffled_are_no_mistake(model, data):
-    """Warnings are errors here; the index holds the numbers of the rows in another order."""
+    """No warning (warnings are errors here) if the index is a permutation of the row numbers."""
     X, Y = data[2:]
     order = np.random.RandomState(0).permutation(len(X))
     X, Y = X.set_axis(order), Y.set_axis(order)
