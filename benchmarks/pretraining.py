@@ -1,10 +1,11 @@
 """Does pretraining on rows without targets help? ``make pretraining``: Census, 2,000 rows with labels, 150,000 without.
 
-Ten seeds, each with its own labelled rows; with and without the other rows in pairs (these also widen vocabularies and
-bins), read on the test half of the published test file. From so few rows two fits differ by as much as the methods,
-so a figure is the mean of three fits. All train a fixed number of passes: to stop on a fifth of the labelled rows is to
-stop on 25 incomes above the threshold, and the noise of that is larger than any gain. The number is that at which the
-mean AUC is best *without* pretraining, on rows of the training file that take no other part, with seeds below 40.
+Ten seeds, each with its own labelled rows. Fits with and without the unlabelled rows are paired (these rows also extend
+vocabularies and bins), and tested on the test half of the published test file. With so few rows two fits of one method
+differ as much as the methods do, so each result is the mean of three fits. All fits train for a fixed number of epochs:
+a fifth of the labelled rows contains only 25 incomes above the threshold, and early stopping on these would add more
+noise than any gain. The number of epochs has the best mean AUC *without* pretraining, with seeds below 40, on rows of
+the training file that are not used otherwise.
 """
 
 import argparse
@@ -28,7 +29,7 @@ PRETRAIN = {"pretrain_epochs": 10}
 
 
 def pair(seed, fit, n_labeled):
-    """The rows of one fit: without and with pretraining."""
+    """The results of one fit without and one with pretraining."""
     X, Y = fetch_census_income(subset="train", return_X_y=True)
     X_test, Y_test = fetch_census_income(subset="test", return_X_y=True)
     order = np.random.RandomState(seed).permutation(len(X))
@@ -57,11 +58,11 @@ def main():
         store.add(pair(seed, fit, options.labeled))
     means = pd.DataFrame(store.rows).pivot_table(index="seed", columns="pretrained", values=["auc_1", "auc_2"])
     for task in ("auc_1", "auc_2"):
-        before, after = means[task, False], means[task, True]
-        gains = after - before
+        without, pretrained = means[task, False], means[task, True]
+        gains = pretrained - without
         print(
-            f"{task}: {before.mean():.4f} -> {after.mean():.4f}, gain {gains.mean():+.4f} ± {gains.std():.4f}, "
-            f"{(gains > 0).sum()} of {len(gains)} seeds, paired p = {ttest_rel(after, before).pvalue:.4f}"
+            f"{task}: {without.mean():.4f} -> {pretrained.mean():.4f}, gain {gains.mean():+.4f} ± {gains.std():.4f}, "
+            f"{(gains > 0).sum()} of {len(gains)} seeds, paired p = {ttest_rel(pretrained, without).pvalue:.4f}"
         )
 
 

@@ -1,7 +1,8 @@
-"""What fit_dataset costs: memory, rows per second beside fit, and the vocabularies: ``make scale``.
+"""Cost of fit_dataset: memory, rows per second compared with fit, and vocabularies: ``make scale``.
 
-Each figure is of a process of its own. ``make scale ROWS=2000000`` makes all of it ten times smaller. Memory is that of
-two files with the same ids, of which one has ten times the rows; the vocabularies are of a file with more ids.
+Each measurement runs in a separate process. ``make scale ROWS=2000000`` makes everything ten times smaller. Memory is
+compared for two files with the same ids, one with ten times the rows of the other. The vocabularies are built from a
+file with more ids.
 """
 
 import argparse
@@ -21,16 +22,16 @@ import pyarrow.parquet as pq
 
 ROW_GROUP = 250_000
 N_ROUNDS = 3
-"""How often training from a file and in memory are measured, one after the other."""
+"""Number of rounds in which training from a file and in memory are measured, one after the other."""
 N_IDS, N_CODES, N_NUMBERS = 5, 15, 10
 FEW_IDS, MANY_IDS = 100_000, 2_000_000
-"""How many values the first column of ids has; of each further one it is half as many."""
+"""Number of values of the first id column; each further id column has half as many as the one before."""
 TARGETS = ["click", "conversion"]
 SIZE = {"embedding_dim": 8, "expert_dims": (64, 32), "tower_dims": (32,), "batch_size": 2048, "random_state": 0}
 
 
 def make_block(n, seed, n_ids=MANY_IDS):
-    """Rows of 30 columns: ids with long tails, small categories, numbers."""
+    """Rows of 30 columns: ids with long tails, categories with few values, numbers."""
     random = np.random.default_rng(seed)
     ids = {f"id{j}": random.zipf(1.2, n) % (n_ids >> j) for j in range(N_IDS)}
     codes = {f"code{j}": random.integers(4 + 5 * j, size=n).astype(np.int32) for j in range(N_CODES)}
@@ -44,7 +45,7 @@ def make_block(n, seed, n_ids=MANY_IDS):
 
 
 def write(path, n_rows, group=ROW_GROUP, first_seed=0, n_ids=MANY_IDS):
-    """A file of so many rows, row group by row group."""
+    """Write a file of `n_rows` rows, row group by row group."""
     writer = None
     for seed, start in enumerate(range(0, n_rows, group), first_seed):
         block = make_block(min(group, n_rows - start), seed, n_ids)
@@ -62,15 +63,15 @@ def model_of(epochs=1):
 
 
 def seconds_per_epoch(model):
-    """Of the last epoch."""
+    """Seconds of the last epoch."""
     return model.history_[-1]["dur"]
 
 
 def stream(path, n_rows):
     start = time.perf_counter()
     model = model_of().fit_dataset(path, TARGETS)
-    whole = time.perf_counter() - start
-    return {"rows_per_second": n_rows / seconds_per_epoch(model), "passes_before": whole - seconds_per_epoch(model)}
+    total = time.perf_counter() - start
+    return {"rows_per_second": n_rows / seconds_per_epoch(model), "passes_before": total - seconds_per_epoch(model)}
 
 
 def in_memory(path, n_rows):
@@ -80,7 +81,7 @@ def in_memory(path, n_rows):
 
 
 def vocabulary(path, n_rows):
-    """The first pass over the columns of ids alone."""
+    """The first pass, over the id columns only."""
     from sklearn_fsmd.training.streaming import Dataset, first_pass
 
     ids = [f"id{j}" for j in range(N_IDS)]
@@ -93,8 +94,8 @@ def vocabulary(path, n_rows):
 PARTS = {part.__name__: part for part in (stream, in_memory, vocabulary)}
 
 
-def measured(part, path, n_rows):
-    """What a part says of itself in a process of its own, and the most memory that it took, in GiB."""
+def measure(part, path, n_rows):
+    """The results of a part, run in a separate process, and its peak memory in GiB."""
     command = [sys.executable, "-m", "benchmarks.scale", "--part", part, "--path", str(path), "--rows", str(n_rows)]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
 
@@ -106,9 +107,9 @@ def main():
     parser.add_argument("--path")
     options = parser.parse_args()
     if options.part:
-        found = PARTS[options.part](options.path, options.rows)
+        results = PARTS[options.part](options.path, options.rows)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        print(json.dumps(found | {"peak_gib": peak}))
+        print(json.dumps(results | {"peak_gib": peak}))
         return
     with tempfile.TemporaryDirectory() as folder:
         sizes = {options.rows: Path(folder) / "large.parquet", options.rows // 10: Path(folder) / "small.parquet"}
@@ -116,26 +117,27 @@ def main():
             write(path, n_rows, n_ids=FEW_IDS)
             print(f"{n_rows:,} rows of {N_IDS + N_CODES + N_NUMBERS} columns: {path.stat().st_size / 2**30:.2f} GiB")
         large, small = sizes
-        streamed = {n_rows: measured("stream", path, n_rows) for n_rows, path in sizes.items()}
-        for n_rows, found in streamed.items():
+        streamed = {n_rows: measure("stream", path, n_rows) for n_rows, path in sizes.items()}
+        for n_rows, results in streamed.items():
             print(
-                f"fit_dataset of {n_rows:,} rows: at most {found['peak_gib']:.2f} GiB, {found['passes_before']:.0f} s "
-                f"before the first epoch, {found['rows_per_second']:,.0f} rows/s in it"
+                f"fit_dataset of {n_rows:,} rows: peak memory {results['peak_gib']:.2f} GiB, "
+                f"{results['passes_before']:.0f} s before the first epoch, "
+                f"{results['rows_per_second']:,.0f} rows/s in it"
             )
         ratio = streamed[large]["peak_gib"] / streamed[small]["peak_gib"]
-        print(f"memory of the larger one over the smaller: {ratio:.2f}")
-        rounds = [[measured(part, sizes[small], small) for part in ("stream", "in_memory")] for _ in range(N_ROUNDS)]
-        ratios = [one["rows_per_second"] / other["rows_per_second"] for one, other in rounds]
+        print(f"peak memory for the larger file / for the smaller file: {ratio:.2f}")
+        rounds = [[measure(part, sizes[small], small) for part in ("stream", "in_memory")] for _ in range(N_ROUNDS)]
+        ratios = [streaming["rows_per_second"] / table["rows_per_second"] for streaming, table in rounds]
         table = rounds[0][1]
         print(
-            f"fit of {small:,} rows: at most {table['peak_gib']:.2f} GiB, {table['rows_per_second']:,.0f} rows/s; "
-            f"streamed ones are {median(ratios):.2f} times as fast ({', '.join(f'{ratio:.2f}' for ratio in ratios)})"
+            f"fit of {small:,} rows: peak memory {table['peak_gib']:.2f} GiB, {table['rows_per_second']:,.0f} rows/s; "
+            f"fit_dataset is {median(ratios):.2f} times as fast ({', '.join(f'{ratio:.2f}' for ratio in ratios)})"
         )
         write(sizes[large], large, n_ids=MANY_IDS)
-        words = measured("vocabulary", sizes[large], large)
+        vocabularies = measure("vocabulary", sizes[large], large)
         print(
-            f"vocabularies of {N_IDS} columns of ids, {large:,} rows: {words['seconds']:.0f} s, at most "
-            f"{words['peak_gib']:.2f} GiB, {words['values']:,} values"
+            f"vocabularies of {N_IDS} id columns, {large:,} rows: {vocabularies['seconds']:.0f} s, peak memory "
+            f"{vocabularies['peak_gib']:.2f} GiB, {vocabularies['values']:,} values"
         )
 
 

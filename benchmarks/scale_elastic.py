@@ -1,8 +1,8 @@
-"""Workers on Ray that become one, and two again, while they train: ``make scale-elastic``.
+"""Two workers on Ray, one of which stops during training and is replaced: ``make scale-elastic``.
 
-Two nodes of one CPU each are simulated on this machine. The second one is taken away when there is a checkpoint, and
-another one is added some epochs later. Printed are how many processes trained at a time, and the AUC beside that of one
-process alone.
+Two nodes of one CPU each are simulated on this machine. The second node is removed after the first checkpoint, and
+another one is added some epochs later. The script prints how many processes trained at a time, and the AUC compared
+with training in one process.
 """
 
 import argparse
@@ -25,7 +25,7 @@ LOG = "started"
 
 
 class Recorded(FSMDClassifier):
-    """Writes down how many processes begin to train together."""
+    """An estimator that logs how many processes start to train together."""
 
     def fit_dataset(self, *args, **options):
         if self.checkpoint is not None and int(os.environ.get("RANK", 0)) == 0:
@@ -39,29 +39,29 @@ def started(storage):
     return [int(n) for n in path.read_text().split()] if path.exists() else []
 
 
-def wait_for(what, seconds=900):
+def wait_for(condition, seconds=900):
     end = time.monotonic() + seconds
-    while not what():
+    while not condition():
         if time.monotonic() > end:
-            raise TimeoutError("it did not come to that")
+            raise TimeoutError("timed out while waiting for the cluster")
         time.sleep(0.2)
 
 
-def node_of(address):
-    """A node of one CPU: a process that ends when it is told to."""
+def start_node(address):
+    """Start a node of one CPU, as a process that can be terminated."""
     command = [Path(sys.executable).with_name("ray"), "start", f"--address={address}", "--num-cpus=1", "--block"]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def come_and_go(address, nodes, storage):
-    """Take a node away when there is something to go on from, and add one when training goes on without."""
+def replace_node(address, nodes, storage):
+    """Remove a node after the first checkpoint, and add one once training continues without it."""
     checkpoint = storage / "fit.checkpoint"
     wait_for(checkpoint.exists)
     nodes[-1].terminate()
     wait_for(lambda: started(storage)[-1:] == [1])
     since = checkpoint.stat().st_mtime
     wait_for(lambda: checkpoint.stat().st_mtime > since)
-    nodes.append(node_of(address))
+    nodes.append(start_node(address))
 
 
 def main():
@@ -75,18 +75,18 @@ def main():
     X, Y = make_funnel(options.rows + 10_000, random_state=0, return_X_y=True)
     n, table = options.rows, pd.concat([X, Y], axis=1)
     cluster = Cluster(initialize_head=True, connect=True, head_node_args={"num_cpus": 1})
-    nodes = [node_of(cluster.address)]
+    nodes = [start_node(cluster.address)]
     wait_for(lambda: ray.cluster_resources().get("CPU") == 2)
     with tempfile.TemporaryDirectory() as name:
         source, storage = Path(name) / "log.parquet", Path(name) / "storage"
         table[:n].to_parquet(source, row_group_size=max(n // 20, 1), index=False)
         model = Recorded(max_epochs=options.epochs, patience=options.epochs, checkpoint_rows=n // 4, random_state=0)
-        threading.Thread(target=come_and_go, args=(cluster.address, nodes, storage), daemon=True).start()
+        threading.Thread(target=replace_node, args=(cluster.address, nodes, storage), daemon=True).start()
         fit_dataset(model, source, TARGETS, num_workers=(1, 2), storage_path=storage, resize_seconds=5)
         print("processes:", " -> ".join(map(str, started(storage))))
         alone = FSMDClassifier(max_epochs=options.epochs, patience=options.epochs, random_state=0)
         alone.fit_dataset(source, TARGETS)
-    print(f"mean AUC {model.score(X[n:], Y[n:]):.4f}, of one process {alone.score(X[n:], Y[n:]):.4f}")
+    print(f"mean AUC {model.score(X[n:], Y[n:]):.4f}, with one process {alone.score(X[n:], Y[n:]):.4f}")
     ray.shutdown()
     for node in nodes:
         node.terminate()

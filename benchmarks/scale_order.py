@@ -1,8 +1,8 @@
-"""What the order of a file's rows costs: ``make scale-order``.
+"""Effect of the order of a file's rows: ``make scale-order``.
 
-The rows of one log, once shuffled and once sorted by time, by user and by label, in the same number of row groups. All
-sizes are a twentieth of those of a log of 20 million rows: row groups of 5,000 rows for 100,000, and pools to match.
-Printed is the AUC on new rows, seed by seed, and how far it is from that of the shuffled file.
+The same log is written shuffled, and sorted by time, by user and by label, in the same number of row groups. All sizes
+are a twentieth of those of a log of 20 million rows: row groups have 5,000 rows instead of 100,000, and pools are
+scaled likewise. The script prints the AUC on new rows for each seed, and its difference from the shuffled file.
 """
 
 import argparse
@@ -21,7 +21,7 @@ USER = "id3"
 
 
 def orders_of(log):
-    """The positions of the rows in each file; the log itself is in the order of time."""
+    """The order of the log's rows in each file; the log itself is sorted by time."""
     n = len(log)
     return {
         "shuffled": np.random.default_rng(0).permutation(n),
@@ -32,7 +32,7 @@ def orders_of(log):
 
 
 def drifting(log):
-    """Let the log's users come one after the other, with some overlap, as they do over months."""
+    """Sort the log so that its users appear one after the other, with some overlap, as they do over months."""
     n = len(log)
     when = (log[USER].to_numpy() % 97) / 97 + np.random.default_rng(1).normal(scale=0.2, size=n)
     return log.iloc[np.argsort(when, kind="stable")].reset_index(drop=True)
@@ -49,7 +49,7 @@ def main():
     parser.add_argument("--rows", type=int, default=N_ROWS)
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--orders", nargs="*", help="only these, such as 'by label'; always the shuffled file")
+    parser.add_argument("--orders", nargs="*", help="run only these orders, such as 'by label', and the shuffled file")
     options = parser.parse_args()
     sizes.BLOCK_ROWS //= SMALLER
     sizes.POOL_ROWS //= SMALLER
@@ -72,10 +72,10 @@ def main():
                 rows.append({"order": name, "seed": seed, "click": click, "conversion": conversion})
                 print(rows[-1], flush=True)
     table = pd.DataFrame(rows).set_index(["order", "seed"])
-    apart = table - table.loc["shuffled"]
+    difference = table - table.loc["shuffled"]
     print(table.groupby("order").mean().round(4).to_string())
-    print("less the shuffled file, mean and spread over the seeds")
-    print(apart.groupby("order").agg(["mean", "std"]).round(5).to_string())
+    print("difference from the shuffled file, mean and standard deviation over the seeds")
+    print(difference.groupby("order").agg(["mean", "std"]).round(5).to_string())
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Two processes of one thread against one process of one thread: rows per second and AUC, ``make scale-processes``.
+"""Rows per second and AUC of two processes of one thread, compared with one: ``make scale-processes``.
 
-Each process has one core for all that it does, reading and encoding too. Two of them have batches of twice the size,
-so that each has as many rows of a step as one alone. Their AUC stands beside that of one process with such batches.
+Each process has one core for everything, including reading and encoding. Two processes use batches of twice the size,
+so that each processes as many rows per step as a single process does. Their AUC is compared with that of one process
+with such batches.
 """
 
 import argparse
@@ -20,11 +21,11 @@ from benchmarks import scale
 N_TEST = 50_000
 BATCH = scale.SIZE["batch_size"]
 CASES = {(1, BATCH): "one process", (1, 2 * BATCH): "one process", (2, 2 * BATCH): "two processes"}
-"""How many processes, and the rows of a step, those of all processes together."""
+"""(number of processes, rows per step over all processes): name."""
 
 
-def part(folder, epochs, batch_size):
-    """What one of the processes does; the first one says what came of it."""
+def run_process(folder, epochs, batch_size):
+    """Train in one of the processes; the first process prints the results."""
     from sklearn.metrics import roc_auc_score
 
     os.sched_setaffinity(0, {int(os.environ.get("LOCAL_RANK", 0))})
@@ -37,7 +38,7 @@ def part(folder, epochs, batch_size):
         print(json.dumps({"seconds": min(epoch["dur"] for epoch in model.history_), "auc": auc}))
 
 
-def measured(n_processes, batch_size, options, folder):
+def measure(n_processes, batch_size, options, folder):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={n_processes}", "-m"]
     command += ["benchmarks.scale_processes", "--folder", str(folder)]
     command += ["--epochs", str(options.epochs), "--batch", str(batch_size)]
@@ -55,21 +56,21 @@ def main():
     parser.add_argument("--folder")
     options = parser.parse_args()
     if options.folder:
-        part(options.folder, options.epochs, options.batch)
+        run_process(options.folder, options.epochs, options.batch)
         return
     with tempfile.TemporaryDirectory() as folder:
         scale.write(Path(folder) / "train.parquet", options.rows, group=max(options.rows // 20, 1))
         scale.write(Path(folder) / "test.parquet", N_TEST, first_seed=10_000)
-        rounds = [{case: measured(*case, options, folder) for case in CASES} for _ in range(options.rounds)]
+        rounds = [{case: measure(*case, options, folder) for case in CASES} for _ in range(options.rounds)]
     for (n, batch_size), name in CASES.items():
-        found = [results[n, batch_size] for results in rounds]
-        speed = median(options.rows / result["seconds"] for result in found)
-        auc = ", ".join(f"{value:.4f}" for value in found[0]["auc"])
-        print(f"{name}, {batch_size:,} rows a step: {speed:,.0f} rows/s in the best epoch; AUC {auc}")
+        results_of_case = [results[n, batch_size] for results in rounds]
+        speed = median(options.rows / result["seconds"] for result in results_of_case)
+        auc = ", ".join(f"{value:.4f}" for value in results_of_case[0]["auc"])
+        print(f"{name}, {batch_size:,} rows per step: {speed:,.0f} rows/s in the best epoch; AUC {auc}")
     for batch_size in (BATCH, 2 * BATCH):
         ratios = [results[1, batch_size]["seconds"] / results[2, 2 * BATCH]["seconds"] for results in rounds]
-        listed = ", ".join(f"{ratio:.2f}" for ratio in ratios)
-        print(f"two over one of {batch_size:,} rows a step: {median(ratios):.2f} (rounds: {listed})")
+        by_round = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+        print(f"two processes / one with {batch_size:,} rows per step: {median(ratios):.2f} (rounds: {by_round})")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """How fast the server of examples/serving answers: ``make serving-load SECONDS=30``.
 
-A server in a process of its own, and a client that sends over a few connections of the loopback, each one request after
-the other: rows to score one at a time, and lists of candidates to rank. Client and server share the processor, so both
-figures are those of a machine that has other things to do.
+The server runs in a separate process. A client uses a few local connections and sends one request after the other on
+each: single rows to score, and lists of candidates to rank. Client and server share the processor, so the results are
+those of a busy machine.
 """
 
 import argparse
@@ -28,7 +28,7 @@ N_BODIES = 200
 
 
 def train(path):
-    """The model that `make serve` trains, in a process of its own."""
+    """Train the model of `make serve` in a separate process."""
     command = [sys.executable, "-m", "serving.train", path]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, **OPTIONS)
 
@@ -38,14 +38,14 @@ class Server:
         with open(log_path, "wb") as log:
             command = [sys.executable, "-m", "serving", path, "--port=0"]
             self.process = subprocess.Popen(command, stdout=log, stderr=log, **OPTIONS)
-        while not (found := re.search(r"running on http://127.0.0.1:(\d+)", Path(log_path).read_text())):
+        while not (match := re.search(r"running on http://127.0.0.1:(\d+)", Path(log_path).read_text())):
             if self.process.poll() is not None:
                 raise RuntimeError(f"The server did not start: {Path(log_path).read_text()}")
             time.sleep(0.05)
-        self.port = int(found[1])
+        self.port = int(match[1])
 
-    def seconds_of_cpu(self):
-        """Of the server, since it started."""
+    def cpu_seconds(self):
+        """CPU seconds that the server has used since it started."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -55,18 +55,18 @@ class Server:
 
 
 def bodies(n_rows):
-    """Requests of different rows, encoded beforehand."""
+    """The bodies of requests with different rows."""
     X = make_funnel(N_BODIES * n_rows, random_state=1, return_X_y=True)[0][COLUMNS]
     rows = json.loads(X.to_json(orient="records"))
     return [json.dumps({"rows": rows[i : i + n_rows]}).encode() for i in range(0, len(rows), n_rows)]
 
 
-def send(port, path, given, until, seconds):
-    """Send one request after the other over one connection; the time of each is added to `seconds`."""
+def send(port, path, requests, until, seconds):
+    """Send one request after the other over one connection, and append the time of each to `seconds`."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     headers, i = {"Content-Type": "application/json"}, 0
     while (start := time.perf_counter()) < until:
-        connection.request("POST", path, given[i % len(given)], headers)
+        connection.request("POST", path, requests[i % len(requests)], headers)
         answer = connection.getresponse()
         answer.read()
         if answer.status != 200:
@@ -77,32 +77,33 @@ def send(port, path, given, until, seconds):
 
 
 def measure(server, path, n_rows, n_connections, n_seconds):
-    given, seconds = bodies(n_rows), []
-    warm = time.perf_counter() + 0.1 * n_seconds
-    send(server.port, path, given, warm, [])
-    cpu, start = server.seconds_of_cpu(), time.perf_counter()
+    requests, seconds = bodies(n_rows), []
+    warm_up_end = time.perf_counter() + 0.1 * n_seconds
+    send(server.port, path, requests, warm_up_end, [])
+    cpu, start = server.cpu_seconds(), time.perf_counter()
     threads = [
-        threading.Thread(target=send, args=(server.port, path, given[t:], start + 0.9 * n_seconds, seconds))
+        threading.Thread(target=send, args=(server.port, path, requests[t:], start + 0.9 * n_seconds, seconds))
         for t in range(n_connections)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    wall, cpu = time.perf_counter() - start, server.seconds_of_cpu() - cpu
+    wall, cpu = time.perf_counter() - start, server.cpu_seconds() - cpu
     p50, p99 = 1000 * np.quantile(seconds, [0.5, 0.99])
     n = len(seconds)
-    each = 1000 * cpu / n
+    cpu_per_request = 1000 * cpu / n
     print(
         f"{path}, {n_rows} rows, {n_connections} connections: p50 {p50:.2f} ms, p99 {p99:.2f} ms, "
-        f"{n / wall:,.0f} requests/s, {n * n_rows / wall:,.0f} rows/s; {each:.2f} ms of the server's CPU per request"
+        f"{n / wall:,.0f} requests/s, {n * n_rows / wall:,.0f} rows/s; "
+        f"{cpu_per_request:.2f} ms of the server's CPU per request"
     )
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=30.0, help="of sending, all in all")
-    given = parser.parse_args()
+    parser.add_argument("--seconds", type=float, default=30.0, help="total time of sending")
+    options = parser.parse_args()
     runs = [("/score", 1, 1), ("/score", 1, 4), ("/rank", 100, 4), ("/rank", 1000, 2)]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
@@ -110,7 +111,7 @@ def main():
         server = Server(path, Path(folder) / "server.log")
         try:
             for run in runs:
-                measure(server, *run, given.seconds / len(runs))
+                measure(server, *run, options.seconds / len(runs))
         finally:
             server.close()
 

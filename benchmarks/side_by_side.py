@@ -1,7 +1,7 @@
-"""Both sides of each page of "Coming from", on one simulated funnel: ``make coming-from``.
+"""Run both sides of each page of "Coming from" on one simulated funnel: ``make coming-from``.
 
-It shows that the code of the pages runs. It is no comparison of quality: nothing is tuned, and
-`make quality` is on real data.
+This shows that the code of the pages runs. It does not compare quality: nothing is tuned. `make quality` compares on
+real data.
 """
 
 import argparse
@@ -24,12 +24,12 @@ PEERS = {
     "torch_rechub": "torch-rechub",
     "multi_output": "scikit-learn",
 }
-"""The modules of `benchmarks.coming_from`, and the package of their other side."""
+"""The modules of `benchmarks.coming_from`, and the package that each compares with."""
 FOLDER = Path(__file__).parent / "coming_from"
 NAMES = {"click_auc": "AUC click", "conversion_auc": "AUC conversion", "share_above": "pCTCVR above pCTR"}
 
 
-def compared(name, n_samples, sides=("theirs", "ours")):
+def compare(name, n_samples, sides=("theirs", "ours")):
     """The AUC of both sides of a page."""
     X, Y = make_funnel(n_samples, random_state=0, return_X_y=True)
     train, test = slice(None, n_samples * 4 // 5), slice(n_samples * 4 // 5, None)
@@ -52,7 +52,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--samples", type=int, default=20_000)
     n_samples = parser.parse_args().samples
-    rows = [row for name in PEERS for row in compared(name, n_samples)]
+    rows = [row for name in PEERS for row in compare(name, n_samples)]
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
     versions = ", ".join(f"{package} {version(package)}" for package in ["torch", *PEERS.values()])
     table = pd.DataFrame(rows).assign(rows=n_samples, commit=commit.strip(), versions=versions)
@@ -62,7 +62,7 @@ def main():
 
 
 def as_markdown(table):
-    """What the page shows of the results."""
+    """The results as Markdown, for the page."""
     package = table["page"].map(PEERS).where(table["side"] == "theirs", "here")
     shown = table.assign(**{"": package}).rename(columns=NAMES)[["page", "", *NAMES.values()]]
     rows = [list(shown.columns), ["---"] * len(shown.columns), *shown.astype(str).to_numpy().tolist()]

@@ -1,7 +1,7 @@
-"""Does a process that fits and predicts all day grow? ``make soak``: 200 small fits and 20,000 predictions.
+"""Check that a process that fits and predicts for a long time does not grow: ``make soak``.
 
-After a warm-up of a tenth of both nothing may be left behind, no thread, file, tensor or buffer, and memory may grow by
-2 %. The result is in soak.json.
+It makes 200 small fits and 20,000 predictions; a tenth of both is the warm-up. After the warm-up the number of threads,
+open files and tensors must not grow, and memory may grow by 2 %. The result is in soak.json.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from sklearn_fsmd.datasets import make_funnel
 
 RESULTS = Path(__file__).parent / "soak.json"
 ALLOWED = 0.02
-"""Share by which memory may grow after the warm-up; of all else nothing may be left."""
+"""Share by which memory may grow after the warm-up; nothing else may grow."""
 
 N_FIT = 1200
 SMALL = {"embedding_dim": 8, "expert_dims": (32, 16), "tower_dims": (16,), "max_epochs": 2, "batch_size": 128}
@@ -37,11 +37,11 @@ MODELS = [
     FSClassifier(**SMALL, task_weighting="uncertainty", early_stopping=False),
 ]
 SIZES = [1, 1, 1, 1, 1, 1, 1, 16, 200, 1500]
-"""Rows of a prediction: on their own, a few, a batch, and several chunks."""
+"""Rows per prediction: one, a few, a batch, and several chunks."""
 
 
 def tables():
-    """The same rows as a DataFrame and as an array, and which of its columns are categories."""
+    """The same rows as a DataFrame and as an array, each with its `categorical_features`."""
     X, Y = make_funnel(N_FIT + max(SIZES), random_state=0, return_X_y=True)
     is_category = (X.dtypes == "category").to_numpy()
     codes = X.apply(lambda column: column.cat.codes if column.dtype == "category" else column)
@@ -49,7 +49,7 @@ def tables():
 
 
 def work(n_fits, n_predictions):
-    """Fit and predict, in turn; after each call, what has been done."""
+    """Fit and predict in turn, and yield the kind of each call after it."""
     kinds, Y = tables()
     jobs = itertools.cycle(itertools.product(MODELS, kinds.values()))
     sizes, random = itertools.cycle(SIZES), np.random.RandomState(0)
@@ -64,7 +64,7 @@ def work(n_fits, n_predictions):
 
 
 def memory():
-    """Resident bytes of this process and where the figure is from; the peak where only that is to be had."""
+    """Resident bytes of this process, or the peak if nothing else is available; and the source of the number."""
     status = Path("/proc/self/status")
     if status.exists():
         lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
@@ -72,7 +72,7 @@ def memory():
     try:
         import resource
     except ImportError:
-        return None, "nowhere: this platform has neither /proc nor the module resource"
+        return None, "no source: this platform has neither /proc nor the module resource"
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak * (1 if sys.platform == "darwin" else 1024), "getrusage: the peak, since this platform has no /proc"
 
@@ -81,9 +81,9 @@ def entries(folder):
     return len(os.listdir(folder)) if os.path.isdir(folder) else None
 
 
-def figures():
+def measurements():
     gc.collect()
-    n_tensors = sum(issubclass(found, torch.Tensor) for found in map(type, gc.get_objects()))
+    n_tensors = sum(issubclass(cls, torch.Tensor) for cls in map(type, gc.get_objects()))
     return {
         "memory, bytes": memory()[0],
         "threads of Python": threading.active_count(),
@@ -94,13 +94,13 @@ def figures():
 
 
 def failures(before, after):
-    """What has grown by more than it may; what the platform does not tell is left out."""
-    known = [name for name in after if after[name] is not None]
-    return [n for n in known if after[n] > before[n] * (1 + ALLOWED * n.startswith("memory"))]
+    """Names of measurements that have grown more than allowed, without those that the platform does not report."""
+    measured = [name for name in after if after[name] is not None]
+    return [n for n in measured if after[n] > before[n] * (1 + ALLOWED * n.startswith("memory"))]
 
 
 def write(result):
-    """Under a temporary name first: a run that is cut off leaves the former result whole."""
+    """Write under a temporary name first, so that an interrupted run keeps the previous result."""
     temporary = RESULTS.with_suffix(".tmp")
     temporary.write_text(json.dumps(result, indent=1) + "\n")
     os.replace(temporary, RESULTS)
@@ -110,11 +110,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fits", type=int, default=200)
     parser.add_argument("--predictions", type=int, default=20_000)
-    parser.add_argument("--minutes", type=float, default=10.0, help="give up after so long (default: 10)")
+    parser.add_argument("--minutes", type=float, default=10.0, help="stop after this time (default: 10)")
     options = parser.parse_args()
     turn = 10 * len(MODELS) * 2
     if options.fits < turn or options.fits % turn:
-        parser.error(f"--fits must be a multiple of {turn}, so that a tenth fits each model; got {options.fits}")
+        parser.error(f"--fits must be a multiple of {turn}, so that the warm-up fits every model; got {options.fits}")
     wanted = {"fits": options.fits, "predictions": options.predictions}
     print(f"memory is read from {memory()[1]}")
     begin, done, before = time.monotonic(), dict.fromkeys(wanted, 0), None
@@ -123,10 +123,10 @@ def main():
             done[kind] += 1
             bar.update()
             if before is None and all(done[name] * 10 >= n for name, n in wanted.items()):
-                before = figures()
+                before = measurements()
             if time.monotonic() - begin > options.minutes * 60:
                 break
-    after = figures()
+    after = measurements()
     print(", ".join(f"{done[name]} of {n} {name}" for name, n in wanted.items()))
     if before is None:
         print(f"Stopped after {options.minutes:g} minutes, within the warm-up.")
@@ -142,7 +142,7 @@ def main():
     write({**wanted, "before": before, "after": after, **source, **provenance()})
     grown = failures(before, after)
     if grown:
-        print(f"Grown by more than it may: {', '.join(grown)}.")
+        print(f"Grown by more than allowed: {', '.join(grown)}.")
         sys.exit(1)
 
 

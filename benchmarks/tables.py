@@ -1,7 +1,7 @@
-"""What a step of training and the memory of a large table cost, by optimizer: ``make scale-tables``.
+"""Time of a training step and memory for a large embedding table, by optimizer: ``make scale-tables``.
 
-One column of ids beside 29 small ones, batches of 2,048 rows. Each figure is of a process of its own, on one thread;
-memory is what the network and its training add to what was there before.
+One id column and 29 columns with few values, batches of 2,048 rows. Each measurement runs in a separate process, on one
+thread. Memory is the amount that the network and its training add.
 """
 
 import argparse
@@ -24,13 +24,13 @@ WAYS = {
 
 
 def resident():
-    """Bytes of this process that are in memory now."""
+    """Resident bytes of this process."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize()
 
 
-def measured(n_rows, way):
-    """Seconds of a step, and the most bytes that network and training take."""
+def measure(n_rows, way):
+    """Seconds per step, and the peak bytes of network and training."""
     import torch
 
     from sklearn_fsmd import FSMDClassifier
@@ -72,23 +72,24 @@ def measured(n_rows, way):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=10_000_000)
-    parser.add_argument("--of", nargs=2)
+    parser.add_argument("--of", nargs=2, metavar=("ROWS", "WAY"), help="measure one case in this process")
     options = parser.parse_args()
     if options.of:
-        print(json.dumps(measured(int(options.of[0]), options.of[1])))
+        print(json.dumps(measure(int(options.of[0]), options.of[1])))
         return
     table, added = 4 * DIM * options.rows, 4 * DIM * (options.rows - 100_000)
     print(f"a table of {options.rows:,} x {DIM}: {table / 2**20:,.0f} MiB")
     for way in WAYS:
-        found = []
+        results = []
         for n_rows in (100_000, options.rows):
             command = [sys.executable, "-m", "benchmarks.tables", "--of", str(n_rows), way]
-            found.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
-        small, large = found
+            results.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+        small, large = results
         print(
-            f"{way}: {1000 * large['seconds']:.0f} ms a step, {large['seconds'] / small['seconds']:.2f} times that of "
-            f"100,000 rows; {large['bytes'] / 2**20:,.0f} MiB, {(large['bytes'] - small['bytes']) / added:.2f} bytes "
-            "for each that the table has more"
+            f"{way}: {1000 * large['seconds']:.0f} ms per step, "
+            f"{large['seconds'] / small['seconds']:.2f} times as long as with 100,000 rows; "
+            f"{large['bytes'] / 2**20:,.0f} MiB, "
+            f"{(large['bytes'] - small['bytes']) / added:.2f} bytes for each further byte of the table"
         )
 
 

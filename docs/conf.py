@@ -1,4 +1,4 @@
-"""The site: ``make docs``. What is generated, `docs/tools` makes when the build starts."""
+"""Configuration of the site (``make docs``). `docs/tools` writes the generated pages when the build starts."""
 
 import os
 import sys
@@ -30,7 +30,7 @@ extensions = [
     "tools",
 ]
 
-# ------------------------------------------------------------------------------------------------------ what is read
+# ----------------------------------------------------------------------------------------------------------- sources
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 exclude_patterns = ["_build", "_generated", "tools", "**/README.md", "gallery/*.ipynb", "gallery/*.py"]
 nitpicky = True
@@ -41,18 +41,18 @@ myst_enable_extensions = ["attrs_block", "attrs_inline", "colon_fence", "deflist
 myst_heading_anchors = 4
 
 # ---------------------------------------------------------------------------------------------------------- the API
-autosummary_generate = False  # tools.api writes the pages, from `__all__`
+autosummary_generate = False  # tools.api writes these pages, from `__all__`
 autodoc_member_order = "bysource"
-autodoc_typehints = "none"  # numpydoc's sections say more
+autodoc_typehints = "none"  # numpydoc's sections have the types
 numpydoc_show_class_members = False  # the pages list the methods themselves
 numpydoc_xref_param_type = False
 
 # ------------------------------------------------------------------------------------------------------ the examples
-os.environ["SKLEARN_FSMD_DOCS"] = ".."  # from a page of the gallery to the pages of the classes
+os.environ["SKLEARN_FSMD_DOCS"] = ".."  # path from a gallery page to the root of the site
 sphinx_gallery_conf = tools.gallery.CONFIGURATION
 warnings.filterwarnings("ignore", message=".*no_silent_downcasting.*")  # category_encoders on pandas 3
 
-# ----------------------------------------------------------------------------------------------------- how it looks
+# ------------------------------------------------------------------------------------------------------------- theme
 html_theme = "pydata_sphinx_theme"
 html_title = "sklearn-fsmd"
 html_static_path = ["_static"]

@@ -1,4 +1,4 @@
-"""What optional parts say where their packages are not installed: python without_extras.py onnx plot."""
+"""Check the errors of optional parts whose packages are not installed: python without_extras.py onnx plot."""
 
 import sys
 import tempfile
@@ -42,17 +42,17 @@ def ray(model: Any, X: Any, Y: Any) -> None:
 
 
 USES = {use.__name__: use for use in (card, explain, onnx, plot, ray)}
-"""For each extra something that needs it."""
+"""For each extra, a function that needs it."""
 
 
 def fitted() -> tuple[Any, Any, Any]:
-    """A model that is trained in a moment, and its data."""
+    """A small fitted model, and its data."""
     X, Y = make_funnel(1200, random_state=0, return_X_y=True)
     model = FSMDClassifier(max_epochs=1, embedding_dim=2, expert_dims=(8,), tower_dims=(4,), random_state=0)
     return model.fit(X, Y), X, Y
 
 
-def complaint(extra: str, data: tuple[Any, Any, Any]) -> str:
+def error_message(extra: str, data: tuple[Any, Any, Any]) -> str:
     """The message of the ImportError, which names the extra.
 
     Raises
@@ -66,10 +66,10 @@ def complaint(extra: str, data: tuple[Any, Any, Any]) -> str:
         if f"sklearn-fsmd[{extra}]" in str(error):
             return str(error)
         raise AssertionError(f"{extra}: {error}") from error
-    raise AssertionError(f"{extra}: nothing is missing")
+    raise AssertionError(f"{extra}: no ImportError was raised")
 
 
 if __name__ == "__main__":
     data = fitted()
     for name in sys.argv[1:]:
-        print(f"{name}: {complaint(name, data)}")
+        print(f"{name}: {error_message(name, data)}")

@@ -1,4 +1,4 @@
-"""What the tables of bad input share: a case is an action, and what it has to say."""
+"""Helpers for tables of bad input: a case is an action, and the error or warning that it must raise."""
 
 import datetime
 import pickle
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sklearn_fsmd import FSMDClassifier
-from tests.conftest import SMALL, make_frame, of
+from tests.conftest import SMALL, make_frame, supported
 
 N = 120
 NAN, INF = float("nan"), float("inf")
@@ -18,7 +18,7 @@ DAY = datetime.datetime(2022, 1, 1)
 
 
 class Case(NamedTuple):
-    """An action, and the error or warning that it has to end in; "…" in the text stands for anything."""
+    """An action, and the error or warning that it must raise; "…" in the text stands for any text."""
 
     id: str
     action: Any
@@ -40,23 +40,23 @@ def check(case, action):
 
 
 def small(cls=FSMDClassifier, **params):
-    return cls(**{**of(cls, SMALL), "max_epochs": 1, **params})
+    return cls(**{**supported(cls, SMALL), "max_epochs": 1, **params})
 
 
 def fit(X, Y, sample_weight=None, X_val=None, Y_val=None, sample_weight_val=None, X_unlabeled=None, **params):
-    given = {"X_val": X_val, "Y_val": Y_val, "sample_weight_val": sample_weight_val, "X_unlabeled": X_unlabeled}
-    return small(**params).fit(X, Y, sample_weight, **given)
+    options = {"X_val": X_val, "Y_val": Y_val, "sample_weight_val": sample_weight_val, "X_unlabeled": X_unlabeled}
+    return small(**params).fit(X, Y, sample_weight, **options)
 
 
 def make_given():
-    """Data, and models that were fitted on it."""
+    """Data, and models fitted on the data."""
     X, Y = make_frame(N)
     array = np.random.RandomState(0).normal(size=(N, 3))
     return SimpleNamespace(X=X, Y=Y, array=array, model=fit(X, Y), array_model=fit(array, Y))
 
 
 def again(model):
-    """A copy, fitted."""
+    """A fitted copy."""
     return pickle.loads(pickle.dumps(model))
 
 

@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Fixtures and data of all tests."""
 
 import os
 import sys
@@ -20,7 +20,7 @@ def _seeds():
 
 @pytest.fixture(autouse=True)
 def _figures():
-    """None is left open, whoever has drawn it."""
+    """Close all figures after each test."""
     yield
     if (pyplot := sys.modules.get("matplotlib.pyplot")) is not None:
         pyplot.close("all")
@@ -28,7 +28,7 @@ def _figures():
 
 @pytest.fixture
 def without_level(monkeypatch):
-    """Models as early stopping leaves them: the level of their predictions, which is set at the end, stays as it is."""
+    """Models as early stopping leaves them: the level of their predictions is not set at the end of training."""
     from sklearn_fsmd.training.level_rows import LevelRows
 
     monkeypatch.setattr(LevelRows, "set", lambda self, *data: None)
@@ -36,7 +36,7 @@ def without_level(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def _averages_by_rows(monkeypatch):
-    """Averages of tables with sparse gradients go by rows, as they do for large tables: the harder way."""
+    """Average the weights of tables with sparse gradients by rows, as for large tables: this is the harder case."""
     from sklearn_fsmd.training import weight_average
 
     monkeypatch.setattr(weight_average, "SMALL_TABLE", 0)
@@ -44,7 +44,7 @@ def _averages_by_rows(monkeypatch):
 
 @pytest.fixture(params=["oneDNN", "torch.mm"])
 def multiplied_by(request, monkeypatch):
-    """Products by each of torch's operations, whichever is the faster one here."""
+    """Compute matrix products with each of torch's operations, even if it is not the fastest on this machine."""
     from sklearn_fsmd.execution import products
 
     operation = products.linear_pointwise() if request.param == "oneDNN" else None
@@ -69,16 +69,16 @@ SMALL = {
     "batch_size": 64,
     "random_state": 0,
 }
-"""Parameters of a network that trains in a moment."""
+"""Parameters of a network that trains within a second."""
 
 
-def of(cls, params):
-    """Those of `params` that are parameters of `cls`."""
+def supported(cls, params):
+    """The entries of `params` that are parameters of `cls`."""
     return {name: value for name, value in params.items() if name in cls().get_params()}
 
 
 def make_frame(n=300, seed=0):
-    """A frame of every welcome kind of column, with missing values, and two targets that depend on it."""
+    """A frame with every supported kind of column and missing values, and two targets that depend on it."""
     random = np.random.RandomState(seed)
     city = random.choice(["Paris", "Rome", "Oslo", None], n, p=[0.4, 0.3, 0.2, 0.1])
     user = random.randint(10**12, 10**12 + 40, n)
@@ -105,7 +105,7 @@ def frame():
 
 @pytest.fixture(scope="session")
 def real_data():
-    """The folder with the real data sets; tests that need it are left out where it is not there."""
+    """The folder with the real data sets; tests that need it are skipped if it does not exist."""
     folder = os.environ.get("SKLEARN_FSMD_DATA")
     if not folder or not (Path(folder) / "kuairand-pure").is_dir() or not (Path(folder) / "census-income").is_dir():
         pytest.skip(

@@ -39,13 +39,13 @@ from sklearn_fsmd.encoding import FeatureEncoder
 from sklearn_fsmd.parameters.machine import device
 from sklearn_fsmd.training import Net, net_options
 from sklearn_fsmd.training import large_tables as tables
-from tests.conftest import SMALL, make_frame, of
+from tests.conftest import SMALL, make_frame, supported
 
 NAN = float("nan")
 
 
 def small(cls=FSMDClassifier, **changes):
-    return cls(**{**of(cls, SMALL), **changes})
+    return cls(**{**supported(cls, SMALL), **changes})
 
 
 @pytest.fixture(scope="module")
@@ -757,7 +757,7 @@ def test_a_table_that_cannot_fit_is_refused_before_it_is_made(frame, monkeypatch
         small().set_params(**compressed).fit(X, Y)
     values = {"value_targets": ["paid"], "value_parents": {"paid": "conversion"}}
     with pytest.raises(ValueError, match=r"50,000,\d+ rows of 12 numbers needs"):  # one for each target
-        SingleTaskClassifier(**of(SingleTaskClassifier, SMALL), **values).fit(X, Y.assign(paid=1.0))
+        SingleTaskClassifier(**supported(SingleTaskClassifier, SMALL), **values).fit(X, Y.assign(paid=1.0))
 
 
 def test_bf16_trains_where_there_is_none_in_float32_with_a_warning(frame, monkeypatch):

@@ -9,7 +9,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import sklearn_fsmd
 from sklearn_fsmd import DenoisingEmbedder
-from tests.conftest import of
+from tests.conftest import supported
 
 CLASSES = [
     sklearn_fsmd.MultiTaskClassifier,
@@ -69,7 +69,7 @@ def test_the_list_is_complete():
 @pytest.mark.filterwarnings("ignore:.*the step before it, is 0")  # random labels are no funnel
 @pytest.mark.filterwarnings("ignore:.*has only one class")
 @parametrize_with_checks(
-    [*(cls(**of(cls, CONVERGING)) for cls in CLASSES), DenoisingEmbedder(embedding_dim=2, n_epochs=1)],
+    [*(cls(**supported(cls, CONVERGING)) for cls in CLASSES), DenoisingEmbedder(embedding_dim=2, n_epochs=1)],
     expected_failed_checks=lambda _: EXPECTED_FAILURE,
     **NOT_STRICT,
 )
@@ -83,7 +83,7 @@ def test_a_weight_of_2_is_a_row_twice(cls, rng):
     Y = np.cumprod(X[:, :2] + rng.normal(size=(40, 2)) > 0, axis=1)
     weights = np.append(rng.randint(1, 4, size=38), [0, 0])  # rows of weight 0 are as good as not there
     repeated = np.repeat(np.arange(40), weights)
-    model = cls(**{**of(cls, CONVERGING), "lr": 0.01, "max_epochs": 30}, random_state=0)
+    model = cls(**{**supported(cls, CONVERGING), "lr": 0.01, "max_epochs": 30}, random_state=0)
     by_weight = clone(model).fit(X, Y, sample_weight=weights).predict_marginals(X)
     by_rows = clone(model).fit(X[repeated], Y[repeated]).predict_marginals(X)
     np.testing.assert_allclose(by_weight, by_rows, atol=2e-4)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from release.without_extras import USES, complaint, fitted
+from release.without_extras import USES, error_message, fitted
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
@@ -40,7 +40,7 @@ def test_the_extra_is_named(extra, data, monkeypatch):
             monkeypatch.delitem(sys.modules, name)  # which imports onnx once
     for name in EXTRAS[extra]:
         monkeypatch.setitem(sys.modules, name, None)
-    assert "pip install" in complaint(extra, data)
+    assert "pip install" in error_message(extra, data)
 
 
 BLOCKED = """

@@ -16,7 +16,7 @@ from sklearn_fsmd.encoding import ListColumn
 from sklearn_fsmd.network import Lists, Ragged
 from sklearn_fsmd.network.list_attention import ListAttention
 from sklearn_fsmd.training import large_tables
-from tests.conftest import SMALL, make_frame, of
+from tests.conftest import SMALL, make_frame, supported
 from tests.test_estimator_checks import CLASSES
 
 PARAMS = {**SMALL, "min_frequency": 1, "unknown_rate": 0.0}
@@ -217,7 +217,7 @@ def test_a_list_may_share_the_embeddings_of_a_category():
 @pytest.mark.parametrize("cls", CLASSES)
 def test_every_model_takes_lists(cls, tmp_path):
     X, Y = make_lists(200)
-    model = cls(**of(cls, SMALL)).fit(X, Y)
+    model = cls(**supported(cls, SMALL)).fit(X, Y)
     p = model.predict_marginals(X)
     model.save(tmp_path / "model")
     np.testing.assert_array_equal(cls.load(tmp_path / "model").predict_marginals(X), p)

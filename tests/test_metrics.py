@@ -21,7 +21,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn_fsmd import FSMDClassifier, SharedBottomClassifier, metrics
 from sklearn_fsmd.datasets import make_funnel
 from sklearn_fsmd.metrics import get_scorer
-from tests.conftest import SMALL, of
+from tests.conftest import SMALL, supported
 from tests.fuzz.attacks import order_of_rows
 
 NAN = float("nan")
@@ -162,7 +162,7 @@ def test_refuses(Y, P, message):
 
 
 class TestScorers:
-    model = SharedBottomClassifier(**of(SharedBottomClassifier, SMALL))
+    model = SharedBottomClassifier(**supported(SharedBottomClassifier, SMALL))
 
     def test_each_name_scores_what_it_says(self, frame):
         X, Y = frame
@@ -364,7 +364,7 @@ def test_targets_may_have_labels_of_unlike_types(name, frame):
 @pytest.mark.parametrize("in_pipeline", [False, True])
 def test_a_y_whose_columns_moved_is_not_scored(name, in_pipeline, frame):
     X, Y = frame
-    model = SharedBottomClassifier(**of(SharedBottomClassifier, SMALL) | {"max_epochs": 1})
+    model = SharedBottomClassifier(**supported(SharedBottomClassifier, SMALL) | {"max_epochs": 1})
     model = (make_pipeline(FunctionTransformer(), model) if in_pipeline else model).fit(X, Y)
     with pytest.raises(ValueError, match=r"The columns of Y must be those of fit, in their order, \['click'"):
         metrics.get_scorer(name)(model, X, Y[["conversion", "click"]])
@@ -375,7 +375,7 @@ def watched():
     """A chain with values, rows that it has not seen, and their targets, of which some were not observed."""
     X, Y = make_funnel(1200, watch_time=True, random_state=0, return_X_y=True)
     params = {"value_targets": ["watch_seconds"], "value_parents": {"watch_seconds": "click"}, "max_epochs": 1}
-    model = FSMDClassifier(**of(FSMDClassifier, SMALL) | params).fit(X[:800], Y[:800])
+    model = FSMDClassifier(**supported(FSMDClassifier, SMALL) | params).fit(X[:800], Y[:800])
     Y = Y[800:].astype(float)
     Y.loc[(Y["click"] == 0) & (Y.index % 2 == 0), "conversion"] = NAN
     Y.loc[Y.index % 7 == 0, "click"] = NAN
@@ -560,7 +560,7 @@ def test_a_scorer_says_that_the_estimator_has_other_targets(watched):
 
 def test_scorers_know_a_target_by_the_name_that_fit_gave_it(rng):
     X, y = rng.normal(size=(80, 2)), pd.Series(rng.randint(2, size=80), name="bought")
-    small = of(FSMDClassifier, SMALL)
+    small = supported(FSMDClassifier, SMALL)
     named, nameless = FSMDClassifier(**small).fit(X, y), FSMDClassifier(**small).fit(X, y.to_numpy())
     auc = roc_auc_score(y, named.predict_marginals(X)[:, 0])
     assert metrics.get_scorer("bought_auc")(named, X, y.to_numpy()) == pytest.approx(auc)

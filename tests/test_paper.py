@@ -13,7 +13,7 @@ from benchmarks.paper.settings import ABLATIONS, PAPER, TABLE_2, TABLE_4
 from benchmarks.paper.start import equal_starts
 from benchmarks.paper.store import TYPES, Store
 from sklearn_fsmd import MMoEClassifier, PLEClassifier
-from tests.conftest import SMALL, make_frame, of
+from tests.conftest import SMALL, make_frame, supported
 
 
 def quick(folder, *parts):
@@ -90,7 +90,7 @@ def test_equal_starts():
     made = []
     for cls, sizes in [(MMoEClassifier, {"n_experts": 5}), (PLEClassifier, {"n_task_experts": 1})]:
         with equal_starts(3):
-            model = cls(**of(cls, SMALL) | sizes | {"lr": 1e-30, "weight_decay": 0.0}).fit(X, Y)
+            model = cls(**supported(cls, SMALL) | sizes | {"lr": 1e-30, "weight_decay": 0.0}).fit(X, Y)
         made.append({name: tensor.clone() for name, tensor in model.module_.state_dict().items()})
     one, other = made
     assert torch.equal(one["embedding.table.weight"], other["embedding.table.weight"])
@@ -114,7 +114,7 @@ def rows_of(part, figures, commit="abc"):
 def test_what_a_claim_needs_to_hold():
     results = rows_of("table4", {"FSMD": (0.73, 1e-5), "MMoE": (0.728, 1e-5), "ESMM": (0.727, 1e-5)})
     frame = measured(results).set_index("over")
-    above = frame[frame["claim"] == "FSMD is above MMoE and ESMM"]
+    above = frame[frame["claim"] == "FSMD is better than MMoE and ESMM"]
     assert verdict(above["shown"]) == "holds"
     assert above.loc["MMoE", "mean"] == pytest.approx(0.002)
     assert (frame["adjusted"] >= frame["p"]).all()
@@ -127,7 +127,7 @@ def test_what_a_claim_needs_to_hold():
     assert verdict(measured(noisy)["shown"]) == "not shown"
     against = rows_of("table4", {"FSMD": (0.73, 1e-5), "MMoE": (0.728, 1e-5), "ESMM": (0.735, 1e-5)})
     frame = measured(against)
-    assert verdict(frame.loc[frame["claim"] == "FSMD is above MMoE and ESMM", "shown"]) == "does not hold"
+    assert verdict(frame.loc[frame["claim"] == "FSMD is better than MMoE and ESMM", "shown"]) == "does not hold"
 
 
 def test_intervals_over_users_of_other_parts_are_kept():
@@ -137,9 +137,9 @@ def test_intervals_over_users_of_other_parts_are_kept():
     former = pd.DataFrame([["table4", "FSMD", 1.0, "abc"], ["table2", "FSMD", 2.0, "old"]], columns=columns)
     former.loc[2] = ["table4-defaults", "FS", 3.0, "def"]
     made = pd.DataFrame([["table4-defaults", "FSMD", 4.0, "def"]], columns=columns)
-    assert report.together(former, made, results)["users_low"].tolist() == [1.0, 4.0]
-    assert report.together(former, pd.DataFrame(), results)["users_low"].tolist() == [1.0, 3.0]
-    assert report.together(None, made, results) is made
+    assert report.merge_intervals(former, made, results)["users_low"].tolist() == [1.0, 4.0]
+    assert report.merge_intervals(former, pd.DataFrame(), results)["users_low"].tolist() == [1.0, 3.0]
+    assert report.merge_intervals(None, made, results) is made
 
 
 def test_rows_of_different_commits_are_not_paired():
@@ -179,7 +179,7 @@ def test_models_that_are_to_be_alike():
         frame = frame[frame["within"].notna()]
         assert frame["adjusted"].isna().all()
         (line,) = [line for line in summary(frame, defaults=False) if "similar" in line]
-        assert "(the least of 2)" in line
+        assert "(weakest of 2)" in line
         assert verdict(frame["shown"]) in line
         return verdict(frame["shown"])
 

@@ -84,10 +84,10 @@ def test_a_default_of_its_own():
 
 @pytest.mark.parametrize("cls", CLASSES)
 def test_every_named_model_is_the_general_one_with_three_parts(cls, frame):
-    from tests.conftest import SMALL, of
+    from tests.conftest import SMALL, supported
 
     X, Y = frame
-    named = cls(**of(cls, SMALL))
+    named = cls(**supported(cls, SMALL))
     parts = {name: getattr(named, name) for name in ("low_order", "extractor", "link")}
     general = MultiTaskClassifier(**{**named.get_params(), **parts})
     expected = general.fit(X, Y).predict_marginals(X)

@@ -14,7 +14,7 @@ from sklearn_fsmd.datasets import fetch_census_income
 from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from sklearn_fsmd.metrics import auc_per_task, mean_auc
 from sklearn_fsmd.training.pretraining import pretrain
-from tests.conftest import SMALL, make_frame, of
+from tests.conftest import SMALL, make_frame, supported
 
 
 def shops(n, seed, n_items=60):
@@ -93,7 +93,7 @@ def test_only_the_chosen_features_are_pretrained(frame, features):
 def test_where_nothing_is_shared_each_task_starts_from_them(frame):
     X, Y = frame
     fixed = {"lr": 1e-12, "max_epochs": 1, "weight_decay": 0.0, "average_decay": 0.0, "early_stopping": False}
-    fixed = of(SingleTaskClassifier, SMALL) | fixed
+    fixed = supported(SingleTaskClassifier, SMALL) | fixed
     table = SingleTaskClassifier(**fixed, pretrain_epochs=2).fit(X, Y).module_.embedding.table.weight.detach()
     torch.testing.assert_close(table[:, :4], table[:, 4:], atol=1e-6, rtol=0)
 

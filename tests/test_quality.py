@@ -1,4 +1,4 @@
-"""What the table of predictions rests on: intervals, corrections, and what is measured."""
+"""The measures of the quality benchmark: AUC of resampled users, intervals, corrections."""
 
 import numpy as np
 import pandas as pd
@@ -35,14 +35,18 @@ def test_predictions_that_are_kept_give_the_interval(tmp_path):
     for seed in (0, 1):
         resampling.keep(tmp_path, ("kuairand", "sklearn-fsmd", seed, "test"), good, good[:, 1])
         resampling.keep(tmp_path, ("kuairand", "LightGBM, tuned", seed, "test"), bad, bad[:, 1])
-    of_users = report.OfUsers.__new__(report.OfUsers)
-    of_users.key, of_users.folder, of_users.columns = ("kuairand", "test"), tmp_path, ["click", "conversion"]
-    of_users.labels, of_users.counts = labels, resampling.counts_of(users)
+    user_intervals = report.UserIntervals.__new__(report.UserIntervals)
+    user_intervals.key, user_intervals.folder, user_intervals.columns = (
+        ("kuairand", "test"),
+        tmp_path,
+        ["click", "conversion"],
+    )
+    user_intervals.labels, user_intervals.counts = labels, resampling.counts_of(users)
     for measure, rows, k in [("click_auc", labels[:, 0] >= 0, 0), ("conversion_after_auc", labels[:, 0] == 1, 1)]:
-        low, high = of_users.interval(measure, "sklearn-fsmd", "LightGBM, tuned", [0, 1])
+        low, high = user_intervals.interval(measure, "sklearn-fsmd", "LightGBM, tuned", [0, 1])
         there = roc_auc_score(labels[rows, k], good[rows, k]) - roc_auc_score(labels[rows, k], bad[rows, k])
         assert 0 < low < there < high < low + 0.12
-    assert np.isnan(of_users.interval("click_auc", "sklearn-fsmd", "CatBoost", [0])).all()
+    assert np.isnan(user_intervals.interval("click_auc", "sklearn-fsmd", "CatBoost", [0])).all()
 
 
 def test_holm():
@@ -61,8 +65,8 @@ def test_the_step_is_measured_on_the_rows_where_it_could_happen():
 
 
 def test_differences_are_paired_by_seed(monkeypatch, tmp_path):
-    monkeypatch.setattr(report.OfUsers, "__init__", lambda self, *args: None)
-    monkeypatch.setattr(report.OfUsers, "interval", lambda self, *args: (np.nan, np.nan))
+    monkeypatch.setattr(report.UserIntervals, "__init__", lambda self, *args: None)
+    monkeypatch.setattr(report.UserIntervals, "interval", lambda self, *args: (np.nan, np.nan))
     lift = {0: 0.01, 1: 0.02, 2: 0.03}
     rows = [
         {"data": "d", "part": "test", "contender": name, "seed": seed, "click_auc": 0.5 + seed / 10 + ours * lift[seed]}

@@ -33,7 +33,7 @@ from sklearn_fsmd.persistence import container as storage
 from sklearn_fsmd.persistence.codec import Packer, Unpacker
 from sklearn_fsmd.persistence.network_state import flat_history
 from sklearn_fsmd.training.remembered import ENCODING
-from tests.conftest import SMALL, make_frame, of
+from tests.conftest import SMALL, make_frame, supported
 
 DATA = Path(__file__).parent / "data"
 
@@ -79,10 +79,10 @@ MODELS = {
     "masks": FSMDClassifier(**SMALL, bias_features=["visits"], categorical_features=[True, True, True, False, True]),
     "ranks": FSClassifier(**SMALL, numeric_scaling="quantile", pretrain_epochs=1, task_weighting="gradnorm"),
     "no early stopping": MMoEClassifier(
-        **of(MMoEClassifier, SMALL), early_stopping=False, task_weights=[1, 2], validation_fraction=0.2
+        **supported(MMoEClassifier, SMALL), early_stopping=False, task_weights=[1, 2], validation_fraction=0.2
     ),
     "no numbers": SharedBottomClassifier(
-        **of(SharedBottomClassifier, SMALL) | {"numeric_bins": 0}, net_params={"optimizer__betas": (0.8, 0.99)}
+        **supported(SharedBottomClassifier, SMALL) | {"numeric_bins": 0}, net_params={"optimizer__betas": (0.8, 0.99)}
     ),
 }
 

@@ -1,4 +1,4 @@
-"""The benchmark of speed runs, on few rows; its figures are another matter."""
+"""The speed benchmark runs on few rows; its results are not tested."""
 
 import pytest
 

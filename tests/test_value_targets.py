@@ -27,7 +27,7 @@ from sklearn_fsmd.network.values import VALUE_LOSSES, LogNormal, Poisson, Square
 from sklearn_fsmd.ranking import tune_rank_weights
 from sklearn_fsmd.training import level_rows
 from sklearn_fsmd.training.value_level import Expected, correct_values, trust
-from tests.conftest import SMALL, make_frame, of
+from tests.conftest import SMALL, make_frame, supported
 
 AFTER_CLICK = {"value_targets": ["watch"], "value_parents": {"watch": "click"}}
 ESTIMATORS = [getattr(sklearn_fsmd, name) for name in sklearn_fsmd.__all__ if name.endswith(("Classifier", "MTL"))]
@@ -239,7 +239,7 @@ class TestWithAllElse:
     @pytest.mark.parametrize("cls", ESTIMATORS, ids=lambda cls: cls.__name__)
     def test_every_estimator(self, cls, log):
         X, Y, _ = log
-        model = cls(**of(cls, SMALL | {"max_epochs": 1}), **AFTER_CLICK).fit(X, Y)
+        model = cls(**supported(cls, SMALL | {"max_epochs": 1}), **AFTER_CLICK).fit(X, Y)
         values = model.predict_values(X)
         assert np.isfinite(values).all()
         assert values.std() > 0
@@ -279,13 +279,15 @@ class TestWithAllElse:
 
     def test_where_nothing_is_shared_the_value_has_its_own_best_moment(self, log):
         X, Y, _ = log
-        model = SingleTaskClassifier(**of(SingleTaskClassifier, SMALL), **AFTER_CLICK, early_stopping=True).fit(X, Y)
+        model = SingleTaskClassifier(**supported(SingleTaskClassifier, SMALL), **AFTER_CLICK, early_stopping=True).fit(
+            X, Y
+        )
         assert np.isfinite(model.predict_values(X)).all()
 
     @pytest.mark.parametrize("cls", [FSMDClassifier, SingleTaskClassifier])
     def test_early_stopping_watches_the_loss_of_a_value(self, cls, log):
         X, Y, _ = log
-        params = of(cls, SMALL) | {"max_epochs": 60, "lr": 0.05, "patience": 3, "early_stopping": True}
+        params = supported(cls, SMALL) | {"max_epochs": 60, "lr": 0.05, "patience": 3, "early_stopping": True}
         model = cls(**params, **AFTER_CLICK, validation_metric="watch_loss").fit(X, Y)
         losses = [row["valid_loss_watch"] for row in model.history_]
         is_best = [float(loss < min(losses[:i], default=np.inf)) for i, loss in enumerate(losses)]
@@ -548,7 +550,9 @@ class TestRefused:
     def test_a_position_in_a_y_of_one_column(self, log):
         X, Y, _ = log
         with pytest.raises(ValueError, match="takes positions, and Y has the shape"):
-            SharedBottomClassifier(**of(SharedBottomClassifier, SMALL), value_targets=[1]).fit(X, Y["click"].to_numpy())
+            SharedBottomClassifier(**supported(SharedBottomClassifier, SMALL), value_targets=[1]).fit(
+                X, Y["click"].to_numpy()
+            )
 
     def test_a_position_that_is_no_integer(self, log):
         X, Y, _ = log
@@ -859,7 +863,7 @@ def test_values_of_any_size(unit):
 def test_a_missing_label_in_a_list_of_rows_stays_missing():
     rows = [["yes" if i % 2 else "no", 2.5, ("yes", "no", float("nan"))[i % 3]] for i in range(60)]
     X = np.arange(120.0).reshape(60, 2)
-    model = FSClassifier(**of(FSClassifier, SMALL) | {"value_targets": [1], "max_epochs": 1}).fit(X, rows)
+    model = FSClassifier(**supported(FSClassifier, SMALL) | {"value_targets": [1], "max_epochs": 1}).fit(X, rows)
     assert [classes.tolist() for classes in model.classes_] == [["no", "yes"]] * 2
 
 
@@ -868,14 +872,14 @@ def test_what_a_value_that_does_not_count_would_cost_is_no_infinity():
     X, Y = make_frame(200)
     Y = pd.DataFrame({"click": Y["click"], "v": 1e20})
     params = {"value_targets": ["v"], "value_parents": {"v": "click"}, "value_loss": "squared", "max_epochs": 1}
-    model = FSMDClassifier(**of(FSMDClassifier, SMALL) | params).fit(X, Y)
+    model = FSMDClassifier(**supported(FSMDClassifier, SMALL) | params).fit(X, Y)
     np.testing.assert_allclose(model.predict_values(X, conditional=True), 1e20, rtol=1e-3)
 
 
 def test_half_floats_are_values_and_numbers_beyond_floats_are_named():
     X, Y = make_frame(60)
     params = {"value_targets": ["v"], "max_epochs": 1}
-    model = FSMDClassifier(**of(FSMDClassifier, SMALL) | params)
+    model = FSMDClassifier(**supported(FSMDClassifier, SMALL) | params)
     half = pl.DataFrame({"click": Y["click"].to_numpy(), "v": pl.Series(np.arange(60.0) % 7).cast(pl.Float16)})
     assert model.fit(X, half).value_names_ == ["v"]
     with pytest.raises(ValueError, match="Column 'v' of Y .*must hold numbers"):

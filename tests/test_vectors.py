@@ -20,7 +20,7 @@ from sklearn_fsmd.encoding import InputEncoder
 from sklearn_fsmd.encoding.vectors import BLOCK, VectorColumn
 from sklearn_fsmd.network.vector_fields import VectorFields
 from sklearn_fsmd.training.batches import BatchIterator, TensorData
-from tests.conftest import SMALL, of
+from tests.conftest import SMALL, supported
 from tests.test_estimator_checks import CLASSES
 
 WIDTH = 5
@@ -251,7 +251,7 @@ def test_what_vectors_say_is_learned():
 @pytest.mark.parametrize("cls", CLASSES)
 def test_every_model_takes_vectors(cls, tmp_path):
     X, Y = make_vectors(200)
-    model = cls(**of(cls, SMALL)).fit(X, Y)
+    model = cls(**supported(cls, SMALL)).fit(X, Y)
     p = model.predict_marginals(X)
     assert np.abs(p - model.predict_marginals(X.assign(v=None))).max() > 1e-5
     model.save(tmp_path / "model")

@@ -1,4 +1,4 @@
-"""ESMM of DeepCTR-Torch, beside the ESMM of this library."""
+"""ESMM of DeepCTR-Torch, and ESMM of this library."""
 
 
 def theirs(X, Y, X_new):
@@ -22,14 +22,14 @@ def theirs(X, Y, X_new):
     scaler = StandardScaler().fit(X[numbers].fillna(means))
 
     def encode(X):
-        found = codes.transform(X[ids].astype(str)) + 1
+        coded = codes.transform(X[ids].astype(str)) + 1
         scaled = scaler.transform(X[numbers].fillna(means))
-        table = pd.DataFrame(found, columns=ids, dtype="int64")
+        table = pd.DataFrame(coded, columns=ids, dtype="int64")
         for k, name in enumerate(numbers):
             table[name] = scaled[:, k].astype("float32")
         return {name: table[name].to_numpy() for name in table}
 
-    sizes = [len(known) + 1 for known in codes.categories_]
+    sizes = [len(values) + 1 for values in codes.categories_]
     columns = [
         SparseFeat(name, size, 16)
         for name, size in zip(ids, sizes, strict=True)

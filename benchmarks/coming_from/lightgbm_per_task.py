@@ -1,18 +1,18 @@
-"""A model of LightGBM per step, beside one model of both."""
+"""One LightGBM model per step, and one model for both."""
 
 
 def theirs(X, Y, X_new):
     from lightgbm import LGBMClassifier
 
-    # Categories are known by their place in the dtype.
+    # LightGBM uses the position of a category in the dtype.
     X_new = X_new.astype(X.dtypes)
     clicked = Y["click"] == 1
     click = LGBMClassifier(random_state=0, verbose=-1)
     click.fit(X, Y["click"])
-    after = LGBMClassifier(random_state=0, verbose=-1)
-    after.fit(X[clicked], Y["conversion"][clicked])
+    conversion = LGBMClassifier(random_state=0, verbose=-1)
+    conversion.fit(X[clicked], Y["conversion"][clicked])
     pCTR = click.predict_proba(X_new)[:, 1]
-    pCVR = after.predict_proba(X_new)[:, 1]
+    pCVR = conversion.predict_proba(X_new)[:, 1]
     return pCTR, pCTR * pCVR
 
 

@@ -1,4 +1,4 @@
-"""scikit-learn's MultiOutputClassifier, beside one model."""
+"""scikit-learn's MultiOutputClassifier, and one model."""
 
 
 def theirs(X, Y, X_new):

@@ -1,7 +1,8 @@
-"""What a list of the last items tells, in a simulated log whose clicks depend on it: ``make lists``.
+"""Gain from a list of the last items, in a simulated log whose clicks depend on it: ``make lists``.
 
-A click is the likelier the more the item resembles one of the last five that the user clicked. The first five sixths of
-the log are trained on, the rest is read; nothing is chosen on it. Three logs, each with its own world.
+The more an item resembles one of the last five items that the user clicked, the more likely is a click. Models are
+trained on the first five sixths of the log and tested on the rest; nothing is chosen on the test rows. Three logs, each
+from a different simulated world.
 """
 
 import argparse
@@ -20,7 +21,7 @@ HERE = Path(__file__).parent
 N_ROWS, N_ITEMS = 60_000, 100
 SHARED = {"shared_embeddings": {"last_items": "item_id"}}
 PATIENCE = {"patience": 10, "max_epochs": 60}
-"""Items have to find their like first: for some epochs nothing gets better before attention has something to use."""
+"""The embeddings of similar items must become similar before attention can help, so the first epochs bring no gain."""
 CONTENDERS = {
     "no list": None,
     "mean": {},
@@ -41,11 +42,11 @@ def main():
         for name, params in CONTENDERS.items():
             if store.has({"contender": name, "seed": seed}):
                 continue
-            seen = X.drop(columns="last_items") if params is None else X
+            table = X.drop(columns="last_items") if params is None else X
             model = FSMDClassifier(validation="last", random_state=seed, **PATIENCE, **(params or {})).fit(
-                seen[:n], Y[:n]
+                table[:n], Y[:n]
             )
-            click, conversion = auc_per_task(Y[n:], model.predict_marginals(seen[n:]))
+            click, conversion = auc_per_task(Y[n:], model.predict_marginals(table[n:]))
             store.add([{"contender": name, "seed": seed, "click_auc": click, "conversion_auc": conversion}])
             print(store.rows[-1], flush=True)
         click, conversion = auc_per_task(Y[n:], world.probabilities[n:])
@@ -54,7 +55,7 @@ def main():
     print(rows.groupby("contender", sort=False)[["click_auc", "conversion_auc"]].mean().round(4).to_string())
     by_seed = {name: group.set_index("seed")["click_auc"] for name, group in rows.groupby("contender")}
     for name in ("no list", "mean, shared embeddings"):
-        print(f"click, attention over {name}:", interval(by_seed["attention"] - by_seed[name]))
+        print(f"click, attention − {name}:", interval(by_seed["attention"] - by_seed[name]))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""What the past of a row is worth on KuaiRand: ``make history``.
+"""Gain from history features on KuaiRand: ``make history``.
 
-The log grows on: later rows know an event after an hour, also an event of the validation and test days, as in a service
-that writes its log at once; in "history, a day old" after a day. The days are those of ``benchmarks/quality``: trained
-on 25 April to 2 May 2022, stopped and chosen on 3 and 4 May, tested on 5 and 6 May.
+The log keeps growing: an event counts for rows that are at least an hour later ("history, a day old": a day later).
+This includes events of the validation and test days, as in a service that writes its log at once. The days are those of
+``benchmarks/quality``: trained on 25 April to 2 May 2022, stopped and chosen on 3 and 4 May, tested on 5 and 6 May.
 """
 
 import argparse
@@ -36,7 +36,7 @@ CONTENDERS = {
 
 
 def load(columns):
-    """KuaiRand in parts, with the columns of the past that a contender reads."""
+    """KuaiRand in parts, with the history features of a contender."""
     days = {name: span for name, span in DAYS.items() if name != "later"}
     logs = {name: fetch_kuairand_pure(start=first, end=last) for name, (first, last) in days.items()}
     X = pd.concat([log.data.astype(dict.fromkeys(categories_of(log.data), object)) for log in logs.values()])
@@ -49,7 +49,7 @@ def load(columns):
         history = HistoryFeatures(time="time", keys=KEYS, delay=delay, drop=["time"], **lists)
         X = history.fit_transform(X.assign(time=times), Y)
         others = [name for name in X if name.endswith("_last_video_id") and not name.startswith("user_id_last")]
-        X = X.drop(columns=others)  # of what an author or a tab has shown last there is nothing to attend to
+        X = X.drop(columns=others)  # only the list of the user is used
     parts, start = {}, 0
     for name, log in logs.items():
         rows = slice(start, start := start + len(log.data))

@@ -1,6 +1,6 @@
-"""How long HistoryFeatures takes for a log of any size, what memory, and for one row: ``make history-speed``.
+"""Time and memory of HistoryFeatures for a large log, and its time for one row: ``make history-speed``.
 
-With ``--files`` the log is in a Parquet file, and its past is written to another: ``make history-speed FILES=1``.
+With ``make history-speed FILES=1`` the log is in Parquet files, and its history is written to another file.
 """
 
 import argparse
@@ -18,7 +18,7 @@ KEYS = ["user_id", "video_id", "author_id", "music_id", ["user_id", "tab"], "tab
 
 
 def make_log(n, seed=0):
-    """Two weeks of events, with users and videos of which few have many."""
+    """Two weeks of events, in which few users and videos have most of the events."""
     random = np.random.default_rng(seed)
     X = pd.DataFrame(
         {
@@ -34,31 +34,31 @@ def make_log(n, seed=0):
     return X, pd.DataFrame({"click": click, "conversion": click & (random.uniform(size=n) < 0.5)}).astype(int)
 
 
-def peak():
-    """The most memory that the process has taken so far, in GiB."""
+def peak_gib():
+    """Peak memory of this process so far, in GiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def in_files(history, n_rows, memory, piece=1_000_000):
-    """Write a log piece by piece, so that the process never holds it, and then its past."""
+def measure_files(history, n_rows, memory, chunk=1_000_000):
+    """Write a log in chunks, so that it is never in memory as a whole, and then its history."""
     with tempfile.TemporaryDirectory() as folder:
-        for start in range(0, n_rows, piece):
-            X, Y = make_log(min(piece, n_rows - start), seed=start)
+        for start in range(0, n_rows, chunk):
+            X, Y = make_log(min(chunk, n_rows - start), seed=start)
             X.join(Y).to_parquet(Path(folder) / f"log-{start:012d}.parquet", index=False)
         del X, Y
-        before, start = peak(), time.perf_counter()
+        before, start = peak_gib(), time.perf_counter()
         write_history(history, folder, f"{folder}.past", targets=["click", "conversion"], memory=memory)
         seconds = time.perf_counter() - start
         size = Path(f"{folder}.past").stat().st_size / 2**30
         Path(f"{folder}.past").unlink()
     print(
         f"write_history of {n_rows:,} rows and {len(KEYS)} keys with memory={memory!r}: {seconds:.0f} s, "
-        f"{peak():.1f} GiB at the most ({before:.1f} before), {size:.1f} GiB written"
+        f"peak memory {peak_gib():.1f} GiB ({before:.1f} before), {size:.1f} GiB written"
     )
 
 
-def of_one_row(history, X, i, Y=None):
-    """Seconds for the row `i`; with `Y` an event is added before."""
+def seconds_of_row(history, X, i, Y=None):
+    """Seconds for the row `i`; with `Y`, the event before it is added first."""
     start = time.perf_counter()
     if Y is not None:
         history.update(X[i - 1 : i], Y[i - 1 : i])
@@ -69,25 +69,25 @@ def of_one_row(history, X, i, Y=None):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=10_000_000)
-    parser.add_argument("--files", action="store_true", help="a log in files, and its past in another")
-    parser.add_argument("--memory", default="2GB", help="what DuckDB may take for --files")
+    parser.add_argument("--files", action="store_true", help="read the log from files, and write its history to a file")
+    parser.add_argument("--memory", default="2GB", help="memory limit of DuckDB with --files")
     options = parser.parse_args()
     history = HistoryFeatures(time="time_ms", unit="ms", keys=KEYS)
     if options.files:
-        in_files(history, options.rows, options.memory)
+        measure_files(history, options.rows, options.memory)
         return
     X, Y = make_log(options.rows)
     start = time.perf_counter()
     history.fit_transform(X, Y)
     seconds = time.perf_counter() - start
-    print(f"fit_transform of {len(X):,} rows and {len(KEYS)} keys: {seconds:.0f} s, {peak():.1f} GiB at the most")
+    print(f"fit_transform of {len(X):,} rows and {len(KEYS)} keys: {seconds:.0f} s, peak memory {peak_gib():.1f} GiB")
     start = time.perf_counter()
     history.transform(X[:1])
-    print(f"the first row, for which the arrays are sorted: {time.perf_counter() - start:.1f} s")
-    seconds = [of_one_row(history, X, i) for i in range(1, 301)]
-    print(f"each further one: {1000 * np.median(seconds):.2f} ms (median)")
-    seconds = [of_one_row(history, X, i, Y) for i in range(1, 301)]
-    print(f"a row after an update of one event: {1000 * np.median(seconds):.2f} ms with it (median)")
+    print(f"the first row, which sorts the arrays: {time.perf_counter() - start:.1f} s")
+    seconds = [seconds_of_row(history, X, i) for i in range(1, 301)]
+    print(f"each further row: {1000 * np.median(seconds):.2f} ms (median)")
+    seconds = [seconds_of_row(history, X, i, Y) for i in range(1, 301)]
+    print(f"an update with one event, then a row: {1000 * np.median(seconds):.2f} ms (median)")
 
 
 if __name__ == "__main__":

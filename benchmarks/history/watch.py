@@ -1,7 +1,7 @@
-"""How well the watch time of KuaiRand's clicked videos is predicted: ``make watch``.
+"""Error of predicted watch times of clicked videos, on KuaiRand: ``make watch``.
 
-Days as in ``benchmarks/quality``: trained on 25 April to 2 May 2022, stopped on 3 and 4 May, read on 5 and 6 May. What
-is judged is E[seconds | click], on the rows that were clicked.
+Days as in ``benchmarks/quality``: trained on 25 April to 2 May 2022, stopped on 3 and 4 May, tested on 5 and 6 May. The
+prediction that is evaluated is E[seconds | click], on the clicked rows.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def ours(loss):
 
 
 def without_values(train, valid, seed):
-    """The same model without watch times: what these cost, or bring, clicks and conversions."""
+    """The same model without watch times: it shows whether they help or hurt clicks and conversions."""
     names = ["click", "conversion"]
     model = FSMDClassifier(random_state=seed).fit(train[0], train[1][names], X_val=valid[0], Y_val=valid[1][names])
     return lambda X: (None, model.predict_marginals(X))
@@ -89,7 +89,7 @@ def main():
             values, p = CONTENDERS[name](train, valid, seed)(test[0])
             row = {**key, "seconds": time.perf_counter() - start}
             if values is not None:
-                row |= {measure: of(watched, values[clicked]) for measure, of in MEASURES.items()}
+                row |= {name: measure(watched, values[clicked]) for name, measure in MEASURES.items()}
                 row["ratio"] = values[clicked].mean() / watched.mean()
             row["mean_auc"] = np.nan if p is None else mean_auc(test[1][["click", "conversion"]], p)
             store.add([row])

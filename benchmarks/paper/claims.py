@@ -1,4 +1,4 @@
-"""The paper's claims as differences, and what the results say of each: see ``protocol.md``."""
+"""The paper's claims as differences between models, and the verdict on each: see ``protocol.md``."""
 
 from itertools import product
 from typing import NamedTuple
@@ -17,7 +17,10 @@ MULTI_TASK = ("Shared-Bottom", "ESMM", "MMoE", "Base", "FG", "FS", "FSMD")
 
 
 class Difference(NamedTuple):
-    """A measure of one row of a part over that of another, paired by seed. A row is a model or a point of a grid."""
+    """The difference of a measure between two rows of a part, `of` − `over`, paired by seed.
+
+    A row is a model or a point of a grid.
+    """
 
     part: str
     of: str
@@ -26,9 +29,9 @@ class Difference(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """What the paper says, and the differences that would show it.
+    """A claim of the paper, and the differences that would show it.
 
-    They are to be above 0; or, with `within`, no further from 0 than that.
+    The claim requires that they are above 0; or, with `within`, that none is further from 0 than that.
     """
 
     text: str
@@ -36,104 +39,111 @@ class Claim(NamedTuple):
     within: float | None = None
 
 
-def over(part, of, others, measures=("mean_auc",)):
+def differences_over(part, of, others, measures=("mean_auc",)):
     return tuple(Difference(part, of, other, measure) for other, measure in product(others, measures) if other != of)
 
 
-def of_tables(table):
-    """The claims that the paper draws from its two tables, for one setting of the parameters."""
+def claims_of_table(table):
+    """The claims that the paper draws from Table II or Table IV, for the parameters of the part `table`."""
     if table.startswith("table2"):
         return (
-            Claim("on Census FS is the best in the mean of both targets", over(table, "FS", TABLE_2[:-1])),
-            Claim("on Census FS is above PLE in income", over(table, "FS", ["PLE"], ["auc_1"])),
-            Claim("on Census FS is above Base in both targets", over(table, "FS", ["Base"], BOTH)),
-            Claim("on Census the FM helps", over(table, "Base", ["Shared-Bottom"])),
+            Claim("on Census FS has the best mean AUC", differences_over(table, "FS", TABLE_2[:-1])),
+            Claim("on Census FS is better than PLE in income", differences_over(table, "FS", ["PLE"], ["auc_1"])),
+            Claim("on Census FS is better than Base in both targets", differences_over(table, "FS", ["Base"], BOTH)),
+            Claim("on Census the FM helps", differences_over(table, "Base", ["Shared-Bottom"])),
         )
     return (
-        Claim("FSMD is above MMoE and ESMM", over(table, "FSMD", ["MMoE", "ESMM"])),
-        Claim("FSMD is the best of the nine", over(table, "FSMD", TABLE_4)),
-        Claim("FS is above Base in both targets", over(table, "FS", ["Base"], BOTH)),
-        Claim("FSMD is above Base in both targets (Fig. 10)", over(table, "FSMD", ["Base"], BOTH)),
-        Claim("FG is above Base", over(table, "FG", ["Base"])),
+        Claim("FSMD is better than MMoE and ESMM", differences_over(table, "FSMD", ["MMoE", "ESMM"])),
+        Claim("FSMD is the best of the nine", differences_over(table, "FSMD", TABLE_4)),
+        Claim("FS is better than Base in both targets", differences_over(table, "FS", ["Base"], BOTH)),
+        Claim("FSMD is better than Base in both targets (Fig. 10)", differences_over(table, "FSMD", ["Base"], BOTH)),
+        Claim("FG is better than Base", differences_over(table, "FG", ["Base"])),
         Claim(
             "FSMD converges at a similar rate as MMoE and ESMM",
-            over(table, "FSMD", ["MMoE", "ESMM"], ["best_epoch"]),
+            differences_over(table, "FSMD", ["MMoE", "ESMM"], ["best_epoch"]),
             within=1.0,
         ),
         Claim(
-            "every multi-task model is above Single-Task in conversion",
+            "every multi-task model is better than Single-Task in conversion",
             tuple(Difference(table, model, "Single-Task", "auc_2") for model in MULTI_TASK),
         ),
         Claim(
             "the FM helps: DeepFM over Single-Task, Base over Shared-Bottom",
-            over(table, "DeepFM", ["Single-Task"]) + over(table, "Base", ["Shared-Bottom"]),
+            differences_over(table, "DeepFM", ["Single-Task"]) + differences_over(table, "Base", ["Shared-Bottom"]),
         ),
     )
 
 
 PARTS_OF_FSMD = (
-    Claim("the autoencoder helps FSMD", over("table4", "FSMD, autoencoder", ["FSMD"])),
-    Claim("the tower for selection bias helps FSMD on the log", over("table4", "FSMD, bias tower", ["FSMD"])),
-    Claim("both help FSMD on the log", over("table4", "FSMD, both", ["FSMD"])),
-    Claim("on Census the autoencoder helps FS", over("table2", "FS, autoencoder", ["FS"])),
+    Claim("the autoencoder helps FSMD", differences_over("table4", "FSMD, autoencoder", ["FSMD"])),
+    Claim("the bias tower helps FSMD on KuaiRand", differences_over("table4", "FSMD, bias tower", ["FSMD"])),
+    Claim("both together help FSMD on KuaiRand", differences_over("table4", "FSMD, both", ["FSMD"])),
+    Claim("on Census the autoencoder helps FS", differences_over("table2", "FS, autoencoder", ["FS"])),
 )
 FUNNEL = (
     Claim(
-        "FSMD is above MMoE on funnels of any conflict",
+        "FSMD is better than MMoE on funnels with any conflict",
         tuple(Difference("funnel", f"FSMD at {c}", f"MMoE at {c}") for c in ("-0.6", "0.0", "0.6")),
     ),
 )
 
 
-def of_figure(figure, text, best, others):
-    """A claim that one point of a grid is the best, for each reading of "Bottom_mlp_dims"."""
+def claims_of_figure(figure, text, best, others):
+    """The claim that one point of a grid is the best, for each interpretation of "Bottom_mlp_dims"."""
     return tuple(
-        Claim(f"{text}; {reading}", over(figure, f"{best}, {reading}", [f"{other}, {reading}" for other in others]))
+        Claim(
+            f"{text}; {reading}",
+            differences_over(figure, f"{best}, {reading}", [f"{other}, {reading}" for other in others]),
+        )
         for reading in ("one level", "two levels")
     )
 
 
 FIGURES = (
-    *of_figure("figure11", "a diamond tower is best (Fig. 11)", "diamond", ["constant", "increasing", "decreasing"]),
-    *of_figure("figure12", "three gate layers are best (Fig. 12)", "3", "124"),
-    *of_figure("figure13", "ten experts are best (Fig. 13)", "10", ["2", "4", "6", "8", "12"]),
+    *claims_of_figure(
+        "figure11", "a diamond tower is best (Fig. 11)", "diamond", ["constant", "increasing", "decreasing"]
+    ),
+    *claims_of_figure("figure12", "three gate layers are best (Fig. 12)", "3", "124"),
+    *claims_of_figure("figure13", "ten experts are best (Fig. 13)", "10", ["2", "4", "6", "8", "12"]),
 )
 CLAIMS = (
-    *of_tables("table4"),
-    *of_tables("table2"),
+    *claims_of_table("table4"),
+    *claims_of_table("table2"),
     *PARTS_OF_FSMD,
     *FIGURES,
     *FUNNEL,
-    *of_tables("table4-defaults"),
-    *of_tables("table2-defaults"),
+    *claims_of_table("table4-defaults"),
+    *claims_of_table("table2-defaults"),
 )
 
 
 def measured(results, users=None):
-    """Each difference of each claim: mean, interval and p over the seeds, interval over the users, and what is shown.
+    """Each difference of each claim: mean, interval and p over the seeds, interval over the users, and verdict.
+
+    The column `shown` is 1 if the difference is shown in the direction of the claim, −1 if against it, else 0.
 
     Parameters
     ----------
-    results : dict, for each part a frame with the columns `row`, `seed` and the measures.
+    results : dict of frames by part, with the columns `row`, `seed` and the measures.
     users : frame with `part`, `of`, `over`, `measure`, `users_low` and `users_high`; None if there is none.
     """
     lines = [
         {"claim": claim.text, "within": claim.within, **difference._asdict(), **interval(paired)}
         for claim in CLAIMS
         for difference in claim.differences
-        if (paired := _paired(results, difference)) is not None
+        if (paired := _paired_differences(results, difference)) is not None
     ]
     frame = pd.DataFrame(lines, columns=["claim", "within", *Difference._fields, "mean", "low", "high", "p"])
     frame = frame.astype({"within": float})
     alike = frame["within"].notna()
-    frame.loc[alike, "p"] = np.nan  # it is the p of a difference, which is not what such a claim asks for
-    once = frame[~alike].drop_duplicates(list(Difference._fields))  # several claims may speak of one difference
-    once = once.assign(adjusted=once.groupby("part", group_keys=False)["p"].transform(lambda p: holm(p)))
-    frame = frame.merge(once[[*Difference._fields, "adjusted"]], on=list(Difference._fields), how="left")
-    known = pd.DataFrame(columns=[*Difference._fields, "users_low", "users_high"]) if users is None else users
-    frame = frame.merge(known, on=list(Difference._fields), how="left")
-    crosses = (frame["users_low"] <= 0) & (frame["users_high"] >= 0)
-    frame["shown"] = np.where((frame["adjusted"] < ALPHA) & ~crosses, np.sign(frame["mean"]), 0).astype(int)
+    frame.loc[alike, "p"] = np.nan  # p tests for a difference, and this claim is that there is none
+    distinct = frame[~alike].drop_duplicates(list(Difference._fields))  # several claims may share a difference
+    distinct = distinct.assign(adjusted=distinct.groupby("part", group_keys=False)["p"].transform(lambda p: holm(p)))
+    frame = frame.merge(distinct[[*Difference._fields, "adjusted"]], on=list(Difference._fields), how="left")
+    over_users = pd.DataFrame(columns=[*Difference._fields, "users_low", "users_high"]) if users is None else users
+    frame = frame.merge(over_users, on=list(Difference._fields), how="left")
+    contains_0 = (frame["users_low"] <= 0) & (frame["users_high"] >= 0)
+    frame["shown"] = np.where((frame["adjusted"] < ALPHA) & ~contains_0, np.sign(frame["mean"]), 0).astype(int)
     inside = (frame["low"] >= -frame["within"]) & (frame["high"] <= frame["within"])
     outside = (frame["low"] > frame["within"]) | (frame["high"] < -frame["within"])
     frame.loc[alike, "shown"] = inside.astype(int) - outside.astype(int)
@@ -141,14 +151,14 @@ def measured(results, users=None):
 
 
 def verdict(shown):
-    """What the differences of a claim say together, by the protocol."""
+    """The verdict on a claim from all its differences, as defined in the protocol."""
     if (shown == -1).any():
         return "does not hold"
     return "holds" if (shown == 1).all() else "not shown"
 
 
-def _paired(results, difference):
-    """The differences by seed; None where one of the two has not been run."""
+def _paired_differences(results, difference):
+    """The differences by seed; None if one of the two rows has not been run, or if they are of different commits."""
     rows = results.get(difference.part)
     if rows is None or difference.measure not in rows:
         return None
@@ -156,17 +166,17 @@ def _paired(results, difference):
     if one.empty or other.empty:
         return None
     if set(one["commit"]) != set(other["commit"]):
-        return None  # figures of unlike code are not paired
+        return None
     return (one[difference.measure] - other[difference.measure]).dropna()
 
 
-def over_users(results, folder):
-    """The intervals over the users of KuaiRand, for all differences whose predictions have been kept."""
+def intervals_over_users(results, folder):
+    """The intervals over the users of KuaiRand, for all differences whose predictions have been saved."""
     lines, counts = [], None
     _, _, (X, Y) = data.load("kuairand")[0]
     on_kuairand = (d for claim in CLAIMS for d in claim.differences if d.part in ("table4", "table4-defaults"))
     for difference in dict.fromkeys(on_kuairand):
-        paired = _paired(results, difference)
+        paired = _paired_differences(results, difference)
         if paired is None or difference.measure not in (*BOTH, "mean_auc"):
             continue
         try:
@@ -186,7 +196,7 @@ def over_users(results, folder):
 
 
 def _column(scores, k):
-    return [[one[:, k] for one in of_model] for of_model in scores]
+    return [[predictions[:, k] for predictions in by_seed] for by_seed in scores]
 
 
 DEFAULTS = {"table2-defaults", "table4-defaults"}
@@ -194,7 +204,7 @@ MEASURES = {"auc_1": "first target", "auc_2": "second target", "mean_auc": "mean
 
 
 def table(frame):
-    """Markdown: a line per difference, and the verdict of each claim."""
+    """Markdown: a line per difference, and the verdict on each claim."""
     lines = [
         "| claim | verdict | difference | mean | over seeds | over users | adjusted p |",
         "|---|---|---|---|---|---|---|",
@@ -208,17 +218,17 @@ def table(frame):
 
 
 def summary(frame, *, defaults):
-    """Markdown: a line per claim, with the difference that decides on it: the one that speaks least for it."""
+    """Markdown: a line per claim, with the deciding difference: the one that supports the claim least."""
     lines = [
-        "| claim | verdict | the difference that decides | mean | over seeds | over users | adjusted p |",
+        "| claim | verdict | deciding difference | mean | over seeds | over users | adjusted p |",
         "|---|---|---|---|---|---|---|",
     ]
     for _, group in frame[frame["part"].isin(DEFAULTS) == defaults].groupby(["claim", "part"], sort=False):
         support = np.where(group["within"].isna(), group["mean"], -group["mean"].abs())
         row = next(group.assign(support=support).sort_values(["shown", "support"]).itertuples())
-        more = f" (the least of {len(group)})" if len(group) > 1 else ""
+        count = f" (weakest of {len(group)})" if len(group) > 1 else ""
         difference, *cells = _cells(row)
-        lines.append(f"| {' | '.join([row.claim, verdict(group['shown']), difference + more, *cells])} |")
+        lines.append(f"| {' | '.join([row.claim, verdict(group['shown']), difference + count, *cells])} |")
     return lines
 
 

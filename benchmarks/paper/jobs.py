@@ -1,4 +1,4 @@
-"""The pieces of work that the parts consist of; each is done in one go and gives rows of a csv file."""
+"""The jobs that each part consists of; a job produces rows of a csv file."""
 
 import time
 from dataclasses import dataclass
@@ -27,13 +27,13 @@ from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.metrics import auc_per_task, cvr_auc, get_scorer
 
 N_PROCESSES = 2
-"""Fits at a time, each with one thread: two cores do more in this way than with two threads for one fit."""
+"""Number of parallel fits, each with one thread: on two cores this is faster than one fit with two threads."""
 SCORES = ("click_auc", "conversion_auc", "mean_auc", "cvr_auc")
 
 
 @dataclass(frozen=True)
 class Fit:
-    """One model with one seed, and what its test rows say. `name` is what its rows are called."""
+    """Fit one model with one seed, and evaluate it on the test rows. `name` is the name of the model in the results."""
 
     part: str
     data: str
@@ -62,7 +62,7 @@ class Fit:
         for k, auc in enumerate(auc_per_task(test[1], P)):
             row[f"auc_{k + 1}"] = auc
         row["mean_auc"] = np.mean([row["auc_1"], row["auc_2"]])
-        if self.data != "census":  # whose tasks are no funnel
+        if self.data != "census":  # its targets are no funnel
             row["cvr_auc"] = cvr_auc(test[1], P)
         if truth is not None:
             for k, error in enumerate(np.sqrt(((P - truth) ** 2).mean(axis=0))):
@@ -72,7 +72,7 @@ class Fit:
 
 @dataclass(frozen=True)
 class Ablation:
-    """The grid search of a figure, with one seed."""
+    """Run the grid search of a figure with one seed."""
 
     figure: str
     seed: int
@@ -103,7 +103,7 @@ def _limits(quick):
 
 
 def jobs_of(part, seeds):
-    """The jobs of a part for these seeds, seed by seed, so that what is there after a kill is balanced."""
+    """The jobs of a part for these seeds, seed by seed, so that a run that is stopped has complete seeds."""
     if part in ABLATIONS:
         return [Ablation(part, seed) for seed in seeds]
     if part == "funnel":
@@ -136,4 +136,4 @@ PARTS = {
     "table4-defaults": 5,
     "table2-defaults": 5,
 }
-"""The parts, and with how many seeds each is run. Figure 10 is drawn from table4."""
+"""Number of seeds by part. Figure 10 is drawn from table4."""

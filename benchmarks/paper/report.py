@@ -1,4 +1,4 @@
-"""From the csv files to tables (``results.md``) and figures."""
+"""Write tables (``results.md``) and figures from the csv files."""
 
 import os
 from pathlib import Path
@@ -32,18 +32,18 @@ ROWS = [*MODELS, *(name for of_table in WITH_PARTS.values() for name in of_table
 USERS = "users.csv"
 PAGE = HERE.parents[1] / "docs" / "paper.md"
 SECTIONS = {"settings of the paper": False, "this library's defaults": True}
-"""The tables of the page on the paper, which stand between comments; whether they are about the defaults."""
-NOT_RUN = "These have not been run yet."
+"""The titles of the tables on the page on the paper, between comments; and whether a table is about the defaults."""
+NOT_RUN = "Not run yet."
 
 
 def write_report(folder):
     """Write ``results.md`` and the figures for all parts whose csv is in `folder`."""
     folder = Path(folder)
-    text = ["# The paper's tables and figures, rerun", "", "Made by `make paper`; what it means is in `docs/paper.md`."]
+    text = ["# The paper's tables and figures, rerun", "", "Made by `make paper`. `docs/paper.md` explains it."]
     text += [
-        "AUC on test rows, mean ± standard deviation over the seeds; of the seconds and epochs, the median. The epoch"
+        "AUC on test rows: mean ± standard deviation over the seeds. Seconds and epochs are medians. The epoch is that"
     ]
-    text += ["named is that of the best look at the validation rows."]
+    text += ["of the best check on the validation rows."]
     for part, (title, tasks) in TABLES.items():
         rows = _read(folder, part)
         if rows is None:
@@ -59,20 +59,20 @@ def write_report(folder):
         if rows is not None:
             text += ["", f"## F{figure[1:6]} {figure[6:]}: {label}", "", _origin(rows), ""]
             for n_levels, group in rows.groupby("param_n_levels"):
-                text += ["", f"Bottoms of {READINGS[n_levels]}:", ""]
+                text += ["", f"Bottom with {READINGS[n_levels]}:", ""]
                 text += _curve(folder, f"{figure}-{n_levels}", group, parameter, labels, label)
     if (rows := _read(folder, "table4")) is not None:
         _seesaw(folder, rows)
         text += ["", "## Figure 10: the seesaw", "", "![each model's gains over Base](figure10.png)"]
     frame = measured(folder)
-    text += ["", "## The claims", "", "By `protocol.md`.", "", *claims.table(frame)]
+    text += ["", "## The claims", "", "Evaluated as defined in `protocol.md`.", "", *claims.table(frame)]
     _replace(folder / "results.md", "\n".join(text) + "\n")
     if folder == HERE:
         _replace(PAGE, with_verdicts(PAGE.read_text(), frame))
 
 
 def with_verdicts(page, frame):
-    """The page on the paper, whose tables of claims are made anew."""
+    """The text of the page on the paper, with its tables of claims replaced."""
     for title, defaults in SECTIONS.items():
         start, end = f"<!-- {title} -->\n", f"<!-- end of {title} -->"
         before, _, rest = page.partition(start)
@@ -89,27 +89,27 @@ def _replace(path, text):
 
 
 def measured(folder):
-    """The differences of all claims. The intervals over users are kept, since predictions are not in the repository."""
+    """The differences of all claims. Intervals over users are stored: the repository has no predictions."""
     folder = Path(folder)
     results = {part: _named(part, rows) for part in [*TABLES, *FIGURES] if (rows := _read(folder, part)) is not None}
     users = pd.read_csv(folder / USERS, dtype=TYPES) if (folder / USERS).exists() else None
     if (folder / "predictions").exists():
-        users = together(users, claims.over_users(results, folder), results)
+        users = merge_intervals(users, claims.intervals_over_users(results, folder), results)
         users.to_csv(folder / USERS, index=False, float_format="%.6g")
     return claims.measured(results, users)
 
 
-def together(former, made, results):
-    """The intervals over the users that have been made, and the former ones of parts without predictions."""
-    if former is None:
-        return made
+def merge_intervals(stored, new, results):
+    """The new intervals over users, and the stored ones of parts that have no predictions now."""
+    if stored is None:
+        return new
     commits = {part: rows["commit"].iloc[-1] for part, rows in results.items()}
-    kept = former[~former["part"].isin(made.get("part", ())) & (former["commit"] == former["part"].map(commits))]
-    return pd.concat([kept, made], ignore_index=True)
+    kept = stored[~stored["part"].isin(new.get("part", ())) & (stored["commit"] == stored["part"].map(commits))]
+    return pd.concat([kept, new], ignore_index=True)
 
 
 def _named(part, rows):
-    """The rows by the names that the claims use."""
+    """The rows with the names that the claims use, in the column `row`."""
     if part not in FIGURES:
         at = rows["conflict"].map(lambda conflict: f" at {conflict}") if "conflict" in rows else ""
         return rows.assign(row=rows["model"] + at)
@@ -127,9 +127,9 @@ def _read(folder, part):
         return None
     rows = pd.read_csv(path, dtype=TYPES)
     if not {"best_epoch", "param_n_levels"} & set(rows):
-        return None  # from before the protocol
+        return None  # older than the protocol
     rows = rows[rows["commit"] == rows["commit"].iloc[-1]]
-    if "model" in rows:  # fits end in any order, and a seed counts when all its models are there
+    if "model" in rows:  # fits end in any order; a seed counts once all its models are done
         size = rows.groupby("seed")["model"].transform("size")
         rows = rows[size == size.max()]
         rows = rows.sort_values(["seed", "model"], key=lambda c: c.map(ROWS.index) if c.name == "model" else c)
@@ -143,7 +143,7 @@ def _origin(rows):
 
 
 def _table(rows, tasks, paper):
-    measures = {"auc_1": tasks[0], "auc_2": tasks[1], "mean_auc": "mean", "cvr_auc": "CVR, clicked rows"}
+    measures = {"auc_1": tasks[0], "auc_2": tasks[1], "mean_auc": "mean", "cvr_auc": "pCVR, clicked rows"}
     measures |= {"rmse_1": f"RMSE P({tasks[0]})", "rmse_2": f"RMSE P({tasks[1]})"}
     measures = {name: label for name, label in measures.items() if name in rows}
     header = ["model", *measures.values(), *(["the paper"] if paper else []), "epoch", "seconds"]
@@ -175,8 +175,8 @@ def _curve(folder, figure, rows, parameter, labels, label):
 
 
 def _seesaw(folder, rows):
-    of_paper = rows[rows["model"].isin(PAPER["table4"])]
-    scores = {name: np.array(g[["auc_1", "auc_2"]]) for name, g in of_paper.groupby("model", sort=False)}
+    in_paper = rows[rows["model"].isin(PAPER["table4"])]
+    scores = {name: np.array(g[["auc_1", "auc_2"]]) for name, g in in_paper.groupby("model", sort=False)}
     display = SeesawDisplay.from_scores(scores, baseline="Base")
     display.figure_.set_size_inches(7, 5)
     display.figure_.savefig(folder / "figure10.png", dpi=100)

@@ -1,4 +1,4 @@
-"""What the paper fixes: its models, its two tables of parameters, and its ablations."""
+"""The settings of the paper: its models, its two tables of parameters, and its ablations."""
 
 from sklearn_fsmd import (
     BaseMTL,
@@ -38,7 +38,7 @@ OF_MODEL = {
     "FS": {**PLE_GATES, **MLP_GATES},
     "FSMD": {**PLE_GATES, **MLP_GATES},
 }
-"""What the paper says of single models: each gate of a task mixes eight experts."""
+"""Parameters of single models, as in the paper: each gate of a task mixes eight experts."""
 
 AUTOENCODER = {"pretrain_epochs": 5}
 BIAS_TOWER = {"bias_features": ["tab"]}
@@ -50,7 +50,7 @@ WITH_PARTS = {
         "FSMD, both": ("FSMD", {**AUTOENCODER, **BIAS_TOWER}),
     },
 }
-"""The parts that the paper names beside its equations, added one by one."""
+"""The components that the paper names without equations, added one by one."""
 
 PAPER = {
     "table2": {
@@ -90,7 +90,7 @@ PLAIN = {
     "chain_loss": "entire_space",
     "fm_scale": 1.0,
 }
-"""What both tables say, and none of what this library adds of its own."""
+"""The parameters that both tables share, without the additions of this library."""
 
 TABLE_1 = {**PLAIN, "batch_size": 256, "expert_dims": (512, 256), "dropout": 0.0}
 TABLE_3 = {**PLAIN, "batch_size": 2048, "expert_dims": (256, 128), "dropout": 0.5}
@@ -99,7 +99,7 @@ SKELETON = {**TABLE_3, "tower_dims": (256, 128), "gate_dims": (), "n_task_expert
 """The network that the ablations vary: each task's gate mixes eight experts, four of them its own."""
 
 BOTTOMS = [{"n_levels": [1], "expert_dims": [(256, 128)]}, {"n_levels": [2], "expert_dims": [(256,)]}]
-"""The two readings of "Bottom_mlp_dims (256, 128)": widths of an expert, and levels."""
+"""The two interpretations of "Bottom_mlp_dims (256, 128)": the widths of an expert, and two levels."""
 
 VARIED = {
     "figure11": [
@@ -108,12 +108,12 @@ VARIED = {
     "figure12": [{"gate_dims": [(64,) * n_hidden for n_hidden in range(4)]}],
     "figure13": [{"n_task_experts": [n // 2], "n_shared_experts": [n // 2]} for n in (2, 4, 6, 8, 10, 12)],
 }
-"""What each figure varies; a gate of n layers has n − 1 hidden ones and the linear map to the experts."""
+"""The grid of each figure. A gate of n layers has n − 1 hidden layers and the linear map to the experts."""
 
 ABLATIONS = {figure: [{**points, **bottom} for bottom in BOTTOMS for points in grid] for figure, grid in VARIED.items()}
 
 CONFLICTS = (-0.6, 0.0, 0.6)
-"""How much what invites clicks speaks against conversions in the simulated funnel."""
+"""Conflicts of the simulated funnel: how much the tastes that make clicks likely make conversions unlikely."""
 
 COMMON = {"max_epochs": 30, "patience": 2}
-"""The paper trains for 30 epochs; ids are memorised after two, so training is stopped on validation data."""
+"""The paper trains for 30 epochs; ids are memorised after two, so early stopping on validation data is used."""

@@ -1,4 +1,4 @@
-"""Equal initial weights where shapes agree, whatever the model."""
+"""Equal initial weights for weights of the same shape, in every model."""
 
 import zlib
 from collections import Counter
@@ -11,16 +11,16 @@ from torch.nn import init
 
 @contextmanager
 def equal_starts(seed):
-    """Within this, the i-th matrix that is made of some shape starts at the same weights in every network."""
-    made = Counter()
+    """Inside this context, the i-th matrix of a shape gets the same initial weights in every network."""
+    n_drawn = Counter()
 
     def generator_for(shape):
-        made[shape] += 1
-        return torch.Generator().manual_seed(zlib.crc32(repr((seed, shape, made[shape])).encode()))
+        n_drawn[shape] += 1
+        return torch.Generator().manual_seed(zlib.crc32(repr((seed, shape, n_drawn[shape])).encode()))
 
     def by_shape(draw):
         def drawn(tensor, *args, **options):
-            for matrix in tensor if tensor.dim() == 3 else [tensor]:  # a stack of maps is drawn map by map
+            for matrix in tensor if tensor.dim() == 3 else [tensor]:  # a stack is drawn matrix by matrix
                 draw(matrix, *args, **options, generator=generator_for(tuple(matrix.shape)))
             return tensor
 

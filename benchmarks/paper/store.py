@@ -1,4 +1,4 @@
-"""Results as csv files that grow job by job, so that a run that was killed goes on where it was."""
+"""Results as csv files that grow job by job, so that a run that was stopped continues where it was."""
 
 import os
 import platform
@@ -10,21 +10,21 @@ import pandas as pd
 
 HERE = Path(__file__).parent
 TYPES = {"commit": str}
-"""A commit may look like a number."""
+"""The dtype of the commit is given, since a commit may look like a number."""
 
 
 class Store:
-    """The csv file of one part, as far as the code of today has got.
+    """The csv file of one part, with the rows of the current commit.
 
-    Rows of another commit are not gone on with, and leave the file when the first new one comes: figures of unlike code
-    must not be paired. Rows that `stays` says so of do not depend on our code.
+    Rows of another commit are ignored, and removed when the first new row is added: results of different code must not
+    be paired. Rows for which `is_kept` is true do not depend on this library, and stay.
     """
 
-    def __init__(self, part, folder, stays=lambda row: False):
+    def __init__(self, part, folder, is_kept=lambda row: False):
         self.path = Path(folder) / f"{part}.csv"
         rows = pd.read_csv(self.path, dtype=TYPES).to_dict("records") if self.path.exists() else []
         commit = provenance()["commit"]
-        self.rows = [row for row in rows if row["commit"] == commit or stays(row)]
+        self.rows = [row for row in rows if row["commit"] == commit or is_kept(row)]
 
     def has(self, key):
         return self.row(key) is not None
@@ -34,7 +34,7 @@ class Store:
         return next((row for row in self.rows if all(row.get(name) == key[name] for name in key)), None)
 
     def add(self, rows):
-        """Write under a temporary name first: a kill leaves the former file whole."""
+        """Add rows. The file is replaced atomically, so a run that is stopped keeps the previous one."""
         self.rows += [{**row, **provenance()} for row in rows]
         self.path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.path.with_suffix(".tmp")
@@ -43,7 +43,7 @@ class Store:
 
 
 def provenance():
-    """The commit and the versions that gave a row; a "+" after the commit says that files had been changed."""
+    """The commit and the versions behind a result; "+" after the commit means uncommitted changes of the package."""
     git = ["git", "-C", str(HERE)]
     commit = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     changed = subprocess.run([*git, "diff", "HEAD", "--quiet", "--", "../../sklearn_fsmd"], capture_output=True)

@@ -1,1 +1,1 @@
-"""What the defaults reach on two public data sets, beside boosted trees and two other libraries. See run.py."""
+"""Quality of the defaults on two public data sets, compared with boosted trees and two other libraries. See run.py."""

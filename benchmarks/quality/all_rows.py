@@ -1,9 +1,9 @@
-"""What the latest rows are worth beyond saying when to stop: ``make all-rows``.
+"""Gain from using the latest rows for more than early stopping: ``make all-rows``.
 
-Rows of validation are the latest ones. In `make quality` they say when to stop and no more. Here they are used
-afterwards too. This library is given all rows and sets the last ones aside by itself, ``validation="last"``: its
-network is not trained on them, but the statistics of the targets know them in the end. Boosted trees are trained again
-on all rows, with as many trees as were best. Beside it stands what the same contender says by the rows of training.
+The validation rows are the latest ones. In `make quality` they are used for early stopping only. Here they are also
+used afterwards. This library gets all rows and sets the last ones aside by itself (``validation="last"``): its network
+is not trained on them, but they are added to the target statistics at the end of training. Boosted trees are trained
+again on all rows, with the best number of trees. Each contender is compared with itself on the training rows alone.
 """
 
 import argparse
@@ -15,13 +15,13 @@ import pandas as pd
 
 from benchmarks.paper.store import Store
 from benchmarks.quality import boosted, data, measures, ours
-from benchmarks.quality.versions import of_today, version_of
+from benchmarks.quality.versions import is_current, version_of
 from sklearn_fsmd import FSClassifier, FSMDClassifier
 
 HERE = Path(__file__).parent
 
 
-def of_this_library(**params):
+def this_library(**params):
     def fit(table, seed):
         yield "training", ours.contender(**params)(table, seed)
         whole = with_all_rows(table).train
@@ -32,7 +32,7 @@ def of_this_library(**params):
     return fit
 
 
-def of_trees(fit_one, fit_again, prepare):
+def trees(fit_one, fit_again, prepare):
     def fit(table, seed):
         ready, whole = prepare(table), with_all_rows(table)
         models = [fit_one(*job, seed) for job in boosted.jobs_of(table, ready).values()]
@@ -46,17 +46,17 @@ def of_trees(fit_one, fit_again, prepare):
 
 
 def with_all_rows(table):
-    """The data set with the rows of validation behind those of training."""
+    """The data set with the validation rows appended to the training rows."""
     X, Y = (pd.concat(parts, ignore_index=True) for parts in zip(table.train, table.valid, strict=True))
     categories = {name: "category" for name, dtype in table.train.X.dtypes.items() if dtype == "category"}
     return table._replace(train=data.Part(X.astype(categories), Y))
 
 
 CONTENDERS = {
-    "sklearn-fsmd": of_this_library(),
-    "sklearn-fsmd, 4 members": of_this_library(n_members=4),
-    "LightGBM": of_trees(boosted.lightgbm, boosted.lightgbm_again, boosted.with_categories_of_fit),
-    "CatBoost": of_trees(boosted.catboost, boosted.catboost_again, boosted.as_text),
+    "sklearn-fsmd": this_library(),
+    "sklearn-fsmd, 4 members": this_library(n_members=4),
+    "LightGBM": trees(boosted.lightgbm, boosted.lightgbm_again, boosted.with_categories_of_fit),
+    "CatBoost": trees(boosted.catboost, boosted.catboost_again, boosted.as_text),
 }
 
 
@@ -67,7 +67,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=5)
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
-    store = Store("all_rows", HERE, stays=of_today)
+    store = Store("all_rows", HERE, is_kept=is_current)
     for seed in range(options.seeds):
         for name in options.data:
             for contender in options.only:
@@ -76,9 +76,9 @@ def main():
                     continue
                 table, rows, start = data.load(name), [], time.perf_counter()
                 X, Y = table.tests["test"]
-                for known, predict in CONTENDERS[contender](table, seed):
+                for used_rows, predict in CONTENDERS[contender](table, seed):
                     figures = {"seconds": time.perf_counter() - start, **measures.of_predictions(Y, *predict(X))}
-                    rows.append({**key, "version": version_of(contender), "rows": known, **figures})
+                    rows.append({**key, "version": version_of(contender), "rows": used_rows, **figures})
                     start = time.perf_counter()
                 store.add(rows)
                 print(pd.DataFrame(rows).round(4).to_string(index=False), flush=True)

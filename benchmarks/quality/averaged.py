@@ -1,8 +1,8 @@
-"""What can be had of an ensemble: whole fits by default, whose predictions are averaged: ``make averaged``.
+"""Gain from averaging the predictions of whole fits with the defaults: ``make averaged``.
 
-Members inside one network share rows, steps and the best moment. Fits that share nothing take as many times as long,
-and are a measure of what the members might reach. A row of ``averaged.csv`` is the mean over all choices of `n_fits` of
-the fits, on the rows that `make quality` reads.
+The members inside one network share rows, steps and the best epoch. Separate fits share nothing and take n times as
+long; they show what members could reach. A row of ``averaged.csv`` is the mean over all choices of `n_fits` fits, on
+the test rows of `make quality`.
 """
 
 import argparse
@@ -20,7 +20,10 @@ HERE = Path(__file__).parent
 
 
 def averaged(Y, fits, n):
-    """The AUCs of the mean predictions of `n` of the `fits`, pairs as `contender` gives them, over all choices."""
+    """The AUCs of the mean predictions of `n` of the `fits`, averaged over all choices.
+
+    `fits` are pairs (marginals, conditionals), as `contender` returns them.
+    """
     figures = []
     for chosen in combinations(fits, n):
         marginals, after = (None if parts[0] is None else np.mean(parts, axis=0) for parts in zip(*chosen, strict=True))

@@ -1,4 +1,4 @@
-"""Boosted trees: a model per target, and one of the second step trained on the rows where the first has happened."""
+"""Boosted trees: a model per target, and one for the second step, trained on rows with a positive first target."""
 
 import os
 from functools import partial
@@ -35,7 +35,7 @@ def lightgbm(X, y, X_val, y_val, seed, **params):
 
 
 def lightgbm_again(model, X, y):
-    """The same model of more rows, with as many trees as were best."""
+    """The same model on more rows, with the best number of trees."""
     return clone(model).set_params(n_estimators=model.best_iteration_).fit(X, y)
 
 
@@ -54,38 +54,39 @@ def catboost(X, y, X_val, y_val, seed, **params):
 
 
 def catboost_again(model, X, y):
-    """The same model of more rows, with as many trees as were best; CatBoost sets its learning rate by their number."""
-    found = {"iterations": model.tree_count_, "learning_rate": model.get_all_params()["learning_rate"]}
-    return type(model)(**model.get_params() | found).fit(X, y)
+    """The same model on more rows, with the best number of trees and the learning rate that CatBoost had chosen."""
+    fitted = {"iterations": model.tree_count_, "learning_rate": model.get_all_params()["learning_rate"]}
+    return type(model)(**model.get_params() | fitted).fit(X, y)
 
 
 def categories_of(X):
+    """The names of the categorical columns."""
     return make_column_selector(dtype_exclude="number")(X)
 
 
 def with_categories_of_fit(data):
-    """LightGBM takes a column's categories by their position: all parts get those of fit."""
+    """Give all parts the categories of the training rows: LightGBM uses the positions of categories."""
     dtypes = data.train.X.dtypes
     return lambda X: X.astype(dtypes)
 
 
 def as_text(data):
-    """CatBoost takes categories as text."""
+    """Convert categories to text, as CatBoost requires."""
     names = categories_of(data.train.X)
     return lambda X: X.assign(**{name: X[name].astype(object).fillna("missing").astype(str) for name in names})
 
 
 def contender(fit_one, prepare):
-    """A model per target, and one of the step, by the library's defaults."""
+    """A model per target, and one for the second step, with the library's defaults."""
     return models_of(lambda job, X, y, X_val, y_val, seed: fit_one(X, y, X_val, y_val, seed), prepare)
 
 
 def tuned(name, fit_one, prepare, space):
-    """The same models, each by the best of some random settings on validation."""
+    """The same models, each with the best settings of a random search on validation rows."""
 
     def fit(job, X, y, X_val, y_val, seed):
-        fit_by = partial(fit_one, X, y, X_val, y_val, seed)
-        return fit_by(**best_settings(fit_by, space, X_val, y_val, seed, contender=name, **job))
+        fit_with = partial(fit_one, X, y, X_val, y_val, seed)
+        return fit_with(**best_settings(fit_with, space, X_val, y_val, seed, contender=name, **job))
 
     return models_of(fit, prepare)
 
@@ -102,7 +103,7 @@ def models_of(fit_job, prepare):
 
 
 def jobs_of(data, ready):
-    """What each model is fitted on: X, y, X_val, y_val."""
+    """The data of each model: X, y, X_val, y_val."""
     (X, Y), (X_val, Y_val) = ((ready(part.X), part.Y.to_numpy()) for part in (data.train, data.valid))
     jobs = {name: (X, Y[:, k], X_val, Y_val[:, k]) for k, name in enumerate(["first", "second"])}
     if data.is_funnel:

@@ -1,4 +1,4 @@
-"""Fits of some rows, read on others: the parts of a data set, and the loop over sizes, data sets and seeds."""
+"""Fits on few or many rows, tested on new rows: parts of a data set, and the loop over sizes, data sets and seeds."""
 
 import argparse
 import warnings
@@ -17,7 +17,7 @@ N_NEW = 50_000
 
 
 def parts(name, n, seed):
-    """Rows of training, of validation and new ones, ``(X, Y)`` each; whether the second target is a step."""
+    """Training, validation and new rows, ``(X, Y)`` each; and whether the second target is a step after the first."""
     n_valid = n // 10
     if name == "funnel":
         X, Y = make_funnel(n + n_valid + N_NEW, random_state=seed, return_X_y=True)
@@ -34,32 +34,32 @@ def model_of(is_funnel, seed, **params):
     return (FSMDClassifier if is_funnel else FSClassifier)(random_state=seed, **params)
 
 
-def read(model, new, is_funnel):
+def evaluate(model, new, is_funnel):
     X, _ = new
     after = model.predict_conditionals(X)[:, 1] if is_funnel else None
-    return measured(new, model.predict_marginals(X), after)
+    return evaluate_predictions(new, model.predict_marginals(X), after)
 
 
-def measured(new, marginals, after):
+def evaluate_predictions(new, marginals, after):
     return measures.of_predictions(new[1].set_axis(["first", "second"], axis=1), marginals, after)
 
 
 def by_parameter(name, values):
-    """What :func:`run` wants for `rows_of`: a fit with each value of a parameter."""
+    """A function `rows_of` for :func:`run` that fits with each value of a parameter."""
 
     def rows_of(parts, is_funnel, seed):
         train, _, new = parts
         for value in values:
             model = model_of(is_funnel, seed, **{name: value}).fit(*train)
-            yield {name: value, "epochs": len(model.history_), **read(model, new, is_funnel)}
+            yield {name: value, "epochs": len(model.history_), **evaluate(model, new, is_funnel)}
 
     return rows_of
 
 
 def run(part, description, rows_of, *, sizes, seeds, by):
-    """Add ``rows_of(parts, is_funnel, seed)`` of each size, data set and seed to the file of a part; print their means.
+    """Add ``rows_of(parts, is_funnel, seed)`` for each size, data set and seed to the file of a part; print the means.
 
-    `by` is the column that tells the rows of one fit from each other.
+    `by` is the column that distinguishes the rows of one data set and seed.
     """
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--data", nargs="*", default=["funnel", "kuairand", "census"])

@@ -1,7 +1,7 @@
 """How much of a calibration error is chance: ``make calibration``.
 
-The error of labels that are drawn from the predictions themselves is what a perfectly calibrated model would show on so
-many rows. The model is trained to 2 May and calibrated on 3 and 4 May; what is read are 5 and 6 May.
+If labels are drawn from the predictions themselves, the error is that of a perfectly calibrated model on this number of
+rows. The model is trained up to 2 May, calibrated on 3 and 4 May, and tested on 5 and 6 May.
 """
 
 import argparse
@@ -29,11 +29,11 @@ def main():
         for when in ("as fitted", "calibrated"):
             if when == "calibrated":
                 model.calibrate(X_val, Y_val)
-            p, given = model.predict_marginals(X_test), model.predict_conditionals(X_test)[:, 1]
+            p, pCVR = model.predict_marginals(X_test), model.predict_conditionals(X_test)[:, 1]
             clicked = (Y_test["click"] == 1).to_numpy()
-            of = {name: (Y_test[name].to_numpy(), p[:, k]) for k, name in enumerate(Y_test)}
-            of["conversion of the clicked"] = Y_test["conversion"].to_numpy()[clicked], given[clicked]
-            for name, (y, q) in of.items():
+            targets = {name: (Y_test[name].to_numpy(), p[:, k]) for k, name in enumerate(Y_test)}
+            targets["pCVR, clicked rows"] = Y_test["conversion"].to_numpy()[clicked], pCVR[clicked]
+            for name, (y, q) in targets.items():
                 rows.append(
                     {
                         "model": when,
@@ -48,7 +48,7 @@ def main():
 
 
 def by_chance(p, seed):
-    """The mean error of labels that happen with the probabilities `p`."""
+    """The mean error with labels that are drawn with the probabilities `p`."""
     random = np.random.default_rng(seed)
     return np.mean([expected_calibration_error((random.random(len(p)) < p).astype(int), p) for _ in range(N_DRAWS)])
 

@@ -1,7 +1,7 @@
-"""How the defaults were chosen: one option changed at a time, read on validation: ``make choices``.
+"""How the defaults were chosen: one option changed at a time, evaluated on validation rows: ``make choices``.
 
-KuaiRand is trained on 25 April to 2 May and read on 3 and 4 May 2022, Census is read on the validation half of the
-published test file; each is stopped on the rows that it is read on. The rows of another commit leave the file.
+KuaiRand: trained on 25 April to 2 May 2022, evaluated on 3 and 4 May. Census: evaluated on the validation half of the
+published test file. Early stopping uses the rows of the evaluation. Rows of other commits are removed from the file.
 """
 
 import argparse

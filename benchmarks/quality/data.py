@@ -1,7 +1,7 @@
-"""The data of the protocol: trained on the first part, stopped and chosen on the second, read on the third.
+"""The data of the protocol: one part for training, one for early stopping and choices, one for test.
 
-KuaiRand is split by time: 25 April to 2 May 2022, 3 and 4 May, 5 and 6 May; and 7 and 8 May where the user has them,
-which took no part in any choice. Census has the published test file halved.
+KuaiRand is split by time: 25 April to 2 May 2022, 3 and 4 May, 5 and 6 May. If the files contain 7 and 8 May, these are
+a further test part, which no choice has used. For Census the published test file is halved.
 """
 
 from functools import lru_cache
@@ -25,9 +25,9 @@ class Part(NamedTuple):
 
 
 class Data(NamedTuple):
-    """A data set in parts; `is_funnel` says whether the second target is a step after the first.
+    """A data set in parts; `is_funnel` is true if the second target is a step after the first.
 
-    `group` is the column whose values are drawn together when rows are resampled; None if each row stands for itself.
+    When rows are resampled, rows with the same value of the column `group` are drawn together (None: each row alone).
     """
 
     name: str
@@ -55,7 +55,7 @@ def kuairand():
     for name, (start, end) in DAYS.items():
         try:
             parts[name] = Part(*fetch_kuairand_pure(start=start, end=end, return_X_y=True))
-        except ValueError:  # the log at hand ends before
+        except ValueError:  # the log ends earlier
             if name != "later":
                 raise
     return Data("kuairand", True, parts.pop("train"), parts.pop("valid"), parts, "user_id")

@@ -1,8 +1,8 @@
-"""How much to drop where there are no ids, by the number of rows: ``make dropout``.
+"""Dropout rates for tables without ids, by the number of rows: ``make dropout``.
 
-Tables without ids of more than 100,000 rows, all of these and 50,000: a tenth of the hidden units dropped, and three
-tenths. Census is read on its validation half, which stops the fit, the others on rows that had no part in it. The rows
-of another commit leave the file.
+Tables without ids that have more than 100,000 training rows, with all of these and with 50,000: dropout of 0.1 and of
+0.3. Census is evaluated on its validation half, which is also used for early stopping, the others on rows that had no
+part in the fit. Rows of other commits are removed from the file.
 """
 
 import argparse
@@ -21,10 +21,10 @@ RATES = [0.3, 0.1]
 
 
 def part_of(table, n_rows):
-    """`table` with so many of the rows to train on; None is all of them."""
+    """`table` with `n_rows` of its training rows; None for all of them."""
     X, Y = table.train
-    some = np.sort(np.random.RandomState(1).permutation(len(X))[:n_rows])
-    return table._replace(train=data.Part(X.iloc[some].reset_index(drop=True), Y.iloc[some].reset_index(drop=True)))
+    chosen = np.sort(np.random.RandomState(1).permutation(len(X))[:n_rows])
+    return table._replace(train=data.Part(X.iloc[chosen].reset_index(drop=True), Y.iloc[chosen].reset_index(drop=True)))
 
 
 def main():
@@ -39,12 +39,12 @@ def main():
     for name in options.data:
         table, new = public.load(name)
         for seed, n_rows, rate in ((s, n, r) for s in range(options.seeds) for n in SIZES for r in RATES):
-            some = part_of(table, n_rows)
-            key = {"data": name, "rows": len(some.train.X), "dropout": rate, "seed": seed}
+            part = part_of(table, n_rows)
+            key = {"data": name, "rows": len(part.train.X), "dropout": rate, "seed": seed}
             if store.has(key):
                 continue
-            said = ours.contender(dropout=rate)(some, seed)(new.X)
-            row = key | measures.of_predictions(new.Y.set_axis(public.BOTH, axis=1), *said)
+            predicted = ours.contender(dropout=rate)(part, seed)(new.X)
+            row = key | measures.of_predictions(new.Y.set_axis(public.BOTH, axis=1), *predicted)
             store.add([row])
             print({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
     frame = pd.DataFrame(store.rows)

@@ -1,8 +1,8 @@
-"""From how many rows on the network is ahead of a logistic regression per target: ``make enough-rows``.
+"""How many rows the network needs to be better than a logistic regression per target: ``make enough-rows``.
 
-Both with their defaults, on rows that had no part in the fit, see ``by_rows.py``. The regression has the categories
-that occur twice as columns of 0 and 1, numbers standardised, and a model of its own for the step after a click, which
-is trained on the clicked rows.
+Both have their defaults and are tested on rows that had no part in the fit, see ``by_rows.py``. The regression gets
+one-hot columns for categories that occur twice, and standardised numbers. A separate regression for the step after a
+click is trained on the clicked rows.
 """
 
 import pandas as pd
@@ -17,18 +17,18 @@ from benchmarks.quality import by_rows
 SIZES = (300, 1000, 3000, 10_000, 30_000)
 
 
-def of_network(train, new, is_funnel, seed):
-    return by_rows.read(by_rows.model_of(is_funnel, seed).fit(*train), new, is_funnel)
+def evaluate_network(train, new, is_funnel, seed):
+    return by_rows.evaluate(by_rows.model_of(is_funnel, seed).fit(*train), new, is_funnel)
 
 
-def of_regression(train, new, is_funnel, seed):
+def evaluate_regression(train, new, is_funnel, seed):
     (X, Y), (X_new, _) = train, new
     marginals = pd.DataFrame({name: regression().fit(X, Y[name]).predict_proba(X_new)[:, 1] for name in Y})
     after = None
     if is_funnel:
         clicked = Y.iloc[:, 0] == 1
         after = regression().fit(X[clicked], Y.iloc[:, 1][clicked]).predict_proba(X_new)[:, 1]
-    return by_rows.measured(new, marginals.to_numpy(), after)
+    return by_rows.evaluate_predictions(new, marginals.to_numpy(), after)
 
 
 def regression():
@@ -43,13 +43,13 @@ def regression():
     return make_pipeline(columns, LogisticRegression(max_iter=1000))
 
 
-CONTENDERS = {"defaults": of_network, "logistic regression": of_regression}
+CONTENDERS = {"defaults": evaluate_network, "logistic regression": evaluate_regression}
 
 
 def rows_of(parts, is_funnel, seed):
     train, _, new = parts
-    for name, of in CONTENDERS.items():
-        yield {"model": name, **of(train, new, is_funnel, seed)}
+    for name, evaluate in CONTENDERS.items():
+        yield {"model": name, **evaluate(train, new, is_funnel, seed)}
 
 
 if __name__ == "__main__":

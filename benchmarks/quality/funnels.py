@@ -1,11 +1,12 @@
-"""Losses of a chain, and debiasing, where the truth is known: ``make funnels``.
+"""Losses of a chain, and debiasing, on simulated funnels whose true probabilities are known: ``make funnels``.
 
-Funnels with 1 to 30 % conversions after a click, and with tastes that agree or conflict, from a log that shows items at
-random or those that invite clicks. What is predicted is judged over all impressions, clicked or not, against the
-probabilities that drew them: by the expected log loss in excess of that of the truth, in thousandths of a nat.
+The funnels have 1 to 30 % conversions after a click, and tastes for clicks and conversions that agree or conflict. The
+log shows items at random, or prefers items that are likely to be clicked. Predictions are evaluated over all
+impressions, clicked or not, against the true probabilities. The measure is the expected log loss minus that of the
+truth, in thousandths of a nat.
 
-Inverse propensity weights count a clicked row by 1 / P(click), cut off at a tenth of the mean rate, for the second step
-alone. P(click) is the truth, or that of three models, each of which has not seen the row.
+Inverse propensity weights give a clicked row the weight 1 / P(click) for the second step. P(click) is clipped from
+below at a tenth of its mean. It is the true probability, or comes from three cross-fitted models.
 """
 
 import argparse
@@ -28,7 +29,7 @@ HERE = Path(__file__).parent
 RATES, CONFLICTS, SELECTION = (0.01, 0.1, 0.3), (-0.6, 0.0, 0.6), (0.0, 1.0)
 N_TRAIN, N_TEST = 60_000, 40_000
 CUT = 0.1
-"""The least propensity, as a share of the mean."""
+"""The smallest propensity, as a share of the mean."""
 
 
 def one_loss(name):
@@ -45,7 +46,7 @@ def cross_fitted_propensities(X, Y, truth, seed):
 
 
 def weighted(propensities):
-    """A row counts for the second step what brings the clicked rows back to all rows, on average 1."""
+    """A fit that weights the clicked rows, for the second step, to represent all rows; the mean weight is 1."""
 
     def fit(X, Y, truth, seed):
         p = propensities(X, Y, truth, seed)
@@ -68,16 +69,16 @@ VARIANTS = {
 
 
 def excess(truth, p):
-    """The expected log loss beyond that of the truth, in thousandths of a nat."""
+    """The expected log loss minus that of the true probabilities, in thousandths of a nat."""
     truth, p = truth.to_numpy(), p.astype(np.float64).clip(1e-9, 1 - 1e-9)
     return 1000 * (rel_entr(truth, p) + rel_entr(1 - truth, 1 - p)).mean()
 
 
 def measure(model, test, truth):
     marginals, after = model.predict_marginals(test.X), model.predict_conditionals(test.X)[:, 1]
-    of_step = truth["conversion"] / truth["click"]
+    true_step = truth["conversion"] / truth["click"]
     predicted = {"click": marginals[:, 0], "conversion": marginals[:, 1], "conversion_after": after}
-    true = {"click": truth["click"], "conversion": truth["conversion"], "conversion_after": of_step}
+    true = {"click": truth["click"], "conversion": truth["conversion"], "conversion_after": true_step}
     figures = {f"{name}_excess": excess(true[name], p) for name, p in predicted.items()}
     clicked = test.Y["click"] == 1
     return figures | {

@@ -1,6 +1,6 @@
-"""How the default of `lr` was chosen: AUC and log loss of new rows by the learning rate: ``make learning-rates``.
+"""How the default of `lr` was chosen: AUC and log loss on new rows by the learning rate: ``make learning-rates``.
 
-Fits of so many rows with all other defaults; what is read are rows that had no part in the fit, see ``by_rows.py``.
+All other parameters have their defaults. The models are tested on rows that had no part in the fit, see ``by_rows.py``.
 """
 
 from benchmarks.quality import by_rows

@@ -1,4 +1,4 @@
-"""What is measured of predictions: order, likelihood, level."""
+"""Measures of predictions: AUC, log loss, level and calibration error."""
 
 import numpy as np
 from sklearn.metrics import log_loss, roc_auc_score
@@ -17,7 +17,7 @@ def of_target(y, p):
 
 
 def of_predictions(Y, marginals, after):
-    """Those of both targets, and of the step `after` the first target, over the rows where that happened.
+    """The measures of both targets, and of the step `after` the first target on the rows where the first is positive.
 
     Parameters
     ----------
@@ -30,4 +30,4 @@ def of_predictions(Y, marginals, after):
     if after is not None:
         happened = labels[:, 0] == 1
         figures[f"{Y.columns[1]}_after"] = of_target(labels[happened, 1], after[happened].astype(np.float64))
-    return {f"{name}_{measure}": value for name, of in figures.items() for measure, value in of.items()}
+    return {f"{name}_{measure}": value for name, values in figures.items() for measure, value in values.items()}

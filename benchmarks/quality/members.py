@@ -1,6 +1,6 @@
-"""What four members are worth, by the number of rows: ``make members``.
+"""Gain from four members, by the number of rows: ``make members``.
 
-All else by default. What is read are rows that had no part in the fit, see ``by_rows.py``.
+All other parameters have their defaults. The models are tested on rows that had no part in the fit, see ``by_rows.py``.
 """
 
 from benchmarks.quality import by_rows

@@ -1,8 +1,8 @@
-"""What it is worth that vectors of numbers lie between those of bins: ``make numbers``.
+"""Gain from interpolating the embeddings of numbers between bins: ``make numbers``.
 
-The first tables are public ones without ids (``public.py``), with fewer bins and with four members too; LightGBM, a
-model per target, is there for a measure. Census and KuaiRand are read on their validation rows, which stop the fit. The
-rows of another commit leave the file.
+On public tables without ids (``public.py``) there are also variants with fewer bins and with four members, and LightGBM
+with a model per target for comparison. Census and KuaiRand are evaluated on their validation rows, which are also used
+for early stopping. Rows of other commits are removed from the file.
 """
 
 import argparse
@@ -21,7 +21,7 @@ ON_SMALL = {"32 bins": {"numeric_bins": 32}, "4 members": {"n_members": 4}, "Lig
 
 
 def by_lightgbm(table, new, seed):
-    """The marginals of `new`, ``(n, 2)``."""
+    """The marginals that LightGBM predicts for `new`, ``(n, 2)``."""
     together = pd.concat([table.train.X, table.valid.X, new.X], ignore_index=True)
     together = together.astype(dict.fromkeys(boosted.categories_of(together), "category"))
     ends = np.cumsum([len(table.train.X), len(table.valid.X)])
@@ -47,9 +47,12 @@ def main():
             params = variants[variant]
             if store.has(key) or (not params and seed):
                 continue
-            said = ours.contender(**params)(table, seed)(new.X) if params else (by_lightgbm(table, new, seed), None)
+            if params:
+                predicted = ours.contender(**params)(table, seed)(new.X)
+            else:
+                predicted = by_lightgbm(table, new, seed), None
             row = {**key, "rows": len(table.train.X)}
-            row |= measures.of_predictions(new.Y.set_axis(public.BOTH, axis=1), *said)
+            row |= measures.of_predictions(new.Y.set_axis(public.BOTH, axis=1), *predicted)
             store.add([row])
             print({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
     frame = pd.DataFrame(store.rows)

@@ -1,10 +1,10 @@
-"""This library, by its default parameters."""
+"""This library with its default parameters."""
 
 from sklearn_fsmd import FSClassifier, FSMDClassifier
 
 
 def contender(*, calibrated=False, **params):
-    """FSMD where the targets are a funnel, else FS; `calibrated` on the rows of validation."""
+    """FSMD if the targets are a funnel, else FS; with `calibrated`, calibrated on the validation rows."""
 
     def fit(data, seed):
         cls = FSMDClassifier if data.is_funnel else FSClassifier
@@ -17,7 +17,7 @@ def contender(*, calibrated=False, **params):
 
 
 def predictions_of(model, data):
-    """The marginals, and the probability of the step after the first target, of rows to come."""
+    """A function that predicts the marginals, and in a funnel the probability of the step after the first target."""
 
     def predict(X):
         after = model.predict_conditionals(X)[:, 1] if data.is_funnel else None

@@ -1,8 +1,8 @@
-"""How the default of `patience` was chosen: epochs, and AUC and log loss of new rows: ``make patience``.
+"""How the default of `patience` was chosen: epochs, and AUC and log loss on new rows: ``make patience``.
 
-Fits of so many rows stop on a tenth as many; what is read are rows that had no part in the fit, see ``by_rows.py``. A
-fit that waits less has the same epochs as one that waits longer, as far as it goes. So the longest one says when the
-others end, and these are only run where they end before its best epoch.
+There are a tenth as many validation rows as training rows. The models are tested on rows that had no part in the fit,
+see ``by_rows.py``. Fits with different patience have the same epochs until the first one stops. So the scores of the
+longest fit show when the others stop, and these are run only if they stop before its best epoch.
 """
 
 import math
@@ -15,7 +15,7 @@ PATIENCES = (1, 2, 3)
 
 
 def ends_after(scores, patience, tol):
-    """The epoch after which a fit with these scores, one per epoch, ends."""
+    """The epoch after which a fit with these scores, one per epoch, stops."""
     to_beat, waited = -math.inf, 0
     for epoch, score in enumerate(scores, 1):
         to_beat, waited = (score, 0) if score > to_beat + tol else (to_beat, waited + 1)
@@ -32,16 +32,16 @@ def rows_of(parts, is_funnel, seed):
 
     longest = fitted(LONGEST)
     scores = [epoch["valid_auc"] for epoch in longest.history_]
-    of_longest = {"patience": LONGEST, "epochs": len(scores), **by_rows.read(longest, new, is_funnel)}
-    yield of_longest
+    row = {"patience": LONGEST, "epochs": len(scores), **by_rows.evaluate(longest, new, is_funnel)}
+    yield row
     for patience in PATIENCES:
         end = ends_after(scores, patience, longest.tol)
         if max(scores[:end]) < max(scores):
             model = fitted(patience)
             assert len(model.history_) == end
-            yield {"patience": patience, "epochs": end, **by_rows.read(model, new, is_funnel)}
+            yield {"patience": patience, "epochs": end, **by_rows.evaluate(model, new, is_funnel)}
         else:
-            yield {**of_longest, "patience": patience, "epochs": end}
+            yield {**row, "patience": patience, "epochs": end}
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Two other libraries of multi-task networks, with the sizes of our defaults where they can be chosen.
+"""Two other libraries of multi-task networks, with the sizes of our defaults if they can be chosen.
 
-DeepCTR-Torch's have batch norm or none, and ESMM, which is nothing but towers, small or large ones: what had the better
-mean AUC on validation, by one seed. torch-rechub's always have batch norm.
+For DeepCTR-Torch two choices were made by the mean AUC on validation rows, with one seed: batch norm or not, and for
+ESMM, which consists of towers only, small or large towers. The models of torch-rechub always have batch norm.
 
-Categories go in as codes by scikit-learn's OrdinalEncoder, numbers scaled: that is the user's work there. Each model is
-trained epoch by epoch, until the mean AUC on validation has not risen for two epochs, of which the best counts.
+Categories are encoded by scikit-learn's OrdinalEncoder and numbers are scaled, since these libraries leave that to the
+user. Each model is trained until the mean AUC on validation rows has not risen for two epochs; the best epoch counts.
 """
 
 import contextlib
@@ -20,11 +20,11 @@ from sklearn.preprocessing import OrdinalEncoder, StandardScaler
 from sklearn_fsmd.metrics import mean_auc
 
 EMBEDDING_DIM, EXPERT_DIMS, TOWER_DIMS, BATCH, LR, DROPOUT = 16, (256, 128), (64,), 1024, 2e-3, 0.3
-PATIENCE, MOST_EPOCHS = 2, 15
+PATIENCE, MAX_EPOCHS = 2, 15
 
 
 class Codes:
-    """Codes and numbers; the code 0 stands for what fit has not seen."""
+    """Encode a table as codes and scaled numbers; code 0 stands for unknown values."""
 
     def __init__(self, X):
         self.categories = make_column_selector(dtype_exclude="number")(X)
@@ -33,7 +33,7 @@ class Codes:
         self.means = X[self.numbers].mean()
         self.encoder.fit(X[self.categories].astype(str))
         self.scaler = StandardScaler().fit(X[self.numbers].fillna(self.means))
-        self.sizes = [len(known) + 1 for known in self.encoder.categories_]
+        self.sizes = [len(values) + 1 for values in self.encoder.categories_]
 
     def __call__(self, X):
         codes = self.encoder.transform(X[self.categories].astype(str)).astype(np.int64) + 1
@@ -43,7 +43,7 @@ class Codes:
 
 
 def contender(build):
-    """`build` returns a network of a seed, a function that trains it for an epoch, and one that predicts."""
+    """A contender from `build`, which returns a network, a function that trains an epoch, and one that predicts."""
 
     def fit(data, seed):
         torch.manual_seed(seed)
@@ -53,17 +53,17 @@ def contender(build):
         with quiet():
             X, labels = codes(data.train.X), data.train.Y.to_numpy(np.float32)
             network, fit_epoch, predict = build(codes, X, labels, seed)
-        best, kept, waited = -np.inf, None, 0
-        for _ in range(MOST_EPOCHS):
+        best, best_weights, waited = -np.inf, None, 0
+        for _ in range(MAX_EPOCHS):
             with quiet():
                 fit_epoch()
                 score = mean_auc(data.valid.Y, predict(X_val))
             waited = 0 if score > best else waited + 1
             if score > best:
-                best, kept = score, copy.deepcopy(network.state_dict())
+                best, best_weights = score, copy.deepcopy(network.state_dict())
             if waited == PATIENCE:
                 break
-        network.load_state_dict(kept)
+        network.load_state_dict(best_weights)
 
         def marginals(X):
             with quiet():
@@ -89,7 +89,9 @@ def deepctr(name, **sizes):
         columns = [SparseFeat(n, size, EMBEDDING_DIM) for n, size in zip(codes.categories, codes.sizes, strict=True)]
         columns += [DenseFeat(name, 1) for name in codes.numbers]
         options = {"tower_dnn_hidden_units": TOWER_DIMS, "dnn_dropout": DROPOUT} | sizes
-        model = getattr(models, name)(columns, **options, device="cpu", seed=seed)  # or it would seed torch by its own
+        model = getattr(models, name)(
+            columns, **options, device="cpu", seed=seed
+        )  # it would set torch's seed to its default otherwise
         model.compile(torch.optim.Adam(model.parameters(), lr=LR), loss=["binary_crossentropy"] * 2)
         return model, lambda: model.fit(X, labels, BATCH, 1, verbose=0), lambda X: model.predict(X, 4096)
 
@@ -116,7 +118,7 @@ def rechub(name):
             model = cls(features, types, 1, 2, 2, experts, towers)
         elif name == "MMOE":
             model = cls(features, types, 8, experts, towers)
-        else:  # AITM, whose towers read a bottom of their own
+        else:  # AITM, whose towers have separate bottoms
             bottom = {"dims": list(EXPERT_DIMS), **layers}
             model = cls(features, 2, bottom, towers)
         loader = DataLoader(TorchDataset(X, labels), batch_size=BATCH, shuffle=True)
@@ -150,4 +152,4 @@ CONTENDERS = {
     "torch-rechub AITM": rechub("AITM"),
 }
 FOR_FUNNELS = {"DeepCTR-Torch ESMM"}
-"""Those that take the second target for a step after the first."""
+"""Contenders that treat the second target as a step after the first."""

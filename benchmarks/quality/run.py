@@ -1,8 +1,8 @@
-"""Predictions of this library, of boosted trees and of two peers: ``make quality``.
+"""Compare predictions of this library, boosted trees and two other libraries: ``make quality``.
 
-Each row of ``results.csv`` is one contender with one seed on one data set. Rows of this library at another commit, and
-of others in another version, leave the file; what is there is not run again, so a run that was killed goes on where it
-was.
+Each row of ``results.csv`` is one contender with one seed on one part of a data set. Rows of this library at another
+commit, and of other libraries in another version, are removed from the file. The others are not run again, so a run
+that was stopped continues where it was.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks import resampling
 from benchmarks.paper.store import Store
 from benchmarks.quality import boosted, data, measures, ours, peers, report
-from benchmarks.quality.versions import of_today, version_of
+from benchmarks.quality.versions import is_current, version_of
 
 HERE = Path(__file__).parent
 CONTENDERS = ours.CONTENDERS | boosted.CONTENDERS | peers.CONTENDERS
@@ -21,7 +21,7 @@ DEFAULT = [*(name for name in ours.CONTENDERS if "bf16" not in name), "LightGBM"
 
 
 def measure(contender, table, seed, folder):
-    """One row for each part that is read. The predictions are kept beside, to resample users for intervals."""
+    """Yield a row for each part, and save the predictions, which are needed for the intervals over users."""
     start = time.perf_counter()
     predict = CONTENDERS[contender](table, seed)
     seconds = time.perf_counter() - start
@@ -39,7 +39,7 @@ def main():
     parser.add_argument("--out", default=HERE)
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
-    store = Store("results", options.out, stays=of_today)
+    store = Store("results", options.out, is_kept=is_current)
     for seed in range(options.seeds):
         for name in options.data:
             for contender in options.only:
@@ -51,7 +51,7 @@ def main():
                 store.add(rows)
                 print({k: round(v, 4) if isinstance(v, float) else v for k, v in rows[-1].items()}, flush=True)
     print(report.table(store.rows))
-    print(f"\n{report.OURS} over the others\n{report.ahead(store.rows, options.out).round(5).to_string()}")
+    print(f"\n{report.OURS} − the others\n{report.ahead(store.rows, options.out).round(5).to_string()}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A random search that takes hours: each trial is a row of ``trials.csv``, so one that was killed goes on there."""
+"""A random search that takes hours. Each trial is a row of ``trials.csv``, so a stopped search can continue."""
 
 import json
 import time
@@ -8,15 +8,18 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import ParameterSampler
 
 from benchmarks.paper.store import Store
-from benchmarks.quality.versions import of_today, version_of
+from benchmarks.quality.versions import is_current, version_of
 
 FOLDER = Path(__file__).parent
 N_TRIALS = 20
 
 
 def best_settings(fit, space, X_val, y_val, seed, **search):
-    """Those of `N_TRIALS` draws from `space` with the best AUC on validation; `search` names what is searched."""
-    trials = Store("trials", FOLDER, stays=of_today)
+    """The settings with the best AUC on validation rows, of `N_TRIALS` random draws from `space`.
+
+    `search` has the contender, the data set and the model, which identify the search in ``trials.csv``.
+    """
+    trials = Store("trials", FOLDER, is_kept=is_current)
     keys = [
         {**search, "seed": seed, "version": version_of(search["contender"]), "settings": json.dumps(settings)}
         for settings in ParameterSampler(space, N_TRIALS, random_state=seed)

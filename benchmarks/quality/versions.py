@@ -1,4 +1,4 @@
-"""Which release of another library a figure is of: its rows hold as long as that release is installed."""
+"""Versions of the other libraries: their results are valid as long as the same version is installed."""
 
 from importlib.metadata import version
 
@@ -11,10 +11,10 @@ PACKAGES = {
 
 
 def version_of(contender):
-    """The version of the library that a contender is of; empty for ours, which the commit names."""
+    """The version of a contender's library; empty for this library, which the commit identifies."""
     return next((version(package) for start, package in PACKAGES.items() if contender.startswith(start)), "")
 
 
-def of_today(row):
-    """Whether a row is of another library, and of the release that is installed."""
+def is_current(row):
+    """Whether a row is a result of another library in the installed version."""
     return row["version"] == version_of(row["contender"]) != ""

@@ -1,7 +1,8 @@
-"""One option changed at a time, read on days to come: ``make windows``.
+"""One option changed at a time, tested on later days: ``make windows``.
 
-KuaiRand is trained from 25 April on and stopped on the two days that follow, or trained on these days too and stopped
-on a random tenth of all rows. Read are the two days after them. None is a day of the published tables.
+KuaiRand, trained on days from 25 April. Early stopping uses the two days that follow; or these days are training days
+too, and early stopping uses a random tenth of all rows. The models are tested on the two days after that, which are not
+test days of the published tables.
 """
 
 import argparse
@@ -39,12 +40,12 @@ def days(first, last):
 
 
 def rows_of(window, stop):
-    """What `fit` is given, and the rows that are read."""
-    first, last, *following, read, end = WINDOWS[window]
+    """The arguments of `fit`, and the test rows."""
+    first, last, *following, test_start, test_end = WINDOWS[window]
     if stop == "a random tenth":
-        return dict(zip("XY", days(first, following[-1]), strict=True)), days(read, end)
+        return dict(zip("XY", days(first, following[-1]), strict=True)), days(test_start, test_end)
     (X, Y), (X_val, Y_val) = days(first, last), days(*following)
-    return {"X": X, "Y": Y, "X_val": X_val, "Y_val": Y_val}, days(read, end)
+    return {"X": X, "Y": Y, "X_val": X_val, "Y_val": Y_val}, days(test_start, test_end)
 
 
 def main():
@@ -58,13 +59,13 @@ def main():
     store = Store("windows", HERE)
     for stop in options.stops:
         for window in options.windows:
-            given, (X, Y) = rows_of(window, stop)
+            arguments, (X, Y) = rows_of(window, stop)
             for seed in range(options.seeds):
                 for variant in options.only:
                     key = {"trained": window, "stopped on": stop, "variant": variant, "seed": seed}
                     if store.has(key):
                         continue
-                    model = FSMDClassifier(random_state=seed, **VARIANTS[variant]).fit(**given)
+                    model = FSMDClassifier(random_state=seed, **VARIANTS[variant]).fit(**arguments)
                     predicted = model.predict_marginals(X), model.predict_conditionals(X)[:, 1]
                     store.add([{**key, **measures.of_predictions(Y, *predicted)}])
                     print(*key.values(), *(f"{store.rows[-1][name]:.4f}" for name in AUCS), flush=True)

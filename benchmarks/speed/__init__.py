@@ -1,1 +1,1 @@
-"""Speed and memory, against two peers, a bare torch loop and the matrix products alone. See run.py."""
+"""Speed and memory, compared with two libraries, a bare torch loop and the matrix products alone. See run.py."""

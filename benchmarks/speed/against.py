@@ -1,8 +1,8 @@
-"""This tree against a former commit, in turn on one machine: ``make against REV=bcba792 EXTRA=fast``.
+"""Compare the speed of this tree and of an earlier commit: ``make against REV=bcba792 EXTRA=fast``.
 
-Absolute figures drift with the machine, so the two are asked by turns, each by an interpreter of its own. The
-median of the ratios within the rounds is what counts. ``make against REV=04dd4b3 EXTRA=arrow FIT=kuairand`` has each
-make whole fits with its own default parameters instead, early stopping included, on the days of the protocol.
+The speed of a machine drifts, so the two run in turn, each in its own interpreter. The result is the median of the
+ratios within the rounds. With ``make against REV=04dd4b3 EXTRA=arrow FIT=kuairand`` each makes whole fits with its own
+default parameters and early stopping, on the days of the protocol.
 """
 
 import argparse
@@ -58,7 +58,7 @@ for seed, _ in enumerate(sys.stdin):
 
 
 class Tree:
-    """A checkout and its interpreter, which does a piece of work whenever it is asked to."""
+    """A checkout whose interpreter repeats a piece of work on request."""
 
     def __init__(self, root, python, code, case):
         command = [python, "-c", code, json.dumps(case)]
@@ -75,20 +75,20 @@ class Tree:
 
 
 def checkout(revision, extra):
-    """The former commit in a folder and an environment of its own."""
+    """The path of the earlier commit, and the Python of its environment; both are created if necessary."""
     root = TREES / revision
     python = root / ".venv" / "bin" / "python"
     if not python.exists():
         subprocess.run(["git", "clone", "--quiet", ROOT, root], check=True)
         subprocess.run(["git", "checkout", "--quiet", revision], cwd=root, check=True)
         subprocess.run([sys.executable, "-m", "venv", root / ".venv"], check=True)
-        what = f".[{extra}]" if extra else "."
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "--editable", what], cwd=root, check=True)
+        requirement = f".[{extra}]" if extra else "."
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--editable", requirement], cwd=root, check=True)
     return root, python
 
 
 def whole_fit(name):
-    """The case of fits by default, whose rows both trees read from one file."""
+    """The case of fits with the defaults, with one file of rows for both trees."""
     table, path = load(name), TREES / f"{name}.pickle"
     path.write_bytes(pickle.dumps((*table.train, *table.valid)))
     return {"table": str(path), "estimator": "FSMDClassifier" if table.is_funnel else "FSClassifier"}
@@ -97,19 +97,21 @@ def whole_fit(name):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("revision")
-    parser.add_argument("--extra", default="", help="an extra of the former commit, such as fast")
-    parser.add_argument("--fit", choices=["kuairand", "census"], help="whole fits by default on this data instead")
-    parser.add_argument("--only", choices=CASES, nargs="*", default=list(CASES), help="these cases alone")
+    parser.add_argument("--extra", default="", help="an extra of the earlier commit, such as fast")
+    parser.add_argument(
+        "--fit", choices=["kuairand", "census"], help="make whole fits with the defaults on this data instead"
+    )
+    parser.add_argument("--only", choices=CASES, nargs="*", default=list(CASES), help="only these cases")
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
-    former = checkout(options.revision, options.extra)
+    earlier = checkout(options.revision, options.extra)
     if options.fit:
-        works = {f"a fit by default, {options.fit}": (FITTER, whole_fit(options.fit))}
+        works = {f"a fit with the defaults, {options.fit}": (FITTER, whole_fit(options.fit))}
     else:
         sizes = {"n_train": N_TRAIN, "epochs": EPOCHS}
         works = {name: (WORKER, CASES[name] | sizes) for name in options.only}
     for name, work in works.items():
-        trees = [Tree(*former, *work), Tree(ROOT, sys.executable, *work)]
+        trees = [Tree(*earlier, *work), Tree(ROOT, sys.executable, *work)]
         ratios = []
         for _ in range(options.rounds):
             before, now = (tree.seconds() for tree in trees)

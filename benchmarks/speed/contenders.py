@@ -1,6 +1,6 @@
-"""Who is compared. Each is built once, and then trains (`fit`) or scores (`predict`) as often as it is asked to.
+"""The contenders. Each is built once, and then trains (`fit`) or scores (`predict`) repeatedly.
 
-`trained` is the share of the rows that it trains on; the others validate.
+`trained` is the share of the rows that are training rows; the others are validation rows.
 """
 
 import contextlib
@@ -49,7 +49,7 @@ class Ours:
 
 
 class Experts(nn.Module):
-    """The MLPs of one level, one after the other, each of torch's own layers."""
+    """The experts of one level: MLPs of torch's own layers, computed one after the other."""
 
     def __init__(self, n, width, dims):
         super().__init__()
@@ -67,7 +67,7 @@ def mlp(width, dims):
 
 
 class PlainPLE(nn.Module):
-    """The network of this benchmark in torch's layers, as one would write it down; it shares no code with ours."""
+    """A straightforward version of the network in torch's own layers; it shares no code with this library."""
 
     def __init__(self):
         super().__init__()
@@ -76,16 +76,16 @@ class PlainPLE(nn.Module):
         n_groups = data.N_TASKS + 1
         sizes = [data.N_TASK_EXPERTS] * data.N_TASKS + [data.N_SHARED_EXPERTS]
         self.groups = [g for g in range(n_groups) for _ in range(sizes[g])]
-        self.levels, self.gates, self.mixed = nn.ModuleList(), nn.ModuleList(), []
+        self.levels, self.gates, self.selected = nn.ModuleList(), nn.ModuleList(), []
         for level in range(data.N_LEVELS):
             is_last = level == data.N_LEVELS - 1
             self.levels.append(Experts(len(self.groups), width, data.EXPERT_DIMS))
-            mixed = [
+            selected = [
                 [e for e, group in enumerate(self.groups) if g == data.N_TASKS or group in (g, data.N_TASKS)]
                 for g in range(data.N_TASKS if is_last else n_groups)
             ]
-            self.mixed.append(mixed)
-            self.gates.append(nn.ModuleList(nn.Linear(width, len(experts)) for experts in mixed))
+            self.selected.append(selected)
+            self.gates.append(nn.ModuleList(nn.Linear(width, len(experts)) for experts in selected))
             width = data.EXPERT_DIMS[-1]
         self.towers = nn.ModuleList(mlp(width, data.TOWER_DIMS) for _ in range(data.N_TASKS))
         self.outputs = nn.ModuleList(nn.Linear(data.TOWER_DIMS[-1], 1) for _ in range(data.N_TASKS))
@@ -93,18 +93,18 @@ class PlainPLE(nn.Module):
     def forward(self, codes, numbers):
         x = torch.cat((self.table(codes).flatten(1), numbers), dim=1)
         states = [x] * (data.N_TASKS + 1)
-        for experts, gates, mixed in zip(self.levels, self.gates, self.mixed, strict=True):
+        for experts, gates, selected in zip(self.levels, self.gates, self.selected, strict=True):
             outs = experts([states[group] for group in self.groups])
             states = [
-                (gate(state).softmax(1).unsqueeze(2) * outs[:, which]).sum(1)
-                for gate, state, which in zip(gates, states, mixed, strict=False)
+                (gate(state).softmax(1).unsqueeze(2) * outs[:, chosen]).sum(1)
+                for gate, state, chosen in zip(gates, states, selected, strict=False)
             ]
         parts = zip(self.towers, self.outputs, states, strict=False)
         return torch.cat([output(tower(state)) for tower, output, state in parts], dim=1)
 
 
 class Bare:
-    """The same network in plain torch and a loop of a few lines, on tensors that are ready, without validation."""
+    """The same network in plain torch, with a short training loop on prepared tensors, without validation."""
 
     trained = 1.0
 
@@ -135,10 +135,10 @@ class Bare:
 
 
 class Products:
-    """The limit: the matrix products of the network alone, one forward and two backward, by the fastest torch has.
+    """The limit: only the matrix products of the network, one forward and two backward, with torch's fastest operation.
 
-    Each product is timed by ``torch.bmm`` and, matrix by matrix, by the operation of oneDNN that torch's own compiler
-    calls; the faster is taken.
+    Each product is timed with ``torch.bmm`` and, matrix by matrix, with the oneDNN operation that torch's compiler
+    calls. The faster one is used.
     """
 
     trained = 1.0
@@ -159,7 +159,7 @@ class Products:
         self.ways = {n: self._fastest(n) for n in {batch_size, 1024}}
 
     def _tensors(self, n):
-        """For each layer the factors of its three products."""
+        """Yield the factors of the three products of each layer."""
         for k, i, o in self.shapes:
             x, w, g = torch.randn(k, n, i), torch.randn(k, i, o), torch.randn(k, n, o)
             yield (x, w), (x.transpose(1, 2), g), (g, w.transpose(1, 2))
@@ -192,7 +192,7 @@ def one_dnn(a, b):
 
 
 def faster(a, b, rounds=5):
-    """The way that has the shortest of some rounds."""
+    """The operation with the smallest time over some rounds."""
     times = {}
     for way in (bmm, one_dnn):
         way(a, b)
@@ -201,7 +201,7 @@ def faster(a, b, rounds=5):
 
 
 class DeepCTR:
-    """DeepCTR-Torch, through compile, fit and predict, without the L2 penalties that are its default."""
+    """DeepCTR-Torch, through compile, fit and predict, without its default L2 penalties."""
 
     trained = 0.9
 

@@ -9,7 +9,7 @@ CARDINALITY = 1000
 
 
 def make(n, *, cardinality=CARDINALITY, n_tasks=N_TASKS, seed=0):
-    """Codes (n, 30), numbers (n, 10) float32 and a funnel of labels (n, K)."""
+    """Codes (n, 30), numbers (n, 10) in float32, and labels of a funnel (n, K)."""
     random = np.random.default_rng(seed)
     codes = random.integers(cardinality, size=(n, N_CATEGORICAL), dtype=np.int32)
     numbers = random.standard_normal((n, N_NUMERIC), dtype=np.float32)

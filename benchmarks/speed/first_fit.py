@@ -1,4 +1,4 @@
-"""What the first fit costs in a new environment, over the same fit in a later process."""
+"""Time of the first fit in a new environment, relative to the same fit in a later process."""
 
 import statistics
 import subprocess
@@ -19,9 +19,9 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 def first_fit(rounds=3):
-    """Seconds of the first fit of a process in a fresh environment, of the first fit of a later process, their ratio.
+    """Seconds of the first fit in a new environment and of the first fit of a later process, and their ratio.
 
-    Each round installs this repository, and nothing but it, into an environment of its own.
+    Each round installs only this repository into a new environment.
     """
     rows = []
     for _ in range(rounds):

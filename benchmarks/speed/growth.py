@@ -1,4 +1,4 @@
-"""How cost and memory grow with rows, experts, vocabulary and tasks; each point in a process of its own."""
+"""How time and memory grow with rows, experts, vocabulary and tasks; each point is measured in a separate process."""
 
 import time
 
@@ -14,13 +14,13 @@ from sklearn_fsmd.training import Net
 
 BATCH = 2048
 TIMED_ROWS = 500_000
-"""A size is fitted until so many rows have been timed: a fit of three seconds says little on a shared machine."""
+"""Fits are repeated until this number of rows has been timed, since short times are unreliable on a shared machine."""
 STEPS = 25
-"""Steps that are timed where the rows are not what grows."""
+"""Number of timed steps, unless the number of rows grows."""
 
 
 class Case:
-    """A table, and a model to be fitted to it."""
+    """A table, and a model to fit on it."""
 
     def __init__(self, n, *, cardinality=data.CARDINALITY, n_tasks=2, **params):
         codes, numbers, self.labels = data.make(n, cardinality=cardinality, n_tasks=n_tasks)
@@ -29,10 +29,10 @@ class Case:
         self.frame[[f"x{i}" for i in range(data.N_NUMERIC)]] = numbers
         fixed = {"batch_size": BATCH, "lr": 1e-3, "max_epochs": 1, "random_state": 0, "categorical_features": names}
         self.model = PLEClassifier(**{**PLE, **fixed, **params})
-        self.model.fit(self.frame[:4096], self.labels[:4096])  # what is needed once is no part of the measure
+        self.model.fit(self.frame[:4096], self.labels[:4096])  # warm-up: one-time costs are not measured
 
     def fit(self):
-        """Median seconds of a whole fit, and the bytes that it takes at its peak; short fits are repeated."""
+        """Median seconds of a whole fit, and the peak memory that it adds; short fits are repeated."""
         times, peaks = [], []
         for _ in range(max(TIMED_ROWS // len(self.frame), 1)):
             start = time.perf_counter()
@@ -49,7 +49,7 @@ class Case:
         }
 
     def steps(self, table_rows=None):
-        """Median milliseconds of a step of training; with `table_rows`, codes are drawn from a table of that size."""
+        """Median milliseconds per training step; with `table_rows`, random codes from a table of that size are used."""
         times, step, encode = [], Net.train_step, FeatureEncoder.fit_encode
 
         def timed(net, *arguments, **options):
@@ -75,6 +75,7 @@ class Case:
 
 
 def alone(n, arguments, measure, *more, **params):
+    """The result of `measure` for a case, in a separate process."""
     process = Isolated(_case, n, {**params, **arguments})
     try:
         return process.call(measure, *more)
@@ -105,19 +106,19 @@ def rows(sizes=(50_000, 200_000, 1_000_000, 2_000_000)):
 
 
 def experts(counts=(2, 4, 8, 16, 32)):
-    """Milliseconds a step with so many experts a level, the shared ones included."""
-    share = {n: {"n_task_experts": max(n // 4, 1), "n_shared_experts": max(n - 2 * max(n // 4, 1), 1)} for n in counts}
-    return {"points": {n: alone(STEPS * BATCH, params, Case.steps) for n, params in share.items()}}
+    """Milliseconds per step by the number of experts per level, including the shared ones."""
+    split = {n: {"n_task_experts": max(n // 4, 1), "n_shared_experts": max(n - 2 * max(n // 4, 1), 1)} for n in counts}
+    return {"points": {n: alone(STEPS * BATCH, params, Case.steps) for n, params in split.items()}}
 
 
 def vocabulary(sizes=(100_000, 1_000_000, 10_000_000)):
-    """Milliseconds a step with a table of so many rows of 16 numbers."""
+    """Milliseconds per step by the number of rows of the table; a row has 16 numbers."""
     points = {n: alone(STEPS * BATCH, {"embedding_dim": 16}, Case.steps, n) for n in sizes}
     return {"points": points, "large_over_small": points[sizes[-1]]["step_ms"] / points[sizes[0]]["step_ms"]}
 
 
 def weighting(rules=("fixed", "uncertainty", "pcgrad", "gradnorm")):
-    """Milliseconds a step of two tasks under each rule that balances them; "fixed" is measured before and after."""
+    """Milliseconds per step of two tasks by `task_weighting`; "fixed" is measured before and after the others."""
     points = {}
     for name in (*rules, rules[0]):
         point = alone(STEPS * BATCH, {"task_weighting": name}, Case.steps)
@@ -130,5 +131,5 @@ def weighting(rules=("fixed", "uncertainty", "pcgrad", "gradnorm")):
 
 
 def tasks(counts=(1, 2, 4, 8)):
-    """Milliseconds a step with so many tasks."""
+    """Milliseconds per step by the number of tasks."""
     return {"points": {n: alone(STEPS * BATCH, {"n_tasks": n}, Case.steps) for n in counts}}

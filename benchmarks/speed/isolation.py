@@ -1,4 +1,4 @@
-"""Each contender in a process of its own: what one leaves in the allocator would speed up or slow down the next."""
+"""A separate process for each contender, so that memory left in the allocator does not affect the next contender."""
 
 import multiprocessing
 import time
@@ -8,30 +8,30 @@ from pathlib import Path
 
 STATUS, CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
-_kept = {}
+_state = {}
 
 
 class Isolated:
-    """A process that keeps what it has built: ``Isolated(build, …).call(function, …)`` is ``function(built, …)``."""
+    """A process that keeps the object it builds: ``Isolated(build, …).call(function, …)`` is ``function(built, …)``."""
 
     def __init__(self, build, *arguments):
         self.pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
-        self.pool.submit(_keep, build, *arguments).result()
+        self.pool.submit(_build, build, *arguments).result()
 
     def call(self, function, *arguments):
-        return self.pool.submit(_with_kept, function, *arguments).result()
+        return self.pool.submit(_call, function, *arguments).result()
 
     def close(self):
         self.pool.shutdown()
 
 
-def _keep(build, *arguments):
+def _build(build, *arguments):
     warnings.filterwarnings("ignore")
-    _kept["built"] = build(*arguments)
+    _state["built"] = build(*arguments)
 
 
-def _with_kept(function, *arguments):
-    return function(_kept["built"], *arguments)
+def _call(function, *arguments):
+    return function(_state["built"], *arguments)
 
 
 def seconds(function, *arguments):
@@ -41,8 +41,8 @@ def seconds(function, *arguments):
 
 
 def peak_bytes(function, *arguments):
-    """How far the memory of this process rises while `function` runs, and what it returns. Linux only."""
-    CLEAR_REFS.write_text("5")  # the high-water mark starts anew
+    """Peak memory while `function` runs minus the memory before, and what the function returns. Linux only."""
+    CLEAR_REFS.write_text("5")  # resets the high-water mark
     before = _status("VmRSS")
     result = function(*arguments)
     return _status("VmHWM") - before, result

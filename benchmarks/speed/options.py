@@ -1,4 +1,7 @@
-"""What options cost, against the same fit without, in turn: ``make options``. Ratios are medians over rounds."""
+"""Cost of options, compared with the same fit without them: ``make options``.
+
+The two fits run in turn. Ratios are medians over the rounds.
+"""
 
 import argparse
 import time
@@ -14,9 +17,9 @@ from sklearn_fsmd.encoding import InputEncoder, ListColumn
 N_ROWS, LENGTH, WIDTH, N_LISTS = 60_000, 20, 64, 200_000
 
 
-def seconds(work):
+def seconds(call):
     start = time.perf_counter()
-    work()
+    call()
     return time.perf_counter() - start
 
 
@@ -25,13 +28,13 @@ def fit(X, Y, **params):
 
 
 def lists(n):
-    """Lists of ids, as `HistoryFeatures` or a log has them."""
+    """Lists of ids, as from `HistoryFeatures` or a log."""
     ids = np.random.default_rng(0).integers(300, size=(n, LENGTH))
     return pd.Series(ids.tolist(), dtype=object, name="last_items")
 
 
 def vectors(n):
-    """Vectors such as those of items' pictures."""
+    """Vectors, like embeddings of pictures."""
     values = np.random.default_rng(0).normal(size=(n, WIDTH)).astype(np.float32)
     return pd.Series(list(values), dtype=object, name="picture")
 
@@ -45,25 +48,25 @@ def main():
     plain, with_lists = fit(X, Y), X.assign(last_items=lists(N_ROWS))
     shared = {"shared_embeddings": {"last_items": "item_id"}}
     plain()
-    for name, other in {
+    for name, with_option in {
         "n_members=4": fit(X, Y, n_members=4),
         f"lists of {LENGTH}, mean": fit(with_lists, Y, **shared),
         f"lists of {LENGTH}, attention": fit(with_lists, Y, list_pooling="attention", **shared),
         f"vectors of {WIDTH}": fit(X.assign(picture=vectors(N_ROWS)), Y),
     }.items():
-        ratios = [seconds(other) / seconds(plain) for _ in rounds]
+        ratios = [seconds(with_option) / seconds(plain) for _ in rounds]
         print(
             f"{name}: {np.median(ratios):.2f} times as long (from {min(ratios):.2f} to {max(ratios):.2f})", flush=True
         )
     column, values = ListColumn("last_items", None, 1, 1000, None), lists(N_LISTS)
     column.own.update(column.read(values)[0])
     column.own.finalize()
-    took = [seconds(lambda: column.own.encode(column.read(values)[0])) for _ in rounds]
-    print(f"{N_LISTS:,} lists of {LENGTH} are encoded in {np.median(took):.2f} s")
+    times = [seconds(lambda: column.own.encode(column.read(values)[0])) for _ in rounds]
+    print(f"{N_LISTS:,} lists of {LENGTH} are encoded in {np.median(times):.2f} s")
     encoder, frame = InputEncoder(FSMDClassifier()), vectors(N_LISTS).to_frame()
     encoder.fit_encode(frame)
-    took = [seconds(lambda: encoder.encode(frame)) for _ in rounds]
-    print(f"{N_LISTS:,} vectors of {WIDTH} are encoded in {np.median(took):.2f} s")
+    times = [seconds(lambda: encoder.encode(frame)) for _ in rounds]
+    print(f"{N_LISTS:,} vectors of {WIDTH} are encoded in {np.median(times):.2f} s")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The table and the growth curves as one picture."""
+"""Draw the rates and the growth curves as one picture."""
 
 from pathlib import Path
 
@@ -32,21 +32,21 @@ def bars(axis, title, table):
     colours = [OURS if name.startswith("sklearn-fsmd") else OTHERS for name in names]
     drawn = axis.barh(names, [table[name]["median"] / 1000 for name in names], color=colours)
     axis.bar_label(drawn, fmt="%.1f", padding=3, fontsize=8)
-    axis.margins(x=0.3)  # room for the figures
+    axis.margins(x=0.3)  # room for the labels
     axis.invert_yaxis()
     axis.set_title(title)
     axis.set_xlabel("thousand rows per second")
 
 
 def curve(axis, label, points, values, unit, *, base):
-    """Cost on the left axis, memory on the right one."""
+    """Draw time or rate on the left axis, and memory on the right axis."""
     sizes = [int(n) for n in values]
     axis.plot(sizes, list(values.values()), "o-", color=OURS)
     axis.set_ylabel(unit, color=OURS)
     axis.set_ylim(bottom=0)
     memory = axis.twinx()
     memory.plot(sizes, [point["peak_bytes"] / 2**20 for point in points.values()], "s--", color=OTHERS)
-    memory.set_ylabel("MiB at the peak", color=OTHERS)
+    memory.set_ylabel("peak memory (MiB)", color=OTHERS)
     memory.set_ylim(bottom=0)
     axis.set_xlabel(label)
     axis.set_xscale("log", base=base)

@@ -1,8 +1,8 @@
-"""Speed and memory against two peers, a bare loop and the matrix products: ``make bench``.
+"""Speed and memory, compared with two libraries, a bare loop and the matrix products: ``make bench``.
 
-Each contender lives in a process of its own, and they run in turn, one at a time, round after round. A figure is the
-median over the rounds, and a ratio the median of the ratios within the rounds, since the speed of a machine drifts.
-Absolute figures say little elsewhere.
+Each contender has a separate process. They run in turn, one at a time, round after round. A rate is the median over the
+rounds. A ratio is the median of the ratios within the rounds, since the speed of a machine drifts. Absolute numbers
+are not comparable between machines.
 """
 
 import argparse
@@ -30,13 +30,13 @@ from sklearn_fsmd.execution import way_here
 RESULTS = Path(__file__).parent.parent / "results.json"
 OURS = "sklearn-fsmd"
 BF16, PLAIN = {"bf16": {"precision": "bf16"}}, {"by torch alone": {"execution": "torch"}}
-"""Variants of ours."""
+"""Variants of this library."""
 EPOCHS = 2
 PEERS = "deepctr-torch", "torch-rechub"
 
 
 def build(name, batch_size, n, options):
-    """A contender, and the table that it works on."""
+    """A contender, and its data."""
     if execution := options.pop("execution", None):
         os.environ["SKLEARN_FSMD_EXECUTION"] = execution
     contender = CONTENDERS[name](batch_size, **options)
@@ -44,12 +44,13 @@ def build(name, batch_size, n, options):
 
 
 def train_rate(built):
-    """Rows per second, of those that are trained on; what validation costs is part of the time."""
+    """Training rows per second; the time includes validation."""
     contender, table = built
     return len(table[0]) * contender.trained * EPOCHS / seconds(contender.fit, *table, EPOCHS)
 
 
 def prepare(built, n=20_000):
+    """Fit a contender that needs a fit before it can score."""
     contender, table = built
     if hasattr(contender, "model"):
         contender.fit(*(part[:n] for part in table), 1)
@@ -61,7 +62,7 @@ def score_rate(built):
 
 
 def in_turn(processes, measure, rounds):
-    """What `measure` returns for each contender in each round."""
+    """The result of `measure` for each contender in each round; the contenders run in turn."""
     figures = {name: [] for name in processes}
     for i in range(rounds):
         for name, process in processes.items():
@@ -71,7 +72,7 @@ def in_turn(processes, measure, rounds):
 
 
 def summary(figures):
-    """For each contender the median, and how many times as fast ours is; for a variant of ours, how it does itself."""
+    """For each contender the median, and how many times as fast this library is."""
     table = {}
     for name, values in figures.items():
         ratios = [a / b for a, b in zip(figures[OURS], values, strict=True)]
@@ -93,9 +94,10 @@ def compare(batch_size, n, rounds, measure, *, variants=None, warm_up=None):
             process.close()
     table = summary(figures)
     for variant in variants:
-        own = figures[f"{OURS} {variant}"]
+        of_variant = figures[f"{OURS} {variant}"]
         table[f"{OURS} {variant}"]["over"] = {
-            name: statistics.median(a / b for a, b in zip(own, values, strict=True)) for name, values in figures.items()
+            name: statistics.median(a / b for a, b in zip(of_variant, values, strict=True))
+            for name, values in figures.items()
         }
     return table
 
@@ -132,24 +134,24 @@ def encode(n=200_000, rounds=5):
 
 
 def importing(rounds=7):
-    """Seconds to import this package, over those for torch and scikit-learn alone; in turn, in new processes."""
+    """Seconds to import this package in a new process, and their ratio to importing only torch and scikit-learn."""
     code = "import time; start = time.perf_counter(); import {}; print(time.perf_counter() - start)"
 
-    def measured(names):
+    def measure(names):
         run = subprocess.run([sys.executable, "-c", code.format(names)], capture_output=True, text=True, check=True)
         return float(run.stdout)
 
-    pairs = [(measured("sklearn_fsmd"), measured("torch, sklearn")) for _ in range(rounds)]
+    pairs = [(measure("sklearn_fsmd"), measure("torch, sklearn")) for _ in range(rounds)]
     return {"seconds": statistics.median(a for a, _ in pairs), "ratio": statistics.median(a / b for a, b in pairs)}
 
 
 def machine():
-    info = Path("/proc/cpuinfo")  # of Linux; elsewhere Python knows it
+    info = Path("/proc/cpuinfo")  # Linux only; elsewhere Python names the processor
     lines = info.read_text().splitlines() if info.exists() else []
-    known = {line.split("\t")[0]: line.partition(": ")[2] for line in lines}  # of the last core, which is as the others
+    fields = {line.split("\t")[0]: line.partition(": ")[2] for line in lines}  # of the last core
     return {
-        "processor": known.get("model name") or platform.processor() or platform.machine(),
-        "family and model": f"{known.get('cpu family', '?')}, {known.get('model', '?')}",  # of AMD's: 25, 17 is Zen 4
+        "processor": fields.get("model name") or platform.processor() or platform.machine(),
+        "family and model": f"{fields.get('cpu family', '?')}, {fields.get('model', '?')}",  # AMD 25, 17 is Zen 4
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "execution": ", ".join(way_here("cpu")),
         "threads": torch.get_num_threads(),
@@ -171,7 +173,7 @@ def write(results):
 
 
 def show(result):
-    """A table where there is one, and single figures below it."""
+    """Print a result: a table, if there is one, and the single numbers below it."""
     table = result.get("points", result)
     if all(isinstance(row, dict) for row in table.values()):
         figures = pd.DataFrame(table).T.drop(columns=["over", "rounds"], errors="ignore")
@@ -187,7 +189,7 @@ def main():
     parser.add_argument("--rows", type=int, default=60_000, help="rows to train on (default: 60000)")
     parser.add_argument("--score-rows", type=int, default=1_000_000, help="rows to score (default: 1000000)")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--parts", nargs="*", help="run only these, and keep the other results")
+    parser.add_argument("--parts", nargs="*", help="run only these parts, and keep the other results")
     options = parser.parse_args()
     parts = {
         "train, batch 2048": lambda: compare(2048, options.rows, options.rounds, train_rate, variants=BF16 | PLAIN),
@@ -209,7 +211,7 @@ def main():
     for name in options.parts or parts:
         print(name, flush=True)
         results[name] = parts[name]()
-        results["made"][name] = made  # parts may be of several runs, which are not to be compared then
+        results["made"][name] = made  # parts may come from different runs
         show(results[name])
         write(results)
     if all(name in results for name in parts):

@@ -1,4 +1,4 @@
-"""What a process that loads a model and scores needs, for each byte of its weights."""
+"""Memory of a process that loads a model and scores, per byte of the weights."""
 
 import statistics
 import subprocess
@@ -11,7 +11,7 @@ import numpy as np
 from sklearn_fsmd import FSMDClassifier
 
 SMALL, LARGE = 1000, 1_000_000
-"""Values of the one column, and so rows of the table."""
+"""Number of values of the only column, which is the number of rows of the table."""
 
 SCORE = """
 import sys
@@ -28,16 +28,16 @@ print(resident() - before)
 
 
 def scoring_memory(rounds=3):
-    """Bytes that a process grows by when it loads a file and scores 1,000 rows; needs Linux.
+    """The growth in bytes of a process that loads a file and scores 1,000 rows; needs Linux.
 
-    What is needed once, whichever the model (modules that are imported then, memory of torch), a small model tells.
+    A small model gives the memory that does not depend on the model (imported modules, memory of torch).
     """
     (small_weights, small), (weights, large) = (_grown(n, rounds) for n in (SMALL, LARGE))
     return {"weights_bytes": weights, "once_bytes": small, "over_weights": (large - small) / (weights - small_weights)}
 
 
 def _grown(n, rounds):
-    """The bytes of a model's weights, and by how many a process grows that scores with it."""
+    """The bytes of a model's weights, and the growth of a process that scores with it."""
     X, Y = np.arange(n, dtype=float).reshape(-1, 1), np.random.default_rng(0).integers(2, size=(n, 1))
     options = {"embedding_dim": 32, "min_frequency": 1, "target_statistics": None, "random_state": 0}
     steps = {"max_epochs": 1, "batch_size": 8192, "early_stopping": False}

@@ -1,4 +1,4 @@
-"""What the build of the site makes: pages of the API and of evidence, the front page's table and pictures, the map."""
+"""The generated parts of the site: API, evidence, package layout, parameters, and parts of the front page."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 NOT_OURS = [
-    (r"py:.*", r"(?!sklearn_fsmd).*"),  # there are no inventories of other projects, so that the build needs no network
+    (r"py:.*", r"(?!sklearn_fsmd).*"),  # the build needs no network, so it has no inventories of other projects
 ]
-"""Targets whose absence is no fault: those of other projects."""
+"""Missing link targets that are no error: names of other projects."""
 
 
 def write_all(app: Any) -> None:
-    """Write every generated page and picture, and remove pages that nothing makes any more."""
+    """Write every generated page and picture, and remove API pages that are no longer generated."""
     from tools import api, evidence, house, landing, parameters, play
 
     docs = Path(app.srcdir)
@@ -20,13 +20,13 @@ def write_all(app: Any) -> None:
     pages["api/parameters.md"] = parameters.page()
     for path, content in pages.items():
         _write(docs / path, content)
-    for old in (docs / "api").rglob("*.rst"):
-        if old.relative_to(docs).as_posix() not in pages:
-            old.unlink()
+    for stale in (docs / "api").rglob("*.rst"):
+        if stale.relative_to(docs).as_posix() not in pages:
+            stale.unlink()
 
 
 def _write(path: Path, content: str | bytes) -> None:
-    """Write a file, unless it is there already: what is unchanged need not be read again."""
+    """Write a file unless its content is unchanged, so that Sphinx does not read it again."""
     data = content.encode() if isinstance(content, str) else content
     if not path.exists() or path.read_bytes() != data:
         path.parent.mkdir(parents=True, exist_ok=True)

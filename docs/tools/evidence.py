@@ -1,4 +1,4 @@
-"""The pages of evidence, which are made of the stored results in `benchmarks`."""
+"""The pages of evidence, made from the stored results in `benchmarks`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import pandas as pd
 
 from tools.results import ROOT, Stored, as_table, number, read, read_json, source_of_json
 
-AUCS = {"click_auc": "AUC click", "conversion_auc": "AUC conversion", "conversion_after_auc": "AUC of the clicked"}
+AUCS = {"click_auc": "AUC click", "conversion_auc": "AUC conversion", "conversion_after_auc": "AUC pCVR"}
+PCVR = "The AUC and the log loss of pCVR are computed on clicked rows."
 LOG_LOSSES = {
     "click_log_loss": "log loss click",
     "conversion_log_loss": "log loss conversion",
-    "conversion_after_log_loss": "log loss of the clicked",
+    "conversion_after_log_loss": "log loss pCVR",
 }
 CALIBRATION = {"click_ratio": "click, predicted / observed", "click_ece": "calibration error"}
 PAPER = {"auc_1": "AUC 1", "auc_2": "AUC 2", "mean_auc": "mean", "seconds": "seconds"}
@@ -23,115 +24,119 @@ QUALITY = "benchmarks/quality/results.csv"
 PAGES: dict[str, tuple[str, str, list[Stored]]] = {
     "quality": (
         "Quality",
-        "Predictions beside LightGBM, CatBoost and two libraries of networks. `README.md` says what is compared with "
-        "what; seconds are those of the fit, with early stopping; other commits may be of another machine, "
-        "and where other work ran beside there are none.",
+        "Predictions compared with LightGBM, CatBoost and two libraries of networks; `README.md` describes the "
+        f"comparison. {PCVR} Seconds are the time of a fit with early stopping; they are missing if other work ran on "
+        "the machine. Results of different commits may come from different machines.",
         [
             Stored(QUALITY, "make quality", ["contender"], AUCS | {"seconds": "seconds"},
                    "data == 'kuairand' and part == 'test'", "KuaiRand-Pure",
-                   "Trained on 25 April to 2 May 2022, stopped on 3 and 4 May, read on 5 and 6 May."),
+                   "Trained on 25 April to 2 May 2022, stopped on 3 and 4 May, tested on 5 and 6 May."),
             Stored(QUALITY, "make quality", ["contender"], LOG_LOSSES | CALIBRATION,
                    "data == 'kuairand' and part == 'test'", "Log loss and calibration on KuaiRand-Pure"),
             Stored(QUALITY, "make quality", ["contender"],
                    {"income_auc": "AUC income", "never_married_auc": "AUC never married", "seconds": "seconds"},
                    "data == 'census' and part == 'test'", "Census-Income"),
             Stored("benchmarks/quality/choices.csv", "make choices", ["variant"], AUCS, "data == 'kuairand'",
-                   "How defaults were chosen", "One option at a time, on the validation days of KuaiRand."),
+                   "How the defaults were chosen", "One option changed at a time, on the validation days of KuaiRand."),
             Stored("benchmarks/quality/choices.csv", "make choices", ["variant"],
                    {"income_auc": "AUC income", "income_log_loss": "log loss income",
                     "never_married_auc": "AUC never married", "never_married_log_loss": "log loss never married"},
-                   "data == 'census'", "Finer bins and less dropout on Census", "On its validation half."),
+                   "data == 'census'", "Finer bins and less dropout on Census", "On the validation half of Census."),
             Stored("benchmarks/quality/numbers.csv", "make numbers", ["data", "variant"],
                    {"first_auc": "AUC 1", "second_auc": "AUC 2", "first_log_loss": "log loss 1",
-                    "second_log_loss": "log loss 2"}, "", "Numbers in bins, and between them",
-                   "Public tables without ids, of 12,000 to 35,000 rows of training, read on a fifth that had no part "
-                   "in the fit; Census and KuaiRand on their validation rows. 32 bins and four members are with "
-                   "vectors between bins. Means of the seeds; LightGBM, one seed, is a model per target."),
+                    "second_log_loss": "log loss 2"}, "", "Numbers in bins, and interpolated between bins",
+                   "Public tables without ids, with 12,000 to 35,000 training rows, tested on a fifth of the rows that "
+                   "had no part in the fit; Census and KuaiRand on their validation rows. The variants with 32 bins "
+                   "and with four members interpolate between bins. Means over the seeds; LightGBM has one seed and a "
+                   "model per target."),
             Stored("benchmarks/quality/dropout.csv", "make dropout", ["data", "rows", "dropout"],
                    {"first_auc": "AUC 1", "second_auc": "AUC 2", "first_log_loss": "log loss 1",
-                    "second_log_loss": "log loss 2"}, "", "How much to drop where there are no ids",
-                   "Public tables without ids, all rows of training and 50,000 of them. Read on a fifth that had no "
-                   "part in the fit, Census on its validation half. Means of three seeds."),
+                    "second_log_loss": "log loss 2"}, "", "Dropout for tables without ids",
+                   "Public tables without ids, with all training rows and with 50,000 of them. Tested on a fifth of "
+                   "the rows that had no part in the fit, Census on its validation half. Means over three seeds."),
             Stored("benchmarks/quality/windows.csv", "make windows", ["stopped on", "trained", "variant"], AUCS, "",
-                   "How often a value has to be seen",
-                   "KuaiRand, trained from 25 April on, stopped on the two days that follow, or trained on these too "
-                   "and stopped on a random tenth of the rows; read on the two days after them."),
+                   "How often a value must occur to be known",
+                   "KuaiRand, trained on days from 25 April. Early stopping uses the two days that follow; or these "
+                   "days are training days too, and early stopping uses a random tenth of the rows. Tested on the two "
+                   "days after that."),
             Stored("benchmarks/quality/slopes.csv", "make slopes", ["data", "rows", "spread"],
                    {"log_loss_1": "log loss 1", "log_loss_2": "log loss 2", "slope_1": "slope 1", "slope_2": "slope 2"},
-                   "", "How freely validation rows set a slope",
-                   "Log loss of rows that had no part in the fit, by the spread of the logarithm of a slope before "
-                   "rows are seen: 0 for no slope, 1,000 for rows alone, from 1/4 to 4. Step 1 is the click, 2 the "
-                   "conversion of clicked rows; on Census they are the two targets."),
+                   "", "How freely validation rows set the calibration slope",
+                   "Log loss on rows that had no part in the fit, by the prior standard deviation of the logarithm of "
+                   "the slope. With 0 the slope is 1; with 1,000 the rows alone set it, between 1/4 and 4. Step 1 is "
+                   "the click, step 2 is pCVR on clicked rows; on Census the steps are the two targets."),
             Stored("benchmarks/quality/patience.csv", "make patience", ["data", "rows", "patience"],
                    {"epochs": "epochs", "first_auc": "AUC 1", "second_auc": "AUC 2", "first_log_loss": "log loss 1",
                     "second_log_loss": "log loss 2"}, "", "How long to wait for a better epoch",
-                   "Of fits of so many rows, stopped on a tenth as many and read on others; means of the seeds."),
+                   "Early stopping uses a tenth as many rows as training; tested on new rows; means over the seeds."),
             Stored("benchmarks/quality/learning_rates.csv", "make learning-rates", ["data", "rows", "lr"],
                    {"epochs": "epochs", "first_auc": "AUC 1", "second_auc": "AUC 2", "first_log_loss": "log loss 1",
                     "second_log_loss": "log loss 2"}, "", "Learning rates",
-                   "Of fits of so many rows, read on others; means of the seeds."),
+                   "By the number of training rows, tested on new rows; means over the seeds."),
             Stored("benchmarks/quality/members.csv", "make members", ["data", "rows", "n_members"],
                    {"epochs": "epochs", "first_auc": "AUC 1", "second_auc": "AUC 2", "first_log_loss": "log loss 1",
-                    "second_log_loss": "log loss 2"}, "", "What four members are worth",
-                   "Of fits of so many rows, read on others; means of the seeds."),
+                    "second_log_loss": "log loss 2"}, "", "Gain from four members",
+                   "By the number of training rows, tested on new rows; means over the seeds."),
             Stored("benchmarks/quality/few_rows.csv", "make few-rows", ["data", "rows", "mode"],
                    {"steps": "steps", "first_auc": "AUC 1", "second_auc": "AUC 2", "first_log_loss": "log loss 1",
                     "second_log_loss": "log loss 2"}, "", "How long to train without validation rows",
-                   "Of fits of so many rows, read on others: after a number of passes over all of them, or with a "
-                   "tenth set aside to stop on; means of the seeds."),
+                   "By the number of rows: a number of epochs on all rows, or early stopping on a tenth of them. "
+                   "Tested on new rows; means over the seeds."),
             Stored("benchmarks/quality/enough_rows.csv", "make enough-rows", ["data", "rows", "model"],
                    {"first_auc": "AUC 1", "second_auc": "AUC 2", "first_log_loss": "log loss 1",
-                    "second_log_loss": "log loss 2"}, "", "From how many rows on",
-                   "The defaults beside a logistic regression for each target, on rows that had no part in the fits; "
-                   "means of the seeds. The learning rates of few rows were chosen by such rows too."),
+                    "second_log_loss": "log loss 2"}, "", "How many rows the defaults need",
+                   "The defaults and a logistic regression for each target, tested on rows that had no part in the "
+                   "fits; means over the seeds. The learning rates for few rows were chosen on such rows too."),
             Stored("benchmarks/quality/tables.csv", "make tables", ["variant"], AUCS | {"seconds": "seconds"}, "",
-                   "Tables trained by rows", "On the validation days of KuaiRand."),
+                   "Dense and sparse updates of embedding tables", "On the validation days of KuaiRand."),
             Stored("benchmarks/quality/all_rows.csv", "make all-rows", ["contender", "rows"],
                    AUCS | {"click_log_loss": "log loss click", "conversion_log_loss": "log loss conversion"}, "",
-                   "What the latest rows are worth beyond saying when to stop", "Of `training`: trained to 2 May, "
-                   "stopped on 3 and 4 May, read on 5 and 6 May. Of `all`: 3 and 4 May count too, in the statistics of "
-                   "this library, which sets them aside by itself, and for trees in a second fit of as many trees."),
+                   "Gain from using the latest rows for more than early stopping", "`training`: trained up to 2 May, "
+                   "stopped on 3 and 4 May, tested on 5 and 6 May. `all`: 3 and 4 May are used too. This library sets "
+                   "them aside by itself, and adds them to its target statistics. Trees are fitted again, with as many "
+                   "trees as before."),
             Stored("benchmarks/days.csv", "make days", ["way"],
                    {"click_auc": "AUC click", "conversion_auc": "AUC conversion", "click_log_loss": "log loss click",
-                    "conversion_log_loss": "log loss conversion"}, "", "A model that is brought up to date each day",
-                   "On KuaiRand: fitted on six days, brought up to date after each of the next five, and read on the "
-                   "day that follows."),
+                    "conversion_log_loss": "log loss conversion"}, "", "Ways to update a model each day",
+                   "On KuaiRand: fitted on six days, updated after each of the next five, and tested on the day that "
+                   "follows."),
             Stored("benchmarks/quality/averaged.csv", "make averaged", ["data", "n_fits"],
                    AUCS | {"income_auc": "AUC income", "never_married_auc": "AUC never married"}, "",
-                   "Whole fits, averaged", "What so many fits give whose predictions are averaged: the measure of what "
-                   "the members of an ensemble can reach. Read on 5 and 6 May 2022, and on the test half of Census."),
+                   "Averages of whole fits", "The predictions of whole fits are averaged: this shows what the members "
+                   "of an ensemble can reach. Tested on 5 and 6 May 2022, and on the test half of Census."),
             Stored("benchmarks/quality/trials.csv",
                    'python -m benchmarks.quality.run --data kuairand --only "CatBoost, tuned" --seeds 1',
                    ["model", "settings"], {"valid_auc": "AUC", "seconds": "seconds"}, "",
-                   "Trials of the search for the tuned CatBoost", "By the AUC on 3 and 4 May, for clicks (first), long "
-                   "views (second) and those of clicked rows. It went on over several starts, so the seconds in the "
-                   "table of results are those of the last start alone."),
+                   "Trials of the search for the tuned CatBoost", "The AUC is that on 3 and 4 May, for clicks (first), "
+                   "long views (second), and long views of clicked rows. The search was resumed several times, so the "
+                   "seconds in the table of results are those of the last part."),
             Stored("benchmarks/quality/funnels.csv", "make funnels", ["rate", "conflict", "selection", "variant"], AUCS,
-                   "", "Losses of a chain where the truth is known",
-                   "Simulated funnels: the rate of conversions, how much what invites clicks speaks against "
-                   "conversions, and how strongly the log preferred likely clicks."),
+                   "", "Losses of a chain, on simulated funnels",
+                   "`rate`: the rate of conversions. `conflict`: how much the tastes that make clicks likely make "
+                   "conversions unlikely. `selection`: how strongly the log prefers items with likely clicks."),
         ],
     ),
     "history": (
         "History, lists and watch times",
-        "What the past of a row, the last items of a user and a target with values are worth.",
+        f"Gain from history features, from a list of a user's last items, and from a target with values. {PCVR}",
         [
             Stored("benchmarks/history/quality.csv", "make history", ["contender"], AUCS | {"seconds": "seconds"},
-                   "part == 'test'", "The past of a row, on KuaiRand-Pure", "Read on 5 and 6 May 2022."),
+                   "part == 'test'", "History features on KuaiRand-Pure", "Tested on 5 and 6 May 2022."),
             Stored("benchmarks/history/lists.csv", "make lists", ["contender"],
                    {"click_auc": "AUC click", "conversion_auc": "AUC conversion"}, "", "A list of the last items",
-                   "In simulated logs whose clicks depend on the last five items."),
+                   "On simulated logs whose clicks depend on the last five clicked items."),
             Stored("benchmarks/history/watch.csv", "make watch", ["contender"],
-                   {"concordance": "concordance", "mae": "mean absolute error (s)", "rmse": "root mean square (s)",
-                    "decile_bias": "decile bias", "mean_auc": "mean AUC"}, "", "Seconds watched after a click",
-                   "On KuaiRand-Pure, 5 and 6 May 2022."),
+                   {"concordance": "concordance", "mae": "mean absolute error (s)",
+                    "rmse": "root mean squared error (s)", "decile_bias": "decile bias", "mean_auc": "mean AUC"},
+                   "", "Seconds watched after a click",
+                   "On KuaiRand-Pure, 5 and 6 May 2022: errors on the clicked rows, mean AUC of click and conversion "
+                   "on all rows."),
         ],
     ),
     "coming_from": (
         "Coming from other libraries",
-        "What the two sides of each page of {doc}`../coming_from/index` predict on 20,000 simulated rows, one seed and "
-        "nothing tuned. `share above`: the share of rows whose conversion is predicted to be more probable than their "
-        "click.",
+        "The two sides of each page of {doc}`../coming_from/index`, on 20,000 simulated rows with one seed. Nothing is "
+        "tuned. `share above` is the share of rows with a predicted probability of conversion above that of the click.",
         [
             Stored("benchmarks/coming_from/results.csv", "make coming-from", ["page", "side"],
                    {"click_auc": "AUC click", "conversion_auc": "AUC conversion", "share_above": "share above"}),
@@ -150,8 +155,8 @@ PAGES: dict[str, tuple[str, str, list[Stored]]] = {
     ),
     "paper_tables": (
         "The paper's tables, rerun",
-        "{doc}`../paper` says which of its claims hold. Here are the figures; `benchmarks/paper/results.md` sets them "
-        "beside those printed in the paper. AUC 1 and 2 are those of the two targets, in order.",
+        "{doc}`../paper` lists which claims of the paper hold. These are the results; `benchmarks/paper/results.md` "
+        "compares them with the results printed in the paper. AUC 1 and AUC 2 belong to the two targets, in order.",
         [
             Stored("benchmarks/paper/table2.csv", "make paper PART=table2", ["model"], PAPER, "",
                    "Table II: Census-Income, the paper's parameters"),
@@ -165,7 +170,7 @@ PAGES: dict[str, tuple[str, str, list[Stored]]] = {
             Stored("benchmarks/paper/table4-defaults.csv", "make paper PART=table4-defaults", ["model"], PAPER, "",
                    "Table IV: KuaiRand-Pure, this library's defaults"),
             Stored("benchmarks/paper/funnel.csv", "make paper PART=funnel", ["model", "conflict"], PAPER, "",
-                   "A simulated funnel, whose tasks conflict more or less"),
+                   "A simulated funnel, by the conflict of its tasks"),
             Stored("benchmarks/paper/figure11.csv", "make paper PART=figure11",
                    ["param_tower_dims", "param_gate_dims"], SEARCH, "", "Figure 11: widths of the towers"),
             Stored("benchmarks/paper/figure12.csv", "make paper PART=figure12", ["param_gate_dims"], SEARCH, "",
@@ -184,16 +189,16 @@ SPEED, SOAK = "benchmarks/results.json", "benchmarks/soak.json"
 PICTURES = {
     "paper_tables": {
         "paper/figure10.png": "Figure 10: gains over Base",
-        "paper/figure11-1.png": "Figure 11: widths of the towers, bottoms of one level",
-        "paper/figure11-2.png": "Figure 11: widths of the towers, bottoms of two levels",
-        "paper/figure12-1.png": "Figure 12: hidden layers of the gates, bottoms of one level",
-        "paper/figure12-2.png": "Figure 12: hidden layers of the gates, bottoms of two levels",
-        "paper/figure13-1.png": "Figure 13: numbers of experts, bottoms of one level",
-        "paper/figure13-2.png": "Figure 13: numbers of experts, bottoms of two levels",
+        "paper/figure11-1.png": "Figure 11: widths of the towers, bottom with one level",
+        "paper/figure11-2.png": "Figure 11: widths of the towers, bottom with two levels",
+        "paper/figure12-1.png": "Figure 12: hidden layers of the gates, bottom with one level",
+        "paper/figure12-2.png": "Figure 12: hidden layers of the gates, bottom with two levels",
+        "paper/figure13-1.png": "Figure 13: numbers of experts, bottom with one level",
+        "paper/figure13-2.png": "Figure 13: numbers of experts, bottom with two levels",
     },
     "speed": {"results.png": "Rows per second, and how time and memory grow"},
 }
-"""Of a page the pictures in `benchmarks`, which the commands make that make its results."""
+"""{page: {picture in `benchmarks`: text}}; the commands that make the results also make the pictures."""
 
 
 def write(docs: Path) -> dict[str, str | bytes]:
@@ -201,13 +206,13 @@ def write(docs: Path) -> dict[str, str | bytes]:
     pages = {
         name: "\n".join([f"# {title}\n", text, "", *(table.markdown() for table in tables)])
         for name, (title, text, tables) in PAGES.items()
-    } | {name: page() for name, page in OF_JSON.items()}
-    made: dict[str, str | bytes] = {f"evidence/{name}.md": text + pictures(name) for name, text in pages.items()}
-    return made | {of: (ROOT / "benchmarks" / path).read_bytes() for path, of in copies().items()}
+    } | {name: page() for name, page in JSON_PAGES.items()}
+    files: dict[str, str | bytes] = {f"evidence/{name}.md": text + pictures(name) for name, text in pages.items()}
+    return files | {copy: (ROOT / "benchmarks" / path).read_bytes() for path, copy in copies().items()}
 
 
 def copies() -> dict[str, str]:
-    """Each picture, and its copy under `docs`."""
+    """The copy under `docs` of each picture."""
     return {path: f"_generated/{path.replace('/', '-')}" for paths in PICTURES.values() for path in paths}
 
 
@@ -218,7 +223,7 @@ def pictures(page: str) -> str:
 
 
 def speed() -> str:
-    """Rows per second beside others, and how time and memory grow."""
+    """The page of speed: rows per second of each contender, and how time and memory grow."""
     stored = read_json(SPEED)
     made = stored["made"]
     contenders = dict.fromkeys(name for part in RATES for name in stored[part])
@@ -228,8 +233,9 @@ def speed() -> str:
     )
     sections = [
         "# Speed\n",
-        "One network, PLE of 30 categorical and 10 numeric columns, in each library; each contender in a process of "
-        "its own, in turn. `products` are the matrix products of that network alone, by the fastest torch has.\n",
+        "Each library trains the same network, PLE with 30 categorical and 10 numeric columns. Each contender runs in "
+        "a separate process, in turn. `products` are only the matrix products of that network, with torch's fastest "
+        "operation.\n",
         "## Rows per second\n",
         f"Medians of {made[RATES[0]]['rounds']} rounds.\n",
         as_table(table),
@@ -241,10 +247,9 @@ def speed() -> str:
         if isinstance(values.get("points"), dict):
             sections += [f"## {part[0].upper()}{part[1:]}\n", _growth(part, values["points"]), ""]
             sections += [source_of_json(SPEED, "make bench", made[part]), ""]
-    one = stored["one row"]
     latency = pd.DataFrame(
-        {"one row as": kind, "median (ms)": number(t["p50_ms"]), "99 % below (ms)": number(t["p99_ms"])}
-        for kind, t in one.items()
+        {"one row as": kind, "median (ms)": number(t["p50_ms"]), "99th percentile (ms)": number(t["p99_ms"])}
+        for kind, t in stored["one row"].items()
     )
     sections += ["## One row\n", as_table(latency), "", source_of_json(SPEED, "make bench", made["one row"]), ""]
     return "\n".join(sections)
@@ -266,7 +271,7 @@ def _growth(part: str, points: dict[str, dict[str, float]]) -> str:
 
 
 def soak() -> str:
-    """Memory, threads and files after many fits."""
+    """The page of the long run: memory, threads and files after many fits."""
     stored = read_json(SOAK)
     table = pd.DataFrame(
         {"": name, "before": f"{before:,}", "after": f"{stored['after'][name]:,}"}
@@ -276,16 +281,16 @@ def soak() -> str:
     return "\n".join(["# A long run\n", text, "", as_table(table), "", source_of_json(SOAK, "make soak", stored), ""])
 
 
-OF_JSON: dict[str, Callable[[], str]] = {"speed": speed, "soak": soak}
+JSON_PAGES: dict[str, Callable[[], str]] = {"speed": speed, "soak": soak}
 
 
 def shown() -> set[str]:
-    """The files of results that a page shows."""
+    """The result files that the pages show."""
     return {table.file for _, _, tables in PAGES.values() for table in tables} | {SPEED, SOAK}
 
 
 def stored() -> set[str]:
-    """The files of results that there are."""
+    """All result files in `benchmarks`."""
     files = [path for kind in ("csv", "json") for path in (ROOT / "benchmarks").rglob(f"*.{kind}")]
     return {path.relative_to(ROOT).as_posix() for path in files if "predictions" not in path.parts}
 

@@ -1,4 +1,4 @@
-"""The gallery: which examples run when the site is made, and what is shown of those that take longer."""
+"""The gallery: which examples run when the site is built, and what the pages of the others show."""
 
 from __future__ import annotations
 
@@ -29,27 +29,28 @@ ORDER = (
     "train_on_ray",
     "score_a_folder",
 )
-"""From the shortest to the longest; others follow, by their names."""
+"""From the shortest to the longest; others follow in alphabetical order."""
 
 
-def _written(name: str) -> list[str]:
-    """The lines of a file beside the examples."""
+def _lines(name: str) -> list[str]:
+    """The lines of a file in the folder of the examples."""
     path = STORED.parents[1] / "examples" / name
     return path.read_text().splitlines() if path.exists() else []
 
 
 LONG = sorted(path.stem for path in STORED.glob("*.json"))
-"""Examples that take minutes or large data: `make docs-stored EXAMPLES=…` runs them, and the site shows the outcome."""
+"""Examples that take minutes or large data: `make docs-stored EXAMPLES=…` runs them, and the site shows the output."""
 
 ELSEWHERE = {
-    "understanding": "Its pictures are on the page :doc:`/understanding`, which says how each is read.",
-    "model_card": "What it writes:\n\n.. code-block:: none\n\n    " + "\n    ".join(_written("model_card.md")),
+    "understanding": "Its pictures are on the page :doc:`/understanding`, which explains them.",
+    "model_card": "The example writes this file:\n\n.. code-block:: none\n\n    "
+    + "\n    ".join(_lines("model_card.md")),
 }
-"""Examples that are not run for their page, and what stands there: the outcome of some is a file of the repository."""
+"""Examples that are not run for their page, and what the page shows instead."""
 
 
 def order_of(file_name: str) -> str:
-    """A key for sorting."""
+    """The sort key of an example."""
     name = file_name.removesuffix(".py")
     return f"{ORDER.index(name):03}" if name in ORDER else f"999{name}"
 
@@ -65,14 +66,14 @@ CONFIGURATION = {
     "backreferences_dir": "_generated/uses",
     "remove_config_comments": True,
     "show_signature": False,
-    "write_computation_times": False,  # a page that loads scripts from afar; each example says its own time
+    "write_computation_times": False,  # that page loads scripts from another host
     "abort_on_example_error": False,
     "only_warn_on_example_error": False,
 }
 
 
 def show_stored(app: Any, page: str, source: list[str]) -> None:
-    """Add what a long example printed and drew, and when and how, to the page of an example that was not run."""
+    """Add the stored output to the page of an example that was not run."""
     name = page.removeprefix("gallery/")
     if page.startswith("gallery/") and (name in LONG or name in ELSEWHERE):
         parts = re.split(r"^(?=\.\. _sphx_glr_download_gallery_)", source[0], maxsplit=1, flags=re.MULTILINE)
@@ -80,7 +81,7 @@ def show_stored(app: Any, page: str, source: list[str]) -> None:
 
 
 def outcome(name: str) -> str:
-    """What is stored of a run, as reStructuredText."""
+    """The stored output of a run, as reStructuredText."""
     run = json.loads((STORED / f"{name}.json").read_text())
     minutes = run["seconds"] / 60
     lines = [

@@ -15,7 +15,7 @@ BOX, GAP, ROW, MARGIN = (164, 46), 18, 92, 20
 
 
 class Part(NamedTuple):
-    """A folder, or a file at the top of the package; a folder inside another one is a part of its own."""
+    """A folder, or a file at the top of the package; a folder inside another one is a separate part."""
 
     name: str
     files: int
@@ -26,12 +26,12 @@ class Part(NamedTuple):
 
 def parts() -> dict[str, Part]:
     """The parts of the package by name, each with the parts that it imports."""
-    found: dict[str, list[Path]] = defaultdict(list)
+    files: dict[str, list[Path]] = defaultdict(list)
     for path in sorted(ROOT.rglob("*.py")):
         inside = path.relative_to(ROOT)
         if inside != Path("__init__.py"):
-            found[".".join(inside.parts[:-1]) or inside.stem].append(path)
-    trees = {name: [ast.parse(path.read_text()) for path in paths] for name, paths in found.items()}
+            files[".".join(inside.parts[:-1]) or inside.stem].append(path)
+    trees = {name: [ast.parse(path.read_text()) for path in paths] for name, paths in files.items()}
     return {
         name: Part(
             name,
@@ -40,9 +40,9 @@ def parts() -> dict[str, Part]:
             _doc(
                 next((tree for path, tree in zip(paths, trees[name], strict=True) if path.stem in ("__init__", name)))
             ),
-            frozenset(other for tree in trees[name] for other in _imported(tree, set(found)) if other != name),
+            frozenset(other for tree in trees[name] for other in _imported(tree, set(files)) if other != name),
         )
-        for name, paths in found.items()
+        for name, paths in files.items()
     }
 
 
@@ -57,8 +57,10 @@ def _imported(tree: ast.Module, parts: set[str]) -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    found = {_part_of(name.removeprefix("sklearn_fsmd."), parts) for name in names if name.startswith("sklearn_fsmd.")}
-    return {part for part in found if part is not None}
+    imported = {
+        _part_of(name.removeprefix("sklearn_fsmd."), parts) for name in names if name.startswith("sklearn_fsmd.")
+    }
+    return {part for part in imported if part is not None}
 
 
 def _part_of(name: str, parts: set[str]) -> str | None:
@@ -67,47 +69,47 @@ def _part_of(name: str, parts: set[str]) -> str | None:
     return next((part for n in (2, 1) if (part := ".".join(pieces[:n])) in parts), None)
 
 
-def levels(of: dict[str, Part]) -> dict[str, int]:
+def levels(parts: dict[str, Part]) -> dict[str, int]:
     """The layer of each part, from 0 at the bottom: one above the highest part that it imports."""
-    found: dict[str, int] = {}
+    layers: dict[str, int] = {}
 
     def level(name: str) -> int:
-        if name not in found:
-            found[name] = 1 + max((level(other) for other in of[name].imports), default=-1)
-        return found[name]
+        if name not in layers:
+            layers[name] = 1 + max((level(other) for other in parts[name].imports), default=-1)
+        return layers[name]
 
-    for name in of:
+    for name in parts:
         level(name)
-    return found
+    return layers
 
 
-def edges(of: dict[str, Part]) -> list[tuple[str, str]]:
-    """The imports that are drawn: those that no chain of other imports implies."""
-    reach: dict[str, set[str]] = {}
-    for name in sorted(of, key=levels(of).get):  # type: ignore[arg-type]
-        reach[name] = set(of[name].imports).union(*(reach[other] for other in of[name].imports))
+def edges(parts: dict[str, Part]) -> list[tuple[str, str]]:
+    """The imports that are drawn: all except those that a chain of other imports implies."""
+    reachable: dict[str, set[str]] = {}
+    for name in sorted(parts, key=levels(parts).get):  # type: ignore[arg-type]
+        reachable[name] = set(parts[name].imports).union(*(reachable[other] for other in parts[name].imports))
     return [
         (name, other)
-        for name, part in of.items()
+        for name, part in parts.items()
         for other in sorted(part.imports)
-        if not any(other in reach[between] for between in part.imports if between != other)
+        if not any(other in reachable[between] for between in part.imports if between != other)
     ]
 
 
-def draw(of: dict[str, Part]) -> str:
+def draw(parts: dict[str, Part]) -> str:
     """The diagram as SVG, layer 0 at the bottom."""
     rows: dict[int, list[str]] = defaultdict(list)
-    for name, level in sorted(levels(of).items(), key=lambda item: (item[1], item[0])):
+    for name, level in sorted(levels(parts).items(), key=lambda item: (item[1], item[0])):
         rows[level].append(name)
     width = max(len(row) for row in rows.values()) * (BOX[0] + GAP) - GAP + 2 * MARGIN
     height = len(rows) * ROW - (ROW - BOX[1]) + 2 * MARGIN
-    at = {}
+    positions = {}
     for level, row in rows.items():
         left = (width - len(row) * (BOX[0] + GAP) + GAP) / 2
         for i, name in enumerate(row):
-            at[name] = (left + i * (BOX[0] + GAP), MARGIN + (len(rows) - 1 - level) * ROW)
-    lines = [_arrow(at[upper], at[lower]) for upper, lower in edges(of)]
-    boxes = [_box(of[name], *at[name]) for name in at]
+            positions[name] = (left + i * (BOX[0] + GAP), MARGIN + (len(rows) - 1 - level) * ROW)
+    lines = [_arrow(positions[upper], positions[lower]) for upper, lower in edges(parts)]
+    boxes = [_box(parts[name], *positions[name]) for name in positions]
     return "\n".join([HEAD.format(width=width, height=height), *lines, *boxes, "</svg>", ""])
 
 
@@ -140,11 +142,11 @@ def _arrow(upper: tuple[float, float], lower: tuple[float, float]) -> str:
 
 
 def write(docs: Path) -> dict[str, str]:
-    of = parts()
-    order = sorted(of, key=lambda name: (-levels(of)[name], name))
+    by_name = parts()
+    order = sorted(by_name, key=lambda name: (-levels(by_name)[name], name))
     rows = [
-        f"| `{name}` | {of[name].doc} | {', '.join(f'`{o}`' for o in sorted(of[name].imports)) or '–'} |"
+        f"| `{name}` | {by_name[name].doc} | {', '.join(f'`{o}`' for o in sorted(by_name[name].imports)) or '–'} |"
         for name in order
     ]
     table = "\n".join(["| part | purpose | imports |", "|---|---|---|", *rows, ""])
-    return {"_generated/house.svg": draw(of), "_generated/house.md": table}
+    return {"_generated/house.svg": draw(by_name), "_generated/house.md": table}

@@ -1,4 +1,4 @@
-"""The front page's table and picture, from stored results."""
+"""The table and the picture of the front page, from stored results."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tools.results import as_table, number, read, read_json, source, source_of_j
 
 SHOWN = {
     "sklearn-fsmd": "sklearn-fsmd",
-    "LightGBM": "LightGBM, a model per task",
-    "CatBoost": "CatBoost, a model per task",
+    "LightGBM": "LightGBM, one model per task",
+    "CatBoost": "CatBoost, one model per task",
     "DeepCTR-Torch PLE": "DeepCTR-Torch, PLE",
     "torch-rechub PLE": "torch-rechub, PLE",
 }
-OF_SPEED = {"sklearn-fsmd": "sklearn-fsmd", "DeepCTR-Torch PLE": "deepctr-torch", "torch-rechub PLE": "torch-rechub"}
+SPEED_NAMES = {"sklearn-fsmd": "sklearn-fsmd", "DeepCTR-Torch PLE": "deepctr-torch", "torch-rechub PLE": "torch-rechub"}
 RATES = {"train, batch 2048": "rows trained per second", "score": "rows scored per second"}
 
 
@@ -26,7 +26,7 @@ def write(docs: Path) -> dict[str, str | bytes]:
 
 
 def table() -> str:
-    """AUC, seconds of a fit and rows per second, of this library and its peers."""
+    """AUC, seconds of a fit and rows per second, of this library and others."""
     speed = read_json(SPEED)
     lines = []
     for name, title in SHOWN.items():
@@ -34,15 +34,15 @@ def table() -> str:
         line = {"": title} | {heading: number(rows[column].mean()) for column, heading in AUCS.items()}
         line["seconds to fit"] = number(round(rows["seconds"].mean()))
         for part, heading in RATES.items():
-            line[heading] = f"{speed[part][OF_SPEED[name]]['median']:,.0f}" if name in OF_SPEED else "–"
+            line[heading] = f"{speed[part][SPEED_NAMES[name]]['median']:,.0f}" if name in SPEED_NAMES else "–"
         lines.append(line)
-    of_quality = read(QUALITY).query("data == 'kuairand' and part == 'test' and contender in @SHOWN")
-    sources = [source(QUALITY, "make quality", of_quality), source_of_json(SPEED, "make bench", speed["made"]["score"])]
-    return "\n\n".join([as_table(pd.DataFrame(lines)), *sources, ""])
+    rows = read(QUALITY).query("data == 'kuairand' and part == 'test' and contender in @SHOWN")
+    sources = [source(QUALITY, "make quality", rows), source_of_json(SPEED, "make bench", speed["made"]["score"])]
+    return "\n\n".join([as_table(pd.DataFrame(lines)), "The AUC of pCVR is computed on clicked rows.", *sources, ""])
 
 
 def seesaw() -> bytes:
-    """What sharing brings each target, in the paper's comparison with this library's defaults."""
+    """Gain or loss of each target by sharing, in the paper's comparison with this library's defaults."""
     from matplotlib import pyplot as plt
 
     from sklearn_fsmd.plotting import SeesawDisplay

@@ -1,4 +1,4 @@
-"""Links and pictures of the built site: what a page points at inside it is there, and nothing loads from afar."""
+"""Check the built site: links inside it have a target, and no page loads a file from another host."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from urllib.parse import unquote, urlsplit
 from bs4 import BeautifulSoup
 
 LOADED = (("script", "src"), ("link", "href"), ("img", "src"), ("iframe", "src"), ("source", "src"))
-"""What a browser fetches with a page, where a link is followed by whoever reads it."""
+"""Elements and attributes whose files a browser loads together with a page."""
 
 
 def faults(site: Path) -> list[str]:
-    """A line per link that leads nowhere, and per file that is loaded from another host."""
-    return [fault for page in pages(site) for fault in _of_page(site, page)]
+    """A line per broken link, and per file that is loaded from another host."""
+    return [fault for page in pages(site) for fault in _page_faults(site, page)]
 
 
 def pages(site: Path) -> list[Path]:
     return sorted(path for path in site.rglob("*.html") if "_static" not in path.relative_to(site).parts)
 
 
-def _of_page(site: Path, page: Path) -> Iterator[str]:
+def _page_faults(site: Path, page: Path) -> Iterator[str]:
     soup = _parsed(page)
     here = page.relative_to(site)
     for tag, attribute in LOADED:
@@ -38,20 +38,20 @@ def _of_page(site: Path, page: Path) -> Iterator[str]:
         target = (page.parent / unquote(parts.path)).resolve() if parts.path else page.resolve()
         target = target / "index.html" if target.is_dir() else target
         if not target.is_file():
-            yield f"{here} points at {address}, which is not there"
-        elif (place := _place(parts.fragment)) and target.suffix == ".html" and place not in _anchors(target):
-            yield f"{here} points at {address}: the page has no such place"
+            yield f"{here} links to {address}, which does not exist"
+        elif (anchor := _anchor(parts.fragment)) and target.suffix == ".html" and anchor not in _anchors(target):
+            yield f"{here} links to {address}: the page has no such anchor"
 
 
-def _place(fragment: str) -> str:
-    """What a fragment names on a page, without the words that a browser is to look for there."""
+def _anchor(fragment: str) -> str:
+    """The anchor of a fragment, without a text fragment (the words that a browser searches for on the page)."""
     return unquote(fragment).partition(":~:")[0]
 
 
 @cache
 def _anchors(page: Path) -> frozenset[str]:
-    found = _parsed(page).find_all(lambda element: element.get("id") or element.get("name"))
-    return frozenset(value for element in found for value in (element.get("id"), element.get("name")) if value)
+    elements = _parsed(page).find_all(lambda element: element.get("id") or element.get("name"))
+    return frozenset(value for element in elements for value in (element.get("id"), element.get("name")) if value)
 
 
 @cache

@@ -1,7 +1,7 @@
-"""Look at the built site in headless Chromium: ``make docs-check``.
+"""Check the built site in headless Chromium: ``make docs-check``.
 
-Every page at 1280 and 390 pixels, light and dark: no page is wider than the screen, no picture is broken, no script
-fails, and the search finds what it should. Links are checked too.
+Every page is checked at 1280 and 390 pixels, light and dark: no page is wider than the screen, no picture is broken, no
+script fails, and the search finds some words. Links are checked too.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Page, sync_playwright
-from playwright.sync_api import TimeoutError as TookTooLong
+from playwright.sync_api import TimeoutError as BrowserTimeout
 
 from tools import links
 
@@ -31,10 +31,10 @@ WIDTHS = {1280: 900, 390: 844}
 MODES = ("light", "dark")
 SHOWN = ("index", "api/generated/sklearn_fsmd.FSMDClassifier", "api/parameters", "gallery/index", "gallery/five_lines")
 SHOWN += ("evidence/quality", "house", "guide/outputs", "guide/index")
-"""Pages of which pictures are taken."""
+"""Pages of which screenshots are taken."""
 
 WORDS = ("pCVR", "FSMDClassifier", "calibration")
-"""What the search has to find."""
+"""Words that the search must find."""
 
 STATE = """() => {
     const clipped = e => {
@@ -57,16 +57,16 @@ STATE = """() => {
 
 @contextlib.contextmanager
 def served(site: Path) -> Iterator[str]:
-    """The address of the site, on the loopback."""
-    handler = functools.partial(Quiet, directory=str(site))
+    """Serve the site on 127.0.0.1 and yield its address."""
+    handler = functools.partial(QuietHandler, directory=str(site))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}"
         server.shutdown()
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    """A server that prints nothing."""
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    """A request handler that prints nothing."""
 
     def log_message(self, *args: Any) -> None:
         pass
@@ -74,7 +74,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 @contextlib.contextmanager
 def page() -> Iterator[Page]:
-    """A page of the machine's Chromium, or of the one that the environment variable CHROMIUM names."""
+    """Yield a page in Chromium; the environment variable CHROMIUM may name its path."""
     path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
@@ -83,16 +83,16 @@ def page() -> Iterator[Page]:
 
 
 def look_at(shown: Page, address: str, name: str, pictures: Path | None) -> Iterator[str]:
-    """A line per fault of one page."""
+    """Yield a line per fault of a page."""
     errors: list[str] = []
-    heard = {
+    listeners = {
         "pageerror": lambda error: errors.append(str(error)),
         "console": lambda message: errors.append(message.text) if message.type == "error" else None,
         "response": lambda response: (
             errors.append(f"{response.status} {response.url}") if response.status > 399 else None
         ),
     }
-    for event, listener in heard.items():
+    for event, listener in listeners.items():
         shown.on(event, listener)
     shown.goto(f"{address}/{name}.html")
     shown.evaluate("document.querySelectorAll('img[loading=lazy]').forEach(i => i.loading = 'eager')")
@@ -111,46 +111,46 @@ def look_at(shown: Page, address: str, name: str, pictures: Path | None) -> Iter
                 yield f"{name}: asked for {mode}, shown {state['theme']}"
             if pictures is not None:
                 shown.screenshot(path=pictures / f"{name.replace('/', '-')}-{width}-{mode}.png", full_page=True)
-    for event, listener in heard.items():
+    for event, listener in listeners.items():
         shown.remove_listener(event, listener)
     yield from (f"{name}: {error}" for error in errors)
 
 
 def _wait_for(shown: Page, condition: str) -> None:
-    """Until it is so, or a while: what is not so then, is found by the checks."""
-    with contextlib.suppress(TookTooLong):
+    """Wait until the condition is true, or for ten seconds; the checks find what is still wrong then."""
+    with contextlib.suppress(BrowserTimeout):
         shown.wait_for_function(condition, timeout=10_000)
 
 
 def search_for(shown: Page, address: str, word: str) -> list[str]:
-    """The titles that a search finds."""
+    """The titles of the pages that a search finds."""
     shown.goto(f"{address}/search.html?q={word}")
-    found = "[...document.querySelectorAll('#search-results li a')]"
-    _wait_for(shown, f"{found}.length > 0")
-    return shown.evaluate(f"{found}.map(a => a.textContent)")
+    results = "[...document.querySelectorAll('#search-results li a')]"
+    _wait_for(shown, f"{results}.length > 0")
+    return shown.evaluate(f"{results}.map(a => a.textContent)")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("site", type=Path)
     parser.add_argument("pictures", type=Path)
-    parser.add_argument("--only", nargs="*", help="pages, without .html")
+    parser.add_argument("--only", nargs="*", help="only these pages, without .html")
     options = parser.parse_args()
     options.pictures.mkdir(parents=True, exist_ok=True)
     names = [path.relative_to(options.site).with_suffix("").as_posix() for path in links.pages(options.site)]
     names = [name for name in names if options.only is None or name in options.only]
-    found = links.faults(options.site)
+    faults = links.faults(options.site)
     with served(options.site) as address, page() as shown:
         for name in names:
-            found += look_at(shown, address, name, options.pictures if name in SHOWN else None)
+            faults += look_at(shown, address, name, options.pictures if name in SHOWN else None)
         for word in WORDS:
             titles = search_for(shown, address, word)
             print(f"search {word!r}: {len(titles)} pages, first {titles[:3]}")
             if not titles:
-                found.append(f"the search does not find {word!r}")
-    print("\n".join(found))
-    print(f"{len(names)} pages, {len(found)} faults")
-    return bool(found)
+                faults.append(f"the search does not find {word!r}")
+    print("\n".join(faults))
+    print(f"{len(names)} pages, {len(faults)} faults")
+    return bool(faults)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The code of the pages, and what they show that it prints: ``make docs-outputs`` writes anew what is true no more."""
+"""Run the code of the pages and compare its output with the page: ``make docs-outputs`` updates what has changed."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
 
 
 def steps_of(text: str) -> Iterator[tuple[str, re.Match[str] | None]]:
-    """The code of a page, block by block, each with the output that is shown below it, or None."""
+    """The code blocks of a page, each with the output that the page shows below it, or None."""
     for block, after in pairwise([*BLOCK.finditer(text), None]):
         if block is not None and block[1] == "python":
             yield block[2], after if after is not None and after[1] == "text" else None
 
 
 def run(code: str, page: Path, names: dict[str, Any]) -> str:
-    """What a block prints, which sees the `names` of those before it."""
+    """Run a block with the `names` of the blocks before it, and return what it prints."""
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         exec(compile(code, str(page), "exec", dont_inherit=True), names)
@@ -39,7 +39,7 @@ def run(code: str, page: Path, names: dict[str, Any]) -> str:
 
 
 def _as_number(token: str) -> tuple[float, float] | None:
-    """A number, and how far its last decimal reaches: 0 if it is a whole one."""
+    """A number and the size of its last decimal, 0 for an integer; None if the token is not a number."""
     token = token.strip("[](){},:%")
     try:
         return float(token), 10.0 ** -len(token.partition(".")[2]) if re.fullmatch(r"-?\d+\.\d+", token) else 0.0
@@ -48,9 +48,9 @@ def _as_number(token: str) -> tuple[float, float] | None:
 
 
 def is_alike(shown: str, printed: str) -> bool:
-    """Whether a page shows what was printed: words are equal, numbers close; after "…" anything may follow.
+    """Whether the shown and the printed output agree: equal words and close numbers; after "…" anything may follow.
 
-    Two numbers that are close may have been rounded away from each other.
+    The tolerance includes one unit of the last decimal, since close numbers may be rounded differently.
     """
     words, others = shown.split(), printed.split()
     if "…" in words:
@@ -66,7 +66,7 @@ def is_alike(shown: str, printed: str) -> bool:
 
 
 def renewed(page: Path) -> str:
-    """The text of a page, with what its blocks print now where what it shows is not true."""
+    """The text of a page, in which outputs that differ are replaced by what the code prints now."""
     text, parts, end = page.read_text(), [], 0
     names: dict[str, Any] = {"__name__": "__main__"}
     for code, shown in steps_of(text):
@@ -78,7 +78,7 @@ def renewed(page: Path) -> str:
 
 
 def main(names: list[str]) -> None:
-    """Renew the pages of these names, or all that show what code prints."""
+    """Update the pages with these names, or all pages that show output."""
     os.environ["MPLBACKEND"] = "Agg"
     for page in [DOCS / f"{name}.md" for name in names] or PAGES:
         if all(shown is None for _, shown in steps_of(page.read_text())):

@@ -1,4 +1,4 @@
-"""The page of parameters: one table per group, and which models lack them."""
+"""The page of all parameters: one table per group, with the models that have other defaults or lack a parameter."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MARKS = re.compile(r"\[(\w+)\]_|:\w+:`~?[\w.]*?(\w+)`|`{1,2}([^`]+)`{1,2}")
 
 
 def models() -> list[type]:
-    """The estimators of the package itself, the general one first."""
+    """The estimators of the package, the general one first."""
     classes = [name.value for name in public.names("sklearn_fsmd") if name.kind == "class"]
     return sorted(classes, key=lambda cls: cls is not MultiTaskClassifier)
 
@@ -25,7 +25,7 @@ def page() -> str:
     """The page as Markdown."""
     import pandas as pd
 
-    own = [cls for cls in models() if cls is not DenoisingEmbedder]
+    classifiers = [cls for cls in models() if cls is not DenoisingEmbedder]
     described = {p.name: p for p in ClassDoc(MultiTaskClassifier)["Parameters"]}
     defaults = {field.name: field.default for field in fields(MultiTaskClassifier)}
     sections = [INTRODUCTION]
@@ -34,8 +34,8 @@ def page() -> str:
             {
                 "parameter": f"`{name}`",
                 "default": f"`{defaults[name]!r}`",
-                "what it is": first_sentence(" ".join(described[name].desc)),
-                "other defaults, and models without it": "; ".join(differences(name, own)) or "–",
+                "description": first_sentence(" ".join(described[name].desc)),
+                "other defaults; models without it": "; ".join(differences(name, classifiers)) or "–",
             }
             for name in names
         ]
@@ -46,8 +46,8 @@ def page() -> str:
 INTRODUCTION = """# Parameters
 
 The parameters of all models, in groups. {class}`~sklearn_fsmd.MultiTaskClassifier` has all of them, and its page
-describes them in full. A named model lacks those that have no effect in it. {class}`~sklearn_fsmd.DenoisingEmbedder`
-has those of embeddings, of how a table is encoded and of the machine.
+describes them in full. A named model lacks the parameters that have no effect in it.
+{class}`~sklearn_fsmd.DenoisingEmbedder` has the parameters of embeddings, of encoding and of the machine.
 """
 
 
@@ -58,16 +58,16 @@ def first_sentence(text: str) -> str:
 
 
 def differences(name: str, classes: list[type]) -> list[str]:
-    """The models in which a parameter has another default, and those that have it fixed or lack it."""
+    """The models in which a parameter has another default, and the models without the parameter."""
     general: Any = getattr(MultiTaskClassifier, name)
-    found, without = [], []
+    others, without = [], []
     for cls in classes:
         default = next((field.default for field in fields(cls) if field.name == name), MISSING)  # type: ignore[arg-type]
         short = cls.__name__.removesuffix("Classifier")
         if default is MISSING:
             without.append(short)
         elif default != general:
-            found.append(f"{short} `{default!r}`")
+            others.append(f"{short} `{default!r}`")
     if len(without) == len(classes) - 1:
-        return [*found, "without it: all named models"]
-    return [*found, "without it: " + ", ".join(without)] if without else found
+        return [*others, "without it: all named models"]
+    return [*others, "without it: " + ", ".join(without)] if without else others

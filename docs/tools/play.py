@@ -1,4 +1,4 @@
-"""The page that ranks in the browser, `examples/web`: a part of the site where it was built, and named where not."""
+"""The page that ranks in the browser, `examples/web`: part of the site if it was built, else a picture."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ BUILT = ROOT / "build" / "web"
 
 
 def write(docs: Path) -> dict[str, str]:
-    """What the front page says of it."""
+    """The text about it on the front page."""
     if (BUILT / "index.html").is_file():
-        text = (
-            '<a href="play/index.html">Rank a simulated shop in this browser</a>: a model, three weights, one list.\n'
-        )
+        text = '<a href="play/index.html">Rank a simulated shop in this browser</a>: a model, three weights, a list.\n'
     elif (docs / "images" / "page.png").is_file():
         text = PICTURE
     else:
@@ -31,6 +29,6 @@ this page.
 
 
 def copy(app: Any, exception: Exception | None) -> None:
-    """Put the page into the site, as `play`."""
+    """Copy the page into the site, as `play`."""
     if exception is None and app.builder.name == "html" and (BUILT / "index.html").is_file():
         shutil.copytree(BUILT, Path(app.outdir) / "play", dirs_exist_ok=True)

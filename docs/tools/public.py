@@ -1,4 +1,4 @@
-"""The public names: those in the `__all__` of the package and of its public modules."""
+"""The public names: the names in `__all__` of the package and of its public modules."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import sklearn_fsmd
 
 
 class Name(NamedTuple):
-    """A public name of a module, and what it names."""
+    """A public name of a module, and its value."""
 
     module: str
     name: str
@@ -34,7 +34,7 @@ class Name(NamedTuple):
 
 
 def summary(value: Any) -> str:
-    """The first line of a docstring, without marks of references."""
+    """The first line of a docstring, without citations."""
     return re.sub(r" \[\w+\]_", "", (inspect.getdoc(value) or "").split("\n")[0])
 
 
@@ -44,7 +44,7 @@ def modules() -> list[str]:
 
 
 def names(module: str) -> list[Name]:
-    """The names in the `__all__` of a module."""
+    """The names in `__all__` of a module."""
     imported = importlib.import_module(module)
     return [Name(module, name, getattr(imported, name)) for name in imported.__all__]
 
@@ -54,7 +54,7 @@ def all_names() -> list[Name]:
 
 
 def methods(cls: type) -> list[str]:
-    """The public methods and properties that this package gives a class, inherited ones included."""
+    """The public methods and properties of a class that this package defines, including inherited ones."""
     return [name for name in dir(cls) if not name.startswith("_") and _is_ours(cls, name) and _is_method(cls, name)]
 
 
@@ -64,9 +64,9 @@ def _is_ours(cls: type, name: str) -> bool:
 
 
 def _is_method(cls: type, name: str) -> bool:
-    """Whether it is a method or a property: also one that only some models have, by scikit-learn's `available_if`.
+    """Whether a name is a method or a property, including methods with scikit-learn's `available_if`.
 
-    The `set_…_request` methods are made and described by scikit-learn.
+    The `set_…_request` methods are excluded: scikit-learn generates and describes them.
     """
     is_routine = inspect.isroutine(getattr(cls, name)) and not re.fullmatch(r"set_\w+_request", name)
     return is_routine or is_property(cls, name)

@@ -13,10 +13,10 @@ ROOT = Path(__file__).parents[2]
 
 
 class Stored(NamedTuple):
-    """A table that is made of a file of results.
+    """A table made from a file of results.
 
-    `rows` are the columns by which the file's rows are grouped, `measures` maps columns to the headings of their means,
-    and `where` is a query that leaves rows out.
+    `rows` are the columns by which the rows of the file are grouped, `measures` maps columns to the headings of their
+    means, and `where` is a query that selects rows.
     """
 
     file: str
@@ -36,7 +36,7 @@ class Stored(NamedTuple):
 
 
 def read(file: str) -> pd.DataFrame:
-    return pd.read_csv(ROOT / file, dtype={"commit": str})  # which may look like a number
+    return pd.read_csv(ROOT / file, dtype={"commit": str})  # a commit may look like a number
 
 
 def read_json(file: str) -> Any:
@@ -44,20 +44,20 @@ def read_json(file: str) -> Any:
 
 
 def means(frame: pd.DataFrame, rows: Sequence[str], measures: Mapping[str, str]) -> pd.DataFrame:
-    """A line per group: the means of the measures over the seeds, ± a standard deviation where there are some."""
-    shown = []
-    if "fit" in frame:  # several of a seed are one figure of it
+    """A line per group: the means of the measures over the seeds, ± the standard deviation of several seeds."""
+    lines = []
+    if "fit" in frame:  # several fits with one seed count as one result, their mean
         frame = frame.groupby([*rows, "seed"], sort=False, dropna=False)[list(measures)].mean().reset_index()
     for key, group in frame.groupby(list(rows), sort=False, dropna=False):
         line = dict(zip((_words(name) for name in rows), key, strict=True))
         if "seed" in frame:
             line["seeds"] = group["seed"].nunique()
-        line |= {title: _mean(group[column]) for column, title in measures.items()}
-        shown.append(line)
-    return pd.DataFrame(shown)
+        line |= {title: _mean_and_spread(group[column]) for column, title in measures.items()}
+        lines.append(line)
+    return pd.DataFrame(lines)
 
 
-def _mean(values: pd.Series) -> str:
+def _mean_and_spread(values: pd.Series) -> str:
     values = values.dropna()
     if not len(values):
         return "–"
@@ -66,7 +66,7 @@ def _mean(values: pd.Series) -> str:
 
 
 def number(value: float) -> str:
-    """Four decimals of what is about 1, fewer of what is more."""
+    """Format a number: four decimals below 10, one below 100, otherwise none; none for integers."""
     size = abs(value)
     if float(value).is_integer() and size >= 1:
         return f"{value:,.0f}"
@@ -74,7 +74,7 @@ def number(value: float) -> str:
 
 
 def as_table(frame: pd.DataFrame) -> str:
-    """A Markdown table; numbers are aligned to the right."""
+    """A Markdown table; numbers are right-aligned."""
     cells = [[_cell(value) for value in row] for row in frame.itertuples(index=False)]
     right = [_is_of_numbers(column) for column in zip(*cells, strict=True)]
     lines = ["| " + " | ".join(map(str, frame.columns)) + " |"]
@@ -93,7 +93,7 @@ def _cell(value: Any) -> str:
 
 
 def source(file: str, command: str, frame: pd.DataFrame) -> str:
-    """What made a table: command, file, commits, versions and machine."""
+    """The origin of a table: command, file, commits, versions and machine."""
     commits = ", ".join(f"`{commit}`" for commit in _unique(frame, "commit"))
     parts = [f"`{command}`", f"`{file}`", f"commit {commits or 'not stored'}", *_unique(frame, "versions")]
     machines = [*_unique(frame, "machine"), *_unique(frame, "processor")]
@@ -101,7 +101,7 @@ def source(file: str, command: str, frame: pd.DataFrame) -> str:
 
 
 def source_of_json(file: str, command: str, made: Mapping[str, Any]) -> str:
-    """The same of one entry of a JSON file, whose `made` says how."""
+    """The origin of an entry of a JSON file, from its `made`."""
     versions = made.get("versions", "")
     if isinstance(versions, Mapping):
         versions = ", ".join(f"{name} {version}" for name, version in versions.items())

@@ -1,4 +1,4 @@
-"""Run examples that take longer, and store what they print and draw: ``make docs-stored EXAMPLES="kuairand"``."""
+"""Run long examples, and store their output and pictures: ``make docs-stored EXAMPLES="kuairand"``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LIBRARIES = ("torch", "scikit-learn", "numpy", "pandas")
 
 
 def store(name: str) -> None:
-    """Run one example as a program would, and keep its output under `docs/stored`."""
+    """Run an example as a program, and store its output under `docs/stored`."""
     from matplotlib import pyplot as plt
 
     plt.close("all")
@@ -57,7 +57,7 @@ def _commit() -> str:
 
 
 def _without_logs(printed: str) -> str:
-    """What the example printed, without colours and without what Ray tells of its own processes."""
+    """The output of an example, without colours and without the log lines of Ray's processes."""
     lines = re.sub(r"\x1b\[\d+m", "", printed).splitlines(keepends=True)
     return "".join(line for line in lines if not line.startswith("(raylet)"))
 

@@ -20,7 +20,7 @@ from sklearn_fsmd import (
 )
 from sklearn_fsmd.execution import core
 from sklearn_fsmd.execution.choice import VARIABLE, ByCore, ByTorch, way_here, way_to_train
-from tests.conftest import SMALL, of
+from tests.conftest import SMALL, supported
 
 WAYS = {
     "fsmd": (FSMDClassifier, {"gate_dims": (6,), "n_levels": 2}),
@@ -51,7 +51,7 @@ def test_the_core_is_there(monkeypatch):
 @pytest.mark.parametrize("way", WAYS)
 def test_they_train_alike(way, frame, monkeypatch):
     cls, params = WAYS[way]
-    model = cls(**{**of(cls, SMALL), "dropout": 0.0, **params})
+    model = cls(**{**supported(cls, SMALL), "dropout": 0.0, **params})
     results = []
     for name in ("fused", "torch"):
         monkeypatch.setenv(VARIABLE, name)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_fsmd import MultiTaskClassifier
-from tests.conftest import SMALL, make_frame, of
+from tests.conftest import SMALL, make_frame, supported
 from tests.export.files import File, check_same, shaken
 
 TOP = 2**63 - 1
@@ -51,7 +51,7 @@ def fit(cls=MultiTaskClassifier, X=None, Y=None, **params):
         X, Y = data()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # warnings about early stopping and ids
-        return shaken(cls(**{**of(cls, SMALL), "max_epochs": 1, **of(cls, params)}).fit(X, Y))
+        return shaken(cls(**{**supported(cls, SMALL), "max_epochs": 1, **supported(cls, params)}).fit(X, Y))
 
 
 def check(model, folder, *tables, **options):

@@ -20,7 +20,7 @@ from sklearn_fsmd.export import to_onnx
 from sklearn_fsmd.history import HistoryFeatures
 from sklearn_fsmd.network import MultiTaskNetwork
 from tests.cases import cases, check, fit, small
-from tests.conftest import SMALL, make_frame, of
+from tests.conftest import SMALL, make_frame, supported
 from tests.export.files import File, check_same, shaken
 
 X, Y = make_frame(120)
@@ -278,7 +278,9 @@ def test_the_last_step_of_a_pipeline(tmp_path):
 
 
 def test_searches_and_frozen_models(tmp_path):
-    search = GridSearchCV(SharedBottomClassifier(**of(SharedBottomClassifier, SMALL)), {"lr": [1e-3]}, cv=2).fit(X, Y)
+    search = GridSearchCV(SharedBottomClassifier(**supported(SharedBottomClassifier, SMALL)), {"lr": [1e-3]}, cv=2).fit(
+        X, Y
+    )
     check_same(search.best_estimator_, File(search, tmp_path), X)
     check_same(MODEL, File(make_pipeline(FrozenEstimator(MODEL)), tmp_path), X)
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import sklearn_fsmd
 from sklearn_fsmd import MultiTaskClassifier
 from sklearn_fsmd.scoring import score_file
-from tests.conftest import SMALL, make_frame, of
+from tests.conftest import SMALL, make_frame, supported
 from tests.export.files import File, check_same
 
 CLASSES = [value for value in vars(sklearn_fsmd).values() if isinstance(value, type) and hasattr(value, "calibrate")]
@@ -62,7 +62,7 @@ def options(random):
     params = params_of(random, cls, X, Y)
     weights = one_of(random, [None, random.uniform(0.5, 2, len(X)), random.uniform(0.5, 2, Y.shape)])
     try:
-        model = cls(**{**of(cls, SMALL), "max_epochs": 2, **params}).fit(X, Y, weights)
+        model = cls(**{**supported(cls, SMALL), "max_epochs": 2, **params}).fit(X, Y, weights)
         one_of(random, [nothing, nothing, go_on, start_warm, calibrate, stream])(random, model, X, Y)
     except (TypeError, ValueError) as error:
         if any(name in str(error) for name in params):

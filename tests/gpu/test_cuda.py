@@ -12,7 +12,7 @@ from skorch.callbacks import Callback
 import sklearn_fsmd
 from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
 from sklearn_fsmd.training import Net
-from tests.conftest import SMALL, make_frame, of
+from tests.conftest import SMALL, make_frame, supported
 
 DEVICE = "cuda"
 NAMED = [
@@ -33,7 +33,7 @@ OPTIONS = [
 
 def fitted(cls=FSMDClassifier, resume=False, **params):
     X, Y = make_frame(1000)
-    return cls(**of(cls, SMALL) | {"device": DEVICE} | params).fit(X, Y, resume=resume), X
+    return cls(**supported(cls, SMALL) | {"device": DEVICE} | params).fit(X, Y, resume=resume), X
 
 
 def assert_as_on_the_cpu(model, X, folder):

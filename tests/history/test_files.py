@@ -14,7 +14,7 @@ from sklearn_fsmd.encoding.sources.schema import categories_of, fuller
 from sklearn_fsmd.history import HistoryFeatures, write_history
 from sklearn_fsmd.history.beside import _cut
 from sklearn_fsmd.history.events import stored_as
-from tests.conftest import SMALL, of
+from tests.conftest import SMALL, supported
 
 KEYS = ["user", ["user", "tab"], "score"]
 
@@ -79,7 +79,7 @@ def test_a_model_is_trained_on_what_is_written(tmp_path, log):
     X, Y = log
     Y = Y.fillna(0.0)
     written(tmp_path, (X, Y.assign(buy=Y["buy"] * Y["click"])), HistoryFeatures(time="when", keys=KEYS, drop=["when"]))
-    model = FSMDClassifier(**of(FSMDClassifier, SMALL))
+    model = FSMDClassifier(**supported(FSMDClassifier, SMALL))
     with pytest.warns(UserWarning, match="Column 'user' of X: whole numbers that look like ids"):
         model.fit_dataset(tmp_path / "past.parquet", targets=["click", "buy"])
     assert "user_events" in model.feature_names_in_
@@ -283,7 +283,7 @@ def test_columns_are_written_as_they_are(tmp_path):
     for name in ("hour", "shop", "small", "price", "time", "click"):
         assert found[name].tolist() == frame[name].tolist(), name
         assert name == "hour" or found[name].dtype == frame[name].dtype, name  # Parquet has no categories of numbers
-    model = FSMDClassifier(**of(FSMDClassifier, SMALL), early_stopping=False)
+    model = FSMDClassifier(**supported(FSMDClassifier, SMALL), early_stopping=False)
     model.fit_dataset(tmp_path / "past.parquet", LABELS, columns=["user", "hour", "shop", "user_events"])
     assert len(model._encoder.main.categories) == 3  # whole numbers that were categories still are
 

@@ -15,7 +15,7 @@ from sklearn_fsmd import DenoisingEmbedder, FSMDClassifier, MultiTaskClassifier
 from sklearn_fsmd.inspection import attributions
 from sklearn_fsmd.inspection._path import Path
 from tests.conftest import SMALL as SIZES
-from tests.conftest import make_frame, of
+from tests.conftest import make_frame, supported
 from tests.inspection.conftest import SMALL
 
 CLASSES = [
@@ -44,7 +44,7 @@ def check_sums(found, predictions, baseline, tolerance=0.011):
 def test_they_add_up_for_every_estimator(cls):
     X, Y = make_frame(300)
     compression = {"embedding_compression": "quotient_remainder", "max_embedding_rows": 10}
-    model = cls(**{**of(cls, SIZES), "batch_norm": True, **of(cls, compression)}).fit(X, Y)
+    model = cls(**{**supported(cls, SIZES), "batch_norm": True, **supported(cls, compression)}).fit(X, Y)
     empty = pd.DataFrame({name: pd.Series([None], dtype=X[name].dtype) for name in X})
     p, p_of_nothing = model.predict_marginals(X[:3]), model.predict_marginals(empty)[0]
     found = attributions(model, X[:3], target="click", scale="probability")

@@ -10,7 +10,7 @@ from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier, SingleTaskClassifi
 from sklearn_fsmd.network.ensemble import logits_of_readers
 from sklearn_fsmd.network.links import TreeLink
 from sklearn_fsmd.network.member import Member
-from tests.conftest import SMALL, make_frame, of
+from tests.conftest import SMALL, make_frame, supported
 from tests.test_estimator_checks import CLASSES
 
 
@@ -93,12 +93,12 @@ def test_a_prediction_is_the_mean_over_the_members():
 @pytest.mark.parametrize("cls", CLASSES)
 def test_every_model_has_members(cls, frame, tmp_path):
     X, Y = frame
-    model = cls(**of(cls, SMALL), n_members=4).fit(X, Y)
+    model = cls(**supported(cls, SMALL), n_members=4).fit(X, Y)
     p = model.predict_marginals(X)
     model.save(tmp_path / "model")
     np.testing.assert_array_equal(cls.load(tmp_path / "model").predict_marginals(X), p)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict_marginals(X), p)
-    again = cls(**of(cls, SMALL), n_members=4).fit(X, Y)
+    again = cls(**supported(cls, SMALL), n_members=4).fit(X, Y)
     np.testing.assert_array_equal(again.predict_marginals(X), p)
     if hasattr(model, "gate_weights"):
         np.testing.assert_allclose(model.gate_weights(X).sum(axis=3), 1, rtol=1e-5)
@@ -143,7 +143,7 @@ def test_a_number_of_members_that_makes_no_sense(frame):
 
 def test_the_parts_of_a_task_are_all_that_it_reads_where_tasks_share_nothing(frame):
     X, Y = frame
-    model = SingleTaskClassifier(**of(SingleTaskClassifier, SMALL), n_members=2).fit(X, Y)
+    model = SingleTaskClassifier(**supported(SingleTaskClassifier, SMALL), n_members=2).fit(X, Y)
     network, before = model.module_, model.predict_marginals(X)
     for name, tensor in network.state_dict().items():
         with torch.no_grad():
@@ -157,7 +157,7 @@ def test_the_parts_of_a_task_are_all_that_it_reads_where_tasks_share_nothing(fra
 
 
 def test_tables_of_all_members_must_find_room(frame, monkeypatch):
-    params = of(FSMDClassifier, SMALL)
+    params = supported(FSMDClassifier, SMALL)
     monkeypatch.setattr("sklearn_fsmd.training.large_tables.memory_of", lambda device: 50_000)
     FSMDClassifier(**params).fit(*frame)
     with pytest.raises(ValueError, match="embedding table of .* rows of 80 numbers needs"):

@@ -24,7 +24,7 @@ from sklearn_fsmd.network import set_execution
 from sklearn_fsmd.network.dropout import Dropout
 from sklearn_fsmd.parameters.machine import memory_of, resolve_device
 from sklearn_fsmd.training.batches import BatchIterator, TensorData
-from tests.conftest import SMALL, make_frame, of
+from tests.conftest import SMALL, make_frame, supported
 
 META = torch.device("meta")
 WAITS_ONCE = {"pcgrad", "gradnorm"}
@@ -79,20 +79,20 @@ def steps_on_meta(model):
     ids=str,
 )
 def test_a_step_waits_for_no_number(params):
-    devices = steps_on_meta(FSMDClassifier(**of(FSMDClassifier, SMALL) | params))
+    devices = steps_on_meta(FSMDClassifier(**supported(FSMDClassifier, SMALL) | params))
     assert len(devices) > 1
     assert set(devices) == {META}
 
 
 @pytest.mark.parametrize("cls", [SingleTaskClassifier, DeepFMClassifier, ESMMClassifier, MMoEClassifier])
 def test_a_step_of_others_waits_for_no_number(cls):
-    assert set(steps_on_meta(cls(**of(cls, SMALL)))) == {META}
+    assert set(steps_on_meta(cls(**supported(cls, SMALL)))) == {META}
 
 
 @pytest.mark.parametrize("rule", sorted(WAITS_ONCE))
 def test_rules_that_look_at_gradients_have_to_wait(rule):
     with pytest.raises(NotImplementedError, match="meta"):
-        steps_on_meta(FSMDClassifier(**of(FSMDClassifier, SMALL), task_weighting=rule))
+        steps_on_meta(FSMDClassifier(**supported(FSMDClassifier, SMALL), task_weighting=rule))
 
 
 def test_a_gpu_has_a_number(monkeypatch):

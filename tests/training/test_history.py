@@ -14,7 +14,7 @@ from sklearn_fsmd import (
     WideDeepClassifier,
 )
 from sklearn_fsmd.metrics import get_scorer, mean_auc
-from tests.conftest import SMALL, make_frame, of
+from tests.conftest import SMALL, make_frame, supported
 
 
 @pytest.fixture(scope="module")
@@ -232,7 +232,7 @@ def test_tasks_that_share_nothing_have_a_best_moment_each(cls, metric, data):
     for seed in range(10):
         looks = Looks()
         params = {"max_epochs": 8, "lr": 0.05, "patience": 8, "validation_metric": metric, "random_state": seed}
-        model = cls(**of(cls, SMALL) | params | {"callbacks": [looks]}).fit(X, Y, X_val=X_val, Y_val=Y_val)
+        model = cls(**supported(cls, SMALL) | params | {"callbacks": [looks]}).fit(X, Y, X_val=X_val, Y_val=Y_val)
         seen = [look for epoch in looks.epochs for look in epoch]
         scores = [[look[2 + k] if metric == "auto" else -look[4 + k] for look in seen] for k in range(2)]
         best = [int(np.argmax(of_task)) for of_task in scores]
@@ -245,7 +245,7 @@ def test_tasks_that_share_nothing_have_a_best_moment_each(cls, metric, data):
         for k, name in enumerate(["click", "conversion"]):
             in_rows = [row[f"valid_auc_{name}"] for row in model.history_]
             assert in_rows == pytest.approx([max(look[2 + k] for look in epoch) for epoch in looks.epochs])
-    alone = cls(**of(cls, SMALL) | params | {"validation_metric": "click_auc"})
+    alone = cls(**supported(cls, SMALL) | params | {"validation_metric": "click_auc"})
     alone.fit(X, Y, X_val=X_val, Y_val=Y_val)
     by_click = roc_auc_score(Y_val["click"], alone.predict_marginals(X_val)[:, 0])
     assert by_click == pytest.approx(max(row["valid_auc_click"] for row in alone.history_))
@@ -262,7 +262,7 @@ def test_what_is_shared_has_one_best_moment(data):
 
 def test_a_task_that_is_judged_alone_falls_back_to_its_loss(data):
     X, Y, X_val, Y_val = data
-    params = of(SingleTaskClassifier, SMALL) | {"validation_metric": "mean_auc", "max_epochs": 2}
+    params = supported(SingleTaskClassifier, SMALL) | {"validation_metric": "mean_auc", "max_epochs": 2}
     model = SingleTaskClassifier(**params).fit(X, Y, X_val=X_val, Y_val=Y_val.assign(conversion=0))
     assert np.isnan(model.history_[-1]["valid_auc_conversion"])
     with pytest.raises(ValueError, match="validation_metric='mean_auc' needs validation labels of both classes"):
