@@ -81,7 +81,7 @@ def too_large(name, value):
 
 
 def no_feature(name, dtype):
-    text = f"Column {name!r} has dtype {dtype}, which is neither a number nor a category. Turn it into what matters of"
+    text = f"Column {name!r} has dtype {dtype}, which is neither a number nor a category. Convert it to"
     return TypeError, text
 
 

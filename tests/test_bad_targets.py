@@ -77,7 +77,7 @@ def contrary(Y):
         ValueError,
         "3 classes. One is '': if it stands",
     ),
-    ("a mark", put(click=[0, 1, -1] * 40), ValueError, "3 classes.…One is -1: if it stands for a label that is"),
+    ("a mark", put(click=[0, 1, -1] * 40), ValueError, "3 classes.…One is -1: if it stands for an unknown label"),
     ("three strings", put(click=[*"abc"] * 40), ValueError, f"{MULTICLASS} 'click' of Y has 3 classes."),
     ("continuous", lambda Y: np.linspace(0, 1, N), ValueError, f"{CONTINUOUS}…Column 'y' of Y has 0.0."),
     ("fractions", put(click=np.linspace(0.5, 1, N)), ValueError, f"{CONTINUOUS}…Column 'click' of Y has 0.5."),
@@ -122,7 +122,7 @@ def contrary(Y):
         "turned",
         lambda Y: Y[["conversion", "click"]],
         UserWarning,
-        "Are the columns of Y in the order of the funnel? They are taken for ['conversion",
+        "Are the columns of Y in the order of the funnel? Their order is ['conversion",
     ),
     (
         "words",
@@ -215,8 +215,8 @@ TWO_CLASSES = "`classes` must give two classes of one type"
     ("two types", [0, "a"], ValueError, f"{TWO_CLASSES} for 'click'. Got [0, 'a']."),
     ("a task less", [[0, 1]], ValueError, "`classes` has 1 tasks, but Y has 2."),
     ("not those of Y", [3, 4], ValueError, "Column 'click' of Y has the value 0; its classes are [3, 4]."),
-    ("a number", 5, ValueError, "`classes` must be a list of two classes, or one such list a task. Got 5."),
-    ("a string", "01", ValueError, "`classes` must be a list of two classes, or one such list a task. Got '01'."),
+    ("a number", 5, ValueError, "`classes` must be a list of two classes, or one such list per task. Got 5."),
+    ("a string", "01", ValueError, "`classes` must be a list of two classes, or one such list per task. Got '01'."),
 )
 def test_classes(case, given):
     check(case, lambda: small().partial_fit(given.X, given.Y, classes=case.action))

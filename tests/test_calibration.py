@@ -220,7 +220,7 @@ def test_rows_without_a_known_label_say_nothing_of_the_sampling(data):
     X, Y = (part[:3000] for part in data)
     unknown = Y[:500].assign(click=np.nan)
     model = FSMDClassifier(**SMALL, negative_sampling_rate=0.5, statistics_features=["user_id"])
-    with pytest.warns(UserWarning, match="The rows that validate have no known label of 'click'"):
+    with pytest.warns(UserWarning, match="The validation rows have no known label of 'click'"):
         model.fit(X, Y, X_val=X[:500], Y_val=unknown)
     model.update_statistics(X[:500], unknown)
 

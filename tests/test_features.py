@@ -155,7 +155,7 @@ class TestSelection:
             ([5], r"must be in \[0, n_features - 1\], got index: 5"),
             ([-1], "got index: -1"),
             (np.array([True, False], dtype=object), r"must have shape \(n_features,\), got: \(2,\)"),
-            (np.array([True, None], dtype=object), "a boolean mask must hold True and False alone, got: None"),
+            (np.array([True, None], dtype=object), "a boolean mask must hold only True and False, got: None"),
             ("city", r"Got 'city' instead; one column is given as a list, \['city'\]"),
             ([0.5], "must be an array-like of bool, int or str, got: float64"),
         ],

@@ -218,7 +218,7 @@ def test_an_id_that_is_there_as_a_number_and_as_text_is_warned_of(of_frame, fram
 
 
 def test_negative_numbers_that_are_categories_are_warned_of():
-    """Two of them are taken for missing, as encoders mark what they do not know."""
+    """Two of them are treated as missing, since encoders mark unknown values by them."""
     X, Y = table(2000)
     X = X.assign(floor=np.arange(2000) % 6 - 3, zone=np.arange(2000) % 5 - 2).drop(columns="who")
     own = X.astype({"floor": "category", "zone": "category"})  # of zones nobody can say that

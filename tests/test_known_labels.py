@@ -12,7 +12,7 @@ from sklearn_fsmd.datasets import make_funnel
 from tests.conftest import SMALL
 
 PARAMS = SMALL | {"batch_size": 128, "expert_dims": (16,), "early_stopping": True}
-UNJUDGED = "in the rows that validate"
+UNJUDGED = "in the validation rows"
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_a_network_without_validation_labels_is_trained_as_long_as_the_others(da
     X, Y = data
     late = with_gap(Y, slice(1700, None), "conversion")
     params = {name: value for name, value in PARAMS.items() if name in cls().get_params()}
-    with pytest.warns(UserWarning, match="have no known label of 'conversion', so early stopping does not look at it"):
+    with pytest.warns(UserWarning, match="have no known label of 'conversion', so early stopping does not watch it"):
         said = [
             cls(**params | {"validation": "last", "max_epochs": n, "lr": 0.01}).fit(X, late).predict_marginals(X)
             for n in (1, 3)

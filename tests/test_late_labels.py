@@ -9,7 +9,7 @@ import pytest
 
 from sklearn_fsmd import FSClassifier, FSMDClassifier
 from sklearn_fsmd.encoding.funnel import young_steps
-from sklearn_fsmd.encoding.rates import halves
+from sklearn_fsmd.encoding.rates import split_sums
 from tests.conftest import SMALL
 from tests.test_target_statistics import statistics_of
 
@@ -29,7 +29,7 @@ def log(n, seed=0):
 
 def rates_of(model):
     """Of each user and event, what came true of what was tried, unsmoothed."""
-    positive, tried = halves(statistics_of(model).sums[0][1:])
+    positive, tried = split_sums(statistics_of(model).sums[0][1:])
     return positive / tried
 
 
@@ -66,7 +66,7 @@ def test_young_rows_that_are_set_aside_count_clicks_alone():
     model = FSMDClassifier(**SMALL | KEYS, validation="last", validation_fraction=0.2)
     with pytest.warns(UserWarning, match="no known label of 'contact'"):
         model.fit(X, Y)
-    tried = halves(statistics_of(model).sums[0])[1].sum(axis=0)
+    tried = split_sums(statistics_of(model).sums[0])[1].sum(axis=0)
     of = dict(zip(statistics_of(model).events, tried, strict=True))
     assert (of[0, None], of[1, None], of[2, None]) == (3000, 2400, 2400)
 
@@ -85,7 +85,7 @@ def test_training_sees_no_zeros_alone(chain_loss):
 def test_known_labels_count_as_before(fitted):
     X, Y = log(700, seed=1)
     model = updated(fitted, X, Y)
-    own = statistics_of(model).counted(model._targets.encode(Y, None, CHAIN, scale=False))
+    own = statistics_of(model).contributions(model._targets.encode(Y, None, CHAIN, scale=False))
     codes = statistics_of(model).index(0, model._encoder.main.encode(X).codes)
     expected = statistics_of(fitted).sums[0].astype(np.float64)
     np.add.at(expected, codes, own)

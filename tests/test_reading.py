@@ -261,7 +261,7 @@ def test_lists_of_nothing_but_gaps(values, table):
 @pytest.mark.parametrize(
     ("dtype", "values", "message"),
     [
-        ("Object", ["a", "b"], "has the type Object, which Arrow does not have. Pass what `.to_pandas"),
+        ("Object", ["a", "b"], "has the type Object, which Arrow does not have. Convert it by `.to_pandas"),
         ("Int128", [1, 2], "has the type Int128, which Arrow does not have. Cast it to Int64"),
         ("UInt128", [1, 2], "has the type UInt128, which Arrow does not have. Cast it to Int64"),
     ],

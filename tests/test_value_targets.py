@@ -500,7 +500,7 @@ class TestRefused:
         ("watch", "message"),
         [
             (pd.Timedelta(seconds=3), "and holds durations. Use `.dt.total_seconds"),
-            (pd.Timestamp("2026-01-01"), "and holds times. Subtract the time from which they count"),
+            (pd.Timestamp("2026-01-01"), "and holds times. Subtract a reference time"),
             (pd.Timestamp("2026-01-01", tz="UTC"), "and holds times"),
             (pd.Period("2026-01"), "and holds times"),
             (datetime.date(2026, 1, 1), "and holds times"),

@@ -10,17 +10,17 @@ from sklearn_fsmd.encoding.growing import Growth
 from sklearn_fsmd.encoding.ids import warn_of_ids
 from sklearn_fsmd.encoding.input_encoder import InputEncoder
 from sklearn_fsmd.encoding.known_labels import (
-    refuse_unjudged,
     refuse_unlabeled,
+    refuse_unlabeled_validation,
     warn_of_other_steps,
     warn_of_young_rows,
-    warn_unjudged,
+    warn_unlabeled_validation,
 )
 from sklearn_fsmd.encoding.lists import ListColumn
 from sklearn_fsmd.encoding.missing_codes import warn_of_codes, warn_of_missing_codes
 from sklearn_fsmd.encoding.numeric import NumericColumn
 from sklearn_fsmd.encoding.odd_text import warn_of_text, warn_of_two_types
-from sklearn_fsmd.encoding.pairing import warn_of_answers, warn_of_gaps, warn_of_order, warn_of_orders
+from sklearn_fsmd.encoding.pairing import warn_of_leaking_columns, warn_of_order, warn_of_orders, warn_of_target_columns
 from sklearn_fsmd.encoding.seen import Counts, Moments, Numbers
 from sklearn_fsmd.encoding.shallow import shallow
 from sklearn_fsmd.encoding.single_rows import codes_of
@@ -87,24 +87,24 @@ __all__ = [
     "one_of",
     "read_table",
     "refuse_masked",
-    "refuse_unjudged",
     "refuse_unlabeled",
+    "refuse_unlabeled_validation",
     "rows_of",
     "shallow",
     "shown",
     "twice_in",
-    "warn_of_answers",
     "warn_of_codes",
     "warn_of_contradictions",
-    "warn_of_gaps",
     "warn_of_guess",
     "warn_of_ids",
+    "warn_of_leaking_columns",
     "warn_of_missing_codes",
     "warn_of_order",
     "warn_of_orders",
     "warn_of_other_steps",
+    "warn_of_target_columns",
     "warn_of_text",
     "warn_of_two_types",
     "warn_of_young_rows",
-    "warn_unjudged",
+    "warn_unlabeled_validation",
 ]

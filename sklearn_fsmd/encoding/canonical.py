@@ -1,8 +1,8 @@
-"""When two values of a category are equal, which are missing, what kind they are, and what is refused.
+"""The canonical form of a category: which values are equal, which are missing, of what kind, and which are refused.
 
-:func:`canonical` decides that for one value. :func:`factorize` decides it for a column: it finds the distinct values
-first, and takes shortcuts where all of them have one type. Nothing depends on what else is in the column, so a row
-means the same alone and in a table.
+:func:`canonical` computes it for one value. :func:`factorize` computes it for a column: it finds the distinct values
+first, and is faster if all of them have one type. The form does not depend on the other values of the column, so a row
+is encoded alone as it is in a table.
 
 =============================================================  ===============================================
 value                                                          canonical form
@@ -15,7 +15,7 @@ a path
 bytes                                                          bytes
 another hashable object, such as a tuple                       itself
 a date or duration, a complex number, a list, infinity, a      refused
-float so large that whole numbers beside it are lost
+float so large that neighbouring integers are not distinct
 =============================================================  ===============================================
 """
 
@@ -39,15 +39,15 @@ MISSING_CODES = (-1, -2)
 
 Kind = Literal["numbers", "strings", "bytes", "mixed values"]
 
-OF_A_TIME = (
-    "Turn it into what matters of it, e.g. the hour and the day of the week, by `sklearn_fsmd.compose.TimeFeatures` "
+TIME_REMEDY = (
+    "Convert it to features, e.g. the hour and the day of the week, by `sklearn_fsmd.compose.TimeFeatures` "
     "before the model."
 )
-OF_A_DURATION = "Turn it into what matters of it, e.g. by `.dt.total_seconds()`."
+DURATION_REMEDY = "Convert it to a number, e.g. by `.dt.total_seconds()`."
 LOWEST, HIGHEST = int(np.iinfo(np.int64).min), int(np.iinfo(np.int64).max)
 LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 EXACT = 2.0**53
-"""Below it a float64 holds every whole number."""
+"""A float64 represents every integer below this number exactly."""
 _DATES = (datetime.date, datetime.timedelta, np.datetime64, np.timedelta64, pd.Period)
 _KINDS: dict[type, Kind] = {int: "numbers", float: "numbers", str: "strings", bytes: "bytes"}
 
@@ -56,23 +56,23 @@ _KINDS: dict[type, Kind] = {int: "numbers", float: "numbers", str: "strings", by
 
 
 def canonical(value: Any, name: str) -> Any:
-    """The form of one value under which equal values are the same; None if it is missing.
+    """Convert a value to its canonical form, which equal values share; None if it is missing.
 
     Parameters
     ----------
     value : any Python or numpy scalar.
-    name : of the column, for messages.
+    name : the name of the column, for messages.
 
     Raises
     ------
     TypeError, ValueError
-        If the value is neither a number nor a category, or is a number that is not exact.
+        If the value is neither a number nor a category, or is a float or decimal that may not be exact.
     """
     if type(value) is str:
         return value
     if value is None or value is pd.NA or value is pd.NaT:
         return None
-    if isinstance(value, np.timedelta64) and not np.isnat(value):  # to numpy it is an integer
+    if isinstance(value, np.timedelta64) and not np.isnat(value):  # a subclass of np.integer
         _refuse(value, name)
     if isinstance(value, (int, np.integer, np.bool_)):
         return _whole(int(value), name)
@@ -93,12 +93,12 @@ def canonical(value: Any, name: str) -> Any:
 
 
 def _plain_end(end: Any) -> Any:
-    """An end of an interval, 1.0 and 1 alike."""
+    """Convert an end of an interval to an int if it is a whole number, so that 1.0 and 1 are equal."""
     return int(end) if isinstance(end, (float, np.floating)) and end.is_integer() else end
 
 
 def kind_of(form: Any) -> Kind:
-    """The kind of a canonical form."""
+    """Return the kind of a canonical form."""
     return _KINDS.get(type(form), "mixed values")
 
 
@@ -106,11 +106,11 @@ def _whole(value: int, name: str) -> int | None:
     if value in MISSING_CODES:
         return None
     if not LOWEST <= value <= HIGHEST:
-        raise _beyond(value, name)
+        raise _out_of_range(value, name)
     return value
 
 
-def _beyond(value: Any, name: str) -> ValueError:
+def _out_of_range(value: Any, name: str) -> ValueError:
     limit = "above 2**63 - 1" if value > 0 else "below -2**63"
     return ValueError(f"Column {name!r} holds {value}: ids {limit} are not supported. Pass them as strings.")
 
@@ -118,7 +118,7 @@ def _beyond(value: Any, name: str) -> ValueError:
 def _float(value: Any, name: str) -> int | float | None:
     if value != value:
         return None
-    is_double = isinstance(value, (float, np.longdouble))  # pandas too makes a long double a float64
+    is_double = isinstance(value, (float, np.longdouble))  # pandas converts long doubles to float64 too
     exact = EXACT if is_double else 2.0 ** (np.finfo(value.dtype).nmant + 1)
     if not -exact < value < exact:
         if np.isinf(value):
@@ -129,7 +129,7 @@ def _float(value: Any, name: str) -> int | float | None:
         )
     if value == (whole := int(value)):
         return _whole(whole, name)
-    return float(value) if is_double else float(str(value))  # a float32 of 0.1 becomes the float64 of 0.1
+    return float(value) if is_double else float(str(value))  # the float32 0.1 becomes the float64 0.1
 
 
 def _fraction(value: Any, name: str) -> Any:
@@ -138,23 +138,23 @@ def _fraction(value: Any, name: str) -> Any:
         return None
     if is_decimal and value.is_infinite():
         raise ValueError(f"Input X contains infinity: column {name!r}.")
-    # A number of many digits is not made an int first, which takes long.
+    # Do not convert to int first, which is slow for numbers of very many digits.
     if (value.adjusted() if is_decimal else math.log10(abs(value.numerator) // value.denominator + 1)) > 19:
-        raise _beyond(value, name)
+        raise _out_of_range(value, name)
     if value == (whole := int(value)):
         return _whole(whole, name)
-    near = float(value)
+    nearest = float(value)
     if not is_decimal:
-        return near if near == value else value
-    if abs(near) >= EXACT or Decimal(repr(near)) != value:
+        return nearest if nearest == value else value
+    if abs(nearest) >= EXACT or Decimal(repr(nearest)) != value:
         raise ValueError(f"Column {name!r} holds {value}, which has more digits than a float64. Pass it as a string.")
-    return near
+    return nearest
 
 
 def _refuse(value: Any, name: str) -> None:
-    """Raise for what is neither a number nor a category."""
+    """Raise an error for a value that is neither a number nor a category."""
     if isinstance(value, _DATES):
-        remedy = OF_A_DURATION if isinstance(value, (datetime.timedelta, np.timedelta64)) else OF_A_TIME
+        remedy = DURATION_REMEDY if isinstance(value, (datetime.timedelta, np.timedelta64)) else TIME_REMEDY
         raise TypeError(f"Column {name!r} holds {value!r}, which is neither a number nor a category. {remedy}")
     if isinstance(value, torch.Tensor):
         raise TypeError(f"Column {name!r} holds torch tensors. Pass numbers, or arrays of numpy: x.numpy().")
@@ -162,19 +162,19 @@ def _refuse(value: Any, name: str) -> None:
         raise ValueError(f"Complex data not supported: column {name!r} holds {value}.")
     try:
         hash(value)
-        is_value = type(value).__hash__ is not object.__hash__  # type: ignore[comparison-overlap]
+        has_value_hash = type(value).__hash__ is not object.__hash__  # type: ignore[comparison-overlap]
     except TypeError:
-        is_value = False
-    if not is_value:  # no other is equal to it
-        raise nested(f"{value!r} of the type {type(value).__name__}", name)
+        has_value_hash = False
+    if not has_value_hash:  # objects that are equal only to themselves
+        raise nested_error(f"{value!r} of the type {type(value).__name__}", name)
 
 
-def nested(what: str, name: str) -> TypeError:
-    """What to raise where the values of a column are lists or the like."""
+def nested_error(content: str, name: str) -> TypeError:
+    """Create the error for a column whose values are lists or the like."""
     return TypeError(
-        f"Column {name!r} holds {what}, but here each argument must be a single string or number. Give each row one "
+        f"Column {name!r} holds {content}, but here each argument must be a single string or number. Give each row one "
         "value, such as the last or the most frequent one, or leave the column out. Classifiers read lists in a "
-        "DataFrame, in the columns that `list_features` names; of an array a ColumnTransformer makes one by "
+        "DataFrame, in the columns that `list_features` names; a ColumnTransformer returns a DataFrame after "
         '`.set_output(transform="pandas")`.'
     )
 
@@ -183,9 +183,9 @@ def nested(what: str, name: str) -> TypeError:
 
 
 def factorize(column: Any, name: str) -> tuple[np.ndarray, np.ndarray, Kind | None]:
-    """Positions into the distinct canonical forms (−1 where missing), these forms, and their kind.
+    """Encode a column: positions in the distinct canonical forms (−1 where missing), these forms, and their kind.
 
-    The forms are int64 or float64 where this loses nothing, and else objects. The kind is None if all are missing.
+    The forms are int64 or float64 if this is exact, else objects. The kind is None if all values are missing.
     """
     dtype = getattr(column, "dtype", None)
     refuse_dtype(dtype, name)
@@ -194,47 +194,47 @@ def factorize(column: Any, name: str) -> tuple[np.ndarray, np.ndarray, Kind | No
         refuse_dtype(dtype.categories.dtype, name)
         positions, distinct = np.asarray(category.codes, dtype=np.int64), category.categories.to_numpy()
     else:
-        if isinstance(dtype, pd.ArrowDtype) and dtype.numpy_dtype == np.float16:  # older Arrow does not count it
+        if isinstance(dtype, pd.ArrowDtype) and dtype.numpy_dtype == np.float16:  # older Arrow cannot count it
             column = column.to_numpy(np.float16, na_value=np.nan)
             dtype = column.dtype
         if isinstance(dtype, pd.ArrowDtype) and _is_extension(dtype):  # such as UUIDs
             column = np.fromiter(column, dtype=object, count=len(column))
             dtype = column.dtype
         if isinstance(dtype, np.dtype):
-            # Of a Series pandas would make distinct strings Arrow's, which not all can be; it has no long doubles.
+            # From a Series, pandas would convert strings to Arrow, which fails for some. It has no long doubles.
             column = np.asarray(column, dtype=np.float64 if dtype == np.longdouble else dtype.newbyteorder("="))
         try:
             positions, distinct = pd.factorize(column)
             positions, distinct = positions.astype(np.int64, copy=False), np.asarray(distinct)
-            if not _tells_apart(distinct):
+            if not _pandas_distinguishes(distinct):
                 positions, distinct = _factorize_strings(column)
         except TypeError as error:
             for value in column:
-                canonical(value, name)  # says which value has no hash
+                canonical(value, name)  # raises an error that names the value without a hash
             raise TypeError(f"Column {name!r}: each argument must be a single string or number ({error}).") from error
         except MemoryError:
             raise
-        except Exception as error:  # Arrow's, of several kinds: times after 24 o'clock, strings that are no UTF-8
+        except Exception as error:  # several types from Arrow: times after 24 o'clock, strings that are not UTF-8
             raise ValueError(f"Column {name!r} cannot be read: {error}.") from error
-    if isinstance(dtype, (pd.CategoricalDtype, pd.ArrowDtype)):  # levels without a row are no values of the column
+    if isinstance(dtype, (pd.CategoricalDtype, pd.ArrowDtype)):  # drop categories that occur in no row
         used = np.zeros(len(distinct) + 1, dtype=bool)
         used[positions] = True
         positions, distinct = _without(~used[:-1], positions, distinct)
     forms, missing, kind = _canonical_array(distinct, name)
     if missing.any():
         positions, forms = _without(missing, positions, forms)
-    if distinct.dtype.kind in "fO" and forms is not distinct:  # 0.0 and −0.0, or a time and its text, are one by now
-        again, forms = pd.factorize(forms) if _tells_apart(forms) else _factorize_strings(forms)
-        positions = np.append(again, -1)[positions]
+    if distinct.dtype.kind in "fO" and forms is not distinct:  # 0.0 and −0.0, or a time and its text, are equal now
+        merged, forms = pd.factorize(forms) if _pandas_distinguishes(forms) else _factorize_strings(forms)
+        positions = np.append(merged, -1)[positions]
     return positions, forms, kind if len(forms) else None
 
 
 Counted = tuple[np.ndarray, np.ndarray, Kind | None]
-"""Distinct canonical forms, how often each was seen, and their kind."""
+"""Distinct canonical forms, their counts, and their kind."""
 
 
 def add_counts(one: Counted, other: Counted) -> Counted:
-    """What two parts of a column hold together."""
+    """Merge the counts of two parts of a column."""
     (a, a_counts, a_kind), (b, b_counts, b_kind) = one, other
     kind = a_kind if b_kind in (None, a_kind) else b_kind if a_kind is None else "mixed values"
     if a.dtype == b.dtype != object:
@@ -242,47 +242,47 @@ def add_counts(one: Counted, other: Counted) -> Counted:
         counts = np.zeros(len(values), dtype=np.int64)
         np.add.at(counts, inverse, np.concatenate((a_counts, b_counts)))
         return values, counts, kind
-    together: dict[Any, int] = dict(zip(a.tolist(), a_counts.tolist(), strict=True))
+    merged: dict[Any, int] = dict(zip(a.tolist(), a_counts.tolist(), strict=True))
     for value, count in zip(b.tolist(), b_counts.tolist(), strict=True):
-        together[value] = together.get(value, 0) + count
-    values = as_array([*together], kind) if kind else a
-    return values, np.fromiter(together.values(), np.int64, len(together)), kind
+        merged[value] = merged.get(value, 0) + count
+    values = as_array([*merged], kind) if kind else a
+    return values, np.fromiter(merged.values(), np.int64, len(merged)), kind
 
 
-def _tells_apart(values: np.ndarray) -> bool:
-    """Whether pandas tells these values apart: pandas 2 reads strings up to a NUL, and those beyond UTF-8 are one."""
+def _pandas_distinguishes(values: np.ndarray) -> bool:
+    """Whether pandas distinguishes these values: pandas 2 cuts strings at a NUL, and merges those beyond UTF-8."""
     try:
         text = "".join(values if values.dtype == object else ())
         text.encode()
     except UnicodeEncodeError:
         return False
-    except TypeError:  # no strings, so pandas looks at the objects
+    except TypeError:  # not only strings, so pandas compares objects
         return True
     return "\0" not in text
 
 
 def _factorize_strings(column: Any) -> tuple[np.ndarray, np.ndarray]:
-    """What ``pd.factorize`` should say of strings and missing values, slowly."""
+    """Do what ``pd.factorize`` should do for strings and missing values, but slowly."""
     known: dict[str, int] = {}
     positions = [known.setdefault(value, len(known)) if isinstance(value, str) else -1 for value in column]
     return np.array(positions, dtype=np.int64), np.array([*known], dtype=object)
 
 
 def _without(dropped: np.ndarray, positions: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The positions into what is left of `values`; −1 for those that are dropped."""
+    """Drop some of `values`; return the new positions, −1 for dropped values, and the remaining values."""
     renumber = np.where(dropped, -1, np.cumsum(~dropped) - 1)
     return np.append(renumber, -1)[positions], values[~dropped]
 
 
 def _canonical_array(values: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray, Kind]:
-    """What :func:`canonical` makes of distinct values, which of them are missing, and the kind of the others."""
+    """Convert distinct values to canonical forms; return these, which are missing, and the kind of the others."""
     match values.dtype.kind:
         case "b" | "i":
             whole = values.astype(np.int64, copy=False)
             return whole, np.isin(whole, MISSING_CODES), "numbers"
         case "u":
             if len(values) and values.max() > HIGHEST:
-                canonical(values.max(), name)
+                canonical(values.max(), name)  # raises
             return values.astype(np.int64), np.zeros(len(values), dtype=bool), "numbers"
         case "f":
             return _canonical_floats(values, name)
@@ -301,9 +301,9 @@ def _canonical_array(values: np.ndarray, name: str) -> tuple[np.ndarray, np.ndar
 def _canonical_floats(values: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray, Kind]:
     missing = np.isnan(values)
     with np.errstate(invalid="ignore"):
-        odd = ~missing & ~(np.abs(values) < 2.0 ** (np.finfo(values.dtype).nmant + 1))
-    if odd.any():
-        canonical(values[odd][0], name)
+        inexact = ~missing & ~(np.abs(values) < 2.0 ** (np.finfo(values.dtype).nmant + 1))
+    if inexact.any():
+        canonical(values[inexact][0], name)  # raises
     whole = np.where(missing, 0, values).astype(np.int64)
     missing |= np.isin(values, MISSING_CODES)
     if (missing | (whole == values)).all():
@@ -313,7 +313,7 @@ def _canonical_floats(values: np.ndarray, name: str) -> tuple[np.ndarray, np.nda
 
 
 def as_array(forms: list[Any], kind: Kind) -> np.ndarray:
-    """Canonical forms as an array, the missing ones included."""
+    """Convert canonical forms, including missing ones, to an array."""
     if kind == "numbers":
         known = [form for form in forms if form is not None]
         if all(type(form) is int for form in known):
@@ -324,24 +324,24 @@ def as_array(forms: list[Any], kind: Kind) -> np.ndarray:
 
 
 def refuse_dtype(dtype: Any, name: str) -> None:
-    """Raise for what is neither a category nor a number by its type."""
+    """Raise an error for a dtype of neither categories nor numbers."""
     kind = getattr(dtype, "kind", "")
     if kind in "mM" or isinstance(dtype, (pd.PeriodDtype, pd.DatetimeTZDtype)):
-        remedy = OF_A_DURATION if kind == "m" else OF_A_TIME
+        remedy = DURATION_REMEDY if kind == "m" else TIME_REMEDY
         raise TypeError(f"Column {name!r} has dtype {dtype}, which is neither a number nor a category. {remedy}")
     if kind == "c":
         raise ValueError(f"Complex data not supported: column {name!r} has dtype {dtype}.")
     if isinstance(dtype, pd.SparseDtype):
         raise TypeError(f"Sparse data was passed: column {name!r} has dtype {dtype}. Use .sparse.to_dense().")
     if kind == "V" or holds_lists(dtype):
-        raise nested(f"values of the type {dtype}", name)
+        raise nested_error(f"values of the type {dtype}", name)
 
 
 def holds_lists(dtype: Any) -> bool:
-    """Whether a dtype is one of Arrow's for lists or the like."""
+    """Whether a dtype is a nested type of Arrow, such as a list."""
     if not isinstance(dtype, pd.ArrowDtype):
         return False
-    import pyarrow.types  # which is there where such a dtype is
+    import pyarrow.types  # installed, since there is such a dtype
 
     return pyarrow.types.is_nested(dtype.pyarrow_dtype)
 
@@ -353,10 +353,10 @@ def _is_extension(dtype: pd.ArrowDtype) -> bool:
 
 
 def columns_of_x(names: Collection[Any]) -> str:
-    """The columns that a warning is about, as it begins."""
+    """Beginning of a warning: the columns that it is about."""
     return f"{'Columns' if len(names) > 1 else 'Column'} {', '.join(map(repr, names))} of X"
 
 
 def shown(value: Any) -> str:
-    """A value as a message shows it: 5, not np.int64(5)."""
+    """Format a value for a message: 5, not np.int64(5)."""
     return repr(value.item() if isinstance(value, np.generic) else value)

@@ -12,38 +12,39 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn_fsmd.encoding.canonical import shown
 from sklearn_fsmd.parameters import warn
 
-OF_VALUES = (
+VALUES_REMEDY = (
     "If it holds values, such as a watch time, name it in `value_targets`, in a Pipeline of each step that reads Y."
 )
 _NO = {"no", "n", "false", "f", "0", "neg", "negative", "none", "off"}
-"""Of two words, one of these is the 0."""
+"""Words that mean 0 if they are one of two classes."""
 
 
 def given_classes(classes: Any, names: list[str]) -> list[np.ndarray]:
-    """The classes of each task from the argument `classes`: two for all, or two each."""
+    """Convert the argument `classes`, two for all tasks or two per task, to the classes of each task."""
     if not hasattr(classes, "__len__") or isinstance(classes, (str, set, dict)):
-        raise ValueError(f"`classes` must be a list of two classes, or one such list a task. Got {classes!r}.")
-    each = [np.ndim(c) == 1 for c in classes]
-    given = list(classes) if each and all(each) else [classes] * len(names)
-    if len(given) != len(names):
-        raise ValueError(f"`classes` has {len(given)} tasks, but Y has {len(names)}.")
-    for name, two in zip(names, given, strict=True):
+        raise ValueError(f"`classes` must be a list of two classes, or one such list per task. Got {classes!r}.")
+    are_lists = [np.ndim(c) == 1 for c in classes]
+    pairs = list(classes) if are_lists and all(are_lists) else [classes] * len(names)
+    if len(pairs) != len(names):
+        raise ValueError(f"`classes` has {len(pairs)} tasks, but Y has {len(names)}.")
+    for name, two in zip(names, pairs, strict=True):
         if len(two) != 2 or len(set(two)) != 2 or pd.isna(list(two)).any() or len({_kind(c) for c in two}) > 1:
             raise ValueError(
                 f"`classes` must give two classes of one type for {name!r}. Got [{', '.join(map(shown, two))}]."
             )
-    return [two_classes(_array_of(two), name) for name, two in zip(names, given, strict=True)]
+    return [two_classes(_array_of(two), name) for name, two in zip(names, pairs, strict=True)]
 
 
 def _array_of(labels: Any) -> np.ndarray:
-    """Labels as an array; strings stay objects, as in a table: beside other objects labels stay what they are."""
+    """Convert labels to an array; strings become objects, as in a table."""
     array = np.asarray(labels)
     return array.astype(object) if array.dtype.kind == "U" else array
 
 
 def two_classes(column: np.ndarray, name: str) -> np.ndarray:
+    """Find the two classes of a column of Y, sorted; the second is the positive one."""
     known = column[~pd.isna(column)]
-    known = known.astype(np.float64) if known.dtype == np.longdouble else known  # which files do not hold
+    known = known.astype(np.float64) if known.dtype == np.longdouble else known  # files cannot hold long doubles
     if known.size == 0:
         raise ValueError(f"Column {name!r} of Y has no observed label, so there is nothing to learn.")
     if known.dtype.kind == "f" and np.isinf(known).any():
@@ -59,7 +60,7 @@ def two_classes(column: np.ndarray, name: str) -> np.ndarray:
             ) from None
         if len({_kind(label) for label in known}) == 1:
             raise
-        target_type = "unknown"  # labels that have no order
+        target_type = "unknown"  # labels that cannot be sorted
     if target_type == "multiclass" and len(classes := np.unique(known)) > 2:
         blank = next((c for c in classes.tolist() if isinstance(c, str) and not c.strip()), None)
         if classes.dtype.kind in "if" and classes.tolist() == [-1, 0, 1]:
@@ -67,25 +68,25 @@ def two_classes(column: np.ndarray, name: str) -> np.ndarray:
         raise ValueError(
             f"Only binary classification is supported. The type of the target is multiclass. Column {name!r} of Y has "
             f"{len(classes)} classes."
-            + (f" {OF_VALUES}" if classes.dtype.kind in "iuf" else "")
-            + ("" if blank is None else f" One is {blank!r}: if it stands for a label that is not known, write NaN.")
+            + (f" {VALUES_REMEDY}" if classes.dtype.kind in "iuf" else "")
+            + ("" if blank is None else f" One is {blank!r}: if it stands for an unknown label, write NaN.")
         )
     if target_type == "unknown" and (others := [label for label in known if _is_unlike(label, known[0])]):
         raise ValueError(
             f"Column {name!r} of Y mixes types: it has the labels {shown(known[0])} and {shown(others[0])}. Give all "
-            "labels one type, and write NaN for a label that is not known."
+            "labels one type, and write NaN for an unknown label."
         )
     if target_type not in ("binary", "multiclass"):
         raise ValueError(
             f"Unknown label type: {target_type}. Maybe you are trying to fit a classifier, which expects discrete "
             f"classes on a regression target with continuous values. Column {name!r} of Y has {shown(known[0])}. "
-            f"{OF_VALUES}"
+            f"{VALUES_REMEDY}"
         )
     classes = np.unique(known)
     if len(classes) == 2:
         warn_of_guess(f"Column {name!r} of Y", *classes.tolist())
         return classes
-    if classes[0] in (0, 1):  # one class only: the other is known all the same
+    if classes[0] in (0, 1):  # one class only, but the other one is clear
         warn(
             f"Column {name!r} of Y has only one class, {shown(classes[0])}. There is nothing to tell apart: take more "
             "rows, or leave the column out."
@@ -95,7 +96,7 @@ def two_classes(column: np.ndarray, name: str) -> np.ndarray:
 
 
 def warn_of_guess(where: str, low: Any, high: Any) -> None:
-    """Warn that of two words the one that sorts last is taken for the event, unless the first is a "no"."""
+    """Warn that, of two words, the one that sorts last is treated as the event, unless the first means "no"."""
     if isinstance(high, str) and low.lower() not in _NO and not _are_numbers_in_order(low, high):
         warn(
             f"{where} has the classes {low!r} and {high!r}: {high!r}, which sorts last, counts as 1. "
@@ -104,20 +105,20 @@ def warn_of_guess(where: str, low: Any, high: Any) -> None:
 
 
 def _is_unlike(one: Any, other: Any) -> bool:
-    """Whether two labels are of two kinds; truths are none of the numbers here."""
-    truths = (isinstance(label, (bool, np.bool_)) for label in (one, other))
-    return _kind(one) is not _kind(other) or len(set(truths)) > 1
+    """Whether two labels are of different kinds; here bools are not numbers."""
+    are_bool = (isinstance(label, (bool, np.bool_)) for label in (one, other))
+    return _kind(one) is not _kind(other) or len(set(are_bool)) > 1
 
 
 def _kind(label: Any) -> type:
-    """The type of a label; all numbers are of one kind, and so are all strings."""
+    """Kind of a label: one for all numbers, one for all strings, else its type."""
     if isinstance(label, (Number, np.bool_)):
         return Number
     return str if isinstance(label, str) else type(label)
 
 
 def _are_numbers_in_order(low: str, high: str) -> bool:
-    """Whether two words are numbers, such as "0.0" and "1.0", and the greater one is the second."""
+    """Whether two words are numbers, such as "0.0" and "1.0", in increasing order."""
     try:
         return float(low) < float(high)
     except ValueError:

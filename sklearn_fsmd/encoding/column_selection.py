@@ -1,4 +1,4 @@
-"""Which columns a parameter means, by mask, indices, names or a callable."""
+"""Selection of columns by a parameter: a mask, indices, names or a callable."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Selector = str | Sequence[Any] | np.ndarray | Callable[[Any], Any] | None
 
 
 def categorical_mask(selector: Selector, X: Any) -> np.ndarray:
-    """Which columns of `X` the `categorical_features` parameter means, ``(n_features,)`` bool."""
+    """Mask of the columns of `X` that the parameter `categorical_features` selects, ``(n_features,)`` bool."""
     if callable(selector):
         selector = selector(X)
     if not isinstance(selector, str):
@@ -33,7 +33,7 @@ def categorical_mask(selector: Selector, X: Any) -> np.ndarray:
 
 
 def column_mask(parameter: str, selector: Selector, X: Any) -> np.ndarray:
-    """Which columns of `X` the value `selector` of `parameter` means, ``(n_features,)`` bool.
+    """Mask of the columns of `X` that the value `selector` of `parameter` selects, ``(n_features,)`` bool.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def column_mask(parameter: str, selector: Selector, X: Any) -> np.ndarray:
     if items.ndim != 1 or items.dtype.kind not in "biuOUT":
         raise ValueError(f"{parameter} must be an array-like of bool, int or str, got: {items.dtype.name}.")
     if items.dtype.kind == "O":
-        items = _objects(parameter, items)
+        items = _as_mask(parameter, items)
     if items.dtype.kind == "b":
         if items.shape != (n,):
             raise ValueError(f"{parameter} set as a boolean mask must have shape (n_features,), got: {items.shape}")
@@ -63,14 +63,14 @@ def column_mask(parameter: str, selector: Selector, X: Any) -> np.ndarray:
     return mask
 
 
-def _objects(parameter: str, items: np.ndarray) -> np.ndarray:
-    """Objects that are a mask as a boolean array, all others as they are."""
-    truths = [isinstance(item, (bool, np.bool_)) for item in items]
-    if not any(truths):
+def _as_mask(parameter: str, items: np.ndarray) -> np.ndarray:
+    """Convert an array of objects that are bools to a boolean mask; return others unchanged."""
+    are_bool = [isinstance(item, (bool, np.bool_)) for item in items]
+    if not any(are_bool):
         return items
-    if not all(truths):
-        odd = shown(items[truths.index(False)])
-        raise ValueError(f"{parameter} set as a boolean mask must hold True and False alone, got: {odd}")
+    if not all(are_bool):
+        other = shown(items[are_bool.index(False)])
+        raise ValueError(f"{parameter} set as a boolean mask must hold only True and False, got: {other}")
     return items.astype(bool)
 
 
@@ -92,9 +92,9 @@ def _index(parameter: str, item: Any, names: list[Any] | None, n: int) -> int:
 
 
 def _is_category(column: Any) -> bool:
-    """Whether a column holds categories by its dtype; a column of an object array is judged by what it holds.
+    """Whether a column holds categories by its dtype; for a column of an object array, by its values.
 
-    Objects of pandas are categories, but for decimals, which are objects for want of a dtype.
+    In pandas, objects are categories, except decimals, for which pandas has no other dtype.
     """
     dtype = column.dtype
     if isinstance(column, np.ndarray) and dtype.kind == "O":
@@ -108,7 +108,7 @@ def _is_category(column: Any) -> bool:
 
 
 def _first_known(column: pd.Series) -> Any:
-    """The first value of a column of objects that is not missing, nor a float."""
+    """Return the first value of a column of objects that is neither missing nor a float."""
     for value in column:
         if value is not None and value is not pd.NA and value is not pd.NaT and not isinstance(value, float):
             return value
@@ -116,20 +116,20 @@ def _first_known(column: pd.Series) -> Any:
 
 
 def column_names(X: Any) -> list[str]:
-    """The names of the columns, for messages: x0, x1, … where there are none."""
+    """Names of the columns for messages: x0, x1, … if there are none."""
     return [str(name) for name in X.columns] if isinstance(X, pd.DataFrame) else [f"x{i}" for i in range(X.shape[1])]
 
 
 def evenly_spaced(n: int, most: int) -> np.ndarray:
-    """The positions of at most so many of `n` rows, from the first to the last; of fewer rows all."""
-    return np.unique(np.linspace(0, n - 1, most).astype(int))  # where there are fewer, they come again
+    """Positions of at most `most` of `n` rows, from the first to the last; all of them if there are fewer."""
+    return np.unique(np.linspace(0, n - 1, most).astype(int))  # without the repetitions for fewer rows
 
 
 def twice_in(names: Iterable[Any]) -> list[Any]:
-    """The names that are there more than once, in their order."""
+    """Names that occur more than once, in their order."""
     return [name for name, n in Counter(names).items() if n > 1]
 
 
 def column_of(X: Any, position: int) -> Any:
-    """One column of a DataFrame or array."""
+    """Return one column of a DataFrame or array."""
     return X.iloc[:, position] if isinstance(X, pd.DataFrame) else X[:, position]

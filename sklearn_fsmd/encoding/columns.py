@@ -1,11 +1,11 @@
-"""One column of categories: its values become row numbers of an embedding table.
+"""A column of categories: its values become row numbers of an embedding table.
 
-A column is learned block by block, `update`, until all have been seen, `finalize`; then blocks are encoded, `encode`. A
-table in memory is one block: `fit_encode` does the three and reads the values once. What a column has `seen` so far is
-kept by an object that can be exchanged before the first block.
+A column learns from each block of rows by `update`, fixes its vocabulary by `finalize`, and encodes blocks by `encode`.
+For a table in memory, `fit_encode` does all three and reads the values once. The counts so far are kept in `seen`, an
+object that can be replaced before the first block.
 
-Categories are mapped *by value* to 1…n. Row 0 is for everything else: missing, unseen, rare, and the codes −1 and −2
-with which the usual encoders mark such values. Integers stay integers: no id passes through a float.
+Categories are mapped *by value* to 1…n. Row 0 is for everything else: missing, unseen and rare values, and the codes −1
+and −2 with which the usual encoders mark such values. Integers stay integers: no id is converted to a float.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from sklearn_fsmd.encoding.seen import Counts
 
 UNKNOWN = 0
 MANY_KNOWN = 100
-"""A column of more known values counts as one of ids."""
+"""A column with more known values is treated as a column of ids."""
 
 
 class CategoryColumn:
@@ -38,15 +38,14 @@ class CategoryColumn:
     Parameters
     ----------
     name : str, for messages.
-    min_frequency : values seen less often in fit than this share the row for unknown values. What "auto" means follows
-        from the values, and is a number from `finalize` on; see :meth:`~sklearn_fsmd.encoding.seen.Counts.least`.
+    min_frequency : values seen less often in fit than this share the row for unknown values. `finalize` replaces "auto"
+        by a number that depends on the values; see :meth:`~sklearn_fsmd.encoding.seen.Counts.least`.
 
     Attributes
     ----------
-    values : pandas.Index of the known values, those of fit sorted and later ones after them; value `i` has the code
-        ``i + 1``.
-    kind : what the values were in fit; None if all were missing.
-    rare : values that came up after fit, not often enough yet, and how often; None if there are none.
+    values : pandas.Index of the known values: those of fit, sorted, then later ones. Value `i` has the code ``i + 1``.
+    kind : the kind of the values in fit; None if all were missing.
+    rare : values that were first seen after fit, but not often enough yet, with their counts; None if there are none.
     """
 
     seen: Counts | None = None
@@ -58,12 +57,12 @@ class CategoryColumn:
 
     @property
     def n_rows(self) -> int:
-        """Rows of the table that the column needs: one per known value, and one for unknown values."""
+        """Number of rows of the embedding table: one per known value, and one for unknown values."""
         return len(self.values) + 1
 
     @property
     def has_many_values(self) -> bool:
-        """Whether there are so many known values that they are ids."""
+        """Whether there are so many known values that they are treated as ids."""
         return len(self.values) > MANY_KNOWN
 
     def update(self, block: Any, name: str | None = None) -> None:
@@ -71,37 +70,37 @@ class CategoryColumn:
 
         Parameters
         ----------
-        name : what messages call the column; None for its own name. Others may share the vocabulary.
+        name : the name of the column for messages, if another column shares this vocabulary; None for `self.name`.
 
         Raises
         ------
         AnotherKindError
-            If they hold values of another kind than those before.
+            If the values are of another kind than those before.
         ValueError
-            If a value is none that a category can have.
+            If a value cannot be a category.
         """
         name = name or self.name
         self._count(*factorize(block, name), name)
 
     def finalize(self) -> None:
-        """The values that are known from now on."""
+        """Fix the known values, after all rows have been seen."""
         seen = self.__dict__.pop("seen", None) or Counts()
         self.kind: Kind | None = seen.kind
         self.min_frequency = least = seen.least(self.min_frequency)
         self.values = _sorted(seen.frequent(least), self.kind)
 
     def knows(self, values: np.ndarray, kind: Kind | None, name: str | None = None) -> np.ndarray:
-        """Which of these distinct values have a code, ``(n,)`` bool; `name` as for :meth:`update`.
+        """Whether each of these distinct values has a code, ``(n,)`` bool; `name` as for :meth:`update`.
 
         Raises
         ------
         AnotherKindError
-            If they are of another kind than those of fit.
+            If the values are of another kind than those of fit.
         """
         return self._codes_of(values, kind, name or self.name)[:-1] > UNKNOWN
 
     def unknown_of(self, column: CategoryColumn) -> np.ndarray:
-        """The values of another column that have no code here.
+        """Return the values of another column that have no code here.
 
         Raises
         ------
@@ -112,14 +111,14 @@ class CategoryColumn:
         return values[~self.knows(values, column.kind)]
 
     def append(self, values: np.ndarray, kind: Kind | None) -> None:
-        """Know these values too, which are new; the codes of the others stay."""
+        """Add new values after the known ones, whose codes stay."""
         self.kind = self.kind or kind
-        known, more = self.values.to_numpy(), _sorted(values, self.kind).to_numpy()
-        if known.dtype == more.dtype:
-            together = np.concatenate((known, more))
+        known, new = self.values.to_numpy(), _sorted(values, self.kind).to_numpy()
+        if known.dtype == new.dtype:
+            union = np.concatenate((known, new))
         else:
-            together = as_array([*known.tolist(), *more.tolist()], self.kind or "mixed values")
-        self.values = _index(together)
+            union = as_array([*known.tolist(), *new.tolist()], self.kind or "mixed values")
+        self.values = _index(union)
 
     def fit_encode(self, column: Any) -> np.ndarray:
         """Learn the values of a whole column and return their codes, ``(n,)`` int64."""
@@ -134,7 +133,7 @@ class CategoryColumn:
         seen.add((values, np.bincount(positions + 1, minlength=len(values) + 1)[1:], kind))
 
     def encode(self, column: Any, name: str | None = None) -> np.ndarray:
-        """The codes of the values, ``(n,)`` integers, 0 where they are unknown; `name` as for :meth:`update`."""
+        """Encode the values, ``(n,)`` integers, 0 where they are unknown; `name` as for :meth:`update`."""
         name = name or self.name
         if self.kind == "numbers" and (codes := look_up(self.values, column)) is not None:
             return codes
@@ -142,18 +141,18 @@ class CategoryColumn:
         return self._codes_of(values, kind, name)[positions]
 
     def __getstate__(self) -> dict[str, Any]:
-        """The values as a plain array: no object of another library is in a pickle."""
+        """Return the state with the values as a plain array, so that pickles contain no object of pandas."""
         return {**self.__dict__, "values": self.values.to_numpy()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         values = state["values"]
-        # Older versions kept the True and False of mixed values as they were.
+        # Earlier versions kept True and False in mixed values, instead of 1 and 0.
         if values.dtype == object and state["kind"] != "strings":
             values = np.fromiter((canonical(v, state["name"]) for v in values), dtype=object, count=len(values))
         self.__dict__.update(state, values=_index(values))
 
     def _codes_of(self, values: np.ndarray, kind: Kind | None, name: str) -> np.ndarray:
-        """Codes of distinct `values`, and last a 0 which the position −1 of a missing value picks."""
+        """Codes of distinct `values`, followed by a 0, so that position −1 of a missing value selects it."""
         codes = np.zeros(len(values) + 1, dtype=np.int64)
         if kind is None or self.kind is None:
             return codes
@@ -162,18 +161,18 @@ class CategoryColumn:
         return codes
 
     def _find(self, values: np.ndarray) -> np.ndarray:
-        """The positions of `values` among the known ones, −1 where they are not known."""
-        if self.values.dtype == np.int64 and values.dtype == np.float64:  # no id passes through a float
+        """Positions of `values` among the known ones, −1 where they are not known."""
+        if self.values.dtype == np.int64 and values.dtype == np.float64:  # without converting ids to floats
             positions = np.full(len(values), -1)
             whole = values == np.floor(values)
             positions[whole] = self.values.get_indexer(pd.Index(values[whole].astype(np.int64)))
             return positions
-        alike = values.dtype.kind != "O" and self.values.dtype.kind != "O"
-        return self.values.get_indexer(pd.Index(values, dtype=None if alike else object))
+        are_numeric = values.dtype.kind != "O" and self.values.dtype.kind != "O"
+        return self.values.get_indexer(pd.Index(values, dtype=None if are_numeric else object))
 
 
 class AnotherKindError(ValueError):
-    """Values are of another kind than those before: strings beside numbers."""
+    """Values are of another kind than those before, such as strings after numbers."""
 
 
 def _refuse_another_kind(
@@ -181,9 +180,9 @@ def _refuse_another_kind(
 ) -> None:
     if before is None or kind is None or before in (kind, "mixed values"):
         return
-    strange = [value for value in values.tolist() if kind_of(value) != before]
+    others = [value for value in values.tolist() if kind_of(value) != before]
     raise AnotherKindError(
-        f"Column {name!r} held {before} {when[0]} and holds {kind} {when[1]} (found {shown(strange[0])}). "
+        f"Column {name!r} held {before} {when[0]} and holds {kind} {when[1]} (found {shown(others[0])}). "
         f"Give it {'the type that it had in fit' if when[1] == 'now' else 'one type'}."
     )
 
@@ -196,7 +195,7 @@ def _sorted(values: np.ndarray, kind: Kind | None) -> pd.Index:
 
 
 def _index(values: np.ndarray) -> pd.Index:
-    """An index whose table is built: pandas builds it at the first look, of which several threads make a mess."""
+    """Create an index with its hash table: pandas would build it at the first lookup, which is not thread-safe."""
     index = pd.Index(values, dtype=object if values.dtype.kind in "OU" else values.dtype)
     index.get_indexer(index[:1])
     return index

@@ -1,4 +1,4 @@
-"""What follows from a funnel: a step after an observed 0 is an observed 0."""
+"""The rule of a funnel: a step whose parent is an observed 0 is an observed 0 too."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from sklearn_fsmd.parameters import warn
 def settle_children(
     labels: np.ndarray, observed: np.ndarray, parents: Sequence[int | None], weights: np.ndarray | None = None
 ) -> dict[int, int]:
-    """Write what follows from the funnel into `observed`, (n, K). From a label of weight 0, (n, K), nothing follows.
+    """Mark steps as observed, in place in `observed` (n, K), if their parent is an observed 0.
 
-    Returns for each task how many rows contradict that, where there are any.
+    A parent whose weight (n, K) is 0 has no effect. Returns the number of contradicting rows for each task that has
+    some.
     """
     n_odd, known = {}, observed.copy() if weights is None else observed & (weights > 0)
     for k, parent in enumerate(parents):
@@ -30,42 +31,43 @@ def settle_children(
 
 
 def young_steps(labels: np.ndarray, observed: np.ndarray, parents: Sequence[int | None]) -> list[int]:
-    """Steps of which these rows say no more than that they cannot have happened where the one before has not.
+    """Find the steps whose only labels in these rows are 0s that follow from their parents.
 
-    That one has happened in some of the rows, and of none of these it is known what came next: they are too young. The
-    steps after such a one are among them, unless something is known of their own.
+    The parent has happened in some rows, and in none of these the label of the step is known yet: the rows are too
+    young. A step whose parent is such a step is one too, unless it has labels itself.
 
     Parameters
     ----------
-    labels, observed : ``(n, K)``, the latter with what follows from the funnel, see :func:`settle_children`.
+    labels, observed : ``(n, K)``; `observed` includes the labels that follow from the funnel, see
+        :func:`settle_children`.
     """
-    found: list[int] = []
+    young: list[int] = []
     for k, parent in enumerate(parents):
         if parent is None:
             continue
-        has_not = observed[:, parent] & (labels[:, parent] == 0)
-        has = observed[:, parent] & (labels[:, parent] == 1)
-        if not (observed[:, k] & ~has_not).any() and (parent in found or has.any()):
-            found.append(k)
-    return found
+        parent_is_0 = observed[:, parent] & (labels[:, parent] == 0)
+        parent_is_1 = observed[:, parent] & (labels[:, parent] == 1)
+        if not (observed[:, k] & ~parent_is_0).any() and (parent in young or parent_is_1.any()):
+            young.append(k)
+    return young
 
 
 def warn_of_contradictions(
     n_odd: Mapping[int, int], n_rows: int, names: Sequence[str], parents: Sequence[int | None]
 ) -> None:
-    """Warn of rows in which a step has happened after one that has not.
+    """Warn of rows in which a step has happened though its parent has not.
 
     Parameters
     ----------
-    n_odd : how many there are of each step, as :func:`settle_children` counts them.
-    n_rows : of how many rows.
+    n_odd : the number of such rows for each step, as returned by :func:`settle_children`.
+    n_rows : the number of all rows.
     """
     for k, n in n_odd.items():
         share = n / n_rows
-        said = (
+        message = (
             f"{n} row{'s have' if n > 1 else ' has'} {names[k]!r} = 1 though {names[parents[k] or 0]!r}, "
             f"the step before it, is 0. That is {100 * share:.2g} % of the rows, which a chain cannot learn."
         )
         if share > 0.05:
-            said += f" Are the columns of Y in the order of the funnel? They are taken for {list(names)}."
-        warn(said)
+            message += f" Are the columns of Y in the order of the funnel? Their order is {list(names)}."
+        warn(message)

@@ -1,4 +1,4 @@
-"""Integers that look like ids but are taken as quantities: the commonest mistake with a table of ids."""
+"""A warning of integers that look like ids but are treated as quantities, the commonest mistake with a table of ids."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from sklearn_fsmd.encoding.targets import Targets
 from sklearn_fsmd.parameters import warn
 
 FEW_VALUES = 30
-"""A column of fewer values has them in bins of their own."""
+"""A column with fewer values is not warned of: each value has its own bin."""
 MANY_VALUES = 500
-"""Without a name that says so, a column of fewer values is not taken for ids."""
+"""A column with fewer values is warned of only because of its name."""
 N_ROWS = 100_000
-"""That many rows are looked at."""
+"""Largest number of rows that are inspected."""
 HAS_AN_ID = (
     "user|customer|client|visitor|member|account|viewer|listener|reader|learner|student|patient|driver|passenger|guest|"
     "item|product|article|video|movie|film|song|artist|album|podcast|book|course|recipe|hotel|restaurant|listing|"
@@ -34,52 +34,55 @@ NAME = re.compile(
     r"(^|[^a-zA-Z])([iI][dD]s?|[nN][oOrR]|(?i:uu?id|key|code|sku|zip))$|[a-z](I[dD]s?|No|Nr|Key|Code)$"
     rf"|({HAS_AN_ID})ids?$|^(?i:{HAS_AN_ID})$"
 )
-"""Names that end in "id" as a word, or in "no", "key" and the like; not "bid", "paid" or "piano". Or what has an id."""
+"""Names that end in the word "id", or in "no", "key" and the like, but not "bid", "paid" or "piano"; and names of
+things that have ids."""
 
 
 def warn_of_ids(
     encoder: FeatureEncoder, X: Any, targets: Targets, positions: np.ndarray, others: Sequence[int]
 ) -> None:
-    """Warn, once for all of them, of numeric columns whose whole numbers look like ids.
+    """Warn, once for all of them, of numeric columns whose integers look like ids.
 
-    They do by their name; or if they have many values, spread over their range, large ones as often as small ones, and
-    each value has rates of the targets of its own, whatever its neighbours have. In an array of objects neither names
-    nor types tell ids from quantities, so there all whole numbers of many values are named.
+    A column looks like ids by its name. It also does if it has many values, spread over their range, large ones as
+    frequent as small ones, and the rates of the targets differ between neighbouring values. In an array of objects,
+    neither names nor types distinguish ids from quantities, so all integers with many values are warned of.
 
     Parameters
     ----------
     encoder : fitted on X.
     X : DataFrame or 2-D array.
-    targets : of the rows of X.
-    positions : where the columns of X are in the table of the user.
-    others : the categories in that table that are not in X.
+    targets : the targets of the rows of X.
+    positions : the positions of the columns of X in the user's table.
+    others : the positions of the categories in that table that are not in X.
     """
     rows = evenly_spaced(len(X), N_ROWS) if len(X) > N_ROWS else slice(None)
     is_frame = isinstance(X, pd.DataFrame)
     is_mixed = not is_frame and X.dtype.kind == "O"
-    found = []
+    suspects = []
     for position, column in encoder.numeric.items():
         values = X.iloc[:, position] if is_frame else X[:, position]
         whole = _whole_numbers(values[rows] if isinstance(values, np.ndarray) else values.iloc[rows])
         if whole is None:
             continue
-        by_name = is_frame and NAME.search(column.name) is not None
-        if by_name or is_mixed or _is_without_order(column, whole, targets, rows):
-            found.append(position)
-    if not found:
+        has_id_name = is_frame and NAME.search(column.name) is not None
+        if has_id_name or is_mixed or _has_no_order(column, whole, targets, rows):
+            suspects.append(position)
+    if not suspects:
         return
     if is_frame:
-        names = X.columns[found].tolist()
+        names = X.columns[suspects].tolist()
         remedy = (
             f"If they are ids, say so: X.astype({dict.fromkeys(names, 'category')}), or as strings. If they are "
             "quantities, list the categories, and not these, in `categorical_features`; then this warning is gone."
         )
     else:
-        places, categories = ([int(positions[position]) for position in of] for of in (found, encoder.categories))
-        names = [f"x{place}" for place in places]
+        user_positions, categories = (
+            [int(positions[position]) for position in group] for group in (suspects, encoder.categories)
+        )
+        names = [f"x{position}" for position in user_positions]
         remedy = (
             f"Say which are: categorical_features={sorted([*categories, *others])} is how it is now. Add those "
-            f"of {places} that are ids, and this warning is gone; the rest stay quantities."
+            f"of {user_positions} that are ids, and this warning is gone; the rest stay quantities."
         )
     if is_mixed:
         remedy += ' A DataFrame keeps the types: ColumnTransformer(…).set_output(transform="pandas").'
@@ -90,7 +93,7 @@ def warn_of_ids(
 
 
 def _whole_numbers(column: Any) -> np.ndarray | None:
-    """A column as floats, NaN where missing; None unless it holds whole numbers, and many different ones."""
+    """Convert a column to floats, NaN where missing; None unless it holds many different integers."""
     kind = getattr(column.dtype, "kind", "O")
     if kind not in "iufO" or pd.api.types.is_bool_dtype(column.dtype):
         return None
@@ -101,37 +104,39 @@ def _whole_numbers(column: Any) -> np.ndarray | None:
     return x
 
 
-def _is_without_order(column: NumericColumn, x: np.ndarray, targets: Targets, rows: Any) -> bool:
-    """Whether neither the frequency of values nor a target goes by their size, but a target by the values."""
+def _has_no_order(column: NumericColumn, x: np.ndarray, targets: Targets, rows: Any) -> bool:
+    """Whether a target depends on the values, but neither their frequency nor a target on their size."""
     values, counts = np.unique(x[~np.isnan(x)], return_counts=True)
     if len(values) < MANY_VALUES or counts.min() == counts.max():
         return False
     if np.histogram(values)[0].max() > len(values) / 2 or abs(spearmanr(values, counts).statistic) > 0.1:
-        return False  # quantities crowd somewhere, as a rule near 0
+        return False  # quantities are usually dense somewhere, mostly near 0
     weights = targets.full_weights
     known = ~np.isnan(x)
     return any(
-        _says_more_than_its_size(column, x[counted], targets.labels[rows, k][counted])
+        _depends_on_value(column, x[counted], targets.labels[rows, k][counted])
         for k, counted in enumerate((weights[rows] > 0).T & known)
     )
 
 
-def _says_more_than_its_size(column: NumericColumn, x: np.ndarray, y: np.ndarray) -> bool:
-    """Whether the values explain five times as much of the labels' variance as the bins do in which they lie.
+def _depends_on_value(column: NumericColumn, x: np.ndarray, y: np.ndarray) -> bool:
+    """Whether the values explain five times as much of the variance of the labels as their bins do.
 
-    Both free of what as many random groups would explain; and beyond chance, by an analysis of variance.
+    What as many random groups would explain is subtracted from both. The difference must be significant, by an analysis
+    of variance.
     """
-    values, which, counts = np.unique(x, return_inverse=True, return_counts=True)
+    values, inverse, counts = np.unique(x, return_inverse=True, return_counts=True)
     bins = np.searchsorted(column.edges, values, side="right")
     in_bin = np.bincount(bins, weights=counts)
     n_bins, n_values, n = np.count_nonzero(in_bin), len(values), len(x)
     if n < 2 * n_values or n_values - n_bins < FEW_VALUES:
-        return False  # hardly a value comes twice, or hardly a bin has two values
-    rate = np.bincount(which, weights=y) / counts
+        return False  # hardly any value occurs twice, or hardly any bin has two values
+    rate = np.bincount(inverse, weights=y) / counts
     rate_of_bin = np.bincount(bins, weights=rate * counts) / np.maximum(in_bin, 1)
     noise = counts @ (rate * (1 - rate)) / (n - n_values)
-    of_bins = in_bin @ (rate_of_bin - y.mean()) ** 2 - (n_bins - 1) * noise
-    of_values = counts @ (rate - rate_of_bin[bins]) ** 2
-    ratio = float(of_values) / (n_values - n_bins) / max(float(noise), 1e-12)
+    explained_by_bins = in_bin @ (rate_of_bin - y.mean()) ** 2 - (n_bins - 1) * noise
+    explained_by_values = counts @ (rate - rate_of_bin[bins]) ** 2
+    ratio = float(explained_by_values) / (n_values - n_bins) / max(float(noise), 1e-12)
     is_chance = ratio - 1 < 8 * math.sqrt(2 / (n_values - n_bins) + 2 / (n - n_values))
-    return not is_chance and bool(float(of_values) - (n_values - n_bins) * float(noise) > 5 * max(float(of_bins), 0.0))
+    excess = float(explained_by_values) - (n_values - n_bins) * float(noise)
+    return not is_chance and bool(excess > 5 * max(float(explained_by_bins), 0.0))

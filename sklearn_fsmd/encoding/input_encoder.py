@@ -1,4 +1,4 @@
-"""The columns of X in two groups: those that the network reads, and those that the bias tower alone may see."""
+"""Encoder of the columns of X in two groups: the inputs of the network, and the bias features of the bias tower."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ N_REFERENCE = 10_000
 
 
 class InputEncoder:
-    """Encodes the columns of both groups.
+    """Encoder of the network's columns and of the bias features.
 
     Parameters
     ----------
@@ -37,8 +37,8 @@ class InputEncoder:
     main : FeatureEncoder of the network's columns.
     bias : FeatureEncoder of the bias features; None if there are none.
     is_bias : (n_features,) bool.
-    reference : Encoded, the bias features of some rows of fit, from which their neutral level is taken.
-    pretrained : (n_main_features,) bool, which of the network's columns pretraining reads.
+    reference : Encoded, the bias features of some rows of fit, from which their neutral level is computed.
+    pretrained : (n_main_features,) bool, which of the network's columns are used in pretraining.
     statistics : TargetStatistics of the network's categories; None if there are none.
     """
 
@@ -50,7 +50,7 @@ class InputEncoder:
         self.bias_features, self.pretrain_features = p.bias_features, p.pretrain_features
 
     def update(self, block: Any) -> None:
-        """Learn from some rows, a DataFrame or 2-D array; the first ones say what the columns are."""
+        """Learn from a block of rows, a DataFrame or 2-D array; the first block determines the kinds of the columns."""
         if not hasattr(self, "is_bias"):
             self.take_columns(block)
         self.main.update(self.main_part(block))
@@ -58,7 +58,7 @@ class InputEncoder:
             self.bias.update(_columns(block, self.is_bias))
 
     def take_columns(self, block: Any) -> None:
-        """Say by the first rows what the columns are."""
+        """Determine the kind of each column from the first rows."""
         self._read_parameters(block)
         for part in self.parts:
             part.take_columns(self.main_part(block) if part is self.main else _columns(block, self.is_bias))
@@ -70,33 +70,34 @@ class InputEncoder:
 
     @property
     def display_names(self) -> list[str]:
-        """What the columns of X are called, those of an array by their positions."""
+        """Names of the columns of X; x0, x1, … for an array."""
         return [str(name) for name in self.names] or [f"x{j}" for j in range(len(self.is_bias))]
 
     def finalize(self) -> None:
-        """All rows have been seen: the encoding is fixed from now on."""
+        """Fix the encoding, after all rows have been seen."""
         self.main.finalize()
         if self.bias is not None:
             self.bias.finalize()
-            self.take_reference(self.bias.encode(self.__dict__.pop("shown")))
+            self.take_reference(self.bias.encode(self.__dict__.pop("first_bias_rows")))
 
-    def fit_encode(self, X: Any, more: Any = None) -> Encoded:
-        """Learn the encoding of a whole table and return it encoded, followed by the rows of `more`.
+    def fit_encode(self, X: Any, X_unlabeled: Any = None) -> Encoded:
+        """Learn the encoding of a whole table and return it encoded, followed by the rows of `X_unlabeled`.
 
-        What the columns are is decided by `X`: together, two columns of category dtype can be one of numbers.
+        The kinds of the columns are determined by `X` alone: concatenating two columns of category dtype may give a
+        column of numbers.
         """
-        if more is not None:
+        if X_unlabeled is not None:
             self.update(X)
             with named_in_errors("X_unlabeled"):
-                self.update(more)
+                self.update(X_unlabeled)
             self.finalize()
-            return Encoded.joined([self.encode(X), self.encode(more)])
+            return Encoded.joined([self.encode(X), self.encode(X_unlabeled)])
         self._read_parameters(X)
         encoded = self.main.fit_encode(self.main_part(X))
         if self.bias is None:
             return encoded
         bias = self.bias.fit_encode(_columns(X, self.is_bias))
-        del self.shown
+        del self.first_bias_rows
         self.take_reference(bias)
         return replace(encoded, bias=bias)
 
@@ -104,24 +105,24 @@ class InputEncoder:
         self.names = list(X.columns) if isinstance(X, pd.DataFrame) else []
         self.is_bias = self._bias_mask(X)
         self.pretrained = self._pretrained_mask(X)[~self.is_bias]
-        del self.bias_features, self.pretrain_features  # from here on the masks say it; these may be code
+        del self.bias_features, self.pretrain_features  # replaced by the masks; callables may not be picklable
         is_category = categorical_mask(self.main.categorical, X)
         self.main.categorical = is_category[~self.is_bias]
         if (options := self.main.sequences) is not None:
             is_list, is_vector = options.masks(X)
-            for what, mask in ("lists", is_list), ("vectors", is_vector):
-                if (odd := np.flatnonzero(mask & self.is_bias)).size:
-                    name = column_names(X)[odd[0]]
-                    raise ValueError(f"Column {name!r} holds {what}, and cannot be one of the 'bias_features'.")
+            for content, mask in ("lists", is_list), ("vectors", is_vector):
+                if (conflicts := np.flatnonzero(mask & self.is_bias)).size:
+                    name = column_names(X)[conflicts[0]]
+                    raise ValueError(f"Column {name!r} holds {content}, and cannot be one of the 'bias_features'.")
             options.list_features, options.vector_features = is_list[~self.is_bias], is_vector[~self.is_bias]
         if self.bias is not None:
             self.bias.categorical = is_category[self.is_bias]
-            self.shown = _columns(X, self.is_bias)  # what has not been shown has no position
+            self.first_bias_rows = _columns(X, self.is_bias)  # rows of `X_unlabeled` were not shown: no positions
 
-    def take_reference(self, shown: Encoded) -> None:
-        """Take some of these rows of the bias features, evenly spaced, for the reference."""
-        rows = np.linspace(0, len(shown) - 1, N_REFERENCE)
-        self.reference = shown.take(np.unique(rows.astype(int)))
+    def take_reference(self, bias_rows: Encoded) -> None:
+        """Take a sample of these encoded bias features, evenly spaced, as the reference."""
+        rows = np.linspace(0, len(bias_rows) - 1, N_REFERENCE)
+        self.reference = bias_rows.take(np.unique(rows.astype(int)))
 
     def _bias_mask(self, X: Any) -> np.ndarray:
         mask = column_mask("bias_features", self.bias_features, X)
@@ -137,8 +138,8 @@ class InputEncoder:
         mask = column_mask("pretrain_features", self.pretrain_features, X)
         if not mask.any():
             raise ValueError(f"The 'pretrain_features' parameter {self.pretrain_features!r} names no column.")
-        if (twice := np.flatnonzero(mask & self.is_bias)).size:
-            name = self.names[twice[0]] if self.names else f"x{twice[0]}"
+        if (conflicts := np.flatnonzero(mask & self.is_bias)).size:
+            name = self.names[conflicts[0]] if self.names else f"x{conflicts[0]}"
             raise ValueError(
                 f"Column {name!r} is one of the 'bias_features', which do not enter the network, and cannot be one of "
                 "the 'pretrain_features'."
@@ -146,28 +147,28 @@ class InputEncoder:
         return mask
 
     def encode(self, X: Any) -> Encoded:
-        """Encode a table that has the columns of fit, for training that goes on or for validation."""
-        return self._as_shown(self.main.encode(self.main_part(X)), X)
+        """Encode a table that has the columns of fit, for further training or for validation."""
+        return self._with_bias(self.main.encode(self.main_part(X)), X)
 
     def encode_main(self, X: Any) -> Encoded:
-        """Encode what a prediction needs."""
+        """Encode the inputs of the network for prediction: its columns and the statistics."""
         rows = self.main.encode(self.main_part(X))
         return rows if self.statistics is None else self.statistics.append(rows)
 
     def encode_shown(self, X: Any) -> Encoded:
-        """Encode what a prediction needs, and how each row was shown."""
-        return self._as_shown(self.encode_main(X), X)
+        """Encode the inputs of the network for prediction, and the bias features of each row."""
+        return self._with_bias(self.encode_main(X), X)
 
-    def _as_shown(self, rows: Encoded, X: Any) -> Encoded:
+    def _with_bias(self, rows: Encoded, X: Any) -> Encoded:
         return rows if self.bias is None else replace(rows, bias=self.bias.encode(_columns(X, self.is_bias)))
 
     def copy(self) -> InputEncoder:
-        """An encoder whose statistics can go on learning without a trace in this one; itself if it has none."""
+        """Return a copy whose statistics can be updated without changing this encoder; itself if it has none."""
         if self.statistics is None:
             return self
-        made = copy.copy(self)
-        made.statistics = shallow(self.statistics)
-        return made
+        copied = copy.copy(self)
+        copied.statistics = shallow(self.statistics)
+        return copied
 
     def choose_statistics(
         self,
@@ -177,22 +178,22 @@ class InputEncoder:
         valid: tuple[Encoded, Targets] | None,
         random: np.random.RandomState,
     ) -> None:
-        """Decide which columns have statistics of the targets; see `statistics_features` of the estimators."""
+        """Choose the columns that get statistics of the targets; see `statistics_features` of the estimators."""
         if isinstance(selector, str):
-            seen = None if valid is None else (valid[0].meant_codes(), valid[1])
-            keys = automatic_keys(self.main, parents, (train[0].meant_codes(), train[1]), seen, random)
+            valid_codes = None if valid is None else (valid[0].selected_codes(), valid[1])
+            keys = automatic_keys(self.main, parents, (train[0].selected_codes(), train[1]), valid_codes, random)
         else:
             keys = self.named_statistics(selector)
         if keys:
             self.statistics = TargetStatistics(keys, parents)
 
     def named_statistics(self, selector: Any) -> list[Key]:
-        """The code columns that `statistics_features` names; none if it is "auto".
+        """Return the keys that `statistics_features` names; none if it is "auto".
 
         Raises
         ------
         ValueError
-            If it names a column that does not exist, or holds no categories.
+            If it names a column that does not exist or does not hold categories.
         """
         if isinstance(selector, str):
             return []
@@ -202,21 +203,21 @@ class InputEncoder:
 
     @property
     def n_scalars(self) -> int:
-        """How many numbers the network reads beside the vectors: the numeric columns, and the statistics."""
+        """Number of scalar inputs of the network: the numeric columns and the statistics, without the vectors."""
         return len(self.main.numeric) + (0 if self.statistics is None else self.statistics.n_columns)
 
     def names_of_codes(self, keys: Sequence[Sequence[int]]) -> dict[int, Any]:
-        """For each code column of these keys the column of a DataFrame that it comes from."""
+        """Map each code column of these keys to the name of its column in the DataFrame."""
         names = [name for name, is_bias in zip(self.names, self.is_bias, strict=True) if not is_bias]
         positions = list(self.main.categories)
         return {f: names[positions[f]] for f in sorted({f for key in keys for f in key})}
 
     def main_part(self, X: Any) -> Any:
-        """The columns of the network, of a table with all columns."""
+        """Select the columns of the network from a table with all columns."""
         return X if self.bias is None else _columns(X, ~self.is_bias)
 
     def filled(self, X: Any) -> Any:
-        """`X` with columns in the place of the bias features where these were left out, as a prediction may do."""
+        """Insert columns for the bias features if `X` lacks them, as it may in prediction."""
         if self.bias is None:
             return X
         positions = np.flatnonzero(self.is_bias)

@@ -1,4 +1,4 @@
-"""Targets of which there is nothing to learn, or nothing to judge by, are refused or warned of."""
+"""Errors and warnings for targets without labels to learn from, or to evaluate on."""
 
 from __future__ import annotations
 
@@ -12,63 +12,64 @@ from sklearn_fsmd.parameters import warn
 
 NONE = "no observed label whose weight is not zero"
 IN_SCORES = (
-    "So it is observed too rarely here, and its scores are not those of rows whose labels are final. Judge rows that "
-    "are old enough."
+    "So it is observed too rarely here, and its scores are not those of rows whose labels are final. Evaluate on "
+    "rows that are old enough."
 )
 IN_RATES = (
-    "So its rates fall. Give rows whose labels are final; or give young ones in a call of their own, which leaves out "
-    "a step of which nothing is known yet."
+    "So its rates fall. Give rows whose labels are final; or give young ones in a separate call, which leaves out a "
+    "step of which nothing is known yet."
 )
 FEW = 0.05
-"""Of the rows in which a step has happened, so many may lack a label of the next one."""
+"""Share of the rows with a step that may lack a label of the next step without a warning."""
 
 
 def refuse_unlabeled(
     total: np.ndarray, positive: np.ndarray, steps: StepSums, names: Sequence[str], parents: Sequence[int | None]
 ) -> None:
-    """Raise if the rows of training tell nothing of a target, or only what follows from the step before.
+    """Raise if the training rows have no label of a target, or only 0s that follow from the parent step.
 
     Parameters
     ----------
     total, positive : (K,), the weights of the observed labels, and those of the positive ones.
-    steps : what of that tells of each step.
+    steps : the sums over the labels of each step.
     """
     for k, (name, parent) in enumerate(zip(names, parents, strict=True)):
         if not total[k]:
             raise ValueError(f"Column {name!r} of Y has {NONE} in the rows of training, so there is nothing to learn.")
-        if parent is not None and positive[parent] and not steps.tried[k] + steps.aside[k].sum():
+        if parent is not None and positive[parent] and not steps.tried[k] + steps.parent_unknown[k].sum():
             raise ValueError(
                 f"Column {name!r} of Y has {NONE} in the rows of training where {names[parent]!r} is 1, so there is "
                 "nothing to learn."
             )
 
 
-def refuse_unjudged(targets: Targets) -> None:
-    """Raise if the rows that validate tell nothing of any target."""
-    of_values = targets.values is not None and targets.values.weights.any()
-    if targets.weights is not None and not targets.weights.any() and not of_values:
+def refuse_unlabeled_validation(targets: Targets) -> None:
+    """Raise if the validation rows have no label of any target."""
+    has_values = targets.values is not None and targets.values.weights.any()
+    if targets.weights is not None and not targets.weights.any() and not has_values:
         raise ValueError(
-            f"Y has {NONE} in the rows that validate. With validation='last' these are the last ones: leave rows out "
+            f"Y has {NONE} in the validation rows. With validation='last' these are the last ones: leave out rows "
             "whose labels are not known yet, give rows to validate on, or set early_stopping=False."
         )
 
 
-def warn_unjudged(targets: Targets, known: TargetEncoder, parents: Sequence[int | None]) -> None:
-    """Warn of targets of which the rows that validate tell nothing, though the step before has happened there."""
+def warn_unlabeled_validation(targets: Targets, encoder: TargetEncoder, parents: Sequence[int | None]) -> None:
+    """Warn of targets without a label in the validation rows, though their parent step has happened there."""
     positive = targets.full_weights * targets.labels
-    happened = np.append(positive.any(axis=0), True)  # the last is for what follows no step
+    happened = np.append(positive.any(axis=0), True)  # the last element is for targets without a parent
     steps = StepSums.from_targets(targets, parents)
-    tells = [bool(tried + aside.sum()) for tried, aside in zip(steps.tried, steps.aside, strict=True)]
-    names, before = list(known.names), [-1 if parent is None else parent for parent in parents]
-    if targets.values is not None and known.of_values is not None:
-        tells += [bool(column.any()) for column in targets.values.weights.T]
-        names += known.of_values.names
-        before += [-1 if parent is None else parent for parent in known.of_values.parents]
-    silent = [name for name, told, parent in zip(names, tells, before, strict=True) if happened[parent] and not told]
-    if silent:
+    has_labels = [bool(n + unknown.sum()) for n, unknown in zip(steps.tried, steps.parent_unknown, strict=True)]
+    names, all_parents = list(encoder.names), [-1 if parent is None else parent for parent in parents]
+    if targets.values is not None and encoder.of_values is not None:
+        has_labels += [bool(column.any()) for column in targets.values.weights.T]
+        names += encoder.of_values.names
+        all_parents += [-1 if parent is None else parent for parent in encoder.of_values.parents]
+    rows = zip(names, has_labels, all_parents, strict=True)
+    unlabeled = [name for name, has_label, parent in rows if happened[parent] and not has_label]
+    if unlabeled:
         warn(
-            f"The rows that validate have no known label of {', '.join(map(repr, silent))}, so early stopping does not "
-            "look at it. Validate on rows whose labels are final: give `X_val` and `Y_val`."
+            f"The validation rows have no known label of {', '.join(map(repr, unlabeled))}, so early stopping does not "
+            "watch it. Validate on rows whose labels are final: give `X_val` and `Y_val`."
         )
 
 
@@ -81,16 +82,16 @@ def warn_of_young_rows(
     judged: Sequence[int] | None = None,
     usual: np.ndarray | None = None,
 ) -> None:
-    """Warn of targets that are unknown where the step before has happened, and are a known 0 where it has not.
+    """Warn of targets that are unknown where their parent step has happened, and a known 0 where it has not.
 
     Parameters
     ----------
-    labels, weights : ``(n, K + V)``, the latter 0 where nothing was observed.
-    judged : of which targets a score is asked; None is all.
-    usual : ``(K,)``, the share of known labels, of rows in which the step before has happened, that is no news to
-        rates of the targets; None for scores.
+    labels, weights : ``(n, K + V)``; a weight is 0 where nothing was observed.
+    judged : the indices of the targets that are scored; None for all.
+    usual : ``(K,)``, for statistics: the share of known labels, among the rows in which the parent step has happened,
+        in the rows that were counted before; None for scores.
     """
-    then = IN_SCORES if usual is None else IN_RATES
+    consequence = IN_SCORES if usual is None else IN_RATES
     for k in range(len(names)) if judged is None else judged:
         if (parent := parents[k]) is None:
             continue
@@ -98,31 +99,32 @@ def warn_of_young_rows(
         unknown = [weights[known & (labels[:, parent] == label), k] == 0 for label in (0, 1)]
         if not all(map(len, unknown)):
             continue
-        without, missing = (float(part.mean()) for part in unknown)
-        if missing - max(without, 0.0 if usual is None else 1 - usual[k]) > FEW:
+        unknown_after_0, unknown_after_1 = (float(part.mean()) for part in unknown)
+        if unknown_after_1 - max(unknown_after_0, 0.0 if usual is None else 1 - usual[k]) > FEW:
             warn(
-                f"{names[k]!r} is unknown in {100 * missing:.0f} % of the rows where {names[parent]!r} is 1, and a "
-                f"known 0 where that is 0. {then}"
+                f"{names[k]!r} is unknown in {100 * unknown_after_1:.0f} % of the rows where {names[parent]!r} is 1, "
+                f"and a known 0 where that is 0. {consequence}"
             )
 
 
 def warn_of_other_steps(targets: TargetEncoder, labels: Targets) -> None:
-    """Warn of values that are known only where a step has happened that is not said to be the one they follow.
+    """Warn of values that are known only where a step has happened which is not given as their parent.
 
-    They would be learned from those rows, and expected of all.
+    They would be learned from those rows, and predicted for all rows.
     """
     if targets.of_values is None or labels.values is None:
         return
     names, observed = targets.names, labels.full_weights > 0
-    yes, no = observed & (labels.labels == 1), observed & (labels.labels == 0)
-    followed = zip(targets.value_names, targets.of_values.parents, labels.values.weights.T, strict=True)
-    for name, parent, weights in followed:
+    is_1, is_0 = observed & (labels.labels == 1), observed & (labels.labels == 0)
+    for name, parent, weights in zip(
+        targets.value_names, targets.of_values.parents, labels.values.weights.T, strict=True
+    ):
         known = weights > 0
-        asked = np.ones(len(known), dtype=bool) if parent is None else yes[:, parent]
-        only = yes[known].any(axis=0) & ~no[known].any(axis=0)  # where it is not missing
-        steps = [k for k in range(len(names)) if only[k] and no[asked, k].any()]
+        predicted = np.ones(len(known), dtype=bool) if parent is None else is_1[:, parent]
+        is_always_1 = is_1[known].any(axis=0) & ~is_0[known].any(axis=0)  # where the step is known
+        steps = [k for k in range(len(names)) if is_always_1[k] and is_0[predicted, k].any()]
         if steps:
-            step = names[min(steps, key=lambda k: yes[:, k].sum())]
+            step = names[min(steps, key=lambda k: is_1[:, k].sum())]
             rows = "all rows" if parent is None else f"all rows where {names[parent]!r} is 1"
             warn(
                 f"The value {name!r} is known only where {step!r} is 1, and is expected of {rows} as if it were like "

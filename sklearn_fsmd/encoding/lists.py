@@ -1,4 +1,4 @@
-"""One column of lists: its values one after the other."""
+"""A column of lists of categories."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ SEQUENCES = (list, tuple, set, frozenset, np.ndarray)
 
 
 class ListColumn:
-    """How a column of lists is read.
+    """A column of lists, with its own vocabulary or that of a category.
 
     Parameters
     ----------
     name : str, for messages.
-    shares : the category column that has the vocabulary; None if the list has its own.
-    min_frequency : of its own vocabulary.
-    max_length : of longer lists the last values are taken.
-    separator : what separates the values of a list that is written as a string; None if there are no such.
+    shares : the name of the category whose vocabulary the lists share; None if they have their own.
+    min_frequency : for its own vocabulary, see :class:`~sklearn_fsmd.encoding.columns.CategoryColumn`.
+    max_length : of longer lists, only the last values are used.
+    separator : str between the values of lists that are written as strings; None if there are none.
     """
 
     def __init__(
@@ -43,18 +43,19 @@ class ListColumn:
 
     @property
     def n_rows(self) -> int:
-        """Rows of the embedding table that it needs: those of its own vocabulary."""
+        """Number of rows of the embedding table: those of its own vocabulary, or 0."""
         return 0 if self.own is None else self.own.n_rows
 
     def read(self, column: Any) -> tuple[pd.Series, np.ndarray]:
-        """All values one after the other, without those that are missing, and where each row begins, ``(n + 1,)``.
+        """Return all values that are not missing, row after row, and the start of each row, ``(n + 1,)``.
 
-        A missing list is an empty one. The numbers −1 and −2 are missing, as everywhere: lists are often padded so.
+        A missing list is treated as empty. The numbers −1 and −2 count as missing, as everywhere; lists are often
+        padded with them.
 
         Raises
         ------
         ValueError
-            If a row holds something else, or a value is no category.
+            If a row holds something else, or a value is not a category.
         """
         rows = column.tolist()
         if all(type(row) is list for row in rows) and max(map(len, rows), default=0) <= self.max_length:
@@ -63,25 +64,25 @@ class ListColumn:
             if kind == "string":
                 return pd.Series(values, dtype=object, name=self.name), _starts(rows)
             whole = np.array(values if kind == "integer" else ())
-            if len(whole) and whole.dtype == np.int64 and not np.isin(whole, MISSING_CODES).any():  # none is missing
+            if len(whole) and whole.dtype == np.int64 and not np.isin(whole, MISSING_CODES).any():
                 return pd.Series(whole, name=self.name), _starts(rows)
         rows = [self._list_of(i, row) for i, row in enumerate(rows)]
         values = list(chain.from_iterable(rows))
         return pd.Series(values, dtype=object, name=self.name), _starts(rows)
 
     def _list_of(self, row: int, value: Any) -> list[Any]:
-        """The values of one row."""
+        """Return the values of one row."""
         if isinstance(value, str) and self.separator is not None:
             value = [part for part in value.split(self.separator) if part]
         if isinstance(value, np.ndarray):
             value = value.tolist()
         if isinstance(value, (set, frozenset)):
-            value = sorted(value, key=_rank)
+            value = sorted(value, key=_sort_key)
         if isinstance(value, SEQUENCES):
-            kept = [one for one in value if is_there(one) and not _is_code(one)][-self.max_length :]
-            self._check(row, kept)
-            return kept
-        if not is_there(value):
+            values = [item for item in value if is_present(item) and not _is_missing_code(item)][-self.max_length :]
+            self._check(row, values)
+            return values
+        if not is_present(value):
             return []
         raise ValueError(
             f"Column {self.name!r} holds lists, and in row {row} {shown(value)}. Make it a list of one value, or name "
@@ -89,7 +90,7 @@ class ListColumn:
         )
 
     def _check(self, row: int, values: list[Any]) -> None:
-        """Raise where a value is no category."""
+        """Raise an error if a value is not a category."""
         for value in values:
             if isinstance(value, (float, np.floating, Decimal)) and not _is_whole(value):
                 raise ValueError(
@@ -107,13 +108,13 @@ def _is_whole(value: Any) -> bool:
     return bool(value == value.to_integral_value()) if isinstance(value, Decimal) else float(value).is_integer()
 
 
-def _rank(value: Any) -> tuple[str, str]:
-    """What orders a set in each process alike; its own order depends on hashes, which Python draws at the start."""
+def _sort_key(value: Any) -> tuple[str, str]:
+    """Sort key of a set's values: the order of a set depends on hashes, which differ between processes."""
     return type(value).__name__, str(value)
 
 
-def _is_code(value: Any) -> bool:
-    """Whether a value is one of the numbers that mark missing ones."""
+def _is_missing_code(value: Any) -> bool:
+    """Whether a value is one of the numbers that mark missing values."""
     number: Any = value if isinstance(value, Number) else None
     return number in MISSING_CODES
 
@@ -123,8 +124,8 @@ def _starts(rows: list[Any]) -> np.ndarray:
     return np.append(0, np.cumsum(lengths))
 
 
-def is_there(value: Any) -> bool:
-    """Whether a cell is not missing as a whole."""
+def is_present(value: Any) -> bool:
+    """Whether a cell is not missing; a list of missing values is present."""
     return not (value is None or value is pd.NA or value is pd.NaT or _is_nan(value))
 
 

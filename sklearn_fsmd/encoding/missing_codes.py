@@ -1,4 +1,4 @@
-"""Categories that are negative numbers, of which two are taken for missing."""
+"""A warning of categories that are negative numbers, two of which are treated as missing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sklearn_fsmd.parameters import warn
 
 
 def warn_of_missing_codes(encoder: FeatureEncoder, X: Any) -> None:
-    """Warn, once for all of them, of categories with numbers below −2: there −1 and −2 may be values like others.
+    """Warn, once for all of them, of categories with numbers below −2: their −1 and −2 may be ordinary values.
 
     Parameters
     ----------
@@ -24,12 +24,12 @@ def warn_of_missing_codes(encoder: FeatureEncoder, X: Any) -> None:
     X : DataFrame or 2-D array.
     """
     names = X.columns.tolist() if isinstance(X, pd.DataFrame) else column_names(X)
-    warn_of_codes([(names[place], column, column_of(X, place)) for place, column in encoder.categories.items()])
+    warn_of_codes([(names[i], column, column_of(X, i)) for i, column in encoder.categories.items()])
 
 
 def warn_of_codes(columns: Sequence[tuple[Any, CategoryColumn, Any]]) -> None:
-    """The same of vocabularies and the columns that they were learned from, with their names."""
-    found = [
+    """Do the same for triples of a name, a vocabulary, and the column from which it was learned."""
+    suspects = [
         name
         for name, column, values in columns
         if column.kind == "numbers"
@@ -37,17 +37,17 @@ def warn_of_codes(columns: Sequence[tuple[Any, CategoryColumn, Any]]) -> None:
         and np.min(column.values) < min(MISSING_CODES)
         and _holds(values, MISSING_CODES)
     ]
-    if found:
-        # By way of Int64: numbers with gaps would be text with ".0" in a table, and without in a row that has none.
+    if suspects:
+        # Via Int64: else numbers would get a ".0" as text in a table with missing values, but not in a single row.
         warn(
-            f"{columns_of_x(found)}: categories that are "
-            "negative numbers. -1 and -2 are taken for missing, as encoders mark what they do not know. If they are "
-            f"values, pass text: X.astype({dict.fromkeys(found, 'Int64')}).astype({dict.fromkeys(found, 'string')}), "
-            "and this warning is gone."
+            f"{columns_of_x(suspects)}: categories that are "
+            "negative numbers. -1 and -2 are treated as missing, as encoders mark unknown values by them. If they are "
+            f"values, pass text: X.astype({dict.fromkeys(suspects, 'Int64')})"
+            f".astype({dict.fromkeys(suspects, 'string')}), and this warning is gone."
         )
 
 
 def _holds(values: Any, numbers: Sequence[int]) -> bool:
-    """Whether some of the values are among `numbers`; of long doubles pandas cannot say it."""
-    values = pd.Series(values)
+    """Whether some of the values are among `numbers`."""
+    values = pd.Series(values)  # its `isin` does not support long doubles
     return bool((values.astype(float) if values.dtype == np.longdouble else values).isin(numbers).any())

@@ -1,4 +1,4 @@
-"""One numeric column: scaled numbers, and the bins that they fall into. It is learned as a column of categories is."""
+"""A numeric column: scaled numbers, and the bins that they fall into. It has the methods of a column of categories."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sklearn_fsmd.encoding.columns import UNKNOWN
 from sklearn_fsmd.encoding.seen import Numbers
 
 ALL_NUMBERS = ("floating", "integer", "mixed-integer-float", "boolean", "decimal", "empty")
-"""What pandas calls objects of which each is a number or missing."""
+"""Types that pandas infers for objects each of which is a number or missing."""
 
 
 class NumericColumn:
@@ -23,13 +23,13 @@ class NumericColumn:
     name : str, for messages.
     scaling : "standard" (mean 0 and variance 1), "quantile" (the rank among fit's values, uniform with mean 0 and
         variance 1, so that no outlier dominates) or None. Scaled numbers stay within the range of fit's.
-    n_bins : about how many bins. A missing number has bin 0 and is the mean. With 0 there are no bins.
+    n_bins : approximate number of bins; 0 for none. A missing number has bin 0, and is replaced by the mean.
 
     Attributes
     ----------
-    edges : the lower ends of the bins but the first.
-    means : the scaled mean of each bin's numbers, from bin 1 on. Files of former versions have none.
-    filling : what a missing number is, as scaled ones are: 0, or the mean of numbers that are left as they are.
+    edges : the lower ends of all bins except the first.
+    means : the scaled mean of the numbers of each bin, from bin 1 on. Files of earlier versions lack it.
+    filling : the scaled number that replaces a missing one: 0, or the mean if numbers are not scaled.
     """
 
     N_KNOTS = 257
@@ -43,22 +43,22 @@ class NumericColumn:
 
     @property
     def n_rows(self) -> int:
-        """Rows of the table that the bins need, the one for missing numbers included."""
+        """Number of rows of the embedding table for the bins, including the row for missing numbers."""
         return len(self.edges) + 2 if self.n_bins else 0
 
     @property
     def ends(self) -> tuple[float, float]:
-        """Where numbers are cut off: at the lowest and the highest of fit, or of its sample. NaN where none are."""
+        """Range to which numbers are clipped: that of the numbers in fit, or of their sample; NaN without scaling."""
         if self.scaling == "standard":
             return self.range
         return (float(self.knots[0]), float(self.knots[-1])) if self.scaling == "quantile" else (np.nan, np.nan)
 
     def update(self, block: Any) -> None:
         """Learn from some rows."""
-        self._see(self.floats(block))
+        self._add(self.floats(block))
 
     def finalize(self) -> None:
-        """Scale and bins, from all numbers that were seen."""
+        """Fix the scale and the bins, after all rows have been seen."""
         seen = self.__dict__.pop("seen", None) or Numbers()
         known = seen.sample()
         self.edges, means = _bins(known, self.n_bins)
@@ -69,29 +69,29 @@ class NumericColumn:
         if self.scaling == "quantile":
             self._fit_ranks(known)
             return
-        mean, spread, *ends = seen.moments(known)
+        mean, std, low, high = seen.moments(known)
         if self.scaling == "standard":
-            self.center, self.scale, self.range = mean, spread or 1.0, (ends[0], ends[1])
+            self.center, self.scale, self.range = mean, std or 1.0, (low, high)
         else:
             self.filling = float(np.float32(mean))
 
     def fit_encode(self, column: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Learn the scale and the bins of a whole column, and return numbers and bins."""
+        """Learn the scale and the bins of a whole column, and return its scaled numbers and bins."""
         x = self.floats(column)
-        self._see(x)
+        self._add(x)
         self.finalize()
         return self._encode(x)
 
-    def _see(self, x: np.ndarray) -> None:
+    def _add(self, x: np.ndarray) -> None:
         self.seen = self.seen or Numbers()
         self.seen.add(x[~np.isnan(x)])
 
     def encode(self, column: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Scaled numbers ``(n,)`` float32 and bins ``(n,)`` int64."""
+        """Encode a column as scaled numbers ``(n,)`` float32 and bins ``(n,)`` int64."""
         return self._encode(self.floats(column))
 
     def _fit_ranks(self, known: np.ndarray) -> None:
-        """Knots of the empirical distribution; a value that occurs often gets the middle of its ranks."""
+        """Compute the knots of the empirical distribution; a frequent value gets the middle of its ranks."""
         knots = np.quantile(known, np.linspace(0, 1, self.N_KNOTS), method="inverted_cdf")
         self.knots, first, counts = np.unique(knots, return_index=True, return_counts=True)
         middle = (first + (counts - 1) / 2) / (self.N_KNOTS - 1)
@@ -112,13 +112,13 @@ class NumericColumn:
         return (np.clip(x, *self.range) - self.center) / self.scale if self.scaling == "standard" else x
 
     def floats(self, column: Any) -> np.ndarray:
-        """The numbers of a column, NaN where missing; raises where one is no number."""
+        """Convert a column to floats, NaN where missing; raise an error for values that are not numbers."""
         dtype = getattr(column, "dtype", None)
         refuse_dtype(dtype, self.name)
         try:
-            self._refuse_what_is_no_number(column)
+            self._refuse_non_numbers(column)
             if getattr(dtype, "kind", "") == "O":
-                column = pd.Series(column, dtype=object)  # which knows pd.NA
+                column = pd.Series(column, dtype=object)  # which can convert pd.NA
             if isinstance(column, pd.Series):
                 x = column.to_numpy(dtype=np.float64, na_value=np.nan)
             else:
@@ -134,53 +134,53 @@ class NumericColumn:
             )
         return x
 
-    def _refuse_what_is_no_number(self, column: Any) -> None:
+    def _refuse_non_numbers(self, column: Any) -> None:
         if pd.api.types.is_numeric_dtype(getattr(column, "dtype", None)):
             return
         if pd.api.types.infer_dtype(column, skipna=True) in ALL_NUMBERS:
             return
-        strange = _first_not_a_number(column)
-        if strange is not None:
-            at_fit = ", or list it in `categorical_features`, with all other categories"
-            remedy = ", as by pandas.to_numeric: it was numeric in fit" if hasattr(self, "edges") else at_fit
-            raise (ValueError if isinstance(strange, (str, bytes)) else TypeError)(
-                f"Column {self.name!r} is read as numbers but holds {shown(strange)}. Convert it{remedy}."
+        value = _first_non_number(column)
+        if value is not None:
+            in_fit = ", or list it in `categorical_features`, with all other categories"
+            remedy = ", as by pandas.to_numeric: it was numeric in fit" if hasattr(self, "edges") else in_fit
+            raise (ValueError if isinstance(value, (str, bytes)) else TypeError)(
+                f"Column {self.name!r} is read as numbers but holds {shown(value)}. Convert it{remedy}."
             )
 
 
 def _bins(known: np.ndarray, n_bins: int) -> tuple[np.ndarray, np.ndarray]:
-    """The lower ends of the bins but the first, for at most about `n_bins` bins, and the mean of each.
+    """Compute the lower ends of about `n_bins` bins, except the first, and the mean of each bin.
 
-    They stand between two values, so that a number of training is in the same bin as float32 and as float64. A value
-    that fills a bin by itself gets one; the rest is cut into bins of equally many rows. Plain quantiles would leave a
-    column of mostly zeros with hardly any bin for what is not zero. With 0 bins there are neither.
+    Each end lies between two values, so that a training number has the same bin as float32 and as float64. A value that
+    fills a bin gets its own; the other rows are divided into bins of equal size. With plain quantiles a column of
+    mostly zeros would have hardly any bin for the other numbers. With 0 bins, both arrays are empty.
     """
     if not n_bins:
         return np.empty(0), np.empty(0)
     values, counts = np.unique(known, return_counts=True)
     heavy = np.zeros(len(values), dtype=bool)
     while True:
-        share = counts[~heavy].sum() / max(n_bins - heavy.sum(), 1)
-        more = ~heavy & (counts >= max(share, 1))
-        if not more.any():
+        rows_per_bin = counts[~heavy].sum() / max(n_bins - heavy.sum(), 1)
+        new = ~heavy & (counts >= max(rows_per_bin, 1))
+        if not new.any():
             break
-        heavy |= more
-    counts[heavy] = 0  # in place, here and below: a column of millions of numbers is encoded beside others
+        heavy |= new
+    counts[heavy] = 0  # in place, here and below, to save memory: several large columns may be encoded at the same time
     before = np.cumsum(counts)
     before -= counts
-    bins = (before / max(share, 1)).astype(np.int32)
+    bins = (before / max(rows_per_bin, 1)).astype(np.int32)
     starts = heavy[1:] | heavy[:-1] | (bins[1:] != bins[:-1])
     below, above = values[:-1][starts], values[1:][starts]
     middle = below + (above - below) / 2
-    edges = np.where(middle > below, middle, above)  # which neighbouring float64 do not have
+    edges = np.where(middle > below, middle, above)  # neighbouring float64 have nothing between them
     first = np.flatnonzero(np.concatenate(([True], starts)))
-    n_rows = np.add.reduceat(counts, first)  # 0 of a value that fills a bin by itself
+    n_rows = np.add.reduceat(counts, first)  # 0 for a value with its own bin
     totals = np.add.reduceat(values * counts, first)
     return edges, np.where(n_rows > 0, totals / np.maximum(n_rows, 1), values[first])
 
 
-def _first_not_a_number(column: Any) -> Any:
-    """The first value that is no number, None if all are; "3.5" is a text."""
+def _first_non_number(column: Any) -> Any:
+    """Return the first value that is not a number, or None; the string "3.5" is not a number."""
     for value in column:
         if isinstance(value, (str, bytes, np.datetime64, np.timedelta64)):
             return value
@@ -190,5 +190,5 @@ def _first_not_a_number(column: Any) -> Any:
             if value is not pd.NA and value is not pd.NaT and value is not None:
                 return value
         except OverflowError:
-            pass  # a number nevertheless
+            pass  # an integer too large for a float is a number
     return None

@@ -1,7 +1,7 @@
-"""Text that looks like quantities, times or lists but is taken as categories, as files have it.
+"""Warnings of text from files that looks like quantities, times or lists but is treated as categories.
 
-One "n/a" makes a column of prices text, and so do decimal commas; times and lists are text until they are parsed. Of a
-large file pandas makes numbers in one part and text in another.
+One "n/a" makes a column of prices text, and so do decimal commas. Times and lists are text until they are parsed.
+pandas may read one part of a large file as numbers and another part as text.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
 from sklearn_fsmd.parameters import warn
 
 MANY_VALUES = 30
-"""A column of fewer values is well off as categories."""
+"""A column with fewer values is not warned of: categories suit it."""
 N_ROWS = 10_000
-"""That many rows are looked at."""
+"""Largest number of rows that are inspected."""
 WORDS_SIDE_BY_SIDE = r"['\"]\s+['\"]"
-"""So numpy prints them, and Python makes one word of them."""
+"""Strings as numpy prints them; Python parses them as one string."""
 TIME = r"\d{4}-\d\d?-\d\d?([ T]\d|$)"
 DECIMAL_COMMA = r"-?(\d+|\d{1,3}(\.\d{3})+),\d+$"
 THOUSANDS = r"-?\d{1,3}(,\d{3})+$"
-"""What may be one or the other is no reason to say that it is a decimal comma."""
+"""Numbers that may have separators of thousands instead of decimal commas."""
 
 
 def warn_of_text(encoder: FeatureEncoder, X: Any) -> None:
-    """Warn, once for all of a kind, of columns of text in which nine of ten values are numbers or times, or all lists.
+    """Warn, once per kind, of columns of text in which nine of ten values are numbers or times, or all are lists.
 
-    Of the numbers most have a fraction: whole numbers as text are ids, as a rule. A column of category dtype is what
-    the user has chosen.
+    Of the numbers, most must have a fraction, since integers as text are usually ids. A column of category dtype is not
+    warned of, since the user has chosen it.
 
     Parameters
     ----------
@@ -52,31 +52,31 @@ def warn_of_text(encoder: FeatureEncoder, X: Any) -> None:
         if not isinstance(X.dtypes.iloc[position], pd.CategoricalDtype)
     }
     texts = {name: values for name, values in texts.items() if len(values) >= MANY_VALUES}
-    for are_such, what in KINDS:
-        if found := [name for name, values in texts.items() if are_such(values)]:
-            if_not = f"If not, X.astype({dict.fromkeys(found, 'category')}), and this warning is gone."
-            warn(f"{columns_of_x(found)}: {what.format(column=f'X[{found[0]!r}]')} {if_not}")
+    for matches, message in KINDS:
+        if columns := [name for name, values in texts.items() if matches(values)]:
+            if_not = f"If not, X.astype({dict.fromkeys(columns, 'category')}), and this warning is gone."
+            warn(f"{columns_of_x(columns)}: {message.format(column=f'X[{columns[0]!r}]')} {if_not}")
 
 
 def warn_of_two_types(encoder: FeatureEncoder) -> None:
-    """Warn, once, of columns of categories that know a number and the same as text.
+    """Warn, once, of columns of categories that contain the same number as a number and as text.
 
     Parameters
     ----------
     encoder : fitted.
     """
-    found = {}
+    duplicates = {}
     for column in encoder.categories.values():
         if column.kind != "mixed values":
             continue
         values = column.values.tolist()  # noqa: PD011 (an attribute of ours)
         as_text = {str(value) for value in values if type(value) is int}
         if both := [value for value in values if type(value) is str and value in as_text]:
-            found[column.name] = both
-    if found:
-        name, both = next(iter(found.items()))
+            duplicates[column.name] = both
+    if duplicates:
+        name, both = next(iter(duplicates.items()))
         warn(
-            f"{columns_of_x(found)}: values are there as numbers and as text, which are two categories, such as "
+            f"{columns_of_x(duplicates)}: values are there as numbers and as text, which are two categories, such as "
             f"{both[0]} and {both[0]!r}; so are {len(both):,} of {name!r}. Give the column one type where it is read: "
             f"pd.read_csv(…, dtype={{{name!r}: 'string'}})."
         )
@@ -96,14 +96,16 @@ def _have_a_decimal_comma(values: Any) -> bool:
 def _are_lists(values: Any) -> bool:
     if not _are_like(r"\[.*\]$", values) or pd.Series(values, dtype=object).str.contains(WORDS_SIDE_BY_SIDE).any():
         return False
-    return _are_read(values, ast.literal_eval)
+    return _parse_as_lists(values, ast.literal_eval)
 
 
 def _are_other_lists(values: Any) -> bool:
-    return not _are_lists(values) and (_are_like(r"\[\s*(['\"]|np\.).*\]$", values) or _are_read(values, json.loads))
+    return not _are_lists(values) and (
+        _are_like(r"\[\s*(['\"]|np\.).*\]$", values) or _parse_as_lists(values, json.loads)
+    )
 
 
-def _are_read(values: Any, parse: Callable[[str], Any]) -> bool:
+def _parse_as_lists(values: Any, parse: Callable[[str], Any]) -> bool:
     try:
         return all(isinstance(parse(value), list) for value in values)
     except (TypeError, ValueError, SyntaxError, MemoryError, RecursionError):
@@ -149,4 +151,4 @@ KINDS = (
         "`sklearn_fsmd.compose.TimeFeatures` before the model.",
     ),
 )
-"""What text may be, and what is said of it."""
+"""Checks of the values of a column, and the warning for each."""

@@ -1,4 +1,4 @@
-"""Mistakes in how X and Y were put together, which a model learns from without a word."""
+"""Warnings of mistakes in how X and Y were put together, with which a model would train without an error."""
 
 from __future__ import annotations
 
@@ -14,51 +14,51 @@ from sklearn_fsmd.encoding.targets import Targets
 from sklearn_fsmd.parameters import warn
 
 FEW_LABELS = 30
-"""Gaps that go with fewer labels of a kind may do so by chance."""
+"""Missing values that coincide with fewer labels of a class may do so by chance."""
 
 
 def warn_of_order(X: Any, Y: Any, names: tuple[str, str] = ("X", "Y")) -> None:
     """Warn if the indexes of X and Y hold the same labels in different orders.
 
-    Rows are paired by position, as everywhere in scikit-learn. Indexes with other labels, or with one label twice, say
-    nothing of that.
+    Rows are paired by position, as everywhere in scikit-learn. Indexes with different labels, or with duplicates, do
+    not show whether that is right.
 
     Parameters
     ----------
-    X, Y : as the user passed them: tables that have been converted have new indexes.
-    names : of X and Y in the message.
+    X, Y : as the user passed them, since converted tables have new indexes.
+    names : the names of X and Y in the message.
     """
     if not all(isinstance(table, (pd.DataFrame, pd.Series)) for table in (X, Y)):
         return
-    of_x, of_y = X.index, Y.index
-    if of_x.equals(of_y) or len(of_x) != len(of_y) or of_x.nlevels != of_y.nlevels:
+    x_index, y_index = X.index, Y.index
+    if x_index.equals(y_index) or len(x_index) != len(y_index) or x_index.nlevels != y_index.nlevels:
         return
-    if not (of_x.is_unique and of_y.is_unique):
+    if not (x_index.is_unique and y_index.is_unique):
         return
     try:
-        places = of_x.get_indexer(of_y)
-    except (TypeError, ValueError, pd.errors.InvalidIndexError):  # such as of intervals that overlap
+        positions = x_index.get_indexer(y_index)
+    except (TypeError, ValueError, pd.errors.InvalidIndexError):  # such as overlapping intervals
         return
-    if (places >= 0).all():
-        row, (x, y) = int((places != np.arange(len(places))).argmax()), names
+    if (positions >= 0).all():
+        row, (x, y) = int((positions != np.arange(len(positions))).argmax()), names
         warn(
-            f"The indexes of {x} and {y} hold the same labels in different orders: row {row} is {shown(of_x[row])} in "
-            f"{x} and {shown(of_y[row])} in {y}. Rows are paired by position. To pair them by label, pass "
+            f"The indexes of {x} and {y} hold the same labels in different orders: row {row} is {shown(x_index[row])} "
+            f"in {x} and {shown(y_index[row])} in {y}. Rows are paired by position. To pair them by label, pass "
             f"{y}.loc[{x}.index]; if they are paired already, {y}.set_axis({x}.index), and this warning is gone."
         )
 
 
 def warn_of_orders(**columns: Any) -> None:
-    """Warn if the index of one of these tables, by name, holds the labels of the first one's in another order."""
+    """Warn if the index of one of these named tables has the labels of the first table in another order."""
     (first, table), *others = columns.items()
     for name, other in others:
         warn_of_order(table, other, names=(first, name))
 
 
-def warn_of_answers(X: Any, Y: Any) -> None:
+def warn_of_target_columns(X: Any, Y: Any) -> None:
     """Warn of columns of X that have the name of a column of Y.
 
-    Numbers are no names: tables that were made of arrays count their columns.
+    Names that are numbers are ignored: tables that were created from arrays number their columns.
     """
     if not isinstance(X, pd.DataFrame):
         return
@@ -66,32 +66,32 @@ def warn_of_answers(X: Any, Y: Any) -> None:
     if both := [name for name in X if isinstance(name, str) and name in names]:
         warn(
             f"{columns_of_x(both)}: the name of a target. If "
-            f"it is the target, the model is told the answer, which new rows do not have: X.drop(columns={both})."
+            f"it is the target, X contains the answer, which new rows do not have: X.drop(columns={both})."
         )
 
 
-def warn_of_gaps(X: Any, targets: Targets, names: Sequence[str]) -> None:
-    """Warn of columns of X that are known where a target has happened, and nowhere else: what a purchase brought.
+def warn_of_leaking_columns(X: Any, targets: Targets, names: Sequence[str]) -> None:
+    """Warn of columns of X that are known only where a target has happened, such as the revenue of a purchase.
 
     Parameters
     ----------
-    X : DataFrame, or something else, which is left alone.
-    targets : of the rows of X.
-    names : of the targets.
+    X : DataFrame; anything else is ignored.
+    targets : the targets of the rows of X.
+    names : the names of the targets.
     """
     if not isinstance(X, pd.DataFrame):
         return
-    looked_at = X.iloc[:N_ROWS]
-    gaps = {column: is_missing.to_numpy() for column, is_missing in looked_at.isna().items() if is_missing.any()}
-    for k, name in enumerate(names if gaps else ()):
+    inspected = X.iloc[:N_ROWS]
+    masks = {column: is_missing.to_numpy() for column, is_missing in inspected.isna().items() if is_missing.any()}
+    for k, name in enumerate(names if masks else ()):
         is_observed = targets.full_weights[:N_ROWS, k] > 0
         has_not_happened = targets.labels[:N_ROWS, k][is_observed] == 0
         if not FEW_LABELS <= has_not_happened.sum() <= len(has_not_happened) - FEW_LABELS:
             continue
-        for column, is_missing in gaps.items():
+        for column, is_missing in masks.items():
             if (is_missing[is_observed] == has_not_happened).all():
                 warn(
                     f"Column {column!r} of X is known where {name!r} has happened, and missing everywhere else. So it "
-                    f"tells the model the answer, which new rows do not have: X.drop(columns={[column]}). To predict "
+                    f"contains the answer, which new rows do not have: X.drop(columns={[column]}). To predict "
                     "it, put it into Y, and name it in `value_targets`."
                 )

@@ -1,62 +1,69 @@
-"""What statistics of the targets are computed by: counts, and smoothed rates."""
+"""Counts and smoothed rates, from which statistics of the targets are computed."""
 
 from __future__ import annotations
 
 import numpy as np
 
 SMALLEST_STRENGTH, LARGEST_STRENGTH = 1.0, 1000.0
-"""A rate is smoothed by so many rows of the overall rate."""
+"""Range of the smoothing strength: how many rows with the overall rate are added to a rate."""
 
 
-def halves(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The weights of what has come true of each event, and of what was tried, ``(…, n_events)`` each."""
+def split_sums(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Split sums into the weights of positive labels and of all labels of each event, ``(…, n_events)`` each."""
     n_events = sums.shape[-1] // 2
     return sums[..., :n_events], sums[..., n_events : 2 * n_events]
 
 
 def counts_of(sums: np.ndarray) -> np.ndarray:
-    """How many rows each value has, ``(n,)``, of sums ``(n, 2 · n_events + 1)``, whose last column counts them.
+    """Number of rows of each value, ``(n,)``: the last column of the sums ``(n, 2 · n_events + 1)``.
 
-    Sums of former versions lack it: the weights of the first event stand for it.
+    Sums from files of earlier versions lack this column. There the weights of the first event are used instead.
     """
     return sums[:, -1] if sums.shape[1] % 2 else sums[:, sums.shape[1] // 2]
 
 
 def log_count(counts: np.ndarray, share: float = 1.0) -> np.ndarray:
-    """The log of counts, ``(n,)``, of which each row counts `share`."""
-    # Of numbers with gaps between them numpy 2.0 computes other last bits in one call than in the next.
+    """Logarithm of the counts ``(n,)``, plus 1, where each row counts as `share`."""
+    # On arrays that are not contiguous, the last bits of numpy 2.0's results may differ from call to call.
     return np.log1p(share * np.ascontiguousarray(counts))
 
 
 def units_of(total: np.ndarray, squares: np.ndarray) -> np.ndarray:
-    """What a row weighs, ``(n_events,)``, of the sums of the weights and of their squares.
+    """Typical weight of a label, ``(n_events,)``, from the sums of the weights and of their squares.
 
-    The sum of the weights is so many times their effective number (Kish). Of a target that is known of every twentieth
-    row a label weighs 20, and it is one label all the same.
+    The sum of the weights, divided by it, is the effective number of labels (Kish). If one row in twenty has a label,
+    which then weighs 20, it still counts as one label.
     """
     return np.divide(squares, total, out=np.ones_like(total), where=total > 0)
 
 
-def tallied(counted: np.ndarray) -> np.ndarray:
-    """Whether each event came true in a row, and whether it was tried there, ``(n, 2 · n_events)``, as 0 and 1.
-
-    `counted` ``(n, 2 · n_events + 1)`` is what a row adds to the sums.
-    """
-    return np.asfortranarray(counted[:, : counted.shape[1] // 2 * 2] > 0, dtype=np.float64)
-
-
-def strengths_of(tallies: np.ndarray) -> np.ndarray:
-    """By how many rows of the overall rate each event's rates are smoothed, as their spread says, ``(n_events,)``.
-
-    The rates of the values are taken for draws of a beta distribution around the overall rate, whose intraclass
-    correlation ρ an analysis of variance estimates; such a rate is best smoothed by 1 / ρ − 1 rows. It goes by numbers
-    of rows, whatever these weigh: how much a rate varies by chance the weights do not say.
+def unweighted(contributions: np.ndarray) -> np.ndarray:
+    """Replace weights by 1: whether each event is positive in a row, and whether it has a label there.
 
     Parameters
     ----------
-    tallies : ``(n, 2 · n_events)``, of each value the sums of :func:`tallied`.
+    contributions : ``(n, 2 · n_events + 1)``, what each row adds to the sums.
+
+    Returns
+    -------
+    ``(n, 2 · n_events)``, 0 or 1.
     """
-    positive, total = halves(tallies)
+    return np.asfortranarray(contributions[:, : contributions.shape[1] // 2 * 2] > 0, dtype=np.float64)
+
+
+def strengths_of(tallies: np.ndarray) -> np.ndarray:
+    """Smoothing strength of each event, ``(n_events,)``, estimated from the spread of its rates.
+
+    The strength is the number of rows with the overall rate that are added to each rate. The rates of the values are
+    treated as draws from a beta distribution around the overall rate. An analysis of variance estimates its intraclass
+    correlation ρ; the best strength is then 1 / ρ − 1 rows. The estimate uses unweighted rows, since the weights do not
+    show how much a rate varies by chance.
+
+    Parameters
+    ----------
+    tallies : ``(n, 2 · n_events)``, the sums of :func:`unweighted` over the rows of each value.
+    """
+    positive, total = split_sums(tallies)
     strengths = []
     for y, n in zip(positive.T, total.T, strict=True):
         y, n = y[n > 0], n[n > 0]
@@ -73,24 +80,24 @@ def strengths_of(tallies: np.ndarray) -> np.ndarray:
     return np.clip(strengths, SMALLEST_STRENGTH, LARGEST_STRENGTH)
 
 
-def summed(index: np.ndarray, counted: np.ndarray, n: int) -> np.ndarray:
-    """What rows count, added up by the row of a table; nothing is known of row 0."""
-    sums = np.stack([np.bincount(index, column, n) for column in counted.T], axis=1)
+def sum_by_index(index: np.ndarray, contributions: np.ndarray, n: int) -> np.ndarray:
+    """Sum the contributions ``(m, w)`` of rows by their index ``(m,)`` in a table of `n` rows; row 0 stays 0."""
+    sums = np.stack([np.bincount(index, column, n) for column in contributions.T], axis=1)
     sums[0] = 0
     return sums
 
 
 def n_counted(sums: np.ndarray) -> float:
-    """How many rows of known values were counted."""
+    """Number of rows with known values that were counted."""
     return float(counts_of(sums).sum(dtype=np.float64))
 
 
-def share_of_more(share: float, former: np.ndarray, own: np.ndarray) -> float:
-    """What a row counts, each having counted `share`, where more come: all together as many as before."""
-    before, more = n_counted(former), n_counted(own)
-    return share * before / (before + more) if before else share
+def share_after_adding(share: float, old_sums: np.ndarray, new_sums: np.ndarray) -> float:
+    """Share as which a row counts after more rows were added: the total count of all rows stays as it was."""
+    n_old, n_new = n_counted(old_sums), n_counted(new_sums)
+    return share * n_old / (n_old + n_new) if n_old else share
 
 
 def compact(sums: np.ndarray) -> np.ndarray:
-    """Sums in float32 where that still counts a row that comes to them, and else in float64."""
+    """Convert sums to float32 if adding 1 to the largest still changes it, else to float64."""
     return sums.astype(np.float32 if sums.max(initial=0) < 2**24 else np.float64)

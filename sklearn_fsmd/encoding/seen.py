@@ -1,7 +1,6 @@
-"""What a column keeps of the blocks that it has seen while it is learned.
+"""Counts and numbers that a column collects from the blocks of rows during fit.
 
-These keep all of it in memory. What is larger than memory is learned with others that have the same methods: see
-``training/streaming``.
+These classes keep them in memory. ``training/streaming`` has subclasses for data that are larger than memory.
 """
 
 from __future__ import annotations
@@ -16,30 +15,30 @@ NOTHING: Counted = (np.empty(0, np.int64), np.empty(0, np.int64), None)
 
 
 class Counts:
-    """How often each value of a category was seen."""
+    """Counts of the values of a category."""
 
     def __init__(self) -> None:
         self.seen: Counted | None = None
 
     @property
     def kind(self) -> Kind | None:
-        """What the values are so far; None if all were missing."""
+        """Kind of the values so far; None if all were missing."""
         return None if self.seen is None else self.seen[2]
 
     def add(self, block: Counted) -> None:
-        """Count the values of a block: distinct ones, and how often each is there."""
+        """Add the distinct values of a block and their counts."""
         self.seen = block if self.seen is None else add_counts(self.seen, block)
 
     @property
     def found(self) -> Counted:
-        """Distinct values, how often each was seen, and what they are."""
+        """Distinct values, their counts, and their kind."""
         return self.seen or NOTHING
 
     def least(self, min_frequency: int | Literal["auto"]) -> int:
-        """How often a value has to be seen to be known.
+        """Smallest count with which a value gets a code.
 
-        By "auto" once is enough, except where more than half of the values that were counted were seen once: such a
-        column numbers the rows, and a network would learn them by heart.
+        For "auto" it is 1, except if more than half of the rows have a value that occurs once: then it is 2. Such a
+        column is a row identifier, with which the network would memorise the rows.
         """
         if min_frequency != "auto":
             return min_frequency
@@ -47,18 +46,18 @@ class Counts:
         return 2 if 2 * n_once > n else 1
 
     def totals(self) -> tuple[int, int]:
-        """How many values were seen once, and how many there were, of which none was missing."""
+        """Number of values that were seen once, and number of rows whose value is not missing."""
         counts = self.found[1]
         return int((counts == 1).sum()), int(counts.sum())
 
     def frequent(self, least: int) -> np.ndarray:
-        """The values that were seen at least so often, in any order."""
+        """Values that were seen at least `least` times, in any order."""
         values, counts, _ = self.found
         return values[counts >= least]
 
 
 class Moments:
-    """How many numbers there were, their mean, spread, least and greatest; for vectors, of each component."""
+    """Count, mean, sum of squared deviations, minimum and maximum of numbers; for vectors, of each component."""
 
     n = 0
     mean: Any = 0.0
@@ -67,10 +66,10 @@ class Moments:
     high: Any = -np.inf
 
     def add(self, block: np.ndarray) -> None:
-        """Take a block, ``(m,)`` or ``(m, d)`` float64, to those before; means and squares are merged exactly."""
-        m, own = len(block), block.mean(axis=0)
-        shift = own - self.mean
-        self.squares = self.squares + np.square(block - own).sum(axis=0) + shift**2 * (self.n * m / (self.n + m))
+        """Add a block, ``(m,)`` or ``(m, d)`` float64; means and squared deviations are merged exactly."""
+        m, mean = len(block), block.mean(axis=0)
+        shift = mean - self.mean
+        self.squares = self.squares + np.square(block - mean).sum(axis=0) + shift**2 * (self.n * m / (self.n + m))
         self.mean = self.mean + shift * (m / (self.n + m))
         self.n += m
         self.low, self.high = np.minimum(self.low, block.min(axis=0)), np.maximum(self.high, block.max(axis=0))
@@ -88,14 +87,14 @@ class Numbers:
         self.blocks: list[np.ndarray] = []
 
     def add(self, block: np.ndarray) -> None:
-        """Keep the numbers of a block, ``(n,)`` float64, of which none is missing."""
+        """Add the numbers of a block, ``(n,)`` float64, none of which is missing."""
         if block.size:
             self.blocks.append(block)
 
     def sample(self) -> np.ndarray:
-        """The numbers from which bins and ranks are taken: here all, in their order."""
+        """Return the numbers from which bins and ranks are computed: here all, in their order."""
         return self.blocks[0] if len(self.blocks) == 1 else np.concatenate(self.blocks or [np.zeros(1)])
 
     def moments(self, sample: np.ndarray) -> tuple[float, float, float, float]:
-        """Mean, standard deviation, least and greatest of all numbers, of which `sample` was taken."""
+        """Mean, standard deviation, minimum and maximum of all numbers, of which `sample` is a sample."""
         return float(sample.mean()), float(sample.std()), float(sample.min()), float(sample.max())

@@ -1,4 +1,4 @@
-"""Columns whose values are sequences: which of them hold lists of categories, and which vectors."""
+"""Columns whose values are sequences: detection of lists of categories and of vectors."""
 
 from __future__ import annotations
 
@@ -9,67 +9,71 @@ import numpy as np
 import pandas as pd
 
 from sklearn_fsmd.encoding.column_selection import column_mask, column_names
-from sklearn_fsmd.encoding.lists import SEQUENCES, ListColumn, is_there
+from sklearn_fsmd.encoding.lists import SEQUENCES, ListColumn, is_present
 from sklearn_fsmd.encoding.vector_rows import ORDERED
 from sklearn_fsmd.parameters import InputParameters
 
-N_LOOKED_AT = 100
-"""So many of its first values say what a column holds."""
+N_INSPECTED = 100
+"""Number of first values by which the kind of a column is determined."""
 
 
 class SequenceOptions:
-    """What the parameters say of lists and vectors: which columns hold them, and how lists are read."""
+    """The parameters of lists and vectors: which columns hold them, and how lists are read."""
 
     def __init__(self, p: InputParameters) -> None:
         self.list_features, self.vector_features = p.list_features, p.vector_features
-        self.shared = {str(of_lists): str(of_one) for of_lists, of_one in (p.shared_embeddings or {}).items()}
+        self.shared = {str(lists): str(category) for lists, category in (p.shared_embeddings or {}).items()}
         self.min_frequency = p.min_frequency
         self.max_length, self.separator = p.max_list_length, p.list_separator
         if self.separator == "":
             raise ValueError("The 'list_separator' parameter must be a string that is not empty, or None. Got ''.")
 
     def masks(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Which columns of X hold lists, and which hold vectors, ``(n_features,)`` bool each.
+        """Whether each column of X holds lists, and whether it holds vectors, ``(n_features,)`` bool each.
 
         Raises
         ------
         ValueError
-            If both name the same column.
+            If `list_features` and `vector_features` name the same column.
         """
         named_lists = _named("list_features", self.list_features, X)
         named_vectors = _named("vector_features", self.vector_features, X)
-        if named_lists is not None and named_vectors is not None and (twice := named_lists & named_vectors).any():
-            name = column_names(X)[np.argmax(twice)]
+        if named_lists is not None and named_vectors is not None and (in_both := named_lists & named_vectors).any():
+            name = column_names(X)[np.argmax(in_both)]
             raise ValueError(f"Column {name!r} is in both 'list_features' and 'vector_features': take it out of one.")
         columns = [column for _, column in X.items()] if isinstance(X, pd.DataFrame) else [None] * X.shape[1]
-        kinds = np.array([held_by(column) for column in columns])
+        kinds = np.array([content_of(column) for column in columns])
         none = np.zeros(X.shape[1], dtype=bool)
         is_list = kinds != "values" if named_lists is None else named_lists
         is_vector = kinds == "vectors" if named_vectors is None else named_vectors
-        # What one of them names is not for the other's "auto" to take; that of vectors comes before that of lists.
+        # A column that one parameter names is excluded from the "auto" of the other. The "auto" of vectors comes first.
         is_vector = is_vector & ~(none if named_lists is None else named_lists)
         is_list = is_list & ~is_vector
         return is_list, is_vector
 
     def list_columns(self, names: dict[int, str], categories: list[str]) -> dict[int, ListColumn]:
-        """The columns of lists, by position, for those of these names.
+        """Create the columns of lists, by position.
+
+        Parameters
+        ----------
+        names : the names of the columns of lists, by position.
+        categories : the names of the categories.
 
         Raises
         ------
         ValueError
-            If `shared_embeddings` names a column that is none of lists, or none of categories, or if there is a
-            `list_separator` and no column of lists.
+            If `shared_embeddings` maps a column that does not hold lists, or to a column that is not a category; or if
+            there is a `list_separator` but no column of lists.
         """
         if self.separator is not None and not names:
             raise ValueError(
                 f"The 'list_separator' parameter is {self.separator!r}, and no column holds lists. Name those whose "
                 "strings are lists in `list_features`."
             )
-        strange = [name for name in self.shared if name not in names.values()]
-        if strange:
+        others = [name for name in self.shared if name not in names.values()]
+        if others:
             raise ValueError(
-                f"'shared_embeddings' has {strange[0]!r}, which is no column of lists. These are "
-                f"{list(names.values())}."
+                f"'shared_embeddings' has {others[0]!r}, which is no column of lists. These are {list(names.values())}."
             )
         for name, shares in self.shared.items():
             if shares not in categories:
@@ -83,15 +87,15 @@ class SequenceOptions:
 
 
 def _named(parameter: str, selector: Any, X: Any) -> np.ndarray | None:
-    """The columns that a parameter names; None if it is "auto"."""
+    """Mask of the columns that a parameter names; None if it is "auto"."""
     return None if isinstance(selector, str) else column_mask(parameter, selector, X)
 
 
-def held_by(column: Any) -> Literal["values", "lists", "vectors"]:
-    """What most of the first values of a column are that are not missing; of an array's column, single values."""
+def content_of(column: Any) -> Literal["values", "lists", "vectors"]:
+    """Kind of most of the first values of a column that are not missing; "values" for None, a column of an array."""
     dtype = getattr(column, "dtype", None)
     if isinstance(dtype, pd.ArrowDtype):
-        import pyarrow.types  # which is there where such a dtype is
+        import pyarrow.types  # installed, since there is such a dtype
 
         types, kind = pyarrow.types, dtype.pyarrow_dtype
         if not (types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)):
@@ -99,16 +103,16 @@ def held_by(column: Any) -> Literal["values", "lists", "vectors"]:
         return "vectors" if types.is_floating(kind.value_type) else "lists"
     if getattr(dtype, "kind", "") != "O" or isinstance(dtype, pd.CategoricalDtype):
         return "values"
-    first = list(islice(filter(is_there, column), N_LOOKED_AT))
+    first = list(islice(filter(is_present, column), N_INSPECTED))
     sequences = [value for value in first if isinstance(value, SEQUENCES)]
     if len(sequences) <= len(first) / 2:
         return "values"
-    filled = [value for value in sequences if (value.size if isinstance(value, np.ndarray) else len(value))]
-    return "vectors" if sum(map(_is_of_floats, filled)) > len(filled) / 2 else "lists"
+    not_empty = [value for value in sequences if (value.size if isinstance(value, np.ndarray) else len(value))]
+    return "vectors" if sum(map(_holds_floats, not_empty)) > len(not_empty) / 2 else "lists"
 
 
-def _is_of_floats(value: Any) -> bool:
-    """Whether a sequence is a vector by the type of its values: of whole numbers and strings it is a list."""
+def _holds_floats(value: Any) -> bool:
+    """Whether a sequence is a vector, since it holds floats; one of integers or strings is a list."""
     if isinstance(value, np.ndarray) and value.dtype != object:
         return value.dtype.kind == "f"
-    return isinstance(value, ORDERED) and all(isinstance(one, (float, np.floating)) for one in value)
+    return isinstance(value, ORDERED) and all(isinstance(item, (float, np.floating)) for item in value)

@@ -1,4 +1,4 @@
-"""Objects that share all that they hold."""
+"""Shallow copies of objects."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 def shallow(original: T) -> T:
-    """Another object with the same attributes, which can be exchanged; how it is pickled has no say."""
-    made = object.__new__(type(original))
-    made.__dict__.update(original.__dict__)
-    return made
+    """Copy an object, sharing its attributes; unlike ``copy.copy``, this ignores ``__getstate__`` and the like."""
+    copied = object.__new__(type(original))
+    copied.__dict__.update(original.__dict__)
+    return copied

@@ -1,8 +1,8 @@
-"""One value at a time, for the few rows of an online request.
+"""Encoding value by value, for the few rows of an online request.
 
-A pass through arrays has a price per column, whatever their length. Here a plain Python value is looked up at once.
-What it is equal to, and whether it is missing, :mod:`~sklearn_fsmd.encoding.canonical` says, as it does for arrays.
-Whatever is not plain, or would be refused, is left to the arrays' way.
+Encoding arrays has an overhead per column, whatever their length. Here each plain Python value is looked up directly.
+:mod:`~sklearn_fsmd.encoding.canonical` defines equality and missing values, as it does for arrays. Values of other
+types, and invalid ones, are left to the encoding of arrays.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from sklearn_fsmd.encoding.columns import UNKNOWN, CategoryColumn
 from sklearn_fsmd.encoding.numeric import NumericColumn
 
 FEW_ROWS = 16
-"""Up to so many rows this is the faster way."""
+"""Number of rows up to which this is faster."""
 SINGLE_ROWS = 3
-"""So few rows of columns of several types are read row by row: a Series takes longer to make than a row to read."""
+"""Number of rows up to which a table of several dtypes is read by row: creating a Series per column takes longer."""
 
 PLAIN = {type(None), type(pd.NA), bool, int, float, str}
 
 
 class NeedsArraysError(Exception):
-    """The value has to go through the arrays."""
+    """The value cannot be encoded here, only as an array."""
 
 
 def keeps_values(dtype: Any) -> bool:
-    """Whether ``tolist()`` of a column of this type gives its values and all that they say.
+    """Whether ``tolist()`` of a column of this dtype keeps all information.
 
-    It does not for a float32, whose exactness would be taken for that of a float64, nor for a date, which may become
-    an integer.
+    It does not for float32, whose precision would be treated as that of float64, and for dates, which may become
+    integers.
     """
     if isinstance(dtype, pd.CategoricalDtype):
         dtype = dtype.categories.dtype
@@ -41,7 +41,7 @@ def keeps_values(dtype: Any) -> bool:
 
 
 def values_of(column: pd.Series) -> list[Any]:
-    """The values of a column; of a list of categories only those that are there are looked at."""
+    """Return the values of a column; for a Categorical, without converting all of its categories."""
     array = column.array
     if not isinstance(array, pd.Categorical):
         return column.tolist()
@@ -50,12 +50,12 @@ def values_of(column: pd.Series) -> list[Any]:
 
 
 def rows_of(X: pd.DataFrame, dtypes: list[Any]) -> list[list[Any]] | None:
-    """What :func:`values_of` says of all columns, row by row; None where pandas would give a row a type of its own."""
+    """Return :func:`values_of` of all columns, row by row; None if pandas would convert the values of a row."""
     types = [dtype.categories.dtype if isinstance(dtype, pd.CategoricalDtype) else dtype for dtype in dtypes]
-    holds_objects = [dtype == np.dtype(object) for dtype in types]  # which are left as they are
+    holds_objects = [dtype == np.dtype(object) for dtype in types]  # these values are not converted
     try:
         rows = [X.iloc[i] for i in range(len(X))]
-    except ValueError:  # former versions of pandas want an integer for a category of integers that is missing
+    except ValueError:  # earlier versions of pandas fail for a missing category of integers
         return None
     if any(row.dtype != np.dtype(object) for row in rows):
         return None
@@ -69,7 +69,7 @@ def rows_of(X: pd.DataFrame, dtypes: list[Any]) -> list[list[Any]] | None:
 
 
 def code_of(column: CategoryColumn, value: Any) -> int:
-    """What :meth:`CategoryColumn.encode` makes of `value`."""
+    """Encode `value` as :meth:`CategoryColumn.encode` does."""
     if type(value) not in PLAIN:
         raise NeedsArraysError
     try:
@@ -87,7 +87,7 @@ def code_of(column: CategoryColumn, value: Any) -> int:
 
 
 def codes_of(column: CategoryColumn, values: pd.Series) -> np.ndarray | None:
-    """The codes of a few values of a column; None if they have to go through the arrays."""
+    """Encode a few values of a column; None if they must be encoded as an array."""
     if len(values) > FEW_ROWS or not keeps_values(values.dtype):
         return None
     try:
@@ -97,7 +97,7 @@ def codes_of(column: CategoryColumn, values: pd.Series) -> np.ndarray | None:
 
 
 def number_of(column: NumericColumn, value: Any) -> tuple[float, int]:
-    """What :meth:`NumericColumn.encode` makes of `value`: the scaled number, and the bin."""
+    """Encode `value` as :meth:`NumericColumn.encode` does: return the scaled number and the bin."""
     if value is None or value is pd.NA:
         return column.filling, UNKNOWN
     if type(value) not in (float, int, bool):

@@ -1,9 +1,9 @@
-"""Which categories, and which pairs of them, have statistics of the targets.
+"""Selection of the categories, and of the pairs of categories, that get statistics of the targets.
 
-Columns of many values have them, but those whose rates say nothing of the validation rows: to the network the rates of
-an id that means nothing are columns of noise, by which it learns its rows by heart. Of the others, and of pairs with
-the column that has most values, those are added whose rates tell something new *of the validation rows*. Training rows
-would not do: what a user did in an hour tells much of the other rows of that hour, and nothing of the next day.
+Columns of many values get them, except those whose rates do not predict the validation rows: the rates of a
+meaningless id are noise, with which the network would memorise its rows. Of the other columns, and of pairs with the
+column that has most values, those are added whose rates improve the prediction *of the validation rows*. Training rows
+cannot show this: what a user did in an hour predicts the other rows of that hour well, and the next day not at all.
 """
 
 from __future__ import annotations
@@ -22,25 +22,27 @@ from sklearn_fsmd.encoding.target_statistics import TargetStatistics
 from sklearn_fsmd.encoding.targets import Targets
 
 FEW_VALUES = 10
-"""One of no more values has none by itself: the network learns its rates anyway."""
+"""A column with no more values gets no statistics by itself: the network learns its rates anyway."""
 MOST_ADDED = 4
+"""Largest number of keys that are added to the columns of many values."""
 LEAST_GAIN = 10.0
-"""By how much the log-likelihood of the validation rows has to rise, in nats."""
+"""Rise of the log-likelihood of the validation rows, in nats, for which a key is added."""
 FEWEST_ROWS, LEAST_GAIN_OF_MANY = 500, 2.0
-"""So many rows of validation say whether a column of many values means something, by so many nats; chance has less."""
+"""A column of many values is kept if it raises the log-likelihood by so many nats, more than chance would. With fewer
+validation rows than the first number, all are kept."""
 
 Rows = tuple[np.ndarray, Targets]
-"""Codes and targets."""
+"""Codes and targets of some rows."""
 
 
 def named_keys(selector: Sequence[Any], columns: Mapping[int, int], names: Sequence[str]) -> list[Key]:
-    """The code columns that the list `selector`, the parameter `statistics_features`, means.
+    """Convert the list `selector`, the parameter `statistics_features`, to keys of code columns.
 
     Parameters
     ----------
     selector : columns and tuples of columns, by name or position.
-    columns : for each column of X that holds categories of the network, by its position, its code column.
-    names : of the columns of X; empty if they have none.
+    columns : maps the position in X of each category of the network to its code column.
+    names : the names of the columns of X; empty if they have none.
 
     Raises
     ------
@@ -85,14 +87,14 @@ def automatic_keys(
     valid: Rows | None,
     random: np.random.RandomState,
 ) -> list[Key]:
-    """Columns of many values and others, as far as they say something of the validation rows, if there are any."""
+    """Choose columns of many values and other keys; with validation rows, only those that help to predict them."""
     sizes = encoder.cardinalities[: len(encoder.categories)]
     has_many = [column.has_many_values for column in encoder.categories.values()]
     keys: list[Key] = [(f,) for f, many in enumerate(has_many) if many]
     if not keys or valid is None:
         return keys
     search = _Search(encoder, parents, train, valid, random.randint(2**31 - 1))
-    with ThreadPoolExecutor(2) as pool:  # numpy sorts without the interpreter's lock
+    with ThreadPoolExecutor(2) as pool:  # numpy releases the GIL while it sorts
         chosen = list(pool.map(search.column, keys))
     if len(valid[0]) >= FEWEST_ROWS:
         gains = search.gains([], chosen)
@@ -114,7 +116,7 @@ def automatic_keys(
 
 
 class _Column(NamedTuple):
-    """The log-odds of each step, for the rows of training ``(n, K)`` and of validation."""
+    """Log-odds of each step from the rates of a key: ``(n, K)`` for the training rows and for the validation rows."""
 
     key: Key
     train: np.ndarray
@@ -122,7 +124,7 @@ class _Column(NamedTuple):
 
 
 class _Search:
-    """How much better than by the chosen keys each step is foretold if a further key is added to them."""
+    """Computes how much a further key improves the prediction of each step over the chosen keys."""
 
     def __init__(
         self, encoder: FeatureEncoder, parents: Sequence[int | None], train: Rows, valid: Rows, seed: int
@@ -133,32 +135,33 @@ class _Search:
         self.steps = [plain.events.index((k, parent)) for k, parent in enumerate(parents)]
         weights = [len(plain.events) + step for step in self.steps]
         self.train, self.valid = (
-            in_rows(*np.split(plain.counted(targets)[:, self.steps + weights], 2, axis=1))
+            in_rows(*np.split(plain.contributions(targets)[:, self.steps + weights], 2, axis=1))
             for targets in (self.targets, valid_targets)
         )
 
     def is_new(self, key: Key) -> bool:
-        """Whether a pair is neither a column once more, nor nearly a row each."""
+        """Whether a pair neither repeats its first column nor is nearly unique in each row."""
         first, second = (self.codes[:, f].astype(np.int64) for f in key)
         n_pairs = len(np.unique(first * (second.max() + 1) + second))
         return 1.2 * self.encoder.cardinalities[key[0]] < n_pairs < 0.7 * len(self.codes)
 
     def column(self, key: Key) -> _Column:
+        """Compute the log-odds of a key."""
         statistics = TargetStatistics([key], self.parents)
         random = np.random.RandomState(self.seed)
         train = statistics.learn_codes(self.encoder, self.codes, self.targets, random)
-        at = [1 + step for step in self.steps]
-        return _Column(key, train[:, at], statistics.look_up(self.valid_codes)[:, at])
+        columns = [1 + step for step in self.steps]
+        return _Column(key, train[:, columns], statistics.look_up(self.valid_codes)[:, columns])
 
     def gains(self, chosen: Sequence[_Column], candidates: Sequence[_Column]) -> np.ndarray:
-        """For each candidate the rise of the log-likelihood of validation, summed over the steps."""
+        """Rise of the validation log-likelihood for each candidate, summed over the steps."""
         total = np.zeros(len(candidates))
         for k in range(len(self.parents)):
             total += self._gains_of_step(k, chosen, candidates)
         return total
 
     def _gains_of_step(self, k: int, chosen: Sequence[_Column], candidates: Sequence[_Column]) -> np.ndarray:
-        """By one step of Newton from a logistic regression on the chosen keys, fitted on training."""
+        """Gains for one step, by a Newton step from a logistic regression of the training rows on the chosen keys."""
         (positive, weight), (valid_positive, valid_weight) = ((p[:, k], w[:, k]) for p, w in (self.train, self.valid))
         used, valid_used = weight > 0, valid_weight > 0
         y = positive[used] / weight[used]
@@ -166,7 +169,7 @@ class _Search:
             return np.zeros(len(candidates))
         X = _side_by_side([column.train[used, k] for column in chosen], len(y))
         X_valid = _side_by_side([column.valid[valid_used, k] for column in chosen], int(valid_used.sum()))
-        p, p_valid = _foretold(X, y, weight[used], X_valid)
+        p, p_valid = _predicted(X, y, weight[used], X_valid)
         residual, curvature = weight[used] * (y - p), weight[used] * p * (1 - p)
         residual_valid = valid_positive[valid_used] - valid_weight[valid_used] * p_valid
         curvature_valid = valid_weight[valid_used] * p_valid * (1 - p_valid)
@@ -175,9 +178,9 @@ class _Search:
         gains = []
         for column in candidates:
             x = column.train[used, k].astype(np.float64)
-            shared = project @ x  # what the chosen keys say already
-            x = x - A @ shared
-            x_valid = column.valid[valid_used, k] - A_valid @ shared
+            explained = project @ x  # by the chosen keys
+            x = x - A @ explained
+            x_valid = column.valid[valid_used, k] - A_valid @ explained
             slope = (x @ residual) / max(x @ (curvature * x), 1e-12)
             gains.append(slope * (x_valid @ residual_valid) - 0.5 * slope**2 * (x_valid @ (curvature_valid * x_valid)))
         return np.array(gains)
@@ -187,17 +190,17 @@ def _side_by_side(columns: Sequence[np.ndarray], n: int) -> np.ndarray:
     return np.column_stack(columns) if columns else np.empty((n, 0), np.float32)
 
 
-def _foretold(X: np.ndarray, y: np.ndarray, weights: np.ndarray, X_valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The probabilities of a logistic regression for both tables; without columns, the rate."""
+def _predicted(X: np.ndarray, y: np.ndarray, weights: np.ndarray, X_valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities of a logistic regression for both tables; without columns, the rate."""
     if not X.shape[1]:
         rate = np.average(y, weights=weights)
         return np.full(len(X), rate), np.full(len(X_valid), rate)
-    # Next to no penalty, but where few events are told apart by the rates the likelihood alone has no maximum.
+    # The penalty is tiny, but without it the likelihood has no maximum if the rates separate the few events.
     model = LogisticRegression(C=1e3, solver="newton-cholesky").fit(X, y > 0, weights)
     return model.predict_proba(X)[:, 1], model.predict_proba(X_valid)[:, 1]
 
 
 def in_rows(positive: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both ``(n, K)`` in units of a row, so that a gain is one of so many rows, whatever they weigh."""
+    """Divide both ``(n, K)`` by the typical weight of a label, so that gains do not depend on the scale of weights."""
     units = units_of(weights.sum(axis=0), np.square(weights).sum(axis=0))
     return positive / units, weights / units

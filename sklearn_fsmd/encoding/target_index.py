@@ -1,4 +1,4 @@
-"""The index of a target, which users give by name or position."""
+"""Index of a target that is given by name or position."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 
 def index_of_target(target: Any, names: Sequence[Any], kind: str = "target") -> int:
-    """The index of a target that is given by name or position; errors call it a `kind`.
+    """Return the index of a target that is given by name or position; `kind` is what error messages call it.
 
     Raises
     ------

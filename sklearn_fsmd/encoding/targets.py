@@ -1,4 +1,4 @@
-"""Targets become labels and weights: 0/1 a task, and a weight of 0 where a label was not observed."""
+"""Encoder of targets: labels 0 or 1 per task, and weights, which are 0 where a label was not observed."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _NULLABLE = {
     "mixed-integer-float": "Float64",
     "decimal": "Float64",
 }
-"""What pandas infers of objects, and the dtype that holds them with missing ones."""
+"""Types that pandas infers for objects, and the dtype that holds these with missing values."""
 
 
 @dataclass(frozen=True)
 class Targets:
-    """Labels (n, K) float32, 0 or 1, weights (n, K), None for 1; and values, if there are some.
+    """Labels (n, K) float32, 0 or 1, weights (n, K), None for 1, and values; None if there are none.
 
-    Weights are float64 as they were given: what is too small for a float32 may not be when it is scaled.
+    Weights are float64 before they are scaled: a weight too small for float32 may fit after scaling.
     """
 
     labels: np.ndarray
@@ -43,12 +43,12 @@ class Targets:
     values: Values | None = None
 
     def part(self, rows: np.ndarray) -> Targets:
-        """Some rows, with the weights that they have among all."""
+        """Select some rows, without scaling their weights again."""
         weights = None if self.weights is None else self.weights[rows]
         return Targets(self.labels[rows], weights, None if self.values is None else self.values.take(rows))
 
     def scaled(self) -> Targets:
-        """Weights of a mean of 1 in each task, so that the mean of a weighted loss is Σ w·l / Σ w."""
+        """Scale the weights of each task to mean 1, so that the mean of a weighted loss is Σ w·l / Σ w."""
         values = None if self.values is None else self.values.scaled(self.labels, self.full_weights)
         if self.weights is None or (self.weights == 1).all():
             return Targets(self.labels, None, values)
@@ -56,9 +56,9 @@ class Targets:
         return Targets(self.labels, (self.weights * factors).astype(np.float32), values)
 
     def without_young_steps(self, parents: Sequence[int | None]) -> Targets:
-        """Without labels of steps whose only known ones are 0s that follow from the step before.
+        """Drop the labels of steps whose only known labels are 0s that follow from their parents.
 
-        They would be counted where nothing can have happened, and not where something may have.
+        With them, the rates of these steps would count only rows in which the step cannot have happened.
         """
         young = young_steps(self.labels, self.full_weights > 0, parents)
         if not young:
@@ -68,46 +68,46 @@ class Targets:
         return replace(self, weights=weights)
 
     def in_float32(self) -> Targets:
-        """As they were given, but for the type."""
+        """Convert the weights to float32 without scaling them."""
         weights = None if self.weights is None else self.weights.astype(np.float32)
         return Targets(self.labels, weights, None if self.values is None else self.values.in_float32())
 
     @property
     def full_weights(self) -> np.ndarray:
-        """The weights ``(n, K)``, be they all 1."""
+        """The weights as an array ``(n, K)``, also if all are 1."""
         return np.ones_like(self.labels) if self.weights is None else self.weights
 
     def outcomes(self, events: Sequence[tuple[int, int | None]]) -> list[tuple[np.ndarray, np.ndarray]]:
-        """For each event, see :func:`events_of`, what each row counts, and what of that has come true, ``(n,)``."""
-        counted = [(self.counts(k, parent), self.labels[:, k]) for k, parent in events]
-        return [(tried, tried * labels) for tried, labels in counted]
+        """Return, per event of :func:`events_of`, the weight of each row, and the same for positive rows, ``(n,)``."""
+        pairs = [(self.counts(k, parent), self.labels[:, k]) for k, parent in events]
+        return [(weights, weights * labels) for weights, labels in pairs]
 
     def counts(self, task: int, parent: int | None) -> np.ndarray:
-        """What each row counts for a task, given that its parent has happened; ``(n,)``, 0 where it does not count."""
+        """Weight of each row for a task, ``(n,)``; 0 unless its parent is known to have happened."""
         weights = self.full_weights
         if parent is None:
             return weights[:, task]
         return weights[:, task] * (weights[:, parent] > 0) * self.labels[:, parent]
 
     def totals(self) -> tuple[np.ndarray, np.ndarray]:
-        """The sum of each task's weights, and of those of its positive labels; both ``(K,)``."""
+        """Sums of the weights of each task, and of the weights of its positive labels, ``(K,)`` each."""
         weights = self.full_weights
         return weights.sum(axis=0, dtype=np.float64), (weights * self.labels).sum(axis=0, dtype=np.float64)
 
 
 LabelledRows = tuple[Encoded, Targets]
-"""Rows as a network reads them, and what came of them."""
+"""Encoded rows and their targets."""
 
 
 class TargetEncoder:
-    """Learns each task's two classes, and turns Y into labels.
+    """Learns the two classes of each task, and converts Y to labels.
 
     Attributes
     ----------
     classes : list of K arrays of two classes, sorted; the second is the positive one.
     names : list of K str, the columns of Y.
     one_dimensional : whether Y was (n,) in fit.
-    of_values : what knows the columns of Y that hold values; None if there are none.
+    of_values : the encoder of the columns of Y that hold values; None if there are none.
     """
 
     of_values: ValueEncoder | None = None
@@ -121,15 +121,15 @@ class TargetEncoder:
         value_parents: Mapping[Any, Any] | None = None,
         value_loss: str = "squared",
     ) -> TargetEncoder:
-        """Learn names and classes from `Y`, or take the classes from `classes`; `value_targets` have none."""
-        Y = whole = as_pandas(Y)
+        """Learn names and classes from `Y`, or take the classes from `classes`; `value_targets` have no classes."""
+        Y = Y_all = as_pandas(Y)
         if value_parents and not value_targets:
             raise ValueError(f"'value_parents' is for `value_targets`, of which there are none. Got {value_parents!r}.")
-        names = names_of(whole)
+        names = names_of(Y_all)
         if twice := twice_in(names):
             raise ValueError(f"Y has more than one column named {twice[0]!r}.")
         if value_targets:
-            Y = without_values(whole, value_targets)
+            Y = without_values(Y_all, value_targets)
         self.names = names_of(Y)
         self.named = isinstance(Y, pd.DataFrame)
         columns, self.one_dimensional = _columns(Y)
@@ -138,18 +138,19 @@ class TargetEncoder:
         else:
             self.classes = given_classes(classes, self.names)
         if value_targets:
-            self.of_values = ValueEncoder().fit(whole, value_targets, value_parents, self.names, value_loss)
+            self.of_values = ValueEncoder().fit(Y_all, value_targets, value_parents, self.names, value_loss)
         return self
 
     @property
     def value_names(self) -> list[str]:
+        """Names of the columns of Y that hold values."""
         return [] if self.of_values is None else self.of_values.names
 
     def check_classes(self, classes: Any) -> TargetEncoder:
-        """Raise if `classes`, given to training that goes on, are not those of the first call."""
+        """Raise an error if `classes`, passed to a later call of partial_fit, are not those of the first call."""
         if classes is not None:
-            given = given_classes(classes, self.names)
-            if any(set(two) != set(known) for two, known in zip(given, self.classes, strict=True)):
+            pairs = given_classes(classes, self.names)
+            if any(set(two) != set(known) for two, known in zip(pairs, self.classes, strict=True)):
                 raise ValueError(
                     f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {self.classes!r}"
                 )
@@ -164,14 +165,14 @@ class TargetEncoder:
         scale: bool = True,
         warns: bool = True,
     ) -> Targets:
-        """Labels and weights.
+        """Encode Y as labels and weights.
 
         Parameters
         ----------
         Y, sample_weight : as in fit.
-        parents : as in the link, to write what follows from it.
-        warns : whether to warn of contradictions.
-        scale : whether weights are scaled to a mean of 1 in each task. A chunk of the data is no measure for that.
+        parents : as in the link; labels that follow from the funnel are added.
+        scale : whether weights are scaled to mean 1 in each task; False for a part of the rows.
+        warns : whether to warn of rows that contradict the funnel.
         """
         targets, n_odd = self.encode_part(Y, sample_weight, parents)
         if warns:
@@ -184,11 +185,11 @@ class TargetEncoder:
     def encode_part(
         self, Y: Any, sample_weight: Any = None, parents: Sequence[int | None] = ()
     ) -> tuple[Targets, dict[int, int]]:
-        """Labels of some of the rows with weights as they were given, and how many rows contradict each step."""
+        """Encode some of the rows, with unscaled weights; return also the number of rows that contradict each step."""
         Y, sample_weight = as_pandas(Y), as_pandas(sample_weight)
-        whole = Y
+        Y_all = Y
         if self.of_values is not None:
-            Y = without_values(whole, self.of_values.columns)
+            Y = without_values(Y_all, self.of_values.columns)
         columns, _ = _columns(Y)
         if len(columns) != len(self.classes):
             raise ValueError(f"Y has {len(columns)} tasks, but {len(self.classes)} were seen in fit.")
@@ -200,23 +201,23 @@ class TargetEncoder:
             raise ValueError(f"The columns of Y must be those of fit, in their order, {self.names}. Got {names_of(Y)}.")
         observed = np.stack([~pd.isna(column) for column in columns], axis=1)
         labels = np.stack([self._labels(k, column) for k, column in enumerate(columns)], axis=1)
-        given, weights_of_values = None, None
+        user_weights, value_weights = None, None
         if sample_weight is not None:
-            given = self._given_weights(sample_weight, whole, len(labels))
+            user_weights = self._user_weights(sample_weight, Y_all, len(labels))
             if self.of_values is not None:
-                given, weights_of_values = self.of_values.split_weights(given, whole)
-        n_odd = settle_children(labels, observed, parents, given)
+                user_weights, value_weights = self.of_values.split_weights(user_weights, Y_all)
+        n_odd = settle_children(labels, observed, parents, user_weights)
         weights = None if observed.all() else observed.astype(np.float64)
-        if given is not None:
-            weights = given if weights is None else given * weights
+        if user_weights is not None:
+            weights = user_weights if weights is None else user_weights * weights
         values = None
         if self.of_values is not None:
-            counts = observed if given is None else observed & (given > 0)  # a weight of 0 is a mask too
-            values = self.of_values.encode(whole, labels, counts, weights_of_values)
+            counts = observed if user_weights is None else observed & (user_weights > 0)  # weight 0 masks a label too
+            values = self.of_values.encode(Y_all, labels, counts, value_weights)
         return Targets(labels, weights, values), n_odd
 
-    def _given_weights(self, sample_weight: Any, Y: Any, n: int) -> np.ndarray:
-        """The user's weights, a column per column of Y, ``(n, K + V)``."""
+    def _user_weights(self, sample_weight: Any, Y: Any, n: int) -> np.ndarray:
+        """Check the user's weights, and return a column per column of Y, ``(n, K + V)``."""
         names = self.names if self.of_values is None else names_of(Y)
         if isinstance(sample_weight, pd.DataFrame) and are_moved(names_of(sample_weight), names):
             raise ValueError(
@@ -226,39 +227,40 @@ class TargetEncoder:
         return check_weights(sample_weight, (n, len(names)))
 
     def split_weights(self, sample_weight: Any, Y: Any) -> tuple[np.ndarray, np.ndarray]:
-        """The user's weights of Y's columns of labels, ``(n, K)``, and of those of values, ``(n, V)``."""
+        """Split the user's weights into those of the labels, ``(n, K)``, and those of the values, ``(n, V)``."""
         Y = as_pandas(Y)
-        given = self._given_weights(as_pandas(sample_weight), Y, len(Y))
-        return (given, given[:, :0]) if self.of_values is None else self.of_values.split_weights(given, Y)
+        weights = self._user_weights(as_pandas(sample_weight), Y, len(Y))
+        return (weights, weights[:, :0]) if self.of_values is None else self.of_values.split_weights(weights, Y)
 
     def over_impressions(self, Y: Any, parents: Sequence[int | None]) -> tuple[Any, np.ndarray]:
-        """Y without its values, and these ``(n, V)`` as :meth:`predict_values` speaks of them, for metrics.
+        """Split Y into its binary targets and its values ``(n, V)`` over all impressions, as metrics need them.
 
-        `parents` are those of the link: a step after one that has not happened has not happened either.
+        A value is 0 where its parent has not happened, as in :meth:`predict_values`. `parents` are those of the link:
+        labels that follow from the funnel are added.
         """
         Y = as_pandas(Y)
         if self.of_values is None:
             return Y, np.empty((len(Y), 0))
-        rest = without_values(Y, self.of_values.columns)
-        labels = np.stack([self._labels(k, column) for k, column in enumerate(_columns(rest)[0])], axis=1)
-        observed = np.stack([~pd.isna(column) for column in _columns(rest)[0]], axis=1)
+        binary = without_values(Y, self.of_values.columns)
+        labels = np.stack([self._labels(k, column) for k, column in enumerate(_columns(binary)[0])], axis=1)
+        observed = np.stack([~pd.isna(column) for column in _columns(binary)[0]], axis=1)
         settle_children(labels, observed, parents)
-        return rest, self.of_values.over_impressions(Y, np.where(observed, labels, np.nan))
+        return binary, self.of_values.over_impressions(Y, np.where(observed, labels, np.nan))
 
     def _labels(self, k: int, column: np.ndarray) -> np.ndarray:
         known = ~pd.isna(column)
         low, high = self.classes[k]
-        strange = known & (column != low) & (column != high)
-        if strange.any():
+        unexpected = known & (column != low) & (column != high)
+        if unexpected.any():
             raise ValueError(
-                f"Column {self.names[k]!r} of Y has the value {shown(column[strange][0])}; its classes are "
+                f"Column {self.names[k]!r} of Y has the value {shown(column[unexpected][0])}; its classes are "
                 f"{self.classes[k].tolist()}."
             )
         return np.where(known, column == high, False).astype(np.float32)
 
 
 def names_of(Y: Any) -> list[str]:
-    """The names of the columns of Y, as pandas has them."""
+    """Names of the columns of Y; default names if it has none."""
     if isinstance(Y, pd.DataFrame):
         return [str(name) for name in Y.columns]
     if isinstance(Y, pd.Series):
@@ -271,25 +273,25 @@ def names_of(Y: Any) -> list[str]:
 
 
 def events_of(parents: Sequence[int | None]) -> list[tuple[int, int | None]]:
-    """What can be counted: each target over all rows, and each step over those where its parent has happened."""
+    """Pairs of a task and its condition: each target over all rows, and each step given its parent."""
     return [(k, None) for k in range(len(parents))] + [(k, p) for k, p in enumerate(parents) if p is not None]
 
 
 def one_of(Y: Any, y: Any) -> Any:
-    """Y, by whichever of its two names it was given."""
+    """Return Y, which may be passed by either of two names."""
     if Y is not None and y is not None:
         raise TypeError("`Y` and `y` are two names of one argument; both were given.")
     return y if Y is None else Y
 
 
 def are_moved(names: Iterable[Any], order: Iterable[Any]) -> bool:
-    """Whether `names` are those of `order` in another order."""
-    given, expected = [str(name) for name in names], [str(name) for name in order]
-    return given != expected and sorted(given) == sorted(expected)
+    """Whether `names` are the names of `order` in another order."""
+    actual, expected = [str(name) for name in names], [str(name) for name in order]
+    return actual != expected and sorted(actual) == sorted(expected)
 
 
 def _columns(Y: Any) -> tuple[list[np.ndarray], bool]:
-    """The columns of Y as arrays, and whether it was one-dimensional."""
+    """Return the columns of Y as arrays, and whether Y is one-dimensional."""
     if isinstance(Y, pd.DataFrame):
         if Y.shape[1] == 0:
             raise ValueError("Y has 0 columns; at least one target is needed.")
@@ -303,8 +305,8 @@ def _columns(Y: Any) -> tuple[list[np.ndarray], bool]:
     if y.dtype.names is not None:
         raise ValueError(f"Y is a structured array, with the fields {list(y.dtype.names)}. Pass pandas.DataFrame(Y).")
     if isinstance(Y, (list, tuple)) and y.dtype.kind in "US":
-        y = np.array(Y, dtype=object)  # a NaN among strings stays one
-    if y.dtype.kind == "T":  # numpy's strings of any length
+        y = np.array(Y, dtype=object)  # keeps a NaN among strings
+    if y.dtype.kind == "T":  # numpy's strings of variable length
         y = y.astype(object)
     if y.ndim == 2 and y.shape[1] > 0:
         return [_plain(pd.Series(column, dtype=y.dtype)) for column in y.T], False
@@ -316,7 +318,7 @@ def _columns(Y: Any) -> tuple[list[np.ndarray], bool]:
 
 
 def _plain(series: pd.Series) -> np.ndarray:
-    """A column as a plain array: NaN where missing, and numbers and truth values as such, whatever holds them."""
+    """Convert a column of any dtype to a plain array: NaN where missing; numbers and bools keep their kind."""
     if isinstance(series.dtype, pd.CategoricalDtype):
         series = series.astype(object)
     if isinstance(series.dtype, pd.ArrowDtype) and series.dtype.kind == "O":

@@ -1,4 +1,4 @@
-"""X as it comes from the user becomes a checked table: a pandas DataFrame or a 2-D array."""
+"""Validation of X: whatever the user passes becomes a pandas DataFrame or a 2-D array."""
 
 from __future__ import annotations
 
@@ -12,46 +12,46 @@ import pandas as pd
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_array, validate_data
 
-from sklearn_fsmd.encoding.canonical import nested
+from sklearn_fsmd.encoding.canonical import nested_error
 
 _CAST = "Cast it to Int64; ids that are larger to String."
-_FOREIGN = {"Object": "Pass what `.to_pandas()` makes of it.", "Int128": _CAST, "UInt128": _CAST}
-"""Types of polars that Arrow does not have, and what to do."""
+_NOT_IN_ARROW = {"Object": "Convert it by `.to_pandas()`.", "Int128": _CAST, "UInt128": _CAST}
+"""Types of polars that Arrow does not have, and the remedy."""
 
 
 @contextmanager
-def named_in_errors(what: str, hint: str = "") -> Iterator[None]:
-    """Let errors say that it is the argument `what` which they are of, and what may have led to them."""
+def named_in_errors(argument: str, hint: str = "") -> Iterator[None]:
+    """Add the name of the argument, and a hint, to the errors that are raised inside."""
     try:
         yield
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"In `{what}`: {error}{hint}") from error
+        raise kind(f"In `{argument}`: {error}{hint}") from error
 
 
 def read_table(estimator: Any, X: Any, *, reset: bool) -> Any:
-    """X checked, as a DataFrame or a 2-D array.
+    """Check X, and return it as a DataFrame or a 2-D array.
 
     Parameters
     ----------
-    estimator : is told the names and the number of the columns with `reset`, and holds them otherwise.
+    estimator : with `reset`, gets the names and the number of the columns; else, X must have the columns that it has.
     """
     X = as_pandas(X)
     refuse_masked(X, "X")
     if isinstance(X, (list, tuple)) and _as_array(X).dtype.kind in "US":
-        X = np.array(X, dtype=object)  # numbers among strings stay numbers
+        X = np.array(X, dtype=object)  # keeps numbers among strings
     if isinstance(X, np.ndarray) and X.dtype.kind == "T":
-        X = X.astype(object)  # numpy's strings of any length, which pandas does not know
+        X = X.astype(object)  # numpy's strings of variable length, which pandas does not support
     if not reset and _is_as_in_fit(estimator, X):
-        return X  # for a single row, the checks that it passes would take a quarter of the whole prediction
+        return X  # for a single row, the other checks would take a quarter of the time of a prediction
     if not isinstance(X, pd.DataFrame):
-        _refuse_what_is_no_table(X)
+        _refuse_non_table(X)
         if reset:
             estimator._column_names = None
         return validate_data(estimator, X, reset=reset, dtype=None, ensure_all_finite=False)
-    twice = X.columns[X.columns.duplicated()]
-    if len(twice):
-        raise ValueError(f"X has more than one column named {twice[0]!r}.")
+    duplicates = X.columns[X.columns.duplicated()]
+    if len(duplicates):
+        raise ValueError(f"X has more than one column named {duplicates[0]!r}.")
     if 0 in X.shape:
         check_array(np.empty(X.shape, dtype=bool), estimator=estimator)  # scikit-learn's wording
     _check_names(estimator, X, reset=reset)
@@ -59,14 +59,14 @@ def read_table(estimator: Any, X: Any, *, reset: bool) -> Any:
     return X
 
 
-def _refuse_what_is_no_table(X: Any) -> None:
-    """Raise for rows that are dicts, which numpy takes for single objects, and for a row that is a Series."""
+def _refuse_non_table(X: Any) -> None:
+    """Raise an error for rows that are dicts, which numpy treats as objects, and for a row that is a Series."""
     if isinstance(X, pd.Series):
         raise ValueError(
             f"Expected a 2-dimensional container but got {type(X)} instead. Row i of a DataFrame X is X.iloc[[i]], "
             "which is a DataFrame; a single column is X[[name]]."
         )
-    if isinstance(X, Mapping) and not issparse(X):  # some of scipy's matrices are dicts
+    if isinstance(X, Mapping) and not issparse(X):  # some sparse matrices of scipy are dicts
         raise TypeError(
             "X must be a DataFrame or an array. Got a dict: pass pandas.DataFrame([X]) if it is one row, "
             "pandas.DataFrame(X) if it holds columns."
@@ -76,9 +76,9 @@ def _refuse_what_is_no_table(X: Any) -> None:
 
 
 def _check_names(estimator: Any, X: pd.DataFrame, *, reset: bool) -> None:
-    """Raise if columns are not those of fit, in their order.
+    """Raise an error if the columns are not those of fit, in their order.
 
-    Scikit-learn does that for names that are strings; of others it warns, or says nothing.
+    Scikit-learn checks only names that are strings.
     """
     names = list(X.columns)
     if reset:
@@ -95,14 +95,14 @@ def _check_names(estimator: Any, X: pd.DataFrame, *, reset: bool) -> None:
 
 
 def as_pandas(data: Any) -> Any:
-    """A table or column of polars, pyarrow or whatever hands out Arrow data, as one of pandas; all else as it is.
+    """Convert a table or column of polars, pyarrow, or another library with Arrow data to pandas; else return it.
 
     Raises
     ------
     TypeError
-        If a column holds lists as categories, or is of a type that Arrow does not have, or the table is a lazy one.
+        If a column holds lists as categories, or is of a type that Arrow does not have, or the table is lazy.
     ValueError
-        If a column holds what its type does not allow.
+        If a column holds values that its type does not allow.
     """
     if isinstance(data, (np.ndarray, pd.DataFrame, pd.Series)):
         return data
@@ -114,16 +114,16 @@ def as_pandas(data: Any) -> Any:
     import pyarrow.compute
 
     name = getattr(data, "name", None) or None
-    _refuse_foreign(data)
-    data = data.to_arrow() if hasattr(data, "to_arrow") else data  # polars: in types that are older than views
+    _refuse_types_not_in_arrow(data)
+    data = data.to_arrow() if hasattr(data, "to_arrow") else data  # polars: without views, which are newer types
     try:
         table = data.read_all() if isinstance(data, pa.RecordBatchReader) else pa.table(data)
-    except (TypeError, ValueError, pa.ArrowException):  # no table, so a column
+    except (TypeError, ValueError, pa.ArrowException):  # a column, not a table
         column = data if isinstance(data, (pa.Array, pa.ChunkedArray)) else pa.chunked_array(data)
         return as_pandas(pa.table({"": column})).iloc[:, 0].rename(name)
     for i, field in enumerate(table.schema):
         if pa.types.is_dictionary(field.type) and pa.types.is_nested(field.type.value_type):
-            raise nested(f"values of the type {field.type}", field.name)
+            raise nested_error(f"values of the type {field.type}", field.name)
         if pa.types.is_interval(field.type):
             raise TypeError(f"Column {field.name!r} holds intervals of months and days. Make numbers of them, or text.")
         if pa.types.is_list_view(field.type) or pa.types.is_large_list_view(field.type):
@@ -133,9 +133,9 @@ def as_pandas(data: Any) -> Any:
         if pa.types.is_run_end_encoded(field.type):
             decoded = pa.compute.run_end_decode(table.column(i))
             table = table.set_column(i, pa.field(field.name, decoded.type), decoded)
-        elif (known := _pandas_knows(field.type)) != field.type:  # Arrow cannot cast lists of nulls to what they are
+        elif (known := _supported_type(field.type)) != field.type:  # a cast of lists of nulls to the same type fails
             table = table.set_column(i, field.with_type(known), table.column(i).cast(known))
-    table = table.replace_schema_metadata(_readable(table.schema.metadata))
+    table = table.replace_schema_metadata(_readable_metadata(table.schema.metadata))
     try:
         return table.to_pandas(types_mapper=_arrow_dtype)
     except Exception:
@@ -147,35 +147,35 @@ def as_pandas(data: Any) -> Any:
         raise
 
 
-def _readable(metadata: Mapping[bytes, bytes] | None) -> Mapping[bytes, bytes] | None:
-    """What a table that was made from one of pandas says of itself, such as which column is the index.
+def _readable_metadata(metadata: Mapping[bytes, bytes] | None) -> Mapping[bytes, bytes] | None:
+    """Clean the metadata of a table that was created from pandas, which tell, for example, which column is the index.
 
-    Without the dtypes that pandas cannot read from their names, as those of Arrow's lists and dictionaries.
+    Dtypes that pandas cannot parse, such as those of Arrow's lists and dictionaries, become "object".
     """
     if metadata is None or b"pandas" not in metadata:
         return metadata
     try:
-        said = json.loads(metadata[b"pandas"])
-        unknown = [column for column in said["columns"] if not _is_dtype(column["numpy_type"])]
-    except (ValueError, LookupError, TypeError):  # of some other writer: what it means, pandas will say
+        pandas_metadata = json.loads(metadata[b"pandas"])
+        unknown = [column for column in pandas_metadata["columns"] if not _is_dtype(column["numpy_type"])]
+    except (ValueError, LookupError, TypeError):  # from another writer; pandas will raise an error if needed
         return metadata
     if not unknown:
         return metadata
     for column in unknown:
         column["numpy_type"] = "object"
-    return {**metadata, b"pandas": json.dumps(said).encode()}
+    return {**metadata, b"pandas": json.dumps(pandas_metadata).encode()}
 
 
 def _is_dtype(name: Any) -> bool:
     try:
         pd.api.types.pandas_dtype(name)
-    except Exception:  # numpy has several for a name that is none of its own
+    except Exception:  # numpy raises several types for an unknown name
         return False
     return True
 
 
 def rows_of(X: Any, rows: np.ndarray) -> Any:
-    """Some rows of a table of pandas, polars or pyarrow, of an array or a list, as they are there."""
+    """Select rows of a table of pandas, polars or pyarrow, of an array or of a list, without converting them."""
     if isinstance(X, (list, tuple)):
         return [X[row] for row in rows]
     if isinstance(X, (pd.DataFrame, pd.Series)):
@@ -193,21 +193,21 @@ def _as_array(rows: Sequence[Any]) -> np.ndarray:
         ) from error
 
 
-def _refuse_foreign(data: Any) -> None:
-    """Raise for a column of polars whose type Arrow lacks. Of objects it would get the addresses in memory."""
+def _refuse_types_not_in_arrow(data: Any) -> None:
+    """Raise an error for a column of polars whose type Arrow lacks: objects would become memory addresses."""
     is_table = hasattr(data, "columns")
     dtypes = getattr(data, "schema", None) if is_table else {getattr(data, "name", ""): getattr(data, "dtype", None)}
     for name, dtype in dtypes.items() if isinstance(dtypes, dict) else ():
         inner = dtype
-        while hasattr(inner, "inner"):  # of lists
+        while hasattr(inner, "inner"):  # the type of the values of a list
             inner = inner.inner
-        if remedy := _FOREIGN.get(str(inner)):
+        if remedy := _NOT_IN_ARROW.get(str(inner)):
             column = f"Column {name!r}" if name else "A column"
             raise TypeError(f"{column} has the type {dtype}, which Arrow does not have. {remedy}")
 
 
-def _pandas_knows(kind: Any) -> Any:
-    """The type of Arrow in which pandas gets a column: of views it knows nothing, of unsigned codes only lately."""
+def _supported_type(kind: Any) -> Any:
+    """Arrow type in which pandas gets a column: it cannot read views, nor, in earlier versions, unsigned codes."""
     import pyarrow as pa
 
     if pa.types.is_dictionary(kind) and pa.types.is_unsigned_integer(kind.index_type):
@@ -216,7 +216,7 @@ def _pandas_knows(kind: Any) -> Any:
 
 
 def _arrow_dtype(kind: Any) -> pd.ArrowDtype | None:
-    """Arrow's type for all but categories and what pandas has put into Arrow, which come back as they were."""
+    """Dtype for a type of Arrow; None for categories and for extension types, for which pandas has its own."""
     import pyarrow as pa
 
     is_pandas = pa.types.is_dictionary(kind) or isinstance(kind, pa.BaseExtensionType)
@@ -224,13 +224,13 @@ def _arrow_dtype(kind: Any) -> pd.ArrowDtype | None:
 
 
 def refuse_masked(array: Any, name: str) -> None:
-    """Raise for masked values, which numpy hands on as if they were not."""
+    """Raise an error for masked values, which numpy would pass on without the mask."""
     if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
         raise TypeError(f"{name} has masked values, which would count. Pass {name}.astype(float).filled(np.nan).")
 
 
 def _is_as_in_fit(estimator: Any, X: Any) -> bool:
-    """Whether the checks would pass `X` through as it is."""
+    """Whether the checks would return `X` unchanged."""
     if type(X) is pd.DataFrame:
         return len(X) > 0 and X.columns.tolist() == getattr(estimator, "_column_names", None)
     if type(X) is not np.ndarray or hasattr(estimator, "feature_names_in_"):

@@ -1,4 +1,4 @@
-"""Columns of Y that hold values, such as a watch time, beside those that hold labels."""
+"""Columns of Y that hold values, such as a watch time, instead of labels."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from sklearn_fsmd.encoding.validation import as_pandas, refuse_masked
 from sklearn_fsmd.encoding.weights import factors_of
 
 NOT_NEGATIVE = ("lognormal", "poisson")
-"""The losses that no negative value goes with."""
+"""Losses that do not allow negative values."""
 MUST_BE_NUMBERS = "is one of `value_targets` and must hold numbers"
 
 
 @dataclass(frozen=True)
 class Values:
-    """Values (n, V) float32, 0 where there is none, and what each counts, (n, V).
+    """Values (n, V) float32, 0 where there is none, and their weights (n, V).
 
-    `parents` are the steps that the values follow, among the binary targets; None where one follows none.
+    `parents` are the indices of the steps that the values follow, among the binary targets; None for no step.
     """
 
     values: np.ndarray
@@ -32,34 +32,34 @@ class Values:
 
     @property
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
-        """Values, and what they count."""
+        """The values and their weights."""
         return self.values, self.weights
 
     def take(self, rows: np.ndarray) -> Values:
         return Values(self.values[rows], self.weights[rows], self.parents)
 
     def happened(self, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """In how many rows the step before each value has happened, ``(V,)``; labels of weight 0 do not count."""
-        n, counted = len(labels), labels * (weights > 0)
-        return np.array([n if parent is None else counted[:, parent].sum(dtype=np.float64) for parent in self.parents])
+        """Number of rows in which the parent of each value has happened, ``(V,)``; labels of weight 0 do not count."""
+        n, positive = len(labels), labels * (weights > 0)
+        return np.array([n if parent is None else positive[:, parent].sum(dtype=np.float64) for parent in self.parents])
 
     def in_float32(self, factors: Any = 1.0) -> Values:
-        """The same, with what each value counts multiplied by `factors`, ``(V,)``."""
+        """Multiply the weights by `factors` ``(V,)``, and convert them to float32."""
         return Values(self.values, (self.weights * factors).astype(np.float32), self.parents)
 
     def scaled(self, labels: np.ndarray, weights: np.ndarray) -> Values:
-        """Weights of a mean of 1 over the rows where the step before a value has happened."""
+        """Scale the weights to mean 1 over the rows in which the parent of a value has happened."""
         return self.in_float32(factors_of(self.happened(labels, weights), self.weights.sum(axis=0, dtype=np.float64)))
 
 
 class ValueEncoder:
-    """Knows which columns of Y hold values, and after which step each of them is observed.
+    """Encoder of the columns of Y that hold values, each of which is observed after a step.
 
     Attributes
     ----------
-    columns : list of V names or positions of Y's columns.
+    columns : list of V names or positions of columns of Y.
     names : list of V str
-    parents : for each value the index of its step among the binary targets; None where it has none.
+    parents : for each value, the index of its step among the binary targets; None if it has none.
     loss : the parameter `value_loss`.
     """
 
@@ -76,24 +76,24 @@ class ValueEncoder:
         Raises
         ------
         ValueError
-            If `parents` names what is none of the values, or follows what is none of the binary targets.
+            If a key of `parents` is not one of the values, or an item is not one of the binary targets.
         """
         self.columns, self.loss = list(columns), loss
         named = isinstance(Y, pd.DataFrame)
         self.names = [str(c) for c in columns] if named else [f"value{v}" for v in range(len(self.columns))]
         parents = parents or {}
-        if strange := [name for name in parents if name not in self.columns]:
-            raise ValueError(f"'value_parents' names {strange[0]!r}, which is none of value_targets={self.columns}.")
-        of_Y = list(Y.columns) if named else range(np.shape(Y)[1])
-        targets = [column for column in of_Y if column not in self.columns]
+        if others := [name for name in parents if name not in self.columns]:
+            raise ValueError(f"'value_parents' names {others[0]!r}, which is none of value_targets={self.columns}.")
+        all_columns = list(Y.columns) if named else range(np.shape(Y)[1])
+        targets = [column for column in all_columns if column not in self.columns]
         self.parents = [_parent(name, parents.get(name), targets, task_names) for name in self.columns]
         return self
 
-    def split_weights(self, given: np.ndarray, Y: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Weights of the columns of `Y`, ``(n, K + V)``, as those of the binary targets and those of the values."""
-        named = isinstance(Y, pd.DataFrame)  # whose values may stand elsewhere than in fit
+    def split_weights(self, weights: np.ndarray, Y: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Split weights of the columns of `Y`, ``(n, K + V)``, into those of binary targets and those of values."""
+        named = isinstance(Y, pd.DataFrame)  # its columns may be in another order than in fit
         positions = [list(Y.columns).index(c) if named else int(c) for c in self.columns]
-        return np.delete(given, positions, axis=1), given[:, positions]
+        return np.delete(weights, positions, axis=1), weights[:, positions]
 
     def encode(
         self,
@@ -102,7 +102,7 @@ class ValueEncoder:
         observed: np.ndarray,
         sample_weight: np.ndarray | None = None,
     ) -> Values:
-        """Values and what they count: those that were observed, where their parent has happened.
+        """Encode values and their weights, which are positive where the parent has happened and the value is observed.
 
         Parameters
         ----------
@@ -113,20 +113,20 @@ class ValueEncoder:
         Raises
         ------
         ValueError
-            If a value is no finite number, or negative where the loss cannot have that.
+            If a value is not a finite number, or is negative and the loss does not allow that.
         """
         values = self._numbers(Y)
         happened = np.ones(values.shape, dtype=bool)
         for v, parent in enumerate(self.parents):
             if parent is not None:
                 happened[:, v] = observed[:, parent] & (labels[:, parent] == 1)
-            _refuse_odd(values[:, v], self.names[v], self.loss)
+            _refuse_invalid(values[:, v], self.names[v], self.loss)
         counts = happened & ~np.isnan(values)
         weights = counts.astype(np.float64) if sample_weight is None else counts * sample_weight
         return Values(np.where(weights > 0, values, 0).astype(np.float32), weights, self.parents)
 
     def over_impressions(self, Y: Any, labels: np.ndarray) -> np.ndarray:
-        """The values ``(n, V)`` of all rows: 0 where the parent has not happened, NaN where nothing was observed."""
+        """Return the values ``(n, V)`` of all rows: 0 where the parent has not happened, NaN where not observed."""
         values = self._numbers(Y)
         for v, parent in enumerate(self.parents):
             if parent is not None:
@@ -134,40 +134,40 @@ class ValueEncoder:
         return values
 
     def _numbers(self, Y: Any) -> np.ndarray:
-        """The columns as numbers, ``(n, V)`` float64."""
+        """Convert the columns to numbers, ``(n, V)`` float64."""
         return np.stack(
             [_numbers(_column_of(Y, c), name) for c, name in zip(self.columns, self.names, strict=True)], axis=1
         )
 
 
 def check_values(column: Any, name: str, loss: str) -> None:
-    """Raise if a column of Y holds what is no value, or none that `loss` takes.
+    """Raise an error if a column of Y does not hold values, or values that `loss` does not allow.
 
     Raises
     ------
     TypeError
         If it holds times or durations.
     ValueError
-        If a value is no finite number, or negative where the loss cannot have that.
+        If a value is not a finite number, or is negative and the loss does not allow that.
     """
-    _refuse_odd(_numbers(column, name), name, loss)
+    _refuse_invalid(_numbers(column, name), name, loss)
 
 
-def _refuse_odd(values: np.ndarray, name: str, loss: str) -> None:
+def _refuse_invalid(values: np.ndarray, name: str, loss: str) -> None:
     if np.isinf(values).any() or (np.abs(values[~np.isnan(values)]) > LARGEST_FLOAT32).any():
         raise ValueError(f"Input y contains infinity or a value too large for float32: column {name!r}.")
     if loss in NOT_NEGATIVE and (values < 0).any():
         raise ValueError(
             f"Column {name!r} of Y has the value {shown(values[values < 0][0])}; value_loss={loss!r} is for values "
-            "that are not negative. Use value_loss='squared', or NaN for what was not observed."
+            "that are not negative. Use value_loss='squared', or NaN for values that were not observed."
         )
 
 
 def _parent(name: Any, parent: Any, targets: Sequence[Any], task_names: Sequence[str]) -> int | None:
-    """The index of the binary target that a value follows: a column of Y, or one of the names of the targets."""
-    for known in (targets, task_names):
-        if parent in known:
-            return known.index(parent)
+    """Index of the binary target that a value follows: a column of Y, or one of the names of the targets."""
+    for candidates in (targets, task_names):
+        if parent in candidates:
+            return candidates.index(parent)
     if parent is None:
         return None
     raise ValueError(
@@ -177,7 +177,7 @@ def _parent(name: Any, parent: Any, targets: Sequence[Any], task_names: Sequence
 
 
 def without_values(Y: Any, columns: Sequence[str | int]) -> Any:
-    """Y without the columns that hold values.
+    """Drop the columns of Y that hold values.
 
     Raises
     ------
@@ -188,28 +188,28 @@ def without_values(Y: Any, columns: Sequence[str | int]) -> Any:
     if Y is None:
         raise ValueError("This estimator requires y to be passed, but the target y is None.")
     for column in columns:
-        _column_of(Y, column)  # which raises
+        _column_of(Y, column)  # raises an error
     if len(set(columns)) < len(columns):
         raise ValueError(f"'value_targets' names a column of Y twice: {list(columns)}.")
     if isinstance(Y, pd.DataFrame):
-        rest = Y.drop(columns=list(columns))
+        binary = Y.drop(columns=list(columns))
     else:
         array = np.asarray(Y)
         if isinstance(Y, (list, tuple)) and array.dtype.kind in "US":
-            array = np.array(Y, dtype=object)  # a NaN among strings stays one
-        rest = np.delete(array, [int(c) for c in columns], axis=1)
-    if rest.shape[1] == 0:
+            array = np.array(Y, dtype=object)  # keeps a NaN among strings
+        binary = np.delete(array, [int(c) for c in columns], axis=1)
+    if binary.shape[1] == 0:
         raise ValueError("Y has values only; at least one binary target is needed beside `value_targets`.")
-    return rest
+    return binary
 
 
 def _column_of(Y: Any, column: str | int) -> Any:
-    """A column of Y, by its name in a DataFrame and by its position in an array."""
+    """Return a column of Y, by name from a DataFrame and by position from an array."""
     if isinstance(Y, pd.DataFrame):
         if column not in Y.columns:
             raise ValueError(
                 f"'value_targets' names {column!r}, which is missing in Y. The columns of Y are {list(Y.columns)}. "
-                "Where values are not known, NaN stands for them."
+                "Use NaN for values that are not known."
             )
         return Y[column]
     refuse_masked(Y, "Y")
@@ -224,8 +224,9 @@ def _column_of(Y: Any, column: str | int) -> Any:
 
 
 def _numbers(column: Any, name: str) -> np.ndarray:
+    """Convert a column to floats, NaN where missing."""
     column = pd.Series(column)
-    if isinstance(column.dtype, pd.ArrowDtype) and column.dtype.type is Decimal:  # of which pandas wants none missing
+    if isinstance(column.dtype, pd.ArrowDtype) and column.dtype.type is Decimal:  # not convertible with missing values
         column = pd.Series(column.to_numpy(dtype=object, na_value=None), dtype=object)
     if isinstance(column.dtype, pd.ArrowDtype) and column.dtype.numpy_dtype == np.float16:  # pandas cannot convert it
         column = pd.Series(column.to_numpy(np.float16, na_value=np.nan))
@@ -234,8 +235,8 @@ def _numbers(column: Any, name: str) -> np.ndarray:
             raise TypeError(f"Column {name!r} of Y {MUST_BE_NUMBERS}, and holds durations. Use `.dt.total_seconds()`.")
         case "datetime" | "datetime64" | "date" | "period":
             raise TypeError(
-                f"Column {name!r} of Y {MUST_BE_NUMBERS}, and holds times. Subtract the time from which they count, "
-                "and take the `.dt.total_seconds()` of that."
+                f"Column {name!r} of Y {MUST_BE_NUMBERS}, and holds times. Subtract a reference time, and use "
+                "`.dt.total_seconds()` of the difference."
             )
         case "complex":
             raise ValueError(f"Complex data not supported: column {name!r} of Y.")

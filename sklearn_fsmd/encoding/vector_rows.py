@@ -1,4 +1,4 @@
-"""The rows of a column of vectors as one block of numbers; what is no vector is refused, with its row."""
+"""Reader of a column of vectors: one array of numbers, or an error that names the row that is not a vector."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ import numpy as np
 import pandas as pd
 
 from sklearn_fsmd.encoding.canonical import LARGEST_FLOAT32, shown
-from sklearn_fsmd.encoding.lists import is_there
+from sklearn_fsmd.encoding.lists import is_present
 
 ORDERED = (list, tuple, np.ndarray)
 NUMBERS = (int, float, np.floating)
 
 
 def read_vectors(column: Any, name: str, width: int | None) -> np.ndarray:
-    """All rows of a column, ``(n, d)`` float32. A row without a vector has NaN, and no other row has.
+    """Read all rows of a column, ``(n, d)`` float32; rows without a vector, and only these, are NaN.
 
     Parameters
     ----------
     column : Series or 1-D array.
-    name : of the column, for messages.
-    width : how many numbers each vector must have; None for as many as the first one has.
+    name : the name of the column, for messages.
+    width : required length of each vector; None for the length of the first one.
 
     Raises
     ------
     ValueError
-        If a row holds something else, is of another length, or has a value that is no finite number.
+        If a row holds something else, is of another length, or has a value that is not a finite number.
     """
     is_known, vectors = _arrow_block(column) if isinstance(column.dtype, pd.ArrowDtype) else _block(column.tolist())
-    if vectors is None or not _are_right(vectors, width):
+    if vectors is None or not _are_valid(vectors, width):
         rows = column.tolist()
-        refuse_odd_row(rows, name, width)
-        vectors = np.array([[float(value) for value in row] for row in rows if is_there(row)])  # of unusual types
-    with np.errstate(over="ignore"):  # what is just above the largest float32 is rounded to it
+        refuse_invalid_row(rows, name, width)
+        vectors = np.array([[float(value) for value in row] for row in rows if is_present(row)])  # of unusual types
+    with np.errstate(over="ignore"):  # numbers slightly above the largest float32 are rounded to it
         vectors = vectors.astype(np.float32, copy=False)
     if is_known.all():
         return vectors
@@ -44,21 +44,21 @@ def read_vectors(column: Any, name: str, width: int | None) -> np.ndarray:
     return x
 
 
-def _are_right(vectors: np.ndarray, width: int | None) -> bool:
-    """Whether these are finite numbers, of the right number a row."""
+def _are_valid(vectors: np.ndarray, width: int | None) -> bool:
+    """Whether these are finite numbers, and each row has the required length."""
     if vectors.dtype.kind not in "biuf" or vectors.ndim != 2:
         return False
     if not len(vectors):
         return True
     if not 0 < vectors.shape[1] == (width or vectors.shape[1]):
         return False
-    return -LARGEST_FLOAT32 <= float(vectors.min()) <= float(vectors.max()) <= LARGEST_FLOAT32  # not NaN
+    return -LARGEST_FLOAT32 <= float(vectors.min()) <= float(vectors.max()) <= LARGEST_FLOAT32  # False for NaN
 
 
 def _block(rows: Sequence[Any]) -> tuple[np.ndarray, np.ndarray | None]:
-    """Which rows have a vector, ``(n,)`` bool, and these vectors, ``(m, d)``; None if there is anything else."""
-    is_known = np.array([is_there(row) for row in rows], dtype=bool)
-    known = rows if is_known.all() else [row for row in rows if is_there(row)]
+    """Return which rows have a vector, ``(n,)`` bool, and these vectors, ``(m, d)``, or None if some are invalid."""
+    is_known = np.array([is_present(row) for row in rows], dtype=bool)
+    known = rows if is_known.all() else [row for row in rows if is_present(row)]
     if all(type(row) is np.ndarray and row.dtype.kind in "biuf" for row in known):
         if len({row.shape for row in known}) > 1 or (known and known[0].ndim != 1):
             return is_known, None
@@ -73,8 +73,8 @@ def _block(rows: Sequence[Any]) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def _arrow_block(column: Any) -> tuple[np.ndarray, np.ndarray | None]:
-    """The same of lists of Arrow, whose numbers lie one after the other already."""
-    import pyarrow as pa  # which is there where such a column is
+    """Do the same for lists of Arrow, whose numbers are contiguous."""
+    import pyarrow as pa  # installed, since there is such a column
     import pyarrow.compute as pc
 
     array = column.array.__arrow_array__()
@@ -90,26 +90,26 @@ def _arrow_block(column: Any) -> tuple[np.ndarray, np.ndarray | None]:
     return is_known, array.flatten().to_numpy(zero_copy_only=False).reshape(len(lengths), -1)
 
 
-def refuse_odd_row(rows: Sequence[Any], name: str, width: int | None) -> None:
-    """Raise for the first row that is neither missing nor a vector of `width` finite numbers, if there is one."""
+def refuse_invalid_row(rows: Sequence[Any], name: str, width: int | None) -> None:
+    """Raise an error for the first row that is neither missing nor a vector of `width` finite numbers."""
     for i, row in enumerate(rows):
-        if not is_there(row):
+        if not is_present(row):
             continue
-        found = f"Column {name!r} holds vectors{f' of {width} numbers' if width else ''}, and in row {i}"
+        message = f"Column {name!r} holds vectors{f' of {width} numbers' if width else ''}, and in row {i}"
         if not isinstance(row, ORDERED):
-            raise ValueError(f"{found} {shown(row)}. A row without a vector holds None.")
+            raise ValueError(f"{message} {shown(row)}. A row without a vector holds None.")
         if isinstance(row, np.ndarray) and row.ndim != 1:
-            raise ValueError(f"{found} an array of the shape {row.shape}. A vector is flat, as `ravel()` makes it.")
+            raise ValueError(f"{message} an array of the shape {row.shape}. A vector is flat, as `ravel()` makes it.")
         for value in row:
             if not _is_number(value):
                 raise ValueError(
-                    f"{found} one with {shown(value)} in it. A vector is made of finite numbers; a row without one "
+                    f"{message} one with {shown(value)} in it. A vector is made of finite numbers; a row without one "
                     "holds None. If these are lists of categories, name the column in `list_features`."
                 )
         if len(row) == 0 or len(row) != (width or len(row)):
             raise ValueError(
-                f"{found} one of {len(row)}. If they are vectors, give all rows one length, or None; if they are lists "
-                "of categories, name the column in `list_features`."
+                f"{message} one of {len(row)}. If they are vectors, give all rows one length, or None; if they are "
+                "lists of categories, name the column in `list_features`."
             )
         width = len(row)
 

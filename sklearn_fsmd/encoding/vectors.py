@@ -1,4 +1,4 @@
-"""One column of vectors, such as the embedding of an item's picture or text: numbers that are scaled together."""
+"""A column of vectors, such as embeddings of pictures or texts."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from sklearn_fsmd.encoding.seen import Moments
 from sklearn_fsmd.encoding.vector_rows import read_vectors
 
 BLOCK = 8192
-"""Rows that are scaled together, in float64."""
+"""Number of rows that are scaled together, in float64."""
 
 
 class VectorColumn:
-    """How a column of vectors is read, and how its components are scaled: each to mean 0 and variance 1.
+    """A column of vectors, each component of which is scaled to mean 0 and variance 1.
 
-    As those of numeric columns, scaled components stay within the range that fit has seen. A missing vector counts as
-    the mean, which is 0 everywhere.
+    Like numeric columns, components are clipped to their range in fit. A missing vector is replaced by the mean, which
+    is 0 in each component.
 
     Parameters
     ----------
@@ -25,9 +25,9 @@ class VectorColumn:
 
     Attributes
     ----------
-    width : `d`, how many numbers a vector has: those of the first; None before it was seen.
-    center, scale, low, high : ``(d,)`` float64, of each component.
-    seen : what was seen of the rows so far; None before and after.
+    width : `d`, the length of the first vector; None before one was seen.
+    center, scale, low, high : ``(d,)`` float64, per component.
+    seen : moments of the rows so far; None before and after fit.
     """
 
     seen: Moments | None = None
@@ -37,7 +37,7 @@ class VectorColumn:
         self.width: int | None = None
 
     def read(self, column: Any) -> np.ndarray:
-        """The vectors as they are, ``(n, d)`` float32, NaN where a row has none; see :func:`read_vectors`."""
+        """Read the unscaled vectors, ``(n, d)`` float32, NaN where a row has none; see :func:`read_vectors`."""
         return read_vectors(column, self.name, self.width)
 
     def fit(self, x: np.ndarray) -> None:
@@ -46,7 +46,7 @@ class VectorColumn:
         self.finalize()
 
     def update(self, x: np.ndarray) -> None:
-        """Learn from some rows, as :meth:`read` gives them."""
+        """Learn from some rows, as returned by :meth:`read`."""
         for start in range(0, len(x), BLOCK):
             block = x[start : start + BLOCK]
             known = block[~np.isnan(block).any(axis=1)].astype(np.float64)
@@ -56,7 +56,7 @@ class VectorColumn:
                 self.seen.add(known)
 
     def finalize(self) -> None:
-        """All rows have been seen: the scale is fixed from now on.
+        """Fix the scale, after all rows have been seen.
 
         Raises
         ------
@@ -71,9 +71,9 @@ class VectorColumn:
         self.scale = np.where(constant, 1.0, self.seen.std)
         del self.seen
 
-    def write_scaled(self, x: np.ndarray, into: np.ndarray) -> None:
-        """Write the scaled vectors of `x`, as :meth:`read` gives them, to `into` ``(n, d)``."""
+    def write_scaled(self, x: np.ndarray, out: np.ndarray) -> None:
+        """Scale the vectors `x`, as returned by :meth:`read`, and write them to `out` ``(n, d)``."""
         for start in range(0, len(x), BLOCK):
             s = slice(start, start + BLOCK)
             scaled = (np.clip(x[s], self.low, self.high) - self.center) / self.scale
-            into[s] = np.where(np.isnan(scaled), 0.0, scaled)
+            out[s] = np.where(np.isnan(scaled), 0.0, scaled)

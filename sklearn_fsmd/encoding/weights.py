@@ -1,4 +1,4 @@
-"""Weights of rows and of labels, checked."""
+"""Validation of the weights of rows and labels."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from sklearn_fsmd.encoding.validation import refuse_masked
 
 
 def check_weights(sample_weight: Any, shape: tuple[int, int]) -> np.ndarray:
-    """Weights (n,) or (n, K) as (n, K) float64."""
+    """Check weights (n,) or (n, K), and return them as (n, K) float64."""
     if isinstance(sample_weight, Real):
         sample_weight = np.full(shape[0], sample_weight)
     refuse_masked(sample_weight, "sample_weight")
     options = {"ensure_2d": False, "allow_nd": True, "ensure_min_samples": 0, "input_name": "sample_weight"}
-    given = check_array(sample_weight, dtype=None, ensure_all_finite=False, **options)
-    strange = [] if given.dtype.kind in "biuf" else list(given.flat)
-    if given.dtype.kind == "O":
-        strange = [value for value in strange if not isinstance(value, Number)]
-    if strange:
-        raise ValueError(f"`sample_weight` must hold numbers. Got {shown(strange[0])}.")
-    weights = given.astype(np.float64)
+    unchecked = check_array(sample_weight, dtype=None, ensure_all_finite=False, **options)
+    invalid = [] if unchecked.dtype.kind in "biuf" else list(unchecked.flat)
+    if unchecked.dtype.kind == "O":
+        invalid = [value for value in invalid if not isinstance(value, Number)]
+    if invalid:
+        raise ValueError(f"`sample_weight` must hold numbers. Got {shown(invalid[0])}.")
+    weights = unchecked.astype(np.float64)
     with np.errstate(over="ignore"):
         check_array(weights, dtype=np.float32, **options)
     if weights.ndim > 2 or (weights.ndim == 2 and weights.shape[1] not in (1, shape[1])):
@@ -39,5 +39,5 @@ def check_weights(sample_weight: Any, shape: tuple[int, int]) -> np.ndarray:
 
 
 def factors_of(n: Any, total: Any) -> np.ndarray:
-    """What weights of this sum are multiplied by, for a mean of 1 over `n` rows; 1 where all of them are 0."""
+    """Factors that scale weights with the sums `total` to mean 1 over `n` rows; 1 where a sum is 0."""
     return np.where(total > 0, n / np.maximum(total, 1e-300), 1.0)

@@ -16,11 +16,11 @@ from sklearn_fsmd.encoding import (
     StatisticsSums,
     TargetEncoder,
     draw_scale,
-    refuse_unjudged,
     refuse_unlabeled,
+    refuse_unlabeled_validation,
     warn_of_contradictions,
     warn_of_other_steps,
-    warn_unjudged,
+    warn_unlabeled_validation,
 )
 from sklearn_fsmd.estimators.atomic import one_at_a_time
 from sklearn_fsmd.estimators.learning import Learning
@@ -228,7 +228,7 @@ class Datasets(Learning):
         if validation is not None:
             valid = _rows(validation_blocks(self, validation), (validation, *how[1:]))
         if valid is not None:
-            refuse_unjudged(valid[1])
+            refuse_unlabeled_validation(valid[1])
         if from_scratch:
             self._choose_statistics(encoder, parents, sample, valid, random)
         more = self._grows and not from_scratch
@@ -237,7 +237,7 @@ class Datasets(Learning):
         if from_scratch:
             refuse_unlabeled(sums.weights, sums.positive, sums.steps, targets.names, parents)
         if valid is not None:
-            warn_unjudged(valid[1], targets, parents)
+            warn_unlabeled_validation(valid[1], targets, parents)
         if from_scratch and encoder.bias is not None and sample[0].bias is not None:
             encoder.take_reference(sample[0].bias)
         if encoder.statistics is not None:

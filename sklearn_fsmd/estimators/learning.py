@@ -16,11 +16,11 @@ from sklearn_fsmd.encoding import (
     StepSums,
     TargetEncoder,
     Targets,
-    refuse_unjudged,
     refuse_unlabeled,
-    warn_of_answers,
+    refuse_unlabeled_validation,
     warn_of_other_steps,
-    warn_unjudged,
+    warn_of_target_columns,
+    warn_unlabeled_validation,
 )
 from sklearn_fsmd.estimators.atomic import generator_of, own_generator
 from sklearn_fsmd.estimators.calibration import Calibration, refuse_other_rate, shift_of
@@ -89,7 +89,7 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
         encoder = InputEncoder(self) if net is None else self._grown(net, X)
         rows = encoder.fit_encode(X, self._like(X, X_unlabeled)) if from_scratch else encoder.encode(X)
         if from_scratch:
-            warn_of_answers(X, Y)
+            warn_of_target_columns(X, Y)
             warn_of_other_steps(targets, labels)
             self._warn_of_columns(encoder, targets, X, labels)
         data = (rows if X_unlabeled is None else rows.select(np.arange(len(X)))), labels
@@ -104,7 +104,7 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
         if from_scratch and split:
             refuse_unlabeled(*data[1].totals(), steps, targets.names, parents)
         if valid is not None:
-            warn_unjudged(valid[1], targets, parents)
+            warn_unlabeled_validation(valid[1], targets, parents)
         if from_scratch:
             self._choose_statistics(encoder, parents, data, valid, random)
         rates = steps.rates(parents)
@@ -153,7 +153,7 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
         is_valid = validation_rows.chosen(self, data[1], np.random.RandomState(seed), before)
         self._validating: tuple[int, np.ndarray] = len(is_valid), np.packbits(is_valid)
         train, valid, held = validation_rows.split(*data, is_valid)
-        refuse_unjudged(valid[1])
+        refuse_unlabeled_validation(valid[1])
         return train, valid, held
 
     def _seed_of_split(self, random: np.random.RandomState) -> int:

@@ -18,8 +18,8 @@ from sklearn_fsmd.encoding import (
     as_pandas,
     named_in_errors,
     read_table,
-    warn_of_gaps,
     warn_of_ids,
+    warn_of_leaking_columns,
     warn_of_missing_codes,
     warn_of_orders,
     warn_of_text,
@@ -129,7 +129,7 @@ class Reading(TakesTables, MultiTaskParameters):
 
     def _warn_of_columns(self, encoder: InputEncoder, targets: TargetEncoder, X: Any, labels: Targets) -> None:
         """Warn of columns of X that tell these labels, or that look like ids or numbers and are not taken for such."""
-        warn_of_gaps(X, labels, targets.names)
+        warn_of_leaking_columns(X, labels, targets.names)
         part = encoder.main_part(X)
         warn_of_missing_codes(encoder.main, part)
         warn_of_two_types(encoder.main)

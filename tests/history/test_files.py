@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sklearn_fsmd import FSMDClassifier
-from sklearn_fsmd.encoding.sources.schema import categories_of, fuller
+from sklearn_fsmd.encoding.sources.schema import categories_of, merged_type
 from sklearn_fsmd.history import HistoryFeatures, write_history
 from sklearn_fsmd.history.beside import _cut
 from sklearn_fsmd.history.events import stored_as
@@ -411,12 +411,12 @@ def test_lists_of_numbers_are_written_as_the_wider_ones(tmp_path):
         pq.write_table(table(kind, values), tmp_path / f"log/{i}.parquet")
     write_history(HistoryFeatures(keys=["user"]), tmp_path / "log", tmp_path / "past.parquet", targets=LABELS)
     assert pq.read_table(tmp_path / "past.parquet")["prices"].to_pylist()[2:4] == [[1, 2], [3 * 10**9]]
-    assert str(fuller(pa.list_(pa.float32()), pa.large_list(pa.float64()))) == "large_list<item: double>"
-    assert fuller(pa.list_(pa.float32(), 2), pa.list_(pa.float64(), 2)) == pa.list_(pa.float64(), 2)
+    assert str(merged_type(pa.list_(pa.float32()), pa.large_list(pa.float64()))) == "large_list<item: double>"
+    assert merged_type(pa.list_(pa.float32(), 2), pa.list_(pa.float64(), 2)) == pa.list_(pa.float64(), 2)
     for other in (pa.list_(pa.float32(), 3), pa.list_(pa.null())):
         assert (
-            fuller(pa.list_(pa.float32(), 2), other)
-            == fuller(other, pa.list_(pa.float32(), 2))
+            merged_type(pa.list_(pa.float32(), 2), other)
+            == merged_type(other, pa.list_(pa.float32(), 2))
             == pa.list_(pa.float32())
         )
 

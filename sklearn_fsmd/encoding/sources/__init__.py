@@ -1,6 +1,6 @@
-"""Where tables that are larger than memory come from, in blocks of rows: Parquet files, or a function that makes them.
+"""Sources of tables that are larger than memory, read in blocks of rows: Parquet files, or a function.
 
-And a database for what is larger than memory.
+This folder also contains a database for data that are larger than memory.
 """
 
 from sklearn_fsmd.encoding.sources import sizes
@@ -9,18 +9,18 @@ from sklearn_fsmd.encoding.sources.factory import FactorySource
 from sklearn_fsmd.encoding.sources.files import batches_of, is_of
 from sklearn_fsmd.encoding.sources.frames import Block, located
 from sklearn_fsmd.encoding.sources.left_out import LeftOut
-from sklearn_fsmd.encoding.sources.parquet import Look, ParquetSource
+from sklearn_fsmd.encoding.sources.parquet import Check, ParquetSource
 from sklearn_fsmd.encoding.sources.row_groups import Group, GroupRates
 from sklearn_fsmd.encoding.sources.schema import columns_of
 
 __all__ = [
     "Block",
+    "Check",
     "Database",
     "FactorySource",
     "Group",
     "GroupRates",
     "LeftOut",
-    "Look",
     "ParquetSource",
     "batches_of",
     "columns_of",

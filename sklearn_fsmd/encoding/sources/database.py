@@ -1,4 +1,4 @@
-"""A database of DuckDB in a temporary folder, for what may be larger than memory."""
+"""A DuckDB database in a temporary folder, for data that may be larger than memory."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from typing import Any
 from sklearn_fsmd.parameters.machine import memory_of
 
 LARGEST_MEMORY = 2**31
-"""DuckDB has a quarter of the machine's memory, and no more bytes than these."""
+"""Upper limit, in bytes, of the memory of DuckDB, which is a quarter of the machine's memory."""
 
 
 @contextmanager
 def working_in(folder: str, work: str, more_memory: str = "") -> Iterator[None]:
-    """Let errors of a database name the work that it does, and the folder where that is done.
+    """Convert errors of a database to errors that name its work and its folder.
 
     Raises
     ------
@@ -41,17 +41,17 @@ def working_in(folder: str, work: str, more_memory: str = "") -> Iterator[None]:
 
 
 class Database:
-    """It is made when it is first needed, and its folder is removed with this object.
+    """A database that is created when it is first used; its folder is removed with this object.
 
     Parameters
     ----------
-    work : what is done there, the beginning of messages: "The values of the columns are counted".
-    n_threads : int or None for all that there are.
-    memory : the most that it may take, such as "4GB"; None for a part of the machine's.
+    work : the beginning of error messages, such as "The values of the columns are counted".
+    n_threads : int, or None for all.
+    memory : memory limit, such as "4GB"; None for a part of the machine's memory.
     """
 
     more_memory = ""
-    """What a message says of how it can have more."""
+    """Hint of error messages on how to give it more memory."""
 
     def __init__(self, work: str, n_threads: int | None, memory: str | None = None) -> None:
         self.folder = tempfile.mkdtemp(prefix="sklearn-fsmd-")
@@ -73,7 +73,7 @@ class Database:
 
     @contextmanager
     def working(self) -> Iterator[Any]:
-        """The connection.
+        """Yield the connection.
 
         Raises
         ------
@@ -84,19 +84,19 @@ class Database:
             yield self.connection
 
     def execute(self, query: str) -> Any:
-        """Run a query, with the errors of :meth:`working`."""
+        """Run a query; it raises the errors of :meth:`working`."""
         with self.working() as connection:
             return connection.execute(query)
 
     def close(self) -> None:
         """Close the database and remove it."""
         if "connection" in vars(self):
-            with suppress(Exception):  # on a full disk it cannot write its last page, which nobody needs
+            with suppress(Exception):  # on a full disk it cannot write its last page, which is not needed
                 self.connection.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _remove(folder: str, owner: int) -> None:
-    """Remove a folder, unless this is a fork of the process that made it."""
+    """Remove a folder, unless this process is a fork of the one that created it."""
     if os.getpid() == owner:
         shutil.rmtree(folder, ignore_errors=True)

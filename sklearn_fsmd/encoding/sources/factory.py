@@ -1,4 +1,4 @@
-"""A data set that a function makes: called once for each pass, it returns an iterator of DataFrames."""
+"""A data set from a function that is called once per pass and returns an iterator of DataFrames."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from sklearn_fsmd.encoding.sources import sizes
 from sklearn_fsmd.encoding.sources.frames import Block
 from sklearn_fsmd.encoding.sources.row_groups import Group
 
-N_TOLD = 100
-"""So many values of a column say what it holds."""
+N_EXAMPLES = 100
+"""Number of values of a column that are kept to determine its kind."""
 
 
 class FactorySource:
-    """The rows that a function makes, in the order in which they come, which is the same in each pass.
+    """The rows that a function returns, in their order, which must be the same in each pass.
 
     Parameters
     ----------
-    make : returns an iterable of tables.
+    make : callable that returns an iterable of tables.
 
     Attributes
     ----------
     columns : the names of all columns.
-    n_rows : int, found by a first pass.
+    n_rows : int, counted in a first pass.
 
     Raises
     ------
     ValueError
-        If there are no rows, or a table has other columns than the first, or two of one name.
+        If there are no rows, or if a table has other columns than the first one, or two columns with the same name.
     """
 
     name = "the data set"
@@ -41,28 +41,28 @@ class FactorySource:
         self.make = make
         self.columns: list[Any] = []
         self.kinds: dict[Any, set[str]] = {}
-        """What each column has been in the tables in which it is not missing, by its dtype."""
-        self.told: dict[Any, pd.Series] = {}
-        """Of each column the first values that are not missing, which say what it holds."""
+        """Kinds of each column, by its dtype, in the tables in which it is not missing."""
+        self.examples: dict[Any, pd.Series] = {}
+        """First values of each column that are not missing, to determine its kind."""
         self.n_rows = 0
         for _, frame in self._frames():
             self.n_rows += len(frame)
             self._note_kinds(frame)
         if self.n_rows == 0:
-            raise ValueError("The data set has no rows: the function has made no table with any.")
+            raise ValueError("The data set has no rows: the function returned no table with rows.")
 
     def _frames(self) -> Iterator[tuple[int, pd.DataFrame]]:
-        """The tables that have rows, and how many were made before each."""
-        made = self.make()
-        if isinstance(made, pd.DataFrame) or not isinstance(made, Iterable):
-            raise TypeError(f"The function must return an iterator of DataFrames. It returned {type(made).__name__}.")
-        for i, table in enumerate(made):
+        """Yield the tables that have rows, and the position of each among all tables."""
+        tables = self.make()
+        if isinstance(tables, pd.DataFrame) or not isinstance(tables, Iterable):
+            raise TypeError(f"The function must return an iterator of DataFrames. It returned {type(tables).__name__}.")
+        for i, table in enumerate(tables):
             frame = as_pandas(table)
             if not isinstance(frame, pd.DataFrame):
                 raise TypeError(f"Table {i} of the data set must be a DataFrame. Got {type(table).__name__}.")
             self.columns = self.columns or list(frame.columns)
-            if twice := list(frame.columns[frame.columns.duplicated()]):
-                raise ValueError(f"Table {i} of the data set has more than one column named {twice[0]!r}.")
+            if duplicates := list(frame.columns[frame.columns.duplicated()]):
+                raise ValueError(f"Table {i} of the data set has more than one column named {duplicates[0]!r}.")
             if list(frame.columns) != self.columns:
                 raise ValueError(
                     f"Table {i} of the data set has the columns {list(frame.columns)}, and the first one has "
@@ -73,20 +73,20 @@ class FactorySource:
 
     def _note_kinds(self, frame: pd.DataFrame) -> None:
         for name, column in frame.items():
-            found = self.kinds.setdefault(name, set())
-            if (kind := _kind(column)) not in found and column.first_valid_index() is not None:
-                found.add(kind)
-                if name not in self.told:
+            kinds = self.kinds.setdefault(name, set())
+            if (kind := _kind(column)) not in kinds and column.first_valid_index() is not None:
+                kinds.add(kind)
+                if name not in self.examples:
                     values = column.dropna()
-                    self.told[name] = values.iloc[np.arange(min(N_TOLD, len(values)))]  # a copy of these alone
+                    self.examples[name] = values.iloc[np.arange(min(N_EXAMPLES, len(values)))]  # a copy, not a view
 
-    def _as_elsewhere(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """A table with numbers where a column is missing in all of its rows, and holds numbers in the other tables."""
+    def _with_numbers(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Convert columns that are missing in all rows of a table to floats if they hold numbers in other tables."""
         missing = [name for name in frame if self.kinds[name] == {"numbers"} and _kind(frame[name]) != "numbers"]
-        made = frame.copy(deep=False)
+        converted = frame.copy(deep=False)
         for name in missing:
-            made[name] = np.nan
-        return made
+            converted[name] = np.nan
+        return converted
 
     def refuse_other_categories(self, columns: Sequence[Any]) -> None:
         """Raise ValueError if a column holds numbers in some tables and something else in others."""
@@ -97,22 +97,22 @@ class FactorySource:
                     "times in others. Give all of them one dtype, or name the categories in `categorical_features`."
                 )
 
-    def telling(self, X: pd.DataFrame) -> pd.DataFrame:
-        """The first rows; where a column is missing in all of them, with values of the first table that has some."""
-        made = X.copy(deep=False)
+    def with_column_kinds(self, X: pd.DataFrame) -> pd.DataFrame:
+        """Fill columns that are missing in all of the first rows `X` with values of another table."""
+        filled = X.copy(deep=False)
         for name in X.columns:
-            if name in self.told and X[name].first_valid_index() is None:
-                told = self.told[name].array.take(np.arange(len(X)) % len(self.told[name]))
-                made[name] = pd.Series(told, index=X.index, dtype=self.told[name].dtype)
-        return made
+            if name in self.examples and X[name].first_valid_index() is None:
+                values = self.examples[name].array.take(np.arange(len(X)) % len(self.examples[name]))
+                filled[name] = pd.Series(values, index=X.index, dtype=self.examples[name].dtype)
+        return filled
 
     def blocks(self, columns: Sequence[Any]) -> Iterator[Block]:
-        """All rows from the first to the last."""
+        """Yield all rows from the first to the last."""
         first = 0
         for i, frame in self._frames():
-            wanted = self._as_elsewhere(frame[list(columns)])
+            selected = self._with_numbers(frame[list(columns)])
             for start in range(0, len(frame), sizes.BLOCK_ROWS):
-                rows = wanted.iloc[start : start + sizes.BLOCK_ROWS]
+                rows = selected.iloc[start : start + sizes.BLOCK_ROWS]
                 yield Block(rows, np.arange(first, first + len(rows)), f"table {i} of the data set")
                 first += len(rows)
         if first != self.n_rows:
@@ -122,7 +122,7 @@ class FactorySource:
             )
 
     def groups(self) -> Iterator[tuple[Group, int, int]]:
-        """Row groups, of which a function has none.
+        """Raise an error: a function has no row groups.
 
         Raises
         ------
@@ -130,19 +130,19 @@ class FactorySource:
             Always.
         """
         raise ValueError(
-            "Several processes deal the row groups of files to each other, and what a function makes has none. Write "
-            "the rows to Parquet files."
+            "Several processes share the row groups of files, and the tables of a function have none. Write the rows "
+            "to Parquet files."
         )
 
     def first_rows(self) -> None:
-        """There are none, as there are no row groups."""
+        """Return None, as there are no row groups."""
 
     def in_order(self, seed: int, rates: Any = None) -> list[Group]:
-        """As :meth:`groups`."""
+        """Raise the error of :meth:`groups`."""
         return [group for group, *_ in self.groups()]
 
     def pools(self, columns: Sequence[Any], seed: int, groups: Any = None, rates: Any = None) -> Iterator[list[Block]]:
-        """All rows, pool by pool, in their order: what a function makes cannot be taken in another."""
+        """Yield all rows, pool by pool, in the order of the function, which is the only one."""
         pool: list[Block] = []
         n_rows = 0
         for block in self.blocks(columns):
@@ -155,12 +155,12 @@ class FactorySource:
             yield pool
 
     def identity(self) -> Sequence[Any]:
-        """Plain values that tell these rows from others."""
+        """Return plain values that identify these rows."""
         return [self.n_rows]
 
 
 def _kind(column: pd.Series) -> str:
-    """What the dtype says that a column is: of the first table it decides how the columns are encoded."""
+    """Kind of a column by its dtype: in the first table it determines how the column is encoded."""
     dtype = column.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         return "category"

@@ -1,4 +1,4 @@
-"""Where the files of a data set are: a path, a glob, a folder, a URL, or a list of these."""
+"""The files of a data set, given by a path, a glob, a folder, a URL, or a list of these."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from sklearn_fsmd.encoding.sources.left_out import LeftOut
 from sklearn_fsmd.encoding.sources.schema import is_list
 
 HIDDEN = ("_", ".")
+"""First characters of the names of temporary files and folders."""
 BUFFER = 1 << 17
-"""So many bytes of a column are read at a time."""
+"""Number of bytes of a column that are read at a time."""
 
 
 class File(NamedTuple):
@@ -23,8 +24,8 @@ class File(NamedTuple):
 
     Attributes
     ----------
-    name : what messages call it.
-    path : where it is in its file system.
+    name : its name in messages.
+    path : its path in its file system.
     system : the file system of fsspec; None for the local one.
     """
 
@@ -33,14 +34,14 @@ class File(NamedTuple):
     system: Any = None
 
     def open(self) -> Any:
-        """The file as a ``pyarrow.parquet.ParquetFile``.
+        """Open the file as a ``pyarrow.parquet.ParquetFile``.
 
         Raises
         ------
         OSError
             If it cannot be reached.
         ValueError
-            If it is no whole Parquet file.
+            If it is not a complete Parquet file.
         """
         from pyarrow.parquet import ParquetFile
 
@@ -50,23 +51,23 @@ class File(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Where it is, links followed: by what one file is known under two names."""
+        """Its resolved path, which identifies a file that is given under two names."""
         if self.system is None:
             return os.path.realpath(self.path)
-        # By its token fsspec tells a file system from another of its kind: another archive, another host.
+        # The token of fsspec distinguishes file systems of the same class, such as two archives or two hosts.
         return f"{type(self.system).__name__} {getattr(self.system, '_fs_token', '')} {self.path}"
 
     def stamp(self) -> str:
-        """Changes when the content of the file does."""
+        """Return a string that changes when the content of the file changes."""
         with self.readable():
             if self.system is None:
-                found = Path(self.path).stat()
-                return f"{found.st_size} {found.st_mtime_ns} {found.st_ino}"
+                stat = Path(self.path).stat()
+                return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ino}"
             return f"{self.system.size(self.path)} {self.system.ukey(self.path)}"
 
     @contextmanager
     def readable(self) -> Iterator[None]:
-        """Let errors of reading name the file."""
+        """Convert errors of reading to errors that name the file."""
         import pyarrow as pa
 
         try:
@@ -75,183 +76,186 @@ class File(NamedTuple):
             raise FileNotFoundError(f"{self.name} is not there (any more).") from error
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
             raise ValueError(f"{self.name} cannot be read as a Parquet file: {_first_line(error)}") from error
-        except OSError as error:  # which damaged pages raise too
+        except OSError as error:  # also for damaged pages
             raise OSError(f"{self.name} cannot be read: {_first_line(error)}") from error
 
 
 def batches_of(
     opened: Any, size: int, groups: Sequence[int] | None = None, columns: Sequence[str] | None = None, **options: Any
 ) -> Iterator[Any]:
-    """What ``iter_batches`` of an open file gives, of lists of dictionaries too, such as polars writes.
+    """Do the same as ``iter_batches`` of an open file, also for lists of dictionaries, as written by polars.
 
-    pyarrow cannot join those of several row groups, so they are read group by group.
+    pyarrow cannot concatenate these from several row groups, so they are read group by group.
     """
     import pyarrow.types as types
 
     if any(is_list(kind) and types.is_dictionary(kind.value_type) for kind in opened.schema_arrow.types):
-        every = range(opened.metadata.num_row_groups) if groups is None else groups
-        for group in every:
+        all_groups = range(opened.metadata.num_row_groups) if groups is None else groups
+        for group in all_groups:
             yield from opened.iter_batches(size, [group], columns, **options)
     else:
         yield from opened.iter_batches(size, groups, columns, **options)
 
 
 def find_files(source: Any, left_out: LeftOut | None = None) -> list[File]:
-    """All files of a data set, in their order: those of a folder or a glob are sorted, and none is there twice.
+    """Find all files of a data set, in their order; the files of a folder or a glob are sorted.
 
-    Of a list, paths that are not there may be left out, if `left_out` says so.
+    Paths of a list that do not exist are left out if `left_out` allows it.
 
     Raises
     ------
     OSError
-        If there are none, or a URL cannot be reached.
+        If there are no files, or a URL cannot be reached.
     ValueError
         If `source` is an empty list, or a file is found twice.
     TypeError
         If it is something else.
     """
-    found = _found(source, left_out or LeftOut())
-    seen: dict[str, str] = {}
-    for file in found:
-        if (known := seen.get(file.place)) is not None:
-            again = "" if known == file.name else f", as {known} too"
+    files = _find(source, left_out or LeftOut())
+    names: dict[str, str] = {}
+    for file in files:
+        if (known := names.get(file.place)) is not None:
+            other_name = "" if known == file.name else f", as {known} too"
             raise ValueError(
-                f"{file.name} is in the data set twice{again}. Its rows would count twice, and validate beside their "
-                "twins: name it once."
+                f"{file.name} is in the data set twice{other_name}. Its rows would count twice, and may be in both "
+                "training and validation: name it once."
             )
-        seen[file.place] = file.name
-    return found
+        names[file.place] = file.name
+    return files
 
 
-def _found(source: Any, left_out: LeftOut) -> list[File]:
+def _find(source: Any, left_out: LeftOut) -> list[File]:
     if isinstance(source, (list, tuple)):
         if not source:
             raise ValueError("The list of files is empty.")
-        found: list[File] = []
-        for one in source:
-            with left_out.trying(str(one)):
-                found += _found(one, left_out)
-        return found
+        files: list[File] = []
+        for item in source:
+            with left_out.trying(str(item)):
+                files += _find(item, left_out)
+        return files
     if not isinstance(source, (str, os.PathLike)):
         raise TypeError(
             "A data set is a path, a glob, a folder, a URL, a list of these, or a function that returns an iterator of "
             f"DataFrames. Got {type(source).__name__}."
         )
-    where = _without_protocol(source)
-    if "://" in where or "::" in where:
-        return _remote(where)
-    if Path(where).is_dir():
-        return _some(_data(_inside(where), where), f"The folder {where} holds no file *.parquet.")
-    if Path(where).exists() or not glob.has_magic(where):
-        return [File(where, where)]
-    each = (_inside(one) if Path(one).is_dir() else [one] for one in glob.glob(where, recursive=True))
-    named = _by_name({path for some in each for path in some})
-    return _some(_data(named, where), f"No file is named like {where}, and none *.parquet is in such a folder.")
+    path = _without_protocol(source)
+    if "://" in path or "::" in path:
+        return _find_remote(path)
+    if Path(path).is_dir():
+        return _files(_without_hidden(_inside(path), path), f"The folder {path} contains no file *.parquet.")
+    if Path(path).exists() or not glob.has_magic(path):
+        return [File(path, path)]
+    matches = (_inside(match) if Path(match).is_dir() else [match] for match in glob.glob(path, recursive=True))
+    paths = _sorted({file for files in matches for file in files})
+    return _files(
+        _without_hidden(paths, path), f"No file matches {path}, and no folder that matches it contains *.parquet."
+    )
 
 
 def _inside(folder: str) -> list[str]:
-    """The files ``*.parquet`` of a folder and of those in it, also where these are links; none is entered twice."""
-    found, entered = [], set()
-    for where, folders, names in os.walk(folder, onerror=_fail, followlinks=True):
-        if (real := os.path.realpath(where)) in entered:
+    """Find the files ``*.parquet`` in a folder and its subfolders; links are followed, but no folder is read twice."""
+    files, visited = [], set()
+    for path, folders, names in os.walk(folder, onerror=_fail, followlinks=True):
+        if (real := os.path.realpath(path)) in visited:
             folders.clear()
             continue
-        entered.add(real)
-        folders.sort()  # which of two links is followed does not depend on the disk
-        found += [os.path.join(where, name) for name in names if name.endswith(".parquet")]  # links to nothing too
-    return _by_name(found)
+        visited.add(real)
+        folders.sort()  # of two links to one folder, always follow the same one
+        files += [os.path.join(path, name) for name in names if name.endswith(".parquet")]  # also broken links
+    return _sorted(files)
 
 
 def _fail(error: OSError) -> None:
-    """A folder that cannot be read would be left out without a word."""
+    """Raise the error: ``os.walk`` would silently skip a folder that cannot be read."""
     raise error
 
 
-def _by_name(paths: Iterable[str]) -> list[str]:
-    """Sorted, folder by folder."""
+def _sorted(paths: Iterable[str]) -> list[str]:
+    """Sort paths, folder by folder."""
     return sorted(paths, key=lambda path: PurePath(path).parts)
 
 
 def is_of(path: str | os.PathLike[str], source: Any, files: Sequence[File]) -> bool:
-    """Whether a local file is, or would be if it were written, one of the `files` of the data set `source`."""
+    """Whether a local file is one of the `files` of the data set `source`, or would be if it were written."""
     real = Path(os.path.realpath(path))
     if any(file.system is None and os.path.realpath(file.path) == str(real) for file in files):
         return True
     return any(
-        _would_find(os.path.realpath(_without_protocol(one)), real)
-        for one in (source if isinstance(source, (list, tuple)) else [source])
+        _would_find(os.path.realpath(_without_protocol(item)), real)
+        for item in (source if isinstance(source, (list, tuple)) else [source])
     )
 
 
 def _without_protocol(source: str | os.PathLike[str]) -> str:
-    """The path of a URL of the local file system; all else as it is."""
-    where = os.fspath(source)
-    if not where.startswith(("file://", "local://")):
-        return where
+    """Convert a URL of the local file system to a path; return anything else unchanged."""
+    path = os.fspath(source)
+    if not path.startswith(("file://", "local://")):
+        return path
     from fsspec.implementations.local import LocalFileSystem
 
-    return str(LocalFileSystem._strip_protocol(where))
+    return str(LocalFileSystem._strip_protocol(path))
 
 
-def _would_find(where: str, path: Path) -> bool:
-    """Whether a folder or a glob would have `path` among its files. Of "**" too much is said rather than too little."""
-    if Path(where).is_dir():
-        is_inside = path.is_relative_to(where) and path.suffix == ".parquet"
-    else:  # a folder that is named is read whole
-        named = [path, *(path.parents if path.suffix == ".parquet" else ())]
-        is_inside = any(_is_named(where, one) for one in named)
-    return is_inside and bool(_data([str(path)], where))
+def _would_find(source: str, path: Path) -> bool:
+    """Whether a folder or a glob would find the file `path`. For "**" this may return True wrongly, but not False."""
+    if Path(source).is_dir():
+        is_found = path.is_relative_to(source) and path.suffix == ".parquet"
+    else:  # all files in a folder that matches the glob are read
+        candidates = [path, *(path.parents if path.suffix == ".parquet" else ())]
+        is_found = any(_matches(source, candidate) for candidate in candidates)
+    return is_found and bool(_without_hidden([str(path)], source))
 
 
-def _is_named(pattern: str, path: Path) -> bool:
+def _matches(pattern: str, path: Path) -> bool:
     if "**" in pattern:
         return fnmatch(str(path), pattern.replace("**/", "*"))
     parts = Path(pattern).parts
     return len(parts) == len(path.parts) and all(map(fnmatch, path.parts, parts))
 
 
-def _remote(url: str) -> list[File]:
+def _find_remote(url: str) -> list[File]:
     import fsspec
 
     try:
         system, path = fsspec.core.url_to_fs(url)
 
         def inside(folder: str) -> list[str]:
-            return _by_name(one for one in system.find(folder) if one.endswith(".parquet"))
+            return _sorted(file for file in system.find(folder) if file.endswith(".parquet"))
 
         if glob.has_magic(path):
-            named = system.glob(path, detail=True)
-            each = (inside(one) if of["type"] == "directory" else [one] for one, of in named.items())
-            found = _data(_by_name({one for some in each for one in some}), path)
+            infos = system.glob(path, detail=True)
+            matches = (inside(match) if info["type"] == "directory" else [match] for match, info in infos.items())
+            paths = _without_hidden(_sorted({file for files in matches for file in files}), path)
         elif system.isdir(path):
-            found = _data(inside(path), path)
+            paths = _without_hidden(inside(path), path)
         else:
-            found = [path] if system.exists(path) else []
+            paths = [path] if system.exists(path) else []
     except ImportError as error:
         raise ImportError(f"{url} cannot be reached: {error}") from error
-    except Exception as error:  # each file system has its own
+    except Exception as error:  # each file system raises its own types
         raise OSError(f"{url} cannot be reached: {type(error).__name__}, {_first_line(error)}") from error
-    if not found:
-        raise FileNotFoundError(f"There is no Parquet file at {url}.")
-    return [File(url if one == path else system.unstrip_protocol(one), one, system) for one in found]
-
-
-def _some(paths: list[str], otherwise: str) -> list[File]:
     if not paths:
-        raise FileNotFoundError(otherwise)
+        raise FileNotFoundError(f"There is no Parquet file at {url}.")
+    return [File(url if file == path else system.unstrip_protocol(file), file, system) for file in paths]
+
+
+def _files(paths: list[str], message: str) -> list[File]:
+    """Create the files, or raise an error with this message if there are none."""
+    if not paths:
+        raise FileNotFoundError(message)
     return [File(path, path) for path in paths]
 
 
-def _data(paths: Iterable[str], where: str) -> list[str]:
-    """Those that are no left-overs of a job that writes: these, and their folders, begin with "_" or ".".
+def _without_hidden(paths: Iterable[str], source: str) -> list[str]:
+    """Drop temporary files of a job that writes: the names of these, or of their folders, begin with "_" or ".".
 
-    What `where`, a folder or a glob, begins in that way itself is meant.
+    Names that the folder or glob `source` itself begins with "_" or "." are kept.
     """
-    parts = PurePath(where).parts
-    meant = next((i for i, part in enumerate(parts) if glob.has_magic(part)), len(parts))
-    if meant < len(parts) and parts[-1].startswith(HIDDEN):
+    parts = PurePath(source).parts
+    n_explicit = next((i for i, part in enumerate(parts) if glob.has_magic(part)), len(parts))
+    if n_explicit < len(parts) and parts[-1].startswith(HIDDEN):
         return list(paths)
-    return [path for path in paths if not any(part.startswith(HIDDEN) for part in PurePath(path).parts[meant:])]
+    return [path for path in paths if not any(part.startswith(HIDDEN) for part in PurePath(path).parts[n_explicit:])]
 
 
 def _first_line(error: Exception) -> str:

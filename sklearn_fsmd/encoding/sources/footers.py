@@ -1,4 +1,4 @@
-"""What a Parquet file says of itself, and whether a column of numbers was a category of pandas when it was written."""
+"""Footers of Parquet files, and whether a column of numbers was a category of pandas when it was written."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sklearn_fsmd.encoding.sources.files import File
-from sklearn_fsmd.encoding.sources.schema import says_nothing
+from sklearn_fsmd.encoding.sources.schema import is_untyped
 
 
 class Footer(NamedTuple):
-    """What a file says of itself.
+    """Metadata of a Parquet file.
 
     Attributes
     ----------
-    file, stamp : the file, and what changes when it does.
-    groups : how many rows each of its row groups has.
+    file, stamp : the file, and a string that changes when its content changes.
+    groups : the number of rows of each row group.
     first : the position of its first row in the data set.
-    largest : the bytes of the largest row group.
-    categories : the columns that were categories of pandas when it was written.
-    types : the type of Arrow of each column.
+    largest : the size in bytes of the largest row group.
+    categories : the columns that were categories of pandas when the file was written.
+    types : the Arrow type of each column.
     """
 
     file: File
@@ -31,7 +31,7 @@ class Footer(NamedTuple):
     types: Mapping[str, Any]
 
     def open(self) -> Any:
-        """The file as a ``pyarrow.parquet.ParquetFile``.
+        """Open the file as a ``pyarrow.parquet.ParquetFile``.
 
         Raises
         ------
@@ -43,30 +43,30 @@ class Footer(NamedTuple):
         return self.file.open()
 
     def pandas_metadata(self) -> dict[str, Any]:
-        """What pandas wrote of the columns; nothing, if it did not write the file."""
+        """Return the metadata of pandas on the columns; an empty dict if pandas did not write the file."""
         with self.open() as opened:
             return opened.schema_arrow.pandas_metadata or {}
 
     def has_values(self, column: str) -> bool:
-        """Whether a column is there in any row."""
+        """Whether a column has a value in any row."""
         with self.open() as opened, self.file.readable():
-            if says_nothing(opened.schema_arrow.field(column).type):
+            if is_untyped(opened.schema_arrow.field(column).type):
                 return False
             values = opened.read([column]).column(0)
         return not values.is_null(nan_is_null=True).to_numpy().all()
 
 
 class Kinds(NamedTuple):
-    """The first file in which a column has values and is a category of pandas, and the first in which it is none."""
+    """First file in which a column has values and is a category of pandas, and first in which it is not a category."""
 
     as_category: Footer | None
     as_other: Footer | None
 
 
 def kinds_of(column: str, footers: Sequence[Footer], *, skips: bool) -> Kinds:
-    """What files say that a column is. One in which all of it is missing may be written with any dtype.
+    """Determine whether a column is a category in the files; a file in which it has no values may have any dtype.
 
-    A file that cannot be read says nothing, if such files are left out, as `skips` says.
+    With `skips`, files that cannot be read are ignored.
     """
 
     def has_values(footer: Footer) -> bool:
@@ -77,6 +77,6 @@ def kinds_of(column: str, footers: Sequence[Footer], *, skips: bool) -> Kinds:
                 return False
             raise
 
-    of_kind = [[footer for footer in footers if (column in footer.categories) == kind] for kind in (True, False)]
-    all_agree = not all(of_kind)  # then nobody needs to read the column
-    return Kinds(*(next((one for one in group if all_agree or has_values(one)), None) for group in of_kind))
+    groups = [[footer for footer in footers if (column in footer.categories) == kind] for kind in (True, False)]
+    all_agree = not all(groups)  # then the column need not be read
+    return Kinds(*(next((footer for footer in group if all_agree or has_values(footer)), None) for group in groups))

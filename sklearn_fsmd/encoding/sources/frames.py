@@ -1,4 +1,4 @@
-"""Batches of Arrow become blocks of rows: DataFrames that know where their rows stand in the data set."""
+"""Conversion of Arrow batches to blocks of rows: DataFrames with the positions of their rows in the data set."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_fsmd.encoding import as_pandas
-from sklearn_fsmd.encoding.sources.schema import says_nothing
+from sklearn_fsmd.encoding.sources.schema import is_untyped
 
 
 class Block(NamedTuple):
@@ -19,8 +19,8 @@ class Block(NamedTuple):
     Attributes
     ----------
     frame : DataFrame of the columns that are needed, ``(n, …)``.
-    positions : ``(n,)`` int64, which rows of the data set these are.
-    name : where they come from, for messages.
+    positions : ``(n,)`` int64, the positions of the rows in the data set.
+    name : where the rows come from, for messages.
     """
 
     frame: pd.DataFrame
@@ -29,7 +29,7 @@ class Block(NamedTuple):
 
     @contextmanager
     def named(self) -> Iterator[None]:
-        """Let errors of reading the rows say where they come from."""
+        """Add where the rows come from to the errors that are raised inside."""
         first, last = self.positions[[0, -1]].tolist() if len(self.positions) else (0, 0)
         rows = f", rows {first} to {last} of the data set, here counted from 0" if first else ""
         with located(f"In {self.name}{rows}"):
@@ -38,16 +38,16 @@ class Block(NamedTuple):
 
 @contextmanager
 def located(where: str) -> Iterator[None]:
-    """Let errors of reading some rows say where these are."""
+    """Add a location to the errors that are raised inside."""
     import pyarrow as pa
 
     try:
         yield
-    except MemoryError:  # one of Arrow's is an ArrowException too
+    except MemoryError:  # ArrowMemoryError is an ArrowException too
         raise
     except TypeError as error:
         raise TypeError(f"{where}: {error}") from error
-    except (ValueError, pa.ArrowException) as error:  # of subclasses that may need more than a text
+    except (ValueError, pa.ArrowException) as error:  # subclasses may need more arguments than a message
         raise ValueError(f"{where}: {error}") from error
 
 
@@ -60,40 +60,40 @@ class Piece(NamedTuple):
 
 
 def gathered(pieces: Iterable[Piece], size: int) -> Iterator[Block]:
-    """Blocks of at least `size` rows, but for the last: small pieces are read together, of whatever files."""
+    """Yield blocks of at least `size` rows, except the last; small pieces are concatenated, also across files."""
     waiting: list[Piece] = []
     n_rows = 0
 
-    def together() -> Block:
-        made = _block(waiting)
-        waiting.clear()  # before anybody works with the block, and the memory is there twice
-        return made
+    def concatenated() -> Block:
+        block = _block(waiting)
+        waiting.clear()  # before the block is used, to free the memory of the pieces
+        return block
 
     for piece in pieces:
         if waiting and piece.batch.schema != waiting[0].batch.schema:
-            yield together()
+            yield concatenated()
         n_rows = n_rows + len(piece.batch) if waiting else len(piece.batch)
         waiting.append(piece)
         if n_rows >= size:
-            yield together()
+            yield concatenated()
     if waiting:
-        yield together()
+        yield concatenated()
 
 
 def pooled(pieces: Iterable[Piece], size: int) -> Iterator[list[Block]]:
-    """Pools of at least `size` rows, but for the last; of files whose types differ, a block each."""
+    """Yield pools of at least `size` rows, except the last; files with different types get separate blocks."""
     waiting: dict[Any, list[Piece]] = {}
     n_rows = 0
     for piece in pieces:
         waiting.setdefault(piece.batch.schema.remove_metadata(), []).append(piece)
         n_rows += len(piece.batch)
         if n_rows >= size:
-            made = [_block(alike) for alike in waiting.values()]
+            blocks = [_block(same_types) for same_types in waiting.values()]
             waiting.clear()  # as above
             n_rows = 0
-            yield made
+            yield blocks
     if waiting:
-        yield [_block(alike) for alike in waiting.values()]
+        yield [_block(same_types) for same_types in waiting.values()]
 
 
 def _block(pieces: Sequence[Piece]) -> Block:
@@ -109,28 +109,28 @@ def _block(pieces: Sequence[Piece]) -> Block:
 
 
 def selected(batch: Any, columns: Mapping[str, Any]) -> Any:
-    """The columns of a batch in their order, and in their type where all of this batch are missing."""
+    """Select columns of a batch in this order; a column of type null is cast to its type in the data set."""
     import pyarrow as pa
 
     arrays = [batch.column(batch.schema.get_field_index(name)) for name in columns]
     arrays = [
-        array.cast(kind) if says_nothing(array.type) and not says_nothing(kind) else array
+        array.cast(kind) if is_untyped(array.type) and not is_untyped(kind) else array
         for array, kind in zip(arrays, columns.values(), strict=True)
     ]
     return pa.RecordBatch.from_arrays(arrays, names=list(columns))
 
 
 def as_frame(table: Any) -> pd.DataFrame:
-    """A table of Arrow as one of pandas, without a copy where numpy has the type."""
+    """Convert an Arrow table to pandas, without a copy of columns whose type numpy has."""
     import pyarrow.types as types
 
-    plain, others = {}, []
+    numpy_columns, others = {}, []
     for name, column in zip(table.column_names, table.columns, strict=True):
         is_whole = types.is_integer(column.type) or types.is_boolean(column.type)
         if types.is_floating(column.type) or (is_whole and column.null_count == 0):
-            plain[name] = column.to_numpy()
-        else:  # whole numbers beside missing ones stay whole
+            numpy_columns[name] = column.to_numpy()
+        else:  # integers with missing values must stay integers
             others.append(name)
     rest = as_pandas(table.select(others)) if others else {}
-    columns = {name: plain[name] if name in plain else rest[name] for name in table.column_names}
+    columns = {name: numpy_columns[name] if name in numpy_columns else rest[name] for name in table.column_names}
     return pd.DataFrame(columns, copy=False)

@@ -1,4 +1,4 @@
-"""Files that cannot be learned from: the first one ends the fit, or all are left out, with one warning."""
+"""Files that cannot be used: the first one raises an error, or all are left out with one warning."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from sklearn_fsmd.parameters import warn
 
 MOST_NAMED = 20
-"""So many files are named in the warning."""
+"""Largest number of files that the warning names."""
 
 
 class LeftOut:
-    """What is left out of a data set, and why.
+    """The files that are left out of a data set, with the reasons.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class LeftOut:
 
     @contextmanager
     def trying(self, name: str) -> Iterator[None]:
-        """Let an error leave out the file `name`, where files may be left out."""
+        """Leave out the file `name` if an error is raised inside and `on_error` is "skip"."""
         try:
             yield
         except (ImportError, OSError, TypeError, ValueError) as error:
@@ -41,12 +41,12 @@ class LeftOut:
             self.reasons[name] = str(error)
 
     def warn(self, n_others: int) -> None:
-        """Say what has been left out, of a data set that has so many other files.
+        """Warn of the files that were left out of a data set that has `n_others` other files.
 
         Raises
         ------
         ValueError
-            If it has none.
+            If there are no other files.
         """
         if not self.reasons:
             return

@@ -1,4 +1,4 @@
-"""How the pieces of several row groups, each of which has a reader of its own, become one stream."""
+"""Merging of the pieces of several row groups, each of which has its own reader, into one stream."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sklearn_fsmd.encoding.sources.frames import Piece
 
 
 def round_robin(readers: Iterator[Iterator[Piece]], n: int) -> Iterator[Piece]:
-    """A piece of each of `n` readers in turn; where one ends the next one begins."""
+    """Yield a piece from each of `n` open readers in turn; when one ends, the next one is opened."""
     reading = deque(islice(readers, n))
     while reading:
         current = reading.popleft()
@@ -23,17 +23,17 @@ def round_robin(readers: Iterator[Iterator[Piece]], n: int) -> Iterator[Piece]:
 
 
 Lasting = tuple[Iterator[Piece], int]
-"""A reader, and how many rows it has."""
+"""A reader and its number of rows."""
 
 
 def with_lasting(pieces: Iterator[Piece], n_rows: int, lasting: Sequence[Lasting]) -> Iterator[Piece]:
-    """The `pieces`, which have `n_rows` rows, and between them those of other readers, such that all end together."""
-    n_given, n_of_each = 0, [0] * len(lasting)
+    """Yield `pieces`, which have `n_rows` rows, and evenly among them the pieces of other readers, up to the end."""
+    n_done, n_done_lasting = 0, [0] * len(lasting)
     for piece in pieces:
         yield piece
-        n_given += len(piece.batch)
+        n_done += len(piece.batch)
         for j, (reader, n) in enumerate(lasting):
-            while n_of_each[j] * n_rows < n * n_given:
+            while n_done_lasting[j] * n_rows < n * n_done:
                 other = next(reader)
                 yield other
-                n_of_each[j] += len(other.batch)
+                n_done_lasting[j] += len(other.batch)

@@ -1,4 +1,4 @@
-"""A data set in Parquet files, which are read in batches, so that memory stays flat."""
+"""A data set in Parquet files, which are read in batches, so that the use of memory is constant."""
 
 from __future__ import annotations
 
@@ -22,18 +22,19 @@ from sklearn_fsmd.encoding.sources.schema import (
     agree,
     categories_of,
     columns_of,
-    fuller,
     is_number,
+    is_untyped,
+    merged_type,
     named_index_of,
-    says_nothing,
 )
 from sklearn_fsmd.parameters import warn
 
 ORDER = 2
-"""Raised when a seed draws another order than before, so that no fit goes on within an epoch that it has begun."""
+"""Version of the order of rows. Increase it if a seed gives another order than before: checkpoints within an epoch then
+do not match, and are not continued."""
 
-Look = Callable[[Iterator[Block]], None]
-"""Raises an error at rows that cannot be learned from."""
+Check = Callable[[Iterator[Block]], None]
+"""Raises an error for rows that cannot be used in training."""
 
 
 class ParquetSource:
@@ -42,23 +43,23 @@ class ParquetSource:
     Parameters
     ----------
     source : see :func:`~sklearn_fsmd.encoding.sources.files.find_files`.
-    columns : those that are read; None for all.
-    needed : those that each file must have, though the first one may lack them.
-    left_out : takes files that cannot be read, where these may be left out.
+    columns : the columns that are read; None for all.
+    needed : columns that each file must have, even if the first one lacks them.
+    left_out : LeftOut, which collects files that cannot be read if these may be left out.
 
     Attributes
     ----------
     columns : the names of all columns.
     n_rows : int
-    types : the type of Arrow of each column; of numbers of several sizes one that holds all.
-    has_odd_ones : whether files are left out for their columns or types.
+    types : the Arrow type of each column; for numbers of several sizes, a type that holds all.
+    has_mismatches : whether files are left out because of their columns or types.
 
     Raises
     ------
     OSError
         If a file cannot be reached or read.
     ValueError
-        If a file is no whole Parquet file, or its columns are not those of the first.
+        If a file is not a complete Parquet file, or its columns are not those of the first file.
     """
 
     def __init__(
@@ -73,36 +74,36 @@ class ParquetSource:
         self.n_rows = 0
         self._kinds: dict[str, Kinds] = {}
         self.left_out = left_out or LeftOut()
-        others: Counter[str] = Counter()
+        mismatches: Counter[str] = Counter()
         for file in find_files(source, self.left_out):
             with self.left_out.trying(file.name):
-                self._take(file, columns, needed, others)
-        self._refuse_odd_first(max(others.values(), default=0))
-        self.has_odd_ones = bool(others)
-        if not self.left_out.skips:  # or its files are read as a whole, before it is said what is left out
+                self._add(file, columns, needed, mismatches)
+        self._refuse_mismatching_first(max(mismatches.values(), default=0))
+        self.has_mismatches = bool(mismatches)
+        if not self.left_out.skips:  # otherwise `leave_out` reads all files before it warns
             self.refuse_no_rows()
 
     @property
     def _first_is_alone(self) -> bool:
-        """Whether no other file goes with the first; one without rows does not say so."""
+        """Whether no other file with rows matches the first one."""
         return bool(self.footers) and not any(any(footer.groups) for footer in self.footers[1:])
 
-    def _refuse_odd_first(self, n_alike: int) -> None:
-        """Raise ValueError if no file goes with the first, and so many, of those left out, go with each other."""
-        if self._first_is_alone and n_alike > 1:
+    def _refuse_mismatching_first(self, n_matching: int) -> None:
+        """Raise ValueError if no file matches the first one, but several of those left out match each other."""
+        if self._first_is_alone and n_matching > 1:
             raise ValueError(
-                f"{n_alike} files have the same columns, and not those of {self.footers[0].file.name}, which is the "
+                f"{n_matching} files have the same columns, and not those of {self.footers[0].file.name}, which is the "
                 "first and says what the columns are. Put the file first whose columns are right, or leave the others "
                 "out of the list."
             )
 
     def refuse_no_rows(self) -> None:
-        """Raise ValueError if there are none."""
+        """Raise ValueError if there are no rows."""
         if self.n_rows == 0:
             raise ValueError(f"The data set has no rows: {self.name} has none.")
 
     def warn_of_large_groups(self) -> None:
-        """Warn of a few row groups that are so large that a file that is sorted would not be mixed."""
+        """Warn if there are few row groups and one is so large that a sorted file would not be mixed well."""
         groups = [n for footer in self.footers for n in footer.groups if n]
         largest = max(groups)
         if largest > sizes.POOL_ROWS and len(groups) < sizes.FEW_GROUPS:
@@ -114,14 +115,14 @@ class ParquetSource:
                 "100,000 rows (`row_group_size` of pandas and pyarrow), or shuffled."
             )
 
-    def _take(self, file: File, columns: Sequence[str] | None, needed: Sequence[str], others: Counter[str]) -> None:
-        """Take a file into the data set; `others` counts those that are alike, and not like the first."""
+    def _add(self, file: File, columns: Sequence[str] | None, needed: Sequence[str], mismatches: Counter[str]) -> None:
+        """Add a file; `mismatches` counts, by their types, the files that do not match the first one."""
         stamp = file.stamp()
         with file.open() as opened:
             schema, metadata = opened.schema_arrow, opened.metadata
         try:
             types, index = columns_of(schema, file.name), named_index_of(schema)
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:  # in what pandas has written of it
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:  # in the metadata of pandas
             raise ValueError(f"{file.name} cannot be read as a Parquet file: {error}.") from error
         if not self.footers and index:
             warn(
@@ -132,9 +133,9 @@ class ParquetSource:
             if self.left_out.skips and (missing := [name for name in needed if name not in types]):
                 raise ValueError(f"{file.name} has no column {missing[0]!r}.")
             categories = categories_of(schema)
-            self.types = self._together(types, file.name, columns)
+            self.types = self._merged_types(types, file.name, columns)
         except ValueError:
-            others[str({name: kind for name, kind in types.items() if columns is None or name in columns})] += 1
+            mismatches[str({name: kind for name, kind in types.items() if columns is None or name in columns})] += 1
             raise
         groups = [metadata.row_group(g) for g in range(metadata.num_row_groups)]
         n_rows = [group.num_rows for group in groups]
@@ -145,99 +146,103 @@ class ParquetSource:
     def leave_out(
         self,
         columns: Sequence[str],
-        look: Look,
-        new_look: Callable[[], Look] | None,
+        check: Check,
+        new_check: Callable[[], Check] | None,
         noted: Callable[[Iterator[Block]], Iterator[Block]],
     ) -> None:
-        """Read each file by itself, and leave out those that cannot be read, or at which `look` raises an error.
+        """Read each file separately, and leave out those that cannot be read or for which `check` raises an error.
 
-        What `look` sees of one file may speak against the next ones. So if the first one alone is left, one of
-        `new_look` says whether the others go with each other; None if the first one is known to be no odd one. The
-        blocks that are read pass through `noted`.
+        Parameters
+        ----------
+        columns : the columns that are read.
+        check : compares each file with those before. So if only the first file is left, the others may be right.
+        new_check : creates a check that has seen no file, to test whether the other files match each other; None if the
+            first file is known to be right.
+        noted : wraps the iterators of blocks that are read.
         """
         for name in columns:
-            self.is_category(name)  # which all files say, before some are left out
+            self.is_category(name)  # computed from all files and cached, before some are left out
         footers, self.footers, self.n_rows = self.footers, [], 0
         for footer in footers:
             moved = footer._replace(first=self.n_rows)
             with self.left_out.trying(footer.file.name):
-                look(noted(self._alone(moved, columns)))
+                check(noted(self._blocks_of(moved, columns)))
                 self.footers.append(moved)
                 self.n_rows += sum(moved.groups)
         self.left_out.warn(len(self.footers))
         self._kinds = {}
         if self.footers[0].file != footers[0].file:
             self._refuse_other_first(footers[0].file.name)
-        elif new_look is not None and self._first_is_alone:
-            look, failed = new_look(), LeftOut("skip")
+        elif new_check is not None and self._first_is_alone:
+            check, failed = new_check(), LeftOut("skip")
             others = [footer for footer in footers[1:] if any(footer.groups)]
             for footer in others if len(others) > 1 else ():
                 with failed.trying(footer.file.name):
-                    look(noted(self._alone(footer, columns)))
-            self._refuse_odd_first(len(others) - len(failed.reasons))
-        self._take_types_anew(columns)
+                    check(noted(self._blocks_of(footer, columns)))
+            self._refuse_mismatching_first(len(others) - len(failed.reasons))
+        self._update_types(columns)
         self.refuse_no_rows()
 
-    def _alone(self, footer: Footer, columns: Sequence[str]) -> Iterator[Block]:
-        """The rows of one file."""
+    def _blocks_of(self, footer: Footer, columns: Sequence[str]) -> Iterator[Block]:
+        """Yield the rows of one file."""
         return gathered(whole_file(footer, self._types_of(columns)), sizes.BLOCK_ROWS)
 
-    def _take_types_anew(self, columns: Sequence[str]) -> None:
-        """Take the types from the files that are left.
+    def _update_types(self, columns: Sequence[str]) -> None:
+        """Compute the types from the files that are left.
 
         Raises
         ------
         ValueError
-            If a file that is left out has told a type by which others may have been left out.
+            If the type of a column came from a file that is left out, and other files may have been left out for it.
         """
         for name in columns:
-            told = reduce(fuller, (footer.types[name] for footer in self.footers))
-            if self.has_odd_ones and says_nothing(told) != says_nothing(self.types[name]):
+            merged = reduce(merged_type, (footer.types[name] for footer in self.footers))
+            if self.has_mismatches and is_untyped(merged) != is_untyped(self.types[name]):
                 raise ValueError(
-                    f"A file that is left out says that column {name!r} is {self.types[name]}, by which the others "
-                    "were judged. Leave it out of the list."
+                    f"A file that is left out says that column {name!r} is {self.types[name]}, and other files were "
+                    "compared with that. Leave it out of the list."
                 )
-            self.types[name] = told
+            self.types[name] = merged
 
     def _refuse_other_first(self, left_out: str) -> None:
-        """Raise ValueError if the first file, which is left out, has told another order than the next would tell."""
+        """Raise ValueError if the first file, which is left out, has the columns in another order than the next one."""
         first = self.footers[0].file
         with first.open() as opened:
             in_order = list(columns_of(opened.schema_arrow, first.name)) == self.columns
         if not in_order:
             raise ValueError(
                 f"{left_out} is the first file, which says what the columns are, and it cannot be learned from. "
-                f"{first.name} has them in another order. Put a sound file first."
+                f"{first.name} has them in another order. Put a file first that can be used."
             )
 
     @property
     def name(self) -> str:
-        """What messages call the data set."""
+        """Name of the data set in messages."""
         others = len(self.footers) - 1
         return self.footers[0].file.name + (f" and {others} further files" if others else "")
 
     @property
     def columns(self) -> list[str]:
-        """The names of the columns, in the order of the first file."""
+        """Names of the columns, in the order of the first file."""
         return list(self.types)
 
-    def _together(self, types: Mapping[str, Any], name: str, columns: Sequence[str] | None) -> dict[str, Any]:
-        """The types of all files, after a check that this one has the columns of the first, or those of `columns`."""
+    def _merged_types(self, types: Mapping[str, Any], name: str, columns: Sequence[str] | None) -> dict[str, Any]:
+        """Merge the types of a file into those of all, after a check of its columns, or of `columns` only."""
         if not self.footers:
             return dict(types)
-        together, first = dict(self.types), self.footers[0].file.name
+        merged, first = dict(self.types), self.footers[0].file.name
         for column, kind in self.types.items():
             if columns is not None and column not in columns:
                 continue
             if column not in types:
                 raise ValueError(f"{name} has no column {column!r}, which {first} has.")
             if not agree(kind, types[column]):
-                told = next((f.file.name for f in self.footers if not says_nothing(f.types[column])), first)
-                raise ValueError(f"Column {column!r} is {kind} in {told} and {types[column]} in {name}.")
-            together[column] = fuller(kind, types[column])
+                typed = next((f.file.name for f in self.footers if not is_untyped(f.types[column])), first)
+                raise ValueError(f"Column {column!r} is {kind} in {typed} and {types[column]} in {name}.")
+            merged[column] = merged_type(kind, types[column])
         if columns is None and (more := [column for column in types if column not in self.types]):
-            raise ValueError(f"{name} has the column {more[0]!r}, which {first} has not.")
-        return together
+            raise ValueError(f"{name} has the column {more[0]!r}, which {first} does not have.")
+        return merged
 
     def refuse_other_categories(self, columns: Sequence[str]) -> None:
         """Raise ValueError if numbers are a category in some files and quantities in others."""
@@ -251,65 +256,64 @@ class ParquetSource:
                 )
 
     def is_category(self, column: str) -> bool:
-        """Whether a column was a category of pandas when the files were written, which the type of numbers forgets."""
+        """Whether a column was a category of pandas when the files were written; the Arrow type does not show it."""
         kinds = self._kinds_of(column)
         return kinds.as_category is not None and kinds.as_other is None
 
-    def telling(self, X: pd.DataFrame) -> pd.DataFrame:
-        """The first rows, with dtypes that say what the columns are."""
+    def with_column_kinds(self, X: pd.DataFrame) -> pd.DataFrame:
+        """Convert the first rows `X` to dtypes that show the kinds of the columns."""
         return X.astype({name: "category" for name in X.columns if self.is_category(name)})
 
     def pandas_metadata(self, columns: Sequence[str]) -> dict[str, Any]:
-        """What pandas wrote about these columns: in the first file, or in one that knows more of a column."""
+        """Return the metadata of pandas on these columns: of the first file, or of one in which a column has values."""
         first = self.footers[0]
-        said = first.pandas_metadata()
-        entries = {entry.get("name"): entry for entry in said.get("columns", [])}
+        metadata = first.pandas_metadata()
+        entries = {entry.get("name"): entry for entry in metadata.get("columns", [])}
         for column in columns:
             kinds = self._kinds_of(column)
-            knows = kinds.as_other if column in first.categories else kinds.as_category
-            if knows is not None and None in kinds:  # else the first file has values, or all are missing in all
-                of_other = knows.pandas_metadata()
-                said = said or of_other
+            with_values = kinds.as_other if column in first.categories else kinds.as_category
+            if with_values is not None and None in kinds:  # else the first file has values, or no file has any
+                other = with_values.pandas_metadata()
+                metadata = metadata or other
                 entries.pop(column, None)
-                entries |= {
-                    entry["name"]: entry for entry in of_other.get("columns", []) if entry.get("name") == column
-                }
-        kept = [entry for name, entry in entries.items() if name in columns]
-        return said | {"columns": kept, "index_columns": []} if said else {}
+                entries |= {entry["name"]: entry for entry in other.get("columns", []) if entry.get("name") == column}
+        selected = [entry for name, entry in entries.items() if name in columns]
+        return metadata | {"columns": selected, "index_columns": []} if metadata else {}
 
     def _kinds_of(self, column: str) -> Kinds:
         if column not in self._kinds:
-            said = self.footers if is_number(self.types[column]) else self.footers[:1]  # other types tell by themselves
-            self._kinds[column] = kinds_of(column, said, skips=self.left_out.skips)
+            # Only numbers may be categories in one file and not in another: other types show what they are.
+            footers = self.footers if is_number(self.types[column]) else self.footers[:1]
+            self._kinds[column] = kinds_of(column, footers, skips=self.left_out.skips)
         return self._kinds[column]
 
     def n_open(self, rates: np.ndarray | None = None) -> int:
-        """From how many row groups, at the most, a pool is taken, see :func:`most_open`."""
+        """Largest number of row groups from which a pool is taken, see :func:`most_open`."""
         return most_open(self.footers, by_label=are_by_label(rates))
 
     def blocks(self, columns: Sequence[str]) -> Iterator[Block]:
-        """All rows from the first to the last."""
+        """Yield all rows from the first to the last."""
         return gathered(self.pieces(columns), sizes.BLOCK_ROWS)
 
     def pieces(self, columns: Sequence[str]) -> Iterator[Piece]:
-        """The same as batches of Arrow."""
+        """Yield all rows as Arrow batches."""
         types = self._types_of(columns)
         for footer in self.footers:
             yield from whole_file(footer, types)
 
     def groups(self) -> Iterator[tuple[Group, int, int]]:
-        """The row groups that have rows, by the numbers of file and group; the first row of each, and how many."""
+        """Yield each row group that has rows, the position of its first row, and its number of rows."""
         return row_groups_of(self.footers)
 
     def _types_of(self, columns: Sequence[str]) -> dict[str, Any]:
         return {name: self.types[name] for name in columns}
 
     def first_rows(self) -> list[int]:
-        """The position of the first row of each row group that has rows."""
+        """Return the position of the first row of each row group that has rows."""
         return [first for _, first, _ in self.groups()]
 
     def in_order(self, seed: int, rates: np.ndarray | None = None) -> list[Group]:
-        """The row groups in an order that the seed draws, and their `rates`, see :func:`drawn_order`."""
+        """Return the row groups in an order that depends on the seed and the `rates`, see :func:`drawn_order`."""
         groups = [group for group, *_ in self.groups()]
         return [groups[i] for i in drawn_order(len(groups), seed, self.n_open(rates), rates)]
 
@@ -320,15 +324,15 @@ class ParquetSource:
         groups: Sequence[Group] | None = None,
         rates: np.ndarray | None = None,
     ) -> Iterator[list[Block]]:
-        """All rows, pool by pool: several row groups at a time, in the order of :meth:`in_order`.
+        """Yield all rows, pool by pool, from several row groups at a time, in the order of :meth:`in_order`.
 
-        Or those of some row groups, in their order.
+        If `groups` are given, yield only their rows, in their order.
         """
         groups = self.in_order(seed, rates) if groups is None else groups
         pieces = mixed(self.footers, self._types_of(columns), groups, rates)
         return pooled(pieces, sizes.POOL_ROWS)
 
     def identity(self) -> Sequence[Any]:
-        """Plain values that tell these files from others, wherever they are, and the order of their rows."""
-        n_open = [most_open(self.footers, by_label=by_label) for by_label in (False, True)]  # which goes by their bytes
+        """Return plain values that identify the rows of these files, wherever they are, and the order of a pass."""
+        n_open = [most_open(self.footers, by_label=by_label) for by_label in (False, True)]  # depends on sizes in bytes
         return [ORDER, n_open, *(list(footer.groups) for footer in self.footers)]

@@ -1,7 +1,7 @@
-"""The order in which a pass reads row groups, such that those that are read together have the labels of all.
+"""The order in which a pass reads row groups, so that those that are read together have the rates of all rows.
 
-In a file that is sorted by label, most row groups have rows of one label alone. Some of these, drawn by chance, would
-have another rate than all rows, and so would the batches for as long as these are read.
+In a file that is sorted by label, most row groups contain a single label. The rates of a random few of these would
+differ from those of all rows, and so would the rates of the batches while these groups are read.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import numpy as np
 from sklearn_fsmd.encoding import Targets
 
 RARE = 3.0
-"""A row group is rare if one of its rates is so many standard deviations of a label above that of all: if it is full of
-a label that less than a tenth of all rows have."""
+"""A row group is rare if one of its rates is more than so many standard deviations of the label above that of all rows.
+A group full of a label that less than a tenth of all rows have is rare."""
 BY_LABEL = 0.5
-"""Rows are sorted by label if the rates of row groups differ by so many standard deviations of the label."""
+"""Rows count as sorted by label if the standard deviation of the rates of row groups, relative to that of the label,
+exceeds this number."""
 
 Group = tuple[int, int]
-"""The number of a file, and that of a row group in it."""
+"""Index of a file, and index of a row group in it."""
 
 
 class GroupRates:
@@ -27,7 +28,7 @@ class GroupRates:
 
     Parameters
     ----------
-    firsts : ``(G,)``, the position of the first row of each.
+    firsts : ``(G,)``, the position of the first row of each row group.
     """
 
     def __init__(self, firsts: Sequence[int]) -> None:
@@ -36,7 +37,7 @@ class GroupRates:
         self.positive: np.ndarray | float = 0.0
 
     def add(self, positions: np.ndarray, targets: Targets) -> None:
-        """Take some rows into the rates, those at `positions`."""
+        """Add the targets of the rows at `positions`."""
         groups, weights = np.searchsorted(self.firsts, positions, side="right") - 1, targets.full_weights
         self.weights = self.weights + self._sums(groups, weights)
         self.positive = self.positive + self._sums(groups, weights * targets.labels)
@@ -46,37 +47,37 @@ class GroupRates:
         return np.stack([np.bincount(groups, column, minlength=n) for column in columns.T], axis=1)
 
     def table(self) -> np.ndarray:
-        """The rates, ``(G, K)``; where a group has no label, that of all."""
+        """Return the rates, ``(G, K)``; a group without labels gets the rate of all rows."""
         positive, weights = np.asarray(self.positive), np.asarray(self.weights)
-        whole = positive.sum(axis=0) / np.maximum(weights.sum(axis=0), 1e-300)
-        return np.where(weights > 0, positive / np.maximum(weights, 1e-300), whole)
+        overall = positive.sum(axis=0) / np.maximum(weights.sum(axis=0), 1e-300)
+        return np.where(weights > 0, positive / np.maximum(weights, 1e-300), overall)
 
 
 def n_at_a_time(n: int, most: int) -> int:
-    """How many of `n` row groups are read at a time, at most so many: the last ones are as many as those before."""
+    """Number of row groups, of `n`, that are read at a time: at most `most`, and about as many at the end."""
     return -(-n // -(-n // most)) if n else most
 
 
 def are_by_label(rates: np.ndarray | None) -> bool:
-    """Whether row groups differ so much in the rates of a target, ``(G, K)``, that the rows are sorted by it."""
+    """Whether the rates of row groups ``(G, K)`` differ so much that the rows must be sorted by a label."""
     return rates is not None and bool((_spread_of(rates) > BY_LABEL).any())
 
 
 def _spread_of(rates: np.ndarray) -> np.ndarray:
-    """The standard deviation of the rates of each target over that of a label, ``(K,)``."""
+    """Standard deviation of the rates of each target, relative to that of its label, ``(K,)``."""
     return rates.std(axis=0) / _deviation(rates.mean(axis=0))
 
 
 def _deviation(rate: np.ndarray) -> np.ndarray:
-    """The standard deviation of a label that has this rate."""
+    """Standard deviation of a label with this rate."""
     return np.sqrt(np.maximum(rate * (1 - rate), 1e-12))
 
 
 def rare_groups(rates: np.ndarray | None, most: int) -> np.ndarray:
-    """The numbers of the row groups that are read from the beginning of a pass to its end, at most so many.
+    """Indices of at most `most` row groups that are read throughout a pass.
 
-    A rare label fills few groups. If these were read one after the other, the rows of a user that have the label would
-    come together, and the statistics of the rows before each would not be like those of new rows.
+    A rare label fills few groups. If these were read one after the other, the rows of a user with that label would come
+    together. Then the statistics of the rows before each row would differ from those of new rows.
 
     Parameters
     ----------
@@ -84,18 +85,18 @@ def rare_groups(rates: np.ndarray | None, most: int) -> np.ndarray:
     """
     if rates is None:
         return np.zeros(0, dtype=np.intp)
-    whole = rates.mean(axis=0)
-    apart = ((rates - whole) / _deviation(whole)).max(axis=1)
-    most_apart = np.argsort(-apart, kind="stable")[:most]
-    return np.sort(most_apart[apart[most_apart] > RARE])
+    overall = rates.mean(axis=0)
+    excess = ((rates - overall) / _deviation(overall)).max(axis=1)
+    largest = np.argsort(-excess, kind="stable")[:most]
+    return np.sort(largest[excess[largest] > RARE])
 
 
 def drawn_order(n: int, seed: int, most: int, rates: np.ndarray | None = None) -> np.ndarray:
-    """An order of `n` row groups, of which so many are read at a time, at most.
+    """Draw an order of `n` row groups, at most `most` of which are read at a time.
 
-    By chance; with `rates` ``(n, K)`` such that those that are read together have nearly the rates of all. For that the
-    rare ones come first, see :func:`rare_groups`, half of `most` at most. The others are sorted by their rates, first
-    by the target whose rates differ most, and of neighbours in that order each is read at another time.
+    With `rates` ``(n, K)``, groups that are read together have nearly the rates of all rows: the rare ones come first
+    (see :func:`rare_groups`), at most half of `most`. The others are sorted by their rates, first by the target whose
+    rates differ most, and neighbours in that order are read at different times.
     """
     random = np.random.default_rng(seed)
     drawn = random.permutation(n)

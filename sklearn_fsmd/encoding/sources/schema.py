@@ -1,4 +1,4 @@
-"""What the columns of Parquet files are, and whether those of several files agree."""
+"""Types of the columns of Parquet files, and whether those of several files agree."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 from sklearn_fsmd.encoding import twice_in
 
 LARGEST_PRECISION = {128: 38, 256: 76}
-"""So many digits decimals of so many bits have."""
+"""Largest number of digits of decimals, by their number of bits."""
 
 
 def columns_of(schema: Any, name: str) -> dict[str, Any]:
-    """The types of the columns of a file, without those that hold the index of a pandas DataFrame.
+    """Return the types of the columns of a file, without those that hold the index of a pandas DataFrame.
 
     Raises
     ------
     ValueError
-        If two have the same name.
+        If two columns have the same name.
     """
     names = schema.names
     if twice := twice_in(names):
@@ -27,7 +27,7 @@ def columns_of(schema: Any, name: str) -> dict[str, Any]:
 
 
 def named_index_of(schema: Any) -> list[str]:
-    """The columns that were the index of a pandas DataFrame and had a name there."""
+    """Return the columns that were the index of a pandas DataFrame and had a name there."""
     return [name for name in _index_of(schema) if not re.fullmatch(r"__index_level_\d+__", name)]
 
 
@@ -36,13 +36,13 @@ def _index_of(schema: Any) -> list[str]:
 
 
 def categories_of(schema: Any) -> list[str]:
-    """The columns that pandas says were categories: Parquet remembers that of strings alone."""
+    """Return the columns that were categories, by the metadata of pandas; Parquet stores this only for strings."""
     columns = (schema.pandas_metadata or {}).get("columns", [])
     return [column["name"] for column in columns if column.get("pandas_type") == "categorical" and column.get("name")]
 
 
 def agree(one: Any, other: Any) -> bool:
-    """Whether two files may hold these types in one column: they may differ in size, and all may be missing."""
+    """Whether these types may be in one column of two files: sizes may differ, and one column may have no values."""
     import pyarrow.types as types
 
     if types.is_null(one) or types.is_null(other):
@@ -53,8 +53,8 @@ def agree(one: Any, other: Any) -> bool:
     return _kind(one) == _kind(other)
 
 
-def fuller(one: Any, other: Any) -> Any:
-    """Of two types that agree the one that says more: not that of missing values, and the wider one of numbers."""
+def merged_type(one: Any, other: Any) -> Any:
+    """Merge two types that agree: any type rather than null, and the wider type of numbers."""
     import pyarrow.types as types
 
     if types.is_null(one):
@@ -70,7 +70,7 @@ def fuller(one: Any, other: Any) -> Any:
 
 
 def _wider(one: Any, other: Any) -> Any:
-    """The type of numbers that holds both, or the finer unit of times."""
+    """Type of numbers that holds both, or type of times with the finer unit."""
     import pyarrow as pa
 
     both = [pa.schema([pa.field("column", kind)]) for kind in (one, other)]
@@ -78,12 +78,12 @@ def _wider(one: Any, other: Any) -> Any:
 
 
 def _list_of_both(one: Any, other: Any) -> Any:
-    """The type for lists of both; that of vectors of a fixed length if both have it."""
+    """Type for the lists of both; of fixed length if both have the same one."""
     import pyarrow as pa
 
     if one == other:
         return one
-    inner = fuller(one.value_type, other.value_type)
+    inner = merged_type(one.value_type, other.value_type)
     lengths = {kind.list_size if pa.types.is_fixed_size_list(kind) else None for kind in (one, other)}
     if len(lengths) == 1 and (length := lengths.pop()) is not None:
         return pa.list_(inner, length)
@@ -91,19 +91,19 @@ def _list_of_both(one: Any, other: Any) -> Any:
 
 
 def _decimal_of_both(decimal: Any, whole: Any) -> Any:
-    """The type for decimals and integers; Arrow's own has a digit too few for its cast of these."""
+    """Type for decimals and integers; the one that Arrow would choose has a digit too few for its own cast."""
     import pyarrow as pa
 
     digits = len(str(2**whole.bit_width - 1 if str(whole).startswith("u") else 2 ** (whole.bit_width - 1)))
     precision = max(decimal.precision - decimal.scale, digits) + decimal.scale
     if precision > LARGEST_PRECISION[256]:
-        return decimal  # into which some integers cannot be cast; that is an error then
+        return decimal  # a cast of large integers to it will raise an error
     is_large = precision > LARGEST_PRECISION[128] or pa.types.is_decimal256(decimal)
     return (pa.decimal256 if is_large else pa.decimal128)(precision, decimal.scale)
 
 
-def says_nothing(kind: Any) -> bool:
-    """Whether it is the type of values that are all missing, or of lists that are all empty."""
+def is_untyped(kind: Any) -> bool:
+    """Whether a type tells nothing of the values: all are missing, or lists that are all empty."""
     import pyarrow.types as types
 
     return types.is_null(kind) or (is_list(kind) and types.is_null(kind.value_type))
@@ -114,7 +114,7 @@ def _kind(kind: Any) -> str:
 
     if types.is_dictionary(kind):
         inner = _kind(kind.value_type)
-        return f"categories of {inner}" if inner == "numbers" else inner  # which alone would be quantities
+        return f"categories of {inner}" if inner == "numbers" else inner  # other numbers are quantities
     if is_number(kind):
         return "numbers"
     if types.is_timestamp(kind):
@@ -125,14 +125,14 @@ def _kind(kind: Any) -> str:
 
 
 def is_number(kind: Any) -> bool:
-    """Whether it is the type of integers, floats or decimals."""
+    """Whether a type is one of integers, floats or decimals."""
     import pyarrow.types as types
 
     return types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)
 
 
 def is_list(kind: Any) -> bool:
-    """Whether it is the type of lists, of whatever length."""
+    """Whether a type is one of lists, of fixed or variable length."""
     import pyarrow.types as types
 
     return types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)

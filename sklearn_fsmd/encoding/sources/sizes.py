@@ -1,22 +1,22 @@
-"""How many rows are in memory at a time."""
+"""Numbers of rows and bytes that are in memory at a time."""
 
 BLOCK_ROWS = 65_536
-"""Rows that are read together in a pass from the first row to the last."""
+"""Number of rows of a block in a sequential pass."""
 POOL_ROWS = 131_072
-"""Rows that are shuffled together; they are taken from all open row groups, in equal parts."""
+"""Number of rows that are shuffled together; they come from all open row groups, in equal parts."""
 OPEN_GROUPS = 64
-"""Most row groups that are open at a time."""
+"""Largest number of row groups that are open at a time."""
 OPEN_BYTES = 2**27
-"""Most bytes of the open row groups together."""
+"""Largest total size of the open row groups, in bytes."""
 OPEN_BYTES_BY_LABEL = 2**29
-"""The same where rows are sorted by label."""
+"""The same if the rows are sorted by label."""
 FEWEST_OPEN = 8
-"""Fewest open row groups, however large."""
+"""Smallest number of open row groups, however large they are."""
 FEW_GROUPS = 64
-"""Fewer row groups, of which one is larger than a pool, are warned of."""
+"""With fewer row groups, one of which is larger than a pool, a warning is raised."""
 SAMPLE_ROWS = 200_000
-"""So many rows of training say which statistics there are, how these are scaled, and what the level is."""
+"""Number of training rows that are used to choose and scale the statistics, and to set the level."""
 VALID_ROWS = 200_000
-"""So many held-out rows, at the most, are kept to validate on."""
+"""Largest number of held-out rows that are kept for validation."""
 SAMPLE_NUMBERS = 250_000
-"""Of so many numbers of a column bins and ranks are taken."""
+"""Number of values of a column from which bins and ranks are computed."""

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_fsmd.encoding import twice_in
-from sklearn_fsmd.encoding.sources import Block, FactorySource, Group, LeftOut, Look, ParquetSource
+from sklearn_fsmd.encoding.sources import Block, Check, FactorySource, Group, LeftOut, ParquetSource
 from sklearn_fsmd.parameters import warn
 from sklearn_fsmd.training.streaming.holdout import HoldOut
 
@@ -109,14 +109,14 @@ class Dataset:
                 "ones, and training stops too late. Leave it out of one of the two."
             )
 
-    def leave_out(self, look: Look, new_look: Callable[[], Look] | None = None) -> Dataset:
-        """The data set without files that cannot be read as `look` reads them, where these may be left out.
+    def leave_out(self, check: Check, new_check: Callable[[], Check] | None = None) -> Dataset:
+        """Leave out the files for which `check` raises an error, if files may be left out.
 
-        `new_look` makes another one, which has seen no file; see :meth:`ParquetSource.leave_out`.
+        `new_check` creates another one, which has seen no file; see :meth:`ParquetSource.leave_out`.
         """
         if isinstance(self.source, FactorySource) or not self.source.left_out.skips:
             return self
-        self.source.leave_out([*self.features, *self.labels], look, new_look, self._noted)
+        self.source.leave_out([*self.features, *self.labels], check, new_check, self._noted)
         return replace(self, held=HoldOut(self.source.n_rows, 0))
 
     @property

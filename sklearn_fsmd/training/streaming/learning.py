@@ -69,7 +69,7 @@ def first_pass(estimator: Any, dataset: Dataset, seed: int, growth: Growth | Non
             with block.named():
                 X = read_table(estimator, dataset.features_of(block.frame), reset=first is None and growth is None)
                 if first is None and growth is None:
-                    encoder.take_columns(dataset.source.telling(X))
+                    encoder.take_columns(dataset.source.with_column_kinds(X))
                     _keep_little(encoder, counter, seed)
                 first = first or block
                 if growth is None:

@@ -40,7 +40,7 @@ class Trial:
                     known.encode_part(self.dataset.targets_of(block.frame), self.dataset.weights_of(block.frame))
                 else:
                     encoder = InputEncoder(self.estimator)
-                    encoder.take_columns(self.dataset.source.telling(X))
+                    encoder.take_columns(self.dataset.source.with_column_kinds(X))
                     encoder.update(X)
                     _refuse_other_widths(encoder, widths)
                     targets = block.frame[listed(self.dataset.targets)]

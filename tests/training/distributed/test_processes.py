@@ -215,7 +215,7 @@ def test_what_a_function_makes_cannot_be_dealt():
     from sklearn_fsmd.encoding.sources.factory import FactorySource
 
     source = FactorySource(lambda: iter([pd.DataFrame({"x": [1]})]))
-    with pytest.raises(ValueError, match="Several processes deal the row groups of files to each other"):
+    with pytest.raises(ValueError, match="Several processes share the row groups of files"):
         source.in_order(0)
 
 

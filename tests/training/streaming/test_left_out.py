@@ -320,7 +320,7 @@ def test_a_file_that_is_left_out_gives_a_column_no_type(tmp_path):
     write(tmp_path / "3.parquet", X[:200].assign(extra="x"), Y[:200])
     with (
         pytest.warns(UserWarning, match="2 of 4 files are left out"),
-        pytest.raises(ValueError, match=r"says that column 'extra' is int64, by which the others were judged"),
+        pytest.raises(ValueError, match=r"says that column 'extra' is int64, and other files were compared with that"),
     ):
         FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, on_error="skip")
 

@@ -141,14 +141,14 @@ def test_a_function_that_makes_frames(data):
     ("source", "error", "message"),
     [
         ("nowhere.parquet", FileNotFoundError, "nowhere.parquet is not there"),
-        ("nowhere/*.parquet", FileNotFoundError, "No file is named like nowhere/"),
+        ("nowhere/*.parquet", FileNotFoundError, "No file matches nowhere/"),
         ("nosuch://bucket/a.parquet", OSError, "nosuch://bucket/a.parquet cannot be reached"),
         ("http://127.0.0.1:9/a.parquet", (OSError, ImportError), "http://127.0.0.1:9/a.parquet cannot be reached"),
         ([], ValueError, "The list of files is empty"),
         (7, TypeError, "A data set is a path, a glob, .* Got int"),
         (pd.DataFrame({"click": [0]}), TypeError, "A DataFrame is for `fit`"),
         (iter([]), TypeError, "An iterator can be read only once"),
-        (lambda: iter([]), ValueError, "has made no table"),
+        (lambda: iter([]), ValueError, "returned no table with rows"),
         (lambda: 5, TypeError, "must return an iterator of DataFrames. It returned int"),
         (lambda: [{"a": 1}], TypeError, "Table 0 of the data set must be a DataFrame. Got dict"),
         (
@@ -195,7 +195,7 @@ def damaged(path, X, Y, how):
         ("pages", "b.parquet cannot be read"),
         ("no target", "b.parquet has no column 'click', which .*a.parquet has"),
         ("no feature", "b.parquet has no column 'price', which .*a.parquet has"),
-        ("one more", "b.parquet has the column 'extra', which .*a.parquet has not"),
+        ("one more", "b.parquet has the column 'extra', which .*a.parquet does not have"),
         ("strings", r"Column 'visits' is int64 in .*a.parquet and \w*string in .*b.parquet"),
         ("lists", r"Column 'city' is \w*string in .*a.parquet and list<.*> in .*b.parquet"),
         ("infinity", "In .*b.parquet, rows 300 to 449 .*: Input X contains infinity"),
@@ -410,7 +410,7 @@ def test_selectors_are_given_the_first_rows():
 
 def test_what_a_table_tells_is_kept_without_the_table():
     frame = pd.DataFrame(np.random.rand(1000, 3), columns=[*"abc"])
-    for values in FactorySource(lambda: iter([frame])).told.values():
+    for values in FactorySource(lambda: iter([frame])).examples.values():
         kept = values.to_numpy()
         assert (kept if kept.base is None else kept.base).size <= 100
 
