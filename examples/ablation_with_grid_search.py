@@ -1,8 +1,8 @@
 """An ablation as one grid search
 ==============================
 
-The paper's comparison: which part of the network pays? Twelve combinations of low-order part, extractor and link are
-trained and compared on the same rows.
+The comparison of the paper: how much does each part of the network contribute? Twelve combinations of low-order part,
+extractor and link are trained and compared on the same rows.
 """
 
 # sphinx_gallery_thumbnail_path = 'stored/ablation_with_grid_search_1.png'
@@ -38,7 +38,7 @@ def main(n_samples: int = 20_000) -> pd.DataFrame:
 
 
 def draw(results: pd.DataFrame) -> None:
-    """A line per combination, the best at the top."""
+    """Draw a line per combination, the best at the top."""
     from matplotlib import pyplot as plt
 
     parts = results[["low_order", "extractor", "link"]].astype(object).fillna("none").agg(", ".join, axis=1)[::-1]

@@ -5,8 +5,8 @@ Train FSMD, Shared-Bottom and single-task models, and compare them::
 
     python examples/demo.py [--data funnel|kuairand|census]
 
-The simulated funnel comes with its true probabilities, so there the error of the predicted ones is known; on real data
-the calibration error stands in its place.
+For the simulated funnel the true probabilities are known, so the error of the predictions is shown. For real data the
+calibration error is shown instead.
 """
 
 import argparse
@@ -29,7 +29,7 @@ class Split(NamedTuple):
 
 
 class Task(NamedTuple):
-    """A data set, cut into three, the true probabilities of the test part where they are known, and the models."""
+    """A data set in three parts, the true probabilities of the test part if they are known, and the models."""
 
     train: Split
     valid: Split
@@ -47,14 +47,14 @@ def funnel(n_samples: int | None) -> Task:
 
 
 def kuairand(n_samples: int | None) -> Task:
-    """By time: what is to come is not learned from."""
+    """Split by time, so that no later rows are trained on."""
     days = [("2022-04-25", "2022-05-03"), ("2022-05-04", "2022-05-04"), ("2022-05-05", "2022-05-06")]
     parts = [fetch_kuairand_pure(start=start, end=end, return_X_y=True) for start, end in days]
     return Task(*(Split(X[:n_samples], Y[:n_samples]) for X, Y in parts), None, MODELS)
 
 
 def census(n_samples: int | None) -> Task:
-    """Marriage is no step after income: the link is "independent", so FS takes the place of FSMD."""
+    """Marriage is not a step after income: the link is "independent", so FS is used instead of FSMD."""
     parts = [fetch_census_income(subset=subset, return_X_y=True) for subset in ("train", "validation", "test")]
     return Task(*(Split(X[:n_samples], Y[:n_samples]) for X, Y in parts), None, {"FS": FSClassifier, **BASELINES})
 
@@ -65,7 +65,7 @@ LOADERS = {"funnel": funnel, "kuairand": kuairand, "census": census}
 
 
 def evaluate(task: Task) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
-    """AUC and error of each model and target, and the predictions."""
+    """Train the models; return AUC and error of each model and target, and the predictions."""
     rows, predictions = [], {}
     for name, cls in task.models.items():
         start = time.perf_counter()
@@ -83,7 +83,7 @@ def evaluate(task: Task) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
 
 
 def draw(task: Task, table: pd.DataFrame, predictions: dict[str, np.ndarray], path: Path) -> None:
-    """On the left what the tasks gain by being learned together, on the right how true the probabilities are."""
+    """Draw the gain of learning the tasks together on the left, and the calibration on the right."""
     import matplotlib
 
     matplotlib.use("Agg")

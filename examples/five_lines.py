@@ -1,7 +1,7 @@
 """Five lines
 ==========
 
-A table with users, items and missing values goes in, probabilities of a click and of a conversion come out.
+The input is a table with users, items and missing values. The output is the probabilities of a click and a conversion.
 """
 
 from sklearn_fsmd import FSMDClassifier
@@ -14,18 +14,18 @@ auc = model.score(X[5000:], Y[5000:])
 print(f"mean AUC {auc:.3f}; the first three rows, P(click) and P(conversion):\n{p[:3].round(3)}")
 
 # %%
-# What X holds. Categories, numbers and gaps are read as they are.
+# The columns of X. Categories, numbers and missing values need no preprocessing.
 
 print(X.head(3).to_string())
 
 # %%
-# How the fit went, epoch by epoch. The best look at the validation rows is kept.
+# Training, epoch by epoch. The model keeps the parameters of the best validation check.
 
 from sklearn_fsmd.plotting import HistoryDisplay
 
 display = HistoryDisplay.from_estimator(model)
 
 # %%
-# scikit-learn's picture of the model. Its question mark leads to the page of the class.
+# scikit-learn's diagram of the model. Its question mark links to the documentation of the class.
 
 model

@@ -1,10 +1,11 @@
-"""A log that goes on
-==================
+"""A log that grows
+================
 
-What happened before each impression, a model, and a daily update without training again.
+History features of each impression, a model, and a daily update without training again.
 
-Tastes drift in this log of 30 days, so what has just happened tells more than what is long ago. The model is trained
-on 25 days. On each of the last five its rows are scored, and then added to the history, but not to the training.
+The preferences of users drift in this log of 30 days, so recent events are more informative than old ones. The model is
+trained on 25 days. On each of the last five days, the rows of the day are scored, and then added to the history. The
+model is not trained on them.
 """
 
 import pandas as pd
@@ -25,7 +26,7 @@ def main(n_samples: int = 40_000) -> pd.DataFrame:
     keys = ["user_id", "item_id", ["segment", "brand"]]
     history = HistoryFeatures(time="time", keys=keys, delay="1D", half_life="5D", drop=["time"])
     model = FSMDClassifier(validation="last", random_state=0)  # the rows are sorted by time
-    behind = clone(model).set_params(target_statistics=None)  # the history tells the same
+    behind = clone(model).set_params(target_statistics=None)  # the history has the same information
     pipeline = make_pipeline(history, behind).fit(X[train], Y[train])
     without = clone(model).fit(X[train].drop(columns="time"), Y[train])
     rows = {}

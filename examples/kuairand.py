@@ -1,12 +1,12 @@
 """KuaiRand, from the log to a ranking
 ===================================
 
-Real impressions of short videos: what happened before each row, a model of click and long view, its probabilities
-beside what was observed, and one list for a user. The data are downloaded from their publisher (47 MB), or read from
-the folder that the environment variable ``SKLEARN_FSMD_DATA`` names.
+Real impressions of short videos: history features, a model of click and long view, predicted probabilities compared
+with observed rates, and a ranked list for one user. The data are downloaded from their publisher (47 MB), or read from
+the folder in the environment variable ``SKLEARN_FSMD_DATA``.
 
-The log runs on: an event is known to later rows after an hour. The model is trained on 25 April to 2 May 2022, stopped
-on 3 and 4 May, and judged on 5 and 6 May. A conversion is a click with a long view.
+An event enters the history features of later rows after one hour. The model is trained on 25 April to 2 May 2022. Early
+stopping uses 3 and 4 May, and the model is evaluated on 5 and 6 May. A conversion is a click with a long view.
 """
 
 # sphinx_gallery_thumbnail_path = 'stored/kuairand_1.png'
@@ -22,7 +22,7 @@ KEYS = ["user_id", "video_id", "author_id", ["user_id", "tab"], "tab"]
 
 
 def read(n_samples: int | None) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series]:
-    """The impressions with their times, the targets, and the local day of each."""
+    """Return the impressions with their times, the targets, and the local day of each impression."""
     log = fetch_kuairand_pure(start="2022-04-25", end="2022-05-06")
     every = 1 if n_samples is None else max(len(log.data) // n_samples, 1)
     X = log.data.assign(time=log.time)[::every].reset_index(drop=True)
@@ -34,10 +34,10 @@ def read(n_samples: int | None) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series]:
 def main(n_samples: int | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
     X, Y, day = read(n_samples)
     history = HistoryFeatures(time="time", keys=KEYS, delay="1h", drop=["time"])
-    X = history.fit_transform(X, Y)  # what was known an hour before each row
+    X = history.fit_transform(X, Y)  # features as of an hour before each row
     train, valid, test = day <= "05-02", day.between("05-03", "05-04"), day >= "05-05"
 
-    # A history tells what the target statistics tell, and more freshly.
+    # The history contains the information of target statistics, and is more recent.
     model = FSMDClassifier(target_statistics=None, random_state=0)
     model.fit(X[train], Y[train], X_val=X[valid], Y_val=Y[valid])
 
@@ -64,7 +64,7 @@ def main(n_samples: int | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def draw(predictions: pd.DataFrame) -> None:
-    """Mean prediction and observed rate of twentieths of the rows."""
+    """Draw mean predictions against observed rates, in 20 bins of equal size."""
     from matplotlib import pyplot as plt
 
     _, ax = plt.subplots(figsize=(5.5, 5), layout="constrained")

@@ -1,11 +1,11 @@
 """A model card
 ============
 
-Trained on a simulated shop, described on users' later impressions, in one Markdown file::
+Train a model on a simulated shop, and describe it on later impressions in one Markdown file::
 
     python examples/model_card.py [path]
 
-``examples/model_card.md`` is what it writes.
+``examples/model_card.md`` is its output.
 """
 
 # sphinx_gallery_thumbnail_path = 'understanding/reliability.png'

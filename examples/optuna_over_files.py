@@ -1,8 +1,9 @@
 """Optuna over files
 =================
 
-A search for parameters on files that are larger than memory: each trial is a ``fit_dataset``. It needs Optuna,
-``pip install optuna``.
+A hyperparameter search over files that are larger than memory: each trial calls ``fit_dataset``.
+
+Needs ``pip install optuna``.
 """
 
 # sphinx_gallery_thumbnail_path = 'stored/optuna_over_files_1.png'
@@ -33,7 +34,7 @@ def main(n_samples=40_000, n_trials=10, **parameters):
                 "dropout": trial.suggest_float("dropout", 0.0, 0.5),
                 "link": trial.suggest_categorical("link", ["chain", "independent"]),
             }
-            # `validation` names the same rows in each trial. The best look at them is what the model keeps.
+            # `validation` gives all trials the same rows. A model keeps the parameters of the best validation check.
             model = MultiTaskClassifier(**{"max_epochs": 3, "random_state": 0} | parameters | chosen)
             model.fit_dataset(train, TARGETS, validation=valid)
             return max(epoch["valid_auc"] for epoch in model.history_)
@@ -46,7 +47,7 @@ def main(n_samples=40_000, n_trials=10, **parameters):
 
 
 def draw(study):
-    """Each trial, and the best up to it."""
+    """Draw the value of each trial, and the best value so far."""
     from matplotlib import pyplot as plt
 
     values = pd.Series([trial.value for trial in study.trials])

@@ -3,10 +3,10 @@
 
 Cross-stitch units between the tasks' layers, in thirty lines of torch.
 
-An extractor is a module that is made of the number of inputs and the number of tasks, and maps a row to one
-representation per task. Embeddings, FM, towers, links, training and scikit-learn come from the library. This one is of
-I. Misra et al., "Cross-Stitch Networks for Multi-task Learning", CVPR 2016.
-The picture shows the first stitch: how much of its own layer and of the other's each task reads after training.
+An extractor is a module that is built from the number of inputs and the number of tasks, and maps a row to one
+representation per task. The library provides embeddings, FM, towers, links, training and the scikit-learn interface.
+This extractor is from I. Misra et al., "Cross-Stitch Networks for Multi-task Learning", CVPR 2016.
+The picture shows the first stitch after training: how much each task uses of its own layer and of the other task's.
 """
 
 import functools
@@ -20,7 +20,7 @@ from sklearn_fsmd.datasets import make_funnel
 
 
 class CrossStitch(nn.Module):
-    """A layer per task, whose outputs each task then mixes by weights that are learned: (B, I) → (B, K, H)."""
+    """Layers per task; after each layer, every task mixes the outputs of all by learned weights: (B, I) → (B, K, H)."""
 
     def __init__(self, in_features: int, n_tasks: int, dims: tuple[int, ...] = (128, 64)) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ def main(n_samples: int = 20_000) -> tuple[float, np.ndarray]:
     model = MultiTaskClassifier(extractor=extractor, random_state=0).fit(X[train], Y[train])
     score = model.score(X[test], Y[test])
     stitch = model.module_.extractor.stitches[0].detach().numpy()
-    print(f"mean AUC {score:.4f}; the first task's layer reads {stitch[0].tolist()}")
+    print(f"mean AUC {score:.4f}; weights of the layers for the first task: {stitch[0].tolist()}")
     return score, stitch
 
 

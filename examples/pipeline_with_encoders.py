@@ -1,10 +1,10 @@
 """A Pipeline with category_encoders
 =================================
 
-The model reads raw frames by itself. Where a pipeline exists already, it takes what the encoders make of the columns:
-the codes −1, −2 and NaN of unknown and missing values all mean "unknown" to it. A Pipeline hands its Y to every step,
-and the encoders of category_encoders refuse one of two columns: `ForTask` keeps it from them, or gives them the one
-column that a target encoder needs.
+The model accepts raw DataFrames. If you already have a pipeline with encoders, the model accepts their output too: it
+treats the codes −1, −2 and NaN of unknown and missing values as "unknown". A Pipeline passes Y to every step, and the
+encoders of category_encoders refuse a Y with two columns. `ForTask` hides Y from them, or passes the one column that a
+target encoder needs.
 """
 
 import category_encoders
@@ -31,7 +31,7 @@ def main(n_samples: int = 20_000) -> dict[str, float]:
     ids = list(X.columns[X.dtypes == "category"])
     pipeline = Pipeline([("columns", columns), ("model", FSMDClassifier(categorical_features=ids, random_state=0))])
 
-    # An integer cv would not stratify a Y of two columns: name the folds by the sum of the labels.
+    # An integer cv would not stratify a Y of two columns, so stratify by the sum of the labels.
     folds = list(StratifiedKFold(3, shuffle=True, random_state=0).split(X, Y.sum(axis=1)))
     scoring = {name: get_scorer(name) for name in ("click_auc", "conversion_auc", "cvr_auc", "neg_mean_log_loss")}
     results = cross_validate(pipeline, X, Y, cv=folds, scoring=scoring)
@@ -42,7 +42,7 @@ def main(n_samples: int = 20_000) -> dict[str, float]:
 
 
 def draw(means: dict[str, float]) -> None:
-    """The AUCs as bars; a coin has 0.5."""
+    """Draw the AUCs as bars; random predictions have 0.5."""
     import pandas as pd
 
     auc = pd.Series(means).filter(like="_auc")

@@ -1,7 +1,7 @@
 """Click and conversion probabilities
 ==================================
 
-Train on the first rows of a simulated funnel, predict for the last, rank, and look at all predictions at once.
+Train on the first rows of a simulated funnel, predict and rank the last rows, and plot all predictions.
 """
 
 import pandas as pd
@@ -31,7 +31,7 @@ def main(n_samples: int = 20_000) -> tuple[pd.Series, pd.DataFrame]:
 
 
 def draw(predictions: pd.DataFrame) -> None:
-    """Each impression by its two steps; pCTCVR, their product, is the colour."""
+    """Draw each impression by pCTR and pCVR; the colour is pCTCVR, their product."""
     ax = predictions.plot.scatter("pCTR", "pCVR", c="pCTCVR", colormap="viridis", s=6, figsize=(6, 4.5))
     ax.set_title("pCTCVR = pCTR · pCVR")
 

@@ -1,10 +1,10 @@
-"""One list out of two objectives
-==============================
+"""One ranking from two objectives
+===============================
 
-Which weights of click and conversion serve the users' lists best?
+Which weights of click and conversion give the best ranked lists?
 
-The log has a position bias. A bias tower absorbs it, and predictions are made without it. The weights are chosen on
-validation impressions, and the lists are read on others, user by user.
+The log has a position bias. A bias tower absorbs it during training, and predictions are made without it. The weights
+are chosen on validation impressions. The lists of the users are evaluated on test impressions.
 """
 
 import pandas as pd
@@ -18,7 +18,7 @@ VALUE_OF_A_CONVERSION = 4.0  # in clicks
 
 
 def gain(Y: pd.DataFrame) -> pd.Series:
-    """What an impression was worth."""
+    """Return the gain of each impression, in clicks."""
     return Y["click"] + VALUE_OF_A_CONVERSION * Y["conversion"]
 
 
@@ -52,7 +52,7 @@ def main(n_samples: int = 40_000) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame) -> None:
     ax = table["NDCG@5"].plot(style="o", figsize=(6, 4), grid=True, xlim=(-0.5, 3.5))
-    ax.set(ylabel="NDCG@5 of the users' lists", title="What the weights are worth")
+    ax.set(ylabel="NDCG@5 of the users' lists", title="Quality of the lists by weights")
 
 
 if __name__ == "__main__":

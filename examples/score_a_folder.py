@@ -1,8 +1,10 @@
 """Score a folder of files
 =======================
 
-On many processes or machines, by Ray or by Dask; interrupted, it goes on file by file. It needs one of the two,
-``pip install 'sklearn-fsmd[ray]' 'dask[distributed]'``.
+Score the files of a folder in several processes or on several machines, with Ray or Dask. After an interruption, only
+the missing files are scored.
+
+Needs one of the two, ``pip install 'sklearn-fsmd[ray]' 'dask[distributed]'``.
 """
 
 # sphinx_gallery_thumbnail_path = 'stored/score_a_folder_1.png'
@@ -19,7 +21,7 @@ from sklearn_fsmd.scoring import score_file
 
 
 def score(model, source, sink):
-    """One file: what exists already is complete, and is left alone."""
+    """Score one file; an output that exists is complete, and is kept."""
     return score_file(model, source, sink, keep=["user_id", "item_id"], resume=True)
 
 
@@ -40,7 +42,7 @@ def by_dask(model, sources, sinks):
 
 
 def score_folder(model, folder, into, engine):
-    """Score the files of a folder; returns how many rows of each were scored by this call."""
+    """Score the files of a folder; return how many rows of each file this call scored."""
     sources = sorted(map(str, Path(folder).glob("*.parquet")))
     Path(into).mkdir(exist_ok=True)
     sinks = [str(Path(into) / Path(source).name) for source in sources]
@@ -67,7 +69,7 @@ def main(engine="dask", n_samples=20_000, n_files=4):
 
 
 def draw(first, again):
-    """The rows of each file that were scored by the two calls."""
+    """Draw how many rows of each file the two calls scored."""
     calls = pd.DataFrame({"first call": first, "second call": again})
     ax = calls.plot.bar(figsize=(6, 3.5), rot=0, ylim=(0, 1.35 * max(first)))
     ax.set(xlabel="file", ylabel="rows scored", title="One file was lost between the calls")

@@ -1,9 +1,9 @@
 """Optuna: a search that prunes
 =============================
 
-Optuna proposes parameters, watches the AUC of the validation rows after each epoch, and stops a trial that falls behind
-those before it. The best parameters are fitted once more, and the test rows are read once. The picture shows each trial
-and the best one so far.
+Optuna proposes parameters, monitors the AUC of the validation rows after each epoch, and stops trials that fall behind
+earlier ones. A model with the best parameters is fitted again and evaluated once, on the test rows. The picture shows
+each trial and the best one so far.
 
 Needs ``pip install optuna optuna-integration matplotlib``.
 """
@@ -20,7 +20,7 @@ from sklearn_fsmd.datasets import make_funnel
 
 
 def main(n_samples: int = 10_000, n_trials: int = 12) -> tuple[pd.DataFrame, float]:
-    """All trials, and the mean test AUC of the best one."""
+    """Return all trials, and the mean test AUC of the best one."""
     X, Y = make_funnel(n_samples, random_state=0, return_X_y=True)
     ends = [int(n_samples * share) for share in (0.6, 0.8, 1.0)]
     train, valid, test = (slice(start, end) for start, end in zip([0, *ends], ends, strict=False))

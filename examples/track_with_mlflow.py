@@ -1,11 +1,11 @@
 """MLflow: curves and the exported model
 =======================================
 
-One MLflow run holds the parameters, the curves of each task over the epochs, and the model as an ONNX file. The file is
-loaded back as MLflow serves it, and says what the model says.
+One MLflow run stores the parameters, the curves of each task over the epochs, and the model as an ONNX file. The file
+is loaded as MLflow serves it, and its predictions agree with those of the model.
 
-Needs ``pip install mlflow matplotlib``. ``mlflow ui --backend-store-uri sqlite:///build/mlflow/mlflow.db`` shows the
-run.
+Needs ``pip install mlflow matplotlib``. To see the run, start
+``mlflow ui --backend-store-uri sqlite:///build/mlflow/mlflow.db``.
 """
 
 from pathlib import Path
@@ -25,7 +25,7 @@ CURVES = ["train_loss", "valid_loss", "valid_auc", "valid_auc_click", "valid_auc
 
 
 def main(n_samples: int = 20_000, folder: Path = Path("build/mlflow")) -> tuple[pd.DataFrame, float]:
-    """The curves as MLflow has them, and how far the loaded file is from the model."""
+    """Return the curves that MLflow stored, and the largest difference between the loaded file and the model."""
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
@@ -34,7 +34,7 @@ def main(n_samples: int = 20_000, folder: Path = Path("build/mlflow")) -> tuple[
     mlflow.set_experiment("funnel")
 
     X, Y = make_funnel(n_samples, missing=0, random_state=0, return_X_y=True)
-    X = X.astype({"position": float})  # as the file takes numbers
+    X = X.astype({"position": float})  # the ONNX file takes numbers as floats
     train, test = slice(None, n_samples * 4 // 5), slice(n_samples * 4 // 5, None)
     with mlflow.start_run() as run:
         logger = MlflowLogger(create_artifact=False, terminate_after_train=False)
@@ -53,8 +53,8 @@ def main(n_samples: int = 20_000, folder: Path = Path("build/mlflow")) -> tuple[
 
     loaded = mlflow.pyfunc.load_model(logged.model_uri)
     columns = {name: column.to_numpy() for name, column in X[test].items()}  # a DataFrame would need a single output
-    said = loaded.predict(columns)["marginals"]
-    difference = np.abs(said - model.predict_marginals(X[test])).max()
+    predicted = loaded.predict(columns)["marginals"]
+    difference = np.abs(predicted - model.predict_marginals(X[test])).max()
     print(f"{logged.model_uri}: the loaded file differs from the model by at most {difference:.1e}")
 
     history = {name: mlflow.MlflowClient().get_metric_history(run.info.run_id, name) for name in CURVES}

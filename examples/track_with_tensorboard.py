@@ -1,10 +1,10 @@
 """TensorBoard: curves per task
 ==============================
 
-The curves of two models side by side: loss and AUC of each task, epoch by epoch, and in the end the precision and
-recall of each task on rows that neither has seen.
+The curves of two models side by side: loss and AUC of each task, epoch by epoch, and at the end of training the
+precision-recall curve of each task on test rows.
 
-Needs ``pip install tensorboard matplotlib``. ``tensorboard --logdir build/tensorboard`` shows them.
+Needs ``pip install tensorboard matplotlib``. To see the curves, start ``tensorboard --logdir build/tensorboard``.
 """
 
 import shutil
@@ -20,16 +20,16 @@ from sklearn_fsmd.datasets import make_funnel
 
 
 def tag(name: str) -> str:
-    """Which of the pictures a curve belongs to: skorch takes all that is called valid for a loss."""
+    """Return the chart of a curve: by default skorch treats every name with "valid" as a loss."""
     kind = "loss" if name.endswith("loss") else "AUC" if "auc" in name else "time"
     return f"{kind}/{name}"
 
 
 def main(n_samples: int = 20_000, folder: Path = Path("build/tensorboard")) -> pd.DataFrame:
-    """The AUC of each model and task in the last epoch, as the files have it."""
+    """Return the AUC of each model and task in the last epoch, as stored in the files."""
     X, Y = make_funnel(n_samples, random_state=0, return_X_y=True)
     train, test = slice(None, n_samples * 4 // 5), slice(n_samples * 4 // 5, None)
-    shutil.rmtree(folder, ignore_errors=True)  # the curves of a former run would go on in these
+    shutil.rmtree(folder, ignore_errors=True)  # otherwise the new curves would be appended to those of an earlier run
     last, curves = {}, {}
     for name, cls in {"FSMD": FSMDClassifier, "Shared-Bottom": SharedBottomClassifier}.items():
         with SummaryWriter(folder / name) as writer:
@@ -39,9 +39,9 @@ def main(n_samples: int = 20_000, folder: Path = Path("build/tensorboard")) -> p
             for task, labels, scores in zip(model.task_names_, Y[test].to_numpy().T, p.T, strict=True):
                 writer.add_pr_curve(f"test/{task}", labels, scores)
         events = EventAccumulator(str(folder / name)).Reload()
-        of_tasks = {task: events.Scalars(tag(f"valid_auc_{task}")) for task in model.task_names_}
-        last[name] = {task: scalars[-1].value for task, scalars in of_tasks.items()}
-        curves |= {f"{name}, {task}": pd.Series([s.value for s in scalars]) for task, scalars in of_tasks.items()}
+        auc = {task: events.Scalars(tag(f"valid_auc_{task}")) for task in model.task_names_}
+        last[name] = {task: scalars[-1].value for task, scalars in auc.items()}
+        curves |= {f"{name}, {task}": pd.Series([s.value for s in scalars]) for task, scalars in auc.items()}
     pd.DataFrame(curves).plot(marker="o", xlabel="epoch", ylabel="AUC of validation")
     table = pd.DataFrame.from_dict(last, orient="index")
     print(table.to_string(float_format="%.4f"))

@@ -1,8 +1,10 @@
 """Train on a Ray cluster
 ======================
 
-One of its workers is killed in the middle of the training, and the model is as good. It needs Ray,
-``pip install 'sklearn-fsmd[ray]' psutil``.
+A worker is killed in the middle of training. Training continues from a checkpoint, and the model is as good as one that
+was trained in a single process.
+
+Needs ``pip install 'sklearn-fsmd[ray]' psutil``.
 """
 
 # sphinx_gallery_thumbnail_path = 'stored/train_on_ray_1.png'
@@ -24,7 +26,7 @@ TARGETS = ["click", "conversion"]
 
 
 def write(folder, n_samples):
-    """A log in files of several row groups; returns rows to judge by."""
+    """Write a log into files of several row groups; return test rows."""
     X, Y = make_funnel(n_samples + 2000, random_state=0, return_X_y=True)
     table = pd.concat([X, Y], axis=1)[:n_samples]
     for i in range(4):
@@ -34,7 +36,7 @@ def write(folder, n_samples):
 
 
 def kill_a_worker(checkpoint, killed):
-    """Wait until there is a checkpoint to go on from, and kill one of the processes that train."""
+    """Wait for the first checkpoint, and kill one of the training processes."""
     while not checkpoint.exists():
         time.sleep(0.05)
     workers = [p for p in psutil.Process().children(recursive=True) if "RayTrainWorker" in " ".join(p.cmdline())]

@@ -1,10 +1,10 @@
 """Optuna: two objectives at once
 ===============================
 
-How well can clicks and conversions be predicted by one model? Optuna searches for both AUCs, and keeps the trials that
-no other one beats in both: the Pareto front. It chooses the weights of the two tasks, the extractor and the link.
+How well can one model predict both clicks and conversions? Optuna maximises both AUCs, and reports the trials that no
+other trial beats in both: the Pareto front. It searches over the weights of the two tasks, the extractor and the link.
 
-Optuna prunes only where there is one objective; ``search_with_optuna.py`` shows that.
+Optuna prunes trials only if there is one objective; ``search_with_optuna.py`` shows that.
 
 Needs ``pip install optuna matplotlib``.
 """
@@ -22,7 +22,7 @@ from sklearn_fsmd.metrics import auc_per_task
 
 
 def main(n_samples: int = 10_000, n_trials: int = 16, folder: Path = Path("build")) -> pd.DataFrame:
-    """All trials; the column `is_best` says which of them are the front."""
+    """Return all trials; the column `is_best` marks those of the Pareto front."""
     X, Y = make_funnel(n_samples, conflict=0.6, random_state=0, return_X_y=True)
     train, valid = slice(None, n_samples * 4 // 5), slice(n_samples * 4 // 5, None)
 

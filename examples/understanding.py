@@ -1,11 +1,11 @@
 """A model in pictures
 ===================
 
-Importances, a single prediction, reliability, lift, and the front of weights::
+Importances, the explanation of one prediction, reliability, lift, and the Pareto front of ranking weights::
 
     python examples/understanding.py [folder]
 
-The pictures of ``docs/understanding.md`` are made by it.
+It draws the pictures of ``docs/understanding.md``.
 """
 
 # sphinx_gallery_thumbnail_path = 'understanding/importances.png'
@@ -50,8 +50,8 @@ def main(n_samples: int = 20_000) -> tuple[pd.DataFrame, dict[str, Any]]:
     }
     items = item_vectors(model, "item_id")
     unit = items.div((items**2).sum(axis=1) ** 0.5, axis=0)
-    like_the_first = (unit @ unit.iloc[0]).sort_values(ascending=False)
-    print("items like the first:", like_the_first.index[1:6].tolist())
+    similarity = (unit @ unit.iloc[0]).sort_values(ascending=False)
+    print("items most similar to the first:", similarity.index[1:6].tolist())
     return importances.frame, displays
 
 

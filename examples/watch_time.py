@@ -1,11 +1,11 @@
 """Watch time, lists and a history
 ===============================
 
-What a user watched lately, and how long they will watch.
+Predict how long users will watch, from what they watched before.
 
-A log of 30 days holds clicks, conversions, the seconds that were watched after a click, and the last items that each
-user clicked. A grid search compares ways to read that list, and of whom the history tells; it is trained on 25 days and
-judged on the last five. The best model then ranks by expected seconds.
+A log of 30 days contains clicks, conversions, the seconds that were watched after a click, and the last items that each
+user clicked. A grid search compares ways to pool that list, and keys of the history features. It trains on 25 days and
+evaluates on the last five. The best model then ranks by expected seconds.
 """
 
 # sphinx_gallery_thumbnail_path = 'stored/watch_time_1.png'
@@ -31,7 +31,7 @@ def main(n_samples: int = 40_000) -> tuple[pd.DataFrame, pd.DataFrame]:
 
     history = HistoryFeatures(
         keys=["user_id", "item_id"],
-        delay="5D",  # as long as the days that are scored at once
+        delay="5D",  # the time span that is scored at once
         drop=["time"],
         value_targets=["watch_seconds"],
     )
@@ -39,7 +39,7 @@ def main(n_samples: int = 40_000) -> tuple[pd.DataFrame, pd.DataFrame]:
         value_targets=["watch_seconds"],
         value_parents={"watch_seconds": "click"},
         shared_embeddings={"last_items": "item_id"},
-        target_statistics=None,  # a history tells the same
+        target_statistics=None,  # the history has the same information
         validation="last",
         random_state=0,
     )

@@ -1,1 +1,1 @@
-"""A server for a file of `to_onnx`. It needs numpy, onnxruntime and FastAPI, and neither torch nor sklearn_fsmd."""
+"""A server for a file written by `to_onnx`. It needs numpy, onnxruntime and FastAPI, but not torch or sklearn_fsmd."""

@@ -9,7 +9,7 @@ def main() -> None:
         from serving.settings import read_settings
     except ImportError as error:
         raise SystemExit(
-            f"The server lacks a package ({error}). It needs neither torch nor sklearn_fsmd: "
+            f"The server needs a package that is not installed ({error}). Install them by: "
             "pip install numpy onnxruntime fastapi uvicorn prometheus-client."
         ) from error
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

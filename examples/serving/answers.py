@@ -1,4 +1,4 @@
-"""What the server answers: the scores of rows, or their order."""
+"""The responses: scores of rows, or a ranking."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,14 +10,14 @@ from serving.refusal import RefusalError, shown
 from serving.rows import inputs_of_rows
 
 TINY = np.finfo(np.float32).tiny
-"""What a factor of a score is at least, as in Python."""
+"""Lower bound of the factors of a score, as in `sklearn_fsmd`."""
 LARGEST_WEIGHT = 1000.0
 
 
 def score(model: ModelFile, rows: Sequence[Any]) -> dict[str, Any]:
-    """Named probabilities, conditionals, values and the score of each row."""
+    """Return the probabilities, conditionals and values of each row by name, and its score."""
     outputs = _outputs(model, rows)
-    tasks = [
+    columns = [
         (name, [dict(zip(names, row, strict=True)) for row in outputs[output].tolist()])
         for name, output, names in (
             ("probabilities", "marginals", model.task_names),
@@ -26,28 +26,34 @@ def score(model: ModelFile, rows: Sequence[Any]) -> dict[str, Any]:
         )
     ]
     scores = np.minimum(outputs["rank_score"], np.finfo(np.float64).max).tolist()
-    named = [*tasks, ("rank_score", scores)]
-    keys = [name for name, _ in named]
-    answers = [dict(zip(keys, row, strict=True)) for row in zip(*(column for _, column in named), strict=True)]
+    columns = [*columns, ("rank_score", scores)]
+    keys = [name for name, _ in columns]
+    answers = [dict(zip(keys, row, strict=True)) for row in zip(*(column for _, column in columns), strict=True)]
     return {"model": model.version, "rows": answers}
 
 
 def rank(model: ModelFile, rows: Sequence[Any], weights: Any) -> dict[str, Any]:
-    """The order of the rows, the best first, the score of each row, and the exponents that it comes of."""
+    """Return the order of the rows, best first, the score of each row, and the exponents of the score."""
     exponents = _exponents(model, weights)
     outputs = _outputs(model, rows)
     factors = np.hstack((outputs["marginals"], outputs["values"]))
     logs = np.log(np.maximum(factors, TINY), dtype=np.float64) @ exponents
     order = np.argsort(-logs, kind="stable")
     scores = np.exp(np.minimum(logs, np.log(np.finfo(np.float64).max)))
-    used = dict(zip(model.factor_names, exponents.tolist(), strict=True))
-    return {"model": model.version, "weights": used, "order": order.tolist(), "scores": scores.tolist()}
+    weights = dict(zip(model.factor_names, exponents.tolist(), strict=True))
+    return {"model": model.version, "weights": weights, "order": order.tolist(), "scores": scores.tolist()}
 
 
 def _outputs(model: ModelFile, rows: Sequence[Any]) -> dict[str, np.ndarray]:
-    """What the file says of the rows, all of it finite; "values" are there in any case."""
+    """Return the outputs of the model for the rows; "values" is always among them.
+
+    Raises
+    ------
+    RefusalError
+        If an output is not finite.
+    """
     n_tasks, n_values = len(model.task_names), len(model.value_names)
-    none = np.empty((len(rows), 0), np.float32)
+    no_values = np.empty((len(rows), 0), np.float32)
     if not rows:
         empty = np.empty((0, n_tasks), np.float32)
         return {
@@ -56,7 +62,7 @@ def _outputs(model: ModelFile, rows: Sequence[Any]) -> dict[str, np.ndarray]:
             "rank_score": np.empty(0),
             "values": np.empty((0, n_values), np.float32),
         }
-    outputs = {"values": none, **model.run(inputs_of_rows(rows, model.columns, model.not_needed))}
+    outputs = {"values": no_values, **model.run(inputs_of_rows(rows, model.columns, model.not_needed))}
     finite = np.isfinite(np.hstack((outputs["marginals"], outputs["conditionals"], outputs["values"]))).all(axis=1)
     if not finite.all():
         row = int(np.argmin(finite))
@@ -67,7 +73,7 @@ def _outputs(model: ModelFile, rows: Sequence[Any]) -> dict[str, np.ndarray]:
 
 
 def _exponents(model: ModelFile, weights: Any) -> np.ndarray:
-    """The exponents of the score; those of the file unless a request has its own."""
+    """Return the exponents of the score: those of the request, or else those of the file."""
     if weights is None:
         return model.rank_weights
     names = model.factor_names

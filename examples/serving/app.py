@@ -1,4 +1,4 @@
-"""The endpoints."""
+"""The endpoints of the server."""
 
 import asyncio
 import logging
@@ -39,7 +39,7 @@ def create_app(settings: Settings, traffic: Traffic) -> FastAPI:
 
     app = FastAPI(lifespan=lifespan, redoc_url=None)
     app.add_middleware(TrafficMiddleware, traffic=traffic, metrics=metrics)
-    app.openapi = lambda: page_of(store.state.model, settings)  # of the file that is in use now
+    app.openapi = lambda: page_of(store.state.model, settings)  # describes the file that is in use now
 
     @app.exception_handler(RefusalError)
     async def refuse(request: Request, error: RefusalError) -> JSONResponse:
@@ -51,7 +51,7 @@ def create_app(settings: Settings, traffic: Traffic) -> FastAPI:
         return JSONResponse({"detail": "The server failed; its log says why."}, 500)
 
     async def answer(request: Request, compute: Any) -> JSONResponse:
-        """Read the body and compute the answer in a thread, so that other requests are heard meanwhile."""
+        """Read the body and compute the answer in a thread, so that the event loop stays free for other requests."""
         body = await read_body(request, settings)
         model, error = store.state
         if model is None:
@@ -60,7 +60,7 @@ def create_app(settings: Settings, traffic: Traffic) -> FastAPI:
             return await anyio.to_thread.run_sync(partial(compute, model, body, request.url.path), limiter=workers)
         except RefusalError:
             raise
-        except Exception as failure:  # here, where it passes `TrafficMiddleware`, as all answers do
+        except Exception as failure:  # handled here, so that the response passes `TrafficMiddleware`
             return await fail(request, failure)
 
     def score(model: ModelFile, body: bytes, path: str) -> JSONResponse:
@@ -89,7 +89,7 @@ def create_app(settings: Settings, traffic: Traffic) -> FastAPI:
 
     @app.get("/ready")
     async def ready() -> JSONResponse:
-        """Whether requests should come here; `error` says why the newest file is not in use, if it is not."""
+        """Whether requests should be sent here; `error` gives the reason if the newest file is not in use."""
         model, error = store.state
         is_ready = model is not None and not traffic.is_stopping
         error = "The server is stopping." if traffic.is_stopping else error

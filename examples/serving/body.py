@@ -10,11 +10,11 @@ from serving.refusal import RefusalError, shown
 from serving.settings import Settings
 
 SURPLUS = 16
-"""How many times as much as it may send a client can get rid of before the connection is closed."""
+"""A body of more than this many times the limit is not read to its end: the connection is closed."""
 
 
 async def read_body(request: Request, settings: Settings) -> bytes:
-    """The bytes, if they may be JSON and are not too many."""
+    """Return the bytes of the body, after checks of the headers and the size."""
     _check_headers(request)
     try:
         async with asyncio.timeout(settings.body_seconds):
@@ -27,7 +27,7 @@ async def read_body(request: Request, settings: Settings) -> bytes:
 
 
 async def _read(request: Request, limit: int) -> bytes:
-    """The body. What is too much is read and thrown away: clients hear the answer only when they have sent all."""
+    """Return the body. Bytes beyond the limit are read and discarded: clients read the answer after sending all."""
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)
@@ -53,15 +53,15 @@ def _check_headers(request: Request) -> None:
 
 
 def parse(body: bytes, fields: tuple[str, ...], max_rows: int) -> dict[str, Any]:
-    """The fields of a request, of which `rows` is one.
+    """Return the fields of a request; `rows` is one of them.
 
     Raises
     ------
     RefusalError
-        If the body is no JSON or has other fields; what is wrong in a row is found later.
+        If the body is not JSON or has other fields. The rows are checked later.
     """
     try:
-        content = json.loads(body.decode(), object_pairs_hook=_without_twins)
+        content = json.loads(body.decode(), object_pairs_hook=_object_with_unique_keys)
     except RecursionError:
         raise RefusalError(400, "The JSON is nested too deeply. Rows are lists of flat objects.") from None
     except UnicodeDecodeError as error:
@@ -80,10 +80,10 @@ def parse(body: bytes, fields: tuple[str, ...], max_rows: int) -> dict[str, Any]
     return content
 
 
-def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
+def _object_with_unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    unique = dict(pairs)
+    if len(unique) < len(pairs):
         seen: set[str] = set()
-        twin = next(name for name, _ in pairs if name in seen or seen.add(name))
-        raise ValueError(f"an object has the key {shown(twin)} twice.")
-    return made
+        duplicate = next(name for name, _ in pairs if name in seen or seen.add(name))
+        raise ValueError(f"an object has the key {shown(duplicate)} twice.")
+    return unique

@@ -1,4 +1,4 @@
-"""What Prometheus reads."""
+"""Metrics for Prometheus."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -8,13 +8,13 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10
 class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        own = {"registry": self._registry}
-        self._requests = Counter("serving_requests_total", "Answers by path and status.", ["path", "status"], **own)
-        self._seconds = Histogram("serving_request_seconds", "Time of a request.", ["path"], buckets=SECONDS, **own)
-        self._rows = Counter("serving_rows_total", "Rows that were scored.", ["path"], **own)
-        self._loads = Counter("serving_model_loads_total", "Files opened, by result.", ["result"], **own)
-        self._is_current = Gauge("serving_model_is_current", "1 if the file that is there is the one in use.", **own)
-        self._loaded_at = Gauge("serving_model_loaded_timestamp_seconds", "When the model in use was opened.", **own)
+        common = {"registry": self._registry}
+        self._requests = Counter("serving_requests_total", "Answers by path and status.", ["path", "status"], **common)
+        self._seconds = Histogram("serving_request_seconds", "Time of a request.", ["path"], buckets=SECONDS, **common)
+        self._rows = Counter("serving_rows_total", "Rows that were scored.", ["path"], **common)
+        self._loads = Counter("serving_model_loads_total", "Files opened, by result.", ["result"], **common)
+        self._is_current = Gauge("serving_model_is_current", "1 if the newest file is the one in use.", **common)
+        self._loaded_at = Gauge("serving_model_loaded_timestamp_seconds", "When the model in use was opened.", **common)
         for result in ("ok", "failed"):
             self._loads.labels(result)
 

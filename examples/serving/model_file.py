@@ -1,4 +1,4 @@
-"""A file of `to_onnx`: opened, checked, and asked."""
+"""Open, check and run a file written by `to_onnx`."""
 
 import json
 from hashlib import sha256
@@ -11,7 +11,7 @@ import onnxruntime
 from serving.columns import inputs_of
 
 FORMAT = 1
-"""Of `to_onnx`, which raises it when inputs, outputs or metadata change their meaning."""
+"""Format of `to_onnx`, which raises it when inputs, outputs or metadata change their meaning."""
 
 
 class BrokenFileError(Exception):
@@ -19,35 +19,35 @@ class BrokenFileError(Exception):
 
 
 class ModelFile:
-    """An open file. It does not change, and any number of threads may use it.
+    """An open model file. It is immutable and thread-safe.
 
     Attributes
     ----------
-    columns : what a row must have, see "Metadata" in docs/serving.md.
-    not_needed : what a row may have beside them.
-    task_names, value_names : what the outputs are of.
-    rank_weights : the exponents of the score, those of the tasks and then those of the values.
-    version : the first digits of a hash of the metadata, which hold the exponents and hashes of weights and encoding.
+    columns : the columns that a row must have, see "Metadata" in docs/serving.md.
+    not_needed : further columns that a row may have; they are ignored.
+    task_names, value_names : names of the binary targets and of the value targets.
+    rank_weights : the exponents of the score, of the tasks and then of the values.
+    version : the first digits of a hash of the metadata, which contain exponents and hashes of weights and encoding.
     """
 
     def __init__(self, path: Path) -> None:
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1  # requests run side by side instead
+        options.intra_op_num_threads = 1  # requests run in parallel instead
         options.log_severity_level = 4
         try:
             self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime has a class for each cause
+        except Exception as error:  # onnxruntime has many error classes
             raise BrokenFileError(f"onnxruntime cannot open it: {_first_line(error)}") from error
         try:
             self._read_metadata(self._session.get_modelmeta().custom_metadata_map)
-        except Exception as error:  # whatever somebody has written there
+        except Exception as error:  # metadata may hold anything
             raise BrokenFileError(f"its metadata are not those of to_onnx ({error!r})") from error
         self._outputs = [output.name for output in self._session.get_outputs()]
-        self._try()
+        self._score_missing_row()
 
     def _read_metadata(self, metadata: dict[str, str]) -> None:
-        if (found := json.loads(metadata["format"])) != FORMAT:
-            raise ValueError(f"format {found!r}, and this server reads format {FORMAT}")
+        if (version := json.loads(metadata["format"])) != FORMAT:
+            raise ValueError(f"format {version!r}, and this server reads format {FORMAT}")
         self.columns: list[dict[str, Any]] = json.loads(metadata["columns"])
         self.not_needed: list[str] = json.loads(metadata["not_needed"])
         self.task_names: list[str] = json.loads(metadata["task_names"])
@@ -57,7 +57,7 @@ class ModelFile:
         self.version = sha256(json.dumps(metadata, sort_keys=True).encode()).hexdigest()[:12]
 
     def _check(self) -> None:
-        """Raise ValueError or TypeError for what no file of `to_onnx` has, and requests would stumble over."""
+        """Raise ValueError or TypeError for metadata that `to_onnx` does not write and that would fail in requests."""
         names = [column["name"] for column in self.columns]
         for what, listed in (("columns", [*names, *self.not_needed]), ("targets", self.factor_names)):
             if not all(isinstance(name, str) for name in listed):
@@ -67,13 +67,13 @@ class ModelFile:
         if self.rank_weights.shape != (len(self.factor_names),) or not np.isfinite(self.rank_weights).all():
             raise ValueError(f"the exponents {self.rank_weights.tolist()} are not those of {self.factor_names}")
 
-    def _try(self) -> None:
-        """Score a row in which everything is missing."""
-        given: dict[str, np.ndarray] = {}
+    def _score_missing_row(self) -> None:
+        """Score a row in which everything is missing, and check the outputs."""
+        inputs: dict[str, np.ndarray] = {}
         try:
             for column in self.columns:
-                given |= inputs_of(column, [None])
-            shapes = {name: output.shape for name, output in self.run(given).items()}
+                inputs |= inputs_of(column, [None])
+            shapes = {name: output.shape for name, output in self.run(inputs).items()}
         except Exception as error:
             raise BrokenFileError(f"it cannot score a row of missing values: {_first_line(error)}") from error
         n_tasks, n_values = len(self.task_names), len(self.value_names)
@@ -82,13 +82,13 @@ class ModelFile:
         if shapes != expected:
             raise BrokenFileError(f"its outputs are {shapes}, and its metadata announce {expected}")
 
-    def run(self, given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The outputs by name."""
-        return dict(zip(self._outputs, self._session.run(None, given), strict=True))
+    def run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the outputs by name."""
+        return dict(zip(self._outputs, self._session.run(None, inputs), strict=True))
 
     @property
     def factor_names(self) -> list[str]:
-        """What the score multiplies."""
+        """Names of the factors of the score."""
         return [*self.task_names, *self.value_names]
 
 

@@ -1,4 +1,4 @@
-"""The OpenAPI page, made of what the file says of its columns and targets."""
+"""The OpenAPI page, made from the columns and targets of the model file."""
 
 from typing import Any
 
@@ -29,16 +29,16 @@ REFUSALS = {
 
 
 def page_of(model: ModelFile | None, settings: Settings) -> Schema:
-    """The page; without a model its rows are any objects."""
+    """Return the page; without a model its rows are any objects."""
     version = "no model" if model is None else model.version
     return {
         "openapi": "3.1.0",
         "info": {"title": "A model of sklearn_fsmd", "version": version, "description": _description(model)},
         "paths": {
-            "/score": {"post": _operation("Score rows", "ScoreRequest", "Scores")},
-            "/rank": {"post": _operation("Order candidates, the best first", "RankRequest", "Order")},
-            "/health": {"get": _look("Whether the process runs", "Health")},
-            "/ready": {"get": _look("Whether requests should be sent here", "Ready", "503")},
+            "/score": {"post": _post_operation("Score rows", "ScoreRequest", "Scores")},
+            "/rank": {"post": _post_operation("Order candidates, the best first", "RankRequest", "Order")},
+            "/health": {"get": _get_operation("Whether the process runs", "Health")},
+            "/ready": {"get": _get_operation("Whether requests should be sent here", "Ready", "503")},
             "/metrics": {
                 "get": {
                     "summary": "Metrics for Prometheus",
@@ -53,8 +53,8 @@ def page_of(model: ModelFile | None, settings: Settings) -> Schema:
 def _description(model: ModelFile | None) -> str:
     if model is None:
         return "No model is loaded."
-    said = f"Probabilities of {', '.join(model.task_names)}"
-    return said + (f"; expected values of {', '.join(model.value_names)}." if model.value_names else ".")
+    probabilities = f"Probabilities of {', '.join(model.task_names)}"
+    return probabilities + (f"; expected values of {', '.join(model.value_names)}." if model.value_names else ".")
 
 
 def _schemas(model: ModelFile | None, settings: Settings) -> dict[str, Schema]:
@@ -106,11 +106,11 @@ def _column(column: dict[str, Any]) -> Schema:
 
 
 def _weights(names: list[str]) -> Schema:
-    """Some of the names with a number each, of which one is not 0; null takes the weights of the file."""
+    """Return the schema of weights: a number for some of the names, at least one not 0; null for those of the file."""
     number = {"type": "number", "minimum": -LARGEST_WEIGHT, "maximum": LARGEST_WEIGHT}
-    some = [{"properties": {name: {"not": {"const": 0}}}, "required": [name]} for name in names]
+    one_not_zero = [{"properties": {name: {"not": {"const": 0}}}, "required": [name]} for name in names]
     weights = {**_object(dict.fromkeys(names, number)), "required": []}
-    return _or_null({**weights, "anyOf": some} if some else weights)
+    return _or_null({**weights, "anyOf": one_not_zero} if one_not_zero else weights)
 
 
 def _or_null(schema: Schema) -> Schema:
@@ -138,11 +138,11 @@ def _answer(description: str, name: str) -> Schema:
     return {"description": description, "content": {"application/json": {"schema": _ref(name)}}}
 
 
-def _operation(summary: str, request: str, answer: str) -> Schema:
+def _post_operation(summary: str, request: str, answer: str) -> Schema:
     refusals = {status: _answer(text, "Refusal") for status, text in REFUSALS.items()}
     body = {"required": True, "content": {"application/json": {"schema": _ref(request)}}}
     return {"summary": summary, "requestBody": body, "responses": {"200": _answer(answer, answer), **refusals}}
 
 
-def _look(summary: str, answer: str, *more: str) -> Schema:
-    return {"summary": summary, "responses": {status: _answer(answer, answer) for status in ("200", *more)}}
+def _get_operation(summary: str, answer: str, *more_statuses: str) -> Schema:
+    return {"summary": summary, "responses": {status: _answer(answer, answer) for status in ("200", *more_statuses)}}

@@ -1,4 +1,4 @@
-"""A request that is not answered as asked: the status, and one sentence for whoever sent it."""
+"""The error of a request that is refused: a status, and one sentence for the client."""
 
 import json
 from typing import Any
@@ -16,14 +16,14 @@ class RefusalError(Exception):
 
 
 def bad_value(row: int, column: str, text: str) -> RefusalError:
-    """A value that the column cannot hold; `text` says what it is and what to send."""
+    """Return the error of a value that the column cannot hold; `text` describes it and what to send instead."""
     return RefusalError(422, f"Row {row}, column {column!r}: {text}", row=row, column=column)
 
 
 def shown(value: Any) -> str:
-    """A value of JSON as it is in JSON, cut off where it is long."""
+    """Return a value as JSON, truncated if it is long."""
     try:
         text = json.dumps(value)
-    except (ValueError, RecursionError):  # an integer of thousands of digits, say
+    except (ValueError, RecursionError):  # for example an integer with thousands of digits
         text = f"a {type(value).__name__} that is too large to be shown"
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,4 +1,4 @@
-"""The file that is served, and the next one: it is looked at again and again, and opened when it has been replaced."""
+"""Watch the model file, and open it again when it has been replaced."""
 
 import asyncio
 import logging
@@ -13,35 +13,35 @@ log = logging.getLogger("serving")
 
 
 class Stamp(NamedTuple):
-    """By what a file is told from the one before."""
+    """Identity of a version of the file."""
 
     inode: int
     size: int
     modified: int
     changed: int
-    """Its owner or mode too: a file that could not be read may be readable then."""
+    """Changes with the owner and the mode too: a file that could not be read may be readable then."""
 
 
 class State(NamedTuple):
-    """What is served, and why the file that is there now is not, if it is not.
+    """The model that is served, and the error of the newest file if that is not served.
 
-    `model` is None before a file could be opened.
+    `model` is None until a file could be opened.
     """
 
     model: ModelFile | None
     error: str | None
 
 
-def _described(column: dict[str, Any]) -> str:
-    """How a value of a column is sent."""
+def _description(column: dict[str, Any]) -> str:
+    """Describe how values of a column are sent."""
     width, separator = column.get("width"), column.get("separator")
     more = f" of {width} numbers" if width else "" if separator is None else f", or with {separator!r} in between"
     return f"{column['holds']}, {column['type']}{more}"
 
 
 def _change_of_rows(former: ModelFile, model: ModelFile) -> str:
-    """What clients of the former model have to send in another way; empty if nothing."""
-    before, now = ({column["name"]: _described(column) for column in one.columns} for one in (former, model))
+    """Describe what clients of the former model must change; empty if nothing."""
+    before, now = ({column["name"]: _description(column) for column in one.columns} for one in (former, model))
     gone = [name for name in [*before, *former.not_needed] if name not in now and name not in model.not_needed]
     changes = [f"{name!r} is new ({now[name]})" for name in now if name not in before]
     changes += [f"{name!r} is refused" for name in gone]
@@ -54,9 +54,9 @@ def _change_of_rows(former: ModelFile, model: ModelFile) -> str:
 
 
 class ModelStore:
-    """The model in use. `state` is swapped as a whole, after log and metrics know of it.
+    """The model in use. `state` is replaced in one assignment, after log and metrics are updated.
 
-    A request that took a model ends with it.
+    A request uses one model from start to end.
     """
 
     def __init__(self, path: Path, metrics: Metrics) -> None:
@@ -65,7 +65,7 @@ class ModelStore:
         self._seen: Stamp | str = "nothing"
 
     def refresh(self) -> None:
-        """Open the file if it is another one than at the last look; keep the former if that fails."""
+        """Open the file if it has changed since the last check; keep the former model if that fails."""
         stamp = self._stamp()
         if stamp == self._seen:
             return
@@ -76,7 +76,7 @@ class ModelStore:
                 model = ModelFile(self.path)
             except BrokenFileError as error:
                 if self._stamp() != stamp:
-                    return  # it is being written; the next look finds what has become of it
+                    return  # it is being written; the next check opens the complete file
                 self._keep(f"{self.path} is not served: {error}")
             else:
                 if self._stamp() != stamp:
@@ -85,13 +85,13 @@ class ModelStore:
         self._seen = stamp
 
     async def watch(self, seconds: float) -> None:
-        """Look at the file until the task is cancelled."""
+        """Check the file regularly until the task is cancelled."""
         while True:
             await asyncio.sleep(seconds)
             try:
                 await asyncio.to_thread(self.refresh)
-            except Exception:  # the watch must go on, whatever a look ends in
-                log.exception("The look at %s failed", self.path)
+            except Exception:  # no error may end the watch
+                log.exception("The check of %s failed", self.path)
 
     def _take(self, model: ModelFile) -> None:
         log.info("Serving %s, model %s, %d columns", self.path, model.version, len(model.columns))
@@ -102,15 +102,15 @@ class ModelStore:
 
     def _keep(self, error: str) -> None:
         model = self.state.model
-        kept = "no model is served" if model is None else f"model {model.version} stays in use"
-        log.error("%s; %s", error, kept)
+        in_use = "no model is served" if model is None else f"model {model.version} stays in use"
+        log.error("%s; %s", error, in_use)
         self._metrics.failed()
         self.state = State(model, error)
 
     def _stamp(self) -> Stamp | str:
-        """The stamp of the file, or why it has none."""
+        """Return the stamp of the file, or the reason why it cannot be read."""
         try:
-            found = os.stat(self.path)
+            status = os.stat(self.path)
         except OSError as error:
             return f"{self.path} cannot be read: {error.strerror}"
-        return Stamp(found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        return Stamp(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

@@ -1,4 +1,4 @@
-"""Uvicorn, which stops in two steps: first it tells everyone to go elsewhere, then it closes."""
+"""A Uvicorn server that stops in two steps: first it sends clients elsewhere, then it closes."""
 
 import logging
 import signal
@@ -15,11 +15,11 @@ log = logging.getLogger("serving")
 
 
 class Server(uvicorn.Server):
-    """A server that SIGTERM makes drain.
+    """A server that drains after SIGTERM.
 
-    For `drain_seconds` new requests are answered, /ready says 503, and each answer closes its connection, so that
-    clients open the next one elsewhere. Then nothing new is accepted, what runs is finished, and the process ends with
-    status 0. A second signal ends the draining at once.
+    For `drain_seconds` it still answers new requests, /ready returns 503, and each answer closes its connection, so
+    that clients open the next one elsewhere. Then it accepts no new requests, finishes the running ones, and the
+    process ends with status 0. A second signal ends the draining at once.
     """
 
     def __init__(self, settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""What can be set: the file, the address, the limits. Each has an option of the command line."""
+"""Settings: the file, the address and the limits. Each is an option of the command line."""
 
 import argparse
 import os
@@ -25,15 +25,15 @@ class Settings:
 
 HELP = {
     "host": "address to listen on; 0.0.0.0 for all",
-    "port": "port to listen on; 0 for a free one, which the log names",
-    "max_rows": "rows of a request",
-    "max_bytes": "bytes of a request",
-    "max_connections": "open connections; further ones get a 503",
+    "port": "port to listen on; 0 for a free port, which is written to the log",
+    "max_rows": "most rows of a request",
+    "max_bytes": "most bytes of a request",
+    "max_connections": "most open connections; further ones get a 503",
     "keep_alive_seconds": "seconds after an answer in which the next request must begin; proxies should wait less",
     "body_seconds": "seconds in which the body of a request must arrive",
-    "look_seconds": "seconds between two looks at the file",
-    "drain_seconds": "seconds after SIGTERM in which new requests are still answered, while /ready says no",
-    "stop_seconds": "seconds after that in which running requests may end",
+    "look_seconds": "seconds between two checks of the file",
+    "drain_seconds": "seconds after SIGTERM in which new requests are still answered, while /ready returns 503",
+    "stop_seconds": "seconds after that in which running requests may finish",
     "workers": "requests that are computed at the same time",
 }
 

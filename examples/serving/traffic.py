@@ -1,4 +1,4 @@
-"""Every request passes here: it is counted and timed, and while the server stops its connection is closed after it."""
+"""Middleware that counts and times every request, and closes connections while the server stops."""
 
 import time
 from typing import Any
@@ -11,11 +11,11 @@ PATHS = ("/score", "/rank", "/health", "/ready", "/metrics", "/openapi.json", "/
 
 
 class Traffic:
-    """How many requests there have been, and whether the server is stopping.
+    """Counts of requests, and whether the server is stopping.
 
     Attributes
     ----------
-    accepted, answered : requests that have come in, and those whose answer has gone out.
+    accepted, answered : number of requests that were received, and of those whose answer was sent completely.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class TrafficMiddleware:
         start, status, is_complete = time.perf_counter(), 500, False
         self.traffic.accepted += 1
 
-        async def send_on(message: Message) -> None:
+        async def send_and_record(message: Message) -> None:
             nonlocal status, is_complete
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -44,7 +44,7 @@ class TrafficMiddleware:
             is_complete = message["type"] == "http.response.body" and not message.get("more_body", False)
 
         try:
-            await self.app(scope, receive, send_on)
+            await self.app(scope, receive, send_and_record)
         finally:
             self.traffic.answered += is_complete
             path = scope["path"] if scope["path"] in PATHS else "other"

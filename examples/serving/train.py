@@ -1,6 +1,6 @@
 """Train a small model on a simulated funnel and export it: python -m serving.train model.onnx.
 
-It is the one file here that needs the library. The server never imports it.
+It is the only file here that needs sklearn_fsmd. The server never imports it.
 """
 
 import argparse
@@ -16,7 +16,7 @@ EXAMPLE = ["user_id", "item_id", "segment", "age", "brand", "price", "hour", "de
 
 
 def main(path: Path, n_samples: int = 6000) -> dict[str, object]:
-    """Write the file, and return a row to try it with."""
+    """Write the file, and return a row for a test request."""
     X, Y = make_funnel(n_samples, watch_time=True, random_state=0, return_X_y=True)
     model = FSMDClassifier(
         value_targets=["watch_seconds"],
@@ -34,9 +34,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("path", type=Path)
     parser.add_argument("--samples", type=int, default=6000)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     start = time.perf_counter()
-    row = main(given.path, given.samples)
-    print(f"{given.path} is written, after {time.perf_counter() - start:.1f} s. Once it is served, try")
+    row = main(arguments.path, arguments.samples)
+    print(f"{arguments.path} was written in {time.perf_counter() - start:.1f} s. When it is served, try")
     body = json.dumps({"rows": [row]})
     print(f"  curl -s http://127.0.0.1:8000/score -H 'Content-Type: application/json' -d '{body}'")

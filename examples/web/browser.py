@@ -1,4 +1,4 @@
-"""The built page in headless Chromium, for its tests and its pictures."""
+"""The built page in headless Chromium, for its tests and screenshots."""
 
 import os
 import shutil
@@ -13,18 +13,18 @@ from typing import Any
 from playwright.sync_api import Browser, sync_playwright
 
 QUIET = ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run")
-"""So that Chromium itself looks nothing up."""
+"""Options with which Chromium itself sends no requests."""
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
 class _Files(SimpleHTTPRequestHandler):
     def log_message(self, *args: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
-    """The address of a plain file server."""
+    """Serve a folder by a plain file server; yield its address."""
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Files, directory=str(folder))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
@@ -35,7 +35,7 @@ def served(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """The browser that the variable CHROMIUM or the path names, or else Playwright's own."""
+    """Open the browser of the variable CHROMIUM, or one on the PATH, or else Playwright's own."""
     path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
     with sync_playwright() as playwright:
         is_root = hasattr(os, "geteuid") and os.geteuid() == 0

@@ -1,6 +1,6 @@
 """Build the page: python -m web.build build/web. Any file server can serve the folder.
 
-The model is trained and exported here, and the files of onnxruntime-web are copied from where npm has put them.
+This trains and exports the model, and copies the files of onnxruntime-web from where npm installed them.
 """
 
 import argparse
@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 STATIC = ("index.html", "style.css", "icon.svg", *sorted(path.name for path in HERE.glob("*.js")))
 RUNTIME = HERE / "node_modules" / "onnxruntime-web" / "dist"
 RUNTIME_FILES = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
-"""The smallest build of the runtime: WebAssembly alone."""
+"""The smallest build of the runtime: WebAssembly only."""
 
 
 def main(folder: Path, n_samples: int = 20_000) -> FSMDClassifier:
@@ -33,13 +33,13 @@ def main(folder: Path, n_samples: int = 20_000) -> FSMDClassifier:
     X, Y = shop.log(n_samples)
     model = shop.train(X, Y)
     to_onnx(model, folder / "model.onnx")
-    described = {"columns": described_columns(folder / "model.onnx"), **shop.visits(X)}
-    (folder / "shop.json").write_text(json.dumps(described))
+    content = {"columns": described_columns(folder / "model.onnx"), **shop.visits(X)}
+    (folder / "shop.json").write_text(json.dumps(content))
     return model
 
 
 def described_columns(path: Path) -> list[dict[str, object]]:
-    """The metadata entry "columns": onnxruntime-web does not give a page the metadata of a file."""
+    """Return the metadata entry "columns", since onnxruntime-web does not expose the metadata of a file."""
     metadata = onnxruntime.InferenceSession(path).get_modelmeta().custom_metadata_map
     return json.loads(metadata["columns"])
 
@@ -48,6 +48,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--samples", type=int, default=20_000)
-    given = parser.parse_args()
-    main(given.folder, given.samples)
-    print(f"The page is in {given.folder}.")
+    arguments = parser.parse_args()
+    main(arguments.folder, arguments.samples)
+    print(f"The page is in {arguments.folder}.")

@@ -13,7 +13,7 @@ N_COLOURS = 64
 
 
 def main(folder: Path, target: Path) -> None:
-    """One picture for each size and colour scheme."""
+    """Write a screenshot for each size and colour scheme."""
     target.mkdir(parents=True, exist_ok=True)
     with served(folder) as address, chromium() as browser:
         for size, (width, height) in SIZES.items():
@@ -21,7 +21,7 @@ def main(folder: Path, target: Path) -> None:
                 page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
                 page.goto(address)
                 page.get_by_role("status").filter(has_text="is first").wait_for()
-                page.wait_for_timeout(500)  # rows that move
+                page.wait_for_timeout(500)  # wait for the animation of the rows
                 picture = page.screenshot(full_page=size == "phone")
                 small = Image.open(io.BytesIO(picture)).quantize(N_COLOURS)
                 small.save(target / f"page-{size}-{scheme}.png", optimize=True)

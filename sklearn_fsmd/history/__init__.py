@@ -1,4 +1,4 @@
-"""What was known of a user, an item, a pair at the moment of each row: a log of the past as columns."""
+"""History features: what a log contained about a user, an item or a pair at the time of each row."""
 
 from sklearn_fsmd.history.features import HistoryFeatures
 from sklearn_fsmd.history.files import write_history

@@ -1,4 +1,4 @@
-"""Events sorted by key and time: which of them each row may know."""
+"""Events sorted by key and time, to look up the events that precede a query row."""
 
 from __future__ import annotations
 
@@ -6,33 +6,38 @@ import numpy as np
 
 
 class ByKey:
-    """The events of a key, value by value and each in the order of time; those of one moment in the order of the log.
+    """Events sorted by the value of a key, then by time; events at the same time keep the order of the log.
 
     Parameters
     ----------
-    keys, times : ``(n,)``, those of the events; the key 0 is none.
+    keys, times : ``(n,)``, of the events. A key of 0 is missing.
 
     Attributes
     ----------
-    order : which events these are, those without a key left out.
-    keys : the values of the key, sorted.
-    groups : for each event the place of its value among these.
+    order : indices of the events in sorted order, without the events whose key is missing.
+    keys : the distinct values of the key, sorted.
+    groups : for each sorted event, the index of its value in `keys`.
+    times : the distinct times, sorted.
+    ranks : for each sorted event one number, which increases by key and then by time.
     """
 
     def __init__(self, keys: np.ndarray, times: np.ndarray) -> None:
-        known = np.flatnonzero(keys > 0)
-        self.keys, groups = np.unique(keys[known], return_inverse=True)
-        self.moments, ranks = np.unique(times[known], return_inverse=True)
-        places = groups * (len(self.moments) + 1) + ranks
-        order = np.argsort(places, kind="stable")
-        self.order, self.groups, self.places = known[order], groups[order], places[order]
+        with_key = np.flatnonzero(keys > 0)
+        self.keys, groups = np.unique(keys[with_key], return_inverse=True)
+        self.times, time_ranks = np.unique(times[with_key], return_inverse=True)
+        ranks = groups * (len(self.times) + 1) + time_ranks
+        order = np.argsort(ranks, kind="stable")
+        self.order, self.groups, self.ranks = with_key[order], groups[order], ranks[order]
 
     def until(self, keys: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """For each row the span ``start, stop`` of the events of its key up to its time; 0, 0 where there are none."""
+        """For each query row, return the range ``start, stop`` of the sorted events of its key up to its time.
+
+        The range is 0, 0 if the key is missing or has no events.
+        """
         groups = self.keys.searchsorted(keys)
-        known = (keys > 0) & (groups < len(self.keys))
-        known[known] = self.keys[groups[known]] == keys[known]
-        first = groups * (len(self.moments) + 1)
-        start = self.places.searchsorted(first)
-        stop = self.places.searchsorted(first + self.moments.searchsorted(times, side="right"))
-        return np.where(known, start, 0), np.where(known, stop, 0)
+        has_events = (keys > 0) & (groups < len(self.keys))
+        has_events[has_events] = self.keys[groups[has_events]] == keys[has_events]
+        first = groups * (len(self.times) + 1)
+        start = self.ranks.searchsorted(first)
+        stop = self.ranks.searchsorted(first + self.times.searchsorted(times, side="right"))
+        return np.where(has_events, start, 0), np.where(has_events, stop, 0)

@@ -1,4 +1,4 @@
-"""What was known of each row's key, for many rows: by DuckDB, in parallel, on disk where memory ends."""
+"""Sums over the past events of many query rows: by DuckDB, in parallel, and on disk if memory runs out."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import numpy as np
 
 from sklearn_fsmd.encoding.sources import working_in
 from sklearn_fsmd.history.decay import Decay
-from sklearn_fsmd.history.times import NEVER
+from sklearn_fsmd.history.times import NO_EVENT
 
-FEWER_ROWS = "Ask for fewer rows at once, or free memory. "
+FEWER_ROWS = "Transform fewer rows at once, or free memory. "
 
 
 @contextmanager
-def opened(n_threads: int | None) -> Iterator[Engine]:
-    """An engine with `n_threads`, or all that there are, for as long as rows are told of their past.
+def open_engine(n_threads: int | None) -> Iterator[Engine]:
+    """Open an engine with `n_threads`, or all threads if None, and close it at the end of the block.
 
-    It is closed after that: a connection that stays open would end a process that is forked later.
+    A connection that stays open would terminate a process that is forked later.
     """
-    import duckdb  # at the first use: it takes a tenth of a second, and scoring a row does without
+    import duckdb  # here, since the import takes a tenth of a second, and scoring a row does not need it
 
     threads = {} if n_threads is None else {"threads": int(n_threads)}
     with (
@@ -33,65 +33,65 @@ def opened(n_threads: int | None) -> Iterator[Engine]:
 
 
 class Engine:
-    """Sums over the events of a log, asked by key and time.
+    """Sums over the events of a log, by key and up to a time.
 
     Parameters
     ----------
-    connection : of DuckDB.
-    folder : where it works if memory ends.
+    connection : DuckDB connection.
+    folder : temporary folder of DuckDB, for work that does not fit into memory.
     """
 
     def __init__(self, connection: Any, folder: str) -> None:
         self.connection, self.folder = connection, folder
 
-    def known(
+    def sums_until(
         self,
-        times: np.ndarray,
+        event_keys: np.ndarray,
+        event_times: np.ndarray,
         amounts: Sequence[np.ndarray],
-        keys: np.ndarray,
         decays: Sequence[Decay],
-        asked_keys: np.ndarray,
-        before: np.ndarray,
+        keys: np.ndarray,
+        times: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The sums over the events of the same key up to the time `before`, and the time of the last of them.
+        """For each query row, return the sums over the events of its key up to its time, and the last event's time.
 
         Parameters
         ----------
-        times, amounts, keys : those of the events, ``(n,)``, ``(m, n)`` and ``(n,)``; the key 0 is none.
-        decays : how an event fades; each gives sums of its own.
-        asked_keys, before : ``(q,)``
+        event_keys, event_times, amounts : of the events, ``(n,)``, ``(n,)`` and ``(m, n)``. A key of 0 is missing.
+        decays : the decays; each has its own sums.
+        keys, times : of the query rows, ``(q,)``. Events at the given time are included.
 
         Returns
         -------
         sums : ``(q, len(decays), m)`` float64, as of the reference time of each decay.
-        last : ``(q,)`` int64, the least number where there is no event.
+        last : ``(q,)`` int64; `NO_EVENT` if there is no event.
         """
         n_amounts = len(amounts)
-        log = {"t": times, "k": keys} | {f"a{i}": column for i, column in enumerate(amounts)}
-        asked = {"i": np.arange(len(before)), "k": asked_keys, "t": before}
+        log = {"t": event_times, "k": event_keys} | {f"a{i}": column for i, column in enumerate(amounts)}
+        queries = {"i": np.arange(len(times)), "k": keys, "t": times}
         names = [f"s{d}_{a}" for d in range(len(decays)) for a in range(n_amounts)]
-        of_moments = [
+        sums_at_time = [
             f"sum(a{a}::DOUBLE * {decay.weights_sql('t')}) AS s{d}_{a}"
             for d, decay in enumerate(decays)
             for a in range(n_amounts)
         ]
         query = f"""
-            WITH moments AS (SELECT k, t, {", ".join(of_moments)} FROM log WHERE k > 0 GROUP BY k, t),
-            upto AS (
-                SELECT k, t, {", ".join(f"sum({name}) OVER past AS {name}" for name in names)} FROM moments
+            WITH at_time AS (SELECT k, t, {", ".join(sums_at_time)} FROM log WHERE k > 0 GROUP BY k, t),
+            running AS (
+                SELECT k, t, {", ".join(f"sum({name}) OVER past AS {name}" for name in names)} FROM at_time
                 WINDOW past AS (PARTITION BY k ORDER BY t ROWS UNBOUNDED PRECEDING)
             )
-            SELECT asked.i, upto.t, {", ".join(f"upto.{name}" for name in names)}
-            FROM asked ASOF JOIN upto ON asked.k = upto.k AND asked.t >= upto.t
+            SELECT queries.i, running.t, {", ".join(f"running.{name}" for name in names)}
+            FROM queries ASOF JOIN running ON queries.k = running.k AND queries.t >= running.t
             """
-        self.connection.register("log", log)  # arrays, which are read where they are
-        self.connection.register("asked", asked)
-        with working_in(self.folder, "The past of each key is summed up", FEWER_ROWS):
-            found: dict[str, Any] = self.connection.execute(query).fetchnumpy()
-        rows = found["i"]
-        sums = np.zeros((len(before), len(decays), n_amounts))
+        self.connection.register("log", log)  # DuckDB reads the arrays without a copy
+        self.connection.register("queries", queries)
+        with working_in(self.folder, "The history features are computed", FEWER_ROWS):
+            result: dict[str, Any] = self.connection.execute(query).fetchnumpy()
+        rows = result["i"]
+        sums = np.zeros((len(times), len(decays), n_amounts))
         for j, name in enumerate(names):
-            sums[rows, j // n_amounts, j % n_amounts] = found[name]
-        last = np.full(len(before), NEVER)
-        last[rows] = found["t"]
+            sums[rows, j // n_amounts, j % n_amounts] = result[name]
+        last = np.full(len(times), NO_EVENT)
+        last[rows] = result["t"]
         return sums, last

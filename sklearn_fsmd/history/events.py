@@ -1,4 +1,4 @@
-"""The events of a log in files as a table of DuckDB: when, of whom, and what each adds to the sums."""
+"""The events of a log in files as a DuckDB table: their times, keys and what each adds to the sums."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ import pandas as pd
 
 from sklearn_fsmd.encoding import TargetEncoder, events_of, factorize, warn_of_contradictions
 from sklearn_fsmd.encoding.sources import Database, ParquetSource
-from sklearn_fsmd.history.times import moments
+from sklearn_fsmd.history.times import timestamps
 
 
-class Events(Database):
-    """A table ``log``: the place of a row, its time, the values of the columns of keys, and the amounts.
+class EventTable(Database):
+    """A table ``log`` with one row per event.
 
-    ===============  ==========================================================================
-    row              from 0 on
-    t                nanoseconds since 1970
-    k0, k1, …        the value of each of `columns` in its canonical form; NULL where it is missing
-    tried0, yes0, …  for each of :func:`events_of` whether it could be seen, and whether it came true
-    ===============  ==========================================================================
+    =======================  ============================================================================
+    row                      position in the log, from 0
+    t                        nanoseconds since 1970
+    k0, k1, …                the value of each of `columns` in its canonical form; NULL if it is missing
+    trials0, positives0, …   for each of :func:`events_of`, whether it is counted and whether it happened
+    =======================  ============================================================================
 
     Parameters
     ----------
-    time, unit : the column that says when, and in what its numbers count.
-    columns : the columns that keys consist of.
-    targets, parents : the columns of labels, and what each depends on.
+    time, unit : the column of times, and its unit if it holds numbers.
+    columns : the columns of the keys.
+    targets, parents : the columns of labels, and the parent of each.
     n_threads, memory : see :class:`Database`.
 
     Attributes
@@ -54,48 +54,52 @@ class Events(Database):
         self.targets, self.parents = list(targets), parents
         self.span = (0, 0)
 
-    def take(self, log: ParquetSource) -> None:
+    def load(self, log: ParquetSource) -> None:
         """Read the log into the table.
 
         Raises
         ------
         TypeError, ValueError
-            If a time is missing or none, a label is not 0, 1 or missing, or a key holds what is no category.
+            If a time is missing or invalid, a label is not 0, 1 or missing, or a key does not hold categories.
         """
         import pyarrow as pa
 
-        kinds = [stored_as(log.types[name]) for name in self.columns]
-        labels = TargetEncoder().fit(pd.DataFrame({name: [0, 1] for name in self.targets}))
-        n_odd: dict[int, int] = {}
+        sql_types = [sql_type(log.types[name]) for name in self.columns]
+        label_encoder = TargetEncoder().fit(pd.DataFrame({name: [0, 1] for name in self.targets}))
+        n_contradictions: dict[int, int] = {}
         spans = []
-        self.execute(f"CREATE TABLE log ({', '.join(self._fields(kinds))})")
+        self.execute(f"CREATE TABLE log ({', '.join(self._fields(sql_types))})")
         for block in log.blocks(list(dict.fromkeys([self.time, *self.columns, *self.targets]))):
             with block.named():
-                times, _ = moments(block.frame[self.time], self.unit)
-                targets, odd = labels.encode_part(block.frame[self.targets], None, self.parents)
-                keys = [values_of(block.frame[name], kind) for name, kind in zip(self.columns, kinds, strict=True)]
+                times, _ = timestamps(block.frame[self.time], self.unit)
+                targets, n_in_block = label_encoder.encode_part(block.frame[self.targets], None, self.parents)
+                keys = [
+                    canonical_array(block.frame[name], kind) for name, kind in zip(self.columns, sql_types, strict=True)
+                ]
             amounts = [amount.astype(np.uint8) for pair in targets.outcomes(events_of(self.parents)) for amount in pair]
             arrays = [pa.array(block.positions), pa.array(times), *keys, *map(pa.array, amounts)]
             self._append(pa.Table.from_arrays(arrays, names=[str(i) for i in range(len(arrays))]))
             spans.append((times.min(), times.max()))
-            n_odd = {k: n_odd.get(k, 0) + odd.get(k, 0) for k in {*n_odd, *odd}}
-        warn_of_contradictions(n_odd, log.n_rows, self.targets, self.parents)
+            steps = {*n_contradictions, *n_in_block}
+            n_contradictions = {k: n_contradictions.get(k, 0) + n_in_block.get(k, 0) for k in steps}
+        warn_of_contradictions(n_contradictions, log.n_rows, self.targets, self.parents)
         self.span = int(min(first for first, _ in spans)), int(max(last for _, last in spans))
 
     @contextmanager
-    def answers(self, query: str) -> Iterator[Iterator[Any]]:
-        """The rows that a query gives, as batches of Arrow: by way of a file, which needs no memory for all of them."""
+    def result(self, query: str) -> Iterator[Iterator[Any]]:
+        """Run a query and yield its rows as Arrow batches, from a file, since they may not fit into memory."""
         from pyarrow.parquet import ParquetFile
 
-        path = Path(self.folder) / "answers.parquet"
+        path = Path(self.folder) / "result.parquet"
         quoted = str(path).replace("'", "''")
         self.execute(f"COPY ({query}) TO '{quoted}' (FORMAT parquet)")
         with ParquetFile(path) as file:
             yield file.iter_batches()
 
-    def _fields(self, kinds: Sequence[str]) -> list[str]:
-        keys = [f"k{i} {kind}" for i, kind in enumerate(kinds)]
-        amounts = [f"{what}{j} UTINYINT" for j in range(len(events_of(self.parents))) for what in ("tried", "yes")]
+    def _fields(self, sql_types: Sequence[str]) -> list[str]:
+        keys = [f"k{i} {kind}" for i, kind in enumerate(sql_types)]
+        n_outcomes = len(events_of(self.parents))
+        amounts = [f"{what}{j} UTINYINT" for j in range(n_outcomes) for what in ("trials", "positives")]
         return ["row BIGINT", "t BIGINT", *keys, *amounts]
 
     def _append(self, rows: Any) -> None:
@@ -105,35 +109,34 @@ class Events(Database):
             connection.unregister("block")
 
 
-def stored_as(kind: Any) -> str:
-    """The type of SQL for the canonical forms of a column of this type of Arrow."""
+def sql_type(arrow_type: Any) -> str:
+    """Return the SQL type that stores the canonical forms of an Arrow column."""
     import pyarrow.types as types
 
-    if types.is_dictionary(kind):
-        kind = kind.value_type
-    if types.is_integer(kind) or types.is_boolean(kind):
+    if types.is_dictionary(arrow_type):
+        arrow_type = arrow_type.value_type
+    if types.is_integer(arrow_type) or types.is_boolean(arrow_type):
         return "BIGINT"
-    if types.is_decimal(kind) and kind.scale <= 0:
+    if types.is_decimal(arrow_type) and arrow_type.scale <= 0:
         return "BIGINT"
-    if types.is_floating(kind) or types.is_decimal(kind):
+    if types.is_floating(arrow_type) or types.is_decimal(arrow_type):
         return "DOUBLE"
-    all_bytes = types.is_binary, types.is_large_binary, types.is_fixed_size_binary, types.is_binary_view
-    is_bytes = any(is_such(kind) for is_such in all_bytes)
-    return "BLOB" if is_bytes else "VARCHAR"
+    checks = types.is_binary, types.is_large_binary, types.is_fixed_size_binary, types.is_binary_view
+    return "BLOB" if any(is_bytes(arrow_type) for is_bytes in checks) else "VARCHAR"
 
 
-def values_of(column: pd.Series, kind: str) -> Any:
-    """The canonical forms of a column as an array of Arrow, of the type that SQL calls `kind`."""
+def canonical_array(column: pd.Series, kind: str) -> Any:
+    """Return the canonical forms of a column as an Arrow array of the SQL type `kind`."""
     import pyarrow as pa
 
-    arrow = {"BIGINT": pa.int64(), "DOUBLE": pa.float64(), "BLOB": pa.binary(), "VARCHAR": pa.string()}[kind]
-    positions, forms, _ = factorize(column, str(column.name))
+    arrow_type = {"BIGINT": pa.int64(), "DOUBLE": pa.float64(), "BLOB": pa.binary(), "VARCHAR": pa.string()}[kind]
+    indices, forms, _ = factorize(column, str(column.name))
     try:
-        distinct = pa.array(forms if len(forms) else [], type=None if len(forms) else arrow).cast(arrow)
+        distinct = pa.array(forms if len(forms) else [], type=None if len(forms) else arrow_type).cast(arrow_type)
     except pa.ArrowInvalid as error:
         raise ValueError(
             f"Column {column.name!r} holds whole numbers beyond 2**53 here and floats in another file, or is a decimal "
-            "with fractions, beside which they are not exact. Write the ids of all files as integers (Int64 where some "
+            "with fractions, which cannot hold them exactly. Write the ids of all files as integers (Int64 where some "
             "are missing) or strings."
         ) from error
-    return distinct.take(pa.array(positions, mask=positions < 0))
+    return distinct.take(pa.array(indices, mask=indices < 0))

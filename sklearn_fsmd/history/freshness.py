@@ -1,4 +1,4 @@
-"""How much later than the log rows may come and still be told as much as those of fit were."""
+"""Check that query rows do not come so long after the log that their features lack recent events."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ HOUR = 3_600 * 10**9
 
 
 class Freshness:
-    """A row of fit knew all that had happened up to `delay` before it. One long after the last event knows less.
+    """How recent a log is.
+
+    The features of a row of fit contain all events up to `delay` before it. Those of a row long after the last event
+    lack the events in between.
 
     Parameters
     ----------
-    times : arrays of int64 nanoseconds, those of the events.
-    delay : nanoseconds by which an event must be older than a row.
+    times : arrays of int64 nanoseconds, the times of the events.
+    delay : minimum age in nanoseconds of an event that is counted for a row.
     """
 
     def __init__(self, times: Sequence[np.ndarray], delay: int) -> None:
@@ -28,22 +31,25 @@ class Freshness:
     @cached_property
     def last(self) -> int:
         """The time of the last event."""
-        return max(int(of_part.max()) for of_part in self.times if len(of_part))
+        return max(int(times.max()) for times in self.times if len(times))
 
     @cached_property
     def longest_gap(self) -> int:
-        """For how long nothing happened in the log, at most, such as at night; rows of the log came after that too."""
+        """The longest time between two events of the log, such as a night. Rows of fit came after such a gap too."""
         return int(np.diff(np.sort(np.concatenate(self.times))).max(initial=0))
 
-    def take_over(self, former: Freshness, times: np.ndarray) -> None:
-        """Know what the log was before events at these `times` came, so that not all of it is gone through again."""
+    def extend(self, former: Freshness, times: np.ndarray) -> None:
+        """Update the values of a `former` state by new events, so that the whole log need not be sorted again.
+
+        `former` is the state before events at these `times` were added.
+        """
         self.last = max(former.last, int(times.max()))
         if "longest_gap" in vars(former) and times.min() >= former.last:
             between = int(times.min()) - former.last
             self.longest_gap = max(former.longest_gap, between, Freshness([times], self.delay).longest_gap)
 
-    def warn_of_later(self, times: np.ndarray, *, has_zone: bool) -> None:
-        """Warn of rows that come so late that events are missing."""
+    def warn_of_late_rows(self, times: np.ndarray, *, has_zone: bool) -> None:
+        """Warn of query rows that come too long after the last event."""
         if not (len(times) and any(map(len, self.times))) or times.max() - self.last <= self.delay:
             return
         late = times - self.last > self.delay + self.longest_gap
@@ -52,8 +58,8 @@ class Freshness:
             enough = f"{hours}h" if hours < 24 else f"{-(-hours // 24)}D"
             warn(
                 f"{late.sum():,} of {len(times):,} rows come more than delay={text_of(self.delay)!r} after the last "
-                f"event that the history knows, of {moment_of(self.last, has_zone)}. In fit each row was told of all "
-                "events up to `delay` before it; these are told of fewer, and predictions made from them are off. Add "
-                f"the events in between by `update`, or fit with a `delay` as long as the history may be old: here "
-                f"'{enough}'."
+                f"event of the history, of {moment_of(self.last, has_zone)}. In fit, the features of each row counted "
+                "all events up to `delay` before it. Those of these rows lack the later events, so predictions from "
+                "them are off. Add the events in between by `update`, or fit with a `delay` as long as the history may "
+                f"be old: here '{enough}'."
             )

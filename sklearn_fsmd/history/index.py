@@ -1,4 +1,4 @@
-"""What was known of each row's key, for the rows of an online request or a small log: sorted arrays in memory."""
+"""Sums over the past events of a few query rows, or of a small log: sorted arrays in memory."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import pandas as pd
 
 from sklearn_fsmd.history.by_key import ByKey
 from sklearn_fsmd.history.decay import Decay
-from sklearn_fsmd.history.times import NEVER
+from sklearn_fsmd.history.times import NO_EVENT
 
 
 class Index:
-    """The events of one key, sorted by its value and time, with the sums up to each of them.
+    """The events of one key, sorted by value and time, with the running sums up to each event.
 
     Parameters
     ----------
-    keys, times : ``(n,)``; the key 0 is none.
-    amounts : ``(m, n)``
-    decays : as for the engine.
+    keys, times : ``(n,)``, of the events. A key of 0 is missing.
+    amounts : ``(m, n)``, what each event adds to the sums.
+    decays : the decays; each has its own sums.
     """
 
     def __init__(
@@ -30,15 +30,17 @@ class Index:
         self.sums = np.zeros((len(self.times), len(decays), len(amounts)))
         for d, decay in enumerate(decays):
             weights = decay.weights(self.times)
-            for a, amount in enumerate(amounts):  # key by key: a difference of sums over all would lose small ones
-                own = pd.Series(amount[self.events.order] * weights)
-                self.sums[:, d, a] = own.groupby(self.events.groups, sort=False).cumsum()
+            for a, amount in enumerate(amounts):
+                # One sum per key: differences of one running sum over all keys would lose small sums to rounding.
+                weighted = pd.Series(amount[self.events.order] * weights)
+                self.sums[:, d, a] = weighted.groupby(self.events.groups, sort=False).cumsum()
 
-    def known(self, asked_keys: np.ndarray, before: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """As :meth:`Engine.known`."""
-        sums = np.zeros((len(before), *self.sums.shape[1:]))
-        last = np.full(len(before), NEVER)
-        start, stop = self.events.until(asked_keys, before)
-        some = np.flatnonzero(stop > start)
-        sums[some], last[some] = self.sums[stop[some] - 1], self.times[stop[some] - 1]
+    def sums_until(self, keys: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As :meth:`Engine.sums_until`, for the events of this index."""
+        sums = np.zeros((len(times), *self.sums.shape[1:]))
+        last = np.full(len(times), NO_EVENT)
+        start, stop = self.events.until(keys, times)
+        with_events = np.flatnonzero(stop > start)
+        latest = stop[with_events] - 1
+        sums[with_events], last[with_events] = self.sums[latest], self.times[latest]
         return sums, last

@@ -1,4 +1,4 @@
-"""The log of events: when, of whom, and what came of it."""
+"""The log of events: their times, keys and labels."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import pandas as pd
 from sklearn_fsmd.encoding import CategoryColumn, Targets, codes_of, events_of, shallow, warn_of_codes
 
 Key = tuple[str, ...]
-"""One column, or several whose values are taken together."""
+"""One column, or several columns whose values are combined."""
 
 
 class EventLog:
-    """Events by the order in which they were given.
+    """Events in the order in which they were added. Fitted transformers store it in files and pickles.
 
     Parameters
     ----------
-    columns : the columns that keys consist of, and that of the last items.
+    columns : the columns of the keys and of the last items.
 
     Attributes
     ----------
-    vocabularies : of each column, a :class:`CategoryColumn`: values by value, whatever their type is called.
-    codes : list of ``(n,)`` int32, those of each column; 0 where the value is missing.
+    vocabularies : a :class:`CategoryColumn` per column; equal values have one code, whatever their dtype.
+    codes : list of ``(n,)`` int32, one array per column; 0 for missing values.
     times : ``(n,)`` int64, nanoseconds.
     labels, observed : ``(n, K)``, float32 and bool.
     """
@@ -37,93 +37,95 @@ class EventLog:
 
     @classmethod
     def from_frame(cls, columns: Sequence[str], X: pd.DataFrame, times: np.ndarray, targets: Targets) -> EventLog:
-        """A log of these events."""
-        made = cls(columns)
-        made.vocabularies = [CategoryColumn(name) for name in made.columns]
-        made.codes = [column.fit_encode(X[column.name]).astype(np.int32) for column in made.vocabularies]
-        warn_of_codes([(column.name, column, X[column.name]) for column in made.vocabularies])
-        made.times, made.labels = times, targets.labels
-        made.observed = np.ones(targets.labels.shape, bool) if targets.weights is None else targets.weights > 0
-        return made
+        """Encode the rows of a DataFrame as a log."""
+        log = cls(columns)
+        log.vocabularies = [CategoryColumn(name) for name in log.columns]
+        log.codes = [column.fit_encode(X[column.name]).astype(np.int32) for column in log.vocabularies]
+        warn_of_codes([(column.name, column, X[column.name]) for column in log.vocabularies])
+        log.times, log.labels = times, targets.labels
+        log.observed = np.ones(targets.labels.shape, bool) if targets.weights is None else targets.weights > 0
+        return log
 
     def __len__(self) -> int:
         return len(self.times)
 
-    def take_kinds_of(self, earlier: EventLog) -> None:
-        """Be a later part of a log, whose columns hold values of the same kinds.
+    def adopt_kinds(self, earlier: EventLog) -> None:
+        """Check that each column holds values of the same kind as in an earlier part of the log, and adopt that kind.
 
         Raises
         ------
         ValueError
-            If one holds numbers and held strings, or the other way round.
+            If a column holds numbers and held strings, or vice versa.
         """
-        for own, before in zip(self.vocabularies, earlier.vocabularies, strict=True):
-            before.unknown_of(own)  # which says if they are of another kind
-            if before.kind == "mixed values":
-                own.kind = before.kind
+        for column, earlier_column in zip(self.vocabularies, earlier.vocabularies, strict=True):
+            earlier_column.unknown_of(column)  # raises for another kind
+            if earlier_column.kind == "mixed values":
+                column.kind = earlier_column.kind
 
     def followed_by(self, later: EventLog) -> EventLog:
-        """The events of both."""
-        made, logs = EventLog(self.columns), (self, later)
-        for i, (column, other) in enumerate(zip(self.vocabularies, later.vocabularies, strict=True)):
-            both, new = shallow(column), column.unknown_of(other)
-            if len(new):
-                both.append(new, other.kind)
-            moved = np.append(0, both.encode(pd.Series(other.values)))  # the codes of this log stay
-            made.vocabularies.append(both)
-            made.codes.append(np.concatenate([self.codes[i], moved[later.codes[i]].astype(np.int32)]))
-        made.times = np.concatenate([log.times for log in logs])
-        made.labels = np.concatenate([log.labels for log in logs])
-        made.observed = np.concatenate([log.observed for log in logs])
-        return made
+        """Return a new log with the events of both."""
+        merged, logs = EventLog(self.columns), (self, later)
+        for i, (column, later_column) in enumerate(zip(self.vocabularies, later.vocabularies, strict=True)):
+            vocabulary, new_values = shallow(column), column.unknown_of(later_column)
+            if len(new_values):
+                vocabulary.append(new_values, later_column.kind)
+            # The codes of this log do not change; those of the later log are mapped to the merged vocabulary.
+            mapping = np.append(0, vocabulary.encode(pd.Series(later_column.values)))
+            merged.vocabularies.append(vocabulary)
+            merged.codes.append(np.concatenate([self.codes[i], mapping[later.codes[i]].astype(np.int32)]))
+        merged.times = np.concatenate([log.times for log in logs])
+        merged.labels = np.concatenate([log.labels for log in logs])
+        merged.observed = np.concatenate([log.observed for log in logs])
+        return merged
 
     def encode(self, X: pd.DataFrame) -> list[np.ndarray]:
-        """The codes of each column for other rows; 0 where the log does not know the value."""
+        """Return the codes of each column for query rows; 0 for values that are not in the log."""
         codes = []
         for column in self.vocabularies:
             values = X[column.name]
-            of_few = codes_of(column, values)
-            codes.append(column.encode(values) if of_few is None else of_few)
+            codes_of_few = codes_of(column, values)
+            codes.append(column.encode(values) if codes_of_few is None else codes_of_few)
         return codes
 
-    def combined(self, key: Key, codes: Sequence[np.ndarray]) -> np.ndarray:
-        """One number for the values of a key, ``(n,)`` int64; 0 where one of them is missing or unknown.
+    def key_codes(self, key: Key, codes: Sequence[np.ndarray]) -> np.ndarray:
+        """Combine the codes of the columns of a key, ``(n,)`` int64; 0 if one of the values is missing or unknown.
 
         Raises
         ------
         ValueError
-            If there are more combinations than numbers.
+            If the combinations do not fit into int64.
         """
-        positions = [self.columns.index(name) for name in key]
-        sizes = [self.vocabularies[i].n_rows for i in positions]
+        indices = [self.columns.index(name) for name in key]
+        sizes = [self.vocabularies[i].n_rows for i in indices]
         if np.prod(np.array(sizes, dtype=np.float64)) >= 2.0**63:
             raise ValueError(f"The key {list(key)} has more combinations of values than can be counted.")
-        combined = codes[positions[0]].astype(np.int64)
-        for i, size in zip(positions[1:], sizes[1:], strict=True):
+        combined = codes[indices[0]].astype(np.int64)
+        for i, size in zip(indices[1:], sizes[1:], strict=True):
             combined = np.where((combined > 0) & (codes[i] > 0), combined * size + codes[i], 0)
         return combined
 
 
 class Amounts:
-    """What each event adds to the sums: 1, and for each outcome whether it came true and whether it could be seen.
+    """What each event adds to the sums: 1, and for each outcome whether it was positive and whether it is counted.
 
-    An outcome is a target, or a step given that its parent has happened. Equal columns are summed once.
+    An outcome is a target, or a step given that its parent has happened. Identical columns are stored and summed once.
 
     Attributes
     ----------
-    columns : the distinct ones, `m` arrays ``(n,)`` of float32.
-    places : the numbers of the columns by what they count: the events, what came true of each outcome, and what could.
+    columns : the `m` distinct columns, ``(n,)`` float32.
+    indices : indices into `columns`: of the 1, the positives of each outcome, and the trials of each outcome.
     """
 
     def __init__(self, log: EventLog, parents: Sequence[int | None]) -> None:
         targets = Targets(log.labels, log.observed.astype(np.float32))
         self.columns = [np.ones(len(log), np.float32)]
-        tried, positive = zip(*targets.outcomes(events_of(parents)), strict=True)
-        self.places = [0, *map(self._place, positive), *map(self._place, tried)]
+        trials, positives = zip(*targets.outcomes(events_of(parents)), strict=True)
+        self.indices = [0, *map(self._index_of, positives), *map(self._index_of, trials)]
 
-    def _place(self, column: np.ndarray) -> int:
-        for i, known in enumerate(self.columns):
-            if np.array_equal(known, column):
+    def _index_of(self, column: np.ndarray) -> int:
+        """Return the index of a column, which is added if no equal one is there."""
+        for i, stored in enumerate(self.columns):
+            if np.array_equal(stored, column):
                 return i
         self.columns.append(column)
         return len(self.columns) - 1

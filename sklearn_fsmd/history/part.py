@@ -1,4 +1,4 @@
-"""A part of a log, and what is made of it to be asked: sums by key and time, and lists of items."""
+"""A part of a log, with the sums by key and time and the last items that are computed from it."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ from sklearn_fsmd.history.last import LastItems
 from sklearn_fsmd.history.log import Amounts, EventLog, Key
 
 ALL: Key = ()
-"""The key of all events, which tells the overall rates."""
+"""The key that all events share, for the overall rates."""
 
 
 class Part:
-    """What the events of a log say of a row, whose codes are those of this log's vocabularies.
+    """A part of a log, which query rows look up by codes of its vocabularies.
+
+    Indices are built when they are first needed.
 
     Parameters
     ----------
     log : the events.
-    parents : of each target, as in the link.
-    decays : how events fade.
-    forever : how those of `ALL` do not.
+    parents : the parent of each target, as in the link.
+    decays : the decays of the keys.
+    no_decay : the decay of `ALL`, without a half-life.
     """
 
     def __init__(
@@ -32,46 +34,53 @@ class Part:
         log: EventLog,
         parents: Sequence[int | None],
         decays: Sequence[Decay],
-        forever: Decay,
+        no_decay: Decay,
     ) -> None:
-        self.log, self.decays, self.forever = log, decays, forever
+        self.log, self.decays, self.no_decay = log, decays, no_decay
         self.amounts = Amounts(log, parents)
         self.indices: dict[Key, Index] = {}
         self.items: dict[Key, LastItems] = {}
 
-    def known(
-        self, key: Key, codes: Sequence[np.ndarray], before: np.ndarray, engine: Engine | None
+    def sums_until(
+        self, key: Key, codes: Sequence[np.ndarray], times: np.ndarray, engine: Engine | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The sums up to the time `before`, ``(n, decays, places)``, and the time of the last event, as by the engine.
+        """For each query row, return the sums over events of its key up to its time, and the last event's time.
 
-        By an `engine` they are computed for these rows alone; else for all events once, and looked up.
+        The `engine`, if there is one, computes the sums of these rows only. Otherwise an index of all events is built
+        once, and the sums are looked up.
+
+        Returns
+        -------
+        sums : ``(n, decays, 1 + 2 · outcomes)``: number of events, positives and trials of each outcome.
+        last : ``(n,)`` int64, as in :meth:`Engine.sums_until`.
         """
-        asked = self._values(key, codes, len(before))
-        decays = [self.forever] if key == ALL else self.decays
+        keys = self._key_codes(key, codes, len(times))
+        decays = [self.no_decay] if key == ALL else self.decays
         if engine is not None:
-            keys = self._values(key, self.log.codes, len(self.log))
-            sums, last = engine.known(self.log.times, self.amounts.columns, keys, decays, asked, before)
+            event_keys = self._key_codes(key, self.log.codes, len(self.log))
+            sums, last = engine.sums_until(event_keys, self.log.times, self.amounts.columns, decays, keys, times)
         else:
-            sums, last = self._index(key, decays).known(asked, before)
-        return sums[:, :, self.amounts.places], last
+            sums, last = self._index(key, decays).sums_until(keys, times)
+        return sums[:, :, self.amounts.indices], last
 
     def last_items(
-        self, key: Key, codes: Sequence[np.ndarray], before: np.ndarray, n: int, of: str
+        self, key: Key, codes: Sequence[np.ndarray], times: np.ndarray, n: int, item_column: str
     ) -> list[tuple[np.ndarray, np.ndarray]]:
-        """For each row the last `n` items, values of the column `of`, and their times."""
+        """For each query row, return the last `n` items of its key up to its time, and their times."""
         if key not in self.items:
-            log, place = self.log, self.log.columns.index(of)
-            happened = (log.labels[:, 0] == 1) & log.observed[:, 0] & (log.codes[place] > 0)
-            keys = self._values(key, log.codes, len(log))[happened]
-            values = log.vocabularies[place].values.to_numpy()
-            self.items[key] = LastItems(keys, log.times[happened], values[log.codes[place][happened] - 1])
-        return self.items[key].before(self._values(key, codes, len(before)), before, n)
+            log, column = self.log, self.log.columns.index(item_column)
+            is_positive = (log.labels[:, 0] == 1) & log.observed[:, 0] & (log.codes[column] > 0)
+            keys = self._key_codes(key, log.codes, len(log))[is_positive]
+            values = log.vocabularies[column].values.to_numpy()
+            items = values[log.codes[column][is_positive] - 1]
+            self.items[key] = LastItems(keys, log.times[is_positive], items)
+        return self.items[key].until(self._key_codes(key, codes, len(times)), times, n)
 
-    def _values(self, key: Key, codes: Sequence[np.ndarray], n: int) -> np.ndarray:
-        return np.ones(n, np.int64) if key == ALL else self.log.combined(key, codes)
+    def _key_codes(self, key: Key, codes: Sequence[np.ndarray], n: int) -> np.ndarray:
+        return np.ones(n, np.int64) if key == ALL else self.log.key_codes(key, codes)
 
     def _index(self, key: Key, decays: Sequence[Decay]) -> Index:
         if key not in self.indices:
-            values = self._values(key, self.log.codes, len(self.log))
-            self.indices[key] = Index(values, self.log.times, self.amounts.columns, decays)
+            keys = self._key_codes(key, self.log.codes, len(self.log))
+            self.indices[key] = Index(keys, self.log.times, self.amounts.columns, decays)
         return self.indices[key]

@@ -1,4 +1,4 @@
-"""From sums over past events to numbers that a model reads: counts, rates, and how long ago."""
+"""Point-in-time features: from sums over past events to counts, rates and the time since the last event."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ import pandas as pd
 
 from sklearn_fsmd.encoding import events_of, twice_in
 from sklearn_fsmd.history.decay import decays_of
-from sklearn_fsmd.history.engine import Engine, opened
+from sklearn_fsmd.history.engine import Engine, open_engine
 from sklearn_fsmd.history.freshness import Freshness
 from sklearn_fsmd.history.last import newest
 from sklearn_fsmd.history.log import EventLog, Key
 from sklearn_fsmd.history.part import ALL, Part
-from sklearn_fsmd.history.times import NEVER
+from sklearn_fsmd.history.times import NO_EVENT
 
 FEW_ROWS, FEW_OF_LOG, SMALL_LOG = 100, 0.001, 100_000
-"""Up to so many rows, or such a share of the log, are looked up in memory, and all rows by a log of so few events; more
-are a query of the engine."""
+"""Query rows are looked up in memory if there are at most `FEW_ROWS`, or `FEW_OF_LOG` times the events of the log, or
+if the log has at most `SMALL_LOG` events. Otherwise the engine computes them."""
 MERGED = 3
-"""New events are merged with the part before if that has at most so many times as many."""
+"""New events are merged with the last part of the log if it has at most this many times their number of events."""
 
 
-Asked = Sequence[tuple[Part, Sequence[np.ndarray]]]
-"""The parts of a log that are asked, and the codes of the rows in each."""
+EncodedRows = Sequence[tuple[Part, Sequence[np.ndarray]]]
+"""Query rows: the parts of the log in which they are looked up, each with the codes of the rows in that part."""
 
 
 @dataclass(frozen=True)
-class Questions:
-    """What is to be told of each row.
+class FeatureSpec:
+    """Which features are computed for each row. Fitted transformers store it as a dict.
 
     Parameters
     ----------
-    keys : whose past.
-    parents : of each target, as in the link.
-    delay : nanoseconds by which an event must be older than the row, at least one.
-    half_lives : nanoseconds, or None for no fading.
-    smoothing : how many events of the overall rate are added.
-    log : whether numbers of events and seconds are given as log(1 + x).
-    last, last_of : how many of the last items are listed, and the column that they are values of; None for none.
+    keys : the keys.
+    parents : the parent of each target, as in the link.
+    delay : minimum age in nanoseconds of an event that is counted for a row, at least 1.
+    half_lives : half-lives in nanoseconds, or None for no decay.
+    smoothing : pseudo-counts: how many events at the overall rate are added to each rate.
+    log : whether numbers of events and seconds are transformed to log(1 + x).
+    last, last_of : length of the lists of last items, and the column of the items; 0 and None for no lists.
     """
 
     keys: Sequence[Key]
@@ -55,40 +55,40 @@ class Questions:
     last: int = 0
     last_of: str | None = None
 
-    def names(self, targets: Sequence[str], spans: Sequence[str]) -> list[str]:
-        """Those of the columns; `spans` is what each half-life is called.
+    def names(self, targets: Sequence[str], suffixes: Sequence[str]) -> list[str]:
+        """Names of the numeric features; `suffixes` has one entry per half-life.
 
         Raises
         ------
         ValueError
-            If two columns have the same name.
+            If two features have the same name.
         """
         names = []
         for key in self.keys:
-            start = "_x_".join(map(str, key))
-            for span in spans:
-                names.append(f"{start}_events{span}")
+            prefix = "_x_".join(map(str, key))
+            for suffix in suffixes:
+                names.append(f"{prefix}_events{suffix}")
                 for k, parent in events_of(self.parents):
-                    given = "" if parent is None else f"_given_{targets[parent]}"
-                    names.append(f"{start}_{targets[k]}{given}_rate{span}")
-            names.append(f"{start}_seconds_since")
+                    condition = "" if parent is None else f"_given_{targets[parent]}"
+                    names.append(f"{prefix}_{targets[k]}{condition}_rate{suffix}")
+            names.append(f"{prefix}_seconds_since")
         if twice := twice_in(names):
             raise ValueError(f"Two columns of the result would be named {twice[0]!r}: name keys and half-lives once.")
         return names
 
     def list_names(self) -> list[str]:
-        """Those of the columns of lists."""
+        """Names of the columns of lists."""
         return [f"{'_x_'.join(map(str, key))}_last_{self.last_of}" for key in self.keys] if self.last else []
 
 
 class Past:
-    """The past by a log, for any rows.
+    """Point-in-time features of any query rows, computed from a log.
 
-    New events are a part of their own, merged with the part before where that has no more than `MERGED` times as many.
-    So an update costs as much as its events and, now and then, those of a part; the parts are few, and their sums add
-    up [1]_.
+    New events become a part of their own, which is merged with the part before it if that has at most `MERGED` times
+    as many events. So an update costs as much as its events, and occasionally as much as some earlier parts. There are
+    few parts, and their sums are added [1]_.
 
-    The overall rates are those of all events known at a row, none of which fades.
+    The overall rates count all events that are known at a row, without decay.
 
     References
     ----------
@@ -96,110 +96,116 @@ class Past:
        Algorithms 1(4), 1980.
     """
 
-    def __init__(self, log: EventLog, questions: Questions, n_threads: int | None) -> None:
-        self.questions, self.n_threads = questions, n_threads
-        self.decays = decays_of(questions.half_lives, log.times)
-        self.forever = decays_of([None], log.times)[0]
+    def __init__(self, log: EventLog, spec: FeatureSpec, n_threads: int | None) -> None:
+        self.spec, self.n_threads = spec, n_threads
+        self.decays = decays_of(spec.half_lives, log.times)
+        self.no_decay = decays_of([None], log.times)[0]
         self.parts = [self._part(log)]
 
     def _part(self, log: EventLog) -> Part:
-        return Part(log, self.questions.parents, self.decays, self.forever)
+        return Part(log, self.spec.parents, self.decays, self.no_decay)
 
     def __len__(self) -> int:
         return sum(len(part.log) for part in self.parts)
 
     @cached_property
     def log(self) -> EventLog:
-        """All events."""
+        """All events as one log."""
         logs = [part.log for part in reversed(self.parts)]
-        return reduce(lambda later, log: log.followed_by(later), logs)  # from the end: the large ones are copied once
+        return reduce(lambda later, log: log.followed_by(later), logs)  # from the end: large logs are copied once
 
     @cached_property
     def whole(self) -> Part:
-        """All events in one part."""
+        """All events as one part."""
         return self.parts[0] if len(self.parts) == 1 else self._part(self.log)
 
     @cached_property
     def freshness(self) -> Freshness:
-        return Freshness([part.log.times for part in self.parts], self.questions.delay)
+        return Freshness([part.log.times for part in self.parts], self.spec.delay)
 
-    def followed_by(self, more: EventLog) -> Past:
-        """The past with further events; this one stays as it is."""
+    def followed_by(self, new_events: EventLog) -> Past:
+        """Return a copy with further events; this object does not change."""
         for part in self.parts:
-            more.take_kinds_of(part.log)
-        if not all(decay.can_tell(more.times) for decay in self.decays):
-            return Past(self.log.followed_by(more), self.questions, self.n_threads)
-        made, times = copy.copy(self), more.times
-        made.parts = list(self.parts)
-        for made_of_all in ("log", "whole", "freshness"):
-            made.__dict__.pop(made_of_all, None)
-        while made.parts and len(made.parts[-1].log) <= MERGED * len(more):
-            more = made.parts.pop().log.followed_by(more)
-        made.parts.append(self._part(more))
-        made.freshness.take_over(self.freshness, times)
-        return made
+            new_events.adopt_kinds(part.log)
+        if not all(decay.covers(new_events.times) for decay in self.decays):
+            return Past(self.log.followed_by(new_events), self.spec, self.n_threads)
+        updated = copy.copy(self)
+        updated.parts = list(self.parts)
+        for cached in ("log", "whole", "freshness"):
+            updated.__dict__.pop(cached, None)
+        last_part = new_events
+        while updated.parts and len(updated.parts[-1].log) <= MERGED * len(last_part):
+            last_part = updated.parts.pop().log.followed_by(last_part)
+        updated.parts.append(self._part(last_part))
+        updated.freshness.extend(self.freshness, new_events.times)
+        return updated
 
-    def asked(self, X: pd.DataFrame) -> Asked:
-        """The parts of the log that are asked about rows, and the codes of the rows there."""
+    def encode(self, X: pd.DataFrame) -> EncodedRows:
+        """Encode query rows for the parts in which they are looked up."""
         parts = self.parts if self._are_few(len(X)) else [self.whole]
         return [(part, part.log.encode(X)) for part in parts]
 
-    def asked_itself(self) -> Asked:
-        """The same of the rows of the log."""
+    def encoded_log(self) -> EncodedRows:
+        """Return the rows of the log itself as query rows."""
         return [(self.whole, self.log.codes)]
 
-    def columns(self, times: np.ndarray, asked: Asked) -> np.ndarray:
-        """What was known at each of `times` of the keys of these rows, ``(n, columns)`` float32.
+    def features(self, times: np.ndarray, rows: EncodedRows) -> np.ndarray:
+        """Compute the numeric features of query rows at these times, ``(n, features)`` float32.
 
-        A rate of which nothing is known at all, not even overall, is NaN; so are the seconds since no event.
+        A rate is NaN if there are no labels, not even for the overall rate. The time since the last event is NaN if
+        there is no event.
         """
         for decay in self.decays:
-            decay.refuse_untold(times)
-        before = times - self.questions.delay
-        with nullcontext() if self._are_few(len(times)) else opened(self.n_threads) as engine:
-            rates = self._rates(self._known(ALL, before, asked, engine)[0][:, 0], None)
-            columns = [
-                self._of_key(times, *self._known(key, before, asked, engine), rates) for key in self.questions.keys
+            decay.check_times(times)
+        until = times - self.spec.delay
+        with nullcontext() if self._are_few(len(times)) else open_engine(self.n_threads) as engine:
+            overall = self._rates(self._sums_until(ALL, until, rows, engine)[0][:, 0], None)
+            blocks = [
+                self._features_of_key(times, *self._sums_until(key, until, rows, engine), overall)
+                for key in self.spec.keys
             ]
-        return np.concatenate(columns, axis=1) if columns else np.empty((len(times), 0), np.float32)
+        return np.concatenate(blocks, axis=1) if blocks else np.empty((len(times), 0), np.float32)
 
-    def _of_key(self, times: np.ndarray, sums: np.ndarray, last: np.ndarray, rates: np.ndarray) -> np.ndarray:
-        """The columns of a key, float32, by its sums, the time of its last event, and the overall rates."""
+    def _features_of_key(
+        self, times: np.ndarray, sums: np.ndarray, last: np.ndarray, overall: np.ndarray
+    ) -> np.ndarray:
+        """Compute the features of a key, float32, from its sums, the time of its last event and the overall rates."""
         columns = []
         for d, decay in enumerate(self.decays):
-            own = sums[:, d] * decay.worth(times)[:, None]
-            columns.append(np.log1p(own[:, :1]) if self.questions.log else own[:, :1])
-            # Without smoothing the factor cancels, and long after the log it is 0.
-            columns.append(self._rates(own if self.questions.smoothing else sums[:, d], rates))
-        since = np.where(last == NEVER, np.nan, (times - last) / 1e9)
-        columns.append(np.log1p(since)[:, None] if self.questions.log else since[:, None])
+            decayed = sums[:, d] * decay.factors(times)[:, None]
+            columns.append(np.log1p(decayed[:, :1]) if self.spec.log else decayed[:, :1])
+            # Without smoothing the factor cancels out; and long after the log it underflows to 0.
+            columns.append(self._rates(decayed if self.spec.smoothing else sums[:, d], overall))
+        seconds = np.where(last == NO_EVENT, np.nan, (times - last) / 1e9)
+        columns.append(np.log1p(seconds)[:, None] if self.spec.log else seconds[:, None])
         return np.concatenate(columns, axis=1, dtype=np.float32)
 
-    def lists(self, times: np.ndarray, asked: Asked) -> list[np.ndarray]:
-        """For each key the last items that came true in the first target, the newest last, ``(n,)`` objects."""
-        if not self.questions.last:
+    def lists(self, times: np.ndarray, rows: EncodedRows) -> list[np.ndarray]:
+        """For each key, return the lists of the last items whose first target is 1, newest last, ``(n,)`` objects."""
+        if not self.spec.last:
             return []
-        before, n, columns = times - self.questions.delay, self.questions.last, []
-        for key in self.questions.keys:
-            of_parts = [part.last_items(key, codes, before, n, str(self.questions.last_of)) for part, codes in asked]
+        until, n, columns = times - self.spec.delay, self.spec.last, []
+        for key in self.spec.keys:
+            items = [part.last_items(key, codes, until, n, str(self.spec.last_of)) for part, codes in rows]
             column = np.empty(len(times), dtype=object)
-            column[:] = [newest(of_row, n) for of_row in zip(*of_parts, strict=True)]
+            column[:] = [newest(items_of_row, n) for items_of_row in zip(*items, strict=True)]
             columns.append(column)
         return columns
 
     @staticmethod
-    def _known(key: Key, before: np.ndarray, asked: Asked, engine: Engine | None) -> tuple[np.ndarray, np.ndarray]:
-        """The sums of the events, of what came true and of what could, ``(n, decays, 1 + 2 · outcomes)``; the last."""
-        of_parts = [part.known(key, codes, before, engine) for part, codes in asked]
-        sums, last = zip(*of_parts, strict=True)
+    def _sums_until(
+        key: Key, until: np.ndarray, rows: EncodedRows, engine: Engine | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """:meth:`Part.sums_until` over all parts: the total sums, and the latest of the last times."""
+        sums, last = zip(*[part.sums_until(key, codes, until, engine) for part, codes in rows], strict=True)
         return sum(sums[1:], start=sums[0]), reduce(np.maximum, last)
 
     def _are_few(self, n_rows: int) -> bool:
         return len(self) <= SMALL_LOG or n_rows <= max(FEW_ROWS, FEW_OF_LOG * len(self))
 
     def _rates(self, sums: np.ndarray, overall: np.ndarray | None) -> np.ndarray:
-        """The rate of each outcome, ``(n, outcomes)``, smoothed towards `overall`, if that is given."""
-        positive, tried = np.split(sums[:, 1:], 2, axis=1)
-        if overall is not None and self.questions.smoothing:
-            positive, tried = positive + self.questions.smoothing * overall, tried + self.questions.smoothing
-        return np.divide(positive, tried, out=np.full(positive.shape, np.nan), where=tried > 0)
+        """Compute the rate of each outcome, ``(n, outcomes)``, smoothed towards `overall` unless that is None."""
+        positives, trials = np.split(sums[:, 1:], 2, axis=1)
+        if overall is not None and self.spec.smoothing:
+            positives, trials = positives + self.spec.smoothing * overall, trials + self.spec.smoothing
+        return np.divide(positives, trials, out=np.full(positives.shape, np.nan), where=trials > 0)

@@ -1,4 +1,4 @@
-"""The past of each event of a table as one query of DuckDB, which needs no memory for all of them."""
+"""The features of all rows of a log as one DuckDB query, which works on disk if the log is larger than memory."""
 
 from __future__ import annotations
 
@@ -7,76 +7,77 @@ from dataclasses import dataclass
 
 from sklearn_fsmd.encoding import events_of
 from sklearn_fsmd.history.decay import Decay
-from sklearn_fsmd.history.past import Questions
+from sklearn_fsmd.history.past import FeatureSpec
 
 
 @dataclass(frozen=True)
 class Query:
-    """Says in SQL what :class:`~sklearn_fsmd.history.past.Past` says in numpy, of the table of ``Events``.
+    """The computations of :class:`~sklearn_fsmd.history.past.Past` in SQL, on the table of `EventTable`.
 
     Parameters
     ----------
-    questions : what is to be told.
-    decays : one for each half-life.
-    columns : those that keys consist of.
+    spec : the features.
+    decays : one per half-life.
+    columns : the columns of the keys.
     """
 
-    questions: Questions
+    spec: FeatureSpec
     decays: Sequence[Decay]
     columns: Sequence[str]
 
     def text(self) -> str:
-        """The whole query: the columns that are told, in the order of the rows."""
-        steps, told = self._upto("all", (), [Decay(None, 0)]), []
-        joins = [f"ASOF LEFT JOIN upto_all AS p_all ON e.t - {self.questions.delay} >= p_all.t"]
-        for i, key in enumerate(self.questions.keys):
-            own = [f"k{self.columns.index(name)}" for name in key]
-            steps += self._upto(str(i), own, self.decays)
-            same = " AND ".join(f"e.{column} = p_{i}.{column}" for column in own)
-            joins.append(f"ASOF LEFT JOIN upto_{i} AS p_{i} ON {same} AND e.t - {self.questions.delay} >= p_{i}.t")
-            told += self._told(f"p_{i}")
-        columns = ", ".join(f"({sql})::FLOAT AS told{j}" for j, sql in enumerate(told))
+        """The query, which gives the features in the order of the rows."""
+        steps, features = self._running_sums("all", (), [Decay(None, 0)]), []
+        joins = [f"ASOF LEFT JOIN running_all AS p_all ON e.t - {self.spec.delay} >= p_all.t"]
+        for i, key in enumerate(self.spec.keys):
+            key_columns = [f"k{self.columns.index(name)}" for name in key]
+            steps += self._running_sums(str(i), key_columns, self.decays)
+            same_key = " AND ".join(f"e.{column} = p_{i}.{column}" for column in key_columns)
+            joins.append(f"ASOF LEFT JOIN running_{i} AS p_{i} ON {same_key} AND e.t - {self.spec.delay} >= p_{i}.t")
+            features += self._features_of_key(f"p_{i}")
+        columns = ", ".join(f"({sql})::FLOAT AS feature{j}" for j, sql in enumerate(features))
         return f"WITH {', '.join(steps)} SELECT {columns} FROM log AS e {' '.join(joins)} ORDER BY e.row"
 
     @property
     def _amounts(self) -> dict[str, str]:
-        """What an event adds to the sums."""
-        counted = [f"{what}{j}" for j in range(len(events_of(self.questions.parents))) for what in ("tried", "yes")]
-        return {"n": "1.0::DOUBLE"} | {name: f"{name}::DOUBLE" for name in counted}
+        """What an event adds to the sums: expressions by name."""
+        n_outcomes = len(events_of(self.spec.parents))
+        counts = [f"{what}{j}" for j in range(n_outcomes) for what in ("trials", "positives")]
+        return {"n": "1.0::DOUBLE"} | {name: f"{name}::DOUBLE" for name in counts}
 
-    def _upto(self, name: str, key: Sequence[str], decays: Sequence[Decay]) -> list[str]:
-        """The sums over the events of each value of a key up to each of its moments."""
+    def _running_sums(self, name: str, key: Sequence[str], decays: Sequence[Decay]) -> list[str]:
+        """The CTEs of the sums over events of each value of a key, up to each time at which it has events."""
         sums = {
             f"{amount}_{d}": f"sum({sql} * {decay.weights_sql('t')})"
             for d, decay in enumerate(decays)
             for amount, sql in self._amounts.items()
         }
         where = " AND ".join(f"{column} IS NOT NULL" for column in key) or "true"
-        moments = f"SELECT {', '.join([*key, 't', *(f'{sql} AS {one}' for one, sql in sums.items())])} FROM log"
+        key_and_time = ", ".join([*key, "t"])
+        at_time = f"SELECT {key_and_time}, {', '.join(f'{sql} AS {column}' for column, sql in sums.items())} FROM log"
         by = f"PARTITION BY {', '.join(key)}" if key else ""
-        running = ", ".join(f"sum({one}) OVER past AS {one}" for one in sums)
+        running = ", ".join(f"sum({column}) OVER past AS {column}" for column in sums)
         return [
-            f"moments_{name} AS ({moments} WHERE {where} GROUP BY {', '.join([*key, 't'])})",
-            f"upto_{name} AS (SELECT {', '.join([*key, 't'])}, {running} FROM moments_{name} "
+            f"at_time_{name} AS ({at_time} WHERE {where} GROUP BY {key_and_time})",
+            f"running_{name} AS (SELECT {key_and_time}, {running} FROM at_time_{name} "
             f"WINDOW past AS ({by} ORDER BY t ROWS UNBOUNDED PRECEDING))",
         ]
 
-    def _told(self, past: str) -> list[str]:
-        """The columns of one key, from its sums."""
-        told = []
+    def _features_of_key(self, past: str) -> list[str]:
+        """The features of one key, from the table `past` of its running sums."""
+        features = []
         for d, decay in enumerate(self.decays):
-            events = f"coalesce({past}.n_{d}, 0) * {decay.worth_sql('e.t')}"
-            told.append(f"ln(1 + {events})" if self.questions.log else events)
-            for j in range(len(events_of(self.questions.parents))):
-                yes, tried = (f"coalesce({past}.{what}{j}_{d}, 0)" for what in ("yes", "tried"))
-                if self.questions.smoothing:  # without it the factor cancels, and long after the log it is 0
-                    yes, tried = f"{yes} * {decay.worth_sql('e.t')}", f"{tried} * {decay.worth_sql('e.t')}"
-                    overall = f"p_all.yes{j}_0 / nullif(p_all.tried{j}_0, 0)"
-                    yes, tried = (
-                        f"{yes} + {self.questions.smoothing} * {overall}",
-                        f"{tried} + {self.questions.smoothing}",
-                    )
-                told.append(f"({yes}) / nullif({tried}, 0)")
+            factor = decay.factors_sql("e.t")
+            events = f"coalesce({past}.n_{d}, 0) * {factor}"
+            features.append(f"ln(1 + {events})" if self.spec.log else events)
+            for j in range(len(events_of(self.spec.parents))):
+                positives, trials = (f"coalesce({past}.{what}{j}_{d}, 0)" for what in ("positives", "trials"))
+                # Without smoothing the factor cancels out; and long after the log it underflows to 0.
+                if self.spec.smoothing:
+                    overall = f"p_all.positives{j}_0 / nullif(p_all.trials{j}_0, 0)"
+                    positives = f"{positives} * {factor} + {self.spec.smoothing} * {overall}"
+                    trials = f"{trials} * {factor} + {self.spec.smoothing}"
+                features.append(f"({positives}) / nullif({trials}, 0)")
         seconds = f"(e.t - {past}.t) / 1e9"
-        told.append(f"ln(1 + {seconds})" if self.questions.log else seconds)
-        return told
+        features.append(f"ln(1 + {seconds})" if self.spec.log else seconds)
+        return features

@@ -1,4 +1,4 @@
-"""The past of a log in files is that of the same log in memory."""
+"""write_history: a log in files gets the same features as the same log in memory."""
 
 import re
 from decimal import Decimal
@@ -12,8 +12,8 @@ import pytest
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.encoding.sources.schema import categories_of, merged_type
 from sklearn_fsmd.history import HistoryFeatures, write_history
-from sklearn_fsmd.history.beside import _cut
-from sklearn_fsmd.history.events import stored_as
+from sklearn_fsmd.history.events import sql_type
+from sklearn_fsmd.history.output import _aligned_tables
 from tests.conftest import SMALL, supported
 
 KEYS = ["user", ["user", "tab"], "score"]
@@ -38,8 +38,8 @@ def log(rng):
     return X, pd.DataFrame({"click": click, "buy": buy})
 
 
-def written(folder, log, history, **options):
-    """The log in three files, of which the past is written and read."""
+def write_and_read(folder, log, history, **options):
+    """Write the log into three files, add history features, and read the result."""
     X, Y = log
     frame = pd.concat([X, Y], axis=1)
     for i, rows in enumerate(np.array_split(np.arange(len(frame)), 3)):
@@ -60,25 +60,27 @@ def written(folder, log, history, **options):
     ],
     ids=str,
 )
-def test_what_is_told_is_the_same(tmp_path, log, params):
+def test_features_are_those_of_memory(tmp_path, log, params):
     history = HistoryFeatures(time="when", keys=KEYS, **params)
-    found = written(tmp_path, log, history, memory="1GB")
-    wanted = HistoryFeatures(time="when", keys=KEYS, **params).fit_transform(*log)
-    told = [name for name in wanted if name not in log[0]]
-    assert list(found) == [*(name for name in log[0] if name in wanted), *log[1], *told]
-    assert len(told) > 8
-    for name in told:
-        np.testing.assert_allclose(found[name], wanted[name], rtol=2e-6, atol=2e-6, err_msg=name)
-        assert found[name].dtype == np.float32
-    np.testing.assert_array_equal(found['a "name"'], log[0]['a "name"'])
-    np.testing.assert_array_equal(found["click"], log[1]["click"])
+    actual = write_and_read(tmp_path, log, history, memory="1GB")
+    expected = HistoryFeatures(time="when", keys=KEYS, **params).fit_transform(*log)
+    features = [name for name in expected if name not in log[0]]
+    assert list(actual) == [*(name for name in log[0] if name in expected), *log[1], *features]
+    assert len(features) > 8
+    for name in features:
+        np.testing.assert_allclose(actual[name], expected[name], rtol=2e-6, atol=2e-6, err_msg=name)
+        assert actual[name].dtype == np.float32
+    np.testing.assert_array_equal(actual['a "name"'], log[0]['a "name"'])
+    np.testing.assert_array_equal(actual["click"], log[1]["click"])
     assert not hasattr(history, "target_names_")
 
 
-def test_a_model_is_trained_on_what_is_written(tmp_path, log):
+def test_a_model_is_trained_on_the_output(tmp_path, log):
     X, Y = log
     Y = Y.fillna(0.0)
-    written(tmp_path, (X, Y.assign(buy=Y["buy"] * Y["click"])), HistoryFeatures(time="when", keys=KEYS, drop=["when"]))
+    write_and_read(
+        tmp_path, (X, Y.assign(buy=Y["buy"] * Y["click"])), HistoryFeatures(time="when", keys=KEYS, drop=["when"])
+    )
     model = FSMDClassifier(**supported(FSMDClassifier, SMALL))
     with pytest.warns(UserWarning, match="Column 'user' of X: whole numbers that look like ids"):
         model.fit_dataset(tmp_path / "past.parquet", targets=["click", "buy"])
@@ -89,16 +91,16 @@ def test_times_that_are_numbers(tmp_path, log):
     X, Y = log
     X = X.assign(when=X["when"].astype("datetime64[s]").astype(np.int64))
     history = HistoryFeatures(time="when", unit="s", keys=["user"])
-    found = written(tmp_path, (X, Y), history)
-    wanted = history.fit_transform(X, Y)
-    np.testing.assert_allclose(found["user_seconds_since"], wanted["user_seconds_since"], rtol=2e-6)
+    actual = write_and_read(tmp_path, (X, Y), history)
+    expected = history.fit_transform(X, Y)
+    np.testing.assert_allclose(actual["user_seconds_since"], expected["user_seconds_since"], rtol=2e-6)
 
 
 @pytest.mark.parametrize(
     ("params", "change", "message"),
     [
         ({"keys": ["usr"]}, {}, "Column 'usr', which 'keys' names, is not in the files"),
-        ({"last": 3, "last_of": "tab"}, {}, "last=3: lists of the last items are not made for files"),
+        ({"last": 3, "last_of": "tab"}, {}, "last=3: lists of the last items are not supported for files"),
         ({}, {"click": 2.0}, "Column 'click' of Y has the value 2.0; its classes are [0, 1]"),
         ({}, {"when": pd.NaT}, "Column 'when' has no time in 1 of"),
         ({}, {"when": "later"}, "Column 'when' must hold datetimes or numbers"),
@@ -106,7 +108,7 @@ def test_times_that_are_numbers(tmp_path, log):
         ({"keys": []}, {}, "The 'keys' parameter must name columns"),
     ],
 )
-def test_what_is_refused(tmp_path, log, params, change, message):
+def test_bad_input(tmp_path, log, params, change, message):
     X, Y = log
     for name, value in change.items():
         column = Y[name] if name in Y else X.get(name, pd.Series(0.0, X.index))
@@ -115,14 +117,14 @@ def test_what_is_refused(tmp_path, log, params, change, message):
         column = column.map(str) if isinstance(value, str) else column
         (Y if name in Y else X)[name] = column
     with pytest.raises(ValueError, match=re.escape(message)):
-        written(tmp_path, (X, Y), HistoryFeatures(**{"time": "when", "keys": ["user"]} | params))
+        write_and_read(tmp_path, (X, Y), HistoryFeatures(**{"time": "when", "keys": ["user"]} | params))
     assert not (tmp_path / "past.parquet").exists()
 
 
-def test_a_step_after_none_is_told_of(tmp_path, log):
+def test_a_conversion_without_a_click_is_warned_of(tmp_path, log):
     X, Y = log
     with pytest.warns(UserWarning, match="have 'buy' = 1 though 'click'"):
-        written(tmp_path, (X, Y.assign(click=0.0, buy=1.0)), HistoryFeatures(time="when", keys=["user"]))
+        write_and_read(tmp_path, (X, Y.assign(click=0.0, buy=1.0)), HistoryFeatures(time="when", keys=["user"]))
 
 
 EVENTS = pd.DataFrame(
@@ -136,16 +138,16 @@ EVENTS = pd.DataFrame(
 LABELS = ["click", "conversion"]
 
 
-def past_of(folder, *frames, history=None, source="log", targets=LABELS, **options):
-    """What is written of a folder of files, and the columns that are told of these rows in memory."""
+def file_and_memory(folder, *frames, history=None, source="log", targets=LABELS, **options):
+    """Write files into a folder; return the output of write_history, and the features of the same rows in memory."""
     (folder / "log").mkdir(exist_ok=True)
     for i, frame in enumerate(frames):
         frame.to_parquet(folder / "log" / f"{i}.parquet")
     history = history or HistoryFeatures(keys=["user"], log=False)
     write_history(history, folder / source, folder / "past.parquet", targets=targets, **options)
     whole = pd.concat(frames, ignore_index=True)
-    wanted = history.fit_transform(whole.drop(columns=LABELS), whole[LABELS].astype(float))
-    return pd.read_parquet(folder / "past.parquet"), wanted[[name for name in wanted if name not in whole]]
+    expected = history.fit_transform(whole.drop(columns=LABELS), whole[LABELS].astype(float))
+    return pd.read_parquet(folder / "past.parquet"), expected[[name for name in expected if name not in whole]]
 
 
 ODD_NAMES = [
@@ -166,11 +168,11 @@ ODD_NAMES = [
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)
-def test_names_of_the_log_mean_nothing_to_the_query(tmp_path, name):
-    found, wanted = past_of(tmp_path, EVENTS.assign(**{name: range(6), "USER_EVENTS": 7}))
-    assert list(found) == [*EVENTS, name, "USER_EVENTS", *wanted]
-    pd.testing.assert_frame_equal(found[[*wanted]], wanted, rtol=1e-6)
-    assert found[name].tolist() == list(range(6))
+def test_column_names_do_not_clash_with_those_of_the_query(tmp_path, name):
+    actual, expected = file_and_memory(tmp_path, EVENTS.assign(**{name: range(6), "USER_EVENTS": 7}))
+    assert list(actual) == [*EVENTS, name, "USER_EVENTS", *expected]
+    pd.testing.assert_frame_equal(actual[[*expected]], expected, rtol=1e-6)
+    assert actual[name].tolist() == list(range(6))
 
 
 @pytest.mark.parametrize(
@@ -187,8 +189,8 @@ def test_names_of_the_log_mean_nothing_to_the_query(tmp_path, name):
     ids=str,
 )
 def test_keys_are_equal_and_missing_as_they_are_in_memory(tmp_path, users):
-    found, wanted = past_of(tmp_path, EVENTS.assign(user=users))
-    pd.testing.assert_frame_equal(found[[*wanted]], wanted, rtol=1e-6)
+    actual, expected = file_and_memory(tmp_path, EVENTS.assign(user=users))
+    pd.testing.assert_frame_equal(actual[[*expected]], expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -204,15 +206,15 @@ def test_keys_of_other_types_are_exact(tmp_path, users):
     pq.write_table(table, tmp_path / "log.parquet")
     history = HistoryFeatures(time="when", keys=["user"])
     write_history(history, tmp_path / "log.parquet", tmp_path / "past.parquet", targets=["click"])
-    found, read = pd.read_parquet(tmp_path / "past.parquet"), pd.read_parquet(tmp_path / "log.parquet")
-    wanted = HistoryFeatures(time="when", keys=["user"]).fit_transform(read.drop(columns="click"), read[["click"]])
-    told = [name for name in wanted if name not in read]
-    np.testing.assert_allclose(found[told], wanted[told].astype(np.float32), rtol=2e-6)
-    assert found[told].iloc[2].ne(found[told].iloc[1]).any()
+    actual, read = pd.read_parquet(tmp_path / "past.parquet"), pd.read_parquet(tmp_path / "log.parquet")
+    expected = HistoryFeatures(time="when", keys=["user"]).fit_transform(read.drop(columns="click"), read[["click"]])
+    features = [name for name in expected if name not in read]
+    np.testing.assert_allclose(actual[features], expected[features].astype(np.float32), rtol=2e-6)
+    assert actual[features].iloc[2].ne(actual[features].iloc[1]).any()
 
 
 @pytest.mark.parametrize("whole", [pa.int8(), pa.int32(), pa.int64(), pa.uint64()], ids=str)
-def test_decimals_beside_whole_numbers_are_written_as_decimals(tmp_path, whole):
+def test_decimals_and_whole_numbers_are_written_as_decimals(tmp_path, whole):
     when = pa.array(pd.date_range("2026", periods=2))
     table = pa.table({"when": when, "price": pa.array([Decimal("1.25")] * 2, pa.decimal128(10, 2)), "click": [1, 0]})
     pq.write_table(table, tmp_path / "log-0.parquet")
@@ -223,7 +225,7 @@ def test_decimals_beside_whole_numbers_are_written_as_decimals(tmp_path, whole):
 
 
 @pytest.mark.parametrize("kind", ["category", "int64"])
-def test_files_that_have_values_say_whether_they_are_categories(tmp_path, kind):
+def test_files_with_values_decide_whether_a_column_is_categorical(tmp_path, kind):
     when = pd.date_range("2026", periods=3)
     frame = pd.DataFrame({"when": when, "shop": None, "click": [1, 0, 1]})
     lacking = frame if kind == "category" else frame.astype({"shop": "category"})
@@ -234,7 +236,7 @@ def test_files_that_have_values_say_whether_they_are_categories(tmp_path, kind):
     assert categories_of(pq.read_schema(tmp_path / "past.parquet")) == (["shop"] if kind == "category" else [])
 
 
-def test_a_damaged_log_is_not_for_the_file_that_is_written_to_say(tmp_path):
+def test_the_error_of_a_damaged_log_names_the_log(tmp_path):
     frame = pd.DataFrame({"when": pd.date_range("2026", periods=300), "note": np.random.rand(300), "click": 1})
     frame.to_parquet(tmp_path / "log.parquet", index=False)
     content = bytearray((tmp_path / "log.parquet").read_bytes())
@@ -249,25 +251,25 @@ def test_a_damaged_log_is_not_for_the_file_that_is_written_to_say(tmp_path):
 
 
 @pytest.mark.parametrize("short", [0, 1], ids=["log", "features"])
-def test_rows_without_features_and_features_without_rows_are_no_file(short):
-    """A join that has lost a row, or a file that has shrunk, is not cut short to fit."""
+def test_a_different_number_of_rows_and_features_is_an_error(short):
+    """If a join has lost a row, or a file has shrunk, the longer side is not truncated."""
     schema = pa.schema([pa.field("a", pa.int64())])
     sides = [pa.RecordBatch.from_arrays([pa.array(np.arange(n))], schema=schema) for n in (5, 5)]
-    assert [len(left) for left, _ in _cut(iter(sides[:1]), iter(sides[1:]))] == [5]
+    assert [len(left) for left, _ in _aligned_tables(iter(sides[:1]), iter(sides[1:]))] == [5]
     sides[short] = sides[short][:3]
-    with pytest.raises(RuntimeError, match=f"The {['log', 'features of the past'][short]} ended before the"):
-        list(_cut(iter(sides[:1]), iter(sides[1:])))
+    with pytest.raises(RuntimeError, match=f"The {['log', 'history features'][short]} ended before the"):
+        list(_aligned_tables(iter(sides[:1]), iter(sides[1:])))
 
 
 def test_dates_are_no_keys(tmp_path):
     with pytest.raises(TypeError, match="0.parquet: Column 'user' has dtype timestamp"):
-        past_of(tmp_path, EVENTS.assign(user=EVENTS["time"]))
+        file_and_memory(tmp_path, EVENTS.assign(user=EVENTS["time"]))
 
 
-def test_large_ids_beside_floats_are_refused(tmp_path):
+def test_large_ids_in_one_file_and_floats_in_another_are_refused(tmp_path):
     whole, gaps = EVENTS[:3].assign(user=[2**60 + 1, 2**60 + 2, 7]), EVENTS[3:].assign(user=[np.nan, 7.0, 8.0])
     with pytest.raises(ValueError, match="Column 'user' holds whole numbers beyond .* and floats in another file"):
-        past_of(tmp_path, whole, gaps)
+        file_and_memory(tmp_path, whole, gaps)
 
 
 def test_columns_are_written_as_they_are(tmp_path):
@@ -277,22 +279,22 @@ def test_columns_are_written_as_they_are(tmp_path):
         small=np.arange(6, dtype=np.uint8),
         tags=[["a"], [], None, ["b", "c"], ["a"], []],
         price=[Decimal("1.10")] * 6,
-    ).sample(frac=1, random_state=0)  # whose index is written too
-    found, wanted = past_of(tmp_path, frame[:4], frame[4:])
-    assert list(found) == [*frame, *wanted]
+    ).sample(frac=1, random_state=0)  # pandas writes the index too
+    actual, expected = file_and_memory(tmp_path, frame[:4], frame[4:])
+    assert list(actual) == [*frame, *expected]
     for name in ("hour", "shop", "small", "price", "time", "click"):
-        assert found[name].tolist() == frame[name].tolist(), name
-        assert name == "hour" or found[name].dtype == frame[name].dtype, name  # Parquet has no categories of numbers
+        assert actual[name].tolist() == frame[name].tolist(), name
+        assert name == "hour" or actual[name].dtype == frame[name].dtype, name  # Parquet has no categories of numbers
     model = FSMDClassifier(**supported(FSMDClassifier, SMALL), early_stopping=False)
     model.fit_dataset(tmp_path / "past.parquet", LABELS, columns=["user", "hour", "shop", "user_events"])
-    assert len(model._encoder.main.categories) == 3  # whole numbers that were categories still are
+    assert len(model._encoder.main.categories) == 3  # a category of whole numbers stays one
 
 
-def test_files_need_the_columns_and_types_of_the_first_but_for_sizes_of_numbers(tmp_path):
-    found, _ = past_of(tmp_path, EVENTS[:3].assign(price=[1, 2, 3]), EVENTS[3:].assign(price=[1.5, 2.5, 3.5]))
-    assert found["price"].tolist() == [1, 2, 3, 1.5, 2.5, 3.5]
-    found, _ = past_of(tmp_path, EVENTS[:3].assign(note=None), EVENTS[3:].assign(note="x"))
-    assert found["note"].isna().tolist() == [True] * 3 + [False] * 3
+def test_files_need_the_columns_and_types_of_the_first_except_sizes_of_numbers(tmp_path):
+    actual, _ = file_and_memory(tmp_path, EVENTS[:3].assign(price=[1, 2, 3]), EVENTS[3:].assign(price=[1.5, 2.5, 3.5]))
+    assert actual["price"].tolist() == [1, 2, 3, 1.5, 2.5, 3.5]
+    actual, _ = file_and_memory(tmp_path, EVENTS[:3].assign(note=None), EVENTS[3:].assign(note="x"))
+    assert actual["note"].isna().tolist() == [True] * 3 + [False] * 3
     for change, message in {
         "drop": "1.parquet has no column 'user', which",
         "add": "1.parquet has the column 'more', which",
@@ -306,18 +308,18 @@ def test_files_need_the_columns_and_types_of_the_first_but_for_sizes_of_numbers(
             "label": EVENTS[3:].assign(conversion=0.6),
         }[change]
         with pytest.raises(ValueError, match=message):
-            past_of(tmp_path, EVENTS[:3], second)
+            file_and_memory(tmp_path, EVENTS[:3], second)
 
 
-def test_folders_and_names_of_files_are_nothing_but_places(tmp_path):
+def test_names_of_folders_and_files_have_no_meaning(tmp_path):
     (tmp_path / "hive" / "user=zzz").mkdir(parents=True)
     EVENTS.to_parquet(tmp_path / "hive/user=zzz/x[1].parquet")
     EVENTS.to_parquet(tmp_path / "hive/user=zzz/x1.parquet")
     history = HistoryFeatures(keys=["user"], log=False)
     write_history(history, tmp_path / "hive/user=zzz/x[1].parquet", tmp_path / "past.parquet", targets="click")
-    found = pd.read_parquet(tmp_path / "past.parquet")
-    assert found["user"].tolist() == list("aababa")
-    assert found["user_events"].tolist() == [0, 1, 0, 2, 1, 3]
+    actual = pd.read_parquet(tmp_path / "past.parquet")
+    assert actual["user"].tolist() == list("aababa")
+    assert actual["user_events"].tolist() == [0, 1, 0, 2, 1, 3]
 
 
 def test_the_log_is_not_written_over(tmp_path):
@@ -334,7 +336,9 @@ def test_the_log_is_not_written_over(tmp_path):
         "log/**/*.parquet": "log/past.parquet",
         "**/*.parquet": "log/past.parquet",
     }.items():
-        with pytest.raises(ValueError, match="is one of the files of the log, or would be. Name another sink"):
+        with pytest.raises(
+            ValueError, match="is one of the files of the log, or would become one. Choose another sink"
+        ):
             write_history(history, str(tmp_path / source), tmp_path / sink, targets=LABELS)
     assert write_history(history, tmp_path / "log", tmp_path / "log/_past.parquet", targets=LABELS) == 6
     assert write_history(history, tmp_path / "log", tmp_path / "log/_past.parquet", targets=LABELS) == 6
@@ -345,13 +349,13 @@ def test_the_log_is_not_written_over(tmp_path):
 def test_times_of_any_type_of_number(tmp_path, dtype):
     seconds = (np.arange(6) * 7200).astype(dtype)
     history = HistoryFeatures(keys=["user"], unit="s", log=False)
-    found, wanted = past_of(tmp_path, EVENTS.assign(time=seconds), history=history)
-    pd.testing.assert_frame_equal(found[[*wanted]], wanted, rtol=1e-6)
+    actual, expected = file_and_memory(tmp_path, EVENTS.assign(time=seconds), history=history)
+    pd.testing.assert_frame_equal(actual[[*expected]], expected, rtol=1e-6)
     days = HistoryFeatures(keys=["user"], unit="D", delay="1D", log=False)
-    told = days.fit_transform(
+    features = days.fit_transform(
         pd.DataFrame({"time": (20_000 + np.arange(6)).astype(dtype), "user": "a"}), EVENTS["click"]
     )
-    assert told["user_seconds_since"].tolist()[1:] == [86_400.0] * 5
+    assert features["user_seconds_since"].tolist()[1:] == [86_400.0] * 5
 
 
 def test_labels_that_are_not_numbers_are_missing(tmp_path):
@@ -362,29 +366,29 @@ def test_labels_that_are_not_numbers_are_missing(tmp_path):
     frame = table.to_pandas()
     history = HistoryFeatures(keys=["user"], log=False)
     write_history(history, tmp_path / "log", tmp_path / "past.parquet", targets=LABELS)
-    wanted = history.fit_transform(frame[["time", "user"]], frame[LABELS])
-    found = pd.read_parquet(tmp_path / "past.parquet")[[*wanted.columns[2:]]]
-    pd.testing.assert_frame_equal(found, wanted[[*found]], rtol=1e-6)
+    expected = history.fit_transform(frame[["time", "user"]], frame[LABELS])
+    actual = pd.read_parquet(tmp_path / "past.parquet")[[*expected.columns[2:]]]
+    pd.testing.assert_frame_equal(actual, expected[[*actual]], rtol=1e-6)
 
 
-def test_a_size_of_memory_that_is_none_is_refused(tmp_path):
+def test_an_invalid_size_of_memory_is_refused(tmp_path):
     with pytest.raises(ValueError, match="`memory` must be a size such as '4GB'. Got 'lots'"):
-        past_of(tmp_path, EVENTS, memory="lots")
+        file_and_memory(tmp_path, EVENTS, memory="lots")
 
 
-def test_columns_of_values_are_no_targets(tmp_path):
+def test_value_targets_are_left_out(tmp_path):
     events = EVENTS.assign(watch=[12.5, 0.0, 3.0, 0.0, 7.0, 1.0])
     history = HistoryFeatures(keys=["user"], log=False, value_targets=["watch"])
     (tmp_path / "log").mkdir()
     events.to_parquet(tmp_path / "log/0.parquet")
     for targets in (LABELS, [*LABELS, "watch"]):
         write_history(history, tmp_path / "log", tmp_path / "past.parquet", targets=targets)
-    found = pd.read_parquet(tmp_path / "past.parquet")
+    actual = pd.read_parquet(tmp_path / "past.parquet")
     with pytest.raises(ValueError, match="The 'targets' parameter must name columns. Got none"):
         write_history(history, tmp_path / "log", tmp_path / "past.parquet", targets="watch")
-    wanted = history.fit_transform(events[["time", "user"]], events[[*LABELS, "watch"]])
-    assert list(found) == [*events, *list(wanted)[2:]]
-    pd.testing.assert_frame_equal(found[list(wanted)[2:]], wanted[list(wanted)[2:]], rtol=1e-6)
+    expected = history.fit_transform(events[["time", "user"]], events[[*LABELS, "watch"]])
+    assert list(actual) == [*events, *list(expected)[2:]]
+    pd.testing.assert_frame_equal(actual[list(expected)[2:]], expected[list(expected)[2:]], rtol=1e-6)
 
 
 def test_a_target_is_named_once(tmp_path, log):
@@ -397,9 +401,9 @@ def test_a_target_is_named_once(tmp_path, log):
         write_history(history, tmp_path / "log.parquet", tmp_path / "past.parquet", targets={"click", "conversion"})
 
 
-def test_some_column_of_the_log_has_to_stay(tmp_path):
+def test_dropping_all_columns_is_refused(tmp_path):
     with pytest.raises(ValueError, match="The 'drop' parameter names all columns of the files. Keep one"):
-        past_of(tmp_path, EVENTS, history=HistoryFeatures(keys=["user"], drop=list(EVENTS)))
+        file_and_memory(tmp_path, EVENTS, history=HistoryFeatures(keys=["user"], drop=list(EVENTS)))
 
 
 def test_lists_of_numbers_are_written_as_the_wider_ones(tmp_path):
@@ -426,19 +430,19 @@ def test_the_log_is_not_written_over_by_the_name_of_a_url(source, tmp_path):
     (tmp_path / "log").mkdir()
     EVENTS.to_parquet(tmp_path / "log/0.parquet")
     sink = tmp_path / "log" / ("0.parquet" if source.endswith("0.parquet") else "past.parquet")
-    with pytest.raises(ValueError, match="is one of the files of the log, or would be"):
+    with pytest.raises(ValueError, match="is one of the files of the log, or would become one"):
         write_history(HistoryFeatures(keys=["user"]), f"file://{tmp_path}{source}", sink, targets=LABELS)
 
 
-def test_what_more_memory_would_mend_is_said(tmp_path, log):
+def test_an_error_that_more_memory_would_fix_names_the_parameter(tmp_path, log):
     with pytest.raises(OSError, match="that failed: .* Give it more by `memory`, or take a smaller `n_threads`"):
-        written(tmp_path, log, HistoryFeatures(time="when", keys=KEYS), memory="1MB")
+        write_and_read(tmp_path, log, HistoryFeatures(time="when", keys=KEYS), memory="1MB")
 
 
 @pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.binary(2), pa.binary_view()], ids=str)
 def test_keys_of_bytes_are_bytes(kind):
-    """Views are read from files by a pyarrow that can write them; the oldest cannot."""
-    assert stored_as(kind) == stored_as(pa.dictionary(pa.int32(), kind)) == "BLOB"
+    """Only the types are tested: the oldest supported pyarrow cannot write binary views to files."""
+    assert sql_type(kind) == sql_type(pa.dictionary(pa.int32(), kind)) == "BLOB"
 
 
 def test_a_function_is_no_log(tmp_path, log):
@@ -449,15 +453,15 @@ def test_a_function_is_no_log(tmp_path, log):
 def test_a_log_beyond_2000_half_lives_is_refused(tmp_path, log):
     history = HistoryFeatures(time="when", keys=["user"], half_life="60s")
     with pytest.raises(ValueError, match="span .* times the half-life of 60 s"):
-        written(tmp_path, log, history)
+        write_and_read(tmp_path, log, history)
     assert not (tmp_path / "past.parquet").exists()
 
 
-def test_rates_without_smoothing_do_not_end(tmp_path, log):
+def test_rates_without_smoothing_do_not_underflow(tmp_path, log):
     X, Y = log
     history = HistoryFeatures(time="when", keys=["user"], half_life="15min", smoothing=0.0)
     X = X.assign(when=X["when"].where(X.index < 1990, pd.Timestamp("2026-01-16")))
-    past = written(tmp_path, (X, Y), history)
+    past = write_and_read(tmp_path, (X, Y), history)
     expected = HistoryFeatures(**history.get_params()).fit_transform(X, Y)
     rates = [name for name in expected if "_rate" in name]
     np.testing.assert_allclose(past[rates], expected[rates], rtol=1e-5)

@@ -1,4 +1,4 @@
-"""The past of each row, against a plain loop over the log, and without a look at the present or the future."""
+"""HistoryFeatures: features equal those of a plain loop over the log, and do not depend on present or later events."""
 
 import multiprocessing
 import os
@@ -27,7 +27,7 @@ LONG_AFTER = pytest.mark.filterwarnings("ignore:.* rows come more than delay")
 
 
 def make_log(n=150, seed=0, *, missing_labels=False):
-    """A log in no order, with moments of several events and users that are missing."""
+    """A log that is not sorted, with several events at the same time and missing users."""
     random = np.random.default_rng(seed)
     X = pd.DataFrame(
         {
@@ -49,39 +49,39 @@ def make_log(n=150, seed=0, *, missing_labels=False):
 
 
 def by_loop(events, outcomes, X, *, keys=KEYS, delay="1h", half_life=None, smoothing=10.0, log=True):
-    """What :class:`HistoryFeatures` tells, by the definition, one row and one key at a time."""
+    """Features of :class:`HistoryFeatures` by their definition, computed for one row and one key at a time."""
     delay, lines = pd.Timedelta(delay), []
     labels = outcomes.to_numpy(copy=True)
-    labels[labels[:, 0] == 0, 1] = 0  # known, though it was not looked for
+    labels[labels[:, 0] == 0, 1] = 0  # no click, so no conversion, even if its label is missing
     for _, row in X.iterrows():
         ago = row["when"] - events["when"]
-        known = ((ago >= delay) & (ago > pd.Timedelta(0))).to_numpy()
+        is_past = ((ago >= delay) & (ago > pd.Timedelta(0))).to_numpy()
 
-        def rates(known, weights, overall=None):
-            found = []
+        def rates(is_past, weights, overall=None):
+            values = []
             for k, given_click in ((0, False), (1, False), (1, True)):
-                seen = known & ~np.isnan(labels[:, k])
+                counted = is_past & ~np.isnan(labels[:, k])
                 if given_click:
-                    seen &= labels[:, 0] == 1
-                tried, positive = weights[seen].sum(), (weights * labels[:, k])[seen].sum()
+                    counted &= labels[:, 0] == 1
+                tried, positive = weights[counted].sum(), (weights * labels[:, k])[counted].sum()
                 if overall is not None and smoothing:
-                    tried, positive = tried + smoothing, positive + smoothing * overall[len(found)]
-                found.append(positive / tried if tried > 0 else np.nan)
-            return found
+                    tried, positive = tried + smoothing, positive + smoothing * overall[len(values)]
+                values.append(positive / tried if tried > 0 else np.nan)
+            return values
 
-        overall, line = rates(known, np.ones(len(events))), []
+        overall, line = rates(is_past, np.ones(len(events))), []
         for key in keys:
             columns = [key] if isinstance(key, str) else key
-            own = known & (events[columns] == row[columns]).all(axis=1).to_numpy()
+            of_key = is_past & (events[columns] == row[columns]).all(axis=1).to_numpy()
             weights = np.ones(len(events)) if half_life is None else 0.5 ** (ago / pd.Timedelta(half_life)).to_numpy()
-            n, since = weights[own].sum(), ago[own].min().total_seconds() if own.any() else np.nan
-            line += [np.log1p(n) if log else n, *rates(own, weights, overall), np.log1p(since) if log else since]
+            n, since = weights[of_key].sum(), ago[of_key].min().total_seconds() if of_key.any() else np.nan
+            line += [np.log1p(n) if log else n, *rates(of_key, weights, overall), np.log1p(since) if log else since]
         lines.append(line)
     return np.array(lines)
 
 
-def told(out, X):
-    """The columns that have been added."""
+def features_of(out, X):
+    """The features, which follow the unchanged columns of X."""
     assert list(out.columns[: X.shape[1]]) == list(X.columns)
     pd.testing.assert_frame_equal(out[list(X.columns)], X)
     return out.iloc[:, X.shape[1] :].to_numpy()
@@ -107,13 +107,13 @@ def test_by_the_definition(params, missing_labels, few_rows, monkeypatch):
     monkeypatch.setattr(past, "SMALL_LOG", 0)
     X, Y = make_log(missing_labels=missing_labels)
     history = HistoryFeatures(time="when", keys=KEYS, **params)
-    np.testing.assert_allclose(told(history.fit_transform(X, Y), X), by_loop(X, Y, X, **params), rtol=1e-5)
+    np.testing.assert_allclose(features_of(history.fit_transform(X, Y), X), by_loop(X, Y, X, **params), rtol=1e-5)
     later, _ = make_log(60, seed=1)
     later.loc[later.index[:5], "item"] = "new"
-    np.testing.assert_allclose(told(history.transform(later), later), by_loop(X, Y, later, **params), rtol=1e-5)
+    np.testing.assert_allclose(features_of(history.transform(later), later), by_loop(X, Y, later, **params), rtol=1e-5)
 
 
-def test_columns_are_named_by_what_they_tell():
+def test_names_of_the_features():
     X, Y = make_log()
     history = HistoryFeatures(time="when", keys=["user", ["user", "tab"]], half_life=[None, "7D"], drop=["when"])
     out = history.fit_transform(X, Y)
@@ -141,12 +141,12 @@ def test_columns_are_named_by_what_they_tell():
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(st.integers(0, 10_000), st.sampled_from(["zeros", "removed", "shuffled"]), st.sampled_from(["0s", "1h", "9h"]))
 def test_the_future_does_not_leak(seed, how, delay):
-    """Whatever becomes of a row and of all that is later, its columns stay what they are."""
+    """The features of a row do not change if its labels and later events are changed or removed."""
     X, Y = make_log(150, seed)
     random = np.random.default_rng(seed)
     cut = X["when"].iloc[random.integers(len(X))]
     history = HistoryFeatures(time="when", keys=KEYS, delay=delay, half_life=[None, "10h"])
-    before = told(history.fit_transform(X, Y), X)
+    before = features_of(history.fit_transform(X, Y), X)
     future = (X["when"] > cut - max(pd.Timedelta(delay), pd.Timedelta(1))).to_numpy()
     if how == "removed":
         kept = ~future | (X["when"] <= cut).to_numpy()
@@ -156,7 +156,7 @@ def test_the_future_does_not_leak(seed, how, delay):
         kept, X_then, Y_then = np.ones(len(X), bool), X, Y.copy()
         labels = Y_then.to_numpy()[future]
         Y_then.iloc[np.flatnonzero(future)] = 0.0 if how == "zeros" else random.permutation(labels)
-    after = told(history.fit_transform(X_then, Y_then), X_then)
+    after = features_of(history.fit_transform(X_then, Y_then), X_then)
     rows = (X["when"] <= cut).to_numpy()
     np.testing.assert_array_equal(after[rows[kept]], before[rows & kept])
 
@@ -170,20 +170,20 @@ def test_the_last_items(few_rows):
     assert list(out.columns[-3:]) == ["user_last_item", "item_last_item", "user_x_tab_last_item"]
     assert list(out.columns) == list(history.get_feature_names_out())
     later, _ = make_log(30, seed=1)
-    for rows, found in [(X, out), (later, history.transform(later[:10] if few_rows else later))]:
-        for i in range(len(found)):
+    for rows, actual in [(X, out), (later, history.transform(later[:10] if few_rows else later))]:
+        for i in range(len(actual)):
             row = rows.iloc[i]
-            known = (X["when"] <= row["when"] - pd.Timedelta("2h")) & (Y["click"] == 1) & X["item"].notna()
+            is_counted = (X["when"] <= row["when"] - pd.Timedelta("2h")) & (Y["click"] == 1) & X["item"].notna()
             for name, columns in [("user_last_item", ["user"]), ("user_x_tab_last_item", ["user", "tab"])]:
-                own = X[known & (X[columns] == row[columns]).all(axis=1)].sort_values("when", kind="stable")
-                assert found[name].iloc[i] == own["item"].tolist()[-3:]
+                events = X[is_counted & (X[columns] == row[columns]).all(axis=1)].sort_values("when", kind="stable")
+                assert actual[name].iloc[i] == events["item"].tolist()[-3:]
     with pytest.raises(ValueError, match="last=3 needs `last_of`"):
         HistoryFeatures(time="when", keys=KEYS, last=3).fit(X, Y)
     with pytest.raises(ValueError, match="Column 'itm', which 'last_of' names, is not in X"):
         HistoryFeatures(time="when", keys=KEYS, last=3, last_of="itm").fit(X, Y)
 
 
-def test_the_last_items_are_read_by_a_model():
+def test_a_model_reads_the_last_items():
     X, Y = make_log(400)
     history = HistoryFeatures(time="when", keys=["user"], last=5, last_of="item", drop=["when"])
     model = FSMDClassifier(max_epochs=1, expert_dims=(8,), shared_embeddings={"user_last_item": "item"}, random_state=0)
@@ -198,20 +198,20 @@ def test_updates_make_one_log():
     whole = HistoryFeatures(time="when", keys=KEYS).fit(X, Y)
     history = HistoryFeatures(time="when", keys=KEYS).fit(X[:50], Y[:50])
     first = history.transform(later)
-    history.update(X[90:], Y[90:]).update(X[50:90], Y[50:90])  # merged by time, in whatever order
+    history.update(X[90:], Y[90:]).update(X[50:90], Y[50:90])  # events may come in any order
     assert history.n_events_ == len(X)
     pd.testing.assert_frame_equal(history.transform(later), whole.transform(later))
     pd.testing.assert_frame_equal(history.transform(later[:7]), whole.transform(later[:7]))
     assert not first.equals(whole.transform(later))
     strict = clone(history).set_params(strict_order=True).fit(X, Y)
-    with pytest.raises(ValueError, match="older than the latest that is known, of 2026-03-03.*strict_order is True"):
+    with pytest.raises(ValueError, match="older than the latest event of the log, of 2026-03-03.*strict_order is True"):
         strict.update(X[:3], Y[:3])
     strict.update(X[:3].assign(when=X["when"].max()), Y[:3])
     assert strict.n_events_ == len(X) + 3
 
 
 def in_pieces(history, X, Y, first=60):
-    """The same log, of which few events are added at a time, in no order."""
+    """Fit on the first events and add the others, a few at a time."""
     history.fit(X[:first], Y[:first])
     start = first
     for n in np.random.default_rng(0).permutation([1, 1, 1, 2, 3, 5, 8, 13]).tolist() * 9:
@@ -226,12 +226,12 @@ def in_pieces(history, X, Y, first=60):
 @pytest.mark.parametrize("params", [{}, {"half_life": "7h"}, {"smoothing": 0.0}], ids=str)
 def test_updates_of_few_events_are_one_log(params, n):
     X, Y = make_log(200, missing_labels=True)
-    X["item"] = X["item"].where(X.index % 50 != 7, X.index.astype(str))  # values that come up later
+    X["item"] = X["item"].where(X.index % 50 != 7, X.index.astype(str))  # values that first occur in a later part
     history = in_pieces(HistoryFeatures(time="when", keys=KEYS, **params), X, Y)
     assert 1 < len(history._past.parts) < 8
     later, _ = make_log(n, seed=1)
     later["item"] = later["item"].where(later.index % 9 != 0, X["item"].iloc[-1])
-    np.testing.assert_allclose(told(history.transform(later), later), by_loop(X, Y, later, **params), rtol=1e-5)
+    np.testing.assert_allclose(features_of(history.transform(later), later), by_loop(X, Y, later, **params), rtol=1e-5)
 
 
 @pytest.mark.parametrize("n", [40, 400], ids=["few rows", "many rows"])
@@ -239,12 +239,12 @@ def test_the_last_items_of_updates_are_those_of_one_log(n):
     X, Y = make_log(200, missing_labels=True)
     params = {"time": "when", "keys": KEYS, "last": 4, "last_of": "item"}
     later, _ = make_log(n, seed=1)
-    told_of_parts = in_pieces(HistoryFeatures(**params), X, Y).transform(later)
-    pd.testing.assert_frame_equal(told_of_parts, HistoryFeatures(**params).fit(X, Y).transform(later))
+    of_parts = in_pieces(HistoryFeatures(**params), X, Y).transform(later)
+    pd.testing.assert_frame_equal(of_parts, HistoryFeatures(**params).fit(X, Y).transform(later))
 
 
-def test_an_update_sorts_its_own_events_alone(monkeypatch):
-    """A service adds event by event, and its log is long."""
+def test_an_update_sorts_only_its_own_events(monkeypatch):
+    """A service adds single events to a long log."""
     X, Y = make_log(2000)
     history = HistoryFeatures(time="when", keys=KEYS, last=3, last_of="item").fit(X[:1900], Y[:1900])
     history.transform(X[:1])
@@ -290,7 +290,7 @@ def test_a_file_and_a_pickle_hold_the_log(tmp_path):
     history = HistoryFeatures(time="when", keys=KEYS, half_life=[None, "1D"], delay=pd.Timedelta("2h")).fit(X, Y)
     expected = history.transform(X)
     pd.testing.assert_frame_equal(pickle.loads(pickle.dumps(history)).transform(X), expected)
-    history.set_params(delay="9h").save(tmp_path / "history")  # which is for a fit to come
+    history.set_params(delay="9h").save(tmp_path / "history")  # takes effect at the next fit
     again = HistoryFeatures.load(tmp_path / "history")
     pd.testing.assert_frame_equal(again.transform(X), expected)
     pd.testing.assert_frame_equal(again.transform(X[:1]), history.transform(X[:1]))
@@ -299,9 +299,9 @@ def test_a_file_and_a_pickle_hold_the_log(tmp_path):
     assert again.n_events_ == 2 * history.n_events_
 
 
-def test_times_of_any_kind_are_the_same_moments():
+def test_times_of_any_type_are_equal():
     X, Y = make_log()
-    expected = told(HistoryFeatures(time="when", keys=KEYS).fit_transform(X, Y), X)
+    expected = features_of(HistoryFeatures(time="when", keys=KEYS).fit_transform(X, Y), X)
     for when, unit in [
         (X["when"].astype("datetime64[s]"), None),
         (X["when"].dt.tz_localize("UTC").dt.tz_convert("Asia/Tokyo"), None),
@@ -309,18 +309,18 @@ def test_times_of_any_kind_are_the_same_moments():
         ((X["when"].astype("datetime64[s]").astype("int64") / 3600), "h"),
     ]:
         other = X.assign(when=when)
-        found = HistoryFeatures(time="when", keys=KEYS, unit=unit).fit_transform(other, Y)
-        np.testing.assert_array_equal(told(found, other), expected)
+        actual = HistoryFeatures(time="when", keys=KEYS, unit=unit).fit_transform(other, Y)
+        np.testing.assert_array_equal(features_of(actual, other), expected)
 
 
-def test_threads_may_ask_at_once(tmp_path, monkeypatch):
+def test_threads_may_transform_at_once(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     X, Y = make_log(600)
     history = HistoryFeatures(time="when", keys=KEYS, n_threads=1).fit(X, Y)
     expected = history.transform(X)
     with ThreadPoolExecutor(4) as pool:
-        for found in pool.map(history.transform, [X] * 8):
-            pd.testing.assert_frame_equal(found, expected)
+        for actual in pool.map(history.transform, [X] * 8):
+            pd.testing.assert_frame_equal(actual, expected)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -341,7 +341,7 @@ def test_in_a_pipeline_and_a_search():
     assert set(search.best_params_) == {"historyfeatures__delay"}
 
 
-def test_a_target_alone():
+def test_a_single_target():
     X, Y = make_log()
     out = HistoryFeatures(time="when", keys=["user"]).fit_transform(X, Y["click"])
     assert [name for name in out if name.endswith("rate")] == ["user_click_rate"]
@@ -365,14 +365,14 @@ def test_a_target_alone():
         ({"unit": "weeks"}, {}, "The 'unit' parameter of HistoryFeatures must be"),
         ({"smoothing": -1.0}, {}, "The 'smoothing' parameter of HistoryFeatures must be"),
         ({}, {"when": pd.NaT}, "Column 'when' has no time in 150 of 150 rows, the first of them row 0"),
-        ({}, {"when": 3}, "Column 'when' holds numbers: say in what `unit` they count"),
-        ({"unit": "D"}, {"when": 10**9}, "Column 'when' holds 1000000000, which is no time in 'D' since 1970"),
+        ({}, {"when": 3}, "Column 'when' holds numbers: set their `unit`, one of"),
+        ({"unit": "D"}, {"when": 10**9}, "Column 'when' holds 1000000000, which is no valid time in 'D' since 1970"),
         (
             {},
             {"when": "monday"},
             "Column 'when' must hold datetimes or numbers.* it holds 'monday'. Convert it by pandas.to_d",
         ),
-        ({}, {"user_events": 1}, "X has a column 'user_events', which is the name of one of the result"),
+        ({}, {"user_events": 1}, "X has a column 'user_events', which is the name of a feature too"),
     ],
     ids=str,
 )
@@ -387,7 +387,7 @@ def test_more_bad_input():
     history = HistoryFeatures(time="when", keys=KEYS)
     with pytest.raises(ValueError, match="requires y to be passed, but the target y is None"):
         history.fit_transform(X)
-    with pytest.raises(TypeError, match="X must be a DataFrame, whose columns `time` and `keys` name"):
+    with pytest.raises(TypeError, match="X must be a DataFrame with the columns that `time` and `keys` name"):
         history.fit(X.to_numpy(), Y)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         history.fit(X, Y[:-1])
@@ -403,23 +403,23 @@ def test_more_bad_input():
         history.fit(X.assign(item_events=1), Y["click"])
     with pytest.raises(TypeError, match="two names of one argument"):
         history.fit(X, Y, y=Y)
-    assert history.target_names_ == ["click", "buy"]  # a fit that fails leaves all as it was
+    assert history.target_names_ == ["click", "buy"]  # a failed fit changes nothing
     pd.testing.assert_frame_equal(history.transform(X), before)
 
 
 @LONG_AFTER
-def test_sums_fade_however_long_the_log_is():
+def test_sums_decay_in_a_log_of_any_length():
     X = pd.DataFrame({"time": [0, 1000, 1990, 1999], "user": list("abcd")})
     history = HistoryFeatures(keys=["user"], unit="s", delay="1s", half_life="1s", log=False)
     history.fit(X, pd.DataFrame({"click": [1, 0, 1, 1]}))
     later = pd.DataFrame({"time": [2009, 3600, 86_400], "user": ["d"] * 3})
     for rows in (later, pd.concat([later] * 50)):
-        told = history.transform(rows)["user_events_1s"].to_numpy()[:3]
-        np.testing.assert_allclose(told, [2.0**-10, 0, 0], rtol=1e-5)
+        features = history.transform(rows)["user_events_1s"].to_numpy()[:3]
+        np.testing.assert_allclose(features, [2.0**-10, 0, 0], rtol=1e-5)
 
 
 @LONG_AFTER
-def test_events_of_which_no_label_is_known_yet_count():
+def test_events_without_labels_count():
     X, Y = make_log()
     history = HistoryFeatures(time="when", keys=["user"], log=False).fit(X[:100], Y[:100])
     before = history.transform(X[:1].assign(when=X["when"].max() + pd.Timedelta("9D")))
@@ -463,54 +463,54 @@ def test_dates_are_midnights(kind):
     days = pd.Series(pd.date_range("2024-01-01", periods=4), name="time")
     X = pd.DataFrame({"time": days, "u": list("aaba")})
     dates = days.dt.date
-    told = HistoryFeatures(keys=["u"]).fit_transform(X, [1, 0, 1, 0])
+    features = HistoryFeatures(keys=["u"]).fit_transform(X, [1, 0, 1, 0])
     given = X.assign(time=dates if kind == "objects" else pd.Series(dates, dtype=pd.ArrowDtype(pa.date32())))
     again = HistoryFeatures(keys=["u"]).fit_transform(given, [1, 0, 1, 0])
-    pd.testing.assert_frame_equal(again.drop(columns="time"), told.drop(columns="time"))
+    pd.testing.assert_frame_equal(again.drop(columns="time"), features.drop(columns="time"))
 
 
 @pytest.mark.parametrize("far", ["1677-09-22", "1700-01-01", "9999-12-31"])
-def test_times_whose_differences_cannot_be_counted_are_refused(far):
+def test_times_too_far_from_1970_are_refused(far):
     times = pd.Series(["2024-01-01", "2024-01-02", far]).astype("datetime64[us]")
     X = pd.DataFrame({"time": times, "u": ["a"] * 3})
     with pytest.raises(ValueError, match=f"Column 'time' has {far} 00:00:00 in row 2. Times from 1824 to 2116"):
         HistoryFeatures(keys=["u"], delay="7D").fit_transform(X, [1, 0, 1])
     ends = X.assign(time=pd.to_datetime(["1824-01-01", "2116-01-01", "2115-01-01"]))
-    told = HistoryFeatures(keys=["u"], delay="7D", log=False).fit_transform(ends, [1, 0, 1])
-    assert told["u_events"].tolist() == [0, 2, 1]
-    assert told["u_seconds_since"].tolist()[1:] == pytest.approx([365 * 86_400, 106_286 * 86_400], rel=1e-6)
+    features = HistoryFeatures(keys=["u"], delay="7D", log=False).fit_transform(ends, [1, 0, 1])
+    assert features["u_events"].tolist() == [0, 2, 1]
+    assert features["u_seconds_since"].tolist()[1:] == pytest.approx([365 * 86_400, 106_286 * 86_400], rel=1e-6)
 
 
-def test_times_with_and_without_a_zone_are_not_read_together():
+def test_times_with_and_without_a_zone_are_refused():
     times = pd.Series([pd.Timestamp("2024-01-01", tz="UTC"), pd.Timestamp("2024-01-02")], dtype=object)
     with pytest.raises(ValueError, match="Column 'time' has times that cannot be read together"):
         HistoryFeatures(keys=["u"]).fit_transform(pd.DataFrame({"time": times, "u": ["a", "a"]}), [1, 0])
 
 
 @LONG_AFTER
-def test_a_rate_does_not_end_long_after_a_short_log(monkeypatch):
-    """Without smoothing all that fades cancels."""
+def test_a_rate_does_not_underflow_long_after_a_short_log(monkeypatch):
+    """Without smoothing the decay cancels out."""
     log = pd.DataFrame({"time": pd.to_datetime(["2026-01-01 00:00", "2026-01-01 01:00", "2026-01-01 02:00"]), "u": "a"})
     history = HistoryFeatures(keys=["u"], half_life="1h", smoothing=0.0, log=False)
     history.fit(log, pd.DataFrame({"click": [1, 0, 1]}))
     monkeypatch.setattr(past, "SMALL_LOG", 0)
-    for n in (1, 300):  # by an index, and by the engine
+    for n in (1, 300):  # in memory, and by the engine
         later = pd.DataFrame({"time": pd.to_datetime(["2026-01-02"] * n + ["2026-06-01"] * n), "u": "a"})
         rates = history.transform(later)["u_click_rate_1h"]
         np.testing.assert_allclose(rates, 5 / 7, rtol=1e-6)
 
 
-def test_a_log_that_goes_on_is_never_too_long():
-    """What lies 2,000 half-lives back weighs nothing, and rows of that time cannot be told about."""
+def test_a_growing_log_is_never_too_long():
+    """Events 2,000 half-lives before the last one have weight 0, and rows of that time are refused."""
     time = pd.date_range("2026-01-01", periods=120, freq="D")
     log, Y = pd.DataFrame({"time": time, "u": "a"}), pd.DataFrame({"click": np.arange(120) % 2})
     params = {"keys": ["u"], "half_life": [None, "1h"], "log": False}
     history = HistoryFeatures(**params).fit(log[:80], Y[:80]).update(log[80:], Y[80:])
     short = HistoryFeatures(**params).fit(log[60:], Y[60:])
     later = pd.DataFrame({"time": [time[-1] + pd.Timedelta("3h")] * 2, "u": "a"})
-    own, other = history.transform(later), short.transform(later)
-    np.testing.assert_allclose(own["u_events_1h"], other["u_events_1h"], rtol=1e-6)
-    assert own["u_events"].tolist() == [120, 120]
+    updated, refitted = history.transform(later), short.transform(later)
+    np.testing.assert_allclose(updated["u_events_1h"], refitted["u_events_1h"], rtol=1e-6)
+    assert updated["u_events"].tolist() == [120, 120]
     with pytest.raises(ValueError, match="Rows and log span .* times the half-life of 3600 s, and no more than 2000"):
         history.transform(log[:10])
 
@@ -528,18 +528,18 @@ def test_a_full_disk_is_named(monkeypatch):
 
     monkeypatch.setattr(duckdb, "connect", connected)
     monkeypatch.setattr(past, "SMALL_LOG", 0)
-    with pytest.raises(OSError, match="The past of each key is summed up in .*, and that failed.*TMPDIR"):
+    with pytest.raises(OSError, match="The history features are computed in .*, and that failed.*TMPDIR"):
         history.transform(X)
 
 
 def test_times_that_are_too_coarse_are_refused():
-    """A float32 of seconds steps by two minutes today: events would be known before `delay` has passed."""
+    """Today float32 seconds have steps of two minutes, so events would count before `delay` has passed."""
     seconds = 1_767_225_600 + np.arange(0, 600, 30)
     X, Y = pd.DataFrame({"time": seconds, "u": "a"}), pd.DataFrame({"click": np.arange(20) % 2})
     history = HistoryFeatures(unit="s", keys=["u"], delay="100s", log=False)
     exact = history.fit_transform(X.astype({"time": "float64"}), Y)["u_events"]
     assert exact.tolist()[:6] == [0, 0, 0, 0, 1, 2]
-    with pytest.raises(ValueError, match="'time' is float32, which tells times apart by 0 days 00:02:08 at best"):
+    with pytest.raises(ValueError, match="'time' is float32, whose resolution is 0 days 00:02:08 here"):
         history.fit(X.astype({"time": "float32"}), Y)
     with pytest.raises(ValueError, match="float32"):
         history.transform(X.astype({"time": "float32"}))
@@ -557,15 +557,15 @@ def test_a_day_without_events_changes_nothing():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
-def test_a_fork_can_be_told_and_end(monkeypatch):
-    """Of a history that has answered many rows: databases that are open do not outlive a fork."""
+def test_a_fork_can_transform_and_exit(monkeypatch):
+    """After a transform of many rows, a forked process works, since no database is left open."""
     monkeypatch.setattr(past, "SMALL_LOG", 0)
     X, Y = hourly(500)
     history = HistoryFeatures(keys=["user"], delay="10D").fit(X[:300], Y[:300])
-    wanted = history.transform(X[300:450])
+    expected = history.transform(X[300:450])
 
     def work():
-        pd.testing.assert_frame_equal(history.transform(X[300:450]), wanted)
+        pd.testing.assert_frame_equal(history.transform(X[300:450]), expected)
         history.update(X[300:310], Y[300:310])
 
     for target in (work, int):
@@ -573,10 +573,10 @@ def test_a_fork_can_be_told_and_end(monkeypatch):
         child.start()
         child.join()
         assert child.exitcode == 0
-    pd.testing.assert_frame_equal(history.transform(X[300:450]), wanted)
+    pd.testing.assert_frame_equal(history.transform(X[300:450]), expected)
 
 
-def test_a_key_that_is_no_name():
+def test_a_key_that_is_not_a_name():
     X, Y = make_log()
     with pytest.raises(ValueError, match="'keys' parameter must hold names of columns, and lists of these. Got 3"):
         HistoryFeatures(time="when", keys=[3]).fit(X, Y)
@@ -587,8 +587,8 @@ def hourly(n, start="2026-01-01"):
     return pd.DataFrame({"time": times, "user": np.arange(n) % 7}), pd.DataFrame({"click": np.arange(n) % 3 == 0})
 
 
-def test_rows_that_come_long_after_the_log_are_warned_of():
-    """In fit a row knew what had happened an hour before; two days after the last event it does not."""
+def test_rows_long_after_the_log_are_warned_of():
+    """In fit, features contain events up to an hour before a row; two days after the last event they do not."""
     X, Y = hourly(240)
     history = HistoryFeatures(keys=["user"]).fit(X[:200], Y[:200])
     with pytest.warns(UserWarning, match=r"38 of 40 rows .*delay='1h'.*2026-01-09 07:00.*`update`.*here '2D'"):
@@ -598,7 +598,7 @@ def test_rows_that_come_long_after_the_log_are_warned_of():
     history.update(X[200:230], Y[200:230]).transform(X[230:232])
 
 
-def test_the_delay_of_fit_is_the_one_that_is_named():
+def test_the_warning_names_the_delay_of_fit():
     X, Y = hourly(240)
     history = HistoryFeatures(keys=["user"], delay="90m").fit(X[:200], Y[:200]).set_params(delay="90D")
     with pytest.warns(UserWarning, match="38 of 40 rows .*delay='90m'"):
@@ -625,12 +625,12 @@ def test_messages_name_times_with_their_zone():
     ],
     ids=["category", "period", "objects", "category of numbers"],
 )
-def test_times_of_any_dtype_are_the_same_times(times):
+def test_times_of_any_dtype_are_equal(times):
     X, Y = hourly(60)
     X["time"] = X["time"].astype("datetime64[ns]")
     history = HistoryFeatures(keys=["user"], unit="ns", drop=["time"])
-    wanted = history.fit_transform(X, Y)
-    pd.testing.assert_frame_equal(history.fit_transform(X.assign(time=times(X["time"])), Y), wanted)
+    expected = history.fit_transform(X, Y)
+    pd.testing.assert_frame_equal(history.fit_transform(X.assign(time=times(X["time"])), Y), expected)
 
 
 @pytest.mark.parametrize("params", [{"delay": "2D"}, {"delay": pd.Timedelta("40h")}], ids=str)
@@ -641,25 +641,25 @@ def test_rows_within_the_delay_are_not_warned_of(params):
 
 def test_a_pause_as_long_as_one_in_the_log_is_not_warned_of():
     X, Y = hourly(240)
-    kept = ~X["time"].dt.hour.isin(range(8, 20))  # nothing happens by day
+    kept = ~X["time"].dt.hour.isin(range(8, 20))  # no events by day
     HistoryFeatures(keys=["user"]).fit(X[kept][:100], Y[kept][:100]).transform(X[kept][100:102])
     early, late = HistoryFeatures(keys=["user"]).fit(X[:0:-1], Y[:0:-1]), X[:1]  # in any order, and before the log
     early.transform(late)
 
 
-def test_the_longest_gap_of_a_log_that_goes_on_is_that_of_all_its_events():
+def test_updates_keep_the_longest_gap_of_all_events():
     log = pd.DataFrame({"time": pd.date_range("2026-01-01", periods=40, freq="h"), "u": "a"})
     Y = pd.DataFrame({"click": [0, 1] * 20})
     later = log[-10:].assign(time=log["time"][-10:] + pd.Timedelta("9h"))
     history = HistoryFeatures(keys=["u"]).fit(log[:20], Y[:20])
     assert history._past.freshness.longest_gap == pd.Timedelta("1h").value
     history.update(log[20:30], Y[20:30]).update(later, Y[-10:]).update(log[30:], Y[30:])  # the last ones come late
-    known = pd.concat([log, later])["time"].sort_values().diff().max()
-    assert history._past.freshness.longest_gap == known.value
+    longest = pd.concat([log, later])["time"].sort_values().diff().max()
+    assert history._past.freshness.longest_gap == longest.value
 
 
 @pytest.mark.parametrize("last", [0, 5])
-def test_values_that_are_taken_for_missing_are_told(last):
+def test_values_treated_as_missing_are_warned_of(last):
     X = pd.DataFrame({"time": pd.date_range("2026-01-01", periods=6, freq="h"), "floor": [-1, -1, -3, -3, -1, -3]})
     X["user"], Y = "a", pd.DataFrame({"click": [1, 0, 1, 1, 0, 1]})
     keys = {"keys": ["user"], "last": 5, "last_of": "floor"} if last else {"keys": ["floor"]}
@@ -669,7 +669,7 @@ def test_values_that_are_taken_for_missing_are_told(last):
 
 @pytest.mark.parametrize(("unit", "delay"), [("us", "1ms"), ("ms", "500ms")])
 def test_whole_numbers_as_floats_are_exact(unit, delay):
-    """An event that is just old enough counts, whatever type its time has."""
+    """An event of exactly the minimum age counts, whatever the type of its time."""
     per_second = {"us": 10**6, "ms": 10**3}[unit]
     first = 1_700_000_000 * per_second + np.random.default_rng(0).integers(0, per_second, 200)
     later = first + int(pd.Timedelta(delay).total_seconds() * per_second)
@@ -682,8 +682,8 @@ def test_whole_numbers_as_floats_are_exact(unit, delay):
 
 
 @pytest.mark.parametrize("unit", ["ms", "us"])
-def test_a_whole_number_is_exact_beside_a_fraction(unit):
-    """An event of the same moment is none of the past, and a row is told the same whatever its neighbours are."""
+def test_a_whole_number_is_exact_next_to_a_fraction(unit):
+    """An event at the same time does not count, and the features of a row do not depend on other query rows."""
     first = {"ms": 1_700_000_000_001.0, "us": 1_700_000_000_000_001.0}[unit]
     log = pd.DataFrame({"time": [first, first + 2.5], "user": "a"})
     history = HistoryFeatures(keys=["user"], unit=unit, delay="0s", log=False)
@@ -693,7 +693,7 @@ def test_a_whole_number_is_exact_beside_a_fraction(unit):
     assert history.transform(pd.concat([row, other]))["user_events"].tolist() == [0, 1]
 
 
-def test_a_length_of_time_has_one_name(tmp_path):
+def test_equal_durations_have_one_name(tmp_path):
     X = pd.DataFrame({"time": pd.date_range("2026-01-01", periods=4), "user": ["a", "b"] * 2})
     Y = pd.DataFrame({"click": [1, 0, 0, 1]})
     names = set()

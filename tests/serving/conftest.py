@@ -1,4 +1,4 @@
-"""One model with columns of every kind, its file, and a server that most tests share."""
+"""Fixtures: a model with columns of every kind, its file, and a server that most tests share."""
 
 import warnings
 from types import SimpleNamespace
@@ -20,7 +20,7 @@ COLUMNS = ["user", "city", "grade", "member", "price", "tags", "seen", "v"]
 
 
 def make_rows(n=N, seed=0):
-    """Columns of every kind, some of their values missing, and targets with values."""
+    """Return rows with columns of every kind and missing values, and targets, one with values."""
     random = np.random.RandomState(seed)
     X = pd.DataFrame(
         {
@@ -42,7 +42,7 @@ def make_rows(n=N, seed=0):
 
 
 def train(path, seed=0, **params):
-    """A model, and its file."""
+    """Train a model, and write its file."""
     X, Y = make_rows()
     options = {
         "value_targets": ["seconds"],
@@ -55,14 +55,14 @@ def train(path, seed=0, **params):
     if not options["value_targets"]:
         Y = Y.drop(columns="seconds")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of ids and early stopping
+        warnings.simplefilter("ignore")  # about ids and early stopping
         model = shaken(FSMDClassifier(**SMALL | options).fit(X, Y), seed=seed)
     to_onnx(model, path, rank_weights=[1.0, 0.5, 0.25][: Y.shape[1]])
     return model
 
 
 def rows_of(X):
-    """The rows of a frame as JSON has them; large ids are strings."""
+    """Return the rows of a DataFrame as JSON objects; large ids are strings."""
     table = plain(X)
     rows = [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
     for row in rows:
@@ -88,7 +88,7 @@ def server(trained, tmp_path_factory):
 
 @pytest.fixture
 def start(tmp_path):
-    """Start further servers, which are stopped in the end."""
+    """Start further servers, which are stopped after the test."""
     started = []
 
     def start_one(path, **options):

@@ -1,4 +1,4 @@
-"""A server in a process of its own, in which neither torch nor this library can be imported."""
+"""A server in a separate process in which torch and this library cannot be imported."""
 
 import os
 import re
@@ -24,14 +24,14 @@ JSON = {"Content-Type": "application/json"}
 
 
 class Process:
-    """A server on a free port of the loopback; options are those of its command line."""
+    """A server on a free local port; options are those of its command line."""
 
     def __init__(self, path, folder, **options):
         self.log_path = folder / "server.log"
-        given = [f"--{name.replace('_', '-')}={value}" for name, value in {**QUICK, **options}.items()]
+        arguments = [f"--{name.replace('_', '-')}={value}" for name, value in {**QUICK, **options}.items()]
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", LAUNCH, str(path), "--port=0", *given],
+                [sys.executable, "-c", LAUNCH, str(path), "--port=0", *arguments],
                 stdout=log,
                 stderr=log,
                 env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -40,14 +40,14 @@ class Process:
         self.client = httpx.Client(base_url=self.url, timeout=30)
 
     def wait_for_log(self, pattern, seconds=30):
-        """The group of the first line that has the pattern."""
+        """Wait for a line that matches the pattern; return its first group."""
         return wait_for(lambda: re.search(pattern, self.log()), seconds, self.log)[1]
 
     def log(self):
         return self.log_path.read_text()
 
     def post(self, path, content):
-        """Answer to a body: bytes as they are, anything else as JSON."""
+        """Post a body, bytes unchanged and anything else as JSON; return the response."""
         if isinstance(content, bytes):
             return self.client.post(path, content=content, headers=JSON)
         return self.client.post(path, json=content)
@@ -56,8 +56,8 @@ class Process:
         return self.client.get(path)
 
     def metric(self, name):
-        found = re.search(rf"^{re.escape(name)} (\S+)$", self.get("/metrics").text, flags=re.MULTILINE)
-        return float(found[1]) if found else 0.0
+        match = re.search(rf"^{re.escape(name)} (\S+)$", self.get("/metrics").text, flags=re.MULTILINE)
+        return float(match[1]) if match else 0.0
 
     def terminate(self):
         self.process.send_signal(signal.SIGTERM)
@@ -73,9 +73,9 @@ class Process:
 
 
 def wait_for(condition, seconds=20, say=lambda: ""):
-    """What the condition returns, once it is true."""
+    """Wait until the condition returns a true value, and return that."""
     end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, f"waited in vain. {say()}"
+    while not (value := condition()):
+        assert time.monotonic() < end, f"Timed out. {say()}"
         time.sleep(0.02)
-    return found
+    return value

@@ -1,4 +1,4 @@
-"""What the server answers is what the model says."""
+"""The answers of the server equal the predictions of the model."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Requests that cannot be answered: the status, and a sentence that says why. None is a 500."""
+"""Bad requests: each is refused with a status and a sentence that gives the reason, and none with 500."""
 
 import json
 import socket
@@ -56,7 +56,7 @@ def test_a_bad_value_is_named_with_row_and_column(path, column, value, text, ser
 
 @pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity", "1e999"])
 @pytest.mark.parametrize("column", ["price", "user", "city", "v", "seen"])
-def test_what_is_no_number_of_json(word, column, server, trained):
+def test_words_that_are_not_json_numbers(word, column, server, trained):
     """Python's parser takes these words, but no column does."""
     value = f"[{', '.join([word] * 3)}]" if column in ("v", "seen") else word
     body = json.dumps({"rows": [{**trained.rows[0], column: "HERE"}]}).replace('"HERE"', value)
@@ -153,22 +153,22 @@ def test_a_body_that_does_not_arrive(trained, start):
         connection.sendall(head)
         assert connection.recv(1000).startswith(b"HTTP/1.1 408 ")
     with socket.create_connection((host, int(port)), timeout=10) as connection:
-        connection.sendall(head)  # and it is closed in the middle
+        connection.sendall(head)  # the client closes the connection before the body is complete
     assert server.post("/score", {"rows": trained.rows}).status_code == 200
     assert "Traceback" not in server.log()
 
 
-def test_nothing_above_was_a_failure_of_the_server(server):
+def test_no_request_above_was_a_failure_of_the_server(server):
     assert 'status="500"' not in server.get("/metrics").text
     assert "Traceback" not in server.log()
 
 
 def test_a_key_twice_is_found_in_time_proportional_to_the_body(monkeypatch):
     monkeypatch.syspath_prepend(EXAMPLES)
-    from serving.body import _without_twins
+    from serving.body import _object_with_unique_keys
 
     pairs = [(f"k{i}", 1) for i in range(200_000)]
     start = time.perf_counter()
     with pytest.raises(ValueError, match='the key "k199999" twice'):
-        _without_twins([*pairs, pairs[-1]])
-    assert time.perf_counter() - start < 5  # comparing all with all takes minutes
+        _object_with_unique_keys([*pairs, pairs[-1]])
+    assert time.perf_counter() - start < 5  # comparing all pairs takes minutes

@@ -1,4 +1,4 @@
-"""Schemathesis reads the OpenAPI page and sends what it allows and what it forbids."""
+"""Schemathesis reads the OpenAPI page, and sends requests that it allows and requests that it forbids."""
 
 import shutil
 import subprocess
@@ -9,7 +9,7 @@ COMMAND = Path(sys.executable).with_name("schemathesis")
 
 
 def test_the_server_does_what_its_page_says(server, tmp_path):
-    """Answers have the announced status and form, what the page allows is accepted, all else is refused."""
+    """Answers have the documented status and schema; documented requests are accepted, and all others are refused."""
     run = subprocess.run(
         [
             shutil.which(COMMAND) or shutil.which("schemathesis"),
@@ -21,7 +21,7 @@ def test_the_server_does_what_its_page_says(server, tmp_path):
             "--max-failures=3",
             "--no-color",
         ],
-        cwd=tmp_path,  # it leaves what it has found
+        cwd=tmp_path,  # it writes its findings there
         capture_output=True,
         text=True,
         timeout=120,

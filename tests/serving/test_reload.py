@@ -1,4 +1,4 @@
-"""The file is replaced while the server runs: by a good one, by broken ones, and under load."""
+"""The file is replaced while the server runs: by good files, by broken ones, and under load."""
 
 import os
 import threading
@@ -18,7 +18,7 @@ from tests.serving.process import EXAMPLES, wait_for
 
 @pytest.fixture(scope="module")
 def newer(tmp_path_factory):
-    """Another model, and its file."""
+    """Another model, and the content of its file."""
     path = tmp_path_factory.mktemp("newer") / "model.onnx"
     return train(path, seed=5), path.read_bytes()
 
@@ -48,7 +48,7 @@ def version(server):
 
 
 def test_a_good_file_under_load(live, trained, newer, start):
-    """Each answer is that of one model, and names it; none fails."""
+    """No request fails, and each answer comes from one model and names it."""
     server = start(live)
     model, content = newer
     first, answers, is_done = version(server), [], threading.Event()
@@ -68,7 +68,7 @@ def test_a_good_file_under_load(live, trained, newer, start):
     for thread in threads:
         thread.join()
     expected = {first: trained.model, second: model}
-    expected = {name: own.predict_marginals(trained.X)[:, 0] for name, own in expected.items()}
+    expected = {name: model.predict_marginals(trained.X)[:, 0] for name, model in expected.items()}
     assert np.abs(expected[first] - expected[second]).max() > 0.01
     for answer in answers:
         np.testing.assert_allclose(clicks(answer), expected[answer.json()["model"]], rtol=0, atol=1e-5)
@@ -191,7 +191,7 @@ def test_broken_files_leave_the_former_in_use(live, trained, newer, start):
         np.testing.assert_array_equal(clicks(server.post("/score", {"rows": trained.rows})), expected)
     n_lines = len(server.log().splitlines())
     time.sleep(0.3)
-    assert len(server.log().splitlines()) == n_lines  # a broken file is looked at once
+    assert len(server.log().splitlines()) == n_lines  # a broken file is opened only once
     replace(live, newer[1])
     wait_for(lambda: version(server) != first)
     assert server.get("/ready").json()["error"] is None
@@ -199,7 +199,7 @@ def test_broken_files_leave_the_former_in_use(live, trained, newer, start):
 
 
 def test_a_file_whose_mode_was_wrong_is_tried_again(live, newer, monkeypatch):
-    """The content is the same: what changes is who may read it."""
+    """The content does not change, only the permission to read it."""
     monkeypatch.syspath_prepend(EXAMPLES)
     from serving import reload
     from serving.metrics import Metrics
@@ -232,7 +232,7 @@ def test_a_file_that_vanishes(live, trained, start):
 
 
 def test_a_file_that_is_written_in_pieces(live, newer, start):
-    """Which nobody should do; but what is complete in the end is served."""
+    """Files should not be written this way, but once the file is complete it is served."""
     server = start(live)
     first, content = version(server), newer[1]
     with open(live, "wb") as file:

@@ -1,4 +1,4 @@
-"""SIGTERM: what was accepted is answered, then the process ends with status 0."""
+"""After SIGTERM accepted requests are answered, then the process ends with status 0."""
 
 import json
 import re
@@ -12,11 +12,11 @@ import pytest
 from tests.serving.process import JSON, wait_for
 
 NOT_ACCEPTED = (httpx.NetworkError, httpx.RemoteProtocolError)
-"""What a client sees of a connection that the process has not taken. That it took none of these, its log says."""
+"""Errors of connections that the process did not accept. Its log confirms that it accepted none of them."""
 
 
 class Client(threading.Thread):
-    """Sends requests one after the other, over a connection that it keeps, until there is no server any more."""
+    """Sends requests one after the other over a persistent connection, until the server is gone."""
 
     def __init__(self, url, body):
         super().__init__()
@@ -36,8 +36,8 @@ class Client(threading.Thread):
 
 
 def counts(server):
-    found = re.search(r"Stopped: (\d+) requests came in, (\d+) were answered", server.log())
-    return int(found[1]), int(found[2])
+    match = re.search(r"Stopped: (\d+) requests came in, (\d+) were answered", server.log())
+    return int(match[1]), int(match[2])
 
 
 @pytest.mark.parametrize("n_rows", [1, 600])
@@ -55,14 +55,14 @@ def test_no_accepted_request_is_lost_under_load(n_rows, trained, start):
     assert server.wait() == 0
     statuses = [status for client in clients for status in client.statuses]
     assert set(statuses) == {200}
-    assert counts(server) == (len(statuses), len(statuses))  # the server saw none that no client has an answer to
+    assert counts(server) == (len(statuses), len(statuses))  # every request that the server saw has an answer
     late = [t for client in clients for t in client.ended_at if t > stopped_at + 0.1]
-    assert late  # it went on answering
+    assert late  # it still answered
     assert time.monotonic() - stopped_at < 10
     assert "Traceback" not in server.log()
 
 
-def test_while_it_drains_it_says_so(trained, start):
+def test_readiness_while_draining(trained, start):
     server = start(trained.path, drain_seconds=3.0)
     assert "connection" not in server.get("/ready").headers
     server.terminate()

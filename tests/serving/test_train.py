@@ -1,4 +1,4 @@
-"""What `make serve` does: train, export, serve; and the row that it suggests."""
+"""The steps of `make serve`: train, export, serve, and score the suggested row."""
 
 import ast
 import re
@@ -20,7 +20,7 @@ def test_the_suggested_row_is_scored(start, tmp_path):
 
 
 def test_the_server_needs_what_the_image_installs():
-    """The list of the Dockerfile is that of the extra `serve`, and numpy."""
+    """The Dockerfile installs the packages of the extra `serve`, and numpy."""
     project = (EXAMPLES.parent / "pyproject.toml").read_text()
     extra = re.search(r"^serve = \[(.+)\]$", project, flags=re.MULTILINE)[1]
     recipe = (EXAMPLES / "serving" / "Dockerfile").read_text()
@@ -29,9 +29,9 @@ def test_the_server_needs_what_the_image_installs():
 
 
 def test_the_image_has_what_the_server_imports():
-    """Neither torch nor this library; `train.py` alone needs them, and does not run there."""
+    """The server imports neither torch nor this library; only `train.py` does, and it does not run in the image."""
     installed = {"numpy", "onnxruntime", "fastapi", "uvicorn", "prometheus_client"}
-    installed |= {"starlette", "anyio"}  # which fastapi brings
+    installed |= {"starlette", "anyio"}  # dependencies of fastapi
     for path in (EXAMPLES / "serving").glob("*.py"):
         nodes = list(ast.walk(ast.parse(path.read_text())))
         names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
@@ -41,7 +41,7 @@ def test_the_image_has_what_the_server_imports():
 
 
 def test_the_image_stops_after_the_server():
-    """The time that `docker stop` waits is longer than what the server may take."""
+    """`docker stop` waits longer than the server takes to stop."""
     settings = runpy.run_path(str(EXAMPLES / "serving" / "settings.py"))["Settings"]
     recipe = (EXAMPLES / "serving" / "Dockerfile").read_text()
     waits = int(re.search(r"--stop-timeout (\d+)", recipe)[1])

@@ -1,4 +1,4 @@
-"""The built page and its model, a browser, and pages that must not complain and must not ask anybody else."""
+"""Fixtures: the built page and its model, a browser, and pages without console errors or requests to other hosts."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ AXE = Path(build.HERE / "node_modules" / "axe-core" / "axe.min.js")
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory):
-    """What is served: `address`, `folder`, the Python `model`, the `shop` of shop.json, and all its rows."""
+    """The served page: `address`, `folder`, the Python `model`, the `shop` of shop.json, and all its `rows`."""
     folder = tmp_path_factory.mktemp("page")
     model = build.main(folder, n_samples=8000)
     shop = json.loads((folder / "shop.json").read_text())
@@ -31,9 +31,9 @@ def site(tmp_path_factory):
 
 
 def frame(site, rows):
-    """The rows as the model takes them in Python."""
+    """Return rows as the DataFrame that the Python model takes."""
     types = {c["name"]: "category" if c["holds"] == "categories" else "float64" for c in site.shop["columns"]}
-    return pd.DataFrame(rows, dtype=object).astype(types)  # as floats ids would lose digits
+    return pd.DataFrame(rows, dtype=object).astype(types)  # objects, since ids would lose digits as floats
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +43,7 @@ def browser():
 
 
 class Watched:
-    """Opens pages, and keeps what they say in the console and whom they ask."""
+    """Opens pages, and records their console messages and requests."""
 
     def __init__(self, browser, site):
         self.browser, self.site, self.complaints, self.requests, self.contexts = browser, site, [], [], []
@@ -59,7 +59,7 @@ class Watched:
         return page
 
     def ready(self, **options):
-        """A page that has shown its first ranking."""
+        """Open a page and wait for its first ranking."""
         page = self.open(**options)
         page.get_by_role("status").filter(has_text="is first").wait_for()
         return page

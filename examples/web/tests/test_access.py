@@ -1,4 +1,4 @@
-"""On a phone, by keyboard, in the dark, for screen readers, and when something fails."""
+"""The page on a phone, by keyboard, in dark mode, with a screen reader, and when something fails."""
 
 import pytest
 
@@ -11,7 +11,7 @@ DESKTOP = {"width": 1280, "height": 900}
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_axe_finds_nothing(watched, size, scheme):
-    """Labels, contrast, landmarks, names: WCAG 2.2 AA and axe's good practice."""
+    """Labels, contrast, landmarks, names: WCAG 2.2 AA and the best practices of axe."""
     page = watched.ready(**size, color_scheme=scheme)
     page.evaluate(AXE.read_text())
     found = page.evaluate("axe.run()")

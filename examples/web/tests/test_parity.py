@@ -1,4 +1,4 @@
-"""The browser says what Python says, of the shop and of every kind of column."""
+"""Predictions in the browser equal those in Python, for the shop and for every kind of column."""
 
 import re
 
@@ -19,11 +19,11 @@ SCORE = """async ([file, columns, rows]) => {
 
 
 def check(page, model, file, columns, rows, X):
-    """Marginals and conditionals of the browser are those of the model in Python."""
-    said = page.evaluate(SCORE, [file, columns, rows])
-    assert len(said["marginals"]) == len(X)
-    np.testing.assert_allclose(said["marginals"], model.predict_marginals(X), rtol=0, atol=1e-5)
-    np.testing.assert_allclose(said["conditionals"], model.predict_conditionals(X), rtol=0, atol=1e-5)
+    """Check that marginals and conditionals in the browser equal those of the model in Python."""
+    result = page.evaluate(SCORE, [file, columns, rows])
+    assert len(result["marginals"]) == len(X)
+    np.testing.assert_allclose(result["marginals"], model.predict_marginals(X), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(result["conditionals"], model.predict_conditionals(X), rtol=0, atol=1e-5)
 
 
 def test_all_candidates(page, site):
@@ -33,12 +33,12 @@ def test_all_candidates(page, site):
 
 @pytest.mark.filterwarnings("ignore:.*unknown:UserWarning")
 def test_unseen_and_missing(page, site):
-    """One row per column and way: null, and a value that fit has not seen."""
+    """Two rows per column: with null, and with a value that was not seen in fit."""
     seen = site.rows[0]
     unseen = {"string": "ünseen", "int64": str(2**63 - 1), "double": 1e30}
-    ways = [{**seen, c["name"]: value} for c in site.shop["columns"] for value in (None, unseen[c["type"]])]
-    in_python = [{k: int(v) if isinstance(v, str) and v.isdigit() else v for k, v in row.items()} for row in ways]
-    check(page, site.model, "model.onnx", site.shop["columns"], ways, frame(site, in_python))
+    rows = [{**seen, c["name"]: value} for c in site.shop["columns"] for value in (None, unseen[c["type"]])]
+    in_python = [{k: int(v) if isinstance(v, str) and v.isdigit() else v for k, v in row.items()} for row in rows]
+    check(page, site.model, "model.onnx", site.shop["columns"], rows, frame(site, in_python))
 
 
 def test_every_kind_of_column(page, site):
@@ -84,10 +84,10 @@ COLUMN = {"name": "c", "holds": "categories", "missing": ""}
     ],
 )
 def test_what_a_column_cannot_hold_is_refused(page, column, value, message):
-    said = page.evaluate(INPUTS, [[COLUMN | column], [{"c": None}, {"c": value}]])
-    assert re.search(f"TypeError: Row 1, column 'c': .*{message}", said), said
+    result = page.evaluate(INPUTS, [[COLUMN | column], [{"c": None}, {"c": value}]])
+    assert re.search(f"TypeError: Row 1, column 'c': .*{message}", result), result
 
 
 def test_an_absent_column_is_refused(page):
-    said = page.evaluate(INPUTS, [[COLUMN | {"type": "string"}], [{"d": "x"}]])
-    assert said == "TypeError: Row 0, column 'c': the value is absent. Use null where it is missing."
+    result = page.evaluate(INPUTS, [[COLUMN | {"type": "string"}], [{"d": "x"}]])
+    assert result == "TypeError: Row 0, column 'c': the value is absent. Use null where it is missing."

@@ -1,4 +1,4 @@
-"""What the page shows is what Python computes, and follows the sliders."""
+"""The page shows what Python computes, and follows the sliders."""
 
 import numpy as np
 import pytest
@@ -10,22 +10,22 @@ N, PAGE_SIZE = 24, 5
 
 
 @pytest.fixture(scope="module")
-def said(site):
-    """P(click), P(conversion) and price of each candidate, (visits, candidates, 3)."""
+def predicted(site):
+    """P(click), P(conversion) and price of each candidate, of shape (visits, candidates, 3)."""
     X = frame(site, site.rows)
     p = site.model.predict_marginals(X).astype(float)
     return np.column_stack([p, X["price"]]).reshape(-1, N, 3)
 
 
-def order_of(said, exponents):
-    """Of each visit the candidates from best to worst."""
-    scores = [weighted_product(own, exponents) for own in said]
+def order_of(predicted, exponents):
+    """Return the candidates of each visit from best to worst."""
+    scores = [weighted_product(factors, exponents) for factors in predicted]
     return np.argsort(-np.array(scores), axis=1, kind="stable")
 
 
-def worth_of(said, exponents):
-    """Mean clicks, conversions and sales of a page."""
-    shown = np.take_along_axis(said, order_of(said, exponents)[:, :PAGE_SIZE, None], axis=1)
+def totals_of(predicted, exponents):
+    """Return the mean clicks, conversions and sales of a page."""
+    shown = np.take_along_axis(predicted, order_of(predicted, exponents)[:, :PAGE_SIZE, None], axis=1)
     sales = (shown[..., 1] * shown[..., 2]).sum(axis=1).mean()
     return np.array([shown[..., 0].sum(axis=1).mean(), shown[..., 1].sum(axis=1).mean(), sales])
 
@@ -34,13 +34,13 @@ def shown_items(page):
     return [row.inner_text().split()[-1] for row in page.locator("#ranking .kind").all()]
 
 
-def expected_items(site, said, exponents, visit=0):
+def expected_items(site, predicted, exponents, visit=0):
     items, chosen = site.shop["items"], site.shop["candidates"][visit]
-    return [str(items[chosen[i]]["item_id"]) for i in order_of(said, exponents)[visit]]
+    return [str(items[chosen[i]]["item_id"]) for i in order_of(predicted, exponents)[visit]]
 
 
 def set_slider(page, name, value):
-    """By keyboard: Home, and as many steps to the right."""
+    """Move a slider by keyboard: Home, then steps to the right."""
     slider = page.get_by_role("slider", name=name)
     slider.focus()
     slider.press("Home")
@@ -48,10 +48,10 @@ def set_slider(page, name, value):
         slider.press("ArrowRight")
 
 
-def test_the_table(page, site, said):
-    assert shown_items(page) == expected_items(site, said, [1, 1, 0])
-    first = order_of(said, [1, 1, 0])[0, 0]
-    click, conversion, price = said[0, first]
+def test_the_table(page, site, predicted):
+    assert shown_items(page) == expected_items(site, predicted, [1, 1, 0])
+    first = order_of(predicted, [1, 1, 0])[0, 0]
+    click, conversion, price = predicted[0, first]
     rank, _, ctr, cvr, value = [cell.inner_text() for cell in page.locator("#ranking tr").first.locator("td, th").all()]
     assert rank == "1"
     assert (ctr, cvr) == (f"{click:.1%}", f"{conversion / click:.1%}")
@@ -60,17 +60,17 @@ def test_the_table(page, site, said):
     assert page.locator("#ranking tr:not(.hidden-from-visitor)").count() == PAGE_SIZE
 
 
-def test_sliders_reorder_by_keyboard(page, site, said):
+def test_sliders_reorder_by_keyboard(page, site, predicted):
     before = shown_items(page)
     set_slider(page, "Price", 0.75)
-    assert shown_items(page) == expected_items(site, said, [1, 1, 0.75]) != before
+    assert shown_items(page) == expected_items(site, predicted, [1, 1, 0.75]) != before
     set_slider(page, "Clicks", 0.2)
     set_slider(page, "Conversions", 1.3)
-    assert shown_items(page) == expected_items(site, said, [0.2, 1.3, 0.75])
+    assert shown_items(page) == expected_items(site, predicted, [0.2, 1.3, 0.75])
     assert page.locator(".exponent").all_inner_texts() == ["0.20", "1.30", "0.75"]
 
 
-def test_sliders_reorder_while_they_are_dragged(page, said, site):
+def test_sliders_reorder_while_they_are_dragged(page, predicted, site):
     box = page.get_by_role("slider", name="Price").bounding_box()
     page.mouse.move(box["x"] + 8, box["y"] + box["height"] / 2)
     page.mouse.down()
@@ -78,7 +78,7 @@ def test_sliders_reorder_while_they_are_dragged(page, said, site):
     for share in (0.25, 0.5, 0.9):
         page.mouse.move(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
         gamma = float(page.locator(".exponent").last.inner_text())
-        assert shown_items(page) == expected_items(site, said, [1, 1, gamma])
+        assert shown_items(page) == expected_items(site, predicted, [1, 1, gamma])
         seen.append(tuple(shown_items(page)))
     page.mouse.up()
     assert len(set(seen)) > 1
@@ -88,32 +88,32 @@ def test_sliders_reorder_while_they_are_dragged(page, said, site):
     ("button", "exponents"),
     [("clicks", [1, 0, 0]), ("conversions", [0, 1, 0]), ("sales", [0, 1, 1]), ("both", [1, 1, 0])],
 )
-def test_presets(page, site, said, button, exponents):
+def test_presets(page, site, predicted, button, exponents):
     page.get_by_role("button", name="sales").click()
     chosen = page.get_by_role("button", name=button, exact=True)
     chosen.press("Enter")
-    assert shown_items(page) == expected_items(site, said, exponents)
+    assert shown_items(page) == expected_items(site, predicted, exponents)
     assert page.locator("button[aria-pressed=true]").all_inner_texts() == [button]
 
 
-def test_another_visitor(page, site, said):
+def test_another_visitor(page, site, predicted):
     page.get_by_label("for").select_option(index=7)
-    assert shown_items(page) == expected_items(site, said, [1, 1, 0], visit=7)
+    assert shown_items(page) == expected_items(site, predicted, [1, 1, 0], visit=7)
 
 
-def test_what_a_page_brings(page, said):
+def test_what_a_page_brings(page, predicted):
     set_slider(page, "Price", 0.5)
-    clicks, conversions, sales = worth_of(said, [1, 1, 0.5])
+    clicks, conversions, sales = totals_of(predicted, [1, 1, 0.5])
     totals = [page.locator(f"#total-{name}").inner_text() for name in ("clicks", "conversions", "sales")]
     assert totals == [f"{clicks:.2f}", f"{conversions:.2f}", f"€{sales:,.2f}"]
     page.get_by_role("button", name="sales").click()
     assert page.locator("#share-sales").inner_text() == "100 % of best"
 
 
-def test_the_front(page, said):
-    """The line is the front of all proportions, and the ring stands where the sliders are."""
+def test_the_front(page, predicted):
+    """The line is the Pareto front of all weights, and the ring marks the position of the sliders."""
     parts = [(a / 20, b / 20, (20 - a - b) / 20) for a in range(21) for b in range(21 - a)]
-    points = np.array([worth_of(said, exponents)[:2] for exponents in parts])
+    points = np.array([totals_of(predicted, exponents)[:2] for exponents in parts])
     is_best = [not ((points >= p).all(axis=1) & (points > p).any(axis=1)).any() for p in points]
     front = np.unique(points[is_best].round(9), axis=0)
 
@@ -128,7 +128,7 @@ def test_the_front(page, said):
     for exponents, button in ([1, 0, 0], "clicks"), ([0, 1, 1], "sales"):
         page.get_by_role("button", name=button).click()
         ring = [float(page.locator("#chart .current").get_attribute(name)) for name in ("cx", "cy")]
-        point = worth_of(said, exponents)[:2]
+        point = totals_of(predicted, exponents)[:2]
         np.testing.assert_allclose(ring, [np.polyval(to_pixels[i], point[i]) for i in range(2)], atol=0.05)
 
 
