@@ -4,7 +4,7 @@ import importlib
 import typing
 
 import sklearn  # noqa: F401
-import torch  # noqa: F401 (these two first: after what else is imported below, both take longer)
+import torch  # noqa: F401 (these two first: both import more slowly after the modules below)
 
 from sklearn_fsmd.estimators import (
     BaseMTL,
@@ -62,7 +62,7 @@ if typing.TYPE_CHECKING:
 else:
 
     def __getattr__(name: str) -> object:
-        """The public modules, which are imported where they are first used."""
+        """Import a public module at its first use."""
         if name in _MODULES:
             return importlib.import_module(f"{__name__}.{name}")
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

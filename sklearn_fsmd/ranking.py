@@ -1,4 +1,4 @@
-"""One score out of several probabilities, and how to find its exponents."""
+"""The ranking score of several probabilities, and the search for its exponents."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ from sklearn_fsmd.metrics import check_count, predictions
 __all__ = ["pareto_front", "tune_rank_weights", "weighted_product"]
 
 STEPS = (0.2, 0.1, 0.05, 0.02, 0.01)
-"""How much weight is moved from one task to another, from the coarse search to the fine."""
+"""Amounts of weight that the search moves from one task to another, from coarse to fine."""
 EFFICIENT = "efficient"
-"""The column that says of each point of a front whether it is efficient."""
+"""Column of the table of a front that marks the efficient points."""
 
 
 def weighted_product(p: Any, weights: Sequence[float] | np.ndarray | Mapping[Any, float] | None = None) -> np.ndarray:
-    """Π_k p_k^{α_k}, the fusion of Sec. II-A. A negative p counts as 0.
+    """Compute the weighted product Π_k p_k^{α_k}, the fusion of Sec. II-A of the FSMD paper.
 
     Parameters
     ----------
     p : array-like of shape (n, K), probabilities.
-        One below 1.2e-38, the smallest normal float32, counts as this; 0 counts as 0 where its exponent is positive.
+        A negative value counts as 0. Values below 1.2e-38, the smallest normal float32, are raised to it, except that
+        0 makes the product 0 if its exponent is positive.
     weights : array-like of shape (K,), or dict, default=None
-        The exponents α; None takes 1 for all. Where `p` is a DataFrame, a dict or a Series may have them by the names
-        of its columns; what it does not name has 0.
+        The exponents α; None means 1 for all. If `p` is a DataFrame, a dict or a Series may map the names of its
+        columns to exponents; columns that it does not name get 0.
 
     Returns
     -------
@@ -41,8 +42,9 @@ def weighted_product(p: Any, weights: Sequence[float] | np.ndarray | Mapping[Any
     Raises
     ------
     ValueError
-        If `p` has not two dimensions or holds what is no number, or the weights are not one finite number per task, or
-        all zero, or so large that unlike products tie at 0 or infinity, though their probabilities are not tiny.
+        If `p` does not have two dimensions or holds anything but numbers; or if the weights are not one finite number
+        per task, are all zero, or are so large that different products tie at 0 or infinity although their
+        probabilities are not tiny.
 
     Examples
     --------
@@ -58,25 +60,32 @@ def weighted_product(p: Any, weights: Sequence[float] | np.ndarray | Mapping[Any
         try:
             p = p.astype(np.float64)
         except (TypeError, ValueError) as error:
-            raise ValueError(f"`p` must hold a number in each place: {error}.") from None
+            raise ValueError(f"`p` must hold a number in each cell: {error}.") from None
     if p.ndim != 2:
         raise ValueError(f"`p` must have the shape (n, K), with a column per task. Got the shape {p.shape}.")
     exponents = np.ones(p.shape[1]) if weights is None else exponents_of(weights, [p.shape[1]])
     if np.isnan(p).any():
-        raise ValueError("`p` must hold a number in each place, and has NaN.")
-    tiny, range_ = np.finfo(np.float32).tiny, np.finfo(np.float64)
+        raise ValueError("`p` must hold a number in each cell, and has NaN.")
+    tiny, float64 = np.finfo(np.float32).tiny, np.finfo(np.float64)
     logs = np.log(np.maximum(p, tiny), dtype=np.float64) @ exponents
-    lost = ((logs < np.log(range_.tiny)) | (logs > np.log(range_.max))) & (p > tiny)[:, exponents != 0].all(axis=1)
+    out_of_range = (logs < np.log(float64.tiny)) | (logs > np.log(float64.max))
+    lost = out_of_range & (p > tiny)[:, exponents != 0].all(axis=1)
     if len(np.unique(logs[lost])) > 1:
         raise ValueError(
-            f"`weights` are so large that products vanish or overflow, and rows tie: {weights!r}. An order depends on "
+            f"`weights` are so large that products vanish or overflow, and rows tie: {weights!r}. The order depends on "
             f"their proportions alone: divide all by {np.abs(exponents).max():g}."
         )
     return np.where((p <= 0)[:, exponents > 0].any(axis=1), 0.0, np.exp(logs))
 
 
-def exponents_of(weights: Any, numbers: Sequence[int], parameter: str = "weights") -> np.ndarray:
-    """The exponents as an array, of which there may be so many: one per task, or one per task and value too.
+def exponents_of(weights: Any, lengths: Sequence[int], parameter: str = "weights") -> np.ndarray:
+    """Check the exponents and return them as an array.
+
+    Parameters
+    ----------
+    weights : array-like, the exponents.
+    lengths : the numbers of exponents that are allowed: one per task, and perhaps one per task and value.
+    parameter : name of the parameter in messages.
 
     Raises
     ------
@@ -87,23 +96,25 @@ def exponents_of(weights: Any, numbers: Sequence[int], parameter: str = "weights
         exponents = np.asarray(weights, dtype=float)
     except (TypeError, ValueError):
         exponents = np.empty(0)
-    if exponents.shape not in [(n,) for n in numbers] or not np.isfinite(exponents).all():
-        what = "one per task" + (", or one per task and value" if len(numbers) > 1 else "")
+    if exponents.shape not in [(n,) for n in lengths] or not np.isfinite(exponents).all():
+        what = "one per task" + (", or one per task and value" if len(lengths) > 1 else "")
         raise ValueError(
-            f"`{parameter}` must be {' or '.join(map(str, numbers))} finite numbers, {what}. Got {weights!r} instead."
+            f"`{parameter}` must be {' or '.join(map(str, lengths))} finite numbers, {what}. Got {weights!r} instead."
         )
     if not exponents.any():
-        raise ValueError(f"`{parameter}` must not all be zero: nothing would be ranked by. Got {weights!r}.")
+        raise ValueError(f"`{parameter}` must not all be zero: there would be nothing to rank by. Got {weights!r}.")
     return exponents
 
 
 def listed(weights: Any, model: Any, parameter: str = "weights") -> Any:
-    """Weights as a list, one for each task and value of `model`, if they are given by name; others are 0.
+    """Turn weights by name into a list with one for each task and value of `model`; those without a name are 0.
+
+    Weights without names are returned unchanged.
 
     Raises
     ------
     ValueError
-        If they name something else.
+        If they contain an unknown name.
     """
     return _by_name(weights, [*model.task_names_, *model.value_names_], parameter)
 
@@ -120,32 +131,33 @@ def _by_name(weights: Any, names: list[Any], parameter: str = "weights") -> Any:
 
 
 def tune_rank_weights(estimator: Any, X: Any, Y: Any, utility: Callable[[Any, np.ndarray], float]) -> np.ndarray:
-    """The exponents of `rank_score` that serve a stated objective best, on validation data.
+    """Search the exponents of `rank_score` that maximise a utility on validation data.
 
-    Only the proportions of the weights decide about an order, so they are sought on the simplex: from the best of equal
-    weights and each task alone, weight moves from one task to another as long as that helps, in ever smaller steps.
-    An objective that looks at the order alone is piecewise constant, so there is no gradient to follow.
+    The order of the rows depends only on the proportions of the weights, so the search is on the simplex. It starts
+    from the best of equal weights and each task alone, and moves weight from one task to another as long as this
+    helps, in ever smaller steps. There is no gradient to follow, since a utility that depends only on the order is
+    piecewise constant.
 
     Parameters
     ----------
     estimator : fitted MultiTaskClassifier, a Pipeline or search that ends in one, or anything with `predict_marginals`.
-    X, Y : validation data, that the estimator was not trained on.
+    X, Y : validation data that the estimator was not trained on.
     utility : callable ``utility(Y, score) -> float``
-        What the ranking by `score`, of shape (n_samples,), is worth; higher is better. For instance
+        Utility of the ranking by `score`, of shape (n_samples,); higher is better. For instance
         ``lambda Y, score: ndcg_at_k(Y["click"] + 5 * Y["conversion"], score, X["user_id"], k=10)``.
 
     Returns
     -------
     weights : ndarray of shape (n_tasks + n_values,)
-        Not negative, with the sum 1: those of the probabilities, and then those of the expected values, if the
-        estimator has some.
+        Not negative, with the sum 1. The weights of the probabilities come first, then those of the expected values, if
+        the estimator has any.
 
     Raises
     ------
     ValueError
-        If the utility is not a finite number.
+        If the utility is NaN or infinite.
     TypeError
-        If it is no number.
+        If the utility is no number.
 
     Examples
     --------
@@ -165,21 +177,17 @@ def tune_rank_weights(estimator: Any, X: Any, Y: Any, utility: Callable[[Any, np
     warn_of_order(X, Y)
     P = _factors(estimator, X)
     check_consistent_length(P, Y)
-    n_tasks = P.shape[1]
-
-    def worth(weights: np.ndarray) -> float:
-        return _worth(utility, Y, P, weights)
-
-    starts = [np.full(n_tasks, 1 / n_tasks), *np.eye(n_tasks)]
-    values = [worth(start) for start in starts]
-    best, value = starts[int(np.argmax(values))], max(values)
+    n_factors = P.shape[1]
+    starts = [np.full(n_factors, 1 / n_factors), *np.eye(n_factors)]
+    utilities = [_checked_utility(utility, Y, P, start) for start in starts]
+    best, best_utility = starts[int(np.argmax(utilities))], max(utilities)
     for step in STEPS:
-        moved = True
-        while moved:
-            moved = False
-            for candidate in _moves(best, step):
-                if (found := worth(candidate)) > value:
-                    best, value, moved = candidate, found, True
+        has_improved = True
+        while has_improved:
+            has_improved = False
+            for candidate in _neighbours(best, step):
+                if (candidate_utility := _checked_utility(utility, Y, P, candidate)) > best_utility:
+                    best, best_utility, has_improved = candidate, candidate_utility, True
                     break
     return best
 
@@ -192,19 +200,19 @@ def pareto_front(
     *,
     n_steps: int | None = None,
 ) -> pd.DataFrame:
-    """Try many exponents of `rank_score`: what each objective reaches with them, and which of them are efficient.
+    """Evaluate several utilities on a grid of exponents of `rank_score`, and mark the efficient points.
 
-    Only the proportions of the weights decide about an order, so they go over a grid of the simplex: with two
-    probabilities from the first alone, step by step, to the second alone.
+    The order of the rows depends only on the proportions of the weights, so the grid covers the simplex. With two
+    probabilities it goes from the first alone, step by step, to the second alone.
 
     Parameters
     ----------
     estimator, X, Y : as in :func:`tune_rank_weights`.
     utilities : dict of name to callable ``utility(Y, score) -> float``
         At least two, each as in :func:`tune_rank_weights`; for instance the NDCG of the clicks, and of the conversions.
-        A name must not be "efficient" or "weight_<i>", which are for other columns of the table.
+        The names "efficient" and "weight_<i>" are not allowed, since other columns of the table have them.
     n_steps : int, default=None
-        Into how many steps an edge of the simplex is cut. None takes 20 for two factors, 10 for three and 4 for more.
+        Number of steps along an edge of the simplex. None means 20 for two factors, 10 for three and 4 for more.
 
     Returns
     -------
@@ -215,8 +223,8 @@ def pareto_front(
     Raises
     ------
     ValueError
-        If there are fewer than two utilities or fewer than two factors, a name is taken, `n_steps` is less than 1, or a
-        utility is not a finite number.
+        If there are fewer than two utilities or fewer than two factors, if the name of a utility is not allowed, if
+        `n_steps` is less than 1, or if a utility is NaN or infinite.
     TypeError
         If a utility is no number.
 
@@ -249,10 +257,12 @@ def pareto_front(
     n_steps = {2: 20, 3: 10}.get(n_factors, 4) if n_steps is None else n_steps
     check_count("n_steps", n_steps)
     grid = np.array(list(_compositions(n_steps, n_factors)))[::-1] / n_steps
-    reached = np.array([[_worth(utility, Y, P, weights) for utility in utilities.values()] for weights in grid])
+    values = np.array(
+        [[_checked_utility(utility, Y, P, weights) for utility in utilities.values()] for weights in grid]
+    )
     points = pd.DataFrame(grid, columns=[f"weight_{i}" for i in range(n_factors)])
-    points[list(utilities)] = reached
-    return points.assign(**{EFFICIENT: efficient(reached)})
+    points[list(utilities)] = values
+    return points.assign(**{EFFICIENT: efficient(values)})
 
 
 def is_weight(column: Any) -> bool:
@@ -261,18 +271,21 @@ def is_weight(column: Any) -> bool:
 
 
 def efficient(points: np.ndarray) -> np.ndarray:
-    """Which rows of ``(n, U)`` no other row is at least as good as in all columns, and better than in one, ``(n,)``."""
-    found = np.ones(len(points), dtype=bool)
+    """Which of the points ``(n, U)`` are Pareto-efficient, ``(n,)``: no other point dominates them.
+
+    A point dominates another one if it is at least as good in all columns and better in one.
+    """
+    is_efficient = np.ones(len(points), dtype=bool)
     front = np.empty((0, points.shape[1]))
-    for i in np.lexsort(points.T)[::-1]:  # whatever is better than a point comes before it
-        found[i] = not ((front >= points[i]).all(axis=1) & (front > points[i]).any(axis=1)).any()
-        if found[i]:
+    for i in np.lexsort(points.T)[::-1]:  # a point comes after all that dominate it
+        is_efficient[i] = not ((front >= points[i]).all(axis=1) & (front > points[i]).any(axis=1)).any()
+        if is_efficient[i]:
             front = np.vstack((front, points[i]))
-    return found
+    return is_efficient
 
 
 def _compositions(total: int, n_parts: int) -> Iterator[tuple[int, ...]]:
-    """All ways to write `total` as a sum of `n_parts` whole numbers, in ascending order."""
+    """Yield all ways to write `total` as a sum of `n_parts` whole numbers, in ascending order."""
     if n_parts == 1:
         yield (total,)
         return
@@ -281,15 +294,16 @@ def _compositions(total: int, n_parts: int) -> Iterator[tuple[int, ...]]:
 
 
 def _factors(estimator: Any, X: Any) -> np.ndarray:
-    """What is multiplied: the marginals, and expected values, if there are some, of which a negative one is 0."""
+    """Predict the factors of the product: the marginals and the expected values, if there are any, clipped at 0."""
     is_foreign = hasattr(estimator, "predict_marginals") and not hasattr(estimator, "_marginals_and_values")
     if is_foreign:
         return estimator.predict_marginals(X)
-    fitted_model(estimator)  # or it is said that it is none
+    fitted_model(estimator)  # raises if it is no fitted classifier of this package
     return predictions(estimator, X).clip(min=0)
 
 
-def _worth(utility: Callable[[Any, np.ndarray], float], Y: Any, P: np.ndarray, weights: np.ndarray) -> float:
+def _checked_utility(utility: Callable[[Any, np.ndarray], float], Y: Any, P: np.ndarray, weights: np.ndarray) -> float:
+    """The utility of the ranking by these weights, checked to be a finite number."""
     value = utility(Y, weighted_product(P, weights))
     if not isinstance(value, Real):
         raise TypeError(f"The 'utility' must return a number. Got {value!r} instead.")
@@ -298,9 +312,9 @@ def _worth(utility: Callable[[Any, np.ndarray], float], Y: Any, P: np.ndarray, w
     return float(value)
 
 
-def _moves(weights: np.ndarray, step: float) -> list[np.ndarray]:
-    """All weights that differ by `step`, taken from one task and given to another."""
-    moves = []
+def _neighbours(weights: np.ndarray, step: float) -> list[np.ndarray]:
+    """All weights that result from moving `step` from one task to another."""
+    neighbours = []
     for source in np.flatnonzero(weights > 0):
         for target in range(len(weights)):
             if target != source:
@@ -308,5 +322,5 @@ def _moves(weights: np.ndarray, step: float) -> list[np.ndarray]:
                 moved = weights.copy()
                 moved[source] -= amount
                 moved[target] += amount
-                moves.append(moved / moved.sum())
-    return moves
+                neighbours.append(moved / moved.sum())
+    return neighbours

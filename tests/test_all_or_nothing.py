@@ -1,4 +1,4 @@
-"""Training that fails or is interrupted leaves no trace: not in predictions, and not in the training after it."""
+"""Training that fails or is interrupted has no effect on predictions or on later training."""
 
 import copy
 import gc
@@ -39,7 +39,7 @@ VARIANTS = {
 
 
 class Counting(nn.Module):
-    """An extractor that remembers, outside of its weights, how often it was trained, and goes by that."""
+    """An extractor whose output depends on how often it was trained, which it counts outside of its weights."""
 
     def __init__(self, n_inputs, n_tasks):
         super().__init__()
@@ -55,7 +55,7 @@ VARIANTS["an extractor of one's own"] = {"extractor": Counting}
 
 
 class Interrupt(Callback):
-    """Ctrl+C at the n-th time that something happens."""
+    """Raise KeyboardInterrupt at the n-th call."""
 
     def __init__(self, event, n=1):
         self.left = n
@@ -68,7 +68,7 @@ class Interrupt(Callback):
 
 
 def is_in_del(frame):
-    """Whether a finalizer is running; Python itself swallows what is raised there."""
+    """Whether a finalizer is running; Python ignores exceptions that are raised there."""
     while frame is not None:
         if frame.f_code.co_name == "__del__":
             return True
@@ -112,7 +112,7 @@ def data():
 
 
 def twins(data, n=2, **params):
-    """Models that are fitted alike and share nothing."""
+    """Two models with the same fit that share nothing."""
     return [MultiTaskClassifier(**copy.deepcopy(PARAMS | params)).fit(*data[0]) for _ in range(n)]
 
 
@@ -131,7 +131,7 @@ def go_on(model, how, part):
 
 def test_training_goes_on_with_parameters_that_are_objects_of_the_user_s(data):
     class First:
-        """A selector that is told apart from a copy of it."""
+        """A selector that can be distinguished from its copy."""
 
         def __call__(self, X):
             return ["visits"]
@@ -202,7 +202,7 @@ def test_the_random_state_of_a_fit_that_fails_is_as_it_was(data):
 
 
 class Asking(Callback):
-    """Asks the model at each batch what it says of `X`."""
+    """Predicts `X` with the model at each batch."""
 
     def __init__(self, X):
         self.X, self.answers = X, []
@@ -329,7 +329,7 @@ def test_a_failure_leaves_numpy_s_own_generator_alone(data):
 
 
 class Heavy(torch.optim.SGD):
-    """An optimizer with an attribute of its own, on which its steps depend."""
+    """An optimizer whose steps depend on an additional attribute."""
 
     def __init__(self, params, **options):
         super().__init__(params, **options)
@@ -408,7 +408,7 @@ def test_an_embedder_that_fails_is_the_former_one(data, monkeypatch):
 
 
 def test_who_learns_at_once_learns_on_from_the_other(data):
-    """Also where the first of them makes the model."""
+    """Also if the first of them builds the model."""
     X, Y = data[0]
     whole = FSMDClassifier(**PARAMS)
     chunks = [(X[start : start + 50], Y[start : start + 50]) for start in range(0, 200, 50)]

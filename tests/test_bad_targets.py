@@ -307,7 +307,12 @@ def warm(model, **params):
     ("warm, width", lambda m, X, Y: warm(m, tower_dims=(9,)).fit(X, Y), *was("tower_dims", "(8,)", "(9,)")),
     ("warm, experts", lambda m, X, Y: warm(m, n_task_experts=2).fit(X, Y), *was("n_task_experts", 1, 2)),
     ("warm, bias", lambda m, X, Y: warm(m, bias_features=[3]).fit(X, Y), *was("bias_features", None, [3])),
-    ("warm, unlabeled", lambda m, X, Y: warm(m, pretrain_epochs=1).fit(X, Y, X_unlabeled=X), ValueError, "it goes on"),
+    (
+        "warm, unlabeled",
+        lambda m, X, Y: warm(m, pretrain_epochs=1).fit(X, Y, X_unlabeled=X),
+        ValueError,
+        "it continues",
+    ),
 )
 def test_a_failing_fit_leaves_the_model_as_it_was(case, given):
     model, before = again(given.model), given.model.predict_marginals(given.X)

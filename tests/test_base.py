@@ -1,4 +1,4 @@
-"""The contract of fit and predict, whatever the network."""
+"""The contract of fit and predict, for any network."""
 
 import re
 from unittest import mock
@@ -334,7 +334,7 @@ def test_progress_counts_the_epochs_of_this_call(frame, capsys, tmp_path):
 
 
 def _interrupted(notify, epochs):
-    """Ctrl+C when an epoch after these begins."""
+    """Raise KeyboardInterrupt at the beginning of the epoch after `epochs` epochs."""
 
     def noted(net, event, **kwargs):
         if event == "on_epoch_begin" and len(net.history) == epochs:
@@ -346,7 +346,7 @@ def _interrupted(notify, epochs):
 
 @pytest.mark.parametrize("how", ["pandas", "polars"])
 def test_validation_rows_have_weights_of_their_own(how, frame):
-    """A row of weight 2 is there twice, one of weight 0 is not."""
+    """A weight of 2 equals repeating the row, and a weight of 0 equals leaving it out."""
     X, Y = frame
     train, valid = (X[:200], Y[:200]), (X[200:], Y[200:])
     times = np.random.RandomState(0).randint(3, size=len(valid[0]))
@@ -818,7 +818,7 @@ def test_predictions_are_classes_of_fit_whatever_holds_them():
 
 
 class Batches(Callback):
-    """Counts the rows of each batch of training."""
+    """Records the number of rows of each training batch."""
 
     def __init__(self):
         self.sizes = []
@@ -830,7 +830,7 @@ class Batches(Callback):
 
 @pytest.mark.parametrize("loaded", [False, True])
 def test_batches_of_a_chunk_are_no_smaller_than_those_of_fit(loaded, tmp_path):
-    """Steps on few rows would shake what was learned from more."""
+    """Steps on few rows would disturb what was learned from larger batches."""
     X, Y = make_frame(6000)
     model = FSMDClassifier(**SMALL | {"max_epochs": 1, "batch_size": "auto", "early_stopping": False}).fit(X, Y)
     if loaded:

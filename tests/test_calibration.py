@@ -1,4 +1,4 @@
-"""Calibration of each step, and the correction for a log whose negatives were thinned out."""
+"""Calibration of each step, and the correction for negative downsampling."""
 
 import pickle
 
@@ -23,7 +23,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def skewed(data):
-    """A model of labels that are rarer than they are in the rows to calibrate on."""
+    """A model trained on rows in which clicks are rarer than in the rows to calibrate on."""
     X, Y = data
     train = X[60_000:], Y[60_000:]
     keep = (train[1]["click"] == 0) | (np.arange(20_000) % 3 == 0)
@@ -50,7 +50,7 @@ def test_means_and_order_after_calibration(data, skewed, tmp_path):
 
 
 def test_a_step_is_calibrated_on_the_rows_where_it_takes_place(data, skewed):
-    """Labels of rows without a click say nothing of the second step, whatever they are."""
+    """Labels of the second step in rows without a click have no effect."""
     X, Y = data
     model = pickle.loads(pickle.dumps(skewed)).calibrate(X[4000:8000], Y[4000:8000])
     clicked = Y[4000:8000][Y["click"][4000:8000] == 1]
@@ -151,7 +151,7 @@ def test_calibration_of_one_target_and_of_a_tree():
     ("rate", "spread", "slope"), [(0.3, 2.0, 1.0), (0.02, 0.1, 2.0), (1e-3, 1.0, 0.5), (1e-4, 2.0, 0.5)]
 )
 def test_rare_events_are_calibrated_to_the_likeliest_slope(rate, spread, slope):
-    """Where the derivative of the likelihood is 0, by slope and intercept."""
+    """The derivatives of the likelihood by slope and intercept are 0."""
     random = np.random.default_rng(0)
     z = np.log(rate) + spread * random.normal(size=200_000)
     labels = random.uniform(size=len(z)) < 1 / (1 + np.exp(-np.log(rate) - slope * (z - np.log(rate))))
@@ -174,7 +174,7 @@ def test_predictions_of_rare_events_that_fall_with_the_labels_are_found():
 @pytest.mark.parametrize("z", [[-2, -1, 0.5, 1.5], [-2, 0, 0, 1], [3, 3, 3, 3]], ids=["apart", "touching", "alike"])
 def test_labels_without_an_overlap_have_no_likeliest_slope(z):
     z, labels = np.array(z, dtype=float), np.array([0, 0, 1, 1], np.float32)
-    message = "are all the same in these rows" if len(set(z)) == 1 else "tell its labels in these rows apart"
+    message = "are all the same in these rows" if len(set(z)) == 1 else "separate its classes perfectly in these rows"
     with pytest.warns(UserWarning, match=message):
         slope, intercept = platt(z, labels, np.ones(4, np.float32), "click")
     assert slope == 1
@@ -194,7 +194,7 @@ def test_a_whole_log_does_not_judge_a_sampled_one():
 
 @pytest.mark.parametrize(("rate", "n"), [(0.9, 1000), (0.5, 10), (0.5, 500), (0.1, 10), (0.1, 300)])
 def test_rows_that_are_sampled_alike_are_not_refused(rate, n):
-    """However few they are: their rates vary by chance, and a little from day to day."""
+    """Even if the rows are few: their rates vary by chance, and a little from day to day."""
     random, n_refused = np.random.default_rng(0), 0
     p = 0.1 / (0.1 + rate * 0.9)
     for drift in (-0.2, 0.0, 0.2):
@@ -212,7 +212,7 @@ def test_a_whole_log_of_many_rows_is_told_from_a_sample():
     for rate in (0.5, 0.1, 0.01):
         p = 0.05 / (0.05 + rate * 0.95)
         train, others = (np.array([p]), np.array([5000])), (np.array([0.05]), np.array([1000]))
-        with pytest.raises(ValueError, match="0.05 of these rows and in"):
+        with pytest.raises(ValueError, match="is 0.05 in these rows and"):
             refuse_unsampled(rate, (None,), train, others, "these rows")
 
 
@@ -226,7 +226,7 @@ def test_rows_without_a_known_label_say_nothing_of_the_sampling(data):
 
 
 def test_few_labels_among_many_rows_are_few():
-    """Of 900 rows of the sample, whose clicks are known of 20."""
+    """Of 900 sampled rows, only 20 have a known click."""
     X, Y = make_funnel(8000, click_rate=0.1, random_state=0, return_X_y=True)
     random = np.random.RandomState(0)
     kept = ((Y["click"] == 1) | (random.uniform(size=8000) < 0.5)).to_numpy()
@@ -249,7 +249,7 @@ def test_values_of_all_rows_are_not_learned_from_a_sample():
 
 
 def test_with_bias_features_rows_are_calibrated_as_they_were_shown():
-    """What the log's positions hold back is not taken for a level that is too high."""
+    """Low rates at bad positions are not treated as a level that is too high."""
     X, Y = make_funnel(6000, position_bias=2.0, random_state=0, return_X_y=True)
     y = Y["click"]
     model = FSMDClassifier(**SMALL | {"max_epochs": 12}, bias_features=["position"]).fit(X[:3000], y[:3000])
@@ -271,7 +271,7 @@ def test_few_events_are_warned_of():
 
 
 def test_chunks_of_another_sampling_are_refused(frame):
-    """`partial_fit` keeps the level of the fit, which is that of its log."""
+    """`partial_fit` keeps the level of the fit, so its rows must be sampled at the same rate."""
     X, Y = frame
     model = FSMDClassifier(**SMALL, negative_sampling_rate=0.5).fit(X, Y)
     before = model.predict_marginals(X)
@@ -283,7 +283,7 @@ def test_chunks_of_another_sampling_are_refused(frame):
 
 
 def test_a_step_that_can_hardly_take_place_keeps_its_own_probability(frame):
-    """A ratio of marginals that vanish is none."""
+    """The ratio of two marginals that are 0 would not be defined."""
     X, Y = frame
     model = FSMDClassifier(**SMALL).fit(X, Y)
     given = model.predict_conditionals(X)[:, 1]
@@ -297,7 +297,7 @@ def test_labels_that_are_nearly_told_apart_are_warned_of_once():
     z = np.linspace(-1e-3, 1e-3, 1000)
     y = (z > 0).astype(float)
     y[[499, 500]] = y[[500, 499]]
-    with pytest.warns(UserWarning, match="nearly tell its labels in these rows apart") as said:
+    with pytest.warns(UserWarning, match="nearly separate its classes in these rows") as said:
         slope, _ = platt(z, y, np.ones(1000), "'click'")
     assert slope > 1000
     assert len(said) == 1

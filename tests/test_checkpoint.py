@@ -1,4 +1,4 @@
-"""A fit that was killed goes on to the same bits, and a fit that is interrupted leaves nothing half done."""
+"""A killed fit is resumed with the same result, bit by bit; an interrupted fit leaves nothing incomplete."""
 
 import json
 import signal
@@ -30,7 +30,7 @@ def data():
 
 @pytest.fixture
 def interrupt(monkeypatch):
-    """Fit a model, and press Ctrl+C in epoch `STOPPED_IN`."""
+    """Fit a model, and interrupt it in epoch `STOPPED_IN`."""
 
     def fit_and_interrupt(model, *args, **kwargs):
         run = Net.run_single_epoch
@@ -119,7 +119,7 @@ def test_a_killed_process(data, tmp_path):
 )
 @pytest.mark.parametrize("batch", [2, 7])
 def test_a_fit_goes_on_in_the_middle_of_an_epoch(params, batch, data, tmp_path, monkeypatch):
-    """Before the first look at the validation data, and after it."""
+    """Before the first validation check, and after it."""
     params = PARAMS | {"max_epochs": 3} | params
     whole = MultiTaskClassifier(**params).fit(*data)
     step = Net.train_step
@@ -222,7 +222,7 @@ def test_data_of_equal_codes_are_told_apart(other, data, tmp_path, interrupt):
 
 
 def test_a_checkpoint_that_does_not_know_its_categories_is_refused(data, tmp_path, interrupt):
-    """As the first version wrote them."""
+    """In the format of the first version."""
     path = tmp_path / "c"
     model = interrupt(FSMDClassifier(**PARAMS, checkpoint=path), *data)
     content, arrays = storage.read(path, "checkpoint")

@@ -75,7 +75,7 @@ class Watch(StandardScaler):
 )
 def test_tasks_have_the_names_of_the_models(task, y, expected):
     step = ForTask(Watch(), task=task)
-    is_guessed = pytest.warns(UserWarning, match="task='conversion' for the one at position 1")
+    is_guessed = pytest.warns(UserWarning, match="task='conversion' as the one at position 1")
     with is_guessed if task == "conversion" else nullcontext():
         seen = step.fit(np.arange(4.0).reshape(2, 2), y).transformer_.seen_
     assert np.asarray(seen).tolist() == expected
@@ -133,7 +133,7 @@ def test_what_only_the_model_has_is_reached_through_pipelines_and_searches(frame
 
 
 def test_validation_data_in_a_pipeline(frame):
-    """As the README says it."""
+    """As in the README."""
     X, Y = frame
     X_val, Y_val = X[:100], Y[:100]
     with config_context(enable_metadata_routing=True):
@@ -192,7 +192,7 @@ def test_fit_takes_what_fit_transform_takes(rng):
 
 
 class Cheap(TransformerMixin, BaseEstimator):
-    """Learns nothing, and shows nothing of having been fitted."""
+    """Learns nothing, and has no fitted attributes."""
 
     def fit(self, X, y=None):
         return self
@@ -211,7 +211,7 @@ def test_a_step_that_learns_nothing_is_asked_as_a_pipeline_asks_it(frame):
 
 
 class OnlyTransforms(BaseEstimator):
-    """What a Pipeline asks for: no `fit_transform`, and no y."""
+    """The minimum for a Pipeline: no `fit_transform`, and no y."""
 
     def fit(self, X):
         self.fitted_ = True

@@ -1,4 +1,4 @@
-"""Training that goes on: which rows validate, what the optimizer knows, and what may change."""
+"""Continued training: the validation rows, the state of the optimizer, and what may change."""
 
 import pickle
 
@@ -19,7 +19,7 @@ FAST = SMALL | {"batch_size": 256, "max_epochs": 1}
 
 
 class Rows(Callback):
-    """Which rows of X each fit has trained on, and which have validated."""
+    """Records the training rows and the validation rows of each fit."""
 
     def __init__(self):
         self.trained, self.validated = [], []
@@ -32,7 +32,7 @@ class Rows(Callback):
 
 
 def rows_of(first, second, **changed):
-    """Of two fits, the rows that the first trained on, and those that validated the second."""
+    """The training rows of the first of two fits, and the validation rows of both."""
     seen = Rows()
     options = {"warm_start": True, "callbacks": [seen], "numeric_scaling": "standard", "target_statistics": None}
     model = FSMDClassifier(**FAST | options)
@@ -41,7 +41,7 @@ def rows_of(first, second, **changed):
 
 
 def test_rows_that_were_trained_on_never_validate():
-    """Labels that become known, one that changes, rows that are appended: the rows of before keep their part."""
+    """If labels become known or change, or rows are appended, former rows stay training or validation rows."""
     flipped = Y.copy()
     flipped.loc[5, "click"] = 1 - flipped.loc[5, "click"]
     late = Y.astype(float)

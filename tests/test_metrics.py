@@ -304,7 +304,7 @@ def test_the_decile_bias_of_ties_is_that_of_their_mean():
 
 
 class Constant(ClassifierMixin, BaseEstimator):
-    """Says the same of every row, and knows its classes."""
+    """Predicts the same for every row, and has `classes_`."""
 
     def fit(self, X, Y):
         self.classes_ = [np.unique(column) for column in np.asarray(Y).T]
@@ -372,7 +372,7 @@ def test_a_y_whose_columns_moved_is_not_scored(name, in_pipeline, frame):
 
 @pytest.fixture(scope="module")
 def watched():
-    """A chain with values, rows that it has not seen, and their targets, of which some were not observed."""
+    """A chain with values, and test rows with targets of which some were not observed."""
     X, Y = make_funnel(1200, watch_time=True, random_state=0, return_X_y=True)
     params = {"value_targets": ["watch_seconds"], "value_parents": {"watch_seconds": "click"}, "max_epochs": 1}
     model = FSMDClassifier(**supported(FSMDClassifier, SMALL) | params).fit(X[:800], Y[:800])
@@ -394,7 +394,7 @@ def test_a_y_with_values_whose_columns_moved_is_not_scored(name, watched):
 
 
 def test_scorers_settle_what_follows_from_the_chain_as_score_does(watched):
-    """After a click that is 0 a missing conversion is a 0; the functions know no chain."""
+    """For scorers, a missing conversion after a 0 click is a 0; the metric functions have no chain."""
     model, X, Y = watched
     P, settled = model.predict_marginals(X), Y.drop(columns="watch_seconds")
     settled.loc[Y["click"] == 0, "conversion"] = 0.0
@@ -504,13 +504,13 @@ def test_scorers_take_the_weights_of_a_y_with_values(watched):
     assert score == pytest.approx(model.score(X, Y, sample_weight=weights))
     assert score != pytest.approx(model.score(X, Y))
     assert np.isfinite(metrics.get_scorer("neg_calibration_error")(model, X, Y, sample_weight=weights))
-    with pytest.raises(ValueError, match="concordance of 'watch_seconds' knows no weights"):
+    with pytest.raises(ValueError, match="concordance of 'watch_seconds' does not support weights"):
         metrics.get_scorer("watch_seconds_concordance")(model, X, Y, sample_weight=weights)
 
 
 @pytest.mark.parametrize("name", ["mae", "rmse", "decile_bias"])
 def test_scorers_of_values_take_weights(name, watched):
-    """Rows of weight 0 are not there; those of weight 2 are there twice."""
+    """A weight of 0 equals leaving the row out, and a weight of 2 equals repeating it."""
     model, X, Y = watched
     scorer = metrics.get_scorer(f"neg_watch_seconds_{name}")
     times = np.random.RandomState(0).randint(3, size=len(X))
@@ -548,7 +548,7 @@ def test_scorers_judge_other_classifiers_of_several_labels(classifier, labelled)
 
 def test_a_scorer_of_values_says_that_a_net_has_none(watched):
     model, X, Y = watched
-    with pytest.raises(TypeError, match="judges what `predict_values` of a fitted estimator says. Got a Net"):
+    with pytest.raises(TypeError, match="evaluates `predict_values` of a fitted estimator. Got a Net"):
         metrics.get_scorer("watch_seconds_concordance")(model.net_, X, Y)
 
 

@@ -199,7 +199,7 @@ class TestRefusals:
     def test_going_on(self, frame):
         X, Y = frame
         model = FSMDClassifier(**SMALL, pretrain_epochs=1, warm_start=True).fit(X, Y)
-        with pytest.raises(ValueError, match="goes on from a former fit"):
+        with pytest.raises(ValueError, match="continues a former fit"):
             model.fit(X, Y, X_unlabeled=X)
 
     def test_unknown_features(self, frame):

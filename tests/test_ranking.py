@@ -1,4 +1,4 @@
-"""One score out of several, and its exponents."""
+"""The ranking score of several probabilities, and the search for its exponents."""
 
 import numpy as np
 import onnx
@@ -32,12 +32,12 @@ def test_weighted_product():
 
 
 def test_where_there_is_nothing_to_gain_the_product_is_0():
-    """However small the exponent is: 1e-38 to the hundredth would be 0.42."""
+    """Even with a small exponent: without this rule, 1e-38 to the power 0.01 would be 0.42."""
     np.testing.assert_allclose(
         weighted_product([[0.9, 0.0], [0.3, 0.5], [0.9, -2.0]], [1, 0.01]), [0, 0.3 * 0.5**0.01, 0]
     )
     np.testing.assert_allclose(weighted_product([[0.9, 0.0]], [1, 0]), [0.9])
-    with pytest.raises(ValueError, match="`p` must hold a number in each place, and has NaN"):
+    with pytest.raises(ValueError, match="`p` must hold a number in each cell, and has NaN"):
         weighted_product([[0.5, np.nan]])
 
 
@@ -169,7 +169,7 @@ def test_weights_by_name_are_those_of_the_columns(kind):
 
 
 def test_a_series_whose_names_are_others_is_refused():
-    """Names as score_file writes them, and in another order: by position the ranking would be the opposite."""
+    """The columns have the names of score_file, and another order: by position the ranking would be reversed."""
     p = pd.DataFrame({"p_click": [0.9, 0.1], "p_conversion": [0.01, 0.09]})
     with pytest.raises(ValueError, match="`weights` names 'conversion'"):
         weighted_product(p, pd.Series({"conversion": 1.0, "click": 0.0}))
@@ -187,5 +187,5 @@ def test_probabilities_in_any_table(convert):
 
 
 def test_probabilities_that_are_none_are_refused():
-    with pytest.raises(ValueError, match="`p` must hold a number in each place"):
+    with pytest.raises(ValueError, match="`p` must hold a number in each cell"):
         weighted_product(pd.DataFrame({"click": ["much"]}))

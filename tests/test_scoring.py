@@ -1,4 +1,4 @@
-"""Files of rows in, files of scores out."""
+"""Scoring of files."""
 
 import numpy as np
 import pandas as pd
@@ -149,7 +149,7 @@ class TestRefused:
         (tmp_path / "text.parquet").write_text("no Parquet")
         with pytest.raises(ValueError, match="cannot be read as a Parquet file"):
             score_file(model, tmp_path / "text.parquet", tmp_path / "out.parquet")
-        with pytest.raises(ValueError, match="one file"):
+        with pytest.raises(ValueError, match="the same file"):
             score_file(model, source, source)
         with pytest.raises(OSError, match="there is no folder"):
             score_file(model, source, tmp_path / "nowhere" / "out.parquet")
@@ -173,7 +173,7 @@ def test_columns_that_may_not_be_missing_are_kept(fitted, tmp_path):
 
 @pytest.mark.parametrize("before", [False, True])
 def test_a_source_that_cannot_be_read_is_not_for_the_sink_to_say(before, tmp_path):
-    """Damaged pages, and strings that are no UTF-8, which not all that write Parquet look at."""
+    """Damaged pages, and strings that are not UTF-8, which not every Parquet writer checks."""
     X, Y = make_frame(300)
     X = X[["city", "visits"]].assign(city=X["city"].fillna("none"))
     source, sink = tmp_path / "in.parquet", tmp_path / "out.parquet"
@@ -216,7 +216,7 @@ def test_a_source_is_not_written_over_by_another_name(fitted, source, tmp_path):
     (tmp_path / "link.parquet").symlink_to(source)
     before = source.read_bytes()
     for sink in (tmp_path / "sub" / ".." / "in.parquet", tmp_path / "link.parquet"):
-        with pytest.raises(ValueError, match="Source and sink are one file"):
+        with pytest.raises(ValueError, match="Source and sink are the same file"):
             score_file(fitted[0], source, sink)
     assert source.read_bytes() == before
 
@@ -295,13 +295,13 @@ def test_a_sink_whose_name_says_another_format_is_refused(name, ending, tmp_path
     X, Y = frame
     X.to_parquet(tmp_path / "log.parquet")
     model = FSMDClassifier(**SMALL | {"max_epochs": 1}).fit(X, Y)
-    with pytest.raises(ValueError, match=f"{name} would hold Parquet, and its name says .{ending}"):
+    with pytest.raises(ValueError, match=f"{name} would be a Parquet file, but its name ends in .{ending}"):
         score_file(model, tmp_path / "log.parquet", tmp_path / name)
     assert not (tmp_path / name).exists()
 
 
 def test_a_file_is_of_one_model(tmp_path):
-    """A step of the Pipeline trains the model meanwhile, as another thread may."""
+    """A step of the Pipeline trains the model during scoring, as another thread could."""
     X, Y = make_frame(600)
     model, calls = FSMDClassifier(**SMALL | {"max_epochs": 1}).fit(X, Y), []
 
@@ -326,7 +326,7 @@ def test_columns_that_nobody_asked_for_may_be_of_any_type(fitted, source, tmp_pa
 
 
 class Doubles(BaseEstimator):
-    """A step that does not say which columns it reads."""
+    """A step without `feature_names_in_`."""
 
     def __init__(self, name):
         self.name = name

@@ -218,7 +218,7 @@ def test_the_clock_is_read_in_the_time_zone():
             X,
             "The 'time_zone' parameter must be a time zone such as \"UTC\". Got 'Mars' instead.",
         ),
-        ({}, X.assign(time_hour=1), "X has a column 'time_hour', which is the name of one of the result. Rename it."),
+        ({}, X.assign(time_hour=1), "X has a column 'time_hour', which is the name of an output column. Rename it."),
         (
             {},
             pd.DataFrame({"t": [pd.Timestamp("2026-01-01", tz="UTC"), pd.Timestamp("2026-01-01")]}, dtype=object),
@@ -287,14 +287,14 @@ def test_a_fit_that_fails_leaves_the_former_one():
             times.fit(broken)
         pd.testing.assert_frame_equal(times.transform(X), before)
     unfitted = TimeFeatures(["time"])
-    with pytest.raises(ValueError, match="'time_hour', which is the name of one of the result"):
+    with pytest.raises(ValueError, match="'time_hour', which is the name of an output column"):
         unfitted.fit(X.assign(time_hour=1))
     with pytest.raises(NotFittedError):
         unfitted.transform(X)
 
 
 def test_a_time_among_days_is_refused_where_a_zone_counts():
-    """A row must not change because of its neighbours: alone the time would be in the zone."""
+    """A row must not depend on other rows: alone, the time would be converted to the zone."""
     values = [datetime.datetime(2026, 1, 1, 20), datetime.date(2026, 1, 2)]
     table = pd.DataFrame({"t": pd.Series(values, dtype=object)})
     with pytest.raises(ValueError, match="Column 't' holds days and times, such as .*2026.*20"):

@@ -1,4 +1,4 @@
-"""Targets with values, such as a watch time, beside the binary ones."""
+"""Targets with values, such as a watch time, in addition to binary targets."""
 
 import copy
 import datetime
@@ -55,7 +55,7 @@ def fitted(log):
 
 
 class TestLosses:
-    """Each is 0 for a perfect prediction, and its expectation is that of the distribution."""
+    """Each loss is 0 for a perfect prediction, and its expected value is that of the distribution."""
 
     def test_lognormal_is_its_density(self):
         part = LogNormal(1)
@@ -116,7 +116,7 @@ class TestLosses:
 
     @pytest.mark.parametrize("name", ["lognormal", "poisson"])
     def test_a_wrong_spread_is_corrected(self, name, rng):
-        """Of values whose expectations are wrong by a power, the right ones are found."""
+        """If the expected values are wrong by a power, the correction restores the right ones."""
         part, true = VALUE_LOSSES[name](1), np.exp(rng.normal(size=20_000))
         expected, observed = (2 * true**1.5)[:, None], rng.poisson(true)[:, None]
         correct_values(part, [Expected(expected, observed, np.ones((20_000, 1)))])
@@ -473,7 +473,7 @@ class TestRefused:
 
     @pytest.mark.parametrize("in_files", [False, True])
     def test_a_click_of_weight_0_says_nothing_of_its_value(self, in_files, log, tmp_path):
-        """As little as one that is missing, whatever stands there."""
+        """Like a missing click, whatever its label and its value are."""
         X, Y, _ = log
         broken = np.arange(len(Y)) % 3 == 0
         weights = np.where(broken[:, None] & (np.arange(Y.shape[1]) == list(Y).index("click")), 0.0, 1.0)
@@ -568,7 +568,7 @@ class TestMetrics:
         right = [1.0 if (y[i] - y[j]) * (s[i] - s[j]) > 0 else 0.5 * (s[i] == s[j]) for i, j in pairs]
         assert concordance(y, s) == pytest.approx(np.mean(right))
         assert concordance(y, np.zeros(60)) == 0.5
-        with pytest.warns(match="All values are alike"):
+        with pytest.warns(match="All values are equal"):
             assert np.isnan(concordance(np.ones(5), np.arange(5)))
 
     def test_errors(self):
@@ -597,7 +597,7 @@ def test_decimals_with_gaps_are_values(frame):
 
 
 def skewed(n=4000, share=1.0, seed=0):
-    """Rows of which a share is clicked, and values after clicks whose mean is three times their median."""
+    """Rows with the click rate `share / 2`, and values after clicks whose mean is three times their median."""
     random = np.random.default_rng(seed)
     X = pd.DataFrame({"a": random.integers(0, 8, n).astype(str), "x": random.normal(size=n)})
     click = (random.uniform(size=n) < share * 0.5).astype(int)
@@ -659,7 +659,7 @@ def test_the_unit_of_values_does_not_matter_to_a_network_that_has_hardly_learned
 
 
 def purchases(n, seed):
-    """Customers who buy now and then; what they pay is the price or so."""
+    """Customers with occasional purchases, whose revenue is approximately the price."""
     random = np.random.RandomState(seed)
     X = pd.DataFrame({"customer": random.randint(700, size=n).astype(str)})
     X["price"] = np.exp(random.normal(3, 0.7, n))
@@ -674,7 +674,7 @@ AFTER_PURCHASE = {"value_targets": ["revenue"], "value_parents": {"revenue": "bo
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_expected_values_of_new_rows_have_their_mean(seed):
-    """Who has bought in training has a higher rate of purchases for it, and new rows have not."""
+    """A customer with a purchase in training has a higher rate because of it; customers of new rows do not."""
     X, Y = purchases(20_000, seed)
     model = FSMDClassifier(**AFTER_PURCHASE, random_state=seed).fit(X[:6000], Y[:6000])
     is_new = (Y["bought"] == 1) & (np.arange(len(X)) >= 6000)
@@ -685,7 +685,7 @@ def test_expected_values_of_new_rows_have_their_mean(seed):
 @pytest.mark.parametrize("labels", ["plain", "purchases weigh more", "others weigh more", "most conversions unknown"])
 @pytest.mark.parametrize("how", ["fit", "partial_fit", "fit_dataset"])
 def test_the_level_of_values_is_taken_from_rows_as_if_they_were_new(labels, how, tmp_path, monkeypatch):
-    """Of a customer who was seen once nothing is known without that row, however much it weighs."""
+    """Without its only row, a customer has no statistics, whatever the weight of the row is."""
     X, Y = purchases(1500, 0)
     once = np.arange(len(X)) % 3 == 0
     X["customer"] = np.where(once, [f"once {i}" for i in range(len(X))], X["customer"].str[:1])
@@ -713,7 +713,7 @@ def test_the_level_of_values_is_taken_from_rows_as_if_they_were_new(labels, how,
 
 
 def test_rare_values_all_have_a_say(monkeypatch):
-    """A sample of all rows would have a tenth of them."""
+    """A sample of all rows would contain a tenth of them."""
     monkeypatch.setattr(level_rows, "LEVEL_ROWS", 300)
     seen = []
     monkeypatch.setattr(level_rows.LevelRows, "set", lambda self, *data: seen.append(self))
@@ -838,7 +838,7 @@ def test_values_of_an_unnamed_step_are_warned_of(frame, tmp_path):
 @pytest.mark.parametrize("price", [7.3, 9.99])
 @pytest.mark.parametrize("loss", ["lognormal", "squared", "poisson"])
 def test_one_price_for_all_is_no_spread(loss, price):
-    """The float32 mean of equal numbers is not quite one of them."""
+    """The float32 mean of equal numbers differs slightly from them."""
     X, Y = make_frame(600)
     Y = Y.assign(paid=np.where(Y["click"] == 1, price, np.nan))
     params = {"value_targets": ["paid"], "value_parents": {"paid": "click"}, "value_loss": loss}
@@ -868,7 +868,7 @@ def test_a_missing_label_in_a_list_of_rows_stays_missing():
 
 
 def test_what_a_value_that_does_not_count_would_cost_is_no_infinity():
-    """(0 − 1e20)² is beyond a float32; it is of a row without a click, where 0 stands for nothing."""
+    """(0 − 1e20)² overflows a float32; it belongs to a row without a click, where 0 is a placeholder."""
     X, Y = make_frame(200)
     Y = pd.DataFrame({"click": Y["click"], "v": 1e20})
     params = {"value_targets": ["v"], "value_parents": {"v": "click"}, "value_loss": "squared", "max_epochs": 1}

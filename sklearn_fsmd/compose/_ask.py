@@ -1,4 +1,4 @@
-"""What only the model at the end of Pipelines and searches can say."""
+"""Access to the model at the end of Pipelines and searches."""
 
 from __future__ import annotations
 
@@ -13,30 +13,31 @@ from sklearn.utils.validation import check_is_fitted
 
 
 def ask(estimator: Any, method: str, X: Any, *args: Any, **kwargs: Any) -> Any:
-    """Call a method of the model at the end of Pipelines and searches, with X as the steps before have made it.
+    """Call a method of the model at the end of Pipelines and searches, with X transformed by the steps before it.
 
-    A Pipeline has `predict_proba` and `predict`; what only the model has, such as `predict_marginals`,
-    `predict_conditionals`, `rank_score` and `gate_weights`, is reached through this.
+    A Pipeline has only the methods of scikit-learn, such as `predict` and `predict_proba`. Use this function for
+    methods that only the model has, such as `predict_marginals`, `predict_conditionals`, `rank_score` and
+    `gate_weights`.
 
     Parameters
     ----------
-    estimator : Pipeline, GridSearchCV or the like, or a model; fitted, and nested in any way.
+    estimator : Pipeline, GridSearchCV or another search, or a model; fitted, and nested in any way.
     method : str
         The name of the method.
-    X : as the estimator takes it.
+    X : rows, as for the `predict` of the estimator.
     *args, **kwargs : passed to the method.
 
     Returns
     -------
-    result : what the method returns.
+    result : the return value of the method.
 
     Raises
     ------
     AttributeError
         If the model has no such method.
     TypeError
-        If there are steps before the model, and X is a string, a number or a path; or a search was made with
-        ``refit=False``, and so has no model.
+        If there are steps before the model, and X is a string, a number or a path; or if a search has no model because
+        of ``refit=False``.
 
     Examples
     --------
@@ -51,28 +52,28 @@ def ask(estimator: Any, method: str, X: Any, *args: Any, **kwargs: Any) -> Any:
     (500, 2)
     """
     check_is_fitted(estimator)
-    before, model = taken_apart(estimator)
+    before, model = split_pipeline(estimator)
     if before and isinstance(X, (str, bytes, Number, os.PathLike)):
         raise TypeError(
             f"X must hold rows, which the steps before the model transform. Got {X!r}. Call a method that takes no "
             "rows, such as `save`, on the model itself: pipeline[-1], or search.best_estimator_[-1]."
         )
-    X = transformed(X, before)
-    asked = getattr(model, method)
-    if not callable(asked):
+    X = apply_steps(X, before)
+    attribute = getattr(model, method)
+    if not callable(attribute):
         raise AttributeError(f"{method!r} is no method of {type(model).__name__}, but an attribute.")
-    return asked(X, *args, **kwargs)
+    return attribute(X, *args, **kwargs)
 
 
-def reach(estimator: Any, X: Any) -> tuple[Any, Any]:
-    """X as the steps before have made it, and the model at the end of Pipelines and searches."""
+def rows_and_model(estimator: Any, X: Any) -> tuple[Any, Any]:
+    """Return X transformed by the steps before the model, and the model at the end of Pipelines and searches."""
     check_is_fitted(estimator)
-    before, model = taken_apart(estimator)
-    return transformed(X, before), model
+    before, model = split_pipeline(estimator)
+    return apply_steps(X, before), model
 
 
-def taken_apart(estimator: Any) -> tuple[list[Pipeline], Any]:
-    """What stands before the model in Pipelines and searches, from outside to inside, and the model."""
+def split_pipeline(estimator: Any) -> tuple[list[Pipeline], Any]:
+    """Split into the Pipelines of steps before the model, from outside to inside, and the model at the end."""
     before = []
     while True:
         if isinstance(estimator, Pipeline):
@@ -93,19 +94,19 @@ def taken_apart(estimator: Any) -> tuple[list[Pipeline], Any]:
 
 
 def model_of(estimator: Any) -> Any:
-    """The model at the end of Pipelines and searches, and in a `FrozenEstimator`."""
-    return taken_apart(estimator)[1]
+    """Return the model at the end of Pipelines and searches, or inside a `FrozenEstimator`."""
+    return split_pipeline(estimator)[1]
 
 
 def fitted_model(estimator: Any) -> Any:
-    """The fitted model at the end of Pipelines and searches.
+    """Return the model at the end of Pipelines and searches, checked to be a fitted classifier of this package.
 
     Raises
     ------
     NotFittedError
         If it is not fitted.
     TypeError
-        If it is no classifier of this library.
+        If it is no classifier of this package.
     """
     check_is_fitted(estimator)
     model = model_of(estimator)
@@ -117,11 +118,11 @@ def fitted_model(estimator: Any) -> Any:
     return model
 
 
-def transformed(X: Any, before: Sequence[Pipeline]) -> Any:
-    """X as these steps make it, one after the other.
+def apply_steps(X: Any, before: Sequence[Pipeline]) -> Any:
+    """Transform X by these steps, one after the other.
 
-    Step by step, as a Pipeline predicts: `transform` of a Pipeline wants to see that its last step is fitted, and one
-    that learns nothing need not show it.
+    Like the `predict` of a Pipeline, this calls each step. The `transform` of a Pipeline would check that its last step
+    is fitted, and a step that learns nothing may fail that check.
     """
     for steps in before:
         for _, step in steps.steps:

@@ -1,4 +1,4 @@
-"""A transformer in a Pipeline whose Y has several columns sees one of them, or none."""
+"""ForTask: fits a transformer of a Pipeline on one column of Y, or on none."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from sklearn_fsmd.parameters import Documented, warn
 
 
 class ForTask(Documented, TransformerMixin, BaseEstimator):
-    """Let a transformer see one of several targets, or none.
+    """Fit a transformer on one of several targets, or on none.
 
-    A Pipeline hands its Y to every step. Some transformers refuse one of several columns, though they look at it hardly
-    or not at all: the encoders of category_encoders do. This one passes them a single column, or nothing.
+    A Pipeline passes its Y to every step. Some transformers refuse a Y with several columns although they hardly use
+    it, such as the encoders of category_encoders. `ForTask` passes them a single column, or no y at all.
 
     Parameters
     ----------
     transformer : transformer
-        A copy of it is fitted.
+        `fit` fits a copy of it.
     task : int, str or None, default=None
-        The index or the name of the target that it is to see, for instance for a target encoder; None for none. Where y
-        has no names, they are those of the models: "click" and "conversion" of two, "task0", "task1", … of more, and
-        "y" of one.
+        The index or the name of the target to pass to the transformer, for instance to a target encoder; None for
+        none. If y has no names, they are the default names of the models: "y" for one target, "click" and "conversion"
+        for two, and "task0", "task1", … for more.
 
     Attributes
     ----------
@@ -55,10 +55,10 @@ class ForTask(Documented, TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : as the transformer takes it.
+        X : table of shape (n_samples, n_features), of any type that the transformer accepts.
         y : array-like of shape (n_samples,) or (n_samples, n_tasks), default=None
         **fit_params : dict
-            Passed to the transformer; with scikit-learn's metadata routing, what it has requested.
+            Passed to the transformer; with scikit-learn's metadata routing, only those that it has requested.
 
         Returns
         -------
@@ -67,16 +67,16 @@ class ForTask(Documented, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If y does not have the task, or is None and the transformer needs it; what the transformer raises, as where
-            it takes no missing labels.
+            If y does not have the task, if it is None and the transformer needs it, or if the transformer raises it,
+            for instance because it does not support missing labels.
         """
-        routed, given = self._routed("fit", fit_params), self._given(y)
-        with self._about_gaps(given):
-            self.transformer_ = clone(self.transformer).fit(X, *given, **routed)
+        routed, y_args = self._routed("fit", fit_params), self._y_args(y)
+        with self._explain_missing_labels(y_args):
+            self.transformer_ = clone(self.transformer).fit(X, *y_args, **routed)
         return self
 
     def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> Any:
-        """As the transformer itself does it: encoders of a target treat the rows that they are fitted on apart.
+        """Fit and transform by the method of the transformer: target encoders encode the rows of fit differently.
 
         Parameters
         ----------
@@ -86,33 +86,33 @@ class ForTask(Documented, TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        X_out : what the transformer returns.
+        X_out : the output of the transformer.
         """
-        transformer, given = clone(self.transformer), self._given(y)
-        with self._about_gaps(given):
+        transformer, y_args = clone(self.transformer), self._y_args(y)
+        with self._explain_missing_labels(y_args):
             if hasattr(transformer, "fit_transform"):
-                made = transformer.fit_transform(X, *given, **self._routed("fit_transform", fit_params))
-            else:  # as a Pipeline does it
-                made = transformer.fit(X, *given, **self._routed("fit", fit_params)).transform(X)
+                X_out = transformer.fit_transform(X, *y_args, **self._routed("fit_transform", fit_params))
+            else:  # a Pipeline does the same
+                X_out = transformer.fit(X, *y_args, **self._routed("fit", fit_params)).transform(X)
         self.transformer_ = transformer
-        return made
+        return X_out
 
     def transform(self, X: Any) -> Any:
-        """What the fitted transformer makes of X.
+        """Transform X by the fitted transformer.
 
         Parameters
         ----------
-        X : table of shape (n_samples, n_features), as the transformer takes it.
+        X : table of shape (n_samples, n_features), of any type that the transformer accepts.
 
         Returns
         -------
-        X_out : what the transformer returns.
+        X_out : the output of the transformer.
         """
         check_is_fitted(self)
         return self.transformer_.transform(X)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names of the columns, as the fitted transformer gives them.
+        """Names of the output columns of the fitted transformer.
 
         Parameters
         ----------
@@ -128,16 +128,16 @@ class ForTask(Documented, TransformerMixin, BaseEstimator):
 
     @property
     def n_features_in_(self) -> int:
-        """The number of columns of X in fit, as the transformer has it."""
+        """Number of columns of X in fit, from the transformer."""
         return self.transformer_.n_features_in_
 
     @property
     def feature_names_in_(self) -> np.ndarray:
-        """The names of the columns of X in fit, as the transformer has them."""
+        """Names of the columns of X in fit, from the transformer."""
         return self.transformer_.feature_names_in_
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """What scikit-learn's metadata routing asks: which metadata the transformer has requested.
+        """Return the metadata that the transformer has requested, for scikit-learn's metadata routing.
 
         Returns
         -------
@@ -162,22 +162,23 @@ class ForTask(Documented, TransformerMixin, BaseEstimator):
         return process_routing(self, method, **fit_params).transformer[method] if _routing_enabled() else fit_params
 
     @contextmanager
-    def _about_gaps(self, given: tuple[Any, ...]) -> Iterator[None]:
-        """Let an error of the transformer say that labels are missing, which the model after it may take."""
+    def _explain_missing_labels(self, y_args: tuple[Any, ...]) -> Iterator[None]:
+        """Add to an error of the transformer that labels are missing, which the model after it may support."""
         try:
             yield
         except ValueError as error:
-            n_missing = sum(int(pd.isna(np.asarray(y, dtype=object)).sum()) for y in given)
+            n_missing = sum(int(pd.isna(np.asarray(y, dtype=object)).sum()) for y in y_args)
             if not n_missing:
                 raise
             name = type(self.transformer).__name__
             raise ValueError(
-                f"ForTask(task={self.task!r}): y has {n_missing:,} missing labels, and {name} says: {error} If it "
-                "takes none, fit it on rows whose label is known, or leave it out: the models encode categories alone."
+                f"ForTask(task={self.task!r}): y has {n_missing:,} missing labels, and {name} says: {error} If it does "
+                "not support them, fit it on rows whose label is known, or leave it out: the models encode categories "
+                "themselves."
             ) from error
 
-    def _given(self, y: Any) -> tuple[Any, ...]:
-        """What the transformer is given beside X: the column of Y, or nothing."""
+    def _y_args(self, y: Any) -> tuple[Any, ...]:
+        """The arguments of the transformer after X: the column of Y, or none."""
         y = as_pandas(y)
         if self.task is None:
             return ()
@@ -191,7 +192,7 @@ class ForTask(Documented, TransformerMixin, BaseEstimator):
             return (y,)
         if self.task in DEFAULT_NAMES and not isinstance(y, pd.DataFrame):
             warn(
-                f"Y has no names, so its columns are taken for {list(names)}, and task={self.task!r} for the one at "
+                f"Y has no names, so its columns are treated as {list(names)}, and task={self.task!r} as the one at "
                 f"position {position}. Pass a DataFrame, or task={position}. Within cross_val_predict Y has no names."
             )
         return (y.iloc[:, position] if isinstance(y, pd.DataFrame) else np.asarray(y)[:, position],)

@@ -1,4 +1,4 @@
-"""One target of a multi-task model, as a binary classifier of its own."""
+"""One target of a multi-task model as a binary classifier."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_fsmd.compose._ask import fitted_model, taken_apart, transformed
+from sklearn_fsmd.compose._ask import apply_steps, fitted_model, split_pipeline
 from sklearn_fsmd.encoding import index_of_target
 
 
 def output_view(estimator: Any, task: int | str) -> OutputView:
-    """One target as a fitted binary classifier, for what takes a single output: calibration, thresholds, displays.
+    """Return one target as a fitted binary classifier, for tools that need one: calibration, thresholds, displays.
 
     Parameters
     ----------
@@ -26,17 +26,18 @@ def output_view(estimator: Any, task: int | str) -> OutputView:
 
     Returns
     -------
-    view : OutputView, with `predict_proba`, `predict_log_proba`, `predict`, `classes_` and `score`, the accuracy.
-        Its rows are those that `estimator` takes. It learns nothing: its clone is a view of the same fitted estimator.
+    view : OutputView
+        A classifier with `predict_proba`, `predict_log_proba`, `predict`, `classes_` and `score`, the accuracy. It
+        takes the same X as `estimator`. Its `fit` does nothing, and its clone is a view of the same fitted estimator.
 
     Raises
     ------
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If it is no classifier of this library.
+        If the estimator is no classifier of this package.
     ValueError
-        If it has no such target.
+        If the estimator has no such target.
 
     Examples
     --------
@@ -50,16 +51,16 @@ def output_view(estimator: Any, task: int | str) -> OutputView:
     (500, 2)
     """
     view = OutputView(estimator, task)
-    view.now()
+    view.model_and_position()  # raises if it has no such target
     return view
 
 
 class OutputView(ClassifierMixin, BaseEstimator):
-    """What :func:`output_view` returns.
+    """One target of a multi-task model as a binary classifier; see :func:`output_view`.
 
     Parameters
     ----------
-    estimator, task : as there.
+    estimator, task : as in :func:`output_view`.
 
     Attributes
     ----------
@@ -71,16 +72,16 @@ class OutputView(ClassifierMixin, BaseEstimator):
         self.task = task
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> OutputView:
-        """Nothing is learned: the estimator is fitted already."""
+        """Do nothing but check that the estimator is fitted."""
         check_is_fitted(self.estimator)
         return self
 
     def __sklearn_clone__(self) -> OutputView:
-        """Another view of the same fitted estimator: there is nothing to learn."""
-        made = OutputView(self.estimator, self.task)
+        """Return a view of the same fitted estimator, since a view has no `fit` of its own."""
+        view = OutputView(self.estimator, self.task)
         if hasattr(self, "_metadata_request"):
-            made._metadata_request = deepcopy(self._metadata_request)
-        return made
+            view._metadata_request = deepcopy(self._metadata_request)
+        return view
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self.estimator, "classes_")
@@ -93,7 +94,7 @@ class OutputView(ClassifierMixin, BaseEstimator):
 
     @property
     def classes_(self) -> np.ndarray:
-        model, k = self.now()
+        model, k = self.model_and_position()
         return model._targets.classes[k]
 
     @property
@@ -105,33 +106,33 @@ class OutputView(ClassifierMixin, BaseEstimator):
         return self.estimator.feature_names_in_
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Marginal probabilities of both classes, ``(n_samples, 2)``."""
-        return self._of_now(X)[0]
+        """Predict the marginal probabilities of both classes, ``(n_samples, 2)``."""
+        return self._probabilities_and_classes(X)[0]
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Their logarithms, ``(n_samples, 2)``."""
+        """Predict the logarithms of the probabilities of both classes, ``(n_samples, 2)``."""
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
     def predict(self, X: Any) -> np.ndarray:
-        """The more probable class, ``(n_samples,)``."""
-        p, classes = self._of_now(X)
+        """Predict the more probable class, ``(n_samples,)``."""
+        p, classes = self._probabilities_and_classes(X)
         return classes[(p[:, 1] > 0.5).astype(int)]
 
-    def now(self) -> tuple[Any, int]:
-        """The model as it is at this moment, and the position of the target."""
-        _, model, k = self._taken_apart()
+    def model_and_position(self) -> tuple[Any, int]:
+        """A snapshot of the model, and the position of the target."""
+        _, model, k = self._steps_model_and_position()
         return model, k
 
-    def _taken_apart(self) -> tuple[list[Pipeline], Any, int]:
-        """The steps before the model too."""
-        fitted_model(self.estimator)  # which says if it is none
-        before, model = taken_apart(self.estimator)
+    def _steps_model_and_position(self) -> tuple[list[Pipeline], Any, int]:
+        """The steps before the model, a snapshot of the model, and the position of the target."""
+        fitted_model(self.estimator)  # raises if it is no fitted classifier of this package
+        before, model = split_pipeline(self.estimator)
         model = model.snapshot()
         return before, model, index_of_target(self.task, model.task_names_, "binary target")
 
-    def _of_now(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
-        """The probabilities ``(n_samples, 2)`` and the classes of one moment."""
-        before, model, k = self._taken_apart()
-        p = model.predict_marginals(transformed(X, before))[:, k]
+    def _probabilities_and_classes(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Probabilities ``(n_samples, 2)`` and classes ``(2,)`` from the same snapshot of the model."""
+        before, model, k = self._steps_model_and_position()
+        p = model.predict_marginals(apply_steps(X, before))[:, k]
         return np.stack((1 - p, p), axis=1), model._targets.classes[k]

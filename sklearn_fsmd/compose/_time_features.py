@@ -1,4 +1,4 @@
-"""Datetimes become what a model can read, such as the hour and the day of the week."""
+"""TimeFeatures: replaces datetimes by features such as the hour and the day of the week."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CATEGORIES: dict[str, tuple[Callable[[pd.DatetimeIndex], Any], range]] = {
 
 
 def _days_since_1970(times: pd.DatetimeIndex) -> np.ndarray:
-    """In the unit of the times, since nanoseconds end in the year 2262."""
+    """Days with fractions, computed in the unit of the times, since nanoseconds overflow in the year 2262."""
     return (times.tz_localize(None).to_numpy() - np.datetime64(0, times.unit)) / np.timedelta64(1, "D")
 
 
@@ -38,29 +38,30 @@ NUMBERS: dict[str, Callable[[pd.DatetimeIndex], Any]] = {
 
 
 class TimeFeatures(Documented, TransformerMixin, BaseEstimator):
-    """Replace columns of datetimes by the hour, the day of the week, and so on; all other columns stay as they are.
+    """Replace columns of datetimes by features such as the hour and the day of the week.
 
-    What users do depends on the time of the day and the day of the week. A datetime itself never occurs again, so a
-    model can learn nothing from it. For the age of an item subtract two columns before, for instance
-    ``(X["time"] - X["uploaded"]).dt.days``.
+    The behaviour of users depends on the time of the day and the day of the week. A datetime itself never occurs again,
+    so a model cannot learn from it. For the age of an item, subtract two columns before this step, for instance
+    ``(X["time"] - X["uploaded"]).dt.days``. All other columns are unchanged.
 
     Parameters
     ----------
     columns : list of str or int, mask, callable or None, default=None
-        Which columns to replace, by name, index or mask. None takes all that hold datetimes, be it none. Dates,
-        categories of datetimes and periods, which count as their starts, are datetimes too.
+        The columns to replace, by name, index or mask. None means all columns that hold datetimes; there may be none.
+        Dates, categories of datetimes, and periods count as datetimes; the datetime of a period is its start.
     features : sequence of str, default=("hour", "day_of_week")
-        What to replace them by: "hour" (0 to 23), "day_of_week" (0 is Monday), "month" (1 to 12), "minute_of_day" (0 to
-        1439), "day_of_month" (1 to 31), "day_of_year" (1 to 366), "year", "days_since_1970" (with fractions).
+        The features that replace a column: "hour" (0 to 23), "day_of_week" (0 is Monday), "month" (1 to 12),
+        "minute_of_day" (0 to 1439), "day_of_month" (1 to 31), "day_of_year" (1 to 366), "year", "days_since_1970" (with
+        fractions).
     time_zone : str, tzinfo or None, default=None
-        The time zone in which the clock is read, such as "Asia/Shanghai"; times without a zone then count as UTC. None
-        reads each column in its own zone of fit, or, if all its times were missing in fit, in the zone that it has in
-        `transform`. Dates, and periods of a day or longer, are days of the calendar in any time zone.
+        The time zone in which features are computed, such as "Asia/Shanghai"; times without a zone then count as UTC.
+        None means the time zone that each column had in fit, or, if all its times were missing in fit, the time zone
+        that it has in `transform`. Dates, and periods of a day or longer, are the same days in any time zone.
 
     Attributes
     ----------
     columns_ : list
-        The columns that are replaced.
+        The columns that `transform` replaces.
     n_features_in_ : int
         Number of columns of X.
     feature_names_in_ : ndarray of str
@@ -68,16 +69,16 @@ class TimeFeatures(Documented, TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    "hour", "day_of_week" and "month" come out as categories: each value gets an embedding of its own. As numbers, hours
-    23 and 0 would be the furthest apart. The others come out as numbers (float64), which have too many values for that
-    or go on beyond those of fit. A missing time is a missing value in all of them.
+    "hour", "day_of_week" and "month" become categories, so that each value gets its own embedding: as numbers, the
+    hours 23 and 0 would be furthest apart. The other features become numbers (float64), since they have too many values
+    for categories, or later values will be beyond those of fit. A missing time gives a missing value in each feature.
 
-    With ``set_output(transform="polars")`` the categories become integers, which a model takes for numbers unless
+    With ``set_output(transform="polars")``, the categories become integers, which a model treats as numbers unless
     `categorical_features` names them.
 
-    A column of the result is named by the column and the feature: ``time_hour``. The names of the columns beside it
-    become strings, "7" for 7, since a model refuses names of several types. In a Pipeline with
-    :class:`~sklearn_fsmd.history.HistoryFeatures` put that one first, since it needs the times.
+    The name of an output column consists of the column and the feature: ``time_hour``. All other names of columns
+    become strings, such as "7" for 7, since a model refuses names of several types. In a Pipeline with
+    :class:`~sklearn_fsmd.history.HistoryFeatures`, put `HistoryFeatures` first, since it needs the times.
 
     Examples
     --------
@@ -123,12 +124,12 @@ class TimeFeatures(Documented, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If `columns` names one that is not there or holds no datetimes, a feature or the time zone is not known, or
-            a name of the result is taken.
+            If `columns` names a column that does not exist or holds no datetimes, if a feature or the time zone is
+            unknown, or if X already has a column with the name of an output column.
         """
-        beside = copy.copy(self)  # a fit that fails leaves the former one
-        beside._learn(X)
-        self.__dict__ = beside.__dict__
+        fitted = copy.copy(self)  # if this fit fails, the former one remains
+        fitted._learn(X)
+        self.__dict__ = fitted.__dict__
         return self
 
     def _learn(self, X: Any) -> None:
@@ -138,18 +139,18 @@ class TimeFeatures(Documented, TransformerMixin, BaseEstimator):
         self.columns_ = list(X.columns[np.asarray(mask, dtype=bool)])
         self._zones = self._zones_of(X)
         self._days = {name: _are_days(X[name]) for name in self.columns_ if X[name].notna().any()}
-        made = [f"{name}_{feature}" for name in self.columns_ for feature in self.features]
-        taken = [name for name in made if name in X.columns]
+        names_out = [f"{name}_{feature}" for name in self.columns_ for feature in self.features]
+        taken = [name for name in names_out if name in X.columns]
         if taken:
-            raise ValueError(f"X has a column {taken[0]!r}, which is the name of one of the result. Rename it.")
+            raise ValueError(f"X has a column {taken[0]!r}, which is the name of an output column. Rename it.")
 
     def _zones_of(self, X: pd.DataFrame) -> dict[Any, tzinfo | None]:
-        """The time zone of each column of times, None for a naive one; without those that say nothing of it."""
-        read = {name: _times(X[name], name) for name in self.columns_}
-        return {name: times.tz for name, times in read.items() if times.tz is not None or times.notna().any()}
+        """The time zone of each column of times, None for naive times; without columns that show no time zone."""
+        by_column = {name: _times(X[name], name) for name in self.columns_}
+        return {name: times.tz for name, times in by_column.items() if times.tz is not None or times.notna().any()}
 
     def transform(self, X: Any) -> pd.DataFrame:
-        """Replace the columns.
+        """Replace the columns of datetimes.
 
         Parameters
         ----------
@@ -158,22 +159,21 @@ class TimeFeatures(Documented, TransformerMixin, BaseEstimator):
         Returns
         -------
         X_out : DataFrame of shape (n_samples, n_features_out)
-            The features of a column stand where it stood.
+            The features of a column are at its position.
 
         Raises
         ------
         ValueError
-            If a column holds no datetimes, or has a time zone and had none in fit, or the other way round; or holds
-            days where it held times in fit, or the other way round, and is read in a time zone.
+            If a column holds no datetimes; if it has a time zone and had none in fit, or the reverse; or if it is
+            converted to a time zone and holds days while it held times in fit, or the reverse.
         """
         check_is_fitted(self)
         X = self._table(X, reset=False)
         parts = [self._features_of(column, name) if name in self.columns_ else column for name, column in X.items()]
-        made = pd.concat(parts, axis=1)
-        return made.rename(columns=str)
+        return pd.concat(parts, axis=1).rename(columns=str)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names of the columns of the result.
+        """Names of the output columns.
 
         Parameters
         ----------
@@ -185,19 +185,19 @@ class TimeFeatures(Documented, TransformerMixin, BaseEstimator):
         names : ndarray of str
         """
         check_is_fitted(self)
-        own = self._column_names or _names(self.n_features_in_)
-        given = map(str, own) if input_features is None else _check_feature_names_in(self, input_features)
-        names = [
+        columns = self._column_names or _names(self.n_features_in_)
+        names_in = map(str, columns) if input_features is None else _check_feature_names_in(self, input_features)
+        names_out = [
             [f"{name}_{feature}" for feature in self.features] if column in self.columns_ else [name]
-            for name, column in zip(given, own, strict=True)
+            for name, column in zip(names_in, columns, strict=True)
         ]
-        return np.array([name for of_column in names for name in of_column], dtype=object)
+        return np.array([name for names in names_out for name in names], dtype=object)
 
     def _check_parameters(self) -> None:
-        known = [*CATEGORIES, *NUMBERS]
+        available = [*CATEGORIES, *NUMBERS]
         for feature in self.features:
-            if feature not in known:
-                raise ValueError(f"The 'features' parameter must name some of {known}. Got {feature!r} instead.")
+            if feature not in available:
+                raise ValueError(f"The 'features' parameter must name some of {available}. Got {feature!r} instead.")
             if list(self.features).count(feature) > 1:
                 raise ValueError(f"The 'features' parameter names {feature!r} twice.")
         try:
@@ -209,14 +209,14 @@ class TimeFeatures(Documented, TransformerMixin, BaseEstimator):
             ) from None
 
     def _table(self, X: Any, *, reset: bool) -> pd.DataFrame:
-        """X as a checked DataFrame; columns without names are called as scikit-learn does."""
+        """Check X and convert it to a DataFrame; columns without names get those of scikit-learn, such as "x0"."""
         X = as_pandas(X)
         if isinstance(X, np.ndarray) and X.dtype.kind == "M" and np.datetime_data(X.dtype)[0] in "YMWD":
-            X = X.astype("datetime64[D]").astype(object)  # days, of which pandas would make midnights
+            X = X.astype("datetime64[D]").astype(object)  # dates, which pandas would convert to midnights
         X = read_table(self, X, reset=reset)
         if isinstance(X, pd.DataFrame):
             return X
-        if X.dtype == object:  # beside pandas' NA numbers would stay objects, which a model takes for categories
+        if X.dtype == object:  # with pd.NA among them, numbers would stay objects, which a model treats as categories
             X = np.where(np.frompyfunc(lambda value: value is pd.NA, 1, 1)(X).astype(bool), np.nan, X)
         return pd.DataFrame(X, columns=_names(X.shape[1])).infer_objects()
 
@@ -225,34 +225,37 @@ class TimeFeatures(Documented, TransformerMixin, BaseEstimator):
         are_days = _are_days(column)
         if not times.isna().all():
             self._refuse_other_kind(are_days, name)
-            if are_days and self._reads_zone(name):
+            if are_days and self._has_zone(name):
                 _refuse_times_among_days(column, name)
         if not are_days:
-            times = self._local(times, name)
-        made = {}
+            times = self._to_zone(times, name)
+        features = {}
         for feature in self.features:
             if feature in CATEGORIES:
-                read, values = CATEGORIES[feature]
-                made[f"{name}_{feature}"] = pd.Categorical(read(times), categories=values)
+                function, values = CATEGORIES[feature]
+                features[f"{name}_{feature}"] = pd.Categorical(function(times), categories=values)
             else:
-                made[f"{name}_{feature}"] = np.asarray(NUMBERS[feature](times), dtype=np.float64)
-        return pd.DataFrame(made, index=column.index)
+                features[f"{name}_{feature}"] = np.asarray(NUMBERS[feature](times), dtype=np.float64)
+        return pd.DataFrame(features, index=column.index)
 
     def _refuse_other_kind(self, are_days: bool, name: str) -> None:
-        """Raise ValueError where days and times would be read in a time zone: a day is the same in each."""
+        """Raise if a column in a time zone held times in fit and holds days now, or the reverse.
+
+        Times are converted to the time zone, and days are not.
+        """
         held_days = self._days.get(name, are_days)
-        if self._reads_zone(name) and held_days != are_days:
+        if self._has_zone(name) and held_days != are_days:
             before, now = ("days", "times") if held_days else ("times", "days")
             raise ValueError(
                 f"Column {name!r} held {before} in fit and holds {now} now. In a time zone they are not the same: "
                 "convert one of them."
             )
 
-    def _reads_zone(self, name: str) -> bool:
+    def _has_zone(self, name: str) -> bool:
         return self.time_zone is not None or self._zones.get(name) is not None
 
-    def _local(self, times: pd.DatetimeIndex, name: str) -> pd.DatetimeIndex:
-        """The times as the clock shows them where they count."""
+    def _to_zone(self, times: pd.DatetimeIndex, name: str) -> pd.DatetimeIndex:
+        """Convert the times to the time zone of the column."""
         if times.isna().all():
             return times
         if self.time_zone is not None and times.tz is None:
@@ -279,12 +282,12 @@ def _names(n_features: int) -> list[str]:
 def _kind(column: pd.Series) -> str:
     values = column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else column
     if values.dtype == object and len(known := values.dropna()):
-        values = known  # with pd.NA among them pandas 2.2 takes datetimes for days
+        values = known  # with pd.NA among them, pandas 2.2 infers that datetimes are dates
     return pd.api.types.infer_dtype(values, skipna=True)
 
 
 def _frequency(column: pd.Series) -> Any:
-    """That of a column of periods, which one without a known period does not show."""
+    """The frequency of a column of periods, from its dtype, since there may be no period that is not missing."""
     dtype = column.cat.categories.dtype if isinstance(column.dtype, pd.CategoricalDtype) else column.dtype
     return getattr(dtype, "freq", None)
 
@@ -294,7 +297,7 @@ def _holds_times(column: pd.Series) -> bool:
 
 
 def _are_days(column: pd.Series) -> bool:
-    """Whether a column holds dates, or periods of a day or more, which are the same in each time zone."""
+    """Whether a column holds dates, or periods of a day or longer, which are the same in each time zone."""
     if _kind(column) == "period":
         first = pd.PeriodIndex(column.dropna().astype(object)[:1], freq=_frequency(column))
         return bool((first.end_time - first.start_time >= pd.Timedelta("23h")).all())
@@ -302,7 +305,7 @@ def _are_days(column: pd.Series) -> bool:
 
 
 def _refuse_times_among_days(column: pd.Series, name: str) -> None:
-    """Raise ValueError if there are datetimes among what pandas takes for dates, which they are too."""
+    """Raise if a column of dates also holds datetimes; pandas does not notice, since a datetime is a date too."""
     for value in column.dropna():
         if isinstance(value, datetime):
             raise ValueError(
@@ -312,12 +315,12 @@ def _refuse_times_among_days(column: pd.Series, name: str) -> None:
 
 
 def _times(column: pd.Series, name: str) -> pd.DatetimeIndex:
-    """The datetimes of a column.
+    """Convert a column to datetimes.
 
     Raises
     ------
     ValueError
-        If it holds something else, or times of several zones.
+        If it holds other values, or times of several time zones.
     """
     holds_times, frequency = _holds_times(column), _frequency(column)
     if isinstance(column.dtype, pd.CategoricalDtype):
@@ -330,7 +333,8 @@ def _times(column: pd.Series, name: str) -> pd.DatetimeIndex:
     try:
         if pd.api.types.infer_dtype(known) == "period":
             return pd.PeriodIndex(column, freq=frequency).to_timestamp()
-        has_zone = holds_times and frequency is None  # or none, if it holds no times; a gap among periods has neither
-        return pd.DatetimeIndex(column if has_zone else np.full(len(column), "NaT", dtype="datetime64[s]"))
+        # Without times, and in a column of periods, there are only missing values here, without a time zone.
+        holds_datetimes = holds_times and frequency is None
+        return pd.DatetimeIndex(column if holds_datetimes else np.full(len(column), "NaT", dtype="datetime64[s]"))
     except ValueError as error:
         raise ValueError(f"Column {name!r} cannot be read as datetimes of one time zone: {error}.") from error

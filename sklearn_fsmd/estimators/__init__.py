@@ -1,4 +1,4 @@
-"""Scikit-learn's side of it all."""
+"""The estimators: the part of the package that scikit-learn sees."""
 
 from sklearn_fsmd.estimators.atomic import AtomicEstimator, on_snapshot
 from sklearn_fsmd.estimators.classifier import MultiTaskClassifier

@@ -1,4 +1,4 @@
-"""MultiTaskClassifier: everything that makes a network a scikit-learn estimator."""
+"""MultiTaskClassifier: the general scikit-learn estimator of the package."""
 
 from __future__ import annotations
 
@@ -19,34 +19,35 @@ from sklearn_fsmd.training import making
 class MultiTaskClassifier(Datasets):
     """Learn several binary targets at once: click and conversion, or any chain, tree or set of targets.
 
-    The network has four parts, each a parameter: embeddings feed a low-order part and an extractor with a tower per
-    task; a link turns the tasks' logits into probabilities [FSMD]_.
+    The network has four parts, each set by a parameter. Embeddings feed a low-order part and an extractor with a tower
+    per task. A link turns the logits of the tasks into probabilities [FSMD]_.
 
     Attributes
     ----------
     classes_ : list of n_tasks arrays of shape (2,), or array of shape (2,)
-        The classes of each target; an array where Y was one-dimensional.
+        The classes of each target; a single array if Y was one-dimensional.
     task_names_ : list of str
-        The columns of Y; where it has no names "y" of one target, "click" and "conversion" of two, else "task0", ….
+        Names of the binary columns of Y. If Y has no names: "y" for one target, "click" and "conversion" for two, and
+        "task0", "task1", … for more.
     value_names_ : list of str
-        The columns of Y that hold values; "value0", … where it has no names.
+        Names of the columns of Y that hold values; "value0", "value1", … if Y has no names.
     n_features_in_ : int
         Number of columns of X in fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns of X, where all are strings.
+        Names of the columns of X. Defined only if all of them are strings.
     n_iter_ : int
         Number of epochs that were run.
     history_ : list of dict
-        For each epoch the losses, the validation AUC of each task and the seconds it took.
+        For each epoch the losses, the validation AUC of each task and the duration in seconds.
     net_ : skorch.NeuralNet
-        The fitted net.
+        The skorch net that trained the network.
     module_ : torch.nn.Module
         The fitted network.
     calibration_ : ndarray of shape (n_tasks, 2) or None
-        Slope and intercept by which the log-odds of each step are corrected: by :meth:`calibrate`, or for
+        Slope and intercept that correct the log-odds of each step, from :meth:`calibrate` or for
         `negative_sampling_rate`. None if nothing is corrected.
     device_ : str
-        The device that the network is on, such as "cpu".
+        The device that holds the network, such as "cpu".
 
     References
     ----------
@@ -85,27 +86,28 @@ class MultiTaskClassifier(Datasets):
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_samples, n_features)
-            Strings, categories, booleans, numbers and missing values are welcome. Rows of X and Y are paired by
-            position.
+            The columns may hold strings, categories, booleans, numbers and missing values. Rows of X and Y are paired
+            by position.
         Y : array-like of shape (n_samples,) or (n_samples, n_columns)
             Two classes per binary target; columns of `value_targets` hold numbers. NaN in a column of a 2-D Y means
-            "not observed". In a chain, a step after a 0 is a 0; rows where it is a 1 are warned of.
+            "not observed". In a chain, a step after an observed 0 counts as 0 if it is missing, and a 1 there causes a
+            warning.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
-            Weights of the rows, or of each label: a column for each column of Y.
+            Weights of the rows, or of each label, with a column for each column of Y.
         X_val, Y_val : as X and Y, default=None
-            Validation data, instead of a part of X and Y: for early stopping, and for how bold predictions are in the
-            end.
+            Validation data, instead of a part of X and Y. They are used for early stopping, and at the end of training
+            to correct overconfident or underconfident predictions.
         sample_weight_val : as `sample_weight`, default=None
-            Weights of the validation data. None counts each row as 1, whatever `sample_weight` says of X.
+            Weights of the validation data. None gives each row the weight 1, whatever `sample_weight` is.
         X_unlabeled : as X, default=None
-            Further rows without targets, from which categories, bins and, by pretraining, embeddings are learned. With
-            `pretrain_epochs`.
+            Further rows without targets, from which the fit learns categories, bins and, by pretraining, embeddings.
+            Needs `pretrain_epochs`.
         resume : bool, default=False
-            Go on from the file that the parameter `checkpoint` names, which a fit with the same data and parameters
-            left behind when it was interrupted: the outcome is the same to the last bit. Without such a file the fit
-            starts from the beginning.
+            Continue from the file that the parameter `checkpoint` names. A fit with the same data and parameters has
+            left it when it was interrupted. The result is the same, bit by bit, as without the interruption. If there
+            is no such file, the fit starts from the beginning.
         y : default=None
-            Another name of Y, for tools that pass it by this one.
+            Another name of Y, for tools that pass the targets as `y`.
 
         Returns
         -------
@@ -116,7 +118,7 @@ class MultiTaskClassifier(Datasets):
         ValueError
             If X or Y cannot be read, if a parameter is out of range, or if parameters contradict each other.
         TypeError
-            If a column of X holds what is neither a number nor a category, such as dates.
+            If a column of X holds neither numbers nor categories, but for instance dates.
         FloatingPointError
             If the loss is no longer finite.
         """
@@ -126,12 +128,12 @@ class MultiTaskClassifier(Datasets):
             raise ValueError("`sample_weight_val` is for the rows of `X_val`, which was not given.")
         from_scratch = not (self.warm_start and hasattr(self, "_predictor"))
         if X_unlabeled is not None and not (self.pretrain_epochs and from_scratch):
-            why = "it goes on from a former fit" if self.pretrain_epochs else "pretrain_epochs is 0"
-            raise ValueError(f"`X_unlabeled` is for pretraining, which this fit has none of: {why}.")
+            why = "it continues a former fit" if self.pretrain_epochs else "pretrain_epochs is 0"
+            raise ValueError(f"`X_unlabeled` is for pretraining, and this fit does none: {why}.")
         validation = None if X_val is None else (X_val, Y_val, sample_weight_val)
         checkpoint = self._checkpoint(from_scratch, resume)
         options = {"epochs": self.max_epochs, "X_unlabeled": X_unlabeled, "checkpoint": checkpoint}
-        options["goes_on"] = self.warm_start
+        options["continues"] = self.warm_start
         return self._learn(X, one_of(Y, y), sample_weight, validation, **options)
 
     @checks_parameters
@@ -140,18 +142,19 @@ class MultiTaskClassifier(Datasets):
     ) -> Self:
         """Train for one pass over a part of the data.
 
-        The first call learns the encoding of X. Values that come up later are unknown ones, or get rows of their own:
-        see the parameter `new_categories`. A step of which nothing is known where it could have happened is left out:
-        in rows that are too young its labels are 0s alone. A calibration is removed.
+        The first call learns the encoding of X. Values that come up later are unknown, or get embeddings of their own:
+        see the parameter `new_categories`. A step is left out if its label is unknown in all rows in which the step
+        before it has happened: the rows are too young, and its only known labels are 0s. The call removes a
+        calibration.
 
         Parameters
         ----------
         X, Y : as in :meth:`fit`.
         classes : array of shape (2,), or list of n_tasks arrays, default=None
-            The classes of the targets, if the first call may not show both of each.
+            The classes of the targets. Needed if the first chunk may lack one of the two classes of a target.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
-            As in :meth:`fit`, but not scaled to a mean of 1, for a part of the data is no measure: 1 is what the mean
-            row of `fit` counted.
+            As in :meth:`fit`, but not scaled to a mean of 1, since a chunk does not represent all data. A weight of 1
+            is the mean weight of a row in `fit`.
         y : as in :meth:`fit`.
 
         Returns
@@ -159,19 +162,20 @@ class MultiTaskClassifier(Datasets):
         self : the fitted estimator.
         """
         if hasattr(self, "_predictor"):
-            self._validate_params()  # which scikit-learn does for the first call alone
-        return self._learn(X, one_of(Y, y), sample_weight, epochs=1, goes_on=True, classes=classes, split=False)
+            self._validate_params()  # scikit-learn validates in the first call only
+        return self._learn(X, one_of(Y, y), sample_weight, epochs=1, continues=True, classes=classes, split=False)
 
     def __getattr__(self, name: str) -> Any:
-        """`net_` of an estimator that was read from a file: it is made when somebody asks, and scoring does not."""
+        """Build `net_` of an estimator that was read from a file at its first use; scoring does not need it."""
         if name != "net_" or "_predictor" not in self.__dict__:
-            return object.__getattribute__(self, name)  # which raises the usual AttributeError
+            return object.__getattribute__(self, name)  # raises the usual AttributeError
         self.net_ = making.net_of(self._predictor, self.history_)
         return self.net_
 
     def __getstate__(self) -> dict[str, Any]:
-        """Parameters and fitted state, the network as plain arrays of weights: small, and safe to look at."""
-        # What an __init__ of the user's own leaves to the class is said too: what is missing is of former versions.
+        """Parameters and fitted state, with the network as plain arrays of weights: small, and safe to inspect."""
+        # Parameters that the __init__ of a subclass does not set are stored too, with the default of the class. So if a
+        # parameter is missing in a file, a former version has written it.
         state = {field.name: getattr(self, field.name) for field in fields(self)} | dict(super().__getstate__())
         predictor, _ = state.pop("_predictor", None), state.pop("net_", None)
         return state if predictor is None else {**state, "net_": network_state(predictor, self.history_)}

@@ -1,4 +1,4 @@
-"""Learning from data sets that are larger than memory."""
+"""Training on data sets that are larger than memory."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from sklearn_fsmd.training.streaming import (
 
 @estimator
 class Datasets(Learning):
-    """An estimator that learns from data sets as from tables."""
+    """Mixin for an estimator that can be fitted on a data set that is larger than memory."""
 
     @checks_parameters
     @one_at_a_time
@@ -60,42 +60,43 @@ class Datasets(Learning):
         resume: bool = False,
         on_error: str = "raise",
     ) -> Self:
-        """Learn from a data set that may be larger than memory: what :meth:`fit` does with a table.
+        """Fit on a data set that may be larger than memory: does for a data set what :meth:`fit` does for a table.
 
         The rows are read several times: once for vocabularies, scales and classes, once for the rates of the targets,
-        and once in each epoch; those of a function once more before, to count them. An epoch takes row groups in random
-        order, several at a time, and shuffles pools of rows.
+        and once per epoch. The rows of a function are read once more at the beginning, to count them. An epoch reads
+        row groups in random order, several at a time, and shuffles pools of rows.
 
-        Called in each of several processes, which torchrun or Ray has started, they train one model together: each
-        reads a part of the row groups in an epoch, and has its part of each batch.
+        If several processes call this method, started by torchrun or Ray, they train one model together. In each epoch,
+        each process reads a part of the row groups and computes its part of each batch.
 
         Parameters
         ----------
         source : str, path, list of these, or callable
-            Parquet files: one, a glob, a folder (its ``*.parquet``, those of its folders too, sorted by name), a URL
-            that fsspec can read, or a list of these. Or a function that returns an iterator of DataFrames, the same
-            ones at each call; their order is that of each epoch, but for shuffled pools.
+            Parquet files: one file, a glob, a folder (its ``*.parquet`` files, including those of its subfolders,
+            sorted by name), a URL that fsspec can read, or a list of these. Or a function that returns an iterator of
+            DataFrames, the same ones at each call; each epoch reads them in this order and shuffles pools of rows.
         targets : list of str, or str
-            The columns of `source` that are targets, (n_tasks,) binary ones and those that the parameter
-            `value_targets` names. A str stands for one target, as a Y of shape (n_samples,) does.
+            The columns of `source` that are targets: the n_tasks binary ones and those that the parameter
+            `value_targets` names. A str means one target, like a Y of shape (n_samples,).
         sample_weight : str or list of str, default=None
-            The column that holds the weight of each row; or one for each target.
+            The column that holds the weight of each row, or a column for each target.
         validation : as `source`, default=None
-            Rows for early stopping, with the same columns. None sets `validation_fraction` of the rows aside where
-            `early_stopping` wants that: rows drawn by their positions, or the last ones with ``validation="last"``. Of
-            more than 200,000 such rows an even sample is used, which is kept in memory.
+            Rows for early stopping, with the same columns. If it is None and `early_stopping` needs validation rows,
+            `validation_fraction` of the rows are set aside: rows drawn by a hash of their positions, or the last ones
+            with ``validation="last"``. Validation rows are kept in memory; of more than 200,000, an even sample is
+            used.
         columns : list of str, or str, default=None
-            The columns to learn from; None for all but targets and weights.
+            The feature columns; None means all columns except targets and weights.
         resume : bool, default=False
-            Go on from the file that the parameter `checkpoint` names; see :meth:`fit`. With `checkpoint_rows` a fit
-            goes on in the middle of an epoch.
+            Continue from the file that the parameter `checkpoint` names; see :meth:`fit`. With `checkpoint_rows`, a fit
+            can continue in the middle of an epoch.
         on_error : {"raise", "skip"}, default="raise"
-            What is done with files that cannot be learned from: damaged ones, those of other columns or types, without
-            a target, with values that are refused. "raise" ends with an error that names the file, or the small files
-            that were read together. "skip" reads each file by itself first, which is one pass more, leaves these out,
-            and names them in one warning. The first file that is left says what the columns are. It is an error if no
-            other file has these columns, though several others agree with each other; if a file changes during the fit;
-            and if numbers were a category of pandas in some files and not in others.
+            What to do with files that cannot be used: damaged files, and files with other columns or types, without a
+            target, or with invalid values. "raise" raises an error that names the file, or the small files that were
+            read together. "skip" first reads each file separately, which takes one more pass, leaves these files out,
+            and names them in one warning. The first remaining file defines the columns. It still is an error if no
+            other file has these columns although several others agree with each other, if a file changes during the
+            fit, or if a column of numbers has a pandas category dtype in some files only.
 
         Returns
         -------
@@ -106,19 +107,20 @@ class Datasets(Learning):
         OSError
             If a file cannot be reached or read.
         ValueError
-            If a file is damaged, has other columns than the first, or changes meanwhile; if what it holds cannot be
-            learned from, as in :meth:`fit`; if a parameter is out of range.
+            If a file is damaged, has other columns than the first one, or changes during the fit; if its data are
+            invalid, as in :meth:`fit`; or if a parameter is out of range.
         TypeError
             If `source` is no data set.
         FloatingPointError
             If the loss is no longer finite.
         LostProcessError
-            If one of several processes has died, hangs or has failed, with its rank: a RuntimeError.
+            If one of several processes has died, hangs or has failed. The message names its rank. A subclass of
+            RuntimeError.
         """
         if self.pretrain_epochs:
             raise ValueError(
-                f"pretrain_epochs={self.pretrain_epochs} needs all rows in memory, which `fit_dataset` does without. "
-                "Set it to 0, or use `fit`."
+                f"pretrain_epochs={self.pretrain_epochs} needs all rows in memory, and `fit_dataset` does not load "
+                "them. Set it to 0, or use `fit`."
             )
         refuse_a_choice(validation)
         from_scratch = not (self.warm_start and hasattr(self, "_predictor"))
@@ -139,29 +141,29 @@ class Datasets(Learning):
             new_trial = partial(Trial, self.snapshot(), dataset, fitted)
             trial = new_trial()
             dataset = dataset.leave_out(trial, new_trial)
-            valid = None if valid is None else valid.leave_out(trial)  # which is to go with the rows of training
+            valid = None if valid is None else valid.leave_out(trial)  # the trial checks that it fits the training rows
             if processes is None or processes.rank == 0:
                 dataset.warn_of_large_groups()
             return self._learn_atomically(
-                lambda copied, users: copied._read_and_stream(
-                    users, dataset, valid, checkpoint, from_scratch, processes
+                lambda copied, user_generator: copied._read_and_stream(
+                    user_generator, dataset, valid, checkpoint, from_scratch, processes
                 )
             )
 
     def _read_and_stream(
         self,
-        users: np.random.RandomState | None,
+        user_generator: np.random.RandomState | None,
         dataset: Dataset,
         validation: Dataset | None,
         checkpoint: Checkpoint | None,
         from_scratch: bool,
         processes: Processes | None,
     ) -> np.random.RandomState | None:
-        """What `_read_and_train` does with a table, in passes over a data set."""
+        """Do for a data set, in several passes, what `_read_and_train` does for a table."""
         self._check_parameters()
-        random = self._generator(users, checkpoint, from_scratch)
+        random = self._generator(user_generator, checkpoint, from_scratch)
         if processes is not None:
-            random = _agreed(processes, dataset, checkpoint, random)
+            random = _synchronised_generator(processes, dataset, checkpoint, random)
         seed, n_rows = self._seed_of_split(random), dataset.source.n_rows
         splits = validation is None and validation_rows.wants_split(self, n_rows)
         dataset = replace(dataset, held=HoldOut.from_params(self, n_rows, seed) if splits else HoldOut(n_rows, seed))
@@ -169,7 +171,7 @@ class Datasets(Learning):
             validation = replace(validation, held=HoldOut(validation.source.n_rows, seed, fraction=1.0))
 
         net = None if from_scratch else making.resume_training(self, self.net_)
-        encoder, targets, parents, sums, held, sample, valid, content = self._learn_encoding(
+        encoder, targets, parents, sums, held_out_sums, sample, valid, content = self._learn_encoding(
             dataset, validation, random, from_scratch
         )
         rates = sums.rates()
@@ -188,9 +190,9 @@ class Datasets(Learning):
             dataset = replace(dataset, rates=sums.of_groups.table())
         feed = StreamFeed(dataset, encoder, targets, parents, sums, level[:2], content, processes)
         if processes is not None:
-            own = encoder, targets, *feed.identity(), *(arrays_of(*valid) if valid else ())
-            processes.check_same(digest_of(*own), "encoding, or other rows,")
-        drawn = self._train(
+            content_of_process = encoder, targets, *feed.identity(), *(arrays_of(*valid) if valid else ())
+            processes.check_same(digest_of(*content_of_process), "encoding, or other rows,")
+        used_generator = self._train(
             net,
             feed,
             valid,
@@ -202,37 +204,37 @@ class Datasets(Learning):
             level=level,
             processes=processes,
         )
-        if held is not None:
-            held.finish(sums.factors, more=True)
-        return drawn if from_scratch and users is not None else None
+        if held_out_sums is not None:
+            held_out_sums.finish(sums.factors, more=True)
+        return used_generator if from_scratch and user_generator is not None else None
 
     def _learn_encoding(
         self, dataset: Dataset, validation: Dataset | None, random: np.random.RandomState, from_scratch: bool
     ) -> LearnedEncoding:
-        """The passes before the first epoch."""
-        found = first_pass(
+        """Run the passes before the first epoch."""
+        scanned = first_pass(
             self, dataset, draw_seed(random), None if from_scratch else Growth(self._encoder, grows=self._grows)
         )
-        content = found.content
-        encoder, targets = found.encoder, self._new_targets(found.labels, None) if from_scratch else self._targets
+        content = scanned.content
+        encoder, targets = scanned.encoder, self._new_targets(scanned.labels, None) if from_scratch else self._targets
         parents = self._parents(targets)
-        how = dataset, encoder, targets, parents
+        encoding = dataset, encoder, targets, parents
         if from_scratch:
-            features, labels = dataset.features_of(found.first.frame), encoded([found.first], *how)[1]
+            features, labels = dataset.features_of(scanned.first.frame), encoded([scanned.first], *encoding)[1]
             self._warn_of_columns(encoder, targets, features, labels)
-        sample = _rows(found.sample, how)
+        sample = _encoded_rows(scanned.sample, encoding)
         if from_scratch:
             warn_of_other_steps(targets, sample[1])
-        valid = _rows(found.valid, how) if found.valid else None
-        del found
+        valid = _encoded_rows(scanned.valid, encoding) if scanned.valid else None
+        del scanned
         if validation is not None:
-            valid = _rows(validation_blocks(self, validation), (validation, *how[1:]))
+            valid = _encoded_rows(validation_blocks(self, validation), (validation, *encoding[1:]))
         if valid is not None:
             refuse_unlabeled_validation(valid[1])
         if from_scratch:
             self._choose_statistics(encoder, parents, sample, valid, random)
         more = self._grows and not from_scratch
-        sums, held = scan(*how, more=more)
+        sums, held_out_sums = scan(*encoding, more=more)
         warn_of_contradictions(sums.n_odd, sums.n_rows, targets.names, parents)
         if from_scratch:
             refuse_unlabeled(sums.weights, sums.positive, sums.steps, targets.names, parents)
@@ -244,52 +246,52 @@ class Datasets(Learning):
             if not more:
                 draw_scale(encoder.statistics, sample[0].codes, sample[1], random)
             valid = None if valid is None else (encoder.statistics.append(valid[0]), valid[1])
-        return LearnedEncoding(encoder, targets, parents, sums, held, sample, valid, content)
+        return LearnedEncoding(encoder, targets, parents, sums, held_out_sums, sample, valid, content)
 
 
 class LearnedEncoding(NamedTuple):
-    """What the passes before the first epoch have found.
+    """Results of the passes before the first epoch.
 
     Attributes
     ----------
-    encoder, targets, parents : how rows and targets are read.
-    sums : of the targets of all rows of training.
-    held : the sums for the statistics of the rows that are set aside; None without any.
-    sample : some of these rows, without statistics of the targets.
-    valid : the rows of validation, encoded as for a prediction; None without any.
-    content : what tells all of the rows from others.
+    encoder, targets, parents : the encodings of rows and targets, and the parent of each target.
+    sums : sums of the targets over all training rows.
+    held_out_sums : sums for the statistics, over the validation rows that were set aside; None without any.
+    sample : some of the training rows, without statistics of the targets.
+    valid : the validation rows, encoded as for a prediction; None without any.
+    content : digest of all rows, which a resumed fit compares; empty without a checkpoint.
     """
 
     encoder: InputEncoder
     targets: TargetEncoder
     parents: Sequence[int | None]
     sums: LabelSums
-    held: StatisticsSums | None
+    held_out_sums: StatisticsSums | None
     sample: LabelledRows
     valid: LabelledRows | None
     content: str
 
 
-def _rows(blocks: Sequence[Any], how: tuple[Any, ...]) -> LabelledRows:
-    """Some rows, encoded, whose weights have a mean of 1."""
-    rows, targets = encoded(blocks, *how)
+def _encoded_rows(blocks: Sequence[Any], encoding: tuple[Any, ...]) -> LabelledRows:
+    """Encode blocks of rows, and scale their weights to a mean of 1."""
+    rows, targets = encoded(blocks, *encoding)
     return rows, targets.scaled()
 
 
-def _agreed(
+def _synchronised_generator(
     processes: Processes, dataset: Dataset, checkpoint: Checkpoint | None, random: np.random.RandomState
 ) -> np.random.RandomState:
-    """The random state of the first process, for all, if they have the same files before them.
+    """Check that all processes have the same data set, and give all of them the random state of the first process.
 
     Raises
     ------
     ValueError
-        If they have not.
+        If the processes have different data sets or checkpoints.
     """
-    groups = dataset.in_order(0)  # which says if the rows cannot be dealt
+    groups = dataset.in_order(0)  # raises if the rows cannot be split among processes
     if len(groups) < processes.size and processes.rank == 0:
         warn(
-            f"{processes.size} processes deal {len(groups)} row groups to each other, so some have nothing to do. "
+            f"{processes.size} processes share {len(groups)} row groups, so some have nothing to do. "
             "Write the files with smaller row groups, of about 100,000 rows."
         )
     resumed = checkpoint is not None and checkpoint.resumes

@@ -1,4 +1,4 @@
-"""DenoisingEmbedder: the embeddings of a denoising autoencoder as a transformer of its own."""
+"""DenoisingEmbedder: a transformer that returns the embeddings of a denoising autoencoder."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from sklearn_fsmd.training import pretrain
 
 @estimator
 class DenoisingEmbedder(AtomicEstimator, Saving, TakesTables, TransformerMixin, TableParameters, BaseEstimator):
-    """Turn a table of categories and numbers into numbers, learned without a target.
+    """Encode a table of categories and numbers as numeric features, learned without a target.
 
-    A denoising autoencoder reads rows in which some values were swapped for those of other rows, and is trained to
-    tell what they were. Values that go with the same values of other columns get like embeddings. A row becomes the
-    embeddings of its values, side by side, and its scaled numbers.
+    A denoising autoencoder reads rows in which some values were swapped with those of other rows, and is trained to
+    predict the original values. Values that occur with the same values of other columns get similar embeddings. A row
+    becomes the concatenation of the embeddings of its values and its scaled numbers.
 
     Parameters
     ----------
@@ -39,15 +39,15 @@ class DenoisingEmbedder(AtomicEstimator, Saving, TakesTables, TransformerMixin, 
     Attributes
     ----------
     embeddings_ : ndarray of shape (n_values, embedding_dim)
-        The table of embeddings, column by column.
+        The embeddings of all values, column by column.
     n_features_in_ : int
         Number of columns of X in fit.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns of X, where all are strings.
+        Names of the columns of X. Defined only if all of them are strings.
 
     See Also
     --------
-    MultiTaskClassifier : has the same as its parameters `pretrain_epochs`, `pretrain_features` and `pretrain_noise`.
+    MultiTaskClassifier : does the same before training, by `pretrain_epochs`, `pretrain_features` and `pretrain_noise`.
 
     Examples
     --------
@@ -79,9 +79,9 @@ class DenoisingEmbedder(AtomicEstimator, Saving, TakesTables, TransformerMixin, 
         -------
         self : the fitted transformer.
         """
-        return self._learn_atomically(lambda copied, users: copied._read_and_train(users, X))
+        return self._learn_atomically(lambda copied, user_generator: copied._read_and_train(user_generator, X))
 
-    def _read_and_train(self, users: np.random.RandomState | None, X: Any) -> np.random.RandomState | None:
+    def _read_and_train(self, user_generator: np.random.RandomState | None, X: Any) -> np.random.RandomState | None:
         X = read_table(self, X, reset=True)
         encoder = FeatureEncoder.from_params(self)
         rows = encoder.fit_encode(X)
@@ -97,16 +97,16 @@ class DenoisingEmbedder(AtomicEstimator, Saving, TakesTables, TransformerMixin, 
                 epochs=self.n_epochs,
                 noise=self.noise,
                 device=resolve_device(self.device),
-                seed=draw_seed(generator_of(self.random_state, users)),
+                seed=draw_seed(generator_of(self.random_state, user_generator)),
                 verbose=self.verbose,
             )
         self.embeddings_ = learned.vectors.numpy()
         self._encoder: FeatureEncoder = encoder
-        return users
+        return user_generator
 
     @on_snapshot
     def transform(self, X: Any) -> np.ndarray:
-        """The embedded rows.
+        """Embed the rows.
 
         Parameters
         ----------
@@ -123,7 +123,7 @@ class DenoisingEmbedder(AtomicEstimator, Saving, TakesTables, TransformerMixin, 
 
     @on_snapshot
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names of the columns of the result: city_0, city_1, … for a category, price_bin_0, … and price for a number.
+        """Names of the output columns: city_0, city_1, … for a category, price_bin_0, … and price for a number.
 
         Parameters
         ----------
@@ -137,15 +137,15 @@ class DenoisingEmbedder(AtomicEstimator, Saving, TakesTables, TransformerMixin, 
         Raises
         ------
         ValueError
-            If X has names and these are others, or they are not as many as its columns.
+            If X has names and `input_features` differs from them, or if it has not one name per column.
         """
         check_is_fitted(self)
-        named = _check_feature_names_in(self, input_features)
-        return np.array(_names_out(self._encoder, self.embeddings_.shape[1], named), dtype=object)
+        names_in = _check_feature_names_in(self, input_features)
+        return np.array(_names_out(self._encoder, self.embeddings_.shape[1], names_in), dtype=object)
 
 
 def _names_out(encoder: FeatureEncoder, dim: int, names: Sequence[Any]) -> list[str]:
-    """The names of the columns that embeddings of `dim` components and the numbers of the columns `names` make."""
+    """Names of the output columns, for embeddings of `dim` components and the columns `names` of X."""
     numbers = [str(names[position]) for position in encoder.numeric]
     coded = [str(names[position]) for position in encoder.categories]
     coded += [f"{name}_bin" for name in numbers] if encoder.numeric_bins else []

@@ -1,4 +1,4 @@
-"""How an estimator learns from a table: its encoding, a network, and what it takes over of them."""
+"""Training on a table in memory: the encoding, the network, and the fitted attributes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sklearn_fsmd.encoding import (
     warn_of_target_columns,
     warn_unlabeled_validation,
 )
-from sklearn_fsmd.estimators.atomic import generator_of, own_generator
+from sklearn_fsmd.estimators.atomic import copy_generator, generator_of
 from sklearn_fsmd.estimators.calibration import Calibration, refuse_other_rate, shift_of
 from sklearn_fsmd.estimators.reading import Reading
 from sklearn_fsmd.estimators.statistics import Statistics
@@ -43,85 +43,95 @@ from sklearn_fsmd.training import (
 )
 
 WITHOUT_EFFECT = {"checkpoint", "checkpoint_rows", "verbose", "warm_start"}
-"""Parameters that may differ where a fit is resumed."""
+"""Parameters that may change when a fit is resumed."""
 
 
 @estimator
 class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEstimator):
-    """What fit, partial_fit and fit_dataset have in common."""
+    """Mixin with the parts of training that fit, partial_fit and fit_dataset share."""
 
     def _learn(self, *args: Any, **kwargs: Any) -> Self:
-        """Read and train on a copy, and take over what came of it at once; or nothing, if that fails."""
-        return self._learn_atomically(lambda copied, users: copied._read_and_train(users, *args, **kwargs))
+        """Train a copy on a table, and take its result atomically; see :meth:`_read_and_train`."""
+        return self._learn_atomically(
+            lambda copied, user_generator: copied._read_and_train(user_generator, *args, **kwargs)
+        )
 
     def _read_and_train(
         self,
-        users: np.random.RandomState | None,
+        user_generator: np.random.RandomState | None,
         X: Any,
         Y: Any,
         sample_weight: Any,
         validation: tuple[Any, Any, Any] | None = None,
         *,
         epochs: int | Literal["auto"],
-        goes_on: bool,
+        continues: bool,
         classes: Any = None,
         split: bool = True,
         X_unlabeled: Any = None,
         checkpoint: Checkpoint | None = None,
     ) -> np.random.RandomState | None:
-        """Learn the encoding and make a net; or go on with those of the former fit, if it `goes_on` and there is one.
+        """Learn the encoding, build a net and train it; or train those of the former fit further.
 
-        `users` is a copy of the `RandomState` that was given as `random_state`, or None; returned is what it has come
-        to, if it was drawn from.
+        Parameters
+        ----------
+        user_generator : copy of the `RandomState` that is the parameter `random_state`, or None.
+        continues : whether to continue from the former fit, if there is one.
+        split : False in `partial_fit`. Then weights are not scaled, no validation rows are set aside, and the level of
+            probabilities is not corrected at the end.
+
+        Returns
+        -------
+        generator : `user_generator` after the fit, or None if the fit did not draw from it.
         """
         self._check_parameters()
-        from_scratch = checkpoint is not None or not (goes_on and hasattr(self, "_predictor"))
-        X, Y, sample_weight = self._checked(X, Y, sample_weight, from_scratch)
-        random = self._generator(users, checkpoint, from_scratch)
+        from_scratch = checkpoint is not None or not (continues and hasattr(self, "_predictor"))
+        X, Y, sample_weight = self._check_data(X, Y, sample_weight, from_scratch)
+        random = self._generator(user_generator, checkpoint, from_scratch)
         targets = self._new_targets(Y, classes) if from_scratch else self._targets.check_classes(classes)
         parents = self._parents(targets)
         if not (from_scratch or split):
             refuse_other_rate(self.negative_sampling_rate, self.net_.spec_)
         net = None if from_scratch else making.resume_training(self, self.net_)
         labels = targets.encode(Y, sample_weight, parents, scale=split)
-        if not split:  # rows of `partial_fit` may be of today
+        if not split:  # labels of the rows of `partial_fit` may not be final yet
             labels = labels.without_young_steps(parents)
-        encoder = InputEncoder(self) if net is None else self._grown(net, X)
-        rows = encoder.fit_encode(X, self._like(X, X_unlabeled)) if from_scratch else encoder.encode(X)
+        encoder = InputEncoder(self) if net is None else self._grow_encoder(net, X)
+        rows = encoder.fit_encode(X, self._check_unlabeled(X, X_unlabeled)) if from_scratch else encoder.encode(X)
         if from_scratch:
             warn_of_target_columns(X, Y)
             warn_of_other_steps(targets, labels)
             self._warn_of_columns(encoder, targets, X, labels)
-        data = (rows if X_unlabeled is None else rows.select(np.arange(len(X)))), labels
-        valid, held = None, None
+        train = (rows if X_unlabeled is None else rows.select(np.arange(len(X)))), labels
+        valid, held_out = None, None
         if validation is not None:
-            valid = self._given_validation(*validation, X, encoder, targets, parents)
-        elif split and validation_rows.wants_split(self, len(data[0])):
-            data, valid, held = self._set_aside(data, random)
+            valid = self._encode_validation(*validation, X, encoder, targets, parents)
+        elif split and validation_rows.wants_split(self, len(train[0])):
+            train, valid, held_out = self._split_validation(train, random)
         if net is not None:
-            making.widen(net, data[1])
-        steps = StepSums.from_targets(data[1], parents)
+            making.widen(net, train[1])
+        steps = StepSums.from_targets(train[1], parents)
         if from_scratch and split:
-            refuse_unlabeled(*data[1].totals(), steps, targets.names, parents)
+            refuse_unlabeled(*train[1].totals(), steps, targets.names, parents)
         if valid is not None:
             warn_unlabeled_validation(valid[1], targets, parents)
         if from_scratch:
-            self._choose_statistics(encoder, parents, data, valid, random)
+            self._choose_statistics(encoder, parents, train, valid, random)
         rates = steps.rates(parents)
         if validation is not None and valid is not None:
             self._refuse_unsampled(parents, steps, valid[1])
         level = None
-        if split or self.value_targets:  # `partial_fit` leaves probabilities; values are corrected always
-            level = level_rows.sample(*data, rates if split else None, self.negative_sampling_rate)
+        if split or self.value_targets:  # `partial_fit` does not correct the level of probabilities, only of values
+            level = level_rows.sample(*train, rates if split else None, self.negative_sampling_rate)
         more = not split or (self._grows and not from_scratch)
-        data, valid, level = self._with_statistics(encoder, data, valid, level, random, more=more)
+        train, valid, level = self._with_statistics(encoder, train, valid, level, random, more=more)
         if net is None:
             resumes = checkpoint is not None and checkpoint.resumes
             unlabeled, n_rows = (None if resumes else rows), (len(X) if split else None)
-            net = making.new_net(self, encoder, data[1], rates, random, unlabeled, n_rows)
-        drawn = self._train(
+            net = making.new_net(self, encoder, train[1], rates, random, unlabeled, n_rows)
+        used_generator = self._train(
             net,
-            InMemory(*data),
+            InMemory(*train),
             valid,
             epochs=epochs,
             encoder=encoder,
@@ -130,47 +140,48 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
             checkpoint=checkpoint,
             level=level,
         )
-        if encoder.statistics is not None and valid is not None and held is not None:
-            # They are rows of X. Those of `X_val` are left out: by these the user may judge.
-            encoder.statistics.add(valid[0].codes, held.without_young_steps(parents))
-        return drawn if from_scratch and users is not None else None
+        if encoder.statistics is not None and valid is not None and held_out is not None:
+            # Validation rows that were set aside from X count too. Rows of `X_val` do not: the user may evaluate on
+            # them.
+            encoder.statistics.add(valid[0].codes, held_out.without_young_steps(parents))
+        return used_generator if from_scratch and user_generator is not None else None
 
-    def _grown(self, net: Net, X: Any) -> InputEncoder:
-        """The encoder for training that goes on; it and the net have rows for what comes up in X."""
+    def _grow_encoder(self, net: Net, X: Any) -> InputEncoder:
+        """Return an encoder that knows the new values of X, and add rows for them to the tables of the net."""
         growth = Growth(self._encoder, grows=self._grows)
         growth.update(X)
         encoder = growth.finish()
         making.grow(self, net, self._encoder, encoder)
         return encoder
 
-    def _set_aside(
+    def _split_validation(
         self, data: LabelledRows, random: np.random.RandomState
     ) -> tuple[LabelledRows, LabelledRows, Targets]:
-        """Rows to train on, rows that validate, and what statistics of the targets count of the latter in the end."""
+        """Training rows, validation rows, and the targets of the latter that the statistics count after training."""
         seed = self._seed_of_split(random)
         n, packed = getattr(self, "_validating", (0, np.empty(0, np.uint8)))
-        before = np.unpackbits(packed, count=n).astype(bool)
-        is_valid = validation_rows.chosen(self, data[1], np.random.RandomState(seed), before)
+        was_valid = np.unpackbits(packed, count=n).astype(bool)
+        is_valid = validation_rows.chosen(self, data[1], np.random.RandomState(seed), was_valid)
         self._validating: tuple[int, np.ndarray] = len(is_valid), np.packbits(is_valid)
-        train, valid, held = validation_rows.split(*data, is_valid)
+        train, valid, held_out = validation_rows.split(*data, is_valid)
         refuse_unlabeled_validation(valid[1])
-        return train, valid, held
+        return train, valid, held_out
 
     def _seed_of_split(self, random: np.random.RandomState) -> int:
-        """What draws the rows that validate: the same ones when training goes on."""
+        """Seed that draws the validation rows. It is kept, so that further training draws the same rows."""
         if not hasattr(self, "_split_seed"):
             self._split_seed: int = draw_seed(random)
         return self._split_seed
 
     def _generator(
-        self, users: np.random.RandomState | None, checkpoint: Checkpoint | None, from_scratch: bool
+        self, user_generator: np.random.RandomState | None, checkpoint: Checkpoint | None, from_scratch: bool
     ) -> np.random.RandomState:
-        """The generator of the fit. A fit from scratch forgets the former validation rows."""
+        """Random generator of the fit. A fit from scratch also forgets the former validation rows."""
         if not from_scratch:
-            return own_generator(self._random)
+            return copy_generator(self._random)
         for name in ("_split_seed", "_validating"):
             self.__dict__.pop(name, None)
-        return checkpoint.random if checkpoint else generator_of(self.random_state, users)
+        return checkpoint.random if checkpoint else generator_of(self.random_state, user_generator)
 
     def _choose_statistics(
         self,
@@ -180,9 +191,9 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
         valid: LabelledRows | None,
         random: np.random.RandomState,
     ) -> None:
-        """Decide which columns have statistics of the targets, if there are to be some."""
+        """Choose the columns that get statistics of the targets, if any are requested."""
         if self.target_statistics is None:
-            encoder.named_statistics(self.statistics_features)  # which says if there are no such columns
+            encoder.named_statistics(self.statistics_features)  # raises if there are no such columns
         else:
             encoder.choose_statistics(self.statistics_features, parents, train, valid, random)
 
@@ -196,9 +207,9 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
         *,
         more: bool,
     ) -> tuple[LabelledRows, LabelledRows | None, level_rows.LevelRows | None]:
-        """The same rows with the statistics of the targets, if there are some; they are learned from those to train on.
+        """Learn the statistics of the targets from the training rows, if there are any, and append them to all rows.
 
-        These rows add to what the statistics know, if there are to be `more`, or take its place.
+        With `more`, the training rows are added to those that the statistics contain; otherwise they replace them.
         """
         statistics = encoder.statistics
         if statistics is None:
@@ -220,26 +231,30 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
         checkpoint: Checkpoint | None,
         **options: Any,
     ) -> np.random.RandomState | None:
-        """Train the net, and be fitted; returned is what was drawn from, or None if a checkpoint went on."""
-        given: dict[str, Any] = {"encoder": encoder, "targets": targets, "random": random, "checkpoint": checkpoint}
-        trainer.train(self, net, feed, valid, **given, **options)
-        self._take_over(net, encoder, targets, random)
+        """Train the net and set the fitted attributes.
+
+        Returns
+        -------
+        random : the generator of the fit, or None if the fit was resumed from a checkpoint, which has its own.
+        """
+        state: dict[str, Any] = {"encoder": encoder, "targets": targets, "random": random, "checkpoint": checkpoint}
+        trainer.train(self, net, feed, valid, **state, **options)
+        self._set_fitted_attributes(net, encoder, targets, random)
         return None if checkpoint is not None and checkpoint.resumes else random
 
     @property
     def _grows(self) -> bool:
-        """Whether training goes on with new rows, whose values get rows of their own."""
+        """Whether values that come up in further training get embeddings of their own."""
         return self.new_categories == "grow"
 
     def _check_parameters(self) -> None:
-        """Refuse what constraints do not say, before rows are read."""
+        """Check what the parameter constraints cannot express, before rows are read."""
         check_widths(self, "expert_dims", "gate_dims", "tower_dims", "bias_tower_dims")
         check_callbacks(self.callbacks)
 
-    def _take_over(
+    def _set_fitted_attributes(
         self, net: Net, encoder: InputEncoder, targets: TargetEncoder, random: np.random.RandomState
     ) -> None:
-        """Be fitted: keep what was learned."""
         rate = self.negative_sampling_rate
         self.net_: Net = net
         self._predictor = Predictor(net.module_, str(net.device), net.spec_)
@@ -254,23 +269,25 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
         self.n_iter_ = len(self.history_)
 
     def _checkpoint(self, from_scratch: bool, resume: bool) -> Checkpoint | None:
-        """What writes the file named `checkpoint`, and reads it first to `resume`."""
+        """The object that writes the file of the parameter `checkpoint`, and reads it first to `resume`."""
         if self.checkpoint is None:
             if self.checkpoint_rows is not None:
                 raise ValueError(
-                    f"checkpoint_rows={self.checkpoint_rows} says when to write a file, which the 'checkpoint' "
+                    f"checkpoint_rows={self.checkpoint_rows} sets when a file is written, which the 'checkpoint' "
                     "parameter has to name."
                 )
             if resume:
-                raise ValueError("resume=True goes on from a file, which the 'checkpoint' parameter has to name.")
+                raise ValueError("resume=True continues from a file, which the 'checkpoint' parameter has to name.")
             return None
         if self.callbacks is not None and len(self.callbacks):
             raise ValueError(
-                "`checkpoint` and `callbacks` do not go together: the file cannot hold what callbacks remember."
+                "`checkpoint` and `callbacks` do not go together: the file cannot hold the state of callbacks."
             )
         if not from_scratch:
-            raise ValueError("`checkpoint` is for a fit from the start; with warm_start this one goes on from another.")
+            raise ValueError(
+                "`checkpoint` is for a fit from the start; with warm_start this one continues a former fit."
+            )
         parameters = {name: value for name, value in self.get_params(deep=False).items() if name not in WITHOUT_EFFECT}
-        random = own_generator(check_random_state(self.random_state))
+        random = copy_generator(check_random_state(self.random_state))
         name, every = type(self).__name__, self.checkpoint_rows
         return Checkpoint(self.checkpoint, name, parameters, random, resume=resume, every=every)

@@ -1,6 +1,6 @@
-"""The named models: each fixes the three parts that make it what it is.
+"""The named models: each fixes the low-order part, the extractor and the link.
 
-Parameters that only other parts read are none of theirs.
+They do not have the parameters that only other parts read.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from sklearn_fsmd.parameters import EXTRACTORS, LOW_ORDER, estimator
 T = TypeVar("T", bound=MultiTaskClassifier)
 
 OF_STEPS = {"chain_loss"}
-"""Parameters that have an effect only where a target is a step after another."""
+"""Parameters that have an effect only if a target is a step after another one."""
 
 
 @dataclass_transform(kw_only_default=True, eq_default=False)
 def model(cls: type[T]) -> type[T]:
-    """An estimator with fixed parts, and without the parameters that these do not read."""
+    """Make an estimator with fixed parts, without the parameters that these parts do not read."""
     unused = EXTRACTORS.unused(cls.extractor) | LOW_ORDER.unused(cls.low_order)
     for name in unused | OF_STEPS if cls.link == "independent" else unused:
         if name not in cls.__annotations__:
-            cls.__annotations__[name] = ClassVar  # a constant of the class, and no field
+            cls.__annotations__[name] = ClassVar  # makes it a constant of the class instead of a field
             setattr(cls, name, getattr(cls, name))
     return estimator(cls)
 
 
 @model
 class SingleTaskClassifier(MultiTaskClassifier):
-    """A network per task that shares nothing, embeddings included: what multi-task learning has to beat."""
+    """A network per task that shares nothing, not even embeddings: the baseline of multi-task learning."""
 
     low_order: ClassVar = None
     extractor: ClassVar = "separate"
@@ -38,7 +38,7 @@ class SingleTaskClassifier(MultiTaskClassifier):
 
 @model
 class WideDeepClassifier(MultiTaskClassifier):
-    """Wide & Deep, a network per task: first-order terms beside an MLP [1]_.
+    """Wide & Deep, a network per task: first-order terms added to an MLP [1]_.
 
     References
     ----------
@@ -66,7 +66,7 @@ class DeepFMClassifier(MultiTaskClassifier):
 
 @model
 class SharedBottomClassifier(MultiTaskClassifier):
-    """Shared-Bottom: one MLP that all tasks share, and a tower per task [1]_.
+    """Shared-Bottom: one MLP shared by all tasks, and a tower per task [1]_.
 
     References
     ----------
@@ -96,7 +96,7 @@ class ESMMClassifier(MultiTaskClassifier):
 
 @model
 class MMoEClassifier(MultiTaskClassifier):
-    """MMoE: experts that all tasks share, mixed by a gate per task [1]_.
+    """MMoE: experts shared by all tasks, mixed by a gate per task [1]_.
 
     References
     ----------
@@ -111,7 +111,7 @@ class MMoEClassifier(MultiTaskClassifier):
 
 @model
 class PLEClassifier(MultiTaskClassifier):
-    """PLE: levels of shared and task-specific experts [1]_. With one level it is CGC.
+    """PLE: levels of shared and task-specific experts [1]_; CGC with a single level.
 
     References
     ----------
@@ -126,7 +126,7 @@ class PLEClassifier(MultiTaskClassifier):
 
 @model
 class BaseMTL(MultiTaskClassifier):
-    """The paper's base model: a factorization machine and a shared bottom (its Fig. 4)."""
+    """The base model of the FSMD paper: a factorization machine and a shared bottom (its Fig. 4)."""
 
     low_order: ClassVar = "fm"
     extractor: ClassVar = "shared_bottom"
@@ -135,7 +135,7 @@ class BaseMTL(MultiTaskClassifier):
 
 @model
 class FGClassifier(MultiTaskClassifier):
-    """FM and gates: a factorization machine and MMoE with MLP gates (the paper's Fig. 7)."""
+    """FM and gates: a factorization machine and MMoE with MLP gates (Fig. 7 of the FSMD paper)."""
 
     low_order: ClassVar = "fm"
     extractor: ClassVar = "mmoe"
@@ -145,7 +145,7 @@ class FGClassifier(MultiTaskClassifier):
 
 @model
 class FSClassifier(MultiTaskClassifier):
-    """FM and shared experts: a factorization machine and PLE (the paper's Fig. 8)."""
+    """FM and shared experts: a factorization machine and PLE (Fig. 8 of the FSMD paper)."""
 
     low_order: ClassVar = "fm"
     extractor: ClassVar = "ple"
@@ -154,10 +154,11 @@ class FSClassifier(MultiTaskClassifier):
 
 @model
 class FSMDClassifier(MultiTaskClassifier):
-    """FSMD, the paper's model: a factorization machine, PLE, and the chain of ESMM (its Figs. 3 and 9).
+    """FSMD, the model of the paper: a factorization machine, PLE, and the chain of ESMM (its Figs. 3 and 9).
 
-    ``FSMDClassifier(chain_loss="entire_space", fm_scale=1.0, target_statistics=None)`` has the paper's loss, Eq. (11),
-    its factorization machine and no target statistics; ``benchmarks/paper/settings.py`` has all settings of the paper.
+    ``FSMDClassifier(chain_loss="entire_space", fm_scale=1.0, target_statistics=None)`` has the loss of the paper,
+    Eq. (11), its factorization machine and no target statistics. All settings of the paper are in
+    ``benchmarks/paper/settings.py``.
     """
 
     low_order: ClassVar = "fm"

@@ -1,4 +1,4 @@
-"""What a fitted estimator can be asked: probabilities, labels, a score to rank by, the gates."""
+"""Predictions of a fitted estimator: probabilities, labels, values, a score to rank by, and gate weights."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from sklearn_fsmd.ranking import listed, weighted_product
 
 
 def _has_gates(self: Predictions) -> bool:
-    known = hasattr(self.module_.extractor, "gate_weights") if hasattr(self, "_predictor") else None
-    named = EXTRACTORS.parts.get(self.extractor) if isinstance(self.extractor, str) else None
-    if known is False or (known is None and named is not None and "gate_dims" not in named.reads):
+    fitted_has_gates = hasattr(self.module_.extractor, "gate_weights") if hasattr(self, "_predictor") else None
+    part = EXTRACTORS.parts.get(self.extractor) if isinstance(self.extractor, str) else None
+    if fitted_has_gates is False or (fitted_has_gates is None and part is not None and "gate_dims" not in part.reads):
         gated = [name for name, part in EXTRACTORS.parts.items() if "gate_dims" in part.reads]
         raise AttributeError(
             f"extractor={self.extractor!r} has no gates, so there are no gate weights. These have: {gated}."
@@ -40,15 +40,15 @@ def _has_gates(self: Predictions) -> bool:
 
 
 def _has_values(self: Predictions) -> bool:
-    named = self._targets.value_names if hasattr(self, "_targets") else self.value_targets
-    if not named:
+    names = self._targets.value_names if hasattr(self, "_targets") else self.value_targets
+    if not names:
         when = "named none in fit" if hasattr(self, "_targets") else "names none"
         raise AttributeError(f"There are no values to predict: the 'value_targets' parameter {when}.")
     return True
 
 
 class Predictions(AtomicEstimator):
-    """The methods of an estimator that has been fitted by :class:`~sklearn_fsmd.MultiTaskClassifier`."""
+    """Mixin with the prediction methods of :class:`~sklearn_fsmd.MultiTaskClassifier`."""
 
     extractor: Any
     value_targets: Sequence[str | int] | None
@@ -61,50 +61,50 @@ class Predictions(AtomicEstimator):
     @property
     def module_(self) -> MultiTaskNetwork:
         """The fitted network, a torch module."""
-        self._refuse_unfitted()
+        self._check_is_fitted()
         return self._predictor.network
 
     @property
     def value_names_(self) -> list[str]:
-        """The columns of Y that hold values, in the order of :meth:`predict_values`."""
-        self._refuse_unfitted()
+        """Names of the columns of Y that hold values, in the order of :meth:`predict_values`."""
+        self._check_is_fitted()
         return self._targets.value_names
 
-    def _refuse_unfitted(self) -> None:
-        if "_predictor" not in self.__dict__:  # scikit-learn's question takes as long as a layer of the network
+    def _check_is_fitted(self) -> None:
+        if "_predictor" not in self.__dict__:  # the check of scikit-learn takes as long as a layer of the network
             check_is_fitted(self)
 
     def _table(self, X: Any) -> Any:
-        """The rows to predict for, checked, with all columns of fit."""
+        """Check the rows to predict for, and fill in the columns of `bias_features` if they are missing."""
         return read_table(self, self._encoder.filled(as_pandas(X)), reset=False)
 
     def _rows(self, X: Any, *, as_shown: bool = False) -> Encoded:
-        """The same encoded."""
+        """Check and encode the rows to predict for; `as_shown` with their `bias_features`."""
         if as_shown:
             return self._encoder.encode_shown(read_table(self, as_pandas(X), reset=False))
         return self._encoder.encode_main(self._table(X))
 
     @on_snapshot
     def predict_marginals(self, X: Any, *, as_shown: bool = False) -> np.ndarray:
-        """P(Y_k = 1 | x) of each task: for a chain pCTR, pCTCVR and so on.
+        """Predict the marginal probability P(Y_k = 1 | x) of each task; in a chain pCTR, pCTCVR and so on.
 
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_samples, n_features)
         as_shown : bool, default=False
-            Whether to predict each row as its `bias_features` say that it was shown, to be compared with a log, and
-            not as if it had been shown well.
+            Whether to predict each row for the position in its `bias_features`, so that predictions can be compared
+            with a log. By default each row is predicted as if it were shown in a good position.
 
         Returns
         -------
         p : ndarray of shape (n_samples, n_tasks), float32
         """
-        self._refuse_unfitted()
+        self._check_is_fitted()
         return self._predictor.marginals(self._rows(X, as_shown=as_shown), self.n_threads, self.calibration_)
 
     @on_snapshot
     def predict_proba(self, X: Any) -> list[np.ndarray] | np.ndarray:
-        """Marginal probabilities of both classes of each task.
+        """Predict the marginal probabilities of both classes of each task.
 
         Parameters
         ----------
@@ -112,7 +112,7 @@ class Predictions(AtomicEstimator):
 
         Returns
         -------
-        p : list of n_tasks arrays of shape (n_samples, 2), float32; one such array where Y was one-dimensional
+        p : list of n_tasks arrays of shape (n_samples, 2), float32; a single such array if Y was one-dimensional
             Columns in the order of `classes_`.
         """
         p = self.predict_marginals(X)
@@ -121,7 +121,7 @@ class Predictions(AtomicEstimator):
 
     @on_snapshot
     def predict_log_proba(self, X: Any) -> list[np.ndarray] | np.ndarray:
-        """The logarithms of what :meth:`predict_proba` returns.
+        """Predict the logarithms of the probabilities of :meth:`predict_proba`.
 
         Parameters
         ----------
@@ -133,11 +133,11 @@ class Predictions(AtomicEstimator):
         """
         p = self.predict_proba(X)
         with np.errstate(divide="ignore"):
-            return [np.log(of_task) for of_task in p] if isinstance(p, list) else np.log(p)
+            return [np.log(p_task) for p_task in p] if isinstance(p, list) else np.log(p)
 
     @on_snapshot
     def predict(self, X: Any) -> np.ndarray:
-        """The more probable class of each task.
+        """Predict the more probable class of each task.
 
         Parameters
         ----------
@@ -145,24 +145,24 @@ class Predictions(AtomicEstimator):
 
         Returns
         -------
-        labels : ndarray of shape (n_samples, n_tasks), or (n_samples,) where Y was one-dimensional
+        labels : ndarray of shape (n_samples, n_tasks), or (n_samples,) if Y was one-dimensional
         """
         positive = (self.predict_marginals(X) > 0.5).astype(int)
         classes = self._targets.classes
-        labels = [own[positive[:, k]] for k, own in enumerate(classes)]
+        labels = [pair[positive[:, k]] for k, pair in enumerate(classes)]
         if self._targets.one_dimensional:
             return labels[0]
         dtype = np.result_type(*labels)
-        if any((own.astype(dtype).astype(own.dtype) != own).any() for own in classes):
-            dtype = np.dtype(object)  # such as integers beyond 2**53 beside floats
-        return np.stack([own.astype(dtype) for own in labels], axis=1)
+        if any((pair.astype(dtype).astype(pair.dtype) != pair).any() for pair in classes):
+            dtype = np.dtype(object)  # no common dtype holds them, for instance floats and integers beyond 2**53
+        return np.stack([column.astype(dtype) for column in labels], axis=1)
 
     @on_snapshot
     def predict_conditionals(self, X: Any, *, as_shown: bool = False) -> np.ndarray:
-        """P(step k | step k − 1) of each task: the first is its marginal, the second pCVR.
+        """Predict P(step k | step k − 1) of each task: first the marginal of the first task, then pCVR.
 
-        In a tree, the step before is the parent. Where the link says nothing of dependence, the targets are read as
-        a chain, and the ratio of the marginals is cut off at 1.
+        In a tree, the step before is the parent. If the link makes no target depend on another, the targets are treated
+        as a chain, and the ratio of two marginals is clipped at 1.
 
         Parameters
         ----------
@@ -174,34 +174,34 @@ class Predictions(AtomicEstimator):
         -------
         p : ndarray of shape (n_samples, n_tasks), float32
         """
-        self._refuse_unfitted()
+        self._check_is_fitted()
         if not self.module_.link.stands_alone:
             return self._predictor.steps(self._rows(X, as_shown=as_shown), self.n_threads, self.calibration_)
         return self._conditionals_of(self.predict_marginals(X, as_shown=as_shown))
 
     def _conditionals_of(self, p: np.ndarray) -> np.ndarray:
-        """The conditionals that marginals come from, or are read as."""
-        given = [
+        """Compute the conditional probabilities ``(n, K)`` from the marginals `p`."""
+        conditionals = [
             p[:, k] if before is None else _ratio(p[:, k], p[:, before]) for k, before in enumerate(self._steps_before)
         ]
-        return np.stack(given, axis=1)
+        return np.stack(conditionals, axis=1)
 
     @property
     def _steps_before(self) -> Sequence[int | None]:
-        """For each task the one whose event its conditional probability is given."""
+        """For each task the position of the task that its conditional probability is conditioned on, or None."""
         parents = self.module_.link.parents
         return parents if any(parent is not None for parent in parents) else parents_of("chain", len(parents))
 
     @offered_if(_has_values)
     @on_snapshot
     def predict_values(self, X: Any, *, conditional: bool = False, as_shown: bool = False) -> np.ndarray:
-        """The expected value of each of `value_targets`: P(step) · E[value | step] where it follows a step.
+        """Predict the expected value of each of `value_targets`: P(step) · E[value | step] if it follows a step.
 
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_samples, n_features)
         conditional : bool, default=False
-            Whether to return E[value | step] alone: of a watch time, that of a video if it is clicked.
+            Whether to return E[value | step] alone, such as the expected watch time of a video that is clicked.
         as_shown : bool, default=False
             As in :meth:`predict_marginals`.
 
@@ -209,21 +209,21 @@ class Predictions(AtomicEstimator):
         -------
         values : ndarray of shape (n_samples, n_values), float32, in the units of Y
         """
-        self._refuse_unfitted()
+        self._check_is_fitted()
         rows = self._rows(X, as_shown=as_shown)
         p, values = self._predictor.marginals_and_values(rows, self.n_threads, self.calibration_)
-        return cast("np.ndarray", values) if conditional else self._of_impressions(p, values)
+        return cast("np.ndarray", values) if conditional else self._values_per_impression(p, values)
 
     @on_snapshot
     def _marginals_and_values(self, X: Any, *, as_shown: bool = False) -> np.ndarray:
-        """The marginals, and after them the expected values of impressions, ``(n, K + V)``, by one pass."""
-        self._refuse_unfitted()
+        """Predict the marginals and then the expected values per impression, ``(n, K + V)``, in one forward pass."""
+        self._check_is_fitted()
         rows = self._rows(X, as_shown=as_shown)
         p, values = self._predictor.marginals_and_values(rows, self.n_threads, self.calibration_)
-        return np.hstack((p, self._of_impressions(p, values)))
+        return np.hstack((p, self._values_per_impression(p, values)))
 
-    def _of_impressions(self, p: np.ndarray, values: np.ndarray | None) -> np.ndarray:
-        """Values of impressions, from those given the step before them."""
+    def _values_per_impression(self, p: np.ndarray, values: np.ndarray | None) -> np.ndarray:
+        """Multiply, in place, the values given their step by the probability of the step, ``(n, V)``."""
         if values is None or self._targets.of_values is None:
             return np.empty((len(p), 0), dtype=np.float32)
         for v, parent in enumerate(self._targets.of_values.parents):
@@ -235,15 +235,16 @@ class Predictions(AtomicEstimator):
     def rank_score(
         self, X: Any, weights: Sequence[float] | np.ndarray | Mapping[str, float] | None = None
     ) -> np.ndarray:
-        """One score to sort by: the weighted product Π_k P(Y_k = 1)^{α_k}, and of expected values, if there are some.
+        """Compute one score to rank by: the weighted product Π_k P(Y_k = 1)^{α_k}, with expected values as factors too.
 
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_samples, n_features)
         weights : array-like of shape (n_tasks,) or (n_tasks + n_values,), or dict, default=None
-            The exponents α, for instance of :func:`~sklearn_fsmd.ranking.tune_rank_weights`; None takes 1 for all.
-            Those of :meth:`predict_values` follow those of the probabilities, or are 0. A negative value counts as 0.
-            A dict has them by the names of `task_names_` and `value_names_`; what it does not name has 0.
+            The exponents α, for instance from :func:`~sklearn_fsmd.ranking.tune_rank_weights`; None means 1 for all.
+            The exponents of the probabilities come first, then those of :meth:`predict_values`; without the latter
+            they are 0. A negative value counts as 0. A dict maps names of `task_names_` and `value_names_` to
+            exponents; names that it lacks get 0.
 
         Returns
         -------
@@ -252,19 +253,20 @@ class Predictions(AtomicEstimator):
         Raises
         ------
         ValueError
-            If the weights are not one finite number per task, or all zero, or name something else.
+            If the weights are not one finite number per task (or per task and value), if they are all zero, or if they
+            contain an unknown name.
         """
-        self._refuse_unfitted()
+        self._check_is_fitted()
         exponents = listed(weights, self)
         p, values = self._predictor.marginals_and_values(self._rows(X), self.n_threads, self.calibration_)
         if exponents is None or np.shape(exponents) != (p.shape[1],):
-            p = np.hstack((p, self._of_impressions(p, values).clip(min=0)))
+            p = np.hstack((p, self._values_per_impression(p, values).clip(min=0)))
         return weighted_product(p, exponents)
 
     @offered_if(_has_gates)
     @on_snapshot
     def gate_weights(self, X: Any) -> np.ndarray:
-        """How much each task's gate gives to each expert, level by level.
+        """Compute the weight that the gate of each task gives to each expert, level by level.
 
         Parameters
         ----------
@@ -273,14 +275,14 @@ class Predictions(AtomicEstimator):
         Returns
         -------
         weights : ndarray of shape (n_samples, n_levels, n_tasks + n_values, n_all_experts), float32
-            They sum to 1 over the experts. In "ple" the experts stand task by task, then the shared ones; those of
-            other tasks have the weight 0.
+            The weights sum to 1 over the experts. In "ple", the experts of each task come first, task by task, and
+            then the shared experts; the experts of other tasks have weight 0.
         """
-        self._refuse_unfitted()
+        self._check_is_fitted()
         return self._predictor.gate_weights(self._rows(X), self.n_threads)
 
     def output_view(self, task: int | str) -> OutputView:
-        """One target as a fitted binary classifier, for what takes a single output: calibration, thresholds, displays.
+        """Return one target as a fitted binary classifier, for tools that need one: calibration, thresholds, displays.
 
         Parameters
         ----------
@@ -288,19 +290,20 @@ class Predictions(AtomicEstimator):
 
         Returns
         -------
-        view : as that of :func:`~sklearn_fsmd.compose.output_view`, which takes Pipelines and searches too.
+        view : OutputView
+            As from :func:`~sklearn_fsmd.compose.output_view`, which also takes Pipelines and searches.
         """
         return output_view(self, task)
 
     @on_snapshot
     def score(self, X: Any, Y: Any = None, sample_weight: Any = None, *, y: Any = None) -> float:
-        """Mean ROC AUC over the binary targets.
+        """Compute the mean ROC AUC over the binary targets.
 
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_samples, n_features)
         Y : array-like of shape (n_samples,) or (n_samples, n_columns)
-            With the columns that `fit` had, those of values among them.
+            With all columns that Y had in `fit`, including those that hold values.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
         y : default=None
             Another name of Y.
@@ -308,13 +311,13 @@ class Predictions(AtomicEstimator):
         Returns
         -------
         auc : float
-            The mean over the targets of which both classes are observed. Without any it is NaN, with an
+            The mean over the targets of which both classes are observed. If there is none, it is NaN, with an
             `UndefinedMetricWarning`.
 
         Raises
         ------
         ValueError
-            If X or Y cannot be read, or no label whose weight is not zero was observed.
+            If X or Y cannot be read, or if there is no observed label with a weight above 0.
         """
         Y = one_of(Y, y)
         warn_of_orders(X=X, Y=Y, sample_weight=sample_weight)
@@ -323,10 +326,10 @@ class Predictions(AtomicEstimator):
         parents = self.module_.link.parents
         targets = self._targets.encode(Y, sample_weight, parents, warns=False)
         warn_of_young_rows(targets.labels, targets.full_weights, self._targets.names, parents)
-        labels = pd.DataFrame(targets.labels, columns=self._targets.names)  # a warning names them
+        labels = pd.DataFrame(targets.labels, columns=self._targets.names)  # a warning of mean_auc names the columns
         return mean_auc(labels, p, sample_weight=targets.weights)
 
 
-def _ratio(p: np.ndarray, given: np.ndarray) -> np.ndarray:
-    """The ratio, at most 1; where both vanish, 1 says nothing against the step."""
-    return np.minimum(np.divide(p, given, out=np.ones_like(p), where=given > 0), 1)
+def _ratio(p: np.ndarray, p_before: np.ndarray) -> np.ndarray:
+    """The conditional probability ``p / p_before``, clipped at 1; it is 1 if `p_before` is 0."""
+    return np.minimum(np.divide(p, p_before, out=np.ones_like(p), where=p_before > 0), 1)

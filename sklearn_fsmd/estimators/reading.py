@@ -1,4 +1,4 @@
-"""What an estimator reads: rows, targets, rows that validate; and what it says of them."""
+"""Checks of the input of an estimator: rows, targets and validation rows, and the warnings about them."""
 
 from __future__ import annotations
 
@@ -31,17 +31,20 @@ from sklearn_fsmd.network import parents_of
 from sklearn_fsmd.parameters import MultiTaskParameters, estimator
 
 IN_A_PIPELINE = (
-    " In a Pipeline, `transform_input=['X_val']` takes it through the steps before the model, by metadata routing: see "
-    "docs/guide/pipelines.md."
+    " In a Pipeline, `transform_input=['X_val']` passes it through the steps before the model, by metadata routing: "
+    "see docs/guide/pipelines.md."
 )
 
 
 @estimator
 class Reading(TakesTables, MultiTaskParameters):
-    """An estimator whose tables and targets are read as its parameters say."""
+    """Mixin that checks and encodes tables and targets as the parameters specify."""
 
-    def _checked(self, X: Any, Y: Any, sample_weight: Any, from_scratch: bool) -> tuple[Any, Any, Any]:
-        """Rows, targets and weights in pandas or numpy; a fit `from_scratch` takes the columns from X."""
+    def _check_data(self, X: Any, Y: Any, sample_weight: Any, from_scratch: bool) -> tuple[Any, Any, Any]:
+        """Check rows, targets and weights, and return them as pandas or numpy objects.
+
+        A fit `from_scratch` takes the names of the columns from X; any other compares them with the names of fit.
+        """
         if Y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         warn_of_orders(X=X, Y=Y, sample_weight=sample_weight)
@@ -50,8 +53,8 @@ class Reading(TakesTables, MultiTaskParameters):
         check_consistent_length(X, Y)
         return X, Y, sample_weight
 
-    def _like(self, X: Any, X_unlabeled: Any) -> Any:
-        """X_unlabeled checked: it has the columns of X."""
+    def _check_unlabeled(self, X: Any, X_unlabeled: Any) -> Any:
+        """Check that X_unlabeled has the columns of X, and return it as a pandas or numpy object."""
         if X_unlabeled is None:
             return None
         X_unlabeled = as_pandas(X_unlabeled)
@@ -64,7 +67,7 @@ class Reading(TakesTables, MultiTaskParameters):
             )
         return read_table(self, X_unlabeled, reset=False)
 
-    def _given_validation(
+    def _encode_validation(
         self,
         X_val: Any,
         Y_val: Any,
@@ -74,7 +77,7 @@ class Reading(TakesTables, MultiTaskParameters):
         targets: TargetEncoder,
         parents: Sequence[int | None],
     ) -> LabelledRows:
-        """The rows of validation, encoded; errors name these, and not X and Y."""
+        """Encode the validation data; errors name `X_val` and `Y_val` instead of X and Y."""
         warn_of_orders(X_val=X_val, Y_val=Y_val, sample_weight_val=weights)
         X_val = as_pandas(X_val)
         has_columns_of_X = list(getattr(X_val, "columns", ())) == list(getattr(X, "columns", ()))
@@ -95,13 +98,13 @@ class Reading(TakesTables, MultiTaskParameters):
         )
         if "best" in [*targets.names, *targets.value_names]:
             raise ValueError(
-                "Y has a column named 'best'. In the history 'valid_auc_best' says whether an epoch is the best so "
-                "far, and would be its AUC. Rename it."
+                "Y has a column named 'best'. In the history, 'valid_auc_best' tells whether an epoch is the best so "
+                "far, so it cannot be the AUC of this column. Rename it."
             )
         return targets
 
     def _parents(self, targets: TargetEncoder) -> tuple[int | None, ...]:
-        """Of each target the step before it."""
+        """For each target the position of the step before it, or None."""
         parents = parents_of(self.link, len(targets.classes))
         if self.chain_loss != type(self).chain_loss and all(parent is None for parent in parents):
             raise ValueError(
@@ -109,12 +112,12 @@ class Reading(TakesTables, MultiTaskParameters):
                 f"{'is one target' if len(parents) == 1 else f'are {len(parents)}'}, with link={self.link!r}."
             )
         if self.negative_sampling_rate != 1:
-            shift_of(self.negative_sampling_rate, parents)  # which says if that does not go together
+            shift_of(self.negative_sampling_rate, parents)  # raises if there is no single first step
             if targets.of_values is not None and None in targets.of_values.parents:
                 name = targets.value_names[targets.of_values.parents.index(None)]
                 raise ValueError(
                     f"negative_sampling_rate={self.negative_sampling_rate} does not go together with the value "
-                    f"{name!r}: it is observed without the first event too, and of these rows some were dropped, so "
+                    f"{name!r}: it is observed without the first event too, and some of these rows were dropped, so "
                     "its mean would be that of the sample. Name a parent in `value_parents`."
                 )
         return parents
@@ -122,19 +125,19 @@ class Reading(TakesTables, MultiTaskParameters):
     def _refuse_unsampled(self, parents: Sequence[int | None], train: StepSums, valid: Targets) -> None:
         if self.negative_sampling_rate == 1:
             return
-        own, others = (
+        train_rates, valid_rates = (
             (steps.rates(parents), steps.n_labels) for steps in (train, StepSums.from_targets(valid, parents))
         )
-        refuse_unsampled(self.negative_sampling_rate, parents, own, others, "the rows that validate")
+        refuse_unsampled(self.negative_sampling_rate, parents, train_rates, valid_rates, "the validation rows")
 
     def _warn_of_columns(self, encoder: InputEncoder, targets: TargetEncoder, X: Any, labels: Targets) -> None:
-        """Warn of columns of X that tell these labels, or that look like ids or numbers and are not taken for such."""
+        """Warn of columns of X that leak the labels, or that look like ids or numbers and are not treated as such."""
         warn_of_leaking_columns(X, labels, targets.names)
-        part = encoder.main_part(X)
-        warn_of_missing_codes(encoder.main, part)
+        main_columns = encoder.main_part(X)
+        warn_of_missing_codes(encoder.main, main_columns)
         warn_of_two_types(encoder.main)
         if isinstance(self.categorical_features, str) and self.categorical_features == "from_dtype":
-            own, of_bias = np.flatnonzero(~encoder.is_bias), np.flatnonzero(encoder.is_bias)
-            others = [] if encoder.bias is None else [int(of_bias[position]) for position in encoder.bias.categories]
-            warn_of_ids(encoder.main, part, labels, own, others)
-            warn_of_text(encoder.main, part)
+            main, bias = np.flatnonzero(~encoder.is_bias), np.flatnonzero(encoder.is_bias)
+            bias_categories = [] if encoder.bias is None else [int(bias[k]) for k in encoder.bias.categories]
+            warn_of_ids(encoder.main, main_columns, labels, main, bias_categories)
+            warn_of_text(encoder.main, main_columns)

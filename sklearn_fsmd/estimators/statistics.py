@@ -1,4 +1,4 @@
-"""The statistics of the targets go on between two trainings."""
+"""Updates of the statistics of the targets between two fits."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from sklearn_fsmd.training import Net, making
 
 
 class Statistics(Predictions):
-    """The method of an estimator whose statistics of the targets can be told of further rows."""
+    """Mixin for an estimator whose statistics of the targets can be updated with further rows."""
 
     net_: Net
 
     def update_statistics(self, X: Any, Y: Any = None, sample_weight: Any = None, *, y: Any = None) -> Self:
-        """Let the statistics of the targets know further rows, without training.
+        """Add further rows to the statistics of the targets, without training.
 
-        What users and items have done since `fit` counts in predictions from now on: the rows of `X_val`, once the
-        model has been judged by them, or the log of yesterday. The weights of the network stay, and so do level and
-        calibration. Rows that are added twice count twice. A `warm_start` fit learns the statistics anew, from its own
-        rows, unless ``new_categories="grow"``.
+        From then on, predictions take into account what users and items have done since `fit`. Add for instance the log
+        of yesterday, or the rows of `X_val` after the model was evaluated on them. The weights of the network, the
+        level and the calibration do not change. Rows that are added twice count twice. A `warm_start` fit learns the
+        statistics again, from its own rows, unless ``new_categories="grow"``.
 
-        Values that `fit` has not seen stay unknown. With ``new_categories="grow"`` those seen `min_frequency` times get
-        statistics, and a row of the tables, which is a copy of the unknown one.
+        Values that `fit` has not seen stay unknown. With ``new_categories="grow"``, a value that was seen
+        `min_frequency` times gets statistics and an embedding, which is a copy of the embedding of unknown values.
 
-        A step of which nothing is known where it could have happened is left out: of rows that are too young its rates
-        would fall. From then on the model knows the labels of these rows, so it must not be judged by them any more.
+        A step is left out if its label is unknown in all rows in which the step before it has happened: the rows are
+        too young, and would lower its rates. The statistics now contain the labels of these rows, so do not evaluate
+        the model on them afterwards.
 
         Parameters
         ----------
@@ -38,8 +39,8 @@ class Statistics(Predictions):
         Y : array-like of shape (n_samples,) or (n_samples, n_columns)
             As in `fit`.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
-            As in `partial_fit`, not scaled: 1 is what the mean row of `fit` counted. Of a target that was known of few
-            rows in `fit` a label counted more there: see the guide on weights.
+            As in `partial_fit`, not scaled: a weight of 1 is the mean weight of a row in `fit`. If few rows had a label
+            of a target in `fit`, each of these labels counted more there: see the guide on weights.
         y : default=None
             Another name of Y.
 
@@ -50,21 +51,21 @@ class Statistics(Predictions):
         Raises
         ------
         NotFittedError
-            If it is not fitted.
+            If the estimator is not fitted.
         ValueError
-            If it has no statistics of the targets, X or Y are not as in `fit`, or rows that are clearly of a whole log
-            are given to a model of a sampled one (`negative_sampling_rate`).
+            If the estimator has no statistics of the targets; if X or Y are not as in `fit`; or if the rows are clearly
+            those of a whole log, and the model was fitted on a sampled one (`negative_sampling_rate`).
         """
         check_is_fitted(self)
         self._validate_params()  # type: ignore[attr-defined]
-        return self._learn_atomically(lambda copied, _: copied._count(X, one_of(Y, y), sample_weight))
+        return self._learn_atomically(lambda copied, _: copied._add_to_statistics(X, one_of(Y, y), sample_weight))
 
-    def _count(self, X: Any, Y: Any, sample_weight: Any) -> None:
+    def _add_to_statistics(self, X: Any, Y: Any, sample_weight: Any) -> None:
         warn_of_orders(X=X, Y=Y, sample_weight=sample_weight)
-        p: Any = self  # with all parameters
-        X, growth = self._table(X), Growth(self._encoder, grows=p.new_categories == "grow")
+        estimator: Any = self  # the parameters are declared in a subclass
+        X, growth = self._table(X), Growth(self._encoder, grows=estimator.new_categories == "grow")
         growth.update(X)
-        encoder = growth.finish()  # with statistics of its own
+        encoder = growth.finish()  # has a copy of the statistics
         if encoder.statistics is None:
             if self._predictor.spec.get("target_statistics", "ordered") is None:
                 why = "`target_statistics` was None. Fit with 'ordered'; a history has its own `update`."
@@ -79,12 +80,12 @@ class Statistics(Predictions):
         names, shares = self._targets.names, encoder.statistics.known_shares(parents)
         warn_of_young_rows(targets.labels, targets.full_weights, names, parents, usual=shares)
         if (rate := self._predictor.spec.get("negative_sampling_rate", 1.0)) != 1:
-            found, known = StepSums.from_targets(targets, parents), encoder.statistics
-            train = known.rates_of_steps(parents), known.labels_of_steps(parents)
-            refuse_unsampled(rate, parents, train, (found.rates(parents), found.n_labels), "these rows")
+            steps, statistics = StepSums.from_targets(targets, parents), encoder.statistics
+            train = statistics.rates_of_steps(parents), statistics.labels_of_steps(parents)
+            refuse_unsampled(rate, parents, train, (steps.rates(parents), steps.n_labels), "these rows")
         encoder.statistics.add(rows.codes, targets)
         if encoder.main.n_rows > self._encoder.main.n_rows:
-            net = making.resume_training(p, self.net_)
-            making.grow(p, net, self._encoder, encoder)
+            net = making.resume_training(estimator, self.net_)
+            making.grow(estimator, net, self._encoder, encoder)
             self.net_, self._predictor = net, Predictor(net.module_, str(net.device), net.spec_)
         self._encoder = encoder

@@ -1,4 +1,4 @@
-"""What estimators that read tables of any kind of columns tell scikit-learn of themselves."""
+"""The scikit-learn tags of estimators that accept tables with columns of any kind."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from sklearn_fsmd.parameters import Documented
 
 
 class TakesTables(Documented):
-    """Strings, categories and missing values are taken. It stands before scikit-learn's classes among the parents."""
+    """Mixin for an estimator that accepts strings, categories and missing values.
+
+    List it before the classes of scikit-learn among the base classes.
+    """
 
     def __sklearn_tags__(self) -> Tags:
         tags: Tags = super().__sklearn_tags__()  # type: ignore[misc]

@@ -6,7 +6,7 @@ from typing import Any
 
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_fsmd.compose import taken_apart
+from sklearn_fsmd.compose import split_pipeline
 from sklearn_fsmd.estimators import MultiTaskClassifier
 from sklearn_fsmd.parameters import warn
 
@@ -21,7 +21,7 @@ def last_step(model: Any) -> tuple[MultiTaskClassifier, list[str]]:
     TypeError
         If it is not a model of this library.
     """
-    pipelines, last = taken_apart(model)
+    pipelines, last = split_pipeline(model)
     if not isinstance(last, MultiTaskClassifier):
         if hasattr(last, "estimator"):  # a search
             check_is_fitted(last)

@@ -1,6 +1,6 @@
-"""What a fitted model has learned, and what its predictions are made of.
+"""Tools that explain and evaluate a fitted model: importances, attributions, embeddings and tables of metrics.
 
-:mod:`sklearn_fsmd.plotting` draws it.
+:mod:`sklearn_fsmd.plotting` plots their results.
 """
 
 from sklearn_fsmd.inspection._attributions import attributions

@@ -1,4 +1,4 @@
-"""The embeddings of a category, value by value."""
+"""Embeddings of the values of a category."""
 
 from __future__ import annotations
 
@@ -14,34 +14,35 @@ from sklearn_fsmd.network import Embedding, Lists, Ragged
 from sklearn_fsmd.parameters.machine import cpu_by_default
 
 BLOCK = 8192
-"""Values that are looked up together."""
+"""Number of values that are looked up together."""
 
 
 @cpu_by_default()
 def item_vectors(model: Any, column: str | int) -> pd.DataFrame:
-    """The embeddings of a column's values, such as the items: what alike values have in common.
+    """Return the embeddings of the values of a column, such as the items.
 
-    An embedding says what its value adds to predictions beside the other columns. Two items are alike if their vectors
-    have a high cosine. Rare values have hardly moved from where they began, near 0: look at lengths before at angles.
+    An embedding shows what its value contributes to predictions in addition to the other columns. Two items are similar
+    if their vectors have a high cosine similarity. The embeddings of rare values are still near their initial values,
+    close to 0: check the lengths of vectors before you compare their angles.
 
     Parameters
     ----------
     model : fitted MultiTaskClassifier, or a Pipeline or search that ends in one.
     column : str or int
-        A column of categories or of lists that the model reads, by its name or its position in X.
+        A column of categories or of lists of the model, by its name or its position in X.
 
     Returns
     -------
     vectors : DataFrame of shape (n_values, n_dimensions), float32
-        Indexed by the known values, without the row for unknown ones. Its columns are 0, 1, …; where tasks share
-        nothing, or with `n_members`, they have levels above: the target, and the member.
+        Indexed by the known values, without the row for unknown ones. Its columns are the dimensions 0, 1, …. If tasks
+        do not share embeddings, or with `n_members`, there are further levels of columns: the target and the member.
 
     Raises
     ------
     TypeError
-        If the model is none of this library's classifiers.
+        If the model is no classifier of this package.
     ValueError
-        If there is no such column, or it holds numbers or vectors, which have no embedding per value.
+        If there is no such column, or if it holds numbers or vectors, which have no embedding per value.
 
     Examples
     --------
@@ -53,12 +54,12 @@ def item_vectors(model: Any, column: str | int) -> pd.DataFrame:
     >>> item_vectors(model, "segment").shape
     (5, 16)
     """
-    own = fitted_model(model).snapshot()
-    encoder = own._encoder
-    in_x = _column_of(encoder, column)
-    position = int((~encoder.is_bias[:in_x]).sum())  # among those that the network reads
+    last = fitted_model(model).snapshot()
+    encoder = last._encoder
+    in_x = _position_in_x(encoder, column)
+    position = int((~encoder.is_bias[:in_x]).sum())  # among the columns without `bias_features`
     main = encoder.main
-    if position in main.lists and main.lists[position].own is None:  # those of the category whose values it shares
+    if position in main.lists and main.lists[position].own is None:  # the list shares the embeddings of a category
         position = next(p for p, c in main.categories.items() if c.name == main.lists[position].shares)
     if position in main.categories:
         vocabulary = main.categories[position]
@@ -69,35 +70,35 @@ def item_vectors(model: Any, column: str | int) -> pd.DataFrame:
     else:
         kind = "vectors" if position in main.vectors else "numbers"
         raise ValueError(f"Column {column!r} holds {kind}: it has no embedding per value. Name a category or a list.")
-    known = vocabulary.values.to_numpy()
+    values = vocabulary.values.to_numpy()
     name = encoder.display_names[in_x]
-    tables = [_vectors(member.embedding, main, field, len(known)) for member in own.module_.members]
-    return pd.DataFrame(np.hstack(tables), index=pd.Index(known, name=name), columns=_dimensions(own, len(tables)))
+    tables = [_vectors(member.embedding, main, field, len(values)) for member in last.module_.members]
+    return pd.DataFrame(np.hstack(tables), index=pd.Index(values, name=name), columns=_dimensions(last, len(tables)))
 
 
 @torch.no_grad()
 def _vectors(embedding: Embedding, main: FeatureEncoder, field: int, n: int) -> np.ndarray:
-    """What the network looks up for each of the `n` known values of a field, ``(n, S · D)``."""
-    device, n_codes, parts = embedding.table.weight.device, len(main.offsets), []
+    """The embedding of each of the `n` known values of a field, ``(n, S · D)``."""
+    device, n_codes, blocks = embedding.table.weight.device, len(main.offsets), []
     for start in range(0, n, BLOCK):
-        values = 1 + torch.arange(start, min(start + BLOCK, n))  # 0 is that of unknown values
+        values = 1 + torch.arange(start, min(start + BLOCK, n))  # 0 is the code of unknown values
         codes = torch.from_numpy(np.asarray(main.offsets, dtype=np.int64)).repeat(len(values), 1)
         lists = None
         if field < n_codes:
             codes[:, field] += values
-        else:  # a list of one value is that value, however lists are pooled
-            one = field - n_codes
-            nothing = Ragged(values[:0], torch.zeros(len(values) + 1, dtype=torch.int64))
-            own = Ragged(values + int(main.list_offsets[one]), torch.arange(len(values) + 1))
-            lists = Lists(tuple(own if j == one else nothing for j in range(len(main.lists)))).to(device)
-        found = embedding.located(codes.to(device), lists)
-        looked_up = embedding.looked_up(found, torch.zeros(len(values), len(main.numeric), device=device))
-        parts.append(looked_up[:, field].flatten(1).cpu().numpy())
-    return np.concatenate(parts) if n else np.empty((0, embedding.table.weight.shape[1]), np.float32)
+        else:  # whatever the pooling is, a list with one value gives the embedding of this value
+            k = field - n_codes
+            empty = Ragged(values[:0], torch.zeros(len(values) + 1, dtype=torch.int64))
+            single = Ragged(values + int(main.list_offsets[k]), torch.arange(len(values) + 1))
+            lists = Lists(tuple(single if j == k else empty for j in range(len(main.lists)))).to(device)
+        located = embedding.located(codes.to(device), lists)
+        looked_up = embedding.looked_up(located, torch.zeros(len(values), len(main.numeric), device=device))
+        blocks.append(looked_up[:, field].flatten(1).cpu().numpy())
+    return np.concatenate(blocks) if n else np.empty((0, embedding.table.weight.shape[1]), np.float32)
 
 
 def _dimensions(model: Any, n_members: int) -> pd.Index:
-    """The names of the dimensions: member, target and number, as far as there are several."""
+    """The index of the columns: dimensions, below levels for members and targets if there are several."""
     embedding = model.module_.embedding
     n_sets = embedding.n_sets
     width = embedding.table.weight.shape[1] // n_sets
@@ -112,11 +113,11 @@ def _dimensions(model: Any, n_members: int) -> pd.Index:
     return pd.MultiIndex.from_product(list(levels.values()), names=list(levels))
 
 
-def _column_of(encoder: InputEncoder, column: str | int) -> int:
-    """The position of a column in X, of one that the network reads."""
+def _position_in_x(encoder: InputEncoder, column: str | int) -> int:
+    """Position of a column in X; raises if it has no embedding because it is one of the `bias_features`."""
     names = encoder.display_names
     is_number = isinstance(column, (int, np.integer)) and not isinstance(column, bool)
-    if (is_number or isinstance(column, str)) and str(column) in names:  # what is a name and a position is a name
+    if (is_number or isinstance(column, str)) and str(column) in names:  # a name takes precedence over a position
         in_x = names.index(str(column))
     elif is_number and 0 <= int(column) < len(names):
         in_x = int(column)

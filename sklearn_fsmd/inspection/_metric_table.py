@@ -1,4 +1,4 @@
-"""How good a model is for each target and segment, with what chance alone would change."""
+"""Metrics of a model for each target and segment, with bootstrap intervals."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from sklearn_fsmd.metrics import (
 ALL = "all rows"
 LEVEL = 0.95
 FEWEST_GROUPS = 20
-"""Fewer groups say too little of each other for an interval."""
+"""With fewer groups, a bootstrap interval would be unreliable."""
 MOST_ROWS = 10_000_000
-"""A concordance repeats rows by their weights, up to so many."""
+"""Maximum number of rows of a concordance, which repeats rows by their weights."""
 
 
 def metric_table(
@@ -43,47 +43,57 @@ def metric_table(
     n_samples: int = 200,
     random_state: Any = None,
 ) -> pd.DataFrame:
-    """Metrics of each target, over all rows and in each segment, with 95 % bootstrap intervals.
+    """Compute metrics of each target, over all rows and in each segment, with 95 % bootstrap intervals.
 
-    Groups of rows are drawn with replacement, so that the intervals say what other users would change: the rows of one
-    user are not independent. Without `groups` each row is one. What other training seeds would change is not in them.
+    The bootstrap draws groups of rows with replacement, since the rows of one user are not independent. So the
+    intervals show how the metrics vary with the users. They do not show how the metrics vary with the seed of training.
+    Without `groups`, each row is a group.
 
     Parameters
     ----------
     model : fitted MultiTaskClassifier, or a Pipeline or search that ends in one.
-    X, Y : as its `score` takes them, that it was not trained on.
+    X, Y : as for the `score` of the model; rows that it was not trained on.
     by : str, array-like of shape (n,), sequence of str, or dict of name to str or array-like, default=None
-        The segment of each row, or the column of X that says it. Several columns, or a dict, are several cuts, whose
-        segments are named "<name> = <value>". None takes all rows alone. Of a single cut no segment can be named "all
-        rows".
+        The segment of each row, or the column of X that holds it. Several columns, or a dict, define several cuts,
+        whose segments are named "<name> = <value>". None means all rows only. For a single cut, no segment may have
+        the name "all rows".
     groups : str, or array-like of shape (n,), default=None
-        The user of each row, or whatever is drawn, or the column of X that says it.
+        The group of each row that the bootstrap draws, such as its user, or the column of X that holds it.
     sample_weight : array-like of shape (n,), or with a column per column of Y, default=None
     conditional : bool, default=False
-        Whether a step, and a value that follows one, is judged where its parent has happened, by its conditional
-        probability or value. It is called "conversion | click" then.
+        Whether to evaluate a step, or a value that follows one, by its conditional probability or value, on the rows in
+        which its parent has happened. Its name is then for instance "conversion | click".
     as_shown : bool, default=False
-        Whether to judge predictions of each row as its `bias_features` say that it was shown, as in the log. Else they
-        are those of rows that are shown well, whose level is above that of the log.
+        Whether to predict each row for the position in its `bias_features`, as in the log. By default each row is
+        predicted for a good position, so the level of the predictions is above that of the log.
     n_samples : int, default=200
-        How many samples are drawn.
+        Number of bootstrap samples.
     random_state : int, RandomState instance or None, default=None
 
     Returns
     -------
     table : DataFrame indexed by target and segment
-        ``n`` rows with an observed label, how many of them are ``positives`` (have the label 1, or a value above 0),
-        and ``observed``, their weighted mean; then for ``ranking`` (the AUC, or the concordance of values), ``error``
-        (log loss, or root mean squared error) and ``level`` (mean prediction over mean label: 1 is right) each the
-        figure and the ends ``…_low`` and ``…_high`` of its interval. A figure that is not defined is NaN. A concordance
-        needs weights that are equal, or whole numbers whose sum, divided by their greatest common divisor, is at most
-        ten million. With fewer than 20 groups the ends are NaN.
+        ``n``: the number of rows with an observed label.
+
+        ``positives``: the number of these rows with the label 1, or with a value above 0.
+
+        ``observed``: the weighted mean of labels or values.
+
+        ``ranking``: the AUC, or the concordance for values.
+
+        ``error``: the log loss, or the root mean squared error for values.
+
+        ``level``: the mean prediction divided by the mean label or value; 1 is ideal.
+
+        The last three have columns ``…_low`` and ``…_high`` with the ends of their intervals. With fewer than 20
+        groups, the ends are NaN. A metric that is not defined is NaN. A concordance needs weights that are equal, or
+        integers whose sum, divided by their greatest common divisor, is at most ten million.
 
     Raises
     ------
     ValueError
-        If nothing was observed of a target, a row has no group, two segments have one name, X has no column of a name,
-        or `n_samples` is not above 0.
+        If a target has no observed row, a row has no group, two segments have the same name, X has no column of a
+        name, or `n_samples` is not above 0.
 
     Examples
     --------
@@ -97,82 +107,85 @@ def metric_table(
     np.float64(200.0)
     """
     check_count("n_samples", n_samples)
-    found = outcomes(model, X, Y, sample_weight, conditional=conditional, as_shown=as_shown)
+    by_target = outcomes(model, X, Y, sample_weight, conditional=conditional, as_shown=as_shown)
     n = len(X)
-    group = np.arange(n) if groups is None else _numbers(column_named(X, groups, "groups"), n)
-    found, segments = [_sorted(one) for one in found], _segments(by, X)
+    group = np.arange(n) if groups is None else _group_numbers(column_named(X, groups, "groups"), n)
+    by_target, segments = [_sorted_by_prediction(target) for target in by_target], _segments(by, X)
     parts = {
-        (one.name, segment): Outcome(one.name, one.is_value, *(values[members[one.rows]] for values in one[2:]))
-        for one in found
+        (target.name, segment): Outcome(
+            target.name, target.is_value, *(values[members[target.rows]] for values in target[2:])
+        )
+        for target in by_target
         for segment, members in segments.items()
-        if members[one.rows].any()
+        if members[target.rows].any()
     }
-    drawn: dict[tuple[str, str], list[dict[str, float]]] = {key: [] for key in parts}
+    samples: dict[tuple[str, str], list[dict[str, float]]] = {key: [] for key in parts}
     random, n_groups = check_random_state(random_state), int(group.max()) + 1
-    enough = {key: len(np.unique(group[part.rows])) >= FEWEST_GROUPS for key, part in parts.items()}
+    has_interval = {key: len(np.unique(group[part.rows])) >= FEWEST_GROUPS for key, part in parts.items()}
     for _ in range(n_samples):
         times = np.bincount(random.randint(n_groups, size=n_groups), minlength=n_groups)[group]
         for key, part in parts.items():
-            if enough[key]:
-                drawn[key].append(_figures(part, part.weights * times[part.rows]))
-    rows = {key: _described(part, drawn[key]) for key, part in parts.items()}
+            if has_interval[key]:
+                samples[key].append(_metrics(part, part.weights * times[part.rows]))
+    rows = {key: _table_row(part, samples[key]) for key, part in parts.items()}
     table = pd.DataFrame.from_dict(rows, orient="index")
     return table.set_axis(pd.MultiIndex.from_tuples(list(rows), names=["target", "segment"]))
 
 
-def _described(one: Outcome, drawn: list[dict[str, float]]) -> dict[str, float]:
-    """A row of the table; a figure that half of the samples do not have has no interval."""
+def _table_row(part: Outcome, samples: list[dict[str, float]]) -> dict[str, float]:
+    """A row of the table; a metric that is not defined in half of the samples has no interval."""
     row = {
-        "n": float(len(one.rows)),
-        "positives": float(np.count_nonzero(one.observed > 0)),
-        "observed": float(np.average(one.observed, weights=one.weights)),
+        "n": float(len(part.rows)),
+        "positives": float(np.count_nonzero(part.observed > 0)),
+        "observed": float(np.average(part.observed, weights=part.weights)),
     }
-    for name, figure in _figures(one, one.weights).items():
-        values = np.array([sample[name] for sample in drawn])
-        values = values[np.isfinite(values)]
-        known = len(values) > len(drawn) / 2
-        low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if known else (np.nan, np.nan)
-        row |= {name: figure, f"{name}_low": float(low), f"{name}_high": float(high)}
+    for name, value in _metrics(part, part.weights).items():
+        sampled = np.array([sample[name] for sample in samples])
+        sampled = sampled[np.isfinite(sampled)]
+        is_defined = len(sampled) > len(samples) / 2
+        low, high = np.quantile(sampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if is_defined else (np.nan, np.nan)
+        row |= {name: value, f"{name}_low": float(low), f"{name}_high": float(high)}
     return row
 
 
-def _figures(one: Outcome, weights: np.ndarray) -> dict[str, float]:
+def _metrics(part: Outcome, weights: np.ndarray) -> dict[str, float]:
     """Ranking, error and level; NaN where they are not defined."""
     used = weights > 0
-    y, p, w = one.observed[used], one.predicted[used], weights[used]
+    y, p, w = part.observed[used], part.predicted[used], weights[used]
     if not len(y):
         return dict.fromkeys(("ranking", "error", "level"), np.nan)
     mean = np.average(y, weights=w)
     level = float(np.average(p, weights=w) / mean) if mean else np.nan
-    if one.is_value:
+    if part.is_value:
         error = float(np.sqrt(np.average((y - p) ** 2, weights=w)))
         return {"ranking": _concordance(y, p, w), "error": error, "level": level}
     return {"ranking": _auc(y, p, w), "error": float(np.average(log_losses(y, p), weights=w)), "level": level}
 
 
-def _sorted(one: Outcome) -> Outcome:
-    """The rows by their predictions: so they are sorted once, and not in each sample.
+def _sorted_by_prediction(target: Outcome) -> Outcome:
+    """Sort the rows by prediction, once for all samples, and simplify the weights.
 
-    Equal weights are none, and whole ones are divided by what divides all, since rows are repeated by them.
+    Equal weights become 1, and integers are divided by their greatest common divisor, since :func:`_concordance`
+    repeats rows by their weights.
     """
-    order = np.argsort(one.predicted, kind="stable")
-    if np.array_equal(whole := one.weights.astype(int), one.weights):
-        one = one._replace(weights=one.weights / max(np.gcd.reduce(whole), 1))
-    elif np.ptp(one.weights) == 0:
-        one = one._replace(weights=np.ones(len(one.rows)))
-    return Outcome(one.name, one.is_value, *(values[order] for values in one[2:]))
+    order = np.argsort(target.predicted, kind="stable")
+    if np.array_equal(integers := target.weights.astype(int), target.weights):
+        target = target._replace(weights=target.weights / max(np.gcd.reduce(integers), 1))
+    elif np.ptp(target.weights) == 0:
+        target = target._replace(weights=np.ones(len(target.rows)))
+    return Outcome(target.name, target.is_value, *(values[order] for values in target[2:]))
 
 
 def _auc(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> float:
-    """The AUC of sorted predictions `p`; NaN if there is one class."""
-    first = np.flatnonzero(np.diff(p, prepend=-1.0) > 0)  # of the rows of each prediction
+    """AUC of sorted predictions `p`; NaN if there is one class."""
+    first = np.flatnonzero(np.diff(p, prepend=-1.0) > 0)  # the first row of each distinct prediction
     yes, no = np.add.reduceat(weights * y, first), np.add.reduceat(weights * (1 - y), first)
     pairs = yes.sum() * no.sum()
     return float(yes @ (np.cumsum(no) - no / 2) / pairs) if pairs else np.nan
 
 
 def _concordance(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> float:
-    """The concordance of rows that are there as often as they were drawn; with other weights there is none."""
+    """Concordance of rows that are repeated by their weights; NaN if these are no integers or the rows too many."""
     if len(np.unique(y)) < 2:
         return np.nan
     times = weights.astype(int)
@@ -182,21 +195,21 @@ def _concordance(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> float:
 
 
 def _segments(by: Any, X: Any) -> dict[str, np.ndarray]:
-    """For each segment which rows it has, ``(n,)`` bool; the first has all."""
+    """For each segment a mask of its rows, ``(n,)`` bool; the first segment has all rows."""
     n = len(X)
-    found = {ALL: np.ones(n, dtype=bool)}
+    segments = {ALL: np.ones(n, dtype=bool)}
     for cut, column in cuts_of(by, X).items():
         names = segments_by_name(column)
         check_consistent_length(names, np.empty(n))
         for name in sizes_of(names).index:
             segment = f"{cut} = {name}" if cut else str(name)
-            if segment in found:
+            if segment in segments:
                 raise ValueError(f"The table would have two segments named {segment!r}. Rename the one in `by`.")
-            found[segment] = (names == name).to_numpy()
-    return found
+            segments[segment] = (names == name).to_numpy()
+    return segments
 
 
-def _numbers(groups: Any, n: int) -> np.ndarray:
+def _group_numbers(groups: Any, n: int) -> np.ndarray:
     numbers = groups_of(groups)
     check_consistent_length(numbers, np.empty(n))
     return numbers

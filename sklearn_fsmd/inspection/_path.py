@@ -1,4 +1,4 @@
-"""A network as a function of what its embeddings give, which gradients can follow."""
+"""A network as a differentiable function of its embedded inputs."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ Scale = Literal["log_odds", "probability", "value"]
 
 
 class Path:
-    """From numbers, fields and first-order terms to one prediction per row.
+    """A function from numbers, fields and first-order terms to one prediction per row.
 
-    The fields of vectors are no inputs: they follow from the numbers, and so do the first-order terms of these.
+    The fields of vectors are no inputs, since they are computed from the numbers, and so are their first-order terms.
 
     Parameters
     ----------
     model : fitted MultiTaskClassifier.
-    k : int, the position of the target among the binary ones and then the values.
-    target : str, its name.
-    scale : what is predicted of it.
+    k : int, the position of the target; binary targets come first, then values.
+    target : str, the name of the target.
+    scale : the predicted quantity.
 
     Attributes
     ----------
-    start : the inputs of a row of which nothing is known.
+    start : inputs of the baseline, a row with missing values only.
     """
 
     def __init__(self, model: Any, k: int, target: str, scale: Scale) -> None:
@@ -38,27 +38,28 @@ class Path:
         of_values = model._targets.of_values
         self.parents = [] if of_values is None else of_values.parents
         self.linear = [_linear_of(member) for member in self.network.members]
-        self.start = self.inputs(nothing(model._encoder))
+        self.start = self.inputs(row_of_missing_values(model._encoder))
 
     @torch.no_grad()
     def inputs(self, rows: Encoded) -> tuple[Tensor, ...]:
-        """Numbers ``(B, N)``, and of each member the fields ``(B, F + L, S, D)`` and any terms ``(B, F + L, O)``."""
+        """Numbers ``(B, N)``, and for each member fields ``(B, F + L, S, D)`` and perhaps terms ``(B, F + L, O)``."""
         codes, numbers, *lists = rows.tensors(self.predictor.device)
         inputs = [numbers]
         for member, linear in zip(self.network.members, self.linear, strict=True):
-            found = member.embedding.located(codes, *lists)
-            inputs.append(member.embedding.looked_up(found, numbers))
+            located = member.embedding.located(codes, *lists)
+            inputs.append(member.embedding.looked_up(located, numbers))
             if linear is not None:
-                inputs.append(linear.terms(found.codes, found.lists))
-        return tuple(one.clone() for one in inputs)
+                inputs.append(linear.terms(located.codes, located.lists))
+        return tuple(tensor.clone() for tensor in inputs)
 
-    def __call__(self, numbers: Tensor, *more: Tensor) -> Tensor:
-        """The prediction of each row, ``(B,)``."""
-        given, embedded = iter(more), []
+    def __call__(self, numbers: Tensor, *fields_and_terms: Tensor) -> Tensor:
+        """Predict each row, ``(B,)``, from its :meth:`inputs`."""
+        remaining, embedded = iter(fields_and_terms), []
         for member, linear in zip(self.network.members, self.linear, strict=True):
-            fields = next(given)
-            terms = None if linear is None else next(given)
-            x = member.embedding.with_vectors(fields, numbers, fields)  # the codes are read for the terms alone
+            fields = next(remaining)
+            terms = None if linear is None else next(remaining)
+            # The first argument stands for the codes, which only the first-order terms need. These are given here.
+            x = member.embedding.with_vectors(fields, numbers, fields)
             embedded.append(x._replace(first_order=terms))
         logits, outputs = self.network.split(self.network.outputs_of(embedded))
         if self.calibration is not None:
@@ -76,10 +77,10 @@ class Path:
         return expected if parent is None else expected * self.network.link.marginals(logits)[:, parent]
 
 
-def nothing(encoder: InputEncoder) -> Encoded:
-    """One row of which nothing is known: unknown categories, missing numbers and vectors, empty lists."""
+def row_of_missing_values(encoder: InputEncoder) -> Encoded:
+    """Encode a row with missing values only: unknown categories, missing numbers and vectors, empty lists."""
     main = encoder.main
-    codes = np.asarray(main.offsets, dtype=np.int64)[None]  # the first row of each column
+    codes = np.asarray(main.offsets, dtype=np.int64)[None]  # the code of missing and unknown values
     fillings = [column.filling for column in main.numeric.values()]
     numbers = np.array([[*fillings, *[0.0] * sum(main.vector_widths)]], dtype=np.float32)
     empty = Ragged(torch.zeros(0, dtype=torch.int64), torch.zeros(2, dtype=torch.int64))
@@ -88,10 +89,10 @@ def nothing(encoder: InputEncoder) -> Encoded:
 
 
 def _linear_of(member: Member) -> Linear | None:
-    """The first-order terms of a member, if it has some."""
+    """The part of a member that computes its first-order terms, or None."""
     part = member.low_order
     if part is None or isinstance(part, Linear):
         return part
     if isinstance(part, FM):
         return part.linear
-    raise ValueError(f"Attributions know no low-order part of the class {type(part).__name__}, which was added.")
+    raise ValueError(f"Attributions do not support the low-order part {type(part).__name__}, which was registered.")

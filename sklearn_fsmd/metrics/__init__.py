@@ -1,8 +1,9 @@
-"""Metrics of multi-task ranking, and scorers for cross-validation and grid search.
+"""Metrics for multi-task ranking, and scorers for cross-validation and grid search.
 
-`Y` is (n, K) or (n,), 0 and 1, NaN where a label was not observed; `P` is (n, K) or (n,), the marginal P(Y_k = 1), or
-what ``predict_proba`` returns. Rows whose label is missing are left out, task by task. No result depends on the order
-of the rows. `value_mae` and the like are of targets with values.
+`Y` has the shape (n, K) or (n,) and holds 0 and 1, or NaN where a label was not observed. `P` has the shape (n, K) or
+(n,) and holds the marginals P(Y_k = 1); the result of ``predict_proba`` is accepted too. Rows with a missing label are
+left out, task by task. No metric depends on the order of the rows. `value_mae`, `value_rmse`, `concordance` and
+`decile_bias` are for targets with values.
 """
 
 from sklearn_fsmd.metrics._curves import lift_curve, reliability_curve
@@ -14,12 +15,12 @@ from sklearn_fsmd.metrics._inputs import keep_nan as keep_nan
 from sklearn_fsmd.metrics._models import by_classes as by_classes
 from sklearn_fsmd.metrics._outcomes import Outcome as Outcome
 from sklearn_fsmd.metrics._outcomes import has_lift as has_lift
+from sklearn_fsmd.metrics._outcomes import named_observations as named_observations
 from sklearn_fsmd.metrics._outcomes import observations as observations
 from sklearn_fsmd.metrics._outcomes import outcomes as outcomes
 from sklearn_fsmd.metrics._outcomes import outcomes_of as outcomes_of
 from sklearn_fsmd.metrics._outcomes import predictions as predictions
 from sklearn_fsmd.metrics._outcomes import refuse_unobserved as refuse_unobserved
-from sklearn_fsmd.metrics._outcomes import to_judge as to_judge
 from sklearn_fsmd.metrics._per_task import (
     auc_per_task,
     cvr_auc,
@@ -29,7 +30,7 @@ from sklearn_fsmd.metrics._per_task import (
     multi_task_gain,
 )
 from sklearn_fsmd.metrics._per_task import log_losses as log_losses
-from sklearn_fsmd.metrics._per_task import task_aucs as task_aucs  # for other parts of the package, and not public
+from sklearn_fsmd.metrics._per_task import task_aucs as task_aucs
 from sklearn_fsmd.metrics._scorers import get_scorer, get_scorer_names
 from sklearn_fsmd.metrics._segments import column_named as column_named
 from sklearn_fsmd.metrics._segments import cuts_of as cuts_of
@@ -58,5 +59,5 @@ __all__ = [
 
 
 def __dir__() -> list[str]:
-    """What is public: the other names are for other parts of the package."""
+    """The public names; the package uses the others internally."""
     return __all__

@@ -20,13 +20,13 @@ from sklearn_fsmd.metrics._inputs import (
 
 
 def group_auc(y: Any, p: Any, groups: Any) -> float:
-    """AUC within groups (users), weighted by impressions: how well each user's own list is sorted.
+    """Compute the mean AUC within groups, weighted by impressions: how well the list of each user is sorted.
 
     Parameters
     ----------
     y, p : array-like of shape (n,), labels and scores of one task.
     groups : array-like of shape (n,)
-        A group whose labels are of one class has no AUC and is left out.
+        The group of each row, such as its user. A group with labels of one class has no AUC and is left out.
 
     Returns
     -------
@@ -35,7 +35,7 @@ def group_auc(y: Any, p: Any, groups: Any) -> float:
     Raises
     ------
     ValueError
-        If labels are of more than two classes, a score is not finite, or a row has no group.
+        If there are more than two classes, a score is not finite, or a row has no group.
 
     Examples
     --------
@@ -50,7 +50,7 @@ def group_auc(y: Any, p: Any, groups: Any) -> float:
     by_group = frame.groupby("group", sort=False)
     n = by_group["y"].size()
     n_positive = by_group["y"].sum()
-    ranks = by_group["p"].rank()  # ties share their mean rank, and so count one half
+    ranks = by_group["p"].rank()  # tied rows get their mean rank, so that a tied pair counts one half
     rank_sum = (ranks * frame["y"]).groupby(frame["group"], sort=False).sum()
     both = (n_positive > 0) & (n_positive < n)
     n, n_positive, rank_sum = n[both], n_positive[both], rank_sum[both]
@@ -61,17 +61,18 @@ def group_auc(y: Any, p: Any, groups: Any) -> float:
 
 
 def ndcg_at_k(gain: Any, score: Any, groups: Any, *, k: int = 10) -> float:
-    """Mean over the groups (users) of the NDCG of the first `k` positions.
+    """Compute the mean over groups, such as users, of the NDCG of the first `k` positions.
 
     Parameters
     ----------
     gain : array-like of shape (n,)
-        What each row is worth, not negative: a label, or a sum such as click + 5 · conversion.
+        Gain of each row, not negative: a label, or a sum such as click + 5 · conversion.
     score : array-like of shape (n,)
-        Rows of a group are ranked by it; ties share the positions that they take.
+        Score that ranks the rows of a group. Tied rows all count with their mean gain.
     groups : array-like of shape (n,)
-        A group in which nothing has a gain has no NDCG and is left out.
+        The group of each row. A group in which all gains are 0 has no NDCG and is left out.
     k : int, default=10
+        Number of positions that count.
 
     Returns
     -------
@@ -99,17 +100,17 @@ def ndcg_at_k(gain: Any, score: Any, groups: Any, *, k: int = 10) -> float:
     )
     if (frame["gain"] < 0).any():
         raise ValueError(f"`gain` must not be negative. Got {shown(frame['gain'].min())}.")
-    # Within ties the mean gain stands for each: the expectation over their orders.
+    # Each of several tied rows gets their mean gain: this is the expectation over the orders of the ties.
     frame["expected"] = frame.groupby(["group", "score"], sort=False)["gain"].transform("mean")
     dcg, ideal = _dcg(frame, "expected", "score", k), _dcg(frame, "gain", "gain", k)
-    some = ideal > 0
-    if not some.any():
+    has_gain = ideal > 0
+    if not has_gain.any():
         return undefined("No group has a gain: the NDCG is not defined.")
-    return float((dcg[some] / ideal[some]).mean())
+    return float((dcg[has_gain] / ideal[has_gain]).mean())
 
 
 def _dcg(frame: pd.DataFrame, gain: str, by: str, k: int) -> pd.Series:
-    """The discounted gain of each group, whose rows are ranked by a column."""
+    """Discounted cumulative gain of each group, whose rows are ranked by the column `by`."""
     position = frame.groupby("group", sort=False)[by].rank(method="first", ascending=False)
     discounted = (frame[gain] / np.log2(position + 1)).where(position <= k, 0.0)
     return discounted.groupby(frame["group"], sort=False).sum()

@@ -1,4 +1,4 @@
-"""What metrics are given becomes arrays, and is checked: labels, scores, probabilities, weights and groups."""
+"""Checks and conversions of the inputs of metrics: labels, scores, probabilities, weights and groups."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from sklearn_fsmd.parameters import warn
 def labels_and_scores(
     Y: Any, P: Any, sample_weight: Any = None, *, are_probabilities: bool = False
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Labels, scores and weights as three (n, K) arrays of floats; a label that is missing is NaN.
+    """Convert labels, scores and weights to three (n, K) arrays of floats; a missing label is NaN.
 
     Raises
     ------
     ValueError
-        If labels are not of two classes, scores or weights are not finite, or shapes or the order of columns do not
-        fit.
+        If a task does not have two classes, if scores or weights are not finite, or if the shapes or the orders of the
+        columns differ.
     """
     warn_of_orders(Y=Y, P=P, sample_weight=sample_weight)
     refuse_masked(Y, "Y")
@@ -46,11 +46,11 @@ def labels_and_scores(
         P = np.stack([_positive(p) for p in P], axis=1)
     labels, scores = zeros_and_ones(Y), finite(P, "P")
     if labels.ndim == 1 and scores.ndim == 2 and scores.shape[1] == 2:
-        of_logs = not are_probabilities and (scores <= 0).all()
-        if not np.allclose((np.exp(scores) if of_logs else scores).sum(axis=1), 1, atol=1e-3):
+        are_logs = not are_probabilities and (scores <= 0).all()
+        if not np.allclose((np.exp(scores) if are_logs else scores).sum(axis=1), 1, atol=1e-3):
             raise ValueError(
-                "Y has 1 task and P has 2. Of one task, P has two columns where these are the probabilities of its two "
-                "classes, whose sum is 1."
+                "Y has 1 task and P has 2. For one task, P may have two columns only if they are the probabilities of "
+                "its two classes, whose sum is 1."
             )
         scores = scores[:, 1]
     labels = labels if labels.ndim == 2 else labels[:, None]
@@ -65,7 +65,7 @@ def labels_and_scores(
 
 
 def refuse_moved(table: Any, Y: Any, name: str) -> None:
-    """Raise if the columns of a table are named as those of Y and stand in another order."""
+    """Raise if a table has the columns of Y in another order."""
     if isinstance(table, pd.DataFrame) and isinstance(Y, pd.DataFrame) and are_moved(table.columns, Y.columns):
         raise ValueError(
             f"The columns of `{name}` must have the order of those of Y, {list(Y.columns)}. Got {list(table.columns)}."
@@ -73,7 +73,7 @@ def refuse_moved(table: Any, Y: Any, name: str) -> None:
 
 
 def check_count(name: str, value: Any) -> None:
-    """Raise if a parameter is not a whole number from 1."""
+    """Raise if a parameter is not an integer of at least 1."""
     if not isinstance(value, Integral):
         raise ValueError(f"`{name}` must be an integer. Got {value!r}.")
     if value < 1:
@@ -81,18 +81,18 @@ def check_count(name: str, value: Any) -> None:
 
 
 def as_column(values: Any, name: str = "y") -> np.ndarray:
-    """One value of any kind per row, ``(n,)``."""
+    """Check that there is one value of any kind per row, and return them as an array ``(n,)``."""
     refuse_masked(values, name)
     values = keep_nan(as_pandas(values))
     if (shape := np.shape(values))[1:] not in ((), (1,)) or not shape:
         raise ValueError(f"{name} should be a 1d array, got an array of shape {shape} instead.")
     if isinstance(values, pd.DataFrame):
         values = values.iloc[:, 0]
-    return column_or_1d(_as_they_are(values), warn=False)
+    return column_or_1d(_without_extension_dtype(values), warn=False)
 
 
-def _as_they_are(values: Any) -> Any:
-    """Whole numbers and truths of a dtype of pandas or Arrow unchanged: as floats, large ids would be one."""
+def _without_extension_dtype(values: Any) -> Any:
+    """Convert integers and booleans of a pandas or Arrow dtype to numpy without floats, in which large ids collide."""
     kind = getattr(getattr(values, "dtype", None), "numpy_dtype", None)
     if kind is None or kind.kind not in "biu":
         return values
@@ -100,7 +100,10 @@ def _as_they_are(values: Any) -> Any:
 
 
 def keep_nan(values: Any) -> Any:
-    """A list as an array; all else as it is. A NaN among strings stays one, which numpy would make the string "nan"."""
+    """Convert a list to an array that keeps NaN among strings: numpy would convert it to the string "nan".
+
+    Anything but a list is returned unchanged.
+    """
     if not isinstance(values, (list, tuple)):
         return values
     array = np.asarray(values)
@@ -108,19 +111,20 @@ def keep_nan(values: Any) -> Any:
 
 
 def numbers_of(values: Any, name: str) -> np.ndarray:
-    """One finite number per row, ``(n,)``."""
+    """Check that there is one finite number per row, and return them as an array ``(n,)``."""
     return finite(as_column(values, name), name)
 
 
 def observed(
     y: Any, p: Any, sample_weight: Any = None, *, name: str = "p", labels: bool = False
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What was observed, what was predicted and the weights, as float64, of the rows that count.
+    """Observations, predictions and weights, as float64, of the observed rows with a weight above 0.
 
     Parameters
     ----------
-    y : values, NaN where there is none; with `labels` also two words, such as "no" and "yes".
-    name : what messages call the predictions.
+    y : values, NaN where there is none.
+    name : name of the predictions in messages.
+    labels : whether `y` may also hold two strings, such as "no" and "yes".
     """
     warn_of_orders(**{"y": y, name: p, "sample_weight": sample_weight})
     y, p = as_column(y), numbers_of(p, name)
@@ -132,13 +136,13 @@ def observed(
 
 
 def is_text(column: np.ndarray) -> bool:
-    """Whether it holds labels such as "no" and "yes"."""
+    """Whether a column holds strings, such as the labels "no" and "yes"."""
     known = column[~pd.isna(column)]
     return bool(len(known)) and isinstance(known[0], str)
 
 
 def groups_of(groups: Any) -> np.ndarray:
-    """For each row the number of its group, ``(n,)``."""
+    """Number the groups, and return the number of the group of each row, ``(n,)``."""
     numbers, _ = pd.factorize(as_column(groups, "groups"))
     if (numbers < 0).any():
         raise ValueError("`groups` must have no missing values: every row belongs to a group.")
@@ -146,12 +150,12 @@ def groups_of(groups: Any) -> np.ndarray:
 
 
 def numbers_or_nan(y: np.ndarray) -> np.ndarray:
-    """Values as floats, NaN where one is missing.
+    """Convert values to floats, with NaN for missing ones.
 
     Raises
     ------
     ValueError
-        If they are no numbers: text, times or durations.
+        If they are no numbers, but for instance strings, datetimes or durations.
     """
     if y.dtype.kind in "biuf":
         return y.astype(np.float64)
@@ -175,12 +179,12 @@ def finite(values: Any, name: str) -> np.ndarray:
 
 
 def zeros_and_ones(Y: Any, classes: Sequence[Any] | None = None) -> np.ndarray:
-    """Labels as floats; of two other classes, such as "no" and "yes", the greater one is 1.
+    """Convert labels to floats 0 and 1; of two other classes, such as "no" and "yes", the greater one becomes 1.
 
     Parameters
     ----------
     Y : (n,) or (n, K).
-    classes : for each task its two classes, where they are known; a part of the data may show one of them only.
+    classes : the two classes of each task, if they are known; a part of the data may contain only one of them.
     """
     Y = as_pandas(Y)
     if isinstance(Y, pd.DataFrame):
@@ -188,64 +192,66 @@ def zeros_and_ones(Y: Any, classes: Sequence[Any] | None = None) -> np.ndarray:
     else:
         array = np.asarray(keep_nan(Y))
         if array.ndim != 2:
-            return _of_two_classes(array, None if classes is None else classes[0])
+            return _column_of_zeros_and_ones(array, None if classes is None else classes[0])
         columns = list(array.T)
     if classes is None:
         classes = [None] * len(columns)
     if len(classes) != len(columns):
         raise ValueError(f"Y has {len(columns)} columns, and the estimator was fitted on {len(classes)}.")
-    return np.stack([_of_two_classes(column, two) for column, two in zip(columns, classes, strict=True)], axis=1)
+    labels = [_column_of_zeros_and_ones(column, pair) for column, pair in zip(columns, classes, strict=True)]
+    return np.stack(labels, axis=1)
 
 
-def _of_two_classes(column: np.ndarray, two: Any) -> np.ndarray:
+def _column_of_zeros_and_ones(column: np.ndarray, classes: Any) -> np.ndarray:
     known = ~pd.isna(column)
     try:
-        found = np.unique(column[known])
+        distinct = np.unique(column[known])
     except TypeError as error:
         raise ValueError(f"The labels in Y must be of one type ({error}).") from None
-    if two is None:
-        two = (0, 1) if np.isin(found, (0, 1)).all() else _the_two(found)
-    if len(two) != 2:
-        raise ValueError(f"A target must have two classes. Those of the estimator are {_listed(two)}.")
-    strange = found[~np.isin(found, two)]
-    if len(strange):
+    if classes is None:
+        classes = (0, 1) if np.isin(distinct, (0, 1)).all() else _check_two(distinct)
+    if len(classes) != 2:
+        raise ValueError(f"A target must have two classes. Those of the estimator are {_listed(classes)}.")
+    unknown = distinct[~np.isin(distinct, classes)]
+    if len(unknown):
         raise ValueError(
-            f"The labels in Y must be of the two classes of fit, {_listed(two)}, or NaN where one is missing. "
-            f"Got {shown(strange[0])}."
+            f"The labels in Y must be of the two classes of fit, {_listed(classes)}, or NaN where one is missing. "
+            f"Got {shown(unknown[0])}."
         )
     labels = np.full(column.shape, np.nan)
-    labels[known] = column[known] == two[1]
+    labels[known] = column[known] == classes[1]
     return labels
 
 
-def _the_two(found: np.ndarray) -> np.ndarray:
-    """The labels that were found, if they are two."""
-    if len(found) == 1:
+def _check_two(classes: np.ndarray) -> np.ndarray:
+    """Check that these are two classes; warn which one is treated as the positive class."""
+    if len(classes) == 1:
         raise ValueError(
-            f"All labels in Y are {shown(found[0])}, which may be the positive or the negative class. Use 0 and 1, and "
-            "NaN where a label is missing."
+            f"All labels in Y are {shown(classes[0])}, which may be the positive or the negative class. Use 0 and 1, "
+            "and NaN where a label is missing."
         )
-    if len(found) > 2:
+    if len(classes) > 2:
         raise ValueError(
             "A column of labels in Y must have two classes, such as 0 and 1, and NaN where a label is missing. "
-            f"Got {len(found)} classes: {_listed(found)}. Leave out columns that hold values, such as a watch time."
+            f"Got {len(classes)} classes: {_listed(classes)}. Leave out columns that hold values, such as a watch time."
         )
-    warn_of_guess("A column of labels in Y", *found.tolist())
-    return found
+    warn_of_guess("A column of labels in Y", *classes.tolist())
+    return classes
 
 
-def _listed(labels: Sequence[Any] | np.ndarray, most: int = 3) -> str:
-    return ", ".join([*map(shown, labels[:most]), *(["…"] if len(labels) > most else [])])
+def _listed(labels: Sequence[Any] | np.ndarray, n_shown: int = 3) -> str:
+    return ", ".join([*map(shown, labels[:n_shown]), *(["…"] if len(labels) > n_shown else [])])
 
 
 def _positive(p: Any) -> np.ndarray:
+    """The probabilities of the positive class."""
     p = np.asarray(p)
     if p.shape[1] != 2:
         raise ValueError(f"P must have the probabilities of two classes for each task. Got the shape {p.shape}.")
     return p[:, 1]
 
 
-def undefined(what: str) -> float:
-    """NaN, with a warning that says why."""
-    warn(what, UndefinedMetricWarning)
+def undefined(reason: str) -> float:
+    """Warn that a metric is not defined, and return NaN."""
+    warn(reason, UndefinedMetricWarning)
     return float("nan")

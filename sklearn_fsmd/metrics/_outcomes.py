@@ -1,4 +1,4 @@
-"""What was observed of each target, beside what a model says of it."""
+"""Observations and predictions of each target, row by row."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from sklearn_fsmd.metrics._inputs import labels_and_scores
 
 
 class Outcome(NamedTuple):
-    """One target of some rows, those of which nothing was observed left out."""
+    """Observations and predictions of one target, for the rows in which it was observed."""
 
     name: str
     is_value: bool
     rows: np.ndarray
-    """(m,), which rows of X these are."""
+    """(m,), the positions of these rows in X."""
     observed: np.ndarray
     """(m,), 0 and 1, or values; 0 where the step that a value follows has not happened."""
     predicted: np.ndarray
@@ -29,7 +29,7 @@ class Outcome(NamedTuple):
 
 
 def predictions(estimator: Any, X: Any, *, conditional: bool = False, as_shown: bool = False) -> np.ndarray:
-    """The marginals and expected values, ``(n, K + V)``; `conditional`, both given the step before."""
+    """Predict the marginals and expected values, ``(n, K + V)``; with `conditional`, both given the step before."""
     if not conditional:
         return ask(estimator, "_marginals_and_values", X, as_shown=as_shown)
     p = ask(estimator, "predict_conditionals", X, as_shown=as_shown)
@@ -48,38 +48,38 @@ def outcomes(
     as_shown: bool = False,
     targets: Sequence[str] | None = None,
 ) -> list[Outcome]:
-    """Each target of `Y`, the binary ones and then those with values, beside its prediction.
+    """Collect observations and predictions of each target of `Y`, the binary targets first and then the values.
 
     Parameters
     ----------
     estimator : fitted MultiTaskClassifier, or a Pipeline or search that ends in one.
-    X, Y : as its `score` takes them; NaN in Y was not observed.
+    X, Y : as for the `score` of the estimator; NaN in Y means not observed.
     sample_weight : array-like of shape (n,) or (n, K + V), default=None
-    conditional : whether a step, and a value that follows one, is judged where its parent has happened, by its
-        conditional probability or value. It is called "conversion | click" then.
-    as_shown : whether predictions are for the `bias_features` of each row.
-    targets : of which it is warned that rows are young, those that will be judged; None is all.
+    conditional : whether to evaluate a step, or a value that follows one, by its conditional probability or value, on
+        the rows in which its parent has happened. Its name is then for instance "conversion | click".
+    as_shown : whether to predict each row for the position in its `bias_features`.
+    targets : names of the targets that will be evaluated, which a warning of young rows may name; None means all.
 
     Raises
     ------
     ValueError
-        If nothing was observed of a target.
+        If a target has no observed row.
     """
     model = fitted_model(estimator)
     warn_of_orders(X=X, Y=Y, sample_weight=sample_weight)
     P, Y = predictions(estimator, X, conditional=conditional, as_shown=as_shown), as_pandas(Y)
     check_consistent_length(P, Y)
-    names, observed, weights = to_judge(model, Y, sample_weight, conditional=conditional, targets=targets)
+    names, observed, weights = named_observations(model, Y, sample_weight, conditional=conditional, targets=targets)
     refuse_unobserved(names, weights)
-    found = []
+    by_target = []
     for k, name in enumerate(names):
         rows = np.flatnonzero(weights[:, k] > 0)
         columns = (observed[rows, k], P[rows, k].astype(np.float64), weights[rows, k])
-        found.append(Outcome(name, k >= len(model.task_names_), rows, *columns))
-    return found
+        by_target.append(Outcome(name, k >= len(model.task_names_), rows, *columns))
+    return by_target
 
 
-def to_judge(
+def named_observations(
     model: Any,
     Y: Any,
     sample_weight: Any = None,
@@ -87,31 +87,33 @@ def to_judge(
     conditional: bool = False,
     targets: Sequence[str] | None = None,
 ) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """The names of all targets, and their :func:`observations`; rows that are too young to judge are warned of.
+    """Names of all targets, and their :func:`observations`; warns of rows whose labels are not final yet.
 
-    `conditional` and `targets` are those of :func:`outcomes`.
+    For `conditional` and `targets` see :func:`outcomes`.
     """
     names, (observed, weights) = [*model.task_names_, *model.value_names_], observations(model, Y, sample_weight)
     if conditional:
-        return _given_steps(model, observed, weights)
+        return _conditional_observations(model, observed, weights)
     judged = [k for k, name in enumerate(names) if targets is None or name in targets]
-    warn_of_young_rows(observed, weights, names, followed(model, model.module_.link.parents), judged=judged)
+    warn_of_young_rows(observed, weights, names, with_value_parents(model, model.module_.link.parents), judged=judged)
     return names, observed, weights
 
 
-def _given_steps(model: Any, observed: np.ndarray, weights: np.ndarray) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Names such as "conversion | click"; and weights ``(n, K + V)`` of 0 where the step before has not happened."""
+def _conditional_observations(
+    model: Any, observed: np.ndarray, weights: np.ndarray
+) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Names such as "conversion | click", and weights ``(n, K + V)`` that are 0 if the step before has not happened."""
     names = [*model.task_names_, *model.value_names_]
-    given, counted = list(names), weights.copy()
-    for k, before in enumerate(followed(model, model._steps_before)):
+    conditional_names, conditional_weights = list(names), weights.copy()
+    for k, before in enumerate(with_value_parents(model, model._steps_before)):
         if before is not None:
-            counted[:, k] *= (observed[:, before] == 1) & (weights[:, before] > 0)
-            given[k] = f"{names[k]} | {names[before]}"
-    return given, observed, counted
+            conditional_weights[:, k] *= (observed[:, before] == 1) & (weights[:, before] > 0)
+            conditional_names[k] = f"{names[k]} | {names[before]}"
+    return conditional_names, observed, conditional_weights
 
 
-def followed(model: Any, parents: Sequence[int | None]) -> list[int | None]:
-    """The step before each target, which are `parents`, and before each value."""
+def with_value_parents(model: Any, parents: Sequence[int | None]) -> list[int | None]:
+    """The `parents` of the binary targets, followed by those of the values."""
     of_values = model._targets.of_values
     return [*parents, *(() if of_values is None else of_values.parents)]
 
@@ -125,26 +127,26 @@ def observations(model: Any, Y: Any, sample_weight: Any = None) -> tuple[np.ndar
     if not model.value_names_:
         return labels, weights
     _, values = targets.over_impressions(Y, model.module_.link.parents)
-    of_values = np.ones_like(values) if sample_weight is None else targets.split_weights(sample_weight, Y)[1]
-    of_values = np.where(np.isnan(values), 0.0, of_values)
+    value_weights = np.ones_like(values) if sample_weight is None else targets.split_weights(sample_weight, Y)[1]
+    value_weights = np.where(np.isnan(values), 0.0, value_weights)
     for v, parent in enumerate(targets.of_values.parents):
         if parent is not None:
-            of_values[weights[:, parent] == 0, v] = 0.0  # whether the step has happened is unknown
-    return np.hstack((labels, np.nan_to_num(values))), np.hstack((weights, of_values))
+            value_weights[weights[:, parent] == 0, v] = 0.0  # it is unknown whether the step has happened
+    return np.hstack((labels, np.nan_to_num(values))), np.hstack((weights, value_weights))
 
 
 def outcomes_of(Y: Any, P: Any, names: Sequence[str] | None = None, sample_weight: Any = None) -> list[Outcome]:
-    """Each column of the labels `Y` beside its probabilities, of whatever model; see :mod:`sklearn_fsmd.metrics`.
+    """Collect labels and probabilities of each column of `Y`, from any model; see :mod:`sklearn_fsmd.metrics`.
 
     Parameters
     ----------
     Y, P, sample_weight : as in :func:`auc_per_task`.
-    names : of the targets; None takes the columns of Y, or those that fit would give them.
+    names : names of the targets; None means the columns of Y or, if it has no names, the default names of fit.
 
     Raises
     ------
     ValueError
-        If two have one name, or nothing was observed of one.
+        If two targets have the same name, or if a target has no observed row.
     """
     labels, p, weights = labels_and_scores(Y, P, sample_weight, are_probabilities=True)
     names = names_of(as_pandas(Y)) if names is None else list(names)
@@ -154,20 +156,20 @@ def outcomes_of(Y: Any, P: Any, names: Sequence[str] | None = None, sample_weigh
         raise ValueError(f"Two targets are named {twice[0]!r}. Give each a name of its own by `task_names`.")
     weights = np.where(np.isnan(labels), 0.0, weights)
     refuse_unobserved(names, weights)
-    found = []
+    by_target = []
     for k, name in enumerate(names):
         rows = np.flatnonzero(weights[:, k] > 0)
-        found.append(Outcome(name, False, rows, labels[rows, k], p[rows, k], weights[rows, k]))
-    return found
+        by_target.append(Outcome(name, False, rows, labels[rows, k], p[rows, k], weights[rows, k]))
+    return by_target
 
 
 def has_lift(observed: np.ndarray) -> bool:
-    """Whether rows can be told by how many times the mean they have: none is negative, and some are not 0."""
+    """Whether the lift is defined: no observation is negative, and some are not 0."""
     return bool(observed.min() >= 0 and observed.max() > 0)
 
 
 def refuse_unobserved(names: Sequence[str], weights: np.ndarray) -> None:
     """Raise ValueError if a target has no row whose weight is not 0."""
-    for name, of_target in zip(names, weights.T, strict=True):
-        if not (of_target > 0).any():
+    for name, column in zip(names, weights.T, strict=True):
+        if not (column > 0).any():
             raise ValueError(f"The target {name!r} has no observed row in Y with a weight above 0.")

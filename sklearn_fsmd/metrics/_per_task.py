@@ -15,13 +15,13 @@ from sklearn_fsmd.metrics._inputs import check_count, labels_and_scores, undefin
 
 
 def auc_per_task(Y: Any, P: Any, *, sample_weight: Any = None) -> np.ndarray:
-    """ROC AUC of each task.
+    """Compute the ROC AUC of each task.
 
     Parameters
     ----------
-    Y, P : labels and marginals, see the module.
+    Y, P : labels and marginals, see :mod:`sklearn_fsmd.metrics`.
     sample_weight : array-like of shape (n,) or (n, K), default=None
-        Rows of weight 0 do not count.
+        Rows with weight 0 do not count.
 
     Returns
     -------
@@ -30,7 +30,7 @@ def auc_per_task(Y: Any, P: Any, *, sample_weight: Any = None) -> np.ndarray:
     Raises
     ------
     ValueError
-        If labels are of more than two classes, a score is not finite, or the shapes do not go together.
+        If a task has more than two classes, a score is not finite, or the shapes differ.
 
     Examples
     --------
@@ -47,7 +47,7 @@ def auc_per_task(Y: Any, P: Any, *, sample_weight: Any = None) -> np.ndarray:
 
 
 def _named(Y: Any, which: np.ndarray) -> str:
-    """Some of the tasks: by the columns of Y, if these have names, and by number otherwise."""
+    """Describe some of the tasks in a message, by the names of the columns of Y, or by number if there are none."""
     numbers = np.flatnonzero(which).tolist()
     Y = as_pandas(Y)
     is_named = isinstance(Y, (pd.DataFrame, pd.Series))
@@ -55,13 +55,13 @@ def _named(Y: Any, which: np.ndarray) -> str:
 
 
 def task_aucs(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
-    """ROC AUC of each column of (n, K) arrays, without checks and without warnings: NaN where there is none."""
+    """ROC AUC of each column of (n, K) arrays, without checks and warnings; NaN where it is not defined."""
     weights = np.ones(labels.shape) if weights is None else weights
     return np.array([auc_of(y, p, w) for y, p, w in zip(labels.T, scores.T, weights.T, strict=True)])
 
 
 def auc_of(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> float:
-    """ROC AUC of one task; NaN if the rows that count are of one class."""
+    """ROC AUC of one task; NaN if the observed rows with a weight above 0 have one class only."""
     counted = ~np.isnan(y) & (weights > 0)
     y, p, weights = y[counted], p[counted], weights[counted]
     if y.size == 0 or y.min() == y.max():
@@ -70,7 +70,7 @@ def auc_of(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> float:
 
 
 def mean_auc(Y: Any, P: Any, *, sample_weight: Any = None) -> float:
-    """Mean ROC AUC of the tasks for which it is defined.
+    """Compute the mean ROC AUC over the tasks for which it is defined.
 
     Parameters
     ----------
@@ -93,18 +93,18 @@ def mean_auc(Y: Any, P: Any, *, sample_weight: Any = None) -> float:
 
 
 def cvr_auc(Y: Any, P: Any, *, columns: Sequence[str | int] | None = None, sample_weight: Any = None) -> float:
-    """ROC AUC of the conversion rate: of pCTCVR / pCTR against the conversions, on clicked rows alone.
+    """Compute the ROC AUC of pCVR on the clicked rows: pCTCVR / pCTR as the score, and conversions as labels.
 
-    The quotient is rounded to what its factors know exactly, so that equal rates tie.
+    The quotient is rounded to the precision of its factors, so that equal rates tie.
 
     Parameters
     ----------
     Y, P : labels and marginals of two tasks or more
     columns : two str or int, default=None
-        Which columns of Y are click and conversion, or any two steps of a chain, the earlier one first: names, or
-        positions. None takes `click` and `conversion` where Y is a table that has both, else the first two.
+        Names or positions of the columns of Y that are click and conversion, or any two steps of a chain, the earlier
+        one first. None means `click` and `conversion` if Y is a table that has both, else the first two columns.
     sample_weight : array-like of shape (n,) or (n, K), default=None
-        Of the latter the weights of conversions count, on rows where the weight of the click is not 0.
+        If it has K columns, the weights of the conversions count, on rows where the weight of the click is above 0.
 
     Returns
     -------
@@ -113,7 +113,7 @@ def cvr_auc(Y: Any, P: Any, *, columns: Sequence[str | int] | None = None, sampl
     Raises
     ------
     ValueError
-        If there is one task only, or `columns` are not two of Y.
+        If there is only one task, or `columns` are not two different columns of Y.
 
     Examples
     --------
@@ -126,7 +126,7 @@ def cvr_auc(Y: Any, P: Any, *, columns: Sequence[str | int] | None = None, sampl
     labels, scores, weights = labels_and_scores(Y, P, sample_weight)
     if labels.shape[1] < 2:
         raise ValueError(
-            f"The AUC of the conversion rate takes two tasks, click and conversion. Got {labels.shape[1]}."
+            f"The AUC of the conversion rate needs two tasks, click and conversion. Got {labels.shape[1]}."
         )
     click, conversion = _two_steps(columns, names_of(as_pandas(Y)))
     clicked = (labels[:, click] == 1) & (weights[:, click] > 0)
@@ -140,45 +140,46 @@ def cvr_auc(Y: Any, P: Any, *, columns: Sequence[str | int] | None = None, sampl
     )
 
 
-def _rounded(quotients: np.ndarray, kind: np.dtype[Any]) -> np.ndarray:
-    """Quotients of numbers of a `kind`, without the seven bits in which their rounding errors are."""
-    digits = np.finfo(kind if kind.kind == "f" else np.float64).nmant - 7
+def _rounded(quotients: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+    """Round quotients of numbers of this dtype: drop the last seven bits, which hold rounding errors."""
+    n_bits = np.finfo(dtype if dtype.kind == "f" else np.float64).nmant - 7
     mantissas, exponents = np.frexp(quotients)
-    return np.ldexp(np.round(np.ldexp(mantissas, digits)), exponents - digits)
+    return np.ldexp(np.round(np.ldexp(mantissas, n_bits)), exponents - n_bits)
 
 
 def _two_steps(columns: Sequence[str | int] | None, names: list[str]) -> tuple[int, int]:
-    """Where click and conversion are among the columns of Y, which have these names."""
+    """Positions of click and conversion among the columns of Y, which have these names."""
     if columns is None:
         columns = DEFAULT_NAMES if set(DEFAULT_NAMES) <= set(names) else (0, 1)
     positions: dict[str | int, int] = {k: k for k in range(len(names))}
     positions |= {name: k for k, name in enumerate(names)}
-    found = [positions[column] for column in columns if column in positions]
-    if len(columns) != 2 or len(set(found)) != 2:
+    chosen = [positions[column] for column in columns if column in positions]
+    if len(columns) != 2 or len(set(chosen)) != 2:
         raise ValueError(f"`columns` must be two columns of Y, by name or position. Got {columns!r}; Y has {names}.")
-    return found[0], found[1]
+    return chosen[0], chosen[1]
 
 
 def mean_log_loss(Y: Any, P: Any, *, sample_weight: Any = None) -> float:
-    """Mean over the tasks of the binary cross-entropy.
+    """Compute the mean binary cross-entropy over the tasks.
 
-    Scikit-learn's ``log_loss`` takes the columns of a two-column Y for two classes of one target, and finds a model
-    perfect that predicts 1 everywhere; this takes them for two targets.
+    The ``log_loss`` of scikit-learn treats two columns of Y as two classes of one target, so a model that predicts 1
+    everywhere seems perfect. This function treats them as two targets.
 
     Parameters
     ----------
-    Y, P : labels and marginals, see the module.
+    Y, P : labels and marginals, see :mod:`sklearn_fsmd.metrics`.
     sample_weight : array-like of shape (n,) or (n, K), default=None
 
     Returns
     -------
     loss : float, in nats
-        The mean over the targets with an observed label. Without any it is NaN, with an `UndefinedMetricWarning`.
+        The mean over the targets with an observed label. If there is none, it is NaN, with an
+        `UndefinedMetricWarning`.
 
     Raises
     ------
     ValueError
-        If `P` holds what is no probability.
+        If `P` holds anything but probabilities.
 
     Examples
     --------
@@ -192,28 +193,30 @@ def mean_log_loss(Y: Any, P: Any, *, sample_weight: Any = None) -> float:
     total = weights.sum(axis=0)
     if not total.all():
         undefined(f"No observed label in Y for {_named(Y, total == 0)}: its log loss is not defined.")
-    some = total > 0
-    return float(np.mean((losses * weights).sum(axis=0)[some] / total[some])) if some.any() else float("nan")
+    is_observed = total > 0
+    if not is_observed.any():
+        return float("nan")
+    return float(np.mean((losses * weights).sum(axis=0)[is_observed] / total[is_observed]))
 
 
-def log_losses(labels: np.ndarray, p: np.ndarray, kind: Any = np.float32) -> np.ndarray:
-    """The binary cross-entropy of each label; as in scikit-learn, `p` of a `kind` keeps its eps away from 0 and 1."""
-    eps = np.finfo(kind if np.dtype(kind).kind == "f" else np.float64).eps
+def log_losses(labels: np.ndarray, p: np.ndarray, dtype: Any = np.float32) -> np.ndarray:
+    """Binary cross-entropy of each label; as in scikit-learn, `p` is clipped to eps and 1 − eps of its dtype."""
+    eps = np.finfo(dtype if np.dtype(dtype).kind == "f" else np.float64).eps
     p = np.clip(p, eps, 1 - eps)
     return -np.where(labels == 1, np.log(p), np.log1p(-p))
 
 
 def expected_calibration_error(y: Any, p: Any, *, n_bins: int = 20, sample_weight: Any = None) -> float:
-    """Mean distance between predicted and observed rates, over bins of equally many rows.
+    """Compute the mean distance between predicted and observed rates, over bins of equally many rows.
 
     Parameters
     ----------
     y, p : array-like of shape (n,), labels and probabilities of one task.
     n_bins : int, default=20
-        Quantile bins, since the rates of clicks and conversions crowd near 0. Rows of equal predictions share their
-        mean label.
+        Number of quantile bins: bins of equal width do not fit, since the rates of clicks and conversions crowd near
+        0. Rows with equal predictions all count with their mean label.
     sample_weight : array-like of shape (n,), default=None
-        What each row counts within its bin and for the mean over the bins.
+        Weights of the rows, within a bin and in the mean over the bins.
 
     Returns
     -------
@@ -242,16 +245,16 @@ def expected_calibration_error(y: Any, p: Any, *, n_bins: int = 20, sample_weigh
 
 
 def multi_task_gain(auc: Sequence[float] | np.ndarray, single_task_auc: Sequence[float] | np.ndarray) -> np.ndarray:
-    """How much each task gains over a model of its own: the difference of the AUCs.
+    """Compute the gain of each task over a single-task model: the difference of the AUCs.
 
-    Where one is positive and another negative, that is the seesaw.
+    If one gain is positive and another one negative, this is the seesaw phenomenon.
 
     Parameters
     ----------
     auc : array-like of shape (K,)
-        The AUCs of a model of all tasks.
+        The AUCs of one model for all tasks.
     single_task_auc : array-like of shape (K,)
-        Those of a model per task.
+        The AUCs of one model per task.
 
     Returns
     -------
@@ -260,7 +263,7 @@ def multi_task_gain(auc: Sequence[float] | np.ndarray, single_task_auc: Sequence
     Raises
     ------
     ValueError
-        If the two have different shapes.
+        If the two arrays have different shapes.
 
     Examples
     --------

@@ -12,24 +12,28 @@ from sklearn.metrics._scorer import _Scorer
 from sklearn_fsmd.compose import ask, model_of
 from sklearn_fsmd.encoding import DEFAULT_NAMES, warn_of_orders, warn_of_young_rows
 from sklearn_fsmd.metrics._inputs import labels_and_scores, undefined
-from sklearn_fsmd.metrics._models import by_classes, has_unlike_classes, is_multilabel, of_tasks
-from sklearn_fsmd.metrics._outcomes import followed, observations
+from sklearn_fsmd.metrics._models import by_classes, has_mixed_class_types, is_multilabel, task_weights
+from sklearn_fsmd.metrics._outcomes import observations, with_value_parents
 from sklearn_fsmd.metrics._per_task import auc_of, cvr_auc, expected_calibration_error, mean_auc, mean_log_loss
 from sklearn_fsmd.metrics._values import concordance, decile_bias, value_mae, value_rmse
 
 
 def get_scorer(name: str) -> Any:
-    """A scorer by name, for ``scoring=`` of scikit-learn's tools.
+    """Get a scorer by name, for ``scoring=`` of scikit-learn's tools.
 
     Parameters
     ----------
     name : str
-        One of :func:`get_scorer_names`, or "<task>_auc" with the name of a column of Y, or "task2_auc" with a position.
-        As in `score`, a missing label counts as 0 where the step before it in a chain is an observed 0.
-        "<task>_given_<task>_auc" judges the first one's probability given the second one, as `cvr_auc` does, over the
-        rows where the second one has happened: "order_given_cart_auc".
-        Of targets with values "<value>_concordance", "neg_<value>_mae", "neg_<value>_rmse", "neg_<value>_decile_bias":
-        they judge `predict_values`, and count a value as 0 where the step that it follows has not happened.
+        One of :func:`get_scorer_names`, or one of the following.
+
+        "<task>_auc", with the name of a column of Y, or "task2_auc", with its position. As in `score`, a missing label
+        counts as 0 if the step before it in a chain is an observed 0.
+
+        "<task>_given_<task>_auc", such as "order_given_cart_auc". As `cvr_auc` does, it evaluates the probability of
+        the first task given the second one, on the rows in which the second one has happened.
+
+        "<value>_concordance", "neg_<value>_mae", "neg_<value>_rmse" or "neg_<value>_decile_bias", for a target with
+        values. They evaluate `predict_values`; a value counts as 0 if the step that it follows has not happened.
 
     Returns
     -------
@@ -56,20 +60,19 @@ def get_scorer(name: str) -> Any:
     if isinstance(name, str) and name.endswith("_auc"):
         task = name.removesuffix("_auc")
         return TaskScorer(_one_auc, 1, {"task": task}, response_method="predict_proba")
-    for ending, metric in _OF_VALUES.items():
+    for ending, metric in _VALUE_METRICS.items():
         if isinstance(name, str) and name.endswith(ending):
             sign = 1 if metric is concordance else -1
             if sign == 1 or name.startswith("neg_"):
                 return ValueScorer(name.removesuffix(ending).removeprefix("neg_" if sign == -1 else ""), metric, sign)
     raise ValueError(
         f"There is no scorer {name!r}. Use one of {get_scorer_names()}, '<task>_auc', '<task>_given_<task>_auc', "
-        f"'<value>_concordance', or "
-        f"'neg_<value>_mae', '…_rmse' or '…_decile_bias'."
+        f"'<value>_concordance', 'neg_<value>_mae', 'neg_<value>_rmse' or 'neg_<value>_decile_bias'."
     )
 
 
 def get_scorer_names() -> list[str]:
-    """The names that :func:`get_scorer` knows of itself.
+    """List the names of scorers that :func:`get_scorer` knows for any data, without names of columns.
 
     Returns
     -------
@@ -85,9 +88,9 @@ def get_scorer_names() -> list[str]:
 
 
 class TaskScorer(_Scorer):
-    """A scorer of scikit-learn that knows which class of each target is the positive one: the estimator says it.
+    """A scorer that takes the positive class of each target from the estimator.
 
-    A fold whose labels are all "no", or all 1 where the classes are 1 and 2, does not.
+    The labels of a fold may not show it: they may all be "no", or all 1 while the classes are 1 and 2.
     """
 
     def _score(self, method_caller: Any, estimator: Any, X: Any, y_true: Any, **kwargs: Any) -> float:
@@ -96,28 +99,29 @@ class TaskScorer(_Scorer):
         labels = by_classes(y_true, estimator, weights)
         self._refuse_ambiguous(labels)
         if weights is not None:
-            kwargs["sample_weight"] = of_tasks(weights, y_true, estimator)
+            kwargs["sample_weight"] = task_weights(weights, y_true, estimator)
         model = model_of(estimator)
-        if hasattr(model, "_targets") and self._score_func is not cvr_auc:  # which is of the clicked rows alone
+        if hasattr(model, "_targets") and self._score_func is not cvr_auc:  # cvr_auc uses only the clicked rows
             names = list(model.task_names_)
-            known = np.asarray(labels, dtype=float).reshape(len(labels), len(names))
-            asked = [k for k, name in enumerate(names) if self._kwargs.get("task") in (name, f"task{k}")]
-            judged = asked if "task" in self._kwargs else None
-            warn_of_young_rows(known, ~np.isnan(known), names, model.module_.link.parents, judged=judged)
-        # Two columns of labels scikit-learn takes for those of one target; and labels of two types it wants to sort.
-        if is_multilabel(model) or has_unlike_classes(model):
+            label_array = np.asarray(labels, dtype=float).reshape(len(labels), len(names))
+            scored = [k for k, name in enumerate(names) if self._kwargs.get("task") in (name, f"task{k}")]
+            judged = scored if "task" in self._kwargs else None
+            parents = model.module_.link.parents
+            warn_of_young_rows(label_array, ~np.isnan(label_array), names, parents, judged=judged)
+        # scikit-learn would treat two columns of labels as one target, and would fail to sort labels of two types.
+        if is_multilabel(model) or has_mixed_class_types(model):
             return self._sign * self._score_func(labels, estimator.predict_proba(X), **self._kwargs, **kwargs)
         return super()._score(method_caller, estimator, X, labels, **kwargs)
 
     def _refuse_ambiguous(self, labels: Any) -> None:
-        """Raise if "cvr_auc" or "mean_auc" may mean a column as well."""
+        """Raise if "cvr_auc" or "mean_auc" could also mean a column of Y."""
         names = list(getattr(labels, "columns", ()))
-        for own, metric in _SCORERS.items():
-            task = own.removesuffix("_auc")
-            if self._score_func is metric and task != own and task in names:
+        for scorer_name, metric in _SCORERS.items():
+            task = scorer_name.removesuffix("_auc")
+            if self._score_func is metric and task != scorer_name and task in names:
                 raise ValueError(
-                    f"The scorer {own!r} is ambiguous: a column of Y is named {task!r}. Rename it, or score that "
-                    f"column by 'task{names.index(task)}_auc'."
+                    f"The scorer {scorer_name!r} is ambiguous: a column of Y is named {task!r}. Rename it, or score "
+                    f"that column by 'task{names.index(task)}_auc'."
                 )
 
 
@@ -132,12 +136,12 @@ class ValueScorer(_Scorer):
         model = model_of(estimator)
         if not hasattr(model, "_targets"):
             raise TypeError(
-                f"The scorer of {self.name!r} judges what `predict_values` of a fitted estimator says. Got a "
+                f"The scorer of {self.name!r} evaluates `predict_values` of a fitted estimator. Got a "
                 f"{type(model).__name__}; a callback finds 'valid_loss_{self.name}' in the history."
             )
         weighted = kwargs.get("sample_weight") is not None
         if weighted and self._score_func is concordance:
-            raise ValueError(f"The concordance of {self.name!r} knows no weights: leave `sample_weight` out.")
+            raise ValueError(f"The concordance of {self.name!r} does not support weights: leave `sample_weight` out.")
         warn_of_orders(X=X, Y=y_true, sample_weight=kwargs.get("sample_weight"))
         names = model._targets.value_names
         if self.name not in names:
@@ -145,7 +149,7 @@ class ValueScorer(_Scorer):
         v = names.index(self.name)
         observed, weights = observations(model, y_true, kwargs.get("sample_weight"))
         k = len(model.task_names_) + v
-        parents = followed(model, model.module_.link.parents)
+        parents = with_value_parents(model, model.module_.link.parents)
         warn_of_young_rows(observed, weights, [*model.task_names_, *names], parents, judged=[k])
         values = np.where(weights[:, k] > 0, observed[:, k], np.nan)
         options = {"sample_weight": weights[:, k]} if weighted else {}
@@ -153,19 +157,20 @@ class ValueScorer(_Scorer):
 
 
 def _one_auc(Y: Any, P: Any, task: str, *, sample_weight: Any = None) -> float:
+    """AUC of a task by its name or position, or of "<task>_given_<task>"."""
     names = list(Y.columns) if isinstance(Y, pd.DataFrame) else [Y.name] if isinstance(Y, pd.Series) else []
     labels, scores, weights = labels_and_scores(Y, P, sample_weight)
     positions = {f"task{k}": k for k in range(labels.shape[1])}
-    if not names and labels.shape[1] <= 2:  # as fit names them
-        names_of_fit = ["y"] if labels.shape[1] == 1 else DEFAULT_NAMES
-        positions |= {default: k for k, default in enumerate(names_of_fit)}
+    if not names and labels.shape[1] <= 2:  # fit gives these names
+        default_names = ["y"] if labels.shape[1] == 1 else DEFAULT_NAMES
+        positions |= {default: k for k, default in enumerate(default_names)}
     positions |= {str(column): k for k, column in enumerate(names)}
-    step, given, before = task.partition("_given_")
-    if task not in positions and given and {step, before} <= positions.keys():
+    step, separator, before = task.partition("_given_")
+    if task not in positions and separator and {step, before} <= positions.keys():
         return cvr_auc(Y, P, columns=[positions[before], positions[step]], sample_weight=sample_weight)
     if task not in positions:
-        known = names or [name for name in positions if not name.startswith("task")] or list(positions)
-        raise ValueError(f"There is no target {task!r} to score; the targets are {known}.")
+        targets = names or [name for name in positions if not name.startswith("task")] or list(positions)
+        raise ValueError(f"There is no target {task!r} to score; the targets are {targets}.")
     k = positions[task]
     auc = auc_of(labels[:, k], scores[:, k], weights[:, k])
     return undefined(f"Only one class in task {task!r}: the AUC is not defined.") if np.isnan(auc) else auc
@@ -177,7 +182,7 @@ def _mean_calibration_error(Y: Any, P: Any, *, sample_weight: Any = None) -> flo
     return float(np.nanmean(errors)) if not np.isnan(errors).all() else float("nan")
 
 
-_OF_VALUES = {
+_VALUE_METRICS = {
     "_concordance": concordance,
     "_mae": value_mae,
     "_rmse": value_rmse,

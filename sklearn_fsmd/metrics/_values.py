@@ -15,12 +15,12 @@ UNOBSERVED = "No value was observed."
 
 
 def value_mae(y: Any, value: Any, *, sample_weight: Any = None) -> float:
-    """Mean absolute error of the values that were observed.
+    """Compute the mean absolute error over the observed values.
 
     Parameters
     ----------
     y : array-like of shape (n,), the observed values; NaN where there is none.
-    value : array-like of shape (n,), the predicted ones.
+    value : array-like of shape (n,), the predicted values.
     sample_weight : array-like of shape (n,), default=None
 
     Returns
@@ -38,7 +38,7 @@ def value_mae(y: Any, value: Any, *, sample_weight: Any = None) -> float:
 
 
 def value_rmse(y: Any, value: Any, *, sample_weight: Any = None) -> float:
-    """Root of the mean squared error of the values that were observed.
+    """Compute the root mean squared error over the observed values.
 
     Parameters
     ----------
@@ -59,21 +59,22 @@ def value_rmse(y: Any, value: Any, *, sample_weight: Any = None) -> float:
 
 
 def concordance(y: Any, value: Any) -> float:
-    """Share of the pairs of unlike values that are predicted in their order: the AUC of a value.
+    """Compute the share of pairs of different values that are predicted in the right order: the AUC of a value.
 
     Parameters
     ----------
     y : array-like of shape (n,), the observed values; NaN where there is none.
     value : array-like of shape (n,)
-        Predictions, or any score. A pair of equal ones counts one half.
+        Predictions, or any score. A pair with equal predictions counts one half.
 
     Returns
     -------
-    share : float in [0, 1]; NaN, with a warning, if all values are alike.
+    share : float in [0, 1]; NaN, with a warning, if all values are equal.
 
     Notes
     -----
-    It is (D + 1) / 2 with Somers' D, which is Kendall's τ_b times √(pairs of unlike scores / pairs of unlike values).
+    It equals (D + 1) / 2 with Somers' D, which is Kendall's τ_b times √(pairs of different predictions / pairs of
+    different values).
 
     Examples
     --------
@@ -82,30 +83,30 @@ def concordance(y: Any, value: Any) -> float:
     0.6667
     """
     y, value, _ = observed(y, value, name="value")
-    unlike, unlike_scores = _unlike_pairs(y), _unlike_pairs(value)
-    if not unlike:
-        return undefined("All values are alike: their concordance is not defined.")
-    if not unlike_scores:
+    n_pairs, n_predicted_pairs = _n_different_pairs(y), _n_different_pairs(value)
+    if not n_pairs:
+        return undefined("All values are equal: their concordance is not defined.")
+    if not n_predicted_pairs:
         return 0.5
-    return float((kendalltau(y, value).statistic * np.sqrt(unlike_scores / unlike) + 1) / 2)
+    return float((kendalltau(y, value).statistic * np.sqrt(n_predicted_pairs / n_pairs) + 1) / 2)
 
 
 def decile_bias(y: Any, value: Any, *, n_bins: int = 10, sample_weight: Any = None) -> float:
-    """How far the mean prediction is from the mean value, over bins of equally many rows by the prediction.
+    """Compute the relative bias of predicted values, in bins of equally many rows by prediction.
 
     Parameters
     ----------
     y, value : as in :func:`value_mae`.
     n_bins : int, default=10
-        Rows of equal predictions share their mean value.
+        Rows with equal predictions all count with their mean value.
     sample_weight : array-like of shape (n,), default=None
-        What each row counts within its bin and for the mean over the bins.
+        Weights of the rows, within a bin and in the mean over the bins.
 
     Returns
     -------
     bias : float
-        The mean over the bins of ``|mean prediction − mean value|``, weighted by what their rows weigh, in shares of
-        the mean value of all; NaN, with a warning, if that is 0.
+        The mean over the bins of ``|mean prediction − mean value|``, weighted by the total weight of their rows, and
+        divided by the absolute mean value of all rows. NaN, with a warning, if that mean is 0.
 
     Raises
     ------
@@ -126,7 +127,8 @@ def decile_bias(y: Any, value: Any, *, n_bins: int = 10, sample_weight: Any = No
     return distance_in_bins(y, value, weights, n_bins) / float(mean)
 
 
-def _unlike_pairs(values: np.ndarray) -> int:
+def _n_different_pairs(values: np.ndarray) -> int:
+    """Number of pairs of different values."""
     n = len(values)
     ties = np.unique(values, return_counts=True)[1].astype(np.int64)
     return n * (n - 1) // 2 - int((ties * (ties - 1) // 2).sum())

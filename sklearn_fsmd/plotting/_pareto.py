@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_consistent_length
 
 from sklearn_fsmd.compose import ask, fitted_model
 from sklearn_fsmd.encoding import as_pandas, rows_of, warn_of_order
-from sklearn_fsmd.metrics import as_column, column_named, ndcg_at_k, task_aucs, to_judge
+from sklearn_fsmd.metrics import as_column, column_named, named_observations, ndcg_at_k, task_aucs
 from sklearn_fsmd.plotting._axes import axes_of, keep_apart, label_of, legend_below
 from sklearn_fsmd.ranking import EFFICIENT, efficient, is_weight, listed, pareto_front
 
@@ -223,7 +223,7 @@ def _utilities_of_targets(
         raise ValueError(f"There is one binary target, {names[0]!r}. Name two objectives in `utilities`.")
     groups = column_named(X, groups, "groups")
     check_consistent_length(X, Y, groups)
-    _, labels, weights = to_judge(fitted_model(estimator), Y, targets=names)
+    _, labels, weights = named_observations(fitted_model(estimator), Y, targets=names)
     rows = np.flatnonzero((weights[:, :2] > 0).all(axis=1))
     X, labels = rows_of(X, rows), labels[rows]
     for name, column in zip(names, labels.T, strict=False):

@@ -119,7 +119,7 @@ WEIGHTS = "`rank_weights` must be 2 finite numbers, one per task. Got"
         "weights of 0",
         lambda p: to_onnx(MODEL, p, rank_weights=[0, 0]),
         ValueError,
-        "`rank_weights` must not all be zero: nothing would be ranked by. Got [0, 0].",
+        "`rank_weights` must not all be zero: there would be nothing to rank by. Got [0, 0].",
     ),
     ("NaN", lambda p: to_onnx(MODEL, p, rank_weights=[np.nan, 1]), ValueError, f"{WEIGHTS} [nan, 1] instead."),
     ("words", lambda p: to_onnx(MODEL, p, rank_weights="ab"), ValueError, f"{WEIGHTS} 'ab' instead."),

@@ -1,4 +1,4 @@
-"""Models that are looked into."""
+"""Models to inspect."""
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,7 @@ def model(funnel):
 
 @pytest.fixture(scope="package")
 def known():
-    """A model of rows whose click depends on the city alone, and whose conversion on the price too."""
+    """A model of rows whose click depends only on the city, and whose conversion depends on the price too."""
     random = np.random.RandomState(0)
     n = 3000
     city, price = random.choice(["Paris", "Rome", "Oslo"], n), random.uniform(size=n)

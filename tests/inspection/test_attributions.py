@@ -1,4 +1,4 @@
-"""Attributions add up, and say which columns did it, whatever the columns and the model are."""
+"""Attributions add up, and identify the columns that matter, for any columns and models."""
 
 import copy
 import sys
@@ -31,7 +31,7 @@ def logit(p):
 
 
 def check_sums(found, predictions, baseline, tolerance=0.011):
-    """Attributions add up to the difference of two predictions that the model makes by itself."""
+    """Attributions add up to the difference of two predictions of the model."""
     sums = found.frame.sum(axis=1).to_numpy()
     size = found.frame.abs().sum(axis=1).to_numpy()
     assert (np.abs(sums - (predictions - baseline)) <= tolerance * size + 1e-5).all()
@@ -150,7 +150,7 @@ def test_no_model_and_no_captum(known, monkeypatch):
 
 
 def test_nothing_is_left_behind(known):
-    """No gradient, and the same predictions."""
+    """Gradients and predictions of the model are unchanged."""
     model, X, _ = known
     before = model.predict_marginals(X)
     gradients = [None if w.grad is None else w.grad.clone() for w in model.module_.parameters()]

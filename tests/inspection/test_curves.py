@@ -1,4 +1,4 @@
-"""Reliability and lift, against plain loops, and their pictures."""
+"""Reliability and lift curves, compared with simple loops, and their plots."""
 
 from itertools import permutations
 
@@ -115,7 +115,7 @@ def test_intervals_are_seen_whole():
         ),
         (reliability_curve, ([0, 1], [0.1, np.inf]), {}, "Input p contains infinity"),
         (reliability_curve, ([0, 1], [0.1, 0.2]), {"n_bins": 0}, "`n_bins` must be at least 1. Got 0"),
-        (lift_curve, ([0, 0], [0.1, 0.2]), {}, "nothing whose lift could be told"),
+        (lift_curve, ([0, 0], [0.1, 0.2]), {}, "the lift is not defined"),
         (lift_curve, ([9, -4], [0.1, 0.2]), {}, "`y` must not be negative. Got -4.0"),
     ],
 )
@@ -215,7 +215,7 @@ def test_lift_by_each_target_and_by_one_ranking(model, funnel):
 
 
 def test_targets_with_negative_values(rng):
-    """They have no lift; their points are inside of the frame of the other picture."""
+    """They have no lift; their points are inside the axes of the reliability plot."""
     X = rng.normal(size=(300, 2))
     Y = pd.DataFrame({"click": X[:, 0] > 0, "profit": 5 * X[:, 1] - 3})
     params = {"max_epochs": 2, "value_targets": ["profit"], "value_loss": "squared"}

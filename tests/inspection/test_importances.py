@@ -1,4 +1,4 @@
-"""Permutation importances: what falls, by which columns, of which targets."""
+"""Permutation importances: which scores drop, for which columns and targets."""
 
 import numpy as np
 import pandas as pd
@@ -43,7 +43,7 @@ def test_a_group_matters_more_than_columns_that_stand_in_for_each_other(known):
 
 
 def test_they_are_scikit_learn_s(known):
-    """Of columns that scikit-learn can permute, it gives the same with the same draws."""
+    """For columns that scikit-learn can permute, the result is the same with the same seed."""
     model, X, Y = known
     ours = feature_importances(model, X, Y, scoring=["click_auc", "mean_auc"], n_repeats=2, random_state=3)
     theirs = permutation_importance(
@@ -109,7 +109,7 @@ def test_what_has_no_score_and_no_model_is_refused(known, funnel, model):
         feature_importances(classifier, X, Y.assign(conversion=0))
     with pytest.raises(TypeError, match="ends in one. Got DenoisingEmbedder"):
         feature_importances(DenoisingEmbedder(n_epochs=1).fit(X), X, Y)
-    with pytest.raises(ValueError, match="concordance of 'watch_seconds' knows no weights"):
+    with pytest.raises(ValueError, match="concordance of 'watch_seconds' does not support weights"):
         feature_importances(model, *funnel, sample_weight=np.ones(3000))
 
 
@@ -131,7 +131,7 @@ def test_rows_and_labels_have_to_be_as_many(scoring, known):
 
 
 def test_what_cannot_matter_does_not_where_some_rows_are_drawn(known):
-    """scikit-learn scores all rows before, and a part after: the luck of the draw counts for each column."""
+    """scikit-learn scores all rows before and a part after, so the chance of the draw counts for each column."""
     model, X, Y = known
     X = X.assign(noise=0.5)  # the model reads it, and all rows have the same
     found = feature_importances(model, X, Y, max_samples=0.2, n_repeats=3, random_state=0)

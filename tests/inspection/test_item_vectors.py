@@ -1,4 +1,4 @@
-"""Embeddings as a frame: the rows that the network reads."""
+"""Embeddings as a DataFrame: those that the network looks up."""
 
 import numpy as np
 import pandas as pd
@@ -83,7 +83,7 @@ def test_members_and_tasks_that_share_nothing():
 
 
 def test_a_column_that_shares_a_taste_has_alike_vectors():
-    """Items of a kind get vectors that point the same way."""
+    """Items of the same kind get vectors with similar directions."""
     random = np.random.RandomState(0)
     n = 6000
     user, item = random.randint(20, size=n), random.randint(20, size=n)

@@ -1,4 +1,4 @@
-"""Figures against scikit-learn's, and intervals that hold what they promise."""
+"""Metrics compared with those of scikit-learn, and the coverage of intervals."""
 
 import copy
 
@@ -90,7 +90,7 @@ def test_the_auc_of_sorted_rows_is_scikit_learn_s(rng):
 
 
 def test_users_widen_the_interval_where_their_rows_are_alike(model, funnel):
-    """A user's rows, ten times each: as rows they seem to say more than they do."""
+    """Each row ten times, as rows of one user: treated as independent, they give intervals that are too narrow."""
     X, Y = (part[2000:2100] for part in funnel)
     X, Y = X.loc[np.repeat(X.index, 10)], Y.loc[np.repeat(Y.index, 10)]
     groups = np.repeat(np.arange(100), 10)
@@ -102,7 +102,7 @@ def test_users_widen_the_interval_where_their_rows_are_alike(model, funnel):
 
 
 def test_intervals_cover_the_truth(known):
-    """Of many draws of rows, about nineteen in twenty intervals hold the figure of all rows."""
+    """In many draws of rows, about 19 of 20 intervals contain the value of all rows."""
     model, X, Y = known
     whole = metric_table(model, X, Y, n_samples=1).loc[("click", "all rows"), "level"]
     random = np.random.RandomState(0)
@@ -185,7 +185,7 @@ def test_whole_weights_count_by_their_proportions(model, funnel):
 
 
 def test_a_click_of_weight_0_says_nothing_of_its_value(model, funnel):
-    """As one that is missing: neither that the value is 0 nor that it is one of an impression."""
+    """Like a missing click: it is unknown whether the value counts or is 0."""
     X, Y = (part[2000:] for part in funnel)
     unknown = np.arange(len(X)) % 2 == 0
     missing = Y.astype(float).mask(np.outer(unknown, [True, True, False]))

@@ -1,4 +1,4 @@
-"""Steps before a model that know polars or pyarrow alone: looking into such a Pipeline gives them what they know."""
+"""Pipelines with steps that accept only polars or pyarrow tables: inspection passes them such tables."""
 
 import numpy as np
 import polars as pl

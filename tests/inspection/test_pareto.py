@@ -1,4 +1,4 @@
-"""The front of two objectives as the exponents move."""
+"""The Pareto front of two objectives over the exponents."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""What rows hold that training has not seen."""
+"""Values of rows that fit has not seen."""
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,7 @@ def model():
 
 
 def strange():
-    """Ten rows; what is odd about them is said below."""
+    """Ten rows with unseen values; see `EXPECTED`."""
     X = table()[0][:10].astype({"item": int})
     X["city"] = ["Rome", "Lima", "Lima", None, "Cork", "Rome", "Nice", "Rome", None, "Oslo"]
     X["item"] = [0, 1, 99, -1, 2, 3, 4, 5, 6, 7]
@@ -59,7 +59,7 @@ def said(found):
 
 @pytest.mark.parametrize("of_a_pipeline", [False, True])
 def test_each_column_is_counted(model, of_a_pipeline):
-    """The position of a row is not looked at, and need not be there."""
+    """The column `position` is not counted, and may be missing."""
     X = strange() if of_a_pipeline else strange().drop(columns="position")
     found = unseen_values(make_pipeline(FunctionTransformer(), model) if of_a_pipeline else model, X)
     assert found.index.tolist() == ["last", "tags", "city", "price", "picture", "item"]

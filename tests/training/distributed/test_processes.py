@@ -130,7 +130,7 @@ def test_each_row_comes_once_and_all_make_the_same_number_of_steps(fitted, name)
     assert sum(n_all for _, n_all, _ in first) == n_epochs * n_training
     assert fitted[0][name]["n_done"] == fitted[1][name]["n_done"] >= 2 * 20  # blocks of 150 rows, read in two passes
     warned = fitted[0][name]["warned"]
-    assert any("2 processes deal 1 row groups to each other" in text for text in warned) == (name == "one group")
+    assert any("2 processes share 1 row groups" in text for text in warned) == (name == "one group")
     if name == "one group":  # one of the two has nothing, and computes with two rows that count nothing
         assert {n for n, _, _ in (*first, *second)} >= {0}
         assert {size for n, _, size in (*first, *second) if n == 0} == {2}

@@ -197,7 +197,7 @@ def test_columns_and_parameters(data, tmp_path):
     assert model.predict_marginals(X[["price", "user"]]).shape == (1200, 1)
     with pytest.raises(ValueError, match="pretrain_epochs=1 needs all rows in memory"):
         clone(model).set_params(pretrain_epochs=1).fit_dataset(path, ["click"])
-    with pytest.raises(ValueError, match="checkpoint_rows=5 says when to write a file"):
+    with pytest.raises(ValueError, match="checkpoint_rows=5 sets when a file is written"):
         clone(model).set_params(checkpoint_rows=5).fit_dataset(path, ["click"])
 
 
