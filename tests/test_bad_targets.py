@@ -108,7 +108,7 @@ def contrary(Y):
     ("NaN among strings", lambda Y: ["a", "b", NAN] * 40, ValueError, "Input y contains NaN. In a two-dimensional Y"),
     ("pd.NA", lambda Y: pd.Series([0, 1, pd.NA] * 40), ValueError, "Input y contains NaN. In a two-dimensional Y"),
     ("only 5", lambda Y: np.full(N, 5), ValueError, "Column 'y' of Y has only one class, 5; two are needed"),
-    ("only 'a'", put(click="a"), ValueError, "Column 'click' of Y has only one class, 'a'; two are needed"),
+    ("only 'a'", put(click="a"), ValueError, "Column 'click' of Y has only one class, 'a'; two are needed, or 0 and 1. `partial_fit(classes=…)` can name"),
     ("only 0", lambda Y: Y["click"] * 0, UserWarning, "Column 'click' of Y has only one class, 0."),
     ("only 1", put(click=1), UserWarning, "Column 'click' of Y has only one class, 1."),
     ("no label", put(conversion=NAN), ValueError, "Column 'conversion' of Y has no observed label, so there"),

@@ -27,7 +27,7 @@ from sklearn_fsmd.ranking import tune_rank_weights
 from tests.conftest import SMALL
 
 
-@parametrize_with_checks([ForTask(StandardScaler())])
+@parametrize_with_checks([ForTask(StandardScaler()), ForTask(TargetEncoder(), task=0)])
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 

@@ -689,3 +689,16 @@ def test_scorers_warn_of_weights_in_another_order(watched):
     for name in ("mean_auc", "neg_watch_seconds_mae"):
         with pytest.warns(UserWarning, match="The indexes of X and sample_weight hold the same labels"):
             get_scorer(name)(model, X, Y, sample_weight=weights)
+
+
+def test_a_target_of_one_class_in_a_fold_does_not_keep_another_from_being_scored(rng):
+    X, Y = rng.normal(size=(300, 2)), pd.DataFrame({"click": rng.randint(2, size=300), "conversion": 0})
+    Y.loc[200:, "conversion"] = Y["click"]
+    forest = RandomForestClassifier(5, random_state=0).fit(X[:200], Y[:200])
+    click = roc_auc_score(Y["click"][200:], forest.predict_proba(X[200:])[0][:, 1])
+    assert metrics.get_scorer("click_auc")(forest, X[200:], Y[200:]) == pytest.approx(click)
+    assert metrics.get_scorer("conversion_auc")(forest, X[200:], Y[200:]) == 0.5
+    assert metrics.get_scorer("mean_auc")(forest, X[200:], Y[200:]) == pytest.approx((click + 0.5) / 2)
+    ones = RandomForestClassifier(5, random_state=0).fit(X[:200], Y[:200].assign(conversion=1))
+    loss = (log_loss(Y["click"][200:], ones.predict_proba(X[200:])[0]) + log_loss(Y["click"][200:], np.ones(100))) / 2
+    assert metrics.get_scorer("neg_mean_log_loss")(ones, X[200:], Y[200:]) == pytest.approx(-loss)

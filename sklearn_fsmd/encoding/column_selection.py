@@ -46,6 +46,9 @@ def column_mask(parameter: str, selector: Selector, X: Any) -> np.ndarray:
     if selector is None:
         return np.zeros(n, dtype=bool)
     items = np.asarray(selector)
+    if isinstance(selector, list) and any(isinstance(item, tuple) for item in selector):  # names of a MultiIndex
+        items = np.empty(len(selector), dtype=object)
+        items[:] = selector
     if items.size == 0:
         return np.zeros(n, dtype=bool)
     if items.ndim != 1 or items.dtype.kind not in "biuOUT":

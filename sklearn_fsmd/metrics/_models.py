@@ -32,8 +32,8 @@ def by_classes(Y: Any, estimator: Any, sample_weight: Any = None) -> Any:
         if np.ndim(Y) == 1 and getattr(Y, "name", None) is None:
             return pd.Series(labels.ravel(), name=model.task_names_[0])
     elif (classes := getattr(estimator, "classes_", None)) is not None:
-        if isinstance(classes, (list, tuple)):
-            labels = zeros_and_ones(Y, classes)
+        if isinstance(classes, (list, tuple)):  # a target of one class, as a forest accepts it, says nothing of the other
+            labels = zeros_and_ones(Y, [None if len(own) == 1 else own for own in classes])
         else:  # `classes_` of a multilabel classifier are numbers or names of columns, whose labels are 0 and 1
             labels = zeros_and_ones(Y, [np.array([0, 1])] * len(classes) if is_multilabel(model) else [classes])
     else:
@@ -42,6 +42,20 @@ def by_classes(Y: Any, estimator: Any, sample_weight: Any = None) -> Any:
         return pd.DataFrame(labels, columns=Y.columns)
     labels = labels.ravel() if np.ndim(Y) == 1 else labels
     return pd.Series(labels, name=Y.name) if isinstance(Y, pd.Series) else labels
+
+
+def probabilities_of(estimator: Any, X: Any) -> Any:
+    """What `predict_proba` returns, with two columns for a target of which the training rows had one class, 0 or 1."""
+    P = estimator.predict_proba(X)
+    if not isinstance(P, list):
+        return P
+    return [_two_columns(p, classes) for p, classes in zip(P, estimator.classes_, strict=True)]
+
+
+def _two_columns(p: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    if p.shape[1] != 1 or classes[0] not in (0, 1):
+        return p
+    return np.column_stack((1 - p, p) if classes[0] else (p, 1 - p))
 
 
 def is_multilabel(model: Any) -> bool:
