@@ -356,7 +356,7 @@ TWO_NUMBERS = "`weights` must be 2 finite numbers, one per task. Got"
     ("NaN as a weight", lambda m, X: m.rank_score(X, [1, NAN]), ValueError, f"{TWO_NUMBERS} [1, nan] instead."),
     ("words as weights", lambda m, X: m.rank_score(X, ["a", "b"]), ValueError, f"{TWO_NUMBERS} ['a', 'b'] instead."),
     ("unknown weights", lambda m, X: m.rank_score(X, {"buy": 1}), ValueError, "`weights` names 'buy'. The names are"),
-    ("zero weights", lambda m, X: m.rank_score(X, [0, 0]), ValueError, "`weights` must not all be zero: nothing would"),
+    ("zero weights", lambda m, X: m.rank_score(X, [0, 0]), ValueError, "`weights` must not all be zero: there would be nothing"),
     ("unknown task", lambda m, X: m.output_view("share"), ValueError, f"There is no binary target 'share'; {NO_TASK}"),
     ("task 2", lambda m, X: m.output_view(2), ValueError, f"There is no binary target 2; {NO_TASK}"),
     ("task -1", lambda m, X: m.output_view(-1), ValueError, f"There is no binary target -1; {NO_TASK}"),

@@ -53,7 +53,7 @@ def test_an_extractor(frame, tmp_path):
     assert np.isfinite(started.predict_marginals(X)).all()
     search = GridSearchCV(model, {"extractor": ["rotations", "ple"]}, cv=2).fit(X, Y)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
-    with pytest.raises(ValueError, match="there is a part named 'rotations' already"):
+    with pytest.raises(ValueError, match="there is already a part named 'rotations'"):
         EXTRACTORS.register("rotations")(lambda *sizes: None)
 
 
@@ -126,11 +126,11 @@ class Plain(FSMDClassifier):
 @pytest.mark.parametrize(
     ("cls", "message"),
     [
-        (Undeclared, "Undeclared sets 'patience', a parameter, which has no effect so"),
-        (Fixed, "Fixed sets 'batch_norm'"),
-        (WithoutType, "WithoutType sets 'patience'"),
-        (Below, "Undeclared sets 'patience'"),
-        (Mixed, "Mixin sets 'patience'"),
+        (Undeclared, "Undeclared sets the parameter 'patience' without declaring it"),
+        (Fixed, "Fixed sets the parameter 'batch_norm'"),
+        (WithoutType, "WithoutType sets the parameter 'patience'"),
+        (Below, "Undeclared sets the parameter 'patience'"),
+        (Mixed, "Mixin sets the parameter 'patience'"),
     ],
 )
 def test_a_default_without_effect_is_refused(cls, message):

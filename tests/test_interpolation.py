@@ -9,7 +9,7 @@ from sklearn.metrics import log_loss
 from sklearn_fsmd import FSClassifier, FSMDClassifier, MultiTaskClassifier
 from sklearn_fsmd.encoding import FeatureEncoder, InputEncoder
 from sklearn_fsmd.network import Columns, Embedding, origin_of
-from sklearn_fsmd.network.interpolation import Interpolation, of_bins
+from sklearn_fsmd.network.interpolation import Interpolation, interpolation_table
 from tests.conftest import SMALL, make_frame
 from tests.export.files import File, check_same
 from tests.test_growing import grown
@@ -70,15 +70,15 @@ def test_means_are_those_of_the_bins():
 
 
 def test_what_is_not_told_apart_has_no_share():
-    means, over_distance, steps = of_bins(np.array([1.0, 1.0 + 1e-12, 2.0], dtype=np.float32))
+    means, over_distance, steps = interpolation_table(np.array([1.0, 1.0 + 1e-12, 2.0], dtype=np.float32))
     np.testing.assert_array_equal(means, [0, 1, 1, 2])
     np.testing.assert_array_equal(over_distance, [[0, 0], [0, 0], [0, 1], [-1, 0]])
     np.testing.assert_array_equal(steps, over_distance)
-    np.testing.assert_array_equal(of_bins(np.array([1.0, 3.0, 2.0], dtype=np.float32))[0], [0, 1, 3, 3])
+    np.testing.assert_array_equal(interpolation_table(np.array([1.0, 3.0, 2.0], dtype=np.float32))[0], [0, 1, 3, 3])
     with pytest.raises(ValueError, match=r"means for bins of \[3\] rows in columns of \[2, 4\] rows"):
         Embedding(Columns([2, 4], 1, bin_means=[np.array([0.0, 1.0])]), dim=2)
     between = Interpolation([[0.0, 1.0]])
-    between.number_rows([2, 3])
+    between.set_cardinalities([2, 3])
     beside, share = between(torch.tensor([[2], [3], [4]]), torch.tensor([[9.0], [0.25], [1.0]]))
     assert beside.flatten().tolist() == [2, 4, 3]  # missing, on the way, at a mean
     assert share.flatten().tolist() == [0, 0.25, 0]

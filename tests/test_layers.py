@@ -1,4 +1,4 @@
-"""Imports go down only: between folders, within them, for types and inside functions too."""
+"""Imports go down only: between folders, inside folders, for types, and inside functions."""
 
 import ast
 import importlib
@@ -28,9 +28,9 @@ LAYERS = [
     ["export.card"],
     ["export", "ray", "scoring"],
 ]
-"""From the bottom to the top; a part may import from the layers below its own, and inside itself.
+"""From the bottom to the top; a part may import from the layers below it, and inside itself.
 
-A folder inside of another is a part of its own. Python runs what is outside first, whatever the order.
+A nested folder is a separate part. Python runs the `__init__` of the outer folder first, whatever the order is here.
 """
 
 FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
@@ -45,7 +45,7 @@ MODULES = {name_of(path): path for path in FILES}
 
 
 def imported(path):
-    """The modules that a file imports, wherever in it."""
+    """All modules that a file imports, anywhere in the file."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -58,7 +58,7 @@ def imported(path):
 
 
 def part_of(module):
-    """The part that a module, or a name in one, is in: a folder inside of another, or a folder or file at the top."""
+    """The part of the package of a module or name: a nested folder, or a folder or file at the top."""
     package, *pieces = module.split(".")
     if package != "sklearn_fsmd" or not pieces:
         return None
@@ -83,7 +83,7 @@ def test_imports_go_down_only(path):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_nobody_reaches_past_the_face_of_a_folder(path):
-    """What other parts may use of a folder, its `__init__` names."""
+    """Other parts may use only the names in the `__init__` of a folder."""
     own = part_of(name_of(path))
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module and (part := part_of(node.module)) not in (None, own):

@@ -1,4 +1,4 @@
-"""One list of parameters: what the decorator makes of it."""
+"""The list of parameters and the decorator that declares it."""
 
 import inspect
 import pickle

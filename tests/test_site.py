@@ -122,7 +122,7 @@ def test_a_subclass_of_a_user_links_nowhere():
 
 def test_parameters_are_shown_in_groups():
     groups = api.groups_of(sklearn_fsmd.FSMDClassifier)
-    assert set(groups) >= {"The network", "Training", "The machine", "How a table is encoded"}
+    assert set(groups) >= {"The network", "The course of training", "The machine", "The encoding of a table"}
     shown = [name for names in groups.values() for name in names]
     assert sorted(shown) == sorted(sklearn_fsmd.FSMDClassifier().get_params())
 

@@ -25,7 +25,7 @@ from benchmarks.speed.contenders import CONTENDERS, Ours
 from benchmarks.speed.first_fit import first_fit
 from benchmarks.speed.isolation import Isolated, seconds
 from benchmarks.speed.scoring_memory import scoring_memory
-from sklearn_fsmd.execution import way_here
+from sklearn_fsmd.execution import available_way
 
 RESULTS = Path(__file__).parent.parent / "results.json"
 OURS = "sklearn-fsmd"
@@ -153,7 +153,7 @@ def machine():
         "processor": fields.get("model name") or platform.processor() or platform.machine(),
         "family and model": f"{fields.get('cpu family', '?')}, {fields.get('model', '?')}",  # AMD 25, 17 is Zen 4
         "instructions": torch.backends.cpu.get_cpu_capability(),
-        "execution": ", ".join(way_here("cpu")),
+        "execution": ", ".join(available_way("cpu")),
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "versions": {name: version(name) for name in ("torch", "scikit-learn", "skorch", "numpy", *PEERS)},

@@ -100,7 +100,7 @@ def group_of(cls: type, parameter: str) -> str:
 
 def title_of(group: type) -> str:
     """The first line of a group's docstring without what all begin with."""
-    title = public.summary(group).removeprefix("What can be chosen of ").removesuffix(".")
+    title = public.summary(group).removeprefix("Parameters of ").removesuffix(".")
     title = re.sub(r":\w+:`~[\w.]*?(\w+)`", r"\1", title)
     return title[0].upper() + title[1:]
 

@@ -1,6 +1,6 @@
-"""The same network, computed faster; what chooses who computes, and says so."""
+"""Faster execution of the network, the choice of the execution, and a report of it."""
 
-from sklearn_fsmd.execution.choice import MANY, Scoring, way_here, way_to_train
+from sklearn_fsmd.execution.choice import MANY, Scoring, available_way, way_to_train
 from sklearn_fsmd.execution.core import Adam, adam, adam_pieces
 from sklearn_fsmd.execution.crew import FEW, Crew
 from sklearn_fsmd.execution.versions import show_versions
@@ -13,7 +13,7 @@ __all__ = [
     "Scoring",
     "adam",
     "adam_pieces",
+    "available_way",
     "show_versions",
-    "way_here",
     "way_to_train",
 ]

@@ -1,4 +1,4 @@
-"""The ways of computing a network, and the one place where they are chosen."""
+"""The executions of a network, and the one place where they are chosen."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from sklearn_fsmd.execution.stack import TrainStack, evaluate
 from sklearn_fsmd.network import Execution, GateSpec, StackSpec
 
 VARIABLE = "SKLEARN_FSMD_EXECUTION"
-KEPT = 31 * 2**20
-"""Bytes: just below the most that glibc can be taught to keep."""
+KEPT_BYTES = 31 * 2**20
+"""Just below the maximum of glibc's dynamic threshold for memory that it keeps."""
 MANY = 1024
-"""With so many rows a chunk of a prediction goes the fast way, in which each member has products of its own."""
+"""Number of rows from which on a chunk of a prediction is computed with separate products for each MLP of a stack."""
 
 
 class Scoring(Execution):
-    """Predictions: many rows the fast way, where it is."""
+    """Execution of predictions: many rows are computed by the compiled core, if it is available."""
 
-    def takes(self, x: Tensor, *, training: bool) -> bool:
+    def supports(self, x: Tensor, *, training: bool) -> bool:
         many = not training and x.shape[-2] >= MANY and torch.is_inference_mode_enabled()
-        return many and _is_usual(x) and way_here("cpu")[0] == "fused"
+        return many and _is_float32_on_cpu(x) and available_way("cpu")[0] == "fused"
 
     def hidden(self, stack: StackSpec, x: Tensor, weights: Tensor | None) -> Tensor:
         return evaluate(stack, x, weights)
 
 
 class ByTorch(Scoring):
-    """Training by the formulas of the network, with torch's operations and threads."""
+    """Training by the formulas of the network, with the operations and threads of torch."""
 
     crew: Crew | None = None
 
@@ -45,7 +45,7 @@ class ByTorch(Scoring):
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """For as long as a fit takes: threads, where it has any of its own, end with it."""
+        """Context of a fit: stops the threads of the crew at the end, if there is one."""
         try:
             yield
         finally:
@@ -54,7 +54,7 @@ class ByTorch(Scoring):
 
 
 class ByCore(ByTorch):
-    """Training by torch's products and the compiled core, shared by the threads of a crew; for float32 on a CPU."""
+    """Training by products of torch and the compiled core, in the threads of a crew; for float32 on a CPU."""
 
     crew: Crew
 
@@ -62,8 +62,8 @@ class ByCore(ByTorch):
         super().__init__(precision)
         self.crew = crew
 
-    def takes(self, x: Tensor, *, training: bool) -> bool:
-        return (training and x.shape[-2] > 1 and _is_usual(x)) or super().takes(x, training=training)
+    def supports(self, x: Tensor, *, training: bool) -> bool:
+        return (training and x.shape[-2] > 1 and _is_float32_on_cpu(x)) or super().supports(x, training=training)
 
     def hidden(self, stack: StackSpec, x: Tensor, weights: Tensor | None) -> Tensor:
         if not stack.training:
@@ -74,54 +74,54 @@ class ByCore(ByTorch):
         return TrainStack.apply(self.crew, self.precision, stack, values, x, weights, vectors, *parameters)
 
     def gates(self, gates: GateSpec, x: Tensor) -> Tensor | None:
-        return TrainGates.apply(self.crew, gates, x, gates.weight, gates.bias) if _is_usual(x) else None
+        return TrainGates.apply(self.crew, gates, x, gates.weight, gates.bias) if _is_float32_on_cpu(x) else None
 
     def lookup(self, table: Tensor, codes: Tensor) -> Tensor | None:
-        return Lookup.apply(table, codes) if _is_usual(table) else None
+        return Lookup.apply(table, codes) if _is_float32_on_cpu(table) else None
 
 
-def _is_usual(x: Tensor) -> bool:
+def _is_float32_on_cpu(x: Tensor) -> bool:
     return x.dtype == torch.float32 and x.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
 
 
-def way_here(device: str) -> tuple[str, str]:
+def available_way(device: str) -> tuple[str, str]:
     """How networks are computed on `device`, "fused" or "torch", and why.
 
     Raises
     ------
     ValueError
-        If the environment variable SKLEARN_FSMD_EXECUTION names no way, or one that is not there.
+        If the environment variable SKLEARN_FSMD_EXECUTION has another value, or one that is not available.
     """
-    wanted = os.environ.get(VARIABLE, "")
-    if wanted not in ("", "torch", "fused"):
-        raise ValueError(f"The environment variable {VARIABLE} must be 'torch' or 'fused'. Got {wanted!r}.")
-    if wanted == "torch":
-        return "torch", f"{VARIABLE} says so"
+    requested = os.environ.get(VARIABLE, "")
+    if requested not in ("", "torch", "fused"):
+        raise ValueError(f"The environment variable {VARIABLE} must be 'torch' or 'fused'. Got {requested!r}.")
+    if requested == "torch":
+        return "torch", f"set by {VARIABLE}"
     try:
         _, level = core.load()
         why_not = "" if device == "cpu" else f"the device is {device!r}"
     except core.CoreMissingError as error:
         why_not = str(error)
-    if why_not and wanted == "fused":
-        raise ValueError(f"{VARIABLE}=fused cannot be had: {why_not}.")
+    if why_not and requested == "fused":
+        raise ValueError(f"{VARIABLE}=fused is not available: {why_not}.")
     if why_not:
         return "torch", why_not
     return "fused", f"compiled core for {level}, products by {'oneDNN' if onednn() else 'torch.mm'}"
 
 
 def way_to_train(device: str, precision: torch.dtype | None) -> ByTorch:
-    """The way for a fit on `device`."""
-    if way_here(device)[0] == "torch":
+    """The execution of a fit on `device`."""
+    if available_way(device)[0] == "torch":
         return ByTorch(precision)
     keep_freed_memory()
     return ByCore(Crew(torch.get_num_threads()), precision)
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep what a step frees for the next one.
+    """Let glibc keep freed memory for the next training step.
 
-    Else the pages of a step's activations go back to the system at its end, and are fetched and cleared again. How much
-    glibc keeps, it learns from the largest block that was freed.
+    Otherwise the pages of the activations are returned to the system after each step, and are requested and cleared
+    again in the next one. glibc adapts the amount that it keeps to the largest block that was freed.
     """
-    block = torch.empty(KEPT, dtype=torch.uint8, device="cpu")
+    block = torch.empty(KEPT_BYTES, dtype=torch.uint8, device="cpu")
     del block

@@ -1,9 +1,9 @@
-/* The passes around the matrix products of a training step: what torch does in a dozen passes through memory, in one
-   or two. Products are torch's. Nothing here knows of threads: the caller cuts the work and shares it out.
+/* The operations of a training step around the matrix products: one or two passes through memory, where torch needs a
+   dozen. The products are computed by torch. There are no threads here: the caller divides the work among threads.
 
-   Matrices have their numbers of a row beside each other; a `row` is the numbers from one row to the next. With `bf16`
-   matrices hold bfloat16, else float32; vectors and sums are always float32. No function looks whether its arguments
-   fit each other: core.py does. The file is compiled once for each level of the processor, see CMakeLists.txt. */
+   The numbers of a matrix row are adjacent; an argument `row` is the row stride in numbers. With `bf16` matrices hold
+   bfloat16, else float32; vectors and sums are always float32. The functions do not check their arguments: core.py
+   does. The file is compiled once for each instruction level of the processor, see CMakeLists.txt. */
 
 #include <math.h>
 #include <stdint.h>
@@ -28,7 +28,7 @@
 
 typedef int64_t i64;
 
-enum { TILE = 256 /* columns at a time: what is summed up fits on the stack */, BLOCK = 32 /* rows summed in float32 */ };
+enum { TILE = 256 /* columns at a time, so that sums fit on the stack */, BLOCK = 32 /* rows summed in float32 */ };
 
 INLINE float get(const void *p, i64 i, int bf16) {
     if (!bf16) return ((const float *)p)[i];
@@ -38,7 +38,7 @@ INLINE float get(const void *p, i64 i, int bf16) {
     return x;
 }
 
-/* As bfloat16: the nearest, ties to even; what is not a number stays so. */
+/* Stores x; in bfloat16 it is rounded to the nearest number, ties to even, and NaN stays NaN. */
 INLINE void set(void *p, i64 i, float x, int bf16) {
     if (!bf16) {
         ((float *)p)[i] = x;
@@ -52,8 +52,8 @@ INLINE void set(void *p, i64 i, float x, int bf16) {
 
 INLINE i64 smaller(i64 a, i64 b) { return a < b ? a : b; }
 
-/* A hidden layer of a stack in one step. Vectors are (members, width); `scale` and what belongs to batch norm may be
-   null. Mirrors core.Layer. */
+/* A hidden layer of a stack in one step. Vectors are (members, width); `scale` and the other pointers of batch norm may
+   be null. Mirrors core._Layer. */
 typedef struct {
     i64 rows, width, bf16, threshold;
     float stretch, eps, momentum;
@@ -67,7 +67,7 @@ INLINE void *output(const Layer *l, i64 e, i64 c) {
     return (char *)l->out + (e * l->rows * l->width + c) * (l->bf16 ? 2 : 4);
 }
 
-/* Four random bytes of a counter. The steps are those of MurmurHash3's finaliser, with a second key in between. */
+/* Four random bytes from a counter: the finaliser of MurmurHash3, with a second key in between. */
 INLINE uint32_t drawn(uint32_t counter, uint32_t key, uint32_t second) {
     uint32_t h = counter + key;
     h = (h ^ (h >> 16)) * 0x85EBCA6Bu;
@@ -75,7 +75,7 @@ INLINE uint32_t drawn(uint32_t counter, uint32_t key, uint32_t second) {
     return h ^ (h >> 16);
 }
 
-/* Mean and variance of n columns, by sums of what is left when the first row is taken away: near 0 as a rule. */
+/* Mean and variance of n columns, from sums of the differences to the first row, which are usually small. */
 INLINE void moments(const void *z, i64 row, i64 rows, i64 n, float *mean, float *var, int bf16) {
     float base[TILE], part[TILE], part2[TILE];
     double sum[TILE], sum2[TILE];
@@ -95,7 +95,7 @@ INLINE void moments(const void *z, i64 row, i64 rows, i64 n, float *mean, float 
     }
 }
 
-/* ReLU and dropout of z * slope + shift. An element's byte follows from its place, however the columns are cut. */
+/* ReLU and dropout of z * slope + shift. The byte of an element depends only on its position, not on the tiles. */
 INLINE void rectify(const Layer *l, i64 e, i64 c, i64 n, const void *z, i64 row, const float *slope, const float *shift,
                     int bf16) {
     uint32_t words[TILE / 4], first = l->threshold ? l->keys[2 * e] : 0, second = l->threshold ? l->keys[2 * e + 1] : 0;
@@ -108,7 +108,7 @@ INLINE void rectify(const Layer *l, i64 e, i64 c, i64 n, const void *z, i64 row,
             for (i64 w = 0; w < (n + 3) / 4; w++) words[w] = drawn(counter + (uint32_t)w, first, second);
         for (i64 j = 0; j < n; j++) {
             float y = get(z, b * row + j, bf16) * slope[j] + shift[j];
-            set(out, b * l->width + j, (y <= 0.0f) | (bytes[j] < threshold) ? 0.0f : y, bf16); /* a NaN that is kept stays */
+            set(out, b * l->width + j, (y <= 0.0f) | (bytes[j] < threshold) ? 0.0f : y, bf16); /* NaN stays NaN unless dropped */
         }
     }
 }
@@ -131,7 +131,7 @@ INLINE void forward(const Layer *l, i64 e, i64 c, i64 n, const void *z, i64 row,
     rectify(l, e, c, n, z, row, slope, shift, bf16);
 }
 
-/* Dropped and negative units are both zero in the output, and have no gradient. */
+/* The gradient of the output where it is positive, else 0: dropped and negative units are 0 in the output. */
 INLINE float passed(const void *out, const void *g, i64 o, i64 i, int bf16) {
     float x = get(g, i, bf16);
     return get(out, o, bf16) <= 0.0f ? 0.0f : x;
@@ -171,8 +171,8 @@ INLINE void backward(const Layer *l, i64 e, i64 c, i64 n, const void *z, i64 z_r
         }
 }
 
-/* Columns c to before `stop` of members e to before `last`: linear -> batch norm, ReLU, dropout. Matrices of several
-   members lie one after the other, and have all columns. */
+/* Columns c to `stop` - 1 of members e to `last` - 1: from the linear map to batch norm, ReLU and dropout. Matrices of
+   several members are adjacent, and have all columns. */
 API void hidden_forward(const Layer *l, i64 e, i64 last, i64 c, i64 stop, const char *z, i64 row) {
     i64 size = l->bf16 ? 2 : 4;
     for (; e < last; e++, z += l->rows * row * size)
@@ -183,7 +183,8 @@ API void hidden_forward(const Layer *l, i64 e, i64 last, i64 c, i64 stop, const 
         }
 }
 
-/* The same columns back: from the gradient g of the output to d, that of the linear map, and those of the vectors. */
+/* Backward pass of the same columns: from the gradient g of the output to the gradient d of the linear map, and to the
+   gradients of the vectors. */
 API void hidden_backward(const Layer *l, i64 e, i64 last, i64 c, i64 stop, const char *z, i64 z_row, const char *g,
                          i64 g_row, char *d, i64 d_row) {
     i64 size = l->bf16 ? 2 : 4, member = l->rows * size;
@@ -203,13 +204,13 @@ INLINE void mix_rows(const float *weights, const char *outs, i64 member, float *
             memset(m, 0, (size_t)width * 4);
             for (i64 e = 0; e < experts; e++) {
                 float w = weights[(b * gates + g) * experts + e];
-                if (w == 0.0f) continue; /* an expert that the gate may not mix */
+                if (w == 0.0f) continue; /* the gate may not mix this expert */
                 for (i64 j = 0; j < width; j++) m[j] += w * get(outs, e * member + b * width + j, bf16);
             }
         }
 }
 
-/* Eq. (5), mixed[b, g] = sum over e of weights[b, g, e] * outs[e, b]; `member` is the numbers from e to e + 1. */
+/* Eq. (5), mixed[b, g] = sum over e of weights[b, g, e] * outs[e, b]; `member` is the stride from e to e + 1. */
 API void mix(const float *weights, const char *outs, i64 member, float *mixed, i64 start, i64 stop, i64 gates,
              i64 experts, i64 width, i64 bf16) {
     if (bf16) mix_rows(weights, outs, member, mixed, start, stop, gates, experts, width, 1);
@@ -226,7 +227,7 @@ INLINE float inner(const float *x, const char *outs, i64 at, i64 width, int bf16
     return total;
 }
 
-/* The gradient of the weights, grads[b, g] . outs[e, b]. */
+/* The gradient of the weights: the inner products of grads[b, g] and outs[e, b]. */
 API void mix_to_weights(const float *grads, const char *outs, i64 member, float *grad_weights, i64 start, i64 stop,
                         i64 gates, i64 experts, i64 width, i64 bf16) {
     for (i64 b = start; b < stop; b++)
@@ -253,7 +254,7 @@ INLINE void spread(const float *weights, const float *grads, char *g_out, i64 e,
         }
 }
 
-/* The gradient of the outputs of members e to before `last`: sum over g of weights[b, g, e] * grads[b, g]. */
+/* The gradient of the outputs of members e to `last` - 1: sum over g of weights[b, g, e] * grads[b, g]. */
 API void mix_to_outputs(const float *weights, const float *grads, char *g_out, i64 e, i64 last, i64 rows, i64 gates,
                         i64 experts, i64 width, i64 bf16) {
     for (; e < last; e++, g_out += rows * width * (bf16 ? 2 : 4))
@@ -261,7 +262,7 @@ API void mix_to_outputs(const float *weights, const float *grads, char *g_out, i
         else spread(weights, grads, g_out, e, rows, gates, experts, width, 0);
 }
 
-/* To n numbers add the sum over k of x[k * step] times row k of w. Four rows at a time: fewer passes over the sum. */
+/* Adds the sum over k of x[k * step] times row k of w to n numbers. Four rows at a time: fewer passes over the sum. */
 APART void add_products(float *__restrict sum, const float *x, i64 step, i64 count, const float *__restrict w, i64 n) {
     i64 k = 0;
     for (; k + 4 <= count; k += 4, w += 4 * n) {
@@ -272,14 +273,15 @@ APART void add_products(float *__restrict sum, const float *x, i64 step, i64 cou
         for (i64 j = 0; j < n; j++) sum[j] += x[k * step] * w[j];
 }
 
-/* A first layer by values. What it makes of a row is the sum over the columns of what it makes of their values: a row of
-   `t` is the vector v[u] of a value times the weights of its column, which begin at the row at[u] of w. */
+/* The first layer by values: the linear map of a row is the sum of the products of its values. Row u of `t` is the
+   product of value u: its vector v[u] times the weights of its column, which begin at row at[u] of w. */
 API void value_products(const float *v, const i64 *at, i64 n, i64 dim, const float *w, float *t, i64 width) {
     memset(t, 0, (size_t)(n * width) * 4);
     for (i64 u = 0; u < n; u++) add_products(t + u * width, v + u * dim, 1, dim, w + at[u] * width, width);
 }
 
-/* From the gradient g of t that of the vectors, and that of the weights, which is added. Values lie column by column. */
+/* From the gradient g of t to the gradient of the vectors, and to that of the weights, which is added to grad_w. The
+   values are sorted by column. */
 API void value_gradients(const float *v, const i64 *at, i64 n, i64 dim, const float *w, const float *g, float *grad_w,
                          float *grad_v, i64 width) {
     for (i64 u = 0, stop; u < n; u = stop) {
@@ -292,7 +294,7 @@ API void value_gradients(const float *v, const i64 *at, i64 n, i64 dim, const fl
     }
 }
 
-/* Apart: in one function with what surrounds it compilers turn the loops around, and it takes ten times as long. */
+/* Not inlined: otherwise compilers exchange the loops, and it takes ten times as long. */
 APART void add(float *__restrict sum, const float *__restrict x, i64 n) {
     for (i64 j = 0; j < n; j++) sum[j] += x[j];
 }
@@ -304,7 +306,7 @@ INLINE void gather(const int32_t *codes, i64 fields, const float *t, i64 width, 
     for (i64 j = 0; j < n; j++) set(z, at + j, sum[j], bf16);
 }
 
-/* Add to n columns of z, row by row, those rows of t that the codes say. */
+/* Adds to n columns of each row of z the rows of t given by its codes. */
 API void add_values(const int32_t *codes, i64 rows, i64 fields, const float *t, i64 width, void *z, i64 row, i64 n, i64 bf16) {
     for (i64 c = 0; c < n; c += TILE)
         for (i64 b = 0; b < rows; b++) {
@@ -313,7 +315,7 @@ API void add_values(const int32_t *codes, i64 rows, i64 fields, const float *t, 
         }
 }
 
-/* Back: add each row of d to those rows of g. */
+/* Backward pass: adds each row of d to the rows of g given by its codes. */
 API void add_to_values(const int32_t *codes, i64 rows, i64 fields, float *g, i64 width, const void *d, i64 row, i64 n, i64 bf16) {
     float x[TILE];
     for (i64 c = 0; c < n; c += TILE)
@@ -326,7 +328,7 @@ API void add_to_values(const int32_t *codes, i64 rows, i64 fields, float *g, i64
 }
 
 #define SCATTER(NAME, CODE)                                                                                            \
-    /* Add each of n vectors to the row of the table that its code says. */                                            \
+    /* Adds each of n vectors to the row of the table given by its code. */                                            \
     API void NAME(const CODE *codes, const float *grads, float *table, i64 n, i64 width) {                             \
         for (i64 i = 0; i < n; i++)                                                                                    \
             for (i64 j = 0; j < width; j++) table[(i64)codes[i] * width + j] += grads[i * width + j];                  \
@@ -351,7 +353,7 @@ API void transpose(const float *__restrict x, i64 row, i64 rows, i64 columns, fl
         }
 }
 
-/* A step of Adam for n numbers, and of the average of the weights, which may be null. Mirrors core.Adam. */
+/* A step of Adam for n numbers, and an update of the average of the weights, which may be null. Mirrors core.Adam. */
 typedef struct {
     float keep1, keep2, eps, size, root, shrink, pull, newest; /* keep is 1 - beta */
 } Adam;
@@ -368,8 +370,8 @@ APART void step(const Adam *o, float *__restrict w, const float *__restrict g, f
         for (i64 i = 0; i < n; i++) average[i] += (w[i] - average[i]) * o->newest;
 }
 
-/* The first moment of a row that no batch reads becomes a tenth smaller at each step, and would stay a denormal number,
-   with which x86 computes many times as slowly. Here they count as 0. */
+/* The first moment of a row that is in no batch shrinks by a tenth at each step, and would become a denormal number.
+   x86 computes many times more slowly with these, so they are flushed to 0 here. */
 API void adam(const Adam *o, float *__restrict w, const float *__restrict g, float *__restrict m, float *__restrict v,
               float *__restrict average, i64 n) {
 #ifdef HAS_CONTROL
@@ -382,6 +384,7 @@ API void adam(const Adam *o, float *__restrict w, const float *__restrict g, flo
 #endif
 }
 
-/* What core.py compares with its own: a library of another version must not be used. VERSION counts the signatures. */
+/* core.py compares this number with its own, and refuses a library of another version. VERSION is that of the
+   signatures. */
 enum { VERSION = 4 };
 API i64 layout(void) { return (VERSION * 1000 + (i64)sizeof(Layer)) * 1000 + (i64)sizeof(Adam); }

@@ -1,7 +1,8 @@
-"""The compiled core, core.c, from Python: it is found and loaded here, and its arguments are checked here.
+"""Python interface of the compiled core, core.c: finds and loads the library, and checks the arguments.
 
-It is compiled when the package is built, once for each level of the processor that torch knows, and the one for torch's
-own level is loaded: what masks torch's (the environment variable ATEN_CPU_CAPABILITY) masks this too.
+The core is compiled when the package is built, once for each instruction level of torch (AVX2, AVX-512). The library
+for the level that torch uses is loaded. So the environment variable ATEN_CPU_CAPABILITY, which limits torch, also
+limits the core.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from torch import Tensor
 from sklearn_fsmd.network import LayerSpec
 
 LEVELS = {"AVX512": ("avx512", "avx2", "any"), "AVX2": ("avx2", "any")}
-"""For what torch says of the processor, the builds that run there, the fastest first; elsewhere "any"."""
+"""For each instruction level of torch the builds that run on it, the fastest first; for all other levels "any"."""
 
 BF16 = {torch.float32: 0, torch.bfloat16: 1}
-"""The types of matrices that the core knows."""
+"""The dtypes of matrices that the core supports, and the value of its argument `bf16`."""
 
 VERSION = 4
-"""Of the signatures below; core.c has the same."""
+"""Version of the signatures below; core.c has the same number."""
 
 SIGNATURES = {
     "hidden_forward": "piiiipi",
@@ -46,17 +47,17 @@ SIGNATURES = {
 
 
 class CoreMissingError(ImportError):
-    """There is no compiled core that can be used."""
+    """There is no usable compiled core."""
 
 
 @cache
 def load() -> tuple[ctypes.CDLL, str]:
-    """The library, and the level of the processor that it is for.
+    """The library and its instruction level.
 
     Raises
     ------
     CoreMissingError
-        If there is none.
+        If there is no usable library.
     """
     for level in LEVELS.get(torch.backends.cpu.get_cpu_capability(), ("any",)):
         if path := find(file_name(level)):
@@ -68,25 +69,25 @@ def load() -> tuple[ctypes.CDLL, str]:
 
 
 def file_name(level: str) -> str:
-    """Of the library for a level of the processor."""
+    """The file name of the library for an instruction level."""
     return f"core_{level}{ {'win32': '.dll', 'darwin': '.dylib'}.get(sys.platform, '.so') }"
 
 
 def find(name: str) -> str | None:
-    """Where a file of this package is: where the package is installed in editable mode, it has two folders."""
+    """The path of a file of this package; in an editable installation the package has two folders."""
     paths = (Path(folder) / name for folder in sys.modules[__package__].__path__)
     return next((str(path) for path in paths if path.exists()), None)
 
 
 def declare(library: ctypes.CDLL) -> ctypes.CDLL:
-    """The library with the types of its functions.
+    """Declare the argument types of the functions of the library.
 
     Raises
     ------
     CoreMissingError
-        If it was compiled from other sources, as happens where the package is installed in editable mode.
+        If it was compiled from other sources, which can happen in an editable installation.
     """
-    layout = getattr(library, "layout", int)  # of a library without one, 0
+    layout = getattr(library, "layout", int)  # int() is 0: a library without this function is refused
     if layout() != (VERSION * 1000 + ctypes.sizeof(_Layer)) * 1000 + ctypes.sizeof(Adam):
         raise CoreMissingError("the compiled core is of another version: install the package again")
     for name, letters in SIGNATURES.items():
@@ -107,7 +108,7 @@ class _Layer(ctypes.Structure):
 
 
 class Layer:
-    """A hidden layer in one step: its vectors, ``(n, O)``, and its outputs, ``(n, rows, O)``."""
+    """The hidden layers of a stack in one step: their vectors ``(n, O)`` and their outputs ``(n, rows, O)``."""
 
     def __init__(self, spec: LayerSpec, rows: int, dtype: torch.dtype) -> None:
         self.library, _ = load()
@@ -115,7 +116,7 @@ class Layer:
         self.rows, self.dtype, self.normed = rows, dtype, spec.scale is not None
         self.out = room(self.n, rows, self.width, dtype=dtype)
         self.keys = spec.draw_keys(self.n) if spec.threshold else None
-        self.vectors = {"bias": spec.bias.detach()}  # which keeps the memory, whatever becomes of the parameter
+        self.vectors = {"bias": spec.bias.detach()}  # this keeps the memory alive even if the parameter is replaced
         if spec.scale is not None and spec.running_mean is not None and spec.running_var is not None:
             self.vectors["scale"] = spec.scale.detach()
             self.vectors |= {"running_mean": spec.running_mean, "running_var": spec.running_var}
@@ -132,34 +133,34 @@ class Layer:
             out=self.out.data_ptr(),
             **{name: address(x, (self.n, self.width)) for name, x in self.vectors.items()},
         )
-        self.at = ctypes.addressof(self.struct)
+        self.address = ctypes.addressof(self.struct)
 
     def _vectors(self) -> Tensor:
         return room(self.n, self.width)
 
     def new_gradients(self) -> list[Tensor]:
-        """Those of bias and, with batch norm, scale, which the next backward fills."""
+        """Allocate the gradients of bias and, with batch norm, scale, which the next backward pass fills."""
         self.gradients = [self._vectors() for _ in range(1 + self.normed)]
         self.struct.grad_bias = self.gradients[0].data_ptr()
         self.struct.grad_scale = self.gradients[1].data_ptr() if self.normed else None
         return self.gradients
 
     def forward(self, members: slice, c: slice, z: Tensor) -> None:
-        """Of some members some columns, whose linear map has given `z`: a matrix of one member, or all of each."""
+        """Compute columns `c` of some members from their linear map `z`; of several members all columns at once."""
         self._check(members, c)
         self.library.hidden_forward(
-            self.at, members.start, members.stop, c.start, c.stop, *self._matrices(z, members, c)
+            self.address, members.start, members.stop, c.start, c.stop, *self._matrices(z, members, c)
         )
 
     def backward(self, members: slice, c: slice, z: Tensor, g: Tensor, d: Tensor) -> None:
-        """From `g`, the gradient of these columns of the outputs, to `d`, that of the linear maps."""
+        """Compute `d`, the gradient of the linear maps, from `g`, the gradient of the same columns of the outputs."""
         self._check(members, c)
         matrices = (number for x in (z, g, d) for number in self._matrices(x, members, c))
-        self.library.hidden_backward(self.at, members.start, members.stop, c.start, c.stop, *matrices)
+        self.library.hidden_backward(self.address, members.start, members.stop, c.start, c.stop, *matrices)
 
     def _check(self, members: slice, c: slice) -> None:
-        there = 0 <= members.start < members.stop <= self.n and 0 <= c.start < c.stop <= self.width
-        if not (there and c.start % 4 == 0):
+        is_inside = 0 <= members.start < members.stop <= self.n and 0 <= c.start < c.stop <= self.width
+        if not (is_inside and c.start % 4 == 0):
             raise ValueError(f"there are no columns {c} of members {members} in {tuple(self.out.shape)}")
 
     def _matrices(self, x: Tensor, members: slice, c: slice) -> tuple[int, int]:
@@ -170,12 +171,12 @@ class Layer:
 
 
 def mix(weights: Tensor, outs: Tensor, mixed: Tensor, rows: slice) -> None:
-    """Some rows of the mixtures ``(B, G, H)`` by weights ``(B, G, E)`` of the outputs ``(E, B, H)`` of experts."""
+    """Compute some rows of the mixtures ``(B, G, H)`` of the expert outputs ``(E, B, H)`` by weights ``(B, G, E)``."""
     _mixtures("mix", weights, outs, mixed, rows)
 
 
 def mix_to_weights(grads: Tensor, outs: Tensor, grad_weights: Tensor, rows: slice) -> None:
-    """Some rows of the gradient of the weights, from that of the mixtures."""
+    """Compute some rows of the gradient of the weights from the gradient of the mixtures."""
     _mixtures("mix_to_weights", grad_weights, outs, grads, rows)
 
 
@@ -190,7 +191,7 @@ def _mixtures(name: str, weights: Tensor, outs: Tensor, mixed: Tensor, rows: sli
 
 
 def mix_to_outputs(weights: Tensor, grads: Tensor, members: slice, dtype: torch.dtype) -> Tensor:
-    """The gradient of the outputs of some experts, ``(members, B, H)``, from that of the mixtures; of one, a matrix."""
+    """The gradient of the outputs of some experts from that of the mixtures, ``(members, B, H)``; of one, a matrix."""
     rows, n_gates, n, width = sizes = _sizes(weights, grads)
     first, last = members.start, members.stop
     if not 0 <= first < last <= n:
@@ -202,7 +203,7 @@ def mix_to_outputs(weights: Tensor, grads: Tensor, members: slice, dtype: torch.
 
 
 def scatter_add(codes: Tensor, grads: Tensor, table: Tensor) -> None:
-    """Add each vector of `grads` (…, D) to the row of `table` that its code in `codes` (…) says."""
+    """Add each vector of `grads` (…, D) to the row of `table` given by its code in `codes` (…)."""
     if codes.numel() and not (codes.min() >= 0 and codes.max() < len(table)):
         raise ValueError(f"there are codes outside the {len(table)} rows of the table")
     width = table.shape[1]
@@ -212,7 +213,7 @@ def scatter_add(codes: Tensor, grads: Tensor, table: Tensor) -> None:
 
 
 def transposed(x: Tensor) -> Tensor:
-    """The transpose of a float32 matrix, without gaps; torch takes twice as long."""
+    """The contiguous transpose of a float32 matrix; torch takes twice as long."""
     if not is_dense(x):
         return x.t().contiguous()
     rows, columns = x.shape
@@ -222,44 +223,50 @@ def transposed(x: Tensor) -> Tensor:
 
 
 def room(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Fresh memory on the CPU, whatever torch's defaults are."""
+    """An uninitialised tensor on the CPU, whatever the defaults of torch are."""
     return torch.empty(shape, dtype=dtype, device="cpu")
 
 
 def room_of(members: int, rows: int, width: int, dtype: torch.dtype) -> Tensor:
-    """Fresh memory for a matrix of each of several members, ``(members, rows, width)``; of one, a matrix."""
+    """An uninitialised tensor ``(members, rows, width)``; for a single member a matrix ``(rows, width)``."""
     shape = (rows, width) if members == 1 else (members, rows, width)
     return room(*shape, dtype=dtype)
 
 
 class Adam(ctypes.Structure):
-    """What a step of Adam does to a parameter. Mirrors the Adam of core.c."""
+    """Constants of one step of Adam for a parameter. Mirrors the Adam of core.c."""
 
     _fields_ = tuple((name, c_float) for name in ("keep1", "keep2", "eps", "size", "root", "shrink", "pull", "newest"))
 
 
 def adam_pieces(options: Adam, tensors: Sequence[Tensor], average: Tensor | None, size: int) -> list[tuple[Any, ...]]:
-    """The step for a parameter, its gradient, its two moments and its average, in pieces of so many numbers."""
+    """Cut a step of Adam into pieces of `size` numbers; `tensors` are parameter, gradient and the two moments."""
     shape, n = tensors[0].shape, tensors[0].numel()
-    at = [address(x, shape) for x in tensors]
-    last = None if average is None else address(average, shape)
-    starts = range(0, n, size)
-    ends = ((*(x + 4 * i for x in at), None if last is None else last + 4 * i, min(size, n - i)) for i in starts)
-    return [(ctypes.addressof(options), *end) for end in ends]
+    addresses = [address(x, shape) for x in tensors]
+    average_address = None if average is None else address(average, shape)
+    return [
+        (
+            ctypes.addressof(options),
+            *(x + 4 * i for x in addresses),
+            None if average_address is None else average_address + 4 * i,
+            min(size, n - i),
+        )
+        for i in range(0, n, size)
+    ]
 
 
 def adam(piece: tuple[Any, ...]) -> None:
-    """Take one piece of the step; what it was made of has to be kept until then."""
+    """Compute one piece of a step; the tensors and options of the piece must still exist."""
     load()[0].adam(*piece)
 
 
 def address(x: Tensor, shape: Sequence[int], dtype: torch.dtype = torch.float32) -> int:
-    """Where a contiguous tensor lies in memory.
+    """The address of a contiguous tensor.
 
     Raises
     ------
     ValueError
-        If it is another tensor than the core is told.
+        If its shape, dtype, device or layout is not as expected.
     """
     if x.shape != tuple(shape) or x.dtype != dtype or x.device.type != "cpu" or not x.is_contiguous():
         raise ValueError(f"expected a contiguous {dtype} tensor {tuple(shape)} on the CPU, got {_describe(x)}")
@@ -267,12 +274,12 @@ def address(x: Tensor, shape: Sequence[int], dtype: torch.dtype = torch.float32)
 
 
 def matrix(x: Tensor, shape: tuple[int, int], dtype: torch.dtype) -> tuple[int, int]:
-    """The address of a matrix, and the numbers from one row to the next; within a row they are neighbours.
+    """The address of a matrix with dense rows, and its row stride in numbers.
 
     Raises
     ------
     ValueError
-        If it is another matrix than the core is told.
+        If its shape, dtype, device or layout is not as expected.
     """
     if x.shape != shape or x.dtype != dtype or x.device.type != "cpu" or not is_dense(x):
         raise ValueError(f"expected a {dtype} matrix {shape} with dense rows on the CPU, got {_describe(x)}")
@@ -280,7 +287,7 @@ def matrix(x: Tensor, shape: tuple[int, int], dtype: torch.dtype) -> tuple[int, 
 
 
 def is_dense(x: Tensor) -> bool:
-    """Whether the numbers of a row of a matrix are neighbours, and rows do not overlap."""
+    """Whether the numbers of each row of a matrix are adjacent, and the rows do not overlap."""
     return x.dim() == 2 and (x.stride(1) == 1 or x.shape[1] == 1) and (x.stride(0) >= x.shape[1] or len(x) == 1)
 
 

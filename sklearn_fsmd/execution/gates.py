@@ -1,4 +1,4 @@
-"""Gates and tables in training, fast."""
+"""Fast training of gates and tables."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from sklearn_fsmd.network import GateSpec
 class TrainGates(torch.autograd.Function):
     """Eq. (4): the softmax of one linear map per gate.
 
-    **Shape**: ``(B, I)``, or ``(B, G or more, I)``, of which the first are read → ``(B, G, E)``.
+    **Shape**: ``(B, I)``, or ``(B, G or more, I)``, of which the first G are used → ``(B, G, E)``.
     """
 
     @staticmethod
     def forward(ctx: Any, crew: Crew, gates: GateSpec, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         n, n_in, n_experts = weight.shape
-        # Where all gates read the same, one product has their logits side by side.
+        # If all gates have the same input, one product computes the logits of all gates.
         ws = weight.detach().transpose(0, 1).reshape(1, n_in, -1) if x.dim() == 2 else weight.detach()
         ctx.inputs = (x.detach(),) if x.dim() == 2 else x.detach().unbind(1)[:n]
         out = core.room(len(x), n, n_experts)
@@ -41,7 +41,7 @@ class TrainGates(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, _, out = ctx.saved_tensors  # which raises where somebody has changed them
+        x, _, out = ctx.saved_tensors  # raises an error if they were changed in place
         d = out.detach() * grad
         d -= out.detach() * d.sum(dim=2, keepdim=True)
         grad_x, grad_ws = torch.zeros_like(x) if x.dim() == 3 else torch.empty_like(x), torch.empty_like(ctx.ws)
@@ -57,7 +57,7 @@ class TrainGates(torch.autograd.Function):
 
 
 class Lookup(torch.autograd.Function):
-    """Rows of a table, whose gradient is added up in one pass.
+    """Rows of a table; their gradient is summed in one pass.
 
     **Shape**: ``(rows, D)`` and codes ``(B, F)`` → ``(B, F, D)``.
     """

@@ -1,4 +1,4 @@
-"""Products of matrices, by the fastest that torch has for them."""
+"""Matrix products, by the fastest function of torch."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from torch import Tensor
 from sklearn_fsmd.execution import core
 
 SMALL = 2**20
-"""With fewer multiplications than this, ``torch.mm`` is done before oneDNN has begun."""
+"""With fewer multiplications than this, ``torch.mm`` takes less time than the overhead of oneDNN."""
 
 
 @cache
 def onednn() -> Callable[..., Tensor] | None:
-    """OneDNN's x·Wᵀ + b; None where ``torch.mm`` is the faster one, or torch has no other.
+    """OneDNN's x·Wᵀ + b; None if ``torch.mm`` is faster, or if this torch does not have it.
 
-    ``torch.mm`` is MKL's. It has no kernels for AMD's processors, on which oneDNN is up to twice as fast. On Intel's it
-    begins sooner, and reads a transposed first factor as it is.
+    ``torch.mm`` uses MKL, which has no kernels for AMD processors; there oneDNN is up to twice as fast. On Intel
+    processors MKL has less overhead, and does not copy a transposed first factor.
     """
     return None if torch.backends.mkl.is_available() and is_by_intel() else linear_pointwise()
 
 
 def linear_pointwise() -> Callable[..., Tensor] | None:
-    """``torch.ops.mkldnn._linear_pointwise``, which torch's own compiler calls; None where torch has it not.
+    """``torch.ops.mkldnn._linear_pointwise``, which the compiler of torch uses; None if it is not available.
 
-    It is private. So it is looked for, and one product is compared.
+    It is private and may change, so one product is compared with the expected result.
     """
     try:
         operation: Any = torch.ops.mkldnn._linear_pointwise
@@ -38,16 +38,16 @@ def linear_pointwise() -> Callable[..., Tensor] | None:
             return None
         numbers = torch.arange(96, dtype=torch.float32, device="cpu")
         x, w = numbers.view(16, 6), numbers[:30].view(6, 5) - 10.0
-        right = torch.equal(operation(x, w.t(), w[0], "none", [], ""), torch.addmm(w[0], x, w))
+        is_equal = torch.equal(operation(x, w.t(), w[0], "none", [], ""), torch.addmm(w[0], x, w))
     except (AttributeError, RuntimeError):
         return None
-    return operation if right else None
+    return operation if is_equal else None
 
 
 def is_by_intel() -> bool:
-    """Whether Intel made the processor; False where the system does not say."""
-    said = Path("/proc/cpuinfo")  # of Linux; Windows tells Python
-    return "GenuineIntel" in (said.read_text() if said.exists() else platform.processor())
+    """Whether the processor is by Intel; False if that is not known."""
+    cpuinfo = Path("/proc/cpuinfo")  # on Linux; on Windows `platform` knows it
+    return "GenuineIntel" in (cpuinfo.read_text() if cpuinfo.exists() else platform.processor())
 
 
 def product(
@@ -58,25 +58,25 @@ def product(
     transposed: Tensor | None = None,
     into: Tensor | None = None,
 ) -> Tensor:
-    """A·B, to whose rows `shift` is added; or those of several members. In bfloat16 torch goes to oneDNN by itself.
+    """A·B plus `shift` in each row, for one member or several. In bfloat16 torch uses oneDNN by itself.
 
-    `transposed` is Bᵀ, where it is at hand: oneDNN reads that.
+    `transposed` is Bᵀ, if the caller has it: oneDNN needs that.
     """
     linear = None if a.dim() == 3 or a.dtype != torch.float32 or _is_small(a, b) else onednn()
     out = into if linear is None and into is not None and into.dtype == a.dtype else None
     if linear is not None:
-        if a.stride(1) != 1:  # it would be copied, by slower code
+        if a.stride(1) != 1:  # oneDNN would copy it, with slower code
             a = core.transposed(a.t())
-        made = linear(a, _dense(b.t() if transposed is None else transposed), shift, "none", [], "")
+        result = linear(a, _dense(b.t() if transposed is None else transposed), shift, "none", [], "")
     elif a.dim() == 3:
-        made = torch.bmm(a, b, out=out) if shift is None else torch.baddbmm(shift, a, b, out=out)
+        result = torch.bmm(a, b, out=out) if shift is None else torch.baddbmm(shift, a, b, out=out)
     else:
-        made = torch.mm(a, b, out=out) if shift is None else torch.addmm(shift, a, b, out=out)
-    return made if into is None or made is into else into.copy_(made)
+        result = torch.mm(a, b, out=out) if shift is None else torch.addmm(shift, a, b, out=out)
+    return result if into is None or result is into else into.copy_(result)
 
 
 def first_transposed(x: Tensor) -> Tensor:
-    """The transpose of x as the first factor of several products; ``torch.mm`` needs no copy."""
+    """The transpose of `x` as the first factor of several products; a copy for oneDNN, a view for ``torch.mm``."""
     return core.transposed(x) if x.dtype == torch.float32 and onednn() else x.mT
 
 
@@ -85,6 +85,6 @@ def _is_small(a: Tensor, b: Tensor) -> bool:
 
 
 def _dense(b: Tensor) -> Tensor:
-    """`b` without gaps: with gaps between its rows oneDNN falls back to code that is slower by orders of magnitude."""
+    """`b` with adjacent rows: for other strides oneDNN falls back to code that is slower by orders of magnitude."""
     (row, column), (n, m) = b.stride(), b.shape
     return b if (row, column) in ((m, 1), (1, n)) else b.contiguous()

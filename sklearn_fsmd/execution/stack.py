@@ -1,4 +1,4 @@
-"""The hidden layers of a stack of MLPs, fast: products by torch, what is between them by the core."""
+"""Fast hidden layers of a stack of MLPs: products by torch, all else by the compiled core."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from sklearn_fsmd.network import StackSpec
 
 
 class TrainStack(torch.autograd.Function):
-    """All layers in training, and the mixtures of their outputs if weights are given.
+    """All layers in training, and, with `weights`, the mixtures of their outputs.
 
-    Some columns of `x` may be read by `values`, whose gradient is that of their `vectors`. The parameters follow layer
-    by layer: weight, bias and, with batch norm, scale.
+    If there are `values`, the first layer computes some columns of `x` by values; their gradient is that of `vectors`.
+    The parameters are, layer by layer: weight, bias and, with batch norm, scale.
 
     **Shape**: ``(B, I)`` or ``(G, B, I)`` → ``(n, B, H)``, or with weights ``(B, M, n)`` → ``(B, M, H)``.
     """
@@ -47,7 +47,7 @@ class TrainStack(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        _, weights, _, *_ = ctx.saved_tensors  # which raises where somebody has changed them
+        _, weights, _, *_ = ctx.saved_tensors  # raises an error if they were changed in place
         step, grad = ctx.step, grad.contiguous()
         grad_weights = None if weights is None else step.mix_to_weights(grad, weights)
         with step.lock:
@@ -56,13 +56,13 @@ class TrainStack(torch.autograd.Function):
 
 
 def evaluate(stack: StackSpec, x: Tensor, weights: Tensor | None) -> Tensor:
-    """The same in prediction, for many rows."""
+    """The output of the stack for many rows in prediction."""
     reads = stack.reads if x.dim() == 3 else (0,) * len(stack.reads)
     values = few_values_of(x)
     others = None if values is None else values.others
     inputs = x.unbind(0) if x.dim() == 3 else (x if others is None else x.index_select(1, others),)
     out = core.room(len(reads), x.shape[-2], stack.layers[-1].weight.shape[2])
-    for e, read in enumerate(reads):  # one after the other: what is between the layers stays in the cache
+    for e, read in enumerate(reads):  # one by one, so that the activations stay in the cache
         h = inputs[read]
         for layer in stack.layers:
             w, bias = layer.weight[e], layer.bias[e]
@@ -72,7 +72,7 @@ def evaluate(stack: StackSpec, x: Tensor, weights: Tensor | None) -> Tensor:
                 values.add(values.products(w), slice(0, w.shape[1]), h)
             else:
                 h = product(h, w, bias, into=into)
-            h.relu_()  # not by oneDNN, which makes 0 of what is not a number
+            h.relu_()  # not by oneDNN, which turns NaN into 0
     if weights is None:
         return out
     mixed = core.room(*weights.shape[:2], out.shape[2])

@@ -1,9 +1,9 @@
-"""One step of training of a stack of MLPs: how its work is cut, and in which order it is done.
+"""One step of training of a stack of MLPs: how its work is divided, and in which order it is done.
 
-A thread takes a member through all its layers, so that what one pass writes the next one finds in the cache. Where the
-number of members is odd, all threads share the last one: they cut the columns of its layers. In small batches a thread
-takes several members at once: each operation gives up the interpreter's lock, and with short ones threads do little
-else than to wait for it.
+A thread computes all layers of one MLP, a member of the stack, so that each pass finds its input in the cache. If the
+number of members is odd, all threads share the last one, and divide the columns of its layers. In small batches a
+thread computes several members at once. Each operation releases the interpreter lock, and with short operations the
+threads would mostly wait for it.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ from sklearn_fsmd.execution.products import first_transposed, product
 from sklearn_fsmd.network import StackSpec
 
 TOGETHER = 4
-"""Members that are taken at once go to the threads in groups of about so many."""
+"""Approximate number of members that a thread computes at once in small batches."""
 
 
 class Step:
-    """Forward, and what that leaves for backward.
+    """The forward pass, and the backward pass, which uses its intermediate results.
 
-    Below, `i` is a layer, `u` a unit of one or several members and `c` some of the columns of their outputs.
+    `i` is the index of a layer, `u` the index of a unit of one or several members, and `c` a slice of the columns of
+    their outputs.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class Step:
         self.units = units_of(n_alone, at_once=max(self.sizes) <= FEW and products.onednn() is None, by_one_thread=few)
         self.alone, self.shared = range(len(self.units)), range(len(self.units), len(self.units) + self.n - n_alone)
         self.units += [slice(e, e + 1) for e in range(n_alone, self.n)]
-        # Views are made here and not by the threads: each gives up the interpreter's lock and has to wait for it.
+        # Views are created here and not by the threads, since each view releases the interpreter lock.
         self.reads_of = [self.reads[unit] for unit in self.units]
         self.weights = [layer.weight.detach() for layer in stack.layers]
         self.first = None if values is None else FirstLayers(values, self.weights[0])
@@ -58,9 +59,9 @@ class Step:
         self.outs = [self._by_unit(layer.out) for layer in self.layers]
         self.ws = [self._by_unit(weight) for weight in self.weights]
         self.wts = [self._by_unit(weight.mT) for weight in self.weights]
-        self.lock = Lock()  # of backward, which two threads may call on one graph
+        self.lock = Lock()  # for backward, which two threads may call on one graph
         self.z: dict[tuple[int, int, int], Tensor] = {}
-        """What the linear map has given, by layer, unit and first column."""
+        """Outputs of the linear maps, by layer, unit and first column."""
 
     @property
     def out(self) -> Tensor:
@@ -70,21 +71,21 @@ class Step:
         return slice(0, self.layers[i].width)
 
     def _by_unit(self, x: Tensor) -> Sequence[Tensor]:
-        """Of what there is for each member, that of each unit; of a single one, a matrix."""
+        """Split a tensor with one entry per member by units; the entry of a single member is a matrix."""
         if len(self.units) == self.n:
             return x.unbind(0)
         return [x[unit.start] if unit.stop - unit.start == 1 else x[unit] for unit in self.units]
 
     def _inputs_of_units(self, x: Tensor) -> list[Tensor]:
-        """What the members of each unit read."""
+        """The inputs of the members of each unit."""
         inputs = x.unbind(0) if x.dim() == 3 else (x,)
-        made = []
+        unit_inputs = []
         for reads in self.reads_of:
             if len(reads) == 1:
-                made.append(inputs[reads[0]])
+                unit_inputs.append(inputs[reads[0]])
             else:
-                made.append(x[list(reads)] if x.dim() == 3 else x.expand(len(reads), *x.shape))
-        return made
+                unit_inputs.append(x[list(reads)] if x.dim() == 3 else x.expand(len(reads), *x.shape))
+        return unit_inputs
 
     def _room(self, u: int, width: int) -> Tensor:
         return core.room_of(len(self.reads_of[u]), self.rows, width, self.dtype)
@@ -92,7 +93,7 @@ class Step:
     # --------------------------------------------------------------------------------------------------------- forward
 
     def forward(self) -> None:
-        """Fill the outputs of all layers."""
+        """Compute the outputs of all layers."""
         self.crew.each(self._forward_unit, self.alone, sum(self.sizes) * self.n)
         for u in self.shared:
             self._begin(u)
@@ -126,10 +127,10 @@ class Step:
     # -------------------------------------------------------------------------------------------------------- backward
 
     def mix_to_weights(self, grad: Tensor, weights: Tensor) -> Tensor:
-        """The gradient of the weights of the mixtures, from that of the mixtures."""
-        made = core.room(*weights.shape)
-        self._by_rows(partial(core.mix_to_weights, grad, self.out, made))
-        return made
+        """The gradient of the weights of the mixtures from the gradient of the mixtures."""
+        grad_weights = core.room(*weights.shape)
+        self._by_rows(partial(core.mix_to_weights, grad, self.out, grad_weights))
+        return grad_weights
 
     def _by_rows(self, work: Callable[[slice], object]) -> None:
         self.crew.each(work, ranges_of(*self.out.shape[1:]), self.out.numel())
@@ -137,80 +138,80 @@ class Step:
     def backward(
         self, grad: Tensor, weights: Tensor | None, *, to_inputs: bool
     ) -> tuple[list[Tensor], Tensor | None, Tensor | None]:
-        """The gradients of the parameters, the inputs and the vectors of values, from that of outputs or mixtures."""
+        """The gradients of parameters, inputs and vectors of values, from that of the outputs or mixtures."""
         self.grad, self.mixed_by, self.to_inputs = grad, weights, to_inputs
         self.grads = self._by_unit(grad) if weights is None else ()
-        grads = [layer.new_gradients() for layer in self.layers]  # fresh ones: a graph may be gone back more than once
+        grads = [layer.new_gradients() for layer in self.layers]  # new ones: backward may be called more than once
         grad_ws = [core.room(*weight.shape) for weight in self.weights]
         self.grad_ws = [self._by_unit(grad_w) for grad_w in grad_ws]
-        read = dict(zip(self.reads_of, self.inputs, strict=True))  # once, however many members read it
-        turned = {reads: first_transposed(x) for reads, x in read.items()}
-        self.inputs_t = [turned[reads] for reads in self.reads_of]
+        distinct = dict(zip(self.reads_of, self.inputs, strict=True))  # each input is transposed once
+        transposed = {reads: first_transposed(x) for reads, x in distinct.items()}
+        self.inputs_t = [transposed[reads] for reads in self.reads_of]
         self.outs_t = [self._by_unit(layer.out.mT) for layer in self.layers[:-1]]
-        self.below: dict[int, Tensor] = {}
-        """Of each unit, the gradient of the output of the layer that is worked on next."""
+        self.output_grads: dict[int, Tensor] = {}
+        """For each unit the gradient of the output of the next layer to compute."""
         if self.first is not None:
             self.first.begin_backward()
         self.crew.each(self._backward_unit, self.alone, sum(self.sizes) * self.n)
         for u in self.shared:
             self._backward_shared(u)
-        of_vectors = None
+        grad_vectors = None
         if self.first is not None:
-            grad_ws[0], of_vectors = self.first.gradients(self.crew, grad_ws[0])
-        of_parameters = [grad for w, vectors in zip(grad_ws, grads, strict=True) for grad in (w, *vectors)]
-        return of_parameters, self._sums_of_inputs() if to_inputs else None, of_vectors
+            grad_ws[0], grad_vectors = self.first.gradients(self.crew, grad_ws[0])
+        parameter_grads = [grad for w, vectors in zip(grad_ws, grads, strict=True) for grad in (w, *vectors)]
+        return parameter_grads, self._input_gradient() if to_inputs else None, grad_vectors
 
     def _backward_unit(self, u: int) -> None:
-        self.below[u] = self._of_output(u)
+        self.output_grads[u] = self._grad_of_output(u)
         for i in range(self.last, -1, -1):
             d = self._room(u, self.layers[i].width)
             self._backward_columns(i, u, d, self.whole(i))
             if i or self.to_inputs:
-                self.below[u] = product(d, self.wts[i][u], transposed=self.ws[i][u])
+                self.output_grads[u] = product(d, self.wts[i][u], transposed=self.ws[i][u])
 
     def _backward_shared(self, u: int) -> None:
-        self.below[u] = self._of_output(u)
+        self.output_grads[u] = self._grad_of_output(u)
         for i in range(self.last, -1, -1):
             d = self._room(u, self.layers[i].width)
             self.crew.each(partial(self._backward_columns, i, u, d), parts_of(self.layers[i].width), self.sizes[i])
             if i or self.to_inputs:
-                self.below[u] = self._room(u, len(self.ws[i][u]))
-                self.crew.each(partial(self._through, i, u, d), parts_of(self.rows), d.numel())
+                self.output_grads[u] = self._room(u, len(self.ws[i][u]))
+                self.crew.each(partial(self._grad_of_input_rows, i, u, d), parts_of(self.rows), d.numel())
 
-    def _through(self, i: int, u: int, d: Tensor, rows: slice) -> None:
-        product(d[rows], self.wts[i][u], transposed=self.ws[i][u], into=self.below[u][rows])
+    def _grad_of_input_rows(self, i: int, u: int, d: Tensor, rows: slice) -> None:
+        product(d[rows], self.wts[i][u], transposed=self.ws[i][u], into=self.output_grads[u][rows])
 
     def _backward_columns(self, i: int, u: int, d: Tensor, c: slice) -> None:
-        """The gradient `d` of the linear map, and from it those of the parameters."""
-        g, into = self.below[u], self.grad_ws[i][u]
+        """Compute the gradient `d` of the linear map, and from it those of the parameters."""
+        g, into = self.output_grads[u], self.grad_ws[i][u]
         if c != self.whole(i):
             g, d, into = g[:, c], d[:, c], into[:, c]
-        z = self.z[i, u, c.start] if self.layers[i].normed else g  # without batch norm nobody looks at it
+        z = self.z[i, u, c.start] if self.layers[i].normed else g  # it is not used without batch norm
         self.layers[i].backward(self.units[u], c, z, g, d)
         product(self.outs_t[i - 1][u] if i else self.inputs_t[u], d, into=into)
         if self.first is not None and not i:
             self.first.backward(self.units[u], c, d)
 
-    def _of_output(self, u: int) -> Tensor:
+    def _grad_of_output(self, u: int) -> Tensor:
         if self.mixed_by is None:
             return self.grads[u].to(self.dtype)
         return core.mix_to_outputs(self.mixed_by, self.grad, self.units[u], self.dtype)
 
-    def _sums_of_inputs(self) -> Tensor:
-        """The gradient of each input: the sum over the members that read it."""
-        made = core.room(*self.shape[:-1], self.n_in).zero_()
-        inputs = made.unbind(0) if made.dim() == 3 else (made,)
+    def _input_gradient(self) -> Tensor:
+        """The gradient of each input: the sum over the members that use it."""
+        total = core.room(*self.shape[:-1], self.n_in).zero_()
+        inputs = total.unbind(0) if total.dim() == 3 else (total,)
         for u, reads in enumerate(self.reads_of):
-            below = self.below[u]
-            for read, grad in zip(reads, below.unbind(0) if len(reads) > 1 else (below,), strict=True):
+            unit_grad = self.output_grads[u]
+            for read, grad in zip(reads, unit_grad.unbind(0) if len(reads) > 1 else (unit_grad,), strict=True):
                 inputs[read].add_(grad)
         if self.first is None:
-            return made
-        return core.room(*self.shape).zero_().index_copy_(1, self.first.values.others, made)
+            return total
+        return core.room(*self.shape).zero_().index_copy_(1, self.first.values.others, total)
 
 
 def units_of(n: int, *, at_once: bool, by_one_thread: bool) -> list[slice]:
-    """Share n members out: each alone, or in an even number of groups, or in one."""
+    """Divide `n` members into units: each alone, in an even number of groups, or all in one group."""
     if not at_once or not n:
         return [slice(e, e + 1) for e in range(n)]
     groups = 1 if by_one_thread else 2 * -(-n // (2 * TOGETHER))

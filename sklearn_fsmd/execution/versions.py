@@ -1,4 +1,4 @@
-"""What a report of a fault should say of the machine."""
+"""Information about versions and machine, for bug reports."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
-from sklearn_fsmd.execution.choice import way_here
+from sklearn_fsmd.execution.choice import available_way
 from sklearn_fsmd.parameters.machine import has_bf16, resolve_device
 
 PACKAGES = (
@@ -17,7 +17,7 @@ PACKAGES = (
 
 
 def show_versions() -> None:
-    """Print versions, the device, and how networks are computed here, and why; for reports of faults.
+    """Print versions, the device, and how networks are computed on this machine; for bug reports.
 
     Examples
     --------
@@ -26,7 +26,7 @@ def show_versions() -> None:
     system: ...
     """
     device = resolve_device("auto")
-    way, why = way_here(torch.device(device).type)
+    way, why = available_way(torch.device(device).type)
     lines = {
         "system": f"{platform.platform()}, Python {platform.python_version()}",
         **{package: _version(package) for package in PACKAGES},

@@ -1,4 +1,4 @@
-"""The network for the columns of an encoder: which tables it has, and with how many rows."""
+"""Building the network for the columns of an encoder, with the right number of rows in its tables."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from sklearn_fsmd.network import Columns, Layout, MultiTaskNetwork, build_networ
 from sklearn_fsmd.parameters import NetworkParameters, group_of
 
 AUTO_DROPOUT = "auto_dropout"
-"""Which dropout is "auto", in what a net remembers of the fit that made it."""
+"""Key of the dropout that a fit has chosen for "auto", in the parameters of a predictor."""
 
 
 def parameters_of(spec: Mapping[str, Any]) -> NetworkParameters:
-    """The parameters that a network is built of, with what a fit has found where they say "auto"."""
-    found = {"dropout": spec[AUTO_DROPOUT]} if spec["dropout"] == "auto" else {}
-    return group_of(NetworkParameters, {**spec, **found})
+    """The parameters of a network, with the values that a fit has chosen for "auto"."""
+    chosen = {"dropout": spec[AUTO_DROPOUT]} if spec["dropout"] == "auto" else {}
+    return group_of(NetworkParameters, {**spec, **chosen})
 
 
 def build(p: NetworkParameters, encoder: InputEncoder, n_tasks: int, *, with_tables: bool = True) -> MultiTaskNetwork:
-    """The network that `p` describes, for the columns of `encoder`; without tables these have a single row."""
+    """Build the network with the parameters `p` for the columns of `encoder`; without tables each has a single row."""
 
     def columns(part: FeatureEncoder, n_numeric: int, layout: Layout | None = None) -> Columns:
-        cardinalities, of_lists, n_quotients = part.cardinalities, part.list_cardinalities, 0
+        cardinalities, list_cardinalities, n_quotients = part.cardinalities, part.list_cardinalities, 0
         if layout is not None:
-            cardinalities, of_lists = layout.rows[: len(cardinalities)], layout.rows[len(cardinalities) :]
+            cardinalities, list_cardinalities = layout.rows[: len(cardinalities)], layout.rows[len(cardinalities) :]
             n_quotients = sum(layout.quotients) if layout.has_quotients else 0
         return Columns(
             cardinalities,
             n_numeric,
-            of_lists,
+            list_cardinalities,
             part.list_partners,
             part.vector_widths,
             first_vector=len(part.numeric),
@@ -45,7 +45,7 @@ def build(p: NetworkParameters, encoder: InputEncoder, n_tasks: int, *, with_tab
 
 
 def layout_of(p: NetworkParameters, encoder: FeatureEncoder) -> Layout | None:
-    """Which rows of the tables values share; None if each has rows of its own."""
+    """The rows of the tables that values share; None if each value has separate rows."""
     if p.embedding_compression is None:
         return None
     return Layout(

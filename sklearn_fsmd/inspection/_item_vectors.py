@@ -91,8 +91,8 @@ def _vectors(embedding: Embedding, main: FeatureEncoder, field: int, n: int) -> 
             empty = Ragged(values[:0], torch.zeros(len(values) + 1, dtype=torch.int64))
             single = Ragged(values + int(main.list_offsets[k]), torch.arange(len(values) + 1))
             lists = Lists(tuple(single if j == k else empty for j in range(len(main.lists)))).to(device)
-        located = embedding.located(codes.to(device), lists)
-        looked_up = embedding.looked_up(located, torch.zeros(len(values), len(main.numeric), device=device))
+        located = embedding.locate(codes.to(device), lists)
+        looked_up = embedding.look_up(located, torch.zeros(len(values), len(main.numeric), device=device))
         blocks.append(looked_up[:, field].flatten(1).cpu().numpy())
     return np.concatenate(blocks) if n else np.empty((0, embedding.table.weight.shape[1]), np.float32)
 

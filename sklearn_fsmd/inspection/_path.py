@@ -46,8 +46,8 @@ class Path:
         codes, numbers, *lists = rows.tensors(self.predictor.device)
         inputs = [numbers]
         for member, linear in zip(self.network.members, self.linear, strict=True):
-            located = member.embedding.located(codes, *lists)
-            inputs.append(member.embedding.looked_up(located, numbers))
+            located = member.embedding.locate(codes, *lists)
+            inputs.append(member.embedding.look_up(located, numbers))
             if linear is not None:
                 inputs.append(linear.terms(located.codes, located.lists))
         return tuple(tensor.clone() for tensor in inputs)

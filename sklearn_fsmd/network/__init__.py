@@ -1,4 +1,4 @@
-"""The paper's network in plain torch, and the seam at which it may be computed faster."""
+"""The network of the paper in plain torch, and the interface through which it can be computed faster."""
 
 from sklearn_fsmd.network.builders import build_network, has_own_embeddings, n_values_of
 from sklearn_fsmd.network.compression import Layout, Range

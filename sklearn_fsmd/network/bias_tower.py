@@ -1,4 +1,4 @@
-"""The shallow tower for selection bias: what the position of an item says, kept apart from the item."""
+"""The shallow tower for selection bias: it separates the effect of the position from that of the item."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from sklearn_fsmd.network.embedding import Columns, Embedding
 from sklearn_fsmd.network.stacked_mlp import StackedLinear, StackedMLP
 
 NEUTRAL_QUANTILE = 0.99
-"""The neutral level is what the best placed hundredth of the rows reaches; the maximum could be a single row's."""
+"""The neutral level is this quantile of the outputs of the tower; the maximum could depend on a single row."""
 
 
 class BiasTower(nn.Module):
     """A small MLP on the bias features, whose output is added to the first task's logit (Sec. II-C, Fig. 3) [1]_.
 
-    In training it learns what the position of an impression does to its clicks. Predictions do without it: they add
-    `neutral` instead, the level at which an item is not held back by its position.
+    In training it learns the effect of the position of an impression on its clicks. Predictions do not use the bias
+    features: they add `neutral` instead, the output of the tower for a good position.
 
     Parameters
     ----------
@@ -46,6 +46,6 @@ class BiasTower(nn.Module):
 
     @torch.no_grad()
     def set_neutral(self, levels: Tensor) -> None:
-        """Take the neutral level from the tower's outputs ``(n,)`` on rows of reference."""
+        """Set the neutral level from the outputs ``(n,)`` of the tower on reference rows."""
         k = max(int(NEUTRAL_QUANTILE * len(levels)), 1)
-        self.neutral.copy_(levels.sort().values[k - 1])  # kthvalue has no deterministic way on a GPU
+        self.neutral.copy_(levels.sort().values[k - 1])  # kthvalue is not deterministic on a GPU

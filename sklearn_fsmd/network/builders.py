@@ -1,4 +1,4 @@
-"""A network from its parameters: each part by the name that chooses it."""
+"""Building a network from its parameters: each part is chosen by name."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from sklearn_fsmd.parameters import EXTRACTORS, LOW_ORDER, NetworkParameters
 def build_network(
     p: NetworkParameters, columns: Columns, n_tasks: int, bias: Columns | None = None
 ) -> MultiTaskNetwork:
-    """Assemble the network that `p` describes, for `n_tasks` binary targets.
+    """Build the network with the parameters `p` for `n_tasks` binary targets.
 
-    `columns` and `bias` are the encoded columns of the network and those of the bias tower.
+    `columns` are the encoded columns of the network, and `bias` those of the bias tower.
     """
     link, values = TreeLink(parents_of(p.link, n_tasks)), build_values(p.value_targets, p.value_loss)
     n_sets = n_tasks + n_values_of(p) if has_own_embeddings(p) else 1
@@ -32,23 +32,23 @@ def build_network(
     def parts() -> dict[str, Any]:
         return parts_of_member(p, columns, n_tasks + n_values_of(p), n_sets)
 
-    own = parts()
+    first_parts = parts()
     return MultiTaskNetwork(
-        **own,
+        **first_parts,
         link=link,
         values=values,
         bias_tower=None if bias is None else BiasTower(bias, p.embedding_dim, p.bias_tower_dims),
         more_members=[Member(**parts()) for _ in range(p.n_members - 1)],
-        shares_nothing=isinstance(own["extractor"], extractors.Separate) and n_sets > 1 and link.stands_alone,
+        shares_nothing=isinstance(first_parts["extractor"], extractors.Separate) and n_sets > 1 and link.stands_alone,
     )
 
 
 def parts_of_member(p: NetworkParameters, columns: Columns, n_tasks: int, n_sets: int) -> dict[str, Any]:
-    """Embedding, low-order part, extractor and towers; a category has `n_sets` embeddings.
+    """Build embedding, low-order part, extractor and towers; each category has `n_sets` embeddings.
 
-    `n_tasks` are the binary targets and the values.
+    `n_tasks` is the number of binary targets and value targets.
     """
-    assert p.dropout != "auto"  # a fit has found a number
+    assert p.dropout != "auto"  # a fit replaces "auto" by a number
     in_features = columns.n_fields * p.embedding_dim + columns.n_numeric
     embedding = Embedding(columns, p.embedding_dim, n_sets=n_sets, std=p.embedding_std, pooling=p.list_pooling)
     extractor = build_extractor(p, in_features, n_tasks)
@@ -63,51 +63,50 @@ def parts_of_member(p: NetworkParameters, columns: Columns, n_tasks: int, n_sets
         n_values=n_values_of(p),
         n_outputs=VALUE_LOSSES[p.value_loss].n_outputs if p.value_targets else 1,
     )
-    own = not isinstance(p.extractor, str)
     return {
         "embedding": embedding,
         "low_order": low_order,
         "extractor": extractor,
         "towers": towers,
-        "own_extractor": own,
+        "own_extractor": not isinstance(p.extractor, str),
     }
 
 
 def n_values_of(p: NetworkParameters) -> int:
-    """How many targets with values there are."""
+    """Number of value targets."""
     return len(p.value_targets or ())
 
 
 def has_own_embeddings(p: NetworkParameters) -> bool:
-    """Whether each task has embeddings of its own."""
+    """Whether each task has separate embeddings."""
     return isinstance(p.extractor, str) and EXTRACTORS.parts[p.extractor].own_embeddings
 
 
 def build_low_order(p: NetworkParameters, columns: Columns, n_tasks: int, n_sets: int) -> nn.Module | None:
-    """The part that `low_order` names."""
+    """Build the low-order part, or None."""
     return None if p.low_order is None else LOW_ORDER.parts[p.low_order].build(p, columns, n_tasks, n_sets)
 
 
 def build_extractor(p: NetworkParameters, in_features: int, n_tasks: int) -> nn.Module:
-    """The extractor that `extractor` names, or the user's own."""
+    """Build the extractor by its name, or from a callable or module of the user."""
     if isinstance(p.extractor, str):
         return EXTRACTORS.parts[p.extractor].build(p, in_features, n_tasks)
     if isinstance(p.extractor, nn.Module):
-        return copy.deepcopy(p.extractor).cpu()  # a parameter is never changed by fit; networks are built on the CPU
-    made = p.extractor(in_features, n_tasks)
-    if not isinstance(made, nn.Module):
+        return copy.deepcopy(p.extractor).cpu()  # fit must not change a parameter; networks are built on the CPU
+    extractor = p.extractor(in_features, n_tasks)
+    if not isinstance(extractor, nn.Module):
         raise TypeError(
             "The 'extractor', called with the numbers of inputs and of tasks, must return a torch module. "
-            f"Got {made!r} instead."
+            f"Got {extractor!r} instead."
         )
-    return made
+    return extractor
 
 
 @torch.no_grad()
 def width_of(extractor: nn.Module, in_features: int, n_tasks: int) -> int:
-    """The width H of what `extractor` returns, found by a trial; its shape is checked on the way."""
+    """The width H of the output of `extractor`, by a trial on zeros; the shape of the output is checked."""
     was_training = extractor.training
-    n = n_tasks + 1  # a number of rows that cannot be taken for the number of tasks
+    n = n_tasks + 1  # differs from the number of tasks, so swapped axes are detected
     try:
         out = extractor.eval()(torch.zeros(n, in_features))
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
@@ -126,7 +125,7 @@ def width_of(extractor: nn.Module, in_features: int, n_tasks: int) -> int:
 
 
 def _shape_of(out: Any) -> Any:
-    """The shape of what an extractor returns; where it has none, what else can be said of it."""
+    """The shape of the output of an extractor; if it has none, a description of the output for an error message."""
     if isinstance(out, Tensor):
         return tuple(out.shape)
     if not isinstance(out, Sequence) or not all(isinstance(part, Tensor) for part in out):

@@ -1,4 +1,4 @@
-"""Large vocabularies in small tables: which rows the values of a column share.
+"""Large vocabularies in small tables: the values of a column share rows.
 
 References
 ----------
@@ -18,15 +18,15 @@ from sklearn_fsmd.network.ragged import Lists, Ragged
 
 
 class Range(NamedTuple):
-    """The codes of a column, and the rows that they share.
+    """The codes of a column, and their rows in the tables.
 
     Attributes
     ----------
     first_code : the code of unknown values.
-    n_codes : how many codes there are.
-    first_row, n_rows : the rows of the table; the first one is that of unknown values alone.
-    modulus : the known values `i` = 0, 1, … have the row ``i % modulus``, counted without the first.
-    first_quotient, n_quotients : the rows of the table of quotients for ``i // modulus`` = 1, 2, …
+    n_codes : number of codes.
+    first_row, n_rows : range of rows in the table; the first row is for unknown values only.
+    modulus : the known value `i` = 0, 1, … is in row ``i % modulus`` after the first row.
+    first_quotient, n_quotients : range of rows in the table of quotients, for ``i // modulus`` = 1, 2, …
     """
 
     first_code: int
@@ -39,20 +39,21 @@ class Range(NamedTuple):
 
 
 class Layout(nn.Module):
-    """Turns codes into rows of a table in which no column has more than `limit` of them.
+    """Maps codes to rows of a table in which no column has more than `limit` rows.
 
-    Values that are equal modulo ``limit − 1`` share a row, as evenly as can be: the hashing trick on codes. The row of
-    unknown values is shared with none. With `quotients` a value also has a row of a second table by its quotient,
-    which tells it from the others of its row [QR]_; where the quotient is 0 that is row 0, which stays 0.
+    Values whose codes are equal modulo ``limit − 1`` share a row: the hashing trick on codes, which distributes them
+    evenly. Unknown values share their row with no value. With `quotients` the quotient of a value gives a row in a
+    second table, which distinguishes values in the same row of the first table [QR]_. The quotient 0 is row 0 there,
+    whose numbers stay 0.
 
-    A column that grows keeps its rows: only new values come to share them.
+    If a column grows, its values keep their rows, and the new values share them.
 
     Parameters
     ----------
-    cardinalities : the codes of each code column, that of unknown values included.
-    n_categories : how many of these are categories; the others are bins, and share no rows.
+    cardinalities : number of codes of each code column, including the code of unknown values.
+    n_categories : number of code columns that are categories; the others are bins, which share no rows.
     list_cardinalities, list_partners : as in :class:`~sklearn_fsmd.network.embedding.Columns`.
-    limit : at least 2.
+    limit : maximum number of rows of a column, at least 2.
     quotients : whether there is a second table.
 
     **Shape**: codes ``(B, F)`` → rows ``(B, F)``, and their quotients or None.
@@ -75,20 +76,19 @@ class Layout(nn.Module):
     ) -> None:
         super().__init__()
         self.has_quotients = quotients
-        made: list[Range] = []
+        ranges: list[Range] = []
         code, row, quotient = 0, 0, 1
         for f, n in enumerate([*cardinalities, *list_cardinalities]):
             is_bin = n_categories <= f < len(cardinalities)
             modulus = max(n, 1) if is_bin else limit - 1
             n_rows = min(n, modulus + 1)
             n_quotients = max(-(-(n - 1) // modulus) - 1, 0) if quotients else 0
-            made.append(Range(code, n, row, n_rows, modulus, quotient, n_quotients))
+            ranges.append(Range(code, n, row, n_rows, modulus, quotient, n_quotients))
             code, row, quotient = code + n, row + n_rows, quotient + n_quotients
-        self.columns, own = made[: len(cardinalities)], made[len(cardinalities) :]
-        self.own_of_lists = own
+        self.columns, self.own_of_lists = ranges[: len(cardinalities)], ranges[len(cardinalities) :]
         self.of_lists = [
-            of_list if partner is None else self.columns[partner]
-            for of_list, partner in zip(own, list_partners, strict=True)
+            list_range if partner is None else self.columns[partner]
+            for list_range, partner in zip(self.own_of_lists, list_partners, strict=True)
         ]
         for name in ("first_code", "first_row", "modulus", "first_quotient"):
             values = torch.tensor([getattr(column, name) for column in self.columns], dtype=torch.int64)
@@ -96,38 +96,38 @@ class Layout(nn.Module):
 
     @property
     def rows(self) -> list[int]:
-        """How many rows of the table each column has, those of lists last."""
+        """Number of rows in the table per column, with the columns of lists last."""
         return [column.n_rows for column in (*self.columns, *self.own_of_lists)]
 
     @property
     def quotients(self) -> list[int]:
-        """Row 0 of the table of quotients, and how many rows each column has there."""
+        """Number of rows in the table of quotients: 1 for row 0, then those of each column."""
         return [1, *(column.n_quotients for column in (*self.columns, *self.own_of_lists))]
 
     @property
     def without_quotients(self) -> tuple[int, ...]:
-        """The code columns whose values are told by their rows alone."""
+        """Indices of the code columns that have no rows in the table of quotients."""
         return tuple(f for f, column in enumerate(self.columns) if not column.n_quotients)
 
     def forward(self, codes: Tensor) -> tuple[Tensor, Tensor | None]:
         return self._split(codes, self.first_code, self.first_row, self.modulus, self.first_quotient)
 
     def split_lists(self, lists: Lists) -> tuple[Lists, list[Tensor | None]]:
-        """The same of lists: rows, and the quotients of all values."""
+        """The rows and quotients of the values of lists."""
         rows, quotients = [], []
         for column, r in zip(lists, self.of_lists, strict=True):
-            own, of_values = self._split(column.flat, r.first_code, r.first_row, r.modulus, r.first_quotient)
-            rows.append(Ragged(own, column.offsets))
-            quotients.append(of_values)
+            flat_rows, flat_quotients = self._split(column.flat, r.first_code, r.first_row, r.modulus, r.first_quotient)
+            rows.append(Ragged(flat_rows, column.offsets))
+            quotients.append(flat_quotients)
         return Lists(tuple(rows)), quotients
 
     def _split(
         self, codes: Tensor, code: Tensor | int, row: Tensor | int, modulus: Tensor | int, quotient: Tensor | int
     ) -> tuple[Tensor, Tensor | None]:
-        """Rows and quotients of codes, by what :class:`Range` says of their columns."""
+        """The rows and quotients of codes; the other arguments are the fields of :class:`Range` of their columns."""
         i = codes - code - 1  # −1 for unknown values
         rows = torch.where(i >= 0, i % modulus + 1, 0) + row
         if not self.has_quotients:
             return rows.to(codes.dtype), None
-        by = torch.div(i, modulus, rounding_mode="floor")
-        return rows.to(codes.dtype), torch.where(by > 0, by - 1 + quotient, 0).to(codes.dtype)
+        quotients = torch.div(i, modulus, rounding_mode="floor")
+        return rows.to(codes.dtype), torch.where(quotients > 0, quotients - 1 + quotient, 0).to(codes.dtype)

@@ -1,4 +1,4 @@
-"""A denoising autoencoder on encoded rows: what embeddings can learn without any target."""
+"""A denoising autoencoder on encoded rows, which learns embeddings without targets."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from sklearn_fsmd.network.embedding import Columns, Embedding
 from sklearn_fsmd.network.stacked_mlp import HiddenLayer, StackedLinear, StackedMLP
 
 N_CANDIDATES = 128
-"""Columns of more rows than that are reconstructed among so many of them, drawn anew for each batch."""
+"""Number of candidates for the softmax of a large column; they are drawn again for each batch."""
 
 EMBEDDING_STD = 0.01
-"""Small, so that what an embedding ends with is what it has learned."""
+"""Standard deviation of the initial embeddings: small, so that little of the final embeddings is random."""
 
 
 class Learned(NamedTuple):
-    """What an autoencoder has learned of some of the columns, at the positions that it has in a network of all of them.
+    """Weights that an autoencoder has learned for some columns, for use in a network of all columns.
 
-    `vectors` ``(rows, D)`` are the embeddings, NaN in the rows of other columns. `layer` is the hidden layer that read
-    them: its inputs, of which the first `n_embedded` are of embeddings, are the network's inputs `positions`.
+    `vectors` ``(rows, D)`` are the embeddings, with NaN in the rows of other columns. `layer` is the first hidden
+    layer. Its inputs are the inputs `positions` of the network, and the first `n_embedded` of them are embeddings.
     """
 
     vectors: Tensor
@@ -34,18 +34,18 @@ class Learned(NamedTuple):
 
 
 class DenoisingAutoencoder(nn.Module):
-    """Embeddings, an MLP that reads them, and for each column a guess at what it held before it was corrupted [1]_.
+    """Embeddings, an MLP on them, and for each column a reconstruction of its value before it was corrupted [1]_.
 
     Parameters
     ----------
-    cardinalities : the number of rows of each code column.
-    numeric_of : for each code column the numeric column whose bins it holds, or None.
-    n_numeric : how many numeric columns there are.
+    cardinalities : number of table rows of each code column.
+    numeric_of : for each code column the index of the numeric column whose bins it contains, or None.
+    n_numeric : number of numeric columns.
     dim : length of an embedding.
     width : width of the hidden layer.
     batch_norm : whether the hidden layer is batch-normalised.
 
-    The noise that numbers get, and the loss of a guess at them, are relative to their spread; see :meth:`measure`.
+    The noise of numbers and their reconstruction loss are relative to their spread; see :meth:`measure`.
 
     References
     ----------
@@ -75,7 +75,7 @@ class DenoisingAutoencoder(nn.Module):
         self.hidden = StackedMLP(1, n_columns * dim + n_numeric, (width,), batch_norm=batch_norm)
         self.to_codes = StackedLinear(1, self.hidden.out_features, n_columns * dim)
         self.to_numbers = StackedLinear(1, self.hidden.out_features, n_numeric) if n_numeric else None
-        self.values = nn.Embedding(n_rows, dim)  # what the guesses are compared with
+        self.values = nn.Embedding(n_rows, dim)  # the guesses are compared with these
         self.value_bias = nn.Embedding(n_rows, 1)
         nn.init.normal_(self.values.weight, std=dim**-0.5)
         nn.init.zeros_(self.value_bias.weight)
@@ -83,7 +83,7 @@ class DenoisingAutoencoder(nn.Module):
         self.register_buffer("spreads", torch.ones(n_numeric))
 
     def measure(self, numbers: Tensor) -> None:
-        """Take the means and the standard deviations of the columns of `numbers`; a constant has the deviation 1."""
+        """Set the means and standard deviations of the columns from `numbers`; constant columns get the deviation 1."""
         for j, column in enumerate(numbers.unbind(1)):
             spread, self.means[j] = torch.std_mean(column.double(), correction=0)
             self.spreads[j] = spread or 1.0
@@ -91,28 +91,28 @@ class DenoisingAutoencoder(nn.Module):
     def corrupt(
         self, codes: Tensor, numbers: Tensor, noise: float, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Swap a share `noise` of the codes for those of other rows, and add Gaussian noise to numbers.
+        """Replace a share `noise` of the codes by those of other rows, and add Gaussian noise to numbers.
 
-        With the bin of a number the number itself is swapped: it would give the bin away.
+        If the bin of a number is replaced, the number is replaced too, since it would reveal the bin.
         """
         n = len(codes)
         swapped = (torch.rand(codes.shape, generator=generator, dtype=torch.float32) < noise).to(codes.device)
         others = torch.randint(n, codes.shape, generator=generator).to(codes.device)
-        noisy = torch.where(swapped, codes.gather(0, others), codes)
-        scatter = torch.randn(numbers.shape, generator=generator, dtype=torch.float32).to(numbers.device)
-        scattered = numbers + noise * self.spreads * scatter
+        noisy_codes = torch.where(swapped, codes.gather(0, others), codes)
+        draws = torch.randn(numbers.shape, generator=generator, dtype=torch.float32).to(numbers.device)
+        noisy_numbers = numbers + noise * self.spreads * draws
         for f, j in enumerate(self.numeric_of):
             if j is not None:
-                scattered[:, j] = torch.where(swapped[:, f], scattered[others[:, f], j], scattered[:, j])
-        return noisy, scattered
+                noisy_numbers[:, j] = torch.where(swapped[:, f], noisy_numbers[others[:, f], j], noisy_numbers[:, j])
+        return noisy_codes, noisy_numbers
 
     def forward(
         self, noisy: tuple[Tensor, Tensor], codes: Tensor, numbers: Tensor, generator: torch.Generator
     ) -> Tensor:
-        """The mean loss over the columns: of the guesses from `noisy` at `codes` and `numbers`.
+        """The mean over the columns of the loss of reconstructing `codes` and `numbers` from `noisy`.
 
-        Of codes those count that were corrupted (the full emphasis of [1]_, Sec. 4): an embedding that had to tell
-        its own value from all others would have little room for what the value says of other columns.
+        Only corrupted codes count (full emphasis in [1]_, Sec. 4). If an embedding had to distinguish its value from
+        all others, little of it would be left for the relation of the value to other columns.
         """
         hidden = self.hidden(self.embedding(*noisy).flat())
         losses = []
@@ -125,37 +125,42 @@ class DenoisingAutoencoder(nn.Module):
         return torch.cat(losses).mean()
 
     def cross_entropy(self, guesses: Tensor, codes: Tensor, counted: Tensor, generator: torch.Generator) -> Tensor:
-        """For each column the mean −log P(code) of the rows that are `counted`, ``(F,)``; 0 where none is.
+        """For each column the mean −log P(code) over the rows that are `counted`, ``(F,)``; 0 if there are none.
 
-        Column by column, since they have as different numbers of rows as of candidates.
+        The columns are computed one by one, since their numbers of rows and of candidates differ.
         """
-        column, row = counted.t().nonzero(as_tuple=True)  # column after column
+        column, row = counted.t().nonzero(as_tuple=True)  # sorted by column
         counts = counted.sum(dim=0).tolist()
         guesses, codes = guesses[row, column], codes[row, column]
-        right = (guesses * self.values(codes)).sum(dim=1) + self.value_bias(codes).squeeze(1)
-        parts = zip(*(t.split(counts) for t in (guesses, codes, right)), *self.candidates(generator), strict=True)
+        true_scores = (guesses * self.values(codes)).sum(dim=1) + self.value_bias(codes).squeeze(1)
+        parts = zip(*(t.split(counts) for t in (guesses, codes, true_scores)), *self.candidates(generator), strict=True)
         return torch.stack([self._entropy(*part) / max(len(part[0]), 1) for part in parts])
 
     @staticmethod
-    def _entropy(guesses: Tensor, codes: Tensor, right: Tensor, rows: Tensor, values: Tensor, bias: Tensor) -> Tensor:
-        """The sum over a column of −log P(code), with the softmax over the code and the candidates."""
-        others = torch.addmm(bias, guesses, values.t()).masked_fill(rows == codes.unsqueeze(1), -math.inf)
-        return (torch.cat((right.unsqueeze(1), others), dim=1).logsumexp(dim=1) - right).sum()
+    def _entropy(
+        guesses: Tensor, codes: Tensor, true_scores: Tensor, rows: Tensor, values: Tensor, bias: Tensor
+    ) -> Tensor:
+        """The sum of −log P(code) over a column; the softmax is over the code and the candidates `rows`."""
+        scores = torch.addmm(bias, guesses, values.t()).masked_fill(rows == codes.unsqueeze(1), -math.inf)
+        return (torch.cat((true_scores.unsqueeze(1), scores), dim=1).logsumexp(dim=1) - true_scores).sum()
 
     def candidates(self, generator: torch.Generator) -> tuple[Sequence[Tensor], Sequence[Tensor], Sequence[Tensor]]:
-        """For each column the rows that compete with the right one, ``(S,)``, their values and their biases.
+        """For each column the candidate rows, ``(S,)``, their values and their biases.
 
-        All rows of a small column; of a large one a uniform sample, each of which stands for as many as were left out.
+        The candidates are all rows of a small column, or a uniform sample of the rows of a large one. A bias of
+        log(rows / S) corrects for the sampling.
         """
-        rows, weights = [], []
+        rows, log_weights = [], []
         for start, cardinality in zip(self.starts, self.cardinalities, strict=True):
             size = min(cardinality, N_CANDIDATES)
-            whole = size == cardinality
-            drawn = torch.arange(size) if whole else torch.randint(cardinality, (size,), generator=generator)
-            rows.append(start + drawn)
-            weights.append(torch.full((size,), math.log(cardinality / size), dtype=torch.float32))
-        sizes = [len(drawn) for drawn in rows]
+            if size == cardinality:
+                sample = torch.arange(size)
+            else:
+                sample = torch.randint(cardinality, (size,), generator=generator)
+            rows.append(start + sample)
+            log_weights.append(torch.full((size,), math.log(cardinality / size), dtype=torch.float32))
+        sizes = [len(column_rows) for column_rows in rows]
         device = self.values.weight.device
-        everywhere = torch.cat(rows).to(device)
-        bias = self.value_bias(everywhere).squeeze(1) + torch.cat(weights).to(device)
-        return everywhere.split(sizes), self.values(everywhere).split(sizes), bias.split(sizes)
+        all_rows = torch.cat(rows).to(device)
+        bias = self.value_bias(all_rows).squeeze(1) + torch.cat(log_weights).to(device)
+        return all_rows.split(sizes), self.values(all_rows).split(sizes), bias.split(sizes)

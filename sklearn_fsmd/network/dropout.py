@@ -1,4 +1,4 @@
-"""Dropout that is cheap on a CPU and draws from a source of its own."""
+"""Dropout that is fast on a CPU and draws from a separate random generator."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 
 class Dropout(nn.Module):
-    """Zero each element with probability `p` in training and scale the rest, so that the mean stays.
+    """Zero each element with probability `p` in training, and scale the others so that the mean stays the same.
 
-    Two things differ from :class:`torch.nn.Dropout`. An element is kept or dropped by a random byte: on a CPU the
-    Bernoulli draws of torch are serial and can take half of a training step. So `p` is rounded to a multiple of 1/256
-    (and the scale is that of the rounded value). And the bytes come from `source` where there is one, so that
-    concurrent fits do not disturb each other and the global generator is left alone; see :func:`seed_dropout`.
+    There are two differences from :class:`torch.nn.Dropout`. First, a random byte decides whether an element is
+    dropped: on a CPU the Bernoulli draws of torch are serial and can take half of a training step. So `p` is rounded to
+    a multiple of 1/256, and the scale is that of the rounded value. Second, the bytes come from `source` if there is
+    one. So concurrent fits do not affect each other, and the global generator is not used; see :func:`seed_dropout`.
 
-    **Shape**: any, kept.
+    **Shape**: any; the output has the shape of the input.
     """
 
     source: np.random.SFC64 | torch.Generator | None = None
@@ -35,25 +35,25 @@ class Dropout(nn.Module):
         return x * self.mask(x).mul_(self.scale)
 
     def mask(self, x: Tensor) -> Tensor:
-        """A fresh mask of the shape and type of `x`, 1 where an element is kept."""
+        """A random mask with the shape and dtype of `x`: 1 for elements that are kept, else 0."""
         if x.device.type != "cpu":
             source = self.source if isinstance(self.source, torch.Generator) else None
-            drawn = torch.randint(256, x.shape, dtype=torch.uint8, device=x.device, generator=source)
-            return (drawn >= self.threshold).to(x.dtype)
+            random_bytes = torch.randint(256, x.shape, dtype=torch.uint8, device=x.device, generator=source)
+            return (random_bytes >= self.threshold).to(x.dtype)
         n = x.numel()
-        bytes_ = self._words((n + 7) // 8).numpy().view(np.uint8)[:n]
-        np.greater_equal(bytes_, self.threshold, out=bytes_.view(bool))  # ten times as fast as torch's
-        return torch.from_numpy(bytes_).view(x.shape).to(x.dtype)
+        mask = self._words((n + 7) // 8).numpy().view(np.uint8)[:n]
+        np.greater_equal(mask, self.threshold, out=mask.view(bool))  # in place; ten times as fast as torch
+        return torch.from_numpy(mask).view(x.shape).to(x.dtype)
 
     def draw_keys(self, n: int) -> Tensor:
-        """Random int32, two for each of `n` members, for whoever draws the bytes in another way, ``(n, 2)``."""
+        """Two random int32 for each of `n` members, ``(n, 2)``: keys for an execution that draws the bytes itself."""
         return self._words(n).view(torch.int32).view(n, 2)
 
     def _words(self, n: int) -> Tensor:
-        """`n` random words on the CPU, each of eight random bytes."""
+        """`n` random int64 on the CPU, each of eight random bytes."""
         if isinstance(self.source, np.random.SFC64):
             return torch.from_numpy(self.source.random_raw(n).view(np.int64))
-        # The default upper end of random_ for int64 leaves the sign bit out; this range fills all eight bytes.
+        # The default range of random_ for int64 leaves out the sign bit; this range fills all eight bytes.
         return torch.empty(n, dtype=torch.int64, device="cpu").random_(-(2**63), None, generator=self.source)
 
     def extra_repr(self) -> str:
@@ -61,7 +61,7 @@ class Dropout(nn.Module):
 
 
 def dropout_state(module: nn.Module) -> Any:
-    """The state of the source that :func:`seed_dropout` gave to `module`; None where nothing is ever dropped."""
+    """The state of the generator that :func:`seed_dropout` has set in `module`; None if there is no dropout."""
     source = next((part.source for part in module.modules() if isinstance(part, Dropout)), None)
     if source is None:
         return None
@@ -69,7 +69,7 @@ def dropout_state(module: nn.Module) -> Any:
 
 
 def set_dropout_state(module: nn.Module, state: Any) -> None:
-    """Let the source go on from a state that :func:`dropout_state` has given."""
+    """Restore a state that was returned by :func:`dropout_state`."""
     source = next((part.source for part in module.modules() if isinstance(part, Dropout)), None)
     if isinstance(source, torch.Generator):
         source.set_state(state)
@@ -78,9 +78,9 @@ def set_dropout_state(module: nn.Module, state: Any) -> None:
 
 
 def seed_dropout(module: nn.Module, seed: int, device: torch.device | str = "cpu") -> None:
-    """Let every :class:`Dropout` inside `module` draw from one source, seeded with `seed`.
+    """Let every :class:`Dropout` inside `module` draw from one generator with the seed `seed`.
 
-    On a CPU that is a bit generator of numpy, which fills memory twice as fast as torch's.
+    On a CPU this is a bit generator of numpy, which fills memory twice as fast as torch.
     """
     on_cpu = torch.device(device).type == "cpu"
     source = np.random.SFC64(seed) if on_cpu else torch.Generator(device).manual_seed(seed)

@@ -1,4 +1,4 @@
-"""Columns become vectors: one embedding table for all columns, with a range of rows for each."""
+"""Embedding of columns: one embedding table for all columns, with a range of rows for each column."""
 
 from __future__ import annotations
 
@@ -19,18 +19,25 @@ from sklearn_fsmd.network.seam import FORMULA, Execution, RowSpec, with_origin
 from sklearn_fsmd.network.vector_fields import VectorFields
 
 STARTING_RMS = 0.03
-"""Root mean square of embeddings that were learned beforehand."""
+"""Root mean square to which pretrained embeddings are scaled."""
 
 
 class Columns(NamedTuple):
-    """The rows of the embedding table that each code column has, the number of numeric columns, lists and vectors.
+    """The encoded columns of a network: code columns, numeric columns, lists and vectors.
 
-    `list_cardinalities` are the rows of each column of lists; 0 if it shares those of a code column, which is named by
-    its number in `list_partners`, else None. `vector_widths` are the lengths of the vectors of each such column, whose
-    components stand among the numbers from `first_vector` on; `n_numeric` are the other numbers. Where values share
-    rows, `layout` says which, the cardinalities are those of the table, and there are `n_quotients`. Where vectors of
-    numbers lie between those of bins, `bin_means` are the means of each numeric column's, whose bins are the last code
-    columns. Without `with_tables` a table has a single row, until one that was read is put in its place.
+    Attributes
+    ----------
+    cardinalities : number of table rows of each code column.
+    n_numeric : number of numeric columns.
+    list_cardinalities : number of table rows of each column of lists; 0 if it shares the rows of a code column.
+    list_partners : for each column of lists the index of the code column whose rows it shares, or None.
+    vector_widths : length of the vectors of each column of vectors.
+    first_vector : index of the first component of a vector among the numbers.
+    layout : the rows that values share, or None. With a layout the cardinalities are those after sharing.
+    n_quotients : number of rows in the table of quotients; 0 if there is none.
+    bin_means : the means of the bins of each numeric column, whose bins are the last code columns, if the vectors of
+        numbers are interpolated between bins; else empty.
+    with_tables : if False, each table has a single row, until a table that was read from a file replaces it.
     """
 
     cardinalities: Sequence[int]
@@ -46,30 +53,35 @@ class Columns(NamedTuple):
 
     @property
     def n_rows(self) -> int:
-        """Rows of the table."""
+        """Number of rows of the table."""
         if not self.with_tables:
             return 1
         return sum(self.cardinalities) + sum(self.list_cardinalities)
 
     @property
     def n_fields(self) -> int:
-        """How many vectors there are for a row."""
+        """Number of embedding vectors of a row."""
         return len(self.cardinalities) + len(self.list_cardinalities) + len(self.vector_widths)
 
     @property
     def n_numbers(self) -> int:
-        """How many numbers there are for a row, the components of vectors included."""
+        """Number of numbers of a row, including the components of vectors."""
         return self.n_numeric + sum(self.vector_widths)
 
 
 class Embedded(NamedTuple):
-    """What the low-order part and the extractor read of a batch.
+    """An embedded batch: the input of the low-order part and of the extractor.
 
-    `codes` ``(B, F)`` are the rows of the table; `numbers` ``(B, N)`` the scaled numeric columns and the components of
-    vectors; `scalars` those numbers that are of no vector; `fields` ``(B, F + L + V, S, D)`` the looked-up vectors, in
-    `S` sets (1, or one per task where nothing is shared), those of the `L` `lists` pooled, and the `V` vectors mapped.
-    `first_order` ``(B, F + L, O)`` are the first-order terms of codes and lists, where they are not to be looked up.
-    `origin` says of what the flat rows were made, where they begin with vectors as the table has them.
+    Attributes
+    ----------
+    codes : ``(B, F)``, rows of the table.
+    numbers : ``(B, N)``, the scaled numeric columns and the components of vectors.
+    scalars : the numbers that belong to no vector.
+    fields : ``(B, F + L + V, S, D)``, the vectors of the codes, the pooled vectors of the `L` columns of lists, and the
+        mapped vectors of the `V` columns of vectors, in `S` sets: 1, or one per task if nothing is shared.
+    lists : rows of the table for the values of lists.
+    first_order : ``(B, F + L, O)``, the first-order terms of codes and lists; None if they must be looked up.
+    origin : the origin of the flat rows, if they begin with rows of the table; else None.
     """
 
     codes: Tensor
@@ -81,7 +93,7 @@ class Embedded(NamedTuple):
     origin: RowSpec | None = None
 
     def flat(self) -> Tensor:
-        """The input of the deep part: all fields and scalars side by side, ``(B, I)`` or, in sets, ``(B, S, I)``."""
+        """The input of the deep part: concatenated fields and scalars, ``(B, I)``; ``(B, S, I)`` for several sets."""
         n_sets = self.fields.shape[2]
         if n_sets == 1:
             return with_origin(torch.cat((self.fields.flatten(1), self.scalars), dim=1), self.origin)
@@ -90,12 +102,12 @@ class Embedded(NamedTuple):
 
 
 class Located(NamedTuple):
-    """Rows of the table, ``(B, F)``, and of that of quotients, if there is one; the same of the values of lists."""
+    """Rows ``(B, F)`` of the table and of the table of quotients, if there is one, and both for the values of lists."""
 
     codes: Tensor
     quotients: Tensor | None
     lists: Lists | None
-    of_lists: Sequence[Tensor | None]
+    list_quotients: Sequence[Tensor | None]
 
 
 class Table(nn.Embedding):
@@ -118,15 +130,15 @@ class Table(nn.Embedding):
         return super().forward(codes) if computed is None else computed
 
     def vectors(self, codes: Tensor) -> Tensor:
-        """The rows of any number of codes, ``(m, D)``."""
+        """The vectors ``(m, D)`` of codes ``(m,)``."""
         return functional.embedding(codes, self.weight, sparse=self.sparse)
 
 
 class Quotients(Table):
-    """What tells values apart that share a row of a table: factors for its numbers, as what they differ from 1 by.
+    """Factors that distinguish values in the same row of a table; the weights are their differences from 1.
 
-    Row 0 is for values whose factor is 1, and stays 0. The others are drawn far apart: values with like factors are
-    hardly told apart before training ends.
+    Row 0 is for values with a factor of 1, and stays 0. The initial values of the other rows differ widely: training
+    would end before it could separate values with similar factors.
     """
 
     def __init__(self, n_rows: int, dim: int) -> None:
@@ -141,29 +153,29 @@ class Quotients(Table):
 
 
 def pool(vectors: Tensor, column: Ragged, pooling: str) -> Tensor:
-    """The vectors ``(m, D)`` of all values of a column of lists, pooled, ``(B, D)``; zeros for an empty list."""
+    """Pool the vectors ``(m, D)`` of the values of a column of lists to ``(B, D)``; zeros for an empty list."""
     index = torch.arange(len(vectors), device=vectors.device)
     return functional.embedding_bag(index, vectors, column.offsets[:-1], mode=pooling)
 
 
-def plain(pooling: str) -> str:
-    """The pooling where there is no candidate to attend to: the mean."""
+def pooling_without_candidate(pooling: str) -> str:
+    """The pooling of lists without a candidate for "attention": the mean."""
     return "mean" if pooling == "attention" else pooling
 
 
 class Embedding(nn.Module):
-    """One table for all columns; column `f` owns the rows ``offsets[f] … offsets[f] + cardinalities[f] - 1``.
+    """One table for all columns; the rows of a column are adjacent.
 
     Parameters
     ----------
-    columns : whose values have rows: first those of the code columns, then those of the lists.
+    columns : the encoded columns; the table has first the rows of the code columns, then those of the lists.
     dim : length of a vector, `D`.
-    n_sets : how many separate vectors a value has, `S`.
-    std : standard deviation of the initial values. Small, so that a rarely seen id starts out as no information.
-    pooling : what is made of the vectors of a list: their "mean", "sum" or "max", or, where there is a candidate, by
-        "attention" a mean that is weighted by it, see :class:`ListAttention`.
+    n_sets : number of separate vectors of a value, `S`.
+    std : standard deviation of the initial values. It is small, so that a rare id starts out without information.
+    pooling : how the vectors of a list are combined: "mean", "sum", "max", or "attention". The latter is a mean whose
+        weights depend on the candidate, see :class:`ListAttention`, or the plain mean if there is no candidate.
 
-    **Shape**: ``(B, F)`` codes, counted through all columns, ``(B, N)`` numbers and lists → :class:`Embedded`.
+    **Shape**: codes ``(B, F)``, numbered through all columns, numbers ``(B, N)`` and lists → :class:`Embedded`.
 
     Examples
     --------
@@ -177,13 +189,13 @@ class Embedding(nn.Module):
         self, columns: Columns, dim: int, *, n_sets: int = 1, std: float = 1e-4, pooling: str = "mean"
     ) -> None:
         super().__init__()
-        self.layout = copy.deepcopy(columns.layout)  # a module of its own for each embedding
+        self.layout = copy.deepcopy(columns.layout)  # each embedding needs a separate module
         self.between = Interpolation(columns.bin_means) if len(columns.bin_means) else None
-        self.number_rows(columns.cardinalities)
+        self.set_cardinalities(columns.cardinalities)
         self.n_sets = n_sets
         self.n_lists = len(columns.list_cardinalities)
         self.list_partners = columns.list_partners if pooling == "attention" else [None] * self.n_lists
-        self.pooling = plain(pooling)
+        self.pooling = pooling_without_candidate(pooling)
         self.table = Table(columns.n_rows, n_sets * dim)
         nn.init.normal_(self.table.weight, std=std)
         self.quotients = Quotients(columns.n_quotients, n_sets * dim) if columns.n_quotients else None
@@ -193,72 +205,72 @@ class Embedding(nn.Module):
         self.vectors = VectorFields(widths, columns.first_vector, n_sets, dim) if widths else None
 
     def forward(self, codes: Tensor, numbers: Tensor, lists: Lists | None = None) -> Embedded:
-        found = self.located(codes, lists)
-        embedded = self.with_vectors(found.codes, numbers, self.looked_up(found, numbers), found.lists)
+        rows = self.locate(codes, lists)
+        embedded = self.with_vectors(rows.codes, numbers, self.look_up(rows, numbers), rows.lists)
         if self.n_sets > 1:
             return embedded
         columns = tuple(range(len(self.cardinalities))) if self.layout is None else self.layout.without_quotients
         if self.between is not None:
             columns = tuple(f for f in columns if f < self.between.first_column)
         table = self.table
-        origin = RowSpec(found.codes, self.cardinalities, columns, table.embedding_dim, table.vectors)
+        origin = RowSpec(rows.codes, self.cardinalities, columns, table.embedding_dim, table.vectors)
         return embedded._replace(origin=origin)
 
-    def number_rows(self, cardinalities: Sequence[int]) -> None:
-        """Say how many rows of the table each code column has."""
+    def set_cardinalities(self, cardinalities: Sequence[int]) -> None:
+        """Set the number of table rows of each code column."""
         self.cardinalities = tuple(cardinalities)
         if self.between is not None:
-            self.between.number_rows(self.cardinalities)
+            self.between.set_cardinalities(self.cardinalities)
 
-    def located(self, codes: Tensor, lists: Lists | None = None) -> Located:
-        """Where the values of codes and lists are in the tables."""
-        of_values: list[Tensor | None] = [None] * self.n_lists
+    def locate(self, codes: Tensor, lists: Lists | None = None) -> Located:
+        """The rows of codes and lists in the tables."""
+        list_quotients: list[Tensor | None] = [None] * self.n_lists
         if self.layout is None:
-            return Located(codes, None, lists, of_values)
+            return Located(codes, None, lists, list_quotients)
         rows, quotients = self.layout(codes)
         if lists is not None:
-            lists, of_values = self.layout.split_lists(lists)
-        return Located(rows, quotients, lists, of_values)
+            lists, list_quotients = self.layout.split_lists(lists)
+        return Located(rows, quotients, lists, list_quotients)
 
-    def looked_up(self, found: Located, numbers: Tensor) -> Tensor:
+    def look_up(self, rows: Located, numbers: Tensor) -> Tensor:
         """The fields of codes and of lists, ``(B, F + L, S, D)``."""
         if self.between is None:
-            vectors = self.table(found.codes)
+            vectors = self.table(rows.codes)
         else:
-            vectors = self._between_bins(found.codes, numbers[:, : self.between.n_columns], self.between)
+            vectors = self._between_bins(rows.codes, numbers[:, : self.between.n_columns], self.between)
         if self.quotients is not None:
-            vectors = vectors * self.quotients(found.quotients)
+            vectors = vectors * self.quotients(rows.quotients)
         fields = vectors.unflatten(2, (self.n_sets, -1))  # (B, F, S, D)
-        if found.lists is None:
+        if rows.lists is None:
             return fields
-        return torch.cat((fields, self._pooled(found.lists, found.of_lists, fields)), dim=1)
+        return torch.cat((fields, self._pooled(rows.lists, rows.list_quotients, fields)), dim=1)
 
     def _between_bins(self, codes: Tensor, numbers: Tensor, between: Interpolation) -> Tensor:
-        """The vectors of all code columns, of which the last are bins, ``(B, F, S * D)``."""
-        beside, share = between(codes[:, between.first_column :], numbers)
-        found = self.table(torch.cat((codes, beside), dim=1))
+        """The vectors of all code columns, of which the last are interpolated bins, ``(B, F, S * D)``."""
+        adjacent, share = between(codes[:, between.first_column :], numbers)
+        vectors = self.table(torch.cat((codes, adjacent), dim=1))  # one look-up for both
         n = between.n_columns
-        others, of_bins, of_those_beside = found.split((between.first_column, n, n), dim=1)
-        return torch.cat((others, torch.lerp(of_bins, of_those_beside, share.unsqueeze(2))), dim=1)
+        others, bins, adjacent_bins = vectors.split((between.first_column, n, n), dim=1)
+        return torch.cat((others, torch.lerp(bins, adjacent_bins, share.unsqueeze(2))), dim=1)
 
     def with_vectors(self, codes: Tensor, numbers: Tensor, fields: Tensor, lists: Lists | None = None) -> Embedded:
-        """The embedded rows whose codes and lists have these fields."""
+        """The embedded rows from the fields of their codes and lists; the fields of vectors are added."""
         scalars = numbers
         if self.vectors is not None:
-            scalars, of_vectors = self.vectors(numbers)
-            fields = torch.cat((fields, of_vectors), dim=1)
+            scalars, vector_fields = self.vectors(numbers)
+            fields = torch.cat((fields, vector_fields), dim=1)
         return Embedded(codes, numbers, scalars, fields, lists)
 
     def _pooled(self, lists: Lists, quotients: Sequence[Tensor | None], fields: Tensor) -> Tensor:
-        """A vector for each column of lists, ``(B, L, S, D)``."""
+        """The pooled vector of each column of lists, ``(B, L, S, D)``."""
         pooled, units = [], iter(self.attention)
-        for column, of_values, partner in zip(lists, quotients, self.list_partners, strict=True):
+        for column, column_quotients, partner in zip(lists, quotients, self.list_partners, strict=True):
             if partner is None and self.quotients is None:
                 pooled.append(self.table.pooled(column, self.pooling).unflatten(1, (self.n_sets, -1)))
                 continue
             flat = self.table.vectors(column.flat)
             if self.quotients is not None:
-                flat = flat * self.quotients(of_values)
+                flat = flat * self.quotients(column_quotients)
             if partner is None:
                 pooled.append(pool(flat, column, self.pooling).unflatten(1, (self.n_sets, -1)))
             else:
@@ -268,10 +280,10 @@ class Embedding(nn.Module):
 
     @torch.no_grad()
     def start_from(self, vectors: Tensor) -> float:
-        """Take `vectors` ``(rows, D)`` for the initial values, in every set, and leave the rows out that are NaN.
+        """Set the initial vectors of every set to `vectors` ``(rows, D)``, except in rows that are NaN.
 
-        They are scaled to a common size, by the factor that is returned: the FM adds products of all pairs of them to
-        every logit.
+        They are scaled to a common size, since the FM adds the products of all pairs to every logit. The factor is
+        returned.
         """
         factor = STARTING_RMS / vectors[~vectors.isnan()].square().mean().sqrt().clamp(min=1e-9).item()
         vectors = (vectors * factor).to(self.table.weight.device).repeat(1, self.n_sets)

@@ -1,7 +1,7 @@
-"""Extractors: what turns the embedded row into one representation per task.
+"""Extractors: modules that turn the embedded row into one representation per task.
 
-Each is a module with ``forward(x) → (B, K, H)``. Here `x` is ``(B, I)`` or, where nothing is shared, ``(B, K, I)``.
-What the parameter `extractor` may name is registered at the end.
+Each is a module with ``forward(x) → (B, K, H)``. Here `x` is ``(B, I)`` or, if nothing is shared, ``(B, K, I)``.
+The values of the parameter `extractor` are registered at the end.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sklearn_fsmd.parameters import EXTRACTORS, NetworkParameters
 
 
 class SharedBottom(nn.Module):
-    """One MLP, whose output every tower reads: the f(x) of Eq. (3)."""
+    """One MLP whose output is the input of every tower: the f(x) of Eq. (3)."""
 
     def __init__(
         self, in_features: int, n_tasks: int, dims: Sequence[int], *, dropout: float, batch_norm: bool
@@ -29,7 +29,7 @@ class SharedBottom(nn.Module):
 
     @property
     def readers(self) -> StackedMLP:
-        """What reads the embedded row."""
+        """The MLPs whose input is the embedded row."""
         return self.bottom
 
     def forward(self, x: Tensor) -> Tensor:
@@ -37,7 +37,7 @@ class SharedBottom(nn.Module):
 
 
 class Separate(nn.Module):
-    """An MLP per task; with shared embeddings this is ESMM's, with separate ones nothing is shared."""
+    """An MLP per task: with shared embeddings as in ESMM, with separate embeddings nothing is shared."""
 
     def __init__(
         self, in_features: int, n_tasks: int, dims: Sequence[int], *, dropout: float, batch_norm: bool
@@ -47,7 +47,7 @@ class Separate(nn.Module):
 
     @property
     def readers(self) -> StackedMLP:
-        """What reads the embedded row."""
+        """The MLPs whose input is the embedded row."""
         return self.bottoms
 
     def forward(self, x: Tensor) -> Tensor:
@@ -57,15 +57,15 @@ class Separate(nn.Module):
 class Gates(nn.Module):
     """Eq. (4): g(x) = softmax(W · MLP(x)), one gate per row of `selection`.
 
-    Nothing stands between a gate's last linear layer and its softmax. `selection` ``(G, E)`` says which experts a
-    gate may mix, the selection matrix S of Eq. (8); the others get the weight 0.
+    The softmax follows directly after the last linear layer of a gate. `selection` ``(G, E)`` is the selection matrix S
+    of Eq. (8): which experts a gate may mix. All other experts get the weight 0.
 
-    **Shape**: ``(B, I)``, read by all gates, or ``(B, G or more, I)``, of which each reads one → ``(B, G, E)``, rows
+    **Shape**: ``(B, I)``, the input of all gates, or ``(B, G or more, I)``, one input per gate → ``(B, G, E)``, rows
     that sum to 1.
     """
 
     execution: Execution = FORMULA
-    excluded: Tensor  # 0 where an expert may be mixed, else −∞; added to the logits
+    excluded: Tensor  # 0 if an expert may be mixed, else −∞; it is added to the logits
 
     def __init__(self, in_features: int, selection: Tensor, dims: Sequence[int]) -> None:
         super().__init__()
@@ -86,8 +86,8 @@ class Gates(nn.Module):
         logits = self.logits(x) + self.excluded.unsqueeze(1)  # (G, B, E)
         if self.training:
             return logits.softmax(dim=2).transpose(0, 1)
-        # Over a handful of neighbouring numbers a softmax takes far longer than over rows of numbers; but how it
-        # ends a row depends on the number of threads, by a bit, so training does without.
+        # A softmax over the few adjacent numbers of a row is far slower than one over a leading axis. But the last bits
+        # of the latter depend on the number of threads, so training does not use it.
         return logits.transpose(1, 2).softmax(dim=1).permute(2, 0, 1).contiguous()
 
 
@@ -96,10 +96,10 @@ class ExpertLevel(nn.Module):
 
     Parameters
     ----------
-    reads : for each expert, which of the inputs it reads (all zero where there is a single one).
-    selection : ``(G, E)``, which experts each gate mixes.
+    reads : for each expert the index of its input; all zero for a single input.
+    selection : ``(G, E)``, the experts that each gate mixes.
 
-    **Shape**: ``(B, I)`` or ``(B, groups, I)`` → ``(B, G, H)``. Gate `g` reads input `g`.
+    **Shape**: ``(B, I)`` or ``(B, groups, I)`` → ``(B, G, H)``. Gate `g` has the input `g`.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class ExpertLevel(nn.Module):
 
 
 class MMoE(nn.Module):
-    """Multi-gate mixture of experts: every task's gate mixes all experts, Eqs. (4) to (6)."""
+    """Multi-gate mixture of experts: the gate of each task mixes all experts, Eqs. (4) to (6)."""
 
     def __init__(
         self,
@@ -156,23 +156,23 @@ class MMoE(nn.Module):
 
     @property
     def readers(self) -> StackedMLP:
-        """What reads the embedded row."""
+        """The MLPs whose input is the embedded row."""
         return self.level.experts
 
     def forward(self, x: Tensor) -> Tensor:
         return self.level(x)
 
     def gate_weights(self, x: Tensor) -> list[Tensor]:
-        """For each level, the weights ``(B, K, E)`` of the experts in each task."""
+        """For each level the weights ``(B, K, E)`` of the experts for each task."""
         return [self.level.gate_weights(x)]
 
 
 class PLE(nn.Module):
     """Progressive layered extraction, Eq. (8): levels of task-specific and shared experts.
 
-    Experts are ordered task by task, the shared ones last. At each level a task's gate mixes its own experts and the
-    shared ones; the shared gate mixes all of them; the next level's experts read the mixture of their group. The
-    last level has no shared gate. With one level this is CGC (customized gate control).
+    The experts are ordered by task, with the shared ones last. At each level the gate of a task mixes the experts of
+    the task and the shared experts, and the shared gate mixes all experts. The input of an expert at the next level is
+    the mixture of its group. The last level has no shared gate. With one level this is CGC (customized gate control).
     """
 
     def __init__(
@@ -191,10 +191,10 @@ class PLE(nn.Module):
         super().__init__()
         self.n_tasks = n_tasks
         self.groups = groups = [k for k in range(n_tasks) for _ in range(n_task_experts)] + [n_tasks] * n_shared_experts
-        """Whose each expert is: the index of a task, or the number of tasks for a shared one."""
+        """The group of each expert: the index of its task, or the number of tasks for a shared expert."""
         group = torch.tensor(groups)
-        own = group == torch.arange(n_tasks).unsqueeze(1)  # (K, E)
-        selection = own | (group == n_tasks)
+        is_task_expert = group == torch.arange(n_tasks).unsqueeze(1)  # (K, E)
+        selection = is_task_expert | (group == n_tasks)
         selection = torch.cat((selection, torch.ones(1, len(groups), dtype=torch.bool)))  # the shared gate's row
         self.levels = nn.ModuleList()
         for j in range(n_levels):
@@ -212,7 +212,7 @@ class PLE(nn.Module):
 
     @property
     def readers(self) -> StackedMLP:
-        """What reads the embedded row."""
+        """The MLPs whose input is the embedded row."""
         return cast("ExpertLevel", self.levels[0]).experts
 
     def forward(self, x: Tensor) -> Tensor:
@@ -221,7 +221,7 @@ class PLE(nn.Module):
         return x
 
     def gate_weights(self, x: Tensor) -> list[Tensor]:
-        """For each level, the weights ``(B, K, E)`` of the experts in each task (the shared gate left out)."""
+        """For each level the weights ``(B, K, E)`` of the experts for each task, without the shared gate."""
         weights = []
         for level in self.levels:
             assert isinstance(level, ExpertLevel)

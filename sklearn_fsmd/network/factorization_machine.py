@@ -1,4 +1,4 @@
-"""The low-order part: first-order terms (the wide model), the factorization machine of Eq. (2), one of weighed fields.
+"""The low-order part: first-order terms (the wide model), the FM of Eq. (2), and a field-weighted FM.
 
 References
 ----------
@@ -13,34 +13,34 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from sklearn_fsmd.network.embedding import Columns, Embedded, Table, plain
+from sklearn_fsmd.network.embedding import Columns, Embedded, Table, pooling_without_candidate
 from sklearn_fsmd.network.ragged import Lists
 from sklearn_fsmd.parameters import LOW_ORDER, NetworkParameters
 
 FMSharing = Literal["shared", "per_task"]
 STD = 1e-4
-"""Of the weights of values at the start."""
+"""Standard deviation of the initial weights."""
 
 
 class Linear(nn.Module):
-    """First-order terms ⟨w, x⟩: one weight per value of a category, one per number, for each of `n_outputs`.
+    """First-order terms ⟨w, x⟩: one weight per value of a category and per number, for each of `n_outputs`.
 
-    The numbers are those of the numeric columns and the components of vectors. The weights of the values of a list are
-    pooled as their embeddings are.
+    The numbers are the numeric columns and the components of vectors. The weights of the values of a list are pooled
+    like their embeddings.
 
     **Shape**: :class:`Embedded` → ``(B, n_outputs)``.
     """
 
     def __init__(self, n_rows: int, n_numbers: int, n_outputs: int, *, pooling: str = "mean") -> None:
         super().__init__()
-        self.pooling = plain(pooling)
+        self.pooling = pooling_without_candidate(pooling)
         self.categories = Table(n_rows, n_outputs)
         self.numbers = nn.Parameter(torch.zeros(n_numbers, n_outputs))
         nn.init.normal_(self.categories.weight, std=STD)
 
     def forward(self, x: Embedded) -> Tensor:
         if self.training and self.numbers.shape[1] == 1:
-            # The gradient of a product with one column is summed in as many parts as there are threads: other bits.
+            # The gradient of a product with one column would be summed in one part per thread, so its bits would vary.
             numbers = (x.numbers * self.numbers.t()).sum(dim=1, keepdim=True)
         else:
             numbers = x.numbers @ self.numbers
@@ -52,23 +52,23 @@ class Linear(nn.Module):
         return first_order
 
     def terms(self, codes: Tensor, lists: Lists | None = None) -> Tensor:
-        """What each code and each list adds, ``(B, F + L, n_outputs)``."""
-        of_lists = [self.categories.pooled(column, self.pooling).unsqueeze(1) for column in lists or ()]
-        return torch.cat((self.categories(codes), *of_lists), dim=1)
+        """The terms of each code and each list, ``(B, F + L, n_outputs)``."""
+        list_terms = [self.categories.pooled(column, self.pooling).unsqueeze(1) for column in lists or ()]
+        return torch.cat((self.categories(codes), *list_terms), dim=1)
 
 
 class FM(nn.Module):
-    """Factorization machine, Eq. (2), over embedded categories and numeric columns alike.
+    """Factorization machine, Eq. (2), over embedded categories and numeric columns.
 
-    A category's `V_i` is its row of the embedding table and its `x_i` is 1; a numeric column has a vector of its own
-    and its `x_i` is the scaled number. A column of vectors is as a category, whose `V_i` the vector is mapped to.
-    With ``sharing="shared"`` every task gets the same logit, as in Eq. (1); with "per_task" each task weighs the terms
-    anew: first-order weights of its own, and its own weight on each of the `D` dimensions in which the pairwise
-    products are summed. Where embeddings come in sets, there is an FM a set.
+    For a category `V_i` is its row of the embedding table and `x_i` is 1. For a numeric column `V_i` is a learned
+    vector and `x_i` is the scaled number. A column of vectors is like a category whose `V_i` is the mapped vector.
+    With ``sharing="shared"`` every task gets the same logit, as in Eq. (1). With "per_task" each task has separate
+    first-order weights, and a weight for each of the `D` dimensions over which the pairwise products are summed.
+    If there are several sets of embeddings, there is one FM per set.
 
-    The pairwise terms are multiplied by `scale`, as if the FM read the embeddings times √scale. They are quadratic, so
-    the average of the weights over the steps has other pairwise terms than the steps had in the mean, the more so the
-    larger the scale: predictions come out too low then, and less well ordered.
+    The pairwise terms are multiplied by `scale`, as if the embeddings were multiplied by √scale for the FM. The terms
+    are quadratic, so those of the averaged weights differ from their average over the steps. This difference grows with
+    `scale`: predictions become too low, and rank less well.
 
     **Shape**: :class:`Embedded` → ``(B, 1)`` or ``(B, K)``, to be added to the tasks' logits.
     """
@@ -89,7 +89,7 @@ class FM(nn.Module):
         per_task = sharing == "per_task"
         n_outputs = n_tasks if per_task or n_sets > 1 else 1
         self.linear = Linear(columns.n_rows, columns.n_numbers, n_outputs, pooling=pooling)
-        self.vectors = nn.Parameter(torch.empty(columns.n_numeric, n_sets, dim))  # the V_j of the numeric columns
+        self.vectors = nn.Parameter(torch.empty(columns.n_numeric, n_sets, dim))  # the V_i of the numeric columns
         self.weights = nn.Parameter(torch.ones(n_tasks, dim)) if per_task else None
         nn.init.normal_(self.vectors, std=STD)
 
@@ -102,21 +102,21 @@ class FM(nn.Module):
     def pairwise(self, x: Embedded) -> Tensor:
         """Scale · Σ_{i<j} V_i ∘ V_j x_i x_j, before the sum over dimensions, by ½[(Σv)² − Σv²]."""
         vectors = self.vectors.flatten(1)
-        # Side by side, for each of two threads to take one product: one that they share has other bits.
+        # One batched product, of which two threads compute one matrix each: a matrix that they share has other bits.
         left, right = torch.stack((x.scalars, x.scalars.square())), torch.stack((vectors, vectors.square()))
-        of_numbers, of_squares = torch.bmm(left, right)
-        sums = x.fields.sum(dim=1).flatten(1) + of_numbers
-        squares = x.fields.square().sum(dim=1).flatten(1) + of_squares
+        numeric_sums, numeric_squares = torch.bmm(left, right)
+        sums = x.fields.sum(dim=1).flatten(1) + numeric_sums
+        squares = x.fields.square().sum(dim=1).flatten(1) + numeric_squares
         return (0.5 * self.scale * (sums.square() - squares)).unflatten(1, self.vectors.shape[1:])
 
 
 class FieldWeightedFM(FM):
-    """An FM that weighs each pair of fields, [FwFM]_: Σ_{i<j} r_{ij} ⟨V_i, V_j⟩ x_i x_j.
+    """An FM with a weight for each pair of fields, [FwFM]_: Σ_{i<j} r_{ij} ⟨V_i, V_j⟩ x_i x_j.
 
-    What says much together (user and author, say) counts more than what does not. The weights `r` are learned, from 1
-    on, as what they differ from 1 by.
+    So informative pairs, such as user and author, count more than other pairs. The weights `r` start at 1; the
+    parameter is their difference from 1.
 
-    **Shape**: as :class:`FM`.
+    **Shape**: as in :class:`FM`.
     """
 
     places: Tensor

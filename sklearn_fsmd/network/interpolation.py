@@ -1,4 +1,4 @@
-"""Numbers between bins: what a number's vector has of that of the bin beside its own.
+"""Interpolation of the vector of a number between its bin and the adjacent bin.
 
 References
 ----------
@@ -17,23 +17,24 @@ from torch import Tensor, nn
 
 
 class Interpolation(nn.Module):
-    """Finds, for numbers and their bins, the bins beside these and how far the numbers are on the way there.
+    """Finds the adjacent bin of each number, and how far the number is from the mean of its bin to that of the other.
 
-    A bin's vector belongs to the mean of its numbers. Between two means a number's vector goes in a straight line from
-    one to the other, as in a piecewise linear encoding [PLE]_; before the first mean and after the last it is that of
-    the first or last bin. A missing number has a vector of its own.
+    The vector of a bin belongs to the mean of its numbers. Between two means the vector of a number is interpolated
+    linearly, as in a piecewise linear encoding [PLE]_. Before the first mean and after the last one it is the vector of
+    the first or last bin. Missing numbers have a separate vector.
 
     Parameters
     ----------
     means : for each numeric column the scaled means of its bins, in rising order; the row of missing numbers has none.
 
-    **Shape**: rows of the bins ``(B, N)`` and numbers ``(B, N)`` → rows beside them ``(B, N)``, shares ``(B, N)``.
+    **Shape**: rows of the bins ``(B, N)`` and numbers ``(B, N)`` → rows of the adjacent bins ``(B, N)`` and their
+    shares in the vectors ``(B, N)``.
 
     Examples
     --------
     >>> import torch
     >>> between = Interpolation([[0.0, 1.0, 3.0]])
-    >>> between.number_rows([4])
+    >>> between.set_cardinalities([4])
     >>> between(torch.tensor([[2], [3]]), torch.tensor([[1.5], [9.0]]))
     (tensor([[3],
             [3]]), tensor([[0.2500],
@@ -48,25 +49,25 @@ class Interpolation(nn.Module):
 
     def __init__(self, means: Sequence[Sequence[float] | np.ndarray]) -> None:
         super().__init__()
-        self.sizes = [1 + len(own) for own in means]
-        of_columns = [of_bins(np.asarray(own, dtype=np.float32)) for own in means]
-        # Not in the file of a model: the encoder is, and they are made of what it knows.
-        for name, of_each in zip(("means", "over_distance", "steps"), zip(*of_columns, strict=True), strict=True):
-            self.register_buffer(name, torch.from_numpy(np.concatenate(of_each).ravel()), persistent=False)
+        self.sizes = [1 + len(column_means) for column_means in means]
+        tables = [interpolation_table(np.asarray(column_means, dtype=np.float32)) for column_means in means]
+        # Not persistent: they follow from the encoder, which is in the file of a model.
+        for name, parts in zip(("means", "over_distance", "steps"), zip(*tables, strict=True), strict=True):
+            self.register_buffer(name, torch.from_numpy(np.concatenate(parts).ravel()), persistent=False)
         self.register_buffer("to_bins", torch.zeros(len(means), dtype=torch.int64), persistent=False)
 
     @property
     def n_columns(self) -> int:
-        """How many numeric columns there are, `N`."""
+        """Number of numeric columns, `N`."""
         return len(self.sizes)
 
-    def number_rows(self, cardinalities: Sequence[int]) -> None:
-        """Say how many rows of the table each code column has: those of the bins are the last ones.
+    def set_cardinalities(self, cardinalities: Sequence[int]) -> None:
+        """Set the number of table rows of each code column; the columns of bins are the last ones.
 
         Raises
         ------
         ValueError
-            If these have other numbers of bins than there are means.
+            If the numbers of bins do not match the means.
         """
         self.first_column = len(cardinalities) - self.n_columns
         if list(cardinalities[self.first_column :]) != self.sizes:
@@ -76,23 +77,23 @@ class Interpolation(nn.Module):
 
     def forward(self, rows: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
         bins = rows + self.to_bins
-        way = numbers - self.means[bins]
-        side = torch.add(way > 0, bins, alpha=2)
-        return rows + self.steps[side], way * self.over_distance[side]
+        distance = numbers - self.means[bins]
+        side = torch.add(distance > 0, bins, alpha=2)
+        return rows + self.steps[side], distance * self.over_distance[side]
 
 
-def of_bins(means: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What there is to know of a column's bins, of which the first is that of missing numbers.
+def interpolation_table(means: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The buffers of :class:`Interpolation` for one column; the first bin is that of missing numbers.
 
     Returns
     -------
     means : ``(1 + n,)``
-    over_distance : ``(1 + n, 2)``, 1 over the way from the mean to that of the bin before, which is negative, and to
-        that of the bin after it. It is 0, so that the share is, where there is no such bin, or none that a float32
-        tells apart.
-    steps : ``(1 + n, 2)`` int32, how many rows further that bin is: −1, 1 or 0.
+    over_distance : ``(1 + n, 2)``, 1 over the distance from the mean to that of the previous bin, which is negative,
+        and to that of the next bin. It is 0 if there is no such bin, or if float32 cannot tell the means apart; the
+        share of that bin is 0 then.
+    steps : ``(1 + n, 2)`` int32, the offset from the row of the bin to the row of that bin: −1, 1 or 0.
     """
-    means = np.maximum.accumulate(means)  # of numbers at the end of their precision a mean may be off by one rounding
+    means = np.maximum.accumulate(means)  # rounding can make a mean smaller than the one before it
     with np.errstate(divide="ignore", over="ignore"):
         over_distance = (1 / np.diff(means.astype(np.float64))).astype(np.float32)
     over_distance[~np.isfinite(over_distance)] = 0

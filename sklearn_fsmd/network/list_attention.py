@@ -1,4 +1,4 @@
-"""A list, read in the light of the candidate: the activation unit of DIN.
+"""Attention over the values of a list, given the candidate: the activation unit of DIN.
 
 References
 ----------
@@ -18,12 +18,12 @@ WIDTH = 32
 
 
 class ListAttention(nn.Module):
-    """The weighted mean of a list's vectors `v`, by how much each matters for the candidate `q` [DIN]_.
+    """Weighted mean of the vectors `v` of a list; the weights depend on the candidate `q` [DIN]_.
 
-    A weight comes of an MLP on q, v, q − v and q ∘ v, by a softmax over the list, where [DIN]_ takes the outputs
-    themselves. Each of `n_sets` sets of embeddings has an MLP of its own.
+    An MLP on q, v, q − v and q ∘ v gives a score for each value. The weights are the softmax of the scores over the
+    list; [DIN]_ uses the scores without a softmax. Each of `n_sets` sets of embeddings has a separate MLP.
 
-    **Shape**: vectors of all lists ``(m, S, D)``, how many each row has ``(B,)``, candidates ``(B, S, D)`` →
+    **Shape**: vectors of all lists ``(m, S, D)``, lengths of the lists ``(B,)`` and candidates ``(B, S, D)`` →
     ``(B, S, D)``; zeros for an empty list.
     """
 

@@ -1,4 +1,4 @@
-"""A predictor of logits: embedding, low-order part, extractor and towers."""
+"""A member of an ensemble: embedding, low-order part, extractor and towers, which compute logits."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Towers(nn.Module):
 
     Parameters
     ----------
-    n_tasks : the binary targets, and after them the values.
-    n_values : how many are values; each has `n_outputs` outputs, a binary target has the first of them.
+    n_tasks : number of targets: first the binary targets, then the value targets.
+    n_values : number of value targets. Each has `n_outputs` outputs; a binary target has only the first of them.
 
-    **Shape**: ``(B, T, H)`` → ``(B, K + V·P)`` with `T` tasks, `V` of them values of `P` outputs, and ``K = T − V``.
+    **Shape**: ``(B, T, H)`` → ``(B, K + V·P)`` for `T` tasks: `K` binary targets, and `V` values with `P` outputs each.
     """
 
     def __init__(
@@ -43,24 +43,24 @@ class Towers(nn.Module):
         self.n_binary = n_tasks - n_values
 
     def forward(self, x: Tensor, low_order: Tensor | None = None) -> Tensor:
-        """What the towers say; `low_order` ``(B, T)`` or ``(B, 1)`` adds to the first output of each."""
+        """The outputs of the towers; `low_order` ``(B, T)`` or ``(B, 1)`` is added to the first output of each."""
         y = self.output(self.hidden(x.transpose(0, 1)))  # (T, B, P)
         if y.shape[2] == 1:
             logits = y.squeeze(2).t()
             return logits if low_order is None else logits + low_order
         if low_order is not None:
             y = torch.cat((y[..., :1] + low_order.expand(-1, len(y)).t().unsqueeze(2), y[..., 1:]), dim=2)
-        of_values = y[self.n_binary :].transpose(0, 1).flatten(1)
-        return torch.cat((y[: self.n_binary, :, 0].t(), of_values), dim=1)
+        value_outputs = y[self.n_binary :].transpose(0, 1).flatten(1)
+        return torch.cat((y[: self.n_binary, :, 0].t(), value_outputs), dim=1)
 
 
 class Member(nn.Module):
-    """What a network predicts with; an ensemble has several.
+    """A network from rows to logits; an ensemble has several members.
 
-    An extractor of the user's own, `own_extractor`, is taken as it is.
+    With `own_extractor` the extractor is the user's, and nothing is assumed about its weights.
 
-    **Shape**: codes ``(B, F)``, numbers ``(B, N)`` and, where there are such columns, lists → logits ``(B, K)``, after
-    which there are the outputs of values, if the network has some.
+    **Shape**: codes ``(B, F)``, numbers ``(B, N)`` and, if there are such columns, lists → logits ``(B, K)``, followed
+    by the outputs of the value targets, if there are any.
     """
 
     def __init__(
@@ -80,37 +80,37 @@ class Member(nn.Module):
         self.towers = towers
 
     def logits(self, codes: Tensor, numbers: Tensor, lists: Lists | None = None) -> Tensor:
-        """The sum y_FM + y_deep of Eq. (1), and the sigmoid's argument in Eqs. (3), (6) and (9)."""
+        """The sum y_FM + y_deep of Eq. (1), the argument of the sigmoid in Eqs. (3), (6) and (9)."""
         return self.logits_of(self.embedding(codes, numbers, lists))
 
     def logits_of(self, x: Embedded) -> Tensor:
         """The logits of embedded rows."""
         y_fm = None if self.low_order is None else self.low_order(x)
-        said: Tensor = self.towers(representations(self.extractor, self._flat(x)), y_fm)
-        return said
+        logits: Tensor = self.towers(representations(self.extractor, self._flat(x)), y_fm)
+        return logits
 
     def gate_weights(self, codes: Tensor, numbers: Tensor, lists: Lists | None = None) -> Tensor:
-        """The experts' weights, ``(B, levels, K, E)``, of an extractor that has gates."""
+        """The weights of the experts, ``(B, levels, K, E)``; the extractor must have gates."""
         x = self._flat(self.embedding(codes, numbers, lists))
         return torch.stack(list(self.extractor.gate_weights(x)), dim=1)  # type: ignore[operator]
 
     def _flat(self, x: Embedded) -> Tensor:
-        """The rows for the extractor. One that may change them in place is not told what they were made of."""
+        """The input of the extractor; without its origin for an extractor that might change the rows in place."""
         return (x if type(self.extractor) in EXTRACTORS_HERE else x._replace(origin=None)).flat()
 
     @property
     def first_layers(self) -> list[HiddenLayer]:
-        """The layer of all experts, or bottoms, that reads the embedded row; none if these have none or are a user's.
+        """The first hidden layer of the experts or bottoms, as a list of at most one layer.
 
-        It is a list of one layer at the most.
+        The list is empty if they have no hidden layers, or if the extractor is the user's.
         """
         if self.own_extractor:
-            return []  # though it be one of these classes, its weights may mean something
-        readers = getattr(self.extractor, "readers", None)  # one that others have registered may have none
+            return []  # even if it is one of our classes: the user may have trained its weights
+        readers = getattr(self.extractor, "readers", None)  # an extractor that a user registers may have none
         return readers.hidden_layers[:1] if isinstance(readers, StackedMLP) else []
 
 
 def representations(extractor: nn.Module, x: Tensor) -> Tensor:
-    """One representation per task, ``(B, K, H)``; an extractor may also return them as a sequence of ``(B, H)``."""
+    """The output of `extractor` as one tensor ``(B, K, H)``; it may return a sequence of `K` tensors ``(B, H)``."""
     out = extractor(x)
     return out if isinstance(out, Tensor) else torch.stack(tuple(out), dim=1)

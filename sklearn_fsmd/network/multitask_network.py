@@ -1,4 +1,4 @@
-"""The network of the paper: four parts, assembled. Read this file against sections III-A to III-D.
+"""The network of the paper, assembled from four parts; see sections III-A to III-D.
 
 ::
 
@@ -27,26 +27,27 @@ from sklearn_fsmd.network.stacked_mlp import HiddenLayer
 from sklearn_fsmd.network.values import ValueModel
 
 NORMS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.modules.batchnorm._NormBase)
-"""Normalisations of torch, which an extractor of one's own may have: their weights are scales."""
+"""Normalisations of torch, which an extractor of the user may contain: their weights are scales."""
 
 PER_TASK = ("low_order.weights", "low_order.pair_weights", "embedding.attention.", "embedding.vectors.")
-"""Weights of embeddings and low-order part whose first axis is the tasks; that of the others is rows or columns."""
+"""Weights of embeddings and low-order part with the tasks on axis 0; all others have rows or columns there."""
 
 
 class MultiTaskNetwork(Member):
-    """Embedding, low-order part, extractor, towers, link and, where there are bias features, their tower.
+    """Embedding, low-order part, extractor, towers, link and, if there are bias features, the bias tower.
 
-    **Shape**: codes ``(B, F)`` and numbers ``(B, N)`` → logits ``(B, K)``; see :class:`TreeLink` for what they mean.
-    With `values` the outputs that say these follow in further columns; :meth:`split` tells them apart.
-    Lists follow where there are columns of them, and the codes and numbers of the bias features in training; without
-    these their tower is neutral.
+    **Shape**: codes ``(B, F)`` and numbers ``(B, N)`` → logits ``(B, K)``; see :class:`TreeLink` for their meaning.
+    With `values` the outputs of the value targets follow in further columns; :meth:`split` separates them.
+    If there are columns of lists, the lists are the next input. In training the codes and numbers of the bias features
+    follow; without them the bias tower contributes its neutral level.
 
-    The network is a :class:`Member`, of the parts `own`. In an ensemble it is the first, and there are `more_members`.
-    Their probabilities are averaged; in training each that reads a row has logits of its own, ``(R, B, K)``.
+    The network is a :class:`Member` with the parts `own_parts`. In an ensemble it is the first member, and
+    `more_members` are the others. In prediction their probabilities are averaged. In training each of the `R` members
+    that use a row has separate logits, ``(R, B, K)``.
 
-    `shares_nothing` says that each task has a network of its own.
+    `shares_nothing` is True if each task has a separate network.
 
-    `slopes` ``(K,)`` multiply the log-odds of each step that the members say. They are 1 until training has ended, see
+    `slopes` ``(K,)`` are factors of the log-odds of each step. They are 1 until the end of training, see
     :mod:`sklearn_fsmd.training.slope`.
     """
 
@@ -60,9 +61,9 @@ class MultiTaskNetwork(Member):
         bias_tower: BiasTower | None = None,
         more_members: Sequence[Member] = (),
         shares_nothing: bool = False,
-        **own: Any,
+        **own_parts: Any,
     ) -> None:
-        super().__init__(**own)
+        super().__init__(**own_parts)
         self.shares_nothing = shares_nothing
         self.link = link
         self.values = values
@@ -73,63 +74,63 @@ class MultiTaskNetwork(Member):
     def forward(self, codes: Tensor, numbers: Tensor, *more: Any) -> Tensor:
         n_lists = int(self.embedding.n_lists > 0)
         lists, bias = more[:n_lists], more[n_lists:]
-        places = self.bias_tower(*bias) if self.bias_tower is not None and bias else None
-        return self.finished(self.of_members(codes, numbers, *lists), places)
+        bias_level = self.bias_tower(*bias) if self.bias_tower is not None and bias else None
+        return self.finish(self.logits_of_members(codes, numbers, *lists), bias_level)
 
-    def of_members(self, codes: Tensor, numbers: Tensor, *lists: Lists) -> Tensor:
-        """The logits of the members that read a row, ``(R, B, K)``; of one alone ``(B, K)``."""
+    def logits_of_members(self, codes: Tensor, numbers: Tensor, *lists: Lists) -> Tensor:
+        """The logits ``(R, B, K)`` of the members that use each row; ``(B, K)`` if there is a single member."""
         if not self.more_members:
             return self.logits(codes, numbers, *lists)
-        of_members = [member.logits for member in self.members]
-        return logits_of_readers(of_members, codes, numbers, *lists, training=self.training)
+        members = [member.logits for member in self.members]
+        return logits_of_readers(members, codes, numbers, *lists, training=self.training)
 
     def outputs_of(self, embedded: Sequence[Embedded]) -> Tensor:
-        """What :meth:`forward` predicts of rows that each member has embedded already."""
-        said = [member.logits_of(x) for member, x in zip(self.members, embedded, strict=True)]
-        return self.finished(torch.stack(said) if self.more_members else said[0])
+        """The output of :meth:`forward` for rows that each member has embedded already."""
+        logits = [member.logits_of(x) for member, x in zip(self.members, embedded, strict=True)]
+        return self.finish(torch.stack(logits) if self.more_members else logits[0])
 
-    def finished(self, logits: Tensor, places: Tensor | None = None) -> Tensor:
-        """The outputs, of the logits of :meth:`of_members` and what the bias tower says, ``(B,)``.
+    def finish(self, logits: Tensor, bias_level: Tensor | None = None) -> Tensor:
+        """The outputs, from the logits of :meth:`logits_of_members` and the output ``(B,)`` of the bias tower.
 
-        None stands for the tower's neutral level.
+        Without the latter the neutral level of the tower is used.
         """
         n_tasks = len(self.link.parents)
-        of_steps = logits[..., :n_tasks] * self.slopes
-        logits = of_steps if self.values is None else torch.cat((of_steps, logits[..., n_tasks:]), dim=-1)
+        step_logits = logits[..., :n_tasks] * self.slopes
+        logits = step_logits if self.values is None else torch.cat((step_logits, logits[..., n_tasks:]), dim=-1)
         if self.bias_tower is not None:
-            level = self.bias_tower.neutral.expand(logits.shape[-2]) if places is None else places
+            level = self.bias_tower.neutral.expand(logits.shape[-2]) if bias_level is None else bias_level
             logits = torch.cat((logits[..., :1] + level.unsqueeze(1), logits[..., 1:]), dim=-1)
         return self._mean(logits) if self.more_members and not self.training else logits
 
     def split(self, outputs: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The logits of the binary targets, ``(…, B, K)``, and the outputs of the values, ``(…, B, V, P)``, or None."""
+        """The logits ``(…, B, K)`` of the binary targets, and the outputs ``(…, B, V, P)`` of the values, or None."""
         if self.values is None:
             return outputs, None
         n_tasks = len(self.link.parents)
         return outputs[..., :n_tasks], outputs[..., n_tasks:].unflatten(-1, (-1, self.values.n_outputs))
 
     def _mean(self, outputs: Tensor) -> Tensor:
-        """The outputs of an ensemble, whose probabilities and expected values are the means of the members'."""
-        logits, of_values = self.split(outputs)
-        if self.values is None or of_values is None:
+        """The outputs whose probabilities and expected values are the means over the members."""
+        logits, value_outputs = self.split(outputs)
+        if self.values is None or value_outputs is None:
             return self.link.mean(logits)
-        return torch.cat((self.link.mean(logits), self.values.mean(of_values).flatten(1)), dim=1)
+        return torch.cat((self.link.mean(logits), self.values.mean(value_outputs).flatten(1)), dim=1)
 
     def gate_weights(self, codes: Tensor, numbers: Tensor, lists: Lists | None = None) -> Tensor:
-        """The experts' weights of an extractor that has gates, the mean over the members; see :class:`Member`."""
-        own = super().gate_weights(codes, numbers, lists)
-        more = [member.gate_weights(codes, numbers, lists) for member in self.more_members]  # type: ignore[operator]
-        return torch.stack([own, *more]).mean(dim=0)
+        """The weights of the experts, as the mean over the members; the extractor must have gates."""
+        first = super().gate_weights(codes, numbers, lists)
+        others = [member.gate_weights(codes, numbers, lists) for member in self.more_members]  # type: ignore[operator]
+        return torch.stack([first, *others]).mean(dim=0)
 
     @property
     def members(self) -> list[Member]:
-        """The network itself, and further members of an ensemble."""
+        """The members of the ensemble; the first one is the network itself."""
         return [self, *self.more_members]
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Parameters for an optimizer: weights decay; biases and the scales of normalisations do not.
+        """Parameter groups for an optimizer: weights decay; biases and the scales of normalisations do not.
 
-        Tied weights are one parameter, and what the first of their names says is done.
+        Tied weights are one parameter; the first of their names decides.
         """
         groups: list[dict[str, Any]] = [{"params": []}, {"params": [], "weight_decay": 0.0}]
         seen: set[int] = set()
@@ -137,22 +138,22 @@ class MultiTaskNetwork(Member):
             for name, parameter in module.named_parameters(recurse=False):
                 is_bias = name.startswith("bias") or name.endswith("_bias")
                 is_scale = isinstance(module, NORMS) or (name == "scale" and isinstance(module, HiddenLayer))
-                kept = is_bias or is_scale
+                without_decay = is_bias or is_scale
                 if id(parameter) not in seen:
-                    groups[kept]["params"].append(parameter)
+                    groups[without_decay]["params"].append(parameter)
                 seen.add(id(parameter))
         return [group for group in groups if group["params"]]
 
     def use_sparse_gradients(self, on: bool) -> None:
-        """Whether the gradients of tables name only the rows that a batch has read."""
+        """Switch sparse gradients of the tables on or off; these have only the rows that occur in the batch."""
         for module in self.modules():
             if isinstance(module, nn.Embedding):
                 module.sparse = on
 
     def part_of_task(self, name: str, tensor: Tensor, k: int) -> Tensor | None:
-        """What belongs to task `k` of a tensor of the state, where tasks share nothing; None if it is another task's.
+        """The part of a tensor of the state that belongs to task `k`, or None; for a network that shares nothing.
 
-        The bias tower is the first task's.
+        The bias tower belongs to the first task.
         """
         name = re.sub(r"^more_members\.\d+\.", "", name)
         top = name.partition(".")[0]
@@ -160,31 +161,32 @@ class MultiTaskNetwork(Member):
             return tensor if k == 0 else None
         axis = 0 if top in ("extractor", "towers") or name.startswith(PER_TASK) else 1
         if top in ("values", "slopes"):
-            return None  # how values are measured, and what corrects the steps, which training does not change
+            return None  # units of the values and corrections after training: training steps do not change them
         return tensor.chunk(self.n_learned, dim=axis)[k]
 
     @property
     def n_learned(self) -> int:
-        """The number of targets: binary ones and values."""
+        """Number of targets: binary targets and values."""
         return len(self.link.parents) + (0 if self.values is None else self.values.n_values)
 
     @torch.no_grad()
     def init_from_base_rates(self, rates: Tensor, values: tuple[Tensor, Tensor] | None = None) -> None:
-        """Let the towers' biases say the base rates `rates` ``(K,)``, and the distribution of all `values`.
+        """Set the biases of the towers to the base rates ``(K,)`` and to the distribution of the values.
 
-        These and their weights are ``(n, V)``.
+        `values` are the values and their weights, both ``(n, V)``.
         """
-        of_values = None if self.values is None or values is None else self.values.init_from_values(*values)
+        value_biases = None if self.values is None or values is None else self.values.init_from_values(*values)
         for member in self.members:
             bias = member.towers.output.bias
             bias[: len(rates), 0] = self.link.prior_logits(rates)
-            if of_values is not None:
-                bias[len(rates) :] = of_values
+            if value_biases is not None:
+                bias[len(rates) :] = value_biases
 
     def start_from(self, learned: Learned) -> None:
-        """Begin with what an autoencoder has learned: the embeddings, and the layer that reads them in each expert.
+        """Start from the weights of an autoencoder: the embeddings, and the first layer of each expert.
 
-        What the layer makes of a row stays the same, in whatever size the embeddings are taken.
+        The embeddings are scaled, and the weights of the layer are divided by the same factor, so its outputs stay the
+        same.
         """
         for member in self.members:
             factor = member.embedding.start_from(learned.vectors)

@@ -1,4 +1,4 @@
-"""Rows of lists without padding: all values one after the other, and where each row begins."""
+"""Columns of lists without padding: the concatenated values of all rows, and the offsets of the rows."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Ragged:
 
     Attributes
     ----------
-    flat : ``(m,)``, the values, those of all rows.
-    offsets : ``(n + 1,)`` int64; row `i` has those at ``offsets[i] … offsets[i + 1] - 1``.
+    flat : ``(m,)``, the values of all rows.
+    offsets : ``(n + 1,)`` int64; the values of row `i` are at ``offsets[i] … offsets[i + 1] - 1``.
     """
 
     flat: Tensor
@@ -34,20 +34,20 @@ class Ragged:
         starts = self.offsets[rows]
         lengths = self.offsets[rows + 1] - starts
         offsets = torch.cat((lengths.new_zeros(1), lengths.cumsum(0)))
-        n = int(offsets[-1])  # the one wait for a device: the result has this size
+        n = int(offsets[-1])  # the only synchronisation with a GPU: it is the size of the result
         first = (starts - offsets[:-1]).repeat_interleave(lengths, output_size=n)
         return Ragged(self.flat[first + torch.arange(n, device=rows.device)], offsets)
 
     @staticmethod
     def joined(parts: Sequence[Ragged]) -> Ragged:
-        """The rows of all parts, of which there is at least one."""
+        """Concatenate the rows of at least one part."""
         lengths = torch.cat([part.offsets.diff() for part in parts])
         return Ragged(torch.cat([part.flat for part in parts]), torch.cat((lengths.new_zeros(1), lengths.cumsum(0))))
 
 
 @dataclass(frozen=True)
 class Lists:
-    """Several columns of lists, which are taken row by row as one tensor would be."""
+    """Several columns of lists, indexed by rows like a tensor."""
 
     columns: tuple[Ragged, ...]
 
@@ -61,7 +61,7 @@ class Lists:
         return Lists(tuple(column[rows] for column in self.columns))
 
     def split(self, size: int) -> list[Lists]:
-        """Chunks of `size` rows, as of a tensor."""
+        """Split into chunks of `size` rows, like `Tensor.split`."""
         return [self[start : start + size] for start in range(0, max(len(self), 1), size)]
 
     def to(self, device: torch.device | str) -> Lists:
@@ -69,13 +69,13 @@ class Lists:
 
     @staticmethod
     def joined(parts: Sequence[Lists]) -> Lists:
-        """The rows of all parts, of which there is at least one."""
+        """Concatenate the rows of at least one part."""
         return Lists(tuple(map(Ragged.joined, zip(*parts, strict=True))))
 
     def hidden(self, rate: float, unknown: Tensor, generator: torch.Generator) -> Lists:
-        """A share `rate` of the values swapped for the unknown value of their column, ``unknown[j]``."""
+        """Mask a random share `rate` of the values: column `j` gets the code ``unknown[j]`` there."""
         columns = []
         for column, code in zip(self.columns, unknown, strict=True):
-            hide = torch.rand(len(column.flat), generator=generator, dtype=torch.float32).to(column.flat.device) < rate
-            columns.append(Ragged(torch.where(hide, code.to(column.flat), column.flat), column.offsets))
+            draws = torch.rand(len(column.flat), generator=generator, dtype=torch.float32).to(column.flat.device)
+            columns.append(Ragged(torch.where(draws < rate, code.to(column.flat), column.flat), column.offsets))
         return Lists(tuple(columns))

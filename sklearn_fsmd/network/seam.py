@@ -1,8 +1,8 @@
-"""The seam between what a network says and how it is computed.
+"""The interface between what a network computes and how it is computed.
 
-The modules beside this file say it, as formulas in plain torch. An :class:`Execution` may compute parts of it in a
-faster way. It is given descriptions of these parts, tensors and numbers, and never the modules. Which one is used is
-chosen in one place, once per fit or model; this file knows none of them.
+The other modules of this folder define the network by formulas in plain torch. An :class:`Execution` may compute parts
+of it faster. It gets descriptions of these parts, made of tensors and numbers, and never the modules. The execution is
+chosen in one place, once per fit or model. This file knows only the interface.
 """
 
 from __future__ import annotations
@@ -15,33 +15,33 @@ from torch import Tensor, nn
 
 
 class LayerSpec(NamedTuple):
-    """Hidden layers, one per member: linear, batch norm (where there is a scale), ReLU and dropout."""
+    """Hidden layers, one per MLP of a stack: linear, batch norm (if there is a scale), ReLU and dropout."""
 
     weight: Tensor
     """``(n, I, O)``"""
     bias: Tensor
-    """``(n, O)``, as all that follows."""
+    """``(n, O)``, like `scale` and the running statistics."""
     scale: Tensor | None
     running_mean: Tensor | None
     running_var: Tensor | None
     eps: float
     momentum: float
     threshold: int
-    """Of 256 outputs so many are dropped."""
+    """Number of dropped outputs per 256."""
     stretch: float
-    """What the others are multiplied by."""
+    """Factor of the outputs that are not dropped."""
     draw_keys: Callable[[int], Tensor]
-    """Two fresh random int32 for each of so many members, to draw what is dropped."""
+    """Draws two random int32 for each of `n` members, as keys of the dropout mask, ``(n, 2)``."""
 
     def parameters(self) -> tuple[Tensor, ...]:
-        """What is trained."""
+        """The trained tensors."""
         return (self.weight, self.bias) if self.scale is None else (self.weight, self.bias, self.scale)
 
 
 class StackSpec(NamedTuple):
-    """A stack of MLPs: its hidden layers, and which input each member reads where there are several.
+    """A stack of MLPs: its hidden layers, and, if there are several inputs, the index of the input of each MLP.
 
-    In prediction no layer has a scale: batch norm is in its weight and bias.
+    In prediction no layer has a scale: batch norm is folded into weight and bias.
     """
 
     layers: tuple[LayerSpec, ...]
@@ -50,7 +50,7 @@ class StackSpec(NamedTuple):
 
 
 class GateSpec(NamedTuple):
-    """Gates without hidden layers: weight ``(G, I, E)``, bias and `excluded` ``(G, E)``, which is −∞ or 0."""
+    """Gates without hidden layers: weight ``(G, I, E)``, bias ``(G, E)``, and `excluded` ``(G, E)``, −∞ or 0."""
 
     weight: Tensor
     bias: Tensor
@@ -58,65 +58,65 @@ class GateSpec(NamedTuple):
 
 
 class RowSpec(NamedTuple):
-    """What embedded rows were made of, which begin with a vector of each code column."""
+    """The origin of embedded rows, which begin with one vector per code column."""
 
     codes: Tensor
-    """``(B, F)``, rows of a table, counted through all columns."""
+    """``(B, F)``, rows of the table, numbered through all columns."""
     cardinalities: tuple[int, ...]
-    """The rows of the table that each column has."""
+    """Number of rows of the table per column."""
     columns: tuple[int, ...]
-    """The columns whose vectors are those of the table; of the others these were changed."""
+    """Columns whose vectors are rows of the table without changes."""
     dim: int
     vectors: Callable[[Tensor], Tensor]
-    """The vectors ``(U, dim)`` in so many rows of the table."""
+    """Returns the vectors ``(U, dim)`` in `U` rows of the table."""
 
 
 def with_origin(x: Tensor, row: RowSpec | None) -> Tensor:
-    """Embedded rows that say what they were made of.
+    """Attach the origin of embedded rows to their tensor.
 
-    They are a tensor as any other. What is made of it says nothing, so only who reads the rows as they are will know.
+    Operations on the tensor do not copy the attribute, so only a module that gets the unchanged rows sees it.
     """
     x.origin = row  # type: ignore[attr-defined]
     return x
 
 
 def origin_of(x: Tensor) -> RowSpec | None:
-    """What embedded rows were made of, if they say it."""
+    """The origin of embedded rows, or None if it is not attached."""
     return getattr(x, "origin", None)
 
 
 class Execution:
-    """Computes parts of a network that it takes; of others it says no, or None, and the module goes by its formula.
+    """Computes parts of a network that it supports; all other parts are computed by the formulas of their modules.
 
-    This one takes none.
+    This class supports none.
     """
 
     precision: torch.dtype | None = None
-    """The number format in which hidden layers multiply matrices in training; None for that of the parameters."""
+    """Number format of the matrix products of hidden layers in training; None for the format of the parameters."""
 
-    def takes(self, x: Tensor, *, training: bool) -> bool:
-        """Whether it computes hidden layers for such an input; only then is it given their description."""
+    def supports(self, x: Tensor, *, training: bool) -> bool:
+        """Whether it computes hidden layers for such an input; :meth:`hidden` is called only then."""
         return False
 
     def hidden(self, stack: StackSpec, x: Tensor, weights: Tensor | None) -> Tensor:
-        """What a :class:`~sklearn_fsmd.network.stacked_mlp.StackedMLP` that has layers says of `x` and `weights`."""
+        """The output of a :class:`~sklearn_fsmd.network.stacked_mlp.StackedMLP` with layers for `x` and `weights`."""
         raise NotImplementedError
 
     def gates(self, gates: GateSpec, x: Tensor) -> Tensor | None:
-        """What :class:`~sklearn_fsmd.network.extractors.Gates` say in training of `x`."""
+        """The output of :class:`~sklearn_fsmd.network.extractors.Gates` for `x` in training; None if not supported."""
         return None
 
     def lookup(self, table: Tensor, codes: Tensor) -> Tensor | None:
-        """The rows of a table in training, whose gradient is dense."""
+        """Rows of a table with a dense gradient, in training; None if not supported."""
         return None
 
 
 FORMULA = Execution()
-"""By the formulas alone."""
+"""Computes everything by the formulas."""
 
 
 def set_execution(module: nn.Module, execution: Execution = FORMULA) -> None:
-    """Let every part of `module` that can be computed in several ways be computed by `execution`."""
+    """Let `execution` compute the parts of `module` that have an `execution` attribute."""
     for part in module.modules():
         if isinstance(getattr(type(part), "execution", None), Execution):
             part.execution = execution  # type: ignore[assignment]

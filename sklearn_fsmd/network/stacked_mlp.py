@@ -1,4 +1,4 @@
-"""Stacks of equal multilayer perceptrons, computed together: the building block of experts, gates and towers."""
+"""Stacks of MLPs with equal shapes, computed together: the building block of experts, gates and towers."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from sklearn_fsmd.network.seam import FORMULA, Execution, LayerSpec, StackSpec
 
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """The products of ``(B, I)`` or ``(n, B, I)`` with ``(n, I, O)``, and the bias ``(n, O)`` if there is one."""
+    """The product of ``(B, I)`` or ``(n, B, I)`` with ``(n, I, O)``, plus the bias ``(n, O)`` if there is one."""
     if x.dim() == 2:
         x = x.expand(len(weight), -1, -1)
     return torch.bmm(x, weight) if bias is None else torch.baddbmm(bias.unsqueeze(1), x, weight)
 
 
 class StackedLinear(nn.Module):
-    """`n` independent affine maps, computed in one product.
+    """`n` independent affine maps, computed by one batched product.
 
     **Shape**
 
-    - Input: ``(B, I)``, read by all maps, or ``(n, B, I)``, one input per map.
+    - Input: ``(B, I)``, the input of all maps, or ``(n, B, I)``, one input per map.
     - Output: ``(n, B, O)``.
 
     Examples
@@ -44,7 +44,7 @@ class StackedLinear(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw the weights uniformly with the variance of He initialisation, and the biases as zeros."""
+        """Draw the weights uniformly with the variance of He initialisation, and set the biases to 0."""
         bound = math.sqrt(6.0 / self.weight.shape[1])
         nn.init.uniform_(self.weight, -bound, bound)
         nn.init.zeros_(self.bias)
@@ -53,13 +53,13 @@ class StackedLinear(nn.Module):
         return self.linear(x, self.bias)
 
     def linear(self, x: Tensor, bias: Tensor | None = None, precision: torch.dtype | None = None) -> Tensor:
-        """The products, computed in `precision`, and `bias`."""
+        """The affine maps with products in `precision` and with `bias`."""
         weight: Tensor = self.weight
         n = len(weight)
         if precision is not None:
             x, weight = x.to(precision), weight.to(precision)
         if is_odd := self.training and n % 2 == 1:
-            # Two threads take a map each; the odd one they would share, with other bits than one thread has.
+            # Two threads compute one map each, but would share the last of an odd number, and its bits would differ.
             weight = torch.cat((weight, weight[:1]))
             bias = None if bias is None else torch.cat((bias, bias[:1]))
             x = x if x.dim() == 2 else torch.cat((x, x[:1]))
@@ -67,32 +67,32 @@ class StackedLinear(nn.Module):
         return y[:n] if is_odd else y
 
 
-N_MADE_OF = 5
-"""Weight, bias, scale, mean and variance; a layer that is pruned or parametrized has others, or makes one of others."""
+N_SOURCES = 5
+"""Weight, bias, scale, mean and variance; a pruned or parametrized layer has other tensors, or computes some."""
 
 
 class Folded(NamedTuple):
-    """Weight and bias of a prediction, and the tensors that they were made of, as they were then."""
+    """Weight and bias for predictions, and the tensors, with their versions, from which they were computed."""
 
-    made_of: tuple[Tensor | None, ...]
+    sources: tuple[Tensor | None, ...]
     versions: list[tuple[int, int]] | None
     weight: Tensor
     bias: Tensor
 
 
 def _versions(tensors: Sequence[Tensor | None]) -> list[tuple[int, int]] | None:
-    """Changes with the content of the tensors, as far as torch knows of it; None of those that have no version."""
+    """Address and version of each tensor, which change with its content; None if a tensor has no version."""
     try:
         return [(tensor.data_ptr(), tensor._version) for tensor in tensors if tensor is not None]
-    except RuntimeError:  # made in inference mode, or stacked by vmap
+    except RuntimeError:  # created in inference mode, or stacked by vmap
         return None
 
 
 class HiddenLayer(StackedLinear):
-    """`n` hidden layers: linear, batch norm (optional), ReLU and dropout, each of the ``n * O`` units on its own.
+    """`n` hidden layers: linear, batch norm (optional), ReLU and dropout.
 
-    Batch norm takes away the mean, and with it whatever a bias of the linear map would add; so there is one bias,
-    which is added last. A batch of one row has no variance; it is normalised with the running statistics.
+    Batch norm subtracts the mean, and with it any bias of the linear map. So there is a single bias, which is added
+    after normalisation. A batch of one row has no variance, so it is normalised with the running statistics.
 
     **Shape**: ``(B, I)`` or ``(n, B, I)`` → ``(n, B, O)``.
     """
@@ -100,8 +100,8 @@ class HiddenLayer(StackedLinear):
     running_mean: Tensor
     running_var: Tensor
     EPS, MOMENTUM = 1e-5, 0.1
-    _kept: Folded | None = None
-    _keeps = True
+    _cached: Folded | None = None
+    _may_cache = True
 
     def __init__(
         self, n: int, in_features: int, out_features: int, *, dropout: float = 0.0, batch_norm: bool = False
@@ -117,8 +117,8 @@ class HiddenLayer(StackedLinear):
     def forward(self, x: Tensor, precision: torch.dtype | None = None) -> Tensor:
         if not self.training and torch.is_inference_mode_enabled():
             return affine(x, *self.folded()).relu_()
-        if self._keeps and torch.is_grad_enabled():  # a step may come, and torch's fused ones tell nobody
-            self._kept, self._keeps = None, False
+        if self._may_cache and torch.is_grad_enabled():  # steps of torch's fused optimizers do not change the versions
+            self._cached, self._may_cache = None, False
         if not self.batch_norm and precision is None:
             y = self.linear(x, self.bias)
         elif not self.batch_norm:
@@ -127,53 +127,53 @@ class HiddenLayer(StackedLinear):
             z = self.linear(x, precision=precision)
             if precision is not None:
                 z = z.to(x.dtype)
-            of_batch = self.training and z.shape[1] > 1
-            mean, var = self.statistics(z) if of_batch else (self.running_mean, self.running_var)
+            by_batch = self.training and z.shape[1] > 1
+            mean, var = self.statistics(z) if by_batch else (self.running_mean, self.running_var)
             slope, shift = self.slope_and_shift(mean, var)
             y = torch.addcmul(shift.unsqueeze(1), z, slope.unsqueeze(1))
         y = y.relu_()
         return self.dropout(y) if self.training else y
 
     def statistics(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and variance of the units over the batch, ``(n, O)``; the running ones move towards them."""
+        """Mean and variance of the units over the batch, ``(n, O)``; the running statistics are updated."""
         var, mean = torch.var_mean(z, dim=1, correction=0)
-        # Detached, not under torch.no_grad(): Ctrl+C just before that ends would leave gradients off for good.
+        # Detached instead of torch.no_grad(): Ctrl+C just before the end of that would leave gradients disabled.
         self.running_mean.lerp_(mean.detach(), self.MOMENTUM)
         self.running_var.lerp_(var.detach() * (z.shape[1] / (z.shape[1] - 1)), self.MOMENTUM)
         return mean, var
 
     def slope_and_shift(self, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
-        """Batch norm by these statistics as one linear map: scale · (z − mean)/σ + bias = slope · z + shift."""
+        """Batch norm with these statistics as one affine map: scale · (z − mean)/σ + bias = slope · z + shift."""
         slope = self.scale * torch.rsqrt(var + self.EPS)
         return slope, torch.addcmul(self.bias, mean, slope, value=-1.0)
 
     def folded(self) -> tuple[Tensor, Tensor]:
-        """Weight and bias of a prediction, ``(n, I, O)`` and ``(n, O)``: batch norm is a part of them.
+        """Weight ``(n, I, O)`` and bias ``(n, O)`` for predictions, with batch norm folded into them.
 
-        They are kept until `train` or `eval` is called, or one of the tensors that they are made of is another, or was
-        written to in a way that autograd would notice. While gradients are taken, nothing is kept.
+        They are cached until `train` or `eval` is called, or until a source tensor is replaced, or changed in a way
+        that autograd would notice. Nothing is cached while gradients are computed.
         """
         if not self.batch_norm:
             return self.weight, self.bias
-        made_of = (*self._parameters.values(), *self._buffers.values())
-        kept, versions = self._kept, _versions(made_of)
-        if kept is None or kept.versions != versions or not all(map(is_, kept.made_of, made_of)):
+        sources = (*self._parameters.values(), *self._buffers.values())
+        folded, versions = self._cached, _versions(sources)
+        if folded is None or folded.versions != versions or not all(map(is_, folded.sources, sources)):
             with torch.no_grad():
                 slope, shift = self.slope_and_shift(self.running_mean, self.running_var)
-                kept = Folded(made_of, versions, self.weight * slope.unsqueeze(1), shift)
-            is_known = versions is not None and len(made_of) == N_MADE_OF
-            self._kept = kept if self._keeps and is_known else None
-        return kept.weight, kept.bias
+                folded = Folded(sources, versions, self.weight * slope.unsqueeze(1), shift)
+            can_be_checked = versions is not None and len(sources) == N_SOURCES
+            self._cached = folded if self._may_cache and can_be_checked else None
+        return folded.weight, folded.bias
 
     def train(self, mode: bool = True) -> HiddenLayer:
-        self._kept, self._keeps = None, True
+        self._cached, self._may_cache = None, True
         return super().train(mode)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in ("_kept", "_keeps")}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_cached", "_may_cache")}
 
     def spec(self) -> LayerSpec:
-        """The layer as tensors and numbers; in prediction with batch norm as a part of weight and bias."""
+        """The layer as tensors and numbers; in prediction with batch norm folded into weight and bias."""
         weight, bias = (self.weight, self.bias) if self.training else self.folded()
         is_normed = self.training and self.batch_norm
         return LayerSpec(
@@ -191,9 +191,10 @@ class HiddenLayer(StackedLinear):
 
     @torch.no_grad()
     def start_from(self, other: HiddenLayer, positions: Tensor, factors: Tensor) -> None:
-        """Let each of the layers begin as the single layer `other`, which reads the inputs `positions` of this one.
+        """Start each layer from the single layer `other`, whose inputs are the inputs `positions` of this one.
 
-        Its weights are multiplied by `factors`, one an input; those of the inputs that it does not read stay.
+        Its weights are multiplied by `factors`, one per input. Weights of inputs that `other` does not have stay the
+        same.
         """
         device = self.weight.device
         self.weight[:, positions.to(device)] = (other.weight * factors.unsqueeze(1)).to(device)
@@ -205,17 +206,17 @@ class HiddenLayer(StackedLinear):
 
 
 class StackedMLP(nn.Module):
-    """`n` independent MLPs of equal layers: linear, batch norm, ReLU, dropout.
+    """`n` independent MLPs with layers of equal shapes: linear, batch norm, ReLU, dropout.
 
     Parameters
     ----------
-    reads : for each MLP the index of the input that it reads; None where there is a single one, or one each.
+    reads : for each MLP the index of its input; None for a single input, or for one input per MLP.
 
     **Shape**
 
-    - Input: ``(B, I)``, read by all, or ``(G, B, I)``, with ``G = n`` unless `reads` says otherwise.
-    - Output: ``(n, B, H)`` with ``H = dims[-1]``; with no layers, the input, given to each. If `weights` ``(B, M, n)``
-      are given, the `M` mixtures of these by them, ``(B, M, H)``.
+    - Input: ``(B, I)``, the input of all MLPs, or ``(G, B, I)``, with ``G = n`` if `reads` is None.
+    - Output: ``(n, B, H)`` with ``H = dims[-1]``; without layers the input of each MLP. With `weights` ``(B, M, n)``
+      the output is `M` mixtures of the MLPs, ``(B, M, H)``.
 
     Examples
     --------
@@ -225,9 +226,9 @@ class StackedMLP(nn.Module):
     (torch.Size([3, 7, 4]), 4)
     """
 
-    index: Tensor  # `reads`, where the module is
+    index: Tensor  # `reads` on the device of the module
     execution: Execution = FORMULA
-    """Who may compute it in another way."""
+    """The execution that may compute the stack instead of the formula."""
 
     def __init__(
         self,
@@ -254,11 +255,11 @@ class StackedMLP(nn.Module):
 
     @property
     def is_watched(self) -> bool:
-        """Whether a layer has hooks, which nothing but a call of it would run; pruning by torch has some too."""
+        """Whether a layer has hooks, such as those of torch's pruning: they only run if the layer itself is called."""
         return any(x._forward_pre_hooks or x._forward_hooks or x._backward_hooks for x in self.hidden_layers)
 
     def forward(self, x: Tensor, weights: Tensor | None = None) -> Tensor:
-        if self.layers and self.execution.takes(x, training=self.training) and not self.is_watched:
+        if self.layers and self.execution.supports(x, training=self.training) and not self.is_watched:
             return self.execution.hidden(self.spec(), x, weights)
         if x.dim() == 3 and not self.in_order:
             x = x.index_select(0, self.index)

@@ -1,6 +1,6 @@
-"""Targets with values: how the outputs of a tower say the distribution of a watch time, a price or a count.
+"""Value targets: distributions of a watch time, a price or a count, from the outputs of a tower.
 
-All losses are at least 0, and 0 for a perfect prediction, so that every rule that balances tasks can work with them.
+All losses are at least 0, and 0 for a perfect prediction, so that every rule for task weights can work with them.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 class ValueModel(nn.Module):
     """The distribution of each of `V` values, given that its parent has happened, from the `P` outputs of its tower.
 
-    Values are learned in units of their own spread: `center` and `scale` are those of the rows of training. Afterwards
-    `level` and `slope` correct the expectation E to level · E^slope; of :class:`Squared`, to level + slope · E.
+    Values are standardised: `center` and `scale` are those of the training rows. After training `level` and `slope`
+    correct the expectation E to level · E^slope; in :class:`Squared` to level + slope · E.
 
     **Shape**: outputs ``(B, V, P)``, values ``(B, V)``.
     """
 
     n_outputs = 1
     multiplies = True
-    """Whether it is corrected on the scale of logarithms."""
+    """Whether `level` and `slope` correct the logarithm of the expectation."""
     center: Tensor
     scale: Tensor
     level: Tensor
@@ -44,36 +44,36 @@ class ValueModel(nn.Module):
         if not self.multiplies:
             return self.level + self.slope * expected
         logs = expected.clamp(min=torch.finfo(expected.dtype).tiny).log()
-        return (self.level.log() + self.slope * logs).exp()  # a power alone may be beyond a float32
+        return (self.level.log() + self.slope * logs).exp()  # E^slope alone could overflow in float32
 
     def expectation(self, outputs: Tensor) -> Tensor:
-        """What the distribution expects, before it is corrected, ``(B, V)``."""
+        """The expected values before the correction, ``(B, V)``."""
         raise NotImplementedError
 
     def loss(self, outputs: Tensor, values: Tensor) -> Tensor:
-        """How far the distribution is from each value, ``(B, V)``."""
+        """The loss of the distribution for each value, ``(B, V)``."""
         raise NotImplementedError
 
     def mean(self, outputs: Tensor) -> Tensor:
-        """The outputs ``(B, V, P)`` whose expectation is the mean of those of the outputs ``(M, B, V, P)``."""
+        """The outputs ``(B, V, P)`` whose expectation is the mean over `M` of the outputs ``(M, B, V, P)``."""
         raise NotImplementedError
 
     def init_from_values(self, values: Tensor, weights: Tensor) -> Tensor:
-        """Take center and scale from ``(n, V)``; returned are the outputs ``(V, P)`` to start at."""
+        """Set center and scale from values ``(n, V)``, and return the initial outputs ``(V, P)``."""
         raise NotImplementedError
 
     def widen(self, values: Tensor, weights: Tensor) -> None:
-        """See further values ``(n, V)``, of training that goes on, which may be larger than those of before."""
+        """Extend the range by the values ``(n, V)`` of continued training, which may be larger than earlier ones."""
 
 
 class LogNormal(ValueModel):
-    """Zero with the probability 1 − π, else lognormal, with a spread that is the same for all rows: for prices.
+    """Zero with the probability 1 − π, else lognormal, with the same spread for all rows: for prices.
 
-    The outputs are the log-odds of π and the location of the logarithms, as in [1]_. NOTE[DIFF] there a third output is
-    the spread, and the expectation has exp(σ²/2) of it: whatever is wrong with a row's spread is exponentiated, and
-    rows that were learned by heart have hardly any. Here `level` and `slope` make means of medians.
+    The outputs are the log-odds of π and the location of the logarithms, as in [1]_. NOTE[DIFF] in [1]_ a third output
+    is the spread σ, and the expectation has the factor exp(σ²/2). This exponentiates errors of the spread of a row, and
+    the spread of memorised rows is close to 0. Here `level` and `slope` turn medians into means instead.
 
-    No expectation is above the largest value that training has seen, before it is corrected.
+    Before the correction no expectation exceeds the largest value in training.
 
     References
     ----------
@@ -92,28 +92,28 @@ class LogNormal(ValueModel):
         return torch.sigmoid(outputs[..., 0]) * median
 
     def loss(self, outputs: Tensor, values: Tensor) -> Tensor:
-        is_some = (values > 0).to(values)
+        is_positive = (values > 0).to(values)
         logs = (values.clamp(min=1e-30).log() - self.center) / self.scale
-        of_chance = binary_cross_entropy_with_logits(outputs[..., 0], is_some, reduction="none")
-        return of_chance + is_some * (logs - outputs[..., 1]).square() / 2
+        cross_entropy = binary_cross_entropy_with_logits(outputs[..., 0], is_positive, reduction="none")
+        return cross_entropy + is_positive * (logs - outputs[..., 1]).square() / 2
 
     def mean(self, outputs: Tensor) -> Tensor:
-        log_chance = logsigmoid(outputs[..., 0])  # finite where the chance itself is too small for a float32
-        log_median = (self.scale * outputs[..., 1]).minimum(self.largest.log() - self.center)  # each its own largest
-        of_chance = torch.logsumexp(log_chance, dim=0)
-        together = torch.logsumexp(log_chance + log_median, dim=0) - of_chance
-        log_odds = of_chance - torch.logsumexp(logsigmoid(-outputs[..., 0]), dim=0)
-        return torch.stack((log_odds, together / self.scale), dim=-1)
+        log_pi = logsigmoid(outputs[..., 0])  # finite even if π is too small for a float32
+        log_median = (self.scale * outputs[..., 1]).minimum(self.largest.log() - self.center)  # relative to the center
+        log_sum_pi = torch.logsumexp(log_pi, dim=0)
+        log_mean_median = torch.logsumexp(log_pi + log_median, dim=0) - log_sum_pi
+        log_odds = log_sum_pi - torch.logsumexp(logsigmoid(-outputs[..., 0]), dim=0)
+        return torch.stack((log_odds, log_mean_median / self.scale), dim=-1)
 
     def init_from_values(self, values: Tensor, weights: Tensor) -> Tensor:
-        positive = weights * (values > 0)
+        positive_weights = weights * (values > 0)
         logs = values.clamp(min=1e-30).log()
-        self.center.copy_(_mean(logs, positive))
-        self.scale.copy_(_spread(logs, positive))
+        self.center.copy_(_mean(logs, positive_weights))
+        self.scale.copy_(_spread(logs, positive_weights))
         self.largest.fill_(1e-30)
         self.widen(values, weights)
-        chance = torch.logit(_mean((values > 0).to(values), weights).clamp(1e-3, 1 - 1e-3)).to(values)
-        return torch.stack((chance, torch.zeros_like(chance)), dim=1)
+        log_odds = torch.logit(_mean((values > 0).to(values), weights).clamp(1e-3, 1 - 1e-3)).to(values)
+        return torch.stack((log_odds, torch.zeros_like(log_odds)), dim=1)
 
     def widen(self, values: Tensor, weights: Tensor) -> None:
         self.largest.copy_(torch.where(weights > 0, values, 0).amax(dim=0).maximum(self.largest))
@@ -140,7 +140,7 @@ class Squared(ValueModel):
 
 
 class Poisson(ValueModel):
-    """Half the deviance of a Poisson distribution, in units of the mean: for counts, and whatever varies as they do."""
+    """Half the deviance of a Poisson distribution, in units of the mean: for counts and similar values."""
 
     def expectation(self, outputs: Tensor) -> Tensor:
         return self.scale * outputs.squeeze(-1).exp()
@@ -159,7 +159,7 @@ class Poisson(ValueModel):
 
 
 VALUE_LOSSES: dict[str, type[ValueModel]] = {"lognormal": LogNormal, "squared": Squared, "poisson": Poisson}
-"""What the parameter `value_loss` names."""
+"""The class of each value of the parameter `value_loss`."""
 
 
 def build_values(value_targets: Sequence[str | int] | None, value_loss: str) -> ValueModel | None:
@@ -167,13 +167,13 @@ def build_values(value_targets: Sequence[str | int] | None, value_loss: str) -> 
 
 
 def _mean(values: Tensor, weights: Tensor) -> Tensor:
-    """The weighted mean of each column, in float64 on the CPU; 0 where nothing counts."""
+    """The weighted mean of each column, in float64 on the CPU; 0 if all weights are 0."""
     values, weights = values.cpu().double(), weights.cpu().double()
     return torch.where(weights > 0, values * weights, 0).sum(dim=0) / weights.sum(dim=0).clamp(min=1e-30)
 
 
 def _spread(values: Tensor, weights: Tensor) -> Tensor:
-    """The weighted standard deviation of each column; 1 where all are alike, as far as a float32 tells."""
+    """The weighted standard deviation of each column; 1 if all values are equal, up to the precision of float32."""
     mean = _mean(values, weights)
     spread = _mean((values.cpu().double() - mean).square(), weights).sqrt()
     return torch.where(spread > 1e-6 * mean.abs(), spread, torch.ones_like(spread))

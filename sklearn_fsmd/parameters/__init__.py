@@ -1,4 +1,4 @@
-"""The one list of parameters in groups, its decorator, and the registry of parts; and how a user is warned."""
+"""Parameters of the estimators in groups, the decorator that declares them, the registry of parts, and warnings."""
 
 from sklearn_fsmd.parameters.declare import check_widths, estimator, group_of
 from sklearn_fsmd.parameters.documented import Documented

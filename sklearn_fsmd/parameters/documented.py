@@ -1,4 +1,4 @@
-"""Where the documentation is, for the links in scikit-learn's HTML diagrams of estimators."""
+"""Links to the documentation in scikit-learn's HTML diagrams of estimators."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 
 class Documented:
-    """An estimator whose HTML diagram links to its page. It stands before scikit-learn's classes among the parents.
+    """Mixin that links the HTML diagram of an estimator to its page; list it before the base classes of scikit-learn.
 
-    The environment variable `SKLEARN_FSMD_DOCS` says where the site is. Without it there is no link.
+    The environment variable `SKLEARN_FSMD_DOCS` is the address of the site. If it is not set, there is no link.
     """
 
     _doc_link_module = "sklearn_fsmd"
@@ -20,7 +20,7 @@ class Documented:
         return f"{site}/api/generated/{{path}}.html" if site else ""
 
     def _doc_link_url_param_generator(self) -> dict[str, str]:
-        """The page has the name under which a class is public: without the private modules, and the file of a model."""
+        """Name the page as the class is imported: without private modules, and without the file of a model."""
         cls: Any = type(self)
         package, part, *_ = cls.__module__.split(".")
         return {"path": f"{package}.{cls.__name__}" if part == "estimators" else f"{package}.{part}.{cls.__name__}"}

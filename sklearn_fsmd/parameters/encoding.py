@@ -1,4 +1,4 @@
-"""How a table is encoded."""
+"""Parameters of the encoding of a table."""
 
 from __future__ import annotations
 
@@ -12,25 +12,27 @@ from sklearn_fsmd.parameters.declare import estimator
 
 @estimator
 class EncodingParameters:
-    """What can be chosen of how a table is encoded.
+    """Parameters of the encoding of a table.
 
     Parameters
     ----------
     categorical_features : {"from_dtype", "all"}, None, array-like or callable, default="from_dtype"
-        Which columns hold categories: those of category, string, object or bool dtype; all; none; or those of a
-        boolean mask, indices, names or a callable that is given X. Integers are positions, whatever the names. In a
-        category the numbers −1 and −2 are missing values, as encoders mark what they do not know.
+        Which columns hold categories. "from_dtype" selects the columns of category, string, object or bool dtype,
+        "all" selects all columns, and None selects no column. Or pass a boolean mask, indices, names, or a callable
+        that gets X and returns one of these. Integers are always positions, even if the names are integers too. In a
+        category the numbers −1 and −2 count as missing values, since encoders use them to mark unknown values.
     numeric_scaling : {"standard", "quantile"} or None, default="standard"
-        How numeric columns are scaled: to mean 0 and variance 1, or to ranks among the values of fit. Values outside
-        the range that fit has seen are clipped to it. With None numbers are left as they are.
+        How numeric columns are scaled. "standard" scales to mean 0 and variance 1, and "quantile" replaces each value
+        by its rank among the values of fit. Values outside the range of fit are clipped to it. With None numbers are
+        left unchanged.
     numeric_bins : int, default=48
-        Number of bins into which numeric columns are cut, in addition; the bins have embeddings. A missing number has
-        a bin of its own. With 0 there are none, and a missing number counts as the mean.
+        Number of bins into which each numeric column is also cut. Each bin has an embedding, and missing numbers have
+        a bin for themselves. With 0 there are no bins, and a missing number counts as the mean.
     min_frequency : int or "auto", default="auto"
-        Categories seen less often in fit share the embedding of unknown values. By "auto" a category that was seen once
-        is known too, except in columns in which more than half of the rows, those without a value left out, hold a
-        value that no other row has. Such a column numbers the rows, and a network would learn them by heart. Validation
-        rows count too. In a column of lists each value counts.
+        Categories that occur fewer times than this in fit share the embedding of unknown values. Validation rows are
+        counted too. In a column of lists each value is counted. "auto" keeps categories that occur once, except in row
+        identifiers: columns in which more than half of the rows with a value hold one that no other row has. A network
+        would memorise the rows by such a column.
     """
 
     categorical_features: Any = "from_dtype"
@@ -47,59 +49,63 @@ class EncodingParameters:
 
 @estimator
 class InputParameters(EncodingParameters):
-    """What can be chosen of how the table of a :class:`~sklearn_fsmd.MultiTaskClassifier` is encoded.
+    """Parameters of the encoding of the table of a :class:`~sklearn_fsmd.MultiTaskClassifier`.
 
     Parameters
     ----------
     interpolate_bins : bool or "auto", default="auto"
-        Whether a number's embedding lies between those of its bin and of the bin beside it: on a straight line from the
-        mean of one to the mean of the other (a piecewise linear encoding), instead of being that of the bin. By "auto"
-        it does where no column of categories or lists has more than 100 known values: where ids say most, the exact
-        number adds little. A step of training takes longer. It has no effect without bins.
+        Whether the embedding of a number is interpolated linearly between the embeddings of its bin and the adjacent
+        bin, from the mean of one bin to the mean of the other (a piecewise linear encoding). If False, all numbers of
+        a bin have the same embedding. "auto" interpolates if no column of categories or lists has more than 100 known
+        values; with ids, which are more informative, the exact number adds little. Interpolation makes a training step
+        slower. It has no effect without bins.
     list_features : "auto", array-like, callable or None, default="auto"
-        Which columns hold lists of categories, such as tags or the last items of a user: "auto" takes those of whose
-        first values most are lists, tuples, sets or arrays, and no vectors; or a boolean mask, indices, names or a
-        callable; None takes none. Each value of a list has an embedding, and a row the pooled ones; an empty or missing
-        list has zeros. Missing values in a list, and so the numbers −1 and −2, are left out.
+        Which columns hold lists of categories, such as tags or the last items of a user. "auto" selects columns whose
+        first values are mostly lists, tuples, sets or arrays, except columns of vectors. Or pass a boolean mask,
+        indices, names or a callable. None selects no column. Each value of a list has an embedding, and a row gets the
+        pooled embedding; an empty or missing list gets zeros. Missing values in a list are left out, and so are the
+        numbers −1 and −2.
     list_separator : str or None, default=None
-        What separates the values of lists that are written as strings; their columns are named by `list_features`.
+        Separator of the values of lists that are written as strings. Name the columns of such lists in `list_features`.
     max_list_length : int, default=1000
-        Of longer lists the last values are taken. Sets are sorted before, since they have no order.
+        Maximum number of values of a list. Of longer lists the last values are used. Sets have no order, so they are
+        sorted first.
     shared_embeddings : dict or None, default=None
-        For columns of lists, by name, the category column with which they share vocabulary and embeddings:
+        Maps the name of a list column to the name of the category column whose vocabulary and embeddings it shares:
         ``{"last_videos": "video_id"}``.
     vector_features : "auto", array-like, callable or None, default="auto"
-        Which columns hold vectors, such as an embedding of each item's picture: "auto" takes those of whose first
-        values most are lists, tuples or arrays of floats; or a boolean mask, indices, names or a callable; None takes
-        none. The vectors of a column are of one length. Each component is scaled to mean 0 and variance 1, whatever
-        `numeric_scaling` says. A linear map, which is learned, makes an embedding of a vector. A missing vector counts
+        Which columns hold vectors, such as an embedding of the picture of an item. "auto" selects columns whose first
+        values are mostly lists, tuples or arrays of floats. Or pass a boolean mask, indices, names or a callable. None
+        selects no column. All vectors of a column have the same length. Each component is scaled to mean 0 and variance
+        1, whatever `numeric_scaling` is. A learned linear map turns a vector into an embedding. A missing vector counts
         as the mean.
     bias_features : array-like, callable or None, default=None
-        Columns that say how an impression was shown (position, tab, …), by a boolean mask, indices, names or a
-        callable. The network does not read these columns. In training a small tower reads them: it adds to the first
-        task's logit, and absorbs the effect of the position. Predictions need no such columns. For the first task and
-        its descendants in the link they are those of an item in a good position.
+        Columns that describe how an impression was shown (position, tab, …), as a boolean mask, indices, names or a
+        callable. The main network does not use these columns. In training a small tower computes a term from them that
+        is added to the logit of the first task, so that this term absorbs the effect of the position. Predictions do
+        not need these columns: for the first task and its descendants in the link they are made as for an item in a
+        good position.
     pretrain_features : array-like, callable or None, default=None
-        Columns that pretraining reads and reconstructs, by a boolean mask, indices, names or a callable; None for all.
-        Those of lists and vectors are left out.
+        Columns that are used and reconstructed in pretraining, as a boolean mask, indices, names or a callable. None
+        uses all columns. Columns of lists and vectors are always left out.
     target_statistics : {"ordered"} or None, default="ordered"
-        Whether the network also reads, for the categories of `statistics_features`, how often a value was seen and how
-        often each target, and each step after its parent, followed it. For a row of training this is known of the rows
-        before it in a random order, so that no row sees its own label (in their own order with ``validation="last"``,
-        but for `fit_dataset`, which mixes the rows); for all others, of all rows that were counted: those of X, and
-        those that `update_statistics` was told of.
+        Whether the network also gets statistics of the categories in `statistics_features`: how often a value occurs,
+        and how often each target, and each step given its parent, happens in its rows. A training row gets the rates of
+        the rows before it in a random order, so no row sees its own label. With ``validation="last"`` the order is that
+        of the table, except in `fit_dataset`, which shuffles the rows. All other rows get the rates of all counted
+        rows: those of X, and those passed to `update_statistics`.
     statistics_features : "auto" or list, default="auto"
-        The columns, and tuples of columns whose values are taken together, by names or positions. "auto" begins with
-        the categories of more than 100 known values; without such there are no statistics. With 500 validation rows or
-        more it drops those whose rates tell nothing of them. If there are validation rows, it then adds up to four
-        that tell something new of these: other columns of more than ten values, and pairs with the column of most
-        values.
+        The columns that have target statistics, by name or position; a tuple combines the values of several columns.
+        "auto" starts with the categories that have more than 100 known values. If there are none, there are no
+        statistics. With 500 or more validation rows it drops the columns whose rates do not predict their labels. If
+        there are validation rows, it then adds up to four keys that improve the prediction of their labels: other
+        columns with more than ten values, or pairs that include the column with the most values.
     new_categories : {"unknown", "grow"}, default="unknown"
-        What becomes of values that come up later, in `partial_fit`, `update_statistics` or with `warm_start`. With
-        "unknown" they count as unknown ones. With "grow" those that have been seen `min_frequency` times since fit get
-        rows of their own in the tables, which begin as the row of unknown values; all others keep theirs. The rows
-        count as new ones then: what they say of the targets adds to the statistics of before, with `warm_start` too.
-        The columns of `bias_features` do not grow.
+        What happens to values that first occur after fit: in `partial_fit`, in `update_statistics`, or in a fit with
+        `warm_start`. "unknown" treats them as unknown values. With "grow", a value that has occurred `min_frequency`
+        times since fit gets a new row in the embedding tables, which starts as a copy of the row of unknown values.
+        All other values keep their rows. The rows that you pass later then count as new rows: their target statistics
+        are added to the earlier ones, also with `warm_start`. The columns of `bias_features` do not grow.
     """
 
     interpolate_bins: bool | Literal["auto"] = "auto"

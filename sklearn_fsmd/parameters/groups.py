@@ -1,4 +1,4 @@
-"""The parameters of the estimators: the groups, each declared, documented and constrained in its own file, together."""
+"""Groups of parameters combined for the estimators; each group is declared in its own file."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from sklearn_fsmd.parameters.training import TrainingParameters
 
 @estimator
 class TableParameters(RuntimeParameters, EncodingParameters, EmbeddingParameters):
-    """What can be chosen of how a table is encoded and embedded, and where that is computed."""
+    """Parameters of the encoding and embedding of a table, and of the machine."""
 
 
 @estimator
 class MultiTaskParameters(RuntimeParameters, TrainingParameters, InputParameters, NetworkParameters):
-    """What can be chosen of a :class:`~sklearn_fsmd.MultiTaskClassifier`."""
+    """Parameters of a :class:`~sklearn_fsmd.MultiTaskClassifier`."""

@@ -1,4 +1,4 @@
-"""scikit-learn's decorators of methods, under which a type checker still sees the method."""
+"""Decorators of scikit-learn for methods, typed so that a type checker still knows the signature of the method."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def checks_parameters(method: F) -> F:
-    """Let a method that learns look at the parameters of its estimator first, by their constraints."""
+    """Check the parameters of the estimator against their constraints before a method that fits."""
     return _fit_context(prefer_skip_nested_validation=True)(method)
 
 
 def offered_if(check: Callable[[Any], bool]) -> Callable[[F], F]:
-    """Let only those estimators have a method for which `check` holds."""
+    """Offer a method only on estimators for which `check` returns True."""
     return available_if(check)

@@ -1,4 +1,4 @@
-"""What a network is made of."""
+"""Parameters of the network."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from sklearn_fsmd.parameters.values import ValueParameters
 
 @estimator
 class EmbeddingParameters:
-    """What can be chosen of embeddings.
+    """Parameters of the embeddings.
 
     Parameters
     ----------
     embedding_dim : int, default=16
-        Length of an embedding.
+        Length of an embedding vector.
     """
 
     embedding_dim: int = 16
@@ -33,64 +33,69 @@ class EmbeddingParameters:
 
 @estimator
 class NetworkParameters(ValueParameters, EmbeddingParameters):
-    """What can be chosen of the network.
+    """Parameters of the network.
 
     Parameters
     ----------
     low_order : {"fm", "fwfm", "linear"} or None, default="fm"
-        Low-order terms added to the tasks' logits: a factorization machine (Eq. 2 of [FSMD]_), one that learns how much
-        each pair of columns counts, first-order terms alone, of each task its own, or none.
+        Low-order terms that are added to the logits of the tasks. "fm" is a factorization machine (Eq. 2 of [FSMD]_).
+        "fwfm" is a field-weighted one, which learns a weight for each pair of columns. "linear" has first-order terms
+        only, separate ones for each task. None adds nothing.
     extractor : {"ple", "mmoe", "shared_bottom", "shared_embedding", "separate"}, callable or module, default="ple"
-        What turns the embedded row into one representation per task. "shared_embedding" is an MLP per task on
-        embeddings that all share (ESMM); with "separate" the tasks share nothing, embeddings included. A callable, such
-        as a class of your own, is called with the number of inputs and the number of tasks and returns a module that
-        maps (B, n_inputs) to (B, K, H), or to a sequence of K tensors (B, H). A module is copied.
+        The module that turns the embedded row into one representation per task. "shared_embedding" has an MLP per task
+        on shared embeddings (ESMM). With "separate" the tasks share nothing, not even embeddings. A callable, such as
+        a class of your own, is called with the number of inputs and the number of tasks. It returns a module that maps
+        (B, n_inputs) to (B, K, H), or to a sequence of K tensors (B, H). If you pass a module, it is copied.
     link : {"chain", "independent"} or tuple of int or None, default="chain"
-        How the targets depend on each other. "chain": each is a step after the one before it, and its probability
-        the product of the steps' (Eq. 10). A tuple gives the parent of each target for a tree: ``(None, 0, 0, 1)``.
+        How the targets depend on each other. With "chain" each target is a step after the previous one, and its
+        probability is the product of the probabilities of the steps (Eq. 10). With "independent" they do not depend on
+        each other. A tuple gives the index of the parent of each target, or None, for a tree: ``(None, 0, 0, 1)``.
     list_pooling : {"mean", "sum", "max", "attention"}, default="mean"
-        What is made of the embeddings of a list's values. By "attention" a list is read in the light of the category
-        with which it shares its embeddings (see `shared_embeddings`): the last videos in that of the video at hand, as
-        in DIN. A list that shares none is averaged then.
+        How the embeddings of the values of a list are combined. "attention" is a weighted mean, as in DIN: the weights
+        depend on the category with which the list shares its embeddings (see `shared_embeddings`), for example the
+        video of the row for a list of the last videos. A list that shares no embeddings is averaged then.
     fm_sharing : {"shared", "per_task"}, default="shared"
-        Whether all tasks get the same FM logit, as in [FSMD]_, or each weighs the FM's terms by itself.
+        "shared" adds the same FM logit to all tasks, as in [FSMD]_. With "per_task" each task weights the terms of the
+        FM separately.
     fm_scale : float, default=0.1
-        Factor of the FM's pairwise terms; 1 is Eq. (2) on the embeddings as they are.
+        Factor of the pairwise terms of the FM. With 1 they are those of Eq. (2).
     embedding_std : float, default=1e-4
-        Standard deviation of the initial embeddings. Larger values let rare ids be memorised.
+        Standard deviation of the initial embeddings. Larger values let the network memorise rare ids.
     embedding_compression : {"hash", "quotient_remainder"} or None, default=None
-        What is done with columns of more than `max_embedding_rows` values. With "hash" values share rows of the tables,
-        evenly; a warning says how many share one. With "quotient_remainder" a value's embedding is the product of a
-        shared row and of one in a second, smaller table, and no two values have the same pair; first-order weights are
-        shared as with "hash". The row of unknown values is not shared. Not with `pretrain_epochs`.
+        How columns with more than `max_embedding_rows` values are stored. With "hash" values share rows of the tables
+        evenly; a warning says how many values share a row. With "quotient_remainder" the embedding of a value is the
+        product of a shared row and a row of a second, smaller table, and no two values have the same pair of rows;
+        first-order weights are shared as with "hash". Unknown values never share their row. Cannot be combined with
+        `pretrain_epochs`.
     max_embedding_rows : int, default=1_000_000
-        Most rows of a table that a category has with `embedding_compression`, that of unknown values included. The
-        second table has a row for each `max_embedding_rows` values.
+        Maximum number of table rows of a column with `embedding_compression`, including the row of unknown values. The
+        second table has one row per `max_embedding_rows` values.
     expert_dims : tuple of int, default=(256, 128)
-        Widths of the layers of each expert, or of the bottom.
+        Widths of the hidden layers of each expert, or of the bottom MLPs.
     n_experts : int, default=8
         Number of experts of "mmoe".
     n_task_experts : int, default=2
-        Number of experts of each task in "ple".
+        Number of experts per task in "ple".
     n_shared_experts : int, default=2
-        Number of experts that the tasks share in "ple".
+        Number of experts that all tasks share in "ple".
     n_levels : int, default=1
-        Number of extraction levels of "ple"; 1 is CGC.
+        Number of extraction levels in "ple"; 1 is CGC.
     gate_dims : tuple of int, default=()
-        Widths of the hidden layers of the gates (Eq. 4). Without any, a gate is linear.
+        Widths of the hidden layers of the gates (Eq. 4). With none, a gate is linear.
     tower_dims : tuple of int, default=(64,)
         Widths of the hidden layers of the towers.
     dropout : float or "auto", default="auto"
-        Probability, in [0, 1), with which a hidden unit of experts and towers is dropped in training. It is rounded
-        to a multiple of 1/256. "auto" is 0.3. It is 0.1 with 100,000 rows or more of which no column of categories or
-        lists has more than 100 known values, so that there is less to learn by heart, unless these are the first of
-        ``partial_fit``. Training that goes on keeps it.
+        Probability, in [0, 1), of dropping a hidden unit of experts and towers in training. It is rounded to a multiple
+        of 1/256. "auto" is 0.3. It is 0.1 for 100,000 rows or more if no column of categories or lists has more than
+        100 known values, since there is less to memorise then; but not if training starts with `partial_fit`.
+        Continued training keeps the value.
     batch_norm : bool, default=True
-        Whether hidden layers of experts and towers are batch-normalised.
+        Whether the hidden layers of experts and towers use batch normalisation.
     n_members : int, default=1
-        Number of members of an ensemble inside the network. Each has embeddings, low-order terms, experts, gates and
-        towers of its own; their probabilities are averaged. In training a row is shown to half of them: with four an
-        epoch takes about twice as long as with one, and a prediction about four times as long.
+        Number of members of an ensemble inside the network. Each member has its own embeddings, low-order terms,
+        experts, gates and towers. The predicted probability is the mean over the members. In training each row is used
+        by half of the members. With four members an epoch takes about twice as long as with one, and a prediction about
+        four times as long.
     bias_tower_dims : tuple of int, default=(16,)
         Widths of the hidden layers of the bias tower.
     """

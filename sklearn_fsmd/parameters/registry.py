@@ -1,4 +1,4 @@
-"""Parts of a network that are chosen by name, and which parameters each of them reads."""
+"""Registries of the parts of a network that are chosen by name, with the parameters that each part uses."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from typing import Any, NamedTuple
 
 
 class Part(NamedTuple):
-    """How a part is made, of the parameters of the network and its sizes, and the parameters that it alone reads."""
+    """A registered part of a network."""
 
     build: Callable[..., Any]
+    """Builds the part from the parameters of the network and its sizes."""
     reads: frozenset[str]
+    """Parameters that have an effect only with parts that list them here."""
     own_embeddings: bool = False
-    """Whether each task has embeddings of its own."""
+    """Whether each task has separate embeddings."""
 
 
 class Registry:
-    """Parts by name. `names` grows as parts are registered, and with it what a parameter may be."""
+    """Parts by name. `names` grows as parts are registered, and the constraint of the parameter uses the same set."""
 
     def __init__(self) -> None:
         self.parts: dict[str, Part] = {}
@@ -29,19 +31,19 @@ class Registry:
 
         Parameters
         ----------
-        name : what the parameter is set to, to choose the part.
-        reads : the parameters that have an effect only with parts that name them.
-        own_embeddings : whether each task has embeddings of its own; the part is given those of all tasks then.
+        name : the value of the parameter that chooses the part.
+        reads : the parameters that have an effect only with parts that list them here.
+        own_embeddings : whether each task has separate embeddings; the input of the part then has those of each task.
 
         Raises
         ------
         ValueError
-            If there is another part of that name.
+            If there is already a part of that name.
         """
 
         def add(build: Callable[..., Any]) -> Callable[..., Any]:
             if name in self.parts:
-                raise ValueError(f"there is a part named {name!r} already")
+                raise ValueError(f"there is already a part named {name!r}")
             self.parts[name] = Part(build, frozenset(reads), own_embeddings)
             self.names.add(name)
             return build
@@ -49,13 +51,13 @@ class Registry:
         return add
 
     def unused(self, name: str | None) -> frozenset[str]:
-        """The parameters that other parts read and the one of that name does not; None is no part."""
-        own: frozenset[str] = frozenset() if name is None else self.parts[name].reads
-        return frozenset().union(*(part.reads for part in self.parts.values())) - own
+        """The parameters that other parts use and the part `name` does not; with None, no part is used."""
+        used: frozenset[str] = frozenset() if name is None else self.parts[name].reads
+        return frozenset().union(*(part.reads for part in self.parts.values())) - used
 
 
 EXTRACTORS = Registry()
-"""What turns the embedded row into one representation per task; made of (parameters, n_inputs, n_tasks)."""
+"""Modules that turn the embedded row into one representation per task; built from (parameters, n_inputs, n_tasks)."""
 
 LOW_ORDER = Registry()
-"""What is added to the tasks' logits; made of (parameters, columns, n_tasks, n_sets)."""
+"""Terms that are added to the logits of the tasks; built from (parameters, columns, n_tasks, n_sets)."""

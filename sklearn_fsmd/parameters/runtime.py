@@ -1,4 +1,4 @@
-"""Where and how it is computed."""
+"""Parameters of the machine: device, threads, random numbers and output."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from sklearn_fsmd.parameters.declare import estimator
 
 @estimator
 class RuntimeParameters:
-    """What can be chosen of the machine.
+    """Parameters of the machine.
 
     Parameters
     ----------
     device : str, default="auto"
-        "cpu", "cuda", "cuda:1", "mps" …; "auto" takes an accelerator where there is one.
+        "cpu", "cuda", "cuda:1", "mps" and so on. "auto" uses an accelerator if there is one.
     n_threads : int or None, default=None
-        Threads of torch, at most 1024; None leaves them as they are.
+        Number of threads of torch, at most 1024. None does not change it.
     random_state : int, RandomState instance or None, default=None
-        Source of all that is random: initial weights, the order of the rows, what is dropped or set aside.
+        Seed of all random numbers: initial weights, the order of the rows, dropout, and the choice of validation rows.
     verbose : int, default=0
-        1 shows a progress bar in fit, or a line per epoch where the output is no terminal.
+        With 1 `fit` shows a progress bar, or prints a line per epoch if the output is not a terminal.
     """
 
     device: str = "auto"

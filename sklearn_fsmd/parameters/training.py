@@ -1,4 +1,4 @@
-"""How a network is trained."""
+"""Parameters of training."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn_fsmd.parameters.declare import estimator
 
 OF_ALL_TASKS = ("auto", "mean_auc", "loss")
-"""What `validation_metric` may name besides the AUC of one task; networks that share nothing have it of each task."""
+"""Values of `validation_metric` that concern all tasks. Tasks that share nothing are validated separately by them."""
 OPTIMIZERS = {
     "adamw": torch.optim.AdamW,
     "adam": torch.optim.Adam,
@@ -25,45 +25,45 @@ OPTIMIZERS = {
 
 @estimator
 class OptimizationParameters:
-    """What can be chosen of a step of training.
+    """Parameters of a step of training.
 
     Parameters
     ----------
     task_weights : array-like of shape (n_tasks,), or (n_tasks + n_values,) with `value_targets`, or None, default=None
-        Weights of the tasks in the loss (Eqs. 7 and 11); None weighs all by 1. First come the binary targets, in the
-        order of `task_names_`, then the values, in that of `value_names_`.
+        Weights of the tasks in the loss (Eqs. 7 and 11); with None all weights are 1. The binary targets come first, in
+        the order of `task_names_`, then the value targets, in the order of `value_names_`.
     task_weighting : {"fixed", "uncertainty", "pcgrad", "gradnorm"}, default="fixed"
-        How the tasks' losses become one step. "fixed" adds them up. "uncertainty" trains
-        a weight per task along with the network. "pcgrad" takes out of each task's gradient what conflicts with
-        another's. "gradnorm" finds weights with which the tasks train at a like pace. What they found, before it is
-        multiplied by `task_weights`, is in `history_`.
+        How the losses of the tasks are combined. "fixed" adds them. "uncertainty" learns a weight per task together
+        with the network. "pcgrad" removes from the gradient of each task the part that conflicts with the gradient of
+        another task. "gradnorm" finds weights with which the tasks train at a similar rate. `history_` contains the
+        weights that were found, before they are multiplied by `task_weights`.
     chain_loss : {"entire_space", "likelihood", "both"}, default="likelihood"
-        How the steps of a chain or tree are learned. "entire_space" is the paper's Eq. (11): the cross-entropy of each
-        target's marginal probability, over all rows. "likelihood" is that of each step given its parent, over the rows
-        where the parent has happened. "both" is the mean of the two.
+        The loss of the steps of a chain or tree. "entire_space" is Eq. (11) of the paper: the cross-entropy of the
+        marginal probability of each target, over all rows. "likelihood" is the cross-entropy of each step given its
+        parent, over the rows in which the parent has happened. "both" is the mean of the two.
     optimizer : {"adamw", "adam", "adagrad", "sgd"} or torch.optim.Optimizer class, default="adamw"
         The optimizer.
     embedding_optimizer : {"auto", "dense", "sparse", "rowwise_adagrad"}, default="auto"
-        How the tables of embeddings are trained. A "dense" step goes through all rows. A "sparse" one touches only
-        those that the batch has read, the others neither move nor decay until they are read again: for columns of
-        many values. It exists for "adam" and "adamw"; "auto" takes it for these where a table has 2**19 weights
-        or more. "rowwise_adagrad" is sparse too, and remembers one number for a row where these remember two for each
-        weight; all other weights are trained by "adam" or "adamw". The embeddings of a value are one row, those of
-        all tasks.
+        How the embedding tables are updated. A "dense" step updates all rows. A "sparse" step updates only the rows
+        that occur in the batch; the other rows neither change nor decay until they occur again. It is meant for columns
+        with many values, and works with "adam" and "adamw". "auto" is "sparse" for these two optimizers if a table has
+        2**19 weights or more, else "dense". "rowwise_adagrad" is sparse too, but it stores one number per row where the
+        others store two per weight; all other weights are trained by "adam" or "adamw". The embeddings of a value for
+        all tasks are one row.
     embedding_lr : float, default=0.05
-        Learning rate of "rowwise_adagrad". The steps of a row get shorter the more often it has been read.
+        Learning rate of "rowwise_adagrad". The steps of a row become shorter the more often the row occurs.
     lr : float or "auto", default="auto"
-        Learning rate. "auto" is 2e-3. With fewer than 20,000 rows, of which a fit makes few steps, it is 5e-3, and with
-        fewer than 1,000 it is 1e-2, unless these are the first of :meth:`partial_fit`. Training that goes on keeps it.
+        Learning rate. "auto" is 2e-3. It is 5e-3 for fewer than 20,000 rows, since a fit on them has few steps, and
+        1e-2 for fewer than 1,000; but not if training starts with `partial_fit`. Continued training keeps the value.
     weight_decay : float or "auto", default="auto"
-        Weight decay of all weights but biases and the scales of normalisations. "auto" is 0.03 with AdamW, which makes
-        weights smaller by themselves, and 0 with all others, most of which add it to the gradient, as a penalty: there
-        0.03 would drown what a rare value says.
+        Weight decay of all weights except biases and the scales of normalisations. "auto" is 0.03 with AdamW, whose
+        decay is separate from the gradient. It is 0 with all other optimizers: most of them add it to the gradient as
+        an L2 penalty, where 0.03 would drown out the signal of rare values.
     average_decay : float, default=0.995
-        Decay per step of the exponential moving average of the weights, which is evaluated and kept in their place;
-        0 keeps the weights themselves.
+        Decay per step of the exponential moving average of the weights. Validation and the fitted model use this
+        average; with 0 they use the weights themselves.
     net_params : dict or None, default=None
-        Further parameters of the skorch net, e.g. ``{"optimizer__betas": (0.9, 0.98)}``.
+        Other parameters of the skorch net, e.g. ``{"optimizer__betas": (0.9, 0.98)}``.
     """
 
     task_weights: Sequence[float] | np.ndarray | None = None
@@ -90,64 +90,67 @@ class OptimizationParameters:
 
 @estimator
 class TrainingParameters(OptimizationParameters):
-    """What can be chosen of training.
+    """Parameters of the course of training.
 
     Parameters
     ----------
     negative_sampling_rate : float, default=1.0
-        Share of the rows without the first event (no click) that were kept when the log was thinned at random: 0.1 if
-        one in ten was kept. Predictions are corrected for it. With independent targets it must be 1.
+        Share of the rows without the first event (no click) that were kept when the negatives of the log were randomly
+        downsampled: 0.1 if one in ten was kept. Predictions are corrected for it. With independent targets it must
+        be 1.
     unknown_rate : float, default=0.01
-        Share of the values that are hidden in training, so that the embedding of unknown values is trained. They
-        are drawn with replacement, so of a rate r the share is 1 − exp(−r).
+        Share of the values that are masked in training, so that the embedding of unknown values is learned. They are
+        drawn with replacement, so a rate r masks a share of 1 − exp(−r).
     bias_dropout : float, default=0.1
-        Share of the rows whose bias features are hidden in training.
+        Share of the rows whose bias features are masked in training.
     pretrain_epochs : int, default=0
-        Passes of a denoising autoencoder over the rows, those of `X_unlabeled` included, before training. The
-        network starts from its embeddings, and the first layer of each expert or bottom, if `extractor` is a
-        name, from the layer that read them.
+        Epochs of a denoising autoencoder over the rows, including those of `X_unlabeled`, before training. The network
+        starts from the embeddings of the autoencoder. If `extractor` is a name, the first layer of each expert or
+        bottom MLP also starts from the first layer of the autoencoder.
     pretrain_noise : float, default=0.2
-        Share of the values that are swapped for those of other rows, and the size of the Gaussian noise that is
-        added to numbers, in standard deviations of these.
+        Share of the values that are replaced by values of other rows in pretraining. It is also the size of the
+        Gaussian noise that is added to numbers, in standard deviations of the column.
     batch_size : int or "auto", default="auto"
-        Rows per step; "auto" is 1024, and less for few rows: a hundredth of them, but at least 32. With `n_members`
-        above 1 it is larger, so that each member reads so many: twice as large if their number is even.
+        Rows per step. "auto" is 1024. With few rows it is a hundredth of their number, but at least 32. With
+        `n_members` above 1 it is larger, so that each member still trains on that many rows: twice as large for an even
+        number of members.
     max_epochs : int or "auto", default="auto"
-        Most passes over the data. "auto" is 30; without validation data, by which training could end earlier, as many
-        as make 30 steps, but from 3 to 30.
+        Maximum number of epochs. "auto" is 30. Without validation data, by which training could stop earlier, it is the
+        number of epochs that gives about 30 steps, but at least 3 and at most 30.
     early_stopping : bool or "auto", default="auto"
-        Whether to stop when `validation_metric` no longer gets better. "auto" does it where `X_val` is given or X has
-        at least 1000 rows. Where there is validation data, the best weights are kept, also if False.
+        Whether to stop when `validation_metric` no longer improves. "auto" stops early if `X_val` is given or X has at
+        least 1000 rows. If there is validation data, the best weights are kept, even with False.
     validation_fraction : float, default=0.1
         Share of the rows that early stopping sets aside if `X_val` is not given.
     validation : {"random", "last"}, default="random"
-        Which rows are set aside: random ones, each combination of labels in proportion; or the last ones, for logs
-        that are sorted by time.
+        Which rows are set aside. "random" draws them, stratified by the combinations of labels. "last" takes the last
+        rows, for logs that are sorted by time.
     validation_metric : str, default="auto"
-        What early stopping watches: "mean_auc", the mean AUC of the tasks; "loss"; "<task>_auc", by the name of a task;
-        or "<value>_loss", by the name of a value. "auto" is the mean AUC, but the loss with `bias_features`, or where
-        validation labels are of one class.
+        The metric of early stopping: "mean_auc", the mean AUC of the tasks; "loss"; "<task>_auc", with the name of a
+        task; or "<value>_loss", with the name of a value target. "auto" is "mean_auc". It is "loss" with
+        `bias_features`, or if the validation labels are all of one class.
     patience : int, default=2
-        Epochs without a better validation score before stopping.
+        Number of epochs without a better validation score after which training stops.
     tol : float, default=1e-4
-        A validation score counts as better if it is higher by this much. The best weights are kept in any case.
+        Minimum improvement of the validation score that counts as better. It has no effect on which weights are kept:
+        these are always the best ones.
     callbacks : list of skorch callbacks or None, default=None
-        Called during training. They are used as they are, as skorch does: what one keeps of a fit, such as a schedule
-        its optimizer, is in pickles of the estimator too.
+        Callbacks that are called during training. They are not copied, as in skorch. So a pickle of the estimator also
+        contains what a callback keeps after fit, such as the optimizer in a learning rate scheduler.
     precision : {"float32", "bf16"}, default="float32"
-        Number format of the matrix products in training. "bf16" makes them about twice as fast where the processor has
-        instructions for it (avx512_bf16, amx, CUDA from Ampere on); elsewhere it warns and takes float32. All else,
-        and every prediction, is computed in float32.
+        Number format of the matrix products in training. "bf16" makes them about twice as fast if the hardware has
+        instructions for bfloat16 (avx512_bf16, amx, CUDA from Ampere on); otherwise it warns and uses float32.
+        Everything else, including every prediction, is computed in float32.
     checkpoint : str, path or None, default=None
-        A file that fit writes after each epoch, so that ``fit(…, resume=True)`` can go on where a fit was killed.
-        It is replaced when the next one is complete, and left there in the end; a fit from the start
-        removes it first. Not for the candidates of a search, which would all write the same file.
+        A file that `fit` writes after each epoch, so that ``fit(…, resume=True)`` can resume an interrupted fit. It is
+        replaced atomically by the next one, and kept at the end of training. A fit from the beginning deletes it
+        first. Do not use it for the candidates of a search, which would all write the same file.
     checkpoint_rows : int or None, default=None
-        After how many rows the `checkpoint` is written within an epoch too, where epochs are long. A fit goes on from
-        there to the same bits.
+        Number of rows after which the `checkpoint` is also written within an epoch, for long epochs. A resumed fit
+        ends with the same weights to the last bit.
     warm_start : bool, default=False
-        Whether a further call of fit goes on from the fitted weights, with the vocabularies and
-        bins learned before. Statistics of the targets are learned anew, unless ``new_categories="grow"``.
+        Whether another call of `fit` continues from the fitted weights, with the vocabularies and bins of the first
+        call. Target statistics are computed again from the new rows, unless ``new_categories="grow"``.
     """
 
     negative_sampling_rate: float = 1.0

@@ -1,4 +1,4 @@
-"""Targets with values, beside the binary ones."""
+"""Parameters of value targets, such as a watch time."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from sklearn_fsmd.parameters.declare import estimator
 
 @estimator
 class ValueParameters:
-    """What can be chosen of targets with values.
+    """Parameters of value targets.
 
     Parameters
     ----------
     value_targets : list of str or int, or None, default=None
-        Columns of Y that hold values, such as a watch time, by name, or by position where Y is an array. Each has a
-        tower of its own; see `predict_values`. At least one other column, with two classes, is needed.
+        Columns of Y that hold values, such as a watch time: by name, or by position if Y is an array. Each has its own
+        tower; see `predict_values`. Y needs at least one other column, with two classes.
     value_parents : dict or None, default=None
-        For columns of `value_targets` the binary target that they follow: ``{"watch_seconds": "click"}``. Both are
-        columns of Y, by name, or by position where Y is an array: ``{2: 0}``. A value counts where its target has
-        happened. Elsewhere it is not learned from: let it be NaN there, for a placeholder such as −1 may be refused.
-        Values without such a target count wherever they are known.
+        Maps columns of `value_targets` to the binary target that they follow: ``{"watch_seconds": "click"}``. Both are
+        columns of Y: by name, or by position if Y is an array, as in ``{2: 0}``. The network learns a value only from
+        the rows in which its parent has happened. In the other rows let it be NaN; a placeholder such as −1 may be
+        refused. A value target without a parent is learned from all rows in which it is known.
     value_loss : {"lognormal", "squared", "poisson"}, default="lognormal"
-        The distribution of values: lognormal with a share of zeros, for watch times and prices; normal, by the squared
-        error; or Poisson, for counts. "lognormal" and "poisson" need values of at least 0.
+        Distribution of the values. "lognormal" is a lognormal distribution with a share of zeros, for watch times and
+        prices. "squared" is a normal distribution, learned by the squared error. "poisson" is for counts. "lognormal"
+        and "poisson" need values of at least 0.
     """
 
     value_targets: Sequence[str | int] | None = None

@@ -1,4 +1,4 @@
-"""Warnings that point at the line of the user which they are about."""
+"""Warnings that point to the line in the code of the user."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ INSIDE = tuple(f"{path}{os.sep}" for path in (PACKAGE, Path(sklearn.__file__).pa
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn of what a caller has done who is outside of this library, and of scikit-learn and its joblib."""
+    """Warn, with the first caller outside of this package, scikit-learn and joblib as the source of the warning."""
     level, frame = 1, sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(INSIDE):
         level, frame = level + 1, frame.f_back

@@ -51,7 +51,7 @@ def grow(net: Net, before: FeatureEncoder, now: FeatureEncoder, layout: Layout |
                 )
             _grow_table(net, table, rows[0], rows[1], like_the_first)
         member.embedding.layout = copy.deepcopy(layout)
-        member.embedding.number_rows(rows[1][: len(now.cardinalities)])
+        member.embedding.set_cardinalities(rows[1][: len(now.cardinalities)])
     net.module_.to(net.device)
 
 

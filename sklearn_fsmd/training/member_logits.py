@@ -24,14 +24,14 @@ class Asked:
     def __init__(self, network: MultiTaskNetwork, rows: TensorData, n_bias: int) -> None:
         inputs, bias = rows.inputs[: len(rows.inputs) - n_bias], rows.inputs[len(rows.inputs) - n_bias :]
         self.network, self.rows = network, rows
-        self.logits = in_chunks_alone(lambda *chunk: _turned(network.of_members(*chunk)), *inputs)
+        self.logits = in_chunks_alone(lambda *chunk: _turned(network.logits_of_members(*chunk)), *inputs)
         tower = network.bias_tower
         self.of_tower = None if tower is None or not bias else in_chunks_alone(tower, *bias)
 
     def outputs(self, *, shown: bool = True) -> Tensor:
         """What the network says of the rows as they were `shown`, or free of the bias, ``(n, K + V·P)``."""
         places = (self.of_tower,) if shown and self.of_tower is not None else ()
-        return in_chunks_alone(lambda z, *places: self.network.finished(_turned(z), *places), self.logits, *places)
+        return in_chunks_alone(lambda z, *places: self.network.finish(_turned(z), *places), self.logits, *places)
 
     def places(self) -> Tensor:
         """What the bias tower adds to the log-odds of each step, ``(n, K)``."""

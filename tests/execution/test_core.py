@@ -1,4 +1,4 @@
-"""The compiled core for every level that this processor has, against torch; and what it refuses."""
+"""The compiled core for every instruction level of this processor, compared with torch; arguments that it refuses."""
 
 import ctypes
 import math
@@ -11,12 +11,12 @@ from sklearn_fsmd.execution import core
 from sklearn_fsmd.network.seam import LayerSpec
 
 LOAD = core.load
-"""As it is, whatever a test puts in its place."""
+"""The original function, which tests replace."""
 
 
 @pytest.fixture(params=core.LEVELS.get(torch.backends.cpu.get_cpu_capability(), ("any",)), autouse=True)
 def level(request, monkeypatch):
-    """The builds for lesser processors run on this one too."""
+    """Builds for lower instruction levels run on this processor too."""
     library = ctypes.CDLL(core.find(core.file_name(request.param)))
     monkeypatch.setattr(core, "load", lambda: (core.declare(library), request.param))
     return request.param
@@ -43,7 +43,7 @@ def layer(n, rows, width, *, batch_norm=True, threshold=0, dtype=torch.float32, 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("width", [1, 7, 64, 300, 513])
 def test_dropout_keeps_the_right_share_wherever_the_columns_are_cut(width, dtype):
-    """513 columns are three tiles; what is drawn depends on the place alone."""
+    """513 columns are three tiles; the dropout bytes depend only on the position."""
     rows, threshold = 400, 77
     z = torch.ones(rows, width, dtype=dtype)
     outs = []
@@ -202,7 +202,7 @@ def test_a_library_that_cannot_be_loaded_is_no_reason_to_fail(content, tmp_path,
 
 
 def test_a_library_with_other_signatures_is_refused(monkeypatch):
-    """Structs may be the same; an argument too many would be read as an address."""
+    """The structs may be equal, but an extra argument would be used as an address."""
     monkeypatch.setattr(core, "VERSION", core.VERSION - 1)
     with pytest.raises(core.CoreMissingError, match="of another version"):
         core.declare(core.load()[0])

@@ -1,4 +1,4 @@
-"""The threads that share a step."""
+"""The threads that share a training step."""
 
 import threading
 

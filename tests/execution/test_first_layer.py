@@ -1,4 +1,4 @@
-"""First layers by values, against the formula: a product with the embedded row."""
+"""First layers by values, compared with the formula: a product with the embedded row."""
 
 import copy
 
@@ -17,11 +17,11 @@ from tests.conftest import SMALL, make_frame
 
 CARDINALITIES = [3, 900, 5, 1, 40]
 DIM, ROWS = 6, 700
-"""Of so many rows the second column has too many values."""
+"""The second column has too many values for this number of rows."""
 
 
 class Reader(nn.Module):
-    """An embedding, and an extractor that reads it."""
+    """An embedding, and an extractor on top of it."""
 
     def __init__(self, extractor, *, numbers=2, cardinalities=CARDINALITIES, sparse=False):
         super().__init__()
@@ -42,14 +42,14 @@ def reader(n_experts=2, **how):
 
 
 def batch(cardinalities=CARDINALITIES, rows=ROWS, numbers=2):
-    """The last quarter of the values of each column is in no row."""
+    """A random batch; the last quarter of the values of each column does not occur."""
     starts = np.cumsum([0, *cardinalities[:-1]])
     codes = [start + torch.randint(-(-n * 3 // 4), (rows,)) for start, n in zip(starts, cardinalities, strict=True)]
     return torch.stack(codes, dim=1), torch.randn(rows, numbers)
 
 
 def trained(made, given, execution, *, times=1):
-    """The output of a step of training, and the gradients."""
+    """The output of a training step, and the gradients."""
     made = copy.deepcopy(made)
     set_execution(made, execution)
     out = made(*given)
@@ -62,7 +62,7 @@ def trained(made, given, execution, *, times=1):
 
 @pytest.fixture
 def by_values(monkeypatch):
-    """How many columns were read by values, for each stack that was asked, in the way that does so."""
+    """The number of columns computed by values, for each call of a stack, with the compiled core."""
     monkeypatch.setenv("SKLEARN_FSMD_EXECUTION", "fused")
     seen, values = [], first_layer.FewValues
 
@@ -94,7 +94,7 @@ def test_training_says_what_the_formula_says(n_experts, sparse, n_threads, by_va
 
 
 def test_several_members_at_once(by_values, monkeypatch):
-    """As they are taken in small batches."""
+    """In small batches a thread computes several members at once."""
     monkeypatch.setattr("sklearn_fsmd.execution.products.onednn", lambda: None)
     made, given = reader(4), batch(rows=60)
     agree(trained(made, given, ByCore(Crew(1))), trained(made, given, ByTorch()))

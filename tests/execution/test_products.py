@@ -1,4 +1,4 @@
-"""Products of matrices, against numpy's, however the factors lie in memory."""
+"""Matrix products for every memory layout of the factors, compared with numpy."""
 
 import platform
 from pathlib import Path
@@ -10,7 +10,7 @@ import torch
 from sklearn_fsmd.execution.products import SMALL, is_by_intel, linear_pointwise, onednn, product
 
 LARGE = (130, 257, 100)
-"""Of more multiplications than SMALL."""
+"""Shapes with more multiplications than SMALL."""
 LAYOUTS = {
     "dense": lambda x: x,
     "transposed": lambda x: x.t().contiguous().t(),
@@ -58,7 +58,7 @@ def test_bfloat16_stays_so():
 
 @pytest.mark.usefixtures("multiplied_by")
 def test_no_layout_falls_back_to_slow_code():
-    """OneDNN has code for every layout; for gaps between the rows of B it is a thousand times as slow."""
+    """OneDNN supports every layout, but it is a thousand times slower if the rows of B are not adjacent."""
     import time
 
     a, b = torch.randn(256, 256), torch.randn(256, 256)

@@ -1,4 +1,4 @@
-"""The fused way of computing parts of a network, against their formulas."""
+"""Parts of a network computed by the compiled core, compared with their formulas."""
 
 import copy
 import gc
@@ -18,11 +18,11 @@ from sklearn_fsmd.network.seam import set_execution
 from sklearn_fsmd.network.stacked_mlp import StackedMLP
 
 DIMS = (70, 40)
-"""Their parts are unequal, and end within four bytes of a draw."""
+"""The parts of these widths are unequal, and do not end at a multiple of the four bytes of a draw."""
 
 
 def by(crew, precision=None):
-    """The fused way where there is a crew, else the formulas."""
+    """The compiled core if there is a crew, else the formulas."""
     return ByTorch(precision) if crew is None else ByCore(crew, precision)
 
 
@@ -34,7 +34,7 @@ def mlp(n, *, n_in=9, batch_norm=True, dropout=0.0, reads=None):
 
 
 def trained(made, x, weights, *, crew=None, precision=None, seed=0):
-    """The output of a step of training, and all gradients, the fused way where there is a crew."""
+    """The output of a training step and all gradients, by the compiled core if there is a crew."""
     made = copy.deepcopy(made)
     seed_dropout(made, seed)
     set_execution(made, by(crew, precision))
@@ -90,7 +90,7 @@ def test_inputs_may_lie_in_memory_group_by_group_or_row_by_row(crew):
 
 @pytest.mark.parametrize("training", [True, False])
 def test_inputs_may_have_any_strides(training):
-    """As what an extractor of one's own hands to the towers."""
+    """A tensor with strides, as the extractor of a user may return it."""
     made = StackedMLP(2, 64, (256, 40), batch_norm=True).train(training)
     columns = torch.randn(MANY, 64, 2).permute(2, 0, 1)
     for x in (columns, columns[0], torch.randn(1, 64).expand(MANY, -1)):
@@ -125,7 +125,7 @@ def test_dropout_zeroes_and_scales(batch_norm, crew):
 
 
 def test_gradients_with_dropout_are_those_of_the_units_that_were_kept(crew):
-    """Of the same masks: the slope along the gradient is the difference of two steps."""
+    """With the same masks, the slope along the gradient equals the difference of two steps."""
     made, x = mlp(2, dropout=0.5), torch.randn(300, 9)
 
     def loss(at):
@@ -147,7 +147,7 @@ def test_what_is_not_a_number_stays_so(crew):
 
 
 def test_statistics_are_right_far_from_zero(crew):
-    """A mean a thousand times the deviation: the difference of two sums of squares would be noise."""
+    """If the mean is a thousand times the deviation, the difference of two sums of squares would be noise."""
     made, x = mlp(2), torch.randn(3000, 9) * 1e-2 + 10
     mean, variance = trained(made, x, None, crew=crew)[-4:-2]
     z = x.double() @ made.layers[0].weight.double()
@@ -247,7 +247,7 @@ def test_two_graphs_alive_at_once_do_not_share_memory(crew):
 
 @pytest.mark.parametrize("mixed", [True, False])
 def test_a_graph_is_freed_with_what_it_has_made(mixed):
-    """A step that kept the tensor that it returns would keep itself alive."""
+    """A step that keeps a reference to its output would keep itself alive."""
     made, weights = mlp(2), torch.rand(50, 2, 2) if mixed else None
     set_execution(made, by(Crew(1)))
     out = made(torch.randn(50, 9), weights)
@@ -321,7 +321,7 @@ def test_table(crew):
 
 
 def test_members_are_shared_out():
-    """Each alone, or in as many groups as two threads halve, or in one where one thread does all."""
+    """Each member alone, in an even number of groups for two threads, or in one group for one thread."""
 
     def sizes(n, *, at_once=True, by_one_thread=False):
         units = step.units_of(n, at_once=at_once, by_one_thread=by_one_thread)

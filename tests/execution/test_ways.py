@@ -1,4 +1,4 @@
-"""Fits the fused way and torch's way, and what chooses between them."""
+"""Fits with the compiled core and with torch, and the choice between them."""
 
 import gc
 import os
@@ -19,7 +19,7 @@ from sklearn_fsmd import (
     show_versions,
 )
 from sklearn_fsmd.execution import core
-from sklearn_fsmd.execution.choice import VARIABLE, ByCore, ByTorch, way_here, way_to_train
+from sklearn_fsmd.execution.choice import VARIABLE, ByCore, ByTorch, available_way, way_to_train
 from tests.conftest import SMALL, supported
 
 WAYS = {
@@ -42,9 +42,9 @@ def missing():
 
 
 def test_the_core_is_there(monkeypatch):
-    """Where the package was built for development there is a compiler; without this test all would pass in silence."""
+    """A development installation has a compiler; without this test a missing core would not be noticed."""
     monkeypatch.delenv(VARIABLE, raising=False)
-    way, why = way_here("cpu")
+    way, why = available_way("cpu")
     assert way == "fused", why
 
 
@@ -102,7 +102,7 @@ def test_show_versions_names_versions_device_and_way(capsys, monkeypatch):
     assert lines["device"] == "cpu" or torch.cuda.is_available() or torch.backends.mps.is_available()
     assert lines["execution"].startswith("fused (compiled core for ")
     monkeypatch.setenv(VARIABLE, "torch")
-    assert said(capsys)["execution"] == "torch (SKLEARN_FSMD_EXECUTION says so)"
+    assert said(capsys)["execution"] == "torch (set by SKLEARN_FSMD_EXECUTION)"
     monkeypatch.delenv(VARIABLE)
     monkeypatch.setattr(core, "load", missing)
     assert said(capsys)["execution"] == "torch (the package was built without a C compiler)"
@@ -116,10 +116,10 @@ def test_the_environment_chooses(monkeypatch, frame):
     way = way_to_train("cpu", None)
     assert type(way) is ByCore
     way.crew.close()
-    with pytest.raises(ValueError, match="cannot be had: the device is 'cuda'"):
+    with pytest.raises(ValueError, match="is not available: the device is 'cuda'"):
         way_to_train("cuda", None)
     monkeypatch.setattr(core, "load", missing)
-    with pytest.raises(ValueError, match="SKLEARN_FSMD_EXECUTION=fused cannot be had: the package was built without"):
+    with pytest.raises(ValueError, match="FSMD_EXECUTION=fused is not available: the package was built without"):
         FSMDClassifier(**SMALL).fit(*frame)
     monkeypatch.delenv(VARIABLE)
     np.testing.assert_array_equal(FSMDClassifier(**SMALL).fit(*frame).predict_marginals(frame[0]), by_torch)
@@ -130,7 +130,7 @@ def test_the_environment_chooses(monkeypatch, frame):
 
 @pytest.mark.parametrize(("capability", "level"), [("avx2", "avx2"), ("default", "any")])
 def test_a_processor_without_avx512_has_its_own_core(capability, level):
-    """Torch's choice is masked, and with it ours; the results are those of this processor but for rounding."""
+    """Limiting the level of torch limits the core too; the results are equal except for rounding."""
     code = """
 import numpy as np
 from sklearn_fsmd import FSMDClassifier, show_versions
@@ -150,7 +150,7 @@ print(*FSMDClassifier(**SMALL, dropout=0.0).fit(X, Y).predict_marginals(X)[:, 0]
 
 
 def test_a_former_net_is_freed_at_once(frame):
-    """A net that refers to itself waits for the garbage collector, and a process that fits all day grows."""
+    """A net with a reference cycle waits for the garbage collector, and a long process would grow."""
     model = FSMDClassifier(**SMALL).fit(*frame)
     gc.collect()
     gc.disable()

@@ -36,7 +36,7 @@ def test_they_are_what_the_network_looks_up(options):
     rows = model._rows(X)
     codes, numbers, lists = rows.tensors("cpu")
     embedding = model.module_.embedding
-    looked_up = embedding.looked_up(embedding.located(codes, lists), numbers).detach().numpy()
+    looked_up = embedding.look_up(embedding.locate(codes, lists), numbers).detach().numpy()
     cities, items = item_vectors(model, "city"), item_vectors(make_pipeline(FunctionTransformer(), model), 1)
     assert list(cities.index) == ["Oslo", "Rome"]
     assert list(items.index) == list(range(9))
@@ -78,7 +78,7 @@ def test_members_and_tasks_that_share_nothing():
     with torch.no_grad():
         embedding = model.module_.members[1].embedding
         codes, numbers = model._rows(X[:1]).tensors("cpu")
-        second = embedding.looked_up(embedding.located(codes), numbers)[0, 1, 1]
+        second = embedding.look_up(embedding.locate(codes), numbers)[0, 1, 1]
     np.testing.assert_array_equal(vectors.loc[X["item"][0], (1, "conversion")], second)
 
 

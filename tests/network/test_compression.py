@@ -1,4 +1,4 @@
-"""Values that share rows: which ones, what tells them apart, and the estimator around it."""
+"""Values that share rows, the quotients that distinguish them, and the estimator."""
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ KINDS = ["hash", "quotient_remainder"]
 
 
 def layout(quotients, limit=4):
-    """Columns of 9 and 3 categories and 7 bins, a list with 6 values of its own and one that shares the first's."""
+    """Columns of 9 and 3 categories and 7 bins, a list with 6 values, and a list that shares the first column."""
     return Layout([9, 3, 7], 2, [6, 0], [None, 0], limit, quotients=quotients)
 
 
@@ -78,7 +78,7 @@ def test_embeddings_are_products_of_rows_and_factors(pooling):
 
 
 def test_values_are_told_apart():
-    """600 users in 60 rows, each with a taste of its own: hashing mixes them, quotients tell most of them apart."""
+    """600 users with different tastes in 60 rows: hashing mixes them, quotients distinguish most of them."""
     random = np.random.RandomState(0)
     taste = 2 * random.normal(size=600)
 

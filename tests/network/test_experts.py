@@ -1,4 +1,4 @@
-"""Eqs. (4), (5) and (8), against plain loops, with sizes that are all different."""
+"""Eqs. (4), (5) and (8), compared with plain loops, with sizes that are all different."""
 
 import numpy as np
 import pytest
@@ -103,7 +103,7 @@ def test_mmoe_with_one_expert_is_shared_bottom(x):
 
 
 def test_ple_with_one_level_is_cgc(x):
-    """Customized gate control: each task's gate over its own experts and the shared ones, and no shared gate."""
+    """Customized gate control: the gate of each task mixes its experts and the shared ones; there is no shared gate."""
     ple = randomised(PLE(N_IN, 2, DIMS, n_task_experts=2, n_shared_experts=1, n_levels=1, gate_dims=(), **PLAIN))
     (level,) = ple.levels
     experts = [mlp_of(level.experts, e, x.numpy()) for e in range(5)]

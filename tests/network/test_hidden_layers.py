@@ -1,4 +1,4 @@
-"""The formula of the hidden layers, against torch's own layers one after the other."""
+"""The formula of the hidden layers, compared with a sequence of layers of torch."""
 
 import copy
 
@@ -31,7 +31,7 @@ def inputs_of(reads, dtype=torch.float64):
 
 
 def torch_layers(made, e):
-    """Member `e` as layers of torch."""
+    """Member `e` of a layer as layers of torch."""
     layers = []
     for layer in made.layers:
         n_in, width = layer.weight.shape[1:]

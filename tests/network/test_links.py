@@ -1,4 +1,4 @@
-"""Eq. (10), and what holds of any link."""
+"""Eq. (10), and properties of any link."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def sigmoid(z):
 
 
 def marginals_by_path(parents, z):
-    """The product of the sigmoids on the way from the root."""
+    """The product of the sigmoids on the path from the root."""
     out = np.empty_like(z)
     for k in range(z.shape[1]):
         node, p = k, 1.0

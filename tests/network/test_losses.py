@@ -1,4 +1,4 @@
-"""Eqs. (7) and (11), the likelihood of a chain, and what holds of any loss."""
+"""Eqs. (7) and (11), the likelihood of a chain, and properties of any loss."""
 
 import itertools
 import math
@@ -78,7 +78,7 @@ def test_gradients(parents):
 
 
 def joint_probability(parents, z, y):
-    """P(all labels) of one row, by the definition: a step after a 0 is a 0."""
+    """P(all labels) of one row by definition: after a label 0 all further labels are 0."""
     p = 1.0
     for k, parent in enumerate(parents):
         rate = sigmoid(z[k]) if parent is None or y[parent] else 0.0
@@ -87,7 +87,7 @@ def joint_probability(parents, z, y):
 
 
 def log_likelihood(parents, z, y, observed):
-    """Log P(observed labels): the sum over all that the others may be."""
+    """Log P(observed labels): the sum over all values of the missing labels."""
     possible = itertools.product(*((int(y[k]),) if observed[k] else (0, 1) for k in range(len(y))))
     return math.log(sum(joint_probability(parents, z, labels) for labels in possible))
 

@@ -1,4 +1,4 @@
-"""Eq. (2), against a plain double loop."""
+"""Eq. (2), compared with a plain double loop."""
 
 import numpy as np
 import pytest

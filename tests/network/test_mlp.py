@@ -53,7 +53,7 @@ def test_gradients(per_member):
 
 
 def trained_layer(seed=0):
-    """A layer in prediction, whose batch norm has learned something."""
+    """A layer in evaluation mode, with running statistics that differ from the initial ones."""
     torch.manual_seed(seed)
     layer = HiddenLayer(2, 6, 5, dropout=0.2, batch_norm=True).double()
     for _ in range(3):
@@ -87,7 +87,7 @@ def another_state(layer):
 
 
 def by_a_fused_step(layer):
-    """Of which torch tells nobody; but whoever takes one has asked for gradients."""
+    """These steps do not change the version of a tensor, but they need gradients, which disable the cache."""
     optimizer = torch.optim.AdamW(layer.parameters(), lr=0.1, fused=True)
     layer(torch.ones(3, 6).double()).sum().backward()
     with torch.inference_mode():  # between the gradients and the step, too
@@ -96,7 +96,7 @@ def by_a_fused_step(layer):
 
 
 def twice_other_tensors(layer):
-    """The second may stand where the first was."""
+    """The second tensor may have the address of the first."""
     for _ in range(2):
         layer.scale = torch.nn.Parameter(torch.rand_like(layer.scale))
 
@@ -126,7 +126,7 @@ def tensors_without_versions(layer):
 
 
 def by_addresses(layer):
-    """As the compiled core trains: torch is not told."""
+    """The compiled core changes weights this way, without a new version."""
     layer.train()
     layer.running_var.numpy()[:] *= 4
     layer.eval()
@@ -138,7 +138,7 @@ CHANGES += [twice_other_tensors, by_parametrization, tensors_without_versions, b
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_prediction_goes_by_the_weights_of_now(change):
-    """What it keeps of batch norm is made anew when they change. Outside of inference mode the formula computes."""
+    """The cache is computed again when they change. Outside of inference mode the formula is used."""
     layer, x = trained_layer(), torch.randn(3, 6).double()
 
     def both():
@@ -149,7 +149,7 @@ def test_a_prediction_goes_by_the_weights_of_now(change):
         return predicted
 
     before = both()
-    assert layer._kept is not None
+    assert layer._cached is not None
     change(layer)
     assert not torch.equal(before, both())
 
@@ -160,14 +160,14 @@ def test_what_a_prediction_keeps_is_in_no_copy():
     with torch.inference_mode():
         layer(torch.zeros(1, 6).double())
     assert len(pickle.dumps(layer)) == size
-    assert copy.deepcopy(layer)._kept is None is not layer._kept
+    assert copy.deepcopy(layer)._cached is None is not layer._cached
 
 
 def test_hooks_of_layers_see_every_call():
-    """A way that takes many rows, or trains, calls no layers; so it is not asked where somebody looks at these."""
+    """An execution does not call the layers, so it is not used if a layer has hooks."""
 
     class Fast(Execution):
-        def takes(self, x, *, training):
+        def supports(self, x, *, training):
             return True
 
         def hidden(self, stack, x, weights):

@@ -253,7 +253,7 @@ def test_beside_a_tower_for_the_bias_it_is_the_slope_of_items(n_members, monkeyp
 @pytest.mark.parametrize("bias_features", [None, ["position"]])
 def test_members_that_were_asked_once_say_what_the_network_would(n_members, bias_features, monkeypatch):
     """After the slopes, and after each level."""
-    asked, moved, calls, of_members = [], [], [], MultiTaskNetwork.of_members
+    asked, moved, calls, of_members = [], [], [], MultiTaskNetwork.logits_of_members
 
     def counted(*given):
         calls.append(given)
@@ -277,7 +277,7 @@ def test_members_that_were_asked_once_say_what_the_network_would(n_members, bias
             moved.append(float(added.abs().max()))
 
     monkeypatch.setattr(net, "Asked", Noted)
-    monkeypatch.setattr(MultiTaskNetwork, "of_members", counted)
+    monkeypatch.setattr(MultiTaskNetwork, "logits_of_members", counted)
     X, Y = make_funnel(8000, watch_time=True, position_bias=2.0, random_state=0, return_X_y=True)
     of_values = {"value_targets": ["watch_seconds"], "value_parents": {"watch_seconds": "click"}}
     model = FSMDClassifier(**QUICK, **of_values, n_members=n_members, bias_features=bias_features)

@@ -1,4 +1,4 @@
-"""What the parameters of runtime mean on a machine: device, precision, memory, threads, random numbers."""
+"""Device, precision, memory, threads and random numbers on the machine at hand."""
 
 from sklearn_fsmd.parameters.machine.device import (
     cpu_by_default,

@@ -1,4 +1,4 @@
-"""Which device computes, in which precision, and how much memory it has."""
+"""Device, precision of matrix products, and available memory."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from sklearn_fsmd.parameters import warn
 
 
 def resolve_device(device: str) -> str:
-    """The device that `device` names, if it can be used; a GPU of CUDA by its number.
+    """Check that `device` can be used, and resolve "auto" to a device and "cuda" to a GPU with its index.
 
-    "cuda" alone is the GPU that is the current one of the thread that asks, and means another one in another thread.
+    "cuda" alone is the current GPU of the calling thread, which may be another one in another thread.
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
-        torch.zeros(1, device=device).item()  # the device "meta" can make a tensor, but not tell what is in it
+        torch.zeros(1, device=device).item()  # "meta" can create a tensor, but not return its content
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"The 'device' parameter {device!r} cannot be used here: {error}") from error
     return f"cuda:{torch.cuda.current_device()}" if device == "cuda" else device
@@ -29,7 +29,7 @@ def resolve_device(device: str) -> str:
 
 @contextmanager
 def cpu_by_default() -> Iterator[None]:
-    """Let tensors of which no device is said be made on the CPU, whatever `torch.set_default_device` says."""
+    """Create tensors without an explicit device on the CPU, whatever `torch.set_default_device` has set."""
     if torch.get_default_device().type == "cpu":
         yield
         return
@@ -39,7 +39,7 @@ def cpu_by_default() -> Iterator[None]:
 
 @contextmanager
 def without_autocast(device: str) -> Iterator[None]:
-    """Compute in the precision that the model has, whatever `torch.autocast` says around the call."""
+    """Compute in the precision of the model, even inside a `torch.autocast` block."""
     kind = torch.device(device).type
     if not torch.is_autocast_enabled(kind):
         yield
@@ -49,9 +49,9 @@ def without_autocast(device: str) -> Iterator[None]:
 
 
 def resolve_precision(precision: str, device: str) -> torch.dtype | None:
-    """The number format of the matrix products in training; None for that of the parameters.
+    """The number format of the matrix products in training; None for the format of the weights.
 
-    Where bf16 has no instructions of its own it is slower than float32, so there a warning says that it is not used.
+    On hardware without instructions for bfloat16, bf16 is slower than float32. There it warns and uses float32.
     """
     if precision == "float32":
         return None
@@ -66,7 +66,7 @@ def resolve_precision(precision: str, device: str) -> torch.dtype | None:
 
 
 def has_bf16(device: str) -> bool:
-    """Whether `device` multiplies matrices of bfloat16 by instructions made for it."""
+    """Whether `device` has instructions for matrix products in bfloat16."""
     kind = torch.device(device).type
     if kind == "cpu":
         return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
@@ -74,7 +74,7 @@ def has_bf16(device: str) -> bool:
 
 
 def memory_of(device: str) -> float:
-    """The bytes of memory that a process may use on `device`; infinite where nobody says."""
+    """The memory in bytes that the process may use on `device`; infinite if it is not known."""
     if torch.device(device).type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)

@@ -1,4 +1,4 @@
-"""What torch keeps for each thread: with how many threads it computes, and whether with numbers near 0."""
+"""Settings of torch per thread: the number of threads it computes with, and whether it flushes denormals to 0."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 import torch
 
 _inside: dict[int, int] = {}
-"""For each thread inside :func:`threads`, how many threads of torch it goes back to."""
+"""For each thread inside :func:`threads`, the number of torch threads to restore."""
 
 
 def _forget_others() -> None:
-    """In a forked process, which has none of the other threads."""
+    """Remove the other threads in a forked process, in which they do not exist."""
     for thread in set(_inside) - {threading.get_ident()}:
         del _inside[thread]
 
@@ -25,35 +25,35 @@ if hasattr(os, "register_at_fork"):
 
 
 def threads_now() -> tuple[int, int | None]:
-    """Torch's number of threads in the thread that calls, and what :func:`threads` has noted of it."""
+    """The number of torch threads in the calling thread, and the number that :func:`threads` will restore, or None."""
     return torch.get_num_threads(), _inside.get(threading.get_ident())
 
 
 def restore_threads(state: tuple[int, int | None]) -> None:
-    """Go back to what :func:`threads_now` has said, however :func:`threads` was left: also in the middle of it."""
-    n, noted = state
+    """Restore a state of :func:`threads_now`, even if :func:`threads` was interrupted halfway."""
+    n, n_to_restore = state
     if torch.get_num_threads() != n:
         torch.set_num_threads(n)
-    if noted is None:
+    if n_to_restore is None:
         _inside.pop(threading.get_ident(), None)
 
 
 @contextmanager
 def threads(n: int | None) -> Iterator[None]:
-    """Let torch use `n` threads for a while, in the thread that calls.
+    """Let torch use `n` threads in the calling thread inside this context.
 
-    Torch keeps a number for each thread, but setting it also sets the one that later threads begin with. A thread that
-    begins while another is in here has the other's number and must not go back to that: all go back to what the first
-    one found. There is no lock: an interruption could leave it locked. Each line changes one thing, in an order that
-    is right at any time.
+    Torch has a number per thread, but setting it also sets the initial number of later threads. A thread that starts
+    while another is in this context begins with the number of the other, and must not restore that. So all threads
+    restore the number that the first one found. There is no lock, since an interruption could leave it locked. Instead,
+    each line changes one thing, and the state is valid between any two lines.
     """
     if n is None:
         yield
         return
     here, others = threading.get_ident(), list(_inside.values())
-    is_outermost, now = here not in _inside, torch.get_num_threads()
-    others += _inside.values()  # whoever has begun meanwhile may have set `now`
-    before = others[0] if others and is_outermost else now
+    is_outermost, current = here not in _inside, torch.get_num_threads()
+    others += _inside.values()  # a thread that has entered meanwhile may have set `current`
+    before = others[0] if others and is_outermost else current
     if is_outermost:
         _inside[here] = before
     torch.set_num_threads(int(n))
@@ -67,10 +67,10 @@ def threads(n: int | None) -> Iterator[None]:
 
 @contextmanager
 def without_denormals() -> Iterator[None]:
-    """Let numbers below the smallest normal one count as 0, in the thread that calls; x86 computes slowly with them."""
-    there_are = np.float32(1e-40) * np.float32(1) > 0
+    """Flush denormal numbers to 0 in the calling thread; x86 computes slowly with them."""
+    had_denormals = np.float32(1e-40) * np.float32(1) > 0
     torch.set_flush_denormal(True)
     try:
         yield
     finally:
-        torch.set_flush_denormal(not there_are)
+        torch.set_flush_denormal(not had_denormals)
