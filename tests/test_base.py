@@ -609,6 +609,23 @@ def test_devices(frame):
     assert small(device="cpu").fit(*frame).device_ == "cpu"
 
 
+def test_n_threads_that_is_changed_after_fit_is_checked(frame):
+    model, before = small(max_epochs=1).fit(*frame), torch.get_num_threads()
+    for n in (0, -3):
+        with pytest.raises(ValueError, match=f"'n_threads' parameter must be None or an int of at least 1. Got {n}"):
+            model.set_params(n_threads=n).predict(frame[0])
+    assert torch.get_num_threads() == before
+
+
+def test_categories_of_a_multi_index_are_named_by_tuples(frame):
+    X, Y = frame
+    with_levels = X.set_axis(pd.MultiIndex.from_product([["x"], X.columns]), axis=1)
+    names = list(X.columns[:3])
+    expected = small(max_epochs=1, categorical_features=names).fit(X, Y).predict_marginals(X)
+    model = small(max_epochs=1, categorical_features=[("x", name) for name in names]).fit(with_levels, Y)
+    np.testing.assert_array_equal(model.predict_marginals(with_levels), expected)
+
+
 def test_n_threads_is_set_for_the_call(frame):
     seen = []
 

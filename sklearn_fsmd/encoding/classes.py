@@ -89,7 +89,8 @@ def two_classes(column: np.ndarray, name: str) -> np.ndarray:
     if classes[0] in (0, 1):  # one class only, but the other one is clear
         warn(
             f"Column {name!r} of Y has only one class, {shown(classes[0])}. There is nothing to learn: take more "
-            "rows, or leave the column out. Its classes are taken to be 0 and 1; `partial_fit(classes=…)` can name others."
+            "rows, or leave the column out. Its classes are taken to be 0 and 1; `partial_fit(classes=…)` can name "
+            "others."
         )
         return np.array([0, 1], dtype=classes.dtype if classes.dtype.kind != "b" else np.int64)
     raise ValueError(

@@ -46,10 +46,17 @@ def threads(n: int | None) -> Iterator[None]:
     while another is in this context begins with the number of the other, and must not restore that. So all threads
     restore the number that the first one found. There is no lock, since an interruption could leave it locked. Instead,
     each line changes one thing, and the state is valid between any two lines.
+
+    Raises
+    ------
+    ValueError
+        If `n` is less than 1; predictions take a parameter that was changed after fit.
     """
     if n is None:
         yield
         return
+    if n < 1:
+        raise ValueError(f"The 'n_threads' parameter must be None or an int of at least 1. Got {n!r} instead.")
     here, others = threading.get_ident(), list(_inside.values())
     is_outermost, current = here not in _inside, torch.get_num_threads()
     others += _inside.values()  # a thread that has entered meanwhile may have set `current`
