@@ -1,4 +1,4 @@
-"""Training on the machines of a cluster, by Ray Train: workers that die are replaced, and training goes on.
+"""Training on a cluster with Ray Train: workers that die are replaced, and training continues.
 
 Needs the extra ``ray``.
 """
@@ -26,9 +26,9 @@ E = TypeVar("E")
 REFUSALS: dict[str, type[Exception]] = {
     kind.__name__: kind for kind in (FloatingPointError, FileNotFoundError, ImportError, TypeError, ValueError)
 }
-"""What another try would not mend."""
+"""Errors that another try would not fix."""
 SLOW_FOLDER = 10.0
-"""Seconds after which a file that another machine has written is there."""
+"""Seconds after which a file that another machine has written is visible."""
 CHECKPOINT, MODEL, REFUSED = "fit.checkpoint", "model.pickle", "refused.json"
 
 
@@ -48,11 +48,11 @@ def fit_dataset(
     on_error: str = "raise",
     resize_seconds: float = 60.0,
 ) -> E:
-    """Fit an estimator on the workers of a Ray cluster: its ``fit_dataset`` in several processes, see there.
+    """Fit an estimator on the workers of a Ray cluster, by its ``fit_dataset`` in several processes.
 
-    A worker that dies is replaced, and the workers go on from the last checkpoint: the end of an epoch, or within one
-    with the estimator's `checkpoint_rows`. An error that another try would not mend, such as a file that is no Parquet
-    file, ends the fit at once.
+    A worker that dies is replaced, and the workers continue from the last checkpoint: the end of an epoch, or within
+    one with the estimator's `checkpoint_rows`. An error that another try would not fix, such as a file that is no
+    Parquet file, ends the fit at once.
 
     Parameters
     ----------
@@ -60,16 +60,18 @@ def fit_dataset(
     source, targets : those of ``estimator.fit_dataset``: files that all machines see under the same name.
     storage_path : str or path of a folder that all machines see. The checkpoint and the model are written there.
     num_workers : int or (int, int), default=1
-        How many processes; or at the least and at the most, and as many of these as the cluster has room for.
+        Number of processes; or the smallest and the largest number, between which Ray starts as many as the cluster
+        has room for.
     resources_per_worker : dict, default=None
-        What Ray reserves for each, such as ``{"CPU": 4}`` or ``{"CPU": 4, "GPU": 1}``; None for one CPU.
+        Resources that Ray reserves for each process, such as ``{"CPU": 4}`` or ``{"CPU": 4, "GPU": 1}``; None for one
+        CPU.
     max_failures : int, default=3
-        How often workers are started again, at the most.
+        How often workers are restarted at most.
     resume : bool, default=False
-        Go on from the checkpoint in `storage_path`, if there is one.
+        Whether to continue from the checkpoint in `storage_path`, if there is one.
     sample_weight, validation, columns, on_error : those of ``estimator.fit_dataset``.
     resize_seconds : float, default=60.0
-        How often Ray looks whether there is room for more workers, where their number may change.
+        Interval at which Ray checks whether there is room for more workers, if their number may change.
 
     Returns
     -------
@@ -80,14 +82,14 @@ def fit_dataset(
     ImportError
         If Ray is not installed.
     ValueError
-        If a parameter does not go together with the workers, or the data cannot be learned from.
+        If a parameter cannot be used with workers, or the data are invalid.
     ray.train.TrainingFailedError
         If workers have failed more often than `max_failures`.
 
     Notes
     -----
-    `Ray Train <https://docs.ray.io/en/latest/train/train.html>`_ starts the workers, which then find each other by
-    ``torch.distributed``. Where no cluster is connected Ray starts one on this machine.
+    `Ray Train <https://docs.ray.io/en/latest/train/train.html>`_ starts the workers, which then connect to each other
+    by ``torch.distributed``. If no cluster is connected, Ray starts one on this machine.
 
     Examples
     --------
@@ -107,9 +109,9 @@ def fit_dataset(
     for name in (MODEL, REFUSED, *(() if resume else (CHECKPOINT,))):
         (folder / name).unlink(missing_ok=True)
     resources = dict(resources_per_worker or {"CPU": 1})
-    fit = {"sample_weight": sample_weight, "columns": as_given("columns", columns), "on_error": on_error}
-    fit |= {"source": _from_anywhere(source), "targets": targets, "validation": _from_anywhere(validation)}
-    job = {"estimator": unfitted, "fit": fit, "folder": str(folder)}
+    arguments = {"sample_weight": sample_weight, "columns": as_given("columns", columns), "on_error": on_error}
+    arguments |= {"source": _absolute(source), "targets": targets, "validation": _absolute(validation)}
+    job = {"estimator": unfitted, "fit": arguments, "folder": str(folder)}
     trainer = train.torch.TorchTrainer(
         _work,
         train_loop_config=job,
@@ -130,14 +132,14 @@ def fit_dataset(
     if (folder / REFUSED).exists():
         refused = json.loads((folder / REFUSED).read_text())
         raise REFUSALS[refused["kind"]](refused["message"])
-    fitted = vars(pickle.loads((folder / MODEL).read_bytes()))  # as Ray itself brings results from workers
+    fitted = vars(pickle.loads((folder / MODEL).read_bytes()))  # by pickle, as Ray itself returns results of workers
     parameters = estimator.get_params(deep=False)  # type: ignore[attr-defined]
     vars(estimator).update({name: value for name, value in fitted.items() if name not in parameters})
     return estimator
 
 
 def _work(job: dict[str, Any]) -> None:
-    """What each worker does."""
+    """Fit in one worker."""
     import torch
     from torch import distributed as dist
 
@@ -151,7 +153,7 @@ def _work(job: dict[str, Any]) -> None:
         _refuse(folder, error)
         return
     except LostProcessError:
-        if _is_refused(folder):  # by the one that is missing
+        if _is_refused(folder):  # by the process that is missing
             return
         raise
     if is_first:
@@ -159,19 +161,20 @@ def _work(job: dict[str, Any]) -> None:
 
         with replacing(folder / MODEL) as temporary:
             temporary.write_bytes(cloudpickle.dumps(estimator))
-        (folder / REFUSED).unlink(missing_ok=True)  # what another try has mended
+        (folder / REFUSED).unlink(missing_ok=True)  # of an error that another try has fixed
 
 
 def _is_refused(folder: Path) -> bool:
-    """Whether a worker says, within the time that a slow folder takes, why nobody should try again."""
+    """Whether a worker reports an error that another try would not fix, within the time that a slow folder takes."""
     end = time.monotonic() + SLOW_FOLDER
-    while not (found := (folder / REFUSED).exists()) and time.monotonic() < end:
+    while not (exists := (folder / REFUSED).exists()) and time.monotonic() < end:
         time.sleep(0.1)
-    return found
+    return exists
 
 
 def _refuse(folder: Path, error: Exception) -> None:
-    kind = next(name for name, known in REFUSALS.items() if isinstance(error, known))
+    """Report an error that another try would not fix."""
+    kind = next(name for name, refusal in REFUSALS.items() if isinstance(error, refusal))
     with replacing(folder / REFUSED) as temporary:
         temporary.write_text(json.dumps({"kind": kind, "message": str(error)}))
 
@@ -185,10 +188,10 @@ def _folder(storage_path: str | os.PathLike[str]) -> Path:
     return folder
 
 
-def _from_anywhere(source: Any) -> Any:
-    """Files by names that do not depend on the folder in which a process runs."""
+def _absolute(source: Any) -> Any:
+    """Files by absolute paths or URLs, since workers run in other folders."""
     if isinstance(source, (list, tuple)):
-        return [_from_anywhere(one) for one in source]
+        return [_absolute(one) for one in source]
     if not isinstance(source, (str, os.PathLike)):
         return source
     where = os.fspath(source)

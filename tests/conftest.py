@@ -31,7 +31,7 @@ def without_level(monkeypatch):
     """Models as early stopping leaves them: the level of their predictions is not set at the end of training."""
     from sklearn_fsmd.training.level_rows import LevelRows
 
-    monkeypatch.setattr(LevelRows, "set", lambda self, *data: None)
+    monkeypatch.setattr(LevelRows, "correct", lambda self, *data: None)
 
 
 @pytest.fixture(autouse=True)

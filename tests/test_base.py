@@ -274,7 +274,7 @@ def test_the_split_is_joint_over_the_targets():
     labels = labels[random.permutation(1000)]
     rows = Encoded(np.arange(1000)[:, None], np.zeros((1000, 0), np.float32))
     targets = Targets(labels, None)
-    is_valid = validation.chosen(small(validation_fraction=0.2), targets, random, None)
+    is_valid = validation.choose(small(validation_fraction=0.2), targets, random, None)
     train, valid, _ = validation.split(rows, targets, is_valid)
     assert len(train[0]) == 800
     assert len(valid[0]) == 200
@@ -644,7 +644,7 @@ def test_net_params_reach_what_has_no_parameter(frame):
     assert net.optimizer_.defaults["betas"] == (0.5, 0.9)
 
 
-@pytest.mark.parametrize("name", [*sorted(net_options.OF_THE_ESTIMATOR), "use_caching", "warm_start", "history"])
+@pytest.mark.parametrize("name", [*sorted(net_options.SET_BY_ESTIMATOR), "use_caching", "warm_start", "history"])
 def test_net_params_do_not_reach_what_has_one(frame, name):
     with pytest.raises(ValueError, match=f"The 'net_params' parameter cannot set '{name}'"):
         small(net_params={name: 0.5}).fit(*frame)

@@ -126,7 +126,7 @@ def test_a_fit_goes_on_in_the_middle_of_an_epoch(params, batch, data, tmp_path, 
     for epoch in (1, 2):  # it is stopped twice, and each time batches of this epoch have been taken
 
         def stop(net, *args, _epoch=epoch, **kwargs):
-            if len(net.history) == _epoch and len(net.seen[0]) == batch:
+            if len(net.history) == _epoch and len(net.losses_and_sizes[0]) == batch:
                 raise KeyboardInterrupt
             return step(net, *args, **kwargs)
 
@@ -186,7 +186,7 @@ def test_a_checkpoint_that_averages_what_no_longer_is_averaged_is_an_older_one(d
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(LogNormal, "buffers", lambda self: iter(()))
         interrupt(FSMDClassifier(**params), X, Y)
-    with pytest.raises(ValueError, match="was written by an older version of the library. Fit anew"):
+    with pytest.raises(ValueError, match="was written by an older version of the library. Fit from scratch"):
         FSMDClassifier(**params).fit(X, Y, resume=True)
 
 
@@ -234,7 +234,7 @@ def test_a_checkpoint_that_does_not_know_its_categories_is_refused(data, tmp_pat
 
 @pytest.mark.filterwarnings("ignore")  # what a strange value makes numpy or torch say
 def test_a_checkpoint_made_up_by_somebody_is_refused_or_harmless(data, tmp_path, interrupt, rng):
-    """The checksum is right: no such file may do more than fail, in Python's own way."""
+    """The checksum is right. Such a file may only raise an error of Python."""
     path = tmp_path / "c"
     model = interrupt(FSMDClassifier(**PARAMS, checkpoint=path), *data)
     content, arrays = storage.read(path, "checkpoint")
@@ -278,7 +278,7 @@ def test_an_extractor_that_begins_with_other_weights_is_not_resumed(data, tmp_pa
         return MultiTaskClassifier(**PARAMS, extractor=module, checkpoint=tmp_path / "c")
 
     interrupt(made(0), *data)
-    with pytest.raises(ValueError, match="does not begin as that of the fit"):
+    with pytest.raises(ValueError, match="initial weights are not those of the fit"):
         made(1).fit(*data, resume=True)
     assert made(0).fit(*data, resume=True).n_iter_ == 6
 

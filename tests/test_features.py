@@ -198,7 +198,7 @@ def test_hidden_numbers_are_the_mean_too(frame):
     X, Y = frame
     X = X.assign(visits=X["visits"] + 100.0)
     model, *_ = missing_and_mean(X, Y, numeric_bins=8)
-    fillings = feed.hidden_values(model, model._encoder, model._encoder.encode(X), "cpu")["fillings"]
+    fillings = feed.masking_options(model, model._encoder, model._encoder.encode(X), "cpu")["fillings"]
     column = [c.name for c in model._encoder.main.numeric.values()].index("visits")
     assert fillings[column] == pytest.approx(X["visits"].mean(), rel=1e-5)
     batches = BatchIterator(

@@ -126,7 +126,7 @@ def test_weights_of_tasks_that_were_found_are_saved(rule, tmp_path):
     before = [model.history_[-1][name] for name in names]
     model.save(tmp_path / "m")
     for read in (pickle.loads(pickle.dumps(model)), FSMDClassifier.load(tmp_path / "m")):
-        found, kept = (m.net_.balance.found() for m in (read, model))
+        found, kept = (m.net_.balance.to_spec() for m in (read, model))
         assert found == kept
         read.partial_fit(X[:256], rare[:256])
         after = [read.history_[-1][name] for name in names]

@@ -1,4 +1,4 @@
-"""Values that come up after fit: rows of their own, while those of before keep theirs to the bit."""
+"""New values after fit get table rows, while the rows of former values stay the same to the bit."""
 
 import pickle
 
@@ -42,7 +42,7 @@ def users_of(model):
 
 
 def grown(model, X):
-    """A copy of the net and of the encoder that have grown, and nothing more."""
+    """A copy of the net and of the encoder, which have only grown."""
     growth = Growth(model._encoder, grows=True)
     growth.update(X)
     encoder, net = growth.finish(), model.net_.copy()
@@ -54,7 +54,7 @@ def grown(model, X):
 
 
 class Fitted:
-    """As much of an encoder as growth looks at: one column."""
+    """The part of an encoder that growth uses: one column."""
 
     def __new__(cls, values, min_frequency=1):
         frame = pd.DataFrame({"v": pd.Series(values, dtype=object)})
@@ -109,7 +109,7 @@ def test_a_value_needs_to_be_seen_often_in_one_call_or_in_several():
 
 
 def test_many_blocks_are_one():
-    """However they come, a value is counted as often as it is there."""
+    """In any order, a value is counted as often as it occurs."""
     random = np.random.RandomState(0)
     blocks = [[f"v{i}" for i in random.randint(40, size=random.randint(1, 12))] for _ in range(50)]
     growth = Growth(Fitted(["a", "b"], min_frequency=7), grows=True)  # neither is frequent
@@ -123,7 +123,7 @@ def test_many_blocks_are_one():
 
 
 def test_new_values_are_moved_a_few_times_however_many_blocks_there_are(monkeypatch):
-    """All that came before would be counted anew with each block: 64 blocks of new values 32 times each."""
+    """Otherwise all former values would be counted again with each block: 64 blocks of new values 32 times each."""
     moved, n_blocks, size = [], 64, 10
 
     def count(one, other):
@@ -269,7 +269,7 @@ def test_factors_of_values_that_share_rows_differ_whenever_they_come():
 
 
 def test_new_ids_learn():
-    """Half of the users come up on the second day; what they click depends on who they are."""
+    """Half of the users are new on the second day; their clicks depend on the user."""
     random = np.random.RandomState(0)
     taste = random.normal(size=120) * 2
 
@@ -320,7 +320,7 @@ def test_warm_starts_grow_too_in_memory_and_from_files(tmp_path):
 
 @pytest.mark.parametrize("how", ["unknown", "grow"])
 def test_a_warm_start_from_files_is_that_of_a_table(how, tmp_path):
-    """With new_categories="unknown" the statistics are those of the rows at hand, as after `fit`."""
+    """With new_categories="unknown" the statistics are those of the new rows, as after `fit`."""
     X, Y = make_frame(1100)
     more, Y_more = make_frame(1300, seed=3)
     together(X, Y).to_parquet(tmp_path / "a.parquet", index=False)

@@ -1,4 +1,4 @@
-"""Pretraining without targets: embeddings learn from rows that have none."""
+"""Pretraining without targets: embeddings are trained on rows without labels."""
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ from tests.conftest import SMALL, make_frame, supported
 
 
 def shops(n, seed, n_items=60):
-    """Items of two kinds. What kind an item is shows in its colour and price, and decides about clicks."""
+    """Items of two kinds. The kind of an item determines its colour, its price and its clicks."""
     random = np.random.RandomState(seed)
     item = random.randint(n_items, size=n)
     kind = item % 2
@@ -36,7 +36,7 @@ def shops(n, seed, n_items=60):
 
 
 def only_item(X):
-    """Rows of which nothing but the item is known."""
+    """Rows in which only the item is known."""
     return X.assign(colour=pd.Categorical([None] * len(X), categories=["red", "blue"]), price=np.nan)
 
 
@@ -140,7 +140,7 @@ def test_the_scale_of_numbers_does_not_drown_categories():
 
 def test_numbers_beyond_all_bounds_are_refused(frame):
     X, _ = frame
-    with pytest.raises(FloatingPointError, match="Pretraining has led to what is not finite. Scale"):
+    with pytest.raises(FloatingPointError, match="Pretraining has led to weights that are not finite. Scale"):
         DenoisingEmbedder(n_epochs=1, numeric_scaling=None).fit(X.assign(price=X["price"] * 1e36))
 
 

@@ -694,7 +694,7 @@ def test_the_level_of_values_is_taken_from_rows_as_if_they_were_new(labels, how,
         unknown = (Y["bought"] == 0) & (np.random.RandomState(0).uniform(size=len(Y)) < 0.8)
         Y.loc[unknown, ["bought", "revenue"]] = np.nan
     seen = []
-    monkeypatch.setattr(level_rows.LevelRows, "set", lambda self, *data: seen.append(self))
+    monkeypatch.setattr(level_rows.LevelRows, "correct", lambda self, *data: seen.append(self))
     params = SMALL | {"early_stopping": False, "max_epochs": 1, "statistics_features": ["customer"]}
     model = FSMDClassifier(**params | {"min_frequency": 1}, **AFTER_PURCHASE)
     if how == "fit_dataset":
@@ -716,7 +716,7 @@ def test_rare_values_all_have_a_say(monkeypatch):
     """A sample of all rows would contain a tenth of them."""
     monkeypatch.setattr(level_rows, "LEVEL_ROWS", 300)
     seen = []
-    monkeypatch.setattr(level_rows.LevelRows, "set", lambda self, *data: seen.append(self))
+    monkeypatch.setattr(level_rows.LevelRows, "correct", lambda self, *data: seen.append(self))
     X, Y = purchases(3000, 0)
     rare = Y.mul(np.arange(len(Y)) % 4 == 0, axis=0)
     FSMDClassifier(**SMALL | {"early_stopping": False, "max_epochs": 1}, **AFTER_PURCHASE).fit(X, rare)

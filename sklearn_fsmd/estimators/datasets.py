@@ -184,7 +184,7 @@ class Datasets(Learning):
             making.widen(net, sums.with_largest(sample[1]))
         level = level_rows.sample(*sample, rates, self.negative_sampling_rate)
         if encoder.statistics is not None:
-            level = level.told(encoder.statistics)
+            level = level.with_statistics(encoder.statistics)
         del sample
         if sums.of_groups is not None:
             dataset = replace(dataset, rates=sums.of_groups.table())

@@ -161,7 +161,7 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
         seed = self._seed_of_split(random)
         n, packed = getattr(self, "_validating", (0, np.empty(0, np.uint8)))
         was_valid = np.unpackbits(packed, count=n).astype(bool)
-        is_valid = validation_rows.chosen(self, data[1], np.random.RandomState(seed), was_valid)
+        is_valid = validation_rows.choose(self, data[1], np.random.RandomState(seed), was_valid)
         self._validating: tuple[int, np.ndarray] = len(is_valid), np.packbits(is_valid)
         train, valid, held_out = validation_rows.split(*data, is_valid)
         refuse_unlabeled_validation(valid[1])
@@ -217,7 +217,7 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
         order = random if self.validation == "random" else None
         train = statistics.learn(encoder.main, *train, order, more=more), train[1]
         valid = None if valid is None else (statistics.append(valid[0]), valid[1])
-        return train, valid, None if level is None else level.told(statistics)
+        return train, valid, None if level is None else level.with_statistics(statistics)
 
     def _train(
         self,

@@ -1,11 +1,11 @@
-"""The training loop and what belongs to it. Only here is skorch imported."""
+"""The training loop and its parts. No other package imports skorch."""
 
 from sklearn_fsmd.training import level_rows, making, trainer, validation_rows
 from sklearn_fsmd.training.automatic import batch_size_of
 from sklearn_fsmd.training.batches import Batch, Batches, BatchIterator, TensorData
 from sklearn_fsmd.training.checkpoint import Checkpoint
 from sklearn_fsmd.training.early_stopping import EarlyStopping
-from sklearn_fsmd.training.feed import Feed, InMemory, arrays_of, hidden_values
+from sklearn_fsmd.training.feed import Feed, InMemory, arrays_of, masking_options
 from sklearn_fsmd.training.level import level_of
 from sklearn_fsmd.training.net import Net
 from sklearn_fsmd.training.net_options import check_callbacks
@@ -24,10 +24,10 @@ __all__ = [
     "arrays_of",
     "batch_size_of",
     "check_callbacks",
-    "hidden_values",
     "level_of",
     "level_rows",
     "making",
+    "masking_options",
     "pretrain",
     "trainer",
     "validation_rows",

@@ -1,4 +1,4 @@
-"""Rows as tensors, and batches of them: slices, never a collation of single rows."""
+"""Rows as tensors, and batches of them, which are sliced and never collated from single rows."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from sklearn_fsmd.encoding import Encoded, Targets
 from sklearn_fsmd.network import Lists
 
 Batch = tuple[tuple[Any, ...], Tensor, Tensor | None]
-"""Inputs (tensors, and lists where there are some), labels and weights."""
+"""Inputs (tensors, and lists if there are some), labels and weights."""
 
 
 @dataclass(frozen=True)
 class TensorData(Dataset):
-    """Rows as tensors on the device of the fit; to callbacks of skorch a data set with its `X` and `y`.
+    """Rows as tensors on the device of the fit; for skorch's callbacks a data set with `X` and `y`.
 
     Attributes
     ----------
     inputs : codes (m, F), numbers (m, N) and, if there are any, lists of an encoded table, then codes and numbers of
         its bias features if there are any.
-    labels, weights : (n, K) of the rows that are meant; weights may be None. Where there are values, these and what
-        they count are `n_values` further columns.
-    rows : (n,), where these are in the encoded table; None if they are all of it, in order.
+    labels, weights : (n, K) of the selected rows; weights may be None. Values and their weights are `n_values` further
+        columns.
+    rows : (n,), positions of the selected rows in the encoded table; None if all are selected, in order.
     """
 
     inputs: tuple[Any, ...]
@@ -39,6 +39,7 @@ class TensorData(Dataset):
 
     @classmethod
     def from_rows(cls, rows: Encoded, targets: Targets, device: str) -> TensorData:
+        """Encoded rows and their targets as tensors."""
         labels, weights, n_values = targets.labels, targets.weights, 0
         if targets.values is not None:
             n_values = targets.values.values.shape[1]
@@ -58,7 +59,7 @@ class TensorData(Dataset):
 
     @property
     def X(self) -> TensorData:  # noqa: N802 (skorch's name)
-        """What :meth:`Net.predict_proba` takes."""
+        """The argument of :meth:`Net.predict_proba`."""
         return self
 
     @property
@@ -71,17 +72,17 @@ class TensorData(Dataset):
         return np.where(self.weights[:, :n_tasks].cpu().numpy() > 0, labels, np.nan)
 
     def selected(self) -> tuple[Any, ...]:
-        """The inputs of the rows that are meant."""
+        """The inputs of the selected rows."""
         return self.inputs if self.rows is None else tuple(x[self.rows] for x in self.inputs)
 
     def part(self, start: int, stop: int) -> TensorData:
-        """The rows from `start` to before `stop`, of data of which all rows are meant; they share its memory."""
+        """The rows `start` to `stop` - 1, which share memory with this; all of its rows must be selected."""
         rows = slice(start, stop)
         weights = None if self.weights is None else self.weights[rows]
         return replace(self, inputs=tuple(x[rows] for x in self.inputs), labels=self.labels[rows], weights=weights)
 
     def followed_by(self, other: TensorData) -> TensorData:
-        """The rows of both, of which all are meant."""
+        """The rows of both, of which all must be selected."""
         inputs = tuple(
             Lists.joined((a, b)) if isinstance(a, Lists) else torch.cat((a, b))
             for a, b in zip(self.inputs, other.inputs, strict=True)
@@ -92,33 +93,34 @@ class TensorData(Dataset):
             weights = torch.cat([torch.ones_like(x.labels) if x.weights is None else x.weights for x in (self, other)])
         return replace(self, inputs=inputs, labels=labels, weights=weights)
 
-    def batch(self, which: Tensor) -> Batch:
-        weights = None if self.weights is None else self.weights[which]
-        rows = which if self.rows is None else self.rows[which]
-        return tuple(x[rows] for x in self.inputs), self.labels[which], weights
+    def batch(self, indices: Tensor) -> Batch:
+        """The batch of the selected rows with these indices."""
+        weights = None if self.weights is None else self.weights[indices]
+        rows = indices if self.rows is None else self.rows[indices]
+        return tuple(x[rows] for x in self.inputs), self.labels[indices], weights
 
 
 class Batches:
-    """Batches of all rows of training, in a new random order at each pass.
+    """Batches of all training rows, in a new random order in each pass.
 
-    A last batch of a single row joins the batch before it: it has no variance to normalise by. In each batch a share
-    `unknown_rate` of the values is hidden: a code is swapped for the column's unknown row, so that this row learns
-    what to say of a value about which nothing is known. With the bin of a number the number itself is hidden.
-    The numbers beyond those that have bins are left alone: components of vectors, and statistics.
+    A last batch of a single row joins the batch before it, since batch norm needs more than one row. In each batch a
+    share `unknown_rate` of the values is masked: a code is replaced by the code of unknown values, so that the table
+    row of unknown values is trained. With the bin of a number the number itself is masked. Numbers without bins are not
+    masked: components of vectors, and statistics.
 
     Parameters
     ----------
-    data : the rows, or those of them that are at hand for whoever wants to look at some.
-    offsets : (F,), the unknown row of each code column.
-    fillings : (N,), what a missing number is in each numeric column; None for 0.
+    data : the rows, or a sample of them.
+    offsets : (F,), the code of unknown values in each code column.
+    fillings : (N,), the number that replaces missing ones in each numeric column; None for 0.
     n_categories : how many of the code columns are categories; the others are the bins of the numbers, in their order.
-    list_offsets : the unknown row of each column of lists; None if there are none.
-    bias_offsets, bias_fillings : the same of the bias features; in a share `bias_dropout` of the rows all of these are
-        hidden.
+    list_offsets : the code of unknown values in each column of lists; None if there are none.
+    bias_offsets, bias_fillings : the same for the bias features. All of these are masked in a share `bias_dropout` of
+        the rows.
 
     Attributes
     ----------
-    n_own, n_all, step_seed : where several processes train, see :class:`~sklearn_fsmd.training.distributed.Shares`.
+    n_own, n_all, step_seed : set if several processes train, see :class:`~sklearn_fsmd.training.distributed.Shares`.
     """
 
     n_own = n_all = step_seed = 0
@@ -141,8 +143,8 @@ class Batches:
         self.data = data
         self.batch_size = batch_size
         self.generator = generator
-        self.hiding = generator
-        """What the hidden values are drawn from."""
+        self.mask_generator = generator
+        """Draws which values are masked."""
         self.offsets = offsets
         self.fillings = fillings
         self.n_categories = n_categories
@@ -152,12 +154,12 @@ class Batches:
         self.bias_fillings = bias_fillings
         self.bias_dropout = bias_dropout
 
-        self.begun: dict[str, Any] | None = None
-        """The pass to be gone on with; see :meth:`state_dict`."""
+        self.resumed_pass: dict[str, Any] | None = None
+        """State of a pass that is to be resumed; see :meth:`state_dict`."""
 
     @property
     def n_rows(self) -> int:
-        """How many rows a pass has."""
+        """Number of rows of a pass."""
         return len(self.data)
 
     def __len__(self) -> int:
@@ -165,32 +167,32 @@ class Batches:
         return max(full + (rest > 1), 1)
 
     def __iter__(self) -> Iterator[Batch]:
-        begun, self.begun = self.begun, None
-        if begun is not None:
-            self.generator.set_state(begun["first"])
+        resumed, self.resumed_pass = self.resumed_pass, None
+        if resumed is not None:
+            self.generator.set_state(resumed["first"])
         self.first = self.generator.get_state()
         order = self.draw_order()
-        self.n_done = 0 if begun is None else int(begun["n_done"])
-        if begun is not None:
-            self.generator.set_state(begun["now"])
-        for batch in self.cut(order, self.n_done):
+        self.n_done = 0 if resumed is None else int(resumed["n_done"])
+        if resumed is not None:
+            self.generator.set_state(resumed["now"])
+        for batch in self.batches_of(order, self.n_done):
             self.n_done += 1
-            yield self._with_hidden_values(batch)
+            yield self._mask_values(batch)
 
     def draw_order(self) -> Any:
-        """Draw what the order of a pass depends on from the generator."""
+        """Draw the order of a pass, or a seed of it, from the generator."""
         raise NotImplementedError
 
-    def cut(self, order: Any, first: int) -> Iterator[Batch]:
-        """The batches of a pass, from the batch number `first` on; their tensors are copies."""
+    def batches_of(self, order: Any, first: int) -> Iterator[Batch]:
+        """The batches of a pass, starting with batch number `first`; their tensors are copies."""
         raise NotImplementedError
 
     def state_dict(self) -> dict[str, Any]:
-        """Where a pass is, in its middle: what its order depends on, and how many batches have been taken."""
+        """State within a pass: the generator at its start and now, and the number of batches taken."""
         return {"first": self.first, "now": self.generator.get_state(), "n_done": self.n_done}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Let the next pass go on where :meth:`state_dict` was asked.
+        """Let the next pass continue where :meth:`state_dict` was called.
 
         Raises
         ------
@@ -200,39 +202,39 @@ class Batches:
         if not 0 <= int(state["n_done"]) <= len(self):
             raise ValueError(f"{state['n_done']} batches of a pass of {len(self)} cannot have been taken")
         for name in ("first", "now"):
-            torch.Generator().set_state(state[name])  # which raises for what is no state
-        self.begun = dict(state)
+            torch.Generator().set_state(state[name])  # raises if it is no state
+        self.resumed_pass = dict(state)
 
-    def _with_hidden_values(self, batch: Batch) -> Batch:
+    def _mask_values(self, batch: Batch) -> Batch:
         codes, numbers, *more = batch[0]
-        self._hide(codes, numbers)
+        self._mask(codes, numbers)
         bias = more if self.list_offsets is None else more[1:]
         if self.list_offsets is not None and self.unknown_rate:
-            lists = more[0].hidden(self.unknown_rate, self.list_offsets, self.hiding)
+            lists = more[0].hidden(self.unknown_rate, self.list_offsets, self.mask_generator)
             batch = (codes, numbers, lists, *bias), *batch[1:]
         if self.bias_offsets is not None:
-            self._hide_bias(*bias, offsets=self.bias_offsets)
+            self._mask_bias(*bias, offsets=self.bias_offsets)
         return batch
 
-    def _hide(self, codes: Tensor, numbers: Tensor) -> None:
-        """Hide values of a batch in place; its tensors are copies of the rows."""
-        chance = torch.rand((), generator=self.hiding, dtype=torch.float32).item()
-        n_hidden = int(self.unknown_rate * codes.numel() + chance)  # rounded up or down, right in the mean
-        if n_hidden:
-            cells = torch.randint(codes.numel(), (n_hidden,), generator=self.hiding)
+    def _mask(self, codes: Tensor, numbers: Tensor) -> None:
+        """Mask values of a batch in place; its tensors are copies of the rows."""
+        chance = torch.rand((), generator=self.mask_generator, dtype=torch.float32).item()
+        n_masked = int(self.unknown_rate * codes.numel() + chance)  # rounded up or down at random, right in the mean
+        if n_masked:
+            cells = torch.randint(codes.numel(), (n_masked,), generator=self.mask_generator)
             rows, columns = cells // codes.shape[1], cells % codes.shape[1]
-            is_bin = columns >= self.n_categories  # found before these go to a device, which would be waited for
+            is_bin = columns >= self.n_categories  # on the CPU, to avoid waiting for the device
             of_bins = rows[is_bin].to(codes.device), columns[is_bin].to(codes.device) - self.n_categories
             rows, columns = rows.to(codes.device), columns.to(codes.device)
             codes[rows, columns] = self.offsets[columns]
             numbers[of_bins] = 0.0 if self.fillings is None else self.fillings[of_bins[1]]
 
-    def _hide_bias(self, codes: Tensor, numbers: Tensor, *, offsets: Tensor) -> None:
-        """Hide all bias features of some rows, so that the network learns to explain clicks without them."""
-        hidden = torch.rand(len(codes), generator=self.hiding, dtype=torch.float32) < self.bias_dropout
-        hidden = hidden.nonzero().squeeze(1).to(codes.device)
-        codes[hidden] = offsets
-        numbers[hidden] = 0.0 if self.bias_fillings is None else self.bias_fillings
+    def _mask_bias(self, codes: Tensor, numbers: Tensor, *, offsets: Tensor) -> None:
+        """Mask all bias features of some rows, so that the network learns to explain clicks without them."""
+        is_masked = torch.rand(len(codes), generator=self.mask_generator, dtype=torch.float32) < self.bias_dropout
+        masked = is_masked.nonzero().squeeze(1).to(codes.device)
+        codes[masked] = offsets
+        numbers[masked] = 0.0 if self.bias_fillings is None else self.bias_fillings
 
 
 class BatchIterator(Batches):
@@ -242,7 +244,7 @@ class BatchIterator(Batches):
         n = self.n_rows
         return torch.randperm(n, generator=self.generator, dtype=torch.int32 if n < 2**31 else torch.int64)
 
-    def cut(self, order: Tensor, first: int) -> Iterator[Batch]:
+    def batches_of(self, order: Tensor, first: int) -> Iterator[Batch]:
         n, n_batches, order = self.n_rows, len(self), order.to(self.data.labels.device)
         for i in range(first, n_batches):
             stop = n if i == n_batches - 1 else (i + 1) * self.batch_size

@@ -1,4 +1,4 @@
-"""A file that is written while a fit trains, and from which a fit that was killed goes on to the same bits."""
+"""Checkpoints: files from which a fit that was killed is resumed, and ends with the same bits."""
 
 from __future__ import annotations
 
@@ -34,28 +34,28 @@ KIND = "checkpoint"
 
 
 class Checkpoint(Callback):
-    """Writes the state of the training after each epoch, and puts that of `path` in place if training resumes.
+    """Writes the state of the training after each epoch, and restores the state in `path` if a fit is resumed.
 
-    Within an epoch it is written too, if `every` says so. The order of the pass follows then from the generator as it
-    was at its beginning; the batches that have been taken are passed over.
+    With `every` it is written within an epoch too. The resumed pass then gets its order from the state of the generator
+    at the start of the pass, and skips the batches that were taken.
 
-    What comes before the first epoch (encoding, split, initial weights) is not in the file: with the random state that
-    the fit began with it comes out the same again.
+    The encoding, the split and the initial weights are not in the file. They are computed again from the random state
+    with which the fit started.
 
     Parameters
     ----------
-    path : where the file is. A file of another kind, such as a saved model, is not replaced.
+    path : of the file. A file of another kind, such as a saved model, is not replaced.
     model : the name of the estimator's class.
-    parameters : those of the estimator on which the outcome depends.
-    random : the random state that the fit begins with.
-    resume : whether to go on from the file, if it is there.
-    every : after how many rows it is written within an epoch; None for never.
+    parameters : the parameters of the estimator that affect the result.
+    random : the random state with which the fit starts.
+    resume : whether to resume from the file, if it exists.
+    every : number of rows after which it is written within an epoch; None for never.
 
     Attributes
     ----------
-    random : RandomState, that of `random` or that of the fit that is resumed.
+    random : RandomState, `random` or the one of the fit that is resumed.
     resumes : bool
-    writes : bool, whether this process is the one that writes the file.
+    writes : bool, whether this process writes the file.
     """
 
     writes = True
@@ -74,98 +74,101 @@ class Checkpoint(Callback):
         self.every = every
         self.within: dict[str, Any] | None = None
         self.model = model
-        self.parameters = {name: _text(value) for name, value in parameters.items()}
-        self.found: dict[str, Any] | None = None
+        self.parameters = {name: _to_json(value) for name, value in parameters.items()}
+        self.loaded: dict[str, Any] | None = None
         refuse_unwritable(path)
         exists = Path(path).exists()
         if exists and (kind := kind_of(path)) != KIND:
             raise ValueError(f"{path} holds a {kind}, not a {KIND}, and is not replaced. Name another file.")
         if resume and exists:
             content, arrays = read(path, KIND)
-            with self._made_up():
-                self.found = found = Unpacker(arrays).unpack(content)
-                if missing := {"random", "model", "parameters", "data", "initial", "state"} - found.keys():
+            with self._refuse_invalid_content():
+                self.loaded = loaded = Unpacker(arrays).unpack(content)
+                if missing := {"random", "model", "parameters", "data", "initial", "state"} - loaded.keys():
                     raise KeyError(min(missing))
-                random, former = found["random"], dict(found["parameters"])  # the fit draws on as it would have
-                random.get_state()  # a file made up by somebody may hold anything
-            self._check(found["model"], former)
-        self.resumes = self.found is not None
-        self.begun_with = np.random.RandomState()
-        self.begun_with.set_state(random.get_state())
+                random, former = loaded["random"], dict(loaded["parameters"])  # as if it had not been interrupted
+                random.get_state()  # raises if it is none, in a file that was forged
+            self._check_parameters(loaded["model"], former)
+        self.resumes = self.loaded is not None
+        self.initial_random = np.random.RandomState()
+        self.initial_random.set_state(random.get_state())
         self.random = random
 
     @contextmanager
-    def _made_up(self) -> Iterator[None]:
-        """Where reading fails though the checksum was right, somebody wrote what no version of this library writes."""
+    def _refuse_invalid_content(self) -> Iterator[None]:
+        """Turn any error into a ValueError: if the checksum is right, the file was forged."""
         try:
             yield
         except Exception as error:
             raise ValueError(f"{self.path} cannot be resumed: {type(error).__name__}, {error}") from error
 
-    def _check(self, model: str, former: Mapping[str, str]) -> None:
+    def _check_parameters(self, model: str, former: Mapping[str, str]) -> None:
         if model != self.model:
             raise ValueError(f"{self.path} was written by the fit of {model}, and this is {self.model}.")
         for name, value in self.parameters.items():
-            with self._made_up():
+            with self._refuse_invalid_content():
                 was, now = (json.loads(text) for text in (former.get(name, "null"), value))
             if was != now and former.get(name) != value:  # NaN is not equal to itself
                 raise ValueError(
                     f"The {name!r} parameter was {was!r} in the fit that wrote {self.path} and is {now!r} now. Set "
-                    "it back, or fit anew with resume=False."
+                    "it back, or fit from scratch with resume=False."
                 )
 
-    def watch(self, stopping: EarlyStopping | None, rows: Sequence[Any], encoding: Sequence[Any]) -> None:
-        """Be told the early stopping of the fit, its encoded rows or what tells them from others, and the encoding.
+    def attach(self, stopping: EarlyStopping | None, rows: Sequence[Any], encoding: Sequence[Any]) -> None:
+        """Attach to a fit: its early stopping, what identifies its rows, and its encoding.
 
-        Codes alone do not tell data apart: other ids, prices times two or other classes can have the same.
+        The encoding is needed since different data can have equal codes: other ids, doubled prices, other classes.
 
         Raises
         ------
         ValueError
-            If a fit is resumed whose rows or encoding were others.
+            If the fit that is resumed had other rows or another encoding.
         """
         self.stopping = stopping
         self.data, self.encoding = digest_of(*rows), digest_of(*encoding)
-        if self.found is None:
+        if self.loaded is None:
             return
-        if "encoding" not in self.found or "execution" not in self.found:
+        if "encoding" not in self.loaded or "execution" not in self.loaded:
             raise ValueError(
                 f"{self.path} does not say how its rows were encoded or how the network was computed: an older version "
-                "wrote it. Fit anew with resume=False."
+                "wrote it. Fit from scratch with resume=False."
             )
         for part, what in (("data", "rows"), ("encoding", "names, categories, scales or classes")):
-            if self.found[part] != getattr(self, part):
+            if self.loaded[part] != getattr(self, part):
                 raise ValueError(
                     f"The data are not those of the fit that wrote {self.path}. Fit with the same X, Y, weights and "
-                    f"validation data, names included, or anew with resume=False. The {what} differ. If they are the "
-                    "same, another version of this library wrote it."
+                    f"validation data, with the same names, or from scratch with resume=False. The {what} differ. If "
+                    "they are the same, another version of this library wrote it."
                 )
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         self.batches = X
-        self.initial = _initial(net.module_, pretrained=self.parameters.get("pretrain_epochs", "0") != "0")
-        if self.found is None:
+        self.initial = _digest_of_weights(net.module_, pretrained=self.parameters.get("pretrain_epochs", "0") != "0")
+        if self.loaded is None:
             if self.writes:
-                # Or a kill in the first epoch would leave that of another fit.
+                # Otherwise a fit killed in its first epoch would leave the checkpoint of another fit.
                 Path(os.path.realpath(self.path)).unlink(missing_ok=True)
             return
-        found, self.found = self.found, None
-        if found["initial"] != self.initial:
+        loaded, self.loaded = self.loaded, None
+        if loaded["initial"] != self.initial:
             raise ValueError(
-                f"The network does not begin as that of the fit that wrote {self.path}: the code is another."
+                f"The initial weights are not those of the fit that wrote {self.path}: the code has changed."
             )
-        way = _way_of(net)
-        if found["execution"] != way:
+        execution = _execution_of(net)
+        if loaded["execution"] != execution:
             raise ValueError(
-                f"{self.path} was written by a fit in the way {found['execution']!r}, whose last bits are others than "
-                f"those of {way!r}. Set SKLEARN_FSMD_EXECUTION={found['execution']}, or fit anew with resume=False."
+                f"{self.path} was written by a fit with execution {loaded['execution']!r}, whose last bits differ from "
+                f"those of {execution!r}. Set SKLEARN_FSMD_EXECUTION={loaded['execution']}, or fit from scratch with "
+                "resume=False."
             )
-        with self._made_up():
-            n_averaged = len(found["state"]["average"]["others"])
+        with self._refuse_invalid_content():
+            n_averaged = len(loaded["state"]["average"]["others"])
         if net.module_.values is not None and n_averaged > len(net.average_.others):
-            raise ValueError(f"{self.path} was written by an older version of the library. Fit anew with resume=False.")
-        with self._made_up():
-            self._restore(net, found["state"])
+            raise ValueError(
+                f"{self.path} was written by an older version of the library. Fit from scratch with resume=False."
+            )
+        with self._refuse_invalid_content():
+            self._restore(net, loaded["state"])
 
     def _restore(self, net: Any, state: dict[str, Any]) -> None:
         net.module_.load_state_dict(state["module"])
@@ -177,7 +180,7 @@ class Checkpoint(Callback):
         net.take_history(state["history"])
         if self.stopping is not None:
             self.stopping.load_state_dict(state["stopping"])
-            if self.stopping.best_weights or state.get("within") is None:  # before the first look there are none
+            if self.stopping.best_weights or state.get("within") is None:  # there are none before the first check
                 check_same_shapes(net.module_.state_dict(), self.stopping.best_weights)
         net.stop_training_ = bool(state["stopped"])
         self.within = state.get("within")
@@ -189,10 +192,10 @@ class Checkpoint(Callback):
         if self.within is None:
             return
         within, self.within = self.within, None
-        with self._made_up():
+        with self._refuse_invalid_content():
             net.history[-1].update(within["epoch"])
             losses, sizes = within["losses"], within["sizes"]
-            net.begun = list(losses.to(net.device)), [int(size) for size in sizes]
+            net.resumed_epoch = list(losses.to(net.device)), [int(size) for size in sizes]
             if self.stopping is not None:
                 self.stopping.load_epoch_state(within["stopping"])
 
@@ -201,7 +204,7 @@ class Checkpoint(Callback):
         if self.every is None or self.n_unwritten < self.every or net.n_batches_ == len(self.batches):
             return
         self.n_unwritten = 0
-        losses, sizes = net.seen
+        losses, sizes = net.losses_and_sizes
         *before, epoch = net.epochs()
         within = {
             "batches": self.batches.state_dict(),
@@ -216,10 +219,10 @@ class Checkpoint(Callback):
         self._write(net, net.epochs(), None)
 
     def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        self.batches = self.stopping = None  # a fitted estimator keeps its callbacks, and no data
+        self.batches = self.stopping = None  # a fitted estimator keeps its callbacks, but must not keep data
 
     def _write(self, net: Any, epochs: list[dict[str, Any]], within: dict[str, Any] | None) -> None:
-        """Write the state after these epochs and, within one, after the batches that it has taken."""
+        """Write the state after these epochs and, if `within` is given, after some batches of the next one."""
         if not self.writes:
             return
         state = {
@@ -240,31 +243,32 @@ class Checkpoint(Callback):
             "data": self.data,
             "encoding": self.encoding,
             "initial": self.initial,
-            "execution": _way_of(net),
-            "random": self.begun_with,
+            "execution": _execution_of(net),
+            "random": self.initial_random,
             "state": state,
         }
         packer = Packer()
         write(self.path, KIND, packer.pack(file, ""), packer.arrays)
 
 
-def _way_of(net: Any) -> str:
+def _execution_of(net: Any) -> str:
+    """Name of the execution on which the last bits depend, as in SKLEARN_FSMD_EXECUTION."""
     return "torch" if net.crew is None else "fused"
 
 
 def _load_optimizer(optimizer: Any, state: dict[str, Any]) -> None:
-    """Torch's own way, but that it would turn integers, such as the last step of a row, into floats.
+    """Load the state of an optimizer and keep integers, such as the last step of a row, which torch turns into floats.
 
-    What is of another shape than the parameter is refused: steps that are fused do not look, and would run beyond it.
+    Tensors of another shape than their parameter are refused: fused steps do not check, and would write out of bounds.
     """
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for saved, group in zip(state["param_groups"], optimizer.state_dict()["param_groups"], strict=True):
         if {name: _types_of(value) for name, value in saved.items()} != {n: _types_of(v) for n, v in group.items()}:
             raise ValueError("the optimizer's options are not those of this optimizer")
-    kinds = {frozenset(values) - {"last"} for values in state["state"].values()}
-    of_rows = frozenset(("step", "sum")) if isinstance(optimizer, AdagradRows) else None
-    if len(kinds - {of_rows}) > 1:
-        raise ValueError("the optimizer remembers other things of one parameter than of another")
+    key_sets = {frozenset(values) - {"last"} for values in state["state"].values()}
+    keys_of_tables = frozenset(("step", "sum")) if isinstance(optimizer, AdagradRows) else None
+    if len(key_sets - {keys_of_tables}) > 1:
+        raise ValueError("the optimizer has different states for its parameters")
     is_fused = isinstance(optimizer, RowWiseAdam) or any(group.get("fused") for group in optimizer.param_groups)
     for i, values in state["state"].items() if is_fused else ():
         shape = parameters[i].shape
@@ -282,32 +286,32 @@ def _load_optimizer(optimizer: Any, state: dict[str, Any]) -> None:
 
 
 def _types_of(value: Any) -> Any:
-    """The type of an option, or those of a tuple; all numbers are of one, since 0 and 0.0 are equal parameters."""
+    """The type of an option, or the types in a tuple; int counts as float, since 0 and 0.0 are equal parameters."""
     if isinstance(value, tuple):
         return tuple(map(_types_of, value))
     kind = type(value.item() if isinstance(value, np.generic) else value)
     return float if kind is int else kind
 
 
-def _initial(module: Any, *, pretrained: bool) -> str:
-    """What the weights begin as; those that pretraining has changed left out."""
+def _digest_of_weights(module: Any, *, pretrained: bool) -> str:
+    """Digest of the initial weights, without those that pretraining has changed."""
     digest = hashlib.sha256()
     members = module.members if pretrained else []
-    started = [part for member in members for part in (member.embedding, *member.first_layers)]
-    left_out = tuple(f"{name}." for name, part in module.named_modules() if part in started)
+    pretrained_parts = [part for member in members for part in (member.embedding, *member.first_layers)]
+    left_out = tuple(f"{name}." for name, part in module.named_modules() if part in pretrained_parts)
     for name, tensor in module.state_dict().items():
         if not name.startswith(left_out):
             digest.update(name.encode())
-            digest.update(tensor.detach().cpu().contiguous().numpy().data)  # not copied: it may be a large table
+            digest.update(tensor.detach().cpu().contiguous().numpy().data)  # no copy of a large table
     return digest.hexdigest()
 
 
-def _text(value: Any) -> str:
-    """A parameter as JSON, which is the same for equal values once it is read."""
+def _to_json(value: Any) -> str:
+    """A parameter as JSON; the JSON of equal values is equal when it is parsed."""
 
     def plain(value: Any) -> Any:
         return value.tolist() if hasattr(value, "tolist") else qualified_name(value)
 
-    if isinstance(value, Mapping):  # JSON knows keys of Python alone
+    if isinstance(value, Mapping):  # JSON needs keys of Python types
         value = {key.tolist() if hasattr(key, "tolist") else key: one for key, one in value.items()}
     return json.dumps(value, default=plain, sort_keys=True)

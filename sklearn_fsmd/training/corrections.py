@@ -1,4 +1,4 @@
-"""What is corrected once training is over: how far apart predictions lie, and their level."""
+"""Corrections at the end of training: the slope of the predictions, and then their level."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from sklearn_fsmd.training.batches import TensorData
-from sklearn_fsmd.training.level import TIMES_OF_ENSEMBLE, Outputs, set_level, set_level_of_values
-from sklearn_fsmd.training.member_logits import Asked
+from sklearn_fsmd.training.level import N_ENSEMBLE_ITERATIONS, LabelledOutputs, set_level, set_level_of_values
+from sklearn_fsmd.training.member_logits import MemberLogits
 from sklearn_fsmd.training.net import Net
 from sklearn_fsmd.training.slope import set_slopes
 
@@ -20,32 +20,36 @@ def correct(
     parts: Sequence[TensorData],
     rates: np.ndarray | None,
     with_values: TensorData | None = None,
-    kept: float = 1.0,
+    negative_sampling_rate: float = 1.0,
 ) -> None:
-    """Let predictions lie as far apart as labels do, and each target's mean be the mean of what was observed.
+    """Set the slopes of the predictions by the validation rows, and their level by the observed means.
 
-    `parts` are rows of training and, as a second part, of validation. `rates` ``(K,)`` say how often each step
-    happened in all rows of training, of which those here are some; None, of a chunk, leaves the probabilities and
-    corrects the values alone. `with_values` are the rows of training by which values are corrected, if others.
-    `kept` is the share of the rows without the first event that are in the log.
+    The level is needed since the averaged weights do not predict the average of the predictions, dropout is off, and
+    the statistics of the targets are those of all rows. The biases of the averaged and of the trained weights are
+    shifted alike, so continued training starts at the same level.
 
-    The average of the weights does not predict the average of what they predicted, dropout is off, and statistics
-    of the targets are those of all rows. Training that goes on finds the same level in the weights that it trains.
+    Parameters
+    ----------
+    net : its network is corrected.
+    parts : some training rows and, optionally, the validation rows.
+    rates : (K,), how often each step happened in all training rows. None, for a chunk, corrects the values alone.
+    with_values : the training rows by which values are corrected; those of `parts` if None.
+    negative_sampling_rate : the share of the rows without the first event that are in the log.
     """
-    network, asked = net.module_, [net.asked(rows) for rows in parts]
+    network, members = net.module_, [net.member_logits(rows) for rows in parts]
     if network.values is not None:
-        of_values = asked if with_values is None else [net.asked(with_values), *asked[1:]]
-        set_level_of_values(network, _outputs(of_values), of_chunk=rates is None)
+        value_members = members if with_values is None else [net.member_logits(with_values), *members[1:]]
+        set_level_of_values(network, _outputs(value_members), is_chunk=rates is None)
     if rates is None:
         return
     with net.average_.moving_both([member.towers.output.bias for member in network.members]):
         if len(parts) > 1:
-            set_slopes(network, _outputs(asked), asked[1].places(), rates)
-        for _ in range(TIMES_OF_ENSEMBLE if len(network.members) > 1 else 1):
-            added = set_level(network, _outputs(asked), rates, kept)
-            for part in asked:
-                part.add(added)
+            set_slopes(network, _outputs(members), members[1].bias_logits(), rates)
+        for _ in range(N_ENSEMBLE_ITERATIONS if len(network.members) > 1 else 1):
+            added = set_level(network, _outputs(members), rates, negative_sampling_rate)
+            for part in members:
+                part.shift(added)
 
 
-def _outputs(asked: Sequence[Asked]) -> list[Outputs]:
-    return [Outputs(part.outputs(), part.rows.labels, part.rows.weights) for part in asked]
+def _outputs(members: Sequence[MemberLogits]) -> list[LabelledOutputs]:
+    return [LabelledOutputs(part.outputs(), part.rows.labels, part.rows.weights) for part in members]

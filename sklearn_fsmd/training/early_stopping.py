@@ -13,29 +13,29 @@ from torch import Tensor
 from sklearn_fsmd.parameters import OF_ALL_TASKS
 from sklearn_fsmd.training.batches import TensorData
 
-LOOKS = 2
-"""In an epoch: where ids are memorised, a model can be past its best after the first one."""
+CHECKS_PER_EPOCH = 2
+"""Validation checks per epoch: if ids are memorised, a model can be past its best before the first epoch ends."""
 
 
 class EarlyStopping(Callback):
     """Watch the validation data, keep the best weights, and stop when they no longer change.
 
-    It looks twice in each epoch. The history keeps what the best look of an epoch has seen: `valid_loss`, `valid_auc`
-    (the mean over the tasks that count), `valid_auc_<task>`, `valid_loss_<value>`, and `valid_best`, which is 1 if no
-    look before was better, and else 0.
+    There are two validation checks per epoch. The history has the scores of the best check of each epoch: `valid_loss`,
+    `valid_auc` (the mean over the tasks with a weight above 0), `valid_auc_<task>`, `valid_loss_<value>`, and
+    `valid_best`, which is 1 if no check before was better, and else 0.
 
-    Tasks whose networks share nothing each have a best look of their own, unless one of them is to be watched. Those of
-    which the validation data says nothing are kept as they are whenever another one is better than before.
+    If the tasks' networks share nothing, each task has a best check of its own, unless `metric` names one of them. The
+    weights of tasks without validation labels are kept at each check at which another task improves.
 
     Parameters
     ----------
     patience : stop after this many epochs without a better score.
-    tol : a score counts as better, for that, if it is higher by this much; the best weights are kept anyway.
-    metric : what is watched: "mean_auc", "loss", "<task>_auc" or "<value>_loss"; "auto" is the mean AUC, or the loss
-        where there is a bias tower, or where no task has validation labels of both classes. Tasks that are judged
-        alone, each by its own AUC, are judged by their losses without such labels, with "mean_auc" too.
+    tol : for `patience` a score counts as better if it is higher by this much; the best weights are kept anyway.
+    metric : "mean_auc", "loss", "<task>_auc" or "<value>_loss"; "auto" is the mean AUC, or the loss if there is a bias
+        tower, or if no task has validation labels of both classes. Tasks that are evaluated separately, each by its own
+        AUC, are evaluated by their losses without such labels, with "mean_auc" too.
     task_names : the names of the binary targets.
-    value_names : the names of the targets with values, which have a loss and no AUC.
+    value_names : the names of the value targets, which have a loss and no AUC.
     """
 
     def __init__(
@@ -54,16 +54,17 @@ class EarlyStopping(Callback):
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         tasks = list(range(len(self.task_names) + len(self.value_names)))
-        alone = net.module_.shares_nothing and self.metric in OF_ALL_TASKS
-        of_values = losses_of(self.value_names)
-        self.value = len(self.task_names) + of_values.index(self.metric) if self.metric in of_values else None
-        self.groups = [[k] for k in tasks] if alone else [tasks]
+        separate = net.module_.shares_nothing and self.metric in OF_ALL_TASKS
+        value_metrics = value_metrics_of(self.value_names)
+        is_of_value = self.metric in value_metrics
+        self.watched_value = len(self.task_names) + value_metrics.index(self.metric) if is_of_value else None
+        self.groups = [[k] for k in tasks] if separate else [tasks]
         self.best_scores = [-math.inf] * len(self.groups)
         self.scores_to_beat = list(self.best_scores)
         self.best_weights: dict[str, Tensor] = {}
         self.waited = 0
         n_batches = len(X)
-        self.at = {math.ceil(n_batches * (i + 1) / LOOKS) for i in range(LOOKS)}
+        self.checked_batches = {math.ceil(n_batches * (i + 1) / CHECKS_PER_EPOCH) for i in range(CHECKS_PER_EPOCH)}
 
     def on_epoch_begin(
         self, net: Any, dataset_train: Any = None, dataset_valid: TensorData | None = None, **kwargs: Any
@@ -71,9 +72,10 @@ class EarlyStopping(Callback):
         self.valid: TensorData | None = dataset_valid
         weights = None if dataset_valid is None else dataset_valid.weights
         n = len(self.task_names) + len(self.value_names)
-        self.seen = [True] * n if weights is None else (weights > 0).any(dim=0).tolist()
-        self.judged = [any(self.seen[k] for k in group) for group in self.groups]
-        if self.value is not None and not (self.seen[self.value] and net.criterion_.task_weights[self.value] > 0):
+        self.has_labels = [True] * n if weights is None else (weights > 0).any(dim=0).tolist()
+        self.is_evaluated = [any(self.has_labels[k] for k in group) for group in self.groups]
+        v = self.watched_value
+        if v is not None and not (self.has_labels[v] and net.criterion_.task_weights[v] > 0):
             raise ValueError(
                 f"validation_metric={self.metric!r} needs validation rows in which that value is known, and a "
                 "weight above 0 in `task_weights`. Use 'mean_auc', or other validation data."
@@ -81,7 +83,7 @@ class EarlyStopping(Callback):
         self.batch = 0
         self._begin_epoch()
         if not self.best_weights and len(net.history) > 1:
-            self._look(net)  # training goes on: what is there already has to be beaten
+            self._validate(net)  # training is continued: the present weights have to be beaten
             self.scores_to_beat = list(self.best_scores)
             self._begin_epoch()
 
@@ -93,19 +95,19 @@ class EarlyStopping(Callback):
 
     def on_batch_end(self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
         self.batch += 1
-        if self.batch in self.at:
-            self._look(net)
+        if self.batch in self.checked_batches:
+            self._validate(net)
 
-    def _look(self, net: Any) -> None:
+    def _validate(self, net: Any) -> None:
         losses, auc = net.evaluate(self.valid)
         counts = net.criterion_.task_weights.cpu().numpy() > 0
-        is_judged = not math.isnan(_mean(auc[counts]))  # some task, by its AUC
-        falls_back = self.metric == "auto" or (self.metric == "mean_auc" and is_judged)
+        has_auc = not math.isnan(_mean(auc[counts]))
+        falls_back = self.metric == "auto" or (self.metric == "mean_auc" and has_auc)
         best_of_epoch, is_better = list(self.best_of_epoch), False
         for g, group in enumerate(self.groups):
-            if not self.judged[g]:
+            if not self.is_evaluated[g]:
                 continue
-            is_value = group[0] >= len(self.task_names)  # which, on its own, has no AUC
+            is_value = group[0] >= len(self.task_names)  # of a separate group; it has no AUC
             score = self._score(
                 losses[group], auc[group], counts[group], bool(net.bias_reference), is_value, falls_back
             )
@@ -117,37 +119,37 @@ class EarlyStopping(Callback):
                 best_of_epoch[g] = score
                 self.seen_losses[group], self.seen_auc[group] = losses[group], auc[group]
         if is_better:
-            for group in (group for group, judged in zip(self.groups, self.judged, strict=True) if not judged):
-                self._keep(net, group)
+            for group, is_evaluated in zip(self.groups, self.is_evaluated, strict=True):
+                if not is_evaluated:
+                    self._keep(net, group)
         if best_of_epoch != self.best_of_epoch:
             self.best_of_epoch = best_of_epoch
             self._record(net, counts)
 
     def _keep(self, net: Any, group: Sequence[int]) -> None:
-        """Keep the averaged weights, or those of some tasks alone."""
+        """Keep the averaged weights, or those of a group of tasks."""
         with net.averaged():
             state = net.module_.state_dict()
             if not self.best_weights:
                 self.best_weights = {name: t.detach().clone() for name, t in state.items()}
                 return
             if len(self.groups) == 1:
-                for name, tensor in state.items():  # in place: a table is not there twice
+                for name, tensor in state.items():  # in place, so that no table is in memory twice
                     self.best_weights[name].copy_(tensor.detach())
                 return
             for name, tensor in state.items():
                 for k in group:
-                    if (kept := net.module_.part_of_task(name, self.best_weights[name], k)) is not None:
-                        kept.copy_(net.module_.part_of_task(name, tensor.detach(), k))
+                    if (part := net.module_.part_of_task(name, self.best_weights[name], k)) is not None:
+                        part.copy_(net.module_.part_of_task(name, tensor.detach(), k))
 
     def _record(self, net: Any, counts: np.ndarray) -> None:
-        by_task = dict(zip(self.task_names, self.seen_auc.tolist(), strict=False))
         net.history.record("valid_loss", float(self.seen_losses.sum()))
         net.history.record("valid_auc", _mean(self.seen_auc[counts]))
         net.history.record("valid_best", float(self.improved))
-        for name, value in by_task.items():
-            net.history.record(f"valid_auc_{name}", value)
+        for name, task_auc in zip(self.task_names, self.seen_auc.tolist(), strict=False):
+            net.history.record(f"valid_auc_{name}", task_auc)
         for k, name in enumerate(self.value_names, len(self.task_names)):
-            net.history.record(f"valid_loss_{name}", float(self.seen_losses[k]) if self.seen[k] else math.nan)
+            net.history.record(f"valid_loss_{name}", float(self.seen_losses[k]) if self.has_labels[k] else math.nan)
 
     def _score(
         self,
@@ -158,20 +160,20 @@ class EarlyStopping(Callback):
         is_value: bool,
         falls_back: bool,
     ) -> float:
-        """The score of some tasks, the larger the better: the AUC that is watched, or minus the loss.
+        """The score of some tasks, the larger the better: the AUC of `metric`, or minus the loss.
 
-        It is the loss if that is watched, or if there is no AUC and `falls_back` is set.
+        It is the loss if `metric` is the loss, or if there is no AUC and `falls_back` is set.
         """
         if not counts.any():
             return 0.0
         mean = _mean(auc[counts])
         by_loss = (self.metric == "auto" and has_bias_tower) or (falls_back and math.isnan(mean))
         if self.metric == "loss" or by_loss or is_value:
-            return -float(losses.sum())  # a bias tower has to find its level, of which an order knows nothing
-        if self.value is not None:
-            return -float(losses[self.value])
-        watched = self.metric.removesuffix("_auc")
-        score = mean if self.metric in ("auto", "mean_auc") else float(auc[list(self.task_names).index(watched)])
+            return -float(losses.sum())  # a bias tower has to learn its level, on which AUC does not depend
+        if self.watched_value is not None:
+            return -float(losses[self.watched_value])
+        watched_task = self.metric.removesuffix("_auc")
+        score = mean if self.metric in ("auto", "mean_auc") else float(auc[list(self.task_names).index(watched_task)])
         if math.isnan(score):
             raise ValueError(
                 f"validation_metric={self.metric!r} needs validation labels of both classes, and there are those of "
@@ -190,7 +192,7 @@ class EarlyStopping(Callback):
             net.stop_training_ = True
 
     def state_dict(self) -> dict[str, Any]:
-        """What is remembered from one epoch to the next."""
+        """State that lasts from one epoch to the next."""
         return {name: getattr(self, name) for name in ("best_scores", "scores_to_beat", "best_weights", "waited")}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -201,28 +203,28 @@ class EarlyStopping(Callback):
         self.best_weights = dict(state["best_weights"])
 
     def epoch_state(self) -> dict[str, Any]:
-        """What is remembered from one batch of an epoch to the next, beside :meth:`state_dict`."""
+        """State that lasts from one batch of an epoch to the next, in addition to :meth:`state_dict`."""
         names = ("batch", "best_of_epoch", "improved", "seen_losses", "seen_auc")
         return {name: getattr(self, name) for name in names}
 
     def load_epoch_state(self, state: dict[str, Any]) -> None:
-        """Go on in the middle of the epoch that has just begun."""
+        """Continue in the middle of the epoch that has just begun."""
         self.batch, self.improved = int(state["batch"]), bool(state["improved"])
         self.best_of_epoch = [float(score) for score in state["best_of_epoch"]]
         self.seen_losses, self.seen_auc = state["seen_losses"].copy(), state["seen_auc"].copy()
 
     def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        if self.best_weights:  # none where a callback has ended training before the first look
+        if self.best_weights:  # none if a callback ended training before the first check
             net.module_.load_state_dict(self.best_weights)
-            net.average_.take_module()
-        self.best_weights, self.valid = {}, None  # a fitted estimator keeps its callbacks, and no data
+            net.average_.reset_to_module()
+        self.best_weights, self.valid = {}, None  # a fitted estimator keeps its callbacks, but must not keep data
 
 
-def losses_of(value_names: Sequence[str]) -> list[str]:
-    """What `metric` calls the losses of values."""
+def value_metrics_of(value_names: Sequence[str]) -> list[str]:
+    """Names of the losses of values in `metric`."""
     return [f"{name}_loss" for name in value_names]
 
 
 def _mean(auc: np.ndarray) -> float:
-    """The mean of those that are known."""
+    """The mean without NaN."""
     return math.nan if np.isnan(auc).all() else float(np.nanmean(auc))

@@ -1,4 +1,4 @@
-"""Where the batches of a fit come from."""
+"""Feeds: sources of the batches of a fit."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from sklearn_fsmd.training.batches import Batches, BatchIterator, TensorData
 
 
 class Feed(Protocol):
-    """The rows of training, wherever they are."""
+    """The training rows, in memory or on disk."""
 
     def batches(
         self, p: MultiTaskParameters, encoder: InputEncoder, device: str, generator: torch.Generator, least: int
     ) -> Batches:
-        """Batches of them as `p` wants them, in an order that the generator draws; "auto" has at least so many rows.
+        """Batches of the rows by the parameters of `p`, in an order that the generator draws.
 
-        Few rows beside those of before would shake what was learned of larger batches.
+        With batch_size="auto" a batch has at least `least` rows: when training is continued on few rows, smaller
+        batches than before would disturb the weights.
         """
 
     def identity(self) -> Sequence[Any]:
-        """Arrays and plain values that tell these rows from others, for a checkpoint."""
+        """Arrays and plain values that identify these rows, for a checkpoint."""
 
 
 class InMemory(NamedTuple):
@@ -40,14 +41,14 @@ class InMemory(NamedTuple):
     ) -> Batches:
         size = batch_size_of(p, len(self.rows), least)
         data = TensorData.from_rows(self.rows, self.targets, device)
-        return BatchIterator(data, size, generator, **hidden_values(p, encoder, self.rows, device))
+        return BatchIterator(data, size, generator, **masking_options(p, encoder, self.rows, device))
 
     def identity(self) -> Sequence[Any]:
         return arrays_of(self.rows, self.targets)
 
 
-def hidden_values(p: TrainingParameters, encoder: InputEncoder, rows: Encoded, device: str) -> dict[str, Any]:
-    """Which values of a batch are hidden: the keyword arguments of :class:`Batches`, for codes like those of `rows`."""
+def masking_options(p: TrainingParameters, encoder: InputEncoder, rows: Encoded, device: str) -> dict[str, Any]:
+    """Keyword arguments of :class:`Batches` that set which values are masked, for codes of the type of `rows`."""
     return {
         "offsets": _offsets(encoder.main, rows, device),
         "fillings": _fillings(encoder.main, device),
@@ -61,21 +62,21 @@ def hidden_values(p: TrainingParameters, encoder: InputEncoder, rows: Encoded, d
 
 
 def arrays_of(rows: Encoded, targets: Targets) -> tuple[np.ndarray | None, ...]:
-    """All that training sees of some rows."""
-    own: tuple[np.ndarray | None, ...] = rows.codes, rows.numbers, rows.rows, targets.labels, targets.weights
+    """All arrays of some rows that training uses."""
+    arrays: tuple[np.ndarray | None, ...] = rows.codes, rows.numbers, rows.rows, targets.labels, targets.weights
     if targets.values is not None:
-        own = *own, *targets.values.arrays
+        arrays = *arrays, *targets.values.arrays
     for column in rows.lists or ():
-        own = *own, column.flat.numpy(), column.offsets.numpy()
-    return own if rows.bias is None else (*own, rows.bias.codes, rows.bias.numbers)
+        arrays = *arrays, column.flat.numpy(), column.offsets.numpy()
+    return arrays if rows.bias is None else (*arrays, rows.bias.codes, rows.bias.numbers)
 
 
 def _offsets(encoder: FeatureEncoder, rows: Any, device: str) -> torch.Tensor:
-    """The unknown row of each code column, in the type of the codes."""
+    """The row of unknown values of each code column, in the type of the codes."""
     return torch.from_numpy(encoder.offsets.astype(rows.codes.dtype)).to(device)
 
 
 def _fillings(encoder: FeatureEncoder, device: str) -> torch.Tensor | None:
-    """What a missing number is in each numeric column; None if it is 0 in all, as scaled ones are."""
+    """The number that replaces missing ones in each numeric column; None if it is 0 in all, as for scaled columns."""
     fillings = np.array([column.filling for column in encoder.numeric.values()], dtype=np.float32)
     return torch.from_numpy(fillings).to(device) if fillings.any() else None

@@ -1,4 +1,4 @@
-"""Adam's step and the average of the weights piece by piece, shared by the threads of a crew."""
+"""Adam's step and the average of the weights in one pass, shared by the threads of a crew."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from sklearn_fsmd.execution import FEW, Adam, Crew, adam, adam_pieces
 from sklearn_fsmd.training.rowwise_adam import RowWiseAdam
 from sklearn_fsmd.training.weight_average import WeightAverage
 
-UNUSUAL = ("amsgrad", "maximize", "capturable", "differentiable")
+UNSUPPORTED = ("amsgrad", "maximize", "capturable", "differentiable")
 
 
 class FusedStep:
-    """What optimizer and average do at a step, for those parameters for which the core can do it.
+    """A step of the optimizer and the average in the C core, for the parameters that it supports.
 
-    The optimizer keeps its state where torch has it; a parameter's first step is torch's, which makes that state.
+    The state stays in the torch optimizer. Torch makes the first step of a parameter, which creates its state.
     """
 
     def __init__(self, optimizer: RowWiseAdam, average: WeightAverage, crew: Crew) -> None:
@@ -26,21 +26,21 @@ class FusedStep:
         self.position = {id(t): i for i, t in enumerate(average.tensors)} if average.decay else {}
 
     def __call__(self) -> None:
-        if _has_hooks(self.optimizer):  # they are to see all gradients before the step, and all weights after it
+        if _has_hooks(self.optimizer):  # they must see all gradients before the step, and all weights after it
             self.optimizer.step()
             self.average.update()
             return
         newest = self.average.next_weight()
         work: list[Any] = []
-        done, kept = [], []
+        done, alive = [], []  # `alive` holds the tensors that `work` points to
         for group in self.optimizer.param_groups:
-            usual = not any(group[name] for name in UNUSUAL) and not isinstance(group["lr"], torch.Tensor)
+            is_supported = not any(group[name] for name in UNSUPPORTED) and not isinstance(group["lr"], torch.Tensor)
             options: dict[float, Adam] = {}
-            """By the number of the step, which is the same for most parameters."""
+            # by the number of the step, which is the same for most parameters
             for p in group["params"]:
                 state = self.optimizer.state.get(p)
                 is_dense = p.grad is not None and not p.grad.is_sparse and p.is_contiguous()
-                if not (is_dense and usual and state and p.dtype == torch.float32):
+                if not (is_dense and is_supported and state and p.dtype == torch.float32):
                     continue
                 state["step"] += 1
                 t, i = state["step"].item(), self.position.get(id(p))
@@ -48,11 +48,11 @@ class FusedStep:
                     options[t] = _options(group, t, newest)
                 tensors = p.detach(), p.grad.contiguous(), state["exp_avg"], state["exp_avg_sq"]
                 average = None if i is None else self.average.others[i]
-                kept.append((options[t], tensors, average))
+                alive.append((options[t], tensors, average))
                 work += adam_pieces(options[t], tensors, average, FEW)
                 done.append(p)
         self.crew.each(adam, work, sum(p.numel() for p in done))
-        torch.autograd.graph.increment_version(done)  # a graph that still needs them is to know
+        torch.autograd.graph.increment_version(done)  # for an autograd graph that still needs the former weights
         fused = {self.position[id(p)] for p in done if id(p) in self.position}
         grads = [p.grad for p in done]
         for p in done:
@@ -64,9 +64,9 @@ class FusedStep:
 
 
 def _has_hooks(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether anybody wants to be called before or after a step of this optimizer, or of every one."""
-    own = optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks
-    return any((*own, _global_optimizer_pre_hooks, _global_optimizer_post_hooks))
+    """Whether there are hooks before or after a step of this optimizer, or of all optimizers."""
+    hooks = optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks
+    return any((*hooks, _global_optimizer_pre_hooks, _global_optimizer_post_hooks))
 
 
 def _options(group: dict[str, Any], t: float, newest: float) -> Adam:

@@ -1,4 +1,4 @@
-"""New values get rows of the tables, and with them all that training remembers of a row."""
+"""Grow embedding tables: rows for new values, with their averages and optimizer state."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from sklearn_fsmd.network import Layout, Member, Quotients
 from sklearn_fsmd.training.net import Net
 
 NewRows = Callable[[Tensor, int], Tensor]
-"""The rows of a column, of which the first is that of unknown values, and how many are new → these."""
+"""Maps the rows of a column, of which the first is for unknown values, and the number of new rows to the new rows."""
 
 
 @torch.no_grad()
 def grow(net: Net, before: FeatureEncoder, now: FeatureEncoder, layout: Layout | None) -> None:
     """Give each new value a row in the tables of embeddings and of first-order weights.
 
-    It begins as the row of unknown values, which is what the network has said of the value so far: so no prediction
-    changes. Moments begin at 0, as those of a row that no batch has read.
+    The row is initialised with the row of unknown values, which has represented the value so far, so no prediction
+    changes. Moments start at 0, like those of a row that no batch has read.
 
     Parameters
     ----------
-    net : is changed; the copy of a net for training that goes on.
+    net : is changed; a copy of the net whose training is continued.
     before, now : the encoders of its columns.
-    layout : which rows values share from now on. A value that shares one begins with what the others have learned.
+    layout : which rows values share from now on. A value that shares a row starts with its trained weights.
 
     Raises
     ------
     ValueError
         If the network has a table that is not of this library.
     """
-    old, new = sizes_of(before), sizes_of(now)
+    old, new = rows_of_columns(before), rows_of_columns(now)
     if old == new:
         return
     for member in net.module_.members:
-        of_member = member.embedding.layout
-        rows = (old, new) if of_member is None or layout is None else (of_member.rows, layout.rows)
+        old_layout = member.embedding.layout
+        rows = (old, new) if old_layout is None or layout is None else (old_layout.rows, layout.rows)
         for table in tables_of(member):
-            if isinstance(table, Quotients) and of_member is not None and layout is not None:
-                _grow_table(net, table, of_member.quotients, layout.quotients, drawn)
+            if isinstance(table, Quotients) and old_layout is not None and layout is not None:
+                _grow_table(net, table, old_layout.quotients, layout.quotients, drawn)
                 continue
             if len(table.weight) != sum(rows[0]):
                 raise ValueError(
@@ -55,19 +55,19 @@ def grow(net: Net, before: FeatureEncoder, now: FeatureEncoder, layout: Layout |
     net.module_.to(net.device)
 
 
-def sizes_of(encoder: FeatureEncoder) -> list[int]:
-    """The rows of each column, in the order of the table, where values share none."""
+def rows_of_columns(encoder: FeatureEncoder) -> list[int]:
+    """The number of rows of each column, in the order of the table, if values share none."""
     return [*encoder.cardinalities, *encoder.list_cardinalities]
 
 
 def tables_of(member: Member) -> list[nn.Embedding]:
-    """The tables whose rows are the values of the columns; not that of the bias tower."""
+    """The tables that have a row per value of the columns; not the table of the bias tower."""
     parts = [part for part in (member.embedding, member.low_order) if part is not None]
     return [table for part in parts for table in part.modules() if isinstance(table, nn.Embedding)]
 
 
 def _grow_table(net: Net, table: nn.Embedding, old: Sequence[int], new: Sequence[int], fill: NewRows) -> None:
-    """Let a table, its average and what the optimizer remembers of it have rows for the columns' new sizes."""
+    """Add rows to a table, its average and its optimizer state for the columns' new sizes."""
     weight = table.weight
     if list(old) == list(new):
         return
@@ -75,20 +75,23 @@ def _grow_table(net: Net, table: nn.Embedding, old: Sequence[int], new: Sequence
         if tensor is weight and net.average_.others:
             net.average_.others[i] = stretched(net.average_.others[i], old, new, fill)
             if i in net.average_.last:
-                net.average_.last[i] = stretched(net.average_.last[i], old, new, all_of(net.average_.step))
+                net.average_.last[i] = stretched(net.average_.last[i], old, new, constant(net.average_.step))
     state = net.optimizer_.state.get(weight, {})
     group = next(group for group in net.optimizer_.param_groups if any(p is weight for p in group["params"]))
-    begin = {"last": int(state.get("step", 0)), "sum": group.get("initial_accumulator_value", 0)}  # that of Adagrad
+    initial = {
+        "last": int(state.get("step", 0)),
+        "sum": group.get("initial_accumulator_value", 0),
+    }  # "sum" is of Adagrad
     for name, value in state.items():
         if isinstance(value, Tensor) and value.ndim and len(value) == sum(old):
-            state[name] = stretched(value, old, new, all_of(begin.get(name, 0)))
+            state[name] = stretched(value, old, new, constant(initial.get(name, 0)))
     weight.data = stretched(weight.detach(), old, new, fill)
     weight.grad = None
     table.num_embeddings = len(weight)
 
 
 def stretched(x: Tensor, old: Sequence[int], new: Sequence[int], fill: NewRows) -> Tensor:
-    """`x` with further rows at the end of each column's."""
+    """`x` with new rows at the end of the rows of each column."""
     parts: list[Tensor] = []
     for rows, n_old, n_new in zip(x.split(list(old)), old, new, strict=True):
         parts.append(rows)
@@ -98,14 +101,16 @@ def stretched(x: Tensor, old: Sequence[int], new: Sequence[int], fill: NewRows) 
 
 
 def like_the_first(rows: Tensor, n: int) -> Tensor:
+    """Copies of the row of unknown values."""
     return rows[0].expand(n, *rows.shape[1:])
 
 
 def drawn(rows: Tensor, n: int) -> Tensor:
-    """Factors that tell values apart: the same ones for a table and its average, others for rows that come later."""
+    """Random factors that distinguish values: the same for a table and its average, others for rows that come later."""
     random = torch.Generator().manual_seed(1_000_003 * len(rows) + n)
     return torch.randn((n, *rows.shape[1:]), generator=random, dtype=torch.float32).to(rows)
 
 
-def all_of(value: float) -> NewRows:
+def constant(value: float) -> NewRows:
+    """Rows filled with `value`."""
     return lambda rows, n: rows.new_full((n, *rows.shape[1:]), value)

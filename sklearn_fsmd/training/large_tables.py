@@ -1,4 +1,4 @@
-"""Large tables of embeddings: whether they fit, and how they are trained."""
+"""Large embedding tables: whether they fit into memory, and which optimizer trains them."""
 
 from __future__ import annotations
 
@@ -15,51 +15,51 @@ from sklearn_fsmd.training.rowwise_adagrad import AdagradRows, AdagradRowsW
 from sklearn_fsmd.training.rowwise_adam import RowWiseAdam, RowWiseAdamW
 
 LARGE_TABLE = 2**19
-"""Weights of an embedding table from which on embedding_optimizer="auto" trains it by rows; see docs/design.md."""
+"""With embedding_optimizer="auto" a table of this many weights or more is trained by rows; see docs/design.md."""
 
 TABLE_COPIES = 4
-"""The weights, two moments and the average: what training by Adam holds of a table at the least."""
+"""Copies of a table in training by Adam, at least: the weights, two moments and the average."""
 
 PRETRAINING_COPIES = 8
-"""Two tables, what is embedded and what is guessed, with a gradient and two moments each."""
+"""Copies of a table in pretraining: one for inputs and one for outputs, each with a gradient and two moments."""
 
 ROW_WISE = {"adam": RowWiseAdam, "adamw": RowWiseAdamW}
 ROW_WISE_ADAGRAD = {"adam": AdagradRows, "adamw": AdagradRowsW}
 
 
 def check_table_size(p: MultiTaskParameters, encoder: FeatureEncoder, n_learned: int, device: str) -> None:
-    """Refuse a table of embeddings that cannot be trained in the memory of the device, before it is made.
+    """Raise if an embedding table cannot be trained in the memory of the device, before it is made.
 
-    `n_learned` are the targets, those with values included.
+    `n_learned` is the number of targets, with value targets.
 
     Raises
     ------
     ValueError
-        With the size, and the column that has most of the rows.
+        The message has the size, and the column that has most of the rows.
     """
     layout = layout_of(p, encoder)
     n_rows = encoder.n_rows if layout is None else sum(layout.rows) + sum(layout.quotients)
     dim = p.embedding_dim * p.n_members * (n_learned if has_own_embeddings(p) else 1)
     pretraining = PRETRAINING_COPIES * p.embedding_dim if p.pretrain_epochs else 0
     copies = TABLE_COPIES - (p.average_decay == 0) - 2 * (p.embedding_optimizer == "rowwise_adagrad")
-    needed, there = n_rows * 4 * (copies * dim + pretraining), memory_of(device)
-    if needed > there:
+    needed, available = n_rows * 4 * (copies * dim + pretraining), memory_of(device)
+    if needed > available:
         columns = [*encoder.categories.values(), *(encoder.numeric.values() if encoder.numeric_bins else ())]
         names = [column.name for column in (*columns, *encoder.lists.values())]
         sizes = [*encoder.cardinalities, *encoder.list_cardinalities]
         largest = int(np.argmax(sizes))
-        by = {"embedding_dim": True, "n_members": p.n_members > 1, "max_embedding_rows": p.embedding_compression}
-        lower = [f"`{name}`" for name, helps in by.items() if helps]
+        helps = {"embedding_dim": True, "n_members": p.n_members > 1, "max_embedding_rows": p.embedding_compression}
+        lower = [f"`{name}`" for name, applies in helps.items() if applies]
         raise ValueError(
-            f"The embedding table of {n_rows:,} rows of {dim} numbers needs {needed / 2**30:.1f} GiB in training, its "
-            f"gradients' moments and averages included, and {device!r} has {there / 2**30:.1f} GiB. Column "
+            f"The embedding table of {n_rows:,} rows of {dim} numbers needs {needed / 2**30:.1f} GiB in training, with "
+            f"moments of gradients and averages, and {device!r} has {available / 2**30:.1f} GiB. Column "
             f"{names[largest]!r} has {sizes[largest] - 1:,} values. Raise `min_frequency`, lower {' or '.join(lower)}"
             f"{'.' if p.embedding_compression else ', or let values share rows by `embedding_compression`.'}"
         )
 
 
 def warn_of_shared_rows(p: MultiTaskParameters, encoder: FeatureEncoder) -> None:
-    """Say which columns have fewer rows than values, and how many values share one."""
+    """Warn of columns that have fewer table rows than values."""
     layout = layout_of(p, encoder)
     if layout is None or layout.has_quotients:
         return
@@ -78,12 +78,12 @@ def warn_of_shared_rows(p: MultiTaskParameters, encoder: FeatureEncoder) -> None
 
 
 def trains_rows(p: OptimizationParameters, network: MultiTaskNetwork) -> bool:
-    """Whether the tables are trained by sparse steps.
+    """Whether the tables are trained by rows, with sparse gradients.
 
     Raises
     ------
     ValueError
-        If `embedding_optimizer` asks for that and the optimizer has none.
+        If `embedding_optimizer` asks for that and the optimizer has no steps by rows.
     """
     if p.embedding_optimizer in ("sparse", "rowwise_adagrad") and p.optimizer not in ROW_WISE:
         raise ValueError(
@@ -97,5 +97,5 @@ def trains_rows(p: OptimizationParameters, network: MultiTaskNetwork) -> bool:
 
 def optimizer_of(p: OptimizationParameters) -> Any:
     """The class of the optimizer: one that can take steps by rows, if there is one."""
-    known = ROW_WISE_ADAGRAD if p.embedding_optimizer == "rowwise_adagrad" else ROW_WISE
-    return known.get(p.optimizer) or OPTIMIZERS.get(p.optimizer, p.optimizer)
+    row_wise = ROW_WISE_ADAGRAD if p.embedding_optimizer == "rowwise_adagrad" else ROW_WISE
+    return row_wise.get(p.optimizer) or OPTIMIZERS.get(p.optimizer, p.optimizer)

@@ -1,4 +1,4 @@
-"""How the parameters of an estimator become a net, from the start or from a former one."""
+"""Make a net from the parameters of an estimator: a new one, or one that continues the training of another."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from sklearn_fsmd.training.remembered import (
 from sklearn_fsmd.training.rowwise_adam import RowWiseAdam
 from sklearn_fsmd.training.task_balancing import RULES
 
-RATES_OF_DECAY = ("lr", "weight_decay")
-"""By their product weights decay at a step."""
+DECAY_PARAMETERS = ("lr", "weight_decay")
+"""Weights decay by the product of these at a step."""
 
 
 def new_net(
@@ -44,11 +44,14 @@ def new_net(
     unlabeled: Encoded | None,
     n_rows: int | None,
 ) -> Net:
-    """The net for the parameters of `p`, with its initial weights, on the device that they name.
+    """Make a net for the parameters of `p`, with its initial weights, on the device of `p`.
 
-    `targets` may be those of some of the rows; `rates` ``(K,)`` are the rates of all. `unlabeled` are the rows to
-    pretrain on, where `p` asks for that; None if the outcome is known already. `n_rows` are the rows of the fit, those
-    that validate included; None if others will follow.
+    Parameters
+    ----------
+    targets : those of some of the rows.
+    rates : (K,), the rates of all rows.
+    unlabeled : the rows to pretrain on, if `p` asks for pretraining. None if its outcome is known already.
+    n_rows : number of rows of the fit, with validation rows; None if others will follow.
     """
     if p.embedding_compression is not None and p.pretrain_epochs:
         raise ValueError(
@@ -68,7 +71,7 @@ def new_net(
     pretraining_seed = draw_seed(random) if p.pretrain_epochs else 0
     if p.pretrain_epochs and unlabeled is not None:
         with threads(p.n_threads):
-            learned = pretrain(
+            pretrained = pretrain(
                 encoder.main,
                 unlabeled,
                 encoder.pretrained,
@@ -80,17 +83,17 @@ def new_net(
                 verbose=p.verbose,
                 like=next(iter(net.module_.first_layers), None),
             )
-        net.module_.start_from(learned)
+        net.module_.start_from(pretrained)
     return net
 
 
 def values_of(p: MultiTaskParameters, targets: Targets, device: str) -> tuple[torch.Tensor, torch.Tensor] | None:
-    """The values and what they count, ``(n, V)`` each; None if there are none.
+    """The values and their weights, ``(n, V)`` each; None if there are none.
 
     Raises
     ------
     ValueError
-        If none of a target counts.
+        If a target has no value with a weight above 0.
     """
     if targets.values is None:
         return None
@@ -106,7 +109,7 @@ def values_of(p: MultiTaskParameters, targets: Targets, device: str) -> tuple[to
 
 
 def wrap(p: OptimizationParameters, network: MultiTaskNetwork, device: str, spec: dict[str, Any]) -> Net:
-    """An initialised skorch net around `network`, whose weights stay as they are; what it was made of is its `spec`."""
+    """An initialised skorch net around `network`, whose weights are not changed; `spec` becomes its `spec_`."""
     network.use_sparse_gradients(trains_rows(p, network))
     task_weights = task_weights_of(p, network.n_learned)
     net = Net(
@@ -132,18 +135,18 @@ def wrap(p: OptimizationParameters, network: MultiTaskNetwork, device: str, spec
 
 
 def net_of(predictor: Predictor, history: Sequence[dict[str, Any]]) -> Net:
-    """The net around a network that was read; its optimizer starts anew."""
+    """The net around a network that was loaded from a file; its optimizer starts from scratch."""
     p = group_of(OptimizationParameters, predictor.spec)
     net = wrap(p, predictor.network, predictor.device, predictor.spec)
     net.take_history(history)
-    net.average_.go_on_from(predictor.spec.get(AVERAGED_STEPS))
-    net.balance.take(predictor.spec.get(BALANCE, {}))
+    net.average_.resume_from(predictor.spec.get(AVERAGED_STEPS))
+    net.balance.load_spec(predictor.spec.get(BALANCE, {}))
     net.module_.eval()
     return net
 
 
 def resume_training(p: MultiTaskParameters, net: Net) -> Net:
-    """A copy of `net` for training that goes on under the parameters of `p`, which may have changed.
+    """Copy `net` to continue its training with the parameters of `p`, which may have changed.
 
     Raises
     ------
@@ -156,40 +159,41 @@ def resume_training(p: MultiTaskParameters, net: Net) -> Net:
         if differs(old[name], new[name]):
             raise ValueError(
                 f"The {name!r} parameter was {old[name]!r} in the fit that this one goes on from and is {new[name]!r} "
-                "now. Set it back, or fit anew with warm_start=False."
+                "now. Set it back, or fit from scratch with warm_start=False."
             )
     if differs(old["device"], new["device"]) and resolve_device(p.device) != str(net.device):
         raise ValueError(
             f"The 'device' parameter is {p.device!r} now, and the model is on {str(net.device)!r}. Set it back, fit "
-            "anew with warm_start=False, or save the model and load it with this `device`."
+            "from scratch with warm_start=False, or save the model and load it with this `device`."
         )
     copied = net.copy()
     if not any(differs(old[name], new[name]) for name in set(new) - {"device", "embedding_std"}):
         return copied
-    if isinstance(copied.optimizer_, RowWiseAdam) and any(differs(old[name], new[name]) for name in RATES_OF_DECAY):
+    if isinstance(copied.optimizer_, RowWiseAdam) and any(differs(old[name], new[name]) for name in DECAY_PARAMETERS):
         copied.optimizer_.catch_up()
-    again = wrap(p, copied.module_, str(net.device), net.spec_ | new)
-    again.history = copied.history
-    again.average_.go_on_from(copied.average_.step)
+    rewrapped = wrap(p, copied.module_, str(net.device), net.spec_ | new)
+    rewrapped.history = copied.history
+    rewrapped.average_.resume_from(copied.average_.step)
     if not any(differs(old[name], new[name]) for name in ("optimizer", "embedding_optimizer", "net_params")):
-        # Not by load_state_dict, which makes floats of what an optimizer counts.
-        same = [(parameter, parameter) for parameter in again.module_.parameters()]
-        for old_one, new_one in (*same, *zip(copied.balance.parameters(), again.balance.parameters(), strict=False)):
-            if old_one in copied.optimizer_.state:
-                again.optimizer_.state[new_one] = copied.optimizer_.state[old_one]
+        # Not by load_state_dict, which turns the integers of a state into floats.
+        shared = [(parameter, parameter) for parameter in rewrapped.module_.parameters()]
+        of_balance = zip(copied.balance.parameters(), rewrapped.balance.parameters(), strict=False)
+        for old_parameter, new_parameter in (*shared, *of_balance):
+            if old_parameter in copied.optimizer_.state:
+                rewrapped.optimizer_.state[new_parameter] = copied.optimizer_.state[old_parameter]
     if old["task_weighting"] == new["task_weighting"]:
-        again.balance.load_state_dict(copied.balance.state_dict())
-    return again
+        rewrapped.balance.load_state_dict(copied.balance.state_dict())
+    return rewrapped
 
 
 def widen(net: Net, targets: Targets) -> None:
-    """Let training that goes on know of values that are larger than those of before."""
+    """Widen the range of values of a network whose training is continued, if `targets` have larger ones."""
     if net.module_.values is not None and targets.values is not None:
         net.module_.values.widen(*(torch.from_numpy(x).to(net.device) for x in targets.values.arrays))
 
 
 def grow(p: MultiTaskParameters, net: Net, before: InputEncoder, now: InputEncoder) -> None:
-    """Give `net`, which is a copy, rows for the values that `now` knows and `before` did not.
+    """Give `net`, which is a copy, table rows for the values that `now` knows and `before` did not.
 
     Raises
     ------

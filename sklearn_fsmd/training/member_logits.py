@@ -1,4 +1,4 @@
-"""Rows of which the members of a network are asked once, for what it says of them in several ways."""
+"""Logits of the members of a network, computed once and combined in several ways."""
 
 from __future__ import annotations
 
@@ -9,42 +9,44 @@ from sklearn_fsmd.network import MultiTaskNetwork
 from sklearn_fsmd.training.batches import TensorData
 
 
-class Asked:
-    """What the members say of some rows, and what the network makes of it by its slopes and levels of now.
+class MemberLogits:
+    """Logits of the members for some rows, from which outputs follow by the network's present slopes and levels.
 
     The last `n_bias` inputs of the rows are their bias features.
 
     Attributes
     ----------
     rows : the rows, with labels and weights.
-    logits : what each member says, ``(n, M, K + V·P)``; of one alone ``(n, K + V·P)``.
-    of_tower : what the bias tower says of the rows as they were shown, ``(n,)``; None if there is none.
+    logits : of each member, ``(n, M, K + V·P)``; of a single one ``(n, K + V·P)``.
+    tower_logits : output of the bias tower for the rows as they were shown, ``(n,)``; None if there is none.
     """
 
     def __init__(self, network: MultiTaskNetwork, rows: TensorData, n_bias: int) -> None:
         inputs, bias = rows.inputs[: len(rows.inputs) - n_bias], rows.inputs[len(rows.inputs) - n_bias :]
         self.network, self.rows = network, rows
-        self.logits = in_chunks_alone(lambda *chunk: _turned(network.logits_of_members(*chunk)), *inputs)
+        self.logits = in_chunks_alone(lambda *chunk: _swap_members_and_rows(network.logits_of_members(*chunk)), *inputs)
         tower = network.bias_tower
-        self.of_tower = None if tower is None or not bias else in_chunks_alone(tower, *bias)
+        self.tower_logits = None if tower is None or not bias else in_chunks_alone(tower, *bias)
 
     def outputs(self, *, shown: bool = True) -> Tensor:
-        """What the network says of the rows as they were `shown`, or free of the bias, ``(n, K + V·P)``."""
-        places = (self.of_tower,) if shown and self.of_tower is not None else ()
-        return in_chunks_alone(lambda z, *places: self.network.finish(_turned(z), *places), self.logits, *places)
+        """Outputs of the network for the rows as they were `shown`, or without the bias tower, ``(n, K + V·P)``."""
+        tower_logits = (self.tower_logits,) if shown and self.tower_logits is not None else ()
+        return in_chunks_alone(
+            lambda z, *tower: self.network.finish(_swap_members_and_rows(z), *tower), self.logits, *tower_logits
+        )
 
-    def places(self) -> Tensor:
-        """What the bias tower adds to the log-odds of each step, ``(n, K)``."""
-        found = self.logits.new_zeros(len(self.rows), len(self.network.link.parents))
-        if self.of_tower is not None:
-            found[:, 0] = self.of_tower
-        return found
+    def bias_logits(self) -> Tensor:
+        """Logits that the bias tower adds to each step, ``(n, K)``."""
+        logits = self.logits.new_zeros(len(self.rows), len(self.network.link.parents))
+        if self.tower_logits is not None:
+            logits[:, 0] = self.tower_logits
+        return logits
 
-    def add(self, added: Tensor) -> None:
-        """To the logits what was added to the last bias of each member, ``(K,)``."""
+    def shift(self, added: Tensor) -> None:
+        """Add what was added to the last bias of each member, ``(K,)``."""
         self.logits[..., : len(added)] += added
 
 
-def _turned(logits: Tensor) -> Tensor:
+def _swap_members_and_rows(logits: Tensor) -> Tensor:
     """Swap the axes of members and rows, ``(M, n, K)`` and ``(n, M, K)``; ``(n, K)``, of a single member, stays."""
     return logits.transpose(0, -2)

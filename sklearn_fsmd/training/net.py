@@ -1,4 +1,4 @@
-"""The training loop: a skorch net without the costs of one."""
+"""The training loop: a skorch net with less overhead per batch."""
 
 from __future__ import annotations
 
@@ -22,39 +22,39 @@ from sklearn_fsmd.network import sum_by_rows
 from sklearn_fsmd.parameters.machine import threads, without_denormals
 from sklearn_fsmd.persistence import digest_of
 from sklearn_fsmd.training.batches import Batches, TensorData
-from sklearn_fsmd.training.copying import copied
+from sklearn_fsmd.training.copying import copy_together
 from sklearn_fsmd.training.distributed import Exchange
 from sklearn_fsmd.training.fused_step import FusedStep
-from sklearn_fsmd.training.member_logits import Asked
+from sklearn_fsmd.training.member_logits import MemberLogits
 from sklearn_fsmd.training.rowwise_adam import RowWiseAdam
 from sklearn_fsmd.training.weight_average import WeightAverage
 
 BESTS = {"train_loss": -1, "valid_loss": -1, "valid_auc": 1}
-"""Of what skorch's callbacks ask whether an epoch is the best, and which sign is better."""
+"""Scores for which skorch's callbacks look up whether an epoch is the best: 1 if larger is better, else -1."""
 
 
 class Net(ClassifierMixin, NeuralNet):
     """A skorch net that trains a :class:`~sklearn_fsmd.network.multitask_network.MultiTaskNetwork`.
 
-    It departs from skorch where a step would cost more than its matrix products: batches are slices of tensors, the
-    loss of a batch stays on its device until the epoch ends, and the history has a row per epoch and none per batch.
-    Callbacks are notified as in skorch. The weights that are evaluated and kept are the average over the steps.
+    It departs from skorch where the overhead would cost more than the matrix products of a step: batches are slices of
+    tensors, the loss of a batch stays on its device until the epoch ends, and the history has a row per epoch and none
+    per batch. Callbacks are notified as in skorch. The weights that are evaluated and kept are averages over the steps.
     """
 
     crew: Crew | None = None
-    """The threads that share a step, while training."""
+    """The threads that share the work of a step during training."""
     exchange: Exchange | None = None
-    """What makes one step of those of several processes, while they train."""
+    """Combines the steps of several processes during training; None for a single process."""
     task_names: Sequence[str] = ()
-    """What the history calls the tasks."""
-    seen: tuple[list[Tensor], list[int]] = ([], [])
-    """The losses of the batches of the epoch so far, and their sizes."""
-    begun: tuple[list[Tensor], list[int]] | None = None
-    """The same of an epoch that a checkpoint has begun."""
+    """Names of the tasks in the history."""
+    losses_and_sizes: tuple[list[Tensor], list[int]] = ([], [])
+    """Losses and sizes of the batches of the current epoch so far."""
+    resumed_epoch: tuple[list[Tensor], list[int]] | None = None
+    """Losses and sizes from a checkpoint that was written within an epoch."""
     n_batches_ = 0
-    """How many steps the epoch at hand has made."""
+    """Number of steps of the current epoch so far."""
     bias_reference: tuple[Tensor, ...] = ()
-    """Bias features of rows of the first fit: training that goes on with other rows measures by the same level."""
+    """Bias features of rows of the first fit, so that continued training with other rows has the same neutral level."""
 
     def __init__(self, *args: Any, average_decay: float = 0.0, balance: Any = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -66,11 +66,11 @@ class Net(ClassifierMixin, NeuralNet):
         return [("epoch_timer", EpochTimer())]
 
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> Net:
-        """Make the optimizer and the average; the module is on its device by now."""
+        """Create the optimizer and the average; the module is on its device already."""
         kwargs = self.get_params_for("optimizer")
         groups = self.module_.parameter_groups()
-        if of_balance := self.balance.to(self.device).parameters():
-            groups.append({"params": of_balance, "weight_decay": 0.0})
+        if balance_parameters := self.balance.to(self.device).parameters():
+            groups.append({"params": balance_parameters, "weight_decay": 0.0})
         self.optimizer_ = self.optimizer(groups, lr=self.lr, **kwargs)
         values = self.module_.values
         fixed = (self.module_.slopes, *(() if values is None else values.buffers()))
@@ -78,20 +78,20 @@ class Net(ClassifierMixin, NeuralNet):
         return self
 
     def copy(self) -> Net:
-        """A net that can be trained without a trace in this one, whatever becomes of that.
+        """Copy the net so that training the copy never changes this one, even if it fails.
 
-        Everything that training touches is an attribute: the network, the optimizer, the average, the balance of the
-        tasks, the history. All are copied together, so that the optimizer's parameters are those of the network. Left
-        out are callbacks and parameters that may be code, which are the user's.
+        All state of the training is in attributes: the network, the optimizer, the average, the balance of the tasks
+        and the history. They are copied together, so that the optimizer's parameters are those of the network.
+        Callbacks and parameters that may be the user's code are shared.
         """
-        made = object.__new__(type(self))
-        made.__dict__ = copied(self.__dict__, shared=("callbacks", "callbacks_", "spec_"))
-        return made
+        copied = object.__new__(type(self))
+        copied.__dict__ = copy_together(self.__dict__, shared=("callbacks", "callbacks_", "spec_"))
+        return copied
 
     def run(self, batches: Batches, valid: TensorData | None, epochs: int) -> Net:
         """Train for `epochs` passes over `batches`, or until a callback sets ``stop_training_``.
 
-        If that fails, the net is in no state to be used.
+        If that fails, the net must not be used any more.
         """
         self.fused_step_ = self._fused_step()
         try:
@@ -108,7 +108,7 @@ class Net(ClassifierMixin, NeuralNet):
         self.average_.swap_out()
         n_before = len(self.history)
         self.notify("on_train_begin", X=batches, y=None)
-        for _ in range(epochs - (len(self.history) - n_before)):  # a checkpoint may have brought some
+        for _ in range(epochs - (len(self.history) - n_before)):  # a checkpoint may have added epochs
             if self.stop_training_:
                 break
             self.n_batches_ = 0
@@ -116,22 +116,22 @@ class Net(ClassifierMixin, NeuralNet):
             self.run_single_epoch(batches, training=True, prefix="train", step_fn=self.train_step)
             for name, value in self.balance.summary(self.task_names).items():
                 self.history.record(name, value)
-            self._note_bests()
+            self._record_bests()
             try:
                 self.notify("on_epoch_end", **data)
             except KeyboardInterrupt as interrupt:
-                if not _is_of_skorch(interrupt):
+                if not _is_from_skorch(interrupt):
                     raise
                 self.stop_training_ = True
             if self.exchange is not None:
-                self.stop_training_ = self.exchange.decided(self.stop_training_)
+                self.stop_training_ = self.exchange.first_stops(self.stop_training_)
                 self.exchange.check(self.digest())
         self.average_.swap_in()
         self.notify("on_train_end", X=batches, y=None)
         self._check_last_step(batches.data)
 
-    def _note_bests(self) -> None:
-        """Say whether the epoch is the best so far, as callbacks of skorch look it up."""
+    def _record_bests(self) -> None:
+        """Record whether the epoch is the best so far, which skorch's callbacks look up."""
         *former, epoch = self.history
         for name, sign in BESTS.items():
             if name in epoch:
@@ -140,27 +140,27 @@ class Net(ClassifierMixin, NeuralNet):
 
     @torch.inference_mode()
     def _check_last_step(self, data: TensorData) -> None:
-        """Raise if the last step has led to what is not finite, which the loss of no batch has shown."""
+        """Raise if outputs are not finite after the last step, which the loss of no batch shows."""
         inputs, *_ = data.batch(torch.arange(min(len(data), CPU_CHUNK), device=data.labels.device))
         logits = self.module_.eval()(*inputs)
         if not torch.isfinite(logits).all():
             raise self._diverged(float("nan"), self.n_batches_)
 
     def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> None:
-        self.seen, self.begun = self.begun or ([], []), None
-        losses, sizes = self.seen
+        self.losses_and_sizes, self.resumed_epoch = self.resumed_epoch or ([], []), None
+        losses, sizes = self.losses_and_sizes
         self.module_.train(training)
         for batch in self._batches_of(iterator):
             self.notify("on_batch_begin", batch=batch, training=training)
             if self.exchange is not None:
                 self.exchange.begin_step(str(self.device))
-            with self._own_threads():
+            with self._one_thread_with_crew():
                 step = step_fn(batch, **fit_params)
             losses.append(step["loss"])
             sizes.append(self.rows_of(batch))
             self.n_batches_ = len(losses)
             self.notify("on_batch_end", batch=batch, training=training, **step)
-        self.seen = ([], [])
+        self.losses_and_sizes = ([], [])
         loss = torch.stack(losses).cpu().double().numpy()
         bad = np.flatnonzero(~np.isfinite(loss))
         if bad.size:
@@ -170,29 +170,29 @@ class Net(ClassifierMixin, NeuralNet):
     def _batches_of(self, iterator: Any) -> Iterator[Any]:
         batches = iter(iterator)
         while True:
-            with self._own_threads():
+            with self._one_thread_with_crew():
                 batch = next(batches, None)
             if batch is None:
                 return
             yield batch
 
-    def _own_threads(self) -> AbstractContextManager[None]:
-        """Let torch use one thread where a crew has the others: torch's would wait for work there, and not idly."""
+    def _one_thread_with_crew(self) -> AbstractContextManager[None]:
+        """Let torch use one thread if there is a crew, since torch's threads spin while they wait for work."""
         return threads(None if self.crew is None else 1)
 
     def epochs(self) -> list[dict[str, Any]]:
-        """The history: a plain dictionary per epoch."""
+        """The history as a plain dictionary per epoch."""
         left_out = {"batches", *(f"{name}_best" for name in BESTS)}
         return [{key: value for key, value in epoch.items() if key not in left_out} for epoch in self.history]
 
     def take_history(self, epochs: Sequence[dict[str, Any]]) -> None:
-        """Take over the history of a net of before."""
+        """Append the history of a former net."""
         for epoch in epochs:
             self.history.new_epoch()
             self.history[-1].update(epoch)
 
     def on_batch_begin(self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
-        """Keep the history of one batch, for callbacks that write into it, and not of all."""
+        """Keep the history of a single batch, into which callbacks may write."""
         self.history[-1]["batches"] = [{}]
 
     def train_step(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
@@ -221,18 +221,18 @@ class Net(ClassifierMixin, NeuralNet):
         return {"loss": loss, "y_pred": logits.detach()}
 
     def rows_of(self, batch: Any) -> int:
-        """How many rows a step has, those of all processes together."""
+        """Number of rows of a step, of all processes together."""
         return len(batch[1]) if self.exchange is None else self.exchange.n_rows
 
     def digest(self) -> str:
-        """Tells the weights, the running statistics and the average from others, bit by bit."""
+        """Digest of all bits of the weights, the running statistics and the average."""
         tensors = [*self.module_.state_dict().values(), *self.average_.others]
         return digest_of(*(tensor.detach().cpu().numpy() for tensor in tensors))
 
     def _named_gradients(self) -> Iterator[tuple[str, Tensor]]:
-        """The parameters for callbacks that look at gradients, or clip them.
+        """The parameters for callbacks that read or clip gradients.
 
-        In place of a table with a sparse gradient stand the rows that have one, since torch cannot clip the other.
+        A table with a sparse gradient is replaced by the rows that have one, since torch cannot clip sparse gradients.
         """
         for name, parameter in self.get_all_learnable_params():
             if parameter.grad is None or not parameter.grad.is_sparse:
@@ -244,14 +244,14 @@ class Net(ClassifierMixin, NeuralNet):
             yield name, stand_in
 
     def _fused_step(self) -> Callable[[], None] | None:
-        """Optimizer and average in one pass, where the core can do it for this optimizer."""
+        """The optimizer and the average in one pass, if the core supports the optimizer; else None."""
         if self.crew is None or not isinstance(self.optimizer_, RowWiseAdam):
             return None
         return FusedStep(self.optimizer_, self.average_, self.crew)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """The averaged weights in place, in evaluation mode; afterwards all is as it was."""
+        """Let the module hold the averaged weights in evaluation mode, and restore its state afterwards."""
         was_in, was_training = self.average_.is_in, self.module_.training
         self.average_.swap_in()
         self.module_.eval()
@@ -263,7 +263,7 @@ class Net(ClassifierMixin, NeuralNet):
             self.module_.train(was_training)
 
     def predict_proba(self, X: TensorData) -> np.ndarray:
-        """Marginals ``(n, K)`` of encoded rows by the averaged weights, for callbacks that score."""
+        """Marginals ``(n, K)`` of encoded rows with the averaged weights, for callbacks that score."""
         with self.averaged(), torch.inference_mode():
             inputs = X.selected()
             n_bias = len(self.bias_reference)
@@ -272,7 +272,7 @@ class Net(ClassifierMixin, NeuralNet):
 
     @property
     def classes_(self) -> list[np.ndarray]:
-        """Those of each task, for scorers of scikit-learn."""
+        """The classes of each task, for scorers of scikit-learn."""
         return [np.array([0, 1])] * len(self.module_.link.parents)
 
     def predict(self, X: TensorData) -> np.ndarray:
@@ -280,33 +280,33 @@ class Net(ClassifierMixin, NeuralNet):
         return (self.predict_proba(X) > 0.5).astype(np.int64)
 
     def logits(self, *inputs: Tensor) -> Tensor:
-        """What the network says of any number of rows: logits, ``(n, K)``, and the outputs of values, if any."""
+        """Outputs of the network for any number of rows: logits, ``(n, K)``, and the outputs of values, if any."""
         return in_chunks(self.module_, *inputs)
 
-    def asked(self, rows: TensorData) -> Asked:
-        """The rows, and what the members of the network say of them."""
-        return Asked(self.module_, rows, len(self.bias_reference))
+    def member_logits(self, rows: TensorData) -> MemberLogits:
+        """The rows with the logits of the members of the network."""
+        return MemberLogits(self.module_, rows, len(self.bias_reference))
 
     @torch.inference_mode()
     def set_neutral(self) -> None:
-        """Let the bias tower take its neutral level from what it says of the rows of reference."""
+        """Set the neutral level of the bias tower from its outputs for the reference rows."""
         self.module_.bias_tower.set_neutral(in_chunks(self.module_.bias_tower, *self.bias_reference))
 
     def evaluate(self, valid: TensorData) -> tuple[np.ndarray, np.ndarray]:
-        """Each task's part of the loss, and its AUC, on validation data, under the averaged weights; both ``(T,)``.
+        """Loss and AUC of each task on validation data with the averaged weights; both ``(T,)``.
 
-        Values have no AUC: it is NaN.
+        The losses are multiplied by the task weights. The AUC of a value is NaN.
         """
         with self.averaged(), torch.inference_mode():
-            asked = self.asked(valid)
-            logits = asked.outputs()
+            member_logits = self.member_logits(valid)
+            logits = member_logits.outputs()
             losses, _ = self.criterion_.per_task(logits, valid.labels, valid.weights)
             losses = (losses * self.criterion_.task_weights).cpu().double().numpy()
             if not np.isfinite(losses).all():
                 raise self._diverged(losses.sum(), self.n_batches_)
-            if self.bias_reference:  # the ranking does without the tower, so it is judged without it
+            if self.bias_reference:  # rankings do not use the tower, so the AUC does not either
                 self.set_neutral()
-                logits = asked.outputs(shown=False)
+                logits = member_logits.outputs(shown=False)
             scores = self.module_.link.marginals(self.module_.split(logits)[0]).cpu().numpy()
         n_tasks = scores.shape[1]
         weights = None if valid.weights is None else valid.weights[:, :n_tasks].cpu().numpy()
@@ -321,8 +321,8 @@ class Net(ClassifierMixin, NeuralNet):
         )
 
 
-def _is_of_skorch(interrupt: KeyboardInterrupt) -> bool:
-    """Whether a callback of skorch raised it, which is how these stop a training, and not the user's keyboard."""
+def _is_from_skorch(interrupt: KeyboardInterrupt) -> bool:
+    """Whether a skorch callback raised it to stop the training, and not the user's keyboard."""
     trace = interrupt.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

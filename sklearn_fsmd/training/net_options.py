@@ -1,4 +1,4 @@
-"""What skorch's net is told of the optimizer, the tasks and the callbacks, and what it refuses."""
+"""Options of the skorch net: optimizer, task weights and callbacks, and checks of what users set."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from sklearn_fsmd.parameters import OptimizationParameters
 from sklearn_fsmd.training.large_tables import optimizer_of
 
 WEIGHT_DECAY = 0.03
-"""What "auto" is with AdamW."""
+"""The weight decay of "auto" with AdamW."""
 
 NOT_NET_PARAMS = {
     *("module", "criterion", "optimizer", "lr", "max_epochs", "batch_size", "device", "callbacks", "verbose"),
     *("train_split", "iterator_train", "iterator_valid", "dataset", "average_decay", "balance", "predict_nonlinearity"),
     *("use_caching", "compile", "warm_start", "history"),
 }
-OF_THE_ESTIMATOR = {
+SET_BY_ESTIMATOR = {
     *("optimizer__lr", "optimizer__weight_decay", "optimizer__table_lr", "optimizer__param_groups"),
 }
 
 
 def net_options(p: OptimizationParameters, device: str) -> dict[str, Any]:
-    """What the skorch net is given of the optimizer's parameters, and the user's `net_params`, which come last.
+    """Keyword arguments of the skorch net: the optimizer's parameters and the user's `net_params`, which come last.
 
     Raises
     ------
     ValueError
-        If `net_params` sets what the estimator has a parameter for, or what its training does not use.
+        If `net_params` sets something that the estimator has a parameter for, or that its training does not use.
     """
-    taken = [
+    refused = [
         name
         for name in p.net_params or {}
         if not isinstance(name, str)
-        or name in OF_THE_ESTIMATOR
+        or name in SET_BY_ESTIMATOR
         or (name.split("__")[0] in NOT_NET_PARAMS and not name.startswith("optimizer__"))
     ]
-    if taken:
-        raise ValueError(f"The 'net_params' parameter cannot set {taken[0]!r}; use the parameters of the estimator.")
+    if refused:
+        raise ValueError(f"The 'net_params' parameter cannot set {refused[0]!r}; use the parameters of the estimator.")
     optimizer = optimizer_of(p)
     if not issubclass(optimizer, torch.optim.Optimizer):
         raise ValueError(f"The 'optimizer' parameter must be a subclass of torch.optim.Optimizer. Got {optimizer!r}.")
@@ -55,13 +55,14 @@ def net_options(p: OptimizationParameters, device: str) -> dict[str, Any]:
         )
     if p.embedding_optimizer == "rowwise_adagrad":
         options["optimizer__table_lr"] = p.embedding_lr
-    own_way = {"optimizer__foreach", "optimizer__differentiable"} & set(p.net_params or ())
-    if p.optimizer in ("adamw", "adam", "sgd") and not device.startswith("mps") and not own_way:
+    not_fused = {"optimizer__foreach", "optimizer__differentiable"} & set(p.net_params or ())
+    if p.optimizer in ("adamw", "adam", "sgd") and not device.startswith("mps") and not not_fused:
         options["optimizer__fused"] = True
     return options | (p.net_params or {})
 
 
 def task_weights_of(p: OptimizationParameters, n_tasks: int) -> torch.Tensor:
+    """The weights of the tasks as a checked tensor, ``(n_tasks,)``."""
     if p.task_weights is None:
         return torch.ones(n_tasks, dtype=torch.float32)
     named = p.task_weights.to_dict() if hasattr(p.task_weights, "to_dict") else p.task_weights
@@ -85,13 +86,13 @@ def task_weights_of(p: OptimizationParameters, n_tasks: int) -> torch.Tensor:
 
 
 def check_callbacks(callbacks: Any) -> None:
-    """Raise if one is no callback of skorch, or would put weights back that are not those of the model."""
+    """Raise if one is no skorch callback, or would restore weights that are not those of the model."""
     for callback in () if callbacks is None else callbacks:
-        own = callback[1] if isinstance(callback, tuple) and len(callback) == 2 else callback
-        if not hasattr(own, "on_batch_end") and callback is not None:
+        instance = callback[1] if isinstance(callback, tuple) and len(callback) == 2 else callback
+        if not hasattr(instance, "on_batch_end") and callback is not None:
             raise TypeError(f"The 'callbacks' parameter must be a list of skorch callbacks. Got {callback!r} in it.")
-        if getattr(own, "load_best", False):
+        if getattr(instance, "load_best", False):
             raise ValueError(
-                "load_best=True of a callback would put back weights of the end of an epoch, without their average. "
+                "load_best=True of a callback would restore the weights of the end of an epoch, without averaging. "
                 "The best averaged weights are kept anyway: leave it out."
             )

@@ -1,4 +1,4 @@
-"""Training without targets: a denoising autoencoder that the network starts from."""
+"""Pretraining without targets: a denoising autoencoder whose weights the network starts from."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sklearn_fsmd.network import DenoisingAutoencoder, HiddenLayer, Learned, set
 from sklearn_fsmd.parameters.machine import seeded, threads
 
 LR = 2e-3
-"""At the beginning; it falls to zero along a line."""
+"""Initial learning rate, which falls linearly to zero."""
 
 
 def pretrain(
@@ -30,15 +30,15 @@ def pretrain(
     verbose: int = 0,
     like: HiddenLayer | None = None,
 ) -> Learned:
-    """What an autoencoder of `columns` learns from `rows`.
+    """Train an autoencoder of `columns` on `rows`.
 
     Parameters
     ----------
     encoder : the encoder of `rows`.
     columns : (n_features,) bool, which columns of the encoder's table take part.
-    dim : length of an embedding.
+    dim : width of an embedding.
     epochs, noise : passes over the rows, and the share of values that is corrupted.
-    like : the layer that is to start from the autoencoder's, which gets its width.
+    like : the layer that is to start from the autoencoder's; it determines its width.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def pretrain(
     FloatingPointError
         If a weight, or a statistic of batch norm, has become infinite or NaN.
     """
-    part = _Part(encoder, columns)
+    part = _Columns(encoder, columns)
     if not part.codes:
         raise ValueError("Pretraining has no column with embeddings: numbers have them with `numeric_bins` above 0.")
     layer: dict[str, Any] = {} if like is None else {"width": like.weight.shape[2], "batch_norm": like.batch_norm}
@@ -74,7 +74,7 @@ def pretrain(
                 schedule.step()
     if not all(tensor.isfinite().all() for tensor in model.state_dict().values()):
         raise FloatingPointError(
-            "Pretraining has led to what is not finite. Scale the numbers, with `numeric_scaling` or beforehand."
+            "Pretraining has led to weights that are not finite. Scale the numbers by `numeric_scaling` or beforehand."
         )
     table = torch.full((encoder.n_rows, dim), torch.nan, dtype=torch.float32)
     table[torch.from_numpy(part.table_rows)] = model.embedding.table.weight.detach().cpu()
@@ -82,14 +82,14 @@ def pretrain(
     return Learned(table, reader, torch.from_numpy(part.inputs(dim)), len(part.codes) * dim)
 
 
-class _Part:
+class _Columns:
     """Some columns of an encoder: their positions among its codes and numbers, and their rows of the table.
 
     Attributes
     ----------
     codes, numbers : positions of the code columns and of the numeric columns.
     numeric_of : for each of these code columns the position in `numbers` whose bins it holds, or None.
-    shift : (F,), what to subtract from the codes to count them through these columns alone.
+    shift : (F,), what to subtract from the codes to number them through these columns alone.
     """
 
     def __init__(self, encoder: FeatureEncoder, columns: np.ndarray) -> None:
@@ -106,6 +106,6 @@ class _Part:
         self.n_fields = len(encoder.cardinalities) + len(encoder.lists) + len(encoder.vectors)
 
     def inputs(self, dim: int) -> np.ndarray:
-        """Places of the embedded codes and of the numbers among all inputs of a network."""
+        """Indices of the embedded codes and of the numbers among all inputs of a network."""
         embedded = np.add.outer(np.multiply(self.codes, dim), np.arange(dim)).ravel()
         return np.concatenate([embedded, np.add(self.numbers, self.n_fields * dim)]).astype(np.int64)

@@ -1,4 +1,4 @@
-"""What fit shows while it trains."""
+"""Progress bar of a fit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 class Progress(Callback):
     """A bar over the rows of all epochs, with the loss and the validation AUC of each task.
 
-    Where nobody sees a bar move, in a log file, there is a line for each epoch instead.
+    In a log file, where a bar cannot move, it prints a line per epoch instead.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class Progress(Callback):
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         is_notebook = any(kind.__module__ == "tqdm.notebook" for kind in tqdm.__mro__)
         self.in_log = not (is_notebook or sys.stderr.isatty())
-        self.n_rows, self.n_before = X.n_rows, len(net.history)  # of former calls; a checkpoint's epochs are this one's
+        self.n_rows, self.n_before = X.n_rows, len(net.history)  # a checkpoint adds the epochs of this call later
         total = self.n_rows * self.max_epochs
         self.bar = tqdm(total=total, unit=" rows", unit_scale=True, mininterval=0.2, disable=self.in_log)
         self.shown: dict[str, str] = {}
@@ -43,7 +43,7 @@ class Progress(Callback):
 
     def on_batch_end(self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
         self.bar.update(net.rows_of(batch))
-        if time.monotonic() >= self.next_refresh:  # reading the loss waits for the device, so not for every batch
+        if time.monotonic() >= self.next_refresh:  # not for every batch, since reading the loss waits for the device
             self.next_refresh = time.monotonic() + self.REFRESH_SECONDS
             self.shown["loss"] = f"{kwargs['loss'].item():.4f}"
             self.bar.set_postfix(self.shown, refresh=False)
@@ -64,6 +64,6 @@ class Progress(Callback):
         self.close()
 
     def close(self) -> None:
-        """End the bar, also where training has failed."""
+        """Close the bar, also when training has failed."""
         if self.bar is not None:
             self.bar.close()

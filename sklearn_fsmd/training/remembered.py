@@ -1,4 +1,4 @@
-"""What a net remembers of the fit that made it: its `spec_`, which goes with the weights into files."""
+"""The `spec_` of a net: parameters and results of the fit that made it, which are saved with the weights."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ from sklearn_fsmd.parameters import MultiTaskParameters, NetworkParameters, Opti
 NETWORK = tuple(field.name for field in fields(NetworkParameters))
 OPTIMIZATION = tuple(field.name for field in fields(OptimizationParameters))
 ARCHITECTURE = (*(name for name in NETWORK if name != "embedding_std"), "bias_features")
-"""The parameters that a network is made of; training that goes on cannot change them."""
+"""The parameters that determine the network; they cannot change when training is continued."""
 ENCODING = (
     *("categorical_features", "numeric_scaling", "numeric_bins", "interpolate_bins", "min_frequency"),
     *("target_statistics", "statistics_features", "list_features", "list_separator", "max_list_length"),
     *("vector_features", "shared_embeddings"),
 )
-"""Nor can it change how rows were encoded. Files of former versions do not say what these parameters were, and of
-callables, which files cannot hold, they do not say that there were some."""
+"""The parameters that determine the encoding of the rows; they cannot change either. Files of former versions lack
+these parameters, and do not record callables, which files cannot hold."""
 
-BESIDE = ("bias_features", "device", "negative_sampling_rate")
-"""What else a net remembers of the fit that made it."""
+FURTHER = ("bias_features", "device", "negative_sampling_rate")
+"""Further parameters in the `spec_` of a net."""
 
 AUTO_LR, BATCH_ROWS, AVERAGED_STEPS, BALANCE = "auto_lr", "fitted_batch_size", "averaged_steps", "balance"
-"""And of its training: which learning rate is "auto", how many rows the batches had, of how many steps the weights are
-the average, and what `task_weighting` has found. Files of former versions do not say."""
+"""Results of the training in the `spec_`: the learning rate of "auto", the rows of a batch, the number of steps over
+which the weights are averaged, and the state of `task_weighting`. Files of former versions lack them."""
 
 
 def spec_of(p: MultiTaskParameters) -> dict[str, Any]:
-    """The parameters of `p` that a net is made of."""
-    of_encoding = {name: _told(getattr(p, name)) for name in ENCODING}
-    return {name: getattr(p, name) for name in (*NETWORK, *OPTIMIZATION, *BESIDE)} | of_encoding
+    """The parameters of `p` that the `spec_` of a net has."""
+    encoding = {name: _comparable(getattr(p, name)) for name in ENCODING}
+    return {name: getattr(p, name) for name in (*NETWORK, *OPTIMIZATION, *FURTHER)} | encoding
 
 
 def _plain(value: Any) -> Any:
-    """Numbers and arrays of numpy and pandas as those of Python."""
+    """Convert numbers and arrays of numpy and pandas to those of Python."""
     return value.tolist() if hasattr(value, "tolist") else value
 
 
-def _told(value: Any) -> Any:
-    """A parameter as it can be kept and compared; of code its name."""
+def _comparable(value: Any) -> Any:
+    """A parameter in a form that can be saved and compared: the name of a callable or of an object of a library."""
     value = _plain(value)
     return value if _is_plain(value) else f"<{getattr(value, '__qualname__', type(value).__qualname__)}>"
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether a parameter can be kept and compared: it is none of code or of a library's own."""
+    """Whether a parameter can be saved and compared: it has no callable and no object of a library."""
     if isinstance(value, (list, tuple)):
         return all(map(_is_plain, value))
     return value is None or isinstance(value, (str, int, float, dict))

@@ -1,8 +1,8 @@
-"""Adagrad with one number per row of a table, beside Adam for all other weights.
+"""Adagrad with one number per table row, and Adam for all other weights.
 
-Adam remembers two numbers for each weight, which for a table of millions of rows is twice the table. Here a row has
-one, the sum over the steps of the mean square of its gradient, and its steps get shorter with it. Systems with large
-tables train these so [1]_.
+Adam keeps two moments per weight, which for a table of millions of rows is twice the table. Here each row has one
+number, the sum over the steps of its gradient's mean square, and its steps get shorter as that grows. Systems with
+large tables train them this way [1]_.
 
 References
 ----------
@@ -21,11 +21,11 @@ from sklearn_fsmd.training.rowwise_adam import RowWiseAdam, RowWiseAdamW
 
 
 class AdagradRows(RowWiseAdam):
-    """Adam, with row-wise Adagrad where a gradient is sparse.
+    """Adam for dense gradients and row-wise Adagrad for sparse ones.
 
     Parameters
     ----------
-    table_lr : the learning rate of these; weights decay by that of Adam.
+    table_lr : the learning rate of row-wise Adagrad; weight decay uses that of Adam.
     """
 
     def __init__(self, params: Any, *, table_lr: float = 0.05, weight_decay: float = 0.0, **options: Any) -> None:
@@ -46,4 +46,4 @@ class AdagradRows(RowWiseAdam):
 
 
 class AdagradRowsW(AdagradRows, RowWiseAdamW):
-    """The same with the decoupled weight decay of :class:`torch.optim.AdamW`."""
+    """:class:`AdagradRows` with the decoupled weight decay of :class:`torch.optim.AdamW`."""

@@ -1,10 +1,10 @@
-"""Adam that touches only the rows of a large table that a batch has read.
+"""Adam that updates only the rows of a large table that a batch has read.
 
 A dense step goes through the whole table, its gradient and two moments, which for millions of rows takes longer than
-the network. Here a row that is not read stays as it is, with its moments, until it is read again. Decoupled weight
-decay that it has missed is made up for then, at the rate of then, unless :meth:`RowWiseAdam.catch_up` has done so
-before the rate changed; a penalty in the gradient counts in the steps that read the row. So a rare
-row moves only when there is news of it, where dense Adam lets it coast on its momentum.
+the network. Here a row and its moments stay unchanged until the row is read again. The decoupled weight decay that it
+has missed is applied then, at the present rate, unless :meth:`RowWiseAdam.catch_up` did so before the rate changed. A
+penalty in the gradient counts only in steps that read the row. So a rare row moves only when it has a gradient, where
+dense Adam moves it on by momentum.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-DENSE_ALONE = ("amsgrad", "maximize")
+DENSE_ONLY = ("amsgrad", "maximize")
 
 
 class RowWiseAdam(torch.optim.Adam):
@@ -24,7 +24,7 @@ class RowWiseAdam(torch.optim.Adam):
     Raises
     ------
     ValueError
-        At a step by rows with an option of Adam that it does not compute.
+        At a step by rows with an option of Adam that is not implemented for rows.
     """
 
     @torch.no_grad()
@@ -32,15 +32,15 @@ class RowWiseAdam(torch.optim.Adam):
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None and parameter.grad.is_sparse:
-                    if option := next((name for name in DENSE_ALONE if group[name]), None):
+                    if option := next((name for name in DENSE_ONLY if group[name]), None):
                         raise ValueError(
                             f"optimizer__{option}=True has no effect on tables that are trained by rows. Set "
                             "embedding_optimizer='dense'."
                         )
-                    gradient, parameter.grad = parameter.grad.coalesce(), None  # the dense step leaves it out
+                    gradient, parameter.grad = parameter.grad.coalesce(), None  # so that the dense step skips it
                     self._step_rows(parameter, gradient.indices()[0], gradient.values(), group)
         step: Any = torch.optim.Adam.step
-        if getattr(step, "hooked", False):  # torch has wrapped it, and this method too: hooks would be called twice
+        if getattr(step, "hooked", False):  # torch wraps this method too: hooks would be called twice
             step = step.__wrapped__
         return step(self, closure)
 
@@ -63,7 +63,10 @@ class RowWiseAdam(torch.optim.Adam):
     def _decayed(
         self, w: Tensor, rows: Tensor, gradient: Tensor, parameter: Tensor, group: dict[str, Any]
     ) -> tuple[Tensor, Tensor]:
-        """The weights of some rows, with the decoupled decay of all steps since the last reading, and the gradient."""
+        """Weights and gradients of some rows after weight decay.
+
+        Decoupled decay changes the weights, for all steps since the rows were read; other decay changes the gradients.
+        """
         state = self.state[parameter]
         t = int(state["step"])
         if "last" not in state:  # the first step by rows, or the first with decay
@@ -79,7 +82,7 @@ class RowWiseAdam(torch.optim.Adam):
 
     @torch.no_grad()
     def catch_up(self) -> None:
-        """Make up for the decay that rows have missed, before its rate changes."""
+        """Apply the decay that rows have missed, before its rate changes."""
         for group in self.param_groups:
             for parameter in group["params"]:
                 if "last" not in (state := self.state.get(parameter, {})):
@@ -91,14 +94,14 @@ class RowWiseAdam(torch.optim.Adam):
 
 
 def _decay_of(n_steps: Tensor, group: dict[str, Any], dtype: torch.dtype) -> Tensor | float:
-    """What decoupled weight decay leaves of rows after so many steps, ``(n, 1)``."""
+    """Factor of decoupled weight decay after so many steps, ``(n, 1)``."""
     if not group["weight_decay"]:
         return 1.0
     return (1 - group["lr"] * group["weight_decay"]) ** n_steps.to(dtype).unsqueeze(1)
 
 
 class RowWiseAdamW(RowWiseAdam):
-    """The same with the decoupled weight decay of :class:`torch.optim.AdamW`."""
+    """:class:`RowWiseAdam` with the decoupled weight decay of :class:`torch.optim.AdamW`."""
 
     def __init__(self, params: Any, *, weight_decay: float = 1e-2, **options: Any) -> None:
         super().__init__(params, weight_decay=weight_decay, decoupled_weight_decay=True, **options)

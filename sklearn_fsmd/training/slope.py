@@ -1,4 +1,4 @@
-"""The slope of predictions: how far apart log-odds are to be, by rows that training has not seen."""
+"""The slope of predictions: factors of the log-odds that fit them to the labels of the validation rows."""
 
 from __future__ import annotations
 
@@ -11,65 +11,78 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 from sklearn_fsmd.network import MultiTaskNetwork
-from sklearn_fsmd.training.level import Outputs, Said, information, level_of, said_of, tries
+from sklearn_fsmd.training.level import LabelledLogits, LabelledOutputs, binary_tasks_of, information, level_of, trials
 
 SPREAD = 0.3
-"""How far the logarithm of a slope is thought to be from 0 before any row has been seen: its standard deviation."""
+"""Standard deviation of the prior of log(slope), whose mean is 0."""
 STEEPEST = 4.0
-"""The largest slope, and the inverse of the smallest: where all labels are told apart, no slope is too steep."""
+"""The largest slope, and the inverse of the smallest: if the classes are separable, the likelihood has no maximum."""
 
 
 @torch.inference_mode()
-def set_slopes(network: MultiTaskNetwork, parts: Sequence[Outputs], places: Tensor, rates: np.ndarray) -> None:
-    """Let a step's log-odds lie as far apart as the labels of the validation rows, the second of `parts`, say.
+def set_slopes(
+    network: MultiTaskNetwork, parts: Sequence[LabelledOutputs], bias_logits: Tensor, rates: np.ndarray
+) -> None:
+    """Multiply the log-odds of each step by the slope that the labels of the validation rows call for.
 
-    What has been learned by heart lets rows of training lie further apart than new ones should. The log-odds of each
-    step are multiplied by a slope, and the level is set afterwards; so each member of an ensemble keeps the order of
-    its rows. What a bias tower has added to the validation rows, `places` ``(n, K)``, stays: every position has many
-    rows. `rates` ``(K,)`` are those of all rows of training.
+    A network that has memorised training rows predicts new ones overconfidently. The level is set afterwards, so each
+    member of an ensemble keeps the order of its rows. What a bias tower adds is not multiplied: every position has
+    many rows, so it is not memorised.
+
+    Parameters
+    ----------
+    network : its `slopes` are changed.
+    parts : training rows and validation rows.
+    bias_logits : (n, K), logits that the bias tower adds to those of the validation rows.
+    rates : (K,), how often each step happened in all training rows.
     """
-    train, valid = (said_of(part, len(rates)) for part in parts)
-    of_valid, before = places.cpu().numpy(), network.slopes.cpu().numpy()
-    found = factors_by(network.link.parents, train, valid, of_valid, rates, before)
-    network.slopes *= torch.from_numpy(found).to(network.slopes)
+    train, valid = (binary_tasks_of(part, len(rates)) for part in parts)
+    present_slopes = network.slopes.cpu().numpy()
+    factors = slope_factors(network.link.parents, train, valid, bias_logits.cpu().numpy(), rates, present_slopes)
+    network.slopes *= torch.from_numpy(factors).to(network.slopes)
 
 
-def factors_by(
-    parents: Sequence[int | None], train: Said, valid: Said, places: np.ndarray, rates: np.ndarray, before: np.ndarray
+def slope_factors(
+    parents: Sequence[int | None],
+    train: LabelledLogits,
+    valid: LabelledLogits,
+    bias_logits: np.ndarray,
+    rates: np.ndarray,
+    present_slopes: np.ndarray,
 ) -> np.ndarray:
-    """By what to multiply the slope of each step, ``(K,)``, which is `before` now.
+    """Factors by which to multiply the present slope of each step, ``(K,)``.
 
-    It stays where the validation rows or all rows of training have one class alone, or the sample of the latter has no
-    row where the step took place, so that its level could not be set. Four decimals are kept, which is more than rows
-    can say.
+    A factor is 1 if the validation rows or all training rows have a single class, or if the sample of training rows
+    has no row in which the step took place: then its level could not be set. Factors are rounded to four decimals,
+    which is more than the rows determine.
 
-    `places` ``(n, K)`` are what the bias tower added to the log-odds of the validation rows.
+    `bias_logits` ``(n, K)`` are what the bias tower added to the log-odds of the validation rows.
     """
-    counts, has_level = tries(parents, valid), tries(parents, train).any(axis=0) & (rates > 0) & (rates < 1)
+    counts, has_level = trials(parents, valid), trials(parents, train).any(axis=0) & (rates > 0) & (rates < 1)
     factors = np.ones(len(parents))
     for k in np.flatnonzero(has_level & (information(parents, valid) > 0)):
         used = counts[:, k] > 0
-        z, place, y, w = (x[used, k].astype(np.float64) for x in (valid.logits, places, valid.labels, counts))
-        factors[k] = slope_of(z - place, place, y, w, before=float(before[k]))
+        z, bias, y, w = (x[used, k].astype(np.float64) for x in (valid.logits, bias_logits, valid.labels, counts))
+        factors[k] = slope_of(z - bias, bias, y, w, before=float(present_slopes[k]))
     return factors.round(4)
 
 
 def slope_of(
     z: np.ndarray, rest: np.ndarray, y: np.ndarray, w: np.ndarray, *, spread: float = SPREAD, before: float = 1.0
 ) -> float:
-    """The slope s that is likeliest by labels `y` with the log-odds ``rest + level + s · z``, whatever their level.
+    """The most probable slope s for labels `y` with the log-odds ``rest + level + s · z``, at the best level.
 
-    The log-odds `z` have been multiplied by the slope `before` already. The logarithm of the whole slope is normal
-    around 0 with this `spread` before a row is seen, and scikit-learn's LogisticRegression knows neither `rest` nor a
-    prior around 1. Arrays are ``(n,)``; `w` is what a row counts.
+    The log-odds `z` have been multiplied by the slope `before` already. The prior of the logarithm of the whole slope
+    is normal, with mean 0 and standard deviation `spread`. (LogisticRegression of scikit-learn has neither an offset
+    like `rest` nor a prior around 1.) Arrays are ``(n,)``; `w` are weights.
     """
-    positive, so_far = (w * y).sum(), math.log(before)
+    positive, log_before = (w * y).sum(), math.log(before)
 
     def loss(log_slope: float) -> float:
-        logits = rest + math.exp(log_slope - so_far) * z
+        logits = rest + math.exp(log_slope - log_before) * z
         logits += level_of(logits, positive, w)
         return float((w * (np.logaddexp(0, logits) - y * logits)).sum() + (log_slope / spread) ** 2 / 2)
 
     limit = math.log(STEEPEST)
-    found = minimize_scalar(loss, bounds=(-limit, limit), method="bounded", options={"xatol": 1e-7})
-    return math.exp(found.x - so_far)
+    optimum = minimize_scalar(loss, bounds=(-limit, limit), method="bounded", options={"xatol": 1e-7})
+    return math.exp(optimum.x - log_before)

@@ -1,8 +1,8 @@
-"""How the tasks' losses become one step: by fixed weights, or by weights that the training finds itself.
+"""Rules that combine the tasks' losses into one step: by fixed weights, or by weights that training adapts.
 
 Conflicting gradients, the "seesaw", are the paper's own subject; it leaves the weights w_k of Eqs. (7) and (11) open.
-Each rule here is given the losses of a batch and calls backward. The user's `task_weights` multiply what a rule finds:
-one that saw them in the losses would balance them away.
+Each rule gets the losses of a batch and calls backward. The user's `task_weights` multiply the weights of a rule: if
+the losses contained them, the rule would balance them away.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sklearn_fsmd.network import coalesced
 
 
 class Fixed:
-    """The sum of the losses."""
+    """The sum of the losses, weighted by `task_weights`; the base class of all rules."""
 
     def __init__(self, task_weights: Tensor) -> None:
         self.task_weights = task_weights
@@ -31,53 +31,53 @@ class Fixed:
         return self
 
     def state_dict(self) -> dict[str, Any]:
-        """What the rule has found so far."""
+        """The state of the rule."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what a rule of the same kind has found."""
+        """Continue from the state of a rule of the same kind."""
 
-    def found(self) -> dict[str, list[float]]:
-        """What goes with the weights into files: the numbers of :meth:`state_dict`."""
+    def to_spec(self) -> dict[str, list[float]]:
+        """The numbers of :meth:`state_dict`, which are saved with the weights."""
         return {name: x.tolist() for name, x in self.state_dict().items() if isinstance(x, (Tensor, np.ndarray))}
 
-    def take(self, found: dict[str, list[float]]) -> None:
-        """Go on from what :meth:`found` has said; from nothing, if that is empty."""
-        if found:
-            self.load_state_dict({name: np.asarray(value) for name, value in found.items()})
+    def load_spec(self, spec: dict[str, list[float]]) -> None:
+        """Continue from the numbers of :meth:`to_spec`; start from scratch if `spec` is empty."""
+        if spec:
+            self.load_state_dict({name: np.asarray(value) for name, value in spec.items()})
 
     def parameters(self) -> list[nn.Parameter]:
-        """What the optimizer is to train beside the network."""
+        """Parameters that the optimizer trains in addition to those of the network."""
         return []
 
     @contextmanager
     def watching(self, network: nn.Module) -> Iterator[None]:
-        """See what the rule needs to see of `network` while it is trained."""
+        """Observe `network` during training, as far as the rule needs it."""
         yield
 
-    def share(self, mean: Callable[[Tensor], Tensor] | None) -> None:
-        """Be told how to take means over the rows of several processes, of which this one has some; None if alone."""
+    def set_process_mean(self, mean: Callable[[Tensor], Tensor] | None) -> None:
+        """Set the function that takes means over the rows of several processes; None for a single process."""
 
     def backward(self, network: nn.Module, losses: Tensor, counted: Tensor) -> None:
-        """Write the gradients of a batch.
+        """Compute the gradients of a batch.
 
         Parameters
         ----------
         network : the module that is trained.
         losses : (K,)
-        counted : (K,), the mean of what each task's labels count in the batch.
+        counted : (K,), the mean weight of each task's labels in the batch; missing labels have weight 0.
         """
         (losses @ self.task_weights).backward()
 
     def summary(self, task_names: Sequence[str]) -> dict[str, float]:
-        """What an epoch's row of the history is told."""
+        """Entries for the history of an epoch."""
         return {}
 
 
 class Uncertainty(Fixed):
     """Σ_k w_k (exp(−s_k) L_k + s_k / 2) with trained s_k, the log-variances of the tasks [1]_.
 
-    In a batch where a share of a task's labels is observed, its s_k / 2 counts by that share: as the loss does.
+    If only a share of a task's labels is observed in a batch, its s_k / 2 is multiplied by that share, like its loss.
 
     References
     ----------
@@ -113,10 +113,10 @@ class Uncertainty(Fixed):
 
 
 class PCGrad(Fixed):
-    """Gradient surgery: each task's gradient loses its part against that of another which it conflicts with [1]_.
+    """Gradient surgery: remove from each task's gradient the component that conflicts with another task's [1]_.
 
-    Gradients are those of all parameters together. Only their inner products are needed for the projections: each
-    projected gradient is a combination of the original ones, whose coefficients :func:`surgery` finds.
+    A gradient is that of all parameters together. The projections need only inner products: each projected gradient is
+    a linear combination of the original ones, with the coefficients of :func:`surgery`.
 
     References
     ----------
@@ -125,7 +125,7 @@ class PCGrad(Fixed):
 
     def __init__(self, task_weights: Tensor) -> None:
         super().__init__(task_weights)
-        self.random = np.random.RandomState(0)  # of the order of projections, which needs no seed of its own
+        self.random = np.random.RandomState(0)  # draws the order of projections
         self.n_steps = self.n_conflicts = 0
 
     def state_dict(self) -> dict[str, Any]:
@@ -143,14 +143,14 @@ class PCGrad(Fixed):
         ]
         columns = [_same_rows(column) for column in zip(*gradients, strict=True)]
         products = [_inner_products(column) for column in columns if any(g is not None for g in column)]
-        gram = torch.stack(products).sum(dim=0).cpu().double().numpy()  # the device is waited for once per step
+        gram = torch.stack(products).sum(dim=0).cpu().double().numpy()  # the only wait for the device in a step
         weights = self.task_weights.cpu().double().numpy()  # in float64: the square of a small weight is not 0 there
         gram *= np.outer(weights, weights)
         coefficients = weights * surgery(gram, self.random.permutation)
         self.n_steps += 1
         self.n_conflicts += int((gram[np.triu_indices(self.n_tasks, 1)] < 0).any())
         for parameter, column in zip(parameters, columns, strict=True):
-            parameter.grad = _as_it_lies(_combine(column, coefficients), parameter)
+            parameter.grad = _in_layout_of_parameter(_combine(column, coefficients), parameter)
 
     def summary(self, task_names: Sequence[str]) -> dict[str, float]:
         share, self.n_steps, self.n_conflicts = self.n_conflicts / max(self.n_steps, 1), 0, 0
@@ -163,7 +163,7 @@ def surgery(gram: np.ndarray, order_of: Callable[[int], Any]) -> np.ndarray:
     Parameters
     ----------
     gram : (K, K), the inner products of the gradients.
-    order_of : gives the order in which K tasks are projected on, anew for each task.
+    order_of : draws the order in which K tasks are projected on; called for each task.
     """
     n_tasks = len(gram)
     total = np.zeros(n_tasks)
@@ -178,7 +178,7 @@ def surgery(gram: np.ndarray, order_of: Callable[[int], Any]) -> np.ndarray:
 
 
 def _same_rows(column: Sequence[Tensor | None]) -> list[Tensor | None]:
-    """One parameter's gradients; sparse ones, which stem from the same lookups, by the rows in order."""
+    """The gradients of one parameter; sparse ones, which are of the same lookups, coalesced to the same rows."""
     sparse = iter(coalesced([g for g in column if g is not None and g.is_sparse]))
     return [next(sparse) if g is not None and g.is_sparse else g for g in column]
 
@@ -188,7 +188,7 @@ def _values(gradient: Tensor) -> Tensor:
 
 
 def _inner_products(column: Sequence[Tensor | None]) -> Tensor:
-    """What one parameter that has a gradient adds to the inner products, ``(K, K)``."""
+    """Inner products of the tasks' gradients of one parameter, ``(K, K)``; at least one task has a gradient."""
     flat = [None if g is None else _values(g).flatten() for g in column]
     gram = next(g for g in flat if g is not None).new_zeros((len(flat), len(flat)))
     for i, j in zip(*np.triu_indices(len(flat)), strict=True):
@@ -202,10 +202,10 @@ def _combine(column: Sequence[Tensor | None], coefficients: np.ndarray) -> Tenso
     return sum(terms[1:], start=terms[0]) if terms else None
 
 
-def _as_it_lies(gradient: Tensor | None, parameter: Tensor) -> Tensor | None:
-    """A gradient laid out in memory as its parameter is, which torch's fused optimizers take for granted.
+def _in_layout_of_parameter(gradient: Tensor | None, parameter: Tensor) -> Tensor | None:
+    """A gradient with the strides of its parameter, which torch's fused optimizers assume.
 
-    ``backward`` sees to that; ``torch.autograd.grad`` hands on what a function has returned, a transposed view too.
+    ``backward`` ensures that; ``torch.autograd.grad`` may return a transposed view.
     """
     if gradient is None or gradient.is_sparse or gradient.stride() == parameter.stride():
         return gradient
@@ -213,13 +213,13 @@ def _as_it_lies(gradient: Tensor | None, parameter: Tensor) -> Tensor | None:
 
 
 class GradNorm(Fixed):
-    """Σ_k w_k L_k with weights that let the tasks train at a like pace, by the norms of their gradients [1]_.
+    """Σ_k w_k L_k with weights that equalise the pace of the tasks by the norms of their gradients [1]_.
 
-    NOTE[DIFF] the norm of a task's gradient is taken at the representations that the towers read, not at the weights
-    of the last shared layer: these exist in every extractor, and cost no more than the towers. And the logarithms of
-    the weights move by how far the norms are from where they should be, relative to their mean: not by steps of one
-    size, which would depend on the scale of the losses and swing around the aim. The loss of the start is the mean over
-    some batches, in which the weights stay.
+    NOTE[DIFF] the norm of a task's gradient is taken at the inputs of the towers, not at the weights of the last shared
+    layer: every extractor has such inputs, and their gradients cost no more than the towers. The logarithms of the
+    weights move by the difference between the norms and their targets, relative to the mean norm. Steps of fixed size
+    would depend on the scale of the losses and oscillate around the target. The initial loss is the mean over some
+    batches, during which the weights stay.
 
     References
     ----------
@@ -229,9 +229,9 @@ class GradNorm(Fixed):
 
     ALPHA, LR = 1.5, 0.025
     N_FIRST = 10
-    """So many batches say what a task's loss was at the start: one alone may have a handful of its labels."""
+    """Number of batches over which a task's initial loss is averaged: a single one may have very few of its labels."""
     mean: Callable[[Tensor], Tensor] | None = None
-    """Over the rows of several processes."""
+    """Takes the mean over the rows of several processes."""
 
     def __init__(self, task_weights: Tensor) -> None:
         super().__init__(task_weights)
@@ -250,42 +250,41 @@ class GradNorm(Fixed):
 
     @contextmanager
     def watching(self, network: nn.Module) -> Iterator[None]:
-        def keep(towers: nn.Module, inputs: tuple[Tensor]) -> None:
+        def keep_inputs(towers: nn.Module, inputs: tuple[Tensor]) -> None:
             self.shared = inputs[0]
 
-        hook = network.get_submodule("towers").register_forward_pre_hook(keep)
+        hook = network.get_submodule("towers").register_forward_pre_hook(keep_inputs)
         try:
             yield
         finally:
             hook.remove()
             self.__dict__.pop("shared", None)
 
-    def share(self, mean: Callable[[Tensor], Tensor] | None) -> None:
+    def set_process_mean(self, mean: Callable[[Tensor], Tensor] | None) -> None:
         self.mean = mean
 
     def backward(self, network: nn.Module, losses: Tensor, counted: Tensor) -> None:
-        if self.shared.requires_grad:  # else it is frozen, and there is nothing to balance
+        if self.shared.requires_grad:  # else the shared part is frozen, and there is nothing to balance
             norms = [torch.autograd.grad(loss, self.shared, retain_graph=True)[0].norm() for loss in losses]
-            seen = torch.stack((losses.detach(), counted, torch.stack(norms)))
+            statistics = torch.stack((losses.detach(), counted, torch.stack(norms)))
             if self.mean is not None:
-                seen = self.mean(seen)
-            means = seen[0] / seen[1].clamp(min=1e-9)
-            self._update(*torch.stack((means, seen[2])).cpu().double().numpy())
+                statistics = self.mean(statistics)
+            means = statistics[0] / statistics[1].clamp(min=1e-9)
+            self._update(*torch.stack((means, statistics[2])).cpu().double().numpy())
         (losses @ (self.task_weights * losses.new_tensor(self.weights))).backward()
 
     def _update(self, losses: np.ndarray, norms: np.ndarray) -> None:
-        """One step of the weights, from the mean loss of the observed labels and the norms of the gradients.
+        """Update the weights by the mean losses of the observed labels and the norms of the gradients.
 
-        A task without an observed label in the batch has no part in it, nor has one whose weight is 0, or whose loss at
-        first is not known yet.
+        Tasks are left out that have no observed label in the batch, a weight of 0, or no initial loss yet.
         """
         active = (norms > 0) & self.counts
-        fresh = active & (self.n_first < self.N_FIRST)
-        if fresh.any():
-            self.n_first[fresh] += 1
-            before = np.nan_to_num(self.first_losses[fresh])
-            self.first_losses[fresh] = before + (losses[fresh] - before) / self.n_first[fresh]
-        active &= ~fresh
+        is_first = active & (self.n_first < self.N_FIRST)
+        if is_first.any():
+            self.n_first[is_first] += 1
+            before = np.nan_to_num(self.first_losses[is_first])
+            self.first_losses[is_first] = before + (losses[is_first] - before) / self.n_first[is_first]
+        active &= ~is_first
         if not active.any():
             return
         pace = losses[active] / self.first_losses[active]
@@ -299,7 +298,7 @@ class GradNorm(Fixed):
 
 
 def _named(task_names: Sequence[str], weights: Sequence[float]) -> dict[str, float]:
-    """The weights of the tasks as the history calls them."""
+    """The weights of the tasks under their names in the history."""
     return {f"task_weight_{name}": weight for name, weight in zip(task_names, weights, strict=True)}
 
 

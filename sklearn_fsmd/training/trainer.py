@@ -1,4 +1,4 @@
-"""How a net is trained."""
+"""Train a net."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def train(
 ) -> None:
     """Train `net` for up to `epochs` passes, and stop early where there is validation data.
 
-    The rows of training `level` and those of validation say what the level of the predictions is to be; None leaves
-    it, since a chunk of the data is no measure. Each of several `processes` calls this with a feed of its own rows, and
-    the same of all else.
+    The level of the predictions is set by the training rows `level` and the validation rows. None leaves it, since a
+    chunk is not representative of the data. Each of several `processes` calls this with a feed of its own rows; all
+    other arguments are the same.
     """
     seed_dropout(net.module_, draw_seed(random), net.device)
     order = torch.Generator().manual_seed(draw_seed(random))
@@ -50,18 +50,18 @@ def train(
     epochs = epochs_of(epochs, len(batches), is_watched=valid is not None)
     callbacks = [] if p.callbacks is None else list(p.callbacks)
     net.task_names = [*targets.names, *targets.value_names]
-    watching = early_stopping_of(p, epochs, targets.names, targets.value_names)  # which says if it cannot be made
-    stopping = None if valid is None else watching
+    early_stopping = early_stopping_of(p, epochs, targets.names, targets.value_names)  # raises for a wrong parameter
+    stopping = None if valid is None else early_stopping
     if stopping is not None:
-        callbacks.insert(0, stopping)  # what it records, the user's callbacks may read
+        callbacks.insert(0, stopping)  # first, since the user's callbacks may read its records
     progress = Progress(targets.names, epochs)
     if p.verbose and (processes is None or processes.rank == 0):
         callbacks.append(progress)
     if checkpoint is not None:
         rows = (*feed.identity(), *(arrays_of(*valid) if valid else ()))
-        checkpoint.watch(stopping, rows, (encoder, targets))
+        checkpoint.attach(stopping, rows, (encoder, targets))
         checkpoint.writes = processes is None or processes.rank == 0
-        callbacks.append(checkpoint)  # last, when all that the epoch says is known
+        callbacks.append(checkpoint)  # last, when all records of the epoch are there
     if encoder.bias is not None:
         net.bias_reference = encoder.reference.tensors(net.device)
     net.callbacks = callbacks
@@ -74,20 +74,20 @@ def train(
             set_execution(net.module_, way)
             if processes is not None:
                 net.exchange = Exchange(processes, net.module_, net.optimizer_, batches)
-                net.balance.share(net.exchange.mean)
+                net.balance.set_process_mean(net.exchange.mean)
             held_out = None if valid is None else TensorData.from_rows(*valid, net.device)
             with way.running():
                 net.run(batches, held_out, epochs)
             if net.bias_reference:
                 net.set_neutral()
             if level is not None:
-                level.set(net, held_out)
+                level.correct(net, held_out)
             if net.exchange is not None:
                 net.exchange.check(net.digest())
-        kept = {BATCH_ROWS: batches.batch_size, AVERAGED_STEPS: net.average_.step, BALANCE: net.balance.found()}
-        net.spec_ = net.spec_ | kept
+        results = {BATCH_ROWS: batches.batch_size, AVERAGED_STEPS: net.average_.step, BALANCE: net.balance.to_spec()}
+        net.spec_ = net.spec_ | results
     finally:
         progress.close()
         set_execution(net.module_)
-        net.balance.share(None)
+        net.balance.set_process_mean(None)
         net.crew = net.exchange = None

@@ -1,4 +1,4 @@
-"""Which rows validate, and what early stopping watches on them."""
+"""Choose the validation rows, and create the early stopping that uses them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 
 from sklearn_fsmd.encoding import Encoded, LabelledRows, Targets, factors_of
 from sklearn_fsmd.parameters import OF_ALL_TASKS, TrainingParameters
-from sklearn_fsmd.training.early_stopping import EarlyStopping, losses_of
+from sklearn_fsmd.training.early_stopping import EarlyStopping, value_metrics_of
 
 FEW_ROWS = 1000
-"""Below this, early_stopping="auto" does not set rows aside."""
+"""With fewer rows early_stopping="auto" sets no validation rows aside."""
 
 
 def wants_split(p: TrainingParameters, n_rows: int) -> bool:
@@ -19,13 +19,13 @@ def wants_split(p: TrainingParameters, n_rows: int) -> bool:
     return n_rows >= FEW_ROWS if p.early_stopping == "auto" else bool(p.early_stopping)
 
 
-def chosen(
+def choose(
     p: TrainingParameters, targets: Targets, random: np.random.RandomState, before: np.ndarray | None
 ) -> np.ndarray:
-    """Which rows validate, ``(n,)``: the last `validation_fraction`, or each combination of labels in proportion.
+    """Choose the validation rows, ``(n,)`` bool: the last `validation_fraction`, or a share stratified by the labels.
 
-    `before` says it of the rows of a former fit, from which training goes on. Of these the same rows validate, whatever
-    their labels are now, since training has seen the others.
+    `before` is the choice among the rows of a former fit whose training is continued. These rows keep their roles,
+    whatever their labels are now, since the network has been trained on the others.
     """
     n = len(targets.labels)
     n_valid = round(p.validation_fraction * n)
@@ -36,17 +36,17 @@ def chosen(
         )
     if p.validation == "last":
         return np.arange(n) >= n - n_valid
-    known = np.empty(0, dtype=bool) if before is None else before
-    if len(known) > n or known.sum() != round(p.validation_fraction * len(known)):
-        known = known[:0]  # these are other rows, or another share is wanted
-    new = targets.part(np.arange(len(known), n))
-    return np.concatenate([known, _stratified(new, n_valid - int(known.sum()), random)])
+    former = np.empty(0, dtype=bool) if before is None else before
+    if len(former) > n or former.sum() != round(p.validation_fraction * len(former)):
+        former = former[:0]  # the rows or the fraction have changed
+    new = targets.part(np.arange(len(former), n))
+    return np.concatenate([former, _stratified(new, n_valid - int(former.sum()), random)])
 
 
 def _stratified(targets: Targets, n_valid: int, random: np.random.RandomState) -> np.ndarray:
-    """Rows ordered by their labels, at random within equal ones, of which every n-th is taken.
+    """Sort the rows by their labels, in random order within equal ones, and take every n-th.
 
-    So the choice is stratified over all targets at once, whatever their number, and no combination is too rare for it.
+    The choice is stratified by all targets at once, whatever their number, and works for rare combinations too.
     """
     n, observed = len(targets.labels), targets.full_weights > 0
     is_valid = np.zeros(n, dtype=bool)
@@ -57,18 +57,18 @@ def _stratified(targets: Targets, n_valid: int, random: np.random.RandomState) -
 
 
 def split(rows: Encoded, targets: Targets, is_valid: np.ndarray) -> tuple[LabelledRows, LabelledRows, Targets]:
-    """The rows of training, those of validation, and the labels of the latter with weights in the units of the former.
+    """Training rows, validation rows, and validation labels whose weights are in the units of the training rows.
 
-    By these both can be counted together.
+    With these labels the statistics of both parts can be added up.
     """
     train, valid = np.flatnonzero(~is_valid), np.flatnonzero(is_valid)
     others = targets.part(valid)
-    of_both = (rows.select(train), targets.part(train).scaled()), (rows.take(valid), others.scaled())
-    return *of_both, _in_units_of(targets, train, others)
+    parts = (rows.select(train), targets.part(train).scaled()), (rows.take(valid), others.scaled())
+    return *parts, _in_units_of(targets, train, others)
 
 
 def _in_units_of(targets: Targets, train: np.ndarray, others: Targets) -> Targets:
-    """The labels of other rows, with weights that would have a mean of 1 in each task over those of training."""
+    """Labels of other rows, with weights divided by the mean weight of the training rows in each task."""
     if targets.weights is None or others.weights is None:
         return Targets(others.labels, None)
     factors = factors_of(len(train), targets.weights[train].sum(axis=0, dtype=np.float64))
@@ -78,12 +78,12 @@ def _in_units_of(targets: Targets, train: np.ndarray, others: Targets) -> Target
 def early_stopping_of(
     p: TrainingParameters, epochs: int, task_names: Sequence[str], value_names: Sequence[str]
 ) -> EarlyStopping:
-    """What watches the validation data; without early stopping it only keeps the best weights."""
-    of_one = [*(f"{name}_auc" for name in task_names), *losses_of(value_names)]
-    metrics = [*OF_ALL_TASKS, *of_one]
+    """Create the early stopping; with early_stopping=False it only keeps the best weights."""
+    single_metrics = [*(f"{name}_auc" for name in task_names), *value_metrics_of(value_names)]
+    metrics = [*OF_ALL_TASKS, *single_metrics]
     if p.validation_metric not in metrics:
         raise ValueError(f"The 'validation_metric' parameter must be one of {metrics}. Got {p.validation_metric!r}.")
-    if p.validation_metric in OF_ALL_TASKS and p.validation_metric in of_one:
+    if p.validation_metric in OF_ALL_TASKS and p.validation_metric in single_metrics:
         raise ValueError(
             f"validation_metric={p.validation_metric!r} means all tasks, and is the AUC of one of that name too. Call "
             "the column of Y something else."

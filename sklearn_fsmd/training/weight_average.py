@@ -1,4 +1,4 @@
-"""An exponential moving average of a module's weights, which is evaluated and kept in their place."""
+"""An exponential moving average of a module's weights, which is evaluated and kept instead of them."""
 
 from __future__ import annotations
 
@@ -10,54 +10,54 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-CHUNK = 1_000_000  # rows of a large table that are worked on at a time
+CHUNK = 1_000_000
+"""Rows of a large table that are processed at a time."""
 NEGLIGIBLE = 1e-6
-"""An average whose first weights count no more is that of many steps."""
+"""The number of steps of an average is taken as large if its first weights count less than this."""
 SMALL_TABLE = 2**20
-"""Up to that many weights a table is averaged whole, in one pass and without looking for rows."""
+"""A table of up to this many weights is averaged as a whole, not by rows."""
 
 
-def check_same_shapes(expected: Mapping[Any, Tensor], found: Mapping[Any, Tensor]) -> None:
+def check_same_shapes(expected: Mapping[Any, Tensor], actual: Mapping[Any, Tensor]) -> None:
     """Raise ValueError unless both have tensors of the same names and shapes."""
-    if {name: t.shape for name, t in expected.items()} != {name: t.shape for name, t in found.items()}:
+    if {name: t.shape for name, t in expected.items()} != {name: t.shape for name, t in actual.items()}:
         raise ValueError("the saved tensors are not of the shapes of this network")
 
 
 class WeightAverage:
-    """The average w̄ ← d·w̄ + (1 − d)·w over the steps, free of the initial weights.
+    """The average w̄ ← d·w̄ + (1 − d)·w over the steps, in which the initial weights do not count.
 
     It is the moving average that starts at zero, divided by the sum of its coefficients (as Adam does with its
     moments), which makes d = `decay` · (1 − decay^(t−1)) / (1 − decay^t) at step t. The running statistics of batch
-    norm are averaged like the weights. With a decay of 0 the average is the module itself. Tensors that are `fixed`,
-    since training does not change them, are left out.
+    norm are averaged like the weights. With a decay of 0 the average is the module itself. `fixed` tensors, which
+    training does not change, are left out.
 
-    A large table with sparse gradients changes in few rows at a step. The others are left alone and caught up when they
-    are wanted: where w has been the same from step s to t, w̄ − w has shrunk by decay^(t−s) · (1 − decay^s) / (1 −
-    decay^t).
+    A step changes few rows of a large table with sparse gradients. The average of the others is caught up when it is
+    needed: if w has been the same from step s to t, w̄ − w has shrunk by decay^(t−s) · (1 − decay^s) / (1 − decay^t).
 
-    :meth:`swap_in` puts the average into the module and :meth:`swap_out` the weights that are trained; only
-    references are exchanged.
+    :meth:`swap_in` puts the average into the module, and :meth:`swap_out` the trained weights; only references are
+    exchanged.
     """
 
     def __init__(self, module: nn.Module, decay: float, fixed: Iterable[Tensor] = ()) -> None:
         self.decay = decay
         self.step = 0
         self.is_in = False
-        # What is kept of a module: buffers outside its state are constants. Found once, since a search takes as long
-        # as the average itself.
+        # Only tensors of the state, since other buffers are constants. Collected once, since a search takes as long as
+        # the average itself.
         state = module.state_dict(keep_vars=True).values()
         left_out = {id(t) for t in fixed}
-        once = {id(t): t for t in state if id(t) not in left_out}  # tied weights too
-        self.tensors = [t for t in once.values() if t.is_floating_point()]
+        unique = {id(t): t for t in state if id(t) not in left_out}  # tied weights once
+        self.tensors = [t for t in unique.values() if t.is_floating_point()]
         self.others = [t.detach().clone() for t in self.tensors] if decay else []
         self.last: dict[int, Tensor] = {}
-        """For each row of a large table with sparse gradients the step up to which its average is right."""
+        """For each row of a large table with sparse gradients the step up to which its average is up to date."""
         self.changing: dict[int, Tensor] = {}
-        """The rows of such tables that the step at hand changes."""
+        """The rows of such tables that the present step changes."""
 
     @torch.no_grad()
     def before_step(self) -> None:
-        """See which rows of large tables the step will change, while they still have their old values."""
+        """Catch up the rows of large tables that the step will change, while they have their old values."""
         self.changing = {}
         for i, tensor in enumerate(self.tensors if self.decay else []):
             if tensor.grad is None or not tensor.grad.is_sparse:
@@ -70,19 +70,19 @@ class WeightAverage:
                 self.last[i] = torch.full((len(tensor),), self.step, dtype=torch.int32, device=tensor.device)
             self._catch_up(i, tensor, rows)
 
-    def go_on_from(self, step: int | None) -> None:
-        """Let what the module holds count as the average of so many steps; None stands for more than can be told."""
+    def resume_from(self, step: int | None) -> None:
+        """Treat the weights of the module as the average over `step` steps; None means a large number."""
         if step is None:
             step = math.ceil(math.log(NEGLIGIBLE) / math.log(self.decay)) if self.decay else 0
         self.step = step
 
     def next_weight(self) -> float:
-        """The 1 − d of the next step."""
+        """The weight 1 − d of the next step."""
         return (1 - self.decay) / (1 - self.decay ** (self.step + 1))
 
     @torch.no_grad()
     def update(self, without: Collection[int] = ()) -> None:
-        """Take one step of training into the average, but not those tensors into which somebody else has taken it."""
+        """Update the average after a training step, except tensors with indices in `without`, updated elsewhere."""
         if not self.decay:
             return
         newest = self.next_weight()
@@ -97,12 +97,12 @@ class WeightAverage:
             self.last[i][rows] = self.step
 
     def _catch_up(self, i: int, tensor: Tensor, rows: Tensor | slice) -> None:
-        """Bring the average of some rows, which have not changed for a while, up to the present step."""
+        """Bring the average of some rows, which have not changed since their last step, up to the present step."""
         s = self.last[i][rows].double()
         if self.step:
-            left = self.decay ** (self.step - s) * (1 - self.decay**s) / (1 - self.decay**self.step)
-            here = tensor.detach()[rows]
-            self.others[i][rows] = torch.lerp(here, self.others[i][rows], left.to(here.dtype).unsqueeze(1))
+            remaining = self.decay ** (self.step - s) * (1 - self.decay**s) / (1 - self.decay**self.step)
+            present = tensor.detach()[rows]
+            self.others[i][rows] = torch.lerp(present, self.others[i][rows], remaining.to(present.dtype).unsqueeze(1))
         self.last[i][rows] = self.step
 
     def swap_in(self) -> None:
@@ -114,7 +114,7 @@ class WeightAverage:
             self._swap()
 
     def swap_out(self) -> None:
-        """Let the module hold the weights that are trained."""
+        """Let the module hold the trained weights."""
         if self.is_in:
             self._swap()
 
@@ -124,7 +124,7 @@ class WeightAverage:
             tensor.data, self.others[i] = self.others[i], tensor.data
 
     def state_dict(self) -> dict[str, Any]:
-        """What the average has come to, while the module holds the weights that are trained."""
+        """State of the average; the module must hold the trained weights."""
         return {"step": self.step, "others": self.others, "last": self.last}
 
     @torch.no_grad()
@@ -138,17 +138,17 @@ class WeightAverage:
 
     @contextmanager
     def moving_both(self, tensors: Sequence[Tensor]) -> Iterator[None]:
-        """Whatever is added to these tensors of the module in the meantime, let it be added to their other set too."""
-        wanted = {id(tensor) for tensor in tensors}
-        found = [(t, other) for t, other in zip(self.tensors, self.others, strict=False) if id(t) in wanted]
-        before = [tensor.detach().clone() for tensor, _ in found]
+        """Apply changes of these tensors of the module within the context to their other set too."""
+        ids = {id(tensor) for tensor in tensors}
+        pairs = [(t, other) for t, other in zip(self.tensors, self.others, strict=False) if id(t) in ids]
+        before = [tensor.detach().clone() for tensor, _ in pairs]
         yield
         with torch.no_grad():
-            for (tensor, other), old in zip(found, before, strict=True):
+            for (tensor, other), old in zip(pairs, before, strict=True):
                 other += tensor - old
 
     @torch.no_grad()
-    def take_module(self) -> None:
-        """Let average and trained weights both be what the module holds."""
+    def reset_to_module(self) -> None:
+        """Set both the average and the trained weights to the weights of the module."""
         for tensor, other in zip(self.tensors, self.others, strict=False):
             other.copy_(tensor)

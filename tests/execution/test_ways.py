@@ -75,7 +75,7 @@ def test_they_predict_alike(frame, monkeypatch, fused):
 def test_a_fit_is_resumed_in_the_way_in_which_it_began(frame, tmp_path, monkeypatch, fused):
     model = FSMDClassifier(**SMALL, checkpoint=tmp_path / "fit.safetensors").fit(*frame)
     monkeypatch.setenv(VARIABLE, "torch")
-    with pytest.raises(ValueError, match="in the way 'fused', whose last bits .* Set SKLEARN_FSMD_EXECUTION=fused"):
+    with pytest.raises(ValueError, match="with execution 'fused', whose last bits .* Set SKLEARN_FSMD_EXECUTION=fused"):
         model.fit(*frame, resume=True)
 
 

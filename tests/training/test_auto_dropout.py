@@ -1,4 +1,4 @@
-"""How much a fit drops by default."""
+"""The default dropout rate."""
 
 import numpy as np
 import pandas as pd
@@ -31,7 +31,7 @@ def fitted(X, Y, **params):
 
 
 def dropped_by(model):
-    """The share that the layers drop, which is a multiple of 1/256."""
+    """The dropout rate of the layers, which is a multiple of 1/256."""
     (threshold,) = {part.threshold for part in model.net_.module_.modules() if isinstance(part, Dropout)}
     return next(rate for rate in (LITTLE, 0.2, USUAL) if round(rate * 256) == threshold)
 

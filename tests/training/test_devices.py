@@ -28,7 +28,7 @@ from tests.conftest import SMALL, make_frame, supported
 
 META = torch.device("meta")
 WAITS_ONCE = {"pcgrad", "gradnorm"}
-"""Rules that look at the norms of a step's gradients."""
+"""Rules that use the norms of a step's gradients."""
 
 
 def steps_on_meta(model):
@@ -121,14 +121,14 @@ def test_dropout_on_a_device_draws_bytes(monkeypatch):
 
 @pytest.fixture
 def made_on_meta():
-    """Whatever tensor is made without naming a device holds no numbers, and most of what computes with it raises."""
+    """Tensors that are created without a device are on "meta", so most operations on them raise."""
     torch.set_default_device("meta")
     yield
     torch.set_default_device(None)
 
 
 def everything(frame, folder):
-    """What a model says that was fitted, trained on, calibrated, and read from a file and a pickle."""
+    """Predictions of a model that was fitted, trained further, calibrated, and loaded from a file and a pickle."""
     X, Y = frame
     X, Y = X.assign(last=[["a", "b"], ["c"]] * (len(X) // 2)), Y.assign(watched=Y["click"] * 3.0)
     options = {"value_targets": ["watched"], "value_parents": {"watched": "click"}, "bias_features": ["visits"]}

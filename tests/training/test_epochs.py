@@ -1,4 +1,4 @@
-"""How many passes a fit takes by default."""
+"""The default number of passes of a fit."""
 
 import numpy as np
 import pytest

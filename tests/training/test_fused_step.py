@@ -1,4 +1,4 @@
-"""Adam and the average of the weights in one pass, against both one after the other."""
+"""Adam and the average of the weights in one pass, compared with one after the other."""
 
 import copy
 
@@ -50,7 +50,7 @@ def test_steps(kind, decay, n_threads):
 
 @pytest.mark.parametrize("execution", ["torch", "fused"])
 def test_moments_of_rows_that_are_not_read_end_at_zero(execution, monkeypatch):
-    """As denormal numbers they would stay where they are, and each step would take many times as long."""
+    """Denormal numbers would not change any more, and each step would take many times as long."""
     monkeypatch.setenv("SKLEARN_FSMD_EXECUTION", execution)
     seen, step = [], Net.train_step
 
@@ -86,7 +86,7 @@ def test_each_thread_of_a_crew_does_without_denormal_numbers(n_threads):
 
 
 def test_what_a_step_leaves_out_stays_as_it_is():
-    """A parameter without a gradient, and one with a sparse one, are torch's and the row-wise step's business."""
+    """Torch and the row-wise step handle parameters without a gradient and with a sparse one."""
     nets = [
         torch.nn.ModuleDict(
             {

@@ -1,4 +1,4 @@
-"""Whole networks after three steps: by their formulas and the fused way; by fused optimizers and others."""
+"""Whole networks after three steps: computed by formulas and fused code, with fused optimizers and others."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ STEPS = SMALL | {
     "fm_scale": 1.0,
 }
 OPTIMIZERS = {"adamw": 0.1, "adam": 0.1, "adagrad": 0.1, "sgd": None}
-"""With the size of `eps`: at its default a step goes by the sign of gradients that are nothing but rounding."""
+"""`eps` is large: at its default the sign of gradients that are only rounding errors decides the step."""
 
 
 class TurnedAround(torch.autograd.Function):
@@ -36,7 +36,7 @@ class TurnedAround(torch.autograd.Function):
 
 
 class OddExtractor(nn.Module):
-    """An extractor of somebody's own, with a gradient that is not contiguous and one that is expanded."""
+    """A user's extractor, with a gradient that is not contiguous and one that is expanded."""
 
     def __init__(self, n_inputs, n_tasks):
         super().__init__()

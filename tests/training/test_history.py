@@ -1,4 +1,4 @@
-"""The history is floats that the world can read: skorch's callbacks, TensorBoard, MLflow and Optuna, the real ones."""
+"""The history has plain floats, which skorch's callbacks, TensorBoard, MLflow and Optuna can read."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def fit(data, *callbacks, cls=FSMDClassifier, **params):
 
 
 class Looks(Callback):
-    """What every look at the validation data has seen."""
+    """The scores of every validation check."""
 
     def on_train_begin(self, net, **kwargs):
         self.epochs, evaluate = [], net.evaluate
@@ -167,7 +167,7 @@ def test_checkpoints_of_skorch_are_written_by_any_figure(data, tmp_path):
 
 @pytest.mark.parametrize("callback", [Checkpoint(load_best=True), ("own", Checkpoint(load_best=True))])
 def test_weights_that_were_not_averaged_are_not_put_back(callback, data):
-    with pytest.raises(ValueError, match="load_best=True of a callback would put back weights of the end of an epoch"):
+    with pytest.raises(ValueError, match="load_best=True of a callback would restore the weights of the end"):
         fit(data, callbacks=[callback])
 
 
@@ -227,7 +227,7 @@ def test_validation_on_the_last_rows(data):
 @pytest.mark.parametrize("cls", [SingleTaskClassifier, WideDeepClassifier, DeepFMClassifier])
 @pytest.mark.parametrize("metric", ["auto", "loss"])
 def test_tasks_that_share_nothing_have_a_best_moment_each(cls, metric, data):
-    """What is kept of each task are the weights of its own best look, wherever the other's was."""
+    """Each task keeps the weights of its own best check."""
     X, Y, X_val, Y_val = data
     for seed in range(10):
         looks = Looks()

@@ -1,4 +1,4 @@
-"""Which learning rate a fit has by default."""
+"""The default learning rate of a fit."""
 
 from pathlib import Path
 

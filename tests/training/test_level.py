@@ -1,4 +1,4 @@
-"""The level of predictions: their mean over rows of training and of validation is the rate there."""
+"""The level of predictions: their mean over training and validation rows is the observed rate."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ from scipy.special import expit
 from sklearn_fsmd import FSClassifier, FSMDClassifier, MultiTaskClassifier
 from sklearn_fsmd.datasets import make_funnel
 from sklearn_fsmd.training import level_rows
-from sklearn_fsmd.training.level import Said, information, levels, of_whole_log, shifts
+from sklearn_fsmd.training.level import LabelledLogits, information, levels, shifts, undo_negative_sampling
 from tests.conftest import SMALL, make_frame
 
 ALL_ROWS = {"early_stopping": False, "target_statistics": None}
@@ -45,7 +45,7 @@ def test_where_conversions_are_rare(rate):
 
 
 def test_a_sample_of_few_events_is_enough(monkeypatch):
-    """The rates are those of all rows of training: the sample has a quarter less conversions."""
+    """Rates are taken from all training rows: the sample has a quarter fewer conversions."""
     X, Y = make_funnel(30_000, random_state=0, return_X_y=True)
     kept = np.random.RandomState(2).uniform(size=len(Y)) < 0.004 / Y["conversion"].mean()
     rare = Y.assign(conversion=Y["conversion"] * kept)
@@ -59,7 +59,7 @@ def test_a_sample_of_few_events_is_enough(monkeypatch):
 
 @pytest.mark.parametrize("n_members", [1, 2])
 def test_beside_a_tower_for_the_bias_rows_as_they_were_shown_have_their_rates(n_members):
-    """So predictions, which are those of a good position, lie above the rates by what the positions explain."""
+    """Predictions are for a good position, so they lie above the rates by what the positions explain."""
     X, Y = make_funnel(3000, position_bias=2.0, random_state=0, return_X_y=True)
     model = FSMDClassifier(**SMALL, **ALL_ROWS, n_members=n_members, bias_features=["position"]).fit(X, Y)
     as_shown = model._predictor.marginals(model._encoder.encode_shown(X), None)
@@ -87,7 +87,7 @@ def test_values_are_corrected_beside_a_tower_for_the_bias():
 @pytest.mark.parametrize("loss", ["likelihood", "both", "entire_space"])
 @pytest.mark.parametrize("streamed", [False, True])
 def test_late_conversions_do_not_lower_the_level(loss, streamed, tmp_path):
-    """After a click they are missing, and where nothing was clicked they are known to be 0."""
+    """They are missing after a click, and known to be 0 without a click."""
     X, Y = make_funnel(6000, random_state=0, return_X_y=True)
     late = Y.astype(float)
     late.loc[np.random.RandomState(0).uniform(size=len(Y)) < 0.6, "conversion"] = np.nan
@@ -123,8 +123,8 @@ def test_labels_that_are_missing_for_some_kinds_of_rows_put_nothing_off():
     Y = pd.DataFrame({"click": click, "conversion": conversion}).astype(float)
     Y.loc[click & (random.uniform(size=6000) > np.where(shop, 0.9, 0.1)), "conversion"] = np.nan
     model = FSMDClassifier(**SMALL | {"max_epochs": 6, "lr": 0.01, "dropout": 0.0}, **ALL_ROWS).fit(X, Y)
-    told = model.predict_conditionals(pd.DataFrame({"kind": ["shop", "app"]}))[:, 1]
-    np.testing.assert_allclose(told, [0.4, 0.05], atol=0.06)
+    predicted = model.predict_conditionals(pd.DataFrame({"kind": ["shop", "app"]}))[:, 1]
+    np.testing.assert_allclose(predicted, [0.4, 0.05], atol=0.06)
 
 
 def test_levels_of_true_probabilities_stay_wherever_labels_are_missing():
@@ -153,7 +153,7 @@ def test_late_labels_of_rows_that_weigh_more_put_nothing_off():
 
 
 def test_a_chunk_is_no_measure_of_the_level():
-    """Ten rows of clicks do not make clicks of all rows."""
+    """A chunk of ten rows with clicks does not raise the level of all rows."""
     X, Y = make_frame(600)
     model = FSClassifier(**SMALL, **ALL_ROWS).fit(X, Y)
     before = model.predict_marginals(X).mean(axis=0)
@@ -200,7 +200,7 @@ def test_members_that_differ_share_the_level():
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["table", "data set"])
 def test_a_pair_that_numbers_the_rows_does_not_set_the_level(streamed):
-    """Its rate is a row's own label in training, and nothing in new rows: with it clicks came out twice too high."""
+    """Its rate is a training row's own label, and unknown for new rows: with it clicks came out twice too high."""
     random = np.random.RandomState(1)
 
     def rows(n):
@@ -220,7 +220,7 @@ def test_a_pair_that_numbers_the_rows_does_not_set_the_level(streamed):
 
 
 def test_rows_of_validation_have_a_say():
-    """The level is in the middle between two days, if there is enough to tell them apart."""
+    """The level is midway between two days, if they have enough rows to differ significantly."""
     X, Y = make_funnel(12_000, random_state=0, return_X_y=True)
     clicked = np.flatnonzero(Y["click"] == 1)
     later = np.delete(np.arange(4000), clicked[clicked < 4000][::4])  # days on which less is clicked
@@ -235,15 +235,15 @@ def test_rows_of_validation_have_a_say():
 def test_of_few_events_validation_says_little():
     random = np.random.RandomState(0)
 
-    def said(n, rates, weights=None):
+    def drawn(n, rates, weights=None):
         labels = random.uniform(size=(n, 2)) < rates
         labels[:, 1] &= labels[:, 0]
-        return Said(np.zeros((n, 2), np.float32), labels.astype(np.float32), weights)
+        return LabelledLogits(np.zeros((n, 2), np.float32), labels.astype(np.float32), weights)
 
-    parents, train = (None, 0), said(100_000, (0.3, 0.02))
+    parents, train = (None, 0), drawn(100_000, (0.3, 0.02))
     alone = shifts(parents, train, None)
     np.testing.assert_allclose(alone, np.log([0.3 / 0.7, 0.02 / 0.98]), atol=0.1)
-    many, few = said(100_000, (0.4, 0.04)), said(1000, (0.4, 0.04))
+    many, few = drawn(100_000, (0.4, 0.04)), drawn(1000, (0.4, 0.04))
     np.testing.assert_allclose(shifts(parents, train, many), (alone + levels(parents, *many)) / 2, atol=0.1)
     assert abs(shifts(parents, train, few)[1] - alone[1]) < 0.02
     np.testing.assert_allclose(information(parents, many), 100_000 * np.array([0.24, 0.4 * 0.04 * 0.96]), rtol=0.05)
@@ -258,24 +258,26 @@ def test_rows_whose_click_does_not_count_say_nothing_of_conversions():
     labels = np.array([[1.0, 1.0], [1.0, 0.0], [0.0, 0.0], [1.0, 1.0]])
     weights = np.ones(labels.shape)
     weights[:, 0] = 0
-    assert information((None, 0), Said(np.zeros(labels.shape), labels, weights)).tolist() == [0.0, 0.0]
+    assert information((None, 0), LabelledLogits(np.zeros(labels.shape), labels, weights)).tolist() == [0.0, 0.0]
 
 
 def test_the_level_of_a_sampled_log_is_that_of_the_whole_one(rng):
-    """Log-odds that are too bold have the right mean in the sample and, corrected as they stand, a lower one."""
-    n, kept = 20_000, 0.1
+    """Overconfident log-odds with the right mean in the sample have a lower mean after the correction."""
+    n, sampling_rate = 20_000, 0.1
     z = rng.normal(size=n)
     labels = (rng.uniform(size=n) < expit(z))[:, None].astype(np.float32)
-    said = Said(4 * z[:, None], labels, None, labels.mean(axis=0, dtype=np.float64))
-    of_row = np.where(labels[:, 0] == 1, 1.0, 1 / kept)  # how many rows of the whole log it stands for
+    rows = LabelledLogits(4 * z[:, None], labels, None, labels.mean(axis=0, dtype=np.float64))
+    of_row = np.where(labels[:, 0] == 1, 1.0, 1 / sampling_rate)  # how many rows of the whole log it stands for
     rate = np.average(labels[:, 0], weights=of_row)
 
     def mean_after(shift):
-        return np.average(expit(4 * z + shift + np.log(kept)), weights=of_row)
+        return np.average(expit(4 * z + shift + np.log(sampling_rate)), weights=of_row)
 
-    assert mean_after(shifts([None], of_whole_log(said, [None], kept))[0]) == pytest.approx(rate, rel=1e-3)
-    assert abs(mean_after(shifts([None], said)[0]) / rate - 1) > 0.1
-    assert of_whole_log(said, [None], 1.0) is said
+    assert mean_after(shifts([None], undo_negative_sampling(rows, [None], sampling_rate))[0]) == pytest.approx(
+        rate, rel=1e-3
+    )
+    assert abs(mean_after(shifts([None], rows)[0]) / rate - 1) > 0.1
+    assert undo_negative_sampling(rows, [None], 1.0) is rows
 
 
 def test_a_fit_on_a_sampled_log_has_the_level_of_the_whole_one():
@@ -290,7 +292,7 @@ def test_a_fit_on_a_sampled_log_has_the_level_of_the_whole_one():
 
 
 def test_late_labels_in_the_middle_leave_right_predictions_as_they_are():
-    """Of 90 % of the clicks it is not known whether something was put into a cart; after no click it is."""
+    """For 90 % of the clicks it is unknown whether something was put into a cart; without a click it is known."""
     random = np.random.RandomState(0)
     n, high = 400_000, np.arange(400_000) % 2 == 0
     logits = np.stack([np.where(high, 3.0, -3.0), np.zeros(n), np.where(high, 1.5, -1.5), np.zeros(n)], axis=1)

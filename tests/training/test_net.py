@@ -62,7 +62,7 @@ def test_an_error_in_a_thread_comes_out(fitted, monkeypatch):
 
 
 def test_chunks_leave_no_number_of_threads_behind():
-    """A thread that begins while another predicts in chunks, and ends after it."""
+    """A thread that starts while another predicts in chunks, and ends after it."""
     in_chunk, other_is_inside, chunks_done = (threading.Event() for _ in range(3))
 
     class Chunk(nn.Module):

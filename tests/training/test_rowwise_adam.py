@@ -1,4 +1,4 @@
-"""Sparse steps for large tables, against dense ones."""
+"""Sparse steps for large tables, compared with dense ones."""
 
 from contextlib import contextmanager
 
@@ -76,7 +76,7 @@ def test_decay_that_was_missed_is_made_up_for_at_the_rate_of_its_steps(former, n
 
 @pytest.mark.parametrize("kind", ["sparse", "rowwise_adagrad"])
 def test_another_decay_counts_from_when_training_goes_on(kind):
-    """One step takes a twentieth off, and not one for each of the steps before, in which nothing decayed."""
+    """One step decays by a twentieth; the steps before are not made up for, since they had no decay."""
     X, Y = make_frame(400)
     params = SMALL | {"max_epochs": 4, "embedding_optimizer": kind, "average_decay": 0.0}
     model = PLEClassifier(**params, early_stopping=False, weight_decay=0.0, lr=1e-3, embedding_lr=1e-3).fit(X, Y)
@@ -128,7 +128,7 @@ def test_other_parameters_take_dense_steps():
 
 @pytest.mark.parametrize("first", [0, 5, 24], ids=["by rows", "a table that grows large", "the whole table"])
 def test_the_average_is_that_of_all_steps(first, monkeypatch):
-    """`first` is the first step at which the table is a large one."""
+    """`first` is the first step at which the table counts as large."""
     batches = [[0, 1], [0], [2], [0, 2, 2], [3], [1]] * 4
     module = table(True)
     average, whole = WeightAverage(module, 0.8), WeightAverage(module, 0.8)
@@ -252,7 +252,7 @@ def test_rowwise_adagrad_resumes_and_grows(tmp_path):
 
 @contextmanager
 def monkeypatched_callbacks(model, callback):
-    """A callback beside a checkpoint, which the parameters do not allow."""
+    """A callback together with a checkpoint, which the parameters do not allow."""
     train_ = trainer.train
 
     def train_with(p, net, *args, **kwargs):

@@ -1,4 +1,4 @@
-"""The slope of predictions: log-odds lie as far apart as the labels of validation rows say."""
+"""The slope of predictions: log-odds are scaled by the labels of validation rows."""
 
 import pickle
 
@@ -12,22 +12,22 @@ from sklearn_fsmd import FSClassifier, FSMDClassifier
 from sklearn_fsmd.datasets import make_funnel
 from sklearn_fsmd.network import MultiTaskNetwork
 from sklearn_fsmd.training import corrections, member_logits, net
-from sklearn_fsmd.training.level import Said
-from sklearn_fsmd.training.slope import STEEPEST, factors_by, set_slopes, slope_of
+from sklearn_fsmd.training.level import LabelledLogits
+from sklearn_fsmd.training.slope import STEEPEST, set_slopes, slope_factors, slope_of
 from tests.conftest import SMALL
 
 QUICK = {**SMALL, "max_epochs": 5, "lr": 0.01, "random_state": 0}
 
 
 def drawn(slope, n=20_000, center=-1.0, seed=0):
-    """Log-odds around `center`, and labels whose own are so many times as far apart."""
+    """Log-odds z, and labels with the log-odds ``center + slope · z``."""
     random = np.random.RandomState(seed)
     z = random.normal(size=n)
     return z, (random.uniform(size=n) < expit(center + slope * z)).astype(float)
 
 
 def later(Y, share=0.5):
-    """Labels of other days: those of so many rows depend on nothing, so what is learned of the first days is bold."""
+    """Labels of other days: a share of them is random, so a network trained on the first days is overconfident."""
     random = np.random.RandomState(0)
     rows = np.where(random.uniform(size=len(Y)) < share, random.permutation(len(Y)), np.arange(len(Y)))
     return Y.iloc[rows].set_axis(Y.index)
@@ -52,7 +52,7 @@ def test_it_is_that_of_the_labels_whatever_the_level(slope):
 
 
 def test_it_is_the_most_probable_one():
-    """Where the derivative of likelihood and prior is 0."""
+    """The optimum of likelihood and prior."""
     z, y = drawn(0.5, n=300)
     w = np.random.RandomState(1).uniform(0.5, 2, size=300)
     found = slope_of(z, np.zeros(300), y, w, spread=0.2)
@@ -93,12 +93,12 @@ def test_log_odds_of_any_size(scale):
     assert 1 / STEEPEST <= slope_of(scale * z, np.zeros(400), y, np.ones(400)) <= STEEPEST
 
 
-def factors(parents, logits, labels, weights=None, rates=None, places=None, train=None):
-    """Those of these rows of validation, which are rows of training too unless some are given."""
-    said = Said(logits, labels, weights)
+def factors(parents, logits, labels, weights=None, rates=None, bias_logits=None, train=None):
+    """Slope factors by these validation rows, which are also the training rows unless `train` is given."""
+    valid = LabelledLogits(logits, labels, weights)
     rates = np.full(len(parents), 0.5) if rates is None else rates
-    places = np.zeros(logits.shape) if places is None else places
-    return factors_by(parents, said if train is None else train, said, places, rates, np.ones(len(parents)))
+    bias_logits = np.zeros(logits.shape) if bias_logits is None else bias_logits
+    return slope_factors(parents, valid if train is None else train, valid, bias_logits, rates, np.ones(len(parents)))
 
 
 def test_only_rows_where_the_step_took_place_and_is_known_tell_of_it():
@@ -119,7 +119,7 @@ def test_a_step_of_one_class_keeps_its_slope():
     assert first < 0.6
     assert second == 1
     np.testing.assert_array_equal(factors((None, None), logits, labels, rates=np.array([0.0, 0.1])), 1)
-    nothing_clicked = Said(logits, 0 * labels, None)  # so the level of the second step could not be set
+    nothing_clicked = LabelledLogits(logits, 0 * labels, None)  # so the level of the second step could not be set
     assert factors((None, 0), logits, np.stack([y, y], axis=1) * (z > 0)[:, None], train=nothing_clicked)[1] == 1
 
 
@@ -128,10 +128,10 @@ def test_a_step_of_one_class_keeps_its_slope():
 def test_new_rows_are_predicted_better_in_the_same_order(cls, n_members, data, monkeypatch):
     train, valid, (X, Y) = data
     options = {"X_val": valid[0], "Y_val": valid[1]}
-    bold = {**QUICK, "statistics_features": ["user_id", "item_id"], "n_members": n_members}
-    model = cls(**bold).fit(*train, **options)
+    overconfident = {**QUICK, "statistics_features": ["user_id", "item_id"], "n_members": n_members}
+    model = cls(**overconfident).fit(*train, **options)
     monkeypatch.setattr(corrections, "set_slopes", lambda *given: None)
-    as_trained = cls(**bold).fit(*train, **options)
+    as_trained = cls(**overconfident).fit(*train, **options)
     assert (model.module_.slopes < 0.9).all()
     np.testing.assert_array_equal(as_trained.module_.slopes, 1)
     p, before = model.predict_marginals(X), as_trained.predict_marginals(X)
@@ -160,7 +160,7 @@ def test_further_training_keeps_it_and_pickles_and_files_have_it(data, tmp_path)
 
 
 def test_training_that_goes_on_and_learns_nothing_changes_nothing(data):
-    """However often the same rows are asked. Batch norm would learn: its statistics move with each batch."""
+    """However often the same rows are fitted. Without batch norm, whose statistics change with each batch."""
     train, valid, _ = data
     model = FSMDClassifier(**QUICK, average_decay=0.0, batch_norm=False).fit(*train, X_val=valid[0], Y_val=valid[1])
     slopes = model.module_.slopes.clone()
@@ -174,7 +174,7 @@ def test_training_that_goes_on_and_learns_nothing_changes_nothing(data):
 
 
 def test_training_that_goes_on_has_its_level(data):
-    """The slopes of before are part of what the shift of a bias does."""
+    """The shift of a bias is multiplied by the former slopes."""
     train = data[0]
     model = FSMDClassifier(**QUICK, warm_start=True, target_statistics=None)  # which would tell rows their own labels
     for _ in range(3):
@@ -215,35 +215,35 @@ def test_a_row_alone_is_predicted_as_among_others_and_in_an_exported_file(data, 
 
 
 def test_what_positions_add_keeps_its_size():
-    """The labels lie half as far apart by the items, and as far as was said by their places."""
+    """The slope of the items is 0.5, and that of the positions 1."""
     random = np.random.RandomState(0)
-    items, places = random.normal(size=(2, 40_000, 1))
-    y = (random.uniform(size=(40_000, 1)) < expit(0.5 * items + places)).astype(float)
-    assert factors((None,), items + places, y, places=places) == pytest.approx(0.5, abs=0.03)
-    assert factors((None,), items + places, y) > 0.7
+    items, positions = random.normal(size=(2, 40_000, 1))
+    y = (random.uniform(size=(40_000, 1)) < expit(0.5 * items + positions)).astype(float)
+    assert factors((None,), items + positions, y, bias_logits=positions) == pytest.approx(0.5, abs=0.03)
+    assert factors((None,), items + positions, y) > 0.7
 
 
 @pytest.mark.parametrize("n_members", [1, 3])
 def test_beside_a_tower_for_the_bias_it_is_the_slope_of_items(n_members, monkeypatch):
     found = []
 
-    def noted(network, parts, places, rates):
-        before = parts[1].outputs - places
-        set_slopes(network, parts, places, rates)
-        found.append((network, places, before))
+    def noted(network, parts, bias_logits, rates):
+        before = parts[1].outputs - bias_logits
+        set_slopes(network, parts, bias_logits, rates)
+        found.append((network, bias_logits, before))
 
     monkeypatch.setattr(corrections, "set_slopes", noted)
     X, Y = make_funnel(4000, position_bias=2.0, random_state=0, return_X_y=True)
     params = {**QUICK, "n_members": n_members, "bias_features": ["position"]}
     model = FSMDClassifier(**params).fit(X[:3000], Y[:3000], X_val=X[3000:], Y_val=later(Y[3000:]))
-    (network, places, before), *more = found
+    (network, bias_logits, before), *more = found
     assert not more
-    assert places[:, 0].std() > 0.1
+    assert bias_logits[:, 0].std() > 0.1
     assert (network.slopes != 1).all()
     if n_members == 1:
-        expected = before * network.slopes + places
-        said = model._predictor.logits(model._encoder.encode_shown(X[3000:]), None)
-        shift = said - expected.numpy()  # the level, which is set afterwards
+        expected = before * network.slopes + bias_logits
+        logits = model._predictor.logits(model._encoder.encode_shown(X[3000:]), None)
+        shift = logits - expected.numpy()  # the level, which is set afterwards
         np.testing.assert_allclose(shift, np.broadcast_to(shift[0], shift.shape), atol=1e-4)
     as_shown = model._predictor.marginals(model._encoder.encode_shown(X[:3000]), None)
     np.testing.assert_allclose(as_shown.mean(axis=0), Y[:3000].mean(), rtol=0.08)
@@ -259,7 +259,7 @@ def test_members_that_were_asked_once_say_what_the_network_would(n_members, bias
         calls.append(given)
         return of_members(*given)
 
-    class Noted(member_logits.Asked):
+    class Noted(member_logits.MemberLogits):
         def __init__(self, *given):
             super().__init__(*given)
             asked.append(len(self.rows))
@@ -270,21 +270,21 @@ def test_members_that_were_asked_once_say_what_the_network_would(n_members, bias
             assert len(calls) == before  # no member is asked again
             return outputs
 
-        def add(self, added):
-            super().add(added)
-            said = self.network(*self.rows.inputs)
-            torch.testing.assert_close(self.outputs(), said, rtol=1e-4, atol=1e-5)
+        def shift(self, added):
+            super().shift(added)
+            expected = self.network(*self.rows.inputs)
+            torch.testing.assert_close(self.outputs(), expected, rtol=1e-4, atol=1e-5)
             moved.append(float(added.abs().max()))
 
-    monkeypatch.setattr(net, "Asked", Noted)
+    monkeypatch.setattr(net, "MemberLogits", Noted)
     monkeypatch.setattr(MultiTaskNetwork, "logits_of_members", counted)
     X, Y = make_funnel(8000, watch_time=True, position_bias=2.0, random_state=0, return_X_y=True)
     of_values = {"value_targets": ["watch_seconds"], "value_parents": {"watch_seconds": "click"}}
     model = FSMDClassifier(**QUICK, **of_values, n_members=n_members, bias_features=bias_features)
     model.fit(X[:3000], Y[:3000], X_val=X[3000:], Y_val=Y[3000:])
-    assert len(asked) == 2 * len(model.history_) + 3  # two looks an epoch; training, validation and rows with values
+    assert len(asked) == 2 * len(model.history_) + 3  # two checks per epoch; training, validation and rows with values
     assert asked[:-3] == [5000] * (len(asked) - 3)
-    assert len(moved) == 2 * (corrections.TIMES_OF_ENSEMBLE if n_members > 1 else 1)
+    assert len(moved) == 2 * (corrections.N_ENSEMBLE_ITERATIONS if n_members > 1 else 1)
     assert moved[0] > 1e-3
     assert calls
     assert (model.module_.slopes != 1).any()

@@ -121,7 +121,7 @@ def test_pcgrad_writes_the_projected_gradients(n_tasks, sparse):
 
 
 def test_pcgrad_hurts_neither_of_two_tasks():
-    """The step has no part against either task's gradient, where the plain sum has."""
+    """Unlike the plain sum, the step does not conflict with either task's gradient."""
     net, (inputs, (labels, weights)) = network(2), batch(2)
     opposed = (torch.stack((labels[:, 0], 1 - labels[:, 0]), dim=1), weights)
     net.link = TreeLink((None, None))
@@ -171,7 +171,7 @@ def test_gradnorm_by_hand():
 
 
 def test_gradnorm_evens_out_gradients():
-    """Of two equal tasks one counts tenfold; at equal pace their weights have to make up for that."""
+    """One of two equal tasks counts tenfold; for an equal pace their weights have to compensate for that."""
     rule = GradNorm(torch.ones(2))
     for _ in range(2000):
         rule._update(np.array([10.0, 1.0]), np.array([10.0, 1.0]))
@@ -205,7 +205,7 @@ def test_gradnorm_moves_no_weight_of_a_task_without_a_part():
 
 
 def test_one_batch_does_not_say_what_a_loss_was_at_first():
-    """It may have a label or two of a task. Until there are many batches the task's weight stays."""
+    """A batch may have a label or two of a task. Its weight stays until there have been enough batches."""
     rule, random = GradNorm(torch.ones(2)), np.random.RandomState(0)
     for _ in range(rule.N_FIRST):
         rule._update(np.array([1.0, random.exponential()]), np.array([1.0, 3.0]))
@@ -301,7 +301,7 @@ def test_the_user_s_weights_are_not_balanced_away(name):
 
 
 def test_the_pace_is_that_of_the_labels_which_are_observed():
-    """Two tasks with equal losses a label, one with few labels: their losses differ, their paces do not."""
+    """Two tasks with equal losses per label, one with few labels: their losses differ, their paces do not."""
     net, (inputs, (labels, _)) = network(2), batch(2)
     net.link = TreeLink((None, None))
     same = torch.stack((labels[:, 0], labels[:, 0]), dim=1)

@@ -92,13 +92,13 @@ def test_level():
     linear = nn.Linear(2, 3)
     average = WeightAverage(linear, 0.9)
     linear.weight.data.fill_(7.0)
-    average.take_module()
+    average.reset_to_module()
     average.swap_in()
     assert (linear.weight == 7.0).all()
 
 
 class Tied(nn.Module):
-    """An extractor of two layers with the same weights, by whichever way of tying them."""
+    """An extractor of two layers with tied weights, in each way of tying them."""
 
     def __init__(self, n_inputs, n_tasks, tie):
         super().__init__()

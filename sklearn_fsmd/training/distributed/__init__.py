@@ -1,4 +1,4 @@
-"""Many processes that train one model: what they say to each other, and how their steps become those of one process."""
+"""Several processes that train one model: their communication, and how they make the steps of a single process."""
 
 from sklearn_fsmd.training.distributed.exchange import Exchange, Shares
 from sklearn_fsmd.training.distributed.processes import LostProcessError, Processes, together

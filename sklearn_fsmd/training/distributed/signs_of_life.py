@@ -1,4 +1,4 @@
-"""Signs of life: what each process lets the others know while it works, so that one that is missing can be named."""
+"""Signs of life that each process gives while it works, so that a missing one can be named."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 INTERVAL = 0.5
 """Seconds from one sign to the next."""
 SILENCE = 5.0
-"""After so many seconds without a sign of another process, when something has failed already, it counts as dead."""
+"""After a failure a process without a sign for this many seconds counts as dead."""
 LONG_SILENCE = 30.0
-"""After so many, where a process waits for another, it counts as dead."""
+"""While others wait, a process without a sign for this many seconds counts as dead."""
 
 
 class Signs:
-    """What the processes write into their common store: signs of life, and why one has failed.
+    """Signs of life and reasons of failures, which the processes write into their common store.
 
-    A thread gives the signs, so they go on while a process computes. They count the calls in which all processes take
-    part: who has made fewer than the others is late. And they count the pieces of a longer work between two calls: who
-    has done none for long hangs.
+    A thread gives the signs, so they continue while a process computes. A sign has the number of collective calls: a
+    process that has made fewer than the others is late. It also has the number of finished parts of a longer task
+    between two calls: a process that has finished none for long hangs.
 
     Parameters
     ----------
@@ -34,73 +34,75 @@ class Signs:
         self.seen: dict[int, tuple[str, float]] = {}
         """The last sign of each process, and when it was first seen."""
         self.work: dict[int, tuple[list[int], float]] = {}
-        """What the last sign has counted, and when that was first seen."""
+        """The counts in the last sign of each process, and when they were first seen."""
         self.ended = threading.Event()
-        self.thread = threading.Thread(target=self._give, name="sklearn-fsmd-signs", daemon=True)
+        self.thread = threading.Thread(target=self._give_signs, name="sklearn-fsmd-signs", daemon=True)
 
     def start(self) -> None:
-        self._sign(0)
+        """Give the first sign, and start the thread."""
+        self._give_sign(0)
         self.thread.start()
 
     def stop(self) -> None:
+        """End the thread."""
         self.ended.set()
         self.thread.join()
 
-    def _give(self) -> None:
+    def _give_signs(self) -> None:
         n = 0
         while not self.ended.wait(INTERVAL):
             n += 1
             try:
-                self._sign(n)
-            except Exception:  # the store is gone, and with it somebody; whoever waits will notice
+                self._give_sign(n)
+            except Exception:  # the store is gone, which waiting processes will notice
                 return
 
-    def _sign(self, n: int) -> None:
+    def _give_sign(self, n: int) -> None:
         self.store.set(f"sign/{self.rank}", f"{n} {self.n_calls} {self.n_done}")
 
     def missing(self) -> list[int]:
-        """Who has not given any sign yet."""
+        """Ranks that have not given any sign yet."""
         return [rank for rank in range(self.size) if not self.store.check([f"sign/{rank}"])]
 
-    def look(self) -> None:
-        """See who has given a new sign since the last look."""
+    def read(self) -> None:
+        """Read the signs, and note which ones are new."""
         now = time.monotonic()
         for rank in range(self.size):
             sign = self.store.get(f"sign/{rank}").decode()
             if rank not in self.seen or self.seen[rank][0] != sign:
                 self.seen[rank] = sign, now
-            counted = [int(n) for n in sign.split()[1:]]
-            if rank not in self.work or self.work[rank][0] != counted:
-                self.work[rank] = counted, now
+            counts = [int(n) for n in sign.split()[1:]]
+            if rank not in self.work or self.work[rank][0] != counts:
+                self.work[rank] = counts, now
 
-    def forget(self) -> None:
-        """Take the signs for new ones, when nobody has looked for a while."""
+    def reset(self) -> None:
+        """Forget former signs, which are outdated if they have not been read for a while."""
         self.seen, self.work = {}, {}
 
     def silent(self, seconds: float) -> list[int]:
-        """Who has given no sign for so long, by the looks that were taken."""
+        """Ranks that have given no new sign for so long, by the signs that were read."""
         now = time.monotonic()
         return [rank for rank, (_, since) in self.seen.items() if now - since > seconds]
 
     def late(self, seconds: float) -> list[int]:
-        """Who has made fewer calls than this process, and has done nothing for so long, by the looks that were taken.
+        """Ranks that have made fewer calls than this process, and have done nothing for so long.
 
-        Everybody, where nobody has made fewer: the call itself hangs.
+        If none has made fewer calls, the call itself hangs: then all ranks that have done nothing for so long.
         """
         now = time.monotonic()
         late = [rank for rank, ((calls, _), _) in self.work.items() if calls < self.n_calls] or list(self.work)
         return [rank for rank in late if now - self.work[rank][1] > seconds]
 
-    def tell(self, why: str) -> None:
-        """Let the others know why this process fails; the first one counts."""
+    def report_failure(self, why: str) -> None:
+        """Let the others know why this process fails; only the first report is kept."""
         if self.store.add("n_failed", 1) == 1:
             self.store.set("failed", f"{named([self.rank])} has failed: {why}")
 
     def failure(self) -> str | None:
-        """What a process has told of its failure."""
+        """The report of the first process that has failed; None if there is none."""
         return self.store.get("failed").decode() if self.store.check(["failed"]) else None
 
 
 def named(ranks: Sequence[int]) -> str:
-    """What messages call some processes."""
+    """The name of some processes in messages."""
     return f"Rank {ranks[0]}" if len(ranks) == 1 else "Ranks " + ", ".join(map(str, ranks))

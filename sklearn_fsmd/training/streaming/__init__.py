@@ -1,4 +1,4 @@
-"""Training on data sets larger than memory: passes over sources, and batches of rows that are read ahead."""
+"""Training on data sets larger than memory: passes over sources, and batches that are read ahead."""
 
 from sklearn_fsmd.training.streaming.dataset import Dataset, as_given, listed
 from sklearn_fsmd.training.streaming.feed import StreamFeed

@@ -1,4 +1,4 @@
-"""Work that is done ahead, in a thread of its own."""
+"""Compute the items of an iterator ahead, in a background thread."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from sklearn import config_context, get_config
 
 T = TypeVar("T")
 WAIT = 0.1
-"""Seconds after which a thread looks whether anybody still waits for its work."""
+"""Seconds after which the thread checks whether its items are still wanted."""
 
 
 def read_ahead(items: Iterator[T]) -> Generator[T, None, None]:
-    """The same items, made ahead: one is used, one waits, and one is being made, so up to three are in memory.
+    """Yield the same items, computed ahead.
 
-    What fails there fails here. The thread ends when this iterator is closed. Settings of scikit-learn and numpy are
-    those of the caller: a user's function may go by them.
+    Up to three items are in memory: one is used, one waits, and one is being computed. Exceptions of the thread are
+    raised here. The thread ends when this iterator is closed. It has the caller's settings of scikit-learn and numpy,
+    on which a user's function may depend.
     """
     queue: Queue[tuple[str, Any]] = Queue(maxsize=1)
     stopped = threading.Event()
@@ -32,7 +33,7 @@ def read_ahead(items: Iterator[T]) -> Generator[T, None, None]:
             except Full:
                 pass
 
-    config = get_config()  # which belongs to a thread
+    config = get_config()  # each thread has its own
 
     def work() -> None:
         try:
@@ -42,7 +43,7 @@ def read_ahead(items: Iterator[T]) -> Generator[T, None, None]:
                     if stopped.is_set():
                         return
             put("end")
-        except BaseException as error:  # for whoever waits
+        except BaseException as error:  # raised where the item is awaited
             put("error", error)
 
     thread = threading.Thread(target=copy_context().run, args=(work,), name="sklearn-fsmd-read-ahead", daemon=True)

@@ -1,4 +1,4 @@
-"""How often each value was seen, of vocabularies that may be larger than memory: DuckDB adds the counts up on disk."""
+"""Counts of the values of vocabularies that may be larger than memory: DuckDB adds them up on disk."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 from sklearn_fsmd.encoding import Counts
 from sklearn_fsmd.encoding.sources import Database
 
-WAITING = 1 << 17
-"""So many counts of a column stay in memory."""
+MAX_PENDING = 1 << 17
+"""The largest number of counts of a column in memory."""
 
 
 class Counter(Database):
-    """A database with a table of counts for each column that needs one.
+    """A database with a table of counts for each column whose counts are on disk.
 
     Parameters
     ----------
-    n_threads : int or None for all that there are.
+    n_threads : int, or None for all threads of the machine.
     """
 
     def __init__(self, n_threads: int | None) -> None:
@@ -26,48 +26,48 @@ class Counter(Database):
         self.n_tables = 0
 
     def table(self, kind: str) -> str:
-        """A new table of values, of a type of SQL, and counts."""
+        """Create a table of counts of values of the SQL type `kind`, and return its name."""
         self.n_tables += 1
         self.execute(f"CREATE TABLE counts_{self.n_tables} (value {kind}, n BIGINT)")
         return f"counts_{self.n_tables}"
 
 
 class CountsOnDisk(Counts):
-    """The counts of one column: whole numbers and strings go to disk where they become many.
+    """The counts of one column; integers and strings are moved to disk when there are many.
 
     Parameters
     ----------
-    counter : where they go.
+    counter : the database for them.
     """
 
     def __init__(self, counter: Counter) -> None:
         super().__init__()
         self.counter = counter
-        self.waiting: list[Any] = []
-        self.n_waiting = 0
+        self.pending: list[Any] = []
+        self.n_pending = 0
         self.table: str | None = None
         self.added_up: str | None = None
 
     @property
     def kind(self) -> Any:
-        known = [block[2] for block in (self.seen, *self.waiting) if block is not None and block[2] is not None]
-        return None if not known else known[0] if len(set(known)) == 1 else "mixed values"
+        kinds = [block[2] for block in (self.seen, *self.pending) if block is not None and block[2] is not None]
+        return None if not kinds else kinds[0] if len(set(kinds)) == 1 else "mixed values"
 
     def add(self, block: Any) -> None:
-        self.waiting.append(block)
-        self.n_waiting += len(block[0])
-        if self.n_waiting > WAITING:
+        self.pending.append(block)
+        self.n_pending += len(block[0])
+        if self.n_pending > MAX_PENDING:
             self._merge()
-            if len(self.found[0]) > WAITING // 4:
+            if len(self.found[0]) > MAX_PENDING // 4:
                 self._write()
 
     def _merge(self) -> None:
-        for block in self.waiting:
+        for block in self.pending:
             super().add(block)
-        self.waiting, self.n_waiting = [], 0
+        self.pending, self.n_pending = [], 0
 
     def _write(self) -> None:
-        """Move what was counted to disk, if it is of a type for that; the rest, which is unusual, stays in memory."""
+        """Move the counts of integers or strings to disk; other values, which are rare, stay in memory."""
         import pyarrow as pa
 
         values, counts, kind = self.found
@@ -75,7 +75,7 @@ class CountsOnDisk(Counts):
             return
         try:
             block = pa.table({"value": pa.array(values), "n": counts})
-        except (UnicodeEncodeError, pa.ArrowInvalid):  # strings that are no Unicode
+        except (UnicodeEncodeError, pa.ArrowInvalid):  # strings that are not valid Unicode
             return
         self.table = self.table or self.counter.table("BIGINT" if kind == "numbers" else "VARCHAR")
         connection = self.counter.connection
@@ -88,8 +88,8 @@ class CountsOnDisk(Counts):
         self._finish()
         if self.added_up is None:
             return super().totals()
-        asked = f"SELECT count(*) FILTER (n = 1), sum(n)::BIGINT FROM {self.added_up}"
-        [(n_once, n)] = self.counter.execute(asked).fetchall()
+        query = f"SELECT count(*) FILTER (n = 1), sum(n)::BIGINT FROM {self.added_up}"
+        [(n_once, n)] = self.counter.execute(query).fetchall()
         return n_once, n
 
     def frequent(self, least: int) -> np.ndarray:
@@ -99,23 +99,23 @@ class CountsOnDisk(Counts):
         return super().frequent(least)
 
     def _finish(self) -> None:
-        """All has been counted: add up what is on disk, or in memory, if some of it has to stay there."""
+        """Add up all counts: on disk, or in memory if some of them have to stay there."""
         self._merge()
         if self.table is None:
             return
         self._write()
-        parts, self.table, self.added_up = self.table, None, f"{self.table}_added_up"
-        added_up = f"SELECT value, sum(n)::BIGINT AS n FROM {parts} GROUP BY value"
+        partial_counts, self.table, self.added_up = self.table, None, f"{self.table}_added_up"
+        added_up = f"SELECT value, sum(n)::BIGINT AS n FROM {partial_counts} GROUP BY value"
         self.counter.execute(f"CREATE TABLE {self.added_up} AS {added_up}")
-        self.counter.execute(f"DROP TABLE {parts}")
-        if len(self.found[0]):  # which may be equal to what could be written
+        self.counter.execute(f"DROP TABLE {partial_counts}")
+        if len(self.found[0]):  # values in memory may be equal to values on disk
             self._read()
 
     def _read(self, least: int = 1) -> None:
-        """Take the values that were seen so often back to memory."""
+        """Move the counts of at least `least` back to memory."""
         kind = self.found[2]
-        found = self.counter.execute(f"SELECT value, n FROM {self.added_up} WHERE n >= {least:d}").fetchnumpy()
+        arrays = self.counter.execute(f"SELECT value, n FROM {self.added_up} WHERE n >= {least:d}").fetchnumpy()
         self.counter.execute(f"DROP TABLE {self.added_up}")
         self.added_up = None
-        values = np.asarray(found["value"], dtype=np.int64 if found["value"].dtype.kind == "i" else object)
-        super().add((values, np.asarray(found["n"]), kind))
+        values = np.asarray(arrays["value"], dtype=np.int64 if arrays["value"].dtype.kind == "i" else object)
+        super().add((values, np.asarray(arrays["n"]), kind))

@@ -1,4 +1,4 @@
-"""A data set: where its rows come from, which columns are read as what, and which rows validate."""
+"""A data set: its source, the roles of its columns, and its validation rows."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Dataset:
 
     Attributes
     ----------
-    source : where they are.
-    features, targets : names of columns; `targets` is one name where there is one target, as a one-dimensional Y.
+    source : from which they are read.
+    features, targets : names of columns; `targets` is a single name for a one-dimensional Y.
     weights : the name of the column of weights, or a list with one for each target; None if there are none.
-    held : which rows validate.
-    rates : of the targets in each row group, ``(G, K)``, once these are known; None before.
+    held : the hold-out, which chooses the validation rows.
+    rates : rates of the targets in each row group, ``(G, K)``; None before the second pass.
     note_work : is called for each block that was read, see `Processes.note_work`.
     """
 
@@ -41,18 +41,18 @@ class Dataset:
     def from_source(
         cls, source: Any, columns: Sequence[Any] | None, targets: Any, weights: Any, on_error: str = "raise"
     ) -> Dataset:
-        """The data set at `source`, of which nothing is held out.
+        """The data set at `source`, without validation rows.
 
-        With ``on_error="skip"`` files whose columns are not as they should be are left out; see :meth:`leave_out`.
+        With ``on_error="skip"`` files with wrong columns are left out; see :meth:`leave_out`.
 
         Raises
         ------
         ValueError
-            If it has no such columns.
+            If columns are missing.
         TypeError
-            If it is a table, or an iterator.
+            If `source` is a table, or an iterator.
         OSError
-            If it is not there, or cannot be read.
+            If it does not exist, or cannot be read.
         """
         if isinstance(source, pd.DataFrame):
             raise TypeError("A DataFrame is for `fit`; `fit_dataset` takes files, or a function that makes frames.")
@@ -68,45 +68,44 @@ class Dataset:
         if callable(source):
             if left_out.skips:
                 raise ValueError(
-                    "on_error='skip' leaves out files, and a function makes the tables. Let it make those that can be "
-                    "learned from."
+                    "on_error='skip' leaves out files, and `source` is a function. Let it return valid tables only."
                 )
-            found: ParquetSource | FactorySource = FactorySource(source)
+            opened: ParquetSource | FactorySource = FactorySource(source)
         else:
-            wanted = None if columns is None else [*columns, *others]
-            found = ParquetSource(source, wanted, others if columns is None else wanted or (), left_out)
-            if not found.footers:
+            selected = None if columns is None else [*columns, *others]
+            opened = ParquetSource(source, selected, others if columns is None else selected or (), left_out)
+            if not opened.footers:
                 left_out.warn(0)
         for parameter, names in (("targets", listed(targets)), ("sample_weight", listed(weights))):
-            _check_names(parameter, names, found)
+            _check_names(parameter, names, opened)
         if both := [name for name in listed(weights) if name in listed(targets)]:
             raise ValueError(f"Column {both[0]!r} is one of `targets`, and `sample_weight` too.")
         if not listed(targets):
             raise ValueError("`targets` names no column; at least one is needed.")
         if columns is not None:
-            _check_names("columns", columns, found)
+            _check_names("columns", columns, opened)
             if both := [name for name in columns if name in others]:
                 raise ValueError(f"Column {both[0]!r} is one of `columns`, and a target or weight too.")
-        features = [name for name in found.columns if name not in others] if columns is None else list(columns)
+        features = [name for name in opened.columns if name not in others] if columns is None else list(columns)
         if not features:
-            raise ValueError(f"{found.name} has no columns beside targets and weights.")
-        return cls(found, features, targets, weights, HoldOut(found.n_rows, 0))
+            raise ValueError(f"{opened.name} has no columns except targets and weights.")
+        return cls(opened, features, targets, weights, HoldOut(opened.n_rows, 0))
 
     def warn_of_large_groups(self) -> None:
-        """Warn of files that would be badly mixed."""
+        """Warn of files with row groups too large to be mixed well."""
         if isinstance(self.source, ParquetSource):
             self.source.warn_of_large_groups()
 
     def warn_of_rows_of(self, train: Dataset) -> None:
-        """Warn of files of validation that are files of training too."""
+        """Warn of validation files that are training files too."""
         if isinstance(self.source, FactorySource) or isinstance(train.source, FactorySource):
             return
-        known = {footer.file.place for footer in train.source.footers}
-        if both := [footer.file.name for footer in self.source.footers if footer.file.place in known]:
+        training_places = {footer.file.place for footer in train.source.footers}
+        if both := [footer.file.name for footer in self.source.footers if footer.file.place in training_places]:
             more = f" and {len(both) - 1} more" if len(both) > 1 else ""
             warn(
-                f"{both[0]}{more} of `validation` is in `source` too: rows that are learned from say nothing of new "
-                "ones, and training stops too late. Leave it out of one of the two."
+                f"{both[0]}{more} of `validation` is in `source` too: scores of training rows are too good, and "
+                "training stops too late. Leave it out of one of the two."
             )
 
     def leave_out(self, check: Check, new_check: Callable[[], Check] | None = None) -> Dataset:
@@ -116,7 +115,7 @@ class Dataset:
         """
         if isinstance(self.source, FactorySource) or not self.source.left_out.skips:
             return self
-        self.source.leave_out([*self.features, *self.labels], check, new_check, self._noted)
+        self.source.leave_out([*self.features, *self.labels], check, new_check, self._with_notes)
         return replace(self, held=HoldOut(self.source.n_rows, 0))
 
     @property
@@ -125,10 +124,11 @@ class Dataset:
         return list(dict.fromkeys([*listed(self.targets), *listed(self.weights)]))
 
     def blocks(self, features: Sequence[Any] | None = None) -> Iterator[Block]:
-        """All rows in their order, with these features or all."""
-        return self._noted(self.source.blocks([*(self.features if features is None else features), *self.labels]))
+        """All rows in their order, with these features, or all features if None."""
+        return self._with_notes(self.source.blocks([*(self.features if features is None else features), *self.labels]))
 
-    def _noted(self, blocks: Iterator[Block]) -> Iterator[Block]:
+    def _with_notes(self, blocks: Iterator[Block]) -> Iterator[Block]:
+        """The same blocks, with a call of `note_work` for each."""
         for block in blocks:
             if self.note_work is not None:
                 self.note_work()
@@ -139,7 +139,7 @@ class Dataset:
         return self.source.in_order(seed, self.rates)
 
     def pools(self, seed: int, groups: Sequence[Group] | None = None) -> Iterator[list[Block]]:
-        """All rows in pools, in an order that the seed draws; or those of some row groups of files."""
+        """All rows, or those of some row groups, in pools in an order that the seed draws."""
         return self.source.pools([*self.features, *self.labels], seed, groups, self.rates)
 
     def features_of(self, frame: pd.DataFrame) -> pd.DataFrame:
@@ -153,7 +153,7 @@ class Dataset:
 
 
 def as_given(parameter: str, names: Any) -> Any:
-    """One name, a list of names, or None.
+    """Return one name, a list of names, or None, and refuse anything else.
 
     Raises
     ------
@@ -162,16 +162,16 @@ def as_given(parameter: str, names: Any) -> Any:
     """
     if isinstance(names, (Set, Mapping)) or callable(names):
         raise TypeError(f"`{parameter}` must be a name or a list of names, whose order counts. Got {names!r}.")
-    return names if names is None or _is_one(names) else list(names)
+    return names if names is None or _is_single_name(names) else list(names)
 
 
-def _is_one(names: Any) -> bool:
+def _is_single_name(names: Any) -> bool:
     return isinstance(names, str) or not isinstance(names, Iterable)
 
 
 def listed(names: Any) -> list[Any]:
-    """The names, of which there may be one or none."""
-    return [] if names is None else [names] if _is_one(names) else list(names)
+    """A list of the names: of none, one or several."""
+    return [] if names is None else [names] if _is_single_name(names) else list(names)
 
 
 def _check_names(parameter: str, names: Sequence[Any], source: ParquetSource | FactorySource) -> None:

@@ -1,4 +1,4 @@
-"""Which rows of a data set validate, and which are looked at more closely: said by their positions alone."""
+"""Choose the validation rows and samples of a data set by the positions of the rows alone."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ CHUNK = 1 << 20
 class HoldOut:
     """Which rows of a data set are held out.
 
-    A row is drawn by a hash of its position, so each pass, in whatever order, finds the same ones.
+    A row is drawn by a hash of its position, so each pass chooses the same rows, whatever its order.
 
     Parameters
     ----------
-    n_rows : of the data set.
+    n_rows : number of rows of the data set.
     seed : of the hash.
     fraction : the share of the rows that is held out.
-    last : whether these are the last ones; otherwise they are drawn.
+    last : whether the last rows are held out; otherwise rows are drawn.
     """
 
     n_rows: int
@@ -35,25 +35,25 @@ class HoldOut:
 
     @classmethod
     def from_params(cls, p: TrainingParameters, n_rows: int, seed: int) -> HoldOut:
-        """As the parameters say.
+        """The hold-out for the parameters of `p`.
 
         Raises
         ------
         ValueError
             If there are too few rows.
         """
-        made = cls(n_rows, seed, p.validation_fraction, p.validation == "last")
-        if not 0 < made.n_training < n_rows:
+        hold_out = cls(n_rows, seed, p.validation_fraction, p.validation == "last")
+        if not 0 < hold_out.n_training < n_rows:
             raise ValueError(
-                f"The 'validation_fraction' {p.validation_fraction} of {n_rows} rows leaves {made.n_training} rows to "
-                f"train on and {n_rows - made.n_training} to validate on. Use more rows, give `validation`, or set "
-                "early_stopping=False."
+                f"The 'validation_fraction' {p.validation_fraction} of {n_rows} rows leaves {hold_out.n_training} rows "
+                f"to train on and {n_rows - hold_out.n_training} to validate on. Use more rows, give `validation`, or "
+                "set early_stopping=False."
             )
-        return made
+        return hold_out
 
     @cached_property
     def n_training(self) -> int:
-        """How many rows are not held out."""
+        """Number of rows that are not held out."""
         if not self.fraction:
             return self.n_rows
         if self.last:
@@ -70,13 +70,13 @@ class HoldOut:
             return positions >= self.n_rows - round(self.fraction * self.n_rows)
         return chance(positions, self.seed) < self.fraction
 
-    def kept(self, positions: np.ndarray) -> np.ndarray:
-        """Which of these rows are held out and kept to validate on: all, or as many as memory is meant for."""
+    def validation_sample(self, positions: np.ndarray) -> np.ndarray:
+        """Which of these rows are kept in memory for validation: all held-out rows, or a sample if they are many."""
         n = max(self.n_rows - self.n_training, 1)
         return self.held_out(positions) & (chance(positions, self.seed + 1) < sizes.VALID_ROWS / n)
 
-    def sampled(self, positions: np.ndarray) -> np.ndarray:
-        """Which of these rows of training are looked at more closely: all of them, or an even sample."""
+    def training_sample(self, positions: np.ndarray) -> np.ndarray:
+        """Which of these rows are kept in memory as a sample of the training rows: all, or some if they are many."""
         return ~self.held_out(positions) & (chance(positions, self.seed + 2) < sizes.SAMPLE_ROWS / self.n_training)
 
 
@@ -91,7 +91,7 @@ def chance(positions: np.ndarray, seed: int) -> np.ndarray:
 
 
 def refuse_a_choice(validation: Any) -> None:
-    """Raise if the data set of validation is what the parameter of the same name is called."""
+    """Raise if `validation`, a data set, is a value of the parameter of the same name."""
     if isinstance(validation, str) and validation in ("last", "random"):
         raise ValueError(
             f"The argument `validation` of `fit_dataset` is a data set. To set the {validation} rows aside, leave it "

@@ -1,4 +1,4 @@
-"""What is known of the targets of all rows of training: classes, rates, weights."""
+"""Classes, rates and weights of the targets of all training rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sklearn_fsmd.encoding import StepSums, Targets, Values, factors_of
 from sklearn_fsmd.encoding.sources import GroupRates
 
 MANY = 1000
-"""Of so many different values a target is not binary, and no more are looked at."""
+"""A target with this many different values is not binary, and no more values are collected."""
 
 
 class SeenLabels:
@@ -22,66 +22,66 @@ class SeenLabels:
     Parameters
     ----------
     names : a list of columns, or the name of the only one.
-    values : which of them hold values, and have no classes.
-    check : is given :meth:`table` as soon as a target has more than two values, and raises an error for it.
+    values : the value targets among them, which have no classes.
+    check : is called with :meth:`table` when a target has more than two values, and may raise an error.
     """
 
     def __init__(self, names: Any, values: Sequence[Any], check: Callable[[Any], Any] = lambda Y: None) -> None:
         self.names = names
         self.values = set(values)
         self.check = check
-        self.found: dict[Any, list[Any]] = {}
+        self.collected: dict[Any, list[Any]] = {}
 
     def copy(self) -> SeenLabels:
-        """Another that has seen the same."""
-        made = SeenLabels(self.names, list(self.values), self.check)
-        made.found = {name: list(found) for name, found in self.found.items()}
-        return made
+        """A copy that has seen the same values."""
+        copied = SeenLabels(self.names, list(self.values), self.check)
+        copied.collected = {name: list(distinct) for name, distinct in self.collected.items()}
+        return copied
 
     def add(self, Y: pd.DataFrame) -> None:
-        """Look at the targets of some rows.
+        """Collect the values of the targets of some rows.
 
         Raises
         ------
         ValueError
-            If a single target is missing in a row, or `check` says so.
+            If there is a single target and a label is missing, or if `check` raises it.
         """
         if isinstance(self.names, str) and Y[self.names].isna().any():
             raise ValueError("Input y contains NaN. In a two-dimensional Y, NaN leaves a label out.")
         for name in Y.columns:
-            found = self.found.setdefault(name, [])
+            distinct = self.collected.setdefault(name, [])
             if name in self.values:
-                found[:] = [Y[name].iloc[:1]]
-            elif sum(map(len, found)) < MANY:
-                different = Y[name].drop_duplicates()
-                found[:] = [pd.concat([*found, different], ignore_index=True).drop_duplicates()]
-        if any(found[0].count() > 2 for name, found in self.found.items() if name not in self.values):
+                distinct[:] = [Y[name].iloc[:1]]
+            elif sum(map(len, distinct)) < MANY:
+                new = Y[name].drop_duplicates()
+                distinct[:] = [pd.concat([*distinct, new], ignore_index=True).drop_duplicates()]
+        if any(distinct[0].count() > 2 for name, distinct in self.collected.items() if name not in self.values):
             self.check(self.table())
 
     def table(self) -> Any:
-        """A small Y in which each target has all of its values."""
-        columns = {name: found[0].reset_index(drop=True) for name, found in self.found.items()}
+        """A small Y that contains all values of each target."""
+        columns = {name: distinct[0].reset_index(drop=True) for name, distinct in self.collected.items()}
         n = max(map(len, columns.values()))
         rows = np.arange(n)
-        again = {name: column.iloc[rows % len(column)].reset_index(drop=True) for name, column in columns.items()}
-        return pd.DataFrame(again)[self.names]
+        repeated = {name: column.iloc[rows % len(column)].reset_index(drop=True) for name, column in columns.items()}
+        return pd.DataFrame(repeated)[self.names]
 
 
 @dataclass
 class LabelSums:
-    """Sums over the rows of training: what the rates and the scale of the weights follow from.
+    """Sums over the training rows, from which the rates and the scale of the weights are computed.
 
     Attributes
     ----------
-    parents : for each target, the step that it follows.
+    parents : for each target, the step before it.
     n_rows : int
-    weights, positive : ``(K,)``, of the weights, and of those of positive labels.
+    weights, positive : ``(K,)``, sums of the weights, and of the weights of positive labels.
     steps : how often each step happened.
-    happened, value_weights, largest : ``(V,)``, how often the step before a value has happened, the sum of its weights,
-        and the largest value that counts.
-    n_odd : how many rows contradict the step before, by task.
+    happened, value_weights, largest : ``(V,)``, how often the step before a value happened, the sum of its weights, and
+        the largest value with a weight above 0.
+    n_odd : number of rows that contradict the step before, by task.
     is_weighted : whether there is a weight that is not 1.
-    of_groups : the rates in each row group; None where there are no row groups.
+    of_groups : the rates in each row group; None if there are no row groups.
     """
 
     parents: Sequence[int | None]
@@ -97,7 +97,7 @@ class LabelSums:
     of_groups: GroupRates | None = None
 
     def add(self, targets: Targets) -> None:
-        """Take some rows into the sums; their weights are as they were given."""
+        """Add some rows, with unscaled weights."""
         total, positive = targets.totals()
         self.n_rows += len(targets.labels)
         self.is_weighted |= bool((targets.full_weights != 1).any())
@@ -116,11 +116,11 @@ class LabelSums:
 
     @property
     def factors(self) -> np.ndarray:
-        """What weights are multiplied by, for a mean of 1 in each task, ``(K,)``."""
+        """Factors that give weights a mean of 1 in each task, ``(K,)``."""
         return factors_of(self.n_rows, self.weights)
 
     def scaled(self, targets: Targets) -> Targets:
-        """Some rows, with weights of a mean of 1 over all."""
+        """Some rows, with weights scaled to a mean of 1 over all rows."""
         weights, values = None, targets.values
         if self.is_weighted:
             weights = (targets.full_weights * self.factors).astype(np.float32)
@@ -129,14 +129,14 @@ class LabelSums:
         return Targets(targets.labels, weights, values)
 
     def with_largest(self, targets: Targets) -> Targets:
-        """A sample of the rows, and for each value the largest of all rows, which counts next to nothing."""
+        """A sample of the rows, and a row with the largest value of each value target, with a negligible weight."""
         if targets.values is None:
             return targets
         n = len(self.largest)
         values = np.tile(np.where(np.isfinite(self.largest), self.largest, 0), (n, 1)).astype(np.float32)
         weights = np.where(np.eye(n, dtype=bool) & (self.value_weights > 0), 1e-12, 0).astype(np.float32)
-        more = Values(values, weights, targets.values.parents)
-        return joined([targets, Targets(np.zeros((n, targets.labels.shape[1]), np.float32), None, more)])
+        extra = Values(values, weights, targets.values.parents)
+        return joined([targets, Targets(np.zeros((n, targets.labels.shape[1]), np.float32), None, extra)])
 
 
 def joined(parts: Sequence[Targets]) -> Targets:
@@ -149,6 +149,7 @@ def joined(parts: Sequence[Targets]) -> Targets:
         weights = np.concatenate([part.full_weights for part in parts])
     of_values = [part.values for part in parts if part.values is not None]
     if of_values:
-        together, counts = (np.concatenate(arrays) for arrays in zip(*(one.arrays for one in of_values), strict=True))
-        values = Values(together, counts, of_values[0].parents)
+        pairs = zip(*(part.arrays for part in of_values), strict=True)
+        all_values, counts = (np.concatenate(arrays) for arrays in pairs)
+        values = Values(all_values, counts, of_values[0].parents)
     return Targets(labels, weights, values)

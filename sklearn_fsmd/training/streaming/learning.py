@@ -1,4 +1,4 @@
-"""The first pass over a data set: what its columns hold, which classes the targets have, and a sample of the rows."""
+"""The first pass over a data set: it fits the encoder, collects the classes, and samples rows."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from sklearn_fsmd.training.streaming.numbers import SampledNumbers
 
 
 class FirstPass(NamedTuple):
-    """What it has found.
+    """Results of the first pass.
 
     Attributes
     ----------
     encoder : fitted on all rows.
-    labels : a small Y that has all values of each target; None where training goes on.
-    first : the first rows.
-    sample, valid : blocks of rows of training, and of the rows that are held out.
-    content : what tells these rows from others, if the fit has a checkpoint; else empty.
+    labels : a small Y that contains all values of each target; None if training is continued.
+    first : the first block of rows.
+    sample, valid : blocks of sampled training rows, and of validation rows.
+    content : a digest of the rows if the fit has a checkpoint; else empty.
     """
 
     encoder: InputEncoder
@@ -51,9 +51,9 @@ def first_pass(estimator: Any, dataset: Dataset, seed: int, growth: Growth | Non
 
     Parameters
     ----------
-    estimator : its parameters say how, and it is told the names and the number of the columns.
+    estimator : its parameters set the encoding, and its names and number of columns are set.
     seed : of the samples of numbers.
-    growth : what takes new values into the encoding of before, where training goes on.
+    growth : adds new values to the former encoding, if training is continued.
     """
     of_dtype = isinstance(estimator.categorical_features, str) and estimator.categorical_features == "from_dtype"
     if growth is None and of_dtype:
@@ -70,7 +70,7 @@ def first_pass(estimator: Any, dataset: Dataset, seed: int, growth: Growth | Non
                 X = read_table(estimator, dataset.features_of(block.frame), reset=first is None and growth is None)
                 if first is None and growth is None:
                     encoder.take_columns(dataset.source.with_column_kinds(X))
-                    _keep_little(encoder, counter, seed)
+                    _bound_memory(encoder, counter, seed)
                 first = first or block
                 if growth is None:
                     encoder.update(X)
@@ -79,24 +79,24 @@ def first_pass(estimator: Any, dataset: Dataset, seed: int, growth: Growth | Non
                     growth.update(X)
                 if content is not None:
                     content.add(block.frame)
-            sample += _some(block, dataset.held.sampled(block.positions))
-            valid += _some(block, dataset.held.kept(block.positions))
+            sample += _some(block, dataset.held.training_sample(block.positions))
+            valid += _some(block, dataset.held.validation_sample(block.positions))
         if growth is None:
             encoder.finalize()
     finally:
         counter.close()
     assert first is not None
-    found = first, sample, valid, "" if content is None else content.told()
-    return FirstPass(encoder, labels.table(), *found) if growth is None else FirstPass(growth.finish(), None, *found)
+    rest = first, sample, valid, "" if content is None else content.hexdigest()
+    return FirstPass(encoder, labels.table(), *rest) if growth is None else FirstPass(growth.finish(), None, *rest)
 
 
 def labels_of(estimator: Any, dataset: Dataset) -> SeenLabels:
-    """What is going to see the targets of the data set."""
+    """A collector of the labels of the data set."""
     return SeenLabels(dataset.targets, estimator.value_targets or (), lambda Y: estimator._new_targets(Y, None))
 
 
-def _keep_little(encoder: InputEncoder, counter: Counter, seed: int) -> None:
-    """Let no column keep all that it sees."""
+def _bound_memory(encoder: InputEncoder, counter: Counter, seed: int) -> None:
+    """Let columns keep counts on disk and samples of numbers, instead of all values in memory."""
     for part in encoder.parts:
         for vocabulary in vocabularies_of(part):
             vocabulary.seen = CountsOnDisk(counter)
@@ -105,9 +105,9 @@ def _keep_little(encoder: InputEncoder, counter: Counter, seed: int) -> None:
 
 
 def vocabularies_of(encoder: FeatureEncoder) -> list[CategoryColumn]:
-    """What maps values to codes: the categories, and the lists that do not share one's."""
-    own = [column.own for column in encoder.lists.values()]
-    return [*encoder.categories.values(), *(vocabulary for vocabulary in own if vocabulary is not None)]
+    """The vocabularies of the categories, and of the lists that do not share a category column's."""
+    of_lists = [column.own for column in encoder.lists.values()]
+    return [*encoder.categories.values(), *(vocabulary for vocabulary in of_lists if vocabulary is not None)]
 
 
 def encoded(
@@ -116,35 +116,35 @@ def encoded(
     encoder: InputEncoder,
     targets: TargetEncoder,
     parents: Sequence[int | None],
-    seen: Callable[[dict[int, int]], None] = lambda n_odd: None,
+    note_odd: Callable[[dict[int, int]], None] = lambda n_odd: None,
 ) -> LabelledRows:
-    """Blocks of rows, encoded, with weights as they were given; `seen` is told which rows contradict a step."""
+    """Encode blocks of rows, with unscaled weights; `note_odd` gets the numbers of rows that contradict a step."""
     rows: list[Encoded] = []
     labels: list[Targets] = []
     for block in blocks:
         with block.named():
             X, Y, weights = (of(block.frame) for of in (dataset.features_of, dataset.targets_of, dataset.weights_of))
-            made, n_odd = targets.encode_part(Y, weights, parents)
+            encoded_targets, n_odd = targets.encode_part(Y, weights, parents)
             rows.append(encoder.encode(X))
-            labels.append(made)
-            seen(n_odd)
+            labels.append(encoded_targets)
+            note_odd(n_odd)
     return Encoded.joined(rows), joined(labels)
 
 
 def validation_blocks(estimator: Any, dataset: Dataset) -> list[Block]:
-    """Of a data set that validates the rows that are kept: all, or an even sample.
+    """The rows of a validation data set that are kept in memory: all, or a uniform sample.
 
     Raises
     ------
     ValueError
         If its columns are not those of fit.
     """
-    kept = []
+    sampled = []
     for block in dataset.blocks():
         with block.named():
             read_table(estimator, dataset.features_of(block.frame), reset=False)
-        kept += _some(block, dataset.held.kept(block.positions))
-    return kept
+        sampled += _some(block, dataset.held.validation_sample(block.positions))
+    return sampled
 
 
 def _some(block: Block, which: np.ndarray) -> list[Block]:

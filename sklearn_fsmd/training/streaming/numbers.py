@@ -9,7 +9,7 @@ from sklearn_fsmd.encoding.sources import sizes
 
 
 class SampledNumbers(Numbers):
-    """Keeps all numbers while they are few, in their order, and an even sample when there are more.
+    """Keeps all numbers in their order, or a uniform sample if there are many.
 
     Each number draws a key, and those with the smallest keys are kept.
 
@@ -21,38 +21,39 @@ class SampledNumbers(Numbers):
     def __init__(self, seed: int) -> None:
         super().__init__()
         self.random = np.random.default_rng(seed)
-        self.most = sizes.SAMPLE_NUMBERS
+        self.max_numbers = sizes.SAMPLE_NUMBERS
         self.keys: list[np.ndarray] = []
-        self.below = np.float32(1.0)
+        self.threshold = np.float32(1.0)
         self.n_kept = 0
-        self.of_all = Moments()
+        self.all_moments = Moments()
 
     def add(self, block: np.ndarray) -> None:
         if not block.size:
             return
-        self.of_all.add(block)
+        self.all_moments.add(block)
         keys = self.random.random(len(block), dtype=np.float32)
-        if self.below < 1:
-            block, keys = block[keys < self.below], keys[keys < self.below]
+        if self.threshold < 1:
+            block, keys = block[keys < self.threshold], keys[keys < self.threshold]
         self.blocks.append(block)
         self.keys.append(keys)
         self.n_kept += len(block)
-        if self.n_kept > 1.25 * self.most:
-            self._thin()
+        if self.n_kept > 1.25 * self.max_numbers:
+            self._downsample()
 
     def sample(self) -> np.ndarray:
-        if self.n_kept > self.most:
-            self._thin()
+        if self.n_kept > self.max_numbers:
+            self._downsample()
         return super().sample()
 
     def moments(self, sample: np.ndarray) -> tuple[float, float, float, float]:
-        seen = self.of_all
-        if seen.n <= self.most:
+        moments = self.all_moments
+        if moments.n <= self.max_numbers:
             return super().moments(sample)
-        return float(seen.mean), float(seen.std), float(seen.low), float(seen.high)
+        return float(moments.mean), float(moments.std), float(moments.low), float(moments.high)
 
-    def _thin(self) -> None:
+    def _downsample(self) -> None:
+        """Keep the numbers with the smallest keys."""
         numbers, keys = np.concatenate(self.blocks), np.concatenate(self.keys)
-        kept = np.sort(np.argpartition(keys, self.most - 1)[: self.most])
-        self.blocks, self.keys, self.n_kept = [numbers[kept]], [keys[kept]], self.most
-        self.below = self.keys[0].max()
+        smallest = np.sort(np.argpartition(keys, self.max_numbers - 1)[: self.max_numbers])
+        self.blocks, self.keys, self.n_kept = [numbers[smallest]], [keys[smallest]], self.max_numbers
+        self.threshold = self.keys[0].max()

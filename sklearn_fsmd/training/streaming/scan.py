@@ -1,4 +1,4 @@
-"""The second pass over a data set: sums over the rows of training, of which only few columns are read."""
+"""The second pass over a data set: sums over the training rows, for which only a few columns are read."""
 
 from __future__ import annotations
 
@@ -20,10 +20,14 @@ def scan(
     *,
     more: bool,
 ) -> tuple[LabelSums, StatisticsSums | None]:
-    """Rates and weights of the targets; the statistics of the encoder, if it has any, are told their sums.
+    """Sum up labels and weights of the training rows, and set the statistics of the encoder, if it has any.
 
-    `more` says whether these add to the sums of before. Returned are also the sums of the rows that are held out, of
-    which the statistics are to be told after training.
+    `more` means that the statistics are added to the former ones.
+
+    Returns
+    -------
+    sums : of the targets.
+    held : sums for the statistics of the held-out rows, which are to be added after training; None if there are none.
     """
     firsts = dataset.source.first_rows()
     of_groups = None if firsts is None else GroupRates(firsts)
@@ -38,10 +42,10 @@ def scan(
     def read(block: Block, rows: np.ndarray, of_rows: StatisticsSums | None) -> tuple[Targets, dict[int, int]]:
         frame = block.frame[rows]
         with block.named():
-            found, n_odd = targets.encode_part(dataset.targets_of(frame), dataset.weights_of(frame), parents)
+            labels, n_odd = targets.encode_part(dataset.targets_of(frame), dataset.weights_of(frame), parents)
             if of_rows is not None:
-                of_rows.add(_codes(encoder, columns, block, rows), found)
-        return found, n_odd
+                of_rows.add(_codes(encoder, columns, block, rows), labels)
+        return labels, n_odd
 
     for block in dataset.blocks(list(columns.values())):
         held_out = dataset.held.held_out(block.positions)
@@ -50,10 +54,10 @@ def scan(
         training = ~held_out
         if not training.any():
             continue
-        found, n_odd = read(block, training, statistics)
-        sums.add(found)
+        labels, n_odd = read(block, training, statistics)
+        sums.add(labels)
         if of_groups is not None:
-            of_groups.add(block.positions[training], found)
+            of_groups.add(block.positions[training], labels)
         for k, n in n_odd.items():
             sums.n_odd[k] = sums.n_odd.get(k, 0) + n
     if not sums.n_rows or not np.any(sums.weights):
@@ -64,7 +68,7 @@ def scan(
 
 
 def _codes(encoder: InputEncoder, columns: dict[int, object], block: Block, rows: np.ndarray) -> np.ndarray:
-    """The codes of some category columns, ``(n, F)``; those of the others are 0."""
+    """Codes of all category columns, ``(n, F)``, of which only some are read; the others are 0."""
     categories = list(encoder.main.categories.values())
     codes = np.zeros((int(rows.sum()), len(categories)), dtype=np.int64)
     for f, label in columns.items():

@@ -1,4 +1,4 @@
-"""A file is read by itself, as the passes will read it, to find out whether it can be learned from."""
+"""Read a single file as the passes will, to find out whether it can be used."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from sklearn_fsmd.training.streaming.learning import labels_of
 
 
 class Trial:
-    """Raises an error for a file whose rows cannot be encoded, or whose targets are not those of the files before.
+    """Raises an error for a file whose rows cannot be encoded, or whose targets do not fit those of former files.
 
     Parameters
     ----------
-    estimator : its parameters say how rows are encoded; it is told of columns, so it is a copy.
-    dataset : what is read as what.
-    fitted : encoders of features and targets, where training goes on.
+    estimator : its parameters set how rows are encoded. It must be a copy, since its columns are set.
+    dataset : defines the roles of the columns.
+    fitted : encoders of features and targets, if training is continued.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class Trial:
         self.estimator, self.dataset, self.fitted = estimator, dataset, fitted
         self.labels = labels_of(estimator, dataset)
         self.widths: dict[int, int] = {}
-        """How long the vectors of each column are."""
+        """Length of the vectors of each column."""
 
     def __call__(self, blocks: Iterator[Block]) -> None:
         labels, widths = self.labels.copy(), dict(self.widths)
@@ -35,9 +35,11 @@ class Trial:
             with block.named():
                 X = read_table(self.estimator, self.dataset.features_of(block.frame), reset=self.fitted is None)
                 if self.fitted is not None:
-                    encoder, known = self.fitted
+                    encoder, target_encoder = self.fitted
                     encoder.encode(X)
-                    known.encode_part(self.dataset.targets_of(block.frame), self.dataset.weights_of(block.frame))
+                    target_encoder.encode_part(
+                        self.dataset.targets_of(block.frame), self.dataset.weights_of(block.frame)
+                    )
                 else:
                     encoder = InputEncoder(self.estimator)
                     encoder.take_columns(self.dataset.source.with_column_kinds(X))
@@ -54,10 +56,10 @@ class Trial:
 
 
 def _refuse_other_widths(encoder: InputEncoder, widths: dict[int, int]) -> None:
-    """Raise ValueError if vectors are of another length than those of files before; note how long they are."""
+    """Raise ValueError if vectors have another length than those of former files, and record their lengths."""
     for position, column in encoder.main.vectors.items():
         if column.width is not None and widths.setdefault(position, column.width) != column.width:
             raise ValueError(
-                f"Column {column.name!r} holds vectors of {column.width} numbers, and in files before of "
+                f"Column {column.name!r} holds vectors of {column.width} numbers, and in former files of "
                 f"{widths[position]}."
             )

@@ -1,4 +1,4 @@
-"""Several real processes train one model: the step of one process, the quality of one process, and who is missing."""
+"""Several real processes train one model: steps and quality of one process, and errors for missing processes."""
 
 import os
 import pickle
@@ -36,7 +36,7 @@ def by_torchrun(name, folder):
 
 
 def by_hand(name, folder, n=2, timeout=300, **environment):
-    """The exit codes and the errors of processes that nobody watches."""
+    """Exit codes and errors of processes that are started without torchrun."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -1,4 +1,4 @@
-"""What a worker of a cluster does with an error, without a cluster."""
+"""How a worker of a cluster handles an error, without a cluster."""
 
 import json
 
@@ -21,7 +21,7 @@ class Refusing(BaseEstimator):
 
 
 def test_any_worker_of_a_cluster_may_refuse(tmp_path, monkeypatch):
-    """A file that is missing on one machine: the worker there says so, and the first one has lost it."""
+    """A file is missing on one machine: the worker there reports it, and the first worker loses the other one."""
     job = {"folder": str(tmp_path), "fit": {}}
     monkeypatch.setattr(distributed, "get_rank", lambda: 0)
     lost = LostProcessError("process 1 is missing")

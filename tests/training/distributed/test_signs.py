@@ -1,4 +1,4 @@
-"""Signs of life, in a store that two sides of one process share."""
+"""Signs of life, in a store that is shared by two objects of one process."""
 
 import time
 
@@ -11,7 +11,7 @@ from sklearn_fsmd.training.distributed.signs_of_life import Signs, named
 
 @pytest.fixture
 def pair(monkeypatch):
-    """Two sides that see new signs at once."""
+    """Two sides that give signs at short intervals."""
     monkeypatch.setattr(signs, "INTERVAL", 0.02)
     store = distributed.HashStore()
     one, other = Signs(store, 0, 2), Signs(store, 1, 2)
@@ -21,11 +21,11 @@ def pair(monkeypatch):
         side.ended.set()
 
 
-def looked(side, seconds):
-    """Look for a while."""
+def read_for(side, seconds):
+    """Read the signs for a while."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        side.look()
+        side.read()
         time.sleep(0.01)
     return side
 
@@ -41,34 +41,34 @@ def test_who_works_is_waited_for_and_who_does_nothing_is_late(pair):
     one, other = pair
     other.start()
     one.n_calls = 3
-    looked(one, 0.2)
-    for _ in range(20):  # pieces of a longer work
+    read_for(one, 0.2)
+    for _ in range(20):  # parts of a longer task
         other.n_done += 1
-        looked(one, 0.05)
+        read_for(one, 0.05)
     assert one.late(0.8) == []
-    looked(one, 1.0)
+    read_for(one, 1.0)
     assert one.late(0.8) == [1]
     assert one.silent(0.8) == []  # it is alive
     other.n_calls = 3
-    looked(one, 0.1)
+    read_for(one, 0.1)
     assert one.late(0.8) == [0]  # the call itself hangs, for all: this one has waited for it all the time
-    one.forget()
+    one.reset()
     assert one.late(0.0) == []
 
 
 def test_who_has_died_is_silent(pair):
     one, other = pair
     other.start()
-    looked(one, 0.1)
+    read_for(one, 0.1)
     other.stop()
-    looked(one, 1.0)
+    read_for(one, 1.0)
     assert one.silent(0.8) == [1]
 
 
 def test_the_first_failure_is_told(pair):
     one, other = pair
     assert one.failure() is None
-    other.tell("OSError: the disk is full")
-    one.tell("ValueError: something that followed from it")
+    other.report_failure("OSError: the disk is full")
+    one.report_failure("ValueError: something that followed from it")
     assert one.failure() == "Rank 1 has failed: OSError: the disk is full"
     assert named([0, 3, 4]) == "Ranks 0, 3, 4"

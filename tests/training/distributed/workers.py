@@ -41,11 +41,11 @@ STEPS = {
     "adagrad": {"embedding_optimizer": "rowwise_adagrad"},
     "compressed": {"embedding_compression": "quotient_remainder", "max_embedding_rows": 20},
 }
-"""Ways of training in which a step depends on nothing but its rows."""
+"""Training parameters with which a step depends on its rows only."""
 
 
 def steps(params, shares):
-    """The weights after a few steps, of which a process has the rows between two shares of each batch."""
+    """Weights after a few steps; of each batch a process has the rows between two shares."""
     X, Y = make_frame(320)
     model = MultiTaskClassifier(**SMALL | PLAIN | params)
     encoder, random = InputEncoder(model), np.random.RandomState(0)
@@ -83,7 +83,7 @@ def equal_steps(folder):
 
 
 def described(model, X):
-    """What the processes have to agree on, and what the model says."""
+    """What must be equal in all processes, and predictions of the model."""
     timeless = [{name: value for name, value in epoch.items() if name != "dur"} for epoch in model.history_]
     return {"digest": model.net_.digest(), "history": timeless, "p": model.predict_marginals(X)}
 
@@ -122,7 +122,7 @@ def fits(folder):
 
 
 def later_files(folder):
-    """A model that goes on with files of the next day, which have values of their own, and of which one is damaged."""
+    """A model whose training is continued on files of the next day, with new values and one damaged file."""
     X, _ = make_frame(2000, seed=9)
     model = FSMDClassifier(**PARAMS | {"max_epochs": 2, "new_categories": "grow", "warm_start": True})
     model.fit_dataset(folder / "uneven.parquet", TARGETS)
@@ -170,7 +170,7 @@ def lost(folder):
     for happens in (failing, late, dead):
 
         def watched(net, batch, happens=happens, **options):
-            if RANK == 1 and len(net.seen[0]) == 3:
+            if RANK == 1 and len(net.losses_and_sizes[0]) == 3:
                 happens(net)
             return step(net, batch, **options)
 

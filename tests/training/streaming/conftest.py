@@ -23,7 +23,7 @@ def together(X, Y):
 
 
 def write(path, X, Y, rows=100):
-    """A Parquet file with row groups of so many rows."""
+    """A Parquet file with row groups of this many rows."""
     together(X, Y).to_parquet(path, row_group_size=rows, index=False)
     return path
 

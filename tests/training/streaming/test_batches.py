@@ -1,4 +1,4 @@
-"""Batches across pools, row groups in random order, and the thread that reads ahead."""
+"""Batches across pools, row groups in random order, and the background thread."""
 
 import threading
 import time
@@ -108,7 +108,7 @@ def test_a_pool_is_taken_from_as_many_row_groups_as_have_so_many_bytes(tmp_path,
 
 
 def test_files_whose_types_differ_are_mixed_as_others(tmp_path, monkeypatch):
-    """A pool takes rows of both, a block each, so that no batch has the rows of one file alone."""
+    """A pool has blocks of both files, so that no batch has rows of a single file only."""
     from sklearn_fsmd.encoding.sources import sizes
 
     monkeypatch.setattr(sizes, "POOL_ROWS", 400)
@@ -143,7 +143,7 @@ def test_of_many_held_out_rows_an_even_sample_is_kept(monkeypatch):
     monkeypatch.setattr(sizes, "SAMPLE_ROWS", 800)
     held = HoldOut(100_000, 0, 0.2, last=True)
     positions = np.arange(100_000)
-    kept, sampled = held.kept(positions), held.sampled(positions)
+    kept, sampled = held.validation_sample(positions), held.training_sample(positions)
     assert (positions[kept] >= 80_000).all()
     assert (positions[sampled] < 80_000).all()
     assert kept.sum() == pytest.approx(500, abs=70)
@@ -172,7 +172,7 @@ def test_the_thread_reads_ahead_hands_on_errors_and_ends():
 
 
 def test_the_thread_goes_by_the_settings_of_its_caller():
-    """A function that makes tables may use scikit-learn, of which `transform_output` decides whether it makes any."""
+    """A function that makes tables may use scikit-learn, whose output depends on `transform_output`."""
     variable = ContextVar("variable", default="not set")
     variable.set("set")
     with config_context(transform_output="pandas", assume_finite=True):
@@ -186,4 +186,4 @@ def test_a_batch_has_a_row_for_each_process_at_least():
     batches = made([100, 100, 100], 2)
     batches.n_shards = 3
     with pytest.raises(ValueError, match="batch_size=2 is less than the number of processes, 3"):
-        next(batches.cut(0, 0))
+        next(batches.batches_of(0, 0))

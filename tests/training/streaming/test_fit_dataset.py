@@ -1,4 +1,4 @@
-"""fit_dataset: the same estimator as after fit, whatever the order of the files."""
+"""fit_dataset: the same estimator as with fit, whatever the order of the files."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +27,7 @@ def auc(model, X, Y):
 
 @pytest.fixture(scope="module")
 def funnel():
-    """Rows to learn from and rows to test on, of people whose tastes can be learned."""
+    """Training and test rows of people whose tastes can be learned."""
     X, Y = make_frame(6000, seed=1)
     return X[:4000], Y[:4000], X[4000:], Y[4000:]
 
@@ -69,7 +69,7 @@ def test_the_order_of_the_file_does_not_matter(by, funnel, in_memory, tmp_path):
 
 
 def test_sorted_files_of_many_row_groups_are_as_good_as_shuffled_ones(tmp_path, monkeypatch):
-    """By time, user or label, in 128 row groups: two shuffled files differ by 0.001 here, as two seeds do."""
+    """Sorted by time, user or label, in 128 row groups. Two shuffled files differ by 0.001 here, as two seeds do."""
     for name, value in {"BLOCK_ROWS": 1024, "POOL_ROWS": 2048, "OPEN_GROUPS": 32}.items():
         monkeypatch.setattr(sizes, name, value)
     X, Y = make_funnel(24_000, n_users=100, n_items=40, history=True, random_state=0, return_X_y=True)
@@ -133,7 +133,7 @@ def test_values_lists_vectors_weights_and_missing_labels(tmp_path):
 
 @pytest.mark.usefixtures("_small_sizes")
 def test_weights_count(data, tmp_path):
-    """Half of the rows say the opposite, and weigh nothing."""
+    """Half of the rows have the opposite labels, with weight 0."""
     X, Y = data
     wrong = 1 - Y[["click"]]
     frame = pd.concat([together(X, Y[["click"]]).assign(w=2.0), together(X, wrong).assign(w=0.0)], ignore_index=True)
@@ -180,7 +180,7 @@ def test_rows_of_validation_are_not_named_by_the_parameter(choice, tmp_path):
 
 @pytest.mark.usefixtures("_small_sizes")
 def test_the_last_rows_validate_and_are_not_trained_on(data, tmp_path, monkeypatch):
-    """They say the opposite: who learned from them would know it."""
+    """They have the opposite labels, so training on them would show."""
     X, Y = data
     Y = Y[["click"]].copy()
     Y.iloc[-120:] = 1 - Y.iloc[-120:]

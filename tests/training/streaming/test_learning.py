@@ -1,4 +1,4 @@
-"""The first pass: what it learns block by block is what a table in memory says."""
+"""The first pass: block by block it learns the same encoding as from a table in memory."""
 
 import numpy as np
 import pandas as pd
@@ -66,7 +66,7 @@ def test_lists_vectors_and_shared_embeddings(min_frequency, tmp_path):
 
 
 def test_counts_on_disk_are_those_in_memory(monkeypatch):
-    monkeypatch.setattr(counting, "WAITING", 50)
+    monkeypatch.setattr(counting, "MAX_PENDING", 50)
     random = np.random.RandomState(0)
     ids, words = random.zipf(1.3, 5000) % 3000, np.array([f"w{i}" for i in range(3000)], dtype=object)
     odd = pd.Series(["\ud800", "a"] * 20 + ["b"] * 60, dtype=object)  # no Unicode, which DuckDB cannot hold
@@ -98,7 +98,7 @@ def test_counts_on_disk_are_those_in_memory(monkeypatch):
 
 
 def test_a_column_of_another_kind_is_refused_on_disk_too(monkeypatch):
-    monkeypatch.setattr(counting, "WAITING", 5)
+    monkeypatch.setattr(counting, "MAX_PENDING", 5)
     column = CategoryColumn("user")
     column.seen = CountsOnDisk(Counter(1))
     column.update(pd.Series(range(100)))

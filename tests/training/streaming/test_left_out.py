@@ -1,4 +1,4 @@
-"""Files that cannot be learned from: an error with the name of the file, or left out with one warning."""
+"""Invalid files: an error with the name of the file, or left out with one warning."""
 
 import resource
 import tempfile
@@ -25,7 +25,7 @@ FAULTS = ["truncated", "empty", "pages", "no target", "no feature", "one more", 
 
 @pytest.fixture
 def log(tmp_path):
-    """Two good files, and in between one of every fault."""
+    """Two valid files, and between them one file with each fault."""
     X, Y = make_frame(600)
     write(tmp_path / "a.parquet", X[:300], Y[:300])
     for how in [*FAULTS, "another class"]:
@@ -77,13 +77,13 @@ def test_none_is_left(tmp_path):
         FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, on_error="skip")
     with pytest.raises(ValueError, match="`on_error` must be 'raise' or 'skip'. Got 'ignore'"):
         FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, on_error="ignore")
-    with pytest.raises(ValueError, match="on_error='skip' leaves out files, and a function makes the tables"):
+    with pytest.raises(ValueError, match="on_error='skip' leaves out files, and `source` is a function"):
         FSMDClassifier(**PARAMS).fit_dataset(lambda: [together(X, Y)], TARGETS, on_error="skip")
 
 
 @pytest.mark.usefixtures("_small_sizes")
 def test_a_row_group_of_nulls(tmp_path):
-    """Of features and of two targets it is nothing unusual; a single target must be known."""
+    """Features and two targets may be missing; a single target must be known."""
     X, Y = make_frame(600)
     frame = together(X, Y).astype({"click": "Int64", "conversion": "Int64"})
     table = pa.Table.from_pandas(frame, preserve_index=False)
@@ -131,8 +131,8 @@ def test_thousands_of_tiny_files_are_learned_from(tmp_path):
 
 
 def test_a_full_disk_while_values_are_counted(tmp_path, monkeypatch):
-    """Files of this process may have a few pages: the error names the folder, and nothing is left there."""
-    monkeypatch.setattr(counting, "WAITING", 200)
+    """Files of this process are limited to a few pages: the error names the folder, and no file is left there."""
+    monkeypatch.setattr(counting, "MAX_PENDING", 200)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "spill"))
     (tmp_path / "spill").mkdir()
     n = 60_000
@@ -326,7 +326,7 @@ def test_a_file_that_is_left_out_gives_a_column_no_type(tmp_path):
 
 
 def test_files_of_validation_are_judged_by_those_of_training(tmp_path):
-    """Two that go with each other, and not with the rows of training, do not make the first an odd one."""
+    """Two files that fit each other, but not the training rows, do not make the first one the odd one."""
     X, Y = make_frame(800)
     for i in range(4):
         labels = Y.assign(click=2 * Y["click"]) if i > 1 else Y

@@ -1,4 +1,4 @@
-"""Readers whose pieces come in turn."""
+"""Readers whose pieces are interleaved."""
 
 from sklearn_fsmd.encoding.sources.frames import Piece
 from sklearn_fsmd.encoding.sources.mixing import round_robin, with_lasting

@@ -1,4 +1,4 @@
-"""A fit on files that is killed goes on to the same bits, in the middle of an epoch too."""
+"""A killed fit on files is resumed to the same bits, also in the middle of an epoch."""
 
 import os
 import signal
@@ -30,7 +30,7 @@ def killed(path, checkpoint, epoch, batch, rows):
         vars(sizes).update({SMALL_SIZES!r})
         step, steps = Net.train_step, []
         def die(net, *args, **kwargs):
-            if len(net.history) == {epoch} and len(net.seen[0]) == {batch}:
+            if len(net.history) == {epoch} and len(net.losses_and_sizes[0]) == {batch}:
                 print(len(steps), flush=True)
                 os.kill(os.getpid(), signal.SIGKILL)
             steps.append(0)
@@ -78,7 +78,7 @@ def test_other_files_are_refused(tmp_path, monkeypatch):
 
 
 def test_the_same_rows_in_row_groups_of_other_bytes_are_refused_where_their_order_is_another(tmp_path, monkeypatch):
-    """How many row groups are open at a time, and so the order of an epoch, goes by the bytes of the largest."""
+    """The number of row groups that are open at a time, and so the order of an epoch, depends on the largest one."""
     path, rows = tmp_path / "a.parquet", together(*make_frame(1200))
 
     def write_rows(**options):
@@ -98,7 +98,7 @@ def test_the_same_rows_in_row_groups_of_other_bytes_are_refused_where_their_orde
 
 
 def test_rows_that_are_in_no_sample_are_compared(tmp_path, monkeypatch):
-    """Some labels change places within a row group, and one city changes: sums and sizes stay."""
+    """Some labels are swapped within a row group, and one city changes: sums and sizes stay."""
     monkeypatch.setattr(sizes, "SAMPLE_ROWS", 100)
     X, Y = make_frame(1200)
     path = write(tmp_path / "a.parquet", X, Y)
@@ -137,7 +137,7 @@ def test_the_content_of_rows_is_the_same_in_each_process():
         content = Content()
         values = [{"x", "yy", "zzz"}, [1, "1"], None, "\\ud800", b"a\\xff", np.arange(3.0)]
         content.add(pd.DataFrame({"any": pd.Series(values, dtype=object), "c": pd.Categorical(list("abcabc"))}))
-        print(content.told())
+        print(content.hexdigest())
     """
     told = {
         subprocess.run(

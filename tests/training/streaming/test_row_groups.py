@@ -1,4 +1,4 @@
-"""Row groups that are read together have the labels of all, however the file is sorted."""
+"""Row groups that are read together represent the labels of all rows, however the file is sorted."""
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from tests.training.streaming.conftest import PARAMS, TARGETS, write
 
 
 def spread(order, rates, n):
-    """How far the mean rates of `n` row groups, which are read at a time, are from those of all."""
+    """Distance of the mean rates of `n` row groups that are read together from the rates of all rows."""
     times = np.array([rates[order[start : start + n]].mean(axis=0) for start in range(0, len(order), n)])
     return np.abs(times - rates.mean(axis=0)).max(axis=0)
 

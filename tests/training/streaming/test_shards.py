@@ -1,4 +1,4 @@
-"""How the rows of a pass are dealt to several processes, without any process."""
+"""Splitting the rows of a pass among several processes, without starting processes."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -12,7 +12,7 @@ from sklearn_fsmd.encoding import Encoded, Targets
 from sklearn_fsmd.training import TensorData
 from sklearn_fsmd.training.streaming import Dataset, HoldOut
 from sklearn_fsmd.training.streaming.batches import FEWEST_CHUNKS, StreamedBatches, chunks
-from sklearn_fsmd.training.streaming.shards import Shard, deal, sizes_of
+from sklearn_fsmd.training.streaming.shards import Shard, rows_per_group, split_into_shards
 from sklearn_fsmd.training.streaming.shared_statistics import SharedStatistics
 from tests.conftest import SMALL, make_frame
 from tests.training.streaming.conftest import TARGETS, together, write
@@ -29,19 +29,19 @@ def dataset(tmp_path):
 @pytest.mark.parametrize("fraction", [0.0, 0.3])
 def test_each_row_group_goes_to_one_shard_and_these_are_alike(dataset, fraction):
     dataset = replace(dataset, held=HoldOut(1000, 5, fraction))
-    sizes = sizes_of(dataset)
+    sizes = rows_per_group(dataset)
     assert sum(n for _, n in sizes) == dataset.held.n_training
     orders = []
     for seed in (0, 0, 1):
-        shards = deal(dataset, sizes, seed, 3)
+        shards = split_into_shards(dataset, sizes, seed, 3)
         groups = [group for shard in shards for group in shard.groups]
         assert sorted(groups) == sorted(group for group, _ in sizes)
         assert [shard.n_rows for shard in shards] == [sum(dict(sizes)[g] for g in shard.groups) for shard in shards]
         assert max(shard.n_rows for shard in shards) - min(shard.n_rows for shard in shards) <= 130
         orders.append(groups)
     assert orders[0] == orders[1] != orders[2]
-    assert deal(dataset, [], 0, 1) == [Shard(None, dataset.held.n_training)]
-    many = deal(dataset, sizes, 0, 40)
+    assert split_into_shards(dataset, [], 0, 1) == [Shard(None, dataset.held.n_training)]
+    many = split_into_shards(dataset, sizes, 0, 40)
     assert [shard.n_rows == 0 for shard in many].count(True) == 40 - len(sizes)
 
 
@@ -67,7 +67,7 @@ STARTS = np.cumsum([0, *N_ROWS])
 
 
 def of_rank(rank, n_ranks):
-    """The batches of one of several processes, of 103 rows that are dealt in shards of these sizes."""
+    """The batches of one of several processes, of 103 rows in shards of these sizes."""
 
     def shards(order, n):
         groups = {1: [range(4)], 2: [(0, 1), (2, 3)], 3: [(0, 3), (1,), (2,)]}[n]
@@ -84,7 +84,7 @@ def of_rank(rank, n_ranks):
 
 
 def own_rows(batches, ranks):
-    """The rows of a step that count, of all processes."""
+    """The rows of a step that count, in all processes."""
     pairs = zip(batches, ranks, strict=True)
     return [row for ((_, numbers), *_), rank in pairs for row in numbers[: rank.n_own, 0].tolist()]
 
@@ -126,7 +126,7 @@ def test_an_epoch_is_finished_by_another_number_of_processes(before, after):
 
 
 def test_rows_see_the_chunks_before_of_all_shards_and_not_themselves(tmp_path):
-    """Rates are told for chunks of two processes as for one that has the rows in the order in which they are told."""
+    """Two processes get the rates of a single process that has the chunks in the order of their exchange."""
     X, Y = make_frame(800)
     path = write(tmp_path / "a.parquet", X, Y)
     model = FSMDClassifier(**SMALL | {"max_epochs": 1}, statistics_features=["user"]).fit_dataset(path, TARGETS)
@@ -140,7 +140,7 @@ def test_rows_see_the_chunks_before_of_all_shards_and_not_themselves(tmp_path):
         return rows.take(which), Targets(labels.labels[which], None)
 
     class Together:
-        """The first of two processes; the other one has told before what it has."""
+        """The first of two processes; the messages of the other one are recorded."""
 
         rank = 0
 

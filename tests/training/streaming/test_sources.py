@@ -1,4 +1,4 @@
-"""Where rows come from, and what is refused, with the name of the file."""
+"""Sources of rows, and errors with the name of the file."""
 
 import os
 import zipfile
@@ -29,7 +29,7 @@ def read(source, columns=("x",)):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Three files, one of them in a folder, beside what is none."""
+    """Three files, one of them in a folder, next to other things."""
     (tmp_path / "b").mkdir()
     (tmp_path / "_temporary").mkdir()
     for i, name in enumerate(("a.parquet", "b/c.parquet", "d.parquet")):
@@ -166,7 +166,7 @@ def test_sources_that_cannot_be_read(source, error, message):
 
 
 def damaged(path, X, Y, how):
-    """The second of two files, with a fault."""
+    """Two files, of which the second is faulty."""
     frame = together(X, Y)
     change = {
         "no target": lambda: frame.drop(columns="click"),
@@ -213,7 +213,7 @@ def test_files_that_cannot_be_learned_from(how, message, tmp_path):
 
 
 def test_sizes_may_differ_and_a_file_may_lack_values(tmp_path):
-    """A column that is missing in a whole file has no type there; whole numbers beside missing ones are floats."""
+    """A column without values in a file has no type there; integers with missing values are floats."""
     X, Y = make_frame(300)
     write(tmp_path / "b.parquet", X, Y)
     odd = X.assign(city=None, visits=X["visits"].astype(float), price=X["price"].astype(np.float32))
@@ -232,7 +232,7 @@ def test_sizes_may_differ_and_a_file_may_lack_values(tmp_path):
         ({"sample_weight": "w"}, "`sample_weight` names 'w'"),
         ({"columns": ["price", "x"]}, "`columns` names 'x'"),
         ({"columns": ["price", "click"]}, "Column 'click' is one of `columns`, and a target"),
-        ({"columns": []}, "has no columns beside"),
+        ({"columns": []}, "has no columns except"),
     ],
 )
 def test_columns_that_are_not_there(arguments, message, tmp_path, data):
@@ -315,7 +315,7 @@ def test_errors_of_later_blocks_say_where_they_begin(tmp_path, monkeypatch):
 
 
 def test_decimals_are_numbers_whichever_table_comes_first():
-    """Beside a category they are refused, and the first table does not decide."""
+    """Mixed with a category they are refused, whichever table comes first."""
     whole = np.arange(400) % 7
     first = pd.DataFrame({"x": pd.Series([Decimal(int(i)) for i in whole], dtype=object), "click": np.arange(400) % 2})
     second = first.assign(x=pd.Series(whole).astype("category"))
@@ -534,7 +534,7 @@ def test_numbers_beside_objects_are_refused_in_whatever_order(swapped):
 
 
 def test_lists_of_dictionaries_in_several_row_groups(tmp_path, data):
-    """As polars writes lists of its categories; pyarrow cannot join those of several groups."""
+    """Like lists of categories written by polars; pyarrow cannot join those of several groups."""
     X, Y = data
     tags = [[f"t{i % 5}", f"t{i % 3}"] for i in range(len(X))]
     kind = pa.list_(pa.dictionary(pa.int32(), pa.string()))

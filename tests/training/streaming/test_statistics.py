@@ -1,4 +1,4 @@
-"""Statistics of the targets over a stream: sums of all rows, and what each row may see of those before it."""
+"""Statistics of the targets over a stream: sums of all rows, and rates of the rows before each row."""
 
 import shutil
 
@@ -88,7 +88,7 @@ def test_what_a_row_would_see_at_random_has_the_spread_of_a_random_order(share, 
 
 
 def noise(n, seed):
-    """Ids that say nothing, each in a few rows, and one number that says a little."""
+    """Ids that are pure noise, each in a few rows, and one number with a little information."""
     random = np.random.RandomState(seed)
     X = pd.DataFrame({"user": random.randint(n // 5, size=n), "price": random.normal(size=n)})
     y = (random.uniform(size=n) < 1 / (1 + np.exp(-X["price"]))).astype(int)
@@ -112,7 +112,7 @@ def test_ids_of_pure_noise_do_not_leak(tmp_path):
 
 @pytest.mark.parametrize("more", [{}, {"warm_start": True, "new_categories": "grow"}], ids=["anew", "warm start"])
 def test_rows_that_are_set_aside_count_after_training(more, tmp_path):
-    """As in a table."""
+    """As in a table in memory."""
     random = np.random.RandomState(0)
     user, tab = random.randint(40, size=3000), random.choice(list("abc"), 3000)
     click = (random.uniform(size=3000) < 0.2 + 0.6 * (user % 2)).astype(int)
