@@ -280,7 +280,7 @@ DIVERGED = FloatingPointError, "The loss became nan in batch 2 of epoch … with
 def was(name, before, now):
     return (
         ValueError,
-        f"The {name!r} parameter was {before} in the fit that this one goes on from and is {now} now. Set",
+        f"The {name!r} parameter was {before} in the fit that this one continues and is {now} now. Set",
     )
 
 

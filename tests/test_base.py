@@ -513,7 +513,7 @@ def test_warm_start_takes_up_what_training_is_given_and_refuses_another_network(
     assert model.n_iter_ == 6
     np.testing.assert_allclose(model.predict_marginals(X), before, atol=1e-5)
     model.set_params(embedding_dim=9)
-    with pytest.raises(ValueError, match="The 'embedding_dim' parameter was 4 in the fit that this one goes on from"):
+    with pytest.raises(ValueError, match="The 'embedding_dim' parameter was 4 in the fit that this one continues"):
         model.fit(X, Y)
     assert model.module_.towers.output.weight is weights
 

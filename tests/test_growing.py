@@ -336,7 +336,7 @@ def test_a_warm_start_from_files_is_that_of_a_table(how, tmp_path):
     b = FSMDClassifier(**params).fit(X, Y).fit(more, Y_more)
     for one, other in zip(a._encoder.statistics.sums, b._encoder.statistics.sums, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5)
-    with pytest.raises(ValueError, match="The 'embedding_dim' parameter was 4 in the fit that this one goes on from"):
+    with pytest.raises(ValueError, match="The 'embedding_dim' parameter was 4 in the fit that this one continues"):
         a.set_params(embedding_dim=8).fit_dataset(tmp_path / "b.parquet", TARGETS)
     with pytest.raises(ValueError, match="`checkpoint` is for a fit from the start"):
         a.set_params(embedding_dim=4, checkpoint=tmp_path / "c").fit_dataset(tmp_path / "b.parquet", TARGETS)

@@ -158,7 +158,7 @@ def resume_training(p: MultiTaskParameters, net: Net) -> Net:
     for name in (*ARCHITECTURE, *ENCODING):
         if differs(old[name], new[name]):
             raise ValueError(
-                f"The {name!r} parameter was {old[name]!r} in the fit that this one goes on from and is {new[name]!r} "
+                f"The {name!r} parameter was {old[name]!r} in the fit that this one continues and is {new[name]!r} "
                 "now. Set it back, or fit from scratch with warm_start=False."
             )
     if differs(old["device"], new["device"]) and resolve_device(p.device) != str(net.device):
