@@ -247,7 +247,10 @@ def _columns_of_fit(first: Any, file_columns: Sequence[str]) -> list[str]:
 def _refuse_missing(file: Any, names: Sequence[str], source: Any) -> None:
     columns = set(file.schema_arrow.names)
     if missing := [name for name in names if name not in columns]:
-        raise ValueError(f"{source} has no column {missing[0]!r}. It has {sorted(columns)}.")
+        raise ValueError(
+            f"{source} has no column {missing[0]!r}. It has {sorted(columns)}. If a Pipeline makes that column, pass "
+            "the Pipeline and not its model; `bias_features` that its steps expect may be a column of nulls."
+        )
 
 
 def _open(source: Any) -> Any:

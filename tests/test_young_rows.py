@@ -112,3 +112,45 @@ def test_values_that_are_missing(judged):
     model, X, Y = judged
     with pytest.warns(UserWarning, match=UNKNOWN.format("watch_seconds", 30)):
         get_scorer("watch_seconds_concordance")(model, X, without(Y, "watch_seconds", 0.3))
+
+
+def late_last(Y, share):
+    """Labels without the conversions of this share of the clicked rows, from the last one back."""
+    clicked = np.flatnonzero(Y["click"] == 1)
+    Y = Y.astype(float)
+    Y.iloc[clicked[len(clicked) - int(share * len(clicked)) :], Y.columns.get_loc("conversion")] = np.nan
+    return Y
+
+
+@pytest.fixture(scope="module")
+def log():
+    return make_funnel(3000, random_state=0, return_X_y=True)
+
+
+class TestValidation:
+    MESSAGE = r"'conversion' is unknown in .* % of the rows where 'click' is 1.*early stopping watches"
+
+    def test_of_last_rows_that_are_young_it_is_said(self, log, tmp_path):
+        X, Y = log
+        with pytest.warns(UserWarning, match=self.MESSAGE):
+            FSMDClassifier(**SMALL | {"max_epochs": 1}, validation="last").fit(X, late_last(Y, 0.08))
+        X.join(late_last(Y, 0.08)).to_parquet(tmp_path / "log.parquet")
+        model = FSMDClassifier(**SMALL | {"max_epochs": 1}, validation="last")
+        with pytest.warns(UserWarning, match=self.MESSAGE):
+            model.fit_dataset(tmp_path / "log.parquet", targets=list(Y))
+
+    def test_of_given_rows_too(self, log):
+        X, Y = log
+        with pytest.warns(UserWarning, match=self.MESSAGE):
+            FSMDClassifier(**SMALL | {"max_epochs": 1}).fit(
+                X[:2000], Y[:2000], X_val=X[2000:], Y_val=late_last(Y[2000:], 0.5)
+            )
+
+    @pytest.mark.parametrize("validation", ["random", "last"])
+    def test_nothing_is_said_where_labels_are_missing_everywhere(self, log, validation, rng):
+        X, Y = log
+        missing = Y.astype(float).mask(rng.uniform(size=Y.shape) < [0, 0.3])
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            FSMDClassifier(**SMALL | {"max_epochs": 1}, validation=validation).fit(X, missing)
+            FSMDClassifier(**SMALL | {"max_epochs": 1}, validation=validation).fit(X, Y)

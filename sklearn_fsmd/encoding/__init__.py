@@ -10,10 +10,12 @@ from sklearn_fsmd.encoding.growing import Growth
 from sklearn_fsmd.encoding.ids import warn_of_ids
 from sklearn_fsmd.encoding.input_encoder import InputEncoder
 from sklearn_fsmd.encoding.known_labels import (
+    IN_RATES,
     refuse_unlabeled,
     refuse_unlabeled_validation,
     warn_of_other_steps,
     warn_of_young_rows,
+    warn_of_young_validation,
     warn_unlabeled_validation,
 )
 from sklearn_fsmd.encoding.lists import ListColumn
@@ -46,6 +48,7 @@ from sklearn_fsmd.encoding.weights import check_weights, factors_of
 
 __all__ = [
     "DEFAULT_NAMES",
+    "IN_RATES",
     "LARGEST_FLOAT32",
     "MISSING_CODES",
     "CategoryColumn",
@@ -106,5 +109,6 @@ __all__ = [
     "warn_of_text",
     "warn_of_two_types",
     "warn_of_young_rows",
+    "warn_of_young_validation",
     "warn_unlabeled_validation",
 ]

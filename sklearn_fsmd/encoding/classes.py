@@ -13,7 +13,8 @@ from sklearn_fsmd.encoding.canonical import shown
 from sklearn_fsmd.parameters import warn
 
 VALUES_REMEDY = (
-    "If it holds values, such as a watch time, name it in `value_targets`, in a Pipeline of each step that reads Y."
+    "If it holds values, such as a watch time or a revenue, name it in `value_targets`, and the step that it follows "
+    "in `value_parents`; in a Pipeline, also in the `value_targets` of a `HistoryFeatures`."
 )
 _NO = {"no", "n", "false", "f", "0", "neg", "negative", "none", "off"}
 """Words that mean 0 if they are one of two classes."""

@@ -19,6 +19,10 @@ IN_RATES = (
     "So its rates fall. Give rows whose labels are final; or give young ones in a separate call, which leaves out a "
     "step of which nothing is known yet."
 )
+IN_VALIDATION = (
+    "So early stopping watches mostly rows without that step. Validate on rows whose labels are final: leave the "
+    "others out, or give `X_val` and `Y_val`."
+)
 FEW = 0.05
 """Share of the rows with a step that may lack a label of the next step without a warning."""
 
@@ -81,6 +85,7 @@ def warn_of_young_rows(
     *,
     judged: Sequence[int] | None = None,
     usual: np.ndarray | None = None,
+    consequence: str = IN_SCORES,
 ) -> None:
     """Warn of targets that are unknown where their parent step has happened, and a known 0 where it has not.
 
@@ -88,10 +93,10 @@ def warn_of_young_rows(
     ----------
     labels, weights : ``(n, K + V)``; a weight is 0 where nothing was observed.
     judged : the indices of the targets that are scored; None for all.
-    usual : ``(K,)``, for statistics: the share of known labels, among the rows in which the parent step has happened,
-        in the rows that were counted before; None for scores.
+    usual : ``(K,)``, the share of known labels, among the rows in which the parent step has happened, with which these
+        rows are compared; None for 1.
+    consequence : the end of the warning.
     """
-    consequence = IN_SCORES if usual is None else IN_RATES
     for k in range(len(names)) if judged is None else judged:
         if (parent := parents[k]) is None:
             continue
@@ -105,6 +110,27 @@ def warn_of_young_rows(
                 f"{names[k]!r} is unknown in {100 * unknown_after_1:.0f} % of the rows where {names[parent]!r} is 1, "
                 f"and a known 0 where that is 0. {consequence}"
             )
+
+
+def warn_of_young_validation(
+    train: Targets, valid: Targets, names: Sequence[str], parents: Sequence[int | None]
+) -> None:
+    """Warn of targets that are known less often in validation rows than in training rows, where the parent happened."""
+    judged, usual = [], np.ones(len(parents))
+    for k, parent in enumerate(parents):
+        if parent is None:
+            continue
+        of_train, of_valid = (
+            rows.full_weights[(rows.full_weights[:, parent] > 0) & (rows.labels[:, parent] == 1), k] > 0
+            for rows in (train, valid)
+        )
+        if of_train.any() and of_valid.any():  # of none in the validation rows another warning says it
+            share = float(of_train.mean())
+            usual[k] = share - 2 * np.sqrt(share * (1 - share) / len(of_valid))  # what chance may leave of it
+            judged.append(k)
+    warn_of_young_rows(
+        valid.labels, valid.full_weights, names, parents, judged=judged, usual=usual, consequence=IN_VALIDATION
+    )
 
 
 def warn_of_other_steps(targets: TargetEncoder, labels: Targets) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sklearn_fsmd.encoding import Growth, StepSums, as_pandas, one_of, warn_of_orders, warn_of_young_rows
+from sklearn_fsmd.encoding import IN_RATES, Growth, StepSums, as_pandas, one_of, warn_of_orders, warn_of_young_rows
 from sklearn_fsmd.estimators.calibration import refuse_unsampled
 from sklearn_fsmd.estimators.predictions import Predictions
 from sklearn_fsmd.inference import Predictor
@@ -78,7 +78,7 @@ class Statistics(Predictions):
         parents = self.module_.link.parents
         targets = self._targets.encode(Y, sample_weight, parents, scale=False).without_young_steps(parents)
         names, shares = self._targets.names, encoder.statistics.known_shares(parents)
-        warn_of_young_rows(targets.labels, targets.full_weights, names, parents, usual=shares)
+        warn_of_young_rows(targets.labels, targets.full_weights, names, parents, usual=shares, consequence=IN_RATES)
         if (rate := self._predictor.spec.get("negative_sampling_rate", 1.0)) != 1:
             steps, statistics = StepSums.from_targets(targets, parents), encoder.statistics
             train = statistics.rates_of_steps(parents), statistics.labels_of_steps(parents)

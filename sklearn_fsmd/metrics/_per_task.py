@@ -128,16 +128,16 @@ def cvr_auc(Y: Any, P: Any, *, columns: Sequence[str | int] | None = None, sampl
         raise ValueError(
             f"The AUC of the conversion rate needs two tasks, click and conversion. Got {labels.shape[1]}."
         )
-    click, conversion = _two_steps(columns, names_of(as_pandas(Y)))
+    names = names_of(as_pandas(Y))
+    click, conversion = _two_steps(columns, names)
     clicked = (labels[:, click] == 1) & (weights[:, click] > 0)
     pcvr = scores[clicked, conversion] / np.maximum(scores[clicked, click], np.finfo(np.float32).tiny)
     pcvr = _rounded(pcvr, np.asarray(as_pandas(P)).dtype)
     auc = auc_of(labels[clicked, conversion], pcvr, weights[clicked, conversion])
-    return (
-        undefined("Only one class in the conversions of clicked rows: the AUC is not defined.")
-        if np.isnan(auc)
-        else auc
-    )
+    if np.isnan(auc):
+        where = f"of {names[conversion]!r}, or no label, where {names[click]!r} is 1"
+        return undefined(f"Only one class {where}: the AUC is not defined.")
+    return auc
 
 
 def _rounded(quotients: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:

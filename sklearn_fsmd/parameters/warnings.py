@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import warnings
@@ -12,6 +13,7 @@ import sklearn
 
 PACKAGE = Path(__file__).parent.parent
 INSIDE = tuple(f"{path}{os.sep}" for path in (PACKAGE, Path(sklearn.__file__).parent, Path(joblib.__file__).parent))
+INSIDE += (contextlib.__file__,)  # frames of `with` and of decorators
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
