@@ -328,7 +328,8 @@ def test_rows_that_are_set_aside_count_in_the_units_of_training():
     Y = Y.astype(float)
     Y.loc[Y.index[2400:2960], "conversion"] = np.nan
     params = SMALL | KEYS | {"early_stopping": True, "validation": "last", "validation_fraction": 0.2}
-    model = FSMDClassifier(**params, chain_loss="entire_space").fit(X, Y)
+    with pytest.warns(UserWarning, match="'conversion' is unknown in .* early stopping watches"):
+        model = FSMDClassifier(**params, chain_loss="entire_space").fit(X, Y)
     known = Y["conversion"].notna() | (Y["click"] == 0)  # without a click there is no conversion
     assert 2440 < known.sum() < 2800
     assert statistics_of(model).sums[0][:, 4].sum() == pytest.approx(
