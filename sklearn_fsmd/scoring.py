@@ -145,7 +145,8 @@ class _ScoreColumns:
 
     def _columns_of(self, predicted: np.ndarray) -> list[np.ndarray]:
         p, values = np.split(predicted, [len(self.model.task_names_)], axis=1)
-        columns = [*p.T, *self.model._conditionals_of(p)[:, self.with_parent].T, *values.T]
+        conditionals = self.model._conditionals_of(p)[:, self.with_parent].T if self.with_parent else ()
+        columns = [*p.T, *conditionals, *values.T]
         if self.rank_weights is not None:
             factors = np.hstack((p, values.clip(min=0)))[:, : len(self.rank_weights)]
             columns.append(weighted_product(factors, self.rank_weights))

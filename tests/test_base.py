@@ -624,6 +624,8 @@ def test_categories_of_a_multi_index_are_named_by_tuples(frame):
     expected = small(max_epochs=1, categorical_features=names).fit(X, Y).predict_marginals(X)
     model = small(max_epochs=1, categorical_features=[("x", name) for name in names]).fit(with_levels, Y)
     np.testing.assert_array_equal(model.predict_marginals(with_levels), expected)
+    with pytest.raises(ValueError, match="has an item value 'y' which is not a valid feature name"):
+        model.set_params(categorical_features=[("x", names[0]), "y"]).fit(with_levels, Y)
 
 
 def test_n_threads_is_set_for_the_call(frame):

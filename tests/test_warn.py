@@ -13,12 +13,14 @@ from sklearn.preprocessing import FunctionTransformer
 
 import sklearn_fsmd
 from sklearn_fsmd import FSMDClassifier, metrics
+from sklearn_fsmd.export import to_onnx
 from sklearn_fsmd.parameters import warn
 from tests.conftest import SMALL
 
 Y = pd.DataFrame({"click": [0, 1] * 60, "conversion": [1, 0] * 60})
 X = pd.DataFrame({"user_id": np.arange(120) % 60, "price": np.linspace(0, 1, 120)})
 TINY = SMALL | {"max_epochs": 1}
+PIPELINE = make_pipeline(FunctionTransformer(), FSMDClassifier(**TINY)).fit(X[["price"]], Y["click"])
 CALLS = {
     "fit": lambda: FSMDClassifier(**TINY).fit(X, Y),
     "a label": lambda: FSMDClassifier(**TINY).fit(X[["price"]], Y["click"].map({0: "skip", 1: "buy"})),
@@ -27,12 +29,14 @@ CALLS = {
     "a pipeline": lambda: make_pipeline(FunctionTransformer(), FSMDClassifier(**TINY)).fit(X, Y),
     "a search": lambda: GridSearchCV(FSMDClassifier(**TINY), {"lr": [0.1]}, cv=2).fit(X, Y),
     "a metric": lambda: metrics.mean_auc([[0, 0], [0, 1]], [[0.1, 0.2], [0.3, 0.4]]),
+    "an export, through contextlib": lambda: to_onnx(PIPELINE, "model.onnx"),
     "a grouped metric": lambda: metrics.group_auc([0, 1], [0.1, 0.9], [1, 2]),
 }
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_it_points_here(call):
+def test_it_points_here(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         CALLS[call]()

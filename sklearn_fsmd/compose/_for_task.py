@@ -188,7 +188,7 @@ class ForTask(Documented, TransformerMixin, BaseEstimator):
             return ()
         names: list[Any] = list(y.columns) if isinstance(y, pd.DataFrame) else [*names_of(y)]
         position = index_of_target(self.task, names)
-        if np.asarray(y).ndim == 1:
+        if isinstance(y, pd.Series) or not (isinstance(y, pd.DataFrame) or np.asarray(y).ndim > 1):
             return (y,)
         if self.task in DEFAULT_NAMES and not isinstance(y, pd.DataFrame):
             warn(

@@ -45,10 +45,10 @@ def column_mask(parameter: str, selector: Selector, X: Any) -> np.ndarray:
     n = X.shape[1]
     if selector is None:
         return np.zeros(n, dtype=bool)
-    items = np.asarray(selector)
-    if isinstance(selector, list) and any(isinstance(item, tuple) for item in selector):  # names of a MultiIndex
-        items = np.empty(len(selector), dtype=object)
-        items[:] = selector
+    if isinstance(selector, list) and any(isinstance(item, tuple) for item in selector):
+        items = np.fromiter(selector, dtype=object, count=len(selector))  # names of a MultiIndex are no rows of a table
+    else:
+        items = np.asarray(selector)
     if items.size == 0:
         return np.zeros(n, dtype=bool)
     if items.ndim != 1 or items.dtype.kind not in "biuOUT":

@@ -100,16 +100,20 @@ def warn_of_young_rows(
     for k in range(len(names)) if judged is None else judged:
         if (parent := parents[k]) is None:
             continue
-        known = weights[:, parent] > 0
-        unknown = [weights[known & (labels[:, parent] == label), k] == 0 for label in (0, 1)]
-        if not all(map(len, unknown)):
+        known = [_is_known(labels, weights, k, parent, label) for label in (0, 1)]
+        if not all(map(len, known)):
             continue
-        unknown_after_0, unknown_after_1 = (float(part.mean()) for part in unknown)
+        unknown_after_0, unknown_after_1 = (1 - float(part.mean()) for part in known)
         if unknown_after_1 - max(unknown_after_0, 0.0 if usual is None else 1 - usual[k]) > FEW:
             warn(
                 f"{names[k]!r} is unknown in {100 * unknown_after_1:.0f} % of the rows where {names[parent]!r} is 1, "
                 f"and a known 0 where that is 0. {consequence}"
             )
+
+
+def _is_known(labels: np.ndarray, weights: np.ndarray, k: int, parent: int, label: int) -> np.ndarray:
+    """Whether target `k` has a label, for each row in which that of its parent is `label`."""
+    return weights[(weights[:, parent] > 0) & (labels[:, parent] == label), k] > 0
 
 
 def warn_of_young_validation(
@@ -120,10 +124,7 @@ def warn_of_young_validation(
     for k, parent in enumerate(parents):
         if parent is None:
             continue
-        of_train, of_valid = (
-            rows.full_weights[(rows.full_weights[:, parent] > 0) & (rows.labels[:, parent] == 1), k] > 0
-            for rows in (train, valid)
-        )
+        of_train, of_valid = (_is_known(rows.labels, rows.full_weights, k, parent, 1) for rows in (train, valid))
         if of_train.any() and of_valid.any():  # of none in the validation rows another warning says it
             share = float(of_train.mean())
             usual[k] = share - 2 * np.sqrt(share * (1 - share) / len(of_valid))  # what chance may leave of it

@@ -20,8 +20,6 @@ from sklearn_fsmd.encoding import (
     refuse_unlabeled_validation,
     warn_of_contradictions,
     warn_of_other_steps,
-    warn_of_young_validation,
-    warn_unlabeled_validation,
 )
 from sklearn_fsmd.estimators.atomic import one_at_a_time
 from sklearn_fsmd.estimators.learning import Learning
@@ -240,9 +238,7 @@ class Datasets(Learning):
         if from_scratch:
             refuse_unlabeled(sums.weights, sums.positive, sums.steps, targets.names, parents)
         if valid is not None:
-            warn_unlabeled_validation(valid[1], targets, parents)
-            if validation is not None or self.validation == "last":
-                warn_of_young_validation(sample[1], valid[1], targets.names, parents)
+            self._warn_of_validation(sample[1], valid[1], targets, parents, is_given=validation is not None)
         if from_scratch and encoder.bias is not None and sample[0].bias is not None:
             encoder.take_reference(sample[0].bias)
         if encoder.statistics is not None:

@@ -20,8 +20,6 @@ from sklearn_fsmd.encoding import (
     refuse_unlabeled_validation,
     warn_of_other_steps,
     warn_of_target_columns,
-    warn_of_young_validation,
-    warn_unlabeled_validation,
 )
 from sklearn_fsmd.estimators.atomic import copy_generator, generator_of
 from sklearn_fsmd.estimators.calibration import Calibration, refuse_other_rate, shift_of
@@ -115,9 +113,7 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
         if from_scratch and split:
             refuse_unlabeled(*train[1].totals(), steps, targets.names, parents)
         if valid is not None:
-            warn_unlabeled_validation(valid[1], targets, parents)
-            if validation is not None or self.validation == "last":  # random rows are as old as those of training
-                warn_of_young_validation(train[1], valid[1], targets.names, parents)
+            self._warn_of_validation(train[1], valid[1], targets, parents, is_given=validation is not None)
         if from_scratch:
             self._choose_statistics(encoder, parents, train, valid, random)
         rates = steps.rates(parents)

@@ -24,6 +24,8 @@ from sklearn_fsmd.encoding import (
     warn_of_orders,
     warn_of_text,
     warn_of_two_types,
+    warn_of_young_validation,
+    warn_unlabeled_validation,
 )
 from sklearn_fsmd.estimators.calibration import refuse_unsampled, shift_of
 from sklearn_fsmd.estimators.tables import TakesTables
@@ -129,6 +131,14 @@ class Reading(TakesTables, MultiTaskParameters):
             (steps.rates(parents), steps.n_labels) for steps in (train, StepSums.from_targets(valid, parents))
         )
         refuse_unsampled(self.negative_sampling_rate, parents, train_rates, valid_rates, "the validation rows")
+
+    def _warn_of_validation(
+        self, train: Targets, valid: Targets, targets: TargetEncoder, parents: Sequence[int | None], *, is_given: bool
+    ) -> None:
+        """Warn of targets that the validation rows, which the user may have given, do not know, or know less often."""
+        warn_unlabeled_validation(valid, targets, parents)
+        if is_given or self.validation == "last":  # rows drawn at random are as old as the training rows
+            warn_of_young_validation(train, valid, targets.names, parents)
 
     def _warn_of_columns(self, encoder: InputEncoder, targets: TargetEncoder, X: Any, labels: Targets) -> None:
         """Warn of columns of X that leak the labels, or that look like ids or numbers and are not treated as such."""
