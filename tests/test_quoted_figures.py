@@ -266,6 +266,8 @@ def test_sentences_on_quality_and_history():
     for words in (f"is {without} without a history", f"{a_day} with one that is a day old", f"and {an_hour} with one"):
         assert words in text_of("README.md")
     assert f"CatBoost with the columns of the latter has {catboost}" in text_of("README.md")
+    hour_and_day = (", ".join(of[name]) for name in ("history", "history, a day old"))
+    assert all(triple in text_of("docs/guide/choosing_a_model.md") for triple in hour_and_day)
     assert (
         f"{of['history'][0]} with `target_statistics=None` and {of['history, with statistics'][0]} with both"
         in text_of("docs/guide/target_statistics.md")
