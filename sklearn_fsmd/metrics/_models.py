@@ -32,9 +32,8 @@ def by_classes(Y: Any, estimator: Any, sample_weight: Any = None) -> Any:
         if np.ndim(Y) == 1 and getattr(Y, "name", None) is None:
             return pd.Series(labels.ravel(), name=model.task_names_[0])
     elif (classes := getattr(estimator, "classes_", None)) is not None:
-        if isinstance(
-            classes, (list, tuple)
-        ):  # a target of one class, as a forest accepts it, says nothing of the other
+        if isinstance(classes, (list, tuple)):
+            # A forest accepts a target of one class, which does not tell the other one.
             labels = zeros_and_ones(Y, [None if len(own) == 1 else own for own in classes])
         else:  # `classes_` of a multilabel classifier are numbers or names of columns, whose labels are 0 and 1
             labels = zeros_and_ones(Y, [np.array([0, 1])] * len(classes) if is_multilabel(model) else [classes])
