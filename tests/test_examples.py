@@ -18,7 +18,7 @@ def main_of(name):
 def test_the_list_is_complete():
     tested = {"quickstart", "pipeline_with_encoders", "ablation_with_grid_search", "own_extractor", "demo"}
     tested |= {"rank_by_two_objectives", "history", "watch_time", "optuna_over_files", "five_lines", "kuairand"}
-    tested |= {"understanding", "model_card"}
+    tested |= {"understanding", "model_card", "shop"}
     tested |= {"train_on_ray", "score_a_folder"}  # in tests/cluster
     tested |= {"track_with_mlflow", "track_with_tensorboard", "search_with_optuna", "two_objectives_with_optuna"}
     assert {path.stem for path in EXAMPLES.glob("*.py")} == tested
@@ -78,6 +78,16 @@ def test_history():
     table = main_of("history")(12_000)
     assert list(table.index) == [25, 26, 27, 28, 29]
     assert table["with history"].mean() > table["without"].mean() > 0.5
+
+
+def test_shop():
+    by_day, shelf = main_of("shop")(20_000)
+    assert list(by_day.index) == list(range(20, 30))
+    assert by_day.to_numpy().min() > 0.5
+    is_updated = by_day["updated daily"] != by_day["never updated"]
+    assert list(by_day.index[is_updated]) == [25, 26, 27, 28, 29]  # the rows of day 20 are final after day 24
+    assert shelf["expected_revenue"].is_monotonic_decreasing
+    assert (shelf["order"] < shelf["click"]).all()
 
 
 def test_understanding(tmp_path):

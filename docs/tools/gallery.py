@@ -18,6 +18,7 @@ ORDER = (
     "model_card",
     "history",
     "demo",
+    "shop",
     "ablation_with_grid_search",
     "watch_time",
     "kuairand",
