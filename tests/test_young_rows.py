@@ -128,7 +128,7 @@ def log():
 
 
 class TestValidation:
-    MESSAGE = r"'conversion' is unknown in .* % of the rows where 'click' is 1.*early stopping watches"
+    MESSAGE = r"'conversion' is unknown in .* % of the validation rows where 'click' is 1.*early stopping watches"
 
     def test_of_last_rows_that_are_young_it_is_said(self, log, tmp_path):
         X, Y = log

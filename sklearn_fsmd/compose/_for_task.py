@@ -13,7 +13,7 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _routing_enabled, process_routing
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_fsmd.encoding import DEFAULT_NAMES, as_pandas, index_of_target, names_of
+from sklearn_fsmd.encoding import DEFAULT_NAMES, as_pandas, index_of_target, names_of, refuse_sparse
 from sklearn_fsmd.parameters import Documented, warn
 
 
@@ -186,6 +186,7 @@ class ForTask(Documented, TransformerMixin, BaseEstimator):
             if get_tags(self.transformer).target_tags.required:
                 raise ValueError("This ForTask estimator requires y to be passed, but the target y is None.")
             return ()
+        refuse_sparse(y)
         names: list[Any] = list(y.columns) if isinstance(y, pd.DataFrame) else [*names_of(y)]
         position = index_of_target(self.task, names)
         if isinstance(y, pd.Series) or not (isinstance(y, pd.DataFrame) or np.asarray(y).ndim > 1):

@@ -77,7 +77,7 @@ class OutputView(ClassifierMixin, BaseEstimator):
         return self
 
     def __sklearn_clone__(self) -> OutputView:
-        """Return a view of the same fitted estimator, since a view has no `fit` of its own."""
+        """Return a view of the same fitted estimator, since its `fit` learns nothing."""
         view = OutputView(self.estimator, self.task)
         if hasattr(self, "_metadata_request"):
             view._metadata_request = deepcopy(self._metadata_request)

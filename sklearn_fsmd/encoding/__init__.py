@@ -40,6 +40,7 @@ from sklearn_fsmd.encoding.targets import (
     events_of,
     names_of,
     one_of,
+    refuse_sparse,
 )
 from sklearn_fsmd.encoding.validation import as_pandas, named_in_errors, read_table, refuse_masked, rows_of
 from sklearn_fsmd.encoding.values import ValueEncoder, Values, check_values
@@ -90,6 +91,7 @@ __all__ = [
     "one_of",
     "read_table",
     "refuse_masked",
+    "refuse_sparse",
     "refuse_unlabeled",
     "refuse_unlabeled_validation",
     "rows_of",

@@ -13,8 +13,8 @@ from sklearn_fsmd.encoding.canonical import shown
 from sklearn_fsmd.parameters import warn
 
 VALUES_REMEDY = (
-    "If it holds values, such as a watch time or a revenue, name it in `value_targets`, and the step that it follows "
-    "in `value_parents`; in a Pipeline, also in the `value_targets` of a `HistoryFeatures`."
+    "If it holds values, such as a watch time or a revenue, name it in `value_targets`, also in that of a "
+    "`HistoryFeatures` in a Pipeline. If the values follow a step, name it in the `value_parents` of the classifier."
 )
 _NO = {"no", "n", "false", "f", "0", "neg", "negative", "none", "off"}
 """Words that mean 0 if they are one of two classes."""
@@ -90,13 +90,13 @@ def two_classes(column: np.ndarray, name: str) -> np.ndarray:
     if classes[0] in (0, 1):  # one class only, but the other one is clear
         warn(
             f"Column {name!r} of Y has only one class, {shown(classes[0])}. There is nothing to learn: take more "
-            "rows, or leave the column out. Its classes are taken to be 0 and 1; `partial_fit(classes=…)` can name "
-            "others."
+            "rows, or leave the column out. Its classes are taken to be 0 and 1; of a classifier, "
+            "`partial_fit(classes=…)` can name others."
         )
         return np.array([0, 1], dtype=classes.dtype if classes.dtype.kind != "b" else np.int64)
     raise ValueError(
         f"Column {name!r} of Y has only one class, {shown(classes[0])}; two are needed, or 0 and 1. "
-        "`partial_fit(classes=…)` can name both."
+        "Of a classifier, `partial_fit(classes=…)` can name both."
     )
 
 

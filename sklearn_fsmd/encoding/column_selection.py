@@ -45,7 +45,7 @@ def column_mask(parameter: str, selector: Selector, X: Any) -> np.ndarray:
     n = X.shape[1]
     if selector is None:
         return np.zeros(n, dtype=bool)
-    if isinstance(selector, list) and any(isinstance(item, tuple) for item in selector):
+    if isinstance(selector, (list, tuple)) and any(isinstance(item, tuple) for item in selector):
         items = np.fromiter(selector, dtype=object, count=len(selector))  # names of a MultiIndex are no rows of a table
     else:
         items = np.asarray(selector)

@@ -20,8 +20,8 @@ IN_RATES = (
     "step of which nothing is known yet."
 )
 IN_VALIDATION = (
-    "So early stopping watches mostly rows without that step. Validate on rows whose labels are final: leave the "
-    "others out, or give `X_val` and `Y_val`."
+    "So early stopping watches mostly rows without that step. Validate on rows whose labels are final, and leave the "
+    "others out."
 )
 FEW = 0.05
 """Share of the rows with a step that may lack a label of the next step without a warning."""
@@ -85,6 +85,7 @@ def warn_of_young_rows(
     *,
     judged: Sequence[int] | None = None,
     usual: np.ndarray | None = None,
+    rows: str = "rows",
     consequence: str = IN_SCORES,
 ) -> None:
     """Warn of targets that are unknown where their parent step has happened, and a known 0 where it has not.
@@ -95,7 +96,7 @@ def warn_of_young_rows(
     judged : the indices of the targets that are scored; None for all.
     usual : ``(K,)``, the share of known labels, among the rows in which the parent step has happened, with which these
         rows are compared; None for 1.
-    consequence : the end of the warning.
+    rows, consequence : the name of the rows in the warning, and its end.
     """
     for k in range(len(names)) if judged is None else judged:
         if (parent := parents[k]) is None:
@@ -103,10 +104,10 @@ def warn_of_young_rows(
         known = [_is_known(labels, weights, k, parent, label) for label in (0, 1)]
         if not all(map(len, known)):
             continue
-        unknown_after_0, unknown_after_1 = (1 - float(part.mean()) for part in known)
+        unknown_after_0, unknown_after_1 = (float((~part).mean()) for part in known)
         if unknown_after_1 - max(unknown_after_0, 0.0 if usual is None else 1 - usual[k]) > FEW:
             warn(
-                f"{names[k]!r} is unknown in {100 * unknown_after_1:.0f} % of the rows where {names[parent]!r} is 1, "
+                f"{names[k]!r} is unknown in {100 * unknown_after_1:.0f} % of the {rows} where {names[parent]!r} is 1, "
                 f"and a known 0 where that is 0. {consequence}"
             )
 
@@ -129,9 +130,8 @@ def warn_of_young_validation(
             share = float(of_train.mean())
             usual[k] = share - 2 * np.sqrt(share * (1 - share) / len(of_valid))  # what chance may leave of it
             judged.append(k)
-    warn_of_young_rows(
-        valid.labels, valid.full_weights, names, parents, judged=judged, usual=usual, consequence=IN_VALIDATION
-    )
+    options = {"rows": "validation rows", "consequence": IN_VALIDATION}
+    warn_of_young_rows(valid.labels, valid.full_weights, names, parents, judged=judged, usual=usual, **options)
 
 
 def warn_of_other_steps(targets: TargetEncoder, labels: Targets) -> None:

@@ -23,7 +23,7 @@ def counts_of(sums: np.ndarray) -> np.ndarray:
 
 
 def log_count(counts: np.ndarray, share: float = 1.0) -> np.ndarray:
-    """Logarithm of the counts ``(n,)``, plus 1, where each row counts as `share`."""
+    """``log(1 + share · counts)``, where `counts` is ``(n,)``."""
     # On arrays that are not contiguous, the last bits of numpy 2.0's results may differ from call to call.
     return np.log1p(share * np.ascontiguousarray(counts))
 

@@ -87,7 +87,7 @@ def automatic_keys(
     valid: Rows | None,
     random: np.random.RandomState,
 ) -> list[Key]:
-    """Choose columns of many values and other keys; with validation rows, only those that help to predict them."""
+    """Choose columns of many values and other keys; with enough validation rows, only those that help."""
     sizes = encoder.cardinalities[: len(encoder.categories)]
     has_many = [column.has_many_values for column in encoder.categories.values()]
     keys: list[Key] = [(f,) for f, many in enumerate(has_many) if many]

@@ -290,14 +290,19 @@ def are_moved(names: Iterable[Any], order: Iterable[Any]) -> bool:
     return actual != expected and sorted(actual) == sorted(expected)
 
 
+def refuse_sparse(Y: Any) -> None:
+    """Raise a TypeError if Y is a sparse matrix."""
+    if hasattr(Y, "toarray"):
+        raise TypeError("Sparse data was passed for Y, but dense data is required. Use '.toarray()' to convert it.")
+
+
 def _columns(Y: Any) -> tuple[list[np.ndarray], bool]:
     """Return the columns of Y as arrays, and whether Y is one-dimensional."""
     if isinstance(Y, pd.DataFrame):
         if Y.shape[1] == 0:
             raise ValueError("Y has 0 columns; at least one target is needed.")
         return [_plain(Y.iloc[:, k]) for k in range(Y.shape[1])], False
-    if hasattr(Y, "toarray"):
-        raise TypeError("Sparse data was passed for Y, but dense data is required. Use '.toarray()' to convert it.")
+    refuse_sparse(Y)
     if Y is None:
         raise ValueError("This estimator requires y to be passed, but the target y is None.")
     refuse_masked(Y, "Y")

@@ -51,7 +51,7 @@ class NetworkParameters(ValueParameters, EmbeddingParameters):
         probability is the product of the probabilities of the steps (Eq. 10). With "independent" they do not depend on
         each other. A tuple gives the index of the parent of each target, or None, for a tree: ``(None, 0, 0, 1)``.
     list_pooling : {"mean", "sum", "max", "attention"}, default="mean"
-        How the embeddings of the values of a list are combined. "attention" is a weighted mean, as in DIN: the weights
+        How the embeddings of the values of a list are combined. "attention" is a weighted mean, similar to DIN: the weights
         depend on the category with which the list shares its embeddings (see `shared_embeddings`), for example the
         video of the row for a list of the last videos. A list that shares no embeddings is averaged then.
     fm_sharing : {"shared", "per_task"}, default="shared"

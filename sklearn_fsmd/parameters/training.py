@@ -128,7 +128,7 @@ class TrainingParameters(OptimizationParameters):
     validation_metric : str, default="auto"
         The metric of early stopping: "mean_auc", the mean AUC of the tasks; "loss"; "<task>_auc", with the name of a
         task; or "<value>_loss", with the name of a value target. "auto" is "mean_auc". It is "loss" with
-        `bias_features`, or if the validation labels are all of one class.
+        `bias_features`, or if no task has validation labels of both classes.
     patience : int, default=2
         Number of epochs without a better validation score after which training stops.
     tol : float, default=1e-4

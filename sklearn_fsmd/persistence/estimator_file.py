@@ -115,7 +115,7 @@ class Saving:
             Device of the network, if the estimator has one. It becomes the parameter `device` of the estimator.
         parameters : dict or None, default=None
             Values of the parameters that the file cannot hold, by name: an extractor of your own, callbacks, a
-            callable. If one is missing, the error message lists all of them.
+            callable. The error message lists those that are missing.
 
         Returns
         -------

@@ -249,7 +249,7 @@ def _files(paths: list[str], message: str) -> list[File]:
 def _without_hidden(paths: Iterable[str], source: str) -> list[str]:
     """Drop temporary files of a job that writes: the names of these, or of their folders, begin with "_" or ".".
 
-    Names that the folder or glob `source` itself begins with "_" or "." are kept.
+    Such names are kept if they are part of the folder or glob `source` itself.
     """
     parts = PurePath(source).parts
     n_explicit = next((i for i, part in enumerate(parts) if glob.has_magic(part)), len(parts))

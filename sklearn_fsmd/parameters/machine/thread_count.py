@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -50,12 +51,12 @@ def threads(n: int | None) -> Iterator[None]:
     Raises
     ------
     ValueError
-        If `n` is less than 1; predictions take a parameter that was changed after fit.
+        If `n` is no integer of at least 1; predictions take a parameter that was changed after fit.
     """
     if n is None:
         yield
         return
-    if n < 1:
+    if not isinstance(n, Integral) or n < 1:
         raise ValueError(f"The 'n_threads' parameter must be None or an int of at least 1. Got {n!r} instead.")
     here, others = threading.get_ident(), list(_inside.values())
     is_outermost, current = here not in _inside, torch.get_num_threads()
