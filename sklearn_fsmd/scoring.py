@@ -24,6 +24,10 @@ BATCH_ROWS = 65_536
 OTHER_FORMATS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".feather", ".arrow", ".xlsx", ".pkl")
 WITHOUT_MISSING = ("int", "uint", "bool")
 """Prefixes of the Arrow types that pandas converts to another dtype if a value is missing."""
+OF_A_PIPELINE = (
+    " If a Pipeline makes that column, pass the Pipeline and not its model; `bias_features` that its steps expect may "
+    "be a column of nulls."
+)
 
 
 def score_file(
@@ -114,7 +118,9 @@ def score_file(
         exponents_of(rank_weights, sorted({n_tasks, n_tasks + len(last.value_names_)}), "rank_weights")
     columns = _ScoreColumns(last, rank_weights, conditionals)
     if twice := twice_in([*keep, *columns.names]):
-        raise ValueError(f"The sink would have two columns named {twice[0]!r}. Leave it out of `keep`.")
+        raise ValueError(
+            f"The sink would have two columns named {twice[0]!r}. Leave it out of `keep`, or rename the target."
+        )
     try:
         return _score(model, columns, source, sink, keep, batch_rows)
     except (TypeError, ValueError, KeyError) as error:  # steps of a Pipeline raise a KeyError for a missing column
@@ -162,7 +168,8 @@ def _score(model: Any, columns: _ScoreColumns, source: Any, sink: Any, keep: Seq
         before, n_rows = split_pipeline(model)[0], 0
         first = _refitted(model) if before else columns.model
         features = _columns_of_fit(first, [*columns_of(file.schema_arrow, str(source))])
-        _refuse_missing(file, [*features, *keep], source)
+        _refuse_missing(file, keep, source, where=", which `keep` names")
+        _refuse_missing(file, features, source, advice=OF_A_PIPELINE)
         kept_fields = [file.schema_arrow.field(name) for name in keep]
         with_missing = _with_missing(file, features, batch_rows, source) if before else []
         score_fields = [
@@ -245,13 +252,10 @@ def _columns_of_fit(first: Any, file_columns: Sequence[str]) -> list[str]:
     return [name for name in names if name not in bias]
 
 
-def _refuse_missing(file: Any, names: Sequence[str], source: Any) -> None:
+def _refuse_missing(file: Any, names: Sequence[str], source: Any, *, where: str = "", advice: str = "") -> None:
     columns = set(file.schema_arrow.names)
     if missing := [name for name in names if name not in columns]:
-        raise ValueError(
-            f"{source} has no column {missing[0]!r}. It has {sorted(columns)}. If a Pipeline makes that column, pass "
-            "the Pipeline and not its model; `bias_features` that its steps expect may be a column of nulls."
-        )
+        raise ValueError(f"{source} has no column {missing[0]!r}{where}. It has {sorted(columns)}.{advice}")
 
 
 def _open(source: Any) -> Any:

@@ -20,8 +20,8 @@ IN_RATES = (
     "step of which nothing is known yet."
 )
 IN_VALIDATION = (
-    "So early stopping watches mostly rows without that step. Validate on rows whose labels are final, and leave the "
-    "others out."
+    "So validation scores are mostly those of rows without that step. Validate on rows whose labels are final, and "
+    "leave the others out."
 )
 FEW = 0.05
 """Share of the rows with a step that may lack a label of the next step without a warning."""
@@ -72,8 +72,8 @@ def warn_unlabeled_validation(targets: Targets, encoder: TargetEncoder, parents:
     unlabeled = [name for name, has_label, parent in rows if happened[parent] and not has_label]
     if unlabeled:
         warn(
-            f"The validation rows have no known label of {', '.join(map(repr, unlabeled))}, so early stopping does not "
-            "watch it. Validate on rows whose labels are final: give `X_val` and `Y_val`."
+            f"The validation rows have no known label of {', '.join(map(repr, unlabeled))}, so validation does not "
+            "score it. Validate on rows whose labels are final."
         )
 
 

@@ -108,7 +108,7 @@ def _warn_of_constant_bias_features(rows: Encoded) -> None:
 def platt(logits: np.ndarray, labels: np.ndarray, counts: np.ndarray, step: str) -> tuple[float, float]:
     """Fit the slope and intercept of the log-odds that maximise the likelihood of the labels.
 
-    The slope is positive: where the fit gives none, it is 1, and only the level is calibrated. `step` names the step in
+    The slope is positive: if the fitted one is not, it is 1, and only the level is calibrated. `step` names the step in
     warnings.
     """
     used = counts > 0

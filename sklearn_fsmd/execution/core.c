@@ -53,7 +53,7 @@ INLINE void set(void *p, i64 i, float x, int bf16) {
 INLINE i64 smaller(i64 a, i64 b) { return a < b ? a : b; }
 
 /* A hidden layer of a stack in one step. Vectors are (members, width); `scale` and the other pointers of batch norm may
-   be null. Mirrors core._Layer. */
+   be null, and `keys` without dropout. Mirrors core._Layer. */
 typedef struct {
     i64 rows, width, bf16, threshold;
     float stretch, eps, momentum;

@@ -108,7 +108,7 @@ class _Layer(ctypes.Structure):
 
 
 class Layer:
-    """The hidden layers of a stack in one step: their vectors ``(n, O)`` and their outputs ``(n, rows, O)``."""
+    """A hidden layer of all members of a stack in one step: vectors ``(n, O)``, outputs ``(n, rows, O)``."""
 
     def __init__(self, spec: LayerSpec, rows: int, dtype: torch.dtype) -> None:
         self.library, _ = load()
@@ -146,7 +146,7 @@ class Layer:
         return self.gradients
 
     def forward(self, members: slice, c: slice, z: Tensor) -> None:
-        """Compute columns `c` of some members from their linear map `z`; of several members all columns at once."""
+        """Compute columns `c` of some members from their linear map `z`; several members need all columns."""
         self._check(members, c)
         self.library.hidden_forward(
             self.address, members.start, members.stop, c.start, c.stop, *self._matrices(z, members, c)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 MOST_HALF_LIVES = 1000
-"""Largest number of half-lives before or after the reference time; float64 has no larger exponents."""
+"""Largest number of half-lives before or after the reference time: float64 ends at 2^1024."""
 
 
 class Decay(NamedTuple):

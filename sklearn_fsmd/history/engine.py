@@ -13,7 +13,7 @@ from sklearn_fsmd.encoding.sources import working_in
 from sklearn_fsmd.history.decay import Decay
 from sklearn_fsmd.history.times import NO_EVENT
 
-FEWER_ROWS = "Transform fewer rows at once, or free memory. "
+FEWER_ROWS = "Free memory; in `transform`, pass fewer rows at once. "
 
 
 @contextmanager

@@ -263,8 +263,8 @@ class HistoryFeatures(AtomicEstimator, Saving, TakesTables, TransformerMixin, Ba
         Warns
         -----
         UserWarning
-            If the time from the last event to a row exceeds `delay` plus the longest time between two events of the
-            log. The features of such rows contain fewer events than those of the rows of fit.
+            If the time from the last event to a row exceeds `delay` plus the longest time between two
+            consecutive events of the log. The features of such rows contain fewer events than those of the rows of fit.
         """
         check_is_fitted(self)
         X = self._table(X, reset=False)

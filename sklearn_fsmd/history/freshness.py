@@ -35,7 +35,7 @@ class Freshness:
 
     @cached_property
     def longest_gap(self) -> int:
-        """The longest time between two events of the log, such as a night. Rows of fit came after such a gap too."""
+        """The longest time between two consecutive events, such as a night. Rows of fit came after such a gap too."""
         return int(np.diff(np.sort(np.concatenate(self.times))).max(initial=0))
 
     def extend(self, former: Freshness, times: np.ndarray) -> None:

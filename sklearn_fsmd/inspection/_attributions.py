@@ -54,8 +54,8 @@ def attributions(
         A binary target or one of `value_targets`, by its name or its position. Positions count the binary targets
         first, then the values.
     scale : {"log_odds", "probability"}, default=None
-        Scale of the attributions. For a binary target None means the log-odds of its marginal probability. For a target
-        with values, attributions are in the units of the target, and `scale` must be None.
+        Scale of the attributions: the marginal probability of a binary target, or its log-odds, which None means. For a
+        target with values, attributions are in the units of the target, and `scale` must be None.
     n_steps : int, default=64
         Number of points on the path at which gradients are computed. If the sum of the attributions of a row misses the
         difference by more than 1 % of the sum of their absolute values, the row gets up to 64 times as many points, and

@@ -33,8 +33,7 @@ def by_classes(Y: Any, estimator: Any, sample_weight: Any = None) -> Any:
             return pd.Series(labels.ravel(), name=model.task_names_[0])
     elif (classes := getattr(estimator, "classes_", None)) is not None:
         if isinstance(classes, (list, tuple)):
-            # A forest accepts a target of one class, which does not tell the other one.
-            labels = zeros_and_ones(Y, [None if len(own) == 1 else own for own in classes])
+            labels = zeros_and_ones(Y, [np.array([0, 1]) if _is_0_or_1(own) else own for own in classes])
         else:  # `classes_` of a multilabel classifier are numbers or names of columns, whose labels are 0 and 1
             labels = zeros_and_ones(Y, [np.array([0, 1])] * len(classes) if is_multilabel(model) else [classes])
     else:
@@ -46,7 +45,7 @@ def by_classes(Y: Any, estimator: Any, sample_weight: Any = None) -> Any:
 
 
 def probabilities_of(estimator: Any, X: Any) -> Any:
-    """What `predict_proba` returns, with two columns for a target of which the training rows had one class, 0 or 1."""
+    """Return `predict_proba`, with two columns also for a target whose training rows were all 0, or all 1."""
     P = estimator.predict_proba(X)
     if not isinstance(P, list):
         return P
@@ -54,9 +53,14 @@ def probabilities_of(estimator: Any, X: Any) -> Any:
 
 
 def _two_columns(p: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    if p.shape[1] != 1 or classes[0] not in (0, 1):
+    if p.shape[1] != 1 or not _is_0_or_1(classes):
         return p
     return np.column_stack((1 - p, p) if classes[0] else (p, 1 - p))
+
+
+def _is_0_or_1(classes: np.ndarray) -> bool:
+    """Whether a classifier saw one class of a target, 0 or 1, so that the other one is clear."""
+    return len(classes) == 1 and classes[0] in (0, 1)
 
 
 def is_multilabel(model: Any) -> bool:
@@ -64,10 +68,12 @@ def is_multilabel(model: Any) -> bool:
     return bool(getattr(model, "multilabel_", False)) or getattr(model, "n_outputs_", 1) > 1
 
 
-def has_mixed_class_types(model: Any) -> bool:
-    """Whether the classes of some targets are strings, and those of others are not."""
+def has_unequal_classes(model: Any) -> bool:
+    """Whether the targets differ in the type of their classes, text or numbers, or one of them had one class only."""
     classes = getattr(model, "classes_", None)
-    return isinstance(classes, (list, tuple)) and len({isinstance(pair[0], str) for pair in classes}) > 1
+    if not isinstance(classes, (list, tuple)):
+        return False
+    return len({isinstance(own[0], str) for own in classes}) > 1 or any(len(own) == 1 for own in classes)
 
 
 def task_weights(sample_weight: Any, Y: Any, estimator: Any) -> Any:

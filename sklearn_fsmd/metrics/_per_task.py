@@ -95,7 +95,7 @@ def mean_auc(Y: Any, P: Any, *, sample_weight: Any = None) -> float:
 def cvr_auc(Y: Any, P: Any, *, columns: Sequence[str | int] | None = None, sample_weight: Any = None) -> float:
     """Compute the ROC AUC of pCVR on the clicked rows: pCTCVR / pCTR as the score, and conversions as labels.
 
-    The quotient is rounded to the precision of its factors, so that equal rates tie.
+    Quotients that differ by no more than the rounding of `P` tie.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def cvr_auc(Y: Any, P: Any, *, columns: Sequence[str | int] | None = None, sampl
     click, conversion = _two_steps(columns, names)
     clicked = (labels[:, click] == 1) & (weights[:, click] > 0)
     pcvr = scores[clicked, conversion] / np.maximum(scores[clicked, click], np.finfo(np.float32).tiny)
-    pcvr = _rounded(pcvr, np.asarray(as_pandas(P)).dtype)
+    pcvr = _with_ties(pcvr, np.asarray(as_pandas(P)).dtype)
     auc = auc_of(labels[clicked, conversion], pcvr, weights[clicked, conversion])
     if np.isnan(auc):
         where = f"of {names[conversion]!r}, or no label, where {names[click]!r} is 1"
@@ -140,11 +140,21 @@ def cvr_auc(Y: Any, P: Any, *, columns: Sequence[str | int] | None = None, sampl
     return auc
 
 
-def _rounded(quotients: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
-    """Round quotients of numbers of this dtype: drop the last seven bits, which hold rounding errors."""
-    n_bits = np.finfo(dtype if dtype.kind == "f" else np.float64).nmant - 7
-    mantissas, exponents = np.frexp(quotients)
-    return np.ldexp(np.round(np.ldexp(mantissas, n_bits)), exponents - n_bits)
+def _with_ties(quotients: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+    """Make quotients of numbers of this dtype equal where they differ by rounding errors only.
+
+    Sorted quotients without a larger gap are a group. In a group that spans more than rounding errors, the quotients
+    are many different ones, and stay as they are.
+    """
+    eps = np.finfo(dtype if dtype.kind == "f" else np.float64).eps
+    order = np.argsort(quotients)
+    values = quotients[order]
+    starts = np.flatnonzero(np.diff(values, prepend=-1.0) > 2 * eps * values)
+    ends = np.append(starts, len(values))[1:]
+    smallest, largest = (np.repeat(values[i], ends - starts) for i in (starts, ends - 1))
+    tied = np.empty_like(values)
+    tied[order] = np.where(largest - smallest <= 4 * eps * smallest, smallest, values)
+    return tied
 
 
 def _two_steps(columns: Sequence[str | int] | None, names: list[str]) -> tuple[int, int]:

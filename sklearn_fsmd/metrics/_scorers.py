@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from sklearn_fsmd.encoding import DEFAULT_NAMES, warn_of_orders, warn_of_young_r
 from sklearn_fsmd.metrics._inputs import labels_and_scores, undefined
 from sklearn_fsmd.metrics._models import (
     by_classes,
-    has_mixed_class_types,
+    has_unequal_classes,
     is_multilabel,
     probabilities_of,
     task_weights,
@@ -114,8 +114,8 @@ class TaskScorer(_Scorer):
             judged = scored if "task" in self._kwargs else None
             parents = model.module_.link.parents
             warn_of_young_rows(label_array, ~np.isnan(label_array), names, parents, judged=judged)
-        # scikit-learn would treat two columns of labels as one target, and would fail to sort labels of two types.
-        if is_multilabel(model) or has_mixed_class_types(model):
+        # scikit-learn would treat two columns of labels as one target; it fails on labels of two types or of one class.
+        if is_multilabel(model) or has_unequal_classes(model):
             return self._sign * self._score_func(labels, probabilities_of(estimator, X), **self._kwargs, **kwargs)
         return super()._score(method_caller, estimator, X, labels, **kwargs)
 
@@ -171,15 +171,24 @@ def _one_auc(Y: Any, P: Any, task: str, *, sample_weight: Any = None) -> float:
         default_names = ["y"] if labels.shape[1] == 1 else DEFAULT_NAMES
         positions |= {default: k for k, default in enumerate(default_names)}
     positions |= {str(column): k for k, column in enumerate(names)}
-    step, separator, before = task.partition("_given_")
-    if task not in positions and separator and {step, before} <= positions.keys():
-        return cvr_auc(Y, P, columns=[positions[before], positions[step]], sample_weight=sample_weight)
+    if task not in positions and (steps := _step_and_condition(task, positions)):
+        step, condition = steps
+        if positions[step] == positions[condition]:
+            raise ValueError(f"The scorer {task + '_auc'!r} evaluates a task given itself. Name two tasks.")
+        return cvr_auc(Y, P, columns=[positions[condition], positions[step]], sample_weight=sample_weight)
     if task not in positions:
         targets = names or [name for name in positions if not name.startswith("task")] or list(positions)
         raise ValueError(f"There is no target {task!r} to score; the targets are {targets}.")
     k = positions[task]
     auc = auc_of(labels[:, k], scores[:, k], weights[:, k])
     return undefined(f"Only one class in task {task!r}: the AUC is not defined.") if np.isnan(auc) else auc
+
+
+def _step_and_condition(task: str, names: Container[str]) -> tuple[str, str] | None:
+    """Split "<task>_given_<task>" into two of the names, which may contain "_given_" themselves."""
+    words = task.split("_given_")
+    pairs = [("_given_".join(words[:i]), "_given_".join(words[i:])) for i in range(1, len(words))]
+    return next((pair for pair in pairs if pair[0] in names and pair[1] in names), None)
 
 
 def _mean_calibration_error(Y: Any, P: Any, *, sample_weight: Any = None) -> float:

@@ -28,7 +28,7 @@ class Columns(NamedTuple):
     Attributes
     ----------
     cardinalities : number of table rows of each code column.
-    n_numeric : number of numeric columns.
+    n_numeric : number of numeric columns and statistics of the targets.
     list_cardinalities : number of table rows of each column of lists; 0 if it shares the rows of a code column.
     list_partners : for each column of lists the index of the code column whose rows it shares, or None.
     vector_widths : length of the vectors of each column of vectors.
@@ -75,7 +75,7 @@ class Embedded(NamedTuple):
     Attributes
     ----------
     codes : ``(B, F)``, rows of the table.
-    numbers : ``(B, N)``, the scaled numeric columns and the components of vectors.
+    numbers : ``(B, N)``, the scaled numeric columns, the statistics, and the components of vectors.
     scalars : the numbers that belong to no vector.
     fields : ``(B, F + L + V, S, D)``, the vectors of the codes, the pooled vectors of the `L` columns of lists, and the
         mapped vectors of the `V` columns of vectors, in `S` sets: 1, or one per task if nothing is shared.

@@ -51,9 +51,9 @@ class NetworkParameters(ValueParameters, EmbeddingParameters):
         probability is the product of the probabilities of the steps (Eq. 10). With "independent" they do not depend on
         each other. A tuple gives the index of the parent of each target, or None, for a tree: ``(None, 0, 0, 1)``.
     list_pooling : {"mean", "sum", "max", "attention"}, default="mean"
-        How the embeddings of the values of a list are combined. "attention" is a weighted mean, similar to DIN: the weights
-        depend on the category with which the list shares its embeddings (see `shared_embeddings`), for example the
-        video of the row for a list of the last videos. A list that shares no embeddings is averaged then.
+        How the embeddings of the values of a list are combined. "attention" is a weighted mean, similar to DIN: the
+        weights depend on the category with which the list shares its embeddings (see `shared_embeddings`), for example
+        the video of the row for a list of the last videos. A list that shares no embeddings is averaged then.
     fm_sharing : {"shared", "per_task"}, default="shared"
         "shared" adds the same FM logit to all tasks, as in [FSMD]_. With "per_task" each task weights the terms of the
         FM separately.

@@ -165,7 +165,7 @@ class AttributionsDisplay:
         self.ax_.set_ylim(len(bars) - 0.4, -0.6)
         self.ax_.margins(x=0.18)  # room for the numbers
         unit = UNITS[self.scale]
-        self.ax_.set_xlabel(f"{unit}: from {self.baseline:.3g}, nothing known,\nto {self.prediction:.3g}")
+        self.ax_.set_xlabel(f"{unit}: from {self.baseline:.3g}, all values missing,\nto {self.prediction:.3g}")
         self.ax_.set_title(label_of(self.target))
         return self
 

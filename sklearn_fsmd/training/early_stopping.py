@@ -22,7 +22,7 @@ class EarlyStopping(Callback):
 
     There are two validation checks per epoch. The history has the scores of the best check of each epoch: `valid_loss`,
     `valid_auc` (the mean over the tasks with a weight above 0), `valid_auc_<task>`, `valid_loss_<value>`, and
-    `valid_best`, which is 1 if no check before was better, and else 0.
+    `valid_best`, which is 1 if it is better than all checks before, and else 0.
 
     If the tasks' networks share nothing, each task has a best check of its own, unless `metric` names one of them. The
     weights of tasks without validation labels are kept at each check at which another task improves.
@@ -32,8 +32,8 @@ class EarlyStopping(Callback):
     patience : stop after this many epochs without a better score.
     tol : for `patience` a score counts as better if it is higher by this much; the best weights are kept anyway.
     metric : "mean_auc", "loss", "<task>_auc" or "<value>_loss"; "auto" is the mean AUC, or the loss if there is a bias
-        tower, or if no task has validation labels of both classes. Tasks that are evaluated separately, each by its own
-        AUC, are evaluated by their losses without such labels, with "mean_auc" too.
+        tower, or if no task has validation labels of both classes. A task that has a best check of its own is evaluated
+        by its AUC; by its loss, also with "mean_auc", if its validation labels have one class.
     task_names : the names of the binary targets.
     value_names : the names of the value targets, which have a loss and no AUC.
     """

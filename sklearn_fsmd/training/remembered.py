@@ -19,7 +19,7 @@ ENCODING = (
     *("vector_features", "shared_embeddings"),
 )
 """The parameters that determine the encoding of the rows; they cannot change either. Files of former versions lack
-these parameters, and do not record callables, which files cannot hold."""
+them. Callables are compared by their names."""
 
 FURTHER = ("bias_features", "device", "negative_sampling_rate")
 """Further parameters in the `spec_` of a net."""

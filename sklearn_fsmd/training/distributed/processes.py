@@ -25,7 +25,7 @@ DEFAULT_TIMEOUT = 600.0
 POLL_INTERVAL = timedelta(seconds=1)
 """A waiting process checks the signs of life of the others at this interval."""
 NEVER = timedelta(days=1)
-"""A timeout of torch that is never reached, since the timeouts here are shorter."""
+"""A timeout of torch that is longer than those here, unless `SKLEARN_FSMD_TIMEOUT` is longer than a day."""
 STARTED_BY = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """The environment variables of a process that was started by torchrun."""
 

@@ -22,7 +22,8 @@ from sklearn_fsmd.training.streaming.shared_statistics import SharedStatistics
 Pools = Callable[[int, Shard], Iterator[LabelledRows]]
 """Maps a seed and a shard to pools of its rows, shuffled by the seed."""
 FEWEST_CHUNKS = 16
-"""The smallest number of chunks of an epoch of several processes, which exchange statistics after each chunk."""
+"""The smallest number of chunks of an epoch of several processes, which exchange statistics after each chunk. An epoch
+of fewer steps has a chunk per step."""
 
 
 class StreamedBatches(Batches):

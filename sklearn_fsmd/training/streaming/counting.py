@@ -10,7 +10,7 @@ from sklearn_fsmd.encoding import Counts
 from sklearn_fsmd.encoding.sources import Database
 
 MAX_PENDING = 1 << 17
-"""The largest number of counts of a column in memory."""
+"""The number of new counts of a column that are held in memory before they are merged into the others."""
 
 
 class Counter(Database):

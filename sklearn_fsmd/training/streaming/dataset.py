@@ -68,7 +68,7 @@ class Dataset:
         if callable(source):
             if left_out.skips:
                 raise ValueError(
-                    "on_error='skip' leaves out files, and `source` is a function. Let it return valid tables only."
+                    "on_error='skip' leaves out files, and a function returns tables. Let it return valid tables only."
                 )
             opened: ParquetSource | FactorySource = FactorySource(source)
         else:
