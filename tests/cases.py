@@ -1,4 +1,4 @@
-"""Helpers for tables of bad input: a case is an action, and the error or warning that it must raise."""
+"""Helpers for tests of bad input: each case is an action and the error or warning that it must raise."""
 
 import datetime
 import pickle
@@ -18,7 +18,7 @@ DAY = datetime.datetime(2022, 1, 1)
 
 
 class Case(NamedTuple):
-    """An action, and the error or warning that it must raise; "…" in the text stands for any text."""
+    """An action and the error or warning that it must raise; "…" in the text stands for any text."""
 
     id: str
     action: Any
@@ -27,10 +27,12 @@ class Case(NamedTuple):
 
 
 def cases(*rows):
+    """Parametrise a test with one case per row."""
     return pytest.mark.parametrize("case", [Case(*row) for row in rows], ids=lambda case: case.id)
 
 
 def check(case, action):
+    """Check that `action` raises the error or warning of the case."""
     expected = pytest.warns if issubclass(case.error, Warning) else pytest.raises
     with expected(case.error, match="(?s)" + ".*".join(re.escape(part) for part in case.text.split("…"))):
         action()
@@ -48,19 +50,20 @@ def fit(X, Y, sample_weight=None, X_val=None, Y_val=None, sample_weight_val=None
     return small(**params).fit(X, Y, sample_weight, **options)
 
 
-def make_given():
+def make_fitted():
     """Data, and models fitted on the data."""
     X, Y = make_frame(N)
     array = np.random.RandomState(0).normal(size=(N, 3))
     return SimpleNamespace(X=X, Y=Y, array=array, model=fit(X, Y), array_model=fit(array, Y))
 
 
-def again(model):
-    """A fitted copy."""
+def build_copy(model):
+    """A copy of a fitted model."""
     return pickle.loads(pickle.dumps(model))
 
 
 def put(**columns):
+    """An action that replaces or adds columns."""
     return lambda X: X.assign(**columns)
 
 

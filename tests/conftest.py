@@ -13,13 +13,13 @@ torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)
-def _seeds():
+def _set_seeds():
     torch.manual_seed(0)
     np.random.seed(0)
 
 
 @pytest.fixture(autouse=True)
-def _figures():
+def _close_figures():
     """Close all figures after each test."""
     yield
     if (pyplot := sys.modules.get("matplotlib.pyplot")) is not None:
@@ -28,15 +28,15 @@ def _figures():
 
 @pytest.fixture
 def without_level(monkeypatch):
-    """Models as early stopping leaves them: the level of their predictions is not set at the end of training."""
+    """Skip the correction of the level at the end of training: models stay as early stopping leaves them."""
     from sklearn_fsmd.training.level_rows import LevelRows
 
     monkeypatch.setattr(LevelRows, "correct", lambda self, *data: None)
 
 
 @pytest.fixture(autouse=True)
-def _averages_by_rows(monkeypatch):
-    """Average the weights of tables with sparse gradients by rows, as for large tables: this is the harder case."""
+def _average_by_rows(monkeypatch):
+    """Average the weights of tables with sparse gradients by rows, as for large tables, which is the harder case."""
     from sklearn_fsmd.training import weight_average
 
     monkeypatch.setattr(weight_average, "SMALL_TABLE", 0)

@@ -33,13 +33,13 @@ VARIANTS = {
     "gradnorm": {"task_weighting": "gradnorm"},
     "pcgrad": {"task_weighting": "pcgrad"},
     "bias tower": {"bias_features": ["visits"]},
-    "a random state": {"random_state": np.random.RandomState(3)},
+    "random state": {"random_state": np.random.RandomState(3)},
     "momentum": {"optimizer": "sgd", "net_params": {"optimizer__momentum": 0.9}, "average_decay": 0.0},
 }
 
 
 class Counting(nn.Module):
-    """An extractor whose output depends on how often it was trained, which it counts outside of its weights."""
+    """An extractor whose output depends on its number of training steps, which is not one of its weights."""
 
     def __init__(self, n_inputs, n_tasks):
         super().__init__()
@@ -51,7 +51,7 @@ class Counting(nn.Module):
         return self.linear(x).tanh().view(len(x), self.n_tasks, 3) * (1 + self.steps / 100)
 
 
-VARIANTS["an extractor of one's own"] = {"extractor": Counting}
+VARIANTS["custom extractor"] = {"extractor": Counting}
 
 
 class Interrupt(Callback):
@@ -77,18 +77,18 @@ def is_in_del(frame):
 
 
 def run_traced(model, action, n=None):
-    """Run `action`, interrupt it before its n-th line in the library, and return how many lines there were.
+    """Run `action`, interrupt it before its n-th line in the library, and return the number of lines.
 
-    Only lines before the model takes over what it has learned count: after that the training is complete. What former
-    tests have left behind is collected before, and not meanwhile: generators that are closed then have lines too.
+    Lines count until the model takes over its new state: after that, training is complete. Garbage of previous tests is
+    collected first and not during the run, because closing a generator executes lines, too.
     """
-    n_lines, former = 0, model.__dict__
+    n_lines, previous = 0, model.__dict__
 
     def trace(frame, event, arg):
         nonlocal n_lines
         if not frame.f_code.co_filename.startswith(LIBRARY) or is_in_del(frame):
             return None
-        if event == "line" and model.__dict__ is former:
+        if event == "line" and model.__dict__ is previous:
             n_lines += 1
             if n_lines == n:
                 raise KeyboardInterrupt
@@ -112,24 +112,24 @@ def data():
 
 
 def twins(data, n=2, **params):
-    """Two models with the same fit that share nothing."""
+    """Models with the same fit that share no objects."""
     return [MultiTaskClassifier(**copy.deepcopy(PARAMS | params)).fit(*data[0]) for _ in range(n)]
 
 
 def assert_same(a, b):
-    """The same weights, to the last bit, and the same history."""
+    """Check that the weights are equal bit by bit, and the histories except for durations."""
     for x, y in zip(a.module_.state_dict().values(), b.module_.state_dict().values(), strict=True):
         assert torch.equal(x, y)
-    timeless = [[{k: v for k, v in epoch.items() if k != "dur"} for epoch in m.history_] for m in (a, b)]
-    assert timeless[0] == timeless[1]
+    histories = [[{k: v for k, v in epoch.items() if k != "dur"} for epoch in m.history_] for m in (a, b)]
+    assert histories[0] == histories[1]
 
 
-def go_on(model, how, part):
+def continue_training(model, how, part):
     model.set_params(callbacks=None, warm_start=how == "warm_start")
     return model.partial_fit(*part) if how == "partial_fit" else model.fit(*part)
 
 
-def test_training_goes_on_with_parameters_that_are_objects_of_the_user_s(data):
+def test_continued_training_keeps_parameters_that_are_user_objects(data):
     class First:
         """A selector that can be distinguished from its copy."""
 
@@ -145,10 +145,10 @@ def test_training_goes_on_with_parameters_that_are_objects_of_the_user_s(data):
 
 @pytest.mark.parametrize("how", ["partial_fit", "warm_start"])
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_interrupted_at_every_callback(variant, how, data):
+def test_an_interrupt_at_any_callback_has_no_effect(variant, how, data):
     one, other = twins(data, **VARIANTS[variant])
-    for model in (one, other):  # in the middle of something
-        go_on(model, how, data[1])
+    for model in (one, other):  # start from a state of continued training
+        continue_training(model, how, data[1])
     before = one.predict_marginals(data[0][0])
     for event in EVENTS:
         happens_once = event.startswith("on_train") or (event.startswith("on_epoch") and how == "partial_fit")
@@ -157,15 +157,15 @@ def test_interrupted_at_every_callback(variant, how, data):
             one.partial_fit(*data[1]) if how == "partial_fit" else one.fit(*data[1])
         np.testing.assert_array_equal(one.predict_marginals(data[0][0]), before)
     for model in (one, other):
-        go_on(model, how, data[1])
+        continue_training(model, how, data[1])
     assert_same(one, other)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_interrupted_at_random_lines(variant, data):
+def test_an_interrupt_at_a_random_line_has_no_effect(variant, data):
     one, other, third, fourth = twins(data, 4, **VARIANTS[variant])
-    fourth.partial_fit(*data[1])  # what happens once in a process is behind us
-    n_lines = run_traced(third, lambda: third.partial_fit(*data[1]))  # as many as `one` will have
+    fourth.partial_fit(*data[1])  # execute the lines that run once per process
+    n_lines = run_traced(third, lambda: third.partial_fit(*data[1]))  # `one` will execute as many lines
     n_threads = torch.get_num_threads()
     before = one.predict_marginals(data[0][0])
     for n in np.random.RandomState(0).randint(1, n_lines, size=12):
@@ -178,18 +178,18 @@ def test_interrupted_at_random_lines(variant, data):
     assert_same(one, other)
 
 
-def test_a_fit_anew_that_is_interrupted_leaves_the_former_one(data):
+def test_an_interrupted_refit_keeps_the_previous_fit(data):
     one, other = twins(data)
     X, Y = data[1]
     one.set_params(callbacks=[Interrupt("on_batch_end", 2)])
     with pytest.raises(KeyboardInterrupt):
         one.fit(X[["price", "city"]], Y["click"].map({0: "no", 1: "yes"}))
     for model in (one, other):
-        go_on(model, "partial_fit", data[1])
+        continue_training(model, "partial_fit", data[1])
     assert_same(one, other)
 
 
-def test_the_random_state_of_a_fit_that_fails_is_as_it_was(data):
+def test_a_failed_fit_restores_the_random_state(data):
     random = np.random.RandomState(5)
     state = random.get_state()
     with pytest.raises(KeyboardInterrupt):
@@ -198,11 +198,11 @@ def test_the_random_state_of_a_fit_that_fails_is_as_it_was(data):
     assert random.get_state()[2] == state[2]
 
 
-# ------------------------------------------------------------------------------------------------- while it is trained
+# ----------------------------------------------------------------------------------------------------- during training
 
 
-class Asking(Callback):
-    """Predicts `X` with the model at each batch."""
+class PredictDuringFit(Callback):
+    """Predict `X` with the model after each batch."""
 
     def __init__(self, X):
         self.X, self.answers = X, []
@@ -211,18 +211,18 @@ class Asking(Callback):
         self.answers.append(self.model.predict_marginals(self.X))
 
 
-@pytest.mark.parametrize("anew", [False, True])
-def test_a_model_that_is_being_trained_answers_from_its_former_state(anew, data):
-    asking = Asking(data[0][0])
-    asking.model = model = FSMDClassifier(**PARAMS).fit(*data[0])
-    before = model.predict_marginals(asking.X)
-    model.set_params(callbacks=[asking])
+@pytest.mark.parametrize("refit", [False, True])
+def test_predictions_during_training_use_the_previous_state(refit, data):
+    callback = PredictDuringFit(data[0][0])
+    callback.model = model = FSMDClassifier(**PARAMS).fit(*data[0])
+    before = model.predict_marginals(callback.X)
+    model.set_params(callbacks=[callback])
     X, Y = data[1]
-    model.fit(X[["price", "city"]], Y) if anew else model.partial_fit(X, Y)
-    assert len(asking.answers) > 1
-    for answer in asking.answers:
+    model.fit(X[["price", "city"]], Y) if refit else model.partial_fit(X, Y)
+    assert len(callback.answers) > 1
+    for answer in callback.answers:
         np.testing.assert_array_equal(answer, before)
-    assert (model.predict_marginals(X[["price", "city"]] if anew else X)[:5] != before[:5]).any()
+    assert (model.predict_marginals(X[["price", "city"]] if refit else X)[:5] != before[:5]).any()
 
 
 METHODS = {
@@ -239,8 +239,8 @@ METHODS = {
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_prediction_is_of_one_fit_also_where_another_ends_in_the_middle(method, data, monkeypatch):
-    """The other has its columns in another order, other classes, another link and other names."""
+def test_a_prediction_uses_one_fit_even_if_another_fit_ends_meanwhile(method, data, monkeypatch):
+    """The other model has other encodings, classes, links and target names."""
     X, Y = data[0]
     first = FSMDClassifier(**PARAMS).fit(X, Y)
     other = MultiTaskClassifier(**PARAMS | {"link": "independent", "random_state": 7})
@@ -248,26 +248,26 @@ def test_a_prediction_is_of_one_fit_also_where_another_ends_in_the_middle(method
         X.assign(user=X["user"].cat.codes % 20, city="Rome"), np.where(Y["click"].to_numpy()[:, None] == [1, 0], 5, 3)
     )
     expected, state, ask = METHODS[method](first, X), first.__dict__, METHODS[method]
-    for place in (Predictor, "marginals"), (Predictor, "gate_weights"), (InputEncoder, "encode_main"):
+    for function_path in (Predictor, "marginals"), (Predictor, "gate_weights"), (InputEncoder, "encode_main"):
         with monkeypatch.context() as patch:
-            _exchange_in_the_middle(patch, *place, first, other)
+            _swap_state_within_call(patch, *function_path, first, other)
             np.testing.assert_array_equal(ask(first, X), expected)
         first.__dict__ = state
 
 
-def _exchange_in_the_middle(patch, owner, name, model, other):
-    """Before a function returns, the model has become the other one."""
+def _swap_state_within_call(patch, owner, name, model, other):
+    """Give the model the state of the other one just before the function returns."""
     function = getattr(owner, name)
 
-    def exchanging(*args):
+    def call_and_swap(*args):
         result = function(*args)
         model.__dict__ = other.__dict__
         return result
 
-    patch.setattr(owner, name, exchanging)
+    patch.setattr(owner, name, call_and_swap)
 
 
-def test_other_threads_see_one_fit_or_the_other(data):
+def test_other_threads_see_either_the_old_or_the_new_fit(data):
     X = data[0][0]
     fits = [(X, data[0][1]), (X.assign(city="Rome"), data[0][1] + 1)]
     expected = [FSMDClassifier(**PARAMS).fit(*fit).predict(X) for fit in fits]
@@ -289,10 +289,10 @@ def test_other_threads_see_one_fit_or_the_other(data):
     assert all(any(np.array_equal(answer, e) for e in expected) for answer in answers)
 
 
-# ----------------------------------------------------------------------------------------- what belongs to others
+# ------------------------------------------------------------------------------------------------- objects of the user
 
 
-def test_what_happens_to_the_estimator_meanwhile_stays(data):
+def test_changes_of_the_estimator_during_fit_are_kept(data):
     class Adjust(Callback):
         def on_batch_end(self, net, **kwargs):
             self.model.set_params(lr=0.123)
@@ -304,10 +304,10 @@ def test_what_happens_to_the_estimator_meanwhile_stays(data):
     assert model.lr == 0.123
     assert model.note == "mine"
     model.set_params(callbacks=None, categorical_features=[0, 1, 2]).fit(data[0][0].to_numpy(object), data[0][1])
-    assert not hasattr(model, "feature_names_in_")  # which belonged to the former fit
+    assert not hasattr(model, "feature_names_in_")  # it belonged to the previous fit
 
 
-def test_the_user_s_generator_moves_as_if_it_had_been_used(data):
+def test_fit_advances_the_random_state_of_the_user(data):
     used, untouched = np.random.RandomState(5), np.random.RandomState(5)
     model = FSMDClassifier(**PARAMS | {"random_state": used}).fit(*data[0])
     after = used.get_state()[1].copy()
@@ -317,7 +317,7 @@ def test_the_user_s_generator_moves_as_if_it_had_been_used(data):
     assert_same(model, again)
 
 
-def test_a_failure_leaves_numpy_s_own_generator_alone(data):
+def test_a_failed_fit_does_not_reset_the_global_generator_of_numpy(data):
     model = FSMDClassifier(**PARAMS | {"random_state": None}).fit(*data[0])
     np.random.seed(3)
     expected = np.random.RandomState(3).uniform(size=2)
@@ -325,10 +325,10 @@ def test_a_failure_leaves_numpy_s_own_generator_alone(data):
     model.set_params(callbacks=[Interrupt("on_train_begin")])
     with pytest.raises(KeyboardInterrupt):
         model.partial_fit(*data[1])
-    assert np.random.uniform() != expected[0]  # it has not gone back
+    assert np.random.uniform() != expected[0]  # it was not reset
 
 
-class Heavy(torch.optim.SGD):
+class DecayingSGD(torch.optim.SGD):
     """An optimizer whose steps depend on an additional attribute."""
 
     def __init__(self, params, **options):
@@ -342,7 +342,7 @@ class Heavy(torch.optim.SGD):
         return super().step(closure)
 
 
-def test_an_optimizer_keeps_its_attributes_and_its_hooks(data):
+def test_continued_training_keeps_attributes_and_hooks_of_the_optimizer(data):
     class Hooks(Callback):
         def __init__(self):
             self.n = 0
@@ -355,21 +355,22 @@ def test_an_optimizer_keeps_its_attributes_and_its_hooks(data):
         def count(self, *args):
             self.n += 1
 
-    torch.optim.SGD([nn.Parameter(torch.zeros(1))])  # torch watches the steps of a class from its first object on
+    torch.optim.SGD([nn.Parameter(torch.zeros(1))])  # torch wraps the step of a class when its first object is made
     hooks = Hooks()
-    model = MultiTaskClassifier(**PARAMS | {"optimizer": Heavy, "callbacks": [hooks]}).fit(*data[0])
+    model = MultiTaskClassifier(**PARAMS | {"optimizer": DecayingSGD, "callbacks": [hooks]}).fit(*data[0])
     n_steps, n_calls = model.net_.optimizer_.n_steps, hooks.n
     assert n_steps == 8
-    # Torch tells of a step that calls another twice. The last is looked at again, and the level is set.
+    # Per step, torch calls the step hook twice (because of super().step()) and the forward hook once. Two more forward
+    # passes evaluate the last step again and set the level.
     assert n_calls == 3 * n_steps + 2
-    former = model.net_
+    previous = model.net_
     model.partial_fit(*data[0])
     assert model.net_.optimizer_.n_steps == 12
-    assert former.optimizer_.n_steps == 8
+    assert previous.optimizer_.n_steps == 8
     assert hooks.n == n_calls + 3 * 4 + 1
 
 
-def test_a_schedule_of_the_former_fit_does_not_step_its_optimizer(data):
+def test_continued_training_after_a_schedule_leaves_the_previous_net(data):
     one, other = (FSMDClassifier(**PARAMS) for _ in range(2))
     for model in (one, other):
         model.set_params(callbacks=[LRScheduler("StepLR", step_size=1, gamma=1.0)]).fit(*data[0])
@@ -382,18 +383,20 @@ def test_a_schedule_of_the_former_fit_does_not_step_its_optimizer(data):
 
 
 class Locked(Counting):
+    """An extractor that cannot be copied."""
+
     def __init__(self, n_inputs, n_tasks):
         super().__init__(n_inputs, n_tasks)
         self.lock = threading.Lock()
 
 
-def test_what_cannot_be_copied_is_named(data):
+def test_a_module_that_cannot_be_copied_is_named_in_the_error(data):
     model = MultiTaskClassifier(**PARAMS | {"extractor": Locked}).fit(*data[0])
     with pytest.raises(TypeError, match="works on a copy of the net, and its 'module' cannot be copied: .*lock"):
         model.partial_fit(*data[1])
 
 
-def test_an_embedder_that_fails_is_the_former_one(data, monkeypatch):
+def test_a_failed_fit_of_an_embedder_keeps_the_previous_fit(data, monkeypatch):
     X = data[0][0]
     embedder = DenoisingEmbedder(n_epochs=1, random_state=0).fit(X)
     before = embedder.transform(X)
@@ -403,18 +406,18 @@ def test_an_embedder_that_fails_is_the_former_one(data, monkeypatch):
             embedder.fit(X[["price", "city"]])
     np.testing.assert_array_equal(embedder.transform(X), before)
     other = DenoisingEmbedder(n_epochs=1, random_state=1, embedding_dim=3).fit(X[["price", "city"]])
-    _exchange_in_the_middle(monkeypatch, FeatureEncoder, "encode", embedder, other)
+    _swap_state_within_call(monkeypatch, FeatureEncoder, "encode", embedder, other)
     np.testing.assert_array_equal(embedder.transform(X), before)
 
 
-def test_who_learns_at_once_learns_on_from_the_other(data):
-    """Also if the first of them builds the model."""
+def test_concurrent_partial_fits_continue_from_each_other(data):
+    """This holds even if the first of them builds the model."""
     X, Y = data[0]
-    whole = FSMDClassifier(**PARAMS)
+    shared_model = FSMDClassifier(**PARAMS)
     chunks = [(X[start : start + 50], Y[start : start + 50]) for start in range(0, 200, 50)]
-    threads_ = [threading.Thread(target=whole.partial_fit, args=chunk) for chunk in chunks]
+    threads_ = [threading.Thread(target=shared_model.partial_fit, args=chunk) for chunk in chunks]
     for thread in threads_:
         thread.start()
     for thread in threads_:
         thread.join()
-    assert len(whole.history_) == 4
+    assert len(shared_model.history_) == 4

@@ -1,4 +1,4 @@
-"""Bad parameters, a case each: an error that names the parameter, the value found and what is wanted."""
+"""Bad parameters: each case raises an error that names the parameter, the value found and the values allowed."""
 
 import re
 from numbers import Integral
@@ -11,20 +11,20 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from sklearn_fsmd import DenoisingEmbedder, FSMDClassifier, MultiTaskClassifier
-from tests.cases import INF, NAN, cases, check, make_given, small
+from tests.cases import INF, NAN, cases, check, make_fitted, small
 from tests.conftest import SMALL, make_frame
 
 
 @pytest.fixture(scope="module")
-def given():
-    return make_given()
+def fitted():
+    return make_fitted()
 
 
-# ------------------------------------------------------------------------------------ whatever the constraints refuse
+# --------------------------------------------------------------------------------------------------------- constraints
 
 
-def refused(constraints):
-    """Values that none of the constraints allows: one of a wrong type, and all that are just out of range."""
+def invalid_values(constraints):
+    """Values that none of the constraints allows: values of a wrong type and values just out of range."""
     candidates = [object(), "no such thing"]
     for constraint in constraints:
         if isinstance(constraint, Interval):
@@ -43,41 +43,42 @@ PARAMETERS = [
     for cls in (FSMDClassifier, MultiTaskClassifier, DenoisingEmbedder)
     for name, constraints in cls._parameter_constraints.items()
     if cls is FSMDClassifier or name not in FSMDClassifier._parameter_constraints
-    for value in refused(constraints)
+    for value in invalid_values(constraints)
 ]
 
 
-def test_every_parameter_refuses_something():
+def test_every_parameter_refuses_some_value():
     names = {*MultiTaskClassifier().get_params(), *DenoisingEmbedder().get_params()}
     assert {name for _, name, _ in PARAMETERS} == names
 
 
 @pytest.mark.parametrize(("cls", "name", "value"), PARAMETERS, ids=lambda v: v if isinstance(v, str) else None)
-def test_constraints(cls, name, value, given):
+def test_values_outside_the_constraints_are_refused(cls, name, value, fitted):
     with pytest.raises(ValueError, match=f"The '{name}' parameter of {cls.__name__} must be .* Got ") as error:
-        cls(**{name: value}).fit(given.X, given.Y)
+        cls(**{name: value}).fit(fitted.X, fitted.Y)
     assert str(error.value).endswith(f"Got {value!r} instead.")
 
 
-def test_partial_fit_checks_them_too(given):
+def test_partial_fit_checks_parameters_too(fitted):
     with pytest.raises(ValueError, match="The 'lr' parameter of FSMDClassifier must be a float in the range"):
-        small(lr=-3).partial_fit(given.X, given.Y)
+        small(lr=-3).partial_fit(fitted.X, fitted.Y)
 
 
 @pytest.mark.parametrize("name", ["expert_dims", "tower_dims", "gate_dims", "bias_tower_dims"])
 @pytest.mark.parametrize(
     "widths", [(16, 0), (-1,), (1.5,), (16.0,), ("16",), ((3,),), (True,), (None,), [NAN]], ids=str
 )
-def test_widths(name, widths, given):
+def test_bad_layer_widths_are_refused(name, widths, fitted):
     must = f"The {name!r} parameter of FSMDClassifier must be a tuple of int in the range [1, inf)."
     with pytest.raises(ValueError, match=re.escape(f"{must} Got {widths!r} instead.")):
-        small(**{name: widths}).fit(given.X, given.Y)
+        small(**{name: widths}).fit(fitted.X, fitted.Y)
 
 
-# ----------------------------------------------------------------------------------------- what data and others decide
+# ----------------------------------------------------------------- parameters that depend on the data or on each other
 
 
 def wrong(text, **params):
+    """Parameters and the ValueError that they must raise."""
     return params, ValueError, text
 
 
@@ -90,7 +91,7 @@ def device(name):
     return wrong(f"The 'device' parameter {name!r} cannot be used here: …", device=name)
 
 
-def taken(name):
+def reserved(name):
     return wrong(f"'net_params' parameter cannot set {name!r}; use the parameters of the est", net_params={name: None})
 
 
@@ -106,7 +107,7 @@ def selections(id_, value, text):
 NO_NAME = (
     "has an item value 'town' which is not a valid feature name of the training data. Observed feature names: ['user'"
 )
-NO_PLACE = "set as integer indices must be in [0, n_features - 1], got index:"
+NO_INDEX = "set as integer indices must be in [0, n_features - 1], got index:"
 NO_TYPE = "must be an array-like of bool, int or str, got:"
 ABSENT = "mps" if torch.cuda.is_available() else "cuda"  # no machine has both
 ALL, PRICE = ["user", "city", "member", "price", "visits"], ["price"]
@@ -124,53 +125,62 @@ ALL, PRICE = ["user", "city", "member", "price", "visits"], ["price"]
     ("nested weights", *task_weights([[1, 2]])),
     ("weights by name", *wrong("takes numbers in the order of the targets, and no names", task_weights={"click": 1})),
     *selections("name", ["town"], NO_NAME),
-    *selections("place", [9], f"{NO_PLACE} 9"),
-    *selections("place from the end", [-1], f"{NO_PLACE} -1"),
+    *selections("index", [9], f"{NO_INDEX} 9"),
+    *selections("negative index", [-1], f"{NO_INDEX} -1"),
     *selections("short mask", [True], "set as a boolean mask must have shape (n_features,), got: (1,)"),
     *selections("floats", [1.0], f"{NO_TYPE} float64."),
     *selections("nested", [[0, 1]], f"{NO_TYPE} int64."),
     *selections("set", {"city"}, f"{NO_TYPE} object."),
     *selections("callable", lambda X: ["town"], NO_NAME),
     ("wrong word", *wrong("must be 'from_dtype', 'all'…Got 'most' instead", categorical_features=lambda X: "most")),
-    ("all biased", *wrong("All columns of X are 'bias_features', which leaves none for the net", bias_features=ALL)),
-    ("none biased", *wrong("The 'bias_features' parameter [] names no column.", bias_features=[])),
-    ("none pretrained", *wrong("The 'pretrain_features' parameter [] names no column.", pretrain_features=[])),
-    ("both", *wrong("'price' is one of the 'bias_features', which", bias_features=PRICE, pretrain_features=PRICE)),
-    ("nonsense device", *device("abacus")),
-    ("no such GPU", *device("cuda:77")),
-    ("absent", *device(ABSENT)),
-    ("a device that computes nothing", *device("meta")),
-    ("no device", *device("")),
-    ("not an optimizer", *wrong("must be a subclass of torch.optim.Optimizer. Got <class 'int'>", optimizer=int)),
-    ("rows by sgd", *wrong("needs the optimizer 'adam' or 'adamw'", embedding_optimizer="sparse", optimizer="sgd")),
-    ("lr is taken", *taken("lr")),
-    ("device is taken", *taken("device")),
-    ("the optimizer's lr is taken", *taken("optimizer__lr")),
-    ("the module's are taken", *taken("module__link")),
-    ("the iterator's are taken", *taken("iterator_train__shuffle")),
     (
-        "no callback",
+        "all are bias features",
+        *wrong("All columns of X are 'bias_features', which leaves none for the net", bias_features=ALL),
+    ),
+    ("no bias feature", *wrong("The 'bias_features' parameter [] names no column.", bias_features=[])),
+    ("no pretrained feature", *wrong("The 'pretrain_features' parameter [] names no column.", pretrain_features=[])),
+    (
+        "bias and pretrained",
+        *wrong("'price' is one of the 'bias_features', which", bias_features=PRICE, pretrain_features=PRICE),
+    ),
+    ("unknown device", *device("abacus")),
+    ("no such GPU", *device("cuda:77")),
+    ("absent device", *device(ABSENT)),
+    ("meta device", *device("meta")),
+    ("empty device", *device("")),
+    ("not an optimizer", *wrong("must be a subclass of torch.optim.Optimizer. Got <class 'int'>", optimizer=int)),
+    (
+        "sparse tables with sgd",
+        *wrong("needs the optimizer 'adam' or 'adamw'", embedding_optimizer="sparse", optimizer="sgd"),
+    ),
+    ("lr is reserved", *reserved("lr")),
+    ("device is reserved", *reserved("device")),
+    ("optimizer__lr is reserved", *reserved("optimizer__lr")),
+    ("module options are reserved", *reserved("module__link")),
+    ("iterator options are reserved", *reserved("iterator_train__shuffle")),
+    (
+        "not a callback",
         {"callbacks": [3]},
         TypeError,
         "'callbacks' parameter must be a list of skorch callbacks. Got 3 in",
     ),
-    ("no net parameter", *wrong("got unexpected argument(s) nope", net_params={"nope": 1})),
+    ("unknown net parameter", *wrong("got unexpected argument(s) nope", net_params={"nope": 1})),
     (
-        "no metric",
+        "unknown metric",
         *wrong("The 'validation_metric' parameter must be one of ['auto'…Got 'clicks'", validation_metric="clicks"),
     ),
     (
-        "no statistics of no column",
+        "statistics of an unknown column",
         *wrong(f"statistics_features {NO_NAME}", target_statistics=None, statistics_features=["town"]),
     ),
     (
-        "no statistics of a number",
+        "statistics of a number",
         *wrong("has the column 'price', which is not", target_statistics=None, statistics_features=["price"]),
     ),
     ("few rows", *wrong("'validation_fraction' 0.001 of 120 rows", early_stopping=True, validation_fraction=1e-3)),
 )
-def test_parameters(case, given):
-    check(case, lambda: small(**case.action).fit(given.X, given.Y))
+def test_parameters_that_do_not_fit_the_data_are_refused(case, fitted):
+    check(case, lambda: small(**case.action).fit(fitted.X, fitted.Y))
 
 
 # --------------------------------------------------------------------------------------------------- link and extractor
@@ -180,8 +190,8 @@ def link(value, text):
     return wrong(f"{text} {value!r}", link=value)
 
 
-class Made(nn.Module):
-    """An extractor that returns what `out` makes of one representation, (B, 4)."""
+class CustomExtractor(nn.Module):
+    """An extractor that applies `out` to one representation of shape (B, 4)."""
 
     def __init__(self, n_inputs, out):
         super().__init__()
@@ -194,7 +204,7 @@ class Made(nn.Module):
 
 def extractor(out, got):
     text = f"The 'extractor' must map (3, …) to one representation per task, (3, 2, H). Got the shape {got} instead."
-    return wrong(text, extractor=lambda n_inputs, n_tasks: Made(n_inputs, out))
+    return wrong(text, extractor=lambda n_inputs, n_tasks: CustomExtractor(n_inputs, out))
 
 
 NO_LINK = "The 'link' parameter of MultiTaskClassifier must be a str among {…}, an instance of 'tuple' or …Got 'tree'"
@@ -209,33 +219,33 @@ NO_MODULE = (
     ("unknown", *wrong(NO_LINK, link="tree")),
     ("too short", *link((None,), "The 'link' parameter names the parents of 1 tasks, but Y has 2:")),
     ("too long", *link((None, 0, 1), "The 'link' parameter names the parents of 3 tasks, but Y has 2:")),
-    ("forward", *link((None, 2), f"{NO_PARENT} 2 in")),
+    ("a later task", *link((None, 2), f"{NO_PARENT} 2 in")),
     ("itself", *link((None, 1), f"{NO_PARENT} 1 in")),
-    ("from the end", *link((None, -1), f"{NO_PARENT} -1 in")),
-    ("the first has one", *link((0, None), "The parent of task 0 in 'link' must be None. Got 0 in")),
+    ("a negative index", *link((None, -1), f"{NO_PARENT} -1 in")),
+    ("a parent of the first task", *link((0, None), "The parent of task 0 in 'link' must be None. Got 0 in")),
     ("a name", *link((None, "click"), f"{NO_PARENT} 'click' in")),
     ("a float", *link((None, 0.0), f"{NO_PARENT} 0.0 in")),
     ("a bool", *link((None, False), f"{NO_PARENT} False in")),
     ("extractor unknown", *wrong(f"{NO_EXTRACTOR} 'transformer' instead.", extractor="transformer")),
     ("extractor a number", *wrong(f"{NO_EXTRACTOR} 3 instead.", extractor=3)),
-    ("no module", {"extractor": lambda n_inputs, n_tasks: n_tasks}, TypeError, NO_MODULE),
-    ("one for all", *extractor(lambda h: h, "(3, 4)")),
+    ("not a module", {"extractor": lambda n_inputs, n_tasks: n_tasks}, TypeError, NO_MODULE),
+    ("one representation for all tasks", *extractor(lambda h: h, "(3, 4)")),
     ("three tasks", *extractor(lambda h: torch.stack([h] * 3, dim=1), "(3, 3, 4)")),
-    ("three of a list", *extractor(lambda h: [h] * 3, "(3, 3, 4)")),
+    ("list of three tasks", *extractor(lambda h: [h] * 3, "(3, 3, 4)")),
     ("two widths", *extractor(lambda h: [h, h[:, :2]], "[(3, 4), (3, 2)]")),
     ("no width", *extractor(lambda h: torch.stack([h, h], dim=1)[:, :, :0], "(3, 2, 0)")),
-    ("nothing", *extractor(lambda h: None, "of a NoneType")),
+    ("None", *extractor(lambda h: None, "of a NoneType")),
     ("words", *extractor(lambda h: ["a", "b"], "of a list")),
 )
-def test_link_and_extractor(case, given):
-    check(case, lambda: small(MultiTaskClassifier, **case.action).fit(given.X, given.Y))
+def test_bad_links_and_extractors_are_refused(case, fitted):
+    check(case, lambda: small(MultiTaskClassifier, **case.action).fit(fitted.X, fitted.Y))
 
 
 # --------------------------------------------------------------------------------------------------------- divergence
 
 
 class Spoil(Callback):
-    """Makes the weights infinite before a batch."""
+    """Set weights to infinity before each batch."""
 
     def on_batch_begin(self, net, **kwargs):
         with torch.no_grad():
@@ -258,12 +268,12 @@ def diverged(batch=1, lr=0.01, **params):
     ("pcgrad", *diverged(callbacks=[Spoil()], task_weighting="pcgrad")),
     ("gradnorm", *diverged(callbacks=[Spoil()], task_weighting="gradnorm")),
 )
-def test_a_loss_that_is_no_longer_finite_is_named(case, given):
-    check(case, lambda: small(**case.action).fit(given.X, given.Y))
+def test_a_loss_that_becomes_nan_stops_training_with_an_error(case, fitted):
+    check(case, lambda: small(**case.action).fit(fitted.X, fitted.Y))
 
 
 @pytest.mark.parametrize("chain_loss", ["entire_space", "both"])
-def test_a_chain_loss_without_a_chain(chain_loss, frame):
+def test_a_chain_loss_is_refused_without_a_chain(chain_loss, frame):
     X, Y = frame
     message = f"chain_loss='{chain_loss}' is for targets that are steps after others, and here none is"
     with pytest.raises(ValueError, match=message + ": there are 2, with link='independent'"):
@@ -274,7 +284,7 @@ def test_a_chain_loss_without_a_chain(chain_loss, frame):
         FSMDClassifier(**SMALL, chain_loss="whole").fit(X, Y)
 
 
-def test_a_decay_that_the_optimizer_does_not_have():
+def test_weight_decay_is_refused_if_the_optimizer_has_none():
     X, Y = make_frame(100)
     model = FSMDClassifier(**SMALL, optimizer=torch.optim.Rprop, weight_decay=0.1)
     with pytest.raises(ValueError, match="weight_decay=0.1 has no effect: Rprop has none"):
@@ -282,7 +292,7 @@ def test_a_decay_that_the_optimizer_does_not_have():
     model.set_params(weight_decay=0.0).fit(X, Y)
 
 
-def test_a_metric_that_means_all_tasks_and_one():
+def test_an_ambiguous_validation_metric_is_refused():
     X, Y = make_frame(100)
     Y = Y.rename(columns={"click": "mean"})
     FSMDClassifier(**SMALL).fit(X, Y)
@@ -290,7 +300,7 @@ def test_a_metric_that_means_all_tasks_and_one():
         FSMDClassifier(**SMALL, validation_metric="mean_auc").fit(X, Y)
 
 
-def test_callbacks_in_an_array():
+def test_callbacks_may_be_an_array():
     X, Y = make_frame(100)
     callbacks = np.empty(2, dtype=object)
     callbacks[:] = [Callback(), Callback()]

@@ -1,4 +1,4 @@
-"""Bad targets and weights, and what is wrong to ask of a model, a case each; see test_bad_input.py."""
+"""Bad targets, bad weights and bad calls of a model, one per case; see test_bad_input.py."""
 
 import numpy as np
 import pandas as pd
@@ -14,13 +14,13 @@ from tests.cases import (
     INF,
     NAN,
     N,
-    again,
+    build_copy,
     cases,
     cell,
     changed,
     check,
     fit,
-    make_given,
+    make_fitted,
     no_feature,
     no_match,
     no_number,
@@ -31,8 +31,8 @@ from tests.cases import (
 
 
 @pytest.fixture(scope="module")
-def given():
-    return make_given()
+def fitted():
+    return make_fitted()
 
 
 # ------------------------------------------------------------------------------------------------------------- Y
@@ -45,8 +45,8 @@ MULTICLASS = "Only binary classification is supported. The type of the target is
 LENGTHS = "Found input variables with inconsistent numbers of samples"
 
 
-def contrary(Y):
-    """Two conversions without a click."""
+def with_conversions_without_click(Y):
+    """Targets with two conversions without a click."""
     return Y.mask((Y["click"] == 0) & ((Y["click"] == 0).cumsum() <= 2), [0, 1], axis=0)
 
 
@@ -67,8 +67,13 @@ def contrary(Y):
         TypeError,
         "Y has masked values, which would count. Pass Y.astype",
     ),
-    ("name twice", lambda Y: Y[["click", "click"]], ValueError, "Y has more than one column named 'click'."),
-    ("best", lambda Y: Y.set_axis(["click", "best"], axis=1), ValueError, "Y has a column named 'best'. …Rename it."),
+    ("duplicate name", lambda Y: Y[["click", "click"]], ValueError, "Y has more than one column named 'click'."),
+    (
+        "reserved name",
+        lambda Y: Y.set_axis(["click", "best"], axis=1),
+        ValueError,
+        "Y has a column named 'best'. …Rename it.",
+    ),
     ("three classes", lambda Y: THREE, ValueError, f"{MULTICLASS} 'y' of Y has 3 classes."),
     ("three in a column", put(click=THREE), ValueError, f"{MULTICLASS} 'click' of Y has 3 classes."),
     (
@@ -77,7 +82,12 @@ def contrary(Y):
         ValueError,
         "3 classes. One is '': if it stands",
     ),
-    ("a mark", put(click=[0, 1, -1] * 40), ValueError, "3 classes.…One is -1: if it stands for an unknown label"),
+    (
+        "-1 as a label",
+        put(click=[0, 1, -1] * 40),
+        ValueError,
+        "3 classes.…One is -1: if it stands for an unknown label",
+    ),
     ("three strings", put(click=[*"abc"] * 40), ValueError, f"{MULTICLASS} 'click' of Y has 3 classes."),
     ("continuous", lambda Y: np.linspace(0, 1, N), ValueError, f"{CONTINUOUS}…Column 'y' of Y has 0.0."),
     ("fractions", put(click=np.linspace(0.5, 1, N)), ValueError, f"{CONTINUOUS}…Column 'click' of Y has 0.5."),
@@ -118,13 +128,13 @@ def contrary(Y):
     ("only 1", put(click=1), UserWarning, "Column 'click' of Y has only one class, 1."),
     ("no label", put(conversion=NAN), ValueError, "Column 'conversion' of Y has no observed label, so there"),
     (
-        "no click",
-        contrary,
+        "conversion without click",
+        with_conversions_without_click,
         UserWarning,
         "2 rows have 'conversion' = 1 though 'click', the step before it, is 0. That is 1.7 %",
     ),
     (
-        "turned",
+        "reversed order",
         lambda Y: Y[["conversion", "click"]],
         UserWarning,
         "Are the columns of Y in the order of the funnel? Their order is ['conversion",
@@ -136,8 +146,8 @@ def contrary(Y):
         "'skip', which sorts last, counts as 1. If it sh",
     ),
 )
-def test_targets(case, given):
-    check(case, lambda: fit(given.X, case.action(given.Y)))
+def test_bad_targets_are_refused_or_warned_of(case, fitted):
+    check(case, lambda: fit(fitted.X, case.action(fitted.Y)))
 
 
 ORDER = "must be those of fit, in their order, ['click', 'conversion']. Got"
@@ -148,25 +158,30 @@ ORDER = "must be those of fit, in their order, ['click', 'conversion']. Got"
     ("too short", lambda Y: Y[:-1], ValueError, f"{LENGTHS}: [120, 119]"),
     ("other names", lambda Y: Y.rename(columns={"click": "buy"}), ValueError, f"Y {ORDER} ['buy', 'conversion']."),
     ("other order", lambda Y: Y[["conversion", "click"]], ValueError, f"Y {ORDER} ['conversion', 'click']."),
-    ("a task less", lambda Y: Y["click"], ValueError, "Y has 1 tasks, but 2 were seen in fit."),
-    ("a task more", put(share=0), ValueError, "Y has 3 tasks, but 2 were seen in fit."),
+    ("missing task", lambda Y: Y["click"], ValueError, "Y has 1 tasks, but 2 were seen in fit."),
+    ("extra task", put(share=0), ValueError, "Y has 3 tasks, but 2 were seen in fit."),
     ("a new class", lambda Y: Y * 2, ValueError, "Column 'click' of Y has the value 2; its classes are [0, 1]."),
     ("strings", lambda Y: Y.astype(str), ValueError, "Column 'click' of Y has the value '0'; its classes are [0, 1]."),
     ("no label", lambda Y: Y * NAN, ValueError, "Y has no observed label whose weight is not zero."),
     ("sparse", sparse.csr_matrix, TypeError, "Sparse data was passed for Y, but dense data is required"),
 )
-def test_targets_unlike_those_of_fit(case, way, given):
-    Y = case.action(given.Y)
+def test_targets_that_differ_from_fit_are_refused(case, way, fitted):
+    Y = case.action(fitted.Y)
     if way == "Y_val":
-        check(case, lambda: fit(given.X, given.Y, X_val=given.X, Y_val=Y))
+        check(case, lambda: fit(fitted.X, fitted.Y, X_val=fitted.X, Y_val=Y))
     else:
-        check(case, lambda: getattr(again(given.model), way)(given.X, Y))
+        check(case, lambda: getattr(build_copy(fitted.model), way)(fitted.X, Y))
 
 
 @cases(
-    ("alone", lambda X, Y: {"X_val": X}, ValueError, "`X_val` and `Y_val` go together; only one of them was given."),
     (
-        "weights alone",
+        "X_val alone",
+        lambda X, Y: {"X_val": X},
+        ValueError,
+        "`X_val` and `Y_val` go together; only one of them was given.",
+    ),
+    (
+        "sample_weight_val alone",
         lambda X, Y: {"sample_weight_val": Y},
         ValueError,
         "`sample_weight_val` is for the rows of `X_val`",
@@ -177,7 +192,12 @@ def test_targets_unlike_those_of_fit(case, way, given):
         ValueError,
         "In `Y_val, sample_weight_val`: ",
     ),
-    ("Y alone", lambda X, Y: {"Y_val": Y}, ValueError, "`X_val` and `Y_val` go together; only one of them was given."),
+    (
+        "Y_val alone",
+        lambda X, Y: {"Y_val": Y},
+        ValueError,
+        "`X_val` and `Y_val` go together; only one of them was given.",
+    ),
     (
         "renamed",
         lambda X, Y: {"X_val": X.rename(columns={"city": "town"}), "Y_val": Y},
@@ -193,13 +213,13 @@ def test_targets_unlike_those_of_fit(case, way, given):
     ("inf", lambda X, Y: {"X_val": X.assign(price=INF), "Y_val": Y}, *too_large("price", "inf")),
     ("no rows", lambda X, Y: {"X_val": X[:0], "Y_val": Y[:0]}, ValueError, "Found array with 0 sample(s)"),
 )
-def test_validation_data(case, given):
-    check(case, lambda: fit(given.X, given.Y, **case.action(given.X, given.Y)))
+def test_bad_validation_data_are_refused(case, fitted):
+    check(case, lambda: fit(fitted.X, fitted.Y, **case.action(fitted.X, fitted.Y)))
 
 
-def test_validation_targets_in_another_order_than_an_array_s_default_names(given):
+def test_validation_targets_must_be_in_the_default_order_of_an_array(fitted):
     with pytest.raises(ValueError, match=r"in their order, \['click', 'conversion'\]. Got \['conversion', 'click'\]"):
-        fit(given.X, given.Y.to_numpy(), X_val=given.X, Y_val=given.Y[["conversion", "click"]])
+        fit(fitted.X, fitted.Y.to_numpy(), X_val=fitted.X, Y_val=fitted.Y[["conversion", "click"]])
 
 
 TWO_CLASSES = "`classes` must give two classes of one type"
@@ -218,13 +238,13 @@ TWO_CLASSES = "`classes` must give two classes of one type"
     ("equal", [1, 1], ValueError, f"{TWO_CLASSES} for 'click'. Got [1, 1]."),
     ("NaN", [0, NAN], ValueError, f"{TWO_CLASSES} for 'click'. Got [0, nan]."),
     ("two types", [0, "a"], ValueError, f"{TWO_CLASSES} for 'click'. Got [0, 'a']."),
-    ("a task less", [[0, 1]], ValueError, "`classes` has 1 tasks, but Y has 2."),
+    ("missing task", [[0, 1]], ValueError, "`classes` has 1 tasks, but Y has 2."),
     ("not those of Y", [3, 4], ValueError, "Column 'click' of Y has the value 0; its classes are [3, 4]."),
     ("a number", 5, ValueError, "`classes` must be a list of two classes, or one such list per task. Got 5."),
     ("a string", "01", ValueError, "`classes` must be a list of two classes, or one such list per task. Got '01'."),
 )
-def test_classes(case, given):
-    check(case, lambda: small().partial_fit(given.X, given.Y, classes=case.action))
+def test_bad_classes_are_refused(case, fitted):
+    check(case, lambda: small().partial_fit(fitted.X, fitted.Y, classes=case.action))
 
 
 # ------------------------------------------------------------------------------------------------------------ weights
@@ -259,25 +279,25 @@ NO_WEIGHTS = "Sample weights must be 1D array or scalar, or have one column per 
     ("sparse", sparse.eye(N, 2), TypeError, "Sparse data was passed for sample_weight, but dense data is required"),
     ("other order", pd.DataFrame({"conversion": ONES, "click": ONES}), ValueError, "order of those of Y, ['click',"),
 )
-def test_weights(case, way, given):
+def test_bad_sample_weights_are_refused(case, way, fitted):
     if way == "fit":
-        check(case, lambda: fit(given.X, given.Y, case.action))
+        check(case, lambda: fit(fitted.X, fitted.Y, case.action))
     else:
-        check(case, lambda: getattr(again(given.model), way)(given.X, given.Y, sample_weight=case.action))
+        check(case, lambda: getattr(build_copy(fitted.model), way)(fitted.X, fitted.Y, sample_weight=case.action))
 
 
-def test_weights_that_are_too_small_for_a_float32_are_scaled(given):
-    small = fit(given.X, given.Y, np.where(ONE_OTHER, 3e-60, 1e-60)).predict_marginals(given.X)
-    np.testing.assert_array_equal(small, fit(given.X, given.Y, np.where(ONE_OTHER, 3, 1)).predict_marginals(given.X))
+def test_weights_too_small_for_float32_are_scaled(fitted):
+    small = fit(fitted.X, fitted.Y, np.where(ONE_OTHER, 3e-60, 1e-60)).predict_marginals(fitted.X)
+    np.testing.assert_array_equal(small, fit(fitted.X, fitted.Y, np.where(ONE_OTHER, 3, 1)).predict_marginals(fitted.X))
 
 
-# ------------------------------------------------------------------------------------------- models fitted, or not yet
+# ------------------------------------------------------------------------------------------ fitted and unfitted models
 
 
 DIVERGED = FloatingPointError, "The loss became nan in batch 2 of epoch … with lr=1e+30. Lower `lr`, or clip"
 
 
-def was(name, before, now):
+def parameter_changed(name, before, now):
     return (
         ValueError,
         f"The {name!r} parameter was {before} in the fit that this one continues and is {now} now. Set",
@@ -295,23 +315,31 @@ def warm(model, **params):
     ("fit on one column", lambda m, X, Y: m.fit(X[["city"]], Y.assign(click=THREE)), ValueError, MULTICLASS),
     ("fit with bad lr", lambda m, X, Y: m.set_params(lr=-1).fit(X, Y), ValueError, "The 'lr' parameter of FSMD"),
     ("fit diverges", lambda m, X, Y: m.set_params(lr=1e30, max_epochs=3).fit(X, Y), *DIVERGED),
-    ("step diverges", lambda m, X, Y: m.set_params(lr=1e30, batch_size=9).partial_fit(X, Y), *DIVERGED),
-    ("step, renamed", lambda m, X, Y: m.partial_fit(X.rename(columns={"city": "town"}), Y), *no_match("…town")),
-    ("step, other order", lambda m, X, Y: m.partial_fit(X[X.columns[::-1]], Y), *no_match("…same order")),
-    ("step, other types", lambda m, X, Y: m.partial_fit(X.assign(price="3"), Y), *no_number("price", "'3'")),
+    ("partial_fit diverges", lambda m, X, Y: m.set_params(lr=1e30, batch_size=9).partial_fit(X, Y), *DIVERGED),
+    ("partial_fit, renamed", lambda m, X, Y: m.partial_fit(X.rename(columns={"city": "town"}), Y), *no_match("…town")),
+    ("partial_fit, other order", lambda m, X, Y: m.partial_fit(X[X.columns[::-1]], Y), *no_match("…same order")),
+    ("partial_fit, other types", lambda m, X, Y: m.partial_fit(X.assign(price="3"), Y), *no_number("price", "'3'")),
     ("two names", lambda m, X, Y: m.fit(X, Y, y=Y), TypeError, "`Y` and `y` are two names of one argument; both were"),
     (
-        "step, classes",
+        "partial_fit, classes",
         lambda m, X, Y: m.partial_fit(X, Y, [5, 6]),
         ValueError,
         "`classes=[5, 6]` is not the same as on",
     ),
-    ("step, a class", lambda m, X, Y: m.partial_fit(X, Y + 1), ValueError, "value 2; its classes are [0, 1]."),
+    ("partial_fit, new class", lambda m, X, Y: m.partial_fit(X, Y + 1), ValueError, "value 2; its classes are [0, 1]."),
     ("warm, other order", lambda m, X, Y: warm(m).fit(X, Y[["conversion", "click"]]), ValueError, ORDER),
     ("warm, other types", lambda m, X, Y: warm(m).fit(X.assign(city=3), Y), *changed("city", "strings", "numbers", 3)),
-    ("warm, width", lambda m, X, Y: warm(m, tower_dims=(9,)).fit(X, Y), *was("tower_dims", "(8,)", "(9,)")),
-    ("warm, experts", lambda m, X, Y: warm(m, n_task_experts=2).fit(X, Y), *was("n_task_experts", 1, 2)),
-    ("warm, bias", lambda m, X, Y: warm(m, bias_features=[3]).fit(X, Y), *was("bias_features", None, [3])),
+    (
+        "warm, width",
+        lambda m, X, Y: warm(m, tower_dims=(9,)).fit(X, Y),
+        *parameter_changed("tower_dims", "(8,)", "(9,)"),
+    ),
+    ("warm, experts", lambda m, X, Y: warm(m, n_task_experts=2).fit(X, Y), *parameter_changed("n_task_experts", 1, 2)),
+    (
+        "warm, bias",
+        lambda m, X, Y: warm(m, bias_features=[3]).fit(X, Y),
+        *parameter_changed("bias_features", None, [3]),
+    ),
     (
         "warm, unlabeled",
         lambda m, X, Y: warm(m, pretrain_epochs=1).fit(X, Y, X_unlabeled=X),
@@ -319,15 +347,15 @@ def warm(model, **params):
         "it continues",
     ),
 )
-def test_a_failing_fit_leaves_the_model_as_it_was(case, given):
-    model, before = again(given.model), given.model.predict_marginals(given.X)
-    check(case, lambda: case.action(model, given.X, given.Y))
-    np.testing.assert_array_equal(model.predict_marginals(given.X), before)
+def test_a_failed_fit_leaves_the_model_unchanged(case, fitted):
+    model, before = build_copy(fitted.model), fitted.model.predict_marginals(fitted.X)
+    check(case, lambda: case.action(model, fitted.X, fitted.Y))
+    np.testing.assert_array_equal(model.predict_marginals(fitted.X), before)
     assert model.task_names_ == ["click", "conversion"]
 
 
-def test_early_stopping_may_begin_when_training_goes_on(given):
-    model = warm(again(given.model), early_stopping=True).fit(given.X, given.Y)
+def test_early_stopping_can_be_enabled_in_a_warm_start(fitted):
+    model = warm(build_copy(fitted.model), early_stopping=True).fit(fitted.X, fitted.Y)
     assert "valid_auc" in model.history_[-1]
 
 
@@ -335,9 +363,9 @@ METHODS = ("predict", "predict_proba", "predict_marginals", "predict_conditional
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_not_fitted(method, given):
+def test_prediction_methods_need_a_fitted_model(method, fitted):
     with pytest.raises(NotFittedError, match="This FSMDClassifier instance is not fitted yet. Call 'fit' with"):
-        getattr(FSMDClassifier(), method)(given.X)
+        getattr(FSMDClassifier(), method)(fitted.X)
 
 
 @cases(
@@ -347,8 +375,8 @@ def test_not_fitted(method, given):
     ("view's proba", lambda m, X, Y: OutputView(clone(m), 0).predict_proba(X), NotFittedError, "is not fitted yet."),
     ("save", lambda m, X, Y: m.save("no file"), NotFittedError, "is not fitted yet."),
 )
-def test_not_fitted_either(case, given):
-    check(case, lambda: case.action(FSMDClassifier(), given.X, given.Y))
+def test_other_methods_need_a_fitted_model(case, fitted):
+    check(case, lambda: case.action(FSMDClassifier(), fitted.X, fitted.Y))
 
 
 NO_TASK = "the binary targets are ['click', 'conversion'], or 0 to 1."
@@ -373,11 +401,11 @@ TWO_NUMBERS = "`weights` must be 2 finite numbers, one per task. Got"
     ("score with both names", lambda m, X: m.score(X, [0], y=[0]), TypeError, "`Y` and `y` are two names of one argum"),
     ("score without Y", lambda m, X: m.score(X), ValueError, "requires y to be passed, but the target y is None"),
 )
-def test_wrong_questions(case, given):
-    check(case, lambda: case.action(given.model, given.X))
+def test_bad_arguments_of_a_fitted_model_are_refused(case, fitted):
+    check(case, lambda: case.action(fitted.model, fitted.X))
 
 
-def test_a_structured_array_is_no_column():
+def test_a_structured_array_of_targets_is_refused():
     click = np.arange(40) % 2
     Y = np.array(list(zip(click, 0 * click, strict=True)), dtype=[("click", int), ("conversion", int)])
     with pytest.raises(ValueError, match=r"structured array, with the fields \['click', 'conversion'\]. Pass pandas"):

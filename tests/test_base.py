@@ -86,7 +86,7 @@ def test_one_dimensional_y(frame):
     assert model.task_names_ == ["click"]
 
 
-def test_labels_of_any_kind_come_back(frame):
+def test_predictions_are_labels_of_the_original_kind(frame):
     X, Y = frame
     words = Y.replace({0: "no", 1: "yes"})
     model = small().fit(X, words)
@@ -99,14 +99,14 @@ def test_labels_of_any_kind_come_back(frame):
     "columns", [["price", "visits"], ["user", "city"], ["price"]], ids=["only numbers", "only categories", "one"]
 )
 @pytest.mark.parametrize("bins", [0, 8])
-def test_any_kind_of_columns_alone(frame, low_order, columns, bins):
+def test_columns_of_a_single_kind_can_be_learned(frame, low_order, columns, bins):
     X, Y = frame
     params = {"low_order": low_order, "numeric_bins": bins, "max_epochs": 16, "lr": 0.02}
     model = small(MultiTaskClassifier, **params).fit(X[columns], Y)
-    assert model.score(X[columns], Y) > 0.55  # each of these says something of a target
+    assert model.score(X[columns], Y) > 0.55  # each of these columns is informative of a target
 
 
-def test_a_tree_of_targets(frame, rng):
+def test_marginals_of_a_tree_multiply_along_its_edges(frame, rng):
     X, Y = frame
     share = Y["click"] * (rng.uniform(size=len(X)) < 0.5)
     comment = Y["conversion"] * (rng.uniform(size=len(X)) < 0.5)
@@ -133,7 +133,7 @@ def test_rank_score_is_the_weighted_product(fitted):
 def test_gate_weights(fitted):
     model, X, _ = fitted
     weights = model.gate_weights(X)
-    assert weights.shape == (len(X), 1, 2, 4)  # one level, two tasks, an expert each and two shared
+    assert weights.shape == (len(X), 1, 2, 4)  # one level, two tasks; one expert per task and two shared experts
     np.testing.assert_allclose(weights.sum(axis=3), 1, rtol=1e-5)
     assert small(MMoEClassifier, n_experts=3).fit(*make_frame()).gate_weights(X).shape == (len(X), 1, 2, 3)
     with pytest.raises(AttributeError, match="has no attribute 'gate_weights'") as error:
@@ -163,14 +163,14 @@ def test_a_signal_is_learned_and_calibrated():
     assert model.score(X_new, Y_new) == pytest.approx(np.mean(auc))
 
 
-def test_a_prediction_changes_no_statistics_whatever_mode_the_network_was_left_in(fitted):
+def test_predictions_do_not_depend_on_the_mode_of_the_network(fitted):
     model, X, _ = fitted
     expected = model.predict_marginals(X)
     model.module_.train()
     np.testing.assert_array_equal(model.predict_marginals(X), expected)
 
 
-def test_a_row_s_prediction_depends_on_that_row_alone(fitted):
+def test_the_prediction_of_a_row_depends_only_on_that_row(fitted):
     model, X, _ = fitted
     p = model.predict_marginals(X)
     order = np.random.RandomState(0).permutation(len(X))
@@ -189,7 +189,7 @@ def test_unseen_and_missing_values_score_as_the_unknown_row(fitted):
     assert np.isfinite(model.predict_marginals(missing)).all()
 
 
-def test_the_unknown_row_is_trained_without_any_missing_value(frame):
+def test_the_unknown_row_is_trained_even_without_missing_values(frame):
     X, Y = frame
     X = X[["user"]]
     model = small(unknown_rate=0.1, embedding_std=1e-8).fit(X, Y)
@@ -197,7 +197,7 @@ def test_the_unknown_row_is_trained_without_any_missing_value(frame):
     assert table[0] > 1e-5
 
 
-def test_masked_labels_change_nothing(frame):
+def test_masked_labels_equal_labels_of_weight_0(frame):
     X, Y = frame
     Y = Y.astype(float)
     Y.loc[:99, "conversion"] = NAN
@@ -208,22 +208,22 @@ def test_masked_labels_change_nothing(frame):
     np.testing.assert_array_equal(masked, by_weight)
 
 
-def test_masked_labels_have_no_say_in_which_rows_validate():
+def test_masked_labels_do_not_affect_the_validation_split():
     X, Y = make_frame(300)
-    unread = (np.arange(300) % 3 == 0) & (Y["click"] == 1).to_numpy()
+    is_masked = (np.arange(300) % 3 == 0) & (Y["click"] == 1).to_numpy()
     weights = np.ones(Y.shape)
-    weights[unread, 1] = 0
+    weights[is_masked, 1] = 0
     other = Y.copy()
-    other.loc[unread, "conversion"] = 1 - Y["conversion"][unread]
+    other.loc[is_masked, "conversion"] = 1 - Y["conversion"][is_masked]
     missing = Y.astype(float)
-    missing.loc[unread, "conversion"] = NAN
+    missing.loc[is_masked, "conversion"] = NAN
     model = small(FSMDClassifier, early_stopping=True)
     first = model.fit(X, Y, sample_weight=weights).predict_marginals(X)
     np.testing.assert_array_equal(model.fit(X, other, sample_weight=weights).predict_marginals(X), first)
     np.testing.assert_array_equal(model.fit(X, missing).predict_marginals(X), first)
 
 
-def test_weights_move_the_base_rate(frame):
+def test_sample_weights_shift_the_base_rate(frame):
     X, Y = frame
     weights = np.where(Y["click"] == 1, 10.0, 1.0)
     plain, weighted = (small(FSClassifier).fit(X, Y, sample_weight=w).predict_marginals(X) for w in (None, weights))
@@ -260,11 +260,11 @@ def test_early_stopping_keeps_the_best_weights():
     assert model.score(X_val, Y_val) == pytest.approx(best, abs=1e-9)
     assert [epoch["valid_auc"] for epoch in model.history_ if epoch["valid_best"]][-1] == best
     hasty = small(max_epochs=40, lr=0.02, patience=3, tol=1.0).fit(X, Y, X_val=X_val, Y_val=Y_val)
-    assert hasty.n_iter_ == 4  # after the first epoch nothing is better by 1
+    assert hasty.n_iter_ == 4  # no later epoch is better by 1
     assert set(model.history_[0]) >= {"epoch", "train_loss", "valid_loss", "valid_auc", "valid_best", "dur"}
 
 
-def test_the_split_is_joint_over_the_targets():
+def test_the_validation_split_is_stratified_by_all_targets_jointly():
     from sklearn_fsmd.encoding import Encoded
     from sklearn_fsmd.encoding.targets import Targets
     from sklearn_fsmd.training import validation_rows as validation
@@ -284,14 +284,14 @@ def test_the_split_is_joint_over_the_targets():
     np.testing.assert_allclose(counts, [120, 60, 20], atol=1)
 
 
-def test_few_rows_are_all_trained_on_unless_told(frame):
+def test_few_rows_are_split_only_if_early_stopping_is_set(frame):
     assert "valid_auc" not in small().fit(*frame).history_[0]
     assert "valid_auc" in small(early_stopping=True).fit(*frame).history_[0]
     with pytest.raises(ValueError, match="'validation_fraction' 0.001 of 300 rows"):
         small(early_stopping=True, validation_fraction=0.001).fit(*frame)
 
 
-def test_validation_of_one_class_goes_by_the_loss(frame):
+def test_validation_rows_of_one_class_are_evaluated_by_the_loss(frame):
     X, Y = frame
     model = small(early_stopping=True).fit(X, Y, X_val=X[:20], Y_val=Y[:20] * 0)
     assert np.isnan(model.history_[0]["valid_auc"])
@@ -300,8 +300,8 @@ def test_validation_of_one_class_goes_by_the_loss(frame):
     assert model.history_[0]["valid_best"]
 
 
-def test_progress_bar(frame, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")  # else it is cut off where a terminal would end
+def test_verbose_shows_a_progress_bar(frame, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")  # else it is cut off at the width of the terminal
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     small(verbose=1, early_stopping=True).fit(*frame)
     shown = capsys.readouterr().err
@@ -312,7 +312,7 @@ def test_progress_bar(frame, capsys, monkeypatch):
     assert (captured.out, captured.err) == ("", "")
 
 
-def test_in_a_log_file_progress_is_a_line_per_epoch(frame, capsys):
+def test_progress_in_a_log_file_is_one_line_per_epoch(frame, capsys):
     model = small(verbose=1, early_stopping=True).fit(*frame)
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == model.n_iter_
@@ -326,44 +326,44 @@ def test_progress_counts_the_epochs_of_this_call(frame, capsys, tmp_path):
     model.partial_fit(X, Y)
     assert "epoch 1 of at most 1: " in capsys.readouterr().err.splitlines()[-1]
     params = {"verbose": 1, "early_stopping": False, "max_epochs": 3, "checkpoint": tmp_path / "c"}
-    with pytest.raises(KeyboardInterrupt), mock.patch.object(Net, "notify", _interrupted(Net.notify, 2)):
+    with pytest.raises(KeyboardInterrupt), mock.patch.object(Net, "notify", _interrupt_after(Net.notify, 2)):
         small(**params).fit(X, Y)
     small(**params).fit(X, Y, resume=True)
     lines = [line.partition(":")[0] for line in capsys.readouterr().err.splitlines()]
     assert lines == [f"epoch {i} of at most 3" for i in (1, 2, 3)]
 
 
-def _interrupted(notify, epochs):
+def _interrupt_after(notify, epochs):
     """Raise KeyboardInterrupt at the beginning of the epoch after `epochs` epochs."""
 
-    def noted(net, event, **kwargs):
+    def notify_or_stop(net, event, **kwargs):
         if event == "on_epoch_begin" and len(net.history) == epochs:
             raise KeyboardInterrupt
         return notify(net, event, **kwargs)
 
-    return noted
+    return notify_or_stop
 
 
 @pytest.mark.parametrize("how", ["pandas", "polars"])
-def test_validation_rows_have_weights_of_their_own(how, frame):
+def test_validation_rows_have_their_own_weights(how, frame):
     """A weight of 2 equals repeating the row, and a weight of 0 equals leaving it out."""
     X, Y = frame
     train, valid = (X[:200], Y[:200]), (X[200:], Y[200:])
-    times = np.random.RandomState(0).randint(3, size=len(valid[0]))
+    repeats = np.random.RandomState(0).randint(3, size=len(valid[0]))
     params = {"early_stopping": True, "max_epochs": 3, "target_statistics": None}
-    rows = np.repeat(np.arange(len(times)), times)
+    rows = np.repeat(np.arange(len(repeats)), repeats)
     given = {"X_val": valid[0], "Y_val": valid[1]}
     if how == "polars":
         given = {name: pl.from_pandas(table) for name, table in given.items()}
-    weighted = small(**params).fit(*train, **given, sample_weight_val=times)
+    weighted = small(**params).fit(*train, **given, sample_weight_val=repeats)
     expected = small(**params).fit(*train, X_val=valid[0].iloc[rows], Y_val=valid[1].iloc[rows])
     for own, other in zip(weighted.history_, expected.history_, strict=True):
         assert own["valid_auc"] == pytest.approx(other["valid_auc"], abs=1e-9)
         assert own["valid_loss"] == pytest.approx(other["valid_loss"], rel=1e-5)
     plain = small(**params).fit(*train, **given)
     assert plain.history_[0]["valid_loss"] != pytest.approx(weighted.history_[0]["valid_loss"], rel=1e-4)
-    of_both = [model.predict_marginals(X) for model in (weighted, plain)]
-    assert np.abs(of_both[0] - of_both[1]).max() > 1e-4  # the level, too
+    marginals_of_both = [model.predict_marginals(X) for model in (weighted, plain)]
+    assert np.abs(marginals_of_both[0] - marginals_of_both[1]).max() > 1e-4  # the level differs, too
 
 
 def test_callbacks_are_called(frame):
@@ -411,10 +411,10 @@ def test_gradients_are_clipped_with_dense_and_with_sparse_tables(frame, task_wei
     assert norms["sparse", 1e9] > 0.02
 
 
-# ----------------------------------------------------------------------------------------- randomness, going on, device
+# ------------------------------------------------------------------------------ randomness, continued training, device
 
 
-def test_same_seed_same_model_and_the_global_generators_are_left_alone(frame):
+def test_same_seed_gives_the_same_model_and_global_generators_stay_unchanged(frame):
     X, Y = frame
     torch_before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()
     first, second = (small(dropout=0.3).fit(X, Y).predict_marginals(X) for _ in range(2))
@@ -424,7 +424,7 @@ def test_same_seed_same_model_and_the_global_generators_are_left_alone(frame):
     assert np.array_equal(np.random.get_state()[1], numpy_before)
 
 
-def test_a_fit_that_fails_leaves_the_former_one(frame):
+def test_a_failed_fit_keeps_the_previous_fit(frame):
     X, Y = frame
     model = small().fit(X, Y)
     before = model.predict_marginals(X)
@@ -444,7 +444,7 @@ def test_a_fit_that_fails_leaves_the_former_one(frame):
         small(callbacks=[Break()]).fit(X, Y)
 
 
-def test_without_early_stopping_validation_data_still_choose_the_weights(frame):
+def test_validation_data_select_the_weights_without_early_stopping(frame):
     X, Y = frame
     X_val, Y_val = make_frame(seed=1)
     params = {"max_epochs": 15, "lr": 0.05, "patience": 1}
@@ -455,7 +455,7 @@ def test_without_early_stopping_validation_data_still_choose_the_weights(frame):
     assert model.score(X_val, Y_val) > model.history_[-1]["valid_auc"]
 
 
-def test_a_callback_stops_the_training_and_the_best_weights_are_kept(frame):
+def test_the_best_weights_are_kept_if_a_callback_stops_training(frame):
     X, Y = frame
 
     class Stop(Callback):
@@ -470,7 +470,7 @@ def test_a_callback_stops_the_training_and_the_best_weights_are_kept(frame):
     np.testing.assert_array_equal(stopped.predict_marginals(X), two.predict_marginals(X))
 
 
-def test_training_that_goes_on_and_fails_leaves_the_former_weights(frame):
+def test_a_failed_partial_fit_keeps_the_previous_weights(frame):
     X, Y = frame
 
     class Break(Callback):
@@ -488,7 +488,7 @@ def test_training_that_goes_on_and_fails_leaves_the_former_weights(frame):
     assert model.n_iter_ == 4
 
 
-def test_skorch_callbacks_that_stop_and_that_schedule(frame):
+def test_early_stopping_and_schedules_of_skorch_work(frame):
     X, Y = frame
     stopping = SkorchEarlyStopping(monitor="train_loss", patience=2, threshold=10.0, sink=lambda *_: None)
     assert small(max_epochs=20, callbacks=[stopping]).fit(X, Y).n_iter_ < 5
@@ -503,7 +503,7 @@ def test_skorch_callbacks_that_stop_and_that_schedule(frame):
     np.testing.assert_allclose(rates, 0.01 * 0.5 ** np.arange(len(rates)))
 
 
-def test_warm_start_takes_up_what_training_is_given_and_refuses_another_network(frame):
+def test_warm_start_uses_new_training_parameters_and_refuses_a_new_network(frame):
     X, Y = frame
     model = small(warm_start=True, batch_norm=False).fit(X, Y)
     before = model.predict_marginals(X)
@@ -533,7 +533,7 @@ def test_warm_start_takes_up_what_training_is_given_and_refuses_another_network(
     ids=lambda changed: next(iter(changed)),
 )
 @pytest.mark.parametrize("saved", [False, True])
-def test_training_that_goes_on_refuses_another_encoding(frame, changed, saved, tmp_path):
+def test_warm_start_refuses_another_encoding(frame, changed, saved, tmp_path):
     X, Y = frame
     model = FSMDClassifier(**SMALL | {"numeric_scaling": "standard"}, warm_start=True).fit(X, Y)
     if saved:
@@ -544,16 +544,16 @@ def test_training_that_goes_on_refuses_another_encoding(frame, changed, saved, t
         model.set_params(**changed).fit(X, Y)
 
 
-def test_a_column_that_numbers_the_rows_has_no_embeddings(frame):
+def test_a_row_identifier_gets_no_embeddings(frame):
     X, Y = frame
-    numbered = X.assign(impression=pd.Series(np.arange(len(X)), index=X.index, dtype="category"))
-    with_one, without = (small().fit(table, Y).module_.embedding.table.weight for table in (numbered, X))
-    assert len(with_one) == len(without) + 1  # that of unknown values
-    known = small(min_frequency=1).fit(numbered, Y).module_.embedding.table.weight
+    with_identifier = X.assign(impression=pd.Series(np.arange(len(X)), index=X.index, dtype="category"))
+    identified, without = (small().fit(table, Y).module_.embedding.table.weight for table in (with_identifier, X))
+    assert len(identified) == len(without) + 1  # the row of unknown values
+    known = small(min_frequency=1).fit(with_identifier, Y).module_.embedding.table.weight
     assert len(known) > len(X)
 
 
-def test_a_validation_set_stays_when_training_goes_on(frame):
+def test_warm_start_keeps_the_validation_split(frame):
     X, Y = make_frame(1200)
     seen = []
 
@@ -566,7 +566,7 @@ def test_a_validation_set_stays_when_training_goes_on(frame):
     assert torch.equal(*seen)
 
 
-def test_warm_start_goes_on(frame):
+def test_warm_start_continues_training(frame):
     X, Y = frame
     model = small(warm_start=True).fit(X, Y)
     encoder, first_loss = model._encoder, model.history_[0]["train_loss"]
@@ -577,7 +577,7 @@ def test_warm_start_goes_on(frame):
     assert small().fit(X, Y).fit(X, Y).n_iter_ == 3
 
 
-def test_partial_fit(frame):
+def test_partial_fit_learns_from_chunks(frame):
     X, Y = frame
     model = small()
     for _ in range(8):
@@ -589,13 +589,13 @@ def test_partial_fit(frame):
 
 
 @pytest.mark.parametrize("classes", [[np.int64(0), 1], [0.0, 1], [False, np.int8(1)], [np.True_, 0]], ids=str)
-def test_classes_of_any_type_of_number(frame, classes):
+def test_partial_fit_accepts_classes_of_any_numeric_type(frame, classes):
     X, Y = frame
     model = FSMDClassifier(**SMALL).partial_fit(X, Y, classes=classes)
     assert [known.tolist() for known in model.classes_] == [[0, 1]] * 2
 
 
-def test_partial_fit_with_classes(frame):
+def test_partial_fit_with_classes_accepts_a_first_chunk_of_one_class(frame):
     X, Y = frame
     first = Y["click"].to_numpy() * 0 + 5
     model = small().partial_fit(X, first, classes=[3, 5])
@@ -605,11 +605,11 @@ def test_partial_fit_with_classes(frame):
         model.partial_fit(X, first * 0 + 4)
 
 
-def test_devices(frame):
+def test_the_device_is_stored(frame):
     assert small(device="cpu").fit(*frame).device_ == "cpu"
 
 
-def test_n_threads_that_is_changed_after_fit_is_checked(frame):
+def test_n_threads_is_checked_when_it_is_changed_after_fit(frame):
     model, before = small(max_epochs=1).fit(*frame), torch.get_num_threads()
     for n in (0, -3):
         with pytest.raises(ValueError, match=f"'n_threads' parameter must be None or an int of at least 1. Got {n}"):
@@ -617,7 +617,7 @@ def test_n_threads_that_is_changed_after_fit_is_checked(frame):
     assert torch.get_num_threads() == before
 
 
-def test_categories_of_a_multi_index_are_named_by_tuples(frame):
+def test_columns_of_a_multi_index_are_selected_by_tuples(frame):
     X, Y = frame
     with_levels = X.set_axis(pd.MultiIndex.from_product([["x"], X.columns]), axis=1)
     names = list(X.columns[:3])
@@ -628,7 +628,7 @@ def test_categories_of_a_multi_index_are_named_by_tuples(frame):
         model.set_params(categorical_features=[("x", names[0]), "y"]).fit(with_levels, Y)
 
 
-def test_n_threads_is_set_for_the_call(frame):
+def test_n_threads_is_set_only_during_the_call(frame):
     seen = []
 
     class Watch(Callback):
@@ -641,18 +641,18 @@ def test_n_threads_is_set_for_the_call(frame):
     assert torch.get_num_threads() == before
 
 
-def test_net_params_reach_what_has_no_parameter(frame):
+def test_net_params_set_options_that_have_no_parameter(frame):
     net = small(net_params={"optimizer__betas": (0.5, 0.9)}).fit(*frame).net_
     assert net.optimizer_.defaults["betas"] == (0.5, 0.9)
 
 
 @pytest.mark.parametrize("name", [*sorted(net_options.SET_BY_ESTIMATOR), "use_caching", "warm_start", "history"])
-def test_net_params_do_not_reach_what_has_one(frame, name):
+def test_net_params_cannot_set_options_that_have_a_parameter(frame, name):
     with pytest.raises(ValueError, match=f"The 'net_params' parameter cannot set '{name}'"):
         small(net_params={name: 0.5}).fit(*frame)
 
 
-def test_a_task_without_weight_does_not_stop_the_training():
+def test_a_task_of_weight_0_does_not_count_in_validation():
     X, Y = make_frame(1200)
     model = small(task_weights=(1.0, 0.0), early_stopping=True, max_epochs=8, lr=0.02).fit(X, Y)
     assert all(epoch["valid_auc"] == epoch["valid_auc_click"] for epoch in model.history_)
@@ -661,7 +661,7 @@ def test_a_task_without_weight_does_not_stop_the_training():
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "adam", "adagrad", "sgd", torch.optim.RMSprop])
-def test_optimizers(frame, optimizer):
+def test_every_optimizer_reduces_the_loss(frame, optimizer):
     model = small(optimizer=optimizer, lr=0.01, dropout=0.0).fit(*frame)
     assert model.history_[-1]["train_loss"] < model.history_[0]["train_loss"]
 
@@ -669,7 +669,7 @@ def test_optimizers(frame, optimizer):
 # ----------------------------------------------------------------------------------------------- inside scikit-learn
 
 
-def test_grid_search_over_the_parts(frame):
+def test_grid_search_over_extractors_and_links(frame):
     X, Y = frame
     grid = {"extractor": ["shared_bottom", "mmoe", "ple"], "link": ["independent", "chain"]}
     folds = [(np.arange(200), np.arange(200, 300))]
@@ -691,7 +691,7 @@ def test_cross_validation_scoring_and_importance(fitted):
     np.testing.assert_array_equal(np.stack([p[:, 1] for p in predictions], axis=1), np.concatenate(by_hand))
     importance = permutation_importance(model, X, Y, n_repeats=5, scoring="roc_auc", random_state=0)
     two_best = {X.columns[i] for i in importance.importances_mean.argsort()[-2:]}
-    assert two_best == {"city", "price"}  # that of the click and that of the conversion, see make_frame
+    assert two_best == {"city", "price"}  # they determine click and conversion in make_frame
     assert importance.importances_mean.max() > 0.05
 
 
@@ -701,13 +701,13 @@ def test_output_view_for_single_output_tools(fitted):
     np.testing.assert_array_equal(view.predict_proba(X)[:, 1], model.predict_marginals(X)[:, 1])
     assert model.output_view(1).predict(X).tolist() == view.predict(X).tolist()
     calibrated = CalibratedClassifierCV(FrozenEstimator(view)).fit(X, Y["conversion"])
-    unfrozen = CalibratedClassifierCV(view).fit(X, Y["conversion"])  # whose clones are the view
+    unfrozen = CalibratedClassifierCV(view).fit(X, Y["conversion"])  # a clone of the view is the view itself
     np.testing.assert_allclose(unfrozen.predict_proba(X), calibrated.predict_proba(X), atol=0.1)
     assert clone(view).set_params(task=0).task != view.task
     assert calibrated.predict_proba(X).shape == (len(X), 2)
 
 
-def test_logarithms_of_probabilities(fitted):
+def test_predict_log_proba_is_the_logarithm_of_predict_proba(fitted):
     model, X, Y = fitted
     for log_p, p in zip(model.predict_log_proba(X), model.predict_proba(X), strict=True):
         np.testing.assert_array_equal(log_p, np.log(p))
@@ -738,10 +738,10 @@ def test_metadata_routing_through_a_pipeline(frame):
     np.testing.assert_array_equal(pipeline.predict_proba(X), direct.predict_proba(less))
 
 
-# ----------------------------------------------------------------------------------------- odd input, and the machine
+# --------------------------------------------------------------------------------- unusual input, memory and precision
 
 
-def test_missing_values_of_object_arrays(frame):
+def test_none_and_pd_na_in_object_arrays_are_equally_missing(frame):
     X, Y = frame
     model = small(categorical_features=[0, 1, 2], max_epochs=1)
     arrays = [X.astype(object).where(X.notna(), missing).to_numpy() for missing in (None, pd.NA)]
@@ -749,14 +749,14 @@ def test_missing_values_of_object_arrays(frame):
     np.testing.assert_array_equal(by_none, by_na)
 
 
-def test_lists_of_strings_and_numbers():
+def test_lists_of_rows_are_split_into_categories_and_numbers():
     rows = [["a", 1.5], ["b", NAN], ["a", 2.5], ["b", 0.5]] * 10
     model = small(max_epochs=1).fit(rows, [[0, 0], [1, 1], [1, 0], [0, 0]] * 10)
     assert list(model._encoder.main.categories) == [0]
     assert list(model._encoder.main.numeric) == [1]
 
 
-def test_a_table_that_cannot_fit_is_refused_before_it_is_made(frame, monkeypatch):
+def test_a_table_too_large_for_memory_is_refused_before_allocation(frame, monkeypatch):
     X, Y = frame
     monkeypatch.setattr(tables, "memory_of", lambda device: 2**30)
     encode = FeatureEncoder.fit_encode
@@ -779,7 +779,7 @@ def test_a_table_that_cannot_fit_is_refused_before_it_is_made(frame, monkeypatch
         SingleTaskClassifier(**supported(SingleTaskClassifier, SMALL), **values).fit(X, Y.assign(paid=1.0))
 
 
-def test_bf16_trains_where_there_is_none_in_float32_with_a_warning(frame, monkeypatch):
+def test_bf16_falls_back_to_float32_with_a_warning(frame, monkeypatch):
     monkeypatch.setattr(device, "has_bf16", lambda name: False)
     plain = small(random_state=0).fit(*frame)
     with pytest.warns(RuntimeWarning, match="precision='bf16' needs a device that computes in bfloat16") as warned:
@@ -788,8 +788,8 @@ def test_bf16_trains_where_there_is_none_in_float32_with_a_warning(frame, monkey
     np.testing.assert_array_equal(model.predict_marginals(frame[0]), plain.predict_marginals(frame[0]))
 
 
-def test_bf16_learns_as_well(frame, monkeypatch):
-    monkeypatch.setattr(device, "has_bf16", lambda name: True)  # it can be computed everywhere
+def test_bf16_predicts_about_the_same_as_float32(frame, monkeypatch):
+    monkeypatch.setattr(device, "has_bf16", lambda name: True)  # bfloat16 works everywhere, though not fast
     plain, low = small(random_state=0).fit(*frame), small(random_state=0, precision="bf16").fit(*frame)
     p, q = plain.predict_marginals(frame[0]), low.predict_marginals(frame[0])
     assert not np.array_equal(p, q)
@@ -801,13 +801,13 @@ def test_bf16_learns_as_well(frame, monkeypatch):
     ("optimizer", "decay"),
     [("adamw", 0.03), (torch.optim.AdamW, 0.03), ("adam", 0.0), ("sgd", 0.0), (torch.optim.RMSprop, 0.0)],
 )
-def test_a_penalty_is_asked_for_and_a_decay_is_not(frame, optimizer, decay):
+def test_automatic_weight_decay_applies_only_to_adamw(frame, optimizer, decay):
     for given, expected in (("auto", decay), (0.01, 0.01)):
         net = small(optimizer=optimizer, weight_decay=given).fit(*frame).net_
         assert net.optimizer_.param_groups[0]["weight_decay"] == expected
 
 
-def test_attributes_that_only_a_fitted_one_has():
+def test_fitted_attributes_do_not_exist_before_fit():
     for name in ("module_", "value_names_", "net_"):
         assert not hasattr(FSMDClassifier(), name)
     with pytest.raises(NotFittedError):
@@ -817,14 +817,14 @@ def test_attributes_that_only_a_fitted_one_has():
         _ = view.classes_
 
 
-def test_a_view_takes_what_its_estimator_takes(frame):
+def test_a_view_has_the_input_tags_of_its_estimator(frame):
     model = FSMDClassifier(**SMALL | {"max_epochs": 1}).fit(*frame)
     tags, own = get_tags(model.output_view("click")), get_tags(model)
     assert tags.input_tags == own.input_tags
     assert not tags.classifier_tags.multi_class
 
 
-def test_predictions_are_classes_of_fit_whatever_holds_them():
+def test_predictions_are_classes_of_fit_for_targets_of_mixed_dtypes():
     random = np.random.default_rng(0)
     X = random.normal(size=(400, 2))
     a, b = (X > 0).astype(int).T
@@ -837,7 +837,7 @@ def test_predictions_are_classes_of_fit_whatever_holds_them():
 
 
 class Batches(Callback):
-    """Records the number of rows of each training batch."""
+    """Record the number of rows of each training batch."""
 
     def __init__(self):
         self.sizes = []
@@ -848,7 +848,7 @@ class Batches(Callback):
 
 
 @pytest.mark.parametrize("loaded", [False, True])
-def test_batches_of_a_chunk_are_no_smaller_than_those_of_fit(loaded, tmp_path):
+def test_partial_fit_does_not_use_smaller_batches_than_fit(loaded, tmp_path):
     """Steps on few rows would disturb what was learned from larger batches."""
     X, Y = make_frame(6000)
     model = FSMDClassifier(**SMALL | {"max_epochs": 1, "batch_size": "auto", "early_stopping": False}).fit(X, Y)
@@ -867,7 +867,7 @@ def test_batches_of_a_chunk_are_no_smaller_than_those_of_fit(loaded, tmp_path):
     assert sizes_of(model.set_params(batch_size=100), 600) == [100] * 6
 
 
-def test_training_that_goes_on_knows_that_columns_were_chosen_by_code(frame):
+def test_warm_start_refuses_to_replace_a_column_selector(frame):
     X, Y = frame
     model = FSMDClassifier(**SMALL | {"max_epochs": 1}, warm_start=True, categorical_features=of_strings)
     model.fit(X, Y).fit(X, Y)

@@ -1,4 +1,4 @@
-"""The bias tower: what the position does to clicks does not enter what is predicted."""
+"""The bias tower: predictions exclude the effect of the position on clicks."""
 
 import pickle
 
@@ -28,18 +28,18 @@ def fitted():
     return X, Y, FSMDClassifier(**SMALL, bias_features=["position"]).fit(X, Y)
 
 
-def test_it_takes_a_strong_position_bias_upon_itself():
+def test_the_bias_tower_absorbs_a_strong_position_bias():
     """Error against the true click probabilities without position bias, and AUC on impressions that have none."""
     n = 20_000
-    world = make_funnel(n + 5000, n_users=40, n_items=30, position_bias=2.0, random_state=0)
-    X, Y, true = world.data, world.target, world.unbiased["click"].to_numpy()[n:]
+    funnel = make_funnel(n + 5000, n_users=40, n_items=30, position_bias=2.0, random_state=0)
+    X, Y, true = funnel.data, funnel.target, funnel.unbiased["click"].to_numpy()[n:]
     clicks = np.random.RandomState(1).uniform(size=len(true)) < true
     model = FSMDClassifier(random_state=0, max_epochs=12, expert_dims=(32,), tower_dims=(16,))
     no_position = X.drop(columns="position")
     cases = {
         "tower": (clone(model).set_params(bias_features=["position"]), X, no_position),
         "input": (clone(model), X, X),
-        "input, asked at the first position": (clone(model), X, X.assign(position=1)),
+        "input, evaluated at position 1": (clone(model), X, X.assign(position=1)),
         "left out": (clone(model), no_position, no_position),
     }
     error, auc = {}, {}
@@ -48,11 +48,11 @@ def test_it_takes_a_strong_position_bias_upon_itself():
         error[name] = np.sqrt(((p - true) ** 2).mean())
         auc[name] = auc_per_task(clicks, p)[0]
     assert error["tower"] < 0.5 * min(error["input"], error["left out"])
-    assert 0.8 < error["input, asked at the first position"] / error["tower"] < 1.2
+    assert 0.8 < error["input, evaluated at position 1"] / error["tower"] < 1.2
     assert auc["tower"] > max(auc["input"], auc["left out"])
 
 
-def test_rows_that_were_not_shown_do_not_say_what_a_good_place_is():
+def test_unlabeled_rows_do_not_affect_the_reference_positions():
     X, Y = with_position()
     more = pd.concat([X.drop(columns="position")] * 20, ignore_index=True).assign(position=np.nan)
     model = FSMDClassifier(**SMALL, bias_features=["position"], pretrain_epochs=1).fit(
@@ -63,7 +63,7 @@ def test_rows_that_were_not_shown_do_not_say_what_a_good_place_is():
     assert len(reference) <= len(X)
 
 
-def test_the_position_of_a_row_has_no_part_in_its_prediction(fitted):
+def test_the_position_of_a_row_does_not_affect_its_prediction(fitted):
     X, _, model = fitted
     p = model.predict_marginals(X)
     np.testing.assert_array_equal(model.predict_marginals(X.assign(position=5)), p)
@@ -73,7 +73,7 @@ def test_the_position_of_a_row_has_no_part_in_its_prediction(fitted):
     )
 
 
-def test_it_is_moved_and_not_duplicated(fitted):
+def test_bias_features_are_not_inputs_of_the_main_network(fitted):
     X, Y, model = fitted
     names = [column.name for column in model._encoder.main.numeric.values()]
     assert names == ["price", "visits"]
@@ -86,7 +86,7 @@ def test_it_is_moved_and_not_duplicated(fitted):
     assert [column.name for column in listed._encoder.bias.categories.values()] == ["position"]
 
 
-def test_only_the_first_task_s_logit_is_touched(fitted):
+def test_the_bias_tower_affects_only_the_first_task(fitted):
     X, _, model = fitted
     rows = model._encoder.encode(X)
     inputs = rows.tensors()
@@ -95,7 +95,7 @@ def test_only_the_first_task_s_logit_is_touched(fitted):
     np.testing.assert_array_equal(with_bias[:, 1].detach(), without[:, 1].detach())
 
 
-def test_the_neutral_level_is_that_of_the_best_place(fitted):
+def test_the_neutral_level_is_that_of_the_best_positions(fitted):
     X, _, model = fitted
     rows = model._encoder.encode(X)
     levels = model.module_.bias_tower(*rows.tensors()[2:]).detach()
@@ -103,16 +103,16 @@ def test_the_neutral_level_is_that_of_the_best_place(fitted):
 
 
 @pytest.mark.parametrize("selector", [[2], [False, False, True, False, False, False], lambda X: [2]])
-def test_selectors(selector):
+def test_bias_features_may_be_selected_by_index_mask_or_callable(selector):
     X, Y = with_position()
     model = FSMDClassifier(**SMALL, bias_features=selector).fit(X, Y)
     by_name = FSMDClassifier(**SMALL, bias_features=["position"]).fit(X, Y)
     np.testing.assert_array_equal(model.predict_marginals(X), by_name.predict_marginals(X))
 
 
-def test_arrays_with_and_without_the_bias_columns():
+def test_bias_columns_may_be_left_out_of_arrays():
     random = np.random.RandomState(0)
-    X = random.randint(2**60, 2**60 + 5, size=(300, 3))  # ids that a float would blur
+    X = random.randint(2**60, 2**60 + 5, size=(300, 3))  # ids that a float cannot represent exactly
     Y = np.stack((X[:, 0] % 2, (X[:, 0] % 2) & (X[:, 2] % 2)), axis=1)
     model = MultiTaskClassifier(**SMALL, categorical_features="all", bias_features=[1]).fit(X, Y)
     np.testing.assert_array_equal(model.predict_marginals(X[:, [0, 2]]), model.predict_marginals(X))
@@ -120,16 +120,16 @@ def test_arrays_with_and_without_the_bias_columns():
         model.predict(X[:, :1])
 
 
-def test_pickles_and_further_training(fitted):
+def test_a_pickled_model_predicts_the_same_and_can_be_trained_further(fitted):
     X, Y, model = fitted
-    again = pickle.loads(pickle.dumps(model))
-    np.testing.assert_array_equal(again.predict_marginals(X), model.predict_marginals(X))
-    before = again.predict_marginals(X)
-    again.partial_fit(X, Y)
-    assert not np.array_equal(again.predict_marginals(X), before)
+    restored = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(restored.predict_marginals(X), model.predict_marginals(X))
+    before = restored.predict_marginals(X)
+    restored.partial_fit(X, Y)
+    assert not np.array_equal(restored.predict_marginals(X), before)
 
 
-def test_in_a_grid_search():
+def test_bias_features_in_a_grid_search():
     X, Y = with_position()
     grid = {"bias_features": [None, ["position"]], "bias_dropout": [0.0, 0.3]}
     search = GridSearchCV(FSMDClassifier(**SMALL), grid, cv=2).fit(X, Y)
@@ -137,7 +137,7 @@ def test_in_a_grid_search():
     assert len(set(scores)) == 3  # the dropout has nothing to drop without bias features
 
 
-def test_a_wrong_name_in_prediction_is_refused_in_scikit_learn_s_words(fitted):
+def test_a_wrong_name_in_prediction_is_refused_as_in_scikit_learn(fitted):
     X, _, model = fitted
     with pytest.raises(ValueError, match="The feature names should match those that were passed during fit"):
         model.predict(X.drop(columns="position").rename(columns={"city": "town"}))
@@ -159,7 +159,7 @@ def test_training_needs_the_bias_features(fitted):
         (range(6), "leaves none for the network"),
     ],
 )
-def test_bad_selections(value, message):
+def test_bad_selections_of_bias_features_are_refused(value, message):
     X, Y = with_position(60)
     with pytest.raises(ValueError, match=message):
         FSMDClassifier(**SMALL, bias_features=list(value)).fit(X, Y)
@@ -172,7 +172,7 @@ def test_a_bias_feature_cannot_be_pretrained():
         model.fit(X, Y)
 
 
-def test_a_part_of_several_bias_columns_may_be_left_out():
+def test_any_of_several_bias_columns_may_be_left_out():
     X, Y = with_position()
     X["tab"] = pd.Categorical(np.random.RandomState(2).randint(3, size=len(X)))
     model = FSMDClassifier(**SMALL, bias_features=["position", "tab"]).fit(X, Y)
@@ -181,17 +181,17 @@ def test_a_part_of_several_bias_columns_may_be_left_out():
         np.testing.assert_array_equal(model.predict_marginals(X.drop(columns=columns)), p)
 
 
-def test_the_level_stays_when_training_goes_on_with_other_places(fitted):
+def test_partial_fit_on_other_positions_keeps_the_neutral_level(fitted):
     X, Y, model = fitted
-    again = pickle.loads(pickle.dumps(model)).set_params(lr=1e-9)
+    restored = pickle.loads(pickle.dumps(model)).set_params(lr=1e-9)
     low = X["position"] >= 4
-    again.partial_fit(X[low], Y[low])
-    levels = [m.module_.bias_tower.neutral.item() for m in (model, again)]
+    restored.partial_fit(X[low], Y[low])
+    levels = [m.module_.bias_tower.neutral.item() for m in (model, restored)]
     assert levels[1] == pytest.approx(levels[0], abs=1e-3)
-    np.testing.assert_allclose(again.predict_marginals(X), model.predict_marginals(X), atol=0.02)
+    np.testing.assert_allclose(restored.predict_marginals(X), model.predict_marginals(X), atol=0.02)
 
 
-def test_lists_of_rows_with_and_without_the_bias_columns():
+def test_bias_columns_may_be_left_out_of_lists_of_rows():
     random = np.random.RandomState(0)
     rows = [
         [str(c), int(p), int(i)] for c, p, i in zip("ab" * 50, random.randint(5, size=100), range(100), strict=True)
@@ -202,25 +202,25 @@ def test_lists_of_rows_with_and_without_the_bias_columns():
     np.testing.assert_array_equal(model.predict_marginals(short), model.predict_marginals(rows))
 
 
-def test_the_tower_has_the_widths_that_are_asked_for():
+def test_bias_tower_dims_set_the_widths_of_the_tower():
     X, Y = make_frame()
     model = FSMDClassifier(**SMALL, bias_features=["visits"], bias_tower_dims=(5, 3)).fit(X, Y)
     assert [layer.weight.shape[2] for layer in model.module_.bias_tower.hidden.layers] == [5, 3]
 
 
-def test_rows_as_they_were_shown():
-    """Beside a log these are at its level, at each position."""
-    world = make_funnel(12_000, n_users=40, n_items=30, position_bias=2.0, random_state=0)
-    X, Y = world.data, world.target
+def test_as_shown_predicts_at_the_positions_of_the_rows():
+    """These predictions match the click rate of the log and depend on the position."""
+    funnel = make_funnel(12_000, n_users=40, n_items=30, position_bias=2.0, random_state=0)
+    X, Y = funnel.data, funnel.target
     model = FSMDClassifier(random_state=0, max_epochs=8, expert_dims=(32,), tower_dims=(16,))
     model.set_params(bias_features=["position"]).fit(X[:10_000], Y[:10_000])
     X, Y = X[10_000:], Y[10_000:]
-    of_both = {shown: model.predict_marginals(X, as_shown=shown) for shown in (True, False)}
-    p, good = of_both[True][:, 0], of_both[False][:, 0]
+    by_shown = {shown: model.predict_marginals(X, as_shown=shown) for shown in (True, False)}
+    p, good = by_shown[True][:, 0], by_shown[False][:, 0]
     rate = Y["click"].mean()
     assert p.mean() == pytest.approx(rate, rel=0.15)
     assert good.mean() > 1.5 * rate
-    assert auc_per_task(Y, of_both[True])[0] > auc_per_task(Y, of_both[False])[0]
+    assert auc_per_task(Y, by_shown[True])[0] > auc_per_task(Y, by_shown[False])[0]
     first = (X["position"] <= 2).to_numpy()
     assert p[first].mean() > 2 * p[~first].mean()
     steps = model.predict_conditionals(X, as_shown=True)
@@ -228,19 +228,19 @@ def test_rows_as_they_were_shown():
     np.testing.assert_array_equal(steps[:, 1], model.predict_conditionals(X)[:, 1])
     with pytest.raises(ValueError, match="position"):
         model.predict_marginals(X.drop(columns="position"), as_shown=True)
-    for shown, of_all in of_both.items():
+    for shown, predicted in by_shown.items():
         table = metric_table(model, X, Y, as_shown=shown, n_samples=2)
         levels = table.loc[(["click", "conversion"], "all rows"), "level"]
-        np.testing.assert_allclose(levels, of_all.mean(axis=0) / Y.mean(), rtol=1e-4)
+        np.testing.assert_allclose(levels, predicted.mean(axis=0) / Y.mean(), rtol=1e-4)
         table = metric_table(model, X, Y, as_shown=shown, conditional=True, n_samples=2)
         assert table.loc[("click", "all rows"), "level"] == pytest.approx(levels.iloc[0])
         (curve,) = (
             ReliabilityDisplay.from_estimator(model, X, Y, targets="click", as_shown=shown).curves["click"].values()
         )
-        assert np.average(curve["predicted"], weights=curve["n"]) == pytest.approx(of_all[:, 0].mean(), rel=1e-4)
+        assert np.average(curve["predicted"], weights=curve["n"]) == pytest.approx(predicted[:, 0].mean(), rel=1e-4)
 
 
-def test_values_of_rows_as_they_were_shown():
+def test_as_shown_applies_to_value_targets():
     X, Y = make_funnel(2000, position_bias=2.0, watch_time=True, random_state=0, return_X_y=True)
     values = {"value_targets": ["watch_seconds"], "value_parents": {"watch_seconds": "click"}}
     model = FSMDClassifier(**SMALL | {"max_epochs": 1}, **values, bias_features=["position"]).fit(X, Y)
@@ -251,13 +251,13 @@ def test_values_of_rows_as_they_were_shown():
 
 
 @pytest.mark.parametrize("position", [1, None])
-def test_calibration_on_rows_of_one_place_warns(fitted, position):
+def test_calibration_on_rows_of_one_position_warns(fitted, position):
     X, Y, model = fitted
     with pytest.warns(UserWarning, match="`bias_features` are the same in all rows to calibrate on, or missing"):
         pickle.loads(pickle.dumps(model)).calibrate(X.assign(position=position).astype({"position": float}), Y)
 
 
-def test_masked_values_are_refused_where_the_position_is_left_out():
+def test_masked_values_are_refused_even_if_the_position_is_left_out():
     X = np.random.default_rng(0).random((60, 3))
     Y = (X[:, :1] > 0.5).astype(int)
     model = FSMDClassifier(**SMALL | {"max_epochs": 1}, bias_features=[2]).fit(X, Y)

@@ -1,4 +1,4 @@
-"""Rows sorted by a value: their order, the sums of each value, and those before each row."""
+"""Rows sorted by a value: their order, the sums per value, and the sums before each row."""
 
 import numpy as np
 import pytest
@@ -7,23 +7,23 @@ from sklearn_fsmd.encoding.by_value import ByValue, order_of
 
 
 @pytest.mark.parametrize("largest", [0, 1, 200, 2**16 - 1, 2**16, 10**6, 2**32 - 1, 2**32, 2**62])
-def test_the_order_is_that_of_a_stable_sort(largest):
+def test_order_of_equals_a_stable_argsort(largest):
     values = np.random.RandomState(0).randint(largest + 1, size=3000)
     values[::3] = largest
     np.testing.assert_array_equal(order_of(values), np.argsort(values, kind="stable"))
 
 
-def test_no_rows():
-    nothing, counted = np.empty(0, np.int64), np.empty((0, 2))
-    assert order_of(nothing).shape == (0,)
-    values, sums = ByValue(nothing).totals(counted)
+def test_no_rows_give_empty_results():
+    no_values, counted = np.empty(0, np.int64), np.empty((0, 2))
+    assert order_of(no_values).shape == (0,)
+    values, sums = ByValue(no_values).totals(counted)
     assert values.shape == (0,)
     assert sums.shape == (0, 2)
-    assert ByValue(nothing).before(counted).shape == (0, 2)
+    assert ByValue(no_values).before(counted).shape == (0, 2)
 
 
 @pytest.mark.parametrize("shuffled", [False, True])
-def test_sums_are_those_of_a_loop(shuffled):
+def test_sums_equal_those_of_a_loop(shuffled):
     random = np.random.RandomState(0)
     values, counted = random.randint(7, size=300), random.randint(4, size=(300, 2)).astype(float)
     order = random.permutation(300) if shuffled else np.arange(300)

@@ -30,7 +30,7 @@ def skewed(data):
     return FSMDClassifier(**SMALL | {"max_epochs": 3, "lr": 0.01}).fit(train[0][keep], train[1][keep])
 
 
-def test_means_and_order_after_calibration(data, skewed, tmp_path):
+def test_calibration_corrects_the_means_and_keeps_the_order(data, skewed, tmp_path):
     X, Y = data
     new = slice(30_000, 60_000)
     before = skewed.predict_marginals(X[new])
@@ -49,7 +49,7 @@ def test_means_and_order_after_calibration(data, skewed, tmp_path):
     assert model.calibration_ is None
 
 
-def test_a_step_is_calibrated_on_the_rows_where_it_takes_place(data, skewed):
+def test_a_step_is_calibrated_on_the_rows_that_reach_it(data, skewed):
     """Labels of the second step in rows without a click have no effect."""
     X, Y = data
     model = pickle.loads(pickle.dumps(skewed)).calibrate(X[4000:8000], Y[4000:8000])
@@ -63,7 +63,7 @@ def test_a_step_is_calibrated_on_the_rows_where_it_takes_place(data, skewed):
     assert p.mean() == pytest.approx(clicked["conversion"].mean(), rel=1e-3)
 
 
-def test_weights_count(data, skewed):
+def test_a_weight_of_2_equals_a_repeated_row(data, skewed):
     X, Y = data
     twice = pd.concat([X[4000:30_000], X[4000:10_000]]), pd.concat([Y[4000:30_000], Y[4000:10_000]])
     weights = np.where(np.arange(26_000) < 6000, 2.0, 1.0)
@@ -72,27 +72,27 @@ def test_weights_count(data, skewed):
     np.testing.assert_allclose(a.calibration_, b.calibration_, rtol=1e-3)
 
 
-def test_predictions_that_fall_with_the_labels_keep_their_order(data, skewed):
+def test_predictions_that_fall_with_the_labels_are_not_reversed(data, skewed):
     X, Y = data
     model = pickle.loads(pickle.dumps(skewed))
     click = 1 - Y["click"][4000:8000]
     after = skewed.predict_conditionals(X[4000:8000])[:, 1]
     likely = np.where(after > np.median(after), 0.7, 0.3)
     step = np.random.RandomState(0).uniform(size=4000) < likely
-    turned = pd.DataFrame({"click": click, "conversion": click * step})
+    reversed_targets = pd.DataFrame({"click": click, "conversion": click * step})
     with pytest.warns(UserWarning, match="predictions of 'click' do not rise with its labels"):
-        model.calibrate(X[4000:8000], turned)
+        model.calibrate(X[4000:8000], reversed_targets)
     assert model.calibration_[0, 0] == 1
     assert model.predict_marginals(X[4000:8000])[:, 0].mean() == pytest.approx(click.mean(), rel=1e-3)
 
 
-def test_the_level_is_that_of_the_rate():
+def test_level_of_shifts_the_mean_to_the_observed_rate():
     z, y = np.array([-3.0, 0.0, 2.0]), np.array([0.0, 0.0, 1.0])
     shift = level_of(z, y.sum(), np.ones(3))
     assert (1 / (1 + np.exp(-(z + shift)))).mean() == pytest.approx(1 / 3)
 
 
-def test_what_cannot_be_calibrated(data, skewed):
+def test_calibrate_refuses_bad_data_and_leaves_the_model_unchanged(data, skewed):
     X, Y = data
     with pytest.raises(NotFittedError):
         FSMDClassifier().calibrate(X, y=Y)
@@ -109,7 +109,7 @@ def test_what_cannot_be_calibrated(data, skewed):
     np.testing.assert_array_equal(skewed.predict_marginals(X[:50]), before)
 
 
-def test_negatives_that_were_thinned_out(data):
+def test_negative_sampling_rate_corrects_for_downsampled_negatives(data):
     X, Y = data[0][:24_000], data[1][:24_000]
     kept = (Y["click"] == 1) | (np.random.RandomState(0).uniform(size=len(Y)) < 0.2)
     params = SMALL | {"max_epochs": 20, "lr": 0.01}
@@ -118,8 +118,12 @@ def test_negatives_that_were_thinned_out(data):
     p, raw = model.predict_marginals(X), plain.predict_marginals(X)
     steps, raw_steps = (np.stack((q[:, 0], q[:, 1] / q[:, 0]), axis=1) for q in (p, raw))
     factors = steps / (1 - steps) / (raw_steps / (1 - raw_steps))
-    np.testing.assert_allclose(factors, np.tile(np.median(factors, axis=0), (len(X), 1)), rtol=1e-2)  # of all odds
-    np.testing.assert_allclose(np.median(factors, axis=0), [0.2, 1], rtol=0.2)  # but for the level, which is set anew
+    np.testing.assert_allclose(
+        factors, np.tile(np.median(factors, axis=0), (len(X), 1)), rtol=1e-2
+    )  # one factor for all odds
+    np.testing.assert_allclose(
+        np.median(factors, axis=0), [0.2, 1], rtol=0.2
+    )  # not exactly, because the level is set at the end
     X_new, Y_new = data[0][24_000:], data[1][24_000:]
     np.testing.assert_allclose(model.predict_marginals(X_new).mean(axis=0), Y_new.mean(), rtol=0.06)
     assert (raw.mean(axis=0) > 1.5 * Y.mean()).all()
@@ -127,7 +131,7 @@ def test_negatives_that_were_thinned_out(data):
     np.testing.assert_array_equal(loaded.predict_marginals(X), p)
 
 
-def test_thinned_negatives_of_independent_targets_are_refused(frame):
+def test_negative_sampling_rate_is_refused_for_independent_targets(frame):
     X, Y = frame
     with pytest.raises(ValueError, match="'negative_sampling_rate' parameter needs a chain or a tree"):
         FSClassifier(**SMALL, negative_sampling_rate=0.5).fit(X, Y)
@@ -150,19 +154,19 @@ def test_calibration_of_one_target_and_of_a_tree():
 @pytest.mark.parametrize(
     ("rate", "spread", "slope"), [(0.3, 2.0, 1.0), (0.02, 0.1, 2.0), (1e-3, 1.0, 0.5), (1e-4, 2.0, 0.5)]
 )
-def test_rare_events_are_calibrated_to_the_likeliest_slope(rate, spread, slope):
-    """The derivatives of the likelihood by slope and intercept are 0."""
+def test_rare_events_are_calibrated_to_the_maximum_likelihood_slope(rate, spread, slope):
+    """The derivatives of the likelihood with respect to slope and intercept are 0."""
     random = np.random.default_rng(0)
     z = np.log(rate) + spread * random.normal(size=200_000)
     labels = random.uniform(size=len(z)) < 1 / (1 + np.exp(-np.log(rate) - slope * (z - np.log(rate))))
     weights = random.uniform(0.5, 2, size=len(z)).astype(np.float32)
     a, b = platt(z, labels.astype(np.float32), weights, "click")
-    missing = weights * (labels - 1 / (1 + np.exp(-a * z - b)))
-    assert abs(missing.mean()) < 1e-6 * rate
-    assert abs((missing * (z - z.mean())).mean()) < 1e-6 * rate * spread
+    residuals = weights * (labels - 1 / (1 + np.exp(-a * z - b)))
+    assert abs(residuals.mean()) < 1e-6 * rate
+    assert abs((residuals * (z - z.mean())).mean()) < 1e-6 * rate * spread
 
 
-def test_predictions_of_rare_events_that_fall_with_the_labels_are_found():
+def test_rare_event_predictions_that_fall_with_the_labels_warn():
     random = np.random.default_rng(0)
     z = np.log(0.02) + 0.1 * random.normal(size=100_000)
     labels = (random.uniform(size=len(z)) < 1 / (1 + np.exp(-2 * np.log(0.02) + z))).astype(np.float32)
@@ -171,8 +175,10 @@ def test_predictions_of_rare_events_that_fall_with_the_labels_are_found():
     assert slope == 1
 
 
-@pytest.mark.parametrize("z", [[-2, -1, 0.5, 1.5], [-2, 0, 0, 1], [3, 3, 3, 3]], ids=["apart", "touching", "alike"])
-def test_labels_without_an_overlap_have_no_likeliest_slope(z):
+@pytest.mark.parametrize(
+    "z", [[-2, -1, 0.5, 1.5], [-2, 0, 0, 1], [3, 3, 3, 3]], ids=["separated", "touching", "constant"]
+)
+def test_separated_labels_and_constant_predictions_keep_slope_1(z):
     z, labels = np.array(z, dtype=float), np.array([0, 0, 1, 1], np.float32)
     message = "are all the same in these rows" if len(set(z)) == 1 else "separate its classes perfectly in these rows"
     with pytest.warns(UserWarning, match=message):
@@ -181,7 +187,7 @@ def test_labels_without_an_overlap_have_no_likeliest_slope(z):
     assert (1 / (1 + np.exp(-z - intercept))).mean() == pytest.approx(0.5)
 
 
-def test_a_whole_log_does_not_judge_a_sampled_one():
+def test_validation_rows_must_be_downsampled_like_the_training_rows():
     X, Y = make_funnel(6000, click_rate=0.05, random_state=0, return_X_y=True)
     kept = (Y["click"] == 1) | (np.random.RandomState(0).uniform(size=6000) < 0.1)
     train, later = kept & (np.arange(6000) < 4000), np.arange(6000) >= 4000
@@ -193,22 +199,22 @@ def test_a_whole_log_does_not_judge_a_sampled_one():
 
 
 @pytest.mark.parametrize(("rate", "n"), [(0.9, 1000), (0.5, 10), (0.5, 500), (0.1, 10), (0.1, 300)])
-def test_rows_that_are_sampled_alike_are_not_refused(rate, n):
-    """Even if the rows are few: their rates vary by chance, and a little from day to day."""
+def test_rows_sampled_at_the_same_rate_are_not_refused(rate, n):
+    """This holds for few rows, too: their rates vary by chance, and slightly from day to day."""
     random, n_refused = np.random.default_rng(0), 0
     p = 0.1 / (0.1 + rate * 0.9)
     for drift in (-0.2, 0.0, 0.2):
         odds = p / (1 - p) * np.exp(drift)
         for share in random.binomial(n, odds / (1 + odds), size=200) / n:
             try:
-                told = np.array([share, 0.5]), np.array([n, n])
-                refuse_unsampled(rate, (None, 0), (np.array([p, 0.5]), np.array([5000, 900])), told, "these rows")
+                observed = np.array([share, 0.5]), np.array([n, n])
+                refuse_unsampled(rate, (None, 0), (np.array([p, 0.5]), np.array([5000, 900])), observed, "these rows")
             except ValueError:
                 n_refused += 1
     assert n_refused <= 2  # of 600
 
 
-def test_a_whole_log_of_many_rows_is_told_from_a_sample():
+def test_many_rows_without_downsampling_are_refused():
     for rate in (0.5, 0.1, 0.01):
         p = 0.05 / (0.05 + rate * 0.95)
         train, others = (np.array([p]), np.array([5000])), (np.array([0.05]), np.array([1000]))
@@ -216,7 +222,7 @@ def test_a_whole_log_of_many_rows_is_told_from_a_sample():
             refuse_unsampled(rate, (None,), train, others, "these rows")
 
 
-def test_rows_without_a_known_label_say_nothing_of_the_sampling(data):
+def test_rows_without_known_labels_are_not_checked_for_downsampling(data):
     X, Y = (part[:3000] for part in data)
     unknown = Y[:500].assign(click=np.nan)
     model = FSMDClassifier(**SMALL, negative_sampling_rate=0.5, statistics_features=["user_id"])
@@ -225,7 +231,7 @@ def test_rows_without_a_known_label_say_nothing_of_the_sampling(data):
     model.update_statistics(X[:500], unknown)
 
 
-def test_few_labels_among_many_rows_are_few():
+def test_the_downsampling_check_counts_known_labels_and_not_rows():
     """Of 900 sampled rows, only 20 have a known click."""
     X, Y = make_funnel(8000, click_rate=0.1, random_state=0, return_X_y=True)
     random = np.random.RandomState(0)
@@ -240,7 +246,7 @@ def test_few_labels_among_many_rows_are_few():
         model.update_statistics(X.iloc[rows], few)
 
 
-def test_values_of_all_rows_are_not_learned_from_a_sample():
+def test_value_targets_of_all_rows_are_refused_with_downsampling():
     X, Y = make_funnel(1500, watch_time=True, random_state=0, return_X_y=True)
     model = FSMDClassifier(**SMALL, value_targets=["watch_seconds"], negative_sampling_rate=0.1)
     with pytest.raises(ValueError, match="does not go together with the value 'watch_seconds'"):
@@ -248,7 +254,7 @@ def test_values_of_all_rows_are_not_learned_from_a_sample():
     model.set_params(value_parents={"watch_seconds": "click"}).fit(X, Y)
 
 
-def test_with_bias_features_rows_are_calibrated_as_they_were_shown():
+def test_calibration_uses_the_positions_at_which_rows_were_shown():
     """Low rates at bad positions are not treated as a level that is too high."""
     X, Y = make_funnel(6000, position_bias=2.0, random_state=0, return_X_y=True)
     y = Y["click"]
@@ -264,13 +270,13 @@ def test_with_bias_features_rows_are_calibrated_as_they_were_shown():
             model.calibrate(X[3000:].drop(columns=columns), y[3000:])
 
 
-def test_few_events_are_warned_of():
+def test_calibration_on_few_events_warns():
     z, labels = np.linspace(-3, 3, 500), np.isin(np.arange(500), [200, 400, 450]).astype(np.float32)
     with pytest.warns(UserWarning, match="calibration of 'conversion' rests on 3 of 400 rows, those of the rarer"):
         platt(z, labels, np.arange(500) >= 100, "'conversion'")
 
 
-def test_chunks_of_another_sampling_are_refused(frame):
+def test_partial_fit_refuses_another_negative_sampling_rate(frame):
     """`partial_fit` keeps the level of the fit, so its rows must be sampled at the same rate."""
     X, Y = frame
     model = FSMDClassifier(**SMALL, negative_sampling_rate=0.5).fit(X, Y)
@@ -282,7 +288,7 @@ def test_chunks_of_another_sampling_are_refused(frame):
     model.set_params(negative_sampling_rate=1.0, warm_start=True).fit(X, Y).partial_fit(X, Y)
 
 
-def test_a_step_that_can_hardly_take_place_keeps_its_own_probability(frame):
+def test_a_conditional_is_defined_if_the_marginals_are_0(frame):
     """The ratio of two marginals that are 0 would not be defined."""
     X, Y = frame
     model = FSMDClassifier(**SMALL).fit(X, Y)
@@ -293,11 +299,11 @@ def test_a_step_that_can_hardly_take_place_keeps_its_own_probability(frame):
     np.testing.assert_array_equal(model.predict_conditionals(X)[:, 1], given)
 
 
-def test_labels_that_are_nearly_told_apart_are_warned_of_once():
+def test_nearly_separated_labels_warn_once():
     z = np.linspace(-1e-3, 1e-3, 1000)
     y = (z > 0).astype(float)
     y[[499, 500]] = y[[500, 499]]
-    with pytest.warns(UserWarning, match="nearly separate its classes in these rows") as said:
+    with pytest.warns(UserWarning, match="nearly separate its classes in these rows") as recorded:
         slope, _ = platt(z, y, np.ones(1000), "'click'")
     assert slope > 1000
-    assert len(said) == 1
+    assert len(recorded) == 1

@@ -1,4 +1,4 @@
-"""The definition of what a value is, spelled out: value by value, and for columns of it."""
+"""The canonical form of each kind of value, alone and in a column."""
 
 import datetime
 import enum
@@ -80,19 +80,19 @@ FORMS = [
 ]
 
 
-def shown(value):
+def label_of(value):
     return f"{type(value).__name__} {value!r}".encode("unicode_escape").decode().split(" at 0x")[0]
 
 
-@pytest.mark.parametrize(("value", "form"), FORMS, ids=lambda value: shown(value))
-def test_the_form_of_a_value(value, form):
+@pytest.mark.parametrize(("value", "form"), FORMS, ids=lambda value: label_of(value))
+def test_a_value_has_its_canonical_form(value, form):
     found = canonical(value, "c")
     assert found == form
     assert type(found) is type(form)
 
 
-@pytest.mark.parametrize(("value", "form"), FORMS, ids=lambda value: shown(value))
-def test_a_column_has_the_forms_of_its_values(value, form):
+@pytest.mark.parametrize(("value", "form"), FORMS, ids=lambda value: label_of(value))
+def test_a_column_has_the_canonical_forms_of_its_values(value, form):
     column = np.empty(3, dtype=object)
     column[:2] = [value, value]
     column[2] = "another"
@@ -132,7 +132,7 @@ REFUSED = [
 ]
 
 
-def test_uuids_are_strings_in_columns_of_arrow_too():
+def test_uuids_are_strings_in_object_and_arrow_columns():
     ids = [uuid.UUID(int=2**127 + i) for i in (3, 1, 3)]
     stored = pa.array([*(one.bytes for one in ids), None], pa.binary(16))
     column = pd.Series(pd.arrays.ArrowExtensionArray(pa.ExtensionArray.from_storage(pa.uuid(), stored)))
@@ -141,8 +141,8 @@ def test_uuids_are_strings_in_columns_of_arrow_too():
         assert (positions.tolist(), forms.tolist(), kind) == ([0, 1, 0, -1], [str(ids[0]), str(ids[1])], "strings")
 
 
-@pytest.mark.parametrize(("value", "error", "message"), REFUSED, ids=lambda value: shown(value)[:40])
-def test_what_is_refused_is_refused_alone_and_in_a_column(value, error, message):
+@pytest.mark.parametrize(("value", "error", "message"), REFUSED, ids=lambda value: label_of(value)[:40])
+def test_a_bad_value_is_refused_alone_and_in_a_column(value, error, message):
     with pytest.raises(error, match=message):
         canonical(value, "c")
     column = np.empty(2, dtype=object)
@@ -151,31 +151,31 @@ def test_what_is_refused_is_refused_alone_and_in_a_column(value, error, message)
         factorize(column, "c")
 
 
-def test_a_value_without_a_hash_names_the_column():
+def test_the_error_for_an_unhashable_value_names_the_column():
     column = np.array(["a", Decimal("sNaN")], dtype=object)
     with pytest.raises(TypeError, match="Column 'c': .*signaling NaN"):
         factorize(column, "c")
 
 
-def test_strings_that_are_no_text_are_told_apart():
+def test_strings_with_surrogates_are_distinguished():
     positions, forms, kind = factorize(np.array(["a\udc80", None, "\ud800", "a\udc80", "a"], dtype=object), "c")
     assert positions.tolist() == [0, -1, 1, 0, 2]
     assert (forms.tolist(), kind) == (["a\udc80", "\ud800", "a"], "strings")
 
 
-def test_strings_that_are_alike_up_to_a_nul_are_told_apart():
+def test_strings_that_differ_only_after_a_nul_are_distinguished():
     positions, forms, _ = factorize(np.array(["a\0x", "a\0y", "a\0x"], dtype=object), "c")
     assert (positions.tolist(), forms.tolist()) == ([0, 1, 0], ["a\0x", "a\0y"])
     positions, forms, _ = factorize(np.array([-2, "\udc80", "\ud800"], dtype=object), "c")
     assert (positions.tolist(), forms.tolist()) == ([-1, 0, 1], ["\udc80", "\ud800"])
 
 
-def test_numbers_of_the_other_byte_order_are_read():
+def test_big_endian_numbers_are_accepted():
     positions, forms, kind = factorize(np.array([300_000, 7, 300_000], dtype=">i4"), "c")
     assert (positions.tolist(), forms.tolist(), kind) == ([0, 1, 0], [300_000, 7], "numbers")
 
 
-def test_equal_forms_of_unlike_values_are_one():
+def test_different_values_of_equal_form_are_one_category():
     times = np.array([datetime.time(8, 0), "08:00:00", "x"], dtype=object)
     positions, forms, kind = factorize(times, "c")
     assert positions.tolist() == [0, 0, 1]
@@ -184,7 +184,7 @@ def test_equal_forms_of_unlike_values_are_one():
     assert (positions.tolist(), forms.tolist()) == ([0, 0, 1], [0, 1])
 
 
-def test_integers_beside_fractions_stay_exact():
+def test_integers_next_to_fractions_stay_exact():
     positions, forms, kind = factorize(np.array([2**60 + 1, 0.5, 2**60], dtype=object), "c")
     assert forms.tolist() == [2**60 + 1, 0.5, 2**60]
     assert kind == "numbers"

@@ -54,8 +54,8 @@ def assert_same_fit(a, b):
     assert list(states[0]) == list(states[1])
     for name, tensor in states[0].items():
         assert torch.equal(tensor, states[1][name]), name
-    timeless = [[{k: v for k, v in epoch.items() if k != "dur"} for epoch in m.history_] for m in (a, b)]
-    assert timeless[0] == timeless[1]
+    histories = [[{k: v for k, v in epoch.items() if k != "dur"} for epoch in m.history_] for m in (a, b)]
+    assert histories[0] == histories[1]
 
 
 @pytest.mark.parametrize(
@@ -74,18 +74,18 @@ def assert_same_fit(a, b):
     ],
     ids=lambda params: ", ".join(params) or "default",
 )
-def test_a_resumed_fit_is_the_uninterrupted_one(params, data, tmp_path, interrupt):
+def test_a_resumed_fit_equals_an_uninterrupted_one(params, data, tmp_path, interrupt):
     whole = clone(MultiTaskClassifier(**PARAMS | params)).fit(*data)
     model = interrupt(clone(MultiTaskClassifier(**PARAMS | params, checkpoint=tmp_path / "c")), *data)
     assert not hasattr(model, "net_")
     model.fit(*data, resume=True)
     assert_same_fit(model, whole)
-    for m in (model, whole):  # and so is what comes after
+    for m in (model, whole):  # continued training is equal, too
         m.set_params(checkpoint=None).partial_fit(*data)
     assert_same_fit(model, whole)
 
 
-def test_a_killed_process(data, tmp_path):
+def test_a_fit_in_a_killed_process_is_resumed(data, tmp_path):
     path = tmp_path / "c"
     script = f"""
         import os, signal, torch
@@ -118,12 +118,12 @@ def test_a_killed_process(data, tmp_path):
     ids=lambda params: ", ".join(params) or "default",
 )
 @pytest.mark.parametrize("batch", [2, 7])
-def test_a_fit_goes_on_in_the_middle_of_an_epoch(params, batch, data, tmp_path, monkeypatch):
-    """Before the first validation check, and after it."""
+def test_a_fit_is_resumed_in_the_middle_of_an_epoch(params, batch, data, tmp_path, monkeypatch):
+    """The fit is interrupted before and after the first validation check of an epoch."""
     params = PARAMS | {"max_epochs": 3} | params
     whole = MultiTaskClassifier(**params).fit(*data)
     step = Net.train_step
-    for epoch in (1, 2):  # it is stopped twice, and each time batches of this epoch have been taken
+    for epoch in (1, 2):  # it is interrupted twice, each time in the middle of this epoch
 
         def stop(net, *args, _epoch=epoch, **kwargs):
             if len(net.history) == _epoch and len(net.losses_and_sizes[0]) == batch:
@@ -139,37 +139,37 @@ def test_a_fit_goes_on_in_the_middle_of_an_epoch(params, batch, data, tmp_path, 
     monkeypatch.setattr(Net, "train_step", lambda net, *args, **kwargs: steps.append(0) or step(net, *args, **kwargs))
     assert_same_fit(model.fit(*data, resume=True), whole)
     n_batches = -(-len(data[0]) // params["batch_size"])
-    assert len(steps) <= 2 * n_batches - (batch - 1)  # the batches before were not trained again
+    assert len(steps) <= 2 * n_batches - (batch - 1)  # the batches before the interruption were not trained again
 
 
-def test_without_a_seed_the_first_fit_s_draws_are_repeated(data, tmp_path, interrupt):
+def test_a_resumed_fit_without_a_seed_repeats_the_random_draws(data, tmp_path, interrupt):
     params = PARAMS | {"random_state": None, "checkpoint": tmp_path / "c"}
     model = interrupt(FSMDClassifier(**params), *data)
     one, two = (clone(model) for _ in range(2))
-    kept = (tmp_path / "c").read_bytes()
+    checkpoint_bytes = (tmp_path / "c").read_bytes()
     one.fit(*data, resume=True)
-    (tmp_path / "c").write_bytes(kept)
+    (tmp_path / "c").write_bytes(checkpoint_bytes)
     assert_same_fit(one, two.fit(*data, resume=True))
 
 
-def test_a_fit_that_was_complete_is_what_it_was(data, tmp_path):
+def test_resuming_a_complete_fit_restores_its_result(data, tmp_path):
     params = PARAMS | {"patience": 1, "checkpoint": tmp_path / "c", "max_epochs": 30, "lr": 0.1}
     model = FSMDClassifier(**params).fit(*data)
-    assert model.n_iter_ < 30  # it stopped early, and has to remember that
+    assert model.n_iter_ < 30  # it stopped early, and the checkpoint must contain that
     assert_same_fit(model, FSMDClassifier(**params).fit(*data, resume=True))
 
 
-def test_parameters_that_are_equal_are_the_same_however_they_are_written(data, tmp_path):
+def test_a_fit_is_resumed_with_equal_parameters_of_other_types(data, tmp_path):
     X, Y = data
     path = tmp_path / "fit.safetensors"
     one = {"fm_scale": 1, "task_weights": [1, 2], "weight_decay": 0}
     other = {"fm_scale": 1.0, "task_weights": np.array([1.0, 2.0]), "weight_decay": 0.0}
     model = FSMDClassifier(**SMALL | one, checkpoint=path).fit(X, Y)
-    again = FSMDClassifier(**SMALL | other, checkpoint=path).fit(X, Y, resume=True)
-    assert_same_fit(model, again)
+    resumed = FSMDClassifier(**SMALL | other, checkpoint=path).fit(X, Y, resume=True)
+    assert_same_fit(model, resumed)
 
 
-def test_keys_of_numpy_are_those_of_python(data, tmp_path):
+def test_a_fit_is_resumed_with_equal_keys_of_other_types(data, tmp_path):
     X, Y = data
     Y = np.column_stack([Y, np.ones(len(Y))])
     values = {"value_targets": [2, 3], "value_parents": {np.int64(2): np.int64(0), 3: 1}}
@@ -179,7 +179,7 @@ def test_keys_of_numpy_are_those_of_python(data, tmp_path):
     assert_same_fit(model, FSMDClassifier(**SMALL | plain, checkpoint=path).fit(X, Y, resume=True))
 
 
-def test_a_checkpoint_that_averages_what_no_longer_is_averaged_is_an_older_one(data, tmp_path, interrupt):
+def test_a_checkpoint_with_other_averaged_tensors_is_of_an_older_version(data, tmp_path, interrupt):
     X, Y = data
     params = PARAMS | {"value_targets": ["seconds"], "checkpoint": tmp_path / "c"}
     Y = Y.assign(seconds=1.5)
@@ -190,7 +190,7 @@ def test_a_checkpoint_that_averages_what_no_longer_is_averaged_is_an_older_one(d
         FSMDClassifier(**params).fit(X, Y, resume=True)
 
 
-def test_validation_data_and_weights_are_part_of_the_data(data, tmp_path, interrupt):
+def test_resume_needs_the_same_validation_data_and_weights(data, tmp_path, interrupt):
     X, Y = data
     weights = np.linspace(0.5, 1.5, len(X))
     model = interrupt(FSMDClassifier(**PARAMS, checkpoint=tmp_path / "c"), X, Y, weights, X_val=X[:100], Y_val=Y[:100])
@@ -212,7 +212,7 @@ OTHER_DATA = {
 
 
 @pytest.mark.parametrize("other", OTHER_DATA)
-def test_data_of_equal_codes_are_told_apart(other, data, tmp_path, interrupt):
+def test_resume_refuses_other_data_with_the_same_codes(other, data, tmp_path, interrupt):
     model = interrupt(FSMDClassifier(**PARAMS, checkpoint=tmp_path / "c"), *data)
     with pytest.raises(
         ValueError, match=r"not those of the fit that .*The names, categories, scales or classes differ"
@@ -221,8 +221,8 @@ def test_data_of_equal_codes_are_told_apart(other, data, tmp_path, interrupt):
     assert model.fit(*data, resume=True).n_iter_ == 6
 
 
-def test_a_checkpoint_that_does_not_know_its_categories_is_refused(data, tmp_path, interrupt):
-    """In the format of the first version."""
+def test_a_checkpoint_without_the_encoding_is_refused(data, tmp_path, interrupt):
+    """This was the format of the first version."""
     path = tmp_path / "c"
     model = interrupt(FSMDClassifier(**PARAMS, checkpoint=path), *data)
     content, arrays = storage.read(path, "checkpoint")
@@ -232,21 +232,21 @@ def test_a_checkpoint_that_does_not_know_its_categories_is_refused(data, tmp_pat
         model.fit(*data, resume=True)
 
 
-@pytest.mark.filterwarnings("ignore")  # what a strange value makes numpy or torch say
-def test_a_checkpoint_made_up_by_somebody_is_refused_or_harmless(data, tmp_path, interrupt, rng):
-    """The checksum is right. Such a file may only raise an error of Python."""
+@pytest.mark.filterwarnings("ignore")  # numpy and torch may warn of bad values
+def test_a_manipulated_checkpoint_is_refused_or_harmless(data, tmp_path, interrupt, rng):
+    """The checksum is valid. Such a file may only raise ValueError or be resumed without harm."""
     path = tmp_path / "c"
     model = interrupt(FSMDClassifier(**PARAMS, checkpoint=path), *data)
     content, arrays = storage.read(path, "checkpoint")
-    places, n_refused = [place for place in places_in(content) if place], 0
+    key_paths, n_refused = [place for place in places_in(content) if place], 0
     for i in range(60):
-        changed, strange = json.loads(json.dumps(content)), [None, -1, 10**30, "x", [], {"tuple": []}]
-        inside, place = changed, places[rng.randint(len(places))]
+        changed, bad_values = json.loads(json.dumps(content)), [None, -1, 10**30, "x", [], {"tuple": []}]
+        inside, place = changed, key_paths[rng.randint(len(key_paths))]
         for key in place[:-1]:
             inside = inside[key]
-        inside[place[-1]] = strange[rng.randint(len(strange))]
+        inside[place[-1]] = bad_values[rng.randint(len(bad_values))]
         others = dict(arrays)
-        if i % 2:  # an array of another shape, and the content as it was
+        if i % 2:  # change the shape of an array, and keep the content
             changed, name = content, list(arrays)[rng.randint(len(arrays))]
             others[name] = arrays[name].ravel()[:1]
         storage.write(path, "checkpoint", changed, others)
@@ -260,7 +260,7 @@ def test_a_checkpoint_made_up_by_somebody_is_refused_or_harmless(data, tmp_path,
 
 
 @pytest.mark.parametrize("place", [-1, 625, 2**29])
-def test_a_random_state_that_reads_beyond_its_array_is_refused(data, tmp_path, interrupt, place):
+def test_a_random_state_with_an_invalid_position_is_refused(data, tmp_path, interrupt, place):
     path = tmp_path / "c"
     model = interrupt(FSMDClassifier(**PARAMS, checkpoint=path), *data)
     content, arrays = storage.read(path, "checkpoint")
@@ -271,19 +271,19 @@ def test_a_random_state_that_reads_beyond_its_array_is_refused(data, tmp_path, i
         model.fit(*data, resume=True)
 
 
-def test_an_extractor_that_begins_with_other_weights_is_not_resumed(data, tmp_path, interrupt):
-    def made(seed):
+def test_an_extractor_with_other_initial_weights_is_not_resumed(data, tmp_path, interrupt):
+    def model_with_seed(seed):
         torch.manual_seed(seed)
         module = torch.nn.Sequential(torch.nn.Linear(22, 8), torch.nn.Unflatten(1, (2, 4)))
         return MultiTaskClassifier(**PARAMS, extractor=module, checkpoint=tmp_path / "c")
 
-    interrupt(made(0), *data)
+    interrupt(model_with_seed(0), *data)
     with pytest.raises(ValueError, match="initial weights are not those of the fit"):
-        made(1).fit(*data, resume=True)
-    assert made(0).fit(*data, resume=True).n_iter_ == 6
+        model_with_seed(1).fit(*data, resume=True)
+    assert model_with_seed(0).fit(*data, resume=True).n_iter_ == 6
 
 
-def test_a_file_that_is_none_of_ours_is_not_replaced(data, tmp_path):
+def test_a_checkpoint_does_not_replace_a_foreign_file(data, tmp_path):
     (tmp_path / "notes.txt").write_text("notes")
     with pytest.raises(ValueError, match="notes.txt is not a file of sklearn-fsmd, and is not replaced"):
         FSMDClassifier(**PARAMS, checkpoint=tmp_path / "notes.txt").fit(*data)
@@ -291,7 +291,7 @@ def test_a_file_that_is_none_of_ours_is_not_replaced(data, tmp_path):
         FSMDClassifier(**PARAMS, checkpoint=tmp_path / "none" / "c").fit(*data)
 
 
-def test_what_does_not_go_together_is_refused(data, tmp_path, interrupt):
+def test_resume_refuses_other_parameters_models_data_and_files(data, tmp_path, interrupt):
     path = tmp_path / "c"
     model = interrupt(FSMDClassifier(**PARAMS, checkpoint=path), *data)
     with pytest.raises(ValueError, match=r"'lr' parameter was 'auto' in the fit that wrote .*c and is 0.1 now"):
@@ -314,14 +314,14 @@ def test_what_does_not_go_together_is_refused(data, tmp_path, interrupt):
     with pytest.raises(ValueError, match="c is damaged or was changed"):
         model.fit(*data, resume=True)
     FSMDClassifier(**PARAMS).fit(*data).save(path)
-    for resume in (True, False):  # and a model is not replaced
+    for resume in (True, False):  # a model file is not replaced
         with pytest.raises(ValueError, match="c holds a model, not a checkpoint, and is not replaced"):
             model.fit(*data, resume=resume)
     path.unlink()
-    assert model.fit(*data, resume=True).n_iter_ == 6  # there is nothing to go on from, so it starts
+    assert model.fit(*data, resume=True).n_iter_ == 6  # there is no checkpoint, so it fits from scratch
 
 
-def test_a_checkpoint_is_replaced_when_the_next_one_is_complete(data, tmp_path, monkeypatch):
+def test_a_checkpoint_is_replaced_only_when_the_next_one_is_complete(data, tmp_path, monkeypatch):
     write, seen = storage.write, []
 
     def fail_later(path, *args):
@@ -338,18 +338,18 @@ def test_a_checkpoint_is_replaced_when_the_next_one_is_complete(data, tmp_path, 
     assert list(tmp_path.iterdir()) == [tmp_path / "c"]
 
 
-def test_an_interrupted_fit_leaves_the_former_one(data, interrupt):
+def test_an_interrupted_fit_keeps_the_previous_fit(data, interrupt):
     X, Y = data
     model = FSMDClassifier(**PARAMS).fit(X, Y)
     before = model.predict_marginals(X)
     interrupt(model.set_params(lr=0.1), X, Y)
     np.testing.assert_array_equal(model.predict_marginals(X), before)
     assert model.n_iter_ == 6
-    model.fit(X, Y)  # and it can be fitted again
+    model.fit(X, Y)  # the model can be fitted again
     assert np.abs(model.predict_marginals(X) - before).max() > 1e-3
 
 
-def test_a_checkpoint_that_is_a_link_stays_one(data, tmp_path):
+def test_a_checkpoint_that_is_a_symbolic_link_stays_one(data, tmp_path):
     (tmp_path / "large").mkdir()
     link = tmp_path / "link"
     link.symlink_to(tmp_path / "large" / "fit.safetensors")
@@ -367,7 +367,7 @@ def test_a_checkpoint_that_cannot_be_written_is_refused_before_training(place, d
         FSMDClassifier(**PARAMS, checkpoint=place).fit(*data)
 
 
-def test_a_folder_that_takes_no_file_is_refused_before_training(data, tmp_path, monkeypatch):
+def test_a_folder_without_write_permission_is_refused_before_training(data, tmp_path, monkeypatch):
     def refuse(self, *args, **kwargs):
         raise PermissionError(13, "Permission denied")
 

@@ -1,3 +1,5 @@
+"""Columns of categories and of numbers: codes, scaled numbers and bins."""
+
 import datetime
 
 import numpy as np
@@ -98,21 +100,21 @@ def test_rare_values_share_the_unknown_row():
     assert column.n_rows == 3
 
 
-def test_values_seen_once_are_known_except_in_a_column_that_numbers_the_rows():
+def test_values_seen_once_are_known_except_in_a_row_identifier():
     column, codes = fitted(np.array(["a", "a", "b", "c", None], dtype=object), min_frequency="auto")
-    assert codes == [1, 1, 2, 3, 0]  # half of the rows with a value, and no more, have one of their own
+    assert codes == [1, 1, 2, 3, 0]  # no more than half of the rows with a value have a unique one
     assert column.min_frequency == 1
     column, codes = fitted(np.array(["a", "a", "b", "c", "d"], dtype=object), min_frequency="auto")
     assert codes == [1, 1, 0, 0, 0]
     assert column.min_frequency == 2
 
 
-def test_unused_levels_of_a_category_get_no_row():
+def test_unused_categories_of_a_dtype_get_no_row():
     column, _ = fitted(pd.Series(["a"], dtype=pd.CategoricalDtype(["a", "b", "c"])))
     assert column.n_rows == 2
 
 
-def test_levels_that_a_part_of_an_arrow_column_does_not_use_are_no_values_of_it():
+def test_unused_dictionary_values_of_an_arrow_slice_are_ignored():
     column, _ = fitted(np.array([1.0, 2.0]))
     words = pd.Series(pd.arrays.ArrowExtensionArray(pa.array(["x", None]).dictionary_encode()))
     assert column.encode(words[1:]).tolist() == [0]
@@ -120,14 +122,14 @@ def test_levels_that_a_part_of_an_arrow_column_does_not_use_are_no_values_of_it(
         column.encode(words)
 
 
-def test_mixed_values():
+def test_mixed_values_get_distinct_codes():
     column, codes = fitted(np.array(["a", 1, 2.5, None], dtype=object))
     assert sorted(codes) == [0, 1, 2, 3]
     assert column.encode(np.array(["a"], dtype=object))[0] == codes[0]
     assert column.encode(np.array([1]))[0] == codes[1]
 
 
-def test_unknown_codes_among_mixed_values():
+def test_negative_codes_among_mixed_values_are_missing():
     column, codes = fitted(np.array(["a", -1, 3, -2], dtype=object))
     assert codes[1] == codes[3] == 0
     assert column.encode(np.array([-1])).tolist() == [0]
@@ -138,13 +140,13 @@ def test_fractions_are_the_same_in_single_and_double_precision():
     assert column.encode(np.array([0.1, 0.25, 0.1], dtype=np.float32)).tolist() == codes
 
 
-def test_intervals_are_known_by_their_text():
+def test_intervals_are_encoded_as_their_text():
     ages = pd.cut(pd.Series([3, 30, 60]), [0, 18, 45, 99])
     column, codes = fitted(ages)
     assert codes == column.encode(ages.astype(str)).tolist() == [1, 2, 3]
 
 
-def test_only_missing_values():
+def test_a_column_of_only_missing_values_has_only_the_unknown_row():
     column, codes = fitted(np.array([None, NAN], dtype=object))
     assert codes == [0, 0]
     assert column.n_rows == 1
@@ -178,7 +180,7 @@ def test_a_change_of_type_is_refused(at_fit, later, message):
     ],
     ids=["datetime", "timezone", "timedelta", "period", "complex", "sparse"],
 )
-def test_what_is_neither_number_nor_category_is_refused(column_class, values, error, message):
+def test_columns_that_are_neither_numbers_nor_categories_are_refused(column_class, values, error, message):
     with pytest.raises(error, match=message):
         column_class("when").fit_encode(values)
 
@@ -209,7 +211,7 @@ def test_numbers_are_scaled_to_mean_0_and_variance_1(scaling, rng):
     assert (np.diff(numbers[np.argsort(x)]) >= 0).all()
 
 
-def test_ranks_are_not_moved_by_an_outlier():
+def test_quantile_scaling_is_robust_to_an_outlier():
     column = NumericColumn("x", "quantile", 8)
     column.fit_encode(np.append(np.arange(1000.0), 1e30))
     low, high, beyond = column.encode(np.array([0.0, 999.0, 1e35]))[0]
@@ -218,13 +220,13 @@ def test_ranks_are_not_moved_by_an_outlier():
     assert beyond == pytest.approx(np.sqrt(3), abs=0.02)
 
 
-def test_standard_scaling_ends_where_fit_ended():
+def test_standard_scaling_clips_to_the_range_of_fit():
     column = NumericColumn("x", "standard", 4)
     numbers, _ = column.fit_encode(np.array([1.0, 2.0, 6.0]))
     assert column.encode(np.array([-1e30, 1e30]))[0].tolist() == [numbers.min(), numbers.max()]
 
 
-def test_no_scaling_hands_the_numbers_through():
+def test_numbers_stay_unchanged_without_scaling():
     numbers, _ = NumericColumn("x", None, 4).fit_encode(np.array([1.5, -3.0]))
     assert numbers.tolist() == [1.5, -3.0]
 
@@ -236,7 +238,7 @@ def test_bins_hold_equally_many_rows(rng):
     np.testing.assert_allclose(np.bincount(bins, minlength=11), [0] + [1000] * 10, atol=2)
 
 
-def test_a_column_of_mostly_zeros_has_its_bins_where_it_varies():
+def test_bins_of_a_column_of_mostly_zeros_split_the_other_values():
     column = NumericColumn("x", "quantile", 10)
     _, bins = column.fit_encode(np.concatenate([np.zeros(9000), np.arange(1, 901), -np.arange(1, 101)]))
     sizes = np.bincount(bins)
@@ -245,7 +247,7 @@ def test_a_column_of_mostly_zeros_has_its_bins_where_it_varies():
     assert sorted(sizes[sizes > 0])[-2] <= 120
 
 
-def test_a_frequent_value_has_a_bin_of_its_own():
+def test_a_frequent_value_has_its_own_bin():
     x = np.concatenate([np.zeros(900), np.arange(1, 101)])
     column = NumericColumn("x", "quantile", 20)
     _, bins = column.fit_encode(x)
@@ -262,7 +264,7 @@ def test_a_missing_number_has_bin_0_and_the_value_0():
 
 @pytest.mark.parametrize("scaling", ["quantile", "standard", None])
 @pytest.mark.parametrize("x", [np.full(5, 3.0), np.full(5, NAN), np.array([2.0])])
-def test_constant_and_empty_columns(scaling, x):
+def test_constant_and_empty_columns_have_finite_numbers(scaling, x):
     column = NumericColumn("x", scaling, 8)
     numbers, _ = column.fit_encode(x)
     assert np.isfinite(numbers).all()
@@ -285,7 +287,7 @@ def test_a_string_in_a_numeric_column_is_refused():
 
 VALUES = {
     "ids": [10**17 + i for i in (3, 1, 2, 3, 3, 1)],
-    "ids with gaps": [10**15 + 1, None, 10**15 + 1, 5, None, 5],
+    "ids with missing values": [10**15 + 1, None, 10**15 + 1, 5, None, 5],
     "fractions and whole numbers": [1, 2, 1, 2.5, 2.0, 1.0],
     "strings": ["a", "b", None, "b", "a", "c"],
     "mixed values": ["a", 1, "a", 1, 2.5, "b"],
@@ -296,7 +298,7 @@ VALUES = {
 
 @pytest.mark.parametrize("min_frequency", [1, 2, "auto"])
 @pytest.mark.parametrize("kind", VALUES)
-def test_categories_of_blocks_are_those_of_the_column(kind, min_frequency):
+def test_categories_learned_in_blocks_equal_those_of_the_column(kind, min_frequency):
     values = pd.Series(VALUES[kind], dtype=object)
     whole, blocks = CategoryColumn("c", min_frequency), CategoryColumn("c", min_frequency)
     codes = whole.fit_encode(values)
@@ -317,7 +319,7 @@ def test_a_block_of_another_kind_is_refused():
 
 
 @pytest.mark.parametrize("scaling", ["standard", "quantile", None])
-def test_numbers_of_blocks_are_those_of_the_column(scaling, rng):
+def test_numbers_learned_in_blocks_equal_those_of_the_column(scaling, rng):
     values = rng.lognormal(size=1000)
     values[::7] = np.nan
     whole, blocks = NumericColumn("x", scaling, 12), NumericColumn("x", scaling, 12)

@@ -1,3 +1,5 @@
+"""Tools for pipelines and searches of scikit-learn: `ForTask`, `ask` and `output_view`."""
+
 from contextlib import nullcontext
 
 import category_encoders
@@ -41,7 +43,7 @@ def test_a_target_encoder_sees_its_task(frame, as_frame, task):
     pd.testing.assert_frame_equal(made, expected)
 
 
-def test_the_rows_of_fit_are_treated_apart(rng):
+def test_fit_transform_calls_fit_transform_of_the_encoder(rng):
     X = pd.DataFrame({"id": rng.randint(100, size=300).astype(str)})
     Y = rng.randint(2, size=(300, 2))
     encoder = category_encoders.LeaveOneOutEncoder()
@@ -50,13 +52,15 @@ def test_the_rows_of_fit_are_treated_apart(rng):
     assert not np.array_equal(ForTask(encoder, task=1).fit(X, Y).transform(X), expected)
 
 
-def test_without_a_task_it_sees_none():
+def test_without_a_task_the_transformer_gets_no_target():
     X = np.arange(6.0).reshape(3, 2)
     assert ForTask(Watch()).fit(X, np.ones((3, 2))).transformer_.seen_ is None
     assert ForTask(Watch(), task=0).fit(X, np.ones(3)).transformer_.seen_.tolist() == [1, 1, 1]
 
 
 class Watch(StandardScaler):
+    """A scaler that keeps the target passed to fit."""
+
     def fit(self, X, y=None):
         self.seen_ = y
         return super().fit(X)
@@ -73,7 +77,7 @@ class Watch(StandardScaler):
         (2, pd.DataFrame({2: [1, 4], 1: [2, 5], 0: [3, 6]}), [1, 4]),
     ],
 )
-def test_tasks_have_the_names_of_the_models(task, y, expected):
+def test_tasks_are_named_as_in_the_models(task, y, expected):
     step = ForTask(Watch(), task=task)
     is_guessed = pytest.warns(UserWarning, match="task='conversion' as the one at position 1")
     with is_guessed if task == "conversion" else nullcontext():
@@ -82,7 +86,7 @@ def test_tasks_have_the_names_of_the_models(task, y, expected):
 
 
 @pytest.mark.parametrize("task", ["share", 2, -1])
-def test_a_task_that_is_not_there_is_refused(frame, task):
+def test_an_unknown_task_is_refused(frame, task):
     X, Y = frame[0][["price"]], frame[1]
     with pytest.raises(ValueError, match=f"There is no target {task!r}; the targets are .'click', 'conversion'."):
         ForTask(StandardScaler(), task=task).fit(X, Y)
@@ -90,23 +94,23 @@ def test_a_task_that_is_not_there_is_refused(frame, task):
         ForTask(StandardScaler(), task=task).fit(X, Y["click"])
 
 
-def test_in_a_pipeline_with_two_targets(frame):
+def test_for_task_works_in_a_pipeline_with_two_targets(frame):
     X, Y = frame
     codes = ForTask(category_encoders.OrdinalEncoder())
     columns = ColumnTransformer([("codes", codes, ["user", "city"])], remainder="drop", verbose_feature_names_out=False)
     columns.set_output(transform="pandas")
     pipeline = make_pipeline(columns, FSMDClassifier(categorical_features=["user", "city"], **SMALL)).fit(X, Y)
     assert pipeline[-1].feature_names_in_.tolist() == ["user", "city"]
-    strange = X.assign(city="Atlantis")
-    assert np.isfinite(pipeline.predict_proba(strange)[1]).all()
+    unseen = X.assign(city="Atlantis")
+    assert np.isfinite(pipeline.predict_proba(unseen)[1]).all()
 
 
 @pytest.mark.parametrize("library", [pl.from_pandas, pa.Table.from_pandas])
 def test_the_task_is_found_by_its_name_in_tables_of_other_libraries(frame, library):
     X, Y = frame
-    X, turned = X[["city"]].fillna("?"), Y[["conversion", "click"]]
+    X, reordered = X[["city"]].fillna("?"), Y[["conversion", "click"]]
     expected = category_encoders.TargetEncoder().fit(X, Y["click"]).transform(X)
-    made = ForTask(category_encoders.TargetEncoder(), task="click").fit(X, library(turned)).transform(X)
+    made = ForTask(category_encoders.TargetEncoder(), task="click").fit(X, library(reordered)).transform(X)
     pd.testing.assert_frame_equal(made, expected, check_dtype=False)
 
 
@@ -114,7 +118,7 @@ def without_visits(X):
     return X.drop(columns="visits")
 
 
-def test_what_only_the_model_has_is_reached_through_pipelines_and_searches(frame):
+def test_ask_calls_methods_of_models_in_pipelines_and_searches(frame):
     X, Y = frame
     pipeline = make_pipeline(FunctionTransformer(without_visits), FSMDClassifier(**SMALL | {"max_epochs": 1}))
     search = GridSearchCV(pipeline, {"fsmdclassifier__lr": [1e-3, 1e-2]}, cv=2).fit(X, Y)
@@ -133,7 +137,7 @@ def test_what_only_the_model_has_is_reached_through_pipelines_and_searches(frame
 
 
 def test_validation_data_in_a_pipeline(frame):
-    """As in the README."""
+    """`docs/guide/pipelines.md` shows this use."""
     X, Y = frame
     X_val, Y_val = X[:100], Y[:100]
     with config_context(enable_metadata_routing=True):
@@ -146,7 +150,7 @@ def test_validation_data_in_a_pipeline(frame):
     np.testing.assert_array_equal(ask(pipeline, "predict_marginals", X), direct.predict_marginals(without_visits(X)))
 
 
-def test_a_view_of_a_pipeline_takes_its_rows(frame):
+def test_a_view_of_a_pipeline_accepts_the_input_of_the_pipeline(frame):
     X, Y = frame
     pipeline = make_pipeline(FunctionTransformer(without_visits), FSMDClassifier(**SMALL | {"max_epochs": 1}))
     search = GridSearchCV(pipeline, {"fsmdclassifier__lr": [1e-2]}, cv=2)
@@ -154,11 +158,11 @@ def test_a_view_of_a_pipeline_takes_its_rows(frame):
         output_view(search, "click")
     search.fit(X, Y)
     model = search.best_estimator_[-1]
-    of_model = model.output_view("conversion").predict_proba(without_visits(X))
+    expected_proba = model.output_view("conversion").predict_proba(without_visits(X))
     for made in (search, search.best_estimator_):
         view = output_view(made, "conversion")
-        np.testing.assert_array_equal(view.predict_proba(X), of_model)
-        np.testing.assert_array_equal(view.predict_log_proba(X), np.log(of_model))
+        np.testing.assert_array_equal(view.predict_proba(X), expected_proba)
+        np.testing.assert_array_equal(view.predict_log_proba(X), np.log(expected_proba))
         assert view.classes_.tolist() == [0, 1]
         assert list(view.feature_names_in_) == list(X.columns)
         assert view.score(X, Y["conversion"]) == np.mean(view.predict(X) == Y["conversion"])
@@ -171,28 +175,28 @@ def test_a_view_of_a_pipeline_takes_its_rows(frame):
             output_view(other, "click")
 
 
-@pytest.mark.parametrize("asks", [True, False])
-def test_metadata_is_routed_to_the_transformer_in_it(asks, rng):
+@pytest.mark.parametrize("requests_weights", [True, False])
+def test_metadata_is_routed_to_the_inner_transformer(requests_weights, rng):
     X, weights = pd.DataFrame({"x": rng.uniform(size=50)}), rng.uniform(size=50)
     Y = np.cumprod(rng.randint(2, size=(50, 2)), axis=1)
     with config_context(enable_metadata_routing=True):
-        step = ForTask(StandardScaler().set_fit_request(sample_weight=asks))
+        step = ForTask(StandardScaler().set_fit_request(sample_weight=requests_weights))
         pipeline = make_pipeline(step, FSMDClassifier(**SMALL).set_fit_request(sample_weight=True))
         pipeline.fit(X, Y, sample_weight=weights)
-        step.fit(X, Y, **{"sample_weight": weights} if asks else {})
-    mean = np.average(X["x"], weights=weights if asks else None)
+        step.fit(X, Y, **{"sample_weight": weights} if requests_weights else {})
+    mean = np.average(X["x"], weights=weights if requests_weights else None)
     for fitted in (step, pipeline[0]):
         assert fitted.transformer_.mean_[0] == pytest.approx(mean)
 
 
-def test_fit_takes_what_fit_transform_takes(rng):
+def test_fit_accepts_sample_weight_like_fit_transform(rng):
     X, Y, weights = pd.DataFrame({"x": rng.uniform(size=50)}), rng.randint(2, size=(50, 2)), rng.uniform(size=50)
     step = ForTask(StandardScaler()).fit(X, Y, sample_weight=weights)
     assert step.transformer_.mean_[0] == pytest.approx(np.average(X["x"], weights=weights))
 
 
-class Cheap(TransformerMixin, BaseEstimator):
-    """Learns nothing, and has no fitted attributes."""
+class StatelessStep(TransformerMixin, BaseEstimator):
+    """A transformer that learns nothing and has no fitted attributes."""
 
     def fit(self, X, y=None):
         return self
@@ -201,9 +205,9 @@ class Cheap(TransformerMixin, BaseEstimator):
         return X.assign(cheap=X["price"] < 0)
 
 
-def test_a_step_that_learns_nothing_is_asked_as_a_pipeline_asks_it(frame):
+def test_ask_accepts_a_stateless_step_like_a_pipeline(frame):
     X, Y = frame
-    pipeline = make_pipeline("passthrough", Cheap(), FSMDClassifier(**SMALL)).fit(X, Y)
+    pipeline = make_pipeline("passthrough", StatelessStep(), FSMDClassifier(**SMALL)).fit(X, Y)
     p = ask(pipeline, "predict_marginals", X)
     np.testing.assert_allclose(p[:, 0], pipeline.predict_proba(X)[0][:, 1], atol=1e-7)
     np.testing.assert_allclose(output_view(pipeline, "click").predict_proba(X)[:, 1], p[:, 0], atol=1e-7)
@@ -211,7 +215,7 @@ def test_a_step_that_learns_nothing_is_asked_as_a_pipeline_asks_it(frame):
 
 
 class OnlyTransforms(BaseEstimator):
-    """The minimum for a Pipeline: no `fit_transform`, and no y."""
+    """The minimum that a Pipeline accepts: no `fit_transform` and no y."""
 
     def fit(self, X):
         self.fitted_ = True
@@ -221,20 +225,20 @@ class OnlyTransforms(BaseEstimator):
         return X
 
 
-def test_a_transformer_needs_no_more_than_in_a_pipeline(frame):
+def test_for_task_accepts_a_minimal_transformer_like_a_pipeline(frame):
     X, Y = frame
     for made in (ForTask(OnlyTransforms()).fit(X, Y).transform(X), ForTask(OnlyTransforms()).fit_transform(X, Y)):
         pd.testing.assert_frame_equal(made, X)
 
 
-def test_a_clone_of_a_view_keeps_its_requests(frame):
+def test_a_clone_of_a_view_keeps_its_metadata_requests(frame):
     X, Y = frame
     with config_context(enable_metadata_routing=True):
         view = output_view(FSMDClassifier(**SMALL).fit(X, Y), "click").set_score_request(sample_weight=True)
         assert clone(view).get_metadata_routing().score.requests == {"sample_weight": True}
 
 
-def test_what_missing_labels_do_to_a_transformer_is_said(frame):
+def test_an_error_that_missing_labels_cause_in_a_transformer_names_them(frame):
     X, Y = frame
     some = Y.astype(float)
     some.loc[some.index[:30], "click"] = np.nan
@@ -251,14 +255,14 @@ def test_what_missing_labels_do_to_a_transformer_is_said(frame):
     assert get_tags(made).target_tags.multi_output
 
 
-def test_a_view_is_fitted_with_weights_as_others_are(frame):
+def test_a_view_accepts_sample_weights_in_fit(frame):
     X, Y = frame
     view = output_view(FSMDClassifier(**SMALL).fit(X, Y), "click")
     voting = VotingClassifier([("view", view)], voting="soft").fit(X, Y["click"], sample_weight=np.ones(len(X)))
     np.testing.assert_allclose(voting.predict_proba(X), view.predict_proba(X))
 
 
-def test_names_of_columns_go_through_an_embedder(frame):
+def test_an_embedder_keeps_feature_names(frame):
     X = frame[0][["price"]].fillna(0)
     embedder = DenoisingEmbedder(n_epochs=1, embedding_dim=1, random_state=0)
     names = make_pipeline(StandardScaler(), embedder).fit(X).get_feature_names_out()
@@ -277,7 +281,7 @@ def test_names_of_columns_go_through_an_embedder(frame):
     ],
     ids=["tune_rank_weights", "history", "gates", "seesaw"],
 )
-def test_a_model_of_another_library_is_named(look):
+def test_a_model_of_another_library_is_refused(look):
     with pytest.raises(TypeError, match=r"A fitted MultiTaskClassifier or one of.* Got LogisticRegression"):
         look(LogisticRegression().fit([[0.0], [1.0]], [0, 1]))
 
@@ -291,7 +295,7 @@ def test_a_model_of_another_library_is_named(look):
     ],
     ids=["ask", "metric_table", "output_view"],
 )
-def test_a_search_without_a_model_says_so(look, frame):
+def test_a_search_without_refit_is_refused(look, frame):
     X, Y = frame
     search = GridSearchCV(FSMDClassifier(**SMALL), {"max_epochs": [1]}, cv=2, refit=False).fit(X, Y)
     with pytest.raises(TypeError, match="GridSearchCV was made with refit=False, so it has no model"):

@@ -1,4 +1,4 @@
-"""What a step of training and a prediction cost, counted and not timed."""
+"""The cost of training steps and predictions, counted in operators instead of timed."""
 
 import numpy as np
 import pytest
@@ -27,49 +27,49 @@ def model(**params):
     return PLEClassifier(**NETWORK, **fixed, categorical_features=range(6), **params)
 
 
-def operators(function, *arguments):
-    """How many operators of torch `function` calls, those within others included."""
+def count_operators(function, *arguments):
+    """The number of torch operators that `function` calls, including nested ones."""
     with profile(activities=[ProfilerActivity.CPU]) as record:
         function(*arguments)
     return sum(event.count for event in record.key_averages() if event.key.startswith("aten::"))
 
 
-def operators_a_step(**params):
+def count_operators_per_step(**params):
     X, Y = rows(10 * BATCH)
-    few, many = (operators(model(**params).fit, X[: n * BATCH], Y[: n * BATCH]) for n in (4, 10))
+    few, many = (count_operators(model(**params).fit, X[: n * BATCH], Y[: n * BATCH]) for n in (4, 10))
     return (many - few) / 6
 
 
-MORE = {"n_task_experts": 6, "n_shared_experts": 6}
-"""A dozen experts more, at two levels."""
+MORE_EXPERTS = {"n_task_experts": 6, "n_shared_experts": 6}
+"""Twelve more experts at each of two levels."""
 
 
 @pytest.mark.usefixtures("multiplied_by")
-def test_operators_of_a_training_step_the_fused_way(monkeypatch):
-    """Each expert more may have products of its own, and views of what they read."""
+def test_a_fused_training_step_has_a_limited_number_of_operators(monkeypatch):
+    """Each additional expert may have its own products and views of their inputs."""
     monkeypatch.setenv(VARIABLE, "fused")
-    few = operators_a_step()
+    few = count_operators_per_step()
     assert few <= 1840
-    assert operators_a_step(**MORE) <= few + 12 * 2 * 72
+    assert count_operators_per_step(**MORE_EXPERTS) <= few + 12 * 2 * 72
 
 
-def test_operators_of_a_training_step(monkeypatch):
-    """More experts cost no more operators."""
+def test_more_experts_cost_no_more_operators_in_a_training_step(monkeypatch):
+    """The experts of a level are computed together."""
     monkeypatch.setenv(VARIABLE, "torch")
-    few = operators_a_step()
+    few = count_operators_per_step()
     assert few <= 1540
-    assert operators_a_step(**MORE) == few
+    assert count_operators_per_step(**MORE_EXPERTS) == few
 
 
-def test_operators_of_a_prediction():
+def test_a_prediction_has_a_limited_number_of_operators():
     X, Y = rows(200)
     fitted = model().fit(X, Y)
-    fitted.predict_proba(X[:1])  # from then on the layers keep what batch norm makes of their weights
-    assert operators(fitted.predict_proba, X[:1]) < 222
-    assert operators(fitted.predict_proba, X) < 265  # the gates turn their logits around, which pays
+    fitted.predict_proba(X[:1])  # from now on, layers keep their weights with batch norm folded in
+    assert count_operators(fitted.predict_proba, X[:1]) < 222
+    assert count_operators(fitted.predict_proba, X) < 265  # the gates transpose their logits for a faster softmax
 
 
-def test_a_frame_that_is_as_in_fit_is_not_checked_again(monkeypatch, frame):
+def test_a_frame_with_the_columns_of_fit_is_not_validated_again(monkeypatch, frame):
     X, Y = frame
     fitted = FSMDClassifier(**SMALL).fit(X, Y)
     wanted = fitted.predict_marginals(X[:3])
@@ -78,7 +78,7 @@ def test_a_frame_that_is_as_in_fit_is_not_checked_again(monkeypatch, frame):
 
 
 def test_the_encoded_data_is_not_copied(monkeypatch):
-    """Not by the split, not by the tensors and not by the batches: one table is all there is."""
+    """The split, the tensors and the batches share the memory of one table."""
     encoded, trained = [], []
     encode, run = FeatureEncoder.fit_encode, Net.run
 
@@ -110,7 +110,7 @@ def test_rows_are_never_collated_one_by_one(monkeypatch):
     monkeypatch.setattr(TensorData, "batch", lambda self, which: n_batches.append(len(which)) or batch(self, which))
     X, Y = rows(300)
     model().fit(X, Y).predict_proba(X)
-    assert len(n_batches) == 6  # five of the only epoch, and one look at the last step
+    assert len(n_batches) == 6  # five in the only epoch, and one to evaluate the last step
 
 
 def test_a_batch_is_one_slice_of_each_tensor():
@@ -127,7 +127,7 @@ def test_a_batch_is_one_slice_of_each_tensor():
 
 
 @pytest.mark.parametrize("module", ["matplotlib", "pooch"])
-def test_importing_the_package_does_not_import(module):
+def test_importing_the_package_does_not_import_optional_modules(module):
     import subprocess
     import sys
 

@@ -1,4 +1,4 @@
-"""The same seed gives the same bits: again, in other processes, and whatever other threads do meanwhile."""
+"""The same seed gives the same bits: in repeated fits, in other processes, and while other threads work."""
 
 import copy
 import os
@@ -32,10 +32,10 @@ WAYS = {
     "pretraining": {**DROPOUT, "pretrain_epochs": 1},
     "bias features": {**DROPOUT, "bias_features": ["visits"]},
     "early stopping": {**DROPOUT, "early_stopping": True},
-    "rows of tables": {**DROPOUT, "embedding_optimizer": "sparse"},
+    "sparse tables": {**DROPOUT, "embedding_optimizer": "sparse"},
     "members": {**DROPOUT, "n_members": 3, "early_stopping": True},
 }
-"""All that draws numbers or decides in training."""
+"""Training options that draw random numbers or make decisions."""
 
 N_ROWS = 150  # three batches
 
@@ -61,7 +61,7 @@ def assert_same_bits(one, other):
 
 
 def in_threads(n, function, arguments):
-    """What `function` makes of each argument, in `n` threads that begin to work together."""
+    """Apply `function` to each argument in `n` threads that start at the same time."""
     together = threading.Barrier(n)
 
     def work(i, argument):
@@ -73,7 +73,7 @@ def in_threads(n, function, arguments):
         return list(pool.map(work, range(len(arguments)), arguments))
 
 
-# ----------------------------------------------------------------------------------------------------- the same again
+# ------------------------------------------------------------------------------------------------------- repeated fits
 
 
 @many_ways
@@ -97,7 +97,7 @@ def test_the_same_seed_gives_the_same_weights_on_one_thread_and_on_two(frame, wa
     ],
 )
 def test_large_batches_give_the_same_weights_on_one_thread_and_on_two(cls, params, n_tasks, batch_size):
-    """Odd numbers of members, and a last batch of an odd number of rows: what two threads cannot halve."""
+    """Two threads cannot split an odd number of tasks or experts into equal halves."""
     X, Y = make_funnel(n_samples=2000, random_state=0, return_X_y=True)
     Y = Y.assign(again=Y["conversion"]).iloc[:, :n_tasks]
     first, on_two = (
@@ -107,7 +107,7 @@ def test_large_batches_give_the_same_weights_on_one_thread_and_on_two(cls, param
     assert_same_bits(first, on_two)
 
 
-def states():
+def generator_states():
     return torch.get_rng_state().tolist(), np.random.get_state()[1].tolist(), random.getstate()
 
 
@@ -118,17 +118,17 @@ def seed_all(seed):
 
 
 @many_ways
-def test_global_generators_are_neither_used_nor_moved(frame, way):
+def test_global_generators_are_neither_used_nor_changed(frame, way):
     X, Y = frame
     found = []
     for seed in (1, 2):
         seed_all(seed)
-        before = states()
+        before = generator_states()
         model = small(way).fit(X, Y)
         model.partial_fit(X, Y)
         for rows in (X, X[:1]):
             model.predict(rows)
-        assert states() == before
+        assert generator_states() == before
         found.append(weights(model))
     assert_same_bits(*found)
 
@@ -163,7 +163,7 @@ def one_job(frame):
     return search(*frame), cross_predict(*frame)
 
 
-def test_searches_and_cross_validation_by_two_jobs(frame, one_job, two_jobs):
+def test_two_jobs_give_the_results_of_one_job(frame, one_job, two_jobs):
     (one, p), (two, q) = one_job, (search(*frame), cross_predict(*frame))
     for name in ("split0_test_score", "split1_test_score"):
         assert len(set(one.cv_results_[name])) > 1
@@ -174,7 +174,7 @@ def test_searches_and_cross_validation_by_two_jobs(frame, one_job, two_jobs):
 
 
 @many_ways
-def test_eight_fits_at_once(frame, way):
+def test_eight_concurrent_fits_equal_serial_fits(frame, way):
     models = [small(way, random_state=seed) for seed in range(8)]
     serial = [weights(clone(model).fit(*frame)) for model in models]
     together = in_threads(8, lambda model: weights(model.fit(*frame)), models)
@@ -189,7 +189,7 @@ def fitted(frame):
 
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("n_rows", [1, FEW_ROWS, 4 * CPU_CHUNK - 1])
-def test_32_predictions_at_once(fitted, n_rows, n_threads):
+def test_32_concurrent_predictions_equal_serial_predictions(fitted, n_rows, n_threads):
     X, _ = make_frame(n_rows + 31)
     parts = [X[i : i + n_rows] for i in range(32)]
     model = copy.deepcopy(fitted).set_params(n_threads=n_threads)
@@ -198,7 +198,7 @@ def test_32_predictions_at_once(fitted, n_rows, n_threads):
         np.testing.assert_array_equal(one, other)
 
 
-def test_predictions_while_another_model_is_fitted(frame, fitted):
+def test_predictions_are_the_same_while_another_model_is_fitted(frame, fitted):
     X, Y = frame
     rows = [X[:1], X, make_frame(4 * CPU_CHUNK)[0]]
     expected = [fitted.predict_marginals(part) for part in rows]
@@ -217,8 +217,8 @@ def test_predictions_while_another_model_is_fitted(frame, fitted):
 # ------------------------------------------------------------------------------------------------- torch's own threads
 
 
-class Meet(Callback):
-    """Says that training has begun, waits until it may go on, and notes how many threads torch has then."""
+class Synchronise(Callback):
+    """Signal that training has begun, wait for permission to continue, and record the thread count of torch."""
 
     def __init__(self, begun, go_on):
         self.begun, self.go_on = begun, go_on
@@ -229,10 +229,10 @@ class Meet(Callback):
         self.n_threads = torch.get_num_threads()
 
 
-def test_fits_with_different_numbers_of_threads_leave_none_of_them_behind(frame):
-    """The first ends while the second, whose thread began during the first, is at it."""
+def test_concurrent_fits_with_different_n_threads_restore_the_thread_count(frame):
+    """The second fit begins during the first one and is still running when the first one ends."""
     first_begun, second_begun, first_done = (threading.Event() for _ in range(3))
-    first, second = Meet(first_begun, second_begun), Meet(second_begun, first_done)
+    first, second = Synchronise(first_begun, second_begun), Synchronise(second_begun, first_done)
     before = torch.get_num_threads()
     with ThreadPoolExecutor(1) as one_thread, ThreadPoolExecutor(1) as other_thread:
         one = one_thread.submit(small(n_threads=before + 1, callbacks=[first]).fit, *frame)
@@ -244,10 +244,10 @@ def test_fits_with_different_numbers_of_threads_leave_none_of_them_behind(frame)
         assert (first.n_threads, second.n_threads) == (before + 1, before + 2)
         assert [pool.submit(torch.get_num_threads).result() for pool in (one_thread, other_thread)] == [before] * 2
     assert torch.get_num_threads() == before
-    assert in_threads(1, lambda _: torch.get_num_threads(), [None]) == [before]  # what later threads begin with
+    assert in_threads(1, lambda _: torch.get_num_threads(), [None]) == [before]  # later threads begin with this number
 
 
-def test_a_prediction_within_a_fit_gives_the_fit_its_number_back(frame, fitted):
+def test_a_prediction_within_a_fit_restores_the_thread_count_of_the_fit(frame, fitted):
     before = torch.get_num_threads()
     seen = []
     within = copy.deepcopy(fitted).set_params(n_threads=before + 2)
@@ -263,7 +263,7 @@ def test_a_prediction_within_a_fit_gives_the_fit_its_number_back(frame, fitted):
 
 
 @pytest.mark.parametrize("way", ["plain", "uncertainty", "gradnorm", "pretraining", "bias features"])
-def test_networks_are_of_float32_whatever_torch_makes_by_default(way):
+def test_networks_are_float32_whatever_the_default_dtype_of_torch(way):
     X, Y = make_frame(N_ROWS)
     wanted = small(way).fit(X, Y).predict_marginals(X)
     torch.set_default_dtype(torch.float64)
@@ -276,7 +276,7 @@ def test_networks_are_of_float32_whatever_torch_makes_by_default(way):
         torch.set_default_dtype(torch.float32)
 
 
-def test_a_fit_has_gradients_where_the_user_wants_none():
+def test_fit_works_within_torch_no_grad():
     X, Y = make_frame(N_ROWS)
     wanted = small().fit(X, Y).predict_marginals(X)
     with torch.no_grad():
@@ -284,8 +284,8 @@ def test_a_fit_has_gradients_where_the_user_wants_none():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes are forked here")
-def test_a_forked_process_waits_for_no_thread_of_its_parent():
-    """Another thread built a network, and yet another computed, when it was forked; neither is in the child."""
+def test_a_forked_process_does_not_wait_for_threads_of_its_parent():
+    """At the fork, one thread builds a network and another one computes; the child has neither of them."""
     script = """
         import os
         from sklearn_fsmd.parameters.machine import seeding, thread_count

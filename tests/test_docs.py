@@ -1,4 +1,4 @@
-"""The documentation points at what is there."""
+"""The documentation names existing code, and its examples run."""
 
 import re
 from pathlib import Path
@@ -12,16 +12,16 @@ ROOT = Path(__file__).parent.parent
 EQUATIONS = re.findall(r"\| `([\w/.]+):(\d+)` \| `(.+?)` \|", (ROOT / "docs" / "paper.md").read_text())
 
 
-def test_the_equations_are_found():
+def test_the_table_of_equations_is_found():
     assert len(EQUATIONS) >= 14
 
 
 @pytest.mark.parametrize(("path", "line", "code"), EQUATIONS)
-def test_an_equation_stands_where_it_is_said_to_stand(path, line, code):
+def test_an_equation_is_at_the_line_in_the_docs(path, line, code):
     assert code.replace("\\|", "|") in (ROOT / path).read_text().splitlines()[int(line) - 1]
 
 
-def test_the_parameters_exist():
+def test_the_parameters_in_the_docs_exist():
     text = (ROOT / "docs" / "paper.md").read_text()
     table = text[text.index("## Parameters") : text.index("## What is damaged")]
     named = set(re.findall(r"`(\w+)`", table))
@@ -38,7 +38,7 @@ def test_the_code_of_the_readme_runs(block, tmp_path, monkeypatch, request):
         request.getfixturevalue("real_data")
     monkeypatch.chdir(tmp_path)
     given = {}
-    if "model" in block and "model =" not in block.split("model.")[0]:  # it goes on from a model
+    if "model" in block and "model =" not in block.split("model.")[0]:  # the block uses a fitted model
         given = {"model": FSMDClassifier(max_epochs=1).fit(*make_frame()), "FSMDClassifier": FSMDClassifier}
     exec(compile(block, "README.md", "exec"), given)
     assert len(BLOCKS) == 8
@@ -49,7 +49,7 @@ PICTURES = re.findall(r"!\[.*?\]\((.*?)\)", UNDERSTANDING)
 
 
 def test_the_code_of_understanding_runs(tmp_path, monkeypatch):
-    """Block by block, each after those before it."""
+    """The blocks run one after another and share their variables."""
     import matplotlib
     from matplotlib import pyplot as plt
 
@@ -62,11 +62,11 @@ def test_the_code_of_understanding_runs(tmp_path, monkeypatch):
         exec(compile(block, "understanding.md", "exec"), given)
         plt.close("all")
     assert (tmp_path / "card.md").exists()
-    lost = (given["found"].frame.sum(axis=1) - (given["found"].predictions - given["found"].baseline)).abs()
-    assert (lost <= 0.01 * given["found"].frame.abs().sum(axis=1) + 1e-6).all()
+    error = (given["found"].frame.sum(axis=1) - (given["found"].predictions - given["found"].baseline)).abs()
+    assert (error <= 0.01 * given["found"].frame.abs().sum(axis=1) + 1e-6).all()
 
 
 @pytest.mark.parametrize("picture", PICTURES)
-def test_the_pictures_of_understanding_are_there(picture):
+def test_the_pictures_of_understanding_exist(picture):
     assert (ROOT / "docs" / picture).read_bytes().startswith(b"\x89PNG")
     assert len(PICTURES) == 5

@@ -1,4 +1,4 @@
-"""Scikit-learn's own judgment of every public estimator."""
+"""The estimator checks of scikit-learn for every public estimator."""
 
 import inspect
 
@@ -45,28 +45,27 @@ CONVERGING = {
     "batch_size": 1024,
     "max_epochs": 60,
 }
-"""Full batches, so that a weight of 2 and a row twice can be the same. Weights do not enter the scale of the columns,
-so that is left out."""
+"""Full batches, so that a weight of 2 can equal a repeated row. Scaling ignores weights, so it is left out."""
 
 
 EXPECTED_FAILURE = {
-    "check_sample_weight_equivalence_on_dense_data": "it asks for seven digits after 60 steps in float32, whose sums "
-    "depend on the order of the rows; test_a_weight_of_2_is_a_row_twice asks for what can be had"
+    "check_sample_weight_equivalence_on_dense_data": "it requires seven digits after 60 steps in float32, whose sums "
+    "depend on the order of the rows; test_a_weight_of_2_equals_a_repeated_row has a tolerance"
 }
 
 
 NOT_STRICT = {"xfail_strict": False} if "xfail_strict" in inspect.signature(parametrize_with_checks).parameters else {}
-"""By which sums it is decided differs from machine to machine. Scikit-learn 1.7 has no such parameter."""
+"""Whether the check fails depends on the machine. Scikit-learn 1.7 lacks the parameter `xfail_strict`."""
 
 
-def test_the_list_is_complete():
+def test_every_public_estimator_is_tested():
     public = [getattr(sklearn_fsmd, name) for name in sklearn_fsmd.__all__]
     estimators = {cls for cls in public if inspect.isclass(cls) and issubclass(cls, BaseEstimator)}
     assert estimators == {*CLASSES, DenoisingEmbedder}
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-@pytest.mark.filterwarnings("ignore:.*the step before it, is 0")  # random labels are no funnel
+@pytest.mark.filterwarnings("ignore:.*the step before it, is 0")  # random labels do not form a funnel
 @pytest.mark.filterwarnings("ignore:.*has only one class")
 @parametrize_with_checks(
     [*(cls(**supported(cls, CONVERGING)) for cls in CLASSES), DenoisingEmbedder(embedding_dim=2, n_epochs=1)],
@@ -78,10 +77,10 @@ def test_scikit_learn_checks(estimator, check):
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-def test_a_weight_of_2_is_a_row_twice(cls, rng):
+def test_a_weight_of_2_equals_a_repeated_row(cls, rng):
     X = rng.normal(size=(40, 3))
     Y = np.cumprod(X[:, :2] + rng.normal(size=(40, 2)) > 0, axis=1)
-    weights = np.append(rng.randint(1, 4, size=38), [0, 0])  # rows of weight 0 are as good as not there
+    weights = np.append(rng.randint(1, 4, size=38), [0, 0])  # a row of weight 0 equals a removed row
     repeated = np.repeat(np.arange(40), weights)
     model = cls(**{**supported(cls, CONVERGING), "lr": 0.01, "max_epochs": 30}, random_state=0)
     by_weight = clone(model).fit(X, Y, sample_weight=weights).predict_marginals(X)

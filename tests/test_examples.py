@@ -1,4 +1,4 @@
-"""Every example runs, on small data, and its figures make sense."""
+"""Every example runs on small data and gives plausible results."""
 
 import runpy
 from pathlib import Path
@@ -15,7 +15,7 @@ def main_of(name):
     return runpy.run_path(str(EXAMPLES / f"{name}.py"))["main"]
 
 
-def test_the_list_is_complete():
+def test_every_example_is_tested():
     tested = {"quickstart", "pipeline_with_encoders", "ablation_with_grid_search", "own_extractor", "demo"}
     tested |= {"rank_by_two_objectives", "history", "watch_time", "optuna_over_files", "five_lines", "kuairand"}
     tested |= {"understanding", "model_card", "shop"}
@@ -107,7 +107,7 @@ def test_model_card(tmp_path):
     assert text.count("data:image/png;base64,") == 5
 
 
-@pytest.mark.filterwarnings("ignore")  # what its own database says of itself
+@pytest.mark.filterwarnings("ignore")  # warnings of the database of mlflow
 def test_track_with_mlflow(tmp_path):
     import mlflow
 
@@ -140,7 +140,7 @@ def test_search_with_optuna():
 def test_two_objectives_with_optuna(tmp_path):
     trials = main_of("two_objectives_with_optuna")(2000, n_trials=4, folder=tmp_path / "new")
     auc = trials[["AUC click", "AUC conversion"]].to_numpy()
-    beaten = [((auc >= own).all(axis=1) & (auc > own).any(axis=1)).any() for own in auc]
+    beaten = [((auc >= point).all(axis=1) & (auc > point).any(axis=1)).any() for point in auc]
     assert trials["is_best"].tolist() == [not found for found in beaten]
     assert (tmp_path / "new" / "pareto.png").read_bytes().startswith(b"\x89PNG")
 

@@ -1,4 +1,4 @@
-"""An extractor and a parameter, added from outside: one file, and nothing else has to change."""
+"""An extractor and a parameter can be added outside the library, without a change to its files."""
 
 import copy
 import pickle
@@ -41,23 +41,23 @@ def rotations():
 
 
 @pytest.mark.usefixtures("rotations")
-def test_an_extractor(frame, tmp_path):
+def test_a_registered_extractor_works_like_a_built_in_one(frame, tmp_path):
     X, Y = frame
     model = MultiTaskClassifier(extractor="rotations", **SMALL).fit(X, Y)
     assert isinstance(model.module_.extractor, Rotations)
     found = model.predict_marginals(X)
     model.save(tmp_path / "model.safetensors")
-    for again in (MultiTaskClassifier.load(tmp_path / "model.safetensors"), pickle.loads(pickle.dumps(model))):
-        np.testing.assert_array_equal(again.predict_marginals(X), found)
-    started = MultiTaskClassifier(extractor="rotations", pretrain_epochs=1, **SMALL).fit(X, Y)  # with the embeddings
-    assert np.isfinite(started.predict_marginals(X)).all()
+    for restored in (MultiTaskClassifier.load(tmp_path / "model.safetensors"), pickle.loads(pickle.dumps(model))):
+        np.testing.assert_array_equal(restored.predict_marginals(X), found)
+    pretrained = MultiTaskClassifier(extractor="rotations", pretrain_epochs=1, **SMALL).fit(X, Y)
+    assert np.isfinite(pretrained.predict_marginals(X)).all()
     search = GridSearchCV(model, {"extractor": ["rotations", "ple"]}, cv=2).fit(X, Y)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     with pytest.raises(ValueError, match="there is already a part named 'rotations'"):
         EXTRACTORS.register("rotations")(lambda *sizes: None)
 
 
-def test_without_it_the_name_is_refused(frame):
+def test_an_unregistered_extractor_is_refused(frame):
     with pytest.raises(ValueError, match="The 'extractor' parameter of MultiTaskClassifier must be a str among"):
         MultiTaskClassifier(extractor="rotations").fit(*frame)
 
@@ -85,7 +85,7 @@ class Undeclared(FSMDClassifier):
 
 
 class Fixed(FSMDClassifier):
-    """What is fixed without a decorator would not be."""
+    """Without the decorator, the parameter would not be fixed."""
 
     batch_norm: ClassVar[bool] = False
 
@@ -97,7 +97,7 @@ class WithoutType(FSMDClassifier):
 
 @estimator
 class Below(Undeclared):
-    """What its parent sets has no effect either."""
+    """The default that its parent sets has no effect either."""
 
 
 class Mixin:
@@ -106,12 +106,12 @@ class Mixin:
 
 @estimator
 class Mixed(Mixin, FSMDClassifier):
-    """Nor what a mixin sets."""
+    """The default that a mixin sets has no effect either."""
 
 
 @estimator
 class Declared(Undeclared):
-    """A declaration that has an effect makes up for one that has none."""
+    """A default with an effect replaces the one without an effect."""
 
     patience: int = 32
 
@@ -138,12 +138,12 @@ def test_a_default_without_effect_is_refused(cls, message):
         cls()
 
 
-def test_what_has_an_effect_is_not_refused():
+def test_a_default_with_an_effect_is_accepted():
     assert Declared().patience == 32
     assert clone(Plain(patience=7)).hello() == 7
 
 
-def test_a_parameter(frame, tmp_path):
+def test_a_declared_parameter_works_like_a_built_in_one(frame, tmp_path):
     X, Y = frame
     model = Noisy(**SMALL, shift=0.25)
     assert clone(model).get_params()["shift"] == 0.25
@@ -160,7 +160,7 @@ def test_a_parameter(frame, tmp_path):
         MMoEClassifier(shift=0.1)
 
 
-def test_any_string_is_a_default():
+def test_any_string_may_be_a_default():
     @estimator
     class Hive(FSMDClassifier):
         """Lists as Hive writes them."""
@@ -172,13 +172,13 @@ def test_any_string_is_a_default():
 
 
 class Short(FSMDClassifier):
-    """With an __init__ of its own, which leaves most parameters to the class."""
+    """A subclass whose own __init__ leaves most parameters to the class."""
 
     def __init__(self, max_epochs=2, random_state=0):
         self.max_epochs, self.random_state = max_epochs, random_state
 
 
-def test_a_pickle_leaves_the_defaults_of_an_init_of_one_s_own():
+def test_pickles_and_copies_keep_the_defaults_of_a_custom_init():
     for copied in (pickle.loads(pickle.dumps(Short())), copy.deepcopy(Short())):
         assert copied.get_params() == {"max_epochs": 2, "random_state": 0}
         for name, default in FSMDClassifier().get_params().items():

@@ -1,4 +1,4 @@
-"""Optional packages are imported where they are used, and what lacks one names the extra that has it."""
+"""Optional packages are imported where they are used, and an error names the extra that contains them."""
 
 import re
 import subprocess
@@ -13,11 +13,11 @@ from release.without_extras import USES, error_message, fitted
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-NO_PARTS = {"dev", "docs"}
+NOT_FOR_USERS = {"dev", "docs"}
 EXTRAS = {
-    extra: [re.split(r"[\[<>=]", needed)[0].replace("-", "_") for needed in packages]
+    extra: [re.split(r"[\[<>=]", requirement)[0].replace("-", "_") for requirement in packages]
     for extra, packages in PROJECT["optional-dependencies"].items()
-    if extra not in NO_PARTS
+    if extra not in NOT_FOR_USERS
 }
 """The packages of each extra, by the names that are imported."""
 
@@ -27,17 +27,17 @@ def data():
     return fitted()
 
 
-def test_the_list_is_complete():
+def test_every_extra_is_tested():
     assert set(EXTRAS) == {*USES, "serve"}
 
 
 @pytest.mark.parametrize("extra", USES)
-def test_the_extra_is_named(extra, data, monkeypatch):
+def test_the_error_without_an_extra_tells_how_to_install_it(extra, data, monkeypatch):
     for name in list(sys.modules):
         if name.split(".")[0] in EXTRAS[extra]:
             monkeypatch.setitem(sys.modules, name, None)
         elif name.startswith("sklearn_fsmd.export."):
-            monkeypatch.delitem(sys.modules, name)  # which imports onnx once
+            monkeypatch.delitem(sys.modules, name)  # its modules import onnx only once
     for name in EXTRAS[extra]:
         monkeypatch.setitem(sys.modules, name, None)
     assert "pip install" in error_message(extra, data)
@@ -70,20 +70,20 @@ print(FSMDClassifier(max_epochs=1).fit(X, Y).predict_marginals(X).shape)
 SERVE = f"{BLOCKED}import runpy\nrunpy.run_module('serving', run_name='__main__')"
 
 
-def python(code, folder, *blocked):
+def run_python(code, folder, *blocked):
     return subprocess.run([sys.executable, "-c", code, folder, *blocked], capture_output=True, text=True)
 
 
-def test_the_library_needs_none_of_them():
+def test_the_library_needs_no_optional_package():
     """Every public module can be imported, and a model be trained, without any optional package."""
-    answer = python(WITHOUT_ANY, ROOT, *{name for packages in EXTRAS.values() for name in packages})
-    assert answer.stdout == "(300, 2)\n", answer.stderr
+    completed = run_python(WITHOUT_ANY, ROOT, *{name for packages in EXTRAS.values() for name in packages})
+    assert completed.stdout == "(300, 2)\n", completed.stderr
 
 
 @pytest.mark.parametrize("package", ["fastapi", "onnxruntime", "prometheus_client", "uvicorn"])
 def test_the_server_names_the_packages_that_it_needs(package):
-    answer = python(SERVE, EXAMPLES, package)
-    assert answer.returncode == 1
-    assert package in answer.stderr
-    assert answer.stderr.endswith("pip install numpy onnxruntime fastapi uvicorn prometheus-client.\n")
-    assert "Traceback" not in answer.stderr
+    completed = run_python(SERVE, EXAMPLES, package)
+    assert completed.returncode == 1
+    assert package in completed.stderr
+    assert completed.stderr.endswith("pip install numpy onnxruntime fastapi uvicorn prometheus-client.\n")
+    assert "Traceback" not in completed.stderr

@@ -16,45 +16,45 @@ from sklearn_fsmd.training.batches import BatchIterator, TensorData
 from tests.conftest import SMALL
 
 
-def encoder(categorical="from_dtype", **params):
+def make_encoder(categorical="from_dtype", **params):
     return FeatureEncoder(
         categorical, **{"numeric_scaling": "quantile", "numeric_bins": 8, "min_frequency": 1, **params}
     )
 
 
-def test_every_column_has_rows_of_its_own(frame):
+def test_codes_of_different_columns_do_not_overlap(frame):
     X, _ = frame
-    made = encoder()
-    codes = made.fit_encode(X).codes
-    bounds = np.cumsum(made.cardinalities)
-    for f, offset in enumerate(made.offsets):
+    encoder = make_encoder()
+    codes = encoder.fit_encode(X).codes
+    bounds = np.cumsum(encoder.cardinalities)
+    for f, offset in enumerate(encoder.offsets):
         assert codes[:, f].min() >= offset
         assert codes[:, f].max() < bounds[f]
-    assert codes.max() < sum(made.cardinalities)
+    assert codes.max() < sum(encoder.cardinalities)
 
 
-def test_no_value_reaches_the_rows_of_a_neighbour(frame):
+def test_unseen_values_get_the_unknown_code_of_their_own_column(frame):
     X, _ = frame
-    made = encoder("all")
-    made.fit_encode(X)
+    encoder = make_encoder("all")
+    encoder.fit_encode(X)
     strange = X.copy()
     strange["user"] = [10**6, -7, 2**62, -1, -2] * (len(X) // 5)
     strange["city"] = "Atlantis"
-    codes = made.encode(strange).codes
-    assert (codes[:, 0] == made.offsets[0]).all()
-    assert (codes[:, 1] == made.offsets[1]).all()
+    codes = encoder.encode(strange).codes
+    assert (codes[:, 0] == encoder.offsets[0]).all()
+    assert (codes[:, 1] == encoder.offsets[1]).all()
 
 
-def test_encode_repeats_what_fit_gave(frame):
+def test_encode_gives_the_same_as_fit_encode(frame):
     X, _ = frame
-    made = encoder()
-    fitted, again = made.fit_encode(X), made.encode(X)
+    encoder = make_encoder()
+    fitted, again = encoder.fit_encode(X), encoder.encode(X)
     np.testing.assert_array_equal(fitted.codes, again.codes)
     np.testing.assert_array_equal(fitted.numbers, again.numbers)
 
 
-def test_codes_are_small_integers_and_share_memory_with_the_tensors(frame):
-    rows = encoder().fit_encode(frame[0])
+def test_codes_are_int32_and_share_memory_with_the_tensors(frame):
+    rows = make_encoder().fit_encode(frame[0])
     assert rows.codes.dtype == np.int32
     codes, numbers = rows.tensors()
     assert codes.data_ptr() == rows.codes.ctypes.data
@@ -64,33 +64,33 @@ def test_codes_are_small_integers_and_share_memory_with_the_tensors(frame):
 
 def test_frame_and_object_array_agree(frame):
     X = frame[0].drop(columns="visits").astype({"user": "int64"})
-    from_frame = encoder([0, 1, 2]).fit_encode(X)
-    from_array = encoder([0, 1, 2]).fit_encode(X.to_numpy(dtype=object))
+    from_frame = make_encoder([0, 1, 2]).fit_encode(X)
+    from_array = make_encoder([0, 1, 2]).fit_encode(X.to_numpy(dtype=object))
     np.testing.assert_array_equal(from_frame.codes, from_array.codes)
     np.testing.assert_array_equal(from_frame.numbers, from_array.numbers)
 
 
 def test_a_number_is_in_the_same_bin_as_float32_and_as_float64():
-    """9.99 as float32 is a little more; served as JSON it is a float64, and alone."""
+    """9.99 is slightly larger as float32; a row that is served as JSON has a float64."""
     prices = np.random.RandomState(0).choice([9.99, 19.99, 21.07, 24.9, 39.95], 400)
     X = pd.DataFrame({"price": prices, "count": np.arange(400) % 7})
-    for fitted, asked in (("float32", "float64"), ("float64", "float32")):
-        made = encoder([])
-        bins = made.fit_encode(X.astype({"price": fitted})).codes
+    for fitted, encoded in (("float32", "float64"), ("float64", "float32")):
+        encoder = make_encoder([])
+        bins = encoder.fit_encode(X.astype({"price": fitted})).codes
         assert len(np.unique(bins[:, 0])) == 5
-        np.testing.assert_array_equal(made.encode(X.astype({"price": asked})).codes, bins)
-        np.testing.assert_array_equal(made.encode(X[:3].astype({"price": asked})).codes, bins[:3])
-    edges = made.numeric[0].edges
+        np.testing.assert_array_equal(encoder.encode(X.astype({"price": encoded})).codes, bins)
+        np.testing.assert_array_equal(encoder.encode(X[:3].astype({"price": encoded})).codes, bins[:3])
+    edges = encoder.numeric[0].edges
     assert np.setdiff1d(edges, prices).size == len(edges) == 4
 
 
-def test_neighbouring_numbers_have_bins_of_their_own():
+def test_neighbouring_floats_get_different_bins():
     x = np.repeat([1.0, np.nextafter(1.0, 2.0), np.nextafter(np.nextafter(1.0, 2.0), 2.0)], 20)
-    assert len(np.unique(encoder([]).fit_encode(pd.DataFrame({"x": x})).codes)) == 3
+    assert len(np.unique(make_encoder([]).fit_encode(pd.DataFrame({"x": x})).codes)) == 3
 
 
 def test_without_bins_numbers_have_no_codes(frame):
-    rows = encoder(numeric_bins=0).fit_encode(frame[0])
+    rows = make_encoder(numeric_bins=0).fit_encode(frame[0])
     assert rows.codes.shape == (300, 3)
     assert rows.numbers.shape == (300, 2)
 
@@ -108,15 +108,15 @@ def test_without_bins_numbers_have_no_codes(frame):
         ),
     ],
 )
-def test_unknown_codes_of_the_encoders_are_the_unknown_row(make, kwargs):
+def test_unknown_values_of_other_encoders_get_the_unknown_code(make, kwargs):
     train = pd.DataFrame({"city": ["a", "b", "a", "c"], "price": [1.0, 2.0, 3.0, 4.0]})
     later = pd.DataFrame({"city": ["b", "new", None], "price": [1.0, 2.0, np.nan]})
     columns = ColumnTransformer([("ids", make(**kwargs), ["city"])], remainder="passthrough").set_output(
         transform="pandas"
     )
-    made = encoder([0])
-    known = made.fit_encode(columns.fit_transform(train)).codes[:, 0]
-    codes = made.encode(columns.transform(later)).codes[:, 0]
+    encoder = make_encoder([0])
+    known = encoder.fit_encode(columns.fit_transform(train)).codes[:, 0]
+    codes = encoder.encode(columns.transform(later)).codes[:, 0]
     assert codes.tolist() == [known[1], 0, 0]
 
 
@@ -143,7 +143,7 @@ class TestSelection:
     def test_selectors(self, selector, expected):
         assert "".join(self.X.columns[categorical_mask(selector, self.X)]) == expected
 
-    def test_object_arrays_are_judged_by_what_they_hold(self):
+    def test_columns_of_object_arrays_are_classified_by_their_values(self):
         X = np.array([[1, "x", 2.5, None], [2, "y", None, True]], dtype=object)
         assert categorical_mask("from_dtype", X).tolist() == [False, True, False, True]
 
@@ -160,13 +160,13 @@ class TestSelection:
             ([0.5], "must be an array-like of bool, int or str, got: float64"),
         ],
     )
-    def test_wrong_selectors(self, selector, message):
+    def test_invalid_selectors_are_refused(self, selector, message):
         with pytest.raises(ValueError, match=message):
             categorical_mask(selector, self.X)
 
-    @pytest.mark.skipif(not hasattr(np.dtypes, "StringDType"), reason="came with numpy 2")
+    @pytest.mark.skipif(not hasattr(np.dtypes, "StringDType"), reason="needs numpy 2")
     @pytest.mark.parametrize("missing", [None, np.nan], ids=str)
-    def test_numpy_s_strings_of_any_length_are_categories(self, frame, missing):
+    def test_numpy_strings_of_variable_length_are_categories(self, frame, missing):
         objects = frame[0][["city"]].assign(user=frame[0]["user"].astype(str)).astype(object).to_numpy()
         objects[pd.isna(objects)] = missing
         strings = objects.astype(np.dtypes.StringDType(na_object=missing))
@@ -174,30 +174,31 @@ class TestSelection:
         np.testing.assert_array_equal(a.predict_marginals(objects), b.predict_marginals(strings))
         np.testing.assert_array_equal(a.predict_marginals(objects[:1]), b.predict_marginals(strings[:1]))
 
-    def test_names_need_a_frame(self):
+    def test_column_names_need_a_frame(self):
         with pytest.raises(ValueError, match="'a', but X has no column names"):
             categorical_mask(["a"], self.X.to_numpy())
 
 
-def missing_and_mean(X, Y, **params):
+def predictions_for_missing_mean_zero(X, Y, **params):
+    """A model, rows whose visits are missing, the mean or 0, and their predictions."""
     model = FSMDClassifier(**SMALL | {"numeric_scaling": None, **params}).fit(X, Y)
     rows = [X[:1].assign(visits=value) for value in (np.nan, X["visits"].mean(), 0.0)]
     return model, rows, [model.predict_marginals(row) for row in rows]
 
 
-def test_a_missing_number_is_the_mean_where_numbers_are_left_as_they_are(frame):
+def test_missing_numbers_count_as_the_mean_without_scaling(frame):
     X, Y = frame
-    model, rows, (missing, mean, zero) = missing_and_mean(X, Y, numeric_bins=0)
+    model, rows, (missing, mean, zero) = predictions_for_missing_mean_zero(X, Y, numeric_bins=0)
     np.testing.assert_allclose(missing, mean, rtol=1e-5)
     assert np.abs(missing - zero).max() > 1e-4
-    table = model.predict_marginals(pd.concat([X[:30], *rows]))  # many rows go another way than one
+    table = model.predict_marginals(pd.concat([X[:30], *rows]))  # many rows take another code path than one
     np.testing.assert_allclose(table[-3:], np.concatenate([missing, mean, zero]), rtol=1e-5)
 
 
-def test_hidden_numbers_are_the_mean_too(frame):
+def test_masked_numbers_are_replaced_by_the_mean(frame):
     X, Y = frame
     X = X.assign(visits=X["visits"] + 100.0)
-    model, *_ = missing_and_mean(X, Y, numeric_bins=8)
+    model, *_ = predictions_for_missing_mean_zero(X, Y, numeric_bins=8)
     fillings = feed.masking_options(model, model._encoder, model._encoder.encode(X), "cpu")["fillings"]
     column = [c.name for c in model._encoder.main.numeric.values()].index("visits")
     assert fillings[column] == pytest.approx(X["visits"].mean(), rel=1e-5)
@@ -216,7 +217,7 @@ def test_hidden_numbers_are_the_mean_too(frame):
 
 
 @pytest.mark.parametrize("missing", [False, True])
-def test_decimals_are_quantities_in_objects_too(frame, missing):
+def test_decimals_in_object_columns_are_numbers(frame, missing):
     X, Y = frame
     exact = [Decimal(f"{value:.2f}") for value in np.linspace(1, 500, len(X))]
     column = pd.Series(exact, dtype=object, index=X.index)
@@ -230,7 +231,7 @@ def test_decimals_are_quantities_in_objects_too(frame, missing):
 
 
 @pytest.mark.parametrize("many", [False, True])
-def test_predictions_that_are_no_numbers_are_refused(frame, many):
+def test_nan_predictions_are_refused(frame, many):
     X, Y = frame
     model = FSMDClassifier(**SMALL | {"numeric_scaling": None}).fit(X, Y)
     odd = (X if many else X[:3]).assign(price=[1.0, 1e25, *[1.0] * (len(X) - 2 if many else 1)])

@@ -1,4 +1,4 @@
-"""Continued training: the validation rows, the state of the optimizer, and what may change."""
+"""Continued training: the validation rows, the state of the optimizer, and the parameters that may change."""
 
 import pickle
 
@@ -14,7 +14,7 @@ from sklearn_fsmd.training import making
 from tests.conftest import SMALL
 
 X, Y = make_funnel(3000, random_state=0, return_X_y=True)
-X = X.assign(row=np.roll(np.arange(3000.0), 1))  # the first two are the ends, at which numbers are cut off
+X = X.assign(row=np.roll(np.arange(3000.0), 1))  # the first rows are the extremes, where numbers are clipped
 FAST = SMALL | {"batch_size": 256, "max_epochs": 1}
 
 
@@ -40,8 +40,8 @@ def rows_of(first, second, **changed):
     return seen.trained[0], seen.validated
 
 
-def test_rows_that_were_trained_on_never_validate():
-    """If labels become known or change, or rows are appended, former rows stay training or validation rows."""
+def test_training_rows_never_become_validation_rows():
+    """Rows stay training or validation rows if labels become known or change, or if rows are appended."""
     flipped = Y.copy()
     flipped.loc[5, "click"] = 1 - flipped.loc[5, "click"]
     late = Y.astype(float)
@@ -53,14 +53,14 @@ def test_rows_that_were_trained_on_never_validate():
         assert len(now) == round(0.1 * len(second[0]))
 
 
-def test_other_rows_and_another_share_are_drawn_anew():
+def test_other_rows_or_another_fraction_get_a_new_split():
     _, (_, now) = rows_of((X, Y), (X[:1500], Y[:1500]))
     assert len(now) == 150
     _, (_, now) = rows_of((X, Y), (X, Y), validation_fraction=0.2)
     assert len(now) == 600
 
 
-def test_a_fit_from_the_start_forgets_which_rows_validated():
+def test_a_fit_from_scratch_forgets_the_previous_validation_rows():
     found = []
     for has_fit_before in (True, False):
         model = FSMDClassifier(**FAST)
@@ -83,7 +83,7 @@ def test_each_call_of_partial_fit_checks_the_parameters(wrong):
 
 
 @pytest.mark.parametrize(
-    ("changed", "goes_on"),
+    ("changed", "is_continued"),
     [
         ({}, True),
         ({"lr": 0.004}, True),
@@ -95,70 +95,70 @@ def test_each_call_of_partial_fit_checks_the_parameters(wrong):
     ],
     ids=str,
 )
-def test_the_optimizer_goes_on_with_another_learning_rate(changed, goes_on):
+def test_only_another_optimizer_resets_the_optimizer_state(changed, is_continued):
     model = FSMDClassifier(**FAST, lr=0.005, early_stopping=False).fit(X[:1024], Y[:1024])
     model.set_params(**changed).partial_fit(X[:512], Y[:512])
     optimizer = model.net_.optimizer_
-    assert {int(state["step"]) for state in optimizer.state.values()} == ({6} if goes_on else {2})
+    assert {int(state["step"]) for state in optimizer.state.values()} == ({6} if is_continued else {2})
     assert optimizer.param_groups[0]["lr"] == changed.get("lr", 0.005)
     assert optimizer.param_groups[0]["weight_decay"] == changed.get(
         "weight_decay", 0.0 if "optimizer" in changed else 0.03
     )
 
 
-def test_what_a_callback_has_frozen_stays_so(tmp_path):
+def test_frozen_parameters_stay_frozen_in_partial_fit(tmp_path):
     model = FSMDClassifier(**FAST, callbacks=[Freezer("embedding*")]).fit(X, Y)
     before = model.module_.embedding.table.weight.detach().clone()
     model.save(tmp_path / "m")
     loaded = FSMDClassifier.load(tmp_path / "m", parameters={"callbacks": []})
-    for read in (model, pickle.loads(pickle.dumps(model)), loaded):
-        read.partial_fit(X[:256], Y[:256])
-        assert torch.equal(before, read.module_.embedding.table.weight)
-        read.set_params(callbacks=None).fit(X, Y)
-        assert not torch.equal(before, read.module_.embedding.table.weight)
+    for candidate in (model, pickle.loads(pickle.dumps(model)), loaded):
+        candidate.partial_fit(X[:256], Y[:256])
+        assert torch.equal(before, candidate.module_.embedding.table.weight)
+        candidate.set_params(callbacks=None).fit(X, Y)
+        assert not torch.equal(before, candidate.module_.embedding.table.weight)
 
 
 @pytest.mark.parametrize("rule", ["uncertainty", "gradnorm"])
-def test_weights_of_tasks_that_were_found_are_saved(rule, tmp_path):
+def test_learned_task_weights_are_saved(rule, tmp_path):
     rare = Y.assign(conversion=Y["conversion"] * (np.arange(len(Y)) % 5 == 0))
     model = FSMDClassifier(**FAST | {"task_weighting": rule, "lr": 0.1, "max_epochs": 4}).fit(X, rare)
     names = [name for name in model.history_[-1] if name.startswith("task_weight_")]
     before = [model.history_[-1][name] for name in names]
     model.save(tmp_path / "m")
-    for read in (pickle.loads(pickle.dumps(model)), FSMDClassifier.load(tmp_path / "m")):
-        found, kept = (m.net_.balance.to_spec() for m in (read, model))
+    for candidate in (pickle.loads(pickle.dumps(model)), FSMDClassifier.load(tmp_path / "m")):
+        found, kept = (m.net_.balance.to_spec() for m in (candidate, model))
         assert found == kept
-        read.partial_fit(X[:256], rare[:256])
-        after = [read.history_[-1][name] for name in names]
+        candidate.partial_fit(X[:256], rare[:256])
+        after = [candidate.history_[-1][name] for name in names]
         np.testing.assert_allclose(after, before, rtol=0.15)  # one step further
     assert not np.allclose(before, 1, atol=0.05)
 
 
-def test_another_device_is_refused(monkeypatch):
+def test_continuing_on_another_device_is_refused(monkeypatch):
     model = FSMDClassifier(**FAST, device="cpu").fit(X[:500], Y[:500])
     with pytest.raises(ValueError, match="nonsense"):
         model.set_params(device="nonsense").partial_fit(X[:500], Y[:500])
     with monkeypatch.context() as patch:
-        patch.setattr(making, "resolve_device", lambda device: "cuda:0")  # as where there is a GPU
+        patch.setattr(making, "resolve_device", lambda device: "cuda:0")  # as on a machine with a GPU
         with pytest.raises(ValueError, match="The 'device' parameter is 'cuda' now, and the model is on 'cpu'"):
             model.set_params(device="cuda").partial_fit(X[:500], Y[:500])
     model.set_params(device="cpu").partial_fit(X[:500], Y[:500])
 
 
-def test_training_that_ends_before_it_begins_leaves_the_weights():
-    class Enough(Callback):
+def test_training_stopped_before_the_first_step_keeps_the_weights():
+    class StopAtOnce(Callback):
         def on_train_begin(self, net, **kwargs):
             net.stop_training_ = True
 
     model = FSMDClassifier(**FAST, warm_start=True, target_statistics=None).fit(X, Y)
     before = model.module_.towers.output.weight.clone()
-    model.set_params(callbacks=[Enough()]).fit(X, Y)
+    model.set_params(callbacks=[StopAtOnce()]).fit(X, Y)
     assert torch.equal(before, model.module_.towers.output.weight)
-    assert np.isfinite(FSMDClassifier(**FAST, callbacks=[Enough()]).fit(X, Y).predict_marginals(X)).all()
+    assert np.isfinite(FSMDClassifier(**FAST, callbacks=[StopAtOnce()]).fit(X, Y).predict_marginals(X)).all()
 
 
 @pytest.mark.parametrize("kind", [pd.Series, dict])
-def test_weights_of_tasks_by_name_are_refused(kind):
+def test_task_weights_by_name_are_refused(kind):
     weights = kind({"conversion": 5.0, "click": 1.0})
     with pytest.raises(ValueError, match="'task_weights' parameter takes numbers in the order of the targets"):
         FSMDClassifier(**FAST, task_weights=weights).fit(X, Y)
@@ -173,13 +173,13 @@ def test_weights_of_tasks_by_name_are_refused(kind):
     ],
     ids=str,
 )
-def test_a_net_that_cannot_be_made_names_the_parameters(options):
+def test_errors_in_creating_the_net_name_the_parameters(options):
     with pytest.raises(ValueError, match=r"The net cannot be made with optimizer=.* and net_params=.*: .+\."):
         FSMDClassifier(**FAST, **options).fit(X[:500], Y[:500])
     FSMDClassifier(**FAST, net_params={"optimizer__foreach": True}).fit(X[:500], Y[:500])
 
 
-def test_what_surrounds_a_call_does_not_change_its_precision():
+def test_surrounding_autocast_or_inference_mode_has_no_effect():
     model = FSMDClassifier(**FAST).fit(X, Y)
     expected = model.predict_marginals(X)
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -199,18 +199,18 @@ def test_what_surrounds_a_call_does_not_change_its_precision():
     ],
     ids=str,
 )
-def test_what_the_optimizer_knows_keeps_its_types_and_parameters(first, then):
+def test_the_optimizer_state_keeps_its_dtypes_and_parameters(first, then):
     model = FSMDClassifier(**FAST | {"early_stopping": False} | first).fit(X[:1024], Y[:1024])
 
-    def known():
+    def state_dtypes():
         return {
             name: {key: value.dtype for key, value in model.net_.optimizer_.state[parameter].items()}
             for name, parameter in model.module_.named_parameters()
         }
 
-    before = known()
+    before = state_dtypes()
     model.set_params(**then).partial_fit(X[:512], Y[:512])
-    assert known() == before
+    assert state_dtypes() == before
     trained = {parameter for group in model.net_.optimizer_.param_groups for parameter in group["params"]}
     assert set(model.net_.optimizer_.state) <= trained
     assert {int(state["step"]) for state in model.net_.optimizer_.state.values()} == {6}

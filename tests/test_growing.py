@@ -1,4 +1,4 @@
-"""New values after fit get table rows, while the rows of former values stay the same to the bit."""
+"""Values that are new after fit get table rows; the rows of known values stay identical."""
 
 import pickle
 
@@ -31,7 +31,7 @@ VARIANTS = {
 
 
 def later(n=400, seed=1, shift=20):
-    """A chunk in which half of the users, and a city, are new."""
+    """A chunk in which half of the users and one city are new."""
     X, Y = make_frame(n, seed=seed)
     city = X["city"].where(X["city"] != "Rome", "Bergen")
     return X.assign(user=pd.Categorical(X["user"].astype(np.int64) + shift), city=city), Y
@@ -42,7 +42,7 @@ def users_of(model):
 
 
 def grown(model, X):
-    """A copy of the net and of the encoder, which have only grown."""
+    """Copies of the net and the encoder that have grown, without further training."""
     growth = Growth(model._encoder, grows=True)
     growth.update(X)
     encoder, net = growth.finish(), model.net_.copy()
@@ -50,11 +50,11 @@ def grown(model, X):
     return net, encoder
 
 
-# ------------------------------------------------------------------------------------------------------- a vocabulary
+# ----------------------------------------------------------------------------------------------------- the vocabulary
 
 
 class Fitted:
-    """The part of an encoder that growth uses: one column."""
+    """The encoder of a model that was fitted on one column of categories."""
 
     def __new__(cls, values, min_frequency=1):
         frame = pd.DataFrame({"v": pd.Series(values, dtype=object)})
@@ -78,13 +78,13 @@ def column_after(encoder, *chunks):
     [
         ([5, 9, 7], [3, 9, 11, 3], [5, 7, 9, 3, 11]),
         ([5, 9], [2.5, 9.0], [5, 9, 2.5]),
-        ([2**60 + 1, 4], [2.5], [4, 2**60 + 1, 2.5]),  # no id passes through a float
+        ([2**60 + 1, 4], [2.5], [4, 2**60 + 1, 2.5]),  # large ids are not converted to floats
         (["b", "a"], ["aa", None, "b"], ["a", "b", "aa"]),
         ([None, None], ["x", "y"], ["x", "y"]),
         ([True, "a"], ["c", False], [True, "a", False, "c"]),
     ],
 )
-def test_codes_of_before_stay_and_new_ones_follow(values, more, expected):
+def test_known_values_keep_their_codes_and_new_ones_follow(values, more, expected):
     encoder = Fitted(values)
     before = encoder.main.categories[0]
     column = column_after(encoder, more)
@@ -97,22 +97,22 @@ def test_codes_of_before_stay_and_new_ones_follow(values, more, expected):
     assert codes[-2:].tolist() == [0, 0]
     single = [int(column.encode(everything[i : i + 1])[0]) for i in range(len(everything))]
     assert single == codes.tolist()
-    if all(type(value) is int for value in known):  # by a table and by hashing
+    if all(type(value) is int for value in known):  # arrays use a lookup table, objects use hashing
         np.testing.assert_array_equal(column.encode(np.array(known)), np.arange(1, len(known) + 1))
 
 
-def test_a_value_needs_to_be_seen_often_in_one_call_or_in_several():
-    encoder = Fitted(["a", "a", "b", "b"], min_frequency=3)  # neither is frequent
+def test_min_frequency_counts_across_calls():
+    encoder = Fitted(["a", "a", "b", "b"], min_frequency=3)  # neither value is frequent enough
     column = column_after(encoder, ["c", "d", "c"], ["c", "d"], ["e", "e", "e"])
     assert column.values.tolist() == ["c", "e"]  # noqa: PD011
     assert dict(zip(*(part.tolist() for part in column.rare[:2]), strict=True)) == {"d": 2}
 
 
-def test_many_blocks_are_one():
-    """In any order, a value is counted as often as it occurs."""
+def test_blocks_are_counted_like_one_chunk():
+    """A value is counted as often as it occurs, in any order."""
     random = np.random.RandomState(0)
     blocks = [[f"v{i}" for i in random.randint(40, size=random.randint(1, 12))] for _ in range(50)]
-    growth = Growth(Fitted(["a", "b"], min_frequency=7), grows=True)  # neither is frequent
+    growth = Growth(Fitted(["a", "b"], min_frequency=7), grows=True)  # neither value is frequent enough
     for block in blocks:
         growth.update(pd.DataFrame({"v": pd.Series(block, dtype=object)}).assign(x=1.0))
     column = growth.finish().main.categories[0]
@@ -122,8 +122,8 @@ def test_many_blocks_are_one():
     assert rare == counts[counts < 7].to_dict()
 
 
-def test_new_values_are_moved_a_few_times_however_many_blocks_there_are(monkeypatch):
-    """Otherwise all former values would be counted again with each block: 64 blocks of new values 32 times each."""
+def test_the_cost_of_merging_counts_grows_slowly_with_the_blocks(monkeypatch):
+    """Merging each block with all previous ones would count each of the values of 64 blocks 32 times."""
     moved, n_blocks, size = [], 64, 10
 
     def count(one, other):
@@ -139,7 +139,7 @@ def test_new_values_are_moved_a_few_times_however_many_blocks_there_are(monkeypa
     assert sum(moved) == n_blocks * size * np.log2(n_blocks)
 
 
-def test_once_is_enough_but_for_a_column_that_numbered_the_rows():
+def test_auto_min_frequency_is_1_except_for_row_identifiers():
     column = column_after(Fitted(["a", "a", "b"], min_frequency="auto"), ["c", "d", "d"])
     assert column.values.tolist() == ["a", "b", "c", "d"]  # noqa: PD011
     column = column_after(Fitted(["a", "b", "c"], min_frequency="auto"), ["c", "d", "d"])
@@ -147,30 +147,30 @@ def test_once_is_enough_but_for_a_column_that_numbered_the_rows():
 
 
 @pytest.mark.parametrize("pickled", [False, True])
-def test_a_file_remembers_how_often_values_have_to_be_seen(pickled, tmp_path):
+def test_the_automatic_min_frequency_is_saved(pickled, tmp_path):
     X = pd.DataFrame({"v": pd.Series([*"aabbc", *"aabbd"], dtype="category")})
     model = FSMDClassifier(**GROW | {"min_frequency": "auto"}).fit(X, [0, 1] * 5)
     model.save(tmp_path / "model")
-    read = pickle.loads(pickle.dumps(model)) if pickled else FSMDClassifier.load(tmp_path / "model")
-    assert read.min_frequency == "auto"
+    restored = pickle.loads(pickle.dumps(model)) if pickled else FSMDClassifier.load(tmp_path / "model")
+    assert restored.min_frequency == "auto"
     more = pd.DataFrame({"v": pd.Series(["e", "a"], dtype="category")})
-    for fitted in (model, read):
+    for fitted in (model, restored):
         assert fitted.partial_fit(more, [0, 1])._encoder.main.cardinalities == [6]
-    assert read.set_params(warm_start=True).fit(X, [0, 1] * 5).n_iter_ > 1
+    assert restored.set_params(warm_start=True).fit(X, [0, 1] * 5).n_iter_ > 1
 
 
-def test_a_value_of_another_kind_is_refused():
+def test_new_values_of_another_type_are_refused():
     with pytest.raises(ValueError, match="Column 'v' held numbers in fit and holds strings now"):
         column_after(Fitted([1, 2]), ["a"])
 
 
-def test_nothing_new_is_the_same_column():
+def test_a_chunk_without_new_values_keeps_the_column():
     encoder = Fitted(["a", "b"])
     assert column_after(encoder, ["b", None, "a"]) is encoder.main.categories[0]
     assert isinstance(encoder.main.categories[0], CategoryColumn)
 
 
-def test_lists_that_share_a_vocabulary_and_those_that_do_not():
+def test_lists_with_shared_and_separate_vocabularies_grow():
     X = pd.DataFrame({"item": list("abcabc"), "last": [["a"], ["b", "c"], [], ["a"], ["c"], ["b"]]})
     X["tags"] = [[1, 2], [2], [1], [], [1], [2]]
     params = GROW | {"min_frequency": 1, "shared_embeddings": {"last": "item"}}
@@ -180,23 +180,23 @@ def test_lists_that_share_a_vocabulary_and_those_that_do_not():
     net, encoder = grown(model, more)
     main = encoder.main
     assert main.categories[0].values.tolist() == ["a", "b", "c", "z"]  # noqa: PD011
-    own = [column.own for column in main.lists.values() if column.own]
-    assert [column.values.tolist() for column in own] == [[1, 2, 9]]  # noqa: PD011
+    separate = [column.own for column in main.lists.values() if column.own]
+    assert [column.values.tolist() for column in separate] == [[1, 2, 9]]  # noqa: PD011
     assert main.list_offsets == [0, main.cardinalities[0]]
     net.average_.swap_in()
-    said = net.module_.link.marginals(net.module_(*encoder.encode_main(X).tensors()))
-    np.testing.assert_array_equal(said.detach().numpy(), before)
+    predictions = net.module_.link.marginals(net.module_(*encoder.encode_main(X).tensors()))
+    np.testing.assert_array_equal(predictions.detach().numpy(), before)
 
 
 # ------------------------------------------------------------------------------------------------- network and training
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_before_the_next_step_all_is_as_it_was(variant):
+def test_growth_changes_no_prediction_before_the_next_step(variant):
     X, Y = make_frame(400)
     new, Y_new = later()
     model = MultiTaskClassifier(**GROW | VARIANTS[variant]).fit(X, Y)
-    before, of_new = model.predict_marginals(X), model.predict_marginals(new)
+    before, before_new = model.predict_marginals(X), model.predict_marginals(new)
     net, encoder = grown(model, new)
     assert encoder.main.n_rows == model._encoder.main.n_rows + 21
     n_old = model._encoder.main.categories[0].n_rows
@@ -205,9 +205,9 @@ def test_before_the_next_step_all_is_as_it_was(variant):
     assert torch.equal(table[n_old : n_old + 20], old_table[:1].expand(20, -1))
     rest = 1 + encoder.main.categories[1].n_rows
     assert torch.equal(table[n_old + 20 + rest - 1 :], old_table[n_old + rest - 2 :])
-    asked = Predictor(net.module_.eval(), "cpu", {})
-    np.testing.assert_array_equal(asked.marginals(encoder.encode_main(X), None), before)
-    np.testing.assert_array_equal(asked.marginals(encoder.encode_main(new), None), of_new)
+    predictor = Predictor(net.module_.eval(), "cpu", {})
+    np.testing.assert_array_equal(predictor.marginals(encoder.encode_main(X), None), before)
+    np.testing.assert_array_equal(predictor.marginals(encoder.encode_main(new), None), before_new)
     for parameter, state in net.optimizer_.state.items():
         for name, value in state.items():
             if isinstance(value, torch.Tensor) and value.ndim:
@@ -220,7 +220,7 @@ def test_before_the_next_step_all_is_as_it_was(variant):
     assert np.isfinite(model.predict_marginals(new)).all()
 
 
-def test_rows_of_sparse_tables_begin_at_the_present_step():
+def test_new_rows_of_sparse_tables_start_at_the_current_step():
     X, Y = make_frame(400)
     model = FSMDClassifier(**GROW, embedding_optimizer="sparse").fit(X, Y)
     net, _ = grown(model, later()[0])
@@ -233,7 +233,7 @@ def test_rows_of_sparse_tables_begin_at_the_present_step():
     assert torch.equal(net.average_.others[i][n], net.average_.others[i][0])
 
 
-def test_pairs_keep_their_sums_and_new_ones_are_counted():
+def test_known_pairs_keep_their_sums_and_new_pairs_are_counted():
     X, Y = make_frame(400)
     new, Y_new = later()
     model = FSMDClassifier(**GROW, statistics_features=KEYS).fit(X, Y)
@@ -251,24 +251,24 @@ def test_pairs_keep_their_sums_and_new_ones_are_counted():
     pair = both.sums[1][both.index(1, codes)]
     rows = new.groupby(["user", new["city"].fillna("-")], observed=True)["price"].transform("size").to_numpy()
     known = new["city"].notna().to_numpy() & (users_of(model).encode(new["user"]) > users_of(model).n_rows - 21)
-    np.testing.assert_array_equal(pair[known, len(both.events)], rows[known])  # how often a click was observed
-    assert len(statistics.known[1]) == n_pairs  # the former one has no trace of it
+    np.testing.assert_array_equal(pair[known, len(both.events)], rows[known])  # the number of observed clicks
+    assert len(statistics.known[1]) == n_pairs  # the previous statistics are unchanged
 
 
-def test_factors_of_values_that_share_rows_differ_whenever_they_come():
+def test_values_that_share_rows_have_different_quotient_factors():
     _, Y = make_frame(200)
     options = {"embedding_compression": "quotient_remainder", "max_embedding_rows": 4, "lr": 1e-12, "weight_decay": 0}
     rows = {n: pd.DataFrame({"item": (np.arange(200) % n).astype(str), "x": 0.0}) for n in (3, 5, 8, 11, 14)}
     model = FSMDClassifier(**GROW | options).fit(rows[3], Y)
-    assert len(model.module_.embedding.quotients.weight) == 1  # that of values that share no row
-    for n in (5, 8, 11, 14):  # the column outgrows its rows, and then gets a factor more at a time
+    assert len(model.module_.embedding.quotients.weight) == 1  # the factor of values that share no row
+    for n in (5, 8, 11, 14):  # more values than rows, which then need further factors
         model.partial_fit(rows[n], Y)
     factors = model.module_.embedding.quotients.weight.detach()
     assert len(factors) > 3
     assert len(torch.unique(factors, dim=0)) == len(factors)
 
 
-def test_new_ids_learn():
+def test_new_ids_are_learned():
     """Half of the users are new on the second day; their clicks depend on the user."""
     random = np.random.RandomState(0)
     taste = random.normal(size=120) * 2
@@ -292,7 +292,7 @@ def test_new_ids_learn():
     assert auc["grow", "ordered"] > 0.75
 
 
-def test_warm_starts_grow_too_in_memory_and_from_files(tmp_path):
+def test_warm_starts_grow_in_memory_and_from_files(tmp_path):
     X, Y = make_frame(1200)
     new, Y_new = later(1500)
     together(X, Y).to_parquet(tmp_path / "a.parquet", index=False)
@@ -319,8 +319,8 @@ def test_warm_starts_grow_too_in_memory_and_from_files(tmp_path):
 
 
 @pytest.mark.parametrize("how", ["unknown", "grow"])
-def test_a_warm_start_from_files_is_that_of_a_table(how, tmp_path):
-    """With new_categories="unknown" the statistics are those of the new rows, as after `fit`."""
+def test_a_warm_start_from_files_equals_one_in_memory(how, tmp_path):
+    """With new_categories="unknown", the statistics are computed from the new rows, as after `fit`."""
     X, Y = make_frame(1100)
     more, Y_more = make_frame(1300, seed=3)
     together(X, Y).to_parquet(tmp_path / "a.parquet", index=False)
@@ -347,7 +347,7 @@ def test_a_warm_start_from_files_is_that_of_a_table(how, tmp_path):
 # ------------------------------------------------------------------------------------------------------ all or nothing
 
 
-def test_what_is_refused_leaves_no_trace(monkeypatch, tmp_path):
+def test_a_failed_partial_fit_leaves_the_model_unchanged(monkeypatch, tmp_path):
     X, Y = make_frame(300)
     new, Y_new = later()
     model = FSMDClassifier(**GROW, statistics_features=KEYS).fit(X, Y)
@@ -370,7 +370,7 @@ def test_what_is_refused_leaves_no_trace(monkeypatch, tmp_path):
     assert model._encoder.main.n_rows == rows + 21
 
 
-def test_files_and_pickles_follow(tmp_path):
+def test_grown_models_are_saved_pickled_and_exported(tmp_path):
     X, Y = make_frame(300)
     new, Y_new = later()
     model = FSMDClassifier(**GROW | {"min_frequency": 6}, statistics_features=KEYS).fit(X, Y).partial_fit(new, Y_new)
@@ -385,14 +385,14 @@ def test_files_and_pickles_follow(tmp_path):
     check_same(model, File(model, tmp_path), new[:100])
 
 
-def test_a_table_of_somebody_s_own_is_refused():
-    class Own(torch.nn.Module):
+def test_custom_tables_cannot_grow():
+    class CustomModule(torch.nn.Module):
         def __init__(self):
             super().__init__()
             self.weights = torch.nn.Embedding(99, 1)
 
     X, Y = make_frame(300)
     model = FSMDClassifier(**GROW).fit(X, Y)
-    model.net_.module_.low_order.own = Own()
+    model.net_.module_.low_order.own = CustomModule()
     with pytest.raises(ValueError, match="new_categories='grow' cannot give rows to a table of 99 rows"):
         grown(model, later()[0])

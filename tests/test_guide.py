@@ -1,4 +1,4 @@
-"""The pages of the site say what is true: their code runs in order, prints what they show, and leads where it says."""
+"""The code of the pages of the site runs and prints the output shown, links work, and parameter tables are complete."""
 
 import re
 import sys
@@ -40,33 +40,33 @@ def name_of(page):
         ("click", "conversion", False),
     ],
 )
-def test_how_outputs_are_compared(shown, printed, alike):
+def test_comparison_of_shown_and_printed_outputs(shown, printed, alike):
     assert is_alike(shown, printed) == alike
 
 
-def test_outputs_that_are_not_true_are_renewed(tmp_path):
+def test_outdated_outputs_are_updated(tmp_path):
     page = tmp_path / "page.md"
-    of_block = "```python\nprint({})\n```\n\n```text\n{}\n```\n"
-    page.write_text("# A page\n" + of_block.format(0.71, 0.72) + "more\n" + of_block.format("1 + 1", 3) + "end\n")
-    expected = "# A page\n" + of_block.format(0.71, 0.72) + "more\n" + of_block.format("1 + 1", 2) + "end\n"
+    template = "```python\nprint({})\n```\n\n```text\n{}\n```\n"
+    page.write_text("# A page\n" + template.format(0.71, 0.72) + "more\n" + template.format("1 + 1", 3) + "end\n")
+    expected = "# A page\n" + template.format(0.71, 0.72) + "more\n" + template.format("1 + 1", 2) + "end\n"
     assert renewed(page) == expected
 
 
 @pytest.fixture
-def _leaves_nothing(monkeypatch):
-    """What a page registers is forgotten afterwards, and its figures are closed."""
+def _undo_registrations(monkeypatch):
+    """Undo the registrations of a page and close its figures afterwards."""
     monkeypatch.setattr(EXTRACTORS, "parts", dict(EXTRACTORS.parts))
     before = set(EXTRACTORS.names)
     yield
-    EXTRACTORS.names.intersection_update(before)  # in place: constraints look at it
+    EXTRACTORS.names.intersection_update(before)  # in place, because constraints refer to this set
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")
 
 
-@pytest.mark.usefixtures("_leaves_nothing")
+@pytest.mark.usefixtures("_undo_registrations")
 @pytest.mark.parametrize("page", WITH_CODE, ids=name_of)
 def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
-    """Its blocks in order, in one namespace, in an empty folder; what is shown below a block is what it prints."""
+    """Run the blocks in order, in one namespace and an empty folder, and compare the outputs with those shown."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "Agg")
     names = {"__name__": "__main__"}
@@ -77,7 +77,7 @@ def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_links_lead_somewhere(page):
+def test_links_have_a_target(page):
     for target in re.findall(r"\]\(([^)\s]+)\)", BLOCK.sub("", page.read_text())):
         if not target.startswith(("http", "#", "mailto")):
             path, _, anchor = target.partition("#")
@@ -87,7 +87,7 @@ def test_links_lead_somewhere(page):
 
 
 def anchors_of(text):
-    """The anchors that headings have on GitHub and by MyST."""
+    """The anchors of headings on GitHub and in MyST."""
     headings = re.findall(r"^#+ (.+)$", BLOCK.sub("", text), flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
 
@@ -117,25 +117,25 @@ def test_each_parameter_occurs_in_the_guide(name):
     assert re.search(rf"`{name}[`=]|\b{name}=", GUIDE)
 
 
-TABLE = {
+SECTIONS = {
     "What the columns are": InputParameters,
     "The network": NetworkParameters,
     "A step of training": OptimizationParameters,
     "The course of training": TrainingParameters,
     "The machine": MultiTaskParameters,
 }
-"""Sections of the page of parameters, and the group that each tells of, without what the groups before it have."""
+"""Sections of the page of parameters and the group of each, without the parameters of earlier groups."""
 
 
-def test_the_table_of_parameters_is_that_of_the_code():
+def test_the_tables_of_parameters_match_the_code():
     text = (DOCS / "guide" / "parameters.md").read_text()
-    told = set()
-    for title, group in TABLE.items():
+    documented = set()
+    for title, group in SECTIONS.items():
         section = text[text.index(f"## {title}\n") :].split("\n## ")[0]
         rows = re.findall(r"^\| `(\w+)` \| `(.*?)` \|", section, flags=re.MULTILINE)
         defaults = {field.name: field.default for field in fields(group)}
-        before = told & set(defaults)
+        before = documented & set(defaults)
         assert {name for name, _ in rows} == set(defaults) - before, title
         assert {name: eval(default) for name, default in rows} == {name: defaults[name] for name, _ in rows}
-        told |= set(defaults)
-    assert told == parameters_of(sklearn_fsmd.MultiTaskClassifier)
+        documented |= set(defaults)
+    assert documented == parameters_of(sklearn_fsmd.MultiTaskClassifier)

@@ -1,4 +1,4 @@
-"""Ids as integers are the commonest mistake: a warning, once, with the columns and the remedy."""
+"""Integer ids that are treated as numbers, the most common mistake: one warning names the columns and the remedy."""
 
 import ast
 import warnings
@@ -17,7 +17,7 @@ def fit(X, Y, **params):
 
 
 def table(n=20_000, seed=0):
-    """Users with tastes of their own, and quantities: with an effect that goes by their size, and without any."""
+    """Users with different click rates, a number with a smooth effect, and a number without any effect."""
     random = np.random.RandomState(seed)
     user, price, noise = random.randint(1000, size=n), random.randint(1, 3000, size=n), random.randint(2000, size=n)
     taste = random.normal(size=1000)
@@ -34,7 +34,7 @@ def warnings_of(X, Y, **params):
     return [str(w.message) for w in caught if " ids, and are taken as quantities" in str(w.message)]
 
 
-def test_ids_are_seen_by_what_they_say_of_the_targets():
+def test_ids_are_detected_by_their_relation_to_the_targets():
     X, Y = table()
     (message,) = warnings_of(X, Y)
     assert message.startswith("Column 'who' of X: whole numbers that look like ids, and are taken as quantities.")
@@ -50,7 +50,7 @@ def test_ids_are_seen_by_what_they_say_of_the_targets():
     assert "DataFrame" not in message
 
 
-def test_in_an_array_of_objects_all_whole_numbers_are_named_and_the_list_is_of_all_categories():
+def test_the_warning_for_object_arrays_names_all_whole_numbers():
     X, Y = table(400)
     X = X[["bid", "who"]].assign(city=np.where(X["who"] % 2, "Rome", "Oslo"), hour=X["who"] % 24, rate=X["bid"] / 7)
     (message,) = warnings_of(X.to_numpy(), Y)
@@ -66,7 +66,7 @@ def test_in_an_array_of_objects_all_whole_numbers_are_named_and_the_list_is_of_a
 
 
 @pytest.mark.parametrize("remedy", [{"categorical_features": ["who"]}, {"categorical_features": []}])
-def test_whoever_has_said_it_is_not_warned(remedy):
+def test_explicit_categories_avoid_the_warning(remedy):
     X, Y = table(5000)
     assert warnings_of(X, Y, **remedy) == []
     assert warnings_of(X.astype({"who": "category"}), Y) == []
@@ -79,7 +79,7 @@ def test_whoever_has_said_it_is_not_warned(remedy):
         *("customer", "Item", "course", "learner", "storeid"),
     ],
 )
-def test_ids_are_seen_by_their_names(name):
+def test_ids_are_detected_by_their_names(name):
     values = np.arange(400) % 40
     Y = np.stack([values % 2, values % 2], axis=1)
     (message,) = warnings_of(pd.DataFrame({name: values, "price": values + 1.5}), Y)
@@ -93,13 +93,13 @@ def test_ids_are_seen_by_their_names(name):
         *("n_user", "items"),
     ],
 )
-def test_other_names_are_left_alone(name):
+def test_other_names_cause_no_warning(name):
     values = np.arange(400) % 40
     Y = np.stack([values % 2, values % 2], axis=1)
     assert warnings_of(pd.DataFrame({name: values}), Y) == []
 
 
-def test_times_as_text_are_seen():
+def test_times_as_text_are_detected():
     times = pd.date_range("2026-03-01", periods=400, freq="h").strftime("%Y-%m-%d %H:%M:%S")
     X, Y = (
         pd.DataFrame({"shown_at": times, "price": np.arange(400) / 7}),
@@ -107,27 +107,27 @@ def test_times_as_text_are_seen():
     )
     with pytest.warns(UserWarning, match=r"Column 'shown_at' of X: times as text.*pd.to_datetime.*TimeFeatures"):
         fit(X, Y)
-    for fine in (
+    for accepted in (
         {"shown_at": times.astype("category")},
         {"day": times.str[:10]},
         {"code": [f"{i}-1" for i in range(400)]},
     ):
         with warnings.catch_warnings():
             warnings.filterwarnings("error", message=".*times as text")
-            fit(pd.DataFrame(fine), Y)
+            fit(pd.DataFrame(accepted), Y)
 
 
-ODD = {
-    "a decimal comma": ([f"{i % 97},{i:02}" for i in range(400)], r"Column 'c' of X: numbers with a decimal comma"),
-    "a list": ([f"['a{i % 50}', 'b']" for i in range(400)], r"Column 'c' of X: lists as text"),
-    "words of numpy": ([f"['a{i % 50}' 'b']" for i in range(400)], r"Column 'c' of X: text in brackets.*Parquet"),
-    "numpy 2": ([f"[np.str_('a{i % 50}')]" for i in range(400)], r"Column 'c' of X: text in brackets"),
+TEXT_TO_PARSE = {
+    "decimal comma": ([f"{i % 97},{i:02}" for i in range(400)], r"Column 'c' of X: numbers with a decimal comma"),
+    "list": ([f"['a{i % 50}', 'b']" for i in range(400)], r"Column 'c' of X: lists as text"),
+    "numpy strings": ([f"['a{i % 50}' 'b']" for i in range(400)], r"Column 'c' of X: text in brackets.*Parquet"),
+    "numpy 2 strings": ([f"[np.str_('a{i % 50}')]" for i in range(400)], r"Column 'c' of X: text in brackets"),
     "JSON": ([f'["a{i % 50}", null]' for i in range(400)], r"Column 'c' of X: text in brackets.*json.loads"),
 }
 
 
-@pytest.mark.parametrize(("values", "message"), ODD.values(), ids=ODD)
-def test_text_that_has_to_be_parsed_is_seen(values, message):
+@pytest.mark.parametrize(("values", "message"), TEXT_TO_PARSE.values(), ids=TEXT_TO_PARSE)
+def test_text_that_needs_parsing_is_detected(values, message):
     Y = np.stack([np.arange(400) // 3 % 2] * 2, axis=1)
     X = pd.DataFrame({"c": values, "price": np.arange(400) / 7})
     with pytest.warns(UserWarning, match=message):
@@ -143,16 +143,16 @@ def test_text_that_has_to_be_parsed_is_seen(values, message):
         fit(X.assign(c=parsed), Y)
         fit(X.astype({"c": "category"}), Y)
         fit(X.assign(c=[f"{i}, {i % 7}" for i in range(400)]), Y)
-        fit(X.assign(c=[f"{i % 99},{i:03}" for i in range(400)]), Y)  # thousands, maybe
+        fit(X.assign(c=[f"{i % 99},{i:03}" for i in range(400)]), Y)  # the comma may separate thousands
         fit(X.assign(c=[f"[{i}] item {i % 7} [x]" for i in range(400)]), Y)
 
 
-def test_few_values_and_fractions_are_no_ids():
+def test_columns_of_few_values_or_fractions_are_not_ids():
     Y = np.stack([np.arange(400) % 2] * 2, axis=1)
     assert warnings_of(pd.DataFrame({"id": np.arange(400) % 20, "user_id": np.linspace(0, 9, 400)}), Y) == []
 
 
-def test_columns_of_real_data(real_data):
+def test_warnings_on_real_data(real_data):
     X, Y = fetch_kuairand_pure(end="2022-04-28", return_X_y=True)
     assert warnings_of(X, Y) == []
     ids = ["user_id", "video_id", "author_id"]
@@ -163,7 +163,7 @@ def test_columns_of_real_data(real_data):
     assert warnings_of(X, Y) == []
 
 
-# ------------------------------------------------------------------------------------------------- quantities as text
+# ---------------------------------------------------------------------------------------------------- numbers as text
 
 
 def with_prices(frame, **changes):
@@ -175,7 +175,7 @@ def with_prices(frame, **changes):
 
 
 @pytest.mark.parametrize("convert", [lambda p: p, lambda p: p.astype(str)], ids=["objects", "strings"])
-def test_one_text_among_prices_is_warned_of(convert, frame):
+def test_warns_of_a_single_text_among_prices(convert, frame):
     X, Y = with_prices(frame, convert=convert)
     with pytest.warns(
         UserWarning, match=r"Column 'price' of X: most values are numbers, but the dtype is not numeric.*to_numeric"
@@ -193,21 +193,21 @@ def test_one_text_among_prices_is_warned_of(convert, frame):
     ],
     ids=["category dtype", "ids as text", "text", "few values"],
 )
-def test_what_is_meant_as_categories_is_not_warned_of(convert, frame):
+def test_no_warning_for_intended_categories(convert, frame):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         FSMDClassifier(**SMALL).fit(*with_prices(frame, convert=convert))
 
 
-@pytest.mark.parametrize("of_frame", [True, False], ids=["frame", "array"])
-def test_an_id_that_is_there_as_a_number_and_as_text_is_warned_of(of_frame, frame):
-    """So pandas reads a large file, by parts, of which one has an id that is no number."""
+@pytest.mark.parametrize("as_frame", [True, False], ids=["frame", "array"])
+def test_warns_of_ids_that_occur_as_numbers_and_as_text(as_frame, frame):
+    """pandas reads a large file in chunks, and one chunk may have an id that is not a number."""
     X, Y = frame
     ids = np.arange(len(X)) % 40 + 10
     parts = [ids[:100].astype(object), [*ids[100:-1].astype(str), "x7"]]
     X = X[["price"]].assign(user_id=pd.Series(np.concatenate(parts), index=X.index, dtype=object))
-    name, given = ("user_id", X) if of_frame else ("x1", X.to_numpy(dtype=object))
-    options = SMALL if of_frame else SMALL | {"categorical_features": [1]}
+    name, given = ("user_id", X) if as_frame else ("x1", X.to_numpy(dtype=object))
+    options = SMALL if as_frame else SMALL | {"categorical_features": [1]}
     warning = f"Column '{name}' of X: values are there as numbers and as text, which are two categories, such as 10 and"
     with pytest.warns(UserWarning, match=f"{warning} '10'; so are 40 of '{name}'.*dtype={{'{name}': 'string'}}"):
         FSMDClassifier(**options).fit(given, Y)
@@ -217,33 +217,33 @@ def test_an_id_that_is_there_as_a_number_and_as_text_is_warned_of(of_frame, fram
         FSMDClassifier(**SMALL).fit(X.assign(user_id=[*ids[:-1], "x7"]), Y)
 
 
-def test_negative_numbers_that_are_categories_are_warned_of():
-    """Two of them are treated as missing, since encoders mark unknown values by them."""
+def test_warns_of_negative_categories():
+    """-1 and -2 are treated as missing, because encoders use them for unknown values."""
     X, Y = table(2000)
     X = X.assign(floor=np.arange(2000) % 6 - 3, zone=np.arange(2000) % 5 - 2).drop(columns="who")
-    own = X.astype({"floor": "category", "zone": "category"})  # of zones nobody can say that
+    categorical = X.astype({"floor": "category", "zone": "category"})  # the zones -1 and -2 may be codes
     with pytest.warns(UserWarning, match="Column 'floor' of X: categories that are negative numbers. -1 and -2"):
-        fit(own, Y)
+        fit(categorical, Y)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model = fit(own.astype({"floor": "str"}), Y)
+        model = fit(categorical.astype({"floor": "str"}), Y)
         fit(X, Y)
-    numbered = own.set_axis(range(own.shape[1]), axis=1)
+    numbered = categorical.set_axis(range(categorical.shape[1]), axis=1)
     with pytest.warns(UserWarning, match=r"Column 2 of X: categories.*X.astype\(\{2: 'Int64'\}\)"):
         fit(numbered, Y)
     assert sorted(model._encoder.main.categories[2].values) == sorted(str(i) for i in range(-3, 3))
 
 
 @pytest.mark.parametrize("kind", ["category of integers", "category of floats", "floats"])
-def test_negative_numbers_with_gaps_are_the_same_text_in_a_row_that_has_none(kind):
+def test_the_remedy_for_negative_categories_works_for_single_rows(kind):
     X, Y = table(2000)
     floors = np.arange(2000) % 6 - 3
-    gaps = np.arange(2000) % 7 == 0
+    is_missing = np.arange(2000) % 7 == 0
     if kind == "category of integers":
         X["floor"] = pd.Categorical(floors).set_categories(np.unique(floors))
-        X.loc[gaps, "floor"] = None
+        X.loc[is_missing, "floor"] = None
     else:
-        X["floor"] = np.where(gaps, np.nan, floors)
+        X["floor"] = np.where(is_missing, np.nan, floors)
         X["floor"] = X["floor"].astype("category" if kind == "category of floats" else float)
     with pytest.warns(UserWarning, match=r"text: X.astype\(\{'floor': 'Int64'\}\).astype\(\{'floor': 'string'\}\)"):
         fit(X, Y, categorical_features=["floor"])
@@ -255,11 +255,11 @@ def test_negative_numbers_with_gaps_are_the_same_text_in_a_row_that_has_none(kin
     assert sorted(model._encoder.main.categories[3].values) == sorted(str(i) for i in range(-3, 3))
     expected = model.predict_marginals(text(X[1:20]))
     for i in range(19):
-        row = text(X[i + 1 : i + 2] if gaps[i + 1] else X[i + 1 : i + 2].astype({"floor": "int64"}))
+        row = text(X[i + 1 : i + 2] if is_missing[i + 1] else X[i + 1 : i + 2].astype({"floor": "int64"}))
         np.testing.assert_allclose(model.predict_marginals(row)[0], expected[i], rtol=1e-5)
 
 
-def test_negative_long_doubles():
+def test_warns_of_negative_long_doubles():
     X, Y = table(2000)
     X["floor"] = (np.arange(2000) % 6 - 3).astype(np.longdouble)
     with pytest.warns(UserWarning, match="Column 'floor' of X: categories that are negative numbers"):

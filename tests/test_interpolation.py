@@ -1,4 +1,4 @@
-"""Vectors of numbers that lie between those of bins: what they are, who has them, and that they say more."""
+"""Interpolation of the vectors of neighbouring bins: its values, the models that use it, and its benefit."""
 
 import numpy as np
 import pandas as pd
@@ -16,14 +16,15 @@ from tests.test_growing import grown
 
 
 def encoder(X, **params):
-    made = InputEncoder(MultiTaskClassifier(**{"numeric_bins": 8, **params}))
-    return made, made.fit_encode(X)
+    """A fitted encoder and the encoded rows."""
+    input_encoder = InputEncoder(MultiTaskClassifier(**{"numeric_bins": 8, **params}))
+    return input_encoder, input_encoder.fit_encode(X)
 
 
 def fields_of(column, rows, table):
-    """What `np.interp` makes of rows of a table between the means of bins; `rows` are scaled numbers and bins."""
+    """The table rows interpolated between the means of bins by `np.interp`; `rows` are scaled numbers and bins."""
     numbers, bins = rows
-    between = np.stack([np.interp(numbers, column.means, of_dimension[1:]) for of_dimension in table.T], axis=1)
+    between = np.stack([np.interp(numbers, column.means, weights[1:]) for weights in table.T], axis=1)
     return np.where((bins == 0)[:, None], table[0], between)
 
 
@@ -39,12 +40,12 @@ NUMBERS = {
 
 
 @pytest.mark.parametrize("scaling", ["standard", "quantile", None])
-def test_vectors_lie_between_those_of_bins(scaling):
+def test_vectors_are_interpolated_between_bins(scaling):
     X = pd.DataFrame({"city": np.arange(500) % 3, **NUMBERS}).astype({"city": "category"})
-    made, rows = encoder(X, numeric_scaling=scaling)
+    input_encoder, rows = encoder(X, numeric_scaling=scaling)
     later = pd.concat([X, X.assign(normal=X["normal"] * 3, **{"with gaps": X["with gaps"] + 0.01})])
-    rows = made.encode_main(later)
-    main = made.main
+    rows = input_encoder.encode_main(later)
+    main = input_encoder.main
     assert main.interpolate_bins is True
     columns = Columns(main.cardinalities, len(main.numeric), bin_means=main.bin_means)
     embedding = Embedding(columns, dim=4, std=1.0)
@@ -53,23 +54,23 @@ def test_vectors_lie_between_those_of_bins(scaling):
     table = embedding.table.weight.detach().numpy()
     np.testing.assert_array_equal(fields[:, 0], table[rows.codes[:, 0]])
     for j, (column, offset) in enumerate(zip(main.numeric.values(), main.offsets[1:], strict=True), start=1):
-        own = table[offset : offset + column.n_rows]
-        expected = fields_of(column, (rows.numbers[:, j - 1], rows.codes[:, j] - offset), own)
-        if column.name != "closer than a float32":  # of whose bins any may be the one
+        column_table = table[offset : offset + column.n_rows]
+        expected = fields_of(column, (rows.numbers[:, j - 1], rows.codes[:, j] - offset), column_table)
+        if column.name != "closer than a float32":  # which may be in any of its bins
             np.testing.assert_allclose(fields[:, j], expected, rtol=1e-4, atol=2e-5)
     assert np.isfinite(fields).all()
 
 
-def test_means_are_those_of_the_bins():
+def test_bin_means_are_the_means_of_the_numbers_in_the_bins():
     x = np.concatenate([np.zeros(300), np.random.RandomState(0).lognormal(size=700)])
-    made, rows = encoder(pd.DataFrame({"x": x}), numeric_scaling=None, numeric_bins=5)
-    column = made.main.numeric[0]
+    input_encoder, rows = encoder(pd.DataFrame({"x": x}), numeric_scaling=None, numeric_bins=5)
+    column = input_encoder.main.numeric[0]
     expected = pd.Series(x).groupby(rows.codes[:, 0]).mean()
     assert list(expected.index) == list(range(1, column.n_rows))
     np.testing.assert_allclose(column.means, expected)
 
 
-def test_what_is_not_told_apart_has_no_share():
+def test_bins_with_almost_equal_means_are_not_interpolated():
     means, over_distance, steps = interpolation_table(np.array([1.0, 1.0 + 1e-12, 2.0], dtype=np.float32))
     np.testing.assert_array_equal(means, [0, 1, 1, 2])
     np.testing.assert_array_equal(over_distance, [[0, 0], [0, 0], [0, 1], [-1, 0]])
@@ -79,8 +80,8 @@ def test_what_is_not_told_apart_has_no_share():
         Embedding(Columns([2, 4], 1, bin_means=[np.array([0.0, 1.0])]), dim=2)
     between = Interpolation([[0.0, 1.0]])
     between.set_cardinalities([2, 3])
-    beside, share = between(torch.tensor([[2], [3], [4]]), torch.tensor([[9.0], [0.25], [1.0]]))
-    assert beside.flatten().tolist() == [2, 4, 3]  # missing, on the way, at a mean
+    neighbours, share = between(torch.tensor([[2], [3], [4]]), torch.tensor([[9.0], [0.25], [1.0]]))
+    assert neighbours.flatten().tolist() == [2, 4, 3]  # missing, between two means, at a mean
     assert share.flatten().tolist() == [0, 0.25, 0]
 
 
@@ -90,26 +91,26 @@ def test_gradients_go_to_both_bins():
     assert embedding.table.weight.grad.sum(dim=1).tolist() == [0, 2, 0, 1.5, 0.5, 0]
 
 
-def test_rows_say_that_bins_are_not_as_in_the_table():
+def test_the_origin_excludes_interpolated_columns():
     columns = Columns([3, 4, 3], 2, bin_means=[np.arange(3.0), np.arange(2.0)])
     embedded = Embedding(columns, dim=2)(torch.tensor([[1, 4, 8]]), torch.zeros(1, 2))
     assert origin_of(embedded.flat()).columns == (0,)
 
 
-# ------------------------------------------------------------------------------------------------------------- by auto
+# ------------------------------------------------------------------------------------------------ the automatic choice
 
 
 @pytest.mark.parametrize("n_values", [100, 101])
-def test_ids_leave_bins_as_they_are(n_values):
+def test_auto_is_off_with_a_column_of_more_than_100_values(n_values):
     ids = (np.arange(1000) % n_values).astype(str)
     by_rows = encoder(pd.DataFrame({"id": ids, "x": np.arange(1000.0)}))[0].main
     lists = [[one] for one in ids]
     by_lists = encoder(pd.DataFrame({"ids": lists, "x": np.arange(1000.0)}))[0].main
-    asked = encoder(pd.DataFrame({"id": ids, "x": np.arange(1000.0)}), interpolate_bins=True)[0].main
-    for made in by_rows, by_lists:
-        assert made.interpolate_bins is (n_values == 100)
-        assert len(made.bin_means) == (n_values == 100)
-    assert asked.interpolate_bins is True
+    explicit = encoder(pd.DataFrame({"id": ids, "x": np.arange(1000.0)}), interpolate_bins=True)[0].main
+    for input_encoder in by_rows, by_lists:
+        assert input_encoder.interpolate_bins is (n_values == 100)
+        assert len(input_encoder.bin_means) == (n_values == 100)
+    assert explicit.interpolate_bins is True
 
 
 def test_blocks_give_the_same_means():
@@ -125,7 +126,7 @@ def test_blocks_give_the_same_means():
         np.testing.assert_array_equal(one, other)
 
 
-def test_without_bins_there_is_nothing_between():
+def test_without_bins_there_is_no_interpolation():
     X, Y = make_frame()
     model = FSMDClassifier(**{**SMALL, "numeric_bins": 0}, interpolate_bins=True).fit(X, Y)
     assert model.module_.embedding.between is None
@@ -134,7 +135,7 @@ def test_without_bins_there_is_nothing_between():
 # ------------------------------------------------------------------------------------------------------------ in models
 
 LARGE = SMALL | {"embedding_std": 0.5}
-"""Embeddings that matter after few steps."""
+"""Initial embeddings are large enough to matter after a few steps."""
 
 MODELS = {
     "default": {},
@@ -150,7 +151,7 @@ MODELS = {
 
 @pytest.mark.filterwarnings("ignore:.*share")
 @pytest.mark.parametrize("params", MODELS.values(), ids=MODELS)
-def test_models_are_saved_asked_row_by_row_and_exported(params, tmp_path):
+def test_saved_exported_and_single_row_predictions_agree(params, tmp_path):
     X, Y = make_frame()
     model = MultiTaskClassifier(**LARGE, **params, interpolate_bins=True).fit(X, Y)
     assert model.module_.embedding.between is not None
@@ -163,7 +164,7 @@ def test_models_are_saved_asked_row_by_row_and_exported(params, tmp_path):
     check_same(model, File(model, tmp_path), X.assign(price=X["price"] * 1.1))
 
 
-def test_the_ways_of_computing_agree(monkeypatch):
+def test_torch_and_fused_execution_agree(monkeypatch):
     X, Y = make_frame(2000)
     predictions = {}
     for name in ("torch", "fused"):
@@ -173,7 +174,7 @@ def test_the_ways_of_computing_agree(monkeypatch):
     np.testing.assert_allclose(predictions["fused"], predictions["torch"], atol=2e-4)
 
 
-def test_bins_that_new_categories_move():
+def test_new_categories_shift_the_bins_without_changing_outputs():
     X, Y = make_frame()
     later = X.assign(city=X["city"].where(X["city"] != "Rome", "Bergen"))
     model = FSMDClassifier(**LARGE, interpolate_bins=True, new_categories="grow").fit(X, Y)
@@ -185,15 +186,15 @@ def test_bins_that_new_categories_move():
     torch.testing.assert_close(after, before)
 
 
-def test_training_goes_on_with_what_bins_meant():
+def test_a_warm_start_cannot_change_interpolate_bins():
     X, Y = make_frame()
     model = FSMDClassifier(**SMALL, warm_start=True).fit(X, Y)
     with pytest.raises(ValueError, match="'interpolate_bins' parameter was 'auto' in the fit .* and is False now"):
         model.set_params(interpolate_bins=False).fit(X, Y)
 
 
-def test_numbers_say_more_between_bins_than_in_them():
-    """Where the rate goes up and down within bins, bins alone cannot follow it."""
+def test_interpolation_helps_if_rates_vary_within_bins():
+    """Bins alone cannot follow a rate that goes up and down within them."""
     random = np.random.RandomState(0)
     X = pd.DataFrame({"x": random.uniform(size=20_000), "noise": random.normal(size=20_000)})
     p_true = 1 / (1 + np.exp(-3 * np.sin(20 * X["x"].to_numpy())))

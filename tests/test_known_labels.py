@@ -1,4 +1,4 @@
-"""Labels that are not known yet: what cannot be learned or judged is refused, and the rest goes on."""
+"""Labels that are not known yet: targets that cannot be learned or evaluated are refused, others are trained."""
 
 import warnings
 
@@ -12,7 +12,7 @@ from sklearn_fsmd.datasets import make_funnel
 from tests.conftest import SMALL
 
 PARAMS = SMALL | {"batch_size": 128, "expert_dims": (16,), "early_stopping": True}
-UNJUDGED = "in the validation rows"
+NO_VALIDATION_LABELS = "in the validation rows"
 
 
 @pytest.fixture(scope="module")
@@ -21,79 +21,79 @@ def data():
     return X, Y.astype(float)
 
 
-def with_gap(Y, rows, column=slice(None)):
+def mask_labels(Y, rows, column=slice(None)):
     late = Y.copy()
     late.loc[rows, column] = np.nan
     return late
 
 
-def no_warnings_of_numpy(fit):
+def without_runtime_warnings(fit):
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
         return fit()
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_last_rows_without_labels_do_not_validate(data, weighted):
+def test_validation_on_last_rows_without_labels_is_refused(data, weighted):
     X, Y = data
     model = FSMDClassifier(**PARAMS, validation="last")
     weights = np.where(np.arange(2000) < 1700, 1.0, 0.0) if weighted else None
-    with pytest.raises(ValueError, match=UNJUDGED):
-        model.fit(X, Y if weighted else with_gap(Y, slice(1700, None)), sample_weight=weights)
+    with pytest.raises(ValueError, match=NO_VALIDATION_LABELS):
+        model.fit(X, Y if weighted else mask_labels(Y, slice(1700, None)), sample_weight=weights)
 
 
-def test_nor_do_those_of_files(data, tmp_path):
+def test_validation_on_rows_of_files_without_labels_is_refused(data, tmp_path):
     X, Y = data
-    late = with_gap(Y, slice(1700, None))
+    late = mask_labels(Y, slice(1700, None))
     X.join(late).to_parquet(tmp_path / "all.parquet")
     X[:1700].join(Y[:1700]).to_parquet(tmp_path / "train.parquet")
     X[1700:].join(late[1700:]).to_parquet(tmp_path / "valid.parquet")
     targets = list(Y)
-    with pytest.raises(ValueError, match=UNJUDGED):
+    with pytest.raises(ValueError, match=NO_VALIDATION_LABELS):
         FSMDClassifier(**PARAMS, validation="last").fit_dataset(tmp_path / "all.parquet", targets)
-    with pytest.raises(ValueError, match=UNJUDGED):
+    with pytest.raises(ValueError, match=NO_VALIDATION_LABELS):
         FSMDClassifier(**PARAMS).fit_dataset(tmp_path / "train.parquet", targets, validation=tmp_path / "valid.parquet")
 
 
-def test_a_target_that_weighs_nothing_is_refused(data, tmp_path):
+def test_a_target_whose_weights_are_all_0_is_refused(data, tmp_path):
     X, Y = data
     weights = np.tile([1.0, 0.0], (2000, 1))
     message = "Column 'conversion' of Y has no observed label whose weight is not zero in the rows of training, so"
     with pytest.raises(ValueError, match=message):
-        no_warnings_of_numpy(lambda: FSMDClassifier(**PARAMS).fit(X, Y, sample_weight=weights))
+        without_runtime_warnings(lambda: FSMDClassifier(**PARAMS).fit(X, Y, sample_weight=weights))
     X.join(Y).assign(one=1.0, none=0.0).to_parquet(tmp_path / "log.parquet")
     log = tmp_path / "log.parquet", list(Y)
     with pytest.raises(ValueError, match=message):
-        no_warnings_of_numpy(
+        without_runtime_warnings(
             lambda: FSMDClassifier(**PARAMS).fit_dataset(*log, sample_weight=["one", "none"], columns=list(X))
         )
 
 
 @pytest.mark.filterwarnings("ignore:Column 'conversion' of Y has only one class")
-def test_a_step_that_is_never_known_where_it_may_happen_is_refused(data, tmp_path):
+def test_a_step_that_is_unknown_after_all_clicks_is_refused(data, tmp_path):
     X, Y = data
-    late = with_gap(Y, Y["click"] == 1, "conversion")
+    late = mask_labels(Y, Y["click"] == 1, "conversion")
     with pytest.raises(ValueError, match="in the rows of training where 'click' is 1"):
-        no_warnings_of_numpy(lambda: FSMDClassifier(**PARAMS).fit(X, late))
+        without_runtime_warnings(lambda: FSMDClassifier(**PARAMS).fit(X, late))
     X.join(late).to_parquet(tmp_path / "log.parquet")
     with pytest.raises(ValueError, match="in the rows of training where 'click' is 1"):
-        no_warnings_of_numpy(lambda: FSMDClassifier(**PARAMS).fit_dataset(tmp_path / "log.parquet", list(Y)))
+        without_runtime_warnings(lambda: FSMDClassifier(**PARAMS).fit_dataset(tmp_path / "log.parquet", list(Y)))
 
 
 @pytest.mark.parametrize("cls", [SingleTaskClassifier, DeepFMClassifier])
-def test_a_network_without_validation_labels_is_trained_as_long_as_the_others(data, cls):
+def test_networks_without_validation_labels_train_as_long_as_others(data, cls):
     X, Y = data
-    late = with_gap(Y, slice(1700, None), "conversion")
+    late = mask_labels(Y, slice(1700, None), "conversion")
     params = {name: value for name, value in PARAMS.items() if name in cls().get_params()}
     with pytest.warns(UserWarning, match="have no known label of 'conversion', so early stopping does not watch it"):
-        said = [
+        predictions = [
             cls(**params | {"validation": "last", "max_epochs": n, "lr": 0.01}).fit(X, late).predict_marginals(X)
             for n in (1, 3)
         ]
-    assert (np.abs(said[1] - said[0]).max(axis=0) > 0.02).all()
+    assert (np.abs(predictions[1] - predictions[0]).max(axis=0) > 0.02).all()
 
 
-def test_weights_of_values_follow_the_columns_of_Y():  # noqa: N802
+def test_weight_columns_are_matched_to_the_columns_of_Y():  # noqa: N802
     X, Y = make_funnel(1500, watch_time=True, random_state=0, return_X_y=True)
     params = {"value_targets": ["watch_seconds"], "value_parents": {"watch_seconds": "click"}}
     model = FSMDClassifier(**SMALL, **params).fit(X, Y)
@@ -109,7 +109,7 @@ def test_weights_of_values_follow_the_columns_of_Y():  # noqa: N802
     np.testing.assert_array_equal(one.predict_values(X), other.predict_values(X))
 
 
-def test_a_step_is_learned_where_the_one_before_is_not_known(data):
+def test_a_step_is_learned_from_rows_whose_previous_step_is_unknown(data):
     X, Y = data
     late = Y.copy()
     late.loc[Y["click"] == 1, "conversion"] = np.nan
@@ -120,7 +120,7 @@ def test_a_step_is_learned_where_the_one_before_is_not_known(data):
     assert roc_auc_score(Y["conversion"], model.predict_marginals(X)[:, 1]) > 0.6
 
 
-def test_values_alone_can_judge():
+def test_validation_works_with_known_values_alone():
     X, Y = make_funnel(2000, watch_time=True, random_state=0, return_X_y=True)
     late = Y.astype(float)
     late.loc[1700:, ["click", "conversion"]] = np.nan
@@ -132,11 +132,11 @@ def test_values_alone_can_judge():
     assert (losses != 0).all()
 
 
-def test_from_a_label_of_weight_0_nothing_follows(data):
-    """Unknown clicks may be NaN, or anything with a weight of 0; the conversion after them is unknown too."""
+def test_labels_of_weight_0_imply_nothing_for_later_steps(data):
+    """Unknown clicks are NaN, or any label with a weight of 0; the conversion after them is unknown too."""
     X, Y = data
     unknown = np.arange(len(X)) % 2 == 0
-    masked, weighted = with_gap(Y, unknown), with_gap(Y, unknown, "conversion")
+    masked, weighted = mask_labels(Y, unknown), mask_labels(Y, unknown, "conversion")
     weighted.loc[unknown, "click"] = 0.0
     weights = np.ones(Y.shape)
     weights[unknown, 0] = 0.0
@@ -148,10 +148,10 @@ def test_from_a_label_of_weight_0_nothing_follows(data):
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_purchases_that_are_not_known_yet_cannot_validate(streamed, tmp_path):
-    """There are those that follow from a click that is 0, which say nothing. The loss of no value is not 0."""
+def test_labels_implied_by_clicks_of_0_do_not_validate(streamed, tmp_path):
+    """Zeros after a click of 0 do not count as known conversions. The loss is NaN if no value is known."""
     X, Y = make_funnel(2000, watch_time=True, random_state=0, return_X_y=True)
-    late = with_gap(Y.astype(float), slice(1700, None), "watch_seconds")
+    late = mask_labels(Y.astype(float), slice(1700, None), "watch_seconds")
     late.loc[1700:, "conversion"] = late["conversion"][1700:].where(Y["click"][1700:] == 0)
     params = {"value_targets": ["watch_seconds"], "value_parents": {"watch_seconds": "click"}, "validation": "last"}
     model = FSMDClassifier(**PARAMS | params)
@@ -162,7 +162,7 @@ def test_purchases_that_are_not_known_yet_cannot_validate(streamed, tmp_path):
     assert all(np.isnan(epoch["valid_loss_watch_seconds"]) for epoch in model.history_)
 
 
-def test_labels_of_weight_0_contradict_nothing(frame):
+def test_labels_of_weight_0_cause_no_contradiction_warning(frame):
     X, Y = frame
     weights = np.ones((len(Y), 2))
     odd = (Y["click"] == 0).to_numpy() & (np.arange(len(Y)) < 100)

@@ -1,4 +1,4 @@
-"""Rows of which later steps are not known yet bring a model up to date."""
+"""Updates of a model by rows whose later steps are not known yet."""
 
 import copy
 import warnings
@@ -28,7 +28,7 @@ def log(n, seed=0):
 
 
 def rates_of(model):
-    """Of each user and event, what came true of what was tried, unsmoothed."""
+    """The unsmoothed rate of each event for each user: successes divided by trials."""
     positive, tried = split_sums(statistics_of(model).sums[0][1:])
     return positive / tried
 
@@ -43,36 +43,36 @@ def fitted():
 
 
 @pytest.mark.parametrize("how", ["update_statistics", "partial_fit"])
-@pytest.mark.parametrize("left", [["bought"], ["contact", "bought"]])
-def test_rates_of_a_step_stay_where_nothing_is_known_of_it(fitted, left, how):
+@pytest.mark.parametrize("unknown_steps", [["bought"], ["contact", "bought"]])
+def test_rates_of_a_step_without_known_labels_stay_unchanged(fitted, unknown_steps, how):
     X, Y = log(2000, seed=1)
-    all_missing = Y.assign(**dict.fromkeys(left, np.nan))
-    before = Y["click" if len(left) == 2 else "contact"]
-    only_implied = Y.where(before == 0, all_missing)  # 0s where the step cannot have happened
+    all_missing = Y.assign(**dict.fromkeys(unknown_steps, np.nan))
+    before = Y["click" if len(unknown_steps) == 2 else "contact"]
+    only_implied = Y.where(before == 0, all_missing)  # zeros where the step cannot have happened
     rates = [rates_of(getattr(copy.deepcopy(fitted), how)(X, labels)) for labels in (all_missing, only_implied, Y)]
     np.testing.assert_array_equal(rates[0], rates[1])
-    former = rates_of(fitted)
+    previous = rates_of(fitted)
     for i, (task, _) in enumerate(statistics_of(fitted).events):
-        if Y.columns[task] in left:
-            np.testing.assert_array_equal(rates[0][:, i], former[:, i])
+        if Y.columns[task] in unknown_steps:
+            np.testing.assert_array_equal(rates[0][:, i], previous[:, i])
         else:
             np.testing.assert_array_equal(rates[0][:, i], rates[2][:, i])
-            assert (rates[0][:, i] != former[:, i]).any()
+            assert (rates[0][:, i] != previous[:, i]).any()
 
 
-def test_young_rows_that_are_set_aside_count_clicks_alone():
+def test_young_validation_rows_count_only_for_clicks():
     X, Y = log(3000)
     Y.loc[2400:, ["contact", "bought"]] = np.nan
     model = FSMDClassifier(**SMALL | KEYS, validation="last", validation_fraction=0.2)
     with pytest.warns(UserWarning, match="no known label of 'contact'"):
         model.fit(X, Y)
     tried = split_sums(statistics_of(model).sums[0])[1].sum(axis=0)
-    of = dict(zip(statistics_of(model).events, tried, strict=True))
-    assert (of[0, None], of[1, None], of[2, None]) == (3000, 2400, 2400)
+    tried_of = dict(zip(statistics_of(model).events, tried, strict=True))
+    assert (tried_of[0, None], tried_of[1, None], tried_of[2, None]) == (3000, 2400, 2400)
 
 
 @pytest.mark.parametrize("chain_loss", ["likelihood", "entire_space"])
-def test_training_sees_no_zeros_alone(chain_loss):
+def test_training_ignores_implied_zeros_without_known_labels(chain_loss):
     X, Y = log(3000)
     model = FSMDClassifier(**SMALL | {"target_statistics": None, "lr": 1e-2}, chain_loss=chain_loss).fit(X, Y)
     before = model.predict_marginals(X).mean(axis=0)
@@ -82,35 +82,35 @@ def test_training_sees_no_zeros_alone(chain_loss):
     np.testing.assert_allclose(after, before, rtol=0.15)
 
 
-def test_known_labels_count_as_before(fitted):
+def test_known_labels_are_added_to_the_sums(fitted):
     X, Y = log(700, seed=1)
     model = updated(fitted, X, Y)
-    own = statistics_of(model).contributions(model._targets.encode(Y, None, CHAIN, scale=False))
+    contributions = statistics_of(model).contributions(model._targets.encode(Y, None, CHAIN, scale=False))
     codes = statistics_of(model).index(0, model._encoder.main.encode(X).codes)
     expected = statistics_of(fitted).sums[0].astype(np.float64)
-    np.add.at(expected, codes, own)
+    np.add.at(expected, codes, contributions)
     np.testing.assert_array_equal(statistics_of(model).sums[0], expected)
 
 
-def test_of_some_labels_it_is_said(fitted):
+def test_warns_if_some_labels_of_a_step_are_unknown(fitted):
     X, Y = log(2000, seed=1)
     clicked = Y["click"] == 1
-    some = Y.assign(contact=Y["contact"].mask(clicked & (np.arange(2000) % 2 == 0)))
-    some["bought"] = Y["bought"].where(some["contact"].notna())
+    partial = Y.assign(contact=Y["contact"].mask(clicked & (np.arange(2000) % 2 == 0)))
+    partial["bought"] = Y["bought"].where(partial["contact"].notna())
     with pytest.warns(UserWarning, match="'contact' is unknown in .. % of the rows where 'click' is 1.*rates fall"):
-        updated(fitted, X, some)
+        updated(fitted, X, partial)
     with pytest.warns(UserWarning, match="'contact' is unknown in"):
-        updated(fitted, X, Y, sample_weight=some.notna().to_numpy(dtype=float))
+        updated(fitted, X, Y, sample_weight=partial.notna().to_numpy(dtype=float))
 
 
-def test_what_was_so_in_fit_is_no_news():
+def test_no_warning_if_labels_were_unknown_in_fit_too():
     X, Y = log(2000)
-    some = Y.assign(contact=Y["contact"].mask((Y["click"] == 1) & (np.arange(2000) % 2 == 0)))
-    some["bought"] = Y["bought"].where(some["contact"].notna())
-    model = FSMDClassifier(**SMALL | KEYS).fit(X, some)
+    partial = Y.assign(contact=Y["contact"].mask((Y["click"] == 1) & (np.arange(2000) % 2 == 0)))
+    partial["bought"] = Y["bought"].where(partial["contact"].notna())
+    model = FSMDClassifier(**SMALL | KEYS).fit(X, partial)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        updated(model, X, some)
+        updated(model, X, partial)
         updated(model, X, Y)
 
 
@@ -119,7 +119,7 @@ def test_what_was_so_in_fit_is_no_news():
     [
         ([[0, 0, 0], [1, 0, 0], [1, 1, 0]], CHAIN, []),
         ([[0, 0, 0], [1, None, None]], CHAIN, [1, 2]),
-        ([[0, 0, 0], [1, 0, 0]], CHAIN, []),  # nobody could have bought
+        ([[0, 0, 0], [1, 0, 0]], CHAIN, []),  # no row could have a purchase
         ([[0, 0, 0], [0, 0, 0]], CHAIN, []),
         ([[0, 0, 0], [1, 0, 0], [1, 1, None]], CHAIN, [2]),
         ([[0, 0, 0], [1, None, None], [1, 1, None]], CHAIN, [2]),
@@ -130,15 +130,15 @@ def test_what_was_so_in_fit_is_no_news():
         ([[0, None, None], [1, 1, 1]], (None, None, None), []),
     ],
 )
-def test_steps_of_which_nothing_is_known(rows, parents, young):
+def test_young_steps(rows, parents, young):
     known = np.array([[label is not None for label in row] for row in rows])
     labels = np.array([[label or 0 for label in row] for row in rows])
     assert young_steps(labels, known, parents) == young
 
 
-def test_targets_that_do_not_follow_each_other_are_counted_as_they_are():
+def test_all_known_labels_of_independent_targets_are_counted():
     X, Y = log(1000)
     model = FSClassifier(**SMALL | KEYS | {"early_stopping": False}).fit(X, Y)
     more = updated(model, X, Y.assign(contact=Y["contact"].where(Y["click"] == 0)))
-    at = statistics_of(model).events.index((1, None))
-    assert (rates_of(more)[:, at] < rates_of(model)[:, at]).all()
+    position = statistics_of(model).events.index((1, None))
+    assert (rates_of(more)[:, position] < rates_of(model)[:, position]).all()

@@ -1,4 +1,4 @@
-"""Imports go down only: between folders, inside folders, for types, and inside functions."""
+"""Imports go down only, also inside folders, for type annotations and inside functions; there are no cycles."""
 
 import ast
 import importlib
@@ -58,7 +58,7 @@ def imported(path):
 
 
 def part_of(module):
-    """The part of the package of a module or name: a nested folder, or a folder or file at the top."""
+    """The part of the package to which a module or name belongs: a nested folder, or a folder or file at the top."""
     package, *pieces = module.split(".")
     if package != "sklearn_fsmd" or not pieces:
         return None
@@ -72,30 +72,30 @@ def level_of(part):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_imports_go_down_only(path):
-    own = part_of(name_of(path))
-    if own == "datasets":
+    own_part = part_of(name_of(path))
+    if own_part == "datasets":
         assert {part_of(m) for m in imported(path)} <= {None, "datasets"}
         return
     for module in imported(path):
         part = part_of(module)
-        assert part is None or part == own or level_of(part) < level_of(own), f"{path.name} imports {module}"
+        assert part is None or part == own_part or level_of(part) < level_of(own_part), f"{path.name} imports {module}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_nobody_reaches_past_the_face_of_a_folder(path):
+def test_other_parts_use_only_the_public_names_of_a_folder(path):
     """Other parts may use only the names in the `__init__` of a folder."""
-    own = part_of(name_of(path))
+    own_part = part_of(name_of(path))
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module and (part := part_of(node.module)) not in (None, own):
+        if isinstance(node, ast.ImportFrom) and node.module and (part := part_of(node.module)) not in (None, own_part):
             assert node.module == f"sklearn_fsmd.{part}", f"{path.name} imports {node.module}"
             if (ROOT / Path(*part.split("."))).is_dir():
-                face = importlib.import_module(node.module)
-                assert not [alias.name for alias in node.names if not hasattr(face, alias.name)]
+                interface = importlib.import_module(node.module)
+                assert not [alias.name for alias in node.names if not hasattr(interface, alias.name)]
 
 
-def test_there_is_no_circle():
+def test_there_are_no_circular_imports():
     graph = {name: {m for m in imported(path) if m in MODULES and m != name} for name, path in MODULES.items()}
-    assert len(list(TopologicalSorter(graph).static_order())) == len(MODULES)  # which raises at a circle
+    assert len(list(TopologicalSorter(graph).static_order())) == len(MODULES)  # raises an error if there is a cycle
 
 
 def test_the_top_folder_is_small():
@@ -105,7 +105,7 @@ def test_the_top_folder_is_small():
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_each_library_has_its_place(path):
+def test_libraries_are_imported_only_where_allowed(path):
     part = part_of(name_of(path))
     packages = {m.split(".")[0] for m in imported(path)}
     if part in ("network", "execution"):
@@ -115,5 +115,5 @@ def test_each_library_has_its_place(path):
 
 
 @pytest.mark.parametrize("path", (ROOT / "network").glob("*.py"), ids=lambda p: p.name)
-def test_the_network_knows_nothing_of_what_is_faster(path):
+def test_the_network_does_not_import_accelerators(path):
     assert not {"numba", "llvmlite", "ctypes", "concurrent"} & {m.split(".")[0] for m in imported(path)}

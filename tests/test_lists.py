@@ -1,4 +1,4 @@
-"""Columns of lists: each value is embedded, and a row is what the pooling makes of them."""
+"""Columns of lists: each value is embedded, and the vectors of a row are pooled."""
 
 import pickle
 from decimal import Decimal
@@ -23,7 +23,7 @@ PARAMS = {**SMALL, "min_frequency": 1, "unknown_rate": 0.0}
 
 
 def make_lists(n=400, seed=0, n_tags=12):
-    """Rows whose click depends on how many of their tags are even."""
+    """Rows whose click rate depends on the share of even tags."""
     random = np.random.default_rng(seed)
     tags = [random.integers(n_tags, size=size).tolist() for size in random.integers(0, 6, size=n)]
     X = pd.DataFrame({"user": random.choice(list("abcdefgh"), size=n), "price": random.normal(size=n)})
@@ -42,7 +42,7 @@ def rows_as_lists(ragged):
     return [ragged.flat[start:stop].tolist() for start, stop in pairwise(ends)]
 
 
-def test_rows_of_lists_are_taken_as_those_of_a_tensor():
+def test_ragged_rows_are_indexed_like_those_of_a_tensor():
     rows = [[3, 1], [], [5], [2, 2, 7], []]
     ragged = Ragged(torch.tensor(list(chain.from_iterable(rows))), torch.tensor([0, 2, 2, 3, 6, 6]))
     assert len(ragged) == 5
@@ -60,7 +60,7 @@ def test_rows_of_lists_are_taken_as_those_of_a_tensor():
 
 
 @pytest.mark.parametrize("pooling", ["mean", "sum", "max"])
-def test_a_field_is_what_the_pooling_makes_of_the_values(pooling):
+def test_a_field_is_the_pooled_vector_of_the_values(pooling):
     X, Y = make_lists(60)
     model = fit(X, Y, list_pooling=pooling)
     network, encoder = model.module_, model._encoder
@@ -68,14 +68,16 @@ def test_a_field_is_what_the_pooling_makes_of_the_values(pooling):
     x = network.embedding(codes, numbers, lists)
     table, linear = network.embedding.table.weight, network.low_order.linear
     weights, first_order = linear.categories.weight, linear(x)
-    known = encoder.main.lists[2].own.values.tolist()  # noqa: PD011 (an attribute of ours)
+    known = encoder.main.lists[2].own.values.tolist()  # noqa: PD011 (not of pandas)
     pool = {"mean": lambda v: v.mean(dim=0), "sum": lambda v: v.sum(dim=0), "max": lambda v: v.amax(dim=0)}[pooling]
     for i, tags in enumerate(X["tags"]):
         rows = [encoder.main.list_offsets[0] + 1 + known.index(tag) for tag in tags]
         expected = pool(table[rows]) if rows else torch.zeros(table.shape[1])
         torch.testing.assert_close(x.fields[i, -1, 0], expected)
-        own = weights[codes[i]].sum() + numbers[i] @ linear.numbers[:, 0] + (pool(weights[rows])[0] if rows else 0)
-        torch.testing.assert_close(first_order[i, 0], own)
+        linear_term = (
+            weights[codes[i]].sum() + numbers[i] @ linear.numbers[:, 0] + (pool(weights[rows])[0] if rows else 0)
+        )
+        torch.testing.assert_close(first_order[i, 0], linear_term)
     assert network.embedding.table.weight.shape[0] == sum(encoder.main.cardinalities) + 13
 
 
@@ -96,15 +98,15 @@ def test_attention_is_a_mean_weighted_by_the_candidate():
             expected = torch.stack(scores).softmax(dim=0) @ vectors[rows, s] if rows else torch.zeros(3).double()
             torch.testing.assert_close(found[i, s], expected)
     before = found.detach()
-    unit.output.bias.data -= 200.0  # which a softmax does not see
+    unit.output.bias.data -= 200.0  # a shift that a softmax ignores
     torch.testing.assert_close(unit(vectors, lengths, candidates), before)
     assert torch.autograd.gradcheck(
         lambda v, q: unit(v, lengths, q), (vectors.requires_grad_(), candidates.requires_grad_())
     )
 
 
-def test_attention_finds_what_matters_for_the_candidate():
-    """A click follows where the item at hand is among the last ones, whatever the others are."""
+def test_attention_finds_the_candidate_among_the_last_items():
+    """A click is likely if the candidate is among the last items."""
     random = np.random.default_rng(0)
     items = random.integers(30, size=6000)
     last = [random.choice(30, size=8, replace=False).tolist() for _ in items]
@@ -127,7 +129,7 @@ def test_attention_finds_what_matters_for_the_candidate():
     assert auc["attention"] > auc["mean"] + 0.02
 
 
-def test_what_lists_say_is_learned():
+def test_the_effect_of_lists_is_learned():
     X, Y = make_lists(3000)
     model = FSMDClassifier(**PARAMS | {"max_epochs": 20, "lr": 0.01}).fit(X[:2000], Y[:2000])
     truth = X["tags"].map(lambda tags: np.mean([tag % 2 == 0 for tag in tags]) if tags else 0.5)
@@ -135,7 +137,7 @@ def test_what_lists_say_is_learned():
     assert auc > best - 0.03 > 0.7
 
 
-def test_lists_of_any_kind_are_the_same():
+def test_all_types_of_lists_give_the_same_predictions():
     X, Y = make_lists()
     expected = fit(X, Y).predict_marginals(X)
     arrow = pd.Series(pd.arrays.ArrowExtensionArray(pa.array(X["tags"].tolist(), pa.list_(pa.int64()))))
@@ -143,14 +145,14 @@ def test_lists_of_any_kind_are_the_same():
     for tags, params in [
         (X["tags"].map(tuple), {}),
         (X["tags"].map(np.array), {}),
-        (X["tags"].map(lambda tags: tags or None), {}),  # a missing list is an empty one
+        (X["tags"].map(lambda tags: tags or None), {}),  # a missing list counts as empty
         (X["tags"].map(lambda tags: [*tags, None, np.nan]), {}),
-        (X["tags"].map(lambda tags: [-1, *tags, -1, -2]), {}),  # which mark missing values
+        (X["tags"].map(lambda tags: [-1, *tags, -1, -2]), {}),  # they mark missing values
         (X["tags"].map(lambda tags: np.array([*tags, -1], dtype=float)), {"list_features": ["tags"]}),
         (arrow, {}),
         (X["tags"].map(lambda tags: [999] * 5 + tags), {"max_list_length": 5, "list_features": ["tags"]}),
     ]:
-        if "max_list_length" in params:  # of longer lists the last values count
+        if "max_list_length" in params:  # only the last values of longer lists count
             long = pd.Series([row[-5:] for row in tags], dtype=object)
             found = fit(X.assign(tags=tags), Y, **params).predict_marginals(X.assign(tags=tags))
             np.testing.assert_array_equal(found, fit(X.assign(tags=long), Y).predict_marginals(X.assign(tags=long)))
@@ -164,20 +166,20 @@ def test_lists_of_any_kind_are_the_same():
     np.testing.assert_array_equal(fit(table, Y).predict_marginals(table), expected)
 
 
-def test_text_of_minus_one_is_a_value():
+def test_the_text_minus_one_is_a_value():
     values, _ = ListColumn("tags", None, 1, 1000, "|").read(pd.Series(["-1|3", "-2"], dtype=object))
     assert values.tolist() == ["-1", "3", "-2"]
 
 
 def test_the_order_of_a_set_has_no_effect():
     one, other = set([0, 8, 16]), set([16, 8, 0])  # noqa: C405 (equal literals would become one object)
-    assert list(one) != list(other)  # as with strings, in another process
+    assert list(one) != list(other)  # as happens with strings in another process
     column = ListColumn("tags", None, 1, 2, None)
-    read = [column.read(pd.Series([row, frozenset(row)], dtype=object))[0].tolist() for row in (one, other)]
-    assert read[0] == read[1] == [16, 8, 16, 8]
+    values_read = [column.read(pd.Series([row, frozenset(row)], dtype=object))[0].tolist() for row in (one, other)]
+    assert values_read[0] == values_read[1] == [16, 8, 16, 8]
 
 
-def test_values_that_are_new_are_unknown():
+def test_new_values_count_as_unknown():
     X, Y = make_lists()
     model = FSMDClassifier(**PARAMS | {"unknown_rate": 0.1}).fit(X, Y)
     new, newer = (X.assign(tags=pd.Series([[tag]] * len(X), dtype=object)) for tag in (1000, 2000))
@@ -191,7 +193,7 @@ def test_values_that_are_new_are_unknown():
     assert np.isfinite(model.predict_marginals(long)).all()
 
 
-def test_single_rows_are_what_they_are_among_others():
+def test_single_rows_get_the_same_predictions_as_in_a_batch():
     X, Y = make_lists()
     model = fit(X, Y)
     p = model.predict_marginals(X)
@@ -215,7 +217,7 @@ def test_a_list_may_share_the_embeddings_of_a_category():
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-def test_every_model_takes_lists(cls, tmp_path):
+def test_every_model_accepts_lists(cls, tmp_path):
     X, Y = make_lists(200)
     model = cls(**supported(cls, SMALL)).fit(X, Y)
     p = model.predict_marginals(X)
@@ -243,7 +245,7 @@ def test_every_model_takes_lists(cls, tmp_path):
     ],
     ids=str,
 )
-def test_lists_go_with_everything(params):
+def test_lists_work_with_all_options(params):
     X, Y = make_lists()
     X["tag"] = pd.Series(np.arange(len(X)) % 12).astype("category")
     model = MultiTaskClassifier(**SMALL | {"lr": 0.02} | params).fit(X, Y)
@@ -274,7 +276,7 @@ def test_columns_that_share_embeddings_may_be_named_by_numbers():
     np.testing.assert_array_equal(model.predict_marginals(numbered), named.predict_marginals(X))
 
 
-def test_messages_name_the_lists_and_not_the_column_that_they_share_with():
+def test_messages_name_the_list_and_not_the_column_it_shares_with():
     X, Y = make_lists()
     X["tag"] = pd.Categorical([tags[0] if tags else 0 for tags in X["tags"]])
     shared = {"shared_embeddings": {"tags": "tag"}, "new_categories": "grow"}
@@ -308,7 +310,7 @@ def test_messages_name_the_lists_and_not_the_column_that_they_share_with():
         ("mixed", {}, "Column 'tags' holds lists, and in row 1 a list in a list"),
     ],
 )
-def test_bad_lists(change, params, message):
+def test_invalid_lists_are_refused(change, params, message):
     X, Y = make_lists()
     tags = X["tags"].tolist()
     if change == "tags":
@@ -324,25 +326,25 @@ def test_bad_lists(change, params, message):
 
 
 @pytest.mark.parametrize("odd", [Decimal("0.5"), np.float32(0.5), Decimal("Infinity"), float("inf")])
-def test_fractions_of_any_type_are_no_categories(odd):
+def test_lists_of_fractions_of_any_type_are_refused(odd):
     X, Y = make_frame(300)
     lists = pd.Series([[1, 2], [odd]] * 150, dtype=object)
     with pytest.raises(ValueError, match="Column 'tags' holds lists of fractions, and in row 1"):
         FSMDClassifier(**SMALL, list_features=["tags"]).fit(X.assign(tags=lists), Y)
 
 
-def test_whole_numbers_of_any_type_and_missing_ones_are_categories():
+def test_whole_and_missing_numbers_of_any_type_are_categories():
     X, Y = make_frame(300)
-    said = []
+    predictions = []
     for one, missing in ((7, None), (Decimal("7.0"), Decimal("NaN")), (np.float32(7), np.float32("nan"))):
         lists = pd.Series([[one, missing], [2], [3, one]] * 100, dtype=object)
         model = FSMDClassifier(**SMALL, list_features=["tags"]).fit(X.assign(tags=lists), Y)
-        said.append(model.predict_marginals(X.assign(tags=lists)))
-    np.testing.assert_array_equal(said[0], said[1])
-    np.testing.assert_array_equal(said[0], said[2])
+        predictions.append(model.predict_marginals(X.assign(tags=lists)))
+    np.testing.assert_array_equal(predictions[0], predictions[1])
+    np.testing.assert_array_equal(predictions[0], predictions[2])
 
 
-def test_a_table_that_cannot_fit_names_the_list_that_has_the_values(monkeypatch):
+def test_the_error_for_a_too_large_table_names_the_list(monkeypatch):
     X, Y = make_lists(100)
     monkeypatch.setattr(large_tables, "memory_of", lambda device: 100)
     for table in (X[["tags"]], X.assign(user="a")):

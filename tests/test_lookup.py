@@ -1,4 +1,4 @@
-"""The table gives what hashing gives, and leaves alone what hashing has to judge."""
+"""The lookup table gives the same codes as hashing, and leaves other types to hashing."""
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ EXTREMES = [-(2**63), -(2**63) + 1, -3, -2, -1, 0, 1, 4, 5, 6, 7, 8, 2**31, 2**6
 DTYPES = ["int8", "uint8", "int16", "int32", "uint32", "int64", "uint64", "float32", "float64"]
 
 
-def hashed(column, x, monkeypatch):
+def encode_by_hashing(column, x, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(columns, "look_up", lambda *_: None)
         return column.encode(x)
@@ -23,7 +23,7 @@ def hashed(column, x, monkeypatch):
 @pytest.mark.parametrize(
     "known", [[5, 6, 8], [-7, 0, 7], [2**63 - 1], [2**63 - 3, 2**63 - 1], [-(2**63), -(2**63) + 2]]
 )
-def test_as_hashing_says(dtype, known, monkeypatch):
+def test_the_table_gives_the_codes_of_hashing(dtype, known, monkeypatch):
     column = CategoryColumn("id")
     column.fit_encode(np.array(known))
     limits = np.iinfo(dtype) if np.dtype(dtype).kind in "iu" else None
@@ -32,7 +32,7 @@ def test_as_hashing_says(dtype, known, monkeypatch):
     for given in (x, pd.Series(x), x[::-2]):
         codes = look_up(column.values, given)
         assert codes is not None
-        np.testing.assert_array_equal(codes, hashed(column, given, monkeypatch))
+        np.testing.assert_array_equal(codes, encode_by_hashing(column, given, monkeypatch))
 
 
 @pytest.mark.parametrize(
@@ -51,18 +51,18 @@ def test_as_hashing_says(dtype, known, monkeypatch):
     ],
     ids=str,
 )
-def test_what_hashing_has_to_judge(x):
+def test_cases_that_are_left_to_hashing(x):
     assert look_up(pd.Index([1, 2]), x) is None
 
 
-def test_values_far_apart_and_values_of_another_kind_take_no_table():
+def test_values_far_apart_or_of_other_types_do_not_use_a_table():
     assert look_up(pd.Index([1, 10**12]), np.arange(10)) is None
     assert look_up(pd.Index(["a"]), np.arange(10)) is None
     assert look_up(pd.Index([0.5, 1.5]), np.arange(10)) is None
     assert look_up(pd.Index([], dtype=np.int64), np.arange(10)) is None
 
 
-def test_an_array_is_encoded_block_by_block_as_at_once(rng, monkeypatch):
+def test_encoding_an_array_in_blocks_equals_encoding_it_at_once(rng, monkeypatch):
     n = BLOCK + 5
     X = np.column_stack([rng.randint(50, size=(n, 3)), rng.normal(size=(n, 2))])
     encoder = FeatureEncoder(

@@ -42,7 +42,7 @@ def test_auc_per_task_and_mean(labelled):
     assert metrics.mean_auc(pd.DataFrame(Y), P) == pytest.approx(np.mean(expected))
 
 
-def test_a_list_of_probabilities_is_welcome(labelled):
+def test_accepts_a_list_of_probabilities(labelled):
     Y, P = labelled
     as_list = [np.stack((1 - p, p), axis=1) for p in P.T]
     np.testing.assert_array_equal(metrics.auc_per_task(Y, as_list), metrics.auc_per_task(Y, P))
@@ -70,7 +70,7 @@ def test_one_class_has_no_auc(labelled):
         assert metrics.mean_auc(Y, P) == pytest.approx(auc[0])
 
 
-def test_cvr_auc_is_of_clicked_rows(labelled):
+def test_cvr_auc_uses_clicked_rows(labelled):
     Y, P = labelled
     clicked = Y[:, 0] == 1
     expected = roc_auc_score(Y[clicked, 1], P[clicked, 1] / P[clicked, 0])
@@ -87,7 +87,7 @@ def test_mean_log_loss_is_the_mean_of_the_tasks(labelled):
     Y, P = labelled
     expected = np.mean([log_loss(Y[:, k], P[:, k].astype(float)) for k in range(2)])
     assert metrics.mean_log_loss(Y, P) == pytest.approx(expected)
-    assert metrics.mean_log_loss(Y, np.ones_like(P)) > 5  # where scikit-learn's finds nothing to improve
+    assert metrics.mean_log_loss(Y, np.ones_like(P)) > 5  # confident wrong predictions are costly
     weights = np.arange(400.0)
     expected = np.mean([log_loss(Y[:, k], P[:, k].astype(float), sample_weight=weights) for k in range(2)])
     assert metrics.mean_log_loss(Y, P, sample_weight=weights) == pytest.approx(expected)
@@ -99,16 +99,16 @@ def test_mean_log_loss_is_the_mean_of_the_tasks(labelled):
 def test_group_auc_weighs_users_by_impressions(rng):
     groups = rng.randint(30, size=500)
     y, p = rng.randint(2, size=500), rng.randint(10, size=500) / 10  # with ties
-    y[groups == 3] = 1  # left out
+    y[groups == 3] = 1  # a group of one class is left out
     total, n = 0.0, 0
     for g in set(groups) - {3}:
-        mine = groups == g
-        total += roc_auc_score(y[mine], p[mine]) * mine.sum()
-        n += mine.sum()
+        in_group = groups == g
+        total += roc_auc_score(y[in_group], p[in_group]) * in_group.sum()
+        n += in_group.sum()
     assert metrics.group_auc(y, p, groups) == pytest.approx(total / n)
 
 
-def test_group_auc_without_any_group_is_nan():
+def test_group_auc_without_a_group_of_two_classes_is_nan():
     with pytest.warns(UndefinedMetricWarning):
         assert np.isnan(metrics.group_auc([0, 1], [0.1, 0.9], [1, 2]))
 
@@ -129,20 +129,20 @@ def test_multi_task_gain():
         metrics.multi_task_gain([0.8], [0.7, 0.6])
 
 
-def test_two_other_classes_are_zeros_and_ones(labelled):
+def test_two_other_classes_are_treated_as_0_and_1(labelled):
     Y, P = labelled
-    words = pd.DataFrame(Y).replace({0: "no", 1: "yes"})
-    np.testing.assert_array_equal(metrics.auc_per_task(words, P), metrics.auc_per_task(Y, P))
+    texts = pd.DataFrame(Y).replace({0: "no", 1: "yes"})
+    np.testing.assert_array_equal(metrics.auc_per_task(texts, P), metrics.auc_per_task(Y, P))
     assert metrics.mean_log_loss(Y + 1, P) == metrics.mean_log_loss(Y, P)
 
 
 @pytest.mark.parametrize("metric", [metrics.mean_log_loss, metrics.expected_calibration_error])
-def test_what_is_no_probability_is_refused(metric):
+def test_probabilities_outside_0_to_1_are_refused(metric):
     with pytest.raises(ValueError, match=r"P must hold probabilities in \[0, 1\]. Got 0.5 to 2.5"):
         metric([0, 1], [0.5, 2.5])
 
 
-def test_scorers_take_weights(labelled):
+def test_weights_change_cvr_auc(labelled):
     Y, P = labelled
     weights = np.arange(400.0)
     assert metrics.cvr_auc(Y, P, sample_weight=weights) != metrics.cvr_auc(Y, P)
@@ -156,7 +156,7 @@ def test_scorers_take_weights(labelled):
         ([[0, 1]], [[0.5, 0.5]] * 2, "inconsistent numbers of samples"),
     ],
 )
-def test_refuses(Y, P, message):
+def test_invalid_input_is_refused(Y, P, message):
     with pytest.raises(ValueError, match=message):
         metrics.auc_per_task(Y, P)
 
@@ -164,7 +164,7 @@ def test_refuses(Y, P, message):
 class TestScorers:
     model = SharedBottomClassifier(**supported(SharedBottomClassifier, SMALL))
 
-    def test_each_name_scores_what_it_says(self, frame):
+    def test_each_scorer_equals_its_metric(self, frame):
         X, Y = frame
         model = clone(self.model).fit(X, Y)
         P, labels = model.predict_marginals(X), Y.to_numpy()
@@ -182,7 +182,7 @@ class TestScorers:
         for name, value in expected.items():
             assert metrics.get_scorer(name)(model, X, Y) == pytest.approx(value, rel=1e-5), name
 
-    def test_names_of_columns_and_places(self, frame):
+    def test_scorers_by_column_name_and_by_position(self, frame):
         X, Y = frame
         Y = Y.rename(columns={"click": "watch"})
         model = clone(self.model).fit(X, Y)
@@ -199,12 +199,12 @@ class TestScorers:
         results = cross_validate(self.model, X, Y, scoring=scoring, cv=2)
         assert all(np.isfinite(results[f"test_{name}"]).all() for name in scoring)
 
-    def test_unknown_names(self):
+    def test_unknown_names_are_refused(self):
         with pytest.raises(ValueError, match="There is no scorer 'f1'. Use one of"):
             metrics.get_scorer("f1")
 
 
-# -------------------------------------------------------------------------------------------------- what is refused
+# ---------------------------------------------------------------------------------------------------- invalid input
 
 PAIR = [[0, 1], [1, 0], [1, 1]]
 ONE = [0.5, 0.2, 0.9]
@@ -236,12 +236,12 @@ ONE = [0.5, 0.2, 0.9]
         (metrics.auc_per_task, (np.array([[1, "a"]] * 3, dtype=object).T, np.ones((2, 3))), "must be of one type|two"),
     ],
 )
-def test_what_has_no_score_is_refused(metric, arguments, message):
+def test_invalid_arguments_are_refused(metric, arguments, message):
     with pytest.raises(ValueError, match=message):
         metric(*arguments)
 
 
-def test_a_task_without_an_auc_is_named():
+def test_the_warning_names_a_task_without_an_auc():
     Y, P = pd.DataFrame({"click": [0, 1], "sale": [0.0, NAN]}), np.full((2, 2), 0.5)
     with pytest.warns(UndefinedMetricWarning, match=r"Only one class in Y for task \['sale'\], or no label"):
         metrics.auc_per_task(Y, P)
@@ -250,20 +250,20 @@ def test_a_task_without_an_auc_is_named():
 
 
 @pytest.mark.parametrize("as_list", [False, True])
-def test_labels_in_words_are_those_in_numbers(as_list, rng):
+def test_text_labels_give_the_same_metrics_as_numbers(as_list, rng):
     y, p, groups = rng.randint(2, size=90).astype(float), rng.uniform(size=90), rng.randint(5, size=90)
     y[::9] = NAN
-    words = pd.Series(y).map({0.0: "no", 1.0: "yes"})
-    words = words.tolist() if as_list else words  # in a list, numpy takes the NaN for the word "nan"
-    pairs = [[word, "no" if i % 4 else "yes"] for i, word in enumerate(words)]
+    texts = pd.Series(y).map({0.0: "no", 1.0: "yes"})
+    texts = texts.tolist() if as_list else texts  # in a list, numpy converts the NaN to the text "nan"
+    pairs = [[word, "no" if i % 4 else "yes"] for i, word in enumerate(texts)]
     numbers, P = np.stack([y, np.arange(90) % 4 == 0], axis=1), np.stack([p, p / 2], axis=1)
-    assert metrics.auc_per_task(words, p) == metrics.auc_per_task(y, p)
+    assert metrics.auc_per_task(texts, p) == metrics.auc_per_task(y, p)
     np.testing.assert_array_equal(metrics.auc_per_task(pairs, P), metrics.auc_per_task(numbers, P))
-    assert metrics.group_auc(words, p, groups) == metrics.group_auc(y, p, groups)
+    assert metrics.group_auc(texts, p, groups) == metrics.group_auc(y, p, groups)
     assert metrics.group_auc(np.asarray(y) + 1, p, groups) == metrics.group_auc(y, p, groups)
-    assert metrics.expected_calibration_error(words, p) == metrics.expected_calibration_error(y, p)
+    assert metrics.expected_calibration_error(texts, p) == metrics.expected_calibration_error(y, p)
     for curve in (metrics.reliability_curve, metrics.lift_curve):
-        pd.testing.assert_frame_equal(curve(words, p), curve(y, p))
+        pd.testing.assert_frame_equal(curve(texts, p), curve(y, p))
 
 
 @pytest.mark.parametrize("metric", [metrics.auc_per_task, metrics.cvr_auc, metrics.mean_log_loss, metrics.mean_auc])
@@ -289,16 +289,16 @@ def test_a_task_without_labels_has_no_loss():
         assert np.isnan(metrics.expected_calibration_error([NAN], [0.5]))
 
 
-def test_the_calibration_error_of_ties_is_that_of_their_mean():
+def test_the_calibration_error_uses_the_mean_of_ties():
     y, p = np.array([1, 0, 0, 0, 1, 1]), np.array([0.5, 0.5, 0.5, 0.5, 0.9, 0.9])
     expected = (4 * abs(0.5 - 0.25) + 2 * abs(0.9 - 1)) / 6
     for order in ([0, 1, 2, 3, 4, 5], [3, 2, 1, 0, 5, 4], [5, 1, 4, 0, 2, 3]):
         assert metrics.expected_calibration_error(y[order], p[order], n_bins=3) == pytest.approx(expected)
 
 
-def test_the_decile_bias_of_ties_is_that_of_their_mean():
+def test_the_decile_bias_uses_the_mean_of_ties():
     y, value = np.array([0.0, 0.0, 20.0, 20.0, 50.0]), np.array([10.0, 10.0, 10.0, 10.0, 40.0])
-    expected = (3 * 0 + 2 * abs((10 + 40) / 2 - (10 + 50) / 2)) / 5 / y.mean()  # three rows and two
+    expected = (3 * 0 + 2 * abs((10 + 40) / 2 - (10 + 50) / 2)) / 5 / y.mean()  # bins of three and of two rows
     for order in ([0, 1, 2, 3, 4], [0, 2, 1, 3, 4], [4, 3, 0, 2, 1]):
         assert metrics.decile_bias(y[order], value[order], n_bins=2) == pytest.approx(expected)
 
@@ -316,7 +316,7 @@ class Constant(ClassifierMixin, BaseEstimator):
 
 @pytest.mark.parametrize("classes", [(1, 2), (-1, 1), ("no", "yes"), (0, 1), (0, 5), (1, 0.5)])
 @pytest.mark.parametrize("name", ["neg_mean_log_loss", "neg_calibration_error"])
-def test_a_fold_of_one_class_is_not_turned_around(name, classes):
+def test_a_fold_of_one_class_keeps_the_classes_of_fit(name, classes):
     low, high = sorted(classes)
     model = Constant().fit(None, [[low, high], [high, low]])
     scorer, X = metrics.get_scorer(name), np.zeros((4, 1))
@@ -330,7 +330,7 @@ def test_a_fold_of_one_class_is_not_turned_around(name, classes):
         assert scorer(model, X, Y) == pytest.approx(expected[name])
 
 
-def test_a_label_that_the_model_does_not_know_is_refused():
+def test_scorers_refuse_labels_that_the_model_does_not_know():
     model = Constant().fit(None, [[1, 2], [2, 1]])
     with pytest.raises(ValueError, match="of the two classes of fit, 1, 2, or NaN where one is missing. Got 3"):
         metrics.get_scorer("neg_mean_log_loss")(model, np.zeros((2, 1)), np.array([[1, 3], [1, 1]]))
@@ -339,7 +339,7 @@ def test_a_label_that_the_model_does_not_know_is_refused():
         metrics.get_scorer("neg_mean_log_loss")(model, np.zeros((2, 1)), np.array([[1], [3]]))
 
 
-def test_frames_of_polars(labelled):
+def test_polars_frames_and_series(labelled):
     Y, P = labelled
     frame = pl.DataFrame({"click": Y[:, 0], "conversion": Y[:, 1]})
     assert metrics.mean_auc(frame, P) == metrics.mean_auc(Y, P)
@@ -348,21 +348,21 @@ def test_frames_of_polars(labelled):
 
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(data=st.data())
-def test_the_order_of_the_rows_says_nothing(data):
+def test_the_order_of_the_rows_has_no_effect(data):
     order_of_rows(np.random.RandomState(data.draw(st.integers(0, 2**32 - 1))))
 
 
 @pytest.mark.parametrize("name", ["click_auc", "mean_auc", "neg_mean_log_loss", "cvr_auc"])
-def test_targets_may_have_labels_of_unlike_types(name, frame):
+def test_targets_may_have_labels_of_different_types(name, frame):
     X, Y = frame
-    words = Y.assign(conversion=np.where(Y["conversion"] == 1, "yes", "no"))
-    of_numbers, of_words = (FSMDClassifier(**SMALL | {"max_epochs": 1}).fit(X, labels) for labels in (Y, words))
-    assert metrics.get_scorer(name)(of_words, X, words) == metrics.get_scorer(name)(of_numbers, X, Y)
+    texts = Y.assign(conversion=np.where(Y["conversion"] == 1, "yes", "no"))
+    number_model, text_model = (FSMDClassifier(**SMALL | {"max_epochs": 1}).fit(X, labels) for labels in (Y, texts))
+    assert metrics.get_scorer(name)(text_model, X, texts) == metrics.get_scorer(name)(number_model, X, Y)
 
 
 @pytest.mark.parametrize("name", ["click_auc", "mean_auc", "neg_mean_log_loss", "cvr_auc"])
 @pytest.mark.parametrize("in_pipeline", [False, True])
-def test_a_y_whose_columns_moved_is_not_scored(name, in_pipeline, frame):
+def test_scorers_refuse_reordered_columns_of_y(name, in_pipeline, frame):
     X, Y = frame
     model = SharedBottomClassifier(**supported(SharedBottomClassifier, SMALL) | {"max_epochs": 1})
     model = (make_pipeline(FunctionTransformer(), model) if in_pipeline else model).fit(X, Y)
@@ -372,7 +372,7 @@ def test_a_y_whose_columns_moved_is_not_scored(name, in_pipeline, frame):
 
 @pytest.fixture(scope="module")
 def watched():
-    """A chain with values, and test rows with targets of which some were not observed."""
+    """A chain with values, and test rows with some targets that were not observed."""
     X, Y = make_funnel(1200, watch_time=True, random_state=0, return_X_y=True)
     params = {"value_targets": ["watch_seconds"], "value_parents": {"watch_seconds": "click"}, "max_epochs": 1}
     model = FSMDClassifier(**supported(FSMDClassifier, SMALL) | params).fit(X[:800], Y[:800])
@@ -382,33 +382,33 @@ def watched():
     return model, X[800:], Y
 
 
-OF_VALUES = ["watch_seconds_concordance", *(f"neg_watch_seconds_{name}" for name in ("mae", "rmse", "decile_bias"))]
+VALUE_SCORERS = ["watch_seconds_concordance", *(f"neg_watch_seconds_{name}" for name in ("mae", "rmse", "decile_bias"))]
 
 
-@pytest.mark.parametrize("name", [*metrics.get_scorer_names(), *OF_VALUES])
-def test_a_y_with_values_whose_columns_moved_is_not_scored(name, watched):
+@pytest.mark.parametrize("name", [*metrics.get_scorer_names(), *VALUE_SCORERS])
+def test_scorers_refuse_reordered_columns_of_y_with_values(name, watched):
     model, X, Y = watched
     assert np.isfinite(metrics.get_scorer(name)(model, X, Y))
     with pytest.raises(ValueError, match=r"The columns of Y must be those of fit, in their order, \['click'"):
         metrics.get_scorer(name)(model, X, Y[["conversion", "click", "watch_seconds"]])
 
 
-def test_scorers_settle_what_follows_from_the_chain_as_score_does(watched):
-    """For scorers, a missing conversion after a 0 click is a 0; the metric functions have no chain."""
+def test_scorers_fill_labels_implied_by_the_chain_as_score_does(watched):
+    """Scorers treat a missing conversion after a click of 0 as 0; metric functions do not know the chain."""
     model, X, Y = watched
-    P, settled = model.predict_marginals(X), Y.drop(columns="watch_seconds")
-    settled.loc[Y["click"] == 0, "conversion"] = 0.0
+    P, filled = model.predict_marginals(X), Y.drop(columns="watch_seconds")
+    filled.loc[Y["click"] == 0, "conversion"] = 0.0
     assert metrics.get_scorer("mean_auc")(model, X, Y) == pytest.approx(model.score(X, Y), rel=1e-9)
     for name, metric in (("neg_mean_log_loss", metrics.mean_log_loss), ("mean_auc", metrics.mean_auc)):
         score = abs(metrics.get_scorer(name)(model, X, Y))
-        assert score == pytest.approx(metric(settled, P), rel=1e-9)
+        assert score == pytest.approx(metric(filled, P), rel=1e-9)
         assert score != pytest.approx(metric(Y.drop(columns="watch_seconds"), P), rel=1e-9)
     seconds = np.where(Y["click"] == 0, 0.0, Y["watch_seconds"].where(Y["click"].notna()))
     error = metrics.value_mae(seconds, model.predict_values(X)[:, 0])
     assert metrics.get_scorer("neg_watch_seconds_mae")(model, X, Y) == pytest.approx(-error)
 
 
-def test_scores_and_weights_whose_columns_moved_are_refused(labelled):
+def test_reordered_columns_of_predictions_or_weights_are_refused(labelled):
     Y, P = (pd.DataFrame(array, columns=["click", "conversion"]) for array in labelled)
     for moved in (pd.DataFrame, pl.from_pandas):
         with pytest.raises(ValueError, match="The columns of `P` must have the order of those of Y"):
@@ -418,7 +418,7 @@ def test_scores_and_weights_whose_columns_moved_are_refused(labelled):
     assert metrics.mean_auc(Y, P) == metrics.mean_auc(Y.to_numpy(), P.to_numpy())
 
 
-def test_a_scorer_by_name_finds_the_task_of_the_model_in_an_array():
+def test_scorers_by_name_find_the_task_in_an_array():
     X, Y = make_funnel(800, random_state=0, return_X_y=True)
     Y = Y.rename(columns={"click": "viewed", "conversion": "click"})
     model = FSMDClassifier(**SMALL).fit(X, Y)
@@ -429,7 +429,7 @@ def test_a_scorer_by_name_finds_the_task_of_the_model_in_an_array():
         metrics.get_scorer("conversion_auc")(model, X, Y.to_numpy())
 
 
-def test_the_conversion_rate_is_that_of_the_columns_of_these_names():
+def test_cvr_auc_uses_the_columns_named_click_and_conversion():
     X, Y = make_funnel(800, random_state=0, return_X_y=True)
     opened = np.maximum(Y["click"], np.arange(800) % 2)
     Y = Y.assign(opened=opened)[["opened", "click", "conversion"]]
@@ -441,7 +441,7 @@ def test_the_conversion_rate_is_that_of_the_columns_of_these_names():
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
-def test_equal_conversion_rates_tie_whatever_the_rounding(kind, rng):
+def test_equal_conversion_rates_tie_despite_rounding(kind, rng):
     p_click, rate = rng.uniform(size=3000).astype(kind), rng.choice([0.2, 0.4], size=3000).astype(kind)
     click = rng.uniform(size=3000) < p_click
     Y = np.c_[click, click & (rng.uniform(size=3000) < rate)].astype(int)
@@ -450,14 +450,14 @@ def test_equal_conversion_rates_tie_whatever_the_rounding(kind, rng):
     assert metrics.cvr_auc(Y, np.c_[p_click, p_click * rate]) == pytest.approx(expected, abs=1e-9)
 
 
-def test_a_click_of_weight_0_is_none_to_the_conversion_rate(labelled):
+def test_cvr_auc_ignores_clicks_of_weight_0(labelled):
     Y, P = labelled
     weights = np.ones(Y.shape)
     weights[::2, 0] = 0
     assert metrics.cvr_auc(Y, P, sample_weight=weights) == metrics.cvr_auc(Y[1::2], P[1::2])
 
 
-def test_scorers_judge_any_step_given_an_earlier_one():
+def test_scorers_of_a_step_given_an_earlier_step():
     X, Y = make_funnel(800, random_state=0, return_X_y=True)
     Y = Y.assign(opened=np.maximum(Y["click"], np.arange(800) % 2))[["opened", "click", "conversion"]]
     model = FSMDClassifier(**SMALL).fit(X, Y)
@@ -478,7 +478,7 @@ def test_scorers_judge_any_step_given_an_earlier_one():
 
 
 @pytest.mark.parametrize("metric", [metrics.auc_per_task, metrics.mean_log_loss, metrics.expected_calibration_error])
-def test_one_target_is_not_judged_by_the_marginals_of_two(metric, labelled):
+def test_one_target_with_the_marginals_of_two_is_refused(metric, labelled):
     Y, P = labelled
     with pytest.raises(ValueError, match="Y has 1 task and P has 2"):
         metric(Y[:, 0], P)
@@ -486,7 +486,7 @@ def test_one_target_is_not_judged_by_the_marginals_of_two(metric, labelled):
     np.testing.assert_allclose(metric(Y[:, 0], both), metric(Y[:, 0], P[:, 0]))
 
 
-def test_weights_of_the_calibration_error(rng):
+def test_the_calibration_error_is_weighted(rng):
     p = np.sort(rng.uniform(size=60))
     y = (rng.uniform(size=60) < p).astype(int)
     weights = rng.randint(0, 3, size=60)
@@ -497,7 +497,7 @@ def test_weights_of_the_calibration_error(rng):
     assert error == pytest.approx((4 * abs(0.2 - 0.25) + 2 * abs(0.6 - 0.5)) / 6)
 
 
-def test_scorers_take_the_weights_of_a_y_with_values(watched):
+def test_scorers_accept_weights_for_each_column_of_y_with_values(watched):
     model, X, Y = watched
     weights = np.stack([np.where(X["price"] > 50, 2.0, 0.5), np.ones(400), np.full(400, 7.0)], axis=1)
     score = metrics.get_scorer("mean_auc")(model, X, Y, sample_weight=weights)
@@ -509,12 +509,12 @@ def test_scorers_take_the_weights_of_a_y_with_values(watched):
 
 
 @pytest.mark.parametrize("name", ["mae", "rmse", "decile_bias"])
-def test_scorers_of_values_take_weights(name, watched):
+def test_value_scorers_accept_weights(name, watched):
     """A weight of 0 equals leaving the row out, and a weight of 2 equals repeating it."""
     model, X, Y = watched
     scorer = metrics.get_scorer(f"neg_watch_seconds_{name}")
     times = np.random.RandomState(0).randint(3, size=len(X))
-    if name == "decile_bias":  # whose bins hold equally many rows
+    if name == "decile_bias":  # its bins have equal numbers of rows
         times = (times > 0) * 3
     rows = np.repeat(np.arange(len(X)), times // (3 if name == "decile_bias" else 1))
     expected = scorer(model, X.iloc[rows], Y.iloc[rows])
@@ -535,30 +535,30 @@ def test_scorers_of_values_take_weights(name, watched):
 @pytest.mark.parametrize(
     "classifier", [MLPClassifier(max_iter=5), OneVsRestClassifier(LogisticRegression()), RandomForestClassifier(5)]
 )
-def test_scorers_judge_other_classifiers_of_several_labels(classifier, labelled):
+def test_scorers_evaluate_other_multilabel_classifiers(classifier, labelled):
     Y, P = labelled
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it has not converged
+        warnings.simplefilter("ignore")  # the MLP does not converge
         classifier.fit(P, Y)
     p = classifier.predict_proba(P)
-    p = np.stack([of_label[:, 1] for of_label in p], axis=1) if isinstance(p, list) else p
+    p = np.stack([p_task[:, 1] for p_task in p], axis=1) if isinstance(p, list) else p
     assert metrics.get_scorer("mean_auc")(classifier, P, Y) == pytest.approx(metrics.mean_auc(Y, p))
     assert metrics.get_scorer("task1_auc")(classifier, P, Y) == pytest.approx(roc_auc_score(Y[:, 1], p[:, 1]))
 
 
-def test_a_scorer_of_values_says_that_a_net_has_none(watched):
+def test_value_scorers_refuse_a_net(watched):
     model, X, Y = watched
     with pytest.raises(TypeError, match="evaluates `predict_values` of a fitted estimator. Got a Net"):
         metrics.get_scorer("watch_seconds_concordance")(model.net_, X, Y)
 
 
-def test_a_scorer_says_that_the_estimator_has_other_targets(watched):
+def test_scorers_refuse_another_number_of_targets(watched):
     model, X, Y = watched
     with pytest.raises(ValueError, match="Y has 2 columns, and the estimator was fitted on 1"):
         metrics.get_scorer("mean_auc")(model.output_view("click"), X, Y[["click", "conversion"]])
 
 
-def test_scorers_know_a_target_by_the_name_that_fit_gave_it(rng):
+def test_scorers_find_a_target_by_its_name_in_fit(rng):
     X, y = rng.normal(size=(80, 2)), pd.Series(rng.randint(2, size=80), name="bought")
     small = supported(FSMDClassifier, SMALL)
     named, nameless = FSMDClassifier(**small).fit(X, y), FSMDClassifier(**small).fit(X, y.to_numpy())
@@ -584,7 +584,7 @@ def test_values_must_be_numbers(y):
             metric(pd.Series(y), [1.0, 2.0, 4.0])
 
 
-def test_a_value_may_be_missing_in_any_way():
+def test_all_kinds_of_missing_values_are_accepted():
     for missing in (None, np.nan, pd.NA):
         assert metrics.value_mae(pd.Series([1, missing, 3], dtype=object), [1, 2, 4]) == 0.5
 
@@ -592,12 +592,12 @@ def test_a_value_may_be_missing_in_any_way():
 @pytest.mark.parametrize(
     "y", [pd.to_datetime([None, None]), np.array(["a", "b"]), np.array([10**400, 1], dtype=object)]
 )
-def test_what_is_no_number_is_named_even_where_all_is_missing(y):
+def test_other_types_of_values_are_refused_even_if_all_are_missing(y):
     with pytest.raises(ValueError, match="`y` must hold numbers"):
         metrics.value_mae(pd.Series(y, dtype=y.dtype), [1.0, 2.0])
 
 
-def test_from_a_click_of_weight_0_nothing_follows_for_scorers_too(frame):
+def test_clicks_of_weight_0_imply_nothing_in_scorers(frame):
     X, Y = frame
     model = FSMDClassifier(**SMALL).fit(X, Y)
     Y = Y.astype(float)
@@ -613,7 +613,7 @@ def test_from_a_click_of_weight_0_nothing_follows_for_scorers_too(frame):
 
 
 @pytest.mark.parametrize(("task", "name"), [("cvr", "cvr_auc"), ("mean", "mean_auc")])
-def test_a_name_that_may_mean_a_column_is_refused(frame, task, name):
+def test_ambiguous_scorer_names_are_refused(frame, task, name):
     X, Y = frame
     Y = Y.set_axis(["click", task], axis=1)
     model = FSMDClassifier(**SMALL | {"max_epochs": 1}).fit(X, Y)
@@ -624,30 +624,30 @@ def test_a_name_that_may_mean_a_column_is_refused(frame, task, name):
 
 @pytest.mark.parametrize("kind", [np.float64, np.float32])
 @pytest.mark.parametrize("p", [0.0, 1e-12, 0.1, 1 - 1e-12, 1.0])
-def test_the_log_loss_of_extremes_is_that_of_scikit_learn(p, kind):
+def test_the_log_loss_of_extremes_equals_that_of_scikit_learn(p, kind):
     p = np.array([p], dtype=kind)
     for y in (0, 1):
         assert metrics.mean_log_loss([y], p) == pytest.approx(log_loss([y], p, labels=[0, 1]), rel=1e-5, abs=1e-6)
 
 
-MANY = [2**60, 2**60, 2**60 + 1, 2**60 + 1]
+LARGE_IDS = [2**60, 2**60, 2**60 + 1, 2**60 + 1]
 
 
 @pytest.mark.parametrize(
     "ids",
     [
-        np.array(MANY),
-        pd.Series(MANY, dtype="Int64"),
-        pd.Series(MANY, dtype="int64[pyarrow]"),
-        pl.Series(MANY),
-        pl.DataFrame({"id": MANY}),
-        pd.DataFrame({"id": pd.Series(MANY, dtype="Int64")}),
+        np.array(LARGE_IDS),
+        pd.Series(LARGE_IDS, dtype="Int64"),
+        pd.Series(LARGE_IDS, dtype="int64[pyarrow]"),
+        pl.Series(LARGE_IDS),
+        pl.DataFrame({"id": LARGE_IDS}),
+        pd.DataFrame({"id": pd.Series(LARGE_IDS, dtype="Int64")}),
     ],
-    ids=["numpy", "pandas", "Arrow", "polars", "a frame of polars", "a frame of pandas"],
+    ids=["numpy", "pandas", "Arrow", "polars", "polars frame", "pandas frame"],
 )
-def test_large_ids_stay_apart_in_each_dtype(ids):
+def test_large_ids_stay_distinct_in_each_dtype(ids):
     assert metrics.group_auc([0, 1, 0, 1], [0.6, 0.7, 0.1, 0.2], ids) == 1
-    assert metrics.segments_by_name(ids).tolist() == [str(id_) for id_ in MANY]
+    assert metrics.segments_by_name(ids).tolist() == [str(id_) for id_ in LARGE_IDS]
 
 
 @pytest.mark.parametrize(
@@ -659,28 +659,28 @@ def test_large_ids_stay_apart_in_each_dtype(ids):
         pl.Series([True, False]),
     ],
 )
-def test_segments_of_truths_have_their_names(by):
+def test_names_of_boolean_segments(by):
     assert metrics.segments_by_name(by).tolist() == ["True", "False"]
 
 
 @pytest.mark.parametrize("values", [pd.Series([1, None, 2], dtype="Int64"), pl.Series([1, None, 2])])
-def test_whole_numbers_beside_a_gap_are_no_fractions(values):
+def test_integers_with_missing_values_stay_integers(values):
     assert metrics.segments_by_name(values).tolist() == ["1", "missing", "2"]
     assert metrics.value_mae(values, [1.0, 5.0, 4.0]) == 1
     with pytest.raises(ValueError, match="Input value contains NaN"):
         metrics.value_mae([1.0, 2.0, 3.0], values)
 
 
-def test_masked_values_are_refused():
+def test_masked_arrays_are_refused():
     masked = np.ma.masked_array([1.0, 0, 1], [1, 0, 0])
-    for ask in (
+    for call in (
         lambda: metrics.auc_per_task(masked, [0.1, 0.2, 0.3]),
         lambda: metrics.auc_per_task([0, 0, 1], masked),
         lambda: metrics.value_mae(masked, [1.0, 2.0, 3.0]),
         lambda: metrics.group_auc([0, 0, 1], [0.1, 0.2, 0.3], masked),
     ):
         with pytest.raises(TypeError, match="has masked values, which would count"):
-            ask()
+            call()
 
 
 def test_scorers_warn_of_weights_in_another_order(watched):
@@ -691,7 +691,7 @@ def test_scorers_warn_of_weights_in_another_order(watched):
             get_scorer(name)(model, X, Y, sample_weight=weights)
 
 
-def test_a_target_of_one_class_in_a_fold_does_not_keep_another_from_being_scored(rng):
+def test_scoring_with_a_target_of_one_class_in_training(rng):
     X, Y = rng.normal(size=(300, 2)), pd.DataFrame({"click": rng.randint(2, size=300), "conversion": 0})
     Y.loc[200:, "conversion"] = Y["click"]
     forest = RandomForestClassifier(5, random_state=0).fit(X[:200], Y[:200])

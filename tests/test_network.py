@@ -1,4 +1,4 @@
-"""The whole network: against the paper, at its limits, and with sizes that are all different."""
+"""The whole network: compared with the paper, in limiting cases, and with sizes that are all different."""
 
 import functools
 
@@ -52,7 +52,7 @@ EXTRACTORS = ["ple", "mmoe", "shared_bottom", "shared_embedding", "separate"]
 @pytest.mark.parametrize("extractor", EXTRACTORS)
 @pytest.mark.parametrize("low_order", ["fm", "fwfm", "linear", None])
 @pytest.mark.parametrize("link", ["chain", "independent"])
-def test_every_combination_takes_one_row_and_any_number_of_tasks(n_tasks, extractor, low_order, link):
+def test_every_combination_accepts_one_row_and_any_number_of_tasks(n_tasks, extractor, low_order, link):
     network = build(n_tasks, extractor=extractor, low_order=low_order, link=link, batch_norm=True, dropout=0.2)
     assert network(CODES[:1], NUMBERS[:1]).shape == (1, n_tasks)
     logits = network.eval()(CODES, NUMBERS)
@@ -86,7 +86,7 @@ def test_single_task_networks_share_nothing():
     assert (network.low_order.linear.categories.weight.grad[:, 1] == 0).all()
 
 
-def test_esmm_shares_embeddings_and_nothing_else():
+def test_esmm_shares_only_the_embeddings():
     network = build(2, low_order=None, extractor="shared_embedding")
     assert network.embedding.table.weight.shape == (12, 3)
     network(CODES, NUMBERS)[:, 0].sum().backward()
@@ -108,7 +108,7 @@ def test_gradients(extractor, link):
     assert torch.autograd.gradcheck(loss_of, (table,))
 
 
-def test_it_starts_at_the_base_rates():
+def test_the_network_starts_at_the_base_rates():
     network = build(2, embedding_std=0.0, low_order="fm")
     network.init_from_base_rates(torch.tensor([0.3, 1 / 3]))
     rates = torch.tensor([0.3, 0.1])
@@ -133,18 +133,18 @@ def test_biases_and_batch_norm_do_not_decay():
     assert len(decayed["params"]) + len(kept) == len(list(network.parameters()))
 
 
-def test_scales_of_torch_s_own_normalisations_do_not_decay():
-    own = nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4), nn.BatchNorm1d(4), nn.GRU(4, 5), nn.MultiheadAttention(4, 2))
+def test_scales_of_torch_normalisation_layers_do_not_decay():
+    part = nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4), nn.BatchNorm1d(4), nn.GRU(4, 5), nn.MultiheadAttention(4, 2))
     network = build(2)
-    network.extractor = own
+    network.extractor = part
     decayed, _ = network.parameter_groups()
     decayed = {id(p) for p in decayed["params"]}
-    names = {name for name, parameter in own.named_parameters() if id(parameter) in decayed}
+    names = {name for name, parameter in part.named_parameters() if id(parameter) in decayed}
     assert names == {"0.weight", "3.weight_ih_l0", "3.weight_hh_l0", "4.in_proj_weight", "4.out_proj.weight"}
 
 
-class Own(nn.Module):
-    """Two layers, of the user's."""
+class CustomExtractor(nn.Module):
+    """A custom extractor with a linear layer per task."""
 
     def __init__(self, in_features, n_tasks, width=6, as_sequence=False):
         super().__init__()
@@ -158,12 +158,12 @@ class Own(nn.Module):
 
 @pytest.mark.parametrize("as_sequence", [False, True])
 @pytest.mark.parametrize("as_instance", [False, True])
-def test_an_extractor_of_ones_own(as_sequence, as_instance):
-    make = functools.partial(Own, as_sequence=as_sequence)
-    own = make(3 * 3 + 2, 2) if as_instance else make
-    network = build(2, extractor=own)
+def test_custom_extractors(as_sequence, as_instance):
+    make = functools.partial(CustomExtractor, as_sequence=as_sequence)
+    part = make(3 * 3 + 2, 2) if as_instance else make
+    network = build(2, extractor=part)
     assert network(CODES, NUMBERS).shape == (4, 2)
-    assert network.extractor is not own
+    assert network.extractor is not part
 
 
 def test_an_extractor_of_the_wrong_shape_is_refused():
@@ -185,7 +185,7 @@ def test_an_extractor_of_the_wrong_shape_is_refused():
 def test_parents(link, n_tasks, parents):
     found = parents_of(link, n_tasks)
     assert found == parents
-    assert {type(parent) for parent in found} <= {int, type(None)}  # which JSON knows
+    assert {type(parent) for parent in found} <= {int, type(None)}  # types that JSON can store
 
 
 @pytest.mark.parametrize(
@@ -198,13 +198,13 @@ def test_parents(link, n_tasks, parents):
         ("tree", "must be 'chain', 'independent' or a tuple of parents. Got 'tree'"),
     ],
 )
-def test_impossible_links(link, message):
+def test_invalid_links_are_refused(link, message):
     with pytest.raises(ValueError, match=message):
         parents_of(link, 2)
 
 
 def learned(inputs, n_embedded, width=6, batch_norm=False):
-    """Something that an autoencoder may have learned, of the columns that have the network's `inputs`."""
+    """A possible result of an autoencoder for the columns of the `inputs` of the network."""
     vectors = torch.randn(sum(CARDINALITIES), 3)
     layer = HiddenLayer(1, len(inputs), width, batch_norm=batch_norm)
     nn.init.normal_(layer.bias)
@@ -219,19 +219,19 @@ ALL_INPUTS = list(range(len(CARDINALITIES) * 3 + N_NUMERIC))
 
 @pytest.mark.parametrize("batch_norm", [True, False])
 @pytest.mark.parametrize("extractor", EXTRACTORS)
-def test_each_first_layer_begins_by_reading_a_row_as_the_autoencoder_did(extractor, batch_norm):
+def test_first_layers_start_with_the_outputs_of_the_autoencoder(extractor, batch_norm):
     network = build(extractor=extractor, batch_norm=batch_norm).eval()
     found = learned(ALL_INPUTS, 9, batch_norm=batch_norm)
     network.start_from(found)
     row = torch.cat((found.vectors[CODES].flatten(1), NUMBERS), dim=1)
-    read = network.first_layers[0](network.embedding(CODES, NUMBERS).flat().transpose(0, -2))
+    outputs = network.first_layers[0](network.embedding(CODES, NUMBERS).flat().transpose(0, -2))
     assert len(network.embedding.table.weight) == len(found.vectors)
     assert network.embedding.table.weight.square().mean().sqrt().item() == pytest.approx(STARTING_RMS, rel=1e-4)
-    for own in read:
-        torch.testing.assert_close(own, found.layer.eval()(row)[0], atol=1e-5, rtol=1e-5)
+    for part in outputs:
+        torch.testing.assert_close(part, found.layer.eval()(row)[0], atol=1e-5, rtol=1e-5)
 
 
-def test_columns_of_which_nothing_was_learned_begin_as_ever():
+def test_columns_without_pretraining_keep_their_initial_weights():
     network, plain = build(), build()
     plain.load_state_dict(network.state_dict())
     found = learned([3, 4, 5, 10], 3)  # the second code column and the second number
@@ -245,7 +245,7 @@ def test_columns_of_which_nothing_was_learned_begin_as_ever():
 
 
 class Derived(SharedBottom):
-    """Reads something else than the embedded row."""
+    """Its first layer gets a projection instead of the embedded row."""
 
     def __init__(self, in_features, n_tasks):
         super().__init__(4, n_tasks, (6,), dropout=0.0, batch_norm=False)
@@ -255,11 +255,11 @@ class Derived(SharedBottom):
         return super().forward(self.project(x))
 
 
-OF_A_USER = SharedBottom(len(ALL_INPUTS), 2, (6,), dropout=0.0, batch_norm=False)
+CUSTOM_INSTANCE = SharedBottom(len(ALL_INPUTS), 2, (6,), dropout=0.0, batch_norm=False)
 
 
-@pytest.mark.parametrize("extractor", ["shared_bottom", Own, Derived, OF_A_USER])
-def test_without_such_a_layer_the_embeddings_begin_alone(extractor):
+@pytest.mark.parametrize("extractor", ["shared_bottom", CustomExtractor, Derived, CUSTOM_INSTANCE])
+def test_without_a_matching_first_layer_only_embeddings_are_changed(extractor):
     network = build(extractor=extractor, expert_dims=())
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     assert network.first_layers == []

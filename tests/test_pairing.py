@@ -1,4 +1,4 @@
-"""Mistakes in how X and Y were put together are said: nothing else would show them."""
+"""Warnings if the rows of X and Y do not belong together: nothing else would reveal such a mistake."""
 
 import warnings
 
@@ -35,40 +35,40 @@ def is_silent(X, Y):
     return not [w for w in caught if "different orders" in str(w.message) or "name of a target" in str(w.message)]
 
 
-def test_labels_in_another_order_are_warned_of(frame):
+def test_fit_warns_if_the_indexes_of_x_and_y_have_different_orders(frame):
     X, Y = frame
-    moved = Y.sample(frac=1, random_state=0)
-    said = r"of X and Y hold the same labels in different orders: row 0 is 0 in X and \d+ in Y.*Y\.loc\[X\.index\]"
-    with pytest.warns(UserWarning, match=said):
-        fit(X, moved)
-    with pytest.warns(UserWarning, match=said):
-        fit(X, moved.iloc[:, 0])
-    with pytest.warns(UserWarning, match=said.replace("X", "X_val").replace("Y", "Y_val")):
-        fit(X, Y, X_val=X, Y_val=moved)
-    assert is_silent(X, moved.loc[X.index])
-    assert is_silent(X, moved.set_axis(X.index))
+    shuffled = Y.sample(frac=1, random_state=0)
+    message = r"of X and Y hold the same labels in different orders: row 0 is 0 in X and \d+ in Y.*Y\.loc\[X\.index\]"
+    with pytest.warns(UserWarning, match=message):
+        fit(X, shuffled)
+    with pytest.warns(UserWarning, match=message):
+        fit(X, shuffled.iloc[:, 0])
+    with pytest.warns(UserWarning, match=message.replace("X", "X_val").replace("Y", "Y_val")):
+        fit(X, Y, X_val=X, Y_val=shuffled)
+    assert is_silent(X, shuffled.loc[X.index])
+    assert is_silent(X, shuffled.set_axis(X.index))
 
 
 @pytest.mark.filterwarnings("ignore:The predictions of .* do not rise with its labels")
-def test_whatever_learns_of_pairs_warns(frame):
+def test_all_training_methods_warn_of_shuffled_labels(frame):
     X, Y = frame
-    model, said = fit(X, Y), "hold the same labels in different orders"
-    moved = Y.sample(frac=1, random_state=0)
-    with pytest.warns(UserWarning, match=said):
-        model.partial_fit(X, moved)
-    with pytest.warns(UserWarning, match=said):
-        model.calibrate(X, moved)
-    with pytest.warns(UserWarning, match=said):
-        model.calibrate(X, Y, sample_weight=pd.Series(1.0, moved.index))
+    model, message = fit(X, Y), "hold the same labels in different orders"
+    shuffled = Y.sample(frac=1, random_state=0)
+    with pytest.warns(UserWarning, match=message):
+        model.partial_fit(X, shuffled)
+    with pytest.warns(UserWarning, match=message):
+        model.calibrate(X, shuffled)
+    with pytest.warns(UserWarning, match=message):
+        model.calibrate(X, Y, sample_weight=pd.Series(1.0, shuffled.index))
     X, Y = make_funnel(300, history=True, random_state=0, return_X_y=True)
-    history, moved = HistoryFeatures(time="time", keys=["user_id"]), Y.sample(frac=1, random_state=0)
-    with pytest.warns(UserWarning, match=said):
-        history.fit(X, moved)
-    with pytest.warns(UserWarning, match=said):
-        history.update(X.assign(time=X["time"] + pd.Timedelta("60D")), moved)
+    history, shuffled = HistoryFeatures(time="time", keys=["user_id"]), Y.sample(frac=1, random_state=0)
+    with pytest.warns(UserWarning, match=message):
+        history.fit(X, shuffled)
+    with pytest.warns(UserWarning, match=message):
+        history.update(X.assign(time=X["time"] + pd.Timedelta("60D")), shuffled)
 
 
-def test_indexes_that_say_nothing_are_left_alone(frame):
+def test_indexes_that_do_not_identify_rows_are_ignored(frame):
     X, Y = frame
     n = len(X)
     assert is_silent(X, Y.set_axis(Y.index + 1))
@@ -80,32 +80,32 @@ def test_indexes_that_say_nothing_are_left_alone(frame):
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "said"),
+    ("first", "second", "message"),
     [
         (1, "1", "row 0 is 1 in X and '1' in Y"),
         (None, 1, "row 0 is None in X and 1 in Y"),
         (-1, -2, "row 0 is -1 in X"),
     ],
 )
-def test_labels_of_any_type(first, second, said, frame):
+def test_index_labels_of_any_type_are_compared(first, second, message, frame):
     X, Y = frame
     rest = list(range(2, len(X)))
-    of_x, of_y = (pd.Index([*two, *rest], dtype=object) for two in ((first, second), (second, first)))
-    with pytest.warns(UserWarning, match=said):
-        fit(X.set_axis(of_x), Y.set_axis(of_y))
-    categories = pd.CategoricalIndex(of_x), pd.CategoricalIndex(of_y, categories=[*of_y.dropna(), "unused"])
+    x_index, y_index = (pd.Index([*pair, *rest], dtype=object) for pair in ((first, second), (second, first)))
+    with pytest.warns(UserWarning, match=message):
+        fit(X.set_axis(x_index), Y.set_axis(y_index))
+    categories = pd.CategoricalIndex(x_index), pd.CategoricalIndex(y_index, categories=[*y_index.dropna(), "unused"])
     with pytest.warns(UserWarning, match="hold the same labels in different orders: row 0"):
         fit(X.set_axis(categories[0]), Y.set_axis(categories[1]))
 
 
-def test_the_first_row_that_differs_is_named(frame):
+def test_the_warning_names_the_first_row_that_differs(frame):
     X, Y = frame
     labels = [np.nan, *range(1, len(X))]
     with pytest.warns(UserWarning, match="row 1 is 1.0 in X and 2.0 in Y"):
         fit(X.set_axis(labels), Y.set_axis([np.nan, 2, 1, *labels[3:]]))
 
 
-def test_a_target_among_the_columns_is_warned_of(frame):
+def test_fit_warns_if_a_column_of_x_has_the_name_of_a_target(frame):
     X, Y = frame
     with pytest.warns(UserWarning, match=r"Column 'click' of X: the name of a target.*X\.drop\(columns=\['click'\]\)"):
         fit(X.assign(click=Y["click"]), Y)
@@ -119,25 +119,25 @@ def test_a_target_among_the_columns_is_warned_of(frame):
     assert is_silent(numbers.set_axis([None], axis=1), Y["click"].rename(None))
 
 
-def test_whatever_judges_pairs_warns(frame):
+def test_all_evaluations_of_a_model_warn_of_shuffled_labels(frame):
     X, Y = frame
-    model, moved = fit(X, Y), Y.sample(frac=1, random_state=0)
-    said = "hold the same labels in different orders"
-    for judge in (
+    model, shuffled = fit(X, Y), Y.sample(frac=1, random_state=0)
+    message = "hold the same labels in different orders"
+    for evaluate in (
         model.score,
         lambda X, Y: get_scorer("mean_auc")(model, X, Y),
         lambda X, Y: metric_table(model, X, Y, n_samples=2),
         lambda X, Y: feature_importances(model, X, Y, n_repeats=1),
     ):
-        with pytest.warns(UserWarning, match=said):
-            judge(X, moved)
+        with pytest.warns(UserWarning, match=message):
+            evaluate(X, shuffled)
     weights = pd.Series(np.ones(len(X)), index=X.index).sample(frac=1, random_state=0)
     with pytest.warns(UserWarning, match="of X and sample_weight hold the same labels in different orders"):
         FSMDClassifier(**SMALL | {"max_epochs": 1}).fit(X, Y, sample_weight=weights)
 
 
 @pytest.mark.parametrize(
-    "judge",
+    "evaluate",
     [
         lambda y, p, groups: auc_per_task(y, p),
         lambda y, p, groups: mean_log_loss(y, p),
@@ -148,70 +148,70 @@ def test_whatever_judges_pairs_warns(frame):
         lambda y, p, groups: LiftDisplay.from_predictions(y, p),
     ],
 )
-def test_whatever_judges_predictions_warns(judge):
-    """A table that was sorted by its scores is paired with the labels by position."""
+def test_all_metrics_of_predictions_warn_of_shuffled_rows(evaluate):
+    """Labels and predictions are paired by position, which is wrong after a table was sorted by its scores."""
     random = np.random.default_rng(0)
     p = pd.Series(random.random(200))
     y, groups = (p > random.random(200)).astype(int), pd.Series(random.integers(9, size=200))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        judge(y, p, groups)
+        evaluate(y, p, groups)
     with pytest.warns(UserWarning, match="hold the same labels in different orders"):
-        judge(y, p.sort_values(), groups)
+        evaluate(y, p.sort_values(), groups)
 
 
-def test_weights_groups_and_segments_in_another_order_are_told():
+def test_warns_if_weights_groups_or_segments_have_another_order():
     y = pd.Series([0, 1] * 50)
-    p, moved = pd.Series(np.linspace(0.1, 0.9, 100)), pd.Series(np.arange(100) % 5)[::-1]
-    for name, judge in {
-        "groups": lambda: group_auc(y, p, moved),
-        "sample_weight": lambda: auc_per_task(y, p, sample_weight=moved),
-        "by": lambda: ReliabilityDisplay.from_predictions(y, p, by=moved % 2),
+    p, reversed_rows = pd.Series(np.linspace(0.1, 0.9, 100)), pd.Series(np.arange(100) % 5)[::-1]
+    for name, evaluate in {
+        "groups": lambda: group_auc(y, p, reversed_rows),
+        "sample_weight": lambda: auc_per_task(y, p, sample_weight=reversed_rows),
+        "by": lambda: ReliabilityDisplay.from_predictions(y, p, by=reversed_rows % 2),
     }.items():
         with pytest.warns(UserWarning, match=rf"The indexes of [yY] and {name} hold the same labels"):
-            judge()
+            evaluate()
 
 
-KNOWN_WHERE = "'paid' of X is known where 'conversion' has happened, and missing everywhere else"
+LEAK_WARNING = "'paid' of X is known where 'conversion' has happened, and missing everywhere else"
 
 
-def with_paid(n=2000):
-    """A funnel, and what each conversion has brought."""
+def make_leaking_funnel(n=2000):
+    """A funnel, with the revenue of each conversion as a feature that leaks the label."""
     X, Y = make_funnel(n, random_state=0, return_X_y=True)
     return X.assign(paid=np.where(Y["conversion"] == 1, X["price"], np.nan)), Y
 
 
-def warnings_of_gaps(X, Y):
+def leak_warnings(X, Y):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         fit(X, Y)
     return [str(w.message) for w in caught if "missing everywhere else" in str(w.message)]
 
 
-def test_what_is_known_of_conversions_alone_is_warned_of(tmp_path):
-    X, Y = with_paid()
-    with pytest.warns(UserWarning, match=KNOWN_WHERE + r".*X\.drop\(columns=\['paid'\]\).*`value_targets`"):
+def test_fit_warns_of_a_feature_that_is_known_only_for_conversions(tmp_path):
+    X, Y = make_leaking_funnel()
+    with pytest.warns(UserWarning, match=LEAK_WARNING + r".*X\.drop\(columns=\['paid'\]\).*`value_targets`"):
         fit(X, Y)
-    with pytest.warns(UserWarning, match=KNOWN_WHERE):
-        fit(X, Y.assign(conversion=Y["conversion"].where(Y["click"] == 1)))  # missing where nobody has clicked
+    with pytest.warns(UserWarning, match=LEAK_WARNING):
+        fit(X, Y.assign(conversion=Y["conversion"].where(Y["click"] == 1)))  # missing in rows without a click
     X.assign(**Y).to_parquet(tmp_path / "log.parquet")
-    with pytest.warns(UserWarning, match=KNOWN_WHERE):
+    with pytest.warns(UserWarning, match=LEAK_WARNING):
         FSMDClassifier(**SMALL | {"max_epochs": 1}).fit_dataset(tmp_path / "log.parquet", list(Y))
 
 
-def test_other_gaps_are_not_warned_of():
-    X, Y = with_paid()
+def test_other_missing_values_do_not_warn():
+    X, Y = make_leaking_funnel()
     one_more = X["paid"].copy()
     one_more[np.flatnonzero(X["paid"].isna())[0]] = 1.0
     one_less = X["paid"].copy()
     one_less[np.flatnonzero(X["paid"].notna())[0]] = np.nan
-    gaps = np.random.RandomState(0).uniform(size=len(X)) < 0.1
-    assert len(warnings_of_gaps(X, Y)) == 1
-    assert not warnings_of_gaps(X.drop(columns="paid").assign(a=one_more, b=one_less, c=X["price"].mask(gaps)), Y)
-    assert not warnings_of_gaps(X[:200], Y[:200])  # of few conversions it may be chance
+    is_missing = np.random.RandomState(0).uniform(size=len(X)) < 0.1
+    assert len(leak_warnings(X, Y)) == 1
+    assert not leak_warnings(X.drop(columns="paid").assign(a=one_more, b=one_less, c=X["price"].mask(is_missing)), Y)
+    assert not leak_warnings(X[:200], Y[:200])  # with few conversions it may be chance
 
 
-def test_indexes_that_cannot_be_compared_say_nothing():
+def test_indexes_that_cannot_be_compared_are_ignored():
     X, Y = make_funnel(100, random_state=0, return_X_y=True)
     weeks = pd.IntervalIndex.from_arrays(np.arange(100), np.arange(100) + 7)
     with warnings.catch_warnings():

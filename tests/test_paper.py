@@ -1,4 +1,4 @@
-"""The reproduction of the paper runs from data to tables and figures, and goes on where it was stopped."""
+"""The reproduction of the paper runs from data to tables and figures, and resumes where it was stopped."""
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,7 @@ def _one_process(monkeypatch):
     monkeypatch.setattr(jobs, "N_PROCESSES", 1)
 
 
-def test_all_rows_of_the_paper_are_there():
+def test_the_settings_cover_all_rows_of_the_paper():
     assert set(PAPER["table2"]) <= set(TABLE_2)
     assert set(PAPER["table4"]) == set(TABLE_4)
     assert set(ABLATIONS) < set(PARTS)
@@ -35,7 +35,7 @@ def test_all_rows_of_the_paper_are_there():
     assert len({str(job.key()) for job in jobs_of("funnel", range(5))}) == 5 * 3 * len(TABLE_4)
 
 
-def test_funnel(tmp_path, monkeypatch):
+def test_the_funnel_part_writes_results_and_resumes(tmp_path, monkeypatch):
     rows = quick(tmp_path, "funnel")["funnel"]
     assert len(rows) == 3 * len(TABLE_4)
     for measure in ("auc_1", "auc_2", "cvr_auc", "rmse_1", "rmse_2"):
@@ -47,14 +47,14 @@ def test_funnel(tmp_path, monkeypatch):
     rows.iloc[:-1].to_csv(tmp_path / "funnel.csv", index=False)  # as if killed before the last fit
     ran = []
     monkeypatch.setattr(run, "_run", lambda job, quick, folder: ran.append(job) or job.run(quick, folder))
-    again = quick(tmp_path, "funnel")["funnel"]
+    resumed = quick(tmp_path, "funnel")["funnel"]
     assert len(ran) == 1
     pd.testing.assert_frame_equal(
-        again.drop(columns=["seconds", "commit", "versions"]), rows.drop(columns=["seconds", "commit", "versions"])
+        resumed.drop(columns=["seconds", "commit", "versions"]), rows.drop(columns=["seconds", "commit", "versions"])
     )
 
 
-def test_rows_of_another_commit_are_not_gone_on_with(tmp_path):
+def test_stored_rows_of_another_commit_are_discarded(tmp_path):
     folder = tmp_path / "results"
     store = Store("table2", folder)
     for seed in range(2):
@@ -62,9 +62,9 @@ def test_rows_of_another_commit_are_not_gone_on_with(tmp_path):
     assert Store("table2", folder).has({"model": "FS", "seed": 1})
     rows = pd.read_csv(folder / "table2.csv").assign(commit="0123abc")
     rows.to_csv(folder / "table2.csv", index=False)
-    again = Store("table2", folder)
-    assert not again.has({"model": "FS", "seed": 1})
-    again.add([{"model": "FS", "seed": 1}])
+    reopened = Store("table2", folder)
+    assert not reopened.has({"model": "FS", "seed": 1})
+    reopened.add([{"model": "FS", "seed": 1}])
     assert len(pd.read_csv(folder / "table2.csv")) == 1
 
 
@@ -85,34 +85,34 @@ def test_tables_and_figures_on_real_data(tmp_path, real_data):
         assert (tmp_path / f"figure{figure}.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_equal_starts():
+def test_equal_starts_give_models_the_same_initial_weights():
     X, Y = make_frame()
-    made = []
+    states = []
     for cls, sizes in [(MMoEClassifier, {"n_experts": 5}), (PLEClassifier, {"n_task_experts": 1})]:
         with equal_starts(3):
             model = cls(**supported(cls, SMALL) | sizes | {"lr": 1e-30, "weight_decay": 0.0}).fit(X, Y)
-        made.append({name: tensor.clone() for name, tensor in model.module_.state_dict().items()})
-    one, other = made
+        states.append({name: tensor.clone() for name, tensor in model.module_.state_dict().items()})
+    one, other = states
     assert torch.equal(one["embedding.table.weight"], other["embedding.table.weight"])
-    experts = [next(t for n, t in state.items() if "experts" in n and t.dim() == 3) for state in made]
+    experts = [next(t for n, t in state.items() if "experts" in n and t.dim() == 3) for state in states]
     n = min(len(stack) for stack in experts)
     assert n >= 3
     assert torch.equal(experts[0][:n], experts[1][:n])
     assert not torch.equal(experts[0][0], experts[0][1])
 
 
-def rows_of(part, figures, commit="abc"):
-    """A frame of rows with five seeds; `figures` gives for each row its mean AUC, and how far the seeds are apart."""
+def make_results(part, aucs, commit="abc"):
+    """Results with five seeds; `aucs` maps each row to its mean AUC and the spread of the seeds."""
     noise = np.array([-1, 1, 0, 2, -2])
     frames = [
         pd.DataFrame({"row": row, "seed": range(5), "mean_auc": mean + spread * np.roll(noise, i), "commit": commit})
-        for i, (row, (mean, spread)) in enumerate(figures.items())
+        for i, (row, (mean, spread)) in enumerate(aucs.items())
     ]
     return {part: pd.concat(frames).assign(auc_1=lambda rows: rows["mean_auc"], auc_2=lambda rows: rows["mean_auc"])}
 
 
-def test_what_a_claim_needs_to_hold():
-    results = rows_of("table4", {"FSMD": (0.73, 1e-5), "MMoE": (0.728, 1e-5), "ESMM": (0.727, 1e-5)})
+def test_verdicts_on_claims_that_one_model_is_better():
+    results = make_results("table4", {"FSMD": (0.73, 1e-5), "MMoE": (0.728, 1e-5), "ESMM": (0.727, 1e-5)})
     frame = measured(results).set_index("over")
     above = frame[frame["claim"] == "FSMD is better than MMoE and ESMM"]
     assert verdict(above["shown"]) == "holds"
@@ -123,27 +123,29 @@ def test_what_a_claim_needs_to_hold():
     users.columns = ["part", "of", "over", "measure", "users_low", "users_high"]
     assert measured(results, users).set_index("over").loc["MMoE", "shown"].tolist() == [0, 0]
 
-    noisy = rows_of("table4", {"FSMD": (0.73, 1e-2), "MMoE": (0.728, 1e-2), "ESMM": (0.727, 1e-5)})
+    noisy = make_results("table4", {"FSMD": (0.73, 1e-2), "MMoE": (0.728, 1e-2), "ESMM": (0.727, 1e-5)})
     assert verdict(measured(noisy)["shown"]) == "not shown"
-    against = rows_of("table4", {"FSMD": (0.73, 1e-5), "MMoE": (0.728, 1e-5), "ESMM": (0.735, 1e-5)})
+    against = make_results("table4", {"FSMD": (0.73, 1e-5), "MMoE": (0.728, 1e-5), "ESMM": (0.735, 1e-5)})
     frame = measured(against)
     assert verdict(frame.loc[frame["claim"] == "FSMD is better than MMoE and ESMM", "shown"]) == "does not hold"
 
 
-def test_intervals_over_users_of_other_parts_are_kept():
-    results = rows_of("table4", {"FSMD": (0.73, 1e-5)}) | rows_of("table4-defaults", {"FSMD": (0.73, 1e-5)}, "def")
-    results |= rows_of("table2", {"FSMD": (0.73, 1e-5)}, "new")
+def test_merging_keeps_the_user_intervals_of_other_parts():
+    results = make_results("table4", {"FSMD": (0.73, 1e-5)}) | make_results(
+        "table4-defaults", {"FSMD": (0.73, 1e-5)}, "def"
+    )
+    results |= make_results("table2", {"FSMD": (0.73, 1e-5)}, "new")
     columns = ["part", "of", "users_low", "commit"]
-    former = pd.DataFrame([["table4", "FSMD", 1.0, "abc"], ["table2", "FSMD", 2.0, "old"]], columns=columns)
-    former.loc[2] = ["table4-defaults", "FS", 3.0, "def"]
-    made = pd.DataFrame([["table4-defaults", "FSMD", 4.0, "def"]], columns=columns)
-    assert report.merge_intervals(former, made, results)["users_low"].tolist() == [1.0, 4.0]
-    assert report.merge_intervals(former, pd.DataFrame(), results)["users_low"].tolist() == [1.0, 3.0]
-    assert report.merge_intervals(None, made, results) is made
+    previous = pd.DataFrame([["table4", "FSMD", 1.0, "abc"], ["table2", "FSMD", 2.0, "old"]], columns=columns)
+    previous.loc[2] = ["table4-defaults", "FS", 3.0, "def"]
+    new = pd.DataFrame([["table4-defaults", "FSMD", 4.0, "def"]], columns=columns)
+    assert report.merge_intervals(previous, new, results)["users_low"].tolist() == [1.0, 4.0]
+    assert report.merge_intervals(previous, pd.DataFrame(), results)["users_low"].tolist() == [1.0, 3.0]
+    assert report.merge_intervals(None, new, results) is new
 
 
 def test_rows_of_different_commits_are_not_paired():
-    results = rows_of("table4", {"FSMD": (0.73, 1e-5), "MMoE": (0.728, 1e-5)})["table4"]
+    results = make_results("table4", {"FSMD": (0.73, 1e-5), "MMoE": (0.728, 1e-5)})["table4"]
     mixed = results.assign(commit=np.where(results["row"] == "MMoE", "abc", "def"))
     assert len(measured({"table4": results})) > len(measured({"table4": mixed})) == 0
 
@@ -151,30 +153,30 @@ def test_rows_of_different_commits_are_not_paired():
 PAGE = report.PAGE.read_text()
 
 
-def test_the_tables_of_the_page_are_those_of_the_results():
+def test_the_tables_of_the_page_equal_the_results():
     assert report.with_verdicts(PAGE, report.measured(report.HERE)) == PAGE
     assert PAGE.count("<!-- ") == 2 * len(report.SECTIONS)
 
 
 @pytest.mark.parametrize(("file", "target"), [(f, t) for f in ("pretraining", "pretraining-20000") for t in (1, 2)])
-def test_what_the_page_says_of_pretraining(file, target):
+def test_the_page_quotes_the_results_of_pretraining(file, target):
     rows = pd.read_csv(report.HERE.parent / f"{file}.csv")
     means = rows.pivot_table(index="seed", columns="pretrained", values=f"auc_{target}")
     gain = means[True] - means[False]
-    wanted = f"{gain.mean():+.4f} ± {gain.std():.4f}"
+    expected = f"{gain.mean():+.4f} ± {gain.std():.4f}"
     if file == "pretraining":
         p = stats.ttest_1samp(gain, 0).pvalue
-        wanted = f"{means[False].mean():.4f} to {means[True].mean():.4f}, {wanted} (p = {p:.3f})"
-    assert wanted in " ".join(PAGE.split())
+        expected = f"{means[False].mean():.4f} to {means[True].mean():.4f}, {expected} (p = {p:.3f})"
+    assert expected in " ".join(PAGE.split())
 
 
-def test_models_that_are_to_be_alike():
+def test_verdicts_on_claims_that_models_are_alike():
     def verdict_of(difference):
-        results = rows_of("table4", {"FSMD": (0.73, 1e-5), "MMoE": (0.728, 1e-5), "ESMM": (0.727, 1e-5)})
+        results = make_results("table4", {"FSMD": (0.73, 1e-5), "MMoE": (0.728, 1e-5), "ESMM": (0.727, 1e-5)})
         epochs = np.array([3, 3.5, 3, 3.5, 3])
         rows = results["table4"] = results["table4"].reset_index(drop=True)
         rows["best_epoch"] = np.tile(epochs, 3) + np.where(rows["row"] == "FSMD", difference, 0.0)
-        rows.loc[0, "best_epoch"] += 0.1  # FSMD's, so that the interval has a width
+        rows.loc[0, "best_epoch"] += 0.1  # a row of FSMD, so that the interval has a width
         frame = measured(results)
         frame = frame[frame["within"].notna()]
         assert frame["adjusted"].isna().all()
@@ -189,10 +191,10 @@ def test_models_that_are_to_be_alike():
 
 
 def test_a_part_can_be_run_seed_by_seed(tmp_path, monkeypatch):
-    asked = []
-    monkeypatch.setattr(run, "run_part", lambda part, seeds, folder, quick: asked.append((part, list(seeds))))
+    calls = []
+    monkeypatch.setattr(run, "run_part", lambda part, seeds, folder, quick: calls.append((part, list(seeds))))
     monkeypatch.setattr(run, "write_report", lambda folder: None)
     run.main(["--folder", str(tmp_path), "--part", "table2", "figure13", "--seed", "3"])
     run.main(["--folder", str(tmp_path), "--part", "table2"])
-    assert asked == [("table2", [3]), ("figure13", [3]), ("table2", [0, 1, 2, 3, 4])]
+    assert calls == [("table2", [3]), ("figure13", [3]), ("table2", [0, 1, 2, 3, 4])]
     assert {job.seed for part in PARTS for job in jobs_of(part, [3])} == {3}

@@ -1,4 +1,4 @@
-"""The list of parameters and the decorator that declares it."""
+"""The parameters of the models, and the decorator that declares them."""
 
 import inspect
 import pickle
@@ -42,7 +42,7 @@ def test_signature_constraints_and_documentation_name_the_same_parameters(cls):
     assert all(p.kind is inspect.Parameter.KEYWORD_ONLY for p in signature.parameters.values())
 
 
-def test_a_named_model_fixes_three_parameters():
+def test_a_named_model_fixes_low_order_extractor_and_link():
     fixed = set(MultiTaskClassifier().get_params()) - set(FSMDClassifier().get_params())
     assert fixed == {"low_order", "extractor", "link", "n_experts"}
     assert (FSMDClassifier().low_order, FSMDClassifier().extractor, FSMDClassifier().link) == ("fm", "ple", "chain")
@@ -50,40 +50,44 @@ def test_a_named_model_fixes_three_parameters():
         FSMDClassifier(link="independent")
 
 
-OF_PLE, OF_MMOE, OF_STEPS = {"n_task_experts", "n_shared_experts", "n_levels"}, {"n_experts"}, {"chain_loss"}
-OF_FM = {"fm_sharing", "fm_scale"}
-WITHOUT_EFFECT = {
-    BaseMTL: {*OF_PLE, *OF_MMOE, "gate_dims", *OF_STEPS},
-    DeepFMClassifier: {*OF_PLE, *OF_MMOE, "gate_dims", *OF_STEPS},
-    ESMMClassifier: {*OF_PLE, *OF_MMOE, "gate_dims", *OF_FM},
-    FGClassifier: {*OF_PLE, *OF_STEPS},
-    FSClassifier: {*OF_MMOE, *OF_STEPS},
-    FSMDClassifier: OF_MMOE,
-    MMoEClassifier: {*OF_PLE, *OF_FM, *OF_STEPS},
-    PLEClassifier: {*OF_MMOE, *OF_FM, *OF_STEPS},
-    SharedBottomClassifier: {*OF_PLE, *OF_MMOE, "gate_dims", *OF_FM, *OF_STEPS},
-    SingleTaskClassifier: {*OF_PLE, *OF_MMOE, "gate_dims", *OF_FM, *OF_STEPS},
-    WideDeepClassifier: {*OF_PLE, *OF_MMOE, "gate_dims", *OF_FM, *OF_STEPS},
+PLE_PARAMS, MMOE_PARAMS, CHAIN_PARAMS = (
+    {"n_task_experts", "n_shared_experts", "n_levels"},
+    {"n_experts"},
+    {"chain_loss"},
+)
+FM_PARAMS = {"fm_sharing", "fm_scale"}
+UNUSED_PARAMS = {
+    BaseMTL: {*PLE_PARAMS, *MMOE_PARAMS, "gate_dims", *CHAIN_PARAMS},
+    DeepFMClassifier: {*PLE_PARAMS, *MMOE_PARAMS, "gate_dims", *CHAIN_PARAMS},
+    ESMMClassifier: {*PLE_PARAMS, *MMOE_PARAMS, "gate_dims", *FM_PARAMS},
+    FGClassifier: {*PLE_PARAMS, *CHAIN_PARAMS},
+    FSClassifier: {*MMOE_PARAMS, *CHAIN_PARAMS},
+    FSMDClassifier: MMOE_PARAMS,
+    MMoEClassifier: {*PLE_PARAMS, *FM_PARAMS, *CHAIN_PARAMS},
+    PLEClassifier: {*MMOE_PARAMS, *FM_PARAMS, *CHAIN_PARAMS},
+    SharedBottomClassifier: {*PLE_PARAMS, *MMOE_PARAMS, "gate_dims", *FM_PARAMS, *CHAIN_PARAMS},
+    SingleTaskClassifier: {*PLE_PARAMS, *MMOE_PARAMS, "gate_dims", *FM_PARAMS, *CHAIN_PARAMS},
+    WideDeepClassifier: {*PLE_PARAMS, *MMOE_PARAMS, "gate_dims", *FM_PARAMS, *CHAIN_PARAMS},
 }
 
 
-@pytest.mark.parametrize("cls", WITHOUT_EFFECT)
-def test_what_a_class_has_no_use_for_is_none_of_its_parameters(cls):
+@pytest.mark.parametrize("cls", UNUSED_PARAMS)
+def test_classes_do_not_have_parameters_that_they_do_not_use(cls):
     missing = set(MultiTaskClassifier().get_params()) - set(cls().get_params()) - {"low_order", "extractor", "link"}
-    assert missing == WITHOUT_EFFECT[cls]
+    assert missing == UNUSED_PARAMS[cls]
     for name in missing:
         with pytest.raises(TypeError, match=f"unexpected keyword argument '{name}'"):
             cls(**{name: 2})
         assert f"\n{name} : " not in cls.__doc__
 
 
-def test_a_default_of_its_own():
+def test_a_class_can_change_a_default():
     assert FGClassifier().gate_dims == (64,)
     assert inspect.signature(FGClassifier).parameters["gate_dims"].default == (64,)
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-def test_every_named_model_is_the_general_one_with_three_parts(cls, frame):
+def test_a_named_model_equals_the_general_one_with_its_three_parts(cls, frame):
     from tests.conftest import SMALL, supported
 
     X, Y = frame
@@ -101,7 +105,7 @@ def test_repr_and_clone():
     assert pickle.loads(pickle.dumps(model)).get_params() == model.get_params()
 
 
-def test_documentation_is_merged_by_section():
+def test_docstrings_of_subclasses_are_merged_by_section():
     @estimator
     class Parent(BaseEstimator):
         """A parent.
@@ -150,7 +154,7 @@ def test_documentation_is_merged_by_section():
     )
 
 
-def test_a_docstring_without_sections_gets_them_all():
+def test_a_docstring_without_sections_inherits_them():
     merged = merge_docs("Short.", "Long.\n\nParameters\n----------\na : int\n    One.\n", {"a"})
     assert merged == "Short.\n\nParameters\n----------\na : int\n    One.\n"
 
@@ -167,10 +171,10 @@ def test_a_docstring_without_sections_gets_them_all():
         ("Optional[t.Literal['a']]", {"a"}, True),
     ],
 )
-def test_a_type_that_names_all_strings_is_a_constraint(annotation, options, none):
+def test_a_literal_type_becomes_a_constraint(annotation, options, none):
     @estimator
     class Chosen(BaseEstimator):
-        """Of options."""
+        """A model with options."""
 
         __annotations__: ClassVar = {"kind": annotation}
         kind = "a"
@@ -185,10 +189,10 @@ def test_a_type_that_names_all_strings_is_a_constraint(annotation, options, none
 @pytest.mark.parametrize(
     "annotation", ["int | Literal['auto']", Literal[1, 2], "Literal[Color.RED]", "ClassVar[Literal['a']]", "Literal"]
 )
-def test_other_types_are_none(annotation):
+def test_other_types_add_no_constraint(annotation):
     @estimator
     class Chosen(BaseEstimator):
-        """Of options."""
+        """A model with options."""
 
         __annotations__: ClassVar = {"kind": annotation}
         kind = "a"
@@ -196,23 +200,23 @@ def test_other_types_are_none(annotation):
     assert Chosen._parameter_constraints == {}
 
 
-def test_a_constraint_of_the_class_counts_more_than_its_types():
+def test_an_explicit_constraint_overrides_the_type():
     @estimator
     class Chosen(BaseEstimator):
-        """Of options."""
+        """A model with options."""
 
         kind: Literal["a", "b"] = "a"
         _parameter_constraints: ClassVar[dict] = {"kind": [str]}
 
     @estimator
     class Narrower(Chosen):
-        """Of fewer."""
+        """A model with fewer options."""
 
         kind: Literal["a"] = "a"
 
     @estimator
     class Fixed(Chosen):
-        """Of none."""
+        """A model without options."""
 
         kind: ClassVar[str] = "a"
 

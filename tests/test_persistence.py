@@ -31,24 +31,24 @@ def copies(model, folder):
 
 def test_a_copy_predicts_the_same(fitted, tmp_path):
     model, X, Y = fitted
-    for again in copies(model, tmp_path):
-        np.testing.assert_array_equal(again.predict_marginals(X), model.predict_marginals(X))
-        assert again.history_ == model.history_
-        assert again.device_ == model.device_
-        again.partial_fit(X, Y)
-        assert again.n_iter_ == model.n_iter_ + 1
+    for copied in copies(model, tmp_path):
+        np.testing.assert_array_equal(copied.predict_marginals(X), model.predict_marginals(X))
+        assert copied.history_ == model.history_
+        assert copied.device_ == model.device_
+        copied.partial_fit(X, Y)
+        assert copied.n_iter_ == model.n_iter_ + 1
 
 
 def test_parameters_set_after_fit_do_not_change_what_was_fitted(fitted):
     model, X, Y = fitted
     changed = copy.deepcopy(model).set_params(embedding_dim=9, n_levels=3)
-    again = pickle.loads(pickle.dumps(changed))
-    np.testing.assert_array_equal(again.predict_marginals(X), model.predict_marginals(X))
-    assert again.embedding_dim == 9
-    assert again.score(X, Y) == model.score(X, Y)
+    copied = pickle.loads(pickle.dumps(changed))
+    np.testing.assert_array_equal(copied.predict_marginals(X), model.predict_marginals(X))
+    assert copied.embedding_dim == 9
+    assert copied.score(X, Y) == model.score(X, Y)
 
 
-def test_no_object_of_torch_or_skorch_is_inside(fitted):
+def test_pickles_hold_no_objects_of_torch_or_skorch(fitted):
     model, _, _ = fitted
     modules = {
         str(argument).split(" ")[0].split(".")[0]
@@ -59,27 +59,27 @@ def test_no_object_of_torch_or_skorch_is_inside(fitted):
     assert not modules & {"torch", "skorch", "tqdm"}
 
 
-def test_skops_lists_classes_of_this_library_only(fitted):
+def test_skops_has_to_trust_only_classes_of_this_library(fitted):
     model, X, _ = fitted
     content = skops.io.dumps(model)
     untrusted = skops.io.get_untrusted_types(data=content)
     assert {name.split(".")[0] for name in untrusted} == {"sklearn_fsmd"}
-    again = skops.io.loads(content, trusted=untrusted)
-    np.testing.assert_array_equal(again.predict_marginals(X), model.predict_marginals(X))
+    copied = skops.io.loads(content, trusted=untrusted)
+    np.testing.assert_array_equal(copied.predict_marginals(X), model.predict_marginals(X))
 
 
-def test_a_device_that_is_not_there_becomes_the_cpu(fitted):
+def test_an_unavailable_device_is_replaced_by_the_cpu(fitted):
     model, X, _ = fitted
     state = model.__getstate__()
     state["net_"]["spec"]["device"] = "cuda:77"
-    again = FSMDClassifier()
-    again.__setstate__(state)
-    assert again.device_ == "cpu"
-    np.testing.assert_array_equal(again.predict_marginals(X), model.predict_marginals(X))
+    copied = FSMDClassifier()
+    copied.__setstate__(state)
+    assert copied.device_ == "cpu"
+    np.testing.assert_array_equal(copied.predict_marginals(X), model.predict_marginals(X))
 
 
 @pytest.mark.parametrize("how", ["other weights", "cut off", "longer"])
-def test_a_file_that_is_written_to_while_it_is_read_is_refused(how, tmp_path, monkeypatch):
+def test_a_file_that_changes_while_it_is_read_is_refused(how, tmp_path, monkeypatch):
     """The checksum is computed from the bytes that were read, so a file that changes meanwhile is refused."""
     path, read = tmp_path / "m", container._arrays
     ones, twos = ({"a": np.full(50_000, x)} for x in (1.0, 2.0))
@@ -116,23 +116,23 @@ def test_a_file_that_is_written_to_while_it_is_read_is_refused(how, tmp_path, mo
     ],
     ids=str,
 )
-def test_a_header_that_does_not_say_what_follows_is_refused(entry, tmp_path):
-    path, said = tmp_path / "m", {"dtype": "F64", "shape": [3], "data_offsets": [0, 24]}
+def test_a_header_that_contradicts_the_content_is_refused(entry, tmp_path):
+    path, expected = tmp_path / "m", {"dtype": "F64", "shape": [3], "data_offsets": [0, 24]}
     container.write(path, "model", [], {"a": np.arange(3.0)})
     whole = path.read_bytes()
     size = int.from_bytes(whole[:8], "little")
     header = json.loads(whole[8 : 8 + size])
-    assert header["a"] == said
+    assert header["a"] == expected
     header["a"] = entry
     header["__metadata__"]["sha256"] = "0" * 64
     text = json.dumps(header, separators=(",", ":")).encode()
-    made = len(text).to_bytes(8, "little") + text + whole[8 + size :]
-    path.write_bytes(made.replace(b"0" * 64, hashlib.sha256(made).hexdigest().encode()))
+    content = len(text).to_bytes(8, "little") + text + whole[8 + size :]
+    path.write_bytes(content.replace(b"0" * 64, hashlib.sha256(content).hexdigest().encode()))
     with pytest.raises(ValueError, match="cannot be read as a model of sklearn-fsmd"):
         container.read(path, "model")
 
 
-def test_what_no_header_can_hold_is_refused(tmp_path, monkeypatch):
+def test_content_too_large_for_the_header_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(container, "LARGEST_CONTENT", 1000)
     path, message = (
         tmp_path / "m.safetensors",

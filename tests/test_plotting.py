@@ -57,7 +57,7 @@ def test_seesaw_draws_mean_gains_over_the_baseline():
     assert display.ax_.get_ylabel() == "view:\ngain in AUC over Base"
 
 
-def test_names_neither_overlap_nor_leave_the_frame(rng):
+def test_seesaw_labels_neither_overlap_nor_leave_the_axes(rng):
     names = ["Single-Task", "Shared-Bottom", "ESMM", "MMoE", "PLE", "BaseMTL", "FG", "FS", "FSMD", "DeepFM"]
     scores = dict(zip(names, rng.normal([0.7, 0.6], 0.001, size=(10, 2)), strict=True))
     display = SeesawDisplay.from_scores(scores, baseline="Single-Task")
@@ -77,14 +77,14 @@ def test_seesaw_from_estimators(funnel, fsmd):
     display = SeesawDisplay.from_estimators(models, X, Y, baseline="Bottom")
     gain = auc_per_task(Y, fsmd.predict_marginals(X)) - auc_per_task(Y, models["Bottom"].predict_marginals(X))
     np.testing.assert_allclose(points_of(display.ax_)["FSMD"], gain)
-    turned = SeesawDisplay.from_estimators(models, X, Y, baseline="Bottom", tasks=("conversion", 0))
-    assert turned.task_names == ["conversion", "click"]
-    np.testing.assert_array_equal(turned.gains["FSMD"][:, ::-1], display.gains["FSMD"])
+    swapped = SeesawDisplay.from_estimators(models, X, Y, baseline="Bottom", tasks=("conversion", 0))
+    assert swapped.task_names == ["conversion", "click"]
+    np.testing.assert_array_equal(swapped.gains["FSMD"][:, ::-1], display.gains["FSMD"])
     with pytest.raises(ValueError, match=r"There is no binary target 'share'; the binary targets are \['click'"):
         SeesawDisplay.from_estimators(models, X, Y, baseline="Bottom", tasks=("click", "share"))
 
 
-def test_seesaw_refuses_targets_whose_columns_moved(funnel, fsmd):
+def test_seesaw_refuses_targets_in_another_order(funnel, fsmd):
     X, Y = funnel
     with pytest.raises(ValueError, match=r"The columns of Y must be those of fit, in their order, \['click'"):
         SeesawDisplay.from_estimators({"FSMD": fsmd}, X, Y[["conversion", "click"]], baseline="FSMD")
@@ -105,7 +105,7 @@ def test_seesaw_draws_into_given_axes():
         ({"b": [[0.5, 0.5], [0.6, 0.6]], "c": [0.5, 0.5]}, "as many seeds as the baseline \\(2\\)"),
     ],
 )
-def test_seesaw_refuses(scores, message):
+def test_seesaw_refuses_invalid_scores(scores, message):
     with pytest.raises(ValueError, match=message):
         SeesawDisplay.from_scores(scores, baseline="b")
 
@@ -141,7 +141,7 @@ def test_ablation_leaves_out_candidates_that_do_not_set_the_parameter(kind):
 
 
 @pytest.mark.parametrize("kind", [dict, pd.DataFrame])
-def test_none_beside_words_is_a_value(kind):
+def test_ablation_treats_none_among_strings_as_a_value(kind):
     """A DataFrame has NaN instead of masked entries."""
     grid = {"max_features": [None, "sqrt"], "random_state": [0, 1]}
     X, y = np.random.RandomState(0).rand(40, 9), np.arange(40) % 2
@@ -151,7 +151,7 @@ def test_none_beside_words_is_a_value(kind):
     np.testing.assert_array_equal(display.scores["score"].ravel(), results["mean_test_score"])
 
 
-def test_ablation_tells_a_number_from_a_word():
+def test_ablation_distinguishes_numbers_from_strings():
     results = {"param_a": [0.1, "0.1", None, "None"], "mean_test_score": [0.1, 0.2, 0.3, 0.4]}
     display = AblationDisplay.from_cv_results(results, "a")
     assert [tick.get_text() for tick in display.axes_[0].get_xticklabels()] == ["0.1", "'0.1'", "None", "'None'"]
@@ -170,7 +170,7 @@ CV_RESULTS = {"param_a": [1, 2, 2], "param_b": [0, 0, 1], "mean_test_auc": [0.5,
         ("a", {}, "equally many runs. Got \\[1, 2\\]"),
     ],
 )
-def test_ablation_refuses(parameter, options, message):
+def test_ablation_refuses_invalid_arguments(parameter, options, message):
     with pytest.raises(ValueError, match=message):
         AblationDisplay.from_cv_results(CV_RESULTS, parameter, **options)
 
@@ -188,24 +188,24 @@ def test_ablation_refuses_too_few_axes():
         AblationDisplay([1], {"a": np.ones((1, 1)), "b": np.ones((1, 1))}, parameter="p").plot(ax)
 
 
-def test_gate_weights(funnel, fsmd):
+def test_gate_weights_are_drawn_as_means_over_rows(funnel, fsmd):
     X, _ = funnel
     display = GateWeightsDisplay.from_estimator(fsmd, X)
     assert len(display.axes_) == 2
     shown = np.array([float(text.get_text()) for text in display.axes_[0].texts]).reshape(2, 6)
     np.testing.assert_allclose(shown, fsmd.gate_weights(X).mean(axis=0)[0], atol=0.006)
-    named = [label.get_text() for label in display.axes_[0].get_xticklabels()]
-    assert named == ["click 1", "click 2", "conversion 1", "conversion 2", "shared 1", "shared 2"]
+    tick_labels = [label.get_text() for label in display.axes_[0].get_xticklabels()]
+    assert tick_labels == ["click 1", "click 2", "conversion 1", "conversion 2", "shared 1", "shared 2"]
     assert [tick.get_text() for tick in display.axes_[0].get_yticklabels()] == ["click", "conversion"]
 
 
-def test_history(fsmd):
+def test_history_draws_the_validation_auc_of_each_task(fsmd):
     display = HistoryDisplay.from_estimator(fsmd)
     for name, line in zip(fsmd.task_names_, display.ax_.lines, strict=False):
         np.testing.assert_array_equal(line.get_ydata(), [epoch[f"valid_auc_{name}"] for epoch in fsmd.history_])
 
 
-def test_history_of_a_model_in_a_pipeline_and_what_was_kept(funnel):
+def test_history_of_a_pipeline_marks_the_best_epoch(funnel):
     X, Y = funnel
     pipeline = make_pipeline(FunctionTransformer(), FSMDClassifier(**SMALL, early_stopping=True)).fit(X, Y)
     display = HistoryDisplay.from_estimator(pipeline)
@@ -227,7 +227,7 @@ def test_history_keeps_the_ticks_and_the_scale_of_given_axes(options):
     assert ax.get_xticks().tolist() == [1, 2] or "xticks" not in options
 
 
-def test_the_figure_of_axes_in_a_subfigure_can_be_saved(tmp_path, caplog):
+def test_displays_in_a_subfigure_can_be_saved(tmp_path, caplog):
     import matplotlib.pyplot as plt
 
     figure = plt.figure()
@@ -261,7 +261,7 @@ def test_history_needs_validation_data(funnel):
         HistoryDisplay.from_estimator(model)
 
 
-def test_plots_of_pipelines_and_of_models_with_values():
+def test_displays_of_pipelines_and_of_models_with_value_targets():
     X, Y = make_funnel(400, watch_time=True, random_state=0, return_X_y=True)
     Y = Y.rename(columns={"watch_seconds": "watch"})
     params = {**SMALL, "value_targets": ["watch"], "value_parents": {"watch": "click"}}
@@ -275,33 +275,33 @@ def test_plots_of_pipelines_and_of_models_with_values():
     assert seesaw.task_names == ["click", "conversion"]
 
 
-def test_history_shows_no_one_epoch_where_tasks_keep_their_own_or_training_went_on(funnel):
+def test_history_marks_no_epoch_if_tasks_differ_or_training_continued(funnel):
     X, Y = funnel
-    apart = SingleTaskClassifier(**SMALL, early_stopping=True).fit(X, Y)
-    assert HistoryDisplay.from_estimator(apart).best is None
+    separate = SingleTaskClassifier(**SMALL, early_stopping=True).fit(X, Y)
+    assert HistoryDisplay.from_estimator(separate).best is None
     other = MultiTaskClassifier(extractor="separate", link="independent", **SMALL, early_stopping=True).fit(X, Y)
     assert HistoryDisplay.from_estimator(other.set_params(extractor="ple")).best is None
-    assert HistoryDisplay.from_estimator(apart.fit(X, Y["click"])).best is not None
-    by_one = SingleTaskClassifier(**SMALL, early_stopping=True, validation_metric="click_auc").fit(X, Y)
-    assert HistoryDisplay.from_estimator(by_one).best is not None
+    assert HistoryDisplay.from_estimator(separate.fit(X, Y["click"])).best is not None
+    by_click_auc = SingleTaskClassifier(**SMALL, early_stopping=True, validation_metric="click_auc").fit(X, Y)
+    assert HistoryDisplay.from_estimator(by_click_auc).best is not None
     model = FSMDClassifier(**SMALL, early_stopping=True).fit(X, Y)
     assert HistoryDisplay.from_estimator(model).best is not None
     assert HistoryDisplay.from_estimator(model.partial_fit(X, Y)).best is None
 
 
-def test_what_an_ablation_shows_may_be_named_in_any_collection():
+def test_ablation_accepts_scores_and_labels_as_arrays():
     results = {"param_a": [1, 2], "mean_test_x": [0.5, 0.6], "mean_test_y": [0.1, 0.2]}
     options = {"scores": np.array(["x"]), "labels": np.array(["one", "two"])}
     display = AblationDisplay.from_cv_results(results, "a", **options)
     assert len(display.axes_) == 1
 
 
-def test_a_seesaw_needs_its_baseline():
+def test_seesaw_refuses_an_empty_dict_of_models():
     with pytest.raises(ValueError, match=r"The baseline 'a' is none of the models: \[\]"):
         SeesawDisplay.from_estimators({}, [], [], baseline="a")
 
 
-def test_long_values_of_an_ablation_stand_apart():
+def test_ablation_rotates_long_tick_labels():
     widths = [(256, 128), (512, 256, 128), (64,), (1024, 512, 256)]
     results = {"param_expert_dims": widths, "mean_test_mean_auc": [0.7, 0.71, 0.72, 0.73]}
     display = AblationDisplay.from_cv_results(results, "expert_dims")
@@ -320,7 +320,7 @@ def test_the_legend_of_importances_hides_no_point():
     assert display.ax_.get_legend().get_window_extent().y1 < display.ax_.get_window_extent().y0
 
 
-def test_names_are_drawn_as_they_are(rng):
+def test_names_are_drawn_literally(rng):
     """Matplotlib renders text between two "$" as mathematics, and leaves labels with a leading "_" out of legends."""
     p = rng.uniform(size=600)
     y = rng.uniform(size=600) < p
@@ -356,39 +356,39 @@ def test_long_names_leave_room_for_the_curves(funnel, fsmd):
         plt.close(figure)
 
 
-def test_a_seesaw_scores_all_models_on_the_same_rows(funnel, fsmd):
+def test_seesaw_scores_all_models_on_the_same_rows(funnel, fsmd):
     """A chain infers the label of a conversion without a click; for independent targets it is missing."""
     X, Y = funnel
     alone = SharedBottomClassifier(**SMALL).fit(X, Y)
-    gaps = Y.astype(float)
-    gaps.loc[gaps["click"] == 0, "conversion"] = np.nan
+    with_missing = Y.astype(float)
+    with_missing.loc[with_missing["click"] == 0, "conversion"] = np.nan
     gains = [
         SeesawDisplay.from_estimators({"alone": alone, "FSMD": fsmd}, X, labels, baseline="alone").gains["FSMD"]
-        for labels in (Y, gaps)
+        for labels in (Y, with_missing)
     ]
     np.testing.assert_array_equal(gains[1], gains[0])
 
 
-def test_rows_in_another_order_are_warned_of(funnel, fsmd):
+def test_displays_and_tables_warn_of_rows_in_another_order(funnel, fsmd):
     X, Y = funnel
-    moved = Y.sample(frac=1, random_state=0)
+    shuffled = Y.sample(frac=1, random_state=0)
     weights = pd.Series(np.arange(1.0, 1 + len(X)))[::-1]
     utilities = {name: lambda Y, score: float(score.mean()) for name in "ab"}
-    for look in (
-        lambda: SeesawDisplay.from_estimators({"one": fsmd}, X, moved, baseline="one"),
-        lambda: ParetoDisplay.from_estimator(fsmd, X, moved, n_steps=1),
-        lambda: pareto_front(fsmd, X, moved, utilities, n_steps=1),
-        lambda: tune_rank_weights(fsmd, X, moved, utilities["a"]),
+    for action in (
+        lambda: SeesawDisplay.from_estimators({"one": fsmd}, X, shuffled, baseline="one"),
+        lambda: ParetoDisplay.from_estimator(fsmd, X, shuffled, n_steps=1),
+        lambda: pareto_front(fsmd, X, shuffled, utilities, n_steps=1),
+        lambda: tune_rank_weights(fsmd, X, shuffled, utilities["a"]),
         lambda: metric_table(fsmd, X, Y, by=X["device"].sort_values()),
         lambda: metric_table(fsmd, X, Y, sample_weight=weights, n_samples=2),
         lambda: feature_importances(fsmd, X, Y, sample_weight=weights, n_repeats=1),
         lambda: LiftDisplay.from_estimator(fsmd, X, Y, sample_weight=weights),
     ):
         with pytest.warns(UserWarning, match="hold the same labels in different orders"):
-            look()
+            action()
 
 
-def test_gate_weights_and_ablations_in_given_axes(funnel, fsmd):
+def test_gate_weights_and_ablation_draw_into_given_axes(funnel, fsmd):
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(2, 1)
@@ -402,13 +402,13 @@ def test_gate_weights_and_ablations_in_given_axes(funnel, fsmd):
     assert ablation.ax_ is axes[1]
 
 
-def test_a_history_of_one_epoch_has_one_tick(funnel):
+def test_a_history_of_one_epoch_has_whole_numbers_as_ticks(funnel):
     model = FSMDClassifier(**(SMALL | {"max_epochs": 1})).fit(*funnel)
     display = HistoryDisplay.from_estimator(model)
     assert all(tick == int(tick) for tick in display.ax_.get_xticks())
 
 
-def test_what_names_a_column_or_a_group(funnel, fsmd):
+def test_names_of_columns_groups_and_methods_are_validated(funnel, fsmd):
     X, Y = funnel
     tables = [metric_table(fsmd, X, Y, by=by, random_state=0) for by in (["device"], "device")]
     pd.testing.assert_frame_equal(*tables)
@@ -420,7 +420,7 @@ def test_what_names_a_column_or_a_group(funnel, fsmd):
         ask(fsmd, "task_names_", X)
 
 
-def test_a_number_that_names_a_column_is_its_name(funnel):
+def test_item_vectors_accepts_a_column_name_that_is_a_number(funnel):
     X, Y = funnel
     numbered = X.set_axis(range(1, X.shape[1] + 1), axis=1)
     model = FSMDClassifier(**SMALL).fit(numbered, Y)
@@ -429,7 +429,7 @@ def test_a_number_that_names_a_column_is_its_name(funnel):
 
 
 @pytest.mark.parametrize("values", [np.logspace(-4, -1, 10), np.arange(0, 0.65, 0.05), 2 ** np.arange(4, 14)])
-def test_labels_of_numbers_do_not_overlap(values):
+def test_ablation_tick_labels_of_numbers_do_not_overlap(values):
     results = {"param_lr": np.ma.array(values, mask=False), "mean_test_mean_auc": np.arange(float(len(values)))}
     display = AblationDisplay.from_cv_results(results, "lr")
     display.figure_.canvas.draw()
@@ -440,7 +440,7 @@ def test_labels_of_numbers_do_not_overlap(values):
         assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
 
 
-def test_segments_whose_names_are_alike_in_short_are_told_apart():
+def test_long_names_of_segments_stay_distinct():
     random = np.random.default_rng(0)
     p = random.uniform(0.1, 0.9, (2000, 1))
     names = [f"campaign_2026_spring_{letter}_newsletter_mail" for letter in "AB"]
@@ -462,11 +462,11 @@ def test_a_target_without_positives_is_left_out_of_the_lift():
         LiftDisplay.from_predictions(Y[["purchase"]], p[:, 1:])
 
 
-def inside(box, figure):
+def is_inside(box, figure):
     return box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.width and box.y1 <= figure.bbox.height
 
 
-def test_the_legend_of_axes_without_a_layout_is_in_the_picture(rng):
+def test_the_legend_of_given_axes_stays_inside_the_figure(rng):
     import matplotlib.pyplot as plt
 
     p = rng.random((2000, 2))
@@ -474,21 +474,21 @@ def test_the_legend_of_axes_without_a_layout_is_in_the_picture(rng):
     _, ax = plt.subplots()
     figure = LiftDisplay.from_predictions(y, p, ax=ax).figure_
     figure.canvas.draw()
-    assert inside(ax.get_legend().get_window_extent(), figure)
+    assert is_inside(ax.get_legend().get_window_extent(), figure)
 
 
 @pytest.mark.parametrize("n", [14, 24, 60])
-def test_the_legend_of_segments_is_in_the_picture(rng, n):
+def test_the_legend_of_segments_stays_inside_the_figure(rng, n):
     p = rng.random(2000)
     names = np.array([f"{letter * 2} of some length or other than that is"[:n] for letter in "WMNOU"])
     figure = ReliabilityDisplay.from_predictions(
         (rng.random(2000) < p).astype(int), p, by=names[np.arange(2000) % 5]
     ).figure_
     figure.canvas.draw()
-    assert inside(figure.legends[0].get_window_extent(), figure)
+    assert is_inside(figure.legends[0].get_window_extent(), figure)
 
 
-def test_the_lift_of_many_targets_stays_beside_its_decile(rng):
+def test_the_lift_of_many_targets_stays_near_its_decile(rng):
     P = rng.random((2000, 12))
     names = [f"target number {k} with a name" for k in range(12)]
     display = LiftDisplay.from_predictions((rng.random((2000, 12)) < P).astype(int), P, task_names=names)
@@ -497,10 +497,10 @@ def test_the_lift_of_many_targets_stays_beside_its_decile(rng):
     assert np.abs(np.array(first) - 1).max() < 0.4
     legend, label = display.ax_.get_legend().get_window_extent(), display.ax_.xaxis.label.get_window_extent()
     assert legend.y1 <= label.y0
-    assert inside(legend, display.figure_)
+    assert is_inside(legend, display.figure_)
 
 
-def test_labels_of_axes_stay_in_the_picture():
+def test_axis_labels_stay_inside_the_figure():
     names = {
         "last_purchased_category_name": "home and kitchen appliances",
         "previous_session_landing_page": "https://a.b",
@@ -521,10 +521,10 @@ def test_labels_of_axes_stay_in_the_picture():
     for display in (attributions, seesaw):
         display.figure_.canvas.draw()
         for axis in (display.ax_.xaxis, display.ax_.yaxis):
-            assert not axis.get_label_text() or inside(axis.label.get_window_extent(), display.figure_)
+            assert not axis.get_label_text() or is_inside(axis.label.get_window_extent(), display.figure_)
 
 
-def test_few_experts_leave_room_beside_long_names_of_targets():
+def test_gate_weights_of_few_experts_leave_room_for_long_target_names():
     names = ["click_on_the_recommended_item", "purchase_within_thirty_days"]
     display = GateWeightsDisplay(np.full((1, 2, 2), 0.5), task_names=names).plot()
     display.figure_.canvas.draw()
@@ -532,7 +532,7 @@ def test_few_experts_leave_room_beside_long_names_of_targets():
 
 
 @pytest.mark.parametrize("n", [14, 20, 40])
-def test_the_labels_of_many_candidates_can_be_read(n):
+def test_ablation_tick_labels_of_many_candidates_are_vertical(n):
     results = {"param_lr": np.round(np.logspace(-4, -1, n), 6), "mean_test_mean_auc": np.arange(float(n))}
     display = AblationDisplay.from_cv_results(results, "lr")
     display.figure_.canvas.draw()

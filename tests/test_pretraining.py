@@ -40,7 +40,7 @@ def only_item(X):
     return X.assign(colour=pd.Categorical([None] * len(X), categories=["red", "blue"]), price=np.nan)
 
 
-def test_rows_without_targets_make_predictions_better():
+def test_rows_without_targets_improve_predictions():
     (X, Y), (more, _), (X_test, Y_test) = shops(120, 0), shops(4000, 1), shops(4000, 2)
     X, X_test = only_item(X), only_item(X_test)
     gains = []
@@ -52,26 +52,30 @@ def test_rows_without_targets_make_predictions_better():
     assert min(gains) > 0.02
 
 
-def test_they_help_on_real_columns_with_few_labels(real_data):
-    """Embeddings alone do not: it is the layer which reads them that has learned what goes together.
+def test_rows_without_targets_help_on_real_data_with_few_labels(real_data):
+    """Embeddings alone do not help: the layer after them has learned which values occur together.
 
-    By many small steps: with the default rate, which is larger, eight passes would learn 500 labels by heart.
-    With 500 labels the last bits of a sum move a seed's gain by up to 0.03: what counts is the signs and their order.
+    The fit takes many small steps: with the default learning rate, which is larger, eight epochs overfit 500 labels.
+    With 500 labels, rounding errors change the gain of a seed by up to 0.03, so the test compares signs and ranks.
     """
     X, Y = fetch_census_income(return_X_y=True)
     gains = []
     for seed in range(6):
-        few, more, others = np.split(np.random.RandomState(seed).permutation(len(X))[:40_500], [500, 20_500])
+        labelled, unlabelled, held_out = np.split(
+            np.random.RandomState(seed).permutation(len(X))[:40_500], [500, 20_500]
+        )
         model = FSClassifier(lr=2e-3, max_epochs=8, n_threads=1, random_state=seed)
-        plain = auc_per_task(Y.iloc[others], model.fit(X.iloc[few], Y.iloc[few]).predict_marginals(X.iloc[others]))
-        model.set_params(pretrain_epochs=4).fit(X.iloc[few], Y.iloc[few], X_unlabeled=X.iloc[more])
-        gains.append(auc_per_task(Y.iloc[others], model.predict_marginals(X.iloc[others])) - plain)
+        plain = auc_per_task(
+            Y.iloc[held_out], model.fit(X.iloc[labelled], Y.iloc[labelled]).predict_marginals(X.iloc[held_out])
+        )
+        model.set_params(pretrain_epochs=4).fit(X.iloc[labelled], Y.iloc[labelled], X_unlabeled=X.iloc[unlabelled])
+        gains.append(auc_per_task(Y.iloc[held_out], model.predict_marginals(X.iloc[held_out])) - plain)
     income, never_married = np.transpose(gains)
     assert wilcoxon(income, alternative="greater").pvalue < 0.05
-    assert never_married.mean() > -0.002  # the gain is −0.001 to 0.0085: that target is easy without, too
+    assert never_married.mean() > -0.002  # the gain is −0.001 to 0.0085: this target is easy without pretraining
 
 
-def test_the_network_starts_from_the_embeddings(frame):
+def test_the_network_starts_from_the_pretrained_embeddings(frame):
     X, Y = frame
     fixed = {**SMALL, "lr": 1e-12, "max_epochs": 1, "weight_decay": 0.0, "average_decay": 0.0, "early_stopping": False}
     plain = FSMDClassifier(**fixed).fit(X, Y).module_.embedding.table.weight
@@ -90,7 +94,7 @@ def test_only_the_chosen_features_are_pretrained(frame, features):
         assert (table[offset : offset + n].max() > 0.005) == (name in ("city", "price"))
 
 
-def test_where_nothing_is_shared_each_task_starts_from_them(frame):
+def test_each_task_of_a_separate_model_starts_from_the_embeddings(frame):
     X, Y = frame
     fixed = {"lr": 1e-12, "max_epochs": 1, "weight_decay": 0.0, "average_decay": 0.0, "early_stopping": False}
     fixed = supported(SingleTaskClassifier, SMALL) | fixed
@@ -98,26 +102,26 @@ def test_where_nothing_is_shared_each_task_starts_from_them(frame):
     torch.testing.assert_close(table[:, :4], table[:, 4:], atol=1e-6, rtol=0)
 
 
-def test_the_seed_decides(frame):
+def test_pretraining_depends_on_the_seed(frame):
     X, _ = frame
     encoder = FeatureEncoder.from_params(MultiTaskClassifier(**SMALL))
     rows = encoder.fit_encode(X)
     options = {"dim": 4, "epochs": 2, "noise": 0.2, "device": "cpu"}
     learned = [pretrain(encoder, rows, np.ones(5, bool), seed=seed, **options) for seed in (0, 0, 1)]
-    for one, again, other in zip(*((found.vectors, found.layer.weight) for found in learned), strict=True):
-        assert torch.equal(one, again)
-        assert not torch.equal(one, other)
+    for one, same_seed, other_seed in zip(*((result.vectors, result.layer.weight) for result in learned), strict=True):
+        assert torch.equal(one, same_seed)
+        assert not torch.equal(one, other_seed)
 
 
-def test_some_columns_are_learned_as_if_there_were_no_others(frame):
+def test_pretraining_some_columns_ignores_the_other_columns(frame):
     X, _ = frame
     names, options = ["member", "visits"], {"dim": 4, "epochs": 2, "noise": 0.2, "device": "cpu", "seed": 0}
-    found = []
+    results = []
     for table in (X, X[[name for name in X if name in names]]):
         encoder = FeatureEncoder.from_params(MultiTaskClassifier(**SMALL))
         rows = encoder.fit_encode(table)
-        found.append((encoder, pretrain(encoder, rows, np.array([name in names for name in table]), **options)))
-    (encoder, part), (_, whole) = found
+        results.append((encoder, pretrain(encoder, rows, np.array([name in names for name in table]), **options)))
+    (encoder, part), (_, whole) = results
     assert torch.equal(part.vectors[~part.vectors.isnan().any(dim=1)], whole.vectors)
     assert torch.equal(part.layer.weight, whole.layer.weight)
     starts = dict(zip(["user", "city", "member", "price", "visits"], range(0, 20, 4), strict=True))
@@ -126,7 +130,7 @@ def test_some_columns_are_learned_as_if_there_were_no_others(frame):
     assert whole.positions.tolist() == list(range(9))
 
 
-def test_the_scale_of_numbers_does_not_drown_categories():
+def test_unscaled_numbers_do_not_dominate_categories():
     """Without scaling a number may be in the tens of thousands."""
     X, _ = shops(4000, 0)
     X["price"] = 5e4 + 1e4 * X["price"]
@@ -138,13 +142,13 @@ def test_the_scale_of_numbers_does_not_drown_categories():
     assert (unit @ unit.T)[same].mean() > (unit @ unit.T)[~same].mean() + 0.5
 
 
-def test_numbers_beyond_all_bounds_are_refused(frame):
+def test_weights_that_are_not_finite_raise_an_error(frame):
     X, _ = frame
     with pytest.raises(FloatingPointError, match="Pretraining has led to weights that are not finite. Scale"):
         DenoisingEmbedder(n_epochs=1, numeric_scaling=None).fit(X.assign(price=X["price"] * 1e36))
 
 
-def test_values_that_are_seen_without_targets_alone_are_known():
+def test_values_that_occur_only_without_targets_are_known():
     (X, Y), (more, _) = shops(100, 0), shops(500, 1, n_items=90)
     model = FSMDClassifier(**SMALL, pretrain_epochs=1).fit(X, Y, X_unlabeled=more)
     assert "item 89" in model._encoder.main.categories[0].values  # noqa: PD011
@@ -152,7 +156,7 @@ def test_values_that_are_seen_without_targets_alone_are_known():
 
 
 def test_categories_stay_categories_when_the_levels_differ():
-    """Two columns of category dtype with different levels make one of numbers when they are put together."""
+    """Concatenating two columns of category dtype with different levels gives a column of numbers."""
     X, Y = make_frame(200)
     X["user"] = X["user"].cat.remove_unused_categories()
     more = X[:50].assign(user=pd.Categorical(np.arange(50) + 7))
@@ -160,18 +164,18 @@ def test_categories_stay_categories_when_the_levels_differ():
     assert [column.name for column in model._encoder.main.categories.values()] == ["user", "city", "member"]
 
 
-def test_arrays(rng):
+def test_accepts_arrays(rng):
     X, more = rng.randint(5, size=(100, 2)), rng.randint(5, size=(300, 2))
     Y = np.stack((X[:, 0] > 2, (X > 2).all(axis=1)), axis=1)
     model = FSMDClassifier(**SMALL, categorical_features="all", pretrain_epochs=2)
     assert np.isfinite(model.fit(X, Y, X_unlabeled=more).predict_marginals(X)).all()
 
 
-def test_in_a_grid_search(frame):
+def test_works_in_a_grid_search(frame):
     X, Y = frame
     grid = {"pretrain_epochs": [0, 2], "pretrain_noise": [0.1, 0.4], "pretrain_features": [None, ["city"]]}
     search = GridSearchCV(FSMDClassifier(**SMALL), grid, cv=2).fit(X, Y)
-    assert len(set(search.cv_results_["mean_test_score"])) == 5  # without epochs the others have no effect
+    assert len(set(search.cv_results_["mean_test_score"])) == 5  # without epochs the others change nothing
 
 
 class TestRefusals:
@@ -196,7 +200,7 @@ class TestRefusals:
         with pytest.raises(ValueError, match="pretrain_epochs is 0"):
             FSMDClassifier(**SMALL).fit(X, Y, X_unlabeled=X)
 
-    def test_going_on(self, frame):
+    def test_warm_start(self, frame):
         X, Y = frame
         model = FSMDClassifier(**SMALL, pretrain_epochs=1, warm_start=True).fit(X, Y)
         with pytest.raises(ValueError, match="continues a former fit"):
@@ -219,17 +223,17 @@ class TestRefusals:
 
 
 class TestEmbedder:
-    def test_like_values_get_like_embeddings(self):
+    def test_similar_values_get_similar_embeddings(self):
         X, _ = shops(4000, 0)
         embedder = DenoisingEmbedder(embedding_dim=4, n_epochs=15, random_state=0).fit(X)
         items = embedder.embeddings_[1:61]  # the first row is for unknown items
         kind = np.array([int(name.split()[1]) % 2 for name in sorted(X["item"].unique())])
         unit = items / np.linalg.norm(items, axis=1, keepdims=True)
-        likeness = unit @ unit.T
+        similarity = unit @ unit.T
         same = kind[:, None] == kind
-        assert likeness[same].mean() > likeness[~same].mean() + 0.5
+        assert similarity[same].mean() > similarity[~same].mean() + 0.5
 
-    def test_a_linear_model_on_top(self):
+    def test_a_linear_model_learns_from_the_embeddings(self):
         (X, Y), (X_test, Y_test) = shops(2000, 0), shops(2000, 1)
         pipeline = make_pipeline(DenoisingEmbedder(embedding_dim=4, n_epochs=5, random_state=0), LogisticRegression())
         assert pipeline.fit(X, Y["click"]).score(X_test, Y_test["click"]) > 0.75
@@ -243,10 +247,10 @@ class TestEmbedder:
         assert out.dtypes.eq(np.float32).all()
 
     @pytest.mark.parametrize(
-        ("names", "twice"), [({"city": "price_bin"}, "price_bin_0"), ({"price": "city_1"}, "city_1")], ids=str
+        ("names", "duplicate"), [({"city": "price_bin"}, "price_bin_0"), ({"price": "city_1"}, "city_1")], ids=str
     )
-    def test_two_columns_of_one_name_are_refused(self, frame, names, twice):
-        with pytest.raises(ValueError, match=f"The result would have 2 columns named '{twice}'. Rename"):
+    def test_two_columns_with_the_same_name_are_refused(self, frame, names, duplicate):
+        with pytest.raises(ValueError, match=f"The result would have 2 columns named '{duplicate}'. Rename"):
             DenoisingEmbedder(embedding_dim=2, n_epochs=1).fit(frame[0].rename(columns=names))
 
     def test_unknown_values_get_the_unknown_row(self, frame):

@@ -1,4 +1,4 @@
-"""What holds for every table, tried on many: columns of all dtypes, any values, anything missing."""
+"""Properties that hold for every table: columns of all dtypes, with any values, any of them missing."""
 
 from itertools import pairwise
 
@@ -26,7 +26,7 @@ ENCODINGS = settings(max_examples=100, deadline=None, derandomize=True)
 # ------------------------------------------------------------------------------------------------------------- tables
 
 EXACT = 2.0**24
-"""Below this a float32 holds every whole number; floats above it are refused as categories, since ids could collide."""
+"""float32 holds every whole number below this; larger floats are refused as categories, since ids could collide."""
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8")
 TEXT, HUGE = st.text(max_size=3), st.integers(2**62 - 3, 2**62 + 3)
 
@@ -52,15 +52,15 @@ KINDS = {
     **{dtype: (dtype, numbers_of(dtype)) for dtype in (*INTEGERS, "float32", "float64")},
     **{dtype: (dtype, numbers_of(dtype.lower())) for dtype in ("Int64", "Float64")},
 }
-"""For each kind of column its dtype, and what its values are drawn from."""
+"""For each kind of column, its dtype and the strategy that draws its values."""
 
 NEVER_MISSING = {"bool", "huge ids", *INTEGERS}
 CATEGORIES = [kind for kind in KINDS if "text" in kind or "category" in kind or kind == "string"]
-"""Kinds that are categories by their dtype, and of which there is always one more value."""
+"""Kinds that are categorical by their dtype, and have an unlimited number of possible values."""
 
 
 def column(kind, values):
-    """A column of `values`, of which None are missing."""
+    """A column of `values`, where None means missing."""
     dtype, _ = KINDS[kind]
     if dtype != "category":
         return pd.Series(values, dtype=dtype)
@@ -72,7 +72,7 @@ def column(kind, values):
 
 @st.composite
 def columns(draw, kind, n):
-    """Any column of `n` rows: of one value or of several, and some of them missing, none or all."""
+    """A column of `n` rows with one or several values, of which none, some or all are missing."""
     known = draw(st.lists(KINDS[kind][1], min_size=1, max_size=5, unique=True))
     choices = [known] if kind in NEVER_MISSING else [known, [*known, None], [None]]
     values = st.sampled_from(draw(st.sampled_from(choices)))
@@ -82,12 +82,12 @@ def columns(draw, kind, n):
 ANY_KIND = st.sampled_from(list(KINDS))
 
 
-def one_and_others(kind):
-    """The kinds of one to four columns, the first of which is drawn from `kind`."""
+def kinds_with_first(kind):
+    """The kinds of one to four columns; the first is drawn from `kind`."""
     return st.builds(lambda first, others: [first, *others], kind, st.lists(ANY_KIND, max_size=3))
 
 
-ANY_KINDS = one_and_others(ANY_KIND)
+ANY_KINDS = kinds_with_first(ANY_KIND)
 
 
 @st.composite
@@ -97,7 +97,7 @@ def tables(draw, kinds=ANY_KINDS):
 
 
 def not_too_large(X):
-    """All columns but those whose floats are too large for categories."""
+    """A mask of the columns, without those whose floats are too large for categories."""
     return [not name.endswith("large numbers") for name in X.columns]
 
 
@@ -116,7 +116,7 @@ def encoder(**params):
 
 
 def fit(X, cls=FSMDClassifier, n_tasks=2, **params):
-    """A model of targets that are 1 in every second, fourth, eighth … row."""
+    """A model fitted to targets that are 1 in every second, fourth, eighth … row."""
     Y = np.stack([np.arange(len(X)) % 2 ** (k + 1) == 0 for k in range(n_tasks)], axis=1)
     return cls(**{**TINY, **params}).fit(X, Y.astype(int))
 
@@ -125,8 +125,8 @@ def one_by_one(X):
     return [X.iloc[[i]] for i in range(len(X))]
 
 
-def many_times(X, n):
-    """`X` so often that it has more than `n` rows."""
+def repeated(X, n):
+    """`X` repeated until it has more than `n` rows."""
     return pd.concat([X] * (n // len(X) + 1), ignore_index=True)
 
 
@@ -144,38 +144,38 @@ def test_any_table_is_fitted_and_scored(X, params):
 
 @FITS
 @given(X=tables(), params=ENCODERS, data=st.data())
-def test_a_row_s_prediction_depends_on_that_row_alone(X, params, data):
+def test_the_prediction_of_a_row_does_not_depend_on_other_rows(X, params, data):
     model = fit(X, **params)
     p = model.predict_marginals(X)
     order = data.draw(st.permutations(range(len(X))))
-    at = data.draw(st.integers(1, len(X) - 1))
-    many = many_times(X, CPU_CHUNK)
+    cut = data.draw(st.integers(1, len(X) - 1))
+    many = repeated(X, CPU_CHUNK)
     for parts, expected in (
         ([X.iloc[order]], p[order]),
         (one_by_one(X), p),
-        ([X[:at], X[at:]], p),
+        ([X[:cut], X[cut:]], p),
         ([many], np.tile(p, (len(many) // len(X), 1))),
     ):
-        got = np.concatenate([model.predict_marginals(part) for part in parts])
-        np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6)
+        actual = np.concatenate([model.predict_marginals(part) for part in parts])
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-6)
 
 
 @FITS
-@given(X=tables(one_and_others(st.sampled_from(["category of text", "category of ints"]))), data=st.data())
-def test_the_order_of_a_category_s_levels_says_nothing(X, data):
-    turned = X.copy()
+@given(X=tables(kinds_with_first(st.sampled_from(["category of text", "category of ints"]))), data=st.data())
+def test_the_order_of_category_levels_has_no_effect(X, data):
+    reordered = X.copy()
     for name in X.columns[X.dtypes == "category"]:
-        turned[name] = X[name].cat.reorder_categories(data.draw(st.permutations(list(X[name].cat.categories))))
+        reordered[name] = X[name].cat.reorder_categories(data.draw(st.permutations(list(X[name].cat.categories))))
     model = fit(X)
     p = model.predict_marginals(X)
-    np.testing.assert_array_equal(model.predict_marginals(turned), p)
-    np.testing.assert_array_equal(fit(turned).predict_marginals(X), p)
+    np.testing.assert_array_equal(model.predict_marginals(reordered), p)
+    np.testing.assert_array_equal(fit(reordered).predict_marginals(X), p)
 
 
 @FITS
 @given(kind=st.sampled_from(CATEGORIES), data=st.data())
-def test_an_unseen_value_scores_as_a_missing_one(kind, data):
-    X = data.draw(tables(one_and_others(st.just(kind))))
+def test_unseen_values_are_scored_like_missing_values(kind, data):
+    X = data.draw(tables(kinds_with_first(st.just(kind))))
     model = fit(X)
     new = "not seen" if KINDS[kind][1] is TEXT else 2**61
     unseen, missing = (X.assign(**{X.columns[0]: column(kind, [value] * len(X))}) for value in (new, None))
@@ -186,20 +186,20 @@ def test_an_unseen_value_scores_as_a_missing_one(kind, data):
 
 @st.composite
 def neighbours(draw):
-    """A kind of category, and columns `a` and `b` of it that share no value, in a table with others."""
+    """A kind of category, and a table with columns `a` and `b` of this kind that have no value in common."""
     kind = draw(st.sampled_from(CATEGORIES))
     X = draw(tables())
     known = draw(st.lists(KINDS[kind][1], min_size=2, max_size=6, unique=True))
-    at = draw(st.integers(1, len(known) - 1))
+    cut = draw(st.integers(1, len(known) - 1))
     a, b = (
-        draw(st.lists(st.sampled_from(part), min_size=len(X), max_size=len(X))) for part in (known[:at], known[at:])
+        draw(st.lists(st.sampled_from(part), min_size=len(X), max_size=len(X))) for part in (known[:cut], known[cut:])
     )
     return kind, X.assign(a=column(kind, a), b=column(kind, b))
 
 
 @FITS
 @given(neighbours())
-def test_a_value_that_only_another_column_knows_is_unknown(drawn):
+def test_values_known_only_to_another_column_are_unknown(drawn):
     kind, X = drawn
     model = fit(X)
     missing = column(kind, [None] * len(X))
@@ -212,7 +212,7 @@ def test_a_value_that_only_another_column_knows_is_unknown(drawn):
 
 @st.composite
 def trees(draw):
-    """The parents of up to five targets, any but the last of which can have several children."""
+    """The parents of up to five targets; each target except the last can have several children."""
     n = draw(st.integers(1, 5))
     return tuple(draw(st.none() | st.integers(0, k - 1)) if k else None for k in range(n))
 
@@ -246,7 +246,7 @@ def test_marginals_of_any_logits_never_rise_along_a_path(parents, data):
 
 @st.composite
 def pairs_of_tables(draw):
-    """Two tables that have the kinds of their columns in common and nothing else."""
+    """Two tables that have the same kinds of columns and nothing else in common."""
     kinds = draw(ANY_KINDS)
     return [draw(tables(st.just(kinds))) for _ in range(2)]
 
@@ -255,28 +255,28 @@ def pairs_of_tables(draw):
 @given(pair=pairs_of_tables(), params=ENCODERS)
 def test_the_codes_of_a_column_stay_in_its_range(pair, params):
     first, second = pair
-    made = encoder(**params)
-    learned = made.fit_encode(first).codes
-    ends = np.cumsum(made.cardinalities)
-    np.testing.assert_array_equal(made.offsets[1:], ends[:-1])
-    for codes in (learned, made.encode(second).codes, made.encode(many_times(second, FEW_ROWS)).codes):
-        assert ((codes >= made.offsets) & (codes < ends)).all()
+    table_encoder = encoder(**params)
+    learned = table_encoder.fit_encode(first).codes
+    ends = np.cumsum(table_encoder.cardinalities)
+    np.testing.assert_array_equal(table_encoder.offsets[1:], ends[:-1])
+    for codes in (learned, table_encoder.encode(second).codes, table_encoder.encode(repeated(second, FEW_ROWS)).codes):
+        assert ((codes >= table_encoder.offsets) & (codes < ends)).all()
 
 
 @ENCODINGS
 @given(X=tables(), params=ENCODERS)
-def test_a_few_rows_are_encoded_as_many_are(X, params):
-    made = encoder(**params)
-    made.fit_encode(X)
-    many = made.encode(many_times(X, FEW_ROWS))
-    few = [made.encode(row) for row in one_by_one(X)]
+def test_few_rows_and_many_rows_are_encoded_the_same_way(X, params):
+    table_encoder = encoder(**params)
+    table_encoder.fit_encode(X)
+    many = table_encoder.encode(repeated(X, FEW_ROWS))
+    few = [table_encoder.encode(row) for row in one_by_one(X)]
     np.testing.assert_array_equal(np.concatenate([row.codes for row in few]), many.codes[: len(X)])
     np.testing.assert_array_equal(np.concatenate([row.numbers for row in few]), many.numbers[: len(X)])
 
 
 @ENCODINGS
 @given(X=tables(), params=ENCODERS, data=st.data())
-def test_the_order_of_the_rows_says_nothing(X, params, data):
+def test_the_order_of_rows_has_no_effect_on_the_encoding(X, params, data):
     order = data.draw(st.permutations(range(len(X))))
     one, other = encoder(**params).fit_encode(X), encoder(**params).fit_encode(X.iloc[order])
     np.testing.assert_array_equal(other.codes, one.codes[order])
@@ -286,12 +286,12 @@ def test_the_order_of_the_rows_says_nothing(X, params, data):
 @ENCODINGS
 @given(X=tables())
 def test_categories_have_equal_codes_if_and_only_if_they_are_equal(X):
-    made = encoder(categorical_features=not_too_large, numeric_bins=0)
-    codes = made.fit_encode(X).codes
-    for f, place in enumerate(made.categories):
-        values = X.iloc[:, place].tolist()
+    table_encoder = encoder(categorical_features=not_too_large, numeric_bins=0)
+    codes = table_encoder.fit_encode(X).codes
+    for f, position in enumerate(table_encoder.categories):
+        values = X.iloc[:, position].tolist()
         unknown = np.array([bool(pd.isna(value)) or value in MISSING_CODES for value in values])
-        np.testing.assert_array_equal(codes[:, f] == made.offsets[f], unknown)
+        np.testing.assert_array_equal(codes[:, f] == table_encoder.offsets[f], unknown)
         known = [value for value in values if not (pd.isna(value) or value in MISSING_CODES)]
         pairs = set(zip(known, codes[~unknown, f].tolist(), strict=True))
         assert len(pairs) == len(set(known)) == len({code for _, code in pairs})
@@ -299,18 +299,18 @@ def test_categories_have_equal_codes_if_and_only_if_they_are_equal(X):
 
 @ENCODINGS
 @given(kind=ANY_KIND, data=st.data())
-def test_columns_of_equal_values_have_embeddings_of_their_own(kind, data):
+def test_columns_with_equal_values_have_separate_embeddings(kind, data):
     values = data.draw(columns(kind, data.draw(st.integers(2, 2 * FEW_ROWS))))
     X = pd.DataFrame({"a": values, "b": values})
-    made = encoder()
-    encoded = made.fit_encode(X)
-    a, b = (encoded.codes - made.offsets).T
+    table_encoder = encoder()
+    encoded = table_encoder.fit_encode(X)
+    a, b = (encoded.codes - table_encoder.offsets).T
     np.testing.assert_array_equal(a, b)
     assert not set(encoded.codes[:, 0]) & set(encoded.codes[:, 1])
-    embedding = Embedding(Columns(made.cardinalities, 0), 2)
+    embedding = Embedding(Columns(table_encoder.cardinalities, 0), 2)
     before = embedding(*encoded.tensors()).fields
     with torch.no_grad():
-        embedding.table.weight[: made.cardinalities[0]] += 1
+        embedding.table.weight[: table_encoder.cardinalities[0]] += 1
     after = embedding(*encoded.tensors()).fields
     assert torch.equal(after[:, 1], before[:, 1])
     assert (after[:, 0] != before[:, 0]).all()

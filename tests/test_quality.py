@@ -1,4 +1,4 @@
-"""The measures of the quality benchmark: AUC of resampled users, intervals, corrections."""
+"""Measures of the quality benchmark: AUC of resampled users, confidence intervals, corrected p-values."""
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ def test_auc_of_resampled_rows():
     np.testing.assert_allclose(resampling.aucs(labels, scores, counts), expected)
 
 
-def test_a_user_is_drawn_with_all_of_its_rows():
+def test_resampling_draws_all_rows_of_a_user():
     users = np.array(["a", "b", "a", "c", "b", "a"])
     counts = resampling.counts_of(users)
     assert counts.shape == (resampling.N_SAMPLES, 6)
@@ -27,7 +27,7 @@ def test_a_user_is_drawn_with_all_of_its_rows():
     assert (counts[:, [0, 1, 3]].sum(axis=1) == 3).all()
 
 
-def test_predictions_that_are_kept_give_the_interval(tmp_path):
+def test_user_intervals_are_computed_from_stored_predictions(tmp_path):
     random = np.random.default_rng(0)
     users = random.integers(200, size=2000)
     labels = random.integers(2, size=(2000, 2))
@@ -44,24 +44,24 @@ def test_predictions_that_are_kept_give_the_interval(tmp_path):
     user_intervals.labels, user_intervals.counts = labels, resampling.counts_of(users)
     for measure, rows, k in [("click_auc", labels[:, 0] >= 0, 0), ("conversion_after_auc", labels[:, 0] == 1, 1)]:
         low, high = user_intervals.interval(measure, "sklearn-fsmd", "LightGBM, tuned", [0, 1])
-        there = roc_auc_score(labels[rows, k], good[rows, k]) - roc_auc_score(labels[rows, k], bad[rows, k])
-        assert 0 < low < there < high < low + 0.12
+        difference = roc_auc_score(labels[rows, k], good[rows, k]) - roc_auc_score(labels[rows, k], bad[rows, k])
+        assert 0 < low < difference < high < low + 0.12
     assert np.isnan(user_intervals.interval("click_auc", "sklearn-fsmd", "CatBoost", [0])).all()
 
 
-def test_holm():
+def test_holm_adjusts_p_values():
     assert report.holm([0.01, np.nan, 0.04, 0.03]) == pytest.approx([0.03, np.nan, 0.06, 0.06], nan_ok=True)
     assert report.holm([0.9, 0.8]).tolist() == [1.0, 1.0]
 
 
-def test_the_step_is_measured_on_the_rows_where_it_could_happen():
+def test_conversion_after_click_is_measured_on_clicked_rows():
     Y = pd.DataFrame({"click": [1, 1, 0, 1, 0, 1], "conversion": [1, 0, 0, 1, 0, 0]})
     p = np.array([[0.9, 0.8], [0.8, 0.2], [0.3, 0.1], [0.7, 0.6], [0.2, 0.1], [0.6, 0.7]])
-    figures = measures.of_predictions(Y, p, p[:, 1])
+    measured = measures.of_predictions(Y, p, p[:, 1])
     clicked = Y["click"] == 1
-    assert figures["conversion_after_auc"] == roc_auc_score(Y["conversion"][clicked], p[clicked, 1]) == 0.75
-    assert figures["conversion_after_ratio"] == pytest.approx(2.3 / 2)
-    assert figures["click_ratio"] == pytest.approx(3.5 / 4)
+    assert measured["conversion_after_auc"] == roc_auc_score(Y["conversion"][clicked], p[clicked, 1]) == 0.75
+    assert measured["conversion_after_ratio"] == pytest.approx(2.3 / 2)
+    assert measured["click_ratio"] == pytest.approx(3.5 / 4)
 
 
 def test_differences_are_paired_by_seed(monkeypatch, tmp_path):
@@ -79,12 +79,12 @@ def test_differences_are_paired_by_seed(monkeypatch, tmp_path):
     assert line["p"] == pytest.approx(2 * stats.t.sf(0.02 / (0.01 / 3**0.5), 2))
 
 
-def test_predictions_of_whole_fits_are_averaged_over_all_choices():
+def test_averaged_fits_are_scored_over_all_combinations():
     random = np.random.default_rng(0)
     Y = pd.DataFrame(np.cumprod(random.integers(2, size=(300, 2)), axis=1), columns=["click", "conversion"])
     fits = [(p, p[:, 1]) for p in Y.to_numpy() * 0.2 + random.uniform(0.1, 0.6, size=(3, 300, 2))]
-    alone, all_three = (averaged.averaged(Y, fits, n) for n in (1, 3))
-    assert alone["click_auc"] == pytest.approx(np.mean([roc_auc_score(Y["click"], p[:, 0]) for p, _ in fits]))
+    single, all_three = (averaged.averaged(Y, fits, n) for n in (1, 3))
+    assert single["click_auc"] == pytest.approx(np.mean([roc_auc_score(Y["click"], p[:, 0]) for p, _ in fits]))
     mean = np.mean([p for p, _ in fits], axis=0)
     assert all_three["click_auc"] == pytest.approx(roc_auc_score(Y["click"], mean[:, 0]))
     clicked = Y["click"] == 1

@@ -1,4 +1,4 @@
-"""The figures that README and guide quote are those of the stored results."""
+"""The numbers that README and docs quote equal the stored results."""
 
 import json
 import re
@@ -67,7 +67,7 @@ DAYS = {
 
 
 def table_after(text, page="README.md"):
-    """The rows of the page's first table after `text`: the first cell, without its version, and the others."""
+    """The first table after `text`: the first cell of a row, without its version, to its other cells and version."""
     content = (ROOT / page).read_text()
     lines = content[content.index(text) :].splitlines()
     first = next(i for i, line in enumerate(lines) if line.startswith("|---"))
@@ -88,18 +88,18 @@ def table_after(text, page="README.md"):
         ("docs/guide/history.md", "On KuaiRand-Pure, history features", "history/quality.csv", HISTORY),
     ],
 )
-def test_aucs(page, text, file, names):
+def test_tables_of_aucs(page, text, file, names):
     stored = pd.read_csv(ROOT / "benchmarks" / file).query("data == 'kuairand' and part == 'test'")
     rows = table_after(text, page)
     assert set(rows) == set(names)
     for label, (cells, version) in rows.items():
-        of_contender = stored[stored["contender"] == names[label]]
-        assert cells == [f"{mean:.4f}" for mean in of_contender[AUCS].mean()]
+        results = stored[stored["contender"] == names[label]]
+        assert cells == [f"{mean:.4f}" for mean in results[AUCS].mean()]
         if version:
-            assert set(of_contender["version"]) == {version}
+            assert set(results["version"]) == {version}
 
 
-def test_rows_per_second():
+def test_the_table_of_rows_per_second():
     rows = table_after("Rows per second on two cores")
     assert set(rows) == set(RATES)
     for label, (cells, version) in rows.items():
@@ -115,7 +115,7 @@ def text_of(page):
 
 
 def means(file, columns, by, where="seed >= 0", digits=4):
-    """The means over the seeds, as they are quoted."""
+    """The means over the seeds, formatted as in the docs."""
     stored = pd.read_csv(ROOT / "benchmarks" / file).query(where)
     return stored.groupby(by)[columns].mean().map(f"{{:.{digits}f}}".format).T.to_dict("list")
 
@@ -139,14 +139,14 @@ def test_sentences_on_speed():
     assert f"{rates[0]} rows per second instead of {rates[1]}" in text_of("docs/guide/devices.md")
 
 
-def test_sentences_on_a_long_life():
+def test_sentences_on_the_soak_test():
     soak = json.loads((ROOT / "benchmarks/soak.json").read_text())
     before, after = (soak[when]["memory, bytes"] / 1e6 for when in ("before", "after"))
-    grown = f"memory grew by {after / before - 1:.1%}, from {before:.1f} to {after:.1f} MB".replace("%", " %")
-    assert grown in text_of("docs/reliability.md")
+    sentence = f"memory grew by {after / before - 1:.1%}, from {before:.1f} to {after:.1f} MB".replace("%", " %")
+    assert sentence in text_of("docs/reliability.md")
 
 
-def test_sentences_on_seconds():
+def test_sentences_on_training_time():
     stored = pd.read_csv(ROOT / "benchmarks/paper/table4-defaults.csv").groupby("model")["seconds"].median()
     base, fsmd = stored["Base"], stored["FSMD"]
     guide = text_of("docs/guide/speed.md")
@@ -160,20 +160,23 @@ def test_sentences_on_seconds():
     choosing = text_of("docs/guide/choosing_a_model.md")
     lightgbm, ours = seconds["LightGBM"], seconds["sklearn-fsmd"]
     assert f"a fit takes {lightgbm:.0f} s with LightGBM and {ours:.0f} s with `FSMDClassifier`" in choosing
-    took = f"LightGBM took {lightgbm:.0f} s where `FSMDClassifier` took {ours:.0f} s"
-    assert took in text_of("docs/coming_from/lightgbm.md")
+    sentence = f"LightGBM took {lightgbm:.0f} s where `FSMDClassifier` took {ours:.0f} s"
+    assert sentence in text_of("docs/coming_from/lightgbm.md")
     four, one = (f"{seconds[name]:.0f} s" for name in ("sklearn-fsmd, 4 members", "sklearn-fsmd"))
     assert f"a fit of KuaiRand took {four} instead of {one}" in text_of("docs/guide/ensembles.md")
 
 
 def test_sentences_on_choices():
-    of = means("quality/choices.csv", AUCS, "variant", "data == 'kuairand'")
-    for row in (f"| `{name}` | {' | '.join(of[variant])} |" for name, variant in CHOICES.items()):
+    quoted = means("quality/choices.csv", AUCS, "variant", "data == 'kuairand'")
+    for row in (f"| `{name}` | {' | '.join(quoted[variant])} |" for name, variant in CHOICES.items()):
         assert row in text_of("docs/design.md")
-    changed = f"from {', '.join(of['defaults'])} to {', '.join(of['no statistics'])}"
+    changed = f"from {', '.join(quoted['defaults'])} to {', '.join(quoted['no statistics'])}"
     assert changed in text_of("docs/guide/target_statistics.md")
-    after = f'the default has an AUC of {of["defaults"][2]} on clicked rows and "entire_space" {of["entire space"][2]}'
-    assert after in text_of("docs/guide/losses.md")
+    sentence_on_losses = (
+        f"the default has an AUC of {quoted['defaults'][2]} on clicked rows "
+        f'and "entire_space" {quoted["entire space"][2]}'
+    )
+    assert sentence_on_losses in text_of("docs/guide/losses.md")
     stored = pd.read_csv(ROOT / "benchmarks/quality/choices.csv").groupby(["data", "variant"]).mean(numeric_only=True)
     click, conversion, _ = (stored.loc["kuairand", "defaults"] - stored.loc["kuairand", "entire space"])[AUCS]
     assert f"ahead by {click:.4f} and {conversion:.4f}" in text_of("docs/guide/losses.md")
@@ -184,12 +187,14 @@ def test_sentences_on_choices():
     for variant in ("no statistics", "fm_scale 1"):
         assert (by_seed.loc[variant] < by_seed.loc["defaults"])[["click_auc", "conversion_after_auc"]].all(axis=None)
     assert (by_seed.loc["entire space"] < by_seed.loc["defaults"])["conversion_after_auc"].all()
-    of = means("quality/choices.csv", ["income_auc", "income_log_loss"], "variant", "data == 'census'")
-    finer, defaults = of["both of these"], of["defaults"]
-    said = f"income of {finer[0]} instead of {defaults[0]}, and a log loss of {finer[1]} instead of {defaults[1]}"
-    assert said in text_of("docs/guide/numbers.md")
-    said = f"income is {finer[0]} with it instead of {defaults[0]}, the log loss {finer[1]} instead of {defaults[1]}"
-    assert said in text_of("docs/design.md")
+    quoted = means("quality/choices.csv", ["income_auc", "income_log_loss"], "variant", "data == 'census'")
+    finer, defaults = quoted["both of these"], quoted["defaults"]
+    sentence = f"income of {finer[0]} instead of {defaults[0]}, and a log loss of {finer[1]} instead of {defaults[1]}"
+    assert sentence in text_of("docs/guide/numbers.md")
+    sentence = (
+        f"income is {finer[0]} with it instead of {defaults[0]}, the log loss {finer[1]} instead of {defaults[1]}"
+    )
+    assert sentence in text_of("docs/design.md")
 
 
 def test_sentences_on_windows():
@@ -206,9 +211,9 @@ def test_sentences_on_windows():
 
 
 def test_sentences_on_all_rows():
-    of = means("quality/all_rows.csv", AUCS, ["contender", "rows"], "data == 'kuairand'")
+    quoted = means("quality/all_rows.csv", AUCS, ["contender", "rows"], "data == 'kuairand'")
     known, unknown, catboost, lightgbm = (
-        "{}, {} and {}".format(*of[which])
+        "{}, {} and {}".format(*quoted[which])
         for which in (
             ("sklearn-fsmd", "all"),
             ("sklearn-fsmd", "training"),
@@ -225,12 +230,12 @@ def test_sentences_on_all_rows():
 
 def test_sentences_on_quality_and_history():
     test = "data == 'kuairand' and part == 'test'"
-    of = means("quality/results.csv", AUCS, "contender", test)
-    for pair in zip(of["sklearn-fsmd"], of["sklearn-fsmd, 4 members"], strict=True):
+    quoted = means("quality/results.csv", AUCS, "contender", test)
+    for pair in zip(quoted["sklearn-fsmd"], quoted["sklearn-fsmd, 4 members"], strict=True):
         assert f"| {' | '.join(pair)} |" in text_of("docs/guide/ensembles.md")
     rows = {"`FSMDClassifier()`": "sklearn-fsmd", "CatBoost, defaults": "CatBoost", "LightGBM, defaults": "LightGBM"}
     for label, name in rows.items():
-        assert f"| {label} | {' | '.join(of[name])} |" in text_of("docs/coming_from/lightgbm.md")
+        assert f"| {label} | {' | '.join(quoted[name])} |" in text_of("docs/coming_from/lightgbm.md")
     stored = pd.read_csv(ROOT / "benchmarks/quality/results.csv").query(test).set_index("seed")
     one, four = (stored.loc[stored["contender"] == name, AUCS] for name in ("sklearn-fsmd", "sklearn-fsmd, 4 members"))
     assert ((four - one) > 0).sum().tolist() == [4, 4, 5]
@@ -244,42 +249,42 @@ def test_sentences_on_quality_and_history():
     ahead = "{:.4f}, {:.4f} and {:.4f}".format(*(fits.loc[4] - fits.loc[1]))
     assert f"four of them, averaged, are ahead of one by {ahead} there" in text_of("docs/design.md")
     fits = pd.read_csv(ROOT / "benchmarks/quality/averaged.csv").query("data == 'census'").set_index("n_fits")[CENSUS]
-    of = means("quality/results.csv", CENSUS, "contender", "data == 'census' and part == 'test'")
+    quoted = means("quality/results.csv", CENSUS, "contender", "data == 'census' and part == 'test'")
     whole, four, one = (
         "{} and {}".format(*pair)
-        for pair in (fits.loc[4].map("{:.4f}".format), of["sklearn-fsmd, 4 members"], of["sklearn-fsmd"])
+        for pair in (fits.loc[4].map("{:.4f}".format), quoted["sklearn-fsmd, 4 members"], quoted["sklearn-fsmd"])
     )
     assert (
         f"four whole fits have an AUC of income and never married of {whole}, four members {four}, one {one}"
         in text_of("docs/design.md")
     )
-    of = means("history/quality.csv", AUCS, "contender", test)
+    quoted = means("history/quality.csv", AUCS, "contender", test)
     rest = pd.read_csv(ROOT / "benchmarks/quality/all_rows.csv").query("rows == 'all'")
     rest = rest.groupby("contender")[AUCS].mean()
     stored = pd.read_csv(ROOT / "benchmarks/history/quality.csv").groupby(["part", "contender"])[AUCS].mean()
     assert (stored.loc["test", "history, a day old"] < rest.loc["sklearn-fsmd"]).all()
     assert (stored.loc["valid", "history, a day old"] < stored.loc["valid", "no history"]).all()
     without, an_hour, a_day, catboost = (
-        "{}, {} and {}".format(*of[name])
+        "{}, {} and {}".format(*quoted[name])
         for name in ("no history", "history", "history, a day old", "CatBoost with history")
     )
     for words in (f"is {without} without a history", f"{a_day} with one that is a day old", f"and {an_hour} with one"):
         assert words in text_of("README.md")
     assert f"CatBoost with the columns of the latter has {catboost}" in text_of("README.md")
-    hour_and_day = (", ".join(of[name]) for name in ("history", "history, a day old"))
+    hour_and_day = (", ".join(quoted[name]) for name in ("history", "history, a day old"))
     assert all(triple in text_of("docs/guide/choosing_a_model.md") for triple in hour_and_day)
     assert (
-        f"{of['history'][0]} with `target_statistics=None` and {of['history, with statistics'][0]} with both"
+        f"{quoted['history'][0]} with `target_statistics=None` and {quoted['history, with statistics'][0]} with both"
         in text_of("docs/guide/target_statistics.md")
     )
 
 
-def test_sentences_on_what_a_history_and_its_lists_add():
+def test_sentences_on_the_gain_from_history_and_lists():
     test = "data == 'kuairand' and part == 'test'"
-    of = pd.read_csv(ROOT / "benchmarks/history/quality.csv").query(test).groupby("contender")[AUCS].mean()
-    gain = of.loc["history", AUCS[0]] - of.loc["no history", AUCS[0]]
+    quoted = pd.read_csv(ROOT / "benchmarks/history/quality.csv").query(test).groupby("contender")[AUCS].mean()
+    gain = quoted.loc["history", AUCS[0]] - quoted.loc["no history", AUCS[0]]
     assert f"[history](history.md) gave {gain:.4f} on the same rows" in text_of("docs/guide/ensembles.md")
-    added = "{:.4f}, {:.4f} and {:.4f}".format(*(of.loc["history and the last 20 videos"] - of.loc["history"]))
+    added = "{:.4f}, {:.4f} and {:.4f}".format(*(quoted.loc["history and the last 20 videos"] - quoted.loc["history"]))
     assert f"the last 20 videos added {added} to a model" in text_of("docs/guide/lists.md")
     assert f"the last 20 videos, pooled by attention, add {added} of AUC" in text_of("docs/design.md")
     clicks = means("history/lists.csv", AUCS[:1], "contender", digits=3)
@@ -290,10 +295,10 @@ def test_sentences_on_what_a_history_and_its_lists_add():
 
 def test_the_table_of_days():
     columns = ["click_auc", "conversion_auc", "click_log_loss", "conversion_log_loss"]
-    of = means("days.csv", columns, "way")
+    quoted = means("days.csv", columns, "way")
     rows = table_after("Compare by time", "docs/guide/new_data.md")
-    assert {DAYS.get(way, way): cells for way, (cells, _) in rows.items()} == of
-    best = sorted(of, key=of.get)[-2:]
+    assert {DAYS.get(way, way): cells for way, (cells, _) in rows.items()} == quoted
+    best = sorted(quoted, key=quoted.get)[-2:]
     assert best == ["the same, and new ids get rows", "a fit of all days"]
 
 
@@ -309,13 +314,13 @@ def test_the_table_of_watch_times():
 
 def test_sentences_on_calibration():
     errors = [name.replace("auc", "ece") for name in AUCS]
-    of = means("quality/results.csv", errors, "contender", "data == 'kuairand' and part == 'test' and seed < 3")
+    quoted = means("quality/results.csv", errors, "contender", "data == 'kuairand' and part == 'test' and seed < 3")
     rows = table_after("| calibration error |", "docs/guide/calibration.md")
-    assert rows["after `fit`"][0] == of["sklearn-fsmd"]
-    assert rows["after `calibrate`"][0] == of["sklearn-fsmd, calibrated"]
+    assert rows["after `fit`"][0] == quoted["sklearn-fsmd"]
+    assert rows["after `calibrate`"][0] == quoted["sklearn-fsmd, calibrated"]
     test = "data == 'kuairand' and part == 'test'"
-    of = means("quality/results.csv", [name.replace("auc", "log_loss") for name in AUCS], "contender", test)
-    ours, others = ("{}, {} and {}".format(*of[name]) for name in ("sklearn-fsmd", "CatBoost"))
+    quoted = means("quality/results.csv", [name.replace("auc", "log_loss") for name in AUCS], "contender", test)
+    ours, others = ("{}, {} and {}".format(*quoted[name]) for name in ("sklearn-fsmd", "CatBoost"))
     assert f"the log losses of `FSMDClassifier()` are {ours}, those of CatBoost {others}." in text_of("README.md")
     ratios = pd.read_csv(ROOT / "benchmarks/quality/results.csv").query(f"{test} and contender == 'sklearn-fsmd'")
     assert abs(ratios[[name.replace("auc", "ratio") for name in AUCS]].mean() - 1).max() < 0.02
@@ -324,11 +329,11 @@ def test_sentences_on_calibration():
 
 
 def test_sentences_on_the_paper():
-    of_funnel = {c: means("paper/funnel.csv", ["mean_auc"], "model", f"conflict == {c}") for c in (-0.6, 0.0, 0.6)}
-    by_conflict = {name: [aucs[name][0] for aucs in of_funnel.values()] for name in ("DeepFM", "FSMD")}
-    of_both = "mean AUC of DeepFM is {}, {} and {} at −0.6, 0 and 0.6; the mean AUC of FSMD is {}, {} and {}."
-    assert of_both.format(*by_conflict["DeepFM"], *by_conflict["FSMD"]) in text_of("docs/paper.md")
-    for aucs in of_funnel.values():
+    by_funnel = {c: means("paper/funnel.csv", ["mean_auc"], "model", f"conflict == {c}") for c in (-0.6, 0.0, 0.6)}
+    by_conflict = {name: [aucs[name][0] for aucs in by_funnel.values()] for name in ("DeepFM", "FSMD")}
+    sentence = "mean AUC of DeepFM is {}, {} and {} at −0.6, 0 and 0.6; the mean AUC of FSMD is {}, {} and {}."
+    assert sentence.format(*by_conflict["DeepFM"], *by_conflict["FSMD"]) in text_of("docs/paper.md")
+    for aucs in by_funnel.values():
         assert sorted(aucs, key=aucs.get)[-2:] == ["Single-Task", "DeepFM"]
     table2 = pd.read_csv(ROOT / "benchmarks/paper/table2.csv").query("model != 'FSMD'").groupby("model")
     income, mean = table2["auc_1"].mean(), table2["mean_auc"].mean()
@@ -336,15 +341,17 @@ def test_sentences_on_the_paper():
     assert f"an AUC of income of {income.min():.3f} to {income.max():.3f}, where the paper" in page
     assert f"and a mean of {mean.min():.4f} to {mean.max():.4f}: they are alike" in page
     choosing, weighting = text_of("docs/guide/choosing_a_model.md"), text_of("docs/guide/task_weighting.md")
-    unrelated = {name: auc for name, (auc,) in of_funnel[0.0].items()}
+    unrelated = {name: auc for name, (auc,) in by_funnel[0.0].items()}
     names = ("DeepFM", "Single-Task", "FS", "FSMD")
     assert ", ".join(f"{name} {unrelated[name]}" for name in names) in choosing
     assert (
         "nothing in common: {}, {}, {}.".format(*(unrelated[n] for n in ("DeepFM", "Single-Task", "FSMD"))) in weighting
     )
     table4 = means("paper/table4.csv", ["mean_auc"], "model")
-    of_four = (table4[name][0] for name in ("FS", "DeepFM", "Shared-Bottom", "Single-Task"))
-    assert "With an FM: FS {}, DeepFM {}. Without one: Shared-Bottom {}, Single-Task {} (".format(*of_four) in weighting
+    four_aucs = (table4[name][0] for name in ("FS", "DeepFM", "Shared-Bottom", "Single-Task"))
+    assert (
+        "With an FM: FS {}, DeepFM {}. Without one: Shared-Bottom {}, Single-Task {} (".format(*four_aucs) in weighting
+    )
     stored = pd.read_csv(ROOT / "benchmarks/paper/table4-defaults.csv").groupby("model")
     mean, seconds = stored["mean_auc"].mean(), stored["seconds"].median()
     named = {
@@ -354,17 +361,19 @@ def test_sentences_on_the_paper():
         "FS": "FS",
         "MMoE": "MMoE",
     }
-    of = (f"{ours} {mean[name]:.4f} in {seconds[name]:.0f} s" for ours, name in named.items())
-    assert f"time of a fit in one run: {', '.join(of)} (`make paper PART=table4-defaults`)" in choosing
+    parts = (f"{ours} {mean[name]:.4f} in {seconds[name]:.0f} s" for ours, name in named.items())
+    assert f"time of a fit in one run: {', '.join(parts)} (`make paper PART=table4-defaults`)" in choosing
     census = means("paper/table2-defaults.csv", ["auc_1", "auc_2"], "model")
     assert f"income: {', '.join(census[name][0] for name in ('FS', 'PLE', 'MMoE'))}." in choosing
     others = {census[name][1] for name in ("FS", "PLE", "MMoE")}
     assert others == {census["FS"][1]}
-    said = f"is {census['FSMD'][1]} with `FSMDClassifier` (worse than random) and {census['FS'][1]} with these models"
-    assert said in choosing
+    sentence_on_never_married = (
+        f"is {census['FSMD'][1]} with `FSMDClassifier` (worse than random) and {census['FS'][1]} with these models"
+    )
+    assert sentence_on_never_married in choosing
 
 
-def test_what_is_said_of_few_rows_is_what_was_measured():
+def test_sentences_on_few_rows():
     few = means("quality/few_rows.csv", ["first_auc", "first_log_loss"], ["data", "rows", "mode"], digits=3)
     (auc, loss), (auc_of_30, loss_of_30) = (few["kuairand", 900, f"{epochs} epochs"] for epochs in (3, 30))
     assert (
@@ -382,7 +391,7 @@ def test_what_is_said_of_few_rows_is_what_was_measured():
     )
 
 
-def test_what_is_said_of_patience_is_what_was_measured():
+def test_sentences_on_patience():
     stored = pd.read_csv(ROOT / "benchmarks" / "quality" / "patience.csv").query("rows <= 5000")
     auc, epochs = (
         stored.set_index(["data", "rows", "seed", "patience"])[column].unstack()  # noqa: PD010 (no means)
@@ -393,28 +402,32 @@ def test_what_is_said_of_patience_is_what_was_measured():
     assert f"take {epochs[3].mean():.1f} epochs instead of {epochs[2].mean():.1f}" in text_of("docs/design.md")
 
 
-def test_what_is_said_of_learning_rates_is_what_was_measured():
+def test_the_table_of_learning_rates():
     auc = means("quality/learning_rates.csv", ["first_auc"], ["data", "rows", "lr"], digits=3)
-    of = {key: " / ".join(auc[*key, lr][0] for lr in (0.002, 0.005, 0.01)) for key in {key[:2] for key in auc}}
+    quoted = {key: " / ".join(auc[*key, lr][0] for lr in (0.002, 0.005, 0.01)) for key in {key[:2] for key in auc}}
     assert "| rows | funnels | KuaiRand | Census |" in text_of("docs/design.md")
-    for rows, how in (
+    for rows, template in (
         (1000, "| 1,000 | {} | {} | {} |"),
         (3000, "| 3,000 | {} | {} | {} |"),
         (30_000, "| 30,000 | {} | {} | {} |"),
     ):
-        assert how.format(*(of[name, rows] for name in ("funnel", "kuairand", "census"))) in text_of("docs/design.md")
+        assert template.format(*(quoted[name, rows] for name in ("funnel", "kuairand", "census"))) in text_of(
+            "docs/design.md"
+        )
 
 
-def test_from_how_many_rows_on_is_what_was_measured():
+def test_sentences_on_how_many_rows_are_enough():
     auc = means("quality/enough_rows.csv", ["first_auc", "second_auc"], ["data", "rows", "model"], digits=3)
-    of, beside = ({key[:2]: auc[key] for key in auc if key[2] == m} for m in ("defaults", "logistic regression"))
+    quoted, regression = (
+        {key[:2]: auc[key] for key in auc if key[2] == m} for m in ("defaults", "logistic regression")
+    )
     for name in ("funnel", "kuairand", "census"):
-        assert beside[name, 300][0] > of[name, 300][0]
-        assert beside[name, 1000][0] > of[name, 1000][0]
+        assert regression[name, 300][0] > quoted[name, 300][0]
+        assert regression[name, 1000][0] > quoted[name, 1000][0]
     for name in ("kuairand", "census"):
-        assert all(ours >= theirs for ours, theirs in zip(of[name, 10_000], beside[name, 10_000], strict=True))
+        assert all(ours >= theirs for ours, theirs in zip(quoted[name, 10_000], regression[name, 10_000], strict=True))
     (few, our_few), (funnel, our_funnel), (many, our_many) = (
-        (beside[key][0], of[key][0]) for key in (("kuairand", 1000), ("funnel", 1000), ("kuairand", 10_000))
+        (regression[key][0], quoted[key][0]) for key in (("kuairand", 1000), ("funnel", 1000), ("kuairand", 10_000))
     )
     assert (
         f"1,000 rows of KuaiRand: regression {few}, `FSMDClassifier` {our_few}; on 1,000 rows of simulated funnels "
@@ -422,17 +435,17 @@ def test_from_how_many_rows_on_is_what_was_measured():
     ) in text_of("docs/guide/choosing_a_model.md")
 
 
-def test_what_is_said_of_numbers_is_what_was_measured():
+def test_sentences_on_numeric_features():
     pair = ["first_auc", "second_auc"]
     stored = pd.read_csv(ROOT / "benchmarks/quality/numbers.csv").groupby(["data", "variant"]).mean(numeric_only=True)
-    of = means("quality/numbers.csv", pair, ["data", "variant"])
+    quoted = means("quality/numbers.csv", pair, ["data", "variant"])
     names = {"Census, validation half": "census", "KuaiRand, validation days": "kuairand"}
     table = table_after('### `interpolate_bins="auto"`', "docs/design.md")
     variants = ["bins", "between bins", "32 bins", "4 members", "LightGBM"]
     assert len(table) == len(stored.groupby(level="data"))
     for name, (cells, _) in table.items():
         data = names.get(name, name)
-        assert cells == [" / ".join(of[data, v]) if (data, v) in of else "" for v in variants]
+        assert cells == [" / ".join(quoted[data, v]) if (data, v) in quoted else "" for v in variants]
     bins, between, fewer, members, trees = (stored.xs(variant, level="variant") for variant in variants)
     losses = ["first_log_loss", "second_log_loss"]
     lower = (between[losses] < bins[losses]).drop("kuairand")
@@ -444,7 +457,7 @@ def test_what_is_said_of_numbers_is_what_was_measured():
     }
     assert f"({after.pop()} both times)" in text_of("docs/design.md")
     assert not after
-    for ours, n, said in (
+    for ours, n, template in (
         (between, 7, "for seven of ten targets, by {} to {}."),
         (members, 6, "With `n_members=4` LightGBM is ahead for six, by {} to {},"),
         (fewer, 6, "with `numeric_bins=32` for six, by {} to {} (`make numbers`)"),
@@ -452,7 +465,7 @@ def test_what_is_said_of_numbers_is_what_was_measured():
         ahead = (trees[pair] - ours[pair]).dropna().to_numpy().ravel()
         ahead = ahead[ahead > 0]
         assert len(ahead) == n
-        assert said.format(f"{ahead.min():.4f}", f"{ahead.max():.4f}") in text_of("docs/guide/numbers.md")
+        assert template.format(f"{ahead.min():.4f}", f"{ahead.max():.4f}") in text_of("docs/guide/numbers.md")
     gain = (fewer[pair] - between[pair]).dropna().to_numpy()
     assert (gain > 0).sum() == 8
     assert (
@@ -461,16 +474,16 @@ def test_what_is_said_of_numbers_is_what_was_measured():
     )
 
 
-def test_what_is_said_of_members_by_rows_is_what_was_measured():
-    of = means("quality/members.csv", ["first_auc"], ["data", "rows", "n_members"])
+def test_the_table_of_members_by_rows():
+    quoted = means("quality/members.csv", ["first_auc"], ["data", "rows", "n_members"])
     table = table_after("| rows | funnels: one |", "docs/guide/ensembles.md")
     assert list(table) == ["1,000", "3,000", "10,000"]
     for rows, (cells, _) in table.items():
         n = int(rows.replace(",", ""))
-        assert cells == [of[name, n, members][0] for name in ("funnel", "kuairand", "census") for members in (1, 4)]
+        assert cells == [quoted[name, n, members][0] for name in ("funnel", "kuairand", "census") for members in (1, 4)]
 
 
-def test_what_is_said_of_dropout_is_what_was_measured():
+def test_the_table_of_dropout():
     pair = ["first_auc", "second_auc"]
     stored = pd.read_csv(ROOT / "benchmarks/quality/dropout.csv")
     size = stored["rows"].where(stored["rows"] == 50_000, "all")
@@ -480,8 +493,8 @@ def test_what_is_said_of_dropout_is_what_was_measured():
     names = {f"{'Census, validation half' if n == 'census' else n}, {rows:,}": n for n, rows in largest.items()}
     assert set(table) == set(names)
     for name, (cells, _) in table.items():
-        of = [mean.loc[(names[name], size, rate)] for size in (50_000, "all") for rate in (0.3, 0.1)]
-        assert cells == [f"{first:.4f} / {second:.4f}" for first, second in of]
+        expected = [mean.loc[(names[name], size, rate)] for size in (50_000, "all") for rate in (0.3, 0.1)]
+        assert cells == [f"{first:.4f} / {second:.4f}" for first, second in expected]
     gain = mean.xs(0.1, level="dropout") - mean.xs(0.3, level="dropout")
     few, many = (gain.xs(size, level="rows") for size in (50_000, "all"))
     assert (few < 0).to_numpy().sum() == 9

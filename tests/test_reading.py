@@ -1,4 +1,4 @@
-"""Tables of other libraries, names that are no strings, and a row that means the same alone and in a table."""
+"""Tables of other libraries, column names that are not strings, and single rows, which are treated as in a table."""
 
 import datetime
 from decimal import Decimal
@@ -25,7 +25,7 @@ def fit(X, Y, sample_weight=None, **params):
     return FSMDClassifier(**SMALL | {"max_epochs": 1} | params).fit(X, Y, sample_weight)
 
 
-OTHERS = {
+CONVERTERS = {
     "polars": lambda frame: pl.from_pandas(frame),
     "pyarrow": lambda frame: pa.Table.from_pandas(frame, preserve_index=False),
     "record batch": lambda frame: pa.RecordBatch.from_pandas(frame, preserve_index=False),
@@ -33,21 +33,21 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize("kind", OTHERS)
-def test_tables_of_other_libraries_are_those_of_pandas(kind, data):
+@pytest.mark.parametrize("kind", CONVERTERS)
+def test_tables_of_other_libraries_equal_those_of_pandas(kind, data):
     X, Y = data
-    other = OTHERS[kind]
-    model, expected = fit(other(X), other(Y)), fit(X, Y)
+    convert = CONVERTERS[kind]
+    model, expected = fit(convert(X), convert(Y)), fit(X, Y)
     assert model.task_names_ == ["click", "conversion"]
     assert model.feature_names_in_.tolist() == list(X.columns)
     np.testing.assert_array_equal(model.predict_marginals(X), expected.predict_marginals(X))
     for n in (1, 5, 50):
-        rows = other(X[:n])
+        rows = convert(X[:n])
         np.testing.assert_array_equal(expected.predict_marginals(rows), expected.predict_marginals(X[:n]))
-    assert model.score(other(X), other(Y)) == expected.score(X, Y)
+    assert model.score(convert(X), convert(Y)) == expected.score(X, Y)
 
 
-def test_the_names_of_any_y_count(data):
+def test_target_names_are_read_from_any_kind_of_table(data):
     X, Y = data
     model = fit(X, pl.from_pandas(Y))
     with pytest.raises(ValueError, match=r"The columns of Y must be those of fit, in their order, \['click', 'conv"):
@@ -55,11 +55,11 @@ def test_the_names_of_any_y_count(data):
     weights = pl.DataFrame({"conversion": np.ones(200), "click": np.ones(200)})
     with pytest.raises(ValueError, match="columns of `sample_weight` must have the order of those of Y"):
         FSMDClassifier(**SMALL).fit(X, Y, weights)
-    one = fit(X, pl.Series("watched", Y["click"].to_numpy()))
-    assert one.task_names_ == ["watched"]
+    single_target = fit(X, pl.Series("watched", Y["click"].to_numpy()))
+    assert single_target.task_names_ == ["watched"]
 
 
-def test_unlabeled_rows_of_polars(data):
+def test_unlabelled_rows_may_be_a_polars_table(data):
     X, Y = data
     params = SMALL | {"max_epochs": 1, "pretrain_epochs": 1}
     models = [FSMDClassifier(**params).fit(X, Y, X_unlabeled=more) for more in (X, pl.from_pandas(X))]
@@ -67,7 +67,7 @@ def test_unlabeled_rows_of_polars(data):
 
 
 class Stream:
-    """What hands out Arrow data and is nothing else."""
+    """An object that exports Arrow data and has no other methods."""
 
     def __init__(self, table):
         self.table = table
@@ -76,7 +76,7 @@ class Stream:
         return self.table.__arrow_c_stream__(requested_schema)
 
 
-def test_whatever_hands_out_arrow_data_is_read(data):
+def test_any_object_that_exports_arrow_data_is_accepted(data):
     X, Y = data
     expected = fit(X, Y, sample_weight=np.linspace(0, 1, 200)).predict_marginals(X)
     weights = pa.table({"click": np.linspace(0, 1, 200), "conversion": np.linspace(0, 1, 200)})
@@ -86,7 +86,7 @@ def test_whatever_hands_out_arrow_data_is_read(data):
     assert fit(pa.Table.from_pandas(X).to_reader(), reader).task_names_ == ["click", "conversion"]
 
 
-def test_the_index_of_a_table_of_pandas_is_no_column(data):
+def test_a_pandas_index_in_an_arrow_table_is_not_a_feature(data):
     X, Y = data
     shuffled = X.sample(frac=1, random_state=0)
     model = fit(pa.Table.from_pandas(shuffled), Y.loc[shuffled.index])
@@ -94,12 +94,12 @@ def test_the_index_of_a_table_of_pandas_is_no_column(data):
     np.testing.assert_array_equal(model.predict_marginals(X), fit(shuffled, Y.loc[shuffled.index]).predict_marginals(X))
 
 
-def test_views_of_strings_are_strings():
+def test_arrow_string_views_become_strings():
     table = pa.table({"a": pa.array(["x", None], pa.string_view()), "b": pa.array([b"x", None], pa.binary_view())})
     assert as_pandas(table)["a"].tolist() == ["x", pd.NA]
 
 
-def test_a_lazy_frame_is_to_be_collected(data):
+def test_a_lazy_frame_is_refused(data):
     with pytest.raises(TypeError, match=r"A LazyFrame holds no data yet: pass LazyFrame.collect\(\)"):
         fit(pl.from_pandas(data[0]).lazy(), data[1])
 
@@ -122,19 +122,19 @@ def test_columns_in_another_order_are_refused_whatever_their_names(names, rng):
     Y = (X.to_numpy()[:, :2] > 0).astype(int)
     Y[:, 1] &= Y[:, 0]
     model = fit(X, Y)
-    turned = X.iloc[:, [2, 0, 1]]
-    for rows in (turned, turned[:1]):
+    reordered = X.iloc[:, [2, 0, 1]]
+    for rows in (reordered, reordered[:1]):
         with pytest.raises(ValueError, match="The feature names should match those that were passed during fit"):
             model.predict(rows)
     with pytest.raises(ValueError, match="The feature names should match"):
-        model.partial_fit(turned, Y)
+        model.partial_fit(reordered, Y)
     renamed = X.set_axis([str(name) for name in X.columns], axis=1)
     with pytest.raises(ValueError, match="The feature names should match"):
         model.predict(renamed)
     with pytest.raises(ValueError, match="The feature names should match"):
         fit(renamed, Y).predict(X)
     np.testing.assert_array_equal(model.predict(X), model.predict(X.to_numpy()))
-    assert model.fit(turned, Y).predict(turned).shape == (60, 2)
+    assert model.fit(reordered, Y).predict(reordered).shape == (60, 2)
 
 
 # -------------------------------------------------------------------------------------------------- one row, many rows
@@ -142,7 +142,7 @@ def test_columns_in_another_order_are_refused_whatever_their_names(names, rng):
 
 @pytest.mark.parametrize("later", ["object", "bool", "boolean", "with -1", "category", "bool[pyarrow]"])
 @pytest.mark.parametrize("at_fit", ["with -1", "bool", "with an odd value"])
-def test_flags_are_known_whatever_holds_them(at_fit, later):
+def test_flags_are_recognised_in_any_dtype(at_fit, later):
     flags = np.array([True, False] * 100, dtype=object)
     fitted = {"with -1": np.where(np.arange(200) == 7, -1, flags), "bool": flags.astype(bool)}
     fitted["with an odd value"] = np.where(np.arange(200) == 7, "odd", flags)
@@ -169,7 +169,7 @@ def test_flags_are_known_whatever_holds_them(at_fit, later):
         (np.array([["2024-01-01", "2024-01-02"]], dtype="M8[ns]"), "dtype datetime64"),
     ],
 )
-def test_one_row_of_an_array_is_refused_as_many_are(array, message):
+def test_single_rows_of_an_array_are_validated_like_many_rows(array, message):
     X = np.arange(400).reshape(200, 2) % 9
     model = fit(X, np.stack([X[:, 0] > 4, X[:, 0] > 7], axis=1).astype(int), categorical_features=[0, 1])
     for n in (1, 50):
@@ -184,7 +184,7 @@ def test_one_row_of_an_array_is_refused_as_many_are(array, message):
         [b"x", b"y"],
         ["a\udc80", "\ud800"],
     ],
-    ids=["times", "bytes", "strings that are no text"],
+    ids=["times", "bytes", "invalid Unicode"],
 )
 def test_unusual_categories(values, tmp_path):
     column = np.empty(100, dtype=object)
@@ -214,10 +214,10 @@ def test_decimals_are_numbers():
 @pytest.mark.parametrize(
     "values",
     [pa.array([{"a": 1}] * 100), pa.DictionaryArray.from_arrays([0] * 100, [["a"]])],
-    ids=["structs", "categories that are lists"],
+    ids=["structs", "lists as categories"],
 )
 @pytest.mark.parametrize("selector", ["from_dtype", "all", None])
-def test_nested_values_are_refused_in_one_sentence(values, selector):
+def test_nested_values_are_refused(values, selector):
     Y = np.stack([np.arange(100) % 2, np.arange(100) % 2], axis=1)
     message = "Column 'tags' holds values of the type .*, but here each argument must be .* Give each row one value"
     with pytest.raises(TypeError, match=message):
@@ -227,9 +227,9 @@ def test_nested_values_are_refused_in_one_sentence(values, selector):
 @pytest.mark.parametrize(
     "values",
     [pa.array([0, 10**12], pa.time64("us")).dictionary_encode(), pa.DictionaryArray.from_arrays([0, 1], ["a", "a"])],
-    ids=["a time after 24 o'clock", "a category twice"],
+    ids=["time after 24:00", "duplicate category"],
 )
-def test_arrow_data_that_cannot_be_read_name_their_column(values):
+def test_the_error_of_unreadable_arrow_data_names_the_column(values):
     with pytest.raises(ValueError, match="Column 'b' of the Arrow data cannot be read"):
         as_pandas(pa.table({"a": [1, 2], "b": values}))
 
@@ -239,7 +239,7 @@ def test_arrow_data_that_cannot_be_read_name_their_column(values):
     [pa.list_(pa.string()), pa.list_(pa.float64(), 2), pa.dictionary(pa.int32(), pa.string())],
     ids=["lists", "vectors", "a dictionary"],
 )
-def test_tables_of_frames_whose_dtypes_are_those_of_arrow(dtype):
+def test_arrow_tables_made_from_frames_with_arrow_dtypes(dtype):
     values = ["a", "b"] if pa.types.is_dictionary(dtype) else [[1.0, 2.0], [3.0, 4.0]]
     if dtype == pa.list_(pa.string()):
         values = [["a"], ["b", "c"]]
@@ -253,7 +253,7 @@ def test_tables_of_frames_whose_dtypes_are_those_of_arrow(dtype):
 
 @pytest.mark.parametrize("values", [[[None, None], []], [[None], None]])
 @pytest.mark.parametrize("table", [pl.DataFrame, pa.table], ids=["polars", "arrow"])
-def test_lists_of_nothing_but_gaps(values, table):
+def test_lists_that_hold_only_missing_values(values, table):
     read = as_pandas(table({"b": values}))["b"]
     assert [None if value is pd.NA else list(value) for value in read] == values
 
@@ -266,7 +266,7 @@ def test_lists_of_nothing_but_gaps(values, table):
         ("UInt128", [1, 2], "has the type UInt128, which Arrow does not have. Cast it to Int64"),
     ],
 )
-def test_types_of_polars_that_arrow_lacks_name_their_column(dtype, values, message):
+def test_the_error_of_a_polars_type_unknown_to_arrow_names_the_column(dtype, values, message):
     if not hasattr(pl, dtype):
         pytest.skip(f"this polars has no {dtype}")
     column = pl.Series("b", values, dtype=getattr(pl, dtype))

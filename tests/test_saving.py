@@ -1,4 +1,4 @@
-"""Saved files hold no code, read back to the same model, and are refused when anything about them is wrong."""
+"""Saved files hold no code, load to the same model, and are refused if they are damaged or were changed."""
 
 import contextlib
 import gc
@@ -52,7 +52,7 @@ def saved(fitted, tmp_path_factory):
 
 
 def assert_same_state(a, b):
-    """Equal to the last bit, all the way down."""
+    """Assert that two objects are equal bit for bit, including all that they contain."""
     assert type(a) is type(b)
     if isinstance(a, dict):
         assert list(a) == list(b)
@@ -75,34 +75,36 @@ def assert_same_state(a, b):
 
 MODELS = {
     "FSMD": FSMDClassifier(**SMALL),
-    "a tree": MultiTaskClassifier(**SMALL, link=(None, 0)),
+    "tree": MultiTaskClassifier(**SMALL, link=(None, 0)),
     "masks": FSMDClassifier(**SMALL, bias_features=["visits"], categorical_features=[True, True, True, False, True]),
-    "ranks": FSClassifier(**SMALL, numeric_scaling="quantile", pretrain_epochs=1, task_weighting="gradnorm"),
+    "quantile scaling": FSClassifier(**SMALL, numeric_scaling="quantile", pretrain_epochs=1, task_weighting="gradnorm"),
     "no early stopping": MMoEClassifier(
         **supported(MMoEClassifier, SMALL), early_stopping=False, task_weights=[1, 2], validation_fraction=0.2
     ),
-    "no numbers": SharedBottomClassifier(
+    "no numeric bins": SharedBottomClassifier(
         **supported(SharedBottomClassifier, SMALL) | {"numeric_bins": 0}, net_params={"optimizer__betas": (0.8, 0.99)}
     ),
 }
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_everything_comes_back(name, tmp_path):
+def test_everything_is_restored(name, tmp_path):
     X, Y = make_frame()
     model = MODELS[name].fit(X, Y)
     model.save(tmp_path / "m")
-    again = type(model).load(tmp_path / "m", device="cpu")
-    assert again.get_params() == model.get_params() | {"device": "cpu"}
-    np.testing.assert_array_equal(again.predict_marginals(X), model.predict_marginals(X))
-    assert "net_" not in vars(again)  # which scoring does not need
-    here, there = (vars(m) | {"net_": None, "_predictor": None, "device": None} for m in (model, again))
-    assert_same_state({name: here[name] for name in sorted(here)}, {name: there[name] for name in sorted(there)})
-    assert again.net_.epochs() == model.net_.epochs() == again.history_
-    assert again.net_.module_ is again.module_
-    for m in (model, again):
+    loaded = type(model).load(tmp_path / "m", device="cpu")
+    assert loaded.get_params() == model.get_params() | {"device": "cpu"}
+    np.testing.assert_array_equal(loaded.predict_marginals(X), model.predict_marginals(X))
+    assert "net_" not in vars(loaded)  # scoring does not need it
+    original, restored = (vars(m) | {"net_": None, "_predictor": None, "device": None} for m in (model, loaded))
+    assert_same_state(
+        {name: original[name] for name in sorted(original)}, {name: restored[name] for name in sorted(restored)}
+    )
+    assert loaded.net_.epochs() == model.net_.epochs() == loaded.history_
+    assert loaded.net_.module_ is loaded.module_
+    for m in (model, loaded):
         m.partial_fit(X, Y)
-    assert again.n_iter_ == model.n_iter_
+    assert loaded.n_iter_ == model.n_iter_
 
 
 @pytest.mark.parametrize(
@@ -117,61 +119,61 @@ def test_everything_comes_back(name, tmp_path):
         [b"a", b"\xff\x00", b""] * 100,
     ],
 )
-def test_any_vocabulary(column, tmp_path):
+def test_any_vocabulary_is_restored(column, tmp_path):
     _, Y = make_frame()
     X = pd.DataFrame({"id": pd.Series(column, dtype=object), "number": np.arange(300.0)})
     model = FSMDClassifier(**SMALL, categorical_features=["id"]).fit(X, Y)
     model.save(tmp_path / "m")
-    again = FSMDClassifier.load(tmp_path / "m")
-    np.testing.assert_array_equal(again.predict_marginals(X), model.predict_marginals(X))
-    first, second = (m._encoder.main.categories[0] for m in (model, again))
+    loaded = FSMDClassifier.load(tmp_path / "m")
+    np.testing.assert_array_equal(loaded.predict_marginals(X), model.predict_marginals(X))
+    first, second = (m._encoder.main.categories[0] for m in (model, loaded))
     assert first.__getstate__()["values"].tolist() == second.__getstate__()["values"].tolist()
 
 
 @pytest.mark.parametrize("labels", [["no", "yes"], [False, True], [0.0, 1.0], np.array(["n", "y"])])
-def test_any_labels(labels, tmp_path):
+def test_any_labels_are_restored(labels, tmp_path):
     X, Y = make_frame()
     model = FSMDClassifier(**SMALL).fit(X, np.asarray(labels)[Y["click"]])
     model.save(tmp_path / "m")
-    again = FSMDClassifier.load(tmp_path / "m")
-    assert again.predict(X).dtype == model.predict(X).dtype
-    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+    loaded = FSMDClassifier.load(tmp_path / "m")
+    assert loaded.predict(X).dtype == model.predict(X).dtype
+    np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
 
 
 class Weighted(DenoisingEmbedder):
-    """One whose fit takes weights."""
+    """An embedder whose fit accepts sample weights."""
 
     def fit(self, X, y=None, sample_weight=None):
         return super().fit(X, y)
 
 
-def test_saving_changes_nothing_in_what_is_saved(tmp_path):
+def test_saving_does_not_change_the_estimator(tmp_path):
     with config_context(enable_metadata_routing=True):
         embedder = Weighted(embedding_dim=2, n_epochs=1).set_fit_request(sample_weight=True).fit(make_frame(50)[0])
         embedder.save(tmp_path / "e")
         assert embedder.get_metadata_routing().fit.requests == {"sample_weight": True}
 
 
-def test_the_embedder(tmp_path):
+def test_the_embedder_is_restored(tmp_path):
     X, _ = make_frame()
     embedder = DenoisingEmbedder(
         embedding_dim=3, n_epochs=1, categorical_features=lambda X: ["user", "city", "member"]
     ).fit(X)
     embedder.set_output(transform="pandas").save(tmp_path / "e")
     code = {"categorical_features": embedder.categorical_features}
-    again = DenoisingEmbedder.load(tmp_path / "e", parameters=code)
-    pd.testing.assert_frame_equal(again.transform(X), embedder.transform(X))
+    loaded = DenoisingEmbedder.load(tmp_path / "e", parameters=code)
+    pd.testing.assert_frame_equal(loaded.transform(X), embedder.transform(X))
 
 
-def test_routing_comes_back(fitted, tmp_path):
+def test_metadata_routing_is_restored(fitted, tmp_path):
     with config_context(enable_metadata_routing=True):
         model = pickle.loads(pickle.dumps(fitted[0])).set_fit_request(sample_weight=True, X_val=False)
     model.save(tmp_path / "m")
-    again = FSMDClassifier.load(tmp_path / "m")
-    assert again.get_metadata_routing().fit.requests == model.get_metadata_routing().fit.requests
+    loaded = FSMDClassifier.load(tmp_path / "m")
+    assert loaded.get_metadata_routing().fit.requests == model.get_metadata_routing().fit.requests
 
 
-def test_size_is_that_of_weights_and_vocabulary(tmp_path):
+def test_a_file_is_hardly_larger_than_weights_and_vocabulary(tmp_path):
     n = 20_000
     X = pd.DataFrame({"user": [f"user-{i}" for i in range(n)], "item": np.arange(n) + 10**12})
     Y = np.random.RandomState(0).randint(2, size=(n, 2)) * [[1, 0]]
@@ -185,21 +187,21 @@ def test_size_is_that_of_weights_and_vocabulary(tmp_path):
     assert (tmp_path / "m").stat().st_size <= 1.2 * (weights + vocabulary + statistics)
 
 
-def test_load_of_the_general_class_finds_the_right_one(fitted, saved):
+def test_load_of_the_general_class_returns_the_saved_class(fitted, saved):
     model, X, _ = fitted
-    again = MultiTaskClassifier.load(saved)
-    assert type(again) is FSMDClassifier
-    np.testing.assert_array_equal(again.predict_marginals(X), model.predict_marginals(X))
+    loaded = MultiTaskClassifier.load(saved)
+    assert type(loaded) is FSMDClassifier
+    np.testing.assert_array_equal(loaded.predict_marginals(X), model.predict_marginals(X))
 
 
 class OwnExtractor(SharedBottom):
-    """Code of a user's, which no file holds."""
+    """Code of a user, which files do not contain."""
 
     def __init__(self, in_features, n_tasks):
         super().__init__(in_features, n_tasks, (5,), dropout=0.0, batch_norm=True)
 
 
-def test_code_is_named_and_handed_in_again(tmp_path):
+def test_code_is_passed_again_when_loading(tmp_path):
     X, Y = make_frame()
     code = {"extractor": OwnExtractor, "optimizer": torch.optim.RMSprop}
     model = MultiTaskClassifier(**SMALL, **code).fit(X, Y)
@@ -210,25 +212,25 @@ def test_code_is_named_and_handed_in_again(tmp_path):
         MultiTaskClassifier.load(tmp_path / "m", parameters=code | {"lr": 1})
     with pytest.warns(UserWarning, match="'extractor' was tests.test_saving.OwnExtractor when the model was saved"):
         MultiTaskClassifier.load(tmp_path / "m", parameters=code | {"extractor": lambda *sizes: OwnExtractor(*sizes)})
-    again = MultiTaskClassifier.load(tmp_path / "m", parameters=code)
-    np.testing.assert_array_equal(again.predict_marginals(X), model.predict_marginals(X))
-    assert again.extractor is OwnExtractor
+    loaded = MultiTaskClassifier.load(tmp_path / "m", parameters=code)
+    np.testing.assert_array_equal(loaded.predict_marginals(X), model.predict_marginals(X))
+    assert loaded.extractor is OwnExtractor
 
 
-def test_a_model_of_another_device_is_put_where_it_is_told(fitted, tmp_path):
+def test_load_moves_a_model_to_the_given_device(fitted, tmp_path):
     model = pickle.loads(pickle.dumps(fitted[0]))
-    model.device = model.net_.spec_["device"] = "cuda:77"  # where it was trained
+    model.device = model.net_.spec_["device"] = "cuda:77"  # the device that it was trained on
     model.save(tmp_path / "m")
-    again = FSMDClassifier.load(tmp_path / "m", device="cpu")
-    assert again.device_ == again.device == "cpu"
-    np.testing.assert_array_equal(again.predict_marginals(fitted[1]), fitted[0].predict_marginals(fitted[1]))
+    loaded = FSMDClassifier.load(tmp_path / "m", device="cpu")
+    assert loaded.device_ == loaded.device == "cpu"
+    np.testing.assert_array_equal(loaded.predict_marginals(fitted[1]), fitted[0].predict_marginals(fitted[1]))
     with pytest.raises(ValueError, match="'device' parameter 'cuda:77' cannot be used here"):
         FSMDClassifier.load(tmp_path / "m", device="cuda:77")
 
 
 @pytest.mark.parametrize("number", [1, 2])
-def test_former_formats_are_read(number):
-    """Each file was written by the version that introduced the format; its predictions stand beside it."""
+def test_older_formats_are_loaded(number):
+    """Each file was written by the version that introduced the format; its predictions are stored next to it."""
     X, _ = make_frame(20)
     model = FSMDClassifier.load(DATA / f"format-{number}.safetensors")
     expected = np.load(DATA / f"format-{number}.npy")
@@ -236,23 +238,23 @@ def test_former_formats_are_read(number):
     pickle.loads(pickle.dumps(model.net_))
 
 
-def test_a_file_of_the_first_format_means_what_it_meant(tmp_path):
-    """Parameters that came later have other defaults than what was done before they came."""
+def test_a_file_of_the_first_format_keeps_its_behaviour(tmp_path):
+    """Parameters that were added later get the values that match the old behaviour, not their defaults."""
     model = FSMDClassifier.load(DATA / "format-1.safetensors")
-    found = model.get_params()
-    assert found["bias_features"] == ["visits"]
-    assert {name: found[name] for name in FORMAT_1_DEFAULTS} == FORMAT_1_DEFAULTS
+    params = model.get_params()
+    assert params["bias_features"] == ["visits"]
+    assert {name: params[name] for name in FORMAT_1_DEFAULTS} == FORMAT_1_DEFAULTS
     assert model.calibration_ is None
     assert model.module_.low_order.scale == 1.0
     model.save(tmp_path / "again")
-    assert FSMDClassifier.load(tmp_path / "again").get_params() == found
+    assert FSMDClassifier.load(tmp_path / "again").get_params() == params
     assert {type(value) for row in model.history_ for name, value in row.items() if name != "epoch"} == {float}
 
 
-def test_a_history_of_the_first_format_is_read_as_floats():
+def test_a_history_of_the_first_format_is_converted_to_floats():
     row = {"epoch": 1, "train_loss": 0.5, "valid_auc": (0.6, 0.8), "valid_best": True, "task_weights": (1.5, 0.5)}
-    (read,) = flat_history([row], ["click", "conversion"])
-    assert read == {
+    (converted,) = flat_history([row], ["click", "conversion"])
+    assert converted == {
         "epoch": 1,
         "train_loss": 0.5,
         "valid_auc": pytest.approx(0.7),
@@ -263,15 +265,15 @@ def test_a_history_of_the_first_format_is_read_as_floats():
         "task_weight_conversion": 0.5,
     }
     nan = float("nan")
-    (read,) = flat_history([{"epoch": 1, "valid_auc": (nan, nan)}], ["click", "conversion"])
-    assert np.isnan([read["valid_auc"], read["valid_auc_click"]]).all()
-    assert flat_history([read], ["click", "conversion"])[0].keys() == read.keys()
+    (converted,) = flat_history([{"epoch": 1, "valid_auc": (nan, nan)}], ["click", "conversion"])
+    assert np.isnan([converted["valid_auc"], converted["valid_auc_click"]]).all()
+    assert flat_history([converted], ["click", "conversion"])[0].keys() == converted.keys()
 
 
 # ------------------------------------------------------------------------------------------------------ refusals
 
 
-def test_what_is_no_such_file(fitted, saved, tmp_path):
+def test_files_that_are_not_saved_models_are_refused(fitted, saved, tmp_path):
     with pytest.raises(FileNotFoundError):
         FSMDClassifier.load(tmp_path / "nothing")
     for content in (b"", b"hello", pickle.dumps(fitted[0]), bytes(100), b"\xff" * 100):
@@ -306,7 +308,7 @@ def test_a_file_of_another_kind_is_refused(saved, tmp_path):
         FSMDClassifier.load(tmp_path / "m")
 
 
-def refused(content, path):
+def assert_refused(content, path):
     path.write_bytes(content)
     with pytest.raises(ValueError, match="is damaged or was changed|is not a file of sklearn-fsmd"):
         FSMDClassifier.load(path)
@@ -315,50 +317,50 @@ def refused(content, path):
 @pytest.mark.parametrize("percent", range(100))
 def test_a_truncated_file_is_refused(saved, tmp_path, percent):
     content = saved.read_bytes()
-    refused(content[: len(content) * percent // 100], tmp_path / "m")
+    assert_refused(content[: len(content) * percent // 100], tmp_path / "m")
 
 
 def test_flipped_bits_are_refused(saved, tmp_path, rng):
     content = saved.read_bytes()
     header = 8 + int.from_bytes(content[:8], "little")
-    places = [*range(64), *rng.randint(header, size=200), *rng.randint(header, len(content), size=200)]
-    for place in places:
+    positions = [*range(64), *rng.randint(header, size=200), *rng.randint(header, len(content), size=200)]
+    for position in positions:
         flipped = bytearray(content)
-        flipped[place] ^= 1 << rng.randint(8)
-        refused(bytes(flipped), tmp_path / "m")
-    refused(content + b"\0", tmp_path / "m")
+        flipped[position] ^= 1 << rng.randint(8)
+        assert_refused(bytes(flipped), tmp_path / "m")
+    assert_refused(content + b"\0", tmp_path / "m")
 
 
 def places_in(content, path=()):
-    """The path of every value inside some JSON."""
+    """Yield the path of every value in JSON content."""
     yield path
     if isinstance(content, (dict, list)):
         for key in content if isinstance(content, dict) else range(len(content)):
             yield from places_in(content[key], (*path, key))
 
 
-@pytest.mark.filterwarnings("ignore")  # what a strange value makes numpy or torch say
-def test_content_made_up_by_somebody_is_refused_or_harmless(saved, tmp_path, rng):
-    """The checksum is right here: whoever makes up a file can compute it. No such file may do more than fail."""
+@pytest.mark.filterwarnings("ignore")  # strange values may cause warnings of numpy or torch
+def test_manipulated_content_is_refused_or_harmless(saved, tmp_path, rng):
+    """The checksum is correct here, since an attacker can compute it too. Such a file may at most fail to load."""
     content, arrays = storage.read(saved, "model")
-    places = [place for place in places_in(content) if place]
+    paths = [path for path in places_in(content) if path]
     strange = [None, -1, 10**30, 1e308, "../../etc/passwd", [], {}, {"object": "system", "state": None}, [[[]]]]
     strange += [{"array": "no such"}, {"object": "Popen", "state": {"dict": []}}, {"tuple": [{"strings": "x"}]}]
     n_loaded = 0
-    for place in [places[i] for i in rng.choice(len(places), size=300, replace=False)]:
+    for path in [paths[i] for i in rng.choice(len(paths), size=300, replace=False)]:
         changed = json.loads(json.dumps(content))
-        inside = changed
-        for key in place[:-1]:
-            inside = inside[key]
-        inside[place[-1]] = strange[rng.randint(len(strange))]
+        parent = changed
+        for key in path[:-1]:
+            parent = parent[key]
+        parent[path[-1]] = strange[rng.randint(len(strange))]
         storage.write(tmp_path / "m", "model", changed, arrays)
-        with contextlib.suppress(ValueError):  # any other error comes out
+        with contextlib.suppress(ValueError):  # any other error fails the test
             FSMDClassifier.load(tmp_path / "m")
             n_loaded += 1
     assert n_loaded < 200
 
 
-def test_weights_of_another_network_are_refused_before_memory_is_taken(saved, tmp_path):
+def test_weights_of_another_network_are_refused_before_memory_is_allocated(saved, tmp_path):
     content, arrays = storage.read(saved, "model")
     content["spec"]["expert_dims"] = {"tuple": [2**20, 2**20]}  # 4 TiB
     storage.write(tmp_path / "m", "model", content, arrays)
@@ -367,7 +369,7 @@ def test_weights_of_another_network_are_refused_before_memory_is_taken(saved, tm
 
 
 @pytest.mark.parametrize("change", [{"extractor": None}, {"n_shared_experts": 10**8}, {"n_levels": 10**6}], ids=str)
-def test_a_network_beyond_the_file_is_refused(saved, tmp_path, change):
+def test_a_network_larger_than_the_file_is_refused(saved, tmp_path, change):
     content, arrays = storage.read(saved, "model")
     content["spec"] |= change | {"embedding_dim": 10**9}
     storage.write(tmp_path / "m", "model", content, arrays)
@@ -375,11 +377,11 @@ def test_a_network_beyond_the_file_is_refused(saved, tmp_path, change):
         FSMDClassifier.load(tmp_path / "m")
 
 
-def test_what_is_unpacked_is_no_larger_than_the_file():
+def test_unpacked_data_is_no_larger_than_the_file():
     packer = Packer()
     packed = packer.pack([np.zeros(3), np.array(["a", "bb"])], "x")
-    again = Unpacker(packer.arrays).unpack(packed)
-    assert again[1].dtype == "U2"
+    loaded = Unpacker(packer.arrays).unpack(packed)
+    assert loaded[1].dtype == "U2"
     with pytest.raises(KeyError):
         Unpacker(packer.arrays).unpack([packed[0]] * 2)
     long = packer.pack(np.array(["b" * 5000, *["a"] * 5000], dtype=object), "y") | {"fixed": True}
@@ -390,18 +392,18 @@ def test_what_is_unpacked_is_no_larger_than_the_file():
 def test_names_of_arrays_do_not_collide():
     packer = Packer()
     packed = packer.pack({1: np.zeros(2), "1": np.ones(2), "1/text": np.array(["t"], dtype=object)}, "x")
-    again = Unpacker(packer.arrays).unpack(packed)
-    assert again[1].tolist() == [0, 0]
-    assert again["1"].tolist() == [1, 1]
+    loaded = Unpacker(packer.arrays).unpack(packed)
+    assert loaded[1].tolist() == [0, 0]
+    assert loaded["1"].tolist() == [1, 1]
 
 
-def test_a_file_does_not_choose_where_fit_writes(fitted, tmp_path):
+def test_a_file_cannot_set_the_path_of_checkpoints(fitted, tmp_path):
     model = pickle.loads(pickle.dumps(fitted[0])).set_params(checkpoint=str(tmp_path / "victim"))
     model.save(tmp_path / "m")
     assert FSMDClassifier.load(tmp_path / "m").checkpoint is None
 
 
-def test_the_mode_and_the_link_of_a_file_stay(fitted, tmp_path):
+def test_saving_keeps_file_modes_and_symbolic_links(fitted, tmp_path):
     (tmp_path / "real").touch(mode=0o600)
     (tmp_path / "link").symlink_to(tmp_path / "real")
     fitted[0].save(tmp_path / "link")
@@ -424,7 +426,7 @@ def test_deeply_nested_content_is_refused(tmp_path):
         FSMDClassifier.load(tmp_path / "m")
 
 
-def test_reading_imports_and_calls_nothing(saved):
+def test_loading_imports_and_executes_nothing(saved):
     """Neither pickle nor anything that could run a command is reached while a file is read."""
     script = f"""
         import sys
@@ -441,7 +443,7 @@ def test_reading_imports_and_calls_nothing(saved):
     assert done.stdout.strip() == "5", done.stderr
 
 
-def test_a_full_disk_leaves_the_former_file_whole(saved, tmp_path):
+def test_a_full_disk_leaves_the_previous_file_unchanged(saved, tmp_path):
     path = tmp_path / "m"
     path.write_bytes(saved.read_bytes())
     script = f"""
@@ -457,22 +459,22 @@ def test_a_full_disk_leaves_the_former_file_whole(saved, tmp_path):
     assert "could not be written" in done.stdout, done.stderr
     assert "unchanged" in done.stdout
     assert path.read_bytes() == saved.read_bytes()
-    assert list(tmp_path.iterdir()) == [path]  # no rest of the attempt
+    assert list(tmp_path.iterdir()) == [path]  # no temporary file is left
 
 
 def test_values_that_are_neither_text_nor_number_are_refused(tmp_path):
     _, Y = make_frame()
     X = pd.DataFrame({"pair": pd.Series([("a", 1), ("b", 2), "c"] * 100)})
     model = FSMDClassifier(**SMALL, list_features=None).fit(X, Y)
-    model.save(tmp_path / "m")  # tuples of them are plain
+    model.save(tmp_path / "m")  # tuples of text and numbers can be saved
     X = pd.DataFrame({"odd": pd.Series([frozenset("a"), "b", "c"] * 100)})
     with pytest.raises(TypeError, match="a file without code cannot hold frozenset"):
         FSMDClassifier(**SMALL).fit(X, Y).save(tmp_path / "m")
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="it asks Linux for the memory of a process")
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the memory of a process from /proc")
 def test_a_process_that_loads_and_scores_holds_the_weights_once(tmp_path):
-    """Without an optimizer, an average, or a table that is drawn at random first."""
+    """Loading creates no optimizer, no weight average and no randomly initialised table."""
     n = 60_000
     X = pd.DataFrame({"id": np.arange(n) % (n // 2), "x": np.linspace(0, 1, n)})
     Y = np.stack([np.arange(n) % 2, np.arange(n) % 2], axis=1)
@@ -506,8 +508,8 @@ def test_a_process_that_loads_and_scores_holds_the_weights_once(tmp_path):
     assert used["model"] < 1.2 * used["weights"]
 
 
-def test_a_pickle_keeps_the_device_that_was_asked_for(frame):
-    """With "auto" it takes an accelerator where it is read, though it was trained where there was none."""
+def test_a_pickle_keeps_the_requested_device(frame):
+    """With "auto" it uses an accelerator of the machine that loads it, even if it was trained without one."""
     model = FSMDClassifier(**SMALL | {"max_epochs": 1}).fit(*frame)
     assert model.device == "auto"
     for fitted in (model, pickle.loads(pickle.dumps(model)), model.partial_fit(*frame)):
@@ -519,25 +521,25 @@ def test_a_loaded_model_can_be_fitted_again(frame, tmp_path):
     X.join(Y).to_parquet(tmp_path / "a.parquet", index=False)
     model = FSMDClassifier(**SMALL, checkpoint=tmp_path / "checkpoint", checkpoint_rows=100)
     model.fit_dataset(tmp_path / "a.parquet", list(Y)).save(tmp_path / "m")
-    again = FSMDClassifier.load(tmp_path / "m")
-    assert again.checkpoint is again.checkpoint_rows is None
-    again.fit(X, Y)
+    loaded = FSMDClassifier.load(tmp_path / "m")
+    assert loaded.checkpoint is loaded.checkpoint_rows is None
+    loaded.fit(X, Y)
 
 
-def test_a_model_whose_file_does_not_say_how_rows_were_encoded_goes_on(tmp_path):
-    """As those of former versions do not."""
+def test_a_model_from_a_file_without_encoding_parameters_can_train_further(tmp_path):
+    """Files of older versions do not contain these parameters."""
     X, Y = make_frame(300)
     model = FSMDClassifier(**SMALL, warm_start=True).fit(X, Y)
     for name in ENCODING:
         model._predictor.spec.pop(name)
     model.save(tmp_path / "model")
-    for again in (FSMDClassifier.load(tmp_path / "model"), pickle.loads(pickle.dumps(model))):
-        assert not set(ENCODING) & set(again._predictor.spec)
-        again.partial_fit(X, Y).fit(X, Y)
+    for loaded in (FSMDClassifier.load(tmp_path / "model"), pickle.loads(pickle.dumps(model))):
+        assert not set(ENCODING) & set(loaded._predictor.spec)
+        loaded.partial_fit(X, Y).fit(X, Y)
 
 
 @pytest.mark.parametrize("kind", ["fifo", "folder"])
-def test_what_is_no_file_is_not_replaced(kind, fitted, tmp_path):
+def test_devices_and_folders_are_not_replaced(kind, fitted, tmp_path):
     path = tmp_path / "model"
     os.mkfifo(path) if kind == "fifo" else path.mkdir()
     mode = path.stat().st_mode
@@ -548,7 +550,7 @@ def test_what_is_no_file_is_not_replaced(kind, fitted, tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["model"]
 
 
-def test_nobody_else_reads_a_file_that_is_being_written(tmp_path):
+def test_temporary_files_have_the_mode_of_the_target(tmp_path):
     path = tmp_path / "secret"
     path.touch(0o600)
     with replacing(path) as temporary:
@@ -566,13 +568,13 @@ def _umask():
     return mask
 
 
-def test_long_names(fitted, tmp_path):
+def test_saves_to_a_path_with_a_long_name(fitted, tmp_path):
     path = tmp_path / ("m" * 255)
     fitted[0].save(path)
     FSMDClassifier.load(path)
 
 
-def test_two_classes_of_one_name(fitted, saved):
+def test_two_classes_with_the_same_name_are_told_apart(fitted, saved):
     class Other(FSMDClassifier):
         pass
 
@@ -586,8 +588,8 @@ def test_two_classes_of_one_name(fitted, saved):
 
 
 @pytest.mark.parametrize("how", ["load", "pickle", "changed"])
-def test_the_average_of_the_weights_goes_on(how, fitted, tmp_path):
-    """Begun anew it would be that of the next steps alone."""
+def test_the_weight_average_continues_after_loading(how, fitted, tmp_path):
+    """If the average started again, it would contain only the next steps."""
     model, X, Y = fitted
     model = pickle.loads(pickle.dumps(model))
     one_batch = {"batch_size": 64, "lr": 0.01}
@@ -606,29 +608,29 @@ def test_the_average_of_the_weights_goes_on(how, fitted, tmp_path):
     assert 0 < max(moved.values()) < 1.2 * share * 0.01
 
 
-def test_an_average_of_few_steps_is_known_as_one(fitted, tmp_path):
+def test_the_number_of_averaged_steps_is_restored(fitted, tmp_path):
     _, X, Y = fitted
     model = FSMDClassifier(**SMALL).partial_fit(X, Y)
     model.save(tmp_path / "model")
     assert FSMDClassifier.load(tmp_path / "model").net_.average_.step == model.net_.average_.step == -(-len(X) // 64)
 
 
-def test_a_file_that_does_not_say_how_many_steps_were_averaged_is_of_many():
+def test_a_missing_number_of_averaged_steps_is_treated_as_large():
     model = FSMDClassifier.load(DATA / "format-2.safetensors")
     assert 0.995**model.net_.average_.step < 1e-5
 
 
-def test_categories_that_are_paths_and_labels_as_long_doubles(tmp_path):
+def test_paths_as_categories_and_long_doubles_as_labels_are_saved(tmp_path):
     X, Y = make_frame(300)
     X = X.assign(picture=[Path(f"/img/{label}.png") for label in Y["click"]])
     model = FSMDClassifier(**SMALL).fit(X, Y["click"].to_numpy().astype(np.longdouble))
     model.save(tmp_path / "m")
-    again = FSMDClassifier.load(tmp_path / "m")
-    np.testing.assert_array_equal(again.predict_marginals(X), model.predict_marginals(X))
+    loaded = FSMDClassifier.load(tmp_path / "m")
+    np.testing.assert_array_equal(loaded.predict_marginals(X), model.predict_marginals(X))
     assert model.score(X, Y["click"]) > 0.9
 
 
-def test_what_callbacks_record_comes_back(tmp_path):
+def test_history_recorded_by_callbacks_is_restored(tmp_path):
     class Recorder(Callback):
         def on_epoch_end(self, net, **kwargs):
             net.history.record("betas", (0.9, 0.999))
@@ -636,11 +638,11 @@ def test_what_callbacks_record_comes_back(tmp_path):
     X, Y = make_frame(60)
     model = FSMDClassifier(**SMALL | {"max_epochs": 1}, callbacks=[Recorder()]).fit(X, Y)
     model.save(tmp_path / "m.safetensors")
-    again = FSMDClassifier.load(tmp_path / "m.safetensors", parameters={"callbacks": [Recorder()]})
-    assert again.history_[0]["betas"] == model.history_[0]["betas"] == (0.9, 0.999)
+    loaded = FSMDClassifier.load(tmp_path / "m.safetensors", parameters={"callbacks": [Recorder()]})
+    assert loaded.history_[0]["betas"] == model.history_[0]["betas"] == (0.9, 0.999)
 
 
-def test_a_generator_that_a_file_cannot_hold_is_refused(tmp_path):
+def test_an_unsupported_random_generator_is_refused(tmp_path):
     X, Y = make_frame(60)
     random = np.random.RandomState(np.random.PCG64(0))
     model = FSMDClassifier(**SMALL | {"max_epochs": 1, "random_state": random}).fit(X, Y)
@@ -649,11 +651,11 @@ def test_a_generator_that_a_file_cannot_hold_is_refused(tmp_path):
     assert not any(tmp_path.iterdir())
 
 
-def test_a_model_that_was_read_in_inference_mode_is_as_any_other(tmp_path):
+def test_a_model_loaded_in_inference_mode_has_ordinary_weights(tmp_path):
     X, Y = make_frame(60)
     model = FSMDClassifier(**SMALL | {"max_epochs": 1}).fit(X, Y)
     model.save(tmp_path / "m.safetensors")
     with torch.inference_mode():
         models = [FSMDClassifier.load(tmp_path / "m.safetensors"), pickle.loads(pickle.dumps(model))]
-    for again in models:
-        assert not any(weight.is_inference() for weight in again.module_.parameters())
+    for loaded in models:
+        assert not any(weight.is_inference() for weight in loaded.module_.parameters())

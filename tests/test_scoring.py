@@ -1,4 +1,4 @@
-"""Scoring of files."""
+"""score_file: scores of Parquet files equal the predictions of the model."""
 
 import numpy as np
 import pandas as pd
@@ -33,7 +33,7 @@ def source(fitted, tmp_path):
     return path
 
 
-def test_scores_are_those_of_the_model(fitted, source, tmp_path):
+def test_scores_equal_the_predictions_of_the_model(fitted, source, tmp_path):
     model, X = fitted
     sink = tmp_path / "out.parquet"
     assert score_file(model, source, sink, keep=["shown", "user"], rank_weights=[1, 0.5], batch_rows=150) == 400
@@ -46,7 +46,7 @@ def test_scores_are_those_of_the_model(fitted, source, tmp_path):
     assert scores["user"].astype("int64").tolist() == X["user"].astype("int64").tolist()
 
 
-def test_conditionals_are_written_for_those_who_bid_by_them(fitted, source, tmp_path):
+def test_conditionals_are_written_on_request(fitted, source, tmp_path):
     model, X = fitted
     score_file(model, source, tmp_path / "out.parquet", conditionals=True, rank_weights=[1, 1])
     scores = pd.read_parquet(tmp_path / "out.parquet")
@@ -59,7 +59,7 @@ def test_conditionals_are_written_for_those_who_bid_by_them(fitted, source, tmp_
         score_file(model, tmp_path / "named.parquet", tmp_path / "no.parquet", keep=p[2], conditionals=True)
 
 
-def test_a_file_without_rows_has_a_sink_without_rows(fitted, source, tmp_path):
+def test_an_empty_source_gives_an_empty_sink_with_the_same_schema(fitted, source, tmp_path):
     model, options = fitted[0], {"keep": ["user"], "rank_weights": [1, 0.5], "conditionals": True}
     pd.read_parquet(source).iloc[:0].to_parquet(tmp_path / "empty.parquet")
     assert score_file(model, tmp_path / "empty.parquet", tmp_path / "none.parquet", **options) == 0
@@ -67,16 +67,16 @@ def test_a_file_without_rows_has_a_sink_without_rows(fitted, source, tmp_path):
     assert pq.read_schema(tmp_path / "none.parquet").equals(pq.read_schema(tmp_path / "out.parquet"))
 
 
-def test_weights_by_name_may_count_values(fitted, source, tmp_path):
+def test_rank_weights_by_name_may_include_value_targets(fitted, source, tmp_path):
     model, X = fitted
     score_file(model, source, tmp_path / "out.parquet", rank_weights={"watch": 1, "click": 0.5})
-    found = pd.read_parquet(tmp_path / "out.parquet")["rank_score"]
-    np.testing.assert_allclose(found, model.rank_score(X, [0.5, 0, 1]), rtol=1e-6)
+    score = pd.read_parquet(tmp_path / "out.parquet")["rank_score"]
+    np.testing.assert_allclose(score, model.rank_score(X, [0.5, 0, 1]), rtol=1e-6)
     with pytest.raises(ValueError, match="`rank_weights` names 'buy'. The names are 'click', 'conversion', 'watch'."):
         score_file(model, source, tmp_path / "out.parquet", rank_weights={"buy": 1})
 
 
-def test_the_same_file_again(fitted, source, tmp_path):
+def test_scoring_twice_gives_identical_files(fitted, source, tmp_path):
     model, _ = fitted
     first, second = tmp_path / "a.parquet", tmp_path / "b.parquet"
     score_file(model, source, first)
@@ -85,7 +85,7 @@ def test_the_same_file_again(fitted, source, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.parquet", "b.parquet", "in.parquet"]
 
 
-def test_what_is_there_is_left_or_replaced(fitted, source, tmp_path):
+def test_an_existing_sink_is_replaced_or_kept_by_resume(fitted, source, tmp_path):
     model, _ = fitted
     sink = tmp_path / "out.parquet"
     sink.write_bytes(b"former")
@@ -97,7 +97,7 @@ def test_what_is_there_is_left_or_replaced(fitted, source, tmp_path):
     assert score_file(model, source, sink) == 400
 
 
-def test_saved_models_and_pipelines(fitted, source, tmp_path):
+def test_scores_with_saved_models_and_pipelines(fitted, source, tmp_path):
     model, _ = fitted
     model.save(tmp_path / "model.safetensors")
     score_file(tmp_path / "model.safetensors", source, tmp_path / "a.parquet")
@@ -107,7 +107,7 @@ def test_saved_models_and_pipelines(fitted, source, tmp_path):
     pd.testing.assert_frame_equal(a, b)
 
 
-def test_ids_stay_exact_beside_missing_ones(tmp_path):
+def test_ids_stay_exact_next_to_missing_values(tmp_path):
     ids = np.array([2**60 + i for i in range(40)])
     X = pd.DataFrame({"item": pd.array(np.tile(ids, 10), dtype="Int64")})
     y = (np.tile(np.arange(40), 10) % 2).astype(int)
@@ -120,8 +120,8 @@ def test_ids_stay_exact_beside_missing_ones(tmp_path):
     assert scores.nunique() > 30
 
 
-class TestRefused:
-    def test_a_missing_column_leaves_the_former_file(self, fitted, source, tmp_path):
+class TestRefusals:
+    def test_a_missing_column_leaves_the_previous_file(self, fitted, source, tmp_path):
         model, _ = fitted
         sink = tmp_path / "out.parquet"
         sink.write_bytes(b"former")
@@ -133,7 +133,7 @@ class TestRefused:
         assert sink.read_bytes() == b"former"
         assert len(list(tmp_path.iterdir())) == 2
 
-    def test_values_that_the_model_refuses(self, fitted, source, tmp_path):
+    def test_invalid_values_are_located_by_file_and_rows(self, fitted, source, tmp_path):
         model, _ = fitted
         frame = pd.read_parquet(source)
         frame.loc[200, "price"] = np.inf
@@ -142,7 +142,7 @@ class TestRefused:
             score_file(model, source, tmp_path / "out.parquet", batch_rows=150)
         assert not (tmp_path / "out.parquet").exists()
 
-    def test_files(self, fitted, source, tmp_path):
+    def test_invalid_paths(self, fitted, source, tmp_path):
         model, _ = fitted
         with pytest.raises(FileNotFoundError, match="There is no file"):
             score_file(model, tmp_path / "nothing.parquet", tmp_path / "out.parquet")
@@ -156,13 +156,13 @@ class TestRefused:
         with pytest.raises(ValueError, match="batch_rows"):
             score_file(model, source, tmp_path / "out.parquet", batch_rows=0)
 
-    def test_a_model_of_an_array(self, source, tmp_path):
+    def test_a_model_fitted_on_an_array(self, source, tmp_path):
         model = FSMDClassifier(**SMALL).fit(np.random.RandomState(0).normal(size=(100, 2)), np.arange(100) % 2)
         with pytest.raises(ValueError, match="without names of columns"):
             score_file(model, source, tmp_path / "out.parquet")
 
 
-def test_columns_that_may_not_be_missing_are_kept(fitted, tmp_path):
+def test_columns_that_are_not_nullable_can_be_kept(fitted, tmp_path):
     model, X = fitted
     table = pa.Table.from_pandas(X, preserve_index=False)
     table = table.append_column(pa.field("id", pa.int64(), nullable=False), pa.array(range(400)))
@@ -171,23 +171,23 @@ def test_columns_that_may_not_be_missing_are_kept(fitted, tmp_path):
     assert pd.read_parquet(tmp_path / "out.parquet")["id"].tolist() == list(range(400))
 
 
-@pytest.mark.parametrize("before", [False, True])
-def test_a_source_that_cannot_be_read_is_not_for_the_sink_to_say(before, tmp_path):
+@pytest.mark.parametrize("in_pipeline", [False, True])
+def test_the_error_of_an_unreadable_source_names_the_source(in_pipeline, tmp_path):
     """Damaged pages, and strings that are not UTF-8, which not every Parquet writer checks."""
     X, Y = make_frame(300)
     X = X[["city", "visits"]].assign(city=X["city"].fillna("none"))
     source, sink = tmp_path / "in.parquet", tmp_path / "out.parquet"
     model = FSMDClassifier(**SMALL)
-    model = make_pipeline(FunctionTransformer(), model).fit(X, Y) if before else model.fit(X, Y)
+    model = make_pipeline(FunctionTransformer(), model).fit(X, Y) if in_pipeline else model.fit(X, Y)
     X.to_parquet(source, index=False)
     damaged = bytearray(source.read_bytes())
     damaged[20:400] = bytes(380)
-    no_text = pa.array([b"\xff%d" % i for i in range(300)]).view(pa.string())
-    for how in ("damaged", "no text"):
-        if how == "damaged":
+    invalid_utf8 = pa.array([b"\xff%d" % i for i in range(300)]).view(pa.string())
+    for fault in ("damaged", "no text"):
+        if fault == "damaged":
             source.write_bytes(damaged)
         else:
-            pq.write_table(pa.table({"city": no_text, "visits": X["visits"].to_numpy()}), source)
+            pq.write_table(pa.table({"city": invalid_utf8, "visits": X["visits"].to_numpy()}), source)
         with pytest.raises(ValueError, match="in.parquet"):
             score_file(model, source, sink)
         with pytest.warns(UserWarning, match="in.parquet is left out"):
@@ -206,12 +206,12 @@ def test_a_source_that_cannot_be_read_is_not_for_the_sink_to_say(before, tmp_pat
     ],
     ids=str,
 )
-def test_mistakes_in_the_call_are_not_those_of_a_file(fitted, source, tmp_path, options, message):
+def test_invalid_arguments_raise_even_if_faulty_files_are_skipped(fitted, source, tmp_path, options, message):
     with pytest.raises(ValueError, match=message):
         score_file(fitted[0], source, tmp_path / "out.parquet", on_error="skip", **options)
 
 
-def test_a_source_is_not_written_over_by_another_name(fitted, source, tmp_path):
+def test_a_source_is_not_overwritten_through_another_path(fitted, source, tmp_path):
     (tmp_path / "sub").mkdir()
     (tmp_path / "link.parquet").symlink_to(source)
     before = source.read_bytes()
@@ -221,7 +221,7 @@ def test_a_source_is_not_written_over_by_another_name(fitted, source, tmp_path):
     assert source.read_bytes() == before
 
 
-def test_a_file_with_a_name_twice_is_named(fitted, tmp_path):
+def test_the_error_of_a_duplicate_column_names_the_file(fitted, tmp_path):
     model, X = fitted
     table = pa.Table.from_pandas(X, preserve_index=False)
     pq.write_table(table.append_column("price", table["price"]), tmp_path / "in.parquet")
@@ -234,7 +234,7 @@ def test_a_file_with_a_name_twice_is_named(fitted, tmp_path):
     "step",
     [OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1), SimpleImputer(strategy="most_frequent")],
 )
-def test_what_stands_before_a_model_gets_what_pandas_reads(step, searched, tmp_path):
+def test_steps_before_the_model_get_the_same_values_as_from_pandas(step, searched, tmp_path):
     X, Y = make_frame(400)
     X = X.assign(city=X["city"].astype(object).where(np.arange(400) % 7 > 0, np.nan))
     X.to_parquet(tmp_path / "in.parquet")
@@ -248,7 +248,7 @@ def test_what_stands_before_a_model_gets_what_pandas_reads(step, searched, tmp_p
     np.testing.assert_allclose(pd.read_parquet(tmp_path / "out.parquet"), expected, rtol=1e-5)
 
 
-def test_what_is_no_model_is_refused(fitted, source, tmp_path):
+def test_invalid_models_and_batch_sizes_are_refused(fitted, source, tmp_path):
     with pytest.raises(TypeError, match="A fitted MultiTaskClassifier or one of the named models is needed"):
         score_file(fitted[0].output_view("click"), source, tmp_path / "out.parquet")
     for rows in ("10", 10.5):
@@ -256,7 +256,7 @@ def test_what_is_no_model_is_refused(fitted, source, tmp_path):
             score_file(fitted[0], source, tmp_path / "out.parquet", batch_rows=rows)
 
 
-def test_a_batch_without_gaps_is_of_the_types_of_the_file(tmp_path):
+def test_batches_without_missing_values_have_the_dtypes_of_the_file(tmp_path):
     X, Y = make_frame(400)
     X = X.assign(visits=np.where(np.arange(400) < 50, np.nan, np.arange(400) % 7), seen=np.arange(400) % 2 == 0)
     table = pa.Table.from_pandas(X.assign(visits=X["visits"].astype("Int64")), preserve_index=False)
@@ -268,7 +268,7 @@ def test_a_batch_without_gaps_is_of_the_types_of_the_file(tmp_path):
     np.testing.assert_allclose(pd.read_parquet(tmp_path / "out.parquet"), expected, rtol=1e-5)
 
 
-def test_a_feature_that_was_the_index_of_the_file_is_read(tmp_path):
+def test_a_feature_stored_as_the_index_is_read(tmp_path):
     X, Y = make_frame(400)
     model = make_pipeline(FunctionTransformer(), FSMDClassifier(**SMALL)).fit(X, Y)
     X.set_index("user").to_parquet(tmp_path / "in.parquet")
@@ -291,7 +291,7 @@ def test_the_source_needs_no_bias_features(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "ending"), [("scores.csv", "csv"), ("scores.JSON", "json")])
-def test_a_sink_whose_name_says_another_format_is_refused(name, ending, tmp_path, frame):
+def test_a_sink_with_the_extension_of_another_format_is_refused(name, ending, tmp_path, frame):
     X, Y = frame
     X.to_parquet(tmp_path / "log.parquet")
     model = FSMDClassifier(**SMALL | {"max_epochs": 1}).fit(X, Y)
@@ -300,7 +300,7 @@ def test_a_sink_whose_name_says_another_format_is_refused(name, ending, tmp_path
     assert not (tmp_path / name).exists()
 
 
-def test_a_file_is_of_one_model(tmp_path):
+def test_a_file_is_scored_by_one_version_of_the_model(tmp_path):
     """A step of the Pipeline trains the model during scoring, as another thread could."""
     X, Y = make_frame(600)
     model, calls = FSMDClassifier(**SMALL | {"max_epochs": 1}).fit(X, Y), []
@@ -318,7 +318,7 @@ def test_a_file_is_of_one_model(tmp_path):
     assert np.abs(model.predict_marginals(X) - before).max() > 1e-4
 
 
-def test_columns_that_nobody_asked_for_may_be_of_any_type(fitted, source, tmp_path):
+def test_columns_that_are_not_needed_may_have_any_type(fitted, source, tmp_path):
     table = pq.read_table(source)
     pictures = pa.FixedShapeTensorArray.from_numpy_ndarray(np.zeros((len(table), 2)))
     pq.write_table(table.append_column("picture", pictures), tmp_path / "pictures.parquet")
@@ -338,7 +338,7 @@ class Doubles(BaseEstimator):
         return X.assign(**{self.name: X[self.name]})
 
 
-def test_a_step_that_misses_a_column_is_a_file_that_cannot_be_scored(tmp_path):
+def test_a_file_without_a_column_that_a_step_needs_is_skipped(tmp_path):
     X, Y = make_frame(60)
     name = X.columns[0]
     model = make_pipeline(Doubles(name), FSMDClassifier(**SMALL | {"max_epochs": 1})).fit(X, Y)
@@ -347,7 +347,7 @@ def test_a_step_that_misses_a_column_is_a_file_that_cannot_be_scored(tmp_path):
         assert score_file(model, tmp_path / "rows.parquet", tmp_path / "scores.parquet", on_error="skip") == 0
 
 
-def test_a_pipeline_of_a_model_alone_needs_no_bias_features(tmp_path):
+def test_a_pipeline_with_only_a_model_needs_no_bias_features(tmp_path):
     X, Y = make_frame(60)
     X["position"] = np.arange(60) % 5
     model = make_pipeline(FSMDClassifier(**SMALL | {"max_epochs": 1}, bias_features=["position"])).fit(X, Y)

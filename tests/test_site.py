@@ -1,4 +1,4 @@
-"""The site: every public name has its page, every stored result its figure, and what is drawn is so."""
+"""The documentation site: every public name has a page, every stored result a figure, and the drawings are correct."""
 
 import inspect
 import json
@@ -26,11 +26,11 @@ NAMES = public.all_names()
 CHECKS = """
     GL01 GL02 GL03 GL05 GL06 GL07 GL08 GL09 GL10 PR01 PR02 PR03 PR04 PR06 PR09 PR10 RT01 SA02 SS01 SS02 SS03 SS04 YD01
 """.split()
-"""What numpydoc has to find right: all is documented that there is, in order, and nothing else is."""
+"""The numpydoc checks that must pass: everything that exists is documented, in order, and nothing else."""
 
 
 def documented():
-    """The paths of the public names, and of the methods of classes that no other public class has."""
+    """Yield the paths of public names and their methods; a method that several classes share appears once."""
     seen = set()
     for name in NAMES:
         yield name.path
@@ -49,7 +49,7 @@ def test_the_public_modules_are_found():
     assert found >= {"sklearn_fsmd", "compose", "datasets", "export", "history", "metrics", "plotting", "ranking"}
 
 
-def test_the_public_modules_are_there_without_an_import_of_their_own():
+def test_public_modules_are_available_without_importing_them():
     code = "import sklearn_fsmd\nprint([getattr(sklearn_fsmd, name).__name__ for name in sklearn_fsmd._MODULES])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert run.stdout == f"{[f'sklearn_fsmd.{name}' for name in sklearn_fsmd._MODULES]}\n", run.stderr
@@ -59,14 +59,14 @@ def test_the_public_modules_are_there_without_an_import_of_their_own():
 
 
 @pytest.mark.parametrize("module", [name for name in public.modules() if hasattr(sys.modules[name], "__path__")])
-def test_a_folder_lists_what_is_public_and_nothing_else(module):
+def test_dir_of_a_subpackage_lists_exactly_the_public_names(module):
     imported = sys.modules[module]
     listed = {name for name in dir(imported) if not (name.startswith("_") or inspect.ismodule(getattr(imported, name)))}
     assert listed == {name for name in imported.__all__ if not name.startswith("_")}
 
 
 @pytest.mark.parametrize("path", documented())
-def test_numpydoc_finds_it_right(path):
+def test_docstrings_pass_the_numpydoc_checks(path):
     found = {code: message for code, message in validate(path)["errors"] if code in CHECKS}
     assert not found
 
@@ -87,17 +87,17 @@ def test_every_public_name_has_a_page_and_every_method_an_entry():
     assert pages["api/sklearn_fsmd.rst"].count(":doc:") == len(sklearn_fsmd.__all__)
 
 
-def test_methods_that_a_parent_describes_are_linked_and_not_repeated():
+def test_inherited_methods_are_linked_and_not_repeated():
     pages = api.write(DOCS)
     assert "automethod:: fit\n" in pages["api/generated/sklearn_fsmd.MultiTaskClassifier.rst"]
     named = pages["api/generated/sklearn_fsmd.FSMDClassifier.rst"]
-    for method in ("fit", "gate_weights", "predict_values", "load"):  # two of which only some models have
+    for method in ("fit", "gate_weights", "predict_values", "load"):  # only some models have two of these
         assert f":meth:`~sklearn_fsmd.MultiTaskClassifier.{method}`" in named
     assert "automethod" not in named
 
 
 @pytest.mark.parametrize("cls", [*parameters.models(), HistoryFeatures, TimeFeatures, ForTask])
-def test_the_picture_of_an_estimator_links_to_its_page(cls, monkeypatch):
+def test_the_html_repr_of_an_estimator_links_to_its_page(cls, monkeypatch):
     monkeypatch.setenv("SKLEARN_FSMD_DOCS", "https://example.org/docs/")
     estimator = cls(StandardScaler()) if cls is ForTask else cls()
     page = estimator._get_doc_link().removeprefix("https://example.org/docs/").removesuffix(".html")
@@ -105,14 +105,14 @@ def test_the_picture_of_an_estimator_links_to_its_page(cls, monkeypatch):
     assert f'href="{estimator._get_doc_link()}"' in estimator._repr_html_()
 
 
-def test_a_picture_links_nowhere_where_nobody_says_where_the_site_is(monkeypatch):
+def test_the_html_repr_has_no_link_if_the_url_of_the_site_is_not_set(monkeypatch):
     monkeypatch.delenv("SKLEARN_FSMD_DOCS", raising=False)
     model = sklearn_fsmd.FSMDClassifier()
     assert model._get_doc_link() == ""
     assert "api/generated" not in model._repr_html_()
 
 
-def test_a_subclass_of_a_user_links_nowhere():
+def test_the_html_repr_of_a_user_s_subclass_has_no_link():
     class Mine(sklearn_fsmd.FSMDClassifier):
         pass
 
@@ -137,7 +137,7 @@ def test_parameters_are_shown_in_groups():
     assert lines[at + 2] == f"    **{groups['The machine'][0]}** : int"
 
 
-def test_the_page_of_parameters_has_them_all():
+def test_the_page_of_parameters_lists_all_of_them():
     page = parameters.page()
     for field in fields(sklearn_fsmd.MultiTaskClassifier):
         assert f"| `{field.name}` |" in page
@@ -148,12 +148,12 @@ def test_the_page_of_parameters_has_them_all():
 # ------------------------------------------------------------------------------------------------------------- the map
 
 
-def test_the_map_has_the_imports_that_the_test_of_layers_reads():
+def test_the_map_shows_the_imports_found_by_the_test_of_layers():
     expected = {}
     for path in test_layers.FILES:
-        own = test_layers.part_of(test_layers.name_of(path))
+        part_name = test_layers.part_of(test_layers.name_of(path))
         found = {test_layers.part_of(module) for module in test_layers.imported(path)}
-        expected.setdefault(own, set()).update(found - {None, own, "__version__"})
+        expected.setdefault(part_name, set()).update(found - {None, part_name, "__version__"})
     parts = house.parts()
     assert set(parts) == set(expected)
     for name, part in parts.items():
@@ -169,7 +169,7 @@ def test_every_part_is_drawn_and_every_arrow_goes_down():
     assert all(int(start) < int(end) for start, end in arrows)
 
 
-def test_an_arrow_that_others_imply_is_left_out():
+def test_arrows_implied_by_others_are_left_out():
     parts = {
         name: house.Part(name, 1, 1, "", frozenset(imports))
         for name, imports in {"top": {"middle", "ground"}, "middle": {"ground"}, "ground": set()}.items()
@@ -189,13 +189,13 @@ FIGURES = {path: text for path, text in evidence.write(DOCS).items() if path.end
 
 
 @pytest.mark.parametrize("text", FIGURES.values(), ids=list(FIGURES))
-def test_every_figure_says_where_it_comes_from(text):
+def test_every_table_of_results_names_its_source(text):
     assert text.startswith("# ")
     tables = len(re.findall(r"^\|---\|", text, flags=re.MULTILINE))  # the first column holds words
-    made = re.findall(r"Made by `((?:make|python -m) [^`]+)`; `([^`]+)`; commit `(\w+)`.*machine: (.+)\.", text)
-    assert len(made) == len(re.findall(r"^\{\.source\}$", text, flags=re.MULTILINE)) >= max(tables, 1)
+    sources = re.findall(r"Made by `((?:make|python -m) [^`]+)`; `([^`]+)`; commit `(\w+)`.*machine: (.+)\.", text)
+    assert len(sources) == len(re.findall(r"^\{\.source\}$", text, flags=re.MULTILINE)) >= max(tables, 1)
     targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
-    for command, file, _, _ in made:
+    for command, file, _, _ in sources:
         assert command.startswith("python -m ") or command.split()[1] in targets
         assert (ROOT / file).is_file()
 
@@ -206,12 +206,12 @@ def test_means_are_over_the_seeds():
     frame = pd.DataFrame({"model": ["a", "a", "b"], "seed": [0, 1, 0], "auc": [0.7, 0.8, float("nan")]})
     table = results.means(frame, ["model"], {"auc": "AUC"})
     assert table.to_dict("list") == {"model": ["a", "b"], "seeds": [2, 1], "AUC": ["0.7500 ± 0.0707", "–"]}
-    fits = frame.assign(fit=[0, 1, 0], seed=0)  # of which two are of one seed
+    fits = frame.assign(fit=[0, 1, 0], seed=0)  # several fits with the same seed
     assert results.means(fits, ["model"], {"auc": "AUC"})["AUC"].tolist() == ["0.7500", "–"]
     assert results.as_table(table).splitlines()[1] == "|---|--:|--:|"
 
 
-def test_the_front_page_has_this_library_and_its_peers():
+def test_the_front_page_compares_this_library_with_others():
     table = landing.table()
     ours = results.read(evidence.QUALITY).query("contender == 'sklearn-fsmd' and data == 'kuairand' and part == 'test'")
     assert f"| sklearn-fsmd | {ours['click_auc'].mean():.4f} |" in table
@@ -219,7 +219,7 @@ def test_the_front_page_has_this_library_and_its_peers():
     assert b"<svg" in landing.seesaw()
 
 
-def test_the_page_in_the_browser_is_part_of_the_site_where_it_was_built(tmp_path, monkeypatch):
+def test_the_browser_demo_is_part_of_the_site_if_it_was_built(tmp_path, monkeypatch):
     app = SimpleNamespace(outdir=tmp_path / "site", builder=SimpleNamespace(name="html"))
     monkeypatch.setattr(play, "BUILT", tmp_path / "web")
     assert "play/index.html" not in play.write(DOCS)["_generated/play.md"]
@@ -249,7 +249,7 @@ def test_an_example_begins_with_its_title(name):
 
 
 @pytest.mark.parametrize("name", gallery.LONG)
-def test_what_is_stored_of_an_example_is_of_that_example(name):
+def test_the_stored_output_of_an_example_belongs_to_it(name):
     run = json.loads((gallery.STORED / f"{name}.json").read_text())
     assert run["pictures"]
     assert all((gallery.STORED / picture).read_bytes().startswith(b"\x89PNG") for picture in run["pictures"])
@@ -261,14 +261,14 @@ def test_what_is_stored_of_an_example_is_of_that_example(name):
     assert not re.search(gallery.CONFIGURATION["filename_pattern"], f"examples/{name}.py")
 
 
-def test_short_examples_run_when_the_site_is_made():
+def test_short_examples_run_when_the_site_is_built():
     assert re.search(gallery.CONFIGURATION["filename_pattern"], "/examples/five_lines.py")
 
 
 # ------------------------------------------------------------------------------------------------------ links, words
 
 
-def test_links_that_lead_nowhere_are_found(tmp_path):
+def test_broken_links_are_found(tmp_path):
     (tmp_path / "there.html").write_text('<p id="here">')
     (tmp_path / "page.html").write_text(
         '<a href="there.html#here"></a><a href="there.html#here:~:text=word"></a>'

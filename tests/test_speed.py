@@ -21,14 +21,14 @@ def test_steps_are_timed(params):
     assert Case(9000, **FEW, **params).steps()["step_ms"] > 0
 
 
-def test_a_table_grows_while_steps_are_timed():
+def test_steps_are_timed_with_a_larger_embedding_table():
     before = Net.train_step, FeatureEncoder.fit_encode
     found = Case(5000, batch_size=1024, **FEW).steps(100_000)
     assert found["table_rows"] == 100_000
     assert before == (Net.train_step, FeatureEncoder.fit_encode)
 
 
-def test_memory_is_that_of_a_process_of_its_own():
+def test_memory_is_measured_in_a_separate_process():
     found = growth.alone(5000, {"batch_size": 1024, **FEW}, Case.steps, 100_000)
     assert found["peak_bytes"] > 2 * found["parameter_bytes"]  # the weights and the moments of their optimizer
 

@@ -1,4 +1,4 @@
-"""How often a step happens where the one before it did."""
+"""Rates of the steps of a chain, each given that the previous step has happened."""
 
 import numpy as np
 import pytest
@@ -20,19 +20,19 @@ def test_rates_are_conditional():
     np.testing.assert_allclose(rates(labels, None, (None, None, None)), [3 / 4, 2 / 4, 1 / 4])
 
 
-def test_labels_that_are_missing_or_weighted_after_a_step():
+def test_missing_and_weighted_labels_of_later_steps():
     labels = [[1, 1, 0], [1, 0, 0], [1, 0, 0], [0, 0, 0], [0, 0, 0]]
     weights = [[1, 3, 1], [1, 1, 1], [1, 0, 0], [1, 1, 1], [1, 1, 1]]
     np.testing.assert_allclose(rates(labels, weights), [3 / 5, 3 / 4, 0])
 
 
-def test_where_the_step_before_is_never_known_its_rate_divides_the_marginal():
+def test_if_the_previous_step_is_never_known_its_rate_divides_the_marginal():
     labels = [[1, 0, 0], [0, 0, 0], [0, 1, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0]]
     weights = [[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 1, 0], [0, 1, 0], [0, 1, 0]]
     np.testing.assert_allclose(rates(labels, weights), [1 / 2, (1 / 4) / (1 / 2), 1 / 2])
 
 
-def test_sums_of_parts_are_those_of_all():
+def test_sums_of_parts_add_up_to_the_sums_of_all_rows():
     random = np.random.RandomState(0)
     labels = np.cumprod(random.randint(2, size=(40, 3)), axis=1)
     weights = random.choice([0.0, 1.0, 2.5], size=(40, 3))
@@ -50,8 +50,8 @@ def test_sums_of_parts_are_those_of_all():
     assert parts[0].rates(CHAIN) == pytest.approx(raw[0].rates(CHAIN))
 
 
-def test_after_a_known_click_a_step_is_not_divided_by_the_rate_of_clicks():
-    """One log knows click and cart, the other click and buy."""
+def test_steps_after_a_known_click_are_not_divided_by_the_click_rate():
+    """One log has labels of click and cart, the other of click and buy."""
     random = np.random.RandomState(0)
     labels = np.cumprod(random.uniform(size=(40_000, 3)) < [0.1, 0.5, 0.2], axis=1)
     weights = np.ones(labels.shape)
@@ -60,7 +60,7 @@ def test_after_a_known_click_a_step_is_not_divided_by_the_rate_of_clicks():
     np.testing.assert_allclose(rates(labels, weights), [0.1, 0.5, 0.2], rtol=0.1)
 
 
-def test_a_few_rows_that_know_all_do_not_outvote_the_others():
+def test_a_few_rows_with_all_labels_do_not_outweigh_the_others():
     labels = np.repeat([[1, 1, 1], [1, 0, 1], [1, 0, 0], [1, 1, 0]], [1, 250, 750, 500], axis=0)
     weights = np.repeat([[1, 1, 1], [1, 0, 1], [1, 0, 1], [1, 1, 0]], [1, 250, 750, 500], axis=0)
     click, cart, buy = rates(labels, weights)

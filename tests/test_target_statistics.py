@@ -1,4 +1,4 @@
-"""Statistics of the targets per category: what a row may see, and what a prediction is told."""
+"""Statistics of the targets per category: the rows they are computed from, in training and in predictions."""
 
 import pickle
 
@@ -18,7 +18,7 @@ ALL_ROWS = {"early_stopping": False}
 
 
 def table(n=3000, seed=0, n_users=150, taste=1.5):
-    """Users and items; who clicks depends on the user, who buys on the item."""
+    """Users and items; clicks depend on the user, conversions on the item."""
     random = np.random.RandomState(seed)
     user, item = random.randint(n_users, size=n), random.randint(200, size=n)
     X = pd.DataFrame({"user": user, "item": item, "tab": random.choice(list("abc"), n)}).astype("category")
@@ -29,7 +29,7 @@ def table(n=3000, seed=0, n_users=150, taste=1.5):
 
 
 def slow_strength(y, n):
-    """The rows of the overall rate that a rate is smoothed by: 1 / ρ − 1 by a one-way analysis of variance."""
+    """The weight of the overall rate in smoothing, in rows: 1 / ρ − 1 of a one-way analysis of variance."""
     y, n = y[n > 0], n[n > 0]
     p = y.sum() / n.sum()
     between = sum(n_v * (y_v / n_v - p) ** 2 for y_v, n_v in zip(y, n, strict=True)) / (len(n) - 1)
@@ -40,7 +40,7 @@ def slow_strength(y, n):
 
 
 def slow_statistics(values, labels, weights, order, parent_of):
-    """By the definition, row by row: the log count of others, and for each event the log-odds of its rate before."""
+    """The definition, row by row: the log count of other rows, and for each event the log-odds of its previous rate."""
     events = [(k, None) for k in range(labels.shape[1])] + [(k, p) for k, p in enumerate(parent_of) if p is not None]
 
     def counted(i, task, parent):
@@ -52,20 +52,20 @@ def slow_statistics(values, labels, weights, order, parent_of):
         y = labels[list(rows), task] if len(rows) else np.zeros(1)
         return (w * y).sum(), w.sum()
 
-    of = {value: np.flatnonzero(values == value) for value in set(values)}
-    everyone = range(len(values))
+    rows_of = {value: np.flatnonzero(values == value) for value in set(values)}
+    all_rows = range(len(values))
     overall, strength = {}, {}
     for event in events:
-        positive, total = sums(everyone, *event)
+        positive, total = sums(all_rows, *event)
         overall[event] = positive / total
-        w = np.array([counted(i, *event) for i in everyone])
-        y = [sum(w[i] > 0 and labels[i, event[0]] for i in rows) for rows in of.values()]
-        n = [sum(w[i] > 0 for i in rows) for rows in of.values()]
+        w = np.array([counted(i, *event) for i in all_rows])
+        y = [sum(w[i] > 0 and labels[i, event[0]] for i in rows) for rows in rows_of.values()]
+        n = [sum(w[i] > 0 for i in rows) for rows in rows_of.values()]
         unit = (w**2).sum() / w.sum()
         strength[event] = unit * slow_strength(np.array(y), np.array(n))
 
     def describe(value, rows, n_own=0):
-        found = [np.log1p(len(of.get(value, [])) - n_own)]
+        found = [np.log1p(len(rows_of.get(value, [])) - n_own)]
         for event in events:
             positive, n = sums(rows, *event)
             p = (positive + strength[event] * overall[event]) / (n + strength[event])
@@ -73,14 +73,14 @@ def slow_statistics(values, labels, weights, order, parent_of):
         return found
 
     rank = np.argsort(order)
-    before = [describe(values[i], [j for j in of[values[i]] if rank[j] < rank[i]], 1) for i in everyone]
-    of_value = {value: describe(value, rows) for value, rows in of.items()}
-    return np.array(before), of_value, np.array(describe("unseen", []))
+    before = [describe(values[i], [j for j in rows_of[values[i]] if rank[j] < rank[i]], 1) for i in all_rows]
+    per_value = {value: describe(value, rows) for value, rows in rows_of.items()}
+    return np.array(before), per_value, np.array(describe("unseen", []))
 
 
 @pytest.mark.parametrize("parents", [(None, 0), (None, None), (None,)])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_a_row_sees_the_rows_before_it(parents, weighted):
+def test_a_training_row_uses_the_rows_before_it(parents, weighted):
     random = np.random.RandomState(0)
     n, n_tasks = 120, len(parents)
     values = random.choice(["a", "b", "c", "d"], n, p=[0.5, 0.3, 0.15, 0.05])
@@ -92,19 +92,19 @@ def test_a_row_sees_the_rows_before_it(parents, weighted):
     targets = Targets(labels, weights.astype(np.float32) if weighted else None)
     learned = statistics.learn(encoder, rows, targets, np.random.RandomState(5))
     order = np.random.RandomState(5).permutation(n)
-    before, of_value, of_none = slow_statistics(values, labels, weights, order, parents)
+    before, per_value, of_unseen = slow_statistics(values, labels, weights, order, parents)
     expected = (before - before.mean(axis=0)) / before.std(axis=0)
     np.testing.assert_allclose(learned.numbers, expected, atol=1e-4)
 
     new = encoder.encode(np.array([["a"], ["d"], ["unseen"], [None]], dtype=object))
-    wanted = np.array([of_value["a"], of_value["d"], of_none, of_none])
+    wanted = np.array([per_value["a"], per_value["d"], of_unseen, of_unseen])
     wanted = (wanted.clip(before.min(axis=0), before.max(axis=0)) - before.mean(axis=0)) / before.std(axis=0)
     np.testing.assert_allclose(statistics.append(new).numbers, wanted, atol=1e-4)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_a_row_without_its_own_labels_sees_all_others(weighted):
-    """Of each value the last row sees that in training, where rows see those before them."""
+def test_a_row_without_its_own_labels_uses_all_other_rows(weighted):
+    """In training, rows use the rows before them; the last row of each value thus uses all others."""
     random = np.random.RandomState(0)
     n = 300
     X = np.stack([random.choice(list("abcdefgh"), n), random.choice(list("xyz"), n)], axis=1).astype(object)
@@ -119,11 +119,11 @@ def test_a_row_without_its_own_labels_sees_all_others(weighted):
     for columns, values in ((slice(0, 4), pd.Series(X[:, 0])), (slice(4, 8), pd.Series(X[:, 0] + X[:, 1]))):
         last = ~values.duplicated(keep="last").to_numpy()
         np.testing.assert_allclose(without_own[last, columns], learned[last, columns], atol=1e-4)
-    np.testing.assert_allclose(without_own[7], statistics.append(rows).numbers[7], atol=1e-6)  # it is not counted
+    np.testing.assert_allclose(without_own[7], statistics.append(rows).numbers[7], atol=1e-6)  # rare: not counted
     assert not np.allclose(without_own, statistics.append(rows).numbers)
 
 
-def test_a_value_seen_once_looks_in_training_as_an_unseen_one_does_later():
+def test_a_value_seen_once_looks_in_training_like_an_unseen_value():
     X = np.array(["a", "a", "a", "b", "b", "once"], dtype=object)[:, None]
     encoder = FeatureEncoder("all", numeric_scaling=None, numeric_bins=0, min_frequency=1)
     rows, targets = encoder.fit_encode(X), Targets(np.array([[1], [0], [1], [0], [0], [1]], np.float32), None)
@@ -131,14 +131,14 @@ def test_a_value_seen_once_looks_in_training_as_an_unseen_one_does_later():
     learned = statistics.learn(encoder, rows, targets, None).numbers
     later = statistics.append(encoder.encode(np.array([["unseen"], ["once"]], dtype=object))).numbers
     np.testing.assert_array_equal(learned[5], later[0])
-    assert (later[1] > later[0]).all()  # it has been seen, and followed
+    assert (later[1] > later[0]).all()  # the value was seen once, with a label of 1
     as_new = statistics.append_as_new(rows).numbers
     np.testing.assert_array_equal(as_new[5], later[0])
     np.testing.assert_array_equal(as_new[:5], statistics.append(rows).numbers[:5])
 
 
-def test_no_row_sees_its_own_label():
-    """Where nothing can be learned, a table that leaks would predict training rows, and fail on new ones."""
+def test_statistics_do_not_leak_labels():
+    """If ids are noise, statistics that leak would predict the training rows and fail on new rows."""
     random = np.random.RandomState(0)
     n = 6000
     X = pd.DataFrame({"user": random.randint(1500, size=n), "item": random.randint(800, size=n)}).astype("category")
@@ -160,7 +160,7 @@ def test_no_row_sees_its_own_label():
     assert abs(np.corrcoef(rate_of_user, click[:4000])[0, 1]) < 0.05
 
 
-def test_they_help_where_users_differ():
+def test_statistics_help_if_users_differ():
     X, Y = table(6000)
     X_new, Y_new = table(3000, seed=1)
     for cls in (FSMDClassifier, FSClassifier):
@@ -175,18 +175,18 @@ def statistics_of(model):
     return model._encoder.statistics
 
 
-def test_auto_takes_categories_with_many_values():
+def test_auto_selects_categories_with_many_values():
     X, Y = table()
     model = FSMDClassifier(**SMALL, **ALL_ROWS).fit(X, Y)
     assert statistics_of(model).keys == [(0,), (1,)]
     assert model._encoder.n_scalars == 1 + 2 * 4
-    assert statistics_of(FSClassifier(**SMALL, **ALL_ROWS).fit(X, Y)).n_columns == 2 * 3  # without steps no third rate
+    assert statistics_of(FSClassifier(**SMALL, **ALL_ROWS).fit(X, Y)).n_columns == 2 * 3  # two rates without a chain
     assert statistics_of(FSMDClassifier(**SMALL, categorical_features=["tab"]).fit(X, Y)) is None
     assert statistics_of(FSMDClassifier(**SMALL, **ALL_ROWS, bias_features=["user"]).fit(X, Y)).keys == [(0,)]
 
 
 def taste_for_tabs(n=12_000, seed=0):
-    """Each user clicks in one tab, and more in some hours than in others; the next day it is other hours."""
+    """Each user clicks mostly in one tab and in some hours, which differ between the two days."""
     random = np.random.RandomState(seed)
     user, tab = random.randint(120, size=n), random.randint(4, size=n)
     hour = random.randint(6, size=n)
@@ -200,13 +200,13 @@ def taste_for_tabs(n=12_000, seed=0):
     )
 
 
-def test_auto_adds_the_pairs_that_say_something_of_the_validation_rows():
+def test_auto_adds_pairs_that_help_on_the_validation_rows():
     X, Y = taste_for_tabs()
     later = {"X_val": X[9000:], "Y_val": Y[9000:]}
     assert statistics_of(FSMDClassifier(**SMALL).fit(X[:9000], Y[:9000], **later)).keys == [(0, 1)]
     same_day = {"X_val": X[7000:9000], "Y_val": Y[7000:9000]}
     found = statistics_of(FSMDClassifier(**SMALL).fit(X[:7000], Y[:7000], **same_day)).keys
-    assert set(found) == {(0, 1), (0, 2)}  # of the same day the hours tell as well; the user alone tells nothing
+    assert set(found) == {(0, 1), (0, 2)}  # on the same day the hours help too; the user alone does not help
     assert statistics_of(FSMDClassifier(**SMALL, **ALL_ROWS).fit(X[:9000], Y[:9000])).keys == [(0,)]
 
 
@@ -245,8 +245,8 @@ def test_columns_that_cannot_have_statistics(keys, message):
 KEYS = {"statistics_features": ["user", ("user", "tab")]}
 
 
-def test_rows_that_are_set_aside_count_after_training():
-    """Training and the looks at these rows do not know their labels; predictions of later rows do."""
+def test_validation_rows_are_counted_after_training():
+    """Training and validation checks do not use the labels of these rows; later predictions do."""
     X, Y = table()
     params = SMALL | KEYS | {"early_stopping": True, "validation": "last", "validation_fraction": 0.2}
     model = FSMDClassifier(**params).fit(X, Y)
@@ -254,36 +254,36 @@ def test_rows_that_are_set_aside_count_after_training():
     changed.iloc[2400:] = 1 - changed.iloc[2400:]
     with pytest.warns(UserWarning, match="'conversion' = 1 though 'click'"):
         other = FSMDClassifier(**params).fit(X, changed)
-    for own, of_other in zip(model.history_, other.history_, strict=False):
-        assert own["train_loss"] == of_other["train_loss"]
+    for actual, from_other in zip(model.history_, other.history_, strict=False):
+        assert actual["train_loss"] == from_other["train_loss"]
     given = FSMDClassifier(**SMALL | KEYS).fit(X[:2400], Y[:2400], X_val=X[2400:], Y_val=Y[2400:])
-    assert statistics_of(given).sums[0][:, -1].sum() == 2400  # whoever brings them may judge the model by them
+    assert statistics_of(given).sums[0][:, -1].sum() == 2400  # X_val is not counted, as it may be for evaluation
     given.update_statistics(X[2400:], Y[2400:])
-    for a, b, of_other in zip(*(statistics_of(m).sums for m in (model, given, other)), strict=True):
+    for a, b, from_other in zip(*(statistics_of(m).sums for m in (model, given, other)), strict=True):
         np.testing.assert_array_equal(a, b)
-        assert a[:, -1].sum() == of_other[:, -1].sum() == 3000
-        assert not np.array_equal(a, of_other)
+        assert a[:, -1].sum() == from_other[:, -1].sum() == 3000
+        assert not np.array_equal(a, from_other)
 
 
-def test_further_rows_count_without_training(tmp_path):
+def test_further_rows_are_counted_without_training(tmp_path):
     X, Y = table()
     model = FSMDClassifier(**SMALL | KEYS | {"max_epochs": 3}).fit(X[:2000], Y[:2000])
     weights = [tensor.clone() for tensor in model.module_.state_dict().values()]
     of_user = X[X["user"] == 7][:1]
     before, rest = model.predict_marginals(of_user)[0, 0], model.predict_marginals(X[X["user"] == 8])
     clicks = pd.concat([of_user] * 30, ignore_index=True).astype(X.dtypes)
-    asked_before = pickle.dumps(model)
+    pickled_before = pickle.dumps(model)
     model.update_statistics(clicks, pd.DataFrame({"click": [1] * 30, "conversion": [np.nan] * 30}))
     assert model.predict_marginals(of_user)[0, 0] > before + 0.05
-    np.testing.assert_allclose(model.predict_marginals(X[X["user"] == 8]), rest, rtol=0.05)  # less often in all rows
+    np.testing.assert_allclose(model.predict_marginals(X[X["user"] == 8]), rest, rtol=0.05)  # its share changed
     assert all((a == b).all() for a, b in zip(weights, model.module_.state_dict().values(), strict=True))
-    other = pickle.loads(asked_before).update_statistics(clicks, y=np.tile([1, np.nan], (30, 1)))
+    other = pickle.loads(pickled_before).update_statistics(clicks, y=np.tile([1, np.nan], (30, 1)))
     np.testing.assert_array_equal(other.predict_marginals(X), model.predict_marginals(X))
     model.save(tmp_path / "m")
     loaded = FSMDClassifier.load(tmp_path / "m")
     np.testing.assert_array_equal(loaded.predict_marginals(X), model.predict_marginals(X))
     loaded.update_statistics(clicks, Y[:30])
-    assert "net_" not in vars(loaded)  # with an optimizer, and its own copy of the weights
+    assert "net_" not in vars(loaded)  # it would hold an optimizer and a copy of the weights
     new = clicks.assign(user=np.array([999] * 30)).astype({"user": "category"})
     unseen = model.predict_marginals(new[:1])
     known = pickle.dumps(model)
@@ -301,7 +301,7 @@ def test_further_rows_count_without_training(tmp_path):
         FSMDClassifier(**SMALL, target_statistics=None).fit(X[:300], Y[:300]).update_statistics(X, Y)
 
 
-def test_ids_that_come_up_in_an_update_have_statistics_if_the_tables_may_grow():
+def test_new_ids_of_an_update_get_statistics_if_tables_may_grow():
     X, Y = table()
     is_new = X["user"].isin([3, 4]).to_numpy()
     params = SMALL | KEYS | {"max_epochs": 3}
@@ -322,8 +322,8 @@ def test_ids_that_come_up_in_an_update_have_statistics_if_the_tables_may_grow():
     growing.partial_fit(X[:500], Y[:500])
 
 
-def test_rows_that_are_set_aside_count_in_the_units_of_training():
-    """The second target is known of all rows of training, and of few of the last ones: these count 1 all the same."""
+def test_validation_rows_are_counted_in_the_units_of_training():
+    """The second target is known in all training rows and in few validation rows; each known label counts 1."""
     X, Y = table()
     Y = Y.astype(float)
     Y.loc[Y.index[2400:2960], "conversion"] = np.nan
@@ -340,7 +340,7 @@ def test_rows_that_are_set_aside_count_in_the_units_of_training():
     assert statistics_of(model).sums[0][:, 3].sum() == pytest.approx(2400 + 300)
 
 
-def test_counts_stay_those_of_as_many_rows_as_the_first_call_had():
+def test_counts_are_scaled_to_the_number_of_rows_of_the_first_call():
     X, Y = table()
     model = FSMDClassifier(**SMALL | KEYS, early_stopping=False).fit(X[:1000], Y[:1000])
     assert statistics_of(model).shares == [1, 1]
@@ -354,28 +354,28 @@ def test_counts_stay_those_of_as_many_rows_as_the_first_call_had():
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_a_warm_fit_learns_the_rates_anew(streamed, tmp_path):
+def test_a_warm_start_recomputes_the_rates(streamed, tmp_path):
     """Its rows have more clicks than those of the first fit."""
     X, Y = table()
     few = (Y["click"] == 0) | (np.arange(len(Y)) % 10 == 0)
     params = SMALL | KEYS | {"early_stopping": False, "min_frequency": 1}
-    anew = statistics_of(FSMDClassifier(**params).fit(X, Y))
+    fresh = statistics_of(FSMDClassifier(**params).fit(X, Y))
     model = FSMDClassifier(**params, warm_start=True).fit(X[few], Y[few])
-    assert statistics_of(model).priors[0] < 0.7 * anew.priors[0]
+    assert statistics_of(model).priors[0] < 0.7 * fresh.priors[0]
     if streamed:
         X.join(Y).to_parquet(tmp_path / "log.parquet")
         model.fit_dataset(str(tmp_path / "log.parquet"), list(Y), columns=list(X))
     else:
         model.fit(X, Y)
     warm = statistics_of(model)
-    np.testing.assert_allclose(warm.priors, anew.priors)
-    np.testing.assert_allclose(warm.strengths, anew.strengths, rtol=0.2)  # some users and items are unknown
+    np.testing.assert_allclose(warm.priors, fresh.priors)
+    np.testing.assert_allclose(warm.strengths, fresh.strengths, rtol=0.2)  # some users and items are unknown
     for name in ("center", "scale"):
-        np.testing.assert_allclose(getattr(warm, name), getattr(anew, name), atol=0.3, err_msg=name)
+        np.testing.assert_allclose(getattr(warm, name), getattr(fresh, name), atol=0.3, err_msg=name)
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_pairs_of_known_values_are_counted_by_later_calls(streamed, tmp_path):
+def test_later_calls_count_new_pairs_of_known_values(streamed, tmp_path):
     X, Y = table()
     params = SMALL | {"statistics_features": [("user", "item")], "early_stopping": False, "min_frequency": 1}
     model = FSMDClassifier(**params, warm_start=True).fit(X[:600], Y[:600])
@@ -389,12 +389,12 @@ def test_pairs_of_known_values_are_counted_by_later_calls(streamed, tmp_path):
         model.fit_dataset(str(tmp_path / "log.parquet"), list(Y), columns=list(X))
     else:
         model.fit(X[600:], Y[600:])
-    assert statistics_of(model).sums[0][:, -1].sum() == known[600:].sum()  # anew, from their own rows
+    assert statistics_of(model).sums[0][:, -1].sum() == known[600:].sum()  # recomputed from the rows of this call
     pairs = X[600:][known[600:]].drop_duplicates(["user", "item"])
     assert len(statistics_of(model).known[0]) == len(pairs)
 
 
-def test_single_rows_count_however_many_came_before():
+def test_single_rows_count_after_any_number_of_rows():
     X, Y = table()
     model = FSMDClassifier(**SMALL | KEYS).fit(X, Y)
     value = statistics_of(model).index(0, model._encoder.main.encode(X[:1]).codes)[0]
@@ -407,7 +407,7 @@ def test_single_rows_count_however_many_came_before():
     assert np.isfinite(model.predict_marginals(X)).all()
 
 
-def test_a_whole_log_does_not_update_the_rates_of_a_sampled_one():
+def test_a_full_log_cannot_update_rates_of_a_downsampled_log():
     X, Y = table()
     kept = (Y["click"] == 1) | (np.random.RandomState(0).uniform(size=len(Y)) < 0.2)
     model = FSMDClassifier(**SMALL | KEYS, negative_sampling_rate=0.2).fit(X[kept], Y[kept])
@@ -416,7 +416,7 @@ def test_a_whole_log_does_not_update_the_rates_of_a_sampled_one():
     model.update_statistics(X[kept], Y[kept])
 
 
-def test_pairs_that_no_row_of_training_has_had_are_known_after_an_update():
+def test_pairs_that_are_new_in_an_update_are_known_afterwards():
     X, Y = table()
     first = (X["tab"] != "c").to_numpy() | (np.arange(len(X)) >= 2970)
     model = FSMDClassifier(**SMALL | KEYS).fit(X[first], Y[first])
@@ -424,11 +424,11 @@ def test_pairs_that_no_row_of_training_has_had_are_known_after_an_update():
     model.update_statistics(X[~first], Y[~first])
     assert len(statistics_of(model).known[1]) > n_pairs + 50
     whole = FSMDClassifier(**SMALL | KEYS).fit(X, Y)
-    own, expected = (np.sort(statistics_of(m).sums[1][:, -1]) for m in (model, whole))
-    np.testing.assert_array_equal(own, expected)
+    actual, expected = (np.sort(statistics_of(m).sums[1][:, -1]) for m in (model, whole))
+    np.testing.assert_array_equal(actual, expected)
 
 
-def test_with_validation_on_the_last_rows_the_order_is_theirs():
+def test_validation_on_the_last_rows_keeps_the_order_of_the_rows():
     X, Y = table(1200)
     seen = []
     learn = TargetStatistics.learn
@@ -444,11 +444,11 @@ def test_with_validation_on_the_last_rows_the_order_is_theirs():
     assert random is None
     rates = rows.numbers[rows.rows][:, n_numeric + 1]
     first = X["user"][: len(rates)].drop_duplicates().index
-    assert np.ptp(rates[first]) == 0  # of whom nothing is known yet
+    assert np.ptp(rates[first]) == 0  # nothing is known of these users yet
     assert len(set(rates.tolist())) > 50
 
 
-def test_everything_is_saved(tmp_path):
+def test_statistics_are_saved_and_pickled(tmp_path):
     X, Y = table()
     model = FSMDClassifier(**SMALL, statistics_features=["user", ("user", "tab")]).fit(X, Y)
     model.save(tmp_path / "model.safetensors")
@@ -471,7 +471,7 @@ def test_single_rows_and_unseen_values():
     np.testing.assert_array_equal(p[0], p[1])
 
 
-def test_a_fit_that_was_interrupted_resumes_to_the_same_bits(tmp_path):
+def test_an_interrupted_fit_resumes_to_identical_predictions(tmp_path):
     X, Y = table(1500)
     whole = FSMDClassifier(**SMALL | {"max_epochs": 4}, checkpoint=tmp_path / "whole").fit(X, Y)
     model = FSMDClassifier(**SMALL | {"max_epochs": 4}, checkpoint=tmp_path / "part")
@@ -493,7 +493,7 @@ def test_a_fit_that_was_interrupted_resumes_to_the_same_bits(tmp_path):
     np.testing.assert_array_equal(model.predict_marginals(X), whole.predict_marginals(X))
 
 
-def test_partial_fit_adds_up_and_rows_shown_twice_do_not_see_themselves():
+def test_partial_fit_adds_up_and_repeated_rows_do_not_see_themselves():
     X, Y = table()
     model = FSMDClassifier(**SMALL).partial_fit(X[:1500], Y[:1500])
     once = [sums.copy() for sums in statistics_of(model).sums]
@@ -506,23 +506,23 @@ def test_partial_fit_adds_up_and_rows_shown_twice_do_not_see_themselves():
         np.testing.assert_allclose(a, b)
         assert (a >= once[i]).all()
     again = whole.statistics.learn(whole.main, whole.encode(X[1500:]), model._targets.encode(Y[1500:]), None, more=True)
-    rates = [2, 3, 4, 6, 7, 8]  # the counts go on, the rates are those of these rows alone
+    rates = [2, 3, 4, 6, 7, 8]  # counts accumulate, rates use these rows alone
     np.testing.assert_array_equal(again.numbers[:, rates], more.numbers[:, rates])
 
 
-def test_warm_start_learns_them_anew():
+def test_a_warm_start_recomputes_the_sums_and_keeps_the_scaling():
     X, Y = table()
     model = FSMDClassifier(**SMALL, **ALL_ROWS, warm_start=True).fit(X, Y)
     first = [sums.copy() for sums in statistics_of(model).sums]
-    former, scale = model._encoder, statistics_of(model).center.copy()
+    previous, scale = model._encoder, statistics_of(model).center.copy()
     model.fit(X, Y)
     for a, b in zip(statistics_of(model).sums, first, strict=True):
         np.testing.assert_allclose(a, b)
-    np.testing.assert_array_equal(statistics_of(model).center, scale)  # the network has learned to read them so
-    assert model._encoder is not former  # a fit that fails leaves the former model as it was
+    np.testing.assert_array_equal(statistics_of(model).center, scale)  # the network was trained with this scaling
+    assert model._encoder is not previous  # so that a failed fit keeps the previous model
 
 
-def test_a_masked_label_is_no_label():
+def test_masked_labels_are_not_counted():
     X, Y = table()
     masked = Y.astype(float)
     masked.loc[masked["click"] == 1, "conversion"] = masked["conversion"].where(np.arange(len(Y)) % 2 == 0)
@@ -534,13 +534,13 @@ def test_a_masked_label_is_no_label():
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-@pytest.mark.parametrize("how", ["weights", "gaps"])
-def test_a_count_does_not_tell_a_rows_own_label(how, streamed, tmp_path):
-    """Neither by weights nor by gaps that follow from it; the ids are noise."""
+@pytest.mark.parametrize("how", ["weights", "missing labels"])
+def test_counts_do_not_leak_labels(how, streamed, tmp_path):
+    """Neither weights nor missing labels that depend on a label leak it; the ids are noise."""
     random, n = np.random.default_rng(0), 6000
     X = pd.DataFrame({"user": random.integers(0, 2000, n).astype(str), "x": random.normal(size=n)})
     click = (random.uniform(size=n) < 0.3).astype(int)
-    liked = np.where(click == 1, (random.uniform(size=n) < 0.4) * 1.0, np.nan if how == "gaps" else 0.0)
+    liked = np.where(click == 1, (random.uniform(size=n) < 0.4) * 1.0, np.nan if how == "missing labels" else 0.0)
     Y = pd.DataFrame({"liked": liked, "click": click})
     weights = np.where(click == 1, 5.0, 1.0) if how == "weights" else np.ones(n)
     model = FSClassifier(**SMALL, statistics_features=["user"])
@@ -555,15 +555,15 @@ def test_a_count_does_not_tell_a_rows_own_label(how, streamed, tmp_path):
 
 
 @pytest.mark.parametrize("item", [None, 1.5, ("city", ["user"]), True])
-def test_what_names_no_column_is_refused(item):
+def test_items_that_are_not_columns_are_refused(item):
     X, Y = make_frame()
     with pytest.raises(ValueError, match="'statistics_features' takes names or positions of columns, and tuples"):
         FSMDClassifier(**SMALL, statistics_features=[item]).fit(X, Y)
 
 
 @pytest.mark.parametrize("in_files", [False, True])
-def test_labels_that_are_rarely_known_are_smoothed_by_as_many_rows(in_files, tmp_path):
-    """Of columns that say nothing rates are smoothed to the utmost, however much a label weighs."""
+def test_smoothing_in_rows_does_not_depend_on_missing_labels(in_files, tmp_path):
+    """Rates of uninformative columns get strong smoothing, whatever the weight of a label is."""
     random = np.random.RandomState(0)
     X = pd.DataFrame({"user": random.randint(300, size=6000).astype(str)})
     Y = pd.DataFrame({"click": random.randint(2, size=6000), "like": random.randint(2, size=6000).astype(float)})
@@ -581,8 +581,8 @@ def test_labels_that_are_rarely_known_are_smoothed_by_as_many_rows(in_files, tmp
 
 
 @pytest.mark.parametrize("n_late", [42, 43])
-def test_rates_of_single_rows_say_nothing_whatever_their_labels_weigh(n_late):
-    """Each user has clicked once. What a label weighs where others are late is no whole number."""
+def test_rates_of_single_rows_get_the_strongest_smoothing(n_late):
+    """Each user has clicked once. If other labels are late, the weight of a label is not an integer."""
     X = pd.DataFrame({"user": np.tile(np.arange(600), 2)}).astype("category")
     Y = pd.DataFrame({"click": np.repeat([1, 0], 600), "conversion": np.r_[np.arange(600) % 3 == 0, np.zeros(600)]})
     Y.loc[: n_late - 1, "conversion"] = np.nan
@@ -593,7 +593,7 @@ def test_rates_of_single_rows_say_nothing_whatever_their_labels_weigh(n_late):
 
 
 @pytest.mark.parametrize("in_files", [False, True])
-def test_rates_are_smoothed_by_as_many_rows_whatever_they_weigh(in_files, tmp_path):
+def test_smoothing_in_rows_does_not_depend_on_weights(in_files, tmp_path):
     random = np.random.RandomState(0)
     user, rates = np.repeat(np.arange(400), 5), random.beta(0.4, 2, 400)
     X = pd.DataFrame({"user": user.astype(str)})
@@ -610,22 +610,22 @@ def test_rates_are_smoothed_by_as_many_rows_whatever_they_weigh(in_files, tmp_pa
         statistics = model._encoder.statistics
         strengths.append(statistics.strengths[0] / statistics.units)
     np.testing.assert_allclose(strengths[1], strengths[0], rtol=1e-12)
-    assert 1.5 < strengths[0] < 4  # 2.4 is the truth
+    assert 1.5 < strengths[0] < 4  # the true value is 2.4
 
 
-def test_gains_are_those_of_rows_whatever_they_weigh():
+def test_weighted_sums_are_converted_to_rows():
     positive, weights = (
         np.array([[20.0, 1.0], [0.0, 2.0], [0.0, 0.0]]),
         np.array([[20.0, 1.0], [20.0, 3.0], [0.0, 0.0]]),
     )
     in_units = in_rows(positive, weights)
     np.testing.assert_allclose(in_units[0], [[1, 0.4], [0, 0.8], [0, 0]])
-    np.testing.assert_allclose(in_units[1], [[1, 0.4], [1, 1.2], [0, 0]])  # 1 and 3 are as two rows of 2.5
+    np.testing.assert_allclose(in_units[1], [[1, 0.4], [1, 1.2], [0, 0]])  # weights of 1 and 3, in units of 2.5
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_ids_that_mean_nothing_have_no_statistics(streamed, tmp_path):
-    """To the network their rates are columns of noise."""
+def test_uninformative_ids_get_no_statistics(streamed, tmp_path):
+    """Their rates would be noise for the network."""
     X, Y = table(8000)
     random = np.random.default_rng(1)
     for name in ("noise", "more noise"):
@@ -644,14 +644,14 @@ def test_ids_that_mean_nothing_have_no_statistics(streamed, tmp_path):
     assert alone._encoder.statistics is None
 
 
-def test_a_few_rows_of_validation_do_not_say_that_an_id_means_nothing():
+def test_few_validation_rows_do_not_exclude_an_id():
     X, Y = table(2000)
     X = X.assign(noise=pd.Categorical(np.random.default_rng(1).integers(0, 400, len(X)).astype(str)))
     model = FSMDClassifier(**SMALL | {"early_stopping": True, "max_epochs": 1}).fit(X[["noise"]], Y)
     assert len(statistics_of(model).keys) == 1
 
 
-def test_combinations_that_no_number_tells_apart_are_refused():
+def test_combinations_with_too_many_possible_values_are_refused():
     user = np.arange(30_000) % 10_000
     X = pd.DataFrame({f"c{i}": (user * k) % 9973 for i, k in enumerate((1, 3, 7, 11, 13))}).astype("category")
     model = FSClassifier(**SMALL, statistics_features=[tuple(X)])

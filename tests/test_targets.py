@@ -33,14 +33,14 @@ def test_labels(Y):
     assert targets.weights is None
 
 
-def test_strings_of_any_length_of_numpy():
+def test_numpy_strings_of_variable_length():
     words = np.array(["no", "yes", "yes"], dtype=np.dtypes.StringDType())
     for Y in (words, np.stack([words, words], axis=1)):
         labels = TargetEncoder().fit(Y).encode(Y).labels
         assert labels[:, 0].tolist() == [0, 1, 1]
 
 
-def test_names():
+def test_task_names():
     assert TargetEncoder().fit([[0, 0], [1, 1]]).names == ["click", "conversion"]
     assert TargetEncoder().fit([[0, 0, 1], [1, 1, 0]]).names == ["task0", "task1", "task2"]
     assert TargetEncoder().fit(pd.DataFrame({"watch": [0, 1], 7: [1, 0]})).names == ["watch", "7"]
@@ -77,7 +77,7 @@ def test_conversions_without_click_warn_with_their_count():
     assert targets.labels[:2, 1].tolist() == [1, 1]
 
 
-def test_one_class_is_enough():
+def test_a_target_may_have_a_single_class():
     with pytest.warns(UserWarning, match="Column 'click' of Y has only one class, 0"):
         encoder = TargetEncoder().fit([[0, 1], [0, 0]])
     assert [c.tolist() for c in encoder.classes] == [[0, 1], [0, 1]]
@@ -99,12 +99,12 @@ def test_one_class_is_enough():
         ([[0, NAN], [1, NAN]], "Column 'conversion' of Y has no observed label"),
     ],
 )
-def test_refuses(Y, message):
+def test_invalid_targets_are_refused(Y, message):
     with pytest.raises(ValueError, match=message):
         encode(Y)
 
 
-def test_unseen_classes_and_widths_are_refused():
+def test_unseen_classes_and_other_numbers_of_tasks_are_refused():
     encoder = TargetEncoder().fit([[0, 0], [1, 1]])
     with pytest.raises(ValueError, match="'conversion' of Y has the value 5"):
         encoder.encode([[0, 5]])
@@ -118,11 +118,11 @@ def test_weights_have_a_mean_of_1_in_each_task():
     np.testing.assert_allclose(targets.weights[:, 1], np.array([1, 0, 5]) * 3 / 6)
 
 
-def test_equal_weights_are_no_weights():
+def test_equal_weights_are_dropped():
     assert encode([[0, 1], [1, 0]], np.full(2, 1.0)).weights is None
 
 
-def test_weights_a_task():
+def test_weights_per_task():
     weights = check_weights([[1, 2], [3, 4]], (2, 2))
     assert weights.tolist() == [[1, 2], [3, 4]]
     assert check_weights([3, 4], (2, 2)).tolist() == [[3, 3], [4, 4]]
@@ -138,7 +138,7 @@ def test_weights_a_task():
         ([[1, 2, 3], [1, 2, 3]], "Sample weights must be 1D array or scalar"),
     ],
 )
-def test_wrong_weights(weights, message):
+def test_invalid_weights_are_refused(weights, message):
     with pytest.raises(ValueError, match=message):
         check_weights(weights, (2, 2))
 
@@ -149,7 +149,7 @@ def test_all_zero_weights_are_refused():
 
 
 @pytest.mark.parametrize("tiny", [1e-33, 1e-50])
-def test_weights_that_are_tiny_are_scaled_like_others(tiny):
+def test_tiny_weights_are_scaled_like_others(tiny):
     values = Values(np.ones((3, 1), np.float32), np.full((3, 1), tiny), [None])
     found = Targets(np.eye(3, 2, dtype=np.float32), np.full((3, 2), tiny) * [1, 2], values).scaled()
     np.testing.assert_allclose(found.full_weights, 1)
@@ -160,15 +160,15 @@ def test_weights_that_are_tiny_are_scaled_like_others(tiny):
         )  # as float32 they are 0
 
 
-def test_values_with_gaps_weigh_as_many_rows_as_could_have_one():
+def test_values_are_weighted_by_the_number_of_rows_that_can_have_one():
     labels = np.array([[1, 1], [1, 0], [0, 0]], np.float32)
-    known = np.array([[1, 0], [0, 2], [0, 2]], np.float32)  # the first follows a click, which two rows have
+    known = np.array([[1, 0], [0, 2], [0, 2]], np.float32)  # the first value follows a click; two rows have one
     found = Targets(labels, None, Values(np.ones((3, 2), np.float32), known, [0, None])).scaled().values
     np.testing.assert_allclose(found.weights, [[2, 0], [0, 1.5], [0, 1.5]])
 
 
-def test_some_of_the_rows_have_weights_of_their_own():
-    """Those of training and of validation each have a mean of 1, in values as in labels."""
+def test_weights_are_scaled_within_a_part_of_the_rows():
+    """Weights of training and of validation rows each have a mean of 1, for values as for labels."""
     labels = np.array([[1, 1], [1, 0], [0, 0], [1, 0]], np.float32)
     values = Values(np.ones((4, 1), np.float32), np.array([[1], [3], [0], [4]], np.float32), [0])
     targets = Targets(labels, np.array([[1, 1], [3, 1], [2, 1], [2, 1]], np.float32), values)
@@ -186,7 +186,7 @@ def test_rates_are_weighted():
     assert rates(alone) == pytest.approx([2 / 3, 0])
 
 
-def test_labels_stay_what_they_are_where_classes_were_given(frame):
+def test_predicted_labels_keep_their_types_if_classes_are_given(frame):
     X, Y = frame
     words = Y.assign(click=Y["click"].map({0: "no", 1: "yes"}))
     model = FSMDClassifier(**SMALL).partial_fit(X, words, classes=[["no", "yes"], [0, 1]])
@@ -197,14 +197,14 @@ def test_labels_stay_what_they_are_where_classes_were_given(frame):
 
 
 @pytest.mark.parametrize("labels", [["1", 0], [0, "no"], [b"a", 1.5]])
-def test_labels_without_an_order_are_named(frame, labels):
+def test_labels_of_mixed_types_are_refused(frame, labels):
     X, Y = frame
     mixed = Y.assign(click=pd.Series(labels * (len(Y) // 2), dtype=object))
     with pytest.raises(ValueError, match="Column 'click' of Y mixes types: it has the labels"):
         FSMDClassifier(**SMALL).fit(X, mixed)
 
 
-def test_weights_of_a_chunk_are_taken_as_they_are(frame):
+def test_partial_fit_does_not_rescale_weights(frame):
     X, Y = frame
     model = FSMDClassifier(**SMALL, statistics_features=["city"]).fit(X, Y, sample_weight=np.full(len(X), 40.0))
     plain = FSMDClassifier(**SMALL, statistics_features=["city"]).fit(X, Y)
@@ -215,7 +215,7 @@ def test_weights_of_a_chunk_are_taken_as_they_are(frame):
     assert sums[2] > 10 * sums[1]
 
 
-def test_classes_may_come_in_a_series():
+def test_classes_may_be_a_series():
     for given in (pd.Series(["no", "yes"], index=[5, 6]), np.array(["no", "yes"]), ["no", "yes"]):
         encoder = TargetEncoder().fit(pd.DataFrame({"a": ["no", "no"]}), [given])
         assert encoder.classes[0].tolist() == ["no", "yes"]

@@ -32,7 +32,7 @@ def test_scikit_learn_checks(estimator, check):
 
 
 def test_each_feature():
-    made = TimeFeatures(["time"], features=ALL).fit_transform(X)
+    result = TimeFeatures(["time"], features=ALL).fit_transform(X)
     expected = {
         "hour": [23, np.nan, 0],
         "day_of_week": [6, np.nan, 1],  # a Sunday, a Tuesday
@@ -43,13 +43,13 @@ def test_each_feature():
         "year": [2026, np.nan, 2024],
         "days_since_1970": [20485 + (86400 - 30) / 86400, np.nan, 20088],
     }
-    assert list(made.columns) == ["user", *(f"time_{name}" for name in expected), "price"]
-    assert made.index.tolist() == [7, 5, 9]
+    assert list(result.columns) == ["user", *(f"time_{name}" for name in expected), "price"]
+    assert result.index.tolist() == [7, 5, 9]
     for name, values in expected.items():
-        np.testing.assert_allclose(made[f"time_{name}"].astype(float), values)
-    sizes = [len(made[f"time_{name}"].cat.categories) for name in ALL[:3]]
-    assert sizes == [24, 7, 12]  # whatever was seen in fit
-    assert {str(made[f"time_{name}"].dtype) for name in ALL[3:]} == {"float64"}
+        np.testing.assert_allclose(result[f"time_{name}"].astype(float), values)
+    sizes = [len(result[f"time_{name}"].cat.categories) for name in ALL[:3]]
+    assert sizes == [24, 7, 12]  # whatever values fit has seen
+    assert {str(result[f"time_{name}"].dtype) for name in ALL[3:]} == {"float64"}
 
 
 def test_names_and_columns():
@@ -65,11 +65,11 @@ def test_names_and_columns():
 
 def test_arrays_and_dates_as_objects():
     array = np.array([[1, datetime.date(2026, 1, 5)], [2, None]], dtype=object)
-    made = TimeFeatures(features=["day_of_week"]).fit_transform(array)
-    assert list(made.columns) == ["x0", "x1_day_of_week"]
-    assert made["x0"].tolist() == [1, 2]
-    assert made["x1_day_of_week"].tolist()[0] == 0
-    assert made["x1_day_of_week"].isna().tolist() == [False, True]
+    result = TimeFeatures(features=["day_of_week"]).fit_transform(array)
+    assert list(result.columns) == ["x0", "x1_day_of_week"]
+    assert result["x0"].tolist() == [1, 2]
+    assert result["x1_day_of_week"].tolist()[0] == 0
+    assert result["x1_day_of_week"].isna().tolist() == [False, True]
 
 
 NAIVE = pd.Series(pd.to_datetime(["2026-01-15 23:30", "2026-07-15 23:30"]))
@@ -88,16 +88,16 @@ NO_TIME = pd.to_datetime([None])
         pl.DataFrame({"t": pl.Series([None], dtype=pl.Datetime)}),
         pl.DataFrame({"t": pl.Series([None], dtype=pl.Date)}),
     ],
-    ids=["naive", "zone", "objects", "floats", "polars", "dates of polars"],
+    ids=["naive", "zone", "objects", "floats", "polars", "polars dates"],
 )
-def test_if_all_times_are_missing_all_features_are(seen, missing):
+def test_all_features_are_missing_if_all_times_are(seen, missing):
     transformer = TimeFeatures(["t"], features=ALL).fit(pd.DataFrame({"t": seen}))
-    for made in (transformer.transform(missing), clone(transformer).fit_transform(missing)):
-        assert list(made) == [f"t_{name}" for name in ALL]
-        assert made.isna().all(axis=None)
+    for result in (transformer.transform(missing), clone(transformer).fit_transform(missing)):
+        assert list(result) == [f"t_{name}" for name in ALL]
+        assert result.isna().all(axis=None)
 
 
-def test_a_column_without_a_time_in_fit_is_read_in_its_later_zone():
+def test_a_column_without_times_in_fit_uses_its_later_time_zone():
     unknown = TimeFeatures(["t"]).fit(pd.DataFrame({"t": NO_TIME}))
     for later in (NAIVE, ZONED, ZONED.dt.tz_convert("Asia/Tokyo")):
         assert hours(unknown, later) == later.dt.hour.tolist()
@@ -119,17 +119,17 @@ def test_periods_and_categories_of_times(times):
     table = pd.DataFrame({"t": times, "kind": pd.Categorical([1, None])})
     transformer = TimeFeatures(features=["hour", "month"]).fit(table)
     assert transformer.columns_ == ["t"]
-    made = transformer.transform(table)
-    assert made["t_hour"].tolist() == [23, 23]
-    assert made["t_month"].tolist() == [1, 7]
+    result = transformer.transform(table)
+    assert result["t_hour"].tolist() == [23, 23]
+    assert result["t_month"].tolist() == [1, 7]
 
 
-@pytest.mark.parametrize("gap", [None, pd.NA, pd.NaT])
-def test_gaps_among_datetimes_that_are_objects(gap):
-    times = pd.Series([datetime.datetime(2026, 1, 1, 20), gap], dtype=object)
-    made = TimeFeatures(features=["hour"], time_zone="Asia/Tokyo").fit_transform(pd.DataFrame({"t": times}))
-    assert made["t_hour"][0] == 5
-    assert made["t_hour"].isna().tolist() == [False, True]
+@pytest.mark.parametrize("missing_value", [None, pd.NA, pd.NaT])
+def test_missing_values_among_datetime_objects(missing_value):
+    times = pd.Series([datetime.datetime(2026, 1, 1, 20), missing_value], dtype=object)
+    result = TimeFeatures(features=["hour"], time_zone="Asia/Tokyo").fit_transform(pd.DataFrame({"t": times}))
+    assert result["t_hour"][0] == 5
+    assert result["t_hour"].isna().tolist() == [False, True]
 
 
 @pytest.mark.parametrize("dtype", ["period[D]", "period[h]", "category", object])
@@ -139,20 +139,20 @@ def test_rows_without_a_known_period(dtype):
     features = TimeFeatures(features=["day_of_month"], time_zone="Asia/Tokyo").fit(table)
     assert features.transform(table)["t_day_of_month"].isna().tolist() == [False, True, False]
     assert features.transform(table[1:2])["t_day_of_month"].isna().tolist() == [True]
-    if dtype is not object:  # of which nobody can say what they would be
+    if dtype is not object:  # a missing object may be of any type
         assert TimeFeatures(features=["day_of_month"]).fit_transform(table[1:2])["t_day_of_month"].isna().all()
 
 
-def test_days_of_numpy_are_the_same_in_each_time_zone():
+def test_numpy_days_are_the_same_in_each_time_zone():
     features = TimeFeatures(features=["day_of_month", "hour"], time_zone="America/New_York")
     days = np.array([["2026-01-01"], ["2026-07-31"], ["NaT"]], dtype="datetime64[D]")
-    made = features.fit_transform(days)
-    assert made["x0_day_of_month"][:2].tolist() == [1, 31]
-    assert made["x0_hour"][:2].tolist() == [0, 0]
-    assert made["x0_hour"].isna().tolist() == [False, False, True]
+    result = features.fit_transform(days)
+    assert result["x0_day_of_month"][:2].tolist() == [1, 31]
+    assert result["x0_hour"][:2].tolist() == [0, 0]
+    assert result["x0_hour"].isna().tolist() == [False, False, True]
 
 
-def test_names_that_are_no_strings():
+def test_column_names_that_are_not_strings():
     X = pd.DataFrame({0: NAIVE, 7: [1.0, 2.0]})
     transformer = TimeFeatures().fit(X)
     names = ["0_hour", "0_day_of_week", "7"]
@@ -162,38 +162,40 @@ def test_names_that_are_no_strings():
 
 
 @pytest.mark.parametrize("time_zone", [None, "UTC"])
-def test_times_beyond_the_nanoseconds(time_zone):
+def test_times_outside_the_range_of_nanoseconds(time_zone):
     t = pd.Series(np.array(["9999-12-31T12", "NaT", "0001-01-01T00"], dtype="datetime64[s]"))
-    made = TimeFeatures(features=["year", "days_since_1970"], time_zone=time_zone).fit_transform(pd.DataFrame({"t": t}))
-    np.testing.assert_array_equal(made, [[9999, 2932896.5], [np.nan, np.nan], [1, -719162]])
+    result = TimeFeatures(features=["year", "days_since_1970"], time_zone=time_zone).fit_transform(
+        pd.DataFrame({"t": t})
+    )
+    np.testing.assert_array_equal(result, [[9999, 2932896.5], [np.nan, np.nan], [1, -719162]])
 
 
 @pytest.mark.parametrize("library", [pl.from_pandas, lambda X: X.convert_dtypes(dtype_backend="pyarrow")])
 def test_tables_of_other_libraries(library):
-    made = TimeFeatures(features=ALL, time_zone="Europe/Berlin").fit_transform(library(X.reset_index(drop=True)))
+    result = TimeFeatures(features=ALL, time_zone="Europe/Berlin").fit_transform(library(X.reset_index(drop=True)))
     expected = TimeFeatures(features=ALL, time_zone="Europe/Berlin").fit_transform(X)
     for name in ALL:
-        np.testing.assert_array_equal(made[f"time_{name}"].astype(float), expected[f"time_{name}"].astype(float))
+        np.testing.assert_array_equal(result[f"time_{name}"].astype(float), expected[f"time_{name}"].astype(float))
 
 
 def hours(transformer, times):
     return transformer.transform(pd.DataFrame({"t": times}))["t_hour"].tolist()
 
 
-def test_the_clock_is_read_in_the_time_zone():
+def test_hours_are_those_of_the_time_zone():
     utc = pd.Series(pd.to_datetime(["2026-01-15 23:30", "2026-07-15 23:30"]).tz_localize("UTC"))
     berlin = utc.dt.tz_convert("Europe/Berlin")
-    own = TimeFeatures().fit(pd.DataFrame({"t": berlin}))
-    assert hours(own, berlin) == [0, 1]
-    assert hours(own, utc) == [0, 1]  # in the zone of fit
+    from_fit = TimeFeatures().fit(pd.DataFrame({"t": berlin}))
+    assert hours(from_fit, berlin) == [0, 1]
+    assert hours(from_fit, utc) == [0, 1]  # in the zone of fit
     assert TimeFeatures().fit_transform(pd.DataFrame({"t": utc}))["t_hour"].tolist() == [23, 23]
     china = TimeFeatures(time_zone="Asia/Shanghai").fit(pd.DataFrame({"t": utc}))
     assert hours(china, utc) == hours(china, berlin) == hours(china, utc.dt.tz_localize(None)) == [7, 7]
-    assert np.isnan(hours(own, pd.Series([None, None], dtype=object))).all()
+    assert np.isnan(hours(from_fit, pd.Series([None, None], dtype=object))).all()
     with pytest.raises(
         ValueError, match="Column 't' had the time zone Europe/Berlin in fit and has no time zone now. Set `time_zone`."
     ):
-        hours(own, utc.dt.tz_localize(None))
+        hours(from_fit, utc.dt.tz_localize(None))
 
 
 @pytest.mark.parametrize(
@@ -226,18 +228,18 @@ def test_the_clock_is_read_in_the_time_zone():
         ),
     ],
 )
-def test_refuses(params, table, message):
+def test_invalid_input_is_refused(params, table, message):
     with pytest.raises(ValueError, match=message):
         TimeFeatures(**params).fit(table)
 
 
-def test_a_column_that_holds_no_datetimes_any_more_is_named():
+def test_a_column_that_has_no_datetimes_after_fit_is_refused():
     transformer = TimeFeatures().fit(X)
     with pytest.raises(ValueError, match="Column 'time' must hold datetimes. Found '2026-02-01'."):
         transformer.transform(X.assign(time="2026-02-01"))
 
 
-def test_before_a_model_and_behind_the_history():
+def test_in_a_pipeline_after_history_and_before_a_model():
     X, Y = make_funnel(400, history=True, random_state=0, return_X_y=True)
     with pytest.raises(TypeError, match="Column 'time' has dtype datetime64.*`sklearn_fsmd.compose.TimeFeatures`"):
         FSMDClassifier(**SMALL).fit(X, Y)
@@ -249,7 +251,7 @@ def test_before_a_model_and_behind_the_history():
     assert "user_id_events" in names
 
 
-def test_the_remedy_for_a_duration_is_a_number():
+def test_durations_are_refused_with_a_remedy():
     X, Y = make_funnel(300, random_state=0, return_X_y=True)
     with pytest.raises(TypeError, match="Column 'price' has dtype timedelta64.*e.g. by `.dt.total_seconds\\(\\)`."):
         FSMDClassifier(**SMALL).fit(X.assign(price=pd.to_timedelta(X["price"], unit="s")), Y)
@@ -265,8 +267,8 @@ def test_the_remedy_for_a_duration_is_a_number():
 )
 def test_days_are_the_same_in_each_time_zone(days):
     X = pd.DataFrame({"d": days, "t": pd.to_datetime(["2026-01-01 02:00"])})
-    made = TimeFeatures(features=["month", "year", "day_of_month"], time_zone="America/New_York").fit_transform(X)
-    assert made.iloc[0].tolist() == [1, 2026, 1, 12, 2025, 31]
+    result = TimeFeatures(features=["month", "year", "day_of_month"], time_zone="America/New_York").fit_transform(X)
+    assert result.iloc[0].tolist() == [1, 2026, 1, 12, 2025, 31]
 
 
 def test_days_and_times_of_a_column_do_not_mix_in_a_time_zone():
@@ -279,7 +281,7 @@ def test_days_and_times_of_a_column_do_not_mix_in_a_time_zone():
         assert TimeFeatures().fit(first).transform(then)["t_hour"].tolist() == [0]
 
 
-def test_a_fit_that_fails_leaves_the_former_one():
+def test_a_failed_fit_keeps_the_previous_fit():
     times = TimeFeatures(["time"]).fit(X)
     before = times.transform(X)
     for broken in (X.assign(time=["a", "b", "c"]), X.assign(time_hour=1)):
@@ -293,8 +295,8 @@ def test_a_fit_that_fails_leaves_the_former_one():
         unfitted.transform(X)
 
 
-def test_a_time_among_days_is_refused_where_a_zone_counts():
-    """A row must not depend on other rows: alone, the time would be converted to the zone."""
+def test_times_mixed_with_days_are_refused_with_a_time_zone():
+    """Features must not depend on other rows; without days, the time would be converted to the zone."""
     values = [datetime.datetime(2026, 1, 1, 20), datetime.date(2026, 1, 2)]
     table = pd.DataFrame({"t": pd.Series(values, dtype=object)})
     with pytest.raises(ValueError, match="Column 't' holds days and times, such as .*2026.*20"):
@@ -302,7 +304,7 @@ def test_a_time_among_days_is_refused_where_a_zone_counts():
     assert TimeFeatures().fit_transform(table)["t_hour"].tolist() == [20, 0]
 
 
-def test_numbers_beside_pandas_na_stay_numbers():
+def test_numbers_with_pandas_na_stay_numbers():
     X = np.array([["a", 1.5, pd.NA], ["b", pd.NA, 2], ["a", 2.5, 4]], dtype=object)
-    made = TimeFeatures().fit_transform(X)
-    assert [made[name].dtype.kind for name in ("x1", "x2")] == ["f", "f"]
+    result = TimeFeatures().fit_transform(X)
+    assert [result[name].dtype.kind for name in ("x1", "x2")] == ["f", "f"]

@@ -57,7 +57,7 @@ def fitted(log):
 class TestLosses:
     """Each loss is 0 for a perfect prediction, and its expected value is that of the distribution."""
 
-    def test_lognormal_is_its_density(self):
+    def test_lognormal_loss_matches_its_density(self):
         part = LogNormal(1)
         part.center[:], part.scale[:], part.largest[:] = 0.3, 2.0, 1e9
         outputs = torch.tensor([[[0.4, -0.2]]] * 2, dtype=torch.float64)
@@ -67,7 +67,7 @@ class TestLosses:
         np.testing.assert_allclose(losses.numpy(), [some, -np.log(1 - chance)], rtol=1e-6)
         np.testing.assert_allclose(part(outputs)[0, 0].item(), chance * np.exp(0.3 + 2.0 * -0.2), rtol=1e-6)
 
-    def test_no_expectation_is_above_what_training_has_seen(self):
+    def test_expectations_do_not_exceed_the_largest_training_value(self):
         part = LogNormal(1)
         part.init_from_values(torch.tensor([[1.0], [30.0]]), torch.ones(2, 1))
         assert part(torch.tensor([[[9.0, 50.0]]])).item() <= 30.0
@@ -85,7 +85,7 @@ class TestLosses:
         assert poisson(torch.zeros(1, 1, 1)).item() == 4.0
 
     @pytest.mark.parametrize("name", VALUE_LOSSES)
-    def test_nothing_is_below_zero_and_perfect_is_zero(self, name):
+    def test_losses_are_not_negative_and_0_for_perfect_predictions(self, name):
         part = VALUE_LOSSES[name](1)
         values = torch.tensor([[3.0]] * 40)
         part.init_from_values(values, torch.ones(40, 1))
@@ -103,14 +103,14 @@ class TestLosses:
         assert torch.autograd.gradcheck(lambda o: part.loss(o, values), outputs.requires_grad_())
 
     @pytest.mark.parametrize("name", VALUE_LOSSES)
-    def test_an_ensemble_expects_the_mean(self, name):
+    def test_an_ensemble_expects_the_mean_of_its_members(self, name):
         part = VALUE_LOSSES[name](2)
         values = torch.tensor([[1.0, 2.0], [0.0, 3.0], [4.0, 9.0]])
         part.init_from_values(values, torch.ones(3, 2))
         outputs = 0.3 * torch.randn(4, 5, 2, part.n_outputs, generator=torch.Generator().manual_seed(0))
         if name == "lognormal":
-            outputs[0, 0, :, 1] = 50.0  # a member that is far off for a row has no say beyond the largest value
-            outputs[:, 1, :, 0] -= 30.0  # a value that hardly ever is above 0
+            outputs[0, 0, :, 1] = 50.0  # a member that is far off is clipped at the largest value
+            outputs[:, 1, :, 0] -= 30.0  # a value that is almost never above 0
         expected = part(outputs).mean(dim=0)
         np.testing.assert_allclose(part(part.mean(outputs)), expected, rtol=1e-4)
 
@@ -123,7 +123,7 @@ class TestLosses:
         assert part.slope.item() == pytest.approx(1 / 1.5, rel=0.02)
         np.testing.assert_allclose(part.level.item() * expected ** part.slope.item(), true[:, None], rtol=0.05)
 
-    def test_numbers_are_corrected_by_a_line(self, rng):
+    def test_squared_expectations_are_corrected_by_a_line(self, rng):
         part, true = Squared(1), rng.normal(size=(20_000, 1))
         observed = true + rng.normal(size=true.shape)
         correct_values(part, [Expected(3 * true + 1, observed, np.ones_like(true))])
@@ -132,30 +132,30 @@ class TestLosses:
 
     @pytest.mark.parametrize("name", VALUE_LOSSES)
     @pytest.mark.parametrize("expected", [[3.0] * 4, [4.0, 3.0, 2.0, 1.0]], ids=["constant", "backwards"])
-    def test_where_there_is_no_slope_the_mean_is_corrected(self, name, expected):
+    def test_without_a_slope_only_the_mean_is_corrected(self, name, expected):
         part, observed = VALUE_LOSSES[name](1), np.array([[1.0], [2.0], [3.0], [4.0]])
         correct_values(part, [Expected(np.array(expected)[:, None], observed, np.ones((4, 1)))])
         assert part.slope.item() == 1
-        of = part.level.item() * np.array(expected) if part.multiplies else part.level.item() + np.array(expected)
-        assert np.mean(of) == pytest.approx(2.5)
+        result = part.level.item() * np.array(expected) if part.multiplies else part.level.item() + np.array(expected)
+        assert np.mean(result) == pytest.approx(2.5)
 
-    def test_an_ensemble_of_vanishing_chances_is_finite(self):
+    def test_an_ensemble_with_tiny_probabilities_is_finite(self):
         part = LogNormal(1)
         part.largest[:] = 9.0
         mean = part.mean(torch.tensor([[[[-200.0, 0.5]]], [[[-150.0, 0.5]]]]))
         assert torch.isfinite(mean).all()
         assert mean[0, 0, 1].item() == pytest.approx(0.5)
 
-    def test_weights_say_which_values_count(self):
+    def test_initial_values_are_weighted(self):
         values, weights = torch.tensor([[1.0], [5.0], [1e6]]), torch.tensor([[1.0], [3.0], [0.0]])
         part = Squared(1)
         part.init_from_values(values, weights)
         assert part.center.item() == 4.0
 
 
-class TestWhatIsLearned:
+class TestLearning:
     @pytest.mark.parametrize("loss", VALUE_LOSSES)
-    def test_the_truth_is_found(self, loss):
+    def test_predictions_approach_the_truth(self, loss):
         X, Y, truth = make_log(6000)
         params = SMALL | {"max_epochs": 8, "value_loss": loss, "dropout": 0.0, "lr": 1e-2}
         model = FSMDClassifier(**params, **AFTER_CLICK, target_statistics=None).fit(X[:4000], Y[:4000])
@@ -164,8 +164,8 @@ class TestWhatIsLearned:
         clicked = (Y["click"][4000:] == 1).to_numpy()
         assert expected[clicked].mean() / truth[4000:][clicked].mean() == pytest.approx(1, abs=0.1)
 
-    def test_means_are_those_of_the_rows(self):
-        """The level is set, as it is for probabilities."""
+    def test_the_mean_prediction_equals_the_observed_mean(self):
+        """The level is corrected, as it is for probabilities."""
         X, Y, _ = make_log(1500)
         for loss in VALUE_LOSSES:
             model = FSClassifier(
@@ -175,7 +175,7 @@ class TestWhatIsLearned:
             expected = model.predict_values(X, conditional=True)[clicked, 0].mean()
             assert expected == pytest.approx(Y["watch"][clicked].mean(), rel=1e-3)
 
-    def test_of_an_impression_it_is_the_product(self, fitted, log):
+    def test_the_value_of_an_impression_includes_the_click_probability(self, fitted, log):
         X = log[0]
         p = fitted.predict_marginals(X)
         given = fitted.predict_values(X, conditional=True)
@@ -183,7 +183,7 @@ class TestWhatIsLearned:
         assert given.shape == (len(X), 1)
         assert given.dtype == np.float32
 
-    def test_without_a_parent_it_is_of_all_rows(self, log):
+    def test_values_without_a_parent_are_expected_of_all_rows(self, log):
         X, Y, _ = log
         Y = Y.assign(paid=np.arange(len(Y)) % 7 + 1.0)
         model = FSMDClassifier(**SMALL, value_targets=["watch", "paid"], value_parents={"watch": "click"}).fit(X, Y)
@@ -192,19 +192,19 @@ class TestWhatIsLearned:
         assert (values[:, 0] < given[:, 0]).all()
         assert values[:, 1].mean() == pytest.approx(4, rel=0.2)
 
-    def test_what_stands_where_there_was_no_click_is_ignored(self, log):
+    def test_values_without_a_click_are_ignored(self, log):
         X, Y, _ = log
         other = Y.assign(watch=np.where(Y["click"] == 1, Y["watch"], 777.0))
         a, b = (FSMDClassifier(**SMALL, **AFTER_CLICK).fit(X, y).predict_values(X) for y in (Y, other))
         np.testing.assert_array_equal(a, b)
 
-    def test_probabilities_stay_those_of_a_classifier(self, fitted, log):
+    def test_classifier_methods_return_only_binary_targets(self, fitted, log):
         X = log[0]
         assert [p.shape for p in fitted.predict_proba(X)] == [(len(X), 2)] * 2
         assert fitted.predict(X).shape == (len(X), 2)
         assert fitted.task_names_ == ["click", "conversion"]
         assert len(fitted.classes_) == 2
-        assert fitted.gate_weights(X).shape[2] == 3  # the value listens to experts as well
+        assert fitted.gate_weights(X).shape[2] == 3  # the value has a gate too
 
     def test_history_has_a_loss_of_each_value(self, log):
         X, Y, _ = log
@@ -213,7 +213,7 @@ class TestWhatIsLearned:
         assert model.history_[-1]["valid_loss_watch"] > 0
         assert "valid_auc_watch" not in model.history_[-1]
 
-    def test_weights_of_rows_count(self):
+    def test_weights_of_rows_affect_the_mean(self):
         X, Y, _ = make_log(1000)
         heavy = np.where(X["city"] == "Paris", 3.0, 1.0)
         repeated = np.repeat(np.arange(1000), heavy.astype(int))
@@ -235,7 +235,7 @@ class TestWhatIsLearned:
         assert not np.array_equal(a, c)
 
 
-class TestWithAllElse:
+class TestOptions:
     @pytest.mark.parametrize("cls", ESTIMATORS, ids=lambda cls: cls.__name__)
     def test_every_estimator(self, cls, log):
         X, Y, _ = log
@@ -246,7 +246,7 @@ class TestWithAllElse:
 
     @pytest.mark.parametrize("task_weighting", ["uncertainty", "pcgrad", "gradnorm"])
     @pytest.mark.parametrize("loss", VALUE_LOSSES)
-    def test_every_balance_of_the_tasks(self, task_weighting, loss, log):
+    def test_every_task_weighting(self, task_weighting, loss, log):
         X, Y, _ = log
         model = FSMDClassifier(**SMALL, **AFTER_CLICK, value_loss=loss, task_weighting=task_weighting).fit(X, Y)
         assert np.isfinite(model.predict_values(X)).all()
@@ -277,7 +277,7 @@ class TestWithAllElse:
         assert np.isfinite(values).all()
         np.testing.assert_allclose(model.predict_values(X[7:8]), values[7:8], rtol=1e-4)
 
-    def test_where_nothing_is_shared_the_value_has_its_own_best_moment(self, log):
+    def test_early_stopping_of_separate_networks(self, log):
         X, Y, _ = log
         model = SingleTaskClassifier(**supported(SingleTaskClassifier, SMALL), **AFTER_CLICK, early_stopping=True).fit(
             X, Y
@@ -292,10 +292,10 @@ class TestWithAllElse:
         losses = [row["valid_loss_watch"] for row in model.history_]
         is_best = [float(loss < min(losses[:i], default=np.inf)) for i, loss in enumerate(losses)]
         assert [row["valid_best"] for row in model.history_] == is_best
-        to_beat, waited = np.inf, 0  # what is lower by less than `tol` is kept, and does not keep training going
+        to_beat, waited = np.inf, 0  # improvements below `tol` are kept, but do not reset the patience
         for loss in losses:
             to_beat, waited = (loss, 0) if loss < to_beat - model.tol else (to_beat, waited + 1)
-        assert waited == 3  # it has stopped by that
+        assert waited == 3  # the patience ended training
         assert len(losses) < 60
         with pytest.raises(ValueError, match=r"must be one of \['auto', .* 'watch_loss'\]. Got 'Watch_loss'"):
             cls(**params, **AFTER_CLICK, validation_metric="Watch_loss").fit(X, Y)
@@ -307,19 +307,19 @@ class TestWithAllElse:
         with pytest.raises(ValueError, match=message):
             cls(**params, **AFTER_CLICK, validation_metric="watch_loss", task_weights=[1, 1, 0]).fit(X, Y)
 
-    def test_task_weights_name_the_values_last(self, log):
+    def test_task_weights_list_the_values_last(self, log):
         X, Y, _ = log
         losses = []
         for weight in (0, 1, 5):
             params = {**SMALL, **AFTER_CLICK, "early_stopping": True, "lr": 1e-2}
             model = FSMDClassifier(**params, task_weights=[1, 1, weight], validation_metric="loss").fit(X, Y)
             losses.append(model.history_[-1]["valid_loss_watch"])
-        assert losses[0] == 0  # it is no part of the loss
+        assert losses[0] == 0  # it is not part of the loss
         assert losses[2] / 5 < losses[1]
         with pytest.raises(ValueError, match="must be 3 numbers"):
             FSMDClassifier(**SMALL, **AFTER_CLICK, task_weights=[1, 1]).fit(X, Y)
 
-    def test_saved_pickled_copied_and_trained_on(self, fitted, log, tmp_path):
+    def test_saving_pickling_copying_and_further_training(self, fitted, log, tmp_path):
         X, Y, _ = log
         expected = fitted.predict_values(X)
         fitted.save(tmp_path / "model.safetensors")
@@ -332,7 +332,7 @@ class TestWithAllElse:
         again = clone(fitted).set_params(warm_start=True).fit(X, Y)
         assert len(again.fit(X, Y).history_) > len(fitted.history_)
 
-    def test_resumed_to_the_last_bit(self, log, tmp_path):
+    def test_a_resumed_fit_is_identical(self, log, tmp_path):
         X, Y, _ = log
         path = tmp_path / "fit.safetensors"
 
@@ -358,7 +358,7 @@ class TestWithAllElse:
             (None, {0: 2}, 1),
             (None, {np.int64(0): np.int64(2)}, 1),
             (None, {0: "conversion"}, 1),
-            ([2, 1, 0], {2: 1}, 0),  # of a DataFrame, numbers are names
+            ([2, 1, 0], {2: 1}, 0),  # for a DataFrame, numbers are names
             ([2, 1, 0], {2: 0}, 1),
             (["watch", "click", "conversion"], {"watch": "conversion"}, 1),
         ],
@@ -401,10 +401,10 @@ class TestWithAllElse:
         watched = Y["watch"].fillna(0)
         weights = tune_rank_weights(fitted, X, Y, lambda Y, score: concordance(watched, score))
         assert weights.shape == (3,)
-        worth = [concordance(watched, fitted.rank_score(X, w)) for w in (weights, [1, 0, 0], [0, 1, 0])]
-        assert worth[0] >= max(worth)
+        scores = [concordance(watched, fitted.rank_score(X, w)) for w in (weights, [1, 0, 0], [0, 1, 0])]
+        assert scores[0] >= max(scores)
 
-    def test_calibration_of_the_click_moves_the_value(self, log):
+    def test_calibration_of_the_click_changes_the_value(self, log):
         X, Y, _ = log
         model = FSMDClassifier(**SMALL, **AFTER_CLICK).fit(X, Y)
         given, before = model.predict_values(X, conditional=True), model.predict_values(X)
@@ -426,7 +426,7 @@ class TestWithAllElse:
         assert get_scorer("neg_watch_decile_bias")(search, X, Y) == pytest.approx(-decile_bias(watched, values[:, 0]))
         assert search.score(X, Y) == pytest.approx(search.best_estimator_.score(X, Y))
 
-    def test_behind_a_history(self):
+    def test_in_a_pipeline_after_history_features(self):
         log = pd.DataFrame({"time": pd.date_range("2026-01-01", periods=600, freq="h")})
         X, Y, _ = make_log()
         history = HistoryFeatures(keys=["city"], value_targets=["watch"], drop=["time"])
@@ -472,8 +472,8 @@ class TestRefused:
             FSMDClassifier(**SMALL | AFTER_CLICK | params).fit(X, Y.assign(**change))
 
     @pytest.mark.parametrize("in_files", [False, True])
-    def test_a_click_of_weight_0_says_nothing_of_its_value(self, in_files, log, tmp_path):
-        """Like a missing click, whatever its label and its value are."""
+    def test_values_after_a_click_of_weight_0_are_ignored(self, in_files, log, tmp_path):
+        """The click counts as missing, whatever its label and its value are."""
         X, Y, _ = log
         broken = np.arange(len(Y)) % 3 == 0
         weights = np.where(broken[:, None] & (np.arange(Y.shape[1]) == list(Y).index("click")), 0.0, 1.0)
@@ -491,7 +491,7 @@ class TestRefused:
             means.append(model.predict_values(X, conditional=True))
         np.testing.assert_array_equal(*means)
 
-    def test_a_name_that_is_there_twice(self, log):
+    def test_duplicate_column_names(self, log):
         X, Y, _ = log
         with pytest.raises(ValueError, match="Y has more than one column named 'watch'"):
             FSMDClassifier(**SMALL, **AFTER_CLICK).fit(X, Y[[*Y, "watch"]])
@@ -519,14 +519,14 @@ class TestRefused:
         with pytest.raises(TypeError, match=f"'watch' of Y is one of `value_targets` and must hold numbers, {message}"):
             FSMDClassifier(**SMALL, **AFTER_CLICK, value_loss="squared").fit(X, library(Y.assign(watch=column)))
 
-    def test_without_values_there_are_none(self, frame):
+    def test_without_value_targets_there_is_no_predict_values(self, frame):
         X, Y = frame
         model = FSMDClassifier(**SMALL).fit(X, Y)
         assert not hasattr(model, "predict_values")
         with pytest.raises(ValueError, match="There is no value 'watch' to score"):
             get_scorer("watch_concordance")(model, X, Y)
 
-    def test_there_are_those_of_fit(self, frame, fitted, log):
+    def test_predict_values_uses_the_value_targets_of_fit(self, frame, fitted, log):
         model = FSMDClassifier(**SMALL).fit(*frame).set_params(value_targets=["watch"])
         with pytest.raises(AttributeError) as error:
             model.predict_values(frame[0])
@@ -535,14 +535,14 @@ class TestRefused:
         np.testing.assert_array_equal(other.predict_values(log[0]), fitted.predict_values(log[0]))
         assert not hasattr(FSMDClassifier(), "predict_values")
 
-    def test_training_that_goes_on_keeps_them(self, log):
+    def test_a_warm_start_cannot_drop_value_targets(self, log):
         X, Y, _ = log
         model = FSMDClassifier(**SMALL, **AFTER_CLICK).fit(X, Y)
         model.set_params(value_targets=None, value_parents=None, warm_start=True)
         with pytest.raises(ValueError, match="value_targets"):
             model.fit(X, Y)
 
-    def test_y_without_the_column(self, fitted, log):
+    def test_y_without_the_value_column(self, fitted, log):
         X, Y, _ = log
         with pytest.raises(ValueError, match="names 'watch', which is missing in Y"):
             fitted.score(X, Y[["click", "conversion"]])
@@ -554,7 +554,7 @@ class TestRefused:
                 X, Y["click"].to_numpy()
             )
 
-    def test_a_position_that_is_no_integer(self, log):
+    def test_a_position_that_is_not_an_integer(self, log):
         X, Y, _ = log
         with pytest.raises(ValueError, match=r"names 2.0; in a Y without column names it takes positions"):
             FSMDClassifier(**SMALL, value_targets=[2.0]).fit(X, Y.to_numpy())
@@ -571,7 +571,7 @@ class TestMetrics:
         with pytest.warns(match="All values are equal"):
             assert np.isnan(concordance(np.ones(5), np.arange(5)))
 
-    def test_errors(self):
+    def test_mae_and_rmse(self):
         y, value = [1.0, np.nan, 4.0], [2.0, 9.0, 1.0]
         assert value_mae(y, value) == 2.0
         assert value_rmse(y, value) == pytest.approx(np.sqrt(5))
@@ -586,14 +586,14 @@ class TestMetrics:
 
 
 @pytest.mark.parametrize("frame", ["arrow", "polars"])
-def test_decimals_with_gaps_are_values(frame):
+def test_decimals_with_missing_values(frame):
     X, Y, _ = make_log()
     money = [None if value != value else Decimal(f"{value:.2f}") for value in Y["watch"]]
     columns = {"click": Y["click"].tolist(), "conversion": Y["conversion"].tolist(), "watch": money}
     exact = pa.table(columns) if frame == "arrow" else pl.DataFrame(columns, strict=False)
     floats = Y.assign(watch=Y["watch"].round(2))
-    said = [FSMDClassifier(**SMALL, **AFTER_CLICK).fit(X, y).predict_values(X) for y in (exact, floats)]
-    np.testing.assert_allclose(*said, rtol=1e-5)
+    predictions = [FSMDClassifier(**SMALL, **AFTER_CLICK).fit(X, y).predict_values(X) for y in (exact, floats)]
+    np.testing.assert_allclose(*predictions, rtol=1e-5)
 
 
 def skewed(n=4000, share=1.0, seed=0):
@@ -606,7 +606,7 @@ def skewed(n=4000, share=1.0, seed=0):
 
 
 @pytest.mark.parametrize("n_calls", [1, 5])
-def test_chunks_alone_make_means_of_medians(n_calls):
+def test_partial_fit_alone_learns_the_mean_of_skewed_values(n_calls):
     X, Y = skewed()
     model = FSMDClassifier(**SMALL, **AFTER_CLICK)
     for _ in range(n_calls):
@@ -619,7 +619,7 @@ def test_chunks_alone_make_means_of_medians(n_calls):
 
 
 @pytest.mark.parametrize("seed", [3, 5, 7])
-def test_a_handful_of_values_of_validation_does_not_set_the_level(seed):
+def test_few_validation_values_do_not_determine_the_level(seed):
     X, Y = skewed(share=0.06, seed=seed)
     stopped, whole = (
         FSMDClassifier(**SMALL | {"early_stopping": stops}, **AFTER_CLICK).fit(X, Y) for stops in (True, False)
@@ -630,7 +630,7 @@ def test_a_handful_of_values_of_validation_does_not_set_the_level(seed):
     assert 0.6 < means[0] / means[1] < 1.5
 
 
-def test_trust_in_a_mean_grows_with_its_values():
+def test_trust_in_a_mean_grows_with_the_number_of_values():
     random = np.random.RandomState(0)
     few, many = (random.lognormal(size=n) for n in (16, 20_000))
     assert trust(few, np.ones(16), 0.05) < 0.1
@@ -638,24 +638,24 @@ def test_trust_in_a_mean_grows_with_its_values():
     assert trust(np.zeros(0), np.zeros(0), 0.05) == 0
     assert trust(many, np.full(20_000, 7.0), 0.05) == pytest.approx(trust(many, np.ones(20_000), 0.05))
     around = [trust(many - many.mean() + shift, np.ones(20_000), 0.05, False) for shift in (0, 100)]
-    assert around[0] == pytest.approx(around[1])  # where zero is says nothing of values that may be negative
+    assert around[0] == pytest.approx(around[1])  # values that may be negative have no natural zero
     assert 0.9 < around[0] < 1
 
 
 @pytest.mark.parametrize("loss", ["lognormal", "poisson"])
-def test_the_unit_of_values_does_not_matter_to_a_network_that_has_hardly_learned_them(loss):
+def test_the_unit_of_values_does_not_matter_after_short_training(loss):
     random = np.random.default_rng(0)
     X = pd.DataFrame({"g": random.integers(0, 4, 600).astype(str), "h": random.integers(0, 30, 600).astype(str)})
     price = np.exp(0.4 * X["g"].astype(int) + 0.3 * random.normal(size=600))
     click = random.integers(0, 2, 600)
-    said = []
+    predictions = []
     for unit in (1, 1e-4, 3000, 1e9):
         model = FSMDClassifier(value_targets=["price"], value_loss=loss, **SMALL | {"max_epochs": 1})
         model.fit(X, pd.DataFrame({"click": click, "price": unit * price}))
-        said.append(model.predict_values(X)[:, 0] / unit)
-    assert said[0].mean() == pytest.approx(price.mean(), rel=0.1)
-    for other in said[1:]:
-        np.testing.assert_allclose(other, said[0], rtol=2e-3)
+        predictions.append(model.predict_values(X)[:, 0] / unit)
+    assert predictions[0].mean() == pytest.approx(price.mean(), rel=0.1)
+    for other in predictions[1:]:
+        np.testing.assert_allclose(other, predictions[0], rtol=2e-3)
 
 
 def purchases(n, seed):
@@ -684,7 +684,7 @@ def test_expected_values_of_new_rows_have_their_mean(seed):
 
 @pytest.mark.parametrize("labels", ["plain", "purchases weigh more", "others weigh more", "most conversions unknown"])
 @pytest.mark.parametrize("how", ["fit", "partial_fit", "fit_dataset"])
-def test_the_level_of_values_is_taken_from_rows_as_if_they_were_new(labels, how, tmp_path, monkeypatch):
+def test_the_level_of_values_is_computed_on_rows_as_if_they_were_new(labels, how, tmp_path, monkeypatch):
     """Without its only row, a customer has no statistics, whatever the weight of the row is."""
     X, Y = purchases(1500, 0)
     once = np.arange(len(X)) % 3 == 0
@@ -706,13 +706,13 @@ def test_the_level_of_values_is_taken_from_rows_as_if_they_were_new(labels, how,
     rows, _ = level.with_values
     assert len(rows) == (Y["bought"] == 1).sum()
     rates, n_numeric = statistics.tables[0][:, 1:], 1
-    told = rows.numbers[:, n_numeric + 1 :]
-    of_once = once[(Y["bought"] == 1).to_numpy()]
-    np.testing.assert_allclose(told[of_once], np.tile(rates[0], (of_once.sum(), 1)), atol=1e-3)
-    assert np.abs(told[~of_once] - rates[0]).max() > 0.1
+    row_statistics = rows.numbers[:, n_numeric + 1 :]
+    bought_once = once[(Y["bought"] == 1).to_numpy()]
+    np.testing.assert_allclose(row_statistics[bought_once], np.tile(rates[0], (bought_once.sum(), 1)), atol=1e-3)
+    assert np.abs(row_statistics[~bought_once] - rates[0]).max() > 0.1
 
 
-def test_rare_values_all_have_a_say(monkeypatch):
+def test_the_level_uses_all_rare_values(monkeypatch):
     """A sample of all rows would contain a tenth of them."""
     monkeypatch.setattr(level_rows, "LEVEL_ROWS", 300)
     seen = []
@@ -733,7 +733,7 @@ def without_values(Y):
 
 
 @pytest.mark.parametrize("other_object", [False, True])
-def test_chunks_without_values_leave_their_correction(other_object):
+def test_chunks_without_values_keep_the_correction(other_object):
     X, Y = skewed(600)
     model = FSMDClassifier(**SMALL, **AFTER_CLICK).fit(X, Y)
     before = copy.deepcopy(dict(model.module_.get_submodule("values").state_dict()))
@@ -744,14 +744,14 @@ def test_chunks_without_values_leave_their_correction(other_object):
     assert dict(model.module_.get_submodule("values").state_dict()) == before
 
 
-def test_a_first_chunk_has_no_correction_of_before():
+def test_the_first_chunk_sets_the_correction():
     X, Y = skewed(600)
     clicked = (Y["click"] == 1).to_numpy()
     model = FSMDClassifier(**SMALL, **AFTER_CLICK).partial_fit(X, Y)
     assert model.predict_values(X, conditional=True)[clicked].mean() == pytest.approx(Y["watch"].mean(), rel=0.02)
 
 
-def test_training_that_goes_on_sees_larger_values():
+def test_a_warm_start_learns_from_larger_values():
     random = np.random.default_rng(0)
     X = pd.DataFrame({"g": random.integers(0, 4, 400).astype(str)})
     Y = pd.DataFrame({"click": random.integers(0, 2, 400), "watch": random.uniform(1, 3, 400)})
@@ -762,7 +762,7 @@ def test_training_that_goes_on_sees_larger_values():
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_the_largest_value_is_that_of_all_rows_of_training(streamed, tmp_path, monkeypatch):
+def test_the_largest_value_is_taken_from_all_training_rows(streamed, tmp_path, monkeypatch):
     monkeypatch.setattr(level_rows, "LEVEL_ROWS", 50)
     X, Y = skewed(400)
     largest = int(np.flatnonzero(Y["click"] == 1)[0])
@@ -780,21 +780,21 @@ def test_the_largest_value_is_that_of_all_rows_of_training(streamed, tmp_path, m
 
 
 @pytest.mark.parametrize("loss", ["lognormal", "poisson"])
-def test_gradients_of_expectations_that_vanish_are_finite(loss):
+def test_gradients_of_vanishing_expectations_are_finite(loss):
     values = VALUE_LOSSES[loss](1)
     outputs = torch.full((1, 1, values.n_outputs), -120.0, requires_grad=True)
     values(outputs).sum().backward()
     assert torch.isfinite(outputs.grad).all()
 
 
-def test_values_that_are_all_0_are_expected_to_be_0():
+def test_values_that_are_all_0_are_predicted_as_0():
     X, Y = skewed(600)
     for loss in ("poisson", "lognormal"):
         model = FSMDClassifier(**SMALL, **AFTER_CLICK, value_loss=loss).fit(X, Y.assign(watch=Y["watch"] * 0))
         assert model.predict_values(X).max() < 1e-6
 
 
-def test_a_row_without_a_value_has_no_loss_however_large_its_prediction():
+def test_rows_without_a_value_have_no_loss_for_any_prediction():
     loss = MultiTaskLoss(TreeLink([None]), torch.ones(2), values=Poisson(1))
     logits = torch.tensor([[0.0, 95.0], [0.0, 0.0]], requires_grad=True)
     losses, _ = loss.per_task(logits, torch.tensor([[1.0, 0.0], [1.0, 1.0]]), torch.tensor([[1.0, 0.0], [1.0, 1.0]]))
@@ -803,7 +803,7 @@ def test_a_row_without_a_value_has_no_loss_however_large_its_prediction():
     assert torch.isfinite(logits.grad).all()
 
 
-def test_a_value_of_weight_0_is_not_read(frame):
+def test_values_of_weight_0_are_ignored(frame):
     X, Y = frame
     values = np.where(Y["click"] == 1, 3.0, np.nan)
     row = int(np.flatnonzero(Y["click"] == 1)[0])
@@ -815,21 +815,21 @@ def test_a_value_of_weight_0_is_not_read(frame):
     assert np.isfinite(model.predict_values(X)).all()
 
 
-def test_values_of_an_unnamed_step_are_warned_of(frame, tmp_path):
+def test_warns_if_value_parents_omits_the_step_of_a_value(frame, tmp_path):
     X, Y = frame
     Y = Y.assign(basket=np.where(Y["conversion"] == 1, 20.0, np.nan))
     params = {**SMALL, "max_epochs": 1, "value_targets": ["basket"]}
-    said = r"'basket' is known only where 'conversion' is 1, and is expected of all rows.*\{'basket': 'conversion'\}"
-    with pytest.warns(UserWarning, match=said):
+    warning = r"'basket' is known only where 'conversion' is 1, and is expected of all rows.*\{'basket': 'conversion'\}"
+    with pytest.warns(UserWarning, match=warning):
         FSMDClassifier(**params).fit(X, Y)
     with pytest.warns(UserWarning, match="expected of all rows where 'click' is 1 as if"):
         FSMDClassifier(**params, value_parents={"basket": "click"}).fit(X, Y)
     some = Y.assign(conversion=Y["conversion"].astype(float))
-    some.loc[some.index[some["conversion"] == 1][0], "conversion"] = np.nan  # of which the value is known
-    with pytest.warns(UserWarning, match=said):
+    some.loc[some.index[some["conversion"] == 1][0], "conversion"] = np.nan  # its value is known
+    with pytest.warns(UserWarning, match=warning):
         FSMDClassifier(**params).fit(X, some)
     X.join(Y).to_parquet(tmp_path / "log.parquet")
-    with pytest.warns(UserWarning, match=said):
+    with pytest.warns(UserWarning, match=warning):
         FSMDClassifier(**params).fit_dataset(tmp_path / "log.parquet", list(Y))
     FSMDClassifier(**params, value_parents={"basket": "conversion"}).fit(X, Y)  # a warning would be an error
     FSMDClassifier(**params).fit(X, Y.fillna({"basket": 0.0}))
@@ -837,7 +837,7 @@ def test_values_of_an_unnamed_step_are_warned_of(frame, tmp_path):
 
 @pytest.mark.parametrize("price", [7.3, 9.99])
 @pytest.mark.parametrize("loss", ["lognormal", "squared", "poisson"])
-def test_one_price_for_all_is_no_spread(loss, price):
+def test_equal_values_do_not_get_a_tiny_scale(loss, price):
     """The float32 mean of equal numbers differs slightly from them."""
     X, Y = make_frame(600)
     Y = Y.assign(paid=np.where(Y["click"] == 1, price, np.nan))
@@ -867,7 +867,7 @@ def test_a_missing_label_in_a_list_of_rows_stays_missing():
     assert [classes.tolist() for classes in model.classes_] == [["no", "yes"]] * 2
 
 
-def test_what_a_value_that_does_not_count_would_cost_is_no_infinity():
+def test_placeholders_of_missing_values_cause_no_overflow():
     """(0 − 1e20)² overflows a float32; it belongs to a row without a click, where 0 is a placeholder."""
     X, Y = make_frame(200)
     Y = pd.DataFrame({"click": Y["click"], "v": 1e20})
@@ -876,7 +876,7 @@ def test_what_a_value_that_does_not_count_would_cost_is_no_infinity():
     np.testing.assert_allclose(model.predict_values(X, conditional=True), 1e20, rtol=1e-3)
 
 
-def test_half_floats_are_values_and_numbers_beyond_floats_are_named():
+def test_float16_is_accepted_and_numbers_beyond_floats_are_refused():
     X, Y = make_frame(60)
     params = {"value_targets": ["v"], "max_epochs": 1}
     model = FSMDClassifier(**supported(FSMDClassifier, SMALL) | params)

@@ -1,4 +1,4 @@
-"""Columns of vectors: scaled numbers, which a linear map makes a field of."""
+"""Columns of vectors: their components are scaled, and a linear map turns a vector into a field."""
 
 import pickle
 import re
@@ -35,7 +35,7 @@ def objects(rows):
 
 
 def make_vectors(n=300, seed=0):
-    """Rows whose click depends on the vector alone, with components of very different scales; one in ten has none."""
+    """Rows whose click depends on the vector alone; components differ in scale, and one row in ten has no vector."""
     random = np.random.default_rng(seed)
     z = random.normal(size=(n, WIDTH))
     vectors = z * [1.0, 100.0, 1e-3, 1.0, 1.0] + [50.0, 0.0, 7.0, -3.0, 0.0]
@@ -54,7 +54,7 @@ def fit(X, Y, **params):
 
 
 def scaled_by_hand(column):
-    """What the components should be, one row at a time."""
+    """The expected components, computed row by row."""
     known = np.array([row for row in column if row is not None], dtype=np.float64)
     spread = np.where(known.std(axis=0) < 1e-12, 1.0, known.std(axis=0))
     rows = [
@@ -66,7 +66,7 @@ def scaled_by_hand(column):
 # -------------------------------------------------------------------------------------------------------- the encoding
 
 
-def test_components_are_scaled_and_stand_after_the_numbers():
+def test_components_are_scaled_and_follow_the_numbers():
     X, _ = make_vectors()
     X["w"] = objects(np.random.default_rng(1).normal(size=(len(X), 2)) + 4)
     encoder = InputEncoder(FSMDClassifier())
@@ -75,13 +75,13 @@ def test_components_are_scaled_and_stand_after_the_numbers():
     assert encoder.main.vector_widths == [WIDTH, 2]
     assert rows.numbers.dtype == np.float32
     expected = np.column_stack([rows.numbers[:, 0], scaled_by_hand(X["v"]), scaled_by_hand(X["w"])])
-    np.testing.assert_allclose(rows.numbers, expected, atol=2e-3)  # of a float32 of 7 ± 0.001
+    np.testing.assert_allclose(rows.numbers, expected, atol=2e-3)  # the precision of 7 ± 0.001 as float32
     np.testing.assert_allclose(rows.numbers[:, [1, 2, 5, 6]], expected[:, [1, 2, 5, 6]], atol=1e-5)
-    assert (rows.numbers[:, 4] == 0).all()  # the constant
+    assert (rows.numbers[:, 4] == 0).all()  # the constant component
     np.testing.assert_array_equal(encoder.encode(X).numbers, rows.numbers)
 
 
-def test_blocks_add_up():
+def test_scales_of_blocks_equal_those_of_the_whole_column():
     x = np.random.default_rng(0).normal(size=(2 * BLOCK + 100, 3)).astype(np.float32) * [1, 5, 0.1] + [1e4, 0, 3]
     x = x.astype(np.float32)
     whole, parts = VectorColumn("v"), VectorColumn("v")
@@ -107,7 +107,7 @@ def test_components_stay_within_the_range_of_fit():
     np.testing.assert_array_equal(model.predict_marginals(far), model.predict_marginals(edge))
 
 
-EXACT = np.random.default_rng(3).integers(-8, 9, size=(200, 3)) / 4  # which float16 can hold
+EXACT = np.random.default_rng(3).integers(-8, 9, size=(200, 3)) / 4  # exact as float16
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ EXACT = np.random.default_rng(3).integers(-8, 9, size=(200, 3)) / 4  # which flo
     ],
 )
 @pytest.mark.parametrize("n", [200, 9], ids=["many", "few"])
-def test_vectors_of_any_type_are_the_same(change, n):
+def test_all_types_of_vectors_are_encoded_alike(change, n):
     encoder = InputEncoder(FSMDClassifier())
     expected = encoder.fit_encode(pd.DataFrame({"v": objects(EXACT)})).numbers
     assert np.abs(expected).max() > 1
@@ -164,7 +164,7 @@ def test_missing_vectors_count_as_the_mean():
     assert (encoder.encode(pd.DataFrame({"v": objects([None] * 20)})).numbers == 0).all()
 
 
-def test_what_holds_vectors_is_seen_and_can_be_said():
+def test_columns_of_vectors_are_detected_or_given_by_parameters():
     ints, floats = objects([[1, 2]] * 20), objects([[1.0, 2.0]] * 20)
 
     def kinds(X, **params):
@@ -208,7 +208,7 @@ def test_a_field_is_a_linear_map_of_the_vector(n_sets):
     assert 0.9 < wide.std() < 1.1
 
 
-def test_fm_and_extractor_read_the_field_and_first_order_terms_the_components():
+def test_fm_and_extractor_use_fields_and_linear_terms_use_components():
     X, Y = make_vectors(80)
     model = fit(X, Y, statistics_features=["user"], fm_scale=1.0)
     encoder, network = model._encoder, model.module_
@@ -234,7 +234,7 @@ def test_fm_and_extractor_read_the_field_and_first_order_terms_the_components():
     torch.testing.assert_close(fm.pairwise(x)[:, 0], pairs, atol=1e-5, rtol=1e-4)
 
 
-def test_what_vectors_say_is_learned():
+def test_the_effect_of_vectors_is_learned():
     X, Y = make_vectors(3000)
     params = {"max_epochs": 12, "lr": 0.01}
     auc = {}
@@ -249,7 +249,7 @@ def test_what_vectors_say_is_learned():
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-def test_every_model_takes_vectors(cls, tmp_path):
+def test_every_model_accepts_vectors(cls, tmp_path):
     X, Y = make_vectors(200)
     model = cls(**supported(cls, SMALL)).fit(X, Y)
     p = model.predict_marginals(X)
@@ -267,7 +267,7 @@ def test_every_model_takes_vectors(cls, tmp_path):
 
 
 class Flat(torch.nn.Module):
-    """An extractor of one's own."""
+    """A custom extractor."""
 
     def __init__(self, n_inputs, n_tasks):
         super().__init__()
@@ -299,7 +299,7 @@ class Flat(torch.nn.Module):
     ],
     ids=str,
 )
-def test_vectors_go_with_everything(params):
+def test_vectors_work_with_all_options(params):
     X, Y = make_vectors()
     X["tags"] = objects([[i % 3, i % 7] for i in range(len(X))])
     model = MultiTaskClassifier(**SMALL | {"lr": 0.02} | params).fit(X, Y)
@@ -315,7 +315,7 @@ def test_vectors_go_with_everything(params):
     assert np.abs(model.predict_marginals(X) - p).max() > 0
 
 
-def test_vectors_are_not_hidden():
+def test_vectors_are_not_masked():
     X, _ = make_vectors()
     encoder = InputEncoder(FSMDClassifier())
     rows = encoder.fit_encode(X)
@@ -332,7 +332,7 @@ def test_vectors_are_not_hidden():
     np.testing.assert_array_equal(numbers[:, 1:], expected[:, 1:])
 
 
-def test_only_vectors():
+def test_a_table_of_vectors_only():
     X, Y = make_vectors()
     model = fit(X[["v"]], Y, statistics_features="auto")
     p = model.predict_marginals(X[["v"]])
@@ -340,7 +340,7 @@ def test_only_vectors():
     np.testing.assert_allclose(alone, p[:20], atol=1e-6)
 
 
-def test_a_row_is_the_same_alone_among_others_and_in_any_order():
+def test_predictions_do_not_depend_on_other_rows_or_their_order():
     X, Y = make_vectors(2500)
     model = fit(X[:300], Y[:300], n_members=2)
     p = model.predict_marginals(X)
@@ -357,7 +357,7 @@ def test_a_row_is_the_same_alone_among_others_and_in_any_order():
 
 @pytest.mark.parametrize("way", ["fused", "torch"])
 @pytest.mark.parametrize("params", [{}, {"low_order": "fwfm", "extractor": "separate"}], ids=str)
-def test_one_thread_and_two_give_the_same_bits(way, params, monkeypatch):
+def test_one_and_two_threads_give_identical_weights(way, params, monkeypatch):
     monkeypatch.setenv("SKLEARN_FSMD_EXECUTION", way)
     X, Y = make_vectors(1500)
     X["w"] = objects(np.random.default_rng(1).normal(size=(len(X), 70)))
@@ -369,7 +369,7 @@ def test_one_thread_and_two_give_the_same_bits(way, params, monkeypatch):
         np.testing.assert_array_equal(weights, two.module_.state_dict()[name], err_msg=name)
 
 
-def test_pretraining_leaves_vectors_as_they_are():
+def test_pretraining_does_not_use_vectors():
     X, Y = make_vectors()
     unlabeled = X.assign(v=X["v"][::-1].to_numpy())
     model = FSMDClassifier(**SMALL | {"pretrain_epochs": 1, "max_epochs": 1}).fit(X, Y, X_unlabeled=unlabeled)
@@ -449,7 +449,7 @@ FLOATS = [1.0, 2.0, 3.0, 4.0]
     ],
     ids=lambda x: str(x)[:24],
 )
-def test_a_bad_row(cell, message, as_lists, when):
+def test_invalid_vectors_are_refused(cell, message, as_lists, when):
     X, Y = make_vectors(100)
     model = fit(X, Y, max_epochs=1) if when != "fit" else None
     rows = [row.tolist() if as_lists and row is not None else row for row in X["v"]]
@@ -507,7 +507,7 @@ def test_a_bad_row(cell, message, as_lists, when):
         (None, {"shared_embeddings": {"v": "user"}}, "'shared_embeddings' has 'v', which is no column of lists"),
     ],
 )
-def test_bad_columns(change, params, message):
+def test_invalid_columns_of_vectors_are_refused(change, params, message):
     X, Y = make_vectors(60)
     varying = [[0.5, 1.5] if i % 2 == 0 else [0.5, 1.5, 2.5] for i in range(60)]
     columns = {

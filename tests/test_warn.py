@@ -1,4 +1,4 @@
-"""A warning points at the user's line, however deep it comes from."""
+"""Warnings point at the line of the user, however deep in the package they are raised."""
 
 import os
 import warnings
@@ -23,19 +23,19 @@ TINY = SMALL | {"max_epochs": 1}
 PIPELINE = make_pipeline(FunctionTransformer(), FSMDClassifier(**TINY)).fit(X[["price"]], Y["click"])
 CALLS = {
     "fit": lambda: FSMDClassifier(**TINY).fit(X, Y),
-    "a label": lambda: FSMDClassifier(**TINY).fit(X[["price"]], Y["click"].map({0: "skip", 1: "buy"})),
+    "text labels": lambda: FSMDClassifier(**TINY).fit(X[["price"]], Y["click"].map({0: "skip", 1: "buy"})),
     "one class": lambda: FSMDClassifier(**TINY).fit(X[["price"]], Y["click"] * 0),
     "partial_fit": lambda: FSMDClassifier(**TINY).partial_fit(X, Y),
-    "a pipeline": lambda: make_pipeline(FunctionTransformer(), FSMDClassifier(**TINY)).fit(X, Y),
-    "a search": lambda: GridSearchCV(FSMDClassifier(**TINY), {"lr": [0.1]}, cv=2).fit(X, Y),
-    "a metric": lambda: metrics.mean_auc([[0, 0], [0, 1]], [[0.1, 0.2], [0.3, 0.4]]),
-    "an export, through contextlib": lambda: to_onnx(PIPELINE, "model.onnx"),
-    "a grouped metric": lambda: metrics.group_auc([0, 1], [0.1, 0.9], [1, 2]),
+    "pipeline": lambda: make_pipeline(FunctionTransformer(), FSMDClassifier(**TINY)).fit(X, Y),
+    "grid search": lambda: GridSearchCV(FSMDClassifier(**TINY), {"lr": [0.1]}, cv=2).fit(X, Y),
+    "metric": lambda: metrics.mean_auc([[0, 0], [0, 1]], [[0.1, 0.2], [0.3, 0.4]]),
+    "export, through contextlib": lambda: to_onnx(PIPELINE, "model.onnx"),
+    "grouped metric": lambda: metrics.group_auc([0, 1], [0.1, 0.9], [1, 2]),
 }
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_it_points_here(call, tmp_path, monkeypatch):
+def test_warnings_point_at_the_calling_file(call, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -45,7 +45,7 @@ def test_it_points_here(call, tmp_path, monkeypatch):
     assert {w.filename for w in ours} == {__file__}
 
 
-def test_a_script_beside_the_package_is_outside_of_it():
+def test_a_script_next_to_the_package_counts_as_user_code():
     for package in (sklearn_fsmd, sklearn):
         path = f"{os.path.dirname(package.__file__)}_demo.py"
         with warnings.catch_warnings(record=True) as caught:

@@ -1,4 +1,4 @@
-"""The searches whose scores must not depend on where they run."""
+"""Searches whose scores must not depend on where they run."""
 
 import joblib
 import numpy as np
@@ -20,15 +20,15 @@ def searches():
     ]
 
 
-def assert_the_same_as_alone(backend, options=lambda X, Y: {}):
+def assert_same_as_local(backend, options=lambda X, Y: {}):
     X, Y = make_frame(400)
-    for alone, shared in zip(searches(), searches(), strict=True):
-        alone.fit(X, Y)
+    for local, distributed in zip(searches(), searches(), strict=True):
+        local.fit(X, Y)
         with joblib.parallel_config(backend, **options(X, Y)):
-            shared.fit(X, Y)
-        for name in alone.cv_results_:
+            distributed.fit(X, Y)
+        for name in local.cv_results_:
             if name.endswith("test_score"):
-                np.testing.assert_array_equal(shared.cv_results_[name], alone.cv_results_[name])
-        assert shared.best_params_ == alone.best_params_
-        assert len(set(alone.cv_results_["mean_test_score"])) > 1
-        np.testing.assert_array_equal(shared.predict(X), alone.predict(X))
+                np.testing.assert_array_equal(distributed.cv_results_[name], local.cv_results_[name])
+        assert distributed.best_params_ == local.best_params_
+        assert len(set(local.cv_results_["mean_test_score"])) > 1
+        np.testing.assert_array_equal(distributed.predict(X), local.predict(X))

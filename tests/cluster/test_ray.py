@@ -6,12 +6,12 @@ import ray
 
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.ray import fit_dataset
-from tests.cluster.search import assert_the_same_as_alone
+from tests.cluster.search import assert_same_as_local
 from tests.conftest import SMALL, make_frame
 from tests.test_examples import main_of
 from tests.training.streaming.conftest import TARGETS, write
 
-pytestmark = pytest.mark.filterwarnings("default")  # Ray's own are not ours
+pytestmark = pytest.mark.filterwarnings("default")  # warnings of Ray itself are no errors
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -21,14 +21,14 @@ def _cluster():
     ray.shutdown()
 
 
-def test_a_worker_is_killed_and_the_model_is_as_good():
+def test_a_fit_whose_worker_was_killed_gives_a_model_as_good():
     table, killed = main_of("train_on_ray")(6000, **SMALL | {"max_epochs": 6, "patience": 6})
     assert len(killed) == 1
     assert table.min() > 0.6
     assert table.max() - table.min() < 0.03
 
 
-def test_what_another_try_would_not_mend_ends_the_fit(tmp_path):
+def test_errors_that_a_retry_would_not_fix_end_the_fit(tmp_path):
     path = write(tmp_path / "a.parquet", *make_frame(600))
     model = FSMDClassifier(**SMALL)
     with pytest.raises(ValueError, match="`targets` names 'sale', and the columns of .*a.parquet are"):
@@ -44,14 +44,14 @@ def test_what_another_try_would_not_mend_ends_the_fit(tmp_path):
         fit_dataset(model, path, TARGETS, storage_path="s3://bucket/fit")
 
 
-def test_a_search_finds_what_it_finds_alone():
+def test_a_search_gives_the_same_results_as_a_local_search():
     from ray.util.joblib import register_ray
 
     register_ray()
-    assert_the_same_as_alone("ray")
+    assert_same_as_local("ray")
 
 
 def test_a_folder_is_scored_file_by_file():
-    first, again, scores, p = main_of("score_a_folder")("ray", 2000)
-    assert (first, again) == ([500] * 4, [0, 500, 0, 0])
+    first, second, scores, p = main_of("score_a_folder")("ray", 2000)
+    assert (first, second) == ([500] * 4, [0, 500, 0, 0])
     np.testing.assert_allclose(scores[["p_click", "p_conversion"]], p, atol=1e-6)

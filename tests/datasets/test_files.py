@@ -60,21 +60,21 @@ def ensure(folder, url, **changes):
     return _files.ensure_files(folder, list(CONTENT), url=url, **arguments)
 
 
-def test_files_come_out_of_the_archive_and_it_goes(tmp_path, publisher):
+def test_files_are_extracted_and_the_archive_is_removed(tmp_path, publisher):
     paths = ensure(tmp_path / "set", f"{publisher}/data.tar.gz")
     assert {p.name: p.read_bytes() for p in paths} == CONTENT
     assert sorted(p.name for p in (tmp_path / "set").iterdir()) == sorted(CONTENT)
     (tmp_path / "mine").touch()
-    assert {p.stat().st_mode for p in paths} == {(tmp_path / "mine").stat().st_mode}  # others may read it, or not
+    assert {p.stat().st_mode for p in paths} == {(tmp_path / "mine").stat().st_mode}  # the default permissions
     assert ensure(tmp_path / "set", "http://127.0.0.1:9/gone") == paths  # nothing is fetched twice
 
 
-def test_an_archive_in_an_archive(tmp_path, publisher):
+def test_files_are_extracted_from_a_nested_archive(tmp_path, publisher):
     paths = ensure(tmp_path, f"{publisher}/data.zip", members=_files.zipped_tar_members)
     assert {p.name: p.read_bytes() for p in paths} == CONTENT
 
 
-def test_files_that_are_there_are_read_compressed_or_not(tmp_path):
+def test_existing_files_are_used_compressed_or_not(tmp_path):
     (tmp_path / "a.csv").write_bytes(CONTENT["a.csv"])
     (tmp_path / "b.csv.xz").write_bytes(lzma.compress(CONTENT["b.csv"]))
     paths = ensure(tmp_path, "http://127.0.0.1:9/gone")
@@ -100,12 +100,12 @@ def test_the_right_checksums_pass(tmp_path, publisher):
     ensure(tmp_path, f"{publisher}/data.tar.gz", file_hashes=hashes)
 
 
-def test_an_archive_without_the_files(tmp_path, publisher):
+def test_an_archive_without_the_files_is_refused(tmp_path, publisher):
     with pytest.raises(ValueError, match=r"does not hold a.csv, b.csv"):
         ensure(tmp_path, f"{publisher}/empty.tar.gz")
 
 
-def test_offline_names_the_folder_to_fill(tmp_path):
+def test_the_error_of_a_failed_download_names_the_folder_to_fill(tmp_path):
     folder = tmp_path / "set"
     with pytest.raises(
         OSError, match=rf"could not be downloaded(.|\n)*Put a.csv, b.csv .* into {folder}.*SKLEARN_FSMD_DATA"
@@ -114,12 +114,12 @@ def test_offline_names_the_folder_to_fill(tmp_path):
 
 
 @pytest.mark.parametrize("fetch", [fetch_census_income, fetch_kuairand_pure])
-def test_no_download_unless_wanted(tmp_path, fetch):
+def test_no_download_if_download_if_missing_is_false(tmp_path, fetch):
     with pytest.raises(OSError, match=f"Data not found, and download_if_missing=False. Put .* into {tmp_path}"):
         fetch(data_home=tmp_path, download_if_missing=False)
 
 
-def test_where_data_lies(monkeypatch, tmp_path):
+def test_data_home_follows_the_argument_then_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("SKLEARN_FSMD_DATA", str(tmp_path / "env"))
     assert _files.data_home() == tmp_path / "env"
     assert _files.data_home(tmp_path) == tmp_path
@@ -132,28 +132,28 @@ def test_census_columns_are_the_published_42():
     assert set(_census.NUMERIC) < set(_census.COLUMNS)
 
 
-def test_a_file_that_is_cut_off_is_refused_by_its_name(tmp_path):
+def test_the_error_of_a_truncated_or_changed_file_names_it(tmp_path):
     whole = b"x,y\n" + b"1,2\n" * 1000
-    right = hashlib.sha256(whole).hexdigest()
-    for name, content, why in [
+    digest = hashlib.sha256(whole).hexdigest()
+    for name, content, reason in [
         ("a.csv", whole[:-4], "SHA-256"),
         ("b.csv", whole + b"1,2\n", "SHA-256"),
         ("a.csv.xz", lzma.compress(whole)[:-20], "end-of-stream"),
         ("b.csv.xz", b"no xz at all", "format not supported"),
     ]:
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(ValueError, match=f"{name} is damaged or is not .*{why}.* It is not replaced"):
-            _files.read_whole(tmp_path / name, right)
+        with pytest.raises(ValueError, match=f"{name} is damaged or is not .*{reason}.* It is not replaced"):
+            _files.read_whole(tmp_path / name, digest)
         assert (tmp_path / name).read_bytes() == content
     (tmp_path / "c.csv").write_bytes(whole[:-2])
     with pytest.raises(ValueError, match=r"c.csv is damaged .*its last line has no end"):
         _files.read_whole(tmp_path / "c.csv")
     (tmp_path / "d.csv.xz").write_bytes(lzma.compress(whole))
-    assert _files.read_whole(tmp_path / "d.csv.xz", right).read() == whole
+    assert _files.read_whole(tmp_path / "d.csv.xz", digest).read() == whole
 
 
 @pytest.mark.parametrize("suffix", ["", ".xz"])
-def test_a_census_file_that_is_cut_off_is_refused(tmp_path, suffix):
+def test_a_truncated_census_file_is_refused(tmp_path, suffix):
     folder = tmp_path / "census-income"
     folder.mkdir()
     for name in _census.SHA256:
@@ -163,7 +163,7 @@ def test_a_census_file_that_is_cut_off_is_refused(tmp_path, suffix):
         fetch_census_income(subset="test", data_home=tmp_path)
 
 
-def test_an_archive_that_the_user_put_there_stays(tmp_path):
+def test_an_archive_provided_by_the_user_is_kept(tmp_path):
     archive, content = tmp_path / "data.tar.gz", tar_bytes()
     archive.write_bytes(content)
     digest = hashlib.md5(content).hexdigest()
@@ -175,7 +175,7 @@ def test_an_archive_that_the_user_put_there_stays(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["tar.gz", "zip"])
-def test_a_damaged_archive_is_refused_by_its_name(tmp_path, publisher, suffix):
+def test_the_error_of_a_damaged_archive_names_it(tmp_path, publisher, suffix):
     members = _files.tar_members if suffix == "tar.gz" else _files.zipped_tar_members
     whole = tar_bytes() if suffix == "tar.gz" else zip_bytes()
     archive = tmp_path / f"data.{suffix}"
@@ -185,7 +185,7 @@ def test_a_damaged_archive_is_refused_by_its_name(tmp_path, publisher, suffix):
     assert archive.read_bytes() == whole[: len(whole) // 2]
 
 
-def test_what_was_downloaded_and_cannot_be_unpacked_is_removed(tmp_path, publisher):
+def test_a_download_that_cannot_be_unpacked_is_removed(tmp_path, publisher):
     for url, members in [("data.zip", _files.tar_members), ("data.tar.gz", _files.zipped_tar_members)]:
         with pytest.raises(OSError, match=f"{url} came damaged"):
             ensure(tmp_path, f"{publisher}/{url}", members=members)

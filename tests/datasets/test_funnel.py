@@ -15,7 +15,7 @@ def test_labels_are_drawn_from_the_true_probabilities():
     assert (funnel.target["conversion"] <= funnel.target["click"]).all()
 
 
-def test_rates_are_those_asked_for():
+def test_rates_equal_the_requested_rates():
     funnel = make_funnel(50_000, click_rate=0.1, conversion_rate=0.4, random_state=0)
     p = funnel.probabilities
     assert p["click"].mean() == pytest.approx(0.1, abs=1e-6)
@@ -30,7 +30,7 @@ def test_position_bias_lowers_the_clicks_of_lower_positions():
     pd.testing.assert_frame_equal(fair.probabilities, fair.unbiased)
 
 
-def test_selection_bias_shows_and_raises_better_items():
+def test_selection_bias_shows_better_items_more_often_and_higher():
     fair = make_funnel(50_000, random_state=0)
     biased = make_funnel(50_000, selection_bias=2.0, random_state=0)
     rank = [spearmanr(f.unbiased["click"], f.data["position"]).statistic for f in (fair, biased)]
@@ -39,7 +39,7 @@ def test_selection_bias_shows_and_raises_better_items():
     assert biased.data["item_id"].value_counts().std() > 2 * fair.data["item_id"].value_counts().std()
 
 
-def test_conflict_sets_the_tasks_against_each_other():
+def test_conflict_makes_click_and_conversion_disagree():
     correlations = []
     for conflict in (-0.8, 0.0, 0.8):
         p = make_funnel(20_000, conflict=conflict, random_state=0).probabilities
@@ -49,7 +49,7 @@ def test_conflict_sets_the_tasks_against_each_other():
     assert correlations[2] < -0.3
 
 
-def test_a_log_whose_tastes_drift():
+def test_preferences_drift_over_a_log():
     log = make_funnel(60_000, history=True, selection_bias=0.5, random_state=0)
     assert list(log.data.columns) == ["time", *make_funnel(10, random_state=0).data.columns]
     times = log.data["time"]
@@ -61,14 +61,14 @@ def test_a_log_whose_tastes_drift():
     frame = pd.DataFrame({"item": log.data["item_id"], "third": times.dt.day // 11, "p": log.probabilities["click"]})
     p = frame.pivot_table("p", "item", "third", observed=True)
     near, far = p[0].corr(p[1]), p[0].corr(p[2])
-    assert near > far + 0.1  # what is liked turns into something else, bit by bit
+    assert near > far + 0.1  # preferences change gradually
 
 
 def test_frames_arrays_and_seeds():
     X, Y = make_funnel(100, random_state=3, return_X_y=True)
-    again = make_funnel(100, random_state=3)
-    pd.testing.assert_frame_equal(X, again.data)
-    assert again.feature_names == list(X.columns)
+    repeated = make_funnel(100, random_state=3)
+    pd.testing.assert_frame_equal(X, repeated.data)
+    assert repeated.feature_names == list(X.columns)
     X_array, Y_array = make_funnel(100, random_state=3, return_X_y=True, as_frame=False)
     assert X_array.shape == X.shape
     np.testing.assert_array_equal(Y_array, Y)
@@ -86,6 +86,6 @@ def test_frames_arrays_and_seeds():
         ({"n_samples": -1}, r"The 'n_samples' parameter must be an int in the range \[1, inf\). Got -1 instead."),
     ],
 )
-def test_refuses(params, message):
+def test_invalid_parameters_are_refused(params, message):
     with pytest.raises(ValueError, match=message):
         make_funnel(**{"n_samples": 10} | params)

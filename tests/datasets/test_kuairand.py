@@ -55,7 +55,7 @@ def fetch(home, **params):
     return fetch_kuairand_pure(data_home=home, download_if_missing=False, **params)
 
 
-def test_the_watch_time_is_a_target_of_the_clicked_rows(home):
+def test_watch_time_is_a_target_of_clicked_rows(home):
     data = fetch(home, watch_time=True)
     assert data.target_names == ["click", "conversion", "watch_seconds"]
     assert data.target["watch_seconds"].dtype == "float64"
@@ -68,19 +68,19 @@ def test_the_watch_time_is_a_target_of_the_clicked_rows(home):
     np.testing.assert_array_equal(Y, [[1, 1, 61.802], [0, 0, np.nan], [1, 1, 0]])
 
 
-def test_days_before_22_april_are_in_a_file_of_their_own(home):
+def test_days_before_22_april_are_read_from_a_separate_file(home):
     put(home, EARLY, log_of([20220408, 20220421], click=[1, 1], play_time_ms=[1, 2], video=8))
-    assert len(fetch(home).data) == 3  # as without that file
+    assert len(fetch(home).data) == 3  # the same as without this file
     both = fetch(home, start="2022-04-08", watch_time=True)
     assert both.data["video_id"].tolist() == [8, 8, 7, 7, 7]
     assert both.data["video_age_days"].tolist() == [7, 20, 21, 22, 23]
     assert both.target["watch_seconds"][:2].tolist() == [0.001, 0.002]
     assert both.time.is_monotonic_increasing
-    (home / "kuairand-pure" / f"{LATE}.xz").unlink()  # of which these days need nothing
+    (home / "kuairand-pure" / f"{LATE}.xz").unlink()  # not needed for these days
     assert len(fetch(home, start="2022-04-21", end="2022-04-21").data) == 1
 
 
-def test_the_random_log(home):
+def test_the_random_log_is_read_from_its_file(home):
     put(home, RANDOM, log_of([20220422, 20220508], click=[0, 1], play_time_ms=[5, 1500], video=8))
     data = fetch(home, log="random", watch_time=True)
     assert data.data["video_id"].tolist() == [8, 8]
@@ -89,7 +89,7 @@ def test_the_random_log(home):
 
 
 @pytest.mark.parametrize(("params", "name"), [({"start": "2022-04-20"}, EARLY), ({"log": "random"}, RANDOM)])
-def test_a_log_that_is_not_at_hand_is_named_with_its_folder(home, params, name):
+def test_the_error_of_a_missing_log_names_file_and_folder(home, params, name):
     message = (
         rf"Data not found, and download_if_missing=False. Put {name} \(as they are or compressed with xz\) into "
         rf"{home / 'kuairand-pure'}; the publisher's archive is https://zenodo.org/records/10439422/.*"
@@ -119,6 +119,6 @@ def test_a_log_that_is_not_at_hand_is_named_with_its_folder(home, params, name):
         ({"start": "2022-05-08"}, "no impressions from .*; the log holds 2022-04-22 to 2022-04-24."),
     ],
 )
-def test_refuses(home, params, message):
+def test_invalid_parameters_are_refused(home, params, message):
     with pytest.raises(ValueError, match=message):
         fetch(home, **params)

@@ -8,7 +8,7 @@ from sklearn_fsmd.datasets import fetch_census_income, fetch_kuairand_pure
 pytestmark = pytest.mark.usefixtures("real_data")
 
 
-def test_census_counts():
+def test_census_counts_and_columns():
     train = fetch_census_income()
     assert train.data.shape == (199_523, 39)
     assert train.target.sum().to_dict() == {"income": 12_382, "never_married": 86_485}
@@ -20,7 +20,7 @@ def test_census_counts():
     assert train.data["mig_chg_msa"].isna().any()
 
 
-def test_census_halves_of_the_test_file():
+def test_census_test_file_is_split_into_two_halves():
     parts = {subset: fetch_census_income(subset=subset, return_X_y=True) for subset in ("validation", "test")}
     assert [len(X) for X, _ in parts.values()] == [49_881, 49_881]
     assert not set(parts["test"][0].index) & set(parts["validation"][0].index)
@@ -35,7 +35,7 @@ def test_kuairand_columns_and_rates():
     assert rates["click"] == pytest.approx(0.44, abs=0.01)
     assert rates["conversion"] == pytest.approx(0.31, abs=0.01)
     assert (data.target["conversion"] <= data.target["click"]).all()
-    later = {
+    outcomes = {
         "play_time_ms",
         "profile_stay_time",
         "comment_stay_time",
@@ -45,7 +45,7 @@ def test_kuairand_columns_and_rates():
         "date",
         "time_ms",
     }
-    assert not later & set(data.data.columns)
+    assert not outcomes & set(data.data.columns)
     assert data.data["user_id"].dtype == "category"
     assert data.time.between("2022-04-24", "2022-05-07").all()
 
@@ -59,7 +59,7 @@ def test_kuairand_watch_time():
     assert (watched == 0).sum() == 453
 
 
-def test_kuairand_is_cut_by_days():
+def test_kuairand_can_be_selected_by_days():
     days = pd.date_range("2022-04-30", "2022-05-02").strftime("%Y-%m-%d")
     lengths = [len(fetch_kuairand_pure(start=day, end=day).data) for day in days]
     whole = fetch_kuairand_pure(start=days[0], end=days[-1], return_X_y=True)[0]

@@ -1,4 +1,7 @@
-"""Attacks without end, or for some minutes: ``python -m tests.fuzz --minutes 10``. Each is repeated by its seed."""
+"""Run fuzz tests until they are stopped, or for some minutes: ``python -m tests.fuzz --minutes 10``.
+
+The seed of a case repeats it.
+"""
 
 import argparse
 import itertools
@@ -8,41 +11,39 @@ import warnings
 
 import numpy as np
 
-from tests.fuzz.attacks import ATTACKS
+from tests.fuzz.attacks import FUZZ_TESTS
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=float("inf"))
-    parser.add_argument(
-        "--seed", type=int, default=None, help="the first seed; by default one that was not used before"
-    )
-    parser.add_argument("--attack", choices=ATTACKS, default=None)
-    parser.add_argument("--count", type=int, default=None, help="how many attacks at most")
-    given = parser.parse_args()
+    parser.add_argument("--seed", type=int, default=None, help="the first seed; by default a random one")
+    parser.add_argument("--attack", choices=FUZZ_TESTS, default=None)
+    parser.add_argument("--count", type=int, default=None, help="the maximum number of cases")
+    arguments = parser.parse_args()
     warnings.simplefilter("ignore")
-    first = np.random.SeedSequence().generate_state(1)[0] // 2 if given.seed is None else given.seed
-    end, found, n = time.monotonic() + 60 * given.minutes, 0, 0
-    attacks = {given.attack: ATTACKS[given.attack]} if given.attack else ATTACKS
+    first = np.random.SeedSequence().generate_state(1)[0] // 2 if arguments.seed is None else arguments.seed
+    end, n_faults, n_cases = time.monotonic() + 60 * arguments.minutes, 0, 0
+    fuzz_tests = {arguments.attack: FUZZ_TESTS[arguments.attack]} if arguments.attack else FUZZ_TESTS
     for seed in itertools.count(int(first)):
-        if time.monotonic() > end or n == given.count:
+        if time.monotonic() > end or n_cases == arguments.count:
             break
-        for name, attack in attacks.items():
-            if name == "interruption" and given.attack is None and seed % 50:
-                continue  # it takes as long as 50 of the others
-            n += 1
+        for name, fuzz_test in fuzz_tests.items():
+            if name == "interruption" and arguments.attack is None and seed % 50:
+                continue  # one case takes as long as 50 cases of the others
+            n_cases += 1
             try:
-                attack(np.random.RandomState(seed))
+                fuzz_test(np.random.RandomState(seed))
             except Exception:
-                found += 1
+                n_faults += 1
                 print(f"--- {name}, seed {seed} (python -m tests.fuzz --attack {name} --seed {seed} --count 1)")
                 traceback.print_exc(limit=-3)
-                if found >= 20:
+                if n_faults >= 20:
                     break
-        if found >= 20:
+        if n_faults >= 20:
             break
-    print(f"{n} attacks, {found} found something")
-    raise SystemExit(found > 0)
+    print(f"{n_cases} cases, {n_faults} faults")
+    raise SystemExit(n_faults > 0)
 
 
 main()

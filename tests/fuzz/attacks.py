@@ -1,4 +1,4 @@
-"""Attacks: each takes a generator of random numbers, and fails with what it found."""
+"""Fuzz tests: each takes a random number generator, and fails if it finds a fault."""
 
 import pickle
 import warnings
@@ -21,8 +21,8 @@ from tests.test_all_or_nothing import VARIANTS, assert_same, run_traced, twins
 ROWS = [1, 3, 17, 100]
 
 
-def ask(action):
-    """What it returns, or that it was refused by a message that names the column: any other error is a finding."""
+def call(action):
+    """Return the result of `action`; a refusal must name the column, and any other error is a fault."""
     try:
         return action()
     except (TypeError, ValueError) as error:
@@ -31,79 +31,83 @@ def ask(action):
         raise AssertionError(f"a message without the column: {error}") from error
 
 
-def outcome(action):
+def result_or_none(action):
     try:
         return action()
     except RefusedError:
         return None
 
 
-def seen_as(table):
-    """The single column of a table as the library sees it."""
-    table = ask(lambda: as_pandas(table))
+def converted_column(table):
+    """The single column of a table as the library converts it."""
+    table = call(lambda: as_pandas(table))
     return table.iloc[:, 0] if isinstance(table, pd.DataFrame) else table[:, 0]
 
 
-def part(table, start, stop):
+def slice_rows(table, start, stop):
     return table.slice(start, stop - start) if isinstance(table, pa.Table) else table[start:stop]
 
 
 def encoding(random):
-    """A column is learned, and others are encoded: as the oracle says, in tables of any length, type and container."""
+    """An encoder is fitted to a column and encodes others as the oracle does, for any length, type and container."""
     is_category = random.uniform() < 0.7
     min_frequency = one_of(random, [1, 2, 3, "auto"])
-    learned = column_of(random, one_of(random, ROWS))
-    table = table_of([learned], one_of(random, CONTAINERS))
+    fitted = column_of(random, one_of(random, ROWS))
+    table = table_of([fitted], one_of(random, CONTAINERS))
     if table is None:
         return
-    made = FeatureEncoder.from_params(
+    encoder = FeatureEncoder.from_params(
         MultiTaskClassifier(
             categorical_features=[is_category], min_frequency=min_frequency, numeric_bins=0, random_state=0
         )
     )
-    wanted = outcome(lambda: Category(seen_as(table), min_frequency) if is_category else Number(seen_as(table)))
-    got = outcome(lambda: ask(lambda: made.fit_encode(as_pandas(table))))
-    assert (wanted is None) == (got is None), f"refused: {wanted is None}, not {got is None}: {said_of(learned)}"
-    if got is None:
+    oracle = result_or_none(
+        lambda: Category(converted_column(table), min_frequency) if is_category else Number(converted_column(table))
+    )
+    encoded = result_or_none(lambda: call(lambda: encoder.fit_encode(as_pandas(table))))
+    assert (oracle is None) == (encoded is None), (
+        f"refused: {oracle is None}, not {encoded is None}: {describe(fitted)}"
+    )
+    if encoded is None:
         return
-    compare(got, wanted.encode(seen_as(table)), is_category, learned)
+    compare(encoded, oracle.encode(converted_column(table)), is_category, fitted)
     if random.uniform() < 0.1:
-        made = pickle.loads(pickle.dumps(made))
+        encoder = pickle.loads(pickle.dumps(encoder))
     for _ in range(4):
-        dtype = learned.dtype.name if random.uniform() < 0.3 else None
-        other = learned if random.uniform() < 0.3 else column_of(random, one_of(random, ROWS), dtype)
+        dtype = fitted.dtype.name if random.uniform() < 0.3 else None
+        other = fitted if random.uniform() < 0.3 else column_of(random, one_of(random, ROWS), dtype)
         if random.uniform() < 0.3:  # the same values in another type
-            other = series_of(learned.tolist(), one_of(random, ["object", "category", "float64", "Int64", "str"]))
+            other = series_of(fitted.tolist(), one_of(random, ["object", "category", "float64", "Int64", "str"]))
         table = None if other is None else table_of([other], one_of(random, CONTAINERS))
         if table is None:
             continue
         for size in ROWS:
             size = min(size, len(table))
             start = random.randint(len(table) - size + 1)
-            piece = part(table, start, start + size)
-            wanted_codes = outcome(lambda piece=piece: wanted.encode(seen_as(piece)))
-            got = outcome(lambda piece=piece: ask(lambda: made.encode(as_pandas(piece))))
-            assert (wanted_codes is None) == (got is None), (
-                f"refused: {wanted_codes is None}, not {got is None}: "
-                f"{said_of(seen_as(piece))} after {said_of(learned)}"
+            piece = slice_rows(table, start, start + size)
+            expected = result_or_none(lambda piece=piece: oracle.encode(converted_column(piece)))
+            encoded = result_or_none(lambda piece=piece: call(lambda: encoder.encode(as_pandas(piece))))
+            assert (expected is None) == (encoded is None), (
+                f"refused: {expected is None}, not {encoded is None}: "
+                f"{describe(converted_column(piece))} after {describe(fitted)}"
             )
-            if got is not None:
-                compare(got, wanted_codes, is_category, learned, other)
+            if encoded is not None:
+                compare(encoded, expected, is_category, fitted, other)
 
 
-def said_of(column):
-    """A column for a message; pandas 2 cannot show all."""
+def describe(column):
+    """A column as text for a message; pandas 2 cannot print all columns."""
     column = pd.Series(column) if isinstance(column, np.ndarray) else column
     return f"{column.dtype}: {column.tolist()!r}"
 
 
-def compare(got, wanted, is_category, *columns):
-    shown = " then ".join(map(said_of, columns))
-    found = got.codes[:, 0] if is_category else got.numbers[:, 0]
+def compare(encoded, expected, is_category, *columns):
+    shown = " then ".join(map(describe, columns))
+    actual = encoded.codes[:, 0] if is_category else encoded.numbers[:, 0]
     if is_category:
-        np.testing.assert_array_equal(found, wanted, err_msg=shown)
+        np.testing.assert_array_equal(actual, expected, err_msg=shown)
     else:
-        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5, err_msg=shown)
+        np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5, err_msg=shown)
 
 
 CLASSES = [(0, 1), (False, True), (0.0, 1.0), ("no", "yes"), (1, 2), (-1, 1), ("a", "\udc80")]
@@ -114,7 +118,7 @@ TARGET_DTYPES = [
 
 
 def targets(random):
-    """Two classes come out as 0 and 1, and a missing label as none, whatever holds them."""
+    """Two classes are encoded as 0 and 1, and missing labels are ignored, in any type and container."""
     low, high = one_of(random, CLASSES)
     n, n_tasks = one_of(random, [3, 17]), random.randint(1, 4)
     truth = random.randint(2, size=(n, n_tasks)).astype(float)
@@ -129,23 +133,25 @@ def targets(random):
     if any(
         c is None or c.nunique() != 2 or (c.isna() != np.isnan(t)).any() for c, t in zip(columns, truth.T, strict=True)
     ):
-        return  # the type cannot hold them, or takes both classes for True
+        return  # the type cannot hold the labels, or converts both classes to True
     Y = table_of(columns, one_of(random, CONTAINERS))
     if Y is None or (isinstance(Y, pl.DataFrame) and pl.Object in Y.dtypes):
         return
-    made = TargetEncoder().fit(Y)
-    encoded = made.encode(Y, scale=False)
+    encoder = TargetEncoder().fit(Y)
+    encoded = encoder.encode(Y, scale=False)
     observed = ~np.isnan(truth)
     np.testing.assert_array_equal(encoded.labels, np.nan_to_num(truth), err_msg=repr(Y))
     weights = np.ones_like(truth) if encoded.weights is None else encoded.weights
     np.testing.assert_array_equal(weights > 0, observed)
     if n_tasks > 1 and not isinstance(Y, np.ndarray):
-        assert made.names == [f"c{k}" for k in range(n_tasks)]
-        turned = Y.select(made.names[::-1]) if not isinstance(Y, pd.DataFrame) else Y[made.names[::-1]]
-        assert outcome(lambda: ask_targets(lambda: made.encode(turned))) is None, "columns in another order"
+        assert encoder.names == [f"c{k}" for k in range(n_tasks)]
+        reordered = Y.select(encoder.names[::-1]) if not isinstance(Y, pd.DataFrame) else Y[encoder.names[::-1]]
+        assert result_or_none(lambda: call_on_targets(lambda: encoder.encode(reordered))) is None, (
+            "columns in another order"
+        )
 
 
-def ask_targets(action):
+def call_on_targets(action):
     try:
         return action()
     except (TypeError, ValueError) as error:
@@ -160,7 +166,7 @@ def order_of_rows(random):
     if random.uniform() < 0.3:
         y[random.uniform(size=y.shape) < 0.2] = np.nan
     weights, groups = random.randint(3, size=n) + 0.5, random.randint(4, size=n)
-    gain, at = random.randint(4, size=n), random.permutation(n)
+    gain, order = random.randint(4, size=n), random.permutation(n)
     n_bins, k = random.randint(1, 25), random.randint(1, 6)
     cases = {
         "auc_per_task": lambda i: metrics.auc_per_task(y[i], p[i], sample_weight=weights[i]),
@@ -173,11 +179,11 @@ def order_of_rows(random):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name, metric in cases.items():
-            np.testing.assert_allclose(metric(at), metric(np.arange(n)), rtol=1e-9, atol=1e-12, err_msg=name)
+            np.testing.assert_allclose(metric(order), metric(np.arange(n)), rtol=1e-9, atol=1e-12, err_msg=name)
 
 
 def interruption(random):
-    """A model of any kind is interrupted at any line of its training: it stays as it was."""
+    """A model of any kind stays unchanged if its training is interrupted at any line."""
     variant = one_of(random, list(VARIANTS))
     data = make_frame(120), make_frame(70, seed=1)
     one, other, third = twins(data, 3, **VARIANTS[variant])
@@ -194,7 +200,7 @@ def interruption(random):
     assert_same(one, other)
 
 
-ATTACKS = {
+FUZZ_TESTS = {
     "encoding": encoding,
     "targets": targets,
     "order_of_rows": order_of_rows,

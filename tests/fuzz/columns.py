@@ -13,7 +13,7 @@ import pyarrow as pa
 NAN = float("nan")
 
 
-class Colour(str, enum.Enum):  # noqa: UP042 (str() of it is not its value)
+class Colour(str, enum.Enum):  # noqa: UP042 (its str() is not its value)
     RED = "red"
 
 
@@ -30,7 +30,7 @@ POOLS = {
     "fractions": [0.1, 0.5, -2.5, 1e-30, 123456.789],
     "large floats": [2.0**24, 2.0**53, 1e30, 3.4e38],
     "strings": ["a", "b", "", "1", "True", "nan", "-1", "12:30:00", "(0, 1]", "ä\N{SNOWMAN}", "a" * 40],
-    "strings that are no text": ["a", "\ud800", "x\udc80"],
+    "invalid Unicode": ["a", "\ud800", "x\udc80"],
     "bytes": [b"a", b"b", b"", b"\xff"],
     "decimals": [Decimal("1"), Decimal("0.50"), Decimal("2.25"), Decimal("-1")],
     "times": [datetime.time(12, 30), datetime.time(0, 0, 1)],
@@ -65,7 +65,7 @@ DTYPES = [
     *("decimal", "dictionary", "list", "time", "timestamp", "large string", "null"),
     *("datetime64[ns]", "timedelta64[s]", "period[D]", "Sparse[int]", "bytes"),
 ]
-"""What a column can be made as; the words without brackets in the last two lines are types of Arrow."""
+"""Types of random columns; the words of ARROW are types of Arrow."""
 
 ARROW = {
     "decimal": pa.decimal128(30, 4),
@@ -80,7 +80,7 @@ CONTAINERS = ["frame", "frame", "array", "arrow", "polars"]
 
 
 def values_of(random, n):
-    """Values of one or two pools, perhaps with missing ones among them."""
+    """Values of one or two pools, possibly with missing values."""
     names = list(random.choice(list(POOLS), size=random.choice([1, 1, 2])))
     pool = [value for name in names for value in POOLS[name]]
     size = random.randint(1, min(len(pool), 5) + 1)
@@ -91,20 +91,20 @@ def values_of(random, n):
 
 
 REFUSALS = (TypeError, ValueError, OverflowError, IndexError, NotImplementedError, pa.ArrowException)
-"""What pandas and Arrow answer where a type cannot hold values."""
+"""Errors of pandas and Arrow if a type cannot hold the values."""
 
 
 def series_of(values, dtype):
     """A column; None if the type cannot hold the values."""
     try:
-        column = _made(values, dtype)
-        list(column)  # Arrow takes integers for times, of which not all are
+        column = _make_series(values, dtype)
+        list(column)  # Arrow accepts integers as times, even if they are no valid times
     except REFUSALS:
         return None
     return column
 
 
-def _made(values, dtype):
+def _make_series(values, dtype):
     if dtype in ARROW:
         plain = [None if _is_missing(value) else value for value in values]
         return pd.Series(pd.arrays.ArrowExtensionArray(pa.array(plain, ARROW[dtype])))
@@ -141,7 +141,7 @@ def table_of(columns, container):
             return table if container == "arrow" else pl.DataFrame(table)
     except (*REFUSALS, pl.exceptions.PolarsError):
         return None
-    except BaseException as error:  # polars panics at what it has no type for, with an exception of its own
+    except BaseException as error:  # polars panics with its own exception if it has no type for the values
         if type(error).__name__ != "PanicException":
             raise
         return None
@@ -149,7 +149,7 @@ def table_of(columns, container):
 
 
 def scalars(column):
-    """The values of a column one by one, each in the type in which the column has it."""
+    """The values of a column one by one, each in its original type."""
     if isinstance(column, np.ndarray):
         return list(column)
     if isinstance(column.dtype, pd.CategoricalDtype):

@@ -1,6 +1,6 @@
-"""Random options on random tables: a model says the same whichever way it is asked, and after whatever it went through.
+"""Random options on random tables: predictions are the same however they are computed, after any kind of training.
 
-Two and more options at once are what no test of a single one sees. A refusal has to name a parameter that was set.
+Tests of single options do not find faults of combinations. A refusal has to name a parameter that was set.
 """
 
 import pickle
@@ -56,35 +56,35 @@ OPTIONS = {
 
 
 def options(random):
-    """A model with some options is fitted, goes through something, and is asked in all ways."""
+    """A model with some options is fitted, perhaps trained further, and predicts in all possible ways."""
     X, Y = table(random)
     cls = MultiTaskClassifier if random.uniform() < 0.5 else one_of(random, CLASSES)
     params = params_of(random, cls, X, Y)
     weights = one_of(random, [None, random.uniform(0.5, 2, len(X)), random.uniform(0.5, 2, Y.shape)])
     try:
         model = cls(**{**supported(cls, SMALL), "max_epochs": 2, **params}).fit(X, Y, weights)
-        one_of(random, [nothing, nothing, go_on, start_warm, calibrate, stream])(random, model, X, Y)
+        one_of(random, [do_nothing, do_nothing, train_further, warm_start, calibrate, stream])(random, model, X, Y)
     except (TypeError, ValueError) as error:
         if any(name in str(error) for name in params):
             return
         raise AssertionError("a refusal that names no parameter") from error
-    said = answers(model, X)
-    check_probabilities(model, said)
-    some = random.permutation(len(X))[: one_of(random, [1, 3, len(X)])]
-    of_some = {name: values[some] for name, values in said.items()}
-    same(answers(model, X.iloc[some]), of_some, 1e-5 * steepness(model))
-    same(answers(model, pa.Table.from_pandas(X, preserve_index=False)), said, 0)
-    same(answers(pickle.loads(pickle.dumps(model)), X), said, 0)
+    expected = predictions(model, X)
+    check_probabilities(model, expected)
+    rows = random.permutation(len(X))[: one_of(random, [1, 3, len(X)])]
+    expected_of_rows = {name: values[rows] for name, values in expected.items()}
+    assert_close(predictions(model, X.iloc[rows]), expected_of_rows, 1e-5 * steepness(model))
+    assert_close(predictions(model, pa.Table.from_pandas(X, preserve_index=False)), expected, 0)
+    assert_close(predictions(pickle.loads(pickle.dumps(model)), X), expected, 0)
     with tempfile.TemporaryDirectory() as folder:
         model.save(f"{folder}/model.fsmd")
-        same(answers(cls.load(f"{folder}/model.fsmd"), X), said, 0)
+        assert_close(predictions(cls.load(f"{folder}/model.fsmd"), X), expected, 0)
         check_same(model, File(model, Path(folder)), X, atol=1e-5 * steepness(model))
         X.to_parquet(f"{folder}/rows.parquet")
         score_file(model, f"{folder}/rows.parquet", f"{folder}/scores.parquet", batch_rows=70)
         scores = pd.read_parquet(f"{folder}/scores.parquet").to_numpy()
-    same(
-        {"marginals": scores[:, : said["marginals"].shape[1]]},
-        {"marginals": said["marginals"]},
+    assert_close(
+        {"marginals": scores[:, : expected["marginals"].shape[1]]},
+        {"marginals": expected["marginals"]},
         1e-5 * steepness(model),
     )
 
@@ -97,7 +97,7 @@ def one_of(random, choices):
 
 
 def table(random):
-    """Some columns of every kind, and two or more targets, some of them with gaps or with values."""
+    """Some columns of every kind, and two or more targets, some of them with missing labels or with values."""
     n = one_of(random, [40, 150, 400])
     X, Y = make_frame(n, random.randint(10**6))
     X = X[list(random.permutation(X.columns))[: random.randint(1, 6)]].copy()
@@ -121,7 +121,7 @@ def table(random):
 
 
 def cells(random, draw, n):
-    """A column of objects, one of which may be missing."""
+    """A column of objects, of which one may be missing."""
     column = np.empty(n, dtype=object)
     for i in range(n):
         column[i] = draw()
@@ -147,19 +147,19 @@ def params_of(random, cls, X, Y):
     return params
 
 
-# -------------------------------------------------------------------------------------------- what a model goes through
+# ---------------------------------------------------------------------------------------------------- further training
 
 
-def nothing(random, model, X, Y):
+def do_nothing(random, model, X, Y):
     pass
 
 
-def go_on(random, model, X, Y):
+def train_further(random, model, X, Y):
     rows = random.permutation(len(X))[:100]
     model.partial_fit(X.iloc[rows], Y.iloc[rows])
 
 
-def start_warm(random, model, X, Y):
+def warm_start(random, model, X, Y):
     model.set_params(warm_start=True).fit(X, Y)
 
 
@@ -172,28 +172,28 @@ def stream(random, model, X, Y):
     model.fit_dataset(lambda: (log[start : start + size] for start in range(0, len(log), size)), list(Y))
 
 
-# --------------------------------------------------------------------------------------------------------- what it says
+# --------------------------------------------------------------------------------------------------------- predictions
 
 
-def answers(model, X):
-    said = {"marginals": model.predict_marginals(X), "conditionals": model.predict_conditionals(X)}
-    return said | ({"values": model.predict_values(X)} if model.value_targets else {})
+def predictions(model, X):
+    predicted = {"marginals": model.predict_marginals(X), "conditionals": model.predict_conditionals(X)}
+    return predicted | ({"values": model.predict_values(X)} if model.value_targets else {})
 
 
-def check_probabilities(model, said):
-    p = said["marginals"]
+def check_probabilities(model, predicted):
+    p = predicted["marginals"]
     assert ((p >= 0) & (p <= 1)).all()
     for k, parent in enumerate(model.module_.link.parents):
         assert parent is None or (p[:, k] <= p[:, parent]).all(), "a step is likelier than the one before it"
-    assert all(np.isfinite(values).all() for values in said.values())
+    assert all(np.isfinite(values).all() for values in predicted.values())
 
 
 def steepness(model):
-    """How many times larger a calibration makes differences: predictions that are nearly one have large slopes."""
+    """The factor by which a calibration enlarges differences; predictions close to one lead to large slopes."""
     return 1.0 if model.calibration_ is None else max(1.0, model.calibration_[:, 0].max())
 
 
-def same(got, wanted, tolerance):
-    for name, values in wanted.items():
+def assert_close(actual, expected, tolerance):
+    for name, values in expected.items():
         atol = tolerance * max(1.0, np.abs(values).max())
-        np.testing.assert_allclose(got[name], values, rtol=0, atol=atol, err_msg=name)
+        np.testing.assert_allclose(actual[name], values, rtol=0, atol=atol, err_msg=name)

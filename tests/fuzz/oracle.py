@@ -1,4 +1,4 @@
-"""What an encoding has to say of a table, found slowly: value by value, with Python's own dictionaries."""
+"""A slow oracle of the encoding of a table: value by value, with Python dictionaries."""
 
 import numpy as np
 import pandas as pd
@@ -45,7 +45,7 @@ class Category:
 
 
 def number(value):
-    """A value as a float, NaN where missing."""
+    """A value as a float, NaN if it is missing."""
     if value is None or value is pd.NA or value is pd.NaT:
         return np.nan
     if isinstance(value, (str, bytes, complex, np.complexfloating, np.datetime64, np.timedelta64)):
@@ -73,7 +73,7 @@ def numbers_of(column):
 
 
 class Number:
-    """Scaled by mean and standard deviation, without bins."""
+    """The oracle of a numeric column: scaled by mean and standard deviation, without bins."""
 
     def __init__(self, column):
         x = numbers_of(column)

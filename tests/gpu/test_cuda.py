@@ -1,4 +1,4 @@
-"""On a GPU the same models come out, at the same calls, and nothing is left behind."""
+"""On a GPU, the same calls give the same models as on the CPU, and no memory stays allocated."""
 
 import gc
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +15,7 @@ from sklearn_fsmd.training import Net
 from tests.conftest import SMALL, make_frame, supported
 
 DEVICE = "cuda"
-NAMED = [
+CLASSES = [
     cls
     for cls in map(sklearn_fsmd.__dict__.get, sklearn_fsmd.__all__)
     if isinstance(cls, type) and issubclass(cls, MultiTaskClassifier)
@@ -36,24 +36,24 @@ def fitted(cls=FSMDClassifier, resume=False, **params):
     return cls(**supported(cls, SMALL) | {"device": DEVICE} | params).fit(X, Y, resume=resume), X
 
 
-def assert_as_on_the_cpu(model, X, folder):
+def assert_predicts_as_on_the_cpu(model, X, folder):
     model.save(folder / "m")
-    there = type(model).load(folder / "m", device="cpu")
-    np.testing.assert_allclose(model.predict_marginals(X), there.predict_marginals(X), atol=1e-5)
+    on_cpu = type(model).load(folder / "m", device="cpu")
+    np.testing.assert_allclose(model.predict_marginals(X), on_cpu.predict_marginals(X), atol=1e-5)
 
 
-@pytest.mark.parametrize("cls", NAMED)
-def test_every_estimator(cls, tmp_path):
-    assert_as_on_the_cpu(*fitted(cls), tmp_path)
+@pytest.mark.parametrize("cls", CLASSES)
+def test_every_estimator_predicts_as_on_the_cpu(cls, tmp_path):
+    assert_predicts_as_on_the_cpu(*fitted(cls), tmp_path)
 
 
 @pytest.mark.parametrize("params", OPTIONS, ids=str)
-def test_every_option(params, tmp_path):
-    assert_as_on_the_cpu(*fitted(**params), tmp_path)
+def test_every_option_predicts_as_on_the_cpu(params, tmp_path):
+    assert_predicts_as_on_the_cpu(*fitted(**params), tmp_path)
 
 
-def test_an_extractor_that_lies_on_the_gpu():
-    class Own(torch.nn.Module):
+def test_an_extractor_may_already_be_on_the_gpu():
+    class CustomExtractor(torch.nn.Module):
         def __init__(self):
             super().__init__()
             self.scale = torch.nn.Parameter(torch.ones(8))
@@ -61,23 +61,23 @@ def test_an_extractor_that_lies_on_the_gpu():
         def forward(self, x):
             return [x[:, :8] * self.scale] * 2
 
-    model, X = fitted(MultiTaskClassifier, extractor=Own().to(DEVICE))
+    model, X = fitted(MultiTaskClassifier, extractor=CustomExtractor().to(DEVICE))
     assert model.predict_marginals(X).shape == (len(X), 2)
 
 
-def test_bfloat16_is_near():
+def test_bfloat16_is_close_to_float32():
     (near, X), (exact, _) = fitted(precision="bf16"), fitted()
     assert np.abs(near.predict_marginals(X) - exact.predict_marginals(X)).mean() < 0.05
 
 
-def test_the_same_bits_again_and_in_threads():
+def test_fits_are_equal_bit_for_bit_also_in_threads():
     first, X = fitted()
     with ThreadPoolExecutor(2) as pool:
         for other, _ in pool.map(lambda _: fitted(), range(2)):
             np.testing.assert_array_equal(first.predict_marginals(X), other.predict_marginals(X))
 
 
-def test_deterministic_algorithms_are_there_for_all():
+def test_all_operations_have_deterministic_algorithms():
     torch.use_deterministic_algorithms(True)
     try:
         fitted(bias_features=["visits"])
@@ -85,8 +85,8 @@ def test_deterministic_algorithms_are_there_for_all():
         torch.use_deterministic_algorithms(False)
 
 
-class OnlySteps(Callback):
-    """Let torch raise where a step waits for the device; what comes before and after it may."""
+class ForbidWaiting(Callback):
+    """Make torch raise an error if a training step waits for the device; code before and after the step may wait."""
 
     n = 0
 
@@ -98,8 +98,8 @@ class OnlySteps(Callback):
         self.n += 1
 
 
-def test_a_step_waits_for_nothing():
-    steps = OnlySteps()
+def test_training_steps_do_not_wait_for_the_device():
+    steps = ForbidWaiting()
     try:
         fitted(callbacks=[steps])
     finally:
@@ -108,12 +108,12 @@ def test_a_step_waits_for_nothing():
 
 
 @pytest.mark.parametrize("n", [65_535, 65_536, 65_537])
-def test_rows_about_a_chunk(n, tmp_path):
+def test_row_counts_around_the_chunk_size_predict_as_on_the_cpu(n, tmp_path):
     model, X = fitted()
-    assert_as_on_the_cpu(model, pd.concat([X] * 66, ignore_index=True)[:n], tmp_path)
+    assert_predicts_as_on_the_cpu(model, pd.concat([X] * 66, ignore_index=True)[:n], tmp_path)
 
 
-def test_memory_stays_flat():
+def test_repeated_fits_do_not_leak_memory():
     fitted()
     gc.collect()
     before = torch.cuda.memory_allocated()
@@ -123,7 +123,7 @@ def test_memory_stays_flat():
     assert torch.cuda.memory_allocated() <= before + 2**20
 
 
-def test_a_fit_that_was_stopped_goes_on_to_the_same_bits(tmp_path, monkeypatch):
+def test_a_resumed_fit_equals_an_uninterrupted_one_bit_for_bit(tmp_path, monkeypatch):
     whole, X = fitted(checkpoint=tmp_path / "whole")
     run = Net.run_single_epoch
 
@@ -136,5 +136,5 @@ def test_a_fit_that_was_stopped_goes_on_to_the_same_bits(tmp_path, monkeypatch):
         patch.setattr(Net, "run_single_epoch", run_or_stop)
         with pytest.raises(KeyboardInterrupt):
             fitted(checkpoint=tmp_path / "stopped")
-    again, _ = fitted(checkpoint=tmp_path / "stopped", resume=True)
-    np.testing.assert_array_equal(whole.predict_marginals(X), again.predict_marginals(X))
+    resumed, _ = fitted(checkpoint=tmp_path / "stopped", resume=True)
+    np.testing.assert_array_equal(whole.predict_marginals(X), resumed.predict_marginals(X))

@@ -60,7 +60,7 @@ def write_and_read(folder, log, history, **options):
     ],
     ids=str,
 )
-def test_features_are_those_of_memory(tmp_path, log, params):
+def test_features_equal_those_computed_in_memory(tmp_path, log, params):
     history = HistoryFeatures(time="when", keys=KEYS, **params)
     actual = write_and_read(tmp_path, log, history, memory="1GB")
     expected = HistoryFeatures(time="when", keys=KEYS, **params).fit_transform(*log)
@@ -108,7 +108,7 @@ def test_times_that_are_numbers(tmp_path, log):
         ({"keys": []}, {}, "The 'keys' parameter must name columns"),
     ],
 )
-def test_bad_input(tmp_path, log, params, change, message):
+def test_invalid_input_is_refused(tmp_path, log, params, change, message):
     X, Y = log
     for name, value in change.items():
         column = Y[name] if name in Y else X.get(name, pd.Series(0.0, X.index))
@@ -188,7 +188,7 @@ def test_column_names_do_not_clash_with_those_of_the_query(tmp_path, name):
     ],
     ids=str,
 )
-def test_keys_are_equal_and_missing_as_they_are_in_memory(tmp_path, users):
+def test_keys_match_and_are_missing_as_in_memory(tmp_path, users):
     actual, expected = file_and_memory(tmp_path, EVENTS.assign(user=users))
     pd.testing.assert_frame_equal(actual[[*expected]], expected, rtol=1e-6)
 
@@ -261,18 +261,18 @@ def test_a_different_number_of_rows_and_features_is_an_error(short):
         list(_aligned_tables(iter(sides[:1]), iter(sides[1:])))
 
 
-def test_dates_are_no_keys(tmp_path):
+def test_dates_are_refused_as_keys(tmp_path):
     with pytest.raises(TypeError, match="0.parquet: Column 'user' has dtype timestamp"):
         file_and_memory(tmp_path, EVENTS.assign(user=EVENTS["time"]))
 
 
 def test_large_ids_in_one_file_and_floats_in_another_are_refused(tmp_path):
-    whole, gaps = EVENTS[:3].assign(user=[2**60 + 1, 2**60 + 2, 7]), EVENTS[3:].assign(user=[np.nan, 7.0, 8.0])
+    integers, floats = EVENTS[:3].assign(user=[2**60 + 1, 2**60 + 2, 7]), EVENTS[3:].assign(user=[np.nan, 7.0, 8.0])
     with pytest.raises(ValueError, match="Column 'user' holds whole numbers beyond .* and floats in another file"):
-        file_and_memory(tmp_path, whole, gaps)
+        file_and_memory(tmp_path, integers, floats)
 
 
-def test_columns_are_written_as_they_are(tmp_path):
+def test_columns_are_written_unchanged(tmp_path):
     frame = EVENTS.assign(
         hour=pd.Categorical([1, 2, 1, 2, 1, 2]),
         shop=pd.Categorical(list("xyxyxy")),
@@ -287,10 +287,10 @@ def test_columns_are_written_as_they_are(tmp_path):
         assert name == "hour" or actual[name].dtype == frame[name].dtype, name  # Parquet has no categories of numbers
     model = FSMDClassifier(**supported(FSMDClassifier, SMALL), early_stopping=False)
     model.fit_dataset(tmp_path / "past.parquet", LABELS, columns=["user", "hour", "shop", "user_events"])
-    assert len(model._encoder.main.categories) == 3  # a category of whole numbers stays one
+    assert len(model._encoder.main.categories) == 3  # a category of whole numbers stays a category
 
 
-def test_files_need_the_columns_and_types_of_the_first_except_sizes_of_numbers(tmp_path):
+def test_files_need_the_columns_of_the_first_and_compatible_types(tmp_path):
     actual, _ = file_and_memory(tmp_path, EVENTS[:3].assign(price=[1, 2, 3]), EVENTS[3:].assign(price=[1.5, 2.5, 3.5]))
     assert actual["price"].tolist() == [1, 2, 3, 1.5, 2.5, 3.5]
     actual, _ = file_and_memory(tmp_path, EVENTS[:3].assign(note=None), EVENTS[3:].assign(note="x"))
@@ -322,7 +322,7 @@ def test_names_of_folders_and_files_have_no_meaning(tmp_path):
     assert actual["user_events"].tolist() == [0, 1, 0, 2, 1, 3]
 
 
-def test_the_log_is_not_written_over(tmp_path):
+def test_the_log_is_not_overwritten(tmp_path):
     (tmp_path / "log").mkdir()
     EVENTS.to_parquet(tmp_path / "log/0.parquet")
     (tmp_path / "links").mkdir()
@@ -346,7 +346,7 @@ def test_the_log_is_not_written_over(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", ["int32", "uint32", "int64", "float32", "float64"])
-def test_times_of_any_type_of_number(tmp_path, dtype):
+def test_times_may_have_any_numeric_dtype(tmp_path, dtype):
     seconds = (np.arange(6) * 7200).astype(dtype)
     history = HistoryFeatures(keys=["user"], unit="s", log=False)
     actual, expected = file_and_memory(tmp_path, EVENTS.assign(time=seconds), history=history)
@@ -358,7 +358,7 @@ def test_times_of_any_type_of_number(tmp_path, dtype):
     assert features["user_seconds_since"].tolist()[1:] == [86_400.0] * 5
 
 
-def test_labels_that_are_not_numbers_are_missing(tmp_path):
+def test_nan_labels_are_missing(tmp_path):
     conversion = pa.array([0.0, np.nan, 1.0, 0.0, np.nan, 1.0])  # NaN, and not null
     table = pa.Table.from_pandas(EVENTS).set_column(3, "conversion", conversion)
     (tmp_path / "log").mkdir()
@@ -391,7 +391,7 @@ def test_value_targets_are_left_out(tmp_path):
     pd.testing.assert_frame_equal(actual[list(expected)[2:]], expected[list(expected)[2:]], rtol=1e-6)
 
 
-def test_a_target_is_named_once(tmp_path, log):
+def test_duplicate_and_unordered_targets_are_refused(tmp_path, log):
     X, Y = log
     X.join(Y).to_parquet(tmp_path / "log.parquet")
     history = HistoryFeatures(time="when", keys=["user"])
@@ -406,7 +406,7 @@ def test_dropping_all_columns_is_refused(tmp_path):
         file_and_memory(tmp_path, EVENTS, history=HistoryFeatures(keys=["user"], drop=list(EVENTS)))
 
 
-def test_lists_of_numbers_are_written_as_the_wider_ones(tmp_path):
+def test_lists_of_numbers_are_written_with_the_wider_type(tmp_path):
     def table(kind, values):
         return pa.Table.from_pandas(EVENTS[:3]).append_column("prices", pa.array([values] * 3, pa.list_(kind)))
 
@@ -426,7 +426,7 @@ def test_lists_of_numbers_are_written_as_the_wider_ones(tmp_path):
 
 
 @pytest.mark.parametrize("source", ["/log/0.parquet", "/log", "/log/*.parquet"])
-def test_the_log_is_not_written_over_by_the_name_of_a_url(source, tmp_path):
+def test_the_log_is_not_overwritten_through_a_url(source, tmp_path):
     (tmp_path / "log").mkdir()
     EVENTS.to_parquet(tmp_path / "log/0.parquet")
     sink = tmp_path / "log" / ("0.parquet" if source.endswith("0.parquet") else "past.parquet")
@@ -440,12 +440,12 @@ def test_an_error_that_more_memory_would_fix_names_the_parameter(tmp_path, log):
 
 
 @pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.binary(2), pa.binary_view()], ids=str)
-def test_keys_of_bytes_are_bytes(kind):
+def test_keys_of_bytes_have_the_sql_type_blob(kind):
     """Only the types are tested: the oldest supported pyarrow cannot write binary views to files."""
     assert sql_type(kind) == sql_type(pa.dictionary(pa.int32(), kind)) == "BLOB"
 
 
-def test_a_function_is_no_log(tmp_path, log):
+def test_a_function_is_refused_as_a_log(tmp_path, log):
     with pytest.raises(TypeError, match="`write_history` reads files: .* Got a function"):
         write_history(HistoryFeatures(keys=["user"]), lambda: iter(log), tmp_path / "past", targets=["click"])
 
@@ -469,7 +469,7 @@ def test_rates_without_smoothing_do_not_underflow(tmp_path, log):
 
 
 @pytest.mark.parametrize("units", [("ns", "us"), ("us", "ns"), ("ms", "s")])
-def test_times_of_two_units_are_one_column(units, tmp_path, log):
+def test_times_of_two_units_are_merged_into_one_column(units, tmp_path, log):
     X, Y = log
     frame = pd.concat([X, Y], axis=1)
     for i, unit in enumerate(units):

@@ -23,7 +23,7 @@ from sklearn_fsmd.history import HistoryFeatures, by_key, past
 KEYS = ["user", "item", ["user", "tab"]]
 START = pd.Timestamp("2026-03-01")
 
-LONG_AFTER = pytest.mark.filterwarnings("ignore:.* rows come more than delay")
+IGNORE_STALE_LOG = pytest.mark.filterwarnings("ignore:.* rows come more than delay")
 
 
 def make_log(n=150, seed=0, *, missing_labels=False):
@@ -72,10 +72,10 @@ def by_loop(events, outcomes, X, *, keys=KEYS, delay="1h", half_life=None, smoot
         overall, line = rates(is_past, np.ones(len(events))), []
         for key in keys:
             columns = [key] if isinstance(key, str) else key
-            of_key = is_past & (events[columns] == row[columns]).all(axis=1).to_numpy()
+            has_key = is_past & (events[columns] == row[columns]).all(axis=1).to_numpy()
             weights = np.ones(len(events)) if half_life is None else 0.5 ** (ago / pd.Timedelta(half_life)).to_numpy()
-            n, since = weights[of_key].sum(), ago[of_key].min().total_seconds() if of_key.any() else np.nan
-            line += [np.log1p(n) if log else n, *rates(of_key, weights, overall), np.log1p(since) if log else since]
+            n, since = weights[has_key].sum(), ago[has_key].min().total_seconds() if has_key.any() else np.nan
+            line += [np.log1p(n) if log else n, *rates(has_key, weights, overall), np.log1p(since) if log else since]
         lines.append(line)
     return np.array(lines)
 
@@ -102,7 +102,7 @@ def features_of(out, X):
     ],
     ids=str,
 )
-def test_by_the_definition(params, missing_labels, few_rows, monkeypatch):
+def test_features_equal_their_definition(params, missing_labels, few_rows, monkeypatch):
     monkeypatch.setattr(past, "FEW_ROWS", few_rows)
     monkeypatch.setattr(past, "SMALL_LOG", 0)
     X, Y = make_log(missing_labels=missing_labels)
@@ -162,7 +162,7 @@ def test_the_future_does_not_leak(seed, how, delay):
 
 
 @pytest.mark.parametrize("few_rows", [True, False])
-def test_the_last_items(few_rows):
+def test_lists_of_the_last_items(few_rows):
     X, Y = make_log(missing_labels=True)
     X.loc[X.index[::17], "item"] = None
     history = HistoryFeatures(time="when", keys=KEYS, delay="2h", last=3, last_of="item")
@@ -183,7 +183,7 @@ def test_the_last_items(few_rows):
         HistoryFeatures(time="when", keys=KEYS, last=3, last_of="itm").fit(X, Y)
 
 
-def test_a_model_reads_the_last_items():
+def test_a_model_trains_on_lists_of_the_last_items():
     X, Y = make_log(400)
     history = HistoryFeatures(time="when", keys=["user"], last=5, last_of="item", drop=["when"])
     model = FSMDClassifier(max_epochs=1, expert_dims=(8,), shared_embeddings={"user_last_item": "item"}, random_state=0)
@@ -192,7 +192,7 @@ def test_a_model_reads_the_last_items():
     assert list(model._encoder.main.lists) == [X.shape[1] - 1 + 5]
 
 
-def test_updates_make_one_log():
+def test_updates_equal_a_fit_on_the_whole_log():
     X, Y = make_log(missing_labels=True)
     later, _ = make_log(120, seed=1)
     whole = HistoryFeatures(time="when", keys=KEYS).fit(X, Y)
@@ -210,7 +210,7 @@ def test_updates_make_one_log():
     assert strict.n_events_ == len(X) + 3
 
 
-def in_pieces(history, X, Y, first=60):
+def fit_in_pieces(history, X, Y, first=60):
     """Fit on the first events and add the others, a few at a time."""
     history.fit(X[:first], Y[:first])
     start = first
@@ -224,10 +224,10 @@ def in_pieces(history, X, Y, first=60):
 
 @pytest.mark.parametrize("n", [40, 400], ids=["few rows", "many rows"])
 @pytest.mark.parametrize("params", [{}, {"half_life": "7h"}, {"smoothing": 0.0}], ids=str)
-def test_updates_of_few_events_are_one_log(params, n):
+def test_many_small_updates_equal_a_fit_on_the_whole_log(params, n):
     X, Y = make_log(200, missing_labels=True)
     X["item"] = X["item"].where(X.index % 50 != 7, X.index.astype(str))  # values that first occur in a later part
-    history = in_pieces(HistoryFeatures(time="when", keys=KEYS, **params), X, Y)
+    history = fit_in_pieces(HistoryFeatures(time="when", keys=KEYS, **params), X, Y)
     assert 1 < len(history._past.parts) < 8
     later, _ = make_log(n, seed=1)
     later["item"] = later["item"].where(later.index % 9 != 0, X["item"].iloc[-1])
@@ -235,12 +235,12 @@ def test_updates_of_few_events_are_one_log(params, n):
 
 
 @pytest.mark.parametrize("n", [40, 400], ids=["few rows", "many rows"])
-def test_the_last_items_of_updates_are_those_of_one_log(n):
+def test_last_items_after_updates_equal_those_of_the_whole_log(n):
     X, Y = make_log(200, missing_labels=True)
     params = {"time": "when", "keys": KEYS, "last": 4, "last_of": "item"}
     later, _ = make_log(n, seed=1)
-    of_parts = in_pieces(HistoryFeatures(**params), X, Y).transform(later)
-    pd.testing.assert_frame_equal(of_parts, HistoryFeatures(**params).fit(X, Y).transform(later))
+    from_parts = fit_in_pieces(HistoryFeatures(**params), X, Y).transform(later)
+    pd.testing.assert_frame_equal(from_parts, HistoryFeatures(**params).fit(X, Y).transform(later))
 
 
 def test_an_update_sorts_only_its_own_events(monkeypatch):
@@ -271,13 +271,13 @@ def test_an_update_holds_values_of_the_same_kind():
     for i in range(1, 20, 2):
         history.update(mixed[i : i + 1], Y[i : i + 1])
     later = mixed[1:2].assign(when=X["when"].max() + pd.Timedelta("2h"))
-    is_it = mixed["item"] == mixed["item"].iloc[1]
-    assert history.transform(later)["item_events"].iloc[0] == is_it.sum() + is_it[1:20:2].sum() > before
+    is_same = mixed["item"] == mixed["item"].iloc[1]
+    assert history.transform(later)["item_events"].iloc[0] == is_same.sum() + is_same[1:20:2].sum() > before
     three = later.assign(item=3).astype({"item": object})
     assert history.transform(three)["item_events"].iloc[0] == 2 * (mixed["item"] == 3).sum()
 
 
-def test_updates_of_several_threads_are_all_known():
+def test_updates_of_several_threads_are_all_kept():
     X, Y = make_log()
     history = HistoryFeatures(time="when", keys=KEYS).fit(X[:50], Y[:50])
     with ThreadPoolExecutor(8) as pool:
@@ -291,15 +291,15 @@ def test_a_file_and_a_pickle_hold_the_log(tmp_path):
     expected = history.transform(X)
     pd.testing.assert_frame_equal(pickle.loads(pickle.dumps(history)).transform(X), expected)
     history.set_params(delay="9h").save(tmp_path / "history")  # takes effect at the next fit
-    again = HistoryFeatures.load(tmp_path / "history")
-    pd.testing.assert_frame_equal(again.transform(X), expected)
-    pd.testing.assert_frame_equal(again.transform(X[:1]), history.transform(X[:1]))
-    assert again.get_params() == history.get_params()
-    again.update(X, Y)
-    assert again.n_events_ == 2 * history.n_events_
+    loaded = HistoryFeatures.load(tmp_path / "history")
+    pd.testing.assert_frame_equal(loaded.transform(X), expected)
+    pd.testing.assert_frame_equal(loaded.transform(X[:1]), history.transform(X[:1]))
+    assert loaded.get_params() == history.get_params()
+    loaded.update(X, Y)
+    assert loaded.n_events_ == 2 * history.n_events_
 
 
-def test_times_of_any_type_are_equal():
+def test_times_of_any_type_give_the_same_features():
     X, Y = make_log()
     expected = features_of(HistoryFeatures(time="when", keys=KEYS).fit_transform(X, Y), X)
     for when, unit in [
@@ -313,7 +313,7 @@ def test_times_of_any_type_are_equal():
         np.testing.assert_array_equal(features_of(actual, other), expected)
 
 
-def test_threads_may_transform_at_once(tmp_path, monkeypatch):
+def test_threads_can_transform_concurrently(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     X, Y = make_log(600)
     history = HistoryFeatures(time="when", keys=KEYS, n_threads=1).fit(X, Y)
@@ -331,7 +331,7 @@ def test_ids_are_exact():
     assert out["user_events"].tolist() == [0, 0, 1]
 
 
-def test_in_a_pipeline_and_a_search():
+def test_works_in_a_pipeline_and_a_grid_search():
     X, Y = make_log(400)
     model = FSMDClassifier(max_epochs=1, expert_dims=(8,), categorical_features=["user", "item", "tab"], random_state=0)
     pipeline = make_pipeline(HistoryFeatures(time="when", keys=KEYS, drop=["when"]), model)
@@ -376,13 +376,13 @@ def test_a_single_target():
     ],
     ids=str,
 )
-def test_bad_input(params, change, message):
+def test_invalid_input_is_refused(params, change, message):
     X, Y = make_log()
     with pytest.raises(ValueError, match=message):
         HistoryFeatures(**{"time": "when", "keys": KEYS} | params).fit_transform(X.assign(**change), Y)
 
 
-def test_more_bad_input():
+def test_more_invalid_input_is_refused():
     X, Y = make_log()
     history = HistoryFeatures(time="when", keys=KEYS)
     with pytest.raises(ValueError, match="requires y to be passed, but the target y is None"):
@@ -407,7 +407,7 @@ def test_more_bad_input():
     pd.testing.assert_frame_equal(history.transform(X), before)
 
 
-@LONG_AFTER
+@IGNORE_STALE_LOG
 def test_sums_decay_in_a_log_of_any_length():
     X = pd.DataFrame({"time": [0, 1000, 1990, 1999], "user": list("abcd")})
     history = HistoryFeatures(keys=["user"], unit="s", delay="1s", half_life="1s", log=False)
@@ -418,7 +418,7 @@ def test_sums_decay_in_a_log_of_any_length():
         np.testing.assert_allclose(features, [2.0**-10, 0, 0], rtol=1e-5)
 
 
-@LONG_AFTER
+@IGNORE_STALE_LOG
 def test_events_without_labels_count():
     X, Y = make_log()
     history = HistoryFeatures(time="when", keys=["user"], log=False).fit(X[:100], Y[:100])
@@ -432,14 +432,14 @@ def test_events_without_labels_count():
 @pytest.mark.parametrize(
     "spans", [timedelta(hours=1), pd.Timedelta("1h"), np.timedelta64(3600 * 10**9, "ns")], ids=type
 )
-def test_spans_of_any_type_come_back_from_a_file(spans, tmp_path):
+def test_durations_of_any_type_are_restored_from_a_file(spans, tmp_path):
     X, Y = make_log()
     history = HistoryFeatures(time="when", keys=["user"], delay=spans, half_life=[None, spans]).fit(X, Y)
     history.save(tmp_path / "history")
-    again = HistoryFeatures.load(tmp_path / "history")
-    assert again.delay == pd.Timedelta(spans)
-    pd.testing.assert_frame_equal(again.transform(X[:5]), history.transform(X[:5]), check_names=False)
-    clone(again).fit(X, Y)
+    loaded = HistoryFeatures.load(tmp_path / "history")
+    assert loaded.delay == pd.Timedelta(spans)
+    pd.testing.assert_frame_equal(loaded.transform(X[:5]), history.transform(X[:5]), check_names=False)
+    clone(loaded).fit(X, Y)
 
 
 @pytest.mark.parametrize(
@@ -451,7 +451,7 @@ def test_spans_of_any_type_come_back_from_a_file(spans, tmp_path):
     ],
     ids=str,
 )
-def test_no_two_columns_have_one_name(params):
+def test_duplicate_feature_names_are_refused(params):
     X, Y = make_log()
     with pytest.raises(ValueError, match="Two columns of the result would be named 'user"):
         HistoryFeatures(time="when", **params).fit(X.assign(user_x_tab="a"), Y)
@@ -459,14 +459,14 @@ def test_no_two_columns_have_one_name(params):
 
 
 @pytest.mark.parametrize("kind", ["arrow", "objects"])
-def test_dates_are_midnights(kind):
+def test_dates_are_treated_as_midnight(kind):
     days = pd.Series(pd.date_range("2024-01-01", periods=4), name="time")
     X = pd.DataFrame({"time": days, "u": list("aaba")})
     dates = days.dt.date
     features = HistoryFeatures(keys=["u"]).fit_transform(X, [1, 0, 1, 0])
-    given = X.assign(time=dates if kind == "objects" else pd.Series(dates, dtype=pd.ArrowDtype(pa.date32())))
-    again = HistoryFeatures(keys=["u"]).fit_transform(given, [1, 0, 1, 0])
-    pd.testing.assert_frame_equal(again.drop(columns="time"), features.drop(columns="time"))
+    X_dates = X.assign(time=dates if kind == "objects" else pd.Series(dates, dtype=pd.ArrowDtype(pa.date32())))
+    of_dates = HistoryFeatures(keys=["u"]).fit_transform(X_dates, [1, 0, 1, 0])
+    pd.testing.assert_frame_equal(of_dates.drop(columns="time"), features.drop(columns="time"))
 
 
 @pytest.mark.parametrize("far", ["1677-09-22", "1700-01-01", "9999-12-31"])
@@ -487,7 +487,7 @@ def test_times_with_and_without_a_zone_are_refused():
         HistoryFeatures(keys=["u"]).fit_transform(pd.DataFrame({"time": times, "u": ["a", "a"]}), [1, 0])
 
 
-@LONG_AFTER
+@IGNORE_STALE_LOG
 def test_a_rate_does_not_underflow_long_after_a_short_log(monkeypatch):
     """Without smoothing the decay cancels out."""
     log = pd.DataFrame({"time": pd.to_datetime(["2026-01-01 00:00", "2026-01-01 01:00", "2026-01-01 02:00"]), "u": "a"})
@@ -545,8 +545,8 @@ def test_times_that_are_too_coarse_are_refused():
         history.transform(X.astype({"time": "float32"}))
 
 
-def test_a_day_without_events_changes_nothing():
-    X, Y = hourly(50)
+def test_an_update_without_events_changes_nothing():
+    X, Y = make_hourly_log(50)
     history = HistoryFeatures(keys=["user"]).fit(X, Y)
     assert history.update(X[:0], Y[:0]).n_events_ == 50
     for wrong in (X[:0].drop(columns="user"), None, [], {}):
@@ -560,7 +560,7 @@ def test_a_day_without_events_changes_nothing():
 def test_a_fork_can_transform_and_exit(monkeypatch):
     """After a transform of many rows, a forked process works, since no database is left open."""
     monkeypatch.setattr(past, "SMALL_LOG", 0)
-    X, Y = hourly(500)
+    X, Y = make_hourly_log(500)
     history = HistoryFeatures(keys=["user"], delay="10D").fit(X[:300], Y[:300])
     expected = history.transform(X[300:450])
 
@@ -576,20 +576,20 @@ def test_a_fork_can_transform_and_exit(monkeypatch):
     pd.testing.assert_frame_equal(history.transform(X[300:450]), expected)
 
 
-def test_a_key_that_is_not_a_name():
+def test_a_key_that_is_not_a_name_is_refused():
     X, Y = make_log()
     with pytest.raises(ValueError, match="'keys' parameter must hold names of columns, and lists of these. Got 3"):
         HistoryFeatures(time="when", keys=[3]).fit(X, Y)
 
 
-def hourly(n, start="2026-01-01"):
+def make_hourly_log(n, start="2026-01-01"):
     times = pd.date_range(start, periods=n, freq="h")
     return pd.DataFrame({"time": times, "user": np.arange(n) % 7}), pd.DataFrame({"click": np.arange(n) % 3 == 0})
 
 
 def test_rows_long_after_the_log_are_warned_of():
     """In fit, features contain events up to an hour before a row; two days after the last event they do not."""
-    X, Y = hourly(240)
+    X, Y = make_hourly_log(240)
     history = HistoryFeatures(keys=["user"]).fit(X[:200], Y[:200])
     with pytest.warns(UserWarning, match=r"38 of 40 rows .*delay='1h'.*2026-01-09 07:00.*`update`.*here '2D'"):
         history.transform(X[200:])
@@ -599,14 +599,14 @@ def test_rows_long_after_the_log_are_warned_of():
 
 
 def test_the_warning_names_the_delay_of_fit():
-    X, Y = hourly(240)
+    X, Y = make_hourly_log(240)
     history = HistoryFeatures(keys=["user"], delay="90m").fit(X[:200], Y[:200]).set_params(delay="90D")
     with pytest.warns(UserWarning, match="38 of 40 rows .*delay='90m'"):
         history.transform(X[200:])
 
 
 def test_messages_name_times_with_their_zone():
-    X, Y = hourly(240)
+    X, Y = make_hourly_log(240)
     X["time"] = X["time"].dt.tz_localize("Asia/Tokyo")
     history = HistoryFeatures(keys=["user"], strict_order=True).fit(X[:200], Y[:200])
     with pytest.warns(UserWarning, match="of 2026-01-08 22:00:00 UTC"):
@@ -625,8 +625,8 @@ def test_messages_name_times_with_their_zone():
     ],
     ids=["category", "period", "objects", "category of numbers"],
 )
-def test_times_of_any_dtype_are_equal(times):
-    X, Y = hourly(60)
+def test_times_of_any_dtype_give_the_same_features(times):
+    X, Y = make_hourly_log(60)
     X["time"] = X["time"].astype("datetime64[ns]")
     history = HistoryFeatures(keys=["user"], unit="ns", drop=["time"])
     expected = history.fit_transform(X, Y)
@@ -635,12 +635,12 @@ def test_times_of_any_dtype_are_equal(times):
 
 @pytest.mark.parametrize("params", [{"delay": "2D"}, {"delay": pd.Timedelta("40h")}], ids=str)
 def test_rows_within_the_delay_are_not_warned_of(params):
-    X, Y = hourly(240)
+    X, Y = make_hourly_log(240)
     HistoryFeatures(keys=["user"], **params).fit(X[:200], Y[:200]).transform(X[200:])
 
 
 def test_a_pause_as_long_as_one_in_the_log_is_not_warned_of():
-    X, Y = hourly(240)
+    X, Y = make_hourly_log(240)
     kept = ~X["time"].dt.hour.isin(range(8, 20))  # no events by day
     HistoryFeatures(keys=["user"]).fit(X[kept][:100], Y[kept][:100]).transform(X[kept][100:102])
     early, late = HistoryFeatures(keys=["user"]).fit(X[:0:-1], Y[:0:-1]), X[:1]  # in any order, and before the log
@@ -693,15 +693,15 @@ def test_a_whole_number_is_exact_next_to_a_fraction(unit):
     assert history.transform(pd.concat([row, other]))["user_events"].tolist() == [0, 1]
 
 
-def test_equal_durations_have_one_name(tmp_path):
+def test_equal_durations_give_the_same_feature_names(tmp_path):
     X = pd.DataFrame({"time": pd.date_range("2026-01-01", periods=4), "user": ["a", "b"] * 2})
     Y = pd.DataFrame({"click": [1, 0, 0, 1]})
     names = set()
     for value in (timedelta(hours=2), np.timedelta64(2, "h"), pd.Timedelta("2h")):
         history = HistoryFeatures(keys=["user"], half_life=value).fit(X, Y)
         history.save(tmp_path / "h")
-        again = clone(HistoryFeatures.load(tmp_path / "h")).fit(X, Y)
-        names |= {tuple(history.get_feature_names_out()), tuple(again.get_feature_names_out())}
+        loaded = clone(HistoryFeatures.load(tmp_path / "h")).fit(X, Y)
+        names |= {tuple(history.get_feature_names_out()), tuple(loaded.get_feature_names_out())}
     assert len(names) == 1
     with pytest.raises(ValueError, match="name keys and half-lives once"):
         HistoryFeatures(keys=["user"], half_life=[timedelta(hours=2), pd.Timedelta("2h")]).fit(X, Y)

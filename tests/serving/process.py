@@ -72,10 +72,10 @@ class Process:
             self.process.wait()
 
 
-def wait_for(condition, seconds=20, say=lambda: ""):
+def wait_for(condition, seconds=20, describe=lambda: ""):
     """Wait until the condition returns a true value, and return that."""
     end = time.monotonic() + seconds
     while not (value := condition()):
-        assert time.monotonic() < end, f"Timed out. {say()}"
+        assert time.monotonic() < end, f"Timed out. {describe()}"
         time.sleep(0.02)
     return value

@@ -16,7 +16,7 @@ def column(rows, *keys):
     return np.array(rows)
 
 
-def test_scores_are_those_of_the_model(server, trained):
+def test_scores_equal_the_predictions_of_the_model(server, trained):
     answer = server.post("/score", {"rows": trained.rows})
     assert answer.status_code == 200, answer.text
     rows, model, X = answer.json()["rows"], trained.model, trained.X
@@ -32,7 +32,7 @@ def test_scores_are_those_of_the_model(server, trained):
     assert p.std(axis=0).min() > 0.01
 
 
-def test_a_row_alone_and_twice(server, trained):
+def test_scores_of_a_row_alone_and_twice(server, trained):
     rows = trained.rows
     whole = server.post("/score", {"rows": rows}).json()["rows"]
     alone = server.post("/score", {"rows": rows[3:4]}).json()["rows"]
@@ -41,7 +41,7 @@ def test_a_row_alone_and_twice(server, trained):
     assert twice[0] == twice[1]
 
 
-def test_the_order_of_candidates(server, trained):
+def test_candidates_are_ordered_by_their_rank_score(server, trained):
     answer = server.post("/rank", {"rows": trained.rows}).json()
     score = trained.model.rank_score(trained.X, [1.0, 0.5, 0.25])
     np.testing.assert_allclose(answer["scores"], score, rtol=1e-4)
@@ -50,7 +50,7 @@ def test_the_order_of_candidates(server, trained):
     assert answer["weights"] == {"click": 1.0, "conversion": 0.5, "seconds": 0.25}
 
 
-def test_weights_of_a_request(server, trained):
+def test_a_request_can_set_the_weights(server, trained):
     weights = {"click": 2, "seconds": -0.5}
     answer = server.post("/rank", {"rows": trained.rows, "weights": weights}).json()
     np.testing.assert_allclose(answer["scores"], trained.model.rank_score(trained.X, [2.0, 0.0, -0.5]), rtol=1e-4)
@@ -60,8 +60,8 @@ def test_weights_of_a_request(server, trained):
         answer = server.post(
             "/rank", {"rows": trained.rows, "weights": {"click": extreme, "conversion": extreme}}
         ).json()
-        chance = trained.model.predict_marginals(trained.X).astype(float).prod(axis=1)
-        np.testing.assert_allclose(chance[answer["order"]], np.sort(chance)[:: -int(np.sign(extreme))], rtol=1e-4)
+        product = trained.model.predict_marginals(trained.X).astype(float).prod(axis=1)
+        np.testing.assert_allclose(product[answer["order"]], np.sort(product)[:: -int(np.sign(extreme))], rtol=1e-4)
 
 
 def test_equal_candidates_keep_their_order(server, trained):
@@ -69,7 +69,7 @@ def test_equal_candidates_keep_their_order(server, trained):
     assert answer["order"] == [0, 1, 2, 3, 4]
 
 
-def test_no_rows(server):
+def test_requests_without_rows_are_answered(server):
     assert server.post("/score", {"rows": []}).json()["rows"] == []
     assert server.post("/rank", {"rows": []}).json()["order"] == []
 
@@ -81,7 +81,7 @@ def scores_of(server, row, **others):
     return [row["probabilities"]["click"] for row in answer.json()["rows"]]
 
 
-def test_ids_are_numbers_or_strings(server, trained):
+def test_ids_may_be_numbers_or_strings(server, trained):
     row = trained.rows[0]
     top, other, unknown, also_unknown, missing = scores_of(server, row, user=[str(TOP), str(TOP - 1), "5", 5, None])
     assert len({round(p, 6) for p in (top, other, unknown)}) == 3
@@ -91,20 +91,20 @@ def test_ids_are_numbers_or_strings(server, trained):
     scores_of(server, row, user=["-9223372036854775808", "9223372036854775807", 2**53, -(2**53), 5.0, "0"])
 
 
-def test_flags_nulls_and_strings(server, trained):
+def test_flags_nulls_strings_and_lists(server, trained):
     row = trained.rows[0]
     yes, also_yes, no, missing = scores_of(server, row, member=[True, 1, False, None])
     assert yes == also_yes
     assert len({yes, no, missing}) == 3
     null, unseen, nul, short = scores_of(server, row, city=[None, "Oslo", "a\0b", "a"])
     assert null == unseen == short != nul
-    absent, empty, of_nulls, written = scores_of(server, row, tags=[None, [], [None, None], "||"])
-    assert absent == empty == of_nulls == written
+    absent, empty, of_nulls, joined = scores_of(server, row, tags=[None, [], [None, None], "||"])
+    assert absent == empty == of_nulls == joined
     parts, whole, letters = scores_of(server, row, tags=[["b", "c"], "b||c", ["b|c"]])
     assert parts == whole != letters
 
 
-def test_columns_that_predictions_do_not_need(server, trained):
+def test_columns_that_predictions_do_not_need_are_ignored(server, trained):
     with_position = [{**row, "position": "anything"} for row in trained.rows[:2]]
     expected = server.post("/score", {"rows": trained.rows[:2]}).json()
     assert server.post("/score", {"rows": with_position}).json() == expected
@@ -118,7 +118,7 @@ def test_health_and_readiness(server):
     assert len(ready.json()["model"]) == 12
 
 
-def test_metrics(server, trained):
+def test_metrics_count_rows_and_requests(server, trained):
     names = (
         'serving_rows_total{path="/score"}',
         'serving_requests_total{path="/score",status="200"}',
@@ -134,13 +134,13 @@ def test_metrics(server, trained):
     assert server.metric('serving_requests_total{path="other",status="404"}') >= 1
 
 
-def test_the_page_is_that_of_the_file(server):
+def test_the_openapi_page_describes_the_columns_of_the_file(server):
     page = server.get("/openapi.json").json()
     row = page["components"]["schemas"]["Row"]
     assert row["required"] == ["user", "city", "grade", "member", "price", "tags", "seen", "v"]
     assert set(row["properties"]) == {*row["required"], "position"}
     assert row["additionalProperties"] is False
-    kinds = {name: [one["type"] for one in row["properties"][name]["anyOf"]] for name in ("tags", "seen")}
+    kinds = {name: [option["type"] for option in row["properties"][name]["anyOf"]] for name in ("tags", "seen")}
     assert kinds == {"tags": ["array", "string", "null"], "seen": ["array", "null"]}
     vector, null = row["properties"]["v"]["anyOf"]
     assert (vector["minItems"], vector["maxItems"], null) == (3, 3, {"type": "null"})
@@ -162,9 +162,12 @@ def test_a_failure_of_the_server_is_answered_and_counted(trained, monkeypatch):
 
     async def ask():
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://it") as it:
-            answer = await it.post("/score", json={"rows": trained.rows[:1]})
-            return answer, traffic.answered, (await it.get("/metrics")).text
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://it") as client,
+        ):
+            answer = await client.post("/score", json={"rows": trained.rows[:1]})
+            return answer, traffic.answered, (await client.get("/metrics")).text
 
     answer, n_answered, metrics = asyncio.run(ask())
     assert (answer.status_code, answer.json()) == (500, {"detail": "The server failed; its log says why."})

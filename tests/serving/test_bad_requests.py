@@ -17,7 +17,7 @@ BAD_VALUES = {
     "too large an integer": ("price", 10**400, "a float of 32 bits."),
     "a number as a string": ("city", 5, '5 is no string. Send "5".'),
     "an object as a string": ("city", {"a": 1}, '{"a": 1} is no string.'),
-    "half a pair": ("city", "\ud800", '"\\ud800" is no valid Unicode'),
+    "a lone surrogate": ("city", "\ud800", '"\\ud800" is no valid Unicode'),
     "a fraction as an id": ("user", 5.5, "5.5 is no whole number of 64 bits."),
     "a word as an id": ("user", "abc", '"abc" is no whole number of 64 bits.'),
     "a padded id": ("user", "007", '"007" is no whole number of 64 bits.'),
@@ -28,13 +28,13 @@ BAD_VALUES = {
     "an id that was rounded": ("user", 2**53 + 2, "9007199254740994 is beyond 2^53, where clients round numbers."),
     "a word as a grade": ("grade", "0.5", '"0.5" is no number.'),
     "a word as a list": ("seen", "1|2", '"1|2" is no list. Send a list, or null where it is missing.'),
-    "a number as a written list": ("tags", 5, '5 is no list. Send a list, or a string with "|" between the values, or'),
-    "half a pair in a written list": ("tags", "a|\ud800", 'in the list, "\\ud800" is no valid Unicode'),
+    "a number as a joined list": ("tags", 5, '5 is no list. Send a list, or a string with "|" between the values, or'),
+    "a lone surrogate in a joined list": ("tags", "a|\ud800", 'in the list, "\\ud800" is no valid Unicode'),
     "a number in a list of strings": ("tags", ["a", 5], 'in the list, 5 is no string. Send "5".'),
     "a fraction in a list of ids": ("seen", ["1", 2.5], "in the list, 2.5 is no whole number"),
     "a short vector": ("v", [1, 2], "it holds a list of 2. Send a list of 3 numbers, or null where it is missing."),
     "a number as a vector": ("v", 3, "it holds 3. Send a list of 3 numbers"),
-    "a hole in a vector": ("v", [1, None, 3], "in the list, null is no number."),
+    "null in a vector": ("v", [1, None, 3], "in the list, null is no number."),
     "a word in a vector": ("v", [1, "2", 3], 'in the list, "2" is no number.'),
     "a long string": ("price", "x" * 10_000, "x... is no number."),
 }
@@ -56,7 +56,7 @@ def test_a_bad_value_is_named_with_row_and_column(path, column, value, text, ser
 
 @pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity", "1e999"])
 @pytest.mark.parametrize("column", ["price", "user", "city", "v", "seen"])
-def test_words_that_are_not_json_numbers(word, column, server, trained):
+def test_words_that_are_not_json_numbers_are_refused(word, column, server, trained):
     """Python's parser takes these words, but no column does."""
     value = f"[{', '.join([word] * 3)}]" if column in ("v", "seen") else word
     body = json.dumps({"rows": [{**trained.rows[0], column: "HERE"}]}).replace('"HERE"', value)
@@ -65,7 +65,7 @@ def test_words_that_are_not_json_numbers(word, column, server, trained):
     assert (answer.json()["row"], answer.json()["column"]) == (0, column)
 
 
-def test_missing_and_unknown_columns(server, trained):
+def test_missing_and_unknown_columns_are_named(server, trained):
     rows = [dict(row) for row in trained.rows[:3]]
     del rows[1]["price"]
     answer = server.post("/score", {"rows": rows})
@@ -82,8 +82,8 @@ def test_missing_and_unknown_columns(server, trained):
 
 
 BODIES = {
-    "nothing": (b"", 400, "no JSON that can be read"),
-    "half": (b'{"rows": [', 400, "no JSON that can be read"),
+    "empty": (b"", 400, "no JSON that can be read"),
+    "truncated": (b'{"rows": [', 400, "no JSON that can be read"),
     "a list": (b"[]", 422, "The body is no object."),
     "no rows": (b"{}", 422, 'The body has no list "rows".'),
     "rows that are no list": (b'{"rows": {}}', 422, 'The body has no list "rows".'),
@@ -101,7 +101,7 @@ BODIES = {
 
 @pytest.mark.parametrize(("body", "status", "text"), BODIES.values(), ids=BODIES)
 @pytest.mark.parametrize("path", ["/score", "/rank"])
-def test_bad_bodies(path, body, status, text, server):
+def test_bad_bodies_are_refused(path, body, status, text, server):
     answer = server.post(path, body)
     assert answer.status_code == status, answer.text
     assert text in answer.json()["detail"]
@@ -113,20 +113,20 @@ WEIGHTS = {
     "a word": ({"click": "1"}, 'The weight of "click" is "1". Send a number from −1000 to 1000.'),
     "a flag": ({"click": True}, 'The weight of "click" is true.'),
     "NaN": ({"click": float("nan")}, 'The weight of "click" is NaN.'),
-    "a large one": ({"click": 1e6}, 'The weight of "click" is 1000000.0.'),
+    "a large number": ({"click": 1e6}, 'The weight of "click" is 1000000.0.'),
     "zeros": ({"click": 0, "seconds": 0.0}, "All `weights` are 0, so there is nothing to rank by."),
-    "none": ({}, "All `weights` are 0, so there is nothing to rank by."),
+    "an empty object": ({}, "All `weights` are 0, so there is nothing to rank by."),
 }
 
 
 @pytest.mark.parametrize(("weights", "text"), WEIGHTS.values(), ids=WEIGHTS)
-def test_bad_weights(weights, text, server, trained):
+def test_bad_weights_are_refused(weights, text, server, trained):
     answer = server.post("/rank", json.dumps({"rows": trained.rows[:2], "weights": weights}).encode())
     assert answer.status_code == 422
     assert text in answer.json()["detail"]
 
 
-def test_content_types(server):
+def test_other_content_types_are_refused(server):
     def status(kind, **more):
         headers = {"Content-Type": kind, **more}
         return server.client.post("/score", content=b'{"rows": []}', headers=headers).status_code
@@ -139,13 +139,13 @@ def test_content_types(server):
     assert answer.json()["detail"] == 'The content type is "text/plain". Send JSON as application/json.'
 
 
-def test_other_paths_and_methods(server):
+def test_other_paths_and_methods_are_refused(server):
     assert server.get("/nothing").status_code == 404
     assert server.get("/score").status_code == 405
     assert server.post("/health", {}).status_code == 405
 
 
-def test_a_body_that_does_not_arrive(trained, start):
+def test_a_body_that_does_not_arrive_times_out(trained, start):
     server = start(trained.path, body_seconds=0.3)
     host, port = server.url.removeprefix("http://").split(":")
     head = b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
@@ -158,12 +158,12 @@ def test_a_body_that_does_not_arrive(trained, start):
     assert "Traceback" not in server.log()
 
 
-def test_no_request_above_was_a_failure_of_the_server(server):
+def test_no_request_above_caused_a_server_error(server):
     assert 'status="500"' not in server.get("/metrics").text
     assert "Traceback" not in server.log()
 
 
-def test_a_key_twice_is_found_in_time_proportional_to_the_body(monkeypatch):
+def test_a_duplicate_key_is_found_in_linear_time(monkeypatch):
     monkeypatch.syspath_prepend(EXAMPLES)
     from serving.body import _object_with_unique_keys
 

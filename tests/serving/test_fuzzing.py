@@ -8,7 +8,7 @@ from pathlib import Path
 COMMAND = Path(sys.executable).with_name("schemathesis")
 
 
-def test_the_server_does_what_its_page_says(server, tmp_path):
+def test_the_server_conforms_to_its_openapi_page(server, tmp_path):
     """Answers have the documented status and schema; documented requests are accepted, and all others are refused."""
     run = subprocess.run(
         [
@@ -21,7 +21,7 @@ def test_the_server_does_what_its_page_says(server, tmp_path):
             "--max-failures=3",
             "--no-color",
         ],
-        cwd=tmp_path,  # it writes its findings there
+        cwd=tmp_path,  # schemathesis writes files into it
         capture_output=True,
         text=True,
         timeout=120,

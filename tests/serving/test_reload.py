@@ -47,7 +47,7 @@ def version(server):
     return server.get("/ready").json()["model"]
 
 
-def test_a_good_file_under_load(live, trained, newer, start):
+def test_a_new_file_is_loaded_under_load(live, trained, newer, start):
     """No request fails, and each answer comes from one model and names it."""
     server = start(live)
     model, content = newer
@@ -76,7 +76,7 @@ def test_a_good_file_under_load(live, trained, newer, start):
     assert server.metric('serving_model_loads_total{result="ok"}') == 2
 
 
-def test_a_file_with_other_columns(live, trained, start, tmp_path):
+def test_a_new_file_may_have_other_columns(live, trained, start, tmp_path):
     server = start(live)
     first = version(server)
     other = train(tmp_path / "other.onnx", value_targets=None, value_parents=None, bias_features=["position", "price"])
@@ -92,14 +92,14 @@ def test_a_file_with_other_columns(live, trained, start, tmp_path):
     assert answer.json()["rows"][0]["values"] == {}
 
 
-def test_the_log_says_which_rows_a_new_file_takes(live, trained, start, tmp_path):
+def test_the_log_lists_which_columns_a_new_file_changes(live, trained, start, tmp_path):
     server = start(live)
     X, Y = make_rows()
     X = X.drop(columns=["price", "tags", "position"]).assign(city=np.arange(len(X)) / 4, shop="corner")
     model = FSMDClassifier(**SMALL | {"max_epochs": 1}).fit(X, Y.drop(columns="seconds"))
     to_onnx(model, tmp_path / "other.onnx")
     replace(live, (tmp_path / "other.onnx").read_bytes())
-    wait_for(lambda: "takes other rows than model" in server.log(), say=server.log)
+    wait_for(lambda: "takes other rows than model" in server.log(), describe=server.log)
     (line,) = (line for line in server.log().splitlines() if "takes other rows" in line)
     assert line.endswith(
         "'shop' is new (categories, string); 'price' is refused; 'tags' is refused; 'position' is refused; "
@@ -108,7 +108,7 @@ def test_the_log_says_which_rows_a_new_file_takes(live, trained, start, tmp_path
     assert "WARNING" in line
 
 
-def test_widths_separators_and_columns_that_were_not_needed_are_changes_too(monkeypatch):
+def test_changes_of_widths_separators_and_unneeded_columns_are_listed(monkeypatch):
     monkeypatch.syspath_prepend(EXAMPLES)
     from serving.reload import _change_of_rows
 
@@ -117,15 +117,15 @@ def test_widths_separators_and_columns_that_were_not_needed_are_changes_too(monk
         tags = {"name": "tags", "holds": "lists", "type": "string", "separator": separator}
         return SimpleNamespace(columns=[vector, tags], not_needed=not_needed)
 
-    former = model(3, "|", ["position"])
-    assert _change_of_rows(former, former) == ""
-    assert _change_of_rows(former, model(4, ",", [])) == (
+    previous = model(3, "|", ["position"])
+    assert _change_of_rows(previous, previous) == ""
+    assert _change_of_rows(previous, model(4, ",", [])) == (
         "'position' is refused; 'vector' was vectors, float of 3 numbers, and is vectors, float of 4 numbers; "
         "'tags' was lists, string, or with '|' in between, and is lists, string, or with ',' in between"
     )
 
 
-def test_the_same_network_with_other_weights_of_the_ranking_is_another_model(live, trained, start, tmp_path):
+def test_the_same_network_with_other_rank_weights_is_another_model(live, trained, start, tmp_path):
     server = start(live)
     first = version(server)
     to_onnx(trained.model, tmp_path / "other.onnx", rank_weights=[1.0, 5.0, 0.0])
@@ -157,19 +157,28 @@ BROKEN = {
     "no metadata": (without_metadata, "its metadata are not those of to_onnx"),
     "another format": (lambda content: with_metadata(content, "format", "2"), "this server reads format 1"),
     "no JSON": (lambda content: with_metadata(content, "columns", "["), "its metadata are not those of to_onnx"),
-    "lacking columns": (lambda content: with_metadata(content, "columns", "[]"), "it cannot score a row of missing"),
+    "missing columns": (lambda content: with_metadata(content, "columns", "[]"), "it cannot score a row of missing"),
     "other tasks": (lambda content: with_metadata(content, "task_names", '["a"]'), "are not those of ['a'"),
-    "names that are none": (lambda content: with_metadata(content, "task_names", "5"), "its metadata are not those of"),
-    "columns that are none": (lambda content: with_metadata(content, "columns", "[" * 10_000), "its metadata are not"),
-    "one name twice": (
+    "task names that are no list": (
+        lambda content: with_metadata(content, "task_names", "5"),
+        "its metadata are not those of",
+    ),
+    "columns nested too deeply": (
+        lambda content: with_metadata(content, "columns", "[" * 10_000),
+        "its metadata are not",
+    ),
+    "duplicate task names": (
         lambda content: with_metadata(content, "task_names", '["click", "click"]'),
         "two of the targets ['click', 'click', 'seconds'] have one name",
     ),
-    "few exponents": (
+    "too few exponents": (
         lambda content: with_metadata(content, "rank_weights", "[1]"),
         "the exponents [1.0] are not those",
     ),
-    "no exponents": (lambda content: with_metadata(content, "rank_weights", "[NaN, 1, 1]"), "the exponents [nan, 1.0"),
+    "exponents that are not finite": (
+        lambda content: with_metadata(content, "rank_weights", "[NaN, 1, 1]"),
+        "the exponents [nan, 1.0",
+    ),
     "other outputs": (
         lambda content: with_metadata(with_metadata(content, "value_names", "[]"), "rank_weights", "[1, 1]"),
         "its metadata announce",
@@ -177,13 +186,13 @@ BROKEN = {
 }
 
 
-def test_broken_files_leave_the_former_in_use(live, trained, newer, start):
+def test_broken_files_leave_the_previous_model_in_use(live, trained, newer, start):
     server = start(live)
     first, expected = version(server), clicks(server.post("/score", {"rows": trained.rows}))
     for n, (name, (broken, text)) in enumerate(BROKEN.items(), start=1):
         replace(live, broken(newer[1]))
-        wait_for(lambda n=n: server.metric('serving_model_loads_total{result="failed"}') == n, say=server.log)
-        wait_for(lambda text=text: text in (server.get("/ready").json()["error"] or ""), say=server.log)
+        wait_for(lambda n=n: server.metric('serving_model_loads_total{result="failed"}') == n, describe=server.log)
+        wait_for(lambda text=text: text in (server.get("/ready").json()["error"] or ""), describe=server.log)
         ready = server.get("/ready")
         assert (ready.status_code, ready.json()["ready"], ready.json()["model"]) == (200, True, first), name
         assert server.metric("serving_model_is_current") == 0
@@ -198,7 +207,7 @@ def test_broken_files_leave_the_former_in_use(live, trained, newer, start):
     assert server.metric("serving_model_is_current") == 1
 
 
-def test_a_file_whose_mode_was_wrong_is_tried_again(live, newer, monkeypatch):
+def test_a_file_is_tried_again_after_its_mode_was_changed(live, newer, monkeypatch):
     """The content does not change, only the permission to read it."""
     monkeypatch.syspath_prepend(EXAMPLES)
     from serving import reload
@@ -220,7 +229,7 @@ def test_a_file_whose_mode_was_wrong_is_tried_again(live, newer, monkeypatch):
     assert len(tries) == 2
 
 
-def test_a_file_that_vanishes(live, trained, start):
+def test_a_deleted_file_leaves_the_model_in_use(live, trained, start):
     server = start(live)
     content = live.read_bytes()
     live.unlink()
@@ -231,7 +240,7 @@ def test_a_file_that_vanishes(live, trained, start):
     wait_for(lambda: server.get("/ready").json()["error"] is None)
 
 
-def test_a_file_that_is_written_in_pieces(live, newer, start):
+def test_a_file_that_is_written_in_pieces_is_loaded_once_complete(live, newer, start):
     """Files should not be written this way, but once the file is complete it is served."""
     server = start(live)
     first, content = version(server), newer[1]
@@ -245,7 +254,7 @@ def test_a_file_that_is_written_in_pieces(live, newer, start):
     assert server.get("/ready").json()["error"] is None
 
 
-def test_a_server_that_starts_without_a_file(live, trained, start):
+def test_a_server_that_starts_without_a_file_loads_it_later(live, trained, start):
     content = live.read_bytes()
     live.unlink()
     server = start(live)

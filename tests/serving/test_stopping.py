@@ -35,7 +35,7 @@ class Client(threading.Thread):
                     self.ended_at.append(time.monotonic())
 
 
-def counts(server):
+def request_counts(server):
     match = re.search(r"Stopped: (\d+) requests came in, (\d+) were answered", server.log())
     return int(match[1]), int(match[2])
 
@@ -55,14 +55,14 @@ def test_no_accepted_request_is_lost_under_load(n_rows, trained, start):
     assert server.wait() == 0
     statuses = [status for client in clients for status in client.statuses]
     assert set(statuses) == {200}
-    assert counts(server) == (len(statuses), len(statuses))  # every request that the server saw has an answer
-    late = [t for client in clients for t in client.ended_at if t > stopped_at + 0.1]
-    assert late  # it still answered
+    assert request_counts(server) == (len(statuses), len(statuses))  # every request that the server saw has an answer
+    late_answers = [t for client in clients for t in client.ended_at if t > stopped_at + 0.1]
+    assert late_answers  # the server still answered while it was draining
     assert time.monotonic() - stopped_at < 10
     assert "Traceback" not in server.log()
 
 
-def test_readiness_while_draining(trained, start):
+def test_the_server_is_not_ready_but_answers_while_draining(trained, start):
     server = start(trained.path, drain_seconds=3.0)
     assert "connection" not in server.get("/ready").headers
     server.terminate()
@@ -73,7 +73,7 @@ def test_readiness_while_draining(trained, start):
     assert server.wait() == 0
 
 
-def test_a_request_whose_body_is_under_way_is_answered(trained, start):
+def test_a_request_whose_body_is_incomplete_at_the_signal_is_answered(trained, start):
     server = start(trained.path, drain_seconds=0.2)
     host, port = server.url.removeprefix("http://").split(":")
     body = json.dumps({"rows": trained.rows}).encode()
@@ -91,7 +91,7 @@ def test_a_request_whose_body_is_under_way_is_answered(trained, start):
     assert answer.startswith(b"HTTP/1.1 200 OK")
     assert len(json.loads(answer.partition(b"\r\n\r\n")[2])["rows"]) == len(trained.rows)
     assert server.wait() == 0
-    assert counts(server) == (1, 1)
+    assert request_counts(server) == (1, 1)
 
 
 def test_a_second_signal_ends_the_draining(trained, start):

@@ -19,7 +19,7 @@ def test_the_suggested_row_is_scored(start, tmp_path):
     assert "position" not in row
 
 
-def test_the_server_needs_what_the_image_installs():
+def test_the_image_installs_the_packages_of_the_extra_serve():
     """The Dockerfile installs the packages of the extra `serve`, and numpy."""
     project = (EXAMPLES.parent / "pyproject.toml").read_text()
     extra = re.search(r"^serve = \[(.+)\]$", project, flags=re.MULTILINE)[1]
@@ -28,7 +28,7 @@ def test_the_server_needs_what_the_image_installs():
     assert set(re.findall(r'"(.+?)"', image)) == {"numpy>=2", *re.findall(r'"(.+?)"', extra)}
 
 
-def test_the_image_has_what_the_server_imports():
+def test_the_image_has_the_packages_that_the_server_imports():
     """The server imports neither torch nor this library; only `train.py` does, and it does not run in the image."""
     installed = {"numpy", "onnxruntime", "fastapi", "uvicorn", "prometheus_client"}
     installed |= {"starlette", "anyio"}  # dependencies of fastapi
@@ -40,9 +40,9 @@ def test_the_image_has_what_the_server_imports():
         assert foreign == ({"sklearn_fsmd"} if path.name == "train.py" else set()), path.name
 
 
-def test_the_image_stops_after_the_server():
+def test_docker_waits_until_the_server_has_stopped():
     """`docker stop` waits longer than the server takes to stop."""
     settings = runpy.run_path(str(EXAMPLES / "serving" / "settings.py"))["Settings"]
     recipe = (EXAMPLES / "serving" / "Dockerfile").read_text()
-    waits = int(re.search(r"--stop-timeout (\d+)", recipe)[1])
-    assert waits > settings.drain_seconds + settings.stop_seconds
+    stop_timeout = int(re.search(r"--stop-timeout (\d+)", recipe)[1])
+    assert stop_timeout > settings.drain_seconds + settings.stop_seconds
