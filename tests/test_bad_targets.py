@@ -122,7 +122,7 @@ def with_conversions_without_click(Y):
         "only 'a'",
         put(click="a"),
         ValueError,
-        "Column 'click' of Y has only one class, 'a'; two are needed, or 0 and 1. Of a classifier, `partial_fit(classes=…)` can name",
+        "Column 'click' of Y has only one class, 'a'; two are needed, or 0 and 1. Of a classifier, ",
     ),
     ("only 0", lambda Y: Y["click"] * 0, UserWarning, "Column 'click' of Y has only one class, 0."),
     ("only 1", put(click=1), UserWarning, "Column 'click' of Y has only one class, 1."),

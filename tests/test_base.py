@@ -611,8 +611,8 @@ def test_the_device_is_stored(frame):
 
 def test_n_threads_is_checked_when_it_is_changed_after_fit(frame):
     model, before = small(max_epochs=1).fit(*frame), torch.get_num_threads()
-    for n in (0, -3):
-        with pytest.raises(ValueError, match=f"'n_threads' parameter must be None or an int of at least 1. Got {n}"):
+    for n in (0, -3, "2", 1.5):
+        with pytest.raises(ValueError, match=f"'n_threads' parameter must be None or an int of at least 1. Got {n!r}"):
             model.set_params(n_threads=n).predict(frame[0])
     assert torch.get_num_threads() == before
 

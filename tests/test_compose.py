@@ -8,6 +8,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from scipy.sparse import csr_matrix
 from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.compose import ColumnTransformer
@@ -83,6 +84,11 @@ def test_tasks_are_named_as_in_the_models(task, y, expected):
     with is_guessed if task == "conversion" else nullcontext():
         seen = step.fit(np.arange(4.0).reshape(2, 2), y).transformer_.seen_
     assert np.asarray(seen).tolist() == expected
+
+
+def test_a_sparse_target_is_refused():
+    with pytest.raises(TypeError, match="Sparse data was passed for Y"):
+        ForTask(Watch(), task=0).fit(np.ones((4, 1)), csr_matrix(np.eye(4, 2)))
 
 
 @pytest.mark.parametrize("task", ["share", 2, -1])

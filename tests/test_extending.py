@@ -2,7 +2,9 @@
 
 import copy
 import pickle
+import re
 from numbers import Real
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +16,8 @@ from sklearn.utils._param_validation import Interval
 from torch import nn
 
 from sklearn_fsmd import FSMDClassifier, MMoEClassifier, MultiTaskClassifier
+from sklearn_fsmd.datasets import make_funnel
+from sklearn_fsmd.network.values import VALUE_LOSSES
 from sklearn_fsmd.parameters import EXTRACTORS, estimator
 from tests.conftest import SMALL
 
@@ -55,6 +59,19 @@ def test_a_registered_extractor_works_like_a_built_in_one(frame, tmp_path):
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     with pytest.raises(ValueError, match="there is already a part named 'rotations'"):
         EXTRACTORS.register("rotations")(lambda *sizes: None)
+
+
+def test_the_distribution_of_the_page_on_losses_can_be_trained(monkeypatch):
+    page = (Path(__file__).parents[1] / "docs/contributing/loss.md").read_text()
+    names = {}
+    exec(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1], names)
+    monkeypatch.setitem(VALUE_LOSSES, "poisson", names["Gamma"])
+    X, Y = make_funnel(1000, watch_time=True, random_state=0, return_X_y=True)
+    Y["watch_seconds"] = Y["watch_seconds"].clip(lower=1)
+    values = {"value_targets": ["watch_seconds"], "value_parents": {"watch_seconds": "click"}, "value_loss": "poisson"}
+    model = FSMDClassifier(**SMALL | values).fit(X, Y)
+    assert isinstance(model.module_.values, names["Gamma"])
+    assert (model.predict_values(X, conditional=True) > 0).all()
 
 
 def test_an_unregistered_extractor_is_refused(frame):

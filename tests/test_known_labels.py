@@ -85,7 +85,7 @@ def test_networks_without_validation_labels_train_as_long_as_others(data, cls):
     X, Y = data
     late = mask_labels(Y, slice(1700, None), "conversion")
     params = {name: value for name, value in PARAMS.items() if name in cls().get_params()}
-    with pytest.warns(UserWarning, match="have no known label of 'conversion', so early stopping does not watch it"):
+    with pytest.warns(UserWarning, match="have no known label of 'conversion', so validation does not score it"):
         predictions = [
             cls(**params | {"validation": "last", "max_epochs": n, "lr": 0.01}).fit(X, late).predict_marginals(X)
             for n in (1, 3)
@@ -125,7 +125,7 @@ def test_validation_works_with_known_values_alone():
     late = Y.astype(float)
     late.loc[1700:, ["click", "conversion"]] = np.nan
     params = {"value_targets": ["watch_seconds"], "validation": "last"}
-    with pytest.warns(UserWarning, match="no known label of 'click', so early stopping"):
+    with pytest.warns(UserWarning, match="no known label of 'click', so validation"):
         model = FSMDClassifier(**PARAMS | params).fit(X, late.fillna({"watch_seconds": 0.0}))
     losses = np.array([epoch["valid_loss"] for epoch in model.history_])
     assert np.isfinite(losses).all()
@@ -157,7 +157,7 @@ def test_labels_implied_by_clicks_of_0_do_not_validate(streamed, tmp_path):
     model = FSMDClassifier(**PARAMS | params)
     X.join(late).to_parquet(tmp_path / "log.parquet")
     learn, data = (model.fit_dataset, (tmp_path / "log.parquet", list(Y))) if streamed else (model.fit, (X, late))
-    with pytest.warns(UserWarning, match="no known label of 'conversion', 'watch_seconds', so early stopping"):
+    with pytest.warns(UserWarning, match="no known label of 'conversion', 'watch_seconds', so validation"):
         learn(*data)
     assert all(np.isnan(epoch["valid_loss_watch_seconds"]) for epoch in model.history_)
 

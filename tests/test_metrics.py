@@ -14,9 +14,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.multiclass import OneVsRestClassifier
+from sklearn.multioutput import MultiOutputClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from sklearn.tree import DecisionTreeClassifier
 
 from sklearn_fsmd import FSMDClassifier, SharedBottomClassifier, metrics
 from sklearn_fsmd.datasets import make_funnel
@@ -440,6 +442,24 @@ def test_cvr_auc_uses_the_columns_named_click_and_conversion():
     assert metrics.cvr_auc(Y, model.predict_marginals(X)) == pytest.approx(expected)
 
 
+def test_any_constant_conversion_rate_has_an_auc_of_one_half(rng):
+    p_click = rng.uniform(0.05, 1, size=2000).astype(np.float32)
+    clicked, converted = rng.uniform(size=(2, 2000)) < 0.5
+    Y = np.c_[clicked, clicked & converted].astype(int)
+    for rate in rng.uniform(0.05, 0.95, size=500).astype(np.float32):
+        assert metrics.cvr_auc(Y, np.c_[p_click, p_click * rate]) == 0.5
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_close_conversion_rates_are_ranked(kind, rng):
+    """So many different rates that neighbours differ by less than the rounding of the marginals."""
+    p_click, rate = np.ones(100_000, dtype=kind), kind(0.5) + np.arange(100_000) * np.finfo(kind).eps
+    converted = rng.uniform(size=len(rate)) < np.linspace(0.2, 0.8, len(rate))
+    Y = np.c_[np.ones(len(rate)), converted].astype(int)
+    expected = roc_auc_score(converted, np.arange(len(rate)))
+    assert metrics.cvr_auc(Y, np.c_[p_click, rate]) == pytest.approx(expected, abs=1e-9)
+
+
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 def test_equal_conversion_rates_tie_despite_rounding(kind, rng):
     p_click, rate = rng.uniform(size=3000).astype(kind), rng.choice([0.2, 0.4], size=3000).astype(kind)
@@ -463,9 +483,7 @@ def test_scorers_of_a_step_given_an_earlier_step():
     model = FSMDClassifier(**SMALL).fit(X, Y)
     P, opened = model.predict_marginals(X), Y["opened"] == 1
     for step, k in {"click": 1, "conversion": 2}.items():
-        rates = P[opened, k].astype(np.float64) / P[opened, 0]
-        rates = np.ldexp(np.round(np.ldexp(rates, 16 - np.frexp(rates)[1])), np.frexp(rates)[1])  # to 16 binary digits
-        expected = roc_auc_score(Y[step][opened], rates)
+        expected = roc_auc_score(Y[step][opened], P[opened, k].astype(np.float64) / P[opened, 0])
         for labels in (Y, Y.to_numpy()):
             assert metrics.get_scorer(f"{step}_given_opened_auc")(model, X, labels) == pytest.approx(expected)
         assert metrics.cvr_auc(Y, P, columns=["opened", step]) == pytest.approx(expected)
@@ -473,8 +491,13 @@ def test_scorers_of_a_step_given_an_earlier_step():
     other = FSMDClassifier(**SMALL).fit(X, renamed)
     expected = roc_auc_score(renamed["click_given_opened"], other.predict_marginals(X)[:, 1])
     assert metrics.get_scorer("click_given_opened_auc")(other, X, renamed) == pytest.approx(expected)
+    assert metrics.get_scorer("click_given_opened_given_opened_auc")(other, X, renamed) == pytest.approx(
+        metrics.cvr_auc(renamed, other.predict_marginals(X), columns=[0, 1])
+    )
     with pytest.raises(ValueError, match="no target 'click_given_cart' to score"):
         metrics.get_scorer("click_given_cart_auc")(model, X, Y)
+    with pytest.raises(ValueError, match="'click_given_click_auc' evaluates a task given itself"):
+        metrics.get_scorer("click_given_click_auc")(model, X, Y)
 
 
 @pytest.mark.parametrize("metric", [metrics.auc_per_task, metrics.mean_log_loss, metrics.expected_calibration_error])
@@ -702,3 +725,12 @@ def test_scoring_with_a_target_of_one_class_in_training(rng):
     ones = RandomForestClassifier(5, random_state=0).fit(X[:200], Y[:200].assign(conversion=1))
     loss = (log_loss(Y["click"][200:], ones.predict_proba(X[200:])[0]) + log_loss(Y["click"][200:], np.ones(100))) / 2
     assert metrics.get_scorer("neg_mean_log_loss")(ones, X[200:], Y[200:]) == pytest.approx(-loss)
+    with pytest.raises(ValueError, match="of the two classes of fit, 0, 1, or NaN where one is missing. Got 2"):
+        metrics.get_scorer("neg_mean_log_loss")(ones, X[200:], Y[200:] + 1)
+    trees = MultiOutputClassifier(DecisionTreeClassifier(random_state=0)).fit(X[:200], Y[:200])
+    click = roc_auc_score(Y["click"][200:], trees.predict_proba(X[200:])[0][:, 1])
+    assert metrics.get_scorer("mean_auc")(trees, X[200:], Y[200:]) == pytest.approx((click + 0.5) / 2)
+    words = Y.replace({0: "no", 1: "yes"})
+    forest = RandomForestClassifier(5, random_state=0).fit(X[:200], words[:200])
+    with pytest.raises(ValueError, match="A target must have two classes. Those of the estimator are 'no'"):
+        metrics.get_scorer("mean_auc")(forest, X[200:], words[200:])

@@ -328,7 +328,7 @@ def test_validation_rows_are_counted_in_the_units_of_training():
     Y = Y.astype(float)
     Y.loc[Y.index[2400:2960], "conversion"] = np.nan
     params = SMALL | KEYS | {"early_stopping": True, "validation": "last", "validation_fraction": 0.2}
-    with pytest.warns(UserWarning, match="'conversion' is unknown in .* early stopping watches"):
+    with pytest.warns(UserWarning, match="'conversion' is unknown in .* validation scores are mostly"):
         model = FSMDClassifier(**params, chain_loss="entire_space").fit(X, Y)
     known = Y["conversion"].notna() | (Y["click"] == 0)  # without a click there is no conversion
     assert 2440 < known.sum() < 2800

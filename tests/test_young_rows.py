@@ -7,6 +7,7 @@ import pytest
 
 from sklearn_fsmd import FSClassifier, FSMDClassifier
 from sklearn_fsmd.datasets import make_funnel
+from sklearn_fsmd.encoding import warn_of_young_rows
 from sklearn_fsmd.inspection import feature_importances, metric_table
 from sklearn_fsmd.metrics import get_scorer
 from sklearn_fsmd.plotting import LiftDisplay, ParetoDisplay, ReliabilityDisplay
@@ -88,6 +89,19 @@ def test_no_warning_if_few_labels_are_missing(evaluate, fitted):
         evaluate(model, X, Y.assign(conversion=Y["conversion"].where(Y["click"] == 1)))
 
 
+@pytest.mark.parametrize("n", [20, 40, 60, 100, 200])
+def test_no_warning_if_exactly_5_percent_are_missing(n):
+    labels = np.r_[np.ones((n, 2)), np.zeros((n, 2))]
+    weights = np.ones(labels.shape)
+    weights[: n // 20, 1] = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_young_rows(labels, weights, ["click", "conversion"], [None, 0])
+    weights[n // 20, 1] = 0
+    with pytest.warns(UserWarning, match="'conversion' is unknown in"):
+        warn_of_young_rows(labels, weights, ["click", "conversion"], [None, 0])
+
+
 def test_no_warning_for_independent_targets(fitted):
     _, X, Y = fitted
     model = FSClassifier(**SMALL | {"max_epochs": 1}).fit(X, Y.drop(columns="watch_seconds"))
@@ -128,7 +142,7 @@ def log():
 
 
 class TestValidation:
-    MESSAGE = r"'conversion' is unknown in .* % of the validation rows where 'click' is 1.*early stopping watches"
+    MESSAGE = r"'conversion' is unknown in .* % of the validation rows where 'click' is 1.*validation scores are mostly"
 
     def test_warns_of_young_rows_at_the_end_of_a_log(self, log, tmp_path):
         X, Y = log

@@ -73,7 +73,7 @@ def warn_unlabeled_validation(targets: Targets, encoder: TargetEncoder, parents:
     if unlabeled:
         warn(
             f"The validation rows have no known label of {', '.join(map(repr, unlabeled))}, so validation does not "
-            "score it. Validate on rows whose labels are final."
+            f"score {'it' if len(unlabeled) == 1 else 'them'}. Validate on rows whose labels are final."
         )
 
 
