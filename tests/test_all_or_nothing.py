@@ -371,15 +371,13 @@ def test_continued_training_keeps_attributes_and_hooks_of_the_optimizer(data):
 
 
 def test_continued_training_after_a_schedule_leaves_the_previous_net(data):
-    one, other = (FSMDClassifier(**PARAMS) for _ in range(2))
-    for model in (one, other):
-        model.set_params(callbacks=[LRScheduler("StepLR", step_size=1, gamma=1.0)]).fit(*data[0])
-        model.set_params(callbacks=None)
-    before = one.net_
+    schedule = LRScheduler("StepLR", step_size=1, gamma=1.0)
+    model = FSMDClassifier(**PARAMS, callbacks=[schedule]).fit(*data[0]).set_params(callbacks=None)
+    before = model.net_
     weights = [tensor.clone() for tensor in before.module_.state_dict().values()]
-    one.partial_fit(*data[1])
+    model.partial_fit(*data[1])
     assert all(torch.equal(a, b) for a, b in zip(weights, before.module_.state_dict().values(), strict=True))
-    assert any((a != b).any() for a, b in zip(weights, one.module_.state_dict().values(), strict=True))
+    assert any((a != b).any() for a, b in zip(weights, model.module_.state_dict().values(), strict=True))
 
 
 class Locked(Counting):

@@ -553,7 +553,7 @@ def test_a_row_identifier_gets_no_embeddings(frame):
     assert len(known) > len(X)
 
 
-def test_warm_start_keeps_the_validation_split(frame):
+def test_warm_start_keeps_the_validation_split():
     X, Y = make_frame(1200)
     seen = []
 

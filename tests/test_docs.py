@@ -32,6 +32,10 @@ def test_the_parameters_in_the_docs_exist():
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
 
 
+def test_the_blocks_of_the_readme_are_found():
+    assert len(BLOCKS) == 8
+
+
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
 def test_the_code_of_the_readme_runs(block, tmp_path, monkeypatch, request):
     if "fetch_" in block:
@@ -41,7 +45,6 @@ def test_the_code_of_the_readme_runs(block, tmp_path, monkeypatch, request):
     if "model" in block and "model =" not in block.split("model.")[0]:  # the block uses a fitted model
         given = {"model": FSMDClassifier(max_epochs=1).fit(*make_frame()), "FSMDClassifier": FSMDClassifier}
     exec(compile(block, "README.md", "exec"), given)
-    assert len(BLOCKS) == 8
 
 
 UNDERSTANDING = (ROOT / "docs" / "understanding.md").read_text()
@@ -66,7 +69,6 @@ def test_the_code_of_understanding_runs(tmp_path, monkeypatch):
     assert (error <= 0.01 * given["found"].frame.abs().sum(axis=1) + 1e-6).all()
 
 
-@pytest.mark.parametrize("picture", PICTURES)
-def test_the_pictures_of_understanding_exist(picture):
-    assert (ROOT / "docs" / picture).read_bytes().startswith(b"\x89PNG")
+def test_the_pictures_of_understanding_exist():
     assert len(PICTURES) == 5
+    assert all((ROOT / "docs" / picture).read_bytes().startswith(b"\x89PNG") for picture in PICTURES)

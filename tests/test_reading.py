@@ -96,7 +96,9 @@ def test_a_pandas_index_in_an_arrow_table_is_not_a_feature(data):
 
 def test_arrow_string_views_become_strings():
     table = pa.table({"a": pa.array(["x", None], pa.string_view()), "b": pa.array([b"x", None], pa.binary_view())})
-    assert as_pandas(table)["a"].tolist() == ["x", pd.NA]
+    frame = as_pandas(table)
+    assert frame["a"].tolist() == ["x", pd.NA]
+    assert frame["b"].tolist() == [b"x", pd.NA]
 
 
 def test_a_lazy_frame_is_refused(data):

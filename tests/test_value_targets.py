@@ -279,10 +279,15 @@ class TestOptions:
 
     def test_early_stopping_of_separate_networks(self, log):
         X, Y, _ = log
-        model = SingleTaskClassifier(**supported(SingleTaskClassifier, SMALL), **AFTER_CLICK, early_stopping=True).fit(
-            X, Y
-        )
-        assert np.isfinite(model.predict_values(X)).all()
+        params = supported(SingleTaskClassifier, SMALL) | {"max_epochs": 8, "patience": 8, "early_stopping": True}
+        others = Y.assign(conversion=Y["click"] * (np.arange(len(Y)) % 2))
+        values = [
+            SingleTaskClassifier(**params | {"lr": 0.05, "target_statistics": None}, **AFTER_CLICK)
+            .fit(X[:450], labels[:450], X_val=X[450:], Y_val=labels[450:])
+            .predict_values(X, conditional=True)
+            for labels in (Y, others)
+        ]
+        np.testing.assert_array_equal(*values)  # the best check of the values does not depend on conversions
 
     @pytest.mark.parametrize("cls", [FSMDClassifier, SingleTaskClassifier])
     def test_early_stopping_watches_the_loss_of_a_value(self, cls, log):
@@ -515,7 +520,7 @@ class TestRefused:
         if has_missing:
             column[::3] = None
         if library is not pd.DataFrame and isinstance(watch, pd.Period):
-            return
+            pytest.skip("polars has no periods")
         with pytest.raises(TypeError, match=f"'watch' of Y is one of `value_targets` and must hold numbers, {message}"):
             FSMDClassifier(**SMALL, **AFTER_CLICK, value_loss="squared").fit(X, library(Y.assign(watch=column)))
 
